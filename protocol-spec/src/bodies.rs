@@ -1,0 +1,273 @@
+//! The bodies of all statements but the permission (`permission.rs`), validated field by field.
+//! Field meanings stand in `proto/medvault/v1/statements.proto`, rules in `spec/statements.md` §4.
+
+use bytes::Bytes;
+use prost::Message;
+
+use crate::{
+    Error,
+    field::{Field, Name, SealedBytes, read_header, write_header},
+    hash::{ContentRoot, Sha256Digest},
+    ids::{
+        InstitutionId, OperatorId, PatientId, PermissionId, RecordId, RegistrarId, ReleaseId, RequestId,
+        UploadId, VersionId,
+    },
+    keys::{IdentityKey, RecipientKey},
+    labels::{self, Label},
+    messages as pb,
+    statement::Body,
+};
+
+macro_rules! bodies {
+    ($($(#[$doc:meta])* $name:ident: $message:ident, $label:ident {
+        $($(#[$field_doc:meta])* $field:ident: $type:ty),* $(,)?
+    })*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        pub struct $name {
+            /// When it was made, in milliseconds since 1970, by the maker's clock.
+            pub created: u64,
+            $($(#[$field_doc])* pub $field: $type,)*
+        }
+
+        impl Body for $name {
+            const LABEL: Label = labels::$label;
+
+            fn decode(bytes: &[u8]) -> Result<Self, Error> {
+                let pb::$message { header, $($field),* } = pb::decode_canonical(bytes)?;
+                Ok(Self { created: read_header(header)?, $($field: Field::read($field, stringify!($field))?),* })
+            }
+
+            fn encode(&self) -> Bytes {
+                let Self { created, $($field),* } = self;
+                pb::$message { header: write_header(*created), $($field: $field.write()),* }.encode_to_vec().into()
+            }
+        }
+    )*};
+}
+
+bodies! {
+    /// Patient identity → the keys of one of her devices.
+    DeviceCertificate: DeviceCertificateBody, DEVICE_CERTIFICATE {
+        /// The patient's identity key, which signs this.
+        identity_key: IdentityKey,
+        /// Verifies the device's statements and requests.
+        device_key: IdentityKey,
+        /// What is sealed to the patient is sealed to this.
+        recipient_key: RecipientKey,
+    }
+    /// An institution's keys, for the registrar.
+    AccreditationRequest: AccreditationRequestBody, ACCREDITATION_REQUEST {
+        /// As people know it.
+        name: Name,
+        /// Signs this.
+        identity_key: IdentityKey,
+        /// What is sealed to the institution is sealed to this.
+        recipient_key: RecipientKey,
+    }
+    /// Registrar → institution: name and keys were checked.
+    Accreditation: AccreditationBody, ACCREDITATION {
+        /// Who accredits.
+        registrar_id: RegistrarId,
+        /// Who is accredited.
+        institution_id: InstitutionId,
+        /// The name checked.
+        name: Name,
+        /// SHA-256 of the X-Wing key.
+        recipient_key_hash: Sha256Digest,
+        /// SHA-256 of the secret that only the holder of the X-Wing key can open.
+        secret_hash: Sha256Digest,
+    }
+    /// An institution's entry in the directory of one operator.
+    InstitutionKeys: InstitutionKeysBody, INSTITUTION_KEYS {
+        /// Where it enrols.
+        operator_id: OperatorId,
+        /// As accredited.
+        name: Name,
+        /// Signs this and its requests.
+        identity_key: IdentityKey,
+        /// What is sealed to the institution is sealed to this.
+        recipient_key: RecipientKey,
+        /// SHA-256 of the accreditation's body.
+        accreditation_hash: Sha256Digest,
+    }
+    /// Patient → institution: please upload.
+    UploadRequest: UploadRequestBody, UPLOAD_REQUEST {
+        /// Audience.
+        operator_id: OperatorId,
+        /// Minted by the device.
+        request_id: RequestId,
+        /// Who asks.
+        patient_id: PatientId,
+        /// Who is asked.
+        institution_id: InstitutionId,
+        /// After this nobody need answer.
+        expires: u64,
+        /// What is wanted, sealed to the institution.
+        text: SealedBytes,
+    }
+    /// Institution → patient: may I download?
+    DownloadRequest: DownloadRequestBody, DOWNLOAD_REQUEST {
+        /// Audience.
+        operator_id: OperatorId,
+        /// Minted by the institution.
+        request_id: RequestId,
+        /// Who asks.
+        institution_id: InstitutionId,
+        /// Who is asked.
+        patient_id: PatientId,
+        /// After this it cannot be permitted.
+        expires: u64,
+        /// What is wanted and why, sealed to the patient's device.
+        text: SealedBytes,
+    }
+    /// First institution → patient: may the second download?
+    ReferenceRequest: ReferenceRequestBody, REFERENCE_REQUEST {
+        /// Audience.
+        operator_id: OperatorId,
+        /// Minted by the first institution.
+        request_id: RequestId,
+        /// The first institution.
+        institution_id: InstitutionId,
+        /// The second institution.
+        second_institution_id: InstitutionId,
+        /// Who is asked.
+        patient_id: PatientId,
+        /// After this it cannot be permitted.
+        expires: u64,
+        /// The referral's reason, sealed to the patient's device.
+        text: SealedBytes,
+    }
+    /// Patient → institution: no.
+    Denial: DenialBody, DENIAL {
+        /// The request denied.
+        request_id: RequestId,
+        /// SHA-256 of its body.
+        request_hash: Sha256Digest,
+        /// Who denies.
+        patient_id: PatientId,
+        /// Who asked.
+        institution_id: InstitutionId,
+        /// Why, sealed to the institution.
+        text: SealedBytes,
+    }
+    /// Patient → server: no more release under this permission.
+    Revocation: RevocationBody, REVOCATION {
+        /// The permission revoked.
+        permission_id: PermissionId,
+        /// SHA-256 of its body.
+        permission_hash: Sha256Digest,
+        /// Who revokes.
+        patient_id: PatientId,
+    }
+    /// Operator → institution: I wait for your upload.
+    StandbyTicket: StandbyTicketBody, STANDBY_TICKET {
+        /// Who waits.
+        operator_id: OperatorId,
+        /// The session.
+        upload_id: UploadId,
+        /// What was presented.
+        permission_id: PermissionId,
+        /// Whose vault.
+        patient_id: PatientId,
+        /// Who may send.
+        institution_id: InstitutionId,
+        /// The record that comes to be.
+        record_id: RecordId,
+        /// Its version.
+        version_id: VersionId,
+        /// Stream bytes that may be sent.
+        bytes: u64,
+        /// When the server stops waiting.
+        expires: u64,
+    }
+    /// Operator → institution: I release this to you.
+    ReleaseTicket: ReleaseTicketBody, RELEASE_TICKET {
+        /// Who releases.
+        operator_id: OperatorId,
+        /// The session.
+        release_id: ReleaseId,
+        /// What was presented.
+        permission_id: PermissionId,
+        /// Whose vault.
+        patient_id: PatientId,
+        /// Who may receive.
+        institution_id: InstitutionId,
+        /// Stream bytes left under the permission.
+        bytes: u64,
+        /// When the session ends.
+        expires: u64,
+        /// SHA-256 of the evidence.
+        presentation_hash: Sha256Digest,
+    }
+    /// Operator: this is stored, durably.
+    UploadReceipt: UploadReceiptBody, UPLOAD_RECEIPT {
+        /// Who stores.
+        operator_id: OperatorId,
+        /// The session.
+        upload_id: UploadId,
+        /// What was presented.
+        permission_id: PermissionId,
+        /// Whose vault.
+        patient_id: PatientId,
+        /// Who sent it.
+        institution_id: InstitutionId,
+        /// The record.
+        record_id: RecordId,
+        /// Its version.
+        version_id: VersionId,
+        /// BLAKE3 of the stream, recomputed by the server.
+        content_root: ContentRoot,
+        /// Bytes of the stream.
+        stream_len: u64,
+        /// SHA-256 of the sealed manifest.
+        sealed_manifest_hash: Sha256Digest,
+        /// SHA-256 of the evidence.
+        presentation_hash: Sha256Digest,
+    }
+    /// Operator: so much was released.
+    ReleaseReceipt: ReleaseReceiptBody, RELEASE_RECEIPT {
+        /// Who released.
+        operator_id: OperatorId,
+        /// The session.
+        release_id: ReleaseId,
+        /// What was presented.
+        permission_id: PermissionId,
+        /// Whose vault.
+        patient_id: PatientId,
+        /// Who received.
+        institution_id: InstitutionId,
+        /// Stream bytes handed out.
+        bytes: u64,
+        /// SHA-256 of the evidence.
+        presentation_hash: Sha256Digest,
+    }
+    /// Operator: the log had this size and root.
+    Checkpoint: CheckpointBody, CHECKPOINT {
+        /// Whose log.
+        operator_id: OperatorId,
+        /// Leaves.
+        size: u64,
+        /// RFC 6962 tree head over them.
+        root: Sha256Digest,
+    }
+    /// Institution: what a record contains.
+    RecordManifest: RecordManifestBody, RECORD_MANIFEST {
+        /// Whose vault.
+        patient_id: PatientId,
+        /// The record.
+        record_id: RecordId,
+        /// Its version.
+        version_id: VersionId,
+        /// Who made it, and signs this.
+        institution_id: InstitutionId,
+        /// The permission it was uploaded under.
+        permission_id: PermissionId,
+        /// BLAKE3 of the sealed stream.
+        content_root: ContentRoot,
+        /// Plaintext bytes of all parts.
+        plaintext_len: u64,
+        /// The files, in stream order.
+        parts: Vec<crate::manifest::Part>,
+    }
+}

@@ -1,0 +1,75 @@
+//! What can be wrong with bytes from elsewhere.
+
+use thiserror::Error;
+
+/// Why something was refused. Texts hold lengths, field names and rules, never contents.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The bytes are not the protobuf message expected here.
+    #[error("{message} is not a valid message")]
+    Decode {
+        /// Message name in the `.proto` files.
+        message: &'static str,
+    },
+    /// A field of fixed size has another size.
+    #[error("{field} is {got} bytes, expected {want}")]
+    Length {
+        /// What was measured.
+        field: &'static str,
+        /// Bytes found.
+        got: usize,
+        /// Bytes required.
+        want: usize,
+    },
+    /// A field is absent, empty or outside its range.
+    #[error("{field} is missing or out of range")]
+    Field {
+        /// Field name in the `.proto` files.
+        field: &'static str,
+    },
+    /// A text is not an identifier of the kind wanted.
+    #[error("not an identifier of the form {want}")]
+    IdText {
+        /// The form wanted.
+        want: &'static str,
+    },
+    /// A protocol version or suite other than the one this build speaks.
+    #[error("protocol version {version}, suite {suite} is not spoken here: update the program")]
+    Version {
+        /// Version found.
+        version: u32,
+        /// Suite found.
+        suite: u32,
+    },
+    /// A public key that must not be used: small order or not canonical.
+    #[error("{kind} public key is degenerate")]
+    DegenerateKey {
+        /// Which algorithm.
+        kind: &'static str,
+    },
+    /// A signature does not verify.
+    #[error("signature does not verify")]
+    Signature,
+    /// Two things that must belong together do not.
+    #[error("{what} does not match")]
+    Mismatch {
+        /// The pair, in words.
+        what: &'static str,
+    },
+    /// The signature parameters of a request are not those of the profile.
+    #[error("request signature: {rule}")]
+    RequestSignature {
+        /// The rule broken.
+        rule: &'static str,
+    },
+    /// A Merkle proof does not lead to the checkpoint's root.
+    #[error("log proof does not verify")]
+    LogProof,
+    /// A server link is malformed or names other keys than the server shows.
+    #[error("server link: {rule}")]
+    Link {
+        /// The rule broken.
+        rule: &'static str,
+    },
+}

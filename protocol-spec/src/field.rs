@@ -1,0 +1,206 @@
+//! From fields of messages to types that hold only valid values, and back.
+
+use bytes::Bytes;
+
+use crate::{
+    Error,
+    hash::{ContentRoot, Sha256Digest},
+    ids::{
+        InstitutionId, OperatorId, PatientId, PermissionId, RecordId, RegistrarId, ReleaseId, RequestId,
+        UploadId, VersionId,
+    },
+    keys::{IdentityKey, RecipientKey},
+    messages as pb,
+};
+
+/// The protocol version that this build speaks.
+pub const VERSION: u32 = 1;
+/// The one suite: X-Wing, HKDF, ChaCha20-Poly1305, Ed25519, BLAKE3.
+pub const SUITE: u32 = 1;
+/// Longest name of an institution, in bytes of UTF-8.
+pub const MAX_NAME: usize = 200;
+
+/// A validated value and its form `Wire` in a message.
+pub(crate) trait Field<Wire>: Sized {
+    fn read(wire: Wire, field: &'static str) -> Result<Self, Error>;
+    fn write(&self) -> Wire;
+}
+
+macro_rules! bytes_fields {
+    ($($name:ident),*) => {$(
+        impl Field<Bytes> for $name {
+            fn read(wire: Bytes, _: &'static str) -> Result<Self, Error> {
+                Self::try_from(wire.as_ref())
+            }
+
+            fn write(&self) -> Bytes {
+                Bytes::copy_from_slice(self.as_bytes())
+            }
+        }
+    )*};
+}
+
+bytes_fields!(
+    ContentRoot,
+    IdentityKey,
+    InstitutionId,
+    OperatorId,
+    PatientId,
+    PermissionId,
+    RecipientKey,
+    RecordId,
+    RegistrarId,
+    ReleaseId,
+    RequestId,
+    Sha256Digest,
+    UploadId,
+    VersionId
+);
+
+impl Field<u64> for u64 {
+    fn read(wire: u64, _: &'static str) -> Result<Self, Error> {
+        Ok(wire)
+    }
+
+    fn write(&self) -> u64 {
+        *self
+    }
+}
+
+impl Field<u32> for u32 {
+    fn read(wire: u32, _: &'static str) -> Result<Self, Error> {
+        Ok(wire)
+    }
+
+    fn write(&self) -> u32 {
+        *self
+    }
+}
+
+/// A name of 1 to [`MAX_NAME`] bytes without control characters: it is shown to people who decide by it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Name(String);
+
+impl Name {
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for Name {
+    type Error = Error;
+
+    fn try_from(text: String) -> Result<Self, Error> {
+        let shown = !text.chars().any(|c| c.is_control() || is_bidi_control(c));
+        if text.is_empty() || text.len() > MAX_NAME || text.trim() != text || !shown {
+            return Err(Error::Field { field: "name" });
+        }
+        Ok(Self(text))
+    }
+}
+
+/// Characters that reorder their neighbours could make one name look like another.
+fn is_bidi_control(c: char) -> bool {
+    matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+impl Field<String> for Name {
+    fn read(wire: String, _: &'static str) -> Result<Self, Error> {
+        Self::try_from(wire)
+    }
+
+    fn write(&self) -> String {
+        self.0.clone()
+    }
+}
+
+/// An HPKE seal as it travels: `enc` of the right length, a ciphertext within bounds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SealedBytes {
+    /// X-Wing encapsulation, [`SealedBytes::ENC_LEN`] bytes.
+    pub enc: Bytes,
+    /// Ciphertext and tag.
+    pub ciphertext: Bytes,
+}
+
+impl SealedBytes {
+    /// Bytes of an X-Wing encapsulation.
+    pub const ENC_LEN: usize = 1120;
+    /// Longest ciphertext: keys of 4096 records in their size class, and the tag.
+    pub const MAX_CIPHERTEXT: usize = (64 << 12) + 16;
+}
+
+impl Field<Option<pb::Sealed>> for SealedBytes {
+    fn read(wire: Option<pb::Sealed>, field: &'static str) -> Result<Self, Error> {
+        let pb::Sealed { enc, ciphertext } = wire.ok_or(Error::Field { field })?;
+        if enc.len() != Self::ENC_LEN {
+            return Err(Error::Length {
+                field: "hpke enc",
+                got: enc.len(),
+                want: Self::ENC_LEN,
+            });
+        }
+        if !(17..=Self::MAX_CIPHERTEXT).contains(&ciphertext.len()) {
+            return Err(Error::Field { field });
+        }
+        Ok(Self { enc, ciphertext })
+    }
+
+    fn write(&self) -> Option<pb::Sealed> {
+        Some(pb::Sealed {
+            enc: self.enc.clone(),
+            ciphertext: self.ciphertext.clone(),
+        })
+    }
+}
+
+impl TryFrom<Option<pb::Sealed>> for SealedBytes {
+    type Error = Error;
+
+    fn try_from(wire: Option<pb::Sealed>) -> Result<Self, Error> {
+        Self::read(wire, "sealed")
+    }
+}
+
+impl From<&SealedBytes> for pb::Sealed {
+    fn from(sealed: &SealedBytes) -> Self {
+        Self {
+            enc: sealed.enc.clone(),
+            ciphertext: sealed.ciphertext.clone(),
+        }
+    }
+}
+
+impl<M, T> Field<Vec<M>> for Vec<T>
+where
+    T: Field<M>,
+{
+    fn read(wire: Vec<M>, field: &'static str) -> Result<Self, Error> {
+        wire.into_iter().map(|one| T::read(one, field)).collect()
+    }
+
+    fn write(&self) -> Vec<M> {
+        self.iter().map(Field::write).collect()
+    }
+}
+
+/// Checks the header in front of every body (STM-4) and returns its time.
+pub(crate) fn read_header(header: Option<pb::Header>) -> Result<u64, Error> {
+    let header = header.ok_or(Error::Field { field: "header" })?;
+    if (header.version, header.suite) != (VERSION, SUITE) {
+        return Err(Error::Version {
+            version: header.version,
+            suite: header.suite,
+        });
+    }
+    Ok(header.created)
+}
+
+pub(crate) fn write_header(created: u64) -> Option<pb::Header> {
+    Some(pb::Header {
+        version: VERSION,
+        suite: SUITE,
+        created,
+    })
+}

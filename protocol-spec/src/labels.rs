@@ -1,0 +1,106 @@
+//! The registry of labels. Every signature, key derivation and HPKE `info` starts with one of these,
+//! so that bytes made for one purpose mean nothing in another. See `spec/statements.md` §2.
+
+/// A purpose, as 32 bytes: the ASCII name padded with zeros.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Label(&'static str);
+
+impl Label {
+    /// The name as registered.
+    pub const fn name(self) -> &'static str {
+        self.0
+    }
+
+    /// The 32 bytes that enter hashes and key derivations.
+    pub fn bytes(self) -> [u8; 32] {
+        let mut out = [0; 32];
+        for (to, from) in out.iter_mut().zip(self.0.bytes()) {
+            *to = from;
+        }
+        out
+    }
+}
+
+macro_rules! labels {
+    ($($(#[$doc:meta])* $name:ident = $text:literal;)*) => {
+        $($(#[$doc])* pub const $name: Label = Label($text);)*
+
+        /// All registered labels, in the order of the registry.
+        pub const ALL: &[Label] = &[$($name),*];
+    };
+}
+
+labels! {
+    // statements (signatures)
+    /// Patient identity key signs a device's keys.
+    DEVICE_CERTIFICATE = "medvault/v1 device certificate";
+    /// Institution signs its own keys for the registrar.
+    ACCREDITATION_REQUEST = "medvault/v1 accreditation req";
+    /// Registrar signs an institution's name and key hashes.
+    ACCREDITATION = "medvault/v1 accreditation";
+    /// Institution signs its keys into the directory.
+    INSTITUTION_KEYS = "medvault/v1 institution keys";
+    /// Device signs an upload request.
+    UPLOAD_REQUEST = "medvault/v1 upload request";
+    /// Institution signs a download request.
+    DOWNLOAD_REQUEST = "medvault/v1 download request";
+    /// First institution signs a reference request.
+    REFERENCE_REQUEST = "medvault/v1 reference request";
+    /// Device signs a permission, its `enc` and its ciphertext.
+    PERMISSION = "medvault/v1 permission";
+    /// Device signs a denial.
+    DENIAL = "medvault/v1 denial";
+    /// Device signs a revocation.
+    REVOCATION = "medvault/v1 revocation";
+    /// Institution signs what a record contains.
+    RECORD_MANIFEST = "medvault/v1 record manifest";
+    /// Operator signs that it waits for an upload.
+    STANDBY_TICKET = "medvault/v1 standby ticket";
+    /// Operator signs what it will release.
+    RELEASE_TICKET = "medvault/v1 release ticket";
+    /// Operator signs what it stored.
+    UPLOAD_RECEIPT = "medvault/v1 upload receipt";
+    /// Operator signs what it released.
+    RELEASE_RECEIPT = "medvault/v1 release receipt";
+    /// Operator signs the log's size and root.
+    CHECKPOINT = "medvault/v1 checkpoint";
+
+    // HPKE info and key derivation
+    /// HPKE `info` of a permission key.
+    WRAP_PERMISSION = "medvault/v1 wrap permission";
+    /// HPKE `info` of a sealed text.
+    SEAL_TEXT = "medvault/v1 seal text";
+    /// HPKE `info` of an accreditation secret.
+    SEAL_ACCREDITATION = "medvault/v1 seal accreditation";
+    /// Possession key from permission secret and data keys.
+    POSSESSION_KEY = "medvault/v1 possession key";
+    /// Record data key from an upload key.
+    RECORD_KEY = "medvault/v1 record key";
+    /// Key, nonce and commitment of a key wrap.
+    KEY_WRAP = "medvault/v1 key wrap";
+    /// Context of sealed content.
+    SEAL_CONTENT = "medvault/v1 seal content";
+
+    // hashes
+    /// Fingerprint in a server link.
+    SERVER_LINK = "medvault/v1 server link";
+    /// Leaf of the transparency log.
+    LOG_LEAF = "medvault/v1 log leaf";
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn labels_are_distinct_and_fit_32_bytes() {
+        let distinct: HashSet<_> = ALL.iter().map(|label| label.bytes()).collect();
+        assert_eq!(distinct.len(), ALL.len());
+        assert!(
+            ALL.iter()
+                .all(|label| label.name().len() <= 32 && label.name().is_ascii())
+        );
+    }
+}

@@ -1,0 +1,34 @@
+//! Medvault's protocol: messages, rules and verification. No I/O, no ciphers, no clock.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`messages`] | what travels, as generated from the `.proto` files, unvalidated |
+//! | [`ids`], [`hash`], [`keys`], [`labels`] | the words of the protocol as types |
+//! | [`statement`], [`bodies`], [`patient`], [`permission`] | what somebody signs: parsed, then verified |
+//! | [`directory`], [`log`], [`link`] | where trust in keys comes from |
+//! | [`content`], [`manifest`] | geometry and hashes of records, their parts |
+//! | [`request`] | RFC 9421 signatures of requests |
+//! | [`problem`] | refusals |
+//!
+//! The normative text is in `spec/`; each rule there has an id that the code cites.
+
+pub mod bodies;
+pub mod content;
+pub mod directory;
+mod error;
+pub mod field;
+pub mod hash;
+pub mod ids;
+pub mod keys;
+pub mod labels;
+pub mod link;
+pub mod log;
+pub mod manifest;
+pub mod messages;
+pub mod patient;
+pub mod permission;
+pub mod problem;
+pub mod request;
+pub mod statement;
+
+pub use error::Error;

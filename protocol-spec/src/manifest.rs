@@ -1,0 +1,197 @@
+//! Parts of a record: names that cannot leave the folder they are written to, ranges that tile the
+//! plaintext. See `spec/content.md` §6.
+
+use std::collections::HashSet;
+
+use crate::{Error, bodies::RecordManifest, field::Field, hash::Sha256Digest, messages as pb};
+
+/// Most parts of one record.
+pub const MAX_PARTS: usize = 100_000;
+/// Longest name of a part, in bytes.
+pub const MAX_PART_NAME: usize = 1024;
+
+/// One file inside a record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// Relative path with `/` between components.
+    pub name: PartName,
+    /// RFC 6838 media type.
+    pub media_type: String,
+    /// Where it starts in the plaintext.
+    pub offset: u64,
+    /// Bytes.
+    pub length: u64,
+    /// SHA-256 of its bytes.
+    pub sha256: Sha256Digest,
+    /// What a clinician sorts by.
+    pub clinical: Clinical,
+}
+
+/// Clinical metadata; absent values are empty.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Clinical {
+    /// For example `Bundle`.
+    pub fhir_resource_type: String,
+    /// DICOM (0020,000D).
+    pub dicom_study_uid: String,
+    /// DICOM (0020,000E).
+    pub dicom_series_uid: String,
+    /// `YYYY-MM-DD`.
+    pub date: String,
+}
+
+/// A relative path without empty, `.` or `..` components, backslashes or control characters (CNT-12).
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PartName(String);
+
+impl PartName {
+    /// The path, `/` between components.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The folders it lies in.
+    fn ancestors(&self) -> impl Iterator<Item = &str> {
+        self.0.match_indices('/').filter_map(|(end, _)| self.0.get(..end))
+    }
+}
+
+impl TryFrom<String> for PartName {
+    type Error = Error;
+
+    fn try_from(name: String) -> Result<Self, Error> {
+        let component_ok = |part: &str| !part.is_empty() && part != "." && part != ".." && part.len() <= 255;
+        let text_ok = !name.chars().any(|c| c.is_control() || c == '\\' || c == ':');
+        if name.len() > MAX_PART_NAME || !text_ok || !name.split('/').all(component_ok) {
+            return Err(Error::Field { field: "part name" });
+        }
+        Ok(Self(name))
+    }
+}
+
+impl Field<pb::Part> for Part {
+    fn read(wire: pb::Part, field: &'static str) -> Result<Self, Error> {
+        let pb::Part {
+            name,
+            media_type,
+            offset,
+            length,
+            sha256,
+            clinical,
+        } = wire;
+        let pb::Clinical {
+            fhir_resource_type,
+            dicom_study_uid,
+            dicom_series_uid,
+            date,
+        } = clinical.ok_or(Error::Field { field })?;
+        Ok(Self {
+            name: name.try_into()?,
+            media_type,
+            offset,
+            length,
+            sha256: sha256.as_ref().try_into()?,
+            clinical: Clinical {
+                fhir_resource_type,
+                dicom_study_uid,
+                dicom_series_uid,
+                date,
+            },
+        })
+    }
+
+    fn write(&self) -> pb::Part {
+        let Self {
+            name,
+            media_type,
+            offset,
+            length,
+            sha256,
+            clinical,
+        } = self.clone();
+        let Clinical {
+            fhir_resource_type,
+            dicom_study_uid,
+            dicom_series_uid,
+            date,
+        } = clinical;
+        pb::Part {
+            name: name.0,
+            media_type,
+            offset,
+            length,
+            sha256: sha256.write(),
+            clinical: Some(pb::Clinical {
+                fhir_resource_type,
+                dicom_study_uid,
+                dicom_series_uid,
+                date,
+            }),
+        }
+    }
+}
+
+impl RecordManifest {
+    /// Parts tile the plaintext in order, and no name stands twice or inside another (CNT-11).
+    ///
+    /// # Errors
+    /// [`Error::Field`] or [`Error::Mismatch`].
+    pub fn check_parts(&self) -> Result<(), Error> {
+        if self.parts.is_empty() || self.parts.len() > MAX_PARTS {
+            return Err(Error::Field { field: "parts" });
+        }
+        let mut end = 0_u64;
+        for part in &self.parts {
+            if part.offset != end {
+                return Err(Error::Mismatch {
+                    what: "offset of a part and end of the one before",
+                });
+            }
+            end = end
+                .checked_add(part.length)
+                .ok_or(Error::Field { field: "length" })?;
+        }
+        if end != self.plaintext_len {
+            return Err(Error::Mismatch {
+                what: "plaintext length and end of the last part",
+            });
+        }
+        self.check_names()
+    }
+
+    fn check_names(&self) -> Result<(), Error> {
+        let mut names = HashSet::with_capacity(self.parts.len());
+        let distinct = self.parts.iter().all(|part| names.insert(part.name.as_str()));
+        let nested = |part: &Part| part.name.ancestors().any(|folder| names.contains(folder));
+        if !distinct || self.parts.iter().any(nested) {
+            return Err(Error::Mismatch {
+                what: "name of a part and the other names",
+            });
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_leave_the_folder_are_refused() {
+        for bad in [
+            "",
+            "/etc/passwd",
+            "a/../b",
+            "..",
+            "a//b",
+            "a/",
+            "a\\b",
+            "c:x",
+            "a\0b",
+            "./a",
+        ] {
+            assert!(PartName::try_from(bad.to_owned()).is_err(), "{bad:?}");
+        }
+        assert!(PartName::try_from("series 1/IM_0001.dcm".to_owned()).is_ok());
+    }
+}

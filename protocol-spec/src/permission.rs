@@ -1,0 +1,401 @@
+//! Permissions: what a patient lets one institution do, and the wrap that is the permission key.
+//! See `spec/permission.md`.
+
+use std::{collections::HashSet, fmt, ops::Deref};
+
+use bytes::Bytes;
+use prost::Message;
+
+use crate::{
+    Error,
+    bodies::DeviceCertificate,
+    content,
+    field::{Field, SealedBytes, read_header, write_header},
+    hash::{ContentRoot, Sha256Digest, sha256},
+    ids::{InstitutionId, OperatorId, PatientId, PermissionId, RecordId, VersionId},
+    keys::IdentityKey,
+    labels::{self, Label},
+    messages as pb,
+    patient::verify_device,
+    statement::{Body, Signed, Verified, preimage, signature_bytes},
+};
+
+/// Most records of one permission: its wrap then stays below 192 KiB.
+pub const MAX_RECORDS: usize = 4096;
+
+/// What a permission lets its holder do. Nothing converts one into another (PRM-3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Send records that the institution makes.
+    Upload,
+    /// Receive records, asked for by the institution itself.
+    Download,
+    /// Receive records, asked for by the institution that refers the patient.
+    Reference,
+}
+
+impl Field<i32> for Kind {
+    fn read(wire: i32, field: &'static str) -> Result<Self, Error> {
+        match pb::PermissionKind::try_from(wire) {
+            Ok(pb::PermissionKind::Upload) => Ok(Self::Upload),
+            Ok(pb::PermissionKind::Download) => Ok(Self::Download),
+            Ok(pb::PermissionKind::Reference) => Ok(Self::Reference),
+            Ok(pb::PermissionKind::Unspecified) | Err(_) => Err(Error::Field { field }),
+        }
+    }
+
+    fn write(&self) -> i32 {
+        let kind: pb::PermissionKind = (*self).into();
+        kind.into()
+    }
+}
+
+impl From<Kind> for pb::PermissionKind {
+    fn from(kind: Kind) -> Self {
+        match kind {
+            Kind::Upload => Self::Upload,
+            Kind::Download => Self::Download,
+            Kind::Reference => Self::Reference,
+        }
+    }
+}
+
+/// One record version, bound to its content: a holder of its key cannot put other content in its place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordSelector {
+    /// The record.
+    pub record_id: RecordId,
+    /// Its version.
+    pub version_id: VersionId,
+    /// BLAKE3 of its stream.
+    pub content_root: ContentRoot,
+    /// Bytes of its stream.
+    pub stream_len: u64,
+}
+
+impl Field<pb::RecordSelector> for RecordSelector {
+    fn read(wire: pb::RecordSelector, field: &'static str) -> Result<Self, Error> {
+        let pb::RecordSelector {
+            record_id,
+            version_id,
+            content_root,
+            stream_len,
+        } = wire;
+        content::plaintext_len(stream_len)?;
+        Ok(Self {
+            record_id: Field::read(record_id, field)?,
+            version_id: Field::read(version_id, field)?,
+            content_root: Field::read(content_root, field)?,
+            stream_len,
+        })
+    }
+
+    fn write(&self) -> pb::RecordSelector {
+        pb::RecordSelector {
+            record_id: self.record_id.write(),
+            version_id: self.version_id.write(),
+            content_root: self.content_root.write(),
+            stream_len: self.stream_len,
+        }
+    }
+}
+
+/// The signed conditions of a permission.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PermissionBody {
+    /// When it was made, in milliseconds since 1970, by the device's clock.
+    pub created: u64,
+    /// Audience.
+    pub operator_id: OperatorId,
+    /// Minted by the device.
+    pub permission_id: PermissionId,
+    /// What may be done.
+    pub kind: Kind,
+    /// Whose vault.
+    pub patient_id: PatientId,
+    /// Who may.
+    pub institution_id: InstitutionId,
+    /// SHA-256 of the institution's directory entry, as the patient verified it.
+    pub directory_entry_hash: Sha256Digest,
+    /// SHA-256 of the X-Wing key that the wrap is for.
+    pub recipient_key_hash: Sha256Digest,
+    /// What may be released; empty for uploads.
+    pub records: Vec<RecordSelector>,
+    /// First millisecond at which it may be presented.
+    pub not_before: u64,
+    /// First millisecond at which it may no longer be used.
+    pub not_after: u64,
+    /// Presentations.
+    pub uses: u32,
+    /// Ciphertext bytes, over all uses.
+    pub bytes: u64,
+    /// SHA-256 of the body of the request that it answers or comes with.
+    pub request_hash: Sha256Digest,
+    /// Verifies presentations.
+    pub possession_key: IdentityKey,
+}
+
+impl PermissionBody {
+    fn check(self) -> Result<Self, Error> {
+        let field = |field| Err(Error::Field { field });
+        let distinct: HashSet<_> = self.records.iter().map(|record| record.version_id).collect();
+        match self.kind {
+            Kind::Upload if !self.records.is_empty() => return field("records"),
+            Kind::Download | Kind::Reference if !(1..=MAX_RECORDS).contains(&self.records.len()) => {
+                return field("records");
+            }
+            _ if distinct.len() != self.records.len() => return field("records"),
+            _ => {}
+        }
+        if self.not_before >= self.not_after {
+            return field("not_after");
+        }
+        if self.uses == 0 {
+            return field("uses");
+        }
+        if self.bytes == 0 {
+            return field("bytes");
+        }
+        Ok(self)
+    }
+}
+
+impl Body for PermissionBody {
+    const LABEL: Label = labels::PERMISSION;
+
+    fn decode(bytes: &[u8]) -> Result<Self, Error> {
+        let wire: pb::PermissionBody = pb::decode_canonical(bytes)?;
+        Self {
+            created: read_header(wire.header)?,
+            operator_id: Field::read(wire.operator_id, "operator_id")?,
+            permission_id: Field::read(wire.permission_id, "permission_id")?,
+            kind: Field::read(wire.kind, "kind")?,
+            patient_id: Field::read(wire.patient_id, "patient_id")?,
+            institution_id: Field::read(wire.institution_id, "institution_id")?,
+            directory_entry_hash: Field::read(wire.directory_entry_hash, "directory_entry_hash")?,
+            recipient_key_hash: Field::read(wire.recipient_key_hash, "recipient_key_hash")?,
+            records: Field::read(wire.records, "records")?,
+            not_before: wire.not_before,
+            not_after: wire.not_after,
+            uses: wire.uses,
+            bytes: wire.bytes,
+            request_hash: Field::read(wire.request_hash, "request_hash")?,
+            possession_key: Field::read(wire.possession_key, "possession_key")?,
+        }
+        .check()
+    }
+
+    fn encode(&self) -> Bytes {
+        pb::PermissionBody {
+            header: write_header(self.created),
+            operator_id: self.operator_id.write(),
+            permission_id: self.permission_id.write(),
+            kind: self.kind.write(),
+            patient_id: self.patient_id.write(),
+            institution_id: self.institution_id.write(),
+            directory_entry_hash: self.directory_entry_hash.write(),
+            recipient_key_hash: self.recipient_key_hash.write(),
+            records: self.records.write(),
+            not_before: self.not_before,
+            not_after: self.not_after,
+            uses: self.uses,
+            bytes: self.bytes,
+            request_hash: self.request_hash.write(),
+            possession_key: self.possession_key.write(),
+        }
+        .encode_to_vec()
+        .into()
+    }
+}
+
+/// label ‖ u64be(len(body)) ‖ SHA-256(body) ‖ SHA-256(enc ‖ ciphertext) (PRM-2).
+pub fn permission_preimage(body: &[u8], wrap: &SealedBytes) -> Vec<u8> {
+    let mut message = preimage(labels::PERMISSION, body);
+    message.extend(sha256(&[&wrap.enc, &wrap.ciphertext]));
+    message
+}
+
+/// HPKE `info` of the wrap: SHA-256(label ‖ body) (PRM-5).
+pub fn wrap_info(body: &[u8]) -> [u8; 32] {
+    sha256(&[&labels::WRAP_PERMISSION.bytes(), body])
+}
+
+/// A permission, parsed only.
+#[derive(Clone)]
+pub struct SignedPermission {
+    bytes: Bytes,
+    signature: [u8; 64],
+    wrap: SealedBytes,
+    certificate: Signed<DeviceCertificate>,
+    body: PermissionBody,
+}
+
+impl SignedPermission {
+    /// Puts a permission together: `bytes` are the encoded body that `wrap` was made over,
+    /// `sign` gets the pre-image.
+    ///
+    /// # Errors
+    /// The rule that the body breaks.
+    pub fn sign(
+        bytes: Bytes,
+        wrap: SealedBytes,
+        certificate: Signed<DeviceCertificate>,
+        sign: impl FnOnce(&[u8]) -> [u8; 64],
+    ) -> Result<Self, Error> {
+        let body = PermissionBody::decode(&bytes)?;
+        let signature = sign(&permission_preimage(&bytes, &wrap));
+        Ok(Self {
+            bytes,
+            signature,
+            wrap,
+            certificate,
+            body,
+        })
+    }
+
+    /// Checks the chain identity key → device key → body and wrap (PRM-2).
+    ///
+    /// # Errors
+    /// [`Error::Signature`] or [`Error::Mismatch`].
+    pub fn verify(self) -> Result<VerifiedPermission, Error> {
+        let Self {
+            bytes,
+            signature,
+            wrap,
+            certificate,
+            body,
+        } = self;
+        let certificate = verify_device(certificate, body.patient_id)?;
+        certificate
+            .device_key
+            .verify(&permission_preimage(&bytes, &wrap), &signature)?;
+        Ok(VerifiedPermission {
+            bytes,
+            signature,
+            wrap,
+            certificate,
+            body,
+        })
+    }
+
+    /// What the permission claims.
+    pub fn claimed(&self) -> &PermissionBody {
+        &self.body
+    }
+}
+
+impl TryFrom<pb::Permission> for SignedPermission {
+    type Error = Error;
+
+    fn try_from(message: pb::Permission) -> Result<Self, Error> {
+        let pb::Permission {
+            body: bytes,
+            signature,
+            wrap,
+            device_certificate,
+        } = message;
+        let body = PermissionBody::decode(&bytes)?;
+        Ok(Self {
+            bytes,
+            signature: signature_bytes(&signature)?,
+            wrap: Field::read(wrap, "wrap")?,
+            certificate: device_certificate.try_into()?,
+            body,
+        })
+    }
+}
+
+impl TryFrom<Option<pb::Permission>> for SignedPermission {
+    type Error = Error;
+
+    fn try_from(message: Option<pb::Permission>) -> Result<Self, Error> {
+        message.ok_or(Error::Field { field: "permission" })?.try_into()
+    }
+}
+
+impl From<&SignedPermission> for pb::Permission {
+    fn from(permission: &SignedPermission) -> Self {
+        Self {
+            body: permission.bytes.clone(),
+            signature: Bytes::copy_from_slice(&permission.signature),
+            wrap: Some((&permission.wrap).into()),
+            device_certificate: Some(permission.certificate.to_message()),
+        }
+    }
+}
+
+impl fmt::Debug for SignedPermission {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            bytes: _,
+            signature: _,
+            wrap: _,
+            certificate: _,
+            body,
+        } = self;
+        f.debug_tuple("SignedPermission").field(body).finish()
+    }
+}
+
+/// A permission whose chain of signatures has been verified.
+#[derive(Clone)]
+pub struct VerifiedPermission {
+    bytes: Bytes,
+    signature: [u8; 64],
+    wrap: SealedBytes,
+    certificate: Verified<DeviceCertificate>,
+    body: PermissionBody,
+}
+
+impl VerifiedPermission {
+    /// The exact body, as `info` binds it.
+    pub fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+
+    /// The permission key.
+    pub fn wrap(&self) -> &SealedBytes {
+        &self.wrap
+    }
+
+    /// The patient's device that signed.
+    pub fn device(&self) -> &Verified<DeviceCertificate> {
+        &self.certificate
+    }
+
+    /// SHA-256 of the exact body.
+    pub fn hash(&self) -> Sha256Digest {
+        Sha256Digest::of(&self.bytes)
+    }
+
+    /// The message that carries it.
+    pub fn to_message(&self) -> pb::Permission {
+        pb::Permission {
+            body: self.bytes.clone(),
+            signature: Bytes::copy_from_slice(&self.signature),
+            wrap: Some((&self.wrap).into()),
+            device_certificate: Some(self.certificate.to_message()),
+        }
+    }
+}
+
+impl Deref for VerifiedPermission {
+    type Target = PermissionBody;
+
+    fn deref(&self) -> &PermissionBody {
+        &self.body
+    }
+}
+
+impl fmt::Debug for VerifiedPermission {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            bytes: _,
+            signature: _,
+            wrap: _,
+            certificate: _,
+            body,
+        } = self;
+        f.debug_tuple("VerifiedPermission").field(body).finish()
+    }
+}

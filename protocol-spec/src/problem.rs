@@ -1,0 +1,117 @@
+//! The refusals of the API: one code, one status, one sentence each (RFC 9457). See `spec/api.md` §6.
+
+macro_rules! problems {
+    ($($(#[$doc:meta])* $name:ident = $code:literal, $status:literal, $title:literal;)*) => {
+        /// Why a server refuses.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Problem {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl Problem {
+            /// All of them, in the order of the specification.
+            pub const ALL: &[Self] = &[$(Self::$name),*];
+
+            /// The last part of the problem's `type` URI.
+            pub const fn code(self) -> &'static str {
+                match self { $(Self::$name => $code,)* }
+            }
+
+            /// HTTP status.
+            pub const fn status(self) -> u16 {
+                match self { $(Self::$name => $status,)* }
+            }
+
+            /// What happened, for people.
+            pub const fn title(self) -> &'static str {
+                match self { $(Self::$name => $title,)* }
+            }
+        }
+    };
+}
+
+problems! {
+    /// Not the message, field or parameter expected.
+    Malformed = "malformed", 400, "the request is malformed";
+    /// Another protocol version or suite.
+    UnsupportedVersion = "unsupported-version", 400, "this protocol version is not spoken here";
+    /// A mutation without its idempotency key.
+    IdempotencyKeyMissing = "idempotency-key-missing", 400, "a mutation needs an idempotency key";
+    /// Signature absent, not of the profile, or by a key not enrolled: all alike.
+    Unauthenticated = "unauthenticated", 401, "the request is not signed by an enrolled key";
+    /// `created` or `expires` outside the window.
+    SignatureExpired = "signature-expired", 401, "the request's signature is too old or from the future";
+    /// The same signature was seen before.
+    Replayed = "replayed", 401, "this signed request was already received";
+    /// Unknown thing, other people's thing, and bad proof look alike.
+    NotPermitted = "not-permitted", 403, "there is no such thing for this principal";
+    /// Challenge unknown, used or expired.
+    ChallengeInvalid = "challenge-invalid", 403, "the challenge is unknown, used or expired";
+    /// Told only to the proven holder.
+    PermissionNotYetValid = "permission-not-yet-valid", 403, "the permission is not valid yet";
+    /// Told only to the proven holder.
+    PermissionExpired = "permission-expired", 403, "the permission has expired";
+    /// Told only to the proven holder.
+    PermissionRevoked = "permission-revoked", 403, "the patient has revoked the permission";
+    /// No uses left.
+    PermissionSpent = "permission-spent", 403, "all uses of the permission are spent";
+    /// No bytes left.
+    BytesSpent = "bytes-spent", 403, "the permission's byte budget does not cover this";
+    /// The registrar's signature, the keys or the secret do not fit.
+    NotAccredited = "not-accredited", 403, "the accreditation does not cover these keys";
+    /// Public resources only.
+    NotFound = "not-found", 404, "there is no such resource";
+    /// Method not of the resource.
+    MethodNotAllowed = "method-not-allowed", 405, "the resource has no such method";
+    /// An id that is already taken.
+    AlreadyExists = "already-exists", 409, "this id already exists with other content";
+    /// The same key with another request.
+    IdempotencyMismatch = "idempotency-mismatch", 409, "the idempotency key was used for another request";
+    /// A request answered twice.
+    RequestAnswered = "request-answered", 409, "the request is already answered";
+    /// A request past its time.
+    RequestExpired = "request-expired", 409, "the request has expired";
+    /// Permission and request do not belong together.
+    RequestMismatch = "request-mismatch", 409, "the permission does not answer this request";
+    /// A permission over a record that is not there as described.
+    RecordMismatch = "record-mismatch", 409, "a record of the permission is not in the vault as described";
+    /// The upload was committed or given up.
+    UploadClosed = "upload-closed", 409, "the upload is closed";
+    /// A leaf that is there with another hash, or is being written.
+    LeafConflict = "leaf-conflict", 409, "the leaf is there already with other content or is being written";
+    /// A commit before all leaves are there.
+    LeavesMissing = "leaves-missing", 409, "not all leaves of the upload have arrived";
+    /// The release's session is over.
+    ReleaseClosed = "release-closed", 409, "the release is closed or has expired";
+    /// A body over the limit.
+    TooLarge = "too-large", 413, "the request is larger than the server accepts";
+    /// A range outside the record.
+    RangeNotSatisfiable = "range-not-satisfiable", 416, "the record has no such leaves";
+    /// Bytes and hash differ.
+    DigestMismatch = "digest-mismatch", 422, "the content does not have the hash that was signed";
+    /// A degenerate public key.
+    DegenerateKey = "degenerate-key", 422, "a public key is degenerate";
+    /// Rate or session limits of this principal.
+    TooMany = "too-many", 429, "too many requests or sessions at once";
+    /// Header section over the limit.
+    HeadersTooLarge = "headers-too-large", 431, "the header section is larger than the server accepts";
+    /// The server's fault; the log has the cause.
+    Internal = "internal", 500, "the server failed; the request may have been carried out";
+    /// Shutting down or out of capacity.
+    Unavailable = "unavailable", 503, "the server cannot answer now";
+    /// No space left.
+    StorageFull = "storage-full", 507, "the server's storage is full; reading still works";
+    /// The body came too slowly.
+    TooSlow = "too-slow", 408, "the request's body came too slowly";
+}
+
+impl Problem {
+    /// Where a problem's `type` URI starts.
+    pub const TYPE_PREFIX: &str = "urn:medvault:problem:";
+
+    /// Finds a problem by its `type` URI.
+    pub fn from_type(uri: &str) -> Option<Self> {
+        let code = uri.strip_prefix(Self::TYPE_PREFIX)?;
+        Self::ALL.iter().copied().find(|problem| problem.code() == code)
+    }
+}

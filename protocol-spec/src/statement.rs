@@ -1,0 +1,188 @@
+//! Statements: exact bytes, label, signature. See `spec/statements.md`.
+//!
+//! [`Signed`] has been parsed and nothing more; [`Verified`] has been checked against a key. Only the
+//! verifying functions make a `Verified`, so that a skipped check does not compile.
+
+use std::{fmt, marker::PhantomData, ops::Deref};
+
+use bytes::Bytes;
+
+use crate::{
+    Error,
+    hash::{Sha256Digest, sha256},
+    keys::IdentityKey,
+    labels::Label,
+    messages as pb,
+};
+
+/// What a statement says: the validated form of one `…Body` message.
+pub trait Body: Sized {
+    /// The label under which it is signed.
+    const LABEL: Label;
+
+    /// Parses and validates the exact bytes.
+    ///
+    /// # Errors
+    /// The rule that is broken.
+    fn decode(bytes: &[u8]) -> Result<Self, Error>;
+
+    /// The canonical bytes to be signed.
+    fn encode(&self) -> Bytes;
+}
+
+/// label ‖ u64be(len(body)) ‖ SHA-256(body) (STM-1).
+pub fn preimage(label: Label, body: &[u8]) -> Vec<u8> {
+    let length = (body.len() as u64).to_be_bytes();
+    [&label.bytes()[..], &length, &sha256(&[body])].concat()
+}
+
+/// A parsed statement whose signature nobody has checked yet.
+pub struct Signed<T> {
+    bytes: Bytes,
+    signature: [u8; 64],
+    body: T,
+}
+
+impl<T: Body> Signed<T> {
+    /// Encodes a body and has it signed: `sign` gets the pre-image.
+    pub fn sign(body: T, sign: impl FnOnce(&[u8]) -> [u8; 64]) -> Self {
+        let bytes = body.encode();
+        let signature = sign(&preimage(T::LABEL, &bytes));
+        Self {
+            bytes,
+            signature,
+            body,
+        }
+    }
+
+    /// Checks the signature (STM-2).
+    ///
+    /// # Errors
+    /// [`Error::Signature`].
+    pub fn verify(self, key: &IdentityKey) -> Result<Verified<T>, Error> {
+        key.verify(&preimage(T::LABEL, &self.bytes), &self.signature)?;
+        Ok(Verified {
+            signed: self,
+            private: PhantomData,
+        })
+    }
+
+    /// What the statement claims. Enough to look up the key that must verify it, and for nothing else.
+    pub fn claimed(&self) -> &T {
+        &self.body
+    }
+
+    /// SHA-256 of the exact body.
+    pub fn hash(&self) -> Sha256Digest {
+        Sha256Digest::of(&self.bytes)
+    }
+
+    /// The message that carries it.
+    pub fn to_message(&self) -> pb::Statement {
+        pb::Statement {
+            body: self.bytes.clone(),
+            signature: Bytes::copy_from_slice(&self.signature),
+        }
+    }
+}
+
+impl<T: Body> TryFrom<pb::Statement> for Signed<T> {
+    type Error = Error;
+
+    fn try_from(
+        pb::Statement {
+            body: bytes,
+            signature,
+        }: pb::Statement,
+    ) -> Result<Self, Error> {
+        let body = T::decode(&bytes)?;
+        Ok(Self {
+            bytes,
+            signature: signature_bytes(&signature)?,
+            body,
+        })
+    }
+}
+
+impl<T: Body> TryFrom<Option<pb::Statement>> for Signed<T> {
+    type Error = Error;
+
+    fn try_from(message: Option<pb::Statement>) -> Result<Self, Error> {
+        message.ok_or(Error::Field { field: "statement" })?.try_into()
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for Signed<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            bytes: _,
+            signature: _,
+            body,
+        } = self;
+        f.debug_tuple("Signed").field(body).finish()
+    }
+}
+
+impl<T: Clone> Clone for Signed<T> {
+    fn clone(&self) -> Self {
+        Self {
+            bytes: self.bytes.clone(),
+            signature: self.signature,
+            body: self.body.clone(),
+        }
+    }
+}
+
+/// A statement whose signature has been verified under the key that the rules demand.
+pub struct Verified<T> {
+    signed: Signed<T>,
+    private: PhantomData<()>,
+}
+
+impl<T: Body> Verified<T> {
+    /// The statement again, to be passed on.
+    pub fn signed(&self) -> &Signed<T> {
+        &self.signed
+    }
+
+    /// SHA-256 of the exact body.
+    pub fn hash(&self) -> Sha256Digest {
+        self.signed.hash()
+    }
+
+    /// The message that carries it.
+    pub fn to_message(&self) -> pb::Statement {
+        self.signed.to_message()
+    }
+}
+
+impl<T> Deref for Verified<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.signed.body
+    }
+}
+
+impl<T: Clone> Clone for Verified<T> {
+    fn clone(&self) -> Self {
+        Self {
+            signed: self.signed.clone(),
+            private: PhantomData,
+        }
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for Verified<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Verified").field(&self.signed.body).finish()
+    }
+}
+
+pub(crate) fn signature_bytes(bytes: &[u8]) -> Result<[u8; 64], Error> {
+    bytes.try_into().map_err(|_| Error::Length {
+        field: "signature",
+        got: bytes.len(),
+        want: 64,
+    })
+}
