@@ -1,0 +1,4 @@
+//! The blind management server: it stores and serves what it cannot read.
+
+pub mod identity;
+pub mod store;
