@@ -2,3 +2,4 @@
 
 pub mod identity;
 pub mod store;
+pub mod vault;

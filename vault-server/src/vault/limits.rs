@@ -1,0 +1,54 @@
+//! How much and how long: every bound that the state machines keep.
+
+use std::time::Duration;
+
+/// Bounds of the vault. The defaults suit one machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VaultLimits {
+    /// A challenge must be answered within this.
+    pub challenge_ttl: Duration,
+    /// An upload must be committed within this, and before its permission ends.
+    pub upload_ttl: Duration,
+    /// A release must be finished within this, and before its permission ends.
+    pub release_ttl: Duration,
+    /// A mutation may be repeated under its idempotency key for this long.
+    pub idempotency_ttl: Duration,
+    /// How often expired sessions are looked for.
+    pub sweep_interval: Duration,
+    /// How long an answer waits for its place in the log.
+    pub log_wait: Duration,
+    /// Uploads and releases that one institution may have open at once.
+    pub sessions_per_institution: u32,
+    /// Leaves in one PUT.
+    pub leaves_per_request: u32,
+    /// Bytes of a sealed manifest.
+    pub sealed_manifest_bytes: usize,
+    /// Bytes of sealed manifests, over all records of one permission: they travel in one answer.
+    pub release_manifest_bytes: u64,
+    /// Rows of one page, whatever the client asks for.
+    pub page_rows: usize,
+    /// A page ends after the row that exceeds this.
+    pub page_bytes: usize,
+    /// Bytes of one message, told to clients; the HTTP layer enforces it.
+    pub request_bytes: u64,
+}
+
+impl Default for VaultLimits {
+    fn default() -> Self {
+        Self {
+            challenge_ttl: Duration::from_secs(5 * 60),
+            upload_ttl: Duration::from_secs(24 * 3600),
+            release_ttl: Duration::from_secs(24 * 3600),
+            idempotency_ttl: Duration::from_secs(24 * 3600),
+            sweep_interval: Duration::from_secs(60),
+            log_wait: Duration::from_secs(10),
+            sessions_per_institution: 256,
+            leaves_per_request: 64,
+            sealed_manifest_bytes: 16 << 20,
+            release_manifest_bytes: 64 << 20,
+            page_rows: 100,
+            page_bytes: 1 << 20,
+            request_bytes: 1 << 20,
+        }
+    }
+}
