@@ -1,1 +1,79 @@
-//! skeleton
+//! Medvault where keys live: the library for patients' apps and for institutions' systems.
+//!
+//! [`Patient`] holds a vault's keys: she asks for uploads, permits, denies, revokes, reads. [`Institution`]
+//! presents permission keys: it sends records and receives what it was permitted. [`Registrar`] accredits
+//! institutions, offline. Each lives in a home directory whose secrets are sealed under a passphrase or a
+//! key file ([`Unlock`]); for now, losing the home is losing the data.
+//!
+//! What comes from the server is believed only as far as it is proven: keys by the registrar's signature,
+//! records by the institution's, receipts by the log. Plaintext appears under its final name only when
+//! all of it has been verified.
+//!
+//! ```no_run
+//! use std::{path::Path, time::Duration};
+//! use client_sdk::{Institution, Patient, PermitTerms, Selection, Unlock, UploadTerms};
+//!
+//! # async fn quick_start() -> client_sdk::Result<()> {
+//! let link = "https://vault.example:8443/#…".parse()?;
+//! let alice = Patient::enrol(Path::new("alice"), &Unlock::passphrase("correct horse"), &link).await?;
+//! let clinic = alice.institution("City Clinic").await?;
+//! let (_, permission) = alice.request_upload(&clinic, "the knee MRI, please", &UploadTerms::default()).await?;
+//!
+//! let clinic = Institution::open(Path::new("clinic"), &Unlock::passphrase("battery staple")).await?;
+//! let sent = clinic.send_upload(permission, &["mri/".into()], &()).await?;
+//! let asked = clinic.request_download(alice.id(), "the MRI again, for the operation").await?;
+//!
+//! let terms = PermitTerms { expires: Duration::from_secs(3600), ..PermitTerms::default() };
+//! let permission = alice.permit(asked, &Selection::Records(vec![sent.record_id]), &terms).await?;
+//! let fetched = clinic.fetch(permission, Path::new("inbox"), &()).await?;
+//! println!("{} files", fetched.records[0].parts.len());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! | module | does |
+//! |---|---|
+//! | `home` | keys and pins at rest: sealed, locked, replaced atomically |
+//! | `connect` | one server: link, TLS, request signatures, retries |
+//! | [`patient`], [`institution`], [`registrar`] | the entry points |
+//! | `directory`, `receipts`, [`inbox`], `provenance` | what is verified before it is believed |
+//! | [`transfer`] | sources and sinks, sealing and opening in constant memory, resuming |
+
+mod connect;
+mod directory;
+mod error;
+mod home;
+pub mod inbox;
+pub mod institution;
+mod mint;
+pub mod patient;
+mod provenance;
+mod receipts;
+pub mod registrar;
+pub mod transfer;
+
+pub use protocol_spec::{
+    bodies::{ReleaseReceipt, UploadReceipt},
+    directory::Institution as DirectoryEntry,
+    hash::{ContentRoot, Sha256Digest},
+    ids::{InstitutionId, PatientId, PermissionId, RecordId, ReleaseId, RequestId, UploadId, VersionId},
+    link::ServerLink,
+    log::Receipt,
+    manifest::{Clinical, Part, PartName},
+    permission::Kind as PermissionKind,
+    problem::Problem,
+};
+
+pub use self::{
+    error::{Error, Result},
+    home::Unlock,
+    inbox::{EventKind, InboxEvent},
+    institution::{Fetched, FetchedPart, FetchedRecord, Institution, Sent},
+    patient::{
+        HistoryItem, Patient, PermissionInfo, PermissionState, PermitTerms, Received, RecordInfo, Records, Selection,
+        UploadTerms,
+    },
+    provenance::Provenance,
+    registrar::Registrar,
+    transfer::Progress,
+};

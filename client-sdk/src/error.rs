@@ -1,0 +1,233 @@
+//! What can go wrong, grouped by what the caller does next. Every text ends with that next step.
+
+use std::{io, path::Path, path::PathBuf};
+
+use protocol_spec::problem::Problem;
+use thiserror::Error;
+
+/// Why an operation failed. Nothing half-done is left behind unless a variant says so.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The home directory holds no principal.
+    #[error("{} holds no keys: enrol first, or name another home", home.display())]
+    HomeMissing {
+        /// The directory looked at.
+        home: PathBuf,
+    },
+    /// The home directory already holds a principal.
+    #[error("{} already holds the keys of {id}: choose an empty home", home.display())]
+    HomeExists {
+        /// The directory looked at.
+        home: PathBuf,
+        /// Who lives there.
+        id: String,
+    },
+    /// Another process is using the home.
+    #[error("{} is in use by another process: wait until it has finished", home.display())]
+    HomeLocked {
+        /// The directory or the part of it that is locked.
+        home: PathBuf,
+    },
+    /// The home belongs to a principal of another kind.
+    #[error("this is the home of {have}, the operation needs that of {want}: name another home")]
+    HomeKind {
+        /// Who lives there.
+        have: &'static str,
+        /// Who is needed.
+        want: &'static str,
+    },
+    /// A file of the home is not what was written there.
+    #[error("{} is damaged: restore the home from a backup", file.display())]
+    HomeDamaged {
+        /// The file.
+        file: PathBuf,
+    },
+    /// The home has keys, but no server knows them yet.
+    #[error("{} is not enrolled with a server yet: enrol it first", home.display())]
+    NotEnrolled {
+        /// The home directory.
+        home: PathBuf,
+    },
+    /// The passphrase or key file does not open the home.
+    #[error("the {with} does not open this home: give the one it was made with")]
+    WrongUnlock {
+        /// `passphrase` or `key file`.
+        with: &'static str,
+    },
+    /// The server cannot be reached or does not answer.
+    #[error("{authority} does not answer ({cause}): check the network and that the server runs, then try again")]
+    Unreachable {
+        /// `host:port` of the link.
+        authority: String,
+        /// What the transport says.
+        cause: String,
+    },
+    /// The server is not the one that the link names.
+    #[error("{authority} is not the server of this link ({rule}): get the link again from a source you trust")]
+    WrongServer {
+        /// `host:port` of the link.
+        authority: String,
+        /// What differs.
+        rule: &'static str,
+    },
+    /// The server refused, by a rule of the protocol.
+    #[error("refused: {}: {}{}", .problem.title(), next_step(*.problem), detail.as_ref().map(|text| format!(" ({text})")).unwrap_or_default())]
+    Refused {
+        /// The rule.
+        problem: Problem,
+        /// What the server adds.
+        detail: Option<String>,
+    },
+    /// Something signed or sealed is not what it must be. Nothing of it was kept.
+    #[error("{what} cannot be trusted ({cause}): nothing of it was kept; report it to the operator and the sender")]
+    Tampered {
+        /// What was being checked.
+        what: &'static str,
+        /// The rule that does not hold.
+        cause: String,
+    },
+    /// No accredited institution has this name or id.
+    #[error("no accredited institution is called {name:?}: list the directory for the right name")]
+    UnknownInstitution {
+        /// What was looked for.
+        name: String,
+    },
+    /// Several institutions have this name.
+    #[error("several institutions are called {name:?}: name one by its id ({})", ids.join(", "))]
+    AmbiguousInstitution {
+        /// What was looked for.
+        name: String,
+        /// Their ids.
+        ids: Vec<String>,
+    },
+    /// There is no such thing of one's own.
+    #[error("there is no {what} {id} here: list what there is")]
+    Unknown {
+        /// What kind of thing.
+        what: &'static str,
+        /// Its id.
+        id: String,
+    },
+    /// The call asks for something that the protocol or the permission does not allow.
+    #[error("{0}")]
+    Usage(String),
+    /// A file changed or vanished while it was read; nothing was committed.
+    #[error("{} changed or vanished while it was read: leave it alone and send it again", path.display())]
+    SourceChanged {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The target of a download is taken.
+    #[error("{} already exists: choose another folder, nothing was overwritten", path.display())]
+    Exists {
+        /// The path in the way.
+        path: PathBuf,
+    },
+    /// A file operation failed.
+    #[error("{doing} {}: {source}", path.display())]
+    Io {
+        /// The operation, as the beginning of a sentence.
+        doing: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The transfer broke off more often than it was retried. What arrived is kept where resuming is possible.
+    #[error("the transfer broke off ({cause}): run the same command again, it goes on where it stopped")]
+    Interrupted {
+        /// What broke.
+        cause: String,
+    },
+    /// Sealing, wrapping or random bytes failed on this machine.
+    #[error("{0}")]
+    Crypto(crypto::Error),
+    /// A message or a text breaks a rule of the protocol.
+    #[error("{0}")]
+    Protocol(#[from] protocol_spec::Error),
+}
+
+/// The result of everything here.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    /// A short, stable name for programs: the problem's code for refusals.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::HomeMissing { .. } => "home-missing",
+            Self::HomeExists { .. } => "home-exists",
+            Self::HomeLocked { .. } => "home-locked",
+            Self::HomeKind { .. } => "home-kind",
+            Self::HomeDamaged { .. } => "home-damaged",
+            Self::NotEnrolled { .. } => "not-enrolled",
+            Self::WrongUnlock { .. } => "wrong-passphrase",
+            Self::Unreachable { .. } => "unreachable",
+            Self::WrongServer { .. } => "wrong-server",
+            Self::Refused { problem, .. } => problem.code(),
+            Self::Tampered { .. } => "tampered",
+            Self::UnknownInstitution { .. } => "unknown-institution",
+            Self::AmbiguousInstitution { .. } => "ambiguous-institution",
+            Self::Unknown { .. } => "unknown",
+            Self::Usage(_) => "usage",
+            Self::SourceChanged { .. } => "source-changed",
+            Self::Exists { .. } => "exists",
+            Self::Io { .. } => "io",
+            Self::Interrupted { .. } => "interrupted",
+            Self::Crypto(_) => "crypto",
+            Self::Protocol(_) => "protocol",
+        }
+    }
+
+    /// Names the file and the operation of an I/O error.
+    pub(crate) fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Io { doing, path, source }
+    }
+
+    /// A check of something foreign failed.
+    pub(crate) fn tampered<E: std::fmt::Display>(what: &'static str) -> impl FnOnce(E) -> Self {
+        move |cause| Self::Tampered {
+            what,
+            cause: cause.to_string(),
+        }
+    }
+
+    /// Whether the server refused with this problem.
+    pub fn is_problem(&self, wanted: Problem) -> bool {
+        matches!(self, Self::Refused { problem, .. } if *problem == wanted)
+    }
+}
+
+/// Own sealing fails for reasons of this machine; what fails to open is reported by [`Error::tampered`].
+impl From<crypto::Error> for Error {
+    fn from(error: crypto::Error) -> Self {
+        match error {
+            crypto::Error::Protocol(error) => Self::Protocol(error),
+            error => Self::Crypto(error),
+        }
+    }
+}
+
+fn next_step(problem: Problem) -> &'static str {
+    match problem {
+        Problem::UnsupportedVersion => "update this program",
+        Problem::NotPermitted => "check the id, and that you use the right home",
+        Problem::PermissionExpired | Problem::PermissionSpent | Problem::BytesSpent => {
+            "ask the patient for a new permission"
+        }
+        Problem::PermissionRevoked => "ask the patient, if there is a reason to",
+        Problem::PermissionNotYetValid => "try again later",
+        Problem::NotAccredited => "have the registrar accredit these keys, with the registrar of this server",
+        Problem::RequestAnswered | Problem::RequestExpired | Problem::RequestMismatch => "make a new request",
+        Problem::RecordMismatch => "list the records and permit those",
+        Problem::StorageFull => "tell the operator; try again when there is space",
+        Problem::TooLarge => "send less at once",
+        Problem::Unauthenticated => "enrol with this server first",
+        Problem::SignatureExpired => "set the clock of this machine",
+        Problem::UploadClosed => "send again, it starts anew",
+        Problem::ReleaseClosed => "fetch again",
+        Problem::TooMany | Problem::Unavailable | Problem::TooSlow | Problem::Internal => "try again later",
+        _ => "if it happens again, report it to the operator",
+    }
+}

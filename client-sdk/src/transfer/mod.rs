@@ -1,0 +1,40 @@
+//! Records on the way: plaintext in, leaves out, and back, in constant memory.
+//!
+//! | module | does |
+//! |---|---|
+//! | `source` | what is sent: [`Source`], files and folders as one |
+//! | `sealing` | source → hashed parts and sealed leaves, on a thread of its own |
+//! | `journal` | what makes an upload resumable, written before anything leaves the machine |
+//! | `send` | leaves → server, several requests at once, retried |
+//! | `receive` | server → leaves, resumed where a connection broke |
+//! | `opening` | leaves → verified parts, on a thread of its own |
+//! | `sink` | where parts go: [`Sink`], a folder that appears only when all is verified |
+
+mod journal;
+mod opening;
+mod receive;
+mod sealing;
+mod send;
+mod sink;
+mod source;
+
+pub use self::{
+    sink::{FolderSink, Sink},
+    source::{AsyncPart, FileSource, Source, SourcePart},
+};
+
+/// Hears how far a transfer is; counts stream bytes. `()` does not listen.
+pub trait Progress: Send + Sync {
+    /// So many bytes will be moved.
+    fn started(&self, total: u64);
+    /// So many more have been moved.
+    fn advanced(&self, bytes: u64);
+    /// All have been moved and verified.
+    fn finished(&self);
+}
+
+impl Progress for () {
+    fn started(&self, _: u64) {}
+    fn advanced(&self, _: u64) {}
+    fn finished(&self) {}
+}
