@@ -80,6 +80,8 @@ labels! {
     KEY_WRAP = "medvault/v1 key wrap";
     /// Context of sealed content.
     SEAL_CONTENT = "medvault/v1 seal content";
+    /// Secrets of a client's home directory, on its own disk.
+    HOME_SECRETS = "medvault/v1 home secrets";
 
     // hashes
     /// Fingerprint in a server link.

@@ -1,0 +1,105 @@
+//! Secrets of a client at rest: one blob under one key, which a passphrase or a key file gives.
+//!
+//! ```text
+//! salt (24) ‖ commitment (32) ‖ ChaCha20-Poly1305 (secrets)
+//! ```
+//! Built like a key wrap, so that the blob opens under one key alone: a server or backup that could hand
+//! out a blob for two passphrases would learn which of them is used. Local to a home, no part of the protocol.
+
+use std::fmt;
+
+use chacha20poly1305::{AeadInOut, ChaCha20Poly1305};
+use protocol_spec::labels;
+use zeroize::{ZeroizeOnDrop, Zeroizing};
+
+use crate::{Error, kdf::Committing, random};
+
+/// Seals the secrets of one home, any number of times: each time a fresh salt derives a key of its own.
+/// Never wraps or seals anything else.
+pub struct HomeKey(Box<Zeroizing<[u8; 32]>>);
+
+impl HomeKey {
+    /// Takes over 32 bytes that are uniformly random, or the output of a password hash.
+    pub fn from_bytes(bytes: &[u8; 32]) -> Self {
+        Self(Box::new(Zeroizing::new(*bytes)))
+    }
+
+    /// Seals `secrets` for the principal that `context` names.
+    ///
+    /// # Errors
+    /// [`Error::Randomness`].
+    pub fn seal(&self, context: &[u8], secrets: &[u8]) -> Result<Vec<u8>, Error> {
+        let salt: [u8; SALT] = random::public()?;
+        let derived = self.derive(&salt, context)?;
+        let mut body = secrets.to_vec();
+        let tag = derived
+            .aead
+            .encrypt_inout_detached(&derived.nonce.into(), context, body.as_mut_slice().into())
+            .map_err(|_| Error::Malformed { what: "secrets to be sealed" })?;
+        Ok([&salt[..], &derived.commitment, &body, &tag].concat())
+    }
+
+    /// Opens what [`Self::seal`] made under the same key and context.
+    ///
+    /// # Errors
+    /// [`Error::Open`].
+    pub fn open(&self, context: &[u8], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, Error> {
+        let (salt, rest) = sealed.split_first_chunk().ok_or(Error::Open)?;
+        let (commitment, rest) = rest.split_first_chunk().ok_or(Error::Open)?;
+        let (body, tag) = rest.split_last_chunk::<16>().ok_or(Error::Open)?;
+        let derived = self.derive(salt, context)?;
+        derived.check(commitment)?;
+        let mut secrets = Zeroizing::new(body.to_vec());
+        derived
+            .aead
+            .decrypt_inout_detached(&derived.nonce.into(), context, secrets.as_mut_slice().into(), tag.into())
+            .map_err(|_| Error::Open)?;
+        Ok(secrets)
+    }
+
+    /// key ‖ nonce ‖ commitment = HKDF-Expand-SHA-512 (KEK, LABEL(HOME_SECRETS) ‖ salt ‖ context)
+    fn derive(&self, salt: &[u8; SALT], context: &[u8]) -> Result<Committing<ChaCha20Poly1305>, Error> {
+        Committing::derive(self.0.as_slice(), &[&labels::HOME_SECRETS.bytes(), salt, context])
+    }
+}
+
+impl ZeroizeOnDrop for HomeKey {}
+
+impl fmt::Debug for HomeKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(_) = self;
+        f.write_str("HomeKey(..)")
+    }
+}
+
+const SALT: usize = 24;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn open_rejects_wrong_key_context_and_every_flipped_bit() {
+        let key = HomeKey::from_bytes(&[1; 32]);
+        let sealed = key.seal(b"patient pat_a", &[7; 64]).unwrap();
+        assert_eq!(sealed.len(), 24 + 32 + 64 + 16);
+        assert_eq!(key.open(b"patient pat_a", &sealed).unwrap().as_slice(), [7; 64]);
+        assert_eq!(key.open(b"patient pat_b", &sealed), Err(Error::Open));
+        assert_eq!(HomeKey::from_bytes(&[2; 32]).open(b"patient pat_a", &sealed), Err(Error::Open));
+        for bit in 0..sealed.len() * 8 {
+            let mut flipped = sealed.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(key.open(b"patient pat_a", &flipped), Err(Error::Open));
+        }
+        for length in 0..sealed.len() {
+            assert_eq!(key.open(b"patient pat_a", &sealed[..length]), Err(Error::Open));
+        }
+    }
+
+    #[test]
+    fn sealing_twice_shares_nothing_and_debug_shows_nothing() {
+        let key = HomeKey::from_bytes(&[1; 32]);
+        assert_ne!(key.seal(b"", &[0; 32]).unwrap()[..56], key.seal(b"", &[0; 32]).unwrap()[..56]);
+        insta::assert_snapshot!(format!("{key:?}"), @"HomeKey(..)");
+    }
+}
