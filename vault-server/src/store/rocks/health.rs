@@ -1,0 +1,74 @@
+//! Whether the store may go on. After one failed write RocksDB's memory and the device may
+//! disagree (the failed write can be there after a restart), so nothing later may succeed.
+
+use tokio::sync::watch;
+
+use crate::store::StoreError;
+
+/// One state for all clones of the store, which only ever leaves `Serving`.
+#[derive(Debug, Default)]
+pub(super) struct Health {
+    state: watch::Sender<State>,
+}
+
+#[derive(Debug, Default)]
+enum State {
+    #[default]
+    Serving,
+    Closed,
+    Failed(String),
+}
+
+impl Health {
+    /// # Errors
+    /// `Unavailable` unless the store is serving.
+    pub(super) fn check(&self) -> Result<(), StoreError> {
+        match *self.state.borrow() {
+            State::Serving => Ok(()),
+            State::Closed | State::Failed(_) => Err(StoreError::Unavailable),
+        }
+    }
+
+    pub(super) fn fail(&self, cause: &StoreError) {
+        tracing::error!(%cause, "a write failed, the store takes no more operations");
+        self.leave_serving(State::Failed(cause.to_string()));
+    }
+
+    pub(super) fn close(&self) {
+        self.leave_serving(State::Closed);
+    }
+
+    /// Pending until [`Health::fail`] was called.
+    pub(super) async fn failed(&self) -> String {
+        let mut state = self.state.subscribe();
+        let failed = state.wait_for(|state| matches!(state, State::Failed(_))).await;
+        match failed.as_deref() {
+            Ok(State::Failed(cause)) => cause.clone(),
+            _ => std::future::pending().await,
+        }
+    }
+
+    fn leave_serving(&self, next: State) {
+        self.state.send_if_modified(|state| {
+            let leaves = matches!(state, State::Serving);
+            if leaves {
+                *state = next;
+            }
+            leaves
+        });
+    }
+}
+
+/// RocksDB's error by what the caller does next. Its binding passes on only the text, in which a
+/// full volume (or quota) shows by the name that the system gives it.
+pub(super) fn classify(error: &rocksdb::Error) -> StoreError {
+    let text: &str = error.as_ref();
+    if text.contains("No space left on device") || text.contains("Disk quota exceeded") {
+        return StoreError::Full;
+    }
+    match error.kind() {
+        rocksdb::ErrorKind::Corruption => StoreError::Corrupt(text.to_owned()),
+        rocksdb::ErrorKind::ShutdownInProgress => StoreError::Unavailable,
+        _ => StoreError::Io(text.to_owned()),
+    }
+}

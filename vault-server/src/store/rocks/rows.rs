@@ -1,0 +1,71 @@
+//! The ledger over RocksDB: reads come from snapshots, commits go to the commit thread.
+
+use futures_util::{FutureExt, future::BoxFuture};
+use rocksdb::{Direction, IteratorMode, PrefixRange, ReadOptions};
+
+use super::{Inner, LEDGER, ReadError, RocksStore, committer::Work};
+use crate::store::{Commit, Key, Ledger, Outcome, SCAN_LIMIT, StoreError, Table, Versioned};
+
+impl Ledger for RocksStore {
+    fn get<'a>(&'a self, keys: &'a [Key]) -> BoxFuture<'a, Result<Vec<Option<Versioned>>, StoreError>> {
+        let keys: Vec<Vec<u8>> = keys.iter().map(Key::encode).collect();
+        self.inner
+            .read(move |inner, options| inner.rows(&keys, options))
+            .boxed()
+    }
+
+    fn scan<'a>(
+        &'a self,
+        partition: &'a [u8; 32],
+        table: Table,
+        from: &'a [u8],
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Vec<(Key, Versioned)>, StoreError>> {
+        let prefix = Key::encode_parts(partition, table, &[]);
+        let start = Key::encode_parts(partition, table, from);
+        let limit = limit.min(SCAN_LIMIT);
+        self.inner
+            .read(move |inner, options| inner.rows_from(&prefix, &start, limit, options))
+            .boxed()
+    }
+
+    fn commit(&self, commit: Commit) -> BoxFuture<'_, Result<Outcome, StoreError>> {
+        self.submit(Work::Commit(commit)).boxed()
+    }
+}
+
+impl Inner {
+    fn rows(&self, keys: &[Vec<u8>], options: ReadOptions) -> Result<Vec<Option<Versioned>>, ReadError> {
+        let ledger = self.column_family(LEDGER)?;
+        let moment = self.db.snapshot();
+        let mut options = options;
+        options.set_snapshot(&moment);
+        let row = |key| match self.db.get_pinned_cf_opt(&ledger, key, &options)? {
+            Some(stored) => Ok(Some(Versioned::decode(&stored)?)),
+            None => Ok(None),
+        };
+        keys.iter().map(row).collect()
+    }
+
+    fn rows_from(
+        &self,
+        prefix: &[u8],
+        start: &[u8],
+        limit: usize,
+        mut options: ReadOptions,
+    ) -> Result<Vec<(Key, Versioned)>, ReadError> {
+        let ledger = self.column_family(LEDGER)?;
+        options.set_iterate_range(PrefixRange(prefix));
+        let rows = self
+            .db
+            .iterator_cf_opt(&ledger, options, IteratorMode::From(start, Direction::Forward));
+        let row = |row: Result<(Box<[u8]>, Box<[u8]>), rocksdb::Error>| {
+            let (key, stored) = row?;
+            let key = Key::decode(&key).ok_or_else(|| {
+                StoreError::Corrupt(format!("a row's key has {} bytes, fewer than any", key.len()))
+            })?;
+            Ok((key, Versioned::decode(&stored)?))
+        };
+        rows.take(limit).map(row).collect()
+    }
+}
