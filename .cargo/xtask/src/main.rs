@@ -1,0 +1,51 @@
+//! The project's own commands: `cargo xtask demo | test | check | bench`.
+//!
+//! Everything builds in the one dev profile and with whole-workspace features, so that RocksDB, by far the
+//! most expensive dependency, is compiled once and then reused by every command here.
+
+#![allow(clippy::print_stdout, reason = "a program for people at a terminal")]
+
+mod bench;
+mod check;
+mod demo;
+mod prerequisites;
+mod process;
+mod test;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+/// Medvault's development commands.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Play upload, download and reference between one patient and two hospitals
+    Demo(demo::Options),
+    /// Run everything that CI runs; stop at the first failure
+    Test,
+    /// Run the static part of `test`: format, lints, documentation, dependency rules
+    Check,
+    /// Measure throughput, latency and memory; arguments go to the benchmark program
+    Bench {
+        /// Arguments for the benchmark program
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+}
+
+fn main() -> Result<()> {
+    let command = Arguments::parse().command;
+    prerequisites::ensure()?;
+    match command {
+        Command::Demo(options) => demo::run(&options),
+        Command::Test => test::run(),
+        Command::Check => check::run(),
+        Command::Bench { arguments } => bench::run(&arguments),
+    }
+}

@@ -1,0 +1,38 @@
+//! Everything that CI runs.
+//!
+//! One build of all targets comes first, because the protocol tests start the programs of other packages.
+
+use std::time::Instant;
+
+use anyhow::Result;
+
+use crate::check;
+use crate::process::{cargo, in_path, step};
+
+/// Runs the static checks, then all tests.
+///
+/// # Errors
+/// The first step that fails, with its command line.
+pub(crate) fn run() -> Result<()> {
+    let started = Instant::now();
+    check::run()?;
+    step("build", &mut cargo(["build", "--workspace", "--all-targets"]))?;
+    if in_path("cargo-nextest") {
+        step(
+            "tests",
+            &mut cargo(["nextest", "run", "--workspace", "--no-fail-fast"]),
+        )?;
+    } else {
+        step(
+            "tests",
+            &mut cargo(["test", "--workspace", "--all-targets", "--no-fail-fast"]),
+        )?;
+    }
+    // nextest runs no documentation tests
+    step(
+        "documentation tests",
+        &mut cargo(["test", "--workspace", "--doc"]),
+    )?;
+    println!("all passed in {:.0} s", started.elapsed().as_secs_f64());
+    Ok(())
+}
