@@ -55,6 +55,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let mut cast = Cast::gather(folder.path())?;
     let told = story::play(&cast, &input.folder)?;
     blindness::prove(&cast.server, &input.folder, &input.canaries, &told.secret_texts)?;
+    heading("What arrived");
     for received in &told.received {
         files::compare(&input.folder, received)?;
     }
