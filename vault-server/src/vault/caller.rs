@@ -53,7 +53,7 @@ impl Caller {
     pub(super) fn patient(&self) -> Result<PatientId, Refusal> {
         match self {
             Self::Patient { id, .. } => Ok(*id),
-            Self::Institution(_) => Err(Refusal::new(Problem::NotPermitted, "only patients may do this")),
+            Self::Institution(_) => Err(Refusal::absent("only patients may do this")),
         }
     }
 
@@ -68,14 +68,11 @@ impl Caller {
         }
     }
 
-    /// Whether a statement's device is the one that asks: one patient has one device for now.
-    pub(super) fn signed_by_device(&self, other: &Verified<DeviceCertificate>) -> Result<(), Refusal> {
+    /// Whether a statement's device is the one that asks: a patient has one device for now.
+    pub(super) fn check_device(&self, other: &Verified<DeviceCertificate>) -> Result<(), Refusal> {
         match self {
-            Self::Patient { device, .. } if device.signed().claimed() == other.signed().claimed() => Ok(()),
-            _ => Err(Refusal::new(
-                Problem::NotPermitted,
-                "another device signed the statement",
-            )),
+            Self::Patient { device, .. } if device.hash() == other.hash() => Ok(()),
+            _ => Err(Refusal::absent("another device signed the statement")),
         }
     }
 }

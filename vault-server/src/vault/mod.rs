@@ -1,342 +1,211 @@
-//! The vault's state machines: who may do what, when, how often. Knows no HTTP and no ciphers.
+//! The vault's state machines: who may do what, when and how often. Knows no HTTP and no ciphers.
+//!
+//! Each mutation is an [`tx::Operation`]: it verifies what can be verified without the ledger, then reads,
+//! decides and writes in one commit, which also spends what is spent, writes history, inbox events and
+//! the log's queue, and keeps the answer for repetitions. What was refused has changed nothing.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`caller`], [`refusal`], [`limits`], [`time`] | who asks, what is answered instead, bounds, time |
+//! | [`tables`], [`tx`], [`idempotency`] | rows, one try at a commit, mutations that may be repeated |
+//! | [`enrol`], [`directory`] | principals |
+//! | [`requests`], [`permissions`], [`revocation`] | asking, permitting, denying, taking back |
+//! | [`challenge`], [`presentation`] | delivery of a permission key, proof of possession |
+//! | [`upload`], [`intake`] | standing by, leaves, commit |
+//! | [`release`], [`outflow`] | sessions of release, leaves on their way out |
+//! | [`records`], [`history`], [`inbox`] | what principals see of their own |
+//! | [`log`], [`sweep`] | transparency log, expired sessions |
 
 mod caller;
+mod challenge;
+mod directory;
+mod enrol;
+mod history;
+mod idempotency;
+mod inbox;
+mod intake;
 mod limits;
+mod log;
+mod outflow;
+mod permissions;
+mod presentation;
+mod records;
 mod refusal;
+mod release;
+mod requests;
+mod revocation;
+mod sweep;
+mod tables;
+#[cfg(test)]
+mod tests;
+mod time;
+mod tx;
+mod upload;
 
-use std::{future::Future, sync::Arc};
+use std::sync::Arc;
 
-use bytes::Bytes;
-use protocol_spec::{
-    hash::LeafHash,
-    ids::{InstitutionId, PatientId, PermissionId, ReleaseId, RequestId, UploadId, VersionId},
-    keys::IdentityKey,
-    messages as pb,
-    request::RequestSignature,
-};
+use protocol_spec::{keys::IdentityKey, messages as pb};
+use tokio::task::JoinSet;
 
 pub use self::{
     caller::{Caller, Intent},
+    intake::LeafIntake,
     limits::VaultLimits,
+    outflow::LeafStream,
+    presentation::Proof,
     refusal::Refusal,
+    time::{Clock, SystemClock},
+};
+use self::{
+    inbox::Wakes,
+    intake::InFlight,
+    log::{Log, statement_hash},
+    tables::{Row, RowKey},
+    time::Time,
 };
 use crate::{
     identity::OperatorIdentity,
-    store::{BlobStore, Ledger, StoreError},
+    store::{BlobStore, Ledger},
 };
-
-/// Where the time comes from.
-pub trait Clock: Send + Sync {
-    /// Milliseconds since 1970.
-    fn now_ms(&self) -> u64;
-}
-
-/// The system's clock.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct SystemClock;
 
 /// The vault. Clones share it.
 #[derive(Clone)]
-pub struct Vault {}
+pub struct Vault {
+    shared: Arc<Shared>,
+    /// The sequencer and the sweeper; they end with the last clone.
+    _tasks: Arc<JoinSet<()>>,
+}
 
-/// Takes the leaves of one request, in order.
-pub struct LeafIntake {}
+/// What all operations share.
+struct Shared {
+    ledger: Arc<dyn Ledger>,
+    blobs: Arc<dyn BlobStore>,
+    operator: Arc<OperatorIdentity>,
+    registrar: IdentityKey,
+    time: Arc<Time>,
+    limits: VaultLimits,
+    log: Log,
+    wakes: Wakes,
+    in_flight: InFlight,
+}
 
-/// Leaves on their way out, in order.
-pub struct LeafStream {}
+impl Vault {
+    /// Opens the vault over its stores and starts its two tasks: one sequences the log, one sweeps.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn new(
+        ledger: Arc<dyn Ledger>,
+        blobs: Arc<dyn BlobStore>,
+        operator: OperatorIdentity,
+        registrar: IdentityKey,
+        clock: Arc<dyn Clock>,
+        limits: VaultLimits,
+    ) -> Result<Self, Refusal> {
+        let operator = Arc::new(operator);
+        let time = Arc::new(Time::load(clock, ledger.clone()).await?);
+        let log = Log::open(ledger.clone(), operator.clone(), time.clone(), limits.log_wait).await?;
+        let shared = Arc::new(Shared {
+            ledger,
+            blobs,
+            operator,
+            registrar,
+            time,
+            limits,
+            log,
+            wakes: Wakes::default(),
+            in_flight: InFlight::default(),
+        });
+        let mut tasks = JoinSet::new();
+        let (sequencer, sweeper) = (shared.clone(), shared.clone());
+        tasks.spawn(async move { sequencer.log.run().await });
+        tasks.spawn(async move { sweeper.sweep_for_ever().await });
+        Ok(Self {
+            shared,
+            _tasks: Arc::new(tasks),
+        })
+    }
 
-#[allow(
-    clippy::todo,
-    unused_variables,
-    missing_docs,
-    clippy::missing_errors_doc,
-    unreachable_code,
-    reason = "signatures first"
-)]
-mod pending {
-    use super::*;
+    /// The vault's time in milliseconds since 1970; it never runs backwards.
+    pub fn now_ms(&self) -> u64 {
+        self.shared.time.now()
+    }
 
-    impl Clock for SystemClock {
-        fn now_ms(&self) -> u64 {
-            todo!()
+    /// What clients must know of this server.
+    pub fn server_info(&self) -> pb::ServerInfo {
+        let Shared {
+            operator,
+            registrar,
+            limits,
+            ..
+        } = &*self.shared;
+        pb::ServerInfo {
+            version: protocol_spec::field::VERSION,
+            suite: protocol_spec::field::SUITE,
+            operator_key: operator.key().as_bytes().to_vec().into(),
+            registrar_key: registrar.as_bytes().to_vec().into(),
+            now: self.now_ms(),
+            max_request_bytes: limits.request_bytes,
+            max_leaves_per_request: u64::from(limits.leaves_per_request),
+            max_inline_bytes: protocol_spec::content::LEAF_LEN,
         }
     }
 
-    impl LeafIntake {
-        /// Verifies the hash and hands the leaf to the store. Give whole leaves of 1 MiB; only the last of the request may be shorter.
-        pub async fn put(&mut self, leaf: Bytes) -> Result<(), Refusal> {
-            todo!()
-        }
-        /// All leaves announced are there: persists and registers them.
-        pub async fn finish(self) -> Result<(), Refusal> {
-            todo!()
-        }
-        /// The connection broke: persists and registers the leaves that are complete, so that a resumed upload profits.
-        pub async fn finish_partial(self) -> Result<(), Refusal> {
-            todo!()
-        }
+    /// The newest signed checkpoint of the log.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn log_checkpoint(&self) -> Result<pb::Statement, Refusal> {
+        self.shared.log.checkpoint().await
     }
 
-    impl LeafStream {
-        /// Bytes in all.
-        pub fn total(&self) -> u64 {
-            todo!()
-        }
-        /// Next leaf (it reads ahead by itself); an error must abort the body, so that the client sees an incomplete transfer.
-        pub async fn next(&mut self) -> Option<Result<Bytes, Refusal>> {
-            todo!()
-        }
+    /// The audit path of a leaf in the tree of this size.
+    ///
+    /// # Errors
+    /// `not-found` if there is no such leaf or the log is not that large.
+    pub async fn log_inclusion(&self, index: u64, size: u64) -> Result<pb::InclusionProof, Refusal> {
+        let path = self.shared.log.inclusion(index, size).await?;
+        Ok(pb::InclusionProof { path })
     }
 
-    impl Vault {
-        pub async fn new(
-            ledger: Arc<dyn Ledger>,
-            blobs: Arc<dyn BlobStore>,
-            operator: OperatorIdentity,
-            registrar: IdentityKey,
-            clock: Arc<dyn Clock>,
-            limits: VaultLimits,
-        ) -> Result<Self, StoreError> {
-            todo!()
-        }
-        /// The vault's time in milliseconds; never runs backwards.
-        pub fn now_ms(&self) -> u64 {
-            todo!()
-        }
-        /// "pat_…" or "inst_…" → enrolled caller.
-        pub async fn find_key(&self, key_id: &str) -> Result<Option<Caller>, Refusal> {
-            todo!()
-        }
-        pub fn server_info(&self) -> pb::ServerInfo {
-            todo!()
-        }
-        /// Checks an enrolment and gives the caller it makes: verify the request's signature by its `key()` and `key_id()`, then call `enrol`.
-        pub fn enrolling_patient(&self, message: pb::EnrolPatient) -> Result<Caller, Refusal> {
-            todo!()
-        }
-        pub fn enrolling_institution(&self, message: pb::EnrolInstitution) -> Result<Caller, Refusal> {
-            todo!()
-        }
-        pub async fn enrol(&self, caller: &Caller, intent: &Intent) -> Result<pb::Accepted, Refusal> {
-            todo!()
-        }
-        pub async fn patient_info(
-            &self,
-            caller: &Caller,
-            patient: PatientId,
-        ) -> Result<pb::PatientInfo, Refusal> {
-            todo!()
-        }
-        pub async fn directory(
-            &self,
-            after: Option<InstitutionId>,
-            limit: usize,
-        ) -> Result<pb::DirectoryPage, Refusal> {
-            todo!()
-        }
-        pub async fn directory_entry(
-            &self,
-            institution: InstitutionId,
-        ) -> Result<pb::DirectoryEntry, Refusal> {
-            todo!()
-        }
-        pub async fn submit_upload_request(
-            &self,
-            caller: &Caller,
-            intent: &Intent,
-            message: pb::SubmitUploadRequest,
-        ) -> Result<pb::Accepted, Refusal> {
-            todo!()
-        }
-        pub async fn submit_download_request(
-            &self,
-            caller: &Caller,
-            intent: &Intent,
-            message: pb::SubmitDownloadRequest,
-        ) -> Result<pb::Accepted, Refusal> {
-            todo!()
-        }
-        pub async fn submit_reference_request(
-            &self,
-            caller: &Caller,
-            intent: &Intent,
-            message: pb::SubmitReferenceRequest,
-        ) -> Result<pb::Accepted, Refusal> {
-            todo!()
-        }
-        pub async fn request(
-            &self,
-            caller: &Caller,
-            request: RequestId,
-        ) -> Result<pb::StoredRequest, Refusal> {
-            todo!()
-        }
-        pub async fn submit_permission(
-            &self,
-            caller: &Caller,
-            intent: &Intent,
-            message: pb::SubmitPermission,
-        ) -> Result<pb::Accepted, Refusal> {
-            todo!()
-        }
-        pub async fn submit_denial(
-            &self,
-            caller: &Caller,
-            intent: &Intent,
-            message: pb::SubmitDenial,
-        ) -> Result<pb::Accepted, Refusal> {
-            todo!()
-        }
-        pub async fn submit_revocation(
-            &self,
-            caller: &Caller,
-            intent: &Intent,
-            message: pb::SubmitRevocation,
-        ) -> Result<pb::Accepted, Refusal> {
-            todo!()
-        }
-        /// Stores a fresh challenge.
-        pub async fn deliver(
-            &self,
-            caller: &Caller,
-            permission: PermissionId,
-        ) -> Result<pb::Delivery, Refusal> {
-            todo!()
-        }
-        /// `proof` holds challenge and both signatures of the request; verifies `pop`, `id` must have been verified by the caller's key.
-        pub async fn present(
-            &self,
-            caller: &Caller,
-            intent: &Intent,
-            permission: PermissionId,
-            proof: Proof<'_>,
-            message: pb::Presentation,
-        ) -> Result<pb::PresentationAnswer, Refusal> {
-            todo!()
-        }
-        pub async fn upload_status(
-            &self,
-            caller: &Caller,
-            upload: UploadId,
-        ) -> Result<pb::UploadStatus, Refusal> {
-            todo!()
-        }
-        pub async fn begin_leaves(
-            &self,
-            caller: &Caller,
-            upload: UploadId,
-            first: u32,
-            hashes: Vec<LeafHash>,
-        ) -> Result<LeafIntake, Refusal> {
-            todo!()
-        }
-        pub async fn commit_upload(
-            &self,
-            caller: &Caller,
-            intent: &Intent,
-            upload: UploadId,
-            message: pb::CommitUpload,
-        ) -> Result<pb::Receipt, Refusal> {
-            todo!()
-        }
-        pub async fn release_leaves(
-            &self,
-            caller: &Caller,
-            release: ReleaseId,
-            version: VersionId,
-            first: u32,
-            count: u32,
-        ) -> Result<LeafStream, Refusal> {
-            todo!()
-        }
-        pub async fn close_release(
-            &self,
-            caller: &Caller,
-            intent: &Intent,
-            release: ReleaseId,
-        ) -> Result<pb::Receipt, Refusal> {
-            todo!()
-        }
-        pub async fn vault_records(
-            &self,
-            caller: &Caller,
-            after: Option<VersionId>,
-            limit: usize,
-        ) -> Result<pb::VaultPage, Refusal> {
-            todo!()
-        }
-        pub async fn own_leaves(
-            &self,
-            caller: &Caller,
-            version: VersionId,
-            first: u32,
-            count: u32,
-        ) -> Result<LeafStream, Refusal> {
-            todo!()
-        }
-        pub async fn adopt(
-            &self,
-            caller: &Caller,
-            intent: &Intent,
-            version: VersionId,
-            message: pb::AdoptRecord,
-        ) -> Result<pb::Accepted, Refusal> {
-            todo!()
-        }
-        pub async fn vault_permissions(&self, caller: &Caller) -> Result<pb::PermissionList, Refusal> {
-            todo!()
-        }
-        pub async fn history(
-            &self,
-            caller: &Caller,
-            after: u64,
-            limit: usize,
-        ) -> Result<pb::HistoryPage, Refusal> {
-            todo!()
-        }
-        pub async fn inbox(
-            &self,
-            caller: &Caller,
-            after: u64,
-            limit: usize,
-        ) -> Result<pb::InboxPage, Refusal> {
-            todo!()
-        }
-        /// Resolves once something may have come. Create it before you read the inbox: it counts from its creation on, not from its first poll.
-        pub fn inbox_changed(&self, caller: &Caller) -> impl Future<Output = ()> + Send + 'static {
-            async { todo!() }
-        }
-        pub async fn log_checkpoint(&self) -> Result<pb::Statement, Refusal> {
-            todo!()
-        }
-        pub async fn log_inclusion(&self, index: u64, size: u64) -> Result<pb::InclusionProof, Refusal> {
-            todo!()
-        }
-        pub async fn log_consistency(
-            &self,
-            first: u64,
-            second: u64,
-        ) -> Result<pb::ConsistencyProof, Refusal> {
-            todo!()
-        }
-        /// Ends expired sessions, deletes what they left; also runs by itself every `VaultLimits::sweep_interval`.
-        pub async fn sweep(&self) -> Result<(), Refusal> {
-            todo!()
-        }
-        /// Ends the background tasks; call before the store is closed.
-        pub async fn shutdown(&self) {
-            todo!()
-        }
+    /// The proof that the tree of the second size continues the tree of the first.
+    ///
+    /// # Errors
+    /// `not-found` unless 0 < first ≤ second ≤ the log's size.
+    pub async fn log_consistency(&self, first: u64, second: u64) -> Result<pb::ConsistencyProof, Refusal> {
+        let path = self.shared.log.consistency(first, second).await?;
+        Ok(pb::ConsistencyProof { path })
     }
 }
 
-/// What a presentation proves itself with.
-#[derive(Clone, Copy, Debug)]
-pub struct Proof<'a> {
-    /// From the delivery.
-    pub challenge: [u8; 32],
-    /// By the possession key; verified here.
-    pub pop: &'a RequestSignature,
-    /// By the institution's key; verified already, kept as evidence.
-    pub id: &'a RequestSignature,
+impl Shared {
+    /// One page of rows, and whether there may be more: it ends after `limit` rows (zero: as many as the
+    /// server likes) or after the row that exceeds the size of a page.
+    async fn page<R: Row>(&self, first: RowKey<R>, limit: usize) -> Result<(Vec<R>, bool), Refusal> {
+        let most = self.limits.page_rows.max(1);
+        let wanted = if limit == 0 { most } else { limit.min(most) };
+        let (mut from, mut rows, mut bytes) = (first, Vec::new(), 0);
+        loop {
+            let step = (wanted - rows.len()).min(PAGE_STEP);
+            let batch = from.scan(&*self.ledger, step).await?;
+            let last = batch.len() < step;
+            for (suffix, row) in batch {
+                from = from.after(&suffix);
+                bytes += row.encoded_len();
+                rows.push(row);
+            }
+            if last || rows.len() >= wanted || bytes >= self.limits.page_bytes {
+                return Ok((rows, !last));
+            }
+        }
+    }
+
+    /// Completes a stored receipt, whose proof holds the salt only.
+    async fn complete(&self, receipt: &mut pb::Receipt) -> Result<(), Refusal> {
+        let hash = statement_hash(receipt.statement.as_ref());
+        self.log.complete(&mut receipt.proof, &hash).await
+    }
 }
+
+/// Rows read at once for a page: rows are up to some hundred kilobytes large.
+const PAGE_STEP: usize = 16;

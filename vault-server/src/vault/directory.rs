@@ -1,0 +1,54 @@
+//! The directory of accredited institutions, with each entry's place in the log. Public.
+
+use protocol_spec::{ids::InstitutionId, messages as pb, problem::Problem};
+
+use super::{Refusal, Shared, Vault, log::statement_hash, tables};
+
+impl Vault {
+    /// Institutions in the order of their ids, after this one.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn directory(
+        &self,
+        after: Option<InstitutionId>,
+        limit: usize,
+    ) -> Result<pb::DirectoryPage, Refusal> {
+        let first = match after {
+            Some(id) => tables::institutions().after(id.as_bytes()),
+            None => tables::institutions(),
+        };
+        let (mut entries, more) = self.shared.page(first, limit).await?;
+        for entry in &mut entries {
+            self.shared.complete_entry(entry).await?;
+        }
+        let last = entries.last().filter(|_| more);
+        let next = last.map(|entry| entry_id(entry, &self.shared)).transpose()?;
+        Ok(pb::DirectoryPage {
+            entries,
+            next: next.map_or_else(Default::default, |id| id.as_bytes().to_vec().into()),
+        })
+    }
+
+    /// One institution.
+    ///
+    /// # Errors
+    /// `not-found`.
+    pub async fn directory_entry(&self, institution: InstitutionId) -> Result<pb::DirectoryEntry, Refusal> {
+        let entry = tables::institution(institution).get(&*self.shared.ledger).await?;
+        let mut entry = entry.ok_or(Problem::NotFound)?;
+        self.shared.complete_entry(&mut entry).await?;
+        Ok(entry)
+    }
+}
+
+impl Shared {
+    async fn complete_entry(&self, entry: &mut pb::DirectoryEntry) -> Result<(), Refusal> {
+        let hash = statement_hash(entry.keys.as_ref());
+        self.log.complete(&mut entry.proof, &hash).await
+    }
+}
+
+fn entry_id(entry: &pb::DirectoryEntry, shared: &Shared) -> Result<InstitutionId, Refusal> {
+    Ok(shared.stored_institution(entry.clone())?.id())
+}

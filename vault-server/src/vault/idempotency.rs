@@ -1,0 +1,96 @@
+//! Mutations that may be repeated: the answer is kept under the caller's key, written by the commit that
+//! it answers. The same key with another request is refused.
+
+use protocol_spec::problem::Problem;
+
+use super::{
+    Caller, Intent, Refusal, Shared,
+    tables::{self, Expiring, IdempotencyRow, Row},
+    time::millis,
+    tx::{Operation, Tx},
+};
+
+impl Shared {
+    /// Carries a mutation out, or gives the answer it had (A2).
+    pub(super) async fn mutate<O>(
+        &self,
+        caller: &Caller,
+        intent: &Intent,
+        operation: O,
+    ) -> Result<O::Answer, Refusal>
+    where
+        O: Operation<Answer: Row>,
+    {
+        self.run(&Repeatable {
+            caller,
+            intent,
+            operation,
+        })
+        .await
+    }
+
+    /// The answer that this mutation had already, if it had one.
+    pub(super) async fn answered<A: Row>(
+        &self,
+        caller: &Caller,
+        intent: &Intent,
+    ) -> Result<Option<A>, Refusal> {
+        let row = tables::idempotency(caller.principal(), intent.key)
+            .get(&*self.ledger)
+            .await?;
+        row.map(|row| replay(&row, intent)).transpose()
+    }
+}
+
+impl Tx<'_> {
+    /// As [`Shared::answered`], inside the transaction.
+    pub(super) async fn answered<A: Row>(
+        &mut self,
+        caller: &Caller,
+        intent: &Intent,
+    ) -> Result<Option<A>, Refusal> {
+        let row = self
+            .read(&tables::idempotency(caller.principal(), intent.key))
+            .await?;
+        row.map(|row| replay(&row, intent)).transpose()
+    }
+
+    /// Keeps the answer for repetitions.
+    pub(super) fn remember<A: Row>(&mut self, caller: &Caller, intent: &Intent, answer: &A) {
+        let principal = caller.principal();
+        let row = IdempotencyRow {
+            digest: intent.digest.to_vec().into(),
+            answer: answer.bytes(),
+        };
+        self.put(&tables::idempotency(principal, intent.key), &row);
+        let kept_until = self.now + millis(self.shared.limits.idempotency_ttl);
+        self.expire(kept_until, Expiring::Idempotency(principal, intent.key));
+    }
+}
+
+struct Repeatable<'a, O> {
+    caller: &'a Caller,
+    intent: &'a Intent,
+    operation: O,
+}
+
+impl<O: Operation<Answer: Row>> Operation for Repeatable<'_, O> {
+    type Answer = O::Answer;
+
+    async fn apply(&self, tx: &mut Tx<'_>) -> Result<O::Answer, Refusal> {
+        if let Some(answer) = tx.answered(self.caller, self.intent).await? {
+            return Ok(answer);
+        }
+        let answer = self.operation.apply(tx).await?;
+        tx.remember(self.caller, self.intent, &answer);
+        Ok(answer)
+    }
+}
+
+fn replay<A: Row>(row: &IdempotencyRow, intent: &Intent) -> Result<A, Refusal> {
+    if row.digest != intent.digest[..] {
+        return Err(Problem::IdempotencyMismatch.into());
+    }
+    let damaged = |_| Refusal::new(Problem::Internal, "a stored answer cannot be read");
+    A::decode(row.answer.clone()).map_err(damaged)
+}

@@ -1,0 +1,301 @@
+//! Leaves on their way in: hashes announced and signed first, then the leaves, each verified while it is
+//! received. They are durable in the blob store before their rows are written, and paid for by the same
+//! commit that writes these.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    ops::Range,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use bytes::Bytes;
+use protocol_spec::{
+    content::{LEAF_LEN, leaf_hash},
+    hash::LeafHash,
+    ids::UploadId,
+    problem::Problem,
+};
+
+use super::{
+    Caller, Refusal, Shared, Vault,
+    refusal::ensure,
+    tables::{self, LeafRow},
+    tx::{Operation, Tx},
+    upload::InspectUpload,
+};
+use crate::store::LeafWriter;
+
+impl Vault {
+    /// Opens the intake of leaves `first…`, one for each hash.
+    ///
+    /// # Errors
+    /// `not-permitted`, `upload-closed`, `permission-revoked`, `malformed`, `too-large`, and
+    /// `leaf-conflict` when a leaf is there with another hash or is being received.
+    pub async fn begin_leaves(
+        &self,
+        caller: &Caller,
+        upload: UploadId,
+        first: u32,
+        hashes: Vec<LeafHash>,
+    ) -> Result<LeafIntake, Refusal> {
+        let institution = caller.institution()?.id();
+        let patient = self.shared.upload_vault(upload).await?;
+        let session = InspectUpload {
+            patient,
+            upload,
+            institution,
+        };
+        let count = u32::try_from(hashes.len()).unwrap_or(u32::MAX);
+        let claimed = first.checked_add(count).map(|end| first..end);
+        let range = claimed
+            .filter(|range| !range.is_empty())
+            .ok_or(Problem::Malformed)?;
+        let allowed = count <= self.shared.limits.leaves_per_request;
+        ensure(allowed, Problem::TooLarge, "too many leaves in one request")?;
+        // Who may not see the session must not learn that somebody sends to it.
+        self.shared.run(&session).await?;
+        let claim = self.shared.in_flight.claim(upload, range)?;
+        let open = self.shared.run(&session).await?;
+        let expected = self.shared.expected(&session, first, hashes).await?;
+        Ok(LeafIntake {
+            version: *open.ticket.version_id.as_bytes(),
+            bytes_left: open.meter.bytes_left,
+            shared: self.shared.clone(),
+            session,
+            expected,
+            writer: None,
+            taken: Vec::new(),
+            complete: false,
+            _claim: claim,
+        })
+    }
+}
+
+impl Shared {
+    async fn expected(
+        &self,
+        session: &InspectUpload,
+        first: u32,
+        hashes: Vec<LeafHash>,
+    ) -> Result<VecDeque<Expected>, Refusal> {
+        let rows = self
+            .leaf_rows(session.patient, session.upload, first, hashes.len())
+            .await?;
+        let there: HashMap<u32, LeafRow> = rows.into_iter().collect();
+        let expect = |(number, hash): (u32, LeafHash)| {
+            let row = there.get(&number);
+            let same = row.is_none_or(|row| row.hash == hash.as_bytes()[..]);
+            ensure(same, Problem::LeafConflict, "the leaf is there with another hash")?;
+            let present = row.is_some();
+            Ok(Expected {
+                number,
+                hash,
+                present,
+            })
+        };
+        (first..=u32::MAX).zip(hashes).map(expect).collect()
+    }
+}
+
+/// Takes the leaves of one request, in order. Dropping it registers nothing.
+pub struct LeafIntake {
+    shared: Arc<Shared>,
+    session: InspectUpload,
+    version: [u8; 16],
+    /// Of the permission when the request began: an early check, the commit decides.
+    bytes_left: u64,
+    expected: VecDeque<Expected>,
+    writer: Option<Box<dyn LeafWriter>>,
+    taken: Vec<(u32, LeafRow)>,
+    /// A short leaf ends the request.
+    complete: bool,
+    _claim: RangeClaim,
+}
+
+struct Expected {
+    number: u32,
+    hash: LeafHash,
+    /// Registered already: verified, then skipped.
+    present: bool,
+}
+
+impl LeafIntake {
+    /// Takes the next leaf: 1 MiB, only the last of the request may be shorter. Waits while the store is
+    /// slower than the sender.
+    ///
+    /// # Errors
+    /// `digest-mismatch`, `malformed` for more or other leaves than announced, `bytes-spent`; those of
+    /// the store. Afterwards only drop it, or call [`LeafIntake::finish_partial`].
+    pub async fn put(&mut self, leaf: Bytes) -> Result<(), Refusal> {
+        let length = leaf.len() as u64;
+        let sized = (1..=LEAF_LEN).contains(&length) && !self.complete;
+        ensure(
+            sized,
+            Problem::Malformed,
+            "only the last leaf of a request may be shorter than 1 MiB",
+        )?;
+        let expected = self.expected.pop_front().ok_or(Problem::Malformed)?;
+        let Expected {
+            number,
+            hash,
+            present,
+        } = expected;
+        let same = leaf_hash(u64::from(number), &leaf) == hash;
+        ensure(same, Problem::DigestMismatch, "a leaf has another hash")?;
+        self.complete = length < LEAF_LEN;
+        if present {
+            return self.persist().await;
+        }
+        let left = self.bytes_left.checked_sub(length);
+        self.bytes_left = left.ok_or(Problem::BytesSpent)?;
+        let writer = match &mut self.writer {
+            Some(writer) => writer,
+            None => self
+                .writer
+                .insert(self.shared.blobs.writer(self.version, number)?),
+        };
+        writer.put(leaf).await?;
+        let hash = Bytes::copy_from_slice(hash.as_bytes());
+        self.taken.push((number, LeafRow { hash, length }));
+        Ok(())
+    }
+
+    /// All leaves announced are there: makes them durable and registers them.
+    ///
+    /// # Errors
+    /// `malformed` when leaves are missing; otherwise as [`LeafIntake::finish_partial`].
+    pub async fn finish(self) -> Result<(), Refusal> {
+        ensure(
+            self.expected.is_empty(),
+            Problem::Malformed,
+            "fewer leaves came than were announced",
+        )?;
+        self.finish_partial().await
+    }
+
+    /// The request broke off: makes the leaves that are there durable and registers them, so that a
+    /// resumed upload profits.
+    ///
+    /// # Errors
+    /// `upload-closed`, `permission-revoked`, `bytes-spent`, by which these leaves are deleted again;
+    /// those of the store, by which they may or may not be registered.
+    pub async fn finish_partial(mut self) -> Result<(), Refusal> {
+        self.persist().await?;
+        if self.taken.is_empty() {
+            return Ok(());
+        }
+        let register = Register {
+            session: &self.session,
+            leaves: &self.taken,
+        };
+        let registered = self.shared.run(&register).await;
+        if let Err(refusal) = &registered
+            && !outcome_unknown(refusal)
+        {
+            self.discard().await;
+        }
+        registered
+    }
+
+    /// The durability barrier; the next leaf starts a new writer.
+    async fn persist(&mut self) -> Result<(), Refusal> {
+        if let Some(mut writer) = self.writer.take() {
+            writer.persist().await?;
+        }
+        Ok(())
+    }
+
+    async fn discard(&self) {
+        for (leaf, _) in &self.taken {
+            let range = *leaf..leaf.saturating_add(1);
+            if let Err(error) = self.shared.blobs.delete(self.version, range).await {
+                tracing::warn!(%error, "a refused leaf stays until its session is swept");
+            }
+        }
+    }
+}
+
+/// After these the commit may have been made.
+fn outcome_unknown(refusal: &Refusal) -> bool {
+    matches!(
+        refusal.problem,
+        Problem::Internal | Problem::Unavailable | Problem::StorageFull
+    )
+}
+
+struct Register<'a> {
+    session: &'a InspectUpload,
+    leaves: &'a [(u32, LeafRow)],
+}
+
+impl Operation for Register<'_> {
+    type Answer = ();
+
+    async fn apply(&self, tx: &mut Tx<'_>) -> Result<(), Refusal> {
+        let InspectUpload {
+            patient,
+            upload,
+            institution,
+        } = *self.session;
+        let mut session = tx.open_upload(patient, upload, institution).await?;
+        let bytes = self.leaves.iter().map(|(_, row)| row.length).sum();
+        tx.spend_upload(&mut session, bytes)?;
+        for (leaf, row) in self.leaves {
+            tx.claim(&tables::leaf(patient, upload, *leaf), row).await?;
+        }
+        session.row.leaves += self.leaves.len() as u64;
+        session.row.bytes += bytes;
+        tx.put(&tables::upload(patient, upload), &session.row);
+        Ok(())
+    }
+}
+
+/// Which leaves are being received now. Guards the blob store: one writer for each leaf.
+#[derive(Clone, Default)]
+pub(super) struct InFlight {
+    ranges: Arc<Mutex<HashMap<UploadId, Vec<Range<u32>>>>>,
+}
+
+impl InFlight {
+    /// Claims these leaves until the claim is dropped.
+    pub(super) fn claim(&self, upload: UploadId, range: Range<u32>) -> Result<RangeClaim, Refusal> {
+        let mut ranges = self.ranges();
+        let claimed = ranges.entry(upload).or_default();
+        let overlaps = |other: &Range<u32>| other.start < range.end && range.start < other.end;
+        if claimed.iter().any(overlaps) {
+            return Err(Refusal::new(
+                Problem::LeafConflict,
+                "the leaves are being received",
+            ));
+        }
+        claimed.push(range.clone());
+        Ok(RangeClaim {
+            in_flight: self.clone(),
+            upload,
+            range,
+        })
+    }
+
+    fn ranges(&self) -> MutexGuard<'_, HashMap<UploadId, Vec<Range<u32>>>> {
+        self.ranges.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Leaves that nobody else receives meanwhile.
+pub(super) struct RangeClaim {
+    in_flight: InFlight,
+    upload: UploadId,
+    range: Range<u32>,
+}
+
+impl Drop for RangeClaim {
+    fn drop(&mut self) {
+        let mut ranges = self.in_flight.ranges();
+        if let Some(claimed) = ranges.get_mut(&self.upload) {
+            claimed.retain(|range| *range != self.range);
+            if claimed.is_empty() {
+                ranges.remove(&self.upload);
+            }
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! Leaves on their way out. The next ones are read while the last is sent; whether the permission still
+//! holds is asked right before each is handed out.
+
+use std::{collections::VecDeque, ops::Range, sync::Arc};
+
+use bytes::Bytes;
+use protocol_spec::{content, ids::VersionId, problem::Problem};
+use tokio::task::JoinHandle;
+
+use super::{
+    Refusal, Shared,
+    refusal::ensure,
+    tables::{MeterRow, RowKey},
+};
+use crate::store::{LeafKey, StoreError};
+
+/// Leaves read ahead: enough to hide the device behind the network, in at most 3 MiB.
+const AHEAD: usize = 2;
+
+/// A range of leaves of one record, in order.
+pub struct LeafStream {
+    shared: Arc<Shared>,
+    version: VersionId,
+    stream_len: u64,
+    /// Not yet asked for.
+    rest: Range<u32>,
+    /// Asked for, not yet handed out.
+    ahead: VecDeque<(u32, Read)>,
+    total: u64,
+    /// The permission under which they leave; none for the patient's own.
+    guard: Option<RowKey<MeterRow>>,
+}
+
+type Read = JoinHandle<Result<Option<Bytes>, StoreError>>;
+
+impl LeafStream {
+    pub(super) fn new(
+        shared: &Arc<Shared>,
+        version: VersionId,
+        stream_len: u64,
+        first: u32,
+        count: u32,
+        guard: Option<RowKey<MeterRow>>,
+    ) -> Result<Self, Refusal> {
+        let rest = leaf_range(stream_len, first, count)?;
+        let lengths = rest
+            .clone()
+            .map(|leaf| content::leaf_len(stream_len, u64::from(leaf)));
+        Ok(Self {
+            shared: shared.clone(),
+            version,
+            stream_len,
+            total: lengths.sum(),
+            rest,
+            ahead: VecDeque::with_capacity(AHEAD),
+            guard,
+        })
+    }
+
+    /// Bytes in all.
+    pub fn total(&self) -> u64 {
+        self.total
+    }
+
+    /// The next leaf, or none at the end. After an error the transfer must be broken off, so that the
+    /// client sees that it is incomplete; the stream has then ended.
+    ///
+    /// # Errors
+    /// `permission-revoked`; those of the store.
+    pub async fn next(&mut self) -> Option<Result<Bytes, Refusal>> {
+        self.read_ahead();
+        let (leaf, read) = self.ahead.pop_front()?;
+        let result = self.hand_out(leaf, read).await;
+        if result.is_err() {
+            self.rest = 0..0;
+            self.ahead.clear();
+        }
+        Some(result)
+    }
+
+    fn read_ahead(&mut self) {
+        while self.ahead.len() < AHEAD
+            && let Some(leaf) = self.rest.next()
+        {
+            let blobs = self.shared.blobs.clone();
+            let version = *self.version.as_bytes();
+            let read = tokio::spawn(async move { blobs.get(LeafKey { version, leaf }).await });
+            self.ahead.push_back((leaf, read));
+        }
+    }
+
+    async fn hand_out(&mut self, leaf: u32, read: Read) -> Result<Bytes, Refusal> {
+        let bytes = read
+            .await
+            .map_err(|error| Refusal::new(Problem::Internal, error))??;
+        let bytes = bytes.ok_or_else(|| Refusal::damaged("a leaf is missing"))?;
+        let length = content::leaf_len(self.stream_len, u64::from(leaf));
+        ensure(
+            bytes.len() as u64 == length,
+            Problem::Internal,
+            "a stored leaf has another length",
+        )?;
+        self.check_guard().await?;
+        Ok(bytes)
+    }
+
+    async fn check_guard(&self) -> Result<(), Refusal> {
+        let Some(guard) = &self.guard else {
+            return Ok(());
+        };
+        let meter = guard.get(&*self.shared.ledger).await?.unwrap_or_default();
+        ensure(
+            !meter.revoked,
+            Problem::PermissionRevoked,
+            "revoked during the release",
+        )
+    }
+}
+
+/// Leaves `first…` of a stream, if it has them all and they are any.
+pub(super) fn leaf_range(stream_len: u64, first: u32, count: u32) -> Result<Range<u32>, Refusal> {
+    let end = first.checked_add(count);
+    let within = |end: &u32| count > 0 && u64::from(*end) <= content::leaf_count(stream_len);
+    let end = end.filter(within).ok_or(Problem::RangeNotSatisfiable)?;
+    Ok(first..end)
+}

@@ -1,0 +1,276 @@
+//! Presentation: proof of possession opens a session. One commit uses the challenge up, spends a use,
+//! opens the session and keeps the evidence; a release ticket is in the log before it is answered.
+//!
+//! Order of refusals: first what looks alike for everybody who is not the proven holder, then the
+//! challenge, then a repetition's stored answer, and only then why the permission cannot be used.
+
+use bytes::Bytes;
+use prost::Message;
+use protocol_spec::{
+    bodies::{ReleaseTicket, StandbyTicket},
+    hash::Sha256Digest,
+    ids::{InstitutionId, PermissionId, RecordId, ReleaseId, UploadId, VersionId},
+    messages as pb,
+    permission::{Kind, PermissionBody},
+    problem::Problem,
+    request::{self, RequestSignature},
+    statement::Signed,
+};
+
+use super::{
+    Caller, Intent, Refusal, Shared, Vault,
+    challenge::Held,
+    log::statement_hash,
+    refusal::ensure,
+    tables::{self, CountRow, Counted, Expiring, MeterRow, ReleaseRow, UploadRow},
+    time::millis,
+    tx::{Operation, Tx, random},
+};
+
+use pb::{history_entry, presentation_answer::Answer};
+
+/// What a presentation proves itself with.
+#[derive(Clone, Copy, Debug)]
+pub struct Proof<'a> {
+    /// From the delivery.
+    pub challenge: [u8; 32],
+    /// By the possession key; verified here.
+    pub pop: &'a RequestSignature,
+    /// By the institution's key; verified by whoever made the caller, kept as evidence.
+    pub id: &'a RequestSignature,
+}
+
+impl Vault {
+    /// Opens a session for the proven holder of a permission.
+    ///
+    /// # Errors
+    /// `not-permitted` when there is no such permission, it is another's, or `pop` does not verify; then
+    /// `challenge-invalid`; then `permission-…`, `bytes-spent`, `too-many`, `already-exists`.
+    pub async fn present(
+        &self,
+        caller: &Caller,
+        intent: &Intent,
+        permission: PermissionId,
+        proof: Proof<'_>,
+        message: pb::Presentation,
+    ) -> Result<pb::PresentationAnswer, Refusal> {
+        let institution = caller.institution()?.id();
+        let fresh = proof.pop.check_time(self.now_ms() / 1000);
+        fresh.map_err(|error| Refusal::new(Problem::SignatureExpired, error))?;
+        let held = self.shared.held(institution, permission).await?;
+        let held = self.shared.check_possession(held, permission, proof.pop)?;
+        let evidence = request::evidence(proof.id, proof.pop);
+        let present = Present {
+            caller,
+            intent,
+            institution,
+            body: &held.body,
+            challenge: &proof.challenge,
+            evidence_hash: Sha256Digest::of(&evidence.encode_to_vec()),
+            evidence,
+            message,
+        };
+        let answer = self.shared.run(&present).await?;
+        self.shared.complete_answer(&held.body, answer).await
+    }
+}
+
+impl Shared {
+    /// Verifies the possession proof. Where there is no permission, the same work is done with another key.
+    fn check_possession(
+        &self,
+        held: Option<Held>,
+        permission: PermissionId,
+        pop: &RequestSignature,
+    ) -> Result<Held, Refusal> {
+        let key = held
+            .as_ref()
+            .map_or(self.operator.key(), |held| &held.body.possession_key);
+        let verified = pop.verify(key).is_ok() && pop.params.key_id == permission.to_string();
+        held.filter(|_| verified)
+            .ok_or_else(|| Refusal::absent("no such permission, or a bad proof"))
+    }
+
+    /// Adds what is not kept for repetitions: the ticket's place in the log, the records.
+    async fn complete_answer(
+        &self,
+        permission: &PermissionBody,
+        mut answer: pb::PresentationAnswer,
+    ) -> Result<pb::PresentationAnswer, Refusal> {
+        if let Some(Answer::Release(release)) = &mut answer.answer {
+            let hash = statement_hash(release.ticket.as_ref());
+            self.log.complete(&mut release.proof, &hash).await?;
+            for selector in &permission.records {
+                let record = self
+                    .stored_record(permission.patient_id, selector.version_id)
+                    .await?;
+                release.records.push(record);
+            }
+        }
+        Ok(answer)
+    }
+}
+
+struct Present<'a> {
+    caller: &'a Caller,
+    intent: &'a Intent,
+    institution: InstitutionId,
+    body: &'a PermissionBody,
+    challenge: &'a [u8; 32],
+    evidence: pb::Evidence,
+    evidence_hash: Sha256Digest,
+    message: pb::Presentation,
+}
+
+impl Operation for Present<'_> {
+    type Answer = pb::PresentationAnswer;
+
+    async fn apply(&self, tx: &mut Tx<'_>) -> Result<pb::PresentationAnswer, Refusal> {
+        let Self { body, .. } = self;
+        tx.consume_challenge(body, self.challenge).await?;
+        if let Some(answer) = tx.answered(self.caller, self.intent).await? {
+            return Ok(answer);
+        }
+        let key = tables::meter(body.patient_id, body.permission_id);
+        let mut meter = tx.read_existing(&key).await?;
+        check_usable(tx, body, &meter).await?;
+        meter.uses_left -= 1;
+        tx.put(&key, &meter);
+        tx.open_session(self.institution).await?;
+        let (answer, presented) = match body.kind {
+            Kind::Upload => self.stand_by(tx, meter.bytes_left).await?,
+            Kind::Download | Kind::Reference => self.release(tx, meter.bytes_left).await?,
+        };
+        let presented = pb::Presented {
+            permission_id: Bytes::copy_from_slice(body.permission_id.as_bytes()),
+            institution_id: Bytes::copy_from_slice(self.institution.as_bytes()),
+            evidence: Some(self.evidence.clone()),
+            ..presented
+        };
+        tx.record_history(body.patient_id, history_entry::What::Presented(presented))
+            .await?;
+        let answer = pb::PresentationAnswer { answer: Some(answer) };
+        tx.remember(self.caller, self.intent, &answer);
+        Ok(answer)
+    }
+}
+
+impl Present<'_> {
+    async fn stand_by(&self, tx: &mut Tx<'_>, bytes: u64) -> Result<(Answer, pb::Presented), Refusal> {
+        let Self { body, message, .. } = self;
+        let record_id = RecordId::try_from(message.record_id.as_ref())?;
+        let version_id = VersionId::try_from(message.version_id.as_ref())?;
+        tx.place(&version_id, body.patient_id).await?;
+        tx.claim(&tables::record_id(body.patient_id, record_id), &tables::Mark {})
+            .await?;
+        let upload_id = UploadId::mint(tx.now, random()?);
+        tx.place(&upload_id, body.patient_id).await?;
+        let operator = &tx.shared.operator;
+        let ticket = StandbyTicket {
+            created: tx.now,
+            operator_id: operator.id(),
+            upload_id,
+            permission_id: body.permission_id,
+            patient_id: body.patient_id,
+            institution_id: self.institution,
+            record_id,
+            version_id,
+            bytes,
+            expires: body.not_after.min(tx.now + millis(tx.shared.limits.upload_ttl)),
+        };
+        let expires = ticket.expires;
+        let ticket = Signed::sign(ticket, |message| operator.sign(message));
+        let row = UploadRow {
+            ticket: Some(ticket.to_message()),
+            salt: tx.log(&ticket.hash())?.salt,
+            presentation_hash: Bytes::copy_from_slice(self.evidence_hash.as_bytes()),
+            ..UploadRow::default()
+        };
+        tx.put(&tables::upload(body.patient_id, upload_id), &row);
+        tx.expire(expires, Expiring::Upload(body.patient_id, upload_id));
+        let presented = pb::Presented {
+            standby_ticket: row.ticket.clone(),
+            ..pb::Presented::default()
+        };
+        Ok((Answer::Standby(pb::Standby { ticket: row.ticket }), presented))
+    }
+
+    async fn release(&self, tx: &mut Tx<'_>, bytes: u64) -> Result<(Answer, pb::Presented), Refusal> {
+        let Self { body, .. } = self;
+        let release_id = ReleaseId::mint(tx.now, random()?);
+        tx.place(&release_id, body.patient_id).await?;
+        let operator = &tx.shared.operator;
+        let ticket = ReleaseTicket {
+            created: tx.now,
+            operator_id: operator.id(),
+            release_id,
+            permission_id: body.permission_id,
+            patient_id: body.patient_id,
+            institution_id: self.institution,
+            bytes,
+            expires: body.not_after.min(tx.now + millis(tx.shared.limits.release_ttl)),
+            presentation_hash: self.evidence_hash,
+        };
+        let expires = ticket.expires;
+        let ticket = Signed::sign(ticket, |message| operator.sign(message));
+        let receipt = pb::Receipt {
+            statement: Some(ticket.to_message()),
+            proof: Some(tx.log(&ticket.hash())?),
+        };
+        let row = ReleaseRow {
+            ticket: receipt.statement.clone(),
+            ..ReleaseRow::default()
+        };
+        tx.put(&tables::release(body.patient_id, release_id), &row);
+        tx.expire(expires, Expiring::Release(body.patient_id, release_id));
+        let answer = Answer::Release(pb::Release {
+            ticket: receipt.statement.clone(),
+            proof: receipt.proof.clone(),
+            records: Vec::new(),
+        });
+        let presented = pb::Presented {
+            release_ticket: Some(receipt),
+            ..pb::Presented::default()
+        };
+        Ok((answer, presented))
+    }
+}
+
+impl Tx<'_> {
+    async fn open_session(&mut self, institution: InstitutionId) -> Result<(), Refusal> {
+        let open = self
+            .next_number(*institution.as_bytes(), Counted::Sessions)
+            .await?;
+        let most = u64::from(self.shared.limits.sessions_per_institution);
+        ensure(
+            open <= most,
+            Problem::TooMany,
+            "too many sessions of this institution are open",
+        )
+    }
+
+    /// Counts a session of this institution as over.
+    pub(super) async fn close_session(&mut self, institution: InstitutionId) -> Result<(), Refusal> {
+        let key = tables::count(*institution.as_bytes(), Counted::Sessions);
+        let open = self.read(&key).await?.unwrap_or_default().value;
+        self.put(
+            &key,
+            &CountRow {
+                value: open.saturating_sub(1),
+            },
+        );
+        Ok(())
+    }
+}
+
+async fn check_usable(tx: &Tx<'_>, body: &PermissionBody, meter: &MeterRow) -> Result<(), Refusal> {
+    let problem = match meter {
+        MeterRow { revoked: true, .. } => Problem::PermissionRevoked,
+        _ if tx.has_passed(body.not_after).await => Problem::PermissionExpired,
+        _ if tx.now < body.not_before => Problem::PermissionNotYetValid,
+        MeterRow { uses_left: 0, .. } => Problem::PermissionSpent,
+        MeterRow { bytes_left: 0, .. } => Problem::BytesSpent,
+        _ => return Ok(()),
+    };
+    Err(problem.into())
+}

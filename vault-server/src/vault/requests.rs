@@ -1,0 +1,401 @@
+//! Requests and denials. A request is open until it is permitted, denied or expired; an upload request
+//! comes with its permission.
+
+use bytes::Bytes;
+use protocol_spec::{
+    bodies::{Denial, DownloadRequest, ReferenceRequest, UploadRequest},
+    hash::Sha256Digest,
+    ids::{InstitutionId, PatientId, RequestId},
+    messages as pb,
+    patient::{PatientSigned, PatientVerified},
+    permission::{Kind, SignedPermission, VerifiedPermission},
+    problem::Problem,
+    statement::{Signed, Verified},
+};
+
+use super::{
+    Caller, Intent, Refusal, Shared, Vault,
+    refusal::ensure,
+    tables::{self, PlaceRow, RequestRow},
+    tx::{Operation, Tx},
+};
+
+use pb::{RequestState, event, history_entry, stored_request::Request};
+
+/// Bytes of a key under a key.
+pub(super) const KEY_WRAP_LEN: usize = 104;
+
+impl Vault {
+    /// The patient asks an institution to upload, and permits it.
+    ///
+    /// # Errors
+    /// `not-permitted`, `request-mismatch`, `request-expired`, `permission-expired`, `already-exists`.
+    pub async fn submit_upload_request(
+        &self,
+        caller: &Caller,
+        intent: &Intent,
+        message: pb::SubmitUploadRequest,
+    ) -> Result<pb::Accepted, Refusal> {
+        let request = PatientSigned::<UploadRequest>::try_from(message.request)?.verify()?;
+        let permission = SignedPermission::try_from(message.permission)?.verify()?;
+        let wrap = message.upload_key_wrap;
+        ensure(
+            wrap.len() == KEY_WRAP_LEN,
+            Problem::Malformed,
+            "upload_key_wrap is not 104 bytes",
+        )?;
+        self.shared
+            .check_patient(caller, request.patient_id, request.operator_id)?;
+        self.shared
+            .check_patient(caller, permission.patient_id, permission.operator_id)?;
+        caller.check_device(request.device())?;
+        caller.check_device(permission.device())?;
+        let operation = SubmitUpload {
+            request,
+            permission,
+            wrap,
+        };
+        self.shared.mutate(caller, intent, operation).await
+    }
+
+    /// An institution asks a patient for records.
+    ///
+    /// # Errors
+    /// `not-permitted` (also when there is no such patient), `request-expired`, `already-exists`.
+    pub async fn submit_download_request(
+        &self,
+        caller: &Caller,
+        intent: &Intent,
+        message: pb::SubmitDownloadRequest,
+    ) -> Result<pb::Accepted, Refusal> {
+        let institution = caller.institution()?;
+        let request =
+            Signed::<DownloadRequest>::try_from(message.request)?.verify(institution.identity_key())?;
+        self.shared
+            .check_institution(caller, request.institution_id, request.operator_id)?;
+        self.shared
+            .mutate(caller, intent, SubmitDownload { request })
+            .await
+    }
+
+    /// An institution asks a patient to let a second institution have records.
+    ///
+    /// # Errors
+    /// As [`Vault::submit_download_request`]; `malformed` when the second is the first.
+    pub async fn submit_reference_request(
+        &self,
+        caller: &Caller,
+        intent: &Intent,
+        message: pb::SubmitReferenceRequest,
+    ) -> Result<pb::Accepted, Refusal> {
+        let institution = caller.institution()?;
+        let request =
+            Signed::<ReferenceRequest>::try_from(message.request)?.verify(institution.identity_key())?;
+        self.shared
+            .check_institution(caller, request.institution_id, request.operator_id)?;
+        let second = request.second_institution_id != request.institution_id;
+        ensure(second, Problem::Malformed, "a referral names another institution")?;
+        self.shared
+            .mutate(caller, intent, SubmitReference { request })
+            .await
+    }
+
+    /// A request and its state, for the patient, the one that asked and the one that may be permitted.
+    ///
+    /// # Errors
+    /// `not-permitted`.
+    pub async fn request(&self, caller: &Caller, request: RequestId) -> Result<pb::StoredRequest, Refusal> {
+        let ledger = &*self.shared.ledger;
+        let place = tables::place(&request).get(ledger).await?;
+        let (patient, hash) = request_place(place.ok_or_else(|| Refusal::absent("no such request"))?)?;
+        let row = tables::request(patient, hash).get(ledger).await?;
+        let row = row.ok_or_else(|| Refusal::damaged("a request has no row"))?;
+        let principal = caller.principal();
+        let concerned =
+            principal == *patient.as_bytes() || row.asker == principal[..] || row.concerned == principal[..];
+        ensure(concerned, Problem::NotPermitted, "somebody else's request")?;
+        row.stored
+            .ok_or_else(|| Refusal::damaged("a request's row is empty"))
+    }
+
+    /// The patient denies a request.
+    ///
+    /// # Errors
+    /// `not-permitted`, `request-mismatch`, `request-answered`, `request-expired`.
+    pub async fn submit_denial(
+        &self,
+        caller: &Caller,
+        intent: &Intent,
+        message: pb::SubmitDenial,
+    ) -> Result<pb::Accepted, Refusal> {
+        let denial = PatientSigned::<Denial>::try_from(message.denial)?.verify()?;
+        self.shared
+            .check_patient(caller, denial.patient_id, self.shared.operator.id())?;
+        caller.check_device(denial.device())?;
+        self.shared.mutate(caller, intent, SubmitDenial { denial }).await
+    }
+}
+
+impl Shared {
+    /// A patient's statement speaks of the caller and of this server.
+    pub(super) fn check_patient(
+        &self,
+        caller: &Caller,
+        patient: PatientId,
+        operator: protocol_spec::ids::OperatorId,
+    ) -> Result<(), Refusal> {
+        ensure(
+            caller.patient()? == patient,
+            Problem::NotPermitted,
+            "the statement is another patient's",
+        )?;
+        ensure(
+            operator == self.operator.id(),
+            Problem::NotPermitted,
+            "the statement is for another server",
+        )
+    }
+
+    fn check_institution(
+        &self,
+        caller: &Caller,
+        institution: InstitutionId,
+        operator: protocol_spec::ids::OperatorId,
+    ) -> Result<(), Refusal> {
+        let own = caller.institution()?.id() == institution;
+        ensure(
+            own,
+            Problem::NotPermitted,
+            "the statement is another institution's",
+        )?;
+        ensure(
+            operator == self.operator.id(),
+            Problem::NotPermitted,
+            "the statement is for another server",
+        )
+    }
+}
+
+/// What the ledger must know of a new request.
+struct NewRequest {
+    id: RequestId,
+    hash: Sha256Digest,
+    patient: PatientId,
+    asker: [u8; 32],
+    concerned: InstitutionId,
+    kind: Kind,
+    expires: u64,
+    request: Request,
+    state: RequestState,
+}
+
+impl Tx<'_> {
+    async fn open_request(&mut self, new: NewRequest) -> Result<(), Refusal> {
+        if self.has_passed(new.expires).await {
+            return Err(Problem::RequestExpired.into());
+        }
+        let place = PlaceRow {
+            patient: Bytes::copy_from_slice(new.patient.as_bytes()),
+            request_hash: Bytes::copy_from_slice(new.hash.as_bytes()),
+        };
+        self.claim(&tables::place(&new.id), &place).await?;
+        let row = RequestRow {
+            stored: Some(pb::StoredRequest {
+                request: Some(new.request),
+                state: new.state.into(),
+            }),
+            request_id: Bytes::copy_from_slice(new.id.as_bytes()),
+            asker: Bytes::copy_from_slice(&new.asker),
+            concerned: Bytes::copy_from_slice(new.concerned.as_bytes()),
+            kind: pb::PermissionKind::from(new.kind).into(),
+            expires: new.expires,
+        };
+        self.claim(&tables::request(new.patient, new.hash), &row).await
+    }
+
+    /// Answers an open request: checks that it is open, and notes the answer.
+    pub(super) async fn answer_request(
+        &mut self,
+        patient: PatientId,
+        hash: Sha256Digest,
+        answer: RequestState,
+    ) -> Result<RequestRow, Refusal> {
+        let key = tables::request(patient, hash);
+        let mut row = self.read(&key).await?.ok_or(Problem::RequestMismatch)?;
+        let open = row
+            .stored
+            .as_ref()
+            .is_some_and(|stored| stored.state() == RequestState::Open);
+        ensure(open, Problem::RequestAnswered, "the request is not open")?;
+        if self.has_passed(row.expires).await {
+            return Err(Problem::RequestExpired.into());
+        }
+        if let Some(stored) = &mut row.stored {
+            stored.set_state(answer);
+        }
+        self.put(&key, &row);
+        Ok(row)
+    }
+
+    async fn check_enrolled(&mut self, patient: PatientId) -> Result<(), Refusal> {
+        self.read_existing(&tables::patient(patient)).await.map(drop)
+    }
+}
+
+struct SubmitUpload {
+    request: PatientVerified<UploadRequest>,
+    permission: VerifiedPermission,
+    wrap: Bytes,
+}
+
+impl Operation for SubmitUpload {
+    type Answer = pb::Accepted;
+
+    async fn apply(&self, tx: &mut Tx<'_>) -> Result<pb::Accepted, Refusal> {
+        let Self {
+            request,
+            permission,
+            wrap,
+        } = self;
+        let fits = permission.kind == Kind::Upload
+            && permission.request_hash == request.hash()
+            && permission.institution_id == request.institution_id;
+        ensure(
+            fits,
+            Problem::RequestMismatch,
+            "permission and upload request do not belong together",
+        )?;
+        tx.open_request(NewRequest {
+            id: request.request_id,
+            hash: request.hash(),
+            patient: request.patient_id,
+            asker: *request.patient_id.as_bytes(),
+            concerned: request.institution_id,
+            kind: Kind::Upload,
+            expires: request.expires,
+            request: Request::Upload(request.to_message()),
+            state: RequestState::Permitted,
+        })
+        .await?;
+        let asked = history_entry::What::UploadRequested(request.to_message());
+        tx.record_history(request.patient_id, asked).await?;
+        tx.grant(permission, wrap.clone()).await?;
+        let event = event::What::UploadRequested(pb::UploadPermitted {
+            request: Some(request.to_message()),
+            permission_id: Bytes::copy_from_slice(permission.permission_id.as_bytes()),
+        });
+        tx.notify(*request.institution_id.as_bytes(), event).await?;
+        Ok(pb::Accepted {})
+    }
+}
+
+struct SubmitDownload {
+    request: Verified<DownloadRequest>,
+}
+
+impl Operation for SubmitDownload {
+    type Answer = pb::Accepted;
+
+    async fn apply(&self, tx: &mut Tx<'_>) -> Result<pb::Accepted, Refusal> {
+        let Self { request } = self;
+        let message = request.to_message();
+        tx.check_enrolled(request.patient_id).await?;
+        tx.open_request(NewRequest {
+            id: request.request_id,
+            hash: request.hash(),
+            patient: request.patient_id,
+            asker: *request.institution_id.as_bytes(),
+            concerned: request.institution_id,
+            kind: Kind::Download,
+            expires: request.expires,
+            request: Request::Download(message.clone()),
+            state: RequestState::Open,
+        })
+        .await?;
+        let asked = history_entry::What::DownloadRequested(message.clone());
+        tx.record_history(request.patient_id, asked).await?;
+        tx.notify(
+            *request.patient_id.as_bytes(),
+            event::What::DownloadRequested(message),
+        )
+        .await?;
+        Ok(pb::Accepted {})
+    }
+}
+
+struct SubmitReference {
+    request: Verified<ReferenceRequest>,
+}
+
+impl Operation for SubmitReference {
+    type Answer = pb::Accepted;
+
+    async fn apply(&self, tx: &mut Tx<'_>) -> Result<pb::Accepted, Refusal> {
+        let Self { request } = self;
+        let message = request.to_message();
+        tx.check_enrolled(request.patient_id).await?;
+        tx.institution(request.second_institution_id).await?;
+        tx.open_request(NewRequest {
+            id: request.request_id,
+            hash: request.hash(),
+            patient: request.patient_id,
+            asker: *request.institution_id.as_bytes(),
+            concerned: request.second_institution_id,
+            kind: Kind::Reference,
+            expires: request.expires,
+            request: Request::Reference(message.clone()),
+            state: RequestState::Open,
+        })
+        .await?;
+        let asked = history_entry::What::ReferenceRequested(message.clone());
+        tx.record_history(request.patient_id, asked).await?;
+        tx.notify(
+            *request.patient_id.as_bytes(),
+            event::What::ReferenceRequested(message),
+        )
+        .await?;
+        Ok(pb::Accepted {})
+    }
+}
+
+struct SubmitDenial {
+    denial: PatientVerified<Denial>,
+}
+
+impl Operation for SubmitDenial {
+    type Answer = pb::Accepted;
+
+    async fn apply(&self, tx: &mut Tx<'_>) -> Result<pb::Accepted, Refusal> {
+        let Self { denial } = self;
+        let place = tx.read_existing(&tables::place(&denial.request_id)).await?;
+        let (patient, hash) = request_place(place)?;
+        ensure(
+            patient == denial.patient_id,
+            Problem::NotPermitted,
+            "another patient's request",
+        )?;
+        ensure(
+            hash == denial.request_hash,
+            Problem::RequestMismatch,
+            "the denial is of another request",
+        )?;
+        let row = tx.answer_request(patient, hash, RequestState::Denied).await?;
+        let asker = denial.institution_id.as_bytes();
+        ensure(
+            row.asker == asker[..],
+            Problem::RequestMismatch,
+            "another institution asked",
+        )?;
+        tx.record_history(patient, history_entry::What::Denied(denial.to_message()))
+            .await?;
+        tx.notify(*asker, event::What::Denied(denial.to_message()))
+            .await?;
+        Ok(pb::Accepted {})
+    }
+}
+
+fn request_place(row: PlaceRow) -> Result<(PatientId, Sha256Digest), Refusal> {
+    let patient = row.patient.as_ref().try_into().map_err(Refusal::damaged)?;
+    let hash = row.request_hash.as_ref().try_into().map_err(Refusal::damaged)?;
+    Ok((patient, hash))
+}

@@ -1,0 +1,134 @@
+//! What is over is ended: sessions past their time, leaves nobody committed, answers nobody repeats.
+//! Everything that expires has a row that names it under its time; the sweeper reads those that are due.
+
+use std::sync::Arc;
+
+use protocol_spec::{
+    ids::{PatientId, UploadId},
+    problem::Problem,
+};
+
+use super::{
+    Refusal, Shared, Vault,
+    release::CloseRelease,
+    tables::{self, Expiring, RowKey, UploadRow},
+    tx::{Operation, Tx},
+};
+use crate::store::{Commit, CommitId};
+
+/// Rows looked at in one go.
+const BATCH: usize = 256;
+
+impl Vault {
+    /// Ends what is due now. The vault does so by itself every `sweep_interval`.
+    ///
+    /// # Errors
+    /// Those of the store; what is left is due next time.
+    pub async fn sweep(&self) -> Result<(), Refusal> {
+        self.shared.sweep().await
+    }
+}
+
+impl Shared {
+    /// Sweeps until the task is ended.
+    pub(super) async fn sweep_for_ever(self: Arc<Self>) {
+        let mut ticks = tokio::time::interval(self.limits.sweep_interval);
+        loop {
+            ticks.tick().await;
+            if let Err(refusal) = self.sweep().await {
+                tracing::warn!(cause = refusal.cause, "not everything that is over was ended");
+            }
+        }
+    }
+
+    /// Time goes on durably, then all that is due is ended.
+    async fn sweep(&self) -> Result<(), Refusal> {
+        self.time.persist().await?;
+        let now = self.time.now();
+        let mut from = tables::expiries();
+        loop {
+            let rows = from.scan(&*self.ledger, BATCH).await?;
+            let last = rows.len() < BATCH;
+            for (suffix, _) in rows {
+                let (at, what) =
+                    Expiring::decode(&suffix).ok_or_else(|| Refusal::damaged("an expiry row"))?;
+                if at > now {
+                    return Ok(());
+                }
+                self.end(at, what).await?;
+                from = from.after(&suffix);
+            }
+            if last {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn end(&self, at: u64, what: Expiring) -> Result<(), Refusal> {
+        match what {
+            Expiring::Idempotency(principal, key) => {
+                self.forget(&tables::idempotency(principal, key)).await?;
+            }
+            Expiring::Release(patient, release) => {
+                let close = CloseRelease {
+                    patient,
+                    release,
+                    institution: None,
+                };
+                self.run(&close).await?;
+            }
+            Expiring::Upload(patient, upload) => match self.end_upload(patient, upload).await {
+                // A request is still sending; it will be refused, and the session ended next time.
+                Err(refusal) if refusal.problem == Problem::LeafConflict => return Ok(()),
+                ended => ended?,
+            },
+        }
+        self.forget(&tables::expiry(at, what)).await
+    }
+
+    /// Gives an upload up unless it was committed, and deletes what was only needed until then.
+    async fn end_upload(&self, patient: PatientId, upload: UploadId) -> Result<(), Refusal> {
+        let _claim = self.in_flight.claim(upload, 0..u32::MAX)?;
+        let row = self.run(&GiveUp { patient, upload }).await?;
+        if row.abandoned {
+            let version = *row.ticket()?.version_id.as_bytes();
+            self.blobs.delete(version, 0..u32::MAX).await?;
+        }
+        loop {
+            let rows = self.leaf_rows(patient, upload, 0, BATCH).await?;
+            if rows.is_empty() {
+                return Ok(());
+            }
+            let delete =
+                |commit: Commit, (leaf, _)| commit.delete(tables::leaf(patient, upload, leaf).key().clone());
+            let commit = rows.into_iter().fold(Commit::new(CommitId::fresh()), delete);
+            let _applied = self.ledger.commit(commit).await?;
+        }
+    }
+
+    async fn forget<R: tables::Row>(&self, row: &RowKey<R>) -> Result<(), Refusal> {
+        let commit = Commit::new(CommitId::fresh()).delete(row.key().clone());
+        let _applied = self.ledger.commit(commit).await?;
+        Ok(())
+    }
+}
+
+struct GiveUp {
+    patient: PatientId,
+    upload: UploadId,
+}
+
+impl Operation for GiveUp {
+    type Answer = UploadRow;
+
+    async fn apply(&self, tx: &mut Tx<'_>) -> Result<UploadRow, Refusal> {
+        let key = tables::upload(self.patient, self.upload);
+        let mut row = tx.read_existing(&key).await?;
+        if row.receipt.is_none() && !row.abandoned {
+            row.abandoned = true;
+            tx.put(&key, &row);
+            tx.close_session(row.ticket()?.institution_id).await?;
+        }
+        Ok(row)
+    }
+}

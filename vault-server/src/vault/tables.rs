@@ -1,0 +1,522 @@
+//! The ledger's rows: one constructor of keys for each table, which also fixes the type of its rows.
+//!
+//! | table | partition | suffix | row |
+//! |---|---|---|---|
+//! | 1 patient | patient | – | [`pb::EnrolPatient`] |
+//! | 2 institution | server | institution | [`pb::DirectoryEntry`], its proof holding the salt only |
+//! | 3 place | id of request, permission, upload, release or version | kind | [`PlaceRow`] |
+//! | 4 request | patient | SHA-256 of the request | [`RequestRow`] |
+//! | 5 permission | patient | permission | [`PermissionRow`], never changed |
+//! | 6 meter | patient | permission | [`MeterRow`]: what is left of it |
+//! | 7 challenges | patient | permission | [`ChallengesRow`] |
+//! | 8 upload | patient | upload | [`UploadRow`]; guards the rows of its leaves |
+//! | 9 leaf | patient | upload ‖ leaf | [`LeafRow`] |
+//! | 10 release | patient | release | [`ReleaseRow`] |
+//! | 11 record | patient | version | [`RecordRow`] |
+//! | 12 record id | patient | record | [`Mark`]: taken |
+//! | 13 manifest | patient | version | [`ManifestRow`] |
+//! | 14 adoption | patient | version | [`pb::AdoptRecord`] |
+//! | 15 count | principal | what is counted | [`CountRow`]; guards history and inbox |
+//! | 16 history | patient | number | [`pb::HistoryEntry`], proofs holding the salt only |
+//! | 17 inbox | principal | number | [`pb::Event`], proofs holding the salt only |
+//! | 18 idempotency | principal | key | [`IdempotencyRow`] |
+//! | 19 expiry | server | time ‖ kind ‖ partition ‖ id | [`Mark`]: look at that row then |
+//! | 20 log queue | log | commit ‖ number | [`LogQueueRow`] |
+//! | 21 log index | log | leaf | [`LogIndexRow`] |
+//! | 22 log node | log | level ‖ index | [`LogNodeRow`] |
+//! | 23 log head | log | – | [`LogHeadRow`] |
+//! | 24 floor | server | – | [`FloorRow`] |
+//!
+//! Integers in suffixes are big-endian.
+
+use std::{any::type_name, marker::PhantomData};
+
+use bytes::Bytes;
+use prost::Message;
+use protocol_spec::{
+    hash::Sha256Digest,
+    ids::{InstitutionId, PatientId, PermissionId, RecordId, ReleaseId, RequestId, UploadId, VersionId},
+    messages as pb,
+};
+
+use super::log::tree::Node;
+use crate::store::{CommitId, Key, Ledger, StoreError, Table, Versioned};
+
+/// The partition of what belongs to no principal; no SHA-256 of a key that anyone can find is this.
+const SERVER: [u8; 32] = [0; 32];
+/// The partition of the transparency log.
+const LOG: [u8; 32] = [1; 32];
+
+/// A row: any message.
+pub(super) trait Row: Message + Default {
+    /// As the ledger keeps it.
+    fn bytes(&self) -> Bytes {
+        self.encode_to_vec().into()
+    }
+
+    /// Reads it back.
+    fn from_ledger(row: &Versioned) -> Result<Self, StoreError> {
+        Self::decode(row.value.clone())
+            .map_err(|_| StoreError::Corrupt(format!("a row is no {}", type_name::<Self>())))
+    }
+}
+
+impl<M: Message + Default> Row for M {}
+
+/// The key of a row of type `R`.
+pub(super) struct RowKey<R> {
+    key: Key,
+    row: PhantomData<fn() -> R>,
+}
+
+impl<R: Row> RowKey<R> {
+    fn new(partition: [u8; 32], table: u8, suffix: impl Into<Vec<u8>>) -> Self {
+        Self {
+            key: Key::new(partition, Table::new(table), suffix),
+            row: PhantomData,
+        }
+    }
+
+    /// The untyped key.
+    pub(super) fn key(&self) -> &Key {
+        &self.key
+    }
+
+    /// The row as it stands.
+    pub(super) async fn get(&self, ledger: &dyn Ledger) -> Result<Option<R>, StoreError> {
+        Ok(self.read(ledger).await?.0)
+    }
+
+    /// The row as it stands, and its version.
+    pub(super) async fn read(
+        &self,
+        ledger: &dyn Ledger,
+    ) -> Result<(Option<R>, Option<CommitId>), StoreError> {
+        let rows = ledger.get(std::slice::from_ref(&self.key)).await?;
+        match rows.into_iter().next().flatten() {
+            Some(row) => Ok((Some(R::from_ledger(&row)?), Some(row.version))),
+            None => Ok((None, None)),
+        }
+    }
+
+    /// The rows of this table and partition from this key on, with their suffixes.
+    pub(super) async fn scan(
+        &self,
+        ledger: &dyn Ledger,
+        limit: usize,
+    ) -> Result<Vec<(Vec<u8>, R)>, StoreError> {
+        let Key {
+            partition,
+            table,
+            suffix,
+        } = &self.key;
+        let rows = ledger.scan(partition, *table, suffix, limit).await?;
+        rows.into_iter()
+            .map(|(key, row)| Ok((key.suffix, R::from_ledger(&row)?)))
+            .collect()
+    }
+
+    /// The key of the same table that comes right after this suffix.
+    pub(super) fn after(&self, suffix: &[u8]) -> Self {
+        Self {
+            key: Key::new(self.key.partition, self.key.table, [suffix, &[0]].concat()),
+            row: PhantomData,
+        }
+    }
+}
+
+/// What has a place row: things whose id does not tell in whose vault they lie.
+pub(super) trait Placed {
+    /// The partition named after it, and a byte for its kind.
+    fn place(&self) -> ([u8; 32], u8);
+}
+
+macro_rules! placed {
+    ($($id:ident: $kind:literal),*) => {$(
+        impl Placed for $id {
+            fn place(&self) -> ([u8; 32], u8) {
+                let mut partition = [0; 32];
+                let (id, _) = partition.split_at_mut(16);
+                id.copy_from_slice(self.as_bytes());
+                (partition, $kind)
+            }
+        }
+    )*};
+}
+
+placed!(RequestId: 1, PermissionId: 2, UploadId: 3, ReleaseId: 4, VersionId: 5);
+
+pub(super) fn patient(patient: PatientId) -> RowKey<pb::EnrolPatient> {
+    RowKey::new(*patient.as_bytes(), 1, [])
+}
+
+pub(super) fn institution(institution: InstitutionId) -> RowKey<pb::DirectoryEntry> {
+    RowKey::new(SERVER, 2, *institution.as_bytes())
+}
+
+/// Where the institutions begin.
+pub(super) fn institutions() -> RowKey<pb::DirectoryEntry> {
+    RowKey::new(SERVER, 2, [])
+}
+
+pub(super) fn place(id: &impl Placed) -> RowKey<PlaceRow> {
+    let (partition, kind) = id.place();
+    RowKey::new(partition, 3, [kind])
+}
+
+pub(super) fn request(patient: PatientId, hash: Sha256Digest) -> RowKey<RequestRow> {
+    RowKey::new(*patient.as_bytes(), 4, *hash.as_bytes())
+}
+
+pub(super) fn permission(patient: PatientId, permission: PermissionId) -> RowKey<PermissionRow> {
+    RowKey::new(*patient.as_bytes(), 5, *permission.as_bytes())
+}
+
+/// Where a patient's permissions begin.
+pub(super) fn permissions(patient: PatientId) -> RowKey<PermissionRow> {
+    RowKey::new(*patient.as_bytes(), 5, [])
+}
+
+pub(super) fn meter(patient: PatientId, permission: PermissionId) -> RowKey<MeterRow> {
+    RowKey::new(*patient.as_bytes(), 6, *permission.as_bytes())
+}
+
+pub(super) fn challenges(patient: PatientId, permission: PermissionId) -> RowKey<ChallengesRow> {
+    RowKey::new(*patient.as_bytes(), 7, *permission.as_bytes())
+}
+
+pub(super) fn upload(patient: PatientId, upload: UploadId) -> RowKey<UploadRow> {
+    RowKey::new(*patient.as_bytes(), 8, *upload.as_bytes())
+}
+
+pub(super) fn leaf(patient: PatientId, upload: UploadId, leaf: u32) -> RowKey<LeafRow> {
+    RowKey::new(
+        *patient.as_bytes(),
+        9,
+        [upload.as_bytes().as_slice(), &leaf.to_be_bytes()].concat(),
+    )
+}
+
+pub(super) fn release(patient: PatientId, release: ReleaseId) -> RowKey<ReleaseRow> {
+    RowKey::new(*patient.as_bytes(), 10, *release.as_bytes())
+}
+
+pub(super) fn record(patient: PatientId, version: VersionId) -> RowKey<RecordRow> {
+    RowKey::new(*patient.as_bytes(), 11, *version.as_bytes())
+}
+
+/// Where a patient's records begin.
+pub(super) fn records(patient: PatientId) -> RowKey<RecordRow> {
+    RowKey::new(*patient.as_bytes(), 11, [])
+}
+
+pub(super) fn record_id(patient: PatientId, record: RecordId) -> RowKey<Mark> {
+    RowKey::new(*patient.as_bytes(), 12, *record.as_bytes())
+}
+
+pub(super) fn manifest(patient: PatientId, version: VersionId) -> RowKey<ManifestRow> {
+    RowKey::new(*patient.as_bytes(), 13, *version.as_bytes())
+}
+
+pub(super) fn adoption(patient: PatientId, version: VersionId) -> RowKey<pb::AdoptRecord> {
+    RowKey::new(*patient.as_bytes(), 14, *version.as_bytes())
+}
+
+pub(super) fn count(principal: [u8; 32], what: Counted) -> RowKey<CountRow> {
+    RowKey::new(principal, 15, [what as u8])
+}
+
+pub(super) fn history(patient: PatientId, number: u64) -> RowKey<pb::HistoryEntry> {
+    RowKey::new(*patient.as_bytes(), 16, number.to_be_bytes())
+}
+
+pub(super) fn inbox(principal: [u8; 32], number: u64) -> RowKey<pb::Event> {
+    RowKey::new(principal, 17, number.to_be_bytes())
+}
+
+pub(super) fn idempotency(principal: [u8; 32], key: [u8; 32]) -> RowKey<IdempotencyRow> {
+    RowKey::new(principal, 18, key)
+}
+
+pub(super) fn expiry(at: u64, what: Expiring) -> RowKey<Mark> {
+    RowKey::new(SERVER, 19, [at.to_be_bytes().as_slice(), &what.encode()].concat())
+}
+
+/// Where what expires begins.
+pub(super) fn expiries() -> RowKey<Mark> {
+    RowKey::new(SERVER, 19, [])
+}
+
+pub(super) fn log_queue(commit: CommitId, number: u8) -> RowKey<LogQueueRow> {
+    RowKey::new(LOG, 20, [commit.as_bytes().as_slice(), &[number]].concat())
+}
+
+/// The queue, in order of arrival, and the key of each row in it.
+pub(super) fn log_queued(suffix: Vec<u8>) -> RowKey<LogQueueRow> {
+    RowKey::new(LOG, 20, suffix)
+}
+
+pub(super) fn log_index(leaf: [u8; 32]) -> RowKey<LogIndexRow> {
+    RowKey::new(LOG, 21, leaf)
+}
+
+pub(super) fn log_node(node: Node) -> RowKey<LogNodeRow> {
+    RowKey::new(LOG, 22, [&[node.level][..], &node.index.to_be_bytes()].concat())
+}
+
+pub(super) fn log_head() -> RowKey<LogHeadRow> {
+    RowKey::new(LOG, 23, [])
+}
+
+pub(super) fn floor() -> RowKey<FloorRow> {
+    RowKey::new(SERVER, 24, [])
+}
+
+/// What a [`CountRow`] counts.
+#[derive(Clone, Copy)]
+pub(super) enum Counted {
+    /// Entries of the history.
+    History = 1,
+    /// Events of the inbox.
+    Inbox = 2,
+    /// Uploads and releases that are open.
+    Sessions = 3,
+}
+
+/// What somebody looks at when its time has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Expiring {
+    /// An answer kept for repetitions: principal and key.
+    Idempotency([u8; 32], [u8; 32]),
+    /// An upload session.
+    Upload(PatientId, UploadId),
+    /// A release session.
+    Release(PatientId, ReleaseId),
+}
+
+impl Expiring {
+    fn encode(self) -> Vec<u8> {
+        match self {
+            Self::Idempotency(principal, key) => [&[1][..], &principal, &key].concat(),
+            Self::Upload(patient, upload) => [&[2][..], patient.as_bytes(), upload.as_bytes()].concat(),
+            Self::Release(patient, release) => [&[3][..], patient.as_bytes(), release.as_bytes()].concat(),
+        }
+    }
+
+    /// From the suffix of an expiry row: its time, and what it names.
+    pub(super) fn decode(suffix: &[u8]) -> Option<(u64, Self)> {
+        let (at, rest) = suffix.split_first_chunk::<8>()?;
+        let (kind, rest) = rest.split_first()?;
+        let (partition, id) = rest.split_first_chunk::<32>()?;
+        let patient = PatientId::from_bytes(*partition);
+        let what = match kind {
+            1 => Self::Idempotency(*partition, id.try_into().ok()?),
+            2 => Self::Upload(patient, id.try_into().ok()?),
+            3 => Self::Release(patient, id.try_into().ok()?),
+            _ => return None,
+        };
+        Some((u64::from_be_bytes(*at), what))
+    }
+}
+
+/// A row that says all by being there.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Mark {}
+
+/// Where something lies.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct PlaceRow {
+    /// In whose vault.
+    #[prost(bytes = "bytes", tag = "1")]
+    pub(super) patient: Bytes,
+    /// Of a request: the SHA-256 under which it stands there.
+    #[prost(bytes = "bytes", tag = "2")]
+    pub(super) request_hash: Bytes,
+}
+
+/// A request and the facts that decide about it.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct RequestRow {
+    #[prost(message, optional, tag = "1")]
+    pub(super) stored: Option<pb::StoredRequest>,
+    #[prost(bytes = "bytes", tag = "2")]
+    pub(super) request_id: Bytes,
+    /// Principal that asked.
+    #[prost(bytes = "bytes", tag = "3")]
+    pub(super) asker: Bytes,
+    /// Institution that may be permitted.
+    #[prost(bytes = "bytes", tag = "4")]
+    pub(super) concerned: Bytes,
+    /// The kind of permission that answers it.
+    #[prost(enumeration = "pb::PermissionKind", tag = "5")]
+    pub(super) kind: i32,
+    #[prost(uint64, tag = "6")]
+    pub(super) expires: u64,
+}
+
+/// A permission as it came.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct PermissionRow {
+    #[prost(message, optional, tag = "1")]
+    pub(super) permission: Option<pb::Permission>,
+    /// Of its leaf in the log.
+    #[prost(bytes = "bytes", tag = "2")]
+    pub(super) salt: Bytes,
+    /// Upload permissions only.
+    #[prost(bytes = "bytes", tag = "3")]
+    pub(super) upload_key_wrap: Bytes,
+}
+
+/// What is left of a permission.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct MeterRow {
+    #[prost(uint32, tag = "1")]
+    pub(super) uses_left: u32,
+    #[prost(uint64, tag = "2")]
+    pub(super) bytes_left: u64,
+    #[prost(bool, tag = "3")]
+    pub(super) revoked: bool,
+}
+
+/// The challenges out for one permission, oldest first.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct ChallengesRow {
+    #[prost(message, repeated, tag = "1")]
+    pub(super) open: Vec<Challenge>,
+}
+
+/// One challenge.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Challenge {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub(super) bytes: Bytes,
+    #[prost(uint64, tag = "2")]
+    pub(super) expires: u64,
+}
+
+/// An upload session.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct UploadRow {
+    /// `StandbyTicketBody`.
+    #[prost(message, optional, tag = "1")]
+    pub(super) ticket: Option<pb::Statement>,
+    /// Of the ticket's leaf in the log.
+    #[prost(bytes = "bytes", tag = "2")]
+    pub(super) salt: Bytes,
+    #[prost(bytes = "bytes", tag = "3")]
+    pub(super) presentation_hash: Bytes,
+    /// Leaves registered.
+    #[prost(uint64, tag = "4")]
+    pub(super) leaves: u64,
+    /// Bytes in them.
+    #[prost(uint64, tag = "5")]
+    pub(super) bytes: u64,
+    /// Once committed; its proof holds the salt only.
+    #[prost(message, optional, tag = "6")]
+    pub(super) receipt: Option<pb::Receipt>,
+    /// Given up because its time was over.
+    #[prost(bool, tag = "7")]
+    pub(super) abandoned: bool,
+}
+
+/// A leaf that is stored durably.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct LeafRow {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub(super) hash: Bytes,
+    #[prost(uint64, tag = "2")]
+    pub(super) length: u64,
+}
+
+/// A release session.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct ReleaseRow {
+    /// `ReleaseTicketBody`.
+    #[prost(message, optional, tag = "1")]
+    pub(super) ticket: Option<pb::Statement>,
+    /// Handed out, or about to be.
+    #[prost(uint64, tag = "2")]
+    pub(super) bytes: u64,
+    /// Once closed; its proof holds the salt only.
+    #[prost(message, optional, tag = "3")]
+    pub(super) receipt: Option<pb::Receipt>,
+}
+
+/// A committed record.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct RecordRow {
+    /// Without the sealed manifest; the receipt's proof holds the salt only.
+    #[prost(message, optional, tag = "1")]
+    pub(super) stored: Option<pb::StoredRecord>,
+    /// Bytes of the sealed manifest.
+    #[prost(uint64, tag = "2")]
+    pub(super) manifest_length: u64,
+    /// As the patient sent it with the upload permission.
+    #[prost(bytes = "bytes", tag = "3")]
+    pub(super) upload_key_wrap: Bytes,
+}
+
+/// A record's sealed manifest, apart from what lists read.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct ManifestRow {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub(super) sealed: Bytes,
+}
+
+/// A number.
+#[derive(Clone, Copy, PartialEq, Message)]
+pub(super) struct CountRow {
+    #[prost(uint64, tag = "1")]
+    pub(super) value: u64,
+}
+
+/// What was answered to a mutation.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct IdempotencyRow {
+    /// SHA-256 of the request it answered.
+    #[prost(bytes = "bytes", tag = "1")]
+    pub(super) digest: Bytes,
+    #[prost(bytes = "bytes", tag = "2")]
+    pub(super) answer: Bytes,
+}
+
+/// A leaf that waits for its place.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct LogQueueRow {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub(super) leaf: Bytes,
+}
+
+/// Where a leaf stands.
+#[derive(Clone, Copy, PartialEq, Message)]
+pub(super) struct LogIndexRow {
+    #[prost(uint64, tag = "1")]
+    pub(super) index: u64,
+}
+
+/// The hash of a complete subtree.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct LogNodeRow {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub(super) hash: Bytes,
+}
+
+/// The log as it stands.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct LogHeadRow {
+    #[prost(uint64, tag = "1")]
+    pub(super) size: u64,
+    /// Roots of the largest complete subtrees, left to right.
+    #[prost(bytes = "bytes", repeated, tag = "2")]
+    pub(super) peaks: Vec<Bytes>,
+    /// `CheckpointBody` over all of it.
+    #[prost(message, optional, tag = "3")]
+    pub(super) checkpoint: Option<pb::Statement>,
+}
+
+/// A time that is past.
+#[derive(Clone, Copy, PartialEq, Message)]
+pub(super) struct FloorRow {
+    #[prost(uint64, tag = "1")]
+    pub(super) at: u64,
+}

@@ -1,0 +1,185 @@
+//! One try at one operation: what it reads is checked when it commits, what it writes is written at
+//! once, and whoever waits for it is woken only after it is durable.
+
+use std::{collections::BTreeMap, future::Future};
+
+use bytes::Bytes;
+use protocol_spec::{hash::Sha256Digest, ids::PatientId, log, messages as pb, problem::Problem};
+
+use super::{
+    Refusal, Shared,
+    tables::{self, CountRow, Counted, Expiring, LogQueueRow, Mark, PlaceRow, Placed, Row, RowKey},
+};
+use crate::store::{Commit, CommitId, Decision, Key, Versioned, transact};
+
+/// A change of state. [`Shared::run`] repeats it until its commit applies, so it must have no effects
+/// but those on its transaction.
+pub(super) trait Operation: Sync {
+    /// What it comes to.
+    type Answer: Send;
+
+    /// Decides by the rows it reads, and writes; a refusal writes nothing.
+    fn apply(&self, tx: &mut Tx<'_>) -> impl Future<Output = Result<Self::Answer, Refusal>> + Send;
+}
+
+impl Shared {
+    /// Carries an operation out. On return it is durable.
+    pub(super) async fn run<O: Operation>(&self, operation: &O) -> Result<O::Answer, Refusal> {
+        let (answer, logged, woken) = transact(&*self.ledger, |_| self.attempt(operation)).await?;
+        if logged {
+            self.log.wake();
+        }
+        for principal in woken {
+            self.wakes.wake(&principal);
+        }
+        Ok(answer)
+    }
+
+    async fn attempt<O: Operation>(
+        &self,
+        operation: &O,
+    ) -> Result<Decision<(O::Answer, bool, Vec<[u8; 32]>)>, Refusal> {
+        let mut tx = Tx {
+            shared: self,
+            now: self.time.now(),
+            id: CommitId::fresh(),
+            reads: BTreeMap::new(),
+            writes: BTreeMap::new(),
+            logged: 0,
+            woken: Vec::new(),
+        };
+        let answer = operation.apply(&mut tx).await?;
+        let Tx {
+            id,
+            reads,
+            writes,
+            logged,
+            woken,
+            ..
+        } = tx;
+        let value = (answer, logged > 0, woken);
+        if writes.is_empty() {
+            return Ok(Decision::Done(value));
+        }
+        let checks = reads
+            .into_iter()
+            .map(|(key, row)| (key, row.map(|row| row.version)));
+        let commit = Commit {
+            id,
+            checks: checks.collect(),
+            writes: writes.into_iter().collect(),
+        };
+        Ok(Decision::Commit(commit, value))
+    }
+}
+
+/// What one try has read and is going to write.
+pub(super) struct Tx<'a> {
+    /// The vault's parts that need no transaction.
+    pub(super) shared: &'a Shared,
+    /// One time for the whole try.
+    pub(super) now: u64,
+    id: CommitId,
+    reads: BTreeMap<Key, Option<Versioned>>,
+    writes: BTreeMap<Key, Option<Bytes>>,
+    logged: u8,
+    woken: Vec<[u8; 32]>,
+}
+
+impl Tx<'_> {
+    /// The row as this transaction sees it; the commit will check that it still is so.
+    pub(super) async fn read<R: Row>(&mut self, row: &RowKey<R>) -> Result<Option<R>, Refusal> {
+        if let Some(written) = self.writes.get(row.key()) {
+            let decode = |value: &Bytes| R::decode(value.clone());
+            let damaged = |_| Refusal::new(Problem::Internal, "a row just written cannot be read");
+            return written.as_ref().map(decode).transpose().map_err(damaged);
+        }
+        if !self.reads.contains_key(row.key()) {
+            let rows = self.shared.ledger.get(std::slice::from_ref(row.key())).await?;
+            self.reads
+                .insert(row.key().clone(), rows.into_iter().next().flatten());
+        }
+        let stored = self.reads.get(row.key()).and_then(Option::as_ref);
+        Ok(stored.map(R::from_ledger).transpose()?)
+    }
+
+    /// A row that must be there.
+    pub(super) async fn read_existing<R: Row>(&mut self, row: &RowKey<R>) -> Result<R, Refusal> {
+        self.read(row)
+            .await?
+            .ok_or_else(|| Refusal::absent("no such row"))
+    }
+
+    /// Writes a row.
+    pub(super) fn put<R: Row>(&mut self, row: &RowKey<R>, value: &R) {
+        self.writes.insert(row.key().clone(), Some(value.bytes()));
+    }
+
+    /// Deletes a row.
+    pub(super) fn delete<R: Row>(&mut self, row: &RowKey<R>) {
+        self.writes.insert(row.key().clone(), None);
+    }
+
+    /// Writes a row that must not be there yet.
+    pub(super) async fn claim<R: Row>(&mut self, row: &RowKey<R>, value: &R) -> Result<(), Refusal> {
+        if self.read(row).await?.is_some() {
+            return Err(Problem::AlreadyExists.into());
+        }
+        self.put(row, value);
+        Ok(())
+    }
+
+    /// Notes in whose vault a new thing lies; its id must be new.
+    pub(super) async fn place(&mut self, id: &impl Placed, patient: PatientId) -> Result<(), Refusal> {
+        let row = PlaceRow {
+            patient: Bytes::copy_from_slice(patient.as_bytes()),
+            request_hash: Bytes::new(),
+        };
+        self.claim(&tables::place(id), &row).await
+    }
+
+    /// Counts on and returns the new number, from 1. The count's row guards what is numbered by it.
+    pub(super) async fn next_number(&mut self, principal: [u8; 32], what: Counted) -> Result<u64, Refusal> {
+        let key = tables::count(principal, what);
+        let value = self.read(&key).await?.unwrap_or_default().value + 1;
+        self.put(&key, &CountRow { value });
+        Ok(value)
+    }
+
+    /// Has something looked at when its time has come.
+    pub(super) fn expire(&mut self, at: u64, what: Expiring) {
+        self.put(&tables::expiry(at, what), &Mark {});
+    }
+
+    /// Queues a statement for the log and returns the proof to be completed: so far, the salt.
+    pub(super) fn log(&mut self, statement: &Sha256Digest) -> Result<pb::LogProof, Refusal> {
+        let salt = random()?;
+        let leaf = log::leaf(&salt, statement);
+        let row = LogQueueRow {
+            leaf: Bytes::copy_from_slice(&leaf),
+        };
+        self.put(&tables::log_queue(self.id, self.logged), &row);
+        self.logged += 1;
+        Ok(pb::LogProof {
+            salt: Bytes::copy_from_slice(&salt),
+            ..pb::LogProof::default()
+        })
+    }
+
+    /// Has a principal's inbox looked at once this is durable.
+    pub(super) fn wake(&mut self, principal: [u8; 32]) {
+        self.woken.push(principal);
+    }
+
+    /// Whether a deadline has passed, for good.
+    pub(super) async fn has_passed(&self, deadline: u64) -> bool {
+        self.shared.time.has_passed(deadline).await
+    }
+}
+
+/// Bytes from the system's generator.
+pub(super) fn random<const N: usize>() -> Result<[u8; N], Refusal> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(|error| Refusal::new(Problem::Internal, error))?;
+    Ok(bytes)
+}
