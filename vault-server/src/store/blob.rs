@@ -78,7 +78,7 @@ pub trait BlobStore: Send + Sync {
 ///
 /// Dropping a writer leaves nothing of what it was given since the last
 /// [`LeafWriter::persist`]. After an error it takes nothing more.
-pub trait LeafWriter: Send {
+pub trait LeafWriter: Send + Sync {
     /// Takes the next leaf, of at most [`LEAF_BYTES`]. It is neither durable nor readable yet.
     ///
     /// # Errors

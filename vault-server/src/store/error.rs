@@ -18,7 +18,7 @@ pub enum StoreError {
     /// The store is closed, or a write to it failed and it takes no more: restart the server.
     #[error("the store takes no more operations, restart the server")]
     Unavailable,
-    /// The same rows changed under every try of [`super::transact`]: ask the client to come again.
+    /// The same rows changed under every try of [`super::transact()`]: ask the client to come again.
     #[error("too many changes to the same rows at once, try again")]
     Contended,
     /// The caller broke a rule of the contract, named here.

@@ -1,5 +1,5 @@
 //! Transactional metadata as ordered keys, with optimistic checks and no transaction held over an
-//! await: read rows, decide, then commit under the versions that were read. [`super::transact`]
+//! await: read rows, decide, then commit under the versions that were read. [`super::transact()`]
 //! is the loop around it. A rule over a range of rows holds by bumping a guard row in each commit
 //! that touches the range.
 

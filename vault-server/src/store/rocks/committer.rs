@@ -1,7 +1,12 @@
 //! The commit thread: takes all that waits, checks it in order, and makes it durable by one
 //! synced write (group commit), so the cost of a sync is shared by whoever waits for it.
 
-use std::{collections::HashMap, io, sync::Arc, thread};
+use std::{
+    collections::HashMap,
+    io,
+    sync::Arc,
+    thread::{self, JoinHandle},
+};
 
 use bytes::Bytes;
 use rocksdb::{WriteBatch, WriteOptions};
@@ -16,59 +21,77 @@ const QUEUE: usize = 256;
 /// Bytes after which a group is written though more is waiting: bounds memory and pauses.
 const GROUP_BYTES: usize = 4 << 20;
 
-/// Whom to tell how it ended.
-pub(super) type Reply = oneshot::Sender<Result<Outcome, StoreError>>;
-
-/// What the commit thread is sent.
-pub(super) enum Job {
-    Do(Work, Reply),
-    /// Ends the thread, after what was queued before and with its hold on the database released.
-    Close(Reply),
-}
-
 /// What goes through the WAL.
 pub(super) enum Work {
     Commit(Commit),
     PutSmall(LeafKey, Bytes),
     /// Keys of leaves in a column family.
     DeleteLeaves(&'static str, Vec<Box<[u8]>>),
+    /// Ends the thread after what was queued before.
+    Close,
 }
 
-/// Starts the thread. It ends on [`Job::Close`], or once all senders are gone.
-pub(super) fn start(inner: Arc<Inner>) -> io::Result<mpsc::Sender<Job>> {
-    let (sender, jobs) = mpsc::channel(QUEUE);
-    let thread = thread::Builder::new().name("ledger-commit".to_owned());
-    thread.spawn(move || {
-        let closing = run(&inner, jobs);
-        drop(inner);
-        if let Some(reply) = closing {
-            drop(reply.send(Ok(Outcome::Applied)));
-        }
-    })?;
-    Ok(sender)
+/// Whom to tell how it ended.
+type Reply = oneshot::Sender<Result<Outcome, StoreError>>;
+
+/// The thread and the way to it.
+#[derive(Debug)]
+pub(super) struct Committer {
+    /// Gone only while the committer is dropped.
+    jobs: Option<mpsc::Sender<(Work, Reply)>>,
+    thread: Option<JoinHandle<()>>,
 }
 
-/// Returns who asked for the end.
-fn run(inner: &Inner, mut jobs: mpsc::Receiver<Job>) -> Option<Reply> {
-    while let Some(first) = jobs.blocking_recv() {
-        let mut group = Group::new(inner);
-        let mut next = Some(first);
-        let mut closing = None;
-        while let Some(job) = next.take() {
-            match job {
-                Job::Do(work, reply) => group.add(work, reply),
-                Job::Close(reply) => closing = Some(reply),
-            }
-            if closing.is_none() && group.has_room() {
-                next = jobs.try_recv().ok();
-            }
-        }
-        group.finish();
-        if closing.is_some() {
-            return closing;
+impl Committer {
+    pub(super) fn start(inner: Arc<Inner>) -> io::Result<Self> {
+        let (sender, jobs) = mpsc::channel(QUEUE);
+        let thread = thread::Builder::new().name("ledger-commit".to_owned());
+        let thread = thread.spawn(move || run(&inner, jobs))?;
+        Ok(Self {
+            jobs: Some(sender),
+            thread: Some(thread),
+        })
+    }
+
+    /// Has the thread do this together with what else waits, and waits for the answer.
+    pub(super) async fn submit(&self, work: Work) -> Result<Outcome, StoreError> {
+        let (reply, answer) = oneshot::channel();
+        let jobs = self.jobs.as_ref().ok_or(StoreError::Unavailable)?;
+        jobs.send((work, reply))
+            .await
+            .map_err(|_| StoreError::Unavailable)?;
+        answer.await.map_err(|_| StoreError::Unavailable)?
+    }
+}
+
+/// Waits for the thread, which does what is queued (some milliseconds): RocksDB must not be
+/// closing on one thread while the process exits on another.
+impl Drop for Committer {
+    fn drop(&mut self) {
+        self.jobs = None;
+        if let Some(Err(_)) = self.thread.take().map(JoinHandle::join) {
+            tracing::error!("the commit thread has panicked");
         }
     }
-    None
+}
+
+/// Runs until [`Work::Close`], or until all senders are gone.
+fn run(inner: &Inner, mut jobs: mpsc::Receiver<(Work, Reply)>) {
+    let mut open = true;
+    while open && let Some(first) = jobs.blocking_recv() {
+        let mut group = Group::new(inner);
+        let mut next = Some(first);
+        while let Some((work, reply)) = next {
+            open = !matches!(work, Work::Close);
+            group.add(work, reply);
+            next = if open && group.has_room() {
+                jobs.try_recv().ok()
+            } else {
+                None
+            };
+        }
+        group.finish();
+    }
 }
 
 /// Jobs that share one write.
@@ -101,6 +124,7 @@ impl<'a> Group<'a> {
             Work::Commit(commit) => self.add_commit(commit),
             Work::PutSmall(key, bytes) => self.put_small(key, &bytes),
             Work::DeleteLeaves(family, keys) => self.delete_leaves(family, &keys),
+            Work::Close => Ok(Outcome::Applied),
         };
         match added {
             Ok(outcome) => self.waiting.push((reply, outcome)),

@@ -41,10 +41,13 @@ impl Health {
     /// Pending until [`Health::fail`] was called.
     pub(super) async fn failed(&self) -> String {
         let mut state = self.state.subscribe();
-        let failed = state.wait_for(|state| matches!(state, State::Failed(_))).await;
-        match failed.as_deref() {
-            Ok(State::Failed(cause)) => cause.clone(),
-            _ => std::future::pending().await,
+        let failed = match state.wait_for(|state| matches!(state, State::Failed(_))).await.as_deref() {
+            Ok(State::Failed(cause)) => Some(cause.clone()),
+            _ => None,
+        };
+        match failed {
+            Some(cause) => cause,
+            None => std::future::pending().await,
         }
     }
 

@@ -24,10 +24,9 @@ use std::{
 };
 
 use rocksdb::{BoundColumnFamily, DB, ErrorKind, FlushOptions, ReadOptions, ReadTier};
-use tokio::sync::{mpsc, oneshot};
 
 use self::{
-    committer::{Job, Reply, Work},
+    committer::{Committer, Work},
     data_dir::DataDir,
     health::{Health, classify},
 };
@@ -63,8 +62,9 @@ impl Default for RocksConfig {
 /// A [`super::Ledger`] and [`super::BlobStore`] in a data directory of its own.
 #[derive(Debug)]
 pub struct RocksStore {
+    // First, so that its thread has let go of the database when that is closed.
+    committer: Committer,
     inner: Arc<Inner>,
-    jobs: mpsc::Sender<Job>,
 }
 
 /// What leaf writers and blocking tasks share with the store.
@@ -98,8 +98,9 @@ impl RocksStore {
             leaf_file_bytes: config.leaf_file_bytes,
             next_file: AtomicU64::new(0),
         });
-        let jobs = committer::start(Arc::clone(&inner)).map_err(|error| StoreError::Io(error.to_string()))?;
-        Ok(Self { inner, jobs })
+        let committer =
+            Committer::start(Arc::clone(&inner)).map_err(|error| StoreError::Io(error.to_string()))?;
+        Ok(Self { committer, inner })
     }
 
     /// Waits until a write to the device has failed, and returns why; pending for ever otherwise.
@@ -116,25 +117,15 @@ impl RocksStore {
     /// # Errors
     /// As [`super::Ledger::commit`]; nothing acknowledged is lost.
     pub async fn close(&self) -> Result<(), StoreError> {
-        let closed = self.ask(Job::Close).await;
+        let closed = self.submit(Work::Close).await;
         self.inner.health.close();
         closed.map(drop)?;
         self.inner.blocking(Inner::flush).await
     }
 
-    /// Has the commit thread do this, together with what else waits.
     async fn submit(&self, work: Work) -> Result<Outcome, StoreError> {
-        self.ask(|reply| Job::Do(work, reply)).await
-    }
-
-    async fn ask(&self, job: impl FnOnce(Reply) -> Job) -> Result<Outcome, StoreError> {
         self.inner.health.check()?;
-        let (reply, answer) = oneshot::channel();
-        self.jobs
-            .send(job(reply))
-            .await
-            .map_err(|_| StoreError::Unavailable)?;
-        answer.await.map_err(|_| StoreError::Unavailable)?
+        self.committer.submit(work).await
     }
 }
 

@@ -8,8 +8,9 @@ use rocksdb::{
 
 use super::{LEAVES, LEDGER, RocksConfig, SMALL};
 
-/// Memory for writes that are not in table files yet, per column family; at most two of them.
+/// Memory for writes that are not in table files yet, per column family and for all of them.
 const WRITE_BUFFER_BYTES: usize = 16 << 20;
+const ALL_WRITE_BUFFERS_BYTES: usize = 32 << 20;
 
 /// Settings of the whole database.
 pub(super) fn database(config: &RocksConfig) -> Options {
@@ -24,6 +25,7 @@ pub(super) fn database(config: &RocksConfig) -> Options {
     options.set_track_and_verify_wals_in_manifest(true);
     // Bounds the WAL, and so the time that a restart takes.
     options.set_max_total_wal_size(64 << 20);
+    options.set_db_write_buffer_size(ALL_WRITE_BUFFERS_BYTES);
     options.set_max_open_files(config.max_open_files);
     options.set_max_background_jobs(2);
     // Starts write-back early, so that the final sync of a table file has little left to do.
