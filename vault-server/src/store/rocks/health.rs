@@ -41,7 +41,11 @@ impl Health {
     /// Pending until [`Health::fail`] was called.
     pub(super) async fn failed(&self) -> String {
         let mut state = self.state.subscribe();
-        let failed = match state.wait_for(|state| matches!(state, State::Failed(_))).await.as_deref() {
+        let failed = match state
+            .wait_for(|state| matches!(state, State::Failed(_)))
+            .await
+            .as_deref()
+        {
             Ok(State::Failed(cause)) => Some(cause.clone()),
             _ => None,
         };

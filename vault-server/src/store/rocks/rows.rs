@@ -59,13 +59,16 @@ impl Inner {
         let rows = self
             .db
             .iterator_cf_opt(&ledger, options, IteratorMode::From(start, Direction::Forward));
-        let row = |row: Result<(Box<[u8]>, Box<[u8]>), rocksdb::Error>| {
-            let (key, stored) = row?;
-            let key = Key::decode(&key).ok_or_else(|| {
-                StoreError::Corrupt(format!("a row's key has {} bytes, fewer than any", key.len()))
-            })?;
-            Ok((key, Versioned::decode(&stored)?))
-        };
-        rows.take(limit).map(row).collect()
+        rows.take(limit)
+            .map(|row| {
+                let (key, stored) = row?;
+                Ok((decode_key(&key)?, Versioned::decode(&stored)?))
+            })
+            .collect()
     }
+}
+
+fn decode_key(key: &[u8]) -> Result<Key, StoreError> {
+    Key::decode(key)
+        .ok_or_else(|| StoreError::Corrupt(format!("a row's key has {} bytes, fewer than any", key.len())))
 }
