@@ -1,5 +1,18 @@
-//! stub
-use protocol_spec::ids::{InstitutionId, PatientId, PermissionId, RecordId, RequestId};
+//! Inboxes: events in order, each opened and verified before it is shown. One that does not verify is shown
+//! as such, so that a bad event hides no good one.
+
+use std::time::Duration;
+
+use crypto::{RecipientSecret, TextContext, open_text};
+use protocol_spec::{
+    bodies::{Denial, ReleaseReceipt, Revocation, UploadReceipt, UploadRequest},
+    ids::{InstitutionId, PatientId, PermissionId, RecordId, RequestId},
+    messages::{self as pb, event::What},
+    patient::{OfPatient, PatientSigned, PatientVerified},
+    permission::Kind,
+};
+
+use crate::{DirectoryEntry, Error, Result, asked::Asked, session::Session};
 
 /// What an event tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,3 +94,234 @@ pub struct InboxEvent {
     /// The sealed text, opened; or why the event does not verify.
     pub text: Option<String>,
 }
+
+/// Whose inbox is read.
+pub(crate) enum Reader<'a> {
+    Patient { id: PatientId, recipient: &'a RecipientSecret },
+    Institution { id: InstitutionId, recipient: &'a RecipientSecret },
+}
+
+impl Session {
+    /// All events after `after`; with `wait`, at least one unless the time runs out.
+    pub(crate) async fn inbox(
+        &self,
+        reader: &Reader<'_>,
+        after: u64,
+        wait: Option<Duration>,
+    ) -> Result<Vec<InboxEvent>> {
+        let deadline = wait.map(|wait| tokio::time::Instant::now() + wait);
+        loop {
+            let events = self.events(after).await?;
+            if !events.is_empty() {
+                let mut opened = Vec::with_capacity(events.len());
+                for event in events {
+                    opened.push(self.open_event(reader, event).await?);
+                }
+                return Ok(opened);
+            }
+            match deadline {
+                Some(deadline) if tokio::time::Instant::now() < deadline => {
+                    // Until something comes, the stream breaks off, or the time is over: the events are then read
+                    // as above, so that what the stream says need not be believed.
+                    drop(tokio::time::timeout_at(deadline, self.until_event(after)).await);
+                }
+                _ => return Ok(Vec::new()),
+            }
+        }
+    }
+
+    async fn events(&self, mut after: u64) -> Result<Vec<pb::Event>> {
+        let mut all = Vec::new();
+        loop {
+            let page: pb::InboxPage = self.server.get(&format!("/v1/inbox?after={after}&limit=200")).await?;
+            if page.events.is_empty() {
+                return Ok(all);
+            }
+            for event in page.events {
+                after += 1;
+                if event.number != after {
+                    return Err(Error::tampered("the inbox")("events are missing or out of order"));
+                }
+                all.push(event);
+            }
+        }
+    }
+
+    /// Returns at the first event of the stream, or a little after the stream has failed.
+    async fn until_event(&self, after: u64) {
+        let mut line = Vec::new();
+        if let Ok(mut stream) = self.server.stream(&format!("/v1/inbox/stream?after={after}")).await {
+            while let Ok(Some(bytes)) = stream.next().await {
+                for byte in bytes {
+                    if byte != b'\n' {
+                        line.push(byte);
+                    } else if std::mem::take(&mut line).starts_with(b"data:") {
+                        return;
+                    }
+                }
+            }
+        }
+        tokio::time::sleep(STREAM_PAUSE).await;
+    }
+
+    /// Verifies and opens one event. Only what keeps all events from being verified is an error.
+    async fn open_event(&self, reader: &Reader<'_>, event: pb::Event) -> Result<InboxEvent> {
+        let pb::Event { number, at, what } = event;
+        let blank = InboxEvent {
+            number,
+            at,
+            kind: EventKind::Unverified,
+            from: Party::Server,
+            request_id: None,
+            permission_id: None,
+            record_id: None,
+            to: None,
+            bytes: None,
+            text: None,
+        };
+        match self.open_what(reader, what, blank.clone()).await {
+            Err(error @ (Error::Unreachable { .. } | Error::HomeLocked { .. })) => Err(error),
+            Err(error) => Ok(InboxEvent { text: Some(error.to_string()), ..blank }),
+            Ok(event) => Ok(event),
+        }
+    }
+
+    async fn open_what(&self, reader: &Reader<'_>, what: Option<What>, blank: InboxEvent) -> Result<InboxEvent> {
+        match (what.ok_or_else(|| tampered("it is empty"))?, reader) {
+            (What::UploadRequested(permitted), Reader::Institution { id, recipient }) => {
+                self.upload_requested(permitted, *id, recipient, blank)
+            }
+            (What::DownloadRequested(statement), Reader::Patient { id, recipient }) => {
+                let asked = self.asked_download(statement).await?;
+                self.asked_event(&asked, *id, recipient, blank).await
+            }
+            (What::ReferenceRequested(statement), Reader::Patient { id, recipient }) => {
+                let asked = self.asked_reference(statement).await?;
+                self.asked_event(&asked, *id, recipient, blank).await
+            }
+            (What::Permitted(delivered), Reader::Institution { .. }) => delivered_event(&delivered, blank),
+            (What::Denied(denial), Reader::Institution { id, recipient }) => denied(denial, *id, recipient, blank),
+            (What::Revoked(revocation), Reader::Institution { .. }) => {
+                let revocation: PatientVerified<Revocation> = verify(revocation)?;
+                Ok(InboxEvent {
+                    kind: EventKind::Revoked,
+                    from: Party::Patient(revocation.patient_id),
+                    permission_id: Some(revocation.permission_id),
+                    ..blank
+                })
+            }
+            (What::Stored(receipt), Reader::Patient { id, .. }) => {
+                let receipt = self.receipt::<UploadReceipt>(Some(receipt), "a receipt").await?.statement;
+                check(receipt.patient_id == *id)?;
+                Ok(InboxEvent {
+                    kind: EventKind::Stored,
+                    from: party(&self.institution(receipt.institution_id).await?),
+                    permission_id: Some(receipt.permission_id),
+                    record_id: Some(receipt.record_id),
+                    bytes: Some(receipt.stream_len),
+                    ..blank
+                })
+            }
+            (What::Released(receipt), Reader::Patient { id, .. }) => {
+                let receipt = self.receipt::<ReleaseReceipt>(Some(receipt), "a receipt").await?.statement;
+                check(receipt.patient_id == *id)?;
+                Ok(InboxEvent {
+                    kind: EventKind::Released,
+                    from: party(&self.institution(receipt.institution_id).await?),
+                    permission_id: Some(receipt.permission_id),
+                    bytes: Some(receipt.bytes),
+                    ..blank
+                })
+            }
+            _ => Err(tampered("it is not for this kind of reader")),
+        }
+    }
+
+    fn upload_requested(
+        &self,
+        message: pb::UploadPermitted,
+        id: InstitutionId,
+        recipient: &RecipientSecret,
+        blank: InboxEvent,
+    ) -> Result<InboxEvent> {
+        let request: PatientVerified<UploadRequest> =
+            verify(message.request.ok_or_else(|| tampered("it is empty"))?)?;
+        check(request.institution_id == id && request.operator_id == self.server.operator_id())?;
+        let context = TextContext::to_institution(request.request_id, &request.patient_id, &id);
+        Ok(InboxEvent {
+            kind: EventKind::UploadRequest,
+            from: Party::Patient(request.patient_id),
+            request_id: Some(request.request_id),
+            permission_id: Some(PermissionId::try_from(message.permission_id.as_ref())?),
+            text: Some(open_text(recipient, &context, &request.text).map_err(tampered)?),
+            ..blank
+        })
+    }
+
+    async fn asked_event(
+        &self,
+        asked: &Asked,
+        id: PatientId,
+        recipient: &RecipientSecret,
+        blank: InboxEvent,
+    ) -> Result<InboxEvent> {
+        let text = asked.open(id, recipient, self.server.operator_id())?;
+        let reference = asked.kind == Kind::Reference;
+        Ok(InboxEvent {
+            kind: if reference { EventKind::ReferenceRequest } else { EventKind::DownloadRequest },
+            from: party(&asked.asker),
+            to: if reference { Some(party(&self.institution(asked.receiver).await?)) } else { None },
+            request_id: Some(asked.request_id),
+            text: Some(text),
+            ..blank
+        })
+    }
+}
+
+/// A hint that a permission key waits. It is proven when the key is fetched.
+fn delivered_event(message: &pb::PermissionDelivered, blank: InboxEvent) -> Result<InboxEvent> {
+    Ok(InboxEvent {
+        kind: EventKind::Permission,
+        from: Party::Patient(PatientId::try_from(message.patient_id.as_ref())?),
+        request_id: Some(RequestId::try_from(message.request_id.as_ref())?),
+        permission_id: Some(PermissionId::try_from(message.permission_id.as_ref())?),
+        ..blank
+    })
+}
+
+fn denied(
+    message: pb::PatientStatement,
+    id: InstitutionId,
+    recipient: &RecipientSecret,
+    blank: InboxEvent,
+) -> Result<InboxEvent> {
+    let denial: PatientVerified<Denial> = verify(message)?;
+    check(denial.institution_id == id)?;
+    let context = TextContext::to_institution(denial.request_id, &denial.patient_id, &id);
+    Ok(InboxEvent {
+        kind: EventKind::Denial,
+        from: Party::Patient(denial.patient_id),
+        request_id: Some(denial.request_id),
+        text: Some(open_text(recipient, &context, &denial.text).map_err(tampered)?),
+        ..blank
+    })
+}
+
+fn verify<T: OfPatient>(message: pb::PatientStatement) -> Result<PatientVerified<T>> {
+    PatientSigned::try_from(message).and_then(PatientSigned::verify).map_err(tampered)
+}
+
+fn check(for_reader: bool) -> Result<()> {
+    if for_reader { Ok(()) } else { Err(tampered("it is for somebody else")) }
+}
+
+fn party(entry: &DirectoryEntry) -> Party {
+    Party::Institution { id: entry.id(), name: entry.name().as_str().to_owned() }
+}
+
+fn tampered<E: std::fmt::Display>(cause: E) -> Error {
+    Error::tampered("the event")(cause)
+}
+
+/// Before a stream that failed is opened again.
+const STREAM_PAUSE: Duration = Duration::from_millis(500);

@@ -39,6 +39,7 @@
 //! | `directory`, `receipts`, [`inbox`], `provenance` | what is verified before it is believed |
 //! | [`transfer`] | sources and sinks, sealing and opening in constant memory, resuming |
 
+mod asked;
 mod connect;
 mod directory;
 mod error;
@@ -50,6 +51,7 @@ pub mod patient;
 mod provenance;
 mod receipts;
 pub mod registrar;
+mod session;
 pub mod transfer;
 
 pub use protocol_spec::{

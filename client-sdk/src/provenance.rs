@@ -1,5 +1,21 @@
-//! stub
-use protocol_spec::ids::{InstitutionId, PermissionId};
+//! Who made a record, and that it is the record that was stored. Believed only from the maker's signed
+//! manifest, opened with the record's own key, and the operator's receipt for the very same bytes.
+
+use crypto::{
+    DataKey,
+    content::{RecordContext, open_manifest},
+};
+use protocol_spec::{
+    bodies::{RecordManifest, UploadReceipt},
+    content::{padme, plaintext_len},
+    hash::{ContentRoot, Sha256Digest},
+    ids::{InstitutionId, PatientId, PermissionId, RecordId, VersionId},
+    log::Receipt,
+    messages as pb,
+    statement::{Signed, Verified},
+};
+
+use crate::{DirectoryEntry, Error, FetchedPart, Result, session::Session};
 
 /// Who made a record, proven by its signed manifest and the verified directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,3 +29,116 @@ pub struct Provenance {
     /// When it was made, in milliseconds since 1970, by the institution's clock.
     pub created: u64,
 }
+
+/// A stored record whose receipt has been verified, its manifest still sealed.
+pub(crate) struct ReceiptedRecord {
+    pub(crate) receipt: Receipt<UploadReceipt>,
+    sealed_manifest: bytes::Bytes,
+}
+
+/// A stored record whose receipt, manifest and maker have been verified.
+#[derive(Clone)]
+pub(crate) struct VerifiedRecord {
+    pub(crate) receipt: Receipt<UploadReceipt>,
+    pub(crate) manifest: Verified<RecordManifest>,
+    pub(crate) maker: DirectoryEntry,
+}
+
+impl ReceiptedRecord {
+    pub(crate) fn context(&self) -> RecordContext {
+        let UploadReceipt { patient_id: patient, record_id: record, version_id: version, .. } = *self.receipt.statement;
+        RecordContext { patient, record, version }
+    }
+}
+
+impl VerifiedRecord {
+    pub(crate) fn context(&self) -> RecordContext {
+        let RecordManifest { patient_id: patient, record_id: record, version_id: version, .. } = *self.manifest;
+        RecordContext { patient, record, version }
+    }
+
+    pub(crate) fn record_id(&self) -> RecordId {
+        self.manifest.record_id
+    }
+
+    pub(crate) fn version_id(&self) -> VersionId {
+        self.manifest.version_id
+    }
+
+    pub(crate) fn content_root(&self) -> ContentRoot {
+        self.manifest.content_root
+    }
+
+    /// Bytes of the sealed stream.
+    pub(crate) fn stream_len(&self) -> u64 {
+        self.receipt.statement.stream_len
+    }
+
+    pub(crate) fn provenance(&self) -> Provenance {
+        Provenance {
+            institution_id: self.maker.id(),
+            name: self.maker.name().as_str().to_owned(),
+            permission_id: self.manifest.permission_id,
+            created: self.manifest.created,
+        }
+    }
+
+    /// The parts as they are reported once they have been received.
+    pub(crate) fn fetched_parts(&self) -> Vec<FetchedPart> {
+        let part = |part: &protocol_spec::manifest::Part| FetchedPart {
+            name: part.name.as_str().to_owned(),
+            bytes: part.length,
+            sha256: part.sha256,
+        };
+        self.manifest.parts.iter().map(part).collect()
+    }
+}
+
+impl Session {
+    /// Checks a stored record against its receipt.
+    pub(crate) async fn receipted(&self, patient: PatientId, stored: pb::StoredRecord) -> Result<ReceiptedRecord> {
+        let pb::StoredRecord { record_id, version_id, content_root, stream_len, sealed_manifest, receipt } = stored;
+        let receipt = self.receipt::<UploadReceipt>(receipt, WHAT).await?;
+        let said = &receipt.statement;
+        let same = said.operator_id == self.server.operator_id()
+            && said.patient_id == patient
+            && said.record_id.as_bytes()[..] == record_id
+            && said.version_id.as_bytes()[..] == version_id
+            && said.content_root.as_bytes()[..] == content_root
+            && said.stream_len == stream_len
+            && said.sealed_manifest_hash == Sha256Digest::of(&sealed_manifest);
+        if !same {
+            return Err(Error::tampered(WHAT)("it is not what its receipt says"));
+        }
+        Ok(ReceiptedRecord { receipt, sealed_manifest })
+    }
+
+    /// Opens the manifest and checks who signed it and that it speaks of this record (CNT-11).
+    pub(crate) async fn verify_record(&self, record: ReceiptedRecord, key: &DataKey) -> Result<VerifiedRecord> {
+        let wire = open_manifest(key, &record.context(), &record.sealed_manifest).map_err(Error::tampered(WHAT))?;
+        let ReceiptedRecord { receipt, .. } = record;
+        let signed = decode_manifest(&wire).map_err(Error::tampered(WHAT))?;
+        let maker = self.institution(signed.claimed().institution_id).await?;
+        let manifest = signed.verify(maker.identity_key()).map_err(Error::tampered(WHAT))?;
+        manifest.check_parts().map_err(Error::tampered(WHAT))?;
+        check_same(&manifest, &receipt.statement)?;
+        Ok(VerifiedRecord { receipt, manifest, maker })
+    }
+}
+
+fn decode_manifest(wire: &[u8]) -> Result<Signed<RecordManifest>, protocol_spec::Error> {
+    protocol_spec::messages::decode::<pb::Statement>(wire)?.try_into()
+}
+
+fn check_same(manifest: &RecordManifest, receipt: &UploadReceipt) -> Result<()> {
+    let same = manifest.patient_id == receipt.patient_id
+        && manifest.record_id == receipt.record_id
+        && manifest.version_id == receipt.version_id
+        && manifest.institution_id == receipt.institution_id
+        && manifest.permission_id == receipt.permission_id
+        && manifest.content_root == receipt.content_root
+        && plaintext_len(receipt.stream_len) == Ok(padme(manifest.plaintext_len));
+    if same { Ok(()) } else { Err(Error::tampered(WHAT)("its manifest and its receipt differ")) }
+}
+
+const WHAT: &str = "the record";

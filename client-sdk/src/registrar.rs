@@ -1,10 +1,28 @@
-//! stub
+//! The registrar: accredits institutions by a key that never touches a server.
+
 use std::path::Path;
-use protocol_spec::{hash::Sha256Digest, ids::InstitutionId};
-use crate::{Result, Unlock};
+
+use crypto::{AccreditationSecret, SigningIdentity, seal_accreditation};
+use prost::Message;
+use protocol_spec::{
+    bodies::{Accreditation, AccreditationRequest},
+    hash::Sha256Digest,
+    ids::{InstitutionId, RegistrarId},
+    keys::IdentityKey,
+    messages as pb,
+    statement::{Signed, Verified},
+};
+
+use crate::{
+    Error, Result, Unlock,
+    home::{Home, Kind, Principal, seeds},
+    mint,
+};
 
 /// A registrar with its key. Works offline.
-pub struct Registrar {}
+pub struct Registrar {
+    key: SigningIdentity,
+}
 
 /// An institution that asks to be accredited: what the registrar checks by its own means before it signs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,37 +39,80 @@ impl Registrar {
     /// Makes a registrar's key in `home`.
     ///
     /// # Errors
-    /// [`crate::Error::HomeExists`].
+    /// [`Error::HomeExists`].
     pub fn init(home: &Path, unlock: &Unlock) -> Result<Self> {
-        todo!()
+        let key = SigningIdentity::generate()?;
+        let principal = Principal::new(Kind::Registrar, RegistrarId::from(&key.public()));
+        Home::at(home).create(&principal, key.expose_seed().as_slice(), unlock, &[])?;
+        Ok(Self { key })
     }
 
     /// Opens the home.
     ///
     /// # Errors
-    /// [`crate::Error::HomeMissing`], [`crate::Error::WrongUnlock`], [`crate::Error::HomeKind`].
+    /// [`Error::HomeMissing`], [`Error::WrongUnlock`], [`Error::HomeKind`].
     pub fn open(home: &Path, unlock: &Unlock) -> Result<Self> {
-        todo!()
+        let home = Home::at(home);
+        let principal = home.principal_of(Kind::Registrar)?;
+        let secrets = home.unlock(&principal, unlock)?;
+        let [seed] = seeds(&secrets).ok_or_else(|| home.damaged("secrets.sealed"))?;
+        Ok(Self { key: SigningIdentity::from_seed(seed)? })
     }
 
     /// Its public key as text (`regkey_…`), for the server.
     pub fn key_text(&self) -> String {
-        todo!()
+        self.key.public().to_text(IdentityKey::REGISTRAR_PREFIX)
     }
 
     /// Reads a request and checks that its maker holds the identity key in it.
     ///
     /// # Errors
-    /// [`crate::Error::Tampered`].
+    /// [`Error::Tampered`].
     pub fn inspect(request: &[u8]) -> Result<Applicant> {
-        todo!()
+        verify(request).map(|request| applicant(&request))
     }
 
-    /// Accredits: returns who, and the file to hand back.
+    /// Accredits: returns who, and the file to hand back. Only the holder of the request's X-Wing key can open
+    /// the secret in it, and nobody enrols without (KEY-7).
     ///
     /// # Errors
     /// As [`Self::inspect`].
     pub fn accredit(&self, request: &[u8]) -> Result<(Applicant, Vec<u8>)> {
-        todo!()
+        let request = verify(request)?;
+        let applicant = applicant(&request);
+        let registrar_id = RegistrarId::from(&self.key.public());
+        let secret = AccreditationSecret::generate()?;
+        let accreditation = Accreditation {
+            created: mint::now_ms(),
+            registrar_id,
+            institution_id: applicant.institution_id,
+            name: request.name.clone(),
+            recipient_key_hash: applicant.recipient_key,
+            secret_hash: secret.hash(),
+        };
+        let sealed = seal_accreditation(&request.recipient_key, &registrar_id, &applicant.institution_id, &secret)?;
+        let file = pb::AccreditationFile {
+            accreditation: Some(Signed::sign(accreditation, |message| self.key.sign_bytes(message)).to_message()),
+            secret: Some((&sealed).into()),
+            registrar_key: bytes::Bytes::copy_from_slice(self.key.public().as_bytes()),
+        };
+        Ok((applicant, file.encode_to_vec()))
+    }
+}
+
+fn verify(request: &[u8]) -> Result<Verified<AccreditationRequest>> {
+    let statement: pb::Statement =
+        protocol_spec::messages::decode(request).map_err(Error::tampered("the accreditation request"))?;
+    let signed =
+        Signed::<AccreditationRequest>::try_from(statement).map_err(Error::tampered("the accreditation request"))?;
+    let key = signed.claimed().identity_key;
+    signed.verify(&key).map_err(Error::tampered("the accreditation request"))
+}
+
+fn applicant(request: &AccreditationRequest) -> Applicant {
+    Applicant {
+        institution_id: InstitutionId::from(&request.identity_key),
+        name: request.name.as_str().to_owned(),
+        recipient_key: request.recipient_key.digest(),
     }
 }

@@ -1,1 +1,157 @@
-//! stub
+//! One server: found by its link, pinned, spoken to with signed requests.
+//!
+//! | module | does |
+//! |---|---|
+//! | `bootstrap` | first contact: what the link's fingerprint proves |
+//! | `tls` | TLS 1.3 with X25519MLKEM768; which certificates are accepted |
+//! | `http` | requests and answers as bytes, bodies in pieces |
+//! | `call` | one request: signatures, retries, refusals |
+//!
+//! Only the link's authority is ever contacted: redirects are refusals, proxies are not asked (ATK-51).
+
+mod bootstrap;
+mod call;
+mod http;
+mod tls;
+
+use std::{sync::Arc, sync::atomic::AtomicI64};
+
+use ::http::Method;
+use bytes::Bytes;
+use crypto::SigningIdentity;
+use prost::{Message, Name};
+use protocol_spec::{
+    hash::LeafHash,
+    ids::{OperatorId, PermissionId},
+    keys::IdentityKey,
+    messages as pb, request,
+};
+
+pub(crate) use self::bootstrap::bootstrap;
+pub(crate) use self::{
+    call::{Patience, Retry, lost},
+    http::{Failure, Incoming},
+};
+use self::{
+    call::{Call, Possession},
+    http::Http,
+};
+use crate::{Result, home::Pins, mint};
+
+/// A pinned server and the principal that speaks to it.
+pub(crate) struct Server {
+    pins: Pins,
+    operator_id: OperatorId,
+    http: Http,
+    principal: Option<Credentials>,
+    /// Seconds to add to this machine's clock.
+    skew: AtomicI64,
+}
+
+/// Whose key signs requests.
+#[derive(Clone)]
+pub(crate) struct Credentials {
+    /// Text form of the principal's id.
+    pub(crate) key_id: String,
+    pub(crate) key: Arc<SigningIdentity>,
+}
+
+impl Server {
+    pub(crate) fn new(pins: Pins, principal: Option<Credentials>) -> Result<Self> {
+        let http = Http::new(tls::config(&pins)?);
+        let operator_id = OperatorId::from(&pins.operator);
+        Ok(Self { pins, operator_id, http, principal, skew: AtomicI64::new(0) })
+    }
+
+    /// `host:port`.
+    pub(crate) fn authority(&self) -> &str {
+        self.pins.link.authority()
+    }
+
+    /// Verifies what the server signs.
+    pub(crate) fn operator(&self) -> &IdentityKey {
+        &self.pins.operator
+    }
+
+    pub(crate) fn operator_id(&self) -> OperatorId {
+        self.operator_id
+    }
+
+    /// Verifies accreditations.
+    pub(crate) fn registrar(&self) -> &IdentityKey {
+        &self.pins.registrar
+    }
+
+    /// GET of a message.
+    pub(crate) async fn get<M: Message + Default + Name>(&self, path: &str) -> Result<M> {
+        self.message(&Call::new(Method::GET, path), Patience::SHORT).await
+    }
+
+    /// POST of a message under an idempotency key of its own.
+    pub(crate) async fn post<M: Message + Default + Name>(&self, path: &str, body: &impl Message) -> Result<M> {
+        self.post_as(path, body, &mint::token()?, Patience::SHORT).await
+    }
+
+    /// POST of a message under a key that an earlier run may have used: the effect happens once.
+    pub(crate) async fn post_once<M: Message + Default + Name>(
+        &self,
+        path: &str,
+        body: &impl Message,
+        idempotency_key: &str,
+    ) -> Result<M> {
+        self.post_as(path, body, idempotency_key, Patience::LONG).await
+    }
+
+    async fn post_as<M: Message + Default + Name>(
+        &self,
+        path: &str,
+        body: &impl Message,
+        idempotency_key: &str,
+        patience: Patience,
+    ) -> Result<M> {
+        let call = Call::new(Method::POST, path)
+            .message(body.encode_to_vec().into())
+            .header(request::IDEMPOTENCY_KEY, idempotency_key);
+        self.message(&call, patience).await
+    }
+
+    /// Presents a permission key over a fresh challenge, signed by both keys (API-5).
+    ///
+    /// Tried once: the challenge is spent with the first attempt, so whoever repeats it asks for a new one,
+    /// under the same idempotency key.
+    pub(crate) async fn present(
+        &self,
+        permission: &PermissionId,
+        possession: &SigningIdentity,
+        challenge: &[u8],
+        body: &pb::Presentation,
+        idempotency_key: &str,
+    ) -> Result<pb::PresentationAnswer, Retry> {
+        let call = Call::new(Method::POST, &format!("/v1/permissions/{permission}/presentation"))
+            .message(body.encode_to_vec().into())
+            .header(request::IDEMPOTENCY_KEY, idempotency_key)
+            .header(request::CHALLENGE, &call::byte_sequence(challenge))
+            .possession(Possession { permission: permission.to_string(), key: possession });
+        self.attempt_message(&call).await
+    }
+
+    /// PUT of leaves, one behind the other. Repeating it does no harm.
+    pub(crate) async fn put_leaves(&self, path: &str, leaves: &[Bytes], hashes: &[LeafHash]) -> Result<()> {
+        let hashes: Vec<u8> = hashes.iter().flat_map(|hash| *hash.as_bytes()).collect();
+        let call = Call::new(Method::PUT, path)
+            .pieces(leaves.to_vec())
+            .header(request::LEAVES, &call::byte_sequence(&hashes));
+        self.execute(&call, Patience::LONG).await?;
+        Ok(())
+    }
+
+    /// GET of raw bytes that arrive as they come. Tried once; whoever reads knows where to go on.
+    pub(crate) async fn stream(&self, path: &str) -> Result<Incoming, Retry> {
+        self.attempt(&Call::new(Method::GET, path)).await
+    }
+
+    async fn message<M: Message + Default + Name>(&self, call: &Call<'_>, patience: Patience) -> Result<M> {
+        let body = self.execute(call, patience).await?;
+        Ok(protocol_spec::messages::decode(&body)?)
+    }
+}

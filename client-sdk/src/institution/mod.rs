@@ -1,10 +1,37 @@
-//! stub
-use std::{path::{Path, PathBuf}, time::Duration};
-use protocol_spec::{bodies::{ReleaseReceipt, UploadReceipt}, hash::Sha256Digest, ids::{InstitutionId, PatientId, PermissionId, RecordId, RequestId, VersionId}, link::ServerLink, log::Receipt};
-use crate::{DirectoryEntry, InboxEvent, Progress, Provenance, Result, Unlock, transfer::{Sink, Source}};
+//! The institution: presents permission keys, sends what it makes, receives what it was permitted.
+//!
+//! | module | does |
+//! |---|---|
+//! | `enrol` | keys, accreditation request, enrolment |
+//! | `requests` | ask patients for downloads and references |
+//! | `delivery` | fetch and open a permission key; present it |
+//! | `upload` | stand by, seal, send, commit |
+//! | `download` | receive, open, verify, close |
+
+mod delivery;
+mod download;
+mod enrol;
+mod requests;
+mod upload;
+
+use std::time::Duration;
+
+use protocol_spec::{
+    bodies::{ReleaseReceipt, UploadReceipt},
+    hash::Sha256Digest,
+    ids::{InstitutionId, RecordId, VersionId},
+    log::Receipt,
+};
+
+use self::enrol::Keys;
+use crate::{DirectoryEntry, InboxEvent, Provenance, Result, inbox::Reader, session::Session};
 
 /// An institution's terminal with its keys, connected to its server.
-pub struct Institution {}
+pub struct Institution {
+    session: Session,
+    keys: Keys,
+    name: String,
+}
 
 /// What an upload led to.
 #[derive(Clone, Debug)]
@@ -55,39 +82,14 @@ pub struct FetchedPart {
 }
 
 impl Institution {
-    /// Makes keys in `home` and a signed accreditation request for the registrar. Works offline; asked again,
-    /// the same keys make a new request.
-    ///
-    /// # Errors
-    /// [`crate::Error::HomeExists`] for a home that is enrolled or has another name.
-    pub fn request(home: &Path, unlock: &Unlock, name: &str) -> Result<(InstitutionId, Vec<u8>)> {
-        todo!()
-    }
-
-    /// Enrols with the server of the link, by the accreditation that the registrar handed back.
-    ///
-    /// # Errors
-    /// [`crate::Error::Tampered`] for an accreditation that is not for these keys or not by the server's registrar.
-    pub async fn enrol(home: &Path, unlock: &Unlock, link: &ServerLink, accreditation: &[u8]) -> Result<Self> {
-        todo!()
-    }
-
-    /// Opens an enrolled home. Nothing is sent yet.
-    ///
-    /// # Errors
-    /// [`crate::Error::HomeMissing`], [`crate::Error::NotEnrolled`], [`crate::Error::WrongUnlock`], [`crate::Error::HomeKind`].
-    pub async fn open(home: &Path, unlock: &Unlock) -> Result<Self> {
-        todo!()
-    }
-
     /// Its id.
     pub fn id(&self) -> InstitutionId {
-        todo!()
+        self.keys.institution
     }
 
     /// The name that the registrar accredited.
     pub fn name(&self) -> &str {
-        todo!()
+        &self.name
     }
 
     /// As [`crate::Patient::directory`].
@@ -95,7 +97,7 @@ impl Institution {
     /// # Errors
     /// As there.
     pub async fn directory(&self, filter: Option<&str>) -> Result<Vec<DirectoryEntry>> {
-        todo!()
+        self.session.directory(filter).await
     }
 
     /// As [`crate::Patient::institution`].
@@ -103,65 +105,15 @@ impl Institution {
     /// # Errors
     /// As there.
     pub async fn institution(&self, name_or_id: &str) -> Result<DirectoryEntry> {
-        todo!()
+        self.session.find_institution(name_or_id).await
     }
 
-    /// As [`crate::Patient::inbox`].
+    /// As [`crate::Patient::inbox`]. That a permission has come is the server's word until it is fetched.
     ///
     /// # Errors
     /// As there.
     pub async fn inbox(&self, after: u64, wait: Option<Duration>) -> Result<Vec<InboxEvent>> {
-        todo!()
-    }
-
-    /// Presents an upload permission and sends files and folders (recursively, sorted, symbolic links not
-    /// followed) as one record. Run again after an interruption, it goes on where it stopped.
-    ///
-    /// # Errors
-    /// [`crate::Error::SourceChanged`], [`crate::Error::Refused`], [`crate::Error::Interrupted`]; nothing is committed then.
-    pub async fn send_upload(&self, permission: PermissionId, sources: &[PathBuf], progress: &dyn Progress) -> Result<Sent> {
-        todo!()
-    }
-
-    /// As [`Self::send_upload`], from any source.
-    ///
-    /// # Errors
-    /// As there.
-    pub async fn send_from(&self, permission: PermissionId, source: impl Source, progress: &dyn Progress) -> Result<Sent> {
-        todo!()
-    }
-
-    /// Asks a patient to let this institution download; `text` says what and why, sealed to her.
-    ///
-    /// # Errors
-    /// What the server refuses.
-    pub async fn request_download(&self, patient: PatientId, text: &str) -> Result<RequestId> {
-        todo!()
-    }
-
-    /// Asks a patient to let another institution download: a referral.
-    ///
-    /// # Errors
-    /// What the server refuses.
-    pub async fn request_reference(&self, patient: PatientId, to: &DirectoryEntry, text: &str) -> Result<RequestId> {
-        todo!()
-    }
-
-    /// Presents a download or reference permission, and opens what it is for into `out/<record id>/…`. Files
-    /// appear there only when all of them are verified.
-    ///
-    /// # Errors
-    /// [`crate::Error::Exists`], [`crate::Error::Refused`], [`crate::Error::Tampered`], [`crate::Error::Interrupted`]; nothing is left
-    /// in `out` then.
-    pub async fn fetch(&self, permission: PermissionId, out: &Path, progress: &dyn Progress) -> Result<Fetched> {
-        todo!()
-    }
-
-    /// As [`Self::fetch`], into any sink.
-    ///
-    /// # Errors
-    /// As there.
-    pub async fn fetch_into(&self, permission: PermissionId, sink: impl Sink, progress: &dyn Progress) -> Result<Fetched> {
-        todo!()
+        let reader = Reader::Institution { id: self.id(), recipient: &self.keys.recipient };
+        self.session.inbox(&reader, after, wait).await
     }
 }

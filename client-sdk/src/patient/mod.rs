@@ -16,40 +16,97 @@ mod requests;
 
 use std::{path::Path, time::Duration};
 
-use protocol_spec::{ids::PatientId, link::ServerLink};
+use protocol_spec::{ids::PatientId, link::ServerLink, messages as pb};
 
+use self::keys::Keys;
 pub use self::{
     history::{HistoryItem, HistoryKind},
     permissions::{PermissionInfo, PermissionState},
     records::{InstitutionRef, Received, RecordInfo, Records},
     requests::{PermitTerms, Selection, UploadTerms},
 };
-use crate::{DirectoryEntry, InboxEvent, Result, Unlock};
+use crate::{
+    DirectoryEntry, InboxEvent, Result, Unlock,
+    connect::bootstrap,
+    home::{Home, Kind, Pins},
+    inbox::Reader,
+    session::{Session, blocking},
+};
 
 /// A patient with her device's keys, connected to her server.
-pub struct Patient {}
+pub struct Patient {
+    session: Session,
+    keys: Keys,
+}
 
 impl Patient {
-    /// Makes a new vault in `home` and enrols it with the server of the link.
+    /// Makes a new vault in `home` and enrols it with the server of the link. An enrolment that broke off is
+    /// taken up again.
     ///
     /// # Errors
-    /// [`crate::Error::HomeExists`], [`crate::Error::WrongServer`], [`crate::Error::Unreachable`] and others;
-    /// the home is then as before.
+    /// [`crate::Error::HomeExists`], [`crate::Error::WrongServer`], [`crate::Error::Unreachable`] and others; the home is then as
+    /// before.
     pub async fn enrol(home: &Path, unlock: &Unlock, link: &ServerLink) -> Result<Self> {
-        todo!()
+        let home = Home::at(home);
+        let begun = match home.principal() {
+            Ok(principal) if principal.kind == Kind::Patient && !principal.enrolled => Some(principal),
+            _ => None,
+        };
+        if begun.is_none() {
+            home.must_be_free()?;
+        }
+        let pins = bootstrap(link).await?;
+        let fresh = begun.is_none();
+        let keys = {
+            let (home, unlock, pins) = (home.clone(), unlock.clone(), pins.clone());
+            blocking(move || match begun {
+                None => Keys::create(&home, &unlock, &pins),
+                Some(mut principal) => {
+                    let keys = Keys::open(&home, &principal, &unlock)?;
+                    principal.set_pins(&pins);
+                    home.save(&principal).map(|()| keys)
+                }
+            })
+            .await?
+        };
+        let enrolled = Self::register(home.clone(), pins, keys).await;
+        if enrolled.is_err() && fresh {
+            Keys::discard(&home);
+        }
+        enrolled
+    }
+
+    async fn register(home: Home, pins: Pins, keys: Keys) -> Result<Self> {
+        let patient = Self::with(home, pins, keys)?;
+        let message = pb::EnrolPatient { device_certificate: Some(patient.keys.certificate.to_message()) };
+        patient.session.server.post::<pb::Accepted>("/v1/patients", &message).await?;
+        let mut principal = patient.session.home.principal()?;
+        principal.enrolled = true;
+        patient.session.home.save(&principal)?;
+        Ok(patient)
     }
 
     /// Opens an enrolled home. Nothing is sent yet.
     ///
     /// # Errors
-    /// [`crate::Error::HomeMissing`], [`crate::Error::WrongUnlock`], [`crate::Error::HomeKind`].
+    /// [`crate::Error::HomeMissing`], [`crate::Error::NotEnrolled`], [`crate::Error::WrongUnlock`], [`crate::Error::HomeKind`].
     pub async fn open(home: &Path, unlock: &Unlock) -> Result<Self> {
-        todo!()
+        let home = Home::at(home);
+        let principal = home.principal_of(Kind::Patient)?;
+        let pins = home.pins(&principal)?;
+        let (at, unlock) = (home.clone(), unlock.clone());
+        let keys = blocking(move || Keys::open(&at, &principal, &unlock)).await?;
+        Self::with(home, pins, keys)
+    }
+
+    fn with(home: Home, pins: Pins, keys: Keys) -> Result<Self> {
+        let session = Session::new(home, pins, &keys.patient, keys.device.clone())?;
+        Ok(Self { session, keys })
     }
 
     /// Her id: what institutions need to ask her for something.
     pub fn id(&self) -> PatientId {
-        todo!()
+        self.keys.patient
     }
 
     /// The accredited institutions whose names contain `filter` (in any case), each verified.
@@ -57,7 +114,7 @@ impl Patient {
     /// # Errors
     /// [`crate::Error::Tampered`] when an entry does not verify or has changed since it was first seen.
     pub async fn directory(&self, filter: Option<&str>) -> Result<Vec<DirectoryEntry>> {
-        todo!()
+        self.session.directory(filter).await
     }
 
     /// The one institution with this id or this name (in any case).
@@ -65,7 +122,7 @@ impl Patient {
     /// # Errors
     /// [`crate::Error::UnknownInstitution`], [`crate::Error::AmbiguousInstitution`], or as [`Self::directory`].
     pub async fn institution(&self, name_or_id: &str) -> Result<DirectoryEntry> {
-        todo!()
+        self.session.find_institution(name_or_id).await
     }
 
     /// Her events after number `after`, in order, opened and verified. With `wait` it waits so long for the
@@ -74,6 +131,13 @@ impl Patient {
     /// # Errors
     /// Of the connection alone; an event that does not verify is reported as such.
     pub async fn inbox(&self, after: u64, wait: Option<Duration>) -> Result<Vec<InboxEvent>> {
-        todo!()
+        let reader = Reader::Patient { id: self.id(), recipient: &self.keys.recipient };
+        self.session.inbox(&reader, after, wait).await
+    }
+
+    /// An institution as lists show it.
+    async fn institution_ref(&self, id: protocol_spec::ids::InstitutionId) -> Result<InstitutionRef> {
+        let entry = self.session.institution(id).await?;
+        Ok(InstitutionRef { id, name: entry.name().as_str().to_owned() })
     }
 }

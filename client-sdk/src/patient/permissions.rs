@@ -1,8 +1,16 @@
-//! stub
-use protocol_spec::ids::{PermissionId, RecordId};
-use protocol_spec::permission::Kind;
+//! Her permissions: what she has signed, and what has been used of it.
+
+use protocol_spec::{
+    bodies::Revocation,
+    ids::{PermissionId, RecordId},
+    messages as pb,
+    patient::PatientSigned,
+    permission::{Kind, SignedPermission, VerifiedPermission},
+    statement::Signed,
+};
+
 use super::{InstitutionRef, Patient};
-use crate::Result;
+use crate::{Error, Result, mint};
 
 /// Whether a permission can still be presented.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,16 +54,79 @@ impl Patient {
     /// All her permissions; each was checked to be hers.
     ///
     /// # Errors
-    /// [`crate::Error::Tampered`] when one is not.
+    /// [`Error::Tampered`] when one is not.
     pub async fn permissions(&self) -> Result<Vec<PermissionInfo>> {
-        todo!()
+        let mut infos = Vec::new();
+        for (permission, entry) in self.own_permissions().await? {
+            infos.push(PermissionInfo {
+                permission_id: permission.permission_id,
+                kind: permission.kind,
+                institution: self.institution_ref(permission.institution_id).await?,
+                state: PermissionState::try_from(entry.state())?,
+                uses_left: entry.uses_left,
+                uses: permission.uses,
+                bytes_left: entry.bytes_left,
+                created: permission.created,
+                not_after: permission.not_after,
+                records: permission.records.iter().map(|record| record.record_id).collect(),
+            });
+        }
+        infos.sort_by_key(|info| (info.created, info.permission_id));
+        Ok(infos)
     }
 
     /// Revokes a permission: what starts after this returns releases nothing, what runs stops at the next leaf.
     ///
     /// # Errors
-    /// [`crate::Error::Unknown`].
+    /// [`Error::Unknown`].
     pub async fn revoke(&self, permission: PermissionId) -> Result<()> {
-        todo!()
+        let all = self.own_permissions().await?;
+        let found = all.iter().find(|(own, _)| own.permission_id == permission);
+        let (own, _) = found.ok_or_else(|| Error::Unknown { what: "permission", id: permission.to_string() })?;
+        let revocation = Revocation {
+            created: mint::now_ms(),
+            permission_id: permission,
+            permission_hash: own.hash(),
+            patient_id: self.id(),
+        };
+        let signed = Signed::sign(revocation, |message| self.keys.sign(message));
+        let revocation = PatientSigned::new(signed, self.keys.certificate.clone());
+        let message = pb::SubmitRevocation { revocation: Some((&revocation).into()) };
+        self.session.server.post::<pb::Accepted>("/v1/revocations", &message).await?;
+        Ok(())
+    }
+
+    async fn own_permissions(&self) -> Result<Vec<(VerifiedPermission, pb::PermissionEntry)>> {
+        let list: pb::PermissionList = self.session.server.get("/v1/vault/permissions").await?;
+        let verify = |mut entry: pb::PermissionEntry| {
+            let permission = self.own_permission(entry.permission.take())?;
+            Ok((permission, entry))
+        };
+        list.permissions.into_iter().map(verify).collect()
+    }
+
+    /// Checks that a permission was signed by her, for this server.
+    pub(super) fn own_permission(&self, message: Option<pb::Permission>) -> Result<VerifiedPermission> {
+        let permission = SignedPermission::try_from(message)
+            .and_then(SignedPermission::verify)
+            .map_err(Error::tampered("a permission"))?;
+        if permission.patient_id != self.id() || permission.operator_id != self.session.server.operator_id() {
+            return Err(Error::tampered("a permission")("it is somebody else's"));
+        }
+        Ok(permission)
+    }
+}
+
+impl TryFrom<pb::PermissionState> for PermissionState {
+    type Error = Error;
+
+    fn try_from(state: pb::PermissionState) -> Result<Self> {
+        match state {
+            pb::PermissionState::Live => Ok(Self::Live),
+            pb::PermissionState::Revoked => Ok(Self::Revoked),
+            pb::PermissionState::Expired => Ok(Self::Expired),
+            pb::PermissionState::Spent => Ok(Self::Spent),
+            pb::PermissionState::Unspecified => Err(protocol_spec::Error::Field { field: "state" }.into()),
+        }
     }
 }

@@ -1,9 +1,24 @@
-//! stub
+//! Her own records: verified, adopted into the vault, opened.
+//!
+//! What arrives under an upload permission opens with a key derived from that permission's upload key. On
+//! adoption the data key is wrapped under the collection key by itself, and the upload key is needed no more.
+
 use std::path::Path;
-use protocol_spec::ids::{InstitutionId, RecordId, VersionId, PermissionId};
-use protocol_spec::manifest::Part;
+
+use crypto::{Collection, DataKey, WrappedKey, content::StreamLengths};
+use protocol_spec::{
+    ids::{InstitutionId, PermissionId, RecordId, VersionId},
+    manifest::Part,
+    messages as pb,
+};
+
 use super::Patient;
-use crate::{Error, Progress, Provenance, Result};
+use crate::{
+    Error, FetchedPart, Progress, Provenance, Result,
+    provenance::{ReceiptedRecord, VerifiedRecord},
+    session::blocking,
+    transfer::{Expected, FolderSink, Leaves, Sink, receive},
+};
 
 /// An institution as a list shows it; the name is the accredited one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,9 +65,15 @@ pub struct Received {
     /// Its version.
     pub version_id: VersionId,
     /// Its files, as they now lie in the folder.
-    pub parts: Vec<crate::FetchedPart>,
+    pub parts: Vec<FetchedPart>,
     /// Who made it.
     pub provenance: Provenance,
+}
+
+/// A verified record and the key that opens it.
+pub(super) struct OwnRecord {
+    pub(super) verified: VerifiedRecord,
+    pub(super) key: DataKey,
 }
 
 impl Patient {
@@ -61,7 +82,9 @@ impl Patient {
     /// # Errors
     /// Of the connection alone; a record that does not verify stands in `refused`.
     pub async fn records(&self) -> Result<Records> {
-        todo!()
+        let (own, refused) = self.own_records().await?;
+        let records = own.iter().map(|record| RecordInfo::from(&record.verified)).collect();
+        Ok(Records { records, refused })
     }
 
     /// Opens one of her records into `out/<record id>/`.
@@ -69,6 +92,117 @@ impl Patient {
     /// # Errors
     /// [`Error::Unknown`], [`Error::Exists`], [`Error::Tampered`]; nothing is then left in `out`.
     pub async fn get_record(&self, record: RecordId, out: &Path, progress: &dyn Progress) -> Result<Received> {
-        todo!()
+        let (own, refused) = self.own_records().await?;
+        if let Some((_, error)) = refused.into_iter().find(|(id, _)| *id == record) {
+            return Err(error);
+        }
+        let mine = own.into_iter().find(|own| own.verified.record_id() == record);
+        let OwnRecord { verified, key } =
+            mine.ok_or_else(|| Error::Unknown { what: "record", id: record.to_string() })?;
+        let sink = FolderSink::new(out, &record.to_string(), &[record])?;
+        let path = format!("/v1/vault/records/{}/leaves", verified.version_id());
+        let leaves = Leaves { path, stream_len: verified.stream_len() };
+        progress.started(verified.stream_len());
+        let mut sink = receive(&self.session.server, &leaves, verified.expected(key), sink, progress).await?;
+        blocking(move || sink.commit()).await?;
+        progress.finished();
+        Ok(Received {
+            record_id: record,
+            version_id: verified.version_id(),
+            parts: verified.fetched_parts(),
+            provenance: verified.provenance(),
+        })
     }
+
+    /// All records of the vault with their keys, and those that do not verify.
+    pub(super) async fn own_records(&self) -> Result<(Vec<OwnRecord>, Vec<(RecordId, Error)>)> {
+        let (mut own, mut refused) = (Vec::new(), Vec::new());
+        let mut after = String::new();
+        loop {
+            let page: pb::VaultPage = self.session.server.get(&format!("/v1/vault/records?limit=200{after}")).await?;
+            for record in page.records {
+                let id = record.record.as_ref().map(|stored| stored.record_id.clone()).unwrap_or_default();
+                match self.own_record(record).await {
+                    Ok(record) => own.push(record),
+                    // What fails for want of a connection says nothing about the record.
+                    Err(error @ (Error::Unreachable { .. } | Error::HomeLocked { .. })) => return Err(error),
+                    Err(error) => refused.push((RecordId::try_from(id.as_ref())?, error)),
+                }
+            }
+            if page.next.is_empty() {
+                break;
+            }
+            after = format!("&after={}", VersionId::try_from(page.next.as_ref())?);
+        }
+        own.sort_by_key(|record| (record.verified.receipt.statement.created, record.verified.version_id()));
+        Ok((own, refused))
+    }
+
+    async fn own_record(&self, message: pb::VaultRecord) -> Result<OwnRecord> {
+        let pb::VaultRecord { record, upload_key_wrap, data_key_wrap } = message;
+        let stored = record.ok_or_else(|| tampered("it is empty"))?;
+        let record = self.session.receipted(self.id(), stored).await?;
+        let adopted = !data_key_wrap.is_empty();
+        let key = if adopted {
+            let version = record.receipt.statement.version_id;
+            let wrapped = WrappedKey::try_from(data_key_wrap.as_ref()).map_err(tampered)?;
+            self.keys.collection.unwrap_data_key(&wrapped, &Collection::DEFAULT, &version).map_err(tampered)?
+        } else {
+            self.uploaded_key(&record, &upload_key_wrap)?
+        };
+        let verified = self.session.verify_record(record, &key).await?;
+        if !adopted {
+            self.adopt(&verified, &key).await?;
+        }
+        Ok(OwnRecord { verified, key })
+    }
+
+    /// The data key of what arrived under an upload permission of hers.
+    fn uploaded_key(&self, record: &ReceiptedRecord, upload_key_wrap: &[u8]) -> Result<DataKey> {
+        let said = &record.receipt.statement;
+        let wrapped = WrappedKey::try_from(upload_key_wrap).map_err(tampered)?;
+        let upload_key = self
+            .keys
+            .collection
+            .unwrap_upload_key(&wrapped, &Collection::DEFAULT, &said.permission_id)
+            .map_err(tampered)?;
+        Ok(upload_key.record_key(&self.id(), &said.record_id, &said.version_id)?)
+    }
+
+    /// Wraps the data key under the collection key and keeps the wrap at the server.
+    async fn adopt(&self, record: &VerifiedRecord, key: &DataKey) -> Result<()> {
+        let version = record.version_id();
+        let wrap = self.keys.collection.wrap_data_key(key, &Collection::DEFAULT, &version)?;
+        let message = pb::AdoptRecord { data_key_wrap: bytes::Bytes::copy_from_slice(wrap.as_bytes()) };
+        let path = format!("/v1/vault/records/{version}/adoption");
+        self.session.server.post::<pb::Accepted>(&path, &message).await?;
+        Ok(())
+    }
+}
+
+impl VerifiedRecord {
+    /// What the opener is to find.
+    pub(crate) fn expected(&self, key: DataKey) -> Expected {
+        let lengths = StreamLengths { stream: self.stream_len(), plaintext: self.manifest.plaintext_len };
+        let (root, parts) = (self.content_root(), self.manifest.parts.clone());
+        Expected { key, context: self.context(), lengths, root, parts }
+    }
+}
+
+impl From<&VerifiedRecord> for RecordInfo {
+    fn from(record: &VerifiedRecord) -> Self {
+        Self {
+            record_id: record.record_id(),
+            version_id: record.version_id(),
+            received: record.receipt.statement.created,
+            from: InstitutionRef { id: record.maker.id(), name: record.maker.name().as_str().to_owned() },
+            permission_id: record.manifest.permission_id,
+            parts: record.manifest.parts.clone(),
+            stream_len: record.stream_len(),
+        }
+    }
+}
+
+fn tampered<E: std::fmt::Display>(cause: E) -> Error {
+    Error::tampered("the record")(cause)
 }

@@ -1,8 +1,20 @@
-//! stub
+//! What a patient signs: upload requests with their permission, permissions that answer requests, denials.
+
 use std::time::Duration;
-use protocol_spec::ids::{PermissionId, RecordId, RequestId};
-use super::Patient;
-use crate::{DirectoryEntry, Result};
+
+use crypto::{Collection, DataKey, PermissionKey, TextContext, UploadKey, seal_text};
+use protocol_spec::{
+    bodies::{Denial, UploadRequest},
+    hash::Sha256Digest,
+    ids::{PermissionId, RecordId, RequestId},
+    messages::{self as pb, stored_request::Request},
+    patient::PatientSigned,
+    permission::{Kind, PermissionBody, RecordSelector, SignedPermission},
+    statement::{Body, Signed},
+};
+
+use super::{Patient, records::OwnRecord};
+use crate::{DirectoryEntry, Error, Result, asked::Asked, mint, mint::millis};
 
 /// What an upload permission allows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,22 +62,77 @@ pub enum Selection {
     All,
 }
 
+/// What a permission is for, besides its terms.
+struct Grant<'a> {
+    id: PermissionId,
+    kind: Kind,
+    to: &'a DirectoryEntry,
+    records: Vec<RecordSelector>,
+    request_hash: Sha256Digest,
+}
+
 impl Patient {
     /// Asks an institution to upload, and gives it the permission key to do so.
     ///
     /// # Errors
-    /// What the server refuses.
-    pub async fn request_upload(&self, to: &DirectoryEntry, text: &str, terms: &UploadTerms) -> Result<(RequestId, PermissionId)> {
-        todo!()
+    /// What the server refuses; [`Error::Crypto`] for a text that is too long.
+    pub async fn request_upload(
+        &self,
+        to: &DirectoryEntry,
+        text: &str,
+        terms: &UploadTerms,
+    ) -> Result<(RequestId, PermissionId)> {
+        let (request_id, permission_id) = (mint::id(RequestId::mint)?, mint::id(PermissionId::mint)?);
+        let now = mint::now_ms();
+        let context = TextContext::to_institution(request_id, &self.id(), &to.id());
+        let request = UploadRequest {
+            created: now,
+            operator_id: self.session.server.operator_id(),
+            request_id,
+            patient_id: self.id(),
+            institution_id: to.id(),
+            expires: now.saturating_add(millis(terms.expires)),
+            text: seal_text(to.recipient_key(), &context, text)?,
+        };
+        let request = Signed::sign(request, |message| self.keys.sign(message));
+        let key = UploadKey::generate()?;
+        let wrap = self.keys.collection.wrap_upload_key(&key, &Collection::DEFAULT, &permission_id)?;
+        let grant =
+            Grant { id: permission_id, kind: Kind::Upload, to, records: Vec::new(), request_hash: request.hash() };
+        let limits = PermitTerms { expires: terms.expires, uses: terms.uses, bytes: Some(terms.max_bytes) };
+        let minted = PermissionKey::mint(&permission_id, &key)?;
+        let message = pb::SubmitUploadRequest {
+            request: Some((&PatientSigned::new(request, self.keys.certificate.clone())).into()),
+            permission: Some((&self.sign_permission(grant, minted, &limits)?).into()),
+            upload_key_wrap: bytes::Bytes::copy_from_slice(wrap.as_bytes()),
+        };
+        self.session.server.post::<pb::Accepted>("/v1/requests/upload", &message).await?;
+        Ok((request_id, permission_id))
     }
 
-    /// Permits a download or reference request.
+    /// Permits a download or reference request. For a reference the receiver is looked up in her own verified
+    /// directory, never taken from the referral's word.
     ///
     /// # Errors
-    /// [`crate::Error::Unknown`] for a record that is not hers; [`crate::Error::Tampered`] for a request that does not
-    /// verify; what the server refuses.
+    /// [`Error::Unknown`] for a record that is not hers; [`Error::Tampered`] for a request or a record that
+    /// does not verify; what the server refuses.
     pub async fn permit(&self, request: RequestId, records: &Selection, terms: &PermitTerms) -> Result<PermissionId> {
-        todo!()
+        let asked = self.asked(request).await?;
+        let receiver = self.session.institution(asked.receiver).await?;
+        let chosen = self.choose(records).await?;
+        let id = mint::id(PermissionId::mint)?;
+        let selectors: Vec<_> = chosen.iter().map(selector).collect();
+        let all = selectors.iter().map(|record| record.stream_len).fold(0, u64::saturating_add);
+        // Transfers that break off are charged too, so without a limit there is room for as much again.
+        let enough = all.saturating_mul(u64::from(terms.uses)).saturating_mul(2);
+        let limits = PermitTerms { bytes: Some(terms.bytes.unwrap_or(enough)), ..terms.clone() };
+        let keys: Vec<DataKey> = chosen.into_iter().map(|record| record.key).collect();
+        let grant =
+            Grant { id, kind: asked.kind, to: &receiver, records: selectors, request_hash: asked.hash };
+        let signed = self.sign_permission(grant, PermissionKey::mint(&id, &keys)?, &limits)?;
+        let message = pb::SubmitPermission { permission: Some((&signed).into()) };
+        self.session.server.post::<pb::Accepted>("/v1/permissions", &message).await?;
+        Ok(id)
     }
 
     /// Denies a download or reference request; `text` tells the institution why.
@@ -73,6 +140,100 @@ impl Patient {
     /// # Errors
     /// As [`Self::permit`].
     pub async fn deny(&self, request: RequestId, text: &str) -> Result<()> {
-        todo!()
+        let Asked { asker, hash, .. } = self.asked(request).await?;
+        let context = TextContext::to_institution(request, &self.id(), &asker.id());
+        let denial = Denial {
+            created: mint::now_ms(),
+            request_id: request,
+            request_hash: hash,
+            patient_id: self.id(),
+            institution_id: asker.id(),
+            text: seal_text(asker.recipient_key(), &context, text)?,
+        };
+        let signed = Signed::sign(denial, |message| self.keys.sign(message));
+        let denial = PatientSigned::new(signed, self.keys.certificate.clone());
+        let message = pb::SubmitDenial { denial: Some((&denial).into()) };
+        self.session.server.post::<pb::Accepted>("/v1/denials", &message).await?;
+        Ok(())
+    }
+
+    /// Fetches a request and checks that it is to her, by the institution in it.
+    async fn asked(&self, id: RequestId) -> Result<Asked> {
+        let stored: pb::StoredRequest = self.session.server.get(&format!("/v1/requests/{id}")).await?;
+        let asked = match stored.request {
+            Some(Request::Download(statement)) => self.session.asked_download(statement).await?,
+            Some(Request::Reference(statement)) => self.session.asked_reference(statement).await?,
+            Some(Request::Upload(_)) => {
+                return Err(Error::Usage(format!("{id} is an upload request of one's own: it is not answered")));
+            }
+            None => return Err(Error::tampered("the request")("it is empty")),
+        };
+        if asked.request_id != id {
+            return Err(Error::tampered("the request")("it is another one"));
+        }
+        asked.open(self.id(), &self.keys.recipient, self.session.server.operator_id())?;
+        Ok(asked)
+    }
+
+    /// The records of a selection with their keys, verified.
+    async fn choose(&self, selection: &Selection) -> Result<Vec<OwnRecord>> {
+        let (mut own, refused) = self.own_records().await?;
+        match selection {
+            Selection::All if own.is_empty() => Err(Error::Usage("the vault has no record yet: ask for an upload".into())),
+            Selection::All => Ok(own),
+            Selection::Records(ids) => {
+                for id in ids {
+                    if let Some((_, error)) = refused.iter().find(|(refused, _)| refused == id) {
+                        return Err(Error::tampered("the record")(error));
+                    }
+                    if !own.iter().any(|record| record.verified.record_id() == *id) {
+                        return Err(Error::Unknown { what: "record", id: id.to_string() });
+                    }
+                }
+                own.retain(|record| ids.contains(&record.verified.record_id()));
+                Ok(own)
+            }
+        }
+    }
+
+    /// Encodes the body, wraps the key over it, and signs both (PRM-2, PRM-6).
+    fn sign_permission(&self, grant: Grant<'_>, key: PermissionKey, terms: &PermitTerms) -> Result<SignedPermission> {
+        let Grant { id, kind, to, records, request_hash } = grant;
+        let now = mint::now_ms();
+        let body = PermissionBody {
+            created: now,
+            operator_id: self.session.server.operator_id(),
+            permission_id: id,
+            kind,
+            patient_id: self.id(),
+            institution_id: to.id(),
+            directory_entry_hash: to.entry_hash(),
+            recipient_key_hash: to.recipient_key().digest(),
+            records,
+            // Clocks differ: a permission that is to hold now must not wait for the server's clock.
+            not_before: now.saturating_sub(CLOCK_TOLERANCE),
+            not_after: now.saturating_add(millis(terms.expires)),
+            uses: terms.uses,
+            bytes: terms.bytes.unwrap_or(u64::MAX),
+            request_hash,
+            possession_key: key.possession(),
+        };
+        let bytes = body.encode();
+        let wrap = key.seal(to.recipient_key(), &bytes)?;
+        let certificate = self.keys.certificate.clone();
+        Ok(SignedPermission::sign(bytes, wrap, certificate, |message| self.keys.sign(message))?)
     }
 }
+
+fn selector(record: &OwnRecord) -> RecordSelector {
+    let verified = &record.verified;
+    RecordSelector {
+        record_id: verified.record_id(),
+        version_id: verified.version_id(),
+        content_root: verified.content_root(),
+        stream_len: verified.stream_len(),
+    }
+}
+
+/// Five minutes, in milliseconds.
+const CLOCK_TOLERANCE: u64 = 5 * 60 * 1000;

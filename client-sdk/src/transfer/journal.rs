@@ -1,1 +1,335 @@
-//! stub
+//! What makes transfers resumable, in the institution's home.
+//!
+//! ```text
+//! uploads/<permission>/session.json   ids, idempotency key, header of the stream, what the files were
+//!                      leaves         hashes of the leaves sealed so far, synced before they are sent
+//!                      commit         the commit as it is sent, once all leaves are there
+//! fetches/<permission>/session.json   idempotency key
+//! ```
+//! A stream is sealed again under the same header only to compare it: a leaf whose hash differs from the
+//! journal is never sent, because two plaintexts under one key and nonce would give each other away. A source
+//! that has changed starts a new record under a fresh key stream.
+
+use std::{
+    fs::{self, File},
+    io::{Read, Write},
+    path::{Path, PathBuf},
+};
+
+use bytes::Bytes;
+use crypto::content::{HEADER_LEN, Header};
+use data_encoding::HEXLOWER;
+use protocol_spec::{
+    hash::LeafHash,
+    ids::{PermissionId, RecordId, UploadId, VersionId},
+};
+use serde::{Deserialize, Serialize};
+
+use super::SourcePart;
+use crate::{
+    Error, Result,
+    home::{Home, Lock},
+    mint,
+};
+
+/// One upload under one permission, locked against a second process.
+pub(crate) struct Journal {
+    home: Home,
+    folder: PathBuf,
+    session: Session,
+    _lock: Lock,
+}
+
+#[derive(Clone, Serialize, Deserialize)]
+struct Session {
+    format: u32,
+    idempotency_key: String,
+    record_id: String,
+    version_id: String,
+    /// Empty when the source cannot tell whether it has changed.
+    parts: Vec<(String, String)>,
+    #[serde(default)]
+    upload_id: Option<String>,
+    /// Hex of the stream's header.
+    #[serde(default)]
+    header: Option<String>,
+}
+
+impl Session {
+    fn new(parts: &[SourcePart]) -> Result<Self> {
+        Ok(Self {
+            format: 1,
+            idempotency_key: mint::token()?,
+            record_id: mint::id(RecordId::mint)?.to_string(),
+            version_id: mint::id(VersionId::mint)?.to_string(),
+            parts: identities(parts),
+            upload_id: None,
+            header: None,
+        })
+    }
+}
+
+fn identities(parts: &[SourcePart]) -> Vec<(String, String)> {
+    let each = |part: &SourcePart| Some((part.name.as_str().to_owned(), part.identity.clone()?));
+    parts.iter().map(each).collect::<Option<_>>().unwrap_or_default()
+}
+
+impl Journal {
+    /// Takes up what an earlier run of the same source began, or begins anew.
+    pub(crate) fn open(home: &Home, permission: &PermissionId, parts: &[SourcePart]) -> Result<Self> {
+        let folder = home.path("uploads").join(permission.to_string());
+        let lock = Home::lock_folder(&folder)?;
+        let at = Home::at(&folder);
+        let left: Option<Session> = at.read_json(SESSION).unwrap_or_default();
+        let same = |left: &Session| left.format == 1 && !left.parts.is_empty() && left.parts == identities(parts);
+        let session = match left.filter(same) {
+            Some(session) => session,
+            None => Session::new(parts)?,
+        };
+        let mut journal = Self { home: at, folder, session, _lock: lock };
+        if journal.session.upload_id.is_none() {
+            journal.restart(parts)?;
+        }
+        Ok(journal)
+    }
+
+    /// Forgets the earlier session: new ids, new key stream.
+    pub(crate) fn restart(&mut self, parts: &[SourcePart]) -> Result<()> {
+        for name in [LEAVES, COMMIT] {
+            drop(fs::remove_file(self.folder.join(name)));
+        }
+        self.session = Session::new(parts)?;
+        self.save()
+    }
+
+    /// Whether an earlier run has presented already: its session at the server.
+    pub(crate) fn upload_id(&self) -> Option<UploadId> {
+        self.session.upload_id.as_ref()?.parse().ok()
+    }
+
+    pub(crate) fn idempotency_key(&self) -> &str {
+        &self.session.idempotency_key
+    }
+
+    pub(crate) fn record_id(&self) -> Result<RecordId> {
+        Ok(self.session.record_id.parse()?)
+    }
+
+    pub(crate) fn version_id(&self) -> Result<VersionId> {
+        Ok(self.session.version_id.parse()?)
+    }
+
+    /// The header under which an earlier run has sealed.
+    pub(crate) fn header(&self) -> Option<Header> {
+        HEXLOWER.decode(self.session.header.as_ref()?.as_bytes()).ok()?.try_into().ok()
+    }
+
+    /// Keeps the session and the header before anything is sealed under it that leaves the machine.
+    pub(crate) fn begin(&mut self, upload: &UploadId, header: &Header) -> Result<()> {
+        self.session.upload_id = Some(upload.to_string());
+        self.session.header = Some(HEXLOWER.encode(header));
+        self.save()
+    }
+
+    /// Opens the list of leaves.
+    pub(super) fn leaf_log(&self) -> Result<LeafLog> {
+        LeafLog::open(&self.folder.join(LEAVES))
+    }
+
+    /// The commit that an earlier run was about to send, or sent.
+    pub(crate) fn commit(&self) -> Result<Option<Bytes>> {
+        Ok(self.home.read(COMMIT)?.map(Bytes::from))
+    }
+
+    /// Keeps the commit: repeated, it must be the same bytes.
+    pub(crate) fn keep_commit(&self, message: &[u8]) -> Result<()> {
+        self.home.write(COMMIT, message)
+    }
+
+    /// The upload is over, one way or the other.
+    pub(crate) fn remove(self) {
+        drop(fs::remove_dir_all(&self.folder));
+        // Fails while other uploads are under way.
+        drop(self.folder.parent().map(fs::remove_dir));
+    }
+
+    fn save(&self) -> Result<()> {
+        self.home.write_json(SESSION, &self.session)
+    }
+}
+
+/// The hashes of the leaves sealed so far, each 32 bytes. What an earlier run wrote must come again.
+pub(super) struct LeafLog {
+    known: Vec<LeafHash>,
+    file: File,
+    path: PathBuf,
+}
+
+impl LeafLog {
+    fn open(path: &Path) -> Result<Self> {
+        let failed = || Error::io("cannot write", path);
+        let mut options = File::options();
+        let mut file = options.create(true).read(true).append(true).open(path).map_err(failed())?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).map_err(failed())?;
+        let (known, torn) = bytes.as_chunks::<32>();
+        // Of a write that was cut short, no leaf has left the machine.
+        file.set_len((bytes.len() - torn.len()) as u64).map_err(failed())?;
+        let known = known.iter().copied().map(LeafHash::from_bytes).collect();
+        Ok(Self { known, file, path: path.to_owned() })
+    }
+
+    /// Compares leaves that are known, writes and syncs those that are new.
+    pub(super) fn extend(&mut self, first: u64, hashes: &[LeafHash]) -> Result<()> {
+        let mut new = Vec::new();
+        for (index, hash) in (first..).zip(hashes) {
+            match usize::try_from(index).ok().and_then(|index| self.known.get(index)) {
+                Some(known) if known != hash => return Err(Error::SourceChanged { path: self.path.clone() }),
+                Some(_) => {}
+                None => new.extend_from_slice(hash.as_bytes()),
+            }
+        }
+        if new.is_empty() {
+            return Ok(());
+        }
+        let written = self.file.write_all(&new).and_then(|()| self.file.sync_data());
+        written.map_err(Error::io("cannot write", &self.path))?;
+        self.known.extend(new.as_chunks::<32>().0.iter().copied().map(LeafHash::from_bytes));
+        Ok(())
+    }
+}
+
+/// One fetch under one permission: repeated, it spends no second use.
+pub(crate) struct FetchJournal {
+    home: Home,
+    folder: PathBuf,
+    key: String,
+    _lock: Lock,
+}
+
+impl FetchJournal {
+    pub(crate) fn open(home: &Home, permission: &PermissionId) -> Result<Self> {
+        let folder = home.path("fetches").join(permission.to_string());
+        let lock = Home::lock_folder(&folder)?;
+        let at = Home::at(&folder);
+        let left: Option<String> = at.read_json(SESSION).unwrap_or_default();
+        let mut journal = Self { home: at, folder, key: String::new(), _lock: lock };
+        match left {
+            Some(key) => journal.key = key,
+            None => journal.renew()?,
+        }
+        Ok(journal)
+    }
+
+    /// A new presentation, after the earlier session has ended.
+    pub(crate) fn renew(&mut self) -> Result<()> {
+        self.key = mint::token()?;
+        self.home.write_json(SESSION, &self.key)
+    }
+
+    pub(crate) fn idempotency_key(&self) -> &str {
+        &self.key
+    }
+
+    pub(crate) fn remove(self) {
+        drop(fs::remove_dir_all(&self.folder));
+        drop(self.folder.parent().map(fs::remove_dir));
+    }
+}
+
+const SESSION: &str = "session.json";
+const LEAVES: &str = "leaves";
+const COMMIT: &str = "commit";
+const _: () = assert!(HEADER_LEN == 56);
+
+#[cfg(test)]
+mod tests {
+    use protocol_spec::manifest::{Clinical, PartName};
+
+    use super::*;
+
+    const PERMISSION: PermissionId = PermissionId::from_bytes([1; 16]);
+
+    fn parts(identity: Option<&str>) -> Vec<SourcePart> {
+        vec![SourcePart {
+            name: PartName::try_from("a".to_owned()).unwrap(),
+            media_type: String::new(),
+            length: 3,
+            clinical: Clinical::default(),
+            identity: identity.map(str::to_owned),
+        }]
+    }
+
+    fn begun(home: &Home, parts: &[SourcePart]) -> String {
+        let mut journal = Journal::open(home, &PERMISSION, parts).unwrap();
+        journal.begin(&UploadId::from_bytes([2; 16]), &[7; HEADER_LEN]).unwrap();
+        journal.idempotency_key().to_owned()
+    }
+
+    #[test]
+    fn the_same_source_goes_on_and_another_starts_anew() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::at(dir.path());
+        let key = begun(&home, &parts(Some("1")));
+        let again = Journal::open(&home, &PERMISSION, &parts(Some("1"))).unwrap();
+        assert_eq!((again.idempotency_key(), again.header()), (key.as_str(), Some([7; HEADER_LEN])));
+        assert!(again.upload_id().is_some());
+        drop(again);
+        let other = Journal::open(&home, &PERMISSION, &parts(Some("2"))).unwrap();
+        assert_ne!(other.idempotency_key(), key);
+        assert!(other.header().is_none() && other.upload_id().is_none());
+    }
+
+    #[test]
+    fn a_source_that_cannot_tell_starts_anew() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::at(dir.path());
+        let key = begun(&home, &parts(None));
+        assert_ne!(Journal::open(&home, &PERMISSION, &parts(None)).unwrap().idempotency_key(), key);
+    }
+
+    #[test]
+    fn leaves_must_come_again_as_they_were() {
+        let dir = tempfile::tempdir().unwrap();
+        let journal = Journal::open(&Home::at(dir.path()), &PERMISSION, &parts(Some("1"))).unwrap();
+        let hash = |byte| LeafHash::from_bytes([byte; 32]);
+        journal.leaf_log().unwrap().extend(0, &[hash(1), hash(2)]).unwrap();
+        let mut log = journal.leaf_log().unwrap();
+        log.extend(0, &[hash(1)]).unwrap();
+        assert!(matches!(log.extend(1, &[hash(9)]), Err(Error::SourceChanged { .. })));
+        log.extend(1, &[hash(2), hash(3)]).unwrap();
+        assert_eq!(fs::metadata(&log.path).unwrap().len(), 96);
+    }
+
+    #[test]
+    fn a_torn_hash_is_forgotten() {
+        let dir = tempfile::tempdir().unwrap();
+        let journal = Journal::open(&Home::at(dir.path()), &PERMISSION, &parts(Some("1"))).unwrap();
+        fs::write(journal.folder.join(LEAVES), [5; 40]).unwrap();
+        let mut log = journal.leaf_log().unwrap();
+        log.extend(0, &[LeafHash::from_bytes([5; 32]), LeafHash::from_bytes([6; 32])]).unwrap();
+        assert_eq!(fs::read(&log.path).unwrap()[32..], [6; 32]);
+    }
+
+    #[test]
+    fn one_process_sends_under_one_permission() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::at(dir.path());
+        let first = Journal::open(&home, &PERMISSION, &parts(Some("1"))).unwrap();
+        let second = Journal::open(&home, &PERMISSION, &parts(Some("1")));
+        assert!(matches!(second, Err(Error::HomeLocked { .. })));
+        first.remove();
+        assert!(!home.path("uploads").exists());
+    }
+
+    #[test]
+    fn a_fetch_keeps_its_key_until_it_is_over() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::at(dir.path());
+        let key = FetchJournal::open(&home, &PERMISSION).unwrap().idempotency_key().to_owned();
+        let again = FetchJournal::open(&home, &PERMISSION).unwrap();
+        assert_eq!(again.idempotency_key(), key);
+        again.remove();
+        assert_ne!(FetchJournal::open(&home, &PERMISSION).unwrap().idempotency_key(), key);
+    }
+}

@@ -18,6 +18,13 @@ mod send;
 mod sink;
 mod source;
 
+pub(crate) use self::{
+    journal::{FetchJournal, Journal},
+    opening::Expected,
+    receive::{Leaves, interrupted, receive},
+    sealing::SealedStream,
+    send::upload,
+};
 pub use self::{
     sink::{FolderSink, Sink},
     source::{AsyncPart, FileSource, Source, SourcePart},

@@ -1,1 +1,113 @@
-//! stub
+//! Server → leaves → opener. A connection that breaks is taken up again at the first leaf that is not
+//! complete; what has gone to the opener stays there.
+
+use bytes::{Bytes, BytesMut};
+use protocol_spec::content::{leaf_count, leaf_len};
+use tokio::sync::mpsc;
+
+use super::{
+    Progress, Sink,
+    opening::{Expected, open},
+};
+use crate::{
+    Error, Result,
+    connect::{Patience, Server, lost},
+};
+
+/// Where the leaves of a stream are.
+pub(crate) struct Leaves {
+    /// Path up to `/leaves`.
+    pub(crate) path: String,
+    pub(crate) stream_len: u64,
+}
+
+/// Receives, opens and verifies one record into the sink, and gives the sink back: nothing in it is final
+/// before it is committed. On an error the sink is dropped and forgets everything.
+pub(crate) async fn receive<S: Sink>(
+    server: &Server,
+    leaves: &Leaves,
+    expected: Expected,
+    sink: S,
+    progress: &dyn Progress,
+) -> Result<S> {
+    let (sender, received) = mpsc::channel(QUEUE);
+    let opening = tokio::task::spawn_blocking(move || open(received, expected, sink));
+    let fetched = fetch_all(server, leaves, &sender, progress).await;
+    drop(sender);
+    let opened = opening.await.map_err(|_| Error::Usage("the opening thread failed: fetch again".into()))?;
+    // The opener's own error says more than that it takes nothing any more; a break in the transfer says
+    // more than that the opener found the end missing.
+    match fetched {
+        Err(Stop::Transfer(error)) => Err(error),
+        Err(Stop::Opener) | Ok(()) => opened,
+    }
+}
+
+enum Stop {
+    Transfer(Error),
+    Opener,
+}
+
+async fn fetch_all(
+    server: &Server,
+    leaves: &Leaves,
+    opener: &mpsc::Sender<Bytes>,
+    progress: &dyn Progress,
+) -> Result<(), Stop> {
+    let total = leaf_count(leaves.stream_len);
+    let (mut next, mut failures) = (0, 0);
+    while next < total {
+        let before = next;
+        let Err(retry) = fetch_some(server, leaves, &mut next, opener, progress).await else { continue };
+        let Some(retry) = retry else { return Err(Stop::Opener) };
+        failures = if next > before { 1 } else { failures + 1 };
+        if !retry.useful || !Patience::LONG.pause(failures).await {
+            return Err(Stop::Transfer(interrupted(retry.error)));
+        }
+    }
+    Ok(())
+}
+
+/// One request for leaves from `next` on. Its error is empty when the opener takes no more.
+async fn fetch_some(
+    server: &Server,
+    leaves: &Leaves,
+    next: &mut u64,
+    opener: &mpsc::Sender<Bytes>,
+    progress: &dyn Progress,
+) -> Result<(), Option<crate::connect::Retry>> {
+    let count = (leaf_count(leaves.stream_len) - *next).min(RANGE);
+    let query = format!("{}?first={next}&count={count}", leaves.path);
+    let mut body = server.stream(&query).await.map_err(Some)?;
+    let failed = |failure| Some(lost(failure, server.authority()));
+    let end = *next + count;
+    let mut piece = Bytes::new();
+    while *next < end {
+        let wanted = usize::try_from(leaf_len(leaves.stream_len, *next)).unwrap_or(0);
+        let mut leaf = BytesMut::with_capacity(wanted);
+        while leaf.len() < wanted {
+            if piece.is_empty() {
+                let cut = || failed(crate::connect::Failure::Transport("the answer is too short".into()));
+                piece = body.next().await.map_err(failed)?.ok_or_else(cut)?;
+            }
+            leaf.extend_from_slice(&piece.split_to(piece.len().min(wanted - leaf.len())));
+        }
+        opener.send(leaf.freeze()).await.map_err(|_| None)?;
+        progress.advanced(wanted as u64);
+        *next += 1;
+    }
+    Ok(())
+}
+
+/// A server that stops answering in the middle is an interruption, not a wrong address.
+pub(crate) fn interrupted(error: Error) -> Error {
+    match error {
+        Error::Unreachable { cause, .. } => Error::Interrupted { cause },
+        error => error,
+    }
+}
+
+/// Leaves asked for at once.
+const RANGE: u64 = 64;
+/// Leaves that wait to be opened.
+const QUEUE: usize = 8;

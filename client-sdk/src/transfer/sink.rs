@@ -1,7 +1,19 @@
-//! stub
-use std::io;
+//! Where received parts go. A folder appears under its final name only when everything in it is verified.
+
+use std::{
+    fs::{self, File},
+    io::{self, Write},
+    path::{Path, PathBuf},
+    sync::mpsc::{Receiver, SyncSender, sync_channel},
+    thread::JoinHandle,
+};
+
 use protocol_spec::{ids::RecordId, manifest::Part};
-use crate::Result;
+
+use crate::{
+    Error, Result,
+    home::{make_folder, sync_folder},
+};
 
 /// Where opened parts go. Called on a thread that may block. What was written must not be used before
 /// [`Sink::commit`]; a sink that is dropped without it must forget everything.
@@ -16,7 +28,7 @@ pub trait Sink: Send + 'static {
     ///
     /// # Errors
     /// Whatever keeps them from being written.
-    fn write(&mut self, bytes: &[u8]) -> io::Result<()>;
+    fn write(&mut self, bytes: &[u8]) -> Result<()>;
 
     /// Everything of all records has been verified: make it durable and visible.
     ///
@@ -25,5 +37,239 @@ pub trait Sink: Send + 'static {
     fn commit(&mut self) -> Result<()>;
 }
 
-/// stub
-pub struct FolderSink {}
+/// Writes to `out/<record id>/<part name>`, by way of a hidden folder in `out`.
+pub struct FolderSink {
+    out: PathBuf,
+    hidden: PathBuf,
+    /// Whether `out` was made here, to be removed again if nothing comes of it.
+    made_out: bool,
+    records: Vec<RecordId>,
+    current: Option<(File, PathBuf, u64)>,
+    disk: Option<Syncer>,
+}
+
+impl FolderSink {
+    /// Prepares to write `records` below `out`; `name` tells hidden folders of different transfers apart. What
+    /// an earlier run of the same transfer left behind is removed.
+    ///
+    /// # Errors
+    /// [`Error::Exists`] when a record's folder is there already, [`Error::Io`].
+    pub fn new(out: &Path, name: &str, records: &[RecordId]) -> Result<Self> {
+        for record in records {
+            free(&out.join(record.to_string()))?;
+        }
+        let made_out = !out.exists();
+        make_folder(out)?;
+        let hidden = out.join(format!(".medvault-{name}.partial"));
+        match fs::remove_dir_all(&hidden) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(Error::io("cannot remove", &hidden)(error));
+            }
+            _ => make_folder(&hidden)?,
+        }
+        let disk = Some(Syncer::start());
+        Ok(Self { out: out.to_owned(), hidden, made_out, records: records.to_vec(), current: None, disk })
+    }
+
+    /// Hands the finished file to the syncing thread.
+    fn end_part(&mut self) -> Result<()> {
+        match (self.current.take(), &self.disk) {
+            (Some((file, path, _)), Some(disk)) => disk.sync(file, path),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Sink for FolderSink {
+    fn begin(&mut self, record: &RecordId, part: &Part) -> Result<()> {
+        self.end_part()?;
+        // A part's name cannot leave its folder (CNT-12), so joining it cannot either.
+        let path = self.hidden.join(record.to_string()).join(part.name.as_str());
+        make_folder(path.parent().unwrap_or(&self.hidden))?;
+        let file = File::create_new(&path).map_err(Error::io("cannot write", &path))?;
+        self.current = Some((file, path, 0));
+        Ok(())
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        let (Some((file, path, unsynced)), Some(disk)) = (&mut self.current, &self.disk) else { return Ok(()) };
+        file.write_all(bytes).map_err(Error::io("cannot write", path))?;
+        *unsynced += bytes.len() as u64;
+        if *unsynced >= SYNC_EVERY {
+            *unsynced = 0;
+            let copy = file.try_clone().map_err(Error::io("cannot write", path))?;
+            disk.sync(copy, path.clone())?;
+        }
+        Ok(())
+    }
+
+    fn commit(&mut self) -> Result<()> {
+        self.end_part()?;
+        self.disk.take().map_or(Ok(()), Syncer::finish)?;
+        sync_folders(&self.hidden)?;
+        let mut moved = Vec::new();
+        for record in &self.records {
+            let target = self.out.join(record.to_string());
+            let put = free(&target).and_then(|()| {
+                fs::rename(self.hidden.join(record.to_string()), &target).map_err(Error::io("cannot make", &target))
+            });
+            if let Err(error) = put {
+                // All or none: what was moved already goes with the rest.
+                moved.iter().for_each(|target| drop(fs::remove_dir_all(target)));
+                return Err(error);
+            }
+            moved.push(target);
+        }
+        self.made_out = false;
+        sync_folder(&self.out)
+    }
+}
+
+impl Drop for FolderSink {
+    fn drop(&mut self) {
+        self.current = None;
+        drop(self.disk.take().map(Syncer::finish));
+        drop(fs::remove_dir_all(&self.hidden));
+        if self.made_out {
+            drop(fs::remove_dir(&self.out));
+        }
+    }
+}
+
+fn free(target: &Path) -> Result<()> {
+    match target.symlink_metadata() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(Error::io("cannot read", target)(error)),
+        Ok(_) => Err(Error::Exists { path: target.to_owned() }),
+    }
+}
+
+fn sync_folders(root: &Path) -> Result<()> {
+    for entry in walkdir::WalkDir::new(root).into_iter().filter_map(Result::ok) {
+        if entry.file_type().is_dir() {
+            sync_folder(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// Syncs files while later bytes are still being written, so that the disk works all the time and not only
+/// at the end.
+struct Syncer {
+    files: SyncSender<(File, PathBuf)>,
+    thread: JoinHandle<Result<()>>,
+}
+
+impl Syncer {
+    fn start() -> Self {
+        let (files, queue) = sync_channel(QUEUE);
+        let thread = std::thread::spawn(move || Self::run(&queue));
+        Self { files, thread }
+    }
+
+    fn run(queue: &Receiver<(File, PathBuf)>) -> Result<()> {
+        for (file, path) in queue {
+            file.sync_data().map_err(Error::io("cannot write", &path))?;
+        }
+        Ok(())
+    }
+
+    /// Fails only when an earlier sync has failed; [`Self::finish`] tells how.
+    fn sync(&self, file: File, path: PathBuf) -> Result<()> {
+        let gone = |_| Error::io("cannot sync", &path.clone())(io::ErrorKind::Other.into());
+        self.files.send((file, path.clone())).map_err(gone)
+    }
+
+    fn finish(self) -> Result<()> {
+        drop(self.files);
+        self.thread.join().unwrap_or_else(|_| Err(Error::Usage("the syncing thread failed: try again".into())))
+    }
+}
+
+/// Bytes of one file between two syncs.
+const SYNC_EVERY: u64 = 32 << 20;
+/// Files that may wait to be synced; bounds open files.
+const QUEUE: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use protocol_spec::{hash::Sha256Digest, manifest::{Clinical, PartName}};
+
+    use super::*;
+
+    const RECORD: RecordId = RecordId::from_bytes([1; 16]);
+
+    fn part(name: &str) -> Part {
+        Part {
+            name: PartName::try_from(name.to_owned()).unwrap(),
+            media_type: String::new(),
+            offset: 0,
+            length: 5,
+            sha256: Sha256Digest::of(b""),
+            clinical: Clinical::default(),
+        }
+    }
+
+    fn sink(out: &Path) -> FolderSink {
+        FolderSink::new(out, "test", &[RECORD]).unwrap()
+    }
+
+    fn write(sink: &mut FolderSink) {
+        sink.begin(&RECORD, &part("series/a.dcm")).unwrap();
+        sink.write(b"he").unwrap();
+        sink.write(b"llo").unwrap();
+        sink.begin(&RECORD, &part("empty")).unwrap();
+    }
+
+    #[test]
+    fn files_appear_all_at_once_at_the_commit() {
+        let dir = tempfile::tempdir().unwrap();
+        let out = dir.path().join("out");
+        let mut sink = sink(&out);
+        write(&mut sink);
+        let record = out.join(RECORD.to_string());
+        assert!(!record.exists());
+        sink.commit().unwrap();
+        drop(sink);
+        assert_eq!(fs::read(record.join("series/a.dcm")).unwrap(), b"hello");
+        assert_eq!(fs::read(record.join("empty")).unwrap(), b"");
+        assert_eq!(fs::read_dir(&out).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn without_the_commit_nothing_is_left() {
+        let dir = tempfile::tempdir().unwrap();
+        let out = dir.path().join("deep/out");
+        let mut sink = sink(&out);
+        write(&mut sink);
+        drop(sink);
+        assert!(!out.exists());
+        fs::create_dir_all(&out).unwrap();
+        fs::write(out.join("mine"), "kept").unwrap();
+        drop(self::sink(&out));
+        assert_eq!(fs::read_dir(&out).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn nothing_is_overwritten() {
+        let dir = tempfile::tempdir().unwrap();
+        let target = dir.path().join(RECORD.to_string());
+        let mut early = sink(dir.path());
+        write(&mut early);
+        fs::create_dir(&target).unwrap();
+        assert!(matches!(early.commit(), Err(Error::Exists { .. })));
+        drop(early);
+        assert!(matches!(FolderSink::new(dir.path(), "test", &[RECORD]), Err(Error::Exists { .. })));
+        assert_eq!(fs::read_dir(&target).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn what_a_killed_run_left_is_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut killed = sink(dir.path());
+        write(&mut killed);
+        std::mem::forget(killed);
+        drop(sink(dir.path()));
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
+}

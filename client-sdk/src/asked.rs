@@ -1,0 +1,74 @@
+//! What institutions ask patients: download and reference requests, verified by the directory and opened.
+
+use crypto::{RecipientSecret, TextContext, open_text};
+use protocol_spec::{
+    bodies::{DownloadRequest, ReferenceRequest},
+    field::SealedBytes,
+    hash::Sha256Digest,
+    ids::{InstitutionId, OperatorId, PatientId, RequestId},
+    messages as pb,
+    permission::Kind,
+    statement::{Body, Signed, Verified},
+};
+
+use crate::{DirectoryEntry, Error, Result, session::Session};
+
+/// A request whose signature is that of the institution in it.
+pub(crate) struct Asked {
+    /// Of the permission that would answer it.
+    pub(crate) kind: Kind,
+    pub(crate) request_id: RequestId,
+    /// Who asks.
+    pub(crate) asker: DirectoryEntry,
+    /// Who would receive: the asker, or the second institution.
+    pub(crate) receiver: InstitutionId,
+    /// SHA-256 of its body.
+    pub(crate) hash: Sha256Digest,
+    operator_id: OperatorId,
+    patient_id: PatientId,
+    text: SealedBytes,
+}
+
+impl Session {
+    pub(crate) async fn asked_download(&self, statement: pb::Statement) -> Result<Asked> {
+        let (request, asker) =
+            self.verify_by(statement, |request: &DownloadRequest| request.institution_id).await?;
+        let DownloadRequest { request_id, operator_id, patient_id, .. } = *request;
+        let (hash, text) = (request.hash(), request.text.clone());
+        let receiver = asker.id();
+        Ok(Asked { kind: Kind::Download, request_id, asker, receiver, hash, operator_id, patient_id, text })
+    }
+
+    pub(crate) async fn asked_reference(&self, statement: pb::Statement) -> Result<Asked> {
+        let (request, asker) =
+            self.verify_by(statement, |request: &ReferenceRequest| request.institution_id).await?;
+        let ReferenceRequest { request_id, operator_id, patient_id, second_institution_id: receiver, .. } = *request;
+        let (hash, text) = (request.hash(), request.text.clone());
+        Ok(Asked { kind: Kind::Reference, request_id, asker, receiver, hash, operator_id, patient_id, text })
+    }
+
+    /// Verifies a statement by the key of the institution that it names.
+    async fn verify_by<T: Body>(
+        &self,
+        statement: pb::Statement,
+        claimed: impl Fn(&T) -> InstitutionId,
+    ) -> Result<(Verified<T>, DirectoryEntry)> {
+        let signed = Signed::<T>::try_from(statement).map_err(Error::tampered(WHAT))?;
+        let asker = self.institution(claimed(signed.claimed())).await?;
+        Ok((signed.verify(asker.identity_key()).map_err(Error::tampered(WHAT))?, asker))
+    }
+}
+
+impl Asked {
+    /// The text, if the request is for this patient of this server. That it opens proves that it was sealed
+    /// for her in this very request.
+    pub(crate) fn open(&self, patient: PatientId, key: &RecipientSecret, operator: OperatorId) -> Result<String> {
+        if self.patient_id != patient || self.operator_id != operator {
+            return Err(Error::tampered(WHAT)("it is for somebody else"));
+        }
+        let context = TextContext::to_patient(self.request_id, &self.asker.id(), &patient);
+        open_text(key, &context, &self.text).map_err(Error::tampered(WHAT))
+    }
+}
+
+const WHAT: &str = "the request";

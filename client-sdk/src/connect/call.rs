@@ -1,0 +1,288 @@
+//! One request of the API: signed anew for each attempt, repeated while that can help, refusals as errors.
+
+use std::{sync::atomic::Ordering, time::Duration};
+
+use bytes::Bytes;
+use crypto::SigningIdentity;
+use data_encoding::BASE64;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
+use prost::{Message, Name};
+use protocol_spec::{
+    ids::OperatorId,
+    messages::decode,
+    problem::Problem,
+    request::{self, Params, SignatureLabel, Signer},
+};
+use serde::Deserialize;
+
+use super::{
+    Server,
+    http::{Failure, Http, Incoming, Pieces},
+};
+use crate::{Error, Result, mint};
+
+/// What is to be sent, before it is signed.
+pub(crate) struct Call<'a> {
+    method: Method,
+    path: String,
+    headers: Vec<(HeaderName, String)>,
+    body: Pieces,
+    possession: Option<Possession<'a>>,
+}
+
+/// The second signer of a presentation.
+pub(crate) struct Possession<'a> {
+    pub(crate) permission: String,
+    pub(crate) key: &'a SigningIdentity,
+}
+
+/// A failed attempt: what to report, and whether another attempt may do better.
+#[derive(Debug)]
+pub(crate) struct Retry {
+    pub(crate) error: Error,
+    pub(crate) useful: bool,
+}
+
+/// How often and how long to try.
+#[derive(Clone, Copy)]
+pub(crate) struct Patience {
+    attempts: u32,
+}
+
+impl Patience {
+    /// For a person who waits: gives up within a second.
+    pub(crate) const SHORT: Self = Self { attempts: 5 };
+    /// For transfers: outlasts the restart of a server, about half a minute.
+    pub(crate) const LONG: Self = Self { attempts: 13 };
+
+    /// Waits before attempt `done + 1`, if there is to be one.
+    pub(crate) async fn pause(self, done: u32) -> bool {
+        if done >= self.attempts {
+            return false;
+        }
+        let factor = 1_u32 << done.saturating_sub(1).min(8);
+        tokio::time::sleep((FIRST_PAUSE * factor).min(LONGEST_PAUSE)).await;
+        true
+    }
+}
+
+impl<'a> Call<'a> {
+    pub(crate) fn new(method: Method, path: &str) -> Self {
+        Self { method, path: path.to_owned(), headers: Vec::new(), body: Pieces::default(), possession: None }
+    }
+
+    /// A message, with the digest that the signature covers (API-3).
+    pub(crate) fn message(mut self, body: Bytes) -> Self {
+        self = self.header(request::CONTENT_DIGEST, &request::content_digest(&body));
+        self = self.header(header::CONTENT_TYPE, MESSAGE_TYPE);
+        self.pieces(vec![body])
+    }
+
+    pub(crate) fn pieces(mut self, pieces: Vec<Bytes>) -> Self {
+        self.body = pieces.into();
+        self
+    }
+
+    pub(crate) fn header(mut self, name: HeaderName, value: &str) -> Self {
+        self.headers.push((name, value.to_owned()));
+        self
+    }
+
+    pub(crate) fn possession(mut self, possession: Possession<'a>) -> Self {
+        self.possession = Some(possession);
+        self
+    }
+
+    fn request(&self, authority: &str) -> Result<http::Request<Pieces>> {
+        let malformed = || Error::Usage(format!("{authority} is not an address: check the link"));
+        let uri: Uri = format!("https://{authority}{}", self.path).parse().map_err(|_| malformed())?;
+        let mut headers = HeaderMap::new();
+        let host = (header::HOST, authority.to_owned());
+        for (name, value) in self.headers.iter().chain([&host]) {
+            headers.append(name, HeaderValue::try_from(value.as_str()).map_err(|_| malformed())?);
+        }
+        let mut request = http::Request::new(self.body.clone());
+        *request.method_mut() = self.method.clone();
+        *request.uri_mut() = uri;
+        *request.headers_mut() = headers;
+        Ok(request)
+    }
+}
+
+impl Server {
+    /// Sends a call until it is answered, refused, or patience ends; the whole answer.
+    pub(crate) async fn execute(&self, call: &Call<'_>, patience: Patience) -> Result<Bytes> {
+        let mut done = 0;
+        loop {
+            match self.attempt_whole(call).await {
+                Ok(body) => return Ok(body),
+                Err(Retry { error, useful }) => {
+                    done += 1;
+                    if !useful || !patience.pause(done).await {
+                        return Err(error);
+                    }
+                    tracing::debug!(attempt = done, %error, "trying again");
+                }
+            }
+        }
+    }
+
+    pub(crate) async fn attempt_message<M: Message + Default + Name>(&self, call: &Call<'_>) -> Result<M, Retry> {
+        let body = self.attempt_whole(call).await?;
+        decode(&body).map_err(|error| Retry { error: error.into(), useful: false })
+    }
+
+    async fn attempt_whole(&self, call: &Call<'_>) -> Result<Bytes, Retry> {
+        let body = self.attempt(call).await?;
+        body.collect(MAX_ANSWER).await.map_err(|failure| lost(failure, self.pins.link.authority()))
+    }
+
+    /// One attempt, or two when the server says that the clocks differ.
+    pub(crate) async fn attempt(&self, call: &Call<'_>) -> Result<Incoming, Retry> {
+        match self.attempt_once(call).await {
+            Err(Refusal { problem: Some(Problem::SignatureExpired), now: Some(now), .. }) => {
+                self.follow_clock(now);
+                self.attempt_once(call).await.map_err(|refusal| refusal.retry)
+            }
+            result => result.map_err(|refusal| refusal.retry),
+        }
+    }
+
+    async fn attempt_once(&self, call: &Call<'_>) -> Result<Incoming, Refusal> {
+        let authority = self.pins.link.authority();
+        let request = self.sign(call, authority).map_err(|error| Refusal::own(error))?;
+        answered(self.http.send(request).await, authority).await
+    }
+
+    fn sign(&self, call: &Call<'_>, authority: &str) -> Result<http::Request<Pieces>> {
+        let request = call.request(authority)?;
+        let Some(principal) = &self.principal else { return Ok(request) };
+        let (mut parts, body) = request.into_parts();
+        set_operator(&mut parts.headers, &self.operator_id)?;
+        let by_principal = |message: &[u8]| principal.key.sign_bytes(message);
+        let by_possession =
+            |message: &[u8]| call.possession.as_ref().map_or([0; 64], |possession| possession.key.sign_bytes(message));
+        let mut signers =
+            vec![Signer { label: SignatureLabel::Id, params: self.params(&principal.key_id)?, sign: &by_principal }];
+        if let Some(Possession { permission, .. }) = &call.possession {
+            let params = self.params(permission)?;
+            signers.push(Signer { label: SignatureLabel::Pop, params, sign: &by_possession });
+        }
+        request::sign(&mut parts, authority, &signers)?;
+        Ok(http::Request::from_parts(parts, body))
+    }
+
+    fn params(&self, key_id: &str) -> Result<Params> {
+        let created = (mint::now_ms() / 1000).saturating_add_signed(self.skew.load(Ordering::Relaxed));
+        Ok(Params { created, expires: created + LIFETIME, nonce: mint::token()?, key_id: key_id.to_owned() })
+    }
+
+    /// Takes the server's clock for signatures from now on; nothing else depends on it.
+    fn follow_clock(&self, server_ms: u64) {
+        let seconds = |ms: u64| i64::try_from(ms / 1000).unwrap_or(0);
+        self.skew.store(seconds(server_ms) - seconds(mint::now_ms()), Ordering::Relaxed);
+    }
+}
+
+/// GET of a public message from a server that is not pinned yet.
+pub(crate) async fn fetch_unsigned<M: Message + Default + Name>(http: Http, authority: &str, path: &str) -> Result<M> {
+    let call = Call::new(Method::GET, path);
+    let mut done = 0;
+    loop {
+        let answer = answered(http.send(call.request(authority)?).await, authority).await;
+        let whole = match answer {
+            Ok(body) => body.collect(MAX_ANSWER).await.map_err(|failure| lost(failure, authority)),
+            Err(refusal) => Err(refusal.retry),
+        };
+        match whole {
+            Ok(body) => return Ok(decode(&body)?),
+            Err(Retry { error, useful }) => {
+                done += 1;
+                if !useful || !Patience::SHORT.pause(done).await {
+                    return Err(error);
+                }
+            }
+        }
+    }
+}
+
+/// `:base64:` (RFC 9651 §3.3.5).
+pub(crate) fn byte_sequence(bytes: &[u8]) -> String {
+    format!(":{}:", BASE64.encode(bytes))
+}
+
+/// The transport gave no answer.
+pub(crate) fn lost(failure: Failure, authority: &str) -> Retry {
+    let authority = authority.to_owned();
+    match failure {
+        Failure::Transport(cause) => Retry { error: Error::Unreachable { authority, cause }, useful: true },
+        Failure::Certificate => {
+            let rule = "its certificate is not the one it had or not trusted";
+            Retry { error: Error::WrongServer { authority, rule }, useful: false }
+        }
+    }
+}
+
+struct Refusal {
+    problem: Option<Problem>,
+    /// The server's clock, in milliseconds, when that is what is wrong.
+    now: Option<u64>,
+    retry: Retry,
+}
+
+impl Refusal {
+    fn own(error: Error) -> Self {
+        Self { problem: None, now: None, retry: Retry { error, useful: false } }
+    }
+}
+
+/// RFC 9457, as far as it is read here.
+#[derive(Deserialize)]
+struct ProblemDocument {
+    #[serde(rename = "type")]
+    uri: String,
+    detail: Option<String>,
+    now: Option<u64>,
+}
+
+async fn answered(
+    answer: Result<(http::response::Parts, Incoming), Failure>,
+    authority: &str,
+) -> Result<Incoming, Refusal> {
+    let unanswered = |failure| Refusal { problem: None, now: None, retry: lost(failure, authority) };
+    let (parts, body) = answer.map_err(unanswered)?;
+    if parts.status.is_success() {
+        return Ok(body);
+    }
+    let text = body.collect(MAX_PROBLEM).await.map_err(unanswered)?;
+    let document: Option<ProblemDocument> = serde_json::from_slice(&text).ok();
+    let problem = document.as_ref().and_then(|document| Problem::from_type(&document.uri));
+    let Some((problem, document)) = problem.zip(document) else {
+        let cause = format!("it answers {} without a reason", parts.status);
+        let error = Error::Unreachable { authority: authority.to_owned(), cause };
+        return Err(Refusal { problem: None, now: None, retry: Retry { error, useful: parts.status.is_server_error() } });
+    };
+    let useful = matches!(
+        problem,
+        Problem::Internal | Problem::Unavailable | Problem::TooMany | Problem::TooSlow | Problem::Replayed
+    );
+    let detail = document.detail.map(|text| text.chars().filter(|c| !c.is_control()).take(200).collect());
+    let error = Error::Refused { problem, detail };
+    Err(Refusal { problem: Some(problem), now: document.now, retry: Retry { error, useful } })
+}
+
+fn set_operator(headers: &mut HeaderMap, operator: &OperatorId) -> Result<()> {
+    let value = HeaderValue::try_from(operator.to_string())
+        .map_err(|_| Error::Usage("the operator's id is not text".into()))?;
+    headers.insert(request::OPERATOR, value);
+    Ok(())
+}
+
+const MESSAGE_TYPE: &str = "application/protobuf";
+/// Seconds for which a signature holds.
+const LIFETIME: u64 = 60;
+/// A page of records with their sealed manifests.
+const MAX_ANSWER: usize = 64 << 20;
+const MAX_PROBLEM: usize = 64 << 10;
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(4);

@@ -1,0 +1,169 @@
+//! HTTP/1.1 over TLS: a pool of connections, bodies in pieces, timeouts everywhere.
+
+use std::{
+    collections::VecDeque,
+    convert::Infallible,
+    error::Error as StdError,
+    io,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::{Buf, Bytes};
+use http_body_util::BodyExt;
+use hyper::body::{Body, Frame, SizeHint};
+use hyper_rustls::HttpsConnector;
+use hyper_util::{
+    client::legacy::{Client, connect::HttpConnector},
+    rt::{TokioExecutor, TokioTimer},
+};
+use rustls::ClientConfig;
+
+/// Connections to one server. HTTP/1.1 alone: bulk data gains nothing from multiplexing.
+#[derive(Clone)]
+pub(crate) struct Http {
+    client: Client<HttpsConnector<HttpConnector>, Pieces>,
+}
+
+/// Why a request got no answer.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The certificate is not the pinned one, or not trusted.
+    Certificate,
+    /// Anything else of the transport, in the words of its innermost cause.
+    Transport(String),
+}
+
+/// A body in pieces that are sent as they are.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Pieces(VecDeque<Bytes>);
+
+impl Pieces {
+    pub(crate) fn len(&self) -> u64 {
+        self.0.iter().map(|piece| piece.remaining() as u64).sum()
+    }
+}
+
+impl From<Vec<Bytes>> for Pieces {
+    fn from(pieces: Vec<Bytes>) -> Self {
+        Self(pieces.into())
+    }
+}
+
+impl Body for Pieces {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Poll::Ready(self.0.pop_front().map(|piece| Ok(Frame::data(piece))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.len())
+    }
+}
+
+/// An answer's body, as it arrives.
+pub(crate) struct Incoming {
+    body: hyper::body::Incoming,
+}
+
+impl Incoming {
+    /// The next bytes; nothing at the end of a complete body.
+    pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, Failure> {
+        loop {
+            let frame = tokio::time::timeout(IDLE, self.body.frame())
+                .await
+                .map_err(|_| Failure::Transport("no bytes came for 30 seconds".into()))?;
+            match frame.transpose().map_err(|error| Failure::of(&error))? {
+                None => return Ok(None),
+                Some(frame) => match frame.into_data() {
+                    Ok(data) if data.is_empty() => {}
+                    Ok(data) => return Ok(Some(data)),
+                    Err(_trailers) => {}
+                },
+            }
+        }
+    }
+
+    /// The whole body, of at most `limit` bytes.
+    pub(crate) async fn collect(mut self, limit: usize) -> Result<Bytes, Failure> {
+        let mut whole = Vec::new();
+        while let Some(piece) = self.next().await? {
+            if whole.len() + piece.len() > limit {
+                return Err(Failure::Transport("the answer is longer than any answer may be".into()));
+            }
+            whole.extend_from_slice(&piece);
+        }
+        Ok(whole.into())
+    }
+}
+
+impl Http {
+    pub(crate) fn new(config: ClientConfig) -> Self {
+        let mut connector = HttpConnector::new();
+        connector.enforce_http(false);
+        connector.set_nodelay(true);
+        connector.set_connect_timeout(Some(CONNECT));
+        let https = hyper_rustls::HttpsConnectorBuilder::new()
+            .with_tls_config(config)
+            .https_only()
+            .enable_http1()
+            .wrap_connector(connector);
+        let client = Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .timer(TokioTimer::new())
+            .pool_idle_timeout(Duration::from_secs(20))
+            .http1_max_buf_size(READ_BUFFER)
+            .build(https);
+        Self { client }
+    }
+
+    /// Sends one request and waits for the head of its answer.
+    pub(crate) async fn send(
+        &self,
+        request: hyper::Request<Pieces>,
+    ) -> Result<(http::response::Parts, Incoming), Failure> {
+        let patience = ANSWER + Duration::from_secs(request.body().len() / SLOWEST);
+        let answer = tokio::time::timeout(patience, self.client.request(request))
+            .await
+            .map_err(|_| Failure::Transport("no answer in time".into()))?;
+        let (parts, body) = answer.map_err(|error| Failure::of(&error))?.into_parts();
+        Ok((parts, Incoming { body }))
+    }
+}
+
+impl Failure {
+    /// Walks to the innermost cause. `io::Error` hides what it wraps from `source`, so it is unwrapped here.
+    fn of(error: &(dyn StdError + 'static)) -> Self {
+        let mut cause = error;
+        loop {
+            if let Some(rustls::Error::InvalidCertificate(_)) = cause.downcast_ref() {
+                return Self::Certificate;
+            }
+            let wrapped = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+            match wrapped.map(|inner| inner as &(dyn StdError + 'static)).or_else(|| cause.source()) {
+                Some(inner) => cause = inner,
+                None => return Self::Transport(cause.to_string()),
+            }
+        }
+    }
+}
+
+const CONNECT: Duration = Duration::from_secs(10);
+/// Longest silence inside a body.
+const IDLE: Duration = Duration::from_secs(30);
+/// Longest wait for the head of an answer, besides the time that the request's body takes.
+const ANSWER: Duration = Duration::from_secs(60);
+/// Bytes a second that a link must carry.
+const SLOWEST: u64 = 64 * 1024;
+/// Read buffer: large enough that a leaf arrives in few pieces, small enough to stay in the cache.
+const READ_BUFFER: usize = 512 * 1024;

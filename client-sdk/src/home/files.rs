@@ -1,0 +1,59 @@
+//! Files that are replaced whole and survive a power cut.
+
+use std::{
+    fs::{self, DirBuilder, File, OpenOptions},
+    io::{self, Write},
+    path::Path,
+};
+
+#[cfg(unix)]
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+
+use crate::{Error, Result};
+
+/// A file's content, or nothing when it is not there.
+pub(crate) fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>> {
+    match fs::read(path) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Error::io("cannot read", path)(error)),
+    }
+}
+
+/// Write beside, sync, rename, sync the folder. Readable by the owner alone.
+pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let beside = tempfile::Builder::new()
+        .prefix(".medvault-")
+        .tempfile_in(folder)
+        .map_err(Error::io("cannot write in", folder))?;
+    (&beside).write_all(bytes).and_then(|()| beside.as_file().sync_all()).map_err(Error::io("cannot write", path))?;
+    beside.persist(path).map_err(|failed| Error::io("cannot replace", path)(failed.error))?;
+    sync_folder(folder)
+}
+
+/// Writes a file that must not be there yet, readable by the owner alone.
+pub(crate) fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    options.mode(0o600);
+    let mut file = options.open(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+/// Makes a folder and those above it, open to the owner alone; one that is there stays as it is.
+pub(crate) fn make_folder(path: &Path) -> Result<()> {
+    let mut builder = DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    builder.mode(0o700);
+    builder.create(path).map_err(Error::io("cannot make", path))
+}
+
+/// Makes renames in a folder durable.
+pub(crate) fn sync_folder(path: &Path) -> Result<()> {
+    let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+    File::open(path).and_then(|folder| folder.sync_all()).map_err(Error::io("cannot sync", path))
+}

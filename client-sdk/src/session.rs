@@ -1,0 +1,39 @@
+//! What patients and institutions share: a home, its server, and what has been believed so far.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
+
+use crypto::SigningIdentity;
+use protocol_spec::ids::InstitutionId;
+use tokio::sync::Mutex;
+
+use crate::{
+    DirectoryEntry, Error, Result,
+    connect::{Credentials, Server},
+    home::{Home, Pins},
+};
+
+/// An enrolled principal's connection. Everything that comes out of it has been verified.
+pub(crate) struct Session {
+    pub(crate) home: Home,
+    pub(crate) server: Server,
+    /// Entries that this session has verified.
+    pub(crate) entries: Mutex<HashMap<InstitutionId, DirectoryEntry>>,
+    /// Sizes and roots of the log that this session has found consistent with the pinned one.
+    pub(crate) heads: Mutex<HashSet<(u64, [u8; 32])>>,
+}
+
+impl Session {
+    /// No request leaves before the first is asked for.
+    pub(crate) fn new(home: Home, pins: Pins, id: &impl ToString, key: Arc<SigningIdentity>) -> Result<Self> {
+        let server = Server::new(pins, Some(Credentials { key_id: id.to_string(), key }))?;
+        Ok(Self { home, server, entries: Mutex::default(), heads: Mutex::default() })
+    }
+}
+
+/// Runs what computes long or waits for the disk beside the asynchronous threads.
+pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    tokio::task::spawn_blocking(work).await.map_err(|_| Error::Usage("a thread failed: try again".into()))?
+}
