@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use data_encoding::HEXLOWER;
+use data_encoding::{BASE32_NOPAD, HEXLOWER};
 use ed25519_dalek::{Signature, VerifyingKey};
 
 use crate::{Error, hash::Sha256Digest};
@@ -25,6 +25,36 @@ impl IdentityKey {
         self.0
             .verify_strict(message, &Signature::from_bytes(signature))
             .map_err(|_| Error::Signature)
+    }
+}
+
+impl IdentityKey {
+    /// Prefix of a registrar's key as people hand it over: `regkey_…`.
+    pub const REGISTRAR_PREFIX: &str = "regkey";
+
+    /// `prefix_` and the 32 bytes in lower-case base32 without padding, as ids have it (KEY-4).
+    pub fn to_text(&self, prefix: &str) -> String {
+        format!(
+            "{prefix}_{}",
+            BASE32_NOPAD.encode(self.as_bytes()).to_ascii_lowercase()
+        )
+    }
+
+    /// Inverse of [`IdentityKey::to_text`].
+    ///
+    /// # Errors
+    /// [`Error::IdText`] for another form or prefix, [`Error::DegenerateKey`].
+    pub fn from_text(text: &str, prefix: &'static str) -> Result<Self, Error> {
+        let malformed = Error::IdText { want: prefix };
+        let body = text
+            .strip_prefix(prefix)
+            .and_then(|rest| rest.strip_prefix('_'))
+            .filter(|body| !body.bytes().any(|c| c.is_ascii_uppercase()))
+            .ok_or_else(|| malformed.clone())?;
+        let bytes = BASE32_NOPAD
+            .decode(body.to_ascii_uppercase().as_bytes())
+            .map_err(|_| malformed)?;
+        Self::try_from(bytes.as_slice())
     }
 }
 
@@ -149,6 +179,19 @@ mod tests {
             Err(Error::DegenerateKey { kind: "ed25519" })
         );
         assert!(IdentityKey::try_from(&[1; 31][..]).is_err());
+    }
+
+    #[test]
+    fn an_identity_key_survives_its_text_form_and_nothing_else_passes() {
+        let signing_key = ed25519_dalek::SigningKey::from_bytes(&[7; 32]);
+        let key = IdentityKey::try_from(signing_key.verifying_key().as_bytes().as_slice()).unwrap();
+        let text = key.to_text(IdentityKey::REGISTRAR_PREFIX);
+        let read = |text: &str| IdentityKey::from_text(text, IdentityKey::REGISTRAR_PREFIX);
+        assert_eq!(read(&text), Ok(key));
+        let upper = text.replace("regkey", "REGKEY").to_uppercase();
+        for wrong in [&text[7..], &text[..20], "regkey_", "opkey_aaaa", &upper] {
+            assert!(read(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -258,6 +258,30 @@ pub fn content_digest(body: &[u8]) -> String {
     )
 }
 
+/// A challenge or hashes as a field's value: one byte sequence, RFC 9651 §3.3.5 (API-2).
+pub fn bytes_field(bytes: &[u8]) -> String {
+    format!(":{}:", data_encoding::BASE64.encode(bytes))
+}
+
+/// Inverse of [`bytes_field`].
+///
+/// # Errors
+/// [`Error::RequestSignature`] when the field is absent, repeated or of another form.
+pub fn read_bytes_field(headers: &HeaderMap, name: &HeaderName) -> Result<Vec<u8>, Error> {
+    let wrong = || rule("the field is exactly one byte sequence");
+    let mut values = headers.get_all(name).iter();
+    let (Some(value), None) = (values.next(), values.next()) else {
+        return Err(wrong());
+    };
+    let base64 = value
+        .as_bytes()
+        .strip_prefix(b":")
+        .and_then(|rest| rest.strip_suffix(b":"));
+    data_encoding::BASE64
+        .decode(base64.ok_or_else(wrong)?)
+        .map_err(|_| wrong())
+}
+
 fn dictionary(headers: &HeaderMap, name: &HeaderName) -> Result<Dictionary, Error> {
     let mut values = headers.get_all(name).iter();
     let (Some(value), None) = (values.next(), values.next()) else {
@@ -416,6 +440,21 @@ mod tests {
             assert!(check(&parts, "vault.example:8443").is_err());
         }
         assert!(check(&signed(), "other.example:8443").is_err());
+    }
+
+    #[test]
+    fn a_bytes_field_reads_back_and_other_forms_do_not() {
+        let read = |values: &[&str]| {
+            let mut headers = HeaderMap::new();
+            for value in values {
+                headers.append(CHALLENGE, value.parse().unwrap());
+            }
+            read_bytes_field(&headers, &CHALLENGE)
+        };
+        assert_eq!(read(&[&bytes_field(b"challenge")]), Ok(b"challenge".to_vec()));
+        for wrong in [&[][..], &[":AA==:", ":AA==:"], &["AA=="], &[":AA:"], &[":"]] {
+            assert!(read(wrong).is_err());
+        }
     }
 
     #[test]
