@@ -47,7 +47,11 @@ impl OperatorIdentity {
     pub fn from_seed(seed: &[u8; 32]) -> Option<Self> {
         let signing_key = SigningKey::from_bytes(seed);
         let key = IdentityKey::try_from(signing_key.verifying_key().as_bytes().as_slice()).ok()?;
-        Some(Self { signing_key, id: OperatorId::from(&key), key })
+        Some(Self {
+            signing_key,
+            id: OperatorId::from(&key),
+            key,
+        })
     }
 
     /// Reads `operator.key` in the data directory, or makes it. Blocks.
@@ -99,7 +103,11 @@ impl OperatorIdentity {
 
 impl fmt::Debug for OperatorIdentity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { signing_key: _, key: _, id } = self;
+        let Self {
+            signing_key: _,
+            key: _,
+            id,
+        } = self;
         write!(f, "OperatorIdentity({id})")
     }
 }
@@ -107,7 +115,12 @@ impl fmt::Debug for OperatorIdentity {
 /// Writes a file that only its owner may read: whole under its name, synced, or not at all.
 pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let draft = path.with_extension("new");
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&draft)?;
     file.write_all(bytes)?;
     file.sync_all()?;
     fs::rename(&draft, path)?;
@@ -118,7 +131,10 @@ pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
 }
 
 fn io_error(path: &Path) -> impl Fn(io::Error) -> IdentityError {
-    move |source| IdentityError::Io { path: path.to_owned(), source }
+    move |source| IdentityError::Io {
+        path: path.to_owned(),
+        source,
+    }
 }
 
 #[cfg(test)]
@@ -131,7 +147,10 @@ mod tests {
         let first = OperatorIdentity::load_or_create(dir.path()).unwrap();
         let second = OperatorIdentity::load_or_create(dir.path()).unwrap();
         assert_eq!(first.id(), second.id());
-        let mode = fs::metadata(dir.path().join("operator.key")).unwrap().permissions().mode();
+        let mode = fs::metadata(dir.path().join("operator.key"))
+            .unwrap()
+            .permissions()
+            .mode();
         assert_eq!(mode & 0o777, 0o600);
     }
 
@@ -151,6 +170,9 @@ mod tests {
     #[test]
     fn debug_shows_the_id_only() {
         let identity = OperatorIdentity::from_seed(&[7; 32]).unwrap();
-        assert_eq!(format!("{identity:?}"), format!("OperatorIdentity({})", identity.id()));
+        assert_eq!(
+            format!("{identity:?}"),
+            format!("OperatorIdentity({})", identity.id())
+        );
     }
 }

@@ -1,0 +1,95 @@
+//! Every limit with its default. What a limit stops is shown by an attack that goes through without it.
+
+use std::time::Duration;
+
+use clap::Args;
+
+/// Sizes in bytes, counts and times that bound what clients may take of the server.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Limits (sizes like 16KiB, times like 10s)")]
+pub struct Limits {
+    /// Connections at once; more wait to be accepted
+    #[arg(long, value_name = "N", default_value = "1024")]
+    pub connections: usize,
+    /// Longest life of a connection; it is then told to go and cut off after the drain time
+    #[arg(long, value_name = "TIME", default_value = "1h", value_parser = humantime::parse_duration)]
+    pub connection_age: Duration,
+    /// Time for the TLS handshake
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = humantime::parse_duration)]
+    pub handshake_timeout: Duration,
+    /// Time for a header section, and for an idle HTTP/1 connection to send the next one
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = humantime::parse_duration)]
+    pub header_timeout: Duration,
+    /// Time that a connection may have no request running
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = humantime::parse_duration)]
+    pub idle_timeout: Duration,
+    /// Bytes of a header section
+    #[arg(long, value_name = "SIZE", default_value = "16KiB", value_parser = size)]
+    pub header_bytes: usize,
+    /// Header fields of a request
+    #[arg(long, value_name = "N", default_value = "64")]
+    pub header_fields: usize,
+    /// Longest pause within a body that arrives
+    #[arg(long, value_name = "TIME", default_value = "15s", value_parser = humantime::parse_duration)]
+    pub body_pause: Duration,
+    /// Slowest body in either direction, bytes a second, after the first pause allowed
+    #[arg(long, value_name = "SIZE", default_value = "16KiB", value_parser = size)]
+    pub min_rate: usize,
+    /// Longest time that a client may leave what was written to it unread
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = humantime::parse_duration)]
+    pub write_stall: Duration,
+    /// Bytes of a message
+    #[arg(long, value_name = "SIZE", default_value = "1MiB", value_parser = size)]
+    pub message_bytes: usize,
+    /// Bytes of the message that commits an upload, with sealed manifest and inline content
+    #[arg(long, value_name = "SIZE", default_value = "20MiB", value_parser = size)]
+    pub commit_bytes: usize,
+    /// Memory for bodies in transit; requests beyond it wait
+    #[arg(long, value_name = "SIZE", default_value = "96MiB", value_parser = size)]
+    pub body_memory: usize,
+    /// Time that a request may wait for body memory
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = humantime::parse_duration)]
+    pub queue_timeout: Duration,
+    /// Time to answer a request, besides what its body may take
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = humantime::parse_duration)]
+    pub request_timeout: Duration,
+    /// Requests of one principal at once
+    #[arg(long, value_name = "N", default_value = "64")]
+    pub requests_per_principal: usize,
+    /// Inbox streams of one principal at once
+    #[arg(long, value_name = "N", default_value = "4")]
+    pub streams_per_principal: usize,
+    /// Signatures remembered against replay; when full, requests are refused until some expire
+    #[arg(long, value_name = "N", default_value = "1000000")]
+    pub nonces: usize,
+    /// Time between signs of life on an idle inbox stream or HTTP/2 connection
+    #[arg(long, value_name = "TIME", default_value = "15s", value_parser = humantime::parse_duration)]
+    pub keep_alive: Duration,
+    /// HTTP/2 streams of a connection at once
+    #[arg(long, value_name = "N", default_value = "32")]
+    pub h2_streams: u32,
+    /// HTTP/2 streams that a client may reset before they are served
+    #[arg(long, value_name = "N", default_value = "20")]
+    pub h2_resets: usize,
+    /// Time for running requests at shutdown
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = humantime::parse_duration)]
+    pub drain: Duration,
+    /// Memory for cached rows and small records
+    #[arg(long, value_name = "SIZE", default_value = "32MiB", value_parser = size)]
+    pub cache: usize,
+}
+
+/// `16KiB`, `1MiB`, `2GiB` or a number of bytes.
+pub(super) fn size(text: &str) -> Result<usize, String> {
+    let units = [("KiB", 10), ("MiB", 20), ("GiB", 30)];
+    let split = units
+        .iter()
+        .find_map(|(unit, shift)| Some((text.strip_suffix(unit)?, *shift)));
+    let (number, shift) = split.unwrap_or((text, 0));
+    number
+        .trim()
+        .parse::<usize>()
+        .ok()
+        .and_then(|number| number.checked_mul(1 << shift))
+        .ok_or_else(|| "expected a size like 4096, 16KiB, 1MiB or 2GiB".to_owned())
+}

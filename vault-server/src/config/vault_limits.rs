@@ -1,0 +1,68 @@
+//! The vault's own bounds as settings.
+
+use std::time::Duration;
+
+use clap::Args;
+
+use super::limits::{Limits, size};
+use crate::vault::VaultLimits;
+
+/// Sessions, challenges, pages.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Limits of sessions and pages")]
+pub struct SessionLimits {
+    /// Time to answer a challenge
+    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = humantime::parse_duration)]
+    pub challenge_ttl: Duration,
+    /// Life of an upload that is not committed
+    #[arg(long, value_name = "TIME", default_value = "24h", value_parser = humantime::parse_duration)]
+    pub upload_ttl: Duration,
+    /// Life of a release that is not closed
+    #[arg(long, value_name = "TIME", default_value = "24h", value_parser = humantime::parse_duration)]
+    pub release_ttl: Duration,
+    /// How long a mutation may be repeated under its idempotency key
+    #[arg(long, value_name = "TIME", default_value = "24h", value_parser = humantime::parse_duration)]
+    pub idempotency_ttl: Duration,
+    /// How often expired sessions are looked for
+    #[arg(long, value_name = "TIME", default_value = "1m", value_parser = humantime::parse_duration)]
+    pub sweep_interval: Duration,
+    /// How long an answer waits for its place in the log
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = humantime::parse_duration)]
+    pub log_wait: Duration,
+    /// Uploads and releases that one institution may have open
+    #[arg(long, value_name = "N", default_value = "256")]
+    pub sessions_per_institution: u32,
+    /// Bytes of a sealed manifest
+    #[arg(long, value_name = "SIZE", default_value = "16MiB", value_parser = size)]
+    pub sealed_manifest_bytes: usize,
+    /// Bytes of all sealed manifests in one release
+    #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = size)]
+    pub release_manifest_bytes: usize,
+    /// Rows of a page
+    #[arg(long, value_name = "N", default_value = "100")]
+    pub page_rows: usize,
+    /// Bytes after which a page ends
+    #[arg(long, value_name = "SIZE", default_value = "1MiB", value_parser = size)]
+    pub page_bytes: usize,
+}
+
+impl SessionLimits {
+    /// As the vault takes them.
+    pub(crate) fn vault(&self, limits: &Limits) -> VaultLimits {
+        VaultLimits {
+            challenge_ttl: self.challenge_ttl,
+            upload_ttl: self.upload_ttl,
+            release_ttl: self.release_ttl,
+            idempotency_ttl: self.idempotency_ttl,
+            sweep_interval: self.sweep_interval,
+            log_wait: self.log_wait,
+            sessions_per_institution: self.sessions_per_institution,
+            sealed_manifest_bytes: self.sealed_manifest_bytes,
+            release_manifest_bytes: u64::try_from(self.release_manifest_bytes).unwrap_or(u64::MAX),
+            page_rows: self.page_rows,
+            page_bytes: self.page_bytes,
+            request_bytes: u64::try_from(limits.message_bytes).unwrap_or(u64::MAX),
+            ..VaultLimits::default()
+        }
+    }
+}

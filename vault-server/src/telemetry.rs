@@ -1,0 +1,125 @@
+//! What the operator sees: structured logs and metrics. Neither holds ids of patients, keys, header
+//! values or query values; routes appear as templates.
+
+use std::{io, sync::atomic::AtomicI64, time::Duration};
+
+use prometheus_client::{
+    encoding::{EncodeLabelSet, text::encode},
+    metrics::{
+        counter::Counter,
+        family::Family,
+        gauge::Gauge,
+        histogram::{Histogram, exponential_buckets},
+    },
+    registry::Registry,
+};
+use tracing_subscriber::EnvFilter;
+
+use crate::config::LogFormat;
+
+/// Sends logs to standard error. Only the first call of a process counts.
+///
+/// # Errors
+/// The filter's text does not parse.
+pub fn init_logs(filter: &str, format: LogFormat) -> Result<(), tracing_subscriber::filter::ParseError> {
+    let filter = EnvFilter::builder().parse(filter)?;
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr);
+    // An error only means that the process has a subscriber already.
+    drop(match format {
+        LogFormat::Text => builder.with_ansi(false).try_init(),
+        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+    });
+    Ok(())
+}
+
+/// A request as it is counted.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub(crate) struct RequestLabels {
+    pub(crate) method: &'static str,
+    pub(crate) route: String,
+    pub(crate) status: u16,
+}
+
+/// A refusal as it is counted.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub(crate) struct RefusalLabels {
+    pub(crate) code: &'static str,
+}
+
+/// Everything that is counted.
+#[derive(Debug)]
+pub(crate) struct Metrics {
+    registry: Registry,
+    pub(crate) connections: Gauge<i64, AtomicI64>,
+    pub(crate) handshake_failures: Counter,
+    pub(crate) leaf_bytes_in: Counter,
+    pub(crate) leaf_bytes_out: Counter,
+    requests: Family<RequestLabels, Counter>,
+    refusals: Family<RefusalLabels, Counter>,
+    seconds: Histogram,
+}
+
+impl Metrics {
+    pub(crate) fn new() -> Self {
+        let mut metrics = Self {
+            registry: Registry::with_prefix("medvault"),
+            connections: Gauge::default(),
+            handshake_failures: Counter::default(),
+            leaf_bytes_in: Counter::default(),
+            leaf_bytes_out: Counter::default(),
+            requests: Family::default(),
+            refusals: Family::default(),
+            seconds: Histogram::new(exponential_buckets(0.001, 4.0, 8)),
+        };
+        let registry = &mut metrics.registry;
+        registry.register("connections", "Connections open", metrics.connections.clone());
+        registry.register(
+            "handshake_failures",
+            "TLS handshakes that failed",
+            metrics.handshake_failures.clone(),
+        );
+        registry.register(
+            "leaf_bytes_in",
+            "Bytes of leaves stored",
+            metrics.leaf_bytes_in.clone(),
+        );
+        registry.register(
+            "leaf_bytes_out",
+            "Bytes of leaves handed out",
+            metrics.leaf_bytes_out.clone(),
+        );
+        registry.register("requests", "Requests answered", metrics.requests.clone());
+        registry.register(
+            "refusals",
+            "Requests refused, by problem",
+            metrics.refusals.clone(),
+        );
+        registry.register(
+            "request_seconds",
+            "Time to the answer's head",
+            metrics.seconds.clone(),
+        );
+        metrics
+    }
+
+    pub(crate) fn answered(&self, labels: &RequestLabels, took: Duration) {
+        self.requests.get_or_create(labels).inc();
+        self.seconds.observe(took.as_secs_f64());
+    }
+
+    pub(crate) fn refused(&self, code: &'static str) {
+        self.refusals.get_or_create(&RefusalLabels { code }).inc();
+    }
+
+    /// OpenMetrics text.
+    pub(crate) fn text(&self) -> String {
+        let mut text = String::new();
+        match encode(&mut text, &self.registry) {
+            Ok(()) => text,
+            // Writing to a string does not fail.
+            Err(_) => String::new(),
+        }
+    }
+}
