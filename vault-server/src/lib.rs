@@ -1,5 +1,40 @@
 //! The blind management server: it stores and serves what it cannot read.
+//!
+//! It keeps ciphertext, wrapped keys and signed statements, authenticates who presents a permission key,
+//! and hands out what that permission covers. It links no cipher and holds no key that opens a record;
+//! the one secret it has, the operator's signing key, vouches for tickets, receipts and checkpoints.
+//! It is not trusted with contents, and clients check what it says.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`config`] | every setting and limit |
+//! | `http` | connections, request signatures, bodies, refusals as documents |
+//! | [`vault`] | the state machines: who may do what, when, how often |
+//! | [`store`] | where rows and leaves are kept |
+//! | [`identity`], [`tls`], [`telemetry`] | the operator's key, certificates, logs and metrics |
+//!
+//! A server in this process, as tests start it:
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use vault_server::{config::Config, serve};
+//!
+//! let args = ["vault-server", "--data", "./vault", "--registrar", "regkey_…", "--dev", "--listen", "127.0.0.1:0"];
+//! let running = serve(Config::from_args(args)?).await?;
+//! println!("link: {}", running.link());
+//! running.stop();
+//! running.wait().await?;
+//! # Ok(())
+//! # }
+//! ```
 
+pub mod config;
+mod http;
 pub mod identity;
+mod running;
 pub mod store;
+pub mod telemetry;
+pub mod tls;
 pub mod vault;
+
+pub use self::running::{Running, StartError, StopError, serve};

@@ -1,2 +1,57 @@
-//! skeleton
-fn main() {}
+//! The `vault-server` program: settings, one link line, signals, exit codes (0 stopped, 1 failed, 2 usage).
+
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+};
+
+use tokio::signal::unix::{SignalKind, signal};
+use vault_server::{Running, config::Config, serve, telemetry};
+
+fn main() -> ExitCode {
+    let config = match Config::from_args(std::env::args_os()) {
+        Ok(config) => config,
+        Err(error) => error.exit(),
+    };
+    if let Err(error) = telemetry::init_logs(&config.log, config.log_format) {
+        return fail(&format!(
+            "--log is not a filter like info or vault_server=debug: {error}"
+        ));
+    }
+    match run(config) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error.to_string()),
+    }
+}
+
+#[tokio::main]
+async fn run(config: Config) -> anyhow::Result<()> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let running = serve(config).await?;
+    announce(&running)?;
+    let stop = running.stopper();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        stop.cancel();
+    });
+    Ok(running.wait().await?)
+}
+
+/// All that ever goes to standard output.
+fn announce(running: &Running) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    if let Some(addr) = running.admin_addr() {
+        writeln!(out, "admin: http://{addr}")?;
+    }
+    writeln!(out, "link: {}", running.link())?;
+    out.flush()
+}
+
+fn fail(text: &str) -> ExitCode {
+    // When standard error is closed, the exit code still says it.
+    drop(writeln!(io::stderr(), "vault-server: {text}"));
+    ExitCode::FAILURE
+}

@@ -1,0 +1,192 @@
+//! Who signed a request: audience, profile, time, key, signature, replay, in this order. See
+//! `spec/api.md` §1 and §3. Whatever is wrong before the signature verifies looks the same.
+
+mod nonces;
+mod quota;
+
+use axum::extract::FromRequestParts;
+use http::{HeaderMap, Uri, header, request::Parts};
+use protocol_spec::{
+    ids::OperatorId,
+    keys::IdentityKey,
+    problem::Problem,
+    request::{self, RequestSignature, SignatureLabel, Target},
+};
+
+use self::nonces::{Admission, Nonces};
+pub(super) use self::quota::{Quota, QuotaPermit};
+use super::{App, problem::Refused};
+use crate::{
+    config::Limits,
+    vault::{Caller, Refusal},
+};
+
+/// How far ahead of ours a client's clock may be, in seconds. The protocol tolerates more, but what is
+/// signed for the future could come again after a restart; such a client is told our time and tries again.
+const MAX_AHEAD: u64 = 2;
+
+/// What the server checks signed requests against.
+pub(crate) struct Gate {
+    operator_key: IdentityKey,
+    operator: String,
+    authorities: Vec<String>,
+    /// Signatures made before this second may have been seen by a process before this one.
+    not_before: u64,
+    nonces: Nonces,
+    in_flight: Quota,
+}
+
+impl Gate {
+    /// `authorities` are the `host:port` texts that clients know this server by. `not_before`, in
+    /// seconds, is when this process began to remember signatures.
+    pub(crate) fn new(
+        operator_key: &IdentityKey,
+        authorities: Vec<String>,
+        not_before: u64,
+        limits: &Limits,
+    ) -> Self {
+        Self {
+            operator_key: *operator_key,
+            operator: OperatorId::from(operator_key).to_string(),
+            authorities,
+            not_before,
+            nonces: Nonces::new(limits.nonces),
+            in_flight: Quota::new(limits.requests_per_principal),
+        }
+    }
+
+    /// Reads a signature of a request that is meant for this server, now (API-1, API-4 to API-7).
+    pub(super) fn signature(
+        &self,
+        parts: &Parts,
+        label: SignatureLabel,
+        now_ms: u64,
+    ) -> Result<RequestSignature, Refusal> {
+        let Parts {
+            method, uri, headers, ..
+        } = parts;
+        let target = Target {
+            method,
+            authority: self.authority(uri, headers)?,
+            uri,
+            headers,
+        };
+        let signature = RequestSignature::parse(&target, label)?;
+        if headers
+            .get(&request::OPERATOR)
+            .is_none_or(|id| id.as_bytes() != self.operator.as_bytes())
+        {
+            return Err(Refusal::new(
+                Problem::Unauthenticated,
+                "the request is meant for another operator",
+            ));
+        }
+        self.check_time(&signature, now_ms / 1000)?;
+        Ok(signature)
+    }
+
+    /// Admits what `caller`, found by the signature's key id, has signed: once (API-8).
+    pub(super) fn admit(
+        &self,
+        caller: Option<Caller>,
+        signature: RequestSignature,
+        now_ms: u64,
+    ) -> Result<Authenticated, Refusal> {
+        // An unknown key costs the same time as a bad signature.
+        let key = caller.as_ref().map_or(&self.operator_key, Caller::key);
+        let verified = signature.verify(key);
+        let (Some(caller), Ok(())) = (caller, verified) else {
+            return Err(Refusal::new(
+                Problem::Unauthenticated,
+                "unknown key or wrong signature",
+            ));
+        };
+        match self.nonces.admit(&signature.params, now_ms / 1000) {
+            Admission::Fresh => {}
+            Admission::Seen => return Err(Problem::Replayed.into()),
+            Admission::Full => {
+                return Err(Refusal::new(
+                    Problem::Unavailable,
+                    "too many signatures to remember",
+                ));
+            }
+        }
+        let permit = self
+            .in_flight
+            .acquire(caller.principal())
+            .ok_or_else(|| Refusal::new(Problem::TooMany, "requests of one principal at once"))?;
+        Ok(Authenticated {
+            caller,
+            signature,
+            permit,
+        })
+    }
+
+    /// The one of our names that the client used. A browser-like client leaves out port 443.
+    fn authority(&self, uri: &Uri, headers: &HeaderMap) -> Result<&str, Refusal> {
+        let mut hosts = headers.get_all(header::HOST).iter();
+        let host = match (uri.authority(), hosts.next(), hosts.next()) {
+            (Some(authority), _, _) => Some(authority.as_str()),
+            (None, Some(host), None) => host.to_str().ok(),
+            _ => None,
+        };
+        let named = |name: &&String| {
+            host.is_some_and(|host| {
+                host.eq_ignore_ascii_case(name)
+                    || name
+                        .strip_suffix(":443")
+                        .is_some_and(|bare| host.eq_ignore_ascii_case(bare))
+            })
+        };
+        self.authorities
+            .iter()
+            .find(named)
+            .map(String::as_str)
+            .ok_or_else(|| {
+                let cause = "the host is not one of ours: start the server with --public-authority";
+                Refusal::new(Problem::Unauthenticated, cause)
+            })
+    }
+
+    fn check_time(&self, signature: &RequestSignature, now: u64) -> Result<(), Refusal> {
+        let created = signature.params.created;
+        if signature.check_time(now).is_err() || created < self.not_before || created > now + MAX_AHEAD {
+            return Err(Problem::SignatureExpired.into());
+        }
+        Ok(())
+    }
+}
+
+/// A request whose caller is proven.
+pub(super) struct Authenticated {
+    /// Who signed it.
+    pub(super) caller: Caller,
+    /// The caller's signature, as evidence.
+    pub(super) signature: RequestSignature,
+    /// Counts the request as running.
+    pub(super) permit: QuotaPermit,
+}
+
+impl FromRequestParts<App> for Authenticated {
+    type Rejection = Refused;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Refused> {
+        let now_ms = app.vault.now_ms();
+        let signature = app.gate.signature(parts, SignatureLabel::Id, now_ms)?;
+        let caller = app.vault.find_key(&signature.params.key_id).await?;
+        Ok(app.gate.admit(caller, signature, now_ms)?)
+    }
+}
+
+impl Authenticated {
+    /// A request signed by a key that is only being enrolled.
+    pub(super) fn enrolling(app: &App, parts: &Parts, caller: Caller) -> Result<Self, Refusal> {
+        let now_ms = app.vault.now_ms();
+        let signature = app.gate.signature(parts, SignatureLabel::Id, now_ms)?;
+        let named = signature.params.key_id == caller.key_id();
+        app.gate.admit(named.then_some(caller), signature, now_ms)
+    }
+}
+
+#[cfg(test)]
+mod tests;

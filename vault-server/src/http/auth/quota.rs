@@ -1,0 +1,71 @@
+//! How much of one kind each principal has in use at once.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+type Counts = Mutex<HashMap<[u8; 32], usize>>;
+
+/// So many at once for each principal.
+pub(in crate::http) struct Quota {
+    limit: usize,
+    /// Principals that have something in use; others have no entry.
+    counts: Arc<Counts>,
+}
+
+/// One in use, until dropped.
+pub(in crate::http) struct QuotaPermit {
+    principal: [u8; 32],
+    counts: Arc<Counts>,
+}
+
+impl Quota {
+    pub(in crate::http) fn new(limit: usize) -> Self {
+        Self {
+            limit,
+            counts: Arc::default(),
+        }
+    }
+
+    /// One more, or none if the principal has all it may.
+    pub(in crate::http) fn acquire(&self, principal: [u8; 32]) -> Option<QuotaPermit> {
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = counts.get(&principal).copied().unwrap_or_default();
+        if count >= self.limit {
+            return None;
+        }
+        counts.insert(principal, count + 1);
+        Some(QuotaPermit {
+            principal,
+            counts: Arc::clone(&self.counts),
+        })
+    }
+}
+
+impl Drop for QuotaPermit {
+    fn drop(&mut self) {
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = counts.get_mut(&self.principal) {
+            *count -= 1;
+            if *count == 0 {
+                counts.remove(&self.principal);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_principal_has_its_own_count() {
+        let quota = Quota::new(1);
+        let held = quota.acquire([1; 32]).unwrap();
+        assert!(quota.acquire([1; 32]).is_none());
+        assert!(quota.acquire([2; 32]).is_some());
+        drop(held);
+        assert!(quota.acquire([1; 32]).is_some());
+    }
+}

@@ -1,0 +1,233 @@
+//! Bodies that arrive: bounded in size, memory and time, checked against the digest that was signed.
+
+use std::time::{Duration, Instant};
+
+use axum::{
+    body::Body,
+    extract::{FromRequest, FromRequestParts, Request},
+};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, header, request::Parts};
+use http_body_util::BodyExt;
+use prost::{Message, Name};
+use protocol_spec::{
+    Error,
+    hash::{Sha256Digest, sha256},
+    messages::CommitUpload,
+    problem::Problem,
+    request::{CONTENT_DIGEST, IDEMPOTENCY_KEY, content_digest},
+};
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::{App, auth::Authenticated, problem::Refused};
+use crate::{
+    config::Limits,
+    vault::{Intent, Refusal},
+};
+
+/// Media type of messages.
+pub(super) const PROTOBUF: HeaderValue = HeaderValue::from_static("application/protobuf");
+
+/// A signed mutation: caller, intent and message.
+pub(super) struct Signed<M> {
+    pub(super) auth: Authenticated,
+    pub(super) intent: Intent,
+    pub(super) message: M,
+    pub(super) parts: Parts,
+    _memory: OwnedSemaphorePermit,
+}
+
+impl<M: Message + Default + Name> FromRequest<App> for Signed<M> {
+    type Rejection = Refused;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, Refused> {
+        let (mut parts, body) = request.into_parts();
+        let auth = Authenticated::from_request_parts(&mut parts, app).await?;
+        let Posted {
+            intent,
+            message,
+            memory,
+        } = Posted::read(app, &parts, body).await?;
+        Ok(Self {
+            auth,
+            intent,
+            message,
+            parts,
+            _memory: memory,
+        })
+    }
+}
+
+/// A mutation as it was posted; who signed it is another question.
+pub(super) struct Posted<M> {
+    pub(super) intent: Intent,
+    pub(super) message: M,
+    pub(super) memory: OwnedSemaphorePermit,
+}
+
+impl<M: Message + Default + Name> Posted<M> {
+    pub(super) async fn read(app: &App, parts: &Parts, body: Body) -> Result<Self, Refusal> {
+        let key = idempotency_key(&parts.headers)?;
+        if parts
+            .headers
+            .get(header::CONTENT_TYPE)
+            .is_some_and(|given| *given != PROTOBUF)
+        {
+            return Err(Refusal::new(
+                Problem::Malformed,
+                "messages are application/protobuf",
+            ));
+        }
+        let limit = if M::NAME == CommitUpload::NAME {
+            app.limits.commit_bytes
+        } else {
+            app.limits.message_bytes
+        };
+        let declared = declared_length(&body, limit)?;
+        let memory = reserve(app, declared).await?;
+        let bytes = read_all(PacedBody::new(body, &app.limits), declared, limit).await?;
+        let digest = checked_digest(&parts.headers, &bytes)?;
+        let intent = Intent {
+            key,
+            digest: intent_digest(parts, &digest),
+        };
+        // From `Bytes`, so that fields share the body's memory.
+        let message = M::decode(bytes).map_err(|_| Error::Decode { message: M::NAME })?;
+        Ok(Self {
+            intent,
+            message,
+            memory,
+        })
+    }
+}
+
+/// 1 to 64 visible characters (API-10), hashed.
+fn idempotency_key(headers: &HeaderMap) -> Result<[u8; 32], Refusal> {
+    let key = headers
+        .get(IDEMPOTENCY_KEY)
+        .ok_or(Problem::IdempotencyKeyMissing)?
+        .as_bytes();
+    if !(1..=64).contains(&key.len()) || !key.iter().all(u8::is_ascii_graphic) {
+        return Err(Refusal::new(
+            Problem::IdempotencyKeyMissing,
+            "a key is 1 to 64 visible characters",
+        ));
+    }
+    Ok(sha256(&[key]))
+}
+
+/// The digest of the body, which is the one that was signed (API-3).
+fn checked_digest(headers: &HeaderMap, bytes: &[u8]) -> Result<Sha256Digest, Refusal> {
+    let signed = headers
+        .get(CONTENT_DIGEST)
+        .ok_or_else(|| Refusal::new(Problem::Unauthenticated, "a message needs a content digest"))?;
+    if signed.as_bytes() != content_digest(bytes).as_bytes() {
+        return Err(Problem::DigestMismatch.into());
+    }
+    Ok(Sha256Digest::of(bytes))
+}
+
+/// SHA-256 over method, path, query and content digest, with separators that none of them holds.
+fn intent_digest(parts: &Parts, content: &Sha256Digest) -> [u8; 32] {
+    let query = parts.uri.query().unwrap_or_default();
+    let method = parts.method.as_str();
+    sha256(&[
+        method.as_bytes(),
+        b" ",
+        parts.uri.path().as_bytes(),
+        b"?",
+        query.as_bytes(),
+        b" ",
+        content.as_bytes(),
+    ])
+}
+
+/// What the client says the body's length is, or `limit` if it does not say.
+pub(super) fn declared_length(body: &Body, limit: usize) -> Result<usize, Refusal> {
+    let declared = http_body::Body::size_hint(body).exact();
+    match declared.map(usize::try_from) {
+        None => Ok(limit),
+        Some(Ok(length)) if length <= limit => Ok(length),
+        Some(_) => Err(Problem::TooLarge.into()),
+    }
+}
+
+/// Waits for so many bytes of body memory.
+pub(super) async fn reserve(app: &App, bytes: usize) -> Result<OwnedSemaphorePermit, Refusal> {
+    let most = kib(app.limits.body_memory);
+    let wanted = u32::try_from(kib(bytes).min(most)).unwrap_or(u32::MAX);
+    let waiting = app.body_memory.clone().acquire_many_owned(wanted);
+    match tokio::time::timeout(app.limits.queue_timeout, waiting).await {
+        Ok(Ok(permit)) => Ok(permit),
+        _ => Err(Refusal::new(Problem::Unavailable, "no memory for bodies is free")),
+    }
+}
+
+/// Bytes in whole KiB, as body memory is counted.
+pub(super) fn kib(bytes: usize) -> usize {
+    bytes.div_ceil(1024).min(tokio::sync::Semaphore::MAX_PERMITS)
+}
+
+async fn read_all(mut body: PacedBody, declared: usize, limit: usize) -> Result<Bytes, Refusal> {
+    // Nothing is allocated for what is only declared.
+    let mut bytes = Vec::with_capacity(declared.min(64 << 10));
+    while let Some(frame) = body.next().await? {
+        if bytes.len() + frame.len() > limit {
+            return Err(Problem::TooLarge.into());
+        }
+        bytes.extend_from_slice(&frame);
+    }
+    Ok(bytes.into())
+}
+
+/// A body whose sender must keep up: no pause longer than allowed, and on the whole no slower than the
+/// least rate. Only the time that we wait for the sender counts.
+pub(super) struct PacedBody {
+    body: Body,
+    pause: Duration,
+    bytes_a_second: f64,
+    received: usize,
+    waited: Duration,
+}
+
+impl PacedBody {
+    pub(super) fn new(body: Body, limits: &Limits) -> Self {
+        let bytes_a_second = f64::from(u32::try_from(limits.min_rate).unwrap_or(u32::MAX)).max(1.0);
+        Self {
+            body,
+            pause: limits.body_pause,
+            bytes_a_second,
+            received: 0,
+            waited: Duration::ZERO,
+        }
+    }
+
+    /// The next bytes, or none at the end.
+    ///
+    /// # Errors
+    /// `too-slow`; `malformed` when the connection broke.
+    pub(super) async fn next(&mut self) -> Result<Option<Bytes>, Refusal> {
+        loop {
+            let asked = Instant::now();
+            let frame = tokio::time::timeout(self.patience(), self.body.frame()).await;
+            self.waited += asked.elapsed();
+            match frame {
+                Err(_) => return Err(Problem::TooSlow.into()),
+                Ok(None) => return Ok(None),
+                Ok(Some(Err(_))) => return Err(Refusal::new(Problem::Malformed, "the body broke off")),
+                Ok(Some(Ok(frame))) => {
+                    if let Ok(bytes) = frame.into_data() {
+                        self.received += bytes.len();
+                        return Ok(Some(bytes));
+                    }
+                }
+            }
+        }
+    }
+
+    #[allow(clippy::cast_precision_loss, reason = "a rate needs no exact count")]
+    fn patience(&self) -> Duration {
+        let earned = Duration::from_secs_f64(self.received as f64 / self.bytes_a_second);
+        (self.pause + earned).saturating_sub(self.waited).min(self.pause)
+    }
+}

@@ -1,0 +1,93 @@
+//! Around every request: how long it may take, and what the operator sees of it. Logged are method,
+//! route template, status, time, problem code and internal cause; never ids, keys, header or query values.
+
+use std::time::{Duration, Instant};
+
+use axum::{
+    extract::{MatchedPath, Request, State},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use http::{HeaderValue, Method, header};
+use http_body::Body;
+use protocol_spec::problem::Problem;
+
+use super::{
+    App,
+    problem::{Refused, render},
+};
+use crate::{telemetry::RequestLabels, vault::Refusal};
+
+pub(super) async fn observe(State(app): State<App>, request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let route = request
+        .extensions()
+        .get::<MatchedPath>()
+        .map_or("unknown", MatchedPath::as_str)
+        .to_owned();
+    let method = method_name(request.method());
+    let mut response = run(&app, request, next).await;
+    let refused = response.extensions_mut().remove::<Refused>();
+    if let Some(Refused(refusal)) = &refused {
+        app.metrics.refused(refusal.problem.code());
+        response = render(refusal.problem, app.vault.now_ms());
+    }
+    response
+        .headers_mut()
+        .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    let labels = RequestLabels {
+        method,
+        route,
+        status: response.status().as_u16(),
+    };
+    let took = started.elapsed();
+    app.metrics.answered(&labels, took);
+    log(&labels, took, refused.map(|Refused(refusal)| refusal));
+    response
+}
+
+async fn run(app: &App, request: Request, next: Next) -> Response {
+    // A route for GET would answer HEAD too, and spend bytes of a release for nothing.
+    if request.method() == Method::HEAD {
+        return Refused::from(Problem::MethodNotAllowed).into_response();
+    }
+    let body = request.body().size_hint();
+    let patience = app.limits.request_timeout + app.time_for(body.upper().unwrap_or(MAX_BODY));
+    match tokio::time::timeout(patience, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => Refused(Refusal::new(Problem::Unavailable, "the request took too long")).into_response(),
+    }
+}
+
+/// What a body of undeclared length is taken for: the most that one request may carry.
+const MAX_BODY: u64 = 64 << 20;
+
+fn log(labels: &RequestLabels, took: Duration, refusal: Option<Refusal>) {
+    let RequestLabels {
+        method,
+        route,
+        status,
+    } = labels;
+    let id = uuid::Uuid::now_v7();
+    let millis = took.as_secs_f64() * 1000.0;
+    let Some(Refusal { problem, cause }) = refusal else {
+        tracing::debug!(target: "vault_server::access", %id, method, route, status, millis, "answered");
+        return;
+    };
+    let (code, cause) = (problem.code(), cause.unwrap_or_default());
+    if problem.status() >= 500 {
+        tracing::error!(target: "vault_server::access", %id, method, route, status, millis, code, cause, "failed");
+    } else {
+        tracing::info!(target: "vault_server::access", %id, method, route, status, millis, code, cause, "refused");
+    }
+}
+
+/// Labels of metrics must not be the client's to choose.
+fn method_name(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        _ => "other",
+    }
+}

@@ -1,0 +1,138 @@
+//! The inbox as server-sent events: id = number, data = base64 of the event. See `spec/api.md` §7.
+//! Rows are the truth; a wake is only a hint to read them again.
+
+use std::convert::Infallible;
+
+use axum::{
+    Extension,
+    body::Body,
+    extract::State,
+    response::{IntoResponse, Response},
+};
+use bytes::Bytes;
+use data_encoding::BASE64;
+use http::{HeaderMap, HeaderValue, header};
+use prost::Message;
+use protocol_spec::{messages as pb, problem::Problem};
+use serde::Deserialize;
+use tokio::{sync::mpsc, time::Instant};
+use tokio_stream::{StreamExt, wrappers::ReceiverStream};
+
+use super::{
+    App,
+    accept::Connection,
+    auth::{Authenticated, QuotaPermit},
+    problem::Refused,
+    query::Params,
+};
+use crate::vault::{Caller, Refusal};
+
+const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream");
+/// A comment: says that the stream lives, and brings the response's head on its way.
+const ALIVE: Bytes = Bytes::from_static(b":\n\n");
+/// Events read at once.
+const BATCH: usize = 32;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct After {
+    after: Option<u64>,
+}
+
+/// `GET /v1/inbox/stream?after=`
+pub(super) async fn stream(
+    State(app): State<App>,
+    auth: Authenticated,
+    Params(After { after }): Params<After>,
+    headers: HeaderMap,
+    Extension(connection): Extension<Connection>,
+) -> Result<Response, Refused> {
+    let after = match headers.get("last-event-id") {
+        Some(id) => id
+            .to_str()
+            .ok()
+            .and_then(|id| id.parse().ok())
+            .ok_or(Problem::Malformed)?,
+        None => after.unwrap_or_default(),
+    };
+    let Authenticated { caller, permit, .. } = auth;
+    let listening = app
+        .inbox_streams
+        .acquire(caller.principal())
+        .ok_or_else(|| Refusal::new(Problem::TooMany, "inbox streams of one principal"))?;
+    // The stream has its own quota; it does not count as a running request.
+    drop(permit);
+    let (sender, receiver) = mpsc::channel(4);
+    let feed = Feed {
+        caller,
+        after,
+        sender,
+        connection,
+        _listening: listening,
+    };
+    app.tasks.spawn(feed.run(app.clone()));
+    let body = Body::from_stream(ReceiverStream::new(receiver).map(Ok::<_, Infallible>));
+    Ok(([(header::CONTENT_TYPE, EVENT_STREAM)], body).into_response())
+}
+
+/// One listener.
+struct Feed {
+    caller: Caller,
+    after: u64,
+    sender: mpsc::Sender<Bytes>,
+    connection: Connection,
+    _listening: QuotaPermit,
+}
+
+impl Feed {
+    /// Until the client goes, the server stops or the connection is old.
+    async fn run(mut self, app: App) {
+        let end = Instant::now() + app.limits.connection_age;
+        let sender = self.sender.clone();
+        tokio::select! {
+            () = sender.closed() => {}
+            () = app.stop.cancelled() => {}
+            () = tokio::time::sleep_until(end) => {}
+            outcome = self.feed(&app) => {
+                if let Err(refusal) = outcome {
+                    tracing::warn!(code = refusal.problem.code(), cause = refusal.cause, "inbox stream broken off");
+                }
+            }
+        }
+    }
+
+    async fn feed(&mut self, app: &App) -> Result<(), Refusal> {
+        loop {
+            let changed = app.vault.inbox_changed(&self.caller);
+            let page = app.vault.inbox(&self.caller, self.after, BATCH).await?;
+            if page.events.is_empty() {
+                self.send(app, ALIVE).await?;
+                drop(tokio::time::timeout(app.limits.keep_alive, changed).await);
+            }
+            for event in page.events {
+                self.after = event.number;
+                self.send(app, render(&event)).await?;
+            }
+        }
+    }
+
+    async fn send(&self, app: &App, bytes: Bytes) -> Result<(), Refusal> {
+        match tokio::time::timeout(app.limits.write_stall, self.sender.send(bytes)).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) => Err(Refusal::new(Problem::Unavailable, "the client is gone")),
+            Err(_) => {
+                self.connection.close("the client does not read");
+                Err(Refusal::new(Problem::TooSlow, "the client does not read"))
+            }
+        }
+    }
+}
+
+fn render(event: &pb::Event) -> Bytes {
+    format!(
+        "id: {}\ndata: {}\n\n",
+        event.number,
+        BASE64.encode(&event.encode_to_vec())
+    )
+    .into()
+}

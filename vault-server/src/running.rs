@@ -1,0 +1,238 @@
+//! A server's life: opened in the order of its parts, served, drained, closed.
+
+use std::{io, net::SocketAddr, path::Path, sync::Arc, time::Duration};
+
+use protocol_spec::{
+    Error,
+    keys::IdentityKey,
+    link::{Fingerprint, ServerLink},
+};
+use tokio::{net::TcpListener, task::JoinHandle};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    config::Config,
+    http::{self, App, Gate},
+    identity::{IdentityError, OperatorIdentity},
+    store::{OpenError, RocksConfig, RocksStore, StoreError},
+    tls::{Tls, TlsError},
+    vault::{SystemClock, Vault},
+};
+
+/// Why a server did not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The settings do not fit together.
+    #[error("{0}")]
+    Settings(&'static str),
+    /// The data directory.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The operator's key.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// The certificate.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The address.
+    #[error("cannot listen on {addr}, choose another address or stop what uses it: {source}")]
+    Listen {
+        /// As configured.
+        addr: SocketAddr,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// The link cannot be put together.
+    #[error(transparent)]
+    Link(#[from] Error),
+    /// The stored state cannot be read.
+    #[error("the vault does not open: {0}")]
+    Vault(String),
+}
+
+/// Why a server did not end well.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StopError {
+    /// A write failed while it served: what the device holds is known only after a new start.
+    #[error("storage failed, check the device and start again: {0}")]
+    StorageFailed(String),
+    /// The store did not close.
+    #[error("the store did not close: {0}")]
+    Close(#[from] StoreError),
+    /// A task of the server ended by a defect.
+    #[error("the server's supervision ended: {0}")]
+    Supervision(#[from] tokio::task::JoinError),
+}
+
+/// A server that serves.
+#[derive(Debug)]
+pub struct Running {
+    link: ServerLink,
+    addr: SocketAddr,
+    admin_addr: Option<SocketAddr>,
+    stop: CancellationToken,
+    supervision: JoinHandle<Result<(), StopError>>,
+}
+
+impl Running {
+    /// What clients are given.
+    pub fn link(&self) -> &ServerLink {
+        &self.link
+    }
+
+    /// Where it listens.
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// Where it answers its operator.
+    pub fn admin_addr(&self) -> Option<SocketAddr> {
+        self.admin_addr
+    }
+
+    /// Tells it to take no more, finish what runs, and end.
+    pub fn stop(&self) {
+        self.stop.cancel();
+    }
+
+    /// [`Running::stop`] for somebody else to call, by cancelling it.
+    pub fn stopper(&self) -> CancellationToken {
+        self.stop.clone()
+    }
+
+    /// Waits for its end.
+    ///
+    /// # Errors
+    /// See [`StopError`].
+    pub async fn wait(self) -> Result<(), StopError> {
+        self.supervision.await?
+    }
+}
+
+/// Starts a server; it serves when this returns.
+///
+/// # Errors
+/// See [`StartError`].
+pub async fn serve(config: Config) -> Result<Running, StartError> {
+    let source = config.certificate_source().map_err(StartError::Settings)?;
+    let first_start = !config.data.join("db").exists();
+    let store = Arc::new(open_store(&config)?);
+    let operator = OperatorIdentity::load_or_create(&config.data)?;
+    let tls = Tls::new(&config, source)?;
+    let (listener, addr) = listen(config.listen).await?;
+    let admin = match config.admin {
+        Some(admin) => Some(listen(admin).await?),
+        None => None,
+    };
+    let admin_addr = admin.as_ref().map(|(_, addr)| *addr);
+
+    let operator_key = *operator.key();
+    let authorities = authorities(&config, addr);
+    let link = link(&config, &operator_key, &tls, authorities.first())?;
+    let limits = config.session_limits.vault(&config.limits);
+    let clock = Arc::new(SystemClock);
+    let vault = Vault::new(
+        store.clone(),
+        store.clone(),
+        operator,
+        config.registrar,
+        clock,
+        limits,
+    )
+    .await
+    .map_err(|refusal| StartError::Vault(refusal.cause.unwrap_or_default()))?;
+    let not_before = if first_start { 0 } else { next_second(&vault).await };
+    let gate = Gate::new(&operator_key, authorities, not_before, &config.limits);
+
+    let app = App::new(vault, gate, config.limits);
+    let stop = app.stop.clone();
+    let router = http::router(app.clone());
+    tokio::spawn(http::accept::accept(
+        app.clone(),
+        listener,
+        Some(tls.acceptor),
+        router,
+    ));
+    if let Some((listener, _)) = admin {
+        let router = http::admin::router(app.clone());
+        tokio::spawn(http::accept::accept(app.clone(), listener, None, router));
+    }
+    Ok(Running {
+        link,
+        addr,
+        admin_addr,
+        stop,
+        supervision: tokio::spawn(supervise(app, store)),
+    })
+}
+
+fn open_store(config: &Config) -> Result<RocksStore, OpenError> {
+    let store_config = RocksConfig {
+        cache_bytes: config.limits.cache,
+        ..RocksConfig::default()
+    };
+    RocksStore::open(Path::new(&config.data), &store_config)
+}
+
+async fn listen(addr: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
+    let bound = async {
+        let listener = TcpListener::bind(addr).await?;
+        let addr = listener.local_addr()?;
+        Ok((listener, addr))
+    };
+    bound.await.map_err(|source| StartError::Listen { addr, source })
+}
+
+/// The names by which clients know this server; the first one stands in the link.
+fn authorities(config: &Config, addr: SocketAddr) -> Vec<String> {
+    let mut names = config.public_authority.clone();
+    names.push(addr.to_string());
+    if addr.ip().is_loopback() || addr.ip().is_unspecified() {
+        names.push(format!("localhost:{}", addr.port()));
+        names.push(format!("127.0.0.1:{}", addr.port()));
+    }
+    names
+}
+
+fn link(
+    config: &Config,
+    operator: &IdentityKey,
+    tls: &Tls,
+    authority: Option<&String>,
+) -> Result<ServerLink, Error> {
+    let fingerprint = Fingerprint::of(operator, &config.registrar, tls.development_certificate.as_ref());
+    ServerLink::new(authority.map_or("", String::as_str), fingerprint)
+}
+
+/// Waits for the next full second and returns it: whatever a process before this one has accepted was
+/// signed before, so refusing what is older keeps replays out without storing nonces (API-8).
+async fn next_second(vault: &Vault) -> u64 {
+    let now = vault.now_ms();
+    let next = now / 1000 + 1;
+    tokio::time::sleep(Duration::from_millis(next * 1000 - now)).await;
+    next
+}
+
+/// Until told to stop or the store fails; then drains and closes.
+async fn supervise(app: App, store: Arc<RocksStore>) -> Result<(), StopError> {
+    let failed = tokio::select! {
+        cause = store.failed() => Some(cause),
+        () = app.stop.cancelled() => None,
+    };
+    app.stop.cancel();
+    if let Some(cause) = failed {
+        return Err(StopError::StorageFailed(cause));
+    }
+    tracing::info!("stopping: running requests are finished");
+    app.tasks.close();
+    // A second more than a connection has, so that each ends by its own clock.
+    let patience = app.limits.drain + Duration::from_secs(1);
+    if tokio::time::timeout(patience, app.tasks.wait()).await.is_err() {
+        tracing::warn!("some requests were cut off");
+    }
+    drop(app);
+    store.close().await?;
+    Ok(())
+}
