@@ -1,0 +1,166 @@
+//! Arbitrary valid bodies.
+
+use bytes::Bytes;
+use curve25519_dalek::MontgomeryPoint;
+use ed25519_dalek::SigningKey;
+use proptest::{collection::vec, prelude::*, strategy::Strategy};
+use protocol_spec::{
+    bodies,
+    content::stream_len,
+    field::{Name, SealedBytes},
+    hash::{ContentRoot, Sha256Digest},
+    keys::{IdentityKey, RecipientKey},
+    manifest::{Clinical, Part, PartName},
+    permission::{Kind, PermissionBody, RecordSelector},
+};
+
+pub(crate) fn signer() -> impl Strategy<Value = SigningKey> {
+    any::<[u8; 32]>().prop_map(|seed| SigningKey::from_bytes(&seed))
+}
+
+pub(crate) fn identity(key: &SigningKey) -> IdentityKey {
+    IdentityKey::try_from(key.verifying_key().as_bytes().as_slice()).unwrap()
+}
+
+fn key() -> impl Strategy<Value = IdentityKey> {
+    signer().prop_map(|key| identity(&key))
+}
+
+fn recipient() -> impl Strategy<Value = RecipientKey> {
+    (vec(0..3329_u16, 768), any::<[u8; 32]>(), any::<[u8; 32]>()).prop_map(|(coefficients, seed, scalar)| {
+        let pack = |pair: &[u16]| {
+            let packed = u32::from(pair[0]) | (u32::from(pair[1]) << 12);
+            packed.to_le_bytes()[..3].to_vec()
+        };
+        let x25519 = MontgomeryPoint::mul_base_clamped(scalar).to_bytes();
+        let bytes: Vec<u8> = coefficients.chunks(2).flat_map(pack).chain(seed).chain(x25519).collect();
+        RecipientKey::try_from(bytes.as_slice()).unwrap()
+    })
+}
+
+pub(crate) fn sealed() -> impl Strategy<Value = SealedBytes> {
+    (vec(any::<u8>(), 1120), vec(any::<u8>(), 17..80))
+        .prop_map(|(enc, ciphertext)| SealedBytes { enc: Bytes::from(enc), ciphertext: Bytes::from(ciphertext) })
+}
+
+fn name() -> impl Strategy<Value = Name> {
+    "[A-Za-zÄ-ü]{1,40}( [a-z]{1,9}){0,2}".prop_map(|text| Name::try_from(text).unwrap())
+}
+
+fn part() -> impl Strategy<Value = Part> {
+    let text = || "[ -~]{0,20}";
+    ("[a-z]{1,8}(/[a-zß ]{1,8}){0,3}", text(), any::<(u64, u64, [u8; 32])>(), (text(), text(), text(), text())).prop_map(
+        |(name, media_type, (offset, length, hash), (fhir, study, series, date))| Part {
+            name: PartName::try_from(name).unwrap(),
+            media_type,
+            offset,
+            length,
+            sha256: Sha256Digest::from_bytes(hash),
+            clinical: Clinical {
+                fhir_resource_type: fhir,
+                dicom_study_uid: study,
+                dicom_series_uid: series,
+                date,
+            },
+        },
+    )
+}
+
+/// A strategy for a body, field by field: `hash` and `id` are arbitrary bytes, the rest as named.
+macro_rules! strategy {
+    ($($name:ident: $body:ident { $($field:ident: $kind:tt),* $(,)? })*) => {$(
+        pub(crate) fn $name() -> impl Strategy<Value = bodies::$body> {
+            let arbitrary = (any::<u64>(), $(strategy!(@ $kind).boxed()),*);
+            arbitrary.prop_map(|(created, $($field),*)| bodies::$body { created, $($field: strategy!(= $kind $field)),* })
+        }
+    )*};
+    (@ id16) => { any::<[u8; 16]>() };
+    (@ id32) => { any::<[u8; 32]>() };
+    (@ number) => { any::<u64>() };
+    (@ key) => { key() };
+    (@ recipient) => { recipient() };
+    (@ sealed) => { sealed() };
+    (@ name) => { name() };
+    (@ parts) => { vec(part(), 0..5) };
+    (= id16 $field:ident) => { $field.as_slice().try_into().unwrap() };
+    (= id32 $field:ident) => { $field.as_slice().try_into().unwrap() };
+    (= $kind:tt $field:ident) => { $field };
+}
+
+strategy! {
+    device_certificate: DeviceCertificate { identity_key: key, device_key: key, recipient_key: recipient }
+    accreditation_request: AccreditationRequest { name: name, identity_key: key, recipient_key: recipient }
+    accreditation: Accreditation {
+        registrar_id: id32, institution_id: id32, name: name, recipient_key_hash: id32, secret_hash: id32,
+    }
+    institution_keys: InstitutionKeys {
+        operator_id: id32, name: name, identity_key: key, recipient_key: recipient, accreditation_hash: id32,
+    }
+    upload_request: UploadRequest {
+        operator_id: id32, request_id: id16, patient_id: id32, institution_id: id32, expires: number, text: sealed,
+    }
+    download_request: DownloadRequest {
+        operator_id: id32, request_id: id16, institution_id: id32, patient_id: id32, expires: number, text: sealed,
+    }
+    reference_request: ReferenceRequest {
+        operator_id: id32, request_id: id16, institution_id: id32, second_institution_id: id32, patient_id: id32,
+        expires: number, text: sealed,
+    }
+    denial: Denial { request_id: id16, request_hash: id32, patient_id: id32, institution_id: id32, text: sealed }
+    revocation: Revocation { permission_id: id16, permission_hash: id32, patient_id: id32 }
+    standby_ticket: StandbyTicket {
+        operator_id: id32, upload_id: id16, permission_id: id16, patient_id: id32, institution_id: id32,
+        record_id: id16, version_id: id16, bytes: number, expires: number,
+    }
+    release_ticket: ReleaseTicket {
+        operator_id: id32, release_id: id16, permission_id: id16, patient_id: id32, institution_id: id32,
+        bytes: number, expires: number, presentation_hash: id32,
+    }
+    upload_receipt: UploadReceipt {
+        operator_id: id32, upload_id: id16, permission_id: id16, patient_id: id32, institution_id: id32,
+        record_id: id16, version_id: id16, content_root: id32, stream_len: number,
+        sealed_manifest_hash: id32, presentation_hash: id32,
+    }
+    release_receipt: ReleaseReceipt {
+        operator_id: id32, release_id: id16, permission_id: id16, patient_id: id32, institution_id: id32,
+        bytes: number, presentation_hash: id32,
+    }
+    checkpoint: Checkpoint { operator_id: id32, size: number, root: id32 }
+    record_manifest: RecordManifest {
+        patient_id: id32, record_id: id16, version_id: id16, institution_id: id32, permission_id: id16,
+        content_root: id32, plaintext_len: number, parts: parts,
+    }
+}
+
+pub(crate) fn permission() -> impl Strategy<Value = PermissionBody> {
+    let kind = prop_oneof![Just(Kind::Upload), Just(Kind::Download), Just(Kind::Reference)];
+    let records = proptest::collection::hash_map(any::<[u8; 16]>(), (any::<([u8; 16], [u8; 32])>(), 0..1_u64 << 40), 1..5);
+    (kind, records, release_ticket(), any::<[[u8; 32]; 3]>(), key(), 1_u64..u64::MAX, 1..u32::MAX).prop_map(
+        |(kind, records, ticket, [entry, recipient, request], possession_key, not_after, uses)| PermissionBody {
+            created: ticket.created,
+            operator_id: ticket.operator_id,
+            permission_id: ticket.permission_id,
+            kind,
+            patient_id: ticket.patient_id,
+            institution_id: ticket.institution_id,
+            directory_entry_hash: Sha256Digest::from_bytes(entry),
+            recipient_key_hash: Sha256Digest::from_bytes(recipient),
+            records: records
+                .into_iter()
+                .filter(|_| kind != Kind::Upload)
+                .map(|(version, ((record, root), plaintext))| RecordSelector {
+                    record_id: record.as_slice().try_into().unwrap(),
+                    version_id: version.as_slice().try_into().unwrap(),
+                    content_root: ContentRoot::from_bytes(root),
+                    stream_len: stream_len(plaintext),
+                })
+                .collect(),
+            not_before: ticket.created % not_after,
+            not_after,
+            uses,
+            bytes: ticket.bytes.max(1),
+            request_hash: Sha256Digest::from_bytes(request),
+            possession_key,
+        },
+    )
+}

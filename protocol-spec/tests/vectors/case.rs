@@ -1,0 +1,422 @@
+//! One case: what is checked, with what, and what must come out.
+
+use data_encoding::HEXLOWER;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use prost::Message;
+use protocol_spec::{
+    Error,
+    bodies,
+    content,
+    directory::Institution,
+    hash::{ContentRoot, LeafHash, Sha256Digest},
+    ids,
+    keys::{IdentityKey, RecipientKey},
+    link::{Fingerprint, ServerLink},
+    log,
+    manifest::PartName,
+    messages as pb,
+    patient::{OfPatient, PatientSigned, verify_device},
+    permission::SignedPermission,
+    request::{RequestSignature, SignatureLabel, Target},
+    statement::{Body, Signed, Verified},
+};
+use serde::{Deserialize, Serialize};
+
+/// One file of `vectors/`.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Case {
+    /// File name without its ending.
+    pub(crate) name: String,
+    /// The rule of `spec/` that it is about.
+    pub(crate) rule: String,
+    /// What is special about it.
+    pub(crate) description: String,
+    /// `success`, or the failure that it must give.
+    pub(crate) expect: String,
+    /// What a success yields.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) gives: Option<String>,
+    #[serde(flatten)]
+    pub(crate) check: Check,
+}
+
+/// Bytes, as lower-case hexadecimal digits.
+#[derive(Clone)]
+pub(crate) struct Hex(pub(crate) Vec<u8>);
+
+impl Serialize for Hex {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&HEXLOWER.encode(&self.0))
+    }
+}
+
+impl<'de> Deserialize<'de> for Hex {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        HEXLOWER
+            .decode(text.as_bytes())
+            .map(Self)
+            .map_err(serde::de::Error::custom)
+    }
+}
+
+/// What is checked, and its inputs. Messages are encoded protobuf.
+#[derive(Serialize, Deserialize)]
+#[serde(
+    tag = "check",
+    content = "inputs",
+    rename_all = "kebab-case",
+    deny_unknown_fields
+)]
+pub(crate) enum Check {
+    /// A statement under a key; gives the SHA-256 of its body.
+    Statement { body: String, key: Hex, statement: Hex },
+    /// A patient's statement with its chain; gives the SHA-256 of its body.
+    PatientStatement { body: String, patient_statement: Hex },
+    /// A device certificate for a patient; gives the device key.
+    Device { patient: Hex, certificate: Hex },
+    /// A directory entry and the secret of an enrolment; gives the entry's hash.
+    Directory {
+        entry: Hex,
+        registrar_key: Hex,
+        operator: Hex,
+        secret: Hex,
+    },
+    /// A permission with its chain; gives the SHA-256 of its body.
+    Permission { permission: Hex },
+    /// A request's signature at a time in seconds; gives the signature base.
+    Request {
+        method: String,
+        authority: String,
+        uri: String,
+        headers: Vec<(String, String)>,
+        label: String,
+        key: Hex,
+        now: u64,
+    },
+    /// An id's text; gives its bytes.
+    Id { kind: String, text: String },
+    /// A server link; gives its authority and fingerprint.
+    Link { text: String },
+    /// A fingerprint over keys and the certificate's hash, which may be absent; gives its text.
+    Fingerprint {
+        operator_key: Hex,
+        registrar_key: Hex,
+        certificate_hash: Option<Hex>,
+    },
+    /// A public key; gives its SHA-256.
+    Ed25519Key { key: Hex },
+    /// The same for an X-Wing key.
+    XWingKey { key: Hex },
+    /// A leaf of the log.
+    LogLeaf { salt: Hex, body_hash: Hex },
+    /// A log proof; gives the checkpoint's size.
+    LogInclusion {
+        body_hash: Hex,
+        proof: Hex,
+        operator_key: Hex,
+    },
+    /// Two checkpoints; gives the sizes.
+    LogConsistency {
+        old: Hex,
+        new: Hex,
+        path: Vec<Hex>,
+        operator_key: Hex,
+    },
+    /// Stream length of a plaintext length.
+    StreamLength { plaintext: u64 },
+    /// Plaintext length of a stream length.
+    PlaintextLength { stream: u64 },
+    /// Padmé of a length.
+    Padme { length: u64 },
+    /// Content root of a stream whose byte i is i mod 251, by its leaves.
+    ContentRoot { length: u64 },
+    /// Content root of leaf hashes.
+    LeafHashes { hashes: Vec<Hex> },
+    /// A manifest's body, unsigned; gives the names.
+    Manifest { body: Hex },
+    /// The name of a part.
+    PartName { name: String },
+}
+
+impl Case {
+    pub(crate) fn succeeds(&self) -> bool {
+        self.expect == "success"
+    }
+
+    pub(crate) fn expected(&self) -> Result<String, String> {
+        if self.succeeds() {
+            Ok(self.gives.clone().unwrap_or_default())
+        } else {
+            Err(self.expect.clone())
+        }
+    }
+
+    pub(crate) fn outcome(&self) -> Result<String, String> {
+        self.check.run().map_err(|error| class(&error).to_owned())
+    }
+
+    pub(crate) fn to_json(&self) -> String {
+        format!("{}\n", serde_json::to_string_pretty(self).unwrap())
+    }
+}
+
+/// The words that vectors use for failures.
+fn class(error: &Error) -> &'static str {
+    match error {
+        Error::Decode { .. } | Error::Length { .. } | Error::Field { .. } | Error::IdText { .. } => {
+            "malformed"
+        }
+        Error::Version { .. } => "unsupported version",
+        Error::DegenerateKey { .. } => "degenerate key",
+        Error::Signature => "bad signature",
+        Error::Mismatch { .. } => "mismatch",
+        Error::RequestSignature { .. } => "request signature",
+        Error::LogProof => "log proof",
+        Error::Link { .. } => "link",
+        _ => "unknown",
+    }
+}
+
+impl Check {
+    pub(crate) fn run(&self) -> Result<String, Error> {
+        match self {
+            Self::Statement { body, key, statement } => statement_hash(body, &identity(key)?, statement),
+            Self::PatientStatement {
+                body,
+                patient_statement,
+            } => patient_hash(body, patient_statement),
+            Self::Device { patient, certificate } => {
+                let certificate = pb::decode::<pb::Statement>(&certificate.0)?.try_into()?;
+                let device = verify_device(certificate, patient.0.as_slice().try_into()?)?;
+                Ok(hex(device.device_key.as_bytes()))
+            }
+            Self::Directory {
+                entry,
+                registrar_key,
+                operator,
+                secret,
+            } => {
+                let entry = pb::decode(&entry.0)?;
+                let operator = operator.0.as_slice().try_into()?;
+                let institution = Institution::from_entry(entry, &identity(registrar_key)?, operator)?;
+                institution.check_secret(&secret.0)?;
+                Ok(hex(institution.entry_hash().as_bytes()))
+            }
+            Self::Permission { permission } => {
+                let permission: pb::Permission = pb::decode(&permission.0)?;
+                Ok(hex(SignedPermission::try_from(permission)?
+                    .verify()?
+                    .hash()
+                    .as_bytes()))
+            }
+            Self::Request { .. } => self.request(),
+            Self::Id { kind, text } => id_bytes(kind, text),
+            Self::Link { text } => {
+                let link: ServerLink = text.parse()?;
+                Ok(format!("{} {}", link.authority(), link.fingerprint()))
+            }
+            Self::Fingerprint {
+                operator_key,
+                registrar_key,
+                certificate_hash,
+            } => {
+                let hash = certificate_hash.as_ref().map(|hash| digest(hash)).transpose()?;
+                Ok(
+                    Fingerprint::of(&identity(operator_key)?, &identity(registrar_key)?, hash.as_ref())
+                        .to_string(),
+                )
+            }
+            Self::Ed25519Key { key } => {
+                identity(key).map(|key| hex(Sha256Digest::of(key.as_bytes()).as_bytes()))
+            }
+            Self::XWingKey { key } => {
+                RecipientKey::try_from(key.0.as_slice()).map(|key| hex(key.digest().as_bytes()))
+            }
+            Self::LogLeaf { .. } | Self::LogInclusion { .. } | Self::LogConsistency { .. } => self.log(),
+            Self::Manifest { body } => {
+                let manifest = bodies::RecordManifest::decode(&body.0)?;
+                manifest.check_parts()?;
+                let names: Vec<_> = manifest.parts.iter().map(|part| part.name.as_str()).collect();
+                Ok(names.join("\n"))
+            }
+            Self::PartName { name } => PartName::try_from(name.clone()).map(|name| name.as_str().to_owned()),
+            _ => self.geometry(),
+        }
+    }
+
+    fn request(&self) -> Result<String, Error> {
+        let Self::Request {
+            method,
+            authority,
+            uri,
+            headers,
+            label,
+            key,
+            now,
+        } = self
+        else {
+            unreachable!()
+        };
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            map.append(
+                name.parse::<HeaderName>().unwrap(),
+                value.parse::<HeaderValue>().unwrap(),
+            );
+        }
+        let (method, uri) = (method.parse().unwrap(), uri.parse().unwrap());
+        let target = Target {
+            method: &method,
+            authority,
+            uri: &uri,
+            headers: &map,
+        };
+        let label = if label == "id" {
+            SignatureLabel::Id
+        } else {
+            SignatureLabel::Pop
+        };
+        let signature = RequestSignature::parse(&target, label)?;
+        signature.check_time(*now)?;
+        signature.verify(&identity(key)?)?;
+        target.signature_base(&signature.params)
+    }
+
+    fn log(&self) -> Result<String, Error> {
+        match self {
+            Self::LogLeaf { salt, body_hash } => Ok(hex(&log::leaf(
+                salt.0.as_slice().try_into().unwrap(),
+                &digest(body_hash)?,
+            ))),
+            Self::LogInclusion {
+                body_hash,
+                proof,
+                operator_key,
+            } => {
+                let proof = pb::decode(&proof.0)?;
+                let checkpoint =
+                    log::verify_inclusion(Some(proof), &digest(body_hash)?, &identity(operator_key)?)?;
+                Ok(checkpoint.size.to_string())
+            }
+            Self::LogConsistency {
+                old,
+                new,
+                path,
+                operator_key,
+            } => {
+                let operator = identity(operator_key)?;
+                let checkpoint = |bytes: &Hex| -> Result<Verified<bodies::Checkpoint>, Error> {
+                    log::verify_checkpoint(pb::decode::<pb::Statement>(&bytes.0)?.try_into()?, &operator)
+                };
+                let (old, new) = (checkpoint(old)?, checkpoint(new)?);
+                let path: Vec<_> = path.iter().map(|hash| hash.0.clone().into()).collect();
+                log::verify_consistency(&old, &new, &path)?;
+                Ok(format!("{} {}", old.size, new.size))
+            }
+            _ => unreachable!(),
+        }
+    }
+
+    fn geometry(&self) -> Result<String, Error> {
+        match self {
+            Self::StreamLength { plaintext } => Ok(content::stream_len(*plaintext).to_string()),
+            Self::PlaintextLength { stream } => {
+                content::plaintext_len(*stream).map(|length| length.to_string())
+            }
+            Self::Padme { length } => Ok(content::padme(*length).to_string()),
+            Self::ContentRoot { length } => stream_root(*length).map(|root| hex(root.as_bytes())),
+            Self::LeafHashes { hashes } => {
+                let hashes: Result<Vec<_>, _> =
+                    hashes.iter().map(|hash| hash.0.as_slice().try_into()).collect();
+                content::content_root(&hashes?).map(|root| hex(root.as_bytes()))
+            }
+            _ => unreachable!(),
+        }
+    }
+}
+
+fn stream_root(length: u64) -> Result<ContentRoot, Error> {
+    let stream: Vec<u8> = (0..length).map(|i| u8::try_from(i % 251).unwrap()).collect();
+    if content::leaf_count(length) < 2 {
+        return Ok(content::single_leaf_root(&stream));
+    }
+    let leaves = stream
+        .chunks(1 << 20)
+        .zip(0..)
+        .map(|(leaf, index)| content::leaf_hash(index, leaf));
+    content::content_root(&leaves.collect::<Vec<LeafHash>>())
+}
+
+fn statement_hash(body: &str, key: &IdentityKey, statement: &Hex) -> Result<String, Error> {
+    fn hash<T: Body>(key: &IdentityKey, statement: &Hex) -> Result<String, Error> {
+        let signed = Signed::<T>::try_from(pb::decode::<pb::Statement>(&statement.0)?)?;
+        Ok(hex(signed.verify(key)?.hash().as_bytes()))
+    }
+    match body {
+        "DeviceCertificateBody" => hash::<bodies::DeviceCertificate>(key, statement),
+        "AccreditationRequestBody" => hash::<bodies::AccreditationRequest>(key, statement),
+        "AccreditationBody" => hash::<bodies::Accreditation>(key, statement),
+        "InstitutionKeysBody" => hash::<bodies::InstitutionKeys>(key, statement),
+        "UploadRequestBody" => hash::<bodies::UploadRequest>(key, statement),
+        "DownloadRequestBody" => hash::<bodies::DownloadRequest>(key, statement),
+        "ReferenceRequestBody" => hash::<bodies::ReferenceRequest>(key, statement),
+        "DenialBody" => hash::<bodies::Denial>(key, statement),
+        "RevocationBody" => hash::<bodies::Revocation>(key, statement),
+        "RecordManifestBody" => hash::<bodies::RecordManifest>(key, statement),
+        "StandbyTicketBody" => hash::<bodies::StandbyTicket>(key, statement),
+        "ReleaseTicketBody" => hash::<bodies::ReleaseTicket>(key, statement),
+        "UploadReceiptBody" => hash::<bodies::UploadReceipt>(key, statement),
+        "ReleaseReceiptBody" => hash::<bodies::ReleaseReceipt>(key, statement),
+        "CheckpointBody" => hash::<bodies::Checkpoint>(key, statement),
+        other => panic!("no body {other}"),
+    }
+}
+
+fn patient_hash(body: &str, message: &Hex) -> Result<String, Error> {
+    fn hash<T: OfPatient>(message: &Hex) -> Result<String, Error> {
+        let signed = PatientSigned::<T>::try_from(pb::decode::<pb::PatientStatement>(&message.0)?)?;
+        Ok(hex(signed.verify()?.hash().as_bytes()))
+    }
+    match body {
+        "UploadRequestBody" => hash::<bodies::UploadRequest>(message),
+        "DenialBody" => hash::<bodies::Denial>(message),
+        "RevocationBody" => hash::<bodies::Revocation>(message),
+        other => panic!("no patient's body {other}"),
+    }
+}
+
+fn id_bytes(kind: &str, text: &str) -> Result<String, Error> {
+    match kind {
+        "patient" => text.parse::<ids::PatientId>().map(|id| hex(id.as_bytes())),
+        "institution" => text.parse::<ids::InstitutionId>().map(|id| hex(id.as_bytes())),
+        "operator" => text.parse::<ids::OperatorId>().map(|id| hex(id.as_bytes())),
+        "registrar" => text.parse::<ids::RegistrarId>().map(|id| hex(id.as_bytes())),
+        "request" => text.parse::<ids::RequestId>().map(|id| hex(id.as_bytes())),
+        "permission" => text.parse::<ids::PermissionId>().map(|id| hex(id.as_bytes())),
+        "record" => text.parse::<ids::RecordId>().map(|id| hex(id.as_bytes())),
+        "version" => text.parse::<ids::VersionId>().map(|id| hex(id.as_bytes())),
+        "upload" => text.parse::<ids::UploadId>().map(|id| hex(id.as_bytes())),
+        "release" => text.parse::<ids::ReleaseId>().map(|id| hex(id.as_bytes())),
+        other => panic!("no kind {other}"),
+    }
+}
+
+fn identity(key: &Hex) -> Result<IdentityKey, Error> {
+    IdentityKey::try_from(key.0.as_slice())
+}
+
+fn digest(hash: &Hex) -> Result<Sha256Digest, Error> {
+    Sha256Digest::try_from(hash.0.as_slice())
+}
+
+/// Lower-case digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    HEXLOWER.encode(bytes)
+}
+
+impl<M: Message> From<&M> for Hex {
+    fn from(message: &M) -> Self {
+        Self(message.encode_to_vec())
+    }
+}

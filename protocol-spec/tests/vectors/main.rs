@@ -1,0 +1,109 @@
+//! Runs `protocol-spec/vectors`: those folders of it that need no ciphers.
+//!
+//! The builders in `make` say how each file came to be. `MEDVAULT_WRITE_VECTORS=1` writes the files that do
+//! not exist yet; one that exists is never written again.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "tests")]
+
+mod case;
+mod make;
+mod world;
+
+use std::{collections::BTreeMap, fs, path::PathBuf};
+
+use case::Case;
+
+/// Cases in each folder: (folder, must succeed, must fail).
+const COUNTS: &[(&str, usize, usize)] = &[
+    ("statements", 15, 29),
+    ("devices", 2, 5),
+    ("permissions", 3, 16),
+    ("directory", 1, 9),
+    ("requests", 4, 29),
+    ("ids", 10, 8),
+    ("links", 4, 6),
+    ("keys", 3, 16),
+    ("log", 8, 15),
+    ("content-geometry", 29, 9),
+    ("manifests", 4, 20),
+];
+
+fn folder(name: &str) -> PathBuf {
+    [env!("CARGO_MANIFEST_DIR"), "vectors", name].iter().collect()
+}
+
+fn stored(name: &str) -> BTreeMap<String, String> {
+    let entries = fs::read_dir(folder(name))
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let text = |path: PathBuf| {
+        (
+            path.file_stem().unwrap().to_str().unwrap().to_owned(),
+            fs::read_to_string(&path).unwrap(),
+        )
+    };
+    entries.map(text).collect()
+}
+
+fn write_missing() {
+    for (name, cases) in make::all() {
+        fs::create_dir_all(folder(name)).unwrap();
+        for case in cases {
+            let path = folder(name).join(format!("{}.json", case.name));
+            if !path.exists() {
+                fs::write(path, case.to_json()).unwrap();
+            }
+        }
+    }
+}
+
+#[test]
+fn every_vector_gives_what_it_says() {
+    if std::env::var_os("MEDVAULT_WRITE_VECTORS").is_some() {
+        write_missing();
+    }
+    for (name, _) in make::all() {
+        for (file, text) in stored(name) {
+            let case: Case =
+                serde_json::from_str(&text).unwrap_or_else(|error| panic!("{name}/{file}: {error}"));
+            assert_eq!(case.name, file);
+            assert_eq!(
+                case.outcome(),
+                case.expected(),
+                "{name}/{file}: {}",
+                case.description
+            );
+        }
+    }
+}
+
+#[test]
+fn the_files_are_what_the_builders_make() {
+    for (name, cases) in make::all() {
+        let made: BTreeMap<_, _> = cases
+            .iter()
+            .map(|case| (case.name.clone(), case.to_json()))
+            .collect();
+        assert_eq!(made.len(), cases.len(), "{name}: two cases share a name");
+        for (file, text) in stored(name) {
+            assert_eq!(made.get(&file), Some(&text), "{name}/{file}");
+        }
+        assert_eq!(stored(name).len(), made.len(), "{name}");
+    }
+}
+
+#[test]
+fn no_case_is_missing_and_half_of_them_must_fail() {
+    let count = |(name, cases): &(&'static str, Vec<Case>)| {
+        let good = cases.iter().filter(|case| case.succeeds()).count();
+        (*name, good, cases.len() - good)
+    };
+    let counts: Vec<_> = make::all().iter().map(count).collect();
+    assert_eq!(counts, COUNTS);
+    let (good, bad) = counts
+        .iter()
+        .fold((0, 0), |(good, bad), (_, g, b)| (good + g, bad + b));
+    assert!(
+        good + bad >= 36 && bad >= good,
+        "{good} must succeed, {bad} must fail"
+    );
+}

@@ -1,0 +1,200 @@
+//! Permissions: the chain over body and wrap, and the rules of the body.
+
+use bytes::Bytes;
+use prost::Message;
+use protocol_spec::{
+    field::SealedBytes,
+    labels, messages as pb,
+    permission::{Kind, permission_preimage},
+    statement::{Body, preimage},
+};
+
+use super::{bad, flipped, good};
+use crate::{
+    case::{Case, Check},
+    world::{self, DEVICE, STRANGER, key},
+};
+
+pub(crate) fn cases() -> Vec<Case> {
+    [good_kinds(), bad_chains(), bad_bodies()]
+        .into_iter()
+        .flatten()
+        .collect()
+}
+
+fn message(signer: u8, body: Bytes, wrap: &SealedBytes) -> pb::Permission {
+    pb::Permission {
+        signature: Bytes::copy_from_slice(&key(signer).sign(&permission_preimage(&body, wrap))),
+        body,
+        wrap: Some(wrap.into()),
+        device_certificate: Some(world::certificate()),
+    }
+}
+
+fn check(message: &pb::Permission) -> Check {
+    Check::Permission {
+        permission: message.into(),
+    }
+}
+
+fn right() -> pb::Permission {
+    message(
+        DEVICE,
+        world::permission_body(Kind::Download).encode(),
+        &world::sealed(0x51),
+    )
+}
+
+fn good_kinds() -> Vec<Case> {
+    [
+        (Kind::Upload, "upload"),
+        (Kind::Download, "download"),
+        (Kind::Reference, "reference"),
+    ]
+    .into_iter()
+    .map(|(kind, name)| {
+        let permission = message(
+            DEVICE,
+            world::permission_body(kind).encode(),
+            &world::sealed(0x51),
+        );
+        good(
+            "PRM-2",
+            name,
+            "by the patient's device, with its wrap",
+            check(&permission),
+        )
+    })
+    .collect()
+}
+
+fn bad_chains() -> Vec<Case> {
+    let wrap = || right().wrap.unwrap();
+    let case = |name, description, permission: &pb::Permission| {
+        bad("PRM-2", "bad signature", name, description, check(permission))
+    };
+    let mut wider = world::permission_body(Kind::Download);
+    wider.uses += 1;
+    let other_kind = world::permission_body(Kind::Reference).encode();
+    let body = right().body;
+    let plain = key(DEVICE).sign(&preimage(labels::PERMISSION, &body));
+    vec![
+        case(
+            "wider-body",
+            "one use more than was signed",
+            &pb::Permission {
+                body: wider.encode(),
+                ..right()
+            },
+        ),
+        case(
+            "other-kind",
+            "a reference of what was signed as a download",
+            &pb::Permission {
+                body: other_kind,
+                ..right()
+            },
+        ),
+        case(
+            "other-ciphertext",
+            "one bit of the ciphertext is flipped",
+            &pb::Permission {
+                wrap: Some(pb::Sealed {
+                    ciphertext: flipped(&wrap().ciphertext, 9).into(),
+                    ..wrap()
+                }),
+                ..right()
+            },
+        ),
+        case(
+            "other-enc",
+            "one bit of the encapsulation is flipped",
+            &pb::Permission {
+                wrap: Some(pb::Sealed {
+                    enc: flipped(&wrap().enc, 9).into(),
+                    ..wrap()
+                }),
+                ..right()
+            },
+        ),
+        case(
+            "wrap-not-signed",
+            "signed like other statements, without the wrap",
+            &pb::Permission {
+                signature: Bytes::copy_from_slice(&plain),
+                ..right()
+            },
+        ),
+        case(
+            "another-signer",
+            "signed by another key than the certificate's",
+            &message(STRANGER, body, &world::sealed(0x51)),
+        ),
+        bad(
+            "STM-6",
+            "mismatch",
+            "another-patients-certificate",
+            "with a device of another patient",
+            {
+                let mut certificate = world::device_certificate();
+                certificate.identity_key = key(STRANGER).public();
+                let certificate = key(STRANGER).signed(certificate).to_message();
+                check(&pb::Permission {
+                    device_certificate: Some(certificate),
+                    ..right()
+                })
+            },
+        ),
+    ]
+}
+
+fn bad_bodies() -> Vec<Case> {
+    let case = |name, description, kind, change: &dyn Fn(&mut pb::PermissionBody)| {
+        let mut wire = pb::PermissionBody::decode(world::permission_body(kind).encode()).unwrap();
+        change(&mut wire);
+        let permission = message(DEVICE, wire.encode_to_vec().into(), &world::sealed(0x51));
+        bad("PRM-1", "malformed", name, description, check(&permission))
+    };
+    let download = Kind::Download;
+    vec![
+        case(
+            "upload-with-records",
+            "an upload that names records",
+            Kind::Upload,
+            &|body| {
+                body.records = pb::PermissionBody::decode(world::permission_body(Kind::Download).encode())
+                    .unwrap()
+                    .records;
+            },
+        ),
+        case(
+            "download-without-records",
+            "a download that names none",
+            download,
+            &|body| body.records.clear(),
+        ),
+        case("version-twice", "one version twice", download, &|body| {
+            body.records[1] = body.records[0].clone()
+        }),
+        case(
+            "impossible-stream",
+            "a stream of 71 bytes, which no plaintext gives",
+            download,
+            &|body| {
+                body.records[0].stream_len = 71;
+            },
+        ),
+        case(
+            "ends-before-it-starts",
+            "not_after equals not_before",
+            download,
+            &|body| body.not_after = body.not_before,
+        ),
+        case("no-uses", "zero uses", download, &|body| body.uses = 0),
+        case("no-bytes", "zero bytes", download, &|body| body.bytes = 0),
+        case("kind-0", "no kind", download, &|body| body.kind = 0),
+        case("kind-4", "a kind that is not defined", download, &|body| {
+            body.kind = 4
+        }),
+    ]
+}

@@ -1,0 +1,462 @@
+//! Statements: every body once, and every way in which one is no statement.
+
+use bytes::Bytes;
+use prost::Message;
+use protocol_spec::{ids::PatientId, labels, messages as pb, statement::Body};
+
+use super::{bad, flipped, good};
+use crate::{
+    case::{Case, Check, Hex},
+    world::{self, DEVICE, INSTITUTION, Key, NOW, OPERATOR, PATIENT, REGISTRAR, STRANGER, key},
+};
+
+fn check(body: &str, signer: &Key, statement: &pb::Statement) -> Check {
+    Check::Statement {
+        body: body.to_owned(),
+        key: Hex(signer.public().as_bytes().to_vec()),
+        statement: statement.into(),
+    }
+}
+
+pub(crate) fn cases() -> Vec<Case> {
+    [good_bodies(), bad_signatures(), bad_encodings(), bad_fields()]
+        .into_iter()
+        .flatten()
+        .collect()
+}
+
+fn good_bodies() -> Vec<Case> {
+    fn case<T: Body>(signer: u8, name: &str, body: T) -> Case {
+        let file = format!("good-{}", name.trim_end_matches("Body"));
+        let statement = key(signer).signed(body).to_message();
+        good(
+            "STM-1",
+            &file,
+            &format!("a {name} by its signer"),
+            check(name, &key(signer), &statement),
+        )
+    }
+    vec![
+        case(PATIENT, "DeviceCertificateBody", world::device_certificate()),
+        case(
+            INSTITUTION,
+            "AccreditationRequestBody",
+            world::accreditation_request(),
+        ),
+        case(REGISTRAR, "AccreditationBody", world::accreditation()),
+        case(INSTITUTION, "InstitutionKeysBody", world::institution_keys()),
+        case(DEVICE, "UploadRequestBody", world::upload_request()),
+        case(INSTITUTION, "DownloadRequestBody", world::download_request()),
+        case(INSTITUTION, "ReferenceRequestBody", world::reference_request()),
+        case(DEVICE, "DenialBody", world::denial()),
+        case(DEVICE, "RevocationBody", world::revocation()),
+        case(
+            INSTITUTION,
+            "RecordManifestBody",
+            world::manifest(vec![world::part("a.dcm", 0, 7)]),
+        ),
+        case(OPERATOR, "StandbyTicketBody", world::standby_ticket()),
+        case(OPERATOR, "ReleaseTicketBody", world::release_ticket()),
+        case(OPERATOR, "UploadReceiptBody", world::upload_receipt()),
+        case(OPERATOR, "ReleaseReceiptBody", world::release_receipt()),
+        case(OPERATOR, "CheckpointBody", world::checkpoint(7, [0x77; 32])),
+    ]
+}
+
+/// The group order, little-endian.
+const ORDER: [u8; 32] = [
+    0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde, 0x14, 0, 0, 0,
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x10,
+];
+
+fn bad_signatures() -> Vec<Case> {
+    let device = key(DEVICE);
+    let body = world::revocation().encode();
+    let right = device.statement(labels::REVOCATION, body.clone());
+    let case = |rule, name, description, statement: &pb::Statement| {
+        bad(
+            rule,
+            "bad signature",
+            name,
+            description,
+            check("RevocationBody", &device, statement),
+        )
+    };
+    let with = |signature: Vec<u8>| pb::Statement {
+        body: body.clone(),
+        signature: signature.into(),
+    };
+    let mut malleated = right.signature.to_vec();
+    let carry = malleated[32..]
+        .iter_mut()
+        .zip(ORDER)
+        .fold(0, |carry, (byte, order)| {
+            let sum = u16::from(*byte) + u16::from(order) + carry;
+            *byte = sum.to_le_bytes()[0];
+            sum >> 8
+        });
+    assert_eq!(carry, 0);
+    let truncated = pb::Statement {
+        body: body.clone(),
+        signature: right.signature.slice(..63),
+    };
+    vec![
+        case(
+            "STM-2",
+            "flipped-bit-of-the-body",
+            "one bit of the last byte of the body is flipped",
+            &pb::Statement {
+                body: flipped(&body, body.len() - 1).into(),
+                signature: right.signature.clone(),
+            },
+        ),
+        case(
+            "STM-2",
+            "flipped-bit-of-r",
+            "one bit of R is flipped",
+            &with(flipped(&right.signature, 0)),
+        ),
+        case(
+            "STM-2",
+            "flipped-bit-of-s",
+            "one bit of S is flipped",
+            &with(flipped(&right.signature, 40)),
+        ),
+        case(
+            "STM-2",
+            "another-signer",
+            "signed by another key",
+            &key(STRANGER).statement(labels::REVOCATION, body.clone()),
+        ),
+        case(
+            "STM-1",
+            "another-label",
+            "signed under the label of a denial",
+            &device.statement(labels::DENIAL, body.clone()),
+        ),
+        case(
+            "STM-1",
+            "no-pre-image",
+            "signed over the body itself",
+            &with(device.sign(&body).to_vec()),
+        ),
+        case(
+            "STM-3",
+            "s-not-reduced",
+            "S plus the group order",
+            &with(malleated),
+        ),
+        case(
+            "STM-3",
+            "signature-of-zeros",
+            "R and S are zero",
+            &with(vec![0; 64]),
+        ),
+        bad(
+            "STM-2",
+            "malformed",
+            "short-signature",
+            "63 bytes",
+            check("RevocationBody", &device, &truncated),
+        ),
+    ]
+}
+
+/// Bodies that mean a revocation, encoded otherwise than canonically, rightly signed.
+fn bad_encodings() -> Vec<Case> {
+    let canonical = world::revocation().encode().to_vec();
+    let case = |name, description, body: Vec<u8>| {
+        let statement = key(DEVICE).statement(labels::REVOCATION, body);
+        bad(
+            "STM-5",
+            "malformed",
+            name,
+            description,
+            check("RevocationBody", &key(DEVICE), &statement),
+        )
+    };
+    // header (tag 1, 11 bytes in all) ‖ permission id (tag 2, 16) ‖ permission hash (tag 3, 32) ‖ patient id (tag 4, 32)
+    let header_len = 2 + usize::from(canonical[1]);
+    let (header, rest) = canonical.split_at(header_len);
+    let (id, others) = rest.split_at(18);
+    let (hash, patient) = others.split_at(34);
+    let mut overlong = header.to_vec();
+    overlong[1] |= 0x80;
+    overlong.insert(2, 0);
+    vec![
+        case(
+            "unknown-field",
+            "a field with number 99 at the end",
+            [&canonical[..], &[0x98, 0x06, 1]].concat(),
+        ),
+        case(
+            "fields-out-of-order",
+            "fields 2 and 3 have changed places",
+            [header, hash, id, patient].concat(),
+        ),
+        case(
+            "field-twice",
+            "the patient's id stands twice",
+            [&canonical[..], patient].concat(),
+        ),
+        case(
+            "overlong-varint",
+            "the length of the header in two bytes",
+            [&overlong[..], rest].concat(),
+        ),
+        case(
+            "trailing-byte",
+            "a byte behind the last field",
+            [&canonical[..], &[0]].concat(),
+        ),
+        case(
+            "truncated",
+            "the last byte is missing",
+            canonical[..canonical.len() - 1].to_vec(),
+        ),
+        case("default-value", "a header with an explicit zero", {
+            let wire = pb::RevocationBody::decode(canonical.as_slice()).unwrap();
+            let header = [&[0x0a, 6, 8, 1, 16, 1, 24, 0][..]].concat();
+            let without = pb::RevocationBody { header: None, ..wire }.encode_to_vec();
+            [header, without].concat()
+        }),
+    ]
+}
+
+fn bad_fields() -> Vec<Case> {
+    let case = |rule, expect, name, description, message: pb::RevocationBody| {
+        let statement = key(DEVICE).statement(labels::REVOCATION, message.encode_to_vec());
+        bad(
+            rule,
+            expect,
+            name,
+            description,
+            check("RevocationBody", &key(DEVICE), &statement),
+        )
+    };
+    let wire = || pb::RevocationBody::decode(world::revocation().encode()).unwrap();
+    let header = |version, suite| {
+        Some(pb::Header {
+            version,
+            suite,
+            created: NOW,
+        })
+    };
+    let named = |name: &str| {
+        let wire = pb::AccreditationRequestBody::decode(world::accreditation_request().encode()).unwrap();
+        pb::AccreditationRequestBody {
+            name: name.to_owned(),
+            ..wire
+        }
+    };
+    let request = |rule, expect, name, description, message: pb::AccreditationRequestBody| {
+        let statement = key(INSTITUTION).statement(labels::ACCREDITATION_REQUEST, message.encode_to_vec());
+        bad(
+            rule,
+            expect,
+            name,
+            description,
+            check("AccreditationRequestBody", &key(INSTITUTION), &statement),
+        )
+    };
+    let weak = Bytes::copy_from_slice(&[&[1][..], &[0; 31]].concat());
+    vec![
+        case(
+            "STM-4",
+            "unsupported version",
+            "version-2",
+            "protocol version 2",
+            pb::RevocationBody {
+                header: header(2, 1),
+                ..wire()
+            },
+        ),
+        case(
+            "STM-4",
+            "unsupported version",
+            "suite-2",
+            "suite 2",
+            pb::RevocationBody {
+                header: header(1, 2),
+                ..wire()
+            },
+        ),
+        case(
+            "STM-4",
+            "unsupported version",
+            "version-0",
+            "an empty header",
+            pb::RevocationBody {
+                header: Some(pb::Header::default()),
+                ..wire()
+            },
+        ),
+        case(
+            "STM-4",
+            "malformed",
+            "no-header",
+            "the header is missing",
+            pb::RevocationBody {
+                header: None,
+                ..wire()
+            },
+        ),
+        case(
+            "STM-7",
+            "malformed",
+            "short-id",
+            "a patient's id of 31 bytes",
+            pb::RevocationBody {
+                patient_id: wire().patient_id.slice(1..),
+                ..wire()
+            },
+        ),
+        case(
+            "STM-7",
+            "malformed",
+            "absent-hash",
+            "the permission's hash is missing",
+            pb::RevocationBody {
+                permission_hash: Bytes::new(),
+                ..wire()
+            },
+        ),
+        request(
+            "STM-7",
+            "degenerate key",
+            "weak-key-in-body",
+            "an identity key of small order",
+            pb::AccreditationRequestBody {
+                identity_key: weak,
+                ..named("Hospital North")
+            },
+        ),
+        request(
+            "STM-8",
+            "malformed",
+            "name-with-bidi-control",
+            "U+202E reverses what follows",
+            named("Hospital \u{202e}htroN"),
+        ),
+        request(
+            "STM-8",
+            "malformed",
+            "name-with-space",
+            "white space at its end",
+            named("Hospital North "),
+        ),
+        request(
+            "STM-8",
+            "malformed",
+            "name-with-line-feed",
+            "a control character",
+            named("Hospital\nNorth"),
+        ),
+        request(
+            "STM-8",
+            "malformed",
+            "name-too-long",
+            "201 bytes",
+            named(&"n".repeat(201)),
+        ),
+        sealed_with("short-enc", "an encapsulation of 1119 bytes", 1119, 272),
+        sealed_with("no-plaintext", "a ciphertext of a tag alone", 1120, 16),
+    ]
+}
+
+fn sealed_with(name: &str, description: &str, enc: usize, ciphertext: usize) -> Case {
+    let wire = pb::DenialBody::decode(world::denial().encode()).unwrap();
+    let text = pb::Sealed {
+        enc: vec![1; enc].into(),
+        ciphertext: vec![1; ciphertext].into(),
+    };
+    let body = pb::DenialBody {
+        text: Some(text),
+        ..wire
+    }
+    .encode_to_vec();
+    let statement = key(DEVICE).statement(labels::DENIAL, body);
+    bad(
+        "STM-7",
+        "malformed",
+        name,
+        description,
+        check("DenialBody", &key(DEVICE), &statement),
+    )
+}
+
+/// Devices and the statements that lead through them to a patient.
+pub(crate) fn devices() -> Vec<Case> {
+    let device = |patient: PatientId, certificate: &pb::Statement| Check::Device {
+        patient: Hex(patient.as_bytes().to_vec()),
+        certificate: certificate.into(),
+    };
+    let chain = |signer: u8, certificate: pb::Statement| Check::PatientStatement {
+        body: "RevocationBody".to_owned(),
+        patient_statement: (&pb::PatientStatement {
+            statement: Some(key(signer).signed(world::revocation()).to_message()),
+            device_certificate: Some(certificate),
+        })
+            .into(),
+    };
+    let stranger = PatientId::from(&key(STRANGER).public());
+    let body = world::device_certificate();
+    let by_device = key(DEVICE).signed(body.clone()).to_message();
+    let strangers = bodies_of_stranger();
+    vec![
+        good(
+            "KEY-5",
+            "certificate",
+            "a certificate by the patient's identity key",
+            device(world::patient(), &world::certificate()),
+        ),
+        bad(
+            "KEY-5",
+            "mismatch",
+            "certificate-of-another",
+            "shown for another patient",
+            device(stranger, &world::certificate()),
+        ),
+        bad(
+            "KEY-5",
+            "bad signature",
+            "certificate-by-the-device",
+            "signed by the device itself",
+            device(world::patient(), &by_device),
+        ),
+        good(
+            "STM-6",
+            "statement",
+            "a revocation by the patient's device",
+            chain(DEVICE, world::certificate()),
+        ),
+        bad(
+            "STM-6",
+            "bad signature",
+            "statement-by-the-identity",
+            "signed by the identity key instead of the device",
+            chain(PATIENT, world::certificate()),
+        ),
+        bad(
+            "STM-6",
+            "bad signature",
+            "statement-by-a-stranger",
+            "signed by a key without certificate",
+            chain(STRANGER, world::certificate()),
+        ),
+        bad(
+            "STM-6",
+            "mismatch",
+            "certificate-of-a-stranger",
+            "with the certificate of another patient's device",
+            chain(STRANGER, strangers),
+        ),
+    ]
+}
+
+fn bodies_of_stranger() -> pb::Statement {
+    let mut body = world::device_certificate();
+    body.identity_key = key(STRANGER).public();
+    body.device_key = key(STRANGER).public();
+    key(STRANGER).signed(body).to_message()
+}

@@ -1,0 +1,340 @@
+//! Who and what the vectors are about: a patient, an institution, a registrar, an operator, by fixed seeds.
+
+use bytes::Bytes;
+use curve25519_dalek::MontgomeryPoint;
+use ed25519_dalek::{Signer, SigningKey};
+use protocol_spec::{
+    bodies::{self, Checkpoint, DeviceCertificate},
+    field::SealedBytes,
+    hash::{ContentRoot, Sha256Digest, sha256},
+    ids::{
+        InstitutionId, OperatorId, PatientId, PermissionId, RecordId, RegistrarId, ReleaseId, RequestId,
+        UploadId, VersionId,
+    },
+    keys::{IdentityKey, RecipientKey},
+    labels::Label,
+    manifest::{Clinical, Part},
+    messages as pb,
+    permission::{Kind, PermissionBody, RecordSelector},
+    statement::{Body, Signed, preimage},
+};
+
+/// The time of everything, in milliseconds.
+pub(crate) const NOW: u64 = 1_800_000_000_000;
+pub(crate) const HOUR: u64 = 3_600_000;
+
+/// A key pair: the seed is this byte, 32 times.
+pub(crate) struct Key(SigningKey);
+
+pub(crate) const PATIENT: u8 = 1;
+pub(crate) const DEVICE: u8 = 2;
+pub(crate) const INSTITUTION: u8 = 3;
+pub(crate) const REGISTRAR: u8 = 4;
+pub(crate) const OPERATOR: u8 = 5;
+pub(crate) const POSSESSION: u8 = 6;
+pub(crate) const STRANGER: u8 = 7;
+pub(crate) const SECOND: u8 = 8;
+
+pub(crate) fn key(seed: u8) -> Key {
+    Key(SigningKey::from_bytes(&[seed; 32]))
+}
+
+impl Key {
+    pub(crate) fn public(&self) -> IdentityKey {
+        IdentityKey::try_from(self.0.verifying_key().as_bytes().as_slice()).unwrap()
+    }
+
+    pub(crate) fn sign(&self, message: &[u8]) -> [u8; 64] {
+        self.0.sign(message).to_bytes()
+    }
+
+    /// Signs whatever bytes are to pass for a body.
+    pub(crate) fn statement(&self, label: Label, body: impl Into<Bytes>) -> pb::Statement {
+        let body = body.into();
+        let signature = self.sign(&preimage(label, &body));
+        pb::Statement {
+            signature: Bytes::copy_from_slice(&signature),
+            body,
+        }
+    }
+
+    pub(crate) fn signed<T: Body>(&self, body: T) -> Signed<T> {
+        Signed::sign(body, |message| self.sign(message))
+    }
+}
+
+/// An X-Wing key that may be admitted; nobody has its secret half.
+pub(crate) fn recipient(seed: u8) -> RecipientKey {
+    let coefficients = (0..384_u16).flat_map(|i| [seed, 0, u8::try_from(i % 200).unwrap()]);
+    let x25519 = MontgomeryPoint::mul_base_clamped([seed; 32]).to_bytes();
+    let bytes: Vec<u8> = coefficients.chain([seed; 32]).chain(x25519).collect();
+    RecipientKey::try_from(bytes.as_slice()).unwrap()
+}
+
+pub(crate) fn sealed(seed: u8) -> SealedBytes {
+    SealedBytes {
+        enc: Bytes::from(vec![seed; 1120]),
+        ciphertext: Bytes::from(vec![seed; 272]),
+    }
+}
+
+pub(crate) fn hash(text: &str) -> Sha256Digest {
+    Sha256Digest::from_bytes(sha256(&[text.as_bytes()]))
+}
+
+pub(crate) fn patient() -> PatientId {
+    PatientId::from(&key(PATIENT).public())
+}
+
+pub(crate) fn institution(seed: u8) -> InstitutionId {
+    InstitutionId::from(&key(seed).public())
+}
+
+pub(crate) fn operator() -> OperatorId {
+    OperatorId::from(&key(OPERATOR).public())
+}
+
+pub(crate) const fn record(seed: u8) -> RecordId {
+    RecordId::from_bytes([seed; 16])
+}
+
+pub(crate) const fn version(seed: u8) -> VersionId {
+    VersionId::from_bytes([seed; 16])
+}
+
+const REQUEST_ID: RequestId = RequestId::from_bytes([0x11; 16]);
+const PERMISSION_ID: PermissionId = PermissionId::from_bytes([0x12; 16]);
+const UPLOAD_ID: UploadId = UploadId::from_bytes([0x13; 16]);
+const RELEASE_ID: ReleaseId = ReleaseId::from_bytes([0x14; 16]);
+
+pub(crate) fn device_certificate() -> DeviceCertificate {
+    DeviceCertificate {
+        created: NOW,
+        identity_key: key(PATIENT).public(),
+        device_key: key(DEVICE).public(),
+        recipient_key: recipient(1),
+    }
+}
+
+pub(crate) fn certificate() -> pb::Statement {
+    key(PATIENT).signed(device_certificate()).to_message()
+}
+
+pub(crate) fn accreditation_request() -> bodies::AccreditationRequest {
+    bodies::AccreditationRequest {
+        created: NOW,
+        name: "Hospital North".to_owned().try_into().unwrap(),
+        identity_key: key(INSTITUTION).public(),
+        recipient_key: recipient(2),
+    }
+}
+
+pub(crate) const SECRET: [u8; 32] = [0x5e; 32];
+
+pub(crate) fn accreditation() -> bodies::Accreditation {
+    bodies::Accreditation {
+        created: NOW,
+        registrar_id: RegistrarId::from(&key(REGISTRAR).public()),
+        institution_id: institution(INSTITUTION),
+        name: "Hospital North".to_owned().try_into().unwrap(),
+        recipient_key_hash: recipient(2).digest(),
+        secret_hash: Sha256Digest::of(&SECRET),
+    }
+}
+
+pub(crate) fn institution_keys() -> bodies::InstitutionKeys {
+    bodies::InstitutionKeys {
+        created: NOW,
+        operator_id: operator(),
+        name: "Hospital North".to_owned().try_into().unwrap(),
+        identity_key: key(INSTITUTION).public(),
+        recipient_key: recipient(2),
+        accreditation_hash: Sha256Digest::of(&accreditation().encode()),
+    }
+}
+
+pub(crate) fn upload_request() -> bodies::UploadRequest {
+    bodies::UploadRequest {
+        created: NOW,
+        operator_id: operator(),
+        request_id: REQUEST_ID,
+        patient_id: patient(),
+        institution_id: institution(INSTITUTION),
+        expires: NOW + HOUR,
+        text: sealed(0x21),
+    }
+}
+
+pub(crate) fn download_request() -> bodies::DownloadRequest {
+    bodies::DownloadRequest {
+        created: NOW,
+        operator_id: operator(),
+        request_id: REQUEST_ID,
+        institution_id: institution(INSTITUTION),
+        patient_id: patient(),
+        expires: NOW + HOUR,
+        text: sealed(0x22),
+    }
+}
+
+pub(crate) fn reference_request() -> bodies::ReferenceRequest {
+    bodies::ReferenceRequest {
+        created: NOW,
+        operator_id: operator(),
+        request_id: REQUEST_ID,
+        institution_id: institution(INSTITUTION),
+        second_institution_id: institution(SECOND),
+        patient_id: patient(),
+        expires: NOW + HOUR,
+        text: sealed(0x23),
+    }
+}
+
+pub(crate) fn denial() -> bodies::Denial {
+    bodies::Denial {
+        created: NOW,
+        request_id: REQUEST_ID,
+        request_hash: hash("request"),
+        patient_id: patient(),
+        institution_id: institution(INSTITUTION),
+        text: sealed(0x24),
+    }
+}
+
+pub(crate) fn revocation() -> bodies::Revocation {
+    bodies::Revocation {
+        created: NOW,
+        permission_id: PERMISSION_ID,
+        permission_hash: hash("permission"),
+        patient_id: patient(),
+    }
+}
+
+pub(crate) fn standby_ticket() -> bodies::StandbyTicket {
+    bodies::StandbyTicket {
+        created: NOW,
+        operator_id: operator(),
+        upload_id: UPLOAD_ID,
+        permission_id: PERMISSION_ID,
+        patient_id: patient(),
+        institution_id: institution(INSTITUTION),
+        record_id: record(0x31),
+        version_id: version(0x32),
+        bytes: 1 << 30,
+        expires: NOW + HOUR,
+    }
+}
+
+pub(crate) fn release_ticket() -> bodies::ReleaseTicket {
+    bodies::ReleaseTicket {
+        created: NOW,
+        operator_id: operator(),
+        release_id: RELEASE_ID,
+        permission_id: PERMISSION_ID,
+        patient_id: patient(),
+        institution_id: institution(INSTITUTION),
+        bytes: 1 << 30,
+        expires: NOW + HOUR,
+        presentation_hash: hash("presentation"),
+    }
+}
+
+pub(crate) fn upload_receipt() -> bodies::UploadReceipt {
+    bodies::UploadReceipt {
+        created: NOW,
+        operator_id: operator(),
+        upload_id: UPLOAD_ID,
+        permission_id: PERMISSION_ID,
+        patient_id: patient(),
+        institution_id: institution(INSTITUTION),
+        record_id: record(0x31),
+        version_id: version(0x32),
+        content_root: ContentRoot::from_bytes([0x33; 32]),
+        stream_len: 1096,
+        sealed_manifest_hash: hash("sealed manifest"),
+        presentation_hash: hash("presentation"),
+    }
+}
+
+pub(crate) fn release_receipt() -> bodies::ReleaseReceipt {
+    bodies::ReleaseReceipt {
+        created: NOW,
+        operator_id: operator(),
+        release_id: RELEASE_ID,
+        permission_id: PERMISSION_ID,
+        patient_id: patient(),
+        institution_id: institution(INSTITUTION),
+        bytes: 1096,
+        presentation_hash: hash("presentation"),
+    }
+}
+
+pub(crate) fn checkpoint(size: u64, root: [u8; 32]) -> Checkpoint {
+    Checkpoint {
+        created: NOW,
+        operator_id: operator(),
+        size,
+        root: Sha256Digest::from_bytes(root),
+    }
+}
+
+pub(crate) fn part(name: &str, offset: u64, length: u64) -> Part {
+    Part {
+        name: name.to_owned().try_into().unwrap(),
+        media_type: "application/dicom".to_owned(),
+        offset,
+        length,
+        sha256: hash(name),
+        clinical: Clinical {
+            date: "2026-11-23".to_owned(),
+            ..Clinical::default()
+        },
+    }
+}
+
+pub(crate) fn manifest(parts: Vec<Part>) -> bodies::RecordManifest {
+    bodies::RecordManifest {
+        created: NOW,
+        patient_id: patient(),
+        record_id: record(0x31),
+        version_id: version(0x32),
+        institution_id: institution(INSTITUTION),
+        permission_id: PERMISSION_ID,
+        content_root: ContentRoot::from_bytes([0x33; 32]),
+        plaintext_len: parts.iter().map(|part| part.length).sum(),
+        parts,
+    }
+}
+
+pub(crate) fn selector(seed: u8) -> RecordSelector {
+    RecordSelector {
+        record_id: record(seed),
+        version_id: version(seed),
+        content_root: ContentRoot::from_bytes([seed; 32]),
+        stream_len: 1096,
+    }
+}
+
+pub(crate) fn permission_body(kind: Kind) -> PermissionBody {
+    PermissionBody {
+        created: NOW,
+        operator_id: operator(),
+        permission_id: PERMISSION_ID,
+        kind,
+        patient_id: patient(),
+        institution_id: institution(INSTITUTION),
+        directory_entry_hash: Sha256Digest::of(&institution_keys().encode()),
+        recipient_key_hash: recipient(2).digest(),
+        records: if kind == Kind::Upload {
+            vec![]
+        } else {
+            vec![selector(0x41), selector(0x42)]
+        },
+        not_before: NOW,
+        not_after: NOW + HOUR,
+        uses: 3,
+        bytes: 1 << 20,
+        request_hash: hash("request"),
+        possession_key: key(POSSESSION).public(),
+    }
+}
