@@ -35,7 +35,9 @@ impl HomeKey {
         let tag = derived
             .aead
             .encrypt_inout_detached(&derived.nonce.into(), context, body.as_mut_slice().into())
-            .map_err(|_| Error::Malformed { what: "secrets to be sealed" })?;
+            .map_err(|_| Error::Malformed {
+                what: "secrets to be sealed",
+            })?;
         Ok([&salt[..], &derived.commitment, &body, &tag].concat())
     }
 
@@ -52,7 +54,12 @@ impl HomeKey {
         let mut secrets = Zeroizing::new(body.to_vec());
         derived
             .aead
-            .decrypt_inout_detached(&derived.nonce.into(), context, secrets.as_mut_slice().into(), tag.into())
+            .decrypt_inout_detached(
+                &derived.nonce.into(),
+                context,
+                secrets.as_mut_slice().into(),
+                tag.into(),
+            )
             .map_err(|_| Error::Open)?;
         Ok(secrets)
     }
@@ -85,7 +92,10 @@ mod tests {
         assert_eq!(sealed.len(), 24 + 32 + 64 + 16);
         assert_eq!(key.open(b"patient pat_a", &sealed).unwrap().as_slice(), [7; 64]);
         assert_eq!(key.open(b"patient pat_b", &sealed), Err(Error::Open));
-        assert_eq!(HomeKey::from_bytes(&[2; 32]).open(b"patient pat_a", &sealed), Err(Error::Open));
+        assert_eq!(
+            HomeKey::from_bytes(&[2; 32]).open(b"patient pat_a", &sealed),
+            Err(Error::Open)
+        );
         for bit in 0..sealed.len() * 8 {
             let mut flipped = sealed.clone();
             flipped[bit / 8] ^= 1 << (bit % 8);
@@ -99,7 +109,10 @@ mod tests {
     #[test]
     fn sealing_twice_shares_nothing_and_debug_shows_nothing() {
         let key = HomeKey::from_bytes(&[1; 32]);
-        assert_ne!(key.seal(b"", &[0; 32]).unwrap()[..56], key.seal(b"", &[0; 32]).unwrap()[..56]);
+        assert_ne!(
+            key.seal(b"", &[0; 32]).unwrap()[..56],
+            key.seal(b"", &[0; 32]).unwrap()[..56]
+        );
         insta::assert_snapshot!(format!("{key:?}"), @"HomeKey(..)");
     }
 }

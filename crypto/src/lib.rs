@@ -1,1 +1,80 @@
-//! skeleton
+//! Medvault's keys: what is sealed, wrapped and possessed, and by which key. No I/O, no async, no clock.
+//!
+//! ```text
+//! VaultRootKey ─wraps─▶ CollectionKey ─wraps─▶ DataKey ─seals─▶ one record version: content and manifest
+//!                                     └─wraps─▶ UploadKey ─derives─▶ DataKey of what is uploaded under it
+//! RecipientKey ◀─wraps─ PermissionKey = secret ‖ DataKeys or UploadKey ─derives─▶ possession key (Ed25519)
+//! ```
+//!
+//! | module | holds |
+//! |---|---|
+//! | `secret` | a type for each symmetric key, with what it may be used for |
+//! | `signing`, `recipient` | Ed25519 and X-Wing key pairs |
+//! | `wrap` | HPKE Base to one recipient, behind [`PermissionKey`], [`seal_text`], [`seal_accreditation`] |
+//! | `key_wrap` | committing wraps of keys under keys |
+//! | `at_rest` | the secrets of a client's home, under its passphrase or key file |
+//! | [`permission`] | permission keys: mint, seal, open, possession |
+//! | [`content`] | records as streams of leaves, and their manifests |
+//!
+//! There is one suite, so nothing here takes an algorithm. What fails to open fails as [`Error::Open`],
+//! whatever the reason.
+//!
+//! ```
+//! use crypto::{DataKey, content::{Opener, RecordContext, Sealer, StreamLengths}};
+//! use protocol_spec::ids::{PatientId, RecordId, VersionId};
+//!
+//! let record = RecordContext {
+//!     patient: PatientId::from_bytes([1; 32]),
+//!     record: RecordId::from_bytes([2; 16]),
+//!     version: VersionId::from_bytes([3; 16]),
+//! };
+//! let key = DataKey::generate()?;
+//! let mut source = &b"blood count: normal"[..];
+//! let lengths = |sealer: &Sealer| StreamLengths { stream: sealer.stream_len(), plaintext: 19 };
+//!
+//! let mut sealer = Sealer::new(&key, &record, 19)?;
+//! let mut leaf = Vec::new();
+//! sealer.next_leaf(&mut leaf, |slot| {
+//!     std::io::Read::read_exact(&mut source, slot).map_err(|_| crypto::Error::Interrupted)
+//! })?;
+//!
+//! let (header, body) = leaf.split_first_chunk().ok_or(crypto::Error::Open)?;
+//! let mut opener = Opener::new(&key, &record, header, lengths(&sealer))?.stream();
+//! let mut text = Vec::new();
+//! opener.push(body, &mut text)?;
+//! let complete = opener.finish()?;
+//! assert_eq!((text.as_slice(), complete.plaintext_len()), (&b"blood count: normal"[..], 19));
+//! # Ok::<(), crypto::Error>(())
+//! ```
+#![warn(clippy::indexing_slicing)]
+#![cfg_attr(
+    test,
+    allow(clippy::indexing_slicing, clippy::unwrap_used, reason = "tests may panic")
+)]
+
+mod accreditation;
+mod at_rest;
+pub mod content;
+mod error;
+mod kdf;
+mod key_wrap;
+mod padding;
+pub mod permission;
+mod random;
+mod recipient;
+mod secret;
+mod signing;
+mod text;
+mod wrap;
+
+pub use self::{
+    accreditation::{open_accreditation, seal_accreditation},
+    at_rest::HomeKey,
+    error::Error,
+    key_wrap::{Collection, WrappedKey},
+    permission::{ExpectedPermission, OpenedPermission, PermissionKey},
+    recipient::RecipientSecret,
+    secret::{AccreditationSecret, CollectionKey, DataKey, PermissionSecret, UploadKey, VaultRootKey},
+    signing::SigningIdentity,
+    text::{MAX_TEXT, TextContext, open_text, seal_text},
+};

@@ -1,0 +1,96 @@
+//! The secret by which an institution shows the server that it holds the X-Wing key that the registrar
+//! accredited, without the server opening anything. See `spec/keys.md` §5.
+
+use protocol_spec::{
+    field::SealedBytes,
+    ids::{InstitutionId, RegistrarId},
+    keys::RecipientKey,
+    labels,
+};
+
+use crate::{
+    AccreditationSecret, Error, RecipientSecret,
+    wrap::{self, Info},
+};
+
+/// Seals the secret to the institution's key (KEY-16); its hash goes into the signed accreditation.
+///
+/// # Errors
+/// [`Error::Randomness`].
+pub fn seal_accreditation(
+    to: &RecipientKey,
+    registrar: &RegistrarId,
+    institution: &InstitutionId,
+    secret: &AccreditationSecret,
+) -> Result<SealedBytes, Error> {
+    wrap::wrap(to, info(registrar, institution), secret.expose())
+}
+
+/// Opens the secret with the institution's key.
+///
+/// # Errors
+/// [`Error::Open`].
+pub fn open_accreditation(
+    with: &RecipientSecret,
+    registrar: &RegistrarId,
+    institution: &InstitutionId,
+    sealed: &SealedBytes,
+) -> Result<AccreditationSecret, Error> {
+    let plaintext = wrap::unwrap(with, info(registrar, institution), sealed)?;
+    let secret = plaintext.as_slice().try_into().map_err(|_| Error::Open)?;
+    Ok(AccreditationSecret::from_bytes(secret))
+}
+
+/// info = SHA-256 (LABEL(SEAL_ACCREDITATION) ‖ registrar id ‖ institution id)
+fn info(registrar: &RegistrarId, institution: &InstitutionId) -> Info {
+    Info::new(
+        labels::SEAL_ACCREDITATION,
+        &[registrar.as_bytes(), institution.as_bytes()],
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const REGISTRAR: RegistrarId = RegistrarId::from_bytes([1; 32]);
+    const CLINIC: InstitutionId = InstitutionId::from_bytes([2; 32]);
+
+    /// KEY-16
+    #[test]
+    fn open_rejects_wrong_registrar_institution_key_and_length() {
+        let clinic = RecipientSecret::generate().unwrap();
+        let secret = AccreditationSecret::generate().unwrap();
+        let sealed = seal_accreditation(clinic.public(), &REGISTRAR, &CLINIC, &secret).unwrap();
+        assert_eq!(
+            open_accreditation(&clinic, &REGISTRAR, &CLINIC, &sealed).as_ref(),
+            Ok(&secret)
+        );
+        let other = RegistrarId::from_bytes([9; 32]);
+        assert_eq!(
+            open_accreditation(&clinic, &other, &CLINIC, &sealed),
+            Err(Error::Open)
+        );
+        let other = InstitutionId::from_bytes([9; 32]);
+        assert_eq!(
+            open_accreditation(&clinic, &REGISTRAR, &other, &sealed),
+            Err(Error::Open)
+        );
+        let other = RecipientSecret::generate().unwrap();
+        assert_eq!(
+            open_accreditation(&other, &REGISTRAR, &CLINIC, &sealed),
+            Err(Error::Open)
+        );
+        let long = wrap::wrap(clinic.public(), info(&REGISTRAR, &CLINIC), &[1; 33]).unwrap();
+        assert_eq!(
+            open_accreditation(&clinic, &REGISTRAR, &CLINIC, &long),
+            Err(Error::Open)
+        );
+    }
+
+    #[test]
+    fn the_hash_is_sha_256_of_the_secret() {
+        let secret = AccreditationSecret::from_bytes(&[5; 32]);
+        assert_eq!(secret.hash(), protocol_spec::hash::Sha256Digest::of(&[5; 32]));
+    }
+}

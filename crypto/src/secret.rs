@@ -1,0 +1,168 @@
+//! Symmetric keys, one type for each purpose, so that a key that wraps keys cannot seal content and a
+//! content key cannot wrap keys. See `spec/keys.md` §9.
+//!
+//! All are 32 uniformly random bytes on the heap (moving one copies a pointer, not the key), wiped when
+//! dropped, compared in constant time, and never printed.
+
+use std::fmt;
+
+use protocol_spec::{
+    hash::Sha256Digest,
+    ids::{PatientId, RecordId, VersionId},
+    labels,
+};
+use subtle::ConstantTimeEq;
+use zeroize::{ZeroizeOnDrop, Zeroizing};
+
+use crate::{Error, kdf, random};
+
+macro_rules! secret {
+    ($($(#[$doc:meta])* $name:ident;)*) => {$(
+        $(#[$doc])*
+        pub struct $name(Box<Zeroizing<[u8; 32]>>);
+
+        impl $name {
+            /// A fresh one.
+            ///
+            /// # Errors
+            /// [`Error::Randomness`].
+            pub fn generate() -> Result<Self, Error> {
+                random::secret().map(Box::new).map(Self)
+            }
+
+            /// Takes over 32 bytes that an earlier run exposed.
+            pub fn from_bytes(bytes: &[u8; 32]) -> Self {
+                Self(Box::new(Zeroizing::new(*bytes)))
+            }
+
+            /// The bytes, to be stored sealed and nothing else.
+            pub fn expose(&self) -> &[u8; 32] {
+                &self.0
+            }
+        }
+
+        impl PartialEq for $name {
+            fn eq(&self, other: &Self) -> bool {
+                self.expose().ct_eq(other.expose()).into()
+            }
+        }
+
+        impl Eq for $name {}
+
+        impl ZeroizeOnDrop for $name {}
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                let Self(_) = self;
+                f.write_str(concat!(stringify!($name), "(..)"))
+            }
+        }
+    )*};
+}
+
+secret! {
+    /// DEK: seals one version of one record, two streams of it, each once: its content and its manifest,
+    /// which differ in class and have salts of their own. Never wraps a key, never seals a second version.
+    DataKey;
+    /// UK: minted for one upload permission, given to one institution; never seals anything. The data keys
+    /// of the records uploaded under the permission are derived from it, one for each record version.
+    UploadKey;
+    /// CK: wraps the data keys and upload keys of one collection in one epoch, any number of them (each wrap
+    /// derives a key of its own from a 24-byte random salt). Never seals content.
+    CollectionKey;
+    /// VRK: wraps the collection keys of one vault in one epoch, any number of them. Never seals content.
+    VaultRootKey;
+    /// Makes a permission key more than the data keys in it: whoever held the same data keys before cannot
+    /// present this permission. Used once, to derive the possession key.
+    PermissionSecret;
+    /// Proves to the server that the holder of an accredited X-Wing key enrols. Shown once.
+    AccreditationSecret;
+}
+
+impl UploadKey {
+    /// The data key of one record version uploaded under this key's permission (KEY-14).
+    ///
+    /// `DEK = HKDF-Expand-SHA-512 (UK, LABEL(RECORD_KEY) ‖ patient ‖ record ‖ version, 32)`
+    ///
+    /// # Errors
+    /// None that a caller could cause.
+    pub fn record_key(
+        &self,
+        patient: &PatientId,
+        record: &RecordId,
+        version: &VersionId,
+    ) -> Result<DataKey, Error> {
+        let info: [&[u8]; 4] = [
+            &labels::RECORD_KEY.bytes(),
+            patient.as_bytes(),
+            record.as_bytes(),
+            version.as_bytes(),
+        ];
+        kdf::expand(self.expose(), &info).map(Box::new).map(DataKey)
+    }
+}
+
+impl AccreditationSecret {
+    /// SHA-256 of the secret, as the accreditation names it.
+    pub fn hash(&self) -> Sha256Digest {
+        Sha256Digest::of(self.expose())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn wiped_when_dropped<T: ZeroizeOnDrop>() {}
+    const _: () = {
+        wiped_when_dropped::<DataKey>();
+        wiped_when_dropped::<UploadKey>();
+        wiped_when_dropped::<CollectionKey>();
+        wiped_when_dropped::<VaultRootKey>();
+        wiped_when_dropped::<PermissionSecret>();
+        wiped_when_dropped::<AccreditationSecret>();
+    };
+
+    #[test]
+    fn debug_shows_no_key() {
+        insta::assert_snapshot!(format!("{:?}", DataKey::from_bytes(&[0x41; 32])), @"DataKey(..)");
+        insta::assert_snapshot!(format!("{:?}", UploadKey::from_bytes(&[0x41; 32])), @"UploadKey(..)");
+        insta::assert_snapshot!(format!("{:?}", CollectionKey::from_bytes(&[0x41; 32])), @"CollectionKey(..)");
+        insta::assert_snapshot!(format!("{:?}", VaultRootKey::from_bytes(&[0x41; 32])), @"VaultRootKey(..)");
+        insta::assert_snapshot!(format!("{:?}", PermissionSecret::from_bytes(&[0x41; 32])), @"PermissionSecret(..)");
+        insta::assert_snapshot!(format!("{:?}", AccreditationSecret::from_bytes(&[0x41; 32])), @"AccreditationSecret(..)");
+    }
+
+    #[test]
+    fn generated_keys_differ_and_round_trip() {
+        let key = DataKey::generate().unwrap();
+        assert_ne!(key, DataKey::generate().unwrap());
+        assert_eq!(key, DataKey::from_bytes(key.expose()));
+    }
+
+    /// KEY-14
+    #[test]
+    fn record_keys_differ_in_every_id() {
+        let key = UploadKey::from_bytes(&[1; 32]);
+        let other = UploadKey::from_bytes(&[2; 32]);
+        let (patient, record, version) = (
+            PatientId::from_bytes([3; 32]),
+            RecordId::from_bytes([4; 16]),
+            VersionId::from_bytes([5; 16]),
+        );
+        let keys = [
+            key.record_key(&patient, &record, &version).unwrap(),
+            other.record_key(&patient, &record, &version).unwrap(),
+            key.record_key(&PatientId::from_bytes([6; 32]), &record, &version)
+                .unwrap(),
+            key.record_key(&patient, &RecordId::from_bytes([6; 16]), &version)
+                .unwrap(),
+            key.record_key(&patient, &record, &VersionId::from_bytes([6; 16]))
+                .unwrap(),
+        ];
+        for (i, a) in keys.iter().enumerate() {
+            assert!(keys.iter().skip(i + 1).all(|b| a != b));
+        }
+        assert_eq!(keys[0], key.record_key(&patient, &record, &version).unwrap());
+    }
+}

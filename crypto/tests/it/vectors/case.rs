@@ -1,0 +1,418 @@
+//! One case: what is done, with what, and what must come out. The same form as the vectors that need no
+//! ciphers.
+
+use crypto::{
+    Collection, CollectionKey, DataKey, Error, ExpectedPermission, OpenedPermission, RecipientSecret,
+    TextContext, UploadKey, VaultRootKey, WrappedKey,
+    content::{Opener, RecordContext, Sealer, StreamLengths, open_manifest},
+    open_accreditation, open_text,
+};
+use data_encoding::HEXLOWER;
+use protocol_spec::{
+    field::SealedBytes,
+    hash::Sha256Digest,
+    ids::{InstitutionId, PatientId, PermissionId, RecordId, RegistrarId, RequestId, VersionId},
+    keys::IdentityKey,
+};
+use serde::{Deserialize, Serialize};
+
+/// One file of `vectors/`.
+#[derive(Serialize, Deserialize)]
+pub struct Case {
+    /// File name without its ending.
+    pub name: String,
+    /// The rule of `spec/` that it is about.
+    pub rule: String,
+    /// What is special about it.
+    pub description: String,
+    /// `success`, or the failure that it must give.
+    pub expect: String,
+    /// What a success yields.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gives: Option<String>,
+    #[serde(flatten)]
+    pub check: Check,
+}
+
+/// Bytes, as lower-case hexadecimal digits.
+#[derive(Clone)]
+pub struct Hex(pub Vec<u8>);
+
+impl Serialize for Hex {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&HEXLOWER.encode(&self.0))
+    }
+}
+
+impl<'de> Deserialize<'de> for Hex {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        HEXLOWER
+            .decode(text.as_bytes())
+            .map(Self)
+            .map_err(serde::de::Error::custom)
+    }
+}
+
+impl Hex {
+    fn array<const N: usize>(&self) -> [u8; N] {
+        self.0.as_slice().try_into().unwrap()
+    }
+}
+
+/// A record version and its data key.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Record {
+    pub data_key: Hex,
+    pub patient: Hex,
+    pub record: Hex,
+    pub version: Hex,
+}
+
+impl Record {
+    pub fn key(&self) -> DataKey {
+        DataKey::from_bytes(&self.data_key.array())
+    }
+
+    pub fn context(&self) -> RecordContext {
+        RecordContext {
+            patient: PatientId::from_bytes(self.patient.array()),
+            record: RecordId::from_bytes(self.record.array()),
+            version: VersionId::from_bytes(self.version.array()),
+        }
+    }
+}
+
+/// What HPKE sealed, and the seed of the X-Wing key that opens it.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Sealed {
+    pub recipient_seed: Hex,
+    pub enc: Hex,
+    pub ciphertext: Hex,
+}
+
+impl Sealed {
+    fn recipient(&self) -> Result<RecipientSecret, Error> {
+        RecipientSecret::from_seed(&self.recipient_seed.array())
+    }
+
+    fn bytes(&self) -> SealedBytes {
+        SealedBytes {
+            enc: self.enc.0.clone().into(),
+            ciphertext: self.ciphertext.0.clone().into(),
+        }
+    }
+}
+
+/// What is done, and its inputs.
+#[derive(Serialize, Deserialize)]
+#[serde(tag = "check", content = "inputs", rename_all = "kebab-case")]
+pub enum Check {
+    /// Seals the plaintext whose byte i is i mod 251 under this header; gives BLAKE3 of the stream.
+    SealContent {
+        key: Record,
+        header: Hex,
+        plaintext_len: u64,
+    },
+    /// Opens a stream; gives SHA-256 of the plaintext.
+    OpenContent {
+        key: Record,
+        plaintext_len: u64,
+        stream: Hex,
+    },
+    /// Opens a sealed manifest; gives the statement.
+    OpenManifest { key: Record, sealed: Hex },
+    /// The data key of a record under an upload key; gives it.
+    RecordKey {
+        upload_key: Hex,
+        patient: Hex,
+        record: Hex,
+        version: Hex,
+    },
+    /// Opens a collection key under a vault root key; gives it.
+    UnwrapCollectionKey {
+        vault_root_key: Hex,
+        patient: Hex,
+        collection: Hex,
+        epoch: u64,
+        wrap: Hex,
+    },
+    /// Opens a data key under a collection key; gives it.
+    UnwrapDataKey {
+        collection_key: Hex,
+        version: Hex,
+        collection: Hex,
+        epoch: u64,
+        wrap: Hex,
+    },
+    /// Opens an upload key under a collection key; gives it.
+    UnwrapUploadKey {
+        collection_key: Hex,
+        permission: Hex,
+        collection: Hex,
+        epoch: u64,
+        wrap: Hex,
+    },
+    /// Opens a permission key for download or reference; gives the data keys.
+    OpenPermission {
+        wrap: Sealed,
+        body: Hex,
+        permission: Hex,
+        keys: usize,
+        possession_key: Hex,
+    },
+    /// Opens a permission key for upload; gives the upload key.
+    OpenUploadPermission {
+        wrap: Sealed,
+        body: Hex,
+        permission: Hex,
+        possession_key: Hex,
+    },
+    /// Opens the text of a request to a patient; gives it.
+    OpenTextToPatient {
+        text: Sealed,
+        request: Hex,
+        institution: Hex,
+        patient: Hex,
+    },
+    /// Opens the text of a request or denial to an institution; gives it.
+    OpenTextToInstitution {
+        text: Sealed,
+        request: Hex,
+        patient: Hex,
+        institution: Hex,
+    },
+    /// Opens an accreditation secret; gives it.
+    OpenAccreditation {
+        secret: Sealed,
+        registrar: Hex,
+        institution: Hex,
+    },
+}
+
+impl Case {
+    pub fn succeeds(&self) -> bool {
+        self.expect == "success"
+    }
+
+    pub fn expected(&self) -> Result<String, String> {
+        if self.succeeds() {
+            Ok(self.gives.clone().unwrap())
+        } else {
+            Err(self.expect.clone())
+        }
+    }
+
+    pub fn outcome(&self) -> Result<String, String> {
+        self.check.run().map_err(|error| class(&error).to_owned())
+    }
+}
+
+/// The words that vectors use for failures.
+fn class(error: &Error) -> &'static str {
+    match error {
+        Error::Open => "open failure",
+        Error::Malformed { .. } => "malformed",
+        _ => "unknown",
+    }
+}
+
+impl Check {
+    pub fn run(&self) -> Result<String, Error> {
+        match self {
+            Self::SealContent {
+                key,
+                header,
+                plaintext_len,
+            } => seal(key, &header.array(), *plaintext_len).map(|stream| blake3::hash(&stream).to_string()),
+            Self::OpenContent {
+                key,
+                plaintext_len,
+                stream,
+            } => open(key, *plaintext_len, &stream.0),
+            Self::OpenManifest { key, sealed } => {
+                open_manifest(&key.key(), &key.context(), &sealed.0).map(|statement| hex(&statement))
+            }
+            Self::RecordKey {
+                upload_key,
+                patient,
+                record,
+                version,
+            } => {
+                let patient = PatientId::from_bytes(patient.array());
+                let (record, version) = (
+                    RecordId::from_bytes(record.array()),
+                    VersionId::from_bytes(version.array()),
+                );
+                let key =
+                    UploadKey::from_bytes(&upload_key.array()).record_key(&patient, &record, &version)?;
+                Ok(hex(key.expose()))
+            }
+            Self::OpenPermission { .. } | Self::OpenUploadPermission { .. } => self.open_permission(),
+            Self::OpenTextToPatient {
+                text,
+                request,
+                institution,
+                patient,
+            } => {
+                let (from, to) = (
+                    InstitutionId::from_bytes(institution.array()),
+                    PatientId::from_bytes(patient.array()),
+                );
+                let context = TextContext::to_patient(RequestId::from_bytes(request.array()), &from, &to);
+                open_text(&text.recipient()?, &context, &text.bytes())
+            }
+            Self::OpenTextToInstitution {
+                text,
+                request,
+                patient,
+                institution,
+            } => {
+                let (from, to) = (
+                    PatientId::from_bytes(patient.array()),
+                    InstitutionId::from_bytes(institution.array()),
+                );
+                let context = TextContext::to_institution(RequestId::from_bytes(request.array()), &from, &to);
+                open_text(&text.recipient()?, &context, &text.bytes())
+            }
+            Self::OpenAccreditation {
+                secret,
+                registrar,
+                institution,
+            } => {
+                let registrar = RegistrarId::from_bytes(registrar.array());
+                let institution = InstitutionId::from_bytes(institution.array());
+                let opened =
+                    open_accreditation(&secret.recipient()?, &registrar, &institution, &secret.bytes())?;
+                Ok(hex(opened.expose()))
+            }
+            _ => self.unwrap_key(),
+        }
+    }
+
+    fn unwrap_key(&self) -> Result<String, Error> {
+        let collection = |id: &Hex, epoch: &u64| Collection {
+            id: id.array(),
+            epoch: *epoch,
+        };
+        let wrapped = |wrap: &Hex| WrappedKey::try_from(wrap.0.as_slice());
+        match self {
+            Self::UnwrapCollectionKey {
+                vault_root_key,
+                patient,
+                collection: id,
+                epoch,
+                wrap,
+            } => {
+                let patient = PatientId::from_bytes(patient.array());
+                VaultRootKey::from_bytes(&vault_root_key.array())
+                    .unwrap_collection_key(&wrapped(wrap)?, &patient, &collection(id, epoch))
+                    .map(|key| hex(key.expose()))
+            }
+            Self::UnwrapDataKey {
+                collection_key,
+                version,
+                collection: id,
+                epoch,
+                wrap,
+            } => {
+                let version = VersionId::from_bytes(version.array());
+                CollectionKey::from_bytes(&collection_key.array())
+                    .unwrap_data_key(&wrapped(wrap)?, &collection(id, epoch), &version)
+                    .map(|key| hex(key.expose()))
+            }
+            Self::UnwrapUploadKey {
+                collection_key,
+                permission,
+                collection: id,
+                epoch,
+                wrap,
+            } => {
+                let permission = PermissionId::from_bytes(permission.array());
+                CollectionKey::from_bytes(&collection_key.array())
+                    .unwrap_upload_key(&wrapped(wrap)?, &collection(id, epoch), &permission)
+                    .map(|key| hex(key.expose()))
+            }
+            _ => unreachable!(),
+        }
+    }
+
+    fn open_permission(&self) -> Result<String, Error> {
+        let expected = |body, id, keys, possession| ExpectedPermission {
+            body,
+            id,
+            keys,
+            possession,
+        };
+        match self {
+            Self::OpenPermission {
+                wrap,
+                body,
+                permission,
+                keys,
+                possession_key,
+            } => {
+                let id = PermissionId::from_bytes(permission.array());
+                let possession = IdentityKey::try_from(possession_key.0.as_slice())?;
+                let expected = expected(&body.0, &id, *keys, &possession);
+                let opened =
+                    OpenedPermission::<Vec<DataKey>>::open(&wrap.recipient()?, &wrap.bytes(), &expected)?;
+                Ok(opened.keys.iter().map(|key| hex(key.expose())).collect())
+            }
+            Self::OpenUploadPermission {
+                wrap,
+                body,
+                permission,
+                possession_key,
+            } => {
+                let id = PermissionId::from_bytes(permission.array());
+                let possession = IdentityKey::try_from(possession_key.0.as_slice())?;
+                let expected = expected(&body.0, &id, 1, &possession);
+                let opened =
+                    OpenedPermission::<UploadKey>::open(&wrap.recipient()?, &wrap.bytes(), &expected)?;
+                Ok(hex(opened.keys.expose()))
+            }
+            _ => unreachable!(),
+        }
+    }
+}
+
+/// Bytes i mod 251.
+pub fn pattern(length: u64) -> Vec<u8> {
+    (0..length).map(|i| u8::try_from(i % 251).unwrap()).collect()
+}
+
+pub fn seal(key: &Record, header: &[u8; 56], plaintext_len: u64) -> Result<Vec<u8>, Error> {
+    let plaintext = pattern(plaintext_len);
+    let mut source = plaintext.as_slice();
+    let mut sealer = Sealer::resume(&key.key(), &key.context(), plaintext_len, header, 0)?;
+    let (mut stream, mut leaf) = (Vec::new(), Vec::new());
+    let mut fill = |slot: &mut [u8]| {
+        slot.copy_from_slice(source.split_off(..slot.len()).unwrap());
+        Ok::<_, Error>(())
+    };
+    while sealer.next_leaf(&mut leaf, &mut fill)? {
+        stream.extend_from_slice(&leaf);
+    }
+    Ok(stream)
+}
+
+fn open(key: &Record, plaintext: u64, stream: &[u8]) -> Result<String, Error> {
+    let (header, body) = stream
+        .split_first_chunk()
+        .ok_or(Error::Malformed { what: "stream" })?;
+    let lengths = StreamLengths {
+        stream: stream.len() as u64,
+        plaintext,
+    };
+    let mut opener = Opener::new(&key.key(), &key.context(), header, lengths)?.stream();
+    let mut text = Vec::new();
+    opener.push(body, &mut text)?;
+    assert_eq!(opener.finish()?.plaintext_len(), plaintext);
+    Ok(Sha256Digest::of(&text).to_string())
+}
+
+/// Lower-case digits.
+pub fn hex(bytes: &[u8]) -> String {
+    HEXLOWER.encode(bytes)
+}

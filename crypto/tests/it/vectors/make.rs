@@ -1,0 +1,74 @@
+//! Builds the cases. Each failing one is a succeeding one with one thing wrong.
+
+mod content;
+mod keys;
+mod sealed;
+
+use super::case::{Case, Check, Hex, Record};
+
+pub fn all() -> Vec<(&'static str, Vec<Case>)> {
+    vec![
+        ("content", content::cases()),
+        ("key-wrap", keys::cases()),
+        ("permission-key", sealed::permission_cases()),
+        ("text", sealed::text_cases()),
+    ]
+}
+
+/// Numbers cases in the order in which they are added.
+#[derive(Default)]
+struct Cases(Vec<Case>);
+
+impl Cases {
+    fn success(&mut self, name: &str, rule: &str, description: &str, check: Check) {
+        let gives = check.run().unwrap();
+        self.add(name, rule, description, "success", Some(gives), check);
+    }
+
+    fn open_failure(&mut self, name: &str, rule: &str, description: &str, check: Check) {
+        self.add(name, rule, description, "open failure", None, check);
+    }
+
+    fn malformed(&mut self, name: &str, rule: &str, description: &str, check: Check) {
+        self.add(name, rule, description, "malformed", None, check);
+    }
+
+    fn add(
+        &mut self,
+        name: &str,
+        rule: &str,
+        description: &str,
+        expect: &str,
+        gives: Option<String>,
+        check: Check,
+    ) {
+        self.0.push(Case {
+            name: format!("{:02}-{name}", self.0.len() + 1),
+            rule: rule.to_owned(),
+            description: description.to_owned(),
+            expect: expect.to_owned(),
+            gives,
+            check,
+        });
+    }
+}
+
+fn record() -> Record {
+    Record {
+        data_key: bytes(0xd0, 32),
+        patient: bytes(0xa0, 32),
+        record: bytes(0xb0, 16),
+        version: bytes(0xc0, 16),
+    }
+}
+
+/// `length` times the same byte.
+fn bytes(byte: u8, length: usize) -> Hex {
+    Hex(vec![byte; length])
+}
+
+fn flipped(bytes: &Hex, at: usize) -> Hex {
+    let mut bytes = bytes.clone();
+    bytes.0[at] ^= 1;
+    bytes
+}
