@@ -28,6 +28,8 @@ pub(crate) struct Call<'a> {
     headers: Vec<(HeaderName, String)>,
     body: Pieces,
     possession: Option<Possession<'a>>,
+    /// A refusal that passes by itself.
+    passing: Option<Problem>,
 }
 
 /// The second signer of a presentation.
@@ -68,7 +70,7 @@ impl Patience {
 
 impl<'a> Call<'a> {
     pub(crate) fn new(method: Method, path: &str) -> Self {
-        Self { method, path: path.to_owned(), headers: Vec::new(), body: Pieces::default(), possession: None }
+        Self { method, path: path.to_owned(), headers: Vec::new(), body: Pieces::default(), possession: None, passing: None }
     }
 
     /// A message, with the digest that the signature covers (API-3).
@@ -90,6 +92,12 @@ impl<'a> Call<'a> {
 
     pub(crate) fn possession(mut self, possession: Possession<'a>) -> Self {
         self.possession = Some(possession);
+        self
+    }
+
+    /// This refusal is not final: try again.
+    pub(crate) fn passing(mut self, problem: Problem) -> Self {
+        self.passing = Some(problem);
         self
     }
 
@@ -151,7 +159,10 @@ impl Server {
     async fn attempt_once(&self, call: &Call<'_>) -> Result<Incoming, Refusal> {
         let authority = self.pins.link.authority();
         let request = self.sign(call, authority).map_err(|error| Refusal::own(error))?;
-        answered(self.http.send(request).await, authority).await
+        answered(self.http.send(request).await, authority).await.map_err(|mut refusal| {
+            refusal.retry.useful |= refusal.problem.is_some() && refusal.problem == call.passing;
+            refusal
+        })
     }
 
     fn sign(&self, call: &Call<'_>, authority: &str) -> Result<http::Request<Pieces>> {

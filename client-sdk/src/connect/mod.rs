@@ -12,6 +12,8 @@
 mod bootstrap;
 mod call;
 mod http;
+#[cfg(test)]
+mod tests;
 mod tls;
 
 use std::{sync::Arc, sync::atomic::AtomicI64};
@@ -24,7 +26,9 @@ use protocol_spec::{
     hash::LeafHash,
     ids::{OperatorId, PermissionId},
     keys::IdentityKey,
-    messages as pb, request,
+    messages as pb,
+    problem::Problem,
+    request,
 };
 
 pub(crate) use self::bootstrap::bootstrap;
@@ -140,6 +144,8 @@ impl Server {
         let hashes: Vec<u8> = hashes.iter().flat_map(|hash| *hash.as_bytes()).collect();
         let call = Call::new(Method::PUT, path)
             .pieces(leaves.to_vec())
+            // The server may still be busy with an attempt whose connection broke.
+            .passing(Problem::LeafConflict)
             .header(request::LEAVES, &call::byte_sequence(&hashes));
         self.execute(&call, Patience::LONG).await?;
         Ok(())

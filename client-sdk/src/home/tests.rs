@@ -95,13 +95,16 @@ fn writing_replaces_whole_and_leaves_no_other_file() {
     assert_eq!(home.read("checkpoint.pb").unwrap().as_deref(), Some(&b"two"[..]));
 }
 
-#[tokio::test(start_paused = true)]
-async fn one_process_writes_at_a_time() {
+#[tokio::test]
+async fn one_process_writes_at_a_time_and_the_next_waits() {
     let (_dir, home) = made(&Unlock::passphrase("p"));
     let held = home.lock().await.unwrap();
-    assert!(matches!(home.lock().await, Err(Error::HomeLocked { .. })));
-    drop(held);
-    assert!(home.lock().await.is_ok());
+    assert!(matches!(home.try_lock(), Err(Error::HomeLocked { .. })));
+    let (waited, ()) = tokio::join!(home.lock(), async {
+        tokio::time::sleep(LOCK_PAUSE * 2).await;
+        drop(held);
+    });
+    assert!(waited.is_ok());
 }
 
 #[test]

@@ -17,6 +17,8 @@ mod sealing;
 mod send;
 mod sink;
 mod source;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use self::{
     journal::{FetchJournal, Journal},

@@ -1,0 +1,146 @@
+//! First contact and pins, against small TLS servers that say what the test wants.
+
+use std::{convert::Infallible, sync::Arc};
+
+use bytes::Bytes;
+use crypto::SigningIdentity;
+use http_body_util::Full;
+use hyper::{Request, Response, body::Incoming, service::service_fn};
+use hyper_util::rt::TokioIo;
+use prost::Message;
+use protocol_spec::{
+    hash::Sha256Digest,
+    keys::IdentityKey,
+    link::{Fingerprint, ServerLink},
+    messages as pb,
+};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
+
+use super::*;
+use crate::Error;
+
+struct TestServer {
+    authority: String,
+    certificate: Sha256Digest,
+}
+
+fn key(seed: u8) -> IdentityKey {
+    SigningIdentity::from_seed(&[seed; 32]).unwrap().public()
+}
+
+fn info(version: u32) -> pb::ServerInfo {
+    pb::ServerInfo {
+        version,
+        suite: 1,
+        operator_key: Bytes::copy_from_slice(key(1).as_bytes()),
+        registrar_key: Bytes::copy_from_slice(key(2).as_bytes()),
+        ..Default::default()
+    }
+}
+
+/// Serves one answer to everything, with this status.
+async fn serve(status: u16, body: Vec<u8>) -> TestServer {
+    let made = rcgen::generate_simple_self_signed(vec!["localhost".into()]).unwrap();
+    let certificate = CertificateDer::from(made.cert);
+    let digest = Sha256Digest::of(&certificate);
+    let private = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()));
+    let config = rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate], private)
+        .unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let authority = format!("localhost:{}", listener.local_addr().unwrap().port());
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let body = Bytes::from(body);
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let Ok(stream) = acceptor.accept(stream).await else { continue };
+            let body = body.clone();
+            let answer = service_fn(move |_: Request<Incoming>| {
+                let response = Response::builder().status(status).body(Full::new(body.clone())).unwrap();
+                async move { Ok::<_, Infallible>(response) }
+            });
+            tokio::spawn(hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), answer));
+        }
+    });
+    TestServer { authority, certificate: digest }
+}
+
+impl TestServer {
+    fn link(&self, operator: &IdentityKey, certificate: Option<&Sha256Digest>) -> ServerLink {
+        ServerLink::new(&self.authority, Fingerprint::of(operator, &key(2), certificate)).unwrap()
+    }
+
+    fn own_link(&self) -> ServerLink {
+        self.link(&key(1), Some(&self.certificate))
+    }
+}
+
+#[tokio::test]
+async fn the_link_of_a_development_server_pins_its_certificate() {
+    let server = serve(200, info(1).encode_to_vec()).await;
+    let pins = bootstrap(&server.own_link()).await.unwrap();
+    assert_eq!((pins.operator, pins.registrar, pins.certificate), (key(1), key(2), Some(server.certificate)));
+    let again = Server::new(pins, None).unwrap();
+    assert_eq!(again.get::<pb::ServerInfo>("/v1/server").await.unwrap(), info(1));
+}
+
+#[tokio::test]
+async fn other_keys_another_certificate_and_untrusted_ones_are_refused() {
+    let server = serve(200, info(1).encode_to_vec()).await;
+    let wrong = [
+        server.link(&key(3), Some(&server.certificate)),
+        server.link(&key(1), Some(&Sha256Digest::of(b"another"))),
+        // Without a certificate in the link, the system's roots must vouch for it.
+        server.link(&key(1), None),
+    ];
+    for link in wrong {
+        assert!(matches!(bootstrap(&link).await, Err(Error::WrongServer { .. })), "{link}");
+    }
+}
+
+#[tokio::test]
+async fn a_pinned_certificate_that_changes_is_refused_at_once() {
+    let (first, second) = (serve(200, info(1).encode_to_vec()).await, serve(200, info(1).encode_to_vec()).await);
+    let pins = bootstrap(&first.own_link()).await.unwrap();
+    let moved = Pins { link: second.own_link(), ..pins };
+    let answer = Server::new(moved, None).unwrap().get::<pb::ServerInfo>("/v1/server").await;
+    assert!(matches!(answer, Err(Error::WrongServer { .. })), "{answer:?}");
+}
+
+#[tokio::test]
+async fn unknown_versions_silence_and_nonsense_are_told_apart() {
+    let newer = serve(200, info(2).encode_to_vec()).await;
+    let answer = bootstrap(&newer.own_link()).await;
+    assert!(matches!(answer, Err(Error::Protocol(protocol_spec::Error::Version { version: 2, .. }))));
+    let nonsense = serve(200, b"<html>".to_vec()).await;
+    assert!(matches!(bootstrap(&nonsense.own_link()).await, Err(Error::Protocol(_))));
+    let not_ours = serve(404, b"nothing here".to_vec()).await;
+    assert!(matches!(bootstrap(&not_ours.own_link()).await, Err(Error::Unreachable { .. })));
+    let nobody = ServerLink::new("127.0.0.1:9", Fingerprint::of(&key(1), &key(2), None)).unwrap();
+    let error = bootstrap(&nobody).await.unwrap_err();
+    assert!(matches!(&error, Error::Unreachable { authority, .. } if authority == "127.0.0.1:9"), "{error}");
+}
+
+#[tokio::test]
+async fn refusals_carry_the_problem_and_redirects_are_not_followed() {
+    let document = br#"{"type":"urn:medvault:problem:permission-revoked","title":"t","status":403}"#;
+    let server = serve(403, document.to_vec()).await;
+    let pins = Pins {
+        link: server.own_link(),
+        operator: key(1),
+        registrar: key(2),
+        certificate: Some(server.certificate),
+    };
+    let refused = Server::new(pins.clone(), None).unwrap().get::<pb::ServerInfo>("/v1/server").await.unwrap_err();
+    assert!(refused.is_problem(Problem::PermissionRevoked));
+    assert_eq!(refused.code(), "permission-revoked");
+    let elsewhere = serve(302, Vec::new()).await;
+    let pins = Pins { link: elsewhere.own_link(), certificate: Some(elsewhere.certificate), ..pins };
+    let answer = Server::new(pins, None).unwrap().get::<pb::ServerInfo>("/v1/server").await;
+    assert!(matches!(answer, Err(Error::Unreachable { .. })));
+}
