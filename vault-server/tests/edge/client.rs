@@ -1,0 +1,157 @@
+//! Servers in this process and clients that write what they like.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use protocol_spec::keys::IdentityKey;
+use rustls::{
+    ClientConfig, DigitallySignedStruct, SignatureScheme,
+    client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+    crypto::{CryptoProvider, aws_lc_rs},
+};
+use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+use tempfile::TempDir;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    time::timeout,
+};
+use tokio_rustls::{TlsConnector, client::TlsStream};
+use vault_server::{Running, config::Config, identity::OperatorIdentity, serve};
+
+/// Longer than any limit that a test sets, shorter than any that it leaves off.
+pub(crate) const WATCHED: Duration = Duration::from_millis(2500);
+
+pub(crate) fn registrar_key() -> String {
+    let registrar = OperatorIdentity::from_seed(&[7; 32]).unwrap();
+    registrar.key().to_text(IdentityKey::REGISTRAR_PREFIX)
+}
+
+/// A server with its own data directory, which goes with it.
+pub(crate) struct Server {
+    pub(crate) running: Running,
+    _data: TempDir,
+}
+
+impl Server {
+    pub(crate) async fn start(flags: &[&str]) -> Self {
+        let data = tempfile::tempdir().unwrap();
+        let registrar = registrar_key();
+        let path = data.path().to_str().unwrap();
+        let base = ["vault-server", "--data", path, "--registrar", &registrar, "--dev"];
+        let admin = ["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
+        let config = Config::from_args(base.iter().chain(&admin).chain(flags)).unwrap();
+        Self {
+            running: serve(config).await.unwrap(),
+            _data: data,
+        }
+    }
+
+    pub(crate) fn addr(&self) -> SocketAddr {
+        self.running.addr()
+    }
+
+    pub(crate) async fn connect(&self) -> Client {
+        self.try_connect().await.unwrap()
+    }
+
+    pub(crate) async fn try_connect(&self) -> std::io::Result<Client> {
+        connect(self.addr(), &[]).await
+    }
+}
+
+pub(crate) type Client = TlsStream<TcpStream>;
+
+pub(crate) async fn connect(addr: SocketAddr, alpn: &[&[u8]]) -> std::io::Result<Client> {
+    let mut config = client_config(&[&rustls::version::TLS13]);
+    config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
+    handshake(addr, config).await
+}
+
+pub(crate) async fn handshake(addr: SocketAddr, config: ClientConfig) -> std::io::Result<Client> {
+    let stream = TcpStream::connect(addr).await?;
+    let name = ServerName::try_from("localhost").unwrap();
+    TlsConnector::from(Arc::new(config)).connect(name, stream).await
+}
+
+pub(crate) fn client_config(versions: &[&'static rustls::SupportedProtocolVersion]) -> ClientConfig {
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    ClientConfig::builder_with_provider(provider.clone())
+        .with_protocol_versions(versions)
+        .unwrap()
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(BelieveAll(provider)))
+        .with_no_client_auth()
+}
+
+/// Sends a request and reads one response's head and what comes with it.
+pub(crate) async fn ask(client: &mut Client, request: &str) -> String {
+    client.write_all(request.as_bytes()).await.unwrap();
+    answer(client).await
+}
+
+/// Sends a request and reads the body of a short answer.
+pub(crate) async fn raw_body(client: &mut Client, request: &str) -> Vec<u8> {
+    client.write_all(request.as_bytes()).await.unwrap();
+    let mut bytes = vec![0; 64 << 10];
+    let length = client.read(&mut bytes).await.unwrap();
+    let text = bytes[..length]
+        .windows(4)
+        .position(|window| window == b"\r\n\r\n")
+        .unwrap();
+    bytes[text + 4..length].to_vec()
+}
+
+/// What the server says within [`WATCHED`]; empty if it says nothing or closes.
+pub(crate) async fn answer(client: &mut Client) -> String {
+    let mut bytes = vec![0; 64 << 10];
+    let read = timeout(WATCHED, client.read(&mut bytes)).await;
+    let length = read.ok().and_then(Result::ok).unwrap_or_default();
+    String::from_utf8_lossy(&bytes[..length]).into_owned()
+}
+
+/// Whether the server ends the connection within [`WATCHED`], whatever it says before.
+pub(crate) async fn is_closed(client: &mut (impl AsyncReadExt + Unpin)) -> bool {
+    let mut bytes = vec![0; 64 << 10];
+    let ended = async { while client.read(&mut bytes).await.is_ok_and(|length| length > 0) {} };
+    timeout(WATCHED, ended).await.is_ok()
+}
+
+#[derive(Debug)]
+struct BelieveAll(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for BelieveAll {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        rustls::crypto::verify_tls12_signature(message, cert, signature, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        rustls::crypto::verify_tls13_signature(message, cert, signature, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
