@@ -79,7 +79,7 @@ impl Session {
         Ok(entry)
     }
 
-    /// Pins entries when they are first seen, and refuses one whose keys have changed since.
+    /// Pins entries when they are first seen, and refuses one whose keys have changed since (KEY-17).
     async fn remember(&self, entries: &[Institution]) -> Result<()> {
         let _lock = self.home.lock().await?;
         let mut pins: BTreeMap<String, String> = self.home.read_json(PINS)?.unwrap_or_default();

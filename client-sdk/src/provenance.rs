@@ -113,7 +113,7 @@ impl Session {
         Ok(ReceiptedRecord { receipt, sealed_manifest })
     }
 
-    /// Opens the manifest and checks who signed it and that it speaks of this record (CNT-11).
+    /// Opens the manifest and checks who signed it and that it speaks of this record (CNT-11) (CNT-15).
     pub(crate) async fn verify_record(&self, record: ReceiptedRecord, key: &DataKey) -> Result<VerifiedRecord> {
         let wire = open_manifest(key, &record.context(), &record.sealed_manifest).map_err(Error::tampered(WHAT))?;
         let ReceiptedRecord { receipt, .. } = record;

@@ -64,7 +64,7 @@ impl Registrar {
         self.key.public().to_text(IdentityKey::REGISTRAR_PREFIX)
     }
 
-    /// Reads a request and checks that its maker holds the identity key in it.
+    /// Reads a request and checks that its maker holds the identity key in it (KEY-6).
     ///
     /// # Errors
     /// [`Error::Tampered`].

@@ -4,7 +4,6 @@ use std::{sync::atomic::Ordering, time::Duration};
 
 use bytes::Bytes;
 use crypto::SigningIdentity;
-use data_encoding::BASE64;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
 use prost::{Message, Name};
 use protocol_spec::{
@@ -215,11 +214,6 @@ pub(crate) async fn fetch_unsigned<M: Message + Default + Name>(http: Http, auth
             }
         }
     }
-}
-
-/// `:base64:` (RFC 9651 §3.3.5).
-pub(crate) fn byte_sequence(bytes: &[u8]) -> String {
-    format!(":{}:", BASE64.encode(bytes))
 }
 
 /// The transport gave no answer.

@@ -134,7 +134,7 @@ impl Server {
         let call = Call::new(Method::POST, &format!("/v1/permissions/{permission}/presentation"))
             .message(body.encode_to_vec().into())
             .header(request::IDEMPOTENCY_KEY, idempotency_key)
-            .header(request::CHALLENGE, &call::byte_sequence(challenge))
+            .header(request::CHALLENGE, &request::bytes_field(challenge))
             .possession(Possession { permission: permission.to_string(), key: possession });
         self.attempt_message(&call).await
     }
@@ -146,7 +146,7 @@ impl Server {
             .pieces(leaves.to_vec())
             // The server may still be busy with an attempt whose connection broke.
             .passing(Problem::LeafConflict)
-            .header(request::LEAVES, &call::byte_sequence(&hashes));
+            .header(request::LEAVES, &request::bytes_field(&hashes));
         self.execute(&call, Patience::LONG).await?;
         Ok(())
     }

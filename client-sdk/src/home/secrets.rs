@@ -97,7 +97,7 @@ impl Sealed {
         HEXLOWER.decode(self.sealed.as_bytes()).ok()
     }
 
-    /// The key that `unlock` gives; whether it is the right one shows when it opens.
+    /// The key that `unlock` gives; whether it is the right one shows when it opens (KEY-18).
     pub(super) fn key(&self, unlock: &Unlock, damaged: impl Fn() -> Error) -> Result<UnlockedKey> {
         if self.format != 1 {
             return Err(damaged());

@@ -69,6 +69,7 @@ fn a_home_of_another_kind_is_refused() {
     assert!(matches!(home.pins(&home.principal().unwrap()), Err(Error::NotEnrolled { .. })));
 }
 
+/// KEY-18.
 #[test]
 fn damaged_or_weakened_files_are_refused() {
     let (_dir, home) = made(&Unlock::passphrase("p"));

@@ -111,7 +111,7 @@ impl Patient {
     }
 
     /// Permits a download or reference request. For a reference the receiver is looked up in her own verified
-    /// directory, never taken from the referral's word.
+    /// directory, never taken from the referral's word (FLW-4).
     ///
     /// # Errors
     /// [`Error::Unknown`] for a record that is not hers; [`Error::Tampered`] for a request or a record that

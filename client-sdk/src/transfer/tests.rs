@@ -107,6 +107,7 @@ fn what_was_sealed_opens_byte_for_byte() {
     }
 }
 
+/// CNT-15.
 #[test]
 fn wrong_leaves_and_wrong_parts_leave_nothing() {
     let dir = folder(&[100, 3_000_000]);
