@@ -12,6 +12,10 @@ use super::Refusal;
 
 /// An enrolled principal, or one whose enrolment has been checked.
 #[derive(Clone, Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "one for each request, and passed by reference"
+)]
 pub enum Caller {
     /// A patient, by her device.
     Patient {

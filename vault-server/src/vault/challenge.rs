@@ -117,7 +117,7 @@ impl Operation for OpenChallenge<'_> {
 }
 
 impl Tx<'_> {
-    /// Uses a challenge up.
+    /// Uses a challenge up (PRM-11).
     pub(super) async fn consume_challenge(
         &mut self,
         permission: &PermissionBody,

@@ -42,7 +42,7 @@ impl Vault {
 }
 
 impl Tx<'_> {
-    /// Adds to a vault's history.
+    /// Adds to a vault's history (FLW-11).
     pub(super) async fn record_history(&mut self, patient: PatientId, what: What) -> Result<(), Refusal> {
         let number = self.next_number(*patient.as_bytes(), Counted::History).await?;
         let entry = pb::HistoryEntry {

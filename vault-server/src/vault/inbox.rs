@@ -46,7 +46,7 @@ impl Vault {
 }
 
 impl Tx<'_> {
-    /// Puts an event into a principal's inbox.
+    /// Puts an event into a principal's inbox (FLW-11).
     pub(super) async fn notify(&mut self, principal: [u8; 32], what: What) -> Result<(), Refusal> {
         let number = self.next_number(principal, Counted::Inbox).await?;
         let event = pb::Event {

@@ -26,7 +26,7 @@ use super::{
 use crate::store::LeafWriter;
 
 impl Vault {
-    /// Opens the intake of leaves `first…`, one for each hash.
+    /// Opens the intake of leaves `first…`, one for each hash (FLW-7).
     ///
     /// # Errors
     /// `not-permitted`, `upload-closed`, `permission-revoked`, `malformed`, `too-large`, and

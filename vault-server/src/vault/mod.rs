@@ -9,15 +9,17 @@
 //! | [`caller`], [`refusal`], [`limits`], [`time`] | who asks, what is answered instead, bounds, time |
 //! | [`tables`], [`tx`], [`idempotency`] | rows, one try at a commit, mutations that may be repeated |
 //! | [`enrol`], [`directory`] | principals |
-//! | [`requests`], [`permissions`], [`revocation`] | asking, permitting, denying, taking back |
+//! | [`requests`], [`permissions`], [`denial`], [`revocation`] | asking, permitting, denying, taking back |
 //! | [`challenge`], [`presentation`] | delivery of a permission key, proof of possession |
-//! | [`upload`], [`intake`] | standing by, leaves, commit |
+//! | [`upload`], [`intake`], [`commit`] | sessions of upload, leaves on their way in, the record |
 //! | [`release`], [`outflow`] | sessions of release, leaves on their way out |
 //! | [`records`], [`history`], [`inbox`] | what principals see of their own |
 //! | [`log`], [`sweep`] | transparency log, expired sessions |
 
 mod caller;
 mod challenge;
+mod commit;
+mod denial;
 mod directory;
 mod enrol;
 mod history;

@@ -104,6 +104,7 @@ impl LeafStream {
         Ok(bytes)
     }
 
+    /// FLW-5.
     async fn check_guard(&self) -> Result<(), Refusal> {
         let Some(guard) = &self.guard else {
             return Ok(());

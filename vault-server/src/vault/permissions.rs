@@ -99,7 +99,7 @@ impl PermissionRow {
 
 impl Tx<'_> {
     /// Takes a verified permission in: checks that it is for the institution as it is enrolled now and not
-    /// over, then writes it, its meter, its place in history and in the log.
+    /// over, then writes it, its meter, its place in history and in the log (FLW-2).
     pub(super) async fn grant(
         &mut self,
         permission: &VerifiedPermission,
@@ -135,7 +135,7 @@ impl Tx<'_> {
         self.record_history(patient, permitted).await
     }
 
-    /// Every record of the permission is in the vault as the permission describes it.
+    /// Every record of the permission is in the vault as the permission describes it (FLW-3).
     async fn check_records(&mut self, permission: &PermissionBody) -> Result<(), Refusal> {
         let mut manifests = 0_u64;
         for selector in &permission.records {

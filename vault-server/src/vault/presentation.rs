@@ -77,6 +77,7 @@ impl Vault {
 
 impl Shared {
     /// Verifies the possession proof. Where there is no permission, the same work is done with another key.
+    /// (PRM-9, PRM-10)
     fn check_possession(
         &self,
         held: Option<Held>,
@@ -263,6 +264,7 @@ impl Tx<'_> {
     }
 }
 
+/// PRM-12.
 async fn check_usable(tx: &Tx<'_>, body: &PermissionBody, meter: &MeterRow) -> Result<(), Refusal> {
     let problem = match meter {
         MeterRow { revoked: true, .. } => Problem::PermissionRevoked,

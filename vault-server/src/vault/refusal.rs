@@ -53,7 +53,7 @@ impl From<Problem> for Refusal {
 }
 
 /// What a client sent breaks a rule of the protocol. Signatures that do not verify and parts that do
-/// not belong together look like things that are not there (API-20).
+/// not belong together look like things that are not there (API-9).
 impl From<Error> for Refusal {
     fn from(error: Error) -> Self {
         let problem = match error {

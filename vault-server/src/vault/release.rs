@@ -48,7 +48,7 @@ impl Vault {
         LeafStream::new(&self.shared, version, stream_len, first, count, Some(guard))
     }
 
-    /// Ends a session and gives its receipt. A session that is closed already has its receipt.
+    /// Ends a session and gives its receipt. A session that is closed already has its receipt (FLW-10).
     ///
     /// # Errors
     /// `not-permitted`.
@@ -87,6 +87,7 @@ impl ReleaseRow {
     }
 }
 
+/// FLW-9.
 struct SpendRelease {
     patient: PatientId,
     release: ReleaseId,
@@ -97,7 +98,7 @@ struct SpendRelease {
 }
 
 impl SpendRelease {
-    /// The record's length, if the permission names it.
+    /// The record's length, if the permission names it (PRM-3, PRM-4).
     async fn stream_len(&self, tx: &mut Tx<'_>, ticket: &ReleaseTicket) -> Result<u64, Refusal> {
         let permission = tables::permission(self.patient, ticket.permission_id);
         let body = tx.read_existing(&permission).await?.body()?;

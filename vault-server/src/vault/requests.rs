@@ -1,9 +1,9 @@
-//! Requests and denials. A request is open until it is permitted, denied or expired; an upload request
+//! Requests. A request is open until it is permitted, denied or expired; an upload request
 //! comes with its permission.
 
 use bytes::Bytes;
 use protocol_spec::{
-    bodies::{Denial, DownloadRequest, ReferenceRequest, UploadRequest},
+    bodies::{DownloadRequest, ReferenceRequest, UploadRequest},
     hash::Sha256Digest,
     ids::{InstitutionId, PatientId, RequestId},
     messages as pb,
@@ -117,27 +117,10 @@ impl Vault {
         row.stored
             .ok_or_else(|| Refusal::damaged("a request's row is empty"))
     }
-
-    /// The patient denies a request.
-    ///
-    /// # Errors
-    /// `not-permitted`, `request-mismatch`, `request-answered`, `request-expired`.
-    pub async fn submit_denial(
-        &self,
-        caller: &Caller,
-        intent: &Intent,
-        message: pb::SubmitDenial,
-    ) -> Result<pb::Accepted, Refusal> {
-        let denial = PatientSigned::<Denial>::try_from(message.denial)?.verify()?;
-        self.shared
-            .check_patient(caller, denial.patient_id, self.shared.operator.id())?;
-        caller.check_device(denial.device())?;
-        self.shared.mutate(caller, intent, SubmitDenial { denial }).await
-    }
 }
 
 impl Shared {
-    /// A patient's statement speaks of the caller and of this server.
+    /// A patient's statement speaks of the caller and of this server (FLW-12).
     pub(super) fn check_patient(
         &self,
         caller: &Caller,
@@ -213,7 +196,7 @@ impl Tx<'_> {
         self.claim(&tables::request(new.patient, new.hash), &row).await
     }
 
-    /// Answers an open request: checks that it is open, and notes the answer.
+    /// Answers an open request: checks that it is open, and notes the answer (FLW-1).
     pub(super) async fn answer_request(
         &mut self,
         patient: PatientId,
@@ -358,43 +341,8 @@ impl Operation for SubmitReference {
     }
 }
 
-struct SubmitDenial {
-    denial: PatientVerified<Denial>,
-}
-
-impl Operation for SubmitDenial {
-    type Answer = pb::Accepted;
-
-    async fn apply(&self, tx: &mut Tx<'_>) -> Result<pb::Accepted, Refusal> {
-        let Self { denial } = self;
-        let place = tx.read_existing(&tables::place(&denial.request_id)).await?;
-        let (patient, hash) = request_place(place)?;
-        ensure(
-            patient == denial.patient_id,
-            Problem::NotPermitted,
-            "another patient's request",
-        )?;
-        ensure(
-            hash == denial.request_hash,
-            Problem::RequestMismatch,
-            "the denial is of another request",
-        )?;
-        let row = tx.answer_request(patient, hash, RequestState::Denied).await?;
-        let asker = denial.institution_id.as_bytes();
-        ensure(
-            row.asker == asker[..],
-            Problem::RequestMismatch,
-            "another institution asked",
-        )?;
-        tx.record_history(patient, history_entry::What::Denied(denial.to_message()))
-            .await?;
-        tx.notify(*asker, event::What::Denied(denial.to_message()))
-            .await?;
-        Ok(pb::Accepted {})
-    }
-}
-
-fn request_place(row: PlaceRow) -> Result<(PatientId, Sha256Digest), Refusal> {
+/// Where a request's row lies.
+pub(super) fn request_place(row: PlaceRow) -> Result<(PatientId, Sha256Digest), Refusal> {
     let patient = row.patient.as_ref().try_into().map_err(Refusal::damaged)?;
     let hash = row.request_hash.as_ref().try_into().map_err(Refusal::damaged)?;
     Ok((patient, hash))

@@ -11,10 +11,10 @@ use protocol_spec::{
 use super::{
     Refusal, Shared, Vault,
     release::CloseRelease,
-    tables::{self, Expiring, RowKey, UploadRow},
+    tables::{self, Expiring, Mark, UploadRow},
     tx::{Operation, Tx},
 };
-use crate::store::{Commit, CommitId};
+use crate::store::{Commit, CommitId, Key};
 
 /// Rows looked at in one go.
 const BATCH: usize = 256;
@@ -48,26 +48,28 @@ impl Shared {
         let mut from = tables::expiries();
         loop {
             let rows = from.scan(&*self.ledger, BATCH).await?;
-            let last = rows.len() < BATCH;
-            for (suffix, _) in rows {
-                let (at, what) =
-                    Expiring::decode(&suffix).ok_or_else(|| Refusal::damaged("an expiry row"))?;
-                if at > now {
-                    return Ok(());
+            let due = due(&rows, now)?;
+            let mut over = Vec::new();
+            for (at, what) in &due {
+                match self.end(*at, *what).await {
+                    Ok(keys) => over.extend(keys),
+                    Err(refusal) => tracing::warn!(cause = refusal.cause, "not ended, trying again"),
                 }
-                self.end(at, what).await?;
-                from = from.after(&suffix);
             }
-            if last {
-                return Ok(());
+            self.forget(over).await?;
+            match rows.last() {
+                Some((last, _)) if due.len() == BATCH => from = from.after(last),
+                _ => return Ok(()),
             }
         }
     }
 
-    async fn end(&self, at: u64, what: Expiring) -> Result<(), Refusal> {
+    /// Ends one thing, and names the rows that need not be there any more.
+    async fn end(&self, at: u64, what: Expiring) -> Result<Vec<Key>, Refusal> {
+        let mut over = vec![tables::expiry(at, what).key().clone()];
         match what {
             Expiring::Idempotency(principal, key) => {
-                self.forget(&tables::idempotency(principal, key)).await?;
+                over.push(tables::idempotency(principal, key).key().clone());
             }
             Expiring::Release(patient, release) => {
                 let close = CloseRelease {
@@ -79,11 +81,11 @@ impl Shared {
             }
             Expiring::Upload(patient, upload) => match self.end_upload(patient, upload).await {
                 // A request is still sending; it will be refused, and the session ended next time.
-                Err(refusal) if refusal.problem == Problem::LeafConflict => return Ok(()),
+                Err(refusal) if refusal.problem == Problem::LeafConflict => return Ok(Vec::new()),
                 ended => ended?,
             },
         }
-        self.forget(&tables::expiry(at, what)).await
+        Ok(over)
     }
 
     /// Gives an upload up unless it was committed, and deletes what was only needed until then.
@@ -99,18 +101,30 @@ impl Shared {
             if rows.is_empty() {
                 return Ok(());
             }
-            let delete =
-                |commit: Commit, (leaf, _)| commit.delete(tables::leaf(patient, upload, leaf).key().clone());
-            let commit = rows.into_iter().fold(Commit::new(CommitId::fresh()), delete);
-            let _applied = self.ledger.commit(commit).await?;
+            let key = |(leaf, _)| tables::leaf(patient, upload, leaf).key().clone();
+            self.forget(rows.into_iter().map(key).collect()).await?;
         }
     }
 
-    async fn forget<R: tables::Row>(&self, row: &RowKey<R>) -> Result<(), Refusal> {
-        let commit = Commit::new(CommitId::fresh()).delete(row.key().clone());
-        let _applied = self.ledger.commit(commit).await?;
+    async fn forget(&self, keys: Vec<Key>) -> Result<(), Refusal> {
+        if !keys.is_empty() {
+            let commit = keys
+                .into_iter()
+                .fold(Commit::new(CommitId::fresh()), Commit::delete);
+            // Nothing is checked, so nothing conflicts.
+            let _applied = self.ledger.commit(commit).await?;
+        }
         Ok(())
     }
+}
+
+/// Those whose time has come.
+fn due(rows: &[(Vec<u8>, Mark)], now: u64) -> Result<Vec<(u64, Expiring)>, Refusal> {
+    let decode = |(suffix, _): &(Vec<u8>, Mark)| {
+        Expiring::decode(suffix).ok_or_else(|| Refusal::damaged("an expiry row"))
+    };
+    let is_due = |row: &Result<(u64, Expiring), Refusal>| !matches!(row, Ok((at, _)) if *at > now);
+    rows.iter().map(decode).take_while(is_due).collect()
 }
 
 struct GiveUp {

@@ -70,6 +70,7 @@ impl Time {
     }
 
     /// Whether a deadline (the first millisecond that is too late) has passed. Once true, true for ever.
+    /// (PRM-13)
     pub(super) async fn has_passed(&self, deadline: u64) -> bool {
         if self.now() < deadline {
             return false;

@@ -151,7 +151,7 @@ impl Tx<'_> {
         self.put(&tables::expiry(at, what), &Mark {});
     }
 
-    /// Queues a statement for the log and returns the proof to be completed: so far, the salt.
+    /// Queues a statement for the log and returns the proof to be completed: so far, the salt (LOG-5).
     pub(super) fn log(&mut self, statement: &Sha256Digest) -> Result<pb::LogProof, Refusal> {
         let salt = random()?;
         let leaf = log::leaf(&salt, statement);

@@ -1,4 +1,4 @@
-//! The transparency log: an RFC 6962 tree over salted hashes of statements. See `spec/keys.md` §6.
+//! The transparency log: an RFC 6962 tree over salted hashes of statements. See `spec/log.md`.
 //!
 //! An operation queues its leaf in its own commit; one task gives the queued leaves their places, all
 //! that wait in one further commit, which also signs the new checkpoint. So nothing can be done and not

@@ -1,1 +1,27 @@
-//! Tests.
+//! The state machines against the in-memory store and a clock that tests set.
+//! Statements and requests are signed as real clients sign them; what is sealed is filler, because the
+//! server cannot tell.
+
+mod flows;
+mod log;
+mod presentation;
+mod principals;
+mod release;
+mod requests;
+mod sweep;
+mod time;
+mod upload;
+mod world;
+
+use protocol_spec::problem::Problem;
+
+use super::Refusal;
+
+/// The problem of what must have been refused.
+#[track_caller]
+fn problem<T>(result: Result<T, Refusal>) -> Problem {
+    match result {
+        Ok(_) => panic!("was not refused"),
+        Err(refusal) => refusal.problem,
+    }
+}

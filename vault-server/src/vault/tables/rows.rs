@@ -1,0 +1,208 @@
+//! What stands in the rows that no message of the protocol fits. Numbers of fields are part of the stored
+//! format: never reuse one.
+
+use bytes::Bytes;
+use prost::Message;
+use protocol_spec::messages as pb;
+
+/// A row that says all by being there.
+#[derive(Clone, PartialEq, Message)]
+pub(in crate::vault) struct Mark {}
+
+/// Where something lies.
+#[derive(Clone, PartialEq, Message)]
+pub(in crate::vault) struct PlaceRow {
+    /// In whose vault.
+    #[prost(bytes = "bytes", tag = "1")]
+    pub(in crate::vault) patient: Bytes,
+    /// Of a request: the SHA-256 under which it stands there.
+    #[prost(bytes = "bytes", tag = "2")]
+    pub(in crate::vault) request_hash: Bytes,
+}
+
+/// A request and the facts that decide about it.
+#[derive(Clone, PartialEq, Message)]
+pub(in crate::vault) struct RequestRow {
+    #[prost(message, optional, tag = "1")]
+    pub(in crate::vault) stored: Option<pb::StoredRequest>,
+    #[prost(bytes = "bytes", tag = "2")]
+    pub(in crate::vault) request_id: Bytes,
+    /// Principal that asked.
+    #[prost(bytes = "bytes", tag = "3")]
+    pub(in crate::vault) asker: Bytes,
+    /// Institution that may be permitted.
+    #[prost(bytes = "bytes", tag = "4")]
+    pub(in crate::vault) concerned: Bytes,
+    /// The kind of permission that answers it.
+    #[prost(enumeration = "pb::PermissionKind", tag = "5")]
+    pub(in crate::vault) kind: i32,
+    #[prost(uint64, tag = "6")]
+    pub(in crate::vault) expires: u64,
+}
+
+/// A permission as it came.
+#[derive(Clone, PartialEq, Message)]
+pub(in crate::vault) struct PermissionRow {
+    #[prost(message, optional, tag = "1")]
+    pub(in crate::vault) permission: Option<pb::Permission>,
+    /// Of its leaf in the log.
+    #[prost(bytes = "bytes", tag = "2")]
+    pub(in crate::vault) salt: Bytes,
+    /// Upload permissions only.
+    #[prost(bytes = "bytes", tag = "3")]
+    pub(in crate::vault) upload_key_wrap: Bytes,
+}
+
+/// What is left of a permission.
+#[derive(Clone, PartialEq, Message)]
+pub(in crate::vault) struct MeterRow {
+    #[prost(uint32, tag = "1")]
+    pub(in crate::vault) uses_left: u32,
+    #[prost(uint64, tag = "2")]
+    pub(in crate::vault) bytes_left: u64,
+    #[prost(bool, tag = "3")]
+    pub(in crate::vault) revoked: bool,
+}
+
+/// The challenges out for one permission, oldest first.
+#[derive(Clone, PartialEq, Message)]
+pub(in crate::vault) struct ChallengesRow {
+    #[prost(message, repeated, tag = "1")]
+    pub(in crate::vault) open: Vec<Challenge>,
+}
+
+/// One challenge.
+#[derive(Clone, PartialEq, Message)]
+pub(in crate::vault) struct Challenge {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub(in crate::vault) bytes: Bytes,
+    #[prost(uint64, tag = "2")]
+    pub(in crate::vault) expires: u64,
+}
+
+/// An upload session.
+#[derive(Clone, PartialEq, Message)]
+pub(in crate::vault) struct UploadRow {
+    /// `StandbyTicketBody`.
+    #[prost(message, optional, tag = "1")]
+    pub(in crate::vault) ticket: Option<pb::Statement>,
+    /// Of the ticket's leaf in the log.
+    #[prost(bytes = "bytes", tag = "2")]
+    pub(in crate::vault) salt: Bytes,
+    #[prost(bytes = "bytes", tag = "3")]
+    pub(in crate::vault) presentation_hash: Bytes,
+    /// Leaves registered.
+    #[prost(uint64, tag = "4")]
+    pub(in crate::vault) leaves: u64,
+    /// Bytes in them.
+    #[prost(uint64, tag = "5")]
+    pub(in crate::vault) bytes: u64,
+    /// Once committed; its proof holds the salt only.
+    #[prost(message, optional, tag = "6")]
+    pub(in crate::vault) receipt: Option<pb::Receipt>,
+    /// Given up because its time was over.
+    #[prost(bool, tag = "7")]
+    pub(in crate::vault) abandoned: bool,
+}
+
+/// A leaf that is stored durably.
+#[derive(Clone, PartialEq, Message)]
+pub(in crate::vault) struct LeafRow {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub(in crate::vault) hash: Bytes,
+    #[prost(uint64, tag = "2")]
+    pub(in crate::vault) length: u64,
+}
+
+/// A release session.
+#[derive(Clone, PartialEq, Message)]
+pub(in crate::vault) struct ReleaseRow {
+    /// `ReleaseTicketBody`.
+    #[prost(message, optional, tag = "1")]
+    pub(in crate::vault) ticket: Option<pb::Statement>,
+    /// Handed out, or about to be.
+    #[prost(uint64, tag = "2")]
+    pub(in crate::vault) bytes: u64,
+    /// Once closed; its proof holds the salt only.
+    #[prost(message, optional, tag = "3")]
+    pub(in crate::vault) receipt: Option<pb::Receipt>,
+}
+
+/// A committed record.
+#[derive(Clone, PartialEq, Message)]
+pub(in crate::vault) struct RecordRow {
+    /// Without the sealed manifest; the receipt's proof holds the salt only.
+    #[prost(message, optional, tag = "1")]
+    pub(in crate::vault) stored: Option<pb::StoredRecord>,
+    /// Bytes of the sealed manifest.
+    #[prost(uint64, tag = "2")]
+    pub(in crate::vault) manifest_length: u64,
+    /// As the patient sent it with the upload permission.
+    #[prost(bytes = "bytes", tag = "3")]
+    pub(in crate::vault) upload_key_wrap: Bytes,
+}
+
+/// A record's sealed manifest, apart from what lists read.
+#[derive(Clone, PartialEq, Message)]
+pub(in crate::vault) struct ManifestRow {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub(in crate::vault) sealed: Bytes,
+}
+
+/// A number.
+#[derive(Clone, Copy, PartialEq, Message)]
+pub(in crate::vault) struct CountRow {
+    #[prost(uint64, tag = "1")]
+    pub(in crate::vault) value: u64,
+}
+
+/// What was answered to a mutation.
+#[derive(Clone, PartialEq, Message)]
+pub(in crate::vault) struct IdempotencyRow {
+    /// SHA-256 of the request it answered.
+    #[prost(bytes = "bytes", tag = "1")]
+    pub(in crate::vault) digest: Bytes,
+    #[prost(bytes = "bytes", tag = "2")]
+    pub(in crate::vault) answer: Bytes,
+}
+
+/// A leaf that waits for its place.
+#[derive(Clone, PartialEq, Message)]
+pub(in crate::vault) struct LogQueueRow {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub(in crate::vault) leaf: Bytes,
+}
+
+/// Where a leaf stands.
+#[derive(Clone, Copy, PartialEq, Message)]
+pub(in crate::vault) struct LogIndexRow {
+    #[prost(uint64, tag = "1")]
+    pub(in crate::vault) index: u64,
+}
+
+/// The hash of a complete subtree.
+#[derive(Clone, PartialEq, Message)]
+pub(in crate::vault) struct LogNodeRow {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub(in crate::vault) hash: Bytes,
+}
+
+/// The log as it stands.
+#[derive(Clone, PartialEq, Message)]
+pub(in crate::vault) struct LogHeadRow {
+    #[prost(uint64, tag = "1")]
+    pub(in crate::vault) size: u64,
+    /// Roots of the largest complete subtrees, left to right.
+    #[prost(bytes = "bytes", repeated, tag = "2")]
+    pub(in crate::vault) peaks: Vec<Bytes>,
+    /// `CheckpointBody` over all of it.
+    #[prost(message, optional, tag = "3")]
+    pub(in crate::vault) checkpoint: Option<pb::Statement>,
+}
+
+/// A time that is past.
+#[derive(Clone, Copy, PartialEq, Message)]
+pub(in crate::vault) struct FloorRow {
+    #[prost(uint64, tag = "1")]
+    pub(in crate::vault) at: u64,
+}

@@ -1,0 +1,112 @@
+//! The log as clients see it: entries, checkpoints that follow on each other, restarts.
+
+use protocol_spec::{
+    bodies::Checkpoint,
+    directory::Institution,
+    log::{verify_checkpoint, verify_consistency, verify_inclusion},
+    problem::Problem,
+    statement::{Signed, Verified},
+};
+
+use super::{
+    principals::{public, signing_key},
+    problem,
+    world::{Terms, World, stream},
+};
+
+async fn checkpoint(world: &World) -> Verified<Checkpoint> {
+    let statement = world.vault.log_checkpoint().await.unwrap();
+    verify_checkpoint(Signed::try_from(statement).unwrap(), &world.operator_key()).unwrap()
+}
+
+/// Until this many leaves have their places.
+async fn grown(world: &World, size: u64) -> Verified<Checkpoint> {
+    loop {
+        let checkpoint = checkpoint(world).await;
+        if checkpoint.size >= size {
+            return checkpoint;
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+/// LOG-5.
+#[tokio::test]
+async fn directory_entries_stand_in_the_log() {
+    let world = World::new().await;
+    let page = world.vault.directory(None, 1).await.unwrap();
+    let after = page.next.as_ref().try_into().unwrap();
+    let rest = world.vault.directory(Some(after), 1).await.unwrap();
+    let (registrar, operator) = (public(&signing_key(2)), world.operator_key());
+    for entry in [&page.entries[..], &rest.entries[..]].concat() {
+        let proof = entry.proof.clone();
+        let institution = Institution::from_entry(entry, &registrar, (&operator).into()).unwrap();
+        verify_inclusion(proof, &institution.entry_hash(), &operator).unwrap();
+        assert!(world.vault.directory_entry(institution.id()).await.is_ok());
+    }
+    let unknown = protocol_spec::ids::InstitutionId::from_bytes([7; 32]);
+    assert_eq!(
+        problem(world.vault.directory_entry(unknown).await),
+        Problem::NotFound
+    );
+}
+
+/// LOG-4: every checkpoint continues every earlier one, also across a restart.
+#[tokio::test]
+async fn checkpoints_continue_each_other() {
+    let mut world = World::new().await;
+    let mut seen = vec![grown(&world, 2).await];
+    for round in 0..4 {
+        world.store_record(&world.first, &stream(10)).await;
+        // Permission, ticket, receipt.
+        seen.push(grown(&world, 2 + 3 * (round + 1)).await);
+        if round == 1 {
+            world.restart().await;
+        }
+    }
+    let last = seen.last().unwrap().clone();
+    for earlier in &seen {
+        let proof = world
+            .vault
+            .log_consistency(earlier.size, last.size)
+            .await
+            .unwrap();
+        verify_consistency(earlier, &last, &proof.path).unwrap();
+    }
+    let future = world.vault.log_consistency(1, last.size + 1).await;
+    assert_eq!(problem(future), Problem::NotFound);
+    assert_eq!(
+        problem(world.vault.log_inclusion(last.size, last.size).await),
+        Problem::NotFound
+    );
+    assert_eq!(
+        problem(world.vault.log_consistency(0, last.size).await),
+        Problem::NotFound
+    );
+}
+
+/// Leaves of commits that were made while nobody sequenced get their places at the next start.
+#[tokio::test]
+async fn a_restart_sequences_what_is_queued() {
+    let mut world = World::new().await;
+    grown(&world, 2).await;
+    // On one thread the sequencer cannot run between this commit and the end of the vault.
+    world.permit_upload(&world.first, Terms::default()).await;
+    world.restart().await;
+    grown(&world, 3).await;
+    world.check().await;
+}
+
+#[tokio::test]
+async fn an_empty_log_has_a_signed_head() {
+    let store = crate::store::MemoryStore::default();
+    let world = World::new().await;
+    let vault = super::world::open(&store, &world.clock, super::world::limits()).await;
+    let statement = vault.log_checkpoint().await.unwrap();
+    let head: Signed<Checkpoint> = statement.try_into().unwrap();
+    let head = verify_checkpoint(head, &world.operator_key()).unwrap();
+    assert_eq!(
+        (head.size, head.root),
+        (0, protocol_spec::hash::Sha256Digest::of(b""))
+    );
+}

@@ -1,0 +1,623 @@
+//! One vault, one patient, two hospitals, and the steps that they take.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU8, AtomicU64, Ordering},
+};
+
+use bytes::Bytes;
+use ed25519_dalek::{Signer, SigningKey};
+use protocol_spec::{
+    bodies::{
+        DownloadRequest, ReferenceRequest, ReleaseReceipt, ReleaseTicket, StandbyTicket, UploadReceipt,
+        UploadRequest,
+    },
+    content::{self, LEAF_LEN},
+    hash::{LeafHash, Sha256Digest, sha256},
+    ids::{PermissionId, RecordId, ReleaseId, RequestId, UploadId, VersionId},
+    log::Receipt,
+    messages as pb,
+    permission::{Kind, PermissionBody, RecordSelector},
+    request::{
+        self, CHALLENGE, CONTENT_DIGEST, IDEMPOTENCY_KEY, OPERATOR, Params, RequestSignature, SignatureLabel,
+        Target,
+    },
+    statement::{Body, Signed},
+};
+
+use super::principals::{Hospital, Patient, public, sealed, signing_key};
+use crate::{
+    identity::OperatorIdentity,
+    store::MemoryStore,
+    vault::{Caller, Clock, Intent, Proof, Refusal, Vault, VaultLimits, tx::random},
+};
+
+use pb::{history_entry, presentation_answer::Answer};
+
+/// When every test begins.
+pub(super) const START: u64 = 1_800_000_000_000;
+pub(super) const HOUR: u64 = 3_600_000;
+/// Bytes of a whole leaf.
+pub(super) const LEAF: usize = 1 << 20;
+
+pub(super) struct TestClock(AtomicU64);
+
+impl TestClock {
+    pub(super) fn set(&self, now: u64) {
+        self.0.store(now, Ordering::Relaxed);
+    }
+}
+
+impl Clock for TestClock {
+    fn now_ms(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+#[derive(Clone)]
+pub(super) struct World {
+    pub(super) store: MemoryStore,
+    pub(super) clock: Arc<TestClock>,
+    pub(super) vault: Vault,
+    pub(super) operator: SigningKey,
+    pub(super) patient: Patient,
+    pub(super) first: Hospital,
+    pub(super) second: Hospital,
+}
+
+/// What a permission shall allow.
+#[derive(Clone, Copy)]
+pub(super) struct Terms {
+    pub(super) uses: u32,
+    pub(super) bytes: u64,
+    pub(super) not_before: u64,
+    pub(super) not_after: u64,
+}
+
+impl Default for Terms {
+    fn default() -> Self {
+        Self {
+            uses: 1,
+            bytes: 64 << 20,
+            not_before: START - HOUR,
+            not_after: START + HOUR,
+        }
+    }
+}
+
+/// A new intent, as every new request has one.
+pub(super) fn intent() -> Intent {
+    let key = random().unwrap();
+    Intent {
+        key,
+        digest: sha256(&[&key]),
+    }
+}
+
+pub(super) fn limits() -> VaultLimits {
+    VaultLimits {
+        sweep_interval: std::time::Duration::from_secs(1 << 20),
+        ..VaultLimits::default()
+    }
+}
+
+/// The possession key of every permission here.
+pub(super) fn possession() -> SigningKey {
+    signing_key(77)
+}
+
+/// Filler that could be a sealed stream of so much plaintext.
+pub(super) fn stream(plaintext: u64) -> Vec<u8> {
+    static FILLER: AtomicU8 = AtomicU8::new(1);
+    let filler = FILLER.fetch_add(1, Ordering::Relaxed);
+    vec![filler; usize::try_from(content::stream_len(plaintext)).unwrap()]
+}
+
+pub(super) fn leaf_hashes(stream: &[u8]) -> Vec<LeafHash> {
+    let leaves = stream.chunks(LEAF).zip(0..);
+    leaves
+        .map(|(leaf, index)| content::leaf_hash(index, leaf))
+        .collect()
+}
+
+impl World {
+    pub(super) async fn new() -> Self {
+        Self::with(limits()).await
+    }
+
+    pub(super) async fn with(limits: VaultLimits) -> Self {
+        let (store, clock) = (MemoryStore::default(), Arc::new(TestClock(AtomicU64::new(START))));
+        let operator = signing_key(1);
+        let operator_id = protocol_spec::ids::OperatorId::from(&public(&operator));
+        let registrar = signing_key(2);
+        let world = Self {
+            vault: open(&store, &clock, limits).await,
+            patient: Patient::new(3),
+            first: Hospital::new(4, &registrar, operator_id),
+            second: Hospital::new(5, &registrar, operator_id),
+            operator,
+            store,
+            clock,
+        };
+        world.enrol_all().await;
+        world
+    }
+
+    async fn enrol_all(&self) {
+        let patient = self.vault.enrolling_patient(self.patient.enrolment()).unwrap();
+        self.vault.enrol(&patient, &intent()).await.unwrap();
+        for hospital in [&self.first, &self.second] {
+            let caller = self.vault.enrolling_institution(hospital.enrolment()).unwrap();
+            self.vault.enrol(&caller, &intent()).await.unwrap();
+        }
+    }
+
+    /// The server stops and starts again, over the same store.
+    pub(super) async fn restart(&mut self) {
+        self.vault = open(&self.store, &self.clock, limits()).await;
+    }
+
+    pub(super) fn operator_key(&self) -> protocol_spec::keys::IdentityKey {
+        public(&self.operator)
+    }
+
+    pub(super) async fn as_patient(&self) -> Caller {
+        self.vault
+            .find_key(&self.patient.id.to_string())
+            .await
+            .unwrap()
+            .unwrap()
+    }
+
+    pub(super) async fn as_hospital(&self, hospital: &Hospital) -> Caller {
+        self.vault
+            .find_key(&hospital.id.to_string())
+            .await
+            .unwrap()
+            .unwrap()
+    }
+
+    fn operator_id(&self) -> protocol_spec::ids::OperatorId {
+        (&self.operator_key()).into()
+    }
+
+    pub(super) fn permission_body(
+        &self,
+        hospital: &Hospital,
+        kind: Kind,
+        request_hash: Sha256Digest,
+        records: Vec<RecordSelector>,
+        terms: Terms,
+    ) -> PermissionBody {
+        PermissionBody {
+            created: START,
+            operator_id: self.operator_id(),
+            permission_id: PermissionId::mint(START, random().unwrap()),
+            kind,
+            patient_id: self.patient.id,
+            institution_id: hospital.id,
+            directory_entry_hash: hospital.keys.hash(),
+            recipient_key_hash: hospital.keys.claimed().recipient_key.digest(),
+            records,
+            not_before: terms.not_before,
+            not_after: terms.not_after,
+            uses: terms.uses,
+            bytes: terms.bytes,
+            request_hash,
+            possession_key: public(&possession()),
+        }
+    }
+
+    pub(super) fn upload_request(&self, hospital: &Hospital) -> UploadRequest {
+        UploadRequest {
+            created: START,
+            operator_id: self.operator_id(),
+            request_id: RequestId::mint(START, random().unwrap()),
+            patient_id: self.patient.id,
+            institution_id: hospital.id,
+            expires: START + 24 * HOUR,
+            text: sealed(),
+        }
+    }
+
+    pub(super) fn download_request(&self, hospital: &Hospital) -> DownloadRequest {
+        DownloadRequest {
+            created: START,
+            operator_id: self.operator_id(),
+            request_id: RequestId::mint(START, random().unwrap()),
+            institution_id: hospital.id,
+            patient_id: self.patient.id,
+            expires: START + 24 * HOUR,
+            text: sealed(),
+        }
+    }
+
+    pub(super) fn reference_request(&self) -> ReferenceRequest {
+        ReferenceRequest {
+            created: START,
+            operator_id: self.operator_id(),
+            request_id: RequestId::mint(START, random().unwrap()),
+            institution_id: self.first.id,
+            second_institution_id: self.second.id,
+            patient_id: self.patient.id,
+            expires: START + 24 * HOUR,
+            text: sealed(),
+        }
+    }
+
+    /// ① of the upload flow.
+    pub(super) async fn permit_upload(&self, hospital: &Hospital, terms: Terms) -> PermissionBody {
+        let (request, hash) = self.patient.upload_request(self.upload_request(hospital));
+        let body = self.permission_body(hospital, Kind::Upload, hash, Vec::new(), terms);
+        let message = pb::SubmitUploadRequest {
+            request: Some(request),
+            permission: Some(self.patient.permission(&body)),
+            upload_key_wrap: vec![8; 104].into(),
+        };
+        let caller = self.as_patient().await;
+        self.vault
+            .submit_upload_request(&caller, &intent(), message)
+            .await
+            .unwrap();
+        body
+    }
+
+    /// ① of the download flow: asks and gives the request's hash.
+    pub(super) async fn ask_download(&self, hospital: &Hospital) -> Sha256Digest {
+        let (message, hash) = hospital.download_request(self.download_request(hospital));
+        let caller = self.as_hospital(hospital).await;
+        self.vault
+            .submit_download_request(&caller, &intent(), message)
+            .await
+            .unwrap();
+        hash
+    }
+
+    pub(super) async fn submit(&self, body: &PermissionBody) -> Result<pb::Accepted, Refusal> {
+        let permission = Some(self.patient.permission(body));
+        let caller = self.as_patient().await;
+        self.vault
+            .submit_permission(&caller, &intent(), pb::SubmitPermission { permission })
+            .await
+    }
+
+    /// ① and ② of the download flow.
+    pub(super) async fn permit_download(
+        &self,
+        hospital: &Hospital,
+        records: Vec<RecordSelector>,
+        terms: Terms,
+    ) -> PermissionBody {
+        let hash = self.ask_download(hospital).await;
+        let body = self.permission_body(hospital, Kind::Download, hash, records, terms);
+        self.submit(&body).await.unwrap();
+        body
+    }
+
+    pub(super) async fn challenge(&self, hospital: &Hospital, permission: PermissionId) -> [u8; 32] {
+        let caller = self.as_hospital(hospital).await;
+        let delivery = self.vault.deliver(&caller, permission).await.unwrap();
+        delivery.challenge.as_ref().try_into().unwrap()
+    }
+
+    /// Presents with everything as it should be.
+    pub(super) async fn present(
+        &self,
+        hospital: &Hospital,
+        permission: PermissionId,
+    ) -> Result<pb::PresentationAnswer, Refusal> {
+        let challenge = self.challenge(hospital, permission).await;
+        self.present_with(
+            hospital,
+            permission,
+            challenge,
+            &intent(),
+            &possession(),
+            new_names(),
+        )
+        .await
+    }
+
+    pub(super) async fn present_with(
+        &self,
+        hospital: &Hospital,
+        permission: PermissionId,
+        challenge: [u8; 32],
+        intent: &Intent,
+        possession: &SigningKey,
+        message: pb::Presentation,
+    ) -> Result<pb::PresentationAnswer, Refusal> {
+        let (id, pop) = self.signatures(hospital, permission, &challenge, possession);
+        let proof = Proof {
+            challenge,
+            pop: &pop,
+            id: &id,
+        };
+        let caller = self.as_hospital(hospital).await;
+        self.vault
+            .present(&caller, intent, permission, proof, message)
+            .await
+    }
+
+    fn signatures(
+        &self,
+        hospital: &Hospital,
+        permission: PermissionId,
+        challenge: &[u8; 32],
+        possession: &SigningKey,
+    ) -> (RequestSignature, RequestSignature) {
+        let authority = "vault.test";
+        let request = http::Request::post(format!(
+            "https://{authority}/v1/permissions/{permission}/presentation"
+        ))
+        .header(OPERATOR, self.operator_id().to_string())
+        .header(CONTENT_DIGEST, request::content_digest(b""))
+        .header(IDEMPOTENCY_KEY, "k")
+        .header(CHALLENGE, format!("{challenge:02x?}").replace([' ', ','], ""))
+        .body(())
+        .unwrap();
+        let (mut parts, ()) = request.into_parts();
+        let now = self.vault.now_ms() / 1000;
+        let params = |key_id: String| Params {
+            created: now,
+            expires: now + 60,
+            nonce: "n".repeat(22),
+            key_id,
+        };
+        let id_sign = |message: &[u8]| hospital.key.sign(message).to_bytes();
+        let pop_sign = |message: &[u8]| possession.sign(message).to_bytes();
+        let signers = [
+            request::Signer {
+                label: SignatureLabel::Id,
+                params: params(hospital.id.to_string()),
+                sign: &id_sign,
+            },
+            request::Signer {
+                label: SignatureLabel::Pop,
+                params: params(permission.to_string()),
+                sign: &pop_sign,
+            },
+        ];
+        request::sign(&mut parts, authority, &signers).unwrap();
+        let target = Target {
+            method: &parts.method,
+            authority,
+            uri: &parts.uri,
+            headers: &parts.headers,
+        };
+        let parse = |label| RequestSignature::parse(&target, label).unwrap();
+        (parse(SignatureLabel::Id), parse(SignatureLabel::Pop))
+    }
+
+    /// ② of the upload flow.
+    pub(super) async fn stand_by(&self, hospital: &Hospital, permission: PermissionId) -> StandbyTicket {
+        standby(self.present(hospital, permission).await.unwrap())
+    }
+
+    pub(super) async fn send(
+        &self,
+        hospital: &Hospital,
+        upload: UploadId,
+        first: u32,
+        leaves: &[u8],
+        hashes: &[LeafHash],
+    ) -> Result<(), Refusal> {
+        let caller = self.as_hospital(hospital).await;
+        let mut intake = self
+            .vault
+            .begin_leaves(&caller, upload, first, hashes.to_vec())
+            .await?;
+        for leaf in leaves.chunks(LEAF) {
+            intake.put(Bytes::copy_from_slice(leaf)).await?;
+        }
+        intake.finish().await
+    }
+
+    pub(super) async fn commit(
+        &self,
+        hospital: &Hospital,
+        upload: UploadId,
+        stream: &[u8],
+    ) -> Result<pb::Receipt, Refusal> {
+        let caller = self.as_hospital(hospital).await;
+        self.vault
+            .commit_upload(&caller, &intent(), upload, commit_message(stream))
+            .await
+    }
+
+    /// The whole upload flow; gives the record as a permission names it.
+    pub(super) async fn store_record(&self, hospital: &Hospital, stream: &[u8]) -> RecordSelector {
+        let permission = self.permit_upload(hospital, Terms::default()).await;
+        let ticket = self.stand_by(hospital, permission.permission_id).await;
+        let upload = ticket.upload_id;
+        if stream.len() as u64 > LEAF_LEN {
+            self.send(hospital, upload, 0, stream, &leaf_hashes(stream))
+                .await
+                .unwrap();
+        }
+        let receipt = self.commit(hospital, upload, stream).await.unwrap();
+        let receipt = Receipt::<UploadReceipt>::verify(Some(receipt), &self.operator_key()).unwrap();
+        RecordSelector {
+            record_id: receipt.statement.record_id,
+            version_id: receipt.statement.version_id,
+            content_root: receipt.statement.content_root,
+            stream_len: receipt.statement.stream_len,
+        }
+    }
+
+    /// ③ of the download flow, up to the open session.
+    pub(super) async fn open_release(&self, hospital: &Hospital, permission: PermissionId) -> ReleaseTicket {
+        release(self.present(hospital, permission).await.unwrap())
+    }
+
+    pub(super) async fn fetch(
+        &self,
+        hospital: &Hospital,
+        release: ReleaseId,
+        version: VersionId,
+        first: u32,
+        count: u32,
+    ) -> Result<Vec<u8>, Refusal> {
+        let caller = self.as_hospital(hospital).await;
+        let mut leaves = self
+            .vault
+            .release_leaves(&caller, release, version, first, count)
+            .await?;
+        let mut bytes = Vec::new();
+        while let Some(leaf) = leaves.next().await {
+            bytes.extend_from_slice(&leaf?);
+        }
+        assert_eq!(bytes.len() as u64, leaves.total());
+        Ok(bytes)
+    }
+
+    pub(super) async fn close(
+        &self,
+        hospital: &Hospital,
+        release: ReleaseId,
+    ) -> Result<ReleaseReceipt, Refusal> {
+        let caller = self.as_hospital(hospital).await;
+        let receipt = self.vault.close_release(&caller, &intent(), release).await?;
+        let receipt = Receipt::<ReleaseReceipt>::verify(Some(receipt), &self.operator_key()).unwrap();
+        Ok(receipt.statement.signed().claimed().clone())
+    }
+
+    pub(super) async fn revoke(&self, permission: &PermissionBody) {
+        let caller = self.as_patient().await;
+        let message = self.patient.revocation(permission);
+        self.vault
+            .submit_revocation(&caller, &intent(), message)
+            .await
+            .unwrap();
+    }
+
+    pub(super) async fn entry(&self, permission: PermissionId) -> pb::PermissionEntry {
+        let list = self
+            .vault
+            .vault_permissions(&self.as_patient().await)
+            .await
+            .unwrap();
+        let is = |entry: &&pb::PermissionEntry| {
+            let body = &entry.permission.as_ref().unwrap().body;
+            PermissionBody::decode(body).unwrap().permission_id == permission
+        };
+        list.permissions.iter().find(is).unwrap().clone()
+    }
+
+    pub(super) async fn history(&self) -> Vec<pb::HistoryEntry> {
+        let caller = self.as_patient().await;
+        let (mut entries, mut after) = (Vec::new(), 0);
+        loop {
+            let page = self.vault.history(&caller, after, 3).await.unwrap();
+            entries.extend(page.entries);
+            match page.next {
+                0 => return entries,
+                next => after = next,
+            }
+        }
+    }
+
+    pub(super) async fn events(&self, caller: &Caller) -> Vec<pb::event::What> {
+        let page = self.vault.inbox(caller, 0, 0).await.unwrap();
+        page.events.into_iter().map(|event| event.what.unwrap()).collect()
+    }
+
+    /// What must hold after every step: history and inboxes are numbered without gaps, and every receipt
+    /// in the history verifies up to the log.
+    pub(super) async fn check(&self) {
+        let key = self.operator_key();
+        for (entry, number) in self.history().await.into_iter().zip(1..) {
+            assert_eq!(entry.number, number);
+            match entry.what.unwrap() {
+                history_entry::What::Stored(receipt) => {
+                    Receipt::<UploadReceipt>::verify(Some(receipt), &key).unwrap();
+                }
+                history_entry::What::Released(receipt) => {
+                    Receipt::<ReleaseReceipt>::verify(Some(receipt), &key).unwrap();
+                }
+                history_entry::What::Presented(presented) => {
+                    if let Some(ticket) = presented.release_ticket {
+                        Receipt::<ReleaseTicket>::verify(Some(ticket), &key).unwrap();
+                    }
+                }
+                _ => {}
+            }
+        }
+        let hospitals = [
+            self.as_hospital(&self.first).await,
+            self.as_hospital(&self.second).await,
+        ];
+        for caller in hospitals.iter().chain([&self.as_patient().await]) {
+            let page = self.vault.inbox(caller, 0, 0).await.unwrap();
+            assert!(
+                page.events
+                    .iter()
+                    .map(|event| event.number)
+                    .eq(1..=page.events.len() as u64)
+            );
+        }
+    }
+}
+
+pub(super) async fn open(store: &MemoryStore, clock: &Arc<TestClock>, limits: VaultLimits) -> Vault {
+    let operator = OperatorIdentity::from_seed(&signing_key(1).to_bytes()).unwrap();
+    let (ledger, blobs) = (Arc::new(store.clone()), Arc::new(store.clone()));
+    let registrar = public(&signing_key(2));
+    Vault::new(ledger, blobs, operator, registrar, clock.clone(), limits)
+        .await
+        .unwrap()
+}
+
+/// New ids for a record to come.
+pub(super) fn new_names() -> pb::Presentation {
+    pb::Presentation {
+        record_id: RecordId::mint(START, random().unwrap())
+            .as_bytes()
+            .to_vec()
+            .into(),
+        version_id: VersionId::mint(START, random().unwrap())
+            .as_bytes()
+            .to_vec()
+            .into(),
+    }
+}
+
+pub(super) fn commit_message(stream: &[u8]) -> pb::CommitUpload {
+    let stream_len = stream.len() as u64;
+    let inline = stream_len <= LEAF_LEN;
+    let root = if inline {
+        content::single_leaf_root(stream)
+    } else {
+        content::content_root(&leaf_hashes(stream)).unwrap()
+    };
+    pb::CommitUpload {
+        content_root: root.as_bytes().to_vec().into(),
+        stream_len,
+        sealed_manifest: vec![5; 900].into(),
+        content: if inline {
+            stream.to_vec().into()
+        } else {
+            Bytes::new()
+        },
+    }
+}
+
+pub(super) fn standby(answer: pb::PresentationAnswer) -> StandbyTicket {
+    let Some(Answer::Standby(standby)) = answer.answer else {
+        panic!("no standby")
+    };
+    Signed::<StandbyTicket>::try_from(standby.ticket)
+        .unwrap()
+        .claimed()
+        .clone()
+}
+
+pub(super) fn release(answer: pb::PresentationAnswer) -> ReleaseTicket {
+    let Some(Answer::Release(release)) = answer.answer else {
+        panic!("no release")
+    };
+    Signed::<ReleaseTicket>::try_from(release.ticket)
+        .unwrap()
+        .claimed()
+        .clone()
+}
