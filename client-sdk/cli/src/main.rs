@@ -1,2 +1,81 @@
-//! skeleton
-fn main() {}
+//! The `medvault` program: one command for each thing a patient, an institution or a registrar does.
+//!
+//! Exit codes: 0 done, 1 refused or failed, 2 usage. A failure is one line on standard error that says what
+//! to do; with `--json` it is also one object on standard output. See `args` for the list of commands.
+
+mod args;
+mod commands;
+mod context;
+mod failure;
+mod new_file;
+mod output;
+mod progress;
+mod views;
+
+use std::{process::ExitCode, time::Duration};
+
+use clap::Parser;
+
+use crate::{args::Cli, context::Context, failure::Failure};
+
+fn main() -> ExitCode {
+    match Cli::try_parse() {
+        Ok(cli) => {
+            let json = cli.global.json;
+            run(cli).map_or_else(|failure| fail(&failure, json), |()| ExitCode::SUCCESS)
+        }
+        Err(error) => explain_usage(&error),
+    }
+}
+
+fn run(cli: Cli) -> Result<(), Failure> {
+    start_log();
+    let context = Context::new(cli.global);
+    let runtime = tokio::runtime::Runtime::new().map_err(|source| Failure::runtime(&source))?;
+    let outcome = runtime.block_on(async {
+        tokio::select! {
+            outcome = commands::run(&context, cli.command) => outcome,
+            // Dropping the command removes what it has half written.
+            () = interrupted() => Err(Failure::interrupted()),
+        }
+    });
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    outcome
+}
+
+async fn interrupted() {
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending().await
+    }
+}
+
+/// Events of the library on standard error, as far as `MEDVAULT_LOG` asks for them (`MEDVAULT_LOG=debug`).
+fn start_log() {
+    if let Ok(filter) = tracing_subscriber::EnvFilter::try_from_env("MEDVAULT_LOG") {
+        tracing_subscriber::fmt()
+            .with_env_filter(filter)
+            .with_writer(std::io::stderr)
+            .init();
+    }
+}
+
+/// Help and version are answers; everything else that the parser returns is a usage error.
+fn explain_usage(error: &clap::Error) -> ExitCode {
+    let _ = error.print();
+    if !error.use_stderr() {
+        return ExitCode::SUCCESS;
+    }
+    let failure = Failure::from(error);
+    if std::env::args_os().any(|arg| arg == "--json") {
+        output::print_error_object(&failure);
+    }
+    failure.exit_code()
+}
+
+fn fail(failure: &Failure, json: bool) -> ExitCode {
+    output::print_failure(failure);
+    if json {
+        output::print_error_object(failure);
+    }
+    failure.exit_code()
+}

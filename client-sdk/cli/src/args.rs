@@ -1,0 +1,193 @@
+//! The command line: global options, the list of commands, and how values are read.
+//!
+//! Each command's own options stand beside what it does, in `commands/`.
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::commands::{
+    directory, download, history, inbox, institution, patient, permissions, permit, records, reference,
+    registrar, upload,
+};
+
+/// Medical information, end-to-end encrypted: patients hold the keys, the server stores what it cannot read.
+#[derive(Debug, Parser)]
+#[command(
+    name = "medvault",
+    version,
+    arg_required_else_help = true,
+    subcommand_required = true,
+    after_help = OVERVIEW
+)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What every command understands.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Options of every command")]
+pub(crate) struct Global {
+    /// Folder with the keys and pins of one patient, institution or registrar
+    #[arg(
+        long,
+        global = true,
+        env = "MEDVAULT_HOME",
+        value_name = "DIR",
+        display_order = 900
+    )]
+    pub(crate) home: Option<PathBuf>,
+    /// Unlock the home with this file of 32 random bytes, made if absent, instead of a passphrase
+    #[arg(
+        long,
+        global = true,
+        env = "MEDVAULT_KEY_FILE",
+        value_name = "FILE",
+        display_order = 901
+    )]
+    pub(crate) key_file: Option<PathBuf>,
+    /// Print one JSON object on standard output, and nothing else there
+    #[arg(long, global = true, display_order = 902)]
+    pub(crate) json: bool,
+}
+
+/// One of the program's commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Accredit institutions; works offline
+    #[command(subcommand)]
+    Registrar(registrar::Command),
+    /// Open a vault as a patient
+    #[command(subcommand)]
+    Patient(patient::Command),
+    /// Join a server as an institution
+    #[command(subcommand)]
+    Institution(institution::Command),
+    /// List accredited institutions, each verified
+    Directory(directory::Options),
+    /// Show what has arrived: requests, permission keys, denials, receipts
+    Inbox(inbox::Options),
+    /// Bring medical information into a vault
+    #[command(subcommand)]
+    Upload(upload::Command),
+    /// List or read the records of the patient's own vault
+    Records(records::Options),
+    /// Read records with a patient's permission
+    #[command(subcommand)]
+    Download(download::Command),
+    /// Ask a patient to let another institution read
+    #[command(subcommand)]
+    Reference(reference::Command),
+    /// Answer a download or reference request with a permission key (patient)
+    Permit(permit::PermitOptions),
+    /// Answer a download or reference request with a refusal (patient)
+    Deny(permit::DenyOptions),
+    /// List the permissions given, with state and uses (patient)
+    #[command(after_help = permissions::EXAMPLES)]
+    Permissions,
+    /// Withdraw a permission: the server releases nothing more to it (patient)
+    Revoke(permissions::RevokeOptions),
+    /// Show who asked, permitted, presented and received, with verified receipts (patient)
+    #[command(after_help = history::EXAMPLES)]
+    History,
+}
+
+/// Reads a duration such as `90s`, `1h` or `7d`; zero is refused.
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+    let duration =
+        humantime::parse_duration(text).map_err(|_| "write a duration such as 90s, 1h or 7d".to_owned())?;
+    if duration.is_zero() {
+        Err("must be longer than zero".to_owned())
+    } else {
+        Ok(duration)
+    }
+}
+
+/// Reads a number of bytes: digits, then nothing, or `kB`, `MB`, `GB`, `TB` (powers of 1000), or `KiB`,
+/// `MiB`, `GiB`, `TiB` (powers of 1024).
+pub(crate) fn byte_count(text: &str) -> Result<u64, String> {
+    let form = || "write bytes as a number, or with a unit such as 500MB or 2GiB".to_owned();
+    let unit_at = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (digits, unit) = text.split_at_checked(unit_at).ok_or_else(form)?;
+    let factor: u64 = match unit.trim_start() {
+        "" | "B" => 1,
+        "kB" => 1000,
+        "MB" => 1000 * 1000,
+        "GB" => 1000 * 1000 * 1000,
+        "TB" => 1000 * 1000 * 1000 * 1000,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        "TiB" => 1 << 40,
+        _ => return Err(form()),
+    };
+    let count: u64 = digits.parse().map_err(|_| form())?;
+    match count.checked_mul(factor) {
+        Some(0) => Err("must be more than zero".to_owned()),
+        Some(bytes) => Ok(bytes),
+        None => Err("is more than can be counted".to_owned()),
+    }
+}
+
+const OVERVIEW: &str = "\
+The three flows:
+  upload     patient: upload request   ->  institution: inbox, upload send  ->  patient: records
+  download   institution: download request  ->  patient: inbox, permit  ->  institution: download fetch
+  reference  first institution: reference request  ->  patient: permit  ->  second: download fetch
+
+Examples:
+  medvault patient enrol --home ~/vault --server https://vault.example:8443/#m3k…
+  MEDVAULT_HOME=~/vault medvault inbox --wait 60
+  MEDVAULT_HOME=~/vault medvault records --json
+
+The passphrase of a home is taken from MEDVAULT_PASSPHRASE, or asked for when a terminal is attached.
+Exit codes: 0 done, 1 refused or failed, 2 usage.";
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_shows_examples() {
+        fn check(command: &clap::Command) {
+            if command.get_name() != "help" {
+                let help = command
+                    .get_after_help()
+                    .map(ToString::to_string)
+                    .unwrap_or_default();
+                assert!(help.contains("Example"), "{} has no examples", command.get_name());
+            }
+            command.get_subcommands().for_each(check);
+        }
+        check(&Cli::command());
+    }
+
+    #[test]
+    fn durations_are_read_and_zero_is_refused() {
+        assert_eq!(duration("7d"), Ok(Duration::from_secs(7 * 86400)));
+        assert_eq!(duration("1h 30m"), Ok(Duration::from_secs(5400)));
+        for bad in ["", "7", "0s", "-1h", "soon"] {
+            assert!(duration(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn byte_counts_are_read_and_zero_is_refused() {
+        assert_eq!(byte_count("1048576"), Ok(1 << 20));
+        assert_eq!(byte_count("500MB"), Ok(500_000_000));
+        assert_eq!(byte_count("2 GiB"), Ok(2 << 30));
+        for bad in ["", "0", "-1", "1e9", "GiB", "12 apples", "99999999999TiB", "é"] {
+            assert!(byte_count(bad).is_err(), "{bad}");
+        }
+    }
+}

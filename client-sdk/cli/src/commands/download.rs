@@ -1,0 +1,116 @@
+//! `medvault download`: an institution asks a patient, then reads with her permission.
+
+use std::path::{Path, PathBuf};
+
+use clap::Subcommand;
+use client_sdk::{FetchedRecord, PatientId, PermissionId};
+use serde::Serialize;
+
+use crate::{
+    context::Context,
+    failure::Failure,
+    output::Report,
+    views::{PartView, ReceiptView, ReceivedView},
+};
+
+/// The institution's two steps.
+#[derive(Debug, Subcommand)]
+#[command(after_help = EXAMPLES)]
+pub(crate) enum Command {
+    /// Ask a patient for permission to read; what is asked is sealed to her
+    #[command(after_help = EXAMPLES)]
+    Request {
+        /// The patient's id, as she handed it over
+        #[arg(long, value_name = "PATIENT")]
+        patient: PatientId,
+        /// What is asked, and why
+        #[arg(long)]
+        text: String,
+    },
+    /// Present a permission key of a download or reference, receive the records and verify them
+    #[command(after_help = EXAMPLES)]
+    Fetch {
+        /// The permission, as the inbox shows it
+        permission: PermissionId,
+        /// The folder; the files go into DIR/RECORD, which must not exist yet
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+    },
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  medvault download request --patient pat_ab3… --text 'the knee MRI, for the operation on Monday'
+  medvault download fetch perm_ae5… --out ~/incoming
+
+Files appear under their names only when every byte and the maker's signature are verified.";
+
+pub(crate) async fn run(context: &Context, command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Request { patient, text } => request(context, patient, &text).await,
+        Command::Fetch { permission, out } => fetch(context, permission, &out).await,
+    }
+}
+
+async fn request(context: &Context, patient: PatientId, text: &str) -> Result<(), Failure> {
+    let request = context
+        .institution()
+        .await?
+        .request_download(patient, text)
+        .await?;
+    context.print(&Requested {
+        request_id: request.to_string(),
+    })
+}
+
+async fn fetch(context: &Context, permission: PermissionId, out: &Path) -> Result<(), Failure> {
+    let institution = context.institution().await?;
+    let bar = context.progress("receiving");
+    let fetched = institution.fetch(permission, out, &bar).await?;
+    drop(bar);
+    context.print(&Fetched {
+        folder: out.display().to_string(),
+        records: fetched.records.iter().map(received).collect(),
+        receipt: ReceiptView::from(&fetched.receipt),
+    })
+}
+
+fn received(record: &FetchedRecord) -> ReceivedView {
+    ReceivedView {
+        record_id: record.record_id.to_string(),
+        version_id: record.version_id.to_string(),
+        parts: record.parts.iter().map(PartView::from).collect(),
+        provenance: (&record.provenance).into(),
+    }
+}
+
+/// A request that is on its way to a patient.
+#[derive(Serialize)]
+pub(crate) struct Requested {
+    pub(crate) request_id: String,
+}
+
+impl Report for Requested {
+    fn text(&self) -> String {
+        format!("Asked. Her answer comes to the inbox:\n  {}\n", self.request_id)
+    }
+}
+
+#[derive(Serialize)]
+struct Fetched {
+    #[serde(skip)]
+    folder: String,
+    records: Vec<ReceivedView>,
+    receipt: ReceiptView,
+}
+
+impl Report for Fetched {
+    fn text(&self) -> String {
+        let records: String = self
+            .records
+            .iter()
+            .map(|record| record.lines(&self.folder))
+            .collect();
+        records + "The server's receipt is verified.\n"
+    }
+}

@@ -1,0 +1,206 @@
+//! `medvault inbox`: what has arrived, in order, opened and verified.
+
+use std::{fmt::Write, time::Duration};
+
+use clap::Args;
+use client_sdk::{InboxEvent, inbox::Party};
+use serde::Serialize;
+
+use crate::{
+    context::Context,
+    failure::Failure,
+    output::{Report, moment, plain, timestamp},
+    views::size,
+};
+
+/// Which events, and whether to wait for one.
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Options {
+    /// When there is nothing to show, wait so long for the first event
+    #[arg(long, value_name = "SECONDS")]
+    wait: Option<u64>,
+    /// Only events after the one with this number
+    #[arg(long, value_name = "N", default_value = "0")]
+    after: u64,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  medvault inbox
+  medvault inbox --after 12 --wait 60 --json";
+
+pub(crate) async fn run(context: &Context, options: Options) -> Result<(), Failure> {
+    let wait = options.wait.map(Duration::from_secs);
+    let events = context.member().await?.inbox(options.after, wait).await?;
+    context.print(&Inbox {
+        events: events.iter().map(Event::from).collect(),
+    })
+}
+
+#[derive(Serialize)]
+struct Inbox {
+    events: Vec<Event>,
+}
+
+#[derive(Serialize)]
+struct Event {
+    id: u64,
+    at: String,
+    #[serde(skip)]
+    at_ms: u64,
+    kind: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    permission_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    record_id: Option<String>,
+    from: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    from_name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    to: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    to_name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bytes: Option<u64>,
+    text: String,
+}
+
+impl From<&InboxEvent> for Event {
+    fn from(event: &InboxEvent) -> Self {
+        Self {
+            id: event.number,
+            at: timestamp(event.at),
+            at_ms: event.at,
+            kind: event.kind.as_str(),
+            request_id: event.request_id.map(|id| id.to_string()),
+            permission_id: event.permission_id.map(|id| id.to_string()),
+            record_id: event.record_id.map(|id| id.to_string()),
+            from: party_id(&event.from),
+            from_name: party_name(&event.from),
+            to: event.to.as_ref().map(party_id),
+            to_name: event.to.as_ref().and_then(party_name),
+            bytes: event.bytes,
+            text: event.text.clone().unwrap_or_default(),
+        }
+    }
+}
+
+fn party_id(party: &Party) -> String {
+    match party {
+        Party::Patient(id) => id.to_string(),
+        Party::Institution { id, .. } => id.to_string(),
+        Party::Server => "server".to_owned(),
+    }
+}
+
+fn party_name(party: &Party) -> Option<String> {
+    match party {
+        Party::Institution { name, .. } => Some(name.clone()),
+        Party::Patient(_) | Party::Server => None,
+    }
+}
+
+impl Report for Inbox {
+    fn text(&self) -> String {
+        if self.events.is_empty() {
+            "Nothing has arrived.\n".to_owned()
+        } else {
+            self.events.iter().map(Event::block).collect()
+        }
+    }
+}
+
+impl Event {
+    /// A heading and one line for each thing there is; the text by others comes last.
+    fn block(&self) -> String {
+        let mut block = format!("#{}  {}  {}\n", self.id, moment(self.at_ms), self.kind);
+        let mut line = |what: &str, value: &str| {
+            let _ = writeln!(block, "    {what:<10}  {value}");
+        };
+        line("from", &named(&self.from, self.from_name.as_deref()));
+        if let Some(to) = &self.to {
+            line("to", &named(to, self.to_name.as_deref()));
+        }
+        for (what, id) in [
+            ("request", &self.request_id),
+            ("permission", &self.permission_id),
+            ("record", &self.record_id),
+        ] {
+            if let Some(id) = id {
+                line(what, id);
+            }
+        }
+        if let Some(bytes) = self.bytes {
+            line("bytes", &size(bytes));
+        }
+        if !self.text.is_empty() {
+            line("text", &plain(&self.text));
+        }
+        block
+    }
+}
+
+fn named(id: &str, name: Option<&str>) -> String {
+    name.map_or_else(|| id.to_owned(), |name| format!("{} ({id})", plain(name)))
+}
+
+#[cfg(test)]
+mod tests {
+    use client_sdk::{EventKind, InstitutionId, PermissionId, RequestId};
+    use serde_json::json;
+
+    use super::*;
+
+    fn permission() -> InboxEvent {
+        InboxEvent {
+            number: 7,
+            at: 1_700_000_000_000,
+            kind: EventKind::Permission,
+            from: Party::Institution {
+                id: InstitutionId::from_bytes([1; 32]),
+                name: "St. Anna".to_owned(),
+            },
+            request_id: Some(RequestId::from_bytes([2; 16])),
+            permission_id: Some(PermissionId::from_bytes([3; 16])),
+            record_id: None,
+            to: None,
+            bytes: None,
+            text: Some("a\u{1b}b".to_owned()),
+        }
+    }
+
+    #[test]
+    fn json_has_the_promised_fields_and_leaves_out_what_is_not_there() {
+        let inbox = Inbox {
+            events: vec![Event::from(&permission())],
+        };
+        let event = json!({
+            "id": 7,
+            "at": "2023-11-14T22:13:20.000Z",
+            "kind": "permission",
+            "request_id": RequestId::from_bytes([2; 16]).to_string(),
+            "permission_id": PermissionId::from_bytes([3; 16]).to_string(),
+            "from": InstitutionId::from_bytes([1; 32]).to_string(),
+            "from_name": "St. Anna",
+            "text": "a\u{1b}b",
+        });
+        assert_eq!(
+            serde_json::to_value(&inbox).unwrap(),
+            json!({ "events": [event] })
+        );
+    }
+
+    #[test]
+    fn text_for_people_carries_no_control_characters() {
+        let block = Event::from(&permission()).block();
+        assert!(
+            block.starts_with("#7  2023-11-14 22:13:20 UTC  permission\n"),
+            "{block}"
+        );
+        assert!(block.ends_with("    text        a\\u{1b}b\n"), "{block}");
+        assert!(!block.contains('\u{1b}'));
+    }
+}

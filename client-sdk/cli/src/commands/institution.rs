@@ -1,0 +1,106 @@
+//! `medvault institution`: how a hospital, practice or laboratory joins a server.
+
+use std::path::{Path, PathBuf};
+
+use clap::Subcommand;
+use client_sdk::{Institution, ServerLink};
+use serde::Serialize;
+
+use crate::{
+    context::Context,
+    failure::Failure,
+    new_file::{self, NewFile},
+    output::{Report, plain},
+};
+
+/// The two steps of joining.
+#[derive(Debug, Subcommand)]
+#[command(after_help = EXAMPLES)]
+pub(crate) enum Command {
+    /// Make the institution's keys in the home, and a request for the registrar
+    #[command(after_help = EXAMPLES)]
+    Request {
+        /// The name that patients will read, as the registrar knows it
+        #[arg(long)]
+        name: String,
+        /// Where the request goes; hand the file to the registrar
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
+    /// Enrol with a server: proves both keys with the registrar's accreditation
+    #[command(after_help = EXAMPLES)]
+    Enrol {
+        /// The server's link, as its operator hands it out; it pins the server's keys
+        #[arg(long, value_name = "LINK")]
+        server: ServerLink,
+        /// The file that the registrar made with `medvault registrar accredit`
+        #[arg(long, value_name = "FILE")]
+        accreditation: PathBuf,
+    },
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  medvault institution request --name 'St. Anna' --out st-anna.request --home ~/st-anna
+  medvault institution enrol --server 'https://vault.example:8443/#m3k…' --accreditation st-anna.accreditation --home ~/st-anna";
+
+pub(crate) async fn run(context: &Context, command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Request { name, out } => request(context, &name, &out),
+        Command::Enrol {
+            server,
+            accreditation,
+        } => enrol(context, &server, &accreditation).await,
+    }
+}
+
+fn request(context: &Context, name: &str, out: &Path) -> Result<(), Failure> {
+    let out = NewFile::at(out)?;
+    let (id, request) = Institution::request(context.home()?, &context.unlock_to_make()?, name)?;
+    let path = out.write(&request)?;
+    context.print(&Requested {
+        institution_id: id.to_string(),
+        request: path.display().to_string(),
+    })
+}
+
+async fn enrol(context: &Context, server: &ServerLink, accreditation: &Path) -> Result<(), Failure> {
+    let accreditation = new_file::read(accreditation)?;
+    let institution = Institution::enrol(context.home()?, &context.unlock()?, server, &accreditation).await?;
+    context.print(&Enrolled {
+        institution_id: institution.id().to_string(),
+        name: institution.name().to_owned(),
+    })
+}
+
+#[derive(Serialize)]
+struct Requested {
+    institution_id: String,
+    request: String,
+}
+
+impl Report for Requested {
+    fn text(&self) -> String {
+        format!(
+            "The keys are made; the institution's id will be\n  {}\n\
+             Hand the file {} to the registrar, and compare this id with them.\n",
+            self.institution_id, self.request
+        )
+    }
+}
+
+#[derive(Serialize)]
+struct Enrolled {
+    institution_id: String,
+    name: String,
+}
+
+impl Report for Enrolled {
+    fn text(&self) -> String {
+        format!(
+            "{} is enrolled as\n  {}\n",
+            plain(&self.name),
+            self.institution_id
+        )
+    }
+}

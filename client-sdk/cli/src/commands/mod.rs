@@ -1,0 +1,37 @@
+//! One file for each command group: its options, what it does, and what it prints.
+
+pub(crate) mod directory;
+pub(crate) mod download;
+pub(crate) mod history;
+pub(crate) mod inbox;
+pub(crate) mod institution;
+pub(crate) mod patient;
+pub(crate) mod permissions;
+pub(crate) mod permit;
+
+pub(crate) mod records;
+pub(crate) mod reference;
+pub(crate) mod registrar;
+pub(crate) mod upload;
+
+use crate::{args::Command, context::Context, failure::Failure};
+
+/// Runs one command and prints its result.
+pub(crate) async fn run(context: &Context, command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Registrar(command) => registrar::run(context, command),
+        Command::Patient(command) => patient::run(context, command).await,
+        Command::Institution(command) => institution::run(context, command).await,
+        Command::Directory(options) => directory::run(context, options).await,
+        Command::Inbox(options) => inbox::run(context, options).await,
+        Command::Upload(command) => upload::run(context, command).await,
+        Command::Records(options) => records::run(context, options).await,
+        Command::Download(command) => download::run(context, command).await,
+        Command::Reference(command) => reference::run(context, command).await,
+        Command::Permit(options) => permit::permit(context, options).await,
+        Command::Deny(options) => permit::deny(context, options).await,
+        Command::Permissions => permissions::list(context).await,
+        Command::Revoke(options) => permissions::revoke(context, options).await,
+        Command::History => history::run(context).await,
+    }
+}

@@ -1,0 +1,49 @@
+//! `medvault patient enrol`: a new vault.
+
+use clap::Subcommand;
+use client_sdk::{Patient, ServerLink};
+use serde::Serialize;
+
+use crate::{context::Context, failure::Failure, output::Report};
+
+/// What a patient does before everything else.
+#[derive(Debug, Subcommand)]
+#[command(after_help = EXAMPLES)]
+pub(crate) enum Command {
+    /// Make a vault's keys in the home and enrol with a server
+    #[command(after_help = EXAMPLES)]
+    Enrol {
+        /// The server's link, as its operator hands it out; it pins the server's keys
+        #[arg(long, value_name = "LINK")]
+        server: ServerLink,
+    },
+}
+
+const EXAMPLES: &str = "\
+Example:
+  medvault patient enrol --home ~/vault --server 'https://vault.example:8443/#m3k…'
+
+Whoever loses the home or its passphrase loses the vault: nobody else has its keys. Keep a copy of the folder.";
+
+pub(crate) async fn run(context: &Context, command: Command) -> Result<(), Failure> {
+    let Command::Enrol { server } = command;
+    let patient = Patient::enrol(context.home()?, &context.unlock_to_make()?, &server).await?;
+    context.print(&Enrolled {
+        patient_id: patient.id().to_string(),
+    })
+}
+
+#[derive(Serialize)]
+struct Enrolled {
+    patient_id: String,
+}
+
+impl Report for Enrolled {
+    fn text(&self) -> String {
+        format!(
+            "Your vault is open. Institutions know you by this id:\n  {}\n\
+             Keep a copy of the home folder: without it and its passphrase, the vault cannot be read.\n",
+            self.patient_id
+        )
+    }
+}

@@ -1,0 +1,185 @@
+//! `medvault permissions` and `medvault revoke`: what the patient has allowed, and taking it back.
+
+use clap::Args;
+use client_sdk::{PermissionId, PermissionInfo, PermissionKind, PermissionState};
+use serde::Serialize;
+
+use crate::{
+    context::Context,
+    failure::Failure,
+    output::{Report, moment, plain, table, timestamp},
+    views::size,
+};
+
+/// What is withdrawn.
+#[derive(Args, Debug)]
+#[command(after_help = REVOKE_EXAMPLES)]
+pub(crate) struct RevokeOptions {
+    /// The permission, as `medvault permissions` shows it
+    permission: PermissionId,
+}
+
+pub(crate) const EXAMPLES: &str = "\
+Examples:
+  medvault permissions
+  medvault permissions --json";
+
+const REVOKE_EXAMPLES: &str = "\
+Example:
+  medvault revoke perm_ae5…
+
+What starts after this gets nothing, what is running stops. It does not unread what was received before.";
+
+pub(crate) async fn list(context: &Context) -> Result<(), Failure> {
+    let permissions = context.patient().await?.permissions().await?;
+    context.print(&List {
+        permissions: permissions.iter().map(Entry::from).collect(),
+    })
+}
+
+pub(crate) async fn revoke(context: &Context, options: RevokeOptions) -> Result<(), Failure> {
+    context.patient().await?.revoke(options.permission).await?;
+    context.print(&Revoked {
+        permission_id: options.permission.to_string(),
+    })
+}
+
+#[derive(Serialize)]
+struct List {
+    permissions: Vec<Entry>,
+}
+
+#[derive(Serialize)]
+struct Entry {
+    permission_id: String,
+    kind: &'static str,
+    institution_id: String,
+    name: String,
+    state: &'static str,
+    uses: u32,
+    uses_left: u32,
+    bytes_left: u64,
+    created: String,
+    expires: String,
+    #[serde(skip)]
+    expires_ms: u64,
+    records: Vec<String>,
+}
+
+impl From<&PermissionInfo> for Entry {
+    fn from(permission: &PermissionInfo) -> Self {
+        Self {
+            permission_id: permission.permission_id.to_string(),
+            kind: kind(permission.kind),
+            institution_id: permission.institution.id.to_string(),
+            name: permission.institution.name.clone(),
+            state: state(permission.state),
+            uses: permission.uses,
+            uses_left: permission.uses_left,
+            bytes_left: permission.bytes_left,
+            created: timestamp(permission.created),
+            expires: timestamp(permission.not_after),
+            expires_ms: permission.not_after,
+            records: permission.records.iter().map(ToString::to_string).collect(),
+        }
+    }
+}
+
+fn kind(kind: PermissionKind) -> &'static str {
+    match kind {
+        PermissionKind::Upload => "upload",
+        PermissionKind::Download => "download",
+        PermissionKind::Reference => "reference",
+    }
+}
+
+fn state(state: PermissionState) -> &'static str {
+    match state {
+        PermissionState::Live => "live",
+        PermissionState::Revoked => "revoked",
+        PermissionState::Expired => "expired",
+        PermissionState::Spent => "spent",
+    }
+}
+
+impl Report for List {
+    fn text(&self) -> String {
+        if self.permissions.is_empty() {
+            return "No permission was given yet.\n".to_owned();
+        }
+        table(
+            [
+                "PERMISSION",
+                "KIND",
+                "STATE",
+                "USES LEFT",
+                "BYTES LEFT",
+                "UNTIL",
+                "INSTITUTION",
+            ],
+            self.permissions.iter().map(|permission| {
+                [
+                    permission.permission_id.clone(),
+                    permission.kind.to_owned(),
+                    permission.state.to_owned(),
+                    format!("{} of {}", permission.uses_left, permission.uses),
+                    size(permission.bytes_left),
+                    moment(permission.expires_ms),
+                    plain(&permission.name),
+                ]
+            }),
+        )
+    }
+}
+
+#[derive(Serialize)]
+struct Revoked {
+    permission_id: String,
+}
+
+impl Report for Revoked {
+    fn text(&self) -> String {
+        "Revoked: nothing more is released to it.\n".to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use client_sdk::{InstitutionId, RecordId, patient::InstitutionRef};
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn json_has_state_uses_and_times() {
+        let permission = PermissionInfo {
+            permission_id: PermissionId::from_bytes([3; 16]),
+            kind: PermissionKind::Reference,
+            institution: InstitutionRef {
+                id: InstitutionId::from_bytes([1; 32]),
+                name: "St. Anna".to_owned(),
+            },
+            state: PermissionState::Spent,
+            uses: 2,
+            uses_left: 0,
+            bytes_left: 12,
+            created: 1_700_000_000_000,
+            not_after: 1_700_000_000_001,
+            records: vec![RecordId::from_bytes([4; 16])],
+        };
+        let entry = json!({
+            "permission_id": PermissionId::from_bytes([3; 16]).to_string(),
+            "kind": "reference",
+            "institution_id": InstitutionId::from_bytes([1; 32]).to_string(),
+            "name": "St. Anna",
+            "state": "spent",
+            "uses": 2,
+            "uses_left": 0,
+            "bytes_left": 12,
+            "created": "2023-11-14T22:13:20.000Z",
+            "expires": "2023-11-14T22:13:20.001Z",
+            "records": [RecordId::from_bytes([4; 16]).to_string()],
+        });
+        assert_eq!(serde_json::to_value(Entry::from(&permission)).unwrap(), entry);
+    }
+}

@@ -1,0 +1,116 @@
+//! `medvault permit` and `medvault deny`: the patient's answer to a download or reference request.
+
+use std::time::Duration;
+
+use clap::{ArgGroup, Args};
+use client_sdk::{PermitTerms, RecordId, RequestId, Selection};
+use serde::Serialize;
+
+use crate::{
+    args::{byte_count, duration},
+    context::Context,
+    failure::Failure,
+    output::Report,
+};
+
+/// What is permitted, and how far.
+#[derive(Args, Debug)]
+#[command(after_help = PERMIT_EXAMPLES, group = ArgGroup::new("what").required(true))]
+pub(crate) struct PermitOptions {
+    /// The request, as the inbox shows it
+    request: RequestId,
+    /// Records that may be read
+    #[arg(long, value_name = "RECORD", num_args = 1.., group = "what")]
+    record: Vec<RecordId>,
+    /// All records that are in the vault now
+    #[arg(long, group = "what")]
+    all: bool,
+    /// How long from now it is valid
+    #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "1h")]
+    expires: Duration,
+    /// How often it may be presented
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), default_value = "1")]
+    uses: u32,
+    /// How many bytes may be received with it; without this, what its uses need
+    #[arg(long, value_name = "N", value_parser = byte_count)]
+    max_bytes: Option<u64>,
+}
+
+const PERMIT_EXAMPLES: &str = "\
+Examples:
+  medvault permit req_ae5… --record rec_ae6… rec_ae7…
+  medvault permit req_ae5… --all --expires 7d --uses 3";
+
+/// What is refused, and why.
+#[derive(Args, Debug)]
+#[command(after_help = DENY_EXAMPLES)]
+pub(crate) struct DenyOptions {
+    /// The request, as the inbox shows it
+    request: RequestId,
+    /// What to tell the institution that asked
+    #[arg(long)]
+    text: String,
+}
+
+const DENY_EXAMPLES: &str = "\
+Example:
+  medvault deny req_ae5… --text 'please ask my family doctor'";
+
+pub(crate) async fn permit(context: &Context, options: PermitOptions) -> Result<(), Failure> {
+    let terms = PermitTerms {
+        expires: options.expires,
+        uses: options.uses,
+        bytes: options.max_bytes,
+    };
+    let selection = if options.all {
+        Selection::All
+    } else {
+        Selection::Records(options.record)
+    };
+    let permission = context
+        .patient()
+        .await?
+        .permit(options.request, &selection, &terms)
+        .await?;
+    context.print(&Permitted {
+        request_id: options.request.to_string(),
+        permission_id: permission.to_string(),
+    })
+}
+
+pub(crate) async fn deny(context: &Context, options: DenyOptions) -> Result<(), Failure> {
+    context
+        .patient()
+        .await?
+        .deny(options.request, &options.text)
+        .await?;
+    context.print(&Denied {
+        request_id: options.request.to_string(),
+    })
+}
+
+#[derive(Serialize)]
+struct Permitted {
+    request_id: String,
+    permission_id: String,
+}
+
+impl Report for Permitted {
+    fn text(&self) -> String {
+        format!(
+            "Permitted. The permission key is delivered:\n  {}\n",
+            self.permission_id
+        )
+    }
+}
+
+#[derive(Serialize)]
+struct Denied {
+    request_id: String,
+}
+
+impl Report for Denied {
+    fn text(&self) -> String {
+        "Denied. The institution is told.\n".to_owned()
+    }
+}

@@ -1,0 +1,230 @@
+//! `medvault records`: what is in the patient's own vault.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand};
+use client_sdk::{Error, RecordId, RecordInfo, Records};
+use serde::Serialize;
+
+use crate::{
+    context::Context,
+    failure::Failure,
+    output::{Report, moment, plain, table, timestamp},
+    views::{PartView, ReceivedView, contents},
+};
+
+/// List, or read one.
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Options {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+/// What else than listing.
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Open a record into a folder
+    #[command(after_help = EXAMPLES)]
+    Get {
+        /// The record
+        record: RecordId,
+        /// The folder; the files go into DIR/RECORD, which must not exist yet
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+    },
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  medvault records
+  medvault records get rec_ae5… --out ~/Documents
+
+Files appear under their names only when every byte of the record is verified.";
+
+pub(crate) async fn run(context: &Context, options: Options) -> Result<(), Failure> {
+    match options.command {
+        None => context.print(&List::from(context.patient().await?.records().await?)),
+        Some(Command::Get { record, out }) => get(context, record, &out).await,
+    }
+}
+
+async fn get(context: &Context, record: RecordId, out: &Path) -> Result<(), Failure> {
+    let patient = context.patient().await?;
+    let bar = context.progress("receiving");
+    let received = patient.get_record(record, out, &bar).await?;
+    drop(bar);
+    context.print(&Opened {
+        folder: out.display().to_string(),
+        record: ReceivedView {
+            record_id: received.record_id.to_string(),
+            version_id: received.version_id.to_string(),
+            parts: received.parts.iter().map(PartView::from).collect(),
+            provenance: (&received.provenance).into(),
+        },
+    })
+}
+
+#[derive(Serialize)]
+struct List {
+    records: Vec<Entry>,
+    /// Not verified, so not part of the vault; empty when all is well.
+    refused: Vec<Refused>,
+}
+
+#[derive(Serialize)]
+struct Entry {
+    record_id: String,
+    version_id: String,
+    received: String,
+    #[serde(skip)]
+    received_ms: u64,
+    from: String,
+    from_name: String,
+    permission_id: String,
+    parts: Vec<PartView>,
+    stream_bytes: u64,
+}
+
+#[derive(Serialize)]
+struct Refused {
+    record_id: String,
+    code: &'static str,
+    message: String,
+}
+
+impl From<Records> for List {
+    fn from(found: Records) -> Self {
+        Self {
+            records: found.records.iter().map(Entry::from).collect(),
+            refused: found.refused.iter().map(Refused::from).collect(),
+        }
+    }
+}
+
+impl From<&RecordInfo> for Entry {
+    fn from(record: &RecordInfo) -> Self {
+        Self {
+            record_id: record.record_id.to_string(),
+            version_id: record.version_id.to_string(),
+            received: timestamp(record.received),
+            received_ms: record.received,
+            from: record.from.id.to_string(),
+            from_name: record.from.name.clone(),
+            permission_id: record.permission_id.to_string(),
+            parts: record.parts.iter().map(PartView::from).collect(),
+            stream_bytes: record.stream_len,
+        }
+    }
+}
+
+impl From<&(RecordId, Error)> for Refused {
+    fn from((record, error): &(RecordId, Error)) -> Self {
+        Self {
+            record_id: record.to_string(),
+            code: error.code(),
+            message: error.to_string(),
+        }
+    }
+}
+
+impl Report for List {
+    fn text(&self) -> String {
+        let mut text = if self.records.is_empty() {
+            "The vault has no records yet.\n".to_owned()
+        } else {
+            table(
+                ["RECORD", "RECEIVED", "CONTENTS", "FROM"],
+                self.records.iter().map(|record| {
+                    let contents = contents(&record.parts);
+                    [
+                        record.record_id.clone(),
+                        moment(record.received_ms),
+                        contents,
+                        plain(&record.from_name),
+                    ]
+                }),
+            )
+        };
+        for refused in &self.refused {
+            text += &format!(
+                "Not accepted: {}: {}\n",
+                refused.record_id,
+                plain(&refused.message)
+            );
+        }
+        text
+    }
+}
+
+#[derive(Serialize)]
+struct Opened {
+    #[serde(skip)]
+    folder: String,
+    #[serde(flatten)]
+    record: ReceivedView,
+}
+
+impl Report for Opened {
+    fn text(&self) -> String {
+        self.record.lines(&self.folder)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use client_sdk::{InstitutionId, PermissionId, VersionId, patient::InstitutionRef};
+    use serde_json::json;
+
+    use super::*;
+
+    fn found() -> Records {
+        let record = RecordInfo {
+            record_id: RecordId::from_bytes([4; 16]),
+            version_id: VersionId::from_bytes([5; 16]),
+            received: 1_700_000_000_000,
+            from: InstitutionRef {
+                id: InstitutionId::from_bytes([1; 32]),
+                name: "St. Anna".to_owned(),
+            },
+            permission_id: PermissionId::from_bytes([3; 16]),
+            parts: Vec::new(),
+            stream_len: 4096,
+        };
+        let refused = Error::Tampered {
+            what: "the manifest",
+            cause: "signature does not verify".to_owned(),
+        };
+        Records {
+            records: vec![record],
+            refused: vec![(RecordId::from_bytes([6; 16]), refused)],
+        }
+    }
+
+    #[test]
+    fn json_has_records_and_what_was_refused() {
+        let list = serde_json::to_value(List::from(found())).unwrap();
+        let record = json!({
+            "record_id": RecordId::from_bytes([4; 16]).to_string(),
+            "version_id": VersionId::from_bytes([5; 16]).to_string(),
+            "received": "2023-11-14T22:13:20.000Z",
+            "from": InstitutionId::from_bytes([1; 32]).to_string(),
+            "from_name": "St. Anna",
+            "permission_id": PermissionId::from_bytes([3; 16]).to_string(),
+            "parts": [],
+            "stream_bytes": 4096,
+        });
+        assert_eq!(list["records"], json!([record]));
+        assert_eq!(list["refused"][0]["code"], "tampered");
+    }
+
+    #[test]
+    fn text_names_what_was_refused() {
+        let text = List::from(found()).text();
+        assert!(text.contains("0 files, 0 B"), "{text}");
+        assert!(
+            text.contains("Not accepted: rec_ayda") && text.contains("cannot be trusted"),
+            "{text}"
+        );
+    }
+}

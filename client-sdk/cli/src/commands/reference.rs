@@ -1,0 +1,41 @@
+//! `medvault reference request`: one institution asks that another may read.
+
+use clap::Subcommand;
+use client_sdk::PatientId;
+
+use crate::{commands::download::Requested, context::Context, failure::Failure};
+
+/// What the first institution does in a reference.
+#[derive(Debug, Subcommand)]
+#[command(after_help = EXAMPLES)]
+pub(crate) enum Command {
+    /// Ask a patient to let another institution read; what is asked is sealed to her
+    #[command(after_help = EXAMPLES)]
+    Request {
+        /// The patient's id, as she handed it over
+        #[arg(long, value_name = "PATIENT")]
+        patient: PatientId,
+        /// Who shall read: id, or exact name in the directory
+        #[arg(long, value_name = "INSTITUTION")]
+        to: String,
+        /// What is asked, and why
+        #[arg(long)]
+        text: String,
+    },
+}
+
+const EXAMPLES: &str = "\
+Example:
+  medvault reference request --patient pat_ab3… --to 'City Clinic' --text 'second opinion on the knee MRI'
+
+The permission goes to the other institution alone, which then runs medvault download fetch.";
+
+pub(crate) async fn run(context: &Context, command: Command) -> Result<(), Failure> {
+    let Command::Request { patient, to, text } = command;
+    let institution = context.institution().await?;
+    let second = institution.institution(&to).await?;
+    let request = institution.request_reference(patient, &second, &text).await?;
+    context.print(&Requested {
+        request_id: request.to_string(),
+    })
+}

@@ -1,0 +1,131 @@
+//! `medvault registrar`: says which institutions are what they claim. Works offline; its key never meets the server.
+
+use std::{
+    io::{IsTerminal, Write, stderr, stdin},
+    path::{Path, PathBuf},
+};
+
+use clap::Subcommand;
+use client_sdk::{Registrar, registrar::Applicant};
+use serde::Serialize;
+
+use crate::{
+    context::Context,
+    failure::Failure,
+    new_file::{self, NewFile},
+    output::{Report, note, plain},
+};
+
+/// What a registrar does.
+#[derive(Debug, Subcommand)]
+#[command(after_help = EXAMPLES)]
+pub(crate) enum Command {
+    /// Make the registrar's key; servers are started with its public part
+    #[command(after_help = EXAMPLES)]
+    Init,
+    /// Check an institution's request with your own means, then accredit its name and keys
+    #[command(after_help = EXAMPLES)]
+    Accredit {
+        /// The file that the institution made with `medvault institution request`
+        request_file: PathBuf,
+        /// Where the accreditation goes; only this institution can use it
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+        /// Do not ask whether name and fingerprints are right
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  medvault registrar init --home ~/registrar
+  medvault registrar accredit st-anna.request --out st-anna.accreditation --home ~/registrar
+
+Before you confirm, compare the fingerprints with the institution over a channel you trust.";
+
+pub(crate) fn run(context: &Context, command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Init => {
+            let registrar = Registrar::init(context.home()?, &context.unlock_to_make()?)?;
+            context.print(&Made {
+                registrar: registrar.key_text(),
+            })
+        }
+        Command::Accredit {
+            request_file,
+            out,
+            yes,
+        } => accredit(context, &request_file, &out, yes),
+    }
+}
+
+fn accredit(context: &Context, request_file: &Path, out: &Path, yes: bool) -> Result<(), Failure> {
+    let request = new_file::read(request_file)?;
+    let registrar = context.registrar()?;
+    let out = NewFile::at(out)?;
+    if !yes && !context.json() {
+        confirm(&Registrar::inspect(&request)?)?;
+    }
+    let (accredited, accreditation) = registrar.accredit(&request)?;
+    let path = out.write(&accreditation)?;
+    context.print(&Accredited {
+        institution_id: accredited.institution_id.to_string(),
+        name: accredited.name,
+        accreditation: path.display().to_string(),
+    })
+}
+
+fn confirm(applicant: &Applicant) -> Result<(), Failure> {
+    if !stdin().is_terminal() {
+        return Err(Failure::usage(
+            "nobody is there to confirm: give --yes once the fingerprints are compared",
+        ));
+    }
+    note(&format!(
+        "name          {}\ninstitution   {}\nrecipient key {}",
+        plain(&applicant.name),
+        applicant.institution_id,
+        applicant.recipient_key
+    ));
+    let _ = write!(stderr(), "Accredit this name with these keys? [y/N] ");
+    let mut answer = String::new();
+    stdin().read_line(&mut answer).map_err(|_| Failure::declined())?;
+    if matches!(answer.trim(), "y" | "Y" | "yes") {
+        Ok(())
+    } else {
+        Err(Failure::declined())
+    }
+}
+
+#[derive(Serialize)]
+struct Made {
+    registrar: String,
+}
+
+impl Report for Made {
+    fn text(&self) -> String {
+        format!(
+            "The registrar's public key, for vault-server --registrar:\n  {}\n",
+            self.registrar
+        )
+    }
+}
+
+#[derive(Serialize)]
+struct Accredited {
+    institution_id: String,
+    name: String,
+    accreditation: String,
+}
+
+impl Report for Accredited {
+    fn text(&self) -> String {
+        format!(
+            "{} is accredited as\n  {}\nGive it the file {}.\n",
+            plain(&self.name),
+            self.institution_id,
+            self.accreditation
+        )
+    }
+}

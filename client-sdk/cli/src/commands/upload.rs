@@ -1,0 +1,149 @@
+//! `medvault upload`: the patient asks, the institution sends.
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::{Args, Subcommand};
+use client_sdk::{PermissionId, Sent, UploadTerms};
+use serde::Serialize;
+
+use crate::{
+    args::{byte_count, duration},
+    context::Context,
+    failure::Failure,
+    output::Report,
+    views::{ReceiptView, size},
+};
+
+/// The two sides of an upload.
+#[derive(Debug, Subcommand)]
+#[command(after_help = EXAMPLES)]
+pub(crate) enum Command {
+    /// Ask an institution for information and give it a permission key to send it (patient)
+    #[command(after_help = EXAMPLES)]
+    Request(RequestOptions),
+    /// Present a permission key and send files as one record (institution)
+    #[command(after_help = EXAMPLES)]
+    Send(SendOptions),
+}
+
+/// What is asked for, and what may be sent.
+#[derive(Args, Debug)]
+pub(crate) struct RequestOptions {
+    /// Who is asked: id, or exact name in the directory
+    #[arg(long, value_name = "INSTITUTION")]
+    to: String,
+    /// What is asked for; sealed, so that only this institution can read it
+    #[arg(long)]
+    text: String,
+    /// How much may be sent in all
+    #[arg(long, value_name = "N", value_parser = byte_count, default_value = "16GiB")]
+    max_bytes: u64,
+    /// How long from now the permission is valid
+    #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "7d")]
+    expires: Duration,
+    /// How many records may be sent
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), default_value = "1")]
+    uses: u32,
+}
+
+/// What is sent.
+#[derive(Args, Debug)]
+pub(crate) struct SendOptions {
+    /// The permission, as the inbox shows it
+    permission: PermissionId,
+    /// Files, or folders with all that is in them
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  medvault upload request --to 'St. Anna' --text 'the MRI of my knee of May' --max-bytes 2GiB --expires 7d
+  medvault upload send perm_ae5… series/ report.pdf
+
+A broken upload goes on where it stopped when the same command is run again.";
+
+pub(crate) async fn run(context: &Context, command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Request(options) => request(context, options).await,
+        Command::Send(options) => send(context, options).await,
+    }
+}
+
+async fn request(context: &Context, options: RequestOptions) -> Result<(), Failure> {
+    let terms = UploadTerms {
+        max_bytes: options.max_bytes,
+        expires: options.expires,
+        uses: options.uses,
+    };
+    let patient = context.patient().await?;
+    let institution = patient.institution(&options.to).await?;
+    let (request, permission) = patient
+        .request_upload(&institution, &options.text, &terms)
+        .await?;
+    context.print(&Requested {
+        request_id: request.to_string(),
+        permission_id: permission.to_string(),
+    })
+}
+
+async fn send(context: &Context, options: SendOptions) -> Result<(), Failure> {
+    let institution = context.institution().await?;
+    let bar = context.progress("sending");
+    let sent = institution
+        .send_upload(options.permission, &options.files, &bar)
+        .await?;
+    drop(bar);
+    context.print(&SentReport::from(&sent))
+}
+
+#[derive(Serialize)]
+struct Requested {
+    request_id: String,
+    permission_id: String,
+}
+
+impl Report for Requested {
+    fn text(&self) -> String {
+        format!(
+            "Asked:\n  {}\nThe permission to send:\n  {}\n",
+            self.request_id, self.permission_id
+        )
+    }
+}
+
+#[derive(Serialize)]
+struct SentReport {
+    record_id: String,
+    version_id: String,
+    bytes: u64,
+    resumed_bytes: u64,
+    receipt: ReceiptView,
+}
+
+impl From<&Sent> for SentReport {
+    fn from(sent: &Sent) -> Self {
+        Self {
+            record_id: sent.record_id.to_string(),
+            version_id: sent.version_id.to_string(),
+            bytes: sent.bytes,
+            resumed_bytes: sent.resumed_bytes,
+            receipt: ReceiptView::from(&sent.receipt),
+        }
+    }
+}
+
+impl Report for SentReport {
+    fn text(&self) -> String {
+        let resumed = if self.resumed_bytes == 0 {
+            String::new()
+        } else {
+            format!(", {} of them sent before", size(self.resumed_bytes))
+        };
+        format!(
+            "Stored as\n  {}\n{} sealed{resumed}; the server's receipt is verified.\n",
+            self.record_id,
+            size(self.bytes)
+        )
+    }
+}

@@ -1,0 +1,182 @@
+//! Whose command this is: the home, how it is unlocked, and in which form to answer.
+
+use std::{
+    io::{IsTerminal, stderr, stdin},
+    path::Path,
+    time::Duration,
+};
+
+use client_sdk::{DirectoryEntry, Error, InboxEvent, Institution, Patient, Registrar, Unlock};
+use zeroize::Zeroizing;
+
+use crate::{
+    args::Global,
+    failure::Failure,
+    output::{self, Report},
+    progress::Bar,
+};
+
+/// The environment variable with the passphrase of the home.
+const PASSPHRASE: &str = "MEDVAULT_PASSPHRASE";
+
+/// What the global options say.
+pub(crate) struct Context {
+    global: Global,
+}
+
+impl Context {
+    pub(crate) fn new(global: Global) -> Self {
+        Self { global }
+    }
+
+    /// The home's folder.
+    pub(crate) fn home(&self) -> Result<&Path, Failure> {
+        self.global
+            .home
+            .as_deref()
+            .filter(|home| !home.as_os_str().is_empty())
+            .ok_or_else(|| {
+                Failure::usage(
+                    "whose home is it? give --home DIR or set MEDVAULT_HOME to the folder with its keys",
+                )
+            })
+    }
+
+    /// How a home is unlocked that is there, or that is about to be made; then a typed passphrase is typed twice.
+    pub(crate) fn unlock_to_make(&self) -> Result<Unlock, Failure> {
+        let home = self.home()?;
+        let is_new = std::fs::read_dir(home).map_or(true, |mut entries| entries.next().is_none());
+        self.unlock_with(|| if is_new { ask_twice() } else { ask("Passphrase: ") })
+    }
+
+    /// How a home that is there is unlocked.
+    pub(crate) fn unlock(&self) -> Result<Unlock, Failure> {
+        let home = self.home()?;
+        self.unlock_with(|| {
+            // Before a person types a passphrase in vain.
+            if home.is_dir() {
+                ask("Passphrase: ")
+            } else {
+                Err(Error::HomeMissing {
+                    home: home.to_owned(),
+                }
+                .into())
+            }
+        })
+    }
+
+    /// The registrar whose home this is.
+    pub(crate) fn registrar(&self) -> Result<Registrar, Failure> {
+        Ok(Registrar::open(self.home()?, &self.unlock()?)?)
+    }
+
+    /// The patient whose home this is.
+    pub(crate) async fn patient(&self) -> Result<Patient, Failure> {
+        Ok(Patient::open(self.home()?, &self.unlock()?).await?)
+    }
+
+    /// The institution whose home this is.
+    pub(crate) async fn institution(&self) -> Result<Institution, Failure> {
+        Ok(Institution::open(self.home()?, &self.unlock()?).await?)
+    }
+
+    /// The patient or institution whose home this is.
+    pub(crate) async fn member(&self) -> Result<Member, Failure> {
+        let (home, unlock) = (self.home()?, self.unlock()?);
+        match Patient::open(home, &unlock).await {
+            Ok(patient) => Ok(Member::Patient(Box::new(patient))),
+            Err(Error::HomeKind { .. }) => Ok(Member::Institution(Institution::open(home, &unlock).await?)),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Prints a command's result.
+    pub(crate) fn print(&self, report: &impl Report) -> Result<(), Failure> {
+        output::print(report, self.json())
+    }
+
+    /// A bar for a transfer.
+    pub(crate) fn progress(&self, verb: &'static str) -> Bar {
+        Bar::new(verb, self.json())
+    }
+
+    /// Whether a program reads the answer.
+    pub(crate) fn json(&self) -> bool {
+        self.global.json
+    }
+
+    fn unlock_with(
+        &self,
+        prompt: impl Fn() -> Result<Zeroizing<String>, Failure>,
+    ) -> Result<Unlock, Failure> {
+        if let Some(file) = &self.global.key_file {
+            return Ok(Unlock::KeyFile(file.clone()));
+        }
+        let passphrase = match std::env::var(PASSPHRASE) {
+            Ok(passphrase) => Zeroizing::new(passphrase),
+            Err(std::env::VarError::NotUnicode(_)) => {
+                return Err(Failure::usage(format!(
+                    "{PASSPHRASE} is not UTF-8: choose another passphrase"
+                )));
+            }
+            Err(std::env::VarError::NotPresent) => prompt()?,
+        };
+        if passphrase.is_empty() {
+            return Err(Failure::usage(format!(
+                "the passphrase is empty: set {PASSPHRASE} or give --key-file FILE"
+            )));
+        }
+        Ok(Unlock::Passphrase(passphrase))
+    }
+}
+
+/// What patients and institutions can do alike.
+pub(crate) enum Member {
+    Patient(Box<Patient>),
+    Institution(Institution),
+}
+
+impl Member {
+    pub(crate) async fn directory(&self, filter: Option<&str>) -> client_sdk::Result<Vec<DirectoryEntry>> {
+        match self {
+            Self::Patient(patient) => patient.directory(filter).await,
+            Self::Institution(institution) => institution.directory(filter).await,
+        }
+    }
+
+    pub(crate) async fn inbox(
+        &self,
+        after: u64,
+        wait: Option<Duration>,
+    ) -> client_sdk::Result<Vec<InboxEvent>> {
+        match self {
+            Self::Patient(patient) => patient.inbox(after, wait).await,
+            Self::Institution(institution) => institution.inbox(after, wait).await,
+        }
+    }
+}
+
+fn ask_twice() -> Result<Zeroizing<String>, Failure> {
+    let passphrase = ask("New passphrase: ")?;
+    if *ask("The same again: ")? == *passphrase {
+        Ok(passphrase)
+    } else {
+        Err(Failure::usage("the two passphrases differ: start again"))
+    }
+}
+
+/// Asks for a passphrase without showing it.
+fn ask(prompt: &str) -> Result<Zeroizing<String>, Failure> {
+    if !stdin().is_terminal() || !stderr().is_terminal() {
+        return Err(Failure::usage(format!(
+            "no passphrase and no terminal to ask on: set {PASSPHRASE} or give --key-file FILE"
+        )));
+    }
+    rpassword::prompt_password(prompt)
+        .map(Zeroizing::new)
+        .map_err(|source| {
+            Failure::usage(format!(
+                "no passphrase could be read ({source}): set {PASSPHRASE}"
+            ))
+        })
+}

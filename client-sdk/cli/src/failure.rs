@@ -1,0 +1,105 @@
+//! How a command fails: a stable code for programs, one line for people, an exit code for shells.
+
+use std::{io, path::Path, process::ExitCode};
+
+use serde::Serialize;
+
+/// Why a command did not do its work.
+#[derive(Debug, Serialize)]
+pub(crate) struct Failure {
+    code: &'static str,
+    message: String,
+    #[serde(skip)]
+    exit: u8,
+}
+
+/// Refused or failed.
+const FAILED: u8 = 1;
+/// The command line, or what it needs beside it, is not right.
+const USAGE: u8 = 2;
+
+impl Failure {
+    /// Something is missing or wrong in how the program was called.
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
+        Self {
+            code: "usage",
+            message: message.into(),
+            exit: USAGE,
+        }
+    }
+
+    /// The person at the terminal said no.
+    pub(crate) fn declined() -> Self {
+        Self::failed("declined", "nothing was done: it was not confirmed".to_owned())
+    }
+
+    /// A signal stopped the command.
+    pub(crate) fn interrupted() -> Self {
+        let message = "stopped before it was done: run the same command again to go on";
+        Self::failed("stopped", message.to_owned())
+    }
+
+    /// A file named on the command line cannot be read or written.
+    pub(crate) fn file(doing: &str, path: &Path, source: &io::Error) -> Self {
+        let next = match source.kind() {
+            io::ErrorKind::NotFound => "check the path",
+            io::ErrorKind::AlreadyExists => "choose another name, nothing was overwritten",
+            io::ErrorKind::PermissionDenied => "check the file's permissions",
+            _ => "try again when the cause is gone",
+        };
+        Self::failed(
+            "io",
+            format!("cannot {doing} {}: {source}: {next}", path.display()),
+        )
+    }
+
+    /// Standard output is gone; what the command did is done.
+    pub(crate) fn output(source: &io::Error) -> Self {
+        Self::failed(
+            "output",
+            format!("done, but the result cannot be printed ({source}): check where it goes"),
+        )
+    }
+
+    /// The system does not give what a program needs to run.
+    pub(crate) fn runtime(source: &io::Error) -> Self {
+        Self::failed(
+            "runtime",
+            format!("cannot start ({source}): free some memory and processes, then try again"),
+        )
+    }
+
+    /// One line: what happened and what to do.
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// What the shell is told.
+    pub(crate) fn exit_code(&self) -> ExitCode {
+        ExitCode::from(self.exit)
+    }
+
+    fn failed(code: &'static str, message: String) -> Self {
+        Self {
+            code,
+            message,
+            exit: FAILED,
+        }
+    }
+}
+
+impl From<client_sdk::Error> for Failure {
+    fn from(error: client_sdk::Error) -> Self {
+        Self::failed(error.code(), error.to_string())
+    }
+}
+
+impl From<&clap::Error> for Failure {
+    // The parser's first line says what is wrong; the rest of its text (usage, hints) went to standard error.
+    fn from(error: &clap::Error) -> Self {
+        let text = error.render().to_string();
+        let first = text.lines().next().unwrap_or_default();
+        let what = first.strip_prefix("error: ").unwrap_or(first);
+        Self::usage(format!("{what}: see medvault --help"))
+    }
+}

@@ -1,0 +1,150 @@
+//! What a command prints: text for people, or exactly one JSON object.
+//!
+//! Texts that others wrote (names, request texts, file names) pass [`plain`] before they reach a terminal.
+
+use std::{
+    fmt::Write as _,
+    io::{self, Write as _},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use serde::Serialize;
+
+use crate::failure::Failure;
+
+/// A command's result in both forms.
+pub(crate) trait Report: Serialize {
+    /// The text for people; ends with a line break unless empty.
+    fn text(&self) -> String;
+}
+
+/// Prints a result on standard output.
+///
+/// # Errors
+/// [`Failure`] when standard output cannot be written.
+pub(crate) fn print(report: &impl Report, json: bool) -> Result<(), Failure> {
+    let text = if json { json_line(report)? } else { report.text() };
+    write(&text).map_err(|source| Failure::output(&source))
+}
+
+/// Prints a failure as one line on standard error; what cannot be printed is dropped, because the exit code
+/// says it all the same.
+pub(crate) fn print_failure(failure: &Failure) {
+    note(&format!("medvault: {}", plain(failure.message())));
+}
+
+/// Prints a failure as one JSON object on standard output.
+pub(crate) fn print_error_object(failure: &Failure) {
+    if let Ok(line) = json_line(&ErrorObject { error: failure }) {
+        let _ = write(&line);
+    }
+}
+
+/// Says something beside the result, on standard error.
+pub(crate) fn note(text: &str) {
+    let _ = writeln!(io::stderr(), "{text}");
+}
+
+/// Text by others made harmless for a terminal: control characters and those that reorder text become `\u{…}`.
+pub(crate) fn plain(text: &str) -> String {
+    let reorders =
+        |c| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    text.chars()
+        .fold(String::with_capacity(text.len()), |mut out, c| {
+            if c.is_control() || reorders(c) {
+                out.extend(c.escape_unicode())
+            } else {
+                out.push(c)
+            }
+            out
+        })
+}
+
+/// A moment for people, to the second: `2026-11-23 06:20:30 UTC`.
+pub(crate) fn moment(ms: u64) -> String {
+    let seconds = humantime::format_rfc3339_seconds(system_time(ms)).to_string();
+    seconds.trim_end_matches('Z').replace('T', " ") + " UTC"
+}
+
+/// A moment for programs: RFC 3339 in UTC with milliseconds.
+pub(crate) fn timestamp(ms: u64) -> String {
+    humantime::format_rfc3339_millis(system_time(ms)).to_string()
+}
+
+/// Lays out rows under their headings; the last column is not padded, so free text goes there.
+pub(crate) fn table<const N: usize>(
+    headings: [&str; N],
+    rows: impl IntoIterator<Item = [String; N]>,
+) -> String {
+    let rows: Vec<[String; N]> = std::iter::once(headings.map(str::to_owned)).chain(rows).collect();
+    let mut widths = [0; N];
+    for row in &rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    rows.iter().fold(String::new(), |out, row| {
+        let line = row
+            .iter()
+            .zip(widths)
+            .fold(String::new(), |mut line, (cell, width)| {
+                let _ = write!(line, "{cell:width$}  ");
+                line
+            });
+        out + line.trim_end() + "\n"
+    })
+}
+
+// Times come from other people's clocks; RFC 3339 ends with the year 9999, and humantime fails beyond it.
+fn system_time(ms: u64) -> SystemTime {
+    UNIX_EPOCH + Duration::from_millis(ms.min(253_402_300_799_999))
+}
+
+#[derive(Serialize)]
+struct ErrorObject<'a> {
+    error: &'a Failure,
+}
+
+fn json_line(value: &impl Serialize) -> Result<String, Failure> {
+    serde_json::to_string(value)
+        .map(|line| line + "\n")
+        .map_err(|source| Failure::output(&source.into()))
+}
+
+fn write(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    out.flush()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tables_align_and_leave_no_trailing_spaces() {
+        let rows = [
+            ["rec_a".to_owned(), "St. Anna".to_owned()],
+            ["rec_abc".to_owned(), String::new()],
+        ];
+        assert_eq!(
+            table(["RECORD", "FROM"], rows),
+            "RECORD   FROM\nrec_a    St. Anna\nrec_abc\n"
+        );
+    }
+
+    #[test]
+    fn texts_by_others_cannot_move_the_cursor_or_turn_the_line() {
+        assert_eq!(
+            plain("a\u{1b}[2Jb\nc\u{202e}d é"),
+            r"a\u{1b}[2Jb\u{a}c\u{202e}d é"
+        );
+    }
+
+    #[test]
+    fn moments_are_in_utc() {
+        assert_eq!(moment(1_700_000_000_999), "2023-11-14 22:13:20 UTC");
+        assert_eq!(timestamp(1_700_000_000_999), "2023-11-14T22:13:20.999Z");
+        assert_eq!(moment(u64::MAX), "9999-12-31 23:59:59 UTC");
+    }
+}

@@ -1,0 +1,170 @@
+//! Values of the library as JSON and as lines: what several commands show alike.
+
+use client_sdk::{FetchedPart, Part, Provenance, Receipt, ReleaseReceipt, UploadReceipt};
+use indicatif::HumanBytes;
+use serde::Serialize;
+
+use crate::output::{moment, plain, timestamp};
+
+/// One file of a record.
+#[derive(Serialize)]
+pub(crate) struct PartView {
+    name: String,
+    bytes: u64,
+    sha256: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    media_type: Option<String>,
+}
+
+impl From<&Part> for PartView {
+    fn from(part: &Part) -> Self {
+        Self {
+            name: part.name.as_str().to_owned(),
+            bytes: part.length,
+            sha256: part.sha256.to_string(),
+            media_type: Some(part.media_type.clone()),
+        }
+    }
+}
+
+impl From<&FetchedPart> for PartView {
+    fn from(part: &FetchedPart) -> Self {
+        Self {
+            name: part.name.clone(),
+            bytes: part.bytes,
+            sha256: part.sha256.to_string(),
+            media_type: None,
+        }
+    }
+}
+
+/// `3 files, 12 MiB`.
+pub(crate) fn contents(parts: &[PartView]) -> String {
+    let files = if parts.len() == 1 {
+        "1 file".to_owned()
+    } else {
+        format!("{} files", parts.len())
+    };
+    format!("{files}, {}", size(parts.iter().map(|part| part.bytes).sum()))
+}
+
+/// Bytes for people.
+pub(crate) fn size(bytes: u64) -> String {
+    HumanBytes(bytes).to_string()
+}
+
+/// Who made a record.
+#[derive(Serialize)]
+pub(crate) struct ProvenanceView {
+    institution_id: String,
+    name: String,
+    permission_id: String,
+    created: String,
+    #[serde(skip)]
+    created_ms: u64,
+}
+
+impl From<&Provenance> for ProvenanceView {
+    fn from(provenance: &Provenance) -> Self {
+        Self {
+            institution_id: provenance.institution_id.to_string(),
+            name: provenance.name.clone(),
+            permission_id: provenance.permission_id.to_string(),
+            created: timestamp(provenance.created),
+            created_ms: provenance.created,
+        }
+    }
+}
+
+impl ProvenanceView {
+    /// `St. Anna, 2026-11-23 06:20:30 UTC`.
+    pub(crate) fn line(&self) -> String {
+        format!("{}, {}", plain(&self.name), moment(self.created_ms))
+    }
+}
+
+/// A record that lies in a folder now, every file verified.
+#[derive(Serialize)]
+pub(crate) struct ReceivedView {
+    pub(crate) record_id: String,
+    pub(crate) version_id: String,
+    pub(crate) parts: Vec<PartView>,
+    pub(crate) provenance: ProvenanceView,
+}
+
+impl ReceivedView {
+    /// Two lines: what and where it is, who made it.
+    pub(crate) fn lines(&self, folder: &str) -> String {
+        let (contents, maker) = (contents(&self.parts), self.provenance.line());
+        format!(
+            "{folder}/{}: {contents}, verified\n  made by {maker}\n",
+            self.record_id
+        )
+    }
+}
+
+/// The server's word with its place in the log, verified.
+#[derive(Serialize)]
+pub(crate) struct ReceiptView {
+    created: String,
+    operator_id: String,
+    permission_id: String,
+    bytes: u64,
+    statement_sha256: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    content_root: Option<String>,
+    log_size: u64,
+    log_root: String,
+}
+
+impl From<&Receipt<UploadReceipt>> for ReceiptView {
+    fn from(receipt: &Receipt<UploadReceipt>) -> Self {
+        Self {
+            created: timestamp(receipt.statement.created),
+            operator_id: receipt.statement.operator_id.to_string(),
+            permission_id: receipt.statement.permission_id.to_string(),
+            bytes: receipt.statement.stream_len,
+            statement_sha256: receipt.statement.hash().to_string(),
+            content_root: Some(receipt.statement.content_root.to_string()),
+            log_size: receipt.checkpoint.size,
+            log_root: receipt.checkpoint.root.to_string(),
+        }
+    }
+}
+
+impl From<&Receipt<ReleaseReceipt>> for ReceiptView {
+    fn from(receipt: &Receipt<ReleaseReceipt>) -> Self {
+        Self {
+            created: timestamp(receipt.statement.created),
+            operator_id: receipt.statement.operator_id.to_string(),
+            permission_id: receipt.statement.permission_id.to_string(),
+            bytes: receipt.statement.bytes,
+            statement_sha256: receipt.statement.hash().to_string(),
+            content_root: None,
+            log_size: receipt.checkpoint.size,
+            log_root: receipt.checkpoint.root.to_string(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use client_sdk::Sha256Digest;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_part_is_name_bytes_and_hash() {
+        let part = FetchedPart {
+            name: "series/1.dcm".to_owned(),
+            bytes: 3,
+            sha256: Sha256Digest::of(b"abc"),
+        };
+        let sha256 = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        let view = PartView::from(&part);
+        let expected = json!({ "name": "series/1.dcm", "bytes": 3, "sha256": sha256 });
+        assert_eq!(serde_json::to_value(&view).unwrap(), expected);
+        assert_eq!(contents(&[view]), "1 file, 3 B");
+    }
+}

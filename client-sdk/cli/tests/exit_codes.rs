@@ -1,0 +1,225 @@
+//! What a shell sees of failures: exit code, one line on standard error, one JSON object on standard output.
+
+#![allow(clippy::unwrap_used)] // helpers of tests
+
+use std::{
+    path::Path,
+    process::{Command, Output},
+};
+
+use serde_json::Value;
+
+/// A program run in an empty environment, except for what the test says.
+fn medvault(home: Option<&Path>, passphrase: Option<&str>, args: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_medvault"));
+    command.env_clear().args(args).stdin(std::process::Stdio::null());
+    if let Some(home) = home {
+        command.env("MEDVAULT_HOME", home);
+    }
+    if let Some(passphrase) = passphrase {
+        command.env("MEDVAULT_PASSPHRASE", passphrase);
+    }
+    command.output().unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+fn json(output: &Output) -> Value {
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// One line that names the program and what to do.
+fn assert_fails_in_one_line(output: &Output, words: &str) {
+    let line = stderr(output);
+    assert_eq!(output.status.code(), Some(1), "{line}");
+    assert!(output.stdout.is_empty(), "{output:?}");
+    assert!(
+        line.starts_with("medvault: ") && line.ends_with('\n') && line.lines().count() == 1,
+        "{line}"
+    );
+    assert!(line.contains(words), "{line}");
+}
+
+fn registrar(home: &Path) -> Value {
+    let output = medvault(
+        Some(home),
+        Some("correct horse"),
+        &["registrar", "init", "--json"],
+    );
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    json(&output)
+}
+
+#[test]
+fn help_and_version_are_answers() {
+    let version = medvault(None, None, &["--version"]);
+    assert_eq!(version.status.code(), Some(0));
+    assert_eq!(
+        version.stdout,
+        concat!("medvault ", env!("CARGO_PKG_VERSION"), "\n").as_bytes()
+    );
+    let help = medvault(None, None, &["upload", "send", "--help"]);
+    assert_eq!(help.status.code(), Some(0));
+    assert!(String::from_utf8(help.stdout).unwrap().contains("Examples:"));
+}
+
+#[test]
+fn usage_errors_end_with_2_and_are_json_when_asked() {
+    let wrong: [&[&str]; 6] = [
+        &[],
+        &["frobnicate"],
+        &["upload", "request", "--to", "X"],
+        &["permit", "req_not-an-id", "--all"],
+        &["permit", "req_aaaaaaaaaaaaaaaaaaaaaaaaaa"],
+        &["upload", "request", "--to", "X", "--text", "T", "--expires", "0s"],
+    ];
+    for args in wrong {
+        assert_eq!(medvault(None, None, args).status.code(), Some(2), "{args:?}");
+    }
+    let output = medvault(None, None, &["frobnicate", "--json"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert_eq!(json(&output)["error"]["code"], "usage");
+}
+
+#[test]
+fn home_and_passphrase_must_be_named() {
+    let no_home = medvault(None, Some("correct horse"), &["records"]);
+    assert_eq!(no_home.status.code(), Some(2));
+    assert!(stderr(&no_home).contains("--home"), "{}", stderr(&no_home));
+    let folder = tempfile::tempdir().unwrap();
+    registrar(folder.path());
+    let no_passphrase = medvault(Some(folder.path()), None, &["records", "--json"]);
+    assert_eq!(no_passphrase.status.code(), Some(2));
+    assert!(
+        stderr(&no_passphrase).contains("MEDVAULT_PASSPHRASE"),
+        "{}",
+        stderr(&no_passphrase)
+    );
+    assert_eq!(json(&no_passphrase)["error"]["code"], "usage");
+}
+
+#[test]
+fn a_home_that_is_not_there_is_one_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let missing = folder.path().join("nobody");
+    let output = medvault(Some(&missing), Some("correct horse"), &["records"]);
+    assert_fails_in_one_line(&output, "enrol first");
+    assert!(!missing.exists());
+    let output = medvault(Some(&missing), Some("correct horse"), &["records", "--json"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(json(&output)["error"]["code"], "home-missing");
+    assert!(json(&output)["error"]["message"].is_string());
+}
+
+#[test]
+fn a_wrong_passphrase_is_one_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let made = registrar(folder.path());
+    assert!(made["registrar"].as_str().unwrap().starts_with("regkey_"));
+    let request = request_file(folder.path());
+    let out = folder.path().join("accreditation");
+    let args = [
+        "registrar",
+        "accredit",
+        &request,
+        "--yes",
+        "--out",
+        out.to_str().unwrap(),
+    ];
+    let output = medvault(Some(folder.path()), Some("battery staple"), &args);
+    assert_fails_in_one_line(&output, "does not open this home");
+    assert!(!out.exists());
+}
+
+#[test]
+fn the_wrong_kind_of_home_is_one_line() {
+    let folder = tempfile::tempdir().unwrap();
+    registrar(folder.path());
+    let output = medvault(Some(folder.path()), Some("correct horse"), &["permissions"]);
+    assert_fails_in_one_line(&output, "name another home");
+    let output = medvault(Some(folder.path()), Some("correct horse"), &["inbox"]);
+    assert_fails_in_one_line(&output, "name another home");
+}
+
+#[test]
+fn a_server_that_does_not_answer_is_one_line_and_leaves_no_home() {
+    let folder = tempfile::tempdir().unwrap();
+    let home = folder.path().join("alice");
+    // Bound and dropped: nobody listens there.
+    let port = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
+    let link = format!("https://127.0.0.1:{port}/#{}", "a".repeat(52));
+    let output = medvault(
+        Some(&home),
+        Some("correct horse"),
+        &["patient", "enrol", "--server", &link],
+    );
+    assert_fails_in_one_line(&output, "does not answer");
+    assert!(!home.join("principal.json").exists());
+}
+
+#[test]
+fn an_accreditation_needs_no_server_and_overwrites_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    registrar(folder.path());
+    let request = request_file(folder.path());
+    let out = folder.path().join("accreditation");
+    let args = [
+        "registrar",
+        "accredit",
+        &request,
+        "--json",
+        "--out",
+        out.to_str().unwrap(),
+    ];
+    let output = medvault(Some(folder.path()), Some("correct horse"), &args);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert_eq!(json(&output)["name"], "St. Anna");
+    let first = std::fs::read(&out).unwrap();
+    let again = medvault(Some(folder.path()), Some("correct horse"), &args);
+    assert_eq!(again.status.code(), Some(1));
+    assert_eq!(json(&again)["error"]["code"], "io");
+    assert_eq!(std::fs::read(&out).unwrap(), first);
+}
+
+#[test]
+fn nobody_is_accredited_without_confirmation() {
+    let folder = tempfile::tempdir().unwrap();
+    registrar(folder.path());
+    let request = request_file(folder.path());
+    let out = folder.path().join("accreditation");
+    let args = ["registrar", "accredit", &request, "--out", out.to_str().unwrap()];
+    let output = medvault(Some(folder.path()), Some("correct horse"), &args);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("--yes"), "{}", stderr(&output));
+    assert!(!out.exists());
+}
+
+/// A request that an institution made in a home of its own.
+fn request_file(folder: &Path) -> String {
+    let home = folder.join("st-anna");
+    let file = folder.join("request").to_str().unwrap().to_owned();
+    let args = [
+        "institution",
+        "request",
+        "--name",
+        "St. Anna",
+        "--out",
+        &file,
+        "--json",
+    ];
+    let output = medvault(Some(&home), Some("correct horse"), &args);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert!(
+        json(&output)["institution_id"]
+            .as_str()
+            .unwrap()
+            .starts_with("inst_")
+    );
+    file
+}
