@@ -20,7 +20,7 @@ pub const SUITE: u32 = 1;
 /// Longest name of an institution, in bytes of UTF-8.
 pub const MAX_NAME: usize = 200;
 
-/// A validated value and its form `Wire` in a message.
+/// A validated value and its form `Wire` in a message (STM-7).
 pub(crate) trait Field<Wire>: Sized {
     fn read(wire: Wire, field: &'static str) -> Result<Self, Error>;
     fn write(&self) -> Wire;
@@ -77,7 +77,7 @@ impl Field<u32> for u32 {
     }
 }
 
-/// A name of 1 to [`MAX_NAME`] bytes without control characters: it is shown to people who decide by it.
+/// A name of 1 to [`MAX_NAME`] bytes without control characters: it is shown to people who decide by it (STM-8).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Name(String);
 

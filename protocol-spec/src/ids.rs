@@ -2,7 +2,7 @@
 //!
 //! Principals are named by the SHA-256 of their Ed25519 public key (32 bytes, self-certifying);
 //! things that happen are named by a UUIDv7 (16 bytes, RFC 9562 §5.7), minted by whoever creates them.
-//! The text form is `prefix_` and lower-case RFC 4648 base32 without padding.
+//! The text form is `prefix_` and lower-case RFC 4648 base32 without padding (KEY-4).
 
 use std::{fmt, str::FromStr};
 
@@ -79,6 +79,7 @@ macro_rules! key_hash_id {
     ($(#[$doc:meta])* $name:ident, $prefix:literal) => {
         id!($(#[$doc])* $name, $prefix, 32);
 
+        // KEY-1
         impl From<&IdentityKey> for $name {
             fn from(key: &IdentityKey) -> Self {
                 Self(crate::hash::sha256(&[key.as_bytes()]))
@@ -144,6 +145,16 @@ uuid_id!(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// KEY-1.
+    #[test]
+    fn a_principals_id_is_the_sha_256_of_its_key() {
+        let key = ed25519_dalek::SigningKey::from_bytes(&[7; 32]).verifying_key();
+        let identity = IdentityKey::try_from(key.as_bytes().as_slice()).unwrap();
+        let hash = crate::hash::sha256(&[key.as_bytes()]);
+        assert_eq!(PatientId::from(&identity), PatientId::from_bytes(hash));
+        assert_eq!(InstitutionId::from(&identity), InstitutionId::from_bytes(hash));
+    }
 
     #[test]
     fn text_form_round_trips_and_keeps_kinds_apart() {

@@ -1,4 +1,4 @@
-//! The server's link: whoever has it has pinned the operator's and the registrar's key. See `spec/keys.md` §7.
+//! The server's link: whoever has it has pinned the operator's and the registrar's key. See `spec/keys.md` §6.
 
 use std::{fmt, str::FromStr};
 

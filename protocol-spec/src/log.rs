@@ -1,4 +1,4 @@
-//! The transparency log as clients check it: RFC 6962 inclusion and consistency. See `spec/keys.md` §6.
+//! The transparency log as clients check it: RFC 6962 inclusion and consistency. See `spec/log.md`.
 
 use bytes::Bytes;
 use ct_merkle::{ConsistencyProof, InclusionProof, RootHash};
@@ -21,7 +21,7 @@ pub fn leaf(salt: &[u8; 16], statement: &Sha256Digest) -> [u8; 32] {
     sha256(&[&labels::LOG_LEAF.bytes(), salt, statement.as_bytes()])
 }
 
-/// Checks a checkpoint's signature and that it is this operator's.
+/// Checks a checkpoint's signature and that it is this operator's (LOG-2).
 ///
 /// # Errors
 /// [`Error::Signature`] or [`Error::Mismatch`].

@@ -1,5 +1,5 @@
 //! Parts of a record: names that cannot leave the folder they are written to, ranges that tile the
-//! plaintext. See `spec/content.md` §6.
+//! plaintext. See `spec/content.md` §5.
 
 use std::collections::HashSet;
 

@@ -1,5 +1,5 @@
 //! Statements of patients: signed by a device, whose certificate leads to the patient's id.
-//! See `spec/keys.md` §4 and `spec/statements.md` §3.
+//! See `spec/keys.md` §4 and `spec/statements.md` §1.
 
 use std::ops::Deref;
 

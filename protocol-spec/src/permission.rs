@@ -20,7 +20,7 @@ use crate::{
     statement::{Body, Signed, Verified, preimage, signature_bytes},
 };
 
-/// Most records of one permission: its wrap then stays below 192 KiB.
+/// Most records of one permission: wrap and body together then fit a message of 1 MiB.
 pub const MAX_RECORDS: usize = 4096;
 
 /// What a permission lets its holder do. Nothing converts one into another (PRM-3).
@@ -136,6 +136,7 @@ pub struct PermissionBody {
 }
 
 impl PermissionBody {
+    /// PRM-1.
     fn check(self) -> Result<Self, Error> {
         let field = |field| Err(Error::Field { field });
         let distinct: HashSet<_> = self.records.iter().map(|record| record.version_id).collect();
