@@ -1,7 +1,7 @@
 //! The blind management server: it stores and serves what it cannot read.
 //!
 //! It keeps ciphertext, wrapped keys and signed statements, authenticates who presents a permission key,
-//! and hands out what that permission covers. It links no cipher and holds no key that opens a record;
+//! and hands out what that permission covers. It links no cipher (LKG-1) and holds no key that opens a record;
 //! the one secret it has, the operator's signing key, vouches for tickets, receipts and checkpoints.
 //! It is not trusted with contents, and clients check what it says.
 //!

@@ -1,5 +1,5 @@
 //! What the operator sees: structured logs and metrics. Neither holds ids of patients, keys, header
-//! values or query values; routes appear as templates.
+//! values or query values (LKG-2); routes appear as templates.
 
 use std::{io, sync::atomic::AtomicI64, time::Duration};
 

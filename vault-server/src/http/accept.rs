@@ -1,5 +1,5 @@
 //! Connections: accepted up to a number, shaken hands with in time, served with hyper's limits set, and
-//! ended when idle, old, unread or at shutdown. hyper limits little by itself: see the limits' tests.
+//! ended when idle, old, unread or at shutdown (API-11). hyper limits little by itself: see the limits' tests.
 
 use std::{
     convert::Infallible,

@@ -42,6 +42,7 @@ async fn slow_headers(header_timeout: &str) -> String {
     dribble(&mut client, b"x").await
 }
 
+/// API-11.
 #[tokio::test]
 async fn slow_headers_end_the_connection() {
     assert_ne!(slow_headers("500ms").await, "");

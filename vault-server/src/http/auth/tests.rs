@@ -176,6 +176,7 @@ fn signatures_from_the_future_from_long_ago_or_from_before_this_process_are_refu
     }
 }
 
+/// API-8.
 #[test]
 fn a_signature_passes_once() {
     let gate = gate(&[]);
