@@ -244,7 +244,6 @@ impl Operation for Register<'_> {
             tx.claim(&tables::leaf(patient, upload, *leaf), row).await?;
         }
         session.row.leaves += self.leaves.len() as u64;
-        session.row.bytes += bytes;
         tx.put(&tables::upload(patient, upload), &session.row);
         Ok(())
     }

@@ -94,14 +94,11 @@ pub(in crate::vault) struct UploadRow {
     /// Leaves registered.
     #[prost(uint64, tag = "4")]
     pub(in crate::vault) leaves: u64,
-    /// Bytes in them.
-    #[prost(uint64, tag = "5")]
-    pub(in crate::vault) bytes: u64,
     /// Once committed; its proof holds the salt only.
-    #[prost(message, optional, tag = "6")]
+    #[prost(message, optional, tag = "5")]
     pub(in crate::vault) receipt: Option<pb::Receipt>,
     /// Given up because its time was over.
-    #[prost(bool, tag = "7")]
+    #[prost(bool, tag = "6")]
     pub(in crate::vault) abandoned: bool,
 }
 

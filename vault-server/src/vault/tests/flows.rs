@@ -1,5 +1,7 @@
 //! The three flows as they should go, with everything that everybody learns of them.
 
+use std::sync::Arc;
+
 use protocol_spec::{
     bodies::{ReleaseTicket, UploadReceipt},
     hash::Sha256Digest,
@@ -8,8 +10,9 @@ use protocol_spec::{
     permission::Kind,
 };
 
-use super::world::{START, Terms, World, intent, leaf_hashes, stream};
+use super::world::{HOUR, START, Stores, Terms, World, intent, leaf_hashes, limits, stream};
 
+use crate::store::{RocksConfig, RocksStore};
 use pb::{PermissionState, event, history_entry, presentation_answer::Answer};
 
 fn kinds(entries: &[pb::HistoryEntry]) -> Vec<&'static str> {
@@ -230,6 +233,45 @@ async fn an_upload_resumes_where_it_broke_off() {
     // Each leaf was paid for once.
     let left = world.entry(permission.permission_id).await.bytes_left;
     assert_eq!(left, permission.bytes - stream.len() as u64);
+    world.check().await;
+}
+
+/// The same on the real store, with a restart between upload and download.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_survives_on_rocksdb() {
+    let data = tempfile::tempdir().unwrap();
+    let store = Arc::new(RocksStore::open(data.path(), &RocksConfig::default()).unwrap());
+    let mut world = World::over(Stores::of(&store), limits()).await;
+    let (small, large) = (stream(5000), stream(3 << 20));
+    let records = vec![
+        world.store_record(&world.first, &small).await,
+        world.store_record(&world.first, &large).await,
+    ];
+    world.restart().await;
+    let permission = world
+        .permit_download(&world.second, records.clone(), Terms::default())
+        .await;
+    let id = world
+        .open_release(&world.second, permission.permission_id)
+        .await
+        .release_id;
+    assert!(
+        world
+            .fetch(&world.second, id, records[0].version_id, 0, 1)
+            .await
+            .unwrap()
+            == small
+    );
+    assert!(
+        world
+            .fetch(&world.second, id, records[1].version_id, 0, 4)
+            .await
+            .unwrap()
+            == large
+    );
+    world.close(&world.second, id).await.unwrap();
+    world.clock.set(START + 48 * HOUR);
+    world.vault.sweep().await.unwrap();
     world.check().await;
 }
 

@@ -99,7 +99,7 @@ async fn a_restart_sequences_what_is_queued() {
 
 #[tokio::test]
 async fn an_empty_log_has_a_signed_head() {
-    let store = crate::store::MemoryStore::default();
+    let store = super::world::Stores::in_memory();
     let world = World::new().await;
     let vault = super::world::open(&store, &world.clock, super::world::limits()).await;
     let statement = vault.log_checkpoint().await.unwrap();

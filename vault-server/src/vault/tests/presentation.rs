@@ -59,6 +59,24 @@ async fn a_challenge_is_for_one_permission_and_for_five_minutes() {
     world.present(&world.first, one).await.unwrap();
 }
 
+#[tokio::test]
+async fn the_oldest_of_too_many_challenges_is_forgotten() {
+    let world = World::new().await;
+    let id = world
+        .permit_upload(&world.first, Terms::default())
+        .await
+        .permission_id;
+    let oldest = world.challenge(&world.first, id).await;
+    for _ in 0..64 {
+        world.challenge(&world.first, id).await;
+    }
+    let forgotten = world
+        .present_with(&world.first, id, oldest, &intent(), &possession(), new_names())
+        .await;
+    assert_eq!(problem(forgotten), Problem::ChallengeInvalid);
+    world.present(&world.first, id).await.unwrap();
+}
+
 /// ATK-28 and uniformity: unknown, foreign and badly proven permissions are refused alike, whatever
 /// their state (PRM-9, PRM-10).
 #[tokio::test]

@@ -310,6 +310,26 @@ async fn a_repeated_mutation_has_one_effect_and_one_answer() {
     );
 }
 
+/// API-10.
+#[tokio::test(flavor = "multi_thread")]
+async fn racing_repetitions_have_one_effect() {
+    let world = World::new().await;
+    let second = world.as_hospital(&world.second).await;
+    let (message, _) = world
+        .second
+        .download_request(world.download_request(&world.second));
+    let intent = intent();
+    let submit = || {
+        world
+            .vault
+            .submit_download_request(&second, &intent, message.clone())
+    };
+    let (one, two, three) = tokio::join!(submit(), submit(), submit());
+    assert!(one.is_ok() && two.is_ok() && three.is_ok());
+    assert_eq!(world.history().await.len(), 1);
+    world.check().await;
+}
+
 /// FLW-12.
 #[tokio::test]
 async fn only_the_patient_speaks_for_her_vault() {

@@ -6,10 +6,7 @@ use super::{
     problem,
     world::{HOUR, START, Terms, World, intent, leaf_hashes, stream},
 };
-use crate::{
-    store::{BlobStore, LeafKey},
-    vault::Intent,
-};
+use crate::{store::LeafKey, vault::Intent};
 
 use pb::{event, history_entry};
 
@@ -32,7 +29,7 @@ async fn abandoned_uploads_leave_nothing() {
         leaf: 0,
     };
     world.vault.sweep().await.unwrap();
-    assert!(world.store.get(key).await.unwrap().is_some());
+    assert!(world.store.blobs.get(key).await.unwrap().is_some());
     // While somebody still sends, it waits.
     let first = world.as_hospital(&world.first).await;
     let sending = world
@@ -42,10 +39,10 @@ async fn abandoned_uploads_leave_nothing() {
         .unwrap();
     world.clock.set(ticket.expires);
     world.vault.sweep().await.unwrap();
-    assert!(world.store.get(key).await.unwrap().is_some());
+    assert!(world.store.blobs.get(key).await.unwrap().is_some());
     drop(sending);
     world.vault.sweep().await.unwrap();
-    assert!(world.store.get(key).await.unwrap().is_none());
+    assert!(world.store.blobs.get(key).await.unwrap().is_none());
     let status = world.vault.upload_status(&first, upload).await.unwrap();
     assert!(status.present.is_empty() && status.receipt.is_none());
     assert_eq!(

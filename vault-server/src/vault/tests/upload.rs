@@ -184,12 +184,7 @@ async fn bytes_are_spent_transactionally() {
         version: *other.version_id.as_bytes(),
         leaf: 0,
     };
-    assert!(
-        crate::store::BlobStore::get(&world.store, key)
-            .await
-            .unwrap()
-            .is_none()
-    );
+    assert!(world.store.blobs.get(key).await.unwrap().is_none());
     let late = world
         .send(&world.first, other.upload_id, 0, &stream, &hashes)
         .await;

@@ -28,7 +28,7 @@ use protocol_spec::{
 use super::principals::{Hospital, Patient, public, sealed, signing_key};
 use crate::{
     identity::OperatorIdentity,
-    store::MemoryStore,
+    store::{BlobStore, Ledger, MemoryStore},
     vault::{Caller, Clock, Intent, Proof, Refusal, Vault, VaultLimits, tx::random},
 };
 
@@ -56,13 +56,33 @@ impl Clock for TestClock {
 
 #[derive(Clone)]
 pub(super) struct World {
-    pub(super) store: MemoryStore,
+    pub(super) store: Stores,
     pub(super) clock: Arc<TestClock>,
     pub(super) vault: Vault,
     pub(super) operator: SigningKey,
     pub(super) patient: Patient,
     pub(super) first: Hospital,
     pub(super) second: Hospital,
+}
+
+/// Both stores of a server.
+#[derive(Clone)]
+pub(super) struct Stores {
+    pub(super) ledger: Arc<dyn Ledger>,
+    pub(super) blobs: Arc<dyn BlobStore>,
+}
+
+impl Stores {
+    pub(super) fn of<S: Ledger + BlobStore + 'static>(store: &Arc<S>) -> Self {
+        Self {
+            ledger: store.clone(),
+            blobs: store.clone(),
+        }
+    }
+
+    pub(super) fn in_memory() -> Self {
+        Self::of(&Arc::new(MemoryStore::default()))
+    }
 }
 
 /// What a permission shall allow.
@@ -126,7 +146,11 @@ impl World {
     }
 
     pub(super) async fn with(limits: VaultLimits) -> Self {
-        let (store, clock) = (MemoryStore::default(), Arc::new(TestClock(AtomicU64::new(START))));
+        Self::over(Stores::in_memory(), limits).await
+    }
+
+    pub(super) async fn over(store: Stores, limits: VaultLimits) -> Self {
+        let clock = Arc::new(TestClock(AtomicU64::new(START)));
         let operator = signing_key(1);
         let operator_id = protocol_spec::ids::OperatorId::from(&public(&operator));
         let registrar = signing_key(2);
@@ -559,9 +583,9 @@ impl World {
     }
 }
 
-pub(super) async fn open(store: &MemoryStore, clock: &Arc<TestClock>, limits: VaultLimits) -> Vault {
+pub(super) async fn open(store: &Stores, clock: &Arc<TestClock>, limits: VaultLimits) -> Vault {
     let operator = OperatorIdentity::from_seed(&signing_key(1).to_bytes()).unwrap();
-    let (ledger, blobs) = (Arc::new(store.clone()), Arc::new(store.clone()));
+    let Stores { ledger, blobs } = store.clone();
     let registrar = public(&signing_key(2));
     Vault::new(ledger, blobs, operator, registrar, clock.clone(), limits)
         .await
