@@ -1,20 +1,20 @@
 //! The vault's state machines: who may do what, when and how often. Knows no HTTP and no ciphers.
 //!
-//! Each mutation is an [`tx::Operation`]: it verifies what can be verified without the ledger, then reads,
+//! Each mutation is an `tx::Operation`: it verifies what can be verified without the ledger, then reads,
 //! decides and writes in one commit, which also spends what is spent, writes history, inbox events and
 //! the log's queue, and keeps the answer for repetitions. What was refused has changed nothing.
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`caller`], [`refusal`], [`limits`], [`time`] | who asks, what is answered instead, bounds, time |
-//! | [`tables`], [`tx`], [`idempotency`] | rows, one try at a commit, mutations that may be repeated |
-//! | [`enrol`], [`directory`] | principals |
-//! | [`requests`], [`permissions`], [`denial`], [`revocation`] | asking, permitting, denying, taking back |
-//! | [`challenge`], [`presentation`] | delivery of a permission key, proof of possession |
-//! | [`upload`], [`intake`], [`commit`] | sessions of upload, leaves on their way in, the record |
-//! | [`release`], [`outflow`] | sessions of release, leaves on their way out |
-//! | [`records`], [`history`], [`inbox`] | what principals see of their own |
-//! | [`log`], [`sweep`] | transparency log, expired sessions |
+//! | `caller`, `refusal`, `limits`, `time` | who asks, what is answered instead, bounds, time |
+//! | `tables`, `tx`, `idempotency` | rows, one try at a commit, mutations that may be repeated |
+//! | `enrol`, `directory` | principals |
+//! | `requests`, `permissions`, `denial`, `revocation` | asking, permitting, denying, taking back |
+//! | `challenge`, `presentation` | delivery of a permission key, proof of possession |
+//! | `upload`, `intake`, `commit` | sessions of upload, leaves on their way in, the record |
+//! | `release`, `outflow` | sessions of release, leaves on their way out |
+//! | `records`, `history`, `inbox` | what principals see of their own |
+//! | `log`, `sweep` | transparency log, expired sessions |
 
 mod caller;
 mod challenge;
