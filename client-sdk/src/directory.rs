@@ -104,3 +104,6 @@ impl Session {
 }
 
 const PINS: &str = "directory.json";
+
+#[cfg(test)]
+mod tests;

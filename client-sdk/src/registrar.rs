@@ -116,3 +116,41 @@ fn applicant(request: &AccreditationRequest) -> Applicant {
         recipient_key: request.recipient_key.digest(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crypto::{RecipientSecret, open_accreditation};
+
+    use super::*;
+
+    fn request(signer: &SigningIdentity, named: &SigningIdentity, recipient: &RecipientSecret) -> Vec<u8> {
+        let request = AccreditationRequest {
+            created: 1,
+            name: "Clinic".to_owned().try_into().unwrap(),
+            identity_key: named.public(),
+            recipient_key: recipient.public().clone(),
+        };
+        Signed::sign(request, |message| signer.sign_bytes(message)).to_message().encode_to_vec()
+    }
+
+    /// KEY-6, KEY-16.
+    #[test]
+    fn only_the_holder_of_both_keys_is_accredited() {
+        let registrar = Registrar { key: SigningIdentity::generate().unwrap() };
+        let (clinic, stranger) = (SigningIdentity::generate().unwrap(), SigningIdentity::generate().unwrap());
+        let recipient = RecipientSecret::generate().unwrap();
+        let foreign = request(&stranger, &clinic, &recipient);
+        assert!(matches!(registrar.accredit(&foreign), Err(Error::Tampered { .. })));
+        let (applicant, file) = registrar.accredit(&request(&clinic, &clinic, &recipient)).unwrap();
+        assert_eq!((applicant.institution_id, applicant.name.as_str()), ((&clinic.public()).into(), "Clinic"));
+        let file: pb::AccreditationFile = protocol_spec::messages::decode(&file).unwrap();
+        let accreditation = Signed::<Accreditation>::try_from(file.accreditation).unwrap();
+        let accreditation = accreditation.verify(&registrar.key.public()).unwrap();
+        let sealed = file.secret.try_into().unwrap();
+        let open = |with: &RecipientSecret| {
+            open_accreditation(with, &accreditation.registrar_id, &applicant.institution_id, &sealed)
+        };
+        assert_eq!(open(&recipient).unwrap().hash(), accreditation.secret_hash);
+        assert!(open(&RecipientSecret::generate().unwrap()).is_err());
+    }
+}

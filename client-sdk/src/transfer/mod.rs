@@ -8,8 +8,9 @@
 //! | `send` | leaves → server, several requests at once, retried |
 //! | `receive` | server → leaves, resumed where a connection broke |
 //! | `opening` | leaves → verified parts, on a thread of its own |
-//! | `sink` | where parts go: [`Sink`], a folder that appears only when all is verified |
+//! | `sink`, `disk` | where parts go: [`Sink`], a folder that appears only when all is verified |
 
+mod disk;
 mod journal;
 mod opening;
 mod receive;

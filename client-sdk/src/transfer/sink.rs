@@ -4,12 +4,11 @@ use std::{
     fs::{self, File},
     io::{self, Write},
     path::{Path, PathBuf},
-    sync::mpsc::{Receiver, SyncSender, sync_channel},
-    thread::JoinHandle,
 };
 
 use protocol_spec::{ids::RecordId, manifest::Part};
 
+use super::disk::{Disk, Failed, LARGE, LargeFile};
 use crate::{
     Error, Result,
     home::{make_folder, sync_folder},
@@ -44,8 +43,15 @@ pub struct FolderSink {
     /// Whether `out` was made here, to be removed again if nothing comes of it.
     made_out: bool,
     records: Vec<RecordId>,
-    current: Option<(File, PathBuf, u64)>,
-    disk: Option<Syncer>,
+    current: Current,
+    disk: Option<Disk>,
+}
+
+/// The part that is being written.
+enum Current {
+    None,
+    Small(File, PathBuf),
+    Large(LargeFile),
 }
 
 impl FolderSink {
@@ -67,16 +73,24 @@ impl FolderSink {
             }
             _ => make_folder(&hidden)?,
         }
-        let disk = Some(Syncer::start());
-        Ok(Self { out: out.to_owned(), hidden, made_out, records: records.to_vec(), current: None, disk })
+        let disk = Some(Disk::start());
+        Ok(Self { out: out.to_owned(), hidden, made_out, records: records.to_vec(), current: Current::None, disk })
     }
 
-    /// Hands the finished file to the syncing thread.
+    /// Hands the finished file to the disk's thread.
     fn end_part(&mut self) -> Result<()> {
-        match (self.current.take(), &self.disk) {
-            (Some((file, path, _)), Some(disk)) => disk.sync(file, path),
+        let ended = match (std::mem::replace(&mut self.current, Current::None), &mut self.disk) {
+            (Current::Small(file, path), Some(disk)) => disk.sync(file, path),
+            (Current::Large(large), Some(disk)) => disk.end(large),
             _ => Ok(()),
-        }
+        };
+        ended.map_err(|failed| self.reason(failed))
+    }
+
+    /// Why the disk's thread has stopped.
+    fn reason(&mut self, _: Failed) -> Error {
+        let finished = self.disk.take().map(Disk::finish);
+        finished.and_then(Result::err).unwrap_or_else(|| Error::Usage("writing has ended: fetch again".into()))
     }
 }
 
@@ -86,26 +100,28 @@ impl Sink for FolderSink {
         // A part's name cannot leave its folder (CNT-12), so joining it cannot either.
         let path = self.hidden.join(record.to_string()).join(part.name.as_str());
         make_folder(path.parent().unwrap_or(&self.hidden))?;
-        let file = File::create_new(&path).map_err(Error::io("cannot write", &path))?;
-        self.current = Some((file, path, 0));
+        self.current = if part.length < LARGE {
+            Current::Small(File::create_new(&path).map_err(Error::io("cannot write", &path))?, path)
+        } else {
+            Current::Large(LargeFile::create(&path)?)
+        };
         Ok(())
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        let (Some((file, path, unsynced)), Some(disk)) = (&mut self.current, &self.disk) else { return Ok(()) };
-        file.write_all(bytes).map_err(Error::io("cannot write", path))?;
-        *unsynced += bytes.len() as u64;
-        if *unsynced >= SYNC_EVERY {
-            *unsynced = 0;
-            let copy = file.try_clone().map_err(Error::io("cannot write", path))?;
-            disk.sync(copy, path.clone())?;
+        match (&mut self.current, &mut self.disk) {
+            (Current::Small(file, path), _) => file.write_all(bytes).map_err(Error::io("cannot write", path)),
+            (Current::Large(large), Some(disk)) => {
+                let written = disk.write(large, bytes);
+                written.map_err(|failed| self.reason(failed))
+            }
+            _ => Err(Error::Usage("no part has begun: call begin first".into())),
         }
-        Ok(())
     }
 
     fn commit(&mut self) -> Result<()> {
         self.end_part()?;
-        self.disk.take().map_or(Ok(()), Syncer::finish)?;
+        self.disk.take().map_or(Ok(()), Disk::finish)?;
         sync_folders(&self.hidden)?;
         let mut moved = Vec::new();
         for record in &self.records {
@@ -127,8 +143,8 @@ impl Sink for FolderSink {
 
 impl Drop for FolderSink {
     fn drop(&mut self) {
-        self.current = None;
-        drop(self.disk.take().map(Syncer::finish));
+        self.current = Current::None;
+        drop(self.disk.take().map(Disk::finish));
         drop(fs::remove_dir_all(&self.hidden));
         if self.made_out {
             drop(fs::remove_dir(&self.out));
@@ -152,44 +168,6 @@ fn sync_folders(root: &Path) -> Result<()> {
     }
     Ok(())
 }
-
-/// Syncs files while later bytes are still being written, so that the disk works all the time and not only
-/// at the end.
-struct Syncer {
-    files: SyncSender<(File, PathBuf)>,
-    thread: JoinHandle<Result<()>>,
-}
-
-impl Syncer {
-    fn start() -> Self {
-        let (files, queue) = sync_channel(QUEUE);
-        let thread = std::thread::spawn(move || Self::run(&queue));
-        Self { files, thread }
-    }
-
-    fn run(queue: &Receiver<(File, PathBuf)>) -> Result<()> {
-        for (file, path) in queue {
-            file.sync_data().map_err(Error::io("cannot write", &path))?;
-        }
-        Ok(())
-    }
-
-    /// Fails only when an earlier sync has failed; [`Self::finish`] tells how.
-    fn sync(&self, file: File, path: PathBuf) -> Result<()> {
-        let gone = |_| Error::io("cannot sync", &path.clone())(io::ErrorKind::Other.into());
-        self.files.send((file, path.clone())).map_err(gone)
-    }
-
-    fn finish(self) -> Result<()> {
-        drop(self.files);
-        self.thread.join().unwrap_or_else(|_| Err(Error::Usage("the syncing thread failed: try again".into())))
-    }
-}
-
-/// Bytes of one file between two syncs.
-const SYNC_EVERY: u64 = 32 << 20;
-/// Files that may wait to be synced; bounds open files.
-const QUEUE: usize = 64;
 
 #[cfg(test)]
 mod tests {
