@@ -57,25 +57,21 @@ bytes_fields!(
     VersionId
 );
 
-impl Field<u64> for u64 {
-    fn read(wire: u64, _: &'static str) -> Result<Self, Error> {
-        Ok(wire)
-    }
+macro_rules! number_fields {
+    ($($name:ident),*) => {$(
+        impl Field<Self> for $name {
+            fn read(wire: Self, _: &'static str) -> Result<Self, Error> {
+                Ok(wire)
+            }
 
-    fn write(&self) -> u64 {
-        *self
-    }
+            fn write(&self) -> Self {
+                *self
+            }
+        }
+    )*};
 }
 
-impl Field<u32> for u32 {
-    fn read(wire: u32, _: &'static str) -> Result<Self, Error> {
-        Ok(wire)
-    }
-
-    fn write(&self) -> u32 {
-        *self
-    }
-}
+number_fields!(u32, u64);
 
 /// A name of 1 to [`MAX_NAME`] bytes without control characters: it is shown to people who decide by it (STM-8).
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,7 +1,12 @@
 //! Messages as generated from `proto/medvault/v1/*.proto`: unvalidated. Everything else in this crate
 //! turns them into types that hold only what the rules allow.
 #![allow(missing_docs, reason = "the .proto files carry the comments")]
-#![allow(clippy::use_self, unreachable_pub, reason = "generated")]
+#![allow(
+    clippy::large_enum_variant,
+    clippy::use_self,
+    unreachable_pub,
+    reason = "generated"
+)]
 
 use prost::Message;
 

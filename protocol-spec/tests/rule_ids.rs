@@ -11,7 +11,14 @@ use std::{
 use protocol_spec::{labels, problem::Problem};
 
 const PREFIXES: [&str; 8] = ["KEY", "STM", "PRM", "FLW", "CNT", "API", "LOG", "LKG"];
-const CRATES: [&str; 6] = ["protocol-spec", "crypto", "client-sdk", "client-sdk/cli", "vault-server", "tests"];
+const CRATES: [&str; 6] = [
+    "protocol-spec",
+    "crypto",
+    "client-sdk",
+    "client-sdk/cli",
+    "vault-server",
+    "tests",
+];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
@@ -20,7 +27,10 @@ fn root() -> PathBuf {
 fn pages() -> Vec<(String, String)> {
     let entries = fs::read_dir(root().join("protocol-spec/spec")).unwrap();
     let page = |path: PathBuf| {
-        (path.file_name().unwrap().to_str().unwrap().to_owned(), fs::read_to_string(path).unwrap())
+        (
+            path.file_name().unwrap().to_str().unwrap().to_owned(),
+            fs::read_to_string(path).unwrap(),
+        )
     };
     entries.map(|entry| page(entry.unwrap().path())).collect()
 }
@@ -31,7 +41,9 @@ fn ids(text: &str) -> BTreeSet<String> {
     for prefix in PREFIXES {
         for (at, _) in text.match_indices(prefix) {
             let before = text[..at].chars().next_back();
-            let Some(rest) = text[at + prefix.len()..].strip_prefix('-') else { continue };
+            let Some(rest) = text[at + prefix.len()..].strip_prefix('-') else {
+                continue;
+            };
             let number: String = rest.chars().take_while(char::is_ascii_digit).collect();
             if !number.is_empty() && !before.is_some_and(|c| c.is_ascii_alphanumeric() || c == '-') {
                 found.insert(format!("{prefix}-{number}"));
@@ -46,13 +58,21 @@ fn rules() -> BTreeMap<String, String> {
     let mut rules = BTreeMap::new();
     for (page, text) in pages() {
         for paragraph in text.split("\n\n") {
-            let Some((id, rest)) = paragraph.trim().strip_prefix("**").and_then(|rest| rest.split_once("** ")) else {
+            let Some((id, rest)) = paragraph
+                .trim()
+                .strip_prefix("**")
+                .and_then(|rest| rest.split_once("** "))
+            else {
                 continue;
             };
             if ids(id).first().map(String::as_str) != Some(id) {
                 continue;
             }
-            assert_eq!(rules.insert(id.to_owned(), rest.to_owned()), None, "{page}: {id} stands twice");
+            assert_eq!(
+                rules.insert(id.to_owned(), rest.to_owned()),
+                None,
+                "{page}: {id} stands twice"
+            );
         }
     }
     rules
@@ -68,30 +88,50 @@ fn citations() -> Citations {
     let mut found = Citations::default();
     for name in CRATES {
         for folder in ["src", "tests", "benches", "examples"] {
-            walk(&root().join(name).join(folder), &mut |path| cite(path, &mut found));
+            walk(&root().join(name).join(folder), &mut |path| {
+                cite(path, &mut found)
+            });
         }
     }
-    walk(&root().join("protocol-spec/vectors"), &mut |path| cite(path, &mut found));
+    walk(&root().join("protocol-spec/vectors"), &mut |path| {
+        cite(path, &mut found)
+    });
     found
 }
 
 fn walk(folder: &Path, visit: &mut dyn FnMut(&Path)) {
     for entry in fs::read_dir(folder).into_iter().flatten() {
         let path = entry.unwrap().path();
-        if path.is_dir() { walk(&path, visit) } else { visit(&path) }
+        if path.is_dir() {
+            walk(&path, visit)
+        } else {
+            visit(&path)
+        }
     }
 }
 
 /// What follows the first `#[cfg(test)]` of a file, test files, and vectors (a runner runs them all) are tests;
 /// the package `tests` is one as a whole.
 fn cite(path: &Path, found: &mut Citations) {
-    let (Ok(text), true) = (fs::read_to_string(path), is_source(path)) else { return };
+    let (Ok(text), true) = (fs::read_to_string(path), is_source(path)) else {
+        return;
+    };
     let inside = path.strip_prefix(root()).unwrap().to_owned();
     let is_test = |part: &str| part == "tests" || part == "vectors" || part.ends_with("tests.rs");
-    let whole = inside.iter().any(|part| is_test(part.to_str().unwrap_or_default()));
-    let (code, tests) = if whole { ("", text.as_str()) } else { split_tests(&text) };
-    found.code.extend(ids(code).into_iter().map(|id| (id, inside.clone())));
-    found.tests.extend(ids(tests).into_iter().map(|id| (id, inside.clone())));
+    let whole = inside
+        .iter()
+        .any(|part| is_test(part.to_str().unwrap_or_default()));
+    let (code, tests) = if whole {
+        ("", text.as_str())
+    } else {
+        split_tests(&text)
+    };
+    found
+        .code
+        .extend(ids(code).into_iter().map(|id| (id, inside.clone())));
+    found
+        .tests
+        .extend(ids(tests).into_iter().map(|id| (id, inside.clone())));
 }
 
 /// A test module that is declared, but stands in a file of its own, is followed by code.
@@ -110,10 +150,17 @@ fn is_source(path: &Path) -> bool {
 fn every_rule_is_cited_in_code_and_in_a_test() {
     let (rules, found) = (rules(), citations());
     let missing = |cited: &BTreeMap<String, PathBuf>| -> Vec<String> {
-        rules.keys().filter(|id| !cited.contains_key(*id)).cloned().collect()
+        rules
+            .keys()
+            .filter(|id| !cited.contains_key(*id))
+            .cloned()
+            .collect()
     };
     let (code, tests) = (missing(&found.code), missing(&found.tests));
-    assert!(code.is_empty() && tests.is_empty(), "not cited in code: {code:?}; not cited in tests: {tests:?}");
+    assert!(
+        code.is_empty() && tests.is_empty(),
+        "not cited in code: {code:?}; not cited in tests: {tests:?}"
+    );
     assert!(rules.len() >= 60, "{} rules were found", rules.len());
 }
 
@@ -124,7 +171,10 @@ fn every_citation_names_a_rule() {
         assert!(rules.contains_key(id), "{}: {id} is not in spec/", path.display());
     }
     for (page, text) in pages() {
-        let unknown: Vec<_> = ids(&text).into_iter().filter(|id| !rules.contains_key(id)).collect();
+        let unknown: Vec<_> = ids(&text)
+            .into_iter()
+            .filter(|id| !rules.contains_key(id))
+            .collect();
         assert!(unknown.is_empty(), "{page}: {unknown:?}");
     }
 }
@@ -133,7 +183,10 @@ fn every_citation_names_a_rule() {
 fn whatever_must_be_has_an_id() {
     for (page, text) in pages().into_iter().filter(|(page, _)| page != "overview.md") {
         for paragraph in text.split("\n\n").filter(|paragraph| paragraph.contains("MUST")) {
-            assert!(paragraph.trim().starts_with("**"), "{page}: a MUST without id: {paragraph}");
+            assert!(
+                paragraph.trim().starts_with("**"),
+                "{page}: a MUST without id: {paragraph}"
+            );
         }
     }
 }
@@ -166,7 +219,10 @@ fn references(text: &str) -> Vec<(String, Option<u32>)> {
         .map(|(page, rest)| {
             let section = rest.trim_start_matches('`').strip_prefix(" §");
             let digits = |rest: &str| rest.chars().take_while(char::is_ascii_digit).collect::<String>();
-            (format!("{page}.md"), section.and_then(|rest| digits(rest).parse().ok()))
+            (
+                format!("{page}.md"),
+                section.and_then(|rest| digits(rest).parse().ok()),
+            )
         })
         .collect()
 }
@@ -175,25 +231,47 @@ fn references(text: &str) -> Vec<(String, Option<u32>)> {
 fn table(page: &str, heading: &str) -> Vec<Vec<String>> {
     let (_, text) = pages().into_iter().find(|(name, _)| name == page).unwrap();
     let (_, rows) = text.split_once(heading).unwrap();
-    let cells = |row: &str| row.trim_matches('|').split('|').map(|cell| cell.trim().replace('`', "")).collect();
-    rows.lines().skip(2).take_while(|row| row.starts_with('|')).map(cells).collect()
+    let cells = |row: &str| {
+        row.trim_matches('|')
+            .split('|')
+            .map(|cell| cell.trim().replace('`', ""))
+            .collect()
+    };
+    rows.lines()
+        .skip(2)
+        .take_while(|row| row.starts_with('|'))
+        .map(cells)
+        .collect()
 }
 
 #[test]
 fn the_registry_of_labels_is_that_of_the_specification() {
-    let written: Vec<_> = table("statements.md", "| name | text | for |").into_iter().map(|row| row[1].clone()).collect();
+    let written: Vec<_> = table("statements.md", "| name | text | for |")
+        .into_iter()
+        .map(|row| row[1].clone())
+        .collect();
     let coded: Vec<_> = labels::ALL.iter().map(|label| label.name().to_owned()).collect();
     assert_eq!(written, coded);
     let source = fs::read_to_string(root().join("protocol-spec/src/labels.rs")).unwrap();
     for row in table("statements.md", "| name | text | for |") {
-        assert!(source.contains(&format!("    {} = \"{}\";", row[0], row[1])), "{row:?}");
+        assert!(
+            source.contains(&format!("    {} = \"{}\";", row[0], row[1])),
+            "{row:?}"
+        );
     }
 }
 
 #[test]
 fn the_problems_are_those_of_the_specification() {
     let coded = Problem::ALL.iter().map(|problem| {
-        vec![problem.code().to_owned(), problem.status().to_string(), problem.title().to_owned()]
+        vec![
+            problem.code().to_owned(),
+            problem.status().to_string(),
+            problem.title().to_owned(),
+        ]
     });
-    assert_eq!(table("api.md", "| code | status | title |"), coded.collect::<Vec<_>>());
+    assert_eq!(
+        table("api.md", "| code | status | title |"),
+        coded.collect::<Vec<_>>()
+    );
 }

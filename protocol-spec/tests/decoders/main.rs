@@ -7,14 +7,14 @@ mod strategies;
 use bytes::Bytes;
 use ed25519_dalek::{Signer, SigningKey};
 use http::{HeaderMap, HeaderName, HeaderValue};
-use prost::Message;
 use proptest::{prelude::*, strategy::ValueTree};
+use prost::Message;
 use protocol_spec::{
     Error,
     bodies::{
-        Accreditation, AccreditationRequest, Checkpoint, Denial, DeviceCertificate, DownloadRequest, InstitutionKeys,
-        RecordManifest, ReferenceRequest, ReleaseReceipt, ReleaseTicket, Revocation, StandbyTicket, UploadReceipt,
-        UploadRequest,
+        Accreditation, AccreditationRequest, Checkpoint, Denial, DeviceCertificate, DownloadRequest,
+        InstitutionKeys, RecordManifest, ReferenceRequest, ReleaseReceipt, ReleaseTicket, Revocation,
+        StandbyTicket, UploadReceipt, UploadRequest,
     },
     content,
     field::{Name, SealedBytes},
@@ -43,16 +43,34 @@ fn flip(bytes: &[u8], at: usize) -> Vec<u8> {
 }
 
 /// decode(encode(x)) = x; no encoding with a flipped bit verifies, in body or signature.
-fn statement_holds<T: Body + PartialEq + std::fmt::Debug + Clone>(body: T, at: usize) -> Result<(), TestCaseError> {
+fn statement_holds<T: Body + PartialEq + std::fmt::Debug + Clone>(
+    body: T,
+    at: usize,
+) -> Result<(), TestCaseError> {
     prop_assert_eq!(T::decode(&body.encode()), Ok(body.clone()));
     let key = SigningKey::from_bytes(&SEED);
     let signed = Signed::sign(body, |message| key.sign(message).to_bytes()).to_message();
     let public = identity(&key);
-    prop_assert!(Signed::<T>::try_from(signed.clone()).unwrap().verify(&public).is_ok());
-    let body = pb::Statement { body: flip(&signed.body, at).into(), ..signed.clone() };
-    let signature = pb::Statement { signature: flip(&signed.signature, at).into(), ..signed };
+    prop_assert!(
+        Signed::<T>::try_from(signed.clone())
+            .unwrap()
+            .verify(&public)
+            .is_ok()
+    );
+    let body = pb::Statement {
+        body: flip(&signed.body, at).into(),
+        ..signed.clone()
+    };
+    let signature = pb::Statement {
+        signature: flip(&signed.signature, at).into(),
+        ..signed
+    };
     for message in [body, signature] {
-        prop_assert!(Signed::<T>::try_from(message).and_then(|signed| signed.verify(&public)).is_err());
+        prop_assert!(
+            Signed::<T>::try_from(message)
+                .and_then(|signed| signed.verify(&public))
+                .is_err()
+        );
     }
     Ok(())
 }
@@ -106,7 +124,11 @@ bodies! {
     record_manifest: RecordManifest,
 }
 
-fn certificate_of(patient: &SigningKey, device: &SigningKey, mut body: DeviceCertificate) -> Signed<DeviceCertificate> {
+fn certificate_of(
+    patient: &SigningKey,
+    device: &SigningKey,
+    mut body: DeviceCertificate,
+) -> Signed<DeviceCertificate> {
     body.identity_key = identity(patient);
     body.device_key = identity(device);
     Signed::sign(body, |message| patient.sign(message).to_bytes())
@@ -339,5 +361,8 @@ fn more_records_than_a_permission_may_name_are_refused() {
     wire.records = (0..4096).map(selector).collect();
     assert!(PermissionBody::decode(&wire.encode_to_vec()).is_ok());
     wire.records.push(selector(4096));
-    assert_eq!(PermissionBody::decode(&wire.encode_to_vec()), Err(Error::Field { field: "records" }));
+    assert_eq!(
+        PermissionBody::decode(&wire.encode_to_vec()),
+        Err(Error::Field { field: "records" })
+    );
 }

@@ -33,14 +33,21 @@ fn recipient() -> impl Strategy<Value = RecipientKey> {
             packed.to_le_bytes()[..3].to_vec()
         };
         let x25519 = MontgomeryPoint::mul_base_clamped(scalar).to_bytes();
-        let bytes: Vec<u8> = coefficients.chunks(2).flat_map(pack).chain(seed).chain(x25519).collect();
+        let bytes: Vec<u8> = coefficients
+            .chunks(2)
+            .flat_map(pack)
+            .chain(seed)
+            .chain(x25519)
+            .collect();
         RecipientKey::try_from(bytes.as_slice()).unwrap()
     })
 }
 
 pub(crate) fn sealed() -> impl Strategy<Value = SealedBytes> {
-    (vec(any::<u8>(), 1120), vec(any::<u8>(), 17..80))
-        .prop_map(|(enc, ciphertext)| SealedBytes { enc: Bytes::from(enc), ciphertext: Bytes::from(ciphertext) })
+    (vec(any::<u8>(), 1120), vec(any::<u8>(), 17..80)).prop_map(|(enc, ciphertext)| SealedBytes {
+        enc: Bytes::from(enc),
+        ciphertext: Bytes::from(ciphertext),
+    })
 }
 
 fn name() -> impl Strategy<Value = Name> {
@@ -49,21 +56,27 @@ fn name() -> impl Strategy<Value = Name> {
 
 fn part() -> impl Strategy<Value = Part> {
     let text = || "[ -~]{0,20}";
-    ("[a-z]{1,8}(/[a-zß ]{1,8}){0,3}", text(), any::<(u64, u64, [u8; 32])>(), (text(), text(), text(), text())).prop_map(
-        |(name, media_type, (offset, length, hash), (fhir, study, series, date))| Part {
-            name: PartName::try_from(name).unwrap(),
-            media_type,
-            offset,
-            length,
-            sha256: Sha256Digest::from_bytes(hash),
-            clinical: Clinical {
-                fhir_resource_type: fhir,
-                dicom_study_uid: study,
-                dicom_series_uid: series,
-                date,
-            },
-        },
+    (
+        "[a-z]{1,8}(/[a-zß ]{1,8}){0,3}",
+        text(),
+        any::<(u64, u64, [u8; 32])>(),
+        (text(), text(), text(), text()),
     )
+        .prop_map(
+            |(name, media_type, (offset, length, hash), (fhir, study, series, date))| Part {
+                name: PartName::try_from(name).unwrap(),
+                media_type,
+                offset,
+                length,
+                sha256: Sha256Digest::from_bytes(hash),
+                clinical: Clinical {
+                    fhir_resource_type: fhir,
+                    dicom_study_uid: study,
+                    dicom_series_uid: series,
+                    date,
+                },
+            },
+        )
 }
 
 /// A strategy for a body, field by field: `hash` and `id` are arbitrary bytes, the rest as named.
@@ -134,33 +147,48 @@ strategy! {
 
 pub(crate) fn permission() -> impl Strategy<Value = PermissionBody> {
     let kind = prop_oneof![Just(Kind::Upload), Just(Kind::Download), Just(Kind::Reference)];
-    let records = proptest::collection::hash_map(any::<[u8; 16]>(), (any::<([u8; 16], [u8; 32])>(), 0..1_u64 << 40), 1..5);
-    (kind, records, release_ticket(), any::<[[u8; 32]; 3]>(), key(), 1_u64..u64::MAX, 1..u32::MAX).prop_map(
-        |(kind, records, ticket, [entry, recipient, request], possession_key, not_after, uses)| PermissionBody {
-            created: ticket.created,
-            operator_id: ticket.operator_id,
-            permission_id: ticket.permission_id,
-            kind,
-            patient_id: ticket.patient_id,
-            institution_id: ticket.institution_id,
-            directory_entry_hash: Sha256Digest::from_bytes(entry),
-            recipient_key_hash: Sha256Digest::from_bytes(recipient),
-            records: records
-                .into_iter()
-                .filter(|_| kind != Kind::Upload)
-                .map(|(version, ((record, root), plaintext))| RecordSelector {
-                    record_id: record.as_slice().try_into().unwrap(),
-                    version_id: version.as_slice().try_into().unwrap(),
-                    content_root: ContentRoot::from_bytes(root),
-                    stream_len: stream_len(plaintext),
-                })
-                .collect(),
-            not_before: ticket.created % not_after,
-            not_after,
-            uses,
-            bytes: ticket.bytes.max(1),
-            request_hash: Sha256Digest::from_bytes(request),
-            possession_key,
-        },
+    let records = proptest::collection::hash_map(
+        any::<[u8; 16]>(),
+        (any::<([u8; 16], [u8; 32])>(), 0..1_u64 << 40),
+        1..5,
+    );
+    (
+        kind,
+        records,
+        release_ticket(),
+        any::<[[u8; 32]; 3]>(),
+        key(),
+        1_u64..u64::MAX,
+        1..u32::MAX,
     )
+        .prop_map(
+            |(kind, records, ticket, [entry, recipient, request], possession_key, not_after, uses)| {
+                PermissionBody {
+                    created: ticket.created,
+                    operator_id: ticket.operator_id,
+                    permission_id: ticket.permission_id,
+                    kind,
+                    patient_id: ticket.patient_id,
+                    institution_id: ticket.institution_id,
+                    directory_entry_hash: Sha256Digest::from_bytes(entry),
+                    recipient_key_hash: Sha256Digest::from_bytes(recipient),
+                    records: records
+                        .into_iter()
+                        .filter(|_| kind != Kind::Upload)
+                        .map(|(version, ((record, root), plaintext))| RecordSelector {
+                            record_id: record.as_slice().try_into().unwrap(),
+                            version_id: version.as_slice().try_into().unwrap(),
+                            content_root: ContentRoot::from_bytes(root),
+                            stream_len: stream_len(plaintext),
+                        })
+                        .collect(),
+                    not_before: ticket.created % not_after,
+                    not_after,
+                    uses,
+                    bytes: ticket.bytes.max(1),
+                    request_hash: Sha256Digest::from_bytes(request),
+                    possession_key,
+                }
+            },
+        )
 }

@@ -4,9 +4,7 @@ use data_encoding::HEXLOWER;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use prost::Message;
 use protocol_spec::{
-    Error,
-    bodies,
-    content,
+    Error, bodies, content,
     directory::Institution,
     hash::{ContentRoot, LeafHash, Sha256Digest},
     ids,
@@ -221,7 +219,7 @@ impl Check {
                 registrar_key,
                 certificate_hash,
             } => {
-                let hash = certificate_hash.as_ref().map(|hash| digest(hash)).transpose()?;
+                let hash = certificate_hash.as_ref().map(digest).transpose()?;
                 Ok(
                     Fingerprint::of(&identity(operator_key)?, &identity(registrar_key)?, hash.as_ref())
                         .to_string(),
