@@ -1,7 +1,7 @@
 //! Whose command this is: the home, how it is unlocked, and in which form to answer.
 
 use std::{
-    io::{IsTerminal, stderr, stdin},
+    io::{self, IsTerminal, stderr, stdin},
     path::Path,
     time::Duration,
 };
@@ -52,6 +52,13 @@ impl Context {
     /// How a home that is there is unlocked.
     pub(crate) fn unlock(&self) -> Result<Unlock, Failure> {
         let home = self.home()?;
+        if let Some(file) = &self.global.key_file
+            && home.is_dir()
+            && !file.exists()
+        {
+            let missing = io::ErrorKind::NotFound.into();
+            return Err(Failure::file("cannot read the key file", file, &missing));
+        }
         self.unlock_with(|| {
             // Before a person types a passphrase in vain.
             if home.is_dir() {
@@ -85,7 +92,10 @@ impl Context {
         let (home, unlock) = (self.home()?, self.unlock()?);
         match Patient::open(home, &unlock).await {
             Ok(patient) => Ok(Member::Patient(Box::new(patient))),
-            Err(Error::HomeKind { .. }) => Ok(Member::Institution(Institution::open(home, &unlock).await?)),
+            Err(Error::HomeKind { .. }) => {
+                let institution = Institution::open(home, &unlock).await?;
+                Ok(Member::Institution(Box::new(institution)))
+            }
             Err(error) => Err(error.into()),
         }
     }
@@ -133,7 +143,7 @@ impl Context {
 /// What patients and institutions can do alike.
 pub(crate) enum Member {
     Patient(Box<Patient>),
-    Institution(Institution),
+    Institution(Box<Institution>),
 }
 
 impl Member {

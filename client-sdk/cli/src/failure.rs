@@ -42,15 +42,13 @@ impl Failure {
     /// A file named on the command line cannot be read or written.
     pub(crate) fn file(doing: &str, path: &Path, source: &io::Error) -> Self {
         let next = match source.kind() {
-            io::ErrorKind::NotFound => "check the path",
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => "check the path",
             io::ErrorKind::AlreadyExists => "choose another name, nothing was overwritten",
-            io::ErrorKind::PermissionDenied => "check the file's permissions",
+            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => "check who may use it",
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "free some space, then try again",
             _ => "try again when the cause is gone",
         };
-        Self::failed(
-            "io",
-            format!("cannot {doing} {}: {source}: {next}", path.display()),
-        )
+        Self::failed("io", format!("{doing} {}: {source}: {next}", path.display()))
     }
 
     /// Standard output is gone; what the command did is done.
@@ -90,16 +88,24 @@ impl Failure {
 
 impl From<client_sdk::Error> for Failure {
     fn from(error: client_sdk::Error) -> Self {
-        Self::failed(error.code(), error.to_string())
+        match &error {
+            client_sdk::Error::Io { doing, path, source } => Self::file(doing, path, source),
+            _ => Self::failed(error.code(), error.to_string()),
+        }
     }
 }
 
 impl From<&clap::Error> for Failure {
-    // The parser's first line says what is wrong; the rest of its text (usage, hints) went to standard error.
+    // What is wrong stands before the first empty line; the rest (usage, hints) went to standard error.
     fn from(error: &clap::Error) -> Self {
         let text = error.render().to_string();
-        let first = text.lines().next().unwrap_or_default();
-        let what = first.strip_prefix("error: ").unwrap_or(first);
-        Self::usage(format!("{what}: see medvault --help"))
+        let lines: Vec<&str> = text
+            .lines()
+            .map(str::trim)
+            .take_while(|line| !line.is_empty())
+            .collect();
+        let wrong = lines.join(" ");
+        let wrong = wrong.strip_prefix("error: ").unwrap_or(&wrong);
+        Self::usage(format!("{wrong}; see medvault --help"))
     }
 }

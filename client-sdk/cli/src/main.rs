@@ -15,6 +15,7 @@ mod views;
 use std::{process::ExitCode, time::Duration};
 
 use clap::Parser;
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{args::Cli, context::Context, failure::Failure};
 
@@ -39,13 +40,24 @@ fn run(cli: Cli) -> Result<(), Failure> {
             () = interrupted() => Err(Failure::interrupted()),
         }
     });
-    runtime.shutdown_timeout(Duration::from_secs(1));
+    runtime.shutdown_timeout(CLEANUP);
     outcome
 }
 
+/// Returns when somebody wants the program to stop.
 async fn interrupted() {
-    if tokio::signal::ctrl_c().await.is_err() {
-        std::future::pending().await
+    tokio::select! {
+        () = signal_arrives(SignalKind::interrupt()) => (),
+        () = signal_arrives(SignalKind::terminate()) => (),
+    }
+}
+
+async fn signal_arrives(kind: SignalKind) {
+    match signal(kind) {
+        Ok(mut arrivals) => {
+            arrivals.recv().await;
+        }
+        Err(_) => std::future::pending().await,
     }
 }
 
@@ -79,3 +91,6 @@ fn fail(failure: &Failure, json: bool) -> ExitCode {
     }
     failure.exit_code()
 }
+
+/// How long threads may take to remove what they have half written, on a disk that is busy.
+const CLEANUP: Duration = Duration::from_secs(10);

@@ -23,7 +23,7 @@ pub(crate) struct NewFile {
 impl NewFile {
     /// Prepares to write `path`.
     pub(crate) fn at(path: &Path) -> Result<Self, Failure> {
-        let failure = |source: &io::Error| Failure::file("write", path, source);
+        let failure = |source: &io::Error| Failure::file("cannot write", path, source);
         if fs::symlink_metadata(path).is_ok() {
             return Err(failure(&io::ErrorKind::AlreadyExists.into()));
         }
@@ -39,7 +39,7 @@ impl NewFile {
 
     /// Writes the content durably and gives the file its name.
     pub(crate) fn write(mut self, content: &[u8]) -> Result<PathBuf, Failure> {
-        let failure = |source: &io::Error| Failure::file("write", &self.path, source);
+        let failure = |source: &io::Error| Failure::file("cannot write", &self.path, source);
         self.hidden
             .write_all(content)
             .map_err(|source| failure(&source))?;
@@ -56,7 +56,7 @@ impl NewFile {
 
 /// Reads a small file.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Failure> {
-    let failure = |source: io::Error| Failure::file("read", path, &source);
+    let failure = |source: io::Error| Failure::file("cannot read", path, &source);
     let mut content = Vec::new();
     File::open(path)
         .and_then(|file| file.take(LIMIT).read_to_end(&mut content))

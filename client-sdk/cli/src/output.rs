@@ -47,8 +47,7 @@ pub(crate) fn note(text: &str) {
 
 /// Text by others made harmless for a terminal: control characters and those that reorder text become `\u{…}`.
 pub(crate) fn plain(text: &str) -> String {
-    let reorders =
-        |c| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let reorders = |c| matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     text.chars()
         .fold(String::with_capacity(text.len()), |mut out, c| {
             if c.is_control() || reorders(c) {

@@ -78,9 +78,11 @@ fn usage_errors_end_with_2_and_are_json_when_asked() {
     for args in wrong {
         assert_eq!(medvault(None, None, args).status.code(), Some(2), "{args:?}");
     }
-    let output = medvault(None, None, &["frobnicate", "--json"]);
+    let output = medvault(None, None, &["revoke", "--json"]);
     assert_eq!(output.status.code(), Some(2));
     assert_eq!(json(&output)["error"]["code"], "usage");
+    let message = json(&output)["error"]["message"].to_string();
+    assert!(message.contains("<PERMISSION>"), "{message}");
 }
 
 #[test]
@@ -131,6 +133,19 @@ fn a_wrong_passphrase_is_one_line() {
     let output = medvault(Some(folder.path()), Some("battery staple"), &args);
     assert_fails_in_one_line(&output, "does not open this home");
     assert!(!out.exists());
+}
+
+#[test]
+fn a_key_file_that_is_gone_is_one_line_and_not_made_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let (home, key) = (folder.path().join("home"), folder.path().join("key"));
+    let key_text = key.to_str().unwrap();
+    let args = ["registrar", "init", "--key-file", key_text];
+    assert_eq!(medvault(Some(&home), None, &args).status.code(), Some(0));
+    std::fs::remove_file(&key).unwrap();
+    let output = medvault(Some(&home), None, &["records", "--key-file", key_text]);
+    assert_fails_in_one_line(&output, "check the path");
+    assert!(!key.exists());
 }
 
 #[test]

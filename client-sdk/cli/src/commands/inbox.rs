@@ -137,7 +137,8 @@ impl Event {
             line("bytes", &size(bytes));
         }
         if !self.text.is_empty() {
-            line("text", &plain(&self.text));
+            let lines: Vec<String> = self.text.lines().map(plain).collect();
+            line("text", &lines.join("\n                "));
         }
         block
     }
@@ -168,7 +169,7 @@ mod tests {
             record_id: None,
             to: None,
             bytes: None,
-            text: Some("a\u{1b}b".to_owned()),
+            text: Some("a\u{1b}b\n#8".to_owned()),
         }
     }
 
@@ -185,7 +186,7 @@ mod tests {
             "permission_id": PermissionId::from_bytes([3; 16]).to_string(),
             "from": InstitutionId::from_bytes([1; 32]).to_string(),
             "from_name": "St. Anna",
-            "text": "a\u{1b}b",
+            "text": "a\u{1b}b\n#8",
         });
         assert_eq!(
             serde_json::to_value(&inbox).unwrap(),
@@ -194,13 +195,16 @@ mod tests {
     }
 
     #[test]
-    fn text_for_people_carries_no_control_characters() {
+    fn text_for_people_carries_no_control_characters_and_stays_indented() {
         let block = Event::from(&permission()).block();
         assert!(
             block.starts_with("#7  2023-11-14 22:13:20 UTC  permission\n"),
             "{block}"
         );
-        assert!(block.ends_with("    text        a\\u{1b}b\n"), "{block}");
+        assert!(
+            block.ends_with("    text        a\\u{1b}b\n                #8\n"),
+            "{block}"
+        );
         assert!(!block.contains('\u{1b}'));
     }
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
-use client_sdk::{Institution, ServerLink};
+use client_sdk::{Error, Institution, ServerLink};
 use serde::Serialize;
 
 use crate::{
@@ -56,12 +56,22 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<(), Failu
 
 fn request(context: &Context, name: &str, out: &Path) -> Result<(), Failure> {
     let out = NewFile::at(out)?;
-    let (id, request) = Institution::request(context.home()?, &context.unlock_to_make()?, name)?;
+    let (id, request) =
+        Institution::request(context.home()?, &context.unlock_to_make()?, name).map_err(name_rule)?;
     let path = out.write(&request)?;
     context.print(&Requested {
         institution_id: id.to_string(),
         request: path.display().to_string(),
     })
+}
+
+fn name_rule(error: Error) -> Failure {
+    match error {
+        Error::Protocol(_) => Failure::usage(
+            "a name has 1 to 200 bytes, no space at its ends and no control characters: choose another",
+        ),
+        error => error.into(),
+    }
 }
 
 async fn enrol(context: &Context, server: &ServerLink, accreditation: &Path) -> Result<(), Failure> {
