@@ -56,7 +56,9 @@ impl Registrar {
         let principal = home.principal_of(Kind::Registrar)?;
         let secrets = home.unlock(&principal, unlock)?;
         let [seed] = seeds(&secrets).ok_or_else(|| home.damaged("secrets.sealed"))?;
-        Ok(Self { key: SigningIdentity::from_seed(seed)? })
+        Ok(Self {
+            key: SigningIdentity::from_seed(seed)?,
+        })
     }
 
     /// Its public key as text (`regkey_…`), for the server.
@@ -90,9 +92,16 @@ impl Registrar {
             recipient_key_hash: applicant.recipient_key,
             secret_hash: secret.hash(),
         };
-        let sealed = seal_accreditation(&request.recipient_key, &registrar_id, &applicant.institution_id, &secret)?;
+        let sealed = seal_accreditation(
+            &request.recipient_key,
+            &registrar_id,
+            &applicant.institution_id,
+            &secret,
+        )?;
         let file = pb::AccreditationFile {
-            accreditation: Some(Signed::sign(accreditation, |message| self.key.sign_bytes(message)).to_message()),
+            accreditation: Some(
+                Signed::sign(accreditation, |message| self.key.sign_bytes(message)).to_message(),
+            ),
             secret: Some((&sealed).into()),
             registrar_key: bytes::Bytes::copy_from_slice(self.key.public().as_bytes()),
         };
@@ -103,10 +112,12 @@ impl Registrar {
 fn verify(request: &[u8]) -> Result<Verified<AccreditationRequest>> {
     let statement: pb::Statement =
         protocol_spec::messages::decode(request).map_err(Error::tampered("the accreditation request"))?;
-    let signed =
-        Signed::<AccreditationRequest>::try_from(statement).map_err(Error::tampered("the accreditation request"))?;
+    let signed = Signed::<AccreditationRequest>::try_from(statement)
+        .map_err(Error::tampered("the accreditation request"))?;
     let key = signed.claimed().identity_key;
-    signed.verify(&key).map_err(Error::tampered("the accreditation request"))
+    signed
+        .verify(&key)
+        .map_err(Error::tampered("the accreditation request"))
 }
 
 fn applicant(request: &AccreditationRequest) -> Applicant {
@@ -130,25 +141,45 @@ mod tests {
             identity_key: named.public(),
             recipient_key: recipient.public().clone(),
         };
-        Signed::sign(request, |message| signer.sign_bytes(message)).to_message().encode_to_vec()
+        Signed::sign(request, |message| signer.sign_bytes(message))
+            .to_message()
+            .encode_to_vec()
     }
 
     /// KEY-6, KEY-16.
     #[test]
     fn only_the_holder_of_both_keys_is_accredited() {
-        let registrar = Registrar { key: SigningIdentity::generate().unwrap() };
-        let (clinic, stranger) = (SigningIdentity::generate().unwrap(), SigningIdentity::generate().unwrap());
+        let registrar = Registrar {
+            key: SigningIdentity::generate().unwrap(),
+        };
+        let (clinic, stranger) = (
+            SigningIdentity::generate().unwrap(),
+            SigningIdentity::generate().unwrap(),
+        );
         let recipient = RecipientSecret::generate().unwrap();
         let foreign = request(&stranger, &clinic, &recipient);
-        assert!(matches!(registrar.accredit(&foreign), Err(Error::Tampered { .. })));
-        let (applicant, file) = registrar.accredit(&request(&clinic, &clinic, &recipient)).unwrap();
-        assert_eq!((applicant.institution_id, applicant.name.as_str()), ((&clinic.public()).into(), "Clinic"));
+        assert!(matches!(
+            registrar.accredit(&foreign),
+            Err(Error::Tampered { .. })
+        ));
+        let (applicant, file) = registrar
+            .accredit(&request(&clinic, &clinic, &recipient))
+            .unwrap();
+        assert_eq!(
+            (applicant.institution_id, applicant.name.as_str()),
+            ((&clinic.public()).into(), "Clinic")
+        );
         let file: pb::AccreditationFile = protocol_spec::messages::decode(&file).unwrap();
         let accreditation = Signed::<Accreditation>::try_from(file.accreditation).unwrap();
         let accreditation = accreditation.verify(&registrar.key.public()).unwrap();
         let sealed = file.secret.try_into().unwrap();
         let open = |with: &RecipientSecret| {
-            open_accreditation(with, &accreditation.registrar_id, &applicant.institution_id, &sealed)
+            open_accreditation(
+                with,
+                &accreditation.registrar_id,
+                &applicant.institution_id,
+                &sealed,
+            )
         };
         assert_eq!(open(&recipient).unwrap().hash(), accreditation.secret_hash);
         assert!(open(&RecipientSecret::generate().unwrap()).is_err());

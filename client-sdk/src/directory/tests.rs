@@ -22,7 +22,12 @@ fn identity(seed: u8) -> SigningIdentity {
 fn session(home: &std::path::Path) -> Session {
     let (operator, registrar) = (identity(OPERATOR).public(), identity(REGISTRAR).public());
     let link = ServerLink::new("localhost:1", Fingerprint::of(&operator, &registrar, None)).unwrap();
-    let pins = Pins { link, operator, registrar, certificate: None };
+    let pins = Pins {
+        link,
+        operator,
+        registrar,
+        certificate: None,
+    };
     Session::new(Home::at(home), pins, &"pat_a", identity(9).into()).unwrap()
 }
 
@@ -56,7 +61,12 @@ fn entry(registrar: u8, recipient: u8) -> pb::DirectoryEntry {
 
 fn verified(recipient: u8) -> Institution {
     let operator = (&identity(OPERATOR).public()).into();
-    Institution::from_entry(entry(REGISTRAR, recipient), &identity(REGISTRAR).public(), operator).unwrap()
+    Institution::from_entry(
+        entry(REGISTRAR, recipient),
+        &identity(REGISTRAR).public(),
+        operator,
+    )
+    .unwrap()
 }
 
 /// ATK-1: an entry is nothing without the pinned registrar's signature (FLW-4) or outside the log (LOG-3).
@@ -65,7 +75,10 @@ async fn an_entry_that_is_not_vouched_for_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let session = session(dir.path());
     for entry in [entry(STRANGER, 1), entry(REGISTRAR, 1)] {
-        assert!(matches!(session.verify_entry(entry).await, Err(Error::Tampered { .. })));
+        assert!(matches!(
+            session.verify_entry(entry).await,
+            Err(Error::Tampered { .. })
+        ));
     }
 }
 
@@ -76,7 +89,10 @@ async fn other_keys_than_those_seen_before_are_refused_for_ever() {
     session(dir.path()).remember(&[verified(1)]).await.unwrap();
     for _ in 0..2 {
         let again = session(dir.path());
-        assert!(matches!(again.remember(&[verified(2)]).await, Err(Error::Tampered { .. })));
+        assert!(matches!(
+            again.remember(&[verified(2)]).await,
+            Err(Error::Tampered { .. })
+        ));
         again.remember(&[verified(1)]).await.unwrap();
     }
 }
