@@ -134,16 +134,17 @@ pub(crate) fn byte_count(text: &str) -> Result<u64, String> {
 
 const OVERVIEW: &str = "\
 The three flows:
-  upload     patient: upload request   ->  institution: inbox, upload send  ->  patient: records
-  download   institution: download request  ->  patient: inbox, permit  ->  institution: download fetch
-  reference  first institution: reference request  ->  patient: permit  ->  second: download fetch
+  upload     patient: upload request, institution: upload send, patient: records
+  download   institution: download request, patient: permit, institution: download fetch
+  reference  first institution: reference request, patient: permit, second: download fetch
+Everybody finds the ids in the inbox.
 
 Examples:
   medvault patient enrol --home ~/vault --server https://vault.example:8443/#m3k…
   MEDVAULT_HOME=~/vault medvault inbox --wait 60
   MEDVAULT_HOME=~/vault medvault records --json
 
-The passphrase of a home is taken from MEDVAULT_PASSPHRASE, or asked for when a terminal is attached.
+The passphrase of a home comes from MEDVAULT_PASSPHRASE, or is asked for on a terminal.
 Exit codes: 0 done, 1 refused or failed, 2 usage.";
 
 #[cfg(test)]

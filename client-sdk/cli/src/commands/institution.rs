@@ -42,7 +42,7 @@ pub(crate) enum Command {
 const EXAMPLES: &str = "\
 Examples:
   medvault institution request --name 'St. Anna' --out st-anna.request --home ~/st-anna
-  medvault institution enrol --server 'https://vault.example:8443/#m3k…' --accreditation st-anna.accreditation --home ~/st-anna";
+  medvault institution enrol --server LINK --accreditation st-anna.accreditation --home ~/st-anna";
 
 pub(crate) async fn run(context: &Context, command: Command) -> Result<(), Failure> {
     match command {

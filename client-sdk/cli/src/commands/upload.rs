@@ -58,7 +58,7 @@ pub(crate) struct SendOptions {
 
 const EXAMPLES: &str = "\
 Examples:
-  medvault upload request --to 'St. Anna' --text 'the MRI of my knee of May' --max-bytes 2GiB --expires 7d
+  medvault upload request --to 'St. Anna' --text 'the MRI of my knee' --max-bytes 2GiB
   medvault upload send perm_ae5… series/ report.pdf
 
 A broken upload goes on where it stopped when the same command is run again.";
