@@ -1,0 +1,120 @@
+//! The `medvault` program with one principal's home.
+
+use std::{
+    ffi::OsStr,
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+};
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+
+use super::program;
+
+/// One principal: a home directory and a key file beside it.
+#[derive(Clone, Debug)]
+pub struct Cli {
+    home: PathBuf,
+}
+
+/// How a command that must fail did.
+#[derive(Debug)]
+pub struct Refused {
+    /// 1 refused or failed, 2 usage.
+    pub exit: i32,
+    /// What stands on standard error.
+    pub text: String,
+    /// The JSON object on standard output.
+    pub json: Value,
+}
+
+impl Cli {
+    /// A principal whose home is or will be here.
+    pub fn new(home: PathBuf) -> Self {
+        Self { home }
+    }
+
+    /// The home.
+    pub fn home(&self) -> &Path {
+        &self.home
+    }
+
+    /// A command line, ready to be changed or started.
+    ///
+    /// # Errors
+    /// When the program is not built.
+    pub fn command<S: AsRef<OsStr>>(&self, args: &[S]) -> Result<Command> {
+        let mut command = Command::new(program("medvault")?);
+        command
+            .args(args)
+            .arg("--json")
+            .arg("--home")
+            .arg(&self.home)
+            .arg("--key-file")
+            .arg(self.home.with_extension("key"))
+            .env_remove("MEDVAULT_HOME")
+            .env_remove("MEDVAULT_PASSPHRASE")
+            .env_remove("MEDVAULT_KEY_FILE")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        Ok(command)
+    }
+
+    /// Runs a command that must succeed and returns its JSON object.
+    ///
+    /// # Errors
+    /// When it fails, or prints anything but one JSON object.
+    pub fn run<S: AsRef<OsStr>>(&self, args: &[S]) -> Result<Value> {
+        let output = self.command(args)?.output()?;
+        let text = describe(args, &output);
+        ensure!(output.status.code() == Some(0), "{text}");
+        object(&output).context(text)
+    }
+
+    /// Runs a command that must fail.
+    ///
+    /// # Errors
+    /// When it succeeds or is killed.
+    pub fn fail<S: AsRef<OsStr>>(&self, args: &[S]) -> Result<Refused> {
+        let output = self.command(args)?.output()?;
+        let text = describe(args, &output);
+        let exit = output.status.code().context(text.clone())?;
+        ensure!(exit != 0, "succeeded, but must fail: {text}");
+        let json = object(&output).context(text)?;
+        Ok(Refused {
+            exit,
+            text: String::from_utf8_lossy(&output.stderr).into_owned(),
+            json,
+        })
+    }
+
+    /// Starts a command and leaves it running.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn spawn<S: AsRef<OsStr>>(&self, args: &[S]) -> Result<Child> {
+        Ok(self.command(args)?.spawn()?)
+    }
+}
+
+fn object(output: &Output) -> Result<Value> {
+    let value: Value =
+        serde_json::from_slice(&output.stdout).context("standard output is not one JSON value")?;
+    ensure!(value.is_object(), "standard output is not a JSON object");
+    Ok(value)
+}
+
+fn describe<S: AsRef<OsStr>>(args: &[S], output: &Output) -> String {
+    let args: Vec<_> = args
+        .iter()
+        .map(|arg| arg.as_ref().to_string_lossy().into_owned())
+        .collect();
+    format!(
+        "medvault {}: {}\nstdout: {}\nstderr: {}",
+        args.join(" "),
+        output.status,
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+    )
+}

@@ -1,0 +1,175 @@
+//! One `vault-server` process on a free port of the loopback interface.
+
+use std::{
+    io::{BufRead, BufReader},
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::mpsc,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, bail};
+use protocol_spec::link::ServerLink;
+
+use super::program;
+
+/// How to start a server.
+#[derive(Clone, Debug)]
+pub struct ServerOptions {
+    /// Its data directory.
+    pub data: PathBuf,
+    /// The registrar's public key, as `medvault registrar init` prints it.
+    pub registrar: String,
+    /// `127.0.0.1:0`, or the address of a server that is restarted.
+    pub listen: String,
+    /// Further flags.
+    pub extra: Vec<String>,
+}
+
+/// A running server; dropping it ends the process.
+#[derive(Debug)]
+pub struct Server {
+    child: Child,
+    options: ServerOptions,
+    link: ServerLink,
+    admin: String,
+    log: PathBuf,
+}
+
+impl Server {
+    /// Starts one and waits until it serves.
+    ///
+    /// # Errors
+    /// When it does not print its link within 60 seconds; the text holds what it logged.
+    pub fn start(options: ServerOptions) -> Result<Self> {
+        let log = options.data.with_extension("log");
+        let log_file = std::fs::OpenOptions::new().create(true).append(true).open(&log)?;
+        let mut child = Command::new(program("vault-server")?)
+            .args(["--data".as_ref(), options.data.as_os_str()])
+            .args(["--listen", &options.listen, "--registrar", &options.registrar])
+            .args(["--dev", "--admin", "127.0.0.1:0"])
+            .args(&options.extra)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(log_file)
+            .spawn()?;
+        match Self::read_addresses(&mut child) {
+            Ok((link, admin)) => Ok(Self {
+                child,
+                options,
+                link,
+                admin,
+                log,
+            }),
+            Err(error) => {
+                let _ = child.kill();
+                let _ = child.wait();
+                let logged = std::fs::read_to_string(&log).unwrap_or_default();
+                Err(error.context(format!("vault-server did not start; it logged:\n{logged}")))
+            }
+        }
+    }
+
+    fn read_addresses(child: &mut Child) -> Result<(ServerLink, String)> {
+        let stdout = child.stdout.take().context("standard output")?;
+        let (send, lines) = mpsc::channel();
+        std::thread::spawn(move || {
+            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                if send.send(line).is_err() {
+                    break;
+                }
+            }
+        });
+        let (mut link, mut admin) = (None, None);
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while link.is_none() || admin.is_none() {
+            let line = lines.recv_timeout(deadline.saturating_duration_since(Instant::now()))?;
+            match line.split_once(": ") {
+                Some(("link", text)) => link = Some(text.parse()?),
+                Some(("admin", text)) => admin = Some(text.trim_start_matches("http://").to_owned()),
+                _ => bail!("unexpected line on standard output: {line}"),
+            }
+        }
+        Ok((link.context("link")?, admin.context("admin")?))
+    }
+
+    /// What it printed.
+    pub fn link(&self) -> &ServerLink {
+        &self.link
+    }
+
+    /// `host:port` of `/livez`, `/readyz` and `/metrics`.
+    pub fn admin(&self) -> &str {
+        &self.admin
+    }
+
+    /// Its data directory.
+    pub fn data(&self) -> &Path {
+        &self.options.data
+    }
+
+    /// Everything it wrote to standard error, over all restarts.
+    pub fn log(&self) -> &Path {
+        &self.log
+    }
+
+    /// Its process id, for those who read `/proc`.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Asks it to stop (SIGTERM) and waits.
+    ///
+    /// # Errors
+    /// When the signal cannot be sent.
+    pub fn stop(&mut self) -> Result<ExitStatus> {
+        let sent = Command::new("kill").arg(self.pid().to_string()).status()?;
+        anyhow::ensure!(sent.success(), "kill failed");
+        Ok(self.child.wait()?)
+    }
+
+    /// Ends it without warning (SIGKILL).
+    ///
+    /// # Errors
+    /// When the process cannot be ended.
+    pub fn kill(&mut self) -> Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+
+    /// Starts it again on the same data and port, after [`Server::stop`] or [`Server::kill`].
+    ///
+    /// # Errors
+    /// As [`Server::start`].
+    pub fn restart(&mut self) -> Result<()> {
+        let fresh_port = self.options.listen.ends_with(":0");
+        let listen = if fresh_port {
+            self.link.authority()
+        } else {
+            &self.options.listen
+        }
+        .to_owned();
+        *self = Self::start(ServerOptions {
+            listen,
+            ..self.options.clone()
+        })?;
+        Ok(())
+    }
+
+    /// Starts it again with other flags.
+    ///
+    /// # Errors
+    /// As [`Server::start`].
+    pub fn restart_with(&mut self, extra: &[&str]) -> Result<()> {
+        self.options.extra = extra.iter().map(|&flag| flag.to_owned()).collect();
+        self.restart()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

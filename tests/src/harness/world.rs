@@ -1,0 +1,141 @@
+//! A registrar, a server, and whoever is enrolled, in one temporary folder.
+
+use std::{
+    net::TcpListener,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::{Cli, Proxy, Server, ServerOptions};
+
+/// Everything a test needs; dropped, nothing is left.
+#[derive(Debug)]
+pub struct World {
+    /// The server, which may be stopped and restarted.
+    pub server: Server,
+    /// The registrar's principal, which works offline.
+    pub registrar: Cli,
+    folder: TempDir,
+}
+
+impl World {
+    /// A fresh server and registrar.
+    ///
+    /// # Errors
+    /// When one of the programs fails.
+    pub fn start() -> Result<Self> {
+        Self::start_with(&[])
+    }
+
+    /// The same with further flags for the server.
+    ///
+    /// # Errors
+    /// When one of the programs fails.
+    pub fn start_with(extra: &[&str]) -> Result<Self> {
+        Self::start_on("127.0.0.1:0", extra)
+    }
+
+    /// A server that clients reach through a relay.
+    ///
+    /// # Errors
+    /// When one of the programs fails.
+    pub fn start_behind_proxy() -> Result<(Self, Proxy)> {
+        // The server's port must be known before it starts, because its link names the relay.
+        let listen = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+        let proxy = Proxy::start(listen)?;
+        let public = proxy.address().to_string();
+        Ok((
+            Self::start_on(&listen.to_string(), &["--public-authority", &public])?,
+            proxy,
+        ))
+    }
+
+    fn start_on(listen: &str, extra: &[&str]) -> Result<Self> {
+        let folder = TempDir::new()?;
+        let registrar = Cli::new(folder.path().join("registrar"));
+        let key = text(&registrar.run(&["registrar", "init"])?, "registrar")?;
+        let server = Server::start(ServerOptions {
+            data: folder.path().join("server"),
+            registrar: key,
+            listen: listen.into(),
+            extra: extra.iter().map(|&flag| flag.to_owned()).collect(),
+        })?;
+        Ok(Self {
+            server,
+            registrar,
+            folder,
+        })
+    }
+
+    /// The temporary folder; what tests put there goes with it.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// A principal with a home of this name, not enrolled.
+    pub fn principal(&self, name: &str) -> Cli {
+        Cli::new(self.path(&format!("home-{name}")))
+    }
+
+    /// A path in the temporary folder.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Enrols a patient; returns her principal and id.
+    ///
+    /// # Errors
+    /// When the program fails.
+    pub fn patient(&self, name: &str) -> Result<(Cli, String)> {
+        let patient = self.principal(name);
+        let answer = patient.run(&["patient", "enrol", "--server", &self.server.link().to_string()])?;
+        Ok((patient, text(&answer, "patient_id")?))
+    }
+
+    /// Has an institution accredited and enrols it; returns its principal and id.
+    ///
+    /// # Errors
+    /// When one of the programs fails.
+    pub fn institution(&self, name: &str) -> Result<(Cli, String)> {
+        let institution = self.principal(name);
+        let accreditation = self.accredit(&institution, name)?;
+        let link = self.server.link().to_string();
+        let answer = institution.run(&[
+            "institution",
+            "enrol",
+            "--server",
+            &link,
+            "--accreditation",
+            &accreditation,
+        ])?;
+        Ok((institution, text(&answer, "institution_id")?))
+    }
+
+    /// Has an institution accredited; returns the path of the accreditation file.
+    ///
+    /// # Errors
+    /// When one of the programs fails.
+    pub fn accredit(&self, institution: &Cli, name: &str) -> Result<String> {
+        let request = self.path(&format!("{name}.request")).display().to_string();
+        let accreditation = self.path(&format!("{name}.accreditation")).display().to_string();
+        institution.run(&["institution", "request", "--name", name, "--out", &request])?;
+        self.registrar
+            .run(&["registrar", "accredit", &request, "--out", &accreditation])?;
+        Ok(accreditation)
+    }
+}
+
+/// A string field of a JSON answer.
+///
+/// # Errors
+/// When it is missing.
+pub fn text(answer: &Value, field: &str) -> Result<String> {
+    Ok(answer
+        .get(field)
+        .and_then(Value::as_str)
+        .with_context(|| format!("no field {field} in {answer}"))?
+        .to_owned())
+}

@@ -1,0 +1,9 @@
+//! Protocol tests across crates: what a security reviewer runs.
+//!
+//! * [`harness`] starts the real programs, each principal with a home of its own;
+//! * [`raw`] speaks the protocol without the SDK, so that a test can replay, mutate and mix what it sends;
+//! * [`demo_data`] makes DICOM and FHIR files to send.
+
+pub mod demo_data;
+pub mod harness;
+pub mod raw;

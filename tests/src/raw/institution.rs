@@ -1,0 +1,250 @@
+//! An institution whose every message a test may shape. What it sends as sealed content is random bytes:
+//! the server cannot tell.
+
+use anyhow::{Context, Result};
+use bytes::Bytes;
+use crypto::{
+    AccreditationSecret, DataKey, ExpectedPermission, OpenedPermission, RecipientSecret, SigningIdentity,
+    TextContext, UploadKey, seal_text,
+};
+use protocol_spec::{
+    bodies::{Accreditation, DownloadRequest, InstitutionKeys},
+    content,
+    directory::Institution,
+    field::Name,
+    hash::Sha256Digest,
+    ids::{InstitutionId, PermissionId, RecordId, RegistrarId, RequestId, VersionId},
+    messages as pb,
+    permission::{Kind, RecordSelector, SignedPermission, VerifiedPermission},
+    statement::Signed,
+};
+
+use super::{Answer, Call, Key, RawPatient, Wire, byte_sequence, now_ms, random};
+
+/// An institution with its keys.
+pub struct RawInstitution {
+    /// Its verified directory entry.
+    pub entry: Institution,
+    /// Its X-Wing key.
+    pub recipient: RecipientSecret,
+    /// Its identity.
+    pub identity: SigningIdentity,
+    name: String,
+}
+
+impl RawInstitution {
+    /// What an institution sends to enrol, accredited by this registrar.
+    ///
+    /// # Errors
+    /// When there is no randomness.
+    pub fn enrolment(
+        wire: &Wire,
+        registrar: &SigningIdentity,
+        name: &str,
+    ) -> Result<(Self, pb::EnrolInstitution)> {
+        let (identity, recipient) = (SigningIdentity::generate()?, RecipientSecret::generate()?);
+        let name = Name::try_from(name.to_owned())?;
+        let secret = AccreditationSecret::generate()?;
+        let accreditation = Accreditation {
+            created: now_ms(),
+            registrar_id: RegistrarId::from(&registrar.public()),
+            institution_id: InstitutionId::from(&identity.public()),
+            name: name.clone(),
+            recipient_key_hash: recipient.public().digest(),
+            secret_hash: secret.hash(),
+        };
+        let accreditation = Signed::sign(accreditation, |message| registrar.sign_bytes(message));
+        let keys = InstitutionKeys {
+            created: now_ms(),
+            operator_id: wire.operator_id(),
+            name,
+            identity_key: identity.public(),
+            recipient_key: recipient.public().clone(),
+            accreditation_hash: accreditation.hash(),
+        };
+        let keys = Signed::sign(keys, |message| identity.sign_bytes(message));
+        let message = pb::EnrolInstitution {
+            keys: Some(keys.to_message()),
+            accreditation: Some(accreditation.to_message()),
+            secret: Bytes::copy_from_slice(secret.expose()),
+        };
+        let entry = Institution::verify(keys, accreditation, &registrar.public(), wire.operator_id())?;
+        let name = entry.id().to_string();
+        Ok((
+            Self {
+                entry,
+                recipient,
+                identity,
+                name,
+            },
+            message,
+        ))
+    }
+
+    /// Accredited and enrolled.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub async fn enrol(wire: &Wire, registrar: &SigningIdentity, name: &str) -> Result<Self> {
+        let (institution, message) = Self::enrolment(wire, registrar, name)?;
+        institution
+            .post(wire, "/v1/institutions", &message)
+            .await?
+            .message::<pb::DirectoryEntry>()?;
+        Ok(institution)
+    }
+
+    /// How it signs requests.
+    pub fn key(&self) -> Key<'_> {
+        Key {
+            id: &self.name,
+            signing: &self.identity,
+        }
+    }
+
+    /// Sends a message, signed.
+    ///
+    /// # Errors
+    /// When no answer comes.
+    pub async fn post(&self, wire: &Wire, path: &str, message: &impl prost::Message) -> Result<Answer> {
+        wire.call(&Call::post(path, message)?, self.key()).await
+    }
+
+    /// Reads, signed.
+    ///
+    /// # Errors
+    /// When no answer comes.
+    pub async fn get(&self, wire: &Wire, path: &str) -> Result<Answer> {
+        wire.call(&Call::get(path), self.key()).await
+    }
+
+    /// Fetches a permission and a challenge.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub async fn deliver(&self, wire: &Wire, permission: PermissionId) -> Result<pb::Delivery> {
+        self.get(wire, &format!("/v1/permissions/{permission}"))
+            .await?
+            .message()
+    }
+
+    /// Opens the permission key of a delivery.
+    ///
+    /// # Errors
+    /// When it is not for this institution, or does not verify.
+    pub fn open(&self, delivery: &pb::Delivery) -> Result<(VerifiedPermission, SigningIdentity)> {
+        let permission = SignedPermission::try_from(delivery.permission.clone())?.verify()?;
+        let expected = ExpectedPermission {
+            body: permission.bytes(),
+            id: &permission.permission_id,
+            keys: permission.records.len().max(1),
+            possession: &permission.possession_key,
+        };
+        let possession = match permission.kind {
+            Kind::Upload => {
+                OpenedPermission::<UploadKey>::open(&self.recipient, permission.wrap(), &expected)?.possession
+            }
+            Kind::Download | Kind::Reference => {
+                OpenedPermission::<Vec<DataKey>>::open(&self.recipient, permission.wrap(), &expected)?
+                    .possession
+            }
+        };
+        Ok((permission, possession))
+    }
+
+    /// A presentation over the delivery's challenge, not signed yet.
+    ///
+    /// # Errors
+    /// When there is no randomness.
+    pub fn presentation(permission: PermissionId, delivery: &pb::Delivery) -> Result<Call> {
+        let message = pb::Presentation {
+            record_id: Bytes::copy_from_slice(RecordId::mint(now_ms(), random()?).as_bytes()),
+            version_id: Bytes::copy_from_slice(VersionId::mint(now_ms(), random()?).as_bytes()),
+        };
+        let call = Call::post(format!("/v1/permissions/{permission}/presentation"), &message)?;
+        Ok(call.with("medvault-challenge", byte_sequence(&delivery.challenge)))
+    }
+
+    /// Delivery, opening and presentation in one go.
+    ///
+    /// # Errors
+    /// When no answer comes, or the permission key does not open.
+    pub async fn present(&self, wire: &Wire, permission: PermissionId) -> Result<Answer> {
+        let delivery = self.deliver(wire, permission).await?;
+        let (_, possession) = self.open(&delivery)?;
+        let call = Self::presentation(permission, &delivery)?;
+        let pop = Key {
+            id: &permission.to_string(),
+            signing: &possession,
+        };
+        wire.present(&call, self.key(), pop).await
+    }
+
+    /// Uploads random bytes of this plaintext length as one record; they must fit one leaf.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub async fn upload(&self, wire: &Wire, patient: &RawPatient, plaintext: u64) -> Result<RecordSelector> {
+        let offer = patient.offer(wire, &self.entry, |_| ())?;
+        patient
+            .post(wire, "/v1/requests/upload", &offer.message)
+            .await?
+            .message::<pb::Accepted>()?;
+        let answer: pb::PresentationAnswer = self.present(wire, offer.permission_id).await?.message()?;
+        let ticket = standby(answer)?;
+        let stream: Vec<u8> = (0..content::stream_len(plaintext))
+            .map(|i| (i % 251).to_le_bytes()[0])
+            .collect();
+        let commit = pb::CommitUpload {
+            content_root: Bytes::copy_from_slice(content::single_leaf_root(&stream).as_bytes()),
+            stream_len: stream.len() as u64,
+            sealed_manifest: Bytes::from_static(&[7; 1100]),
+            content: stream.clone().into(),
+        };
+        let path = format!("/v1/uploads/{}/commit", ticket.claimed().upload_id);
+        self.post(wire, &path, &commit).await?.message::<pb::Receipt>()?;
+        Ok(RecordSelector {
+            record_id: ticket.claimed().record_id,
+            version_id: ticket.claimed().version_id,
+            content_root: content::single_leaf_root(&stream),
+            stream_len: stream.len() as u64,
+        })
+    }
+
+    /// Asks a patient for a download; returns the request's hash.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub async fn ask(&self, wire: &Wire, patient: &RawPatient) -> Result<Sha256Digest> {
+        let request_id = RequestId::mint(now_ms(), random()?);
+        let context = TextContext::to_patient(request_id, &self.entry.id(), &patient.id);
+        let body = DownloadRequest {
+            created: now_ms(),
+            operator_id: wire.operator_id(),
+            request_id,
+            institution_id: self.entry.id(),
+            patient_id: patient.id,
+            expires: now_ms() + 3_600_000,
+            text: seal_text(patient.recipient.public(), &context, "may we download?")?,
+        };
+        let signed = Signed::sign(body, |message| self.identity.sign_bytes(message));
+        let message = pb::SubmitDownloadRequest {
+            request: Some(signed.to_message()),
+        };
+        self.post(wire, "/v1/requests/download", &message)
+            .await?
+            .message::<pb::Accepted>()?;
+        Ok(signed.hash())
+    }
+}
+
+/// The standby ticket of an answer.
+///
+/// # Errors
+/// When the answer is something else.
+fn standby(answer: pb::PresentationAnswer) -> Result<Signed<protocol_spec::bodies::StandbyTicket>> {
+    match answer.answer.context("empty answer")? {
+        pb::presentation_answer::Answer::Standby(standby) => Ok(standby.ticket.try_into()?),
+        pb::presentation_answer::Answer::Release(_) => anyhow::bail!("a release, not a standby"),
+    }
+}

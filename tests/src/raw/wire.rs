@@ -1,0 +1,317 @@
+//! Requests as they go over the wire: signed once, sent as often as a test likes.
+
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use bytes::Bytes;
+use crypto::SigningIdentity;
+use data_encoding::HEXLOWER;
+use http::{Method, Request, StatusCode, header};
+use http_body_util::{BodyExt, Full};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::{
+    client::legacy::{Client, connect::HttpConnector},
+    rt::TokioExecutor,
+};
+use prost::Message;
+use protocol_spec::{
+    ids::OperatorId,
+    keys::IdentityKey,
+    link::ServerLink,
+    messages as pb,
+    problem::Problem,
+    request::{self, Params, SignatureLabel, Signer},
+};
+use rustls::{
+    DigitallySignedStruct, SignatureScheme,
+    client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+    crypto::{CryptoProvider, aws_lc_rs},
+};
+use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+
+use super::random;
+
+/// The way to one server, which believes any certificate: the tests of the link are elsewhere. Each request
+/// has a connection of its own, so that a restarted server is reached again.
+#[derive(Clone)]
+pub struct Wire {
+    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    authority: String,
+    /// Header `medvault-operator` of every request; a test may change it.
+    pub operator: String,
+    /// The operator's key, as the server shows it.
+    pub operator_key: IdentityKey,
+    /// The registrar's key, as the server shows it.
+    pub registrar_key: IdentityKey,
+}
+
+/// Who signs: the id as `keyid`, and the key.
+#[derive(Clone, Copy)]
+pub struct Key<'a> {
+    /// Text form of a principal's or a permission's id.
+    pub id: &'a str,
+    /// Signs.
+    pub signing: &'a SigningIdentity,
+}
+
+/// A request before it is signed.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// Method.
+    pub method: Method,
+    /// Path and query.
+    pub path: String,
+    /// Body; empty for reads.
+    pub body: Bytes,
+    /// Further header fields, covered if the profile says so.
+    pub headers: Vec<(&'static str, String)>,
+}
+
+impl Call {
+    /// A read.
+    pub fn get(path: impl Into<String>) -> Self {
+        Self {
+            method: Method::GET,
+            path: path.into(),
+            body: Bytes::new(),
+            headers: Vec::new(),
+        }
+    }
+
+    /// A mutation with a message and a fresh idempotency key.
+    ///
+    /// # Errors
+    /// When there is no randomness.
+    pub fn post(path: impl Into<String>, message: &impl Message) -> Result<Self> {
+        let body = Bytes::from(message.encode_to_vec());
+        let headers = vec![
+            ("content-type", "application/protobuf".to_owned()),
+            ("content-digest", request::content_digest(&body)),
+            ("idempotency-key", HEXLOWER.encode(&random::<16>()?)),
+        ];
+        Ok(Self {
+            method: Method::POST,
+            path: path.into(),
+            body,
+            headers,
+        })
+    }
+
+    /// Adds a header field.
+    #[must_use]
+    pub fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.retain(|(other, _)| *other != name);
+        self.headers.push((name, value.into()));
+        self
+    }
+}
+
+/// What came back.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// HTTP status.
+    pub status: StatusCode,
+    /// Header fields.
+    pub headers: http::HeaderMap,
+    /// The whole body; cut when the server broke off.
+    pub body: Bytes,
+    /// Whether the body came to its end.
+    pub complete: bool,
+}
+
+impl Answer {
+    /// The message in a successful answer.
+    ///
+    /// # Errors
+    /// When it is a refusal, with its text.
+    pub fn message<M: Message + Default>(&self) -> Result<M> {
+        anyhow::ensure!(
+            self.status.is_success(),
+            "{} {}",
+            self.status,
+            String::from_utf8_lossy(&self.body)
+        );
+        Ok(M::decode(self.body.clone())?)
+    }
+
+    /// The refusal, if it is one.
+    pub fn problem(&self) -> Option<Problem> {
+        let document: serde_json::Value = serde_json::from_slice(&self.body).ok()?;
+        Problem::from_type(document.get("type")?.as_str()?)
+    }
+}
+
+impl Wire {
+    /// Connects and asks the server for its keys.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn connect(link: &ServerLink) -> Result<Self> {
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let tls = rustls::ClientConfig::builder_with_provider(provider.clone())
+            .with_protocol_versions(&[&rustls::version::TLS13])?
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(BelieveAll(provider)))
+            .with_no_client_auth();
+        let connector = HttpsConnectorBuilder::new()
+            .with_tls_config(tls)
+            .https_only()
+            .enable_http1()
+            .build();
+        let client = Client::builder(TokioExecutor::new())
+            .pool_max_idle_per_host(0)
+            .build(connector);
+        let url = format!("https://{}/v1/server", link.authority());
+        let body = client
+            .get(url.parse()?)
+            .await?
+            .into_body()
+            .collect()
+            .await?
+            .to_bytes();
+        let info = pb::ServerInfo::decode(body)?;
+        let operator_key = IdentityKey::try_from(info.operator_key.as_ref())?;
+        Ok(Self {
+            client,
+            authority: link.authority().to_owned(),
+            operator: OperatorId::from(&operator_key).to_string(),
+            operator_key,
+            registrar_key: IdentityKey::try_from(info.registrar_key.as_ref())?,
+        })
+    }
+
+    /// The operator's id.
+    pub fn operator_id(&self) -> OperatorId {
+        OperatorId::from(&self.operator_key)
+    }
+
+    /// Signs a call as the profile demands.
+    ///
+    /// # Errors
+    /// When the call breaks the profile.
+    pub fn sign(&self, call: &Call, id: Key<'_>, pop: Option<Key<'_>>) -> Result<Request<Full<Bytes>>> {
+        let mut request = Request::builder()
+            .method(call.method.clone())
+            .uri(format!("https://{}{}", self.authority, call.path))
+            .header(request::OPERATOR, &self.operator)
+            .header(header::HOST, &self.authority);
+        for (name, value) in &call.headers {
+            request = request.header(*name, value);
+        }
+        let (mut parts, body) = request.body(Full::new(call.body.clone()))?.into_parts();
+        let sign_id = |message: &[u8]| id.signing.sign_bytes(message);
+        let sign_pop = |message: &[u8]| pop.map_or([0; 64], |pop| pop.signing.sign_bytes(message));
+        let mut signers = vec![Signer {
+            label: SignatureLabel::Id,
+            params: params(id.id)?,
+            sign: &sign_id,
+        }];
+        if let Some(pop) = pop {
+            signers.push(Signer {
+                label: SignatureLabel::Pop,
+                params: params(pop.id)?,
+                sign: &sign_pop,
+            });
+        }
+        request::sign(&mut parts, &self.authority, &signers)?;
+        Ok(Request::from_parts(parts, body))
+    }
+
+    /// Sends a request as it is.
+    ///
+    /// # Errors
+    /// When no answer begins.
+    pub async fn send(&self, request: Request<Full<Bytes>>) -> Result<Answer> {
+        let (parts, mut body) = self
+            .client
+            .request(request)
+            .await
+            .context("no answer")?
+            .into_parts();
+        let (mut bytes, mut complete) = (Vec::new(), true);
+        while let Some(frame) = body.frame().await {
+            match frame {
+                Ok(frame) => bytes.extend(frame.into_data().unwrap_or_default()),
+                Err(_) => {
+                    complete = false;
+                    break;
+                }
+            }
+        }
+        Ok(Answer {
+            status: parts.status,
+            headers: parts.headers,
+            body: bytes.into(),
+            complete,
+        })
+    }
+
+    /// Signs and sends.
+    ///
+    /// # Errors
+    /// As [`Wire::sign`] and [`Wire::send`].
+    pub async fn call(&self, call: &Call, id: Key<'_>) -> Result<Answer> {
+        self.send(self.sign(call, id, None)?).await
+    }
+
+    /// Signs with both keys and sends.
+    ///
+    /// # Errors
+    /// As [`Wire::sign`] and [`Wire::send`].
+    pub async fn present(&self, call: &Call, id: Key<'_>, pop: Key<'_>) -> Result<Answer> {
+        self.send(self.sign(call, id, Some(pop))?).await
+    }
+}
+
+fn params(key_id: &str) -> Result<Params> {
+    let created = super::now_ms() / 1000;
+    Ok(Params {
+        created,
+        expires: created + 60,
+        nonce: HEXLOWER.encode(&random::<16>()?),
+        key_id: key_id.to_owned(),
+    })
+}
+
+#[derive(Debug)]
+struct BelieveAll(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for BelieveAll {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Err(rustls::Error::General("tls 1.2 is not spoken".into()))
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        rustls::crypto::verify_tls13_signature(
+            message,
+            certificate,
+            signature,
+            &self.0.signature_verification_algorithms,
+        )
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}

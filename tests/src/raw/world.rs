@@ -1,0 +1,68 @@
+//! A server whose registrar's key the test itself holds.
+
+use anyhow::Result;
+use crypto::SigningIdentity;
+use data_encoding::BASE32_NOPAD;
+use tempfile::TempDir;
+
+use super::{RawInstitution, Wire};
+use crate::harness::{Server, ServerOptions};
+
+/// A server process and the registrar that it believes.
+pub struct RawWorld {
+    /// The server, which may be stopped and restarted.
+    pub server: Server,
+    /// The connection to it.
+    pub wire: Wire,
+    /// Accredits whomever a test likes.
+    pub registrar: SigningIdentity,
+    folder: TempDir,
+}
+
+impl RawWorld {
+    /// A fresh server.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub async fn start() -> Result<Self> {
+        Self::start_with(&[]).await
+    }
+
+    /// A fresh server with further flags.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub async fn start_with(extra: &[&str]) -> Result<Self> {
+        let folder = TempDir::new()?;
+        let registrar = SigningIdentity::generate()?;
+        let key = BASE32_NOPAD
+            .encode(registrar.public().as_bytes())
+            .to_ascii_lowercase();
+        let server = Server::start(ServerOptions {
+            data: folder.path().join("server"),
+            registrar: format!("regkey_{key}"),
+            listen: "127.0.0.1:0".into(),
+            extra: extra.iter().map(|&flag| flag.to_owned()).collect(),
+        })?;
+        let wire = Wire::connect(server.link()).await?;
+        Ok(Self {
+            server,
+            wire,
+            registrar,
+            folder,
+        })
+    }
+
+    /// Accredits and enrols an institution.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub async fn institution(&self, name: &str) -> Result<RawInstitution> {
+        RawInstitution::enrol(&self.wire, &self.registrar, name).await
+    }
+
+    /// A path in the temporary folder.
+    pub fn path(&self, name: &str) -> std::path::PathBuf {
+        self.folder.path().join(name)
+    }
+}

@@ -1,0 +1,136 @@
+//! Blind by construction: the crate graph itself shows that the server cannot read records.
+
+use std::collections::{HashMap, HashSet};
+
+use anyhow::{Context, Result};
+use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, PackageId};
+
+fn metadata() -> Result<Metadata> {
+    let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml");
+    Ok(MetadataCommand::new()
+        .manifest_path(manifest)
+        .other_options(vec!["--locked".into(), "--offline".into()])
+        .exec()?)
+}
+
+/// Everything that is linked into a package: normal dependencies, of dependencies, and so on.
+fn linked(metadata: &Metadata, package: &str) -> Result<HashSet<String>> {
+    let graph = metadata.resolve.as_ref().context("no dependency graph")?;
+    let nodes: HashMap<&PackageId, _> = graph.nodes.iter().map(|node| (&node.id, node)).collect();
+    let names: HashMap<&PackageId, &str> = metadata
+        .packages
+        .iter()
+        .map(|package| (&package.id, package.name.as_str()))
+        .collect();
+    let root = metadata
+        .packages
+        .iter()
+        .find(|candidate| candidate.name.as_str() == package)
+        .context("no such package")?;
+    let (mut found, mut queue) = (HashSet::new(), vec![&root.id]);
+    while let Some(id) = queue.pop() {
+        for dependency in &nodes.get(id).context("no such node")?.deps {
+            let normal = dependency
+                .dep_kinds
+                .iter()
+                .any(|kind| kind.kind == DependencyKind::Normal);
+            let name = names.get(&dependency.pkg).context("no such name")?;
+            if normal && found.insert((*name).to_owned()) {
+                queue.push(&dependency.pkg);
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// LKG-1.
+#[test]
+fn vault_server_links_no_cipher() -> Result<()> {
+    let metadata = metadata()?;
+    let server = linked(&metadata, "vault-server")?;
+    for forbidden in ["crypto", "hpke", "chacha20poly1305", "client-sdk"] {
+        assert!(!server.contains(forbidden), "vault-server links {forbidden}");
+    }
+    assert!(server.contains("protocol-spec") && server.contains("rocksdb"));
+    // The same search does find them where they belong: the check can fail.
+    let client = linked(&metadata, "client-sdk")?;
+    assert!(
+        ["crypto", "hpke", "chacha20poly1305"]
+            .iter()
+            .all(|name| client.contains(*name))
+    );
+    Ok(())
+}
+
+#[test]
+fn dependencies_run_one_way() -> Result<()> {
+    let metadata = metadata()?;
+    let ours = [
+        "protocol-spec",
+        "crypto",
+        "client-sdk",
+        "medvault",
+        "vault-server",
+        "tests",
+    ];
+    let allowed: HashMap<&str, &[&str]> = HashMap::from([
+        ("protocol-spec", &[][..]),
+        ("crypto", &["protocol-spec"]),
+        ("client-sdk", &["protocol-spec", "crypto"]),
+        ("medvault", &["protocol-spec", "crypto", "client-sdk"]),
+        ("vault-server", &["protocol-spec"]),
+        ("tests", &["protocol-spec", "crypto", "client-sdk"]),
+    ]);
+    for (package, allowed) in allowed {
+        let linked = linked(&metadata, package)?;
+        let found: Vec<_> = ours.iter().filter(|name| linked.contains(**name)).collect();
+        assert!(
+            found.iter().all(|name| allowed.contains(name)),
+            "{package} depends on {found:?}"
+        );
+    }
+    Ok(())
+}
+
+#[test]
+fn one_generation_of_the_curve_crates() -> Result<()> {
+    let metadata = metadata()?;
+    for crate_name in [
+        "curve25519-dalek",
+        "ed25519-dalek",
+        "x25519-dalek",
+        "sha2",
+        "chacha20poly1305",
+        "hkdf",
+    ] {
+        let versions: Vec<_> = metadata
+            .packages
+            .iter()
+            .filter(|package| package.name.as_str() == crate_name)
+            .map(|p| &p.version)
+            .collect();
+        assert_eq!(versions.len(), 1, "{crate_name}: {versions:?}");
+    }
+    Ok(())
+}
+
+/// RUSTSEC-2022-0093 (ATK-8): signing must never take a public key from its caller.
+#[test]
+fn ed25519_hazmat_is_off() -> Result<()> {
+    let metadata = metadata()?;
+    let graph = metadata.resolve.as_ref().context("no dependency graph")?;
+    let dalek = metadata
+        .packages
+        .iter()
+        .find(|package| package.name.as_str() == "ed25519-dalek")
+        .context("absent")?;
+    let node = graph
+        .nodes
+        .iter()
+        .find(|node| node.id == dalek.id)
+        .context("absent")?;
+    let features: Vec<String> = node.features.iter().map(ToString::to_string).collect();
+    assert!(features.contains(&"zeroize".to_owned()), "{features:?}");
+    assert!(!features.contains(&"hazmat".to_owned()), "{features:?}");
+    Ok(())
+}

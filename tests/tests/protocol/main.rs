@@ -1,0 +1,15 @@
+//! Protocol tests against real `vault-server` and `medvault` processes. One binary, a module a subject.
+//! Tests return `Result` so that what fails tells its cause.
+
+mod bad_input;
+mod blindness;
+mod dependency_rules;
+mod enrolment;
+mod flows;
+mod model;
+mod mutation;
+mod races;
+mod real_files;
+mod replay;
+mod resume;
+mod revocation;

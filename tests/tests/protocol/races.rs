@@ -1,0 +1,125 @@
+//! One use is one use, however many ask at once (ATK-30, FLT-31).
+
+use anyhow::Result;
+use protocol_spec::{messages as pb, problem::Problem};
+use tests::raw::{Answer, Key, RawInstitution, RawPatient, RawWorld};
+
+const RACERS: usize = 64;
+
+/// FLW-6.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_64_presentations_at_once_one_gets_the_single_use() -> Result<()> {
+    let world = RawWorld::start().await?;
+    let patient = RawPatient::enrol(&world.wire).await?;
+    let hospital = world.institution("Hospital North").await?;
+    let offer = patient.offer(&world.wire, &hospital.entry, |_| ())?;
+    patient
+        .post(&world.wire, "/v1/requests/upload", &offer.message)
+        .await?
+        .message::<pb::Accepted>()?;
+
+    let name = offer.permission_id.to_string();
+    let mut requests = Vec::new();
+    for _ in 0..RACERS {
+        let delivery = hospital.deliver(&world.wire, offer.permission_id).await?;
+        let (_, possession) = hospital.open(&delivery)?;
+        let call = RawInstitution::presentation(offer.permission_id, &delivery)?;
+        let pop = Key {
+            id: &name,
+            signing: &possession,
+        };
+        requests.push(world.wire.sign(&call, hospital.key(), Some(pop))?);
+    }
+    // Two clients with connections of their own.
+    let wires = [
+        world.wire.clone(),
+        tests::raw::Wire::connect(world.server.link()).await?,
+    ];
+    let racing: Vec<_> = requests
+        .into_iter()
+        .zip(wires.into_iter().cycle())
+        .map(|(request, wire)| tokio::spawn(async move { wire.send(request).await }))
+        .collect();
+    let mut answers: Vec<Answer> = Vec::new();
+    for racer in racing {
+        answers.push(racer.await??);
+    }
+    let won = answers.iter().filter(|answer| answer.status.is_success()).count();
+    let lost = answers
+        .iter()
+        .filter(|answer| answer.problem() == Some(Problem::PermissionSpent))
+        .count();
+    assert_eq!(
+        (won, lost),
+        (1, RACERS - 1),
+        "{:?}",
+        answers.iter().map(Answer::problem).collect::<Vec<_>>()
+    );
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_byte_budget_is_not_spent_twice_by_parallel_ranges() -> Result<()> {
+    let world = RawWorld::start().await?;
+    let patient = RawPatient::enrol(&world.wire).await?;
+    let hospital = world.institution("Hospital North").await?;
+    let record = hospital.upload(&world.wire, &patient, 300_000).await?;
+    let request = hospital.ask(&world.wire, &patient).await?;
+    // The budget covers the record three times and a half.
+    let budget = record.stream_len * 7 / 2;
+    let (id, permission) = patient.permit(
+        &world.wire,
+        &hospital.entry,
+        request,
+        vec![record.clone()],
+        |body| {
+            body.bytes = budget;
+        },
+    )?;
+    let message = pb::SubmitPermission {
+        permission: Some(permission),
+    };
+    patient
+        .post(&world.wire, "/v1/permissions", &message)
+        .await?
+        .message::<pb::Accepted>()?;
+    let answer: pb::PresentationAnswer = hospital.present(&world.wire, id).await?.message()?;
+    let Some(pb::presentation_answer::Answer::Release(release)) = answer.answer else {
+        anyhow::bail!("no release")
+    };
+    let ticket =
+        protocol_spec::statement::Signed::<protocol_spec::bodies::ReleaseTicket>::try_from(release.ticket)?;
+    let path = format!(
+        "/v1/releases/{}/records/{}/leaves?first=0&count=1",
+        ticket.claimed().release_id,
+        record.version_id
+    );
+    let mut requests = Vec::new();
+    for _ in 0..16 {
+        requests.push(
+            world
+                .wire
+                .sign(&tests::raw::Call::get(path.clone()), hospital.key(), None)?,
+        );
+    }
+    let racing: Vec<_> = requests
+        .into_iter()
+        .map(|request| {
+            let wire = world.wire.clone();
+            tokio::spawn(async move { wire.send(request).await })
+        })
+        .collect();
+    let (mut released, mut refused) = (0, 0);
+    for racer in racing {
+        let answer = racer.await??;
+        match answer.problem() {
+            None => released += answer.body.len() as u64,
+            Some(problem) => {
+                assert_eq!(problem, Problem::BytesSpent);
+                refused += 1;
+            }
+        }
+    }
+    assert_eq!((released, refused), (3 * record.stream_len, 13));
+    Ok(())
+}

@@ -1,0 +1,295 @@
+//! A permission revoked before a request starts releases nothing to it, and a running release stops at
+//! the next leaf (FLT-28, ATK-29, ATK-34).
+
+use anyhow::{Context, Result};
+use protocol_spec::{
+    bodies::ReleaseTicket,
+    ids::{PermissionId, ReleaseId},
+    messages as pb,
+    permission::RecordSelector,
+    problem::Problem,
+    statement::Signed,
+};
+use tests::raw::{Answer, RawInstitution, RawPatient, RawWorld};
+
+struct Scene {
+    world: RawWorld,
+    patient: RawPatient,
+    hospital: RawInstitution,
+    record: RecordSelector,
+}
+
+async fn scene() -> Result<Scene> {
+    let world = RawWorld::start().await?;
+    let patient = RawPatient::enrol(&world.wire).await?;
+    let hospital = world.institution("Hospital North").await?;
+    let record = hospital.upload(&world.wire, &patient, 200_000).await?;
+    Ok(Scene {
+        world,
+        patient,
+        hospital,
+        record,
+    })
+}
+
+impl Scene {
+    async fn permit(&self, uses: u32, lifetime_ms: u64) -> Result<(PermissionId, pb::Permission)> {
+        let request = self.hospital.ask(&self.world.wire, &self.patient).await?;
+        let wire = &self.world.wire;
+        let edit = |body: &mut protocol_spec::permission::PermissionBody| {
+            body.uses = uses;
+            body.bytes *= 10;
+            body.not_after = tests::raw::now_ms() + lifetime_ms;
+        };
+        let (id, permission) = self.patient.permit(
+            wire,
+            &self.hospital.entry,
+            request,
+            vec![self.record.clone()],
+            edit,
+        )?;
+        let message = pb::SubmitPermission {
+            permission: Some(permission.clone()),
+        };
+        self.patient
+            .post(wire, "/v1/permissions", &message)
+            .await?
+            .message::<pb::Accepted>()?;
+        Ok((id, permission))
+    }
+
+    async fn release(&self, id: PermissionId) -> Result<ReleaseId> {
+        let answer: pb::PresentationAnswer = self.hospital.present(&self.world.wire, id).await?.message()?;
+        let Some(pb::presentation_answer::Answer::Release(release)) = answer.answer else {
+            anyhow::bail!("no release")
+        };
+        Ok(Signed::<ReleaseTicket>::try_from(release.ticket)?
+            .claimed()
+            .release_id)
+    }
+
+    async fn leaves(&self, release: ReleaseId) -> Result<Answer> {
+        let version = self.record.version_id;
+        let path = format!("/v1/releases/{release}/records/{version}/leaves?first=0&count=1");
+        self.hospital.get(&self.world.wire, &path).await
+    }
+
+    async fn revoke(&self, id: PermissionId, permission: &pb::Permission) -> Result<()> {
+        let message = self.patient.revocation(permission, id);
+        self.patient
+            .post(&self.world.wire, "/v1/revocations", &message)
+            .await?
+            .message::<pb::Accepted>()?;
+        Ok(())
+    }
+}
+
+/// FLW-5.
+#[tokio::test]
+async fn after_the_acknowledged_revocation_no_entrance_gives_a_byte() -> Result<()> {
+    let mut scene = scene().await?;
+    let (id, permission) = scene.permit(5, 3_600_000).await?;
+    let release = scene.release(id).await?;
+    // Control: before the revocation the very same request is answered with content.
+    let before = scene.leaves(release).await?;
+    assert_eq!(before.body.len() as u64, scene.record.stream_len, "{before:?}");
+
+    scene.revoke(id, &permission).await?;
+    let after = scene.leaves(release).await?;
+    assert_eq!(after.problem(), Some(Problem::PermissionRevoked), "{after:?}");
+    let presented = scene.hospital.present(&scene.world.wire, id).await?;
+    assert_eq!(
+        presented.problem(),
+        Some(Problem::PermissionRevoked),
+        "{presented:?}"
+    );
+
+    scene.world.server.kill()?;
+    scene.world.server.restart()?;
+    let restarted = scene.leaves(release).await?;
+    assert_eq!(
+        restarted.problem(),
+        Some(Problem::PermissionRevoked),
+        "{restarted:?}"
+    );
+    // Revoking again changes nothing and is no error.
+    scene.revoke(id, &permission).await
+}
+
+#[tokio::test]
+async fn an_expired_permission_releases_nothing() -> Result<()> {
+    let scene = scene().await?;
+    let (id, _) = scene.permit(5, 1_500).await?;
+    let release = scene.release(id).await?;
+    assert!(scene.leaves(release).await?.status.is_success());
+    tokio::time::sleep(std::time::Duration::from_millis(1_600)).await;
+    let late = scene.leaves(release).await?;
+    assert!(
+        matches!(
+            late.problem(),
+            Some(Problem::PermissionExpired | Problem::ReleaseClosed)
+        ),
+        "{late:?}"
+    );
+    let presented = scene.hospital.present(&scene.world.wire, id).await?;
+    assert_eq!(
+        presented.problem(),
+        Some(Problem::PermissionExpired),
+        "{presented:?}"
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn uses_are_spent_one_by_one_and_then_no_more() -> Result<()> {
+    let scene = scene().await?;
+    let (id, _) = scene.permit(2, 3_600_000).await?;
+    let (first, second) = (scene.release(id).await?, scene.release(id).await?);
+    assert_ne!(first, second);
+    let third = scene.hospital.present(&scene.world.wire, id).await?;
+    assert_eq!(third.problem(), Some(Problem::PermissionSpent));
+    // The sessions that were opened go on.
+    assert!(scene.leaves(second).await?.status.is_success());
+    Ok(())
+}
+
+/// ATK-34: an upload permission opens no release (PRM-3).
+#[tokio::test]
+async fn an_upload_permission_releases_nothing() -> Result<()> {
+    let scene = scene().await?;
+    let wire = &scene.world.wire;
+    let offer = scene.patient.offer(wire, &scene.hospital.entry, |_| ())?;
+    scene
+        .patient
+        .post(wire, "/v1/requests/upload", &offer.message)
+        .await?
+        .message::<pb::Accepted>()?;
+    let answer: pb::PresentationAnswer = scene
+        .hospital
+        .present(wire, offer.permission_id)
+        .await?
+        .message()?;
+    assert!(matches!(
+        answer.answer,
+        Some(pb::presentation_answer::Answer::Standby(_))
+    ));
+    // Neither its session nor the vault's own entrance answers the institution.
+    let Some(pb::presentation_answer::Answer::Standby(standby)) = answer.answer else {
+        anyhow::bail!("unreachable")
+    };
+    let ticket = Signed::<protocol_spec::bodies::StandbyTicket>::try_from(standby.ticket)?;
+    let session = ReleaseId::from_bytes(*ticket.claimed().upload_id.as_bytes());
+    assert_eq!(
+        scene.leaves(session).await?.problem(),
+        Some(Problem::NotPermitted)
+    );
+    let own = format!(
+        "/v1/vault/records/{}/leaves?first=0&count=1",
+        scene.record.version_id
+    );
+    assert_eq!(
+        scene.hospital.get(wire, &own).await?.problem(),
+        Some(Problem::NotPermitted)
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_release_cannot_be_read_by_another_institution_or_beyond_its_records() -> Result<()> {
+    let scene = scene().await?;
+    let (id, _) = scene.permit(1, 3_600_000).await?;
+    let release = scene.release(id).await?;
+    let thief = scene.world.institution("Clinic South").await?;
+    let path = format!(
+        "/v1/releases/{release}/records/{}/leaves?first=0&count=1",
+        scene.record.version_id
+    );
+    assert_eq!(
+        thief.get(&scene.world.wire, &path).await?.problem(),
+        Some(Problem::NotPermitted)
+    );
+
+    let other = scene
+        .hospital
+        .upload(&scene.world.wire, &scene.patient, 1_000)
+        .await?;
+    let path = format!(
+        "/v1/releases/{release}/records/{}/leaves?first=0&count=1",
+        other.version_id
+    );
+    let answer = scene.hospital.get(&scene.world.wire, &path).await?;
+    assert_eq!(answer.problem(), Some(Problem::NotPermitted), "{answer:?}");
+
+    let path = format!(
+        "/v1/releases/{release}/records/{}/leaves?first=7&count=1",
+        scene.record.version_id
+    );
+    let answer = scene.hospital.get(&scene.world.wire, &path).await?;
+    assert_eq!(answer.problem(), Some(Problem::RangeNotSatisfiable), "{answer:?}");
+    Ok(())
+}
+
+/// FLW-11.
+#[tokio::test]
+async fn the_patient_sees_every_step_in_her_history() -> Result<()> {
+    let scene = scene().await?;
+    let (id, permission) = scene.permit(1, 3_600_000).await?;
+    let release = scene.release(id).await?;
+    scene.leaves(release).await?;
+    let close = format!("/v1/releases/{release}/close");
+    let receipt = scene
+        .hospital
+        .post(&scene.world.wire, &close, &pb::Accepted {})
+        .await?
+        .message::<pb::Receipt>()?;
+    let receipt = protocol_spec::log::Receipt::<protocol_spec::bodies::ReleaseReceipt>::verify(
+        Some(receipt),
+        &scene.world.wire.operator_key,
+    )?;
+    assert_eq!(receipt.statement.bytes, scene.record.stream_len);
+    scene.revoke(id, &permission).await?;
+    let page: pb::HistoryPage = scene
+        .patient
+        .get(&scene.world.wire, "/v1/vault/history")
+        .await?
+        .message()?;
+    let kinds: Vec<_> = page
+        .entries
+        .iter()
+        .map(|entry| entry.what.as_ref().map(std::mem::discriminant))
+        .collect();
+    assert!(kinds.iter().all(Option::is_some));
+    use pb::history_entry::What;
+    let names: Vec<&str> = page
+        .entries
+        .iter()
+        .map(|entry| match entry.what.as_ref().context("empty")? {
+            What::UploadRequested(_) => Ok("upload requested"),
+            What::DownloadRequested(_) => Ok("download requested"),
+            What::ReferenceRequested(_) => Ok("reference requested"),
+            What::Permitted(_) => Ok("permitted"),
+            What::Denied(_) => Ok("denied"),
+            What::Revoked(_) => Ok("revoked"),
+            What::Presented(_) => Ok("presented"),
+            What::Stored(_) => Ok("stored"),
+            What::Released(_) => Ok("released"),
+        })
+        .collect::<Result<_>>()?;
+    let told = [
+        "presented",
+        "stored",
+        "download requested",
+        "permitted",
+        "presented",
+        "released",
+        "revoked",
+    ];
+    let mut rest = names.iter();
+    assert!(told.iter().all(|want| rest.any(|name| name == want)), "{names:?}");
+    let numbers: Vec<u64> = page.entries.iter().map(|entry| entry.number).collect();
+    assert!(
+        numbers.iter().copied().eq(1..=numbers.len() as u64),
+        "{numbers:?}"
+    );
+    Ok(())
+}
