@@ -7,13 +7,15 @@
 
 use std::{path::Path, time::Duration};
 
-use client_sdk::{Error, EventKind, Institution, InboxEvent, Result, Unlock};
+use client_sdk::{Error, EventKind, InboxEvent, Institution, Result, Unlock};
 
 #[tokio::main]
 async fn main() -> Result<()> {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let [home, outgoing, incoming] = args.as_slice() else {
-        return Err(Error::Usage("usage: hospital HOME OUTGOING-FOLDER INCOMING-FOLDER".into()));
+        return Err(Error::Usage(
+            "usage: hospital HOME OUTGOING-FOLDER INCOMING-FOLDER".into(),
+        ));
     };
     let unlock = Unlock::KeyFile(format!("{home}.key").into());
     let hospital = Institution::open(Path::new(home), &unlock).await?;
@@ -32,15 +34,27 @@ async fn main() -> Result<()> {
 }
 
 async fn serve(hospital: &Institution, event: &InboxEvent, outgoing: &Path, incoming: &Path) -> Result<()> {
-    let Some(permission) = event.permission_id else { return Ok(()) };
+    let Some(permission) = event.permission_id else {
+        return Ok(());
+    };
     match event.kind {
         EventKind::UploadRequest => {
-            let sent = hospital.send_upload(permission, &[outgoing.to_owned()], &()).await?;
-            println!("sent {} ({} bytes, {} resumed)", sent.record_id, sent.bytes, sent.resumed_bytes);
+            let sent = hospital
+                .send_upload(permission, &[outgoing.to_owned()], &())
+                .await?;
+            println!(
+                "sent {} ({} bytes, {} resumed)",
+                sent.record_id, sent.bytes, sent.resumed_bytes
+            );
         }
         EventKind::Permission => {
             for record in hospital.fetch(permission, incoming, &()).await?.records {
-                println!("{}: {} files, made by {}", record.record_id, record.parts.len(), record.provenance.name);
+                println!(
+                    "{}: {} files, made by {}",
+                    record.record_id,
+                    record.parts.len(),
+                    record.provenance.name
+                );
             }
         }
         _ => {}

@@ -25,8 +25,13 @@ async fn main() -> Result<()> {
     // Permit whatever is asked for an hour; a real app asks the person.
     for event in patient.inbox(0, Some(Duration::from_secs(60))).await? {
         println!("{} {:?} {:?}", event.kind.as_str(), event.from, event.text);
-        if let (EventKind::DownloadRequest | EventKind::ReferenceRequest, Some(request)) = (event.kind, event.request_id) {
-            match patient.permit(request, &Selection::All, &PermitTerms::default()).await {
+        if let (EventKind::DownloadRequest | EventKind::ReferenceRequest, Some(request)) =
+            (event.kind, event.request_id)
+        {
+            match patient
+                .permit(request, &Selection::All, &PermitTerms::default())
+                .await
+            {
                 Ok(permission) => println!("permitted: {permission}"),
                 Err(error) => println!("not permitted: {error}"),
             }
@@ -35,7 +40,12 @@ async fn main() -> Result<()> {
 
     let found = patient.records().await?;
     for record in &found.records {
-        println!("{} from {}: {} files", record.record_id, record.from.name, record.parts.len());
+        println!(
+            "{} from {}: {} files",
+            record.record_id,
+            record.from.name,
+            record.parts.len()
+        );
     }
     for (record, error) in &found.refused {
         println!("{record} is not shown: {error}");

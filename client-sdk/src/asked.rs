@@ -31,20 +31,51 @@ pub(crate) struct Asked {
 
 impl Session {
     pub(crate) async fn asked_download(&self, statement: pb::Statement) -> Result<Asked> {
-        let (request, asker) =
-            self.verify_by(statement, |request: &DownloadRequest| request.institution_id).await?;
-        let DownloadRequest { request_id, operator_id, patient_id, .. } = *request;
+        let (request, asker) = self
+            .verify_by(statement, |request: &DownloadRequest| request.institution_id)
+            .await?;
+        let DownloadRequest {
+            request_id,
+            operator_id,
+            patient_id,
+            ..
+        } = *request;
         let (hash, text) = (request.hash(), request.text.clone());
         let receiver = asker.id();
-        Ok(Asked { kind: Kind::Download, request_id, asker, receiver, hash, operator_id, patient_id, text })
+        Ok(Asked {
+            kind: Kind::Download,
+            request_id,
+            asker,
+            receiver,
+            hash,
+            operator_id,
+            patient_id,
+            text,
+        })
     }
 
     pub(crate) async fn asked_reference(&self, statement: pb::Statement) -> Result<Asked> {
-        let (request, asker) =
-            self.verify_by(statement, |request: &ReferenceRequest| request.institution_id).await?;
-        let ReferenceRequest { request_id, operator_id, patient_id, second_institution_id: receiver, .. } = *request;
+        let (request, asker) = self
+            .verify_by(statement, |request: &ReferenceRequest| request.institution_id)
+            .await?;
+        let ReferenceRequest {
+            request_id,
+            operator_id,
+            patient_id,
+            second_institution_id: receiver,
+            ..
+        } = *request;
         let (hash, text) = (request.hash(), request.text.clone());
-        Ok(Asked { kind: Kind::Reference, request_id, asker, receiver, hash, operator_id, patient_id, text })
+        Ok(Asked {
+            kind: Kind::Reference,
+            request_id,
+            asker,
+            receiver,
+            hash,
+            operator_id,
+            patient_id,
+            text,
+        })
     }
 
     /// Verifies a statement by the key of the institution that it names.
@@ -55,14 +86,24 @@ impl Session {
     ) -> Result<(Verified<T>, DirectoryEntry)> {
         let signed = Signed::<T>::try_from(statement).map_err(Error::tampered(WHAT))?;
         let asker = self.institution(claimed(signed.claimed())).await?;
-        Ok((signed.verify(asker.identity_key()).map_err(Error::tampered(WHAT))?, asker))
+        Ok((
+            signed
+                .verify(asker.identity_key())
+                .map_err(Error::tampered(WHAT))?,
+            asker,
+        ))
     }
 }
 
 impl Asked {
     /// The text, if the request is for this patient of this server. That it opens proves that it was sealed
     /// for her in this very request.
-    pub(crate) fn open(&self, patient: PatientId, key: &RecipientSecret, operator: OperatorId) -> Result<String> {
+    pub(crate) fn open(
+        &self,
+        patient: PatientId,
+        key: &RecipientSecret,
+        operator: OperatorId,
+    ) -> Result<String> {
         if self.patient_id != patient || self.operator_id != operator {
             return Err(Error::tampered(WHAT)("it is for somebody else"));
         }

@@ -3,12 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use protocol_spec::{
-    directory::Institution,
-    ids::InstitutionId,
-    messages as pb,
-    problem::Problem,
-};
+use protocol_spec::{directory::Institution, ids::InstitutionId, messages as pb, problem::Problem};
 
 use crate::{Error, Result, session::Session};
 
@@ -19,7 +14,10 @@ impl Session {
         let mut entries = Vec::new();
         let mut after = String::new();
         loop {
-            let page: pb::DirectoryPage = self.server.get(&format!("/v1/directory?limit=200{after}")).await?;
+            let page: pb::DirectoryPage = self
+                .server
+                .get(&format!("/v1/directory?limit=200{after}"))
+                .await?;
             for entry in page.entries {
                 entries.push(self.verify_entry(entry).await?);
             }
@@ -46,7 +44,9 @@ impl Session {
         let name = || name_or_id.to_owned();
         match found.len() {
             0 => Err(Error::UnknownInstitution { name: name() }),
-            1 => found.pop().ok_or_else(|| Error::UnknownInstitution { name: name() }),
+            1 => found
+                .pop()
+                .ok_or_else(|| Error::UnknownInstitution { name: name() }),
             _ => Err(Error::AmbiguousInstitution {
                 name: name(),
                 ids: found.iter().map(|entry| entry.id().to_string()).collect(),
@@ -59,13 +59,23 @@ impl Session {
         if let Some(entry) = self.entries.lock().await.get(&id) {
             return Ok(entry.clone());
         }
-        let message = self.server.get(&format!("/v1/directory/{id}")).await.map_err(|error| {
-            let unknown = error.is_problem(Problem::NotFound) || error.is_problem(Problem::NotPermitted);
-            if unknown { Error::UnknownInstitution { name: id.to_string() } } else { error }
-        })?;
+        let message = self
+            .server
+            .get(&format!("/v1/directory/{id}"))
+            .await
+            .map_err(|error| {
+                let unknown = error.is_problem(Problem::NotFound) || error.is_problem(Problem::NotPermitted);
+                if unknown {
+                    Error::UnknownInstitution { name: id.to_string() }
+                } else {
+                    error
+                }
+            })?;
         let entry = self.verify_entry(message).await?;
         if entry.id() != id {
-            return Err(Error::tampered("the directory")("it answers with another institution"));
+            return Err(Error::tampered("the directory")(
+                "it answers with another institution",
+            ));
         }
         self.remember(std::slice::from_ref(&entry)).await?;
         Ok(entry)
@@ -75,7 +85,8 @@ impl Session {
         let proof = message.proof.clone();
         let entry = Institution::from_entry(message, self.server.registrar(), self.server.operator_id())
             .map_err(Error::tampered("an entry of the directory"))?;
-        self.included(proof, &entry.keys().hash(), "an entry of the directory").await?;
+        self.included(proof, &entry.keys().hash(), "an entry of the directory")
+            .await?;
         Ok(entry)
     }
 

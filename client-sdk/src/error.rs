@@ -56,7 +56,9 @@ pub enum Error {
         with: &'static str,
     },
     /// The server cannot be reached or does not answer.
-    #[error("{authority} does not answer ({cause}): check the network and that the server runs, then try again")]
+    #[error(
+        "{authority} does not answer ({cause}): check the network and that the server runs, then try again"
+    )]
     Unreachable {
         /// `host:port` of the link.
         authority: String,
@@ -64,7 +66,9 @@ pub enum Error {
         cause: String,
     },
     /// The server is not the one that the link names.
-    #[error("{authority} is not the server of this link ({rule}): get the link again from a source you trust")]
+    #[error(
+        "{authority} is not the server of this link ({rule}): get the link again from a source you trust"
+    )]
     WrongServer {
         /// `host:port` of the link.
         authority: String,
@@ -80,7 +84,9 @@ pub enum Error {
         detail: Option<String>,
     },
     /// Something signed or sealed is not what it must be. Nothing of it was kept.
-    #[error("{what} cannot be trusted ({cause}): nothing of it was kept; report it to the operator and the sender")]
+    #[error(
+        "{what} cannot be trusted ({cause}): nothing of it was kept; report it to the operator and the sender"
+    )]
     Tampered {
         /// What was being checked.
         what: &'static str,
@@ -199,7 +205,7 @@ impl Error {
     }
 }
 
-/// Own sealing fails for reasons of this machine; what fails to open is reported by [`Error::tampered`].
+/// Own sealing fails for reasons of this machine; what fails to open is [`Error::Tampered`].
 impl From<crypto::Error> for Error {
     fn from(error: crypto::Error) -> Self {
         match error {

@@ -97,8 +97,14 @@ pub struct InboxEvent {
 
 /// Whose inbox is read.
 pub(crate) enum Reader<'a> {
-    Patient { id: PatientId, recipient: &'a RecipientSecret },
-    Institution { id: InstitutionId, recipient: &'a RecipientSecret },
+    Patient {
+        id: PatientId,
+        recipient: &'a RecipientSecret,
+    },
+    Institution {
+        id: InstitutionId,
+        recipient: &'a RecipientSecret,
+    },
 }
 
 impl Session {
@@ -133,7 +139,10 @@ impl Session {
     async fn events(&self, mut after: u64) -> Result<Vec<pb::Event>> {
         let mut all = Vec::new();
         loop {
-            let page: pb::InboxPage = self.server.get(&format!("/v1/inbox?after={after}&limit=200")).await?;
+            let page: pb::InboxPage = self
+                .server
+                .get(&format!("/v1/inbox?after={after}&limit=200"))
+                .await?;
             if page.events.is_empty() {
                 return Ok(all);
             }
@@ -150,7 +159,11 @@ impl Session {
     /// Returns at the first event of the stream, or a little after the stream has failed.
     async fn until_event(&self, after: u64) {
         let mut line = Vec::new();
-        if let Ok(mut stream) = self.server.stream(&format!("/v1/inbox/stream?after={after}")).await {
+        if let Ok(mut stream) = self
+            .server
+            .stream(&format!("/v1/inbox/stream?after={after}"))
+            .await
+        {
             while let Ok(Some(bytes)) = stream.next().await {
                 for byte in bytes {
                     if byte != b'\n' {
@@ -181,12 +194,20 @@ impl Session {
         };
         match self.open_what(reader, what, blank.clone()).await {
             Err(error @ (Error::Unreachable { .. } | Error::HomeLocked { .. })) => Err(error),
-            Err(error) => Ok(InboxEvent { text: Some(error.to_string()), ..blank }),
+            Err(error) => Ok(InboxEvent {
+                text: Some(error.to_string()),
+                ..blank
+            }),
             Ok(event) => Ok(event),
         }
     }
 
-    async fn open_what(&self, reader: &Reader<'_>, what: Option<What>, blank: InboxEvent) -> Result<InboxEvent> {
+    async fn open_what(
+        &self,
+        reader: &Reader<'_>,
+        what: Option<What>,
+        blank: InboxEvent,
+    ) -> Result<InboxEvent> {
         match (what.ok_or_else(|| tampered("it is empty"))?, reader) {
             (What::UploadRequested(permitted), Reader::Institution { id, recipient }) => {
                 self.upload_requested(permitted, *id, recipient, blank)
@@ -200,7 +221,9 @@ impl Session {
                 self.asked_event(&asked, *id, recipient, blank).await
             }
             (What::Permitted(delivered), Reader::Institution { .. }) => delivered_event(&delivered, blank),
-            (What::Denied(denial), Reader::Institution { id, recipient }) => denied(denial, *id, recipient, blank),
+            (What::Denied(denial), Reader::Institution { id, recipient }) => {
+                denied(denial, *id, recipient, blank)
+            }
             (What::Revoked(revocation), Reader::Institution { .. }) => {
                 let revocation: PatientVerified<Revocation> = verify(revocation)?;
                 Ok(InboxEvent {
@@ -211,7 +234,10 @@ impl Session {
                 })
             }
             (What::Stored(receipt), Reader::Patient { id, .. }) => {
-                let receipt = self.receipt::<UploadReceipt>(Some(receipt), "a receipt").await?.statement;
+                let receipt = self
+                    .receipt::<UploadReceipt>(Some(receipt), "a receipt")
+                    .await?
+                    .statement;
                 check(receipt.patient_id == *id)?;
                 Ok(InboxEvent {
                     kind: EventKind::Stored,
@@ -223,7 +249,10 @@ impl Session {
                 })
             }
             (What::Released(receipt), Reader::Patient { id, .. }) => {
-                let receipt = self.receipt::<ReleaseReceipt>(Some(receipt), "a receipt").await?.statement;
+                let receipt = self
+                    .receipt::<ReleaseReceipt>(Some(receipt), "a receipt")
+                    .await?
+                    .statement;
                 check(receipt.patient_id == *id)?;
                 Ok(InboxEvent {
                     kind: EventKind::Released,
@@ -268,9 +297,17 @@ impl Session {
         let text = asked.open(id, recipient, self.server.operator_id())?;
         let reference = asked.kind == Kind::Reference;
         Ok(InboxEvent {
-            kind: if reference { EventKind::ReferenceRequest } else { EventKind::DownloadRequest },
+            kind: if reference {
+                EventKind::ReferenceRequest
+            } else {
+                EventKind::DownloadRequest
+            },
             from: party(&asked.asker),
-            to: if reference { Some(party(&self.institution(asked.receiver).await?)) } else { None },
+            to: if reference {
+                Some(party(&self.institution(asked.receiver).await?))
+            } else {
+                None
+            },
             request_id: Some(asked.request_id),
             text: Some(text),
             ..blank
@@ -308,15 +345,24 @@ fn denied(
 }
 
 fn verify<T: OfPatient>(message: pb::PatientStatement) -> Result<PatientVerified<T>> {
-    PatientSigned::try_from(message).and_then(PatientSigned::verify).map_err(tampered)
+    PatientSigned::try_from(message)
+        .and_then(PatientSigned::verify)
+        .map_err(tampered)
 }
 
 fn check(for_reader: bool) -> Result<()> {
-    if for_reader { Ok(()) } else { Err(tampered("it is for somebody else")) }
+    if for_reader {
+        Ok(())
+    } else {
+        Err(tampered("it is for somebody else"))
+    }
 }
 
 fn party(entry: &DirectoryEntry) -> Party {
-    Party::Institution { id: entry.id(), name: entry.name().as_str().to_owned() }
+    Party::Institution {
+        id: entry.id(),
+        name: entry.name().as_str().to_owned(),
+    }
 }
 
 fn tampered<E: std::fmt::Display>(cause: E) -> Error {

@@ -72,8 +72,8 @@ pub use self::{
     inbox::{EventKind, InboxEvent},
     institution::{Fetched, FetchedPart, FetchedRecord, Institution, Sent},
     patient::{
-        HistoryItem, Patient, PermissionInfo, PermissionState, PermitTerms, Received, RecordInfo, Records, Selection,
-        UploadTerms,
+        HistoryItem, Patient, PermissionInfo, PermissionState, PermitTerms, Received, RecordInfo, Records,
+        Selection, UploadTerms,
     },
     provenance::Provenance,
     registrar::Registrar,

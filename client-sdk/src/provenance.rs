@@ -46,15 +46,33 @@ pub(crate) struct VerifiedRecord {
 
 impl ReceiptedRecord {
     pub(crate) fn context(&self) -> RecordContext {
-        let UploadReceipt { patient_id: patient, record_id: record, version_id: version, .. } = *self.receipt.statement;
-        RecordContext { patient, record, version }
+        let UploadReceipt {
+            patient_id: patient,
+            record_id: record,
+            version_id: version,
+            ..
+        } = *self.receipt.statement;
+        RecordContext {
+            patient,
+            record,
+            version,
+        }
     }
 }
 
 impl VerifiedRecord {
     pub(crate) fn context(&self) -> RecordContext {
-        let RecordManifest { patient_id: patient, record_id: record, version_id: version, .. } = *self.manifest;
-        RecordContext { patient, record, version }
+        let RecordManifest {
+            patient_id: patient,
+            record_id: record,
+            version_id: version,
+            ..
+        } = *self.manifest;
+        RecordContext {
+            patient,
+            record,
+            version,
+        }
     }
 
     pub(crate) fn record_id(&self) -> RecordId {
@@ -96,8 +114,19 @@ impl VerifiedRecord {
 
 impl Session {
     /// Checks a stored record against its receipt.
-    pub(crate) async fn receipted(&self, patient: PatientId, stored: pb::StoredRecord) -> Result<ReceiptedRecord> {
-        let pb::StoredRecord { record_id, version_id, content_root, stream_len, sealed_manifest, receipt } = stored;
+    pub(crate) async fn receipted(
+        &self,
+        patient: PatientId,
+        stored: pb::StoredRecord,
+    ) -> Result<ReceiptedRecord> {
+        let pb::StoredRecord {
+            record_id,
+            version_id,
+            content_root,
+            stream_len,
+            sealed_manifest,
+            receipt,
+        } = stored;
         let receipt = self.receipt::<UploadReceipt>(receipt, WHAT).await?;
         let said = &receipt.statement;
         let same = said.operator_id == self.server.operator_id()
@@ -110,19 +139,33 @@ impl Session {
         if !same {
             return Err(Error::tampered(WHAT)("it is not what its receipt says"));
         }
-        Ok(ReceiptedRecord { receipt, sealed_manifest })
+        Ok(ReceiptedRecord {
+            receipt,
+            sealed_manifest,
+        })
     }
 
     /// Opens the manifest and checks who signed it and that it speaks of this record (CNT-11) (CNT-15).
-    pub(crate) async fn verify_record(&self, record: ReceiptedRecord, key: &DataKey) -> Result<VerifiedRecord> {
-        let wire = open_manifest(key, &record.context(), &record.sealed_manifest).map_err(Error::tampered(WHAT))?;
+    pub(crate) async fn verify_record(
+        &self,
+        record: ReceiptedRecord,
+        key: &DataKey,
+    ) -> Result<VerifiedRecord> {
+        let wire =
+            open_manifest(key, &record.context(), &record.sealed_manifest).map_err(Error::tampered(WHAT))?;
         let ReceiptedRecord { receipt, .. } = record;
         let signed = decode_manifest(&wire).map_err(Error::tampered(WHAT))?;
         let maker = self.institution(signed.claimed().institution_id).await?;
-        let manifest = signed.verify(maker.identity_key()).map_err(Error::tampered(WHAT))?;
+        let manifest = signed
+            .verify(maker.identity_key())
+            .map_err(Error::tampered(WHAT))?;
         manifest.check_parts().map_err(Error::tampered(WHAT))?;
         check_same(&manifest, &receipt.statement)?;
-        Ok(VerifiedRecord { receipt, manifest, maker })
+        Ok(VerifiedRecord {
+            receipt,
+            manifest,
+            maker,
+        })
     }
 }
 
@@ -138,7 +181,11 @@ fn check_same(manifest: &RecordManifest, receipt: &UploadReceipt) -> Result<()> 
         && manifest.permission_id == receipt.permission_id
         && manifest.content_root == receipt.content_root
         && plaintext_len(receipt.stream_len) == Ok(padme(manifest.plaintext_len));
-    if same { Ok(()) } else { Err(Error::tampered(WHAT)("its manifest and its receipt differ")) }
+    if same {
+        Ok(())
+    } else {
+        Err(Error::tampered(WHAT)("its manifest and its receipt differ"))
+    }
 }
 
 const WHAT: &str = "the record";

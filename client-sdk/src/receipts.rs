@@ -1,6 +1,7 @@
 //! Receipts and the log: what the operator signs is believed once it is proven to stand in a log that only
 //! grows. The newest log seen is pinned in the home; one that shrinks or forks is noticed.
 
+use prost::Message;
 use protocol_spec::{
     bodies::Checkpoint,
     hash::Sha256Digest,
@@ -8,13 +9,16 @@ use protocol_spec::{
     messages as pb,
     statement::{Body, Signed, Verified},
 };
-use prost::Message;
 
 use crate::{Error, Result, session::Session};
 
 impl Session {
     /// Checks a receipt, its place in the log, and that log (LOG-3, LOG-4).
-    pub(crate) async fn receipt<T: Body>(&self, message: Option<pb::Receipt>, what: &'static str) -> Result<Receipt<T>> {
+    pub(crate) async fn receipt<T: Body>(
+        &self,
+        message: Option<pb::Receipt>,
+        what: &'static str,
+    ) -> Result<Receipt<T>> {
         let receipt = Receipt::verify(message, self.server.operator()).map_err(Error::tampered(what))?;
         self.accept_log(&receipt.checkpoint).await?;
         Ok(receipt)
@@ -59,19 +63,26 @@ impl Session {
             let query = format!("/v1/log/consistency?first={}&second={}", old.size, new.size);
             self.server.get::<pb::ConsistencyProof>(&query).await?.path
         };
-        verify_consistency(old, new, &path).map_err(Error::tampered("the server's log, which must only grow,"))
+        verify_consistency(old, new, &path)
+            .map_err(Error::tampered("the server's log, which must only grow,"))
     }
 
     fn pinned_log(&self) -> Result<Option<Verified<Checkpoint>>> {
-        let Some(bytes) = self.home.read(CHECKPOINT)? else { return Ok(None) };
+        let Some(bytes) = self.home.read(CHECKPOINT)? else {
+            return Ok(None);
+        };
         let damaged = |_| self.home.damaged(CHECKPOINT);
         let statement: pb::Statement = protocol_spec::messages::decode(&bytes).map_err(damaged)?;
         let checkpoint = Signed::try_from(statement).map_err(damaged)?;
-        verify_checkpoint(checkpoint, self.server.operator()).map(Some).map_err(damaged)
+        verify_checkpoint(checkpoint, self.server.operator())
+            .map(Some)
+            .map_err(damaged)
     }
 
+    /// An older pin that comes back after a power cut is still one that the log must continue.
     fn pin_log(&self, checkpoint: &Verified<Checkpoint>) -> Result<()> {
-        self.home.write(CHECKPOINT, &checkpoint.to_message().encode_to_vec())
+        self.home
+            .write_soon(CHECKPOINT, &checkpoint.to_message().encode_to_vec())
     }
 }
 

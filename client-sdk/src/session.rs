@@ -28,12 +28,27 @@ pub(crate) struct Session {
 impl Session {
     /// No request leaves before the first is asked for.
     pub(crate) fn new(home: Home, pins: Pins, id: &impl ToString, key: Arc<SigningIdentity>) -> Result<Self> {
-        let server = Server::new(pins, Some(Credentials { key_id: id.to_string(), key }))?;
-        Ok(Self { home, server, entries: Mutex::default(), heads: Mutex::default() })
+        let server = Server::new(
+            pins,
+            Some(Credentials {
+                key_id: id.to_string(),
+                key,
+            }),
+        )?;
+        Ok(Self {
+            home,
+            server,
+            entries: Mutex::default(),
+            heads: Mutex::default(),
+        })
     }
 }
 
 /// Runs what computes long or waits for the disk beside the asynchronous threads.
-pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-    tokio::task::spawn_blocking(work).await.map_err(|_| Error::Usage("a thread failed: try again".into()))?
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|_| Error::Usage("a thread failed: try again".into()))?
 }

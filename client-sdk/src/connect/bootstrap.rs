@@ -18,9 +18,16 @@ pub(crate) async fn bootstrap(link: &ServerLink) -> Result<Pins> {
     let (config, seen) = tls::capturing()?;
     let info = Server::first_contact(link, config).await?;
     if (info.version, info.suite) != (VERSION, SUITE) {
-        return Err(SpecError::Version { version: info.version, suite: info.suite }.into());
+        return Err(SpecError::Version {
+            version: info.version,
+            suite: info.suite,
+        }
+        .into());
     }
-    let wrong = |rule| Error::WrongServer { authority: link.authority().to_owned(), rule };
+    let wrong = |rule| Error::WrongServer {
+        authority: link.authority().to_owned(),
+        rule,
+    };
     let key = |bytes: &[u8]| IdentityKey::try_from(bytes).map_err(|_| wrong("its keys are malformed"));
     let pins = Pins {
         link: link.clone(),
@@ -31,7 +38,10 @@ pub(crate) async fn bootstrap(link: &ServerLink) -> Result<Pins> {
     let certificate = seen.take().ok_or_else(|| wrong("it shows no certificate"))?;
     let matches = |digest| Fingerprint::of(&pins.operator, &pins.registrar, digest) == *link.fingerprint();
     if matches(Some(&certificate.digest)) {
-        return Ok(Pins { certificate: Some(certificate.digest), ..pins });
+        return Ok(Pins {
+            certificate: Some(certificate.digest),
+            ..pins
+        });
     }
     if !matches(None) {
         return Err(wrong("its keys are not those in the link"));

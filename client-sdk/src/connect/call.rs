@@ -69,7 +69,14 @@ impl Patience {
 
 impl<'a> Call<'a> {
     pub(crate) fn new(method: Method, path: &str) -> Self {
-        Self { method, path: path.to_owned(), headers: Vec::new(), body: Pieces::default(), possession: None, passing: None }
+        Self {
+            method,
+            path: path.to_owned(),
+            headers: Vec::new(),
+            body: Pieces::default(),
+            possession: None,
+            passing: None,
+        }
     }
 
     /// A message, with the digest that the signature covers (API-3).
@@ -102,11 +109,16 @@ impl<'a> Call<'a> {
 
     fn request(&self, authority: &str) -> Result<http::Request<Pieces>> {
         let malformed = || Error::Usage(format!("{authority} is not an address: check the link"));
-        let uri: Uri = format!("https://{authority}{}", self.path).parse().map_err(|_| malformed())?;
+        let uri: Uri = format!("https://{authority}{}", self.path)
+            .parse()
+            .map_err(|_| malformed())?;
         let mut headers = HeaderMap::new();
         let host = (header::HOST, authority.to_owned());
         for (name, value) in self.headers.iter().chain([&host]) {
-            headers.append(name, HeaderValue::try_from(value.as_str()).map_err(|_| malformed())?);
+            headers.append(
+                name,
+                HeaderValue::try_from(value.as_str()).map_err(|_| malformed())?,
+            );
         }
         let mut request = http::Request::new(self.body.clone());
         *request.method_mut() = self.method.clone();
@@ -134,20 +146,32 @@ impl Server {
         }
     }
 
-    pub(crate) async fn attempt_message<M: Message + Default + Name>(&self, call: &Call<'_>) -> Result<M, Retry> {
+    pub(crate) async fn attempt_message<M: Message + Default + Name>(
+        &self,
+        call: &Call<'_>,
+    ) -> Result<M, Retry> {
         let body = self.attempt_whole(call).await?;
-        decode(&body).map_err(|error| Retry { error: error.into(), useful: false })
+        decode(&body).map_err(|error| Retry {
+            error: error.into(),
+            useful: false,
+        })
     }
 
     async fn attempt_whole(&self, call: &Call<'_>) -> Result<Bytes, Retry> {
         let body = self.attempt(call).await?;
-        body.collect(MAX_ANSWER).await.map_err(|failure| lost(failure, self.pins.link.authority()))
+        body.collect(MAX_ANSWER)
+            .await
+            .map_err(|failure| lost(failure, self.pins.link.authority()))
     }
 
     /// One attempt, or two when the server says that the clocks differ.
     pub(crate) async fn attempt(&self, call: &Call<'_>) -> Result<Incoming, Retry> {
         match self.attempt_once(call).await {
-            Err(Refusal { problem: Some(Problem::SignatureExpired), now: Some(now), .. }) => {
+            Err(Refusal {
+                problem: Some(Problem::SignatureExpired),
+                now: Some(now),
+                ..
+            }) => {
                 self.follow_clock(now);
                 self.attempt_once(call).await.map_err(|refusal| refusal.retry)
             }
@@ -157,26 +181,40 @@ impl Server {
 
     async fn attempt_once(&self, call: &Call<'_>) -> Result<Incoming, Refusal> {
         let authority = self.pins.link.authority();
-        let request = self.sign(call, authority).map_err(|error| Refusal::own(error))?;
-        answered(self.http.send(request).await, authority).await.map_err(|mut refusal| {
-            refusal.retry.useful |= refusal.problem.is_some() && refusal.problem == call.passing;
-            refusal
-        })
+        let request = self.sign(call, authority).map_err(Refusal::own)?;
+        answered(self.http.send(request).await, authority)
+            .await
+            .map_err(|mut refusal| {
+                refusal.retry.useful |= refusal.problem.is_some() && refusal.problem == call.passing;
+                refusal
+            })
     }
 
     fn sign(&self, call: &Call<'_>, authority: &str) -> Result<http::Request<Pieces>> {
         let request = call.request(authority)?;
-        let Some(principal) = &self.principal else { return Ok(request) };
+        let Some(principal) = &self.principal else {
+            return Ok(request);
+        };
         let (mut parts, body) = request.into_parts();
         set_operator(&mut parts.headers, &self.operator_id)?;
         let by_principal = |message: &[u8]| principal.key.sign_bytes(message);
-        let by_possession =
-            |message: &[u8]| call.possession.as_ref().map_or([0; 64], |possession| possession.key.sign_bytes(message));
-        let mut signers =
-            vec![Signer { label: SignatureLabel::Id, params: self.params(&principal.key_id)?, sign: &by_principal }];
+        let by_possession = |message: &[u8]| {
+            call.possession
+                .as_ref()
+                .map_or([0; 64], |possession| possession.key.sign_bytes(message))
+        };
+        let mut signers = vec![Signer {
+            label: SignatureLabel::Id,
+            params: self.params(&principal.key_id)?,
+            sign: &by_principal,
+        }];
         if let Some(Possession { permission, .. }) = &call.possession {
             let params = self.params(permission)?;
-            signers.push(Signer { label: SignatureLabel::Pop, params, sign: &by_possession });
+            signers.push(Signer {
+                label: SignatureLabel::Pop,
+                params,
+                sign: &by_possession,
+            });
         }
         request::sign(&mut parts, authority, &signers)?;
         Ok(http::Request::from_parts(parts, body))
@@ -184,24 +222,37 @@ impl Server {
 
     fn params(&self, key_id: &str) -> Result<Params> {
         let created = (mint::now_ms() / 1000).saturating_add_signed(self.skew.load(Ordering::Relaxed));
-        Ok(Params { created, expires: created + LIFETIME, nonce: mint::token()?, key_id: key_id.to_owned() })
+        Ok(Params {
+            created,
+            expires: created + LIFETIME,
+            nonce: mint::token()?,
+            key_id: key_id.to_owned(),
+        })
     }
 
     /// Takes the server's clock for signatures from now on; nothing else depends on it.
     fn follow_clock(&self, server_ms: u64) {
         let seconds = |ms: u64| i64::try_from(ms / 1000).unwrap_or(0);
-        self.skew.store(seconds(server_ms) - seconds(mint::now_ms()), Ordering::Relaxed);
+        self.skew
+            .store(seconds(server_ms) - seconds(mint::now_ms()), Ordering::Relaxed);
     }
 }
 
 /// GET of a public message from a server that is not pinned yet.
-pub(crate) async fn fetch_unsigned<M: Message + Default + Name>(http: Http, authority: &str, path: &str) -> Result<M> {
+pub(crate) async fn fetch_unsigned<M: Message + Default + Name>(
+    http: Http,
+    authority: &str,
+    path: &str,
+) -> Result<M> {
     let call = Call::new(Method::GET, path);
     let mut done = 0;
     loop {
         let answer = answered(http.send(call.request(authority)?).await, authority).await;
         let whole = match answer {
-            Ok(body) => body.collect(MAX_ANSWER).await.map_err(|failure| lost(failure, authority)),
+            Ok(body) => body
+                .collect(MAX_ANSWER)
+                .await
+                .map_err(|failure| lost(failure, authority)),
             Err(refusal) => Err(refusal.retry),
         };
         match whole {
@@ -220,10 +271,16 @@ pub(crate) async fn fetch_unsigned<M: Message + Default + Name>(http: Http, auth
 pub(crate) fn lost(failure: Failure, authority: &str) -> Retry {
     let authority = authority.to_owned();
     match failure {
-        Failure::Transport(cause) => Retry { error: Error::Unreachable { authority, cause }, useful: true },
+        Failure::Transport(cause) => Retry {
+            error: Error::Unreachable { authority, cause },
+            useful: true,
+        },
         Failure::Certificate => {
             let rule = "its certificate is not the one it had or not trusted";
-            Retry { error: Error::WrongServer { authority, rule }, useful: false }
+            Retry {
+                error: Error::WrongServer { authority, rule },
+                useful: false,
+            }
         }
     }
 }
@@ -237,7 +294,11 @@ struct Refusal {
 
 impl Refusal {
     fn own(error: Error) -> Self {
-        Self { problem: None, now: None, retry: Retry { error, useful: false } }
+        Self {
+            problem: None,
+            now: None,
+            retry: Retry { error, useful: false },
+        }
     }
 }
 
@@ -254,26 +315,48 @@ async fn answered(
     answer: Result<(http::response::Parts, Incoming), Failure>,
     authority: &str,
 ) -> Result<Incoming, Refusal> {
-    let unanswered = |failure| Refusal { problem: None, now: None, retry: lost(failure, authority) };
+    let unanswered = |failure| Refusal {
+        problem: None,
+        now: None,
+        retry: lost(failure, authority),
+    };
     let (parts, body) = answer.map_err(unanswered)?;
     if parts.status.is_success() {
         return Ok(body);
     }
     let text = body.collect(MAX_PROBLEM).await.map_err(unanswered)?;
     let document: Option<ProblemDocument> = serde_json::from_slice(&text).ok();
-    let problem = document.as_ref().and_then(|document| Problem::from_type(&document.uri));
+    let problem = document
+        .as_ref()
+        .and_then(|document| Problem::from_type(&document.uri));
     let Some((problem, document)) = problem.zip(document) else {
         let cause = format!("it answers {} without a reason", parts.status);
-        let error = Error::Unreachable { authority: authority.to_owned(), cause };
-        return Err(Refusal { problem: None, now: None, retry: Retry { error, useful: parts.status.is_server_error() } });
+        let error = Error::Unreachable {
+            authority: authority.to_owned(),
+            cause,
+        };
+        return Err(Refusal {
+            problem: None,
+            now: None,
+            retry: Retry {
+                error,
+                useful: parts.status.is_server_error(),
+            },
+        });
     };
     let useful = matches!(
         problem,
         Problem::Internal | Problem::Unavailable | Problem::TooMany | Problem::TooSlow | Problem::Replayed
     );
-    let detail = document.detail.map(|text| text.chars().filter(|c| !c.is_control()).take(200).collect());
+    let detail = document
+        .detail
+        .map(|text| text.chars().filter(|c| !c.is_control()).take(200).collect());
     let error = Error::Refused { problem, detail };
-    Err(Refusal { problem: Some(problem), now: document.now, retry: Retry { error, useful } })
+    Err(Refusal {
+        problem: Some(problem),
+        now: document.now,
+        retry: Retry { error, useful },
+    })
 }
 
 fn set_operator(headers: &mut HeaderMap, operator: &OperatorId) -> Result<()> {

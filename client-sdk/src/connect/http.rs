@@ -99,7 +99,9 @@ impl Incoming {
         let mut whole = Vec::new();
         while let Some(piece) = self.next().await? {
             if whole.len() + piece.len() > limit {
-                return Err(Failure::Transport("the answer is longer than any answer may be".into()));
+                return Err(Failure::Transport(
+                    "the answer is longer than any answer may be".into(),
+                ));
             }
             whole.extend_from_slice(&piece);
         }
@@ -150,7 +152,10 @@ impl Failure {
                 return Self::Certificate;
             }
             let wrapped = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-            match wrapped.map(|inner| inner as &(dyn StdError + 'static)).or_else(|| cause.source()) {
+            match wrapped
+                .map(|inner| inner as &(dyn StdError + 'static))
+                .or_else(|| cause.source())
+            {
                 Some(inner) => cause = inner,
                 None => return Self::Transport(cause.to_string()),
             }

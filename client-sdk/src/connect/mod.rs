@@ -32,13 +32,13 @@ use protocol_spec::{
 };
 
 pub(crate) use self::bootstrap::bootstrap;
-pub(crate) use self::{
-    call::{Patience, Retry, lost},
-    http::{Failure, Incoming},
-};
 use self::{
     call::{Call, Possession},
     http::Http,
+};
+pub(crate) use self::{
+    call::{Patience, Retry, lost},
+    http::{Failure, Incoming},
 };
 use crate::{Result, home::Pins, mint};
 
@@ -64,7 +64,13 @@ impl Server {
     pub(crate) fn new(pins: Pins, principal: Option<Credentials>) -> Result<Self> {
         let http = Http::new(tls::config(&pins)?);
         let operator_id = OperatorId::from(&pins.operator);
-        Ok(Self { pins, operator_id, http, principal, skew: AtomicI64::new(0) })
+        Ok(Self {
+            pins,
+            operator_id,
+            http,
+            principal,
+            skew: AtomicI64::new(0),
+        })
     }
 
     /// `host:port`.
@@ -92,7 +98,11 @@ impl Server {
     }
 
     /// POST of a message under an idempotency key of its own.
-    pub(crate) async fn post<M: Message + Default + Name>(&self, path: &str, body: &impl Message) -> Result<M> {
+    pub(crate) async fn post<M: Message + Default + Name>(
+        &self,
+        path: &str,
+        body: &impl Message,
+    ) -> Result<M> {
         self.post_as(path, body, &mint::token()?, Patience::SHORT).await
     }
 
@@ -131,11 +141,17 @@ impl Server {
         body: &pb::Presentation,
         idempotency_key: &str,
     ) -> Result<pb::PresentationAnswer, Retry> {
-        let call = Call::new(Method::POST, &format!("/v1/permissions/{permission}/presentation"))
-            .message(body.encode_to_vec().into())
-            .header(request::IDEMPOTENCY_KEY, idempotency_key)
-            .header(request::CHALLENGE, &request::bytes_field(challenge))
-            .possession(Possession { permission: permission.to_string(), key: possession });
+        let call = Call::new(
+            Method::POST,
+            &format!("/v1/permissions/{permission}/presentation"),
+        )
+        .message(body.encode_to_vec().into())
+        .header(request::IDEMPOTENCY_KEY, idempotency_key)
+        .header(request::CHALLENGE, &request::bytes_field(challenge))
+        .possession(Possession {
+            permission: permission.to_string(),
+            key: possession,
+        });
         self.attempt_message(&call).await
     }
 

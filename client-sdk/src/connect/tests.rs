@@ -46,28 +46,39 @@ async fn serve(status: u16, body: Vec<u8>) -> TestServer {
     let certificate = CertificateDer::from(made.cert);
     let digest = Sha256Digest::of(&certificate);
     let private = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()));
-    let config = rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
-        .with_protocol_versions(&[&rustls::version::TLS13])
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![certificate], private)
-        .unwrap();
+    let config =
+        rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
+            .with_protocol_versions(&[&rustls::version::TLS13])
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate], private)
+            .unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let authority = format!("localhost:{}", listener.local_addr().unwrap().port());
     let acceptor = TlsAcceptor::from(Arc::new(config));
     let body = Bytes::from(body);
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            let Ok(stream) = acceptor.accept(stream).await else { continue };
+            let Ok(stream) = acceptor.accept(stream).await else {
+                continue;
+            };
             let body = body.clone();
             let answer = service_fn(move |_: Request<Incoming>| {
-                let response = Response::builder().status(status).body(Full::new(body.clone())).unwrap();
+                let response = Response::builder()
+                    .status(status)
+                    .body(Full::new(body.clone()))
+                    .unwrap();
                 async move { Ok::<_, Infallible>(response) }
             });
-            tokio::spawn(hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), answer));
+            tokio::spawn(
+                hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), answer),
+            );
         }
     });
-    TestServer { authority, certificate: digest }
+    TestServer {
+        authority,
+        certificate: digest,
+    }
 }
 
 impl TestServer {
@@ -84,7 +95,10 @@ impl TestServer {
 async fn the_link_of_a_development_server_pins_its_certificate() {
     let server = serve(200, info(1).encode_to_vec()).await;
     let pins = bootstrap(&server.own_link()).await.unwrap();
-    assert_eq!((pins.operator, pins.registrar, pins.certificate), (key(1), key(2), Some(server.certificate)));
+    assert_eq!(
+        (pins.operator, pins.registrar, pins.certificate),
+        (key(1), key(2), Some(server.certificate))
+    );
     let again = Server::new(pins, None).unwrap();
     assert_eq!(again.get::<pb::ServerInfo>("/v1/server").await.unwrap(), info(1));
 }
@@ -99,16 +113,28 @@ async fn other_keys_another_certificate_and_untrusted_ones_are_refused() {
         server.link(&key(1), None),
     ];
     for link in wrong {
-        assert!(matches!(bootstrap(&link).await, Err(Error::WrongServer { .. })), "{link}");
+        assert!(
+            matches!(bootstrap(&link).await, Err(Error::WrongServer { .. })),
+            "{link}"
+        );
     }
 }
 
 #[tokio::test]
 async fn a_pinned_certificate_that_changes_is_refused_at_once() {
-    let (first, second) = (serve(200, info(1).encode_to_vec()).await, serve(200, info(1).encode_to_vec()).await);
+    let (first, second) = (
+        serve(200, info(1).encode_to_vec()).await,
+        serve(200, info(1).encode_to_vec()).await,
+    );
     let pins = bootstrap(&first.own_link()).await.unwrap();
-    let moved = Pins { link: second.own_link(), ..pins };
-    let answer = Server::new(moved, None).unwrap().get::<pb::ServerInfo>("/v1/server").await;
+    let moved = Pins {
+        link: second.own_link(),
+        ..pins
+    };
+    let answer = Server::new(moved, None)
+        .unwrap()
+        .get::<pb::ServerInfo>("/v1/server")
+        .await;
     assert!(matches!(answer, Err(Error::WrongServer { .. })), "{answer:?}");
 }
 
@@ -116,14 +142,26 @@ async fn a_pinned_certificate_that_changes_is_refused_at_once() {
 async fn unknown_versions_silence_and_nonsense_are_told_apart() {
     let newer = serve(200, info(2).encode_to_vec()).await;
     let answer = bootstrap(&newer.own_link()).await;
-    assert!(matches!(answer, Err(Error::Protocol(protocol_spec::Error::Version { version: 2, .. }))));
+    assert!(matches!(
+        answer,
+        Err(Error::Protocol(protocol_spec::Error::Version { version: 2, .. }))
+    ));
     let nonsense = serve(200, b"<html>".to_vec()).await;
-    assert!(matches!(bootstrap(&nonsense.own_link()).await, Err(Error::Protocol(_))));
+    assert!(matches!(
+        bootstrap(&nonsense.own_link()).await,
+        Err(Error::Protocol(_))
+    ));
     let not_ours = serve(404, b"nothing here".to_vec()).await;
-    assert!(matches!(bootstrap(&not_ours.own_link()).await, Err(Error::Unreachable { .. })));
+    assert!(matches!(
+        bootstrap(&not_ours.own_link()).await,
+        Err(Error::Unreachable { .. })
+    ));
     let nobody = ServerLink::new("127.0.0.1:9", Fingerprint::of(&key(1), &key(2), None)).unwrap();
     let error = bootstrap(&nobody).await.unwrap_err();
-    assert!(matches!(&error, Error::Unreachable { authority, .. } if authority == "127.0.0.1:9"), "{error}");
+    assert!(
+        matches!(&error, Error::Unreachable { authority, .. } if authority == "127.0.0.1:9"),
+        "{error}"
+    );
 }
 
 #[tokio::test]
@@ -136,11 +174,22 @@ async fn refusals_carry_the_problem_and_redirects_are_not_followed() {
         registrar: key(2),
         certificate: Some(server.certificate),
     };
-    let refused = Server::new(pins.clone(), None).unwrap().get::<pb::ServerInfo>("/v1/server").await.unwrap_err();
+    let refused = Server::new(pins.clone(), None)
+        .unwrap()
+        .get::<pb::ServerInfo>("/v1/server")
+        .await
+        .unwrap_err();
     assert!(refused.is_problem(Problem::PermissionRevoked));
     assert_eq!(refused.code(), "permission-revoked");
     let elsewhere = serve(302, Vec::new()).await;
-    let pins = Pins { link: elsewhere.own_link(), certificate: Some(elsewhere.certificate), ..pins };
-    let answer = Server::new(pins, None).unwrap().get::<pb::ServerInfo>("/v1/server").await;
+    let pins = Pins {
+        link: elsewhere.own_link(),
+        certificate: Some(elsewhere.certificate),
+        ..pins
+    };
+    let answer = Server::new(pins, None)
+        .unwrap()
+        .get::<pb::ServerInfo>("/v1/server")
+        .await;
     assert!(matches!(answer, Err(Error::Unreachable { .. })));
 }

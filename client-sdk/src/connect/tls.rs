@@ -30,7 +30,13 @@ pub(crate) fn config(pins: &Pins) -> Result<ClientConfig> {
 /// For first contact: takes any certificate and keeps it, because the link's fingerprint decides.
 pub(crate) fn capturing() -> Result<(ClientConfig, Seen)> {
     let seen = Seen::default();
-    Ok((config_with(Check::Capture { seen: seen.clone(), system: system_roots() })?, seen))
+    Ok((
+        config_with(Check::Capture {
+            seen: seen.clone(),
+            system: system_roots(),
+        })?,
+        seen,
+    ))
 }
 
 /// What the server showed at first contact.
@@ -57,7 +63,10 @@ impl Seen {
 
 #[derive(Debug)]
 enum Check {
-    Capture { seen: Seen, system: Option<Arc<WebPkiServerVerifier>> },
+    Capture {
+        seen: Seen,
+        system: Option<Arc<WebPkiServerVerifier>>,
+    },
     Pinned(Sha256Digest),
     System(Arc<WebPkiServerVerifier>),
 }
@@ -118,11 +127,17 @@ impl ServerCertVerifier for Verifier {
 
 fn config_with(check: Check) -> Result<ClientConfig> {
     let provider = provider();
-    let verifier = Verifier { check, algorithms: provider.signature_verification_algorithms };
+    let verifier = Verifier {
+        check,
+        algorithms: provider.signature_verification_algorithms,
+    };
     let builder = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13])
         .map_err(|error| Error::Usage(format!("TLS cannot be set up: {error}")))?;
-    let config = builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier)).with_no_client_auth();
+    let config = builder
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(verifier))
+        .with_no_client_auth();
     Ok(config)
 }
 
@@ -134,5 +149,7 @@ fn provider() -> Arc<CryptoProvider> {
 fn system_roots() -> Option<Arc<WebPkiServerVerifier>> {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider()).build().ok()
+    WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider())
+        .build()
+        .ok()
 }

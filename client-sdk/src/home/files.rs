@@ -22,14 +22,25 @@ pub(crate) fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>> {
 
 /// Write beside, sync, rename, sync the folder. Readable by the owner alone.
 pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
+    replace_soon(path, bytes)?;
+    sync_folder(path.parent().unwrap_or(Path::new(".")))
+}
+
+/// The same without the last step: after a power cut the old content may be back, whole.
+pub(crate) fn replace_soon(path: &Path, bytes: &[u8]) -> Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
     let beside = tempfile::Builder::new()
         .prefix(".medvault-")
         .tempfile_in(folder)
         .map_err(Error::io("cannot write in", folder))?;
-    (&beside).write_all(bytes).and_then(|()| beside.as_file().sync_all()).map_err(Error::io("cannot write", path))?;
-    beside.persist(path).map_err(|failed| Error::io("cannot replace", path)(failed.error))?;
-    sync_folder(folder)
+    (&beside)
+        .write_all(bytes)
+        .and_then(|()| beside.as_file().sync_data())
+        .map_err(Error::io("cannot write", path))?;
+    beside
+        .persist(path)
+        .map_err(|failed| Error::io("cannot replace", path)(failed.error))?;
+    Ok(())
 }
 
 /// Writes a file that must not be there yet, readable by the owner alone.
@@ -54,6 +65,12 @@ pub(crate) fn make_folder(path: &Path) -> Result<()> {
 
 /// Makes renames in a folder durable.
 pub(crate) fn sync_folder(path: &Path) -> Result<()> {
-    let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
-    File::open(path).and_then(|folder| folder.sync_all()).map_err(Error::io("cannot sync", path))
+    let path = if path.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        path
+    };
+    File::open(path)
+        .and_then(|folder| folder.sync_all())
+        .map_err(Error::io("cannot sync", path))
 }

@@ -74,7 +74,14 @@ pub(crate) struct Principal {
 
 impl Principal {
     pub(crate) fn new(kind: Kind, id: impl ToString) -> Self {
-        Self { format: FORMAT, kind, id: id.to_string(), name: None, server: None, enrolled: false }
+        Self {
+            format: FORMAT,
+            kind,
+            id: id.to_string(),
+            name: None,
+            server: None,
+            enrolled: false,
+        }
     }
 
     pub(crate) fn set_pins(&mut self, pins: &Pins) {
@@ -147,7 +154,9 @@ impl Home {
 
     /// Who lives here.
     pub(crate) fn principal(&self) -> Result<Principal> {
-        let missing = || Error::HomeMissing { home: self.dir.clone() };
+        let missing = || Error::HomeMissing {
+            home: self.dir.clone(),
+        };
         let principal: Principal = self.read_json(PRINCIPAL)?.ok_or_else(missing)?;
         if principal.format != FORMAT {
             return Err(self.damaged(PRINCIPAL));
@@ -161,21 +170,33 @@ impl Home {
         if principal.kind == want {
             Ok(principal)
         } else {
-            Err(Error::HomeKind { have: principal.kind.text(), want: want.text() })
+            Err(Error::HomeKind {
+                have: principal.kind.text(),
+                want: want.text(),
+            })
         }
     }
 
     /// The server that an enrolled principal belongs to.
     pub(crate) fn pins(&self, principal: &Principal) -> Result<Pins> {
-        let not_enrolled = || Error::NotEnrolled { home: self.dir.clone() };
-        let stored = principal.server.as_ref().filter(|_| principal.enrolled).ok_or_else(not_enrolled)?;
+        let not_enrolled = || Error::NotEnrolled {
+            home: self.dir.clone(),
+        };
+        let stored = principal
+            .server
+            .as_ref()
+            .filter(|_| principal.enrolled)
+            .ok_or_else(not_enrolled)?;
         stored.read().ok_or_else(|| self.damaged(PRINCIPAL))
     }
 
     /// Refuses a home in which somebody lives already.
     pub(crate) fn must_be_free(&self) -> Result<()> {
         match self.principal() {
-            Ok(principal) => Err(Error::HomeExists { home: self.dir.clone(), id: principal.id }),
+            Ok(principal) => Err(Error::HomeExists {
+                home: self.dir.clone(),
+                id: principal.id,
+            }),
             Err(Error::HomeMissing { .. }) => Ok(()),
             Err(error) => Err(error),
         }
@@ -219,7 +240,8 @@ impl Home {
         let sealed: secrets::Sealed = self.read_json(SECRETS)?.ok_or_else(|| self.damaged(SECRETS))?;
         let UnlockedKey { key, with } = sealed.key(unlock, || self.damaged(SECRETS))?;
         let bytes = sealed.bytes().ok_or_else(|| self.damaged(SECRETS))?;
-        key.open(&principal.context(), &bytes).map_err(|_| Error::WrongUnlock { with })
+        key.open(&principal.context(), &bytes)
+            .map_err(|_| Error::WrongUnlock { with })
     }
 
     /// Waits a little for other processes that write here.
@@ -252,9 +274,18 @@ impl Home {
         files::replace(&self.path(name), bytes)
     }
 
+    /// Replaces a file of which an older content would do as well.
+    pub(crate) fn write_soon(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        files::replace_soon(&self.path(name), bytes)
+    }
+
     pub(crate) fn read_json<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>> {
-        let Some(bytes) = self.read(name)? else { return Ok(None) };
-        serde_json::from_slice(&bytes).map(Some).map_err(|_| self.damaged(name))
+        let Some(bytes) = self.read(name)? else {
+            return Ok(None);
+        };
+        serde_json::from_slice(&bytes)
+            .map(Some)
+            .map_err(|_| self.damaged(name))
     }
 
     pub(crate) fn write_json(&self, name: &str, value: &impl Serialize) -> Result<()> {
@@ -264,7 +295,9 @@ impl Home {
     }
 
     pub(crate) fn damaged(&self, name: &str) -> Error {
-        Error::HomeDamaged { file: self.path(name) }
+        Error::HomeDamaged {
+            file: self.path(name),
+        }
     }
 }
 

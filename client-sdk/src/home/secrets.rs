@@ -85,7 +85,11 @@ pub(super) fn seal(unlock: &Unlock, context: &[u8], secrets: &[u8]) -> Result<Se
             KeySource::KeyFile
         }
     };
-    let mut sealed = Sealed { format: 1, lock, sealed: String::new() };
+    let mut sealed = Sealed {
+        format: 1,
+        lock,
+        sealed: String::new(),
+    };
     let impossible = || Error::Usage("the key cannot be derived: the machine has too little memory".into());
     let UnlockedKey { key, .. } = sealed.key(unlock, impossible)?;
     sealed.sealed = HEXLOWER.encode(&key.seal(context, secrets)?);
@@ -103,23 +107,45 @@ impl Sealed {
             return Err(damaged());
         }
         match (&self.lock, unlock) {
-            (KeySource::Passphrase { memory_kib, passes, lanes, salt }, Unlock::Passphrase(text)) => {
+            (
+                KeySource::Passphrase {
+                    memory_kib,
+                    passes,
+                    lanes,
+                    salt,
+                },
+                Unlock::Passphrase(text),
+            ) => {
                 // Less work than the floor was not written by us; more than the ceiling would only exhaust us.
                 let work = (MIN_MEMORY_KIB..=MAX_MEMORY_KIB).contains(memory_kib)
                     && (MIN_PASSES..=MAX_PASSES).contains(passes)
                     && (1..=4).contains(lanes);
-                let salt = HEXLOWER.decode(salt.as_bytes()).ok().filter(|salt| work && salt.len() == 16);
+                let salt = HEXLOWER
+                    .decode(salt.as_bytes())
+                    .ok()
+                    .filter(|salt| work && salt.len() == 16);
                 let params = Params::new(*memory_kib, *passes, *lanes, Some(32)).map_err(|_| damaged())?;
                 let key = stretch(text, &salt.ok_or_else(&damaged)?, params).ok_or_else(&damaged)?;
-                Ok(UnlockedKey { key, with: "passphrase" })
+                Ok(UnlockedKey {
+                    key,
+                    with: "passphrase",
+                })
             }
             (KeySource::KeyFile, Unlock::KeyFile(path)) => {
                 let missing = || Error::io("cannot read", path)(io::ErrorKind::NotFound.into());
                 let bytes = Zeroizing::new(read_if_there(path)?.ok_or_else(missing)?);
-                let key = bytes.as_slice().try_into().map_err(|_| Error::WrongUnlock { with: "key file" })?;
-                Ok(UnlockedKey { key: HomeKey::from_bytes(key), with: "key file" })
+                let key = bytes
+                    .as_slice()
+                    .try_into()
+                    .map_err(|_| Error::WrongUnlock { with: "key file" })?;
+                Ok(UnlockedKey {
+                    key: HomeKey::from_bytes(key),
+                    with: "key file",
+                })
             }
-            (KeySource::Passphrase { .. }, Unlock::KeyFile(_)) => Err(Error::WrongUnlock { with: "key file" }),
+            (KeySource::Passphrase { .. }, Unlock::KeyFile(_)) => {
+                Err(Error::WrongUnlock { with: "key file" })
+            }
             (KeySource::KeyFile, Unlock::Passphrase(_)) => Err(Error::WrongUnlock { with: "passphrase" }),
         }
     }

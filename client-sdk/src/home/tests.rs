@@ -7,7 +7,8 @@ fn patient() -> Principal {
 fn made(unlock: &Unlock) -> (tempfile::TempDir, Home) {
     let dir = tempfile::tempdir().unwrap();
     let home = Home::at(&dir.path().join("home"));
-    home.create(&patient(), &[7; 64], unlock, &[("extra", b"")]).unwrap();
+    home.create(&patient(), &[7; 64], unlock, &[("extra", b"")])
+        .unwrap();
     (dir, home)
 }
 
@@ -15,7 +16,12 @@ fn made(unlock: &Unlock) -> (tempfile::TempDir, Home) {
 fn secrets_come_back_with_the_right_passphrase_alone() {
     let (_dir, home) = made(&Unlock::passphrase("right"));
     let principal = home.principal_of(Kind::Patient).unwrap();
-    assert_eq!(home.unlock(&principal, &Unlock::passphrase("right")).unwrap().as_slice(), [7; 64]);
+    assert_eq!(
+        home.unlock(&principal, &Unlock::passphrase("right"))
+            .unwrap()
+            .as_slice(),
+        [7; 64]
+    );
     let wrong = home.unlock(&principal, &Unlock::passphrase("wrong"));
     assert!(matches!(wrong, Err(Error::WrongUnlock { with: "passphrase" })));
     let other = Principal::new(Kind::Patient, "pat_b");
@@ -32,7 +38,10 @@ fn a_key_file_is_made_once_and_must_be_the_same() {
     home.create(&patient(), &[7; 32], &key, &[]).unwrap();
     assert_eq!(home.unlock(&patient(), &key).unwrap().as_slice(), [7; 32]);
     std::fs::write(dir.path().join("key"), [1; 32]).unwrap();
-    assert!(matches!(home.unlock(&patient(), &key), Err(Error::WrongUnlock { with: "key file" })));
+    assert!(matches!(
+        home.unlock(&patient(), &key),
+        Err(Error::WrongUnlock { with: "key file" })
+    ));
     std::fs::remove_file(dir.path().join("key")).unwrap();
     assert!(matches!(home.unlock(&patient(), &key), Err(Error::Io { .. })));
 }
@@ -43,7 +52,13 @@ fn only_the_owner_reads() {
     use std::os::unix::fs::PermissionsExt;
     let dir = tempfile::tempdir().unwrap();
     let home = Home::at(&dir.path().join("home"));
-    home.create(&patient(), &[7; 32], &Unlock::KeyFile(dir.path().join("key")), &[]).unwrap();
+    home.create(
+        &patient(),
+        &[7; 32],
+        &Unlock::KeyFile(dir.path().join("key")),
+        &[],
+    )
+    .unwrap();
     let mode = |path: PathBuf| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(dir.path().join("home")), 0o700);
     assert_eq!(mode(home.path(SECRETS)), 0o600);
@@ -65,8 +80,17 @@ fn a_home_is_made_once_and_leaves_nothing_when_discarded() {
 fn a_home_of_another_kind_is_refused() {
     let (_dir, home) = made(&Unlock::passphrase("p"));
     let error = home.principal_of(Kind::Registrar).unwrap_err();
-    assert!(matches!(error, Error::HomeKind { have: "a patient", want: "a registrar" }));
-    assert!(matches!(home.pins(&home.principal().unwrap()), Err(Error::NotEnrolled { .. })));
+    assert!(matches!(
+        error,
+        Error::HomeKind {
+            have: "a patient",
+            want: "a registrar"
+        }
+    ));
+    assert!(matches!(
+        home.pins(&home.principal().unwrap()),
+        Err(Error::NotEnrolled { .. })
+    ));
 }
 
 /// KEY-18.
@@ -74,10 +98,21 @@ fn a_home_of_another_kind_is_refused() {
 fn damaged_or_weakened_files_are_refused() {
     let (_dir, home) = made(&Unlock::passphrase("p"));
     let text = String::from_utf8(home.read(SECRETS).unwrap().unwrap()).unwrap();
-    for (from, to) in [("65536", "8"), ("65536", "4294967295"), ("\"passes\": 3", "\"passes\": 1"), ("\"sealed\"", "\"seeled\"")] {
+    for (from, to) in [
+        ("65536", "8"),
+        ("65536", "4294967295"),
+        ("\"passes\": 3", "\"passes\": 1"),
+        ("\"sealed\"", "\"seeled\""),
+    ] {
         assert!(text.contains(from), "{from}");
         home.write(SECRETS, text.replace(from, to).as_bytes()).unwrap();
-        assert!(matches!(home.unlock(&patient(), &Unlock::passphrase("p")), Err(Error::HomeDamaged { .. })), "{to}");
+        assert!(
+            matches!(
+                home.unlock(&patient(), &Unlock::passphrase("p")),
+                Err(Error::HomeDamaged { .. })
+            ),
+            "{to}"
+        );
     }
     home.write(PRINCIPAL, b"{").unwrap();
     assert!(matches!(home.principal(), Err(Error::HomeDamaged { .. })));
@@ -90,7 +125,10 @@ fn writing_replaces_whole_and_leaves_no_other_file() {
     let before = count();
     home.write("checkpoint.pb", b"one").unwrap();
     home.write("checkpoint.pb", b"two").unwrap();
-    assert_eq!((home.read("checkpoint.pb").unwrap().as_deref(), count()), (Some(&b"two"[..]), before + 1));
+    assert_eq!(
+        (home.read("checkpoint.pb").unwrap().as_deref(), count()),
+        (Some(&b"two"[..]), before + 1)
+    );
     // A writer that dies before the rename leaves the old content.
     std::fs::write(home.path(".medvault-left"), b"thr").unwrap();
     assert_eq!(home.read("checkpoint.pb").unwrap().as_deref(), Some(&b"two"[..]));

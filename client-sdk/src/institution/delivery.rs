@@ -22,8 +22,11 @@ pub(super) struct Delivered {
 impl Institution {
     /// Fetches a permission and checks who signed it and that it is for these keys and this server.
     pub(super) async fn deliver(&self, id: PermissionId) -> Result<Delivered> {
-        let pb::Delivery { permission, challenge, .. } =
-            self.session.server.get(&format!("/v1/permissions/{id}")).await?;
+        let pb::Delivery {
+            permission,
+            challenge,
+            ..
+        } = self.session.server.get(&format!("/v1/permissions/{id}")).await?;
         let permission = SignedPermission::try_from(permission)
             .and_then(SignedPermission::verify)
             .map_err(Error::tampered(WHAT))?;
@@ -34,18 +37,29 @@ impl Institution {
         if !mine {
             return Err(Error::tampered(WHAT)("it is for somebody else"));
         }
-        Ok(Delivered { permission, challenge })
+        Ok(Delivered {
+            permission,
+            challenge,
+        })
     }
 
     /// Opens the permission key; what is in it belongs to this very body (PRM-8).
-    pub(super) fn open_key<K: Granted>(&self, permission: &VerifiedPermission) -> Result<OpenedPermission<K>> {
+    pub(super) fn open_key<K: Granted>(
+        &self,
+        permission: &VerifiedPermission,
+    ) -> Result<OpenedPermission<K>> {
         let expected = ExpectedPermission {
             body: permission.bytes(),
             id: &permission.permission_id,
-            keys: if permission.kind == Kind::Upload { 1 } else { permission.records.len() },
+            keys: if permission.kind == Kind::Upload {
+                1
+            } else {
+                permission.records.len()
+            },
             possession: &permission.possession_key,
         };
-        OpenedPermission::open(&self.keys.recipient, permission.wrap(), &expected).map_err(Error::tampered(WHAT))
+        OpenedPermission::open(&self.keys.recipient, permission.wrap(), &expected)
+            .map_err(Error::tampered(WHAT))
     }
 
     /// Presents the key. Each attempt needs a challenge of its own; under one idempotency key all of them
@@ -61,10 +75,21 @@ impl Institution {
         let mut done = 0;
         loop {
             let server = &self.session.server;
-            let answer =
-                server.present(&id, &opened.possession, &delivered.challenge, message, idempotency_key).await;
+            let answer = server
+                .present(
+                    &id,
+                    &opened.possession,
+                    &delivered.challenge,
+                    message,
+                    idempotency_key,
+                )
+                .await;
             let Retry { error, useful } = match answer {
-                Ok(answer) => return answer.answer.ok_or_else(|| Error::tampered("the ticket")("it is empty")),
+                Ok(answer) => {
+                    return answer
+                        .answer
+                        .ok_or_else(|| Error::tampered("the ticket")("it is empty"));
+                }
                 Err(retry) => retry,
             };
             done += 1;

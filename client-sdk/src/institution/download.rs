@@ -33,7 +33,12 @@ impl Institution {
     /// # Errors
     /// [`Error::Exists`], [`Error::Refused`], [`Error::Tampered`], [`Error::Interrupted`]; nothing is left in
     /// `out` then.
-    pub async fn fetch(&self, permission: PermissionId, out: &Path, progress: &dyn Progress) -> Result<Fetched> {
+    pub async fn fetch(
+        &self,
+        permission: PermissionId,
+        out: &Path,
+        progress: &dyn Progress,
+    ) -> Result<Fetched> {
         let out = out.to_owned();
         let to_folder = |records: Vec<RecordId>| FolderSink::new(&out, &permission.to_string(), &records);
         self.fetch_with(permission, to_folder, progress).await
@@ -60,17 +65,32 @@ impl Institution {
     ) -> Result<Fetched> {
         let delivered = self.deliver(permission).await?;
         if delivered.permission.kind == Kind::Upload {
-            return Err(Error::Usage("this permission is for an upload: send with it".into()));
+            return Err(Error::Usage(
+                "this permission is for an upload: send with it".into(),
+            ));
         }
         let mut journal = FetchJournal::open(&self.session.home, &permission)?;
         // The sink first: a folder that is in the way must not cost a use.
-        let records = delivered.permission.records.iter().map(|record| record.record_id).collect();
+        let records = delivered
+            .permission
+            .records
+            .iter()
+            .map(|record| record.record_id)
+            .collect();
         let fetched = match make_sink(records) {
-            Ok(sink) => self.run_fetch(delivered, sink, &mut journal, progress).await.map_err(interrupted),
+            Ok(sink) => self
+                .run_fetch(delivered, sink, &mut journal, progress)
+                .await
+                .map_err(interrupted),
             Err(error) => Err(error),
         };
         match &fetched {
-            Err(Error::Interrupted { .. } | Error::Unreachable { .. } | Error::Exists { .. } | Error::Io { .. }) => {}
+            Err(
+                Error::Interrupted { .. }
+                | Error::Unreachable { .. }
+                | Error::Exists { .. }
+                | Error::Io { .. },
+            ) => {}
             Ok(_) | Err(_) => journal.remove(),
         }
         fetched
@@ -84,12 +104,32 @@ impl Institution {
         progress: &dyn Progress,
     ) -> Result<Fetched> {
         let release = self.open_release(delivered, journal).await?;
-        progress.started(release.records.iter().map(|(record, _)| record.stream_len()).sum());
+        progress.started(
+            release
+                .records
+                .iter()
+                .map(|(record, _)| record.stream_len())
+                .sum(),
+        );
         let mut records = Vec::with_capacity(release.records.len());
         for (record, key) in release.records {
-            let path = format!("/v1/releases/{}/records/{}/leaves", release.id, record.version_id());
-            let leaves = Leaves { path, stream_len: record.stream_len() };
-            sink = receive(&self.session.server, &leaves, record.expected(key), sink, progress).await?;
+            let path = format!(
+                "/v1/releases/{}/records/{}/leaves",
+                release.id,
+                record.version_id()
+            );
+            let leaves = Leaves {
+                path,
+                stream_len: record.stream_len(),
+            };
+            sink = receive(
+                &self.session.server,
+                &leaves,
+                record.expected(key),
+                sink,
+                progress,
+            )
+            .await?;
             records.push(FetchedRecord {
                 record_id: record.record_id(),
                 version_id: record.version_id(),
@@ -110,7 +150,9 @@ impl Institution {
         let mut renewed = false;
         let (id, stored) = loop {
             let message = pb::Presentation::default();
-            let answer = self.present(delivered, &opened, &message, journal.idempotency_key()).await?;
+            let answer = self
+                .present(delivered, &opened, &message, journal.idempotency_key())
+                .await?;
             let (ticket, records) = self.check_release_ticket(answer, &permission).await?;
             // An earlier run's session that has ended since: a new one, which spends a use.
             if ticket.expires > mint::now_ms() || renewed {
@@ -135,7 +177,12 @@ impl Institution {
         answer: Answer,
         permission: &VerifiedPermission,
     ) -> Result<(Verified<ReleaseTicket>, Vec<pb::StoredRecord>)> {
-        let Answer::Release(pb::Release { ticket, proof, records }) = answer else {
+        let Answer::Release(pb::Release {
+            ticket,
+            proof,
+            records,
+        }) = answer
+        else {
             return Err(Error::tampered(TICKET)("it is for an upload"));
         };
         let ticket = Signed::<ReleaseTicket>::try_from(ticket)
@@ -146,7 +193,11 @@ impl Institution {
             && ticket.permission_id == permission.permission_id
             && ticket.patient_id == permission.patient_id
             && ticket.institution_id == self.id();
-        if same { Ok((ticket, records)) } else { Err(Error::tampered(TICKET)("it is for something else")) }
+        if same {
+            Ok((ticket, records))
+        } else {
+            Err(Error::tampered(TICKET)("it is for something else"))
+        }
     }
 
     /// A record must be the one that the patient selected, with the content that she saw (PRM-4).
@@ -164,7 +215,9 @@ impl Institution {
             && said.content_root == selector.content_root
             && said.stream_len == selector.stream_len;
         if !selected {
-            return Err(Error::tampered("the record")("it is not the one that the patient permitted"));
+            return Err(Error::tampered("the record")(
+                "it is not the one that the patient permitted",
+            ));
         }
         self.session.verify_record(record, key).await
     }
@@ -173,8 +226,15 @@ impl Institution {
     async fn close(&self, release: ReleaseId, journal: &FetchJournal) -> Result<Receipt<ReleaseReceipt>> {
         let path = format!("/v1/releases/{release}/close");
         let key = format!("{}-close", journal.idempotency_key());
-        let message: pb::Receipt = self.session.server.post_once(&path, &pb::Accepted::default(), &key).await?;
-        let receipt = self.session.receipt::<ReleaseReceipt>(Some(message), "the receipt").await?;
+        let message: pb::Receipt = self
+            .session
+            .server
+            .post_once(&path, &pb::Accepted::default(), &key)
+            .await?;
+        let receipt = self
+            .session
+            .receipt::<ReleaseReceipt>(Some(message), "the receipt")
+            .await?;
         if receipt.statement.release_id == release && receipt.statement.institution_id == self.id() {
             Ok(receipt)
         } else {

@@ -45,7 +45,11 @@ impl Keys {
         let mut principal = Principal::new(Kind::Institution, institution);
         principal.name = Some(name.as_str().to_owned());
         home.create(&principal, &secrets, unlock, &[])?;
-        Ok(Self { institution, identity: Arc::new(identity), recipient })
+        Ok(Self {
+            institution,
+            identity: Arc::new(identity),
+            recipient,
+        })
     }
 
     fn open(home: &Home, principal: &Principal, unlock: &Unlock) -> Result<Self> {
@@ -53,7 +57,11 @@ impl Keys {
         let [identity, recipient] = seeds(&secrets).ok_or_else(|| home.damaged("secrets.sealed"))?;
         let identity = SigningIdentity::from_seed(identity)?;
         let institution = InstitutionId::from(&identity.public());
-        Ok(Self { institution, identity: Arc::new(identity), recipient: RecipientSecret::from_seed(recipient)? })
+        Ok(Self {
+            institution,
+            identity: Arc::new(identity),
+            recipient: RecipientSecret::from_seed(recipient)?,
+        })
     }
 
     /// Signs a statement.
@@ -93,7 +101,12 @@ impl Institution {
     ///
     /// # Errors
     /// [`Error::Tampered`] for an accreditation that is not for these keys or not by the server's registrar.
-    pub async fn enrol(home: &Path, unlock: &Unlock, link: &ServerLink, accreditation: &[u8]) -> Result<Self> {
+    pub async fn enrol(
+        home: &Path,
+        unlock: &Unlock,
+        link: &ServerLink,
+        accreditation: &[u8],
+    ) -> Result<Self> {
         let home = Home::at(home);
         let principal = home.principal_of(Kind::Institution)?;
         if principal.enrolled {
@@ -106,9 +119,17 @@ impl Institution {
         };
         let file: pb::AccreditationFile = protocol_spec::messages::decode(accreditation).map_err(wrong)?;
         let message = enrolment(&home, &keys, &pins, file)?;
-        let name = Signed::<InstitutionKeys>::try_from(message.keys.clone())?.claimed().name.as_str().to_owned();
+        let name = Signed::<InstitutionKeys>::try_from(message.keys.clone())?
+            .claimed()
+            .name
+            .as_str()
+            .to_owned();
         let institution = Self::with(home, pins.clone(), keys, name.clone())?;
-        institution.session.server.post::<pb::Accepted>("/v1/institutions", &message).await?;
+        institution
+            .session
+            .server
+            .post::<pb::Accepted>("/v1/institutions", &message)
+            .await?;
         let mut principal = principal;
         principal.set_pins(&pins);
         principal.name = Some(name);
@@ -139,12 +160,19 @@ impl Institution {
 
 /// Whether these are the keys of an earlier request under this name.
 fn begun(principal: &Principal, name: &Name) -> bool {
-    principal.kind == Kind::Institution && !principal.enrolled && principal.name.as_deref() == Some(name.as_str())
+    principal.kind == Kind::Institution
+        && !principal.enrolled
+        && principal.name.as_deref() == Some(name.as_str())
 }
 
 /// Opens the accreditation and puts the enrolment together. It is checked as the server will check it, so that
 /// a wrong file is found here.
-fn enrolment(home: &Home, keys: &Keys, pins: &Pins, file: pb::AccreditationFile) -> Result<pb::EnrolInstitution> {
+fn enrolment(
+    home: &Home,
+    keys: &Keys,
+    pins: &Pins,
+    file: pb::AccreditationFile,
+) -> Result<pb::EnrolInstitution> {
     let key = IdentityKey::try_from(file.registrar_key.as_ref()).map_err(wrong)?;
     if key != pins.registrar {
         return Err(wrong("it is by another registrar than that of the server"));
@@ -154,8 +182,13 @@ fn enrolment(home: &Home, keys: &Keys, pins: &Pins, file: pb::AccreditationFile)
         return Err(wrong("it is for other keys than those of this home"));
     }
     let sealed = SealedBytes::try_from(file.secret).map_err(wrong)?;
-    let secret = open_accreditation(&keys.recipient, &RegistrarId::from(&key), &keys.institution, &sealed)
-        .map_err(wrong)?;
+    let secret = open_accreditation(
+        &keys.recipient,
+        &RegistrarId::from(&key),
+        &keys.institution,
+        &sealed,
+    )
+    .map_err(wrong)?;
     let statement = institution_keys(home, keys, pins, &accreditation)?;
     let entry = directory::Institution::verify(
         statement.clone(),
@@ -181,7 +214,9 @@ fn institution_keys(
     accreditation: &Signed<Accreditation>,
 ) -> Result<Signed<InstitutionKeys>> {
     let (operator_id, accreditation_hash) = (OperatorId::from(&pins.operator), accreditation.hash());
-    let kept = home.read(KEYS)?.and_then(|bytes| protocol_spec::messages::decode::<pb::Statement>(&bytes).ok());
+    let kept = home
+        .read(KEYS)?
+        .and_then(|bytes| protocol_spec::messages::decode::<pb::Statement>(&bytes).ok());
     let kept = kept.and_then(|statement| Signed::<InstitutionKeys>::try_from(statement).ok());
     let fits = |kept: &Signed<InstitutionKeys>| {
         kept.claimed().operator_id == operator_id && kept.claimed().accreditation_hash == accreditation_hash

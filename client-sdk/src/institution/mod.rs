@@ -113,7 +113,10 @@ impl Institution {
     /// # Errors
     /// As there.
     pub async fn inbox(&self, after: u64, wait: Option<Duration>) -> Result<Vec<InboxEvent>> {
-        let reader = Reader::Institution { id: self.id(), recipient: &self.keys.recipient };
+        let reader = Reader::Institution {
+            id: self.id(),
+            recipient: &self.keys.recipient,
+        };
         self.session.inbox(&reader, after, wait).await
     }
 }

@@ -33,8 +33,13 @@ impl Institution {
             text,
         };
         let signed = Signed::sign(request, |message| self.keys.sign(message));
-        let message = pb::SubmitDownloadRequest { request: Some(signed.to_message()) };
-        self.session.server.post::<pb::Accepted>("/v1/requests/download", &message).await?;
+        let message = pb::SubmitDownloadRequest {
+            request: Some(signed.to_message()),
+        };
+        self.session
+            .server
+            .post::<pb::Accepted>("/v1/requests/download", &message)
+            .await?;
         Ok(request_id)
     }
 
@@ -42,7 +47,12 @@ impl Institution {
     ///
     /// # Errors
     /// As [`Self::request_download`].
-    pub async fn request_reference(&self, patient: PatientId, to: &DirectoryEntry, text: &str) -> Result<RequestId> {
+    pub async fn request_reference(
+        &self,
+        patient: PatientId,
+        to: &DirectoryEntry,
+        text: &str,
+    ) -> Result<RequestId> {
         let request_id = mint::id(RequestId::mint)?;
         let text = self.seal_to(patient, request_id, text).await?;
         let created = mint::now_ms();
@@ -57,18 +67,38 @@ impl Institution {
             text,
         };
         let signed = Signed::sign(request, |message| self.keys.sign(message));
-        let message = pb::SubmitReferenceRequest { request: Some(signed.to_message()) };
-        self.session.server.post::<pb::Accepted>("/v1/requests/reference", &message).await?;
+        let message = pb::SubmitReferenceRequest {
+            request: Some(signed.to_message()),
+        };
+        self.session
+            .server
+            .post::<pb::Accepted>("/v1/requests/reference", &message)
+            .await?;
         Ok(request_id)
     }
 
     /// Seals a text to the device that the patient's own key vouches for.
     async fn seal_to(&self, patient: PatientId, request: RequestId, text: &str) -> Result<SealedBytes> {
-        let info: pb::PatientInfo = self.session.server.get(&format!("/v1/patients/{patient}")).await.map_err(|error| {
-            let unknown = error.is_problem(Problem::NotPermitted) || error.is_problem(Problem::NotFound);
-            if unknown { Error::Unknown { what: "patient", id: patient.to_string() } } else { error }
-        })?;
-        let certificate = info.device_certificate.try_into().map_err(Error::tampered(WHAT))?;
+        let info: pb::PatientInfo = self
+            .session
+            .server
+            .get(&format!("/v1/patients/{patient}"))
+            .await
+            .map_err(|error| {
+                let unknown = error.is_problem(Problem::NotPermitted) || error.is_problem(Problem::NotFound);
+                if unknown {
+                    Error::Unknown {
+                        what: "patient",
+                        id: patient.to_string(),
+                    }
+                } else {
+                    error
+                }
+            })?;
+        let certificate = info
+            .device_certificate
+            .try_into()
+            .map_err(Error::tampered(WHAT))?;
         let device = verify_device(certificate, patient).map_err(Error::tampered(WHAT))?;
         let context = TextContext::to_patient(request, &self.id(), &patient);
         Ok(seal_text(&device.recipient_key, &context, text)?)

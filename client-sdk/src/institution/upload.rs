@@ -66,7 +66,10 @@ impl Institution {
         let delivered = self.deliver(permission).await?;
         check_budget(&delivered.permission, plaintext_len(&source))?;
         let mut journal = Journal::open(&self.session.home, &permission, source.parts())?;
-        let sent = self.run(delivered, source, &mut journal, progress).await.map_err(interrupted);
+        let sent = self
+            .run(delivered, source, &mut journal, progress)
+            .await
+            .map_err(interrupted);
         match &sent {
             Ok(_) => journal.remove(),
             // What was refused for good is not taken up again.
@@ -86,7 +89,12 @@ impl Institution {
     ) -> Result<Sent> {
         let mut resumable = None;
         if let Some(id) = journal.upload_id() {
-            match self.session.server.get::<pb::UploadStatus>(&format!("/v1/uploads/{id}")).await {
+            match self
+                .session
+                .server
+                .get::<pb::UploadStatus>(&format!("/v1/uploads/{id}"))
+                .await
+            {
                 Ok(status) => resumable = Some((id, status)),
                 // The server waits no longer.
                 Err(Error::Refused { .. }) => journal.restart(source.parts())?,
@@ -95,9 +103,14 @@ impl Institution {
         }
         let permission = delivered.permission.clone();
         let opened = self.open_key::<UploadKey>(&permission)?;
-        let context =
-            RecordContext { patient: permission.patient_id, record: journal.record_id()?, version: journal.version_id()? };
-        let key = opened.keys.record_key(&context.patient, &context.record, &context.version)?;
+        let context = RecordContext {
+            patient: permission.patient_id,
+            record: journal.record_id()?,
+            version: journal.version_id()?,
+        };
+        let key = opened
+            .keys
+            .record_key(&context.patient, &context.record, &context.version)?;
         let (id, present, receipt) = match resumable {
             Some((id, status)) => (id, status.present, status.receipt),
             None => {
@@ -105,17 +118,31 @@ impl Institution {
                     record_id: Bytes::copy_from_slice(context.record.as_bytes()),
                     version_id: Bytes::copy_from_slice(context.version.as_bytes()),
                 };
-                let answer = self.present(delivered, &opened, &message, journal.idempotency_key()).await?;
-                (self.check_standby_ticket(answer, &permission, &context)?, Vec::new(), None)
+                let answer = self
+                    .present(delivered, &opened, &message, journal.idempotency_key())
+                    .await?;
+                (
+                    self.check_standby_ticket(answer, &permission, &context)?,
+                    Vec::new(),
+                    None,
+                )
             }
         };
-        let upload = Upload { permission, context, key, id, present, plaintext_len: plaintext_len(&source) };
+        let upload = Upload {
+            permission,
+            context,
+            key,
+            id,
+            present,
+            plaintext_len: plaintext_len(&source),
+        };
         progress.started(stream_len(padme(upload.plaintext_len)));
         let (receipt, resumed_bytes) = match (receipt, journal.commit()?) {
             (Some(receipt), _) => (receipt, stream_len(padme(upload.plaintext_len))),
-            (None, Some(commit)) => {
-                (self.commit(&upload, journal, &commit).await?, stream_len(padme(upload.plaintext_len)))
-            }
+            (None, Some(commit)) => (
+                self.commit(&upload, journal, &commit).await?,
+                stream_len(padme(upload.plaintext_len)),
+            ),
             (None, None) => self.send_and_commit(&upload, source, journal, progress).await?,
         };
         let sent = self.check_receipt(&upload, receipt, resumed_bytes).await?;
@@ -131,15 +158,27 @@ impl Institution {
         journal: &mut Journal,
         progress: &dyn Progress,
     ) -> Result<(pb::Receipt, u64)> {
-        let Upload { key, context, id, plaintext_len, .. } = running;
+        let Upload {
+            key,
+            context,
+            id,
+            plaintext_len,
+            ..
+        } = running;
         let sealer = match journal.header() {
             Some(header) => Sealer::resume(key, context, *plaintext_len, &header, 0)?,
             None => Sealer::new(key, context, *plaintext_len)?,
         };
         journal.begin(id, sealer.header())?;
         let length = sealer.stream_len();
-        let outcome =
-            upload(&self.session.server, id, &running.present, (source, sealer, journal), progress).await?;
+        let outcome = upload(
+            &self.session.server,
+            id,
+            &running.present,
+            (source, sealer, journal),
+            progress,
+        )
+        .await?;
         let sealed_manifest = self.seal_manifest(running, &outcome.sealed)?;
         let commit = pb::CommitUpload {
             content_root: Bytes::copy_from_slice(outcome.sealed.root.as_bytes()),
@@ -149,7 +188,10 @@ impl Institution {
         };
         let commit = Bytes::from(commit.encode_to_vec());
         journal.keep_commit(&commit)?;
-        Ok((self.commit(running, journal, &commit).await?, outcome.resumed_bytes))
+        Ok((
+            self.commit(running, journal, &commit).await?,
+            outcome.resumed_bytes,
+        ))
     }
 
     /// Signs what the record contains, and seals it with the record's key.
@@ -175,7 +217,10 @@ impl Institution {
     async fn commit(&self, running: &Upload, journal: &Journal, commit: &Bytes) -> Result<pb::Receipt> {
         let message: pb::CommitUpload = protocol_spec::messages::decode(commit)?;
         let path = format!("/v1/uploads/{}/commit", running.id);
-        self.session.server.post_once(&path, &message, &format!("{}-commit", journal.idempotency_key())).await
+        self.session
+            .server
+            .post_once(&path, &message, &format!("{}-commit", journal.idempotency_key()))
+            .await
     }
 
     fn check_standby_ticket(
@@ -196,13 +241,27 @@ impl Institution {
             && ticket.institution_id == self.id()
             && ticket.record_id == context.record
             && ticket.version_id == context.version;
-        if same { Ok(ticket.upload_id) } else { Err(Error::tampered(TICKET)("it is for something else")) }
+        if same {
+            Ok(ticket.upload_id)
+        } else {
+            Err(Error::tampered(TICKET)("it is for something else"))
+        }
     }
 
     /// The receipt must be about what was sent.
-    async fn check_receipt(&self, running: &Upload, message: pb::Receipt, resumed_bytes: u64) -> Result<Sent> {
-        let receipt = self.session.receipt::<UploadReceipt>(Some(message), RECEIPT).await?;
-        let Upload { permission, context, .. } = running;
+    async fn check_receipt(
+        &self,
+        running: &Upload,
+        message: pb::Receipt,
+        resumed_bytes: u64,
+    ) -> Result<Sent> {
+        let receipt = self
+            .session
+            .receipt::<UploadReceipt>(Some(message), RECEIPT)
+            .await?;
+        let Upload {
+            permission, context, ..
+        } = running;
         let said = &receipt.statement;
         let length = stream_len(padme(running.plaintext_len));
         let same = said.operator_id == self.session.server.operator_id()
@@ -216,23 +275,41 @@ impl Institution {
             return Err(Error::tampered(RECEIPT)("it is for something else"));
         }
         let (record_id, version_id) = (context.record, context.version);
-        Ok(Sent { record_id, version_id, receipt, bytes: length, resumed_bytes })
+        Ok(Sent {
+            record_id,
+            version_id,
+            receipt,
+            bytes: length,
+            resumed_bytes,
+        })
     }
 }
 
 fn plaintext_len(source: &impl Source) -> u64 {
-    source.parts().iter().map(|part| part.length).fold(0, u64::saturating_add)
+    source
+        .parts()
+        .iter()
+        .map(|part| part.length)
+        .fold(0, u64::saturating_add)
 }
 
 /// Finds before anything is spent that a permission does not fit.
 fn check_budget(permission: &VerifiedPermission, plaintext: u64) -> Result<()> {
     if permission.kind != Kind::Upload {
-        return Err(Error::Usage("this permission is for downloads: fetch with it".into()));
+        return Err(Error::Usage(
+            "this permission is for downloads: fetch with it".into(),
+        ));
     }
     let needed = stream_len(padme(plaintext));
     if needed > permission.bytes {
-        let detail = format!("{} bytes are permitted, the sealed record has {needed}", permission.bytes);
-        return Err(Error::Refused { problem: Problem::BytesSpent, detail: Some(detail) });
+        let detail = format!(
+            "{} bytes are permitted, the sealed record has {needed}",
+            permission.bytes
+        );
+        return Err(Error::Refused {
+            problem: Problem::BytesSpent,
+            detail: Some(detail),
+        });
     }
     Ok(())
 }

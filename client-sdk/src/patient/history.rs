@@ -3,8 +3,11 @@
 
 use std::collections::HashMap;
 
+use prost::Message;
 use protocol_spec::{
-    bodies::{Denial, ReleaseReceipt, ReleaseTicket, Revocation, StandbyTicket, UploadReceipt, UploadRequest},
+    bodies::{
+        Denial, ReleaseReceipt, ReleaseTicket, Revocation, StandbyTicket, UploadReceipt, UploadRequest,
+    },
     hash::Sha256Digest,
     ids::{InstitutionId, PermissionId, RecordId, RequestId},
     messages::{self as pb, history_entry::What},
@@ -12,7 +15,6 @@ use protocol_spec::{
     permission::VerifiedPermission,
     statement::Signed,
 };
-use prost::Message;
 
 use super::{InstitutionRef, Patient};
 use crate::{Error, Result, asked::Asked};
@@ -79,13 +81,18 @@ impl Patient {
         let (mut items, mut met): (Vec<HistoryItem>, Met) = (Vec::new(), Met::new());
         let mut after = 0;
         loop {
-            let page: pb::HistoryPage =
-                self.session.server.get(&format!("/v1/vault/history?after={after}&limit=200")).await?;
+            let page: pb::HistoryPage = self
+                .session
+                .server
+                .get(&format!("/v1/vault/history?after={after}&limit=200"))
+                .await?;
             let ended = page.entries.is_empty() || page.next == 0;
             for entry in page.entries {
                 after += 1;
                 if entry.number != after {
-                    return Err(Error::tampered("the history")("entries are missing or out of order"));
+                    return Err(Error::tampered("the history")(
+                        "entries are missing or out of order",
+                    ));
                 }
                 items.push(self.read(entry, &mut met).await?);
             }
@@ -114,7 +121,10 @@ impl Patient {
         };
         match read {
             Err(error @ (Error::Unreachable { .. } | Error::HomeLocked { .. })) => Err(error),
-            Err(error) => Ok(HistoryItem { problem: Some(error.to_string()), ..blank }),
+            Err(error) => Ok(HistoryItem {
+                problem: Some(error.to_string()),
+                ..blank
+            }),
             Ok(item) => Ok(item),
         }
     }
@@ -123,8 +133,12 @@ impl Patient {
         match what {
             What::UploadRequested(statement) => {
                 let request: PatientVerified<UploadRequest> = self.own(statement)?;
-                let item = HistoryItem { request_id: Some(request.request_id), ..blank };
-                self.concerning(HistoryKind::UploadRequested, request.institution_id, item).await
+                let item = HistoryItem {
+                    request_id: Some(request.request_id),
+                    ..blank
+                };
+                self.concerning(HistoryKind::UploadRequested, request.institution_id, item)
+                    .await
             }
             What::DownloadRequested(statement) => {
                 let asked = self.session.asked_download(statement).await?;
@@ -137,13 +151,21 @@ impl Patient {
             What::Permitted(permission) => {
                 let permission = self.own_permission(Some(permission))?;
                 met.insert(permission.permission_id, permission.clone());
-                let item = HistoryItem { permission_id: Some(permission.permission_id), ..blank };
-                self.concerning(HistoryKind::Permitted, permission.institution_id, item).await
+                let item = HistoryItem {
+                    permission_id: Some(permission.permission_id),
+                    ..blank
+                };
+                self.concerning(HistoryKind::Permitted, permission.institution_id, item)
+                    .await
             }
             What::Denied(statement) => {
                 let denial: PatientVerified<Denial> = self.own(statement)?;
-                let item = HistoryItem { request_id: Some(denial.request_id), ..blank };
-                self.concerning(HistoryKind::Denied, denial.institution_id, item).await
+                let item = HistoryItem {
+                    request_id: Some(denial.request_id),
+                    ..blank
+                };
+                self.concerning(HistoryKind::Denied, denial.institution_id, item)
+                    .await
             }
             What::Revoked(statement) => {
                 let revocation: PatientVerified<Revocation> = self.own(statement)?;
@@ -151,8 +173,12 @@ impl Patient {
                 if revocation.permission_hash != permission.hash() {
                     return Err(tampered("it revokes another permission"));
                 }
-                let item = HistoryItem { permission_id: Some(revocation.permission_id), ..blank };
-                self.concerning(HistoryKind::Revoked, permission.institution_id, item).await
+                let item = HistoryItem {
+                    permission_id: Some(revocation.permission_id),
+                    ..blank
+                };
+                self.concerning(HistoryKind::Revoked, permission.institution_id, item)
+                    .await
             }
             What::Presented(presented) => self.presented(presented, met, blank).await,
             What::Stored(receipt) => self.stored(receipt, blank).await,
@@ -161,7 +187,10 @@ impl Patient {
     }
 
     async fn stored(&self, receipt: pb::Receipt, blank: HistoryItem) -> Result<HistoryItem> {
-        let receipt = self.session.receipt::<UploadReceipt>(Some(receipt), "the receipt").await?;
+        let receipt = self
+            .session
+            .receipt::<UploadReceipt>(Some(receipt), "the receipt")
+            .await?;
         let said = &receipt.statement;
         check(said.patient_id == self.id(), "it is about somebody else")?;
         let item = HistoryItem {
@@ -171,11 +200,15 @@ impl Patient {
             logged: Some(receipt.checkpoint.size),
             ..blank
         };
-        self.concerning(HistoryKind::Stored, said.institution_id, item).await
+        self.concerning(HistoryKind::Stored, said.institution_id, item)
+            .await
     }
 
     async fn released(&self, receipt: pb::Receipt, blank: HistoryItem) -> Result<HistoryItem> {
-        let receipt = self.session.receipt::<ReleaseReceipt>(Some(receipt), "the receipt").await?;
+        let receipt = self
+            .session
+            .receipt::<ReleaseReceipt>(Some(receipt), "the receipt")
+            .await?;
         let said = &receipt.statement;
         check(said.patient_id == self.id(), "it is about somebody else")?;
         let item = HistoryItem {
@@ -184,29 +217,54 @@ impl Patient {
             logged: Some(receipt.checkpoint.size),
             ..blank
         };
-        self.concerning(HistoryKind::Released, said.institution_id, item).await
+        self.concerning(HistoryKind::Released, said.institution_id, item)
+            .await
     }
 
     /// A presentation is proven by the possession key of her permission and by the institution's own key.
     async fn presented(&self, message: pb::Presented, met: &Met, blank: HistoryItem) -> Result<HistoryItem> {
-        let pb::Presented { permission_id, institution_id, evidence, release_ticket, standby_ticket } = message;
+        let pb::Presented {
+            permission_id,
+            institution_id,
+            evidence,
+            release_ticket,
+            standby_ticket,
+        } = message;
         let permission = known(met, PermissionId::try_from(permission_id.as_ref())?)?;
         let institution = InstitutionId::try_from(institution_id.as_ref())?;
-        check(permission.institution_id == institution, "it was presented by somebody else")?;
+        check(
+            permission.institution_id == institution,
+            "it was presented by somebody else",
+        )?;
         let evidence = evidence.ok_or_else(|| tampered("it has no evidence"))?;
         self.check_evidence(&evidence, permission).await?;
-        let mut item = HistoryItem { permission_id: Some(permission.permission_id), ..blank };
+        let mut item = HistoryItem {
+            permission_id: Some(permission.permission_id),
+            ..blank
+        };
         if let Some(receipt) = release_ticket {
-            let ticket = self.session.receipt::<ReleaseTicket>(Some(receipt), "the release ticket").await?;
-            check(ticket.statement.permission_id == permission.permission_id, "its ticket is for something else")?;
+            let ticket = self
+                .session
+                .receipt::<ReleaseTicket>(Some(receipt), "the release ticket")
+                .await?;
+            check(
+                ticket.statement.permission_id == permission.permission_id,
+                "its ticket is for something else",
+            )?;
             let hash = Sha256Digest::of(&evidence.encode_to_vec());
-            check(ticket.statement.presentation_hash == hash, "its ticket names another presentation")?;
+            check(
+                ticket.statement.presentation_hash == hash,
+                "its ticket names another presentation",
+            )?;
             item.logged = Some(ticket.checkpoint.size);
         } else {
             let ticket = Signed::<StandbyTicket>::try_from(standby_ticket)
                 .and_then(|ticket| ticket.verify(self.session.server.operator()))
                 .map_err(tampered)?;
-            check(ticket.permission_id == permission.permission_id, "its ticket is for something else")?;
+            check(
+                ticket.permission_id == permission.permission_id,
+                "its ticket is for something else",
+            )?;
             item.record_id = Some(ticket.record_id);
         }
         self.concerning(HistoryKind::Presented, institution, item).await
@@ -214,13 +272,27 @@ impl Patient {
 
     async fn check_evidence(&self, evidence: &pb::Evidence, permission: &VerifiedPermission) -> Result<()> {
         let institution = self.session.institution(permission.institution_id).await?;
-        let path = format!("\"@path\": /v1/permissions/{}/presentation\n", permission.permission_id);
+        let path = format!(
+            "\"@path\": /v1/permissions/{}/presentation\n",
+            permission.permission_id
+        );
         let signed = [
-            (&evidence.signature_base_id, &evidence.signature_id, institution.identity_key()),
-            (&evidence.signature_base_pop, &evidence.signature_pop, &permission.possession_key),
+            (
+                &evidence.signature_base_id,
+                &evidence.signature_id,
+                institution.identity_key(),
+            ),
+            (
+                &evidence.signature_base_pop,
+                &evidence.signature_pop,
+                &permission.possession_key,
+            ),
         ];
         for (base, signature, key) in signed {
-            let signature = signature.as_ref().try_into().map_err(|_| tampered("a signature is malformed"))?;
+            let signature = signature
+                .as_ref()
+                .try_into()
+                .map_err(|_| tampered("a signature is malformed"))?;
             key.verify(base, signature).map_err(tampered)?;
             let names_it = std::str::from_utf8(base).is_ok_and(|base| base.contains(&path));
             check(names_it, "it is the presentation of another permission")?;
@@ -230,25 +302,45 @@ impl Patient {
 
     fn asked_item(&self, kind: HistoryKind, asked: &Asked, blank: HistoryItem) -> Result<HistoryItem> {
         asked.open(self.id(), &self.keys.recipient, self.session.server.operator_id())?;
-        let institution = InstitutionRef { id: asked.asker.id(), name: asked.asker.name().as_str().to_owned() };
-        Ok(HistoryItem { kind, institution: Some(institution), request_id: Some(asked.request_id), ..blank })
+        let institution = InstitutionRef {
+            id: asked.asker.id(),
+            name: asked.asker.name().as_str().to_owned(),
+        };
+        Ok(HistoryItem {
+            kind,
+            institution: Some(institution),
+            request_id: Some(asked.request_id),
+            ..blank
+        })
     }
 
-    async fn concerning(&self, kind: HistoryKind, institution: InstitutionId, item: HistoryItem) -> Result<HistoryItem> {
+    async fn concerning(
+        &self,
+        kind: HistoryKind,
+        institution: InstitutionId,
+        item: HistoryItem,
+    ) -> Result<HistoryItem> {
         let institution = Some(self.institution_ref(institution).await?);
-        Ok(HistoryItem { kind, institution, ..item })
+        Ok(HistoryItem {
+            kind,
+            institution,
+            ..item
+        })
     }
 
     /// A statement that must be her own.
     fn own<T: OfPatient>(&self, message: pb::PatientStatement) -> Result<PatientVerified<T>> {
-        let statement = PatientSigned::<T>::try_from(message).and_then(PatientSigned::verify).map_err(tampered)?;
+        let statement = PatientSigned::<T>::try_from(message)
+            .and_then(PatientSigned::verify)
+            .map_err(tampered)?;
         check(statement.patient_id() == self.id(), "it is somebody else's")?;
         Ok(statement)
     }
 }
 
 fn known(met: &Met, id: PermissionId) -> Result<&VerifiedPermission> {
-    met.get(&id).ok_or_else(|| tampered("its permission does not come before it"))
+    met.get(&id)
+        .ok_or_else(|| tampered("its permission does not come before it"))
 }
 
 fn check(holds: bool, otherwise: &'static str) -> Result<()> {

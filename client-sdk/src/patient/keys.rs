@@ -56,29 +56,45 @@ impl Keys {
         let statement = certificate.to_message().encode_to_vec();
         let files: [(&str, &[u8]); 2] = [(CERTIFICATE, &statement), (COLLECTION, wrapped.as_bytes())];
         home.create(&principal, &secrets, unlock, &files)?;
-        Ok(Self { patient, device: Arc::new(device), recipient, collection, certificate })
+        Ok(Self {
+            patient,
+            device: Arc::new(device),
+            recipient,
+            collection,
+            certificate,
+        })
     }
 
     /// Reads them back.
     pub(super) fn open(home: &Home, principal: &Principal, unlock: &Unlock) -> Result<Self> {
         let secrets = home.unlock(principal, unlock)?;
         let damaged = |name| home.damaged(name);
-        let [identity, device, recipient, root] =
-            seeds(&secrets).ok_or_else(|| damaged("secrets.sealed"))?;
+        let [identity, device, recipient, root] = seeds(&secrets).ok_or_else(|| damaged("secrets.sealed"))?;
         let identity = SigningIdentity::from_seed(identity)?;
         let patient = PatientId::from(&identity.public());
         let device = SigningIdentity::from_seed(device)?;
         let root = VaultRootKey::from_bytes(root);
-        let wrapped = home.read(COLLECTION)?.and_then(|bytes| WrappedKey::try_from(bytes.as_slice()).ok());
+        let wrapped = home
+            .read(COLLECTION)?
+            .and_then(|bytes| WrappedKey::try_from(bytes.as_slice()).ok());
         let collection = wrapped
-            .and_then(|wrapped| root.unwrap_collection_key(&wrapped, &patient, &Collection::DEFAULT).ok())
+            .and_then(|wrapped| {
+                root.unwrap_collection_key(&wrapped, &patient, &Collection::DEFAULT)
+                    .ok()
+            })
             .ok_or_else(|| damaged(COLLECTION))?;
         let certificate = home
             .read(CERTIFICATE)?
             .and_then(|bytes| certificate(&bytes, patient, &device).ok())
             .ok_or_else(|| damaged(CERTIFICATE))?;
         let recipient = RecipientSecret::from_seed(recipient)?;
-        Ok(Self { patient, device: Arc::new(device), recipient, collection, certificate })
+        Ok(Self {
+            patient,
+            device: Arc::new(device),
+            recipient,
+            collection,
+            certificate,
+        })
     }
 
     /// Takes back [`Self::create`].
@@ -103,7 +119,9 @@ fn certificate(
     if verified.device_key == device.public() {
         Ok(verified.signed().clone())
     } else {
-        Err(protocol_spec::Error::Mismatch { what: "device certificate and device key" })
+        Err(protocol_spec::Error::Mismatch {
+            what: "device certificate and device key",
+        })
     }
 }
 

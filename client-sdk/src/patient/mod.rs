@@ -78,8 +78,14 @@ impl Patient {
 
     async fn register(home: Home, pins: Pins, keys: Keys) -> Result<Self> {
         let patient = Self::with(home, pins, keys)?;
-        let message = pb::EnrolPatient { device_certificate: Some(patient.keys.certificate.to_message()) };
-        patient.session.server.post::<pb::Accepted>("/v1/patients", &message).await?;
+        let message = pb::EnrolPatient {
+            device_certificate: Some(patient.keys.certificate.to_message()),
+        };
+        patient
+            .session
+            .server
+            .post::<pb::Accepted>("/v1/patients", &message)
+            .await?;
         let mut principal = patient.session.home.principal()?;
         principal.enrolled = true;
         patient.session.home.save(&principal)?;
@@ -131,13 +137,19 @@ impl Patient {
     /// # Errors
     /// Of the connection alone; an event that does not verify is reported as such.
     pub async fn inbox(&self, after: u64, wait: Option<Duration>) -> Result<Vec<InboxEvent>> {
-        let reader = Reader::Patient { id: self.id(), recipient: &self.keys.recipient };
+        let reader = Reader::Patient {
+            id: self.id(),
+            recipient: &self.keys.recipient,
+        };
         self.session.inbox(&reader, after, wait).await
     }
 
     /// An institution as lists show it.
     async fn institution_ref(&self, id: protocol_spec::ids::InstitutionId) -> Result<InstitutionRef> {
         let entry = self.session.institution(id).await?;
-        Ok(InstitutionRef { id, name: entry.name().as_str().to_owned() })
+        Ok(InstitutionRef {
+            id,
+            name: entry.name().as_str().to_owned(),
+        })
     }
 }

@@ -82,7 +82,10 @@ impl Patient {
     pub async fn revoke(&self, permission: PermissionId) -> Result<()> {
         let all = self.own_permissions().await?;
         let found = all.iter().find(|(own, _)| own.permission_id == permission);
-        let (own, _) = found.ok_or_else(|| Error::Unknown { what: "permission", id: permission.to_string() })?;
+        let (own, _) = found.ok_or_else(|| Error::Unknown {
+            what: "permission",
+            id: permission.to_string(),
+        })?;
         let revocation = Revocation {
             created: mint::now_ms(),
             permission_id: permission,
@@ -91,8 +94,13 @@ impl Patient {
         };
         let signed = Signed::sign(revocation, |message| self.keys.sign(message));
         let revocation = PatientSigned::new(signed, self.keys.certificate.clone());
-        let message = pb::SubmitRevocation { revocation: Some((&revocation).into()) };
-        self.session.server.post::<pb::Accepted>("/v1/revocations", &message).await?;
+        let message = pb::SubmitRevocation {
+            revocation: Some((&revocation).into()),
+        };
+        self.session
+            .server
+            .post::<pb::Accepted>("/v1/revocations", &message)
+            .await?;
         Ok(())
     }
 

@@ -12,7 +12,7 @@ use protocol_spec::{
     messages as pb,
 };
 
-use super::Patient;
+use super::{Patient, Selection};
 use crate::{
     Error, FetchedPart, Progress, Provenance, Result,
     provenance::{ReceiptedRecord, VerifiedRecord},
@@ -82,8 +82,11 @@ impl Patient {
     /// # Errors
     /// Of the connection alone; a record that does not verify stands in `refused`.
     pub async fn records(&self) -> Result<Records> {
-        let (own, refused) = self.own_records().await?;
-        let records = own.iter().map(|record| RecordInfo::from(&record.verified)).collect();
+        let (own, refused) = self.own_records(&Selection::All).await?;
+        let records = own
+            .iter()
+            .map(|record| RecordInfo::from(&record.verified))
+            .collect();
         Ok(Records { records, refused })
     }
 
@@ -91,19 +94,36 @@ impl Patient {
     ///
     /// # Errors
     /// [`Error::Unknown`], [`Error::Exists`], [`Error::Tampered`]; nothing is then left in `out`.
-    pub async fn get_record(&self, record: RecordId, out: &Path, progress: &dyn Progress) -> Result<Received> {
-        let (own, refused) = self.own_records().await?;
-        if let Some((_, error)) = refused.into_iter().find(|(id, _)| *id == record) {
+    pub async fn get_record(
+        &self,
+        record: RecordId,
+        out: &Path,
+        progress: &dyn Progress,
+    ) -> Result<Received> {
+        let (mut own, mut refused) = self.own_records(&Selection::Records(vec![record])).await?;
+        if let Some((_, error)) = refused.pop() {
             return Err(error);
         }
-        let mine = own.into_iter().find(|own| own.verified.record_id() == record);
-        let OwnRecord { verified, key } =
-            mine.ok_or_else(|| Error::Unknown { what: "record", id: record.to_string() })?;
+        let unknown = || Error::Unknown {
+            what: "record",
+            id: record.to_string(),
+        };
+        let OwnRecord { verified, key } = own.pop().ok_or_else(unknown)?;
         let sink = FolderSink::new(out, &record.to_string(), &[record])?;
         let path = format!("/v1/vault/records/{}/leaves", verified.version_id());
-        let leaves = Leaves { path, stream_len: verified.stream_len() };
+        let leaves = Leaves {
+            path,
+            stream_len: verified.stream_len(),
+        };
         progress.started(verified.stream_len());
-        let mut sink = receive(&self.session.server, &leaves, verified.expected(key), sink, progress).await?;
+        let mut sink = receive(
+            &self.session.server,
+            &leaves,
+            verified.expected(key),
+            sink,
+            progress,
+        )
+        .await?;
         blocking(move || sink.commit()).await?;
         progress.finished();
         Ok(Received {
@@ -114,19 +134,34 @@ impl Patient {
         })
     }
 
-    /// All records of the vault with their keys, and those that do not verify.
-    pub(super) async fn own_records(&self) -> Result<(Vec<OwnRecord>, Vec<(RecordId, Error)>)> {
+    /// The chosen records of the vault with their keys, oldest first, and those of them that do not verify.
+    pub(super) async fn own_records(
+        &self,
+        chosen: &Selection,
+    ) -> Result<(Vec<OwnRecord>, Vec<(RecordId, Error)>)> {
         let (mut own, mut refused) = (Vec::new(), Vec::new());
         let mut after = String::new();
         loop {
-            let page: pb::VaultPage = self.session.server.get(&format!("/v1/vault/records?limit=200{after}")).await?;
+            let page: pb::VaultPage = self
+                .session
+                .server
+                .get(&format!("/v1/vault/records?limit=200{after}"))
+                .await?;
             for record in page.records {
-                let id = record.record.as_ref().map(|stored| stored.record_id.clone()).unwrap_or_default();
+                let id = record
+                    .record
+                    .as_ref()
+                    .map(|stored| stored.record_id.clone())
+                    .unwrap_or_default();
+                let id = RecordId::try_from(id.as_ref())?;
+                if matches!(chosen, Selection::Records(ids) if !ids.contains(&id)) {
+                    continue;
+                }
                 match self.own_record(record).await {
                     Ok(record) => own.push(record),
                     // What fails for want of a connection says nothing about the record.
                     Err(error @ (Error::Unreachable { .. } | Error::HomeLocked { .. })) => return Err(error),
-                    Err(error) => refused.push((RecordId::try_from(id.as_ref())?, error)),
+                    Err(error) => refused.push((id, error)),
                 }
             }
             if page.next.is_empty() {
@@ -134,19 +169,31 @@ impl Patient {
             }
             after = format!("&after={}", VersionId::try_from(page.next.as_ref())?);
         }
-        own.sort_by_key(|record| (record.verified.receipt.statement.created, record.verified.version_id()));
+        own.sort_by_key(|record| {
+            (
+                record.verified.receipt.statement.created,
+                record.verified.version_id(),
+            )
+        });
         Ok((own, refused))
     }
 
     async fn own_record(&self, message: pb::VaultRecord) -> Result<OwnRecord> {
-        let pb::VaultRecord { record, upload_key_wrap, data_key_wrap } = message;
+        let pb::VaultRecord {
+            record,
+            upload_key_wrap,
+            data_key_wrap,
+        } = message;
         let stored = record.ok_or_else(|| tampered("it is empty"))?;
         let record = self.session.receipted(self.id(), stored).await?;
         let adopted = !data_key_wrap.is_empty();
         let key = if adopted {
             let version = record.receipt.statement.version_id;
             let wrapped = WrappedKey::try_from(data_key_wrap.as_ref()).map_err(tampered)?;
-            self.keys.collection.unwrap_data_key(&wrapped, &Collection::DEFAULT, &version).map_err(tampered)?
+            self.keys
+                .collection
+                .unwrap_data_key(&wrapped, &Collection::DEFAULT, &version)
+                .map_err(tampered)?
         } else {
             self.uploaded_key(&record, &upload_key_wrap)?
         };
@@ -172,8 +219,13 @@ impl Patient {
     /// Wraps the data key under the collection key and keeps the wrap at the server.
     async fn adopt(&self, record: &VerifiedRecord, key: &DataKey) -> Result<()> {
         let version = record.version_id();
-        let wrap = self.keys.collection.wrap_data_key(key, &Collection::DEFAULT, &version)?;
-        let message = pb::AdoptRecord { data_key_wrap: bytes::Bytes::copy_from_slice(wrap.as_bytes()) };
+        let wrap = self
+            .keys
+            .collection
+            .wrap_data_key(key, &Collection::DEFAULT, &version)?;
+        let message = pb::AdoptRecord {
+            data_key_wrap: bytes::Bytes::copy_from_slice(wrap.as_bytes()),
+        };
         let path = format!("/v1/vault/records/{version}/adoption");
         self.session.server.post::<pb::Accepted>(&path, &message).await?;
         Ok(())
@@ -183,9 +235,18 @@ impl Patient {
 impl VerifiedRecord {
     /// What the opener is to find.
     pub(crate) fn expected(&self, key: DataKey) -> Expected {
-        let lengths = StreamLengths { stream: self.stream_len(), plaintext: self.manifest.plaintext_len };
+        let lengths = StreamLengths {
+            stream: self.stream_len(),
+            plaintext: self.manifest.plaintext_len,
+        };
         let (root, parts) = (self.content_root(), self.manifest.parts.clone());
-        Expected { key, context: self.context(), lengths, root, parts }
+        Expected {
+            key,
+            context: self.context(),
+            lengths,
+            root,
+            parts,
+        }
     }
 }
 
@@ -195,7 +256,10 @@ impl From<&VerifiedRecord> for RecordInfo {
             record_id: record.record_id(),
             version_id: record.version_id(),
             received: record.receipt.statement.created,
-            from: InstitutionRef { id: record.maker.id(), name: record.maker.name().as_str().to_owned() },
+            from: InstitutionRef {
+                id: record.maker.id(),
+                name: record.maker.name().as_str().to_owned(),
+            },
             permission_id: record.manifest.permission_id,
             parts: record.manifest.parts.clone(),
             stream_len: record.stream_len(),

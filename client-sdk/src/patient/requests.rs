@@ -30,7 +30,11 @@ pub struct UploadTerms {
 impl Default for UploadTerms {
     /// One record of at most 16 GiB within a week.
     fn default() -> Self {
-        Self { max_bytes: 16 << 30, expires: Duration::from_secs(7 * 24 * 3600), uses: 1 }
+        Self {
+            max_bytes: 16 << 30,
+            expires: Duration::from_secs(7 * 24 * 3600),
+            uses: 1,
+        }
     }
 }
 
@@ -49,7 +53,11 @@ pub struct PermitTerms {
 impl Default for PermitTerms {
     /// Once, within an hour.
     fn default() -> Self {
-        Self { expires: Duration::from_secs(3600), uses: 1, bytes: None }
+        Self {
+            expires: Duration::from_secs(3600),
+            uses: 1,
+            bytes: None,
+        }
     }
 }
 
@@ -96,17 +104,32 @@ impl Patient {
         };
         let request = Signed::sign(request, |message| self.keys.sign(message));
         let key = UploadKey::generate()?;
-        let wrap = self.keys.collection.wrap_upload_key(&key, &Collection::DEFAULT, &permission_id)?;
-        let grant =
-            Grant { id: permission_id, kind: Kind::Upload, to, records: Vec::new(), request_hash: request.hash() };
-        let limits = PermitTerms { expires: terms.expires, uses: terms.uses, bytes: Some(terms.max_bytes) };
+        let wrap = self
+            .keys
+            .collection
+            .wrap_upload_key(&key, &Collection::DEFAULT, &permission_id)?;
+        let grant = Grant {
+            id: permission_id,
+            kind: Kind::Upload,
+            to,
+            records: Vec::new(),
+            request_hash: request.hash(),
+        };
+        let limits = PermitTerms {
+            expires: terms.expires,
+            uses: terms.uses,
+            bytes: Some(terms.max_bytes),
+        };
         let minted = PermissionKey::mint(&permission_id, &key)?;
         let message = pb::SubmitUploadRequest {
             request: Some((&PatientSigned::new(request, self.keys.certificate.clone())).into()),
             permission: Some((&self.sign_permission(grant, minted, &limits)?).into()),
             upload_key_wrap: bytes::Bytes::copy_from_slice(wrap.as_bytes()),
         };
-        self.session.server.post::<pb::Accepted>("/v1/requests/upload", &message).await?;
+        self.session
+            .server
+            .post::<pb::Accepted>("/v1/requests/upload", &message)
+            .await?;
         Ok((request_id, permission_id))
     }
 
@@ -116,22 +139,43 @@ impl Patient {
     /// # Errors
     /// [`Error::Unknown`] for a record that is not hers; [`Error::Tampered`] for a request or a record that
     /// does not verify; what the server refuses.
-    pub async fn permit(&self, request: RequestId, records: &Selection, terms: &PermitTerms) -> Result<PermissionId> {
+    pub async fn permit(
+        &self,
+        request: RequestId,
+        records: &Selection,
+        terms: &PermitTerms,
+    ) -> Result<PermissionId> {
         let asked = self.asked(request).await?;
         let receiver = self.session.institution(asked.receiver).await?;
         let chosen = self.choose(records).await?;
         let id = mint::id(PermissionId::mint)?;
         let selectors: Vec<_> = chosen.iter().map(selector).collect();
-        let all = selectors.iter().map(|record| record.stream_len).fold(0, u64::saturating_add);
+        let all = selectors
+            .iter()
+            .map(|record| record.stream_len)
+            .fold(0, u64::saturating_add);
         // Transfers that break off are charged too, so without a limit there is room for as much again.
         let enough = all.saturating_mul(u64::from(terms.uses)).saturating_mul(2);
-        let limits = PermitTerms { bytes: Some(terms.bytes.unwrap_or(enough)), ..terms.clone() };
+        let limits = PermitTerms {
+            bytes: Some(terms.bytes.unwrap_or(enough)),
+            ..terms.clone()
+        };
         let keys: Vec<DataKey> = chosen.into_iter().map(|record| record.key).collect();
-        let grant =
-            Grant { id, kind: asked.kind, to: &receiver, records: selectors, request_hash: asked.hash };
+        let grant = Grant {
+            id,
+            kind: asked.kind,
+            to: &receiver,
+            records: selectors,
+            request_hash: asked.hash,
+        };
         let signed = self.sign_permission(grant, PermissionKey::mint(&id, &keys)?, &limits)?;
-        let message = pb::SubmitPermission { permission: Some((&signed).into()) };
-        self.session.server.post::<pb::Accepted>("/v1/permissions", &message).await?;
+        let message = pb::SubmitPermission {
+            permission: Some((&signed).into()),
+        };
+        self.session
+            .server
+            .post::<pb::Accepted>("/v1/permissions", &message)
+            .await?;
         Ok(id)
     }
 
@@ -152,8 +196,13 @@ impl Patient {
         };
         let signed = Signed::sign(denial, |message| self.keys.sign(message));
         let denial = PatientSigned::new(signed, self.keys.certificate.clone());
-        let message = pb::SubmitDenial { denial: Some((&denial).into()) };
-        self.session.server.post::<pb::Accepted>("/v1/denials", &message).await?;
+        let message = pb::SubmitDenial {
+            denial: Some((&denial).into()),
+        };
+        self.session
+            .server
+            .post::<pb::Accepted>("/v1/denials", &message)
+            .await?;
         Ok(())
     }
 
@@ -164,7 +213,9 @@ impl Patient {
             Some(Request::Download(statement)) => self.session.asked_download(statement).await?,
             Some(Request::Reference(statement)) => self.session.asked_reference(statement).await?,
             Some(Request::Upload(_)) => {
-                return Err(Error::Usage(format!("{id} is an upload request of one's own: it is not answered")));
+                return Err(Error::Usage(format!(
+                    "{id} is an upload request of one's own: it is not answered"
+                )));
             }
             None => return Err(Error::tampered("the request")("it is empty")),
         };
@@ -177,28 +228,41 @@ impl Patient {
 
     /// The records of a selection with their keys, verified.
     async fn choose(&self, selection: &Selection) -> Result<Vec<OwnRecord>> {
-        let (mut own, refused) = self.own_records().await?;
-        match selection {
-            Selection::All if own.is_empty() => Err(Error::Usage("the vault has no record yet: ask for an upload".into())),
-            Selection::All => Ok(own),
-            Selection::Records(ids) => {
-                for id in ids {
-                    if let Some((_, error)) = refused.iter().find(|(refused, _)| refused == id) {
-                        return Err(Error::tampered("the record")(error));
-                    }
-                    if !own.iter().any(|record| record.verified.record_id() == *id) {
-                        return Err(Error::Unknown { what: "record", id: id.to_string() });
-                    }
-                }
-                own.retain(|record| ids.contains(&record.verified.record_id()));
-                Ok(own)
+        let (own, mut refused) = self.own_records(selection).await?;
+        if let Selection::Records(ids) = selection {
+            if let Some((_, error)) = refused.pop() {
+                return Err(error);
+            }
+            let has = |id: &RecordId| own.iter().any(|record| record.verified.record_id() == *id);
+            if let Some(id) = ids.iter().find(|id| !has(id)) {
+                return Err(Error::Unknown {
+                    what: "record",
+                    id: id.to_string(),
+                });
             }
         }
+        if own.is_empty() {
+            return Err(Error::Usage(
+                "there is no record to permit: ask for an upload first".into(),
+            ));
+        }
+        Ok(own)
     }
 
     /// Encodes the body, wraps the key over it, and signs both (PRM-2, PRM-6).
-    fn sign_permission(&self, grant: Grant<'_>, key: PermissionKey, terms: &PermitTerms) -> Result<SignedPermission> {
-        let Grant { id, kind, to, records, request_hash } = grant;
+    fn sign_permission(
+        &self,
+        grant: Grant<'_>,
+        key: PermissionKey,
+        terms: &PermitTerms,
+    ) -> Result<SignedPermission> {
+        let Grant {
+            id,
+            kind,
+            to,
+            records,
+            request_hash,
+        } = grant;
         let now = mint::now_ms();
         let body = PermissionBody {
             created: now,
@@ -221,7 +285,9 @@ impl Patient {
         let bytes = body.encode();
         let wrap = key.seal(to.recipient_key(), &bytes)?;
         let certificate = self.keys.certificate.clone();
-        Ok(SignedPermission::sign(bytes, wrap, certificate, |message| self.keys.sign(message))?)
+        Ok(SignedPermission::sign(bytes, wrap, certificate, |message| {
+            self.keys.sign(message)
+        })?)
     }
 }
 

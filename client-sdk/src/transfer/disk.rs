@@ -54,7 +54,12 @@ impl LargeFile {
     /// Makes a new file that [`Disk::write`] fills.
     pub(super) fn create(path: &Path) -> Result<Self> {
         let file = create_direct(path).map_err(Error::io("cannot write", path))?;
-        Ok(Self { file: Arc::new(file), path: path.to_owned(), block: None, written: 0 })
+        Ok(Self {
+            file: Arc::new(file),
+            path: path.to_owned(),
+            block: None,
+            written: 0,
+        })
     }
 }
 
@@ -63,7 +68,12 @@ impl Disk {
         let (jobs, queue) = sync_channel(QUEUE);
         let (used, spare) = sync_channel(MAX_BLOCKS);
         let thread = std::thread::spawn(move || run(&queue, &used));
-        Self { jobs, spare, blocks: 0, thread }
+        Self {
+            jobs,
+            spare,
+            blocks: 0,
+            thread,
+        }
     }
 
     /// Makes a small file's content durable, some time before [`Self::finish`] returns.
@@ -87,7 +97,12 @@ impl Disk {
 
     /// Writes what is left of a file, and makes it durable.
     pub(super) fn end(&mut self, large: LargeFile) -> Result<(), Failed> {
-        let LargeFile { file, path, block, written } = large;
+        let LargeFile {
+            file,
+            path,
+            block,
+            written,
+        } = large;
         let block = block.map_or_else(|| self.block(), Ok)?;
         let length = written + block.filled as u64;
         self.send(file, path, Work::End(block, length))
@@ -96,7 +111,9 @@ impl Disk {
     /// Waits until all is on the disk.
     pub(super) fn finish(self) -> Result<()> {
         drop((self.jobs, self.spare));
-        self.thread.join().unwrap_or_else(|_| Err(Error::Usage("the writing thread failed: try again".into())))
+        self.thread
+            .join()
+            .unwrap_or_else(|_| Err(Error::Usage("the writing thread failed: try again".into())))
     }
 
     fn block(&mut self) -> Result<Block, Failed> {
@@ -126,7 +143,9 @@ fn run(jobs: &Receiver<Job>, used: &SyncSender<Block>) -> Result<()> {
                 written
             }
             Work::End(block, length) => {
-                let written = (&*file).write_all(block.padded()).and_then(|()| file.set_len(length));
+                let written = (&*file)
+                    .write_all(block.padded())
+                    .and_then(|()| file.set_len(length));
                 drop(used.send(block.emptied()));
                 written.and_then(|()| file.sync_data())
             }
@@ -147,7 +166,11 @@ impl Block {
     fn new() -> Self {
         let memory = vec![0; BLOCK + ALIGN];
         let start = memory.as_ptr().align_offset(ALIGN).min(ALIGN);
-        Self { memory, start, filled: 0 }
+        Self {
+            memory,
+            start,
+            filled: 0,
+        }
     }
 
     /// Takes what fits and returns the rest.
@@ -209,7 +232,9 @@ mod tests {
     fn large_files_of_any_length_come_back() {
         let dir = tempfile::tempdir().unwrap();
         let mut disk = Disk::start();
-        let text: Vec<u8> = (0..3 * BLOCK + 5000).map(|i| (i % 251) as u8).collect();
+        let text: Vec<u8> = (0..3 * BLOCK + 5000)
+            .map(|i| (i % 251).to_le_bytes()[0])
+            .collect();
         let lengths = [0, 1, 4096, BLOCK, BLOCK + 1, text.len()];
         for length in lengths {
             let mut large = LargeFile::create(&dir.path().join(length.to_string())).unwrap();
@@ -220,7 +245,10 @@ mod tests {
         }
         disk.finish().unwrap();
         for length in lengths {
-            assert!(std::fs::read(dir.path().join(length.to_string())).unwrap() == text[..length], "{length}");
+            assert!(
+                std::fs::read(dir.path().join(length.to_string())).unwrap() == text[..length],
+                "{length}"
+            );
         }
     }
 
@@ -229,7 +257,12 @@ mod tests {
         let mut disk = Disk::start();
         // A device that takes no data, as a full disk.
         let file = Arc::new(File::options().write(true).open("/dev/full").unwrap());
-        let mut large = LargeFile { file, path: "full".into(), block: None, written: 0 };
+        let mut large = LargeFile {
+            file,
+            path: "full".into(),
+            block: None,
+            written: 0,
+        };
         let failed = (0..10).any(|_| disk.write(&mut large, &vec![1; BLOCK]).is_err());
         assert!(failed);
         assert!(matches!(disk.finish(), Err(Error::Io { .. })));

@@ -4,7 +4,7 @@
 //! uploads/<permission>/session.json   ids, idempotency key, header of the stream, what the files were
 //!                      leaves         hashes of the leaves sealed so far, synced before they are sent
 //!                      commit         the commit as it is sent, once all leaves are there
-//! fetches/<permission>/session.json   idempotency key
+//! fetches/<permission>/idempotency-key
 //! ```
 //! A stream is sealed again under the same header only to compare it: a leaf whose hash differs from the
 //! journal is never sent, because two plaintexts under one key and nonce would give each other away. A source
@@ -17,7 +17,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use crypto::content::{HEADER_LEN, Header};
+use crypto::content::Header;
 use data_encoding::HEXLOWER;
 use protocol_spec::{
     hash::LeafHash,
@@ -81,12 +81,18 @@ impl Journal {
         let lock = Home::lock_folder(&folder)?;
         let at = Home::at(&folder);
         let left: Option<Session> = at.read_json(SESSION).unwrap_or_default();
-        let same = |left: &Session| left.format == 1 && !left.parts.is_empty() && left.parts == identities(parts);
+        let same =
+            |left: &Session| left.format == 1 && !left.parts.is_empty() && left.parts == identities(parts);
         let session = match left.filter(same) {
             Some(session) => session,
             None => Session::new(parts)?,
         };
-        let mut journal = Self { home: at, folder, session, _lock: lock };
+        let mut journal = Self {
+            home: at,
+            folder,
+            session,
+            _lock: lock,
+        };
         if journal.session.upload_id.is_none() {
             journal.restart(parts)?;
         }
@@ -121,7 +127,11 @@ impl Journal {
 
     /// The header under which an earlier run has sealed.
     pub(crate) fn header(&self) -> Option<Header> {
-        HEXLOWER.decode(self.session.header.as_ref()?.as_bytes()).ok()?.try_into().ok()
+        HEXLOWER
+            .decode(self.session.header.as_ref()?.as_bytes())
+            .ok()?
+            .try_into()
+            .ok()
     }
 
     /// Keeps the session and the header before anything is sealed under it that leaves the machine.
@@ -169,22 +179,39 @@ impl LeafLog {
     fn open(path: &Path) -> Result<Self> {
         let failed = || Error::io("cannot write", path);
         let mut options = File::options();
-        let mut file = options.create(true).read(true).append(true).open(path).map_err(failed())?;
+        let mut file = options
+            .create(true)
+            .read(true)
+            .append(true)
+            .open(path)
+            .map_err(failed())?;
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).map_err(failed())?;
         let (known, torn) = bytes.as_chunks::<32>();
         // Of a write that was cut short, no leaf has left the machine.
-        file.set_len((bytes.len() - torn.len()) as u64).map_err(failed())?;
+        file.set_len((bytes.len() - torn.len()) as u64)
+            .map_err(failed())?;
         let known = known.iter().copied().map(LeafHash::from_bytes).collect();
-        Ok(Self { known, file, path: path.to_owned() })
+        Ok(Self {
+            known,
+            file,
+            path: path.to_owned(),
+        })
     }
 
     /// Compares leaves that are known, writes and syncs those that are new.
     pub(super) fn extend(&mut self, first: u64, hashes: &[LeafHash]) -> Result<()> {
         let mut new = Vec::new();
         for (index, hash) in (first..).zip(hashes) {
-            match usize::try_from(index).ok().and_then(|index| self.known.get(index)) {
-                Some(known) if known != hash => return Err(Error::SourceChanged { path: self.path.clone() }),
+            match usize::try_from(index)
+                .ok()
+                .and_then(|index| self.known.get(index))
+            {
+                Some(known) if known != hash => {
+                    return Err(Error::SourceChanged {
+                        path: self.path.clone(),
+                    });
+                }
                 Some(_) => {}
                 None => new.extend_from_slice(hash.as_bytes()),
             }
@@ -194,14 +221,14 @@ impl LeafLog {
         }
         let written = self.file.write_all(&new).and_then(|()| self.file.sync_data());
         written.map_err(Error::io("cannot write", &self.path))?;
-        self.known.extend(new.as_chunks::<32>().0.iter().copied().map(LeafHash::from_bytes));
+        self.known
+            .extend(new.as_chunks::<32>().0.iter().copied().map(LeafHash::from_bytes));
         Ok(())
     }
 }
 
 /// One fetch under one permission: repeated, it spends no second use.
 pub(crate) struct FetchJournal {
-    home: Home,
     folder: PathBuf,
     key: String,
     _lock: Lock,
@@ -211,12 +238,14 @@ impl FetchJournal {
     pub(crate) fn open(home: &Home, permission: &PermissionId) -> Result<Self> {
         let folder = home.path("fetches").join(permission.to_string());
         let lock = Home::lock_folder(&folder)?;
-        let at = Home::at(&folder);
-        let left: Option<String> = at.read_json(SESSION).unwrap_or_default();
-        let mut journal = Self { home: at, folder, key: String::new(), _lock: lock };
-        match left {
-            Some(key) => journal.key = key,
-            None => journal.renew()?,
+        let left = fs::read_to_string(folder.join(KEY)).unwrap_or_default();
+        let mut journal = Self {
+            folder,
+            key: left,
+            _lock: lock,
+        };
+        if journal.key.len() != mint::token()?.len() {
+            journal.renew()?;
         }
         Ok(journal)
     }
@@ -224,7 +253,9 @@ impl FetchJournal {
     /// A new presentation, after the earlier session has ended.
     pub(crate) fn renew(&mut self) -> Result<()> {
         self.key = mint::token()?;
-        self.home.write_json(SESSION, &self.key)
+        // Not synced: what is kept from a process that dies is enough, a power cut may cost a use.
+        let path = self.folder.join(KEY);
+        fs::write(&path, &self.key).map_err(Error::io("cannot write", &path))
     }
 
     pub(crate) fn idempotency_key(&self) -> &str {
@@ -240,10 +271,11 @@ impl FetchJournal {
 const SESSION: &str = "session.json";
 const LEAVES: &str = "leaves";
 const COMMIT: &str = "commit";
-const _: () = assert!(HEADER_LEN == 56);
+const KEY: &str = "idempotency-key";
 
 #[cfg(test)]
 mod tests {
+    use crypto::content::HEADER_LEN;
     use protocol_spec::manifest::{Clinical, PartName};
 
     use super::*;
@@ -262,7 +294,9 @@ mod tests {
 
     fn begun(home: &Home, parts: &[SourcePart]) -> String {
         let mut journal = Journal::open(home, &PERMISSION, parts).unwrap();
-        journal.begin(&UploadId::from_bytes([2; 16]), &[7; HEADER_LEN]).unwrap();
+        journal
+            .begin(&UploadId::from_bytes([2; 16]), &[7; HEADER_LEN])
+            .unwrap();
         journal.idempotency_key().to_owned()
     }
 
@@ -272,7 +306,10 @@ mod tests {
         let home = Home::at(dir.path());
         let key = begun(&home, &parts(Some("1")));
         let again = Journal::open(&home, &PERMISSION, &parts(Some("1"))).unwrap();
-        assert_eq!((again.idempotency_key(), again.header()), (key.as_str(), Some([7; HEADER_LEN])));
+        assert_eq!(
+            (again.idempotency_key(), again.header()),
+            (key.as_str(), Some([7; HEADER_LEN]))
+        );
         assert!(again.upload_id().is_some());
         drop(again);
         let other = Journal::open(&home, &PERMISSION, &parts(Some("2"))).unwrap();
@@ -285,7 +322,12 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let home = Home::at(dir.path());
         let key = begun(&home, &parts(None));
-        assert_ne!(Journal::open(&home, &PERMISSION, &parts(None)).unwrap().idempotency_key(), key);
+        assert_ne!(
+            Journal::open(&home, &PERMISSION, &parts(None))
+                .unwrap()
+                .idempotency_key(),
+            key
+        );
     }
 
     #[test]
@@ -293,10 +335,17 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let journal = Journal::open(&Home::at(dir.path()), &PERMISSION, &parts(Some("1"))).unwrap();
         let hash = |byte| LeafHash::from_bytes([byte; 32]);
-        journal.leaf_log().unwrap().extend(0, &[hash(1), hash(2)]).unwrap();
+        journal
+            .leaf_log()
+            .unwrap()
+            .extend(0, &[hash(1), hash(2)])
+            .unwrap();
         let mut log = journal.leaf_log().unwrap();
         log.extend(0, &[hash(1)]).unwrap();
-        assert!(matches!(log.extend(1, &[hash(9)]), Err(Error::SourceChanged { .. })));
+        assert!(matches!(
+            log.extend(1, &[hash(9)]),
+            Err(Error::SourceChanged { .. })
+        ));
         log.extend(1, &[hash(2), hash(3)]).unwrap();
         assert_eq!(fs::metadata(&log.path).unwrap().len(), 96);
     }
@@ -307,7 +356,8 @@ mod tests {
         let journal = Journal::open(&Home::at(dir.path()), &PERMISSION, &parts(Some("1"))).unwrap();
         fs::write(journal.folder.join(LEAVES), [5; 40]).unwrap();
         let mut log = journal.leaf_log().unwrap();
-        log.extend(0, &[LeafHash::from_bytes([5; 32]), LeafHash::from_bytes([6; 32])]).unwrap();
+        log.extend(0, &[LeafHash::from_bytes([5; 32]), LeafHash::from_bytes([6; 32])])
+            .unwrap();
         assert_eq!(fs::read(&log.path).unwrap()[32..], [6; 32]);
     }
 
@@ -326,10 +376,16 @@ mod tests {
     fn a_fetch_keeps_its_key_until_it_is_over() {
         let dir = tempfile::tempdir().unwrap();
         let home = Home::at(dir.path());
-        let key = FetchJournal::open(&home, &PERMISSION).unwrap().idempotency_key().to_owned();
+        let key = FetchJournal::open(&home, &PERMISSION)
+            .unwrap()
+            .idempotency_key()
+            .to_owned();
         let again = FetchJournal::open(&home, &PERMISSION).unwrap();
         assert_eq!(again.idempotency_key(), key);
         again.remove();
-        assert_ne!(FetchJournal::open(&home, &PERMISSION).unwrap().idempotency_key(), key);
+        assert_ne!(
+            FetchJournal::open(&home, &PERMISSION).unwrap().idempotency_key(),
+            key
+        );
     }
 }

@@ -32,13 +32,20 @@ pub(super) fn open<S: Sink>(mut leaves: mpsc::Receiver<Bytes>, expected: Expecte
     let mut roots = Roots::new(expected.lengths.stream);
     let mut stream: Option<StreamOpener> = None;
     let mut text = Vec::new();
-    let mut parts = Parts { record: expected.context.record, coming: expected.parts.into_iter(), current: None, sink };
+    let mut parts = Parts {
+        record: expected.context.record,
+        coming: expected.parts.into_iter(),
+        current: None,
+        sink,
+    };
     while let Some(leaf) = leaves.blocking_recv() {
         roots.add(&leaf);
         let (opener, body) = match stream.as_mut() {
             Some(opener) => (opener, leaf.as_ref()),
             None => {
-                let (header, body) = leaf.split_first_chunk::<HEADER_LEN>().ok_or_else(|| tampered("it is too short"))?;
+                let (header, body) = leaf
+                    .split_first_chunk::<HEADER_LEN>()
+                    .ok_or_else(|| tampered("it is too short"))?;
                 let opener = Opener::new(&expected.key, &expected.context, header, expected.lengths);
                 (stream.insert(opener.map_err(tampered)?.stream()), body)
             }
@@ -47,7 +54,10 @@ pub(super) fn open<S: Sink>(mut leaves: mpsc::Receiver<Bytes>, expected: Expecte
         opener.push(body, &mut text).map_err(tampered)?;
         parts.write(&text)?;
     }
-    let complete = stream.ok_or_else(|| tampered("it is empty"))?.finish().map_err(tampered)?;
+    let complete = stream
+        .ok_or_else(|| tampered("it is empty"))?
+        .finish()
+        .map_err(tampered)?;
     if complete.plaintext_len() != expected.lengths.plaintext || roots.root()? != expected.root {
         return Err(tampered("its bytes are not those that were signed"));
     }
@@ -63,7 +73,11 @@ struct Roots {
 
 impl Roots {
     fn new(stream: u64) -> Self {
-        Self { single: leaf_count(stream) == 1, root: None, hashes: Vec::new() }
+        Self {
+            single: leaf_count(stream) == 1,
+            root: None,
+            hashes: Vec::new(),
+        }
     }
 
     fn add(&mut self, leaf: &[u8]) {
@@ -75,7 +89,8 @@ impl Roots {
     }
 
     fn root(self) -> Result<ContentRoot> {
-        self.root.map_or_else(|| content_root(&self.hashes).map_err(tampered), Ok)
+        self.root
+            .map_or_else(|| content_root(&self.hashes).map_err(tampered), Ok)
     }
 }
 
@@ -94,7 +109,9 @@ impl<S: Sink> Parts<S> {
             if self.current.is_none() && !self.begin_next()? {
                 return Err(tampered("it is longer than its parts"));
             }
-            let Some((_, hash, left)) = self.current.as_mut() else { continue };
+            let Some((_, hash, left)) = self.current.as_mut() else {
+                continue;
+            };
             let wanted = usize::try_from(*left).map_or(text.len(), |left| left.min(text.len()));
             let (now, rest) = text.split_at(wanted);
             hash.update(now);
@@ -110,7 +127,9 @@ impl<S: Sink> Parts<S> {
 
     /// Begins the next part; one that is empty ends at once.
     fn begin_next(&mut self) -> Result<bool> {
-        let Some(part) = self.coming.next() else { return Ok(false) };
+        let Some(part) = self.coming.next() else {
+            return Ok(false);
+        };
         self.sink.begin(&self.record, &part)?;
         let length = part.length;
         self.current = Some((part, Sha256::new(), length));
@@ -121,11 +140,15 @@ impl<S: Sink> Parts<S> {
     }
 
     fn end_part(&mut self) -> Result<()> {
-        let Some((part, hash, _)) = self.current.take() else { return Ok(()) };
+        let Some((part, hash, _)) = self.current.take() else {
+            return Ok(());
+        };
         if Sha256Digest::from_bytes(hash.finalize().into()) == part.sha256 {
             Ok(())
         } else {
-            Err(tampered("one of its parts does not have the hash that was signed"))
+            Err(tampered(
+                "one of its parts does not have the hash that was signed",
+            ))
         }
     }
 

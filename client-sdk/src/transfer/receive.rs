@@ -34,7 +34,9 @@ pub(crate) async fn receive<S: Sink>(
     let opening = tokio::task::spawn_blocking(move || open(received, expected, sink));
     let fetched = fetch_all(server, leaves, &sender, progress).await;
     drop(sender);
-    let opened = opening.await.map_err(|_| Error::Usage("the opening thread failed: fetch again".into()))?;
+    let opened = opening
+        .await
+        .map_err(|_| Error::Usage("the opening thread failed: fetch again".into()))?;
     // The opener's own error says more than that it takes nothing any more; a break in the transfer says
     // more than that the opener found the end missing.
     match fetched {
@@ -58,8 +60,12 @@ async fn fetch_all(
     let (mut next, mut failures) = (0, 0);
     while next < total {
         let before = next;
-        let Err(retry) = fetch_some(server, leaves, &mut next, opener, progress).await else { continue };
-        let Some(retry) = retry else { return Err(Stop::Opener) };
+        let Err(retry) = fetch_some(server, leaves, &mut next, opener, progress).await else {
+            continue;
+        };
+        let Some(retry) = retry else {
+            return Err(Stop::Opener);
+        };
         failures = if next > before { 1 } else { failures + 1 };
         if !retry.useful || !Patience::LONG.pause(failures).await {
             return Err(Stop::Transfer(interrupted(retry.error)));
@@ -87,7 +93,11 @@ async fn fetch_some(
         let mut leaf = BytesMut::with_capacity(wanted);
         while leaf.len() < wanted {
             if piece.is_empty() {
-                let cut = || failed(crate::connect::Failure::Transport("the answer is too short".into()));
+                let cut = || {
+                    failed(crate::connect::Failure::Transport(
+                        "the answer is too short".into(),
+                    ))
+                };
                 piece = body.next().await.map_err(failed)?.ok_or_else(cut)?;
             }
             leaf.extend_from_slice(&piece.split_to(piece.len().min(wanted - leaf.len())));

@@ -49,7 +49,11 @@ pub(super) fn seal<S: Source>(
         let mut leaf = Vec::new();
         sealer.next_leaf(&mut leaf, |slot| plaintext.fill(slot))?;
         let parts = plaintext.finish()?;
-        return Ok(SealedStream { parts, root: single_leaf_root(&leaf), single: Some(leaf.into()) });
+        return Ok(SealedStream {
+            parts,
+            root: single_leaf_root(&leaf),
+            single: Some(leaf.into()),
+        });
     }
     let mut all = Vec::new();
     loop {
@@ -57,18 +61,29 @@ pub(super) fn seal<S: Source>(
         if batch.leaves.is_empty() {
             break;
         }
-        log.extend(batch.first, &batch.hashes).map_err(|error| plaintext.blame(error))?;
+        log.extend(batch.first, &batch.hashes)
+            .map_err(|error| plaintext.blame(error))?;
         all.extend_from_slice(&batch.hashes);
         if batches.blocking_send(batch).is_err() {
-            return Err(Error::Interrupted { cause: "sending has stopped".into() });
+            return Err(Error::Interrupted {
+                cause: "sending has stopped".into(),
+            });
         }
     }
-    Ok(SealedStream { parts: plaintext.finish()?, root: content_root(&all)?, single: None })
+    Ok(SealedStream {
+        parts: plaintext.finish()?,
+        root: content_root(&all)?,
+        single: None,
+    })
 }
 
 fn next_batch<S: Source>(sealer: &mut Sealer, plaintext: &mut Plaintext<S>) -> Result<Batch> {
     let first = sealer.next_leaf_number();
-    let mut batch = Batch { first, leaves: Vec::with_capacity(BATCH), hashes: Vec::with_capacity(BATCH) };
+    let mut batch = Batch {
+        first,
+        leaves: Vec::with_capacity(BATCH),
+        hashes: Vec::with_capacity(BATCH),
+    };
     for index in (first..).take(BATCH) {
         let mut leaf = Vec::new();
         if !sealer.next_leaf(&mut leaf, |slot| plaintext.fill(slot))? {
@@ -92,7 +107,13 @@ struct Plaintext<S> {
 
 impl<S: Source> Plaintext<S> {
     fn new(source: S) -> Self {
-        Self { source, current: None, hasher: Sha256::new(), done: Vec::new(), offset: 0 }
+        Self {
+            source,
+            current: None,
+            hasher: Sha256::new(),
+            done: Vec::new(),
+            offset: 0,
+        }
     }
 
     /// Fills the slot; a source that has too little has changed.
@@ -132,7 +153,12 @@ impl<S: Source> Plaintext<S> {
     /// Opens the next part, and ends it at once when it is empty.
     fn open_next(&mut self) -> Result<()> {
         let index = self.done.len();
-        let length = self.source.parts().get(index).map(|part| part.length).ok_or_else(|| self.changed())?;
+        let length = self
+            .source
+            .parts()
+            .get(index)
+            .map(|part| part.length)
+            .ok_or_else(|| self.changed())?;
         self.current = Some((self.source.open(index)?, length));
         if length == 0 { self.end_part() } else { Ok(()) }
     }
@@ -142,7 +168,12 @@ impl<S: Source> Plaintext<S> {
         self.current = None;
         self.source.check(index)?;
         let sha256 = Sha256Digest::from_bytes(self.hasher.finalize_reset().into());
-        let part = self.source.parts().get(index).cloned().ok_or_else(|| self.changed())?;
+        let part = self
+            .source
+            .parts()
+            .get(index)
+            .cloned()
+            .ok_or_else(|| self.changed())?;
         let offset = self.offset;
         self.offset += part.length;
         self.done.push(Part {
@@ -160,15 +191,25 @@ impl<S: Source> Plaintext<S> {
         if source.kind() == ErrorKind::UnexpectedEof {
             return self.changed();
         }
-        Error::Io { doing: "cannot read", path: self.source.path(self.done.len()), source }
+        Error::Io {
+            doing: "cannot read",
+            path: self.source.path(self.done.len()),
+            source,
+        }
     }
 
     fn changed(&self) -> Error {
-        Error::SourceChanged { path: self.source.path(self.done.len()) }
+        Error::SourceChanged {
+            path: self.source.path(self.done.len()),
+        }
     }
 
     /// A leaf that is not what it was in an earlier run: the file that is being read has changed.
     fn blame(&self, error: Error) -> Error {
-        if matches!(error, Error::SourceChanged { .. }) { self.changed() } else { error }
+        if matches!(error, Error::SourceChanged { .. }) {
+            self.changed()
+        } else {
+            error
+        }
     }
 }

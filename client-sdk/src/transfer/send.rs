@@ -33,15 +33,24 @@ pub(crate) async fn upload<S: Source>(
     (source, sealer, journal): (S, Sealer, &Journal),
     progress: &dyn Progress,
 ) -> Result<Outcome> {
-    let plan = Plan { upload: *upload, stream_len: sealer.stream_len(), present: present.to_vec() };
+    let plan = Plan {
+        upload: *upload,
+        stream_len: sealer.stream_len(),
+        present: present.to_vec(),
+    };
     let log = journal.leaf_log()?;
     let (sender, batches) = mpsc::channel(1);
     let sealing = tokio::task::spawn_blocking(move || seal(source, sealer, log, &sender));
     let sent = send_all(server, &plan, batches, progress).await;
-    let sealed = sealing.await.map_err(|_| Error::Usage("the sealing thread failed: send again".into()))?;
+    let sealed = sealing
+        .await
+        .map_err(|_| Error::Usage("the sealing thread failed: send again".into()))?;
     // When sending failed, sealing only stopped because of it.
     let resumed_bytes = sent?;
-    Ok(Outcome { sealed: sealed?, resumed_bytes })
+    Ok(Outcome {
+        sealed: sealed?,
+        resumed_bytes,
+    })
 }
 
 struct Plan {
@@ -85,7 +94,13 @@ async fn send_all(
 
 async fn send(server: &Server, upload: &UploadId, run: Run) -> Result<u64> {
     let bytes = run.leaves.iter().map(|leaf| leaf.len() as u64).sum();
-    server.put_leaves(&format!("/v1/uploads/{upload}/leaves?first={}", run.first), &run.leaves, &run.hashes).await?;
+    server
+        .put_leaves(
+            &format!("/v1/uploads/{upload}/leaves?first={}", run.first),
+            &run.leaves,
+            &run.hashes,
+        )
+        .await?;
     Ok(bytes)
 }
 
@@ -105,7 +120,11 @@ impl Plan {
                     run.leaves.push(leaf);
                     run.hashes.push(hash);
                 }
-                None => runs.push(Run { first: index, leaves: vec![leaf], hashes: vec![hash] }),
+                None => runs.push(Run {
+                    first: index,
+                    leaves: vec![leaf],
+                    hashes: vec![hash],
+                }),
             }
             open = true;
         }
@@ -142,7 +161,10 @@ mod tests {
             hashes: vec![LeafHash::from_bytes([0; 32]); 6],
         };
         let (runs, there) = plan.missing(batch);
-        let shapes: Vec<_> = runs.iter().map(|run| (run.first, run.leaves.len(), run.hashes.len())).collect();
+        let shapes: Vec<_> = runs
+            .iter()
+            .map(|run| (run.first, run.leaves.len(), run.hashes.len()))
+            .collect();
         assert_eq!((shapes, there), (vec![(1, 1, 1), (3, 2, 2)], (2 << 20) + 100));
     }
 }

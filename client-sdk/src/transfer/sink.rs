@@ -74,12 +74,22 @@ impl FolderSink {
             _ => make_folder(&hidden)?,
         }
         let disk = Some(Disk::start());
-        Ok(Self { out: out.to_owned(), hidden, made_out, records: records.to_vec(), current: Current::None, disk })
+        Ok(Self {
+            out: out.to_owned(),
+            hidden,
+            made_out,
+            records: records.to_vec(),
+            current: Current::None,
+            disk,
+        })
     }
 
     /// Hands the finished file to the disk's thread.
     fn end_part(&mut self) -> Result<()> {
-        let ended = match (std::mem::replace(&mut self.current, Current::None), &mut self.disk) {
+        let ended = match (
+            std::mem::replace(&mut self.current, Current::None),
+            &mut self.disk,
+        ) {
             (Current::Small(file, path), Some(disk)) => disk.sync(file, path),
             (Current::Large(large), Some(disk)) => disk.end(large),
             _ => Ok(()),
@@ -90,7 +100,9 @@ impl FolderSink {
     /// Why the disk's thread has stopped.
     fn reason(&mut self, _: Failed) -> Error {
         let finished = self.disk.take().map(Disk::finish);
-        finished.and_then(Result::err).unwrap_or_else(|| Error::Usage("writing has ended: fetch again".into()))
+        finished
+            .and_then(Result::err)
+            .unwrap_or_else(|| Error::Usage("writing has ended: fetch again".into()))
     }
 }
 
@@ -101,7 +113,10 @@ impl Sink for FolderSink {
         let path = self.hidden.join(record.to_string()).join(part.name.as_str());
         make_folder(path.parent().unwrap_or(&self.hidden))?;
         self.current = if part.length < LARGE {
-            Current::Small(File::create_new(&path).map_err(Error::io("cannot write", &path))?, path)
+            Current::Small(
+                File::create_new(&path).map_err(Error::io("cannot write", &path))?,
+                path,
+            )
         } else {
             Current::Large(LargeFile::create(&path)?)
         };
@@ -122,12 +137,15 @@ impl Sink for FolderSink {
     fn commit(&mut self) -> Result<()> {
         self.end_part()?;
         self.disk.take().map_or(Ok(()), Disk::finish)?;
-        sync_folders(&self.hidden)?;
+        for record in &self.records {
+            sync_folders(&self.hidden.join(record.to_string()))?;
+        }
         let mut moved = Vec::new();
         for record in &self.records {
             let target = self.out.join(record.to_string());
             let put = free(&target).and_then(|()| {
-                fs::rename(self.hidden.join(record.to_string()), &target).map_err(Error::io("cannot make", &target))
+                fs::rename(self.hidden.join(record.to_string()), &target)
+                    .map_err(Error::io("cannot make", &target))
             });
             if let Err(error) = put {
                 // All or none: what was moved already goes with the rest.
@@ -156,7 +174,9 @@ fn free(target: &Path) -> Result<()> {
     match target.symlink_metadata() {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(Error::io("cannot read", target)(error)),
-        Ok(_) => Err(Error::Exists { path: target.to_owned() }),
+        Ok(_) => Err(Error::Exists {
+            path: target.to_owned(),
+        }),
     }
 }
 
@@ -171,7 +191,10 @@ fn sync_folders(root: &Path) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use protocol_spec::{hash::Sha256Digest, manifest::{Clinical, PartName}};
+    use protocol_spec::{
+        hash::Sha256Digest,
+        manifest::{Clinical, PartName},
+    };
 
     use super::*;
 
@@ -237,7 +260,10 @@ mod tests {
         fs::create_dir(&target).unwrap();
         assert!(matches!(early.commit(), Err(Error::Exists { .. })));
         drop(early);
-        assert!(matches!(FolderSink::new(dir.path(), "test", &[RECORD]), Err(Error::Exists { .. })));
+        assert!(matches!(
+            FolderSink::new(dir.path(), "test", &[RECORD]),
+            Err(Error::Exists { .. })
+        ));
         assert_eq!(fs::read_dir(&target).unwrap().count(), 0);
     }
 

@@ -53,7 +53,9 @@ pub trait Source: Send + 'static {
 
     /// What to call part `index` in errors.
     fn path(&self, index: usize) -> PathBuf {
-        self.parts().get(index).map_or_else(PathBuf::new, |part| part.name.as_str().into())
+        self.parts()
+            .get(index)
+            .map_or_else(PathBuf::new, |part| part.name.as_str().into())
     }
 }
 
@@ -66,7 +68,10 @@ pub struct AsyncPart<R> {
 impl<R: AsyncRead + Unpin> AsyncPart<R> {
     /// Must be called inside a tokio runtime of several threads; the reader is polled on it.
     pub fn new(reader: R) -> Self {
-        Self { reader, runtime: Handle::current() }
+        Self {
+            reader,
+            runtime: Handle::current(),
+        }
     }
 }
 
@@ -90,18 +95,25 @@ impl FileSource {
     /// [`Error::Io`] for what is not there; [`Error::Usage`] for names that a record cannot hold, two files of
     /// one name, or none at all.
     pub fn list(paths: &[PathBuf]) -> Result<Self> {
-        let mut source = Self { paths: Vec::new(), parts: Vec::new() };
+        let mut source = Self {
+            paths: Vec::new(),
+            parts: Vec::new(),
+        };
         for path in paths {
             source.add(path)?;
         }
         let mut names = HashSet::new();
         if let Some(twice) = source.parts.iter().find(|part| !names.insert(part.name.as_str())) {
             let name = twice.name.as_str();
-            return Err(Error::Usage(format!("two files are called {name}: send them in a folder each")));
+            return Err(Error::Usage(format!(
+                "two files are called {name}: send them in a folder each"
+            )));
         }
         if !(1..=MAX_PARTS).contains(&source.parts.len()) {
             let found = source.parts.len();
-            return Err(Error::Usage(format!("a record has 1 to {MAX_PARTS} files, here are {found}: choose others")));
+            return Err(Error::Usage(format!(
+                "a record has 1 to {MAX_PARTS} files, here are {found}: choose others"
+            )));
         }
         Ok(source)
     }
@@ -109,10 +121,17 @@ impl FileSource {
     fn add(&mut self, path: &Path) -> Result<()> {
         let metadata = path.symlink_metadata().map_err(Error::io("cannot read", path))?;
         if metadata.is_symlink() {
-            return Err(Error::Usage(format!("{} is a symbolic link: name the file itself", path.display())));
+            return Err(Error::Usage(format!(
+                "{} is a symbolic link: name the file itself",
+                path.display()
+            )));
         }
         if !metadata.is_dir() {
-            return self.add_file(path, Path::new(path.file_name().unwrap_or(path.as_os_str())), &metadata);
+            return self.add_file(
+                path,
+                Path::new(path.file_name().unwrap_or(path.as_os_str())),
+                &metadata,
+            );
         }
         for entry in WalkDir::new(path).follow_links(false).sort_by_file_name() {
             let entry = entry.map_err(|error| {
@@ -120,7 +139,10 @@ impl FileSource {
                 Error::io("cannot read", &at)(error.into())
             })?;
             if entry.file_type().is_file() {
-                let metadata = entry.path().symlink_metadata().map_err(Error::io("cannot read", entry.path()))?;
+                let metadata = entry
+                    .path()
+                    .symlink_metadata()
+                    .map_err(Error::io("cannot read", entry.path()))?;
                 let name = entry.path().strip_prefix(path).unwrap_or(entry.path());
                 self.add_file(entry.path(), name, &metadata)?;
             }
@@ -130,10 +152,21 @@ impl FileSource {
 
     fn add_file(&mut self, path: &Path, name: &Path, metadata: &Metadata) -> Result<()> {
         if !metadata.is_file() {
-            return Err(Error::Usage(format!("{} is not a file: leave it out", path.display())));
+            return Err(Error::Usage(format!(
+                "{} is not a file: leave it out",
+                path.display()
+            )));
         }
-        let unfit = |_| Error::Usage(format!("{} has a name that a record cannot hold: rename it", path.display()));
-        let components: Vec<_> = name.components().map(|part| part.as_os_str().to_string_lossy()).collect();
+        let unfit = |_| {
+            Error::Usage(format!(
+                "{} has a name that a record cannot hold: rename it",
+                path.display()
+            ))
+        };
+        let components: Vec<_> = name
+            .components()
+            .map(|part| part.as_os_str().to_string_lossy())
+            .collect();
         self.parts.push(SourcePart {
             name: PartName::try_from(components.join("/")).map_err(unfit)?,
             media_type: media_type(path),
@@ -146,7 +179,9 @@ impl FileSource {
     }
 
     fn unchanged(&self, index: usize, metadata: io::Result<Metadata>) -> Result<()> {
-        let (Some(path), Some(part)) = (self.paths.get(index), self.parts.get(index)) else { return Ok(()) };
+        let (Some(path), Some(part)) = (self.paths.get(index), self.parts.get(index)) else {
+            return Ok(());
+        };
         match metadata {
             Ok(metadata) if part.identity.as_deref() == Some(&identity(path, &metadata)) => Ok(()),
             _ => Err(Error::SourceChanged { path: path.clone() }),
@@ -177,11 +212,17 @@ impl Source for FileSource {
 
 /// By the name's ending; DICOM files often have none.
 fn media_type(path: &Path) -> String {
-    let dicom = path.extension().is_none_or(|ending| ending.eq_ignore_ascii_case("dcm")) && has_dicom_magic(path);
+    let dicom = path
+        .extension()
+        .is_none_or(|ending| ending.eq_ignore_ascii_case("dcm"))
+        && has_dicom_magic(path);
     if dicom {
         return "application/dicom".into();
     }
-    mime_guess::from_path(path).first_or_octet_stream().essence_str().into()
+    mime_guess::from_path(path)
+        .first_or_octet_stream()
+        .essence_str()
+        .into()
 }
 
 /// DICOM PS3.10 §7.1: 128 bytes of preamble, then `DICM`.
@@ -196,12 +237,23 @@ fn identity(path: &Path, metadata: &Metadata) -> String {
     use std::os::unix::fs::MetadataExt;
     let (m, c) = (metadata.mtime_nsec(), metadata.ctime_nsec());
     let times = format!("{}.{m:09} {}.{c:09}", metadata.mtime(), metadata.ctime());
-    format!("{} {times} {}:{} {}", metadata.len(), metadata.dev(), metadata.ino(), path.display())
+    format!(
+        "{} {times} {}:{} {}",
+        metadata.len(),
+        metadata.dev(),
+        metadata.ino(),
+        path.display()
+    )
 }
 
 #[cfg(not(unix))]
 fn identity(path: &Path, metadata: &Metadata) -> String {
-    format!("{} {:?} {}", metadata.len(), metadata.modified().ok(), path.display())
+    format!(
+        "{} {:?} {}",
+        metadata.len(),
+        metadata.modified().ok(),
+        path.display()
+    )
 }
 
 #[cfg(test)]
@@ -250,7 +302,10 @@ mod tests {
         let dir = tree(&["a/x"]);
         std::os::unix::fs::symlink("/etc/passwd", dir.path().join("a/link")).unwrap();
         assert_eq!(names(&FileSource::list(&[dir.path().join("a")]).unwrap()), ["x"]);
-        assert!(matches!(FileSource::list(&[dir.path().join("a/link")]), Err(Error::Usage(_))));
+        assert!(matches!(
+            FileSource::list(&[dir.path().join("a/link")]),
+            Err(Error::Usage(_))
+        ));
     }
 
     #[test]

@@ -38,7 +38,9 @@ fn folder(lengths: &[usize]) -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     fs::create_dir(dir.path().join("in")).unwrap();
     for (index, length) in lengths.iter().enumerate() {
-        let text: Vec<u8> = (0..*length).map(|i| (i * 31 % 251 + index) as u8).collect();
+        let text: Vec<u8> = (0..*length)
+            .map(|i| (i * 31 % 251 + index).to_le_bytes()[0])
+            .collect();
         fs::write(dir.path().join(format!("in/{index:03}.bin")), text).unwrap();
     }
     dir
@@ -53,14 +55,24 @@ struct Sealed {
 fn seal_folder(dir: &Path) -> Result<Sealed> {
     let source = FileSource::list(&[dir.join("in")])?;
     let plaintext = source.parts().iter().map(|part| part.length).sum();
-    let journal = Journal::open(&Home::at(&dir.join("home")), &PermissionId::from_bytes([4; 16]), source.parts())?;
+    let journal = Journal::open(
+        &Home::at(&dir.join("home")),
+        &PermissionId::from_bytes([4; 16]),
+        source.parts(),
+    )?;
     let sealer = match journal.header() {
         Some(header) => Sealer::resume(&key(), &CONTEXT, plaintext, &header, 0)?,
         None => Sealer::new(&key(), &CONTEXT, plaintext)?,
     };
     let mut journal = journal;
-    journal.begin(&protocol_spec::ids::UploadId::from_bytes([5; 16]), sealer.header())?;
-    let lengths = StreamLengths { stream: sealer.stream_len(), plaintext };
+    journal.begin(
+        &protocol_spec::ids::UploadId::from_bytes([5; 16]),
+        sealer.header(),
+    )?;
+    let lengths = StreamLengths {
+        stream: sealer.stream_len(),
+        plaintext,
+    };
     let (sender, mut batches) = mpsc::channel(1000);
     let stream = seal(source, sealer, journal.leaf_log()?, &sender)?;
     drop(sender);
@@ -69,12 +81,18 @@ fn seal_folder(dir: &Path) -> Result<Sealed> {
         assert_eq!(batch.first, leaves.len() as u64);
         leaves.extend(batch.leaves);
     }
-    Ok(Sealed { stream, leaves, lengths })
+    Ok(Sealed {
+        stream,
+        leaves,
+        lengths,
+    })
 }
 
 fn open_into(dir: &Path, sealed: &Sealed, leaves: &[Bytes], parts: &[Part]) -> Result<()> {
     let (sender, received) = mpsc::channel(1000);
-    leaves.iter().for_each(|leaf| sender.blocking_send(leaf.clone()).unwrap());
+    leaves
+        .iter()
+        .for_each(|leaf| sender.blocking_send(leaf.clone()).unwrap());
     drop(sender);
     let expected = Expected {
         key: key(),
@@ -88,17 +106,32 @@ fn open_into(dir: &Path, sealed: &Sealed, leaves: &[Bytes], parts: &[Part]) -> R
 }
 
 fn contents(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
-    let files = walkdir::WalkDir::new(folder).sort_by_file_name().into_iter().map(|entry| entry.unwrap());
+    let files = walkdir::WalkDir::new(folder)
+        .sort_by_file_name()
+        .into_iter()
+        .map(|entry| entry.unwrap());
     files
         .filter(|entry| entry.file_type().is_file())
-        .map(|entry| (entry.path().strip_prefix(folder).unwrap().to_owned(), fs::read(entry.path()).unwrap()))
+        .map(|entry| {
+            (
+                entry.path().strip_prefix(folder).unwrap().to_owned(),
+                fs::read(entry.path()).unwrap(),
+            )
+        })
         .collect()
 }
 
 #[test]
 fn what_was_sealed_opens_byte_for_byte() {
     let leaf = usize::try_from(LEAF_LEN).unwrap();
-    for lengths in [&[0][..], &[5], &[0, 0, 16_384, 0], &[leaf], &[1, 3 * leaf + 77, 0, 200], &[100; 300]] {
+    for lengths in [
+        &[0][..],
+        &[5],
+        &[0, 0, 16_384, 0],
+        &[leaf],
+        &[1, 3 * leaf + 77, 0, 200],
+        &[100; 300],
+    ] {
         let dir = folder(lengths);
         let sealed = seal_folder(dir.path()).unwrap();
         open_into(dir.path(), &sealed, &sealed.leaves, &sealed.stream.parts).unwrap();
@@ -136,13 +169,19 @@ fn wrong_leaves_and_wrong_parts_leave_nothing() {
     ];
     for (index, (leaves, parts)) in cases.into_iter().enumerate() {
         let opened = open_into(dir.path(), &sealed, leaves, parts);
-        assert!(matches!(opened, Err(Error::Tampered { .. })), "case {index}: {opened:?}");
+        assert!(
+            matches!(opened, Err(Error::Tampered { .. })),
+            "case {index}: {opened:?}"
+        );
         assert!(!dir.path().join("out").exists(), "case {index}");
     }
     let mut other_root = sealed;
     other_root.stream.root = protocol_spec::hash::ContentRoot::from_bytes([0; 32]);
     let (leaves, parts) = (other_root.leaves.clone(), other_root.stream.parts.clone());
-    assert!(matches!(open_into(dir.path(), &other_root, &leaves, &parts), Err(Error::Tampered { .. })));
+    assert!(matches!(
+        open_into(dir.path(), &other_root, &leaves, &parts),
+        Err(Error::Tampered { .. })
+    ));
 }
 
 #[test]
@@ -184,14 +223,20 @@ fn two_plaintexts_never_leave_under_one_key_stream() {
         identity: Some("same".into()),
     };
     let run = |text: Vec<u8>| {
-        let source = Liar { parts: vec![part.clone()], text };
+        let source = Liar {
+            parts: vec![part.clone()],
+            text,
+        };
         let home = Home::at(&dir.path().join("home"));
         let mut journal = Journal::open(&home, &PermissionId::from_bytes([4; 16]), source.parts())?;
         let sealer = match journal.header() {
             Some(header) => Sealer::resume(&key(), &CONTEXT, 2_000_000, &header, 0)?,
             None => Sealer::new(&key(), &CONTEXT, 2_000_000)?,
         };
-        journal.begin(&protocol_spec::ids::UploadId::from_bytes([5; 16]), sealer.header())?;
+        journal.begin(
+            &protocol_spec::ids::UploadId::from_bytes([5; 16]),
+            sealer.header(),
+        )?;
         let (sender, mut batches) = mpsc::channel(10);
         let sealed = seal(source, sealer, journal.leaf_log()?, &sender);
         drop(sender);
@@ -202,8 +247,14 @@ fn two_plaintexts_never_leave_under_one_key_stream() {
         sealed.map(|_| count)
     };
     assert_eq!(run(vec![1; 2_000_000]).unwrap(), 1);
-    assert!(matches!(run(vec![2; 2_000_000]), Err(Error::SourceChanged { .. })));
-    assert!(matches!(run(vec![1; 1_999_999]), Err(Error::SourceChanged { .. })));
+    assert!(matches!(
+        run(vec![2; 2_000_000]),
+        Err(Error::SourceChanged { .. })
+    ));
+    assert!(matches!(
+        run(vec![1; 1_999_999]),
+        Err(Error::SourceChanged { .. })
+    ));
     assert_eq!(run(vec![1; 2_000_000]).unwrap(), 1);
 }
 
@@ -212,13 +263,19 @@ fn a_file_that_vanishes_while_it_is_read_ends_the_upload() {
     let dir = folder(&[2_000_000, 3_000_000]);
     let mut source = FileSource::list(&[dir.path().join("in")]).unwrap();
     let plaintext = 5_000_000;
-    let journal =
-        Journal::open(&Home::at(&dir.path().join("home")), &PermissionId::from_bytes([4; 16]), source.parts()).unwrap();
+    let journal = Journal::open(
+        &Home::at(&dir.path().join("home")),
+        &PermissionId::from_bytes([4; 16]),
+        source.parts(),
+    )
+    .unwrap();
     let sealer = Sealer::new(&key(), &CONTEXT, plaintext).unwrap();
     let (sender, _batches) = mpsc::channel(100);
     source.open(0).unwrap();
     fs::remove_file(dir.path().join("in/001.bin")).unwrap();
     let sealed = seal(source, sealer, journal.leaf_log().unwrap(), &sender);
-    let Err(Error::SourceChanged { path }) = sealed else { panic!("must fail") };
+    let Err(Error::SourceChanged { path }) = sealed else {
+        panic!("must fail")
+    };
     assert!(path.ends_with("in/001.bin"));
 }
