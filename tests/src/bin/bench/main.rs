@@ -1,0 +1,79 @@
+//! `cargo xtask bench`: the project's figures, as medians of several runs on this machine.
+//!
+//! Server and clients are the real programs, each a process of its own on this one machine, over TLS, and
+//! every acknowledged write is fsynced. Absolute figures drift with the machine; the ratio to nginx is
+//! measured in the same run, upload by upload.
+
+mod flow;
+mod memory;
+mod nginx;
+mod samples;
+mod transfer;
+
+use anyhow::Result;
+use clap::Parser;
+use serde_json::{Value, json};
+
+/// Measures throughput, memory and latency.
+#[derive(Debug, Parser)]
+#[command(
+    name = "bench",
+    after_help = "Example: cargo xtask bench --runs 3 --flow-only"
+)]
+struct Args {
+    /// Counted runs of each transfer, after one that is not counted
+    #[arg(long, default_value_t = 5)]
+    runs: usize,
+    /// Size of the record whose transfer is timed, MiB
+    #[arg(long, default_value_t = 1024)]
+    mib: u64,
+    /// Size of the record at which memory is watched, MiB; 0 leaves it out
+    #[arg(long, default_value_t = 4096)]
+    memory_mib: u64,
+    /// Repetitions of the download flow
+    #[arg(long, default_value_t = 300)]
+    flows: usize,
+    /// Measure the download flow only
+    #[arg(long)]
+    flow_only: bool,
+    /// Print one JSON object instead of tables
+    #[arg(long)]
+    json: bool,
+}
+
+fn main() -> Result<()> {
+    let args = Args::parse();
+    let mut figures = json!({});
+    let mut add = |name: &str, value: Value| {
+        if !args.json {
+            print(name, &value);
+        }
+        if let Some(map) = figures.as_object_mut() {
+            map.insert(name.to_owned(), value);
+        }
+    };
+    add("download flow", flow::measure(args.flows)?);
+    if !args.flow_only {
+        add("transfer", transfer::measure(args.mib << 20, args.runs)?);
+        if args.memory_mib > 0 {
+            add("large transfer", transfer::measure(args.memory_mib << 20, 1)?);
+        }
+    }
+    if args.json {
+        write_line(&figures.to_string());
+    }
+    Ok(())
+}
+
+/// A heading, then a line a figure.
+fn print(name: &str, value: &Value) {
+    write_line(&format!("\n{name}"));
+    for (figure, value) in value.as_object().into_iter().flatten() {
+        write_line(&format!("  {figure:<44} {value}"));
+    }
+}
+
+#[allow(clippy::print_stdout, reason = "the program's output")]
+fn write_line(line: &str) {
+    println!("{line}");
+}
