@@ -23,6 +23,7 @@ use tests::raw::{RawInstitution, RawPatient, RawWorld};
 struct Choices(u64);
 
 impl Choices {
+    #[allow(clippy::unwrap_used, reason = "smaller than a usize")]
     fn below(&mut self, limit: usize) -> usize {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;

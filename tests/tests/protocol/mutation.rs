@@ -8,6 +8,11 @@ use protocol_spec::messages as pb;
 use tests::raw::{RawInstitution, RawPatient, RawWorld};
 
 /// Where each leaf field of a canonical protobuf body has its value: (path of field numbers, offset).
+#[allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test helper on bytes the test itself encoded"
+)]
 fn fields(bytes: &[u8], path: &str, base: usize, out: &mut Vec<(String, usize)>) {
     let mut at = 0;
     while at < bytes.len() {

@@ -4,6 +4,8 @@ use anyhow::{Context, Result};
 use protocol_spec::{ids::PermissionId, messages as pb, problem::Problem};
 use tests::raw::{Call, Key, RawInstitution, RawPatient, RawWorld, byte_sequence};
 
+type Change = fn(&mut http::Request<http_body_util::Full<bytes::Bytes>>) -> Result<()>;
+
 struct Scene {
     world: RawWorld,
     patient: RawPatient,
@@ -101,10 +103,7 @@ async fn a_challenge_is_good_once_and_a_new_one_retries_without_a_second_use() -
 async fn every_covered_component_of_a_captured_presentation_is_bound() -> Result<()> {
     let scene = scene().await?;
     let wire = &scene.world.wire;
-    let changes: [(
-        &str,
-        fn(&mut http::Request<http_body_util::Full<bytes::Bytes>>) -> Result<()>,
-    ); 5] = [
+    let changes: [(&str, Change); 5] = [
         ("method", |request| {
             *request.method_mut() = http::Method::PUT;
             Ok(())
