@@ -9,6 +9,7 @@ use axum::{
     extract::{Request, State},
     response::Response,
 };
+use bytes::Bytes;
 use http::HeaderMap;
 use protocol_spec::{
     content::LEAF_LEN,
@@ -19,13 +20,14 @@ use protocol_spec::{
     request::{LEAVES, read_bytes_field},
 };
 use serde::Deserialize;
+use tokio::sync::OwnedSemaphorePermit;
 
 pub(super) use self::buffers::LeafBuffers;
 use self::{buffers::Assembly, outgoing::send};
 use super::{
     App,
     accept::Connection,
-    auth::Authenticated,
+    auth::{Authenticated, QuotaPermit},
     body::{PacedBody, declared_length, reserve},
     handlers::{Answer, reply},
     problem::Refused,
@@ -64,15 +66,13 @@ pub(super) async fn receive(
         .begin_leaves(&auth.caller, upload, first, hashes)
         .await?;
     let body = PacedBody::new(body, &app.limits);
-    // A task of its own: when the connection breaks, what has arrived is registered all the same.
-    let taken = app
-        .tasks
-        .spawn(take(app.clone(), body, intake, count, (auth.permit, memory)));
-    reply(
-        taken
-            .await
-            .unwrap_or_else(|error| Err(Refusal::new(Problem::Internal, error))),
-    )
+    let mut taking = Taking {
+        app,
+        intake: Some(intake),
+        permits: Some((auth.permit, memory)),
+    };
+    let taken = taking.take_leaves(body, count).await;
+    reply(taking.finish(taken).await)
 }
 
 /// The hashes of the leaves in the body, as signed (API-2).
@@ -88,58 +88,77 @@ fn announced(headers: &HeaderMap) -> Result<Vec<LeafHash>, Refusal> {
     Ok(hashes.iter().copied().map(LeafHash::from_bytes).collect())
 }
 
-async fn take<Permits>(
+/// Leaves being received. Work goes on in the connection's own task, as handing each frame to another
+/// would cost more than hashing it; so when the connection breaks, this is dropped.
+struct Taking {
     app: App,
-    body: PacedBody,
-    mut intake: LeafIntake,
-    count: usize,
-    _permits: Permits,
-) -> Result<pb::Accepted, Refusal> {
-    match take_leaves(&app, body, &mut intake, count).await {
-        Ok(()) => intake.finish().await?,
-        Err(refusal) => {
-            intake.finish_partial().await?;
-            return Err(refusal);
-        }
-    }
-    Ok(pb::Accepted {})
+    intake: Option<LeafIntake>,
+    permits: Option<(QuotaPermit, OwnedSemaphorePermit)>,
 }
 
-async fn take_leaves(
-    app: &App,
-    mut body: PacedBody,
-    intake: &mut LeafIntake,
-    count: usize,
-) -> Result<(), Refusal> {
-    let mut assembly = Assembly::new(&app.leaf_buffers);
-    let mut taken = 0;
-    while let Some(mut frame) = body.next().await? {
-        while let Some(leaf) = assembly.fill(&mut frame) {
-            put(app, intake, leaf).await?;
-            taken += 1;
+impl Taking {
+    async fn take_leaves(&mut self, mut body: PacedBody, count: usize) -> Result<(), Refusal> {
+        let app = self.app.clone();
+        let mut assembly = Assembly::new(&app.leaf_buffers);
+        let mut taken = 0;
+        while let Some(mut frame) = body.next().await? {
+            while let Some(leaf) = assembly.fill(&mut frame) {
+                self.put(leaf).await?;
+                taken += 1;
+            }
+            if taken == count && !assembly.is_empty() {
+                return Err(Problem::TooLarge.into());
+            }
         }
-        if taken == count && !assembly.is_empty() {
-            return Err(Problem::TooLarge.into());
+        match assembly.rest() {
+            Some(leaf) => self.put(leaf).await,
+            None => Ok(()),
         }
     }
-    if let Some(leaf) = assembly.rest() {
-        put(app, intake, leaf).await?;
-        taken += 1;
+
+    async fn put(&mut self, leaf: Bytes) -> Result<(), Refusal> {
+        let length = u64::try_from(leaf.len()).unwrap_or_default();
+        let intake = self.intake.as_mut().ok_or(Problem::Internal)?;
+        intake.put(leaf).await?;
+        self.app.metrics.leaf_bytes_in.inc_by(length);
+        Ok(())
     }
-    if taken < count {
-        return Err(Refusal::new(
-            Problem::Malformed,
-            "fewer leaves came than were announced",
-        ));
+
+    /// Registers what was taken, all of it or as far as it came.
+    async fn finish(mut self, taken: Result<(), Refusal>) -> Result<pb::Accepted, Refusal> {
+        let (intake, permits) = (self.intake.take().ok_or(Problem::Internal)?, self.permits.take());
+        let whole = taken.is_ok();
+        // A task of its own, which goes on when the client is gone.
+        let registered = self.app.tasks.spawn(async move {
+            let _permits = permits;
+            match whole {
+                true => intake.finish().await,
+                false => intake.finish_partial().await,
+            }
+        });
+        let registered = registered
+            .await
+            .map_err(|error| Refusal::new(Problem::Internal, error))?;
+        taken.and(registered).map(|()| pb::Accepted {})
     }
-    Ok(())
 }
 
-async fn put(app: &App, intake: &mut LeafIntake, leaf: bytes::Bytes) -> Result<(), Refusal> {
-    let length = u64::try_from(leaf.len()).unwrap_or_default();
-    intake.put(leaf).await?;
-    app.metrics.leaf_bytes_in.inc_by(length);
-    Ok(())
+/// The connection broke: what has arrived is registered all the same, so that a resumed upload profits.
+impl Drop for Taking {
+    fn drop(&mut self) {
+        let Some(intake) = self.intake.take() else { return };
+        let permits = self.permits.take();
+        self.app.tasks.spawn(async move {
+            let _permits = permits;
+            if let Err(Refusal { problem, cause }) = intake.finish_partial().await {
+                tracing::info!(
+                    code = problem.code(),
+                    cause,
+                    "leaves of a broken upload were not kept"
+                );
+            }
+        });
+    }
 }
 
 #[derive(Deserialize)]
