@@ -117,6 +117,11 @@ impl Running {
 /// See [`StartError`].
 pub async fn serve(config: Config) -> Result<Running, StartError> {
     let source = config.certificate_source().map_err(StartError::Settings)?;
+    if config.listen.ip().is_unspecified() && config.public_authority.is_empty() {
+        return Err(StartError::Settings(
+            "clients cannot reach a server under an unspecified address: give --public-authority HOST:PORT",
+        ));
+    }
     let first_start = !config.data.join("db").exists();
     let store = Arc::new(open_store(&config)?);
     let operator = OperatorIdentity::load_or_create(&config.data)?;
@@ -147,6 +152,7 @@ pub async fn serve(config: Config) -> Result<Running, StartError> {
     let gate = Gate::new(&operator_key, authorities, not_before, &config.limits);
 
     let app = App::new(vault, gate, config.limits);
+    tracing::info!(%addr, admin = admin_addr.map(tracing::field::display), "serving");
     let stop = app.stop.clone();
     let router = http::router(app.clone());
     tokio::spawn(http::accept::accept(
