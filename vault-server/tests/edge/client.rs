@@ -29,21 +29,35 @@ pub(crate) fn registrar_key() -> String {
 /// A server with its own data directory, which goes with it.
 pub(crate) struct Server {
     pub(crate) running: Running,
-    _data: TempDir,
+    data: TempDir,
 }
 
 impl Server {
     pub(crate) async fn start(flags: &[&str]) -> Self {
         let data = tempfile::tempdir().unwrap();
+        let running = Self::run(&data, "127.0.0.1:0", flags).await;
+        Self { running, data }
+    }
+
+    /// Stopped and started again, with the same data and address.
+    pub(crate) async fn restart(self) -> Self {
+        let listen = self.addr().to_string();
+        self.running.stop();
+        self.running.wait().await.unwrap();
+        let running = Self::run(&self.data, &listen, &[]).await;
+        Self {
+            running,
+            data: self.data,
+        }
+    }
+
+    async fn run(data: &TempDir, listen: &str, flags: &[&str]) -> Running {
         let registrar = registrar_key();
         let path = data.path().to_str().unwrap();
         let base = ["vault-server", "--data", path, "--registrar", &registrar, "--dev"];
-        let admin = ["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
-        let config = Config::from_args(base.iter().chain(&admin).chain(flags)).unwrap();
-        Self {
-            running: serve(config).await.unwrap(),
-            _data: data,
-        }
+        let addresses = ["--listen", listen, "--admin", "127.0.0.1:0"];
+        let config = Config::from_args(base.iter().chain(&addresses).chain(flags)).unwrap();
+        serve(config).await.unwrap()
     }
 
     pub(crate) fn addr(&self) -> SocketAddr {
@@ -56,6 +70,25 @@ impl Server {
 
     pub(crate) async fn try_connect(&self) -> std::io::Result<Client> {
         connect(self.addr(), &[]).await
+    }
+
+    /// One request on a connection of its own.
+    pub(crate) async fn send(&self, request: &[u8]) -> String {
+        let mut client = self.connect().await;
+        client.write_all(request).await.unwrap();
+        answer(&mut client).await
+    }
+
+    /// One request to the admin address.
+    pub(crate) async fn admin(&self, path: &str) -> String {
+        let mut stream = TcpStream::connect(self.running.admin_addr().unwrap())
+            .await
+            .unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).await.unwrap();
+        text
     }
 }
 

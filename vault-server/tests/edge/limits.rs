@@ -184,6 +184,33 @@ async fn a_request_hidden_behind_two_lengths_is_not_served() {
     }
 }
 
+/// One slow body holds the memory that there is; is there some left for another?
+async fn body_beside_a_slow_one(memory: &str) -> String {
+    let server = Server::start(&["--body-memory", memory, "--queue-timeout", "500ms"]).await;
+    let mut slow = server.connect().await;
+    slow.write_all(format!("{POST}content-length: 4096\r\n\r\nbegin").as_bytes())
+        .await
+        .unwrap();
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    server
+        .send(format!("{POST}content-length: 4\r\n\r\nbody").as_bytes())
+        .await
+}
+
+#[tokio::test]
+async fn memory_for_bodies_is_bounded() {
+    let answer = body_beside_a_slow_one("4KiB").await;
+    assert!(
+        answer.starts_with("HTTP/1.1 503") && answer.contains("retry-after"),
+        "{answer}"
+    );
+}
+
+#[tokio::test]
+async fn control_the_body_is_read_where_there_is_memory() {
+    assert!(body_beside_a_slow_one("8KiB").await.starts_with("HTTP/1.1 401"));
+}
+
 async fn third_connection(most: &str) -> bool {
     let server = Server::start(&["--connections", most]).await;
     let mut held = vec![server.connect().await, server.connect().await];

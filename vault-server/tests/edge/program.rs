@@ -17,7 +17,7 @@ fn program(data: &Path) -> Command {
         .arg("--data")
         .arg(data)
         .args(["--registrar", &registrar_key()]);
-    command.args(["--listen", "127.0.0.1:0"]).stdin(Stdio::null());
+    command.env("MEDVAULT_LISTEN", "127.0.0.1:0").stdin(Stdio::null());
     command
 }
 
@@ -104,6 +104,14 @@ fn a_port_in_use_is_refused() {
     let mut command = program(data.path());
     command.args(["--dev", "--admin", &taken.local_addr().unwrap().to_string()]);
     assert!(refused(command).contains("choose another address"));
+}
+
+#[test]
+fn an_address_that_no_client_reaches_needs_a_name() {
+    let data = tempfile::tempdir().unwrap();
+    let mut command = program(data.path());
+    command.args(["--dev", "--listen", "0.0.0.0:0"]);
+    assert!(refused(command).contains("--public-authority HOST:PORT"));
 }
 
 #[test]
