@@ -50,10 +50,12 @@ pub enum Error {
         home: PathBuf,
     },
     /// The passphrase or key file does not open the home.
-    #[error("the {with} does not open this home: give the one it was made with")]
+    #[error("the {with} does not open this home: give the {needs} it was made with")]
     WrongUnlock {
-        /// `passphrase` or `key file`.
+        /// `passphrase` or `key file`: what was given.
         with: &'static str,
+        /// `passphrase` or `key file`: what the home was made with.
+        needs: &'static str,
     },
     /// The server cannot be reached or does not answer.
     #[error(

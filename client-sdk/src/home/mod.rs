@@ -241,7 +241,7 @@ impl Home {
         let UnlockedKey { key, with } = sealed.key(unlock, || self.damaged(SECRETS))?;
         let bytes = sealed.bytes().ok_or_else(|| self.damaged(SECRETS))?;
         key.open(&principal.context(), &bytes)
-            .map_err(|_| Error::WrongUnlock { with })
+            .map_err(|_| Error::WrongUnlock { with, needs: with })
     }
 
     /// Waits a little for other processes that write here.

@@ -134,19 +134,23 @@ impl Sealed {
             (KeySource::KeyFile, Unlock::KeyFile(path)) => {
                 let missing = || Error::io("cannot read", path)(io::ErrorKind::NotFound.into());
                 let bytes = Zeroizing::new(read_if_there(path)?.ok_or_else(missing)?);
-                let key = bytes
-                    .as_slice()
-                    .try_into()
-                    .map_err(|_| Error::WrongUnlock { with: "key file" })?;
+                let key = bytes.as_slice().try_into().map_err(|_| Error::WrongUnlock {
+                    with: "key file",
+                    needs: "key file",
+                })?;
                 Ok(UnlockedKey {
                     key: HomeKey::from_bytes(key),
                     with: "key file",
                 })
             }
-            (KeySource::Passphrase { .. }, Unlock::KeyFile(_)) => {
-                Err(Error::WrongUnlock { with: "key file" })
-            }
-            (KeySource::KeyFile, Unlock::Passphrase(_)) => Err(Error::WrongUnlock { with: "passphrase" }),
+            (KeySource::Passphrase { .. }, Unlock::KeyFile(_)) => Err(Error::WrongUnlock {
+                with: "key file",
+                needs: "passphrase",
+            }),
+            (KeySource::KeyFile, Unlock::Passphrase(_)) => Err(Error::WrongUnlock {
+                with: "passphrase",
+                needs: "key file",
+            }),
         }
     }
 }

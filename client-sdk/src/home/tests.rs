@@ -23,11 +23,23 @@ fn secrets_come_back_with_the_right_passphrase_alone() {
         [7; 64]
     );
     let wrong = home.unlock(&principal, &Unlock::passphrase("wrong"));
-    assert!(matches!(wrong, Err(Error::WrongUnlock { with: "passphrase" })));
+    assert!(matches!(
+        wrong,
+        Err(Error::WrongUnlock {
+            with: "passphrase",
+            needs: "passphrase"
+        })
+    ));
     let other = Principal::new(Kind::Patient, "pat_b");
     assert!(home.unlock(&other, &Unlock::passphrase("right")).is_err());
     let file = home.unlock(&principal, &Unlock::KeyFile(home.path("none")));
-    assert!(matches!(file, Err(Error::WrongUnlock { with: "key file" })));
+    assert!(matches!(
+        file,
+        Err(Error::WrongUnlock {
+            with: "key file",
+            needs: "passphrase"
+        })
+    ));
 }
 
 #[test]
@@ -40,7 +52,10 @@ fn a_key_file_is_made_once_and_must_be_the_same() {
     std::fs::write(dir.path().join("key"), [1; 32]).unwrap();
     assert!(matches!(
         home.unlock(&patient(), &key),
-        Err(Error::WrongUnlock { with: "key file" })
+        Err(Error::WrongUnlock {
+            with: "key file",
+            needs: "key file"
+        })
     ));
     std::fs::remove_file(dir.path().join("key")).unwrap();
     assert!(matches!(home.unlock(&patient(), &key), Err(Error::Io { .. })));
