@@ -201,6 +201,19 @@ impl Error {
         }
     }
 
+    /// Whether a transfer that ended so cannot be taken up again: refused for good, or its source has changed.
+    pub(crate) fn is_final(&self) -> bool {
+        use Problem::{Internal, LeafConflict, SignatureExpired, StorageFull, TooMany, TooSlow, Unavailable};
+        match self {
+            Self::SourceChanged { .. } => true,
+            Self::Refused { problem, .. } => !matches!(
+                problem,
+                Internal | LeafConflict | SignatureExpired | StorageFull | TooMany | TooSlow | Unavailable
+            ),
+            _ => false,
+        }
+    }
+
     /// Whether the server refused with this problem.
     pub fn is_problem(&self, wanted: Problem) -> bool {
         matches!(self, Self::Refused { problem, .. } if *problem == wanted)

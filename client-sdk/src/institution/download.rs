@@ -84,14 +84,9 @@ impl Institution {
                 .map_err(interrupted),
             Err(error) => Err(error),
         };
-        match &fetched {
-            Err(
-                Error::Interrupted { .. }
-                | Error::Unreachable { .. }
-                | Error::Exists { .. }
-                | Error::Io { .. },
-            ) => {}
-            Ok(_) | Err(_) => journal.remove(),
+        // Kept otherwise: the same presentation goes on, and spends no second use.
+        if fetched.as_ref().map_or_else(Error::is_final, |_| true) {
+            journal.remove();
         }
         fetched
     }

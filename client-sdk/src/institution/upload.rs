@@ -73,8 +73,7 @@ impl Institution {
         match &sent {
             Ok(_) => journal.remove(),
             // What was refused for good is not taken up again.
-            Err(Error::Refused { problem, .. }) if !is_passing(*problem) => journal.remove(),
-            Err(Error::SourceChanged { .. }) => journal.remove(),
+            Err(error) if error.is_final() => journal.remove(),
             Err(_) => {}
         }
         sent
@@ -312,20 +311,6 @@ fn check_budget(permission: &VerifiedPermission, plaintext: u64) -> Result<()> {
         });
     }
     Ok(())
-}
-
-/// Whether trying again later may succeed with the same session.
-fn is_passing(problem: Problem) -> bool {
-    matches!(
-        problem,
-        Problem::Unavailable
-            | Problem::Internal
-            | Problem::TooMany
-            | Problem::TooSlow
-            | Problem::StorageFull
-            | Problem::SignatureExpired
-            | Problem::LeafConflict
-    )
 }
 
 const TICKET: &str = "the standby ticket";
