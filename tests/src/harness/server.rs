@@ -24,6 +24,8 @@ pub struct ServerOptions {
     pub listen: String,
     /// Further flags.
     pub extra: Vec<String>,
+    /// A shell script in a mount namespace of its own that ends with `exec "$@"`; empty for none.
+    pub shell: String,
 }
 
 /// A running server; dropping it ends the process.
@@ -44,7 +46,7 @@ impl Server {
     pub fn start(options: ServerOptions) -> Result<Self> {
         let log = options.data.with_extension("log");
         let log_file = std::fs::OpenOptions::new().create(true).append(true).open(&log)?;
-        let mut child = Command::new(program("vault-server")?)
+        let mut child = command(&options.shell)?
             .args(["--data".as_ref(), options.data.as_os_str()])
             .args(["--listen", &options.listen, "--registrar", &options.registrar])
             .args(["--dev", "--admin", "127.0.0.1:0"])
@@ -165,6 +167,19 @@ impl Server {
         self.options.extra = extra.iter().map(|&flag| flag.to_owned()).collect();
         self.restart()
     }
+}
+
+/// The server's program, or a shell that ends as it.
+fn command(shell: &str) -> Result<Command> {
+    let server = program("vault-server")?;
+    if shell.is_empty() {
+        return Ok(Command::new(server));
+    }
+    let mut command = Command::new("unshare");
+    command
+        .args(["--map-root-user", "--mount", "sh", "-c", shell, "sh"])
+        .arg(server);
+    Ok(command)
 }
 
 impl Drop for Server {

@@ -35,7 +35,18 @@ impl World {
     /// # Errors
     /// When one of the programs fails.
     pub fn start_with(extra: &[&str]) -> Result<Self> {
-        Self::start_on("127.0.0.1:0", extra)
+        Self::start_on("127.0.0.1:0", extra, "")
+    }
+
+    /// A server whose data lies on a disk of its own of this size, which fills up.
+    ///
+    /// # Errors
+    /// When one of the programs fails, or the system allows no mount namespaces.
+    pub fn start_on_small_disk(mebibytes: u32) -> Result<Self> {
+        // `--data` is the second argument.
+        let shell =
+            format!(r#"mkdir -p "$3" && mount -t tmpfs -o size={mebibytes}m tmpfs "$3" && exec "$@""#);
+        Self::start_on("127.0.0.1:0", &[], &shell)
     }
 
     /// A server that clients reach through a relay.
@@ -48,12 +59,12 @@ impl World {
         let proxy = Proxy::start(listen)?;
         let public = proxy.address().to_string();
         Ok((
-            Self::start_on(&listen.to_string(), &["--public-authority", &public])?,
+            Self::start_on(&listen.to_string(), &["--public-authority", &public], "")?,
             proxy,
         ))
     }
 
-    fn start_on(listen: &str, extra: &[&str]) -> Result<Self> {
+    fn start_on(listen: &str, extra: &[&str], shell: &str) -> Result<Self> {
         let folder = TempDir::new()?;
         let registrar = Cli::new(folder.path().join("registrar"));
         let key = text(&registrar.run(&["registrar", "init"])?, "registrar")?;
@@ -62,6 +73,7 @@ impl World {
             registrar: key,
             listen: listen.into(),
             extra: extra.iter().map(|&flag| flag.to_owned()).collect(),
+            shell: shell.to_owned(),
         })?;
         Ok(Self {
             server,

@@ -43,6 +43,7 @@ impl RawWorld {
             registrar: format!("regkey_{key}"),
             listen: "127.0.0.1:0".into(),
             extra: extra.iter().map(|&flag| flag.to_owned()).collect(),
+            shell: String::new(),
         })?;
         let wire = Wire::connect(server.link()).await?;
         Ok(Self {

@@ -314,6 +314,87 @@ fn a_tampered_blob_is_not_released_as_content() -> Result<()> {
     Ok(())
 }
 
+/// The server's disk fills up: the upload is refused, what was there before is still released.
+#[test]
+fn disk_full_on_the_server() -> Result<()> {
+    let world = match World::start_on_small_disk(256) {
+        Ok(world) => world,
+        Err(error) if std::env::var_os("CI").is_none() => {
+            println!("SKIPPED: no mount namespace for a small disk: {error:#}");
+            return Ok(());
+        }
+        Err(error) => return Err(error),
+    };
+    let (patient, patient_id) = world.patient("patient")?;
+    let (north, _) = world.institution("Hospital North")?;
+    let small = world.path("report.txt");
+    fs::write(&small, "report")?;
+    let record = upload(&patient, &north, "Hospital North", &small.display().to_string())?;
+
+    let large = world.path("study.bin");
+    fs::File::create(&large)?.set_len(400 << 20)?;
+    let offer = [
+        "upload",
+        "request",
+        "--to",
+        "Hospital North",
+        "--text",
+        "t",
+        "--max-bytes",
+        "1000000000",
+    ];
+    let permission = text(&patient.run(&offer)?, "permission_id")?;
+    let refused = north.fail(&["upload", "send", &permission, &large.display().to_string()])?;
+    assert_clear(&refused, &["storage is full"]);
+    let listed = patient.run(&["records"])?;
+    assert_eq!(listed["records"].as_array().map(Vec::len), Some(1), "{listed}");
+    let out = world.path("own").display().to_string();
+    patient.run(&["records", "get", &record, "--out", &out])?;
+    assert!(patient_id.starts_with("pat_") && hashes(Path::new(&out))?.len() == 1);
+    Ok(())
+}
+
+/// A download whose server goes away leaves nothing that looks like a file of the record.
+#[test]
+fn a_truncated_download_leaves_nothing() -> Result<()> {
+    let (mut world, proxy) = World::start_behind_proxy()?;
+    let (patient, patient_id) = world.patient("patient")?;
+    let (north, _) = world.institution("Hospital North")?;
+    let file = world.path("study.bin");
+    fs::File::create(&file)?.set_len(64 << 20)?;
+    let record = upload(&patient, &north, "Hospital North", &file.display().to_string())?;
+    let asked = north.run(&["download", "request", "--patient", &patient_id, "--text", "t"])?;
+    let permitted = patient.run(&["permit", &text(&asked, "request_id")?, "--record", &record])?;
+    let out = world.path("out");
+    proxy.cut_after(30 << 20);
+    let fetch = [
+        "download",
+        "fetch",
+        &text(&permitted, "permission_id")?,
+        "--out",
+        &out.display().to_string(),
+    ];
+    let fetching = north.spawn(&fetch)?;
+    while proxy.cuts() == 0 {
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    world.server.kill()?;
+    let output = fetching.wait_with_output()?;
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let line = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        line.trim_end().lines().count() == 1 && line.contains("again"),
+        "{line}"
+    );
+    assert!(empty(&out)?, "{:?}", hashes(&out)?.keys());
+
+    // Control: the same command, when the server is back, gives the whole record for the same use.
+    world.server.restart()?;
+    north.run(&fetch)?;
+    assert_eq!(hashes(&out)?.len(), 1);
+    Ok(())
+}
+
 #[test]
 fn usage_errors_exit_with_2_and_say_so_in_json() -> Result<()> {
     let world = World::start()?;

@@ -260,3 +260,35 @@ async fn a_body_that_is_not_canonical_is_refused_even_when_well_signed() -> Resu
     );
     Ok(())
 }
+
+/// Another protocol version or suite is refused by its own code, before any signature counts (ATK-11).
+#[tokio::test]
+async fn another_version_or_suite_is_refused() -> Result<()> {
+    let scene = scene().await?;
+    let wire = &scene.world.wire;
+    let offer = scene.patient.offer(wire, &scene.hospital.entry, |_| ())?;
+    let edits: [fn(&mut pb::Header); 2] = [|header| header.version = 2, |header| header.suite = 2];
+    for edit in edits {
+        let mut message = offer.message.clone();
+        let statement = message
+            .request
+            .as_mut()
+            .and_then(|request| request.statement.as_mut());
+        let Some(statement) = statement else {
+            anyhow::bail!("no statement")
+        };
+        let mut body = pb::UploadRequestBody::decode(statement.body.clone())?;
+        body.header.as_mut().map(edit);
+        let body = body.encode_to_vec();
+        let preimage = protocol_spec::statement::preimage(protocol_spec::labels::UPLOAD_REQUEST, &body);
+        statement.signature = Bytes::copy_from_slice(&scene.patient.key().signing.sign_bytes(&preimage));
+        statement.body = body.into();
+        let answer = scene.patient.post(wire, "/v1/requests/upload", &message).await?;
+        assert_eq!(
+            answer.problem(),
+            Some(protocol_spec::problem::Problem::UnsupportedVersion),
+            "{answer:?}"
+        );
+    }
+    Ok(())
+}
