@@ -2,7 +2,8 @@
 //! opens the session and keeps the evidence; a release ticket is in the log before it is answered.
 //!
 //! Order of refusals: first what looks alike for everybody who is not the proven holder, then the
-//! challenge, then a repetition's stored answer, and only then why the permission cannot be used.
+//! challenge, then a repetition's stored answer (a release only while the permission lives), and only then
+//! why the permission cannot be used.
 
 use bytes::Bytes;
 use prost::Message;
@@ -129,11 +130,15 @@ impl Operation for Present<'_> {
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<pb::PresentationAnswer, Refusal> {
         let Self { body, .. } = self;
         tx.consume_challenge(body, self.challenge).await?;
-        if let Some(answer) = tx.answered(self.caller, self.intent).await? {
-            return Ok(answer);
-        }
         let key = tables::meter(body.patient_id, body.permission_id);
         let mut meter = tx.read_existing(&key).await?;
+        if let Some(answer) = tx.answered(self.caller, self.intent).await? {
+            // A release is answered with sealed manifests, which are part of what is released (FLW-5).
+            if body.kind != Kind::Upload {
+                check_live(tx, body, &meter).await?;
+            }
+            return Ok(answer);
+        }
         check_usable(tx, body, &meter).await?;
         meter.uses_left -= 1;
         tx.put(&key, &meter);
@@ -264,11 +269,21 @@ impl Tx<'_> {
     }
 }
 
+/// Neither revoked nor over: something may leave the server under it.
+async fn check_live(tx: &Tx<'_>, body: &PermissionBody, meter: &MeterRow) -> Result<(), Refusal> {
+    if meter.revoked {
+        return Err(Problem::PermissionRevoked.into());
+    }
+    if tx.has_passed(body.not_after).await {
+        return Err(Problem::PermissionExpired.into());
+    }
+    Ok(())
+}
+
 /// PRM-12.
 async fn check_usable(tx: &Tx<'_>, body: &PermissionBody, meter: &MeterRow) -> Result<(), Refusal> {
+    check_live(tx, body, meter).await?;
     let problem = match meter {
-        MeterRow { revoked: true, .. } => Problem::PermissionRevoked,
-        _ if tx.has_passed(body.not_after).await => Problem::PermissionExpired,
         _ if tx.now < body.not_before => Problem::PermissionNotYetValid,
         MeterRow { uses_left: 0, .. } => Problem::PermissionSpent,
         MeterRow { bytes_left: 0, .. } => Problem::BytesSpent,

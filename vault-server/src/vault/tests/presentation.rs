@@ -241,6 +241,35 @@ async fn a_repeated_release_has_its_records_again() {
     );
 }
 
+/// A repetition releases the sealed manifests once more, so it needs a permission that lives (FLW-5).
+#[tokio::test]
+async fn a_repeated_release_has_nothing_once_revoked_or_expired() {
+    for expires in [false, true] {
+        let world = World::new().await;
+        let record = world.store_record(&world.first, &stream(10)).await;
+        let permission = world
+            .permit_download(&world.second, vec![record], Terms::default())
+            .await;
+        let (id, intent) = (permission.permission_id, intent());
+        let present = async || {
+            let challenge = world.challenge(&world.second, id).await;
+            let names = pb::Presentation::default();
+            world
+                .present_with(&world.second, id, challenge, &intent, &possession(), names)
+                .await
+        };
+        assert!(present().await.is_ok());
+        let refused = if expires {
+            world.clock.set(permission.not_after);
+            Problem::PermissionExpired
+        } else {
+            world.revoke(&permission).await;
+            Problem::PermissionRevoked
+        };
+        assert_eq!(problem(present().await), refused);
+    }
+}
+
 #[tokio::test]
 async fn names_of_records_are_taken_once() {
     let world = World::new().await;
