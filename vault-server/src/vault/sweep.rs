@@ -44,6 +44,8 @@ impl Shared {
     /// Time goes on durably, then all that is due is ended.
     async fn sweep(&self) -> Result<(), Refusal> {
         self.time.persist().await?;
+        // For leaves whose operation was cut off before it woke the sequencer.
+        self.log.wake();
         let now = self.time.now();
         let mut from = tables::expiries();
         loop {

@@ -121,6 +121,8 @@ impl Log {
                 if let Some(row) = tables::log_index(leaf).get(&*self.ledger).await? {
                     return Ok(row.index);
                 }
+                // Whoever queued it may have been cut off after its commit and before it said so.
+                self.wake();
                 if size.changed().await.is_err() {
                     return Err(Refusal::new(Problem::Unavailable, "the log is closed"));
                 }

@@ -4,6 +4,7 @@ use protocol_spec::{
     bodies::Checkpoint,
     directory::Institution,
     log::{verify_checkpoint, verify_consistency, verify_inclusion},
+    messages as pb,
     problem::Problem,
     statement::{Signed, Verified},
 };
@@ -12,6 +13,10 @@ use super::{
     principals::{public, signing_key},
     problem,
     world::{Terms, World, stream},
+};
+use crate::{
+    store::{Commit, CommitId, Outcome},
+    vault::tables::{self, LogQueueRow, Row},
 };
 
 async fn checkpoint(world: &World) -> Verified<Checkpoint> {
@@ -95,6 +100,29 @@ async fn a_restart_sequences_what_is_queued() {
     world.restart().await;
     grown(&world, 3).await;
     world.check().await;
+}
+
+/// An operation whose request is cut off may have committed without waking the sequencer.
+#[tokio::test]
+async fn a_queued_leaf_gets_its_place_when_somebody_waits_for_it() {
+    let world = World::new().await;
+    grown(&world, 2).await;
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    let (salt, statement) = ([5; 16], protocol_spec::hash::Sha256Digest::of(b"statement"));
+    let leaf = protocol_spec::log::leaf(&salt, &statement).to_vec().into();
+    let id = CommitId::fresh();
+    let row = LogQueueRow { leaf }.bytes();
+    let commit = Commit::new(id).put(tables::log_queue(id, 0).key().clone(), row);
+    assert_eq!(world.store.ledger.commit(commit).await, Ok(Outcome::Applied));
+    let mut proof = Some(pb::LogProof {
+        salt: salt.to_vec().into(),
+        ..pb::LogProof::default()
+    });
+    let log = &world.vault.shared.log;
+    log.complete(&mut proof, &statement).await.unwrap();
+    assert_eq!(proof.unwrap().index, 2);
 }
 
 #[tokio::test]
