@@ -41,6 +41,9 @@ pub struct Limits {
     /// Bytes of a message
     #[arg(long, value_name = "SIZE", default_value = "1MiB", value_parser = size)]
     pub message_bytes: usize,
+    /// Bytes of an enrolment, which is read before it is known who sends it
+    #[arg(long, value_name = "SIZE", default_value = "16KiB", value_parser = size)]
+    pub enrolment_bytes: usize,
     /// Bytes of the message that commits an upload, with sealed manifest and inline content
     #[arg(long, value_name = "SIZE", default_value = "20MiB", value_parser = size)]
     pub commit_bytes: usize,

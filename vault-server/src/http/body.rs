@@ -13,7 +13,7 @@ use prost::{Message, Name};
 use protocol_spec::{
     Error,
     hash::{Sha256Digest, sha256},
-    messages::CommitUpload,
+    messages::{CommitUpload, EnrolInstitution, EnrolPatient},
     problem::Problem,
     request::{CONTENT_DIGEST, IDEMPOTENCY_KEY, content_digest},
 };
@@ -78,10 +78,11 @@ impl<M: Message + Default + Name> Posted<M> {
                 "messages are application/protobuf",
             ));
         }
-        let limit = if M::NAME == CommitUpload::NAME {
-            app.limits.commit_bytes
-        } else {
-            app.limits.message_bytes
+        let limit = match M::NAME {
+            CommitUpload::NAME => app.limits.commit_bytes,
+            // Anybody may send these, and each takes its share of body memory while it dribbles in.
+            EnrolPatient::NAME | EnrolInstitution::NAME => app.limits.enrolment_bytes,
+            _ => app.limits.message_bytes,
         };
         let declared = declared_length(&body, limit)?;
         let memory = reserve(app, declared).await?;

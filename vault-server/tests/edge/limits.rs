@@ -140,7 +140,7 @@ fn chunk() -> String {
 
 #[tokio::test]
 async fn a_large_body_is_refused_before_it_is_read_or_once_it_grows_too_large() {
-    let flags = ["--message-bytes", "32KiB"];
+    let flags = [];
     let declared = large_body(&flags, "content-length: 40000", "").await;
     assert!(
         declared.starts_with("HTTP/1.1 413") && declared.contains("too-large"),
@@ -154,7 +154,7 @@ async fn a_large_body_is_refused_before_it_is_read_or_once_it_grows_too_large() 
 
 #[tokio::test]
 async fn control_a_large_body_is_read_without_the_limit() {
-    let flags = ["--message-bytes", "64KiB"];
+    let flags = ["--enrolment-bytes", "64KiB"];
     let declared = large_body(&flags, "content-length: 40000", &"a".repeat(40_000)).await;
     assert!(declared.starts_with("HTTP/1.1 401"), "{declared}");
     let chunked = large_body(&flags, "transfer-encoding: chunked", &chunk()).await;
