@@ -7,7 +7,7 @@ use protocol_spec::{
     hash::Sha256Digest,
     ids::{InstitutionId, OperatorId, PatientId, RequestId},
     messages as pb,
-    permission::Kind,
+    permission::{Kind, PermissionBody},
     statement::{Body, Signed, Verified},
 };
 
@@ -41,6 +41,7 @@ impl Session {
             ..
         } = *request;
         let (hash, text) = (request.hash(), request.text.clone());
+        self.met_request(request_id, &hash)?;
         let receiver = asker.id();
         Ok(Asked {
             kind: Kind::Download,
@@ -66,6 +67,7 @@ impl Session {
             ..
         } = *request;
         let (hash, text) = (request.hash(), request.text.clone());
+        self.met_request(request_id, &hash)?;
         Ok(Asked {
             kind: Kind::Reference,
             request_id,
@@ -109,6 +111,14 @@ impl Asked {
         }
         let context = TextContext::to_patient(self.request_id, &self.asker.id(), &patient);
         open_text(key, &context, &self.text).map_err(Error::tampered(WHAT))
+    }
+
+    /// Whether this is what the permission answers, and the patient asked is the one who signed it.
+    pub(crate) fn answered_by(&self, permission: &PermissionBody) -> bool {
+        permission.request_hash == self.hash
+            && permission.kind == self.kind
+            && permission.patient_id == self.patient_id
+            && permission.institution_id == self.receiver
     }
 }
 

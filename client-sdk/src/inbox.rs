@@ -7,12 +7,12 @@ use crypto::{RecipientSecret, TextContext, open_text};
 use protocol_spec::{
     bodies::{Denial, ReleaseReceipt, Revocation, UploadReceipt, UploadRequest},
     ids::{InstitutionId, PatientId, PermissionId, RecordId, RequestId},
-    messages::{self as pb, event::What},
+    messages::{self as pb, event::What, stored_request::Request},
     patient::{OfPatient, PatientSigned, PatientVerified},
     permission::Kind,
 };
 
-use crate::{DirectoryEntry, Error, Result, asked::Asked, session::Session};
+use crate::{DirectoryEntry, Error, Result, asked::Asked, institution::Delivered, session::Session};
 
 /// What an event tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -165,12 +165,8 @@ impl Session {
             .await
         {
             while let Ok(Some(bytes)) = stream.next().await {
-                for byte in bytes {
-                    if byte != b'\n' {
-                        line.push(byte);
-                    } else if std::mem::take(&mut line).starts_with(b"data:") {
-                        return;
-                    }
+                if says_data(&mut line, &bytes) {
+                    return;
                 }
             }
         }
@@ -220,7 +216,9 @@ impl Session {
                 let asked = self.asked_reference(statement).await?;
                 self.asked_event(&asked, *id, recipient, blank).await
             }
-            (What::Permitted(delivered), Reader::Institution { .. }) => delivered_event(&delivered, blank),
+            (What::Permitted(message), Reader::Institution { id, recipient }) => {
+                self.permitted(&message, *id, recipient, blank).await
+            }
             (What::Denied(denial), Reader::Institution { id, recipient }) => {
                 denied(denial, *id, recipient, blank)
             }
@@ -277,12 +275,45 @@ impl Session {
             verify(message.request.ok_or_else(|| tampered("it is empty"))?)?;
         check(request.institution_id == id && request.operator_id == self.server.operator_id())?;
         let context = TextContext::to_institution(request.request_id, &request.patient_id, &id);
+        let text = open_text(recipient, &context, &request.text).map_err(tampered)?;
+        let permission_id = PermissionId::try_from(message.permission_id.as_ref())?;
+        // Which permission comes with the request is the server's word: sending checks it by what was met here.
+        self.met_permission(permission_id, request.patient_id, &request.hash())?;
         Ok(InboxEvent {
             kind: EventKind::UploadRequest,
             from: Party::Patient(request.patient_id),
             request_id: Some(request.request_id),
-            permission_id: Some(PermissionId::try_from(message.permission_id.as_ref())?),
-            text: Some(open_text(recipient, &context, &request.text).map_err(tampered)?),
+            permission_id: Some(permission_id),
+            text: Some(text),
+            ..blank
+        })
+    }
+
+    /// A permission key waits. Whose it is and what it answers is read from the permission itself (FLW-13).
+    async fn permitted(
+        &self,
+        message: &pb::PermissionDelivered,
+        id: InstitutionId,
+        recipient: &RecipientSecret,
+        blank: InboxEvent,
+    ) -> Result<InboxEvent> {
+        let permission_id = PermissionId::try_from(message.permission_id.as_ref())?;
+        let Delivered {
+            permission, request, ..
+        } = self.delivered(permission_id, id, recipient.public()).await?;
+        let asked = match request.and_then(|stored| stored.request) {
+            Some(Request::Download(statement)) => self.asked_download(statement).await?,
+            Some(Request::Reference(statement)) => self.asked_reference(statement).await?,
+            Some(Request::Upload(_)) | None => return Err(tampered("it answers nothing")),
+        };
+        if !asked.answered_by(&permission) {
+            return Err(tampered("it answers another request"));
+        }
+        Ok(InboxEvent {
+            kind: EventKind::Permission,
+            from: Party::Patient(permission.patient_id),
+            request_id: Some(asked.request_id),
+            permission_id: Some(permission_id),
             ..blank
         })
     }
@@ -315,15 +346,20 @@ impl Session {
     }
 }
 
-/// A hint that a permission key waits. It is proven when the key is fetched.
-fn delivered_event(message: &pb::PermissionDelivered, blank: InboxEvent) -> Result<InboxEvent> {
-    Ok(InboxEvent {
-        kind: EventKind::Permission,
-        from: Party::Patient(PatientId::try_from(message.patient_id.as_ref())?),
-        request_id: Some(RequestId::try_from(message.request_id.as_ref())?),
-        permission_id: Some(PermissionId::try_from(message.permission_id.as_ref())?),
-        ..blank
-    })
+/// Whether a line that tells of an event has ended. Of the line that has not, only its beginning is kept: the
+/// server decides how long it gets.
+fn says_data(line: &mut Vec<u8>, bytes: &[u8]) -> bool {
+    const DATA: &[u8] = b"data:";
+    for &byte in bytes {
+        if byte != b'\n' {
+            if line.len() < DATA.len() {
+                line.push(byte);
+            }
+        } else if std::mem::take(line) == DATA {
+            return true;
+        }
+    }
+    false
 }
 
 fn denied(
@@ -371,3 +407,6 @@ fn tampered<E: std::fmt::Display>(cause: E) -> Error {
 
 /// Before a stream that failed is opened again.
 const STREAM_PAUSE: Duration = Duration::from_millis(500);
+
+#[cfg(test)]
+mod tests;

@@ -36,7 +36,7 @@
 //! | `home` | keys and pins at rest: sealed, locked, replaced atomically |
 //! | `connect` | one server: link, TLS, request signatures, retries |
 //! | [`patient`], [`institution`], [`registrar`] | the entry points |
-//! | `directory`, `receipts`, [`inbox`], `provenance` | what is verified before it is believed |
+//! | `directory`, `receipts`, `met`, [`inbox`], `provenance` | what is verified before it is believed |
 //! | [`transfer`] | sources and sinks, sealing and opening in constant memory, resuming |
 
 mod asked;
@@ -46,6 +46,7 @@ mod error;
 mod home;
 pub mod inbox;
 pub mod institution;
+mod met;
 mod mint;
 pub mod patient;
 mod provenance;

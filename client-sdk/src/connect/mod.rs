@@ -13,7 +13,7 @@ mod bootstrap;
 mod call;
 mod http;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod tls;
 
 use std::{sync::Arc, sync::atomic::AtomicI64};

@@ -21,9 +21,9 @@ use tokio_rustls::TlsAcceptor;
 use super::*;
 use crate::Error;
 
-struct TestServer {
-    authority: String,
-    certificate: Sha256Digest,
+pub(crate) struct TestServer {
+    pub(crate) authority: String,
+    pub(crate) certificate: Sha256Digest,
 }
 
 fn key(seed: u8) -> IdentityKey {
@@ -41,7 +41,7 @@ fn info(version: u32) -> pb::ServerInfo {
 }
 
 /// Serves one answer to everything, with this status.
-async fn serve(status: u16, body: Vec<u8>) -> TestServer {
+pub(crate) async fn serve(status: u16, body: Vec<u8>) -> TestServer {
     let made = rcgen::generate_simple_self_signed(vec!["localhost".into()]).unwrap();
     let certificate = CertificateDer::from(made.cert);
     let digest = Sha256Digest::of(&certificate);

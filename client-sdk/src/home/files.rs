@@ -43,6 +43,33 @@ pub(crate) fn replace_soon(path: &Path, bytes: &[u8]) -> Result<()> {
     Ok(())
 }
 
+/// Writes a file unless there is one, and returns what it then holds. Not synced: after a power cut it may be
+/// gone or empty, and empty counts as gone.
+pub(crate) fn keep_first(path: &Path, bytes: &[u8]) -> Result<Vec<u8>> {
+    if let Some(kept) = read_if_there(path)? {
+        if !kept.is_empty() {
+            return Ok(kept);
+        }
+        fs::remove_file(path).map_err(Error::io("cannot remove", path))?;
+    }
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let beside = tempfile::Builder::new()
+        .prefix(".medvault-")
+        .tempfile_in(folder)
+        .map_err(Error::io("cannot write in", folder))?;
+    (&beside)
+        .write_all(bytes)
+        .map_err(Error::io("cannot write", path))?;
+    match beside.persist_noclobber(path) {
+        Ok(_) => Ok(bytes.to_owned()),
+        // Another process was first.
+        Err(failed) if failed.error.kind() == io::ErrorKind::AlreadyExists => {
+            Ok(read_if_there(path)?.unwrap_or_default())
+        }
+        Err(failed) => Err(Error::io("cannot write", path)(failed.error)),
+    }
+}
+
 /// Writes a file that must not be there yet, readable by the owner alone.
 pub(crate) fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut options = OpenOptions::new();

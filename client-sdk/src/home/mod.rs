@@ -6,6 +6,7 @@
 //! device.pb         a patient's device certificate     collection.key   her collection key, wrapped
 //! keys.pb           an institution's statement of its keys
 //! directory.json    institutions as first seen      checkpoint.pb   the newest log that was proven
+//! met/              what ids of requests and permissions stood for when they were first met
 //! uploads/ fetches/ journals of transfers that are not finished
 //! ```
 //! Every file is replaced as a whole: written beside, synced, renamed. Writers that read before they write
@@ -277,6 +278,13 @@ impl Home {
     /// Replaces a file of which an older content would do as well.
     pub(crate) fn write_soon(&self, name: &str, bytes: &[u8]) -> Result<()> {
         files::replace_soon(&self.path(name), bytes)
+    }
+
+    /// Keeps the first text that is given for `name` in `folder`, and returns the one that is kept.
+    pub(crate) fn keep_first(&self, folder: &str, name: &str, text: &str) -> Result<Vec<u8>> {
+        let folder = self.path(folder);
+        make_folder(&folder)?;
+        files::keep_first(&folder.join(name), text.as_bytes())
     }
 
     pub(crate) fn read_json<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>> {

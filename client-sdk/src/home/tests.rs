@@ -165,3 +165,15 @@ async fn one_process_writes_at_a_time_and_the_next_waits() {
 fn debug_shows_no_passphrase() {
     assert_eq!(format!("{:?}", Unlock::passphrase("canary")), "Passphrase(..)");
 }
+
+#[test]
+fn what_was_kept_first_stays_and_an_empty_file_counts_as_none() {
+    let dir = tempfile::tempdir().unwrap();
+    let home = Home::at(dir.path());
+    for text in ["one", "two"] {
+        assert_eq!(home.keep_first("met", "id", text).unwrap(), b"one");
+    }
+    std::fs::write(dir.path().join("met/id"), "").unwrap();
+    assert_eq!(home.keep_first("met", "id", "two").unwrap(), b"two");
+    assert_eq!(std::fs::read_dir(dir.path().join("met")).unwrap().count(), 1);
+}

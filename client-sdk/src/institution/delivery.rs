@@ -2,7 +2,8 @@
 
 use crypto::{ExpectedPermission, OpenedPermission, permission::Granted};
 use protocol_spec::{
-    ids::PermissionId,
+    ids::{InstitutionId, PermissionId},
+    keys::RecipientKey,
     messages::{self as pb},
     permission::{Kind, SignedPermission, VerifiedPermission},
 };
@@ -11,36 +12,55 @@ use super::Institution;
 use crate::{
     Error, Result,
     connect::{Patience, Retry},
+    session::Session,
 };
 
 /// A permission that is for this institution, with the challenge to present it over.
-pub(super) struct Delivered {
-    pub(super) permission: VerifiedPermission,
+pub(crate) struct Delivered {
+    pub(crate) permission: VerifiedPermission,
+    /// What it answers, as the server says.
+    pub(crate) request: Option<pb::StoredRequest>,
     challenge: bytes::Bytes,
 }
 
-impl Institution {
-    /// Fetches a permission and checks who signed it and that it is for these keys and this server.
-    pub(super) async fn deliver(&self, id: PermissionId) -> Result<Delivered> {
+impl Session {
+    /// Fetches a permission and checks who signed it, that it is for these keys and this server, and that it is
+    /// the one that was met under its id before.
+    pub(crate) async fn delivered(
+        &self,
+        id: PermissionId,
+        to: InstitutionId,
+        recipient: &RecipientKey,
+    ) -> Result<Delivered> {
         let pb::Delivery {
             permission,
+            request,
             challenge,
             ..
-        } = self.session.server.get(&format!("/v1/permissions/{id}")).await?;
+        } = self.server.get(&format!("/v1/permissions/{id}")).await?;
         let permission = SignedPermission::try_from(permission)
             .and_then(SignedPermission::verify)
             .map_err(Error::tampered(WHAT))?;
         let mine = permission.permission_id == id
-            && permission.institution_id == self.id()
-            && permission.operator_id == self.session.server.operator_id()
-            && permission.recipient_key_hash == self.keys.recipient.public().digest();
+            && permission.institution_id == to
+            && permission.operator_id == self.server.operator_id()
+            && permission.recipient_key_hash == recipient.digest();
         if !mine {
             return Err(Error::tampered(WHAT)("it is for somebody else"));
         }
+        self.met_permission(id, permission.patient_id, &permission.request_hash)?;
         Ok(Delivered {
             permission,
+            request,
             challenge,
         })
+    }
+}
+
+impl Institution {
+    pub(super) async fn deliver(&self, id: PermissionId) -> Result<Delivered> {
+        let recipient = self.keys.recipient.public();
+        self.session.delivered(id, self.id(), recipient).await
     }
 
     /// Opens the permission key; what is in it belongs to this very body (PRM-8).

@@ -23,6 +23,7 @@ use protocol_spec::{
     log::Receipt,
 };
 
+pub(crate) use self::delivery::Delivered;
 use self::enrol::Keys;
 use crate::{DirectoryEntry, InboxEvent, Provenance, Result, inbox::Reader, session::Session};
 
@@ -108,7 +109,8 @@ impl Institution {
         self.session.find_institution(name_or_id).await
     }
 
-    /// As [`crate::Patient::inbox`]. That a permission has come is the server's word until it is fetched.
+    /// As [`crate::Patient::inbox`]. A permission that has come is fetched, to verify whose it is and what it
+    /// answers.
     ///
     /// # Errors
     /// As there.

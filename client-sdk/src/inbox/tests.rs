@@ -1,0 +1,241 @@
+use std::{path::Path, sync::Arc};
+
+use bytes::Bytes;
+use crypto::{PermissionKey, SigningIdentity, UploadKey, seal_text};
+use prost::Message;
+use protocol_spec::{
+    bodies::{Accreditation, DeviceCertificate, DownloadRequest, InstitutionKeys},
+    field::SealedBytes,
+    hash::Sha256Digest,
+    ids::{OperatorId, RegistrarId},
+    keys::IdentityKey,
+    link::{Fingerprint, ServerLink},
+    permission::{PermissionBody, SignedPermission},
+    statement::{Body, Signed},
+};
+
+use super::*;
+use crate::{
+    connect::tests::serve,
+    home::{Home, Pins},
+};
+
+const OPERATOR: u8 = 1;
+const REGISTRAR: u8 = 2;
+const CLINIC: u8 = 3;
+const OTHER_CLINIC: u8 = 4;
+const ANNA: u8 = 5;
+const BERT: u8 = 6;
+const PERMISSION: PermissionId = PermissionId::from_bytes([7; 16]);
+const REQUEST: RequestId = RequestId::from_bytes([8; 16]);
+
+fn identity(seed: u8) -> SigningIdentity {
+    SigningIdentity::from_seed(&[seed; 32]).unwrap()
+}
+
+fn public(seed: u8) -> IdentityKey {
+    identity(seed).public()
+}
+
+fn recipient(seed: u8) -> RecipientSecret {
+    RecipientSecret::from_seed(&[seed; 32]).unwrap()
+}
+
+fn operator() -> OperatorId {
+    (&public(OPERATOR)).into()
+}
+
+/// A server that gives one answer to everything.
+async fn server(answer: Vec<u8>) -> Pins {
+    let server = serve(200, answer).await;
+    let (operator, registrar) = (public(OPERATOR), public(REGISTRAR));
+    let fingerprint = Fingerprint::of(&operator, &registrar, Some(&server.certificate));
+    Pins {
+        link: ServerLink::new(&server.authority, fingerprint).unwrap(),
+        operator,
+        registrar,
+        certificate: Some(server.certificate),
+    }
+}
+
+fn session(home: &Path, pins: &Pins) -> Session {
+    Session::new(
+        Home::at(home),
+        pins.clone(),
+        &"inst_a",
+        Arc::new(identity(CLINIC)),
+    )
+    .unwrap()
+}
+
+fn entry(seed: u8) -> DirectoryEntry {
+    let (registrar, clinic, recipient) = (identity(REGISTRAR), identity(seed), recipient(seed));
+    let name: protocol_spec::field::Name = format!("Clinic {seed}").try_into().unwrap();
+    let accreditation = Accreditation {
+        created: 1,
+        registrar_id: RegistrarId::from(&registrar.public()),
+        institution_id: (&clinic.public()).into(),
+        name: name.clone(),
+        recipient_key_hash: recipient.public().digest(),
+        secret_hash: Sha256Digest::of(b"secret"),
+    };
+    let accreditation = Signed::sign(accreditation, |message| registrar.sign_bytes(message));
+    let keys = InstitutionKeys {
+        created: 1,
+        operator_id: operator(),
+        name,
+        identity_key: clinic.public(),
+        recipient_key: recipient.public().clone(),
+        accreditation_hash: accreditation.hash(),
+    };
+    let keys = Signed::sign(keys, |message| clinic.sign_bytes(message));
+    DirectoryEntry::verify(keys, accreditation, &registrar.public(), operator()).unwrap()
+}
+
+/// Of a patient whose one key is identity and device.
+fn certificate(patient: u8) -> Signed<DeviceCertificate> {
+    let certificate = DeviceCertificate {
+        created: 1,
+        identity_key: public(patient),
+        device_key: public(patient),
+        recipient_key: recipient(patient).public().clone(),
+    };
+    Signed::sign(certificate, |message| identity(patient).sign_bytes(message))
+}
+
+fn text_to(reader: u8, context: &TextContext) -> SealedBytes {
+    seal_text(recipient(reader).public(), context, "the knee MRI, please").unwrap()
+}
+
+fn upload_request(patient: u8) -> Signed<UploadRequest> {
+    let (patient_id, institution_id) = ((&public(patient)).into(), (&public(CLINIC)).into());
+    let context = TextContext::to_institution(REQUEST, &patient_id, &institution_id);
+    let request = UploadRequest {
+        created: 1,
+        operator_id: operator(),
+        request_id: REQUEST,
+        patient_id,
+        institution_id,
+        expires: 2,
+        text: text_to(CLINIC, &context),
+    };
+    Signed::sign(request, |message| identity(patient).sign_bytes(message))
+}
+
+/// To the clinic, with the id [`PERMISSION`].
+fn permission(patient: u8, request_hash: Sha256Digest) -> SignedPermission {
+    let key = PermissionKey::mint(&PERMISSION, &UploadKey::generate().unwrap()).unwrap();
+    let body = PermissionBody {
+        created: 1,
+        operator_id: operator(),
+        permission_id: PERMISSION,
+        kind: Kind::Upload,
+        patient_id: (&public(patient)).into(),
+        institution_id: (&public(CLINIC)).into(),
+        directory_entry_hash: entry(CLINIC).entry_hash(),
+        recipient_key_hash: recipient(CLINIC).public().digest(),
+        records: Vec::new(),
+        not_before: 1,
+        not_after: 2,
+        uses: 1,
+        bytes: 1,
+        request_hash,
+        possession_key: key.possession(),
+    }
+    .encode();
+    let wrap = key.seal(recipient(CLINIC).public(), &body).unwrap();
+    let sign = |message: &[u8]| identity(patient).sign_bytes(message);
+    SignedPermission::sign(body, wrap, certificate(patient), sign).unwrap()
+}
+
+/// FLW-13: the server shows the clinic Anna's request with the id of a permission by Bert, who knows her request's
+/// hash. What is sent for Anna must not be sealed to Bert.
+#[tokio::test]
+async fn a_permission_by_another_than_the_patient_shown_is_refused() {
+    let request = upload_request(ANNA);
+    let delivery = pb::Delivery {
+        permission: Some((&permission(BERT, request.hash())).into()),
+        ..Default::default()
+    };
+    let pins = server(delivery.encode_to_vec()).await;
+    let (clinic, recipient) = ((&public(CLINIC)).into(), recipient(CLINIC));
+    let reader = Reader::Institution {
+        id: clinic,
+        recipient: &recipient,
+    };
+    let dir = tempfile::tempdir().unwrap();
+    // Control: by itself it is a good permission.
+    let unread = session(&dir.path().join("unread"), &pins);
+    assert!(
+        unread
+            .delivered(PERMISSION, clinic, recipient.public())
+            .await
+            .is_ok()
+    );
+
+    let event = pb::Event {
+        number: 1,
+        at: 1,
+        what: Some(What::UploadRequested(pb::UploadPermitted {
+            request: Some((&PatientSigned::new(request, certificate(ANNA))).into()),
+            permission_id: Bytes::copy_from_slice(PERMISSION.as_bytes()),
+        })),
+    };
+    let read = dir.path().join("read");
+    let shown = session(&read, &pins).open_event(&reader, event).await.unwrap();
+    assert_eq!(
+        (shown.kind, shown.from),
+        (EventKind::UploadRequest, Party::Patient((&public(ANNA)).into()))
+    );
+    let later = session(&read, &pins);
+    assert!(matches!(
+        later.delivered(PERMISSION, clinic, recipient.public()).await,
+        Err(Error::Tampered { .. })
+    ));
+}
+
+fn download_request(clinic: u8) -> pb::Statement {
+    let (patient_id, institution_id) = ((&public(ANNA)).into(), (&public(clinic)).into());
+    let context = TextContext::to_patient(REQUEST, &institution_id, &patient_id);
+    let request = DownloadRequest {
+        created: 1,
+        operator_id: operator(),
+        request_id: REQUEST,
+        institution_id,
+        patient_id,
+        expires: 2,
+        text: text_to(ANNA, &context),
+    };
+    Signed::sign(request, |message| identity(clinic).sign_bytes(message)).to_message()
+}
+
+/// FLW-13: she saw the clinic's request, and permits it by its id. The request that another accredited institution
+/// made under the same id is not it.
+#[tokio::test]
+async fn a_request_under_an_id_that_was_shown_for_another_is_refused() {
+    let pins = server(Vec::new()).await;
+    let dir = tempfile::tempdir().unwrap();
+    let session = session(dir.path(), &pins);
+    let entries = [entry(CLINIC), entry(OTHER_CLINIC)];
+    let entries = entries.into_iter().map(|entry| (entry.id(), entry));
+    session.entries.lock().await.extend(entries);
+    let (shown, other) = (download_request(CLINIC), download_request(OTHER_CLINIC));
+    for _ in 0..2 {
+        let asked = session.asked_download(shown.clone()).await.unwrap();
+        assert_eq!(asked.asker.id(), (&public(CLINIC)).into());
+        assert!(matches!(
+            session.asked_download(other.clone()).await,
+            Err(Error::Tampered { .. })
+        ));
+    }
+}
+
+#[test]
+fn a_line_of_the_stream_takes_no_more_memory_than_is_read_of_it() {
+    let mut line = Vec::new();
+    assert!(!says_data(&mut line, b": a comment\ndat"));
+    assert!(says_data(&mut line, b"a: 1\n"));
+    assert!(!says_data(&mut line, &[b'd'; 1 << 20]));
+    assert!(line.len() < 10);
+    assert!(!says_data(&mut line, b"\nevent: x\n"));
+}
