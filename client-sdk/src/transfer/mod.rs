@@ -2,7 +2,7 @@
 //!
 //! | module | does |
 //! |---|---|
-//! | `source` | what is sent: [`Source`], files and folders as one |
+//! | `source`, `describe` | what is sent: [`Source`], files and folders as one, what they say of themselves |
 //! | `sealing` | source → hashed parts and sealed leaves, on a thread of its own |
 //! | `journal` | what makes an upload resumable, written before anything leaves the machine |
 //! | `send` | leaves → server, several requests at once, retried |
@@ -10,6 +10,7 @@
 //! | `opening` | leaves → verified parts, on a thread of its own |
 //! | `sink`, `disk` | where parts go: [`Sink`], a folder that appears only when all is verified |
 
+mod describe;
 mod disk;
 mod journal;
 mod opening;

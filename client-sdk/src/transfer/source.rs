@@ -14,6 +14,7 @@ use tokio::{
 };
 use walkdir::WalkDir;
 
+use super::describe::describe;
 use crate::{Error, Result};
 
 /// What a source says about one part before it is read.
@@ -167,11 +168,12 @@ impl FileSource {
             .components()
             .map(|part| part.as_os_str().to_string_lossy())
             .collect();
+        let (media_type, clinical) = describe(path);
         self.parts.push(SourcePart {
             name: PartName::try_from(components.join("/")).map_err(unfit)?,
-            media_type: media_type(path),
+            media_type,
             length: metadata.len(),
-            clinical: Clinical::default(),
+            clinical,
             identity: Some(identity(path, metadata)),
         });
         self.paths.push(path.to_owned());
@@ -208,28 +210,6 @@ impl Source for FileSource {
     fn path(&self, index: usize) -> PathBuf {
         self.paths.get(index).cloned().unwrap_or_default()
     }
-}
-
-/// By the name's ending; DICOM files often have none.
-fn media_type(path: &Path) -> String {
-    let dicom = path
-        .extension()
-        .is_none_or(|ending| ending.eq_ignore_ascii_case("dcm"))
-        && has_dicom_magic(path);
-    if dicom {
-        return "application/dicom".into();
-    }
-    mime_guess::from_path(path)
-        .first_or_octet_stream()
-        .essence_str()
-        .into()
-}
-
-/// DICOM PS3.10 §7.1: 128 bytes of preamble, then `DICM`.
-fn has_dicom_magic(path: &Path) -> bool {
-    let mut head = [0; 132];
-    let read = File::open(path).and_then(|mut file| file.read_exact(&mut head));
-    read.is_ok() && head.ends_with(b"DICM")
 }
 
 #[cfg(unix)]
