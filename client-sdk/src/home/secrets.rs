@@ -8,7 +8,7 @@ use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::files::{read_if_there, write_new};
+use super::files::{read_if_there, sync_folder, write_new};
 use crate::{Error, Result, mint};
 
 /// What opens a home.
@@ -81,6 +81,8 @@ pub(super) fn seal(unlock: &Unlock, context: &[u8], secrets: &[u8]) -> Result<Se
             if read_if_there(path)?.is_none() {
                 let key = Zeroizing::new(mint::random::<32>()?);
                 write_new(path, key.as_slice()).map_err(Error::io("cannot write", path))?;
+                // No power cut may take it away from the home that is sealed under it.
+                sync_folder(path.parent().unwrap_or(path))?;
             }
             KeySource::KeyFile
         }

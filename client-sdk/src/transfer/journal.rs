@@ -28,7 +28,7 @@ use serde::{Deserialize, Serialize};
 use super::SourcePart;
 use crate::{
     Error, Result,
-    home::{Home, Lock},
+    home::{Home, Lock, sync_folder},
     mint,
 };
 
@@ -99,13 +99,15 @@ impl Journal {
         Ok(journal)
     }
 
-    /// Forgets the earlier session: new ids, new key stream.
+    /// Forgets the earlier session: new ids, new key stream. First the header: as long as that may come back, so
+    /// must the hashes of what was sealed under it.
     pub(crate) fn restart(&mut self, parts: &[SourcePart]) -> Result<()> {
+        self.session = Session::new(parts)?;
+        self.save()?;
         for name in [LEAVES, COMMIT] {
             drop(fs::remove_file(self.folder.join(name)));
         }
-        self.session = Session::new(parts)?;
-        self.save()
+        Ok(())
     }
 
     /// Whether an earlier run has presented already: its session at the server.
@@ -156,8 +158,9 @@ impl Journal {
         self.home.write(COMMIT, message)
     }
 
-    /// The upload is over, one way or the other.
+    /// The upload is over, one way or the other. The header goes first, as in [`Self::restart`].
     pub(crate) fn remove(self) {
+        drop(fs::remove_file(self.folder.join(SESSION)));
         drop(fs::remove_dir_all(&self.folder));
         // Fails while other uploads are under way.
         drop(self.folder.parent().map(fs::remove_dir));
@@ -187,6 +190,8 @@ impl LeafLog {
             .map_err(failed())?;
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).map_err(failed())?;
+        // No power cut may take the list away and leave the header.
+        sync_folder(path.parent().unwrap_or(path))?;
         let (known, torn) = bytes.as_chunks::<32>();
         // Of a write that was cut short, no leaf has left the machine.
         file.set_len((bytes.len() - torn.len()) as u64)
@@ -348,6 +353,21 @@ mod tests {
         ));
         log.extend(1, &[hash(2), hash(3)]).unwrap();
         assert_eq!(fs::metadata(&log.path).unwrap().len(), 96);
+    }
+
+    #[test]
+    fn hashes_are_kept_as_long_as_the_header() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::at(dir.path());
+        begun(&home, &parts(Some("1")));
+        let mut journal = Journal::open(&home, &PERMISSION, &parts(Some("1"))).unwrap();
+        let mut log = journal.leaf_log().unwrap();
+        log.extend(0, &[LeafHash::from_bytes([5; 32])]).unwrap();
+        // A folder in its place keeps the new session from being written.
+        fs::remove_file(journal.folder.join(SESSION)).unwrap();
+        fs::create_dir(journal.folder.join(SESSION)).unwrap();
+        assert!(journal.restart(&parts(Some("1"))).is_err());
+        assert_eq!(fs::read(&log.path).unwrap(), [5; 32]);
     }
 
     #[test]
