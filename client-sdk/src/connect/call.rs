@@ -221,7 +221,7 @@ impl Server {
     }
 
     fn params(&self, key_id: &str) -> Result<Params> {
-        let created = (mint::now_ms() / 1000).saturating_add_signed(self.skew.load(Ordering::Relaxed));
+        let created = self.now_ms() / 1000;
         Ok(Params {
             created,
             expires: created + LIFETIME,
@@ -230,7 +230,8 @@ impl Server {
         })
     }
 
-    /// Takes the server's clock for signatures from now on; nothing else depends on it.
+    /// Takes the server's clock from now on, for signatures and for the ends of its own sessions; what is signed
+    /// for others keeps this machine's time.
     fn follow_clock(&self, server_ms: u64) {
         let seconds = |ms: u64| i64::try_from(ms / 1000).unwrap_or(0);
         self.skew

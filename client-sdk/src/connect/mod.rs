@@ -16,7 +16,10 @@ mod http;
 pub(crate) mod tests;
 mod tls;
 
-use std::{sync::Arc, sync::atomic::AtomicI64};
+use std::sync::{
+    Arc,
+    atomic::{AtomicI64, Ordering},
+};
 
 use ::http::Method;
 use bytes::Bytes;
@@ -85,6 +88,11 @@ impl Server {
 
     pub(crate) fn operator_id(&self) -> OperatorId {
         self.operator_id
+    }
+
+    /// The server's clock, in milliseconds since 1970, as far as it is known: for what the server lets expire.
+    pub(crate) fn now_ms(&self) -> u64 {
+        mint::now_ms().saturating_add_signed(self.skew.load(Ordering::Relaxed).saturating_mul(1000))
     }
 
     /// Verifies accreditations.

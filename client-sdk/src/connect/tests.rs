@@ -164,6 +164,26 @@ async fn unknown_versions_silence_and_nonsense_are_told_apart() {
     );
 }
 
+/// A machine whose clock is a day ahead must not take a session that has just been opened for one that is over.
+#[tokio::test]
+async fn the_servers_clock_is_followed_once_it_is_told() {
+    let server = serve(
+        401,
+        br#"{"type":"urn:medvault:problem:signature-expired","now":5000000}"#.to_vec(),
+    )
+    .await;
+    let pins = Pins {
+        link: server.own_link(),
+        operator: key(1),
+        registrar: key(2),
+        certificate: Some(server.certificate),
+    };
+    let server = Server::new(pins, None).unwrap();
+    assert!(server.now_ms() > 1_700_000_000_000);
+    assert!(server.get::<pb::ServerInfo>("/v1/server").await.is_err());
+    assert!((5_000_000..5_060_000).contains(&server.now_ms()));
+}
+
 #[tokio::test]
 async fn refusals_carry_the_problem_and_redirects_are_not_followed() {
     let document = br#"{"type":"urn:medvault:problem:permission-revoked","title":"t","status":403}"#;

@@ -5,7 +5,7 @@ use std::path::Path;
 use crypto::DataKey;
 use protocol_spec::{
     bodies::{ReleaseReceipt, ReleaseTicket},
-    ids::{PermissionId, RecordId, ReleaseId},
+    ids::{PermissionId, RecordId},
     log::Receipt,
     messages::{self as pb, presentation_answer::Answer},
     permission::{Kind, RecordSelector, VerifiedPermission},
@@ -14,7 +14,7 @@ use protocol_spec::{
 
 use super::{Fetched, FetchedRecord, Institution, delivery::Delivered};
 use crate::{
-    Error, Progress, Result, mint,
+    Error, Progress, Result,
     provenance::VerifiedRecord,
     session::blocking,
     transfer::{FetchJournal, FolderSink, Leaves, Sink, interrupted, receive},
@@ -22,7 +22,7 @@ use crate::{
 
 /// A release that the server has opened, its records verified.
 struct Release {
-    id: ReleaseId,
+    ticket: Verified<ReleaseTicket>,
     records: Vec<(VerifiedRecord, DataKey)>,
 }
 
@@ -110,7 +110,7 @@ impl Institution {
         for (record, key) in release.records {
             let path = format!(
                 "/v1/releases/{}/records/{}/leaves",
-                release.id,
+                release.ticket.release_id,
                 record.version_id()
             );
             let leaves = Leaves {
@@ -133,7 +133,7 @@ impl Institution {
             });
         }
         blocking(move || sink.commit()).await?;
-        let receipt = self.close(release.id, journal).await?;
+        let receipt = self.close(&release.ticket, journal).await?;
         progress.finished();
         Ok(Fetched { records, receipt })
     }
@@ -143,15 +143,15 @@ impl Institution {
         let permission = delivered.permission.clone();
         let opened = self.open_key::<Vec<DataKey>>(&permission)?;
         let mut renewed = false;
-        let (id, stored) = loop {
+        let (ticket, stored) = loop {
             let message = pb::Presentation::default();
             let answer = self
                 .present(delivered, &opened, &message, journal.idempotency_key())
                 .await?;
             let (ticket, records) = self.check_release_ticket(answer, &permission).await?;
             // An earlier run's session that has ended since: a new one, which spends a use.
-            if ticket.expires > mint::now_ms() || renewed {
-                break (ticket.release_id, records);
+            if ticket.expires > self.session.server.now_ms() || renewed {
+                break (ticket, records);
             }
             renewed = true;
             journal.renew()?;
@@ -164,7 +164,7 @@ impl Institution {
         for ((stored, key), selector) in stored.into_iter().zip(opened.keys).zip(&permission.records) {
             records.push((self.check_record(stored, &key, &permission, selector).await?, key));
         }
-        Ok(Release { id, records })
+        Ok(Release { ticket, records })
     }
 
     async fn check_release_ticket(
@@ -218,8 +218,8 @@ impl Institution {
     }
 
     /// Ends the release; the answer says what was handed out.
-    async fn close(&self, release: ReleaseId, journal: &FetchJournal) -> Result<Receipt<ReleaseReceipt>> {
-        let path = format!("/v1/releases/{release}/close");
+    async fn close(&self, ticket: &ReleaseTicket, journal: &FetchJournal) -> Result<Receipt<ReleaseReceipt>> {
+        let path = format!("/v1/releases/{}/close", ticket.release_id);
         let key = format!("{}-close", journal.idempotency_key());
         let message: pb::Receipt = self
             .session
@@ -230,7 +230,7 @@ impl Institution {
             .session
             .receipt::<ReleaseReceipt>(Some(message), "the receipt")
             .await?;
-        if receipt.statement.release_id == release && receipt.statement.institution_id == self.id() {
+        if is_for(&receipt.statement, ticket) {
             Ok(receipt)
         } else {
             Err(Error::tampered("the receipt")("it is for something else"))
@@ -238,4 +238,64 @@ impl Institution {
     }
 }
 
+/// Whether the receipt is for the release of the ticket, in all that both say.
+fn is_for(receipt: &ReleaseReceipt, ticket: &ReleaseTicket) -> bool {
+    receipt.operator_id == ticket.operator_id
+        && receipt.release_id == ticket.release_id
+        && receipt.permission_id == ticket.permission_id
+        && receipt.patient_id == ticket.patient_id
+        && receipt.institution_id == ticket.institution_id
+        && receipt.presentation_hash == ticket.presentation_hash
+}
+
 const TICKET: &str = "the release ticket";
+
+#[cfg(test)]
+mod tests {
+    use protocol_spec::{
+        hash::Sha256Digest,
+        ids::{InstitutionId, OperatorId, PatientId, ReleaseId},
+    };
+
+    use super::*;
+
+    /// ATK-37: an institution that keeps it could prove nothing by it.
+    #[test]
+    fn a_receipt_for_another_release_is_refused() {
+        let ticket = ReleaseTicket {
+            created: 1,
+            operator_id: OperatorId::from_bytes([1; 32]),
+            release_id: ReleaseId::from_bytes([2; 16]),
+            permission_id: PermissionId::from_bytes([3; 16]),
+            patient_id: PatientId::from_bytes([4; 32]),
+            institution_id: InstitutionId::from_bytes([5; 32]),
+            bytes: 9,
+            expires: 2,
+            presentation_hash: Sha256Digest::of(b"presentation"),
+        };
+        let good = ReleaseReceipt {
+            created: 2,
+            operator_id: ticket.operator_id,
+            release_id: ticket.release_id,
+            permission_id: ticket.permission_id,
+            patient_id: ticket.patient_id,
+            institution_id: ticket.institution_id,
+            bytes: 7,
+            presentation_hash: ticket.presentation_hash,
+        };
+        assert!(is_for(&good, &ticket));
+        let wrong: [fn(&mut ReleaseReceipt); 6] = [
+            |receipt| receipt.operator_id = OperatorId::from_bytes([9; 32]),
+            |receipt| receipt.release_id = ReleaseId::from_bytes([9; 16]),
+            |receipt| receipt.permission_id = PermissionId::from_bytes([9; 16]),
+            |receipt| receipt.patient_id = PatientId::from_bytes([9; 32]),
+            |receipt| receipt.institution_id = InstitutionId::from_bytes([9; 32]),
+            |receipt| receipt.presentation_hash = Sha256Digest::of(b"another"),
+        ];
+        for change in wrong {
+            let mut receipt = good.clone();
+            change(&mut receipt);
+            assert!(!is_for(&receipt, &ticket));
+        }
+    }
+}

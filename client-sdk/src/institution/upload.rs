@@ -12,6 +12,7 @@ use prost::Message;
 use protocol_spec::{
     bodies::{RecordManifest, StandbyTicket, UploadReceipt},
     content::{padme, stream_len},
+    hash::Sha256Digest,
     ids::{PermissionId, UploadId},
     messages::{self as pb, presentation_answer::Answer},
     permission::{Kind, VerifiedPermission},
@@ -95,8 +96,8 @@ impl Institution {
                 .await
             {
                 Ok(status) => resumable = Some((id, status)),
-                // The server waits no longer.
-                Err(Error::Refused { .. }) => journal.restart(source.parts())?,
+                // The server waits no longer. A refusal that passes must not cost another use.
+                Err(error) if error.is_final() => journal.restart(source.parts())?,
                 Err(error) => return Err(error),
             }
         }
@@ -144,7 +145,9 @@ impl Institution {
             ),
             (None, None) => self.send_and_commit(&upload, source, journal, progress).await?,
         };
-        let sent = self.check_receipt(&upload, receipt, resumed_bytes).await?;
+        let sent = self
+            .check_receipt(&upload, journal, receipt, resumed_bytes)
+            .await?;
         progress.finished();
         Ok(sent)
     }
@@ -251,9 +254,14 @@ impl Institution {
     async fn check_receipt(
         &self,
         running: &Upload,
+        journal: &Journal,
         message: pb::Receipt,
         resumed_bytes: u64,
     ) -> Result<Sent> {
+        let commit = journal
+            .commit()?
+            .ok_or_else(|| Error::tampered(RECEIPT)("nothing was committed"))?;
+        let commit: pb::CommitUpload = protocol_spec::messages::decode(&commit)?;
         let receipt = self
             .session
             .receipt::<UploadReceipt>(Some(message), RECEIPT)
@@ -269,7 +277,7 @@ impl Institution {
             && said.patient_id == permission.patient_id
             && said.institution_id == self.id()
             && (said.record_id, said.version_id) == (context.record, context.version)
-            && said.stream_len == length;
+            && stores(said, &commit);
         if !same {
             return Err(Error::tampered(RECEIPT)("it is for something else"));
         }
@@ -313,5 +321,58 @@ fn check_budget(permission: &VerifiedPermission, plaintext: u64) -> Result<()> {
     Ok(())
 }
 
+/// Whether the receipt is for the very bytes that were committed.
+fn stores(receipt: &UploadReceipt, commit: &pb::CommitUpload) -> bool {
+    receipt.content_root.as_bytes()[..] == commit.content_root
+        && receipt.stream_len == commit.stream_len
+        && receipt.sealed_manifest_hash == Sha256Digest::of(&commit.sealed_manifest)
+}
+
 const TICKET: &str = "the standby ticket";
 const RECEIPT: &str = "the receipt";
+
+#[cfg(test)]
+mod tests {
+    use protocol_spec::{
+        hash::ContentRoot,
+        ids::{InstitutionId, OperatorId, PatientId, RecordId, VersionId},
+    };
+
+    use super::*;
+
+    /// ATK-37: such a receipt would prove nothing about what was sent.
+    #[test]
+    fn a_receipt_for_other_bytes_than_those_committed_is_refused() {
+        let commit = pb::CommitUpload {
+            content_root: Bytes::from_static(&[1; 32]),
+            stream_len: 5,
+            sealed_manifest: Bytes::from_static(b"manifest"),
+            content: Bytes::new(),
+        };
+        let good = UploadReceipt {
+            created: 1,
+            operator_id: OperatorId::from_bytes([1; 32]),
+            upload_id: UploadId::from_bytes([2; 16]),
+            permission_id: PermissionId::from_bytes([3; 16]),
+            patient_id: PatientId::from_bytes([4; 32]),
+            institution_id: InstitutionId::from_bytes([5; 32]),
+            record_id: RecordId::from_bytes([6; 16]),
+            version_id: VersionId::from_bytes([7; 16]),
+            content_root: ContentRoot::from_bytes([1; 32]),
+            stream_len: 5,
+            sealed_manifest_hash: Sha256Digest::of(b"manifest"),
+            presentation_hash: Sha256Digest::of(b""),
+        };
+        assert!(stores(&good, &commit));
+        let wrong: [fn(&mut UploadReceipt); 3] = [
+            |receipt| receipt.content_root = ContentRoot::from_bytes([2; 32]),
+            |receipt| receipt.stream_len = 6,
+            |receipt| receipt.sealed_manifest_hash = Sha256Digest::of(b"another"),
+        ];
+        for change in wrong {
+            let mut receipt = good.clone();
+            change(&mut receipt);
+            assert!(!stores(&receipt, &commit));
+        }
+    }
+}
