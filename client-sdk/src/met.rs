@@ -1,11 +1,11 @@
-//! What ids stand for. Requests and permissions are named by ids that others mint, and nothing in such an id
-//! says whose it is: a server that works with one accredited institution or one patient could show a person one
+//! What ids stand for. Requests, permissions and records are named by ids that others mint, and nothing in such an
+//! id says what it names: a server that works with one accredited institution or one patient could show a person one
 //! thing under an id, and hand out another when she answers it. So the first verified meaning of an id is kept
 //! in the home, and another is refused (FLW-13).
 
 use protocol_spec::{
     hash::Sha256Digest,
-    ids::{PatientId, PermissionId, RequestId},
+    ids::{PatientId, PermissionId, RequestId, VersionId},
 };
 
 use crate::{Error, Result, session::Session};
@@ -24,6 +24,12 @@ impl Session {
         request: &Sha256Digest,
     ) -> Result<()> {
         self.met(&id.to_string(), &format!("{patient} {request}"), "the permission")
+    }
+
+    /// This record version was met: from now on its id means this manifest, and with it this content. Whoever was
+    /// permitted to read a version has its key, and could seal another content with it.
+    pub(crate) fn met_version(&self, id: VersionId, manifest: &Sha256Digest) -> Result<()> {
+        self.met(&id.to_string(), &manifest.to_string(), "the record")
     }
 
     fn met(&self, id: &str, meaning: &str, what: &'static str) -> Result<()> {

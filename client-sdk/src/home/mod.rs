@@ -6,7 +6,7 @@
 //! device.pb         a patient's device certificate     collection.key   her collection key, wrapped
 //! keys.pb           an institution's statement of its keys
 //! directory.json    institutions as first seen      checkpoint.pb   the newest log that was proven
-//! met/              what ids of requests and permissions stood for when they were first met
+//! met/              what ids of requests, permissions and records stood for when they were first met
 //! uploads/ fetches/ journals of transfers that are not finished
 //! ```
 //! Every file is replaced as a whole: written beside, synced, renamed. Writers that read before they write

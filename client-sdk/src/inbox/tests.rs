@@ -230,6 +230,22 @@ async fn a_request_under_an_id_that_was_shown_for_another_is_refused() {
     }
 }
 
+/// ATK-17: one who may read a version replaces it, with the server's help, by a record of its own.
+#[tokio::test]
+async fn a_record_version_stays_what_it_was_when_it_was_first_verified() {
+    let pins = server(Vec::new()).await;
+    let dir = tempfile::tempdir().unwrap();
+    let version = protocol_spec::ids::VersionId::from_bytes([9; 16]);
+    let (made, forged) = (Sha256Digest::of(b"made"), Sha256Digest::of(b"forged"));
+    session(dir.path(), &pins).met_version(version, &made).unwrap();
+    let later = session(dir.path(), &pins);
+    assert!(later.met_version(version, &made).is_ok());
+    assert!(matches!(
+        later.met_version(version, &forged),
+        Err(Error::Tampered { .. })
+    ));
+}
+
 #[test]
 fn a_line_of_the_stream_takes_no_more_memory_than_is_read_of_it() {
     let mut line = Vec::new();

@@ -198,6 +198,8 @@ impl Patient {
             self.uploaded_key(&record, &upload_key_wrap)?
         };
         let verified = self.session.verify_record(record, &key).await?;
+        self.session
+            .met_version(verified.version_id(), &verified.manifest.hash())?;
         if !adopted {
             self.adopt(&verified, &key).await?;
         }
