@@ -1,6 +1,6 @@
 //! Values of the library as JSON and as lines: what several commands show alike.
 
-use client_sdk::{FetchedPart, Part, Provenance, Receipt, ReleaseReceipt, UploadReceipt};
+use client_sdk::{Clinical, FetchedPart, Part, Provenance, Receipt, ReleaseReceipt, UploadReceipt};
 use indicatif::HumanBytes;
 use serde::Serialize;
 
@@ -14,6 +14,38 @@ pub(crate) struct PartView {
     sha256: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     media_type: Option<String>,
+    #[serde(flatten)]
+    clinical: ClinicalView,
+}
+
+/// What a clinician sorts by; only what the file told.
+#[derive(Default, Serialize)]
+struct ClinicalView {
+    #[serde(skip_serializing_if = "String::is_empty")]
+    fhir_resource_type: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    dicom_study_uid: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    dicom_series_uid: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    date: String,
+}
+
+impl From<&Clinical> for ClinicalView {
+    fn from(clinical: &Clinical) -> Self {
+        let Clinical {
+            fhir_resource_type,
+            dicom_study_uid,
+            dicom_series_uid,
+            date,
+        } = clinical.clone();
+        Self {
+            fhir_resource_type,
+            dicom_study_uid,
+            dicom_series_uid,
+            date,
+        }
+    }
 }
 
 impl From<&Part> for PartView {
@@ -23,6 +55,7 @@ impl From<&Part> for PartView {
             bytes: part.length,
             sha256: part.sha256.to_string(),
             media_type: Some(part.media_type.clone()),
+            clinical: (&part.clinical).into(),
         }
     }
 }
@@ -34,6 +67,7 @@ impl From<&FetchedPart> for PartView {
             bytes: part.bytes,
             sha256: part.sha256.to_string(),
             media_type: None,
+            clinical: ClinicalView::default(),
         }
     }
 }

@@ -122,6 +122,16 @@ fn dicom_and_fhir_files_come_back_bit_by_bit() -> Result<()> {
     let (north, _) = world.institution("Hospital North")?;
     let (south, _) = world.institution("Clinic South")?;
     let record = upload(&patient, &north, "Hospital North", &sent.display().to_string())?;
+    let listed = patient.run(&["records"])?;
+    let parts = listed["records"][0]["parts"].as_array().context("parts")?;
+    let told = |field: &str| parts.iter().filter(|part| part[field].is_string()).count();
+    assert!(
+        told("dicom_study_uid") > 100,
+        "{} files tell their study",
+        told("dicom_study_uid")
+    );
+    assert_eq!(told("fhir_resource_type"), BUNDLES);
+
     let downloaded = world.path("downloaded");
     let fetched = download(
         &patient,
