@@ -142,7 +142,7 @@ fn sync(path: &Path) -> Result<(), OpenError> {
         .map_err(io_error(path))
 }
 
-fn io_error(path: &Path) -> impl Fn(io::Error) -> OpenError {
+pub(super) fn io_error(path: &Path) -> impl Fn(io::Error) -> OpenError {
     move |source| OpenError::Io {
         path: path.to_owned(),
         source,

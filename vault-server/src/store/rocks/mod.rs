@@ -2,7 +2,7 @@
 //!
 //! Ledger commits and small leaves pass through one commit thread ([`committer`]) that syncs the
 //! WAL once for all that wait; large leaves are streamed into files of their own and ingested
-//! ([`leaf_writer`]), never through the WAL. After a failed write the process must not go on as if
+//! ([`leaf_writer`]), never through the WAL. Before the database is opened its logs are checked ([`wal`]). After a failed write the process must not go on as if
 //! nothing had happened ([`health`]).
 
 mod blobs;
@@ -14,6 +14,7 @@ mod options;
 mod rows;
 #[cfg(test)]
 mod tests;
+mod wal;
 
 use std::{
     path::{Path, PathBuf},
@@ -85,6 +86,7 @@ impl RocksStore {
     /// See [`OpenError`].
     pub fn open(path: &Path, config: &RocksConfig) -> Result<Self, OpenError> {
         let data_dir = DataDir::open(path)?;
+        wal::mend(&data_dir.db())?;
         let db = DB::open_cf_descriptors(
             &options::database(config),
             data_dir.db(),

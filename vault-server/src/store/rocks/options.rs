@@ -18,8 +18,8 @@ pub(super) fn database(config: &RocksConfig) -> Options {
     options.create_if_missing(true);
     options.create_missing_column_families(true);
     options.set_paranoid_checks(true);
-    // Opens after every torn tail, which is unacknowledged by construction; the stricter modes
-    // refuse some tails that a power cut leaves.
+    // Torn tails are cut off before (`wal`), so what this mode would drop silently does not get here; the
+    // stricter modes refuse some tails that a power cut leaves.
     options.set_wal_recovery_mode(DBRecoveryMode::PointInTime);
     // A WAL that vanished or shrank since it was closed is an error, not a gap.
     options.set_track_and_verify_wals_in_manifest(true);
