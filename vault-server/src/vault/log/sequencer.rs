@@ -11,6 +11,7 @@ use crate::{
     store::{Commit, CommitId, Outcome},
     vault::{
         Refusal,
+        refusal::ensure,
         tables::{self, LogHeadRow, LogIndexRow, LogNodeRow, LogQueueRow, Row},
     },
 };
@@ -60,6 +61,11 @@ impl Log {
     pub(super) async fn ensure_head(&self) -> Result<LogHeadRow, Refusal> {
         if let Some(head) = tables::log_head().get(&*self.ledger).await? {
             let checkpoint = Signed::<Checkpoint>::try_from(head.checkpoint.clone())?;
+            ensure(
+                checkpoint.claimed().operator_id == self.operator.id(),
+                Problem::Internal,
+                "its log is signed by another operator key, restore operator.key from a backup",
+            )?;
             self.time.at_least(checkpoint.claimed().created);
             return Ok(head);
         }

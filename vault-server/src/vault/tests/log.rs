@@ -15,8 +15,12 @@ use super::{
     world::{Terms, World, stream},
 };
 use crate::{
+    identity::OperatorIdentity,
     store::{Commit, CommitId, Outcome},
-    vault::tables::{self, LogQueueRow, Row},
+    vault::{
+        Vault,
+        tables::{self, LogQueueRow, Row},
+    },
 };
 
 async fn checkpoint(world: &World) -> Verified<Checkpoint> {
@@ -123,6 +127,18 @@ async fn a_queued_leaf_gets_its_place_when_somebody_waits_for_it() {
     let log = &world.vault.shared.log;
     log.complete(&mut proof, &statement).await.unwrap();
     assert_eq!(proof.unwrap().index, 2);
+}
+
+/// A lost operator.key is not replaced by a new one over the same vault.
+#[tokio::test]
+async fn another_operators_vault_does_not_open() {
+    let world = World::new().await;
+    let super::world::Stores { ledger, blobs } = world.store.clone();
+    let other = OperatorIdentity::from_seed(&signing_key(9).to_bytes()).unwrap();
+    let (registrar, limits) = (public(&signing_key(2)), super::world::limits());
+    let opened = Vault::new(ledger, blobs, other, registrar, world.clock.clone(), limits).await;
+    let cause = opened.err().unwrap().cause.unwrap();
+    assert!(cause.contains("restore operator.key"), "{cause}");
 }
 
 #[tokio::test]
