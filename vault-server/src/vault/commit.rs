@@ -83,7 +83,7 @@ impl Shared {
                 .put_small(LeafKey { version, leaf: 0 }, content)
                 .await?;
         } else {
-            let mut writer = self.blobs.writer(version, 0)?;
+            let mut writer = self.leaf_writer(version, 0).await?;
             writer.put(content).await?;
             writer.persist().await?;
         }

@@ -72,6 +72,19 @@ impl Vault {
 }
 
 impl Shared {
+    /// A writer for leaves that are not registered. What an earlier commit, which was refused, has left
+    /// of an inline stream goes first: a store need not prefer the newer bytes.
+    pub(super) async fn leaf_writer(
+        &self,
+        version: [u8; 16],
+        first: u32,
+    ) -> Result<Box<dyn LeafWriter>, Refusal> {
+        if first == 0 {
+            self.blobs.delete(version, 0..1).await?;
+        }
+        Ok(self.blobs.writer(version, first)?)
+    }
+
     async fn expected(
         &self,
         session: &InspectUpload,
@@ -152,7 +165,7 @@ impl LeafIntake {
             Some(writer) => writer,
             None => self
                 .writer
-                .insert(self.shared.blobs.writer(self.version, number)?),
+                .insert(self.shared.leaf_writer(self.version, number).await?),
         };
         writer.put(leaf).await?;
         let hash = Bytes::copy_from_slice(hash.as_bytes());

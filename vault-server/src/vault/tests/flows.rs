@@ -12,7 +12,7 @@ use protocol_spec::{
 
 use super::world::{HOUR, START, Stores, Terms, World, intent, leaf_hashes, limits, stream};
 
-use crate::store::{RocksConfig, RocksStore};
+use crate::store::{BlobStore, LeafKey, RocksConfig, RocksStore};
 use pb::{PermissionState, event, history_entry, presentation_answer::Answer};
 
 fn kinds(entries: &[pb::HistoryEntry]) -> Vec<&'static str> {
@@ -234,6 +234,38 @@ async fn an_upload_resumes_where_it_broke_off() {
     let left = world.entry(permission.permission_id).await.bytes_left;
     assert_eq!(left, permission.bytes - stream.len() as u64);
     world.check().await;
+}
+
+/// An inline stream whose commit was refused does not stand in for the leaf that comes later.
+#[tokio::test(flavor = "multi_thread")]
+async fn leaves_replace_what_a_refused_commit_has_stored() {
+    let data = tempfile::tempdir().unwrap();
+    let store = Arc::new(RocksStore::open(data.path(), &RocksConfig::default()).unwrap());
+    let world = World::over(Stores::of(&store), limits()).await;
+    let permission = world.permit_upload(&world.first, Terms::default()).await;
+    let ticket = world.stand_by(&world.first, permission.permission_id).await;
+    let version = ticket.version_id;
+    let stored = LeafKey {
+        version: *version.as_bytes(),
+        leaf: 0,
+    };
+    store.put_small(stored, "refused".into()).await.unwrap();
+    let stream = stream(3 << 20);
+    let sent = world
+        .send(&world.first, ticket.upload_id, 0, &stream, &leaf_hashes(&stream))
+        .await;
+    assert_eq!(sent, Ok(()));
+    world
+        .commit(&world.first, ticket.upload_id, &stream)
+        .await
+        .unwrap();
+    let patient = world.as_patient().await;
+    let mut leaves = world.vault.own_leaves(&patient, version, 0, 4).await.unwrap();
+    let mut bytes = Vec::new();
+    while let Some(leaf) = leaves.next().await {
+        bytes.extend_from_slice(&leaf.unwrap());
+    }
+    assert!(bytes == stream);
 }
 
 /// The same on the real store, with a restart between upload and download.
