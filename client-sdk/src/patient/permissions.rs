@@ -105,12 +105,19 @@ impl Patient {
     }
 
     async fn own_permissions(&self) -> Result<Vec<(VerifiedPermission, pb::PermissionEntry)>> {
-        let list: pb::PermissionList = self.session.server.get("/v1/vault/permissions").await?;
-        let verify = |mut entry: pb::PermissionEntry| {
-            let permission = self.own_permission(entry.permission.take())?;
-            Ok((permission, entry))
-        };
-        list.permissions.into_iter().map(verify).collect()
+        let (mut own, mut after) = (Vec::new(), String::new());
+        loop {
+            let path = format!("/v1/vault/permissions{after}");
+            let list: pb::PermissionList = self.session.server.get(&path).await?;
+            for mut entry in list.permissions {
+                let permission = self.own_permission(entry.permission.take())?;
+                own.push((permission, entry));
+            }
+            if list.next.is_empty() {
+                return Ok(own);
+            }
+            after = format!("?after={}", PermissionId::try_from(list.next.as_ref())?);
+        }
     }
 
     /// Checks that a permission was signed by her, for this server.

@@ -230,8 +230,13 @@ pub(super) async fn vault_records(
 pub(super) async fn vault_permissions(
     State(app): State<App>,
     auth: Authenticated,
+    page: Page<PermissionId>,
 ) -> Answer<pb::PermissionList> {
-    reply(app.vault.vault_permissions(&auth.caller).await)
+    reply(
+        app.vault
+            .vault_permissions(&auth.caller, page.after, page.limit)
+            .await,
+    )
 }
 
 pub(super) async fn history(

@@ -40,25 +40,30 @@ impl Vault {
             .await
     }
 
-    /// The caller's own permissions, oldest first, with what is left of them.
+    /// The caller's own permissions in the order of their ids, after this one, with what is left of them.
     ///
     /// # Errors
     /// `not-permitted` unless a patient asks; those of the store.
-    pub async fn vault_permissions(&self, caller: &Caller) -> Result<pb::PermissionList, Refusal> {
+    pub async fn vault_permissions(
+        &self,
+        caller: &Caller,
+        after: Option<PermissionId>,
+        limit: usize,
+    ) -> Result<pb::PermissionList, Refusal> {
         let patient = caller.patient()?;
-        let mut from = tables::permissions(patient);
-        let mut permissions = Vec::new();
-        loop {
-            let batch = from.scan(&*self.shared.ledger, SCAN_STEP).await?;
-            let last = batch.len() < SCAN_STEP;
-            for (suffix, row) in batch {
-                from = from.after(&suffix);
-                permissions.push(self.shared.entry(patient, row).await?);
-            }
-            if last {
-                return Ok(pb::PermissionList { permissions });
-            }
+        let first = match after {
+            Some(permission) => tables::permissions(patient).after(permission.as_bytes()),
+            None => tables::permissions(patient),
+        };
+        let (rows, more) = self.shared.page(first, limit).await?;
+        let mut list = pb::PermissionList::default();
+        if let Some(last) = rows.last().filter(|_| more) {
+            list.next = Bytes::copy_from_slice(last.body()?.permission_id.as_bytes());
         }
+        for row in rows {
+            list.permissions.push(self.shared.entry(patient, row).await?);
+        }
+        Ok(list)
     }
 }
 
@@ -203,6 +208,3 @@ fn state(meter: &MeterRow, expired: bool) -> PermissionState {
         _ => PermissionState::Live,
     }
 }
-
-/// Permissions read at once: one is up to some hundred kilobytes large.
-const SCAN_STEP: usize = 16;

@@ -7,13 +7,15 @@ use protocol_spec::{
     messages as pb,
     permission::{Kind, PermissionBody, RecordSelector},
     problem::Problem,
+    statement::Body as _,
 };
 
 use super::{
     principals::{Hospital, Patient, sealed, signing_key},
     problem,
-    world::{HOUR, START, Terms, World, intent, stream},
+    world::{HOUR, START, Terms, World, intent, limits, stream},
 };
+use crate::vault::VaultLimits;
 
 use pb::{PermissionState, event};
 
@@ -451,4 +453,34 @@ async fn an_inbox_wakes_who_began_to_wait_before_the_event() {
     changed.await;
     assert_eq!(world.vault.inbox(&patient, 0, 0).await.unwrap().events.len(), 1);
     assert!(world.vault.inbox(&patient, 1, 0).await.unwrap().events.is_empty());
+}
+
+/// One answer does not grow with the number of permissions, which is the patient's to choose.
+#[tokio::test]
+async fn permissions_come_in_pages() {
+    let world = World::with(VaultLimits {
+        page_rows: 2,
+        ..limits()
+    })
+    .await;
+    let mut granted = Vec::new();
+    for _ in 0..5 {
+        let permission = world.permit_upload(&world.first, Terms::default()).await;
+        granted.push(permission.permission_id);
+    }
+    granted.sort();
+    let (patient, mut seen, mut after) = (world.as_patient().await, Vec::new(), None);
+    loop {
+        let list = world.vault.vault_permissions(&patient, after, 100).await.unwrap();
+        assert!(list.permissions.len() <= 2);
+        seen.extend(list.permissions.iter().map(|entry| {
+            let body = &entry.permission.as_ref().unwrap().body;
+            PermissionBody::decode(body).unwrap().permission_id
+        }));
+        if list.next.is_empty() {
+            break;
+        }
+        after = Some(list.next.as_ref().try_into().unwrap());
+    }
+    assert_eq!(seen, granted);
 }

@@ -518,7 +518,7 @@ impl World {
     pub(super) async fn entry(&self, permission: PermissionId) -> pb::PermissionEntry {
         let list = self
             .vault
-            .vault_permissions(&self.as_patient().await)
+            .vault_permissions(&self.as_patient().await, None, 0)
             .await
             .unwrap();
         let is = |entry: &&pb::PermissionEntry| {
