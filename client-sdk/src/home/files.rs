@@ -90,6 +90,15 @@ pub(crate) fn make_folder(path: &Path) -> Result<()> {
     builder.create(path).map_err(Error::io("cannot make", path))
 }
 
+/// Makes a folder that must not be there yet, open to the owner alone.
+pub(crate) fn make_new_folder(path: &Path) -> Result<()> {
+    #[cfg_attr(not(unix), allow(unused_mut, reason = "no mode to set"))]
+    let mut builder = DirBuilder::new();
+    #[cfg(unix)]
+    builder.mode(0o700);
+    builder.create(path).map_err(Error::io("cannot make", path))
+}
+
 /// Makes renames in a folder durable.
 pub(crate) fn sync_folder(path: &Path) -> Result<()> {
     let path = if path.as_os_str().is_empty() {

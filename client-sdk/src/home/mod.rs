@@ -26,7 +26,7 @@ use protocol_spec::{hash::Sha256Digest, keys::IdentityKey, link::ServerLink};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use zeroize::Zeroizing;
 
-pub(crate) use self::files::{make_folder, sync_folder};
+pub(crate) use self::files::{make_folder, make_new_folder, sync_folder};
 pub use self::secrets::Unlock;
 use self::secrets::UnlockedKey;
 use crate::{Error, Result};

@@ -11,7 +11,7 @@ use protocol_spec::{ids::RecordId, manifest::Part};
 use super::disk::{Disk, Failed, LARGE, LargeFile};
 use crate::{
     Error, Result,
-    home::{make_folder, sync_folder},
+    home::{make_folder, make_new_folder, sync_folder},
 };
 
 /// Where opened parts go. Called on a thread that may block. What was written must not be used before
@@ -45,6 +45,8 @@ pub struct FolderSink {
     records: Vec<RecordId>,
     current: Current,
     disk: Option<Disk>,
+    /// The hidden folder, locked: a second transfer must not clear away or fill what this one will publish.
+    _lock: File,
 }
 
 /// The part that is being written.
@@ -59,7 +61,8 @@ impl FolderSink {
     /// an earlier run of the same transfer left behind is removed.
     ///
     /// # Errors
-    /// [`Error::Exists`] when a record's folder is there already, [`Error::Io`].
+    /// [`Error::Exists`] when a record's folder is there already, [`Error::HomeLocked`] while the same transfer
+    /// runs elsewhere, [`Error::Io`].
     pub fn new(out: &Path, name: &str, records: &[RecordId]) -> Result<Self> {
         for record in records {
             free(&out.join(record.to_string()))?;
@@ -67,12 +70,7 @@ impl FolderSink {
         let made_out = !out.exists();
         make_folder(out)?;
         let hidden = out.join(format!(".medvault-{name}.partial"));
-        match fs::remove_dir_all(&hidden) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(Error::io("cannot remove", &hidden)(error));
-            }
-            _ => make_folder(&hidden)?,
-        }
+        let lock = claim(&hidden)?;
         let disk = Some(Disk::start());
         Ok(Self {
             out: out.to_owned(),
@@ -81,6 +79,7 @@ impl FolderSink {
             records: records.to_vec(),
             current: Current::None,
             disk,
+            _lock: lock,
         })
     }
 
@@ -167,6 +166,33 @@ impl Drop for FolderSink {
         if self.made_out {
             drop(fs::remove_dir(&self.out));
         }
+    }
+}
+
+/// Makes the hidden folder anew, of this process alone, unless another transfer is filling it.
+fn claim(hidden: &Path) -> Result<File> {
+    match File::open(hidden) {
+        Ok(left) => {
+            lock(&left, hidden)?;
+            fs::remove_dir_all(hidden).map_err(Error::io("cannot remove", hidden))?;
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(Error::io("cannot read", hidden)(error)),
+    }
+    // Whatever stands there again by now, such as somebody's symbolic link, is not written into.
+    make_new_folder(hidden)?;
+    let folder = File::open(hidden).map_err(Error::io("cannot read", hidden))?;
+    lock(&folder, hidden)?;
+    Ok(folder)
+}
+
+/// File systems without locks have to do without.
+fn lock(folder: &File, path: &Path) -> Result<()> {
+    match folder.try_lock() {
+        Err(fs::TryLockError::WouldBlock) => Err(Error::HomeLocked {
+            home: path.to_owned(),
+        }),
+        Err(fs::TryLockError::Error(_)) | Ok(()) => Ok(()),
     }
 }
 
@@ -270,10 +296,36 @@ mod tests {
     #[test]
     fn what_a_killed_run_left_is_removed() {
         let dir = tempfile::tempdir().unwrap();
-        let mut killed = sink(dir.path());
-        write(&mut killed);
-        std::mem::forget(killed);
+        let left = dir.path().join(".medvault-test.partial/rec");
+        fs::create_dir_all(&left).unwrap();
+        fs::write(left.join("a.dcm"), "half").unwrap();
         drop(sink(dir.path()));
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_second_transfer_does_not_touch_what_the_first_is_writing() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut first = sink(dir.path());
+        write(&mut first);
+        assert!(matches!(
+            FolderSink::new(dir.path(), "test", &[RECORD]),
+            Err(Error::HomeLocked { .. })
+        ));
+        first.commit().unwrap();
+        let file = dir.path().join(RECORD.to_string()).join("series/a.dcm");
+        assert_eq!(fs::read(file).unwrap(), b"hello");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_symbolic_link_in_the_place_of_the_hidden_folder_is_not_followed() {
+        let (dir, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let hidden = dir.path().join(".medvault-test.partial");
+        fs::write(elsewhere.path().join("mine"), "kept").unwrap();
+        std::os::unix::fs::symlink(elsewhere.path(), &hidden).unwrap();
+        assert!(make_new_folder(&hidden).is_err());
+        write(&mut sink(dir.path()));
+        assert_eq!(fs::read_dir(elsewhere.path()).unwrap().count(), 1);
     }
 }
