@@ -98,7 +98,7 @@ impl TryFrom<String> for Name {
 
 /// Characters that reorder their neighbours could make one name look like another.
 fn is_bidi_control(c: char) -> bool {
-    matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    matches!(c, '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 impl Field<String> for Name {
@@ -199,4 +199,18 @@ pub(crate) fn write_header(created: u64) -> Option<pb::Header> {
         suite: SUITE,
         created,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// STM-8
+    #[test]
+    fn names_hold_none_of_the_characters_that_reorder_others() {
+        assert!(Name::try_from("Klinik عربي".to_owned()).is_ok());
+        for control in ['\u{61c}', '\u{200e}', '\u{202e}', '\u{2066}'] {
+            assert!(Name::try_from(format!("City{control}Hospital")).is_err());
+        }
+    }
 }
