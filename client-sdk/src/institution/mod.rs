@@ -54,8 +54,9 @@ pub struct Sent {
 pub struct Fetched {
     /// In the order of the permission.
     pub records: Vec<FetchedRecord>,
-    /// The server's word on what it released, with its place in the log; verified.
-    pub receipt: Receipt<ReleaseReceipt>,
+    /// The server's word on what it handed out; absent when its answer did not come. The server then closes
+    /// the release when its ticket expires.
+    pub receipt: Option<Receipt<ReleaseReceipt>>,
 }
 
 /// A record that was received, opened and verified.

@@ -71,7 +71,7 @@ async fn fetch(context: &Context, permission: PermissionId, out: &Path) -> Resul
     context.print(&Fetched {
         folder: out.display().to_string(),
         records: fetched.records.iter().map(received).collect(),
-        receipt: ReceiptView::from(&fetched.receipt),
+        receipt: fetched.receipt.as_ref().map(ReceiptView::from),
     })
 }
 
@@ -101,7 +101,8 @@ struct Fetched {
     #[serde(skip)]
     folder: String,
     records: Vec<ReceivedView>,
-    receipt: ReceiptView,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    receipt: Option<ReceiptView>,
 }
 
 impl Report for Fetched {
@@ -111,6 +112,10 @@ impl Report for Fetched {
             .iter()
             .map(|record| record.lines(&self.folder))
             .collect();
-        records + "The server's receipt is verified.\n"
+        let receipt = match self.receipt {
+            Some(_) => "The server's receipt is verified.\n",
+            None => "The server's receipt did not come; the patient's history will have it.\n",
+        };
+        records + receipt
     }
 }
