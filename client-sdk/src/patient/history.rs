@@ -181,18 +181,19 @@ impl Patient {
                     .await
             }
             What::Presented(presented) => self.presented(presented, met, blank).await,
-            What::Stored(receipt) => self.stored(receipt, blank).await,
-            What::Released(receipt) => self.released(receipt, blank).await,
+            What::Stored(receipt) => self.stored(receipt, met, blank).await,
+            What::Released(receipt) => self.released(receipt, met, blank).await,
         }
     }
 
-    async fn stored(&self, receipt: pb::Receipt, blank: HistoryItem) -> Result<HistoryItem> {
+    async fn stored(&self, receipt: pb::Receipt, met: &Met, blank: HistoryItem) -> Result<HistoryItem> {
         let receipt = self
             .session
             .receipt::<UploadReceipt>(Some(receipt), "the receipt")
             .await?;
         let said = &receipt.statement;
         check(said.patient_id == self.id(), "it is about somebody else")?;
+        held(met, said.permission_id, said.institution_id)?;
         let item = HistoryItem {
             permission_id: Some(said.permission_id),
             record_id: Some(said.record_id),
@@ -204,13 +205,14 @@ impl Patient {
             .await
     }
 
-    async fn released(&self, receipt: pb::Receipt, blank: HistoryItem) -> Result<HistoryItem> {
+    async fn released(&self, receipt: pb::Receipt, met: &Met, blank: HistoryItem) -> Result<HistoryItem> {
         let receipt = self
             .session
             .receipt::<ReleaseReceipt>(Some(receipt), "the receipt")
             .await?;
         let said = &receipt.statement;
         check(said.patient_id == self.id(), "it is about somebody else")?;
+        held(met, said.permission_id, said.institution_id)?;
         let item = HistoryItem {
             permission_id: Some(said.permission_id),
             bytes: Some(said.bytes),
@@ -336,6 +338,14 @@ impl Patient {
         check(statement.patient_id() == self.id(), "it is somebody else's")?;
         Ok(statement)
     }
+}
+
+/// The operator alone says who stored or received: it must be whom the patient permitted.
+fn held(met: &Met, permission: PermissionId, institution: InstitutionId) -> Result<()> {
+    check(
+        known(met, permission)?.institution_id == institution,
+        "another institution was permitted",
+    )
 }
 
 fn known(met: &Met, id: PermissionId) -> Result<&VerifiedPermission> {
