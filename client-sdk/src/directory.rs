@@ -18,10 +18,11 @@ impl Session {
                 .server
                 .get(&format!("/v1/directory?limit=200{after}"))
                 .await?;
+            let last = page.next.is_empty() || page.entries.is_empty();
             for entry in page.entries {
                 entries.push(self.verify_entry(entry).await?);
             }
-            if page.next.is_empty() {
+            if last {
                 break;
             }
             let next = InstitutionId::try_from(page.next.as_ref())?;

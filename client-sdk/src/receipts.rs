@@ -36,24 +36,34 @@ impl Session {
         self.accept_log(&checkpoint).await
     }
 
-    /// Compares a checkpoint with the pinned one, and pins the larger.
+    /// Compares a checkpoint with the pinned one, and pins the larger. The home is locked to pin, not while the
+    /// server is asked; if another process has pinned meanwhile, its pin is compared next.
     async fn accept_log(&self, seen: &Verified<Checkpoint>) -> Result<()> {
         let mut heads = self.heads.lock().await;
         let head = (seen.size, *seen.root.as_bytes());
         if heads.contains(&head) {
             return Ok(());
         }
-        let _lock = self.home.lock().await?;
-        match self.pinned_log()? {
-            Some(pinned) if pinned.size >= seen.size => self.check_growth(seen, &pinned).await?,
-            Some(pinned) => {
-                self.check_growth(&pinned, seen).await?;
-                self.pin_log(seen)?;
+        loop {
+            let pinned = self.pinned_log()?;
+            if let Some(pinned) = &pinned {
+                let (old, new) = if pinned.size < seen.size {
+                    (pinned, seen)
+                } else {
+                    (seen, pinned)
+                };
+                self.check_growth(old, new).await?;
             }
-            None => self.pin_log(seen)?,
+            let _lock = self.home.lock().await?;
+            let hash = |pin: &Option<Verified<Checkpoint>>| pin.as_ref().map(Verified::hash);
+            if hash(&self.pinned_log()?) == hash(&pinned) {
+                if pinned.is_none_or(|pinned| pinned.size < seen.size) {
+                    self.pin_log(seen)?;
+                }
+                heads.insert(head);
+                return Ok(());
+            }
         }
-        heads.insert(head);
-        Ok(())
     }
 
     async fn check_growth(&self, old: &Verified<Checkpoint>, new: &Verified<Checkpoint>) -> Result<()> {

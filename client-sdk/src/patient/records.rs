@@ -147,6 +147,7 @@ impl Patient {
                 .server
                 .get(&format!("/v1/vault/records?limit=200{after}"))
                 .await?;
+            let last = page.next.is_empty() || page.records.is_empty();
             for record in page.records {
                 let id = record
                     .record
@@ -164,7 +165,7 @@ impl Patient {
                     Err(error) => refused.push((id, error)),
                 }
             }
-            if page.next.is_empty() {
+            if last {
                 break;
             }
             after = format!("&after={}", VersionId::try_from(page.next.as_ref())?);
