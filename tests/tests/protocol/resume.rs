@@ -8,7 +8,8 @@ use tests::harness::{World, text};
 
 use crate::flows::{array, hashes};
 
-const LENGTH: usize = 48 << 20;
+/// So long that several requests are through when the connection is cut.
+const LENGTH: usize = 96 << 20;
 
 fn large_file(world: &World) -> Result<PathBuf> {
     let folder = world.path("sent");
@@ -70,7 +71,7 @@ fn an_upload_goes_on_after_server_and_client_were_killed() -> Result<()> {
     let (mut world, proxy) = World::start_behind_proxy()?;
     let (patient, north, _, permission) = offer(&world)?;
     let file = large_file(&world)?.display().to_string();
-    proxy.cut_after(30 << 20);
+    proxy.cut_after(70 << 20);
     let mut sending = north.spawn(&["upload", "send", &permission, &file])?;
     let started = std::time::Instant::now();
     while proxy.cuts() == 0 && sending.try_wait()?.is_none() {
@@ -120,7 +121,7 @@ fn a_file_changed_between_two_attempts_is_not_resumed() -> Result<()> {
     let permission = text(&offer, "permission_id")?;
     let path = large_file(&world)?;
     let file = path.display().to_string();
-    proxy.cut_after(30 << 20);
+    proxy.cut_after(70 << 20);
     let mut sending = north.spawn(&["upload", "send", &permission, &file])?;
     while proxy.cuts() == 0 && sending.try_wait()?.is_none() {
         std::thread::sleep(Duration::from_millis(2));
