@@ -1,6 +1,11 @@
 //! Receipts and the log: what the operator signs is believed once it is proven to stand in a log that only
 //! grows. The newest log seen is pinned in the home; one that shrinks or forks is noticed.
 
+use std::{
+    collections::HashSet,
+    time::{Duration, Instant},
+};
+
 use prost::Message;
 use protocol_spec::{
     bodies::Checkpoint,
@@ -36,33 +41,68 @@ impl Session {
         self.accept_log(&checkpoint).await
     }
 
-    /// Compares a checkpoint with the pinned one, and pins the larger. The home is locked to pin, not while the
-    /// server is asked; if another process has pinned meanwhile, its pin is compared next.
+    /// Compares a checkpoint with the largest one seen, and keeps the larger.
     async fn accept_log(&self, seen: &Verified<Checkpoint>) -> Result<()> {
-        let mut heads = self.heads.lock().await;
+        let mut log = self.log.lock().await;
         let head = (seen.size, *seen.root.as_bytes());
-        if heads.contains(&head) {
+        if log.accepted.contains(&head) {
             return Ok(());
         }
+        if log.newest.is_none() {
+            log.newest = self.pinned_log()?;
+        }
+        let grown = match &log.newest {
+            Some(newest) if newest.size >= seen.size => {
+                self.check_growth(seen, newest).await.map(|()| false)?
+            }
+            Some(newest) => self.check_growth(newest, seen).await.map(|()| true)?,
+            None => true,
+        };
+        log.accepted.insert(head);
+        if grown {
+            log.newest = Some(seen.clone());
+            log.unpinned = true;
+        }
+        let due = log.unpinned && log.pinned_at.is_none_or(|at| at.elapsed() >= PIN_EVERY);
+        if let (true, Some(newest)) = (due, &log.newest) {
+            self.pin(newest).await?;
+            log.unpinned = false;
+            log.pinned_at = Some(Instant::now());
+        }
+        Ok(())
+    }
+
+    /// Pins a checkpoint in the home, unless a larger one is pinned there. The home is locked to write, not
+    /// while the server is asked; if another process has pinned meanwhile, its pin is compared next.
+    async fn pin(&self, newest: &Verified<Checkpoint>) -> Result<()> {
         loop {
             let pinned = self.pinned_log()?;
             if let Some(pinned) = &pinned {
-                let (old, new) = if pinned.size < seen.size {
-                    (pinned, seen)
-                } else {
-                    (seen, pinned)
-                };
+                let grown = pinned.size < newest.size;
+                let (old, new) = if grown { (pinned, newest) } else { (newest, pinned) };
                 self.check_growth(old, new).await?;
             }
             let _lock = self.home.lock().await?;
             let hash = |pin: &Option<Verified<Checkpoint>>| pin.as_ref().map(Verified::hash);
             if hash(&self.pinned_log()?) == hash(&pinned) {
-                if pinned.is_none_or(|pinned| pinned.size < seen.size) {
-                    self.pin_log(seen)?;
-                }
-                heads.insert(head);
-                return Ok(());
+                return match pinned {
+                    Some(pinned) if pinned.size >= newest.size => Ok(()),
+                    _ => self.pin_log(newest),
+                };
             }
+        }
+    }
+
+    /// What was seen since the last pin, when the session ends.
+    fn pin_last(&mut self) -> Result<()> {
+        let log = self.log.get_mut();
+        let (true, Some(newest)) = (log.unpinned, log.newest.take()) else {
+            return Ok(());
+        };
+        let _lock = self.home.try_lock()?;
+        match self.pinned_log()? {
+            Some(pinned) if pinned.size >= newest.size => Ok(()),
+            _ => self.pin_log(&newest),
         }
     }
 
@@ -95,5 +135,25 @@ impl Session {
             .write_soon(CHECKPOINT, &checkpoint.to_message().encode_to_vec())
     }
 }
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        // Without it the pin is older than it could be, and still one that the log must continue.
+        drop(self.pin_last());
+    }
+}
+
+/// What this session knows of the server's log.
+#[derive(Default)]
+pub(crate) struct Log {
+    /// Sizes and roots that were compared.
+    accepted: HashSet<(u64, [u8; 32])>,
+    newest: Option<Verified<Checkpoint>>,
+    unpinned: bool,
+    pinned_at: Option<Instant>,
+}
+
+/// A pin for each receipt would cost more than the receipt; what a crash loses is the last second's.
+const PIN_EVERY: Duration = Duration::from_secs(1);
 
 const CHECKPOINT: &str = "checkpoint.pb";

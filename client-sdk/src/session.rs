@@ -1,9 +1,6 @@
 //! What patients and institutions share: a home, its server, and what has been believed so far.
 
-use std::{
-    collections::{HashMap, HashSet},
-    sync::Arc,
-};
+use std::{collections::HashMap, sync::Arc};
 
 use crypto::SigningIdentity;
 use protocol_spec::ids::InstitutionId;
@@ -13,6 +10,7 @@ use crate::{
     DirectoryEntry, Error, Result,
     connect::{Credentials, Server},
     home::{Home, Pins},
+    receipts::Log,
 };
 
 /// An enrolled principal's connection. Everything that comes out of it has been verified.
@@ -21,8 +19,8 @@ pub(crate) struct Session {
     pub(crate) server: Server,
     /// Entries that this session has verified.
     pub(crate) entries: Mutex<HashMap<InstitutionId, DirectoryEntry>>,
-    /// Sizes and roots of the log that this session has found consistent with the pinned one.
-    pub(crate) heads: Mutex<HashSet<(u64, [u8; 32])>>,
+    /// What this session has found consistent with the pinned checkpoint of the log.
+    pub(crate) log: Mutex<Log>,
 }
 
 impl Session {
@@ -39,7 +37,7 @@ impl Session {
             home,
             server,
             entries: Mutex::default(),
-            heads: Mutex::default(),
+            log: Mutex::default(),
         })
     }
 }
