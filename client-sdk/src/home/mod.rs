@@ -256,7 +256,7 @@ impl Home {
         self.try_lock()
     }
 
-    fn try_lock(&self) -> Result<Lock> {
+    pub(crate) fn try_lock(&self) -> Result<Lock> {
         lock_file(&self.path(LOCK))
     }
 
@@ -264,6 +264,15 @@ impl Home {
     pub(crate) fn lock_folder(folder: &Path) -> Result<Lock> {
         make_folder(folder)?;
         lock_file(&folder.join(LOCK))
+    }
+
+    /// Takes a file of this name in a folder of the home as its own lock.
+    pub(crate) fn lock_in(&self, folder: &str, name: &str) -> Result<(PathBuf, Lock)> {
+        let folder = self.path(folder);
+        make_folder(&folder)?;
+        let path = folder.join(name);
+        let lock = lock_file(&path)?;
+        Ok((path, lock))
     }
 
     pub(crate) fn read(&self, name: &str) -> Result<Option<Vec<u8>>> {

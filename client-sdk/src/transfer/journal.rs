@@ -232,21 +232,20 @@ impl LeafLog {
     }
 }
 
-/// One fetch under one permission: repeated, it spends no second use.
+/// One fetch under one permission: repeated, it spends no second use. One file, which is its own lock.
 pub(crate) struct FetchJournal {
-    folder: PathBuf,
+    path: PathBuf,
     key: String,
     _lock: Lock,
 }
 
 impl FetchJournal {
     pub(crate) fn open(home: &Home, permission: &PermissionId) -> Result<Self> {
-        let folder = home.path("fetches").join(permission.to_string());
-        let lock = Home::lock_folder(&folder)?;
-        let left = fs::read_to_string(folder.join(KEY)).unwrap_or_default();
+        let (path, lock) = home.lock_in("fetches", &permission.to_string())?;
+        let key = fs::read_to_string(&path).unwrap_or_default();
         let mut journal = Self {
-            folder,
-            key: left,
+            path,
+            key,
             _lock: lock,
         };
         if journal.key.len() != mint::token()?.len() {
@@ -259,8 +258,7 @@ impl FetchJournal {
     pub(crate) fn renew(&mut self) -> Result<()> {
         self.key = mint::token()?;
         // Not synced: what is kept from a process that dies is enough, a power cut may cost a use.
-        let path = self.folder.join(KEY);
-        fs::write(&path, &self.key).map_err(Error::io("cannot write", &path))
+        fs::write(&self.path, &self.key).map_err(Error::io("cannot write", &self.path))
     }
 
     pub(crate) fn idempotency_key(&self) -> &str {
@@ -268,15 +266,13 @@ impl FetchJournal {
     }
 
     pub(crate) fn remove(self) {
-        drop(fs::remove_dir_all(&self.folder));
-        drop(self.folder.parent().map(fs::remove_dir));
+        drop(fs::remove_file(&self.path));
     }
 }
 
 const SESSION: &str = "session.json";
 const LEAVES: &str = "leaves";
 const COMMIT: &str = "commit";
-const KEY: &str = "idempotency-key";
 
 #[cfg(test)]
 mod tests {
