@@ -413,7 +413,7 @@ impl Ledger for Contended {
         &'a self,
         _: &'a [Key],
     ) -> futures_util::future::BoxFuture<'a, Result<Vec<Option<Versioned>>, StoreError>> {
-        unimplemented!()
+        unreachable!("`transact` itself only commits")
     }
 
     fn scan<'a>(
@@ -423,7 +423,7 @@ impl Ledger for Contended {
         _: &'a [u8],
         _: usize,
     ) -> futures_util::future::BoxFuture<'a, Result<Vec<(Key, Versioned)>, StoreError>> {
-        unimplemented!()
+        unreachable!("`transact` itself only commits")
     }
 
     fn commit(&self, _: Commit) -> futures_util::future::BoxFuture<'_, Result<Outcome, StoreError>> {
