@@ -3,7 +3,7 @@
 //! [`Patient`] holds a vault's keys: she asks for uploads, permits, denies, revokes, reads. [`Institution`]
 //! presents permission keys: it sends records and receives what it was permitted. [`Registrar`] accredits
 //! institutions, offline. Each lives in a home directory whose secrets are sealed under a passphrase or a
-//! key file ([`Unlock`]); for now, losing the home is losing the data.
+//! key file ([`Unlock`]); without recovery, losing the home is losing the data.
 //!
 //! What comes from the server is believed only as far as it is proven: keys by the registrar's signature,
 //! records by the institution's, receipts by the log. Plaintext appears under its final name only when

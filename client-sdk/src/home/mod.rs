@@ -9,8 +9,9 @@
 //! met/              what ids of requests, permissions and records stood for when they were first met
 //! uploads/ fetches/ journals of transfers that are not finished
 //! ```
-//! Every file is replaced as a whole: written beside, synced, renamed. Writers that read before they write
-//! hold `lock`. There is no second copy of the secrets: losing the home is, for now, losing the data.
+//! Every file but the journals is replaced as a whole: written beside, synced, renamed. Writers that read before
+//! they write hold `lock`. There is no second copy of the secrets: without recovery, losing the home is losing
+//! the data.
 
 mod files;
 mod secrets;
