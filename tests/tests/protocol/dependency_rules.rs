@@ -9,7 +9,7 @@ fn metadata() -> Result<Metadata> {
     let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml");
     Ok(MetadataCommand::new()
         .manifest_path(manifest)
-        .other_options(vec!["--locked".into(), "--offline".into()])
+        .other_options(vec!["--locked".into()])
         .exec()?)
 }
 
@@ -132,5 +132,31 @@ fn ed25519_hazmat_is_off() -> Result<()> {
     let features: Vec<String> = node.features.iter().map(ToString::to_string).collect();
     assert!(features.contains(&"zeroize".to_owned()), "{features:?}");
     assert!(!features.contains(&"hazmat".to_owned()), "{features:?}");
+    Ok(())
+}
+
+/// The feature that lets defences be switched off is on only where somebody asks for it by name.
+#[test]
+fn no_ordinary_build_is_weakened() -> Result<()> {
+    let metadata = metadata()?;
+    let graph = metadata.resolve.as_ref().context("no dependency graph")?;
+    let mut offered = 0;
+    for node in &graph.nodes {
+        let on = node.features.iter().any(|feature| feature.as_str() == "weakened");
+        assert!(!on, "{} is weakened", node.id);
+    }
+    for package in metadata.workspace_packages() {
+        offered += usize::from(package.features.contains_key("weakened"));
+        let default = package.features.get("default");
+        assert!(
+            default.is_none_or(|features| !features.iter().any(|feature| feature.contains("weakened"))),
+            "{}",
+            package.name
+        );
+    }
+    assert_eq!(
+        offered, 4,
+        "protocol-spec, client-sdk, medvault and vault-server offer it"
+    );
     Ok(())
 }
