@@ -3,6 +3,7 @@
 use crate::{
     Error,
     bodies::{Accreditation, InstitutionKeys},
+    defence::Defence,
     field::Name,
     hash::Sha256Digest,
     ids::{InstitutionId, OperatorId, RegistrarId},
@@ -35,7 +36,7 @@ impl Institution {
         let keys = keys.verify(&identity_key)?;
         let accreditation = accreditation.verify(registrar)?;
         let matches = |equal, what| {
-            if equal {
+            if Defence::Accreditation.holds(equal) {
                 Ok(())
             } else {
                 Err(Error::Mismatch { what })
@@ -84,7 +85,7 @@ impl Institution {
     /// # Errors
     /// [`Error::Mismatch`].
     pub fn check_secret(&self, secret: &[u8]) -> Result<(), Error> {
-        if Sha256Digest::of(secret) == self.accreditation.secret_hash {
+        if Defence::AccreditationSecret.holds(Sha256Digest::of(secret) == self.accreditation.secret_hash) {
             Ok(())
         } else {
             Err(Error::Mismatch {

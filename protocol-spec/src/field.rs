@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use crate::{
     Error,
+    defence::Defence,
     hash::{ContentRoot, Sha256Digest},
     ids::{
         InstitutionId, OperatorId, PatientId, PermissionId, RecordId, RegistrarId, ReleaseId, RequestId,
@@ -184,7 +185,8 @@ where
 /// Checks the header in front of every body (STM-4) and returns its time.
 pub(crate) fn read_header(header: Option<pb::Header>) -> Result<u64, Error> {
     let header = header.ok_or(Error::Field { field: "header" })?;
-    if (header.version, header.suite) != (VERSION, SUITE) {
+    let spoken = (header.version, header.suite) == (VERSION, SUITE);
+    if !Defence::VersionAndSuite.holds(spoken) {
         return Err(Error::Version {
             version: header.version,
             suite: header.suite,

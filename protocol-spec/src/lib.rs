@@ -9,11 +9,13 @@
 //! | [`content`], [`manifest`] | geometry and hashes of records, their parts |
 //! | [`request`] | RFC 9421 signatures of requests |
 //! | [`problem`] | refusals |
+//! | [`defence`] | what tests switch off to see an attack succeed |
 //!
 //! The normative text is in `spec/`; each rule there has an id that the code cites.
 
 pub mod bodies;
 pub mod content;
+pub mod defence;
 pub mod directory;
 mod error;
 pub mod field;

@@ -10,7 +10,7 @@
 
 use prost::Message;
 
-use crate::Error;
+use crate::{Error, defence::Defence};
 
 include!(concat!(env!("OUT_DIR"), "/medvault.v1.rs"));
 
@@ -29,7 +29,7 @@ pub fn decode<M: Message + Default + prost::Name>(bytes: &[u8]) -> Result<M, Err
 /// [`Error::Decode`] with the message's name.
 pub fn decode_canonical<M: Message + Default + prost::Name>(bytes: &[u8]) -> Result<M, Error> {
     let message: M = decode(bytes)?;
-    if message.encode_to_vec() == bytes {
+    if Defence::CanonicalBodies.holds(message.encode_to_vec() == bytes) {
         Ok(message)
     } else {
         Err(Error::Decode { message: M::NAME })

@@ -10,6 +10,7 @@ use crate::{
     Error,
     bodies::DeviceCertificate,
     content,
+    defence::Defence,
     field::{Field, SealedBytes, read_header, write_header},
     hash::{ContentRoot, Sha256Digest, sha256},
     ids::{InstitutionId, OperatorId, PatientId, PermissionId, RecordId, VersionId},
@@ -267,9 +268,10 @@ impl SignedPermission {
             body,
         } = self;
         let certificate = verify_device(certificate, body.patient_id)?;
-        certificate
+        let verified = certificate
             .device_key
-            .verify(&permission_preimage(&bytes, &wrap), &signature)?;
+            .verify(&permission_preimage(&bytes, &wrap), &signature);
+        Defence::StatementSignatures.check(verified)?;
         Ok(VerifiedPermission {
             bytes,
             signature,

@@ -8,7 +8,7 @@
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, request};
 use sfv::{BareItem, Dictionary, InnerList, ListEntry, Parser};
 
-use crate::{Error, hash::Sha256Digest, keys::IdentityKey, messages as pb};
+use crate::{Error, defence::Defence, hash::Sha256Digest, keys::IdentityKey, messages as pb};
 
 /// Longest time between `created` and `expires`, and the tolerance for clocks: seconds.
 pub const MAX_AGE: u64 = 120;
@@ -236,7 +236,7 @@ impl RequestSignature {
     /// # Errors
     /// [`Error::Signature`].
     pub fn verify(&self, key: &IdentityKey) -> Result<(), Error> {
-        key.verify(self.base.as_bytes(), &self.signature)
+        Defence::RequestSignatures.check(key.verify(self.base.as_bytes(), &self.signature))
     }
 }
 

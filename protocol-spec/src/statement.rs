@@ -9,6 +9,7 @@ use bytes::Bytes;
 
 use crate::{
     Error,
+    defence::Defence,
     hash::{Sha256Digest, sha256},
     keys::IdentityKey,
     labels::Label,
@@ -60,7 +61,8 @@ impl<T: Body> Signed<T> {
     /// # Errors
     /// [`Error::Signature`].
     pub fn verify(self, key: &IdentityKey) -> Result<Verified<T>, Error> {
-        key.verify(&preimage(T::LABEL, &self.bytes), &self.signature)?;
+        let verified = key.verify(&preimage(T::LABEL, &self.bytes), &self.signature);
+        Defence::StatementSignatures.check(verified)?;
         Ok(Verified {
             signed: self,
             private: PhantomData,

@@ -1,4 +1,4 @@
-//! The project's own commands: `cargo xtask demo | test | check | bench`.
+//! The project's own commands: `cargo xtask demo | test | check | build | bench`.
 //!
 //! Everything builds in the one dev profile and with whole-workspace features, so that RocksDB, by far the
 //! most expensive dependency, is compiled once and then reused by every command here.
@@ -6,6 +6,7 @@
 #![allow(clippy::print_stdout, reason = "a program for people at a terminal")]
 
 mod bench;
+mod build;
 mod check;
 mod demo;
 mod prerequisites;
@@ -29,6 +30,8 @@ struct Arguments {
 enum Command {
     /// Play upload, download and reference between one patient and two hospitals
     Demo(demo::Options),
+    /// Build all programs, also the weakened ones that the tests' negative controls start
+    Build,
     /// Run everything that CI runs; stop at the first failure
     Test,
     /// Run the static part of `test`: format, lints, documentation, dependency rules
@@ -55,6 +58,7 @@ fn run(command: Command) -> Result<()> {
     prerequisites::ensure()?;
     match command {
         Command::Demo(options) => demo::run(&options),
+        Command::Build => build::run(),
         Command::Test => test::run(),
         Command::Check => check::run(),
         Command::Bench { arguments } => bench::run(&arguments),

@@ -6,8 +6,8 @@ use std::time::Instant;
 
 use anyhow::Result;
 
-use crate::check;
 use crate::process::{cargo, in_path, step};
+use crate::{build, check};
 
 /// Runs the static checks, then all tests.
 ///
@@ -16,7 +16,7 @@ use crate::process::{cargo, in_path, step};
 pub(crate) fn run() -> Result<()> {
     let started = Instant::now();
     check::run()?;
-    step("build", &mut cargo(["build", "--workspace", "--all-targets"]))?;
+    build::run()?;
     if in_path("cargo-nextest") {
         step(
             "tests",

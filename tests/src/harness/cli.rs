@@ -7,14 +7,16 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
+use protocol_spec::defence::Defence;
 use serde_json::Value;
 
-use super::program;
+use super::with_defences_off;
 
 /// One principal: a home directory and a key file beside it.
 #[derive(Clone, Debug)]
 pub struct Cli {
     home: PathBuf,
+    off: Vec<Defence>,
 }
 
 /// How a command that must fail did.
@@ -31,7 +33,19 @@ pub struct Refused {
 impl Cli {
     /// A principal whose home is or will be here.
     pub fn new(home: PathBuf) -> Self {
-        Self { home }
+        Self {
+            home,
+            off: Vec::new(),
+        }
+    }
+
+    /// The same principal with the weakened build of the program, without these defences.
+    #[must_use]
+    pub fn without(&self, off: &[Defence]) -> Self {
+        Self {
+            home: self.home.clone(),
+            off: off.to_vec(),
+        }
     }
 
     /// The home.
@@ -44,7 +58,7 @@ impl Cli {
     /// # Errors
     /// When the program is not built.
     pub fn command<S: AsRef<OsStr>>(&self, args: &[S]) -> Result<Command> {
-        let mut command = Command::new(program("medvault")?);
+        let mut command = with_defences_off("medvault", &self.off)?;
         command
             .args(args)
             .arg("--json")

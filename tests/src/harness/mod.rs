@@ -5,14 +5,29 @@ mod proxy;
 mod server;
 mod world;
 
-use std::path::PathBuf;
+use std::{path::PathBuf, process::Command};
 
 use anyhow::{Context, Result, ensure};
+use protocol_spec::defence::{Defence, OFF};
 
 pub use cli::{Cli, Refused};
 pub use proxy::Proxy;
 pub use server::{Server, ServerOptions};
 pub use world::{World, text};
+
+/// A program of the workspace, or, for negative controls, its weakened build without these defences.
+///
+/// # Errors
+/// As [`program`].
+pub fn with_defences_off(name: &str, off: &[Defence]) -> Result<Command> {
+    if off.is_empty() {
+        return Ok(Command::new(program(name)?));
+    }
+    let names: Vec<&str> = off.iter().map(|defence| defence.name()).collect();
+    let mut command = Command::new(program(&format!("weakened/{name}"))?);
+    command.env(OFF, names.join(","));
+    Ok(command)
+}
 
 /// Where cargo put a program of the workspace: beside the running test's folder.
 ///
@@ -26,7 +41,7 @@ pub fn program(name: &str) -> Result<PathBuf> {
         .find(|path| path.is_file());
     ensure!(
         found.is_some(),
-        "{name} is not built: run `cargo build --workspace --bins` first"
+        "{name} is not built: run `cargo xtask build` first"
     );
     found.context("unreachable")
 }

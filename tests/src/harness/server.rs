@@ -9,9 +9,9 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use protocol_spec::link::ServerLink;
+use protocol_spec::{defence::Defence, link::ServerLink};
 
-use super::program;
+use super::with_defences_off;
 
 /// How to start a server.
 #[derive(Clone, Debug)]
@@ -26,6 +26,8 @@ pub struct ServerOptions {
     pub extra: Vec<String>,
     /// A shell script in a mount namespace of its own that ends with `exec "$@"`; empty for none.
     pub shell: String,
+    /// Defences to do without: if any, the weakened build of the server is started.
+    pub off: Vec<Defence>,
 }
 
 /// A running server; dropping it ends the process.
@@ -46,7 +48,7 @@ impl Server {
     pub fn start(options: ServerOptions) -> Result<Self> {
         let log = options.data.with_extension("log");
         let log_file = std::fs::OpenOptions::new().create(true).append(true).open(&log)?;
-        let mut child = command(&options.shell)?
+        let mut child = command(&options)?
             .args(["--data".as_ref(), options.data.as_os_str()])
             .args(["--listen", &options.listen, "--registrar", &options.registrar])
             .args(["--dev", "--admin", "127.0.0.1:0"])
@@ -170,15 +172,16 @@ impl Server {
 }
 
 /// The server's program, or a shell that ends as it.
-fn command(shell: &str) -> Result<Command> {
-    let server = program("vault-server")?;
-    if shell.is_empty() {
-        return Ok(Command::new(server));
+fn command(options: &ServerOptions) -> Result<Command> {
+    let ServerOptions { shell, off, .. } = options;
+    let server = with_defences_off("vault-server", off)?;
+    if shell.is_empty() || !off.is_empty() {
+        return Ok(server);
     }
     let mut command = Command::new("unshare");
     command
         .args(["--map-root-user", "--mount", "sh", "-c", shell, "sh"])
-        .arg(server);
+        .arg(server.get_program());
     Ok(command)
 }
 

@@ -6,6 +6,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
+use protocol_spec::defence::Defence;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -35,7 +36,15 @@ impl World {
     /// # Errors
     /// When one of the programs fails.
     pub fn start_with(extra: &[&str]) -> Result<Self> {
-        Self::start_on("127.0.0.1:0", extra, "")
+        Self::start_on("127.0.0.1:0", extra, "", &[])
+    }
+
+    /// A weakened server, without these defences.
+    ///
+    /// # Errors
+    /// When one of the programs fails.
+    pub fn start_without(off: &[Defence]) -> Result<Self> {
+        Self::start_on("127.0.0.1:0", &[], "", off)
     }
 
     /// A server whose data lies on a disk of its own of this size, which fills up.
@@ -46,7 +55,7 @@ impl World {
         // `--data` is the second argument.
         let shell =
             format!(r#"mkdir -p "$3" && mount -t tmpfs -o size={mebibytes}m tmpfs "$3" && exec "$@""#);
-        Self::start_on("127.0.0.1:0", &[], &shell)
+        Self::start_on("127.0.0.1:0", &[], &shell, &[])
     }
 
     /// A server that clients reach through a relay.
@@ -59,12 +68,12 @@ impl World {
         let proxy = Proxy::start(listen)?;
         let public = proxy.address().to_string();
         Ok((
-            Self::start_on(&listen.to_string(), &["--public-authority", &public], "")?,
+            Self::start_on(&listen.to_string(), &["--public-authority", &public], "", &[])?,
             proxy,
         ))
     }
 
-    fn start_on(listen: &str, extra: &[&str], shell: &str) -> Result<Self> {
+    fn start_on(listen: &str, extra: &[&str], shell: &str, off: &[Defence]) -> Result<Self> {
         let folder = TempDir::new()?;
         let registrar = Cli::new(folder.path().join("registrar"));
         let key = text(&registrar.run(&["registrar", "init"])?, "registrar")?;
@@ -74,6 +83,7 @@ impl World {
             listen: listen.into(),
             extra: extra.iter().map(|&flag| flag.to_owned()).collect(),
             shell: shell.to_owned(),
+            off: off.to_vec(),
         })?;
         Ok(Self {
             server,

@@ -8,7 +8,7 @@ use crypto::{
     TextContext, UploadKey, seal_text,
 };
 use protocol_spec::{
-    bodies::{Accreditation, DownloadRequest, InstitutionKeys},
+    bodies::{Accreditation, DownloadRequest, InstitutionKeys, ReferenceRequest},
     content,
     directory::Institution,
     field::Name,
@@ -185,6 +185,22 @@ impl RawInstitution {
     /// # Errors
     /// When the server refuses.
     pub async fn upload(&self, wire: &Wire, patient: &RawPatient, plaintext: u64) -> Result<RecordSelector> {
+        let stream: Vec<u8> = (0..content::stream_len(plaintext))
+            .map(|i| (i % 251).to_le_bytes()[0])
+            .collect();
+        self.upload_stream(wire, patient, &stream).await
+    }
+
+    /// Uploads these bytes as the stream of one record; they must fit one leaf, and be of a stream's length.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub async fn upload_stream(
+        &self,
+        wire: &Wire,
+        patient: &RawPatient,
+        stream: &[u8],
+    ) -> Result<RecordSelector> {
         let offer = patient.offer(wire, &self.entry, |_| ())?;
         patient
             .post(wire, "/v1/requests/upload", &offer.message)
@@ -192,30 +208,27 @@ impl RawInstitution {
             .message::<pb::Accepted>()?;
         let answer: pb::PresentationAnswer = self.present(wire, offer.permission_id).await?.message()?;
         let ticket = standby(answer)?;
-        let stream: Vec<u8> = (0..content::stream_len(plaintext))
-            .map(|i| (i % 251).to_le_bytes()[0])
-            .collect();
         let commit = pb::CommitUpload {
-            content_root: Bytes::copy_from_slice(content::single_leaf_root(&stream).as_bytes()),
+            content_root: Bytes::copy_from_slice(content::single_leaf_root(stream).as_bytes()),
             stream_len: stream.len() as u64,
             sealed_manifest: Bytes::from_static(&[7; 1100]),
-            content: stream.clone().into(),
+            content: Bytes::copy_from_slice(stream),
         };
         let path = format!("/v1/uploads/{}/commit", ticket.claimed().upload_id);
         self.post(wire, &path, &commit).await?.message::<pb::Receipt>()?;
         Ok(RecordSelector {
             record_id: ticket.claimed().record_id,
             version_id: ticket.claimed().version_id,
-            content_root: content::single_leaf_root(&stream),
+            content_root: content::single_leaf_root(stream),
             stream_len: stream.len() as u64,
         })
     }
 
-    /// Asks a patient for a download; returns the request's hash.
+    /// A download request, not sent yet, and its id.
     ///
     /// # Errors
-    /// When the server refuses.
-    pub async fn ask(&self, wire: &Wire, patient: &RawPatient) -> Result<Sha256Digest> {
+    /// When there is no randomness.
+    pub fn download_request(&self, wire: &Wire, patient: &RawPatient) -> Result<(pb::Statement, RequestId)> {
         let request_id = RequestId::mint(now_ms(), random()?);
         let context = TextContext::to_patient(request_id, &self.entry.id(), &patient.id);
         let body = DownloadRequest {
@@ -228,13 +241,48 @@ impl RawInstitution {
             text: seal_text(patient.recipient.public(), &context, "may we download?")?,
         };
         let signed = Signed::sign(body, |message| self.identity.sign_bytes(message));
+        Ok((signed.to_message(), request_id))
+    }
+
+    /// A reference request for a second institution, not sent yet.
+    ///
+    /// # Errors
+    /// When there is no randomness.
+    pub fn reference_request(
+        &self,
+        wire: &Wire,
+        patient: &RawPatient,
+        second: &Institution,
+    ) -> Result<pb::Statement> {
+        let request_id = RequestId::mint(now_ms(), random()?);
+        let context = TextContext::to_patient(request_id, &self.entry.id(), &patient.id);
+        let body = ReferenceRequest {
+            created: now_ms(),
+            operator_id: wire.operator_id(),
+            request_id,
+            institution_id: self.entry.id(),
+            second_institution_id: second.id(),
+            patient_id: patient.id,
+            expires: now_ms() + 3_600_000,
+            text: seal_text(patient.recipient.public(), &context, "may they download?")?,
+        };
+        Ok(Signed::sign(body, |message| self.identity.sign_bytes(message)).to_message())
+    }
+
+    /// Asks a patient for a download; returns the request's hash.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub async fn ask(&self, wire: &Wire, patient: &RawPatient) -> Result<Sha256Digest> {
+        let (request, _) = self.download_request(wire, patient)?;
+        let hash = Sha256Digest::of(&request.body);
         let message = pb::SubmitDownloadRequest {
-            request: Some(signed.to_message()),
+            request: Some(request),
         };
         self.post(wire, "/v1/requests/download", &message)
             .await?
             .message::<pb::Accepted>()?;
-        Ok(signed.hash())
+        Ok(hash)
     }
 }
 

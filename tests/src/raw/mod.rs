@@ -1,6 +1,7 @@
 //! The protocol spoken by hand: every message is built in the open, so that a test can replay, mutate
 //! and mix what it sends. No retries, no checks of answers, no state but keys.
 
+mod control;
 mod institution;
 mod patient;
 mod wire;
@@ -10,6 +11,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Result;
 
+pub use control::defended;
 pub use institution::RawInstitution;
 pub use patient::{Offer, RawPatient};
 pub use wire::{Answer, Call, Key, Wire};

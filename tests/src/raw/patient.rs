@@ -4,7 +4,7 @@ use anyhow::Result;
 use bytes::Bytes;
 use crypto::{DataKey, PermissionKey, RecipientSecret, SigningIdentity, TextContext, UploadKey, seal_text};
 use protocol_spec::{
-    bodies::{DeviceCertificate, Revocation, UploadRequest},
+    bodies::{Denial, DeviceCertificate, Revocation, UploadRequest},
     directory::Institution,
     hash::Sha256Digest,
     ids::{PatientId, PermissionId, RequestId},
@@ -203,6 +203,32 @@ impl RawPatient {
         let sign = |message: &[u8]| self.device.sign_bytes(message);
         let signed = SignedPermission::sign(bytes, wrap, self.certificate.clone(), sign)?;
         Ok((permission_id, (&signed).into()))
+    }
+
+    /// A denial of a request.
+    ///
+    /// # Errors
+    /// When there is no randomness.
+    pub fn denial(
+        &self,
+        request_id: RequestId,
+        request_hash: Sha256Digest,
+        asker: &Institution,
+    ) -> Result<pb::SubmitDenial> {
+        let context = TextContext::to_institution(request_id, &self.id, &asker.id());
+        let body = Denial {
+            created: now_ms(),
+            request_id,
+            request_hash,
+            patient_id: self.id,
+            institution_id: asker.id(),
+            text: seal_text(asker.recipient_key(), &context, "no")?,
+        };
+        let signed = Signed::sign(body, |message| self.device.sign_bytes(message));
+        let denial = PatientSigned::new(signed, self.certificate.clone());
+        Ok(pb::SubmitDenial {
+            denial: Some((&denial).into()),
+        })
     }
 
     /// A revocation of a permission.

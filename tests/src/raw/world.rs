@@ -3,6 +3,7 @@
 use anyhow::Result;
 use crypto::SigningIdentity;
 use data_encoding::BASE32_NOPAD;
+use protocol_spec::defence::Defence;
 use tempfile::TempDir;
 
 use super::{RawInstitution, Wire};
@@ -25,14 +26,22 @@ impl RawWorld {
     /// # Errors
     /// When it does not start.
     pub async fn start() -> Result<Self> {
-        Self::start_with(&[]).await
+        Self::start_with(&[], &[]).await
     }
 
-    /// A fresh server with further flags.
+    /// A fresh weakened server, without these defences.
     ///
     /// # Errors
     /// When it does not start.
-    pub async fn start_with(extra: &[&str]) -> Result<Self> {
+    pub async fn start_without(off: &[Defence]) -> Result<Self> {
+        Self::start_with(&[], off).await
+    }
+
+    /// A fresh server with further flags, without these defences.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub async fn start_with(extra: &[&str], off: &[Defence]) -> Result<Self> {
         let folder = TempDir::new()?;
         let registrar = SigningIdentity::generate()?;
         let key = BASE32_NOPAD
@@ -44,6 +53,7 @@ impl RawWorld {
             listen: "127.0.0.1:0".into(),
             extra: extra.iter().map(|&flag| flag.to_owned()).collect(),
             shell: String::new(),
+            off: off.to_vec(),
         })?;
         let wire = Wire::connect(server.link()).await?;
         Ok(Self {

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use protocol_spec::{
-    bodies::DeviceCertificate, directory::Institution, ids::PatientId, keys::IdentityKey, problem::Problem,
-    statement::Verified,
+    bodies::DeviceCertificate, defence::Defence, directory::Institution, ids::PatientId, keys::IdentityKey,
+    problem::Problem, statement::Verified,
 };
 
 use super::Refusal;
@@ -75,7 +75,9 @@ impl Caller {
     /// Whether a statement's device is the one that asks: a patient has one device for now.
     pub(super) fn check_device(&self, other: &Verified<DeviceCertificate>) -> Result<(), Refusal> {
         match self {
-            Self::Patient { device, .. } if device.hash() == other.hash() => Ok(()),
+            Self::Patient { device, .. } if Defence::OwnStatements.holds(device.hash() == other.hash()) => {
+                Ok(())
+            }
             _ => Err(Refusal::absent("another device signed the statement")),
         }
     }

@@ -2,6 +2,7 @@
 
 use protocol_spec::{
     bodies::Denial,
+    defence::Defence,
     messages as pb,
     patient::{PatientSigned, PatientVerified},
     problem::Problem,
@@ -53,14 +54,14 @@ impl Operation for SubmitDenial {
             "another patient's request",
         )?;
         ensure(
-            hash == denial.request_hash,
+            Defence::RequestMatch.holds(hash == denial.request_hash),
             Problem::RequestMismatch,
             "the denial is of another request",
         )?;
         let row = tx.answer_request(patient, hash, RequestState::Denied).await?;
         let asker = denial.institution_id.as_bytes();
         ensure(
-            row.asker == asker[..],
+            Defence::RequestMatch.holds(row.asker == asker[..]),
             Problem::RequestMismatch,
             "another institution asked",
         )?;

@@ -4,7 +4,7 @@
 use std::{collections::VecDeque, ops::Range, sync::Arc};
 
 use bytes::Bytes;
-use protocol_spec::{content, ids::VersionId, problem::Problem};
+use protocol_spec::{content, defence::Defence, ids::VersionId, problem::Problem};
 use tokio::task::JoinHandle;
 
 use super::{
@@ -111,7 +111,7 @@ impl LeafStream {
         };
         let meter = guard.get(&*self.shared.ledger).await?.unwrap_or_default();
         ensure(
-            !meter.revoked,
+            Defence::Revocation.holds(!meter.revoked),
             Problem::PermissionRevoked,
             "revoked during the release",
         )

@@ -3,6 +3,7 @@
 
 use bytes::Bytes;
 use protocol_spec::{
+    defence::Defence,
     ids::{PatientId, PermissionId},
     messages as pb,
     permission::{Kind, PermissionBody, SignedPermission, VerifiedPermission},
@@ -102,6 +103,16 @@ impl PermissionRow {
     }
 }
 
+impl MeterRow {
+    /// Takes bytes from what is left (FLW-6, FLW-9).
+    pub(super) fn spend(&mut self, bytes: u64) -> Result<(), Refusal> {
+        let covered = Defence::Budgets.holds(bytes <= self.bytes_left);
+        ensure(covered, Problem::BytesSpent, "the budget does not cover this")?;
+        self.bytes_left = self.bytes_left.saturating_sub(bytes);
+        Ok(())
+    }
+}
+
 impl Tx<'_> {
     /// Takes a verified permission in: checks that it is for the institution as it is enrolled now and not
     /// over, then writes it, its meter, its place in history and in the log (FLW-2).
@@ -118,7 +129,7 @@ impl Tx<'_> {
         let current = institution.entry_hash() == permission.directory_entry_hash
             && institution.recipient_key().digest() == permission.recipient_key_hash;
         ensure(
-            current,
+            Defence::RequestMatch.holds(current),
             Problem::RequestMismatch,
             "the permission is for other keys of the institution",
         )?;
@@ -153,6 +164,7 @@ impl Tx<'_> {
                     && stored.content_root == selector.content_root.as_bytes()[..]
                     && stored.stream_len == selector.stream_len
             });
+            let same = Defence::RecordMatch.holds(same);
             ensure(same, Problem::RecordMismatch, "the record is another")?;
             manifests = manifests.saturating_add(row.manifest_length);
         }
@@ -183,7 +195,7 @@ impl Operation for SubmitPermission {
             && request.kind() == kind
             && request.concerned == permission.institution_id.as_bytes()[..];
         ensure(
-            fits,
+            Defence::RequestMatch.holds(fits),
             Problem::RequestMismatch,
             "the permission is of another kind or for another",
         )?;

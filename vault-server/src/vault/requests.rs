@@ -4,6 +4,7 @@
 use bytes::Bytes;
 use protocol_spec::{
     bodies::{DownloadRequest, ReferenceRequest, UploadRequest},
+    defence::Defence,
     hash::Sha256Digest,
     ids::{InstitutionId, PatientId, RequestId},
     messages as pb,
@@ -128,12 +129,12 @@ impl Shared {
         operator: protocol_spec::ids::OperatorId,
     ) -> Result<(), Refusal> {
         ensure(
-            caller.patient()? == patient,
+            Defence::OwnStatements.holds(caller.patient()? == patient),
             Problem::NotPermitted,
             "the statement is another patient's",
         )?;
         ensure(
-            operator == self.operator.id(),
+            Defence::OwnStatements.holds(operator == self.operator.id()),
             Problem::NotPermitted,
             "the statement is for another server",
         )
@@ -147,12 +148,12 @@ impl Shared {
     ) -> Result<(), Refusal> {
         let own = caller.institution()?.id() == institution;
         ensure(
-            own,
+            Defence::OwnStatements.holds(own),
             Problem::NotPermitted,
             "the statement is another institution's",
         )?;
         ensure(
-            operator == self.operator.id(),
+            Defence::OwnStatements.holds(operator == self.operator.id()),
             Problem::NotPermitted,
             "the statement is for another server",
         )
@@ -209,6 +210,7 @@ impl Tx<'_> {
             .stored
             .as_ref()
             .is_some_and(|stored| stored.state() == RequestState::Open);
+        let open = Defence::RequestMatch.holds(open);
         ensure(open, Problem::RequestAnswered, "the request is not open")?;
         if self.has_passed(row.expires).await {
             return Err(Problem::RequestExpired.into());
@@ -244,7 +246,7 @@ impl Operation for SubmitUpload {
             && permission.request_hash == request.hash()
             && permission.institution_id == request.institution_id;
         ensure(
-            fits,
+            Defence::RequestMatch.holds(fits),
             Problem::RequestMismatch,
             "permission and upload request do not belong together",
         )?;

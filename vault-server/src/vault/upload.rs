@@ -7,6 +7,7 @@
 use protocol_spec::{
     bodies::StandbyTicket,
     content,
+    defence::Defence,
     hash::{ContentRoot, LeafHash},
     ids::{InstitutionId, PatientId, UploadId},
     messages as pb,
@@ -36,7 +37,7 @@ impl Vault {
         let patient = self.shared.upload_vault(upload).await?;
         let row = tables::upload(patient, upload).get(&*self.shared.ledger).await?;
         let mut row = row.ok_or_else(|| Refusal::damaged("an upload has no row"))?;
-        let own = row.ticket()?.institution_id == institution;
+        let own = Defence::SessionOwner.holds(row.ticket()?.institution_id == institution);
         ensure(own, Problem::NotPermitted, "another institution's upload")?;
         if let Some(receipt) = &mut row.receipt {
             self.shared.complete(receipt).await?;
@@ -79,7 +80,7 @@ impl Tx<'_> {
         let row = self.read_existing(&tables::upload(patient, upload)).await?;
         let ticket = row.ticket()?;
         ensure(
-            ticket.institution_id == institution,
+            Defence::SessionOwner.holds(ticket.institution_id == institution),
             Problem::NotPermitted,
             "another institution's upload",
         )?;
@@ -93,7 +94,7 @@ impl Tx<'_> {
             .read_existing(&tables::meter(patient, ticket.permission_id))
             .await?;
         ensure(
-            !meter.revoked,
+            Defence::Revocation.holds(!meter.revoked),
             Problem::PermissionRevoked,
             "revoked while uploading",
         )?;
@@ -102,8 +103,7 @@ impl Tx<'_> {
 
     /// Spends bytes of the session's permission (FLW-6).
     pub(super) fn spend_upload(&mut self, session: &mut OpenUpload, bytes: u64) -> Result<(), Refusal> {
-        let left = session.meter.bytes_left.checked_sub(bytes);
-        session.meter.bytes_left = left.ok_or(Problem::BytesSpent)?;
+        session.meter.spend(bytes)?;
         let StandbyTicket {
             patient_id,
             permission_id,

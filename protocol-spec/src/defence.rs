@@ -1,0 +1,150 @@
+//! The defences that a build for negative controls can switch off, one by one.
+//!
+//! A test that sees an attack fail proves little as long as nobody has seen the same attack succeed. So each
+//! attack in `tests/` is played twice: against the programs as they are, and against programs built with the
+//! feature `weakened`, of which one defence is off. Without the feature [`Defence::is_off`] is a constant
+//! `false`, and the compiler removes the question; a build with optimised own code refuses the feature.
+
+#[cfg(all(feature = "weakened", not(debug_assertions)))]
+compile_error!("the feature `weakened` is for negative controls: no release may be built with it");
+
+macro_rules! defences {
+    ($($(#[$doc:meta])* $name:ident = $text:literal;)*) => {
+        /// One check, named after what it keeps out.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Defence {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl Defence {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$name),*];
+
+            /// How [`OFF`] names it.
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$name => $text,)*
+                }
+            }
+        }
+    };
+}
+
+defences! {
+    // what everybody checks
+    /// Statements verify under the key that the rules demand (STM-2, STM-6, PRM-2).
+    StatementSignatures = "statement-signatures";
+    /// One encoding of a body, and no unknown fields (STM-5).
+    CanonicalBodies = "canonical-bodies";
+    /// The one version and suite (STM-4).
+    VersionAndSuite = "version-and-suite";
+    /// Degenerate keys are not admitted, and signatures verify strictly (KEY-2, KEY-3, STM-3).
+    KeyAdmission = "key-admission";
+    /// Entries of the directory are accredited, by the pinned registrar and as they stand (KEY-8).
+    Accreditation = "accreditation";
+    /// Whoever enrols has opened the accreditation's secret (KEY-7).
+    AccreditationSecret = "accreditation-secret";
+
+    // what the server checks of requests
+    /// Requests are signed by whom they name, over all that the profile covers (API-4, API-6).
+    RequestSignatures = "request-signatures";
+    /// Requests are meant for this operator (API-1).
+    Audience = "audience";
+    /// A body has the digest that was signed (API-3).
+    ContentDigest = "content-digest";
+    /// A signature is taken once (API-8).
+    Nonces = "nonces";
+    /// The same mutation again changes nothing (API-10).
+    Idempotency = "idempotency";
+
+    // what the server's state machines check
+    /// What a commit has read is still so when it is made (FLW-6).
+    CommitChecks = "commit-checks";
+    /// Patients and institutions speak for themselves, here (FLW-12).
+    OwnStatements = "own-statements";
+    /// Permissions and denials answer their request, once (FLW-1, FLW-2).
+    RequestMatch = "request-match";
+    /// Permitted records are in the vault as described (FLW-3).
+    RecordMatch = "record-match";
+    /// Only the institution that is named holds a permission (PRM-9).
+    PermissionHolder = "permission-holder";
+    /// Whoever presents possesses the permission key (PRM-9).
+    Possession = "possession";
+    /// A presentation answers a challenge, which is used up (PRM-11).
+    Challenges = "challenges";
+    /// Permissions, requests and sessions end in time (PRM-12).
+    Deadlines = "deadlines";
+    /// Uses and bytes are spent (PRM-12, FLW-9).
+    Budgets = "budgets";
+    /// Nothing moves under a revoked permission (FLW-5).
+    Revocation = "revocation";
+    /// A session serves its own institution (§4 and §5 of `flows.md`).
+    SessionOwner = "session-owner";
+    /// A release gives out the records of its permission (PRM-4).
+    ReleasedRecords = "released-records";
+    /// Leaves have the hashes that were signed, and make the root (FLW-7, FLW-8).
+    LeafHashes = "leaf-hashes";
+
+    // what clients check
+    /// The server shows the keys in its link (KEY-9).
+    ServerLink = "server-link";
+}
+
+/// The environment variable of weakened programs: names of defences that are off, between commas.
+pub const OFF: &str = "MEDVAULT_DEFENCES_OFF";
+
+impl Defence {
+    /// Whether what this defence demands holds, or nobody asks.
+    #[inline]
+    pub fn holds(self, condition: bool) -> bool {
+        condition || self.is_off()
+    }
+
+    /// The outcome of this defence's check, if anybody asks.
+    ///
+    /// # Errors
+    /// The check's own.
+    #[inline]
+    pub fn check<E>(self, outcome: Result<(), E>) -> Result<(), E> {
+        if self.is_off() { Ok(()) } else { outcome }
+    }
+}
+
+#[cfg(not(feature = "weakened"))]
+impl Defence {
+    /// Whether this program has been told to do without it: never.
+    #[inline(always)]
+    pub const fn is_off(self) -> bool {
+        false
+    }
+}
+
+#[cfg(feature = "weakened")]
+impl Defence {
+    /// Whether this program has been told to do without it, by [`OFF`].
+    pub fn is_off(self) -> bool {
+        static NAMES: std::sync::LazyLock<String> =
+            std::sync::LazyLock::new(|| std::env::var(OFF).unwrap_or_default());
+        NAMES.split(',').any(|name| name == self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn names_are_distinct() {
+        let names: HashSet<_> = Defence::ALL.iter().map(|defence| defence.name()).collect();
+        assert_eq!(names.len(), Defence::ALL.len());
+    }
+
+    /// What the tests and every program but the controls are built with.
+    #[cfg(not(feature = "weakened"))]
+    #[test]
+    fn nothing_is_off_in_an_ordinary_build() {
+        assert!(Defence::ALL.iter().all(|defence| !defence.is_off()));
+    }
+}
