@@ -8,7 +8,10 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use tests::harness::{World, text};
+use tests::{
+    harness::{World, text},
+    raw::{RawPatient, RawWorld},
+};
 use walkdir::WalkDir;
 
 const CANARIES: [&str; 9] = [
@@ -167,6 +170,26 @@ fn no_canary_reaches_the_server() -> Result<()> {
         for at in [4, 6, 7] {
             assert!(found.contains(&CANARIES[at].to_owned()), "{folder}: {found:?}");
         }
+    }
+    Ok(())
+}
+
+/// The search can fail: what an institution sends without sealing it lies in the server's files, whether it
+/// went through the write-ahead log (a manifest and a small record) or beside it (leaves).
+#[tokio::test]
+async fn what_is_not_sealed_is_found() -> Result<()> {
+    let mut world = RawWorld::start().await?;
+    let patient = RawPatient::enrol(&world.wire).await?;
+    let hospital = world.institution("Hospital North").await?;
+    for (canary, length) in [(CANARIES[7], 1_000), (CANARIES[6], 700_000)] {
+        let stream = canary.repeat(length / canary.len() + 1);
+        let plain = stream.as_bytes().get(..length).unwrap_or_default();
+        hospital.upload_stream(&world.wire, &patient, plain).await?;
+    }
+    world.server.stop()?;
+    let (_, found) = search(world.server.data())?;
+    for canary in [CANARIES[6], CANARIES[7]] {
+        assert!(found.iter().any(|name| name == canary), "{canary} in {found:?}");
     }
     Ok(())
 }

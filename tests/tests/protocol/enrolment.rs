@@ -6,11 +6,13 @@ use bytes::Bytes;
 use crypto::{RecipientSecret, SigningIdentity};
 use protocol_spec::{
     bodies::{Accreditation, InstitutionKeys},
+    defence::Defence,
+    ids::InstitutionId,
     messages as pb,
     problem::Problem,
     statement::{Body, Signed},
 };
-use tests::raw::{RawInstitution, RawPatient, RawWorld};
+use tests::raw::{Answer, Call, Key, RawInstitution, RawPatient, RawWorld, defended};
 
 #[tokio::test]
 async fn an_accredited_institution_enrols_once_and_stands_in_the_directory() -> Result<()> {
@@ -32,38 +34,42 @@ async fn an_accredited_institution_enrols_once_and_stands_in_the_directory() -> 
 
 #[tokio::test]
 async fn an_institution_without_the_registrars_signature_is_refused() -> Result<()> {
-    let world = RawWorld::start().await?;
-    let impostor = SigningIdentity::generate()?;
-    let (clinic, message) = RawInstitution::enrolment(&world.wire, &impostor, "City Hospital")?;
-    let answer = clinic.post(&world.wire, "/v1/institutions", &message).await?;
-    assert_eq!(answer.problem(), Some(Problem::NotAccredited), "{answer:?}");
-    let page: pb::DirectoryPage = clinic.get(&world.wire, "/v1/directory").await?.message()?;
-    assert!(page.entries.is_empty());
-    Ok(())
+    let attack = async |world: &mut RawWorld| {
+        let impostor = SigningIdentity::generate()?;
+        let (clinic, message) = RawInstitution::enrolment(&world.wire, &impostor, "City Hospital")?;
+        let answer = clinic.post(&world.wire, "/v1/institutions", &message).await?;
+        let page: pb::DirectoryPage = clinic.get(&world.wire, "/v1/directory").await?.message()?;
+        assert_eq!(page.entries.len(), usize::from(answer.status.is_success()));
+        Ok(answer)
+    };
+    // The registrar's id in the accreditation is a second defence behind its signature.
+    let off = [Defence::StatementSignatures, Defence::Accreditation];
+    defended(&off, Problem::NotAccredited, attack).await
 }
 
 #[tokio::test]
 async fn an_institution_that_cannot_open_the_secret_is_refused() -> Result<()> {
-    let world = RawWorld::start().await?;
-    let (clinic, mut message) = RawInstitution::enrolment(&world.wire, &world.registrar, "City Hospital")?;
-    message.secret = Bytes::from_static(&[7; 32]);
-    let answer = clinic.post(&world.wire, "/v1/institutions", &message).await?;
-    assert_eq!(answer.problem(), Some(Problem::NotAccredited), "{answer:?}");
-    Ok(())
+    let attack = async |world: &mut RawWorld| {
+        let (clinic, mut message) =
+            RawInstitution::enrolment(&world.wire, &world.registrar, "City Hospital")?;
+        message.secret = Bytes::from_static(&[7; 32]);
+        clinic.post(&world.wire, "/v1/institutions", &message).await
+    };
+    defended(&[Defence::AccreditationSecret], Problem::NotAccredited, attack).await
 }
 
 /// A squatter puts another institution's X-Wing key into its own entry.
 #[tokio::test]
 async fn another_institutions_recipient_key_is_refused() -> Result<()> {
-    let world = RawWorld::start().await?;
-    let victim = world.institution("Hospital North").await?;
-    let (squatter, mut message) = RawInstitution::enrolment(&world.wire, &world.registrar, "Squatters")?;
-    let mut keys = InstitutionKeys::decode(&message.keys.clone().unwrap_or_default().body)?;
-    keys.recipient_key = victim.entry.recipient_key().clone();
-    message.keys = Some(Signed::sign(keys, |bytes| squatter.identity.sign_bytes(bytes)).to_message());
-    let answer = squatter.post(&world.wire, "/v1/institutions", &message).await?;
-    assert_eq!(answer.problem(), Some(Problem::NotAccredited), "{answer:?}");
-    Ok(())
+    let attack = async |world: &mut RawWorld| {
+        let victim = world.institution("Hospital North").await?;
+        let (squatter, mut message) = RawInstitution::enrolment(&world.wire, &world.registrar, "Squatters")?;
+        let mut keys = InstitutionKeys::decode(&message.keys.clone().unwrap_or_default().body)?;
+        keys.recipient_key = victim.entry.recipient_key().clone();
+        message.keys = Some(Signed::sign(keys, |bytes| squatter.identity.sign_bytes(bytes)).to_message());
+        squatter.post(&world.wire, "/v1/institutions", &message).await
+    };
+    defended(&[Defence::Accreditation], Problem::NotAccredited, attack).await
 }
 
 /// Every pair of statement types: the signature of one never verifies as the other (ATK-6).
@@ -84,7 +90,32 @@ async fn a_signed_accreditation_is_nothing_else() -> Result<()> {
 
 #[tokio::test]
 async fn degenerate_keys_are_refused_at_the_door() -> Result<()> {
-    let world = RawWorld::start().await?;
+    let answers = present_degenerate_keys(&RawWorld::start().await?).await?;
+    assert!(
+        answers
+            .iter()
+            .all(|answer| answer.problem() == Some(Problem::DegenerateKey)),
+        "{answers:?}"
+    );
+    // Without the admission of keys, the two X-Wing keys pass where the accreditation is not compared either.
+    let off = [Defence::KeyAdmission, Defence::Accreditation];
+    let answers = present_degenerate_keys(&RawWorld::start_without(&off).await?).await?;
+    let passed = answers.iter().filter(|answer| answer.status.is_success());
+    assert_eq!(passed.count(), 2, "{answers:?}");
+    Ok(())
+}
+
+/// Enrols with an X-Wing key whose X25519 half is of low order, with one whose ML-KEM half is not canonical,
+/// and with an Ed25519 key of small order; each as a fresh, accredited institution.
+async fn present_degenerate_keys(world: &RawWorld) -> Result<Vec<Answer>> {
+    let mut answers = Vec::new();
+    for which in 0..3 {
+        answers.push(present_degenerate_key(world, which).await?);
+    }
+    Ok(answers)
+}
+
+async fn present_degenerate_key(world: &RawWorld, which: usize) -> Result<Answer> {
     let (clinic, message) = RawInstitution::enrolment(&world.wire, &world.registrar, "City Hospital")?;
     let good = message.keys.clone().unwrap_or_default();
     let recipient = clinic.recipient.public().as_bytes().to_vec();
@@ -110,52 +141,44 @@ async fn degenerate_keys_are_refused_at_the_door() -> Result<()> {
     let mut identity_point = [0; 32];
     identity_point[0] = 1;
     let identity = clinic.identity.public();
-    let cases = [
-        (recipient.as_slice(), low_order.as_slice()),
-        (recipient.as_slice(), not_canonical.as_slice()),
-        (identity.as_bytes().as_slice(), &identity_point[..]),
+    let cases: [(&[u8], &[u8]); 3] = [
+        (&recipient, &low_order),
+        (&recipient, &not_canonical),
+        (identity.as_bytes(), &identity_point),
     ];
-    for (from, to) in cases {
-        let bad = pb::EnrolInstitution {
-            keys: Some(replace(from, to)),
-            ..message.clone()
-        };
-        let answer = clinic.post(&world.wire, "/v1/institutions", &bad).await?;
-        assert_eq!(answer.problem(), Some(Problem::DegenerateKey), "{answer:?}");
-    }
-    clinic
-        .post(&world.wire, "/v1/institutions", &message)
-        .await?
-        .message::<pb::DirectoryEntry>()?;
-    Ok(())
+    let (from, to) = cases[which];
+    let bad = pb::EnrolInstitution {
+        keys: Some(replace(from, to)),
+        ..message.clone()
+    };
+    clinic.post(&world.wire, "/v1/institutions", &bad).await
 }
 
 /// A patient's certificate proves that whoever enrols holds the device key.
 #[tokio::test]
 async fn a_foreign_device_certificate_does_not_enrol() -> Result<()> {
-    let world = RawWorld::start().await?;
-    let (alice, mallory) = (RawPatient::new()?, RawPatient::new()?);
-    let message = pb::EnrolPatient {
-        device_certificate: Some(alice.certificate().to_message()),
+    let attack = async |world: &mut RawWorld| {
+        let (alice, mallory) = (RawPatient::new()?, RawPatient::new()?);
+        let message = pb::EnrolPatient {
+            device_certificate: Some(alice.certificate().to_message()),
+        };
+        let name = alice.id.to_string();
+        let stolen = Key {
+            id: &name,
+            signing: mallory.key().signing,
+        };
+        world
+            .wire
+            .call(&Call::post("/v1/patients", &message)?, stolen)
+            .await
     };
-    let call = tests::raw::Call::post("/v1/patients", &message)?;
-    let name = alice.id.to_string();
-    let stolen = tests::raw::Key {
-        id: &name,
-        signing: mallory.key().signing,
-    };
-    let answer = world.wire.call(&call, stolen).await?;
-    assert_eq!(answer.problem(), Some(Problem::Unauthenticated), "{answer:?}");
-    Ok(())
+    defended(&[Defence::RequestSignatures], Problem::Unauthenticated, attack).await
 }
 
-/// The accreditation names one X-Wing key: RecipientSecret of somebody else cannot take its place.
+/// An accreditation that the registrar itself has signed, for another name, X-Wing key or institution.
 #[tokio::test]
 async fn an_accreditation_covers_its_name_and_keys_only() -> Result<()> {
-    let world = RawWorld::start().await?;
-    let (clinic, message) = RawInstitution::enrolment(&world.wire, &world.registrar, "City Hospital")?;
-    let accreditation = Accreditation::decode(&message.accreditation.clone().unwrap_or_default().body)?;
-    let edits: [fn(&mut Accreditation) -> Result<()>; 3] = [
+    let edits: [fn(&mut Accreditation) -> Result<()>; 2] = [
         |body| {
             body.name = "University Hospital".to_owned().try_into()?;
             Ok(())
@@ -164,23 +187,30 @@ async fn an_accreditation_covers_its_name_and_keys_only() -> Result<()> {
             body.recipient_key_hash = RecipientSecret::generate()?.public().digest();
             Ok(())
         },
-        |body| {
-            body.institution_id =
-                protocol_spec::ids::InstitutionId::from(&SigningIdentity::generate()?.public());
-            Ok(())
-        },
     ];
     for edit in edits {
-        let mut body = accreditation.clone();
-        edit(&mut body)?;
-        // The registrar itself signs it, so that the signature is good and only the match can fail.
-        let signed = Signed::sign(body, |bytes| world.registrar.sign_bytes(bytes));
-        let bad = pb::EnrolInstitution {
-            accreditation: Some(signed.to_message()),
-            ..message.clone()
-        };
-        let answer = clinic.post(&world.wire, "/v1/institutions", &bad).await?;
-        assert_eq!(answer.problem(), Some(Problem::NotAccredited), "{answer:?}");
+        let attack = async |world: &mut RawWorld| enrol_with(world, edit).await;
+        defended(&[Defence::Accreditation], Problem::NotAccredited, attack).await?;
     }
+    // Without the comparison, the request would still be refused: it is signed by another than it names.
+    let of_another = |body: &mut Accreditation| {
+        body.institution_id = InstitutionId::from(&SigningIdentity::generate()?.public());
+        Ok(())
+    };
+    let answer = enrol_with(&RawWorld::start().await?, of_another).await?;
+    assert_eq!(answer.problem(), Some(Problem::NotAccredited), "{answer:?}");
     Ok(())
+}
+
+/// Enrols with an accreditation that the registrar has signed after this edit.
+async fn enrol_with(world: &RawWorld, edit: impl Fn(&mut Accreditation) -> Result<()>) -> Result<Answer> {
+    let (clinic, message) = RawInstitution::enrolment(&world.wire, &world.registrar, "City Hospital")?;
+    let mut body = Accreditation::decode(&message.accreditation.clone().unwrap_or_default().body)?;
+    edit(&mut body)?;
+    let signed = Signed::sign(body, |bytes| world.registrar.sign_bytes(bytes));
+    let message = pb::EnrolInstitution {
+        accreditation: Some(signed.to_message()),
+        ..message
+    };
+    clinic.post(&world.wire, "/v1/institutions", &message).await
 }

@@ -1,23 +1,25 @@
-//! Whatever is signed is bound: every field of every statement that a client sends, changed by one bit,
-//! is refused (ATK-23, ATK-24, ATK-33).
+//! Whatever is signed is bound: every field of every statement that a client sends, changed by one bit, is
+//! refused (ATK-23, ATK-24, ATK-33). In the controls, where signatures are not checked, the fields that
+//! nothing else holds are taken as they come.
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use bytes::Bytes;
 use prost::Message;
-use protocol_spec::messages as pb;
-use tests::raw::{RawInstitution, RawPatient, RawWorld};
+use protocol_spec::{defence::Defence, messages as pb, problem::Problem};
+use tests::raw::{Answer, Call, RawInstitution, RawPatient, RawWorld, defended};
 
-/// Where each leaf field of a canonical protobuf body has its value: (path of field numbers, offset).
+/// The leaf fields of a canonical protobuf body: path of field numbers, and the offset of the byte whose
+/// lowest bit is changed, the first of a number and the last of everything else.
 #[allow(
     clippy::unwrap_used,
     clippy::panic,
     reason = "a test helper on bytes the test itself encoded"
 )]
-fn fields(bytes: &[u8], path: &str, base: usize, out: &mut Vec<(String, usize)>) {
+fn fields(bytes: &[u8], path: &str, nested: &[&str], base: usize, out: &mut Vec<(String, usize)>) {
     let mut at = 0;
     while at < bytes.len() {
         let (key, after_key) = varint(bytes, at);
-        let name = format!("{path}.{}", key >> 3);
+        let name = format!("{path}{}", key >> 3);
         let (value_at, end) = match key & 7 {
             0 => (after_key, varint(bytes, after_key).1),
             2 => {
@@ -26,19 +28,14 @@ fn fields(bytes: &[u8], path: &str, base: usize, out: &mut Vec<(String, usize)>)
             }
             other => panic!("wire type {other}"),
         };
-        let inner = &bytes[value_at..end];
-        if key & 7 == 2 && inner.len() < 4096 && nested(&name) {
-            fields(inner, &name, base + value_at, out);
+        if nested.contains(&name.as_str()) {
+            let inner = &bytes[value_at..end];
+            fields(inner, &format!("{name}."), nested, base + value_at, out);
         } else {
-            out.push((name, base + value_at + (end - value_at) / 2));
+            out.push((name, base + if key & 7 == 0 { value_at } else { end - 1 }));
         }
         at = end;
     }
-}
-
-/// The sub-messages: header everywhere, record selectors of permissions, sealed texts of requests.
-fn nested(name: &str) -> bool {
-    ["header.1", "permission.1", "permission.9"].contains(&name)
 }
 
 fn varint(bytes: &[u8], mut at: usize) -> (u64, usize) {
@@ -60,235 +57,520 @@ fn flip(bytes: &Bytes, at: usize) -> Bytes {
     changed.into()
 }
 
-struct Scene {
-    world: RawWorld,
+/// A statement that clients send.
+struct Signed {
+    /// Paths of its sub-messages: the header, sealed texts, selectors.
+    nested: &'static [&'static str],
+    /// How many leaf fields it has.
+    fields: usize,
+    /// What the control does without.
+    off: &'static [Defence],
+    /// Fields that only the signature holds.
+    free: &'static [&'static str],
+}
+
+/// What is done to a body before it is sent.
+type Change<'a> = &'a (dyn Fn(&Bytes) -> Bytes + Sync);
+
+impl Signed {
+    /// Plays `send`, which makes a fresh statement, changes its body and sends it, with each field changed:
+    /// all are refused. Unchanged it is taken; and so are, in the control, changes of free fields.
+    async fn is_bound<S>(&self, send: S) -> Result<()>
+    where
+        S: AsyncFn(&Scene<'_>, Change<'_>) -> Result<Answer>,
+    {
+        let world = RawWorld::start().await?;
+        let scene = Scene::set(&world).await?;
+        let seen = std::sync::Mutex::new(Vec::new());
+        let look = |body: &Bytes| {
+            let mut places = Vec::new();
+            fields(body, "", self.nested, 0, &mut places);
+            if let Ok(mut seen) = seen.lock() {
+                *seen = places;
+            }
+            body.clone()
+        };
+        let unchanged = send(&scene, &look).await?;
+        ensure!(unchanged.status.is_success(), "unchanged: {unchanged:?}");
+        let names: Vec<String> = seen
+            .into_inner()
+            .unwrap_or_default()
+            .into_iter()
+            .map(|(name, _)| name)
+            .collect();
+        ensure!(names.len() == self.fields, "{} fields: {names:?}", names.len());
+        for name in &names {
+            let answer = send(&scene, &|body| self.change(body, name)).await?;
+            ensure!(answer.status.is_client_error(), "{name}: {answer:?}");
+        }
+        let world = RawWorld::start_without(self.off).await?;
+        let scene = Scene::set(&world).await?;
+        for name in self.free {
+            ensure!(
+                names.iter().any(|known| known == name),
+                "no field {name}: {names:?}"
+            );
+            let answer = send(&scene, &|body| self.change(body, name)).await?;
+            ensure!(answer.status.is_success(), "{name}, control: {answer:?}");
+        }
+        Ok(())
+    }
+
+    fn change(&self, body: &Bytes, name: &str) -> Bytes {
+        let mut places = Vec::new();
+        fields(body, "", self.nested, 0, &mut places);
+        let place = places.into_iter().find(|(known, _)| known == name);
+        place.map_or_else(Bytes::new, |(_, at)| flip(body, at))
+    }
+}
+
+struct Scene<'a> {
+    world: &'a RawWorld,
     patient: RawPatient,
     hospital: RawInstitution,
 }
 
-async fn scene() -> Result<Scene> {
-    let world = RawWorld::start().await?;
-    let patient = RawPatient::enrol(&world.wire).await?;
-    let hospital = world.institution("Hospital North").await?;
-    Ok(Scene {
-        world,
-        patient,
-        hospital,
+impl<'a> Scene<'a> {
+    async fn set(world: &'a RawWorld) -> Result<Self> {
+        let patient = RawPatient::enrol(&world.wire).await?;
+        let hospital = world.institution("Hospital North").await?;
+        Ok(Self {
+            world,
+            patient,
+            hospital,
+        })
+    }
+}
+
+fn changed(statement: Option<pb::Statement>, change: Change<'_>) -> Option<pb::Statement> {
+    statement.map(|statement| pb::Statement {
+        body: change(&statement.body),
+        ..statement
     })
 }
 
+fn changed_of_patient(
+    statement: Option<pb::PatientStatement>,
+    change: Change<'_>,
+) -> Option<pb::PatientStatement> {
+    statement.map(|signed| pb::PatientStatement {
+        statement: changed(signed.statement, change),
+        ..signed
+    })
+}
+
+const SIGNATURES: &[Defence] = &[Defence::StatementSignatures];
+
+#[tokio::test]
+async fn every_field_of_a_device_certificate_is_bound() -> Result<()> {
+    let certificate = Signed {
+        nested: &["1"],
+        fields: 6,
+        off: SIGNATURES,
+        free: &["1.3", "4"],
+    };
+    certificate
+        .is_bound(async |scene, change| {
+            let patient = RawPatient::new()?;
+            let message = pb::EnrolPatient {
+                device_certificate: changed(Some(patient.certificate().to_message()), change),
+            };
+            patient.post(&scene.world.wire, "/v1/patients", &message).await
+        })
+        .await
+}
+
+#[tokio::test]
+async fn every_field_of_an_institutions_keys_is_bound() -> Result<()> {
+    let keys = Signed {
+        nested: &["1"],
+        fields: 8,
+        off: SIGNATURES,
+        free: &["1.3"],
+    };
+    keys.is_bound(async |scene, change| {
+        let world = scene.world;
+        let (clinic, message) = RawInstitution::enrolment(&world.wire, &world.registrar, "City Hospital")?;
+        let message = pb::EnrolInstitution {
+            keys: changed(message.keys, change),
+            ..message
+        };
+        clinic.post(&world.wire, "/v1/institutions", &message).await
+    })
+    .await
+}
+
+/// The institution's own statement holds the hash of its accreditation, a second defence.
+#[tokio::test]
+async fn every_field_of_an_accreditation_is_bound() -> Result<()> {
+    let accreditation = Signed {
+        nested: &["1"],
+        fields: 8,
+        off: &[Defence::StatementSignatures, Defence::Accreditation],
+        free: &["1.3", "2", "4", "5"],
+    };
+    accreditation
+        .is_bound(async |scene, change| {
+            let world = scene.world;
+            let (clinic, message) =
+                RawInstitution::enrolment(&world.wire, &world.registrar, "City Hospital")?;
+            let message = pb::EnrolInstitution {
+                accreditation: changed(message.accreditation, change),
+                ..message
+            };
+            clinic.post(&world.wire, "/v1/institutions", &message).await
+        })
+        .await
+}
+
+/// The permission beside it names its hash, which the control must not compare.
+#[tokio::test]
+async fn every_field_of_an_upload_request_is_bound() -> Result<()> {
+    let request = Signed {
+        nested: &["1", "7"],
+        fields: 10,
+        off: &[Defence::StatementSignatures, Defence::RequestMatch],
+        free: &["1.3", "3", "6", "7.1", "7.2"],
+    };
+    request
+        .is_bound(async |scene, change| {
+            let wire = &scene.world.wire;
+            let offer = scene.patient.offer(wire, &scene.hospital.entry, |_| ())?;
+            let message = pb::SubmitUploadRequest {
+                request: changed_of_patient(offer.message.request, change),
+                ..offer.message
+            };
+            scene.patient.post(wire, "/v1/requests/upload", &message).await
+        })
+        .await
+}
+
+#[tokio::test]
+async fn every_field_of_a_download_request_is_bound() -> Result<()> {
+    let request = Signed {
+        nested: &["1", "7"],
+        fields: 10,
+        off: SIGNATURES,
+        free: &["1.3", "3", "6", "7.1", "7.2"],
+    };
+    request
+        .is_bound(async |scene, change| {
+            let wire = &scene.world.wire;
+            let (signed, _) = scene.hospital.download_request(wire, &scene.patient)?;
+            let message = pb::SubmitDownloadRequest {
+                request: changed(Some(signed), change),
+            };
+            scene.hospital.post(wire, "/v1/requests/download", &message).await
+        })
+        .await
+}
+
+#[tokio::test]
+async fn every_field_of_a_reference_request_is_bound() -> Result<()> {
+    let request = Signed {
+        nested: &["1", "8"],
+        fields: 11,
+        off: SIGNATURES,
+        free: &["1.3", "3", "7", "8.1", "8.2"],
+    };
+    request
+        .is_bound(async |scene, change| {
+            let wire = &scene.world.wire;
+            let second = scene.world.institution("Clinic South").await?;
+            let signed = scene
+                .hospital
+                .reference_request(wire, &scene.patient, &second.entry)?;
+            let message = pb::SubmitReferenceRequest {
+                request: changed(Some(signed), change),
+            };
+            scene
+                .hospital
+                .post(wire, "/v1/requests/reference", &message)
+                .await
+        })
+        .await
+}
+
+/// A permission's conditions, and below its wrap, signature and certificate.
 #[tokio::test]
 async fn every_field_of_a_permission_is_bound() -> Result<()> {
-    let scene = scene().await?;
+    let permission = Signed {
+        nested: &["1", "9"],
+        fields: 20,
+        off: SIGNATURES,
+        free: &["1.3", "3", "10", "11", "13"],
+    };
+    permission
+        .is_bound(async |scene, change| {
+            let good = permission_over_a_record(scene).await?;
+            let changed = pb::Permission {
+                body: change(&good.body),
+                ..good
+            };
+            submit(scene, changed).await
+        })
+        .await
+}
+
+async fn permission_over_a_record(scene: &Scene<'_>) -> Result<pb::Permission> {
     let wire = &scene.world.wire;
     let record = scene.hospital.upload(wire, &scene.patient, 5_000).await?;
     let request = scene.hospital.ask(wire, &scene.patient).await?;
-    let (_, good) = scene
+    let entry = &scene.hospital.entry;
+    Ok(scene
         .patient
-        .permit(wire, &scene.hospital.entry, request, vec![record], |_| ())?;
-    let mut places = Vec::new();
-    fields(&good.body, "permission", 0, &mut places);
-    assert!(places.len() >= 17, "{places:?}");
-    let mut changed: Vec<(String, pb::Permission)> = places
-        .into_iter()
-        .map(|(name, at)| {
-            (
-                name,
-                pb::Permission {
-                    body: flip(&good.body, at),
-                    ..good.clone()
-                },
-            )
-        })
-        .collect();
-    let wrap = good.wrap.clone().unwrap_or_default();
-    for (name, wrap) in [
-        (
-            "enc",
-            pb::Sealed {
-                enc: flip(&wrap.enc, 500),
-                ..wrap.clone()
-            },
-        ),
-        (
-            "ciphertext",
-            pb::Sealed {
-                ciphertext: flip(&wrap.ciphertext, 5),
-                ..wrap.clone()
-            },
-        ),
-    ] {
-        changed.push((
-            name.into(),
-            pb::Permission {
-                wrap: Some(wrap),
-                ..good.clone()
-            },
-        ));
-    }
-    changed.push((
-        "signature".into(),
-        pb::Permission {
-            signature: flip(&good.signature, 3),
-            ..good.clone()
-        },
-    ));
-    for (name, permission) in changed {
-        let message = pb::SubmitPermission {
-            permission: Some(permission),
-        };
-        let answer = scene.patient.post(wire, "/v1/permissions", &message).await?;
-        assert!(answer.status.is_client_error(), "{name}: {answer:?}");
-    }
+        .permit(wire, entry, request, vec![record], |_| ())?
+        .1)
+}
+
+async fn submit(scene: &Scene<'_>, permission: pb::Permission) -> Result<Answer> {
     let message = pb::SubmitPermission {
-        permission: Some(good),
+        permission: Some(permission),
     };
     scene
         .patient
-        .post(wire, "/v1/permissions", &message)
-        .await?
-        .message::<pb::Accepted>()?;
+        .post(&scene.world.wire, "/v1/permissions", &message)
+        .await
+}
+
+/// PRM-2: the signature covers the wrap.
+#[tokio::test]
+async fn the_wrap_of_a_permission_is_bound() -> Result<()> {
+    type Change = fn(&mut pb::Permission);
+    let changes: [(&str, Change); 3] = [
+        ("enc", |permission| {
+            let wrap = permission.wrap.get_or_insert_default();
+            wrap.enc = flip(&wrap.enc, 500);
+        }),
+        ("ciphertext", |permission| {
+            let wrap = permission.wrap.get_or_insert_default();
+            wrap.ciphertext = flip(&wrap.ciphertext, 5);
+        }),
+        ("signature", |permission| {
+            permission.signature = flip(&permission.signature, 3);
+        }),
+    ];
+    for (what, change) in changes {
+        let attack = async |world: &mut RawWorld| {
+            let scene = Scene::set(world).await?;
+            let mut permission = permission_over_a_record(&scene).await?;
+            change(&mut permission);
+            submit(&scene, permission).await
+        };
+        defended(SIGNATURES, Problem::NotPermitted, attack)
+            .await
+            .map_err(|error| error.context(what))?;
+    }
     Ok(())
+}
+
+#[tokio::test]
+async fn every_field_of_a_denial_is_bound() -> Result<()> {
+    let denial = Signed {
+        nested: &["1", "6"],
+        fields: 9,
+        off: SIGNATURES,
+        free: &["1.3", "6.1", "6.2"],
+    };
+    denial
+        .is_bound(async |scene, change| {
+            let wire = &scene.world.wire;
+            let (asked, request_id) = scene.hospital.download_request(wire, &scene.patient)?;
+            let hash = protocol_spec::hash::Sha256Digest::of(&asked.body);
+            let message = pb::SubmitDownloadRequest { request: Some(asked) };
+            scene
+                .hospital
+                .post(wire, "/v1/requests/download", &message)
+                .await?
+                .message::<pb::Accepted>()?;
+            let denial = scene.patient.denial(request_id, hash, &scene.hospital.entry)?;
+            let message = pb::SubmitDenial {
+                denial: changed_of_patient(denial.denial, change),
+            };
+            scene.patient.post(wire, "/v1/denials", &message).await
+        })
+        .await
+}
+
+#[tokio::test]
+async fn every_field_of_a_revocation_is_bound() -> Result<()> {
+    let revocation = Signed {
+        nested: &["1"],
+        fields: 6,
+        off: SIGNATURES,
+        free: &["1.3"],
+    };
+    revocation
+        .is_bound(async |scene, change| {
+            let wire = &scene.world.wire;
+            let offer = scene.patient.offer(wire, &scene.hospital.entry, |_| ())?;
+            scene
+                .patient
+                .post(wire, "/v1/requests/upload", &offer.message)
+                .await?
+                .message::<pb::Accepted>()?;
+            let permission = offer.message.permission.unwrap_or_default();
+            let message = scene.patient.revocation(&permission, offer.permission_id);
+            let message = pb::SubmitRevocation {
+                revocation: changed_of_patient(message.revocation, change),
+            };
+            scene.patient.post(wire, "/v1/revocations", &message).await
+        })
+        .await
+}
+
+/// API-5: what the signature says of itself is signed too.
+#[tokio::test]
+async fn every_parameter_of_a_request_signature_is_bound() -> Result<()> {
+    type Change = fn(&str) -> String;
+    let changes: [(&str, Change); 3] = [
+        ("created", |input| replace_number(input, "created=", -1)),
+        ("expires", |input| replace_number(input, "expires=", 1)),
+        ("nonce", |input| input.replace("nonce=\"", "nonce=\"0")),
+    ];
+    for (what, change) in changes {
+        let attack = async |world: &mut RawWorld| {
+            let patient = RawPatient::enrol(&world.wire).await?;
+            // A server does not look at what was signed before it started.
+            tokio::time::sleep(std::time::Duration::from_millis(1_100)).await;
+            let mut request = world.wire.sign(&Call::get("/v1/inbox"), patient.key(), None)?;
+            let headers = request.headers_mut();
+            let input = headers[&protocol_spec::request::SIGNATURE_INPUT]
+                .to_str()?
+                .to_owned();
+            let changed = change(&input);
+            ensure!(changed != input, "{what} is not in {input}");
+            headers.insert(protocol_spec::request::SIGNATURE_INPUT, changed.parse()?);
+            world.wire.send(request).await
+        };
+        defended(&[Defence::RequestSignatures], Problem::Unauthenticated, attack)
+            .await
+            .map_err(|error| error.context(what))?;
+    }
+    Ok(())
+}
+
+/// The number behind `name`, changed by so much.
+fn replace_number(input: &str, name: &str, by: i64) -> String {
+    let Some((before, rest)) = input.split_once(name) else {
+        return input.to_owned();
+    };
+    let digits = rest.split(';').next().unwrap_or_default();
+    let number: i64 = digits.parse().unwrap_or_default();
+    format!("{before}{name}{}{}", number + by, &rest[digits.len()..])
 }
 
 /// ATK-24: the wrap of one permission under the body of another.
 #[tokio::test]
 async fn wraps_are_not_exchanged_between_permissions() -> Result<()> {
-    let scene = scene().await?;
-    let wire = &scene.world.wire;
-    let record = scene.hospital.upload(wire, &scene.patient, 5_000).await?;
-    let request = scene.hospital.ask(wire, &scene.patient).await?;
-    let permit = || {
-        scene
-            .patient
-            .permit(wire, &scene.hospital.entry, request, vec![record.clone()], |_| ())
+    let attack = async |world: &mut RawWorld| {
+        let scene = Scene::set(world).await?;
+        let wire = &scene.world.wire;
+        let record = scene.hospital.upload(wire, &scene.patient, 5_000).await?;
+        let request = scene.hospital.ask(wire, &scene.patient).await?;
+        let permit = || {
+            let entry = &scene.hospital.entry;
+            scene
+                .patient
+                .permit(wire, entry, request, vec![record.clone()], |_| ())
+        };
+        let (one, other) = (permit()?.1, permit()?.1);
+        let transplanted = pb::Permission {
+            wrap: other.wrap,
+            ..one
+        };
+        submit(&scene, transplanted).await
     };
-    let (one, other) = (permit()?.1, permit()?.1);
-    let transplanted = pb::Permission {
-        wrap: other.wrap,
-        ..one
-    };
-    let message = pb::SubmitPermission {
-        permission: Some(transplanted),
-    };
-    let answer = scene.patient.post(wire, "/v1/permissions", &message).await?;
-    assert!(answer.status.is_client_error(), "{answer:?}");
-    Ok(())
+    defended(SIGNATURES, Problem::NotPermitted, attack).await
 }
 
-#[tokio::test]
-async fn every_field_of_an_upload_request_is_bound() -> Result<()> {
-    let scene = scene().await?;
-    let wire = &scene.world.wire;
-    let offer = scene.patient.offer(wire, &scene.hospital.entry, |_| ())?;
-    let request = offer.message.request.clone().unwrap_or_default();
-    let statement = request.statement.clone().unwrap_or_default();
-    let mut places = Vec::new();
-    fields(&statement.body, "header", 0, &mut places);
-    assert!(places.len() >= 7, "{places:?}");
-    for (name, at) in places {
-        let changed = pb::Statement {
-            body: flip(&statement.body, at),
-            ..statement.clone()
-        };
-        let request = pb::PatientStatement {
-            statement: Some(changed),
-            ..request.clone()
-        };
-        let message = pb::SubmitUploadRequest {
-            request: Some(request),
-            ..offer.message.clone()
-        };
-        let answer = scene.patient.post(wire, "/v1/requests/upload", &message).await?;
-        assert!(answer.status.is_client_error(), "{name}: {answer:?}");
-    }
-    scene
-        .patient
-        .post(wire, "/v1/requests/upload", &offer.message)
-        .await?
-        .message::<pb::Accepted>()?;
-    Ok(())
-}
-
-/// ATK-33: the attacker puts a good permission under its own vault.
+/// ATK-33: the attacker submits what a patient has signed as its own.
 #[tokio::test]
 async fn a_permission_submitted_by_another_patient_is_refused() -> Result<()> {
-    let scene = scene().await?;
-    let wire = &scene.world.wire;
-    let mallory = RawPatient::enrol(wire).await?;
-    let offer = scene.patient.offer(wire, &scene.hospital.entry, |_| ())?;
-    let answer = mallory.post(wire, "/v1/requests/upload", &offer.message).await?;
-    assert!(answer.status.is_client_error(), "{answer:?}");
-    // Mallory's certificate in place of the patient's.
+    let attack = async |world: &mut RawWorld| {
+        let scene = Scene::set(world).await?;
+        let mallory = RawPatient::enrol(&world.wire).await?;
+        let offer = scene.patient.offer(&world.wire, &scene.hospital.entry, |_| ())?;
+        mallory
+            .post(&world.wire, "/v1/requests/upload", &offer.message)
+            .await
+    };
+    defended(&[Defence::OwnStatements], Problem::NotPermitted, attack).await
+}
+
+/// ATK-33: the attacker's certificate in place of the patient's: it leads to another patient.
+#[tokio::test]
+async fn a_permission_under_another_patients_certificate_is_refused() -> Result<()> {
+    let world = RawWorld::start().await?;
+    let scene = Scene::set(&world).await?;
+    let mallory = RawPatient::enrol(&world.wire).await?;
+    let offer = scene.patient.offer(&world.wire, &scene.hospital.entry, |_| ())?;
     let mut resigned = offer.message.clone();
     if let Some(permission) = resigned.permission.as_mut() {
         permission.device_certificate = Some(mallory.certificate().to_message());
     }
-    let answer = mallory.post(wire, "/v1/requests/upload", &resigned).await?;
-    assert!(answer.status.is_client_error(), "{answer:?}");
+    let answer = mallory
+        .post(&world.wire, "/v1/requests/upload", &resigned)
+        .await?;
+    assert_eq!(answer.problem(), Some(Problem::NotPermitted), "{answer:?}");
+    // Control: with the certificate that belongs to it, it is taken from the patient.
+    let own = scene
+        .patient
+        .post(&world.wire, "/v1/requests/upload", &offer.message);
+    own.await?.message::<pb::Accepted>()?;
     Ok(())
 }
 
-/// Unknown fields and other encodings of the same body are refused where something is signed (FLT-34).
-#[tokio::test]
-async fn a_body_that_is_not_canonical_is_refused_even_when_well_signed() -> Result<()> {
-    let scene = scene().await?;
-    let wire = &scene.world.wire;
-    let offer = scene.patient.offer(wire, &scene.hospital.entry, |_| ())?;
-    let mut message = offer.message.clone();
-    let statement = message
-        .request
-        .as_mut()
-        .and_then(|request| request.statement.as_mut());
-    let Some(statement) = statement else {
-        anyhow::bail!("no statement")
-    };
-    let mut body = statement.body.to_vec();
-    body.extend([0xf8, 0x07, 0x01]); // field 127, varint 1
+/// Changes the body of an upload request, signs it again and submits it.
+async fn submit_resigned(world: &RawWorld, change: impl Fn(&Bytes) -> Result<Vec<u8>>) -> Result<Answer> {
+    let scene = Scene::set(world).await?;
+    let mut message = scene
+        .patient
+        .offer(&world.wire, &scene.hospital.entry, |_| ())?
+        .message;
+    let request = message.request.get_or_insert_default();
+    let statement = request.statement.get_or_insert_default();
+    let body = change(&statement.body)?;
     let preimage = protocol_spec::statement::preimage(protocol_spec::labels::UPLOAD_REQUEST, &body);
     statement.signature = Bytes::copy_from_slice(&scene.patient.key().signing.sign_bytes(&preimage));
     statement.body = body.into();
-    assert!(
-        pb::UploadRequestBody::decode(statement.body.clone()).is_ok(),
-        "prost itself takes it"
-    );
-    let answer = scene.patient.post(wire, "/v1/requests/upload", &message).await?;
-    assert_eq!(
-        answer.problem(),
-        Some(protocol_spec::problem::Problem::Malformed),
-        "{answer:?}"
-    );
-    Ok(())
+    scene
+        .patient
+        .post(&world.wire, "/v1/requests/upload", &message)
+        .await
 }
 
-/// Another protocol version or suite is refused by its own code, before any signature counts (ATK-11).
+/// Unknown fields of a body are refused even when it is well signed (FLT-34).
+#[tokio::test]
+async fn a_body_that_is_not_canonical_is_refused_even_when_well_signed() -> Result<()> {
+    let attack = async |world: &mut RawWorld| {
+        submit_resigned(world, |body| {
+            let mut body = body.to_vec();
+            body.extend([0xf8, 0x07, 0x01]); // field 127, varint 1
+            Ok(body)
+        })
+        .await
+    };
+    // The permission is for the request as it was.
+    let off = [Defence::CanonicalBodies, Defence::RequestMatch];
+    defended(&off, Problem::Malformed, attack).await
+}
+
+/// Another protocol version or suite is refused by its own code (ATK-11).
 #[tokio::test]
 async fn another_version_or_suite_is_refused() -> Result<()> {
-    let scene = scene().await?;
-    let wire = &scene.world.wire;
-    let offer = scene.patient.offer(wire, &scene.hospital.entry, |_| ())?;
     let edits: [fn(&mut pb::Header); 2] = [|header| header.version = 2, |header| header.suite = 2];
     for edit in edits {
-        let mut message = offer.message.clone();
-        let statement = message
-            .request
-            .as_mut()
-            .and_then(|request| request.statement.as_mut());
-        let Some(statement) = statement else {
-            anyhow::bail!("no statement")
+        let attack = async |world: &mut RawWorld| {
+            submit_resigned(world, |body| {
+                let mut body = pb::UploadRequestBody::decode(body.clone())?;
+                body.header.as_mut().map(edit);
+                Ok(body.encode_to_vec())
+            })
+            .await
         };
-        let mut body = pb::UploadRequestBody::decode(statement.body.clone())?;
-        body.header.as_mut().map(edit);
-        let body = body.encode_to_vec();
-        let preimage = protocol_spec::statement::preimage(protocol_spec::labels::UPLOAD_REQUEST, &body);
-        statement.signature = Bytes::copy_from_slice(&scene.patient.key().signing.sign_bytes(&preimage));
-        statement.body = body.into();
-        let answer = scene.patient.post(wire, "/v1/requests/upload", &message).await?;
-        assert_eq!(
-            answer.problem(),
-            Some(protocol_spec::problem::Problem::UnsupportedVersion),
-            "{answer:?}"
-        );
+        let off = [Defence::VersionAndSuite, Defence::RequestMatch];
+        defended(&off, Problem::UnsupportedVersion, attack).await?;
     }
     Ok(())
 }

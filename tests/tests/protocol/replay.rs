@@ -1,222 +1,297 @@
 //! Presentations are good once, here, and by their holder (ATK-25, ATK-26, ATK-28, FLT-27).
 
 use anyhow::{Context, Result};
-use protocol_spec::{ids::PermissionId, messages as pb, problem::Problem};
-use tests::raw::{Call, Key, RawInstitution, RawPatient, RawWorld, byte_sequence};
+use bytes::Bytes;
+use crypto::SigningIdentity;
+use http_body_util::Full;
+use prost::Message;
+use protocol_spec::{
+    defence::Defence,
+    ids::{PermissionId, RecordId, VersionId},
+    messages as pb,
+    permission::PermissionBody,
+    problem::Problem,
+};
+use tests::raw::{Answer, Call, Key, RawInstitution, RawPatient, RawWorld, byte_sequence, defended};
 
-type Change = fn(&mut http::Request<http_body_util::Full<bytes::Bytes>>) -> Result<()>;
+/// Of a captured request, given another open challenge.
+type Change = fn(&mut http::Request<Full<Bytes>>, &[u8]) -> Result<()>;
 
+/// A download permission of three uses, in the hands of its hospital.
 struct Scene {
-    world: RawWorld,
     patient: RawPatient,
     hospital: RawInstitution,
     permission: PermissionId,
+    name: String,
 }
 
-async fn scene() -> Result<Scene> {
-    let world = RawWorld::start().await?;
-    let patient = RawPatient::enrol(&world.wire).await?;
-    let hospital = world.institution("Hospital North").await?;
-    let offer = patient.offer(&world.wire, &hospital.entry, |body| body.uses = 3)?;
-    patient
-        .post(&world.wire, "/v1/requests/upload", &offer.message)
-        .await?
-        .message::<pb::Accepted>()?;
-    Ok(Scene {
-        world,
-        patient,
-        hospital,
-        permission: offer.permission_id,
-    })
+impl Scene {
+    async fn set(world: &RawWorld) -> Result<Self> {
+        let patient = RawPatient::enrol(&world.wire).await?;
+        let hospital = world.institution("Hospital North").await?;
+        let record = hospital.upload(&world.wire, &patient, 1_000).await?;
+        let request = hospital.ask(&world.wire, &patient).await?;
+        let three = |body: &mut PermissionBody| body.uses = 3;
+        let (id, permission) = patient.permit(&world.wire, &hospital.entry, request, vec![record], three)?;
+        let message = pb::SubmitPermission {
+            permission: Some(permission),
+        };
+        patient
+            .post(&world.wire, "/v1/permissions", &message)
+            .await?
+            .message::<pb::Accepted>()?;
+        Ok(Self {
+            patient,
+            hospital,
+            permission: id,
+            name: id.to_string(),
+        })
+    }
+
+    /// A presentation over a fresh challenge, not signed yet, and the possession key.
+    async fn presentation(&self, world: &RawWorld) -> Result<(Call, SigningIdentity)> {
+        let delivery = self.hospital.deliver(&world.wire, self.permission).await?;
+        let (_, possession) = self.hospital.open(&delivery)?;
+        Ok((
+            RawInstitution::presentation(self.permission, &delivery)?,
+            possession,
+        ))
+    }
+
+    fn pop<'a>(&'a self, possession: &'a SigningIdentity) -> Key<'a> {
+        Key {
+            id: &self.name,
+            signing: possession,
+        }
+    }
+
+    async fn uses_left(&self, world: &RawWorld) -> Result<u32> {
+        let list: pb::PermissionList = self
+            .patient
+            .get(&world.wire, "/v1/vault/permissions")
+            .await?
+            .message()?;
+        // The upload's permission is older.
+        Ok(list.permissions.last().context("no permission")?.uses_left)
+    }
 }
 
-async fn uses_left(scene: &Scene) -> Result<u32> {
-    let list: pb::PermissionList = scene
-        .patient
-        .get(&scene.world.wire, "/v1/vault/permissions")
-        .await?
-        .message()?;
-    Ok(list.permissions.first().context("no permission")?.uses_left)
-}
-
-/// API-8, PRM-11.
+/// API-8, PRM-11. Behind the nonces stand the challenge and the idempotency key.
 #[tokio::test]
-async fn a_presentation_replayed_verbatim_is_refused_also_after_a_restart() -> Result<()> {
-    let mut scene = scene().await?;
-    let delivery = scene
-        .hospital
-        .deliver(&scene.world.wire, scene.permission)
-        .await?;
-    let (_, possession) = scene.hospital.open(&delivery)?;
-    let call = RawInstitution::presentation(scene.permission, &delivery)?;
-    let name = scene.permission.to_string();
-    let pop = Key {
-        id: &name,
-        signing: &possession,
+async fn a_presentation_replayed_verbatim_is_refused_and_spends_nothing() -> Result<()> {
+    let attack = async |world: &mut RawWorld| {
+        let scene = Scene::set(world).await?;
+        let (call, possession) = scene.presentation(world).await?;
+        let pop = scene.pop(&possession);
+        let captured = world.wire.sign(&call, scene.hospital.key(), Some(pop))?;
+        let first = world.wire.send(captured.clone()).await?;
+        first.message::<pb::PresentationAnswer>()?;
+        let again = world.wire.send(captured).await?;
+        let spent = 3 - scene.uses_left(world).await?;
+        assert_eq!(spent, if again.status.is_success() { 2 } else { 1 });
+        Ok(again)
     };
-    let captured = scene.world.wire.sign(&call, scene.hospital.key(), Some(pop))?;
+    let off = [Defence::Nonces, Defence::Challenges, Defence::Idempotency];
+    defended(&off, Problem::Replayed, attack).await
+}
 
-    let first = scene.world.wire.send(captured.clone()).await?;
-    first.message::<pb::PresentationAnswer>()?;
-    assert_eq!(uses_left(&scene).await?, 2);
+/// API-7: a server does not take what was signed before it began to remember.
+#[tokio::test]
+async fn a_presentation_replayed_after_a_restart_is_refused() -> Result<()> {
+    let attack = async |world: &mut RawWorld| {
+        let scene = Scene::set(world).await?;
+        let (call, possession) = scene.presentation(world).await?;
+        let pop = scene.pop(&possession);
+        let captured = world.wire.sign(&call, scene.hospital.key(), Some(pop))?;
+        world
+            .wire
+            .send(captured.clone())
+            .await?
+            .message::<pb::PresentationAnswer>()?;
+        world.server.kill()?;
+        world.server.restart()?;
+        let again = world.wire.send(captured).await?;
+        let expected = if again.status.is_success() { 1 } else { 2 };
+        assert_eq!(scene.uses_left(world).await?, expected);
+        Ok(again)
+    };
+    let off = [Defence::Nonces, Defence::Challenges, Defence::Idempotency];
+    defended(&off, Problem::SignatureExpired, attack).await
+}
 
-    let again = scene.world.wire.send(captured.clone()).await?;
-    assert_eq!(again.problem(), Some(Problem::Replayed), "{again:?}");
-    scene.world.server.kill()?;
-    scene.world.server.restart()?;
-    let later = scene.world.wire.send(captured).await?;
-    assert!(!later.status.is_success(), "{later:?}");
-    assert_eq!(uses_left(&scene).await?, 2);
+/// PRM-11: signed anew, so that no memory of nonces helps.
+#[tokio::test]
+async fn a_challenge_is_good_once() -> Result<()> {
+    let attack = async |world: &mut RawWorld| {
+        let scene = Scene::set(world).await?;
+        let (call, possession) = scene.presentation(world).await?;
+        let pop = scene.pop(&possession);
+        let first = world.wire.present(&call, scene.hospital.key(), pop).await?;
+        first.message::<pb::PresentationAnswer>()?;
+        world.wire.present(&call, scene.hospital.key(), pop).await
+    };
+    defended(&[Defence::Challenges], Problem::ChallengeInvalid, attack).await
+}
+
+/// API-10
+#[tokio::test]
+async fn a_retry_with_a_new_challenge_gets_the_first_answer_and_spends_no_second_use() -> Result<()> {
+    let retry = async |world: RawWorld| -> Result<(bool, u32)> {
+        let scene = Scene::set(&world).await?;
+        let (call, possession) = scene.presentation(&world).await?;
+        let pop = scene.pop(&possession);
+        let first = world.wire.present(&call, scene.hospital.key(), pop).await?;
+        first.message::<pb::PresentationAnswer>()?;
+        let delivery = scene.hospital.deliver(&world.wire, scene.permission).await?;
+        let retry = call.with("medvault-challenge", byte_sequence(&delivery.challenge));
+        let second = world.wire.present(&retry, scene.hospital.key(), pop).await?;
+        Ok((first.body == second.body, scene.uses_left(&world).await?))
+    };
+    assert_eq!(retry(RawWorld::start().await?).await?, (true, 2));
+    let weakened = RawWorld::start_without(&[Defence::Idempotency]).await?;
+    let (same, uses_left) = retry(weakened).await?;
+    assert!(!same && uses_left < 2, "the control spends {uses_left}");
     Ok(())
 }
 
-#[tokio::test]
-async fn a_challenge_is_good_once_and_a_new_one_retries_without_a_second_use() -> Result<()> {
-    let scene = scene().await?;
-    let wire = &scene.world.wire;
-    let delivery = scene.hospital.deliver(wire, scene.permission).await?;
-    let (_, possession) = scene.hospital.open(&delivery)?;
-    let name = scene.permission.to_string();
-    let pop = Key {
-        id: &name,
-        signing: &possession,
-    };
-    let call = RawInstitution::presentation(scene.permission, &delivery)?;
-    let first = wire.present(&call, scene.hospital.key(), pop).await?;
-    first.message::<pb::PresentationAnswer>()?;
-
-    // Signed anew, so that no cache of nonces helps: the challenge itself is used up.
-    let reused = wire.present(&call, scene.hospital.key(), pop).await?;
-    assert_eq!(reused.problem(), Some(Problem::ChallengeInvalid));
-
-    let delivery = scene.hospital.deliver(wire, scene.permission).await?;
-    let retried = call
-        .clone()
-        .with("medvault-challenge", byte_sequence(&delivery.challenge));
-    let retried = wire.present(&retried, scene.hospital.key(), pop).await?;
-    assert_eq!(retried.body, first.body, "a retry gets the first answer");
-    assert_eq!(uses_left(&scene).await?, 2);
-    Ok(())
-}
-
+/// Changes to a captured presentation: each is refused, and goes through where signatures are not checked.
 #[tokio::test]
 async fn every_covered_component_of_a_captured_presentation_is_bound() -> Result<()> {
-    let scene = scene().await?;
-    let wire = &scene.world.wire;
-    let changes: [(&str, Change); 5] = [
-        ("method", |request| {
-            *request.method_mut() = http::Method::PUT;
+    let changes: [(&str, &[Defence], Change); 3] = [
+        ("body", &[Defence::ContentDigest], |request, _| {
+            let record = RecordId::mint(tests::raw::now_ms(), tests::raw::random()?);
+            let version = VersionId::mint(tests::raw::now_ms(), tests::raw::random()?);
+            let other = pb::Presentation {
+                record_id: Bytes::copy_from_slice(record.as_bytes()),
+                version_id: Bytes::copy_from_slice(version.as_bytes()),
+            };
+            *request.body_mut() = Full::new(other.encode_to_vec().into());
             Ok(())
         }),
-        ("query", |request| {
-            *request.uri_mut() = format!("{}?x=1", request.uri()).parse()?;
-            Ok(())
-        }),
-        ("body", |request| {
-            *request.body_mut() = http_body_util::Full::new(bytes::Bytes::from_static(b"other"));
-            Ok(())
-        }),
-        ("challenge", |request| {
-            request
-                .headers_mut()
-                .insert("medvault-challenge", byte_sequence(&[0; 32]).parse()?);
-            Ok(())
-        }),
-        ("idempotency key", |request| {
-            request
-                .headers_mut()
-                .insert("idempotency-key", "another-key-another-key".parse()?);
+        (
+            "challenge",
+            &[Defence::RequestSignatures],
+            |request, challenge| {
+                let value = byte_sequence(challenge).parse()?;
+                request.headers_mut().insert("medvault-challenge", value);
+                Ok(())
+            },
+        ),
+        ("idempotency key", &[Defence::RequestSignatures], |request, _| {
+            let value = "another-key-another-key".parse()?;
+            request.headers_mut().insert("idempotency-key", value);
             Ok(())
         }),
     ];
-    for (what, change) in changes {
-        let delivery = scene.hospital.deliver(wire, scene.permission).await?;
-        let (_, possession) = scene.hospital.open(&delivery)?;
-        let name = scene.permission.to_string();
-        let call = RawInstitution::presentation(scene.permission, &delivery)?;
-        let pop = Key {
-            id: &name,
-            signing: &possession,
-        };
-        let mut captured = wire.sign(&call, scene.hospital.key(), Some(pop))?;
-        change(&mut captured)?;
-        let answer = wire.send(captured).await?;
-        assert!(answer.status.is_client_error(), "{what}: {answer:?}");
+    let play = async |world: RawWorld, change: Change| -> Result<(Answer, u32)> {
+        let scene = Scene::set(&world).await?;
+        let (call, possession) = scene.presentation(&world).await?;
+        let pop = scene.pop(&possession);
+        let mut captured = world.wire.sign(&call, scene.hospital.key(), Some(pop))?;
+        let other = scene.hospital.deliver(&world.wire, scene.permission).await?;
+        change(&mut captured, &other.challenge)?;
+        let answer = world.wire.send(captured).await?;
+        Ok((answer, scene.uses_left(&world).await?))
+    };
+    for (what, off, change) in changes {
+        let (answer, left) = play(RawWorld::start().await?, change).await?;
+        assert!(answer.status.is_client_error() && left == 3, "{what}: {answer:?}");
+        let (answer, left) = play(RawWorld::start_without(off).await?, change).await?;
+        assert!(
+            answer.status.is_success() && left == 2,
+            "{what}, control: {answer:?}"
+        );
     }
-    assert_eq!(uses_left(&scene).await?, 3, "nothing was spent");
-    // Control: the same presentation, unchanged, goes through.
-    scene
-        .hospital
-        .present(wire, scene.permission)
-        .await?
-        .message::<pb::PresentationAnswer>()?;
+    Ok(())
+}
+
+/// Method, path and query decide what is done: a signature over one thing does nothing else.
+#[tokio::test]
+async fn a_captured_request_does_nothing_under_another_path_or_query() -> Result<()> {
+    let changes: [(&str, &str); 2] = [
+        ("/v1/vault/history", "/v1/vault/permissions"),
+        ("/v1/inbox?after=1", "/v1/inbox?after=0"),
+    ];
+    for (signed, sent) in changes {
+        let attack = async |world: &mut RawWorld| {
+            let scene = Scene::set(world).await?;
+            let key = scene.patient.key();
+            let mut captured = world.wire.sign(&Call::get(signed), key, None)?;
+            let uri = captured.uri().to_string().replace(signed, sent);
+            *captured.uri_mut() = uri.parse()?;
+            world.wire.send(captured).await
+        };
+        defended(&[Defence::RequestSignatures], Problem::Unauthenticated, attack).await?;
+    }
     Ok(())
 }
 
 /// ATK-26: an evil server B has the hospital answer the challenge of server A (API-1).
 #[tokio::test]
 async fn a_presentation_meant_for_another_server_is_refused() -> Result<()> {
-    let scene = scene().await?;
-    let delivery = scene
-        .hospital
-        .deliver(&scene.world.wire, scene.permission)
-        .await?;
-    let (_, possession) = scene.hospital.open(&delivery)?;
-    let name = scene.permission.to_string();
-    let pop = Key {
-        id: &name,
-        signing: &possession,
+    let attack = async |world: &mut RawWorld| {
+        let scene = Scene::set(world).await?;
+        let (call, possession) = scene.presentation(world).await?;
+        let other = RawWorld::start().await?;
+        let mut for_other = world.wire.clone();
+        for_other.operator.clone_from(&other.wire.operator);
+        for_other
+            .present(&call, scene.hospital.key(), scene.pop(&possession))
+            .await
     };
-    let call = RawInstitution::presentation(scene.permission, &delivery)?;
-    let other = RawWorld::start().await?;
-    let mut for_other = scene.world.wire.clone();
-    for_other.operator.clone_from(&other.wire.operator);
-    let answer = for_other.present(&call, scene.hospital.key(), pop).await?;
-    assert_eq!(answer.problem(), Some(Problem::Unauthenticated), "{answer:?}");
-    // Control: with the right audience it goes through.
-    scene
-        .world
-        .wire
-        .present(&call, scene.hospital.key(), pop)
-        .await?
-        .message::<pb::PresentationAnswer>()?;
-    Ok(())
+    defended(&[Defence::Audience], Problem::Unauthenticated, attack).await
 }
 
 /// ATK-28: whoever is handed the possession key still lacks the institution's own (PRM-9).
 #[tokio::test]
 async fn a_permission_key_handed_on_opens_nothing_for_another_institution() -> Result<()> {
-    let scene = scene().await?;
-    let wire = &scene.world.wire;
-    let thief = scene.world.institution("Clinic South").await?;
-    let delivery = scene.hospital.deliver(wire, scene.permission).await?;
-    let (_, possession) = scene.hospital.open(&delivery)?;
-    let name = scene.permission.to_string();
-    let pop = Key {
-        id: &name,
-        signing: &possession,
+    let attack = async |world: &mut RawWorld| {
+        let scene = Scene::set(world).await?;
+        let thief = world.institution("Clinic South").await?;
+        let (call, possession) = scene.presentation(world).await?;
+        world
+            .wire
+            .present(&call, thief.key(), scene.pop(&possession))
+            .await
     };
-    let call = RawInstitution::presentation(scene.permission, &delivery)?;
-    let answer = wire.present(&call, thief.key(), pop).await?;
-    assert_eq!(answer.problem(), Some(Problem::NotPermitted));
+    defended(&[Defence::PermissionHolder], Problem::NotPermitted, attack).await
+}
 
-    // Unknown permission, foreign permission and bad proof: the same bytes.
+/// The wrong possession key, by the right institution (PRM-9).
+#[tokio::test]
+async fn who_has_not_opened_the_wrap_presents_nothing() -> Result<()> {
+    let attack = async |world: &mut RawWorld| {
+        let scene = Scene::set(world).await?;
+        let (call, _) = scene.presentation(world).await?;
+        let guessed = SigningIdentity::generate()?;
+        world
+            .wire
+            .present(&call, scene.hospital.key(), scene.pop(&guessed))
+            .await
+    };
+    defended(&[Defence::Possession], Problem::NotPermitted, attack).await
+}
+
+/// PRM-10: unknown permission, foreign permission and bad proof are the same bytes.
+#[tokio::test]
+async fn refusals_do_not_tell_what_there_is() -> Result<()> {
+    let world = RawWorld::start().await?;
+    let scene = Scene::set(&world).await?;
+    let thief = world.institution("Clinic South").await?;
+    let (call, possession) = scene.presentation(&world).await?;
+    let wire = &world.wire;
     let unknown = thief
         .get(wire, "/v1/permissions/perm_aaaaaaaaaaaaaaaaaaaaaaaaaa")
         .await?;
-    let foreign = thief.get(wire, &format!("/v1/permissions/{name}")).await?;
+    let foreign = thief
+        .get(wire, &format!("/v1/permissions/{}", scene.name))
+        .await?;
+    let handed_on = wire.present(&call, thief.key(), scene.pop(&possession)).await?;
     let bad_proof = wire
-        .present(
-            &call,
-            scene.hospital.key(),
-            Key {
-                id: &name,
-                signing: &thief.identity,
-            },
-        )
+        .present(&call, scene.hospital.key(), scene.pop(&thief.identity))
         .await?;
     assert_eq!(unknown.problem(), Some(Problem::NotPermitted));
-    for other in [&foreign, &answer, &bad_proof] {
+    for other in [&foreign, &handed_on, &bad_proof] {
         assert_eq!((other.status, &other.body), (unknown.status, &unknown.body));
     }
     Ok(())
@@ -224,11 +299,17 @@ async fn a_permission_key_handed_on_opens_nothing_for_another_institution() -> R
 
 #[tokio::test]
 async fn a_read_replayed_verbatim_is_refused() -> Result<()> {
-    let scene = scene().await?;
-    let wire = &scene.world.wire;
-    let captured = wire.sign(&Call::get("/v1/inbox"), scene.hospital.key(), None)?;
-    wire.send(captured.clone()).await?.message::<pb::InboxPage>()?;
-    let again = wire.send(captured).await?;
-    assert_eq!(again.problem(), Some(Problem::Replayed));
-    Ok(())
+    let attack = async |world: &mut RawWorld| {
+        let scene = Scene::set(world).await?;
+        let captured = world
+            .wire
+            .sign(&Call::get("/v1/inbox"), scene.hospital.key(), None)?;
+        world
+            .wire
+            .send(captured.clone())
+            .await?
+            .message::<pb::InboxPage>()?;
+        world.wire.send(captured).await
+    };
+    defended(&[Defence::Nonces], Problem::Replayed, attack).await
 }

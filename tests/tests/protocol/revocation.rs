@@ -4,6 +4,7 @@
 use anyhow::{Context, Result};
 use protocol_spec::{
     bodies::ReleaseTicket,
+    defence::Defence,
     ids::{PermissionId, ReleaseId},
     messages as pb,
     permission::RecordSelector,
@@ -20,7 +21,11 @@ struct Scene {
 }
 
 async fn scene() -> Result<Scene> {
-    let world = RawWorld::start().await?;
+    scene_without(&[]).await
+}
+
+async fn scene_without(off: &[Defence]) -> Result<Scene> {
+    let world = RawWorld::start_without(off).await?;
     let patient = RawPatient::enrol(&world.wire).await?;
     let hospital = world.institution("Hospital North").await?;
     let record = hospital.upload(&world.wire, &patient, 200_000).await?;
@@ -117,6 +122,19 @@ async fn after_the_acknowledged_revocation_no_entrance_gives_a_byte() -> Result<
 }
 
 #[tokio::test]
+async fn where_revocation_is_not_checked_every_entrance_gives_bytes() -> Result<()> {
+    let scene = scene_without(&[Defence::Revocation]).await?;
+    let (id, permission) = scene.permit(5, 3_600_000).await?;
+    let release = scene.release(id).await?;
+    scene.revoke(id, &permission).await?;
+    let after = scene.leaves(release).await?;
+    assert_eq!(after.body.len() as u64, scene.record.stream_len, "{after:?}");
+    let again = scene.release(id).await?;
+    assert!(scene.leaves(again).await?.status.is_success());
+    Ok(())
+}
+
+#[tokio::test]
 async fn an_expired_permission_releases_nothing() -> Result<()> {
     let scene = scene().await?;
     let (id, _) = scene.permit(5, 1_500).await?;
@@ -137,6 +155,28 @@ async fn an_expired_permission_releases_nothing() -> Result<()> {
         Some(Problem::PermissionExpired),
         "{presented:?}"
     );
+    Ok(())
+}
+
+#[tokio::test]
+async fn where_deadlines_are_not_checked_an_expired_permission_releases() -> Result<()> {
+    let scene = scene_without(&[Defence::Deadlines]).await?;
+    let (id, _) = scene.permit(5, 1_500).await?;
+    let release = scene.release(id).await?;
+    tokio::time::sleep(std::time::Duration::from_millis(1_600)).await;
+    assert!(scene.leaves(release).await?.status.is_success());
+    let again = scene.release(id).await?;
+    assert!(scene.leaves(again).await?.status.is_success());
+    Ok(())
+}
+
+#[tokio::test]
+async fn where_budgets_are_not_checked_one_use_is_many() -> Result<()> {
+    let scene = scene_without(&[Defence::Budgets]).await?;
+    let (id, _) = scene.permit(1, 3_600_000).await?;
+    let (first, second) = (scene.release(id).await?, scene.release(id).await?);
+    assert_ne!(first, second);
+    assert!(scene.leaves(second).await?.status.is_success());
     Ok(())
 }
 
@@ -194,32 +234,37 @@ async fn an_upload_permission_releases_nothing() -> Result<()> {
     Ok(())
 }
 
+/// PRM-4, and the session is its institution's own.
 #[tokio::test]
 async fn a_release_cannot_be_read_by_another_institution_or_beyond_its_records() -> Result<()> {
-    let scene = scene().await?;
+    let (stolen, beyond) = read_too_much(&scene().await?).await?;
+    assert_eq!(stolen.problem(), Some(Problem::NotPermitted), "{stolen:?}");
+    assert_eq!(beyond.problem(), Some(Problem::NotPermitted), "{beyond:?}");
+    let (stolen, _) = read_too_much(&scene_without(&[Defence::SessionOwner]).await?).await?;
+    assert!(stolen.status.is_success(), "control: {stolen:?}");
+    let (_, beyond) = read_too_much(&scene_without(&[Defence::ReleasedRecords]).await?).await?;
+    assert!(beyond.status.is_success(), "control: {beyond:?}");
+    Ok(())
+}
+
+/// Another institution reads from a release, and its own one reads a record that is not in the permission.
+async fn read_too_much(scene: &Scene) -> Result<(Answer, Answer)> {
+    let wire = &scene.world.wire;
     let (id, _) = scene.permit(1, 3_600_000).await?;
     let release = scene.release(id).await?;
     let thief = scene.world.institution("Clinic South").await?;
-    let path = format!(
-        "/v1/releases/{release}/records/{}/leaves?first=0&count=1",
-        scene.record.version_id
-    );
-    assert_eq!(
-        thief.get(&scene.world.wire, &path).await?.problem(),
-        Some(Problem::NotPermitted)
-    );
+    let path = |version| format!("/v1/releases/{release}/records/{version}/leaves?first=0&count=1");
+    let stolen = thief.get(wire, &path(scene.record.version_id)).await?;
+    let other = scene.hospital.upload(wire, &scene.patient, 1_000).await?;
+    let beyond = scene.hospital.get(wire, &path(other.version_id)).await?;
+    Ok((stolen, beyond))
+}
 
-    let other = scene
-        .hospital
-        .upload(&scene.world.wire, &scene.patient, 1_000)
-        .await?;
-    let path = format!(
-        "/v1/releases/{release}/records/{}/leaves?first=0&count=1",
-        other.version_id
-    );
-    let answer = scene.hospital.get(&scene.world.wire, &path).await?;
-    assert_eq!(answer.problem(), Some(Problem::NotPermitted), "{answer:?}");
-
+#[tokio::test]
+async fn leaves_that_a_record_does_not_have_are_refused() -> Result<()> {
+    let scene = scene().await?;
+    let (id, _) = scene.permit(1, 3_600_000).await?;
+    let release = scene.release(id).await?;
     let path = format!(
         "/v1/releases/{release}/records/{}/leaves?first=7&count=1",
         scene.record.version_id
