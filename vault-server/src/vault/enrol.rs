@@ -17,7 +17,7 @@ use protocol_spec::{
 use super::{
     Caller, Intent, Refusal, Shared, Vault,
     refusal::ensure,
-    tables,
+    tables::{self, Row, RowKey},
     tx::{Operation, Tx},
 };
 
@@ -28,14 +28,31 @@ impl Vault {
     /// Those of the store.
     pub async fn find_key(&self, key_id: &str) -> Result<Option<Caller>, Refusal> {
         if let Ok(id) = key_id.parse::<PatientId>() {
-            let row = tables::patient(id).get(&*self.shared.ledger).await?;
-            return row.map(|row| stored_patient(row, id)).transpose();
+            return self
+                .known(tables::patient(id), *id.as_bytes(), |row| stored_patient(row, id))
+                .await;
         }
         if let Ok(id) = key_id.parse::<InstitutionId>() {
-            let institution = self.shared.institution(id).await?;
-            return Ok(institution.map(|institution| Caller::Institution(Arc::new(institution))));
+            let verify = |row| {
+                let institution = self.shared.stored_institution(row)?;
+                Ok(Caller::Institution(Arc::new(institution)))
+            };
+            return self.known(tables::institution(id), *id.as_bytes(), verify).await;
         }
         Ok(None)
+    }
+
+    async fn known<R: Row>(
+        &self,
+        row: RowKey<R>,
+        principal: [u8; 32],
+        verify: impl FnOnce(R) -> Result<Caller, Refusal>,
+    ) -> Result<Option<Caller>, Refusal> {
+        let Shared { ledger, known, .. } = &*self.shared;
+        let (Some(row), Some(version)) = row.read(&**ledger).await? else {
+            return Ok(None);
+        };
+        known.get(principal, version, || verify(row)).map(Some)
     }
 
     /// Checks a patient's enrolment and gives the caller it makes. Verify the request's signature with
@@ -106,12 +123,6 @@ impl Vault {
 }
 
 impl Shared {
-    /// An enrolled institution.
-    pub(super) async fn institution(&self, id: InstitutionId) -> Result<Option<Institution>, Refusal> {
-        let entry = tables::institution(id).get(&*self.ledger).await?;
-        entry.map(|entry| self.stored_institution(entry)).transpose()
-    }
-
     /// Reads an entry of the directory.
     pub(super) fn stored_institution(&self, entry: pb::DirectoryEntry) -> Result<Institution, Refusal> {
         Institution::from_entry(entry, &self.registrar, self.operator.id()).map_err(Refusal::damaged)

@@ -6,7 +6,7 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | `caller`, `refusal`, `limits`, `time` | who asks, what is answered instead, bounds, time |
+//! | `caller`, `known`, `refusal`, `limits`, `time` | who asks, what is answered instead, bounds, time |
 //! | `tables`, `tx`, `idempotency` | rows, one try at a commit, mutations that may be repeated |
 //! | `enrol`, `directory` | principals |
 //! | `requests`, `permissions`, `denial`, `revocation` | asking, permitting, denying, taking back |
@@ -26,6 +26,7 @@ mod history;
 mod idempotency;
 mod inbox;
 mod intake;
+mod known;
 mod limits;
 mod log;
 mod outflow;
@@ -61,6 +62,7 @@ pub use self::{
 use self::{
     inbox::Wakes,
     intake::InFlight,
+    known::KnownCallers,
     log::{Log, statement_hash},
     tables::{Row, RowKey},
     time::Time,
@@ -88,6 +90,7 @@ struct Shared {
     limits: VaultLimits,
     log: Log,
     wakes: Wakes,
+    known: KnownCallers,
     in_flight: InFlight,
 }
 
@@ -116,6 +119,7 @@ impl Vault {
             limits,
             log,
             wakes: Wakes::default(),
+            known: KnownCallers::default(),
             in_flight: InFlight::default(),
         });
         let mut tasks = JoinSet::new();

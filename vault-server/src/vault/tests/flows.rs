@@ -12,7 +12,10 @@ use protocol_spec::{
 
 use super::world::{HOUR, START, Stores, Terms, World, intent, leaf_hashes, limits, stream};
 
-use crate::store::{BlobStore, LeafKey, RocksConfig, RocksStore};
+use crate::{
+    store::{BlobStore, CommitId, LeafKey, RocksConfig, RocksStore},
+    vault::known::KnownCallers,
+};
 use pb::{PermissionState, event, history_entry, presentation_answer::Answer};
 
 fn kinds(entries: &[pb::HistoryEntry]) -> Vec<&'static str> {
@@ -325,4 +328,20 @@ async fn adoption_keeps_the_wrap() {
     let page = world.vault.vault_records(&patient, None, 0).await.unwrap();
     assert_eq!(page.records[0].data_key_wrap, adopt(2).data_key_wrap);
     assert!(world.vault.now_ms() >= START);
+}
+
+#[tokio::test]
+async fn a_caller_is_verified_anew_when_its_row_has_changed() {
+    let caller = World::new().await.as_patient().await;
+    let known = KnownCallers::default();
+    let (first, second) = (CommitId::fresh(), CommitId::fresh());
+    let mut verified = 0;
+    for (version, times) in [(first, 1), (first, 1), (second, 2)] {
+        let found = known.get(caller.principal(), version, || {
+            verified += 1;
+            Ok(caller.clone())
+        });
+        assert_eq!(found.unwrap().key_id(), caller.key_id());
+        assert_eq!(verified, times);
+    }
 }
