@@ -45,7 +45,7 @@ impl Shared {
     async fn sweep(&self) -> Result<(), Refusal> {
         self.time.persist().await?;
         // For leaves whose operation was cut off before it woke the sequencer.
-        self.log.wake();
+        self.log.look();
         let now = self.time.now();
         let mut from = tables::expiries();
         loop {

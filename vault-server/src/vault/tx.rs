@@ -5,11 +5,12 @@ use std::{collections::BTreeMap, future::Future};
 
 use bytes::Bytes;
 use protocol_spec::{
-    defence::Defence, hash::Sha256Digest, ids::PatientId, log, messages as pb, problem::Problem,
+    defence::Defence, hash::Sha256Digest, ids::PatientId, log::leaf, messages as pb, problem::Problem,
 };
 
 use super::{
     Refusal, Shared,
+    log::Queued,
     tables::{self, CountRow, Counted, Expiring, LogQueueRow, Mark, PlaceRow, Placed, Row, RowKey},
 };
 use crate::store::{Commit, CommitId, Decision, Key, Versioned, transact};
@@ -28,9 +29,7 @@ impl Shared {
     /// Carries an operation out. On return it is durable.
     pub(super) async fn run<O: Operation>(&self, operation: &O) -> Result<O::Answer, Refusal> {
         let (answer, logged, woken) = transact(&*self.ledger, |_| self.attempt(operation)).await?;
-        if logged {
-            self.log.wake();
-        }
+        self.log.queue(logged);
         for principal in woken {
             self.wakes.wake(&principal);
         }
@@ -40,14 +39,14 @@ impl Shared {
     async fn attempt<O: Operation>(
         &self,
         operation: &O,
-    ) -> Result<Decision<(O::Answer, bool, Vec<[u8; 32]>)>, Refusal> {
+    ) -> Result<Decision<(O::Answer, Vec<Queued>, Vec<[u8; 32]>)>, Refusal> {
         let mut tx = Tx {
             shared: self,
             now: self.time.now(),
             id: CommitId::fresh(),
             reads: BTreeMap::new(),
             writes: BTreeMap::new(),
-            logged: 0,
+            logged: Vec::new(),
             woken: Vec::new(),
         };
         let answer = operation.apply(&mut tx).await?;
@@ -59,7 +58,7 @@ impl Shared {
             woken,
             ..
         } = tx;
-        let value = (answer, logged > 0, woken);
+        let value = (answer, logged, woken);
         if writes.is_empty() {
             return Ok(Decision::Done(value));
         }
@@ -85,7 +84,7 @@ pub(super) struct Tx<'a> {
     id: CommitId,
     reads: BTreeMap<Key, Option<Versioned>>,
     writes: BTreeMap<Key, Option<Bytes>>,
-    logged: u8,
+    logged: Vec<Queued>,
     woken: Vec<[u8; 32]>,
 }
 
@@ -152,12 +151,18 @@ impl Tx<'_> {
     /// Queues a statement for the log and returns the proof to be completed: so far, the salt (LOG-5).
     pub(super) fn log(&mut self, statement: &Sha256Digest) -> Result<pb::LogProof, Refusal> {
         let salt = random()?;
-        let leaf = log::leaf(&salt, statement);
+        let leaf = leaf(&salt, statement);
         let row = LogQueueRow {
             leaf: Bytes::copy_from_slice(&leaf),
         };
-        self.put(&tables::log_queue(self.id, self.logged), &row);
-        self.logged += 1;
+        let number = u8::try_from(self.logged.len());
+        let number = number.map_err(|_| Refusal::new(Problem::Internal, "too many leaves in one commit"))?;
+        self.put(&tables::log_queue(self.id, number), &row);
+        self.logged.push(Queued {
+            commit: self.id,
+            number,
+            row,
+        });
         Ok(pb::LogProof {
             salt: Bytes::copy_from_slice(&salt),
             ..pb::LogProof::default()

@@ -8,7 +8,12 @@
 mod sequencer;
 pub(super) mod tree;
 
-use std::{ops::Range, sync::Arc, time::Duration};
+use std::{
+    collections::VecDeque,
+    ops::Range,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use protocol_spec::{
@@ -21,10 +26,13 @@ use tokio::sync::{Notify, watch};
 use self::tree::{Hash, join, subtrees};
 use super::{
     Refusal,
-    tables::{self, LogHeadRow},
+    tables::{self, LogHeadRow, LogQueueRow},
     time::Time,
 };
-use crate::{identity::OperatorIdentity, store::Ledger};
+use crate::{
+    identity::OperatorIdentity,
+    store::{CommitId, Ledger},
+};
 
 /// The log. Shared by all who append and prove.
 pub(super) struct Log {
@@ -33,8 +41,24 @@ pub(super) struct Log {
     time: Arc<Time>,
     /// Longest wait for a leaf's place.
     wait: Duration,
+    waiting: Mutex<Waiting>,
     queued: Notify,
     size: watch::Sender<u64>,
+}
+
+/// A leaf whose commit is durable and whose row stands in the queue.
+pub(super) struct Queued {
+    pub(super) commit: CommitId,
+    pub(super) number: u8,
+    pub(super) row: LogQueueRow,
+}
+
+/// What the sequencer takes next. Nothing is lost with it: all of it stands in the ledger too, where it is
+/// looked for only when somebody misses a leaf, because looking there means to pass all that was ever queued.
+struct Waiting {
+    leaves: VecDeque<Queued>,
+    /// Look into the ledger: after a start, and when a leaf was not told of.
+    look: bool,
 }
 
 impl Log {
@@ -51,6 +75,10 @@ impl Log {
             operator,
             time,
             wait,
+            waiting: Mutex::new(Waiting {
+                leaves: VecDeque::new(),
+                look: true,
+            }),
             queued: Notify::new(),
             size: watch::Sender::new(0),
         };
@@ -59,9 +87,23 @@ impl Log {
         Ok(log)
     }
 
-    /// Says that leaves were queued.
-    pub(super) fn wake(&self) {
+    /// Hands leaves to the sequencer.
+    pub(super) fn queue(&self, leaves: Vec<Queued>) {
+        if !leaves.is_empty() {
+            self.waiting().leaves.extend(leaves);
+            self.queued.notify_one();
+        }
+    }
+
+    /// Has the sequencer look for leaves that nobody has handed to it.
+    pub(super) fn look(&self) {
+        self.waiting().look = true;
         self.queued.notify_one();
+    }
+
+    /// Each change of what waits is one call, so no panic leaves it half-changed.
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The newest signed checkpoint.
@@ -121,10 +163,11 @@ impl Log {
                 if let Some(row) = tables::log_index(leaf).get(&*self.ledger).await? {
                     return Ok(row.index);
                 }
-                // Whoever queued it may have been cut off after its commit and before it said so.
-                self.wake();
-                if size.changed().await.is_err() {
-                    return Err(Refusal::new(Problem::Unavailable, "the log is closed"));
+                match tokio::time::timeout(SOON, size.changed()).await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(_)) => return Err(Refusal::new(Problem::Unavailable, "the log is closed")),
+                    // Whoever queued it may have been cut off after its commit and before it handed it on.
+                    Err(_) => self.look(),
                 }
             }
         };
@@ -150,6 +193,9 @@ impl Log {
         Ok(join(&peaks))
     }
 }
+
+/// A leaf that has no place after this time may be one that the sequencer was not told of.
+const SOON: Duration = Duration::from_millis(100);
 
 /// SHA-256 of a stored statement, as its leaf names it.
 pub(super) fn statement_hash(statement: Option<&pb::Statement>) -> Sha256Digest {

@@ -6,9 +6,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use protocol_spec::{bodies::Checkpoint, hash::Sha256Digest, problem::Problem, statement::Signed};
 
-use super::{Log, tree::Frontier};
+use super::{Log, Queued, tree::Frontier};
 use crate::{
-    store::{Commit, CommitId, Outcome},
+    store::{Commit, CommitId, Key, Outcome},
     vault::{
         Refusal,
         refusal::ensure,
@@ -39,7 +39,7 @@ impl Log {
 
     /// Places one batch; whether there was any.
     pub(super) async fn sequence(&self) -> Result<bool, Refusal> {
-        let queued = tables::log_queued(Vec::new()).scan(&*self.ledger, BATCH).await?;
+        let queued = self.next_batch().await?;
         if queued.is_empty() {
             return Ok(false);
         }
@@ -47,14 +47,44 @@ impl Log {
         let mut frontier = frontier(&head.unwrap_or_default())?;
         let mut commit = Commit::new(CommitId::fresh());
         commit.checks.push((tables::log_head().key().clone(), version));
-        for (suffix, row) in queued {
-            commit = append(commit, &mut frontier, suffix, &row)?;
+        for leaf in queued {
+            commit = append(commit, &mut frontier, &leaf)?;
         }
         let commit = self.with_head(commit, &frontier);
-        if let Outcome::Applied = self.ledger.commit(commit).await? {
-            self.size.send_replace(frontier.size);
+        match self.ledger.commit(commit).await {
+            Ok(Outcome::Applied) => drop(self.size.send_replace(frontier.size)),
+            // Somebody else sequenced some of it, or nobody knows: what is left stands in the ledger.
+            Ok(Outcome::Conflict(_)) => self.look(),
+            Err(error) => {
+                self.look();
+                return Err(error.into());
+            }
         }
         Ok(true)
+    }
+
+    /// What was handed on, or, where something may be missing, what the ledger's queue holds.
+    async fn next_batch(&self) -> Result<Vec<Queued>, Refusal> {
+        {
+            let mut waiting = self.waiting();
+            if !waiting.look {
+                let batch = waiting.leaves.len().min(BATCH);
+                return Ok(waiting.leaves.drain(..batch).collect());
+            }
+            // Whatever was handed on is durable, so it is found there.
+            waiting.leaves.clear();
+            waiting.look = false;
+        }
+        let rows = tables::log_queued(Vec::new()).scan(&*self.ledger, BATCH).await;
+        let found = rows.map_err(Refusal::from).and_then(|rows| {
+            rows.into_iter()
+                .map(|(suffix, row)| Queued::read(&suffix, row))
+                .collect::<Result<Vec<_>, _>>()
+        });
+        if !matches!(&found, Ok(found) if found.len() < BATCH) {
+            self.look();
+        }
+        found
     }
 
     /// The head, made if this is the first start; its checkpoint's time is a floor of time.
@@ -102,6 +132,27 @@ impl Log {
     }
 }
 
+impl Queued {
+    fn key(&self) -> Key {
+        tables::log_queue(self.commit, self.number).key().clone()
+    }
+
+    /// From a row of the queue.
+    fn read(suffix: &[u8], row: LogQueueRow) -> Result<Self, Refusal> {
+        match suffix.split_first_chunk::<16>() {
+            Some((commit, &[number])) => Ok(Self {
+                commit: CommitId::from_bytes(*commit),
+                number,
+                row,
+            }),
+            _ => Err(Refusal::new(
+                Problem::Internal,
+                "a key of the log's queue is damaged",
+            )),
+        }
+    }
+}
+
 fn frontier(head: &LogHeadRow) -> Result<Frontier, Refusal> {
     let peaks: Result<_, _> = head.peaks.iter().map(|peak| peak.as_ref().try_into()).collect();
     Ok(Frontier {
@@ -110,18 +161,15 @@ fn frontier(head: &LogHeadRow) -> Result<Frontier, Refusal> {
     })
 }
 
-fn append(
-    mut commit: Commit,
-    frontier: &mut Frontier,
-    suffix: Vec<u8>,
-    row: &LogQueueRow,
-) -> Result<Commit, Refusal> {
-    let leaf = row.leaf.as_ref().try_into();
+fn append(mut commit: Commit, frontier: &mut Frontier, queued: &Queued) -> Result<Commit, Refusal> {
+    let leaf = queued.row.leaf.as_ref().try_into();
     let leaf = leaf.map_err(|_| Refusal::new(Problem::Internal, "a queued leaf is not a hash"))?;
     let index = LogIndexRow { index: frontier.size };
     commit = commit
         .put(tables::log_index(leaf).key().clone(), index.bytes())
-        .delete(tables::log_queued(suffix).key().clone());
+        .delete(queued.key());
+    // A leaf that was sequenced meanwhile is not sequenced again.
+    commit.checks.push((queued.key(), Some(queued.commit)));
     for (node, hash) in frontier.append(&leaf) {
         let row = LogNodeRow {
             hash: Bytes::copy_from_slice(&hash),

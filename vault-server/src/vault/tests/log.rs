@@ -19,6 +19,7 @@ use crate::{
     store::{Commit, CommitId, Outcome},
     vault::{
         Vault,
+        log::Queued,
         tables::{self, LogQueueRow, Row},
     },
 };
@@ -132,6 +133,35 @@ async fn a_queued_leaf_gets_its_place_when_somebody_waits_for_it() {
     let log = &world.vault.shared.log;
     log.complete(&mut proof, &statement).await.unwrap();
     assert_eq!(proof.unwrap().index, 2);
+}
+
+/// A leaf that the sequencer has found by itself may still be handed to it.
+#[tokio::test]
+async fn a_leaf_that_is_handed_on_twice_has_one_place() {
+    let world = World::new().await;
+    grown(&world, 2).await;
+    let log = &world.vault.shared.log;
+    let queued = |number: u8| {
+        let row = LogQueueRow {
+            leaf: vec![number; 32].into(),
+        };
+        let commit = CommitId::from_bytes([number; 16]);
+        Queued {
+            commit,
+            number: 0,
+            row,
+        }
+    };
+    for number in [3, 4] {
+        let Queued { commit, row, .. } = queued(number);
+        let commit = Commit::new(commit).put(tables::log_queue(commit, 0).key().clone(), row.bytes());
+        assert_eq!(world.store.ledger.commit(commit).await, Ok(Outcome::Applied));
+        log.queue(vec![queued(number)]);
+        grown(&world, u64::from(number)).await;
+        log.queue(vec![queued(number)]);
+    }
+    world.store_record(&world.first, &stream(10)).await;
+    assert_eq!(grown(&world, 7).await.size, 7);
 }
 
 /// A lost operator.key is not replaced by a new one over the same vault.
