@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod client;
+mod frames;
 mod http2;
 mod limits;
 mod patient;
@@ -10,3 +11,4 @@ mod program;
 mod signed;
 mod streams;
 mod tls;
+mod unending;

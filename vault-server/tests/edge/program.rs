@@ -3,7 +3,7 @@
 use std::{
     fs,
     io::{BufRead, BufReader, Read},
-    net::TcpListener,
+    net::{SocketAddr, TcpListener},
     path::Path,
     process::{Child, Command, Output, Stdio},
 };
@@ -21,14 +21,40 @@ fn program(data: &Path) -> Command {
     command
 }
 
-struct Started {
-    child: Child,
+pub(crate) struct Started {
+    pub(crate) child: Child,
     lines: Vec<String>,
 }
 
+impl Started {
+    pub(crate) fn addr(&self) -> SocketAddr {
+        let (_, link) = self.lines[1].split_once("https://").unwrap();
+        link.split_once('/').unwrap().0.parse().unwrap()
+    }
+
+    pub(crate) fn signal(&self, signal: &str) {
+        let kill = Command::new("kill")
+            .args([signal, &self.child.id().to_string()])
+            .status();
+        assert!(kill.unwrap().success());
+    }
+}
+
+/// A test that fails leaves no process behind.
+impl Drop for Started {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
 fn start(data: &Path) -> Started {
+    start_with(data, &["--drain", "2s"])
+}
+
+pub(crate) fn start_with(data: &Path, flags: &[&str]) -> Started {
     let mut command = program(data);
-    command.args(["--dev", "--admin", "127.0.0.1:0", "--drain", "2s"]);
+    command.args(["--dev", "--admin", "127.0.0.1:0"]).args(flags);
     let mut child = command
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
@@ -57,19 +83,20 @@ fn refused(mut command: Command) -> String {
 fn it_prints_its_addresses_and_ends_well_when_told_to() {
     let data = tempfile::tempdir().unwrap();
     for signal in ["-TERM", "-INT"] {
-        let Started { mut child, lines } = start(data.path());
+        let mut started = start(data.path());
+        let lines = &started.lines;
         assert!(lines[0].starts_with("admin: http://127.0.0.1:"), "{lines:?}");
         assert!(lines[1].starts_with("link: https://127.0.0.1:"), "{lines:?}");
-        assert!(
-            Command::new("kill")
-                .args([signal, &child.id().to_string()])
-                .status()
-                .unwrap()
-                .success()
-        );
-        assert!(child.wait().unwrap().success());
+        started.signal(signal);
+        assert!(started.child.wait().unwrap().success());
         let mut rest = String::new();
-        child.stdout.take().unwrap().read_to_string(&mut rest).unwrap();
+        started
+            .child
+            .stdout
+            .take()
+            .unwrap()
+            .read_to_string(&mut rest)
+            .unwrap();
         assert_eq!(rest, "", "nothing else goes to standard output");
     }
 }
@@ -77,24 +104,17 @@ fn it_prints_its_addresses_and_ends_well_when_told_to() {
 #[test]
 fn its_link_stays_the_same_over_restarts_on_one_port() {
     let data = tempfile::tempdir().unwrap();
-    let fingerprint = || {
-        let Started { mut child, lines } = start(data.path());
-        child.kill().unwrap();
-        child.wait().unwrap();
-        lines[1].split_once('#').unwrap().1.to_owned()
-    };
+    let fingerprint = || start(data.path()).lines[1].split_once('#').unwrap().1.to_owned();
     assert_eq!(fingerprint(), fingerprint());
 }
 
 #[test]
 fn a_data_directory_in_use_is_refused() {
     let data = tempfile::tempdir().unwrap();
-    let mut first = start(data.path());
+    let _first = start(data.path());
     let mut second = program(data.path());
     second.arg("--dev");
     assert!(refused(second).contains("in use by another server"));
-    first.child.kill().unwrap();
-    first.child.wait().unwrap();
 }
 
 #[test]
