@@ -54,6 +54,7 @@ pub(crate) struct Metrics {
     registry: Registry,
     pub(crate) connections: Gauge<i64, AtomicI64>,
     pub(crate) handshake_failures: Counter,
+    body_memory: Gauge<i64, AtomicI64>,
     pub(crate) leaf_bytes_in: Counter,
     pub(crate) leaf_bytes_out: Counter,
     requests: Family<RequestLabels, Counter>,
@@ -67,6 +68,7 @@ impl Metrics {
             registry: Registry::with_prefix("medvault"),
             connections: Gauge::default(),
             handshake_failures: Counter::default(),
+            body_memory: Gauge::default(),
             leaf_bytes_in: Counter::default(),
             leaf_bytes_out: Counter::default(),
             requests: Family::default(),
@@ -79,6 +81,11 @@ impl Metrics {
             "handshake_failures",
             "TLS handshakes that failed",
             metrics.handshake_failures.clone(),
+        );
+        registry.register(
+            "body_memory_bytes",
+            "Memory of bodies in transit",
+            metrics.body_memory.clone(),
         );
         registry.register(
             "leaf_bytes_in",
@@ -107,6 +114,10 @@ impl Metrics {
     pub(crate) fn answered(&self, labels: &RequestLabels, took: Duration) {
         self.requests.get_or_create(labels).inc();
         self.seconds.observe(took.as_secs_f64());
+    }
+
+    pub(crate) fn body_memory(&self, bytes: usize) {
+        self.body_memory.set(i64::try_from(bytes).unwrap_or(i64::MAX));
     }
 
     pub(crate) fn refused(&self, code: &'static str) {

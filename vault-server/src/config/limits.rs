@@ -47,7 +47,8 @@ pub struct Limits {
     /// Bytes of the message that commits an upload, with sealed manifest and inline content
     #[arg(long, value_name = "SIZE", default_value = "20MiB", value_parser = size)]
     pub commit_bytes: usize,
-    /// Memory for bodies in transit; requests beyond it wait
+    /// Memory for bodies in transit, coming and going; requests beyond it wait. Answers to one principal
+    /// take at most half
     #[arg(long, value_name = "SIZE", default_value = "96MiB", value_parser = size)]
     pub body_memory: usize,
     /// Time that a request may wait for body memory

@@ -30,6 +30,7 @@ async fn ready(State(app): State<App>) -> (StatusCode, &'static str) {
 }
 
 async fn metrics(State(app): State<App>) -> ([(header::HeaderName, &'static str); 1], String) {
+    app.metrics.body_memory(app.memory.in_use());
     let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     ([(header::CONTENT_TYPE, content_type)], app.metrics.text())
 }

@@ -1,4 +1,5 @@
-//! Bodies that arrive: bounded in size, memory and time, checked against the digest that was signed.
+//! Bodies that arrive: bounded in size, memory and time, checked against the digest that was signed. Their
+//! memory is taken together with that of the answer, which for most is the only one that they need.
 
 use std::time::{Duration, Instant};
 
@@ -14,28 +15,34 @@ use protocol_spec::{
     Error,
     defence::Defence,
     hash::{Sha256Digest, sha256},
-    messages::{CommitUpload, EnrolInstitution, EnrolPatient},
+    messages::{CommitUpload, EnrolInstitution, EnrolPatient, Presentation},
     problem::Problem,
-    request::{CONTENT_DIGEST, IDEMPOTENCY_KEY, content_digest},
+    request::{CONTENT_DIGEST, IDEMPOTENCY_KEY, RequestSignature, content_digest},
 };
-use tokio::sync::OwnedSemaphorePermit;
 
-use super::{App, auth::Authenticated, problem::Refused};
+use super::{
+    App,
+    answer::{Room, SHORT, WayBack},
+    auth::Authenticated,
+    memory::Share,
+    problem::Refused,
+};
 use crate::{
     config::Limits,
-    vault::{Intent, Refusal},
+    vault::{Caller, Intent, Refusal},
 };
 
 /// Media type of messages.
 pub(super) const PROTOBUF: HeaderValue = HeaderValue::from_static("application/protobuf");
 
-/// A signed mutation: caller, intent and message.
+/// A signed mutation: caller, intent and message, and room for a short answer.
 pub(super) struct Signed<M> {
-    pub(super) auth: Authenticated,
+    pub(super) caller: Caller,
+    pub(super) signature: RequestSignature,
     pub(super) intent: Intent,
     pub(super) message: M,
     pub(super) parts: Parts,
-    _memory: OwnedSemaphorePermit,
+    pub(super) room: Room,
 }
 
 impl<M: Message + Default + Name> FromRequest<App> for Signed<M> {
@@ -44,17 +51,19 @@ impl<M: Message + Default + Name> FromRequest<App> for Signed<M> {
     async fn from_request(request: Request, app: &App) -> Result<Self, Refused> {
         let (mut parts, body) = request.into_parts();
         let auth = Authenticated::from_request_parts(&mut parts, app).await?;
+        let back = WayBack::from_request_parts(&mut parts, app).await?;
         let Posted {
             intent,
             message,
             memory,
         } = Posted::read(app, &parts, body).await?;
         Ok(Self {
-            auth,
+            caller: auth.caller,
+            signature: auth.signature,
             intent,
             message,
             parts,
-            _memory: memory,
+            room: back.with(memory, Some(auth.permit)),
         })
     }
 }
@@ -63,7 +72,8 @@ impl<M: Message + Default + Name> FromRequest<App> for Signed<M> {
 pub(super) struct Posted<M> {
     pub(super) intent: Intent,
     pub(super) message: M,
-    pub(super) memory: OwnedSemaphorePermit,
+    /// For the body, and then for a short answer.
+    pub(super) memory: Share,
 }
 
 impl<M: Message + Default + Name> Posted<M> {
@@ -83,10 +93,12 @@ impl<M: Message + Default + Name> Posted<M> {
             CommitUpload::NAME => app.limits.commit_bytes,
             // Anybody may send these, and each takes its share of body memory while it dribbles in.
             EnrolPatient::NAME | EnrolInstitution::NAME => app.limits.enrolment_bytes,
+            // Two ids. It is kept, uncounted, while it waits for the memory of its answer.
+            Presentation::NAME => SHORT,
             _ => app.limits.message_bytes,
         };
         let declared = declared_length(&body, limit)?;
-        let memory = reserve(app, declared).await?;
+        let memory = app.memory.reserve(declared.saturating_add(SHORT)).await?;
         let bytes = read_all(PacedBody::new(body, &app.limits), declared, limit).await?;
         let digest = checked_digest(&parts.headers, &bytes)?;
         let intent = Intent {
@@ -152,22 +164,6 @@ pub(super) fn declared_length(body: &Body, limit: usize) -> Result<usize, Refusa
         Some(Ok(length)) if length <= limit => Ok(length),
         Some(_) => Err(Problem::TooLarge.into()),
     }
-}
-
-/// Waits for so many bytes of body memory.
-pub(super) async fn reserve(app: &App, bytes: usize) -> Result<OwnedSemaphorePermit, Refusal> {
-    let most = kib(app.limits.body_memory);
-    let wanted = u32::try_from(kib(bytes).min(most)).unwrap_or(u32::MAX);
-    let waiting = app.body_memory.clone().acquire_many_owned(wanted);
-    match tokio::time::timeout(app.limits.queue_timeout, waiting).await {
-        Ok(Ok(permit)) => Ok(permit),
-        _ => Err(Refusal::new(Problem::Unavailable, "no memory for bodies is free")),
-    }
-}
-
-/// Bytes in whole KiB, as body memory is counted.
-pub(super) fn kib(bytes: usize) -> usize {
-    bytes.div_ceil(1024).min(tokio::sync::Semaphore::MAX_PERMITS)
 }
 
 async fn read_all(mut body: PacedBody, declared: usize, limit: usize) -> Result<Bytes, Refusal> {

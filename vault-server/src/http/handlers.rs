@@ -1,11 +1,7 @@
 //! The endpoints that take and give one message: parse, ask the vault, encode. Streams are in
 //! [`super::leaves`] and [`super::sse`].
 
-use axum::{
-    extract::{Request, State},
-    response::{IntoResponse, Response},
-};
-use http::header;
+use axum::extract::{Request, State};
 use prost::{Message, Name};
 use protocol_spec::{
     ids::{InstitutionId, PatientId, PermissionId, ReleaseId, RequestId, UploadId, VersionId},
@@ -17,34 +13,18 @@ use serde::Deserialize;
 
 use super::{
     App,
+    answer::{Answer, SHORT, WayBack},
     auth::Authenticated,
-    body::{PROTOBUF, Posted, Signed},
-    problem::Refused,
+    body::{Posted, Signed},
     query::{Id, Page, Params},
 };
 use crate::vault::{Caller, Proof, Refusal, Vault};
-
-/// A message as the answer, or a refusal.
-pub(super) type Answer<M> = Result<Reply<M>, Refused>;
-
-/// A message as the body of a response.
-pub(super) struct Reply<M>(M);
-
-impl<M: Message> IntoResponse for Reply<M> {
-    fn into_response(self) -> Response {
-        ([(header::CONTENT_TYPE, PROTOBUF)], self.0.encode_to_vec()).into_response()
-    }
-}
-
-pub(super) fn reply<M>(result: Result<M, Refusal>) -> Answer<M> {
-    Ok(Reply(result?))
-}
 
 /// `POST` of a message that the vault's method of the same name takes.
 macro_rules! submissions {
     ($($name:ident: $message:ident;)*) => {$(
         pub(super) async fn $name(State(app): State<App>, signed: Signed<pb::$message>) -> Answer<pb::Accepted> {
-            reply(app.vault.$name(&signed.auth.caller, &signed.intent, signed.message).await)
+            signed.room.reply(app.vault.$name(&signed.caller, &signed.intent, signed.message).await)
         }
     )*};
 }
@@ -58,11 +38,17 @@ submissions! {
     submit_revocation: SubmitRevocation;
 }
 
-/// `GET` of what an id names.
+/// `GET` of what an id names: at most a permission and its request, which came as messages.
 macro_rules! readings {
     ($($name:ident: $id:ident -> $message:ident;)*) => {$(
-        pub(super) async fn $name(State(app): State<App>, auth: Authenticated, Id(id): Id<$id>) -> Answer<pb::$message> {
-            reply(app.vault.$name(&auth.caller, id).await)
+        pub(super) async fn $name(
+            State(app): State<App>,
+            auth: Authenticated,
+            back: WayBack,
+            Id(id): Id<$id>,
+        ) -> Answer<pb::$message> {
+            let room = back.room(auth.permit, 2 * app.vault.message_bytes()).await?;
+            room.reply(app.vault.$name(&auth.caller, id).await)
         }
     )*};
 }
@@ -74,26 +60,35 @@ readings! {
     upload_status: UploadId -> UploadStatus;
 }
 
-pub(super) async fn server(State(app): State<App>) -> Answer<pb::ServerInfo> {
-    reply(Ok(app.vault.server_info()))
+pub(super) async fn server(State(app): State<App>, back: WayBack) -> Answer<pb::ServerInfo> {
+    let room = back.short_room(SHORT).await?;
+    room.reply(Ok(app.vault.server_info()))
 }
 
 pub(super) async fn directory(
     State(app): State<App>,
+    back: WayBack,
     page: Page<InstitutionId>,
 ) -> Answer<pb::DirectoryPage> {
-    reply(app.vault.directory(page.after, page.limit).await)
+    let room = back.public_room(app.vault.page_bytes()).await?;
+    room.reply(app.vault.directory(page.after, page.limit).await)
 }
 
 pub(super) async fn directory_entry(
     State(app): State<App>,
+    back: WayBack,
     Id(institution): Id<InstitutionId>,
 ) -> Answer<pb::DirectoryEntry> {
-    reply(app.vault.directory_entry(institution).await)
+    // As it was enrolled, with a proof.
+    let room = back
+        .short_room(app.limits.enrolment_bytes.saturating_add(SHORT))
+        .await?;
+    room.reply(app.vault.directory_entry(institution).await)
 }
 
-pub(super) async fn log_checkpoint(State(app): State<App>) -> Answer<pb::Statement> {
-    reply(app.vault.log_checkpoint().await)
+pub(super) async fn log_checkpoint(State(app): State<App>, back: WayBack) -> Answer<pb::Statement> {
+    let room = back.short_room(SHORT).await?;
+    room.reply(app.vault.log_checkpoint().await)
 }
 
 #[derive(Deserialize)]
@@ -105,9 +100,11 @@ pub(super) struct Inclusion {
 
 pub(super) async fn log_inclusion(
     State(app): State<App>,
+    back: WayBack,
     Params(Inclusion { index, size }): Params<Inclusion>,
 ) -> Answer<pb::InclusionProof> {
-    reply(app.vault.log_inclusion(index, size).await)
+    let room = back.short_room(SHORT).await?;
+    room.reply(app.vault.log_inclusion(index, size).await)
 }
 
 #[derive(Deserialize)]
@@ -119,22 +116,33 @@ pub(super) struct Consistency {
 
 pub(super) async fn log_consistency(
     State(app): State<App>,
+    back: WayBack,
     Params(Consistency { first, second }): Params<Consistency>,
 ) -> Answer<pb::ConsistencyProof> {
-    reply(app.vault.log_consistency(first, second).await)
+    let room = back.short_room(SHORT).await?;
+    room.reply(app.vault.log_consistency(first, second).await)
 }
 
-pub(super) async fn enrol_patient(State(app): State<App>, request: Request) -> Answer<pb::Accepted> {
-    enrol(&app, request, Vault::enrolling_patient).await
+pub(super) async fn enrol_patient(
+    State(app): State<App>,
+    back: WayBack,
+    request: Request,
+) -> Answer<pb::Accepted> {
+    enrol(&app, back, request, Vault::enrolling_patient).await
 }
 
-pub(super) async fn enrol_institution(State(app): State<App>, request: Request) -> Answer<pb::Accepted> {
-    enrol(&app, request, Vault::enrolling_institution).await
+pub(super) async fn enrol_institution(
+    State(app): State<App>,
+    back: WayBack,
+    request: Request,
+) -> Answer<pb::Accepted> {
+    enrol(&app, back, request, Vault::enrolling_institution).await
 }
 
 /// The key that signs is in the message, so the message is read first.
 async fn enrol<M: Message + Default + Name>(
     app: &App,
+    back: WayBack,
     request: Request,
     check: fn(&Vault, M) -> Result<Caller, Refusal>,
 ) -> Answer<pb::Accepted> {
@@ -142,10 +150,11 @@ async fn enrol<M: Message + Default + Name>(
     let Posted {
         intent,
         message,
-        memory: _memory,
+        memory,
     } = Posted::read(app, &parts, body).await?;
     let auth = Authenticated::enrolling(app, &parts, check(&app.vault, message)?)?;
-    reply(app.vault.enrol(&auth.caller, &intent).await)
+    let room = back.with(memory, Some(auth.permit));
+    room.reply(app.vault.enrol(&auth.caller, &intent).await)
 }
 
 pub(super) async fn present(
@@ -154,11 +163,12 @@ pub(super) async fn present(
     signed: Signed<pb::Presentation>,
 ) -> Answer<pb::PresentationAnswer> {
     let Signed {
-        auth,
+        caller,
+        signature,
         intent,
         message,
         parts,
-        ..
+        room,
     } = signed;
     let pop = app
         .gate
@@ -170,13 +180,12 @@ pub(super) async fn present(
     let proof = Proof {
         challenge,
         pop: &pop,
-        id: &auth.signature,
+        id: &signature,
     };
-    reply(
-        app.vault
-            .present(&auth.caller, &intent, permission, proof, message)
-            .await,
-    )
+    let possession = app.vault.possession(&caller, permission, proof).await?;
+    // Before anything is spent.
+    let room = room.exchanged(possession.answer_bytes()).await?;
+    room.reply(possession.present(&intent, message).await)
 }
 
 pub(super) async fn commit_upload(
@@ -184,9 +193,9 @@ pub(super) async fn commit_upload(
     Id(upload): Id<UploadId>,
     signed: Signed<pb::CommitUpload>,
 ) -> Answer<pb::Receipt> {
-    reply(
+    signed.room.reply(
         app.vault
-            .commit_upload(&signed.auth.caller, &signed.intent, upload, signed.message)
+            .commit_upload(&signed.caller, &signed.intent, upload, signed.message)
             .await,
     )
 }
@@ -196,9 +205,9 @@ pub(super) async fn close_release(
     Id(release): Id<ReleaseId>,
     signed: Signed<pb::Accepted>,
 ) -> Answer<pb::Receipt> {
-    reply(
+    signed.room.reply(
         app.vault
-            .close_release(&signed.auth.caller, &signed.intent, release)
+            .close_release(&signed.caller, &signed.intent, release)
             .await,
     )
 }
@@ -208,9 +217,9 @@ pub(super) async fn adopt(
     Id(version): Id<VersionId>,
     signed: Signed<pb::AdoptRecord>,
 ) -> Answer<pb::Accepted> {
-    reply(
+    signed.room.reply(
         app.vault
-            .adopt(&signed.auth.caller, &signed.intent, version, signed.message)
+            .adopt(&signed.caller, &signed.intent, version, signed.message)
             .await,
     )
 }
@@ -218,21 +227,25 @@ pub(super) async fn adopt(
 pub(super) async fn vault_records(
     State(app): State<App>,
     auth: Authenticated,
+    back: WayBack,
     page: Page<VersionId>,
 ) -> Answer<pb::VaultPage> {
-    reply(
-        app.vault
-            .vault_records(&auth.caller, page.after, page.limit)
-            .await,
-    )
+    let list = app
+        .vault
+        .vault_records(&auth.caller, page.after, page.limit)
+        .await?;
+    let room = back.room(auth.permit, list.page_bytes()).await?;
+    room.reply(list.read().await)
 }
 
 pub(super) async fn vault_permissions(
     State(app): State<App>,
     auth: Authenticated,
+    back: WayBack,
     page: Page<PermissionId>,
 ) -> Answer<pb::PermissionList> {
-    reply(
+    let room = back.room(auth.permit, app.vault.page_bytes()).await?;
+    room.reply(
         app.vault
             .vault_permissions(&auth.caller, page.after, page.limit)
             .await,
@@ -242,9 +255,11 @@ pub(super) async fn vault_permissions(
 pub(super) async fn history(
     State(app): State<App>,
     auth: Authenticated,
+    back: WayBack,
     page: Page<u64>,
 ) -> Answer<pb::HistoryPage> {
-    reply(
+    let room = back.room(auth.permit, app.vault.page_bytes()).await?;
+    room.reply(
         app.vault
             .history(&auth.caller, page.after.unwrap_or_default(), page.limit)
             .await,
@@ -254,9 +269,11 @@ pub(super) async fn history(
 pub(super) async fn inbox(
     State(app): State<App>,
     auth: Authenticated,
+    back: WayBack,
     page: Page<u64>,
 ) -> Answer<pb::InboxPage> {
-    reply(
+    let room = back.room(auth.permit, app.vault.page_bytes()).await?;
+    room.reply(
         app.vault
             .inbox(&auth.caller, page.after.unwrap_or_default(), page.limit)
             .await,

@@ -2,42 +2,43 @@
 //! on its way out. See `spec/api.md` §2 and `spec/content.md`.
 
 mod buffers;
-mod outgoing;
 
 use axum::{
     Extension,
+    body::Body,
     extract::{Request, State},
-    response::Response,
+    response::{IntoResponse, Response},
 };
 use bytes::Bytes;
-use http::HeaderMap;
+use http::{HeaderMap, HeaderValue, header};
 use protocol_spec::{
     content::LEAF_LEN,
     hash::LeafHash,
     ids::{ReleaseId, UploadId, VersionId},
-    messages as pb,
     problem::Problem,
     request::{LEAVES, read_bytes_field},
 };
 use serde::Deserialize;
-use tokio::sync::OwnedSemaphorePermit;
 
+use self::buffers::Assembly;
 pub(super) use self::buffers::LeafBuffers;
-use self::{buffers::Assembly, outgoing::send};
 use super::{
     App,
     accept::Connection,
     auth::{Authenticated, QuotaPermit},
-    body::{PacedBody, declared_length, reserve},
-    handlers::{Answer, reply},
+    body::{PROTOBUF, PacedBody, declared_length},
+    memory::Share,
+    outgoing,
     problem::Refused,
     query::{Id, Ids, Params},
 };
-use crate::vault::{LeafIntake, Refusal};
+use crate::vault::{LeafIntake, LeafStream, Refusal};
 
 /// Bytes of a leaf in memory.
 const LEAF: usize = 1 << 20;
 const _: () = assert!(LEAF as u64 == LEAF_LEN);
+
+const OCTETS: HeaderValue = HeaderValue::from_static("application/octet-stream");
 
 /// What one transfer holds at most: a leaf being assembled or sent, and those on their way to or from the store.
 const IN_TRANSIT: usize = 5 * LEAF;
@@ -55,12 +56,12 @@ pub(super) async fn receive(
     Params(First { first }): Params<First>,
     auth: Authenticated,
     request: Request,
-) -> Answer<pb::Accepted> {
+) -> Result<Response, Refused> {
     let (parts, body) = request.into_parts();
     let hashes = announced(&parts.headers)?;
     let count = hashes.len();
     declared_length(&body, count.saturating_mul(LEAF))?;
-    let memory = reserve(&app, IN_TRANSIT).await?;
+    let memory = app.memory.reserve(IN_TRANSIT).await?;
     let intake = app
         .vault
         .begin_leaves(&auth.caller, upload, first, hashes)
@@ -72,7 +73,9 @@ pub(super) async fn receive(
         permits: Some((auth.permit, memory)),
     };
     let taken = taking.take_leaves(body, count).await;
-    reply(taking.finish(taken).await)
+    taking.finish(taken).await?;
+    // `Accepted` is empty.
+    Ok(([(header::CONTENT_TYPE, PROTOBUF)], Body::empty()).into_response())
 }
 
 /// The hashes of the leaves in the body, as signed (API-2).
@@ -93,7 +96,7 @@ fn announced(headers: &HeaderMap) -> Result<Vec<LeafHash>, Refusal> {
 struct Taking {
     app: App,
     intake: Option<LeafIntake>,
-    permits: Option<(QuotaPermit, OwnedSemaphorePermit)>,
+    permits: Option<(QuotaPermit, Share)>,
 }
 
 impl Taking {
@@ -125,7 +128,7 @@ impl Taking {
     }
 
     /// Registers what was taken, all of it or as far as it came.
-    async fn finish(mut self, taken: Result<(), Refusal>) -> Result<pb::Accepted, Refusal> {
+    async fn finish(mut self, taken: Result<(), Refusal>) -> Result<(), Refusal> {
         let (intake, permits) = (self.intake.take().ok_or(Problem::Internal)?, self.permits.take());
         let whole = taken.is_ok();
         // A task of its own, which goes on when the client is gone.
@@ -139,7 +142,7 @@ impl Taking {
         let registered = registered
             .await
             .map_err(|error| Refusal::new(Problem::Internal, error))?;
-        taken.and(registered).map(|()| pb::Accepted {})
+        taken.and(registered)
     }
 }
 
@@ -176,7 +179,7 @@ pub(super) async fn release(
     Params(Range { first, count }): Params<Range>,
     Extension(connection): Extension<Connection>,
 ) -> Result<Response, Refused> {
-    let memory = reserve(&app, IN_TRANSIT).await?;
+    let memory = app.memory.reserve(IN_TRANSIT).await?;
     let stream = app
         .vault
         .release_leaves(&auth.caller, release, version, first, count)
@@ -192,7 +195,12 @@ pub(super) async fn own(
     Params(Range { first, count }): Params<Range>,
     Extension(connection): Extension<Connection>,
 ) -> Result<Response, Refused> {
-    let memory = reserve(&app, IN_TRANSIT).await?;
+    let memory = app.memory.reserve(IN_TRANSIT).await?;
     let stream = app.vault.own_leaves(&auth.caller, version, first, count).await?;
     Ok(send(&app, stream, connection, (auth.permit, memory)))
+}
+
+fn send(app: &App, stream: LeafStream, connection: Connection, permits: (QuotaPermit, Share)) -> Response {
+    let body = outgoing::leaves(app, stream, connection, permits);
+    ([(header::CONTENT_TYPE, OCTETS)], body).into_response()
 }

@@ -6,6 +6,7 @@
 //! | [`accept`], [`stall`] | connections, their limits and their end |
 //! | [`auth`] | who signed a request; replay |
 //! | [`body`], [`query`] | what a request carries, bounded and checked against its digest |
+//! | [`memory`], [`answer`], [`outgoing`] | memory of bodies; what a response carries, until it is gone |
 //! | [`handlers`] | one line a message endpoint |
 //! | [`leaves`], [`sse`] | the two kinds of streams |
 //! | [`problem`], [`observe`] | refusals as documents, log lines and counts |
@@ -13,11 +14,14 @@
 
 pub(crate) mod accept;
 pub(crate) mod admin;
+mod answer;
 mod auth;
 mod body;
 mod handlers;
 mod leaves;
+mod memory;
 mod observe;
+mod outgoing;
 mod problem;
 mod query;
 mod sse;
@@ -29,11 +33,10 @@ use axum::{
     Router,
     routing::{get, post, put},
 };
-use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub(crate) use self::auth::Gate;
-use self::{auth::Quota, leaves::LeafBuffers};
+use self::{auth::Quota, leaves::LeafBuffers, memory::BodyMemory};
 use crate::{config::Limits, telemetry::Metrics, vault::Vault};
 
 /// What every handler needs.
@@ -58,8 +61,7 @@ pub(crate) struct Shared {
     /// Connections, and what goes on after one is gone: waited for at the end.
     pub(crate) tasks: TaskTracker,
     gate: Gate,
-    /// Memory for bodies in transit, in KiB.
-    body_memory: Arc<Semaphore>,
+    memory: BodyMemory,
     leaf_buffers: LeafBuffers,
     inbox_streams: Quota,
 }
@@ -72,7 +74,7 @@ impl App {
             metrics: Metrics::new(),
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
-            body_memory: Arc::new(Semaphore::new(body::kib(limits.body_memory))),
+            memory: BodyMemory::new(&limits),
             leaf_buffers: LeafBuffers::default(),
             inbox_streams: Quota::new(limits.streams_per_principal),
             limits,

@@ -104,7 +104,11 @@ impl Feed {
     async fn feed(&mut self, app: &App) -> Result<(), Refusal> {
         loop {
             let changed = app.vault.inbox_changed(&self.caller);
+            let principal = self.caller.principal();
+            let wanted = app.vault.page_bytes();
+            let mut memory = app.memory.reserve_answer(principal, wanted).await?;
             let page = app.vault.inbox(&self.caller, self.after, BATCH).await?;
+            memory.shrink_to(page.encoded_len());
             if page.events.is_empty() {
                 self.send(app, ALIVE).await?;
                 drop(tokio::time::timeout(app.limits.keep_alive, changed).await);

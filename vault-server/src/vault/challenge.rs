@@ -60,6 +60,8 @@ pub(super) struct Held {
     pub(super) body: PermissionBody,
     /// As it came.
     pub(super) permission: pb::Permission,
+    /// Bytes of the sealed manifests of its records.
+    pub(super) manifest_bytes: u64,
 }
 
 impl Shared {
@@ -75,7 +77,12 @@ impl Shared {
         let row = tables::permission(patient, permission).get(&*self.ledger).await?;
         let row = row.ok_or_else(|| Refusal::damaged("a permission has no row"))?;
         let body = row.body()?;
-        let held = row.permission.map(|permission| Held { body, permission });
+        let manifest_bytes = row.manifest_bytes;
+        let held = row.permission.map(|permission| Held {
+            body,
+            permission,
+            manifest_bytes,
+        });
         Ok(held.filter(|held| Defence::PermissionHolder.holds(held.body.institution_id == institution)))
     }
 

@@ -55,7 +55,8 @@ pub use self::{
     intake::LeafIntake,
     limits::VaultLimits,
     outflow::LeafStream,
-    presentation::Proof,
+    presentation::{Possession, Proof},
+    records::RecordList,
     refusal::Refusal,
     time::{Clock, SystemClock},
 };
@@ -137,6 +138,23 @@ impl Vault {
         self.shared.time.now()
     }
 
+    /// The most bytes of a message that a client may have sent.
+    pub fn message_bytes(&self) -> u64 {
+        self.shared.limits.request_bytes
+    }
+
+    /// The most bytes of a page, unless it has manifests: it ends after the row that exceeds its size, and
+    /// each row may have a receipt that gets its proof.
+    pub fn page_bytes(&self) -> u64 {
+        let VaultLimits {
+            page_rows,
+            page_bytes,
+            ..
+        } = self.shared.limits;
+        let page = u64::try_from(page_bytes).unwrap_or(u64::MAX);
+        records::release_bytes(page_rows, page).saturating_add(self.message_bytes())
+    }
+
     /// What clients must know of this server.
     pub fn server_info(&self) -> pb::ServerInfo {
         let Shared {
@@ -196,6 +214,9 @@ impl Shared {
             let batch = from.scan(&*self.ledger, step).await?;
             let last = batch.len() < step;
             for (suffix, row) in batch {
+                if bytes >= self.limits.page_bytes {
+                    return Ok((rows, true));
+                }
                 from = from.after(&suffix);
                 bytes += row.encoded_len();
                 rows.push(row);

@@ -115,11 +115,12 @@ impl MeterRow {
 
 impl Tx<'_> {
     /// Takes a verified permission in: checks that it is for the institution as it is enrolled now and not
-    /// over, then writes it, its meter, its place in history and in the log (FLW-2).
+    /// over, then writes it, its meter, its place in history and in the log (FLW-2). Its row's `permission`
+    /// and `salt` are filled in here.
     pub(super) async fn grant(
         &mut self,
         permission: &VerifiedPermission,
-        upload_key_wrap: Bytes,
+        row: PermissionRow,
     ) -> Result<(), Refusal> {
         let patient = permission.patient_id;
         if self.has_passed(permission.not_after).await {
@@ -137,7 +138,7 @@ impl Tx<'_> {
         let row = PermissionRow {
             permission: Some(permission.to_message()),
             salt: self.log(&permission.hash())?.salt,
-            upload_key_wrap,
+            ..row
         };
         self.claim(&tables::permission(patient, permission.permission_id), &row)
             .await?;
@@ -151,8 +152,9 @@ impl Tx<'_> {
         self.record_history(patient, permitted).await
     }
 
-    /// Every record of the permission is in the vault as the permission describes it (FLW-3).
-    async fn check_records(&mut self, permission: &PermissionBody) -> Result<(), Refusal> {
+    /// Every record of the permission is in the vault as the permission describes it (FLW-3). Gives the
+    /// bytes of their sealed manifests.
+    async fn check_records(&mut self, permission: &PermissionBody) -> Result<u64, Refusal> {
         let mut manifests = 0_u64;
         for selector in &permission.records {
             let row = self
@@ -173,7 +175,8 @@ impl Tx<'_> {
             fits,
             Problem::TooLarge,
             "the manifests of all records do not fit one answer",
-        )
+        )?;
+        Ok(manifests)
     }
 }
 
@@ -199,8 +202,11 @@ impl Operation for SubmitPermission {
             Problem::RequestMismatch,
             "the permission is of another kind or for another",
         )?;
-        tx.check_records(permission).await?;
-        tx.grant(permission, Bytes::new()).await?;
+        let row = PermissionRow {
+            manifest_bytes: tx.check_records(permission).await?,
+            ..PermissionRow::default()
+        };
+        tx.grant(permission, row).await?;
         let event = event::What::Permitted(pb::PermissionDelivered {
             permission_id: Bytes::copy_from_slice(permission.permission_id.as_bytes()),
             request_id: request.request_id,

@@ -23,6 +23,7 @@ use super::{
     Caller, Intent, Refusal, Shared, Vault,
     challenge::Held,
     log::statement_hash,
+    records::release_bytes,
     refusal::ensure,
     tables::{self, CountRow, Counted, Expiring, MeterRow, ReleaseRow, UploadRow},
     time::millis,
@@ -43,37 +44,68 @@ pub struct Proof<'a> {
 }
 
 impl Vault {
-    /// Opens a session for the proven holder of a permission.
+    /// Verifies the proof of whoever holds a permission. Nothing is spent yet.
     ///
     /// # Errors
-    /// `not-permitted` when there is no such permission, it is another's, or `pop` does not verify; then
-    /// `challenge-invalid`; then `permission-…`, `bytes-spent`, `too-many`, `already-exists`.
-    pub async fn present(
-        &self,
-        caller: &Caller,
-        intent: &Intent,
+    /// `not-permitted` when there is no such permission, it is another's, or `pop` does not verify.
+    pub async fn possession<'a>(
+        &'a self,
+        caller: &'a Caller,
         permission: PermissionId,
-        proof: Proof<'_>,
-        message: pb::Presentation,
-    ) -> Result<pb::PresentationAnswer, Refusal> {
+        proof: Proof<'a>,
+    ) -> Result<Possession<'a>, Refusal> {
         let institution = caller.institution()?.id();
         let fresh = proof.pop.check_time(self.now_ms() / 1000);
         fresh.map_err(|error| Refusal::new(Problem::SignatureExpired, error))?;
         let held = self.shared.held(institution, permission).await?;
         let held = self.shared.check_possession(held, permission, proof.pop)?;
-        let evidence = request::evidence(proof.id, proof.pop);
-        let present = Present {
+        Ok(Possession {
+            shared: &self.shared,
             caller,
-            intent,
             institution,
-            body: &held.body,
-            challenge: &proof.challenge,
+            held,
+            proof,
+        })
+    }
+}
+
+/// A permission in the hands of its proven holder.
+pub struct Possession<'a> {
+    shared: &'a Shared,
+    caller: &'a Caller,
+    institution: InstitutionId,
+    held: Held,
+    proof: Proof<'a>,
+}
+
+impl Possession<'_> {
+    /// The most bytes that the answer will have.
+    pub fn answer_bytes(&self) -> u64 {
+        release_bytes(self.held.body.records.len(), self.held.manifest_bytes)
+    }
+
+    /// Opens a session.
+    ///
+    /// # Errors
+    /// `challenge-invalid`; then `permission-…`, `bytes-spent`, `too-many`, `already-exists`.
+    pub async fn present(
+        &self,
+        intent: &Intent,
+        message: pb::Presentation,
+    ) -> Result<pb::PresentationAnswer, Refusal> {
+        let evidence = request::evidence(self.proof.id, self.proof.pop);
+        let present = Present {
+            caller: self.caller,
+            intent,
+            institution: self.institution,
+            body: &self.held.body,
+            challenge: &self.proof.challenge,
             evidence_hash: Sha256Digest::of(&evidence.encode_to_vec()),
             evidence,
             message,
         };
         let answer = self.shared.run(&present).await?;
-        self.shared.complete_answer(&held.body, answer).await
+        self.shared.complete_answer(&self.held.body, answer).await
     }
 }
 

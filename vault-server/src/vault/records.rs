@@ -16,7 +16,8 @@ use super::{
 };
 
 impl Vault {
-    /// The caller's records in the order of their versions, after this one.
+    /// The caller's records in the order of their versions, after this one. Their manifests are not read
+    /// yet, but measured.
     ///
     /// # Errors
     /// `not-permitted` unless a patient asks; those of the store.
@@ -25,32 +26,31 @@ impl Vault {
         caller: &Caller,
         after: Option<VersionId>,
         limit: usize,
-    ) -> Result<pb::VaultPage, Refusal> {
+    ) -> Result<RecordList<'_>, Refusal> {
         let patient = caller.patient()?;
         let first = match after {
             Some(version) => tables::records(patient).after(version.as_bytes()),
             None => tables::records(patient),
         };
-        let (rows, mut more) = self.shared.page(first, limit).await?;
-        let (mut records, mut bytes) = (Vec::with_capacity(rows.len()), 0);
-        for row in rows {
-            if bytes > self.shared.limits.page_bytes {
+        let (mut rows, mut more) = self.shared.page(first, limit).await?;
+        let most = u64::try_from(self.shared.limits.page_bytes).unwrap_or(u64::MAX);
+        let (mut count, mut manifest_bytes) = (0, 0_u64);
+        for row in &rows {
+            if manifest_bytes > most {
                 more = true;
                 break;
             }
-            let record = self.shared.vault_record(patient, row).await?;
-            bytes += record
-                .record
-                .as_ref()
-                .map_or(0, |record| record.sealed_manifest.len());
-            records.push(record);
+            manifest_bytes = manifest_bytes.saturating_add(row.manifest_length);
+            count += 1;
         }
-        let last = records
-            .last()
-            .filter(|_| more)
-            .and_then(|last| last.record.as_ref());
-        let next = last.map_or_else(Bytes::new, |record| record.version_id.clone());
-        Ok(pb::VaultPage { records, next })
+        rows.truncate(count);
+        Ok(RecordList {
+            shared: &self.shared,
+            patient,
+            rows,
+            more,
+            manifest_bytes,
+        })
     }
 
     /// Leaves of one of the caller's own records.
@@ -99,6 +99,53 @@ impl Vault {
         self.shared.mutate(caller, intent, operation).await
     }
 }
+
+/// Records of a vault whose manifests are still to be read.
+pub struct RecordList<'a> {
+    shared: &'a Shared,
+    patient: PatientId,
+    rows: Vec<RecordRow>,
+    /// Others follow.
+    more: bool,
+    manifest_bytes: u64,
+}
+
+impl RecordList<'_> {
+    /// The most bytes that the page will have.
+    pub fn page_bytes(&self) -> u64 {
+        release_bytes(self.rows.len(), self.manifest_bytes)
+    }
+
+    /// Reads the manifests.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn read(self) -> Result<pb::VaultPage, Refusal> {
+        let mut records = Vec::with_capacity(self.rows.len());
+        for row in self.rows {
+            records.push(self.shared.vault_record(self.patient, row).await?);
+        }
+        let last = records
+            .last()
+            .filter(|_| self.more)
+            .and_then(|last| last.record.as_ref());
+        let next = last.map_or_else(Bytes::new, |record| record.version_id.clone());
+        Ok(pb::VaultPage { records, next })
+    }
+}
+
+/// The most bytes of an answer with so many records, whose sealed manifests have so many.
+pub(super) fn release_bytes(records: usize, manifest_bytes: u64) -> u64 {
+    // One more, for what stands beside them.
+    let records = u64::try_from(records).unwrap_or(u64::MAX).saturating_add(1);
+    records
+        .saturating_mul(BESIDE_MANIFEST)
+        .saturating_add(manifest_bytes)
+}
+
+/// A record's ids, root, key wraps and receipt: 1 KiB and the path of its proof, which has 32 bytes for
+/// each doubling of the log.
+const BESIDE_MANIFEST: u64 = 3 << 10;
 
 impl Shared {
     async fn vault_record(&self, patient: PatientId, row: RecordRow) -> Result<pb::VaultRecord, Refusal> {

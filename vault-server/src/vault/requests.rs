@@ -17,7 +17,7 @@ use protocol_spec::{
 use super::{
     Caller, Intent, Refusal, Shared, Vault,
     refusal::ensure,
-    tables::{self, PlaceRow, RequestRow},
+    tables::{self, PermissionRow, PlaceRow, RequestRow},
     tx::{Operation, Tx},
 };
 
@@ -264,7 +264,11 @@ impl Operation for SubmitUpload {
         .await?;
         let asked = history_entry::What::UploadRequested(request.to_message());
         tx.record_history(request.patient_id, asked).await?;
-        tx.grant(permission, wrap.clone()).await?;
+        let row = PermissionRow {
+            upload_key_wrap: wrap.clone(),
+            ..PermissionRow::default()
+        };
+        tx.grant(permission, row).await?;
         let event = event::What::UploadRequested(pb::UploadPermitted {
             request: Some(request.to_message()),
             permission_id: Bytes::copy_from_slice(permission.permission_id.as_bytes()),

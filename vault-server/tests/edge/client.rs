@@ -21,8 +21,11 @@ use vault_server::{Running, config::Config, identity::OperatorIdentity, serve};
 /// Longer than any limit that a test sets, shorter than any that it leaves off.
 pub(crate) const WATCHED: Duration = Duration::from_millis(2500);
 
+/// The seed of the registrar whom all servers here believe.
+pub(crate) const REGISTRAR: [u8; 32] = [7; 32];
+
 pub(crate) fn registrar_key() -> String {
-    let registrar = OperatorIdentity::from_seed(&[7; 32]).unwrap();
+    let registrar = OperatorIdentity::from_seed(&REGISTRAR).unwrap();
     registrar.key().to_text(IdentityKey::REGISTRAR_PREFIX)
 }
 
@@ -74,9 +77,14 @@ impl Server {
 
     /// One request on a connection of its own.
     pub(crate) async fn send(&self, request: &[u8]) -> String {
-        let mut client = self.connect().await;
-        client.write_all(request).await.unwrap();
-        answer(&mut client).await
+        send(self.addr(), request).await
+    }
+
+    /// A number that the admin address shows.
+    pub(crate) async fn metric(&self, name: &str) -> u64 {
+        let text = self.admin("/metrics").await;
+        let line = text.lines().find_map(|line| line.strip_prefix(name));
+        line.unwrap().trim().parse().unwrap()
     }
 
     /// One request to the admin address.
@@ -114,6 +122,31 @@ pub(crate) fn client_config(versions: &[&'static rustls::SupportedProtocolVersio
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(BelieveAll(provider)))
         .with_no_client_auth()
+}
+
+/// One request on a connection of its own.
+pub(crate) async fn send(addr: SocketAddr, request: &[u8]) -> String {
+    let mut client = connect(addr, &[]).await.unwrap();
+    client.write_all(request).await.unwrap();
+    answer(&mut client).await
+}
+
+/// The same, and the whole body of its answer, which must be 200.
+pub(crate) async fn send_for_all(addr: SocketAddr, request: &[u8]) -> Vec<u8> {
+    let mut client = connect(addr, &[]).await.unwrap();
+    client.write_all(request).await.unwrap();
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(client.read_u8().await.unwrap());
+    }
+    let head = String::from_utf8(head).unwrap();
+    assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+    let length = head
+        .lines()
+        .find_map(|line| line.strip_prefix("content-length: "));
+    let mut body = vec![0; length.unwrap().parse().unwrap()];
+    client.read_exact(&mut body).await.unwrap();
+    body
 }
 
 /// Sends a request and reads one response's head and what comes with it.

@@ -108,8 +108,8 @@ async fn control_they_are_opened_without_the_limit() {
     assert_eq!(open_streams("10").await, None);
 }
 
-/// Sends a body ahead of the server, which cannot read it because there is no memory for it. Gives the
-/// code by which it ends; none, if it is let in.
+/// Sends two bodies ahead of the server, which reads one of them, and then has no memory for the other.
+/// Gives the code by which it ends; none, if they are let in.
 async fn body_ahead(bytes: usize) -> Option<u32> {
     let server = Server::start(&["--body-memory", "1KiB", "--enrolment-bytes", "1MiB"]).await;
     let mut client = H2::connect(server.addr(), &[]).await;
@@ -121,6 +121,7 @@ async fn body_ahead(bytes: usize) -> Option<u32> {
         attack.extend(frame(HEADERS, END_HEADERS, stream, &block));
     }
     for _ in 0..bytes >> 14 {
+        attack.extend(frame(DATA, 0, 1, &[0; 1 << 14]));
         attack.extend(frame(DATA, 0, 3, &[0; 1 << 14]));
     }
     attack.extend(frame(PING, 0, 0, &[0; 8]));

@@ -199,7 +199,7 @@ async fn body_beside_a_slow_one(memory: &str) -> String {
 
 #[tokio::test]
 async fn memory_for_bodies_is_bounded() {
-    let answer = body_beside_a_slow_one("4KiB").await;
+    let answer = body_beside_a_slow_one("8KiB").await;
     assert!(
         answer.starts_with("HTTP/1.1 503") && answer.contains("retry-after"),
         "{answer}"
@@ -208,7 +208,7 @@ async fn memory_for_bodies_is_bounded() {
 
 #[tokio::test]
 async fn control_the_body_is_read_where_there_is_memory() {
-    assert!(body_beside_a_slow_one("8KiB").await.starts_with("HTTP/1.1 401"));
+    assert!(body_beside_a_slow_one("16KiB").await.starts_with("HTTP/1.1 401"));
 }
 
 async fn third_connection(most: &str) -> bool {

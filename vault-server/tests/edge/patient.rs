@@ -1,152 +1,177 @@
 //! A patient who signs by hand, with any 1216 bytes of the right form as her X-Wing key: the server cannot
 //! tell, and needs no cipher to be tested.
 
+use std::net::SocketAddr;
+
+use bytes::Bytes;
 use ed25519_dalek::{Signer as _, SigningKey};
-use http::{Method, Request, header};
-use prost::Message;
+use http::request::Parts;
 use protocol_spec::{
-    bodies::DeviceCertificate,
-    ids::{OperatorId, PatientId},
-    keys::IdentityKey,
+    bodies::{DeviceCertificate, UploadRequest},
+    field::SealedBytes,
+    hash::Sha256Digest,
+    ids::{PatientId, PermissionId, RequestId},
+    keys::RecipientKey,
     messages as pb,
-    request::{self, Params, SignatureLabel, Signer},
-    statement::Signed,
+    patient::PatientSigned,
+    permission::{Kind, PermissionBody, RecordSelector, SignedPermission},
+    request::SignatureLabel,
+    statement::{Body, Signed},
 };
 
-use super::client::{Server, raw_body};
+use super::{
+    caller::{Ask, Caller, now, post, public, random},
+    client::{Server, send},
+    hospital::Hospital,
+};
+
+pub(crate) const HOUR: u64 = 3_600_000;
 
 pub(crate) struct Patient {
-    signing: SigningKey,
-    key: IdentityKey,
-    operator: OperatorId,
-    authority: String,
+    pub(crate) caller: Caller,
+    certificate: Signed<DeviceCertificate>,
 }
 
-/// A request before it is signed; what stands here can be wrong.
-pub(crate) struct Ask<'a> {
-    pub(crate) method: Method,
-    pub(crate) path: &'a str,
-    pub(crate) headers: Vec<(&'a str, String)>,
-    pub(crate) body: Vec<u8>,
-    pub(crate) created: u64,
+pub(crate) fn recipient_key() -> RecipientKey {
+    let mut key = [0; RecipientKey::LEN];
+    key[1184] = 9;
+    key.as_slice().try_into().unwrap()
 }
 
-pub(crate) fn get(path: &str) -> Ask<'_> {
-    Ask {
-        method: Method::GET,
-        path,
-        headers: Vec::new(),
-        body: Vec::new(),
-        created: now(),
+/// What could be an HPKE seal.
+pub(crate) fn sealed() -> SealedBytes {
+    SealedBytes {
+        enc: Bytes::from(vec![3; SealedBytes::ENC_LEN]),
+        ciphertext: Bytes::from(vec![4; 80]),
     }
-}
-
-pub(crate) fn post<'a>(path: &'a str, message: &impl Message) -> Ask<'a> {
-    let body = message.encode_to_vec();
-    let digest = request::content_digest(&body);
-    let headers = vec![
-        ("content-digest", digest),
-        ("idempotency-key", nonce()),
-        ("content-length", body.len().to_string()),
-    ];
-    Ask {
-        method: Method::POST,
-        path,
-        headers,
-        body,
-        created: now(),
-    }
-}
-
-pub(crate) fn now() -> u64 {
-    std::time::UNIX_EPOCH.elapsed().unwrap().as_secs()
-}
-
-fn nonce() -> String {
-    let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes).unwrap();
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 impl Patient {
-    pub(crate) async fn new(server: &Server) -> Self {
-        let ask = "GET /v1/server HTTP/1.1\r\nhost: localhost\r\n\r\n";
-        let info: pb::ServerInfo =
-            protocol_spec::messages::decode(&raw_body(&mut server.connect().await, ask).await).unwrap();
-        let operator = IdentityKey::try_from(info.operator_key.as_ref()).unwrap();
-        let mut seed = [0; 32];
-        getrandom::fill(&mut seed).unwrap();
-        let signing = SigningKey::from_bytes(&seed);
+    /// Not enrolled.
+    pub(crate) async fn new(addr: SocketAddr) -> Self {
+        let caller = Caller::new(addr).await;
+        let certificate = DeviceCertificate {
+            identity_key: caller.key,
+            device_key: caller.key,
+            recipient_key: recipient_key(),
+            created: now() * 1000,
+        };
+        let sign = |message: &[u8]| caller.signing.sign(message).to_bytes();
         Self {
-            key: IdentityKey::try_from(signing.verifying_key().as_bytes().as_slice()).unwrap(),
-            signing,
-            operator: OperatorId::from(&operator),
-            authority: server.running.link().authority().to_owned(),
+            certificate: Signed::sign(certificate, sign),
+            caller,
         }
     }
 
     pub(crate) async fn enrolled(server: &Server) -> Self {
-        let patient = Self::new(server).await;
-        let answer = patient.send(server, &patient.enrolment()).await;
-        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        Self::enrolled_at(server.addr()).await
+    }
+
+    pub(crate) async fn enrolled_at(addr: SocketAddr) -> Self {
+        let patient = Self::new(addr).await;
+        patient.submit(&patient.enrolment()).await;
         patient
     }
 
     pub(crate) fn id(&self) -> PatientId {
-        PatientId::from(&self.key)
+        PatientId::from(&self.caller.key)
     }
 
     pub(crate) fn enrolment(&self) -> Ask<'static> {
-        let mut recipient = [0; 1216];
-        recipient[1184] = 9;
-        let certificate = DeviceCertificate {
-            identity_key: self.key,
-            device_key: self.key,
-            recipient_key: recipient.as_slice().try_into().unwrap(),
-            created: now() * 1000,
+        let device_certificate = Some(self.certificate.to_message());
+        post("/v1/patients", &pb::EnrolPatient { device_certificate })
+    }
+
+    /// Asks a hospital to send, and permits it.
+    pub(crate) async fn permit_upload(&self, hospital: &Hospital, possession: &SigningKey) -> PermissionId {
+        let created = now() * 1000;
+        let sign = |message: &[u8]| self.caller.signing.sign(message).to_bytes();
+        let request = UploadRequest {
+            created,
+            operator_id: self.caller.operator,
+            request_id: RequestId::mint(created, random()),
+            patient_id: self.id(),
+            institution_id: hospital.id(),
+            expires: created + HOUR,
+            text: sealed(),
         };
-        let signed = Signed::sign(certificate, |message| self.signing.sign(message).to_bytes());
-        post(
-            "/v1/patients",
-            &pb::EnrolPatient {
-                device_certificate: Some(signed.to_message()),
-            },
-        )
+        let request = PatientSigned::new(Signed::sign(request, sign), self.certificate.clone());
+        let body = self.permission(hospital, Kind::Upload, request.hash(), possession);
+        let message = pb::SubmitUploadRequest {
+            request: Some((&request).into()),
+            permission: Some(self.permit(&body)),
+            upload_key_wrap: vec![8; 104].into(),
+        };
+        self.submit(&post("/v1/requests/upload", &message)).await;
+        body.permission_id
+    }
+
+    /// Permits what a hospital has asked for.
+    pub(crate) async fn permit_download(
+        &self,
+        hospital: &Hospital,
+        request_hash: Sha256Digest,
+        record: RecordSelector,
+        possession: &SigningKey,
+    ) -> PermissionId {
+        let mut body = self.permission(hospital, Kind::Download, request_hash, possession);
+        body.records.push(record);
+        let permission = Some(self.permit(&body));
+        self.submit(&post("/v1/permissions", &pb::SubmitPermission { permission }))
+            .await;
+        body.permission_id
+    }
+
+    fn permission(
+        &self,
+        hospital: &Hospital,
+        kind: Kind,
+        request_hash: Sha256Digest,
+        possession: &SigningKey,
+    ) -> PermissionBody {
+        let created = now() * 1000;
+        PermissionBody {
+            created,
+            operator_id: self.caller.operator,
+            permission_id: PermissionId::mint(created, random()),
+            kind,
+            patient_id: self.id(),
+            institution_id: hospital.id(),
+            directory_entry_hash: hospital.keys.hash(),
+            recipient_key_hash: recipient_key().digest(),
+            records: Vec::new(),
+            not_before: created - HOUR,
+            not_after: created + HOUR,
+            uses: if kind == Kind::Upload { 1 } else { 100 },
+            bytes: 1 << 30,
+            request_hash,
+            possession_key: public(possession),
+        }
+    }
+
+    fn permit(&self, body: &PermissionBody) -> pb::Permission {
+        let sign = |message: &[u8]| self.caller.signing.sign(message).to_bytes();
+        let signed = SignedPermission::sign(body.encode(), sealed(), self.certificate.clone(), sign);
+        (&signed.unwrap()).into()
+    }
+
+    async fn submit(&self, ask: &Ask<'_>) {
+        let answer = self.ask(ask).await;
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     }
 
     /// The request's bytes, signed.
     pub(crate) fn sign(&self, ask: &Ask<'_>) -> Vec<u8> {
-        let mut request = Request::builder()
-            .method(ask.method.clone())
-            .uri(ask.path)
-            .header(header::HOST, &self.authority)
-            .header(request::OPERATOR, self.operator.to_string());
-        for (name, value) in &ask.headers {
-            request = request.header(*name, value);
-        }
-        let mut parts = request.body(()).unwrap().into_parts().0;
-        let params = Params {
-            created: ask.created,
-            expires: ask.created + 60,
-            nonce: nonce(),
-            key_id: self.id().to_string(),
-        };
-        let sign = |message: &[u8]| self.signing.sign(message).to_bytes();
-        let signer = Signer {
-            label: SignatureLabel::Id,
-            params,
-            sign: &sign,
-        };
-        request::sign(&mut parts, &self.authority, &[signer]).unwrap();
-        let mut text = format!("{} {} HTTP/1.1\r\n", parts.method, parts.uri);
-        for (name, value) in &parts.headers {
-            text.push_str(&format!("{name}: {}\r\n", value.to_str().unwrap()));
-        }
-        text.push_str("\r\n");
-        [text.as_bytes(), &ask.body].concat()
+        self.caller.sign(ask, &self.id().to_string())
     }
 
-    pub(crate) async fn send(&self, server: &Server, ask: &Ask<'_>) -> String {
-        server.send(&self.sign(ask)).await
+    /// The request's head, signed.
+    pub(crate) fn head(&self, ask: &Ask<'_>) -> Parts {
+        let keys = [(SignatureLabel::Id, &*self.id().to_string(), &self.caller.signing)];
+        self.caller.signed(ask, &keys)
+    }
+
+    pub(crate) async fn ask(&self, ask: &Ask<'_>) -> String {
+        send(self.caller.addr, &self.sign(ask)).await
     }
 }

@@ -1,8 +1,9 @@
 //! Signed requests, from outside: who passes, once, and what refusals give away (API-1 to API-10, ATK-25).
 
 use super::{
+    caller::{Ask, get, now, post},
     client::Server,
-    patient::{Patient, get, now, post},
+    patient::Patient,
 };
 
 fn has(answer: &str, code: &str) -> bool {
@@ -24,12 +25,7 @@ async fn a_signed_request_passes_once_also_over_a_restart() {
     let server = server.restart().await;
     assert!(has(&server.send(&captured).await, "signature-expired"));
     // Control: what is signed after the start passes.
-    assert!(
-        patient
-            .send(&server, &get("/v1/inbox"))
-            .await
-            .starts_with("HTTP/1.1 200")
-    );
+    assert!(patient.ask(&get("/v1/inbox")).await.starts_with("HTTP/1.1 200"));
 }
 
 #[tokio::test]
@@ -38,13 +34,10 @@ async fn a_client_whose_clock_is_off_is_told_the_time() {
     let patient = Patient::enrolled(&server).await;
     for created in [now() - 3600, now() + 3600] {
         let answer = patient
-            .send(
-                &server,
-                &super::patient::Ask {
-                    created,
-                    ..get("/v1/inbox")
-                },
-            )
+            .ask(&Ask {
+                created,
+                ..get("/v1/inbox")
+            })
             .await;
         assert!(
             answer.starts_with("HTTP/1.1 401") && has(&answer, "signature-expired"),
@@ -58,11 +51,11 @@ async fn a_client_whose_clock_is_off_is_told_the_time() {
 async fn unsigned_unknown_and_wrongly_signed_requests_look_alike() {
     let server = Server::start(&[]).await;
     let patient = Patient::enrolled(&server).await;
-    let stranger = Patient::new(&server).await;
+    let stranger = Patient::new(server.addr()).await;
     let unsigned = server
         .send(b"GET /v1/inbox HTTP/1.1\r\nhost: localhost\r\n\r\n")
         .await;
-    let unknown = stranger.send(&server, &get("/v1/inbox")).await;
+    let unknown = stranger.ask(&get("/v1/inbox")).await;
     let signed = String::from_utf8(patient.sign(&get("/v1/inbox"))).unwrap();
     let moved = server
         .send(signed.replace("/v1/inbox", "/v1/vault/history").as_bytes())
@@ -84,16 +77,16 @@ async fn mutations_need_a_digest_that_fits_and_an_idempotency_key() {
         ask
     };
     assert!(has(
-        &patient.send(&server, &without("idempotency-key")).await,
+        &patient.ask(&without("idempotency-key")).await,
         "idempotency-key-missing"
     ));
     assert!(has(
-        &patient.send(&server, &without("content-digest")).await,
+        &patient.ask(&without("content-digest")).await,
         "unauthenticated"
     ));
     let mut other = post("/v1/denials", &message);
     (other.headers[2].1, other.body) = ("5".into(), b"other".to_vec());
-    assert!(has(&patient.send(&server, &other).await, "digest-mismatch"));
+    assert!(has(&patient.ask(&other).await, "digest-mismatch"));
 }
 
 #[tokio::test]
@@ -125,7 +118,7 @@ async fn responses_have_only_the_headers_they_need() {
     let patient = Patient::enrolled(&server).await;
     let allowed = ["content-type", "content-length", "cache-control", "date"];
     for path in ["/v1/server", "/v1/inbox", "/v1/nothing"] {
-        let answer = patient.send(&server, &get(path)).await;
+        let answer = patient.ask(&get(path)).await;
         let head = answer.split_once("\r\n\r\n").unwrap().0;
         for line in head.lines().skip(1) {
             let name = line.split_once(':').unwrap().0;
@@ -139,7 +132,7 @@ async fn the_admin_address_answers_and_names_no_patient() {
     let server = Server::start(&[]).await;
     let patient = Patient::enrolled(&server).await;
     let path = format!("/v1/patients/{}", patient.id());
-    patient.send(&server, &get(&path)).await;
+    patient.ask(&get(&path)).await;
     assert!(server.admin("/livez").await.starts_with("HTTP/1.1 200"));
     assert!(server.admin("/readyz").await.starts_with("HTTP/1.1 200"));
     let metrics = server.admin("/metrics").await;

@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 use tokio::io::AsyncWriteExt;
 
 use super::{
+    caller::get,
     client::{Client, Server, answer, is_closed},
-    patient::{Patient, get},
+    patient::Patient,
 };
 
 async fn listen(server: &Server, patient: &Patient) -> (Client, String) {

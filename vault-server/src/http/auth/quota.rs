@@ -43,6 +43,13 @@ impl Quota {
     }
 }
 
+impl QuotaPermit {
+    /// Whose it is.
+    pub(in crate::http) fn principal(&self) -> [u8; 32] {
+        self.principal
+    }
+}
+
 impl Drop for QuotaPermit {
     fn drop(&mut self) {
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);

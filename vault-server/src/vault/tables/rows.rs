@@ -51,6 +51,9 @@ pub(in crate::vault) struct PermissionRow {
     /// Upload permissions only.
     #[prost(bytes = "bytes", tag = "3")]
     pub(in crate::vault) upload_key_wrap: Bytes,
+    /// Bytes of the sealed manifests of all its records.
+    #[prost(uint64, tag = "4")]
+    pub(in crate::vault) manifest_bytes: u64,
 }
 
 /// What is left of a permission.

@@ -56,11 +56,10 @@ async fn upload_of_one_leaf_and_of_many() {
     let expected = ["upload requested", "permitted", "presented", "stored"].repeat(3);
     assert_eq!(kinds(&world.history().await), expected);
     let patient = world.as_patient().await;
-    let page = world.vault.vault_records(&patient, None, 2).await.unwrap();
+    let page = world.records(&patient, None, 2).await.unwrap();
     assert_eq!(page.records.len(), 2);
     let rest = world
-        .vault
-        .vault_records(&patient, Some(page.next.as_ref().try_into().unwrap()), 2)
+        .records(&patient, Some(page.next.as_ref().try_into().unwrap()), 2)
         .await
         .unwrap();
     assert_eq!((rest.records.len(), rest.next.len()), (1, 0));
@@ -325,7 +324,7 @@ async fn adoption_keeps_the_wrap() {
             .await
             .unwrap();
     }
-    let page = world.vault.vault_records(&patient, None, 0).await.unwrap();
+    let page = world.records(&patient, None, 0).await.unwrap();
     assert_eq!(page.records[0].data_key_wrap, adopt(2).data_key_wrap);
     assert!(world.vault.now_ms() >= START);
 }

@@ -4,6 +4,7 @@
 
 mod flows;
 mod log;
+mod pages;
 mod presentation;
 mod principals;
 mod release;

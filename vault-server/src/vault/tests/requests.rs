@@ -369,18 +369,11 @@ async fn only_the_patient_speaks_for_her_vault() {
         Problem::NotPermitted
     );
     assert_eq!(
-        problem(vault.vault_records(&hospital, None, 0).await),
+        problem(world.records(&hospital, None, 0).await),
         Problem::NotPermitted
     );
     assert!(vault.patient_info(&hospital, world.patient.id).await.is_ok());
-    assert!(
-        vault
-            .vault_records(&caller, None, 0)
-            .await
-            .unwrap()
-            .records
-            .is_empty()
-    );
+    assert!(world.records(&caller, None, 0).await.unwrap().records.is_empty());
 }
 
 /// API-9.

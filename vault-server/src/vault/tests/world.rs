@@ -7,6 +7,7 @@ use std::sync::{
 
 use bytes::Bytes;
 use ed25519_dalek::{Signer, SigningKey};
+use prost::Message;
 use protocol_spec::{
     bodies::{
         DownloadRequest, ReferenceRequest, ReleaseReceipt, ReleaseTicket, StandbyTicket, UploadReceipt,
@@ -358,9 +359,24 @@ impl World {
             id: &id,
         };
         let caller = self.as_hospital(hospital).await;
-        self.vault
-            .present(&caller, intent, permission, proof, message)
-            .await
+        let possession = self.vault.possession(&caller, permission, proof).await?;
+        let answer = possession.present(intent, message).await?;
+        assert!(answer.encoded_len() as u64 <= possession.answer_bytes());
+        Ok(answer)
+    }
+
+    /// A page of the patient's records.
+    pub(super) async fn records(
+        &self,
+        caller: &Caller,
+        after: Option<VersionId>,
+        limit: usize,
+    ) -> Result<pb::VaultPage, Refusal> {
+        let list = self.vault.vault_records(caller, after, limit).await?;
+        let most = list.page_bytes();
+        let page = list.read().await?;
+        assert!(page.encoded_len() as u64 <= most);
+        Ok(page)
     }
 
     fn signatures(

@@ -1,0 +1,134 @@
+//! Messages as answers. Room for one is taken before it is made, because then only so many are being made
+//! at once, and is given back when its last byte is gone.
+
+use axum::{
+    extract::FromRequestParts,
+    response::{IntoResponse, Response},
+};
+use http::{header, request::Parts};
+use prost::Message;
+use protocol_spec::problem::Problem;
+
+use super::{
+    App, accept::Connection, auth::QuotaPermit, body::PROTOBUF, memory::Share, outgoing, problem::Refused,
+};
+use crate::vault::Refusal;
+
+/// Most bytes of a receipt, a proof, a checkpoint or whatever else is as short.
+pub(super) const SHORT: usize = 4 << 10;
+
+/// Everybody who asks without a signature.
+const ANYBODY: [u8; 32] = [0; 32];
+
+/// A message as the answer, or a refusal.
+pub(super) type Answer<M> = Result<Reply<M>, Refused>;
+
+/// The way back to whoever asked.
+pub(super) struct WayBack {
+    app: App,
+    connection: Connection,
+}
+
+impl FromRequestParts<App> for WayBack {
+    type Rejection = Refused;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Refused> {
+        let connection = parts.extensions.get::<Connection>().cloned();
+        let connection =
+            connection.ok_or_else(|| Refusal::new(Problem::Internal, "a request without connection"))?;
+        Ok(Self {
+            app: app.clone(),
+            connection,
+        })
+    }
+}
+
+impl WayBack {
+    /// Room for so many bytes to the principal whose running request this is.
+    ///
+    /// # Errors
+    /// `unavailable`.
+    pub(super) async fn room(self, running: QuotaPermit, bytes: u64) -> Result<Room, Refusal> {
+        let memory = &self.app.memory;
+        let share = memory.reserve_answer(running.principal(), bytes).await?;
+        Ok(self.with(share, Some(running)))
+    }
+
+    /// Room for so many bytes to somebody. All that nobody has signed for share one principal's part.
+    ///
+    /// # Errors
+    /// `unavailable`.
+    pub(super) async fn public_room(self, bytes: u64) -> Result<Room, Refusal> {
+        let share = self.app.memory.reserve_answer(ANYBODY, bytes).await?;
+        Ok(self.with(share, None))
+    }
+
+    /// Room for what every client needs and is short: long public answers are not in its way.
+    ///
+    /// # Errors
+    /// `unavailable`.
+    pub(super) async fn short_room(self, bytes: usize) -> Result<Room, Refusal> {
+        let share = self.app.memory.reserve(bytes).await?;
+        Ok(self.with(share, None))
+    }
+
+    /// Room that is already there.
+    pub(super) fn with(self, share: Share, running: Option<QuotaPermit>) -> Room {
+        Room {
+            way: self,
+            share,
+            running,
+        }
+    }
+}
+
+/// Memory for an answer, and the way that it takes. Until the answer is gone, the request counts as running.
+pub(super) struct Room {
+    way: WayBack,
+    share: Share,
+    running: Option<QuotaPermit>,
+}
+
+impl Room {
+    /// An answer in this room.
+    pub(super) fn reply<M>(self, result: Result<M, Refusal>) -> Answer<M> {
+        let message = result?;
+        Ok(Reply { message, room: self })
+    }
+
+    /// Gives this room back and waits for another.
+    ///
+    /// # Errors
+    /// `unavailable`.
+    pub(super) async fn exchanged(self, bytes: u64) -> Result<Self, Refusal> {
+        let Self { way, share, running } = self;
+        drop(share);
+        match running {
+            Some(running) => way.room(running, bytes).await,
+            None => way.public_room(bytes).await,
+        }
+    }
+}
+
+/// A message as the body of a response.
+pub(super) struct Reply<M> {
+    message: M,
+    room: Room,
+}
+
+impl<M: Message> IntoResponse for Reply<M> {
+    fn into_response(self) -> Response {
+        let Self { message, room } = self;
+        let Room {
+            way: WayBack { app, connection },
+            mut share,
+            running,
+        } = room;
+        // No await until the message is dropped: as many are there twice as there are threads.
+        let bytes = message.encode_to_vec();
+        drop(message);
+        share.shrink_to(bytes.len());
+        let body = outgoing::message(&app, bytes, connection, (share, running));
+        ([(header::CONTENT_TYPE, PROTOBUF)], body).into_response()
+    }
+}
