@@ -44,6 +44,8 @@ pub struct FolderSink {
     made_out: bool,
     records: Vec<RecordId>,
     current: Current,
+    /// The first small file, finished but not durable: often it is the only one, and needs no thread.
+    first: Option<(File, PathBuf)>,
     disk: Option<Disk>,
     /// The hidden folder, locked: a second transfer must not clear away or fill what this one will publish.
     _lock: File,
@@ -71,29 +73,40 @@ impl FolderSink {
         make_folder(out)?;
         let hidden = out.join(format!(".medvault-{name}.partial"));
         let lock = claim(&hidden)?;
-        let disk = Some(Disk::start());
         Ok(Self {
             out: out.to_owned(),
             hidden,
             made_out,
             records: records.to_vec(),
             current: Current::None,
-            disk,
+            first: None,
+            disk: None,
             _lock: lock,
         })
     }
 
     /// Hands the finished file to the disk's thread.
     fn end_part(&mut self) -> Result<()> {
-        let ended = match (
-            std::mem::replace(&mut self.current, Current::None),
-            &mut self.disk,
-        ) {
-            (Current::Small(file, path), Some(disk)) => disk.sync(file, path),
-            (Current::Large(large), Some(disk)) => disk.end(large),
-            _ => Ok(()),
+        let ended = match std::mem::replace(&mut self.current, Current::None) {
+            Current::None => Ok(()),
+            Current::Small(file, path) if self.disk.is_none() && self.first.is_none() => {
+                self.first = Some((file, path));
+                Ok(())
+            }
+            Current::Small(file, path) => self.disk().and_then(|disk| disk.sync(file, path)),
+            Current::Large(large) => self.disk().and_then(|disk| disk.end(large)),
         };
         ended.map_err(|failed| self.reason(failed))
+    }
+
+    /// The disk's thread, which starts with the first file that wants it.
+    fn disk(&mut self) -> Result<&mut Disk, Failed> {
+        let first = self.first.take();
+        let disk = self.disk.get_or_insert_with(Disk::start);
+        if let Some((file, path)) = first {
+            disk.sync(file, path)?;
+        }
+        Ok(disk)
     }
 
     /// Why the disk's thread has stopped.
@@ -123,18 +136,26 @@ impl Sink for FolderSink {
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        match (&mut self.current, &mut self.disk) {
-            (Current::Small(file, path), _) => file.write_all(bytes).map_err(Error::io("cannot write", path)),
-            (Current::Large(large), Some(disk)) => {
-                let written = disk.write(large, bytes);
-                written.map_err(|failed| self.reason(failed))
+        match std::mem::replace(&mut self.current, Current::None) {
+            Current::Small(mut file, path) => {
+                file.write_all(bytes).map_err(Error::io("cannot write", &path))?;
+                self.current = Current::Small(file, path);
             }
-            _ => Err(Error::Usage("no part has begun: call begin first".into())),
+            Current::Large(mut large) => {
+                let written = self.disk().and_then(|disk| disk.write(&mut large, bytes));
+                written.map_err(|failed| self.reason(failed))?;
+                self.current = Current::Large(large);
+            }
+            Current::None => return Err(Error::Usage("no part has begun: call begin first".into())),
         }
+        Ok(())
     }
 
     fn commit(&mut self) -> Result<()> {
         self.end_part()?;
+        if let Some((file, path)) = self.first.take() {
+            file.sync_data().map_err(Error::io("cannot write", &path))?;
+        }
         self.disk.take().map_or(Ok(()), Disk::finish)?;
         for record in &self.records {
             sync_folders(&self.hidden.join(record.to_string()))?;
