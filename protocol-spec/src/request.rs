@@ -6,7 +6,7 @@
 //! Structured fields are parsed by `sfv`.
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, request};
-use sfv::{BareItem, Dictionary, InnerList, ListEntry, Parser};
+use sfv::{BareItem, Dictionary, FieldType, InnerList, ListEntry, Parser};
 
 use crate::{Error, defence::Defence, hash::Sha256Digest, keys::IdentityKey, messages as pb};
 
@@ -289,9 +289,17 @@ fn dictionary(headers: &HeaderMap, name: &HeaderName) -> Result<Dictionary, Erro
             "exactly one signature and one signature-input field are needed",
         ));
     };
-    Parser::new(value.as_bytes())
+    let dictionary: Dictionary = Parser::new(value.as_bytes())
         .parse()
-        .map_err(|_| rule("the field is not a structured dictionary"))
+        .map_err(|_| rule("the field is not a structured dictionary"))?;
+    // One form each: base64, for one, may be read with its unused bits set.
+    if dictionary
+        .serialize()
+        .is_none_or(|text| text.as_bytes() != value.as_bytes())
+    {
+        return Err(rule("the field is not in its canonical form"));
+    }
+    Ok(dictionary)
 }
 
 fn read_params(list: &InnerList) -> Result<Params, Error> {
@@ -455,6 +463,24 @@ mod tests {
         for wrong in [&[][..], &[":AA==:", ":AA==:"], &["AA=="], &[":AA:"], &[":"]] {
             assert!(read(wrong).is_err());
         }
+    }
+
+    /// API-6: the last character of 64 bytes in base64 has four bits that mean nothing.
+    #[test]
+    fn a_signature_with_unused_bits_set_is_refused() {
+        let mut parts = signed();
+        let signature = parts.headers[SIGNATURE].to_str().unwrap().to_owned();
+        let last = signature.strip_suffix("==:").and_then(|text| text.chars().last());
+        let next = match last.unwrap() {
+            'A' => 'B',
+            'Q' => 'R',
+            'g' => 'h',
+            'w' => 'x',
+            other => panic!("{other} is not the end of 64 bytes"),
+        };
+        let other = format!("{}{next}==:", &signature[..signature.len() - 4]);
+        parts.headers.insert(SIGNATURE, other.parse().unwrap());
+        assert!(check(&parts, "vault.example:8443").is_err());
     }
 
     #[test]
