@@ -181,7 +181,9 @@ impl Sink for FolderSink {
 
 impl Drop for FolderSink {
     fn drop(&mut self) {
+        // Some file systems do not remove what is open.
         self.current = Current::None;
+        self.first = None;
         drop(self.disk.take().map(Disk::finish));
         drop(fs::remove_dir_all(&self.hidden));
         if self.made_out {

@@ -21,7 +21,10 @@ use protocol_spec::{
     log, messages as pb,
     problem::Problem,
 };
-use tokio::sync::{Notify, watch};
+use tokio::{
+    sync::{Notify, watch},
+    time::Instant,
+};
 
 use self::tree::{Hash, join, subtrees};
 use super::{
@@ -158,16 +161,19 @@ impl Log {
     /// Waits until the sequencer has placed a queued leaf.
     async fn place(&self, leaf: Hash) -> Result<u64, Refusal> {
         let mut size = self.size.subscribe();
+        // Also while others' leaves are placed all the time.
+        let mut missed = tokio::time::interval_at(Instant::now() + SOON, SOON);
         let placed = async {
             loop {
                 if let Some(row) = tables::log_index(leaf).get(&*self.ledger).await? {
                     return Ok(row.index);
                 }
-                match tokio::time::timeout(SOON, size.changed()).await {
-                    Ok(Ok(())) => {}
-                    Ok(Err(_)) => return Err(Refusal::new(Problem::Unavailable, "the log is closed")),
+                tokio::select! {
+                    changed = size.changed() => if changed.is_err() {
+                        return Err(Refusal::new(Problem::Unavailable, "the log is closed"));
+                    },
                     // Whoever queued it may have been cut off after its commit and before it handed it on.
-                    Err(_) => self.look(),
+                    _ = missed.tick() => self.look(),
                 }
             }
         };
@@ -195,7 +201,7 @@ impl Log {
 }
 
 /// A leaf that has no place after this time may be one that the sequencer was not told of.
-const SOON: Duration = Duration::from_millis(100);
+const SOON: Duration = Duration::from_millis(250);
 
 /// SHA-256 of a stored statement, as its leaf names it.
 pub(super) fn statement_hash(statement: Option<&pb::Statement>) -> Sha256Digest {

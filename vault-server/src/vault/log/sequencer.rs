@@ -30,6 +30,8 @@ impl Log {
                 Ok(true) => {}
                 Ok(false) => self.queued.notified().await,
                 Err(refusal) => {
+                    // What was taken and not placed stands in the ledger.
+                    self.look();
                     tracing::error!(cause = refusal.cause, "the log is not sequenced, trying again");
                     tokio::time::sleep(PAUSE).await;
                 }
@@ -55,10 +57,7 @@ impl Log {
             Ok(Outcome::Applied) => drop(self.size.send_replace(frontier.size)),
             // Somebody else sequenced some of it, or nobody knows: what is left stands in the ledger.
             Ok(Outcome::Conflict(_)) => self.look(),
-            Err(error) => {
-                self.look();
-                return Err(error.into());
-            }
+            Err(error) => return Err(error.into()),
         }
         Ok(true)
     }
