@@ -15,16 +15,20 @@ pub use proxy::Proxy;
 pub use server::{Server, ServerOptions};
 pub use world::{World, text};
 
-/// A program of the workspace, or, for negative controls, its weakened build without these defences.
+/// A program of the workspace, or, for negative controls, its weakened build without these defences. The
+/// ordinary one is told to do without all of them: that it defends itself all the same shows that it is not
+/// a weakened build.
 ///
 /// # Errors
 /// As [`program`].
 pub fn with_defences_off(name: &str, off: &[Defence]) -> Result<Command> {
-    if off.is_empty() {
-        return Ok(Command::new(program(name)?));
-    }
+    let (path, off) = if off.is_empty() {
+        (program(name)?, Defence::ALL)
+    } else {
+        (program(&format!("weakened/{name}"))?, off)
+    };
     let names: Vec<&str> = off.iter().map(|defence| defence.name()).collect();
-    let mut command = Command::new(program(&format!("weakened/{name}"))?);
+    let mut command = Command::new(path);
     command.env(OFF, names.join(","));
     Ok(command)
 }

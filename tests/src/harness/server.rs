@@ -175,13 +175,14 @@ impl Server {
 fn command(options: &ServerOptions) -> Result<Command> {
     let ServerOptions { shell, off, .. } = options;
     let server = with_defences_off("vault-server", off)?;
-    if shell.is_empty() || !off.is_empty() {
+    if shell.is_empty() {
         return Ok(server);
     }
     let mut command = Command::new("unshare");
     command
         .args(["--map-root-user", "--mount", "sh", "-c", shell, "sh"])
-        .arg(server.get_program());
+        .arg(server.get_program())
+        .envs(server.get_envs().filter_map(|(name, value)| Some((name, value?))));
     Ok(command)
 }
 

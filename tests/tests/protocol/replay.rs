@@ -128,7 +128,12 @@ async fn a_challenge_is_good_once() -> Result<()> {
         let pop = scene.pop(&possession);
         let first = world.wire.present(&call, scene.hospital.key(), pop).await?;
         first.message::<pb::PresentationAnswer>()?;
-        world.wire.present(&call, scene.hospital.key(), pop).await
+        // Another intent, so that it is no repetition either.
+        let call = call.with("idempotency-key", "another-key-another-key");
+        let second = world.wire.present(&call, scene.hospital.key(), pop).await?;
+        let spent = 3 - scene.uses_left(world).await?;
+        assert_eq!(spent, if second.status.is_success() { 2 } else { 1 });
+        Ok(second)
     };
     defended(&[Defence::Challenges], Problem::ChallengeInvalid, attack).await
 }
