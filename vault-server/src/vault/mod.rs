@@ -204,8 +204,10 @@ impl Vault {
 
 impl Shared {
     /// One page of rows, and whether there may be more: it ends after `limit` rows (zero: as many as the
-    /// server likes) or after the row that exceeds the size of a page.
+    /// server likes) or after the row with which it reaches the size of a page. It has one row at least: an
+    /// empty page would say that there are no more.
     async fn page<R: Row>(&self, first: RowKey<R>, limit: usize) -> Result<(Vec<R>, bool), Refusal> {
+        let page_bytes = self.limits.page_bytes.max(1);
         let most = self.limits.page_rows.max(1);
         let wanted = if limit == 0 { most } else { limit.min(most) };
         let (mut from, mut rows, mut bytes) = (first, Vec::new(), 0);
@@ -214,14 +216,14 @@ impl Shared {
             let batch = from.scan(&*self.ledger, step).await?;
             let last = batch.len() < step;
             for (suffix, row) in batch {
-                if bytes >= self.limits.page_bytes {
+                if bytes >= page_bytes {
                     return Ok((rows, true));
                 }
                 from = from.after(&suffix);
                 bytes += row.encoded_len();
                 rows.push(row);
             }
-            if last || rows.len() >= wanted || bytes >= self.limits.page_bytes {
+            if last || rows.len() >= wanted || bytes >= page_bytes {
                 return Ok((rows, !last));
             }
         }

@@ -43,6 +43,20 @@ async fn a_page_of_records_ends_after_the_manifest_that_exceeds_its_size() {
     }
 }
 
+/// An empty page would say that there are no more.
+#[tokio::test]
+async fn a_page_has_a_row_also_if_it_may_have_no_bytes() {
+    let world = world(0).await;
+    let patient = world.as_patient().await;
+    let history = world.vault.history(&patient, 7, 0).await.unwrap();
+    assert_eq!((history.entries.len(), history.next), (1, 0));
+    assert_eq!(world.vault.inbox(&patient, 0, 0).await.unwrap().events.len(), 1);
+    assert_eq!(world.vault.directory(None, 0).await.unwrap().entries.len(), 1);
+    let list = world.vault.vault_permissions(&patient, None, 0).await.unwrap();
+    assert_eq!((list.permissions.len(), list.next.is_empty()), (1, false));
+    assert_eq!(world.records(&patient, None, 0).await.unwrap().records.len(), 1);
+}
+
 /// A release is measured with its manifests before anything is spent.
 #[tokio::test]
 async fn an_answer_is_not_longer_than_announced() {
