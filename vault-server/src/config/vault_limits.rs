@@ -35,8 +35,8 @@ pub struct SessionLimits {
     /// Bytes of a sealed manifest
     #[arg(long, value_name = "SIZE", default_value = "16MiB", value_parser = size)]
     pub sealed_manifest_bytes: usize,
-    /// Bytes of all sealed manifests in one release
-    #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = size)]
+    /// Bytes of all sealed manifests in one release, and 3 KiB beside each
+    #[arg(long, value_name = "SIZE", default_value = "20MiB", value_parser = size)]
     pub release_manifest_bytes: usize,
     /// Rows of a page
     #[arg(long, value_name = "N", default_value = "100")]

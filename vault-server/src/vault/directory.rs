@@ -18,7 +18,7 @@ impl Vault {
             Some(id) => tables::institutions().after(id.as_bytes()),
             None => tables::institutions(),
         };
-        let (mut entries, more) = self.shared.page(first, limit).await?;
+        let (mut entries, more) = self.shared.short_page(first, limit).await?;
         for entry in &mut entries {
             self.shared.complete_entry(entry).await?;
         }

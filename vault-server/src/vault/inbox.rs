@@ -25,7 +25,7 @@ impl Vault {
     /// Those of the store.
     pub async fn inbox(&self, caller: &Caller, after: u64, limit: usize) -> Result<pb::InboxPage, Refusal> {
         let first = tables::inbox(caller.principal(), after.saturating_add(1));
-        let (mut events, _) = self.shared.page(first, limit).await?;
+        let (mut events, _) = self.shared.short_page(first, limit).await?;
         for event in &mut events {
             if let Some(What::Stored(receipt) | What::Released(receipt)) = &mut event.what {
                 self.shared.complete(receipt).await?;

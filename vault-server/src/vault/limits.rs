@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::records::release_bytes;
+
 /// Bounds of the vault. The defaults suit one machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VaultLimits {
@@ -23,11 +25,12 @@ pub struct VaultLimits {
     pub leaves_per_request: u32,
     /// Bytes of a sealed manifest.
     pub sealed_manifest_bytes: usize,
-    /// Bytes of sealed manifests, over all records of one permission: they travel in one answer.
+    /// Bytes of sealed manifests, over all records of one permission, with what stands beside each: they
+    /// travel in one answer.
     pub release_manifest_bytes: u64,
     /// Rows of one page, whatever the client asks for.
     pub page_rows: usize,
-    /// A page ends after the row that exceeds this.
+    /// A page ends after the row that reaches this, and a short one at the latest after [`SHORT_PAGE`].
     pub page_bytes: usize,
     /// Bytes of one message, told to clients; the HTTP layer enforces it.
     pub request_bytes: u64,
@@ -45,10 +48,40 @@ impl Default for VaultLimits {
             sessions_per_institution: 256,
             leaves_per_request: 64,
             sealed_manifest_bytes: 16 << 20,
-            release_manifest_bytes: 64 << 20,
+            release_manifest_bytes: 20 << 20,
             page_rows: 100,
             page_bytes: 1 << 20,
             request_bytes: 1 << 20,
         }
+    }
+}
+
+/// Where pages end that must be readable also when memory is scarce.
+pub(crate) const SHORT_PAGE: usize = 64 << 10;
+
+impl VaultLimits {
+    /// The most bytes of a page whose rows have at most so many: it ends after the row that reaches its size,
+    /// and each row may have a receipt that gets its proof.
+    pub(crate) fn most_of_page(&self, row: u64) -> u64 {
+        self.most_of(self.page_bytes, row)
+    }
+
+    /// The same of a short page.
+    pub(crate) fn most_of_short_page(&self, row: u64) -> u64 {
+        self.most_of(self.short_page(), row)
+    }
+
+    /// The most bytes of the answer that opens a release.
+    pub(crate) fn most_of_release(&self) -> u64 {
+        release_bytes(0, self.release_manifest_bytes)
+    }
+
+    pub(super) fn short_page(&self) -> usize {
+        self.page_bytes.min(SHORT_PAGE)
+    }
+
+    fn most_of(&self, page_bytes: usize, row: u64) -> u64 {
+        let page = u64::try_from(page_bytes).unwrap_or(u64::MAX);
+        release_bytes(self.page_rows, page).saturating_add(row)
     }
 }

@@ -143,16 +143,14 @@ impl Vault {
         self.shared.limits.request_bytes
     }
 
-    /// The most bytes of a page, unless it has manifests: it ends after the row that exceeds its size, and
-    /// each row may have a receipt that gets its proof.
+    /// The most bytes of a page of history.
     pub fn page_bytes(&self) -> u64 {
-        let VaultLimits {
-            page_rows,
-            page_bytes,
-            ..
-        } = self.shared.limits;
-        let page = u64::try_from(page_bytes).unwrap_or(u64::MAX);
-        records::release_bytes(page_rows, page).saturating_add(self.message_bytes())
+        self.shared.limits.most_of_page(self.message_bytes())
+    }
+
+    /// The most bytes of any other page without manifests, if its rows have at most so many.
+    pub fn short_page_bytes(&self, row: u64) -> u64 {
+        self.shared.limits.most_of_short_page(row)
     }
 
     /// What clients must know of this server.
@@ -204,10 +202,24 @@ impl Vault {
 
 impl Shared {
     /// One page of rows, and whether there may be more: it ends after `limit` rows (zero: as many as the
-    /// server likes) or after the row with which it reaches the size of a page. It has one row at least: an
-    /// empty page would say that there are no more.
+    /// server likes) or after the row with which it reaches the size of a page.
     async fn page<R: Row>(&self, first: RowKey<R>, limit: usize) -> Result<(Vec<R>, bool), Refusal> {
-        let page_bytes = self.limits.page_bytes.max(1);
+        self.page_of(first, limit, self.limits.page_bytes).await
+    }
+
+    /// A page that is made in the memory kept for short messages.
+    async fn short_page<R: Row>(&self, first: RowKey<R>, limit: usize) -> Result<(Vec<R>, bool), Refusal> {
+        self.page_of(first, limit, self.limits.short_page()).await
+    }
+
+    /// A page has one row at least: an empty one would say that there are no more.
+    async fn page_of<R: Row>(
+        &self,
+        first: RowKey<R>,
+        limit: usize,
+        page_bytes: usize,
+    ) -> Result<(Vec<R>, bool), Refusal> {
+        let page_bytes = page_bytes.max(1);
         let most = self.limits.page_rows.max(1);
         let wanted = if limit == 0 { most } else { limit.min(most) };
         let (mut from, mut rows, mut bytes) = (first, Vec::new(), 0);

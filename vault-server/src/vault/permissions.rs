@@ -13,6 +13,7 @@ use protocol_spec::{
 
 use super::{
     Caller, Intent, Refusal, Shared, Vault,
+    records::release_bytes,
     refusal::ensure,
     tables::{self, MeterRow, PermissionRow},
     tx::{Operation, Tx},
@@ -56,7 +57,7 @@ impl Vault {
             Some(permission) => tables::permissions(patient).after(permission.as_bytes()),
             None => tables::permissions(patient),
         };
-        let (rows, more) = self.shared.page(first, limit).await?;
+        let (rows, more) = self.shared.short_page(first, limit).await?;
         let mut list = pb::PermissionList::default();
         if let Some(last) = rows.last().filter(|_| more) {
             list.next = Bytes::copy_from_slice(last.body()?.permission_id.as_bytes());
@@ -170,7 +171,8 @@ impl Tx<'_> {
             ensure(same, Problem::RecordMismatch, "the record is another")?;
             manifests = manifests.saturating_add(row.manifest_length);
         }
-        let fits = manifests <= self.shared.limits.release_manifest_bytes;
+        let answer = release_bytes(permission.records.len(), manifests);
+        let fits = answer <= self.shared.limits.most_of_release();
         ensure(
             fits,
             Problem::TooLarge,

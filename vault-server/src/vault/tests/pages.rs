@@ -1,7 +1,13 @@
 //! How long pages are: an answer that is measured before it is made must not become longer.
 
-use super::world::{Terms, World, limits, stream};
-use crate::vault::VaultLimits;
+use prost::Message;
+use protocol_spec::{messages as pb, permission::Kind, problem::Problem};
+
+use super::{
+    problem,
+    world::{Terms, World, intent, limits, stream},
+};
+use crate::vault::{Refusal, VaultLimits, records::release_bytes};
 
 async fn world(page_bytes: usize) -> World {
     let world = World::with(VaultLimits {
@@ -57,14 +63,141 @@ async fn a_page_has_a_row_also_if_it_may_have_no_bytes() {
     assert_eq!(world.records(&patient, None, 0).await.unwrap().records.len(), 1);
 }
 
-/// A release is measured with its manifests before anything is spent.
+/// Rows as long as a message may be.
+const LONG: usize = 20 << 10;
+
+async fn long_rows(page_bytes: usize) -> World {
+    let world = World::with(VaultLimits {
+        page_rows: 5,
+        page_bytes,
+        request_bytes: LONG as u64 + (1 << 10),
+        ..limits()
+    })
+    .await;
+    let hospital = world.as_hospital(&world.first).await;
+    for _ in 0..5 {
+        let mut request = world.download_request(&world.first);
+        request.text.ciphertext = vec![4; LONG - 2048].into();
+        let (message, _) = world.first.download_request(request);
+        let intent = intent();
+        let submitted = world.vault.submit_download_request(&hospital, &intent, message);
+        submitted.await.unwrap();
+    }
+    world
+}
+
+/// Rows and bytes of the first pages of the history and of the inbox.
+async fn first_pages(world: &World) -> [(usize, u64); 2] {
+    let patient = world.as_patient().await;
+    let history = world.vault.history(&patient, 0, 0).await.unwrap();
+    let inbox = world.vault.inbox(&patient, 0, 0).await.unwrap();
+    [
+        (history.entries.len(), history.encoded_len() as u64),
+        (inbox.events.len(), inbox.encoded_len() as u64),
+    ]
+}
+
 #[tokio::test]
-async fn an_answer_is_not_longer_than_announced() {
+async fn pages_of_long_rows_are_not_longer_than_announced() {
+    for page_bytes in [1, LONG, LONG + LONG / 2] {
+        let world = long_rows(page_bytes).await;
+        let row = world.vault.message_bytes();
+        let most = [world.vault.page_bytes(), world.vault.short_page_bytes(row)];
+        for ((rows, bytes), most) in first_pages(&world).await.into_iter().zip(most) {
+            assert!((1..5).contains(&rows), "{page_bytes}: {rows}");
+            assert!(bytes <= most, "{page_bytes}: {bytes} of {most}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn control_they_are_longer_without_the_size_of_a_page() {
+    let most = long_rows(LONG).await.vault.page_bytes();
+    for (rows, bytes) in first_pages(&long_rows(1 << 20).await).await {
+        assert!(rows >= 4 && bytes > most, "{bytes} of {most}");
+    }
+}
+
+/// However long pages are elsewhere, those that are made in scarce memory are short.
+#[tokio::test]
+async fn an_inbox_is_read_in_short_pages() {
+    let world = long_rows(1 << 20).await;
+    let short = world.vault.short_page_bytes(world.vault.message_bytes());
+    assert!(short < world.vault.page_bytes() / 4);
+    let [(_, history), (rows, inbox)] = first_pages(&world).await;
+    assert!(rows == 4 && inbox <= short && history <= world.vault.page_bytes());
+}
+
+#[tokio::test]
+async fn a_page_of_the_directory_is_not_longer_than_announced() {
+    for (page_bytes, rows) in [(1, 1), (1 << 20, 2)] {
+        let world = world(page_bytes).await;
+        let page = world.vault.directory(None, 0).await.unwrap();
+        assert_eq!((page.entries.len(), page.next.is_empty()), (rows, rows == 2));
+        let enrolled = page.entries.iter().map(|entry| {
+            let (keys, accreditation) = (entry.keys.as_ref(), entry.accreditation.as_ref());
+            keys.unwrap().encoded_len() + accreditation.unwrap().encoded_len()
+        });
+        let most = world.vault.short_page_bytes(enrolled.max().unwrap() as u64);
+        assert!(page.encoded_len() as u64 <= most);
+    }
+}
+
+const MANIFEST: usize = 1 << 20;
+
+/// A release is measured with its manifests before anything is spent: all of them, and little beside.
+#[tokio::test]
+async fn a_release_of_long_manifests_is_not_longer_than_announced() {
     let world = world(1 << 20).await;
-    let record = world.store_record(&world.first, &stream(10)).await;
+    let mut records = vec![world.store_record(&world.first, &stream(10)).await];
+    for _ in 0..3 {
+        records.push(world.store_manifest(&world.first, MANIFEST).await);
+    }
     let permission = world
-        .permit_download(&world.second, vec![record], Terms::default())
+        .permit_download(&world.second, records, Terms::default())
         .await;
-    // Asserted where it is presented.
-    world.open_release(&world.second, permission.permission_id).await;
+    let answer = world.present(&world.second, permission.permission_id).await;
+    let bytes = answer.unwrap().encoded_len();
+    // That it is not longer is asserted where it is presented.
+    let caller = world.as_hospital(&world.second).await;
+    let held = world
+        .vault
+        .shared
+        .held(caller.institution().unwrap().id(), permission.permission_id)
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(held.manifest_bytes, 3 * MANIFEST as u64 + 900);
+    let announced = release_bytes(4, held.manifest_bytes);
+    assert!((3 * MANIFEST..=usize::try_from(announced).unwrap()).contains(&bytes));
+    assert!(announced - bytes as u64 <= 5 * (3 << 10));
+}
+
+/// Whether two records with long manifests may go under one permission.
+async fn two_long_manifests(release_manifest_bytes: u64) -> Result<pb::Accepted, Refusal> {
+    let world = World::with(VaultLimits {
+        release_manifest_bytes,
+        ..limits()
+    })
+    .await;
+    let mut records = Vec::new();
+    for _ in 0..2 {
+        records.push(world.store_manifest(&world.first, MANIFEST).await);
+    }
+    let hash = world.ask_download(&world.second).await;
+    let body = world.permission_body(&world.second, Kind::Download, hash, records, Terms::default());
+    world.submit(&body).await
+}
+
+/// What stands beside the manifests counts, too.
+#[tokio::test]
+async fn a_permission_whose_release_would_be_too_long_is_refused() {
+    let refused = two_long_manifests(2 * MANIFEST as u64).await;
+    assert_eq!(problem(refused), Problem::TooLarge);
+}
+
+#[tokio::test]
+async fn control_it_is_granted_where_the_release_may_be_as_long() {
+    let beside = 2 * (3 << 10);
+    assert!(two_long_manifests(2 * MANIFEST as u64 + beside).await.is_ok());
 }

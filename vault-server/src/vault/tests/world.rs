@@ -361,7 +361,9 @@ impl World {
         let caller = self.as_hospital(hospital).await;
         let possession = self.vault.possession(&caller, permission, proof).await?;
         let answer = possession.present(intent, message).await?;
-        assert!(answer.encoded_len() as u64 <= possession.answer_bytes());
+        let most = possession.answer_bytes();
+        assert!(answer.encoded_len() as u64 <= most);
+        assert!(most <= self.vault.shared.limits.most_of_release());
         Ok(answer)
     }
 
@@ -475,7 +477,27 @@ impl World {
                 .await
                 .unwrap();
         }
-        let receipt = self.commit(hospital, upload, stream).await.unwrap();
+        self.selector(self.commit(hospital, upload, stream).await.unwrap())
+    }
+
+    /// A small record with a manifest of this length.
+    pub(super) async fn store_manifest(&self, hospital: &Hospital, manifest_len: usize) -> RecordSelector {
+        let permission = self.permit_upload(hospital, Terms::default()).await;
+        let ticket = self.stand_by(hospital, permission.permission_id).await;
+        let message = pb::CommitUpload {
+            sealed_manifest: vec![5; manifest_len].into(),
+            ..commit_message(&stream(10))
+        };
+        let caller = self.as_hospital(hospital).await;
+        let intent = intent();
+        let commit = self
+            .vault
+            .commit_upload(&caller, &intent, ticket.upload_id, message);
+        self.selector(commit.await.unwrap())
+    }
+
+    /// A stored record as a permission names it.
+    fn selector(&self, receipt: pb::Receipt) -> RecordSelector {
         let receipt = Receipt::<UploadReceipt>::verify(Some(receipt), &self.operator_key()).unwrap();
         RecordSelector {
             record_id: receipt.statement.record_id,
@@ -549,6 +571,7 @@ impl World {
         let (mut entries, mut after) = (Vec::new(), 0);
         loop {
             let page = self.vault.history(&caller, after, 3).await.unwrap();
+            assert!(page.encoded_len() as u64 <= self.vault.page_bytes());
             entries.extend(page.entries);
             match page.next {
                 0 => return entries,
