@@ -175,6 +175,14 @@ pub(crate) async fn answer(client: &mut Client) -> String {
     String::from_utf8_lossy(&bytes[..length]).into_owned()
 }
 
+/// What the server says within [`WATCHED`]: empty if it ends the connection, none if it stays open and silent.
+pub(crate) async fn heard(client: &mut Client) -> Option<String> {
+    let mut bytes = vec![0; 64 << 10];
+    let read = timeout(WATCHED, client.read(&mut bytes)).await.ok()?;
+    let length = read.unwrap_or_default();
+    Some(String::from_utf8_lossy(&bytes[..length]).into_owned())
+}
+
 /// Whether the server ends the connection within [`WATCHED`], whatever it says before.
 pub(crate) async fn is_closed(client: &mut (impl AsyncReadExt + Unpin)) -> bool {
     let mut bytes = vec![0; 64 << 10];
