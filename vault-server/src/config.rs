@@ -14,6 +14,7 @@ use protocol_spec::keys::IdentityKey;
 mod limits;
 mod vault_limits;
 
+pub(crate) use self::limits::{MESSAGE_PARTS, PUBLIC_PAGE_PARTS};
 pub use self::{limits::Limits, vault_limits::SessionLimits};
 
 /// What a server needs to know at its start.

@@ -47,11 +47,23 @@ pub struct Limits {
     /// Bytes of the message that commits an upload, with sealed manifest and inline content
     #[arg(long, value_name = "SIZE", default_value = "20MiB", value_parser = size)]
     pub commit_bytes: usize,
-    /// Memory for bodies in transit, coming and going; requests beyond it wait. Answers to one principal
-    /// take at most half
+    /// Memory for leaves, long messages and long answers in transit; requests beyond it wait
     #[arg(long, value_name = "SIZE", default_value = "96MiB", value_parser = size)]
     pub body_memory: usize,
-    /// Time that a request may wait for body memory
+    /// How much of that one principal may hold
+    #[arg(long, value_name = "PERCENT", default_value = "50", value_parser = clap::value_parser!(u8).range(1..=100))]
+    pub principal_share: u8,
+    /// Memory kept for short messages and answers, inboxes and lists of permissions; one principal may hold
+    /// an eighth. With 0 they wait for body memory
+    #[arg(long, value_name = "SIZE", default_value = "16MiB", value_parser = size)]
+    pub message_memory: usize,
+    /// Memory for what nobody has signed; pages of the directory may hold half
+    #[arg(long, value_name = "SIZE", default_value = "16MiB", value_parser = size)]
+    pub public_memory: usize,
+    /// How much of that one connection may hold
+    #[arg(long, value_name = "SIZE", default_value = "400KiB", value_parser = size)]
+    pub connection_memory: usize,
+    /// Time that a request may wait for memory
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = humantime::parse_duration)]
     pub queue_timeout: Duration,
     /// Time to answer a request, besides what its body may take
@@ -81,6 +93,18 @@ pub struct Limits {
     /// Memory for cached rows and small records
     #[arg(long, value_name = "SIZE", default_value = "32MiB", value_parser = size)]
     pub cache: usize,
+}
+
+/// One principal may hold this part of the memory kept for messages.
+pub(crate) const MESSAGE_PARTS: usize = 8;
+/// Public pages may hold this part of the public memory.
+pub(crate) const PUBLIC_PAGE_PARTS: usize = 2;
+
+impl Limits {
+    /// Bytes of body memory that one principal may hold.
+    pub(crate) fn principal_memory(&self) -> usize {
+        (self.body_memory / 100).saturating_mul(usize::from(self.principal_share))
+    }
 }
 
 /// `16KiB`, `1MiB`, `2GiB` or a number of bytes.

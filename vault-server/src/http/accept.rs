@@ -50,10 +50,16 @@ const H2_CONNECTION_WINDOW: u32 = 256 << 10;
 #[derive(Clone)]
 pub(super) struct Connection {
     close: CancellationToken,
+    public_memory: Arc<Semaphore>,
     _running: Arc<()>,
 }
 
 impl Connection {
+    /// Its part of the memory for what nobody has signed.
+    pub(super) fn public_memory(&self) -> Arc<Semaphore> {
+        Arc::clone(&self.public_memory)
+    }
+
     /// Cuts the connection off, also in the middle of a response.
     pub(super) fn close(&self, why: &'static str) {
         tracing::info!(why, "connection cut off");
@@ -120,7 +126,7 @@ async fn serve_http<IO>(app: &App, io: IO, h2: bool, router: Router)
 where
     IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let (io, state) = (TokioIo::new(io), Arc::new(State::default()));
+    let (io, state) = (TokioIo::new(io), Arc::new(State::new(app)));
     let service = service(router, Arc::clone(&state));
     if h2 {
         run(app, &state, http2_builder(app).serve_connection(io, service)).await;
@@ -148,18 +154,28 @@ async fn run<C: GracefulConnection>(app: &App, state: &State, connection: C) {
 }
 
 /// What is known of one connection.
-#[derive(Default)]
 struct State {
     close: CancellationToken,
+    public_memory: Arc<Semaphore>,
     running: Arc<()>,
     requests: AtomicU64,
 }
 
 impl State {
+    fn new(app: &App) -> Self {
+        Self {
+            close: CancellationToken::new(),
+            public_memory: app.memory.of_connection(),
+            running: Arc::default(),
+            requests: AtomicU64::default(),
+        }
+    }
+
     fn request(&self) -> Connection {
         self.requests.fetch_add(1, Ordering::Relaxed);
         Connection {
             close: self.close.clone(),
+            public_memory: Arc::clone(&self.public_memory),
             _running: Arc::clone(&self.running),
         }
     }

@@ -10,15 +10,18 @@ use prost::Message;
 use protocol_spec::problem::Problem;
 
 use super::{
-    App, accept::Connection, auth::QuotaPermit, body::PROTOBUF, memory::Share, outgoing, problem::Refused,
+    App,
+    accept::Connection,
+    auth::QuotaPermit,
+    body::PROTOBUF,
+    memory::{Payer, Share},
+    outgoing,
+    problem::Refused,
 };
 use crate::vault::Refusal;
 
 /// Most bytes of a receipt, a proof, a checkpoint or whatever else is as short.
-pub(super) const SHORT: usize = 4 << 10;
-
-/// Everybody who asks without a signature.
-const ANYBODY: [u8; 32] = [0; 32];
+pub(super) const SHORT: u64 = 4 << 10;
 
 /// A message as the answer, or a refusal.
 pub(super) type Answer<M> = Result<Reply<M>, Refused>;
@@ -44,31 +47,44 @@ impl FromRequestParts<App> for WayBack {
 }
 
 impl WayBack {
+    /// In whose share the body of an unsigned request is counted.
+    pub(super) fn stranger(&self) -> Payer {
+        Payer::Connection(self.connection.public_memory())
+    }
+
     /// Room for so many bytes to the principal whose running request this is.
     ///
     /// # Errors
     /// `unavailable`.
     pub(super) async fn room(self, running: QuotaPermit, bytes: u64) -> Result<Room, Refusal> {
-        let memory = &self.app.memory;
-        let share = memory.reserve_answer(running.principal(), bytes).await?;
+        let share = self.app.memory.reserve(&running.payer(), bytes).await?;
         Ok(self.with(share, Some(running)))
     }
 
-    /// Room for so many bytes to somebody. All that nobody has signed for share one principal's part.
+    /// Room for a short page, which transfers are not in the way of.
+    ///
+    /// # Errors
+    /// `unavailable`.
+    pub(super) async fn page_room(self, running: QuotaPermit, bytes: u64) -> Result<Room, Refusal> {
+        let share = self.app.memory.reserve_page(&running.payer(), bytes).await?;
+        Ok(self.with(share, Some(running)))
+    }
+
+    /// Room for so many bytes to somebody, in the part of the connection.
     ///
     /// # Errors
     /// `unavailable`.
     pub(super) async fn public_room(self, bytes: u64) -> Result<Room, Refusal> {
-        let share = self.app.memory.reserve_answer(ANYBODY, bytes).await?;
+        let share = self.app.memory.reserve(&self.stranger(), bytes).await?;
         Ok(self.with(share, None))
     }
 
-    /// Room for what every client needs and is short: long public answers are not in its way.
+    /// Room for a page to somebody: pages are not in the way of what is shorter, and needed by every client.
     ///
     /// # Errors
     /// `unavailable`.
-    pub(super) async fn short_room(self, bytes: usize) -> Result<Room, Refusal> {
-        let share = self.app.memory.reserve(bytes).await?;
+    pub(super) async fn public_page_room(self, bytes: u64) -> Result<Room, Refusal> {
+        let share = self.app.memory.reserve_page(&self.stranger(), bytes).await?;
         Ok(self.with(share, None))
     }
 
@@ -96,17 +112,15 @@ impl Room {
         Ok(Reply { message, room: self })
     }
 
-    /// Gives this room back and waits for another.
+    /// Gives this room, which is somebody's, back and waits for another.
     ///
     /// # Errors
     /// `unavailable`.
     pub(super) async fn exchanged(self, bytes: u64) -> Result<Self, Refusal> {
         let Self { way, share, running } = self;
         drop(share);
-        match running {
-            Some(running) => way.room(running, bytes).await,
-            None => way.public_room(bytes).await,
-        }
+        let running = running.ok_or_else(|| Refusal::new(Problem::Internal, "an unsigned presentation"))?;
+        way.room(running, bytes).await
     }
 }
 

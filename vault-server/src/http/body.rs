@@ -24,7 +24,7 @@ use super::{
     App,
     answer::{Room, SHORT, WayBack},
     auth::Authenticated,
-    memory::Share,
+    memory::{Payer, Share},
     problem::Refused,
 };
 use crate::{
@@ -34,6 +34,9 @@ use crate::{
 
 /// Media type of messages.
 pub(super) const PROTOBUF: HeaderValue = HeaderValue::from_static("application/protobuf");
+
+/// Two ids. A presentation is kept, uncounted, while it waits for the memory of its answer.
+const MOST_OF_PRESENTATION: usize = 4 << 10;
 
 /// A signed mutation: caller, intent and message, and room for a short answer.
 pub(super) struct Signed<M> {
@@ -56,7 +59,7 @@ impl<M: Message + Default + Name> FromRequest<App> for Signed<M> {
             intent,
             message,
             memory,
-        } = Posted::read(app, &parts, body).await?;
+        } = Posted::read(app, &parts, body, &auth.permit.payer()).await?;
         Ok(Self {
             caller: auth.caller,
             signature: auth.signature,
@@ -77,7 +80,11 @@ pub(super) struct Posted<M> {
 }
 
 impl<M: Message + Default + Name> Posted<M> {
-    pub(super) async fn read(app: &App, parts: &Parts, body: Body) -> Result<Self, Refusal> {
+    /// Reads the body in the payer's share.
+    ///
+    /// # Errors
+    /// `idempotency-key-missing`, `malformed`, `too-large`, `unavailable`, `too-slow`, `digest-mismatch`.
+    pub(super) async fn read(app: &App, parts: &Parts, body: Body, payer: &Payer) -> Result<Self, Refusal> {
         let key = idempotency_key(&parts.headers)?;
         if parts
             .headers
@@ -91,14 +98,14 @@ impl<M: Message + Default + Name> Posted<M> {
         }
         let limit = match M::NAME {
             CommitUpload::NAME => app.limits.commit_bytes,
-            // Anybody may send these, and each takes its share of body memory while it dribbles in.
+            // Anybody may send these, and each takes its share of public memory while it dribbles in.
             EnrolPatient::NAME | EnrolInstitution::NAME => app.limits.enrolment_bytes,
-            // Two ids. It is kept, uncounted, while it waits for the memory of its answer.
-            Presentation::NAME => SHORT,
+            Presentation::NAME => MOST_OF_PRESENTATION,
             _ => app.limits.message_bytes,
         };
         let declared = declared_length(&body, limit)?;
-        let memory = app.memory.reserve(declared.saturating_add(SHORT)).await?;
+        let wanted = u64::try_from(declared).unwrap_or(u64::MAX);
+        let memory = app.memory.reserve(payer, wanted.saturating_add(SHORT)).await?;
         let bytes = read_all(PacedBody::new(body, &app.limits), declared, limit).await?;
         let digest = checked_digest(&parts.headers, &bytes)?;
         let intent = Intent {

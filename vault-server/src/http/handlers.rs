@@ -38,30 +38,42 @@ submissions! {
     submit_revocation: SubmitRevocation;
 }
 
-/// `GET` of what an id names: at most a permission and its request, which came as messages.
+/// `GET` of what an id names, with the most bytes of the answer.
 macro_rules! readings {
-    ($($name:ident: $id:ident -> $message:ident;)*) => {$(
+    ($($name:ident: $id:ident -> $message:ident, $most:expr;)*) => {$(
         pub(super) async fn $name(
             State(app): State<App>,
             auth: Authenticated,
             back: WayBack,
             Id(id): Id<$id>,
         ) -> Answer<pb::$message> {
-            let room = back.room(auth.permit, 2 * app.vault.message_bytes()).await?;
+            let room = back.room(auth.permit, $most(&app)).await?;
             room.reply(app.vault.$name(&auth.caller, id).await)
         }
     )*};
 }
 
 readings! {
-    patient_info: PatientId -> PatientInfo;
-    request: RequestId -> StoredRequest;
-    deliver: PermissionId -> Delivery;
-    upload_status: UploadId -> UploadStatus;
+    patient_info: PatientId -> PatientInfo, enrolled;
+    request: RequestId -> StoredRequest, two_messages;
+    deliver: PermissionId -> Delivery, two_messages;
+    upload_status: UploadId -> UploadStatus, two_messages;
+}
+
+/// What was enrolled, with a proof.
+fn enrolled(app: &App) -> u64 {
+    u64::try_from(app.limits.enrolment_bytes)
+        .unwrap_or(u64::MAX)
+        .saturating_add(SHORT)
+}
+
+/// At most a permission and its request, which came as messages.
+fn two_messages(app: &App) -> u64 {
+    app.vault.message_bytes().saturating_mul(2)
 }
 
 pub(super) async fn server(State(app): State<App>, back: WayBack) -> Answer<pb::ServerInfo> {
-    let room = back.short_room(SHORT).await?;
+    let room = back.public_room(SHORT).await?;
     room.reply(Ok(app.vault.server_info()))
 }
 
@@ -70,7 +82,8 @@ pub(super) async fn directory(
     back: WayBack,
     page: Page<InstitutionId>,
 ) -> Answer<pb::DirectoryPage> {
-    let room = back.public_room(app.vault.page_bytes()).await?;
+    let most = app.vault.short_page_bytes(enrolled(&app));
+    let room = back.public_page_room(most).await?;
     room.reply(app.vault.directory(page.after, page.limit).await)
 }
 
@@ -79,15 +92,12 @@ pub(super) async fn directory_entry(
     back: WayBack,
     Id(institution): Id<InstitutionId>,
 ) -> Answer<pb::DirectoryEntry> {
-    // As it was enrolled, with a proof.
-    let room = back
-        .short_room(app.limits.enrolment_bytes.saturating_add(SHORT))
-        .await?;
+    let room = back.public_room(enrolled(&app)).await?;
     room.reply(app.vault.directory_entry(institution).await)
 }
 
 pub(super) async fn log_checkpoint(State(app): State<App>, back: WayBack) -> Answer<pb::Statement> {
-    let room = back.short_room(SHORT).await?;
+    let room = back.public_room(SHORT).await?;
     room.reply(app.vault.log_checkpoint().await)
 }
 
@@ -103,7 +113,7 @@ pub(super) async fn log_inclusion(
     back: WayBack,
     Params(Inclusion { index, size }): Params<Inclusion>,
 ) -> Answer<pb::InclusionProof> {
-    let room = back.short_room(SHORT).await?;
+    let room = back.public_room(SHORT).await?;
     room.reply(app.vault.log_inclusion(index, size).await)
 }
 
@@ -119,7 +129,7 @@ pub(super) async fn log_consistency(
     back: WayBack,
     Params(Consistency { first, second }): Params<Consistency>,
 ) -> Answer<pb::ConsistencyProof> {
-    let room = back.short_room(SHORT).await?;
+    let room = back.public_room(SHORT).await?;
     room.reply(app.vault.log_consistency(first, second).await)
 }
 
@@ -151,7 +161,7 @@ async fn enrol<M: Message + Default + Name>(
         intent,
         message,
         memory,
-    } = Posted::read(app, &parts, body).await?;
+    } = Posted::read(app, &parts, body, &back.stranger()).await?;
     let auth = Authenticated::enrolling(app, &parts, check(&app.vault, message)?)?;
     let room = back.with(memory, Some(auth.permit));
     room.reply(app.vault.enrol(&auth.caller, &intent).await)
@@ -244,7 +254,8 @@ pub(super) async fn vault_permissions(
     back: WayBack,
     page: Page<PermissionId>,
 ) -> Answer<pb::PermissionList> {
-    let room = back.room(auth.permit, app.vault.page_bytes()).await?;
+    let most = app.vault.short_page_bytes(app.vault.message_bytes());
+    let room = back.page_room(auth.permit, most).await?;
     room.reply(
         app.vault
             .vault_permissions(&auth.caller, page.after, page.limit)
@@ -272,7 +283,8 @@ pub(super) async fn inbox(
     back: WayBack,
     page: Page<u64>,
 ) -> Answer<pb::InboxPage> {
-    let room = back.room(auth.permit, app.vault.page_bytes()).await?;
+    let most = app.vault.short_page_bytes(app.vault.message_bytes());
+    let room = back.page_room(auth.permit, most).await?;
     room.reply(
         app.vault
             .inbox(&auth.caller, page.after.unwrap_or_default(), page.limit)

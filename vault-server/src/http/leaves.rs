@@ -41,7 +41,7 @@ const _: () = assert!(LEAF as u64 == LEAF_LEN);
 const OCTETS: HeaderValue = HeaderValue::from_static("application/octet-stream");
 
 /// What one transfer holds at most: a leaf being assembled or sent, and those on their way to or from the store.
-const IN_TRANSIT: usize = 5 * LEAF;
+const IN_TRANSIT: u64 = 5 * LEAF_LEN;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -61,7 +61,7 @@ pub(super) async fn receive(
     let hashes = announced(&parts.headers)?;
     let count = hashes.len();
     declared_length(&body, count.saturating_mul(LEAF))?;
-    let memory = app.memory.reserve(IN_TRANSIT).await?;
+    let memory = app.memory.reserve(&auth.permit.payer(), IN_TRANSIT).await?;
     let intake = app
         .vault
         .begin_leaves(&auth.caller, upload, first, hashes)
@@ -179,7 +179,7 @@ pub(super) async fn release(
     Params(Range { first, count }): Params<Range>,
     Extension(connection): Extension<Connection>,
 ) -> Result<Response, Refused> {
-    let memory = app.memory.reserve(IN_TRANSIT).await?;
+    let memory = app.memory.reserve(&auth.permit.payer(), IN_TRANSIT).await?;
     let stream = app
         .vault
         .release_leaves(&auth.caller, release, version, first, count)
@@ -195,7 +195,7 @@ pub(super) async fn own(
     Params(Range { first, count }): Params<Range>,
     Extension(connection): Extension<Connection>,
 ) -> Result<Response, Refused> {
-    let memory = app.memory.reserve(IN_TRANSIT).await?;
+    let memory = app.memory.reserve(&auth.permit.payer(), IN_TRANSIT).await?;
     let stream = app.vault.own_leaves(&auth.caller, version, first, count).await?;
     Ok(send(&app, stream, connection, (auth.permit, memory)))
 }

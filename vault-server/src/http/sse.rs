@@ -22,6 +22,7 @@ use super::{
     App,
     accept::Connection,
     auth::{Authenticated, QuotaPermit},
+    memory::Payer,
     problem::Refused,
     query::Params,
 };
@@ -104,9 +105,9 @@ impl Feed {
     async fn feed(&mut self, app: &App) -> Result<(), Refusal> {
         loop {
             let changed = app.vault.inbox_changed(&self.caller);
-            let principal = self.caller.principal();
-            let wanted = app.vault.page_bytes();
-            let mut memory = app.memory.reserve_answer(principal, wanted).await?;
+            let payer = Payer::Principal(self.caller.principal());
+            let wanted = app.vault.short_page_bytes(app.vault.message_bytes());
+            let mut memory = app.memory.reserve_page(&payer, wanted).await?;
             let page = app.vault.inbox(&self.caller, self.after, BATCH).await?;
             memory.shrink_to(page.encoded_len());
             if page.events.is_empty() {

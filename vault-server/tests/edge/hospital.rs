@@ -4,13 +4,14 @@ use std::net::SocketAddr;
 
 use data_encoding::BASE64;
 use ed25519_dalek::{Signer as _, SigningKey};
+use http::request::Parts;
 use prost::Message;
 use protocol_spec::{
-    bodies::{Accreditation, DownloadRequest, InstitutionKeys, StandbyTicket},
+    bodies::{Accreditation, DownloadRequest, InstitutionKeys, ReleaseTicket, StandbyTicket},
     content,
     field::Name,
     hash::Sha256Digest,
-    ids::{InstitutionId, PermissionId, RecordId, RegistrarId, RequestId, VersionId},
+    ids::{InstitutionId, PermissionId, RecordId, RegistrarId, ReleaseId, RequestId, VersionId},
     messages as pb,
     permission::RecordSelector,
     request::SignatureLabel,
@@ -149,6 +150,23 @@ impl Hospital {
             (SignatureLabel::Pop, &*permission.to_string(), possession),
         ];
         text(&self.caller.signed(&ask, &keys), &ask.body)
+    }
+
+    /// Presents a permission to read.
+    pub(crate) async fn open_release(&self, permission: PermissionId, possession: &SigningKey) -> ReleaseId {
+        let presentation = self.presentation(permission, possession).await;
+        let answer = send_for_all(self.caller.addr, &presentation).await;
+        let ticket = match pb::PresentationAnswer::decode(&answer[..]).unwrap().answer {
+            Some(Answer::Release(release)) => Signed::<ReleaseTicket>::try_from(release.ticket),
+            _ => unreachable!("a permission to read"),
+        };
+        ticket.unwrap().claimed().release_id
+    }
+
+    /// The request's head, signed.
+    pub(crate) fn head(&self, ask: &Ask<'_>) -> Parts {
+        let keys = [(SignatureLabel::Id, &*self.id().to_string(), &self.caller.signing)];
+        self.caller.signed(ask, &keys)
     }
 
     async fn call<M: Message + Default>(&self, ask: &Ask<'_>) -> M {

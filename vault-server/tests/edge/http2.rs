@@ -111,7 +111,8 @@ async fn control_they_are_opened_without_the_limit() {
 /// Sends two bodies ahead of the server, which reads one of them, and then has no memory for the other.
 /// Gives the code by which it ends; none, if they are let in.
 async fn body_ahead(bytes: usize) -> Option<u32> {
-    let server = Server::start(&["--body-memory", "1KiB", "--enrolment-bytes", "1MiB"]).await;
+    let one = ["--connection-memory", "1100KiB", "--page-rows", "1"];
+    let server = Server::start(&[&one[..], &["--enrolment-bytes", "1MiB"]].concat()).await;
     let mut client = H2::connect(server.addr(), &[]).await;
     // The server's window counts from the moment that its settings are acknowledged.
     client.first_of(&[SETTINGS]).await.unwrap();

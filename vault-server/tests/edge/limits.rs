@@ -158,7 +158,7 @@ async fn a_large_body_is_refused_before_it_is_read_or_once_it_grows_too_large() 
 
 #[tokio::test]
 async fn control_a_large_body_is_read_without_the_limit() {
-    let flags = ["--enrolment-bytes", "64KiB"];
+    let flags = ["--enrolment-bytes", "64KiB", "--connection-memory", "512KiB"];
     let declared = large_body(&flags, "content-length: 40000", &"a".repeat(40_000)).await;
     assert!(declared.starts_with("HTTP/1.1 401"), "{declared}");
     let chunked = large_body(&flags, "transfer-encoding: chunked", &chunk()).await;
@@ -188,13 +188,17 @@ async fn a_request_hidden_behind_two_lengths_is_not_served() {
     }
 }
 
-/// One slow body holds the memory that there is; is there some left for another?
-async fn body_beside_a_slow_one(memory: &str) -> String {
-    let server = Server::start(&["--body-memory", memory, "--queue-timeout", "500ms"]).await;
-    let mut slow = server.connect().await;
-    slow.write_all(format!("{POST}content-length: 4096\r\n\r\nbegin").as_bytes())
-        .await
-        .unwrap();
+/// Slow bodies, 20 KiB each with their answers, hold the memory that there is; is there some left for another?
+async fn body_beside_slow_ones(memory: &str) -> String {
+    let flags = ["--public-memory", memory, "--queue-timeout", "500ms"];
+    let server = Server::start(&[&flags[..], &["--page-rows", "1"]].concat()).await;
+    let mut slow = Vec::new();
+    for _ in 0..10 {
+        let mut client = server.connect().await;
+        let begun = format!("{POST}content-length: 16384\r\n\r\nbegin");
+        client.write_all(begun.as_bytes()).await.unwrap();
+        slow.push(client);
+    }
     tokio::time::sleep(Duration::from_millis(200)).await;
     server
         .send(format!("{POST}content-length: 4\r\n\r\nbody").as_bytes())
@@ -203,7 +207,7 @@ async fn body_beside_a_slow_one(memory: &str) -> String {
 
 #[tokio::test]
 async fn memory_for_bodies_is_bounded() {
-    let answer = body_beside_a_slow_one("8KiB").await;
+    let answer = body_beside_slow_ones("200KiB").await;
     assert!(
         answer.starts_with("HTTP/1.1 503") && answer.contains("retry-after"),
         "{answer}"
@@ -212,7 +216,7 @@ async fn memory_for_bodies_is_bounded() {
 
 #[tokio::test]
 async fn control_the_body_is_read_where_there_is_memory() {
-    assert!(body_beside_a_slow_one("16KiB").await.starts_with("HTTP/1.1 401"));
+    assert!(body_beside_slow_ones("256KiB").await.starts_with("HTTP/1.1 401"));
 }
 
 async fn third_connection(most: &str) -> bool {

@@ -4,6 +4,7 @@
 
 mod caller;
 mod client;
+mod fairness;
 mod frames;
 mod hospital;
 mod http2;

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use ed25519_dalek::{Signer as _, SigningKey};
 use http::request::Parts;
 use protocol_spec::{
-    bodies::{DeviceCertificate, UploadRequest},
+    bodies::{DeviceCertificate, Revocation, UploadRequest},
     field::SealedBytes,
     hash::Sha256Digest,
     ids::{PatientId, PermissionId, RequestId},
@@ -113,13 +113,27 @@ impl Patient {
         request_hash: Sha256Digest,
         record: RecordSelector,
         possession: &SigningKey,
-    ) -> PermissionId {
+    ) -> PermissionBody {
         let mut body = self.permission(hospital, Kind::Download, request_hash, possession);
         body.records.push(record);
         let permission = Some(self.permit(&body));
         self.submit(&post("/v1/permissions", &pb::SubmitPermission { permission }))
             .await;
-        body.permission_id
+        body
+    }
+
+    /// Takes a permission back.
+    pub(crate) fn revocation(&self, permission: &PermissionBody) -> Ask<'static> {
+        let revocation = Revocation {
+            created: now() * 1000,
+            permission_id: permission.permission_id,
+            permission_hash: Sha256Digest::of(&permission.encode()),
+            patient_id: self.id(),
+        };
+        let sign = |message: &[u8]| self.caller.signing.sign(message).to_bytes();
+        let revocation = PatientSigned::new(Signed::sign(revocation, sign), self.certificate.clone());
+        let revocation = Some((&revocation).into());
+        post("/v1/revocations", &pb::SubmitRevocation { revocation })
     }
 
     fn permission(

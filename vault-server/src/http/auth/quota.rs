@@ -5,6 +5,8 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use crate::http::memory::Payer;
+
 type Counts = Mutex<HashMap<[u8; 32], usize>>;
 
 /// So many at once for each principal.
@@ -44,9 +46,9 @@ impl Quota {
 }
 
 impl QuotaPermit {
-    /// Whose it is.
-    pub(in crate::http) fn principal(&self) -> [u8; 32] {
-        self.principal
+    /// Whose it is, and in whose share bodies are counted.
+    pub(in crate::http) fn payer(&self) -> Payer {
+        Payer::Principal(self.principal)
     }
 }
 

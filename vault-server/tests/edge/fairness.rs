@@ -1,0 +1,290 @@
+//! Who holds all the memory that there is for him, and what is left for others (FLT-22), each with its
+//! control. The patient must be able to revoke also while those whom she permitted hold all they can get.
+
+use std::time::{Duration, Instant};
+
+use ed25519_dalek::SigningKey;
+use http::request::Parts;
+use protocol_spec::{ids::UploadId, permission::PermissionBody};
+use tokio::io::AsyncWriteExt;
+
+use super::{
+    caller::{Ask, get, now, post, random, text},
+    client::{Client, Server, connect, heard},
+    frames::{END_HEADERS, END_STREAM, H2, HEADERS, INITIAL_WINDOW_SIZE, frame, request},
+    hospital::Hospital,
+    patient::Patient,
+};
+
+const KIB: usize = 1 << 10;
+const MIB: usize = 1 << 20;
+
+/// Bytes of the record's only leaf; too many to be kept in a row. A transfer holds 5 MiB all the same.
+const LEAF: usize = 100 * KIB;
+/// What a short answer needs beside the body that it answers.
+const ANSWER: usize = 4 * KIB;
+
+/// Connections of somebody who takes and does not give.
+#[derive(Default)]
+struct Hostile {
+    unread: Vec<H2>,
+    dribbled: Vec<Client>,
+}
+
+impl Hostile {
+    /// Asks so many times and never opens the windows.
+    async fn ask(&mut self, server: &Server, times: u32, head: impl Fn() -> Parts) {
+        let mut client = H2::connect(server.addr(), &[(INITIAL_WINDOW_SIZE, 0)]).await;
+        for stream in (1..2 * times).step_by(2) {
+            let flags = END_STREAM | END_HEADERS;
+            client
+                .send(&frame(HEADERS, flags, stream, &request(&head())))
+                .await;
+        }
+        self.unread.push(client);
+    }
+
+    /// Begins a body that, with room for its answer, needs so many bytes.
+    async fn begin(&mut self, server: &Server, bytes: usize, head: impl Fn(&Ask<'_>) -> Parts) {
+        let upload = UploadId::mint(now() * 1000, random());
+        let path = format!("/v1/uploads/{upload}/commit");
+        let mut ask = post(&path, &protocol_spec::messages::Accepted {});
+        let length = ask.headers.iter_mut().find(|(name, _)| *name == "content-length");
+        length.unwrap().1 = (bytes - ANSWER).to_string();
+        let mut client = server.connect().await;
+        let begun = [text(&head(&ask), b""), b"begin".to_vec()].concat();
+        client.write_all(&begun).await.unwrap();
+        self.dribbled.push(client);
+    }
+}
+
+/// A patient, the hospital that she permitted to read, and somebody else.
+struct Ward {
+    server: Server,
+    patient: Patient,
+    hospital: Hospital,
+    other: Patient,
+    permission: PermissionBody,
+    /// Of the patient's record, released.
+    released: String,
+    /// Of the other's own record.
+    own: String,
+}
+
+impl Ward {
+    async fn with(flags: &[&str]) -> Self {
+        let server = Server::start(&[flags, &["--queue-timeout", "500ms"]].concat()).await;
+        let patient = Patient::enrolled(&server).await;
+        let other = Patient::enrolled(&server).await;
+        let hospital = Hospital::enrolled_at(server.addr()).await;
+        let record = hospital.store(&patient, LEAF, 900).await;
+        let own = hospital.store(&other, LEAF, 900).await.version_id;
+        let possession = SigningKey::from_bytes(&random());
+        let version = record.version_id;
+        let request = hospital.ask_download(&patient).await;
+        let permission = patient
+            .permit_download(&hospital, request, record, &possession)
+            .await;
+        let release = hospital.open_release(permission.permission_id, &possession).await;
+        let released = format!("/v1/releases/{release}/records/{version}/leaves?first=0&count=1");
+        let own = format!("/v1/vault/records/{own}/leaves?first=0&count=1");
+        Self {
+            server,
+            patient,
+            hospital,
+            other,
+            permission,
+            released,
+            own,
+        }
+    }
+
+    async fn settled(&self) -> usize {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let held = self.server.metric("medvault_body_memory_bytes").await;
+        usize::try_from(held).unwrap()
+    }
+}
+
+fn status(answer: &str) -> &str {
+    answer.split(' ').nth(1).unwrap_or("none")
+}
+
+/// The hospital takes leaves, and a body for the rest of what it may have. What another's long answer gets.
+async fn beside_leaves(share: &str) -> String {
+    let ward = Ward::with(&["--principal-share", share]).await;
+    let mut hostile = Hostile::default();
+    let head = || ward.hospital.head(&get(&ward.released));
+    hostile.ask(&ward.server, 19, head).await;
+    ward.settled().await;
+    hostile
+        .begin(&ward.server, MIB, |ask| ward.hospital.head(ask))
+        .await;
+    ward.settled().await;
+    status(&ward.other.ask(&get("/v1/vault/history")).await).to_owned()
+}
+
+#[tokio::test]
+async fn one_who_takes_leaves_leaves_memory_to_others() {
+    assert_eq!(beside_leaves("50").await, "200");
+}
+
+#[tokio::test]
+async fn control_he_takes_all_of_it_without_the_limit() {
+    assert_eq!(beside_leaves("100").await, "503");
+}
+
+/// The hospital begins bodies as long as may be.
+async fn beside_bodies(share: &str) -> String {
+    let ward = Ward::with(&["--principal-share", share]).await;
+    let mut hostile = Hostile::default();
+    for bytes in [20, 20, 20, 20, 16] {
+        let bytes = bytes * MIB;
+        hostile
+            .begin(&ward.server, bytes, |ask| ward.hospital.head(ask))
+            .await;
+    }
+    ward.settled().await;
+    status(&ward.other.ask(&get("/v1/vault/history")).await).to_owned()
+}
+
+#[tokio::test]
+async fn one_who_begins_bodies_leaves_memory_to_others() {
+    assert_eq!(beside_bodies("50").await, "200");
+}
+
+#[tokio::test]
+async fn control_he_takes_all_with_bodies_without_the_limit() {
+    assert_eq!(beside_bodies("100").await, "503");
+}
+
+/// What a patient was answered while two others hold all body memory.
+#[derive(Debug, PartialEq)]
+struct Answers {
+    held: usize,
+    revocation: String,
+    inbox: String,
+    permissions: String,
+    streamed: bool,
+    promptly: bool,
+}
+
+async fn while_two_hold_all(message_memory: &str) -> Answers {
+    let ward = Ward::with(&["--message-memory", message_memory]).await;
+    let Ward {
+        server,
+        patient,
+        hospital,
+        other,
+        ..
+    } = &ward;
+    let mut hostile = Hostile::default();
+    hostile
+        .ask(server, 9, || hospital.head(&get(&ward.released)))
+        .await;
+    hostile.ask(server, 9, || other.head(&get(&ward.own))).await;
+    ward.settled().await;
+    hostile.begin(server, 3 * MIB, |ask| hospital.head(ask)).await;
+    hostile.begin(server, 3 * MIB, |ask| other.head(ask)).await;
+    let held = ward.settled().await;
+    let started = Instant::now();
+    let revocation = patient.ask(&patient.revocation(&ward.permission)).await;
+    let inbox = patient.ask(&get("/v1/inbox")).await;
+    let permissions = patient.ask(&get("/v1/vault/permissions")).await;
+    let streamed = streams(patient).await;
+    Answers {
+        held: held / MIB,
+        revocation: status(&revocation).to_owned(),
+        inbox: status(&inbox).to_owned(),
+        permissions: status(&permissions).to_owned(),
+        streamed,
+        promptly: started.elapsed() < Duration::from_secs(1),
+    }
+}
+
+/// Whether her inbox's stream brings what is in it.
+async fn streams(patient: &Patient) -> bool {
+    let mut client = connect(patient.caller.addr, &[]).await.unwrap();
+    let ask = patient.sign(&get("/v1/inbox/stream"));
+    client.write_all(&ask).await.unwrap();
+    let mut all = String::new();
+    while !all.contains("data: ") {
+        match heard(&mut client).await {
+            Some(text) if !text.is_empty() => all.push_str(&text),
+            _ => return false,
+        }
+    }
+    true
+}
+
+#[tokio::test]
+async fn a_patient_revokes_while_two_others_hold_all_memory() {
+    let answers = while_two_hold_all("16MiB").await;
+    let served = || "200".to_owned();
+    let expected = Answers {
+        held: 96,
+        revocation: served(),
+        inbox: served(),
+        permissions: served(),
+        streamed: true,
+        promptly: true,
+    };
+    assert_eq!(answers, expected);
+}
+
+#[tokio::test]
+async fn control_she_cannot_without_memory_that_is_kept_for_it() {
+    let answers = while_two_hold_all("0").await;
+    let refused = || "503".to_owned();
+    let expected = Answers {
+        held: 96,
+        revocation: refused(),
+        inbox: refused(),
+        permissions: refused(),
+        streamed: false,
+        promptly: false,
+    };
+    assert_eq!(answers, expected);
+}
+
+/// One connection asks for the directory again and again, and reads nothing. What others are answered: a
+/// page of the directory, and what is short.
+async fn beside_unread_directories(connection_memory: &str) -> (String, String) {
+    let sizes = ["--page-rows", "10", "--public-memory", "512KiB"];
+    let flags = [
+        "--connection-memory",
+        connection_memory,
+        "--queue-timeout",
+        "500ms",
+    ];
+    let server = Server::start(&[&sizes[..], &flags].concat()).await;
+    for _ in 0..10 {
+        Hospital::enrolled_at(server.addr()).await;
+    }
+    let unsigned = |path: &str| {
+        let ask = http::Request::get(path.to_owned()).header("host", "localhost");
+        ask.body(()).unwrap().into_parts().0
+    };
+    let mut hostile = Hostile::default();
+    hostile.ask(&server, 15, || unsigned("/v1/directory")).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let mut answers = Vec::new();
+    for path in ["/v1/directory", "/v1/log/checkpoint"] {
+        let answer = server.send(&text(&unsigned(path), b"")).await;
+        answers.push(status(&answer).to_owned());
+    }
+    (answers[0].clone(), answers[1].clone())
+}
+
+#[tokio::test]
+async fn one_connection_leaves_the_directory_to_others() {
+    let answers = beside_unread_directories("120KiB").await;
+    assert_eq!(answers, ("200".to_owned(), "200".to_owned()));
+}
+
+/// What is short is answered all the same.
+#[tokio::test]
+async fn control_it_takes_all_pages_without_the_limit() {
+    let answers = beside_unread_directories("512KiB").await;
+    assert_eq!(answers, ("503".to_owned(), "200".to_owned()));
+}
