@@ -167,7 +167,7 @@ impl Way {
 }
 
 /// Permits that are held as long as bytes are.
-struct Lease<Permits>(Arc<Leased<Permits>>);
+pub(super) struct Lease<Permits>(Arc<Leased<Permits>>);
 
 /// In this order: when it is known that the bytes are gone, the permits are back.
 struct Leased<Permits> {
@@ -177,7 +177,7 @@ struct Leased<Permits> {
 
 impl<Permits: Send + Sync + 'static> Lease<Permits> {
     /// And what is cancelled at its end.
-    fn of(permits: Permits) -> (Self, CancellationToken) {
+    pub(super) fn of(permits: Permits) -> (Self, CancellationToken) {
         let gone = CancellationToken::new();
         let leased = Leased {
             _permits: permits,
@@ -186,7 +186,7 @@ impl<Permits: Send + Sync + 'static> Lease<Permits> {
         (Self(Arc::new(leased)), gone)
     }
 
-    fn hold(&self, bytes: Bytes) -> Bytes {
+    pub(super) fn hold(&self, bytes: Bytes) -> Bytes {
         Bytes::from_owner(Held {
             bytes,
             _lease: Arc::clone(&self.0),

@@ -1,7 +1,7 @@
 //! The inbox as server-sent events: id = number, data = base64 of the event. See `spec/api.md` §7.
 //! Rows are the truth; a wake is only a hint to read them again.
 
-use std::convert::Infallible;
+use std::{convert::Infallible, future::Future};
 
 use axum::{
     Extension,
@@ -23,6 +23,7 @@ use super::{
     accept::Connection,
     auth::{Authenticated, QuotaPermit},
     memory::Payer,
+    outgoing::Lease,
     problem::Refused,
     query::Params,
 };
@@ -106,31 +107,52 @@ impl Feed {
         loop {
             let changed = app.vault.inbox_changed(&self.caller);
             let payer = Payer::Principal(self.caller.principal());
-            let wanted = app.vault.short_page_bytes(app.vault.message_bytes());
+            let wanted = rendered(app.vault.short_page_bytes(app.vault.message_bytes()));
             let mut memory = app.memory.reserve_page(&payer, wanted).await?;
             let page = app.vault.inbox(&self.caller, self.after, BATCH).await?;
-            memory.shrink_to(page.encoded_len());
             if page.events.is_empty() {
+                drop(memory);
                 self.send(app, ALIVE).await?;
                 drop(tokio::time::timeout(app.limits.keep_alive, changed).await);
+                continue;
             }
-            for event in page.events {
-                self.after = event.number;
-                self.send(app, render(&event)).await?;
+            let events: Vec<Bytes> = page.events.iter().map(render).collect();
+            let bytes = events.iter().map(Bytes::len).sum();
+            memory.shrink_to(bytes);
+            self.after = page.events.last().map_or(self.after, |event| event.number);
+            drop(page);
+            let (lease, gone) = Lease::of(memory);
+            for event in events {
+                self.send(app, lease.hold(event)).await?;
             }
+            drop(lease);
+            // HTTP/2 takes events without sending them.
+            self.in_time(app, gone.cancelled()).await?;
         }
     }
 
     async fn send(&self, app: &App, bytes: Bytes) -> Result<(), Refusal> {
-        match tokio::time::timeout(app.limits.write_stall, self.sender.send(bytes)).await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(_)) => Err(Refusal::new(Problem::Unavailable, "the client is gone")),
-            Err(_) => {
-                self.connection.close("the client does not read");
-                Err(Refusal::new(Problem::TooSlow, "the client does not read"))
-            }
-        }
+        let sent = self.in_time(app, self.sender.send(bytes)).await?;
+        sent.map_err(|_| Refusal::new(Problem::Unavailable, "the client is gone"))
     }
+
+    /// What waits for the client to read does so for a time.
+    async fn in_time<T>(&self, app: &App, reading: impl Future<Output = T>) -> Result<T, Refusal> {
+        let read = tokio::time::timeout(app.limits.write_stall, reading).await;
+        read.map_err(|_| {
+            self.connection.close("the client does not read");
+            Refusal::new(Problem::TooSlow, "the client does not read")
+        })
+    }
+}
+
+/// The most bytes of so many as base64, with what stands beside it.
+fn rendered(bytes: u64) -> u64 {
+    let beside = u64::try_from(BATCH * 64).unwrap_or(u64::MAX);
+    (bytes / 3)
+        .saturating_add(1)
+        .saturating_mul(4)
+        .saturating_add(beside)
 }
 
 fn render(event: &pb::Event) -> Bytes {

@@ -14,7 +14,8 @@ const LEAF: usize = 100 << 10;
 
 /// Eight streams that ask and never read. Whether the connection is ended, and the memory held then.
 async fn unread(flags: &[&str], what: impl Fn(&str) -> String) -> (bool, u64) {
-    let server = Server::start(&[flags, &["--min-rate", "16MiB"]].concat()).await;
+    let server =
+        Server::start(&[flags, &["--min-rate", "16MiB", "--streams-per-principal", "8"]].concat()).await;
     let patient = Patient::enrolled(&server).await;
     let hospital = Hospital::enrolled_at(server.addr()).await;
     let record = hospital.store(&patient, LEAF, 900).await;
@@ -32,6 +33,10 @@ async fn unread(flags: &[&str], what: impl Fn(&str) -> String) -> (bool, u64) {
 
 fn leaves(version: &str) -> String {
     format!("/v1/vault/records/{version}/leaves?first=0&count=1")
+}
+
+fn inbox(_: &str) -> String {
+    "/v1/inbox/stream".into()
 }
 
 fn records(_: &str) -> String {
@@ -58,4 +63,16 @@ async fn answers_that_are_never_read_end_the_connection() {
 async fn control_unread_answers_are_held_without_the_limit() {
     let (closed, memory) = unread(&["--write-stall", "1h"], records).await;
     assert!(!closed && memory >= 8 * 900, "{closed} {memory}");
+}
+
+/// Events are counted until they are gone, and not only until the connection has them.
+#[tokio::test]
+async fn inbox_streams_that_are_never_read_end_the_connection() {
+    assert_eq!(unread(&["--write-stall", "500ms"], inbox).await, (true, 0));
+}
+
+#[tokio::test]
+async fn control_unread_inbox_streams_are_held_without_the_limit() {
+    let (closed, memory) = unread(&["--write-stall", "1h"], inbox).await;
+    assert!(!closed && memory >= 8 << 10, "{closed} {memory}");
 }
