@@ -12,6 +12,7 @@ use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, ValueEnum, error:
 use protocol_spec::keys::IdentityKey;
 
 mod limits;
+mod memory;
 mod vault_limits;
 
 pub(crate) use self::limits::{MESSAGE_PARTS, PUBLIC_PAGE_PARTS};
@@ -115,6 +116,9 @@ impl Config {
         config
             .certificate_source()
             .map_err(|text| command.error(ErrorKind::ArgumentConflict, text))?;
+        config
+            .check_memory()
+            .map_err(|text| command.error(ErrorKind::ValueValidation, text))?;
         Ok(config)
     }
 

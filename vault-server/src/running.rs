@@ -25,7 +25,7 @@ use crate::{
 pub enum StartError {
     /// The settings do not fit together.
     #[error("{0}")]
-    Settings(&'static str),
+    Settings(String),
     /// The data directory.
     #[error(transparent)]
     Open(#[from] OpenError),
@@ -116,10 +116,14 @@ impl Running {
 /// # Errors
 /// See [`StartError`].
 pub async fn serve(config: Config) -> Result<Running, StartError> {
-    let source = config.certificate_source().map_err(StartError::Settings)?;
+    let source = config
+        .certificate_source()
+        .map_err(|text| StartError::Settings(text.to_owned()))?;
+    config.check_memory().map_err(StartError::Settings)?;
     if config.listen.ip().is_unspecified() && config.public_authority.is_empty() {
         return Err(StartError::Settings(
-            "clients cannot reach a server under an unspecified address: give --public-authority HOST:PORT",
+            "clients cannot reach a server under an unspecified address: give --public-authority HOST:PORT"
+                .to_owned(),
         ));
     }
     let first_start = !config.data.join("db").exists();

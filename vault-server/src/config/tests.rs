@@ -90,3 +90,45 @@ fn write(dir: &Path, text: &str) -> String {
     fs::write(&path, text).unwrap();
     path.to_str().unwrap().to_owned()
 }
+
+#[test]
+fn one_answer_is_well_below_what_one_principal_may_hold() {
+    for (flag, value, memory) in [
+        ("--release-manifest-bytes", "64MiB", "--body-memory"),
+        ("--sealed-manifest-bytes", "24MiB", "--body-memory"),
+        ("--commit-bytes", "25MiB", "--body-memory"),
+        ("--page-bytes", "25MiB", "--body-memory"),
+        ("--body-memory", "64MiB", "--release-manifest-bytes"),
+        ("--principal-share", "40", "--release-manifest-bytes"),
+        ("--message-bytes", "2MiB", "--message-memory"),
+        ("--message-memory", "8MiB", "--message-bytes"),
+        ("--sealed-manifest-bytes", "20MiB", "--release-manifest-bytes"),
+        ("--enrolment-bytes", "64KiB", "--connection-memory"),
+        ("--public-memory", "512KiB", "--enrolment-bytes"),
+    ] {
+        let text = text(parse(&["--dev", flag, value]));
+        let named = if flag == "--principal-share" {
+            "--body-memory"
+        } else {
+            flag
+        };
+        assert!(text.contains(named) && text.contains(memory), "{flag}: {text}");
+    }
+    // Control: where there is as much, it is allowed.
+    let large = [
+        "--dev",
+        "--release-manifest-bytes",
+        "64MiB",
+        "--body-memory",
+        "257MiB",
+    ];
+    assert!(parse(&large).is_ok());
+    assert!(parse(&["--dev", "--message-bytes", "2MiB", "--message-memory", "0"]).is_ok());
+}
+
+#[test]
+fn a_share_is_a_percentage() {
+    for share in ["0", "101", "half"] {
+        assert!(parse(&["--dev", "--principal-share", share]).is_err());
+    }
+}

@@ -76,6 +76,16 @@ impl VaultLimits {
         release_bytes(0, self.release_manifest_bytes)
     }
 
+    /// The most bytes of a release of one record: the least that a release must be able to have.
+    pub(crate) fn most_of_record(&self) -> u64 {
+        release_bytes(1, u64::try_from(self.sealed_manifest_bytes).unwrap_or(u64::MAX))
+    }
+
+    /// The most bytes of a page of a vault's records, which has their sealed manifests.
+    pub(crate) fn most_of_records(&self) -> u64 {
+        self.most_of_page(u64::try_from(self.sealed_manifest_bytes).unwrap_or(u64::MAX))
+    }
+
     pub(super) fn short_page(&self) -> usize {
         self.page_bytes.min(SHORT_PAGE)
     }

@@ -1,0 +1,91 @@
+//! Whether the settings of memory fit together: whatever one request may need, its payer can have twice, so
+//! that one long answer keeps nobody out, neither others nor the one who waits for it.
+
+use super::{Config, MESSAGE_PARTS, PUBLIC_PAGE_PARTS};
+
+/// One answer or body, and the memory that it comes from.
+struct Need {
+    setting: &'static str,
+    bytes: u64,
+    memory: &'static str,
+    /// What may be needed at most.
+    part: u64,
+}
+
+impl Config {
+    /// Whether every request can have its memory.
+    ///
+    /// # Errors
+    /// Which two settings do not fit, and what to change.
+    pub fn check_memory(&self) -> Result<(), String> {
+        match self.needs().into_iter().find(|need| need.bytes > need.part) {
+            None => Ok(()),
+            Some(Need {
+                setting,
+                bytes,
+                memory,
+                part,
+            }) => Err(format!(
+                "{setting} makes bodies of {bytes} bytes, but {memory} allows {part}: lower {setting} or raise {memory}"
+            )),
+        }
+    }
+
+    fn needs(&self) -> Vec<Need> {
+        let Self {
+            limits,
+            session_limits,
+            ..
+        } = self;
+        let vault = session_limits.vault(limits);
+        let (message, enrolment) = (vault.request_bytes, bytes(limits.enrolment_bytes));
+        let long = [
+            ("--release-manifest-bytes", vault.most_of_release()),
+            ("--page-bytes", vault.most_of_page(message)),
+            ("--sealed-manifest-bytes", vault.most_of_records()),
+            ("--commit-bytes", bytes(limits.commit_bytes)),
+            ("--message-bytes", message.saturating_mul(2)),
+        ];
+        let part = bytes(limits.principal_memory() / 2);
+        let mut needs: Vec<Need> = long
+            .map(|(setting, bytes)| Need {
+                setting,
+                bytes,
+                memory: "--body-memory",
+                part,
+            })
+            .into();
+        if limits.message_memory > 0 {
+            needs.push(Need {
+                setting: "--message-bytes",
+                // As base64, where it is streamed.
+                bytes: vault.most_of_short_page(message).div_ceil(3).saturating_mul(4) + (4 << 10),
+                memory: "--message-memory",
+                part: bytes(limits.message_memory / MESSAGE_PARTS),
+            });
+        }
+        // Or there would be records that can never be released.
+        needs.push(Need {
+            setting: "--sealed-manifest-bytes",
+            bytes: vault.most_of_record(),
+            memory: "--release-manifest-bytes",
+            part: vault.most_of_release(),
+        });
+        let page = vault.most_of_short_page(enrolment.saturating_add(4 << 10));
+        let public = [
+            ("--connection-memory", limits.connection_memory),
+            ("--public-memory", limits.public_memory / PUBLIC_PAGE_PARTS),
+        ];
+        needs.extend(public.map(|(memory, part)| Need {
+            setting: "--enrolment-bytes",
+            bytes: page,
+            memory,
+            part: bytes(part),
+        }));
+        needs
+    }
+}
+
+fn bytes(size: usize) -> u64 {
+    u64::try_from(size).unwrap_or(u64::MAX)
+}
