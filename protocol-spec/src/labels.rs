@@ -64,6 +64,8 @@ labels! {
     RELEASE_RECEIPT = "medvault/v1 release receipt";
     /// Operator signs the log's size and root.
     CHECKPOINT = "medvault/v1 checkpoint";
+    /// Device signs the rules by which it answers requests, on its own disk.
+    STANDING_RULES = "medvault/v1 standing rules";
 
     // HPKE info and key derivation
     /// HPKE `info` of a permission key.
