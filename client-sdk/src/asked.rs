@@ -24,6 +24,8 @@ pub(crate) struct Asked {
     pub(crate) receiver: InstitutionId,
     /// SHA-256 of its body.
     pub(crate) hash: Sha256Digest,
+    /// When it ends, in milliseconds since 1970.
+    pub(crate) expires: u64,
     operator_id: OperatorId,
     patient_id: PatientId,
     text: SealedBytes,
@@ -38,6 +40,7 @@ impl Session {
             request_id,
             operator_id,
             patient_id,
+            expires,
             ..
         } = *request;
         let (hash, text) = (request.hash(), request.text.clone());
@@ -49,6 +52,7 @@ impl Session {
             asker,
             receiver,
             hash,
+            expires,
             operator_id,
             patient_id,
             text,
@@ -64,6 +68,7 @@ impl Session {
             operator_id,
             patient_id,
             second_institution_id: receiver,
+            expires,
             ..
         } = *request;
         let (hash, text) = (request.hash(), request.text.clone());
@@ -74,6 +79,7 @@ impl Session {
             asker,
             receiver,
             hash,
+            expires,
             operator_id,
             patient_id,
             text,

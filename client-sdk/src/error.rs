@@ -43,6 +43,22 @@ pub enum Error {
         /// The file.
         file: PathBuf,
     },
+    /// A file of standing rules breaks a rule of its format.
+    #[error("rules file, line {line}: {cause}")]
+    RulesFile {
+        /// From 1.
+        line: usize,
+        /// What is wrong, and what is allowed.
+        cause: String,
+    },
+    /// The standing rules in the home are not those that its device signed last.
+    #[error("{} is not what this device signed last ({cause}): look through your rules and activate them again", file.display())]
+    RulesChanged {
+        /// The file.
+        file: PathBuf,
+        /// What differs.
+        cause: &'static str,
+    },
     /// The home has keys, but no server knows them yet.
     #[error("{} is not enrolled with a server yet: enrol it first", home.display())]
     NotEnrolled {
@@ -168,6 +184,8 @@ impl Error {
             Self::HomeLocked { .. } => "home-locked",
             Self::HomeKind { .. } => "home-kind",
             Self::HomeDamaged { .. } => "home-damaged",
+            Self::RulesFile { .. } => "rules-file",
+            Self::RulesChanged { .. } => "rules-changed",
             Self::NotEnrolled { .. } => "not-enrolled",
             Self::WrongUnlock { .. } => "wrong-passphrase",
             Self::Unreachable { .. } => "unreachable",
@@ -210,6 +228,15 @@ impl Error {
                 problem,
                 Internal | LeafConflict | SignatureExpired | StorageFull | TooMany | TooSlow | Unavailable
             ),
+            _ => false,
+        }
+    }
+
+    /// Whether the same may succeed a little later, without anybody doing anything about it.
+    pub(crate) fn passes(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } | Self::Interrupted { .. } | Self::HomeLocked { .. } => true,
+            Self::Refused { .. } => !self.is_final(),
             _ => false,
         }
     }

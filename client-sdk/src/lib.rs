@@ -37,6 +37,7 @@
 //! | `connect` | one server: link, TLS, request signatures, retries |
 //! | [`patient`], [`institution`], [`registrar`] | the entry points |
 //! | `directory`, `receipts`, `met`, [`inbox`], `provenance` | what is verified before it is believed |
+//! | [`rules`] | what the patient's device answers while she is not looking |
 //! | [`transfer`] | sources and sinks, sealing and opening in constant memory, resuming |
 
 mod asked;
@@ -52,6 +53,7 @@ pub mod patient;
 mod provenance;
 mod receipts;
 pub mod registrar;
+pub mod rules;
 mod session;
 pub mod transfer;
 

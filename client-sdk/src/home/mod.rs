@@ -7,6 +7,7 @@
 //! keys.pb           an institution's statement of its keys
 //! directory.json    institutions as first seen      checkpoint.pb   the newest log that was proven
 //! met/              what ids of requests, permissions and records stood for when they were first met
+//! rules/            a patient's standing rules, signed, and what they answered (see `rules`)
 //! uploads/ fetches/ journals of transfers that are not finished
 //! ```
 //! Every file but the journals is replaced as a whole: written beside, synced, renamed. Writers that read before

@@ -17,7 +17,7 @@ use protocol_spec::{
 };
 
 use super::{InstitutionRef, Patient};
-use crate::{Error, Result, asked::Asked};
+use crate::{Error, Result, asked::Asked, rules::rules_by_statement};
 
 /// What happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,10 +67,17 @@ pub struct HistoryItem {
     pub logged: Option<u64>,
     /// Why the entry is not believed.
     pub problem: Option<String>,
+    /// The standing rule that answered, by what this home has kept; none if she answered herself.
+    pub rule: Option<String>,
 }
 
-/// Permissions met on the way: what later entries are checked against.
-type Met = HashMap<PermissionId, VerifiedPermission>;
+/// What entries are checked against and explained by.
+struct Met {
+    /// Permissions met on the way.
+    permissions: HashMap<PermissionId, VerifiedPermission>,
+    /// Rules that answered, by the hash of the signed answer.
+    rules: HashMap<String, String>,
+}
 
 impl Patient {
     /// All that happened to her vault, each entry verified. One that fails is reported, not dropped.
@@ -78,7 +85,11 @@ impl Patient {
     /// # Errors
     /// Of the connection, and [`Error::Tampered`] when numbers are missing.
     pub async fn history(&self) -> Result<Vec<HistoryItem>> {
-        let (mut items, mut met): (Vec<HistoryItem>, Met) = (Vec::new(), Met::new());
+        let mut items = Vec::new();
+        let mut met = Met {
+            permissions: HashMap::new(),
+            rules: rules_by_statement(&self.session.home)?,
+        };
         let mut after = 0;
         loop {
             let page: pb::HistoryPage = self
@@ -114,6 +125,7 @@ impl Patient {
             bytes: None,
             logged: None,
             problem: None,
+            rule: None,
         };
         let read = match entry.what {
             Some(what) => self.read_what(what, met, blank.clone()).await,
@@ -150,9 +162,11 @@ impl Patient {
             }
             What::Permitted(permission) => {
                 let permission = self.own_permission(Some(permission))?;
-                met.insert(permission.permission_id, permission.clone());
+                met.permissions
+                    .insert(permission.permission_id, permission.clone());
                 let item = HistoryItem {
                     permission_id: Some(permission.permission_id),
+                    rule: met.rule(&permission.hash()),
                     ..blank
                 };
                 self.concerning(HistoryKind::Permitted, permission.institution_id, item)
@@ -162,6 +176,7 @@ impl Patient {
                 let denial: PatientVerified<Denial> = self.own(statement)?;
                 let item = HistoryItem {
                     request_id: Some(denial.request_id),
+                    rule: met.rule(&denial.hash()),
                     ..blank
                 };
                 self.concerning(HistoryKind::Denied, denial.institution_id, item)
@@ -348,8 +363,15 @@ fn held(met: &Met, permission: PermissionId, institution: InstitutionId) -> Resu
     )
 }
 
+impl Met {
+    fn rule(&self, statement: &Sha256Digest) -> Option<String> {
+        self.rules.get(&statement.to_string()).cloned()
+    }
+}
+
 fn known(met: &Met, id: PermissionId) -> Result<&VerifiedPermission> {
-    met.get(&id)
+    met.permissions
+        .get(&id)
         .ok_or_else(|| tampered("its permission does not come before it"))
 }
 

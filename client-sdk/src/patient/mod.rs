@@ -4,10 +4,12 @@
 //! |---|---|
 //! | `keys` | what her home keeps |
 //! | `requests` | ask for an upload; permit or deny what institutions ask |
+//! | `answers` | permissions and denials as they are signed, and sent |
 //! | `records` | list, adopt and open her own records |
 //! | `permissions` | list and revoke |
 //! | `history` | what happened, proven |
 
+mod answers;
 mod history;
 mod keys;
 mod permissions;
@@ -16,9 +18,18 @@ mod requests;
 
 use std::{path::Path, time::Duration};
 
-use protocol_spec::{ids::PatientId, link::ServerLink, messages as pb};
+use protocol_spec::{
+    ids::{InstitutionId, PatientId},
+    keys::IdentityKey,
+    link::ServerLink,
+    messages as pb,
+};
 
 use self::keys::Keys;
+pub(crate) use self::{
+    answers::{Limits, SignedAnswer},
+    records::OwnRecord,
+};
 pub use self::{
     history::{HistoryItem, HistoryKind},
     permissions::{PermissionInfo, PermissionState},
@@ -26,7 +37,7 @@ pub use self::{
     requests::{PermitTerms, Selection, UploadTerms},
 };
 use crate::{
-    DirectoryEntry, InboxEvent, Result, Unlock,
+    DirectoryEntry, Error, InboxEvent, Result, Unlock,
     connect::bootstrap,
     home::{Home, Kind, Pins},
     inbox::Reader,
@@ -144,8 +155,41 @@ impl Patient {
         self.session.inbox(&reader, after, wait).await
     }
 
+    /// The id of the one institution with this id or exactly this name.
+    pub(crate) async fn exact_institution(&self, name_or_id: &str) -> Result<InstitutionId> {
+        if let Ok(id) = name_or_id.parse() {
+            return Ok(self.session.institution(id).await?.id());
+        }
+        let mut found = self.session.directory(Some(name_or_id)).await?;
+        found.retain(|entry| entry.name().as_str() == name_or_id);
+        let name = || name_or_id.to_owned();
+        match found.as_slice() {
+            [] => Err(Error::UnknownInstitution { name: name() }),
+            [one] => Ok(one.id()),
+            several => Err(Error::AmbiguousInstitution {
+                name: name(),
+                ids: several.iter().map(|entry| entry.id().to_string()).collect(),
+            }),
+        }
+    }
+
+    /// Her home.
+    pub(crate) fn home(&self) -> &Home {
+        &self.session.home
+    }
+
+    /// Signs a pre-image by her device.
+    pub(crate) fn sign_by_device(&self, message: &[u8]) -> [u8; 64] {
+        self.keys.sign(message)
+    }
+
+    /// The key that verifies what her device signs.
+    pub(crate) fn device_key(&self) -> IdentityKey {
+        self.keys.device.public()
+    }
+
     /// An institution as lists show it.
-    async fn institution_ref(&self, id: protocol_spec::ids::InstitutionId) -> Result<InstitutionRef> {
+    pub(crate) async fn institution_ref(&self, id: InstitutionId) -> Result<InstitutionRef> {
         let entry = self.session.institution(id).await?;
         Ok(InstitutionRef {
             id,

@@ -71,9 +71,9 @@ pub struct Received {
 }
 
 /// A verified record and the key that opens it.
-pub(super) struct OwnRecord {
-    pub(super) verified: VerifiedRecord,
-    pub(super) key: DataKey,
+pub(crate) struct OwnRecord {
+    pub(crate) verified: VerifiedRecord,
+    pub(crate) key: DataKey,
 }
 
 impl Patient {
@@ -135,7 +135,7 @@ impl Patient {
     }
 
     /// The chosen records of the vault with their keys, oldest first, and those of them that do not verify.
-    pub(super) async fn own_records(
+    pub(crate) async fn own_records(
         &self,
         chosen: &Selection,
     ) -> Result<(Vec<OwnRecord>, Vec<(RecordId, Error)>)> {

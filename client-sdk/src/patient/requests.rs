@@ -1,19 +1,22 @@
-//! What a patient signs: upload requests with their permission, permissions that answer requests, denials.
+//! What a patient decides: to ask for an upload, to permit or to deny what institutions ask.
 
 use std::time::Duration;
 
-use crypto::{Collection, DataKey, PermissionKey, TextContext, UploadKey, seal_text};
+use crypto::{Collection, PermissionKey, TextContext, UploadKey, seal_text};
 use protocol_spec::{
-    bodies::{Denial, UploadRequest},
-    hash::Sha256Digest,
+    bodies::UploadRequest,
     ids::{PermissionId, RecordId, RequestId},
-    messages::{self as pb, stored_request::Request},
+    messages::{self as pb, RequestState, stored_request::Request},
     patient::PatientSigned,
-    permission::{Kind, PermissionBody, RecordSelector, SignedPermission},
-    statement::{Body, Signed},
+    permission::Kind,
+    statement::Signed,
 };
 
-use super::{Patient, records::OwnRecord};
+use super::{
+    Patient,
+    answers::{Grant, Limits},
+    records::OwnRecord,
+};
 use crate::{DirectoryEntry, Error, Result, asked::Asked, mint, mint::millis};
 
 /// What an upload permission allows.
@@ -70,15 +73,6 @@ pub enum Selection {
     All,
 }
 
-/// What a permission is for, besides its terms.
-struct Grant<'a> {
-    id: PermissionId,
-    kind: Kind,
-    to: &'a DirectoryEntry,
-    records: Vec<RecordSelector>,
-    request_hash: Sha256Digest,
-}
-
 impl Patient {
     /// Asks an institution to upload, and gives it the permission key to do so.
     ///
@@ -115,8 +109,8 @@ impl Patient {
             records: Vec::new(),
             request_hash: request.hash(),
         };
-        let limits = PermitTerms {
-            expires: terms.expires,
+        let limits = Limits {
+            not_after: now.saturating_add(millis(terms.expires)),
             uses: terms.uses,
             bytes: Some(terms.max_bytes),
         };
@@ -145,37 +139,15 @@ impl Patient {
         records: &Selection,
         terms: &PermitTerms,
     ) -> Result<PermissionId> {
-        let asked = self.asked(request).await?;
-        let receiver = self.session.institution(asked.receiver).await?;
+        let asked = self.asked(request).await?.0;
         let chosen = self.choose(records).await?;
-        let id = mint::id(PermissionId::mint)?;
-        let selectors: Vec<_> = chosen.iter().map(selector).collect();
-        let all = selectors
-            .iter()
-            .map(|record| record.stream_len)
-            .fold(0, u64::saturating_add);
-        // Transfers that break off are charged too, so without a limit there is room for as much again.
-        let enough = all.saturating_mul(u64::from(terms.uses)).saturating_mul(2);
-        let limits = PermitTerms {
-            bytes: Some(terms.bytes.unwrap_or(enough)),
-            ..terms.clone()
+        let limits = Limits {
+            not_after: mint::now_ms().saturating_add(millis(terms.expires)),
+            uses: terms.uses,
+            bytes: terms.bytes,
         };
-        let keys: Vec<DataKey> = chosen.into_iter().map(|record| record.key).collect();
-        let grant = Grant {
-            id,
-            kind: asked.kind,
-            to: &receiver,
-            records: selectors,
-            request_hash: asked.hash,
-        };
-        let signed = self.sign_permission(grant, PermissionKey::mint(&id, &keys)?, &limits)?;
-        let message = pb::SubmitPermission {
-            permission: Some((&signed).into()),
-        };
-        self.session
-            .server
-            .post::<pb::Accepted>("/v1/permissions", &message)
-            .await?;
+        let (id, answer) = self.sign_permit(&asked, chosen, &limits).await?;
+        self.submit(&answer).await?;
         Ok(id)
     }
 
@@ -184,31 +156,16 @@ impl Patient {
     /// # Errors
     /// As [`Self::permit`].
     pub async fn deny(&self, request: RequestId, text: &str) -> Result<()> {
-        let Asked { asker, hash, .. } = self.asked(request).await?;
-        let context = TextContext::to_institution(request, &self.id(), &asker.id());
-        let denial = Denial {
-            created: mint::now_ms(),
-            request_id: request,
-            request_hash: hash,
-            patient_id: self.id(),
-            institution_id: asker.id(),
-            text: seal_text(asker.recipient_key(), &context, text)?,
-        };
-        let signed = Signed::sign(denial, |message| self.keys.sign(message));
-        let denial = PatientSigned::new(signed, self.keys.certificate.clone());
-        let message = pb::SubmitDenial {
-            denial: Some((&denial).into()),
-        };
-        self.session
-            .server
-            .post::<pb::Accepted>("/v1/denials", &message)
-            .await?;
-        Ok(())
+        let asked = self.asked(request).await?.0;
+        let answer = self.sign_denial(&asked, text)?;
+        self.submit(&answer).await
     }
 
-    /// Fetches a request and checks that it is to her, by the institution in it.
-    async fn asked(&self, id: RequestId) -> Result<Asked> {
+    /// Fetches a request and checks that it is to her, by the institution in it; and what the server says has
+    /// become of it.
+    pub(crate) async fn asked(&self, id: RequestId) -> Result<(Asked, RequestState)> {
         let stored: pb::StoredRequest = self.session.server.get(&format!("/v1/requests/{id}")).await?;
+        let state = stored.state();
         let asked = match stored.request {
             Some(Request::Download(statement)) => self.session.asked_download(statement).await?,
             Some(Request::Reference(statement)) => self.session.asked_reference(statement).await?,
@@ -223,7 +180,7 @@ impl Patient {
             return Err(Error::tampered("the request")("it is another one"));
         }
         asked.open(self.id(), &self.keys.recipient, self.session.server.operator_id())?;
-        Ok(asked)
+        Ok((asked, state))
     }
 
     /// The records of a selection with their keys, verified.
@@ -248,58 +205,4 @@ impl Patient {
         }
         Ok(own)
     }
-
-    /// Encodes the body, wraps the key over it, and signs both (PRM-2, PRM-6).
-    fn sign_permission(
-        &self,
-        grant: Grant<'_>,
-        key: PermissionKey,
-        terms: &PermitTerms,
-    ) -> Result<SignedPermission> {
-        let Grant {
-            id,
-            kind,
-            to,
-            records,
-            request_hash,
-        } = grant;
-        let now = mint::now_ms();
-        let body = PermissionBody {
-            created: now,
-            operator_id: self.session.server.operator_id(),
-            permission_id: id,
-            kind,
-            patient_id: self.id(),
-            institution_id: to.id(),
-            directory_entry_hash: to.entry_hash(),
-            recipient_key_hash: to.recipient_key().digest(),
-            records,
-            // Clocks differ: a permission that is to hold now must not wait for the server's clock.
-            not_before: now.saturating_sub(CLOCK_TOLERANCE),
-            not_after: now.saturating_add(millis(terms.expires)),
-            uses: terms.uses,
-            bytes: terms.bytes.unwrap_or(u64::MAX),
-            request_hash,
-            possession_key: key.possession(),
-        };
-        let bytes = body.encode();
-        let wrap = key.seal(to.recipient_key(), &bytes)?;
-        let certificate = self.keys.certificate.clone();
-        Ok(SignedPermission::sign(bytes, wrap, certificate, |message| {
-            self.keys.sign(message)
-        })?)
-    }
 }
-
-fn selector(record: &OwnRecord) -> RecordSelector {
-    let verified = &record.verified;
-    RecordSelector {
-        record_id: verified.record_id(),
-        version_id: verified.version_id(),
-        content_root: verified.content_root(),
-        stream_len: verified.stream_len(),
-    }
-}
-
-/// Five minutes, in milliseconds.
-const CLOCK_TOLERANCE: u64 = 5 * 60 * 1000;

@@ -55,6 +55,9 @@ struct Entry {
     /// Entries of the log under which the receipt was proven to stand.
     #[serde(skip_serializing_if = "Option::is_none")]
     log_size: Option<u64>,
+    /// The standing rule that answered, as this home has kept it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rule: Option<String>,
 }
 
 impl From<&HistoryItem> for Entry {
@@ -79,6 +82,7 @@ impl From<&HistoryItem> for Entry {
             record_id: item.record_id.map(|id| id.to_string()),
             bytes: item.bytes,
             log_size: item.logged,
+            rule: item.rule.clone(),
         }
     }
 }
@@ -104,7 +108,16 @@ impl Report for History {
             return "Nothing has happened yet.\n".to_owned();
         }
         table(
-            ["#", "WHEN", "WHAT", "ABOUT", "BYTES", "PROOF", "INSTITUTION"],
+            [
+                "#",
+                "WHEN",
+                "WHAT",
+                "ABOUT",
+                "BYTES",
+                "PROOF",
+                "INSTITUTION",
+                "BY RULE",
+            ],
             self.history.iter().map(|entry| {
                 [
                     entry.id.to_string(),
@@ -114,6 +127,7 @@ impl Report for History {
                     entry.bytes.map(size).unwrap_or_default(),
                     entry.proof(),
                     entry.name.as_deref().map(plain).unwrap_or_default(),
+                    entry.rule.as_deref().map(plain).unwrap_or_default(),
                 ]
             }),
         )
@@ -158,6 +172,7 @@ mod tests {
             bytes: Some(1 << 20),
             logged: Some(9),
             problem: None,
+            rule: None,
         }
     }
 

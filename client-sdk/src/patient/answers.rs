@@ -1,0 +1,196 @@
+//! Answers to requests: signed first, sent second. What has been signed is exact bytes, so that it can be kept between
+//! the two and sent once more after a crash, without a second signature over other conditions.
+
+use crypto::{DataKey, PermissionKey, TextContext, seal_text};
+use prost::Message;
+use protocol_spec::{
+    bodies::Denial,
+    hash::Sha256Digest,
+    ids::PermissionId,
+    messages as pb,
+    patient::PatientSigned,
+    permission::{Kind, PermissionBody, RecordSelector, SignedPermission},
+    statement::{Body, Signed},
+};
+
+use super::{Patient, records::OwnRecord};
+use crate::{DirectoryEntry, Result, asked::Asked, mint};
+
+/// What a permission is for, besides its limits.
+pub(super) struct Grant<'a> {
+    pub(super) id: PermissionId,
+    pub(super) kind: Kind,
+    pub(super) to: &'a DirectoryEntry,
+    pub(super) records: Vec<RecordSelector>,
+    pub(super) request_hash: Sha256Digest,
+}
+
+/// How far a permission goes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// In milliseconds since 1970.
+    pub(crate) not_after: u64,
+    pub(crate) uses: u32,
+    /// Without it, enough for every use and as much again for transfers that break off.
+    pub(crate) bytes: Option<u64>,
+}
+
+/// A signed answer, ready to be sent.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum SignedAnswer {
+    Permission(pb::SubmitPermission),
+    Denial(pb::SubmitDenial),
+}
+
+impl SignedAnswer {
+    /// SHA-256 of the body that was signed: what the history shows it by.
+    pub(crate) fn statement_hash(&self) -> Sha256Digest {
+        let body = match self {
+            Self::Permission(message) => message.permission.as_ref().map(|permission| &permission.body),
+            Self::Denial(message) => {
+                let statement = message
+                    .denial
+                    .as_ref()
+                    .and_then(|denial| denial.statement.as_ref());
+                statement.map(|statement| &statement.body)
+            }
+        };
+        Sha256Digest::of(body.map(AsRef::as_ref).unwrap_or_default())
+    }
+
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        match self {
+            Self::Permission(message) => message.encode_to_vec(),
+            Self::Denial(message) => message.encode_to_vec(),
+        }
+    }
+}
+
+impl Patient {
+    /// Signs a permission for exactly these records. The receiver is looked up in her own verified directory (FLW-4).
+    pub(crate) async fn sign_permit(
+        &self,
+        asked: &Asked,
+        chosen: Vec<OwnRecord>,
+        limits: &Limits,
+    ) -> Result<(PermissionId, SignedAnswer)> {
+        let receiver = self.session.institution(asked.receiver).await?;
+        let id = mint::id(PermissionId::mint)?;
+        let records: Vec<_> = chosen.iter().map(selector).collect();
+        let all = records
+            .iter()
+            .map(|record| record.stream_len)
+            .fold(0, u64::saturating_add);
+        // Transfers that break off are charged too, so without a limit there is room for as much again.
+        let enough = all.saturating_mul(u64::from(limits.uses)).saturating_mul(2);
+        let limits = Limits {
+            bytes: Some(limits.bytes.unwrap_or(enough)),
+            ..*limits
+        };
+        let keys: Vec<DataKey> = chosen.into_iter().map(|record| record.key).collect();
+        let grant = Grant {
+            id,
+            kind: asked.kind,
+            to: &receiver,
+            records,
+            request_hash: asked.hash,
+        };
+        let signed = self.sign_permission(grant, PermissionKey::mint(&id, &keys)?, &limits)?;
+        let message = pb::SubmitPermission {
+            permission: Some((&signed).into()),
+        };
+        Ok((id, SignedAnswer::Permission(message)))
+    }
+
+    /// Signs a denial.
+    pub(crate) fn sign_denial(&self, asked: &Asked, text: &str) -> Result<SignedAnswer> {
+        let Asked {
+            request_id,
+            asker,
+            hash,
+            ..
+        } = asked;
+        let context = TextContext::to_institution(*request_id, &self.id(), &asker.id());
+        let denial = Denial {
+            created: mint::now_ms(),
+            request_id: *request_id,
+            request_hash: *hash,
+            patient_id: self.id(),
+            institution_id: asker.id(),
+            text: seal_text(asker.recipient_key(), &context, text)?,
+        };
+        let signed = Signed::sign(denial, |message| self.keys.sign(message));
+        let denial = PatientSigned::new(signed, self.keys.certificate.clone());
+        Ok(SignedAnswer::Denial(pb::SubmitDenial {
+            denial: Some((&denial).into()),
+        }))
+    }
+
+    /// Sends an answer.
+    pub(crate) async fn submit(&self, answer: &SignedAnswer) -> Result<()> {
+        let server = &self.session.server;
+        match answer {
+            SignedAnswer::Permission(message) => {
+                server.post::<pb::Accepted>("/v1/permissions", message).await?;
+            }
+            SignedAnswer::Denial(message) => {
+                server.post::<pb::Accepted>("/v1/denials", message).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Encodes the body, wraps the key over it, and signs both (PRM-2, PRM-6).
+    pub(super) fn sign_permission(
+        &self,
+        grant: Grant<'_>,
+        key: PermissionKey,
+        limits: &Limits,
+    ) -> Result<SignedPermission> {
+        let Grant {
+            id,
+            kind,
+            to,
+            records,
+            request_hash,
+        } = grant;
+        let now = mint::now_ms();
+        let body = PermissionBody {
+            created: now,
+            operator_id: self.session.server.operator_id(),
+            permission_id: id,
+            kind,
+            patient_id: self.id(),
+            institution_id: to.id(),
+            directory_entry_hash: to.entry_hash(),
+            recipient_key_hash: to.recipient_key().digest(),
+            records,
+            // Clocks differ: a permission that is to hold now must not wait for the server's clock.
+            not_before: now.saturating_sub(CLOCK_TOLERANCE),
+            not_after: limits.not_after,
+            uses: limits.uses,
+            bytes: limits.bytes.unwrap_or(u64::MAX),
+            request_hash,
+            possession_key: key.possession(),
+        };
+        let bytes = body.encode();
+        let wrap = key.seal(to.recipient_key(), &bytes)?;
+        let certificate = self.keys.certificate.clone();
+        Ok(SignedPermission::sign(bytes, wrap, certificate, |message| {
+            self.keys.sign(message)
+        })?)
+    }
+}
+
+fn selector(record: &OwnRecord) -> RecordSelector {
+    let verified = &record.verified;
+    RecordSelector {
+        record_id: verified.record_id(),
+        version_id: verified.version_id(),
+        content_root: verified.content_root(),
+        stream_len: verified.stream_len(),
+    }
+}
+
+/// Five minutes, in milliseconds.
+const CLOCK_TOLERANCE: u64 = 5 * 60 * 1000;

@@ -1,0 +1,217 @@
+//! The agent: goes through the inbox, and through what comes into it, with one request after the other.
+//!
+//! Invariant: one agent runs in a home at a time, and the cursor moves only past what has been dealt with.
+
+use std::{convert::Infallible, time::Duration};
+
+use protocol_spec::ids::{PermissionId, RecordId, RequestId};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    answering::is_about_the_request,
+    answers::{Kept, State},
+    store::{FOLDER, StandingRules},
+};
+use crate::{Error, EventKind, Patient, Result, home::Lock, mint, patient::InstitutionRef};
+
+/// Answers requests by the standing rules.
+pub struct Agent<'a> {
+    pub(super) patient: &'a Patient,
+    /// The highest number of rules in this life: also what is put back together with its note is noticed.
+    seen: u64,
+    /// Whether answers may be kept that nobody knows to have arrived.
+    unsettled: bool,
+    _lock: Lock,
+}
+
+/// One request that the agent has dealt with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decision {
+    /// When, in milliseconds since 1970.
+    pub at: u64,
+    /// The request.
+    pub request_id: RequestId,
+    /// Who asks; none where that could not be verified.
+    pub from: Option<InstitutionRef>,
+    /// The rule that answers; none when no rule matches.
+    pub rule: Option<String>,
+    /// The number of the rules.
+    pub sequence: u64,
+    /// What came of it.
+    pub outcome: Outcome,
+}
+
+/// What came of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It was permitted.
+    Permitted {
+        /// By this permission.
+        permission_id: PermissionId,
+        /// The records in it.
+        records: Vec<RecordId>,
+    },
+    /// It was denied.
+    Denied,
+    /// It is left for her.
+    Ask {
+        /// Why.
+        why: String,
+    },
+}
+
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Cursor {
+    sequence: u64,
+    after: u64,
+}
+
+impl Patient {
+    /// Starts an agent; nothing is answered yet.
+    ///
+    /// # Errors
+    /// [`Error::HomeLocked`] when another one runs in this home.
+    pub fn agent(&self) -> Result<Agent<'_>> {
+        let (_, lock) = self.home().lock_in(FOLDER, LOCK)?;
+        Ok(Agent {
+            patient: self,
+            seen: 0,
+            unsettled: true,
+            _lock: lock,
+        })
+    }
+}
+
+impl Agent<'_> {
+    /// Goes once through what is new, after waiting so long for something new. `report` hears each decision after it
+    /// has been kept and, if it is an answer, sent.
+    ///
+    /// # Errors
+    /// [`Error::RulesChanged`]; [`Error::Usage`] without active rules; of the connection. What was decided before
+    /// stands; the rest is taken up again by the next call.
+    pub async fn pass(
+        &mut self,
+        wait: Option<Duration>,
+        report: &mut (dyn FnMut(Decision) + Send),
+    ) -> Result<()> {
+        let rules = self.rules()?;
+        if self.unsettled {
+            self.settle(&rules, report).await?;
+        }
+        let mut cursor = self.cursor(&rules)?;
+        self.unsettled = true;
+        for event in self.patient.inbox(cursor.after, wait).await? {
+            let asks = matches!(
+                event.kind,
+                EventKind::DownloadRequest | EventKind::ReferenceRequest
+            );
+            if let (true, Some(request)) = (asks, event.request_id)
+                // The rules may have changed while this waited.
+                && let Some(decision) = self.decide(&self.rules()?, request).await?
+            {
+                report(decision);
+            }
+            cursor.after = event.number;
+            self.keep_cursor(&cursor)?;
+        }
+        self.unsettled = false;
+        Ok(())
+    }
+
+    /// Goes on until something fails that does not pass by itself. Connections that break and servers that restart
+    /// only make it pause.
+    ///
+    /// # Errors
+    /// As [`Self::pass`].
+    pub async fn run(&mut self, report: &mut (dyn FnMut(Decision) + Send)) -> Result<Infallible> {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            match self.pass(Some(WAIT), report).await {
+                Ok(()) => pause = FIRST_PAUSE,
+                Err(error) if error.passes() => {
+                    tracing::warn!(%error, seconds = pause.as_secs(), "pausing");
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    fn rules(&self) -> Result<StandingRules> {
+        let rules = self.patient.rules()?;
+        rules.ok_or_else(|| Error::Usage("no rules are active: activate a rules file first".into()))
+    }
+
+    /// What a request gets, once that has been kept and sent; none when it has been answered or has expired.
+    async fn decide(&mut self, rules: &StandingRules, request: RequestId) -> Result<Option<Decision>> {
+        self.not_older(rules)?;
+        if let Some(kept) = Kept::load(self.patient.home(), request)? {
+            return if kept.state == State::Signed {
+                self.settle_one(rules, kept).await.map(Some)
+            } else {
+                Ok(None)
+            };
+        }
+        match self.answer(rules, request).await {
+            Err(error) if is_about_the_request(&error) => {
+                let why = error.to_string();
+                Ok(Some(self.decision(rules, request, Outcome::Ask { why })))
+            }
+            result => result,
+        }
+    }
+
+    pub(super) fn decision(
+        &self,
+        rules: &StandingRules,
+        request_id: RequestId,
+        outcome: Outcome,
+    ) -> Decision {
+        Decision {
+            at: mint::now_ms(),
+            request_id,
+            from: None,
+            rule: None,
+            sequence: rules.sequence,
+            outcome,
+        }
+    }
+
+    pub(super) fn not_older(&mut self, rules: &StandingRules) -> Result<()> {
+        if rules.sequence < self.seen {
+            return Err(Error::RulesChanged {
+                file: self.patient.home().path(FOLDER),
+                cause: "older rules were put back while the agent ran",
+            });
+        }
+        self.seen = rules.sequence;
+        Ok(())
+    }
+
+    /// Where to go on: at the beginning when the rules have changed, for what is still open.
+    fn cursor(&self, rules: &StandingRules) -> Result<Cursor> {
+        let kept: Cursor = self.patient.home().read_json(CURSOR)?.unwrap_or_default();
+        if kept.sequence == rules.sequence {
+            return Ok(kept);
+        }
+        Ok(Cursor {
+            sequence: rules.sequence,
+            after: 0,
+        })
+    }
+
+    /// An older cursor would do as well: what has been answered is not answered again.
+    fn keep_cursor(&self, cursor: &Cursor) -> Result<()> {
+        let home = self.patient.home();
+        let bytes = serde_json::to_vec(cursor).map_err(|_| home.damaged(CURSOR))?;
+        home.write_soon(CURSOR, &bytes)
+    }
+}
+
+const CURSOR: &str = "rules/cursor.json";
+const LOCK: &str = "agent.lock";
+/// After so long the rules are looked at again, when nothing arrives.
+const WAIT: Duration = Duration::from_secs(30);
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);

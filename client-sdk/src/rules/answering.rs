@@ -1,0 +1,175 @@
+//! One request: evaluated, answered, kept, sent, in this order; and what a crash left between.
+//!
+//! Invariant: no request gets two answers from here that differ. Each answer is kept before it is sent, and what was
+//! kept is sent again rather than signed again. See [`super`] for why.
+
+use protocol_spec::{ids::RequestId, messages::RequestState, problem::Problem};
+
+use super::{
+    agent::{Agent, Decision, Outcome},
+    answers::{By, Given, Kept, State},
+    store::StandingRules,
+    verdict::{Answer, Verdict},
+};
+use crate::{
+    Error, Result,
+    asked::Asked,
+    mint,
+    patient::{Limits, OwnRecord},
+};
+
+impl Agent<'_> {
+    /// Evaluates and, where a rule answers, signs, keeps and sends.
+    pub(super) async fn answer(&self, rules: &StandingRules, request: RequestId) -> Result<Option<Decision>> {
+        let (asked, state) = self.patient.asked(request).await?;
+        let now = mint::now_ms();
+        if state != RequestState::Open || now >= asked.expires {
+            return Ok(None);
+        }
+        let (facts, own) = self.patient.facts(&asked).await?;
+        let Verdict { answer, rule, .. } = rules.rules.evaluate(&facts, now);
+        let from = Some(self.patient.institution_ref(asked.asker.id()).await?);
+        let kept = match (&answer, &rule) {
+            (Answer::Permit(_) | Answer::Deny { .. }, Some(name)) => {
+                let by = By {
+                    rule: name.clone(),
+                    sequence: rules.sequence,
+                    at: now,
+                };
+                Some(self.sign(&asked, &answer, own, by).await?)
+            }
+            _ => None,
+        };
+        let outcome = match (answer, kept) {
+            (Answer::Ask { why }, _) => Outcome::Ask { why },
+            (_, None) => Outcome::Ask {
+                why: "no rule matches".into(),
+            },
+            (_, Some(kept)) => {
+                // Commit point: from here on this answer is given, if it takes a restart.
+                kept.save(self.patient.home())?;
+                self.send(kept).await?
+            }
+        };
+        Ok(Some(Decision {
+            from,
+            rule,
+            ..self.decision(rules, request, outcome)
+        }))
+    }
+
+    async fn sign(&self, asked: &Asked, answer: &Answer, mut own: Vec<OwnRecord>, by: By) -> Result<Kept> {
+        let (permission, signed) = match answer {
+            Answer::Permit(grant) => {
+                // The very records that were evaluated, not what their ids mean by now.
+                own.retain(|record| {
+                    let id = (record.verified.record_id(), record.verified.version_id());
+                    grant.records.contains(&id)
+                });
+                let limits = Limits {
+                    not_after: grant.not_after,
+                    uses: grant.uses,
+                    bytes: None,
+                };
+                let (id, signed) = self.patient.sign_permit(asked, own, &limits).await?;
+                (Some(id), signed)
+            }
+            Answer::Deny { text } => (None, self.patient.sign_denial(asked, text)?),
+            Answer::Ask { .. } => {
+                return Err(Error::Usage("nothing is signed for what is left to her".into()));
+            }
+        };
+        Ok(Kept::new(asked.request_id, by, permission, &signed))
+    }
+
+    /// Sends a kept answer and notes what became of it.
+    async fn send(&self, mut kept: Kept) -> Result<Outcome> {
+        let home = self.patient.home();
+        let outcome = match self.patient.submit(&kept.answer(home)?).await {
+            Ok(()) => kept.outcome(home)?,
+            Err(error) if error.is_problem(Problem::RequestAnswered) => {
+                if self.arrived_before(&kept).await? {
+                    kept.outcome(home)?
+                } else {
+                    kept.state = State::Answered;
+                    Outcome::Ask {
+                        why: "it had another answer already".into(),
+                    }
+                }
+            }
+            Err(error) if is_about_the_request(&error) && !error.passes() => {
+                kept.state = State::Refused;
+                Outcome::Ask {
+                    why: error.to_string(),
+                }
+            }
+            Err(error) => return Err(error),
+        };
+        if kept.state == State::Signed {
+            kept.state = State::Sent;
+        }
+        kept.save(home)?;
+        Ok(outcome)
+    }
+
+    /// Whether the answer that the server has is this one, sent before a crash. The history shows a rule only for the
+    /// very statement that was kept.
+    async fn arrived_before(&self, kept: &Kept) -> Result<bool> {
+        let history = self.patient.history().await?;
+        Ok(history.iter().filter(|item| item.rule.is_some()).any(|item| {
+            let permission = item.permission_id.map(|id| id.to_string());
+            let request = item.request_id.map(|id| id.to_string());
+            match kept.verdict {
+                Given::Permitted => permission.is_some() && permission == kept.permission_id,
+                Given::Denied => request.as_ref() == Some(&kept.request_id),
+            }
+        }))
+    }
+
+    /// Deals with answers that were kept, but of which nobody knows whether they arrived.
+    pub(super) async fn settle(
+        &mut self,
+        rules: &StandingRules,
+        report: &mut (dyn FnMut(Decision) + Send),
+    ) -> Result<()> {
+        self.not_older(rules)?;
+        for kept in Kept::all(self.patient.home())? {
+            if kept.state == State::Signed {
+                report(self.settle_one(rules, kept).await?);
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) async fn settle_one(&self, rules: &StandingRules, mut kept: Kept) -> Result<Decision> {
+        let home = self.patient.home();
+        let (request, rule) = (kept.request(home)?, Some(kept.rule.clone()));
+        let outcome = if kept.sequence != rules.sequence {
+            kept.state = State::Withdrawn;
+            kept.save(home)?;
+            Outcome::Ask {
+                why: "the rules changed before its answer was known to have arrived: look into the history"
+                    .into(),
+            }
+        } else {
+            self.send(kept).await?
+        };
+        Ok(Decision {
+            rule,
+            ..self.decision(rules, request, outcome)
+        })
+    }
+}
+
+/// Whether an error leaves this request for her, while the others go on: it does not verify, or its answer is refused.
+pub(super) fn is_about_the_request(error: &Error) -> bool {
+    match error {
+        Error::Tampered { .. }
+        | Error::Protocol(_)
+        | Error::UnknownInstitution { .. }
+        | Error::Unknown { .. }
+        | Error::Usage(_) => true,
+        Error::Refused { .. } => !error.passes(),
+        _ => false,
+    }
+}

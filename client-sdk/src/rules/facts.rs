@@ -1,0 +1,78 @@
+//! What is known of a request: read from the server and verified, for evaluation and for people who ask why.
+
+use protocol_spec::{ids::RequestId, messages::RequestState, permission::Kind};
+
+use super::{
+    model::Rules,
+    verdict::{Facts, FileFacts, Known, RecordFacts, Verdict},
+};
+use crate::{
+    Patient, Result, Selection,
+    asked::Asked,
+    mint,
+    patient::{InstitutionRef, OwnRecord},
+};
+
+/// A request and what rules say of it.
+#[derive(Clone, Debug)]
+pub struct Explained {
+    /// What is asked.
+    pub kind: Kind,
+    /// Who asks.
+    pub from: InstitutionRef,
+    /// Who would receive.
+    pub to: InstitutionRef,
+    /// Whether it can still be answered; what rules say of others is what they would have said.
+    pub open: bool,
+    /// What the rules say of it now.
+    pub verdict: Verdict,
+}
+
+impl Patient {
+    /// What these rules say of a request now, and why. Nothing is answered.
+    ///
+    /// # Errors
+    /// [`crate::Error::Refused`] for an unknown request; of the connection.
+    pub async fn explain(&self, request: RequestId, rules: &Rules<Known>) -> Result<Explained> {
+        let (asked, state) = self.asked(request).await?;
+        let (facts, _) = self.facts(&asked).await?;
+        Ok(Explained {
+            kind: asked.kind,
+            from: self.institution_ref(asked.asker.id()).await?,
+            to: self.institution_ref(asked.receiver).await?,
+            open: state == RequestState::Open,
+            verdict: rules.evaluate(&facts, mint::now_ms()),
+        })
+    }
+
+    /// The facts, and the records that they are about with their keys.
+    pub(super) async fn facts(&self, asked: &Asked) -> Result<(Facts, Vec<OwnRecord>)> {
+        // Records that do not verify are none of hers to give.
+        let (own, _) = self.own_records(&Selection::All).await?;
+        let facts = Facts {
+            kind: asked.kind,
+            from: asked.asker.id(),
+            to: asked.receiver,
+            expires: asked.expires,
+            records: own.iter().map(RecordFacts::from).collect(),
+        };
+        Ok((facts, own))
+    }
+}
+
+impl From<&OwnRecord> for RecordFacts {
+    fn from(record: &OwnRecord) -> Self {
+        let verified = &record.verified;
+        let files = verified.manifest.parts.iter().map(|part| FileFacts {
+            media_type: part.media_type.clone(),
+            fhir_resource_type: part.clinical.fhir_resource_type.clone(),
+        });
+        Self {
+            record_id: verified.record_id(),
+            version_id: verified.version_id(),
+            received: verified.receipt.statement.created,
+            made_by: verified.maker.id(),
+            files: files.collect(),
+        }
+    }
+}

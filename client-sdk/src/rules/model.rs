@@ -1,0 +1,172 @@
+//! What rules say, once they have been read: who, what, until when, and the answer.
+//!
+//! `I` is how institutions are named. A file names them as written ([`String`]); rules are evaluated only when each
+//! has been found in the patient's verified directory ([`super::Known`]), which is another type.
+
+use std::time::Duration;
+
+pub use super::values::MediaGlob;
+
+/// Rules in their order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rules<I> {
+    /// In the order of the file: the first that matches answers.
+    pub rules: Vec<Rule<I>>,
+}
+
+/// One rule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rule<I> {
+    /// Unique in its file.
+    pub name: String,
+    /// Who asks.
+    pub from: Whom<I>,
+    /// What is asked.
+    pub asked: WhatIsAsked<I>,
+    /// It matches before this moment, in milliseconds since 1970.
+    pub until: Option<u64>,
+    /// What it answers.
+    pub action: Action<I>,
+}
+
+/// One institution, or any.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Whom<I> {
+    /// Whoever it is.
+    Any,
+    /// This one.
+    One(I),
+}
+
+/// The kinds of requests that a rule is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WhatIsAsked<I> {
+    /// Downloads and references.
+    Any,
+    /// Downloads.
+    Download,
+    /// References, by who would receive.
+    Reference {
+        /// The second institution.
+        to: Whom<I>,
+    },
+}
+
+/// What a rule answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action<I> {
+    /// A permission for what is selected.
+    Permit(Permit<I>),
+    /// A denial.
+    Deny {
+        /// What the institution is told.
+        text: String,
+    },
+    /// Nothing: she answers herself.
+    Ask,
+}
+
+/// What a rule permits, and how far.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Permit<I> {
+    /// Which of her records.
+    pub records: RecordRule<I>,
+    /// For how long each permission is valid.
+    pub expires: Duration,
+    /// How often each permission may be presented.
+    pub uses: u32,
+}
+
+/// Which records: those for which every condition holds. Without any condition, all.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordRule<I> {
+    /// Each file of the record has one of these media types; empty for no condition.
+    pub media: Vec<MediaGlob>,
+    /// Each file of the record is a FHIR resource of one of these types; empty for no condition.
+    pub fhir: Vec<String>,
+    /// It was received so recently.
+    pub received_within: Option<Duration>,
+    /// One of these made it; empty for no condition.
+    pub made_by: Vec<I>,
+}
+
+impl<I: Clone> Rules<I> {
+    /// All institutions that the rules name.
+    pub fn institutions(&self) -> Vec<&I> {
+        let mut named = Vec::new();
+        for rule in &self.rules {
+            named.extend(rule.from.one());
+            if let WhatIsAsked::Reference { to } = &rule.asked {
+                named.extend(to.one());
+            }
+            if let Action::Permit(permit) = &rule.action {
+                named.extend(&permit.records.made_by);
+            }
+        }
+        named
+    }
+
+    /// The same rules with each institution replaced, or the first that cannot be.
+    ///
+    /// # Errors
+    /// Of `find`.
+    pub fn resolve<J, E>(self, find: impl Fn(&I) -> Result<J, E>) -> Result<Rules<J>, E> {
+        let resolve = |rule: Rule<I>| {
+            Ok(Rule {
+                name: rule.name,
+                from: rule.from.map(&find)?,
+                asked: match rule.asked {
+                    WhatIsAsked::Any => WhatIsAsked::Any,
+                    WhatIsAsked::Download => WhatIsAsked::Download,
+                    WhatIsAsked::Reference { to } => WhatIsAsked::Reference { to: to.map(&find)? },
+                },
+                until: rule.until,
+                action: match rule.action {
+                    Action::Permit(permit) => Action::Permit(permit.map(&find)?),
+                    Action::Deny { text } => Action::Deny { text },
+                    Action::Ask => Action::Ask,
+                },
+            })
+        };
+        let rules = self.rules.into_iter().map(resolve).collect::<Result<_, E>>()?;
+        Ok(Rules { rules })
+    }
+}
+
+impl<I> Whom<I> {
+    fn one(&self) -> Option<&I> {
+        match self {
+            Self::Any => None,
+            Self::One(institution) => Some(institution),
+        }
+    }
+
+    fn map<J, E>(self, find: impl Fn(&I) -> Result<J, E>) -> Result<Whom<J>, E> {
+        match self {
+            Self::Any => Ok(Whom::Any),
+            Self::One(institution) => find(&institution).map(Whom::One),
+        }
+    }
+}
+
+impl<I> Permit<I> {
+    fn map<J, E>(self, find: impl Fn(&I) -> Result<J, E>) -> Result<Permit<J>, E> {
+        let RecordRule {
+            media,
+            fhir,
+            received_within,
+            made_by,
+        } = self.records;
+        let made_by = made_by.iter().map(find).collect::<Result<_, E>>()?;
+        Ok(Permit {
+            records: RecordRule {
+                media,
+                fhir,
+                received_within,
+                made_by,
+            },
+            expires: self.expires,
+            uses: self.uses,
+        })
+    }
+}
