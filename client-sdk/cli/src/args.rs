@@ -7,8 +7,8 @@ use std::{path::PathBuf, time::Duration};
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    directory, download, history, inbox, institution, patient, permissions, permit, records, reference,
-    registrar, upload,
+    agent, directory, download, history, inbox, institution, patient, permissions, permit, records,
+    reference, registrar, rules, upload,
 };
 
 /// Medical information, end-to-end encrypted: patients hold the keys, the server stores what it cannot read.
@@ -90,6 +90,11 @@ pub(crate) enum Command {
     Permissions,
     /// Withdraw a permission: the server releases nothing more to it (patient)
     Revoke(permissions::RevokeOptions),
+    /// Let this device answer by rules while nobody looks: read, activate, try them (patient)
+    #[command(subcommand)]
+    Rules(rules::Command),
+    /// Answer requests by the active rules, now or for as long as it runs (patient)
+    Agent(agent::Options),
     /// Show who asked, permitted, presented and received, with verified receipts (patient)
     #[command(after_help = history::EXAMPLES)]
     History,

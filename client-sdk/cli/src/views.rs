@@ -1,5 +1,7 @@
 //! Values of the library as JSON and as lines: what several commands show alike.
 
+pub(crate) mod rules;
+
 use client_sdk::{Clinical, FetchedPart, Part, Provenance, Receipt, ReleaseReceipt, UploadReceipt};
 use indicatif::HumanBytes;
 use serde::Serialize;

@@ -1,5 +1,6 @@
 //! One file for each command group: its options, what it does, and what it prints.
 
+pub(crate) mod agent;
 pub(crate) mod directory;
 pub(crate) mod download;
 pub(crate) mod history;
@@ -12,6 +13,7 @@ pub(crate) mod permit;
 pub(crate) mod records;
 pub(crate) mod reference;
 pub(crate) mod registrar;
+pub(crate) mod rules;
 pub(crate) mod upload;
 
 use crate::{args::Command, context::Context, failure::Failure};
@@ -32,6 +34,8 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<(), Failu
         Command::Deny(options) => permit::deny(context, options).await,
         Command::Permissions => permissions::list(context).await,
         Command::Revoke(options) => permissions::revoke(context, options).await,
+        Command::Rules(command) => rules::run(context, command).await,
+        Command::Agent(options) => agent::run(context, options).await,
         Command::History => history::run(context).await,
     }
 }

@@ -85,7 +85,7 @@ impl From<&PermissionInfo> for Entry {
     }
 }
 
-fn kind(kind: PermissionKind) -> &'static str {
+pub(crate) fn kind(kind: PermissionKind) -> &'static str {
     match kind {
         PermissionKind::Upload => "upload",
         PermissionKind::Download => "download",
