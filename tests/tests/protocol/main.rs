@@ -13,3 +13,4 @@ mod real_files;
 mod replay;
 mod resume;
 mod revocation;
+mod rules;
