@@ -61,7 +61,10 @@ pub use protocol_spec::{
     bodies::{ReleaseReceipt, UploadReceipt},
     directory::Institution as DirectoryEntry,
     hash::{ContentRoot, Sha256Digest},
-    ids::{InstitutionId, PatientId, PermissionId, RecordId, ReleaseId, RequestId, UploadId, VersionId},
+    ids::{
+        CollectionId, InstitutionId, PatientId, PermissionId, RecordId, ReleaseId, RequestId, UploadId,
+        VersionId,
+    },
     link::ServerLink,
     log::Receipt,
     manifest::{Clinical, Part, PartName},
@@ -75,8 +78,8 @@ pub use self::{
     inbox::{EventKind, InboxEvent},
     institution::{Fetched, FetchedPart, FetchedRecord, Institution, Sent},
     patient::{
-        HistoryItem, Patient, PermissionInfo, PermissionState, PermitTerms, Received, RecordInfo, Records,
-        Selection, UploadTerms,
+        CollectionInfo, HistoryItem, InCollection, Patient, PermissionInfo, PermissionState, PermitTerms,
+        Received, RecordInfo, Records, Selection, UploadTerms,
     },
     provenance::Provenance,
     registrar::Registrar,

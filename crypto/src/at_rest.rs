@@ -8,11 +8,10 @@
 
 use std::fmt;
 
-use chacha20poly1305::{AeadInOut, ChaCha20Poly1305};
 use protocol_spec::labels;
 use zeroize::{ZeroizeOnDrop, Zeroizing};
 
-use crate::{Error, kdf::Committing, random};
+use crate::{Error, committed};
 
 /// Seals the secrets of one home, any number of times: each time a fresh salt derives a key of its own.
 /// Never wraps or seals anything else.
@@ -29,16 +28,7 @@ impl HomeKey {
     /// # Errors
     /// [`Error::Randomness`].
     pub fn seal(&self, context: &[u8], secrets: &[u8]) -> Result<Vec<u8>, Error> {
-        let salt: [u8; SALT] = random::public()?;
-        let derived = self.derive(&salt, context)?;
-        let mut body = secrets.to_vec();
-        let tag = derived
-            .aead
-            .encrypt_inout_detached(&derived.nonce.into(), context, body.as_mut_slice().into())
-            .map_err(|_| Error::Malformed {
-                what: "secrets to be sealed",
-            })?;
-        Ok([&salt[..], &derived.commitment, &body, &tag].concat())
+        committed::seal(&self.0, labels::HOME_SECRETS, context, secrets)
     }
 
     /// Opens what [`Self::seal`] made under the same key and context.
@@ -46,27 +36,7 @@ impl HomeKey {
     /// # Errors
     /// [`Error::Open`].
     pub fn open(&self, context: &[u8], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, Error> {
-        let (salt, rest) = sealed.split_first_chunk().ok_or(Error::Open)?;
-        let (commitment, rest) = rest.split_first_chunk().ok_or(Error::Open)?;
-        let (body, tag) = rest.split_last_chunk::<16>().ok_or(Error::Open)?;
-        let derived = self.derive(salt, context)?;
-        derived.check(commitment)?;
-        let mut secrets = Zeroizing::new(body.to_vec());
-        derived
-            .aead
-            .decrypt_inout_detached(
-                &derived.nonce.into(),
-                context,
-                secrets.as_mut_slice().into(),
-                tag.into(),
-            )
-            .map_err(|_| Error::Open)?;
-        Ok(secrets)
-    }
-
-    /// key ‖ nonce ‖ commitment = HKDF-Expand-SHA-512 (KEK, LABEL(HOME_SECRETS) ‖ salt ‖ context)
-    fn derive(&self, salt: &[u8; SALT], context: &[u8]) -> Result<Committing<ChaCha20Poly1305>, Error> {
-        Committing::derive(self.0.as_slice(), &[&labels::HOME_SECRETS.bytes(), salt, context])
+        committed::open(&self.0, labels::HOME_SECRETS, context, sealed)
     }
 }
 
@@ -78,8 +48,6 @@ impl fmt::Debug for HomeKey {
         f.write_str("HomeKey(..)")
     }
 }
-
-const SALT: usize = 24;
 
 #[cfg(test)]
 mod tests {

@@ -8,14 +8,14 @@
 
 use std::fmt;
 
-use chacha20poly1305::{AeadInOut, ChaCha20Poly1305};
 use protocol_spec::{
+    collection::Collection,
     ids::{PatientId, PermissionId, VersionId},
     labels,
 };
 use zeroize::Zeroizing;
 
-use crate::{CollectionKey, DataKey, Error, UploadKey, VaultRootKey, kdf::Committing, random};
+use crate::{CollectionKey, DataKey, Error, UploadKey, VaultRootKey, committed};
 
 /// A wrapped key as it is stored: opaque to whoever has not the key above it.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -23,7 +23,7 @@ pub struct WrappedKey([u8; Self::LEN]);
 
 impl WrappedKey {
     /// Bytes of every wrap.
-    pub const LEN: usize = 104;
+    pub const LEN: usize = 32 + committed::OVERHEAD;
 
     /// The bytes as they stand in messages.
     pub fn as_bytes(&self) -> &[u8; Self::LEN] {
@@ -47,23 +47,6 @@ impl fmt::Debug for WrappedKey {
         let Self(_) = self;
         f.write_str("WrappedKey(104 bytes)")
     }
-}
-
-/// A collection of a vault, in one epoch of its key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Collection {
-    /// Which collection; zeros for the default one.
-    pub id: [u8; 16],
-    /// Counts the collection's keys, from 0.
-    pub epoch: u64,
-}
-
-impl Collection {
-    /// The one collection that every vault has, under its first key.
-    pub const DEFAULT: Self = Self {
-        id: [0; 16],
-        epoch: 0,
-    };
 }
 
 impl VaultRootKey {
@@ -172,7 +155,7 @@ type Aad = [u8; 73];
 
 fn collection_key_aad(patient: &PatientId, collection: &Collection) -> Aad {
     aad(
-        &collection.id,
+        collection.id.as_bytes(),
         patient.as_bytes(),
         collection.epoch,
         Role::Collection,
@@ -180,13 +163,18 @@ fn collection_key_aad(patient: &PatientId, collection: &Collection) -> Aad {
 }
 
 fn data_key_aad(collection: &Collection, version: &VersionId) -> Aad {
-    aad(version.as_bytes(), &collection.id, collection.epoch, Role::Data)
+    aad(
+        version.as_bytes(),
+        collection.id.as_bytes(),
+        collection.epoch,
+        Role::Data,
+    )
 }
 
 fn upload_key_aad(collection: &Collection, permission: &PermissionId) -> Aad {
     aad(
         permission.as_bytes(),
-        &collection.id,
+        collection.id.as_bytes(),
         collection.epoch,
         Role::Upload,
     )
@@ -204,56 +192,28 @@ fn aad(child: &[u8], parent: &[u8], epoch: u64, role: Role) -> Aad {
     aad
 }
 
-/// key ‖ nonce ‖ commitment = HKDF-Expand-SHA-512 (KEK, LABEL(KEY_WRAP) ‖ salt ‖ aad)
-fn derive(kek: &[u8; 32], salt: &[u8; 24], aad: &Aad) -> Result<Committing<ChaCha20Poly1305>, Error> {
-    Committing::derive(kek, &[&labels::KEY_WRAP.bytes(), salt, aad])
-}
-
 fn seal(kek: &[u8; 32], key: &[u8; 32], aad: &Aad) -> Result<WrappedKey, Error> {
-    let salt = random::public()?;
-    let derived = derive(kek, &salt, aad)?;
-    let mut body = *key;
-    // The derived key serves this one message, so any nonce would do; the derived one costs nothing.
-    let tag = derived
-        .aead
-        .encrypt_inout_detached(&derived.nonce.into(), aad, body.as_mut_slice().into())
-        .map_err(|_| Error::Malformed {
-            what: "key to be wrapped",
-        })?;
-    let parts = [&salt[..], &derived.commitment, &body, &tag].concat();
-    WrappedKey::try_from(parts.as_slice())
+    WrappedKey::try_from(committed::seal(kek, labels::KEY_WRAP, aad, key)?.as_slice())
 }
 
 fn open(kek: &[u8; 32], wrapped: &WrappedKey, aad: &Aad) -> Result<Zeroizing<[u8; 32]>, Error> {
-    let (salt, commitment, body, tag) = split(&wrapped.0).ok_or(Error::Open)?;
-    let derived = derive(kek, salt, aad)?;
-    derived.check(commitment)?;
-    let mut key = Zeroizing::new(*body);
-    derived
-        .aead
-        .decrypt_inout_detached(&derived.nonce.into(), aad, key.as_mut_slice().into(), tag.into())
-        .map_err(|_| Error::Open)?;
+    let opened = committed::open(kek, labels::KEY_WRAP, aad, &wrapped.0)?;
+    let mut key = Zeroizing::new([0; 32]);
+    key.copy_from_slice(opened.get(..32).ok_or(Error::Open)?);
     Ok(key)
-}
-
-type Parts<'a> = (&'a [u8; 24], &'a [u8; 32], &'a [u8; 32], &'a [u8; 16]);
-
-fn split(wrap: &[u8]) -> Option<Parts<'_>> {
-    let (salt, rest) = wrap.split_first_chunk()?;
-    let (commitment, rest) = rest.split_first_chunk()?;
-    let (body, rest) = rest.split_first_chunk()?;
-    Some((salt, commitment, body, rest.first_chunk()?))
 }
 
 #[cfg(test)]
 mod tests {
+    use protocol_spec::ids::CollectionId;
+
     use super::*;
 
     const PATIENT: PatientId = PatientId::from_bytes([1; 32]);
     const VERSION: VersionId = VersionId::from_bytes([2; 16]);
     const PERMISSION: PermissionId = PermissionId::from_bytes([2; 16]);
     const SECOND: Collection = Collection {
-        id: [9; 16],
+        id: CollectionId::from_bytes([9; 16]),
         epoch: 0,
     };
     const LATER: Collection = Collection {
@@ -357,27 +317,6 @@ mod tests {
                 .zip(b.as_bytes().chunks(8))
                 .all(|(a, b)| a != b)
         );
-    }
-
-    /// KEY-13: even where the AEAD could be made to open under two keys, the commitment does not: the bytes of one
-    /// wrap with the commitment of another key fail before the AEAD is asked.
-    #[test]
-    fn the_commitment_is_checked_before_the_aead() {
-        let aad = data_key_aad(&Collection::DEFAULT, &VERSION);
-        let wrapped = seal(&[1; 32], &[6; 32], &aad).unwrap();
-        let mut forged = wrapped;
-        forged.0[24] ^= 1;
-        assert_eq!(open(&[1; 32], &forged, &aad), Err(Error::Open));
-        let (salt, _, body, tag) = split(&forged.0).unwrap();
-        let derived = derive(&[1; 32], salt, &aad).unwrap();
-        let mut key = *body;
-        let raw = derived.aead.decrypt_inout_detached(
-            &derived.nonce.into(),
-            &aad,
-            (&mut key[..]).into(),
-            tag.into(),
-        );
-        assert!(raw.is_ok(), "the AEAD alone does not notice");
     }
 
     #[test]

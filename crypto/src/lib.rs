@@ -11,7 +11,7 @@
 //! | `secret` | a type for each symmetric key, with what it may be used for |
 //! | `signing`, `recipient` | Ed25519 and X-Wing key pairs |
 //! | `wrap` | HPKE Base to one recipient, behind [`PermissionKey`], [`seal_text`], [`seal_accreditation`] |
-//! | `key_wrap` | committing wraps of keys under keys |
+//! | `committed`, `key_wrap`, `collection_name` | committing seals under a key: keys under keys, names |
 //! | `at_rest` | the secrets of a client's home, under its passphrase or key file |
 //! | [`permission`] | permission keys: mint, seal, open, possession |
 //! | [`content`] | records as streams of leaves, and their manifests |
@@ -54,6 +54,8 @@
 
 mod accreditation;
 mod at_rest;
+mod collection_name;
+mod committed;
 pub mod content;
 mod error;
 mod kdf;
@@ -67,11 +69,13 @@ mod signing;
 mod text;
 mod wrap;
 
+pub use protocol_spec::collection::Collection;
+
 pub use self::{
     accreditation::{open_accreditation, seal_accreditation},
     at_rest::HomeKey,
     error::Error,
-    key_wrap::{Collection, WrappedKey},
+    key_wrap::WrappedKey,
     permission::{ExpectedPermission, OpenedPermission, PermissionKey},
     recipient::RecipientSecret,
     secret::{AccreditationSecret, CollectionKey, DataKey, PermissionSecret, UploadKey, VaultRootKey},

@@ -11,20 +11,22 @@ use protocol_spec::{field::SealedBytes, ids::PermissionId, keys::IdentityKey, ke
 use zeroize::Zeroizing;
 
 use crate::{
-    DataKey, Error, PermissionSecret, RecipientSecret, SigningIdentity, UploadKey, kdf,
+    CollectionKey, DataKey, Error, PermissionSecret, RecipientSecret, SigningIdentity, UploadKey, kdf,
     padding::{is_zero, size_class},
     wrap::{self, Info},
 };
 
-/// What a permission gives: the data keys of its records, in the order of the body, or one upload key.
+/// What a permission gives: the data keys of its records, in the order of the body, or the key of one
+/// collection, or one upload key.
 /// The type keeps an upload permission's key from opening records.
 pub trait Granted: Sized + sealed::Keys {}
 
 impl Granted for Vec<DataKey> {}
 impl Granted for UploadKey {}
+impl Granted for CollectionKey {}
 
 mod sealed {
-    use super::{DataKey, UploadKey};
+    use super::{CollectionKey, DataKey, UploadKey};
 
     pub trait Keys: Sized {
         fn count(&self) -> usize;
@@ -46,22 +48,28 @@ mod sealed {
         }
     }
 
-    impl Keys for UploadKey {
-        fn count(&self) -> usize {
-            1
-        }
+    macro_rules! one_key {
+        ($($name:ident),*) => {$(
+            impl Keys for $name {
+                fn count(&self) -> usize {
+                    1
+                }
 
-        fn each(&self) -> impl Iterator<Item = &[u8; 32]> {
-            std::iter::once(self.expose())
-        }
+                fn each(&self) -> impl Iterator<Item = &[u8; 32]> {
+                    std::iter::once(self.expose())
+                }
 
-        fn from_each(keys: &[[u8; 32]]) -> Option<Self> {
-            match keys {
-                [key] => Some(Self::from_bytes(key)),
-                _ => None,
+                fn from_each(keys: &[[u8; 32]]) -> Option<Self> {
+                    match keys {
+                        [key] => Some(Self::from_bytes(key)),
+                        _ => None,
+                    }
+                }
             }
-        }
+        )*};
     }
+
+    one_key!(CollectionKey, UploadKey);
 }
 
 /// A permission key on the patient's side, before it is wrapped. Wrapped once.
@@ -136,7 +144,7 @@ pub struct ExpectedPermission<'a> {
     pub body: &'a [u8],
     /// The permission's id.
     pub id: &'a PermissionId,
-    /// Number of keys: of records, or 1 for an upload.
+    /// Number of keys: of records, or 1 for a collection or an upload.
     pub keys: usize,
     /// The possession key that the body names.
     pub possession: &'a IdentityKey,

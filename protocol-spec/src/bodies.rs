@@ -9,8 +9,8 @@ use crate::{
     field::{Field, Name, SealedBytes, read_header, write_header},
     hash::{ContentRoot, Sha256Digest},
     ids::{
-        InstitutionId, OperatorId, PatientId, PermissionId, RecordId, RegistrarId, ReleaseId, RequestId,
-        UploadId, VersionId,
+        CollectionId, InstitutionId, OperatorId, PatientId, PermissionId, RecordId, RegistrarId, ReleaseId,
+        RequestId, UploadId, VersionId,
     },
     keys::{IdentityKey, RecipientKey},
     labels::{self, Label},
@@ -199,6 +199,23 @@ bodies! {
         expires: u64,
         /// SHA-256 of the evidence.
         presentation_hash: Sha256Digest,
+    }
+    /// Device: a record version lies in a collection (COL-4).
+    Placement: PlacementBody, PLACEMENT {
+        /// Whose vault.
+        patient_id: PatientId,
+        /// The record.
+        record_id: RecordId,
+        /// Its version.
+        version_id: VersionId,
+        /// BLAKE3 of its stream: what the version is, whoever wraps keys for it.
+        content_root: ContentRoot,
+        /// Bytes of its stream.
+        stream_len: u64,
+        /// Where it lies from now on.
+        collection_id: CollectionId,
+        /// Counts the vault's placements, from 1.
+        number: u64,
     }
     /// Operator: this is stored, durably.
     UploadReceipt: UploadReceiptBody, UPLOAD_RECEIPT {

@@ -7,8 +7,8 @@ use crate::{
     defence::Defence,
     hash::{ContentRoot, Sha256Digest},
     ids::{
-        InstitutionId, OperatorId, PatientId, PermissionId, RecordId, RegistrarId, ReleaseId, RequestId,
-        UploadId, VersionId,
+        CollectionId, InstitutionId, OperatorId, PatientId, PermissionId, RecordId, RegistrarId, ReleaseId,
+        RequestId, UploadId, VersionId,
     },
     keys::{IdentityKey, RecipientKey},
     messages as pb,
@@ -42,6 +42,7 @@ macro_rules! bytes_fields {
 }
 
 bytes_fields!(
+    CollectionId,
     ContentRoot,
     IdentityKey,
     InstitutionId,
@@ -166,6 +167,19 @@ impl From<&SealedBytes> for pb::Sealed {
             enc: sealed.enc.clone(),
             ciphertext: sealed.ciphertext.clone(),
         }
+    }
+}
+
+impl<M, T> Field<Option<M>> for Option<T>
+where
+    T: Field<M>,
+{
+    fn read(wire: Option<M>, field: &'static str) -> Result<Self, Error> {
+        wire.map(|one| T::read(one, field)).transpose()
+    }
+
+    fn write(&self) -> Option<M> {
+        self.as_ref().map(Field::write)
     }
 }
 

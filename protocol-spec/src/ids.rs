@@ -134,6 +134,10 @@ uuid_id!(
     VersionId, "ver"
 );
 uuid_id!(
+    /// A collection of a vault's records.
+    CollectionId, "col"
+);
+uuid_id!(
     /// An upload session, opened by a presentation.
     UploadId, "upl"
 );
@@ -141,6 +145,13 @@ uuid_id!(
     /// A release session, opened by a presentation.
     ReleaseId, "rel"
 );
+
+impl CollectionId {
+    /// The collection that every vault has.
+    pub const DEFAULT: Self = Self([0; 16]);
+    /// What is opened in an emergency.
+    pub const EMERGENCY: Self = Self([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
+}
 
 #[cfg(test)]
 mod tests {

@@ -52,6 +52,8 @@ labels! {
     DENIAL = "medvault/v1 denial";
     /// Device signs a revocation.
     REVOCATION = "medvault/v1 revocation";
+    /// Device signs which collection a record version lies in.
+    PLACEMENT = "medvault/v1 placement";
     /// Institution signs what a record contains.
     RECORD_MANIFEST = "medvault/v1 record manifest";
     /// Operator signs that it waits for an upload.
@@ -80,6 +82,8 @@ labels! {
     RECORD_KEY = "medvault/v1 record key";
     /// Key, nonce and commitment of a key wrap.
     KEY_WRAP = "medvault/v1 key wrap";
+    /// Key, nonce and commitment of a collection's sealed name.
+    COLLECTION_NAME = "medvault/v1 collection name";
     /// Context of sealed content.
     SEAL_CONTENT = "medvault/v1 seal content";
     /// Secrets of a client's home directory, on its own disk.

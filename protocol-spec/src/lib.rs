@@ -6,6 +6,7 @@
 //! | [`ids`], [`hash`], [`keys`], [`labels`] | the words of the protocol as types |
 //! | [`statement`], [`bodies`], [`patient`], [`permission`] | what somebody signs: parsed, then verified |
 //! | [`directory`], [`log`], [`link`] | where trust in keys comes from |
+//! | [`collection`] | collections, epochs, placements |
 //! | [`content`], [`manifest`] | geometry and hashes of records, their parts |
 //! | [`request`] | RFC 9421 signatures of requests |
 //! | [`problem`] | refusals |
@@ -14,6 +15,7 @@
 //! The normative text is in `spec/`; each rule there has an id that the code cites.
 
 pub mod bodies;
+pub mod collection;
 pub mod content;
 pub mod defence;
 pub mod directory;

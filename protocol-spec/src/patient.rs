@@ -5,7 +5,7 @@ use std::ops::Deref;
 
 use crate::{
     Error,
-    bodies::{Denial, DeviceCertificate, Revocation, UploadRequest},
+    bodies::{Denial, DeviceCertificate, Placement, Revocation, UploadRequest},
     hash::Sha256Digest,
     ids::PatientId,
     messages as pb,
@@ -28,7 +28,7 @@ macro_rules! of_patient {
     )*};
 }
 
-of_patient!(Denial, Revocation, UploadRequest);
+of_patient!(Denial, Placement, Revocation, UploadRequest);
 
 /// Checks that a device certificate is signed by the identity key in it and belongs to `patient` (KEY-5).
 ///

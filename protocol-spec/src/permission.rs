@@ -9,6 +9,7 @@ use prost::Message;
 use crate::{
     Error,
     bodies::DeviceCertificate,
+    collection::CollectionSelector,
     content,
     defence::Defence,
     field::{Field, SealedBytes, read_header, write_header},
@@ -120,8 +121,10 @@ pub struct PermissionBody {
     pub directory_entry_hash: Sha256Digest,
     /// SHA-256 of the X-Wing key that the wrap is for.
     pub recipient_key_hash: Sha256Digest,
-    /// What may be released; empty for uploads.
+    /// What may be released, one by one; empty for uploads and where there is a collection.
     pub records: Vec<RecordSelector>,
+    /// What may be released: whatever lies in a collection.
+    pub collection: Option<CollectionSelector>,
     /// First millisecond at which it may be presented.
     pub not_before: u64,
     /// First millisecond at which it may no longer be used.
@@ -137,13 +140,14 @@ pub struct PermissionBody {
 }
 
 impl PermissionBody {
-    /// PRM-1.
+    /// PRM-1, COL-5.
     fn check(self) -> Result<Self, Error> {
         let field = |field| Err(Error::Field { field });
         let distinct: HashSet<_> = self.records.iter().map(|record| record.version_id).collect();
-        match self.kind {
-            Kind::Upload if !self.records.is_empty() => return field("records"),
-            Kind::Download | Kind::Reference if !(1..=MAX_RECORDS).contains(&self.records.len()) => {
+        match (self.kind, &self.collection) {
+            (Kind::Upload, Some(_)) => return field("collection"),
+            (Kind::Upload, None) | (_, Some(_)) if !self.records.is_empty() => return field("records"),
+            (Kind::Download | Kind::Reference, None) if !(1..=MAX_RECORDS).contains(&self.records.len()) => {
                 return field("records");
             }
             _ if distinct.len() != self.records.len() => return field("records"),
@@ -177,6 +181,7 @@ impl Body for PermissionBody {
             directory_entry_hash: Field::read(wire.directory_entry_hash, "directory_entry_hash")?,
             recipient_key_hash: Field::read(wire.recipient_key_hash, "recipient_key_hash")?,
             records: Field::read(wire.records, "records")?,
+            collection: Field::read(wire.collection, "collection")?,
             not_before: wire.not_before,
             not_after: wire.not_after,
             uses: wire.uses,
@@ -198,6 +203,7 @@ impl Body for PermissionBody {
             directory_entry_hash: self.directory_entry_hash.write(),
             recipient_key_hash: self.recipient_key_hash.write(),
             records: self.records.write(),
+            collection: self.collection.write(),
             not_before: self.not_before,
             not_after: self.not_after,
             uses: self.uses,

@@ -75,6 +75,10 @@ problems! {
     RequestMismatch = "request-mismatch", 409, "the permission does not answer this request";
     /// A permission over a record that is not there as described.
     RecordMismatch = "record-mismatch", 409, "a record of the permission is not in the vault as described";
+    /// A collection that is not there, or another epoch than its current one.
+    EpochMismatch = "epoch-mismatch", 409, "the collection is unknown or its key has another epoch";
+    /// Two devices placed records at once.
+    PlacementConflict = "placement-conflict", 409, "another device has placed a record meanwhile";
     /// The upload was committed or given up.
     UploadClosed = "upload-closed", 409, "the upload is closed";
     /// A leaf that is there with another hash, or is being written.

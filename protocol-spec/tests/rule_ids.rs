@@ -10,7 +10,7 @@ use std::{
 
 use protocol_spec::{labels, problem::Problem};
 
-const PREFIXES: [&str; 8] = ["KEY", "STM", "PRM", "FLW", "CNT", "API", "LOG", "LKG"];
+const PREFIXES: [&str; 9] = ["KEY", "STM", "PRM", "FLW", "COL", "CNT", "API", "LOG", "LKG"];
 const CRATES: [&str; 6] = [
     "protocol-spec",
     "crypto",

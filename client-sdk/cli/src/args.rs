@@ -7,8 +7,8 @@ use std::{path::PathBuf, time::Duration};
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    agent, directory, download, history, inbox, institution, patient, permissions, permit, records,
-    reference, registrar, rules, upload,
+    agent, collection, directory, download, history, inbox, institution, patient, permissions, permit,
+    records, reference, registrar, rules, upload,
 };
 
 /// Medical information, end-to-end encrypted: patients hold the keys, the server stores what it cannot read.
@@ -75,6 +75,9 @@ pub(crate) enum Command {
     Upload(upload::Command),
     /// List or read the records of the patient's own vault
     Records(records::Options),
+    /// Keep records in collections, which can be permitted as a whole (patient)
+    #[command(subcommand)]
+    Collection(collection::Command),
     /// Read records with a patient's permission
     #[command(subcommand)]
     Download(download::Command),

@@ -298,6 +298,29 @@ impl Home {
         files::keep_first(&folder.join(name), text.as_bytes())
     }
 
+    /// Keeps the highest number that is given for `name` in `folder`; a lower one is an older state.
+    pub(crate) fn keep_highest(&self, folder: &str, name: &str, number: usize) -> Result<()> {
+        let path = format!("{folder}/{name}");
+        let kept = match self.read(&path)? {
+            None => 0,
+            Some(bytes) => {
+                let text = std::str::from_utf8(&bytes).ok().map(str::trim);
+                let kept = text.and_then(|text| text.parse().ok());
+                kept.ok_or_else(|| self.damaged(&path))?
+            }
+        };
+        if number < kept {
+            return Err(Error::tampered("the vault")(
+                "the server shows an older state than this device has seen",
+            ));
+        }
+        if number > kept {
+            make_folder(&self.path(folder))?;
+            self.write(&path, format!("{number}\n").as_bytes())?;
+        }
+        Ok(())
+    }
+
     pub(crate) fn read_json<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>> {
         let Some(bytes) = self.read(name)? else {
             return Ok(None);

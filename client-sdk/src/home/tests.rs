@@ -177,3 +177,19 @@ fn what_was_kept_first_stays_and_an_empty_file_counts_as_none() {
     assert_eq!(home.keep_first("met", "id", "two").unwrap(), b"two");
     assert_eq!(std::fs::read_dir(dir.path().join("met")).unwrap().count(), 1);
 }
+
+/// COL-3
+#[test]
+fn a_number_below_the_highest_that_was_kept_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let home = Home::at(dir.path());
+    for number in [1, 1, 3] {
+        home.keep_highest("epochs", "id", number).unwrap();
+    }
+    let older = home.keep_highest("epochs", "id", 2);
+    assert!(matches!(older, Err(Error::Tampered { .. })), "{older:?}");
+    home.keep_highest("epochs", "other", 2).unwrap();
+    std::fs::write(dir.path().join("epochs/id"), "many").unwrap();
+    let damaged = home.keep_highest("epochs", "id", 9);
+    assert!(matches!(damaged, Err(Error::HomeDamaged { .. })), "{damaged:?}");
+}

@@ -135,6 +135,7 @@ fn permission(patient: u8, request_hash: Sha256Digest) -> SignedPermission {
         directory_entry_hash: entry(CLINIC).entry_hash(),
         recipient_key_hash: recipient(CLINIC).public().digest(),
         records: Vec::new(),
+        collection: None,
         not_before: 1,
         not_after: 2,
         uses: 1,

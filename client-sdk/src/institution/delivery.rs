@@ -5,7 +5,7 @@ use protocol_spec::{
     ids::{InstitutionId, PermissionId},
     keys::RecipientKey,
     messages::{self as pb},
-    permission::{Kind, SignedPermission, VerifiedPermission},
+    permission::{SignedPermission, VerifiedPermission},
 };
 
 use super::Institution;
@@ -71,11 +71,7 @@ impl Institution {
         let expected = ExpectedPermission {
             body: permission.bytes(),
             id: &permission.permission_id,
-            keys: if permission.kind == Kind::Upload {
-                1
-            } else {
-                permission.records.len()
-            },
+            keys: permission.records.len().max(1),
             possession: &permission.possession_key,
         };
         OpenedPermission::open(&self.keys.recipient, permission.wrap(), &expected)

@@ -2,29 +2,20 @@
 
 use std::path::Path;
 
-use crypto::DataKey;
 use protocol_spec::{
     bodies::{ReleaseReceipt, ReleaseTicket},
     ids::{PermissionId, RecordId},
     log::Receipt,
-    messages::{self as pb, presentation_answer::Answer},
-    permission::{Kind, RecordSelector, VerifiedPermission},
-    statement::{Signed, Verified},
+    messages as pb,
+    permission::Kind,
 };
 
 use super::{Fetched, FetchedRecord, Institution, delivery::Delivered};
 use crate::{
     Error, Progress, Result,
-    provenance::VerifiedRecord,
     session::blocking,
     transfer::{FetchJournal, FolderSink, Leaves, Sink, interrupted, receive},
 };
-
-/// A release that the server has opened, its records verified.
-struct Release {
-    ticket: Verified<ReleaseTicket>,
-    records: Vec<(VerifiedRecord, DataKey)>,
-}
 
 impl Institution {
     /// Presents a download or reference permission, and opens what it is for into `out/<record id>/…`. Files
@@ -70,20 +61,10 @@ impl Institution {
             ));
         }
         let mut journal = FetchJournal::open(&self.session.home, &permission)?;
-        // The sink first: a folder that is in the way must not cost a use.
-        let records = delivered
-            .permission
-            .records
-            .iter()
-            .map(|record| record.record_id)
-            .collect();
-        let fetched = match make_sink(records) {
-            Ok(sink) => self
-                .run_fetch(delivered, sink, &mut journal, progress)
-                .await
-                .map_err(interrupted),
-            Err(error) => Err(error),
-        };
+        let fetched = self
+            .run_fetch(delivered, make_sink, &mut journal, progress)
+            .await
+            .map_err(interrupted);
         // Kept otherwise: the same presentation goes on, and spends no second use.
         if fetched.as_ref().map_or_else(Error::is_final, |_| true) {
             journal.remove();
@@ -94,11 +75,21 @@ impl Institution {
     async fn run_fetch<S: Sink>(
         &self,
         delivered: Delivered,
-        mut sink: S,
+        make_sink: impl FnOnce(Vec<RecordId>) -> Result<S>,
         journal: &mut FetchJournal,
         progress: &dyn Progress,
     ) -> Result<Fetched> {
-        let release = self.open_release(delivered, journal).await?;
+        let permission = &delivered.permission;
+        let (release, mut sink) = if permission.collection.is_some() {
+            // What lies in a collection is told to its holder alone.
+            let release = self.open_release(delivered, journal).await?;
+            let sink = make_sink(release.record_ids())?;
+            (release, sink)
+        } else {
+            // The sink first: a folder that is in the way must not cost a use.
+            let sink = make_sink(permission.records.iter().map(|record| record.record_id).collect())?;
+            (self.open_release(delivered, journal).await?, sink)
+        };
         progress.started(
             release
                 .records
@@ -143,85 +134,6 @@ impl Institution {
         Ok(Fetched { records, receipt })
     }
 
-    /// Presents the permission key and verifies what is released before a byte of it is asked for.
-    async fn open_release(&self, mut delivered: Delivered, journal: &mut FetchJournal) -> Result<Release> {
-        let permission = delivered.permission.clone();
-        let opened = self.open_key::<Vec<DataKey>>(&permission)?;
-        let mut renewed = false;
-        let (ticket, stored) = loop {
-            let message = pb::Presentation::default();
-            let answer = self
-                .present(delivered, &opened, &message, journal.idempotency_key())
-                .await?;
-            let (ticket, records) = self.check_release_ticket(answer, &permission).await?;
-            // An earlier run's session that has ended since: a new one, which spends a use.
-            if ticket.expires > self.session.server.now_ms() || renewed {
-                break (ticket, records);
-            }
-            renewed = true;
-            journal.renew()?;
-            delivered = self.deliver(permission.permission_id).await?;
-        };
-        if stored.len() != permission.records.len() {
-            return Err(Error::tampered(TICKET)("it is for other records"));
-        }
-        let mut records = Vec::with_capacity(stored.len());
-        for ((stored, key), selector) in stored.into_iter().zip(opened.keys).zip(&permission.records) {
-            records.push((self.check_record(stored, &key, &permission, selector).await?, key));
-        }
-        Ok(Release { ticket, records })
-    }
-
-    async fn check_release_ticket(
-        &self,
-        answer: Answer,
-        permission: &VerifiedPermission,
-    ) -> Result<(Verified<ReleaseTicket>, Vec<pb::StoredRecord>)> {
-        let Answer::Release(pb::Release {
-            ticket,
-            proof,
-            records,
-        }) = answer
-        else {
-            return Err(Error::tampered(TICKET)("it is for an upload"));
-        };
-        let ticket = Signed::<ReleaseTicket>::try_from(ticket)
-            .and_then(|ticket| ticket.verify(self.session.server.operator()))
-            .map_err(Error::tampered(TICKET))?;
-        self.session.included(proof, &ticket.hash(), TICKET).await?;
-        let same = ticket.operator_id == self.session.server.operator_id()
-            && ticket.permission_id == permission.permission_id
-            && ticket.patient_id == permission.patient_id
-            && ticket.institution_id == self.id();
-        if same {
-            Ok((ticket, records))
-        } else {
-            Err(Error::tampered(TICKET)("it is for something else"))
-        }
-    }
-
-    /// A record must be the one that the patient selected, with the content that she saw (PRM-4).
-    async fn check_record(
-        &self,
-        stored: pb::StoredRecord,
-        key: &DataKey,
-        permission: &VerifiedPermission,
-        selector: &RecordSelector,
-    ) -> Result<VerifiedRecord> {
-        let record = self.session.receipted(permission.patient_id, stored).await?;
-        let said = &record.receipt.statement;
-        let selected = said.record_id == selector.record_id
-            && said.version_id == selector.version_id
-            && said.content_root == selector.content_root
-            && said.stream_len == selector.stream_len;
-        if !selected {
-            return Err(Error::tampered("the record")(
-                "it is not the one that the patient permitted",
-            ));
-        }
-        self.session.verify_record(record, key).await
-    }
-
     /// Ends the release; the answer says what was handed out.
     async fn close(&self, ticket: &ReleaseTicket, journal: &FetchJournal) -> Result<Receipt<ReleaseReceipt>> {
         let path = format!("/v1/releases/{}/close", ticket.release_id);
@@ -252,8 +164,6 @@ fn is_for(receipt: &ReleaseReceipt, ticket: &ReleaseTicket) -> bool {
         && receipt.institution_id == ticket.institution_id
         && receipt.presentation_hash == ticket.presentation_hash
 }
-
-const TICKET: &str = "the release ticket";
 
 #[cfg(test)]
 mod tests {

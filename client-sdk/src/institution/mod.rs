@@ -11,6 +11,7 @@
 mod delivery;
 mod download;
 mod enrol;
+mod release;
 mod requests;
 mod upload;
 

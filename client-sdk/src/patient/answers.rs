@@ -5,6 +5,7 @@ use crypto::{DataKey, PermissionKey, TextContext, seal_text};
 use prost::Message;
 use protocol_spec::{
     bodies::Denial,
+    collection::CollectionSelector,
     hash::Sha256Digest,
     ids::PermissionId,
     messages as pb,
@@ -13,8 +14,8 @@ use protocol_spec::{
     statement::{Body, Signed},
 };
 
-use super::{Patient, records::OwnRecord};
-use crate::{DirectoryEntry, Result, asked::Asked, mint};
+use super::{InCollection, Patient, records::OwnRecord};
+use crate::{DirectoryEntry, Error, Result, asked::Asked, mint};
 
 /// What a permission is for, besides its limits.
 pub(super) struct Grant<'a> {
@@ -22,6 +23,7 @@ pub(super) struct Grant<'a> {
     pub(super) kind: Kind,
     pub(super) to: &'a DirectoryEntry,
     pub(super) records: Vec<RecordSelector>,
+    pub(super) collection: Option<CollectionSelector>,
     pub(super) request_hash: Sha256Digest,
 }
 
@@ -93,11 +95,58 @@ impl Patient {
             kind: asked.kind,
             to: &receiver,
             records,
+            collection: None,
             request_hash: asked.hash,
         };
-        let signed = self.sign_permission(grant, PermissionKey::mint(&id, &keys)?, &limits)?;
+        self.sign_answer(grant, PermissionKey::mint(&id, &keys)?, &limits)
+    }
+
+    /// Signs a permission for whatever lies in a collection, under its current key (COL-5).
+    pub(crate) async fn sign_permit_collection(
+        &self,
+        asked: &Asked,
+        of: InCollection,
+        limits: &Limits,
+    ) -> Result<(PermissionId, SignedAnswer)> {
+        let receiver = self.session.institution(asked.receiver).await?;
+        let id = mint::id(PermissionId::mint)?;
+        let (selector, key) = {
+            let ring = self.refresh_ring().await?;
+            let (collection, key) = ring.current(of.id).ok_or_else(|| Error::Unknown {
+                what: "collection",
+                id: of.id.to_string(),
+            })?;
+            let until = of.until_now.then_some(ring.last_placement);
+            if until == Some(0) {
+                return Err(Error::Usage(
+                    "there is no record to permit: ask for an upload first".into(),
+                ));
+            }
+            (
+                CollectionSelector { collection, until },
+                PermissionKey::mint(&id, key)?,
+            )
+        };
+        let grant = Grant {
+            id,
+            kind: asked.kind,
+            to: &receiver,
+            records: Vec::new(),
+            collection: Some(selector),
+            request_hash: asked.hash,
+        };
+        self.sign_answer(grant, key, limits)
+    }
+
+    fn sign_answer(
+        &self,
+        grant: Grant<'_>,
+        key: PermissionKey,
+        limits: &Limits,
+    ) -> Result<(PermissionId, SignedAnswer)> {
+        let id = grant.id;
         let message = pb::SubmitPermission {
-            permission: Some((&signed).into()),
+            permission: Some((&self.sign_permission(grant, key, limits)?).into()),
         };
         Ok((id, SignedAnswer::Permission(message)))
     }
@@ -152,6 +201,7 @@ impl Patient {
             kind,
             to,
             records,
+            collection,
             request_hash,
         } = grant;
         let now = mint::now_ms();
@@ -165,6 +215,7 @@ impl Patient {
             directory_entry_hash: to.entry_hash(),
             recipient_key_hash: to.recipient_key().digest(),
             records,
+            collection,
             // Clocks differ: a permission that is to hold now must not wait for the server's clock.
             not_before: now.saturating_sub(CLOCK_TOLERANCE),
             not_after: limits.not_after,

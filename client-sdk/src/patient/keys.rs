@@ -23,7 +23,9 @@ pub(super) struct Keys {
     pub(super) device: Arc<SigningIdentity>,
     /// Opens what is sealed to her.
     pub(super) recipient: RecipientSecret,
-    /// Wraps the keys of her records.
+    /// Wraps the keys of her collections.
+    pub(super) root: VaultRootKey,
+    /// Of the default collection's epoch 0.
     pub(super) collection: CollectionKey,
     /// Leads from her id to the device.
     pub(super) certificate: Signed<DeviceCertificate>,
@@ -60,6 +62,7 @@ impl Keys {
             patient,
             device: Arc::new(device),
             recipient,
+            root,
             collection,
             certificate,
         })
@@ -92,9 +95,15 @@ impl Keys {
             patient,
             device: Arc::new(device),
             recipient,
+            root,
             collection,
             certificate,
         })
+    }
+
+    /// A copy of the default collection's first key.
+    pub(super) fn default_collection(&self) -> CollectionKey {
+        CollectionKey::from_bytes(self.collection.expose())
     }
 
     /// Takes back [`Self::create`].

@@ -6,15 +6,18 @@
 //! | `requests` | ask for an upload; permit or deny what institutions ask |
 //! | `answers` | permissions and denials as they are signed, and sent |
 //! | `records` | list, adopt and open her own records |
+//! | `ring`, `collections` | the keys of her collections; what lies in them |
 //! | `permissions` | list and revoke |
 //! | `history` | what happened, proven |
 
 mod answers;
+mod collections;
 mod history;
 mod keys;
 mod permissions;
 mod records;
 mod requests;
+mod ring;
 
 use std::{path::Path, time::Duration};
 
@@ -25,17 +28,18 @@ use protocol_spec::{
     messages as pb,
 };
 
-use self::keys::Keys;
 pub(crate) use self::{
     answers::{Limits, SignedAnswer},
     records::OwnRecord,
 };
 pub use self::{
+    collections::CollectionInfo,
     history::{HistoryItem, HistoryKind},
     permissions::{PermissionInfo, PermissionState},
     records::{InstitutionRef, Received, RecordInfo, Records},
-    requests::{PermitTerms, Selection, UploadTerms},
+    requests::{InCollection, PermitTerms, Selection, UploadTerms},
 };
+use self::{keys::Keys, ring::Ring};
 use crate::{
     DirectoryEntry, Error, InboxEvent, Result, Unlock,
     connect::bootstrap,
@@ -48,6 +52,8 @@ use crate::{
 pub struct Patient {
     session: Session,
     keys: Keys,
+    /// What this session knows of her collections.
+    ring: tokio::sync::Mutex<Ring>,
 }
 
 impl Patient {
@@ -118,7 +124,11 @@ impl Patient {
 
     fn with(home: Home, pins: Pins, keys: Keys) -> Result<Self> {
         let session = Session::new(home, pins, &keys.patient, keys.device.clone())?;
-        Ok(Self { session, keys })
+        Ok(Self {
+            session,
+            keys,
+            ring: tokio::sync::Mutex::default(),
+        })
     }
 
     /// Her id: what institutions need to ask her for something.

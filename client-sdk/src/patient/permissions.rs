@@ -2,7 +2,7 @@
 
 use protocol_spec::{
     bodies::Revocation,
-    ids::{PermissionId, RecordId},
+    ids::{CollectionId, PermissionId, RecordId},
     messages as pb,
     patient::PatientSigned,
     permission::{Kind, SignedPermission, VerifiedPermission},
@@ -46,8 +46,10 @@ pub struct PermissionInfo {
     pub created: u64,
     /// When it ends, in milliseconds since 1970.
     pub not_after: u64,
-    /// The records it is for; none for uploads.
+    /// The records it is for; none for uploads, and where there is a collection.
     pub records: Vec<RecordId>,
+    /// The collection it is for.
+    pub collection: Option<CollectionId>,
 }
 
 impl Patient {
@@ -69,6 +71,7 @@ impl Patient {
                 created: permission.created,
                 not_after: permission.not_after,
                 records: permission.records.iter().map(|record| record.record_id).collect(),
+                collection: permission.collection.map(|selector| selector.collection.id),
             });
         }
         infos.sort_by_key(|info| (info.created, info.permission_id));

@@ -7,12 +7,14 @@ use std::path::Path;
 
 use crypto::{Collection, DataKey, WrappedKey, content::StreamLengths};
 use protocol_spec::{
-    ids::{InstitutionId, PermissionId, RecordId, VersionId},
+    bodies::Placement,
+    ids::{CollectionId, InstitutionId, PermissionId, RecordId, VersionId},
     manifest::Part,
     messages as pb,
+    patient::PatientSigned,
 };
 
-use super::{Patient, Selection};
+use super::{Patient, Selection, ring::Ring};
 use crate::{
     Error, FetchedPart, Progress, Provenance, Result,
     provenance::{ReceiptedRecord, VerifiedRecord},
@@ -42,6 +44,8 @@ pub struct RecordInfo {
     pub from: InstitutionRef,
     /// The permission it was uploaded under.
     pub permission_id: PermissionId,
+    /// The collection it lies in.
+    pub collection: CollectionId,
     /// Its files.
     pub parts: Vec<Part>,
     /// Bytes of its sealed stream.
@@ -74,6 +78,7 @@ pub struct Received {
 pub(crate) struct OwnRecord {
     pub(crate) verified: VerifiedRecord,
     pub(crate) key: DataKey,
+    pub(crate) collection: CollectionId,
 }
 
 impl Patient {
@@ -85,7 +90,10 @@ impl Patient {
         let (own, refused) = self.own_records(&Selection::All).await?;
         let records = own
             .iter()
-            .map(|record| RecordInfo::from(&record.verified))
+            .map(|record| RecordInfo {
+                collection: record.collection,
+                ..RecordInfo::from(&record.verified)
+            })
             .collect();
         Ok(Records { records, refused })
     }
@@ -108,7 +116,7 @@ impl Patient {
             what: "record",
             id: record.to_string(),
         };
-        let OwnRecord { verified, key } = own.pop().ok_or_else(unknown)?;
+        let OwnRecord { verified, key, .. } = own.pop().ok_or_else(unknown)?;
         let sink = FolderSink::new(out, &record.to_string(), &[record])?;
         let path = format!("/v1/vault/records/{}/leaves", verified.version_id());
         let leaves = Leaves {
@@ -183,28 +191,68 @@ impl Patient {
         let pb::VaultRecord {
             record,
             upload_key_wrap,
+            placement,
+            epoch,
             data_key_wrap,
         } = message;
         let stored = record.ok_or_else(|| tampered("it is empty"))?;
         let record = self.session.receipted(self.id(), stored).await?;
-        let adopted = !data_key_wrap.is_empty();
-        let key = if adopted {
-            let version = record.receipt.statement.version_id;
-            let wrapped = WrappedKey::try_from(data_key_wrap.as_ref()).map_err(tampered)?;
-            self.keys
-                .collection
-                .unwrap_data_key(&wrapped, &Collection::DEFAULT, &version)
-                .map_err(tampered)?
-        } else {
-            self.uploaded_key(&record, &upload_key_wrap)?
+        let placed = match placement {
+            Some(placement) => Some(self.placed(placement, &record)?),
+            None => None,
+        };
+        let key = match &placed {
+            Some(id) => {
+                let collection = Collection { id: *id, epoch };
+                self.placed_key(&record, collection, &data_key_wrap).await?
+            }
+            None => self.uploaded_key(&record, &upload_key_wrap)?,
         };
         let verified = self.session.verify_record(record, &key).await?;
         self.session
             .met_version(verified.version_id(), &verified.manifest.hash())?;
-        if !adopted {
-            self.adopt(&verified, &key).await?;
+        if placed.is_none() {
+            self.place(&verified.receipt.statement, &key, CollectionId::DEFAULT)
+                .await?;
         }
-        Ok(OwnRecord { verified, key })
+        let collection = placed.unwrap_or(CollectionId::DEFAULT);
+        Ok(OwnRecord {
+            verified,
+            key,
+            collection,
+        })
+    }
+
+    /// Where a placement of hers says that this record lies.
+    fn placed(&self, placement: pb::PatientStatement, record: &ReceiptedRecord) -> Result<CollectionId> {
+        let placement = PatientSigned::<Placement>::try_from(placement)
+            .and_then(PatientSigned::verify)
+            .map_err(tampered)?;
+        if placement.patient_id == self.id() && placement.names(&record.receipt.statement) {
+            Ok(placement.collection_id)
+        } else {
+            Err(tampered("its placement is of another record"))
+        }
+    }
+
+    /// The data key of what lies in a collection.
+    async fn placed_key(
+        &self,
+        record: &ReceiptedRecord,
+        collection: Collection,
+        data_key_wrap: &[u8],
+    ) -> Result<DataKey> {
+        let wrapped = WrappedKey::try_from(data_key_wrap).map_err(tampered)?;
+        let version = record.receipt.statement.version_id;
+        let unwrap = |ring: &Ring| {
+            Some(
+                ring.key(collection)?
+                    .unwrap_data_key(&wrapped, &collection, &version),
+            )
+        };
+        let key = self.in_ring(unwrap).await?;
+        key.ok_or_else(|| tampered("it lies in a collection that the server does not show"))?
+            .map_err(tampered)
     }
 
     /// The data key of what arrived under an upload permission of hers.
@@ -217,21 +265,6 @@ impl Patient {
             .unwrap_upload_key(&wrapped, &Collection::DEFAULT, &said.permission_id)
             .map_err(tampered)?;
         Ok(upload_key.record_key(&self.id(), &said.record_id, &said.version_id)?)
-    }
-
-    /// Wraps the data key under the collection key and keeps the wrap at the server.
-    async fn adopt(&self, record: &VerifiedRecord, key: &DataKey) -> Result<()> {
-        let version = record.version_id();
-        let wrap = self
-            .keys
-            .collection
-            .wrap_data_key(key, &Collection::DEFAULT, &version)?;
-        let message = pb::AdoptRecord {
-            data_key_wrap: bytes::Bytes::copy_from_slice(wrap.as_bytes()),
-        };
-        let path = format!("/v1/vault/records/{version}/adoption");
-        self.session.server.post::<pb::Accepted>(&path, &message).await?;
-        Ok(())
     }
 }
 
@@ -264,6 +297,7 @@ impl From<&VerifiedRecord> for RecordInfo {
                 name: record.maker.name().as_str().to_owned(),
             },
             permission_id: record.manifest.permission_id,
+            collection: CollectionId::DEFAULT,
             parts: record.manifest.parts.clone(),
             stream_len: record.stream_len(),
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crypto::{Collection, PermissionKey, TextContext, UploadKey, seal_text};
 use protocol_spec::{
     bodies::UploadRequest,
-    ids::{PermissionId, RecordId, RequestId},
+    ids::{CollectionId, PermissionId, RecordId, RequestId},
     messages::{self as pb, RequestState, stored_request::Request},
     patient::PatientSigned,
     permission::Kind,
@@ -73,6 +73,15 @@ pub enum Selection {
     All,
 }
 
+/// Whatever lies in one of her collections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InCollection {
+    /// Which.
+    pub id: CollectionId,
+    /// Only what lies there now, not what comes later.
+    pub until_now: bool,
+}
+
 impl Patient {
     /// Asks an institution to upload, and gives it the permission key to do so.
     ///
@@ -107,6 +116,7 @@ impl Patient {
             kind: Kind::Upload,
             to,
             records: Vec::new(),
+            collection: None,
             request_hash: request.hash(),
         };
         let limits = Limits {
@@ -147,6 +157,28 @@ impl Patient {
             bytes: terms.bytes,
         };
         let (id, answer) = self.sign_permit(&asked, chosen, &limits).await?;
+        self.submit(&answer).await?;
+        Ok(id)
+    }
+
+    /// Permits a download or reference request over a collection: one wrap, however many records lie in it, and what
+    /// is placed there later too, unless it is to be for those of now alone (COL-6).
+    ///
+    /// # Errors
+    /// As [`Self::permit`].
+    pub async fn permit_collection(
+        &self,
+        request: RequestId,
+        of: InCollection,
+        terms: &PermitTerms,
+    ) -> Result<PermissionId> {
+        let asked = self.asked(request).await?.0;
+        let limits = Limits {
+            not_after: mint::now_ms().saturating_add(millis(terms.expires)),
+            uses: terms.uses,
+            bytes: terms.bytes,
+        };
+        let (id, answer) = self.sign_permit_collection(&asked, of, &limits).await?;
         self.submit(&answer).await?;
         Ok(id)
     }

@@ -13,8 +13,8 @@ use protocol_spec::{
     Error,
     bodies::{
         Accreditation, AccreditationRequest, Checkpoint, Denial, DeviceCertificate, DownloadRequest,
-        InstitutionKeys, RecordManifest, ReferenceRequest, ReleaseReceipt, ReleaseTicket, Revocation,
-        StandbyTicket, UploadReceipt, UploadRequest,
+        InstitutionKeys, Placement, RecordManifest, ReferenceRequest, ReleaseReceipt, ReleaseTicket,
+        Revocation, StandbyTicket, UploadReceipt, UploadRequest,
     },
     content,
     field::{Name, SealedBytes},
@@ -116,6 +116,7 @@ bodies! {
     reference_request: ReferenceRequest,
     denial: Denial,
     revocation: Revocation,
+    placement: Placement,
     standby_ticket: StandbyTicket,
     release_ticket: ReleaseTicket,
     upload_receipt: UploadReceipt,
@@ -358,6 +359,7 @@ fn more_records_than_a_permission_may_name_are_refused() {
     let body = strategies::permission().new_tree(&mut runner).unwrap().current();
     let mut wire = pb::PermissionBody::decode(body.encode()).unwrap();
     wire.kind = pb::PermissionKind::Download.into();
+    wire.collection = None;
     wire.records = (0..4096).map(selector).collect();
     assert!(PermissionBody::decode(&wire.encode_to_vec()).is_ok());
     wire.records.push(selector(4096));

@@ -6,9 +6,11 @@ use ed25519_dalek::SigningKey;
 use proptest::{collection::vec, prelude::*, strategy::Strategy};
 use protocol_spec::{
     bodies,
+    collection::{Collection, CollectionSelector},
     content::stream_len,
     field::{Name, SealedBytes},
     hash::{ContentRoot, Sha256Digest},
+    ids::CollectionId,
     keys::{IdentityKey, RecipientKey},
     manifest::{Clinical, Part, PartName},
     permission::{Kind, PermissionBody, RecordSelector},
@@ -121,6 +123,10 @@ strategy! {
     }
     denial: Denial { request_id: id16, request_hash: id32, patient_id: id32, institution_id: id32, text: sealed }
     revocation: Revocation { permission_id: id16, permission_hash: id32, patient_id: id32 }
+    placement: Placement {
+        patient_id: id32, record_id: id16, version_id: id16, content_root: id32, stream_len: number,
+        collection_id: id16, number: number,
+    }
     standby_ticket: StandbyTicket {
         operator_id: id32, upload_id: id16, permission_id: id16, patient_id: id32, institution_id: id32,
         record_id: id16, version_id: id16, bytes: number, expires: number,
@@ -152,9 +158,18 @@ pub(crate) fn permission() -> impl Strategy<Value = PermissionBody> {
         (any::<([u8; 16], [u8; 32])>(), 0..1_u64 << 40),
         1..5,
     );
+    let collection = proptest::option::of((any::<[u8; 16]>(), any::<u64>(), any::<u64>()).prop_map(
+        |(id, epoch, until)| CollectionSelector {
+            collection: Collection {
+                id: CollectionId::from_bytes(id),
+                epoch,
+            },
+            until: (until != 0).then_some(until),
+        },
+    ));
     (
         kind,
-        records,
+        (records, collection),
         release_ticket(),
         any::<[[u8; 32]; 3]>(),
         key(),
@@ -162,7 +177,16 @@ pub(crate) fn permission() -> impl Strategy<Value = PermissionBody> {
         1..u32::MAX,
     )
         .prop_map(
-            |(kind, records, ticket, [entry, recipient, request], possession_key, not_after, uses)| {
+            |(
+                kind,
+                (records, collection),
+                ticket,
+                [entry, recipient, request],
+                possession_key,
+                not_after,
+                uses,
+            )| {
+                let collection = collection.filter(|_| kind != Kind::Upload);
                 PermissionBody {
                     created: ticket.created,
                     operator_id: ticket.operator_id,
@@ -174,7 +198,7 @@ pub(crate) fn permission() -> impl Strategy<Value = PermissionBody> {
                     recipient_key_hash: Sha256Digest::from_bytes(recipient),
                     records: records
                         .into_iter()
-                        .filter(|_| kind != Kind::Upload)
+                        .filter(|_| kind != Kind::Upload && collection.is_none())
                         .map(|(version, ((record, root), plaintext))| RecordSelector {
                             record_id: record.as_slice().try_into().unwrap(),
                             version_id: version.as_slice().try_into().unwrap(),
@@ -182,6 +206,7 @@ pub(crate) fn permission() -> impl Strategy<Value = PermissionBody> {
                             stream_len: stream_len(plaintext),
                         })
                         .collect(),
+                    collection,
                     not_before: ticket.created % not_after,
                     not_after,
                     uses,

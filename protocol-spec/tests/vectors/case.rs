@@ -361,6 +361,7 @@ fn statement_hash(body: &str, key: &IdentityKey, statement: &Hex) -> Result<Stri
         "ReferenceRequestBody" => hash::<bodies::ReferenceRequest>(key, statement),
         "DenialBody" => hash::<bodies::Denial>(key, statement),
         "RevocationBody" => hash::<bodies::Revocation>(key, statement),
+        "PlacementBody" => hash::<bodies::Placement>(key, statement),
         "RecordManifestBody" => hash::<bodies::RecordManifest>(key, statement),
         "StandbyTicketBody" => hash::<bodies::StandbyTicket>(key, statement),
         "ReleaseTicketBody" => hash::<bodies::ReleaseTicket>(key, statement),
@@ -380,6 +381,7 @@ fn patient_hash(body: &str, message: &Hex) -> Result<String, Error> {
         "UploadRequestBody" => hash::<bodies::UploadRequest>(message),
         "DenialBody" => hash::<bodies::Denial>(message),
         "RevocationBody" => hash::<bodies::Revocation>(message),
+        "PlacementBody" => hash::<bodies::Placement>(message),
         other => panic!("no patient's body {other}"),
     }
 }

@@ -8,8 +8,8 @@ use protocol_spec::{
     field::SealedBytes,
     hash::{ContentRoot, Sha256Digest, sha256},
     ids::{
-        InstitutionId, OperatorId, PatientId, PermissionId, RecordId, RegistrarId, ReleaseId, RequestId,
-        UploadId, VersionId,
+        CollectionId, InstitutionId, OperatorId, PatientId, PermissionId, RecordId, RegistrarId, ReleaseId,
+        RequestId, UploadId, VersionId,
     },
     keys::{IdentityKey, RecipientKey},
     labels::Label,
@@ -210,6 +210,19 @@ pub(crate) fn revocation() -> bodies::Revocation {
     }
 }
 
+pub(crate) fn placement() -> bodies::Placement {
+    bodies::Placement {
+        created: NOW,
+        patient_id: patient(),
+        record_id: record(0x41),
+        version_id: version(0x41),
+        content_root: ContentRoot::from_bytes([0x41; 32]),
+        stream_len: 1096,
+        collection_id: CollectionId::EMERGENCY,
+        number: 7,
+    }
+}
+
 pub(crate) fn standby_ticket() -> bodies::StandbyTicket {
     bodies::StandbyTicket {
         created: NOW,
@@ -330,6 +343,7 @@ pub(crate) fn permission_body(kind: Kind) -> PermissionBody {
         } else {
             vec![selector(0x41), selector(0x42)]
         },
+        collection: None,
         not_before: NOW,
         not_after: NOW + HOUR,
         uses: 3,

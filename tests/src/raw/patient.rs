@@ -2,9 +2,13 @@
 
 use anyhow::Result;
 use bytes::Bytes;
-use crypto::{DataKey, PermissionKey, RecipientSecret, SigningIdentity, TextContext, UploadKey, seal_text};
+use crypto::{
+    CollectionKey, DataKey, PermissionKey, RecipientSecret, SigningIdentity, TextContext, UploadKey,
+    seal_text,
+};
 use protocol_spec::{
-    bodies::{Denial, DeviceCertificate, Revocation, UploadRequest},
+    bodies::{Denial, DeviceCertificate, Placement, Revocation, UploadRequest},
+    collection::{Collection, CollectionSelector},
     directory::Institution,
     hash::Sha256Digest,
     ids::{PatientId, PermissionId, RequestId},
@@ -190,6 +194,7 @@ impl RawPatient {
             directory_entry_hash: to.entry_hash(),
             recipient_key_hash: to.recipient_key().digest(),
             records: Vec::new(),
+            collection: None,
             not_before: now_ms() - 60_000,
             not_after: now_ms() + 3_600_000,
             uses: 1,
@@ -203,6 +208,86 @@ impl RawPatient {
         let sign = |message: &[u8]| self.device.sign_bytes(message);
         let signed = SignedPermission::sign(bytes, wrap, self.certificate.clone(), sign)?;
         Ok((permission_id, (&signed).into()))
+    }
+
+    /// Opens the first epoch of a collection; what is wrapped and sealed is random.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub async fn put_collection(&self, wire: &Wire, collection: Collection) -> Result<()> {
+        let message = pb::PutCollection {
+            collection_id: Bytes::copy_from_slice(collection.id.as_bytes()),
+            epoch: collection.epoch,
+            key_wrap: Bytes::copy_from_slice(&random::<104>()?),
+            sealed_name: Bytes::copy_from_slice(&random::<136>()?),
+        };
+        self.post(wire, "/v1/vault/collections", &message)
+            .await?
+            .message::<pb::Accepted>()?;
+        Ok(())
+    }
+
+    /// Places a record in a collection.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub async fn place(
+        &self,
+        wire: &Wire,
+        record: &RecordSelector,
+        collection: Collection,
+        number: u64,
+    ) -> Result<()> {
+        let body = Placement {
+            created: now_ms(),
+            patient_id: self.id,
+            record_id: record.record_id,
+            version_id: record.version_id,
+            content_root: record.content_root,
+            stream_len: record.stream_len,
+            collection_id: collection.id,
+            number,
+        };
+        let signed = Signed::sign(body, |message| self.device.sign_bytes(message));
+        let placement = PatientSigned::new(signed, self.certificate.clone());
+        let message = pb::AdoptRecord {
+            placement: Some((&placement).into()),
+            epoch: collection.epoch,
+            data_key_wrap: Bytes::copy_from_slice(&random::<104>()?),
+        };
+        let path = format!("/v1/vault/records/{}/adoption", record.version_id);
+        self.post(wire, &path, &message)
+            .await?
+            .message::<pb::Accepted>()?;
+        Ok(())
+    }
+
+    /// Permits a download of whatever lies in a collection.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub async fn permit_collection(
+        &self,
+        wire: &Wire,
+        to: &Institution,
+        request: Sha256Digest,
+        collection: Collection,
+    ) -> Result<PermissionId> {
+        let key = CollectionKey::generate()?;
+        let (id, permission) = self.permission(wire, to, request, &key, |body| {
+            body.kind = Kind::Download;
+            body.collection = Some(CollectionSelector {
+                collection,
+                until: None,
+            });
+        })?;
+        let message = pb::SubmitPermission {
+            permission: Some(permission),
+        };
+        self.post(wire, "/v1/permissions", &message)
+            .await?
+            .message::<pb::Accepted>()?;
+        Ok(id)
     }
 
     /// A denial of a request.

@@ -36,6 +36,7 @@ submissions! {
     submit_permission: SubmitPermission;
     submit_denial: SubmitDenial;
     submit_revocation: SubmitRevocation;
+    put_collection: PutCollection;
 }
 
 /// `GET` of what an id names, with the most bytes of the answer.
@@ -246,6 +247,32 @@ pub(super) async fn vault_records(
         .await?;
     let room = back.room(auth.permit, list.page_bytes()).await?;
     room.reply(list.read().await)
+}
+
+pub(super) async fn released_records(
+    State(app): State<App>,
+    auth: Authenticated,
+    back: WayBack,
+    Id(release): Id<ReleaseId>,
+    page: Page<u64>,
+) -> Answer<pb::ReleasedPage> {
+    let after = page.after.unwrap_or_default();
+    let list = app
+        .vault
+        .released_records(&auth.caller, release, after, page.limit)
+        .await?;
+    let room = back.room(auth.permit, list.page_bytes()).await?;
+    room.reply(list.read().await)
+}
+
+pub(super) async fn collections(
+    State(app): State<App>,
+    auth: Authenticated,
+    back: WayBack,
+) -> Answer<pb::CollectionList> {
+    let list = app.vault.collections(&auth.caller).await?;
+    let bytes = u64::try_from(list.encoded_len()).unwrap_or(u64::MAX);
+    back.room(auth.permit, bytes).await?.reply(Ok(list))
 }
 
 pub(super) async fn vault_permissions(

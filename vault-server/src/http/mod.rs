@@ -119,10 +119,15 @@ pub(crate) fn router(app: App) -> Router {
             "/v1/releases/{release}/records/{version}/leaves",
             get(leaves::release),
         )
+        .route("/v1/releases/{release}/records", get(handlers::released_records))
         .route("/v1/releases/{release}/close", post(handlers::close_release))
         .route("/v1/vault/records", get(handlers::vault_records))
         .route("/v1/vault/records/{version}/leaves", get(leaves::own))
         .route("/v1/vault/records/{version}/adoption", post(handlers::adopt))
+        .route(
+            "/v1/vault/collections",
+            get(handlers::collections).post(handlers::put_collection),
+        )
         .route("/v1/vault/permissions", get(handlers::vault_permissions))
         .route("/v1/vault/history", get(handlers::history))
         .route("/v1/inbox", get(handlers::inbox))

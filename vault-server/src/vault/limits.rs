@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::records::release_bytes;
+use super::records::{placed_bytes, release_bytes};
 
 /// Bounds of the vault. The defaults suit one machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,7 +83,9 @@ impl VaultLimits {
 
     /// The most bytes of a page of a vault's records, which has their sealed manifests.
     pub(crate) fn most_of_records(&self) -> u64 {
-        self.most_of_page(u64::try_from(self.sealed_manifest_bytes).unwrap_or(u64::MAX))
+        let page = u64::try_from(self.page_bytes).unwrap_or(u64::MAX);
+        let row = u64::try_from(self.sealed_manifest_bytes).unwrap_or(u64::MAX);
+        placed_bytes(self.page_rows, page).saturating_add(row)
     }
 
     pub(super) fn short_page(&self) -> usize {

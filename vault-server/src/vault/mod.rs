@@ -13,11 +13,13 @@
 //! | `challenge`, `presentation` | delivery of a permission key, proof of possession |
 //! | `upload`, `intake`, `commit` | sessions of upload, leaves on their way in, the record |
 //! | `release`, `outflow` | sessions of release, leaves on their way out |
+//! | `collections`, `placement`, `released` | collections, what lies in them, what is released of them |
 //! | `records`, `history`, `inbox` | what principals see of their own |
 //! | `log`, `sweep` | transparency log, expired sessions |
 
 mod caller;
 mod challenge;
+mod collections;
 mod commit;
 mod denial;
 mod directory;
@@ -31,10 +33,12 @@ mod limits;
 mod log;
 mod outflow;
 mod permissions;
+mod placement;
 mod presentation;
 mod records;
 mod refusal;
 mod release;
+mod released;
 mod requests;
 mod revocation;
 mod sweep;

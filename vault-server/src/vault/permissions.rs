@@ -153,9 +153,14 @@ impl Tx<'_> {
         self.record_history(patient, permitted).await
     }
 
-    /// Every record of the permission is in the vault as the permission describes it (FLW-3). Gives the
+    /// Every record of the permission is in the vault as the permission describes it (FLW-3), or its collection
+    /// is in the epoch whose key it wraps (COL-6). Gives the
     /// bytes of their sealed manifests.
     async fn check_records(&mut self, permission: &PermissionBody) -> Result<u64, Refusal> {
+        if let Some(selector) = &permission.collection {
+            self.check_current(permission.patient_id, selector.collection)
+                .await?;
+        }
         let mut manifests = 0_u64;
         for selector in &permission.records {
             let row = self

@@ -4,15 +4,11 @@ use bytes::Bytes;
 use protocol_spec::{
     ids::{PatientId, VersionId},
     messages as pb,
-    problem::Problem,
 };
 
 use super::{
-    Caller, Intent, LeafStream, Refusal, Shared, Vault,
-    refusal::ensure,
-    requests::KEY_WRAP_LEN,
+    Caller, LeafStream, Refusal, Shared, Vault,
     tables::{self, RecordRow},
-    tx::{Operation, Tx},
 };
 
 impl Vault {
@@ -71,33 +67,6 @@ impl Vault {
             .ok_or_else(|| Refusal::absent("no such record"))?;
         LeafStream::new(&self.shared, version, record.stream_len, first, count, None)
     }
-
-    /// The patient takes a record in: keeps its data key, wrapped under her collection key. A later
-    /// adoption replaces the wrap, which is random.
-    ///
-    /// # Errors
-    /// `not-permitted`, `malformed`.
-    pub async fn adopt(
-        &self,
-        caller: &Caller,
-        intent: &Intent,
-        version: VersionId,
-        message: pb::AdoptRecord,
-    ) -> Result<pb::Accepted, Refusal> {
-        let patient = caller.patient()?;
-        let length = message.data_key_wrap.len();
-        ensure(
-            length == KEY_WRAP_LEN,
-            Problem::Malformed,
-            "data_key_wrap is not 104 bytes",
-        )?;
-        let operation = Adopt {
-            patient,
-            version,
-            message,
-        };
-        self.shared.mutate(caller, intent, operation).await
-    }
 }
 
 /// Records of a vault whose manifests are still to be read.
@@ -113,7 +82,7 @@ pub struct RecordList<'a> {
 impl RecordList<'_> {
     /// The most bytes that the page will have.
     pub fn page_bytes(&self) -> u64 {
-        release_bytes(self.rows.len(), self.manifest_bytes)
+        placed_bytes(self.rows.len(), self.manifest_bytes)
     }
 
     /// Reads the manifests.
@@ -143,20 +112,37 @@ pub(super) fn release_bytes(records: usize, manifest_bytes: u64) -> u64 {
         .saturating_add(manifest_bytes)
 }
 
+/// The most bytes of an answer in which each record comes with its placement.
+pub(super) fn placed_bytes(records: usize, manifest_bytes: u64) -> u64 {
+    let placements = u64::try_from(records)
+        .unwrap_or(u64::MAX)
+        .saturating_mul(PLACEMENT);
+    release_bytes(records, manifest_bytes).saturating_add(placements)
+}
+
 /// A record's ids, root, key wraps and receipt: 1 KiB and the path of its proof, which has 32 bytes for
 /// each doubling of the log.
 const BESIDE_MANIFEST: u64 = 3 << 10;
+
+/// A device's statement with its certificate, which has an X-Wing key.
+const PLACEMENT: u64 = 2 << 10;
 
 impl Shared {
     async fn vault_record(&self, patient: PatientId, row: RecordRow) -> Result<pb::VaultRecord, Refusal> {
         let upload_key_wrap = row.upload_key_wrap.clone();
         let record = self.complete_record(patient, row).await?;
         let version = record.version_id.as_ref().try_into().map_err(Refusal::damaged)?;
-        let adoption = tables::adoption(patient, version).get(&*self.ledger).await?;
+        let placed = tables::placement(patient, version).get(&*self.ledger).await?;
+        let placed = placed.unwrap_or_default();
+        let wrap = tables::wrap(patient, version, placed.epoch)
+            .get(&*self.ledger)
+            .await?;
         Ok(pb::VaultRecord {
             record: Some(record),
             upload_key_wrap,
-            data_key_wrap: adoption.unwrap_or_default().data_key_wrap,
+            placement: placed.placement,
+            epoch: placed.epoch,
+            data_key_wrap: wrap.unwrap_or_default().wrap,
         })
     }
 
@@ -171,7 +157,11 @@ impl Shared {
         self.complete_record(patient, row).await
     }
 
-    async fn complete_record(&self, patient: PatientId, row: RecordRow) -> Result<pb::StoredRecord, Refusal> {
+    pub(super) async fn complete_record(
+        &self,
+        patient: PatientId,
+        row: RecordRow,
+    ) -> Result<pb::StoredRecord, Refusal> {
         let mut record = row
             .stored
             .ok_or_else(|| Refusal::damaged("a record's row is empty"))?;
@@ -183,22 +173,5 @@ impl Shared {
             self.complete(receipt).await?;
         }
         Ok(record)
-    }
-}
-
-struct Adopt {
-    patient: PatientId,
-    version: VersionId,
-    message: pb::AdoptRecord,
-}
-
-impl Operation for Adopt {
-    type Answer = pb::Accepted;
-
-    async fn apply(&self, tx: &mut Tx<'_>) -> Result<pb::Accepted, Refusal> {
-        tx.read_existing(&tables::record(self.patient, self.version))
-            .await?;
-        tx.put(&tables::adoption(self.patient, self.version), &self.message);
-        Ok(pb::Accepted {})
     }
 }

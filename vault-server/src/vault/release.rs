@@ -15,7 +15,7 @@ use super::{
     Caller, Intent, LeafStream, Refusal, Shared, Vault,
     outflow::leaf_range,
     refusal::ensure,
-    tables::{self, ReleaseRow},
+    tables::{self, MeterRow, ReleaseRow},
     tx::{Operation, Tx},
 };
 
@@ -73,7 +73,7 @@ impl Vault {
 }
 
 impl Shared {
-    async fn release_vault(&self, release: ReleaseId) -> Result<PatientId, Refusal> {
+    pub(super) async fn release_vault(&self, release: ReleaseId) -> Result<PatientId, Refusal> {
         self.vault_of(&release)
             .await?
             .ok_or_else(|| Refusal::absent("no such release"))
@@ -88,6 +88,30 @@ impl ReleaseRow {
     }
 }
 
+impl Tx<'_> {
+    /// A session, if it is this institution's, open, in its time and not revoked, and what is left of its permission.
+    pub(super) async fn open_release(
+        &mut self,
+        patient: PatientId,
+        release: ReleaseId,
+        institution: InstitutionId,
+    ) -> Result<(ReleaseRow, ReleaseTicket, MeterRow), Refusal> {
+        let row = self.read_existing(&tables::release(patient, release)).await?;
+        let ticket = row.ticket()?;
+        let own = Defence::SessionOwner.holds(ticket.institution_id == institution);
+        ensure(own, Problem::NotPermitted, "another institution's release")?;
+        let open = row.receipt.is_none();
+        ensure(open, Problem::ReleaseClosed, "the release is closed")?;
+        let meter = tables::meter(patient, ticket.permission_id);
+        let meter = self.read_existing(&meter).await?;
+        let live = Defence::Revocation.holds(!meter.revoked);
+        ensure(live, Problem::PermissionRevoked, "revoked before the request")?;
+        let over = self.has_passed(ticket.expires).await;
+        ensure(!over, Problem::ReleaseClosed, "the release has expired")?;
+        Ok((row, ticket, meter))
+    }
+}
+
 /// FLW-9.
 struct SpendRelease {
     patient: PatientId,
@@ -99,10 +123,13 @@ struct SpendRelease {
 }
 
 impl SpendRelease {
-    /// The record's length, if the permission names it (PRM-3, PRM-4).
+    /// The record's length, if the permission is for it (PRM-3, PRM-4).
     async fn stream_len(&self, tx: &mut Tx<'_>, ticket: &ReleaseTicket) -> Result<u64, Refusal> {
         let permission = tables::permission(self.patient, ticket.permission_id);
         let body = tx.read_existing(&permission).await?.body()?;
+        if let Some(selector) = &body.collection {
+            return tx.placed_len(ticket, selector, self.version).await;
+        }
         let selected = body
             .records
             .iter()
@@ -125,27 +152,12 @@ impl Operation for SpendRelease {
     type Answer = (ReleaseTicket, u64);
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<(ReleaseTicket, u64), Refusal> {
-        let key = tables::release(self.patient, self.release);
-        let mut row = tx.read_existing(&key).await?;
-        let ticket = row.ticket()?;
-        let own = ticket.institution_id == self.institution;
-        let own = Defence::SessionOwner.holds(own);
-        ensure(own, Problem::NotPermitted, "another institution's release")?;
+        let (mut row, ticket, mut meter) = tx
+            .open_release(self.patient, self.release, self.institution)
+            .await?;
         let stream_len = self.stream_len(tx, &ticket).await?;
-        ensure(
-            row.receipt.is_none(),
-            Problem::ReleaseClosed,
-            "the release is closed",
-        )?;
+        let key = tables::release(self.patient, self.release);
         let meter_key = tables::meter(self.patient, ticket.permission_id);
-        let mut meter = tx.read_existing(&meter_key).await?;
-        ensure(
-            Defence::Revocation.holds(!meter.revoked),
-            Problem::PermissionRevoked,
-            "revoked before the request",
-        )?;
-        let over = tx.has_passed(ticket.expires).await;
-        ensure(!over, Problem::ReleaseClosed, "the release has expired")?;
         let bytes = released_bytes(stream_len, self.first, self.count)?;
         meter.spend(bytes)?;
         row.bytes = row.bytes.saturating_add(bytes);

@@ -15,7 +15,7 @@
 //! | 11 record | patient | version | [`RecordRow`] |
 //! | 12 record id | patient | record | [`Mark`]: taken |
 //! | 13 manifest | patient | version | [`ManifestRow`] |
-//! | 14 adoption | patient | version | [`pb::AdoptRecord`] |
+//! | 14 placement | patient | version | [`PlacementRow`] |
 //! | 15 count | principal | what is counted | [`CountRow`]; guards history and inbox |
 //! | 16 history | patient | number | [`pb::HistoryEntry`], proofs holding the salt only |
 //! | 17 inbox | principal | number | [`pb::Event`], proofs holding the salt only |
@@ -26,6 +26,9 @@
 //! | 22 log node | log | level ‖ index | [`LogNodeRow`] |
 //! | 23 log head | log | – | [`LogHeadRow`] |
 //! | 24 floor | server | – | [`FloorRow`] |
+//! | 25 collection | patient | collection | [`CollectionRow`] |
+//! | 26 placed | patient | collection ‖ placement number | [`PlacedRow`] |
+//! | 27 wrap | patient | version ‖ epoch | [`WrapRow`] |
 //!
 //! Integers in suffixes are big-endian.
 
@@ -37,7 +40,10 @@ use bytes::Bytes;
 use prost::Message;
 use protocol_spec::{
     hash::Sha256Digest,
-    ids::{InstitutionId, PatientId, PermissionId, RecordId, ReleaseId, RequestId, UploadId, VersionId},
+    ids::{
+        CollectionId, InstitutionId, PatientId, PermissionId, RecordId, ReleaseId, RequestId, UploadId,
+        VersionId,
+    },
     messages as pb,
 };
 
@@ -221,7 +227,7 @@ pub(super) fn manifest(patient: PatientId, version: VersionId) -> RowKey<Manifes
     RowKey::new(*patient.as_bytes(), 13, *version.as_bytes())
 }
 
-pub(super) fn adoption(patient: PatientId, version: VersionId) -> RowKey<pb::AdoptRecord> {
+pub(super) fn placement(patient: PatientId, version: VersionId) -> RowKey<PlacementRow> {
     RowKey::new(*patient.as_bytes(), 14, *version.as_bytes())
 }
 
@@ -275,6 +281,26 @@ pub(super) fn floor() -> RowKey<FloorRow> {
     RowKey::new(SERVER, 24, [])
 }
 
+pub(super) fn collection(patient: PatientId, collection: CollectionId) -> RowKey<CollectionRow> {
+    RowKey::new(*patient.as_bytes(), 25, *collection.as_bytes())
+}
+
+/// Where a patient's collections begin.
+pub(super) fn collections(patient: PatientId) -> RowKey<CollectionRow> {
+    RowKey::new(*patient.as_bytes(), 25, [])
+}
+
+/// Scanned on, it leads into the next collection.
+pub(super) fn placed(patient: PatientId, collection: CollectionId, number: u64) -> RowKey<PlacedRow> {
+    let suffix = [collection.as_bytes().as_slice(), &number.to_be_bytes()].concat();
+    RowKey::new(*patient.as_bytes(), 26, suffix)
+}
+
+pub(super) fn wrap(patient: PatientId, version: VersionId, epoch: u64) -> RowKey<WrapRow> {
+    let suffix = [version.as_bytes().as_slice(), &epoch.to_be_bytes()].concat();
+    RowKey::new(*patient.as_bytes(), 27, suffix)
+}
+
 /// What a [`CountRow`] counts.
 #[derive(Clone, Copy)]
 pub(super) enum Counted {
@@ -284,6 +310,10 @@ pub(super) enum Counted {
     Inbox = 2,
     /// Uploads and releases that are open.
     Sessions = 3,
+    /// Placements of records in collections.
+    Placements = 4,
+    /// Collections, but for the default one while nobody has put it.
+    Collections = 5,
 }
 
 /// What somebody looks at when its time has come.

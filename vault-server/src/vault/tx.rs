@@ -117,6 +117,11 @@ impl Tx<'_> {
         self.writes.insert(row.key().clone(), Some(value.bytes()));
     }
 
+    /// Deletes a row, if it is there.
+    pub(super) fn delete<R: Row>(&mut self, row: &RowKey<R>) {
+        self.writes.insert(row.key().clone(), None);
+    }
+
     /// Writes a row that must not be there yet.
     pub(super) async fn claim<R: Row>(&mut self, row: &RowKey<R>, value: &R) -> Result<(), Refusal> {
         if self.read(row).await?.is_some() {

@@ -154,6 +154,7 @@ impl Patient {
             directory_entry_hash: hospital.keys.hash(),
             recipient_key_hash: recipient_key().digest(),
             records: Vec::new(),
+            collection: None,
             not_before: created - HOUR,
             not_after: created + HOUR,
             uses: if kind == Kind::Upload { 1 } else { 100 },

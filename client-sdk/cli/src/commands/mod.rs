@@ -1,6 +1,7 @@
 //! One file for each command group: its options, what it does, and what it prints.
 
 pub(crate) mod agent;
+pub(crate) mod collection;
 pub(crate) mod directory;
 pub(crate) mod download;
 pub(crate) mod history;
@@ -9,7 +10,6 @@ pub(crate) mod institution;
 pub(crate) mod patient;
 pub(crate) mod permissions;
 pub(crate) mod permit;
-
 pub(crate) mod records;
 pub(crate) mod reference;
 pub(crate) mod registrar;
@@ -30,6 +30,7 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<(), Failu
         Command::Records(options) => records::run(context, options).await,
         Command::Download(command) => download::run(context, command).await,
         Command::Reference(command) => reference::run(context, command).await,
+        Command::Collection(command) => collection::run(context, command).await,
         Command::Permit(options) => permit::permit(context, options).await,
         Command::Deny(options) => permit::deny(context, options).await,
         Command::Permissions => permissions::list(context).await,

@@ -64,6 +64,8 @@ struct Entry {
     #[serde(skip)]
     expires_ms: u64,
     records: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    collection_id: Option<String>,
 }
 
 impl From<&PermissionInfo> for Entry {
@@ -81,6 +83,7 @@ impl From<&PermissionInfo> for Entry {
             expires: timestamp(permission.not_after),
             expires_ms: permission.not_after,
             records: permission.records.iter().map(ToString::to_string).collect(),
+            collection_id: permission.collection.map(|id| id.to_string()),
         }
     }
 }
@@ -166,6 +169,7 @@ mod tests {
             created: 1_700_000_000_000,
             not_after: 1_700_000_000_001,
             records: vec![RecordId::from_bytes([4; 16])],
+            collection: None,
         };
         let entry = json!({
             "permission_id": PermissionId::from_bytes([3; 16]).to_string(),

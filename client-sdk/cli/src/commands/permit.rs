@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clap::{ArgGroup, Args};
-use client_sdk::{PermitTerms, RecordId, RequestId, Selection};
+use client_sdk::{InCollection, PermitTerms, RecordId, RequestId, Selection};
 use serde::Serialize;
 
 use crate::{
@@ -25,6 +25,12 @@ pub(crate) struct PermitOptions {
     /// All records that are in the vault now
     #[arg(long, group = "what")]
     all: bool,
+    /// Whatever lies in a collection, also what comes later: name or id
+    #[arg(long, value_name = "COLLECTION", group = "what")]
+    collection: Option<String>,
+    /// Only what lies in the collection now
+    #[arg(long, requires = "collection")]
+    until_now: bool,
     /// How long from now it is valid
     #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "1h")]
     expires: Duration,
@@ -39,7 +45,8 @@ pub(crate) struct PermitOptions {
 const PERMIT_EXAMPLES: &str = "\
 Examples:
   medvault permit req_ae5… --record rec_ae6… rec_ae7…
-  medvault permit req_ae5… --all --expires 7d --uses 3";
+  medvault permit req_ae5… --all --expires 7d --uses 3
+  medvault permit req_ae5… --collection cardiology --expires 90d --uses 20";
 
 /// What is refused, and why.
 #[derive(Args, Debug)]
@@ -62,16 +69,21 @@ pub(crate) async fn permit(context: &Context, options: PermitOptions) -> Result<
         uses: options.uses,
         bytes: options.max_bytes,
     };
-    let selection = if options.all {
-        Selection::All
-    } else {
-        Selection::Records(options.record)
+    let patient = context.patient().await?;
+    let permission = match options.collection {
+        Some(collection) => {
+            let of = InCollection {
+                id: patient.collection(&collection).await?.id,
+                until_now: options.until_now,
+            };
+            patient.permit_collection(options.request, of, &terms).await?
+        }
+        None if options.all => patient.permit(options.request, &Selection::All, &terms).await?,
+        None => {
+            let records = Selection::Records(options.record);
+            patient.permit(options.request, &records, &terms).await?
+        }
     };
-    let permission = context
-        .patient()
-        .await?
-        .permit(options.request, &selection, &terms)
-        .await?;
     context.print(&Permitted {
         request_id: options.request.to_string(),
         permission_id: permission.to_string(),

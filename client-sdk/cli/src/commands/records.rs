@@ -82,6 +82,7 @@ struct Entry {
     from: String,
     from_name: String,
     permission_id: String,
+    collection_id: String,
     parts: Vec<PartView>,
     stream_bytes: u64,
 }
@@ -112,6 +113,7 @@ impl From<&RecordInfo> for Entry {
             from: record.from.id.to_string(),
             from_name: record.from.name.clone(),
             permission_id: record.permission_id.to_string(),
+            collection_id: record.collection.to_string(),
             parts: record.parts.iter().map(PartView::from).collect(),
             stream_bytes: record.stream_len,
         }
@@ -188,6 +190,7 @@ mod tests {
                 name: "St. Anna".to_owned(),
             },
             permission_id: PermissionId::from_bytes([3; 16]),
+            collection: client_sdk::CollectionId::DEFAULT,
             parts: Vec::new(),
             stream_len: 4096,
         };
@@ -211,6 +214,7 @@ mod tests {
             "from": InstitutionId::from_bytes([1; 32]).to_string(),
             "from_name": "St. Anna",
             "permission_id": PermissionId::from_bytes([3; 16]).to_string(),
+            "collection_id": "col_aaaaaaaaaaaaaaaaaaaaaaaaaa",
             "parts": [],
             "stream_bytes": 4096,
         });

@@ -11,7 +11,9 @@ use data_encoding::HEXLOWER;
 use protocol_spec::{
     field::SealedBytes,
     hash::Sha256Digest,
-    ids::{InstitutionId, PatientId, PermissionId, RecordId, RegistrarId, RequestId, VersionId},
+    ids::{
+        CollectionId, InstitutionId, PatientId, PermissionId, RecordId, RegistrarId, RequestId, VersionId,
+    },
     keys::IdentityKey,
 };
 use serde::{Deserialize, Serialize};
@@ -292,7 +294,7 @@ impl Check {
 
     fn unwrap_key(&self) -> Result<String, Error> {
         let collection = |id: &Hex, epoch: &u64| Collection {
-            id: id.array(),
+            id: CollectionId::from_bytes(id.array()),
             epoch: *epoch,
         };
         let wrapped = |wrap: &Hex| WrappedKey::try_from(wrap.0.as_slice());

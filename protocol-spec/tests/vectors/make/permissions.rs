@@ -16,7 +16,7 @@ use crate::{
 };
 
 pub(crate) fn cases() -> Vec<Case> {
-    [good_kinds(), bad_chains(), bad_bodies()]
+    [good_kinds(), collections(), bad_chains(), bad_bodies()]
         .into_iter()
         .flatten()
         .collect()
@@ -66,6 +66,66 @@ fn good_kinds() -> Vec<Case> {
         )
     })
     .collect()
+}
+
+/// COL-5: a collection in the place of records.
+fn collections() -> Vec<Case> {
+    let over = |kind, change: &dyn Fn(&mut pb::PermissionBody)| {
+        let mut wire = pb::PermissionBody::decode(world::permission_body(kind).encode()).unwrap();
+        wire.records.clear();
+        wire.collection = Some(pb::CollectionSelector {
+            collection_id: Bytes::copy_from_slice(&[0; 16]),
+            epoch: 2,
+            until: 0,
+        });
+        change(&mut wire);
+        check(&message(
+            DEVICE,
+            wire.encode_to_vec().into(),
+            &world::sealed(0x51),
+        ))
+    };
+    let fails = |name, description, check| bad("COL-5", "malformed", name, description, check);
+    let download = Kind::Download;
+    vec![
+        good(
+            "COL-5",
+            "collection",
+            "a download over a collection and what comes later",
+            over(download, &|_| ()),
+        ),
+        good(
+            "COL-6",
+            "collection-until",
+            "a reference over the first seven placements",
+            over(Kind::Reference, &|body| {
+                body.collection.as_mut().unwrap().until = 7;
+            }),
+        ),
+        fails(
+            "collection-and-records",
+            "a collection and records",
+            over(download, &|body| {
+                body.records = pb::PermissionBody::decode(world::permission_body(download).encode())
+                    .unwrap()
+                    .records;
+            }),
+        ),
+        fails(
+            "upload-with-collection",
+            "an upload that names a collection",
+            over(Kind::Upload, &|_| ()),
+        ),
+        bad(
+            "STM-7",
+            "malformed",
+            "collection-id-short",
+            "a collection id of 15 bytes",
+            over(download, &|body| {
+                body.collection.as_mut().unwrap().collection_id = Bytes::from_static(&[0; 15]);
+            }),
+        ),
+    ]
 }
 
 fn bad_chains() -> Vec<Case> {

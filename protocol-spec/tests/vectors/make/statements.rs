@@ -50,6 +50,7 @@ fn good_bodies() -> Vec<Case> {
         case(INSTITUTION, "ReferenceRequestBody", world::reference_request()),
         case(DEVICE, "DenialBody", world::denial()),
         case(DEVICE, "RevocationBody", world::revocation()),
+        case(DEVICE, "PlacementBody", world::placement()),
         case(
             INSTITUTION,
             "RecordManifestBody",

@@ -206,3 +206,40 @@ pub(in crate::vault) struct FloorRow {
     #[prost(uint64, tag = "1")]
     pub(in crate::vault) at: u64,
 }
+
+/// A collection as its patient's devices know it.
+#[derive(Clone, PartialEq, Message)]
+pub(in crate::vault) struct CollectionRow {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub(in crate::vault) sealed_name: Bytes,
+    /// The collection key of each epoch, from 0, under the vault root key.
+    #[prost(bytes = "bytes", repeated, tag = "2")]
+    pub(in crate::vault) key_wraps: Vec<Bytes>,
+}
+
+/// Where a record version lies.
+#[derive(Clone, PartialEq, Message)]
+pub(in crate::vault) struct PlacementRow {
+    /// `PlacementBody`.
+    #[prost(message, optional, tag = "1")]
+    pub(in crate::vault) placement: Option<pb::PatientStatement>,
+    #[prost(uint64, tag = "2")]
+    pub(in crate::vault) number: u64,
+    /// Of its newest wrap.
+    #[prost(uint64, tag = "3")]
+    pub(in crate::vault) epoch: u64,
+}
+
+/// One record version in a collection.
+#[derive(Clone, PartialEq, Message)]
+pub(in crate::vault) struct PlacedRow {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub(in crate::vault) version: Bytes,
+}
+
+/// A data key under a collection key.
+#[derive(Clone, PartialEq, Message)]
+pub(in crate::vault) struct WrapRow {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub(in crate::vault) wrap: Bytes,
+}

@@ -310,26 +310,6 @@ async fn a_record_survives_on_rocksdb() {
 }
 
 #[tokio::test]
-async fn adoption_keeps_the_wrap() {
-    let world = World::new().await;
-    let record = world.store_record(&world.first, &stream(100)).await;
-    let patient = world.as_patient().await;
-    let adopt = |byte: u8| pb::AdoptRecord {
-        data_key_wrap: vec![byte; 104].into(),
-    };
-    for byte in [1, 2] {
-        world
-            .vault
-            .adopt(&patient, &intent(), record.version_id, adopt(byte))
-            .await
-            .unwrap();
-    }
-    let page = world.records(&patient, None, 0).await.unwrap();
-    assert_eq!(page.records[0].data_key_wrap, adopt(2).data_key_wrap);
-    assert!(world.vault.now_ms() >= START);
-}
-
-#[tokio::test]
 async fn a_caller_is_verified_anew_when_its_row_has_changed() {
     let caller = World::new().await.as_patient().await;
     let known = KnownCallers::default();

@@ -4,8 +4,8 @@ use bytes::Bytes;
 use ed25519_dalek::{Signer, SigningKey};
 use protocol_spec::{
     bodies::{
-        Accreditation, Denial, DeviceCertificate, DownloadRequest, InstitutionKeys, ReferenceRequest,
-        Revocation, UploadRequest,
+        Accreditation, Denial, DeviceCertificate, DownloadRequest, InstitutionKeys, Placement,
+        ReferenceRequest, Revocation, UploadRequest,
     },
     field::SealedBytes,
     hash::Sha256Digest,
@@ -81,6 +81,10 @@ impl Patient {
 
     pub(super) fn upload_request(&self, body: UploadRequest) -> (pb::PatientStatement, Sha256Digest) {
         self.statement(body)
+    }
+
+    pub(super) fn placement(&self, body: Placement) -> pb::PatientStatement {
+        self.statement(body).0
     }
 
     pub(super) fn denial(&self, body: Denial) -> pb::SubmitDenial {

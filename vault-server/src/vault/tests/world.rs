@@ -224,6 +224,7 @@ impl World {
             directory_entry_hash: hospital.keys.hash(),
             recipient_key_hash: hospital.keys.claimed().recipient_key.digest(),
             records,
+            collection: None,
             not_before: terms.not_before,
             not_after: terms.not_after,
             uses: terms.uses,

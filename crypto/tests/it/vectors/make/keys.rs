@@ -1,7 +1,7 @@
 //! Wrapped and derived keys.
 
 use crypto::{Collection, CollectionKey, DataKey, UploadKey, VaultRootKey, WrappedKey};
-use protocol_spec::ids::{PatientId, PermissionId, VersionId};
+use protocol_spec::ids::{CollectionId, PatientId, PermissionId, VersionId};
 
 use super::{Cases, bytes, flipped, record};
 use crate::vectors::case::{Case, Check, Hex};
@@ -87,7 +87,10 @@ fn succeeding(cases: &mut Cases) {
 }
 
 fn upload_key(epoch: u64) -> Check {
-    let collection = Collection { id: [7; 16], epoch };
+    let collection = Collection {
+        id: CollectionId::from_bytes([7; 16]),
+        epoch,
+    };
     let wrapped = CollectionKey::from_bytes(&[0xe0; 32])
         .wrap_upload_key(
             &UploadKey::from_bytes(&[0x90; 32]),

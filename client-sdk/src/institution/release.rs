@@ -1,0 +1,189 @@
+//! What is released under a permission, believed before a byte of it is asked for: the records that the permission
+//! names, or those that lie in its collection.
+
+use crypto::{CollectionKey, DataKey, WrappedKey};
+use protocol_spec::{
+    bodies::ReleaseTicket,
+    collection::CollectionSelector,
+    ids::{PatientId, RecordId, ReleaseId},
+    messages::{self as pb, presentation_answer::Answer},
+    patient::PatientSigned,
+    permission::{RecordSelector, VerifiedPermission},
+    statement::{Signed, Verified},
+};
+
+use super::{Institution, delivery::Delivered};
+use crate::{Error, Result, provenance::VerifiedRecord, transfer::FetchJournal};
+
+/// A release that the server has opened, its records verified.
+pub(super) struct Release {
+    pub(super) ticket: Verified<ReleaseTicket>,
+    pub(super) records: Vec<(VerifiedRecord, DataKey)>,
+}
+
+impl Release {
+    pub(super) fn record_ids(&self) -> Vec<RecordId> {
+        self.records
+            .iter()
+            .map(|(record, _)| record.record_id())
+            .collect()
+    }
+}
+
+impl Institution {
+    /// Presents the permission key and verifies what is released before a byte of it is asked for.
+    pub(super) async fn open_release(
+        &self,
+        delivered: Delivered,
+        journal: &mut FetchJournal,
+    ) -> Result<Release> {
+        let permission = delivered.permission.clone();
+        if let Some(selector) = permission.collection {
+            let opened = self.open_key::<CollectionKey>(&permission)?;
+            let (ticket, _) = self.release(delivered, &opened, journal).await?;
+            let records = self.placed_records(ticket.release_id, &permission, &selector, &opened.keys);
+            return Ok(Release {
+                records: records.await?,
+                ticket,
+            });
+        }
+        let opened = self.open_key::<Vec<DataKey>>(&permission)?;
+        let (ticket, stored) = self.release(delivered, &opened, journal).await?;
+        if stored.len() != permission.records.len() {
+            return Err(Error::tampered(TICKET)("it is for other records"));
+        }
+        let mut records = Vec::with_capacity(stored.len());
+        for ((stored, key), selector) in stored.into_iter().zip(opened.keys).zip(&permission.records) {
+            records.push((self.check_record(stored, &key, &permission, selector).await?, key));
+        }
+        Ok(Release { ticket, records })
+    }
+
+    async fn release<K: crypto::permission::Granted>(
+        &self,
+        mut delivered: Delivered,
+        opened: &crypto::OpenedPermission<K>,
+        journal: &mut FetchJournal,
+    ) -> Result<(Verified<ReleaseTicket>, Vec<pb::StoredRecord>)> {
+        let permission = delivered.permission.clone();
+        let mut renewed = false;
+        loop {
+            let message = pb::Presentation::default();
+            let answer = self
+                .present(delivered, opened, &message, journal.idempotency_key())
+                .await?;
+            let (ticket, records) = self.check_release_ticket(answer, &permission).await?;
+            // An earlier run's session that has ended since: a new one, which spends a use.
+            if ticket.expires > self.session.server.now_ms() || renewed {
+                return Ok((ticket, records));
+            }
+            renewed = true;
+            journal.renew()?;
+            delivered = self.deliver(permission.permission_id).await?;
+        }
+    }
+
+    async fn check_release_ticket(
+        &self,
+        answer: Answer,
+        permission: &VerifiedPermission,
+    ) -> Result<(Verified<ReleaseTicket>, Vec<pb::StoredRecord>)> {
+        let Answer::Release(pb::Release {
+            ticket,
+            proof,
+            records,
+        }) = answer
+        else {
+            return Err(Error::tampered(TICKET)("it is for an upload"));
+        };
+        let ticket = Signed::<ReleaseTicket>::try_from(ticket)
+            .and_then(|ticket| ticket.verify(self.session.server.operator()))
+            .map_err(Error::tampered(TICKET))?;
+        self.session.included(proof, &ticket.hash(), TICKET).await?;
+        let same = ticket.operator_id == self.session.server.operator_id()
+            && ticket.permission_id == permission.permission_id
+            && ticket.patient_id == permission.patient_id
+            && ticket.institution_id == self.id();
+        if same {
+            Ok((ticket, records))
+        } else {
+            Err(Error::tampered(TICKET)("it is for something else"))
+        }
+    }
+
+    /// A record must be the one that the patient selected, with the content that she saw (PRM-4).
+    async fn check_record(
+        &self,
+        stored: pb::StoredRecord,
+        key: &DataKey,
+        permission: &VerifiedPermission,
+        selector: &RecordSelector,
+    ) -> Result<VerifiedRecord> {
+        let record = self.session.receipted(permission.patient_id, stored).await?;
+        let said = &record.receipt.statement;
+        let selected = said.record_id == selector.record_id
+            && said.version_id == selector.version_id
+            && said.content_root == selector.content_root
+            && said.stream_len == selector.stream_len;
+        if !selected {
+            return Err(Error::tampered("the record")(
+                "it is not the one that the patient permitted",
+            ));
+        }
+        self.session.verify_record(record, key).await
+    }
+
+    /// All that lies in the permission's collection now and is covered, with the keys.
+    async fn placed_records(
+        &self,
+        release: ReleaseId,
+        permission: &VerifiedPermission,
+        selector: &CollectionSelector,
+        key: &CollectionKey,
+    ) -> Result<Vec<(VerifiedRecord, DataKey)>> {
+        let (mut records, mut after) = (Vec::new(), 0);
+        loop {
+            let path = format!("/v1/releases/{release}/records?after={after}&limit=100");
+            let page: pb::ReleasedPage = self.session.server.get(&path).await?;
+            for record in page.records {
+                records.push(
+                    self.placed_record(permission.patient_id, record, selector, key)
+                        .await?,
+                );
+            }
+            // Each page goes on behind the last: a server cannot lead around in circles.
+            if page.next <= after {
+                return Ok(records);
+            }
+            after = page.next;
+        }
+    }
+
+    /// A record must lie where the patient's own device says, and be what it says (COL-8).
+    async fn placed_record(
+        &self,
+        patient: PatientId,
+        released: pb::ReleasedRecord,
+        selector: &CollectionSelector,
+        key: &CollectionKey,
+    ) -> Result<(VerifiedRecord, DataKey)> {
+        let pb::ReleasedRecord {
+            record,
+            placement,
+            data_key_wrap,
+        } = released;
+        let record = record.ok_or_else(|| Error::tampered(RECORD)("it is empty"))?;
+        let record = self.session.receipted(patient, record).await?;
+        let placement = PatientSigned::try_from(placement)
+            .and_then(|placement| selector.verify_placement(placement, patient, &record.receipt.statement))
+            .map_err(Error::tampered(RECORD))?;
+        let wrapped = WrappedKey::try_from(data_key_wrap.as_ref()).map_err(Error::tampered(RECORD))?;
+        let data_key = key
+            .unwrap_data_key(&wrapped, &selector.collection, &placement.version_id)
+            .map_err(Error::tampered(RECORD))?;
+        Ok((self.session.verify_record(record, &data_key).await?, data_key))
+    }
+}
+
+const TICKET: &str = "the release ticket";
+const RECORD: &str = "a record of the collection";

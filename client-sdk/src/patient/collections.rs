@@ -1,0 +1,189 @@
+//! Her collections: made, listed, and what lies in them. See `protocol-spec/spec/collections.md`.
+
+use crypto::{Collection, CollectionKey, DataKey};
+use protocol_spec::{
+    bodies::{Placement, UploadReceipt},
+    field::Name,
+    ids::{CollectionId, RecordId},
+    messages as pb,
+    patient::PatientSigned,
+    problem::Problem,
+    statement::Signed,
+};
+
+use super::{Patient, Selection, records::OwnRecord};
+use crate::{Error, Result, mint};
+
+/// A collection as a list shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CollectionInfo {
+    /// Its id.
+    pub id: CollectionId,
+    /// Its name, which only her devices know.
+    pub name: String,
+    /// Counts its keys, from 0.
+    pub epoch: u64,
+}
+
+impl Patient {
+    /// Her collections.
+    ///
+    /// # Errors
+    /// [`Error::Tampered`] when the server shows one that is not hers, or an older state than this device has seen.
+    pub async fn collections(&self) -> Result<Vec<CollectionInfo>> {
+        let ring = self.refresh_ring().await?;
+        let info = |(id, name, epoch): (CollectionId, &Name, u64)| CollectionInfo {
+            id,
+            name: name.as_str().to_owned(),
+            epoch,
+        };
+        Ok(ring.list().map(info).collect())
+    }
+
+    /// The collection with this id or name.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] when there is none, or several have the name.
+    pub async fn collection(&self, id_or_name: &str) -> Result<CollectionInfo> {
+        let all = self.collections().await?;
+        let by_id = id_or_name.parse::<CollectionId>().ok();
+        let mut found = all
+            .into_iter()
+            .filter(|info| by_id.map_or(info.name == id_or_name, |id| info.id == id));
+        match (found.next(), found.next()) {
+            (Some(info), None) => Ok(info),
+            (None, _) => Err(Error::Unknown {
+                what: "collection",
+                id: id_or_name.to_owned(),
+            }),
+            _ => Err(Error::Usage(format!(
+                "several collections are called {id_or_name:?}: name one by its id"
+            ))),
+        }
+    }
+
+    /// Makes a collection. `emergency` is the name of the one that is opened in an emergency.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for a name that is taken or is none.
+    pub async fn create_collection(&self, name: &str) -> Result<CollectionInfo> {
+        let name = Name::try_from(name.to_owned())?;
+        let taken = self
+            .collections()
+            .await?
+            .iter()
+            .any(|info| info.name == name.as_str());
+        if taken {
+            return Err(Error::Usage(format!(
+                "there is a collection called {:?} already: choose another name",
+                name.as_str()
+            )));
+        }
+        let id = if name.as_str() == EMERGENCY {
+            CollectionId::EMERGENCY
+        } else {
+            mint::id(CollectionId::mint)?
+        };
+        let (root, patient) = (&self.keys.root, self.id());
+        let key = CollectionKey::generate()?;
+        let wrap = root.wrap_collection_key(&key, &patient, &Collection { id, epoch: 0 })?;
+        let message = pb::PutCollection {
+            collection_id: bytes::Bytes::copy_from_slice(id.as_bytes()),
+            epoch: 0,
+            key_wrap: bytes::Bytes::copy_from_slice(wrap.as_bytes()),
+            sealed_name: root.seal_collection_name(&name, &patient, &id)?.into(),
+        };
+        self.session
+            .server
+            .post::<pb::Accepted>("/v1/vault/collections", &message)
+            .await?;
+        Ok(CollectionInfo {
+            id,
+            name: name.as_str().to_owned(),
+            epoch: 0,
+        })
+    }
+
+    /// Moves one of her records into a collection. Permissions over the collection it leaves release it no more.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`], [`Error::Tampered`].
+    pub async fn move_record(&self, record: RecordId, to: CollectionId) -> Result<()> {
+        let (mut own, mut refused) = self.own_records(&Selection::Records(vec![record])).await?;
+        if let Some((_, error)) = refused.pop() {
+            return Err(error);
+        }
+        let OwnRecord { verified, key, .. } = own.pop().ok_or_else(|| Error::Unknown {
+            what: "record",
+            id: record.to_string(),
+        })?;
+        self.place(&verified.receipt.statement, &key, to).await
+    }
+
+    /// Places a record version in a collection. When another device has placed one meanwhile, it is done anew
+    /// behind that (COL-4).
+    pub(super) async fn place(&self, record: &UploadReceipt, key: &DataKey, to: CollectionId) -> Result<()> {
+        for _ in 0..MAX_TRIES {
+            let message = self.placement(record, key, to).await?;
+            let path = format!("/v1/vault/records/{}/adoption", record.version_id);
+            match self.session.server.post::<pb::Accepted>(&path, &message).await {
+                Ok(_) => {
+                    self.ring.lock().await.last_placement += 1;
+                    return Ok(());
+                }
+                Err(Error::Refused {
+                    problem: Problem::PlacementConflict | Problem::EpochMismatch,
+                    ..
+                }) => drop(self.refresh_ring().await?),
+                Err(error) => return Err(error),
+            }
+        }
+        Err(Error::Usage(
+            "other devices place records all the time: try again later".into(),
+        ))
+    }
+
+    async fn placement(
+        &self,
+        record: &UploadReceipt,
+        key: &DataKey,
+        to: CollectionId,
+    ) -> Result<pb::AdoptRecord> {
+        let version = record.version_id;
+        let wrap = |ring: &super::ring::Ring| {
+            let (collection, wrapping) = ring.current(to)?;
+            Some((
+                collection.epoch,
+                ring.last_placement,
+                wrapping.wrap_data_key(key, &collection, &version),
+            ))
+        };
+        let (epoch, last, wrap) = self.in_ring(wrap).await?.ok_or_else(|| Error::Unknown {
+            what: "collection",
+            id: to.to_string(),
+        })?;
+        let body = Placement {
+            created: mint::now_ms(),
+            patient_id: self.id(),
+            record_id: record.record_id,
+            version_id: version,
+            content_root: record.content_root,
+            stream_len: record.stream_len,
+            collection_id: to,
+            number: last + 1,
+        };
+        let signed = Signed::sign(body, |message| self.keys.sign(message));
+        let placement = PatientSigned::new(signed, self.keys.certificate.clone());
+        Ok(pb::AdoptRecord {
+            placement: Some((&placement).into()),
+            epoch,
+            data_key_wrap: bytes::Bytes::copy_from_slice(wrap?.as_bytes()),
+        })
+    }
+}
+
+/// The name that means [`CollectionId::EMERGENCY`].
+const EMERGENCY: &str = "emergency";
+
+/// Each failure is another device's success.
+const MAX_TRIES: usize = 8;

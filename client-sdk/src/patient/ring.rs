@@ -1,0 +1,115 @@
+//! The keys of her collections, as far as this session knows them. The server keeps them wrapped under the vault
+//! root key; what it cannot do is make one, move one to another place, or show an older epoch as the current one.
+//! See `protocol-spec/spec/collections.md` §1.
+
+use std::collections::{BTreeMap, btree_map::Entry};
+
+use crypto::{Collection, CollectionKey, WrappedKey};
+use protocol_spec::{field::Name, ids::CollectionId, messages as pb};
+
+use super::Patient;
+use crate::{Error, Result};
+
+/// Her collections, and the number of the vault's last placement.
+#[derive(Default)]
+pub(super) struct Ring {
+    collections: BTreeMap<CollectionId, Keyed>,
+    pub(super) last_placement: u64,
+}
+
+/// One collection with its keys.
+struct Keyed {
+    name: Name,
+    /// By epoch, from 0; the last is the current one.
+    keys: Vec<CollectionKey>,
+}
+
+impl Ring {
+    /// The key of a collection in one epoch.
+    pub(super) fn key(&self, collection: Collection) -> Option<&CollectionKey> {
+        let epoch = usize::try_from(collection.epoch).ok()?;
+        self.collections.get(&collection.id)?.keys.get(epoch)
+    }
+
+    /// The current epoch and its key.
+    pub(super) fn current(&self, id: CollectionId) -> Option<(Collection, &CollectionKey)> {
+        let keys = &self.collections.get(&id)?.keys;
+        let epoch = u64::try_from(keys.len().checked_sub(1)?).ok()?;
+        Some((Collection { id, epoch }, keys.last()?))
+    }
+
+    /// Ids, names and current epochs.
+    pub(super) fn list(&self) -> impl Iterator<Item = (CollectionId, &Name, u64)> {
+        self.collections.iter().filter_map(|(id, keyed)| {
+            let epoch = u64::try_from(keyed.keys.len().checked_sub(1)?).ok()?;
+            Some((*id, &keyed.name, epoch))
+        })
+    }
+}
+
+impl Patient {
+    /// Asks the server for her collections, opens them, and remembers them. One that shows an epoch before one that
+    /// was seen is refused (COL-3).
+    pub(super) async fn refresh_ring(&self) -> Result<tokio::sync::MutexGuard<'_, Ring>> {
+        let list: pb::CollectionList = self.session.server.get("/v1/vault/collections").await?;
+        let mut ring = Ring {
+            last_placement: list.last_placement,
+            ..Ring::default()
+        };
+        for message in list.collections {
+            let id = CollectionId::try_from(message.collection_id.as_ref())?;
+            let keyed = self.open_collection(id, &message)?;
+            self.session
+                .home
+                .keep_highest(EPOCHS, &id.to_string(), keyed.keys.len())?;
+            ring.collections.insert(id, keyed);
+        }
+        // Every vault has it, also before the server keeps its wraps.
+        if let Entry::Vacant(place) = ring.collections.entry(CollectionId::DEFAULT) {
+            self.session
+                .home
+                .keep_highest(EPOCHS, &CollectionId::DEFAULT.to_string(), 1)?;
+            let keyed = Keyed {
+                name: default_name()?,
+                keys: vec![self.keys.default_collection()],
+            };
+            place.insert(keyed);
+        }
+        let mut known = self.ring.lock().await;
+        *known = ring;
+        Ok(known)
+    }
+
+    fn open_collection(&self, id: CollectionId, message: &pb::CollectionEpochs) -> Result<Keyed> {
+        let root = &self.keys.root;
+        let name = root
+            .open_collection_name(&message.sealed_name, &self.id(), &id)
+            .map_err(tampered)?;
+        let mut keys = Vec::with_capacity(message.key_wraps.len());
+        for (epoch, wrap) in (0..).zip(&message.key_wraps) {
+            let wrapped = WrappedKey::try_from(wrap.as_ref()).map_err(tampered)?;
+            let key = root.unwrap_collection_key(&wrapped, &self.id(), &Collection { id, epoch });
+            keys.push(key.map_err(tampered)?);
+        }
+        Ok(Keyed { name, keys })
+    }
+
+    /// Looks something up in the ring, and once more after asking the server.
+    pub(super) async fn in_ring<T>(&self, find: impl Fn(&Ring) -> Option<T>) -> Result<Option<T>> {
+        if let Some(found) = find(&*self.ring.lock().await) {
+            return Ok(Some(found));
+        }
+        Ok(find(&*self.refresh_ring().await?))
+    }
+}
+
+/// What the default collection is called until somebody names it.
+pub(super) fn default_name() -> Result<Name> {
+    Ok(Name::try_from("default".to_owned())?)
+}
+
+fn tampered<E: std::fmt::Display>(cause: E) -> Error {
+    Error::tampered("a collection")(cause)
+}
+
+const EPOCHS: &str = "epochs";

@@ -1,0 +1,100 @@
+//! Names of collections, which only the patient's devices read. See `spec/collections.md` §1.
+
+use protocol_spec::{
+    field::Name,
+    ids::{CollectionId, PatientId},
+    labels::COLLECTION_NAME,
+};
+
+use crate::{
+    Error, VaultRootKey, committed,
+    padding::{frame, size_class, unframe},
+};
+
+impl VaultRootKey {
+    /// Seals the name of a collection of this patient's (COL-2).
+    ///
+    /// # Errors
+    /// [`Error::Randomness`].
+    pub fn seal_collection_name(
+        &self,
+        name: &Name,
+        patient: &PatientId,
+        collection: &CollectionId,
+    ) -> Result<Vec<u8>, Error> {
+        let framed = frame(name.as_str().as_bytes(), class)?;
+        committed::seal(self.expose(), COLLECTION_NAME, &aad(patient, collection), &framed)
+    }
+
+    /// Opens what [`Self::seal_collection_name`] made for the same patient and collection.
+    ///
+    /// # Errors
+    /// [`Error::Open`], also for padding, lengths and texts that are no name.
+    pub fn open_collection_name(
+        &self,
+        sealed: &[u8],
+        patient: &PatientId,
+        collection: &CollectionId,
+    ) -> Result<Name, Error> {
+        let framed = committed::open(self.expose(), COLLECTION_NAME, &aad(patient, collection), sealed)?;
+        let name = unframe(&framed, class)?;
+        let name = String::from_utf8(name.to_vec()).map_err(|_| Error::Open)?;
+        Name::try_from(name).map_err(|_| Error::Open)
+    }
+}
+
+fn aad(patient: &PatientId, collection: &CollectionId) -> Vec<u8> {
+    [patient.as_bytes().as_slice(), collection.as_bytes()].concat()
+}
+
+/// The smallest 64 · 2^k bytes.
+fn class(length: usize) -> usize {
+    size_class(64, length)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PATIENT: PatientId = PatientId::from_bytes([1; 32]);
+
+    /// COL-2
+    #[test]
+    fn open_rejects_wrong_key_patient_collection_and_every_flipped_byte() {
+        let key = VaultRootKey::from_bytes(&[7; 32]);
+        let name = Name::try_from("Psychotherapie".to_owned()).unwrap();
+        let sealed = key
+            .seal_collection_name(&name, &PATIENT, &CollectionId::DEFAULT)
+            .unwrap();
+        assert_eq!(sealed.len(), 64 + committed::OVERHEAD);
+        let open = |key: &VaultRootKey, patient, collection, sealed: &[u8]| {
+            key.open_collection_name(sealed, patient, collection)
+        };
+        assert_eq!(
+            open(&key, &PATIENT, &CollectionId::DEFAULT, &sealed),
+            Ok(name.clone())
+        );
+        let other = VaultRootKey::from_bytes(&[8; 32]);
+        let stranger = PatientId::from_bytes([2; 32]);
+        for opened in [
+            open(&other, &PATIENT, &CollectionId::DEFAULT, &sealed),
+            open(&key, &stranger, &CollectionId::DEFAULT, &sealed),
+            open(&key, &PATIENT, &CollectionId::EMERGENCY, &sealed),
+        ] {
+            assert_eq!(opened, Err(Error::Open));
+        }
+        for at in 0..sealed.len() {
+            let mut flipped = sealed.clone();
+            flipped[at] ^= 1;
+            assert_eq!(
+                open(&key, &PATIENT, &CollectionId::DEFAULT, &flipped),
+                Err(Error::Open)
+            );
+        }
+        let long = Name::try_from("n".repeat(61)).unwrap();
+        let sealed = key
+            .seal_collection_name(&long, &PATIENT, &CollectionId::DEFAULT)
+            .unwrap();
+        assert_eq!(sealed.len(), 128 + committed::OVERHEAD);
+    }
+}

@@ -1,0 +1,138 @@
+//! Collections and the epochs of their keys. The server keeps wraps and sealed names, and knows which epoch is the
+//! current one. See `spec/collections.md` §1.
+
+use protocol_spec::{
+    collection::Collection,
+    ids::{CollectionId, PatientId},
+    messages as pb,
+    problem::Problem,
+};
+
+use super::{
+    Caller, Intent, Refusal, Vault,
+    refusal::ensure,
+    requests::KEY_WRAP_LEN,
+    tables::{self, CollectionRow, Counted},
+    tx::{Operation, Tx},
+};
+
+/// Of a sealed name: 256 bytes in its size class, and what sealing adds.
+const MAX_SEALED_NAME: usize = 256 + 72;
+
+impl Vault {
+    /// Opens an epoch of a collection (COL-1).
+    ///
+    /// # Errors
+    /// `malformed`, `epoch-mismatch`, `too-many`.
+    pub async fn put_collection(
+        &self,
+        caller: &Caller,
+        intent: &Intent,
+        message: pb::PutCollection,
+    ) -> Result<pb::Accepted, Refusal> {
+        let patient = caller.patient()?;
+        let id = CollectionId::try_from(message.collection_id.as_ref())?;
+        let formed = message.key_wrap.len() == KEY_WRAP_LEN
+            && message.sealed_name.len() <= MAX_SEALED_NAME
+            && message.sealed_name.is_empty() == (message.epoch != 0);
+        ensure(
+            formed,
+            Problem::Malformed,
+            "a wrap of 104 bytes, and a name with epoch 0 alone",
+        )?;
+        let operation = PutCollection { patient, id, message };
+        self.shared.mutate(caller, intent, operation).await
+    }
+
+    /// The caller's collections with all their epochs, by id, and the number of her last placement.
+    ///
+    /// # Errors
+    /// `not-permitted` unless a patient asks; those of the store.
+    pub async fn collections(&self, caller: &Caller) -> Result<pb::CollectionList, Refusal> {
+        let patient = caller.patient()?;
+        let ledger = &*self.shared.ledger;
+        let last = tables::count(*patient.as_bytes(), Counted::Placements);
+        let last_placement = last.get(ledger).await?.unwrap_or_default().value;
+        let rows = tables::collections(patient).scan(ledger, MAX_COLLECTIONS).await?;
+        let collections = rows.into_iter().map(|(id, row)| pb::CollectionEpochs {
+            collection_id: id.into(),
+            sealed_name: row.sealed_name,
+            key_wraps: row.key_wraps,
+        });
+        Ok(pb::CollectionList {
+            collections: collections.collect(),
+            last_placement,
+        })
+    }
+}
+
+struct PutCollection {
+    patient: PatientId,
+    id: CollectionId,
+    message: pb::PutCollection,
+}
+
+impl Operation for PutCollection {
+    type Answer = pb::Accepted;
+
+    async fn apply(&self, tx: &mut Tx<'_>) -> Result<pb::Accepted, Refusal> {
+        let Self { patient, id, message } = self;
+        let key = tables::collection(*patient, *id);
+        let stored = tx.read(&key).await?;
+        if stored.is_none() {
+            let number = tx.next_number(*patient.as_bytes(), Counted::Collections).await?;
+            let fits = usize::try_from(number).is_ok_and(|number| number <= MAX_COLLECTIONS);
+            ensure(fits, Problem::TooMany, "the vault has too many collections")?;
+        }
+        let mut row = stored.unwrap_or_default();
+        let epochs = row.key_wraps.len();
+        let epoch = usize::try_from(message.epoch).unwrap_or(usize::MAX);
+        if row.key_wraps.get(epoch) == Some(&message.key_wrap) {
+            return Ok(pb::Accepted {});
+        }
+        ensure(
+            epoch == epochs && epochs < MAX_EPOCHS,
+            Problem::EpochMismatch,
+            "not the next epoch",
+        )?;
+        if epoch == 0 {
+            row.sealed_name = message.sealed_name.clone();
+        }
+        row.key_wraps.push(message.key_wrap.clone());
+        tx.put(&key, &row);
+        Ok(pb::Accepted {})
+    }
+}
+
+/// Bounds the list, which is one answer.
+const MAX_COLLECTIONS: usize = 64;
+/// Bounds a row: one epoch a month for eighty years.
+const MAX_EPOCHS: usize = 1000;
+
+impl CollectionRow {
+    fn current(&self) -> Option<u64> {
+        self.key_wraps
+            .len()
+            .checked_sub(1)
+            .and_then(|last| last.try_into().ok())
+    }
+}
+
+impl Tx<'_> {
+    /// Refuses unless this is the collection's current epoch. The default collection is in its epoch 0 until its
+    /// wraps come.
+    pub(super) async fn check_current(
+        &mut self,
+        patient: PatientId,
+        collection: Collection,
+    ) -> Result<(), Refusal> {
+        let row = self.read(&tables::collection(patient, collection.id)).await?;
+        let implied = (collection.id == CollectionId::DEFAULT).then_some(0);
+        let current = row.and_then(|row| row.current()).or(implied);
+        ensure(
+            current == Some(collection.epoch),
+            Problem::EpochMismatch,
+            "another epoch, or no such collection",
+        )
+    }
+}

@@ -1,0 +1,136 @@
+//! Placement: the patient takes a record in, or moves it. The device says which collection it lies in and
+//! what it is, and brings its data key under that collection's key. See `spec/collections.md` §2.
+
+use bytes::Bytes;
+use protocol_spec::{
+    bodies::Placement,
+    collection::Collection,
+    ids::VersionId,
+    messages as pb,
+    patient::{PatientSigned, PatientVerified},
+    problem::Problem,
+};
+
+use super::{
+    Caller, Intent, Refusal, Vault,
+    refusal::ensure,
+    requests::KEY_WRAP_LEN,
+    tables::{self, Counted, PlacedRow, PlacementRow, WrapRow},
+    tx::{Operation, Tx},
+};
+
+impl Vault {
+    /// The patient adopts a record version, or moves it to another collection (COL-4).
+    ///
+    /// # Errors
+    /// `not-permitted`, `malformed`, `record-mismatch`, `epoch-mismatch`, `placement-conflict`.
+    pub async fn adopt(
+        &self,
+        caller: &Caller,
+        intent: &Intent,
+        version: VersionId,
+        message: pb::AdoptRecord,
+    ) -> Result<pb::Accepted, Refusal> {
+        let placement = PatientSigned::<Placement>::try_from(message.placement)?.verify()?;
+        self.shared
+            .check_patient(caller, placement.patient_id, self.shared.operator.id())?;
+        caller.check_device(placement.device())?;
+        ensure(
+            placement.version_id == version,
+            Problem::Malformed,
+            "the placement is of another version",
+        )?;
+        ensure(
+            message.data_key_wrap.len() == KEY_WRAP_LEN,
+            Problem::Malformed,
+            "data_key_wrap is not 104 bytes",
+        )?;
+        let operation = Place {
+            placement,
+            epoch: message.epoch,
+            wrap: message.data_key_wrap,
+        };
+        self.shared.mutate(caller, intent, operation).await
+    }
+}
+
+struct Place {
+    placement: PatientVerified<Placement>,
+    epoch: u64,
+    wrap: Bytes,
+}
+
+impl Operation for Place {
+    type Answer = pb::Accepted;
+
+    async fn apply(&self, tx: &mut Tx<'_>) -> Result<pb::Accepted, Refusal> {
+        let Self {
+            placement,
+            epoch,
+            wrap,
+        } = self;
+        let patient = placement.patient_id;
+        let message = placement.to_message();
+        let key = tables::placement(patient, placement.version_id);
+        let before = tx.read(&key).await?;
+        if before
+            .as_ref()
+            .is_some_and(|row| row.placement.as_ref() == Some(&message))
+        {
+            return Ok(pb::Accepted {});
+        }
+        self.check_record(tx).await?;
+        let collection = Collection {
+            id: placement.collection_id,
+            epoch: *epoch,
+        };
+        tx.check_current(patient, collection).await?;
+        let number = tx.next_number(*patient.as_bytes(), Counted::Placements).await?;
+        ensure(
+            number == placement.number,
+            Problem::PlacementConflict,
+            "not the vault's next placement",
+        )?;
+        if let Some(before) = before {
+            tx.delete(&tables::placed(patient, before.collection()?, before.number));
+            tx.delete(&tables::wrap(patient, placement.version_id, before.epoch));
+        }
+        let row = PlacementRow {
+            placement: Some(message),
+            number,
+            epoch: *epoch,
+        };
+        tx.put(&key, &row);
+        let placed = PlacedRow {
+            version: Bytes::copy_from_slice(placement.version_id.as_bytes()),
+        };
+        tx.put(&tables::placed(patient, placement.collection_id, number), &placed);
+        let row = WrapRow { wrap: wrap.clone() };
+        tx.put(&tables::wrap(patient, placement.version_id, *epoch), &row);
+        Ok(pb::Accepted {})
+    }
+}
+
+impl Place {
+    async fn check_record(&self, tx: &mut Tx<'_>) -> Result<(), Refusal> {
+        let Self { placement, .. } = self;
+        let record = tables::record(placement.patient_id, placement.version_id);
+        let stored = tx.read_existing(&record).await?.stored.unwrap_or_default();
+        let same = stored.record_id == placement.record_id.as_bytes()[..]
+            && stored.content_root == placement.content_root.as_bytes()[..]
+            && stored.stream_len == placement.stream_len;
+        ensure(same, Problem::RecordMismatch, "the record is another")
+    }
+}
+
+impl PlacementRow {
+    /// The device's statement, which was verified before it was stored.
+    pub(super) fn body(&self) -> Result<Placement, Refusal> {
+        let signed = PatientSigned::<Placement>::try_from(self.placement.clone());
+        Ok(signed.map_err(Refusal::damaged)?.claimed().clone())
+    }
+
+    pub(super) fn collection(&self) -> Result<protocol_spec::ids::CollectionId, Refusal> {
+        Ok(self.body()?.collection_id)
+    }
+}

@@ -1,0 +1,173 @@
+//! What a permission over a collection is for, now: the records that lie in it, with their placements and their
+//! data keys under the permission's epoch. See `spec/collections.md` §3.
+
+use protocol_spec::{
+    bodies::ReleaseTicket,
+    collection::CollectionSelector,
+    defence::Defence,
+    ids::{PatientId, ReleaseId, VersionId},
+    messages as pb,
+    problem::Problem,
+};
+
+use super::{
+    Caller, Refusal, Shared, Vault,
+    records::placed_bytes,
+    refusal::ensure,
+    tables::{self, PlacedRow, RecordRow},
+    tx::{Operation, Tx},
+};
+
+impl Vault {
+    /// The records of an open release of a permission over a collection, in the order of their placements, after
+    /// this number. Their manifests are not read yet, but measured (COL-7).
+    ///
+    /// # Errors
+    /// `not-permitted`, also where the permission names its records; `release-closed`, `permission-revoked`.
+    pub async fn released_records(
+        &self,
+        caller: &Caller,
+        release: ReleaseId,
+        after: u64,
+        limit: usize,
+    ) -> Result<ReleasedList<'_>, Refusal> {
+        let institution = caller.institution()?.id();
+        let patient = self.shared.release_vault(release).await?;
+        let inspect = InspectRelease {
+            patient,
+            release,
+            institution,
+        };
+        let selector = self.shared.run(&inspect).await?;
+        let first = tables::placed(patient, selector.collection.id, after.saturating_add(1));
+        let (placed, mut more) = self.shared.page(first, limit).await?;
+        // The scan leads on into the collections behind; what lies there is not covered.
+        let mut list = ReleasedList {
+            shared: &self.shared,
+            patient,
+            selector,
+            records: Vec::new(),
+            manifest_bytes: 0,
+            next: 0,
+        };
+        let most = u64::try_from(self.shared.limits.page_bytes).unwrap_or(u64::MAX);
+        for PlacedRow { version } in placed {
+            let version = version.as_ref().try_into().map_err(Refusal::damaged)?;
+            if list.manifest_bytes > most {
+                more = true;
+                break;
+            }
+            if !list.add(version).await? {
+                more = false;
+                break;
+            }
+        }
+        if !more {
+            list.next = 0;
+        }
+        Ok(list)
+    }
+}
+
+/// Records under a release whose manifests are still to be read.
+pub struct ReleasedList<'a> {
+    shared: &'a Shared,
+    patient: PatientId,
+    selector: CollectionSelector,
+    records: Vec<(RecordRow, pb::ReleasedRecord)>,
+    manifest_bytes: u64,
+    next: u64,
+}
+
+impl ReleasedList<'_> {
+    /// The most bytes that the page will have.
+    pub fn page_bytes(&self) -> u64 {
+        placed_bytes(self.records.len(), self.manifest_bytes)
+    }
+
+    /// Reads the manifests.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn read(self) -> Result<pb::ReleasedPage, Refusal> {
+        let mut records = Vec::with_capacity(self.records.len());
+        for (row, mut record) in self.records {
+            record.record = Some(self.shared.complete_record(self.patient, row).await?);
+            records.push(record);
+        }
+        Ok(pb::ReleasedPage {
+            records,
+            next: self.next,
+        })
+    }
+
+    /// Adds a version if it is covered; behind one that is not, none is. One whose wrap of the permission's epoch is
+    /// not there is passed over.
+    async fn add(&mut self, version: VersionId) -> Result<bool, Refusal> {
+        let ledger = &*self.shared.ledger;
+        let row = tables::placement(self.patient, version).get(ledger).await?;
+        let row = row.ok_or_else(|| Refusal::damaged("a placed record has no placement"))?;
+        let placement = row.body()?;
+        if !self.selector.covers(placement.collection_id, placement.number) {
+            return Ok(false);
+        }
+        self.next = placement.number;
+        let epoch = self.selector.collection.epoch;
+        let Some(wrap) = tables::wrap(self.patient, version, epoch).get(ledger).await? else {
+            return Ok(true);
+        };
+        let record = tables::record(self.patient, version).get(ledger).await?;
+        let record = record.ok_or_else(|| Refusal::damaged("a placed record is gone"))?;
+        self.manifest_bytes = self.manifest_bytes.saturating_add(record.manifest_length);
+        let released = pb::ReleasedRecord {
+            record: None,
+            placement: row.placement,
+            data_key_wrap: wrap.wrap,
+        };
+        self.records.push((record, released));
+        Ok(true)
+    }
+}
+
+/// Looks at a release without changing it.
+struct InspectRelease {
+    patient: PatientId,
+    release: ReleaseId,
+    institution: protocol_spec::ids::InstitutionId,
+}
+
+impl Operation for InspectRelease {
+    type Answer = CollectionSelector;
+
+    async fn apply(&self, tx: &mut Tx<'_>) -> Result<CollectionSelector, Refusal> {
+        let ticket = tx
+            .open_release(self.patient, self.release, self.institution)
+            .await?
+            .1;
+        let permission = tables::permission(self.patient, ticket.permission_id);
+        let selector = tx.read_existing(&permission).await?.body()?.collection;
+        selector.ok_or_else(|| Refusal::absent("the permission names its records"))
+    }
+}
+
+impl Tx<'_> {
+    /// The length of a version that a permission over a collection is for, now (COL-6, COL-7).
+    pub(super) async fn placed_len(
+        &mut self,
+        ticket: &ReleaseTicket,
+        selector: &CollectionSelector,
+        version: VersionId,
+    ) -> Result<u64, Refusal> {
+        let patient = ticket.patient_id;
+        let placement = self.read_existing(&tables::placement(patient, version)).await?;
+        let body = placement.body()?;
+        ensure(
+            Defence::ReleasedRecords.holds(selector.covers(body.collection_id, body.number)),
+            Problem::NotPermitted,
+            "the permission does not cover the record",
+        )?;
+        let epoch = selector.collection.epoch;
+        self.read_existing(&tables::wrap(patient, version, epoch)).await?;
+        Ok(body.stream_len)
+    }
+}

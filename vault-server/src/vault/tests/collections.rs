@@ -1,0 +1,277 @@
+//! Collections: epochs, placements, permissions over what lies in one.
+
+use bytes::Bytes;
+use protocol_spec::{
+    bodies::Placement,
+    collection::{Collection, CollectionSelector},
+    ids::{CollectionId, ReleaseId},
+    messages as pb,
+    permission::{Kind, PermissionBody, RecordSelector},
+    problem::Problem,
+};
+
+use super::{
+    problem,
+    world::{START, Terms, World, intent, stream},
+};
+use crate::vault::Refusal;
+
+const OWN: CollectionId = CollectionId::from_bytes([7; 16]);
+
+/// A world with records whose placements tests make.
+struct Scene {
+    world: World,
+    records: Vec<RecordSelector>,
+}
+
+impl Scene {
+    async fn with_records(count: usize) -> Self {
+        let world = World::new().await;
+        let mut records = Vec::new();
+        for number in 0..count {
+            records.push(
+                world
+                    .store_record(&world.first, &stream(100 + number as u64))
+                    .await,
+            );
+        }
+        Self { world, records }
+    }
+
+    async fn put(&self, id: CollectionId, epoch: u64) -> Result<pb::Accepted, Refusal> {
+        let message = pb::PutCollection {
+            collection_id: Bytes::copy_from_slice(id.as_bytes()),
+            epoch,
+            key_wrap: vec![u8::try_from(epoch).unwrap(); 104].into(),
+            sealed_name: if epoch == 0 {
+                vec![1; 136].into()
+            } else {
+                Bytes::new()
+            },
+        };
+        let patient = self.world.as_patient().await;
+        self.world
+            .vault
+            .put_collection(&patient, &intent(), message)
+            .await
+    }
+
+    fn placement(&self, record: usize, collection: CollectionId, number: u64) -> Placement {
+        let record = &self.records[record];
+        Placement {
+            created: START,
+            patient_id: self.world.patient.id,
+            record_id: record.record_id,
+            version_id: record.version_id,
+            content_root: record.content_root,
+            stream_len: record.stream_len,
+            collection_id: collection,
+            number,
+        }
+    }
+
+    async fn submit(&self, placement: Placement, epoch: u64) -> Result<pb::Accepted, Refusal> {
+        let version = placement.version_id;
+        let message = pb::AdoptRecord {
+            placement: Some(self.world.patient.placement(placement)),
+            epoch,
+            data_key_wrap: vec![9; 104].into(),
+        };
+        let patient = self.world.as_patient().await;
+        self.world
+            .vault
+            .adopt(&patient, &intent(), version, message)
+            .await
+    }
+
+    async fn place(
+        &self,
+        record: usize,
+        collection: CollectionId,
+        number: u64,
+    ) -> Result<pb::Accepted, Refusal> {
+        self.submit(self.placement(record, collection, number), 0).await
+    }
+
+    async fn permit(&self, selector: CollectionSelector) -> Result<PermissionBody, Refusal> {
+        let hospital = &self.world.second;
+        let hash = self.world.ask_download(hospital).await;
+        let body = PermissionBody {
+            collection: Some(selector),
+            ..self
+                .world
+                .permission_body(hospital, Kind::Download, hash, Vec::new(), Terms::default())
+        };
+        self.world.submit(&body).await.map(|_| body)
+    }
+
+    /// Permits and presents.
+    async fn release(&self, until: Option<u64>) -> ReleaseId {
+        let permission = self.permit(selector(OWN, 0, until)).await.unwrap();
+        let ticket = self
+            .world
+            .open_release(&self.world.second, permission.permission_id);
+        ticket.await.release_id
+    }
+
+    /// Placement numbers of what is listed, page by page.
+    async fn listed(&self, release: ReleaseId, page: usize) -> Vec<u64> {
+        let hospital = self.world.as_hospital(&self.world.second).await;
+        let (mut numbers, mut after) = (Vec::new(), 0);
+        loop {
+            let list = self.world.vault.released_records(&hospital, release, after, page);
+            let list = list.await.unwrap().read().await.unwrap();
+            assert!(list.records.len() <= page);
+            for record in list.records {
+                let signed = protocol_spec::patient::PatientSigned::<Placement>::try_from(record.placement);
+                numbers.push(signed.unwrap().verify().unwrap().number);
+                assert_eq!(record.data_key_wrap, vec![9; 104]);
+                assert!(!record.record.unwrap().sealed_manifest.is_empty());
+            }
+            if list.next == 0 {
+                return numbers;
+            }
+            after = list.next;
+        }
+    }
+
+    async fn fetched(&self, release: ReleaseId, record: usize) -> Result<Vec<u8>, Refusal> {
+        let version = self.records[record].version_id;
+        self.world.fetch(&self.world.second, release, version, 0, 1).await
+    }
+}
+
+fn selector(id: CollectionId, epoch: u64, until: Option<u64>) -> CollectionSelector {
+    CollectionSelector {
+        collection: Collection { id, epoch },
+        until,
+    }
+}
+
+/// COL-1
+#[tokio::test]
+async fn epochs_are_opened_one_after_the_other() {
+    let scene = Scene::with_records(0).await;
+    assert_eq!(problem(scene.put(OWN, 1).await), Problem::EpochMismatch);
+    for epoch in [0, 0, 1, 0, 2] {
+        scene.put(OWN, epoch).await.unwrap();
+    }
+    assert_eq!(problem(scene.put(OWN, 4).await), Problem::EpochMismatch);
+    let patient = scene.world.as_patient().await;
+    let list = scene.world.vault.collections(&patient).await.unwrap();
+    assert_eq!(list.collections.len(), 1);
+    assert_eq!(list.collections[0].key_wraps.len(), 3);
+    assert_eq!(list.collections[0].sealed_name, vec![1; 136]);
+    let hospital = scene.world.as_hospital(&scene.world.first).await;
+    assert_eq!(
+        problem(scene.world.vault.collections(&hospital).await),
+        Problem::NotPermitted
+    );
+}
+
+#[tokio::test]
+async fn a_vault_has_a_bounded_number_of_collections() {
+    let scene = Scene::with_records(0).await;
+    for seed in 0..64 {
+        scene.put(CollectionId::from_bytes([seed; 16]), 0).await.unwrap();
+    }
+    let one_more = scene.put(CollectionId::from_bytes([64; 16]), 0).await;
+    assert_eq!(problem(one_more), Problem::TooMany);
+}
+
+/// COL-4
+#[tokio::test]
+async fn placements_are_counted_and_name_the_record_as_it_is() {
+    let scene = Scene::with_records(2).await;
+    assert_eq!(problem(scene.place(0, OWN, 1).await), Problem::EpochMismatch);
+    scene.put(OWN, 0).await.unwrap();
+    assert_eq!(problem(scene.place(0, OWN, 2).await), Problem::PlacementConflict);
+    scene.place(0, OWN, 1).await.unwrap();
+    // The same again changes nothing; another device that counted the same is told.
+    scene.place(0, OWN, 1).await.unwrap();
+    assert_eq!(problem(scene.place(1, OWN, 1).await), Problem::PlacementConflict);
+    let changes: [fn(&mut Placement); 3] = [
+        |placement| placement.record_id = protocol_spec::ids::RecordId::from_bytes([5; 16]),
+        |placement| placement.content_root = protocol_spec::hash::ContentRoot::from_bytes([5; 32]),
+        |placement| placement.stream_len += 1,
+    ];
+    for change in changes {
+        let mut placement = scene.placement(1, OWN, 2);
+        change(&mut placement);
+        assert_eq!(problem(scene.submit(placement, 0).await), Problem::RecordMismatch);
+    }
+    scene.put(OWN, 1).await.unwrap();
+    assert_eq!(problem(scene.place(1, OWN, 2).await), Problem::EpochMismatch);
+    scene.submit(scene.placement(1, OWN, 2), 1).await.unwrap();
+    let patient = scene.world.as_patient().await;
+    let list = scene.world.vault.collections(&patient).await.unwrap();
+    assert_eq!(list.last_placement, 2);
+}
+
+/// COL-6, COL-7
+#[tokio::test]
+async fn a_collection_is_released_with_what_comes_later_or_without() {
+    let scene = Scene::with_records(4).await;
+    scene.put(OWN, 0).await.unwrap();
+    scene.place(0, OWN, 1).await.unwrap();
+    scene.place(1, CollectionId::DEFAULT, 2).await.unwrap();
+    scene.place(2, OWN, 3).await.unwrap();
+    let (open, bounded) = (scene.release(None).await, scene.release(Some(3)).await);
+    scene.place(3, OWN, 4).await.unwrap();
+    for page in [1, 2, 10] {
+        assert_eq!(scene.listed(open, page).await, [1, 3, 4]);
+        assert_eq!(scene.listed(bounded, page).await, [1, 3]);
+    }
+    assert!(scene.fetched(open, 3).await.is_ok());
+    assert_eq!(problem(scene.fetched(bounded, 3).await), Problem::NotPermitted);
+    assert_eq!(problem(scene.fetched(open, 1).await), Problem::NotPermitted);
+    // What is moved away is released no more.
+    scene.place(2, CollectionId::DEFAULT, 5).await.unwrap();
+    assert_eq!(scene.listed(open, 10).await, [1, 4]);
+    assert_eq!(problem(scene.fetched(open, 2).await), Problem::NotPermitted);
+}
+
+/// COL-6
+#[tokio::test]
+async fn a_permission_is_over_the_current_epoch_of_a_known_collection() {
+    let scene = Scene::with_records(1).await;
+    let unknown = scene.permit(selector(OWN, 0, None)).await;
+    assert_eq!(problem(unknown), Problem::EpochMismatch);
+    scene.put(OWN, 0).await.unwrap();
+    scene.place(0, OWN, 1).await.unwrap();
+    let release = scene.release(None).await;
+    scene.put(OWN, 1).await.unwrap();
+    for epoch in [0, 2] {
+        let other = scene.permit(selector(OWN, epoch, None)).await;
+        assert_eq!(problem(other), Problem::EpochMismatch);
+    }
+    // What was permitted before stays so, for what is wrapped under the old epoch.
+    assert_eq!(scene.listed(release, 10).await, [1]);
+    scene.submit(scene.placement(0, OWN, 2), 1).await.unwrap();
+    assert_eq!(scene.listed(release, 10).await, [0; 0]);
+    assert_eq!(problem(scene.fetched(release, 0).await), Problem::NotPermitted);
+}
+
+#[tokio::test]
+async fn the_list_ends_with_the_release_and_with_its_permission() {
+    let scene = Scene::with_records(1).await;
+    scene.put(OWN, 0).await.unwrap();
+    scene.place(0, OWN, 1).await.unwrap();
+    let permission = scene.permit(selector(OWN, 0, None)).await.unwrap();
+    let world = &scene.world;
+    let release = world
+        .open_release(&world.second, permission.permission_id)
+        .await
+        .release_id;
+    let (owner, thief) = (
+        world.as_hospital(&world.second).await,
+        world.as_hospital(&world.first).await,
+    );
+    let list = |caller| world.vault.released_records(caller, release, 0, 10);
+    assert!(list(&owner).await.is_ok());
+    assert_eq!(problem(list(&thief).await), Problem::NotPermitted);
+    world.revoke(&permission).await;
+    assert_eq!(problem(list(&owner).await), Problem::PermissionRevoked);
+    world.close(&world.second, release).await.unwrap();
+    assert_eq!(problem(list(&owner).await), Problem::ReleaseClosed);
+}
