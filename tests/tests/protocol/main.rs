@@ -3,6 +3,7 @@
 
 mod bad_input;
 mod blindness;
+mod collections;
 mod dependency_rules;
 mod enrolment;
 mod flows;
