@@ -72,9 +72,12 @@ pub(crate) fn program(name: &str) -> Result<PathBuf> {
         .with_file_name(name))
 }
 
-/// The folder that holds the workspace's `Cargo.toml`.
+/// The folder that holds the workspace's `Cargo.toml`. Cargo says at run time where this package lies: two
+/// checkouts that share a target folder share this program, too.
 pub(crate) fn workspace_root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
+    let package =
+        env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| env!("CARGO_MANIFEST_DIR").into(), PathBuf::from);
+    package
         .ancestors()
         .nth(2)
         .map(Path::to_path_buf)
