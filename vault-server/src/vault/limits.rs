@@ -30,7 +30,7 @@ pub struct VaultLimits {
     pub release_manifest_bytes: u64,
     /// Rows of one page, whatever the client asks for.
     pub page_rows: usize,
-    /// A page ends after the row that reaches this, and a short one at the latest after [`SHORT_PAGE`].
+    /// A page ends after the row that reaches this, and a short one at the latest after 64 KiB.
     pub page_bytes: usize,
     /// Bytes of one message, told to clients; the HTTP layer enforces it.
     pub request_bytes: u64,
