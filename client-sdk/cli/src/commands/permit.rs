@@ -29,7 +29,7 @@ pub(crate) struct PermitOptions {
     #[arg(long, value_name = "COLLECTION", group = "what")]
     collection: Option<String>,
     /// Only what lies in the collection now
-    #[arg(long, requires = "collection")]
+    #[arg(long, requires = "collection", conflicts_with_all = ["record", "all"])]
     until_now: bool,
     /// How long from now it is valid
     #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "1h")]
