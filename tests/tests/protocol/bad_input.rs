@@ -3,6 +3,7 @@
 use std::{fs, path::Path};
 
 use anyhow::Result;
+use protocol_spec::defence::Defence;
 use tests::harness::{Refused, World, text};
 
 use crate::flows::{download, hashes, upload};
@@ -77,6 +78,9 @@ fn server_not_reachable_and_wrong_fingerprint() -> Result<()> {
         "no home is left behind: {:?}",
         hashes(patient.home())?.keys()
     );
+    // Control: a client that does not compare the link believes whatever server answers (KEY-9).
+    let believer = world.principal("believer").without(&[Defence::ServerLink]);
+    believer.run(&["patient", "enrol", "--server", &wrong])?;
 
     let (enrolled, _) = world.patient("enrolled")?;
     world.server.stop()?;
