@@ -160,3 +160,18 @@ fn no_ordinary_build_is_weakened() -> Result<()> {
     );
     Ok(())
 }
+
+/// Each defence that can be switched off is switched off by a test, which then sees an attack succeed.
+#[test]
+fn every_defence_has_a_control() -> Result<()> {
+    let mut tests = String::new();
+    for entry in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/protocol"))? {
+        tests += &std::fs::read_to_string(entry?.path())?;
+    }
+    let missing: Vec<_> = protocol_spec::defence::Defence::ALL
+        .iter()
+        .filter(|defence| !tests.contains(&format!("Defence::{defence:?}")))
+        .collect();
+    assert!(missing.is_empty(), "no test does without {missing:?}");
+    Ok(())
+}

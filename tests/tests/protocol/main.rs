@@ -1,6 +1,7 @@
 //! Protocol tests against real `vault-server` and `medvault` processes. One binary, a module a subject.
 //! Tests return `Result` so that what fails tells its cause.
 
+mod answers;
 mod bad_input;
 mod blindness;
 mod collections;
