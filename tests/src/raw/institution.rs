@@ -202,10 +202,7 @@ impl RawInstitution {
         stream: &[u8],
     ) -> Result<RecordSelector> {
         let offer = patient.offer(wire, &self.entry, |_| ())?;
-        patient
-            .post(wire, "/v1/requests/upload", &offer.message)
-            .await?
-            .message::<pb::Accepted>()?;
+        patient.submit_offer(wire, &offer).await?;
         let answer: pb::PresentationAnswer = self.present(wire, offer.permission_id).await?.message()?;
         let ticket = standby(answer)?;
         let commit = pb::CommitUpload {

@@ -149,6 +149,31 @@ impl RawPatient {
         })
     }
 
+    /// Submits an offer, which must be taken.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub async fn submit_offer(&self, wire: &Wire, offer: &Offer) -> Result<()> {
+        self.post(wire, "/v1/requests/upload", &offer.message)
+            .await?
+            .message::<pb::Accepted>()?;
+        Ok(())
+    }
+
+    /// Submits a permission, which must be taken.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub async fn grant(&self, wire: &Wire, permission: pb::Permission) -> Result<()> {
+        let message = pb::SubmitPermission {
+            permission: Some(permission),
+        };
+        self.post(wire, "/v1/permissions", &message)
+            .await?
+            .message::<pb::Accepted>()?;
+        Ok(())
+    }
+
     /// A download permission for these records; `edit` may change it before it is signed.
     ///
     /// # Errors
@@ -281,12 +306,7 @@ impl RawPatient {
                 until: None,
             });
         })?;
-        let message = pb::SubmitPermission {
-            permission: Some(permission),
-        };
-        self.post(wire, "/v1/permissions", &message)
-            .await?
-            .message::<pb::Accepted>()?;
+        self.grant(wire, permission).await?;
         Ok(id)
     }
 

@@ -76,10 +76,7 @@ async fn a_leaf_that_has_another_hash_than_was_signed_is_refused() -> Result<()>
         let patient = RawPatient::enrol(wire).await?;
         let hospital = world.institution("Hospital North").await?;
         let offer = patient.offer(wire, &hospital.entry, |_| ())?;
-        patient
-            .post(wire, "/v1/requests/upload", &offer.message)
-            .await?
-            .message::<pb::Accepted>()?;
+        patient.submit_offer(wire, &offer).await?;
         let answer: pb::PresentationAnswer = hospital.present(wire, offer.permission_id).await?.message()?;
         let standby = match answer.answer.context("empty")? {
             pb::presentation_answer::Answer::Standby(standby) => standby,

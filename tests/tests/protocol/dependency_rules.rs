@@ -165,8 +165,11 @@ fn no_ordinary_build_is_weakened() -> Result<()> {
 #[test]
 fn every_defence_has_a_control() -> Result<()> {
     let mut tests = String::new();
-    for entry in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/protocol"))? {
-        tests += &std::fs::read_to_string(entry?.path())?;
+    for entry in walkdir::WalkDir::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/protocol")) {
+        let entry = entry?;
+        if entry.file_type().is_file() {
+            tests += &std::fs::read_to_string(entry.path())?;
+        }
     }
     let missing: Vec<_> = protocol_spec::defence::Defence::ALL
         .iter()

@@ -171,13 +171,7 @@ impl Run {
                 body.bytes = bytes;
             },
         )?;
-        let message = pb::SubmitPermission {
-            permission: Some(permission.clone()),
-        };
-        self.patient
-            .post(&self.world.wire, "/v1/permissions", &message)
-            .await?
-            .message::<pb::Accepted>()?;
+        self.patient.grant(&self.world.wire, permission.clone()).await?;
         self.permissions.insert(
             id,
             ModelPermission {

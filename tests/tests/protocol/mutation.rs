@@ -2,60 +2,15 @@
 //! refused (ATK-23, ATK-24, ATK-33). In the controls, where signatures are not checked, the fields that
 //! nothing else holds are taken as they come.
 
+mod wire;
+
 use anyhow::{Result, ensure};
 use bytes::Bytes;
 use prost::Message;
 use protocol_spec::{defence::Defence, messages as pb, problem::Problem};
 use tests::raw::{Answer, Call, RawInstitution, RawPatient, RawWorld, defended};
 
-/// The leaf fields of a canonical protobuf body: path of field numbers, and the offset of the byte whose
-/// lowest bit is changed, the first of a number and the last of everything else.
-#[allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test helper on bytes the test itself encoded"
-)]
-fn fields(bytes: &[u8], path: &str, nested: &[&str], base: usize, out: &mut Vec<(String, usize)>) {
-    let mut at = 0;
-    while at < bytes.len() {
-        let (key, after_key) = varint(bytes, at);
-        let name = format!("{path}{}", key >> 3);
-        let (value_at, end) = match key & 7 {
-            0 => (after_key, varint(bytes, after_key).1),
-            2 => {
-                let (length, start) = varint(bytes, after_key);
-                (start, start + usize::try_from(length).unwrap())
-            }
-            other => panic!("wire type {other}"),
-        };
-        if nested.contains(&name.as_str()) {
-            let inner = &bytes[value_at..end];
-            fields(inner, &format!("{name}."), nested, base + value_at, out);
-        } else {
-            out.push((name, base + if key & 7 == 0 { value_at } else { end - 1 }));
-        }
-        at = end;
-    }
-}
-
-fn varint(bytes: &[u8], mut at: usize) -> (u64, usize) {
-    let (mut value, mut shift) = (0, 0);
-    loop {
-        let byte = bytes[at];
-        value |= u64::from(byte & 0x7f) << shift;
-        at += 1;
-        shift += 7;
-        if byte & 0x80 == 0 {
-            return (value, at);
-        }
-    }
-}
-
-fn flip(bytes: &Bytes, at: usize) -> Bytes {
-    let mut changed = bytes.to_vec();
-    changed[at] ^= 1;
-    changed.into()
-}
+use wire::{fields, flip};
 
 /// A statement that clients send.
 struct Signed {
@@ -425,11 +380,7 @@ async fn every_field_of_a_revocation_is_bound() -> Result<()> {
         .is_bound(async |scene, change| {
             let wire = &scene.world.wire;
             let offer = scene.patient.offer(wire, &scene.hospital.entry, |_| ())?;
-            scene
-                .patient
-                .post(wire, "/v1/requests/upload", &offer.message)
-                .await?
-                .message::<pb::Accepted>()?;
+            scene.patient.submit_offer(wire, &offer).await?;
             let permission = offer.message.permission.unwrap_or_default();
             let message = scene.patient.revocation(&permission, offer.permission_id);
             let message = pb::SubmitRevocation {

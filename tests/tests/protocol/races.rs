@@ -28,10 +28,7 @@ async fn race_for_one_use(world: RawWorld) -> Result<(usize, usize)> {
     let patient = RawPatient::enrol(&world.wire).await?;
     let hospital = world.institution("Hospital North").await?;
     let offer = patient.offer(&world.wire, &hospital.entry, |_| ())?;
-    patient
-        .post(&world.wire, "/v1/requests/upload", &offer.message)
-        .await?
-        .message::<pb::Accepted>()?;
+    patient.submit_offer(&world.wire, &offer).await?;
 
     let name = offer.permission_id.to_string();
     let mut requests = Vec::new();
@@ -97,13 +94,7 @@ async fn race_for_bytes(world: RawWorld) -> Result<(usize, usize)> {
             body.bytes = budget;
         },
     )?;
-    let message = pb::SubmitPermission {
-        permission: Some(permission),
-    };
-    patient
-        .post(&world.wire, "/v1/permissions", &message)
-        .await?
-        .message::<pb::Accepted>()?;
+    patient.grant(&world.wire, permission).await?;
     let answer: pb::PresentationAnswer = hospital.present(&world.wire, id).await?.message()?;
     let Some(pb::presentation_answer::Answer::Release(release)) = answer.answer else {
         anyhow::bail!("no release")

@@ -33,13 +33,7 @@ impl Scene {
         let request = hospital.ask(&world.wire, &patient).await?;
         let three = |body: &mut PermissionBody| body.uses = 3;
         let (id, permission) = patient.permit(&world.wire, &hospital.entry, request, vec![record], three)?;
-        let message = pb::SubmitPermission {
-            permission: Some(permission),
-        };
-        patient
-            .post(&world.wire, "/v1/permissions", &message)
-            .await?
-            .message::<pb::Accepted>()?;
+        patient.grant(&world.wire, permission).await?;
         Ok(Self {
             patient,
             hospital,

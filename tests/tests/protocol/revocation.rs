@@ -53,13 +53,7 @@ impl Scene {
             vec![self.record.clone()],
             edit,
         )?;
-        let message = pb::SubmitPermission {
-            permission: Some(permission.clone()),
-        };
-        self.patient
-            .post(wire, "/v1/permissions", &message)
-            .await?
-            .message::<pb::Accepted>()?;
+        self.patient.grant(wire, permission.clone()).await?;
         Ok((id, permission))
     }
 
@@ -199,11 +193,7 @@ async fn an_upload_permission_releases_nothing() -> Result<()> {
     let scene = scene().await?;
     let wire = &scene.world.wire;
     let offer = scene.patient.offer(wire, &scene.hospital.entry, |_| ())?;
-    scene
-        .patient
-        .post(wire, "/v1/requests/upload", &offer.message)
-        .await?
-        .message::<pb::Accepted>()?;
+    scene.patient.submit_offer(wire, &offer).await?;
     let answer: pb::PresentationAnswer = scene
         .hospital
         .present(wire, offer.permission_id)
