@@ -41,7 +41,6 @@ impl Vault {
         let selector = self.shared.run(&inspect).await?;
         let first = tables::placed(patient, selector.collection.id, after.saturating_add(1));
         let (placed, mut more) = self.shared.page(first, limit).await?;
-        // The scan leads on into the collections behind; what lies there is not covered.
         let mut list = ReleasedList {
             shared: &self.shared,
             patient,
@@ -57,6 +56,7 @@ impl Vault {
                 more = true;
                 break;
             }
+            // The scan leads on into the collections behind; what lies there is not covered.
             if !list.add(version).await? {
                 more = false;
                 break;
