@@ -265,6 +265,8 @@ fn next_step(problem: Problem) -> &'static str {
             "ask the patient for a new permission"
         }
         Problem::PermissionRevoked => "ask the patient, if there is a reason to",
+        Problem::PermissionReplaced => "use the permission that took its place: look into the inbox",
+        Problem::ReplacementConflict => "list the permissions and try again",
         Problem::PermissionNotYetValid => "try again later",
         Problem::NotAccredited => "have the registrar accredit these keys, with the registrar of this server",
         Problem::RequestAnswered | Problem::RequestExpired | Problem::RequestMismatch => "make a new request",

@@ -42,7 +42,7 @@ impl Session {
     }
 
     /// Compares a checkpoint with the largest one seen, and keeps the larger.
-    async fn accept_log(&self, seen: &Verified<Checkpoint>) -> Result<()> {
+    pub(crate) async fn accept_log(&self, seen: &Verified<Checkpoint>) -> Result<()> {
         let mut log = self.log.lock().await;
         let head = (seen.size, *seen.root.as_bytes());
         if log.accepted.contains(&head) {

@@ -6,6 +6,8 @@ use prost::Message;
 
 use crate::{
     Error,
+    certificate::ExposedVersion,
+    collection::Collection,
     field::{Field, Name, SealedBytes, read_header, write_header},
     hash::{ContentRoot, Sha256Digest},
     ids::{
@@ -15,6 +17,7 @@ use crate::{
     keys::{IdentityKey, RecipientKey},
     labels::{self, Label},
     messages as pb,
+    released::VersionLeaves,
     statement::Body,
 };
 
@@ -160,6 +163,49 @@ bodies! {
         /// Who revokes.
         patient_id: PatientId,
     }
+    /// Operator → patient: nothing leaves under this permission any more, and this is what did.
+    RevocationReceipt: RevocationReceiptBody, REVOCATION_RECEIPT {
+        /// Who stops.
+        operator_id: OperatorId,
+        /// The permission revoked.
+        permission_id: PermissionId,
+        /// Who revoked it.
+        patient_id: PatientId,
+        /// Who had it.
+        institution_id: InstitutionId,
+        /// SHA-256 of the revocation's body.
+        revocation_hash: Sha256Digest,
+        /// Releases there were, all of them closed.
+        releases: u32,
+        /// SHA-256 of the hashes of their receipts, by release id.
+        releases_hash: Sha256Digest,
+    }
+    /// Patient → server: forget the keys that lie under this epoch's key.
+    EpochClosure: EpochClosureBody, EPOCH_CLOSURE {
+        /// Whose vault.
+        patient_id: PatientId,
+        /// Which collection.
+        collection_id: CollectionId,
+        /// Which epoch of its key.
+        epoch: u64,
+    }
+    /// Device: a revocation is carried out, and this is what cannot be taken back.
+    RevocationCertificate: RevocationCertificateBody, REVOCATION_CERTIFICATE {
+        /// Who revoked.
+        patient_id: PatientId,
+        /// The permission revoked.
+        permission_id: PermissionId,
+        /// SHA-256 of its body.
+        permission_hash: Sha256Digest,
+        /// Who had it.
+        institution_id: InstitutionId,
+        /// What was handed out under it, by version id.
+        released: Vec<VersionLeaves>,
+        /// Versions whose data keys the institution may know, by version id.
+        exposed: Vec<ExposedVersion>,
+        /// Epochs whose keys open nothing any more.
+        closed: Vec<Collection>,
+    }
     /// Operator → institution: I wait for your upload.
     StandbyTicket: StandbyTicketBody, STANDBY_TICKET {
         /// Who waits.
@@ -258,6 +304,8 @@ bodies! {
         bytes: u64,
         /// SHA-256 of the evidence.
         presentation_hash: Sha256Digest,
+        /// SHA-256 of what was handed out, leaf by leaf.
+        released_hash: Sha256Digest,
     }
     /// Operator: the log had this size and root.
     Checkpoint: CheckpointBody, CHECKPOINT {

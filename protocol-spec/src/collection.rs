@@ -85,11 +85,13 @@ impl Field<pb::CollectionSelector> for CollectionSelector {
             epoch,
             until,
         } = wire;
+        let id = Field::read(collection_id, field)?;
+        // COL-9
+        if id == CollectionId::OWN {
+            return Err(Error::Field { field });
+        }
         Ok(Self {
-            collection: Collection {
-                id: Field::read(collection_id, field)?,
-                epoch,
-            },
+            collection: Collection { id, epoch },
             until: (until != 0).then_some(until),
         })
     }

@@ -78,6 +78,10 @@ defences! {
     Budgets = "budgets";
     /// Nothing moves under a revoked permission (FLW-5).
     Revocation = "revocation";
+    /// Nothing moves under a permission whose place another has taken (PRM-14).
+    Replacement = "replacement";
+    /// A closed epoch's key opens nothing that the server holds (REV-6).
+    ClosedEpochs = "closed-epochs";
     /// A session serves its own institution (§4 and §5 of `flows.md`).
     SessionOwner = "session-owner";
     /// A release gives out the records of its permission (PRM-4).

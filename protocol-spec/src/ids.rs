@@ -151,6 +151,8 @@ impl CollectionId {
     pub const DEFAULT: Self = Self([0; 16]);
     /// What is opened in an emergency.
     pub const EMERGENCY: Self = Self([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
+    /// Holds no records: its key is for her devices alone, and no permission wraps it (COL-9).
+    pub const OWN: Self = Self([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2]);
 }
 
 #[cfg(test)]

@@ -52,6 +52,12 @@ labels! {
     DENIAL = "medvault/v1 denial";
     /// Device signs a revocation.
     REVOCATION = "medvault/v1 revocation";
+    /// Operator signs what left under a revoked permission.
+    REVOCATION_RECEIPT = "medvault/v1 revocation receipt";
+    /// Device signs what a revocation could not take back.
+    REVOCATION_CERTIFICATE = "medvault/v1 revocation cert";
+    /// Device signs that a collection's epoch is over.
+    EPOCH_CLOSURE = "medvault/v1 epoch closure";
     /// Device signs which collection a record version lies in.
     PLACEMENT = "medvault/v1 placement";
     /// Institution signs what a record contains.

@@ -15,6 +15,7 @@
 //! The normative text is in `spec/`; each rule there has an id that the code cites.
 
 pub mod bodies;
+pub mod certificate;
 pub mod collection;
 pub mod content;
 pub mod defence;
@@ -32,6 +33,7 @@ pub mod messages;
 pub mod patient;
 pub mod permission;
 pub mod problem;
+pub mod released;
 pub mod request;
 pub mod statement;
 

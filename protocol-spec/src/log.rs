@@ -12,6 +12,7 @@ use crate::{
     ids::OperatorId,
     keys::IdentityKey,
     labels, messages as pb,
+    patient::{OfPatient, PatientSigned, PatientVerified},
     statement::{Body, Signed, Verified},
 };
 
@@ -104,6 +105,31 @@ impl<T: Body> Receipt<T> {
     pub fn verify(message: Option<pb::Receipt>, operator: &IdentityKey) -> Result<Self, Error> {
         let pb::Receipt { statement, proof } = message.ok_or(Error::Field { field: "receipt" })?;
         let statement = Signed::<T>::try_from(statement)?.verify(operator)?;
+        let checkpoint = verify_inclusion(proof, &statement.hash(), operator)?;
+        Ok(Self {
+            statement,
+            checkpoint,
+        })
+    }
+}
+
+/// A statement of a patient's device with its place in the log.
+#[derive(Clone, Debug)]
+pub struct Logged<T> {
+    /// What the device says.
+    pub statement: PatientVerified<T>,
+    /// The log that holds it.
+    pub checkpoint: Verified<Checkpoint>,
+}
+
+impl<T: OfPatient> Logged<T> {
+    /// Checks the device's chain and the inclusion proof (STM-6, LOG-3).
+    ///
+    /// # Errors
+    /// [`Error::Signature`], [`Error::LogProof`] or a malformed field.
+    pub fn verify(message: pb::LoggedStatement, operator: &IdentityKey) -> Result<Self, Error> {
+        let pb::LoggedStatement { statement, proof } = message;
+        let statement = PatientSigned::<T>::try_from(statement)?.verify()?;
         let checkpoint = verify_inclusion(proof, &statement.hash(), operator)?;
         Ok(Self {
             statement,

@@ -5,7 +5,9 @@ use std::ops::Deref;
 
 use crate::{
     Error,
-    bodies::{Denial, DeviceCertificate, Placement, Revocation, UploadRequest},
+    bodies::{
+        Denial, DeviceCertificate, EpochClosure, Placement, Revocation, RevocationCertificate, UploadRequest,
+    },
     hash::Sha256Digest,
     ids::PatientId,
     messages as pb,
@@ -28,7 +30,14 @@ macro_rules! of_patient {
     )*};
 }
 
-of_patient!(Denial, Placement, Revocation, UploadRequest);
+of_patient!(
+    Denial,
+    EpochClosure,
+    Placement,
+    Revocation,
+    RevocationCertificate,
+    UploadRequest
+);
 
 /// Checks that a device certificate is signed by the identity key in it and belongs to `patient` (KEY-5).
 ///

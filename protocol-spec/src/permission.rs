@@ -137,6 +137,48 @@ pub struct PermissionBody {
     pub request_hash: Sha256Digest,
     /// Verifies presentations.
     pub possession_key: IdentityKey,
+    /// The permission whose place it takes.
+    pub replaces: Option<Replaces>,
+}
+
+/// A permission that ends when another one is taken in its place, and what was left of it when the device
+/// signed that (PRM-14).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Replaces {
+    /// Which.
+    pub permission_id: PermissionId,
+    /// SHA-256 of its body.
+    pub permission_hash: Sha256Digest,
+    /// Presentations left.
+    pub uses_left: u32,
+    /// Ciphertext bytes left.
+    pub bytes_left: u64,
+}
+
+impl Field<pb::Replaces> for Replaces {
+    fn read(wire: pb::Replaces, field: &'static str) -> Result<Self, Error> {
+        let pb::Replaces {
+            permission_id,
+            permission_hash,
+            uses_left,
+            bytes_left,
+        } = wire;
+        Ok(Self {
+            permission_id: Field::read(permission_id, field)?,
+            permission_hash: Field::read(permission_hash, field)?,
+            uses_left,
+            bytes_left,
+        })
+    }
+
+    fn write(&self) -> pb::Replaces {
+        pb::Replaces {
+            permission_id: self.permission_id.write(),
+            permission_hash: self.permission_hash.write(),
+            uses_left: self.uses_left,
+            bytes_left: self.bytes_left,
+        }
+    }
 }
 
 impl PermissionBody {
@@ -161,6 +203,10 @@ impl PermissionBody {
         }
         if self.bytes == 0 {
             return field("bytes");
+        }
+        let itself = |replaces: &Replaces| replaces.permission_id == self.permission_id;
+        if self.replaces.as_ref().is_some_and(itself) {
+            return field("replaces");
         }
         Ok(self)
     }
@@ -188,6 +234,7 @@ impl Body for PermissionBody {
             bytes: wire.bytes,
             request_hash: Field::read(wire.request_hash, "request_hash")?,
             possession_key: Field::read(wire.possession_key, "possession_key")?,
+            replaces: Field::read(wire.replaces, "replaces")?,
         }
         .check()
     }
@@ -210,6 +257,7 @@ impl Body for PermissionBody {
             bytes: self.bytes,
             request_hash: self.request_hash.write(),
             possession_key: self.possession_key.write(),
+            replaces: self.replaces.write(),
         }
         .encode_to_vec()
         .into()
@@ -319,6 +367,16 @@ impl TryFrom<Option<pb::Permission>> for SignedPermission {
 
     fn try_from(message: Option<pb::Permission>) -> Result<Self, Error> {
         message.ok_or(Error::Field { field: "permission" })?.try_into()
+    }
+}
+
+impl From<pb::Permission> for pb::SubmitPermission {
+    /// As it goes to the server, unless it takes the place of an upload permission.
+    fn from(permission: pb::Permission) -> Self {
+        Self {
+            permission: Some(permission),
+            ..Self::default()
+        }
     }
 }
 

@@ -53,6 +53,8 @@ problems! {
     PermissionExpired = "permission-expired", 403, "the permission has expired";
     /// Told only to the proven holder.
     PermissionRevoked = "permission-revoked", 403, "the patient has revoked the permission";
+    /// Told only to the proven holder.
+    PermissionReplaced = "permission-replaced", 403, "another permission has taken this one's place";
     /// No uses left.
     PermissionSpent = "permission-spent", 403, "all uses of the permission are spent";
     /// No bytes left.
@@ -73,10 +75,14 @@ problems! {
     RequestExpired = "request-expired", 409, "the request has expired";
     /// Permission and request do not belong together.
     RequestMismatch = "request-mismatch", 409, "the permission does not answer this request";
+    /// The permission to be replaced has ended, or was used meanwhile.
+    ReplacementConflict = "replacement-conflict", 409, "the permission to be replaced has ended or was used meanwhile";
     /// A permission over a record that is not there as described.
     RecordMismatch = "record-mismatch", 409, "a record of the permission is not in the vault as described";
     /// A collection that is not there, or another epoch than its current one.
     EpochMismatch = "epoch-mismatch", 409, "the collection is unknown or its key has another epoch";
+    /// An epoch that some record is still wrapped under alone.
+    WrapsMissing = "wraps-missing", 409, "not all records of the epoch are wrapped under a later one";
     /// Two devices placed records at once.
     PlacementConflict = "placement-conflict", 409, "another device has placed a record meanwhile";
     /// The upload was committed or given up.

@@ -10,7 +10,9 @@ use std::{
 
 use protocol_spec::{labels, problem::Problem};
 
-const PREFIXES: [&str; 9] = ["KEY", "STM", "PRM", "FLW", "COL", "CNT", "API", "LOG", "LKG"];
+const PREFIXES: [&str; 10] = [
+    "KEY", "STM", "PRM", "FLW", "COL", "REV", "CNT", "API", "LOG", "LKG",
+];
 const CRATES: [&str; 6] = [
     "protocol-spec",
     "crypto",

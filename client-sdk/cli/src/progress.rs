@@ -11,6 +11,15 @@ pub(crate) struct Bar(ProgressBar);
 impl Bar {
     /// A bar for a transfer described by one word, hidden with `json` or without a terminal.
     pub(crate) fn new(verb: &'static str, json: bool) -> Self {
+        Self::with(TEMPLATE, verb, json)
+    }
+
+    /// A count of records, as [`Self::new`].
+    pub(crate) fn records(verb: &'static str, json: bool) -> Self {
+        Self::with(RECORDS, verb, json)
+    }
+
+    fn with(template: &str, verb: &'static str, json: bool) -> Self {
         let bar = ProgressBar::no_length().with_prefix(verb);
         let visible = !json && stderr().is_terminal();
         bar.set_draw_target(if visible {
@@ -18,7 +27,7 @@ impl Bar {
         } else {
             ProgressDrawTarget::hidden()
         });
-        if let Ok(style) = ProgressStyle::with_template(TEMPLATE) {
+        if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style);
         }
         Self(bar)
@@ -47,4 +56,5 @@ impl Drop for Bar {
     }
 }
 
+const RECORDS: &str = "{prefix} {human_pos} records";
 const TEMPLATE: &str = "{prefix} [{bar:30}] {bytes}/{total_bytes}  {bytes_per_sec}  {eta} left";

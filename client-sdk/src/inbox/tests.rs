@@ -142,6 +142,7 @@ fn permission(patient: u8, request_hash: Sha256Digest) -> SignedPermission {
         bytes: 1,
         request_hash,
         possession_key: key.possession(),
+        replaces: None,
     }
     .encode();
     let wrap = key.seal(recipient(CLINIC).public(), &body).unwrap();

@@ -197,6 +197,7 @@ mod tests {
             institution_id: ticket.institution_id,
             bytes: 7,
             presentation_hash: ticket.presentation_hash,
+            released_hash: Sha256Digest::of(b"released"),
         };
         assert!(is_for(&good, &ticket));
         let wrong: [fn(&mut ReleaseReceipt); 6] = [

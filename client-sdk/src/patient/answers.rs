@@ -10,7 +10,7 @@ use protocol_spec::{
     ids::PermissionId,
     messages as pb,
     patient::PatientSigned,
-    permission::{Kind, PermissionBody, RecordSelector, SignedPermission},
+    permission::{Kind, PermissionBody, RecordSelector, Replaces, SignedPermission},
     statement::{Body, Signed},
 };
 
@@ -25,6 +25,8 @@ pub(super) struct Grant<'a> {
     pub(super) records: Vec<RecordSelector>,
     pub(super) collection: Option<CollectionSelector>,
     pub(super) request_hash: Sha256Digest,
+    /// The permission whose place it takes.
+    pub(super) replaces: Option<Replaces>,
 }
 
 /// How far a permission goes.
@@ -97,6 +99,7 @@ impl Patient {
             records,
             collection: None,
             request_hash: asked.hash,
+            replaces: None,
         };
         self.sign_answer(grant, PermissionKey::mint(&id, &keys)?, &limits)
     }
@@ -134,6 +137,7 @@ impl Patient {
             records: Vec::new(),
             collection: Some(selector),
             request_hash: asked.hash,
+            replaces: None,
         };
         self.sign_answer(grant, key, limits)
     }
@@ -145,10 +149,8 @@ impl Patient {
         limits: &Limits,
     ) -> Result<(PermissionId, SignedAnswer)> {
         let id = grant.id;
-        let message = pb::SubmitPermission {
-            permission: Some((&self.sign_permission(grant, key, limits)?).into()),
-        };
-        Ok((id, SignedAnswer::Permission(message)))
+        let permission = pb::Permission::from(&self.sign_permission(grant, key, limits)?);
+        Ok((id, SignedAnswer::Permission(permission.into())))
     }
 
     /// Signs a denial.
@@ -203,6 +205,7 @@ impl Patient {
             records,
             collection,
             request_hash,
+            replaces,
         } = grant;
         let now = mint::now_ms();
         let body = PermissionBody {
@@ -223,7 +226,17 @@ impl Patient {
             bytes: limits.bytes.unwrap_or(u64::MAX),
             request_hash,
             possession_key: key.possession(),
+            replaces,
         };
+        self.seal_permission(&body, key, to)
+    }
+
+    pub(super) fn seal_permission(
+        &self,
+        body: &PermissionBody,
+        key: PermissionKey,
+        to: &DirectoryEntry,
+    ) -> Result<SignedPermission> {
         let bytes = body.encode();
         let wrap = key.seal(to.recipient_key(), &bytes)?;
         let certificate = self.keys.certificate.clone();

@@ -84,6 +84,26 @@ impl Patient {
         } else {
             mint::id(CollectionId::mint)?
         };
+        self.put_collection(id, &name).await?;
+        Ok(CollectionInfo {
+            id,
+            name: name.as_str().to_owned(),
+            epoch: 0,
+        })
+    }
+
+    /// Makes the collections that every vault has, unless they are there (COL-9).
+    pub(super) async fn put_first_collections(&self) -> Result<()> {
+        for (id, name) in [(CollectionId::DEFAULT, DEFAULT), (CollectionId::OWN, OWN)] {
+            if self.refresh_ring().await?.current(id).is_none() {
+                self.put_collection(id, &Name::try_from(name.to_owned())?).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Opens a collection's epoch 0.
+    async fn put_collection(&self, id: CollectionId, name: &Name) -> Result<()> {
         let (root, patient) = (&self.keys.root, self.id());
         let key = CollectionKey::generate()?;
         let wrap = root.wrap_collection_key(&key, &patient, &Collection { id, epoch: 0 })?;
@@ -91,17 +111,13 @@ impl Patient {
             collection_id: bytes::Bytes::copy_from_slice(id.as_bytes()),
             epoch: 0,
             key_wrap: bytes::Bytes::copy_from_slice(wrap.as_bytes()),
-            sealed_name: root.seal_collection_name(&name, &patient, &id)?.into(),
+            sealed_name: root.seal_collection_name(name, &patient, &id)?.into(),
         };
         self.session
             .server
             .post::<pb::Accepted>("/v1/vault/collections", &message)
             .await?;
-        Ok(CollectionInfo {
-            id,
-            name: name.as_str().to_owned(),
-            epoch: 0,
-        })
+        Ok(())
     }
 
     /// Moves one of her records into a collection. Permissions over the collection it leaves release it no more.
@@ -182,6 +198,8 @@ impl Patient {
     }
 }
 
+const DEFAULT: &str = "default";
+const OWN: &str = "own";
 /// The name that means [`CollectionId::EMERGENCY`].
 const EMERGENCY: &str = "emergency";
 

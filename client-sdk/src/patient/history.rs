@@ -40,6 +40,8 @@ pub enum HistoryKind {
     Stored,
     /// Bytes were released.
     Released,
+    /// She gave up an old key of a collection.
+    EpochClosed,
     /// The server shows something that is not proven.
     Unverified,
 }
@@ -194,6 +196,14 @@ impl Patient {
                 };
                 self.concerning(HistoryKind::Revoked, permission.institution_id, item)
                     .await
+            }
+            What::Closed(logged) => {
+                let closure = self.epoch_closure(logged).await?;
+                Ok(HistoryItem {
+                    kind: HistoryKind::EpochClosed,
+                    logged: Some(closure.checkpoint.size),
+                    ..blank
+                })
             }
             What::Presented(presented) => self.presented(presented, met, blank).await,
             What::Stored(receipt) => self.stored(receipt, met, blank).await,

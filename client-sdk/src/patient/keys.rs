@@ -1,9 +1,9 @@
-//! What a patient's home keeps: four seeds under the passphrase or key file; beside them, her device
-//! certificate and the key of her one collection, wrapped.
+//! What a patient's home keeps: four seeds under the passphrase or key file, and beside them her device
+//! certificate.
 
 use std::sync::Arc;
 
-use crypto::{Collection, CollectionKey, RecipientSecret, SigningIdentity, VaultRootKey, WrappedKey};
+use crypto::{RecipientSecret, SigningIdentity, VaultRootKey};
 use prost::Message;
 use protocol_spec::{
     bodies::DeviceCertificate, ids::PatientId, messages as pb, patient::verify_device, statement::Signed,
@@ -25,8 +25,6 @@ pub(super) struct Keys {
     pub(super) recipient: RecipientSecret,
     /// Wraps the keys of her collections.
     pub(super) root: VaultRootKey,
-    /// Of the default collection's epoch 0.
-    pub(super) collection: CollectionKey,
     /// Leads from her id to the device.
     pub(super) certificate: Signed<DeviceCertificate>,
 }
@@ -38,7 +36,6 @@ impl Keys {
         let device = SigningIdentity::generate()?;
         let recipient = RecipientSecret::generate()?;
         let root = VaultRootKey::generate()?;
-        let collection = CollectionKey::generate()?;
         let patient = PatientId::from(&identity.public());
         let certificate = DeviceCertificate {
             created: mint::now_ms(),
@@ -47,7 +44,6 @@ impl Keys {
             recipient_key: recipient.public().clone(),
         };
         let certificate = Signed::sign(certificate, |message| identity.sign_bytes(message));
-        let wrapped = root.wrap_collection_key(&collection, &patient, &Collection::DEFAULT)?;
         let mut secrets = Zeroizing::new(Vec::with_capacity(4 * 32));
         secrets.extend_from_slice(identity.expose_seed().as_slice());
         secrets.extend_from_slice(device.expose_seed().as_slice());
@@ -56,14 +52,12 @@ impl Keys {
         let mut principal = Principal::new(Kind::Patient, patient);
         principal.set_pins(pins);
         let statement = certificate.to_message().encode_to_vec();
-        let files: [(&str, &[u8]); 2] = [(CERTIFICATE, &statement), (COLLECTION, wrapped.as_bytes())];
-        home.create(&principal, &secrets, unlock, &files)?;
+        home.create(&principal, &secrets, unlock, &[(CERTIFICATE, &statement)])?;
         Ok(Self {
             patient,
             device: Arc::new(device),
             recipient,
             root,
-            collection,
             certificate,
         })
     }
@@ -77,15 +71,6 @@ impl Keys {
         let patient = PatientId::from(&identity.public());
         let device = SigningIdentity::from_seed(device)?;
         let root = VaultRootKey::from_bytes(root);
-        let wrapped = home
-            .read(COLLECTION)?
-            .and_then(|bytes| WrappedKey::try_from(bytes.as_slice()).ok());
-        let collection = wrapped
-            .and_then(|wrapped| {
-                root.unwrap_collection_key(&wrapped, &patient, &Collection::DEFAULT)
-                    .ok()
-            })
-            .ok_or_else(|| damaged(COLLECTION))?;
         let certificate = home
             .read(CERTIFICATE)?
             .and_then(|bytes| certificate(&bytes, patient, &device).ok())
@@ -96,19 +81,13 @@ impl Keys {
             device: Arc::new(device),
             recipient,
             root,
-            collection,
             certificate,
         })
     }
 
-    /// A copy of the default collection's first key.
-    pub(super) fn default_collection(&self) -> CollectionKey {
-        CollectionKey::from_bytes(self.collection.expose())
-    }
-
     /// Takes back [`Self::create`].
     pub(super) fn discard(home: &Home) {
-        home.discard(&[CERTIFICATE, COLLECTION]);
+        home.discard(&[CERTIFICATE]);
     }
 
     /// Signs a statement by the device.
@@ -135,4 +114,3 @@ fn certificate(
 }
 
 const CERTIFICATE: &str = "device.pb";
-const COLLECTION: &str = "collection.key";

@@ -7,7 +7,8 @@
 //! | `answers` | permissions and denials as they are signed, and sent |
 //! | `records` | list, adopt and open her own records |
 //! | `ring`, `collections` | the keys of her collections; what lies in them |
-//! | `permissions` | list and revoke |
+//! | `permissions`, `replacing` | list, revoke, give anew |
+//! | `revoking`, `rekey` | taking back, new keys for a collection |
 //! | `history` | what happened, proven |
 
 mod answers;
@@ -16,7 +17,10 @@ mod history;
 mod keys;
 mod permissions;
 mod records;
+mod rekey;
+mod replacing;
 mod requests;
+mod revoking;
 mod ring;
 
 use std::{path::Path, time::Duration};
@@ -103,6 +107,7 @@ impl Patient {
             .server
             .post::<pb::Accepted>("/v1/patients", &message)
             .await?;
+        patient.put_first_collections().await?;
         let mut principal = patient.session.home.principal()?;
         principal.enrolled = true;
         patient.session.home.save(&principal)?;

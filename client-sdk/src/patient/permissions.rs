@@ -1,16 +1,13 @@
 //! Her permissions: what she has signed, and what has been used of it.
 
 use protocol_spec::{
-    bodies::Revocation,
     ids::{CollectionId, PermissionId, RecordId},
     messages as pb,
-    patient::PatientSigned,
     permission::{Kind, SignedPermission, VerifiedPermission},
-    statement::Signed,
 };
 
 use super::{InstitutionRef, Patient};
-use crate::{Error, Result, mint};
+use crate::{Error, Result};
 
 /// Whether a permission can still be presented.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +20,8 @@ pub enum PermissionState {
     Expired,
     /// Its uses are spent.
     Spent,
+    /// Another permission has taken its place.
+    Replaced,
 }
 
 /// One of her permissions: what she signed, and what the server says has been used of it.
@@ -52,6 +51,12 @@ pub struct PermissionInfo {
     pub collection: Option<CollectionId>,
 }
 
+/// A permission that she has signed, and what the server says of it.
+pub(crate) struct OwnPermission {
+    pub(crate) permission: VerifiedPermission,
+    pub(crate) entry: pb::PermissionEntry,
+}
+
 impl Patient {
     /// All her permissions; each was checked to be hers.
     ///
@@ -59,7 +64,7 @@ impl Patient {
     /// [`Error::Tampered`] when one is not.
     pub async fn permissions(&self) -> Result<Vec<PermissionInfo>> {
         let mut infos = Vec::new();
-        for (permission, entry) in self.own_permissions().await? {
+        for OwnPermission { permission, entry } in self.own_permissions().await? {
             infos.push(PermissionInfo {
                 permission_id: permission.permission_id,
                 kind: permission.kind,
@@ -78,43 +83,15 @@ impl Patient {
         Ok(infos)
     }
 
-    /// Revokes a permission: what starts after this returns releases nothing, what runs stops at the next leaf.
-    ///
-    /// # Errors
-    /// [`Error::Unknown`].
-    pub async fn revoke(&self, permission: PermissionId) -> Result<()> {
-        let all = self.own_permissions().await?;
-        let found = all.iter().find(|(own, _)| own.permission_id == permission);
-        let (own, _) = found.ok_or_else(|| Error::Unknown {
-            what: "permission",
-            id: permission.to_string(),
-        })?;
-        let revocation = Revocation {
-            created: mint::now_ms(),
-            permission_id: permission,
-            permission_hash: own.hash(),
-            patient_id: self.id(),
-        };
-        let signed = Signed::sign(revocation, |message| self.keys.sign(message));
-        let revocation = PatientSigned::new(signed, self.keys.certificate.clone());
-        let message = pb::SubmitRevocation {
-            revocation: Some((&revocation).into()),
-        };
-        self.session
-            .server
-            .post::<pb::Accepted>("/v1/revocations", &message)
-            .await?;
-        Ok(())
-    }
-
-    async fn own_permissions(&self) -> Result<Vec<(VerifiedPermission, pb::PermissionEntry)>> {
+    /// All her permissions as the server keeps them.
+    pub(super) async fn own_permissions(&self) -> Result<Vec<OwnPermission>> {
         let (mut own, mut after) = (Vec::new(), String::new());
         loop {
             let path = format!("/v1/vault/permissions{after}");
             let list: pb::PermissionList = self.session.server.get(&path).await?;
             for mut entry in list.permissions {
                 let permission = self.own_permission(entry.permission.take())?;
-                own.push((permission, entry));
+                own.push(OwnPermission { permission, entry });
             }
             if list.next.is_empty() {
                 return Ok(own);
@@ -144,6 +121,7 @@ impl TryFrom<pb::PermissionState> for PermissionState {
             pb::PermissionState::Revoked => Ok(Self::Revoked),
             pb::PermissionState::Expired => Ok(Self::Expired),
             pb::PermissionState::Spent => Ok(Self::Spent),
+            pb::PermissionState::Replaced => Ok(Self::Replaced),
             pb::PermissionState::Unspecified => Err(protocol_spec::Error::Field { field: "state" }.into()),
         }
     }

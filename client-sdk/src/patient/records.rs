@@ -14,7 +14,10 @@ use protocol_spec::{
     patient::PatientSigned,
 };
 
-use super::{Patient, Selection, ring::Ring};
+use super::{
+    Patient, Selection,
+    ring::{Ring, no_own_collection},
+};
 use crate::{
     Error, FetchedPart, Progress, Provenance, Result,
     provenance::{ReceiptedRecord, VerifiedRecord},
@@ -191,6 +194,7 @@ impl Patient {
         let pb::VaultRecord {
             record,
             upload_key_wrap,
+            upload_key_epoch,
             placement,
             epoch,
             data_key_wrap,
@@ -206,7 +210,10 @@ impl Patient {
                 let collection = Collection { id: *id, epoch };
                 self.placed_key(&record, collection, &data_key_wrap).await?
             }
-            None => self.uploaded_key(&record, &upload_key_wrap)?,
+            None => {
+                self.uploaded_key(&record, upload_key_epoch, &upload_key_wrap)
+                    .await?
+            }
         };
         let verified = self.session.verify_record(record, &key).await?;
         self.session
@@ -256,14 +263,26 @@ impl Patient {
     }
 
     /// The data key of what arrived under an upload permission of hers.
-    fn uploaded_key(&self, record: &ReceiptedRecord, upload_key_wrap: &[u8]) -> Result<DataKey> {
+    async fn uploaded_key(
+        &self,
+        record: &ReceiptedRecord,
+        epoch: u64,
+        upload_key_wrap: &[u8],
+    ) -> Result<DataKey> {
         let said = &record.receipt.statement;
         let wrapped = WrappedKey::try_from(upload_key_wrap).map_err(tampered)?;
-        let upload_key = self
-            .keys
-            .collection
-            .unwrap_upload_key(&wrapped, &Collection::DEFAULT, &said.permission_id)
-            .map_err(tampered)?;
+        let own = Collection {
+            id: CollectionId::OWN,
+            epoch,
+        };
+        let unwrap = |ring: &Ring| {
+            Some(
+                ring.key(own)?
+                    .unwrap_upload_key(&wrapped, &own, &said.permission_id),
+            )
+        };
+        let upload_key = self.in_ring(unwrap).await?.ok_or_else(no_own_collection)?;
+        let upload_key = upload_key.map_err(tampered)?;
         Ok(upload_key.record_key(&self.id(), &said.record_id, &said.version_id)?)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crypto::{Collection, PermissionKey, TextContext, UploadKey, seal_text};
+use crypto::{PermissionKey, TextContext, seal_text};
 use protocol_spec::{
     bodies::UploadRequest,
     ids::{CollectionId, PermissionId, RecordId, RequestId},
@@ -106,11 +106,7 @@ impl Patient {
             text: seal_text(to.recipient_key(), &context, text)?,
         };
         let request = Signed::sign(request, |message| self.keys.sign(message));
-        let key = UploadKey::generate()?;
-        let wrap = self
-            .keys
-            .collection
-            .wrap_upload_key(&key, &Collection::DEFAULT, &permission_id)?;
+        let (key, epoch, wrap) = self.mint_upload_key(&permission_id).await?;
         let grant = Grant {
             id: permission_id,
             kind: Kind::Upload,
@@ -118,6 +114,7 @@ impl Patient {
             records: Vec::new(),
             collection: None,
             request_hash: request.hash(),
+            replaces: None,
         };
         let limits = Limits {
             not_after: now.saturating_add(millis(terms.expires)),
@@ -129,6 +126,7 @@ impl Patient {
             request: Some((&PatientSigned::new(request, self.keys.certificate.clone())).into()),
             permission: Some((&self.sign_permission(grant, minted, &limits)?).into()),
             upload_key_wrap: bytes::Bytes::copy_from_slice(wrap.as_bytes()),
+            upload_key_epoch: epoch,
         };
         self.session
             .server

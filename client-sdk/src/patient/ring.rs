@@ -2,7 +2,7 @@
 //! root key; what it cannot do is make one, move one to another place, or show an older epoch as the current one.
 //! See `protocol-spec/spec/collections.md` §1.
 
-use std::collections::{BTreeMap, btree_map::Entry};
+use std::collections::BTreeMap;
 
 use crypto::{Collection, CollectionKey, WrappedKey};
 use protocol_spec::{field::Name, ids::CollectionId, messages as pb};
@@ -20,27 +20,31 @@ pub(super) struct Ring {
 /// One collection with its keys.
 struct Keyed {
     name: Name,
-    /// By epoch, from 0; the last is the current one.
-    keys: Vec<CollectionKey>,
+    /// By epoch, from 0, none of those that are closed; the last is the current one.
+    keys: Vec<Option<CollectionKey>>,
 }
 
 impl Ring {
     /// The key of a collection in one epoch.
     pub(super) fn key(&self, collection: Collection) -> Option<&CollectionKey> {
         let epoch = usize::try_from(collection.epoch).ok()?;
-        self.collections.get(&collection.id)?.keys.get(epoch)
+        self.collections.get(&collection.id)?.keys.get(epoch)?.as_ref()
     }
 
     /// The current epoch and its key.
     pub(super) fn current(&self, id: CollectionId) -> Option<(Collection, &CollectionKey)> {
         let keys = &self.collections.get(&id)?.keys;
         let epoch = u64::try_from(keys.len().checked_sub(1)?).ok()?;
-        Some((Collection { id, epoch }, keys.last()?))
+        Some((Collection { id, epoch }, keys.last()?.as_ref()?))
     }
 
-    /// Ids, names and current epochs.
+    /// Ids, names and current epochs of the collections that hold records.
     pub(super) fn list(&self) -> impl Iterator<Item = (CollectionId, &Name, u64)> {
-        self.collections.iter().filter_map(|(id, keyed)| {
+        let records = self
+            .collections
+            .iter()
+            .filter(|(id, _)| **id != CollectionId::OWN);
+        records.filter_map(|(id, keyed)| {
             let epoch = u64::try_from(keyed.keys.len().checked_sub(1)?).ok()?;
             Some((*id, &keyed.name, epoch))
         })
@@ -64,17 +68,6 @@ impl Patient {
                 .keep_highest(EPOCHS, &id.to_string(), keyed.keys.len())?;
             ring.collections.insert(id, keyed);
         }
-        // Every vault has it, also before the server keeps its wraps.
-        if let Entry::Vacant(place) = ring.collections.entry(CollectionId::DEFAULT) {
-            self.session
-                .home
-                .keep_highest(EPOCHS, &CollectionId::DEFAULT.to_string(), 1)?;
-            let keyed = Keyed {
-                name: default_name()?,
-                keys: vec![self.keys.default_collection()],
-            };
-            place.insert(keyed);
-        }
         let mut known = self.ring.lock().await;
         *known = ring;
         Ok(known)
@@ -87,9 +80,13 @@ impl Patient {
             .map_err(tampered)?;
         let mut keys = Vec::with_capacity(message.key_wraps.len());
         for (epoch, wrap) in (0..).zip(&message.key_wraps) {
+            if wrap.is_empty() {
+                keys.push(None);
+                continue;
+            }
             let wrapped = WrappedKey::try_from(wrap.as_ref()).map_err(tampered)?;
             let key = root.unwrap_collection_key(&wrapped, &self.id(), &Collection { id, epoch });
-            keys.push(key.map_err(tampered)?);
+            keys.push(Some(key.map_err(tampered)?));
         }
         Ok(Keyed { name, keys })
     }
@@ -103,9 +100,9 @@ impl Patient {
     }
 }
 
-/// What the default collection is called until somebody names it.
-pub(super) fn default_name() -> Result<Name> {
-    Ok(Name::try_from("default".to_owned())?)
+/// Every vault has it from its enrolment on (COL-9).
+pub(super) fn no_own_collection() -> Error {
+    tampered("the server does not show the one of her own keys")
 }
 
 fn tampered<E: std::fmt::Display>(cause: E) -> Error {

@@ -6,14 +6,16 @@ use ed25519_dalek::SigningKey;
 use proptest::{collection::vec, prelude::*, strategy::Strategy};
 use protocol_spec::{
     bodies,
+    certificate::ExposedVersion,
     collection::{Collection, CollectionSelector},
     content::stream_len,
     field::{Name, SealedBytes},
     hash::{ContentRoot, Sha256Digest},
-    ids::CollectionId,
+    ids::{CollectionId, PermissionId, RecordId, VersionId},
     keys::{IdentityKey, RecipientKey},
     manifest::{Clinical, Part, PartName},
-    permission::{Kind, PermissionBody, RecordSelector},
+    permission::{Kind, PermissionBody, RecordSelector, Replaces},
+    released::{LeafRanges, VersionLeaves},
 };
 
 pub(crate) fn signer() -> impl Strategy<Value = SigningKey> {
@@ -81,6 +83,34 @@ fn part() -> impl Strategy<Value = Part> {
         )
 }
 
+fn released() -> impl Strategy<Value = VersionLeaves> {
+    (exposed(), vec((0_u32..1000, 0_u32..9), 0..5)).prop_map(|(version, added)| {
+        let mut leaves = LeafRanges::default();
+        added
+            .into_iter()
+            .for_each(|(first, count)| leaves.add(first, count));
+        VersionLeaves {
+            version_id: version.version_id,
+            record_id: version.record_id,
+            leaves,
+        }
+    })
+}
+
+fn exposed() -> impl Strategy<Value = ExposedVersion> {
+    any::<([u8; 16], [u8; 16])>().prop_map(|(version, record)| ExposedVersion {
+        version_id: VersionId::from_bytes(version),
+        record_id: RecordId::from_bytes(record),
+    })
+}
+
+fn closed() -> impl Strategy<Value = Collection> {
+    any::<([u8; 16], u64)>().prop_map(|(id, epoch)| Collection {
+        id: CollectionId::from_bytes(id),
+        epoch,
+    })
+}
+
 /// A strategy for a body, field by field: `hash` and `id` are arbitrary bytes, the rest as named.
 macro_rules! strategy {
     ($($name:ident: $body:ident { $($field:ident: $kind:tt),* $(,)? })*) => {$(
@@ -97,6 +127,10 @@ macro_rules! strategy {
     (@ sealed) => { sealed() };
     (@ name) => { name() };
     (@ parts) => { vec(part(), 0..5) };
+    (@ count) => { any::<u32>() };
+    (@ released) => { vec(released(), 0..4) };
+    (@ exposed) => { vec(exposed(), 0..4) };
+    (@ closed) => { vec(closed(), 0..4) };
     (= id16 $field:ident) => { $field.as_slice().try_into().unwrap() };
     (= id32 $field:ident) => { $field.as_slice().try_into().unwrap() };
     (= $kind:tt $field:ident) => { $field };
@@ -142,13 +176,27 @@ strategy! {
     }
     release_receipt: ReleaseReceipt {
         operator_id: id32, release_id: id16, permission_id: id16, patient_id: id32, institution_id: id32,
-        bytes: number, presentation_hash: id32,
+        bytes: number, presentation_hash: id32, released_hash: id32,
+    }
+    epoch_closure: EpochClosure { patient_id: id32, collection_id: id16, epoch: number }
+    revocation_receipt: RevocationReceipt {
+        operator_id: id32, permission_id: id16, patient_id: id32, institution_id: id32, revocation_hash: id32,
+        releases: count, releases_hash: id32,
+    }
+    revocation_certificate: RevocationCertificate {
+        patient_id: id32, permission_id: id16, permission_hash: id32, institution_id: id32,
+        released: released, exposed: exposed, closed: closed,
     }
     checkpoint: Checkpoint { operator_id: id32, size: number, root: id32 }
     record_manifest: RecordManifest {
         patient_id: id32, record_id: id16, version_id: id16, institution_id: id32, permission_id: id16,
         content_root: id32, plaintext_len: number, parts: parts,
     }
+}
+
+/// Another permission's id.
+fn another(id: PermissionId) -> PermissionId {
+    PermissionId::from_bytes(id.as_bytes().map(|byte| !byte))
 }
 
 pub(crate) fn permission() -> impl Strategy<Value = PermissionBody> {
@@ -213,6 +261,12 @@ pub(crate) fn permission() -> impl Strategy<Value = PermissionBody> {
                     bytes: ticket.bytes.max(1),
                     request_hash: Sha256Digest::from_bytes(request),
                     possession_key,
+                    replaces: (uses % 2 == 0).then_some(Replaces {
+                        permission_id: another(ticket.permission_id),
+                        permission_hash: Sha256Digest::from_bytes(request),
+                        uses_left: uses,
+                        bytes_left: ticket.bytes,
+                    }),
                 }
             },
         )

@@ -362,6 +362,9 @@ fn statement_hash(body: &str, key: &IdentityKey, statement: &Hex) -> Result<Stri
         "DenialBody" => hash::<bodies::Denial>(key, statement),
         "RevocationBody" => hash::<bodies::Revocation>(key, statement),
         "PlacementBody" => hash::<bodies::Placement>(key, statement),
+        "EpochClosureBody" => hash::<bodies::EpochClosure>(key, statement),
+        "RevocationCertificateBody" => hash::<bodies::RevocationCertificate>(key, statement),
+        "RevocationReceiptBody" => hash::<bodies::RevocationReceipt>(key, statement),
         "RecordManifestBody" => hash::<bodies::RecordManifest>(key, statement),
         "StandbyTicketBody" => hash::<bodies::StandbyTicket>(key, statement),
         "ReleaseTicketBody" => hash::<bodies::ReleaseTicket>(key, statement),
@@ -382,6 +385,8 @@ fn patient_hash(body: &str, message: &Hex) -> Result<String, Error> {
         "DenialBody" => hash::<bodies::Denial>(message),
         "RevocationBody" => hash::<bodies::Revocation>(message),
         "PlacementBody" => hash::<bodies::Placement>(message),
+        "EpochClosureBody" => hash::<bodies::EpochClosure>(message),
+        "RevocationCertificateBody" => hash::<bodies::RevocationCertificate>(message),
         other => panic!("no patient's body {other}"),
     }
 }

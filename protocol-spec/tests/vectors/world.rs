@@ -5,6 +5,8 @@ use curve25519_dalek::MontgomeryPoint;
 use ed25519_dalek::{Signer, SigningKey};
 use protocol_spec::{
     bodies::{self, Checkpoint, DeviceCertificate},
+    certificate::ExposedVersion,
+    collection::Collection,
     field::SealedBytes,
     hash::{ContentRoot, Sha256Digest, sha256},
     ids::{
@@ -16,6 +18,7 @@ use protocol_spec::{
     manifest::{Clinical, Part},
     messages as pb,
     permission::{Kind, PermissionBody, RecordSelector},
+    released::{LeafRanges, VersionLeaves},
     statement::{Body, Signed, preimage},
 };
 
@@ -103,7 +106,7 @@ pub(crate) const fn version(seed: u8) -> VersionId {
 }
 
 const REQUEST_ID: RequestId = RequestId::from_bytes([0x11; 16]);
-const PERMISSION_ID: PermissionId = PermissionId::from_bytes([0x12; 16]);
+pub(crate) const PERMISSION_ID: PermissionId = PermissionId::from_bytes([0x12; 16]);
 const UPLOAD_ID: UploadId = UploadId::from_bytes([0x13; 16]);
 const RELEASE_ID: ReleaseId = ReleaseId::from_bytes([0x14; 16]);
 
@@ -279,6 +282,55 @@ pub(crate) fn release_receipt() -> bodies::ReleaseReceipt {
         institution_id: institution(INSTITUTION),
         bytes: 1096,
         presentation_hash: hash("presentation"),
+        released_hash: hash("released"),
+    }
+}
+
+pub(crate) fn revocation_receipt() -> bodies::RevocationReceipt {
+    bodies::RevocationReceipt {
+        created: NOW,
+        operator_id: operator(),
+        permission_id: PERMISSION_ID,
+        patient_id: patient(),
+        institution_id: institution(INSTITUTION),
+        revocation_hash: hash("revocation"),
+        releases: 2,
+        releases_hash: hash("releases"),
+    }
+}
+
+pub(crate) fn epoch_closure() -> bodies::EpochClosure {
+    bodies::EpochClosure {
+        created: NOW,
+        patient_id: patient(),
+        collection_id: CollectionId::EMERGENCY,
+        epoch: 3,
+    }
+}
+
+pub(crate) fn revocation_certificate() -> bodies::RevocationCertificate {
+    let mut leaves = LeafRanges::default();
+    leaves.add(0, 2);
+    leaves.add(5, 1);
+    bodies::RevocationCertificate {
+        created: NOW,
+        patient_id: patient(),
+        permission_id: PERMISSION_ID,
+        permission_hash: hash("permission"),
+        institution_id: institution(INSTITUTION),
+        released: vec![VersionLeaves {
+            version_id: version(0x41),
+            record_id: record(0x41),
+            leaves,
+        }],
+        exposed: vec![ExposedVersion {
+            version_id: version(0x41),
+            record_id: record(0x41),
+        }],
+        closed: vec![Collection {
+            id: CollectionId::EMERGENCY,
+            epoch: 3,
+        }],
     }
 }
 
@@ -350,5 +402,6 @@ pub(crate) fn permission_body(kind: Kind) -> PermissionBody {
         bytes: 1 << 20,
         request_hash: hash("request"),
         possession_key: key(POSSESSION).public(),
+        replaces: None,
     }
 }

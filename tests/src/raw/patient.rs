@@ -7,7 +7,7 @@ use crypto::{
     seal_text,
 };
 use protocol_spec::{
-    bodies::{Denial, DeviceCertificate, Placement, Revocation, UploadRequest},
+    bodies::{Denial, DeviceCertificate, EpochClosure, Placement, Revocation, UploadRequest},
     collection::{Collection, CollectionSelector},
     directory::Institution,
     hash::Sha256Digest,
@@ -141,6 +141,7 @@ impl RawPatient {
             request: Some((&request).into()),
             permission: Some(permission),
             upload_key_wrap: Bytes::copy_from_slice(&random::<104>()?),
+            upload_key_epoch: 0,
         };
         Ok(Offer {
             request_id,
@@ -165,9 +166,7 @@ impl RawPatient {
     /// # Errors
     /// When the server refuses.
     pub async fn grant(&self, wire: &Wire, permission: pb::Permission) -> Result<()> {
-        let message = pb::SubmitPermission {
-            permission: Some(permission),
-        };
+        let message = pb::SubmitPermission::from(permission);
         self.post(wire, "/v1/permissions", &message)
             .await?
             .message::<pb::Accepted>()?;
@@ -226,6 +225,7 @@ impl RawPatient {
             bytes: 64 << 20,
             request_hash,
             possession_key: key.possession(),
+            replaces: None,
         };
         edit(&mut body);
         let bytes = body.encode();
@@ -235,7 +235,7 @@ impl RawPatient {
         Ok((permission_id, (&signed).into()))
     }
 
-    /// Opens the first epoch of a collection; what is wrapped and sealed is random.
+    /// Opens an epoch of a collection; what is wrapped and sealed is random.
     ///
     /// # Errors
     /// When the server refuses.
@@ -244,7 +244,10 @@ impl RawPatient {
             collection_id: Bytes::copy_from_slice(collection.id.as_bytes()),
             epoch: collection.epoch,
             key_wrap: Bytes::copy_from_slice(&random::<104>()?),
-            sealed_name: Bytes::copy_from_slice(&random::<136>()?),
+            sealed_name: match collection.epoch {
+                0 => Bytes::copy_from_slice(&random::<136>()?),
+                _ => Bytes::new(),
+            },
         };
         self.post(wire, "/v1/vault/collections", &message)
             .await?
@@ -287,6 +290,50 @@ impl RawPatient {
         Ok(())
     }
 
+    /// Brings a record's data key under a collection's next key, and closes the epoch before.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub async fn end_epoch(
+        &self,
+        wire: &Wire,
+        old: Collection,
+        (record, number): (&RecordSelector, u64),
+    ) -> Result<()> {
+        let epoch = old.epoch + 1;
+        self.put_collection(wire, Collection { epoch, ..old }).await?;
+        let wraps = vec![pb::Wrap {
+            number,
+            version_id: Bytes::copy_from_slice(record.version_id.as_bytes()),
+            data_key_wrap: Bytes::copy_from_slice(&random::<104>()?),
+            record_id: Bytes::new(),
+        }];
+        let message = pb::PutWraps {
+            collection_id: Bytes::copy_from_slice(old.id.as_bytes()),
+            from_epoch: old.epoch,
+            epoch,
+            wraps,
+        };
+        self.post(wire, "/v1/vault/wraps", &message)
+            .await?
+            .message::<pb::Accepted>()?;
+        let body = EpochClosure {
+            created: now_ms(),
+            patient_id: self.id,
+            collection_id: old.id,
+            epoch: old.epoch,
+        };
+        let signed = Signed::sign(body, |message| self.device.sign_bytes(message));
+        let closure = PatientSigned::new(signed, self.certificate.clone());
+        let message = pb::CloseEpoch {
+            closure: Some((&closure).into()),
+        };
+        self.post(wire, "/v1/vault/closures", &message)
+            .await?
+            .message::<pb::LoggedStatement>()?;
+        Ok(())
+    }
+
     /// Permits a download of whatever lies in a collection.
     ///
     /// # Errors
@@ -298,16 +345,32 @@ impl RawPatient {
         request: Sha256Digest,
         collection: Collection,
     ) -> Result<PermissionId> {
+        let (id, permission) = self.over_collection(wire, to, request, collection, |_| ())?;
+        self.grant(wire, permission).await?;
+        Ok(id)
+    }
+
+    /// A permission for a download of whatever lies in a collection; `edit` may change it before it is signed.
+    ///
+    /// # Errors
+    /// When there is no randomness.
+    pub fn over_collection(
+        &self,
+        wire: &Wire,
+        to: &Institution,
+        request: Sha256Digest,
+        collection: Collection,
+        edit: impl FnOnce(&mut PermissionBody),
+    ) -> Result<(PermissionId, pb::Permission)> {
         let key = CollectionKey::generate()?;
-        let (id, permission) = self.permission(wire, to, request, &key, |body| {
+        self.permission(wire, to, request, &key, |body| {
             body.kind = Kind::Download;
             body.collection = Some(CollectionSelector {
                 collection,
                 until: None,
             });
-        })?;
-        self.grant(wire, permission).await?;
-        Ok(id)
+            edit(body);
+        })
     }
 
     /// A denial of a request.

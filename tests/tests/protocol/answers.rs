@@ -31,9 +31,7 @@ async fn permit(
         body.records.push(record);
     };
     let (_, permission) = patient.permit(wire, &hospital.entry, request, vec![record], edit)?;
-    let message = pb::SubmitPermission {
-        permission: Some(permission),
-    };
+    let message = pb::SubmitPermission::from(permission);
     patient.post(wire, "/v1/permissions", &message).await
 }
 

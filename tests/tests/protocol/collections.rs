@@ -14,16 +14,16 @@ use tests::{
 };
 
 /// A patient, a practice that sends and a clinic that reads.
-struct Scene {
-    world: World,
-    patient: Cli,
+pub(super) struct Scene {
+    pub(super) world: World,
+    pub(super) patient: Cli,
     patient_id: String,
     practice: Cli,
-    clinic: Cli,
+    pub(super) clinic: Cli,
 }
 
 impl Scene {
-    fn set() -> Result<Self> {
+    pub(super) fn set() -> Result<Self> {
         let world = World::start()?;
         let (patient, patient_id) = world.patient("patient")?;
         let (practice, _) = world.institution("Practice")?;
@@ -38,7 +38,7 @@ impl Scene {
     }
 
     /// A record of one file, adopted.
-    fn record(&self, content: &str) -> Result<String> {
+    pub(super) fn record(&self, content: &str) -> Result<String> {
         let file = self.world.path(&format!("{content}.txt"));
         fs::write(&file, content)?;
         let offer = ["upload", "request", "--to", "Practice", "--text", "t"];
@@ -50,7 +50,11 @@ impl Scene {
         text(&sent, "record_id")
     }
 
-    fn request(&self) -> Result<String> {
+    pub(super) fn request(&self) -> Result<String> {
+        self.request_by(&self.clinic)
+    }
+
+    pub(super) fn request_by(&self, institution: &Cli) -> Result<String> {
         let ask = [
             "download",
             "request",
@@ -59,11 +63,15 @@ impl Scene {
             "--text",
             "t",
         ];
-        text(&self.clinic.run(&ask)?, "request_id")
+        text(&institution.run(&ask)?, "request_id")
     }
 
-    fn permit(&self, collection: &str, more: &[&str]) -> Result<String> {
-        let request = self.request()?;
+    pub(super) fn permit(&self, collection: &str, more: &[&str]) -> Result<String> {
+        self.permit_to(&self.clinic, collection, more)
+    }
+
+    pub(super) fn permit_to(&self, institution: &Cli, collection: &str, more: &[&str]) -> Result<String> {
+        let request = self.request_by(institution)?;
         let args = [
             &["permit", &request, "--collection", collection, "--uses", "9"],
             more,
@@ -73,11 +81,15 @@ impl Scene {
     }
 
     /// What the clinic's download of a permission gives: the contents of all files.
-    fn fetch(&self, permission: &str) -> Result<BTreeSet<String>> {
+    pub(super) fn fetch(&self, permission: &str) -> Result<BTreeSet<String>> {
+        self.fetch_by(&self.clinic, permission)
+    }
+
+    pub(super) fn fetch_by(&self, institution: &Cli, permission: &str) -> Result<BTreeSet<String>> {
         let out = self
             .world
             .path(&format!("out-{}", fs::read_dir(self.world.folder())?.count()));
-        self.clinic.run(&[
+        institution.run(&[
             "download",
             "fetch",
             permission,
@@ -87,19 +99,19 @@ impl Scene {
         contents(&out)
     }
 
-    fn fetch_refused(&self, permission: &str) -> Result<Refused> {
+    pub(super) fn fetch_refused(&self, permission: &str) -> Result<Refused> {
         let out = self.world.path("refused").display().to_string();
         self.clinic
             .fail(&["download", "fetch", permission, "--out", &out])
     }
 
-    fn collections(&self) -> Result<Vec<Value>> {
+    pub(super) fn collections(&self) -> Result<Vec<Value>> {
         let list = self.patient.run(&["collection", "list"])?;
         Ok(list["collections"].as_array().context("no list")?.clone())
     }
 }
 
-fn contents(folder: &Path) -> Result<BTreeSet<String>> {
+pub(super) fn contents(folder: &Path) -> Result<BTreeSet<String>> {
     let mut found = BTreeSet::new();
     for entry in walkdir::WalkDir::new(folder) {
         let entry = entry?;
@@ -110,7 +122,7 @@ fn contents(folder: &Path) -> Result<BTreeSet<String>> {
     Ok(found)
 }
 
-fn set(names: &[&str]) -> BTreeSet<String> {
+pub(super) fn set(names: &[&str]) -> BTreeSet<String> {
     names.iter().map(|&name| name.to_owned()).collect()
 }
 
@@ -182,6 +194,7 @@ async fn what_lies_in_another_collection_is_not_released() -> Result<()> {
             hospital.upload(wire, &patient, 2_000).await?,
         );
         patient.place(wire, &inside, own, 1).await?;
+        patient.put_collection(wire, Collection::DEFAULT).await?;
         patient.place(wire, &outside, Collection::DEFAULT, 2).await?;
         let request = hospital.ask(wire, &patient).await?;
         let id = patient

@@ -12,6 +12,7 @@ mod model;
 mod mutation;
 mod races;
 mod real_files;
+mod rekeying;
 mod replay;
 mod resume;
 mod revocation;

@@ -300,9 +300,7 @@ async fn permission_over_a_record(scene: &Scene<'_>) -> Result<pb::Permission> {
 }
 
 async fn submit(scene: &Scene<'_>, permission: pb::Permission) -> Result<Answer> {
-    let message = pb::SubmitPermission {
-        permission: Some(permission),
-    };
+    let message = pb::SubmitPermission::from(permission);
     scene
         .patient
         .post(&scene.world.wire, "/v1/permissions", &message)

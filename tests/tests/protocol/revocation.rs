@@ -308,6 +308,7 @@ async fn the_patient_sees_every_step_in_her_history() -> Result<()> {
             What::Presented(_) => Ok("presented"),
             What::Stored(_) => Ok("stored"),
             What::Released(_) => Ok("released"),
+            What::Closed(_) => Ok("closed"),
         })
         .collect::<Result<_>>()?;
     let told = [

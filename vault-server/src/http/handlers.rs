@@ -4,6 +4,7 @@
 use axum::extract::{Request, State};
 use prost::{Message, Name};
 use protocol_spec::{
+    collection::Collection,
     ids::{InstitutionId, PatientId, PermissionId, ReleaseId, RequestId, UploadId, VersionId},
     messages as pb,
     problem::Problem,
@@ -18,7 +19,7 @@ use super::{
     body::{Posted, Signed},
     query::{Id, Page, Params},
 };
-use crate::vault::{Caller, Proof, Refusal, Vault};
+use crate::vault::{Caller, MAX_VERSIONS, MAX_WRAPS, Proof, Refusal, Vault};
 
 /// `POST` of a message that the vault's method of the same name takes.
 macro_rules! submissions {
@@ -35,8 +36,8 @@ submissions! {
     submit_reference_request: SubmitReferenceRequest;
     submit_permission: SubmitPermission;
     submit_denial: SubmitDenial;
-    submit_revocation: SubmitRevocation;
     put_collection: PutCollection;
+    put_wraps: PutWraps;
 }
 
 /// `GET` of what an id names, with the most bytes of the answer.
@@ -274,6 +275,90 @@ pub(super) async fn collections(
     let bytes = u64::try_from(list.encoded_len()).unwrap_or(u64::MAX);
     back.room(auth.permit, bytes).await?.reply(Ok(list))
 }
+
+pub(super) async fn submit_revocation(
+    State(app): State<App>,
+    signed: Signed<pb::SubmitRevocation>,
+) -> Answer<pb::Receipt> {
+    let done = app
+        .vault
+        .submit_revocation(&signed.caller, &signed.intent, signed.message);
+    signed.room.reply(done.await)
+}
+
+pub(super) async fn close_epoch(
+    State(app): State<App>,
+    signed: Signed<pb::CloseEpoch>,
+) -> Answer<pb::LoggedStatement> {
+    let done = app
+        .vault
+        .close_epoch(&signed.caller, &signed.intent, signed.message);
+    signed.room.reply(done.await)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Wraps {
+    collection: String,
+    epoch: u64,
+    after: Option<u64>,
+    limit: Option<usize>,
+}
+
+pub(super) async fn wraps(
+    State(app): State<App>,
+    auth: Authenticated,
+    back: WayBack,
+    Params(asked): Params<Wraps>,
+) -> Answer<pb::WrapPage> {
+    let collection = Collection {
+        id: asked.collection.parse().map_err(|_| Problem::Malformed)?,
+        epoch: asked.epoch,
+    };
+    let limit = asked.limit.unwrap_or(MAX_WRAPS).min(MAX_WRAPS);
+    let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_mul(WRAP);
+    let room = back.room(auth.permit, most).await?;
+    let after = asked.after.unwrap_or_default();
+    room.reply(app.vault.wraps(&auth.caller, collection, after, limit).await)
+}
+
+/// The most bytes of one wrap with its ids.
+const WRAP: u64 = 192;
+
+pub(super) async fn past_releases(
+    State(app): State<App>,
+    auth: Authenticated,
+    back: WayBack,
+    Id(permission): Id<PermissionId>,
+    page: Page<ReleaseId>,
+) -> Answer<pb::ReleaseList> {
+    let room = back.room(auth.permit, app.vault.page_bytes()).await?;
+    let list = app
+        .vault
+        .past_releases(&auth.caller, permission, page.after, page.limit);
+    room.reply(list.await)
+}
+
+pub(super) async fn released_ranges(
+    State(app): State<App>,
+    auth: Authenticated,
+    back: WayBack,
+    Id(release): Id<ReleaseId>,
+    page: Page<VersionId>,
+) -> Answer<pb::ReleasedRanges> {
+    let limit = page.limit.min(MAX_VERSIONS);
+    let most = u64::try_from(limit)
+        .unwrap_or(u64::MAX)
+        .saturating_mul(VERSION_RANGES);
+    let room = back.room(auth.permit, most).await?;
+    let ranges = app
+        .vault
+        .released_ranges(&auth.caller, release, page.after, limit);
+    room.reply(ranges.await)
+}
+
+/// The most bytes of one version with all its ranges.
+const VERSION_RANGES: u64 = 64 + 16 * protocol_spec::released::MAX_RANGES as u64;
 
 pub(super) async fn vault_permissions(
     State(app): State<App>,

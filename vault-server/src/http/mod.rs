@@ -128,7 +128,17 @@ pub(crate) fn router(app: App) -> Router {
             "/v1/vault/collections",
             get(handlers::collections).post(handlers::put_collection),
         )
+        .route("/v1/vault/wraps", get(handlers::wraps).post(handlers::put_wraps))
+        .route("/v1/vault/closures", post(handlers::close_epoch))
         .route("/v1/vault/permissions", get(handlers::vault_permissions))
+        .route(
+            "/v1/vault/permissions/{permission}/releases",
+            get(handlers::past_releases),
+        )
+        .route(
+            "/v1/vault/releases/{release}/ranges",
+            get(handlers::released_ranges),
+        )
         .route("/v1/vault/history", get(handlers::history))
         .route("/v1/inbox", get(handlers::inbox))
         .route("/v1/inbox/stream", get(sse::stream))

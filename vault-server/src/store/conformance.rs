@@ -429,6 +429,10 @@ impl Ledger for Contended {
     fn commit(&self, _: Commit) -> futures_util::future::BoxFuture<'_, Result<Outcome, StoreError>> {
         Box::pin(async { Ok(Outcome::Conflict(key(b"hot"))) })
     }
+
+    fn purge<'a>(&'a self, _: &'a [u8; 32]) -> futures_util::future::BoxFuture<'a, Result<(), StoreError>> {
+        unreachable!("`transact` itself only commits")
+    }
 }
 
 #[tokio::test]

@@ -49,6 +49,14 @@ pub trait Ledger: Send + Sync {
     /// `Full`, `Io` and `Unavailable` leave the outcome unknown: the commit may be found applied
     /// after a restart. Settle it by reading back a row that only this commit writes.
     fn commit(&self, commit: Commit) -> BoxFuture<'_, Result<Outcome, StoreError>>;
+
+    /// Destroys what was deleted or overwritten in this partition before the call: once it returns, those bytes are
+    /// in no file of the backend any more. Slow, in proportion to the partition; copies that were made of the files
+    /// are out of reach.
+    ///
+    /// # Errors
+    /// `Io`, `Unavailable`; it may be repeated.
+    fn purge<'a>(&'a self, partition: &'a [u8; 32]) -> BoxFuture<'a, Result<(), StoreError>>;
 }
 
 /// A table within a partition: one byte of the key, so tables sort apart.

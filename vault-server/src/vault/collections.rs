@@ -3,6 +3,7 @@
 
 use protocol_spec::{
     collection::Collection,
+    defence::Defence,
     ids::{CollectionId, PatientId},
     messages as pb,
     problem::Problem,
@@ -110,29 +111,57 @@ const MAX_COLLECTIONS: usize = 64;
 const MAX_EPOCHS: usize = 1000;
 
 impl CollectionRow {
-    fn current(&self) -> Option<u64> {
+    pub(super) fn current(&self) -> Option<u64> {
         self.key_wraps
             .len()
             .checked_sub(1)
             .and_then(|last| last.try_into().ok())
     }
+
+    /// The epochs that are not closed, in descending order.
+    pub(super) fn open(&self) -> impl Iterator<Item = u64> {
+        let numbered = self.key_wraps.iter().enumerate().rev();
+        let open = numbered.filter(|(_, wrap)| !wrap.is_empty());
+        open.filter_map(|(epoch, _)| u64::try_from(epoch).ok())
+    }
 }
 
 impl Tx<'_> {
-    /// Refuses unless this is the collection's current epoch. The default collection is in its epoch 0 until its
-    /// wraps come.
+    /// Refuses unless this is the collection's current epoch.
     pub(super) async fn check_current(
         &mut self,
         patient: PatientId,
         collection: Collection,
     ) -> Result<(), Refusal> {
         let row = self.read(&tables::collection(patient, collection.id)).await?;
-        let implied = (collection.id == CollectionId::DEFAULT).then_some(0);
-        let current = row.and_then(|row| row.current()).or(implied);
         ensure(
-            current == Some(collection.epoch),
+            row.and_then(|row| row.current()) == Some(collection.epoch),
             Problem::EpochMismatch,
             "another epoch, or no such collection",
         )
+    }
+
+    /// Refuses what is asked for by a closed epoch (REV-6).
+    pub(super) async fn check_open(
+        &mut self,
+        patient: PatientId,
+        collection: Collection,
+    ) -> Result<(), Refusal> {
+        let open = self.open_epochs(patient, collection.id).await?;
+        ensure(
+            Defence::ClosedEpochs.holds(open.contains(&collection.epoch)),
+            Problem::NotPermitted,
+            "the epoch is closed",
+        )
+    }
+
+    /// The epochs of a collection that are not closed, in descending order.
+    pub(super) async fn open_epochs(
+        &mut self,
+        patient: PatientId,
+        id: CollectionId,
+    ) -> Result<Vec<u64>, Refusal> {
+        let row = self.read(&tables::collection(patient, id)).await?;
+        Ok(row.unwrap_or_default().open().collect())
     }
 }

@@ -219,6 +219,7 @@ impl Operation for CommitUpload {
         row.receipt = Some(receipt.clone());
         tx.put(&tables::upload(self.patient, self.upload), &row);
         let permission = tables::permission(self.patient, ticket.permission_id);
+        let permission = tx.read_existing(&permission).await?;
         let record = RecordRow {
             stored: Some(pb::StoredRecord {
                 record_id: Bytes::copy_from_slice(ticket.record_id.as_bytes()),
@@ -229,7 +230,8 @@ impl Operation for CommitUpload {
                 receipt: Some(receipt.clone()),
             }),
             manifest_length: self.sealed_manifest.len() as u64,
-            upload_key_wrap: tx.read_existing(&permission).await?.upload_key_wrap,
+            upload_key_wrap: permission.upload_key_wrap,
+            upload_key_epoch: permission.upload_key_epoch,
         };
         tx.claim(&tables::record(self.patient, ticket.version_id), &record)
             .await?;

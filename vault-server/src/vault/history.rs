@@ -29,6 +29,7 @@ impl Vault {
                 Some(What::Stored(receipt) | What::Released(receipt)) => {
                     self.shared.complete(receipt).await?;
                 }
+                Some(What::Closed(logged)) => self.shared.complete_logged(logged).await?,
                 Some(What::Presented(pb::Presented {
                     release_ticket: Some(receipt),
                     ..

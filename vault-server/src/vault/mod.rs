@@ -12,13 +12,15 @@
 //! | `requests`, `permissions`, `denial`, `revocation` | asking, permitting, denying, taking back |
 //! | `challenge`, `presentation` | delivery of a permission key, proof of possession |
 //! | `upload`, `intake`, `commit` | sessions of upload, leaves on their way in, the record |
-//! | `release`, `outflow` | sessions of release, leaves on their way out |
+//! | `release`, `outflow`, `release_end` | sessions of release, leaves on their way out, the receipt |
 //! | `collections`, `placement`, `released` | collections, what lies in them, what is released of them |
+//! | `rewrap`, `closure` | data keys brought under a new key, the end of an old one |
 //! | `records`, `history`, `inbox` | what principals see of their own |
 //! | `log`, `sweep` | transparency log, expired sessions |
 
 mod caller;
 mod challenge;
+mod closure;
 mod collections;
 mod commit;
 mod denial;
@@ -38,9 +40,11 @@ mod presentation;
 mod records;
 mod refusal;
 mod release;
+mod release_end;
 mod released;
 mod requests;
 mod revocation;
+mod rewrap;
 mod sweep;
 mod tables;
 #[cfg(test)]
@@ -62,6 +66,8 @@ pub use self::{
     presentation::{Possession, Proof},
     records::RecordList,
     refusal::Refusal,
+    release_end::MAX_VERSIONS,
+    rewrap::MAX_WRAPS,
     time::{Clock, SystemClock},
 };
 use self::{
@@ -249,6 +255,13 @@ impl Shared {
     async fn complete(&self, receipt: &mut pb::Receipt) -> Result<(), Refusal> {
         let hash = statement_hash(receipt.statement.as_ref());
         self.log.complete(&mut receipt.proof, &hash).await
+    }
+
+    /// Completes a stored statement of a device, whose proof holds the salt only.
+    async fn complete_logged(&self, logged: &mut pb::LoggedStatement) -> Result<(), Refusal> {
+        let statement = logged.statement.as_ref();
+        let hash = statement_hash(statement.and_then(|signed| signed.statement.as_ref()));
+        self.log.complete(&mut logged.proof, &hash).await
     }
 }
 

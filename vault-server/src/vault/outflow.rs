@@ -4,7 +4,7 @@
 use std::{collections::VecDeque, ops::Range, sync::Arc};
 
 use bytes::Bytes;
-use protocol_spec::{content, defence::Defence, ids::VersionId, problem::Problem};
+use protocol_spec::{content, ids::VersionId, problem::Problem};
 use tokio::task::JoinHandle;
 
 use super::{
@@ -66,7 +66,7 @@ impl LeafStream {
     /// client sees that it is incomplete; the stream has then ended.
     ///
     /// # Errors
-    /// `permission-revoked`; those of the store.
+    /// `permission-revoked`, `permission-replaced`; those of the store.
     pub async fn next(&mut self) -> Option<Result<Bytes, Refusal>> {
         self.read_ahead();
         let (leaf, read) = self.ahead.pop_front()?;
@@ -110,11 +110,7 @@ impl LeafStream {
             return Ok(());
         };
         let meter = guard.get(&*self.shared.ledger).await?.unwrap_or_default();
-        ensure(
-            Defence::Revocation.holds(!meter.revoked),
-            Problem::PermissionRevoked,
-            "revoked during the release",
-        )
+        meter.check_not_ended()
     }
 }
 

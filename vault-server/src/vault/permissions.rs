@@ -4,9 +4,10 @@
 use bytes::Bytes;
 use protocol_spec::{
     defence::Defence,
+    hash::Sha256Digest,
     ids::{PatientId, PermissionId},
     messages as pb,
-    permission::{Kind, PermissionBody, SignedPermission, VerifiedPermission},
+    permission::{Kind, PermissionBody, Replaces, SignedPermission, VerifiedPermission},
     problem::Problem,
     statement::Body,
 };
@@ -15,7 +16,8 @@ use super::{
     Caller, Intent, Refusal, Shared, Vault,
     records::release_bytes,
     refusal::ensure,
-    tables::{self, MeterRow, PermissionRow},
+    requests::KEY_WRAP_LEN,
+    tables::{self, MeterRow, PermissionRow, RequestRow},
     tx::{Operation, Tx},
 };
 
@@ -26,7 +28,7 @@ impl Vault {
     ///
     /// # Errors
     /// `not-permitted`, `request-mismatch`, `request-answered`, `request-expired`, `record-mismatch`,
-    /// `permission-expired`, `too-large`, `already-exists`.
+    /// `permission-expired`, `replacement-conflict`, `too-large`, `already-exists`.
     pub async fn submit_permission(
         &self,
         caller: &Caller,
@@ -34,11 +36,26 @@ impl Vault {
         message: pb::SubmitPermission,
     ) -> Result<pb::Accepted, Refusal> {
         let permission = SignedPermission::try_from(message.permission)?.verify()?;
+        let wrap = message.upload_key_wrap;
+        let fits = match permission.kind {
+            Kind::Upload if permission.replaces.is_some() => wrap.len() == KEY_WRAP_LEN,
+            _ => wrap.is_empty(),
+        };
+        ensure(
+            fits,
+            Problem::Malformed,
+            "upload_key_wrap is for uploads, and has 104 bytes",
+        )?;
         self.shared
             .check_patient(caller, permission.patient_id, permission.operator_id)?;
         caller.check_device(permission.device())?;
+        let row = PermissionRow {
+            upload_key_wrap: wrap,
+            upload_key_epoch: message.upload_key_epoch,
+            ..PermissionRow::default()
+        };
         self.shared
-            .mutate(caller, intent, SubmitPermission { permission })
+            .mutate(caller, intent, SubmitPermission { permission, row })
             .await
     }
 
@@ -94,6 +111,12 @@ impl Shared {
 }
 
 impl PermissionRow {
+    /// SHA-256 of its exact body.
+    pub(super) fn hash(&self) -> Sha256Digest {
+        let body = self.permission.as_ref().map(|permission| &permission.body);
+        Sha256Digest::of(body.map(AsRef::as_ref).unwrap_or_default())
+    }
+
     /// The permission's conditions, which were verified before they were stored.
     pub(super) fn body(&self) -> Result<PermissionBody, Refusal> {
         let bytes = self
@@ -105,6 +128,18 @@ impl PermissionRow {
 }
 
 impl MeterRow {
+    /// Neither revoked (FLW-5) nor replaced (PRM-14).
+    pub(super) fn check_not_ended(&self) -> Result<(), Refusal> {
+        let revoked = self.revoked && !Defence::Revocation.is_off();
+        ensure(!revoked, Problem::PermissionRevoked, "the patient has revoked it")?;
+        let replaced = self.replaced && !Defence::Replacement.is_off();
+        ensure(
+            !replaced,
+            Problem::PermissionReplaced,
+            "another has taken its place",
+        )
+    }
+
     /// Takes bytes from what is left (FLW-6, FLW-9).
     pub(super) fn spend(&mut self, bytes: u64) -> Result<(), Refusal> {
         let covered = Defence::Budgets.holds(bytes <= self.bytes_left);
@@ -146,11 +181,45 @@ impl Tx<'_> {
         let meter = MeterRow {
             uses_left: permission.uses,
             bytes_left: permission.bytes,
-            revoked: false,
+            ..MeterRow::default()
         };
         self.put(&tables::meter(patient, permission.permission_id), &meter);
         let permitted = history_entry::What::Permitted(permission.to_message());
         self.record_history(patient, permitted).await
+    }
+
+    /// Ends the permission whose place this one takes, which must be live and as the device saw it (PRM-14). Gives the
+    /// request that both answer.
+    async fn replace(
+        &mut self,
+        permission: &PermissionBody,
+        replaces: &Replaces,
+    ) -> Result<RequestRow, Refusal> {
+        let (patient, id) = (permission.patient_id, replaces.permission_id);
+        let row = self.read_existing(&tables::permission(patient, id)).await?;
+        let old = row.body()?;
+        let same = row.hash() == replaces.permission_hash
+            && old.request_hash == permission.request_hash
+            && old.kind == permission.kind
+            && old.institution_id == permission.institution_id;
+        ensure(
+            Defence::RequestMatch.holds(same),
+            Problem::RequestMismatch,
+            "it would take the place of another permission",
+        )?;
+        let key = tables::meter(patient, id);
+        let mut meter = self.read_existing(&key).await?;
+        let live = !meter.revoked && !meter.replaced && !self.has_passed(old.not_after).await;
+        let seen = (meter.uses_left, meter.bytes_left) == (replaces.uses_left, replaces.bytes_left);
+        ensure(
+            live && seen,
+            Problem::ReplacementConflict,
+            "it has ended, or was used meanwhile",
+        )?;
+        meter.replaced = true;
+        self.put(&key, &meter);
+        self.read_existing(&tables::request(patient, permission.request_hash))
+            .await
     }
 
     /// Every record of the permission is in the vault as the permission describes it (FLW-3), or its collection
@@ -189,21 +258,27 @@ impl Tx<'_> {
 
 struct SubmitPermission {
     permission: VerifiedPermission,
+    /// What comes beside it.
+    row: PermissionRow,
 }
 
 impl Operation for SubmitPermission {
     type Answer = pb::Accepted;
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<pb::Accepted, Refusal> {
-        let Self { permission } = self;
+        let Self { permission, row } = self;
         let patient = permission.patient_id;
-        let request = tx
-            .answer_request(patient, permission.request_hash, RequestState::Permitted)
-            .await?;
         let kind = pb::PermissionKind::from(permission.kind);
-        let fits = permission.kind != Kind::Upload
-            && request.kind() == kind
-            && request.concerned == permission.institution_id.as_bytes()[..];
+        let request = match &permission.replaces {
+            Some(replaces) => tx.replace(permission, replaces).await?,
+            // An upload's comes with its request.
+            None if permission.kind == Kind::Upload => return Err(Problem::RequestMismatch.into()),
+            None => {
+                tx.answer_request(patient, permission.request_hash, RequestState::Permitted)
+                    .await?
+            }
+        };
+        let fits = request.kind() == kind && request.concerned == permission.institution_id.as_bytes()[..];
         ensure(
             Defence::RequestMatch.holds(fits),
             Problem::RequestMismatch,
@@ -211,7 +286,7 @@ impl Operation for SubmitPermission {
         )?;
         let row = PermissionRow {
             manifest_bytes: tx.check_records(permission).await?,
-            ..PermissionRow::default()
+            ..row.clone()
         };
         tx.grant(permission, row).await?;
         let event = event::What::Permitted(pb::PermissionDelivered {
@@ -219,6 +294,9 @@ impl Operation for SubmitPermission {
             request_id: request.request_id,
             patient_id: Bytes::copy_from_slice(patient.as_bytes()),
             kind: kind.into(),
+            replaced_permission_id: permission.replaces.map_or_else(Bytes::new, |replaces| {
+                Bytes::copy_from_slice(replaces.permission_id.as_bytes())
+            }),
         });
         tx.notify(*permission.institution_id.as_bytes(), event).await?;
         Ok(pb::Accepted {})
@@ -228,6 +306,7 @@ impl Operation for SubmitPermission {
 fn state(meter: &MeterRow, expired: bool) -> PermissionState {
     match meter {
         MeterRow { revoked: true, .. } => PermissionState::Revoked,
+        MeterRow { replaced: true, .. } => PermissionState::Replaced,
         _ if expired => PermissionState::Expired,
         MeterRow { uses_left: 0, .. } | MeterRow { bytes_left: 0, .. } => PermissionState::Spent,
         _ => PermissionState::Live,

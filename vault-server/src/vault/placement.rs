@@ -5,7 +5,7 @@ use bytes::Bytes;
 use protocol_spec::{
     bodies::Placement,
     collection::Collection,
-    ids::VersionId,
+    ids::{CollectionId, VersionId},
     messages as pb,
     patient::{PatientSigned, PatientVerified},
     problem::Problem,
@@ -15,7 +15,7 @@ use super::{
     Caller, Intent, Refusal, Vault,
     refusal::ensure,
     requests::KEY_WRAP_LEN,
-    tables::{self, Counted, PlacedRow, PlacementRow, WrapRow},
+    tables::{self, Counted, PlacementRow, WrapRow},
     tx::{Operation, Tx},
 };
 
@@ -39,6 +39,11 @@ impl Vault {
             placement.version_id == version,
             Problem::Malformed,
             "the placement is of another version",
+        )?;
+        ensure(
+            placement.collection_id != CollectionId::OWN,
+            Problem::Malformed,
+            "this collection holds no records",
         )?;
         ensure(
             message.data_key_wrap.len() == KEY_WRAP_LEN,
@@ -92,21 +97,24 @@ impl Operation for Place {
             "not the vault's next placement",
         )?;
         if let Some(before) = before {
-            tx.delete(&tables::placed(patient, before.collection()?, before.number));
-            tx.delete(&tables::wrap(patient, placement.version_id, before.epoch));
+            let id = before.body()?.collection_id;
+            for epoch in tx.open_epochs(patient, id).await? {
+                tx.delete(&tables::wrap(patient, Collection { id, epoch }, before.number));
+            }
         }
         let row = PlacementRow {
             placement: Some(message),
             number,
-            epoch: *epoch,
         };
         tx.put(&key, &row);
-        let placed = PlacedRow {
+        let row = WrapRow {
+            wrap: wrap.clone(),
             version: Bytes::copy_from_slice(placement.version_id.as_bytes()),
+            record: Bytes::copy_from_slice(placement.record_id.as_bytes()),
+            epoch: *epoch,
+            number,
         };
-        tx.put(&tables::placed(patient, placement.collection_id, number), &placed);
-        let row = WrapRow { wrap: wrap.clone() };
-        tx.put(&tables::wrap(patient, placement.version_id, *epoch), &row);
+        tx.put(&tables::wrap(patient, collection, number), &row);
         Ok(pb::Accepted {})
     }
 }
@@ -128,9 +136,5 @@ impl PlacementRow {
     pub(super) fn body(&self) -> Result<Placement, Refusal> {
         let signed = PatientSigned::<Placement>::try_from(self.placement.clone());
         Ok(signed.map_err(Refusal::damaged)?.claimed().clone())
-    }
-
-    pub(super) fn collection(&self) -> Result<protocol_spec::ids::CollectionId, Refusal> {
-        Ok(self.body()?.collection_id)
     }
 }

@@ -259,9 +259,12 @@ impl Present<'_> {
         };
         let row = ReleaseRow {
             ticket: receipt.statement.clone(),
+            proof: receipt.proof.clone(),
             ..ReleaseRow::default()
         };
         tx.put(&tables::release(body.patient_id, release_id), &row);
+        let used = tables::used(body.patient_id, body.permission_id, release_id);
+        tx.put(&used, &tables::Mark {});
         tx.expire(expires, Expiring::Release(body.patient_id, release_id));
         let answer = Answer::Release(pb::Release {
             ticket: receipt.statement.clone(),
@@ -303,11 +306,9 @@ impl Tx<'_> {
     }
 }
 
-/// Neither revoked nor over: something may leave the server under it.
+/// Neither revoked, replaced nor over: something may leave the server under it.
 async fn check_live(tx: &Tx<'_>, body: &PermissionBody, meter: &MeterRow) -> Result<(), Refusal> {
-    if !Defence::Revocation.holds(!meter.revoked) {
-        return Err(Problem::PermissionRevoked.into());
-    }
+    meter.check_not_ended()?;
     if tx.has_passed(body.not_after).await {
         return Err(Problem::PermissionExpired.into());
     }

@@ -2,13 +2,14 @@
 
 use bytes::Bytes;
 use protocol_spec::{
+    collection::Collection,
     ids::{PatientId, VersionId},
     messages as pb,
 };
 
 use super::{
     Caller, LeafStream, Refusal, Shared, Vault,
-    tables::{self, RecordRow},
+    tables::{self, PlacementRow, RecordRow, WrapRow},
 };
 
 impl Vault {
@@ -129,21 +130,36 @@ const PLACEMENT: u64 = 2 << 10;
 
 impl Shared {
     async fn vault_record(&self, patient: PatientId, row: RecordRow) -> Result<pb::VaultRecord, Refusal> {
-        let upload_key_wrap = row.upload_key_wrap.clone();
+        let (upload_key_wrap, upload_key_epoch) = (row.upload_key_wrap.clone(), row.upload_key_epoch);
         let record = self.complete_record(patient, row).await?;
         let version = record.version_id.as_ref().try_into().map_err(Refusal::damaged)?;
         let placed = tables::placement(patient, version).get(&*self.ledger).await?;
-        let placed = placed.unwrap_or_default();
-        let wrap = tables::wrap(patient, version, placed.epoch)
-            .get(&*self.ledger)
-            .await?;
+        let wrap = match &placed {
+            Some(placed) => self.newest_wrap(patient, placed).await?,
+            None => WrapRow::default(),
+        };
         Ok(pb::VaultRecord {
             record: Some(record),
             upload_key_wrap,
-            placement: placed.placement,
-            epoch: placed.epoch,
-            data_key_wrap: wrap.unwrap_or_default().wrap,
+            upload_key_epoch,
+            placement: placed.and_then(|placed| placed.placement),
+            epoch: wrap.epoch,
+            data_key_wrap: wrap.wrap,
         })
+    }
+
+    /// The data key of a placed record, under the newest key that it is wrapped under.
+    async fn newest_wrap(&self, patient: PatientId, placed: &PlacementRow) -> Result<WrapRow, Refusal> {
+        let ledger = &*self.ledger;
+        let id = placed.body()?.collection_id;
+        let collection = tables::collection(patient, id).get(ledger).await?;
+        for epoch in collection.unwrap_or_default().open() {
+            let key = tables::wrap(patient, Collection { id, epoch }, placed.number);
+            if let Some(wrap) = key.get(ledger).await? {
+                return Ok(wrap);
+            }
+        }
+        Err(Refusal::damaged("a placed record has no data key"))
     }
 
     /// A committed record with its manifest and its receipt's place in the log.

@@ -1,25 +1,21 @@
-//! Release sessions: bytes are spent durably before the first of them leaves, and a receipt tells at the
-//! end how many did.
+//! Release sessions: bytes are spent durably before the first of them leaves.
 
 use protocol_spec::{
-    bodies::{ReleaseReceipt, ReleaseTicket},
+    bodies::ReleaseTicket,
     content,
     defence::Defence,
-    ids::{InstitutionId, PatientId, ReleaseId, VersionId},
-    messages as pb,
+    ids::{InstitutionId, PatientId, RecordId, ReleaseId, VersionId},
     problem::Problem,
     statement::Signed,
 };
 
 use super::{
-    Caller, Intent, LeafStream, Refusal, Shared, Vault,
+    Caller, LeafStream, Refusal, Shared, Vault,
     outflow::leaf_range,
     refusal::ensure,
     tables::{self, MeterRow, ReleaseRow},
     tx::{Operation, Tx},
 };
-
-use pb::{event, history_entry};
 
 impl Vault {
     /// Releases leaves of a record under an open session: spends their bytes, then streams.
@@ -48,28 +44,6 @@ impl Vault {
         let guard = tables::meter(patient, ticket.permission_id);
         LeafStream::new(&self.shared, version, stream_len, first, count, Some(guard))
     }
-
-    /// Ends a session and gives its receipt. A session that is closed already has its receipt (FLW-10).
-    ///
-    /// # Errors
-    /// `not-permitted`.
-    pub async fn close_release(
-        &self,
-        caller: &Caller,
-        intent: &Intent,
-        release: ReleaseId,
-    ) -> Result<pb::Receipt, Refusal> {
-        let institution = Some(caller.institution()?.id());
-        let patient = self.shared.release_vault(release).await?;
-        let close = CloseRelease {
-            patient,
-            release,
-            institution,
-        };
-        let mut receipt = self.shared.mutate(caller, intent, close).await?;
-        self.shared.complete(&mut receipt).await?;
-        Ok(receipt)
-    }
 }
 
 impl Shared {
@@ -82,7 +56,7 @@ impl Shared {
 
 impl ReleaseRow {
     /// The session's ticket, as this server has signed it.
-    fn ticket(&self) -> Result<ReleaseTicket, Refusal> {
+    pub(super) fn ticket(&self) -> Result<ReleaseTicket, Refusal> {
         let ticket = Signed::<ReleaseTicket>::try_from(self.ticket.clone()).map_err(Refusal::damaged)?;
         Ok(ticket.claimed().clone())
     }
@@ -100,12 +74,11 @@ impl Tx<'_> {
         let ticket = row.ticket()?;
         let own = Defence::SessionOwner.holds(ticket.institution_id == institution);
         ensure(own, Problem::NotPermitted, "another institution's release")?;
-        let open = row.receipt.is_none();
-        ensure(open, Problem::ReleaseClosed, "the release is closed")?;
         let meter = tables::meter(patient, ticket.permission_id);
         let meter = self.read_existing(&meter).await?;
-        let live = Defence::Revocation.holds(!meter.revoked);
-        ensure(live, Problem::PermissionRevoked, "revoked before the request")?;
+        meter.check_not_ended()?;
+        let open = row.receipt.is_none();
+        ensure(open, Problem::ReleaseClosed, "the release is closed")?;
         let over = self.has_passed(ticket.expires).await;
         ensure(!over, Problem::ReleaseClosed, "the release has expired")?;
         Ok((row, ticket, meter))
@@ -123,25 +96,25 @@ struct SpendRelease {
 }
 
 impl SpendRelease {
-    /// The record's length, if the permission is for it (PRM-3, PRM-4).
-    async fn stream_len(&self, tx: &mut Tx<'_>, ticket: &ReleaseTicket) -> Result<u64, Refusal> {
+    /// The record and its length, if the permission is for it (PRM-3, PRM-4).
+    async fn record(&self, tx: &mut Tx<'_>, ticket: &ReleaseTicket) -> Result<(RecordId, u64), Refusal> {
         let permission = tables::permission(self.patient, ticket.permission_id);
         let body = tx.read_existing(&permission).await?.body()?;
         if let Some(selector) = &body.collection {
-            return tx.placed_len(ticket, selector, self.version).await;
+            return tx.placed_record(ticket, selector, self.version).await;
         }
         let selected = body
             .records
             .iter()
             .find(|record| record.version_id == self.version);
         match selected {
-            Some(record) => Ok(record.stream_len),
+            Some(record) => Ok((record.record_id, record.stream_len)),
             None if Defence::ReleasedRecords.is_off() => {
-                let stored = tx
+                let row = tx
                     .read_existing(&tables::record(self.patient, self.version))
-                    .await?
-                    .stored;
-                Ok(stored.unwrap_or_default().stream_len)
+                    .await?;
+                let stored = row.stored.unwrap_or_default();
+                Ok((stored.record_id.as_ref().try_into()?, stored.stream_len))
             }
             None => Err(Refusal::absent("the permission does not name the record")),
         }
@@ -155,7 +128,7 @@ impl Operation for SpendRelease {
         let (mut row, ticket, mut meter) = tx
             .open_release(self.patient, self.release, self.institution)
             .await?;
-        let stream_len = self.stream_len(tx, &ticket).await?;
+        let (record, stream_len) = self.record(tx, &ticket).await?;
         let key = tables::release(self.patient, self.release);
         let meter_key = tables::meter(self.patient, ticket.permission_id);
         let bytes = released_bytes(stream_len, self.first, self.count)?;
@@ -163,6 +136,13 @@ impl Operation for SpendRelease {
         row.bytes = row.bytes.saturating_add(bytes);
         tx.put(&meter_key, &meter);
         tx.put(&key, &row);
+        tx.note_released(
+            self.patient,
+            self.release,
+            (record, self.version),
+            (self.first, self.count),
+        )
+        .await?;
         Ok((ticket, stream_len))
     }
 }
@@ -173,56 +153,4 @@ fn released_bytes(stream_len: u64, first: u32, count: u32) -> Result<u64, Refusa
     Ok(leaves
         .map(|leaf| content::leaf_len(stream_len, u64::from(leaf)))
         .sum())
-}
-
-/// Closes a session, for its institution or, when its time is over, for nobody.
-pub(super) struct CloseRelease {
-    pub(super) patient: PatientId,
-    pub(super) release: ReleaseId,
-    pub(super) institution: Option<InstitutionId>,
-}
-
-impl Operation for CloseRelease {
-    type Answer = pb::Receipt;
-
-    async fn apply(&self, tx: &mut Tx<'_>) -> Result<pb::Receipt, Refusal> {
-        let key = tables::release(self.patient, self.release);
-        let mut row = tx.read_existing(&key).await?;
-        let ticket = row.ticket()?;
-        let own = self
-            .institution
-            .is_none_or(|institution| institution == ticket.institution_id);
-        let own = Defence::SessionOwner.holds(own);
-        ensure(own, Problem::NotPermitted, "another institution's release")?;
-        if let Some(receipt) = row.receipt {
-            return Ok(receipt);
-        }
-        let signed = release_receipt(tx, &ticket, row.bytes);
-        let receipt = pb::Receipt {
-            statement: Some(signed.to_message()),
-            proof: Some(tx.log(&signed.hash())?),
-        };
-        row.receipt = Some(receipt.clone());
-        tx.put(&key, &row);
-        tx.close_session(ticket.institution_id).await?;
-        tx.record_history(self.patient, history_entry::What::Released(receipt.clone()))
-            .await?;
-        tx.notify(*self.patient.as_bytes(), event::What::Released(receipt.clone()))
-            .await?;
-        Ok(receipt)
-    }
-}
-
-fn release_receipt(tx: &Tx<'_>, ticket: &ReleaseTicket, bytes: u64) -> Signed<ReleaseReceipt> {
-    let receipt = ReleaseReceipt {
-        created: tx.now,
-        operator_id: ticket.operator_id,
-        release_id: ticket.release_id,
-        permission_id: ticket.permission_id,
-        patient_id: ticket.patient_id,
-        institution_id: ticket.institution_id,
-        bytes,
-        presentation_hash: ticket.presentation_hash,
-    };
-    Signed::sign(receipt, |message| tx.shared.operator.sign(message))
 }

@@ -5,7 +5,7 @@ use protocol_spec::{
     bodies::ReleaseTicket,
     collection::CollectionSelector,
     defence::Defence,
-    ids::{PatientId, ReleaseId, VersionId},
+    ids::{PatientId, RecordId, ReleaseId, VersionId},
     messages as pb,
     problem::Problem,
 };
@@ -14,7 +14,7 @@ use super::{
     Caller, Refusal, Shared, Vault,
     records::placed_bytes,
     refusal::ensure,
-    tables::{self, PlacedRow, RecordRow},
+    tables::{self, RecordRow, WrapRow},
     tx::{Operation, Tx},
 };
 
@@ -39,7 +39,7 @@ impl Vault {
             institution,
         };
         let selector = self.shared.run(&inspect).await?;
-        let first = tables::placed(patient, selector.collection.id, after.saturating_add(1));
+        let first = tables::wrap(patient, selector.collection, after.saturating_add(1));
         let (placed, mut more) = self.shared.page(first, limit).await?;
         let mut list = ReleasedList {
             shared: &self.shared,
@@ -50,14 +50,13 @@ impl Vault {
             next: 0,
         };
         let most = u64::try_from(self.shared.limits.page_bytes).unwrap_or(u64::MAX);
-        for PlacedRow { version } in placed {
-            let version = version.as_ref().try_into().map_err(Refusal::damaged)?;
+        for wrap in placed {
             if list.manifest_bytes > most {
                 more = true;
                 break;
             }
-            // The scan leads on into the collections behind; what lies there is not covered.
-            if !list.add(version).await? {
+            // The scan leads on into what lies behind, and that is not covered.
+            if !list.add(wrap).await? {
                 more = false;
                 break;
             }
@@ -101,21 +100,23 @@ impl ReleasedList<'_> {
         })
     }
 
-    /// Adds a version if it is covered; behind one that is not, none is. One whose wrap of the permission's epoch is
-    /// not there is passed over.
-    async fn add(&mut self, version: VersionId) -> Result<bool, Refusal> {
+    /// Adds a version if it is covered; behind one that is not, none is. One that was moved away meanwhile is passed
+    /// over.
+    async fn add(&mut self, wrap: WrapRow) -> Result<bool, Refusal> {
         let ledger = &*self.shared.ledger;
+        let version: VersionId = wrap.version.as_ref().try_into().map_err(Refusal::damaged)?;
         let row = tables::placement(self.patient, version).get(ledger).await?;
         let row = row.ok_or_else(|| Refusal::damaged("a placed record has no placement"))?;
         let placement = row.body()?;
-        if !self.selector.covers(placement.collection_id, placement.number) {
+        let moved = placement.number != wrap.number;
+        let covers = self.selector.covers(placement.collection_id, wrap.number);
+        if wrap.epoch != self.selector.collection.epoch || !(covers || moved) {
             return Ok(false);
         }
-        self.next = placement.number;
-        let epoch = self.selector.collection.epoch;
-        let Some(wrap) = tables::wrap(self.patient, version, epoch).get(ledger).await? else {
+        self.next = wrap.number;
+        if moved {
             return Ok(true);
-        };
+        }
         let record = tables::record(self.patient, version).get(ledger).await?;
         let record = record.ok_or_else(|| Refusal::damaged("a placed record is gone"))?;
         self.manifest_bytes = self.manifest_bytes.saturating_add(record.manifest_length);
@@ -146,19 +147,22 @@ impl Operation for InspectRelease {
             .1;
         let permission = tables::permission(self.patient, ticket.permission_id);
         let selector = tx.read_existing(&permission).await?.body()?.collection;
-        selector.ok_or_else(|| Refusal::absent("the permission names its records"))
+        let selector = selector.ok_or_else(|| Refusal::absent("the permission names its records"))?;
+        tx.check_open(self.patient, selector.collection).await?;
+        Ok(selector)
     }
 }
 
 impl Tx<'_> {
-    /// The length of a version that a permission over a collection is for, now (COL-6, COL-7).
-    pub(super) async fn placed_len(
+    /// The record of a version that a permission over a collection is for, now (COL-6, COL-7), and its length.
+    pub(super) async fn placed_record(
         &mut self,
         ticket: &ReleaseTicket,
         selector: &CollectionSelector,
         version: VersionId,
-    ) -> Result<u64, Refusal> {
+    ) -> Result<(RecordId, u64), Refusal> {
         let patient = ticket.patient_id;
+        self.check_open(patient, selector.collection).await?;
         let placement = self.read_existing(&tables::placement(patient, version)).await?;
         let body = placement.body()?;
         ensure(
@@ -166,8 +170,8 @@ impl Tx<'_> {
             Problem::NotPermitted,
             "the permission does not cover the record",
         )?;
-        let epoch = selector.collection.epoch;
-        self.read_existing(&tables::wrap(patient, version, epoch)).await?;
-        Ok(body.stream_len)
+        self.read_existing(&tables::wrap(patient, selector.collection, body.number))
+            .await?;
+        Ok((body.record_id, body.stream_len))
     }
 }

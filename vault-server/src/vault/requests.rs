@@ -55,6 +55,7 @@ impl Vault {
             request,
             permission,
             wrap,
+            epoch: message.upload_key_epoch,
         };
         self.shared.mutate(caller, intent, operation).await
     }
@@ -231,6 +232,7 @@ struct SubmitUpload {
     request: PatientVerified<UploadRequest>,
     permission: VerifiedPermission,
     wrap: Bytes,
+    epoch: u64,
 }
 
 impl Operation for SubmitUpload {
@@ -241,6 +243,7 @@ impl Operation for SubmitUpload {
             request,
             permission,
             wrap,
+            epoch,
         } = self;
         let fits = permission.kind == Kind::Upload
             && permission.request_hash == request.hash()
@@ -266,6 +269,7 @@ impl Operation for SubmitUpload {
         tx.record_history(request.patient_id, asked).await?;
         let row = PermissionRow {
             upload_key_wrap: wrap.clone(),
+            upload_key_epoch: *epoch,
             ..PermissionRow::default()
         };
         tx.grant(permission, row).await?;

@@ -10,7 +10,7 @@ use protocol_spec::{
 
 use super::{
     Refusal, Shared, Vault,
-    release::CloseRelease,
+    release_end::CloseRelease,
     tables::{self, Expiring, Mark, UploadRow},
     tx::{Operation, Tx},
 };
@@ -81,6 +81,7 @@ impl Shared {
                 };
                 self.run(&close).await?;
             }
+            Expiring::Epoch(patient, collection) => self.shred_epoch(patient, collection).await?,
             Expiring::Upload(patient, upload) => match self.end_upload(patient, upload).await {
                 // A request is still sending; it will be refused, and the session ended next time.
                 Err(refusal) if refusal.problem == Problem::LeafConflict => return Ok(Vec::new()),
@@ -108,7 +109,7 @@ impl Shared {
         }
     }
 
-    async fn forget(&self, keys: Vec<Key>) -> Result<(), Refusal> {
+    pub(super) async fn forget(&self, keys: Vec<Key>) -> Result<(), Refusal> {
         if !keys.is_empty() {
             let commit = keys
                 .into_iter()

@@ -27,8 +27,10 @@
 //! | 23 log head | log | – | [`LogHeadRow`] |
 //! | 24 floor | server | – | [`FloorRow`] |
 //! | 25 collection | patient | collection | [`CollectionRow`] |
-//! | 26 placed | patient | collection ‖ placement number | [`PlacedRow`] |
-//! | 27 wrap | patient | version ‖ epoch | [`WrapRow`] |
+//! | 26 wrap | patient | collection ‖ epoch ‖ placement number | [`WrapRow`]: what lies there, and its key |
+//! | 27 closure | patient | collection ‖ epoch | [`pb::LoggedStatement`], its proof holding the salt only |
+//! | 28 released | patient | release ‖ version | [`ReleasedRow`]: leaves handed out |
+//! | 29 use | patient | permission ‖ release | [`Mark`]: a release under it |
 //!
 //! Integers in suffixes are big-endian.
 
@@ -39,6 +41,7 @@ use std::{any::type_name, marker::PhantomData};
 use bytes::Bytes;
 use prost::Message;
 use protocol_spec::{
+    collection::Collection,
     hash::Sha256Digest,
     ids::{
         CollectionId, InstitutionId, PatientId, PermissionId, RecordId, ReleaseId, RequestId, UploadId,
@@ -132,6 +135,18 @@ impl<R: Row> RowKey<R> {
             row: PhantomData,
         }
     }
+}
+
+/// Several rows of one table as they stand at one moment, in the order of the keys.
+pub(super) async fn get_many<R: Row>(
+    keys: &[RowKey<R>],
+    ledger: &dyn Ledger,
+) -> Result<Vec<Option<R>>, StoreError> {
+    let keys: Vec<Key> = keys.iter().map(|key| key.key.clone()).collect();
+    let rows = ledger.get(&keys).await?;
+    rows.iter()
+        .map(|row| row.as_ref().map(R::from_ledger).transpose())
+        .collect()
 }
 
 /// What has a place row: things whose id does not tell in whose vault they lie.
@@ -290,15 +305,49 @@ pub(super) fn collections(patient: PatientId) -> RowKey<CollectionRow> {
     RowKey::new(*patient.as_bytes(), 25, [])
 }
 
-/// Scanned on, it leads into the next collection.
-pub(super) fn placed(patient: PatientId, collection: CollectionId, number: u64) -> RowKey<PlacedRow> {
-    let suffix = [collection.as_bytes().as_slice(), &number.to_be_bytes()].concat();
+/// Scanned on, it leads into the next epoch, and then into the next collection.
+pub(super) fn wrap(patient: PatientId, collection: Collection, number: u64) -> RowKey<WrapRow> {
+    let Collection { id, epoch } = collection;
+    let suffix = [
+        id.as_bytes().as_slice(),
+        &epoch.to_be_bytes(),
+        &number.to_be_bytes(),
+    ]
+    .concat();
     RowKey::new(*patient.as_bytes(), 26, suffix)
 }
 
-pub(super) fn wrap(patient: PatientId, version: VersionId, epoch: u64) -> RowKey<WrapRow> {
-    let suffix = [version.as_bytes().as_slice(), &epoch.to_be_bytes()].concat();
+/// Whether a row of [`wrap`] with this suffix is of this collection and epoch.
+pub(super) fn is_wrap_of(suffix: &[u8], collection: Collection) -> bool {
+    let Collection { id, epoch } = collection;
+    let rest = suffix.strip_prefix(id.as_bytes().as_slice());
+    rest.is_some_and(|rest| rest.starts_with(&epoch.to_be_bytes()))
+}
+
+pub(super) fn closure(patient: PatientId, collection: Collection) -> RowKey<pb::LoggedStatement> {
+    let Collection { id, epoch } = collection;
+    let suffix = [id.as_bytes().as_slice(), &epoch.to_be_bytes()].concat();
     RowKey::new(*patient.as_bytes(), 27, suffix)
+}
+
+pub(super) fn released(patient: PatientId, release: ReleaseId, version: VersionId) -> RowKey<ReleasedRow> {
+    let suffix = [release.as_bytes().as_slice(), version.as_bytes()].concat();
+    RowKey::new(*patient.as_bytes(), 28, suffix)
+}
+
+/// Where what a release has handed out begins. Scanned on, it leads into the next release.
+pub(super) fn all_released(patient: PatientId, release: ReleaseId) -> RowKey<ReleasedRow> {
+    RowKey::new(*patient.as_bytes(), 28, *release.as_bytes())
+}
+
+pub(super) fn used(patient: PatientId, permission: PermissionId, release: ReleaseId) -> RowKey<Mark> {
+    let suffix = [permission.as_bytes().as_slice(), release.as_bytes()].concat();
+    RowKey::new(*patient.as_bytes(), 29, suffix)
+}
+
+/// Where the releases under a permission begin. Scanned on, it leads into the next permission.
+pub(super) fn all_used(patient: PatientId, permission: PermissionId) -> RowKey<Mark> {
+    RowKey::new(*patient.as_bytes(), 29, *permission.as_bytes())
 }
 
 /// What a [`CountRow`] counts.
@@ -325,6 +374,8 @@ pub(super) enum Expiring {
     Upload(PatientId, UploadId),
     /// A release session.
     Release(PatientId, ReleaseId),
+    /// The wraps of a closed epoch.
+    Epoch(PatientId, Collection),
 }
 
 impl Expiring {
@@ -333,6 +384,10 @@ impl Expiring {
             Self::Idempotency(principal, key) => [&[1][..], &principal, &key].concat(),
             Self::Upload(patient, upload) => [&[2][..], patient.as_bytes(), upload.as_bytes()].concat(),
             Self::Release(patient, release) => [&[3][..], patient.as_bytes(), release.as_bytes()].concat(),
+            Self::Epoch(patient, Collection { id, epoch }) => {
+                let epoch = epoch.to_be_bytes();
+                [&[4][..], patient.as_bytes(), id.as_bytes(), &epoch].concat()
+            }
         }
     }
 
@@ -346,6 +401,12 @@ impl Expiring {
             1 => Self::Idempotency(*partition, id.try_into().ok()?),
             2 => Self::Upload(patient, id.try_into().ok()?),
             3 => Self::Release(patient, id.try_into().ok()?),
+            4 => {
+                let (id, epoch) = id.split_first_chunk::<16>()?;
+                let epoch = u64::from_be_bytes(epoch.try_into().ok()?);
+                let id = CollectionId::from_bytes(*id);
+                Self::Epoch(patient, Collection { id, epoch })
+            }
             _ => return None,
         };
         Some((u64::from_be_bytes(*at), what))

@@ -105,6 +105,11 @@ impl Tx<'_> {
         Ok(stored.map(R::from_ledger).transpose()?)
     }
 
+    /// Rows as they stand, which the commit will not check: something else that it checks must guard them.
+    pub(super) async fn peek<R: Row>(&self, rows: &[RowKey<R>]) -> Result<Vec<Option<R>>, Refusal> {
+        Ok(tables::get_many(rows, &*self.shared.ledger).await?)
+    }
+
     /// A row that must be there.
     pub(super) async fn read_existing<R: Row>(&mut self, row: &RowKey<R>) -> Result<R, Refusal> {
         self.read(row)

@@ -93,11 +93,7 @@ impl Tx<'_> {
         let meter = self
             .read_existing(&tables::meter(patient, ticket.permission_id))
             .await?;
-        ensure(
-            Defence::Revocation.holds(!meter.revoked),
-            Problem::PermissionRevoked,
-            "revoked while uploading",
-        )?;
+        meter.check_not_ended()?;
         Ok(OpenUpload { row, ticket, meter })
     }
 

@@ -101,6 +101,7 @@ impl Patient {
             request: Some((&request).into()),
             permission: Some(self.permit(&body)),
             upload_key_wrap: vec![8; 104].into(),
+            upload_key_epoch: 0,
         };
         self.submit(&post("/v1/requests/upload", &message)).await;
         body.permission_id
@@ -116,9 +117,8 @@ impl Patient {
     ) -> PermissionBody {
         let mut body = self.permission(hospital, Kind::Download, request_hash, possession);
         body.records.push(record);
-        let permission = Some(self.permit(&body));
-        self.submit(&post("/v1/permissions", &pb::SubmitPermission { permission }))
-            .await;
+        let message = pb::SubmitPermission::from(self.permit(&body));
+        self.submit(&post("/v1/permissions", &message)).await;
         body
     }
 
@@ -161,6 +161,7 @@ impl Patient {
             bytes: 1 << 30,
             request_hash,
             possession_key: public(possession),
+            replaces: None,
         }
     }
 

@@ -98,6 +98,7 @@ fn kind(kind: HistoryKind) -> &'static str {
         HistoryKind::Presented => "presented",
         HistoryKind::Stored => "stored",
         HistoryKind::Released => "released",
+        HistoryKind::EpochClosed => "epoch-closed",
         HistoryKind::Unverified => "unverified",
     }
 }

@@ -8,6 +8,7 @@ use crate::{
     context::Context,
     failure::Failure,
     output::{Report, moment, plain, table, timestamp},
+    progress::Bar,
     views::size,
 };
 
@@ -38,7 +39,10 @@ pub(crate) async fn list(context: &Context) -> Result<(), Failure> {
 }
 
 pub(crate) async fn revoke(context: &Context, options: RevokeOptions) -> Result<(), Failure> {
-    context.patient().await?.revoke(options.permission).await?;
+    let patient = context.patient().await?;
+    patient
+        .revoke(options.permission, &Bar::records("Re-wrapping", context.json()))
+        .await?;
     context.print(&Revoked {
         permission_id: options.permission.to_string(),
     })
@@ -100,6 +104,7 @@ fn state(state: PermissionState) -> &'static str {
     match state {
         PermissionState::Live => "live",
         PermissionState::Revoked => "revoked",
+        PermissionState::Replaced => "replaced",
         PermissionState::Expired => "expired",
         PermissionState::Spent => "spent",
     }

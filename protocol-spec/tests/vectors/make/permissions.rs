@@ -4,8 +4,9 @@ use bytes::Bytes;
 use prost::Message;
 use protocol_spec::{
     field::SealedBytes,
+    ids::{CollectionId, PermissionId},
     labels, messages as pb,
-    permission::{Kind, permission_preimage},
+    permission::{Kind, Replaces, permission_preimage},
     statement::{Body, preimage},
 };
 
@@ -16,10 +17,16 @@ use crate::{
 };
 
 pub(crate) fn cases() -> Vec<Case> {
-    [good_kinds(), collections(), bad_chains(), bad_bodies()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        good_kinds(),
+        collections(),
+        replacements(),
+        bad_chains(),
+        bad_bodies(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 fn message(signer: u8, body: Bytes, wrap: &SealedBytes) -> pb::Permission {
@@ -117,6 +124,16 @@ fn collections() -> Vec<Case> {
             over(Kind::Upload, &|_| ()),
         ),
         bad(
+            "COL-9",
+            "malformed",
+            "collection-own",
+            "a download over the collection of her own keys",
+            over(download, &|body| {
+                body.collection.as_mut().unwrap().collection_id =
+                    CollectionId::OWN.as_bytes().to_vec().into();
+            }),
+        ),
+        bad(
             "STM-7",
             "malformed",
             "collection-id-short",
@@ -124,6 +141,36 @@ fn collections() -> Vec<Case> {
             over(download, &|body| {
                 body.collection.as_mut().unwrap().collection_id = Bytes::from_static(&[0; 15]);
             }),
+        ),
+    ]
+}
+
+/// PRM-14: in the place of another, never of itself.
+fn replacements() -> Vec<Case> {
+    let of = |permission_id| {
+        let mut body = world::permission_body(Kind::Download);
+        body.replaces = Some(Replaces {
+            permission_id,
+            permission_hash: world::hash("permission"),
+            uses_left: 2,
+            bytes_left: 4096,
+        });
+        check(&message(DEVICE, body.encode(), &world::sealed(0x51)))
+    };
+    let other = PermissionId::from_bytes([0x66; 16]);
+    vec![
+        good(
+            "PRM-14",
+            "replaces",
+            "in the place of an older permission",
+            of(other),
+        ),
+        bad(
+            "PRM-1",
+            "malformed",
+            "replaces-itself",
+            "in the place of itself",
+            of(world::PERMISSION_ID),
         ),
     ]
 }

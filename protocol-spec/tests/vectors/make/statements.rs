@@ -51,6 +51,13 @@ fn good_bodies() -> Vec<Case> {
         case(DEVICE, "DenialBody", world::denial()),
         case(DEVICE, "RevocationBody", world::revocation()),
         case(DEVICE, "PlacementBody", world::placement()),
+        case(DEVICE, "EpochClosureBody", world::epoch_closure()),
+        case(
+            DEVICE,
+            "RevocationCertificateBody",
+            world::revocation_certificate(),
+        ),
+        case(OPERATOR, "RevocationReceiptBody", world::revocation_receipt()),
         case(
             INSTITUTION,
             "RecordManifestBody",

@@ -184,13 +184,18 @@ impl Inner {
         })
     }
 
-    fn flush(&self) -> Result<(), StoreError> {
+    fn flush_tables(&self) -> Result<(), StoreError> {
         for name in [LEDGER, SMALL, LEAVES] {
             let flushed = self
                 .db
                 .flush_cf_opt(&self.column_family(name)?, &FlushOptions::default());
             self.written(flushed)?;
         }
+        Ok(())
+    }
+
+    fn flush(&self) -> Result<(), StoreError> {
+        self.flush_tables()?;
         self.db.cancel_all_background_work(true);
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! The ledger over RocksDB: reads come from snapshots, commits go to the commit thread.
 
 use futures_util::{FutureExt, future::BoxFuture};
-use rocksdb::{Direction, IteratorMode, PrefixRange, ReadOptions};
+use rocksdb::{BottommostLevelCompaction, CompactOptions, Direction, IteratorMode, PrefixRange, ReadOptions};
 
 use super::{Inner, LEDGER, ReadError, RocksStore, committer::Work};
 use crate::store::{Commit, Key, Ledger, Outcome, SCAN_LIMIT, StoreError, Table, Versioned};
@@ -32,9 +32,31 @@ impl Ledger for RocksStore {
     fn commit(&self, commit: Commit) -> BoxFuture<'_, Result<Outcome, StoreError>> {
         self.submit(Work::Commit(commit)).boxed()
     }
+
+    fn purge<'a>(&'a self, partition: &'a [u8; 32]) -> BoxFuture<'a, Result<(), StoreError>> {
+        let partition = *partition;
+        async move {
+            self.inner.health.check()?;
+            self.inner.blocking(move |inner| inner.purge(&partition)).await
+        }
+        .boxed()
+    }
 }
 
 impl Inner {
+    /// Writes what is in memory to tables, which lets go of the logs, and rewrites the partition's tables, which
+    /// drops what is deleted or overwritten.
+    fn purge(&self, partition: &[u8]) -> Result<(), StoreError> {
+        self.flush_tables()?;
+        let mut options = CompactOptions::default();
+        options.set_bottommost_level_compaction(BottommostLevelCompaction::Force);
+        let end: Vec<u8> = [partition, &[u8::MAX]].concat();
+        let ledger = self.column_family(LEDGER)?;
+        self.db
+            .compact_range_cf_opt(&ledger, Some(partition), Some(end.as_slice()), &options);
+        self.health.check()
+    }
+
     fn rows(&self, keys: &[Vec<u8>], options: ReadOptions) -> Result<Vec<Option<Versioned>>, ReadError> {
         let ledger = self.column_family(LEDGER)?;
         let moment = self.db.snapshot();

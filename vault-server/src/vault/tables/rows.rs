@@ -54,6 +54,9 @@ pub(in crate::vault) struct PermissionRow {
     /// Bytes of the sealed manifests of all its records.
     #[prost(uint64, tag = "4")]
     pub(in crate::vault) manifest_bytes: u64,
+    /// Of the key that `upload_key_wrap` is under.
+    #[prost(uint64, tag = "5")]
+    pub(in crate::vault) upload_key_epoch: u64,
 }
 
 /// What is left of a permission.
@@ -65,6 +68,12 @@ pub(in crate::vault) struct MeterRow {
     pub(in crate::vault) bytes_left: u64,
     #[prost(bool, tag = "3")]
     pub(in crate::vault) revoked: bool,
+    /// Of its revocation; its proof holds the salt only.
+    #[prost(message, optional, tag = "5")]
+    pub(in crate::vault) revocation_receipt: Option<pb::Receipt>,
+    /// Another permission has taken its place.
+    #[prost(bool, tag = "4")]
+    pub(in crate::vault) replaced: bool,
 }
 
 /// The challenges out for one permission, oldest first.
@@ -126,6 +135,18 @@ pub(in crate::vault) struct ReleaseRow {
     /// Once closed; its proof holds the salt only.
     #[prost(message, optional, tag = "3")]
     pub(in crate::vault) receipt: Option<pb::Receipt>,
+    /// Of the ticket; holds the salt only.
+    #[prost(message, optional, tag = "4")]
+    pub(in crate::vault) proof: Option<pb::LogProof>,
+}
+
+/// What of one version a release has handed out, or is about to.
+#[derive(Clone, PartialEq, Message)]
+pub(in crate::vault) struct ReleasedRow {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub(in crate::vault) record: Bytes,
+    #[prost(message, repeated, tag = "2")]
+    pub(in crate::vault) leaves: Vec<pb::LeafRange>,
 }
 
 /// A committed record.
@@ -140,6 +161,9 @@ pub(in crate::vault) struct RecordRow {
     /// As the patient sent it with the upload permission.
     #[prost(bytes = "bytes", tag = "3")]
     pub(in crate::vault) upload_key_wrap: Bytes,
+    /// Of the key that `upload_key_wrap` is under.
+    #[prost(uint64, tag = "4")]
+    pub(in crate::vault) upload_key_epoch: u64,
 }
 
 /// A record's sealed manifest, apart from what lists read.
@@ -212,7 +236,7 @@ pub(in crate::vault) struct FloorRow {
 pub(in crate::vault) struct CollectionRow {
     #[prost(bytes = "bytes", tag = "1")]
     pub(in crate::vault) sealed_name: Bytes,
-    /// The collection key of each epoch, from 0, under the vault root key.
+    /// The collection key of each epoch, from 0, under the vault root key; empty once the epoch is closed.
     #[prost(bytes = "bytes", repeated, tag = "2")]
     pub(in crate::vault) key_wraps: Vec<Bytes>,
 }
@@ -225,21 +249,20 @@ pub(in crate::vault) struct PlacementRow {
     pub(in crate::vault) placement: Option<pb::PatientStatement>,
     #[prost(uint64, tag = "2")]
     pub(in crate::vault) number: u64,
-    /// Of its newest wrap.
-    #[prost(uint64, tag = "3")]
-    pub(in crate::vault) epoch: u64,
 }
 
-/// One record version in a collection.
-#[derive(Clone, PartialEq, Message)]
-pub(in crate::vault) struct PlacedRow {
-    #[prost(bytes = "bytes", tag = "1")]
-    pub(in crate::vault) version: Bytes,
-}
-
-/// A data key under a collection key.
+/// One record version in a collection, with its data key under the key of one epoch.
 #[derive(Clone, PartialEq, Message)]
 pub(in crate::vault) struct WrapRow {
     #[prost(bytes = "bytes", tag = "1")]
     pub(in crate::vault) wrap: Bytes,
+    #[prost(bytes = "bytes", tag = "2")]
+    pub(in crate::vault) version: Bytes,
+    #[prost(bytes = "bytes", tag = "3")]
+    pub(in crate::vault) record: Bytes,
+    #[prost(uint64, tag = "4")]
+    pub(in crate::vault) epoch: u64,
+    /// Of the placement.
+    #[prost(uint64, tag = "5")]
+    pub(in crate::vault) number: u64,
 }

@@ -29,6 +29,7 @@ fn kinds(entries: &[pb::HistoryEntry]) -> Vec<&'static str> {
         history_entry::What::Presented(_) => "presented",
         history_entry::What::Stored(_) => "stored",
         history_entry::What::Released(_) => "released",
+        history_entry::What::Closed(_) => "closed",
     };
     entries.iter().map(kind).collect()
 }

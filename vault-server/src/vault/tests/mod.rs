@@ -10,6 +10,7 @@ mod presentation;
 mod principals;
 mod release;
 mod requests;
+mod revocation;
 mod sweep;
 mod time;
 mod upload;

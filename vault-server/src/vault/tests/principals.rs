@@ -4,7 +4,7 @@ use bytes::Bytes;
 use ed25519_dalek::{Signer, SigningKey};
 use protocol_spec::{
     bodies::{
-        Accreditation, Denial, DeviceCertificate, DownloadRequest, InstitutionKeys, Placement,
+        Accreditation, Denial, DeviceCertificate, DownloadRequest, EpochClosure, InstitutionKeys, Placement,
         ReferenceRequest, Revocation, UploadRequest,
     },
     field::SealedBytes,
@@ -71,6 +71,12 @@ impl Patient {
     pub(super) fn enrolment(&self) -> pb::EnrolPatient {
         pb::EnrolPatient {
             device_certificate: Some(self.certificate.to_message()),
+        }
+    }
+
+    pub(super) fn closure(&self, body: EpochClosure) -> pb::CloseEpoch {
+        pb::CloseEpoch {
+            closure: Some(self.statement(body).0),
         }
     }
 

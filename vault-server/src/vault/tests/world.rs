@@ -13,9 +13,10 @@ use protocol_spec::{
         DownloadRequest, ReferenceRequest, ReleaseReceipt, ReleaseTicket, StandbyTicket, UploadReceipt,
         UploadRequest,
     },
+    collection::Collection,
     content::{self, LEAF_LEN},
     hash::{LeafHash, Sha256Digest, sha256},
-    ids::{PermissionId, RecordId, ReleaseId, RequestId, UploadId, VersionId},
+    ids::{CollectionId, PermissionId, RecordId, ReleaseId, RequestId, UploadId, VersionId},
     log::Receipt,
     messages as pb,
     permission::{Kind, PermissionBody, RecordSelector},
@@ -29,8 +30,12 @@ use protocol_spec::{
 use super::principals::{Hospital, Patient, public, sealed, signing_key};
 use crate::{
     identity::OperatorIdentity,
-    store::{BlobStore, Ledger, MemoryStore},
-    vault::{Caller, Clock, Intent, Proof, Refusal, Vault, VaultLimits, tx::random},
+    store::{BlobStore, Commit, CommitId, Ledger, MemoryStore, Outcome},
+    vault::{
+        Caller, Clock, Intent, Proof, Refusal, Vault, VaultLimits,
+        tables::{self, Expiring, Mark, Row, WrapRow},
+        tx::random,
+    },
 };
 
 use pb::{history_entry, presentation_answer::Answer};
@@ -231,6 +236,7 @@ impl World {
             bytes: terms.bytes,
             request_hash,
             possession_key: public(&possession()),
+            replaces: None,
         }
     }
 
@@ -279,6 +285,7 @@ impl World {
             request: Some(request),
             permission: Some(self.patient.permission(&body)),
             upload_key_wrap: vec![8; 104].into(),
+            upload_key_epoch: 0,
         };
         let caller = self.as_patient().await;
         self.vault
@@ -300,10 +307,10 @@ impl World {
     }
 
     pub(super) async fn submit(&self, body: &PermissionBody) -> Result<pb::Accepted, Refusal> {
-        let permission = Some(self.patient.permission(body));
+        let permission = self.patient.permission(body);
         let caller = self.as_patient().await;
         self.vault
-            .submit_permission(&caller, &intent(), pb::SubmitPermission { permission })
+            .submit_permission(&caller, &intent(), permission.into())
             .await
     }
 
@@ -543,6 +550,23 @@ impl World {
         let receipt = self.vault.close_release(&caller, &intent(), release).await?;
         let receipt = Receipt::<ReleaseReceipt>::verify(Some(receipt), &self.operator_key()).unwrap();
         Ok(receipt.statement.signed().claimed().clone())
+    }
+
+    /// Puts wraps of a closed epoch back, as a crash before their end would leave them, with what names them to the
+    /// sweeper.
+    pub(super) async fn restore_wraps(&self, id: CollectionId, epoch: u64, numbers: &[u64]) {
+        let (patient, of) = (self.patient.id, Collection { id, epoch });
+        let due = tables::expiry(1, Expiring::Epoch(patient, of));
+        let mut commit = Commit::new(CommitId::fresh()).put(due.key().clone(), Mark {}.bytes());
+        for number in numbers {
+            let row = WrapRow {
+                epoch,
+                number: *number,
+                ..WrapRow::default()
+            };
+            commit = commit.put(tables::wrap(patient, of, *number).key().clone(), row.bytes());
+        }
+        assert_eq!(self.store.ledger.commit(commit).await, Ok(Outcome::Applied));
     }
 
     pub(super) async fn revoke(&self, permission: &PermissionBody) {

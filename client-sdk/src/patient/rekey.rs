@@ -1,0 +1,207 @@
+//! New keys for a collection: a new epoch is opened, the data keys are brought under its key, the permissions that
+//! still hold are given anew, and the old epoch is closed. Each step may be broken off and done again: what is done
+//! already is seen at the server. See `protocol-spec/spec/revocation.md` §2.
+
+use std::collections::HashSet;
+
+use bytes::Bytes;
+use crypto::{Collection, CollectionKey, WrappedKey};
+use protocol_spec::{
+    bodies::EpochClosure, ids::VersionId, log::Logged, messages as pb, patient::PatientSigned,
+    problem::Problem, statement::Signed,
+};
+
+use super::{Patient, PermissionState, ring::Ring};
+use crate::{Error, Progress, Result, mint};
+
+impl Patient {
+    /// Takes an epoch out of use: nothing that its key opens is released any more, and the server destroys what lies
+    /// under it. Counts records.
+    pub(super) async fn retire_epoch(
+        &self,
+        old: Collection,
+        progress: &dyn Progress,
+    ) -> Result<Logged<EpochClosure>> {
+        loop {
+            let current = self.newer_epoch(old).await?;
+            let done = async {
+                self.rewrap(old, current, progress).await?;
+                self.give_anew(old).await?;
+                self.close_epoch(old).await
+            };
+            match done.await {
+                // Another device has opened a newer epoch or moved a record: what is left is less each time.
+                Err(Error::Refused {
+                    problem: Problem::EpochMismatch | Problem::PlacementConflict | Problem::WrapsMissing,
+                    ..
+                }) => drop(self.refresh_ring().await?),
+                done => return done,
+            }
+        }
+    }
+
+    /// The current epoch, which is opened now if that is still the old one.
+    async fn newer_epoch(&self, old: Collection) -> Result<Collection> {
+        let unknown = || Error::Unknown {
+            what: "collection",
+            id: old.id.to_string(),
+        };
+        let current = self
+            .refresh_ring()
+            .await?
+            .current(old.id)
+            .map(|(current, _)| current);
+        let current = current.ok_or_else(unknown)?;
+        if current.epoch > old.epoch {
+            return Ok(current);
+        }
+        let next = Collection {
+            epoch: current.epoch + 1,
+            ..current
+        };
+        let wrap = self
+            .keys
+            .root
+            .wrap_collection_key(&CollectionKey::generate()?, &self.id(), &next)?;
+        let message = pb::PutCollection {
+            collection_id: Bytes::copy_from_slice(next.id.as_bytes()),
+            epoch: next.epoch,
+            key_wrap: Bytes::copy_from_slice(wrap.as_bytes()),
+            sealed_name: Bytes::new(),
+        };
+        self.session
+            .server
+            .post::<pb::Accepted>("/v1/vault/collections", &message)
+            .await?;
+        drop(self.refresh_ring().await?);
+        Ok(next)
+    }
+
+    /// Brings the data keys of an epoch under the current key, page by page (REV-5).
+    async fn rewrap(&self, old: Collection, current: Collection, progress: &dyn Progress) -> Result<()> {
+        let mut after = 0;
+        loop {
+            let (page, done) = tokio::try_join!(self.wraps(old, after), self.wraps(current, after))?;
+            progress.advanced(page.wraps.len() as u64);
+            let done: HashSet<u64> = done.wraps.iter().map(|wrap| wrap.number).collect();
+            let left = page.wraps.iter().filter(|wrap| !done.contains(&wrap.number));
+            let wraps = {
+                let ring = self.ring.lock().await;
+                left.map(|wrap| rewrapped(&ring, wrap, old, current))
+                    .collect::<Result<Vec<_>>>()?
+            };
+            if !wraps.is_empty() {
+                let message = pb::PutWraps {
+                    collection_id: Bytes::copy_from_slice(old.id.as_bytes()),
+                    from_epoch: old.epoch,
+                    epoch: current.epoch,
+                    wraps,
+                };
+                self.session
+                    .server
+                    .post::<pb::Accepted>("/v1/vault/wraps", &message)
+                    .await?;
+            }
+            if page.next <= after {
+                return Ok(());
+            }
+            after = page.next;
+        }
+    }
+
+    /// A page of the data keys of a collection, as they are wrapped in one epoch.
+    pub(super) async fn wraps(&self, of: Collection, after: u64) -> Result<pb::WrapPage> {
+        let Collection { id, epoch } = of;
+        let path = format!("/v1/vault/wraps?collection={id}&epoch={epoch}&after={after}");
+        self.session.server.get(&path).await
+    }
+
+    /// Gives permissions over an old epoch of a collection anew, under its current key.
+    async fn give_anew(&self, old: Collection) -> Result<()> {
+        for _ in 0..MAX_TRIES {
+            let mut used_meanwhile = false;
+            for own in self.own_permissions().await? {
+                let over = own.permission.collection.map(|selector| selector.collection);
+                let live = PermissionState::try_from(own.entry.state())? == PermissionState::Live;
+                if !live || over != Some(old) {
+                    continue;
+                }
+                match self.replace(&own, |_| ()).await {
+                    Err(Error::Refused {
+                        problem: Problem::ReplacementConflict,
+                        ..
+                    }) => used_meanwhile = true,
+                    done => drop(done?),
+                }
+            }
+            if !used_meanwhile {
+                return Ok(());
+            }
+        }
+        Err(Error::Usage(
+            "a permission over the collection is used all the time: try again later".into(),
+        ))
+    }
+
+    async fn close_epoch(&self, old: Collection) -> Result<Logged<EpochClosure>> {
+        let closure = EpochClosure {
+            created: mint::now_ms(),
+            patient_id: self.id(),
+            collection_id: old.id,
+            epoch: old.epoch,
+        };
+        let signed = Signed::sign(closure, |message| self.keys.sign(message));
+        let closure = PatientSigned::new(signed, self.keys.certificate.clone());
+        let message = pb::CloseEpoch {
+            closure: Some((&closure).into()),
+        };
+        let logged: pb::LoggedStatement = self.session.server.post("/v1/vault/closures", &message).await?;
+        let closed = self.epoch_closure(logged).await?;
+        if (closed.statement.collection_id, closed.statement.epoch) == (old.id, old.epoch) {
+            Ok(closed)
+        } else {
+            Err(Error::tampered(CLOSURE)("it is of another epoch"))
+        }
+    }
+
+    /// Checks a closure of hers and its place in the log.
+    pub(super) async fn epoch_closure(&self, message: pb::LoggedStatement) -> Result<Logged<EpochClosure>> {
+        let closure = Logged::<EpochClosure>::verify(message, self.session.server.operator())
+            .map_err(Error::tampered(CLOSURE))?;
+        self.session.accept_log(&closure.checkpoint).await?;
+        if closure.statement.patient_id == self.id() {
+            Ok(closure)
+        } else {
+            Err(Error::tampered(CLOSURE)("it is somebody else's"))
+        }
+    }
+
+    /// Whether an epoch of a collection can still be released from, as the server shows it.
+    pub(super) async fn is_open(&self, collection: Collection) -> Result<bool> {
+        Ok(self.refresh_ring().await?.key(collection).is_some())
+    }
+}
+
+/// A data key under the current key, out of its wrap under an old one.
+fn rewrapped(ring: &Ring, wrap: &pb::Wrap, old: Collection, current: Collection) -> Result<pb::Wrap> {
+    let missing = || Error::tampered("a collection")("an epoch of it is not shown");
+    let version = VersionId::try_from(wrap.version_id.as_ref())?;
+    let from = ring.key(old).ok_or_else(missing)?;
+    let to = ring.key(current).ok_or_else(missing)?;
+    let wrapped = WrappedKey::try_from(wrap.data_key_wrap.as_ref()).map_err(Error::tampered("a record"))?;
+    let key = from
+        .unwrap_data_key(&wrapped, &old, &version)
+        .map_err(Error::tampered("a record"))?;
+    let wrapped = to.wrap_data_key(&key, &current, &version)?;
+    Ok(pb::Wrap {
+        number: wrap.number,
+        version_id: wrap.version_id.clone(),
+        data_key_wrap: Bytes::copy_from_slice(wrapped.as_bytes()),
+        record_id: Bytes::new(),
+    })
+}
+
+/// Each failure is a use of a permission.
+const MAX_TRIES: usize = 8;
+
+const CLOSURE: &str = "the end of an epoch";

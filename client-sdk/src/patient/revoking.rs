@@ -1,0 +1,94 @@
+//! Revocation: the server stops at once; then the keys that the institution was given are taken out of use. See
+//! `protocol-spec/spec/revocation.md`.
+
+use protocol_spec::{
+    bodies::{Revocation, RevocationReceipt},
+    ids::PermissionId,
+    log::Receipt,
+    messages as pb,
+    patient::PatientSigned,
+    statement::Signed,
+};
+
+use super::{Patient, permissions::OwnPermission};
+use crate::{Error, Progress, Result, mint};
+
+impl Patient {
+    /// Revokes a permission: what starts after the server's acknowledgement gets nothing, what runs stops at the next
+    /// leaf. A permission over a collection has handed out the collection's key, so the collection then gets a new
+    /// one, and whatever lies under the old key at the server is destroyed. A revocation that was broken off is
+    /// taken up again. `progress` counts records.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`]; what the server refuses. Once the first error but these could come, nothing is released
+    /// any more.
+    pub async fn revoke(&self, permission: PermissionId, progress: &dyn Progress) -> Result<()> {
+        let own = self.own_permission_by_id(permission).await?;
+        self.submit_revocation(&own).await?;
+        let Some(selector) = own.permission.collection else {
+            return Ok(());
+        };
+        if self.is_open(selector.collection).await? {
+            self.retire_epoch(selector.collection, progress).await?;
+        }
+        progress.finished();
+        Ok(())
+    }
+
+    /// Takes up what earlier revocations have left to do.
+    ///
+    /// # Errors
+    /// As [`Self::revoke`].
+    pub async fn finish_revocations(&self, progress: &dyn Progress) -> Result<()> {
+        for own in self.own_permissions().await? {
+            let revoked = own.entry.state() == pb::PermissionState::Revoked;
+            let selector = own.permission.collection.filter(|_| revoked);
+            if let Some(selector) = selector
+                && self.is_open(selector.collection).await?
+            {
+                self.retire_epoch(selector.collection, progress).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn own_permission_by_id(&self, id: PermissionId) -> Result<OwnPermission> {
+        let mut all = self.own_permissions().await?.into_iter();
+        all.find(|own| own.permission.permission_id == id)
+            .ok_or_else(|| Error::Unknown {
+                what: "permission",
+                id: id.to_string(),
+            })
+    }
+
+    async fn submit_revocation(&self, own: &OwnPermission) -> Result<Receipt<RevocationReceipt>> {
+        let permission = &own.permission;
+        let revocation = Revocation {
+            created: mint::now_ms(),
+            permission_id: permission.permission_id,
+            permission_hash: permission.hash(),
+            patient_id: self.id(),
+        };
+        let signed = Signed::sign(revocation, |message| self.keys.sign(message));
+        let revocation = PatientSigned::new(signed, self.keys.certificate.clone());
+        let message = pb::SubmitRevocation {
+            revocation: Some((&revocation).into()),
+        };
+        let receipt: pb::Receipt = self.session.server.post("/v1/revocations", &message).await?;
+        let receipt = self
+            .session
+            .receipt::<RevocationReceipt>(Some(receipt), RECEIPT)
+            .await?;
+        let said = &receipt.statement;
+        let same = said.permission_id == permission.permission_id
+            && said.patient_id == self.id()
+            && said.institution_id == permission.institution_id;
+        if same {
+            Ok(receipt)
+        } else {
+            Err(Error::tampered(RECEIPT)("it is about another permission"))
+        }
+    }
+}
+
+const RECEIPT: &str = "the receipt of the revocation";

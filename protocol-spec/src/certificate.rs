@@ -1,0 +1,225 @@
+//! The certificate of a revocation: what had left before, which epochs are closed, what remains exposed. Whoever has
+//! it and the server's link checks it without asking anybody. See `spec/revocation.md` §4.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::{
+    Error,
+    bodies::{EpochClosure, ReleaseReceipt, Revocation, RevocationCertificate, RevocationReceipt},
+    collection::Collection,
+    field::Field,
+    hash::Sha256Digest,
+    ids::{RecordId, VersionId},
+    keys::IdentityKey,
+    link::{Fingerprint, ServerLink},
+    log::{Logged, Receipt},
+    messages as pb,
+    patient::{PatientSigned, PatientVerified},
+    permission::{SignedPermission, VerifiedPermission},
+    released::{LeafRanges, ReceiptsHasher, ReleasedHasher, VersionLeaves},
+};
+
+/// A record version whose data key the institution may know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ExposedVersion {
+    /// The version.
+    pub version_id: VersionId,
+    /// Of which record.
+    pub record_id: RecordId,
+}
+
+impl Field<pb::ExposedVersion> for ExposedVersion {
+    fn read(wire: pb::ExposedVersion, field: &'static str) -> Result<Self, Error> {
+        let pb::ExposedVersion {
+            version_id,
+            record_id,
+        } = wire;
+        Ok(Self {
+            version_id: Field::read(version_id, field)?,
+            record_id: Field::read(record_id, field)?,
+        })
+    }
+
+    fn write(&self) -> pb::ExposedVersion {
+        pb::ExposedVersion {
+            version_id: self.version_id.write(),
+            record_id: self.record_id.write(),
+        }
+    }
+}
+
+impl Field<pb::ClosedEpoch> for Collection {
+    fn read(wire: pb::ClosedEpoch, field: &'static str) -> Result<Self, Error> {
+        let pb::ClosedEpoch { collection_id, epoch } = wire;
+        Ok(Self {
+            id: Field::read(collection_id, field)?,
+            epoch,
+        })
+    }
+
+    fn write(&self) -> pb::ClosedEpoch {
+        pb::ClosedEpoch {
+            collection_id: self.id.write(),
+            epoch: self.epoch,
+        }
+    }
+}
+
+/// What under a permission was handed out, in all its releases.
+pub fn join_released(releases: impl IntoIterator<Item = VersionLeaves>) -> Vec<VersionLeaves> {
+    let mut all: BTreeMap<VersionId, (RecordId, LeafRanges)> = BTreeMap::new();
+    for leaves in releases {
+        let (_, ranges) = all
+            .entry(leaves.version_id)
+            .or_insert_with(|| (leaves.record_id, LeafRanges::default()));
+        ranges.join(&leaves.leaves);
+    }
+    let version = |(version_id, (record_id, leaves))| VersionLeaves {
+        version_id,
+        record_id,
+        leaves,
+    };
+    all.into_iter().map(version).collect()
+}
+
+/// A certificate that has been verified with everything that it rests on.
+#[derive(Clone, Debug)]
+pub struct VerifiedCertificate {
+    /// What it says.
+    pub certificate: PatientVerified<RevocationCertificate>,
+    /// The permission that was revoked.
+    pub permission: VerifiedPermission,
+    /// What the operator said when the revocation had taken hold.
+    pub receipt: Receipt<RevocationReceipt>,
+}
+
+impl VerifiedCertificate {
+    /// Checks a certificate against the link of the server that it is about (REV-7).
+    ///
+    /// # Errors
+    /// What does not verify or does not fit, first.
+    pub fn verify(file: pb::CertificateFile, link: &ServerLink) -> Result<Self, Error> {
+        let operator = operator(&file, link)?;
+        let certificate = PatientSigned::<RevocationCertificate>::try_from(file.certificate)?.verify()?;
+        let permission = SignedPermission::try_from(file.permission)?.verify()?;
+        let revocation = PatientSigned::<Revocation>::try_from(file.revocation)?.verify()?;
+        let receipt = Receipt::<RevocationReceipt>::verify(file.revocation_receipt, &operator)?;
+        let patient = certificate.patient_id;
+        must(
+            permission.patient_id == patient
+                && permission.permission_id == certificate.permission_id
+                && permission.hash() == certificate.permission_hash
+                && permission.institution_id == certificate.institution_id,
+            "certificate and permission",
+        )?;
+        must(
+            revocation.patient_id == patient
+                && revocation.permission_hash == permission.hash()
+                && receipt.statement.permission_id == permission.permission_id
+                && receipt.statement.patient_id == patient
+                && receipt.statement.revocation_hash == revocation.hash(),
+            "certificate and revocation",
+        )?;
+        let released = check_releases(file.releases, &permission, &receipt.statement, &operator)?;
+        must(
+            released == certificate.released,
+            "certificate and what was released",
+        )?;
+        let closed = check_closures(file.closures, &permission, &operator)?;
+        must(closed == certificate.closed, "certificate and closed epochs")?;
+        check_exposed(&certificate, &permission)?;
+        Ok(Self {
+            certificate,
+            permission,
+            receipt,
+        })
+    }
+}
+
+/// The operator's key, if the link covers it.
+fn operator(file: &pb::CertificateFile, link: &ServerLink) -> Result<IdentityKey, Error> {
+    let operator = IdentityKey::try_from(file.operator_key.as_ref())?;
+    let registrar = IdentityKey::try_from(file.registrar_key.as_ref())?;
+    let server: Option<Sha256Digest> = match file.server_certificate.as_ref() {
+        [] => None,
+        digest => Some(digest.try_into()?),
+    };
+    let fingerprint = Fingerprint::of(&operator, &registrar, server.as_ref());
+    must(fingerprint == *link.fingerprint(), "certificate and server link")?;
+    Ok(operator)
+}
+
+/// All releases that the operator speaks of, each with what it handed out; gives all of it together.
+fn check_releases(
+    releases: Vec<pb::CertifiedRelease>,
+    permission: &VerifiedPermission,
+    said: &RevocationReceipt,
+    operator: &IdentityKey,
+) -> Result<Vec<VersionLeaves>, Error> {
+    let (mut receipts, mut all, mut count) = (ReceiptsHasher::default(), Vec::new(), 0_u32);
+    for release in releases {
+        let receipt = Receipt::<ReleaseReceipt>::verify(release.receipt, operator)?;
+        let own = receipt.statement.permission_id == permission.permission_id
+            && receipt.statement.patient_id == permission.patient_id
+            && receipt.statement.institution_id == permission.institution_id;
+        must(own, "release and permission")?;
+        let mut hasher = ReleasedHasher::default();
+        for version in release.versions {
+            let leaves = VersionLeaves::try_from(version)?;
+            hasher.add(&leaves)?;
+            all.push(leaves);
+        }
+        must(
+            hasher.finish() == receipt.statement.released_hash,
+            "release and its leaves",
+        )?;
+        receipts.add(&receipt.statement.hash());
+        count = count.saturating_add(1);
+    }
+    must(
+        count == said.releases && receipts.finish() == said.releases_hash,
+        "releases and the operator's account of them",
+    )?;
+    Ok(join_released(all))
+}
+
+fn check_closures(
+    closures: Vec<pb::LoggedStatement>,
+    permission: &VerifiedPermission,
+    operator: &IdentityKey,
+) -> Result<Vec<Collection>, Error> {
+    closures
+        .into_iter()
+        .map(|closure| {
+            let closure = Logged::<EpochClosure>::verify(closure, operator)?.statement;
+            must(closure.patient_id == permission.patient_id, "closure and patient")?;
+            Ok(Collection {
+                id: closure.collection_id,
+                epoch: closure.epoch,
+            })
+        })
+        .collect()
+}
+
+/// What names its records tells which data keys it gave away, and a collection's epoch is closed.
+fn check_exposed(certificate: &RevocationCertificate, permission: &VerifiedPermission) -> Result<(), Error> {
+    let exposed: BTreeSet<VersionId> = certificate.exposed.iter().map(|one| one.version_id).collect();
+    must(exposed.len() == certificate.exposed.len(), "exposed versions")?;
+    let all = permission.records.iter().map(|record| record.version_id);
+    let handed_out = certificate.released.iter().map(|leaves| leaves.version_id);
+    must(
+        all.chain(handed_out).all(|version| exposed.contains(&version)),
+        "exposed versions and the permission",
+    )?;
+    let over = permission.collection.map(|selector| selector.collection);
+    let closed = over.is_none_or(|collection| certificate.closed.contains(&collection));
+    must(closed, "closed epochs and the permission")
+}
+
+fn must(condition: bool, what: &'static str) -> Result<(), Error> {
+    if condition {
+        Ok(())
+    } else {
+        Err(Error::Mismatch { what })
+    }
+}

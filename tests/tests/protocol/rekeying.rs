@@ -1,0 +1,303 @@
+//! Revocation that means something: new keys for what was permitted, the old ones destroyed, others' permissions
+//! given anew. By the real programs, and by attackers that do not follow them.
+
+use std::{fs, sync::Arc};
+
+use anyhow::{Context, Result, ensure};
+use protocol_spec::{
+    bodies::ReleaseTicket,
+    collection::Collection,
+    defence::Defence,
+    hash::Sha256Digest,
+    ids::{CollectionId, PermissionId, ReleaseId},
+    messages as pb,
+    permission::{RecordSelector, Replaces},
+    problem::Problem,
+    statement::Signed,
+};
+use tests::{
+    harness::World,
+    raw::{Answer, RawInstitution, RawPatient, RawWorld, Wire, defended, now_ms, random},
+};
+
+use super::collections::{Scene, set};
+
+/// REV-1, REV-5, REV-6, PRM-14: one institution is revoked, another goes on without noticing.
+#[test]
+fn a_revoked_collection_gets_new_keys_and_others_go_on() -> Result<()> {
+    let scene = Scene::set()?;
+    let (laboratory, _) = scene.world.institution("Laboratory")?;
+    scene.patient.run(&["collection", "create", "cardiology"])?;
+    let (heart, valve) = (scene.record("heart")?, scene.record("valve")?);
+    scene
+        .patient
+        .run(&["collection", "move", &heart, &valve, "--to", "cardiology"])?;
+    let revoked = scene.permit("cardiology", &[])?;
+    let other = scene.permit_to(&laboratory, "cardiology", &[])?;
+    let bounded = scene.permit_to(&laboratory, "cardiology", &["--until-now"])?;
+    assert_eq!(scene.fetch(&revoked)?, set(&["heart", "valve"]));
+
+    scene.patient.run(&["revoke", &revoked])?;
+    assert!(scene.fetch_refused(&revoked)?.text.contains("revoked"));
+    let epochs: Vec<_> = scene
+        .collections()?
+        .iter()
+        .map(|collection| (collection["name"].clone(), collection["epoch"].clone()))
+        .collect();
+    assert_eq!(
+        epochs,
+        [("default".into(), 0.into()), ("cardiology".into(), 1.into())]
+    );
+
+    // The others' old permissions are replaced; the new ones have what was left of them, and cover what comes.
+    let fresh = replacements(&scene)?;
+    assert_eq!(fresh.len(), 2, "{fresh:?}");
+    assert!(!fresh.contains(&other) && !fresh.contains(&bounded));
+    let later = scene.record("later")?;
+    scene
+        .patient
+        .run(&["collection", "move", &later, "--to", "cardiology"])?;
+    let fetched = fresh
+        .iter()
+        .map(|permission| scene.fetch_by(&laboratory, permission));
+    let mut fetched = fetched.collect::<Result<Vec<_>>>()?;
+    fetched.sort();
+    assert_eq!(
+        fetched,
+        [set(&["heart", "later", "valve"]), set(&["heart", "valve"])]
+    );
+    let out = scene.world.path("old").display().to_string();
+    let refused = laboratory.fail(&["download", "fetch", &other, "--out", &out])?;
+    assert!(refused.text.contains("took its place"), "{refused:?}");
+    // Her own records open under the new key.
+    let out = scene.world.path("own");
+    scene
+        .patient
+        .run(&["records", "get", &heart, "--out", &out.display().to_string()])?;
+    assert_eq!(super::collections::contents(&out)?, set(&["heart"]));
+    // Again: nothing is left to do.
+    scene.patient.run(&["revoke", &revoked])?;
+    Ok(())
+}
+
+/// Live permissions over collections.
+fn replacements(scene: &Scene) -> Result<Vec<String>> {
+    let list = scene.patient.run(&["permissions"])?;
+    let all = list["permissions"].as_array().context("no list")?;
+    let live = all
+        .iter()
+        .filter(|entry| entry["state"] == "live" && entry["collection_id"].is_string());
+    Ok(live
+        .filter_map(|entry| entry["permission_id"].as_str().map(str::to_owned))
+        .collect())
+}
+
+/// REV-6, ATK-43: after the epoch is closed, no file of the store holds what lay under its key.
+#[tokio::test]
+async fn what_lay_under_a_closed_key_is_in_no_file_of_the_store() -> Result<()> {
+    for off in [vec![], vec![Defence::ClosedEpochs]] {
+        let mut world = RawWorld::start_without(&off).await?;
+        let attacked = Attacked::set(&world).await?;
+        attacked
+            .patient
+            .end_epoch(&world.wire, attacked.old, (&attacked.record, 1))
+            .await?;
+        // With the server stopped, so that nothing is in memory alone.
+        world.server.stop()?;
+        let found = found_in(&world, &attacked.wraps)?;
+        // The control: a server that forgets to destroy them still has the data key's.
+        assert_eq!(
+            found.iter().any(|found| *found),
+            !off.is_empty(),
+            "{off:?}: {found:?}"
+        );
+    }
+    Ok(())
+}
+
+fn found_in(world: &RawWorld, needles: &[Vec<u8>]) -> Result<Vec<bool>> {
+    let mut found = vec![false; needles.len()];
+    for entry in walkdir::WalkDir::new(world.server.data()) {
+        let entry = entry?;
+        if entry.file_type().is_file() {
+            let bytes = fs::read(entry.path())?;
+            for (needle, found) in needles.iter().zip(&mut found) {
+                *found |= bytes.windows(needle.len()).any(|window| window == needle);
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// A collection with one record, permitted to a hospital, which has a release open.
+struct Attacked {
+    patient: RawPatient,
+    hospital: RawInstitution,
+    request: Sha256Digest,
+    permission: (PermissionId, pb::Permission),
+    old: Collection,
+    record: RecordSelector,
+    release: ReleaseId,
+    /// What lies under the collection's key, and that key's own wrap.
+    wraps: Vec<Vec<u8>>,
+}
+
+impl Attacked {
+    async fn set(world: &RawWorld) -> Result<Self> {
+        let wire = &world.wire;
+        let patient = RawPatient::enrol(wire).await?;
+        let hospital = world.institution("Hospital North").await?;
+        let old = Collection {
+            id: CollectionId::mint(now_ms(), random()?),
+            epoch: 0,
+        };
+        patient.put_collection(wire, old).await?;
+        let record = hospital.upload(wire, &patient, 1_000).await?;
+        patient.place(wire, &record, old, 1).await?;
+        let path = format!("/v1/vault/wraps?collection={}&epoch=0", old.id);
+        let page: pb::WrapPage = patient.get(wire, &path).await?.message()?;
+        let list: pb::CollectionList = patient.get(wire, "/v1/vault/collections").await?.message()?;
+        let collections = list
+            .collections
+            .iter()
+            .flat_map(|collection| &collection.key_wraps);
+        let data_keys = page.wraps.iter().map(|wrap| &wrap.data_key_wrap);
+        let wraps = data_keys.chain(collections).map(|wrap| wrap.to_vec()).collect();
+        let request = hospital.ask(wire, &patient).await?;
+        let permission =
+            patient.over_collection(wire, &hospital.entry, request, old, |body| body.uses = 3)?;
+        patient.grant(wire, permission.1.clone()).await?;
+        let release = open(&hospital, wire, permission.0).await?;
+        Ok(Self {
+            patient,
+            hospital,
+            request,
+            permission,
+            old,
+            record,
+            release,
+            wraps,
+        })
+    }
+
+    /// Asks for the record's only leaf.
+    async fn take(&self, wire: &Wire) -> Result<Answer> {
+        let (release, version) = (self.release, self.record.version_id);
+        let path = format!("/v1/releases/{release}/records/{version}/leaves?first=0&count=1");
+        self.hospital.get(wire, &path).await
+    }
+}
+
+async fn open(hospital: &RawInstitution, wire: &Wire, permission: PermissionId) -> Result<ReleaseId> {
+    let answer: pb::PresentationAnswer = hospital.present(wire, permission).await?.message()?;
+    let Some(pb::presentation_answer::Answer::Release(release)) = answer.answer else {
+        anyhow::bail!("no release")
+    };
+    Ok(Signed::<ReleaseTicket>::try_from(release.ticket)?
+        .claimed()
+        .release_id)
+}
+
+/// REV-6: a holder that goes on asking by a closed epoch.
+#[tokio::test]
+async fn nothing_is_released_by_a_closed_epoch() -> Result<()> {
+    let attack = async |world: &mut RawWorld| {
+        let wire = &world.wire;
+        let attacked = Attacked::set(world).await?;
+        let before = attacked.take(wire).await?;
+        ensure!(
+            before.body.len() as u64 == attacked.record.stream_len,
+            "{before:?}"
+        );
+        attacked
+            .patient
+            .end_epoch(wire, attacked.old, (&attacked.record, 1))
+            .await?;
+        attacked.take(wire).await
+    };
+    defended(&[Defence::ClosedEpochs], Problem::NotPermitted, attack).await
+}
+
+/// PRM-14: a holder that goes on with the permission whose place another has taken.
+#[tokio::test]
+async fn nothing_moves_under_a_replaced_permission() -> Result<()> {
+    for presents in [false, true] {
+        let attack = async |world: &mut RawWorld| {
+            let wire = &world.wire;
+            let attacked = Attacked::set(world).await?;
+            let (old, message) = &attacked.permission;
+            let entry = &attacked.hospital.entry;
+            let replaces = Replaces {
+                permission_id: *old,
+                permission_hash: Sha256Digest::of(&message.body),
+                uses_left: 2,
+                bytes_left: 64 << 20,
+            };
+            let (_, new) =
+                attacked
+                    .patient
+                    .over_collection(wire, entry, attacked.request, attacked.old, |body| {
+                        body.replaces = Some(replaces);
+                    })?;
+            attacked.patient.grant(wire, new).await?;
+            if presents {
+                attacked.hospital.present(wire, *old).await
+            } else {
+                attacked.take(wire).await
+            }
+        };
+        defended(&[Defence::Replacement], Problem::PermissionReplaced, attack).await?;
+    }
+    Ok(())
+}
+
+/// PRM-14: two permissions race for the place of one; one is taken.
+#[tokio::test]
+async fn a_permission_is_replaced_once() -> Result<()> {
+    let world = RawWorld::start().await?;
+    let wire = &world.wire;
+    let attacked = Attacked::set(&world).await?;
+    let (old, message) = &attacked.permission;
+    let replaces = Replaces {
+        permission_id: *old,
+        permission_hash: Sha256Digest::of(&message.body),
+        uses_left: 2,
+        bytes_left: 64 << 20,
+    };
+    let mut messages = Vec::new();
+    for _ in 0..8 {
+        let entry = &attacked.hospital.entry;
+        let edit = |body: &mut protocol_spec::permission::PermissionBody| body.replaces = Some(replaces);
+        let made = attacked
+            .patient
+            .over_collection(wire, entry, attacked.request, attacked.old, edit)?;
+        messages.push(pb::SubmitPermission::from(made.1));
+    }
+    let attacked = Arc::new(attacked);
+    let mut posts = tokio::task::JoinSet::new();
+    for message in messages {
+        let (attacked, wire) = (attacked.clone(), wire.clone());
+        posts.spawn(async move { attacked.patient.post(&wire, "/v1/permissions", &message).await });
+    }
+    let answers = posts.join_all().await;
+    let answers = answers.into_iter().collect::<Result<Vec<_>>>()?;
+    let taken = answers.iter().filter(|answer| answer.problem().is_none()).count();
+    let late = answers
+        .iter()
+        .filter(|answer| answer.problem() == Some(Problem::ReplacementConflict))
+        .count();
+    assert_eq!((taken, late), (1, 7));
+    Ok(())
+}
+
+/// The harness' own world is what the scenes use.
+#[test]
+fn revoking_what_is_not_there_is_told() -> Result<()> {
+    let world = World::start()?;
+    let (patient, _) = world.patient("patient")?;
+    let unknown = PermissionId::from_bytes([7; 16]).to_string();
+    let refused = patient.fail(&["revoke", &unknown])?;
+    assert_eq!(refused.exit, 1, "{refused:?}");
+    assert!(refused.text.contains(&unknown), "{refused:?}");
+    Ok(())
+}

@@ -1,0 +1,143 @@
+//! The end of an epoch: from the acknowledgement on nothing is released by it, and the data keys that lie under
+//! its key are destroyed, also in the store's files. See `spec/revocation.md` §2.
+
+use bytes::Bytes;
+use protocol_spec::{
+    bodies::EpochClosure,
+    collection::Collection,
+    defence::Defence,
+    ids::PatientId,
+    messages as pb,
+    patient::{PatientSigned, PatientVerified},
+    problem::Problem,
+};
+
+use super::{
+    Caller, Intent, Refusal, Shared, Vault,
+    refusal::ensure,
+    tables::{self, Expiring},
+    tx::{Operation, Tx},
+};
+use crate::store::SCAN_LIMIT;
+
+use pb::history_entry::What;
+
+impl Vault {
+    /// Closes an epoch of the caller's collection (REV-6). Repeating it gives the first closure.
+    ///
+    /// # Errors
+    /// `not-permitted`, `epoch-mismatch`, `wraps-missing`.
+    pub async fn close_epoch(
+        &self,
+        caller: &Caller,
+        intent: &Intent,
+        message: pb::CloseEpoch,
+    ) -> Result<pb::LoggedStatement, Refusal> {
+        let closure = PatientSigned::<EpochClosure>::try_from(message.closure)?.verify()?;
+        let shared = &self.shared;
+        shared.check_patient(caller, closure.patient_id, shared.operator.id())?;
+        caller.check_device(closure.device())?;
+        let (patient, collection) = (closure.patient_id, collection(&closure));
+        shared.check_rewrapped(patient, collection).await?;
+        let mut logged = shared.mutate(caller, intent, CloseEpoch { closure }).await?;
+        if !Defence::ClosedEpochs.is_off() {
+            shared.shred_epoch(patient, collection).await?;
+        }
+        shared.complete_logged(&mut logged).await?;
+        Ok(logged)
+    }
+}
+
+fn collection(closure: &EpochClosure) -> Collection {
+    Collection {
+        id: closure.collection_id,
+        epoch: closure.epoch,
+    }
+}
+
+impl Shared {
+    /// Refuses unless whatever is wrapped in this epoch is wrapped in a later one too. It need not be one moment: an
+    /// old epoch gets no wraps, and the newer ones lose only what the old ones lose (COL-4).
+    async fn check_rewrapped(&self, patient: PatientId, old: Collection) -> Result<(), Refusal> {
+        let row = tables::collection(patient, old.id).get(&*self.ledger).await?;
+        let row = row.ok_or_else(|| Refusal::absent("no such collection"))?;
+        ensure(
+            row.current().is_some_and(|current| current > old.epoch),
+            Problem::EpochMismatch,
+            "the current epoch is not closed",
+        )?;
+        let newer: Vec<u64> = row.open().take_while(|epoch| *epoch > old.epoch).collect();
+        let mut after = 0;
+        loop {
+            let rows = self.wrap_rows(patient, old, after, SCAN_LIMIT).await?;
+            let Some(last) = rows.last() else {
+                return Ok(());
+            };
+            after = last.number;
+            let mut missing: Vec<u64> = rows.iter().map(|row| row.number).collect();
+            for epoch in &newer {
+                if missing.is_empty() {
+                    break;
+                }
+                let keys: Vec<_> = missing
+                    .iter()
+                    .map(|number| tables::wrap(patient, Collection { epoch: *epoch, ..old }, *number))
+                    .collect();
+                let found = tables::get_many(&keys, &*self.ledger).await?;
+                let mut found = found.into_iter();
+                missing.retain(|_| found.next().flatten().is_none());
+            }
+            ensure(
+                missing.is_empty(),
+                Problem::WrapsMissing,
+                "records would be lost with this epoch",
+            )?;
+        }
+    }
+
+    /// Destroys the wraps of a closed epoch: deletes them, and has the store forget what was deleted.
+    pub(super) async fn shred_epoch(&self, patient: PatientId, closed: Collection) -> Result<(), Refusal> {
+        loop {
+            let rows = self.wrap_rows(patient, closed, 0, SCAN_LIMIT).await?;
+            if rows.is_empty() {
+                return Ok(self.ledger.purge(patient.as_bytes()).await?);
+            }
+            let key = |row: tables::WrapRow| tables::wrap(patient, closed, row.number).key().clone();
+            self.forget(rows.into_iter().map(key).collect()).await?;
+        }
+    }
+}
+
+struct CloseEpoch {
+    closure: PatientVerified<EpochClosure>,
+}
+
+impl Operation for CloseEpoch {
+    type Answer = pb::LoggedStatement;
+
+    async fn apply(&self, tx: &mut Tx<'_>) -> Result<pb::LoggedStatement, Refusal> {
+        let Self { closure } = self;
+        let (patient, closed) = (closure.patient_id, collection(closure));
+        let stored = tables::closure(patient, closed);
+        if let Some(logged) = tx.read(&stored).await? {
+            return Ok(logged);
+        }
+        let key = tables::collection(patient, closed.id);
+        let mut row = tx.read_existing(&key).await?;
+        let old = usize::try_from(closed.epoch)
+            .ok()
+            .filter(|epoch| epoch + 1 < row.key_wraps.len());
+        let wrap = old.and_then(|epoch| row.key_wraps.get_mut(epoch));
+        *wrap.ok_or(Problem::EpochMismatch)? = Bytes::new();
+        tx.put(&key, &row);
+        let logged = pb::LoggedStatement {
+            statement: Some(closure.to_message()),
+            proof: Some(tx.log(&closure.hash())?),
+        };
+        tx.put(&stored, &logged);
+        tx.record_history(patient, What::Closed(logged.clone())).await?;
+        // Should this process end before the wraps are shredded, the sweeper does it.
+        tx.expire(tx.now, Expiring::Epoch(patient, closed));
+        Ok(logged)
+    }
+}
