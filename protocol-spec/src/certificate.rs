@@ -223,3 +223,6 @@ fn must(condition: bool, what: &'static str) -> Result<(), Error> {
         Err(Error::Mismatch { what })
     }
 }
+
+#[cfg(test)]
+mod tests;

