@@ -58,7 +58,7 @@ mod session;
 pub mod transfer;
 
 pub use protocol_spec::{
-    bodies::{ReleaseReceipt, UploadReceipt},
+    bodies::{ReleaseReceipt, RevocationCertificate, UploadReceipt},
     directory::Institution as DirectoryEntry,
     hash::{ContentRoot, Sha256Digest},
     ids::{
@@ -79,7 +79,7 @@ pub use self::{
     institution::{Fetched, FetchedPart, FetchedRecord, Institution, Sent},
     patient::{
         CollectionInfo, HistoryItem, InCollection, Patient, PermissionInfo, PermissionState, PermitTerms,
-        Received, RecordInfo, Records, Selection, UploadTerms,
+        Received, RecordInfo, Records, RevocationReport, Selection, UploadTerms, verify_certificate,
     },
     provenance::Provenance,
     registrar::Registrar,

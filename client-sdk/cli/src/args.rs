@@ -7,8 +7,8 @@ use std::{path::PathBuf, time::Duration};
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    agent, collection, directory, download, history, inbox, institution, patient, permissions, permit,
-    records, reference, registrar, rules, upload,
+    agent, certificate, collection, directory, download, history, inbox, institution, patient, permissions,
+    permit, records, reference, registrar, rules, upload,
 };
 
 /// Medical information, end-to-end encrypted: patients hold the keys, the server stores what it cannot read.
@@ -93,6 +93,8 @@ pub(crate) enum Command {
     Permissions,
     /// Withdraw a permission: the server releases nothing more to it (patient)
     Revoke(permissions::RevokeOptions),
+    /// Check the certificate of a revocation, without asking anybody
+    Certificate(certificate::Options),
     /// Let this device answer by rules while nobody looks: read, activate, try them (patient)
     #[command(subcommand)]
     Rules(rules::Command),

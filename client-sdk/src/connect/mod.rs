@@ -26,9 +26,10 @@ use bytes::Bytes;
 use crypto::SigningIdentity;
 use prost::{Message, Name};
 use protocol_spec::{
-    hash::LeafHash,
+    hash::{LeafHash, Sha256Digest},
     ids::{OperatorId, PermissionId},
     keys::IdentityKey,
+    link::ServerLink,
     messages as pb,
     problem::Problem,
     request,
@@ -93,6 +94,16 @@ impl Server {
     /// The server's clock, in milliseconds since 1970, as far as it is known: for what the server lets expire.
     pub(crate) fn now_ms(&self) -> u64 {
         mint::now_ms().saturating_add_signed(self.skew.load(Ordering::Relaxed).saturating_mul(1000))
+    }
+
+    /// The link that was followed here.
+    pub(crate) fn link(&self) -> &ServerLink {
+        &self.pins.link
+    }
+
+    /// SHA-256 of its certificate, if it made that itself.
+    pub(crate) fn certificate(&self) -> Option<&Sha256Digest> {
+        self.pins.certificate.as_ref()
     }
 
     /// Verifies accreditations.

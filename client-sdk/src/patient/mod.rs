@@ -8,10 +8,11 @@
 //! | `records` | list, adopt and open her own records |
 //! | `ring`, `collections` | the keys of her collections; what lies in them |
 //! | `permissions`, `replacing` | list, revoke, give anew |
-//! | `revoking`, `rekey` | taking back, new keys for a collection |
+//! | `revoking`, `rekey`, `certificate` | taking back, new keys for a collection, what cannot be taken back |
 //! | `history` | what happened, proven |
 
 mod answers;
+mod certificate;
 mod collections;
 mod history;
 mod keys;
@@ -37,6 +38,7 @@ pub(crate) use self::{
     records::OwnRecord,
 };
 pub use self::{
+    certificate::{RevocationReport, verify_certificate},
     collections::CollectionInfo,
     history::{HistoryItem, HistoryKind},
     permissions::{PermissionInfo, PermissionState},

@@ -21,11 +21,13 @@ impl Patient {
         &self,
         old: Collection,
         progress: &dyn Progress,
-    ) -> Result<Logged<EpochClosure>> {
+    ) -> Result<pb::LoggedStatement> {
         loop {
             let current = self.newer_epoch(old).await?;
             let done = async {
-                self.rewrap(old, current, progress).await?;
+                if self.ring.lock().await.key(old).is_some() {
+                    self.rewrap(old, current, progress).await?;
+                }
                 self.give_anew(old).await?;
                 self.close_epoch(old).await
             };
@@ -143,7 +145,7 @@ impl Patient {
         ))
     }
 
-    async fn close_epoch(&self, old: Collection) -> Result<Logged<EpochClosure>> {
+    async fn close_epoch(&self, old: Collection) -> Result<pb::LoggedStatement> {
         let closure = EpochClosure {
             created: mint::now_ms(),
             patient_id: self.id(),
@@ -156,9 +158,9 @@ impl Patient {
             closure: Some((&closure).into()),
         };
         let logged: pb::LoggedStatement = self.session.server.post("/v1/vault/closures", &message).await?;
-        let closed = self.epoch_closure(logged).await?;
+        let closed = self.epoch_closure(logged.clone()).await?;
         if (closed.statement.collection_id, closed.statement.epoch) == (old.id, old.epoch) {
-            Ok(closed)
+            Ok(logged)
         } else {
             Err(Error::tampered(CLOSURE)("it is of another epoch"))
         }

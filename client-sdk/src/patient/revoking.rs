@@ -4,35 +4,40 @@
 use protocol_spec::{
     bodies::{Revocation, RevocationReceipt},
     ids::PermissionId,
-    log::Receipt,
     messages as pb,
     patient::PatientSigned,
     statement::Signed,
 };
 
-use super::{Patient, permissions::OwnPermission};
+use super::{Patient, certificate::RevocationReport, permissions::OwnPermission};
 use crate::{Error, Progress, Result, mint};
 
 impl Patient {
     /// Revokes a permission: what starts after the server's acknowledgement gets nothing, what runs stops at the next
     /// leaf. A permission over a collection has handed out the collection's key, so the collection then gets a new
     /// one, and whatever lies under the old key at the server is destroyed. A revocation that was broken off is
-    /// taken up again. `progress` counts records.
+    /// taken up again. `progress` counts records. The report says what cannot be taken back.
     ///
     /// # Errors
     /// [`Error::Unknown`]; what the server refuses. Once the first error but these could come, nothing is released
     /// any more.
-    pub async fn revoke(&self, permission: PermissionId, progress: &dyn Progress) -> Result<()> {
+    pub async fn revoke(
+        &self,
+        permission: PermissionId,
+        progress: &dyn Progress,
+    ) -> Result<RevocationReport> {
         let own = self.own_permission_by_id(permission).await?;
-        self.submit_revocation(&own).await?;
-        let Some(selector) = own.permission.collection else {
-            return Ok(());
+        let revoked = self.submit_revocation(&own).await?;
+        let exposed = self.exposed(&own.permission).await?;
+        let closure = match own.permission.collection {
+            Some(selector) => {
+                let old = selector.collection;
+                Some((old, self.retire_epoch(old, progress).await?))
+            }
+            None => None,
         };
-        if self.is_open(selector.collection).await? {
-            self.retire_epoch(selector.collection, progress).await?;
-        }
         progress.finished();
-        Ok(())
+        self.certify(&own.permission, revoked, exposed, closure).await
     }
 
     /// Takes up what earlier revocations have left to do.
@@ -46,6 +51,7 @@ impl Patient {
             if let Some(selector) = selector
                 && self.is_open(selector.collection).await?
             {
+                self.exposed(&own.permission).await?;
                 self.retire_epoch(selector.collection, progress).await?;
             }
         }
@@ -61,7 +67,7 @@ impl Patient {
             })
     }
 
-    async fn submit_revocation(&self, own: &OwnPermission) -> Result<Receipt<RevocationReceipt>> {
+    async fn submit_revocation(&self, own: &OwnPermission) -> Result<pb::RevocationAnswer> {
         let permission = &own.permission;
         let revocation = Revocation {
             created: mint::now_ms(),
@@ -74,17 +80,17 @@ impl Patient {
         let message = pb::SubmitRevocation {
             revocation: Some((&revocation).into()),
         };
-        let receipt: pb::Receipt = self.session.server.post("/v1/revocations", &message).await?;
+        let answer: pb::RevocationAnswer = self.session.server.post("/v1/revocations", &message).await?;
         let receipt = self
             .session
-            .receipt::<RevocationReceipt>(Some(receipt), RECEIPT)
+            .receipt::<RevocationReceipt>(answer.receipt.clone(), RECEIPT)
             .await?;
         let said = &receipt.statement;
         let same = said.permission_id == permission.permission_id
             && said.patient_id == self.id()
             && said.institution_id == permission.institution_id;
         if same {
-            Ok(receipt)
+            Ok(answer)
         } else {
             Err(Error::tampered(RECEIPT)("it is about another permission"))
         }

@@ -96,6 +96,8 @@ impl Agent<'_> {
     ) -> Result<()> {
         let rules = self.rules()?;
         if self.unsettled {
+            // What a revocation that was broken off has left to do.
+            self.patient.finish_revocations(&()).await?;
             self.settle(&rules, report).await?;
         }
         let mut cursor = self.cursor(&rules)?;

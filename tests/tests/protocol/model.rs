@@ -282,7 +282,7 @@ impl Run {
         self.patient
             .post(&self.world.wire, "/v1/revocations", &message)
             .await?
-            .message::<pb::Receipt>()?;
+            .message::<pb::RevocationAnswer>()?;
         let model = self.permissions.get_mut(&id).context("unknown permission")?;
         self.history += usize::from(!model.revoked);
         model.revoked = true;

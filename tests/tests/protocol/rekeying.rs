@@ -80,6 +80,90 @@ fn a_revoked_collection_gets_new_keys_and_others_go_on() -> Result<()> {
     Ok(())
 }
 
+/// REV-7: the certificate says what left and what may be known, and is checked without a server.
+#[test]
+fn the_certificate_is_checked_with_the_link_alone() -> Result<()> {
+    let mut scene = Scene::set()?;
+    let (heart, skin) = (scene.record("heart")?, scene.record("skin")?);
+    let permission = scene.permit("default", &["--until-now"])?;
+    scene.fetch(&permission)?;
+    let later = scene.record("later")?;
+    let file = scene.world.path("revoked.pb").display().to_string();
+    let said = scene
+        .patient
+        .run(&["revoke", &permission, "--certificate", &file])?;
+    let link = scene.world.server.link().to_string();
+    scene.world.server.stop()?;
+    let read = scene.patient.run(&["certificate", &file, "--server", &link])?;
+    for field in ["permission_id", "released", "exposed", "closed", "signed"] {
+        assert_eq!(read[field], said[field], "{field}");
+    }
+    assert_eq!(read["permission_id"], permission.as_str());
+    for (field, records) in [("released", [&heart, &skin]), ("exposed", [&heart, &skin])] {
+        let told: Vec<_> = read[field].as_array().into_iter().flatten().collect();
+        assert_eq!(told.len(), 2, "{field}: {read}");
+        for record in records {
+            assert!(
+                told.iter().any(|one| one["record_id"] == record.as_str()),
+                "{field}: {read}"
+            );
+        }
+    }
+    assert!(!read.to_string().contains(&later), "{read}");
+    assert_eq!(read["closed"][0]["epoch"], 0);
+
+    let other = World::start()?;
+    let refused =
+        scene
+            .patient
+            .fail(&["certificate", &file, "--server", &other.server.link().to_string()])?;
+    assert!(refused.text.contains("link"), "{refused:?}");
+    let mut bytes = fs::read(&file)?;
+    for at in (0..bytes.len()).step_by(997) {
+        let byte = bytes.get_mut(at).context("no byte")?;
+        *byte ^= 1;
+        fs::write(&file, &bytes)?;
+        let refused = scene.patient.fail(&["certificate", &file, "--server", &link])?;
+        assert_eq!(refused.exit, 1, "byte {at}: {refused:?}");
+        *bytes.get_mut(at).context("no byte")? ^= 1;
+    }
+    Ok(())
+}
+
+/// REV-5, REV-6: a revocation that is killed over and over comes to its end, and nothing is lost.
+#[test]
+fn a_revocation_that_is_killed_is_taken_up_again() -> Result<()> {
+    let scene = Scene::set()?;
+    let names = ["a", "b", "c", "d", "e", "f"];
+    for name in names {
+        scene.record(name)?;
+    }
+    let permission = scene.permit("default", &[])?;
+    scene.fetch(&permission)?;
+    let file = scene.world.path("revoked.pb").display().to_string();
+    let mut broken = 0;
+    for millis in (6..).step_by(6) {
+        let mut child = scene
+            .patient
+            .spawn(&["revoke", &permission, "--certificate", &file])?;
+        std::thread::sleep(std::time::Duration::from_millis(millis));
+        child.kill()?;
+        if child.wait()?.success() {
+            break;
+        }
+        broken += 1;
+    }
+    assert!(broken > 2, "only {broken} times");
+    let link = scene.world.server.link().to_string();
+    let read = scene.patient.run(&["certificate", &file, "--server", &link])?;
+    for field in ["released", "exposed"] {
+        assert_eq!(read[field].as_array().map(Vec::len), Some(names.len()), "{read}");
+    }
+    let next = scene.permit("default", &[])?;
+    assert_eq!(scene.fetch(&next)?, set(&names));
+    Ok(())
+}
+
 /// Live permissions over collections.
 fn replacements(scene: &Scene) -> Result<Vec<String>> {
     let list = scene.patient.run(&["permissions"])?;

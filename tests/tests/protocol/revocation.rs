@@ -78,7 +78,7 @@ impl Scene {
         self.patient
             .post(&self.world.wire, "/v1/revocations", &message)
             .await?
-            .message::<pb::Receipt>()?;
+            .message::<pb::RevocationAnswer>()?;
         Ok(())
     }
 }

@@ -279,7 +279,7 @@ pub(super) async fn collections(
 pub(super) async fn submit_revocation(
     State(app): State<App>,
     signed: Signed<pb::SubmitRevocation>,
-) -> Answer<pb::Receipt> {
+) -> Answer<pb::RevocationAnswer> {
     let done = app
         .vault
         .submit_revocation(&signed.caller, &signed.intent, signed.message);

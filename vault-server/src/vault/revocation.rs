@@ -35,14 +35,14 @@ impl Vault {
         caller: &Caller,
         intent: &Intent,
         message: pb::SubmitRevocation,
-    ) -> Result<pb::Receipt, Refusal> {
+    ) -> Result<pb::RevocationAnswer, Refusal> {
         let revocation = PatientSigned::<Revocation>::try_from(message.revocation)?.verify()?;
         self.shared
             .check_patient(caller, revocation.patient_id, self.shared.operator.id())?;
         caller.check_device(revocation.device())?;
         let shared = &self.shared;
-        let mut receipt = match shared.answered(caller, intent).await? {
-            Some(receipt) => receipt,
+        let answer = match shared.answered(caller, intent).await? {
+            Some(answer) => answer,
             None => {
                 let revoke = Revoke {
                     revocation: &revocation,
@@ -62,8 +62,11 @@ impl Vault {
                     .await?
             }
         };
-        shared.complete(&mut receipt).await?;
-        Ok(receipt)
+        let mut answer: pb::RevocationAnswer = answer;
+        if let Some(receipt) = &mut answer.receipt {
+            shared.complete(receipt).await?;
+        }
+        Ok(answer)
     }
 
     /// The releases there were under one of the caller's permissions, in the order of their ids, after this one.
@@ -132,10 +135,14 @@ impl Operation for Revoke<'_> {
         if meter.revoked {
             return Ok(());
         }
+        let message = revocation.to_message();
         meter.revoked = true;
+        meter.revocation = Some(pb::RevocationAnswer {
+            revocation: Some(message.clone()),
+            receipt: None,
+        });
         tx.put(&key, &meter);
         tx.log(&revocation.hash())?;
-        let message = revocation.to_message();
         tx.record_history(patient, history_entry::What::Revoked(message.clone()))
             .await?;
         let institution = permission.body()?.institution_id;
@@ -150,16 +157,19 @@ struct Conclude<'a> {
 }
 
 impl Operation for Conclude<'_> {
-    type Answer = pb::Receipt;
+    type Answer = pb::RevocationAnswer;
 
-    async fn apply(&self, tx: &mut Tx<'_>) -> Result<pb::Receipt, Refusal> {
+    async fn apply(&self, tx: &mut Tx<'_>) -> Result<pb::RevocationAnswer, Refusal> {
         let Self { revocation } = self;
         let (patient, id) = (revocation.patient_id, revocation.permission_id);
         let key = tables::meter(patient, id);
         let mut meter = tx.read_existing(&key).await?;
-        if let Some(receipt) = meter.revocation_receipt {
-            return Ok(receipt);
+        let mut answer = meter.revocation.unwrap_or_default();
+        if answer.receipt.is_some() {
+            return Ok(answer);
         }
+        let first =
+            PatientSigned::<Revocation>::try_from(answer.revocation.clone()).map_err(Refusal::damaged)?;
         let permission = tx.read_existing(&tables::permission(patient, id)).await?;
         let (releases, releases_hash) = tx.shared.releases_hash(patient, id).await?;
         let operator = &tx.shared.operator;
@@ -169,7 +179,7 @@ impl Operation for Conclude<'_> {
             permission_id: id,
             patient_id: patient,
             institution_id: permission.body()?.institution_id,
-            revocation_hash: revocation.hash(),
+            revocation_hash: first.hash(),
             releases,
             releases_hash,
         };
@@ -178,9 +188,10 @@ impl Operation for Conclude<'_> {
             statement: Some(signed.to_message()),
             proof: Some(tx.log(&signed.hash())?),
         };
-        meter.revocation_receipt = Some(receipt.clone());
+        answer.receipt = Some(receipt);
+        meter.revocation = Some(answer.clone());
         tx.put(&key, &meter);
-        Ok(receipt)
+        Ok(answer)
     }
 }
 

@@ -1,6 +1,7 @@
 //! One file for each command group: its options, what it does, and what it prints.
 
 pub(crate) mod agent;
+pub(crate) mod certificate;
 pub(crate) mod collection;
 pub(crate) mod directory;
 pub(crate) mod download;
@@ -35,6 +36,7 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<(), Failu
         Command::Deny(options) => permit::deny(context, options).await,
         Command::Permissions => permissions::list(context).await,
         Command::Revoke(options) => permissions::revoke(context, options).await,
+        Command::Certificate(options) => certificate::verify(context, &options),
         Command::Rules(command) => rules::run(context, command).await,
         Command::Agent(options) => agent::run(context, options).await,
         Command::History => history::run(context).await,

@@ -1,12 +1,16 @@
 //! `medvault permissions` and `medvault revoke`: what the patient has allowed, and taking it back.
 
+use std::path::PathBuf;
+
 use clap::Args;
 use client_sdk::{PermissionId, PermissionInfo, PermissionKind, PermissionState};
 use serde::Serialize;
 
 use crate::{
+    commands::certificate::Certificate,
     context::Context,
     failure::Failure,
+    new_file::NewFile,
     output::{Report, moment, plain, table, timestamp},
     progress::Bar,
     views::size,
@@ -18,6 +22,9 @@ use crate::{
 pub(crate) struct RevokeOptions {
     /// The permission, as `medvault permissions` shows it
     permission: PermissionId,
+    /// Write the certificate of what cannot be taken back to this new file
+    #[arg(long, value_name = "FILE")]
+    certificate: Option<PathBuf>,
 }
 
 pub(crate) const EXAMPLES: &str = "\
@@ -26,10 +33,13 @@ Examples:
   medvault permissions --json";
 
 const REVOKE_EXAMPLES: &str = "\
-Example:
+Examples:
   medvault revoke perm_ae5…
+  medvault revoke perm_ae5… --certificate revoked.pb
+  medvault certificate revoked.pb --server https://vault.example:8443/#m3k…
 
-What starts after this gets nothing, what is running stops. It does not unread what was received before.";
+What starts after this gets nothing, what is running stops. A collection that was permitted gets a new key. It does not
+unread what was received before: the certificate says what that was. Broken off, it goes on when it is run again.";
 
 pub(crate) async fn list(context: &Context) -> Result<(), Failure> {
     let permissions = context.patient().await?.permissions().await?;
@@ -39,13 +49,13 @@ pub(crate) async fn list(context: &Context) -> Result<(), Failure> {
 }
 
 pub(crate) async fn revoke(context: &Context, options: RevokeOptions) -> Result<(), Failure> {
+    let file = options.certificate.as_deref().map(NewFile::at).transpose()?;
     let patient = context.patient().await?;
-    patient
-        .revoke(options.permission, &Bar::records("Re-wrapping", context.json()))
-        .await?;
-    context.print(&Revoked {
-        permission_id: options.permission.to_string(),
-    })
+    let progress = Bar::records("Re-wrapping", context.json());
+    let report = patient.revoke(options.permission, &progress).await?;
+    drop(progress);
+    let certificate = file.map(|file| file.write(&report.certificate)).transpose()?;
+    context.print(&Certificate::new(&report.says, certificate))
 }
 
 #[derive(Serialize)]
@@ -137,17 +147,6 @@ impl Report for List {
                 ]
             }),
         )
-    }
-}
-
-#[derive(Serialize)]
-struct Revoked {
-    permission_id: String,
-}
-
-impl Report for Revoked {
-    fn text(&self) -> String {
-        "Revoked: nothing more is released to it.\n".to_owned()
     }
 }
 

@@ -68,9 +68,9 @@ pub(in crate::vault) struct MeterRow {
     pub(in crate::vault) bytes_left: u64,
     #[prost(bool, tag = "3")]
     pub(in crate::vault) revoked: bool,
-    /// Of its revocation; its proof holds the salt only.
+    /// Its revocation and, once all releases are closed, the receipt, whose proof holds the salt only.
     #[prost(message, optional, tag = "5")]
-    pub(in crate::vault) revocation_receipt: Option<pb::Receipt>,
+    pub(in crate::vault) revocation: Option<pb::RevocationAnswer>,
     /// Another permission has taken its place.
     #[prost(bool, tag = "4")]
     pub(in crate::vault) replaced: bool,

@@ -315,9 +315,16 @@ async fn a_revocation_closes_all_releases_and_accounts_for_them() {
             .unwrap()
     };
     let receipt = submit().await;
-    assert_eq!(submit().await.statement, receipt.statement);
+    let again = submit().await;
+    assert_eq!(
+        (again.revocation, again.receipt.unwrap().statement),
+        (
+            receipt.revocation.clone(),
+            receipt.receipt.clone().unwrap().statement
+        )
+    );
     let operator = world.operator_key();
-    let receipt = Receipt::<RevocationReceipt>::verify(Some(receipt), &operator)
+    let receipt = Receipt::<RevocationReceipt>::verify(receipt.receipt, &operator)
         .unwrap()
         .statement;
     assert_eq!(receipt.institution_id, world.second.id);

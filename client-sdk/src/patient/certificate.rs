@@ -1,0 +1,186 @@
+//! The certificate of a revocation: put together from what the server shows and signs, checked as a stranger would
+//! check it, then handed out. See `protocol-spec/spec/revocation.md` §4.
+
+use bytes::Bytes;
+use crypto::Collection;
+use prost::Message;
+use protocol_spec::{
+    bodies::{ReleaseReceipt, RevocationCertificate},
+    certificate::{ExposedVersion, VerifiedCertificate, join_released},
+    ids::{PermissionId, ReleaseId, VersionId},
+    link::ServerLink,
+    log::Receipt,
+    messages as pb,
+    patient::PatientSigned,
+    permission::VerifiedPermission,
+    released::VersionLeaves,
+    statement::Signed,
+};
+
+use super::Patient;
+use crate::{Error, Result, home::make_folder, mint};
+
+/// What a revocation came to.
+#[derive(Clone, Debug)]
+pub struct RevocationReport {
+    /// The certificate, as a file to keep and to show.
+    pub certificate: Vec<u8>,
+    /// What it says.
+    pub says: RevocationCertificate,
+}
+
+/// Checks a certificate with nothing but the link of the server that it is about.
+///
+/// # Errors
+/// [`Error::Tampered`] says what does not fit.
+pub fn verify_certificate(file: &[u8], link: &ServerLink) -> Result<VerifiedCertificate> {
+    let file: pb::CertificateFile = protocol_spec::messages::decode(file).map_err(tampered)?;
+    VerifiedCertificate::verify(file, link).map_err(tampered)
+}
+
+impl Patient {
+    /// Signs what a revocation could not take back, with everything that it rests on.
+    pub(super) async fn certify(
+        &self,
+        permission: &VerifiedPermission,
+        revoked: pb::RevocationAnswer,
+        exposed: Vec<ExposedVersion>,
+        closure: Option<(Collection, pb::LoggedStatement)>,
+    ) -> Result<RevocationReport> {
+        let releases = self.certified_releases(permission.permission_id).await?;
+        let handed_out = releases.iter().flat_map(|release| &release.versions);
+        let handed_out = handed_out.map(|version| VersionLeaves::try_from(version.clone()));
+        let (closed, closures) = closure.into_iter().unzip();
+        let says = RevocationCertificate {
+            created: mint::now_ms(),
+            patient_id: self.id(),
+            permission_id: permission.permission_id,
+            permission_hash: permission.hash(),
+            institution_id: permission.institution_id,
+            released: join_released(handed_out.collect::<Result<Vec<_>, _>>()?),
+            exposed,
+            closed,
+        };
+        let signed = Signed::sign(says.clone(), |message| self.keys.sign(message));
+        let certificate = PatientSigned::new(signed, self.keys.certificate.clone());
+        let server = &self.session.server;
+        let file = pb::CertificateFile {
+            certificate: Some((&certificate).into()),
+            permission: Some(permission.to_message()),
+            revocation: revoked.revocation,
+            revocation_receipt: revoked.receipt,
+            releases,
+            closures,
+            operator_key: Bytes::copy_from_slice(server.operator().as_bytes()),
+            registrar_key: Bytes::copy_from_slice(server.registrar().as_bytes()),
+            server_certificate: server
+                .certificate()
+                .map_or_else(Bytes::new, |digest| Bytes::copy_from_slice(digest.as_bytes())),
+        };
+        let certificate = file.encode_to_vec();
+        // A server that keeps a release from her is found out here, not when somebody else checks.
+        verify_certificate(&certificate, server.link())?;
+        Ok(RevocationReport { certificate, says })
+    }
+
+    /// The releases there were under a permission, each with what it handed out (REV-4).
+    async fn certified_releases(&self, permission: PermissionId) -> Result<Vec<pb::CertifiedRelease>> {
+        let (mut releases, mut after) = (Vec::new(), String::new());
+        loop {
+            let path = format!("/v1/vault/permissions/{permission}/releases?limit=64{after}");
+            let list: pb::ReleaseList = self.session.server.get(&path).await?;
+            for past in list.releases {
+                let receipt =
+                    Receipt::<ReleaseReceipt>::verify(past.receipt.clone(), self.session.server.operator())
+                        .map_err(tampered)?;
+                releases.push(pb::CertifiedRelease {
+                    receipt: past.receipt,
+                    versions: self.released_ranges(receipt.statement.release_id).await?,
+                });
+            }
+            if list.next.is_empty() {
+                return Ok(releases);
+            }
+            after = format!("&after={}", ReleaseId::try_from(list.next.as_ref())?);
+        }
+    }
+
+    async fn released_ranges(&self, release: ReleaseId) -> Result<Vec<pb::VersionRanges>> {
+        let (mut versions, mut after) = (Vec::new(), String::new());
+        loop {
+            let path = format!("/v1/vault/releases/{release}/ranges?limit=256{after}");
+            let page: pb::ReleasedRanges = self.session.server.get(&path).await?;
+            versions.extend(page.versions);
+            if page.next.is_empty() {
+                return Ok(versions);
+            }
+            after = format!("&after={}", VersionId::try_from(page.next.as_ref())?);
+        }
+    }
+
+    /// The versions whose data keys a permission gave away. What lies in a collection is noted in the home before its
+    /// epoch is closed, because then nobody can tell any more.
+    pub(super) async fn exposed(&self, permission: &VerifiedPermission) -> Result<Vec<ExposedVersion>> {
+        let Some(selector) = &permission.collection else {
+            let mut named: Vec<_> = permission
+                .records
+                .iter()
+                .map(|record| ExposedVersion {
+                    version_id: record.version_id,
+                    record_id: record.record_id,
+                })
+                .collect();
+            named.sort_unstable();
+            return Ok(named);
+        };
+        let path = format!("{EXPOSED}/{}.pb", permission.permission_id);
+        if let Some(kept) = self.home().read(&path)? {
+            let kept: pb::RevocationCertificateBody =
+                protocol_spec::messages::decode(&kept).map_err(|_| self.home().damaged(&path))?;
+            return kept.exposed.into_iter().map(exposed).collect();
+        }
+        let until = selector.until.unwrap_or(u64::MAX);
+        let mut of = selector.collection;
+        if !self.is_open(of).await? {
+            // Another device has closed it: what lies in the collection now is no less than what lay there then,
+            // but for what was moved away.
+            let current = self.ring.lock().await.current(of.id).map(|(current, _)| current);
+            of = current.unwrap_or(of);
+        }
+        let (mut versions, mut after) = (Vec::new(), 0);
+        loop {
+            let page = self.wraps(of, after).await?;
+            versions.extend(page.wraps.iter().filter(|wrap| wrap.number <= until).map(|wrap| {
+                pb::ExposedVersion {
+                    version_id: wrap.version_id.clone(),
+                    record_id: wrap.record_id.clone(),
+                }
+            }));
+            if page.next <= after {
+                break;
+            }
+            after = page.next;
+        }
+        versions.sort_unstable_by(|left, right| left.version_id.cmp(&right.version_id));
+        let kept = pb::RevocationCertificateBody {
+            exposed: versions,
+            ..pb::RevocationCertificateBody::default()
+        };
+        make_folder(&self.home().path(EXPOSED))?;
+        self.home().write(&path, &kept.encode_to_vec())?;
+        kept.exposed.into_iter().map(exposed).collect()
+    }
+}
+
+fn exposed(message: pb::ExposedVersion) -> Result<ExposedVersion> {
+    Ok(ExposedVersion {
+        version_id: message.version_id.as_ref().try_into()?,
+        record_id: message.record_id.as_ref().try_into()?,
+    })
+}
+
+fn tampered<E: std::fmt::Display>(cause: E) -> Error {
+    Error::tampered("the certificate")(cause)
+}
+
+const EXPOSED: &str = "exposed";
