@@ -139,7 +139,7 @@ impl Patient {
                 protocol_spec::messages::decode(&kept).map_err(|_| self.home().damaged(&path))?;
             return kept.exposed.into_iter().map(exposed).collect();
         }
-        let until = selector.until.unwrap_or(u64::MAX);
+        // Also what the permission did not cover: the key opens all that lies under it.
         let mut of = selector.collection;
         if !self.is_open(of).await? {
             // Another device has closed it: what lies in the collection now is no less than what lay there then,
@@ -150,11 +150,9 @@ impl Patient {
         let (mut versions, mut after) = (Vec::new(), 0);
         loop {
             let page = self.wraps(of, after).await?;
-            versions.extend(page.wraps.iter().filter(|wrap| wrap.number <= until).map(|wrap| {
-                pb::ExposedVersion {
-                    version_id: wrap.version_id.clone(),
-                    record_id: wrap.record_id.clone(),
-                }
+            versions.extend(page.wraps.into_iter().map(|wrap| pb::ExposedVersion {
+                version_id: wrap.version_id,
+                record_id: wrap.record_id,
             }));
             if page.next <= after {
                 break;

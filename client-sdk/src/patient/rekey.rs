@@ -22,9 +22,9 @@ impl Patient {
         old: Collection,
         progress: &dyn Progress,
     ) -> Result<pb::LoggedStatement> {
-        loop {
-            let current = self.newer_epoch(old).await?;
+        for _ in 0..MAX_TRIES {
             let done = async {
+                let current = self.newer_epoch(old).await?;
                 if self.ring.lock().await.key(old).is_some() {
                     self.rewrap(old, current, progress).await?;
                 }
@@ -40,6 +40,9 @@ impl Patient {
                 done => return done,
             }
         }
+        Err(Error::Usage(
+            "other devices change the collection all the time: try again later".into(),
+        ))
     }
 
     /// The current epoch, which is opened now if that is still the old one.
@@ -203,7 +206,7 @@ fn rewrapped(ring: &Ring, wrap: &pb::Wrap, old: Collection, current: Collection)
     })
 }
 
-/// Each failure is a use of a permission.
+/// Each failure is another device's success, or a use of a permission.
 const MAX_TRIES: usize = 8;
 
 const CLOSURE: &str = "the end of an epoch";

@@ -40,9 +40,7 @@ impl Vault {
         let (patient, collection) = (closure.patient_id, collection(&closure));
         shared.check_rewrapped(patient, collection).await?;
         let mut logged = shared.mutate(caller, intent, CloseEpoch { closure }).await?;
-        if !Defence::ClosedEpochs.is_off() {
-            shared.shred_epoch(patient, collection).await?;
-        }
+        shared.shred_if_due(patient, collection).await?;
         shared.complete_logged(&mut logged).await?;
         Ok(logged)
     }
@@ -95,6 +93,16 @@ impl Shared {
         }
     }
 
+    /// Shreds a closed epoch unless that is done: whoever closes it again costs nothing.
+    async fn shred_if_due(&self, patient: PatientId, closed: Collection) -> Result<(), Refusal> {
+        let due = tables::expiry(AT_ONCE, Expiring::Epoch(patient, closed));
+        if due.get(&*self.ledger).await?.is_some() && !Defence::ClosedEpochs.is_off() {
+            self.shred_epoch(patient, closed).await?;
+            self.forget(vec![due.key().clone()]).await?;
+        }
+        Ok(())
+    }
+
     /// Destroys the wraps of a closed epoch: deletes them, and has the store forget what was deleted.
     pub(super) async fn shred_epoch(&self, patient: PatientId, closed: Collection) -> Result<(), Refusal> {
         loop {
@@ -107,6 +115,9 @@ impl Shared {
         }
     }
 }
+
+/// When a closed epoch is due.
+pub(super) const AT_ONCE: u64 = 0;
 
 struct CloseEpoch {
     closure: PatientVerified<EpochClosure>,
@@ -137,7 +148,7 @@ impl Operation for CloseEpoch {
         tx.put(&stored, &logged);
         tx.record_history(patient, What::Closed(logged.clone())).await?;
         // Should this process end before the wraps are shredded, the sweeper does it.
-        tx.expire(tx.now, Expiring::Epoch(patient, closed));
+        tx.expire(AT_ONCE, Expiring::Epoch(patient, closed));
         Ok(logged)
     }
 }

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use protocol_spec::{
+    defence::Defence,
     ids::{PatientId, UploadId},
     problem::Problem,
 };
@@ -81,7 +82,10 @@ impl Shared {
                 };
                 self.run(&close).await?;
             }
-            Expiring::Epoch(patient, collection) => self.shred_epoch(patient, collection).await?,
+            Expiring::Epoch(patient, collection) if !Defence::ClosedEpochs.is_off() => {
+                self.shred_epoch(patient, collection).await?;
+            }
+            Expiring::Epoch(..) => {}
             Expiring::Upload(patient, upload) => match self.end_upload(patient, upload).await {
                 // A request is still sending; it will be refused, and the session ended next time.
                 Err(refusal) if refusal.problem == Problem::LeafConflict => return Ok(Vec::new()),

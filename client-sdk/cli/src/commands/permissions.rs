@@ -141,7 +141,10 @@ impl Report for List {
                     permission.kind.to_owned(),
                     permission.state.to_owned(),
                     format!("{} of {}", permission.uses_left, permission.uses),
-                    size(permission.bytes_left),
+                    match permission.bytes_left {
+                        u64::MAX => "no limit".to_owned(),
+                        bytes => size(bytes),
+                    },
                     moment(permission.expires_ms),
                     plain(&permission.name),
                 ]

@@ -51,10 +51,7 @@ async fn run(records: usize) -> Result<Value> {
         let started = Instant::now();
         scene.permit(&Selection::All).await?;
         let each = started.elapsed().as_secs_f64() * 1e3 / usize_as_f64(listed);
-        figures.insert(
-            format!("permit a list of {listed}, ms a record"),
-            round(each).into(),
-        );
+        figures.insert(format!("permit a list of {listed}, ms a record"), round(each));
     }
     let started = Instant::now();
     let patient = Patient::open(&scene.home, &key_file(&scene.home)).await?;
@@ -64,17 +61,11 @@ async fn run(records: usize) -> Result<Value> {
     );
     figures.insert(
         format!("open a vault of {records} and list it, s"),
-        round(started.elapsed().as_secs_f64()).into(),
+        round(started.elapsed().as_secs_f64()),
     );
     let (wall, cpu) = scene.revoke().await?;
-    figures.insert(
-        format!("new key for a collection of {records}, s"),
-        round(wall).into(),
-    );
-    figures.insert(
-        "of that, processor time of the client, s".to_owned(),
-        round(cpu).into(),
-    );
+    figures.insert(format!("new key for a collection of {records}, s"), round(wall));
+    figures.insert("of that, processor time of the client, s".to_owned(), round(cpu));
     Ok(Value::Object(figures))
 }
 

@@ -32,7 +32,7 @@ use crate::{
     identity::OperatorIdentity,
     store::{BlobStore, Commit, CommitId, Ledger, MemoryStore, Outcome},
     vault::{
-        Caller, Clock, Intent, Proof, Refusal, Vault, VaultLimits,
+        Caller, Clock, Intent, Proof, Refusal, Vault, VaultLimits, closure,
         tables::{self, Expiring, Mark, Row, WrapRow},
         tx::random,
     },
@@ -556,7 +556,7 @@ impl World {
     /// sweeper.
     pub(super) async fn restore_wraps(&self, id: CollectionId, epoch: u64, numbers: &[u64]) {
         let (patient, of) = (self.patient.id, Collection { id, epoch });
-        let due = tables::expiry(1, Expiring::Epoch(patient, of));
+        let due = tables::expiry(closure::AT_ONCE, Expiring::Epoch(patient, of));
         let mut commit = Commit::new(CommitId::fresh()).put(due.key().clone(), Mark {}.bytes());
         for number in numbers {
             let row = WrapRow {
