@@ -26,6 +26,8 @@ pub(crate) struct Asked {
     pub(crate) hash: Sha256Digest,
     /// When it ends, in milliseconds since 1970.
     pub(crate) expires: u64,
+    /// Of the vault key that the text is sealed to.
+    pub(crate) root_epoch: u64,
     operator_id: OperatorId,
     patient_id: PatientId,
     text: SealedBytes,
@@ -41,6 +43,7 @@ impl Session {
             operator_id,
             patient_id,
             expires,
+            root_epoch,
             ..
         } = *request;
         let (hash, text) = (request.hash(), request.text.clone());
@@ -53,6 +56,7 @@ impl Session {
             receiver,
             hash,
             expires,
+            root_epoch,
             operator_id,
             patient_id,
             text,
@@ -69,6 +73,7 @@ impl Session {
             patient_id,
             second_institution_id: receiver,
             expires,
+            root_epoch,
             ..
         } = *request;
         let (hash, text) = (request.hash(), request.text.clone());
@@ -80,6 +85,7 @@ impl Session {
             receiver,
             hash,
             expires,
+            root_epoch,
             operator_id,
             patient_id,
             text,

@@ -270,11 +270,13 @@ fn next_step(problem: Problem) -> &'static str {
         Problem::PermissionNotYetValid => "try again later",
         Problem::NotAccredited => "have the registrar accredit these keys, with the registrar of this server",
         Problem::RequestAnswered | Problem::RequestExpired | Problem::RequestMismatch => "make a new request",
-        Problem::EpochMismatch | Problem::PlacementConflict => "list the collections and try again",
+        Problem::EpochMismatch | Problem::PlacementConflict | Problem::DeviceListConflict => "try again",
         Problem::RecordMismatch => "list the records and permit those",
         Problem::StorageFull => "tell the operator; try again when there is space",
         Problem::TooLarge => "send less at once",
-        Problem::Unauthenticated => "enrol with this server first",
+        Problem::Unauthenticated => {
+            "enrol with this server first; a device that was removed is linked anew, in a new home"
+        }
         Problem::SignatureExpired => "set the clock of this machine",
         Problem::UploadClosed => "send again, it starts anew",
         Problem::ReleaseClosed => "fetch again",

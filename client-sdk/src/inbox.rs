@@ -12,7 +12,7 @@ use protocol_spec::{
     permission::Kind,
 };
 
-use crate::{DirectoryEntry, Error, Result, asked::Asked, institution::Delivered, session::Session};
+use crate::{DirectoryEntry, Error, Patient, Result, asked::Asked, institution::Delivered, session::Session};
 
 /// What an event tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +33,8 @@ pub enum EventKind {
     Released,
     /// To the institution: a permission was revoked.
     Revoked,
+    /// To the patient: a device of hers was added, named or removed; `text` says which.
+    DevicesChanged,
     /// Something that does not verify; `text` says why.
     Unverified,
 }
@@ -49,6 +51,7 @@ impl EventKind {
             Self::Stored => "stored",
             Self::Released => "released",
             Self::Revoked => "revoked",
+            Self::DevicesChanged => "devices-changed",
             Self::Unverified => "unverified",
         }
     }
@@ -97,10 +100,7 @@ pub struct InboxEvent {
 
 /// Whose inbox is read.
 pub(crate) enum Reader<'a> {
-    Patient {
-        id: PatientId,
-        recipient: &'a RecipientSecret,
-    },
+    Patient(&'a Patient),
     Institution {
         id: InstitutionId,
         recipient: &'a RecipientSecret,
@@ -208,13 +208,22 @@ impl Session {
             (What::UploadRequested(permitted), Reader::Institution { id, recipient }) => {
                 self.upload_requested(permitted, *id, recipient, blank)
             }
-            (What::DownloadRequested(statement), Reader::Patient { id, recipient }) => {
+            (What::DownloadRequested(statement), Reader::Patient(patient)) => {
                 let asked = self.asked_download(statement).await?;
-                self.asked_event(&asked, *id, recipient, blank).await
+                self.asked_event(&asked, patient, blank).await
             }
-            (What::ReferenceRequested(statement), Reader::Patient { id, recipient }) => {
+            (What::ReferenceRequested(statement), Reader::Patient(patient)) => {
                 let asked = self.asked_reference(statement).await?;
-                self.asked_event(&asked, *id, recipient, blank).await
+                self.asked_event(&asked, patient, blank).await
+            }
+            (What::DevicesChanged(list), Reader::Patient(patient)) => {
+                let text = patient.devices_changed_text(list).await?;
+                Ok(InboxEvent {
+                    kind: EventKind::DevicesChanged,
+                    from: Party::Patient(patient.id()),
+                    text: Some(text),
+                    ..blank
+                })
             }
             (What::Permitted(message), Reader::Institution { id, recipient }) => {
                 self.permitted(&message, *id, recipient, blank).await
@@ -231,12 +240,12 @@ impl Session {
                     ..blank
                 })
             }
-            (What::Stored(receipt), Reader::Patient { id, .. }) => {
+            (What::Stored(receipt), Reader::Patient(patient)) => {
                 let receipt = self
                     .receipt::<UploadReceipt>(Some(receipt), "a receipt")
                     .await?
                     .statement;
-                check(receipt.patient_id == *id)?;
+                check(receipt.patient_id == patient.id())?;
                 Ok(InboxEvent {
                     kind: EventKind::Stored,
                     from: party(&self.institution(receipt.institution_id).await?),
@@ -246,12 +255,12 @@ impl Session {
                     ..blank
                 })
             }
-            (What::Released(receipt), Reader::Patient { id, .. }) => {
+            (What::Released(receipt), Reader::Patient(patient)) => {
                 let receipt = self
                     .receipt::<ReleaseReceipt>(Some(receipt), "a receipt")
                     .await?
                     .statement;
-                check(receipt.patient_id == *id)?;
+                check(receipt.patient_id == patient.id())?;
                 Ok(InboxEvent {
                     kind: EventKind::Released,
                     from: party(&self.institution(receipt.institution_id).await?),
@@ -318,14 +327,8 @@ impl Session {
         })
     }
 
-    async fn asked_event(
-        &self,
-        asked: &Asked,
-        id: PatientId,
-        recipient: &RecipientSecret,
-        blank: InboxEvent,
-    ) -> Result<InboxEvent> {
-        let text = asked.open(id, recipient, self.server.operator_id())?;
+    async fn asked_event(&self, asked: &Asked, patient: &Patient, blank: InboxEvent) -> Result<InboxEvent> {
+        let text = patient.open_asked(asked).await?;
         let reference = asked.kind == Kind::Reference;
         Ok(InboxEvent {
             kind: if reference {

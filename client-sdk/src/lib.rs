@@ -59,11 +59,12 @@ pub mod transfer;
 
 pub use protocol_spec::{
     bodies::{ReleaseReceipt, RevocationCertificate, UploadReceipt},
+    devices::DeviceKind,
     directory::Institution as DirectoryEntry,
     hash::{ContentRoot, Sha256Digest},
     ids::{
-        CollectionId, InstitutionId, PatientId, PermissionId, RecordId, ReleaseId, RequestId, UploadId,
-        VersionId,
+        CollectionId, DeviceId, InstitutionId, PatientId, PermissionId, RecordId, ReleaseId, RequestId,
+        UploadId, VersionId,
     },
     link::ServerLink,
     log::Receipt,
@@ -78,8 +79,9 @@ pub use self::{
     inbox::{EventKind, InboxEvent},
     institution::{Fetched, FetchedPart, FetchedRecord, Institution, Sent},
     patient::{
-        CollectionInfo, HistoryItem, InCollection, Patient, PermissionInfo, PermissionState, PermitTerms,
-        Received, RecordInfo, Records, RevocationReport, Selection, UploadTerms, verify_certificate,
+        CollectionInfo, DeviceInfo, HistoryItem, InCollection, NewDevice, Patient, PendingDevice,
+        PermissionInfo, PermissionState, PermitTerms, Received, RecordInfo, Records, RevocationReport,
+        Selection, UploadTerms, verify_certificate,
     },
     provenance::Provenance,
     registrar::Registrar,

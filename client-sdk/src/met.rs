@@ -4,8 +4,10 @@
 //! in the home, and another is refused (FLW-13).
 
 use protocol_spec::{
+    devices::DeviceList,
     hash::Sha256Digest,
     ids::{PatientId, PermissionId, RequestId, VersionId},
+    statement::Verified,
 };
 
 use crate::{Error, Result, session::Session};
@@ -32,6 +34,16 @@ impl Session {
         self.met(&id.to_string(), &manifest.to_string(), "the record")
     }
 
+    /// This list of a patient's devices was met: from now on none before it, and no other under its number (DEV-7).
+    pub(crate) fn met_device_list(&self, list: &Verified<DeviceList>) -> Result<()> {
+        let (patient, sequence) = (list.patient_id, list.sequence);
+        let number = usize::try_from(sequence).unwrap_or(usize::MAX);
+        self.home
+            .keep_highest(DEVICE_LISTS, &patient.to_string(), number)?;
+        let what = "the patient's list of devices";
+        self.met(&format!("{patient}.{sequence}"), &list.hash().to_string(), what)
+    }
+
     fn met(&self, id: &str, meaning: &str, what: &'static str) -> Result<()> {
         if self.home.keep_first(MET, id, meaning)? == meaning.as_bytes() {
             Ok(())
@@ -44,3 +56,4 @@ impl Session {
 }
 
 const MET: &str = "met";
+const DEVICE_LISTS: &str = "device-lists";

@@ -80,6 +80,27 @@ impl VaultRootKey {
         open(self.expose(), wrapped, &collection_key_aad(patient, collection))
             .map(|key| CollectionKey::from_bytes(&key))
     }
+
+    /// Wraps the vault root key of the epoch before this one, so that whoever has this one has all before it.
+    ///
+    /// # Errors
+    /// [`Error::Randomness`].
+    pub fn wrap_previous(&self, key: &Self, patient: &PatientId, epoch: u64) -> Result<WrappedKey, Error> {
+        seal(self.expose(), key.expose(), &root_key_aad(patient, epoch))
+    }
+
+    /// Opens what [`Self::wrap_previous`] made for the same patient and the same epoch, which is the one before.
+    ///
+    /// # Errors
+    /// [`Error::Open`].
+    pub fn unwrap_previous(
+        &self,
+        wrapped: &WrappedKey,
+        patient: &PatientId,
+        epoch: u64,
+    ) -> Result<Self, Error> {
+        open(self.expose(), wrapped, &root_key_aad(patient, epoch)).map(|key| Self::from_bytes(&key))
+    }
 }
 
 impl CollectionKey {
@@ -149,6 +170,7 @@ enum Role {
     Collection = 1,
     Data = 2,
     Upload = 3,
+    Root = 4,
 }
 
 type Aad = [u8; 73];
@@ -160,6 +182,11 @@ fn collection_key_aad(patient: &PatientId, collection: &Collection) -> Aad {
         collection.epoch,
         Role::Collection,
     )
+}
+
+/// `epoch` is that of the key that is wrapped.
+fn root_key_aad(patient: &PatientId, epoch: u64) -> Aad {
+    aad(patient.as_bytes(), patient.as_bytes(), epoch, Role::Root)
 }
 
 fn data_key_aad(collection: &Collection, version: &VersionId) -> Aad {
@@ -286,6 +313,21 @@ mod tests {
         );
         let as_data_key = collection_key().unwrap_data_key(&wrapped, &Collection::DEFAULT, &VERSION);
         assert_eq!(as_data_key, Err(Error::Open), "same id, other role");
+    }
+
+    /// KEY-12
+    #[test]
+    fn a_root_key_opens_under_the_next_one_for_its_patient_and_epoch_alone() {
+        let [before, root] = [[4; 32], [5; 32]].map(|bytes| VaultRootKey::from_bytes(&bytes));
+        let wrapped = root.wrap_previous(&before, &PATIENT, 6).unwrap();
+        assert_eq!(
+            root.unwrap_previous(&wrapped, &PATIENT, 6),
+            Ok(VaultRootKey::from_bytes(&[4; 32]))
+        );
+        assert_eq!(root.unwrap_previous(&wrapped, &PATIENT, 7), Err(Error::Open));
+        assert_eq!(before.unwrap_previous(&wrapped, &PATIENT, 6), Err(Error::Open));
+        let stranger = PatientId::from_bytes([7; 32]);
+        assert_eq!(root.unwrap_previous(&wrapped, &stranger, 6), Err(Error::Open));
     }
 
     #[test]

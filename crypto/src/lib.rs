@@ -11,7 +11,8 @@
 //! | `secret` | a type for each symmetric key, with what it may be used for |
 //! | `signing`, `recipient` | Ed25519 and X-Wing key pairs |
 //! | `wrap` | HPKE Base to one recipient, behind [`PermissionKey`], [`seal_text`], [`seal_accreditation`] |
-//! | `committed`, `key_wrap`, `collection_name` | committing seals under a key: keys under keys, names |
+//! | `committed`, `key_wrap`, `names` | committing seals under a key: keys under keys, names |
+//! | `root_key`, `link` | vault root keys to devices; the code of a new device |
 //! | `at_rest` | the secrets of a client's home, under its passphrase or key file |
 //! | [`permission`] | permission keys: mint, seal, open, possession |
 //! | [`content`] | records as streams of leaves, and their manifests |
@@ -54,16 +55,18 @@
 
 mod accreditation;
 mod at_rest;
-mod collection_name;
 mod committed;
 pub mod content;
 mod error;
 mod kdf;
 mod key_wrap;
+mod link;
+mod names;
 mod padding;
 pub mod permission;
 mod random;
 mod recipient;
+mod root_key;
 mod secret;
 mod signing;
 mod text;
@@ -76,8 +79,10 @@ pub use self::{
     at_rest::HomeKey,
     error::Error,
     key_wrap::WrappedKey,
+    link::LinkCode,
     permission::{ExpectedPermission, OpenedPermission, PermissionKey},
     recipient::RecipientSecret,
+    root_key::{RootKeyContext, open_root_key, seal_root_key},
     secret::{AccreditationSecret, CollectionKey, DataKey, PermissionSecret, UploadKey, VaultRootKey},
     signing::SigningIdentity,
     text::{MAX_TEXT, TextContext, open_text, seal_text},

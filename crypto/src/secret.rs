@@ -70,7 +70,8 @@ secret! {
     /// CK: wraps the data keys and upload keys of one collection in one epoch, any number of them (each wrap
     /// derives a key of its own from a 24-byte random salt). Never seals content.
     CollectionKey;
-    /// VRK: wraps the collection keys of one vault in one epoch, any number of them. Never seals content.
+    /// VRK: wraps the collection keys of one vault in one epoch, any number of them, and the root key before it;
+    /// the vault key, to which everybody seals, is derived from it. Never seals content.
     VaultRootKey;
     /// Makes a permission key more than the data keys in it: whoever held the same data keys before cannot
     /// present this permission. Used once, to derive the possession key.

@@ -50,14 +50,14 @@ macro_rules! bodies {
 }
 
 bodies! {
-    /// Patient identity → the keys of one of her devices.
+    /// Patient identity or device → the keys of a device of hers.
     DeviceCertificate: DeviceCertificateBody, DEVICE_CERTIFICATE {
-        /// The patient's identity key, which signs this.
-        identity_key: IdentityKey,
+        /// Whose device.
+        patient_id: PatientId,
         /// Verifies the device's statements and requests.
         device_key: IdentityKey,
-        /// What is sealed to the patient is sealed to this.
-        recipient_key: RecipientKey,
+        /// SHA-256 of the X-Wing key to which vault root keys are sealed.
+        recipient_key_hash: Sha256Digest,
     }
     /// An institution's keys, for the registrar.
     AccreditationRequest: AccreditationRequestBody, ACCREDITATION_REQUEST {
@@ -121,8 +121,10 @@ bodies! {
         patient_id: PatientId,
         /// After this it cannot be permitted.
         expires: u64,
-        /// What is wanted and why, sealed to the patient's device.
+        /// What is wanted and why, sealed to the patient.
         text: SealedBytes,
+        /// Of the vault key that the text is sealed to.
+        root_epoch: u64,
     }
     /// First institution → patient: may the second download?
     ReferenceRequest: ReferenceRequestBody, REFERENCE_REQUEST {
@@ -138,8 +140,10 @@ bodies! {
         patient_id: PatientId,
         /// After this it cannot be permitted.
         expires: u64,
-        /// The referral's reason, sealed to the patient's device.
+        /// The referral's reason, sealed to the patient.
         text: SealedBytes,
+        /// Of the vault key that the text is sealed to.
+        root_epoch: u64,
     }
     /// Patient → institution: no.
     Denial: DenialBody, DENIAL {

@@ -114,7 +114,8 @@ mod tests {
         bodies::DeviceCertificate,
         hash::{ContentRoot, Sha256Digest},
         ids::{InstitutionId, OperatorId, PermissionId, RecordId, UploadId, VersionId},
-        keys::{IdentityKey, RecipientKey},
+        keys::IdentityKey,
+        patient::DeviceChain,
         statement::{Body, Signed},
     };
 
@@ -172,13 +173,11 @@ mod tests {
     /// Of the receipt's record, by device 2 of patient 1, after a change.
     fn placed(device: u8, change: impl FnOnce(&mut Placement)) -> PatientSigned<Placement> {
         let receipt = receipt();
-        let mut recipient = [0; RecipientKey::LEN];
-        recipient[1184] = 9;
         let certificate = DeviceCertificate {
             created: 1,
-            identity_key: public(1),
+            patient_id: patient(),
             device_key: public(2),
-            recipient_key: RecipientKey::try_from(&recipient[..]).unwrap(),
+            recipient_key_hash: Sha256Digest::of(b"recipient key"),
         };
         let mut body = Placement {
             created: 1,
@@ -191,7 +190,10 @@ mod tests {
             number: 7,
         };
         change(&mut body);
-        PatientSigned::new(signed(device, body), signed(1, certificate))
+        PatientSigned::new(
+            signed(device, body),
+            DeviceChain::first(public(1), signed(1, certificate)),
+        )
     }
 
     /// COL-8: what each part of the check keeps out; unchanged, the placement is believed.

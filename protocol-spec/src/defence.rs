@@ -38,6 +38,8 @@ defences! {
     CanonicalBodies = "canonical-bodies";
     /// The one version and suite (STM-4).
     VersionAndSuite = "version-and-suite";
+    /// Lists of devices continue the ones before (DEV-3, DEV-4).
+    DeviceLists = "device-lists";
     /// Degenerate keys are not admitted, and signatures verify strictly (KEY-2, KEY-3, STM-3).
     KeyAdmission = "key-admission";
     /// Entries of the directory are accredited, by the pinned registrar and as they stand (KEY-8).
@@ -62,6 +64,8 @@ defences! {
     CommitChecks = "commit-checks";
     /// Patients and institutions speak for themselves, here (FLW-12).
     OwnStatements = "own-statements";
+    /// Whoever asks or signs for a patient is a device of her newest list (DEV-6).
+    ListedDevices = "listed-devices";
     /// Permissions and denials answer their request, once (FLW-1, FLW-2).
     RequestMatch = "request-match";
     /// Permitted records are in the vault as described (FLW-3).
@@ -92,6 +96,12 @@ defences! {
     // what clients check
     /// The server shows the keys in its link (KEY-9).
     ServerLink = "server-link";
+    /// A vault root key is the one that the list of devices names (DEV-5).
+    RootKey = "root-key";
+    /// A new device has the keys that its code names (DEV-9).
+    LinkOffer = "link-offer";
+    /// A new device was approved by whoever has its code (DEV-11).
+    LinkApproval = "link-approval";
 }
 
 /// The environment variable of weakened programs: names of defences that are off, between commas.

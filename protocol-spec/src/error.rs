@@ -57,6 +57,12 @@ pub enum Error {
         /// The pair, in words.
         what: &'static str,
     },
+    /// A list of devices does not continue the one before.
+    #[error("device list: {rule}")]
+    DeviceList {
+        /// The rule broken.
+        rule: &'static str,
+    },
     /// The signature parameters of a request are not those of the profile.
     #[error("request signature: {rule}")]
     RequestSignature {

@@ -7,8 +7,8 @@ use crate::{
     defence::Defence,
     hash::{ContentRoot, Sha256Digest},
     ids::{
-        CollectionId, InstitutionId, OperatorId, PatientId, PermissionId, RecordId, RegistrarId, ReleaseId,
-        RequestId, UploadId, VersionId,
+        CollectionId, DeviceId, InstitutionId, OperatorId, PatientId, PermissionId, RecordId, RegistrarId,
+        ReleaseId, RequestId, UploadId, VersionId,
     },
     keys::{IdentityKey, RecipientKey},
     messages as pb,
@@ -44,6 +44,7 @@ macro_rules! bytes_fields {
 bytes_fields!(
     CollectionId,
     ContentRoot,
+    DeviceId,
     IdentityKey,
     InstitutionId,
     OperatorId,

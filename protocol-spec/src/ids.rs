@@ -117,6 +117,14 @@ key_hash_id!(
     /// The registrar that accredits institutions: SHA-256 of its identity key.
     RegistrarId, "reg"
 );
+key_hash_id!(
+    /// A device of a patient: SHA-256 of its key, which signs its requests under this id.
+    DeviceId, "dev"
+);
+id!(
+    /// A place at which a new device offers its keys: follows from a secret in its code.
+    LinkId, "link", 32
+);
 uuid_id!(
     /// An upload, download or reference request.
     RequestId, "req"

@@ -32,8 +32,10 @@ macro_rules! labels {
 
 labels! {
     // statements (signatures)
-    /// Patient identity key signs a device's keys.
+    /// Patient identity key or device signs a device's keys.
     DEVICE_CERTIFICATE = "medvault/v1 device certificate";
+    /// Patient identity key or device signs which devices there are.
+    DEVICE_LIST = "medvault/v1 device list";
     /// Institution signs its own keys for the registrar.
     ACCREDITATION_REQUEST = "medvault/v1 accreditation req";
     /// Registrar signs an institution's name and key hashes.
@@ -82,6 +84,8 @@ labels! {
     SEAL_TEXT = "medvault/v1 seal text";
     /// HPKE `info` of an accreditation secret.
     SEAL_ACCREDITATION = "medvault/v1 seal accreditation";
+    /// HPKE `info` of a vault root key.
+    WRAP_ROOT_KEY = "medvault/v1 wrap root key";
     /// Possession key from permission secret and data keys.
     POSSESSION_KEY = "medvault/v1 possession key";
     /// Record data key from an upload key.
@@ -90,6 +94,14 @@ labels! {
     KEY_WRAP = "medvault/v1 key wrap";
     /// Key, nonce and commitment of a collection's sealed name.
     COLLECTION_NAME = "medvault/v1 collection name";
+    /// Key, nonce and commitment of a device's sealed name.
+    DEVICE_NAME = "medvault/v1 device name";
+    /// Vault key from a vault root key.
+    VAULT_KEY = "medvault/v1 vault key";
+    /// Short string of a new device's keys.
+    LINK_SHORT_STRING = "medvault/v1 link short string";
+    /// Proof to a new device that it was approved by whoever has its code.
+    LINK_APPROVAL = "medvault/v1 link approval";
     /// Context of sealed content.
     SEAL_CONTENT = "medvault/v1 seal content";
     /// Secrets of a client's home directory, on its own disk.
@@ -98,6 +110,10 @@ labels! {
     // hashes
     /// Fingerprint in a server link.
     SERVER_LINK = "medvault/v1 server link";
+    /// Keys that a new device offers, as its code has them.
+    LINK_OFFER = "medvault/v1 link offer";
+    /// Where a new device offers its keys.
+    LINK_PLACE = "medvault/v1 link place";
     /// Leaf of the transparency log.
     LOG_LEAF = "medvault/v1 log leaf";
 }

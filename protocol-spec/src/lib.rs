@@ -7,6 +7,7 @@
 //! | [`statement`], [`bodies`], [`patient`], [`permission`] | what somebody signs: parsed, then verified |
 //! | [`directory`], [`log`], [`link`] | where trust in keys comes from |
 //! | [`collection`] | collections, epochs, placements |
+//! | [`devices`] | the chain of lists of a patient's devices |
 //! | [`content`], [`manifest`] | geometry and hashes of records, their parts |
 //! | [`request`] | RFC 9421 signatures of requests |
 //! | [`problem`] | refusals |
@@ -19,6 +20,7 @@ pub mod certificate;
 pub mod collection;
 pub mod content;
 pub mod defence;
+pub mod devices;
 pub mod directory;
 mod error;
 pub mod field;

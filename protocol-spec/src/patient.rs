@@ -1,4 +1,4 @@
-//! Statements of patients: signed by a device, whose certificate leads to the patient's id.
+//! Statements of patients: signed by a device, to which a chain of certificates leads from the patient's id.
 //! See `spec/keys.md` §4 and `spec/statements.md` §1.
 
 use std::ops::Deref;
@@ -9,7 +9,8 @@ use crate::{
         Denial, DeviceCertificate, EpochClosure, Placement, Revocation, RevocationCertificate, UploadRequest,
     },
     hash::Sha256Digest,
-    ids::PatientId,
+    ids::{DeviceId, PatientId},
+    keys::IdentityKey,
     messages as pb,
     statement::{Body, Signed, Verified},
 };
@@ -39,50 +40,172 @@ of_patient!(
     UploadRequest
 );
 
-/// Checks that a device certificate is signed by the identity key in it and belongs to `patient` (KEY-5).
-///
-/// # Errors
-/// [`Error::Signature`] or [`Error::Mismatch`].
-pub fn verify_device(
-    certificate: Signed<DeviceCertificate>,
-    patient: PatientId,
-) -> Result<Verified<DeviceCertificate>, Error> {
-    let identity_key = certificate.claimed().identity_key;
-    if PatientId::from(&identity_key) != patient {
-        return Err(Error::Mismatch {
-            what: "device certificate and patient",
-        });
+/// Identity key → device → device …, parsed only.
+#[derive(Clone, Debug)]
+pub struct DeviceChain {
+    identity_key: IdentityKey,
+    certificates: Vec<Signed<DeviceCertificate>>,
+}
+
+impl DeviceChain {
+    /// Most certificates: a device that is added by the newest one every other year for a lifetime.
+    pub const MAX: usize = 32;
+
+    /// The chain of the first device.
+    pub fn first(identity_key: IdentityKey, certificate: Signed<DeviceCertificate>) -> Self {
+        Self {
+            identity_key,
+            certificates: vec![certificate],
+        }
     }
-    certificate.verify(&identity_key)
+
+    /// The chain of a device that the last one of this chain has certified.
+    ///
+    /// # Errors
+    /// [`Error::Field`] when it is too long.
+    pub fn extended(&self, certificate: Signed<DeviceCertificate>) -> Result<Self, Error> {
+        let mut chain = self.clone();
+        chain.certificates.push(certificate);
+        chain.check_length()
+    }
+
+    /// Checks every link of the chain (KEY-5).
+    ///
+    /// # Errors
+    /// [`Error::Signature`] or [`Error::Mismatch`].
+    pub fn verify(self, patient: PatientId) -> Result<Device, Error> {
+        let mismatch = Error::Mismatch {
+            what: "device chain and patient",
+        };
+        if PatientId::from(&self.identity_key) != patient {
+            return Err(mismatch);
+        }
+        let (mut key, mut issuer, mut last) = (self.identity_key, None, None);
+        for certificate in &self.certificates {
+            if certificate.claimed().patient_id != patient {
+                return Err(mismatch);
+            }
+            let verified = certificate.clone().verify(&key)?;
+            issuer = last
+                .as_ref()
+                .map(|_: &Verified<DeviceCertificate>| DeviceId::from(&key));
+            key = verified.device_key;
+            last = Some(verified);
+        }
+        let certificate = last.ok_or(mismatch)?;
+        Ok(Device {
+            chain: self,
+            issuer,
+            certificate,
+        })
+    }
+
+    /// What the certificates claim to lead from.
+    pub fn identity_key(&self) -> &IdentityKey {
+        &self.identity_key
+    }
+
+    fn check_length(self) -> Result<Self, Error> {
+        if (1..=Self::MAX).contains(&self.certificates.len()) {
+            Ok(self)
+        } else {
+            Err(Error::Field {
+                field: "device certificates",
+            })
+        }
+    }
+}
+
+impl TryFrom<Option<pb::DeviceChain>> for DeviceChain {
+    type Error = Error;
+
+    fn try_from(message: Option<pb::DeviceChain>) -> Result<Self, Error> {
+        let pb::DeviceChain {
+            identity_key,
+            certificates,
+        } = message.ok_or(Error::Field {
+            field: "device chain",
+        })?;
+        // Not more is read than may be there.
+        let certificates = certificates.into_iter().take(Self::MAX + 1);
+        Self {
+            identity_key: identity_key.as_ref().try_into()?,
+            certificates: certificates.map(Signed::try_from).collect::<Result<_, _>>()?,
+        }
+        .check_length()
+    }
+}
+
+impl From<&DeviceChain> for pb::DeviceChain {
+    fn from(chain: &DeviceChain) -> Self {
+        Self {
+            identity_key: bytes::Bytes::copy_from_slice(chain.identity_key.as_bytes()),
+            certificates: chain.certificates.iter().map(Signed::to_message).collect(),
+        }
+    }
+}
+
+/// A device to which a verified chain leads. Whether it still is one, the newest list of devices says.
+#[derive(Clone, Debug)]
+pub struct Device {
+    chain: DeviceChain,
+    issuer: Option<DeviceId>,
+    certificate: Verified<DeviceCertificate>,
+}
+
+impl Device {
+    /// Its id.
+    pub fn id(&self) -> DeviceId {
+        DeviceId::from(&self.certificate.device_key)
+    }
+
+    /// Verifies its statements and requests.
+    pub fn key(&self) -> &IdentityKey {
+        &self.certificate.device_key
+    }
+
+    /// SHA-256 of its X-Wing key.
+    pub fn recipient_key_hash(&self) -> &Sha256Digest {
+        &self.certificate.recipient_key_hash
+    }
+
+    /// The device that certified it; none if the patient's identity key did.
+    pub fn issuer(&self) -> Option<DeviceId> {
+        self.issuer
+    }
+
+    /// Whose device it is.
+    pub fn patient_id(&self) -> PatientId {
+        self.certificate.patient_id
+    }
+
+    /// What leads to it.
+    pub fn chain(&self) -> &DeviceChain {
+        &self.chain
+    }
 }
 
 /// A patient's statement, parsed only.
 #[derive(Clone, Debug)]
 pub struct PatientSigned<T> {
     statement: Signed<T>,
-    certificate: Signed<DeviceCertificate>,
+    device: DeviceChain,
 }
 
 impl<T: OfPatient> PatientSigned<T> {
-    /// Puts a device's statement and certificate together.
-    pub fn new(statement: Signed<T>, certificate: Signed<DeviceCertificate>) -> Self {
-        Self {
-            statement,
-            certificate,
-        }
+    /// Puts a device's statement and chain together.
+    pub fn new(statement: Signed<T>, device: DeviceChain) -> Self {
+        Self { statement, device }
     }
 
-    /// Checks the chain identity key → device key → statement (STM-6).
+    /// Checks the chain identity key → device → statement (STM-6).
     ///
     /// # Errors
     /// [`Error::Signature`] or [`Error::Mismatch`].
     pub fn verify(self) -> Result<PatientVerified<T>, Error> {
-        let certificate = verify_device(self.certificate, self.statement.claimed().patient_id())?;
-        let statement = self.statement.verify(&certificate.device_key)?;
-        Ok(PatientVerified {
-            statement,
-            certificate,
-        })
+        let device = self.device.verify(self.statement.claimed().patient_id())?;
+        let statement = self.statement.verify(device.key())?;
+        Ok(PatientVerified { statement, device })
     }
 
     /// What the statement claims.
@@ -102,7 +225,7 @@ impl<T: OfPatient> TryFrom<pb::PatientStatement> for PatientSigned<T> {
     fn try_from(message: pb::PatientStatement) -> Result<Self, Error> {
         Ok(Self {
             statement: message.statement.try_into()?,
-            certificate: message.device_certificate.try_into()?,
+            device: message.device.try_into()?,
         })
     }
 }
@@ -123,7 +246,7 @@ impl<T: Body> From<&PatientSigned<T>> for pb::PatientStatement {
     fn from(signed: &PatientSigned<T>) -> Self {
         Self {
             statement: Some(signed.statement.to_message()),
-            device_certificate: Some(signed.certificate.to_message()),
+            device: Some((&signed.device).into()),
         }
     }
 }
@@ -132,13 +255,13 @@ impl<T: Body> From<&PatientSigned<T>> for pb::PatientStatement {
 #[derive(Clone, Debug)]
 pub struct PatientVerified<T> {
     statement: Verified<T>,
-    certificate: Verified<DeviceCertificate>,
+    device: Device,
 }
 
 impl<T: Body> PatientVerified<T> {
     /// The device that signed.
-    pub fn device(&self) -> &Verified<DeviceCertificate> {
-        &self.certificate
+    pub fn device(&self) -> &Device {
+        &self.device
     }
 
     /// SHA-256 of the exact body.
@@ -150,7 +273,7 @@ impl<T: Body> PatientVerified<T> {
     pub fn to_message(&self) -> pb::PatientStatement {
         pb::PatientStatement {
             statement: Some(self.statement.to_message()),
-            device_certificate: Some(self.certificate.to_message()),
+            device: Some(self.device.chain().into()),
         }
     }
 }

@@ -8,7 +8,6 @@ use prost::Message;
 
 use crate::{
     Error,
-    bodies::DeviceCertificate,
     collection::CollectionSelector,
     content,
     defence::Defence,
@@ -18,8 +17,8 @@ use crate::{
     keys::IdentityKey,
     labels::{self, Label},
     messages as pb,
-    patient::verify_device,
-    statement::{Body, Signed, Verified, preimage, signature_bytes},
+    patient::{Device, DeviceChain},
+    statement::{Body, preimage, signature_bytes},
 };
 
 /// Most records of one permission: wrap and body together then fit a message of 1 MiB.
@@ -282,7 +281,7 @@ pub struct SignedPermission {
     bytes: Bytes,
     signature: [u8; 64],
     wrap: SealedBytes,
-    certificate: Signed<DeviceCertificate>,
+    device: DeviceChain,
     body: PermissionBody,
 }
 
@@ -295,7 +294,7 @@ impl SignedPermission {
     pub fn sign(
         bytes: Bytes,
         wrap: SealedBytes,
-        certificate: Signed<DeviceCertificate>,
+        device: DeviceChain,
         sign: impl FnOnce(&[u8]) -> [u8; 64],
     ) -> Result<Self, Error> {
         let body = PermissionBody::decode(&bytes)?;
@@ -304,12 +303,12 @@ impl SignedPermission {
             bytes,
             signature,
             wrap,
-            certificate,
+            device,
             body,
         })
     }
 
-    /// Checks the chain identity key → device key → body and wrap (PRM-2).
+    /// Checks the chain identity key → device → body and wrap (PRM-2).
     ///
     /// # Errors
     /// [`Error::Signature`] or [`Error::Mismatch`].
@@ -318,19 +317,19 @@ impl SignedPermission {
             bytes,
             signature,
             wrap,
-            certificate,
+            device,
             body,
         } = self;
-        let certificate = verify_device(certificate, body.patient_id)?;
-        let verified = certificate
-            .device_key
+        let device = device.verify(body.patient_id)?;
+        let verified = device
+            .key()
             .verify(&permission_preimage(&bytes, &wrap), &signature);
         Defence::StatementSignatures.check(verified)?;
         Ok(VerifiedPermission {
             bytes,
             signature,
             wrap,
-            certificate,
+            device,
             body,
         })
     }
@@ -349,14 +348,14 @@ impl TryFrom<pb::Permission> for SignedPermission {
             body: bytes,
             signature,
             wrap,
-            device_certificate,
+            device,
         } = message;
         let body = PermissionBody::decode(&bytes)?;
         Ok(Self {
             bytes,
             signature: signature_bytes(&signature)?,
             wrap: Field::read(wrap, "wrap")?,
-            certificate: device_certificate.try_into()?,
+            device: device.try_into()?,
             body,
         })
     }
@@ -386,7 +385,7 @@ impl From<&SignedPermission> for pb::Permission {
             body: permission.bytes.clone(),
             signature: Bytes::copy_from_slice(&permission.signature),
             wrap: Some((&permission.wrap).into()),
-            device_certificate: Some(permission.certificate.to_message()),
+            device: Some((&permission.device).into()),
         }
     }
 }
@@ -397,7 +396,7 @@ impl fmt::Debug for SignedPermission {
             bytes: _,
             signature: _,
             wrap: _,
-            certificate: _,
+            device: _,
             body,
         } = self;
         f.debug_tuple("SignedPermission").field(body).finish()
@@ -410,7 +409,7 @@ pub struct VerifiedPermission {
     bytes: Bytes,
     signature: [u8; 64],
     wrap: SealedBytes,
-    certificate: Verified<DeviceCertificate>,
+    device: Device,
     body: PermissionBody,
 }
 
@@ -426,8 +425,8 @@ impl VerifiedPermission {
     }
 
     /// The patient's device that signed.
-    pub fn device(&self) -> &Verified<DeviceCertificate> {
-        &self.certificate
+    pub fn device(&self) -> &Device {
+        &self.device
     }
 
     /// SHA-256 of the exact body.
@@ -441,7 +440,7 @@ impl VerifiedPermission {
             body: self.bytes.clone(),
             signature: Bytes::copy_from_slice(&self.signature),
             wrap: Some((&self.wrap).into()),
-            device_certificate: Some(self.certificate.to_message()),
+            device: Some(self.device.chain().into()),
         }
     }
 }
@@ -460,7 +459,7 @@ impl fmt::Debug for VerifiedPermission {
             bytes: _,
             signature: _,
             wrap: _,
-            certificate: _,
+            device: _,
             body,
         } = self;
         f.debug_tuple("VerifiedPermission").field(body).finish()

@@ -85,6 +85,8 @@ problems! {
     WrapsMissing = "wraps-missing", 409, "not all records of the epoch are wrapped under a later one";
     /// Two devices placed records at once.
     PlacementConflict = "placement-conflict", 409, "another device has placed a record meanwhile";
+    /// Two devices changed the list of devices at once, or it is not the newest one.
+    DeviceListConflict = "device-list-conflict", 409, "the list of devices has changed meanwhile";
     /// The upload was committed or given up.
     UploadClosed = "upload-closed", 409, "the upload is closed";
     /// A leaf that is there with another hash, or is being written.

@@ -7,8 +7,8 @@ use std::{path::PathBuf, time::Duration};
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    agent, certificate, collection, directory, download, history, inbox, institution, patient, permissions,
-    permit, records, reference, registrar, rules, upload,
+    agent, certificate, collection, device, directory, download, history, inbox, institution, patient,
+    permissions, permit, records, reference, registrar, rules, upload,
 };
 
 /// Medical information, end-to-end encrypted: patients hold the keys, the server stores what it cannot read.
@@ -78,6 +78,9 @@ pub(crate) enum Command {
     /// Keep records in collections, which can be permitted as a whole (patient)
     #[command(subcommand)]
     Collection(collection::Command),
+    /// Open the vault on several devices: link, approve, list, name, remove (patient)
+    #[command(subcommand)]
+    Device(device::Command),
     /// Read records with a patient's permission
     #[command(subcommand)]
     Download(download::Command),

@@ -3,10 +3,12 @@
 //! ```text
 //! principal.json    who, with which server, which pins: public; its appearance makes the home one
 //! secrets.sealed    seeds under the passphrase or key file, mode 0600
-//! device.pb         a patient's device certificate     epochs/   the newest key of each collection that was seen
+//! device.pb         the chain that leads to a patient's device     devices.pb   the lists of her devices
+//! epochs/           the newest key of each collection that was seen
 //! exposed/          what lay in a collection when its key was taken out of use, by permission
 //! keys.pb           an institution's statement of its keys
 //! directory.json    institutions as first seen      checkpoint.pb   the newest log that was proven
+//! device-lists/     the newest list of devices that was met of each patient
 //! met/              what ids of requests, permissions and records stood for when they were first met
 //! rules/            a patient's standing rules, signed, and what they answered (see `rules`)
 //! uploads/ fetches/ journals of transfers that are not finished

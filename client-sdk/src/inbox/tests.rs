@@ -10,6 +10,7 @@ use protocol_spec::{
     ids::{OperatorId, RegistrarId},
     keys::IdentityKey,
     link::{Fingerprint, ServerLink},
+    patient::DeviceChain,
     permission::{PermissionBody, SignedPermission},
     statement::{Body, Signed},
 };
@@ -93,14 +94,15 @@ fn entry(seed: u8) -> DirectoryEntry {
 }
 
 /// Of a patient whose one key is identity and device.
-fn certificate(patient: u8) -> Signed<DeviceCertificate> {
+fn chain(patient: u8) -> DeviceChain {
     let certificate = DeviceCertificate {
         created: 1,
-        identity_key: public(patient),
+        patient_id: (&public(patient)).into(),
         device_key: public(patient),
-        recipient_key: recipient(patient).public().clone(),
+        recipient_key_hash: recipient(patient).public().digest(),
     };
-    Signed::sign(certificate, |message| identity(patient).sign_bytes(message))
+    let certificate = Signed::sign(certificate, |message| identity(patient).sign_bytes(message));
+    DeviceChain::first(public(patient), certificate)
 }
 
 fn text_to(reader: u8, context: &TextContext) -> SealedBytes {
@@ -147,7 +149,7 @@ fn permission(patient: u8, request_hash: Sha256Digest) -> SignedPermission {
     .encode();
     let wrap = key.seal(recipient(CLINIC).public(), &body).unwrap();
     let sign = |message: &[u8]| identity(patient).sign_bytes(message);
-    SignedPermission::sign(body, wrap, certificate(patient), sign).unwrap()
+    SignedPermission::sign(body, wrap, chain(patient), sign).unwrap()
 }
 
 /// FLW-13: the server shows the clinic Anna's request with the id of a permission by Bert, who knows her request's
@@ -179,7 +181,7 @@ async fn a_permission_by_another_than_the_patient_shown_is_refused() {
         number: 1,
         at: 1,
         what: Some(What::UploadRequested(pb::UploadPermitted {
-            request: Some((&PatientSigned::new(request, certificate(ANNA))).into()),
+            request: Some((&PatientSigned::new(request, chain(ANNA))).into()),
             permission_id: Bytes::copy_from_slice(PERMISSION.as_bytes()),
         })),
     };
@@ -207,6 +209,7 @@ fn download_request(clinic: u8) -> pb::Statement {
         patient_id,
         expires: 2,
         text: text_to(ANNA, &context),
+        root_epoch: 0,
     };
     Signed::sign(request, |message| identity(clinic).sign_bytes(message)).to_message()
 }

@@ -3,10 +3,10 @@
 use crypto::{TextContext, seal_text};
 use protocol_spec::{
     bodies::{DownloadRequest, ReferenceRequest},
+    devices::{DeviceList, verify_newest},
     field::SealedBytes,
     ids::{PatientId, RequestId},
     messages as pb,
-    patient::verify_device,
     problem::Problem,
     statement::Signed,
 };
@@ -21,7 +21,7 @@ impl Institution {
     /// [`Error::Unknown`] for a patient whom the server does not know; what it refuses.
     pub async fn request_download(&self, patient: PatientId, text: &str) -> Result<RequestId> {
         let request_id = mint::id(RequestId::mint)?;
-        let text = self.seal_to(patient, request_id, text).await?;
+        let (text, root_epoch) = self.seal_to(patient, request_id, text).await?;
         let created = mint::now_ms();
         let request = DownloadRequest {
             created,
@@ -31,6 +31,7 @@ impl Institution {
             patient_id: patient,
             expires: created + OPEN_FOR,
             text,
+            root_epoch,
         };
         let signed = Signed::sign(request, |message| self.keys.sign(message));
         let message = pb::SubmitDownloadRequest {
@@ -54,7 +55,7 @@ impl Institution {
         text: &str,
     ) -> Result<RequestId> {
         let request_id = mint::id(RequestId::mint)?;
-        let text = self.seal_to(patient, request_id, text).await?;
+        let (text, root_epoch) = self.seal_to(patient, request_id, text).await?;
         let created = mint::now_ms();
         let request = ReferenceRequest {
             created,
@@ -65,6 +66,7 @@ impl Institution {
             patient_id: patient,
             expires: created + OPEN_FOR,
             text,
+            root_epoch,
         };
         let signed = Signed::sign(request, |message| self.keys.sign(message));
         let message = pb::SubmitReferenceRequest {
@@ -77,8 +79,14 @@ impl Institution {
         Ok(request_id)
     }
 
-    /// Seals a text to the device that the patient's own key vouches for.
-    async fn seal_to(&self, patient: PatientId, request: RequestId, text: &str) -> Result<SealedBytes> {
+    /// Seals a text to the vault key in the patient's newest list of devices; and that key's epoch. A list before one
+    /// that was met is refused (DEV-7).
+    async fn seal_to(
+        &self,
+        patient: PatientId,
+        request: RequestId,
+        text: &str,
+    ) -> Result<(SealedBytes, u64)> {
         let info: pb::PatientInfo = self
             .session
             .server
@@ -95,16 +103,15 @@ impl Institution {
                     error
                 }
             })?;
-        let certificate = info
-            .device_certificate
-            .try_into()
+        let list = Signed::<DeviceList>::try_from(info.list)
+            .and_then(|list| verify_newest(list, info.signer.try_into()?, patient))
             .map_err(Error::tampered(WHAT))?;
-        let device = verify_device(certificate, patient).map_err(Error::tampered(WHAT))?;
+        self.session.met_device_list(&list)?;
         let context = TextContext::to_patient(request, &self.id(), &patient);
-        Ok(seal_text(&device.recipient_key, &context, text)?)
+        Ok((seal_text(&list.vault_key, &context, text)?, list.root_epoch))
     }
 }
 
-const WHAT: &str = "the patient's device certificate";
+const WHAT: &str = "the patient's list of devices";
 /// A request can be answered for 30 days, in milliseconds.
 const OPEN_FOR: u64 = 30 * 24 * 3600 * 1000;

@@ -171,7 +171,7 @@ impl Patient {
             text: seal_text(asker.recipient_key(), &context, text)?,
         };
         let signed = Signed::sign(denial, |message| self.keys.sign(message));
-        let denial = PatientSigned::new(signed, self.keys.certificate.clone());
+        let denial = PatientSigned::new(signed, self.keys.chain.clone());
         Ok(SignedAnswer::Denial(pb::SubmitDenial {
             denial: Some((&denial).into()),
         }))
@@ -239,8 +239,8 @@ impl Patient {
     ) -> Result<SignedPermission> {
         let bytes = body.encode();
         let wrap = key.seal(to.recipient_key(), &bytes)?;
-        let certificate = self.keys.certificate.clone();
-        Ok(SignedPermission::sign(bytes, wrap, certificate, |message| {
+        let chain = self.keys.chain.clone();
+        Ok(SignedPermission::sign(bytes, wrap, chain, |message| {
             self.keys.sign(message)
         })?)
     }

@@ -62,7 +62,7 @@ impl Patient {
             closed,
         };
         let signed = Signed::sign(says.clone(), |message| self.keys.sign(message));
-        let certificate = PatientSigned::new(signed, self.keys.certificate.clone());
+        let certificate = PatientSigned::new(signed, self.keys.chain.clone());
         let server = &self.session.server;
         let file = pb::CertificateFile {
             certificate: Some((&certificate).into()),

@@ -104,7 +104,8 @@ impl Patient {
 
     /// Opens a collection's epoch 0.
     async fn put_collection(&self, id: CollectionId, name: &Name) -> Result<()> {
-        let (root, patient) = (&self.keys.root, self.id());
+        let (known, patient) = (self.keys.known(), self.id());
+        let root = known.root()?;
         let key = CollectionKey::generate()?;
         let wrap = root.wrap_collection_key(&key, &patient, &Collection { id, epoch: 0 })?;
         let message = pb::PutCollection {
@@ -112,6 +113,7 @@ impl Patient {
             epoch: 0,
             key_wrap: bytes::Bytes::copy_from_slice(wrap.as_bytes()),
             sealed_name: root.seal_collection_name(name, &patient, &id)?.into(),
+            root_epoch: known.newest().root_epoch,
         };
         self.session
             .server
@@ -189,7 +191,7 @@ impl Patient {
             number: last + 1,
         };
         let signed = Signed::sign(body, |message| self.keys.sign(message));
-        let placement = PatientSigned::new(signed, self.keys.certificate.clone());
+        let placement = PatientSigned::new(signed, self.keys.chain.clone());
         Ok(pb::AdoptRecord {
             placement: Some((&placement).into()),
             epoch,

@@ -8,10 +8,11 @@ use protocol_spec::{
     bodies::{
         Denial, ReleaseReceipt, ReleaseTicket, Revocation, StandbyTicket, UploadReceipt, UploadRequest,
     },
+    devices::{DeviceList, ListedDevice},
     hash::Sha256Digest,
-    ids::{InstitutionId, PermissionId, RecordId, RequestId},
+    ids::{DeviceId, InstitutionId, PermissionId, RecordId, RequestId},
     messages::{self as pb, history_entry::What},
-    patient::{OfPatient, PatientSigned, PatientVerified},
+    patient::{Device, OfPatient, PatientSigned, PatientVerified},
     permission::VerifiedPermission,
     statement::Signed,
 };
@@ -34,6 +35,8 @@ pub enum HistoryKind {
     Denied,
     /// She revoked a permission.
     Revoked,
+    /// A device was added, named or removed.
+    DevicesChanged,
     /// An institution presented a permission key.
     Presented,
     /// A record was stored.
@@ -69,12 +72,36 @@ pub struct HistoryItem {
     pub logged: Option<u64>,
     /// Why the entry is not believed.
     pub problem: Option<String>,
+    /// The device of hers that acted.
+    pub device: Option<DeviceRef>,
+    /// What changed, for [`HistoryKind::DevicesChanged`].
+    pub change: Option<DeviceChange>,
     /// The standing rule that answered, by what this home has kept; none if she answered herself.
     pub rule: Option<String>,
 }
 
+/// A device as the history shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeviceRef {
+    /// Its id.
+    pub id: DeviceId,
+    /// What she calls it, or called it last.
+    pub name: String,
+}
+
+/// What one list of devices changed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DeviceChange {
+    /// Who came.
+    pub added: Vec<DeviceRef>,
+    /// Who went.
+    pub removed: Vec<DeviceRef>,
+}
+
 /// What entries are checked against and explained by.
 struct Met {
+    /// The list of devices at this point.
+    devices: Signed<DeviceList>,
     /// Permissions met on the way.
     permissions: HashMap<PermissionId, VerifiedPermission>,
     /// Rules that answered, by the hash of the signed answer.
@@ -88,7 +115,11 @@ impl Patient {
     /// Of the connection, and [`Error::Tampered`] when numbers are missing.
     pub async fn history(&self) -> Result<Vec<HistoryItem>> {
         let mut items = Vec::new();
+        let known = self.refresh_devices().await?;
         let mut met = Met {
+            devices: known
+                .list(0)
+                .ok_or_else(|| tampered("there is no list of devices"))?,
             permissions: HashMap::new(),
             rules: rules_by_statement(&self.session.home)?,
         };
@@ -127,6 +158,8 @@ impl Patient {
             bytes: None,
             logged: None,
             problem: None,
+            device: None,
+            change: None,
             rule: None,
         };
         let read = match entry.what {
@@ -146,9 +179,10 @@ impl Patient {
     async fn read_what(&self, what: What, met: &mut Met, blank: HistoryItem) -> Result<HistoryItem> {
         match what {
             What::UploadRequested(statement) => {
-                let request: PatientVerified<UploadRequest> = self.own(statement)?;
+                let request: PatientVerified<UploadRequest> = self.own(statement).await?;
                 let item = HistoryItem {
                     request_id: Some(request.request_id),
+                    device: Some(self.acted(request.device(), met)?),
                     ..blank
                 };
                 self.concerning(HistoryKind::UploadRequested, request.institution_id, item)
@@ -157,17 +191,20 @@ impl Patient {
             What::DownloadRequested(statement) => {
                 let asked = self.session.asked_download(statement).await?;
                 self.asked_item(HistoryKind::DownloadRequested, &asked, blank)
+                    .await
             }
             What::ReferenceRequested(statement) => {
                 let asked = self.session.asked_reference(statement).await?;
                 self.asked_item(HistoryKind::ReferenceRequested, &asked, blank)
+                    .await
             }
             What::Permitted(permission) => {
-                let permission = self.own_permission(Some(permission))?;
+                let permission = self.own_permission(Some(permission)).await?;
                 met.permissions
                     .insert(permission.permission_id, permission.clone());
                 let item = HistoryItem {
                     permission_id: Some(permission.permission_id),
+                    device: Some(self.acted(permission.device(), met)?),
                     rule: met.rule(&permission.hash()),
                     ..blank
                 };
@@ -175,9 +212,10 @@ impl Patient {
                     .await
             }
             What::Denied(statement) => {
-                let denial: PatientVerified<Denial> = self.own(statement)?;
+                let denial: PatientVerified<Denial> = self.own(statement).await?;
                 let item = HistoryItem {
                     request_id: Some(denial.request_id),
+                    device: Some(self.acted(denial.device(), met)?),
                     rule: met.rule(&denial.hash()),
                     ..blank
                 };
@@ -185,13 +223,14 @@ impl Patient {
                     .await
             }
             What::Revoked(statement) => {
-                let revocation: PatientVerified<Revocation> = self.own(statement)?;
+                let revocation: PatientVerified<Revocation> = self.own(statement).await?;
                 let permission = known(met, revocation.permission_id)?;
                 if revocation.permission_hash != permission.hash() {
                     return Err(tampered("it revokes another permission"));
                 }
                 let item = HistoryItem {
                     permission_id: Some(revocation.permission_id),
+                    device: Some(self.acted(revocation.device(), met)?),
                     ..blank
                 };
                 self.concerning(HistoryKind::Revoked, permission.institution_id, item)
@@ -201,14 +240,51 @@ impl Patient {
                 let closure = self.epoch_closure(logged).await?;
                 Ok(HistoryItem {
                     kind: HistoryKind::EpochClosed,
+                    device: Some(self.acted(closure.statement.device(), met)?),
                     logged: Some(closure.checkpoint.size),
                     ..blank
                 })
             }
+            What::DevicesChanged(list) => self.devices_changed(list, met, blank),
             What::Presented(presented) => self.presented(presented, met, blank).await,
             What::Stored(receipt) => self.stored(receipt, met, blank).await,
             What::Released(receipt) => self.released(receipt, met, blank).await,
         }
+    }
+
+    /// The device that signed, which must have been on the list at this point.
+    fn acted(&self, device: &Device, met: &Met) -> Result<DeviceRef> {
+        let listed = met.devices.claimed().device(device.id()).is_some();
+        check(listed, "a device signed it that was not on her list then")?;
+        self.device_ref(device.id())
+    }
+
+    fn device_ref(&self, id: DeviceId) -> Result<DeviceRef> {
+        let name = self.keys.known().name(id)?.as_str().to_owned();
+        Ok(DeviceRef { id, name })
+    }
+
+    /// A list, which must be the next one that this device has verified.
+    fn devices_changed(&self, list: pb::Statement, met: &mut Met, blank: HistoryItem) -> Result<HistoryItem> {
+        let list = Signed::<DeviceList>::try_from(list).map_err(tampered)?;
+        let sequence = met.devices.claimed().sequence + 1;
+        let verified = self.keys.known().list(sequence);
+        let same = verified.is_some_and(|verified| verified.hash() == list.hash());
+        check(same, "it is not the list that follows the one before")?;
+        let before = met.devices.claimed();
+        let shown = |device: &ListedDevice| self.device_ref(device.id());
+        let change = DeviceChange {
+            added: list.claimed().added(before).map(shown).collect::<Result<_>>()?,
+            removed: list.claimed().removed(before).map(shown).collect::<Result<_>>()?,
+        };
+        let item = HistoryItem {
+            kind: HistoryKind::DevicesChanged,
+            device: Some(self.device_ref(list.claimed().signer)?),
+            change: Some(change),
+            ..blank
+        };
+        met.devices = list;
+        Ok(item)
     }
 
     async fn stored(&self, receipt: pb::Receipt, met: &Met, blank: HistoryItem) -> Result<HistoryItem> {
@@ -327,8 +403,8 @@ impl Patient {
         Ok(())
     }
 
-    fn asked_item(&self, kind: HistoryKind, asked: &Asked, blank: HistoryItem) -> Result<HistoryItem> {
-        asked.open(self.id(), &self.keys.recipient, self.session.server.operator_id())?;
+    async fn asked_item(&self, kind: HistoryKind, asked: &Asked, blank: HistoryItem) -> Result<HistoryItem> {
+        self.open_asked(asked).await?;
         let institution = InstitutionRef {
             id: asked.asker.id(),
             name: asked.asker.name().as_str().to_owned(),
@@ -355,12 +431,13 @@ impl Patient {
         })
     }
 
-    /// A statement that must be her own.
-    fn own<T: OfPatient>(&self, message: pb::PatientStatement) -> Result<PatientVerified<T>> {
+    /// A statement that must be of a device of hers (DEV-8).
+    async fn own<T: OfPatient>(&self, message: pb::PatientStatement) -> Result<PatientVerified<T>> {
         let statement = PatientSigned::<T>::try_from(message)
             .and_then(PatientSigned::verify)
             .map_err(tampered)?;
         check(statement.patient_id() == self.id(), "it is somebody else's")?;
+        self.known_device(statement.device()).await?;
         Ok(statement)
     }
 }

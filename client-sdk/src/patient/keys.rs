@@ -1,64 +1,121 @@
-//! What a patient's home keeps: four seeds under the passphrase or key file, and beside them her device
-//! certificate.
+//! What a patient's home keeps: two seeds of this device under the passphrase or key file; beside them, the chain of
+//! certificates that leads to the device, and the lists of devices with the root key sealed to it.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
-use crypto::{RecipientSecret, SigningIdentity, VaultRootKey};
+use crypto::{RecipientSecret, RootKeyContext, SigningIdentity, VaultRootKey, seal_root_key};
 use prost::Message;
 use protocol_spec::{
-    bodies::DeviceCertificate, ids::PatientId, messages as pb, patient::verify_device, statement::Signed,
+    devices::FirstDevice,
+    field::Name,
+    ids::{DeviceId, PatientId},
+    messages as pb,
+    patient::DeviceChain,
 };
 use zeroize::Zeroizing;
 
+use super::known::Known;
 use crate::{
-    Result, Unlock,
+    Error, Result, Unlock,
     home::{Home, Kind, Pins, Principal, seeds},
     mint,
 };
 
-/// The keys of a patient's one device.
+/// The keys of a device.
+pub(crate) struct DeviceKeys {
+    /// Signs requests and statements.
+    pub(crate) signing: Arc<SigningIdentity>,
+    /// Opens root keys.
+    pub(crate) recipient: RecipientSecret,
+}
+
+impl DeviceKeys {
+    /// New ones.
+    pub(crate) fn generate() -> Result<Self> {
+        Ok(Self {
+            signing: Arc::new(SigningIdentity::generate()?),
+            recipient: RecipientSecret::generate()?,
+        })
+    }
+
+    /// The device's id.
+    pub(crate) fn id(&self) -> DeviceId {
+        DeviceId::from(&self.signing.public())
+    }
+
+    fn secrets(&self) -> Zeroizing<Vec<u8>> {
+        let mut secrets = Zeroizing::new(Vec::with_capacity(2 * 32));
+        secrets.extend_from_slice(self.signing.expose_seed().as_slice());
+        secrets.extend_from_slice(self.recipient.expose_seed().as_slice());
+        secrets
+    }
+}
+
+/// A patient on this device.
 pub(super) struct Keys {
     pub(super) patient: PatientId,
-    /// Signs requests and statements.
-    pub(super) device: Arc<SigningIdentity>,
-    /// Opens what is sealed to her.
-    pub(super) recipient: RecipientSecret,
-    /// Wraps the keys of her collections.
-    pub(super) root: VaultRootKey,
+    pub(super) own: DeviceKeys,
     /// Leads from her id to the device.
-    pub(super) certificate: Signed<DeviceCertificate>,
+    pub(super) chain: DeviceChain,
+    /// The lists of devices, and what follows from the root key; newer ones take their place as they are met. No
+    /// panic leaves it half-changed.
+    known: RwLock<Arc<Known>>,
 }
 
 impl Keys {
-    /// Makes a new vault's keys and keeps them in the home.
+    /// Makes a new vault's keys and keeps them in the home. The identity key signs twice, and is gone (DEV-2).
     pub(super) fn create(home: &Home, unlock: &Unlock, pins: &Pins) -> Result<Self> {
         let identity = SigningIdentity::generate()?;
-        let device = SigningIdentity::generate()?;
-        let recipient = RecipientSecret::generate()?;
+        let own = DeviceKeys::generate()?;
         let root = VaultRootKey::generate()?;
         let patient = PatientId::from(&identity.public());
-        let certificate = DeviceCertificate {
+        let device = own.id();
+        let name = Name::try_from(FIRST_NAME.to_owned())?;
+        let vault_key = root.vault_key(&patient, 0)?;
+        let first = FirstDevice {
             created: mint::now_ms(),
             identity_key: identity.public(),
-            device_key: device.public(),
-            recipient_key: recipient.public().clone(),
+            device_key: own.signing.public(),
+            recipient_key: own.recipient.public(),
+            vault_key: vault_key.public(),
+            sealed_name: root.seal_device_name(&name, &patient, &device)?.into(),
         };
-        let certificate = Signed::sign(certificate, |message| identity.sign_bytes(message));
-        let mut secrets = Zeroizing::new(Vec::with_capacity(4 * 32));
-        secrets.extend_from_slice(identity.expose_seed().as_slice());
-        secrets.extend_from_slice(device.expose_seed().as_slice());
-        secrets.extend_from_slice(recipient.expose_seed().as_slice());
-        secrets.extend_from_slice(root.expose());
+        let (chain, list) = first.sign(|message| identity.sign_bytes(message));
+        let context = RootKeyContext {
+            patient,
+            epoch: 0,
+            device,
+        };
+        let sealed = seal_root_key(own.recipient.public(), &context, &root)?;
+        let state = pb::DeviceLists {
+            lists: vec![list.to_message()],
+            root_key: Some((&sealed).into()),
+            ..pb::DeviceLists::default()
+        };
         let mut principal = Principal::new(Kind::Patient, patient);
         principal.set_pins(pins);
-        let statement = certificate.to_message().encode_to_vec();
-        home.create(&principal, &secrets, unlock, &[(CERTIFICATE, &statement)])?;
+        Self::keep(home, unlock, &principal, own, chain, state)
+    }
+
+    /// Makes the home of a device whose lists have been verified.
+    pub(super) fn keep(
+        home: &Home,
+        unlock: &Unlock,
+        principal: &Principal,
+        own: DeviceKeys,
+        chain: DeviceChain,
+        state: pb::DeviceLists,
+    ) -> Result<Self> {
+        let known = Known::read(state, &own, &chain)?;
+        let message = pb::DeviceChain::from(&chain).encode_to_vec();
+        let lists = known.state().encode_to_vec();
+        let files: [(&str, &[u8]); 2] = [(CHAIN, &message), (LISTS, &lists)];
+        home.create(principal, &own.secrets(), unlock, &files)?;
         Ok(Self {
-            patient,
-            device: Arc::new(device),
-            recipient,
-            root,
-            certificate,
+            patient: known.newest().patient_id,
+            own,
+            chain,
+            known: RwLock::new(Arc::new(known)),
         })
     }
 
@@ -66,51 +123,78 @@ impl Keys {
     pub(super) fn open(home: &Home, principal: &Principal, unlock: &Unlock) -> Result<Self> {
         let secrets = home.unlock(principal, unlock)?;
         let damaged = |name| home.damaged(name);
-        let [identity, device, recipient, root] = seeds(&secrets).ok_or_else(|| damaged("secrets.sealed"))?;
-        let identity = SigningIdentity::from_seed(identity)?;
-        let patient = PatientId::from(&identity.public());
-        let device = SigningIdentity::from_seed(device)?;
-        let root = VaultRootKey::from_bytes(root);
-        let certificate = home
-            .read(CERTIFICATE)?
-            .and_then(|bytes| certificate(&bytes, patient, &device).ok())
-            .ok_or_else(|| damaged(CERTIFICATE))?;
-        let recipient = RecipientSecret::from_seed(recipient)?;
+        let [signing, recipient] = seeds(&secrets).ok_or_else(|| damaged("secrets.sealed"))?;
+        let own = DeviceKeys {
+            signing: Arc::new(SigningIdentity::from_seed(signing)?),
+            recipient: RecipientSecret::from_seed(recipient)?,
+        };
+        let chain = home
+            .read(CHAIN)?
+            .and_then(|bytes| protocol_spec::messages::decode::<pb::DeviceChain>(&bytes).ok())
+            .and_then(|chain| DeviceChain::try_from(Some(chain)).ok())
+            .ok_or_else(|| damaged(CHAIN))?;
+        let known = stored(home)?.and_then(|state| Known::read(state, &own, &chain).ok());
+        let known = known.ok_or_else(|| damaged(LISTS))?;
         Ok(Self {
-            patient,
-            device: Arc::new(device),
-            recipient,
-            root,
-            certificate,
+            patient: known.newest().patient_id,
+            own,
+            chain,
+            known: RwLock::new(Arc::new(known)),
         })
     }
 
     /// Takes back [`Self::create`].
     pub(super) fn discard(home: &Home) {
-        home.discard(&[CERTIFICATE]);
+        home.discard(&[CHAIN, LISTS]);
+    }
+
+    /// The message that enrols a new vault.
+    pub(super) fn enrolment(&self) -> pb::EnrolPatient {
+        let known = self.known();
+        let device = pb::NewDevice {
+            chain: Some((&self.chain).into()),
+            recipient_key: bytes::Bytes::copy_from_slice(self.own.recipient.public().as_bytes()),
+            root_key: known.state().root_key.clone(),
+            approval: bytes::Bytes::new(),
+        };
+        pb::EnrolPatient {
+            list: known.state().lists.first().cloned(),
+            device: Some(device),
+        }
+    }
+
+    /// What this device knows now.
+    pub(super) fn known(&self) -> Arc<Known> {
+        self.known.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Takes newer lists up, in the home first: whatever another process has kept there stays if it is newer still
+    /// (DEV-14).
+    pub(super) fn learn(&self, home: &Home, known: Known) -> Result<Arc<Known>> {
+        let kept = stored(home)?.map_or(0, |state| state.lists.len());
+        if kept < known.state().lists.len() {
+            home.write(LISTS, &known.state().encode_to_vec())?;
+        }
+        let known = Arc::new(known);
+        *self.known.write().unwrap_or_else(PoisonError::into_inner) = known.clone();
+        Ok(known)
     }
 
     /// Signs a statement by the device.
     pub(super) fn sign(&self, message: &[u8]) -> [u8; 64] {
-        self.device.sign_bytes(message)
+        self.own.signing.sign_bytes(message)
     }
 }
 
-/// The certificate, if it is hers and this device's.
-fn certificate(
-    bytes: &[u8],
-    patient: PatientId,
-    device: &SigningIdentity,
-) -> Result<Signed<DeviceCertificate>, protocol_spec::Error> {
-    let statement: pb::Statement = protocol_spec::messages::decode(bytes)?;
-    let verified = verify_device(statement.try_into()?, patient)?;
-    if verified.device_key == device.public() {
-        Ok(verified.signed().clone())
-    } else {
-        Err(protocol_spec::Error::Mismatch {
-            what: "device certificate and device key",
-        })
-    }
+fn stored(home: &Home) -> Result<Option<pb::DeviceLists>> {
+    let decode = |bytes: Vec<u8>| protocol_spec::messages::decode(&bytes);
+    let state = home.read(LISTS)?.map(decode).transpose();
+    state.map_err(|_: protocol_spec::Error| Error::HomeDamaged {
+        file: home.path(LISTS),
+    })
 }
 
-const CERTIFICATE: &str = "device.pb";
+/// What the first device is called until she names it.
+const FIRST_NAME: &str = "first device";
+const CHAIN: &str = "device.pb";
+const LISTS: &str = "devices.pb";

@@ -2,7 +2,8 @@
 //!
 //! | module | does |
 //! |---|---|
-//! | `keys` | what her home keeps |
+//! | `keys`, `known` | what her home keeps: keys of this device, lists of all |
+//! | `devices`, `link` | her devices: add, name, remove; the way of a new one |
 //! | `requests` | ask for an upload; permit or deny what institutions ask |
 //! | `answers` | permissions and denials as they are signed, and sent |
 //! | `records` | list, adopt and open her own records |
@@ -14,8 +15,11 @@
 mod answers;
 mod certificate;
 mod collections;
+mod devices;
 mod history;
 mod keys;
+mod known;
+mod link;
 mod permissions;
 mod records;
 mod rekey;
@@ -40,7 +44,9 @@ pub(crate) use self::{
 pub use self::{
     certificate::{RevocationReport, verify_certificate},
     collections::CollectionInfo,
-    history::{HistoryItem, HistoryKind},
+    devices::DeviceInfo,
+    history::{DeviceChange, DeviceRef, HistoryItem, HistoryKind},
+    link::{NewDevice, PendingDevice},
     permissions::{PermissionInfo, PermissionState},
     records::{InstitutionRef, Received, RecordInfo, Records},
     requests::{InCollection, PermitTerms, Selection, UploadTerms},
@@ -101,9 +107,7 @@ impl Patient {
 
     async fn register(home: Home, pins: Pins, keys: Keys) -> Result<Self> {
         let patient = Self::with(home, pins, keys)?;
-        let message = pb::EnrolPatient {
-            device_certificate: Some(patient.keys.certificate.to_message()),
-        };
+        let message = patient.keys.enrolment();
         patient
             .session
             .server
@@ -130,7 +134,7 @@ impl Patient {
     }
 
     fn with(home: Home, pins: Pins, keys: Keys) -> Result<Self> {
-        let session = Session::new(home, pins, &keys.patient, keys.device.clone())?;
+        let session = Session::new(home, pins, &keys.own.id(), keys.own.signing.clone())?;
         Ok(Self {
             session,
             keys,
@@ -165,11 +169,7 @@ impl Patient {
     /// # Errors
     /// Of the connection alone; an event that does not verify is reported as such.
     pub async fn inbox(&self, after: u64, wait: Option<Duration>) -> Result<Vec<InboxEvent>> {
-        let reader = Reader::Patient {
-            id: self.id(),
-            recipient: &self.keys.recipient,
-        };
-        self.session.inbox(&reader, after, wait).await
+        self.session.inbox(&Reader::Patient(self), after, wait).await
     }
 
     /// The id of the one institution with this id or exactly this name.
@@ -202,7 +202,7 @@ impl Patient {
 
     /// The key that verifies what her device signs.
     pub(crate) fn device_key(&self) -> IdentityKey {
-        self.keys.device.public()
+        self.keys.own.signing.public()
     }
 
     /// An institution as lists show it.

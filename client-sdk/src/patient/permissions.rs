@@ -90,7 +90,7 @@ impl Patient {
             let path = format!("/v1/vault/permissions{after}");
             let list: pb::PermissionList = self.session.server.get(&path).await?;
             for mut entry in list.permissions {
-                let permission = self.own_permission(entry.permission.take())?;
+                let permission = self.own_permission(entry.permission.take()).await?;
                 own.push(OwnPermission { permission, entry });
             }
             if list.next.is_empty() {
@@ -100,14 +100,15 @@ impl Patient {
         }
     }
 
-    /// Checks that a permission was signed by her, for this server.
-    pub(super) fn own_permission(&self, message: Option<pb::Permission>) -> Result<VerifiedPermission> {
+    /// Checks that a permission was signed by a device of hers, for this server (DEV-8).
+    pub(super) async fn own_permission(&self, message: Option<pb::Permission>) -> Result<VerifiedPermission> {
         let permission = SignedPermission::try_from(message)
             .and_then(SignedPermission::verify)
             .map_err(Error::tampered("a permission"))?;
         if permission.patient_id != self.id() || permission.operator_id != self.session.server.operator_id() {
             return Err(Error::tampered("a permission")("it is somebody else's"));
         }
+        self.known_device(permission.device()).await?;
         Ok(permission)
     }
 }

@@ -202,7 +202,7 @@ impl Patient {
         let stored = record.ok_or_else(|| tampered("it is empty"))?;
         let record = self.session.receipted(self.id(), stored).await?;
         let placed = match placement {
-            Some(placement) => Some(self.placed(placement, &record)?),
+            Some(placement) => Some(self.placed(placement, &record).await?),
             None => None,
         };
         let key = match &placed {
@@ -230,11 +230,21 @@ impl Patient {
         })
     }
 
-    /// Where a placement of hers says that this record lies.
-    fn placed(&self, placement: pb::PatientStatement, record: &ReceiptedRecord) -> Result<CollectionId> {
+    /// Where a placement of hers says that this record lies (DEV-8).
+    async fn placed(
+        &self,
+        placement: pb::PatientStatement,
+        record: &ReceiptedRecord,
+    ) -> Result<CollectionId> {
         let placement = PatientSigned::<Placement>::try_from(placement)
             .and_then(PatientSigned::verify)
             .map_err(tampered)?;
+        let known = self.known_device(placement.device()).await?;
+        if !known.may_have_placed(placement.device().id(), placement.number) {
+            return Err(tampered(
+                "a device placed it that was removed before, or added after",
+            ));
+        }
         if placement.patient_id == self.id() && placement.names(&record.receipt.statement) {
             Ok(placement.collection_id)
         } else {

@@ -64,15 +64,16 @@ impl Patient {
             epoch: current.epoch + 1,
             ..current
         };
-        let wrap = self
-            .keys
-            .root
+        let known = self.keys.known();
+        let wrap = known
+            .root()?
             .wrap_collection_key(&CollectionKey::generate()?, &self.id(), &next)?;
         let message = pb::PutCollection {
             collection_id: Bytes::copy_from_slice(next.id.as_bytes()),
             epoch: next.epoch,
             key_wrap: Bytes::copy_from_slice(wrap.as_bytes()),
             sealed_name: Bytes::new(),
+            root_epoch: known.newest().root_epoch,
         };
         self.session
             .server
@@ -156,7 +157,7 @@ impl Patient {
             epoch: old.epoch,
         };
         let signed = Signed::sign(closure, |message| self.keys.sign(message));
-        let closure = PatientSigned::new(signed, self.keys.certificate.clone());
+        let closure = PatientSigned::new(signed, self.keys.chain.clone());
         let message = pb::CloseEpoch {
             closure: Some((&closure).into()),
         };
@@ -174,6 +175,7 @@ impl Patient {
         let closure = Logged::<EpochClosure>::verify(message, self.session.server.operator())
             .map_err(Error::tampered(CLOSURE))?;
         self.session.accept_log(&closure.checkpoint).await?;
+        self.known_device(closure.statement.device()).await?;
         if closure.statement.patient_id == self.id() {
             Ok(closure)
         } else {

@@ -123,7 +123,7 @@ impl Patient {
         };
         let minted = PermissionKey::mint(&permission_id, &key)?;
         let message = pb::SubmitUploadRequest {
-            request: Some((&PatientSigned::new(request, self.keys.certificate.clone())).into()),
+            request: Some((&PatientSigned::new(request, self.keys.chain.clone())).into()),
             permission: Some((&self.sign_permission(grant, minted, &limits)?).into()),
             upload_key_wrap: bytes::Bytes::copy_from_slice(wrap.as_bytes()),
             upload_key_epoch: epoch,
@@ -209,8 +209,17 @@ impl Patient {
         if asked.request_id != id {
             return Err(Error::tampered("the request")("it is another one"));
         }
-        asked.open(self.id(), &self.keys.recipient, self.session.server.operator_id())?;
+        self.open_asked(&asked).await?;
         Ok((asked, state))
+    }
+
+    /// The text of a request to her, by the vault key that it was sealed to.
+    pub(crate) async fn open_asked(&self, asked: &Asked) -> Result<String> {
+        let known = self.known_epoch(asked.root_epoch).await?;
+        let key = known
+            .vault_key(asked.root_epoch)
+            .ok_or_else(|| Error::tampered("the request")("it is sealed to a vault key that is not hers"))?;
+        asked.open(self.id(), key, self.session.server.operator_id())
     }
 
     /// The records of a selection with their keys, verified.

@@ -76,7 +76,7 @@ impl Patient {
             patient_id: self.id(),
         };
         let signed = Signed::sign(revocation, |message| self.keys.sign(message));
-        let revocation = PatientSigned::new(signed, self.keys.certificate.clone());
+        let revocation = PatientSigned::new(signed, self.keys.chain.clone());
         let message = pb::SubmitRevocation {
             revocation: Some((&revocation).into()),
         };

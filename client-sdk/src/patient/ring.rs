@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use crypto::{Collection, CollectionKey, WrappedKey};
+use crypto::{Collection, CollectionKey, VaultRootKey, WrappedKey};
 use protocol_spec::{field::Name, ids::CollectionId, messages as pb};
 
 use super::Patient;
@@ -38,6 +38,13 @@ impl Ring {
         Some((Collection { id, epoch }, keys.last()?.as_ref()?))
     }
 
+    /// All keys, by id and epoch.
+    pub(super) fn keys(&self) -> impl Iterator<Item = (CollectionId, &Name, &[Option<CollectionKey>])> {
+        self.collections
+            .iter()
+            .map(|(id, keyed)| (*id, &keyed.name, keyed.keys.as_slice()))
+    }
+
     /// Ids, names and current epochs of the collections that hold records.
     pub(super) fn list(&self) -> impl Iterator<Item = (CollectionId, &Name, u64)> {
         let records = self
@@ -56,13 +63,20 @@ impl Patient {
     /// was seen is refused (COL-3).
     pub(super) async fn refresh_ring(&self) -> Result<tokio::sync::MutexGuard<'_, Ring>> {
         let list: pb::CollectionList = self.session.server.get("/v1/vault/collections").await?;
+        let known = self.known_epoch(list.root_epoch).await?;
+        if known.newest().root_epoch != list.root_epoch {
+            return Err(tampered(
+                "it is of another root key than the list of devices names",
+            ));
+        }
+        let root = known.root()?;
         let mut ring = Ring {
             last_placement: list.last_placement,
             ..Ring::default()
         };
         for message in list.collections {
             let id = CollectionId::try_from(message.collection_id.as_ref())?;
-            let keyed = self.open_collection(id, &message)?;
+            let keyed = self.open_collection(root, id, &message)?;
             self.session
                 .home
                 .keep_highest(EPOCHS, &id.to_string(), keyed.keys.len())?;
@@ -73,8 +87,12 @@ impl Patient {
         Ok(known)
     }
 
-    fn open_collection(&self, id: CollectionId, message: &pb::CollectionEpochs) -> Result<Keyed> {
-        let root = &self.keys.root;
+    fn open_collection(
+        &self,
+        root: &VaultRootKey,
+        id: CollectionId,
+        message: &pb::CollectionEpochs,
+    ) -> Result<Keyed> {
         let name = root
             .open_collection_name(&message.sealed_name, &self.id(), &id)
             .map_err(tampered)?;

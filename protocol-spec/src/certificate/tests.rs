@@ -12,9 +12,8 @@ use crate::{
     field::SealedBytes,
     hash::sha256,
     ids::{CollectionId, InstitutionId, OperatorId, PatientId, PermissionId, ReleaseId},
-    keys::RecipientKey,
     log::leaf,
-    patient::OfPatient,
+    patient::{DeviceChain, OfPatient},
     permission::{Kind, PermissionBody, RecordSelector},
     statement::{Body, Signed},
 };
@@ -48,15 +47,14 @@ fn institution() -> InstitutionId {
     InstitutionId::from_bytes([5; 32])
 }
 
-fn device() -> Signed<DeviceCertificate> {
-    let recipient_key = RecipientKey::try_from([&[0; 1184][..], &[9; 32]].concat().as_slice()).unwrap();
+fn device() -> DeviceChain {
     let certificate = DeviceCertificate {
         created: 1,
-        identity_key: public(PATIENT),
+        patient_id: patient(),
         device_key: public(DEVICE),
-        recipient_key,
+        recipient_key_hash: Sha256Digest::of(b"recipient key"),
     };
-    signed(PATIENT, certificate)
+    DeviceChain::first(public(PATIENT), signed(PATIENT, certificate))
 }
 
 fn by_device<T: OfPatient>(body: T) -> PatientSigned<T> {

@@ -18,6 +18,7 @@ use protocol_spec::{
         UploadRequest,
     },
     content,
+    devices::DeviceList,
     field::{Name, SealedBytes},
     hash::Sha256Digest,
     ids,
@@ -26,7 +27,7 @@ use protocol_spec::{
     log,
     manifest::PartName,
     messages as pb,
-    patient::{OfPatient, PatientSigned},
+    patient::{DeviceChain, OfPatient, PatientSigned},
     permission::{PermissionBody, SignedPermission},
     request::{self, RequestSignature, SignatureLabel, Target},
     statement::{Body, Signed},
@@ -109,6 +110,7 @@ macro_rules! bodies {
 
 bodies! {
     device_certificate: DeviceCertificate,
+    device_list: DeviceList,
     accreditation_request: AccreditationRequest,
     accreditation: Accreditation,
     institution_keys: InstitutionKeys,
@@ -129,14 +131,11 @@ bodies! {
     record_manifest: RecordManifest,
 }
 
-fn certificate_of(
-    patient: &SigningKey,
-    device: &SigningKey,
-    mut body: DeviceCertificate,
-) -> Signed<DeviceCertificate> {
-    body.identity_key = identity(patient);
+fn chain_of(patient: &SigningKey, device: &SigningKey, mut body: DeviceCertificate) -> DeviceChain {
+    body.patient_id = (&identity(patient)).into();
     body.device_key = identity(device);
-    Signed::sign(body, |message| patient.sign(message).to_bytes())
+    let certificate = Signed::sign(body, |message| patient.sign(message).to_bytes());
+    DeviceChain::first(identity(patient), certificate)
 }
 
 fn patient_chain_holds<T: OfPatient + Clone>(
@@ -146,7 +145,7 @@ fn patient_chain_holds<T: OfPatient + Clone>(
 ) -> Result<(), TestCaseError> {
     let (patient, device) = (SigningKey::from_bytes(&SEED), SigningKey::from_bytes(&[8; 32]));
     let statement = Signed::sign(body, |message| device.sign(message).to_bytes());
-    let signed = PatientSigned::new(statement, certificate_of(&patient, &device, certificate));
+    let signed = PatientSigned::new(statement, chain_of(&patient, &device, certificate));
     prop_assert!(signed.clone().verify().is_ok());
     let bytes = pb::PatientStatement::from(&signed).encode_to_vec();
     let read = |bytes: &[u8]| -> Result<_, Error> {
@@ -181,9 +180,9 @@ proptest! {
         body.patient_id = (&identity(&patient)).into();
         prop_assert_eq!(PermissionBody::decode(&body.encode()), Ok(body.clone()));
         bytes_hold::<PermissionBody>(&flip(&body.encode(), at))?;
-        let certificate = certificate_of(&patient, &device, certificate);
+        let chain = chain_of(&patient, &device, certificate);
         let sign = |message: &[u8]| device.sign(message).to_bytes();
-        let permission = SignedPermission::sign(body.encode(), wrap, certificate, sign).unwrap();
+        let permission = SignedPermission::sign(body.encode(), wrap, chain, sign).unwrap();
         let bytes = pb::Permission::from(&permission).encode_to_vec();
         let read = |bytes: &[u8]| SignedPermission::try_from(pb::decode::<pb::Permission>(bytes)?)?.verify();
         let verified = read(&bytes).unwrap();

@@ -9,9 +9,10 @@ use protocol_spec::{
     certificate::ExposedVersion,
     collection::{Collection, CollectionSelector},
     content::stream_len,
+    devices::{DeviceKind, DeviceList, ListedDevice, MAX_DEVICES, MAX_SEALED_NAME},
     field::{Name, SealedBytes},
     hash::{ContentRoot, Sha256Digest},
-    ids::{CollectionId, PermissionId, RecordId, VersionId},
+    ids::{CollectionId, DeviceId, PatientId, PermissionId, RecordId, VersionId},
     keys::{IdentityKey, RecipientKey},
     manifest::{Clinical, Part, PartName},
     permission::{Kind, PermissionBody, RecordSelector, Replaces},
@@ -137,7 +138,7 @@ macro_rules! strategy {
 }
 
 strategy! {
-    device_certificate: DeviceCertificate { identity_key: key, device_key: key, recipient_key: recipient }
+    device_certificate: DeviceCertificate { patient_id: id32, device_key: key, recipient_key_hash: id32 }
     accreditation_request: AccreditationRequest { name: name, identity_key: key, recipient_key: recipient }
     accreditation: Accreditation {
         registrar_id: id32, institution_id: id32, name: name, recipient_key_hash: id32, secret_hash: id32,
@@ -150,10 +151,11 @@ strategy! {
     }
     download_request: DownloadRequest {
         operator_id: id32, request_id: id16, institution_id: id32, patient_id: id32, expires: number, text: sealed,
+        root_epoch: number,
     }
     reference_request: ReferenceRequest {
         operator_id: id32, request_id: id16, institution_id: id32, second_institution_id: id32, patient_id: id32,
-        expires: number, text: sealed,
+        expires: number, text: sealed, root_epoch: number,
     }
     denial: Denial { request_id: id16, request_hash: id32, patient_id: id32, institution_id: id32, text: sealed }
     revocation: Revocation { permission_id: id16, permission_hash: id32, patient_id: id32 }
@@ -197,6 +199,44 @@ strategy! {
 /// Another permission's id.
 fn another(id: PermissionId) -> PermissionId {
     PermissionId::from_bytes(id.as_bytes().map(|byte| !byte))
+}
+
+pub(crate) fn device_list() -> impl Strategy<Value = DeviceList> {
+    let device = (
+        key(),
+        any::<[u8; 32]>(),
+        any::<bool>(),
+        vec(any::<u8>(), 1..MAX_SEALED_NAME),
+    );
+    let devices = vec(device, 1..=MAX_DEVICES);
+    (devices, recipient(), any::<[[u8; 32]; 3]>(), any::<[u64; 4]>()).prop_map(
+        |(devices, vault_key, [patient, before, signer], [created, sequence, root_epoch, last_placement])| {
+            let device =
+                |(number, (device_key, recipient, recovery, name)): (usize, (_, _, bool, Vec<u8>))| {
+                    ListedDevice {
+                        device_key,
+                        recipient_key_hash: Sha256Digest::from_bytes(recipient),
+                        kind: if recovery && number > 0 {
+                            DeviceKind::Recovery
+                        } else {
+                            DeviceKind::Device
+                        },
+                        sealed_name: name.into(),
+                    }
+                };
+            DeviceList {
+                created,
+                patient_id: PatientId::from_bytes(patient),
+                sequence,
+                previous_hash: Sha256Digest::from_bytes(before),
+                signer: DeviceId::from_bytes(signer),
+                root_epoch,
+                vault_key,
+                last_placement,
+                devices: devices.into_iter().enumerate().map(device).collect(),
+            }
+        },
+    )
 }
 
 pub(crate) fn permission() -> impl Strategy<Value = PermissionBody> {

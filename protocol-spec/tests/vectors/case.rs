@@ -5,6 +5,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use prost::Message;
 use protocol_spec::{
     Error, bodies, content,
+    devices::{DeviceHistory, DeviceList, verify_newest},
     directory::Institution,
     hash::{ContentRoot, LeafHash, Sha256Digest},
     ids,
@@ -13,7 +14,7 @@ use protocol_spec::{
     log,
     manifest::PartName,
     messages as pb,
-    patient::{OfPatient, PatientSigned, verify_device},
+    patient::{DeviceChain, OfPatient, PatientSigned},
     permission::SignedPermission,
     request::{RequestSignature, SignatureLabel, Target},
     statement::{Body, Signed, Verified},
@@ -71,8 +72,12 @@ pub(crate) enum Check {
     Statement { body: String, key: Hex, statement: Hex },
     /// A patient's statement with its chain; gives the SHA-256 of its body.
     PatientStatement { body: String, patient_statement: Hex },
-    /// A device certificate for a patient; gives the device key.
-    Device { patient: Hex, certificate: Hex },
+    /// A device chain for a patient; gives the device key.
+    Device { patient: Hex, chain: Hex },
+    /// Lists of devices from the first on; gives the ids of the newest one's devices.
+    DeviceLists { identity_key: Hex, lists: Vec<Hex> },
+    /// The newest list alone, with its signer's chain; gives the SHA-256 of its body.
+    NewestList { patient: Hex, list: Hex, signer: Hex },
     /// A directory entry and the secret of an enrolment; gives the entry's hash.
     Directory {
         entry: Hex,
@@ -169,6 +174,7 @@ fn class(error: &Error) -> &'static str {
         Error::DegenerateKey { .. } => "degenerate key",
         Error::Signature => "bad signature",
         Error::Mismatch { .. } => "mismatch",
+        Error::DeviceList { .. } => "device list",
         Error::RequestSignature { .. } => "request signature",
         Error::LogProof => "log proof",
         Error::Link { .. } => "link",
@@ -184,10 +190,33 @@ impl Check {
                 body,
                 patient_statement,
             } => patient_hash(body, patient_statement),
-            Self::Device { patient, certificate } => {
-                let certificate = pb::decode::<pb::Statement>(&certificate.0)?.try_into()?;
-                let device = verify_device(certificate, patient.0.as_slice().try_into()?)?;
-                Ok(hex(device.device_key.as_bytes()))
+            Self::Device { patient, chain } => {
+                let device = device_chain(chain)?.verify(patient.0.as_slice().try_into()?)?;
+                Ok(hex(device.key().as_bytes()))
+            }
+            Self::DeviceLists { identity_key, lists } => {
+                let list = |bytes: &Hex| Signed::try_from(pb::decode::<pb::Statement>(&bytes.0)?);
+                let (first, others) = lists.split_first().unwrap();
+                let mut history = DeviceHistory::begin(list(first)?, &identity(identity_key)?)?;
+                for bytes in others {
+                    history.extend(list(bytes)?)?;
+                }
+                let ids = history
+                    .newest()
+                    .devices
+                    .iter()
+                    .map(|device| device.id().to_string());
+                Ok(ids.collect::<Vec<_>>().join(" "))
+            }
+            Self::NewestList {
+                patient,
+                list,
+                signer,
+            } => {
+                let list = Signed::try_from(pb::decode::<pb::Statement>(&list.0)?)?;
+                let patient = patient.0.as_slice().try_into()?;
+                let list = verify_newest(list, device_chain(signer)?, patient)?;
+                Ok(hex(list.hash().as_bytes()))
             }
             Self::Directory {
                 entry,
@@ -353,6 +382,7 @@ fn statement_hash(body: &str, key: &IdentityKey, statement: &Hex) -> Result<Stri
     }
     match body {
         "DeviceCertificateBody" => hash::<bodies::DeviceCertificate>(key, statement),
+        "DeviceListBody" => hash::<DeviceList>(key, statement),
         "AccreditationRequestBody" => hash::<bodies::AccreditationRequest>(key, statement),
         "AccreditationBody" => hash::<bodies::Accreditation>(key, statement),
         "InstitutionKeysBody" => hash::<bodies::InstitutionKeys>(key, statement),
@@ -375,6 +405,10 @@ fn statement_hash(body: &str, key: &IdentityKey, statement: &Hex) -> Result<Stri
     }
 }
 
+fn device_chain(chain: &Hex) -> Result<DeviceChain, Error> {
+    DeviceChain::try_from(Some(pb::decode::<pb::DeviceChain>(&chain.0)?))
+}
+
 fn patient_hash(body: &str, message: &Hex) -> Result<String, Error> {
     fn hash<T: OfPatient>(message: &Hex) -> Result<String, Error> {
         let signed = PatientSigned::<T>::try_from(pb::decode::<pb::PatientStatement>(&message.0)?)?;
@@ -394,6 +428,8 @@ fn patient_hash(body: &str, message: &Hex) -> Result<String, Error> {
 fn id_bytes(kind: &str, text: &str) -> Result<String, Error> {
     match kind {
         "patient" => text.parse::<ids::PatientId>().map(|id| hex(id.as_bytes())),
+        "device" => text.parse::<ids::DeviceId>().map(|id| hex(id.as_bytes())),
+        "link" => text.parse::<ids::LinkId>().map(|id| hex(id.as_bytes())),
         "institution" => text.parse::<ids::InstitutionId>().map(|id| hex(id.as_bytes())),
         "operator" => text.parse::<ids::OperatorId>().map(|id| hex(id.as_bytes())),
         "registrar" => text.parse::<ids::RegistrarId>().map(|id| hex(id.as_bytes())),

@@ -14,12 +14,13 @@ use case::Case;
 
 /// Cases in each folder: (folder, must succeed, must fail).
 const COUNTS: &[(&str, usize, usize)] = &[
-    ("statements", 19, 29),
-    ("devices", 2, 5),
+    ("statements", 20, 29),
+    ("devices", 4, 10),
+    ("device-lists", 6, 22),
     ("permissions", 6, 21),
     ("directory", 1, 9),
     ("requests", 4, 29),
-    ("ids", 10, 8),
+    ("ids", 12, 8),
     ("links", 4, 6),
     ("keys", 3, 16),
     ("log", 8, 15),

@@ -1,5 +1,6 @@
 //! Builds every case, folder by folder.
 
+mod devices;
 mod directory;
 mod geometry;
 mod keys;
@@ -16,7 +17,8 @@ use crate::case::{Case, Check};
 pub(crate) fn all() -> Vec<(&'static str, Vec<Case>)> {
     vec![
         ("statements", statements::cases()),
-        ("devices", statements::devices()),
+        ("devices", devices::chains()),
+        ("device-lists", devices::lists()),
         ("permissions", permissions::cases()),
         ("directory", directory::cases()),
         ("requests", requests::cases()),

@@ -7,16 +7,18 @@ use protocol_spec::{
     bodies::{self, Checkpoint, DeviceCertificate},
     certificate::ExposedVersion,
     collection::Collection,
+    devices::{DeviceKind, DeviceList, ListedDevice},
     field::SealedBytes,
     hash::{ContentRoot, Sha256Digest, sha256},
     ids::{
-        CollectionId, InstitutionId, OperatorId, PatientId, PermissionId, RecordId, RegistrarId, ReleaseId,
-        RequestId, UploadId, VersionId,
+        CollectionId, DeviceId, InstitutionId, OperatorId, PatientId, PermissionId, RecordId, RegistrarId,
+        ReleaseId, RequestId, UploadId, VersionId,
     },
     keys::{IdentityKey, RecipientKey},
     labels::Label,
     manifest::{Clinical, Part},
     messages as pb,
+    patient::DeviceChain,
     permission::{Kind, PermissionBody, RecordSelector},
     released::{LeafRanges, VersionLeaves},
     statement::{Body, Signed, preimage},
@@ -37,6 +39,8 @@ pub(crate) const OPERATOR: u8 = 5;
 pub(crate) const POSSESSION: u8 = 6;
 pub(crate) const STRANGER: u8 = 7;
 pub(crate) const SECOND: u8 = 8;
+pub(crate) const SECOND_DEVICE: u8 = 9;
+pub(crate) const THIRD_DEVICE: u8 = 10;
 
 pub(crate) fn key(seed: u8) -> Key {
     Key(SigningKey::from_bytes(&[seed; 32]))
@@ -110,17 +114,57 @@ pub(crate) const PERMISSION_ID: PermissionId = PermissionId::from_bytes([0x12; 1
 const UPLOAD_ID: UploadId = UploadId::from_bytes([0x13; 16]);
 const RELEASE_ID: ReleaseId = ReleaseId::from_bytes([0x14; 16]);
 
-pub(crate) fn device_certificate() -> DeviceCertificate {
+pub(crate) fn certificate_of(device: u8) -> DeviceCertificate {
     DeviceCertificate {
         created: NOW,
-        identity_key: key(PATIENT).public(),
-        device_key: key(DEVICE).public(),
-        recipient_key: recipient(1),
+        patient_id: patient(),
+        device_key: key(device).public(),
+        recipient_key_hash: recipient(device).digest(),
     }
 }
 
-pub(crate) fn certificate() -> pb::Statement {
-    key(PATIENT).signed(device_certificate()).to_message()
+pub(crate) fn device_certificate() -> DeviceCertificate {
+    certificate_of(DEVICE)
+}
+
+/// Identity key → device.
+pub(crate) fn chain() -> DeviceChain {
+    DeviceChain::first(key(PATIENT).public(), key(PATIENT).signed(device_certificate()))
+}
+
+pub(crate) fn listed(device: u8) -> ListedDevice {
+    ListedDevice {
+        device_key: key(device).public(),
+        recipient_key_hash: recipient(device).digest(),
+        kind: DeviceKind::Device,
+        sealed_name: Bytes::from(vec![device; 136]),
+    }
+}
+
+/// One device, by the identity key.
+pub(crate) fn first_list() -> DeviceList {
+    DeviceList {
+        created: NOW,
+        patient_id: patient(),
+        sequence: 0,
+        previous_hash: DeviceList::NONE_BEFORE,
+        signer: DeviceId::from(&key(PATIENT).public()),
+        root_epoch: 0,
+        vault_key: recipient(0x60),
+        last_placement: 0,
+        devices: vec![listed(DEVICE)],
+    }
+}
+
+/// The list after another, by a device.
+pub(crate) fn next_list(before: &DeviceList, signer: u8, devices: &[u8]) -> DeviceList {
+    DeviceList {
+        sequence: before.sequence + 1,
+        previous_hash: Sha256Digest::of(&before.encode()),
+        signer: DeviceId::from(&key(signer).public()),
+        devices: devices.iter().map(|device| listed(*device)).collect(),
+        ..before.clone()
+    }
 }
 
 pub(crate) fn accreditation_request() -> bodies::AccreditationRequest {
@@ -177,6 +221,7 @@ pub(crate) fn download_request() -> bodies::DownloadRequest {
         patient_id: patient(),
         expires: NOW + HOUR,
         text: sealed(0x22),
+        root_epoch: 1,
     }
 }
 
@@ -190,6 +235,7 @@ pub(crate) fn reference_request() -> bodies::ReferenceRequest {
         patient_id: patient(),
         expires: NOW + HOUR,
         text: sealed(0x23),
+        root_epoch: 1,
     }
 }
 

@@ -1,6 +1,7 @@
 //! The real programs as separate processes: a `vault-server`, and `medvault` once for each principal.
 
 mod cli;
+mod liar;
 mod proxy;
 mod server;
 mod world;
@@ -11,6 +12,7 @@ use anyhow::{Context, Result, ensure};
 use protocol_spec::defence::{Defence, OFF};
 
 pub use cli::{Cli, Refused};
+pub use liar::Liar;
 pub use proxy::Proxy;
 pub use server::{Server, ServerOptions};
 pub use world::{World, text};

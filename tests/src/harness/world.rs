@@ -10,7 +10,7 @@ use protocol_spec::defence::Defence;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::{Cli, Proxy, Server, ServerOptions};
+use super::{Cli, Liar, Proxy, Server, ServerOptions};
 
 /// Everything a test needs; dropped, nothing is left.
 #[derive(Debug)]
@@ -73,8 +73,28 @@ impl World {
         ))
     }
 
-    fn start_on(listen: &str, extra: &[&str], shell: &str, off: &[Defence]) -> Result<Self> {
+    /// A server whose operator answers as a test likes.
+    ///
+    /// # Errors
+    /// When one of the programs fails.
+    pub fn start_behind_liar() -> Result<(Self, Liar)> {
+        let listen = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+        // The folder is known when the world is there; the certificate is read with the first connection.
         let folder = TempDir::new()?;
+        let liar = Liar::start(listen, &folder.path().join("server"))?;
+        let public = liar.address().to_string();
+        let extra = ["--public-authority", &public];
+        Ok((
+            Self::start_in(folder, &listen.to_string(), &extra, "", &[])?,
+            liar,
+        ))
+    }
+
+    fn start_on(listen: &str, extra: &[&str], shell: &str, off: &[Defence]) -> Result<Self> {
+        Self::start_in(TempDir::new()?, listen, extra, shell, off)
+    }
+
+    fn start_in(folder: TempDir, listen: &str, extra: &[&str], shell: &str, off: &[Defence]) -> Result<Self> {
         let registrar = Cli::new(folder.path().join("registrar"));
         let key = text(&registrar.run(&["registrar", "init"])?, "registrar")?;
         let server = Server::start(ServerOptions {

@@ -235,7 +235,8 @@ impl RawInstitution {
             institution_id: self.entry.id(),
             patient_id: patient.id,
             expires: now_ms() + 3_600_000,
-            text: seal_text(patient.recipient.public(), &context, "may we download?")?,
+            text: seal_text(patient.vault_key.public(), &context, "may we download?")?,
+            root_epoch: patient.list.claimed().root_epoch,
         };
         let signed = Signed::sign(body, |message| self.identity.sign_bytes(message));
         Ok((signed.to_message(), request_id))
@@ -261,7 +262,8 @@ impl RawInstitution {
             second_institution_id: second.id(),
             patient_id: patient.id,
             expires: now_ms() + 3_600_000,
-            text: seal_text(patient.recipient.public(), &context, "may they download?")?,
+            text: seal_text(patient.vault_key.public(), &context, "may they download?")?,
+            root_epoch: patient.list.claimed().root_epoch,
         };
         Ok(Signed::sign(body, |message| self.identity.sign_bytes(message)).to_message())
     }

@@ -15,6 +15,7 @@ pub use control::defended;
 pub use institution::RawInstitution;
 pub use patient::{Offer, RawPatient};
 pub use wire::{Answer, Call, Key, Wire};
+pub(crate) use wire::{HttpsClient, believing_client};
 pub use world::RawWorld;
 
 /// Milliseconds since 1970.

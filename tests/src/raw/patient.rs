@@ -3,32 +3,39 @@
 use anyhow::Result;
 use bytes::Bytes;
 use crypto::{
-    CollectionKey, DataKey, PermissionKey, RecipientSecret, SigningIdentity, TextContext, UploadKey,
-    seal_text,
+    CollectionKey, DataKey, PermissionKey, RecipientSecret, RootKeyContext, SigningIdentity, TextContext,
+    UploadKey, VaultRootKey, seal_root_key, seal_text,
 };
 use protocol_spec::{
     bodies::{Denial, DeviceCertificate, EpochClosure, Placement, Revocation, UploadRequest},
     collection::{Collection, CollectionSelector},
+    devices::{DeviceKind, DeviceList, FirstDevice, ListedDevice},
     directory::Institution,
+    field::Name,
     hash::Sha256Digest,
-    ids::{PatientId, PermissionId, RequestId},
+    ids::{DeviceId, PatientId, PermissionId, RequestId},
+    keys::{IdentityKey, RecipientKey},
     messages as pb,
-    patient::PatientSigned,
+    patient::{DeviceChain, PatientSigned},
     permission::{Kind, PermissionBody, RecordSelector, SignedPermission},
     statement::{Body, Signed},
 };
 
 use super::{Answer, Call, Key, Wire, now_ms, random};
 
-/// A patient with one device.
+/// A patient on one of her devices.
 pub struct RawPatient {
     /// Her id.
     pub id: PatientId,
-    /// The device's X-Wing key.
-    pub recipient: RecipientSecret,
+    /// What is sealed to her is sealed to this.
+    pub vault_key: RecipientSecret,
+    /// The newest list, as far as this device knows.
+    pub list: Signed<DeviceList>,
     name: String,
     device: SigningIdentity,
-    certificate: Signed<DeviceCertificate>,
+    recipient: RecipientSecret,
+    root: VaultRootKey,
+    chain: DeviceChain,
 }
 
 /// An upload request with its permission, as it goes to the server.
@@ -49,21 +56,33 @@ impl RawPatient {
     /// When there is no randomness.
     pub fn new() -> Result<Self> {
         let (identity, device) = (SigningIdentity::generate()?, SigningIdentity::generate()?);
-        let recipient = RecipientSecret::generate()?;
-        let body = DeviceCertificate {
+        let (recipient, root) = (RecipientSecret::generate()?, VaultRootKey::generate()?);
+        let id = PatientId::from(&identity.public());
+        let vault_key = root.vault_key(&id, 0)?;
+        let first = FirstDevice {
             created: now_ms(),
             identity_key: identity.public(),
             device_key: device.public(),
-            recipient_key: recipient.public().clone(),
+            recipient_key: recipient.public(),
+            vault_key: vault_key.public(),
+            sealed_name: root
+                .seal_device_name(
+                    &Name::try_from("a device".to_owned())?,
+                    &id,
+                    &DeviceId::from(&device.public()),
+                )?
+                .into(),
         };
-        let certificate = Signed::sign(body, |message| identity.sign_bytes(message));
-        let id = PatientId::from(&identity.public());
+        let (chain, list) = first.sign(|message| identity.sign_bytes(message));
         Ok(Self {
             id,
-            recipient,
-            name: id.to_string(),
+            vault_key,
+            list,
+            name: DeviceId::from(&device.public()).to_string(),
             device,
-            certificate,
+            recipient,
+            root,
+            chain,
         })
     }
 
@@ -73,11 +92,8 @@ impl RawPatient {
     /// When the server refuses.
     pub async fn enrol(wire: &Wire) -> Result<Self> {
         let patient = Self::new()?;
-        let message = pb::EnrolPatient {
-            device_certificate: Some(patient.certificate.to_message()),
-        };
         patient
-            .post(wire, "/v1/patients", &message)
+            .post(wire, "/v1/patients", &patient.enrolment()?)
             .await?
             .message::<pb::Accepted>()?;
         Ok(patient)
@@ -91,9 +107,178 @@ impl RawPatient {
         }
     }
 
-    /// Her device's certificate.
-    pub fn certificate(&self) -> &Signed<DeviceCertificate> {
-        &self.certificate
+    /// The message that enrols her.
+    ///
+    /// # Errors
+    /// When there is no randomness.
+    pub fn enrolment(&self) -> Result<pb::EnrolPatient> {
+        Ok(pb::EnrolPatient {
+            list: Some(self.list.to_message()),
+            device: Some(self.new_device(self)?),
+        })
+    }
+
+    /// What leads to her device.
+    pub fn chain(&self) -> &DeviceChain {
+        &self.chain
+    }
+
+    /// Her device's id.
+    pub fn device_id(&self) -> DeviceId {
+        DeviceId::from(&self.device.public())
+    }
+
+    /// The same patient on a device that this one has certified, and the message that adds it; `edit` may change the
+    /// list before it is signed.
+    ///
+    /// # Errors
+    /// When there is no randomness.
+    pub fn adding(&self, edit: impl FnOnce(&mut DeviceList)) -> Result<(Self, pb::ChangeDevices)> {
+        let (device, recipient) = (SigningIdentity::generate()?, RecipientSecret::generate()?);
+        let (chain, list) = self.adopting(&device.public(), recipient.public(), edit)?;
+        let added = Self {
+            id: self.id,
+            vault_key: RecipientSecret::from_seed(&self.vault_key.expose_seed())?,
+            list,
+            name: DeviceId::from(&device.public()).to_string(),
+            device,
+            recipient,
+            root: VaultRootKey::from_bytes(self.root.expose()),
+            chain,
+        };
+        let message = pb::ChangeDevices {
+            list: Some(added.list.to_message()),
+            added: Some(self.new_device(&added)?),
+            rotation: None,
+        };
+        Ok((added, message))
+    }
+
+    /// The message that adds somebody's device, without its doing; it gets her root key.
+    ///
+    /// # Errors
+    /// When the keys are none.
+    pub fn taking_in(&self, offer: &pb::LinkOffer) -> Result<pb::ChangeDevices> {
+        let device_key = IdentityKey::try_from(offer.device_key.as_ref())?;
+        let recipient = RecipientKey::try_from(offer.recipient_key.as_ref())?;
+        let (chain, list) = self.adopting(&device_key, &recipient, |_| ())?;
+        let context = RootKeyContext {
+            patient: self.id,
+            epoch: 0,
+            device: DeviceId::from(&device_key),
+        };
+        Ok(pb::ChangeDevices {
+            list: Some(list.to_message()),
+            added: Some(pb::NewDevice {
+                chain: Some((&chain).into()),
+                recipient_key: offer.recipient_key.clone(),
+                root_key: Some((&seal_root_key(&recipient, &context, &self.root)?).into()),
+                approval: Bytes::copy_from_slice(&random::<32>()?),
+            }),
+            rotation: None,
+        })
+    }
+
+    fn adopting(
+        &self,
+        device_key: &IdentityKey,
+        recipient: &RecipientKey,
+        edit: impl FnOnce(&mut DeviceList),
+    ) -> Result<(DeviceChain, Signed<DeviceList>)> {
+        let certificate = DeviceCertificate {
+            created: now_ms(),
+            patient_id: self.id,
+            device_key: *device_key,
+            recipient_key_hash: recipient.digest(),
+        };
+        let certificate = Signed::sign(certificate, |message| self.device.sign_bytes(message));
+        let listed = ListedDevice {
+            device_key: *device_key,
+            recipient_key_hash: recipient.digest(),
+            kind: DeviceKind::Device,
+            sealed_name: self.sealed_name(device_key)?,
+        };
+        let list = self.next_list(|list| {
+            list.devices.push(listed);
+            edit(list);
+        });
+        Ok((self.chain.extended(certificate)?, list))
+    }
+
+    fn sealed_name(&self, device: &IdentityKey) -> Result<Bytes> {
+        let name = Name::try_from("a device".to_owned())?;
+        let sealed = self
+            .root
+            .seal_device_name(&name, &self.id, &DeviceId::from(device))?;
+        Ok(sealed.into())
+    }
+
+    /// The message that removes a device from the list, of a vault without collections, and the new list.
+    ///
+    /// # Errors
+    /// When there is no randomness.
+    pub fn removing(&self, device: DeviceId) -> Result<(pb::ChangeDevices, Signed<DeviceList>)> {
+        let root = VaultRootKey::generate()?;
+        let epoch = self.list.claimed().root_epoch + 1;
+        let vault_key = root.vault_key(&self.id, epoch)?;
+        let list = self.next_list(|list| {
+            list.devices.retain(|listed| listed.id() != device);
+            list.root_epoch = epoch;
+            list.vault_key = vault_key.public().clone();
+        });
+        let sealed = seal_root_key(self.recipient.public(), &self.root_context(epoch), &root)?;
+        let previous = root.wrap_previous(&self.root, &self.id, epoch - 1)?;
+        let rotation = pb::Rotation {
+            root_keys: vec![(&sealed).into(); list.claimed().devices.len()],
+            previous_root_key: Bytes::copy_from_slice(previous.as_bytes()),
+            collections: Vec::new(),
+        };
+        let message = pb::ChangeDevices {
+            list: Some(list.to_message()),
+            added: None,
+            rotation: Some(rotation),
+        };
+        Ok((message, list))
+    }
+
+    /// Posts a change of the list.
+    ///
+    /// # Errors
+    /// When no answer comes.
+    pub async fn change(&self, wire: &Wire, message: &pb::ChangeDevices) -> Result<Answer> {
+        self.post(wire, "/v1/vault/devices", message).await
+    }
+
+    fn next_list(&self, change: impl FnOnce(&mut DeviceList)) -> Signed<DeviceList> {
+        let before = self.list.claimed();
+        let mut next = DeviceList {
+            created: now_ms(),
+            sequence: before.sequence + 1,
+            previous_hash: self.list.hash(),
+            signer: self.device_id(),
+            ..before.clone()
+        };
+        change(&mut next);
+        Signed::sign(next, |message| self.device.sign_bytes(message))
+    }
+
+    fn new_device(&self, device: &Self) -> Result<pb::NewDevice> {
+        let context = device.root_context(self.list.claimed().root_epoch);
+        let sealed = seal_root_key(device.recipient.public(), &context, &self.root)?;
+        Ok(pb::NewDevice {
+            chain: Some((&device.chain).into()),
+            recipient_key: Bytes::copy_from_slice(device.recipient.public().as_bytes()),
+            root_key: Some((&sealed).into()),
+            approval: Bytes::new(),
+        })
+    }
+
+    fn root_context(&self, epoch: u64) -> RootKeyContext {
+        RootKeyContext {
+            patient: self.id,
+            epoch,
+            device: self.device_id(),
+        }
     }
 
     /// Sends a message, signed.
@@ -136,7 +321,7 @@ impl RawPatient {
         let request = Signed::sign(request, |message| self.device.sign_bytes(message));
         let hash = request.hash();
         let (permission_id, permission) = self.permission(wire, to, hash, &UploadKey::generate()?, edit)?;
-        let request = PatientSigned::new(request, self.certificate.clone());
+        let request = PatientSigned::new(request, self.chain.clone());
         let message = pb::SubmitUploadRequest {
             request: Some((&request).into()),
             permission: Some(permission),
@@ -231,7 +416,7 @@ impl RawPatient {
         let bytes = body.encode();
         let wrap = key.seal(to.recipient_key(), &bytes)?;
         let sign = |message: &[u8]| self.device.sign_bytes(message);
-        let signed = SignedPermission::sign(bytes, wrap, self.certificate.clone(), sign)?;
+        let signed = SignedPermission::sign(bytes, wrap, self.chain.clone(), sign)?;
         Ok((permission_id, (&signed).into()))
     }
 
@@ -248,6 +433,7 @@ impl RawPatient {
                 0 => Bytes::copy_from_slice(&random::<136>()?),
                 _ => Bytes::new(),
             },
+            root_epoch: self.list.claimed().root_epoch,
         };
         self.post(wire, "/v1/vault/collections", &message)
             .await?
@@ -277,7 +463,7 @@ impl RawPatient {
             number,
         };
         let signed = Signed::sign(body, |message| self.device.sign_bytes(message));
-        let placement = PatientSigned::new(signed, self.certificate.clone());
+        let placement = PatientSigned::new(signed, self.chain.clone());
         let message = pb::AdoptRecord {
             placement: Some((&placement).into()),
             epoch: collection.epoch,
@@ -324,7 +510,7 @@ impl RawPatient {
             epoch: old.epoch,
         };
         let signed = Signed::sign(body, |message| self.device.sign_bytes(message));
-        let closure = PatientSigned::new(signed, self.certificate.clone());
+        let closure = PatientSigned::new(signed, self.chain.clone());
         let message = pb::CloseEpoch {
             closure: Some((&closure).into()),
         };
@@ -393,7 +579,7 @@ impl RawPatient {
             text: seal_text(asker.recipient_key(), &context, "no")?,
         };
         let signed = Signed::sign(body, |message| self.device.sign_bytes(message));
-        let denial = PatientSigned::new(signed, self.certificate.clone());
+        let denial = PatientSigned::new(signed, self.chain.clone());
         Ok(pb::SubmitDenial {
             denial: Some((&denial).into()),
         })
@@ -412,7 +598,7 @@ impl RawPatient {
             patient_id: self.id,
         };
         let signed = Signed::sign(body, |message| self.device.sign_bytes(message));
-        let revocation = PatientSigned::new(signed, self.certificate.clone());
+        let revocation = PatientSigned::new(signed, self.chain.clone());
         pb::SubmitRevocation {
             revocation: Some((&revocation).into()),
         }

@@ -31,11 +31,32 @@ use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
 use super::random;
 
+/// Sends requests over TLS.
+pub(crate) type HttpsClient = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
+
+/// A client that believes any certificate, with a connection for each request.
+pub(crate) fn believing_client() -> Result<HttpsClient> {
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let tls = rustls::ClientConfig::builder_with_provider(provider.clone())
+        .with_protocol_versions(&[&rustls::version::TLS13])?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(BelieveAll(provider)))
+        .with_no_client_auth();
+    let connector = HttpsConnectorBuilder::new()
+        .with_tls_config(tls)
+        .https_only()
+        .enable_http1()
+        .build();
+    Ok(Client::builder(TokioExecutor::new())
+        .pool_max_idle_per_host(0)
+        .build(connector))
+}
+
 /// The way to one server, which believes any certificate: the tests of the link are elsewhere. Each request
 /// has a connection of its own, so that a restarted server is reached again.
 #[derive(Clone)]
 pub struct Wire {
-    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    client: HttpsClient,
     authority: String,
     /// Header `medvault-operator` of every request; a test may change it.
     pub operator: String,
@@ -147,20 +168,7 @@ impl Wire {
     /// # Errors
     /// When it does not answer.
     pub async fn connect(link: &ServerLink) -> Result<Self> {
-        let provider = Arc::new(aws_lc_rs::default_provider());
-        let tls = rustls::ClientConfig::builder_with_provider(provider.clone())
-            .with_protocol_versions(&[&rustls::version::TLS13])?
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(BelieveAll(provider)))
-            .with_no_client_auth();
-        let connector = HttpsConnectorBuilder::new()
-            .with_tls_config(tls)
-            .https_only()
-            .enable_http1()
-            .build();
-        let client = Client::builder(TokioExecutor::new())
-            .pool_max_idle_per_host(0)
-            .build(connector);
+        let client = believing_client()?;
         let url = format!("https://{}/v1/server", link.authority());
         let body = client
             .get(url.parse()?)

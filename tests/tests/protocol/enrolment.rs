@@ -154,15 +154,13 @@ async fn present_degenerate_key(world: &RawWorld, which: usize) -> Result<Answer
     clinic.post(&world.wire, "/v1/institutions", &bad).await
 }
 
-/// A patient's certificate proves that whoever enrols holds the device key.
+/// Whoever enrols holds the device key.
 #[tokio::test]
-async fn a_foreign_device_certificate_does_not_enrol() -> Result<()> {
+async fn somebody_elses_device_does_not_enrol() -> Result<()> {
     let attack = async |world: &mut RawWorld| {
         let (alice, mallory) = (RawPatient::new()?, RawPatient::new()?);
-        let message = pb::EnrolPatient {
-            device_certificate: Some(alice.certificate().to_message()),
-        };
-        let name = alice.id.to_string();
+        let message = alice.enrolment()?;
+        let name = alice.device_id().to_string();
         let stolen = Key {
             id: &name,
             signing: mallory.key().signing,

@@ -6,6 +6,7 @@ mod bad_input;
 mod blindness;
 mod collections;
 mod dependency_rules;
+mod devices;
 mod enrolment;
 mod flows;
 mod model;

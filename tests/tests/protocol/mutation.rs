@@ -4,7 +4,7 @@
 
 mod wire;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
 use prost::Message;
 use protocol_spec::{defence::Defence, messages as pb, problem::Problem};
@@ -125,7 +125,7 @@ fn changed_of_patient(
 
 /// What a changed statement may be: not what was signed, not of its form, not of this version, of a key that
 /// is none, or, where the field says who signed the request, not by them.
-const REFUSALS: [Problem; 7] = [
+const REFUSALS: [Problem; 9] = [
     Problem::NotPermitted,
     Problem::NotAccredited,
     Problem::Malformed,
@@ -133,6 +133,8 @@ const REFUSALS: [Problem; 7] = [
     Problem::DegenerateKey,
     Problem::Unauthenticated,
     Problem::RequestMismatch,
+    Problem::DeviceListConflict,
+    Problem::PlacementConflict,
 ];
 
 const SIGNATURES: &[Defence] = &[Defence::StatementSignatures];
@@ -143,17 +145,40 @@ async fn every_field_of_a_device_certificate_is_bound() -> Result<()> {
         nested: &["1"],
         fields: 6,
         off: SIGNATURES,
-        free: &["1.3", "4"],
+        free: &["1.3"],
     };
     certificate
         .is_bound(async |scene, change| {
             let patient = RawPatient::new()?;
-            let message = pb::EnrolPatient {
-                device_certificate: changed(Some(patient.certificate().to_message()), change),
-            };
+            let mut message = patient.enrolment()?;
+            let chain = message.device.as_mut().and_then(|device| device.chain.as_mut());
+            let chain = chain.context("no chain")?;
+            let certificate = chain.certificates.pop();
+            chain.certificates.extend(changed(certificate, change));
             patient.post(&scene.world.wire, "/v1/patients", &message).await
         })
         .await
+}
+
+#[tokio::test]
+async fn every_field_of_a_list_of_devices_is_bound() -> Result<()> {
+    let list = Signed {
+        nested: &["1", "9"],
+        fields: 16,
+        off: &[Defence::StatementSignatures, Defence::DeviceLists],
+        // What no rule compares: the time and the name of a device.
+        free: &["1.3", "9.4"],
+    };
+    list.is_bound(async |scene, change| {
+        let wire = &scene.world.wire;
+        let (_, message) = scene.patient.adding(|_| ())?;
+        let message = pb::ChangeDevices {
+            list: changed(message.list, change),
+            ..message
+        };
+        scene.patient.change(wire, &message).await
+    })
+    .await
 }
 
 #[tokio::test]
@@ -468,22 +493,22 @@ async fn a_permission_submitted_by_another_patient_is_refused() -> Result<()> {
     defended(&[Defence::OwnStatements], Problem::NotPermitted, attack).await
 }
 
-/// ATK-33: the attacker's certificate in place of the patient's: it leads to another patient.
+/// ATK-33: the attacker's chain in place of the patient's: it leads to another patient.
 #[tokio::test]
-async fn a_permission_under_another_patients_certificate_is_refused() -> Result<()> {
+async fn a_permission_under_another_patients_chain_is_refused() -> Result<()> {
     let world = RawWorld::start().await?;
     let scene = Scene::set(&world).await?;
     let mallory = RawPatient::enrol(&world.wire).await?;
     let offer = scene.patient.offer(&world.wire, &scene.hospital.entry, |_| ())?;
     let mut resigned = offer.message.clone();
     if let Some(permission) = resigned.permission.as_mut() {
-        permission.device_certificate = Some(mallory.certificate().to_message());
+        permission.device = Some(mallory.chain().into());
     }
     let answer = mallory
         .post(&world.wire, "/v1/requests/upload", &resigned)
         .await?;
     assert_eq!(answer.problem(), Some(Problem::NotPermitted), "{answer:?}");
-    // Control: with the certificate that belongs to it, it is taken from the patient.
+    // Control: with the chain that belongs to it, it is taken from the patient.
     let own = scene
         .patient
         .post(&world.wire, "/v1/requests/upload", &offer.message);

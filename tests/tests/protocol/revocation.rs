@@ -307,6 +307,7 @@ async fn the_patient_sees_every_step_in_her_history() -> Result<()> {
             What::Stored(_) => Ok("stored"),
             What::Released(_) => Ok("released"),
             What::Closed(_) => Ok("closed"),
+            What::DevicesChanged(_) => Ok("devices changed"),
         })
         .collect::<Result<_>>()?;
     let told = [

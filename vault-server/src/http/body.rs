@@ -15,7 +15,7 @@ use protocol_spec::{
     Error,
     defence::Defence,
     hash::{Sha256Digest, sha256},
-    messages::{CommitUpload, EnrolInstitution, EnrolPatient, Presentation},
+    messages::{CommitUpload, EnrolInstitution, EnrolPatient, LinkOffer, Presentation},
     problem::Problem,
     request::{CONTENT_DIGEST, IDEMPOTENCY_KEY, RequestSignature, content_digest},
 };
@@ -99,7 +99,7 @@ impl<M: Message + Default + Name> Posted<M> {
         let limit = match M::NAME {
             CommitUpload::NAME => app.limits.commit_bytes,
             // Anybody may send these, and each takes its share of public memory while it dribbles in.
-            EnrolPatient::NAME | EnrolInstitution::NAME => app.limits.enrolment_bytes,
+            EnrolPatient::NAME | EnrolInstitution::NAME | LinkOffer::NAME => app.limits.enrolment_bytes,
             Presentation::NAME => MOST_OF_PRESENTATION,
             _ => app.limits.message_bytes,
         };

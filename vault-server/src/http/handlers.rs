@@ -5,7 +5,7 @@ use axum::extract::{Request, State};
 use prost::{Message, Name};
 use protocol_spec::{
     collection::Collection,
-    ids::{InstitutionId, PatientId, PermissionId, ReleaseId, RequestId, UploadId, VersionId},
+    ids::{InstitutionId, LinkId, PatientId, PermissionId, ReleaseId, RequestId, UploadId, VersionId},
     messages as pb,
     problem::Problem,
     request::{CHALLENGE, SignatureLabel, read_bytes_field},
@@ -38,6 +38,7 @@ submissions! {
     submit_denial: SubmitDenial;
     put_collection: PutCollection;
     put_wraps: PutWraps;
+    change_devices: ChangeDevices;
 }
 
 /// `GET` of what an id names, with the most bytes of the answer.
@@ -60,6 +61,7 @@ readings! {
     request: RequestId -> StoredRequest, two_messages;
     deliver: PermissionId -> Delivery, two_messages;
     upload_status: UploadId -> UploadStatus, two_messages;
+    link_offer: LinkId -> LinkOffer, enrolled;
 }
 
 /// What was enrolled, with a proof.
@@ -167,6 +169,24 @@ async fn enrol<M: Message + Default + Name>(
     let auth = Authenticated::enrolling(app, &parts, check(&app.vault, message)?)?;
     let room = back.with(memory, Some(auth.permit));
     room.reply(app.vault.enrol(&auth.caller, &intent).await)
+}
+
+/// By a device that is nobody's yet, so the message is read first here, too.
+pub(super) async fn offer_link(
+    State(app): State<App>,
+    back: WayBack,
+    Id(link): Id<LinkId>,
+    request: Request,
+) -> Answer<pb::Accepted> {
+    let (parts, body) = request.into_parts();
+    let Posted {
+        intent,
+        message,
+        memory,
+    } = Posted::<pb::LinkOffer>::read(&app, &parts, body, &back.stranger()).await?;
+    let auth = Authenticated::enrolling(&app, &parts, app.vault.offering(&message)?)?;
+    let room = back.with(memory, Some(auth.permit));
+    room.reply(app.vault.offer(&auth.caller, &intent, link, message).await)
 }
 
 pub(super) async fn present(
@@ -359,6 +379,20 @@ pub(super) async fn released_ranges(
 
 /// The most bytes of one version with all its ranges.
 const VERSION_RANGES: u64 = 64 + 16 * protocol_spec::released::MAX_RANGES as u64;
+
+pub(super) async fn device_lists(
+    State(app): State<App>,
+    auth: Authenticated,
+    back: WayBack,
+    page: Page<u64>,
+) -> Answer<pb::DeviceLists> {
+    let lists = app
+        .vault
+        .device_lists(&auth.caller, page.after, page.limit)
+        .await?;
+    let bytes = u64::try_from(lists.encoded_len()).unwrap_or(u64::MAX);
+    back.room(auth.permit, bytes).await?.reply(Ok(lists))
+}
 
 pub(super) async fn vault_permissions(
     State(app): State<App>,

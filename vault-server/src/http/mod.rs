@@ -130,6 +130,14 @@ pub(crate) fn router(app: App) -> Router {
         )
         .route("/v1/vault/wraps", get(handlers::wraps).post(handlers::put_wraps))
         .route("/v1/vault/closures", post(handlers::close_epoch))
+        .route(
+            "/v1/vault/devices",
+            get(handlers::device_lists).post(handlers::change_devices),
+        )
+        .route(
+            "/v1/links/{link}",
+            get(handlers::link_offer).post(handlers::offer_link),
+        )
         .route("/v1/vault/permissions", get(handlers::vault_permissions))
         .route(
             "/v1/vault/permissions/{permission}/releases",

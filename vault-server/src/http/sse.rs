@@ -110,6 +110,8 @@ impl Feed {
             let wanted = rendered(app.vault.short_page_bytes(app.vault.message_bytes()));
             let mut memory = app.memory.reserve_page(&payer, wanted).await?;
             let page = app.vault.inbox(&self.caller, self.after, BATCH).await?;
+            // A removal wakes whoever listens (DEV-6).
+            app.vault.still_listed(&self.caller).await?;
             if page.events.is_empty() {
                 drop(memory);
                 self.send(app, ALIVE).await?;

@@ -4,25 +4,36 @@
 use std::sync::Arc;
 
 use protocol_spec::{
-    bodies::DeviceCertificate, defence::Defence, directory::Institution, ids::PatientId, keys::IdentityKey,
-    problem::Problem, statement::Verified,
+    defence::Defence,
+    directory::Institution,
+    ids::{DeviceId, PatientId},
+    keys::IdentityKey,
+    patient::Device,
+    problem::Problem,
 };
 
-use super::Refusal;
+use super::{Refusal, enrol::Enrolment};
 
 /// An enrolled principal, or one whose enrolment has been checked.
 #[derive(Clone, Debug)]
-#[allow(
-    clippy::large_enum_variant,
-    reason = "one for each request, and passed by reference"
-)]
 pub enum Caller {
-    /// A patient, by her device.
+    /// A patient, by a device of hers.
     Patient {
         /// The vault is hers.
         id: PatientId,
-        /// Holds the key that signs her requests.
-        device: Verified<DeviceCertificate>,
+        /// Signs her requests: SHA-256 of the key.
+        device: DeviceId,
+        /// The device's key.
+        key: IdentityKey,
+    },
+    /// A patient whose enrolment has been checked.
+    Enrolling(Arc<Enrolment>),
+    /// A device that is nobody's yet.
+    NewDevice {
+        /// SHA-256 of the key.
+        id: DeviceId,
+        /// Signs its request.
+        key: IdentityKey,
     },
     /// An accredited institution.
     Institution(Arc<Institution>),
@@ -32,15 +43,17 @@ impl Caller {
     /// The key that signs this caller's requests.
     pub fn key(&self) -> &IdentityKey {
         match self {
-            Self::Patient { device, .. } => &device.device_key,
+            Self::Patient { key, .. } | Self::NewDevice { key, .. } => key,
+            Self::Enrolling(enrolment) => enrolment.device.key(),
             Self::Institution(institution) => institution.identity_key(),
         }
     }
 
-    /// The text form of its id, as in the `keyid` of its signatures.
+    /// The `keyid` of its signatures: the id of the device or of the institution.
     pub fn key_id(&self) -> String {
         match self {
-            Self::Patient { id, .. } => id.to_string(),
+            Self::Patient { device: id, .. } | Self::NewDevice { id, .. } => id.to_string(),
+            Self::Enrolling(enrolment) => enrolment.device.id().to_string(),
             Self::Institution(institution) => institution.id().to_string(),
         }
     }
@@ -49,6 +62,8 @@ impl Caller {
     pub fn principal(&self) -> [u8; 32] {
         match self {
             Self::Patient { id, .. } => *id.as_bytes(),
+            Self::Enrolling(enrolment) => *enrolment.device.patient_id().as_bytes(),
+            Self::NewDevice { id, .. } => *id.as_bytes(),
             Self::Institution(institution) => *institution.id().as_bytes(),
         }
     }
@@ -57,7 +72,7 @@ impl Caller {
     pub(super) fn patient(&self) -> Result<PatientId, Refusal> {
         match self {
             Self::Patient { id, .. } => Ok(*id),
-            Self::Institution(_) => Err(Refusal::absent("only patients may do this")),
+            _ => Err(Refusal::absent("only patients may do this")),
         }
     }
 
@@ -65,20 +80,28 @@ impl Caller {
     pub(super) fn institution(&self) -> Result<&Arc<Institution>, Refusal> {
         match self {
             Self::Institution(institution) => Ok(institution),
-            Self::Patient { .. } => Err(Refusal::new(
+            _ => Err(Refusal::new(
                 Problem::NotPermitted,
                 "only institutions may do this",
             )),
         }
     }
 
-    /// Whether a statement's device is the one that asks: a patient has one device for now.
-    pub(super) fn check_device(&self, other: &Verified<DeviceCertificate>) -> Result<(), Refusal> {
+    /// The patient and the device by which she asks.
+    pub(super) fn device(&self) -> Result<(PatientId, DeviceId), Refusal> {
         match self {
-            Self::Patient { device, .. } if Defence::OwnStatements.holds(device.hash() == other.hash()) => {
-                Ok(())
-            }
-            _ => Err(Refusal::absent("another device signed the statement")),
+            Self::Patient { id, device, .. } => Ok((*id, *device)),
+            _ => Err(Refusal::absent("only patients may do this")),
+        }
+    }
+
+    /// Whether a statement's device is the one that asks, which is in the newest list (DEV-6).
+    pub(super) fn check_device(&self, other: &Device) -> Result<(), Refusal> {
+        let (_, device) = self.device()?;
+        if Defence::OwnStatements.holds(device == other.id()) {
+            Ok(())
+        } else {
+            Err(Refusal::absent("another device signed the statement"))
         }
     }
 }

@@ -18,10 +18,10 @@ use super::{
 };
 
 /// Of a sealed name: 256 bytes in its size class, and what sealing adds.
-const MAX_SEALED_NAME: usize = 256 + 72;
+pub(super) const MAX_SEALED_NAME: usize = 256 + 72;
 
 impl Vault {
-    /// Opens an epoch of a collection (COL-1).
+    /// Opens an epoch of a collection (COL-1, DEV-13).
     ///
     /// # Errors
     /// `malformed`, `epoch-mismatch`, `too-many`.
@@ -54,6 +54,7 @@ impl Vault {
         let ledger = &*self.shared.ledger;
         let last = tables::count(*patient.as_bytes(), Counted::Placements);
         let last_placement = last.get(ledger).await?.unwrap_or_default().value;
+        let patient_row = tables::patient(patient).get(ledger).await?.unwrap_or_default();
         let rows = tables::collections(patient).scan(ledger, MAX_COLLECTIONS).await?;
         let collections = rows.into_iter().map(|(id, row)| pb::CollectionEpochs {
             collection_id: id.into(),
@@ -63,6 +64,7 @@ impl Vault {
         Ok(pb::CollectionList {
             collections: collections.collect(),
             last_placement,
+            root_epoch: patient_row.root_epoch,
         })
     }
 }
@@ -78,6 +80,7 @@ impl Operation for PutCollection {
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<pb::Accepted, Refusal> {
         let Self { patient, id, message } = self;
+        tx.check_root_epoch(*patient, message.root_epoch).await?;
         let key = tables::collection(*patient, *id);
         let stored = tx.read(&key).await?;
         if stored.is_none() {
@@ -106,9 +109,9 @@ impl Operation for PutCollection {
 }
 
 /// Bounds the list, which is one answer.
-const MAX_COLLECTIONS: usize = 64;
+pub(super) const MAX_COLLECTIONS: usize = 64;
 /// Bounds a row: one epoch a month for eighty years.
-const MAX_EPOCHS: usize = 1000;
+pub(super) const MAX_EPOCHS: usize = 1000;
 
 impl CollectionRow {
     pub(super) fn current(&self) -> Option<u64> {

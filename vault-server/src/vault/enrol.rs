@@ -1,67 +1,121 @@
-//! Enrolment: a patient's device, an accredited institution. The caller is made from the message before
+//! Enrolment: a patient with her first device, an accredited institution. The caller is made from the message before
 //! the request's signature is checked, so that the key being enrolled must have signed the request.
 
 use std::sync::Arc;
 
 use protocol_spec::{
-    Error,
-    bodies::{DeviceCertificate, InstitutionKeys},
+    bodies::InstitutionKeys,
+    defence::Defence,
+    devices::{DeviceList, verify_first},
     directory::Institution,
-    ids::{InstitutionId, PatientId},
+    ids::{DeviceId, InstitutionId, PatientId},
     messages as pb,
-    patient::verify_device,
+    patient::{Device, DeviceChain},
     problem::Problem,
     statement::{Signed, Verified},
 };
 
 use super::{
     Caller, Intent, Refusal, Shared, Vault,
+    devices::Joining,
     refusal::ensure,
-    tables::{self, Row, RowKey},
+    tables::{self, PatientRow, Row, RowKey},
     tx::{Operation, Tx},
 };
 
+/// A patient's enrolment, verified.
+#[derive(Clone, Debug)]
+pub struct Enrolment {
+    /// Her first device.
+    pub(super) device: Device,
+    list: Verified<DeviceList>,
+    joining: Joining,
+}
+
 impl Vault {
-    /// The enrolled caller with this key id (`pat_…` or `inst_…`).
+    /// The enrolled caller with this key id (`dev_…` or `inst_…`).
     ///
     /// # Errors
     /// Those of the store.
     pub async fn find_key(&self, key_id: &str) -> Result<Option<Caller>, Refusal> {
-        if let Ok(id) = key_id.parse::<PatientId>() {
-            return self
-                .known(tables::patient(id), *id.as_bytes(), |row| stored_patient(row, id))
-                .await;
+        if let Ok(id) = key_id.parse::<DeviceId>() {
+            return self.find_device(id).await;
         }
         if let Ok(id) = key_id.parse::<InstitutionId>() {
             let verify = |row| {
                 let institution = self.shared.stored_institution(row)?;
-                Ok(Caller::Institution(Arc::new(institution)))
+                Ok(Some(Caller::Institution(Arc::new(institution))))
             };
             return self.known(tables::institution(id), *id.as_bytes(), verify).await;
         }
         Ok(None)
     }
 
+    /// The patient whose newest list has this device (DEV-6).
+    async fn find_device(&self, id: DeviceId) -> Result<Option<Caller>, Refusal> {
+        let Some(row) = tables::device(id).get(&*self.shared.ledger).await? else {
+            return Ok(None);
+        };
+        let patient = PatientId::try_from(row.patient.as_ref()).map_err(Refusal::damaged)?;
+        let verify = |newest: PatientRow| {
+            if !Defence::ListedDevices.holds(newest.has(id)) {
+                return Ok(None);
+            }
+            let chain = row.device.and_then(|device| device.chain);
+            let device = DeviceChain::try_from(chain).and_then(|chain| chain.verify(patient));
+            let device = device.map_err(Refusal::damaged)?;
+            ensure(
+                device.id() == id,
+                Problem::Internal,
+                "a device's row has another's key",
+            )?;
+            Ok(Some(Caller::Patient {
+                id: patient,
+                device: id,
+                key: *device.key(),
+            }))
+        };
+        self.known(tables::patient(patient), *id.as_bytes(), verify).await
+    }
+
     async fn known<R: Row>(
         &self,
         row: RowKey<R>,
-        principal: [u8; 32],
-        verify: impl FnOnce(R) -> Result<Caller, Refusal>,
+        id: [u8; 32],
+        verify: impl FnOnce(R) -> Result<Option<Caller>, Refusal>,
     ) -> Result<Option<Caller>, Refusal> {
         let Shared { ledger, known, .. } = &*self.shared;
         let (Some(row), Some(version)) = row.read(&**ledger).await? else {
             return Ok(None);
         };
-        known.get(principal, version, || verify(row)).map(Some)
+        known.get(id, version, || verify(row))
     }
 
-    /// Checks a patient's enrolment and gives the caller it makes. Verify the request's signature with
+    /// Checks a patient's enrolment (DEV-2) and gives the caller it makes. Verify the request's signature with
     /// the caller's key, then call [`Vault::enrol`].
     ///
     /// # Errors
-    /// `malformed`, `degenerate-key`, or `not-permitted` when the certificate does not verify.
+    /// `malformed`, `degenerate-key`, or `not-permitted` when something does not verify.
     pub fn enrolling_patient(&self, message: pb::EnrolPatient) -> Result<Caller, Refusal> {
-        Ok(patient(message.device_certificate)?)
+        let list = Signed::<DeviceList>::try_from(message.list)?;
+        let joining = Joining::try_from(message.device)?;
+        let patient = list.claimed().patient_id;
+        let device = joining.chain.clone().verify(patient)?;
+        let list = verify_first(list, device.chain().identity_key())?;
+        let listed = list
+            .device(device.id())
+            .ok_or_else(|| Refusal::absent("another device"))?;
+        joining.check(&device, listed)?;
+        ensure(
+            device.issuer().is_none(),
+            Problem::NotPermitted,
+            "the first device is certified by another",
+        )?;
+        Ok(Caller::Enrolling(Arc::new(Enrolment {
+            device,
+            list,
+            joining,
+        })))
     }
 
     /// Checks an institution's enrolment (KEY-7, KEY-8), as [`Vault::enrolling_patient`].
@@ -85,20 +139,19 @@ impl Vault {
     /// `already-exists` when it is enrolled with other keys.
     pub async fn enrol(&self, caller: &Caller, intent: &Intent) -> Result<pb::Accepted, Refusal> {
         match caller {
-            Caller::Patient { id, device } => {
-                self.shared
-                    .mutate(caller, intent, EnrolPatient { id: *id, device })
-                    .await
-            }
+            Caller::Enrolling(enrolment) => self.shared.mutate(caller, intent, EnrolPatient(enrolment)).await,
             Caller::Institution(institution) => {
                 self.shared
                     .mutate(caller, intent, EnrolInstitution { institution })
                     .await
             }
+            Caller::Patient { .. } | Caller::NewDevice { .. } => {
+                Err(Refusal::absent("its enrolment was not checked"))
+            }
         }
     }
 
-    /// A patient's device, for institutions and the patient herself.
+    /// A patient's newest list of devices, for institutions and the patient herself (DEV-7).
     ///
     /// # Errors
     /// `not-permitted` for other patients, and when there is no such patient.
@@ -107,17 +160,17 @@ impl Vault {
         caller: &Caller,
         patient: PatientId,
     ) -> Result<pb::PatientInfo, Refusal> {
-        if let Caller::Patient { id, .. } = caller {
-            ensure(
-                *id == patient,
-                Problem::NotPermitted,
-                "patients see only themselves",
-            )?;
-        }
+        let own = |id| id == patient;
+        ensure(
+            matches!(caller, Caller::Institution(_)) || caller.patient().is_ok_and(own),
+            Problem::NotPermitted,
+            "patients see only themselves",
+        )?;
         let row = tables::patient(patient).get(&*self.shared.ledger).await?;
         let row = row.ok_or_else(|| Refusal::absent("no such patient"))?;
         Ok(pb::PatientInfo {
-            device_certificate: row.device_certificate,
+            list: row.list,
+            signer: row.signer,
         })
     }
 }
@@ -137,27 +190,26 @@ impl Tx<'_> {
     }
 }
 
-struct EnrolPatient<'a> {
-    id: PatientId,
-    device: &'a Verified<DeviceCertificate>,
-}
+struct EnrolPatient<'a>(&'a Enrolment);
 
 impl Operation for EnrolPatient<'_> {
     type Answer = pb::Accepted;
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<pb::Accepted, Refusal> {
-        let key = tables::patient(self.id);
-        let row = pb::EnrolPatient {
-            device_certificate: Some(self.device.to_message()),
-        };
-        match tx.read(&key).await? {
-            Some(stored) => ensure(
-                stored == row,
-                Problem::AlreadyExists,
-                "enrolled with another device",
-            )?,
-            None => tx.put(&key, &row),
+        let Self(Enrolment {
+            device,
+            list,
+            joining,
+        }) = self;
+        let key = tables::patient(list.patient_id);
+        let stored = tx.read(&tables::device_list(list.patient_id, 0)).await?;
+        if tx.read(&key).await?.is_some() {
+            let same = stored == Some(list.to_message());
+            ensure(same, Problem::AlreadyExists, "enrolled with another device")?;
+            return Ok(pb::Accepted {});
         }
+        tx.join(device, joining).await?;
+        tx.put_list(&key, PatientRow::default(), list, device.chain())?;
         Ok(pb::Accepted {})
     }
 }
@@ -186,21 +238,4 @@ impl Operation for EnrolInstitution<'_> {
         tx.put(&key, &entry);
         Ok(pb::Accepted {})
     }
-}
-
-fn patient(certificate: Option<pb::Statement>) -> Result<Caller, Error> {
-    let certificate = Signed::<DeviceCertificate>::try_from(certificate)?;
-    let id = PatientId::from(&certificate.claimed().identity_key);
-    let device = verify_device(certificate, id)?;
-    Ok(Caller::Patient { id, device })
-}
-
-fn stored_patient(row: pb::EnrolPatient, id: PatientId) -> Result<Caller, Refusal> {
-    let caller = patient(row.device_certificate).map_err(Refusal::damaged)?;
-    ensure(
-        caller.principal() == *id.as_bytes(),
-        Problem::Internal,
-        "a patient's row has another's key",
-    )?;
-    Ok(caller)
 }

@@ -78,6 +78,7 @@ impl<O: Operation<Answer: Row>> Operation for Repeatable<'_, O> {
     type Answer = O::Answer;
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<O::Answer, Refusal> {
+        tx.check_listed(self.caller).await?;
         if let Some(answer) = tx.answered(self.caller, self.intent).await? {
             return Ok(answer);
         }

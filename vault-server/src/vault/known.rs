@@ -12,7 +12,7 @@ use crate::store::CommitId;
 /// Some kilobytes each; beyond it all are forgotten.
 const MOST: usize = 4096;
 
-/// Verified callers by principal.
+/// Verified callers by device or institution.
 #[derive(Default)]
 pub(super) struct KnownCallers {
     /// No panic leaves it half-changed: each change is one call.
@@ -20,25 +20,27 @@ pub(super) struct KnownCallers {
 }
 
 impl KnownCallers {
-    /// The caller made from this version of its row, remembered or verified now.
+    /// The caller made from this version of the row, remembered or verified now; none if the row does not make it one.
     pub(super) fn get(
         &self,
-        principal: [u8; 32],
+        id: [u8; 32],
         version: CommitId,
-        verify: impl FnOnce() -> Result<Caller, Refusal>,
-    ) -> Result<Caller, Refusal> {
+        verify: impl FnOnce() -> Result<Option<Caller>, Refusal>,
+    ) -> Result<Option<Caller>, Refusal> {
         let lock = || self.callers.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((known, caller)) = lock().get(&principal)
+        if let Some((known, caller)) = lock().get(&id)
             && *known == version
         {
-            return Ok(caller.clone());
+            return Ok(Some(caller.clone()));
         }
-        let caller = verify()?;
+        let Some(caller) = verify()? else {
+            return Ok(None);
+        };
         let mut callers = lock();
         if callers.len() >= MOST {
             callers.clear();
         }
-        callers.insert(principal, (version, caller.clone()));
-        Ok(caller)
+        callers.insert(id, (version, caller.clone()));
+        Ok(Some(caller))
     }
 }

@@ -9,6 +9,7 @@
 //! | `caller`, `known`, `refusal`, `limits`, `time` | who asks, what is answered instead, bounds, time |
 //! | `tables`, `tx`, `idempotency` | rows, one try at a commit, mutations that may be repeated |
 //! | `enrol`, `directory` | principals |
+//! | `devices`, `links` | the devices of a patient, and those that offer themselves |
 //! | `requests`, `permissions`, `denial`, `revocation` | asking, permitting, denying, taking back |
 //! | `challenge`, `presentation` | delivery of a permission key, proof of possession |
 //! | `upload`, `intake`, `commit` | sessions of upload, leaves on their way in, the record |
@@ -24,6 +25,7 @@ mod closure;
 mod collections;
 mod commit;
 mod denial;
+mod devices;
 mod directory;
 mod enrol;
 mod history;
@@ -32,6 +34,7 @@ mod inbox;
 mod intake;
 mod known;
 mod limits;
+mod links;
 mod log;
 mod outflow;
 mod permissions;
@@ -60,6 +63,7 @@ use tokio::task::JoinSet;
 
 pub use self::{
     caller::{Caller, Intent},
+    enrol::Enrolment,
     intake::LeafIntake,
     limits::VaultLimits,
     outflow::LeafStream,

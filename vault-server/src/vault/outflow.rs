@@ -8,7 +8,7 @@ use protocol_spec::{content, ids::VersionId, problem::Problem};
 use tokio::task::JoinHandle;
 
 use super::{
-    Refusal, Shared,
+    Caller, Refusal, Shared,
     refusal::ensure,
     tables::{MeterRow, RowKey},
 };
@@ -27,8 +27,15 @@ pub struct LeafStream {
     /// Asked for, not yet handed out.
     ahead: VecDeque<(u32, Read)>,
     total: u64,
-    /// The permission under which they leave; none for the patient's own.
-    guard: Option<RowKey<MeterRow>>,
+    guard: Guard,
+}
+
+/// By what leaves leave, for as long as it holds.
+pub(super) enum Guard {
+    /// A permission.
+    Permission(RowKey<MeterRow>),
+    /// A device of the patient's.
+    Device(Caller),
 }
 
 type Read = JoinHandle<Result<Option<Bytes>, StoreError>>;
@@ -40,7 +47,7 @@ impl LeafStream {
         stream_len: u64,
         first: u32,
         count: u32,
-        guard: Option<RowKey<MeterRow>>,
+        guard: Guard,
     ) -> Result<Self, Refusal> {
         let rest = leaf_range(stream_len, first, count)?;
         let lengths = rest
@@ -66,7 +73,7 @@ impl LeafStream {
     /// client sees that it is incomplete; the stream has then ended.
     ///
     /// # Errors
-    /// `permission-revoked`, `permission-replaced`; those of the store.
+    /// `permission-revoked`, `permission-replaced`, `unauthenticated`; those of the store.
     pub async fn next(&mut self) -> Option<Result<Bytes, Refusal>> {
         self.read_ahead();
         let (leaf, read) = self.ahead.pop_front()?;
@@ -104,10 +111,11 @@ impl LeafStream {
         Ok(bytes)
     }
 
-    /// FLW-5.
+    /// FLW-5, DEV-6.
     async fn check_guard(&self) -> Result<(), Refusal> {
-        let Some(guard) = &self.guard else {
-            return Ok(());
+        let guard = match &self.guard {
+            Guard::Permission(meter) => meter,
+            Guard::Device(caller) => return self.shared.still_listed(caller).await,
         };
         let meter = guard.get(&*self.shared.ledger).await?.unwrap_or_default();
         meter.check_not_ended()

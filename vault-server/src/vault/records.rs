@@ -9,6 +9,7 @@ use protocol_spec::{
 
 use super::{
     Caller, LeafStream, Refusal, Shared, Vault,
+    outflow::Guard,
     tables::{self, PlacementRow, RecordRow, WrapRow},
 };
 
@@ -66,7 +67,8 @@ impl Vault {
         let record = row
             .and_then(|row| row.stored)
             .ok_or_else(|| Refusal::absent("no such record"))?;
-        LeafStream::new(&self.shared, version, record.stream_len, first, count, None)
+        let guard = Guard::Device(caller.clone());
+        LeafStream::new(&self.shared, version, record.stream_len, first, count, guard)
     }
 }
 
@@ -125,8 +127,8 @@ pub(super) fn placed_bytes(records: usize, manifest_bytes: u64) -> u64 {
 /// each doubling of the log.
 const BESIDE_MANIFEST: u64 = 3 << 10;
 
-/// A device's statement with its certificate, which has an X-Wing key.
-const PLACEMENT: u64 = 2 << 10;
+/// A device's statement with the longest chain: 32 certificates of less than 200 bytes.
+const PLACEMENT: u64 = 7 << 10;
 
 impl Shared {
     async fn vault_record(&self, patient: PatientId, row: RecordRow) -> Result<pb::VaultRecord, Refusal> {

@@ -11,7 +11,7 @@ use protocol_spec::{
 
 use super::{
     Caller, LeafStream, Refusal, Shared, Vault,
-    outflow::leaf_range,
+    outflow::{Guard, leaf_range},
     refusal::ensure,
     tables::{self, MeterRow, ReleaseRow},
     tx::{Operation, Tx},
@@ -42,7 +42,14 @@ impl Vault {
         };
         let (ticket, stream_len) = self.shared.run(&spend).await?;
         let guard = tables::meter(patient, ticket.permission_id);
-        LeafStream::new(&self.shared, version, stream_len, first, count, Some(guard))
+        LeafStream::new(
+            &self.shared,
+            version,
+            stream_len,
+            first,
+            count,
+            Guard::Permission(guard),
+        )
     }
 }
 

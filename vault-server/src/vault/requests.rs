@@ -222,10 +222,6 @@ impl Tx<'_> {
         self.put(&key, &row);
         Ok(row)
     }
-
-    async fn check_enrolled(&mut self, patient: PatientId) -> Result<(), Refusal> {
-        self.read_existing(&tables::patient(patient)).await.map(drop)
-    }
 }
 
 struct SubmitUpload {
@@ -292,7 +288,8 @@ impl Operation for SubmitDownload {
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<pb::Accepted, Refusal> {
         let Self { request } = self;
         let message = request.to_message();
-        tx.check_enrolled(request.patient_id).await?;
+        tx.check_root_epoch(request.patient_id, request.root_epoch)
+            .await?;
         tx.open_request(NewRequest {
             id: request.request_id,
             hash: request.hash(),
@@ -326,7 +323,8 @@ impl Operation for SubmitReference {
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<pb::Accepted, Refusal> {
         let Self { request } = self;
         let message = request.to_message();
-        tx.check_enrolled(request.patient_id).await?;
+        tx.check_root_epoch(request.patient_id, request.root_epoch)
+            .await?;
         tx.institution(request.second_institution_id).await?;
         tx.open_request(NewRequest {
             id: request.request_id,

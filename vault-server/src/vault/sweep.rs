@@ -11,6 +11,7 @@ use protocol_spec::{
 
 use super::{
     Refusal, Shared, Vault,
+    links::EndOffer,
     release_end::CloseRelease,
     tables::{self, Expiring, Mark, UploadRow},
     tx::{Operation, Tx},
@@ -86,6 +87,7 @@ impl Shared {
                 self.shred_epoch(patient, collection).await?;
             }
             Expiring::Epoch(..) => {}
+            Expiring::Offer(link, device) => self.run(&EndOffer { link, device }).await?,
             Expiring::Upload(patient, upload) => match self.end_upload(patient, upload).await {
                 // A request is still sending; it will be refused, and the session ended next time.
                 Err(refusal) if refusal.problem == Problem::LeafConflict => return Ok(Vec::new()),

@@ -2,7 +2,7 @@
 //!
 //! | table | partition | suffix | row |
 //! |---|---|---|---|
-//! | 1 patient | patient | – | [`pb::EnrolPatient`] |
+//! | 1 patient | patient | – | [`PatientRow`]: what is newest of her devices; guards her mutations |
 //! | 2 institution | server | institution | [`pb::DirectoryEntry`], its proof holding the salt only |
 //! | 3 place | id of request, permission, upload, release or version | kind | [`PlaceRow`] |
 //! | 4 request | patient | SHA-256 of the request | [`RequestRow`] |
@@ -31,6 +31,10 @@
 //! | 27 closure | patient | collection ‖ epoch | [`pb::LoggedStatement`], its proof holding the salt only |
 //! | 28 released | patient | release ‖ version | [`ReleasedRow`]: leaves handed out |
 //! | 29 use | patient | permission ‖ release | [`Mark`]: a release under it |
+//! | 30 device list | patient | sequence | [`pb::Statement`] |
+//! | 31 device | device | – | [`DeviceRow`]; stays when the device is removed |
+//! | 32 link | link | – | [`LinkRow`] |
+//! | 33 offer | device | – | [`OfferRow`]: where it lies |
 //!
 //! Integers in suffixes are big-endian.
 
@@ -44,8 +48,8 @@ use protocol_spec::{
     collection::Collection,
     hash::Sha256Digest,
     ids::{
-        CollectionId, InstitutionId, PatientId, PermissionId, RecordId, ReleaseId, RequestId, UploadId,
-        VersionId,
+        CollectionId, DeviceId, InstitutionId, LinkId, PatientId, PermissionId, RecordId, ReleaseId,
+        RequestId, UploadId, VersionId,
     },
     messages as pb,
 };
@@ -170,7 +174,7 @@ macro_rules! placed {
 
 placed!(RequestId: 1, PermissionId: 2, UploadId: 3, ReleaseId: 4, VersionId: 5);
 
-pub(super) fn patient(patient: PatientId) -> RowKey<pb::EnrolPatient> {
+pub(super) fn patient(patient: PatientId) -> RowKey<PatientRow> {
     RowKey::new(*patient.as_bytes(), 1, [])
 }
 
@@ -350,6 +354,27 @@ pub(super) fn all_used(patient: PatientId, permission: PermissionId) -> RowKey<M
     RowKey::new(*patient.as_bytes(), 29, *permission.as_bytes())
 }
 
+pub(super) fn device_list(patient: PatientId, sequence: u64) -> RowKey<pb::Statement> {
+    RowKey::new(*patient.as_bytes(), 30, sequence.to_be_bytes())
+}
+
+pub(super) fn device(device: DeviceId) -> RowKey<DeviceRow> {
+    RowKey::new(*device.as_bytes(), 31, [])
+}
+
+pub(super) fn link(link: LinkId) -> RowKey<LinkRow> {
+    RowKey::new(*link.as_bytes(), 32, [])
+}
+
+pub(super) fn offer(device: DeviceId) -> RowKey<OfferRow> {
+    RowKey::new(*device.as_bytes(), 33, [])
+}
+
+/// Offers of new devices, of all there are.
+pub(super) fn offers() -> RowKey<CountRow> {
+    count(SERVER, Counted::Offers)
+}
+
 /// What a [`CountRow`] counts.
 #[derive(Clone, Copy)]
 pub(super) enum Counted {
@@ -363,6 +388,8 @@ pub(super) enum Counted {
     Placements = 4,
     /// Collections, but for the default one while nobody has put it.
     Collections = 5,
+    /// Offers of new devices.
+    Offers = 6,
 }
 
 /// What somebody looks at when its time has come.
@@ -376,6 +403,8 @@ pub(super) enum Expiring {
     Release(PatientId, ReleaseId),
     /// The wraps of a closed epoch.
     Epoch(PatientId, Collection),
+    /// An offer of a new device.
+    Offer(LinkId, DeviceId),
 }
 
 impl Expiring {
@@ -383,6 +412,7 @@ impl Expiring {
         match self {
             Self::Idempotency(principal, key) => [&[1][..], &principal, &key].concat(),
             Self::Upload(patient, upload) => [&[2][..], patient.as_bytes(), upload.as_bytes()].concat(),
+            Self::Offer(link, device) => [&[5][..], link.as_bytes(), device.as_bytes()].concat(),
             Self::Release(patient, release) => [&[3][..], patient.as_bytes(), release.as_bytes()].concat(),
             Self::Epoch(patient, Collection { id, epoch }) => {
                 let epoch = epoch.to_be_bytes();
@@ -407,6 +437,7 @@ impl Expiring {
                 let id = CollectionId::from_bytes(*id);
                 Self::Epoch(patient, Collection { id, epoch })
             }
+            5 => Self::Offer(LinkId::from_bytes(*partition), id.try_into().ok()?),
             _ => return None,
         };
         Some((u64::from_be_bytes(*at), what))

@@ -112,6 +112,7 @@ impl Hospital {
             patient_id: patient.id(),
             expires: created + HOUR,
             text: sealed(),
+            root_epoch: 0,
         };
         let request = Signed::sign(body, |message| self.caller.signing.sign(message).to_bytes());
         let message = pb::SubmitDownloadRequest {

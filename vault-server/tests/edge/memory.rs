@@ -26,7 +26,7 @@ const FITTING: [&str; 8] = [
     "--commit-bytes",
     "15800KiB",
     "--page-bytes",
-    "64KiB",
+    "16KiB",
 ];
 const SCARCE: &str = "64MiB";
 

@@ -7,13 +7,14 @@ use bytes::Bytes;
 use ed25519_dalek::{Signer as _, SigningKey};
 use http::request::Parts;
 use protocol_spec::{
-    bodies::{DeviceCertificate, Revocation, UploadRequest},
+    bodies::{Revocation, UploadRequest},
+    devices::{DeviceList, FirstDevice},
     field::SealedBytes,
     hash::Sha256Digest,
-    ids::{PatientId, PermissionId, RequestId},
+    ids::{DeviceId, PatientId, PermissionId, RequestId},
     keys::RecipientKey,
     messages as pb,
-    patient::PatientSigned,
+    patient::{DeviceChain, PatientSigned},
     permission::{Kind, PermissionBody, RecordSelector, SignedPermission},
     request::SignatureLabel,
     statement::{Body, Signed},
@@ -29,7 +30,8 @@ pub(crate) const HOUR: u64 = 3_600_000;
 
 pub(crate) struct Patient {
     pub(crate) caller: Caller,
-    certificate: Signed<DeviceCertificate>,
+    chain: DeviceChain,
+    list: Signed<DeviceList>,
 }
 
 pub(crate) fn recipient_key() -> RecipientKey {
@@ -47,20 +49,19 @@ pub(crate) fn sealed() -> SealedBytes {
 }
 
 impl Patient {
-    /// Not enrolled.
+    /// Not enrolled; her one key is both identity and device.
     pub(crate) async fn new(addr: SocketAddr) -> Self {
         let caller = Caller::new(addr).await;
-        let certificate = DeviceCertificate {
+        let first = FirstDevice {
+            created: now() * 1000,
             identity_key: caller.key,
             device_key: caller.key,
-            recipient_key: recipient_key(),
-            created: now() * 1000,
+            recipient_key: &recipient_key(),
+            vault_key: &recipient_key(),
+            sealed_name: vec![1; 136].into(),
         };
-        let sign = |message: &[u8]| caller.signing.sign(message).to_bytes();
-        Self {
-            certificate: Signed::sign(certificate, sign),
-            caller,
-        }
+        let (chain, list) = first.sign(|message| caller.signing.sign(message).to_bytes());
+        Self { chain, list, caller }
     }
 
     pub(crate) async fn enrolled(server: &Server) -> Self {
@@ -77,9 +78,22 @@ impl Patient {
         PatientId::from(&self.caller.key)
     }
 
+    fn key_id(&self) -> String {
+        DeviceId::from(&self.caller.key).to_string()
+    }
+
     pub(crate) fn enrolment(&self) -> Ask<'static> {
-        let device_certificate = Some(self.certificate.to_message());
-        post("/v1/patients", &pb::EnrolPatient { device_certificate })
+        let device = pb::NewDevice {
+            chain: Some((&self.chain).into()),
+            recipient_key: Bytes::copy_from_slice(recipient_key().as_bytes()),
+            root_key: Some((&sealed()).into()),
+            approval: Bytes::new(),
+        };
+        let message = pb::EnrolPatient {
+            list: Some(self.list.to_message()),
+            device: Some(device),
+        };
+        post("/v1/patients", &message)
     }
 
     /// Asks a hospital to send, and permits it.
@@ -95,7 +109,7 @@ impl Patient {
             expires: created + HOUR,
             text: sealed(),
         };
-        let request = PatientSigned::new(Signed::sign(request, sign), self.certificate.clone());
+        let request = PatientSigned::new(Signed::sign(request, sign), self.chain.clone());
         let body = self.permission(hospital, Kind::Upload, request.hash(), possession);
         let message = pb::SubmitUploadRequest {
             request: Some((&request).into()),
@@ -131,7 +145,7 @@ impl Patient {
             patient_id: self.id(),
         };
         let sign = |message: &[u8]| self.caller.signing.sign(message).to_bytes();
-        let revocation = PatientSigned::new(Signed::sign(revocation, sign), self.certificate.clone());
+        let revocation = PatientSigned::new(Signed::sign(revocation, sign), self.chain.clone());
         let revocation = Some((&revocation).into());
         post("/v1/revocations", &pb::SubmitRevocation { revocation })
     }
@@ -167,7 +181,7 @@ impl Patient {
 
     fn permit(&self, body: &PermissionBody) -> pb::Permission {
         let sign = |message: &[u8]| self.caller.signing.sign(message).to_bytes();
-        let signed = SignedPermission::sign(body.encode(), sealed(), self.certificate.clone(), sign);
+        let signed = SignedPermission::sign(body.encode(), sealed(), self.chain.clone(), sign);
         (&signed.unwrap()).into()
     }
 
@@ -178,12 +192,12 @@ impl Patient {
 
     /// The request's bytes, signed.
     pub(crate) fn sign(&self, ask: &Ask<'_>) -> Vec<u8> {
-        self.caller.sign(ask, &self.id().to_string())
+        self.caller.sign(ask, &self.key_id())
     }
 
     /// The request's head, signed.
     pub(crate) fn head(&self, ask: &Ask<'_>) -> Parts {
-        let keys = [(SignatureLabel::Id, &*self.id().to_string(), &self.caller.signing)];
+        let keys = [(SignatureLabel::Id, &*self.key_id(), &self.caller.signing)];
         self.caller.signed(ask, &keys)
     }
 

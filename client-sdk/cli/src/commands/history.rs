@@ -1,6 +1,9 @@
 //! `medvault history`: who asked, permitted, presented and received, each entry proven or named as unproven.
 
-use client_sdk::{HistoryItem, patient::HistoryKind};
+use client_sdk::{
+    HistoryItem,
+    patient::{DeviceRef, HistoryKind},
+};
 use serde::Serialize;
 
 use crate::{
@@ -55,6 +58,13 @@ struct Entry {
     /// Entries of the log under which the receipt was proven to stand.
     #[serde(skip_serializing_if = "Option::is_none")]
     log_size: Option<u64>,
+    /// What the patient calls the device of hers that acted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    device: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    devices_added: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    devices_removed: Option<Vec<String>>,
     /// The standing rule that answered, as this home has kept it.
     #[serde(skip_serializing_if = "Option::is_none")]
     rule: Option<String>,
@@ -82,9 +92,16 @@ impl From<&HistoryItem> for Entry {
             record_id: item.record_id.map(|id| id.to_string()),
             bytes: item.bytes,
             log_size: item.logged,
+            device: item.device.as_ref().map(|device| device.name.clone()),
+            devices_added: item.change.as_ref().map(|change| names(&change.added)),
+            devices_removed: item.change.as_ref().map(|change| names(&change.removed)),
             rule: item.rule.clone(),
         }
     }
+}
+
+fn names(devices: &[DeviceRef]) -> Vec<String> {
+    devices.iter().map(|device| device.name.clone()).collect()
 }
 
 fn kind(kind: HistoryKind) -> &'static str {
@@ -99,6 +116,7 @@ fn kind(kind: HistoryKind) -> &'static str {
         HistoryKind::Stored => "stored",
         HistoryKind::Released => "released",
         HistoryKind::EpochClosed => "epoch-closed",
+        HistoryKind::DevicesChanged => "devices-changed",
         HistoryKind::Unverified => "unverified",
     }
 }
@@ -117,6 +135,7 @@ impl Report for History {
                 "BYTES",
                 "PROOF",
                 "INSTITUTION",
+                "DEVICE",
                 "BY RULE",
             ],
             self.history.iter().map(|entry| {
@@ -124,10 +143,11 @@ impl Report for History {
                     entry.id.to_string(),
                     moment(entry.at_ms),
                     entry.kind.to_owned(),
-                    entry.about().to_owned(),
+                    plain(&entry.about()),
                     entry.bytes.map(size).unwrap_or_default(),
                     entry.proof(),
                     entry.name.as_deref().map(plain).unwrap_or_default(),
+                    entry.device.as_deref().map(plain).unwrap_or_default(),
                     entry.rule.as_deref().map(plain).unwrap_or_default(),
                 ]
             }),
@@ -136,12 +156,24 @@ impl Report for History {
 }
 
 impl Entry {
-    /// The most telling id: record, else permission, else request.
-    fn about(&self) -> &str {
-        [&self.record_id, &self.permission_id, &self.request_id]
-            .into_iter()
-            .find_map(|id| id.as_deref())
-            .unwrap_or_default()
+    /// The most telling id: record, else permission, else request; of devices, which came and went.
+    fn about(&self) -> String {
+        let ids = [&self.record_id, &self.permission_id, &self.request_id];
+        let id = ids.into_iter().find_map(|id| id.as_deref());
+        let changed = || {
+            let added = self
+                .devices_added
+                .iter()
+                .flatten()
+                .map(|name| format!("+ {name}"));
+            let removed = self
+                .devices_removed
+                .iter()
+                .flatten()
+                .map(|name| format!("- {name}"));
+            added.chain(removed).collect::<Vec<_>>().join(", ")
+        };
+        id.map_or_else(changed, str::to_owned)
     }
 
     fn proof(&self) -> String {
@@ -173,6 +205,8 @@ mod tests {
             bytes: Some(1 << 20),
             logged: Some(9),
             problem: None,
+            device: None,
+            change: None,
             rule: None,
         }
     }

@@ -3,6 +3,7 @@
 pub(crate) mod agent;
 pub(crate) mod certificate;
 pub(crate) mod collection;
+pub(crate) mod device;
 pub(crate) mod directory;
 pub(crate) mod download;
 pub(crate) mod history;
@@ -32,6 +33,7 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<(), Failu
         Command::Download(command) => download::run(context, command).await,
         Command::Reference(command) => reference::run(context, command).await,
         Command::Collection(command) => collection::run(context, command).await,
+        Command::Device(command) => device::run(context, command).await,
         Command::Permit(options) => permit::permit(context, options).await,
         Command::Deny(options) => permit::deny(context, options).await,
         Command::Permissions => permissions::list(context).await,

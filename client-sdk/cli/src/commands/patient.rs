@@ -23,7 +23,8 @@ const EXAMPLES: &str = "\
 Example:
   medvault patient enrol --home ~/vault --server 'https://vault.example:8443/#m3k…'
 
-Whoever loses the home or its passphrase loses the vault: nobody else has its keys. Keep a copy of the folder.";
+Whoever loses all homes or their passphrases loses the vault: nobody else has its keys. Link a second device:
+see `medvault device --help`.";
 
 pub(crate) async fn run(context: &Context, command: Command) -> Result<(), Failure> {
     let Command::Enrol { server } = command;
@@ -42,7 +43,8 @@ impl Report for Enrolled {
     fn text(&self) -> String {
         format!(
             "Your vault is open. Institutions know you by this id:\n  {}\n\
-             Keep a copy of the home folder: without it and its passphrase, the vault cannot be read.\n",
+             Without this home and its passphrase the vault cannot be read: link a second device with\n  \
+             medvault device link\n",
             self.patient_id
         )
     }

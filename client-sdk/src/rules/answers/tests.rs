@@ -10,7 +10,7 @@ fn denial(body: &'static [u8]) -> SignedAnswer {
     SignedAnswer::Denial(pb::SubmitDenial {
         denial: Some(pb::PatientStatement {
             statement: Some(statement),
-            device_certificate: None,
+            device: None,
         }),
     })
 }

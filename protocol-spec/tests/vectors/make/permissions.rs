@@ -4,8 +4,9 @@ use bytes::Bytes;
 use prost::Message;
 use protocol_spec::{
     field::SealedBytes,
-    ids::{CollectionId, PermissionId},
+    ids::{CollectionId, PatientId, PermissionId},
     labels, messages as pb,
+    patient::DeviceChain,
     permission::{Kind, Replaces, permission_preimage},
     statement::{Body, preimage},
 };
@@ -34,7 +35,7 @@ fn message(signer: u8, body: Bytes, wrap: &SealedBytes) -> pb::Permission {
         signature: Bytes::copy_from_slice(&key(signer).sign(&permission_preimage(&body, wrap))),
         body,
         wrap: Some(wrap.into()),
-        device_certificate: Some(world::certificate()),
+        device: Some((&world::chain()).into()),
     }
 }
 
@@ -244,10 +245,11 @@ fn bad_chains() -> Vec<Case> {
             "with a device of another patient",
             {
                 let mut certificate = world::device_certificate();
-                certificate.identity_key = key(STRANGER).public();
-                let certificate = key(STRANGER).signed(certificate).to_message();
+                certificate.patient_id = PatientId::from(&key(STRANGER).public());
+                let certificate = key(STRANGER).signed(certificate);
+                let chain = DeviceChain::first(key(STRANGER).public(), certificate);
                 check(&pb::Permission {
-                    device_certificate: Some(certificate),
+                    device: Some((&chain).into()),
                     ..right()
                 })
             },

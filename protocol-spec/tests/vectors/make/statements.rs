@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use prost::Message;
-use protocol_spec::{ids::PatientId, labels, messages as pb, statement::Body};
+use protocol_spec::{labels, messages as pb, statement::Body};
 
 use super::{bad, flipped, good};
 use crate::{
@@ -38,6 +38,11 @@ fn good_bodies() -> Vec<Case> {
     }
     vec![
         case(PATIENT, "DeviceCertificateBody", world::device_certificate()),
+        case(
+            DEVICE,
+            "DeviceListBody",
+            world::next_list(&world::first_list(), DEVICE, &[DEVICE]),
+        ),
         case(
             INSTITUTION,
             "AccreditationRequestBody",
@@ -391,80 +396,4 @@ fn sealed_with(name: &str, description: &str, enc: usize, ciphertext: usize) -> 
         description,
         check("DenialBody", &key(DEVICE), &statement),
     )
-}
-
-/// Devices and the statements that lead through them to a patient.
-pub(crate) fn devices() -> Vec<Case> {
-    let device = |patient: PatientId, certificate: &pb::Statement| Check::Device {
-        patient: Hex(patient.as_bytes().to_vec()),
-        certificate: certificate.into(),
-    };
-    let chain = |signer: u8, certificate: pb::Statement| Check::PatientStatement {
-        body: "RevocationBody".to_owned(),
-        patient_statement: (&pb::PatientStatement {
-            statement: Some(key(signer).signed(world::revocation()).to_message()),
-            device_certificate: Some(certificate),
-        })
-            .into(),
-    };
-    let stranger = PatientId::from(&key(STRANGER).public());
-    let body = world::device_certificate();
-    let by_device = key(DEVICE).signed(body.clone()).to_message();
-    let strangers = bodies_of_stranger();
-    vec![
-        good(
-            "KEY-5",
-            "certificate",
-            "a certificate by the patient's identity key",
-            device(world::patient(), &world::certificate()),
-        ),
-        bad(
-            "KEY-5",
-            "mismatch",
-            "certificate-of-another",
-            "shown for another patient",
-            device(stranger, &world::certificate()),
-        ),
-        bad(
-            "KEY-5",
-            "bad signature",
-            "certificate-by-the-device",
-            "signed by the device itself",
-            device(world::patient(), &by_device),
-        ),
-        good(
-            "STM-6",
-            "statement",
-            "a revocation by the patient's device",
-            chain(DEVICE, world::certificate()),
-        ),
-        bad(
-            "STM-6",
-            "bad signature",
-            "statement-by-the-identity",
-            "signed by the identity key instead of the device",
-            chain(PATIENT, world::certificate()),
-        ),
-        bad(
-            "STM-6",
-            "bad signature",
-            "statement-by-a-stranger",
-            "signed by a key without certificate",
-            chain(STRANGER, world::certificate()),
-        ),
-        bad(
-            "STM-6",
-            "mismatch",
-            "certificate-of-a-stranger",
-            "with the certificate of another patient's device",
-            chain(STRANGER, strangers),
-        ),
-    ]
-}
-
-fn bodies_of_stranger() -> pb::Statement {
-    let mut body = world::device_certificate();
-    body.identity_key = key(STRANGER).public();
-    body.device_key = key(STRANGER).public();
-    key(STRANGER).signed(body).to_message()
 }

@@ -1,8 +1,8 @@
 //! Ids and links in their text forms.
 
 use protocol_spec::ids::{
-    InstitutionId, OperatorId, PatientId, PermissionId, RecordId, RegistrarId, ReleaseId, RequestId,
-    UploadId, VersionId,
+    DeviceId, InstitutionId, LinkId, OperatorId, PatientId, PermissionId, RecordId, RegistrarId, ReleaseId,
+    RequestId, UploadId, VersionId,
 };
 
 use super::{bad, good};
@@ -24,6 +24,8 @@ pub(crate) fn ids() -> Vec<Case> {
     let last = record.len() - 1;
     vec![
         right("patient", PatientId::from_bytes(long).to_string()),
+        right("device", DeviceId::from_bytes(long).to_string()),
+        right("link", LinkId::from_bytes(long).to_string()),
         right("institution", InstitutionId::from_bytes(long).to_string()),
         right("operator", OperatorId::from_bytes(long).to_string()),
         right("registrar", RegistrarId::from_bytes(long).to_string()),

@@ -9,6 +9,52 @@ use protocol_spec::messages as pb;
 #[derive(Clone, PartialEq, Message)]
 pub(in crate::vault) struct Mark {}
 
+/// What is newest of a patient's devices.
+#[derive(Clone, PartialEq, Message)]
+pub(in crate::vault) struct PatientRow {
+    /// `DeviceListBody`.
+    #[prost(message, optional, tag = "1")]
+    pub(in crate::vault) list: Option<pb::Statement>,
+    /// Who signed it; of the first list, its device.
+    #[prost(message, optional, tag = "2")]
+    pub(in crate::vault) signer: Option<pb::DeviceChain>,
+    /// The ids in the list.
+    #[prost(bytes = "bytes", repeated, tag = "3")]
+    pub(in crate::vault) devices: Vec<Bytes>,
+    /// As in the list.
+    #[prost(uint64, tag = "4")]
+    pub(in crate::vault) root_epoch: u64,
+    /// By epoch, from 0: each under the one after it.
+    #[prost(bytes = "bytes", repeated, tag = "5")]
+    pub(in crate::vault) previous_root_keys: Vec<Bytes>,
+}
+
+/// A device, as long as it is known whose it was.
+#[derive(Clone, PartialEq, Message)]
+pub(in crate::vault) struct DeviceRow {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub(in crate::vault) patient: Bytes,
+    /// Its root key is that of the newest epoch; gone when the device is removed.
+    #[prost(message, optional, tag = "2")]
+    pub(in crate::vault) device: Option<pb::NewDevice>,
+}
+
+/// The keys of a new device.
+#[derive(Clone, PartialEq, Message)]
+pub(in crate::vault) struct LinkRow {
+    #[prost(message, optional, tag = "1")]
+    pub(in crate::vault) offer: Option<pb::LinkOffer>,
+    #[prost(uint64, tag = "2")]
+    pub(in crate::vault) expires: u64,
+}
+
+/// Where a new device has its offer.
+#[derive(Clone, PartialEq, Message)]
+pub(in crate::vault) struct OfferRow {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub(in crate::vault) link: Bytes,
+}
+
 /// Where something lies.
 #[derive(Clone, PartialEq, Message)]
 pub(in crate::vault) struct PlaceRow {

@@ -48,6 +48,7 @@ impl Scene {
             } else {
                 Bytes::new()
             },
+            root_epoch: 0,
         };
         let patient = self.world.as_patient().await;
         self.world

@@ -30,6 +30,7 @@ fn kinds(entries: &[pb::HistoryEntry]) -> Vec<&'static str> {
         history_entry::What::Stored(_) => "stored",
         history_entry::What::Released(_) => "released",
         history_entry::What::Closed(_) => "closed",
+        history_entry::What::DevicesChanged(_) => "devices changed",
     };
     entries.iter().map(kind).collect()
 }
@@ -319,9 +320,9 @@ async fn a_caller_is_verified_anew_when_its_row_has_changed() {
     for (version, times) in [(first, 1), (first, 1), (second, 2)] {
         let found = known.get(caller.principal(), version, || {
             verified += 1;
-            Ok(caller.clone())
+            Ok(Some(caller.clone()))
         });
-        assert_eq!(found.unwrap().key_id(), caller.key_id());
+        assert_eq!(found.unwrap().unwrap().key_id(), caller.key_id());
         assert_eq!(verified, times);
     }
 }

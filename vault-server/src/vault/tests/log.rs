@@ -151,7 +151,8 @@ async fn a_queued_leaf_gets_its_place_when_somebody_waits_for_it() {
 #[tokio::test]
 async fn a_leaf_that_is_handed_on_twice_has_one_place() {
     let world = World::new().await;
-    grown(&world, 2).await;
+    // Two institutions and the patient's first list.
+    grown(&world, 3).await;
     let log = &world.vault.shared.log;
     let queued = |number: u8| {
         let row = LogQueueRow {
@@ -164,7 +165,7 @@ async fn a_leaf_that_is_handed_on_twice_has_one_place() {
             row,
         }
     };
-    for number in [3, 4] {
+    for number in [4, 5] {
         let Queued { commit, row, .. } = queued(number);
         let commit = Commit::new(commit).put(tables::log_queue(commit, 0).key().clone(), row.bytes());
         assert_eq!(world.store.ledger.commit(commit).await, Ok(Outcome::Applied));
@@ -173,7 +174,7 @@ async fn a_leaf_that_is_handed_on_twice_has_one_place() {
         log.queue(vec![queued(number)]);
     }
     world.store_record(&world.first, &stream(10)).await;
-    assert_eq!(grown(&world, 7).await.size, 7);
+    assert_eq!(grown(&world, 8).await.size, 8);
 }
 
 /// A lost operator.key is not replaced by a new one over the same vault.

@@ -3,6 +3,7 @@
 //! server cannot tell.
 
 mod collections;
+mod devices;
 mod flows;
 mod log;
 mod pages;

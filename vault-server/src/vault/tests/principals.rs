@@ -7,12 +7,13 @@ use protocol_spec::{
         Accreditation, Denial, DeviceCertificate, DownloadRequest, EpochClosure, InstitutionKeys, Placement,
         ReferenceRequest, Revocation, UploadRequest,
     },
+    devices::{DeviceKind, DeviceList, FirstDevice, ListedDevice},
     field::SealedBytes,
     hash::Sha256Digest,
-    ids::{InstitutionId, OperatorId, PatientId, RegistrarId},
+    ids::{DeviceId, InstitutionId, OperatorId, PatientId, RegistrarId},
     keys::{IdentityKey, RecipientKey},
     messages as pb,
-    patient::{OfPatient, PatientSigned},
+    patient::{DeviceChain, OfPatient, PatientSigned},
     permission::{PermissionBody, SignedPermission},
     statement::{Body, Signed},
 };
@@ -32,8 +33,14 @@ pub(super) fn signed<T: Body>(body: T, key: &SigningKey) -> Signed<T> {
 }
 
 fn recipient_key() -> RecipientKey {
+    numbered_key(0)
+}
+
+/// An X-Wing key of the right form, one for each number.
+fn numbered_key(number: u8) -> RecipientKey {
     let mut key = [0; RecipientKey::LEN];
     key[1184] = 9;
+    key[1152] = number;
     RecipientKey::try_from(&key[..]).unwrap()
 }
 
@@ -45,32 +52,126 @@ pub(super) fn sealed() -> SealedBytes {
     }
 }
 
+/// A patient on one of her devices.
 #[derive(Clone)]
 pub(super) struct Patient {
     pub(super) id: PatientId,
     pub(super) device: SigningKey,
-    pub(super) certificate: Signed<DeviceCertificate>,
+    pub(super) chain: DeviceChain,
+    /// As this device knows it.
+    pub(super) list: Signed<DeviceList>,
 }
 
 impl Patient {
     pub(super) fn new(seed: u8) -> Self {
-        let (identity, device) = (signing_key(seed), signing_key(seed + 100));
-        let certificate = DeviceCertificate {
+        Self::with_device(seed, seed + 100)
+    }
+
+    pub(super) fn with_device(seed: u8, device: u8) -> Self {
+        let (identity, device) = (signing_key(seed), signing_key(device));
+        let first = FirstDevice {
             created: 1,
             identity_key: public(&identity),
             device_key: public(&device),
-            recipient_key: recipient_key(),
+            recipient_key: &recipient_key(),
+            vault_key: &recipient_key(),
+            sealed_name: vec![1; 136].into(),
         };
+        let (chain, list) = first.sign(|message| identity.sign(message).to_bytes());
         Self {
             id: PatientId::from(&public(&identity)),
-            certificate: signed(certificate, &identity),
             device,
+            chain,
+            list,
         }
+    }
+
+    pub(super) fn device_id(&self) -> DeviceId {
+        DeviceId::from(&public(&self.device))
     }
 
     pub(super) fn enrolment(&self) -> pb::EnrolPatient {
         pb::EnrolPatient {
-            device_certificate: Some(self.certificate.to_message()),
+            list: Some(self.list.to_message()),
+            device: Some(new_device(&self.chain, 0)),
+        }
+    }
+
+    /// The next list as this device would sign it, changed.
+    pub(super) fn next_list(&self, change: impl FnOnce(&mut DeviceList)) -> Signed<DeviceList> {
+        let before = self.list.claimed();
+        let mut next = DeviceList {
+            sequence: before.sequence + 1,
+            previous_hash: self.list.hash(),
+            signer: self.device_id(),
+            ..before.clone()
+        };
+        change(&mut next);
+        signed(next, &self.device)
+    }
+
+    /// Adds a device with this seed; the message, and the patient as she is on it.
+    pub(super) fn adding(&self, seed: u8) -> (pb::ChangeDevices, Self) {
+        let device = signing_key(seed);
+        let certificate = DeviceCertificate {
+            created: 1,
+            patient_id: self.id,
+            device_key: public(&device),
+            recipient_key_hash: numbered_key(seed).digest(),
+        };
+        let chain = self.chain.extended(signed(certificate, &self.device)).unwrap();
+        let list = self.next_list(|list| {
+            list.devices.push(ListedDevice {
+                device_key: public(&device),
+                recipient_key_hash: numbered_key(seed).digest(),
+                kind: DeviceKind::Device,
+                sealed_name: vec![2; 136].into(),
+            });
+        });
+        let message = pb::ChangeDevices {
+            list: Some(list.to_message()),
+            added: Some(new_device(&chain, seed)),
+            rotation: None,
+        };
+        let added = Self {
+            id: self.id,
+            device,
+            chain,
+            list,
+        };
+        (message, added)
+    }
+
+    /// Removes another device, with a new root key; the message and the list.
+    pub(super) fn removing(
+        &self,
+        device: DeviceId,
+        collections: Vec<pb::CollectionEpochs>,
+    ) -> (pb::ChangeDevices, Signed<DeviceList>) {
+        let list = self.next_list(|list| {
+            list.devices.retain(|listed| listed.id() != device);
+            list.root_epoch += 1;
+            list.vault_key = numbered_key(200);
+        });
+        let root_keys = list.claimed().devices.iter().map(|_| (&sealed()).into());
+        let rotation = pb::Rotation {
+            root_keys: root_keys.collect(),
+            previous_root_key: vec![5; 104].into(),
+            collections,
+        };
+        let message = pb::ChangeDevices {
+            list: Some(list.to_message()),
+            added: None,
+            rotation: Some(rotation),
+        };
+        (message, list)
+    }
+
+    /// What a new device offers.
+    pub(super) fn link_offer(&self) -> pb::LinkOffer {
+        pb::LinkOffer {
+            device_key: Bytes::copy_from_slice(public(&self.device).as_bytes()),
+            recipient_key: Bytes::copy_from_slice(recipient_key().as_bytes()),
         }
     }
 
@@ -81,7 +182,7 @@ impl Patient {
     }
 
     fn statement<T: OfPatient>(&self, body: T) -> (pb::PatientStatement, Sha256Digest) {
-        let statement = PatientSigned::new(signed(body, &self.device), self.certificate.clone());
+        let statement = PatientSigned::new(signed(body, &self.device), self.chain.clone());
         ((&statement).into(), statement.hash())
     }
 
@@ -113,8 +214,17 @@ impl Patient {
 
     pub(super) fn permission(&self, body: &PermissionBody) -> pb::Permission {
         let sign = |message: &[u8]| self.device.sign(message).to_bytes();
-        let signed = SignedPermission::sign(body.encode(), sealed(), self.certificate.clone(), sign);
+        let signed = SignedPermission::sign(body.encode(), sealed(), self.chain.clone(), sign);
         (&signed.unwrap()).into()
+    }
+}
+
+fn new_device(chain: &DeviceChain, number: u8) -> pb::NewDevice {
+    pb::NewDevice {
+        chain: Some(chain.into()),
+        recipient_key: Bytes::copy_from_slice(numbered_key(number).as_bytes()),
+        root_key: Some((&sealed()).into()),
+        approval: Bytes::new(),
     }
 }
 

@@ -35,10 +35,7 @@ async fn enrolment_is_repeatable_and_exclusive() {
     let world = World::new().await;
     let patient = world.vault.enrolling_patient(world.patient.enrolment()).unwrap();
     world.vault.enrol(&patient, &intent()).await.unwrap();
-    let mut other_device = world.patient.clone();
-    let mut certificate = other_device.certificate.claimed().clone();
-    certificate.created = 2;
-    other_device.certificate = super::principals::signed(certificate, &signing_key(3));
+    let other_device = Patient::with_device(3, 104);
     let other = world.vault.enrolling_patient(other_device.enrolment()).unwrap();
     assert_eq!(
         problem(world.vault.enrol(&other, &intent()).await),
@@ -71,7 +68,8 @@ async fn institutions_need_registrar_and_secret() {
 async fn unknown_keys_are_nobody() {
     let world = World::new().await;
     for key_id in [
-        Patient::new(50).id.to_string(),
+        Patient::new(50).device_id().to_string(),
+        world.patient.id.to_string(),
         "inst_a".into(),
         "perm_a".into(),
         String::new(),
@@ -343,6 +341,7 @@ async fn only_the_patient_speaks_for_her_vault() {
     let stranger = Patient::new(60);
     let caller = world.vault.enrolling_patient(stranger.enrolment()).unwrap();
     world.vault.enrol(&caller, &intent()).await.unwrap();
+    let caller = world.as_device(&stranger).await.unwrap();
     let vault = &world.vault;
     // Her statements, sent by somebody else; his statements about her things.
     let hers = world.patient.revocation(&permission);

@@ -192,11 +192,13 @@ impl World {
     }
 
     pub(super) async fn as_patient(&self) -> Caller {
-        self.vault
-            .find_key(&self.patient.id.to_string())
-            .await
-            .unwrap()
-            .unwrap()
+        self.as_device(&self.patient).await.unwrap()
+    }
+
+    /// The caller of a patient's device, if it is one.
+    pub(super) async fn as_device(&self, patient: &Patient) -> Option<Caller> {
+        let key_id = patient.device_id().to_string();
+        self.vault.find_key(&key_id).await.unwrap()
     }
 
     pub(super) async fn as_hospital(&self, hospital: &Hospital) -> Caller {
@@ -261,6 +263,7 @@ impl World {
             patient_id: self.patient.id,
             expires: START + 24 * HOUR,
             text: sealed(),
+            root_epoch: 0,
         }
     }
 
@@ -274,6 +277,7 @@ impl World {
             patient_id: self.patient.id,
             expires: START + 24 * HOUR,
             text: sealed(),
+            root_epoch: 0,
         }
     }
 

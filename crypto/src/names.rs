@@ -1,9 +1,10 @@
-//! Names of collections, which only the patient's devices read. See `spec/collections.md` §1.
+//! Names of collections and devices, which only the patient's devices read. See `spec/collections.md` §1 and
+//! `spec/devices.md` §2.
 
 use protocol_spec::{
     field::Name,
-    ids::{CollectionId, PatientId},
-    labels::COLLECTION_NAME,
+    ids::{CollectionId, DeviceId, PatientId},
+    labels::{COLLECTION_NAME, DEVICE_NAME, Label},
 };
 
 use crate::{
@@ -22,8 +23,7 @@ impl VaultRootKey {
         patient: &PatientId,
         collection: &CollectionId,
     ) -> Result<Vec<u8>, Error> {
-        let framed = frame(name.as_str().as_bytes(), class)?;
-        committed::seal(self.expose(), COLLECTION_NAME, &aad(patient, collection), &framed)
+        self.seal_name(COLLECTION_NAME, name, &aad(patient, collection.as_bytes()))
     }
 
     /// Opens what [`Self::seal_collection_name`] made for the same patient and collection.
@@ -36,15 +36,50 @@ impl VaultRootKey {
         patient: &PatientId,
         collection: &CollectionId,
     ) -> Result<Name, Error> {
-        let framed = committed::open(self.expose(), COLLECTION_NAME, &aad(patient, collection), sealed)?;
+        self.open_name(COLLECTION_NAME, sealed, &aad(patient, collection.as_bytes()))
+    }
+
+    /// Seals the name of a device of this patient's (DEV-1).
+    ///
+    /// # Errors
+    /// [`Error::Randomness`].
+    pub fn seal_device_name(
+        &self,
+        name: &Name,
+        patient: &PatientId,
+        device: &DeviceId,
+    ) -> Result<Vec<u8>, Error> {
+        self.seal_name(DEVICE_NAME, name, &aad(patient, device.as_bytes()))
+    }
+
+    /// Opens what [`Self::seal_device_name`] made for the same patient and device.
+    ///
+    /// # Errors
+    /// [`Error::Open`], as [`Self::open_collection_name`].
+    pub fn open_device_name(
+        &self,
+        sealed: &[u8],
+        patient: &PatientId,
+        device: &DeviceId,
+    ) -> Result<Name, Error> {
+        self.open_name(DEVICE_NAME, sealed, &aad(patient, device.as_bytes()))
+    }
+
+    fn seal_name(&self, label: Label, name: &Name, aad: &[u8]) -> Result<Vec<u8>, Error> {
+        let framed = frame(name.as_str().as_bytes(), class)?;
+        committed::seal(self.expose(), label, aad, &framed)
+    }
+
+    fn open_name(&self, label: Label, sealed: &[u8], aad: &[u8]) -> Result<Name, Error> {
+        let framed = committed::open(self.expose(), label, aad, sealed)?;
         let name = unframe(&framed, class)?;
         let name = String::from_utf8(name.to_vec()).map_err(|_| Error::Open)?;
         Name::try_from(name).map_err(|_| Error::Open)
     }
 }
 
-fn aad(patient: &PatientId, collection: &CollectionId) -> Vec<u8> {
-    [patient.as_bytes().as_slice(), collection.as_bytes()].concat()
+fn aad(patient: &PatientId, named: &[u8]) -> Vec<u8> {
+    [patient.as_bytes().as_slice(), named].concat()
 }
 
 /// The smallest 64 · 2^k bytes.
@@ -96,5 +131,23 @@ mod tests {
             .seal_collection_name(&long, &PATIENT, &CollectionId::DEFAULT)
             .unwrap();
         assert_eq!(sealed.len(), 128 + committed::OVERHEAD);
+    }
+
+    /// DEV-1
+    #[test]
+    fn the_name_of_a_device_is_no_name_of_another_or_of_a_collection() {
+        let key = VaultRootKey::from_bytes(&[7; 32]);
+        let name = Name::try_from("Telephone".to_owned()).unwrap();
+        let [device, other] = [[5; 32], [6; 32]].map(DeviceId::from_bytes);
+        let sealed = key.seal_device_name(&name, &PATIENT, &device).unwrap();
+        assert_eq!(key.open_device_name(&sealed, &PATIENT, &device), Ok(name));
+        assert_eq!(key.open_device_name(&sealed, &PATIENT, &other), Err(Error::Open));
+        let stranger = PatientId::from_bytes([2; 32]);
+        assert_eq!(
+            key.open_device_name(&sealed, &stranger, &device),
+            Err(Error::Open)
+        );
+        let elsewhere = key.open_name(COLLECTION_NAME, &sealed, &aad(&PATIENT, device.as_bytes()));
+        assert_eq!(elsewhere, Err(Error::Open));
     }
 }

@@ -1,0 +1,294 @@
+//! `medvault device`: the patient's devices.
+
+use std::{
+    io::{self, BufRead, IsTerminal, Write as _},
+    time::Duration,
+};
+
+use clap::Subcommand;
+use client_sdk::{DeviceInfo, DeviceKind, NewDevice, ServerLink};
+use qrcode::{EcLevel, QrCode, render::unicode::Dense1x2};
+use serde::Serialize;
+use zeroize::Zeroizing;
+
+use crate::{
+    context::Context,
+    failure::Failure,
+    output::{Report, moment, note, plain, table, timestamp},
+    progress::Bar,
+};
+
+/// What a patient does with her devices.
+#[derive(Debug, Subcommand)]
+#[command(after_help = EXAMPLES)]
+pub(crate) enum Command {
+    /// On the new device: show a code and a short string, and wait to be approved
+    #[command(after_help = EXAMPLES)]
+    Link {
+        /// The server's link, as its operator hands it out
+        #[arg(long, value_name = "LINK")]
+        server: ServerLink,
+    },
+    /// On a device that you have: add the new one, after comparing the short string
+    #[command(after_help = EXAMPLES)]
+    Approve {
+        /// The code that the new device shows, or `-` to read it from standard input
+        code: String,
+        /// What you call the new device
+        #[arg(long, value_name = "NAME", default_value = "another device")]
+        name: String,
+        /// The short string that the new device shows; without it you are asked
+        #[arg(long, value_name = "DIGITS")]
+        short_string: Option<String>,
+    },
+    /// List the devices
+    #[command(after_help = EXAMPLES)]
+    List,
+    /// Call a device something else
+    #[command(after_help = EXAMPLES)]
+    Name {
+        /// The device: name or id
+        device: String,
+        /// What you call it from now on
+        name: String,
+    },
+    /// Remove a device: it is refused at once, and what comes later is under keys that it does not have
+    #[command(after_help = EXAMPLES)]
+    Remove {
+        /// The device: name or id
+        device: String,
+    },
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  medvault device link --home ~/vault --server 'https://vault.example:8443/#m3k…'     on the new device
+  medvault device approve code_mfq… --name Tablet                                     on one that you have
+  medvault device approve code_mfq… --name Tablet --short-string 123-456-789
+  medvault device list --json
+  medvault device name dev_ae5… 'Tablet in the kitchen'
+  medvault device remove Tablet";
+
+pub(crate) async fn run(context: &Context, command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Link { server } => link(context, &server).await,
+        Command::Approve {
+            code,
+            name,
+            short_string,
+        } => approve(context, &code, &name, short_string).await,
+        Command::List => {
+            let devices = context.patient().await?.devices().await?;
+            context.print(&List {
+                devices: devices.iter().map(Entry::from).collect(),
+            })
+        }
+        Command::Name { device, name } => {
+            let patient = context.patient().await?;
+            let device = patient.find_device(&device).await?;
+            patient.name_device(device.id, &name).await?;
+            context.print(&Done {
+                done: "renamed",
+                device_id: device.id.to_string(),
+                name,
+            })
+        }
+        Command::Remove { device } => {
+            let patient = context.patient().await?;
+            // By its id a removal that was broken off is taken up again.
+            let id = match device.parse() {
+                Ok(id) => id,
+                Err(_) => patient.find_device(&device).await?.id,
+            };
+            patient
+                .remove_device(id, &Bar::records("Re-wrapping", context.json()))
+                .await?;
+            context.print(&Done {
+                done: "removed",
+                device_id: id.to_string(),
+                name: device,
+            })
+        }
+    }
+}
+
+async fn link(context: &Context, server: &ServerLink) -> Result<(), Failure> {
+    let home = context.home()?;
+    let unlock = context.unlock_to_make()?;
+    let device = NewDevice::offer(home, server).await?;
+    let code = device.code();
+    context.print(&Code {
+        qr: qr(&code),
+        code: &code,
+        short_string: device.short_string()?,
+        valid_seconds: PATIENCE.as_secs(),
+    })?;
+    let patient = device.wait(&unlock, PATIENCE).await?;
+    let devices = patient.devices().await?;
+    context.print(&Linked {
+        patient_id: patient.id().to_string(),
+        devices: devices.iter().map(Entry::from).collect(),
+    })
+}
+
+async fn approve(
+    context: &Context,
+    code: &str,
+    name: &str,
+    short_string: Option<String>,
+) -> Result<(), Failure> {
+    let code = if code == "-" {
+        read_line()?
+    } else {
+        Zeroizing::new(code.to_owned())
+    };
+    let patient = context.patient().await?;
+    let pending = patient.pending_device(&code).await?;
+    let short_string = match short_string {
+        Some(text) => text,
+        None => ask(pending.short_string())?,
+    };
+    let id = patient.approve_device(&pending, &short_string, name).await?;
+    context.print(&Done {
+        done: "added",
+        device_id: id.to_string(),
+        name: name.to_owned(),
+    })
+}
+
+/// The string of this device is shown; that she types what she sees on the other makes her look.
+fn ask(short_string: &str) -> Result<String, Failure> {
+    if !io::stdin().is_terminal() {
+        return Err(Failure::usage(format!(
+            "the short string is {short_string}: compare it with the one on the new device, then give \
+             --short-string with what the new device shows"
+        )));
+    }
+    note(&format!("Short string here:                 {short_string}"));
+    let mut out = io::stderr();
+    let _ = write!(out, "Type the one that the new device shows: ");
+    let _ = out.flush();
+    Ok(read_line()?.to_string())
+}
+
+fn read_line() -> Result<Zeroizing<String>, Failure> {
+    let mut line = Zeroizing::new(String::new());
+    let read = io::stdin().lock().read_line(&mut line);
+    read.map_err(|source| Failure::usage(format!("standard input cannot be read ({source})")))?;
+    Ok(Zeroizing::new(line.trim().to_owned()))
+}
+
+/// For a camera, on a dark terminal.
+fn qr(code: &str) -> String {
+    let Ok(qr) = QrCode::with_error_correction_level(code.as_bytes(), EcLevel::L) else {
+        return String::new();
+    };
+    qr.render::<Dense1x2>()
+        .dark_color(Dense1x2::Light)
+        .light_color(Dense1x2::Dark)
+        .build()
+}
+
+/// As long as the server keeps an offer.
+const PATIENCE: Duration = Duration::from_secs(10 * 60);
+
+#[derive(Serialize)]
+struct Code<'a> {
+    code: &'a str,
+    short_string: String,
+    valid_seconds: u64,
+    #[serde(skip)]
+    qr: String,
+}
+
+impl Report for Code<'_> {
+    fn text(&self) -> String {
+        format!(
+            "{}\n\nOn a device that you have, within ten minutes:\n  medvault device approve {} --name NAME\n\n\
+             Both devices must show this short string:\n  {}\n\nWaiting …\n",
+            self.qr, self.code, self.short_string
+        )
+    }
+}
+
+#[derive(Serialize)]
+struct Linked {
+    patient_id: String,
+    devices: Vec<Entry>,
+}
+
+impl Report for Linked {
+    fn text(&self) -> String {
+        format!(
+            "This device opens the vault of\n  {}\nwith these:\n{}",
+            self.patient_id,
+            rows(&self.devices)
+        )
+    }
+}
+
+#[derive(Serialize)]
+struct Entry {
+    device_id: String,
+    name: String,
+    kind: &'static str,
+    this: bool,
+    added: String,
+    #[serde(skip)]
+    added_ms: u64,
+}
+
+impl From<&DeviceInfo> for Entry {
+    fn from(info: &DeviceInfo) -> Self {
+        Self {
+            device_id: info.id.to_string(),
+            name: info.name.clone(),
+            kind: match info.kind {
+                DeviceKind::Device => "device",
+                DeviceKind::Recovery => "recovery",
+            },
+            this: info.this,
+            added: timestamp(info.added),
+            added_ms: info.added,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct List {
+    devices: Vec<Entry>,
+}
+
+impl Report for List {
+    fn text(&self) -> String {
+        rows(&self.devices)
+    }
+}
+
+fn rows(devices: &[Entry]) -> String {
+    table(
+        ["DEVICE", "KIND", "ADDED", "", "NAME"],
+        devices.iter().map(|device| {
+            [
+                device.device_id.clone(),
+                device.kind.to_owned(),
+                moment(device.added_ms),
+                if device.this { "this one" } else { "" }.to_owned(),
+                plain(&device.name),
+            ]
+        }),
+    )
+}
+
+#[derive(Serialize)]
+struct Done {
+    done: &'static str,
+    device_id: String,
+    name: String,
+}
+
+impl Report for Done {
+    fn text(&self) -> String {
+        format!("{}: {}\n  {}\n", self.done, plain(&self.name), self.device_id)
+    }
+}

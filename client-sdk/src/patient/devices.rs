@@ -1,0 +1,486 @@
+//! Her devices: listed, named, added and removed by any of them. See `protocol-spec/spec/devices.md`.
+
+use std::{collections::HashMap, sync::Arc};
+
+use bytes::Bytes;
+use crypto::{Collection, CollectionKey, LinkCode, RootKeyContext, VaultRootKey, seal_root_key};
+use protocol_spec::{
+    bodies::DeviceCertificate,
+    devices::{DeviceKind, DeviceList, KnownDevice, ListedDevice},
+    field::Name,
+    hash::Sha256Digest,
+    ids::{CollectionId, DeviceId, PatientId},
+    keys::{IdentityKey, RecipientKey},
+    messages as pb,
+    patient::{Device, DeviceChain},
+    problem::Problem,
+    statement::Signed,
+};
+
+use super::{
+    Patient,
+    known::{Known, tampered},
+    link::device_lists,
+    ring::Ring,
+};
+use crate::{Error, Progress, Result, mint};
+
+/// A device as a list shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeviceInfo {
+    /// Its id.
+    pub id: DeviceId,
+    /// What she calls it.
+    pub name: String,
+    /// What it is for.
+    pub kind: DeviceKind,
+    /// Whether it is the one that asks.
+    pub this: bool,
+    /// When it was added, in milliseconds since 1970, by the clock of the device that added it.
+    pub added: u64,
+}
+
+/// A device that is to be added.
+pub(crate) struct Newcomer<'a> {
+    pub(crate) device_key: IdentityKey,
+    pub(crate) recipient_key: &'a RecipientKey,
+    pub(crate) kind: DeviceKind,
+    pub(crate) name: &'a Name,
+    /// By which the list is proven to it.
+    pub(crate) code: Option<&'a LinkCode>,
+}
+
+impl Newcomer<'_> {
+    fn id(&self) -> DeviceId {
+        DeviceId::from(&self.device_key)
+    }
+}
+
+/// What changes from one list to the next.
+enum Change<'a> {
+    Add(&'a Newcomer<'a>),
+    Remove(DeviceId),
+    Name(DeviceId, &'a Name),
+}
+
+impl Patient {
+    /// Her devices, in the order in which they came.
+    ///
+    /// # Errors
+    /// [`Error::Tampered`] when the server shows an older list than this device has seen, or one that a device of
+    /// hers has not signed.
+    pub async fn devices(&self) -> Result<Vec<DeviceInfo>> {
+        let known = self.refresh_devices().await?;
+        let info = |device: &ListedDevice| {
+            let id = device.id();
+            let added = known.device(id).and_then(|device| known.list(device.added));
+            Ok(DeviceInfo {
+                id,
+                name: known.name(id)?.as_str().to_owned(),
+                kind: device.kind,
+                this: id == self.keys.own.id(),
+                added: added.map_or(0, |list| list.claimed().created),
+            })
+        };
+        known.newest().devices.iter().map(info).collect()
+    }
+
+    /// The device with this id or name.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`]; [`Error::Usage`] when several have the name.
+    pub async fn find_device(&self, id_or_name: &str) -> Result<DeviceInfo> {
+        let by_id = id_or_name.parse::<DeviceId>().ok();
+        let mut found = self
+            .devices()
+            .await?
+            .into_iter()
+            .filter(|info| by_id.map_or(info.name == id_or_name, |id| info.id == id));
+        match (found.next(), found.next()) {
+            (Some(info), None) => Ok(info),
+            (None, _) => Err(Error::Unknown {
+                what: "device",
+                id: id_or_name.to_owned(),
+            }),
+            _ => Err(Error::Usage(format!(
+                "several devices are called {id_or_name:?}: name one by its id"
+            ))),
+        }
+    }
+
+    /// Calls a device something else.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`]; [`Error::Protocol`] for a text that is no name.
+    pub async fn name_device(&self, device: DeviceId, name: &str) -> Result<()> {
+        let name = Name::try_from(name.to_owned())?;
+        self.change(&Change::Name(device, &name)).await
+    }
+
+    /// Removes another device: from the acknowledgement on it is refused everywhere. A new root key is sealed to those
+    /// that stay, and each collection gets a new key; what lies under the keys that the removed device knows is brought
+    /// under the new ones. A removal that was broken off is taken up again. `progress` counts records.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`]; [`Error::Usage`] for this device itself.
+    pub async fn remove_device(&self, device: DeviceId, progress: &dyn Progress) -> Result<()> {
+        if device == self.keys.own.id() {
+            return Err(Error::Usage(
+                "a device cannot remove itself, since it would know the new keys: remove it from another one"
+                    .into(),
+            ));
+        }
+        let known = self.refresh_devices().await?;
+        if !known.device(device).is_some_and(KnownDevice::is_removed) {
+            self.change(&Change::Remove(device)).await?;
+        }
+        self.retire_old_epochs(progress).await?;
+        progress.finished();
+        Ok(())
+    }
+
+    /// Brings whatever lies in her collections under their current keys, and closes the epochs before. Upload keys
+    /// stay where they are: what they are for is adopted under the current keys.
+    async fn retire_old_epochs(&self, progress: &dyn Progress) -> Result<()> {
+        let old: Vec<Collection> = {
+            let ring = self.refresh_ring().await?;
+            let open = |(id, _, keys): (CollectionId, _, &[Option<CollectionKey>])| {
+                let before = keys.split_last().map_or(&[][..], |(_, before)| before);
+                let numbered = (0..).zip(before).filter(|(_, key)| key.is_some());
+                numbered
+                    .map(|(epoch, _)| Collection { id, epoch })
+                    .collect::<Vec<_>>()
+            };
+            let records = ring.keys().filter(|(id, ..)| *id != CollectionId::OWN);
+            records.flat_map(open).collect()
+        };
+        for collection in old {
+            self.retire_epoch(collection, progress).await?;
+        }
+        Ok(())
+    }
+
+    /// Adds a device.
+    pub(crate) async fn add_device(&self, newcomer: &Newcomer<'_>) -> Result<()> {
+        self.change(&Change::Add(newcomer)).await
+    }
+
+    /// Puts the next list. When another device was faster, with a list, a collection or a record, it is done anew
+    /// behind that (DEV-13).
+    async fn change(&self, change: &Change<'_>) -> Result<()> {
+        for _ in 0..MAX_TRIES {
+            let (known, keys) = self.fetch_devices().await?;
+            let message = {
+                let ring = self.refresh_ring().await?;
+                self.next_list(&known, &keys, &ring, change)?
+            };
+            match self
+                .session
+                .server
+                .post::<pb::Accepted>("/v1/vault/devices", &message)
+                .await
+            {
+                Ok(_) => {
+                    self.refresh_devices().await?;
+                    drop(self.refresh_ring().await?);
+                    return Ok(());
+                }
+                Err(Error::Refused {
+                    problem: Problem::DeviceListConflict | Problem::PlacementConflict | Problem::EpochMismatch,
+                    ..
+                }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Err(Error::Usage(
+            "other devices change the vault all the time: try again later".into(),
+        ))
+    }
+
+    fn next_list(
+        &self,
+        known: &Known,
+        keys: &RecipientKeys,
+        ring: &Ring,
+        change: &Change<'_>,
+    ) -> Result<pb::ChangeDevices> {
+        let before = known.newest();
+        let mut next = DeviceList {
+            created: mint::now_ms(),
+            sequence: before.sequence + 1,
+            previous_hash: before.hash(),
+            signer: self.keys.own.id(),
+            last_placement: ring.last_placement,
+            ..(**before).clone()
+        };
+        match change {
+            Change::Add(newcomer) => {
+                if known.device(newcomer.id()).is_some() {
+                    return Err(Error::Usage(
+                        "this device was added before: its code is used up".into(),
+                    ));
+                }
+                next.devices.push(ListedDevice {
+                    device_key: newcomer.device_key,
+                    recipient_key_hash: newcomer.recipient_key.digest(),
+                    kind: newcomer.kind,
+                    sealed_name: self.sealed_name(known.root()?, newcomer.name, newcomer.id())?,
+                });
+                let list = self.sign_list(next);
+                Ok(pb::ChangeDevices {
+                    added: Some(self.new_device(known, newcomer, &list.hash())?),
+                    list: Some(list.to_message()),
+                    rotation: None,
+                })
+            }
+            Change::Name(id, name) => {
+                let listed = next.devices.iter_mut().find(|device| device.id() == *id);
+                let listed = listed.ok_or_else(|| unknown(*id))?;
+                listed.sealed_name = self.sealed_name(known.root()?, name, *id)?;
+                Ok(pb::ChangeDevices {
+                    list: Some(self.sign_list(next).to_message()),
+                    ..pb::ChangeDevices::default()
+                })
+            }
+            Change::Remove(id) => {
+                next.devices.retain(|device| device.id() != *id);
+                if next.devices.len() == before.devices.len() {
+                    return Err(unknown(*id));
+                }
+                let root = VaultRootKey::generate()?;
+                next.root_epoch += 1;
+                next.vault_key = root.vault_key(&self.id(), next.root_epoch)?.public().clone();
+                for device in &mut next.devices {
+                    let id = device.id();
+                    device.sealed_name = self.sealed_name(&root, &known.name(id)?, id)?;
+                }
+                let rotation = pb::Rotation {
+                    root_keys: self.root_keys(keys, &root, &next)?,
+                    previous_root_key: self.previous_root(known, &root)?,
+                    collections: ring.rewrapped(&self.id(), &root)?,
+                };
+                Ok(pb::ChangeDevices {
+                    list: Some(self.sign_list(next).to_message()),
+                    added: None,
+                    rotation: Some(rotation),
+                })
+            }
+        }
+    }
+
+    fn sign_list(&self, list: DeviceList) -> Signed<DeviceList> {
+        Signed::sign(list, |message| self.keys.sign(message))
+    }
+
+    fn sealed_name(&self, root: &VaultRootKey, name: &Name, device: DeviceId) -> Result<Bytes> {
+        Ok(root.seal_device_name(name, &self.id(), &device)?.into())
+    }
+
+    /// What comes to the server with a new device: certified by this one, and the root key sealed to it.
+    fn new_device(
+        &self,
+        known: &Known,
+        newcomer: &Newcomer<'_>,
+        list: &Sha256Digest,
+    ) -> Result<pb::NewDevice> {
+        let certificate = DeviceCertificate {
+            created: mint::now_ms(),
+            patient_id: self.id(),
+            device_key: newcomer.device_key,
+            recipient_key_hash: newcomer.recipient_key.digest(),
+        };
+        let certificate = Signed::sign(certificate, |message| self.keys.sign(message));
+        let context = RootKeyContext {
+            patient: self.id(),
+            epoch: known.newest().root_epoch,
+            device: newcomer.id(),
+        };
+        let sealed = seal_root_key(newcomer.recipient_key, &context, known.root()?)?;
+        let approval = match newcomer.code {
+            Some(code) => Bytes::copy_from_slice(&code.approval(&self.id(), list, &newcomer.id())?),
+            None => Bytes::new(),
+        };
+        Ok(pb::NewDevice {
+            chain: Some((&self.keys.chain.extended(certificate)?).into()),
+            recipient_key: Bytes::copy_from_slice(newcomer.recipient_key.as_bytes()),
+            root_key: Some((&sealed).into()),
+            approval,
+        })
+    }
+
+    /// A new root key, sealed to those on the verified list and to nobody else (DEV-5).
+    fn root_keys(
+        &self,
+        keys: &RecipientKeys,
+        root: &VaultRootKey,
+        next: &DeviceList,
+    ) -> Result<Vec<pb::Sealed>> {
+        let seal = |device: &ListedDevice| {
+            let context = RootKeyContext {
+                patient: self.id(),
+                epoch: next.root_epoch,
+                device: device.id(),
+            };
+            let key = keys.get(&context.device);
+            let key = key.ok_or_else(|| tampered("a device has no X-Wing key"))?;
+            Ok(pb::Sealed::from(&seal_root_key(key, &context, root)?))
+        };
+        next.devices.iter().map(seal).collect()
+    }
+
+    fn previous_root(&self, known: &Known, root: &VaultRootKey) -> Result<Bytes> {
+        let wrapped = root.wrap_previous(known.root()?, &self.id(), known.newest().root_epoch)?;
+        Ok(Bytes::copy_from_slice(wrapped.as_bytes()))
+    }
+
+    /// Asks for newer lists, verifies and keeps them. The server must show the newest that this device has seen, and
+    /// whatever comes after that must continue it (DEV-14).
+    pub(crate) async fn refresh_devices(&self) -> Result<Arc<Known>> {
+        Ok(self.fetch_devices().await?.0)
+    }
+
+    /// As [`Self::refresh_devices`], with the X-Wing keys of the newest list's devices.
+    async fn fetch_devices(&self) -> Result<(Arc<Known>, RecipientKeys)> {
+        let known = self.keys.known();
+        let seen = known.newest();
+        let answer = device_lists(&self.session.server, seen.sequence.checked_sub(1)).await?;
+        let (first, newer) = answer
+            .lists
+            .split_first()
+            .ok_or_else(|| tampered("the server shows an older state than this device has seen"))?;
+        let first = Signed::<DeviceList>::try_from(first.clone()).map_err(tampered)?;
+        if first.hash() != seen.hash() {
+            return Err(tampered(
+                "the server shows another list than this device has seen",
+            ));
+        }
+        if newer.is_empty() {
+            let keys = recipient_keys(seen, &answer.devices)?;
+            return Ok((known, keys));
+        }
+        let mut lists = known.state().lists.clone();
+        lists.extend_from_slice(newer);
+        let devices = answer.devices.clone();
+        let state = pb::DeviceLists { lists, ..answer };
+        let fresh = Known::read(state, &self.keys.own, &self.keys.chain)?;
+        let keys = recipient_keys(fresh.newest(), &devices)?;
+        let _lock = self.session.home.lock().await?;
+        Ok((self.keys.learn(&self.session.home, fresh)?, keys))
+    }
+
+    /// What a list changed, in words, if it is one that this device has verified.
+    pub(crate) async fn devices_changed_text(&self, list: pb::Statement) -> Result<String> {
+        let list = Signed::<DeviceList>::try_from(list).map_err(tampered)?;
+        let sequence = list.claimed().sequence;
+        let mut known = self.keys.known();
+        if known.newest().sequence < sequence {
+            known = self.refresh_devices().await?;
+        }
+        let verified = known.list(sequence);
+        let before = sequence.checked_sub(1).and_then(|before| known.list(before));
+        let (Some(list), Some(before)) = (verified.filter(|verified| verified.hash() == list.hash()), before)
+        else {
+            return Err(tampered("it is not the list that follows the one before"));
+        };
+        let (list, before) = (list.claimed(), before.claimed());
+        let added = list.added(before).map(|device| ("added", device.id()));
+        let removed = list.removed(before).map(|device| ("removed", device.id()));
+        let mut words = Vec::new();
+        for (what, id) in added.chain(removed) {
+            words.push(format!("{what} {}", known.name(id)?.as_str()));
+        }
+        let by = known.name(list.signer)?;
+        let what = if words.is_empty() {
+            "renamed".to_owned()
+        } else {
+            words.join(", ")
+        };
+        Ok(format!("{what}, by {}", by.as_str()))
+    }
+
+    /// What is known when a root epoch is; newer lists are asked for if it is not.
+    pub(crate) async fn known_epoch(&self, epoch: u64) -> Result<Arc<Known>> {
+        let known = self.keys.known();
+        if known.newest().root_epoch >= epoch {
+            return Ok(known);
+        }
+        self.refresh_devices().await
+    }
+
+    /// Whether a device that a verified chain leads to is, or was, on her lists (DEV-8).
+    pub(super) async fn known_device(&self, device: &Device) -> Result<Arc<Known>> {
+        let mut known = self.keys.known();
+        if known.device(device.id()).is_none() {
+            known = self.refresh_devices().await?;
+        }
+        if known.device(device.id()).is_some() {
+            Ok(known)
+        } else {
+            Err(tampered("it has not the device that signed a statement"))
+        }
+    }
+}
+
+impl Ring {
+    /// All collections under a new root key, each with one more epoch, by id.
+    fn rewrapped(&self, patient: &PatientId, root: &VaultRootKey) -> Result<Vec<pb::CollectionEpochs>> {
+        let rewrap = |(id, name, keys): (_, &Name, &[Option<CollectionKey>])| {
+            let next = Some(CollectionKey::generate()?);
+            let wrap = |(epoch, key): (u64, &Option<CollectionKey>)| {
+                // The key of an epoch that is closed is gone.
+                let Some(key) = key else { return Ok(Bytes::new()) };
+                let wrapped = root.wrap_collection_key(key, patient, &Collection { id, epoch })?;
+                Ok::<_, Error>(Bytes::copy_from_slice(wrapped.as_bytes()))
+            };
+            let keys = (0..).zip(keys.iter().chain([&next]));
+            Ok(pb::CollectionEpochs {
+                collection_id: Bytes::copy_from_slice(id.as_bytes()),
+                sealed_name: root.seal_collection_name(name, patient, &id)?.into(),
+                key_wraps: keys.map(wrap).collect::<Result<_>>()?,
+            })
+        };
+        self.keys().map(rewrap).collect()
+    }
+}
+
+/// X-Wing keys by device.
+type RecipientKeys = HashMap<DeviceId, RecipientKey>;
+
+/// X-Wing keys of the devices of a list, each as the list names it.
+fn recipient_keys(list: &DeviceList, devices: &[pb::DeviceKeys]) -> Result<RecipientKeys> {
+    let key = |(listed, keys): (&ListedDevice, &pb::DeviceKeys)| {
+        let key = RecipientKey::try_from(keys.recipient_key.as_ref()).map_err(tampered)?;
+        if key.digest() == listed.recipient_key_hash {
+            Ok((listed.id(), key))
+        } else {
+            Err(tampered("a device has another X-Wing key"))
+        }
+    };
+    list.devices.iter().zip(devices).map(key).collect()
+}
+
+/// The chain of one of the devices of an answer.
+pub(super) fn own_chain(
+    devices: &[pb::DeviceKeys],
+    own: DeviceId,
+    patient: PatientId,
+) -> Result<DeviceChain> {
+    for device in devices {
+        let chain = DeviceChain::try_from(device.chain.clone()).map_err(tampered)?;
+        let device = chain.verify(patient).map_err(tampered)?;
+        if device.id() == own {
+            return Ok(device.chain().clone());
+        }
+    }
+    Err(tampered("no chain leads to this device"))
+}
+
+fn unknown(device: DeviceId) -> Error {
+    Error::Unknown {
+        what: "device",
+        id: device.to_string(),
+    }
+}
+
+/// Each failure is another device's success.
+const MAX_TRIES: usize = 8;

@@ -1,0 +1,170 @@
+//! A malicious operator: it has the server's certificate and passes everything on, but what its answers say is up to
+//! the test.
+
+use std::{
+    convert::Infallible,
+    net::{SocketAddr, TcpListener},
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+    thread,
+};
+
+use anyhow::{Context, Result};
+use bytes::Bytes;
+use http::{Request, Response, StatusCode, header};
+use http_body_util::{BodyExt, Full};
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::TokioIo;
+use prost::Message;
+use rustls::ServerConfig;
+use rustls_pki_types::PrivatePkcs8KeyDer;
+use tokio_rustls::TlsAcceptor;
+
+use crate::raw::{HttpsClient, believing_client};
+
+/// What becomes of an answer: path and query, and the body.
+type Lie = dyn Fn(&str, Bytes) -> Bytes + Send + Sync;
+
+/// A front before a server; ends with the process.
+#[derive(Clone)]
+pub struct Liar {
+    address: SocketAddr,
+    state: Arc<State>,
+}
+
+struct State {
+    upstream: SocketAddr,
+    /// The server's data directory, which has its certificate.
+    data: PathBuf,
+    lie: Mutex<Arc<Lie>>,
+}
+
+impl std::fmt::Debug for Liar {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Liar")
+            .field("address", &self.address)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Liar {
+    /// Takes a free port of the loopback interface. At first it tells the truth.
+    ///
+    /// # Errors
+    /// When no port is free.
+    pub fn start(upstream: SocketAddr, data: &Path) -> Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        listener.set_nonblocking(true)?;
+        let state = Arc::new(State {
+            upstream,
+            data: data.to_owned(),
+            lie: Mutex::new(Arc::new(|_: &str, body| body)),
+        });
+        let liar = Self {
+            address: listener.local_addr()?,
+            state: state.clone(),
+        };
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()?;
+        thread::spawn(move || runtime.block_on(serve(listener, state)));
+        Ok(liar)
+    }
+
+    /// Where clients connect.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Changes successful answers from now on.
+    pub fn tell(&self, lie: impl Fn(&str, Bytes) -> Bytes + Send + Sync + 'static) {
+        *self.state.lie.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(lie);
+    }
+
+    /// Changes the message that is answered to requests of paths that begin so.
+    pub fn tell_of<M: Message + Default>(
+        &self,
+        path: &'static str,
+        change: impl Fn(M) -> M + Send + Sync + 'static,
+    ) {
+        self.tell(move |asked, body| match M::decode(body.clone()) {
+            Ok(message) if asked.starts_with(path) => change(message).encode_to_vec().into(),
+            _ => body,
+        });
+    }
+
+    /// Tells the truth again.
+    pub fn be_honest(&self) {
+        self.tell(|_, body| body);
+    }
+}
+
+async fn serve(listener: TcpListener, state: Arc<State>) {
+    let (Ok(listener), Ok(client)) = (tokio::net::TcpListener::from_std(listener), believing_client()) else {
+        return;
+    };
+    while let Ok((connection, _)) = listener.accept().await {
+        let (state, client) = (state.clone(), client.clone());
+        tokio::spawn(async move {
+            let Ok(acceptor) = acceptor(&state.data) else {
+                return;
+            };
+            let Ok(tls) = acceptor.accept(connection).await else {
+                return;
+            };
+            let service = service_fn(move |request| {
+                let (state, client) = (state.clone(), client.clone());
+                async move { Ok::<_, Infallible>(answer(&state, &client, request).await) }
+            });
+            drop(
+                http1::Builder::new()
+                    .serve_connection(TokioIo::new(tls), service)
+                    .await,
+            );
+        });
+    }
+}
+
+/// With the server's own certificate, as a link pins it.
+fn acceptor(data: &Path) -> Result<TlsAcceptor> {
+    let certificate = std::fs::read(data.join("dev-tls.crt"))?;
+    let key = std::fs::read(data.join("dev-tls.key"))?;
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let mut config = ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS13])?
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate.into()], PrivatePkcs8KeyDer::from(key).into())?;
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(Arc::new(config).into())
+}
+
+async fn answer(state: &State, client: &HttpsClient, request: Request<Incoming>) -> Response<Full<Bytes>> {
+    pass_on(state, client, request).await.unwrap_or_else(|error| {
+        let mut response = Response::new(Full::from(format!("{error:#}")));
+        *response.status_mut() = StatusCode::BAD_GATEWAY;
+        response
+    })
+}
+
+async fn pass_on(
+    state: &State,
+    client: &HttpsClient,
+    request: Request<Incoming>,
+) -> Result<Response<Full<Bytes>>> {
+    let (mut parts, body) = request.into_parts();
+    let asked = parts.uri.path_and_query().context("no path")?.to_string();
+    parts.uri = format!("https://{}{asked}", state.upstream).parse()?;
+    let body = Full::new(body.collect().await?.to_bytes());
+    let (mut parts, body) = client
+        .request(Request::from_parts(parts, body))
+        .await?
+        .into_parts();
+    let mut body = body.collect().await?.to_bytes();
+    if parts.status.is_success() {
+        let lie = state.lie.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        body = lie(&asked, body);
+        parts.headers.remove(header::CONTENT_LENGTH);
+    }
+    Ok(Response::from_parts(parts, Full::new(body)))
+}

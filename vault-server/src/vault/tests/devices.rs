@@ -1,0 +1,350 @@
+//! Devices: who is one, what a removal ends, and what two devices cannot do at once.
+
+use protocol_spec::{
+    bodies::Placement,
+    devices::DeviceList,
+    ids::{CollectionId, LinkId},
+    messages as pb,
+    problem::Problem,
+    statement::Signed,
+};
+
+use super::{
+    principals::Patient,
+    problem,
+    world::{START, Terms, World, intent, stream},
+};
+use crate::vault::Refusal;
+
+const LINK: LinkId = LinkId::from_bytes([1; 32]);
+
+impl World {
+    async fn change(&self, by: &Patient, message: pb::ChangeDevices) -> Result<pb::Accepted, Refusal> {
+        let caller = self.as_device(by).await.unwrap();
+        self.vault.change_devices(&caller, &intent(), message).await
+    }
+
+    /// The same patient with a second device.
+    async fn with_second(&self) -> Patient {
+        let (message, second) = self.patient.adding(50);
+        self.change(&self.patient, message).await.unwrap();
+        second
+    }
+
+    async fn lists(&self, by: &Patient, after: Option<u64>) -> pb::DeviceLists {
+        let caller = self.as_device(by).await.unwrap();
+        self.vault.device_lists(&caller, after, usize::MAX).await.unwrap()
+    }
+
+    async fn offer(&self, device: &Patient, link: LinkId) -> Result<pb::Accepted, Refusal> {
+        let message = device.link_offer();
+        let caller = self.vault.offering(&message).unwrap();
+        self.vault.offer(&caller, &intent(), link, message).await
+    }
+}
+
+/// Knows the newest list.
+fn seeing(patient: &Patient, list: &Signed<DeviceList>) -> Patient {
+    Patient {
+        list: list.clone(),
+        ..patient.clone()
+    }
+}
+
+#[tokio::test]
+async fn an_added_device_acts_and_reads_the_lists() {
+    let world = World::new().await;
+    let second = world.with_second().await;
+    let caller = world.as_device(&second).await.unwrap();
+    assert_eq!(caller.principal(), *world.patient.id.as_bytes());
+    let lists = world.lists(&second, None).await;
+    assert_eq!(
+        (lists.lists.len(), lists.devices.len(), lists.more),
+        (2, 2, false)
+    );
+    assert!(lists.root_key.is_some() && lists.previous_root_keys.is_empty());
+    assert_eq!(world.lists(&second, Some(0)).await.lists.len(), 1);
+    let record = world.store_record(&world.first, &stream(10)).await;
+    let leaves = world.vault.own_leaves(&caller, record.version_id, 0, 1).await;
+    assert!(leaves.is_ok());
+    let history = world.vault.history(&caller, 0, usize::MAX).await.unwrap();
+    let changed = pb::history_entry::What::DevicesChanged(second.list.to_message());
+    assert_eq!(history.entries[0].what, Some(changed));
+    world.check().await;
+}
+
+/// DEV-6: at every entrance, and what had begun.
+#[tokio::test]
+async fn a_removed_device_is_nobody_at_once() {
+    let world = World::new().await;
+    let record = world.store_record(&world.first, &stream(3 << 20)).await;
+    let second = world.with_second().await;
+    let begun = world.as_device(&second).await.unwrap();
+    let mut leaves = world
+        .vault
+        .own_leaves(&begun, record.version_id, 0, 3)
+        .await
+        .unwrap();
+    let permission = world
+        .permit_download(&world.second, vec![record.clone()], Terms::default())
+        .await;
+    assert!(leaves.next().await.unwrap().is_ok());
+
+    let first = seeing(&world.patient, &second.list);
+    let (message, _) = first.removing(second.device_id(), Vec::new());
+    world.change(&first, message).await.unwrap();
+
+    assert!(world.as_device(&second).await.is_none());
+    let broken = leaves.next().await.unwrap();
+    assert_eq!(problem(broken), Problem::Unauthenticated);
+    assert!(leaves.next().await.is_none());
+    assert_eq!(
+        problem(world.vault.still_listed(&begun).await),
+        Problem::Unauthenticated
+    );
+    // A request that had been authenticated before.
+    let collection = pb::PutCollection {
+        collection_id: vec![7; 16].into(),
+        epoch: 0,
+        key_wrap: vec![1; 104].into(),
+        sealed_name: vec![1; 136].into(),
+        root_epoch: 1,
+    };
+    let put = world
+        .vault
+        .put_collection(&begun, &intent(), collection.clone())
+        .await;
+    assert_eq!(problem(put), Problem::Unauthenticated);
+    // Its statements, sent by a device that stays.
+    let caller = world.as_device(&first).await.unwrap();
+    let revocation = second.revocation(&permission);
+    let sent = world
+        .vault
+        .submit_revocation(&caller, &intent(), revocation)
+        .await;
+    assert_eq!(problem(sent), Problem::NotPermitted);
+    let put = world.vault.put_collection(&caller, &intent(), collection).await;
+    assert!(put.is_ok(), "who stays goes on");
+    world.check().await;
+}
+
+/// DEV-13, DEV-4: the second is told, and a removed device cannot come back.
+#[tokio::test]
+async fn of_two_changes_at_once_one_is_refused() {
+    let world = World::new().await;
+    let (one, third) = world.patient.adding(51);
+    let (other, _) = world.patient.adding(52);
+    let caller = world.as_patient().await;
+    let (a, b) = (intent(), intent());
+    let (one, other) = tokio::join!(
+        world.vault.change_devices(&caller, &a, one),
+        world.vault.change_devices(&caller, &b, other),
+    );
+    assert!(one.is_ok() != other.is_ok());
+    assert_eq!(
+        problem(one.and(other)),
+        Problem::DeviceListConflict,
+        "the other had gone first"
+    );
+    drop(third);
+
+    let world = World::new().await;
+    let second = world.with_second().await;
+    let first = seeing(&world.patient, &second.list);
+    let (message, list) = first.removing(second.device_id(), Vec::new());
+    world.change(&first, message.clone()).await.unwrap();
+    assert_eq!(
+        problem(world.change(&first, message).await),
+        Problem::DeviceListConflict,
+        "what was done is not done again"
+    );
+    let (again, _) = seeing(&world.patient, &list).adding(50);
+    assert_eq!(problem(world.change(&first, again).await), Problem::AlreadyExists);
+    world.check().await;
+}
+
+/// DEV-3, DEV-4: what does not continue the newest list.
+#[tokio::test]
+async fn a_list_that_breaks_a_rule_is_refused() {
+    let world = World::new().await;
+    let second = world.with_second().await;
+    let first = seeing(&world.patient, &second.list);
+    let send = |list: Signed<DeviceList>| {
+        let message = pb::ChangeDevices {
+            list: Some(list.to_message()),
+            ..pb::ChangeDevices::default()
+        };
+        world.change(&first, message)
+    };
+    let without_key = first.next_list(|list| list.devices.truncate(1));
+    assert_eq!(problem(send(without_key).await), Problem::Malformed);
+    let by_another = second.next_list(|_| ());
+    assert_eq!(problem(send(by_another).await), Problem::NotPermitted);
+    let grown = first.adding(53).0;
+    assert_eq!(
+        problem(send(first.next_list(|list| list.devices.truncate(0))).await),
+        Problem::Malformed
+    );
+    let no_device = pb::ChangeDevices {
+        added: None,
+        ..grown.clone()
+    };
+    assert_eq!(problem(world.change(&first, no_device).await), Problem::Malformed);
+    let (other, _) = first.adding(54);
+    let other_device = pb::ChangeDevices {
+        added: other.added,
+        ..grown
+    };
+    assert_eq!(
+        problem(world.change(&first, other_device).await),
+        Problem::NotPermitted
+    );
+    let renamed = first.next_list(|list| list.devices[1].sealed_name = vec![9; 136].into());
+    assert!(send(renamed).await.is_ok());
+    world.check().await;
+}
+
+/// DEV-13: collections, placements and lists are compared in one commit.
+#[tokio::test]
+async fn a_rotation_has_all_collections_and_all_placements() {
+    let world = World::new().await;
+    let record = world.store_record(&world.first, &stream(10)).await;
+    let second = world.with_second().await;
+    let first = seeing(&world.patient, &second.list);
+    let caller = world.as_patient().await;
+    let put = |id: u8, root_epoch| {
+        let message = pb::PutCollection {
+            collection_id: vec![id; 16].into(),
+            epoch: 0,
+            key_wrap: vec![id; 104].into(),
+            sealed_name: vec![1; 136].into(),
+            root_epoch,
+        };
+        let (vault, caller) = (world.vault.clone(), caller.clone());
+        async move { vault.put_collection(&caller, &intent(), message).await }
+    };
+    put(7, 0).await.unwrap();
+    let rewrapped = |id: u8, wraps: usize| pb::CollectionEpochs {
+        collection_id: vec![id; 16].into(),
+        sealed_name: vec![2; 136].into(),
+        key_wraps: vec![vec![9; 104].into(); wraps],
+    };
+    let remove = |collections| {
+        let (message, _) = first.removing(second.device_id(), collections);
+        world.change(&first, message)
+    };
+    for wrong in [
+        vec![],
+        vec![rewrapped(7, 1)],
+        vec![rewrapped(7, 2), rewrapped(8, 2)],
+        vec![rewrapped(8, 2)],
+    ] {
+        assert_eq!(problem(remove(wrong).await), Problem::EpochMismatch);
+    }
+    let placement = Placement {
+        created: START,
+        patient_id: world.patient.id,
+        record_id: record.record_id,
+        version_id: record.version_id,
+        content_root: record.content_root,
+        stream_len: record.stream_len,
+        collection_id: CollectionId::from_bytes([7; 16]),
+        number: 1,
+    };
+    let adopt = pb::AdoptRecord {
+        placement: Some(second.placement(placement)),
+        epoch: 0,
+        data_key_wrap: vec![9; 104].into(),
+    };
+    let by_second = world.as_device(&second).await.unwrap();
+    world
+        .vault
+        .adopt(&by_second, &intent(), record.version_id, adopt)
+        .await
+        .unwrap();
+    assert_eq!(
+        problem(remove(vec![rewrapped(7, 2)]).await),
+        Problem::PlacementConflict
+    );
+    let (mut message, list) = first.removing(second.device_id(), vec![rewrapped(7, 2)]);
+    let mut body = list.claimed().clone();
+    body.last_placement = 1;
+    message.list = Some(super::principals::signed(body, &first.device).to_message());
+    world.change(&first, message).await.unwrap();
+
+    let list = world.vault.collections(&caller).await.unwrap();
+    assert_eq!((list.root_epoch, list.collections[0].key_wraps.len()), (1, 2));
+    assert_eq!(
+        problem(put(8, 0).await),
+        Problem::EpochMismatch,
+        "wrapped under the old root key"
+    );
+    put(8, 1).await.unwrap();
+    assert_eq!(world.lists(&first, None).await.previous_root_keys.len(), 1);
+    // DEV-7: nothing is sealed to the old vault key any more.
+    let (request, _) = world
+        .second
+        .download_request(world.download_request(&world.second));
+    let hospital = world.as_hospital(&world.second).await;
+    let asked = world
+        .vault
+        .submit_download_request(&hospital, &intent(), request)
+        .await;
+    assert_eq!(problem(asked), Problem::EpochMismatch);
+    world.check().await;
+}
+
+/// DEV-12
+#[tokio::test]
+async fn offers_are_few_short_and_for_patients() {
+    let world = World::new().await;
+    let (message, second) = world.patient.adding(50);
+    let caller = world.as_patient().await;
+    let absent = |link| {
+        let (vault, caller) = (world.vault.clone(), caller.clone());
+        async move { problem(vault.link_offer(&caller, link).await) }
+    };
+    assert_eq!(absent(LINK).await, Problem::NotPermitted);
+    world.offer(&second, LINK).await.unwrap();
+    assert_eq!(
+        world.vault.link_offer(&caller, LINK).await.unwrap(),
+        second.link_offer()
+    );
+    let hospital = world.as_hospital(&world.first).await;
+    assert_eq!(
+        problem(world.vault.link_offer(&hospital, LINK).await),
+        Problem::NotPermitted
+    );
+    let stranger = Patient::with_device(60, 61);
+    assert_eq!(
+        problem(world.offer(&stranger, LINK).await),
+        Problem::AlreadyExists
+    );
+    // The next offer of a device replaces the one before.
+    let next = LinkId::from_bytes([2; 32]);
+    world.offer(&second, next).await.unwrap();
+    assert_eq!(absent(LINK).await, Problem::NotPermitted);
+    // Time passes; the sweeper finds the offer that was replaced, and leaves the newer one.
+    world.clock.set(START + 9 * 60_000);
+    world.offer(&second, LINK).await.unwrap();
+    world.clock.set(START + 11 * 60_000);
+    world.vault.sweep().await.unwrap();
+    assert!(world.vault.link_offer(&caller, LINK).await.is_ok());
+    world.clock.set(START + 20 * 60_000);
+    assert_eq!(absent(LINK).await, Problem::NotPermitted, "after ten minutes");
+    world.offer(&second, LINK).await.unwrap();
+    // Whoever was added has no offer any more, and makes none.
+    world.change(&world.patient, message).await.unwrap();
+    assert_eq!(absent(LINK).await, Problem::NotPermitted);
+    assert_eq!(problem(world.offer(&second, LINK).await), Problem::AlreadyExists);
+    assert_eq!(
+        problem(
+            world
+                .vault
+                .offer(&caller, &intent(), LINK, stranger.link_offer())
+                .await
+        ),
+        Problem::NotPermitted,
+        "a patient's device is nobody new"
+    );
+}
