@@ -44,12 +44,20 @@ impl Patient {
         &self,
         permission: &VerifiedPermission,
         revoked: pb::RevocationAnswer,
-        exposed: Vec<ExposedVersion>,
+        mut exposed: Vec<ExposedVersion>,
         closure: Option<(Collection, pb::LoggedStatement)>,
     ) -> Result<RevocationReport> {
         let releases = self.certified_releases(permission.permission_id).await?;
         let handed_out = releases.iter().flat_map(|release| &release.versions);
         let handed_out = handed_out.map(|version| VersionLeaves::try_from(version.clone()));
+        let released = join_released(handed_out.collect::<Result<Vec<_>, _>>()?);
+        // Also what was moved elsewhere after it was handed out.
+        exposed.extend(released.iter().map(|leaves| ExposedVersion {
+            version_id: leaves.version_id,
+            record_id: leaves.record_id,
+        }));
+        exposed.sort_unstable();
+        exposed.dedup();
         let (closed, closures) = closure.into_iter().unzip();
         let says = RevocationCertificate {
             created: mint::now_ms(),
@@ -57,7 +65,7 @@ impl Patient {
             permission_id: permission.permission_id,
             permission_hash: permission.hash(),
             institution_id: permission.institution_id,
-            released: join_released(handed_out.collect::<Result<Vec<_>, _>>()?),
+            released,
             exposed,
             closed,
         };
