@@ -48,7 +48,7 @@ async fn serve(hospital: &Institution, event: &InboxEvent, outgoing: &Path, inco
             );
         }
         EventKind::Permission => {
-            for record in hospital.fetch(permission, incoming, &()).await?.records {
+            for record in hospital.fetch(permission, None, incoming, &()).await?.records {
                 println!(
                     "{}: {} files, made by {}",
                     record.record_id,

@@ -8,6 +8,7 @@ use protocol_spec::{
     ids::{InstitutionId, OperatorId, PatientId, RequestId},
     messages as pb,
     permission::{Kind, PermissionBody},
+    purpose::Purpose,
     statement::{Body, Signed, Verified},
 };
 
@@ -28,6 +29,8 @@ pub(crate) struct Asked {
     pub(crate) expires: u64,
     /// Of the vault key that the text is sealed to.
     pub(crate) root_epoch: u64,
+    /// What for, as the asker says.
+    pub(crate) purpose: Option<Purpose>,
     operator_id: OperatorId,
     patient_id: PatientId,
     text: SealedBytes,
@@ -44,6 +47,7 @@ impl Session {
             patient_id,
             expires,
             root_epoch,
+            purpose,
             ..
         } = *request;
         let (hash, text) = (request.hash(), request.text.clone());
@@ -57,6 +61,7 @@ impl Session {
             hash,
             expires,
             root_epoch,
+            purpose,
             operator_id,
             patient_id,
             text,
@@ -74,6 +79,7 @@ impl Session {
             second_institution_id: receiver,
             expires,
             root_epoch,
+            purpose,
             ..
         } = *request;
         let (hash, text) = (request.hash(), request.text.clone());
@@ -86,6 +92,7 @@ impl Session {
             hash,
             expires,
             root_epoch,
+            purpose,
             operator_id,
             patient_id,
             text,

@@ -268,6 +268,9 @@ fn next_step(problem: Problem) -> &'static str {
         Problem::PermissionReplaced => "use the permission that took its place: look into the inbox",
         Problem::ReplacementConflict => "list the permissions and try again",
         Problem::PermissionNotYetValid => "try again later",
+        Problem::PurposeMismatch => {
+            "state the purpose that it is for, if that is what the records are used for"
+        }
         Problem::NotAccredited => "have the registrar accredit these keys, with the registrar of this server",
         Problem::RequestAnswered | Problem::RequestExpired | Problem::RequestMismatch => "make a new request",
         Problem::EpochMismatch | Problem::PlacementConflict | Problem::DeviceListConflict => "try again",

@@ -7,12 +7,13 @@ use crypto::{RecipientSecret, TextContext, open_text};
 use protocol_spec::{
     bodies::{Denial, ReleaseReceipt, Revocation, UploadReceipt, UploadRequest},
     ids::{InstitutionId, PatientId, PermissionId, RecordId, RequestId},
-    messages::{self as pb, event::What, stored_request::Request},
+    messages::{self as pb, event::What},
     patient::{OfPatient, PatientSigned, PatientVerified},
     permission::Kind,
+    purpose::Purpose,
 };
 
-use crate::{DirectoryEntry, Error, Patient, Result, asked::Asked, institution::Delivered, session::Session};
+use crate::{DirectoryEntry, Error, Patient, Result, asked::Asked, session::Session};
 
 /// What an event tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,6 +93,8 @@ pub struct InboxEvent {
     pub record_id: Option<RecordId>,
     /// The institution that is to receive, in references.
     pub to: Option<Party>,
+    /// What for: as the institution says that asks, or as the patient permits.
+    pub purpose: Option<Purpose>,
     /// Stream bytes stored or released.
     pub bytes: Option<u64>,
     /// The sealed text, opened; or why the event does not verify.
@@ -185,6 +188,7 @@ impl Session {
             permission_id: None,
             record_id: None,
             to: None,
+            purpose: None,
             bytes: None,
             text: None,
         };
@@ -307,22 +311,15 @@ impl Session {
         blank: InboxEvent,
     ) -> Result<InboxEvent> {
         let permission_id = PermissionId::try_from(message.permission_id.as_ref())?;
-        let Delivered {
-            permission, request, ..
-        } = self.delivered(permission_id, id, recipient.public()).await?;
-        let asked = match request.and_then(|stored| stored.request) {
-            Some(Request::Download(statement)) => self.asked_download(statement).await?,
-            Some(Request::Reference(statement)) => self.asked_reference(statement).await?,
-            Some(Request::Upload(_)) | None => return Err(tampered("it answers nothing")),
-        };
-        if !asked.answered_by(&permission) {
-            return Err(tampered("it answers another request"));
-        }
+        let mut delivered = self.delivered(permission_id, id, recipient.public()).await?;
+        let asked = self.answered(&mut delivered).await?;
+        let permission = delivered.permission;
         Ok(InboxEvent {
             kind: EventKind::Permission,
             from: Party::Patient(permission.patient_id),
             request_id: Some(asked.request_id),
             permission_id: Some(permission_id),
+            purpose: permission.purpose,
             ..blank
         })
     }
@@ -343,6 +340,7 @@ impl Session {
                 None
             },
             request_id: Some(asked.request_id),
+            purpose: asked.purpose,
             text: Some(text),
             ..blank
         })

@@ -11,7 +11,7 @@
 //!
 //! ```no_run
 //! use std::{path::Path, time::Duration};
-//! use client_sdk::{Institution, Patient, PermitTerms, Selection, Unlock, UploadTerms};
+//! use client_sdk::{Institution, Patient, PermitTerms, Purpose, Selection, Unlock, UploadTerms};
 //!
 //! # async fn quick_start() -> client_sdk::Result<()> {
 //! let link = "https://vault.example:8443/#…".parse()?;
@@ -21,11 +21,11 @@
 //!
 //! let clinic = Institution::open(Path::new("clinic"), &Unlock::passphrase("battery staple")).await?;
 //! let sent = clinic.send_upload(permission, &["mri/".into()], &()).await?;
-//! let asked = clinic.request_download(alice.id(), "the MRI again, for the operation").await?;
+//! let asked = clinic.request_download(alice.id(), "the MRI again, for the operation", Some(Purpose::TREAT)).await?;
 //!
 //! let terms = PermitTerms { expires: Duration::from_secs(3600), ..PermitTerms::default() };
 //! let permission = alice.permit(asked, &Selection::Records(vec![sent.record_id]), &terms).await?;
-//! let fetched = clinic.fetch(permission, Path::new("inbox"), &()).await?;
+//! let fetched = clinic.fetch(permission, None, Path::new("inbox"), &()).await?;
 //! println!("{} files", fetched.records[0].parts.len());
 //! # Ok(())
 //! # }
@@ -58,7 +58,10 @@ mod session;
 pub mod transfer;
 
 pub use protocol_spec::{
+    attributes::MediaType,
     bodies::{ReleaseReceipt, RevocationCertificate, UploadReceipt},
+    conditions::Conditions,
+    day::Day,
     devices::DeviceKind,
     directory::Institution as DirectoryEntry,
     hash::{ContentRoot, Sha256Digest},
@@ -71,6 +74,7 @@ pub use protocol_spec::{
     manifest::{Clinical, Part, PartName},
     permission::Kind as PermissionKind,
     problem::Problem,
+    purpose::Purpose,
 };
 
 pub use self::{

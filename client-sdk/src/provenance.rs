@@ -6,6 +6,7 @@ use crypto::{
     content::{RecordContext, open_manifest},
 };
 use protocol_spec::{
+    attributes::Attributes,
     bodies::{RecordManifest, UploadReceipt},
     content::{padme, plaintext_len},
     hash::{ContentRoot, Sha256Digest},
@@ -85,6 +86,11 @@ impl VerifiedRecord {
 
     pub(crate) fn content_root(&self) -> ContentRoot {
         self.manifest.content_root
+    }
+
+    /// Its media types and days, by which a permission can choose.
+    pub(crate) fn attributes(&self) -> Attributes {
+        Attributes::of(&self.manifest.parts)
     }
 
     /// Bytes of the sealed stream.

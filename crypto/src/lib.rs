@@ -13,6 +13,7 @@
 //! | `wrap` | HPKE Base to one recipient, behind [`PermissionKey`], [`seal_text`], [`seal_accreditation`] |
 //! | `committed`, `key_wrap`, `names` | committing seals under a key: keys under keys, names |
 //! | `root_key`, `link` | vault root keys to devices; the code of a new device |
+//! | `conditions` | tokens and tags of records; a permission's conditions, sealed |
 //! | `at_rest` | the secrets of a client's home, under its passphrase or key file |
 //! | [`permission`] | permission keys: mint, seal, open, possession |
 //! | [`content`] | records as streams of leaves, and their manifests |
@@ -56,6 +57,7 @@
 mod accreditation;
 mod at_rest;
 mod committed;
+mod conditions;
 pub mod content;
 mod error;
 mod kdf;
@@ -83,7 +85,10 @@ pub use self::{
     permission::{ExpectedPermission, OpenedPermission, PermissionKey},
     recipient::RecipientSecret,
     root_key::{RootKeyContext, open_root_key, seal_root_key},
-    secret::{AccreditationSecret, CollectionKey, DataKey, PermissionSecret, UploadKey, VaultRootKey},
+    secret::{
+        AccreditationSecret, CollectionKey, ConditionsKey, DataKey, PermissionSecret, TagKey, UploadKey,
+        VaultRootKey,
+    },
     signing::SigningIdentity,
     text::{MAX_TEXT, TextContext, open_text, seal_text},
 };

@@ -11,7 +11,8 @@ use protocol_spec::{field::SealedBytes, ids::PermissionId, keys::IdentityKey, ke
 use zeroize::Zeroizing;
 
 use crate::{
-    CollectionKey, DataKey, Error, PermissionSecret, RecipientSecret, SigningIdentity, UploadKey, kdf,
+    CollectionKey, ConditionsKey, DataKey, Error, PermissionSecret, RecipientSecret, SigningIdentity,
+    UploadKey, kdf,
     padding::{is_zero, size_class},
     wrap::{self, Info},
 };
@@ -85,11 +86,28 @@ impl PermissionKey {
     /// # Errors
     /// [`Error::Randomness`]; [`Error::Malformed`] without any key; [`Error::TooLong`] for too many.
     pub fn mint<K: Granted>(id: &PermissionId, keys: &K) -> Result<Self, Error> {
-        Self::assemble(id, &PermissionSecret::generate()?, keys)
+        Self::assemble(id, &PermissionSecret::generate()?, keys, None)
     }
 
-    fn assemble<K: Granted>(id: &PermissionId, secret: &PermissionSecret, keys: &K) -> Result<Self, Error> {
-        let length = 32 + 32 * keys.count();
+    /// As [`Self::mint`], with the key of the permission's conditions behind the others (CND-10).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn mint_with<K: Granted>(
+        id: &PermissionId,
+        keys: &K,
+        conditions: Option<&ConditionsKey>,
+    ) -> Result<Self, Error> {
+        Self::assemble(id, &PermissionSecret::generate()?, keys, conditions)
+    }
+
+    fn assemble<K: Granted>(
+        id: &PermissionId,
+        secret: &PermissionSecret,
+        keys: &K,
+        conditions: Option<&ConditionsKey>,
+    ) -> Result<Self, Error> {
+        let length = 32 + 32 * keys.count() + 32 * usize::from(conditions.is_some());
         if keys.count() == 0 {
             return Err(Error::Malformed {
                 what: "permission without keys",
@@ -105,6 +123,9 @@ impl PermissionKey {
         let mut material = Zeroizing::new(Vec::with_capacity(size_class(CLASS_UNIT, length)));
         material.extend_from_slice(secret.expose());
         keys.each().for_each(|key| material.extend_from_slice(key));
+        conditions
+            .iter()
+            .for_each(|key| material.extend_from_slice(key.expose()));
         let possession = possession_key(&material, id)?;
         Ok(Self { material, possession })
     }
@@ -146,6 +167,8 @@ pub struct ExpectedPermission<'a> {
     pub id: &'a PermissionId,
     /// Number of keys: of records, or 1 for a collection or an upload.
     pub keys: usize,
+    /// Whether the body has conditions, whose key then comes behind the others.
+    pub conditions: bool,
     /// The possession key that the body names.
     pub possession: &'a IdentityKey,
 }
@@ -156,6 +179,8 @@ pub struct OpenedPermission<K> {
     pub possession: SigningIdentity,
     /// What the permission gives.
     pub keys: K,
+    /// Opens its conditions, where it has any.
+    pub conditions: Option<ConditionsKey>,
 }
 
 impl<K: Granted> OpenedPermission<K> {
@@ -170,7 +195,8 @@ impl<K: Granted> OpenedPermission<K> {
         expected: &ExpectedPermission<'_>,
     ) -> Result<Self, Error> {
         let plaintext = wrap::unwrap(recipient, info(expected.body), sealed)?;
-        let length = expected.keys.saturating_add(1).saturating_mul(32);
+        let conditions = usize::from(expected.conditions);
+        let length = expected.keys.saturating_add(1 + conditions).saturating_mul(32);
         let (material, padding) = plaintext.split_at_checked(length).ok_or(Error::Open)?;
         if plaintext.len() != size_class(CLASS_UNIT, length) || !is_zero(padding) {
             return Err(Error::Open);
@@ -181,14 +207,26 @@ impl<K: Granted> OpenedPermission<K> {
             return Err(Error::Open);
         }
         let (_secret, keys) = material.split_at_checked(32).ok_or(Error::Open)?;
-        let keys = K::from_each(keys.as_chunks().0).ok_or(Error::Open)?;
-        Ok(Self { possession, keys })
+        let (keys, conditions) = keys
+            .as_chunks()
+            .0
+            .split_at_checked(expected.keys)
+            .ok_or(Error::Open)?;
+        Ok(Self {
+            possession,
+            keys: K::from_each(keys).ok_or(Error::Open)?,
+            conditions: conditions.first().map(ConditionsKey::from_bytes),
+        })
     }
 }
 
 impl<K> fmt::Debug for OpenedPermission<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { possession, keys: _ } = self;
+        let Self {
+            possession,
+            keys: _,
+            conditions: _,
+        } = self;
         f.debug_struct("OpenedPermission")
             .field("possession", possession)
             .finish_non_exhaustive()

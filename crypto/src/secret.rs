@@ -76,6 +76,11 @@ secret! {
     /// Makes a permission key more than the data keys in it: whoever held the same data keys before cannot
     /// present this permission. Used once, to derive the possession key.
     PermissionSecret;
+    /// Derives the tokens of one vault's records, and the keys of its permissions' conditions, any number of them. No
+    /// permission gives it away.
+    TagKey;
+    /// Seals the conditions of one permission, once. Given to its institution.
+    ConditionsKey;
     /// Proves to the server that the holder of an accredited X-Wing key enrols. Shown once.
     AccreditationSecret;
 }
@@ -121,6 +126,8 @@ mod tests {
         wiped_when_dropped::<CollectionKey>();
         wiped_when_dropped::<VaultRootKey>();
         wiped_when_dropped::<PermissionSecret>();
+        wiped_when_dropped::<TagKey>();
+        wiped_when_dropped::<ConditionsKey>();
         wiped_when_dropped::<AccreditationSecret>();
     };
 
@@ -130,6 +137,8 @@ mod tests {
         insta::assert_snapshot!(format!("{:?}", UploadKey::from_bytes(&[0x41; 32])), @"UploadKey(..)");
         insta::assert_snapshot!(format!("{:?}", CollectionKey::from_bytes(&[0x41; 32])), @"CollectionKey(..)");
         insta::assert_snapshot!(format!("{:?}", VaultRootKey::from_bytes(&[0x41; 32])), @"VaultRootKey(..)");
+        insta::assert_snapshot!(format!("{:?}", TagKey::from_bytes(&[0x41; 32])), @"TagKey(..)");
+        insta::assert_snapshot!(format!("{:?}", ConditionsKey::from_bytes(&[0x41; 32])), @"ConditionsKey(..)");
         insta::assert_snapshot!(format!("{:?}", PermissionSecret::from_bytes(&[0x41; 32])), @"PermissionSecret(..)");
         insta::assert_snapshot!(format!("{:?}", AccreditationSecret::from_bytes(&[0x41; 32])), @"AccreditationSecret(..)");
     }

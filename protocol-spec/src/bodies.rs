@@ -17,8 +17,10 @@ use crate::{
     keys::{IdentityKey, RecipientKey},
     labels::{self, Label},
     messages as pb,
+    purpose::Purpose,
     released::VersionLeaves,
     statement::Body,
+    tags::RecordTags,
 };
 
 macro_rules! bodies {
@@ -125,6 +127,8 @@ bodies! {
         text: SealedBytes,
         /// Of the vault key that the text is sealed to.
         root_epoch: u64,
+        /// What for.
+        purpose: Option<Purpose>,
     }
     /// First institution → patient: may the second download?
     ReferenceRequest: ReferenceRequestBody, REFERENCE_REQUEST {
@@ -144,6 +148,8 @@ bodies! {
         text: SealedBytes,
         /// Of the vault key that the text is sealed to.
         root_epoch: u64,
+        /// What for.
+        purpose: Option<Purpose>,
     }
     /// Patient → institution: no.
     Denial: DenialBody, DENIAL {
@@ -266,6 +272,8 @@ bodies! {
         collection_id: CollectionId,
         /// Counts the vault's placements, from 1.
         number: u64,
+        /// What the server tests the record by.
+        tags: RecordTags,
     }
     /// Operator: this is stored, durably.
     UploadReceipt: UploadReceiptBody, UPLOAD_RECEIPT {

@@ -7,6 +7,7 @@ use crate::{
     ids::{CollectionId, PatientId},
     messages as pb,
     patient::{PatientSigned, PatientVerified},
+    problem::Problem,
 };
 
 /// A collection of a vault, in one epoch of its key.
@@ -67,6 +68,31 @@ impl CollectionSelector {
     }
 }
 
+/// Whether a permission, or a placement, names a collection's current epoch; none where there is no such collection
+/// (COL-4, COL-6).
+///
+/// # Errors
+/// `epoch-mismatch`.
+pub fn check_current(current: Option<u64>, named: u64) -> Result<(), Problem> {
+    if current == Some(named) {
+        Ok(())
+    } else {
+        Err(Problem::EpochMismatch)
+    }
+}
+
+/// Whether an epoch is the one that comes next: 0 of an unknown collection, else the one after the current (COL-1).
+///
+/// # Errors
+/// `epoch-mismatch`.
+pub fn check_next(current: Option<u64>, opened: u64) -> Result<(), Problem> {
+    let next = match current {
+        None => Some(0),
+        Some(current) => current.checked_add(1),
+    };
+    check_current(next, opened)
+}
+
 impl Placement {
     /// Whether it is of the record version that a receipt is for.
     pub fn names(&self, receipt: &UploadReceipt) -> bool {
@@ -117,6 +143,7 @@ mod tests {
         keys::IdentityKey,
         patient::DeviceChain,
         statement::{Body, Signed},
+        tags::{RecordTags, Token},
     };
 
     const SELECTOR: CollectionSelector = CollectionSelector {
@@ -188,6 +215,7 @@ mod tests {
             stream_len: receipt.stream_len,
             collection_id: CollectionId::DEFAULT,
             number: 7,
+            tags: RecordTags::new(&[Token::from_bytes([1; 16]); 35], &receipt.version_id).unwrap(),
         };
         change(&mut body);
         PatientSigned::new(

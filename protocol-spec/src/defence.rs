@@ -90,6 +90,10 @@ defences! {
     SessionOwner = "session-owner";
     /// A release gives out the records of its permission (PRM-4).
     ReleasedRecords = "released-records";
+    /// Under a permission with conditions, a collection's records are released that fit them (CND-9).
+    Conditions = "conditions";
+    /// A permission serves the purpose that it is for (CND-2).
+    Purpose = "purpose";
     /// Leaves have the hashes that were signed, and make the root (FLW-7, FLW-8).
     LeafHashes = "leaf-hashes";
 
@@ -102,6 +106,8 @@ defences! {
     LinkOffer = "link-offer";
     /// A new device was approved by whoever has its code (DEV-11).
     LinkApproval = "link-approval";
+    /// Whoever holds a permission keeps to it, whatever the server allows (CND-11, CND-12).
+    Holder = "holder";
 }
 
 /// The environment variable of weakened programs: names of defences that are off, between commas.

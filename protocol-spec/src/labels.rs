@@ -102,6 +102,14 @@ labels! {
     LINK_SHORT_STRING = "medvault/v1 link short string";
     /// Proof to a new device that it was approved by whoever has its code.
     LINK_APPROVAL = "medvault/v1 link approval";
+    /// Key of a vault's tokens, from the key of its own collection.
+    TAG_KEY = "medvault/v1 tag key";
+    /// Token of an attribute of records.
+    RECORD_TOKEN = "medvault/v1 record token";
+    /// Key of a permission's sealed conditions.
+    CONDITIONS_KEY = "medvault/v1 conditions key";
+    /// Key, nonce and commitment of a permission's sealed conditions.
+    CONDITIONS = "medvault/v1 conditions";
     /// Context of sealed content.
     SEAL_CONTENT = "medvault/v1 seal content";
     /// Secrets of a client's home directory, on its own disk.
@@ -114,6 +122,8 @@ labels! {
     LINK_OFFER = "medvault/v1 link offer";
     /// Where a new device offers its keys.
     LINK_PLACE = "medvault/v1 link place";
+    /// Tag of one record version, from a token.
+    RECORD_TAG = "medvault/v1 record tag";
     /// Leaf of the transparency log.
     LOG_LEAF = "medvault/v1 log leaf";
 }

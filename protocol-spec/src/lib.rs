@@ -7,18 +7,23 @@
 //! | [`statement`], [`bodies`], [`patient`], [`permission`] | what somebody signs: parsed, then verified |
 //! | [`directory`], [`log`], [`link`] | where trust in keys comes from |
 //! | [`collection`] | collections, epochs, placements |
+//! | [`purpose`], [`conditions`], [`attributes`], [`day`], [`tags`] | what for, and for which records |
 //! | [`devices`] | the chain of lists of a patient's devices |
 //! | [`content`], [`manifest`] | geometry and hashes of records, their parts |
+//! | [`lifecycle`] | what may be done under a permission, and what is left then |
 //! | [`request`] | RFC 9421 signatures of requests |
 //! | [`problem`] | refusals |
 //! | [`defence`] | what tests switch off to see an attack succeed |
 //!
 //! The normative text is in `spec/`; each rule there has an id that the code cites.
 
+pub mod attributes;
 pub mod bodies;
 pub mod certificate;
 pub mod collection;
+pub mod conditions;
 pub mod content;
+pub mod day;
 pub mod defence;
 pub mod devices;
 pub mod directory;
@@ -28,6 +33,7 @@ pub mod hash;
 pub mod ids;
 pub mod keys;
 pub mod labels;
+pub mod lifecycle;
 pub mod link;
 pub mod log;
 pub mod manifest;
@@ -35,8 +41,10 @@ pub mod messages;
 pub mod patient;
 pub mod permission;
 pub mod problem;
+pub mod purpose;
 pub mod released;
 pub mod request;
 pub mod statement;
+pub mod tags;
 
 pub use error::Error;

@@ -18,7 +18,9 @@ use crate::{
     labels::{self, Label},
     messages as pb,
     patient::{Device, DeviceChain},
+    purpose::Purpose,
     statement::{Body, preimage, signature_bytes},
+    tags::SealedConditions,
 };
 
 /// Most records of one permission: wrap and body together then fit a message of 1 MiB.
@@ -138,6 +140,10 @@ pub struct PermissionBody {
     pub possession_key: IdentityKey,
     /// The permission whose place it takes.
     pub replaces: Option<Replaces>,
+    /// The one purpose of use; none: any.
+    pub purpose: Option<Purpose>,
+    /// Which records, of those that it is for.
+    pub conditions: Option<SealedConditions>,
 }
 
 /// A permission that ends when another one is taken in its place, and what was left of it when the device
@@ -181,9 +187,19 @@ impl Field<pb::Replaces> for Replaces {
 }
 
 impl PermissionBody {
-    /// PRM-1, COL-5.
+    /// PRM-1, COL-5, CND-8.
     fn check(self) -> Result<Self, Error> {
         let field = |field| Err(Error::Field { field });
+        if self.kind == Kind::Upload && self.purpose.is_some() {
+            return field("purpose");
+        }
+        let formed = self.conditions.as_ref().is_none_or(|conditions| {
+            // Without a collection there is nothing that the server could test.
+            self.kind != Kind::Upload && conditions.groups.is_empty() == self.collection.is_none()
+        });
+        if !formed {
+            return field("conditions");
+        }
         let distinct: HashSet<_> = self.records.iter().map(|record| record.version_id).collect();
         match (self.kind, &self.collection) {
             (Kind::Upload, Some(_)) => return field("collection"),
@@ -234,6 +250,8 @@ impl Body for PermissionBody {
             request_hash: Field::read(wire.request_hash, "request_hash")?,
             possession_key: Field::read(wire.possession_key, "possession_key")?,
             replaces: Field::read(wire.replaces, "replaces")?,
+            purpose: Field::read(wire.purpose, "purpose")?,
+            conditions: Field::read(wire.conditions, "conditions")?,
         }
         .check()
     }
@@ -257,6 +275,8 @@ impl Body for PermissionBody {
             request_hash: self.request_hash.write(),
             possession_key: self.possession_key.write(),
             replaces: self.replaces.write(),
+            purpose: self.purpose.write(),
+            conditions: self.conditions.write(),
         }
         .encode_to_vec()
         .into()

@@ -55,6 +55,8 @@ problems! {
     PermissionRevoked = "permission-revoked", 403, "the patient has revoked the permission";
     /// Told only to the proven holder.
     PermissionReplaced = "permission-replaced", 403, "another permission has taken this one's place";
+    /// The holder states another purpose than the permission's.
+    PurposeMismatch = "purpose-mismatch", 403, "the permission is for another purpose of use";
     /// No uses left.
     PermissionSpent = "permission-spent", 403, "all uses of the permission are spent";
     /// No bytes left.

@@ -1,4 +1,4 @@
-//! The project's own commands: `cargo xtask demo | test | check | build | bench`.
+//! The project's own commands: `cargo xtask demo | test | check | build | bench | model`.
 //!
 //! Everything builds in the one dev profile and with whole-workspace features, so that RocksDB, by far the
 //! most expensive dependency, is compiled once and then reused by every command here.
@@ -9,6 +9,7 @@ mod bench;
 mod build;
 mod check;
 mod demo;
+mod model;
 mod prerequisites;
 mod process;
 mod test;
@@ -36,6 +37,8 @@ enum Command {
     Test,
     /// Run the static part of `test`: format, lints, documentation, dependency rules
     Check,
+    /// Explore the model of permissions, also with requests that overlap
+    Model,
     /// Measure throughput, latency and memory; arguments go to the benchmark program
     Bench {
         /// Arguments for the benchmark program
@@ -61,6 +64,7 @@ fn run(command: Command) -> Result<()> {
         Command::Build => build::run(),
         Command::Test => test::run(),
         Command::Check => check::run(),
+        Command::Model => model::run(),
         Command::Bench { arguments } => bench::run(&arguments),
     }
 }

@@ -5,6 +5,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
+use client_sdk::{Day, MediaType, Purpose};
 
 use crate::commands::{
     agent, certificate, collection, device, directory, download, history, inbox, institution, patient,
@@ -145,6 +146,29 @@ pub(crate) fn byte_count(text: &str) -> Result<u64, String> {
     }
 }
 
+/// Reads the HL7 code of a purpose of use.
+pub(crate) fn purpose(text: &str) -> Result<Purpose, String> {
+    text.parse().map_err(|_| {
+        "write an HL7 PurposeOfUse code such as TREAT, ETREAT, HPAYMT, HOPERAT or HRESCH".to_owned()
+    })
+}
+
+/// Reads a day.
+pub(crate) fn day(text: &str) -> Result<Day, String> {
+    text.parse()
+        .map_err(|_| "write a day from 1900 on, such as 2026-05-31".to_owned())
+}
+
+/// Reads a media type; its case and parameters do not count.
+pub(crate) fn media_type(text: &str) -> Result<MediaType, String> {
+    MediaType::of(text).map_err(|_| "write a media type such as application/dicom".to_owned())
+}
+
+/// Reads a day, whose beginning in UTC counts, or a moment with its offset.
+pub(crate) fn moment(text: &str) -> Result<u64, String> {
+    client_sdk::rules::moment(text).map_err(ToOwned::to_owned)
+}
+
 const OVERVIEW: &str = "\
 The three flows:
   upload     patient: upload request, institution: upload send, patient: records
@@ -193,6 +217,20 @@ mod tests {
         for bad in ["", "7", "0s", "-1h", "soon"] {
             assert!(duration(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn purposes_days_and_media_types_are_read_strictly() {
+        assert_eq!(purpose("TREAT"), Ok(Purpose::TREAT));
+        assert!(purpose("treat").is_err() && purpose("PurposeOfUse").is_err());
+        assert!(day("2026-05-31").is_ok() && day("2026-02-30").is_err() && day("yesterday").is_err());
+        assert_eq!(
+            media_type("Text/Plain; charset=utf-8").unwrap().as_str(),
+            "text/plain"
+        );
+        assert!(media_type("image/*").is_err() && media_type("dicom").is_err());
+        assert_eq!(moment("1970-01-02"), Ok(86_400_000));
+        assert!(moment("1970-01-02T08:00:00").is_err());
     }
 
     #[test]

@@ -280,6 +280,11 @@ impl Home {
         Ok((path, lock))
     }
 
+    /// Makes a folder of the home, unless it is there.
+    pub(crate) fn make_folder(&self, name: &str) -> Result<()> {
+        make_folder(&self.path(name))
+    }
+
     pub(crate) fn read(&self, name: &str) -> Result<Option<Vec<u8>>> {
         files::read_if_there(&self.path(name))
     }

@@ -145,6 +145,8 @@ fn permission(patient: u8, request_hash: Sha256Digest) -> SignedPermission {
         request_hash,
         possession_key: key.possession(),
         replaces: None,
+        purpose: None,
+        conditions: None,
     }
     .encode();
     let wrap = key.seal(recipient(CLINIC).public(), &body).unwrap();
@@ -210,6 +212,7 @@ fn download_request(clinic: u8) -> pb::Statement {
         expires: 2,
         text: text_to(ANNA, &context),
         root_epoch: 0,
+        purpose: None,
     };
     Signed::sign(request, |message| identity(clinic).sign_bytes(message)).to_message()
 }

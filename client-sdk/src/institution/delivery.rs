@@ -4,13 +4,14 @@ use crypto::{ExpectedPermission, OpenedPermission, permission::Granted};
 use protocol_spec::{
     ids::{InstitutionId, PermissionId},
     keys::RecipientKey,
-    messages::{self as pb},
+    messages::{self as pb, stored_request::Request},
     permission::{SignedPermission, VerifiedPermission},
 };
 
 use super::Institution;
 use crate::{
     Error, Result,
+    asked::Asked,
     connect::{Patience, Retry},
     session::Session,
 };
@@ -55,6 +56,20 @@ impl Session {
             challenge,
         })
     }
+
+    /// What a permission of kind download or reference answers, which comes with it.
+    pub(crate) async fn answered(&self, delivered: &mut Delivered) -> Result<Asked> {
+        let asked = match delivered.request.take().and_then(|stored| stored.request) {
+            Some(Request::Download(statement)) => self.asked_download(statement).await?,
+            Some(Request::Reference(statement)) => self.asked_reference(statement).await?,
+            Some(Request::Upload(_)) | None => return Err(Error::tampered(WHAT)("it answers nothing")),
+        };
+        if asked.answered_by(&delivered.permission) {
+            Ok(asked)
+        } else {
+            Err(Error::tampered(WHAT)("it answers another request"))
+        }
+    }
 }
 
 impl Institution {
@@ -72,6 +87,7 @@ impl Institution {
             body: permission.bytes(),
             id: &permission.permission_id,
             keys: permission.records.len().max(1),
+            conditions: permission.conditions.is_some(),
             possession: &permission.possession_key,
         };
         OpenedPermission::open(&self.keys.recipient, permission.wrap(), &expected)

@@ -8,9 +8,10 @@ use protocol_spec::{
     log::Receipt,
     messages as pb,
     permission::Kind,
+    purpose::Purpose,
 };
 
-use super::{Fetched, FetchedRecord, Institution, delivery::Delivered};
+use super::{Fetched, FetchedRecord, Institution, delivery::Delivered, holding::Holding, release::Fetch};
 use crate::{
     Error, Progress, Result,
     session::blocking,
@@ -19,7 +20,8 @@ use crate::{
 
 impl Institution {
     /// Presents a download or reference permission, and opens what it is for into `out/<record id>/…`. Files
-    /// appear there only when all of them are verified.
+    /// appear there only when all of them are verified. `purpose` is what they are used for; without it, what was stated
+    /// when it was asked for (CND-2).
     ///
     /// # Errors
     /// [`Error::Exists`], [`Error::Refused`], [`Error::Tampered`], [`Error::Interrupted`]; nothing is left in
@@ -27,12 +29,13 @@ impl Institution {
     pub async fn fetch(
         &self,
         permission: PermissionId,
+        purpose: Option<Purpose>,
         out: &Path,
         progress: &dyn Progress,
     ) -> Result<Fetched> {
         let out = out.to_owned();
         let to_folder = |records: Vec<RecordId>| FolderSink::new(&out, &permission.to_string(), &records);
-        self.fetch_with(permission, to_folder, progress).await
+        self.fetch_with(permission, purpose, to_folder, progress).await
     }
 
     /// As [`Self::fetch`], into any sink.
@@ -42,27 +45,35 @@ impl Institution {
     pub async fn fetch_into(
         &self,
         permission: PermissionId,
+        purpose: Option<Purpose>,
         sink: impl Sink,
         progress: &dyn Progress,
     ) -> Result<Fetched> {
-        self.fetch_with(permission, |_| Ok(sink), progress).await
+        self.fetch_with(permission, purpose, |_| Ok(sink), progress).await
     }
 
     async fn fetch_with<S: Sink>(
         &self,
         permission: PermissionId,
+        purpose: Option<Purpose>,
         make_sink: impl FnOnce(Vec<RecordId>) -> Result<S>,
         progress: &dyn Progress,
     ) -> Result<Fetched> {
-        let delivered = self.deliver(permission).await?;
+        let mut delivered = self.deliver(permission).await?;
         if delivered.permission.kind == Kind::Upload {
             return Err(Error::Usage(
                 "this permission is for an upload: send with it".into(),
             ));
         }
+        let asked = self.session.answered(&mut delivered).await?;
         let mut journal = FetchJournal::open(&self.session.home, &permission)?;
+        let fetch = Fetch {
+            journal: &mut journal,
+            holding: Holding::open(&self.session.home, &delivered.permission)?,
+            purpose: purpose.or(asked.purpose),
+        };
         let fetched = self
-            .run_fetch(delivered, make_sink, &mut journal, progress)
+            .run_fetch(delivered, make_sink, fetch, progress)
             .await
             .map_err(interrupted);
         // Kept otherwise: the same presentation goes on, and spends no second use.
@@ -76,19 +87,19 @@ impl Institution {
         &self,
         delivered: Delivered,
         make_sink: impl FnOnce(Vec<RecordId>) -> Result<S>,
-        journal: &mut FetchJournal,
+        mut fetch: Fetch<'_>,
         progress: &dyn Progress,
     ) -> Result<Fetched> {
         let permission = &delivered.permission;
         let (release, mut sink) = if permission.collection.is_some() {
             // What lies in a collection is told to its holder alone.
-            let release = self.open_release(delivered, journal).await?;
+            let release = self.open_release(delivered, &mut fetch).await?;
             let sink = make_sink(release.record_ids())?;
             (release, sink)
         } else {
             // The sink first: a folder that is in the way must not cost a use.
             let sink = make_sink(permission.records.iter().map(|record| record.record_id).collect())?;
-            (self.open_release(delivered, journal).await?, sink)
+            (self.open_release(delivered, &mut fetch).await?, sink)
         };
         progress.started(
             release
@@ -97,6 +108,7 @@ impl Institution {
                 .map(|(record, _)| record.stream_len())
                 .sum(),
         );
+        let budget = fetch.holding.budget();
         let mut records = Vec::with_capacity(release.records.len());
         for (record, key) in release.records {
             let path = format!(
@@ -107,15 +119,18 @@ impl Institution {
             let leaves = Leaves {
                 path,
                 stream_len: record.stream_len(),
+                budget: budget.clone(),
             };
-            sink = receive(
+            let received = receive(
                 &self.session.server,
                 &leaves,
                 record.expected(key),
                 sink,
                 progress,
             )
-            .await?;
+            .await;
+            fetch.holding.keep(&budget)?;
+            sink = received?;
             records.push(FetchedRecord {
                 record_id: record.record_id(),
                 version_id: record.version_id(),
@@ -126,7 +141,7 @@ impl Institution {
         blocking(move || sink.commit()).await?;
         progress.finished();
         // The files are there and verified: an answer that does not come must not make a failure of that.
-        let receipt = match self.close(&release.ticket, journal).await {
+        let receipt = match self.close(&release.ticket, fetch.journal).await {
             Ok(receipt) => Some(receipt),
             Err(Error::Unreachable { .. } | Error::HomeLocked { .. }) => None,
             Err(error) => return Err(error),

@@ -6,11 +6,13 @@
 //! | `requests` | ask patients for downloads and references |
 //! | `delivery` | fetch and open a permission key; present it |
 //! | `upload` | stand by, seal, send, commit |
-//! | `download` | receive, open, verify, close |
+//! | `release`, `download` | receive, open, verify, close |
+//! | `holding` | keep to the permission |
 
 mod delivery;
 mod download;
 mod enrol;
+mod holding;
 mod release;
 mod requests;
 mod upload;
@@ -24,7 +26,6 @@ use protocol_spec::{
     log::Receipt,
 };
 
-pub(crate) use self::delivery::Delivered;
 use self::enrol::Keys;
 use crate::{DirectoryEntry, InboxEvent, Provenance, Result, inbox::Reader, session::Session};
 

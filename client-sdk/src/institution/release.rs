@@ -1,24 +1,37 @@
 //! What is released under a permission, believed before a byte of it is asked for: the records that the permission
 //! names, or those that lie in its collection.
 
-use crypto::{CollectionKey, DataKey, WrappedKey};
+use crypto::{CollectionKey, DataKey, OpenedPermission, WrappedKey};
 use protocol_spec::{
     bodies::ReleaseTicket,
     collection::CollectionSelector,
+    conditions::Conditions,
     ids::{PatientId, RecordId, ReleaseId},
     messages::{self as pb, presentation_answer::Answer},
     patient::PatientSigned,
     permission::{RecordSelector, VerifiedPermission},
+    purpose::Purpose,
     statement::{Signed, Verified},
 };
 
-use super::{Institution, delivery::Delivered};
+use super::{
+    Institution,
+    delivery::Delivered,
+    holding::{Holding, check_record},
+};
 use crate::{Error, Result, provenance::VerifiedRecord, transfer::FetchJournal};
 
 /// A release that the server has opened, its records verified.
 pub(super) struct Release {
     pub(super) ticket: Verified<ReleaseTicket>,
     pub(super) records: Vec<(VerifiedRecord, DataKey)>,
+}
+
+/// One fetch: how it is presented, and how far it may go.
+pub(super) struct Fetch<'a> {
+    pub(super) journal: &'a mut FetchJournal,
+    pub(super) holding: Holding<'a>,
+    pub(super) purpose: Option<Purpose>,
 }
 
 impl Release {
@@ -32,29 +45,30 @@ impl Release {
 
 impl Institution {
     /// Presents the permission key and verifies what is released before a byte of it is asked for.
-    pub(super) async fn open_release(
-        &self,
-        delivered: Delivered,
-        journal: &mut FetchJournal,
-    ) -> Result<Release> {
+    pub(super) async fn open_release(&self, delivered: Delivered, fetch: &mut Fetch<'_>) -> Result<Release> {
         let permission = delivered.permission.clone();
         if let Some(selector) = permission.collection {
             let opened = self.open_key::<CollectionKey>(&permission)?;
-            let (ticket, _) = self.release(delivered, &opened, journal).await?;
+            let conditions = conditions(&permission, &opened)?;
+            let (ticket, _) = self.release(delivered, &opened, fetch).await?;
             let records = self.placed_records(ticket.release_id, &permission, &selector, &opened.keys);
-            return Ok(Release {
-                records: records.await?,
-                ticket,
-            });
+            let records = records.await?;
+            for (record, _) in &records {
+                check_record(&conditions, &record.attributes())?;
+            }
+            return Ok(Release { records, ticket });
         }
         let opened = self.open_key::<Vec<DataKey>>(&permission)?;
-        let (ticket, stored) = self.release(delivered, &opened, journal).await?;
+        let conditions = conditions(&permission, &opened)?;
+        let (ticket, stored) = self.release(delivered, &opened, fetch).await?;
         if stored.len() != permission.records.len() {
             return Err(Error::tampered(TICKET)("it is for other records"));
         }
         let mut records = Vec::with_capacity(stored.len());
         for ((stored, key), selector) in stored.into_iter().zip(opened.keys).zip(&permission.records) {
-            records.push((self.check_record(stored, &key, &permission, selector).await?, key));
+            let record = self.check_record(stored, &key, &permission, selector).await?;
+            check_record(&conditions, &record.attributes())?;
+            records.push((record, key));
         }
         Ok(Release { ticket, records })
     }
@@ -62,16 +76,27 @@ impl Institution {
     async fn release<K: crypto::permission::Granted>(
         &self,
         mut delivered: Delivered,
-        opened: &crypto::OpenedPermission<K>,
-        journal: &mut FetchJournal,
+        opened: &OpenedPermission<K>,
+        fetch: &mut Fetch<'_>,
     ) -> Result<(Verified<ReleaseTicket>, Vec<pb::StoredRecord>)> {
         let permission = delivered.permission.clone();
         let mut renewed = false;
         loop {
-            let message = pb::Presentation::default();
+            let message = pb::Presentation {
+                purpose: fetch.purpose.map(Purpose::code).unwrap_or_default().to_owned(),
+                ..pb::Presentation::default()
+            };
+            let Fetch {
+                journal,
+                holding,
+                purpose,
+            } = &mut *fetch;
+            let now = self.session.server.now_ms();
+            holding.check(now, *purpose, journal.idempotency_key())?;
             let answer = self
                 .present(delivered, opened, &message, journal.idempotency_key())
                 .await?;
+            holding.presented(journal.idempotency_key())?;
             let (ticket, records) = self.check_release_ticket(answer, &permission).await?;
             // An earlier run's session that has ended since: a new one, which spends a use.
             if ticket.expires > self.session.server.now_ms() || renewed {
@@ -183,6 +208,15 @@ impl Institution {
             .map_err(Error::tampered(RECORD))?;
         Ok((self.session.verify_record(record, &data_key).await?, data_key))
     }
+}
+
+/// The permission's conditions, opened with the key that came with it (CND-11).
+fn conditions<K>(permission: &VerifiedPermission, opened: &OpenedPermission<K>) -> Result<Conditions> {
+    let (Some(sealed), Some(key)) = (&permission.conditions, &opened.conditions) else {
+        return Ok(Conditions::default());
+    };
+    key.open(sealed, &permission.patient_id, &permission.permission_id)
+        .map_err(Error::tampered("the permission"))
 }
 
 const TICKET: &str = "the release ticket";

@@ -8,6 +8,7 @@ use protocol_spec::{
     ids::{PatientId, RequestId},
     messages as pb,
     problem::Problem,
+    purpose::Purpose,
     statement::Signed,
 };
 
@@ -15,11 +16,17 @@ use super::Institution;
 use crate::{DirectoryEntry, Error, Result, mint};
 
 impl Institution {
-    /// Asks a patient to let this institution download; `text` says what and why, sealed to her.
+    /// Asks a patient to let this institution download; `text` says what and why, sealed to her, and `purpose` what for,
+    /// for the server to see too.
     ///
     /// # Errors
     /// [`Error::Unknown`] for a patient whom the server does not know; what it refuses.
-    pub async fn request_download(&self, patient: PatientId, text: &str) -> Result<RequestId> {
+    pub async fn request_download(
+        &self,
+        patient: PatientId,
+        text: &str,
+        purpose: Option<Purpose>,
+    ) -> Result<RequestId> {
         let request_id = mint::id(RequestId::mint)?;
         let (text, root_epoch) = self.seal_to(patient, request_id, text).await?;
         let created = mint::now_ms();
@@ -32,6 +39,7 @@ impl Institution {
             expires: created + OPEN_FOR,
             text,
             root_epoch,
+            purpose,
         };
         let signed = Signed::sign(request, |message| self.keys.sign(message));
         let message = pb::SubmitDownloadRequest {
@@ -53,6 +61,7 @@ impl Institution {
         patient: PatientId,
         to: &DirectoryEntry,
         text: &str,
+        purpose: Option<Purpose>,
     ) -> Result<RequestId> {
         let request_id = mint::id(RequestId::mint)?;
         let (text, root_epoch) = self.seal_to(patient, request_id, text).await?;
@@ -67,6 +76,7 @@ impl Institution {
             expires: created + OPEN_FOR,
             text,
             root_epoch,
+            purpose,
         };
         let signed = Signed::sign(request, |message| self.keys.sign(message));
         let message = pb::SubmitReferenceRequest {

@@ -117,6 +117,7 @@ impl Institution {
                 let message = pb::Presentation {
                     record_id: Bytes::copy_from_slice(context.record.as_bytes()),
                     version_id: Bytes::copy_from_slice(context.version.as_bytes()),
+                    purpose: String::new(),
                 };
                 let answer = self
                     .present(delivered, &opened, &message, journal.idempotency_key())

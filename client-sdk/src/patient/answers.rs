@@ -1,17 +1,22 @@
 //! Answers to requests: signed first, sent second. What has been signed is exact bytes, so that it can be kept between
 //! the two and sent once more after a crash, without a second signature over other conditions.
 
-use crypto::{DataKey, PermissionKey, TextContext, seal_text};
+use crypto::{
+    CollectionKey, ConditionsKey, DataKey, PermissionKey, TextContext, permission::Granted, seal_text,
+};
 use prost::Message;
 use protocol_spec::{
     bodies::Denial,
     collection::CollectionSelector,
+    conditions::Conditions,
     hash::Sha256Digest,
     ids::PermissionId,
     messages as pb,
     patient::PatientSigned,
     permission::{Kind, PermissionBody, RecordSelector, Replaces, SignedPermission},
+    purpose::Purpose,
     statement::{Body, Signed},
+    tags::SealedConditions,
 };
 
 use super::{InCollection, Patient, records::OwnRecord};
@@ -27,16 +32,25 @@ pub(super) struct Grant<'a> {
     pub(super) request_hash: Sha256Digest,
     /// The permission whose place it takes.
     pub(super) replaces: Option<Replaces>,
+    pub(super) conditions: Option<SealedConditions>,
 }
 
 /// How far a permission goes.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Limits {
+    /// In milliseconds since 1970; none: from now on.
+    pub(crate) not_before: Option<u64>,
     /// In milliseconds since 1970.
     pub(crate) not_after: u64,
     pub(crate) uses: u32,
     /// Without it, enough for every use and as much again for transfers that break off.
     pub(crate) bytes: Option<u64>,
+    /// The one purpose that it is for.
+    pub(crate) purpose: Option<Purpose>,
+    /// Which records, of those that it is for.
+    pub(crate) conditions: Conditions,
+    /// The permission whose place it takes.
+    pub(crate) replaces: Option<Replaces>,
 }
 
 /// A signed answer, ready to be sent.
@@ -89,9 +103,10 @@ impl Patient {
         let enough = all.saturating_mul(u64::from(limits.uses)).saturating_mul(2);
         let limits = Limits {
             bytes: Some(limits.bytes.unwrap_or(enough)),
-            ..*limits
+            ..limits.clone()
         };
         let keys: Vec<DataKey> = chosen.into_iter().map(|record| record.key).collect();
+        let (key, conditions) = self.mint_key(&id, &keys, &limits.conditions, false).await?;
         let grant = Grant {
             id,
             kind: asked.kind,
@@ -99,9 +114,34 @@ impl Patient {
             records,
             collection: None,
             request_hash: asked.hash,
-            replaces: None,
+            replaces: limits.replaces,
+            conditions,
         };
-        self.sign_answer(grant, PermissionKey::mint(&id, &keys)?, &limits)
+        self.sign_answer(grant, key, &limits)
+    }
+
+    /// The permission key that gives `keys`, and the conditions as the permission carries them: with tokens where the
+    /// server is to test records (CND-8).
+    async fn mint_key<K: Granted>(
+        &self,
+        id: &PermissionId,
+        keys: &K,
+        conditions: &Conditions,
+        tested: bool,
+    ) -> Result<(PermissionKey, Option<SealedConditions>)> {
+        if conditions.is_empty() {
+            return Ok((PermissionKey::mint(id, keys)?, None));
+        }
+        let conditions = conditions.clone().checked()?;
+        let tag_key = self.tag_key().await?;
+        let groups = if tested {
+            tag_key.groups(&conditions)?
+        } else {
+            Vec::new()
+        };
+        let key: ConditionsKey = tag_key.conditions_key(id)?;
+        let sealed = key.seal(&conditions, &self.id(), id, groups)?;
+        Ok((PermissionKey::mint_with(id, keys, Some(&key))?, Some(sealed)))
     }
 
     /// Signs a permission for whatever lies in a collection, under its current key (COL-5).
@@ -125,11 +165,10 @@ impl Patient {
                     "there is no record to permit: ask for an upload first".into(),
                 ));
             }
-            (
-                CollectionSelector { collection, until },
-                PermissionKey::mint(&id, key)?,
-            )
+            let key = CollectionKey::from_bytes(key.expose());
+            (CollectionSelector { collection, until }, key)
         };
+        let (key, conditions) = self.mint_key(&id, &key, &limits.conditions, true).await?;
         let grant = Grant {
             id,
             kind: asked.kind,
@@ -137,7 +176,8 @@ impl Patient {
             records: Vec::new(),
             collection: Some(selector),
             request_hash: asked.hash,
-            replaces: None,
+            replaces: limits.replaces,
+            conditions,
         };
         self.sign_answer(grant, key, limits)
     }
@@ -206,6 +246,7 @@ impl Patient {
             collection,
             request_hash,
             replaces,
+            conditions,
         } = grant;
         let now = mint::now_ms();
         let body = PermissionBody {
@@ -220,13 +261,15 @@ impl Patient {
             records,
             collection,
             // Clocks differ: a permission that is to hold now must not wait for the server's clock.
-            not_before: now.saturating_sub(CLOCK_TOLERANCE),
+            not_before: limits.not_before.unwrap_or(now.saturating_sub(CLOCK_TOLERANCE)),
             not_after: limits.not_after,
             uses: limits.uses,
             bytes: limits.bytes.unwrap_or(u64::MAX),
             request_hash,
             possession_key: key.possession(),
             replaces,
+            purpose: limits.purpose,
+            conditions,
         };
         self.seal_permission(&body, key, to)
     }

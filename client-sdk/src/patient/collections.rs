@@ -2,7 +2,7 @@
 
 use crypto::{Collection, CollectionKey, DataKey};
 use protocol_spec::{
-    bodies::{Placement, UploadReceipt},
+    bodies::Placement,
     field::Name,
     ids::{CollectionId, RecordId},
     messages as pb,
@@ -12,7 +12,7 @@ use protocol_spec::{
 };
 
 use super::{Patient, Selection, records::OwnRecord};
-use crate::{Error, Result, mint};
+use crate::{Error, Result, mint, provenance::VerifiedRecord};
 
 /// A collection as a list shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -135,15 +135,15 @@ impl Patient {
             what: "record",
             id: record.to_string(),
         })?;
-        self.place(&verified.receipt.statement, &key, to).await
+        self.place(&verified, &key, to).await
     }
 
     /// Places a record version in a collection. When another device has placed one meanwhile, it is done anew
     /// behind that (COL-4).
-    pub(super) async fn place(&self, record: &UploadReceipt, key: &DataKey, to: CollectionId) -> Result<()> {
+    pub(super) async fn place(&self, record: &VerifiedRecord, key: &DataKey, to: CollectionId) -> Result<()> {
         for _ in 0..MAX_TRIES {
             let message = self.placement(record, key, to).await?;
-            let path = format!("/v1/vault/records/{}/adoption", record.version_id);
+            let path = format!("/v1/vault/records/{}/adoption", record.version_id());
             match self.session.server.post::<pb::Accepted>(&path, &message).await {
                 Ok(_) => {
                     self.ring.lock().await.last_placement += 1;
@@ -163,11 +163,12 @@ impl Patient {
 
     async fn placement(
         &self,
-        record: &UploadReceipt,
+        record: &VerifiedRecord,
         key: &DataKey,
         to: CollectionId,
     ) -> Result<pb::AdoptRecord> {
-        let version = record.version_id;
+        let version = record.version_id();
+        let tags = self.tag_key().await?.tags(&record.attributes(), &version)?;
         let wrap = |ring: &super::ring::Ring| {
             let (collection, wrapping) = ring.current(to)?;
             Some((
@@ -183,12 +184,13 @@ impl Patient {
         let body = Placement {
             created: mint::now_ms(),
             patient_id: self.id(),
-            record_id: record.record_id,
+            record_id: record.record_id(),
             version_id: version,
-            content_root: record.content_root,
-            stream_len: record.stream_len,
+            content_root: record.content_root(),
+            stream_len: record.stream_len(),
             collection_id: to,
             number: last + 1,
+            tags,
         };
         let signed = Signed::sign(body, |message| self.keys.sign(message));
         let placement = PatientSigned::new(signed, self.keys.chain.clone());

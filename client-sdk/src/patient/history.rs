@@ -14,6 +14,8 @@ use protocol_spec::{
     messages::{self as pb, history_entry::What},
     patient::{Device, OfPatient, PatientSigned, PatientVerified},
     permission::VerifiedPermission,
+    purpose::Purpose,
+    request::content_digest,
     statement::Signed,
 };
 
@@ -68,6 +70,8 @@ pub struct HistoryItem {
     pub record_id: Option<RecordId>,
     /// Stream bytes stored or released.
     pub bytes: Option<u64>,
+    /// Of a request, a permission or a presentation: what for.
+    pub purpose: Option<Purpose>,
     /// For receipts: the size of the log under which it was proven to stand.
     pub logged: Option<u64>,
     /// Why the entry is not believed.
@@ -156,6 +160,7 @@ impl Patient {
             permission_id: None,
             record_id: None,
             bytes: None,
+            purpose: None,
             logged: None,
             problem: None,
             device: None,
@@ -205,6 +210,7 @@ impl Patient {
                 let item = HistoryItem {
                     permission_id: Some(permission.permission_id),
                     device: Some(self.acted(permission.device(), met)?),
+                    purpose: permission.purpose,
                     rule: met.rule(&permission.hash()),
                     ..blank
                 };
@@ -332,6 +338,7 @@ impl Patient {
             evidence,
             release_ticket,
             standby_ticket,
+            presentation,
         } = message;
         let permission = known(met, PermissionId::try_from(permission_id.as_ref())?)?;
         let institution = InstitutionId::try_from(institution_id.as_ref())?;
@@ -340,9 +347,11 @@ impl Patient {
             "it was presented by somebody else",
         )?;
         let evidence = evidence.ok_or_else(|| tampered("it has no evidence"))?;
-        self.check_evidence(&evidence, permission).await?;
+        self.check_evidence(&evidence, &presentation, permission).await?;
+        let presentation: pb::Presentation = pb::decode(&presentation).map_err(tampered)?;
         let mut item = HistoryItem {
             permission_id: Some(permission.permission_id),
+            purpose: Purpose::read(presentation.purpose).map_err(tampered)?,
             ..blank
         };
         if let Some(receipt) = release_ticket {
@@ -373,12 +382,19 @@ impl Patient {
         self.concerning(HistoryKind::Presented, institution, item).await
     }
 
-    async fn check_evidence(&self, evidence: &pb::Evidence, permission: &VerifiedPermission) -> Result<()> {
+    /// Both keys signed this very presentation: its path names the permission, its digest the body.
+    async fn check_evidence(
+        &self,
+        evidence: &pb::Evidence,
+        presentation: &[u8],
+        permission: &VerifiedPermission,
+    ) -> Result<()> {
         let institution = self.session.institution(permission.institution_id).await?;
         let path = format!(
             "\"@path\": /v1/permissions/{}/presentation\n",
             permission.permission_id
         );
+        let digest = format!("\n\"content-digest\": {}\n", content_digest(presentation));
         let signed = [
             (
                 &evidence.signature_base_id,
@@ -397,8 +413,12 @@ impl Patient {
                 .try_into()
                 .map_err(|_| tampered("a signature is malformed"))?;
             key.verify(base, signature).map_err(tampered)?;
-            let names_it = std::str::from_utf8(base).is_ok_and(|base| base.contains(&path));
-            check(names_it, "it is the presentation of another permission")?;
+            let base = std::str::from_utf8(base).unwrap_or_default();
+            check(
+                base.contains(&path),
+                "it is the presentation of another permission",
+            )?;
+            check(base.contains(&digest), "something else was presented")?;
         }
         Ok(())
     }
@@ -413,6 +433,7 @@ impl Patient {
             kind,
             institution: Some(institution),
             request_id: Some(asked.request_id),
+            purpose: asked.purpose,
             ..blank
         })
     }

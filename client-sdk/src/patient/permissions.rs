@@ -1,9 +1,11 @@
 //! Her permissions: what she has signed, and what has been used of it.
 
 use protocol_spec::{
+    conditions::Conditions,
     ids::{CollectionId, PermissionId, RecordId},
     messages as pb,
-    permission::{Kind, SignedPermission, VerifiedPermission},
+    permission::{Kind, Replaces, SignedPermission, VerifiedPermission},
+    purpose::Purpose,
 };
 
 use super::{InstitutionRef, Patient};
@@ -43,12 +45,18 @@ pub struct PermissionInfo {
     pub bytes_left: u64,
     /// When it was made, in milliseconds since 1970.
     pub created: u64,
+    /// When it begins, in milliseconds since 1970.
+    pub not_before: u64,
     /// When it ends, in milliseconds since 1970.
     pub not_after: u64,
     /// The records it is for; none for uploads, and where there is a collection.
     pub records: Vec<RecordId>,
     /// The collection it is for.
     pub collection: Option<CollectionId>,
+    /// The one purpose that it is for.
+    pub purpose: Option<Purpose>,
+    /// What its records are like.
+    pub conditions: Conditions,
 }
 
 /// A permission that she has signed, and what the server says of it.
@@ -74,13 +82,46 @@ impl Patient {
                 uses: permission.uses,
                 bytes_left: entry.bytes_left,
                 created: permission.created,
+                not_before: permission.not_before,
                 not_after: permission.not_after,
                 records: permission.records.iter().map(|record| record.record_id).collect(),
                 collection: permission.collection.map(|selector| selector.collection.id),
+                purpose: permission.purpose,
+                conditions: self.conditions(&permission).await?,
             });
         }
         infos.sort_by_key(|info| (info.created, info.permission_id));
         Ok(infos)
+    }
+
+    /// What is left of a permission of hers whose place another one is to take (PRM-14).
+    pub(super) async fn replaced(&self, id: Option<PermissionId>) -> Result<Option<Replaces>> {
+        let Some(id) = id else {
+            return Ok(None);
+        };
+        let all = self.own_permissions().await?;
+        let found = all.into_iter().find(|own| own.permission.permission_id == id);
+        let OwnPermission { permission, entry } = found.ok_or_else(|| Error::Unknown {
+            what: "permission",
+            id: id.to_string(),
+        })?;
+        Ok(Some(Replaces {
+            permission_id: id,
+            permission_hash: permission.hash(),
+            uses_left: entry.uses_left,
+            bytes_left: entry.bytes_left,
+        }))
+    }
+
+    /// The conditions of a permission of hers, opened.
+    pub(super) async fn conditions(&self, permission: &VerifiedPermission) -> Result<Conditions> {
+        let Some(sealed) = &permission.conditions else {
+            return Ok(Conditions::default());
+        };
+        let id = permission.permission_id;
+        let key = self.tag_key().await?.conditions_key(&id)?;
+        key.open(sealed, &self.id(), &id)
+            .map_err(Error::tampered("a permission"))
     }
 
     /// All her permissions as the server keeps them.

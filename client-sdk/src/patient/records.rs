@@ -22,7 +22,7 @@ use crate::{
     Error, FetchedPart, Progress, Provenance, Result,
     provenance::{ReceiptedRecord, VerifiedRecord},
     session::blocking,
-    transfer::{Expected, FolderSink, Leaves, Sink, receive},
+    transfer::{Budget, Expected, FolderSink, Leaves, Sink, receive},
 };
 
 /// An institution as a list shows it; the name is the accredited one.
@@ -125,6 +125,7 @@ impl Patient {
         let leaves = Leaves {
             path,
             stream_len: verified.stream_len(),
+            budget: Budget::default(),
         };
         progress.started(verified.stream_len());
         let mut sink = receive(
@@ -219,8 +220,7 @@ impl Patient {
         self.session
             .met_version(verified.version_id(), &verified.manifest.hash())?;
         if placed.is_none() {
-            self.place(&verified.receipt.statement, &key, CollectionId::DEFAULT)
-                .await?;
+            self.place(&verified, &key, CollectionId::DEFAULT).await?;
         }
         let collection = placed.unwrap_or(CollectionId::DEFAULT);
         Ok(OwnRecord {

@@ -5,10 +5,12 @@ use std::time::Duration;
 use crypto::{PermissionKey, TextContext, seal_text};
 use protocol_spec::{
     bodies::UploadRequest,
+    conditions::Conditions,
     ids::{CollectionId, PermissionId, RecordId, RequestId},
     messages::{self as pb, RequestState, stored_request::Request},
     patient::PatientSigned,
-    permission::Kind,
+    permission::{Kind, Replaces},
+    purpose::Purpose,
     statement::Signed,
 };
 
@@ -44,22 +46,49 @@ impl Default for UploadTerms {
 /// What a download or reference permission allows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PermitTerms {
-    /// For how long.
+    /// From when on, in milliseconds since 1970; none: now.
+    pub not_before: Option<u64>,
+    /// For how long, from then.
     pub expires: Duration,
     /// How many presentations.
     pub uses: u32,
     /// Bytes of sealed stream, over all uses; without it enough for every use and as much again for
     /// transfers that break off.
     pub bytes: Option<u64>,
+    /// The one purpose that it is for; none: the one that the request states, if it does.
+    pub purpose: Option<Purpose>,
+    /// What the records are like.
+    pub conditions: Conditions,
+    /// A permission that answers the same request, and ends when this one is taken: so one is narrowed or prolonged.
+    pub replaces: Option<PermissionId>,
 }
 
 impl Default for PermitTerms {
     /// Once, within an hour.
     fn default() -> Self {
         Self {
+            not_before: None,
             expires: Duration::from_secs(3600),
             uses: 1,
             bytes: None,
+            purpose: None,
+            conditions: Conditions::default(),
+            replaces: None,
+        }
+    }
+}
+
+impl PermitTerms {
+    fn limits(&self, asked: &Asked, replaces: Option<Replaces>) -> Limits {
+        let from = self.not_before.unwrap_or_else(mint::now_ms);
+        Limits {
+            not_before: self.not_before,
+            not_after: from.saturating_add(millis(self.expires)),
+            uses: self.uses,
+            bytes: self.bytes,
+            purpose: self.purpose.or(asked.purpose),
+            conditions: self.conditions.clone(),
+            replaces,
         }
     }
 }
@@ -115,11 +144,16 @@ impl Patient {
             collection: None,
             request_hash: request.hash(),
             replaces: None,
+            conditions: None,
         };
         let limits = Limits {
+            not_before: None,
             not_after: now.saturating_add(millis(terms.expires)),
             uses: terms.uses,
             bytes: Some(terms.max_bytes),
+            purpose: None,
+            conditions: Conditions::default(),
+            replaces: None,
         };
         let minted = PermissionKey::mint(&permission_id, &key)?;
         let message = pb::SubmitUploadRequest {
@@ -148,12 +182,8 @@ impl Patient {
         terms: &PermitTerms,
     ) -> Result<PermissionId> {
         let asked = self.asked(request).await?.0;
-        let chosen = self.choose(records).await?;
-        let limits = Limits {
-            not_after: mint::now_ms().saturating_add(millis(terms.expires)),
-            uses: terms.uses,
-            bytes: terms.bytes,
-        };
+        let chosen = self.choose(records, &terms.conditions).await?;
+        let limits = terms.limits(&asked, self.replaced(terms.replaces).await?);
         let (id, answer) = self.sign_permit(&asked, chosen, &limits).await?;
         self.submit(&answer).await?;
         Ok(id)
@@ -171,11 +201,7 @@ impl Patient {
         terms: &PermitTerms,
     ) -> Result<PermissionId> {
         let asked = self.asked(request).await?.0;
-        let limits = Limits {
-            not_after: mint::now_ms().saturating_add(millis(terms.expires)),
-            uses: terms.uses,
-            bytes: terms.bytes,
-        };
+        let limits = terms.limits(&asked, self.replaced(terms.replaces).await?);
         let (id, answer) = self.sign_permit_collection(&asked, of, &limits).await?;
         self.submit(&answer).await?;
         Ok(id)
@@ -222,9 +248,10 @@ impl Patient {
         asked.open(self.id(), key, self.session.server.operator_id())
     }
 
-    /// The records of a selection with their keys, verified.
-    async fn choose(&self, selection: &Selection) -> Result<Vec<OwnRecord>> {
-        let (own, mut refused) = self.own_records(selection).await?;
+    /// The records of a selection with their keys, verified. Of all her records, those that fit the conditions; of those
+    /// that she names, each must.
+    async fn choose(&self, selection: &Selection, conditions: &Conditions) -> Result<Vec<OwnRecord>> {
+        let (mut own, mut refused) = self.own_records(selection).await?;
         if let Selection::Records(ids) = selection {
             if let Some((_, error)) = refused.pop() {
                 return Err(error);
@@ -240,6 +267,21 @@ impl Patient {
         if own.is_empty() {
             return Err(Error::Usage(
                 "there is no record to permit: ask for an upload first".into(),
+            ));
+        }
+        for record in &own {
+            let misfit = conditions.check(&record.verified.attributes()).err();
+            if let (Selection::Records(_), Some(misfit)) = (selection, misfit) {
+                return Err(Error::Usage(format!(
+                    "{} does not fit the conditions ({misfit}): leave it out, or change them",
+                    record.verified.record_id()
+                )));
+            }
+        }
+        own.retain(|record| conditions.check(&record.verified.attributes()).is_ok());
+        if own.is_empty() {
+            return Err(Error::Usage(
+                "no record fits the conditions: list the records with their types and dates".into(),
             ));
         }
         Ok(own)

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use crypto::{Collection, CollectionKey, VaultRootKey, WrappedKey};
+use crypto::{Collection, CollectionKey, TagKey, VaultRootKey, WrappedKey};
 use protocol_spec::{field::Name, ids::CollectionId, messages as pb};
 
 use super::Patient;
@@ -59,6 +59,16 @@ impl Ring {
 }
 
 impl Patient {
+    /// What the tokens of her records are made with (CND-5).
+    pub(super) async fn tag_key(&self) -> Result<TagKey> {
+        let own = Collection {
+            id: CollectionId::OWN,
+            epoch: 0,
+        };
+        let derive = |ring: &Ring| Some(TagKey::derive(ring.key(own)?, &self.id()));
+        Ok(self.in_ring(derive).await?.ok_or_else(no_own_collection)??)
+    }
+
     /// Asks the server for her collections, opens them, and remembers them. One that shows an epoch before one that
     /// was seen is refused (COL-3).
     pub(super) async fn refresh_ring(&self) -> Result<tokio::sync::MutexGuard<'_, Ring>> {

@@ -3,7 +3,7 @@
 //! Invariant: no request gets two answers from here that differ. Each answer is kept before it is sent, and what was
 //! kept is sent again rather than signed again. See [`super`] for why.
 
-use protocol_spec::{ids::RequestId, messages::RequestState, problem::Problem};
+use protocol_spec::{conditions::Conditions, ids::RequestId, messages::RequestState, problem::Problem};
 
 use super::{
     agent::{Agent, Decision, Outcome},
@@ -67,9 +67,13 @@ impl Agent<'_> {
                     grant.records.contains(&id)
                 });
                 let limits = Limits {
+                    not_before: None,
                     not_after: grant.not_after,
                     uses: grant.uses,
                     bytes: None,
+                    purpose: asked.purpose,
+                    conditions: Conditions::default(),
+                    replaces: None,
                 };
                 let (id, signed) = self.patient.sign_permit(asked, own, &limits).await?;
                 (Some(id), signed)

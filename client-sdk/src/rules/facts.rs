@@ -53,6 +53,7 @@ impl Patient {
             kind: asked.kind,
             from: asked.asker.id(),
             to: asked.receiver,
+            purpose: asked.purpose,
             expires: asked.expires,
             records: own.iter().map(RecordFacts::from).collect(),
         };

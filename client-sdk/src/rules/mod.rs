@@ -77,6 +77,7 @@ pub use self::{
     facts::Explained,
     model::Rules,
     store::StandingRules,
+    values::moment,
     verdict::{Answer, Facts, Known, Verdict},
 };
 

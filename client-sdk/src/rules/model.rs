@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use protocol_spec::purpose::Purpose;
+
 pub use super::values::MediaGlob;
 
 /// Rules in their order.
@@ -23,6 +25,8 @@ pub struct Rule<I> {
     pub from: Whom<I>,
     /// What is asked.
     pub asked: WhatIsAsked<I>,
+    /// What for; empty for any purpose, and for none.
+    pub purpose: Vec<Purpose>,
     /// It matches before this moment, in milliseconds since 1970.
     pub until: Option<u64>,
     /// What it answers.
@@ -120,6 +124,7 @@ impl<I: Clone> Rules<I> {
                     WhatIsAsked::Download => WhatIsAsked::Download,
                     WhatIsAsked::Reference { to } => WhatIsAsked::Reference { to: to.map(&find)? },
                 },
+                purpose: rule.purpose,
                 until: rule.until,
                 action: match rule.action {
                     Action::Permit(permit) => Action::Permit(permit.map(&find)?),

@@ -13,7 +13,7 @@ use toml::Spanned;
 
 use super::{
     model::{Action, Permit, RecordRule, Rule, Rules, WhatIsAsked, Whom},
-    values::{FhirType, MediaGlob, Span, Until},
+    values::{FhirType, MediaGlob, PurposeCode, Span, Until},
 };
 use crate::{Error, Result};
 
@@ -77,6 +77,7 @@ struct Entry {
     from: String,
     kind: KindWord,
     to: Option<String>,
+    purpose: Option<Vec<PurposeCode>>,
     until: Option<Until>,
     action: ActionWord,
     records: Option<RecordsEntry>,
@@ -138,10 +139,19 @@ impl Entry {
             (KindWord::Download, None) => WhatIsAsked::Download,
             (KindWord::Any, None) => WhatIsAsked::Any,
         };
+        if self.purpose.as_ref().is_some_and(Vec::is_empty) {
+            return Err("`purpose` names at least one purpose of use: for any, leave it out");
+        }
         Ok(Rule {
             name: self.name,
             from: whom(self.from)?,
             asked,
+            purpose: self
+                .purpose
+                .into_iter()
+                .flatten()
+                .map(|purpose| purpose.0)
+                .collect(),
             until: self.until.map(|until| until.0),
             action,
         })

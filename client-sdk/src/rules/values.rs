@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use protocol_spec::{day::days_since_1970, purpose::Purpose};
 use serde::Deserialize;
 use toml::value::{Datetime, Offset};
 
@@ -22,6 +23,14 @@ pub(super) struct Until(pub(super) u64);
 enum UntilText {
     Date(Datetime),
     Text(String),
+}
+
+/// Reads a date, whose beginning in UTC counts, or a moment with its offset, in milliseconds since 1970.
+///
+/// # Errors
+/// What is allowed.
+pub fn moment(text: &str) -> Result<u64, &'static str> {
+    Until::try_from(UntilText::Text(text.to_owned())).map(|until| until.0)
 }
 
 impl TryFrom<UntilText> for Until {
@@ -56,13 +65,6 @@ fn milliseconds(at: Datetime) -> Option<u64> {
         _ => return None,
     };
     u64::try_from(days * 24 * 3600 * 1000 + within_day).ok()
-}
-
-/// Days from 1970-01-01 in the Gregorian calendar. Years start in March here, so that the leap day is their last.
-fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
-    let year = if month <= 2 { year - 1 } else { year };
-    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    365 * year + year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400) + day_of_year - 719_468
 }
 
 /// A duration such as `90d`, longer than zero.
@@ -143,6 +145,21 @@ fn glob(pattern: &str, text: &str) -> bool {
         text = after;
     }
     text.ends_with(last)
+}
+
+/// A purpose of use, by its HL7 code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub(super) struct PurposeCode(pub(super) Purpose);
+
+impl TryFrom<String> for PurposeCode {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+            .map(Self)
+            .map_err(|_| "write the HL7 code of a purpose of use, such as TREAT, HPAYMT or HRESCH")
+    }
 }
 
 /// The name of a FHIR resource type, such as `Observation`.

@@ -13,6 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use protocol_spec::{
     ids::{InstitutionId, RecordId, VersionId},
     permission::{Kind, MAX_RECORDS},
+    purpose::Purpose,
 };
 
 use super::model::{Action, Permit, RecordRule, Rule, Rules, WhatIsAsked, Whom};
@@ -37,6 +38,8 @@ pub struct Facts {
     pub from: InstitutionId,
     /// Who would receive.
     pub to: InstitutionId,
+    /// What for, as who asks says.
+    pub purpose: Option<Purpose>,
     /// When the request ends, in milliseconds since 1970.
     pub expires: u64,
     /// Her records, all that verify.
@@ -178,6 +181,10 @@ impl Rule<Known> {
         }
         if let Some(name) = other(&self.from, facts.from) {
             return Some(format!("it is for requests from {name}"));
+        }
+        if !self.purpose.is_empty() && !facts.purpose.is_some_and(|stated| self.purpose.contains(&stated)) {
+            let codes: Vec<_> = self.purpose.iter().map(|purpose| purpose.code()).collect();
+            return Some(format!("it is for the purpose {}", codes.join(" or ")));
         }
         if let WhatIsAsked::Reference { to } = &self.asked
             && let Some(name) = other(to, facts.to)

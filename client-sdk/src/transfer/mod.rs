@@ -25,7 +25,7 @@ mod tests;
 pub(crate) use self::{
     journal::{FetchJournal, Journal},
     opening::Expected,
-    receive::{Leaves, interrupted, receive},
+    receive::{Budget, Leaves, interrupted, receive},
     sealing::SealedStream,
     send::upload,
 };

@@ -1,8 +1,16 @@
 //! Server → leaves → opener. A connection that breaks is taken up again at the first leaf that is not
 //! complete; what has gone to the opener stays there.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
 use bytes::{Bytes, BytesMut};
-use protocol_spec::content::{leaf_count, leaf_len};
+use protocol_spec::{
+    content::{leaf_count, leaf_len},
+    problem::Problem,
+};
 use tokio::sync::mpsc;
 
 use super::{
@@ -11,7 +19,7 @@ use super::{
 };
 use crate::{
     Error, Result,
-    connect::{Patience, Server, lost},
+    connect::{Patience, Retry, Server, lost},
 };
 
 /// Where the leaves of a stream are.
@@ -19,6 +27,45 @@ pub(crate) struct Leaves {
     /// Path up to `/leaves`.
     pub(crate) path: String,
     pub(crate) stream_len: u64,
+    /// What may be asked for, of this stream and others.
+    pub(crate) budget: Budget,
+}
+
+/// Bytes that may still be asked for; without a number, any.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Budget(Option<Arc<AtomicU64>>);
+
+impl Budget {
+    /// So many bytes.
+    pub(crate) fn of(bytes: u64) -> Self {
+        Self(Some(Arc::new(AtomicU64::new(bytes))))
+    }
+
+    /// What is left of them.
+    pub(crate) fn left(&self) -> Option<u64> {
+        self.0.as_ref().map(|left| left.load(Ordering::Relaxed))
+    }
+
+    /// Before so many are asked for (CND-12).
+    fn covers(&self, bytes: u64) -> Result<()> {
+        match self.left() {
+            Some(left) if left < bytes => Err(Error::Refused {
+                problem: Problem::BytesSpent,
+                detail: Some(format!("{bytes} bytes more were needed, {left} are permitted")),
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// So many have arrived.
+    fn spend(&self, bytes: u64) {
+        if let Some(left) = &self.0 {
+            left.store(
+                left.load(Ordering::Relaxed).saturating_sub(bytes),
+                Ordering::Relaxed,
+            );
+        }
+    }
 }
 
 /// Receives, opens and verifies one record into the sink, and gives the sink back: nothing in it is final
@@ -81,8 +128,13 @@ async fn fetch_some(
     next: &mut u64,
     opener: &mpsc::Sender<Bytes>,
     progress: &dyn Progress,
-) -> Result<(), Option<crate::connect::Retry>> {
+) -> Result<(), Option<Retry>> {
     let count = (leaf_count(leaves.stream_len) - *next).min(RANGE);
+    let bytes = (*next..*next + count)
+        .map(|leaf| leaf_len(leaves.stream_len, leaf))
+        .sum();
+    let covered = leaves.budget.covers(bytes);
+    covered.map_err(|error| Some(Retry { error, useful: false }))?;
     let query = format!("{}?first={next}&count={count}", leaves.path);
     let mut body = server.stream(&query).await.map_err(Some)?;
     let failed = |failure| Some(lost(failure, server.authority()));
@@ -103,6 +155,7 @@ async fn fetch_some(
             leaf.extend_from_slice(&piece.split_to(piece.len().min(wanted - leaf.len())));
         }
         opener.send(leaf.freeze()).await.map_err(|_| None)?;
+        leaves.budget.spend(wanted as u64);
         progress.advanced(wanted as u64);
         *next += 1;
     }

@@ -35,6 +35,7 @@ impl Sealed {
             body: BODY,
             id: &ID,
             keys,
+            conditions: false,
             possession: &self.possession,
         }
     }
@@ -65,6 +66,31 @@ fn an_upload_permission_gives_an_upload_key() {
     let opened: OpenedPermission<UploadKey> =
         OpenedPermission::open(&sealed.recipient, &sealed.wrap, &sealed.expected(1)).unwrap();
     assert_eq!(opened.keys, UploadKey::from_bytes(&[7; 32]));
+}
+
+/// CND-10: behind the keys, and nowhere else; it is part of what the possession key is made of.
+#[test]
+fn the_key_of_conditions_comes_behind_the_others() {
+    let recipient = RecipientSecret::generate().unwrap();
+    let conditions = ConditionsKey::from_bytes(&[9; 32]);
+    let key = PermissionKey::mint_with(&ID, &data_keys(2), Some(&conditions)).unwrap();
+    let sealed = Sealed {
+        possession: key.possession(),
+        wrap: key.seal(recipient.public(), BODY).unwrap(),
+        recipient,
+    };
+    let expected = ExpectedPermission {
+        conditions: true,
+        ..sealed.expected(2)
+    };
+    let opened = sealed.open(&expected).unwrap();
+    assert_eq!((opened.keys, opened.conditions), (data_keys(2), Some(conditions)));
+    sealed.refuses(ExpectedPermission { keys: 1, ..expected });
+    sealed.refuses(ExpectedPermission { keys: 3, ..expected });
+    sealed.refuses(ExpectedPermission {
+        conditions: false,
+        ..expected
+    });
 }
 
 #[test]
@@ -149,6 +175,7 @@ fn open_rejects_padding_that_is_not_zero_and_sizes_that_are_no_class() {
         body: BODY,
         id: &ID,
         keys: 2,
+        conditions: false,
         possession: &possession,
     };
     let seal = |change: &dyn Fn(&mut Vec<u8>)| {
@@ -193,7 +220,7 @@ fn as_many_records_as_a_permission_may_name_fit_and_none_do_not() {
 fn the_possession_key_depends_on_secret_keys_order_and_id() {
     let public = |secret: u8, keys: &Vec<DataKey>, id: u8| {
         let secret = PermissionSecret::from_bytes(&[secret; 32]);
-        PermissionKey::assemble(&PermissionId::from_bytes([id; 16]), &secret, keys)
+        PermissionKey::assemble(&PermissionId::from_bytes([id; 16]), &secret, keys, None)
             .unwrap()
             .possession()
     };
@@ -224,11 +251,13 @@ fn malformed_encapsulations_are_told_apart_from_wrong_ones() {
 
 #[test]
 fn debug_shows_public_keys_alone() {
-    let key = PermissionKey::assemble(&ID, &PermissionSecret::from_bytes(&[1; 32]), &data_keys(1)).unwrap();
+    let key =
+        PermissionKey::assemble(&ID, &PermissionSecret::from_bytes(&[1; 32]), &data_keys(1), None).unwrap();
     insta::assert_snapshot!(format!("{key:?}"), @"PermissionKey { possession: IdentityKey(3c5d1c5863e57fa9654407117f3a00400ebcef2c37294d1ea5b565ebd98fc5aa), .. }");
     let opened = OpenedPermission {
         possession: SigningIdentity::from_seed(&[2; 32]).unwrap(),
         keys: data_keys(1),
+        conditions: None,
     };
     insta::assert_snapshot!(format!("{opened:?}"), @"OpenedPermission { possession: SigningIdentity { public: IdentityKey(8139770ea87d175f56a35466c34c7ecccb8d8a91b4ee37a25df60f5b8fc9b394), .. }, .. }");
 }

@@ -150,6 +150,8 @@ fn permission() -> PermissionBody {
         request_hash: Sha256Digest::of(b"request"),
         possession_key: public(9),
         replaces: None,
+        purpose: None,
+        conditions: None,
     }
 }
 

@@ -363,6 +363,7 @@ fn more_records_than_a_permission_may_name_are_refused() {
     let mut wire = pb::PermissionBody::decode(body.encode()).unwrap();
     wire.kind = pb::PermissionKind::Download.into();
     wire.collection = None;
+    wire.conditions = None;
     wire.records = (0..4096).map(selector).collect();
     assert!(PermissionBody::decode(&wire.encode_to_vec()).is_ok());
     wire.records.push(selector(4096));

@@ -16,7 +16,9 @@ use protocol_spec::{
     keys::{IdentityKey, RecipientKey},
     manifest::{Clinical, Part, PartName},
     permission::{Kind, PermissionBody, RecordSelector, Replaces},
+    purpose::Purpose,
     released::{LeafRanges, VersionLeaves},
+    tags::{RecordTags, SealedConditions, Token, TokenGroup},
 };
 
 pub(crate) fn signer() -> impl Strategy<Value = SigningKey> {
@@ -112,6 +114,26 @@ fn closed() -> impl Strategy<Value = Collection> {
     })
 }
 
+fn purpose() -> impl Strategy<Value = Option<Purpose>> {
+    proptest::option::of(proptest::sample::select(Purpose::all().collect::<Vec<_>>()))
+}
+
+fn tags() -> impl Strategy<Value = RecordTags> {
+    (vec(any::<[u8; 16]>(), 35), any::<[u8; 16]>()).prop_map(|(tokens, version)| {
+        let tokens: Vec<_> = tokens.into_iter().map(Token::from_bytes).collect();
+        RecordTags::new(&tokens, &version.as_slice().try_into().unwrap()).unwrap()
+    })
+}
+
+fn conditions() -> impl Strategy<Value = SealedConditions> {
+    let group = vec(any::<[u8; 16]>(), 1..9)
+        .prop_map(|tokens| TokenGroup::new(tokens.into_iter().map(Token::from_bytes).collect()).unwrap());
+    (vec(group, 1..4), vec(any::<u8>(), 72 + 64)).prop_map(|(groups, sealed)| SealedConditions {
+        groups,
+        sealed: sealed.into(),
+    })
+}
+
 /// A strategy for a body, field by field: `hash` and `id` are arbitrary bytes, the rest as named.
 macro_rules! strategy {
     ($($name:ident: $body:ident { $($field:ident: $kind:tt),* $(,)? })*) => {$(
@@ -127,6 +149,8 @@ macro_rules! strategy {
     (@ recipient) => { recipient() };
     (@ sealed) => { sealed() };
     (@ name) => { name() };
+    (@ purpose) => { purpose() };
+    (@ tags) => { tags() };
     (@ parts) => { vec(part(), 0..5) };
     (@ count) => { any::<u32>() };
     (@ released) => { vec(released(), 0..4) };
@@ -151,17 +175,17 @@ strategy! {
     }
     download_request: DownloadRequest {
         operator_id: id32, request_id: id16, institution_id: id32, patient_id: id32, expires: number, text: sealed,
-        root_epoch: number,
+        root_epoch: number, purpose: purpose,
     }
     reference_request: ReferenceRequest {
         operator_id: id32, request_id: id16, institution_id: id32, second_institution_id: id32, patient_id: id32,
-        expires: number, text: sealed, root_epoch: number,
+        expires: number, text: sealed, root_epoch: number, purpose: purpose,
     }
     denial: Denial { request_id: id16, request_hash: id32, patient_id: id32, institution_id: id32, text: sealed }
     revocation: Revocation { permission_id: id16, permission_hash: id32, patient_id: id32 }
     placement: Placement {
         patient_id: id32, record_id: id16, version_id: id16, content_root: id32, stream_len: number,
-        collection_id: id16, number: number,
+        collection_id: id16, number: number, tags: tags,
     }
     standby_ticket: StandbyTicket {
         operator_id: id32, upload_id: id16, permission_id: id16, patient_id: id32, institution_id: id32,
@@ -257,7 +281,7 @@ pub(crate) fn permission() -> impl Strategy<Value = PermissionBody> {
     ));
     (
         kind,
-        (records, collection),
+        (records, collection, purpose(), proptest::option::of(conditions())),
         release_ticket(),
         any::<[[u8; 32]; 3]>(),
         key(),
@@ -267,7 +291,7 @@ pub(crate) fn permission() -> impl Strategy<Value = PermissionBody> {
         .prop_map(
             |(
                 kind,
-                (records, collection),
+                (records, collection, purpose, conditions),
                 ticket,
                 [entry, recipient, request],
                 possession_key,
@@ -275,6 +299,13 @@ pub(crate) fn permission() -> impl Strategy<Value = PermissionBody> {
                 uses,
             )| {
                 let collection = collection.filter(|_| kind != Kind::Upload);
+                let conditions = conditions.filter(|_| kind != Kind::Upload);
+                let conditions = conditions.map(|mut conditions| {
+                    if collection.is_none() {
+                        conditions.groups.clear();
+                    }
+                    conditions
+                });
                 PermissionBody {
                     created: ticket.created,
                     operator_id: ticket.operator_id,
@@ -307,6 +338,8 @@ pub(crate) fn permission() -> impl Strategy<Value = PermissionBody> {
                         uses_left: uses,
                         bytes_left: ticket.bytes,
                     }),
+                    purpose: purpose.filter(|_| kind != Kind::Upload),
+                    conditions,
                 }
             },
         )

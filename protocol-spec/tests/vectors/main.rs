@@ -14,10 +14,10 @@ use case::Case;
 
 /// Cases in each folder: (folder, must succeed, must fail).
 const COUNTS: &[(&str, usize, usize)] = &[
-    ("statements", 20, 29),
+    ("statements", 20, 35),
     ("devices", 4, 10),
     ("device-lists", 6, 22),
-    ("permissions", 6, 21),
+    ("permissions", 8, 34),
     ("directory", 1, 9),
     ("requests", 4, 29),
     ("ids", 12, 8),

@@ -20,8 +20,10 @@ use protocol_spec::{
     messages as pb,
     patient::DeviceChain,
     permission::{Kind, PermissionBody, RecordSelector},
+    purpose::Purpose,
     released::{LeafRanges, VersionLeaves},
     statement::{Body, Signed, preimage},
+    tags::{RecordTags, Token},
 };
 
 /// The time of everything, in milliseconds.
@@ -222,6 +224,7 @@ pub(crate) fn download_request() -> bodies::DownloadRequest {
         expires: NOW + HOUR,
         text: sealed(0x22),
         root_epoch: 1,
+        purpose: Some(Purpose::TREAT),
     }
 }
 
@@ -236,6 +239,7 @@ pub(crate) fn reference_request() -> bodies::ReferenceRequest {
         expires: NOW + HOUR,
         text: sealed(0x23),
         root_epoch: 1,
+        purpose: None,
     }
 }
 
@@ -269,7 +273,12 @@ pub(crate) fn placement() -> bodies::Placement {
         stream_len: 1096,
         collection_id: CollectionId::EMERGENCY,
         number: 7,
+        tags: RecordTags::new(&(0..35).map(token).collect::<Vec<_>>(), &version(0x41)).unwrap(),
     }
+}
+
+pub(crate) const fn token(byte: u8) -> Token {
+    Token::from_bytes([byte; 16])
 }
 
 pub(crate) fn standby_ticket() -> bodies::StandbyTicket {
@@ -449,5 +458,7 @@ pub(crate) fn permission_body(kind: Kind) -> PermissionBody {
         request_hash: hash("request"),
         possession_key: key(POSSESSION).public(),
         replaces: None,
+        purpose: None,
+        conditions: None,
     }
 }

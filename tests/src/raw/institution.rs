@@ -16,6 +16,7 @@ use protocol_spec::{
     ids::{InstitutionId, PermissionId, RecordId, RegistrarId, RequestId, VersionId},
     messages as pb,
     permission::{Kind, RecordSelector, SignedPermission, VerifiedPermission},
+    purpose::Purpose,
     statement::Signed,
 };
 
@@ -138,6 +139,7 @@ impl RawInstitution {
             body: permission.bytes(),
             id: &permission.permission_id,
             keys: permission.records.len().max(1),
+            conditions: permission.conditions.is_some(),
             possession: &permission.possession_key,
         };
         let possession = match permission.kind {
@@ -157,9 +159,22 @@ impl RawInstitution {
     /// # Errors
     /// When there is no randomness.
     pub fn presentation(permission: PermissionId, delivery: &pb::Delivery) -> Result<Call> {
+        Self::presentation_for(permission, delivery, None)
+    }
+
+    /// The same, for a purpose.
+    ///
+    /// # Errors
+    /// When there is no randomness.
+    pub fn presentation_for(
+        permission: PermissionId,
+        delivery: &pb::Delivery,
+        purpose: Option<Purpose>,
+    ) -> Result<Call> {
         let message = pb::Presentation {
             record_id: Bytes::copy_from_slice(RecordId::mint(now_ms(), random()?).as_bytes()),
             version_id: Bytes::copy_from_slice(VersionId::mint(now_ms(), random()?).as_bytes()),
+            purpose: purpose.map(Purpose::code).unwrap_or_default().to_owned(),
         };
         let call = Call::post(format!("/v1/permissions/{permission}/presentation"), &message)?;
         Ok(call.with("medvault-challenge", byte_sequence(&delivery.challenge)))
@@ -170,9 +185,22 @@ impl RawInstitution {
     /// # Errors
     /// When no answer comes, or the permission key does not open.
     pub async fn present(&self, wire: &Wire, permission: PermissionId) -> Result<Answer> {
+        self.present_for(wire, permission, None).await
+    }
+
+    /// The same, for a purpose.
+    ///
+    /// # Errors
+    /// When no answer comes, or the permission key does not open.
+    pub async fn present_for(
+        &self,
+        wire: &Wire,
+        permission: PermissionId,
+        purpose: Option<Purpose>,
+    ) -> Result<Answer> {
         let delivery = self.deliver(wire, permission).await?;
         let (_, possession) = self.open(&delivery)?;
-        let call = Self::presentation(permission, &delivery)?;
+        let call = Self::presentation_for(permission, &delivery, purpose)?;
         let pop = Key {
             id: &permission.to_string(),
             signing: &possession,
@@ -237,6 +265,7 @@ impl RawInstitution {
             expires: now_ms() + 3_600_000,
             text: seal_text(patient.vault_key.public(), &context, "may we download?")?,
             root_epoch: patient.list.claimed().root_epoch,
+            purpose: Some(Purpose::TREAT),
         };
         let signed = Signed::sign(body, |message| self.identity.sign_bytes(message));
         Ok((signed.to_message(), request_id))
@@ -264,6 +293,7 @@ impl RawInstitution {
             expires: now_ms() + 3_600_000,
             text: seal_text(patient.vault_key.public(), &context, "may they download?")?,
             root_epoch: patient.list.claimed().root_epoch,
+            purpose: Some(Purpose::TREAT),
         };
         Ok(Signed::sign(body, |message| self.identity.sign_bytes(message)).to_message())
     }

@@ -3,12 +3,14 @@
 use anyhow::Result;
 use bytes::Bytes;
 use crypto::{
-    CollectionKey, DataKey, PermissionKey, RecipientSecret, RootKeyContext, SigningIdentity, TextContext,
-    UploadKey, VaultRootKey, seal_root_key, seal_text,
+    CollectionKey, ConditionsKey, DataKey, PermissionKey, RecipientSecret, RootKeyContext, SigningIdentity,
+    TagKey, TextContext, UploadKey, VaultRootKey, seal_root_key, seal_text,
 };
 use protocol_spec::{
+    attributes::Attributes,
     bodies::{Denial, DeviceCertificate, EpochClosure, Placement, Revocation, UploadRequest},
     collection::{Collection, CollectionSelector},
+    conditions::Conditions,
     devices::{DeviceKind, DeviceList, FirstDevice, ListedDevice},
     directory::Institution,
     field::Name,
@@ -19,6 +21,7 @@ use protocol_spec::{
     patient::{DeviceChain, PatientSigned},
     permission::{Kind, PermissionBody, RecordSelector, SignedPermission},
     statement::{Body, Signed},
+    tags::SealedConditions,
 };
 
 use super::{Answer, Call, Key, Wire, now_ms, random};
@@ -392,7 +395,7 @@ impl RawPatient {
         edit: impl FnOnce(&mut PermissionBody),
     ) -> Result<(PermissionId, pb::Permission)> {
         let permission_id = PermissionId::mint(now_ms(), random()?);
-        let key = PermissionKey::mint(&permission_id, keys)?;
+        let mut key = PermissionKey::mint(&permission_id, keys)?;
         let mut body = PermissionBody {
             created: now_ms(),
             operator_id: wire.operator_id(),
@@ -411,8 +414,14 @@ impl RawPatient {
             request_hash,
             possession_key: key.possession(),
             replaces: None,
+            purpose: None,
+            conditions: None,
         };
         edit(&mut body);
+        if body.conditions.is_some() {
+            key = PermissionKey::mint_with(&permission_id, keys, Some(&ConditionsKey::generate()?))?;
+            body.possession_key = key.possession();
+        }
         let bytes = body.encode();
         let wrap = key.seal(to.recipient_key(), &bytes)?;
         let sign = |message: &[u8]| self.device.sign_bytes(message);
@@ -452,15 +461,32 @@ impl RawPatient {
         collection: Collection,
         number: u64,
     ) -> Result<()> {
+        self.place_as(wire, record, &Attributes::of(&[]), collection, number)
+            .await
+    }
+
+    /// The same, for a record of which the server is to find these attributes.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub async fn place_as(
+        &self,
+        wire: &Wire,
+        selector: &RecordSelector,
+        record: &Attributes,
+        collection: Collection,
+        number: u64,
+    ) -> Result<()> {
         let body = Placement {
             created: now_ms(),
             patient_id: self.id,
-            record_id: record.record_id,
-            version_id: record.version_id,
-            content_root: record.content_root,
-            stream_len: record.stream_len,
+            record_id: selector.record_id,
+            version_id: selector.version_id,
+            content_root: selector.content_root,
+            stream_len: selector.stream_len,
             collection_id: collection.id,
             number,
+            tags: self.tag_key()?.tags(record, &selector.version_id)?,
         };
         let signed = Signed::sign(body, |message| self.device.sign_bytes(message));
         let placement = PatientSigned::new(signed, self.chain.clone());
@@ -469,7 +495,7 @@ impl RawPatient {
             epoch: collection.epoch,
             data_key_wrap: Bytes::copy_from_slice(&random::<104>()?),
         };
-        let path = format!("/v1/vault/records/{}/adoption", record.version_id);
+        let path = format!("/v1/vault/records/{}/adoption", selector.version_id);
         self.post(wire, &path, &message)
             .await?
             .message::<pb::Accepted>()?;
@@ -531,7 +557,23 @@ impl RawPatient {
         request: Sha256Digest,
         collection: Collection,
     ) -> Result<PermissionId> {
-        let (id, permission) = self.over_collection(wire, to, request, collection, |_| ())?;
+        self.permit_collection_with(wire, to, request, collection, |_| ())
+            .await
+    }
+
+    /// The same; `edit` may change the permission before it is signed.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub async fn permit_collection_with(
+        &self,
+        wire: &Wire,
+        to: &Institution,
+        request: Sha256Digest,
+        collection: Collection,
+        edit: impl FnOnce(&mut PermissionBody),
+    ) -> Result<PermissionId> {
+        let (id, permission) = self.over_collection(wire, to, request, collection, edit)?;
         self.grant(wire, permission).await?;
         Ok(id)
     }
@@ -556,6 +598,25 @@ impl RawPatient {
                 until: None,
             });
             edit(body);
+        })
+    }
+
+    /// What she makes tokens and tags with.
+    ///
+    /// # Errors
+    /// None that a caller could cause.
+    pub fn tag_key(&self) -> Result<TagKey> {
+        Ok(TagKey::derive(&CollectionKey::from_bytes(&[0x70; 32]), &self.id)?)
+    }
+
+    /// Conditions as a permission over a collection has them. What is sealed is random: the server cannot tell.
+    ///
+    /// # Errors
+    /// When there is no randomness.
+    pub fn conditions(&self, conditions: &Conditions) -> Result<SealedConditions> {
+        Ok(SealedConditions {
+            groups: self.tag_key()?.groups(conditions)?,
+            sealed: Bytes::copy_from_slice(&random::<136>()?),
         })
     }
 

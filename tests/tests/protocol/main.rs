@@ -5,6 +5,7 @@ mod answers;
 mod bad_input;
 mod blindness;
 mod collections;
+mod conditions;
 mod dependency_rules;
 mod devices;
 mod enrolment;

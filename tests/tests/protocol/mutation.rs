@@ -7,8 +7,11 @@ mod wire;
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
 use prost::Message;
-use protocol_spec::{defence::Defence, messages as pb, problem::Problem};
-use tests::raw::{Answer, Call, RawInstitution, RawPatient, RawWorld, defended};
+use protocol_spec::{
+    collection::Collection, conditions::Conditions, defence::Defence, ids::CollectionId, messages as pb,
+    problem::Problem, purpose::Purpose,
+};
+use tests::raw::{Answer, Call, RawInstitution, RawPatient, RawWorld, defended, now_ms, random};
 
 use wire::{fields, flip};
 
@@ -250,7 +253,7 @@ async fn every_field_of_an_upload_request_is_bound() -> Result<()> {
 async fn every_field_of_a_download_request_is_bound() -> Result<()> {
     let request = Signed {
         nested: &["1", "7"],
-        fields: 10,
+        fields: 11,
         off: SIGNATURES,
         free: &["1.3", "3", "6", "7.1", "7.2"],
     };
@@ -270,7 +273,7 @@ async fn every_field_of_a_download_request_is_bound() -> Result<()> {
 async fn every_field_of_a_reference_request_is_bound() -> Result<()> {
     let request = Signed {
         nested: &["1", "8"],
-        fields: 11,
+        fields: 12,
         off: SIGNATURES,
         free: &["1.3", "3", "7", "8.1", "8.2"],
     };
@@ -311,6 +314,88 @@ async fn every_field_of_a_permission_is_bound() -> Result<()> {
             submit(scene, changed).await
         })
         .await
+}
+
+/// The same over a collection, with a purpose and conditions.
+#[tokio::test]
+async fn every_field_of_a_permission_over_a_collection_is_bound() -> Result<()> {
+    let permission = Signed {
+        nested: &["1", "16", "19", "19.1"],
+        fields: 21,
+        off: SIGNATURES,
+        free: &["1.3", "3", "10", "11", "13", "16.3", "19.1.1", "19.2"],
+    };
+    permission
+        .is_bound(async |scene, change| {
+            let good = permission_over_a_collection(scene).await?;
+            let changed = pb::Permission {
+                body: change(&good.body),
+                ..good
+            };
+            submit(scene, changed).await
+        })
+        .await
+}
+
+/// ATK-23: for research instead of treatment, of all days instead of some, also of what comes later.
+#[tokio::test]
+async fn a_permission_is_not_widened() -> Result<()> {
+    type Change = fn(&mut pb::PermissionBody);
+    let changes: [(&str, Change); 6] = [
+        ("another purpose", |body| body.purpose = "HRESCH".into()),
+        ("any purpose", |body| body.purpose.clear()),
+        ("other tokens", |body| {
+            let conditions = body.conditions.get_or_insert_default();
+            conditions.groups = vec![pb::TokenGroup {
+                tokens: Bytes::from_static(&[9; 16]),
+            }];
+        }),
+        ("no conditions", |body| body.conditions = None),
+        ("also later records", |body| {
+            body.collection.get_or_insert_default().until = 0;
+        }),
+        ("a longer time and more uses", |body| {
+            body.not_after += 1;
+            body.uses += 1;
+        }),
+    ];
+    for (what, change) in changes {
+        let attack = async |world: &mut RawWorld| {
+            let scene = Scene::set(world).await?;
+            let mut permission = permission_over_a_collection(&scene).await?;
+            let mut body = pb::PermissionBody::decode(permission.body)?;
+            change(&mut body);
+            permission.body = body.encode_to_vec().into();
+            submit(&scene, permission).await
+        };
+        defended(SIGNATURES, Problem::NotPermitted, attack)
+            .await
+            .map_err(|error| error.context(what))?;
+    }
+    Ok(())
+}
+
+async fn permission_over_a_collection(scene: &Scene<'_>) -> Result<pb::Permission> {
+    let wire = &scene.world.wire;
+    let request = scene.hospital.ask(wire, &scene.patient).await?;
+    let conditions = scene.patient.conditions(&Conditions {
+        media_types: ["text/plain".parse()?].into(),
+        ..Conditions::default()
+    })?;
+    let own = Collection {
+        id: CollectionId::mint(now_ms(), random()?),
+        epoch: 0,
+    };
+    scene.patient.put_collection(wire, own).await?;
+    let entry = &scene.hospital.entry;
+    let (_, permission) = scene.patient.over_collection(wire, entry, request, own, |body| {
+        if let Some(selector) = body.collection.as_mut() {
+            selector.until = Some(7);
+        }
+        body.purpose = Some(Purpose::TREAT);
+        body.conditions = Some(conditions);
+    })?;
+    Ok(permission)
 }
 
 async fn permission_over_a_record(scene: &Scene<'_>) -> Result<pb::Permission> {

@@ -44,6 +44,8 @@ pub(super) struct Signed<M> {
     pub(super) signature: RequestSignature,
     pub(super) intent: Intent,
     pub(super) message: M,
+    /// The body that the message was read from.
+    pub(super) bytes: Bytes,
     pub(super) parts: Parts,
     pub(super) room: Room,
 }
@@ -58,6 +60,7 @@ impl<M: Message + Default + Name> FromRequest<App> for Signed<M> {
         let Posted {
             intent,
             message,
+            bytes,
             memory,
         } = Posted::read(app, &parts, body, &auth.permit.payer()).await?;
         Ok(Self {
@@ -65,6 +68,7 @@ impl<M: Message + Default + Name> FromRequest<App> for Signed<M> {
             signature: auth.signature,
             intent,
             message,
+            bytes,
             parts,
             room: back.with(memory, Some(auth.permit)),
         })
@@ -75,6 +79,8 @@ impl<M: Message + Default + Name> FromRequest<App> for Signed<M> {
 pub(super) struct Posted<M> {
     pub(super) intent: Intent,
     pub(super) message: M,
+    /// The body that the message was read from.
+    pub(super) bytes: Bytes,
     /// For the body, and then for a short answer.
     pub(super) memory: Share,
 }
@@ -113,10 +119,11 @@ impl<M: Message + Default + Name> Posted<M> {
             digest: intent_digest(parts, &digest),
         };
         // From `Bytes`, so that fields share the body's memory.
-        let message = M::decode(bytes).map_err(|_| Error::Decode { message: M::NAME })?;
+        let message = M::decode(bytes.clone()).map_err(|_| Error::Decode { message: M::NAME })?;
         Ok(Self {
             intent,
             message,
+            bytes,
             memory,
         })
     }

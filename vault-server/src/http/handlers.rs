@@ -165,6 +165,7 @@ async fn enrol<M: Message + Default + Name>(
         intent,
         message,
         memory,
+        ..
     } = Posted::read(app, &parts, body, &back.stranger()).await?;
     let auth = Authenticated::enrolling(app, &parts, check(&app.vault, message)?)?;
     let room = back.with(memory, Some(auth.permit));
@@ -183,6 +184,7 @@ pub(super) async fn offer_link(
         intent,
         message,
         memory,
+        ..
     } = Posted::<pb::LinkOffer>::read(&app, &parts, body, &back.stranger()).await?;
     let auth = Authenticated::enrolling(&app, &parts, app.vault.offering(&message)?)?;
     let room = back.with(memory, Some(auth.permit));
@@ -199,6 +201,7 @@ pub(super) async fn present(
         signature,
         intent,
         message,
+        bytes,
         parts,
         room,
     } = signed;
@@ -217,7 +220,7 @@ pub(super) async fn present(
     let possession = app.vault.possession(&caller, permission, proof).await?;
     // Before anything is spent.
     let room = room.exchanged(possession.answer_bytes()).await?;
-    room.reply(possession.present(&intent, message).await)
+    room.reply(possession.present(&intent, message, bytes).await)
 }
 
 pub(super) async fn commit_upload(

@@ -2,7 +2,7 @@
 //! current one. See `spec/collections.md` §1.
 
 use protocol_spec::{
-    collection::Collection,
+    collection::{Collection, check_current, check_next},
     defence::Defence,
     ids::{CollectionId, PatientId},
     messages as pb,
@@ -89,17 +89,17 @@ impl Operation for PutCollection {
             ensure(fits, Problem::TooMany, "the vault has too many collections")?;
         }
         let mut row = stored.unwrap_or_default();
-        let epochs = row.key_wraps.len();
         let epoch = usize::try_from(message.epoch).unwrap_or(usize::MAX);
         if row.key_wraps.get(epoch) == Some(&message.key_wrap) {
             return Ok(pb::Accepted {});
         }
+        check_next(row.current(), message.epoch)?;
         ensure(
-            epoch == epochs && epochs < MAX_EPOCHS,
+            row.key_wraps.len() < MAX_EPOCHS,
             Problem::EpochMismatch,
-            "not the next epoch",
+            "no further epoch is kept",
         )?;
-        if epoch == 0 {
+        if message.epoch == 0 {
             row.sealed_name = message.sealed_name.clone();
         }
         row.key_wraps.push(message.key_wrap.clone());
@@ -137,11 +137,8 @@ impl Tx<'_> {
         collection: Collection,
     ) -> Result<(), Refusal> {
         let row = self.read(&tables::collection(patient, collection.id)).await?;
-        ensure(
-            row.and_then(|row| row.current()) == Some(collection.epoch),
-            Problem::EpochMismatch,
-            "another epoch, or no such collection",
-        )
+        let current = row.and_then(|row| row.current());
+        Ok(check_current(current, collection.epoch)?)
     }
 
     /// Refuses what is asked for by a closed epoch (REV-6).

@@ -6,6 +6,7 @@ use protocol_spec::{
     defence::Defence,
     hash::Sha256Digest,
     ids::{PatientId, PermissionId},
+    lifecycle::{Meter, Rules},
     messages as pb,
     permission::{Kind, PermissionBody, Replaces, SignedPermission, VerifiedPermission},
     problem::Problem,
@@ -128,23 +129,42 @@ impl PermissionRow {
 }
 
 impl MeterRow {
+    /// As decisions are made on it.
+    pub(super) fn meter(&self) -> Meter {
+        Meter {
+            uses_left: self.uses_left,
+            bytes_left: self.bytes_left,
+            revoked: self.revoked,
+            replaced: self.replaced,
+        }
+    }
+
+    /// With what is decided.
+    pub(super) fn with(self, meter: Meter) -> Self {
+        let Meter {
+            uses_left,
+            bytes_left,
+            revoked,
+            replaced,
+        } = meter;
+        Self {
+            uses_left,
+            bytes_left,
+            revoked,
+            replaced,
+            ..self
+        }
+    }
+
     /// Neither revoked (FLW-5) nor replaced (PRM-14).
     pub(super) fn check_not_ended(&self) -> Result<(), Refusal> {
-        let revoked = self.revoked && !Defence::Revocation.is_off();
-        ensure(!revoked, Problem::PermissionRevoked, "the patient has revoked it")?;
-        let replaced = self.replaced && !Defence::Replacement.is_off();
-        ensure(
-            !replaced,
-            Problem::PermissionReplaced,
-            "another has taken its place",
-        )
+        Ok(self.meter().check_not_ended(&Rules::in_force())?)
     }
 
     /// Takes bytes from what is left (FLW-6, FLW-9).
     pub(super) fn spend(&mut self, bytes: u64) -> Result<(), Refusal> {
-        let covered = Defence::Budgets.holds(bytes <= self.bytes_left);
-        ensure(covered, Problem::BytesSpent, "the budget does not cover this")?;
-        self.bytes_left = self.bytes_left.saturating_sub(bytes);
+        let spent = self.meter().spend(bytes, &Rules::in_force())?;
+        *self = std::mem::take(self).with(spent);
         Ok(())
     }
 }
@@ -178,11 +198,7 @@ impl Tx<'_> {
         };
         self.claim(&tables::permission(patient, permission.permission_id), &row)
             .await?;
-        let meter = MeterRow {
-            uses_left: permission.uses,
-            bytes_left: permission.bytes,
-            ..MeterRow::default()
-        };
+        let meter = MeterRow::default().with(Meter::of(permission));
         self.put(&tables::meter(patient, permission.permission_id), &meter);
         let permitted = history_entry::What::Permitted(permission.to_message());
         self.record_history(patient, permitted).await
@@ -208,16 +224,10 @@ impl Tx<'_> {
             "it would take the place of another permission",
         )?;
         let key = tables::meter(patient, id);
-        let mut meter = self.read_existing(&key).await?;
-        let live = !meter.revoked && !meter.replaced && !self.has_passed(old.not_after).await;
-        let seen = (meter.uses_left, meter.bytes_left) == (replaces.uses_left, replaces.bytes_left);
-        ensure(
-            live && seen,
-            Problem::ReplacementConflict,
-            "it has ended, or was used meanwhile",
-        )?;
-        meter.replaced = true;
-        self.put(&key, &meter);
+        let meter = self.read_existing(&key).await?;
+        let over = self.has_passed(old.not_after).await;
+        let replaced = meter.meter().replace(replaces, over)?;
+        self.put(&key, &meter.with(replaced));
         self.read_existing(&tables::request(patient, permission.request_hash))
             .await
     }

@@ -12,9 +12,11 @@ use protocol_spec::{
     defence::Defence,
     hash::Sha256Digest,
     ids::{InstitutionId, PermissionId, RecordId, ReleaseId, UploadId, VersionId},
+    lifecycle::{Presented, Rules, session_end},
     messages as pb,
     permission::{Kind, PermissionBody},
     problem::Problem,
+    purpose::Purpose,
     request::{self, RequestSignature},
     statement::Signed,
 };
@@ -84,14 +86,15 @@ impl Possession<'_> {
         release_bytes(self.held.body.records.len(), self.held.manifest_bytes)
     }
 
-    /// Opens a session.
+    /// Opens a session. `bytes` are the body that the proof covers, and that the message was read from.
     ///
     /// # Errors
-    /// `challenge-invalid`; then `permission-…`, `bytes-spent`, `too-many`, `already-exists`.
+    /// `challenge-invalid`; then `permission-…`, `purpose-mismatch`, `bytes-spent`, `too-many`, `already-exists`.
     pub async fn present(
         &self,
         intent: &Intent,
         message: pb::Presentation,
+        bytes: Bytes,
     ) -> Result<pb::PresentationAnswer, Refusal> {
         let evidence = request::evidence(self.proof.id, self.proof.pop);
         let present = Present {
@@ -103,6 +106,7 @@ impl Possession<'_> {
             evidence_hash: Sha256Digest::of(&evidence.encode_to_vec()),
             evidence,
             message,
+            bytes,
         };
         let answer = self.shared.run(&present).await?;
         self.shared.complete_answer(&self.held.body, answer).await
@@ -156,6 +160,7 @@ struct Present<'a> {
     evidence: pb::Evidence,
     evidence_hash: Sha256Digest,
     message: pb::Presentation,
+    bytes: Bytes,
 }
 
 impl Operation for Present<'_> {
@@ -165,7 +170,7 @@ impl Operation for Present<'_> {
         let Self { body, .. } = self;
         tx.consume_challenge(body, self.challenge).await?;
         let key = tables::meter(body.patient_id, body.permission_id);
-        let mut meter = tx.read_existing(&key).await?;
+        let meter = tx.read_existing(&key).await?;
         if let Some(answer) = tx.answered(self.caller, self.intent).await? {
             // A release is answered with sealed manifests, which are part of what is released (FLW-5).
             if body.kind != Kind::Upload {
@@ -173,8 +178,13 @@ impl Operation for Present<'_> {
             }
             return Ok(answer);
         }
-        check_usable(tx, body, &meter).await?;
-        meter.uses_left = meter.uses_left.saturating_sub(1);
+        let presented = Presented {
+            now: tx.now,
+            over: tx.has_passed(body.not_after).await,
+            purpose: Purpose::read(self.message.purpose.clone())?,
+        };
+        let left = meter.meter().present(body, presented, &Rules::in_force())?;
+        let meter = meter.with(left);
         tx.put(&key, &meter);
         tx.open_session(self.institution).await?;
         let (answer, presented) = match body.kind {
@@ -185,6 +195,7 @@ impl Operation for Present<'_> {
             permission_id: Bytes::copy_from_slice(body.permission_id.as_bytes()),
             institution_id: Bytes::copy_from_slice(self.institution.as_bytes()),
             evidence: Some(self.evidence.clone()),
+            presentation: self.bytes.clone(),
             ..presented
         };
         tx.record_history(body.patient_id, history_entry::What::Presented(presented))
@@ -216,7 +227,7 @@ impl Present<'_> {
             record_id,
             version_id,
             bytes,
-            expires: body.not_after.min(tx.now + millis(tx.shared.limits.upload_ttl)),
+            expires: session_end(tx.now, millis(tx.shared.limits.upload_ttl), body),
         };
         let expires = ticket.expires;
         let ticket = Signed::sign(ticket, |message| operator.sign(message));
@@ -248,7 +259,7 @@ impl Present<'_> {
             patient_id: body.patient_id,
             institution_id: self.institution,
             bytes,
-            expires: body.not_after.min(tx.now + millis(tx.shared.limits.release_ttl)),
+            expires: session_end(tx.now, millis(tx.shared.limits.release_ttl), body),
             presentation_hash: self.evidence_hash,
         };
         let expires = ticket.expires;
@@ -308,22 +319,6 @@ impl Tx<'_> {
 
 /// Neither revoked, replaced nor over: something may leave the server under it.
 async fn check_live(tx: &Tx<'_>, body: &PermissionBody, meter: &MeterRow) -> Result<(), Refusal> {
-    meter.check_not_ended()?;
-    if tx.has_passed(body.not_after).await {
-        return Err(Problem::PermissionExpired.into());
-    }
-    Ok(())
-}
-
-/// PRM-12.
-async fn check_usable(tx: &Tx<'_>, body: &PermissionBody, meter: &MeterRow) -> Result<(), Refusal> {
-    check_live(tx, body, meter).await?;
-    let problem = match meter {
-        _ if !Defence::Deadlines.holds(tx.now >= body.not_before) => Problem::PermissionNotYetValid,
-        _ if Defence::Budgets.is_off() => return Ok(()),
-        MeterRow { uses_left: 0, .. } => Problem::PermissionSpent,
-        MeterRow { bytes_left: 0, .. } => Problem::BytesSpent,
-        _ => return Ok(()),
-    };
-    Err(problem.into())
+    let over = tx.has_passed(body.not_after).await;
+    Ok(meter.meter().check_live(over, &Rules::in_force())?)
 }

@@ -108,7 +108,7 @@ impl SpendRelease {
         let permission = tables::permission(self.patient, ticket.permission_id);
         let body = tx.read_existing(&permission).await?.body()?;
         if let Some(selector) = &body.collection {
-            return tx.placed_record(ticket, selector, self.version).await;
+            return tx.placed_record(&body, selector, self.version).await;
         }
         let selected = body
             .records

@@ -2,12 +2,14 @@
 //! data keys under the permission's epoch. See `spec/collections.md` §3.
 
 use protocol_spec::{
-    bodies::ReleaseTicket,
+    bodies::Placement,
     collection::CollectionSelector,
     defence::Defence,
     ids::{PatientId, RecordId, ReleaseId, VersionId},
     messages as pb,
+    permission::PermissionBody,
     problem::Problem,
+    tags::SealedConditions,
 };
 
 use super::{
@@ -38,13 +40,14 @@ impl Vault {
             release,
             institution,
         };
-        let selector = self.shared.run(&inspect).await?;
+        let (selector, conditions) = self.shared.run(&inspect).await?;
         let first = tables::wrap(patient, selector.collection, after.saturating_add(1));
         let (placed, mut more) = self.shared.page(first, limit).await?;
         let mut list = ReleasedList {
             shared: &self.shared,
             patient,
             selector,
+            conditions,
             records: Vec::new(),
             manifest_bytes: 0,
             next: 0,
@@ -73,6 +76,7 @@ pub struct ReleasedList<'a> {
     shared: &'a Shared,
     patient: PatientId,
     selector: CollectionSelector,
+    conditions: Option<SealedConditions>,
     records: Vec<(RecordRow, pb::ReleasedRecord)>,
     manifest_bytes: u64,
     next: u64,
@@ -100,8 +104,8 @@ impl ReleasedList<'_> {
         })
     }
 
-    /// Adds a version if it is covered; behind one that is not, none is. One that was moved away meanwhile is passed
-    /// over.
+    /// Adds a version if it is covered; behind one that is not, none is. One that was moved away meanwhile, and one that
+    /// does not fit the conditions, is passed over.
     async fn add(&mut self, wrap: WrapRow) -> Result<bool, Refusal> {
         let ledger = &*self.shared.ledger;
         let version: VersionId = wrap.version.as_ref().try_into().map_err(Refusal::damaged)?;
@@ -114,7 +118,7 @@ impl ReleasedList<'_> {
             return Ok(false);
         }
         self.next = wrap.number;
-        if moved {
+        if moved || !admitted(self.conditions.as_ref(), &placement) {
             return Ok(true);
         }
         let record = tables::record(self.patient, version).get(ledger).await?;
@@ -138,30 +142,37 @@ struct InspectRelease {
 }
 
 impl Operation for InspectRelease {
-    type Answer = CollectionSelector;
+    type Answer = (CollectionSelector, Option<SealedConditions>);
 
-    async fn apply(&self, tx: &mut Tx<'_>) -> Result<CollectionSelector, Refusal> {
+    async fn apply(&self, tx: &mut Tx<'_>) -> Result<Self::Answer, Refusal> {
         let ticket = tx
             .open_release(self.patient, self.release, self.institution)
             .await?
             .1;
         let permission = tables::permission(self.patient, ticket.permission_id);
-        let selector = tx.read_existing(&permission).await?.body()?.collection;
+        let body = tx.read_existing(&permission).await?.body()?;
+        let selector = body.collection;
         let selector = selector.ok_or_else(|| Refusal::absent("the permission names its records"))?;
         tx.check_open(self.patient, selector.collection).await?;
-        Ok(selector)
+        Ok((selector, body.conditions))
     }
 }
 
+/// Whether a record so placed has the tags that the conditions ask for (CND-9).
+fn admitted(conditions: Option<&SealedConditions>, placement: &Placement) -> bool {
+    let fits = conditions.is_none_or(|conditions| conditions.admit(&placement.version_id, &placement.tags));
+    Defence::Conditions.holds(fits)
+}
+
 impl Tx<'_> {
-    /// The record of a version that a permission over a collection is for, now (COL-6, COL-7), and its length.
+    /// The record of a version that a permission over a collection is for, now (COL-6, COL-7, CND-9), and its length.
     pub(super) async fn placed_record(
         &mut self,
-        ticket: &ReleaseTicket,
+        permission: &PermissionBody,
         selector: &CollectionSelector,
         version: VersionId,
     ) -> Result<(RecordId, u64), Refusal> {
-        let patient = ticket.patient_id;
+        let patient = permission.patient_id;
         self.check_open(patient, selector.collection).await?;
         let placement = self.read_existing(&tables::placement(patient, version)).await?;
         let body = placement.body()?;
@@ -174,6 +185,11 @@ impl Tx<'_> {
             self.read_existing(&tables::wrap(patient, selector.collection, body.number))
                 .await?;
         }
+        ensure(
+            admitted(permission.conditions.as_ref(), &body),
+            Problem::NotPermitted,
+            "the record does not fit the permission's conditions",
+        )?;
         Ok((body.record_id, body.stream_len))
     }
 }

@@ -131,12 +131,12 @@ impl Operation for Revoke<'_> {
             "the revocation is of another permission",
         )?;
         let key = tables::meter(patient, id);
-        let mut meter = tx.read_existing(&key).await?;
-        if meter.revoked {
+        let meter = tx.read_existing(&key).await?;
+        let Some(revoked) = meter.meter().revoke() else {
             return Ok(());
-        }
+        };
         let message = revocation.to_message();
-        meter.revoked = true;
+        let mut meter = meter.with(revoked);
         meter.revocation = Some(pb::RevocationAnswer {
             revocation: Some(message.clone()),
             receipt: None,

@@ -5,14 +5,11 @@
 //! checkpoint is a second floor. The price: a clock that jumps ahead by mistake is believed.
 
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use protocol_spec::defence::Defence;
+use protocol_spec::lifecycle::{Floor, Judgement, Rules};
 
 use super::{
     Refusal,
@@ -45,8 +42,8 @@ pub(super) fn millis(duration: Duration) -> u64 {
 pub(super) struct Time {
     clock: Arc<dyn Clock>,
     ledger: Arc<dyn Ledger>,
-    latest: AtomicU64,
-    durable: AtomicU64,
+    /// Guards nothing else; never held over an await.
+    floor: Mutex<Floor>,
 }
 
 impl Time {
@@ -56,8 +53,7 @@ impl Time {
         Ok(Self {
             clock,
             ledger,
-            latest: AtomicU64::new(floor),
-            durable: AtomicU64::new(floor),
+            floor: Mutex::new(Floor::load(floor)),
         })
     }
 
@@ -68,29 +64,33 @@ impl Time {
 
     /// Raises the floor, without writing it, and gives the time.
     pub(super) fn at_least(&self, time: u64) -> u64 {
-        self.latest.fetch_max(time, Ordering::Relaxed).max(time)
+        self.floor().now(time)
+    }
+
+    fn floor(&self) -> MutexGuard<'_, Floor> {
+        self.floor.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether a deadline (the first millisecond that is too late) has passed. Once true, true for ever.
     /// (PRM-13)
     pub(super) async fn has_passed(&self, deadline: u64) -> bool {
-        if self.now() < deadline || Defence::Deadlines.is_off() {
-            return false;
-        }
-        if self.durable.load(Ordering::Relaxed) < deadline
+        let judgement = self
+            .floor()
+            .judge(self.clock.now_ms(), deadline, &Rules::in_force());
+        if matches!(judgement, Judgement::PassedOnceWritten(_))
             && let Err(refusal) = self.persist().await
         {
             // Refusing needs no disk; only the memory of it does.
             tracing::warn!(cause = refusal.cause, "the floor of time is not written");
         }
-        true
+        judgement.passed()
     }
 
     /// Writes the floor.
     pub(super) async fn persist(&self) -> Result<(), Refusal> {
         let now = self.now();
         let at = transact(&*self.ledger, |_| self.raise(now)).await?;
-        self.durable.fetch_max(at, Ordering::Relaxed);
+        self.floor().written(at);
         Ok(())
     }
 

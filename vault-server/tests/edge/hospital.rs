@@ -113,6 +113,7 @@ impl Hospital {
             expires: created + HOUR,
             text: sealed(),
             root_epoch: 0,
+            purpose: None,
         };
         let request = Signed::sign(body, |message| self.caller.signing.sign(message).to_bytes());
         let message = pb::SubmitDownloadRequest {
@@ -141,6 +142,7 @@ impl Hospital {
         let names = pb::Presentation {
             record_id: RecordId::mint(created, random()).as_bytes().to_vec().into(),
             version_id: VersionId::mint(created, random()).as_bytes().to_vec().into(),
+            purpose: String::new(),
         };
         let path = format!("{path}/presentation");
         let mut ask = post(&path, &names);

@@ -176,6 +176,8 @@ impl Patient {
             request_hash,
             possession_key: public(possession),
             replaces: None,
+            purpose: None,
+            conditions: None,
         }
     }
 

@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
-use client_sdk::{FetchedRecord, PatientId, PermissionId};
+use client_sdk::{FetchedRecord, PatientId, PermissionId, Purpose};
 use serde::Serialize;
 
 use crate::{
+    args::purpose,
     context::Context,
     failure::Failure,
     output::Report,
@@ -26,6 +27,9 @@ pub(crate) enum Command {
         /// What is asked, and why
         #[arg(long)]
         text: String,
+        /// What for, as an HL7 PurposeOfUse code; the server sees it too
+        #[arg(long, value_name = "CODE", value_parser = purpose)]
+        purpose: Option<Purpose>,
     },
     /// Present a permission key of a download or reference, receive the records and verify them
     #[command(after_help = EXAMPLES)]
@@ -35,38 +39,59 @@ pub(crate) enum Command {
         /// The folder; the files go into DIR/RECORD, which must not exist yet
         #[arg(long, value_name = "DIR")]
         out: PathBuf,
+        /// What they are used for, as an HL7 PurposeOfUse code; without this, what was stated when it was asked for
+        #[arg(long, value_name = "CODE", value_parser = purpose)]
+        purpose: Option<Purpose>,
     },
 }
 
 const EXAMPLES: &str = "\
 Examples:
-  medvault download request --patient pat_ab3… --text 'the knee MRI, for the operation on Monday'
+  medvault download request --patient pat_ab3… --text 'the knee MRI, for the operation on Monday' --purpose TREAT
   medvault download fetch perm_ae5… --out ~/incoming
 
 Files appear under their names only when every byte and the maker's signature are verified.";
 
 pub(crate) async fn run(context: &Context, command: Command) -> Result<(), Failure> {
     match command {
-        Command::Request { patient, text } => request(context, patient, &text).await,
-        Command::Fetch { permission, out } => fetch(context, permission, &out).await,
+        Command::Request {
+            patient,
+            text,
+            purpose,
+        } => request(context, patient, &text, purpose).await,
+        Command::Fetch {
+            permission,
+            out,
+            purpose,
+        } => fetch(context, permission, purpose, &out).await,
     }
 }
 
-async fn request(context: &Context, patient: PatientId, text: &str) -> Result<(), Failure> {
+async fn request(
+    context: &Context,
+    patient: PatientId,
+    text: &str,
+    purpose: Option<Purpose>,
+) -> Result<(), Failure> {
     let request = context
         .institution()
         .await?
-        .request_download(patient, text)
+        .request_download(patient, text, purpose)
         .await?;
     context.print(&Requested {
         request_id: request.to_string(),
     })
 }
 
-async fn fetch(context: &Context, permission: PermissionId, out: &Path) -> Result<(), Failure> {
+async fn fetch(
+    context: &Context,
+    permission: PermissionId,
+    purpose: Option<Purpose>,
+    out: &Path,
+) -> Result<(), Failure> {
     let institution = context.institution().await?;
     let bar = context.progress("receiving");
-    let fetched = institution.fetch(permission, out, &bar).await?;
+    let fetched = institution.fetch(permission, purpose, out, &bar).await?;
     drop(bar);
     context.print(&Fetched {
         folder: out.display().to_string(),

@@ -1,7 +1,7 @@
 //! `medvault history`: who asked, permitted, presented and received, each entry proven or named as unproven.
 
 use client_sdk::{
-    HistoryItem,
+    HistoryItem, Purpose,
     patient::{DeviceRef, HistoryKind},
 };
 use serde::Serialize;
@@ -55,6 +55,9 @@ struct Entry {
     record_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     bytes: Option<u64>,
+    /// HL7 PurposeOfUse code.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    purpose: Option<&'static str>,
     /// Entries of the log under which the receipt was proven to stand.
     #[serde(skip_serializing_if = "Option::is_none")]
     log_size: Option<u64>,
@@ -91,6 +94,7 @@ impl From<&HistoryItem> for Entry {
             permission_id: item.permission_id.map(|id| id.to_string()),
             record_id: item.record_id.map(|id| id.to_string()),
             bytes: item.bytes,
+            purpose: item.purpose.map(Purpose::code),
             log_size: item.logged,
             device: item.device.as_ref().map(|device| device.name.clone()),
             devices_added: item.change.as_ref().map(|change| names(&change.added)),
@@ -133,6 +137,7 @@ impl Report for History {
                 "WHAT",
                 "ABOUT",
                 "BYTES",
+                "FOR",
                 "PROOF",
                 "INSTITUTION",
                 "DEVICE",
@@ -145,6 +150,7 @@ impl Report for History {
                     entry.kind.to_owned(),
                     plain(&entry.about()),
                     entry.bytes.map(size).unwrap_or_default(),
+                    entry.purpose.unwrap_or_default().to_owned(),
                     entry.proof(),
                     entry.name.as_deref().map(plain).unwrap_or_default(),
                     entry.device.as_deref().map(plain).unwrap_or_default(),
@@ -203,6 +209,7 @@ mod tests {
             permission_id: None,
             record_id: Some(RecordId::from_bytes([4; 16])),
             bytes: Some(1 << 20),
+            purpose: None,
             logged: Some(9),
             problem: None,
             device: None,

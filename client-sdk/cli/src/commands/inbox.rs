@@ -3,7 +3,7 @@
 use std::{fmt::Write, time::Duration};
 
 use clap::Args;
-use client_sdk::{InboxEvent, inbox::Party};
+use client_sdk::{InboxEvent, Purpose, inbox::Party};
 use serde::Serialize;
 
 use crate::{
@@ -63,6 +63,11 @@ struct Event {
     to: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     to_name: Option<String>,
+    /// HL7 PurposeOfUse code.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    purpose: Option<&'static str>,
+    #[serde(skip)]
+    purpose_title: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     bytes: Option<u64>,
     text: String,
@@ -82,6 +87,8 @@ impl From<&InboxEvent> for Event {
             from_name: party_name(&event.from),
             to: event.to.as_ref().map(party_id),
             to_name: event.to.as_ref().and_then(party_name),
+            purpose: event.purpose.map(Purpose::code),
+            purpose_title: event.purpose.map(Purpose::title).unwrap_or_default(),
             bytes: event.bytes,
             text: event.text.clone().unwrap_or_default(),
         }
@@ -133,6 +140,9 @@ impl Event {
                 line(what, id);
             }
         }
+        if let Some(code) = self.purpose {
+            line("purpose", &format!("{code} ({})", self.purpose_title));
+        }
         if let Some(bytes) = self.bytes {
             line("bytes", &size(bytes));
         }
@@ -168,6 +178,7 @@ mod tests {
             permission_id: Some(PermissionId::from_bytes([3; 16])),
             record_id: None,
             to: None,
+            purpose: Some(Purpose::TREAT),
             bytes: None,
             text: Some("a\u{1b}b\n#8".to_owned()),
         }
@@ -186,6 +197,7 @@ mod tests {
             "permission_id": PermissionId::from_bytes([3; 16]).to_string(),
             "from": InstitutionId::from_bytes([1; 32]).to_string(),
             "from_name": "St. Anna",
+            "purpose": "TREAT",
             "text": "a\u{1b}b\n#8",
         });
         assert_eq!(

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use client_sdk::{PermissionId, PermissionInfo, PermissionKind, PermissionState};
+use client_sdk::{Conditions, PermissionId, PermissionInfo, PermissionKind, PermissionState, Purpose};
 use serde::Serialize;
 
 use crate::{
@@ -74,12 +74,66 @@ struct Entry {
     uses_left: u32,
     bytes_left: u64,
     created: String,
+    begins: String,
     expires: String,
     #[serde(skip)]
     expires_ms: u64,
     records: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     collection_id: Option<String>,
+    /// HL7 PurposeOfUse code.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    purpose: Option<&'static str>,
+    #[serde(flatten)]
+    conditions: ConditionsView,
+}
+
+/// What the records are like.
+#[derive(Serialize)]
+struct ConditionsView {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    media_types: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    from: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    to: Option<String>,
+}
+
+impl From<&Conditions> for ConditionsView {
+    fn from(conditions: &Conditions) -> Self {
+        Self {
+            media_types: conditions.media_types.iter().map(ToString::to_string).collect(),
+            from: conditions.from.map(|day| day.to_string()),
+            to: conditions.to.map(|day| day.to_string()),
+        }
+    }
+}
+
+impl Entry {
+    /// `TREAT; text/plain; 2026-05-01 to 2026-05-31`.
+    fn only(&self) -> String {
+        let ConditionsView {
+            media_types,
+            from,
+            to,
+        } = &self.conditions;
+        let days = match (from, to) {
+            (None, None) => String::new(),
+            (Some(from), None) => format!("from {from}"),
+            (None, Some(to)) => format!("up to {to}"),
+            (Some(from), Some(to)) => format!("{from} to {to}"),
+        };
+        let all = [
+            self.purpose.unwrap_or_default().to_owned(),
+            media_types.join(" or "),
+            days,
+        ];
+        all.iter()
+            .filter(|one| !one.is_empty())
+            .cloned()
+            .collect::<Vec<_>>()
+            .join("; ")
+    }
 }
 
 impl From<&PermissionInfo> for Entry {
@@ -94,10 +148,13 @@ impl From<&PermissionInfo> for Entry {
             uses_left: permission.uses_left,
             bytes_left: permission.bytes_left,
             created: timestamp(permission.created),
+            begins: timestamp(permission.not_before),
             expires: timestamp(permission.not_after),
             expires_ms: permission.not_after,
             records: permission.records.iter().map(ToString::to_string).collect(),
             collection_id: permission.collection.map(|id| id.to_string()),
+            purpose: permission.purpose.map(Purpose::code),
+            conditions: (&permission.conditions).into(),
         }
     }
 }
@@ -133,6 +190,7 @@ impl Report for List {
                 "USES LEFT",
                 "BYTES LEFT",
                 "UNTIL",
+                "ONLY",
                 "INSTITUTION",
             ],
             self.permissions.iter().map(|permission| {
@@ -146,6 +204,7 @@ impl Report for List {
                         bytes => size(bytes),
                     },
                     moment(permission.expires_ms),
+                    permission.only(),
                     plain(&permission.name),
                 ]
             }),
@@ -174,9 +233,16 @@ mod tests {
             uses_left: 0,
             bytes_left: 12,
             created: 1_700_000_000_000,
+            not_before: 1_700_000_000_000,
             not_after: 1_700_000_000_001,
             records: vec![RecordId::from_bytes([4; 16])],
             collection: None,
+            purpose: Some(Purpose::TREAT),
+            conditions: Conditions {
+                media_types: ["text/plain".parse().unwrap()].into(),
+                from: Some("2026-05-01".parse().unwrap()),
+                to: None,
+            },
         };
         let entry = json!({
             "permission_id": PermissionId::from_bytes([3; 16]).to_string(),
@@ -188,9 +254,17 @@ mod tests {
             "uses_left": 0,
             "bytes_left": 12,
             "created": "2023-11-14T22:13:20.000Z",
+            "begins": "2023-11-14T22:13:20.000Z",
             "expires": "2023-11-14T22:13:20.001Z",
             "records": [RecordId::from_bytes([4; 16]).to_string()],
+            "purpose": "TREAT",
+            "media_types": ["text/plain"],
+            "from": "2026-05-01",
         });
         assert_eq!(serde_json::to_value(Entry::from(&permission)).unwrap(), entry);
+        assert_eq!(
+            Entry::from(&permission).only(),
+            "TREAT; text/plain; from 2026-05-01"
+        );
     }
 }

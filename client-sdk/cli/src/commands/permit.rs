@@ -3,11 +3,14 @@
 use std::time::Duration;
 
 use clap::{ArgGroup, Args};
-use client_sdk::{InCollection, PermitTerms, RecordId, RequestId, Selection};
+use client_sdk::{
+    Conditions, Day, InCollection, MediaType, PermissionId, PermitTerms, Purpose, RecordId, RequestId,
+    Selection,
+};
 use serde::Serialize;
 
 use crate::{
-    args::{byte_count, duration},
+    args::{byte_count, day, duration, media_type, moment, purpose},
     context::Context,
     failure::Failure,
     output::Report,
@@ -31,12 +34,30 @@ pub(crate) struct PermitOptions {
     /// Only what lies in the collection now
     #[arg(long, requires = "collection", conflicts_with_all = ["record", "all"])]
     until_now: bool,
-    /// How long from now it is valid
+    /// Only records none of whose dates is before this day
+    #[arg(long, value_name = "DAY", value_parser = day)]
+    from: Option<Day>,
+    /// Only records none of whose dates is after this day
+    #[arg(long, value_name = "DAY", value_parser = day)]
+    to: Option<Day>,
+    /// Only records all of whose files are of this media type; repeat it for up to four
+    #[arg(long = "type", value_name = "TYPE", value_parser = media_type)]
+    types: Vec<MediaType>,
+    /// The purpose of use that it is for, as an HL7 code; without this, the one that the request states
+    #[arg(long, value_name = "CODE", value_parser = purpose)]
+    purpose: Option<Purpose>,
+    /// When it begins: a day (UTC), or a moment with its offset; without this, now
+    #[arg(long, value_name = "MOMENT", value_parser = moment)]
+    not_before: Option<u64>,
+    /// How long from then it is valid
     #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "1h")]
     expires: Duration,
     /// How often it may be presented
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), default_value = "1")]
     uses: u32,
+    /// A permission of the same request that ends when this one is taken: to narrow or prolong it
+    #[arg(long, value_name = "PERMISSION")]
+    replaces: Option<PermissionId>,
     /// How many bytes may be received with it; without this, what its uses need
     #[arg(long, value_name = "N", value_parser = byte_count)]
     max_bytes: Option<u64>,
@@ -46,7 +67,12 @@ const PERMIT_EXAMPLES: &str = "\
 Examples:
   medvault permit req_ae5… --record rec_ae6… rec_ae7…
   medvault permit req_ae5… --all --expires 7d --uses 3
-  medvault permit req_ae5… --collection cardiology --expires 90d --uses 20";
+  medvault permit req_ae5… --collection cardiology --expires 90d --uses 20
+  medvault permit req_ae5… --collection default --from 2026-05-01 --to 2026-05-31 --type application/dicom
+  medvault permit req_ae5… --all --type text/plain --purpose TREAT --not-before 2026-06-01 --expires 7d
+  medvault permit req_ae5… --all --replaces perm_ae8… --expires 30d
+
+The server does not learn media types or days: it tests records by tokens that say nothing.";
 
 /// What is refused, and why.
 #[derive(Args, Debug)]
@@ -64,10 +90,19 @@ Example:
   medvault deny req_ae5… --text 'please ask my family doctor'";
 
 pub(crate) async fn permit(context: &Context, options: PermitOptions) -> Result<(), Failure> {
+    let conditions = Conditions {
+        media_types: options.types.into_iter().collect(),
+        from: options.from,
+        to: options.to,
+    };
     let terms = PermitTerms {
+        not_before: options.not_before,
         expires: options.expires,
         uses: options.uses,
         bytes: options.max_bytes,
+        purpose: options.purpose,
+        conditions: checked(conditions)?,
+        replaces: options.replaces,
     };
     let patient = context.patient().await?;
     let permission = match options.collection {
@@ -87,6 +122,17 @@ pub(crate) async fn permit(context: &Context, options: PermitOptions) -> Result<
     context.print(&Permitted {
         request_id: options.request.to_string(),
         permission_id: permission.to_string(),
+    })
+}
+
+fn checked(conditions: Conditions) -> Result<Conditions, Failure> {
+    if conditions.is_empty() {
+        return Ok(conditions);
+    }
+    conditions.checked().map_err(|_| {
+        Failure::from(client_sdk::Error::Usage(
+            "conditions are at most four media types, and days from --from up to --to".into(),
+        ))
     })
 }
 

@@ -1,9 +1,9 @@
 //! `medvault reference request`: one institution asks that another may read.
 
 use clap::Subcommand;
-use client_sdk::PatientId;
+use client_sdk::{PatientId, Purpose};
 
-use crate::{commands::download::Requested, context::Context, failure::Failure};
+use crate::{args::purpose, commands::download::Requested, context::Context, failure::Failure};
 
 /// What the first institution does in a reference.
 #[derive(Debug, Subcommand)]
@@ -21,6 +21,9 @@ pub(crate) enum Command {
         /// What is asked, and why
         #[arg(long)]
         text: String,
+        /// What for, as an HL7 PurposeOfUse code; the server sees it too
+        #[arg(long, value_name = "CODE", value_parser = purpose)]
+        purpose: Option<Purpose>,
     },
 }
 
@@ -31,10 +34,17 @@ Example:
 The permission goes to the other institution alone, which then runs medvault download fetch.";
 
 pub(crate) async fn run(context: &Context, command: Command) -> Result<(), Failure> {
-    let Command::Request { patient, to, text } = command;
+    let Command::Request {
+        patient,
+        to,
+        text,
+        purpose,
+    } = command;
     let institution = context.institution().await?;
     let second = institution.institution(&to).await?;
-    let request = institution.request_reference(patient, &second, &text).await?;
+    let request = institution
+        .request_reference(patient, &second, &text, purpose)
+        .await?;
     context.print(&Requested {
         request_id: request.to_string(),
     })

@@ -17,6 +17,8 @@ pub(crate) struct RuleView {
     kind: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     to: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    purpose: Vec<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     until: Option<String>,
     #[serde(skip)]
@@ -61,6 +63,7 @@ impl<I: Written> From<&Rule<I>> for RuleView {
             from: whom(&rule.from),
             kind,
             to,
+            purpose: rule.purpose.iter().map(|purpose| purpose.code()).collect(),
             until: rule.until.map(timestamp),
             until_ms: rule.until,
             records: None,
@@ -103,11 +106,15 @@ impl RuleView {
             Some([]) => ", all records".to_owned(),
             Some(conditions) => format!(", records {}", plain(&conditions.join(" and "))),
         };
+        let purpose = match self.purpose.as_slice() {
+            [] => String::new(),
+            codes => format!(" for {}", codes.join(" or ")),
+        };
         let until = self
             .until_ms
             .map_or(String::new(), |until| format!(", until {}", moment(until)));
         format!(
-            "{}: {} {asked} by {from}{records}{until}",
+            "{}: {} {asked} by {from}{purpose}{records}{until}",
             plain(&self.name),
             self.action
         )

@@ -31,6 +31,9 @@ fn the_documented_example_says_what_its_comments_say() {
         panic!("{:?}", rules[0])
     };
     assert_eq!(rules[0].until, Some(1_811_808_000_000));
+    let codes: Vec<_> = rules[0].purpose.iter().map(|purpose| purpose.code()).collect();
+    assert_eq!(codes, ["TREAT", "ETREAT"]);
+    assert_eq!(rules[1].purpose, []);
     assert_eq!((permit.expires.as_secs(), permit.uses), (7200, 1));
     assert_eq!(permit.records.fhir, ["Observation", "DiagnosticReport"]);
     assert_eq!(permit.records.made_by, ["Central Laboratory"]);
@@ -101,6 +104,16 @@ fn what_is_not_known_is_refused_with_its_line_and_what_is_allowed() {
             with(all, "records = { received-within = \"soon\" }"),
             7,
             "duration such as",
+        ),
+        (
+            with(all, "records = { all = true }\npurpose = [\"CURE\"]"),
+            8,
+            "HL7 code of a purpose of use, such as TREAT",
+        ),
+        (
+            with(all, "records = { all = true }\npurpose = []"),
+            2,
+            "names at least one purpose",
         ),
         (
             with(all, "records = { all = true }\nuntil = \"June\""),
@@ -313,6 +326,18 @@ fn schema_and_reader_know_the_same_fields() {
     }
 }
 
+/// CND-1
+#[test]
+fn the_schema_knows_the_purposes_that_there_are() {
+    let schema = root();
+    let known = schema.pointer("/$defs/purpose/enum").unwrap().as_array().unwrap();
+    let codes: Vec<_> = known.iter().map(|code| code.as_str().unwrap()).collect();
+    let all: Vec<_> = protocol_spec::purpose::Purpose::all()
+        .map(|purpose| purpose.code())
+        .collect();
+    assert_eq!(codes, all);
+}
+
 /// A rule of which each field is there, missing, or of a value that may not fit the others.
 fn some_rule() -> impl Strategy<Value = String> {
     let field = |values: &'static [&'static str]| proptest::sample::select(values);
@@ -354,11 +379,18 @@ fn some_rule() -> impl Strategy<Value = String> {
             "terms = { x = 1 }",
         ]),
         field(&["", "", "text = \"t\"", "text = \"\""]),
+        field(&[
+            "",
+            "",
+            "purpose = [\"TREAT\", \"COC\"]",
+            "purpose = []",
+            "purpose = [\"CURE\"]",
+        ]),
     )
-        .prop_map(|(a, b, c, d, e, f, g, h, i)| {
+        .prop_map(|(a, b, c, d, e, f, g, h, i, j)| {
             format!(
                 "format = 1\n[[rule]]\n{}\n",
-                [a, b, c, d, e, f, g, h, i].join("\n")
+                [a, b, c, d, e, f, g, h, i, j].join("\n")
             )
         })
 }

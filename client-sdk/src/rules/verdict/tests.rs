@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use proptest::{collection::vec, option, prelude::*, sample::select};
+use protocol_spec::purpose::Purpose;
 
 use super::*;
 
@@ -46,6 +47,7 @@ fn facts() -> Facts {
         kind: Kind::Download,
         from: institution(1),
         to: institution(1),
+        purpose: Some(Purpose::TREAT),
         expires: NOW + DAY,
         records: vec![
             record(1, std::slice::from_ref(&result)),
@@ -69,6 +71,7 @@ fn rule(name: &str, action: Action<Known>) -> Rule<Known> {
         name: name.into(),
         from: Whom::One(known(1)),
         asked: WhatIsAsked::Download,
+        purpose: vec![],
         until: None,
         action,
     }
@@ -163,6 +166,24 @@ fn a_request_that_has_expired_gets_no_answer() {
     };
     let verdict = verdict(vec![rule("r", permit(all()))], &late);
     assert!(matches!(verdict.answer, Answer::Ask { .. }) && verdict.looked_at.is_empty());
+}
+
+/// CND-1: the purpose that the request states; one that states none matches no rule that names some.
+#[test]
+fn purposes_are_told_apart() {
+    let research = "HRESCH".parse().unwrap();
+    let stating = |purpose| Facts { purpose, ..facts() };
+    for (purposes, matches) in [
+        (vec![], [true, true, true]),
+        (vec![Purpose::TREAT], [true, false, false]),
+        (vec![research, Purpose::TREAT], [true, true, false]),
+    ] {
+        let mut rule = rule("r", permit(all()));
+        rule.purpose = purposes;
+        let found = [Some(Purpose::TREAT), Some(research), None]
+            .map(|purpose| verdict(vec![rule.clone()], &stating(purpose)).rule.is_some());
+        assert_eq!(found, matches, "{:?}", rule.purpose);
+    }
 }
 
 #[test]
@@ -332,13 +353,17 @@ fn some_rule() -> impl Strategy<Value = Rule<Known>> {
         some_whom().prop_map(|to| WhatIsAsked::Reference { to }),
     ];
     let until = option::of(select(vec![0, NOW - 1, NOW, NOW + 1, NOW + DAY, u64::MAX]));
-    ("[a-c]", some_whom(), asked, until, action).prop_map(|(name, from, asked, until, action)| Rule {
-        name,
-        from,
-        asked,
-        until,
-        action,
-    })
+    let purpose = select(vec![vec![], vec![Purpose::TREAT]]);
+    ("[a-c]", some_whom(), asked, purpose, until, action).prop_map(
+        |(name, from, asked, purpose, until, action)| Rule {
+            name,
+            from,
+            asked,
+            purpose,
+            until,
+            action,
+        },
+    )
 }
 
 fn some_facts() -> impl Strategy<Value = Facts> {
@@ -367,13 +392,15 @@ fn some_facts() -> impl Strategy<Value = Facts> {
         kind,
         1_u8..4,
         1_u8..4,
+        option::of(select(vec![Purpose::TREAT, "HRESCH".parse().unwrap()])),
         select(vec![NOW, NOW + 1, NOW + DAY]),
         vec(record, 0..8),
     )
-        .prop_map(|(kind, from, to, expires, records)| Facts {
+        .prop_map(|(kind, from, to, purpose, expires, records)| Facts {
             kind,
             from: institution(from),
             to: institution(to),
+            purpose,
             expires,
             records,
         })
@@ -390,7 +417,8 @@ fn matches(rule: &Rule<Known>, facts: &Facts) -> bool {
         WhatIsAsked::Download => facts.kind == Kind::Download,
         WhatIsAsked::Reference { to } => facts.kind == Kind::Reference && is(to, facts.to),
     };
-    rule.until.is_none_or(|until| until > NOW) && is(&rule.from, facts.from) && kind
+    let purpose = rule.purpose.is_empty() || rule.purpose.iter().any(|one| facts.purpose == Some(*one));
+    rule.until.is_none_or(|until| until > NOW) && is(&rule.from, facts.from) && kind && purpose
 }
 
 /// Whether a version fits, said once more in the plainest way.

@@ -2,19 +2,23 @@
 //! ciphers.
 
 use crypto::{
-    Collection, CollectionKey, DataKey, Error, ExpectedPermission, OpenedPermission, RecipientSecret,
-    TextContext, UploadKey, VaultRootKey, WrappedKey,
+    Collection, CollectionKey, ConditionsKey, DataKey, Error, ExpectedPermission, OpenedPermission,
+    RecipientSecret, TagKey, TextContext, UploadKey, VaultRootKey, WrappedKey,
     content::{Opener, RecordContext, Sealer, StreamLengths, open_manifest},
     open_accreditation, open_text,
 };
 use data_encoding::HEXLOWER;
 use protocol_spec::{
+    attributes::Attributes,
+    conditions::Conditions,
     field::SealedBytes,
     hash::Sha256Digest,
     ids::{
         CollectionId, InstitutionId, PatientId, PermissionId, RecordId, RegistrarId, RequestId, VersionId,
     },
     keys::IdentityKey,
+    manifest::{Clinical, Part},
+    tags::{SealedConditions, TokenGroup},
 };
 use serde::{Deserialize, Serialize};
 
@@ -163,6 +167,36 @@ pub enum Check {
         keys: usize,
         possession_key: Hex,
     },
+    /// As `open-permission`, of a body with conditions; gives the keys, the one of the conditions last.
+    OpenPermissionWithConditions {
+        wrap: Sealed,
+        body: Hex,
+        permission: Hex,
+        keys: usize,
+        possession_key: Hex,
+    },
+    /// The tags of a record version whose parts have these media types and dates; gives them.
+    Tags {
+        own_collection_key: Hex,
+        patient: Hex,
+        version: Hex,
+        parts: Vec<(String, String)>,
+    },
+    /// The tokens of conditions; gives them, groups separated by a space.
+    Tokens {
+        own_collection_key: Hex,
+        patient: Hex,
+        media_types: Vec<String>,
+        from: String,
+        to: String,
+    },
+    /// Opens a permission's conditions with the key that is derived for it; gives their encoding.
+    OpenConditions {
+        own_collection_key: Hex,
+        patient: Hex,
+        permission: Hex,
+        sealed: Hex,
+    },
     /// Opens a permission key for upload; gives the upload key.
     OpenUploadPermission {
         wrap: Sealed,
@@ -214,7 +248,7 @@ impl Case {
 fn class(error: &Error) -> &'static str {
     match error {
         Error::Open => "open failure",
-        Error::Malformed { .. } => "malformed",
+        Error::Malformed { .. } | Error::Protocol(_) => "malformed",
         _ => "unknown",
     }
 }
@@ -250,7 +284,10 @@ impl Check {
                     UploadKey::from_bytes(&upload_key.array()).record_key(&patient, &record, &version)?;
                 Ok(hex(key.expose()))
             }
-            Self::OpenPermission { .. } | Self::OpenUploadPermission { .. } => self.open_permission(),
+            Self::OpenPermission { .. }
+            | Self::OpenPermissionWithConditions { .. }
+            | Self::OpenUploadPermission { .. } => self.open_permission(),
+            Self::Tags { .. } | Self::Tokens { .. } | Self::OpenConditions { .. } => self.conditions(),
             Self::OpenTextToPatient {
                 text,
                 request,
@@ -339,15 +376,84 @@ impl Check {
         }
     }
 
+    fn conditions(&self) -> Result<String, Error> {
+        let tag_key = |own: &Hex, patient: &Hex| {
+            TagKey::derive(
+                &CollectionKey::from_bytes(&own.array()),
+                &PatientId::from_bytes(patient.array()),
+            )
+        };
+        match self {
+            Self::Tags {
+                own_collection_key,
+                patient,
+                version,
+                parts,
+            } => {
+                let parts: Vec<_> = parts
+                    .iter()
+                    .map(|(media_type, date)| part(media_type, date))
+                    .collect();
+                let version = VersionId::from_bytes(version.array());
+                let tags = tag_key(own_collection_key, patient)?.tags(&Attributes::of(&parts), &version)?;
+                Ok(hex(&tags.to_bytes()))
+            }
+            Self::Tokens {
+                own_collection_key,
+                patient,
+                media_types,
+                from,
+                to,
+            } => {
+                let day = |text: &String| (!text.is_empty()).then(|| text.parse()).transpose();
+                let media_types: Result<_, _> = media_types.iter().map(|one| one.parse()).collect();
+                let conditions = Conditions {
+                    media_types: media_types?,
+                    from: day(from)?,
+                    to: day(to)?,
+                };
+                let groups = tag_key(own_collection_key, patient)?.groups(&conditions.checked()?)?;
+                let group = |group: &TokenGroup| -> String {
+                    group.tokens().iter().map(|token| hex(token.as_bytes())).collect()
+                };
+                Ok(groups.iter().map(group).collect::<Vec<_>>().join(" "))
+            }
+            Self::OpenConditions {
+                own_collection_key,
+                patient,
+                permission,
+                sealed,
+            } => {
+                let permission = PermissionId::from_bytes(permission.array());
+                let key: ConditionsKey = tag_key(own_collection_key, patient)?.conditions_key(&permission)?;
+                let sealed = SealedConditions {
+                    groups: Vec::new(),
+                    sealed: sealed.0.clone().into(),
+                };
+                let patient = PatientId::from_bytes(patient.array());
+                Ok(hex(&key.open(&sealed, &patient, &permission)?.encode()))
+            }
+            _ => unreachable!(),
+        }
+    }
+
     fn open_permission(&self) -> Result<String, Error> {
         let expected = |body, id, keys, possession| ExpectedPermission {
             body,
             id,
             keys,
+            conditions: matches!(self, Self::OpenPermissionWithConditions { .. }),
             possession,
         };
         match self {
             Self::OpenPermission {
+                wrap,
+                body,
+                permission,
+                keys,
+                possession_key,
+            }
+            | Self::OpenPermissionWithConditions {
                 wrap,
                 body,
                 permission,
@@ -359,7 +465,13 @@ impl Check {
                 let expected = expected(&body.0, &id, *keys, &possession);
                 let opened =
                     OpenedPermission::<Vec<DataKey>>::open(&wrap.recipient()?, &wrap.bytes(), &expected)?;
-                Ok(opened.keys.iter().map(|key| hex(key.expose())).collect())
+                let conditions = opened.conditions.iter().map(|key| hex(key.expose()));
+                Ok(opened
+                    .keys
+                    .iter()
+                    .map(|key| hex(key.expose()))
+                    .chain(conditions)
+                    .collect())
             }
             Self::OpenUploadPermission {
                 wrap,
@@ -376,6 +488,20 @@ impl Check {
             }
             _ => unreachable!(),
         }
+    }
+}
+
+fn part(media_type: &str, date: &str) -> Part {
+    Part {
+        name: "a".to_owned().try_into().unwrap(),
+        media_type: media_type.to_owned(),
+        offset: 0,
+        length: 0,
+        sha256: Sha256Digest::of(b""),
+        clinical: Clinical {
+            date: date.to_owned(),
+            ..Clinical::default()
+        },
     }
 }
 

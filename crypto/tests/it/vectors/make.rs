@@ -1,5 +1,6 @@
 //! Builds the cases. Each failing one is a succeeding one with one thing wrong.
 
+mod conditions;
 mod content;
 mod keys;
 mod sealed;
@@ -8,6 +9,7 @@ use super::case::{Case, Check, Hex, Record};
 
 pub fn all() -> Vec<(&'static str, Vec<Case>)> {
     vec![
+        ("conditions", conditions::cases()),
         ("content", content::cases()),
         ("key-wrap", keys::cases()),
         ("permission-key", sealed::permission_cases()),

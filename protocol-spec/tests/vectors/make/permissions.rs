@@ -22,6 +22,7 @@ pub(crate) fn cases() -> Vec<Case> {
         good_kinds(),
         collections(),
         replacements(),
+        conditions(),
         bad_chains(),
         bad_bodies(),
     ]
@@ -174,6 +175,159 @@ fn replacements() -> Vec<Case> {
             of(world::PERMISSION_ID),
         ),
     ]
+}
+
+/// CND-1, CND-8: what for, and which records.
+fn conditions() -> Vec<Case> {
+    let over = |kind, change: &dyn Fn(&mut pb::PermissionBody)| {
+        let mut wire = pb::PermissionBody::decode(world::permission_body(kind).encode()).unwrap();
+        wire.purpose = "TREAT".into();
+        wire.conditions = Some(pb::SealedConditions {
+            groups: vec![],
+            sealed: vec![0x5c; 72 + 64].into(),
+        });
+        if kind == Kind::Reference {
+            wire.records.clear();
+            wire.collection = Some(pb::CollectionSelector {
+                collection_id: Bytes::copy_from_slice(&[0; 16]),
+                epoch: 2,
+                until: 0,
+            });
+            conditions_of(&mut wire).groups = [&[1, 2, 3][..], &[7], &[4, 9]].map(group).into();
+        }
+        change(&mut wire);
+        check(&message(
+            DEVICE,
+            wire.encode_to_vec().into(),
+            &world::sealed(0x51),
+        ))
+    };
+    let fails = |rule, name, description, check| bad(rule, "malformed", name, description, check);
+    let (download, reference) = (Kind::Download, Kind::Reference);
+    vec![
+        good(
+            "CND-8",
+            "conditions-over-records",
+            "for treatment, with conditions that the device has applied",
+            over(download, &|_| ()),
+        ),
+        good(
+            "CND-8",
+            "conditions-over-a-collection",
+            "for treatment, with three groups of tokens",
+            over(reference, &|_| ()),
+        ),
+        fails(
+            "CND-1",
+            "unknown-purpose",
+            "a purpose that is no code",
+            over(download, &|body| body.purpose = "CURE".into()),
+        ),
+        fails(
+            "CND-1",
+            "purpose-in-lower-case",
+            "a code in lower case",
+            over(download, &|body| body.purpose = "treat".into()),
+        ),
+        fails(
+            "CND-1",
+            "upload-with-purpose",
+            "an upload with a purpose",
+            over(Kind::Upload, &|body| body.conditions = None),
+        ),
+        fails(
+            "CND-8",
+            "upload-with-conditions",
+            "an upload with conditions",
+            over(Kind::Upload, &|body| body.purpose.clear()),
+        ),
+        fails(
+            "CND-8",
+            "records-with-tokens",
+            "tokens in a permission over records",
+            over(download, &|body| {
+                conditions_of(body).groups = vec![group(&[1])];
+            }),
+        ),
+        fails(
+            "CND-8",
+            "collection-without-tokens",
+            "no tokens in a permission over a collection",
+            over(reference, &|body| {
+                conditions_of(body).groups.clear();
+            }),
+        ),
+        fails(
+            "CND-8",
+            "four-groups",
+            "four groups of tokens",
+            over(reference, &|body| {
+                conditions_of(body).groups.push(group(&[1]));
+            }),
+        ),
+        fails(
+            "CND-8",
+            "empty-group",
+            "a group without tokens",
+            over(reference, &|body| {
+                conditions_of(body).groups[1] = group(&[]);
+            }),
+        ),
+        fails(
+            "CND-8",
+            "tokens-descending",
+            "tokens that do not ascend",
+            over(reference, &|body| {
+                conditions_of(body).groups[0] = group(&[2, 1]);
+            }),
+        ),
+        fails(
+            "CND-8",
+            "token-twice",
+            "one token twice",
+            over(reference, &|body| {
+                conditions_of(body).groups[0] = group(&[2, 2]);
+            }),
+        ),
+        fails(
+            "CND-8",
+            "too-many-tokens",
+            "33 tokens in a group",
+            over(reference, &|body| {
+                conditions_of(body).groups[0] = group(&(0..33).collect::<Vec<_>>());
+            }),
+        ),
+        fails(
+            "CND-8",
+            "token-short",
+            "a token of 15 bytes",
+            over(reference, &|body| {
+                conditions_of(body).groups[1].tokens = vec![7; 15].into();
+            }),
+        ),
+        fails(
+            "CND-8",
+            "sealed-of-no-class",
+            "sealed conditions of a size that there is not",
+            over(download, &|body| {
+                conditions_of(body).sealed = vec![0x5c; 72 + 192].into();
+            }),
+        ),
+    ]
+}
+
+fn conditions_of(body: &mut pb::PermissionBody) -> &mut pb::SealedConditions {
+    body.conditions.as_mut().unwrap()
+}
+
+fn group(tokens: &[u8]) -> pb::TokenGroup {
+    let tokens: Vec<u8> = tokens
+        .iter()
+        .flat_map(|&byte| *world::token(byte).as_bytes())
+        .collect();
+    pb::TokenGroup {
+        tokens: tokens.into(),
+    }
 }
 
 fn bad_chains() -> Vec<Case> {

@@ -19,10 +19,16 @@ fn check(body: &str, signer: &Key, statement: &pb::Statement) -> Check {
 }
 
 pub(crate) fn cases() -> Vec<Case> {
-    [good_bodies(), bad_signatures(), bad_encodings(), bad_fields()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        good_bodies(),
+        bad_signatures(),
+        bad_encodings(),
+        bad_fields(),
+        bad_tags(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 fn good_bodies() -> Vec<Case> {
@@ -396,4 +402,40 @@ fn sealed_with(name: &str, description: &str, enc: usize, ciphertext: usize) -> 
         description,
         check("DenialBody", &key(DEVICE), &statement),
     )
+}
+
+/// CND-6, CND-1
+fn bad_tags() -> Vec<Case> {
+    let placement = |name, description, change: &dyn Fn(Vec<u8>) -> Vec<u8>| {
+        let mut wire = pb::PlacementBody::decode(world::placement().encode()).unwrap();
+        wire.tags = change(wire.tags.to_vec()).into();
+        let statement = key(DEVICE).statement(labels::PLACEMENT, wire.encode_to_vec());
+        let check = check("PlacementBody", &key(DEVICE), &statement);
+        bad("CND-6", "malformed", name, description, check)
+    };
+    let request = || {
+        let mut wire = pb::DownloadRequestBody::decode(world::download_request().encode()).unwrap();
+        wire.purpose = "CURE".into();
+        let statement = key(INSTITUTION).statement(labels::DOWNLOAD_REQUEST, wire.encode_to_vec());
+        check("DownloadRequestBody", &key(INSTITUTION), &statement)
+    };
+    vec![
+        placement("no-tags", "a placement without tags", &|_| Vec::new()),
+        placement("one-tag-less", "34 tags", &|tags| tags[8..].to_vec()),
+        placement("one-tag-more", "36 tags", &|tags| [tags, vec![0xff; 8]].concat()),
+        placement("tag-cut", "the last tag has 7 bytes", &|tags| {
+            tags[..279].to_vec()
+        }),
+        placement("tags-descending", "tags that do not ascend", &|mut tags| {
+            tags.rotate_left(8);
+            tags
+        }),
+        bad(
+            "CND-1",
+            "malformed",
+            "request-for-no-purpose",
+            "a request with a purpose that is no code",
+            request(),
+        ),
+    ]
 }

@@ -37,14 +37,14 @@ async fn run(repetitions: usize) -> Result<Value> {
     let (mut total, mut ask, mut permit, mut fetch) = <(Samples, Samples, Samples, Samples)>::default();
     for number in 0..repetitions + 10 {
         let started = Instant::now();
-        let request = hospital.request_download(patient.id(), "may we?").await?;
+        let request = hospital.request_download(patient.id(), "may we?", None).await?;
         let asked = started.elapsed().as_secs_f64() * 1e3;
         let permission = patient
             .permit(request, &selection, &PermitTerms::default())
             .await?;
         let permitted = started.elapsed().as_secs_f64() * 1e3;
         hospital
-            .fetch(permission, &world.path(&format!("out-{number}")), &())
+            .fetch(permission, None, &world.path(&format!("out-{number}")), &())
             .await?;
         let fetched = started.elapsed().as_secs_f64() * 1e3;
         if number >= 10 {

@@ -128,7 +128,7 @@ impl Scene {
         for number in 0..REPETITIONS + 5 {
             let request = self
                 .hospital
-                .request_download(self.patient.id(), "may we?")
+                .request_download(self.patient.id(), "may we?", None)
                 .await?;
             let of = InCollection {
                 id: CollectionId::DEFAULT,
@@ -148,7 +148,7 @@ impl Scene {
     async fn permit(&self, selection: &Selection) -> Result<()> {
         let request = self
             .hospital
-            .request_download(self.patient.id(), "may we?")
+            .request_download(self.patient.id(), "may we?", None)
             .await?;
         self.patient
             .permit(request, selection, &PermitTerms::default())

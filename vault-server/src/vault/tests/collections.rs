@@ -4,10 +4,11 @@ use bytes::Bytes;
 use protocol_spec::{
     bodies::Placement,
     collection::{Collection, CollectionSelector},
-    ids::{CollectionId, ReleaseId},
+    ids::{CollectionId, ReleaseId, VersionId},
     messages as pb,
     permission::{Kind, PermissionBody, RecordSelector},
     problem::Problem,
+    tags::{RecordTags, SealedConditions, Token, TokenGroup},
 };
 
 use super::{
@@ -68,6 +69,7 @@ impl Scene {
             stream_len: record.stream_len,
             collection_id: collection,
             number,
+            tags: tags(0, &record.version_id),
         }
     }
 
@@ -92,6 +94,14 @@ impl Scene {
         number: u64,
     ) -> Result<pb::Accepted, Refusal> {
         self.submit(self.placement(record, collection, number), 0).await
+    }
+
+    /// Places a record with the tokens from ten times its index on, as the next.
+    async fn place_tagged(&self, record: usize) {
+        let seed = u8::try_from(record * 10).unwrap();
+        let mut placement = self.placement(record, ONCOLOGY, record as u64 + 1);
+        placement.tags = tags(seed, &placement.version_id);
+        self.submit(placement, 0).await.unwrap();
     }
 
     pub(super) async fn permit(&self, selector: CollectionSelector) -> Result<PermissionBody, Refusal> {
@@ -147,6 +157,25 @@ impl Scene {
     pub(super) async fn fetched(&self, release: ReleaseId, record: usize) -> Result<Vec<u8>, Refusal> {
         let version = self.records[record].version_id;
         self.world.fetch(&self.world.second, release, version, 0, 1).await
+    }
+}
+
+/// Tags of a record whose attributes have the tokens `seed`, `seed + 1`, … as they are.
+pub(super) fn tags(seed: u8, version: &VersionId) -> RecordTags {
+    let tokens: Vec<_> = (seed..seed + 35).map(token).collect();
+    RecordTags::new(&tokens, version).unwrap()
+}
+
+fn token(byte: u8) -> Token {
+    Token::from_bytes([byte; 16])
+}
+
+/// With groups of these tokens.
+fn conditions(groups: &[&[u8]]) -> SealedConditions {
+    let group = |bytes: &&[u8]| TokenGroup::new(bytes.iter().copied().map(token).collect()).unwrap();
+    SealedConditions {
+        groups: groups.iter().map(group).collect(),
+        sealed: vec![4; 136].into(),
     }
 }
 
@@ -245,6 +274,69 @@ async fn a_collection_is_released_with_what_comes_later_or_without() {
     scene.place(2, CollectionId::DEFAULT, 5).await.unwrap();
     assert_eq!(scene.listed(open, 10).await, [1, 4]);
     assert_eq!(problem(scene.fetched(open, 2).await), Problem::NotPermitted);
+}
+
+/// CND-9: records that do not fit are neither listed nor released, whenever they are placed.
+#[tokio::test]
+async fn conditions_choose_among_the_records_of_a_collection() {
+    let scene = Scene::with_records(4).await;
+    scene.put(ONCOLOGY, 0).await.unwrap();
+    // Tokens 0 to 34, 10 to 44, 20 to 54, 30 to 64.
+    for record in 0..3 {
+        scene.place_tagged(record).await;
+    }
+    let hospital = &scene.world.second;
+    for (groups, fitting) in [
+        (&[&[0_u8][..]][..], &[1_u64][..]),
+        (&[&[99, 12]], &[1, 2]),
+        (&[&[0, 54]], &[1, 3]),
+        (&[&[12], &[44, 45]], &[2]),
+        (&[&[12], &[50]], &[]),
+        (&[&[99]], &[]),
+    ] {
+        let hash = scene.world.ask_download(hospital).await;
+        let body = PermissionBody {
+            collection: Some(selector(ONCOLOGY, 0, None)),
+            conditions: Some(conditions(groups)),
+            ..scene
+                .world
+                .permission_body(hospital, Kind::Download, hash, Vec::new(), Terms::default())
+        };
+        scene.world.submit(&body).await.unwrap();
+        let release = scene
+            .world
+            .open_release(hospital, body.permission_id)
+            .await
+            .release_id;
+        for page in [1, 2, 10] {
+            assert_eq!(scene.listed(release, page).await, fitting, "{groups:?}");
+        }
+        for (record, number) in (0..3).zip(1..) {
+            let fetched = scene.fetched(release, record).await;
+            if fitting.contains(&number) {
+                assert!(fetched.is_ok(), "{groups:?} {number}");
+            } else {
+                assert_eq!(problem(fetched), Problem::NotPermitted, "{groups:?} {number}");
+            }
+        }
+    }
+    let late = scene.world.ask_download(hospital).await;
+    let body = PermissionBody {
+        collection: Some(selector(ONCOLOGY, 0, None)),
+        conditions: Some(conditions(&[&[60]])),
+        ..scene
+            .world
+            .permission_body(hospital, Kind::Download, late, Vec::new(), Terms::default())
+    };
+    scene.world.submit(&body).await.unwrap();
+    let release = scene
+        .world
+        .open_release(hospital, body.permission_id)
+        .await
+        .release_id;
+    assert_eq!(scene.listed(release, 10).await, [0; 0]);
+    scene.place_tagged(3).await;
+    assert_eq!(scene.listed(release, 10).await, [4]);
 }
 
 /// COL-6

@@ -10,6 +10,7 @@ use protocol_spec::{
 };
 
 use super::{
+    collections::tags,
     principals::Patient,
     problem,
     world::{START, Terms, World, intent, stream},
@@ -250,6 +251,7 @@ async fn a_rotation_has_all_collections_and_all_placements() {
         stream_len: record.stream_len,
         collection_id: CollectionId::from_bytes([7; 16]),
         number: 1,
+        tags: tags(0, &record.version_id),
     };
     let adopt = pb::AdoptRecord {
         placement: Some(second.placement(placement)),

@@ -1,6 +1,13 @@
 //! Proof of possession: what it opens, how often, and what is told to whom.
 
-use protocol_spec::{ids::PermissionId, messages as pb, problem::Problem};
+use prost::Message;
+use protocol_spec::{
+    ids::PermissionId,
+    messages as pb,
+    permission::{Kind, PermissionBody},
+    problem::Problem,
+    purpose::Purpose,
+};
 use tokio::task::JoinSet;
 
 use super::{
@@ -150,6 +157,62 @@ async fn the_proven_holder_learns_why() {
         problem(world.present(&world.first, short).await),
         Problem::PermissionExpired
     );
+}
+
+/// CND-2: the purpose stands in the history as it was stated; another one spends nothing.
+#[tokio::test]
+async fn a_permission_serves_its_own_purpose() {
+    let world = World::new().await;
+    let record = world.store_record(&world.first, &stream(100)).await;
+    let hospital = &world.second;
+    let stating = |code: &str| pb::Presentation {
+        purpose: code.to_owned(),
+        ..pb::Presentation::default()
+    };
+    for (only, stated, refused) in [
+        (Some(Purpose::TREAT), "TREAT", None),
+        (Some(Purpose::TREAT), "ETREAT", Some(Problem::PurposeMismatch)),
+        (Some(Purpose::TREAT), "", Some(Problem::PurposeMismatch)),
+        (Some(Purpose::TREAT), "CURE", Some(Problem::Malformed)),
+        (None, "HRESCH", None),
+        (None, "", None),
+    ] {
+        let hash = world.ask_download(hospital).await;
+        let records = vec![record.clone()];
+        let body = PermissionBody {
+            purpose: only,
+            ..world.permission_body(hospital, Kind::Download, hash, records, Terms::default())
+        };
+        world.submit(&body).await.unwrap();
+        let challenge = world.challenge(hospital, body.permission_id).await;
+        let message = stating(stated);
+        let answer = world
+            .present_with(
+                hospital,
+                body.permission_id,
+                challenge,
+                &intent(),
+                &possession(),
+                message.clone(),
+            )
+            .await;
+        let left = world.entry(body.permission_id).await.uses_left;
+        match refused {
+            Some(expected) => {
+                assert_eq!(problem(answer), expected, "{only:?} {stated}");
+                assert_eq!(left, body.uses);
+            }
+            None => {
+                answer.unwrap();
+                assert_eq!(left, body.uses - 1);
+                let last = world.history().await.pop().unwrap().what.unwrap();
+                let pb::history_entry::What::Presented(presented) = last else {
+                    panic!("{last:?}")
+                };
+                assert_eq!(presented.presentation, message.encode_to_vec());
+            }
+        }
+    }
 }
 
 /// ATK-30: of many presentations at once, as many succeed as there are uses (FLW-6).

@@ -239,6 +239,8 @@ impl World {
             request_hash,
             possession_key: public(&possession()),
             replaces: None,
+            purpose: None,
+            conditions: None,
         }
     }
 
@@ -264,6 +266,7 @@ impl World {
             expires: START + 24 * HOUR,
             text: sealed(),
             root_epoch: 0,
+            purpose: None,
         }
     }
 
@@ -278,6 +281,7 @@ impl World {
             expires: START + 24 * HOUR,
             text: sealed(),
             root_epoch: 0,
+            purpose: None,
         }
     }
 
@@ -372,7 +376,9 @@ impl World {
         };
         let caller = self.as_hospital(hospital).await;
         let possession = self.vault.possession(&caller, permission, proof).await?;
-        let answer = possession.present(intent, message).await?;
+        let answer = possession
+            .present(intent, message.clone(), message.encode_to_vec().into())
+            .await?;
         let most = possession.answer_bytes();
         assert!(answer.encoded_len() as u64 <= most);
         assert!(most <= self.vault.shared.limits.most_of_release());
@@ -671,6 +677,7 @@ pub(super) fn new_names() -> pb::Presentation {
             .as_bytes()
             .to_vec()
             .into(),
+        ..pb::Presentation::default()
     }
 }
 

@@ -1,7 +1,7 @@
 //! What is sealed to one X-Wing key: permission keys, texts, accreditation secrets.
 
 use crypto::{
-    AccreditationSecret, DataKey, PermissionKey, RecipientSecret, TextContext, UploadKey,
+    AccreditationSecret, ConditionsKey, DataKey, PermissionKey, RecipientSecret, TextContext, UploadKey,
     permission::Granted, seal_accreditation, seal_text,
 };
 use hpke::{
@@ -87,7 +87,36 @@ pub fn permission_cases() -> Vec<Case> {
     cases.success("upload", "PRM-6", "an upload key, no padding", upload);
     wrong_expectations(&mut cases, &wrap, &possession, &upload_possession);
     wrong_wraps(&mut cases, &wrap, &possession);
+    with_conditions(&mut cases, &wrap, &possession);
     cases.0
+}
+
+/// CND-10: one key more, which the body's conditions ask for.
+fn with_conditions(cases: &mut Cases, without: &Sealed, possession_without: &Hex) {
+    let id = PermissionId::from_bytes([0x61; 16]);
+    let conditions = ConditionsKey::from_bytes(&[0xc5; 32]);
+    let key = PermissionKey::mint_with(&id, &data_keys(), Some(&conditions)).unwrap();
+    let possession = Hex(key.possession().as_bytes().to_vec());
+    let wrap = sealed(&key.seal(recipient().public(), BODY).unwrap());
+    let check = |wrap, possession: &Hex| Check::OpenPermissionWithConditions {
+        wrap,
+        body: Hex(BODY.to_vec()),
+        permission: bytes(0x61, 16),
+        keys: 2,
+        possession_key: possession.clone(),
+    };
+    cases.success(
+        "with-conditions",
+        "CND-10",
+        "two data keys and the key of the conditions",
+        check(wrap, &possession),
+    );
+    cases.open_failure(
+        "without-conditions-key",
+        "CND-10",
+        "a body with conditions, a wrap without their key",
+        check(without.clone(), possession_without),
+    );
 }
 
 fn wrong_expectations(cases: &mut Cases, wrap: &Sealed, possession: &Hex, other_possession: &Hex) {
