@@ -133,6 +133,23 @@ pub enum Error {
         /// Its id.
         id: String,
     },
+    /// A text is not the words of a recovery kit.
+    #[error("these are not the words of a kit ({0}): compare them with your sheet")]
+    RecoveryWords(crypto::WordsError),
+    /// The server knows no vault to which a recovery secret leads.
+    #[error(
+        "the server knows no vault that this opens: the kit, or the shares, were replaced by newer ones or removed, or are \
+         of another server"
+    )]
+    UnknownRecovery,
+    /// A share is not what was given to its holder.
+    #[error("{file} {cause}: leave it out, or ask its holder for it again")]
+    WrongShare {
+        /// As the caller names it.
+        file: String,
+        /// What is wrong with it.
+        cause: String,
+    },
     /// The call asks for something that the protocol or the permission does not allow.
     #[error("{0}")]
     Usage(String),
@@ -195,6 +212,9 @@ impl Error {
             Self::UnknownInstitution { .. } => "unknown-institution",
             Self::AmbiguousInstitution { .. } => "ambiguous-institution",
             Self::Unknown { .. } => "unknown",
+            Self::RecoveryWords(_) => "recovery-words",
+            Self::UnknownRecovery => "unknown-recovery",
+            Self::WrongShare { .. } => "wrong-share",
             Self::Usage(_) => "usage",
             Self::SourceChanged { .. } => "source-changed",
             Self::Exists { .. } => "exists",
@@ -252,6 +272,7 @@ impl From<crypto::Error> for Error {
     fn from(error: crypto::Error) -> Self {
         match error {
             crypto::Error::Protocol(error) => Self::Protocol(error),
+            crypto::Error::Words(error) => Self::RecoveryWords(error),
             error => Self::Crypto(error),
         }
     }

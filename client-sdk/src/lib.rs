@@ -3,7 +3,7 @@
 //! [`Patient`] holds a vault's keys: she asks for uploads, permits, denies, revokes, reads. [`Institution`]
 //! presents permission keys: it sends records and receives what it was permitted. [`Registrar`] accredits
 //! institutions, offline. Each lives in a home directory whose secrets are sealed under a passphrase or a
-//! key file ([`Unlock`]); without recovery, losing the home is losing the data.
+//! key file ([`Unlock`]); who loses all of them needs a recovery kit or trustees.
 //!
 //! What comes from the server is believed only as far as it is proven: keys by the registrar's signature,
 //! records by the institution's, receipts by the log. Plaintext appears under its final name only when
@@ -50,13 +50,16 @@ pub mod institution;
 mod met;
 mod mint;
 pub mod patient;
+mod patients;
 mod provenance;
 mod receipts;
 pub mod registrar;
 pub mod rules;
 mod session;
+mod shares;
 pub mod transfer;
 
+pub use crypto::RecoveryWords;
 pub use protocol_spec::{
     attributes::MediaType,
     bodies::{ReleaseReceipt, RevocationCertificate, UploadReceipt},
@@ -83,11 +86,13 @@ pub use self::{
     inbox::{EventKind, InboxEvent},
     institution::{Fetched, FetchedPart, FetchedRecord, Institution, Sent},
     patient::{
-        CollectionInfo, DeviceInfo, HistoryItem, InCollection, NewDevice, Patient, PendingDevice,
-        PermissionInfo, PermissionState, PermitTerms, Received, RecordInfo, Records, RevocationReport,
-        Selection, UploadTerms, verify_certificate,
+        CollectionInfo, DeviceInfo, Entrusted, EntrustedShare, HistoryItem, InCollection, Kit, NewDevice,
+        NewTrustees, Patient, PendingDevice, PermissionInfo, PermissionState, PermitTerms, Received,
+        RecordInfo, Records, Recovered, RecoveringMachine, RecoveryMember, Rehearsed, RevocationReport,
+        Selection, Trustee, UploadTerms, verify_certificate,
     },
     provenance::Provenance,
     registrar::Registrar,
+    shares::ReturnedFile,
     transfer::Progress,
 };

@@ -24,6 +24,17 @@ pub enum Error {
         /// Bytes that fit.
         max: u64,
     },
+    /// A text is not the words of a secret.
+    #[error(transparent)]
+    Words(#[from] crate::WordsError),
+    /// Fewer shares than a division asks for say nothing.
+    #[error("{have} shares are not enough, it takes {need} of them")]
+    TooFewShares {
+        /// Different ones at hand.
+        have: usize,
+        /// The threshold.
+        need: u8,
+    },
     /// The operating system gave no random bytes.
     #[error("the system has no random bytes to give: check it and try again")]
     Randomness,

@@ -15,6 +15,7 @@
 //! | `root_key`, `link` | vault root keys to devices; the code of a new device |
 //! | `conditions` | tokens and tags of records; a permission's conditions, sealed |
 //! | `at_rest` | the secrets of a client's home, under its passphrase or key file |
+//! | `recovery`, [`shares`] | the secret of a recovery member: as words, as keys, divided among trustees |
 //! | [`permission`] | permission keys: mint, seal, open, possession |
 //! | [`content`] | records as streams of leaves, and their manifests |
 //!
@@ -68,8 +69,10 @@ mod padding;
 pub mod permission;
 mod random;
 mod recipient;
+mod recovery;
 mod root_key;
 mod secret;
+pub mod shares;
 mod signing;
 mod text;
 mod wrap;
@@ -84,10 +87,11 @@ pub use self::{
     link::LinkCode,
     permission::{ExpectedPermission, OpenedPermission, PermissionKey},
     recipient::RecipientSecret,
+    recovery::{RecoveryKeys, RecoveryWords, WORDS, WordsError},
     root_key::{RootKeyContext, open_root_key, seal_root_key},
     secret::{
-        AccreditationSecret, CollectionKey, ConditionsKey, DataKey, PermissionSecret, TagKey, UploadKey,
-        VaultRootKey,
+        AccreditationSecret, CollectionKey, ConditionsKey, DataKey, PermissionSecret, RecoverySecret, TagKey,
+        UploadKey, VaultRootKey,
     },
     signing::SigningIdentity,
     text::{MAX_TEXT, TextContext, open_text, seal_text},

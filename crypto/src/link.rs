@@ -10,7 +10,7 @@ use protocol_spec::{
     hash::{Sha256Digest, sha256},
     ids::{DeviceId, LinkId, PatientId},
     keys::{IdentityKey, RecipientKey},
-    labels,
+    labels::{self, Label},
 };
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
@@ -85,9 +85,13 @@ impl LinkCode {
         list: &Sha256Digest,
         device: &DeviceId,
     ) -> Result<[u8; 32], Error> {
-        let label = labels::LINK_APPROVAL.bytes();
-        let info = [&label[..], patient.as_bytes(), list.as_bytes(), device.as_bytes()];
-        Ok(*kdf::expand::<32>(self.secret.as_slice(), &info)?)
+        approval(
+            self.secret.as_slice(),
+            labels::LINK_APPROVAL,
+            patient,
+            list,
+            device,
+        )
     }
 
     /// Whether an approval is of this list (DEV-11).
@@ -150,6 +154,19 @@ impl fmt::Debug for LinkCode {
             .field("offer", offer)
             .finish_non_exhaustive()
     }
+}
+
+/// HKDF-Expand-SHA-512 (secret, LABEL ‖ patient id ‖ SHA-256(list) ‖ device id, 32): only who has the secret makes it.
+pub(crate) fn approval(
+    secret: &[u8],
+    label: Label,
+    patient: &PatientId,
+    list: &Sha256Digest,
+    device: &DeviceId,
+) -> Result<[u8; 32], Error> {
+    let label = label.bytes();
+    let info = [&label[..], patient.as_bytes(), list.as_bytes(), device.as_bytes()];
+    Ok(*kdf::expand::<32>(secret, &info)?)
 }
 
 /// SHA-256 (LABEL(LINK_OFFER) ‖ device key ‖ recipient key)

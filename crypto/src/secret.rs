@@ -83,6 +83,9 @@ secret! {
     ConditionsKey;
     /// Proves to the server that the holder of an accredited X-Wing key enrols. Shown once.
     AccreditationSecret;
+    /// Of one recovery member: its keys are derived from it, its words say it, its shares divide it. Never on any
+    /// machine but while it is made or used.
+    RecoverySecret;
 }
 
 impl UploadKey {

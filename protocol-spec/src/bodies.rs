@@ -328,6 +328,17 @@ bodies! {
         /// RFC 6962 tree head over them.
         root: Sha256Digest,
     }
+    /// Recovery key: so it is divided, and these are its shares. Believed as a [`crate::recovery::Division`].
+    RecoveryShares: RecoverySharesBody, RECOVERY_SHARES {
+        /// Whose vault.
+        patient_id: PatientId,
+        /// Of the recovery member whose secret is divided; signs this.
+        recovery_key: IdentityKey,
+        /// Shares that give the secret.
+        threshold: u32,
+        /// What each share must be, by its number, from 1.
+        commitments: Vec<Sha256Digest>,
+    }
     /// Institution: what a record contains.
     RecordManifest: RecordManifestBody, RECORD_MANIFEST {
         /// Whose vault.

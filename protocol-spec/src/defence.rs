@@ -108,6 +108,12 @@ defences! {
     LinkApproval = "link-approval";
     /// Whoever holds a permission keeps to it, whatever the server allows (CND-11, CND-12).
     Holder = "holder";
+    /// A recovery member was added by whoever has its secret (RCV-3).
+    RecoveryApproval = "recovery-approval";
+    /// A share is the one that its division commits to (RCV-7).
+    ShareCommitments = "share-commitments";
+    /// A share goes to the machine whose check string was said (RCV-9).
+    ShareCheck = "share-check";
 }
 
 /// The environment variable of weakened programs: names of defences that are off, between commas.

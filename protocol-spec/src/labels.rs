@@ -64,6 +64,8 @@ labels! {
     PLACEMENT = "medvault/v1 placement";
     /// Institution signs what a record contains.
     RECORD_MANIFEST = "medvault/v1 record manifest";
+    /// Recovery key signs how many shares of it there are, and what each must be.
+    RECOVERY_SHARES = "medvault/v1 recovery shares";
     /// Operator signs that it waits for an upload.
     STANDBY_TICKET = "medvault/v1 standby ticket";
     /// Operator signs what it will release.
@@ -110,12 +112,26 @@ labels! {
     CONDITIONS_KEY = "medvault/v1 conditions key";
     /// Key, nonce and commitment of a permission's sealed conditions.
     CONDITIONS = "medvault/v1 conditions";
+    /// A recovery member's Ed25519 seed from its secret.
+    RECOVERY_IDENTITY = "medvault/v1 recovery identity";
+    /// A recovery member's X-Wing seed from its secret.
+    RECOVERY_RECIPIENT = "medvault/v1 recovery recipient";
+    /// Proof to whoever has a recovery member's secret that she added it.
+    RECOVERY_APPROVAL = "medvault/v1 recovery approval";
+    /// HPKE `info` of a share for its holder.
+    SEAL_SHARE = "medvault/v1 seal share";
+    /// HPKE `info` of a share for a machine that recovers.
+    RETURN_SHARE = "medvault/v1 return share";
     /// Context of sealed content.
     SEAL_CONTENT = "medvault/v1 seal content";
     /// Secrets of a client's home directory, on its own disk.
     HOME_SECRETS = "medvault/v1 home secrets";
 
     // hashes
+    /// Commitment to one share.
+    SHARE_COMMITMENT = "medvault/v1 share commitment";
+    /// Check string of a machine that recovers.
+    RECOVERY_CHECK = "medvault/v1 recovery check";
     /// Fingerprint in a server link.
     SERVER_LINK = "medvault/v1 server link";
     /// Keys that a new device offers, as its code has them.

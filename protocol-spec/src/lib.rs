@@ -9,6 +9,7 @@
 //! | [`collection`] | collections, epochs, placements |
 //! | [`purpose`], [`conditions`], [`attributes`], [`day`], [`tags`] | what for, and for which records |
 //! | [`devices`] | the chain of lists of a patient's devices |
+//! | [`recovery`] | recovery keys that are divided among trustees |
 //! | [`content`], [`manifest`] | geometry and hashes of records, their parts |
 //! | [`lifecycle`] | what may be done under a permission, and what is left then |
 //! | [`request`] | RFC 9421 signatures of requests |
@@ -42,6 +43,7 @@ pub mod patient;
 pub mod permission;
 pub mod problem;
 pub mod purpose;
+pub mod recovery;
 pub mod released;
 pub mod request;
 pub mod statement;

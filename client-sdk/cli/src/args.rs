@@ -9,7 +9,7 @@ use client_sdk::{Day, MediaType, Purpose};
 
 use crate::commands::{
     agent, certificate, collection, device, directory, download, history, inbox, institution, patient,
-    permissions, permit, records, reference, registrar, rules, upload,
+    permissions, permit, records, recover, recovery, reference, registrar, rules, upload,
 };
 
 /// Medical information, end-to-end encrypted: patients hold the keys, the server stores what it cannot read.
@@ -82,6 +82,11 @@ pub(crate) enum Command {
     /// Open the vault on several devices: link, approve, list, name, remove (patient)
     #[command(subcommand)]
     Device(device::Command),
+    /// Prepare for the loss of all devices: a kit of 24 words, trustees, a rehearsal (patient)
+    #[command(subcommand)]
+    Recovery(recovery::Command),
+    /// Open a vault again on a machine that has nothing but a kit's words or trustees' shares (patient)
+    Recover(recover::Options),
     /// Read records with a patient's permission
     #[command(subcommand)]
     Download(download::Command),

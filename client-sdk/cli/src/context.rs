@@ -79,7 +79,23 @@ impl Context {
 
     /// The patient whose home this is.
     pub(crate) async fn patient(&self) -> Result<Patient, Failure> {
-        Ok(Patient::open(self.home()?, &self.unlock()?).await?)
+        let patient = Patient::open(self.home()?, &self.unlock()?).await?;
+        self.remind(&patient);
+        Ok(patient)
+    }
+
+    /// Once a day on standard error, when a recovery kit has not been tried for a year. That it cannot be told keeps no
+    /// command from running.
+    fn remind(&self, patient: &Patient) {
+        if self.json() {
+            return;
+        }
+        if let Ok(Some(since)) = patient.recovery_reminder() {
+            output::note(&format!(
+                "Your recovery kit was last tried on {}: find out that it still works with `medvault recovery drill`.",
+                output::moment(since)
+            ));
+        }
     }
 
     /// The institution whose home this is.

@@ -11,6 +11,7 @@ mod new_file;
 mod output;
 mod progress;
 mod views;
+mod words;
 
 use std::{process::ExitCode, time::Duration};
 

@@ -10,12 +10,13 @@
 //! directory.json    institutions as first seen      checkpoint.pb   the newest log that was proven
 //! device-lists/     the newest list of devices that was met of each patient
 //! met/              what ids of requests, permissions and records stood for when they were first met
+//! recovery.json     when a patient's recovery kit was last proven
 //! rules/            a patient's standing rules, signed, and what they answered (see `rules`)
 //! uploads/ fetches/ journals of transfers that are not finished
 //! ```
 //! Every file but the journals is replaced as a whole: written beside, synced, renamed. Writers that read before
-//! they write hold `lock`. There is no second copy of the secrets: without recovery, losing the home is losing
-//! the data.
+//! they write hold `lock`. There is no second copy of the secrets: who loses all homes, and has neither a recovery
+//! kit nor trustees, loses the data.
 
 mod files;
 mod secrets;
@@ -49,6 +50,8 @@ pub(crate) enum Kind {
     Patient,
     Institution,
     Registrar,
+    /// A machine that waits for shares, with a key to which they are sealed.
+    Recovering,
 }
 
 impl Kind {
@@ -57,6 +60,7 @@ impl Kind {
             Self::Patient => "a patient",
             Self::Institution => "an institution",
             Self::Registrar => "a registrar",
+            Self::Recovering => "a machine that recovers a vault",
         }
     }
 }

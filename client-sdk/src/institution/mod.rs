@@ -19,6 +19,7 @@ mod upload;
 
 use std::time::Duration;
 
+use crypto::shares::ShareReader;
 use protocol_spec::{
     bodies::{ReleaseReceipt, UploadReceipt},
     hash::Sha256Digest,
@@ -27,7 +28,9 @@ use protocol_spec::{
 };
 
 use self::enrol::Keys;
-use crate::{DirectoryEntry, InboxEvent, Provenance, Result, inbox::Reader, session::Session};
+use crate::{
+    DirectoryEntry, InboxEvent, Provenance, Result, inbox::Reader, session::Session, shares::ReturnedFile,
+};
 
 /// An institution's terminal with its keys, connected to its server.
 pub struct Institution {
@@ -110,6 +113,15 @@ impl Institution {
     /// As there.
     pub async fn institution(&self, name_or_id: &str) -> Result<DirectoryEntry> {
         self.session.find_institution(name_or_id).await
+    }
+
+    /// As [`crate::Patient::return_share`].
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn return_share(&self, file: &[u8], offer: &[u8], check: &str) -> Result<ReturnedFile> {
+        let held = self.session.held_share(file, offer, check).await?;
+        held.give_back(&self.keys.recipient, &ShareReader::institution(&self.id()))
     }
 
     /// As [`crate::Patient::inbox`]. A permission that has come is fetched, to verify whose it is and what it

@@ -3,24 +3,22 @@
 use crypto::{TextContext, seal_text};
 use protocol_spec::{
     bodies::{DownloadRequest, ReferenceRequest},
-    devices::{DeviceList, verify_newest},
     field::SealedBytes,
     ids::{PatientId, RequestId},
     messages as pb,
-    problem::Problem,
     purpose::Purpose,
     statement::Signed,
 };
 
 use super::Institution;
-use crate::{DirectoryEntry, Error, Result, mint};
+use crate::{DirectoryEntry, Result, mint};
 
 impl Institution {
     /// Asks a patient to let this institution download; `text` says what and why, sealed to her, and `purpose` what for,
     /// for the server to see too.
     ///
     /// # Errors
-    /// [`Error::Unknown`] for a patient whom the server does not know; what it refuses.
+    /// [`crate::Error::Unknown`] for a patient whom the server does not know; what it refuses.
     pub async fn request_download(
         &self,
         patient: PatientId,
@@ -89,39 +87,18 @@ impl Institution {
         Ok(request_id)
     }
 
-    /// Seals a text to the vault key in the patient's newest list of devices; and that key's epoch. A list before one
-    /// that was met is refused (DEV-7).
+    /// Seals a text to the vault key in the patient's newest list of devices; and that key's epoch.
     async fn seal_to(
         &self,
         patient: PatientId,
         request: RequestId,
         text: &str,
     ) -> Result<(SealedBytes, u64)> {
-        let info: pb::PatientInfo = self
-            .session
-            .server
-            .get(&format!("/v1/patients/{patient}"))
-            .await
-            .map_err(|error| {
-                let unknown = error.is_problem(Problem::NotPermitted) || error.is_problem(Problem::NotFound);
-                if unknown {
-                    Error::Unknown {
-                        what: "patient",
-                        id: patient.to_string(),
-                    }
-                } else {
-                    error
-                }
-            })?;
-        let list = Signed::<DeviceList>::try_from(info.list)
-            .and_then(|list| verify_newest(list, info.signer.try_into()?, patient))
-            .map_err(Error::tampered(WHAT))?;
-        self.session.met_device_list(&list)?;
+        let list = self.session.patient_list(patient).await?;
         let context = TextContext::to_patient(request, &self.id(), &patient);
         Ok((seal_text(&list.vault_key, &context, text)?, list.root_epoch))
     }
 }
 
-const WHAT: &str = "the patient's list of devices";
 /// A request can be answered for 30 days, in milliseconds.
 const OPEN_FOR: u64 = 30 * 24 * 3600 * 1000;

@@ -3,12 +3,13 @@
 use std::{collections::HashMap, sync::Arc};
 
 use bytes::Bytes;
-use crypto::{Collection, CollectionKey, LinkCode, RootKeyContext, VaultRootKey, seal_root_key};
+use crypto::{
+    Collection, CollectionKey, LinkCode, RecoverySecret, RootKeyContext, VaultRootKey, seal_root_key,
+};
 use protocol_spec::{
     bodies::DeviceCertificate,
     devices::{DeviceKind, DeviceList, KnownDevice, ListedDevice},
     field::Name,
-    hash::Sha256Digest,
     ids::{CollectionId, DeviceId, PatientId},
     keys::{IdentityKey, RecipientKey},
     messages as pb,
@@ -47,7 +48,18 @@ pub(crate) struct Newcomer<'a> {
     pub(crate) kind: DeviceKind,
     pub(crate) name: &'a Name,
     /// By which the list is proven to it.
-    pub(crate) code: Option<&'a LinkCode>,
+    pub(crate) proof: Proof<'a>,
+}
+
+/// What a device that is added shares with the one that adds it.
+#[derive(Clone, Copy)]
+pub(crate) enum Proof<'a> {
+    /// The code that it shows.
+    Code(&'a LinkCode),
+    /// The secret from which its keys follow.
+    Secret(&'a RecoverySecret),
+    /// It is this machine that adds it.
+    Same,
 }
 
 impl Newcomer<'_> {
@@ -59,7 +71,8 @@ impl Newcomer<'_> {
 /// What changes from one list to the next.
 enum Change<'a> {
     Add(&'a Newcomer<'a>),
-    Remove(DeviceId),
+    /// Removes some, and adds one in their place.
+    Replace(Vec<DeviceId>, Option<&'a Newcomer<'a>>),
     Name(DeviceId, &'a Name),
 }
 
@@ -132,7 +145,7 @@ impl Patient {
         }
         let known = self.refresh_devices().await?;
         if !known.device(device).is_some_and(KnownDevice::is_removed) {
-            self.change(&Change::Remove(device)).await?;
+            self.change(&Change::Replace(vec![device], None)).await?;
         }
         self.retire_old_epochs(progress).await?;
         progress.finished();
@@ -163,6 +176,22 @@ impl Patient {
     /// Adds a device.
     pub(crate) async fn add_device(&self, newcomer: &Newcomer<'_>) -> Result<()> {
         self.change(&Change::Add(newcomer)).await
+    }
+
+    /// Adds a device in the place of others, whose keys are of no use from then on.
+    pub(super) async fn replace_devices(
+        &self,
+        old: Vec<DeviceId>,
+        newcomer: &Newcomer<'_>,
+        progress: &dyn Progress,
+    ) -> Result<()> {
+        if old.is_empty() {
+            return self.add_device(newcomer).await;
+        }
+        self.change(&Change::Replace(old, Some(newcomer))).await?;
+        self.retire_old_epochs(progress).await?;
+        progress.finished();
+        Ok(())
     }
 
     /// Puts the next list. When another device was faster, with a list, a collection or a record, it is done anew
@@ -215,20 +244,11 @@ impl Patient {
         };
         match change {
             Change::Add(newcomer) => {
-                if known.device(newcomer.id()).is_some() {
-                    return Err(Error::Usage(
-                        "this device was added before: its code is used up".into(),
-                    ));
-                }
-                next.devices.push(ListedDevice {
-                    device_key: newcomer.device_key,
-                    recipient_key_hash: newcomer.recipient_key.digest(),
-                    kind: newcomer.kind,
-                    sealed_name: self.sealed_name(known.root()?, newcomer.name, newcomer.id())?,
-                });
+                let device = self.listed(known, known.root()?, newcomer)?;
+                next.devices.push(device);
                 let list = self.sign_list(next);
                 Ok(pb::ChangeDevices {
-                    added: Some(self.new_device(known, newcomer, &list.hash())?),
+                    added: Some(self.new_device(known.root()?, newcomer, &list)?),
                     list: Some(list.to_message()),
                     rotation: None,
                 })
@@ -242,11 +262,11 @@ impl Patient {
                     ..pb::ChangeDevices::default()
                 })
             }
-            Change::Remove(id) => {
-                next.devices.retain(|device| device.id() != *id);
-                if next.devices.len() == before.devices.len() {
-                    return Err(unknown(*id));
+            Change::Replace(old, newcomer) => {
+                if let Some(missing) = old.iter().find(|id| before.device(**id).is_none()) {
+                    return Err(unknown(*missing));
                 }
+                next.devices.retain(|device| !old.contains(&device.id()));
                 let root = VaultRootKey::generate()?;
                 next.root_epoch += 1;
                 next.vault_key = root.vault_key(&self.id(), next.root_epoch)?.public().clone();
@@ -259,13 +279,33 @@ impl Patient {
                     previous_root_key: self.previous_root(known, &root)?,
                     collections: ring.rewrapped(&self.id(), &root)?,
                 };
+                if let Some(newcomer) = newcomer {
+                    next.devices.push(self.listed(known, &root, newcomer)?);
+                }
+                let list = self.sign_list(next);
+                let added = newcomer.map(|newcomer| self.new_device(&root, newcomer, &list));
                 Ok(pb::ChangeDevices {
-                    list: Some(self.sign_list(next).to_message()),
-                    added: None,
+                    added: added.transpose()?,
+                    list: Some(list.to_message()),
                     rotation: Some(rotation),
                 })
             }
         }
+    }
+
+    /// A new device as the list names it.
+    fn listed(&self, known: &Known, root: &VaultRootKey, newcomer: &Newcomer<'_>) -> Result<ListedDevice> {
+        if known.device(newcomer.id()).is_some() {
+            return Err(Error::Usage(
+                "this device was added before: its code is used up".into(),
+            ));
+        }
+        Ok(ListedDevice {
+            device_key: newcomer.device_key,
+            recipient_key_hash: newcomer.recipient_key.digest(),
+            kind: newcomer.kind,
+            sealed_name: self.sealed_name(root, newcomer.name, newcomer.id())?,
+        })
     }
 
     fn sign_list(&self, list: DeviceList) -> Signed<DeviceList> {
@@ -276,12 +316,12 @@ impl Patient {
         Ok(root.seal_device_name(name, &self.id(), &device)?.into())
     }
 
-    /// What comes to the server with a new device: certified by this one, and the root key sealed to it.
+    /// What comes to the server with a new device: certified by this one, and the list's root key sealed to it.
     fn new_device(
         &self,
-        known: &Known,
+        root: &VaultRootKey,
         newcomer: &Newcomer<'_>,
-        list: &Sha256Digest,
+        list: &Signed<DeviceList>,
     ) -> Result<pb::NewDevice> {
         let certificate = DeviceCertificate {
             created: mint::now_ms(),
@@ -292,13 +332,15 @@ impl Patient {
         let certificate = Signed::sign(certificate, |message| self.keys.sign(message));
         let context = RootKeyContext {
             patient: self.id(),
-            epoch: known.newest().root_epoch,
+            epoch: list.claimed().root_epoch,
             device: newcomer.id(),
         };
-        let sealed = seal_root_key(newcomer.recipient_key, &context, known.root()?)?;
-        let approval = match newcomer.code {
-            Some(code) => Bytes::copy_from_slice(&code.approval(&self.id(), list, &newcomer.id())?),
-            None => Bytes::new(),
+        let sealed = seal_root_key(newcomer.recipient_key, &context, root)?;
+        let (patient, hash, device) = (self.id(), list.hash(), newcomer.id());
+        let approval = match newcomer.proof {
+            Proof::Code(code) => Bytes::copy_from_slice(&code.approval(&patient, &hash, &device)?),
+            Proof::Secret(secret) => Bytes::copy_from_slice(&secret.approval(&patient, &hash, &device)?),
+            Proof::Same => Bytes::new(),
         };
         Ok(pb::NewDevice {
             chain: Some((&self.keys.chain.extended(certificate)?).into()),

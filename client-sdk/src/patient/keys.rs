@@ -17,6 +17,7 @@ use zeroize::Zeroizing;
 use super::known::Known;
 use crate::{
     Error, Result, Unlock,
+    connect::{Credentials, Server},
     home::{Home, Kind, Pins, Principal, seeds},
     mint,
 };
@@ -41,6 +42,15 @@ impl DeviceKeys {
     /// The device's id.
     pub(crate) fn id(&self) -> DeviceId {
         DeviceId::from(&self.signing.public())
+    }
+
+    /// A server that it signs its requests to.
+    pub(super) fn connect(&self, pins: &Pins) -> Result<Server> {
+        let credentials = Credentials {
+            key_id: self.id().to_string(),
+            key: self.signing.clone(),
+        };
+        Server::new(pins.clone(), Some(credentials))
     }
 
     fn secrets(&self) -> Zeroizing<Vec<u8>> {
@@ -111,12 +121,17 @@ impl Keys {
         let lists = known.state().encode_to_vec();
         let files: [(&str, &[u8]); 2] = [(CHAIN, &message), (LISTS, &lists)];
         home.create(principal, &own.secrets(), unlock, &files)?;
-        Ok(Self {
+        Ok(Self::in_memory(own, chain, known))
+    }
+
+    /// Those of a device that is kept in no home.
+    pub(super) fn in_memory(own: DeviceKeys, chain: DeviceChain, known: Known) -> Self {
+        Self {
             patient: known.newest().patient_id,
             own,
             chain,
             known: RwLock::new(Arc::new(known)),
-        })
+        }
     }
 
     /// Reads them back.
@@ -135,12 +150,7 @@ impl Keys {
             .ok_or_else(|| damaged(CHAIN))?;
         let known = stored(home)?.and_then(|state| Known::read(state, &own, &chain).ok());
         let known = known.ok_or_else(|| damaged(LISTS))?;
-        Ok(Self {
-            patient: known.newest().patient_id,
-            own,
-            chain,
-            known: RwLock::new(Arc::new(known)),
-        })
+        Ok(Self::in_memory(own, chain, known))
     }
 
     /// Takes back [`Self::create`].

@@ -8,6 +8,7 @@ use crypto::LinkCode;
 use protocol_spec::{
     devices::{DeviceKind, DeviceList},
     field::Name,
+    hash::Sha256Digest,
     ids::{DeviceId, PatientId},
     keys::{IdentityKey, RecipientKey},
     link::ServerLink,
@@ -19,14 +20,14 @@ use zeroize::Zeroizing;
 
 use super::{
     Patient,
-    devices::{Newcomer, own_chain},
-    keys::{DeviceKeys, Keys},
+    devices::{Newcomer, Proof, own_chain},
+    keys::DeviceKeys,
     known::tampered,
 };
 use crate::{
     Error, Result, Unlock,
-    connect::{Credentials, Server, bootstrap},
-    home::{Home, Kind, Pins, Principal},
+    connect::{Server, bootstrap},
+    home::{Home, Pins},
     session::blocking,
 };
 
@@ -50,11 +51,7 @@ impl NewDevice {
         let pins = bootstrap(link).await?;
         let keys = DeviceKeys::generate()?;
         let code = LinkCode::generate(&keys.signing.public(), keys.recipient.public())?;
-        let credentials = Credentials {
-            key_id: keys.id().to_string(),
-            key: keys.signing.clone(),
-        };
-        let server = Server::new(pins.clone(), Some(credentials))?;
+        let server = keys.connect(&pins)?;
         let message = pb::LinkOffer {
             device_key: Bytes::copy_from_slice(keys.signing.public().as_bytes()),
             recipient_key: Bytes::copy_from_slice(keys.recipient.public().as_bytes()),
@@ -103,32 +100,30 @@ impl NewDevice {
             }
             tokio::time::sleep(PAUSE).await;
         };
-        let patient = self.approved(&answer)?;
+        let patient = approved(&answer, self.keys.id(), |approval, patient, list, device| {
+            self.code.check_approval(approval, patient, list, device)
+        })?;
         let chain = own_chain(&answer.devices, self.keys.id(), patient)?;
-        let mut principal = Principal::new(Kind::Patient, patient);
-        principal.set_pins(&self.pins);
-        principal.enrolled = true;
-        let (pins, unlock, home, own) = (self.pins, unlock.clone(), self.home, self.keys);
-        let at = home.clone();
-        let keys = blocking(move || Keys::keep(&at, &unlock, &principal, own, chain, answer)).await?;
-        Patient::with(home, pins, keys)
+        Patient::settle(self.home, unlock, self.pins, self.keys, chain, answer).await
     }
+}
 
-    /// Whose vault it is, by a list that the code's holder has approved. What leads to it and what follows it is
-    /// verified when the lists are read.
-    fn approved(&self, answer: &pb::DeviceLists) -> Result<PatientId> {
-        for statement in &answer.lists {
-            let list = Signed::<DeviceList>::try_from(statement.clone()).map_err(tampered)?;
-            let (patient, device) = (list.claimed().patient_id, self.keys.id());
-            let checked = self
-                .code
-                .check_approval(&answer.approval, &patient, &list.hash(), &device);
-            if checked.is_ok() && list.claimed().device(device).is_some() {
-                return Ok(patient);
-            }
+/// Whose vault it is, by a list that has the device and that whoever shares a secret with it has approved (DEV-11,
+/// RCV-3). What leads to the list and what follows it is verified when the lists are read.
+pub(super) fn approved(
+    answer: &pb::DeviceLists,
+    device: DeviceId,
+    check: impl Fn(&[u8], &PatientId, &Sha256Digest, &DeviceId) -> Result<(), crypto::Error>,
+) -> Result<PatientId> {
+    for statement in &answer.lists {
+        let list = Signed::<DeviceList>::try_from(statement.clone()).map_err(tampered)?;
+        let patient = list.claimed().patient_id;
+        let checked = check(&answer.approval, &patient, &list.hash(), &device);
+        if checked.is_ok() && list.claimed().device(device).is_some() {
+            return Ok(patient);
         }
-        Err(tampered("nobody who has the code has approved it"))
     }
+    Err(tampered("nobody who has its secret has approved it"))
 }
 
 /// A device that offers itself, with the keys of its code.
@@ -212,7 +207,7 @@ impl Patient {
             recipient_key: &pending.recipient_key,
             kind: DeviceKind::Device,
             name: &Name::try_from(name.to_owned())?,
-            code: Some(&pending.code),
+            proof: Proof::Code(&pending.code),
         };
         self.add_device(&newcomer).await?;
         Ok(pending.id())

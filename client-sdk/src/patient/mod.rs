@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `keys`, `known` | what her home keeps: keys of this device, lists of all |
 //! | `devices`, `link` | her devices: add, name, remove; the way of a new one |
+//! | `recovery` | kits and trustees, and the way back when all devices are lost |
 //! | `requests` | ask for an upload; permit or deny what institutions ask |
 //! | `answers` | permissions and denials as they are signed, and sent |
 //! | `records` | list, adopt and open her own records |
@@ -22,6 +23,7 @@ mod known;
 mod link;
 mod permissions;
 mod records;
+mod recovery;
 mod rekey;
 mod replacing;
 mod requests;
@@ -35,6 +37,7 @@ use protocol_spec::{
     keys::IdentityKey,
     link::ServerLink,
     messages as pb,
+    patient::DeviceChain,
 };
 
 pub(crate) use self::{
@@ -49,13 +52,21 @@ pub use self::{
     link::{NewDevice, PendingDevice},
     permissions::{PermissionInfo, PermissionState},
     records::{InstitutionRef, Received, RecordInfo, Records},
+    recovery::{
+        Entrusted, EntrustedShare, Kit, NewTrustees, Recovered, RecoveringMachine, RecoveryMember, Rehearsed,
+        Trustee,
+    },
     requests::{InCollection, PermitTerms, Selection, UploadTerms},
 };
-use self::{keys::Keys, ring::Ring};
+use self::{
+    keys::{DeviceKeys, Keys},
+    known::Known,
+    ring::Ring,
+};
 use crate::{
     DirectoryEntry, Error, InboxEvent, Result, Unlock,
     connect::bootstrap,
-    home::{Home, Kind, Pins},
+    home::{Home, Kind, Pins, Principal},
     inbox::Reader,
     session::{Session, blocking},
 };
@@ -130,6 +141,24 @@ impl Patient {
         let pins = home.pins(&principal)?;
         let (at, unlock) = (home.clone(), unlock.clone());
         let keys = blocking(move || Keys::open(&at, &principal, &unlock)).await?;
+        Self::with(home, pins, keys)
+    }
+
+    /// Makes the home of a device that is on the lists which `answer` has, with what leads to it.
+    async fn settle(
+        home: Home,
+        unlock: &Unlock,
+        pins: Pins,
+        own: DeviceKeys,
+        chain: DeviceChain,
+        answer: pb::DeviceLists,
+    ) -> Result<Self> {
+        let patient = Known::read(answer.clone(), &own, &chain)?.newest().patient_id;
+        let mut principal = Principal::new(Kind::Patient, patient);
+        principal.set_pins(&pins);
+        principal.enrolled = true;
+        let (unlock, at) = (unlock.clone(), home.clone());
+        let keys = blocking(move || Keys::keep(&at, &unlock, &principal, own, chain, answer)).await?;
         Self::with(home, pins, keys)
     }
 

@@ -11,11 +11,12 @@ use std::{collections::BTreeMap, fs, path::PathBuf};
 use case::Case;
 
 /// Cases in each folder: (folder, must succeed, must fail).
-const COUNTS: [(&str, usize, usize); 5] = [
+const COUNTS: [(&str, usize, usize); 6] = [
     ("conditions", 9, 9),
     ("content", 8, 22),
     ("key-wrap", 4, 10),
     ("permission-key", 3, 12),
+    ("recovery", 6, 17),
     ("text", 4, 11),
 ];
 

@@ -145,6 +145,8 @@ macro_rules! strategy {
     (@ id16) => { any::<[u8; 16]>() };
     (@ id32) => { any::<[u8; 32]>() };
     (@ number) => { any::<u64>() };
+    (@ count) => { any::<u32>() };
+    (@ hashes) => { vec(any::<[u8; 32]>().prop_map(Sha256Digest::from_bytes), 0..5) };
     (@ key) => { key() };
     (@ recipient) => { recipient() };
     (@ sealed) => { sealed() };
@@ -186,6 +188,9 @@ strategy! {
     placement: Placement {
         patient_id: id32, record_id: id16, version_id: id16, content_root: id32, stream_len: number,
         collection_id: id16, number: number, tags: tags,
+    }
+    recovery_shares: RecoveryShares {
+        patient_id: id32, recovery_key: key, threshold: count, commitments: hashes,
     }
     standby_ticket: StandbyTicket {
         operator_id: id32, upload_id: id16, permission_id: id16, patient_id: id32, institution_id: id32,

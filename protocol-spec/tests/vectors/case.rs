@@ -395,6 +395,7 @@ fn statement_hash(body: &str, key: &IdentityKey, statement: &Hex) -> Result<Stri
         "EpochClosureBody" => hash::<bodies::EpochClosure>(key, statement),
         "RevocationCertificateBody" => hash::<bodies::RevocationCertificate>(key, statement),
         "RevocationReceiptBody" => hash::<bodies::RevocationReceipt>(key, statement),
+        "RecoverySharesBody" => hash::<bodies::RecoveryShares>(key, statement),
         "RecordManifestBody" => hash::<bodies::RecordManifest>(key, statement),
         "StandbyTicketBody" => hash::<bodies::StandbyTicket>(key, statement),
         "ReleaseTicketBody" => hash::<bodies::ReleaseTicket>(key, statement),

@@ -43,6 +43,7 @@ pub(crate) const STRANGER: u8 = 7;
 pub(crate) const SECOND: u8 = 8;
 pub(crate) const SECOND_DEVICE: u8 = 9;
 pub(crate) const THIRD_DEVICE: u8 = 10;
+pub(crate) const RECOVERY: u8 = 11;
 
 pub(crate) fn key(seed: u8) -> Key {
     Key(SigningKey::from_bytes(&[seed; 32]))
@@ -279,6 +280,16 @@ pub(crate) fn placement() -> bodies::Placement {
 
 pub(crate) const fn token(byte: u8) -> Token {
     Token::from_bytes([byte; 16])
+}
+
+pub(crate) fn recovery_shares() -> bodies::RecoveryShares {
+    bodies::RecoveryShares {
+        created: NOW,
+        patient_id: patient(),
+        recovery_key: key(RECOVERY).public(),
+        threshold: 2,
+        commitments: ["first share", "second share", "third share"].map(hash).into(),
+    }
 }
 
 pub(crate) fn standby_ticket() -> bodies::StandbyTicket {

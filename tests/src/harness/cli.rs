@@ -2,6 +2,7 @@
 
 use std::{
     ffi::OsStr,
+    io::Write,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
 };
@@ -17,6 +18,7 @@ use super::with_defences_off;
 pub struct Cli {
     home: PathBuf,
     off: Vec<Defence>,
+    input: String,
 }
 
 /// How a command that must fail did.
@@ -36,6 +38,7 @@ impl Cli {
         Self {
             home,
             off: Vec::new(),
+            input: String::new(),
         }
     }
 
@@ -43,8 +46,17 @@ impl Cli {
     #[must_use]
     pub fn without(&self, off: &[Defence]) -> Self {
         Self {
-            home: self.home.clone(),
             off: off.to_vec(),
+            ..self.clone()
+        }
+    }
+
+    /// The same principal, whose commands read this from standard input.
+    #[must_use]
+    pub fn fed(&self, input: &str) -> Self {
+        Self {
+            input: input.to_owned(),
+            ..self.clone()
         }
     }
 
@@ -80,7 +92,7 @@ impl Cli {
     /// # Errors
     /// When it fails, or prints anything but one JSON object.
     pub fn run<S: AsRef<OsStr>>(&self, args: &[S]) -> Result<Value> {
-        let output = self.command(args)?.output()?;
+        let output = self.output(args)?;
         let text = describe(args, &output);
         ensure!(output.status.code() == Some(0), "{text}");
         object(&output).context(text)
@@ -91,7 +103,7 @@ impl Cli {
     /// # Errors
     /// When it succeeds or is killed.
     pub fn fail<S: AsRef<OsStr>>(&self, args: &[S]) -> Result<Refused> {
-        let output = self.command(args)?.output()?;
+        let output = self.output(args)?;
         let text = describe(args, &output);
         let exit = output.status.code().context(text.clone())?;
         ensure!(exit != 0, "succeeded, but must fail: {text}");
@@ -101,6 +113,18 @@ impl Cli {
             text: String::from_utf8_lossy(&output.stderr).into_owned(),
             json,
         })
+    }
+
+    fn output<S: AsRef<OsStr>>(&self, args: &[S]) -> Result<Output> {
+        if self.input.is_empty() {
+            return Ok(self.command(args)?.output()?);
+        }
+        let mut child = self.command(args)?.stdin(Stdio::piped()).spawn()?;
+        let mut stdin = child.stdin.take().context("standard input")?;
+        // A command that fails before it reads closes its end.
+        drop(stdin.write_all(self.input.as_bytes()));
+        drop(stdin);
+        Ok(child.wait_with_output()?)
     }
 
     /// Starts a command and leaves it running.

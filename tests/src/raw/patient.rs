@@ -162,9 +162,21 @@ impl RawPatient {
     /// # Errors
     /// When the keys are none.
     pub fn taking_in(&self, offer: &pb::LinkOffer) -> Result<pb::ChangeDevices> {
+        self.taking_in_as(DeviceKind::Device, offer)
+    }
+
+    /// The same with a device of this kind.
+    ///
+    /// # Errors
+    /// As [`Self::taking_in`].
+    pub fn taking_in_as(&self, kind: DeviceKind, offer: &pb::LinkOffer) -> Result<pb::ChangeDevices> {
         let device_key = IdentityKey::try_from(offer.device_key.as_ref())?;
         let recipient = RecipientKey::try_from(offer.recipient_key.as_ref())?;
-        let (chain, list) = self.adopting(&device_key, &recipient, |_| ())?;
+        let (chain, list) = self.adopting(&device_key, &recipient, |list| {
+            if let Some(device) = list.devices.last_mut() {
+                device.kind = kind;
+            }
+        })?;
         let context = RootKeyContext {
             patient: self.id,
             epoch: 0,

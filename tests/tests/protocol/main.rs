@@ -14,6 +14,7 @@ mod model;
 mod mutation;
 mod races;
 mod real_files;
+mod recovery;
 mod rekeying;
 mod replay;
 mod resume;

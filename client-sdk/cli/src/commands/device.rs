@@ -228,7 +228,7 @@ impl Report for Linked {
 }
 
 #[derive(Serialize)]
-struct Entry {
+pub(super) struct Entry {
     device_id: String,
     name: String,
     kind: &'static str,
@@ -265,7 +265,7 @@ impl Report for List {
     }
 }
 
-fn rows(devices: &[Entry]) -> String {
+pub(super) fn rows(devices: &[Entry]) -> String {
     table(
         ["DEVICE", "KIND", "ADDED", "", "NAME"],
         devices.iter().map(|device| {

@@ -13,6 +13,8 @@ pub(crate) mod patient;
 pub(crate) mod permissions;
 pub(crate) mod permit;
 pub(crate) mod records;
+pub(crate) mod recover;
+pub(crate) mod recovery;
 pub(crate) mod reference;
 pub(crate) mod registrar;
 pub(crate) mod rules;
@@ -34,6 +36,8 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<(), Failu
         Command::Reference(command) => reference::run(context, command).await,
         Command::Collection(command) => collection::run(context, command).await,
         Command::Device(command) => device::run(context, command).await,
+        Command::Recovery(command) => recovery::run(context, command).await,
+        Command::Recover(options) => recover::run(context, options).await,
         Command::Permit(options) => permit::permit(context, options).await,
         Command::Deny(options) => permit::deny(context, options).await,
         Command::Permissions => permissions::list(context).await,

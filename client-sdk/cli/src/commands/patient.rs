@@ -23,8 +23,8 @@ const EXAMPLES: &str = "\
 Example:
   medvault patient enrol --home ~/vault --server 'https://vault.example:8443/#m3k…'
 
-Whoever loses all homes or their passphrases loses the vault: nobody else has its keys. Link a second device:
-see `medvault device --help`.";
+Whoever loses all homes or their passphrases loses the vault: nobody else has its keys. Make a recovery kit, and link a
+second device: see `medvault recovery --help` and `medvault device --help`.";
 
 pub(crate) async fn run(context: &Context, command: Command) -> Result<(), Failure> {
     let Command::Enrol { server } = command;
@@ -43,8 +43,8 @@ impl Report for Enrolled {
     fn text(&self) -> String {
         format!(
             "Your vault is open. Institutions know you by this id:\n  {}\n\
-             Without this home and its passphrase the vault cannot be read: link a second device with\n  \
-             medvault device link\n",
+             Without this home and its passphrase the vault cannot be read: make a recovery kit, and link a second \
+             device, with\n  medvault recovery kit\n  medvault device link\n",
             self.patient_id
         )
     }

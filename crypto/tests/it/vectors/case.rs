@@ -3,9 +3,10 @@
 
 use crypto::{
     Collection, CollectionKey, ConditionsKey, DataKey, Error, ExpectedPermission, OpenedPermission,
-    RecipientSecret, TagKey, TextContext, UploadKey, VaultRootKey, WrappedKey,
+    RecipientSecret, RecoverySecret, TagKey, TextContext, UploadKey, VaultRootKey, WrappedKey,
     content::{Opener, RecordContext, Sealer, StreamLengths, open_manifest},
     open_accreditation, open_text,
+    shares::Share,
 };
 use data_encoding::HEXLOWER;
 use protocol_spec::{
@@ -18,6 +19,8 @@ use protocol_spec::{
     },
     keys::IdentityKey,
     manifest::{Clinical, Part},
+    recovery::Division,
+    statement::Signed,
     tags::{SealedConditions, TokenGroup},
 };
 use serde::{Deserialize, Serialize};
@@ -110,6 +113,20 @@ impl Sealed {
     }
 }
 
+/// A statement's exact bytes.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Statement {
+    pub body: Hex,
+    pub signature: Hex,
+}
+
+/// A share of a division, sealed to a machine that recovers.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct ReturnedShare {
+    pub number: u8,
+    pub share: Sealed,
+}
+
 /// What is done, and its inputs.
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "check", content = "inputs", rename_all = "kebab-case")]
@@ -158,6 +175,13 @@ pub enum Check {
         collection: Hex,
         epoch: u64,
         wrap: Hex,
+    },
+    /// The secret that words say, and the keys that follow; gives secret ‖ SHA-256 of each public key.
+    RecoveryWords { words: String },
+    /// Opens shares that were given back, and puts them together; gives the secret.
+    CombineShares {
+        division: Statement,
+        shares: Vec<ReturnedShare>,
     },
     /// Opens a permission key for download or reference; gives the data keys.
     OpenPermission {
@@ -248,7 +272,10 @@ impl Case {
 fn class(error: &Error) -> &'static str {
     match error {
         Error::Open => "open failure",
-        Error::Malformed { .. } | Error::Protocol(_) => "malformed",
+        Error::Malformed { .. } | Error::Words(_) => "malformed",
+        Error::TooFewShares { .. } => "too few shares",
+        Error::Protocol(protocol_spec::Error::Signature) => "bad signature",
+        Error::Protocol(_) => "malformed",
         _ => "unknown",
     }
 }
@@ -325,6 +352,14 @@ impl Check {
                     open_accreditation(&secret.recipient()?, &registrar, &institution, &secret.bytes())?;
                 Ok(hex(opened.expose()))
             }
+            Self::RecoveryWords { words } => {
+                let secret = RecoverySecret::from_words(words)?;
+                let keys = secret.keys()?;
+                let identity = Sha256Digest::of(keys.identity.public().as_bytes());
+                let recipient = keys.recipient.public().digest();
+                Ok(format!("{}{identity}{recipient}", hex(secret.expose())))
+            }
+            Self::CombineShares { division, shares } => combine(division, shares),
             _ => self.unwrap_key(),
         }
     }
@@ -503,6 +538,19 @@ fn part(media_type: &str, date: &str) -> Part {
             ..Clinical::default()
         },
     }
+}
+
+fn combine(division: &Statement, shares: &[ReturnedShare]) -> Result<String, Error> {
+    let statement = protocol_spec::messages::Statement {
+        body: division.body.0.clone().into(),
+        signature: division.signature.0.clone().into(),
+    };
+    let division = Division::verify(Signed::try_from(statement)?)?;
+    let open = |ReturnedShare { number, share }: &ReturnedShare| {
+        Share::take_back(&share.recipient()?, &division, *number, &share.bytes())
+    };
+    let shares: Vec<Share> = shares.iter().map(open).collect::<Result<_, _>>()?;
+    RecoverySecret::combine(&division, &shares).map(|secret| hex(secret.expose()))
 }
 
 /// Bytes i mod 251.

@@ -3,6 +3,7 @@
 mod conditions;
 mod content;
 mod keys;
+mod recovery;
 mod sealed;
 
 use super::case::{Case, Check, Hex, Record};
@@ -13,6 +14,7 @@ pub fn all() -> Vec<(&'static str, Vec<Case>)> {
         ("content", content::cases()),
         ("key-wrap", keys::cases()),
         ("permission-key", sealed::permission_cases()),
+        ("recovery", recovery::cases()),
         ("text", sealed::text_cases()),
     ]
 }

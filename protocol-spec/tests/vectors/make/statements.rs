@@ -7,7 +7,7 @@ use protocol_spec::{labels, messages as pb, statement::Body};
 use super::{bad, flipped, good};
 use crate::{
     case::{Case, Check, Hex},
-    world::{self, DEVICE, INSTITUTION, Key, NOW, OPERATOR, PATIENT, REGISTRAR, STRANGER, key},
+    world::{self, DEVICE, INSTITUTION, Key, NOW, OPERATOR, PATIENT, RECOVERY, REGISTRAR, STRANGER, key},
 };
 
 fn check(body: &str, signer: &Key, statement: &pb::Statement) -> Check {
@@ -69,6 +69,7 @@ fn good_bodies() -> Vec<Case> {
             world::revocation_certificate(),
         ),
         case(OPERATOR, "RevocationReceiptBody", world::revocation_receipt()),
+        case(RECOVERY, "RecoverySharesBody", world::recovery_shares()),
         case(
             INSTITUTION,
             "RecordManifestBody",

@@ -21,11 +21,11 @@ use crate::vectors::case::{Case, Check, Hex, Sealed};
 const SEED: u8 = 0x51;
 const BODY: &[u8] = b"the exact bytes of a body";
 
-fn recipient() -> RecipientSecret {
+pub(super) fn recipient() -> RecipientSecret {
     RecipientSecret::from_seed(&[SEED; 32]).unwrap()
 }
 
-fn sealed(bytes: &SealedBytes) -> Sealed {
+pub(super) fn sealed(bytes: &SealedBytes) -> Sealed {
     Sealed {
         recipient_seed: super::bytes(SEED, 32),
         enc: Hex(bytes.enc.to_vec()),

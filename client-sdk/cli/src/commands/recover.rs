@@ -1,0 +1,81 @@
+//! `medvault recover`: a vault again, on a machine that has nothing yet.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use client_sdk::{Recovered, RecoveringMachine, ServerLink};
+use serde::Serialize;
+
+use crate::{
+    commands::device::{Entry, rows},
+    context::Context,
+    failure::Failure,
+    new_file,
+    output::{Report, moment, timestamp},
+    words,
+};
+
+/// With a kit's words, which are asked for or read from standard input, or with shares of trustees.
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Options {
+    /// The server's link, as it stands on the kit
+    #[arg(long, value_name = "LINK")]
+    server: ServerLink,
+    /// What trustees have given back, in the home that `recovery ask` has made
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    shares: Vec<PathBuf>,
+    /// What you call this machine
+    #[arg(long, value_name = "NAME", default_value = "recovered device")]
+    name: String,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  medvault recover --home ~/vault --server 'https://vault.example:8443/#m3k…'
+  medvault recover --home ~/vault --server 'https://vault.example:8443/#m3k…' --shares eva.returned leo.returned";
+
+pub(crate) async fn run(context: &Context, options: Options) -> Result<(), Failure> {
+    let Options { server, shares, name } = options;
+    let home = context.home()?;
+    let recovered = if shares.is_empty() {
+        let unlock = context.unlock_to_make()?;
+        let words = words::read().await?;
+        Recovered::with_words(home, &unlock, &server, &words, &name).await?
+    } else {
+        let unlock = context.unlock()?;
+        let read = |path: &PathBuf| Ok((path.display().to_string(), new_file::read(path)?));
+        let shares = shares.iter().map(read).collect::<Result<Vec<_>, Failure>>()?;
+        let machine = RecoveringMachine::open(home, &unlock).await?;
+        machine.recover(&unlock, &server, &shares, &name).await?
+    };
+    context.print(&Restored {
+        patient_id: recovered.patient.id().to_string(),
+        devices: recovered.devices.iter().map(Entry::from).collect(),
+        list_made: timestamp(recovered.list_made),
+        list_made_ms: recovered.list_made,
+    })
+}
+
+#[derive(Serialize)]
+struct Restored {
+    patient_id: String,
+    devices: Vec<Entry>,
+    list_made: String,
+    #[serde(skip)]
+    list_made_ms: u64,
+}
+
+impl Report for Restored {
+    fn text(&self) -> String {
+        format!(
+            "This machine opens the vault of\n  {}\nwith these devices, as they were on {}:\n{}\
+             Is a device missing, or one there that you removed? Then the server shows an old state: ask its operator.\n\
+             Now remove what you have lost, and make a new kit, since its words were typed here:\n  \
+             medvault device remove NAME\n  medvault recovery kit\n",
+            self.patient_id,
+            moment(self.list_made_ms),
+            rows(&self.devices)
+        )
+    }
+}

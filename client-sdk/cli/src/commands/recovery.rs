@@ -1,0 +1,354 @@
+//! `medvault recovery`: what is done while there is still a device, and what trustees do.
+
+use std::{
+    io::{IsTerminal, stdout},
+    path::{Path, PathBuf},
+};
+
+use clap::Subcommand;
+use client_sdk::{Kit, RecoveringMachine, ReturnedFile};
+use serde::Serialize;
+
+use crate::{
+    context::{Context, Member},
+    failure::Failure,
+    new_file::{self, NewFile},
+    output::{Report, moment, note, plain, table, timestamp},
+    progress::Bar,
+    words,
+};
+
+/// How a patient prepares, and how trustees help.
+#[derive(Debug, Subcommand)]
+#[command(after_help = EXAMPLES)]
+pub(crate) enum Command {
+    /// Make a kit of 24 words that opens the vault when all devices are lost; it replaces the one before
+    #[command(after_help = EXAMPLES)]
+    Kit {
+        /// Write it as a page to print; the file holds the words
+        #[arg(long, value_name = "FILE")]
+        pdf: Option<PathBuf>,
+    },
+    /// Prove that the kit works, without changing anything; the words are asked for, or read from standard input
+    #[command(after_help = EXAMPLES)]
+    Drill,
+    /// Divide a second secret among trustees; new trustees replace those before
+    #[command(after_help = EXAMPLES)]
+    Trustees {
+        /// How many of them it takes to restore the vault
+        #[arg(long, value_name = "K")]
+        threshold: u8,
+        /// Where the files for them go
+        #[arg(long, value_name = "DIR", default_value = ".")]
+        out: PathBuf,
+        /// Patient ids; ids or names of institutions
+        #[arg(required = true, value_name = "TRUSTEE")]
+        trustees: Vec<String>,
+    },
+    /// On a machine that has nothing: make the file and the check string for trustees
+    #[command(after_help = EXAMPLES)]
+    Ask {
+        /// The file for the trustees
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
+    /// As a trustee: give a share back to the machine of somebody whose voice you know
+    #[command(after_help = EXAMPLES)]
+    Share {
+        /// The share, as you were given it
+        share: PathBuf,
+        /// What `recovery ask` has written on the machine that recovers
+        #[arg(long = "for", value_name = "FILE")]
+        ask: PathBuf,
+        /// The check string, as the patient has told you in person or by voice
+        #[arg(long, value_name = "STRING")]
+        check: String,
+        /// The file for her
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  medvault recovery kit --pdf kit.pdf
+  medvault recovery drill
+  medvault recovery trustees --threshold 2 --out shares pat_ae5… pat_kq2… 'St. Anna'
+When all devices are lost:
+  medvault recover --home ~/vault --server 'https://vault.example:8443/#m3k…'
+or with trustees:
+  medvault recovery ask --home ~/vault --out ask.recovery                          on the new machine
+  medvault recovery share 1.share --for ask.recovery --check abcd-efgh-ijkl --out 1.returned   each trustee
+  medvault recover --home ~/vault --server LINK --shares 1.returned 3.returned      on the new machine";
+
+pub(crate) async fn run(context: &Context, command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Kit { pdf } => kit(context, pdf.as_deref()).await,
+        Command::Drill => drill(context).await,
+        Command::Trustees {
+            threshold,
+            out,
+            trustees: names,
+        } => trustees(context, threshold, &out, &names).await,
+        Command::Ask { out } => ask(context, &out).await,
+        Command::Share {
+            share,
+            ask,
+            check,
+            out,
+        } => give_back(context, &share, &ask, &check, &out).await,
+    }
+}
+
+/// The kit is of use only when its words were proven to be written down; until then nothing has changed, and the
+/// page is removed again.
+async fn kit(context: &Context, pdf: Option<&Path>) -> Result<(), Failure> {
+    let terminal = stdout().is_terminal() && !context.json();
+    if pdf.is_none() && !terminal {
+        return Err(Failure::usage(
+            "the words are shown on a terminal alone: run this on one without --json, or give --pdf FILE",
+        ));
+    }
+    let file = pdf.map(NewFile::at).transpose()?;
+    let patient = context.patient().await?;
+    let kit = Kit::generate()?;
+    let page = match file {
+        Some(file) => Some(Page::write(file, &patient.kit_sheet(&kit)?)?),
+        None => None,
+    };
+    if terminal {
+        words::show(kit.words()).await?;
+    } else if let Some(page) = &page {
+        note(&format!("The words stand in {}.", page.0.display()));
+    }
+    words::ask_for_three(&kit).await?;
+    let member = patient
+        .use_kit(&kit, &Bar::records("Re-wrapping", context.json()))
+        .await?;
+    context.print(&KitMade {
+        device_id: member.id.to_string(),
+        replaced: member.replaced.iter().map(ToString::to_string).collect(),
+        pdf: page.map(|page| page.keep().display().to_string()),
+    })
+}
+
+/// A page that is removed again unless its kit came to be of use.
+struct Page(PathBuf);
+
+impl Page {
+    fn write(file: NewFile, content: &[u8]) -> Result<Self, Failure> {
+        file.write(content).map(Self)
+    }
+
+    fn keep(mut self) -> PathBuf {
+        std::mem::take(&mut self.0)
+    }
+}
+
+impl Drop for Page {
+    fn drop(&mut self) {
+        if !self.0.as_os_str().is_empty() {
+            let _ = std::fs::remove_file(&self.0);
+        }
+    }
+}
+
+async fn drill(context: &Context) -> Result<(), Failure> {
+    let patient = context.patient().await?;
+    let words = words::read().await?;
+    let found = patient.rehearse(&words).await?;
+    context.print(&Drilled {
+        device_id: found.member.to_string(),
+        patient_id: patient.id().to_string(),
+        collections: found
+            .collections
+            .into_iter()
+            .map(|collection| collection.name)
+            .collect(),
+        devices: found.devices.into_iter().map(|device| device.name).collect(),
+        list_made: timestamp(found.list_made),
+        list_made_ms: found.list_made,
+    })
+}
+
+async fn trustees(context: &Context, threshold: u8, out: &Path, names: &[String]) -> Result<(), Failure> {
+    let patient = context.patient().await?;
+    let mut trustees = Vec::with_capacity(names.len());
+    for name in names {
+        trustees.push(patient.trustee(name).await?);
+    }
+    let new = patient.new_trustees(threshold, &trustees).await?;
+    let mut pages = Vec::with_capacity(new.shares.len());
+    for share in &new.shares {
+        let path = out.join(format!("{}.share", share.number));
+        pages.push(Page::write(NewFile::at(&path)?, &share.file)?);
+    }
+    let entrusted = patient
+        .use_trustees(&new, &Bar::records("Re-wrapping", context.json()))
+        .await?;
+    let shares = new.shares.iter().zip(pages).map(|(share, page)| Given {
+        number: share.number,
+        trustee: share.trustee.clone(),
+        file: page.keep().display().to_string(),
+    });
+    context.print(&Divided {
+        device_id: entrusted.member.id.to_string(),
+        replaced: entrusted
+            .member
+            .replaced
+            .iter()
+            .map(ToString::to_string)
+            .collect(),
+        threshold,
+        shares: shares.collect(),
+    })
+}
+
+async fn ask(context: &Context, out: &Path) -> Result<(), Failure> {
+    let file = NewFile::at(out)?;
+    let machine = RecoveringMachine::prepare(context.home()?, &context.unlock_to_make()?).await?;
+    context.print(&Asked {
+        check_string: machine.check_string(),
+        file: file.write(&machine.offer())?.display().to_string(),
+    })
+}
+
+async fn give_back(
+    context: &Context,
+    share: &Path,
+    ask: &Path,
+    check: &str,
+    out: &Path,
+) -> Result<(), Failure> {
+    let (share, ask) = (new_file::read(share)?, new_file::read(ask)?);
+    let file = NewFile::at(out)?;
+    let returned: ReturnedFile = match context.member().await? {
+        Member::Patient(patient) => patient.return_share(&share, &ask, check).await?,
+        Member::Institution(institution) => institution.return_share(&share, &ask, check).await?,
+    };
+    context.print(&Returned {
+        patient_id: returned.patient.to_string(),
+        number: returned.number,
+        file: file.write(&returned.file)?.display().to_string(),
+    })
+}
+
+#[derive(Serialize)]
+struct KitMade {
+    device_id: String,
+    replaced: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pdf: Option<String>,
+}
+
+impl Report for KitMade {
+    fn text(&self) -> String {
+        let page = self.pdf.as_ref().map_or(String::new(), |pdf| {
+            format!("Print {pdf}, then delete it: whoever has the file has the vault.\n")
+        });
+        let before = if self.replaced.is_empty() {
+            ""
+        } else {
+            "The kit before opens nothing any more: destroy it.\n"
+        };
+        format!(
+            "The kit opens your vault from now on.\n  {}\n{page}{before}Try it once a year: medvault recovery drill\n",
+            self.device_id
+        )
+    }
+}
+
+#[derive(Serialize)]
+struct Drilled {
+    device_id: String,
+    patient_id: String,
+    collections: Vec<String>,
+    devices: Vec<String>,
+    list_made: String,
+    #[serde(skip)]
+    list_made_ms: u64,
+}
+
+impl Report for Drilled {
+    fn text(&self) -> String {
+        let names = |names: &[String]| {
+            names
+                .iter()
+                .map(|name| plain(name))
+                .collect::<Vec<_>>()
+                .join(", ")
+        };
+        format!(
+            "The kit works: with its words and the server's link, the whole vault opens again.\n  vault        {}\n  \
+             collections  {}\n  devices      {} (list of {})\nNothing was changed.\n",
+            self.patient_id,
+            names(&self.collections),
+            names(&self.devices),
+            moment(self.list_made_ms)
+        )
+    }
+}
+
+#[derive(Serialize)]
+struct Given {
+    number: u8,
+    trustee: String,
+    file: String,
+}
+
+#[derive(Serialize)]
+struct Divided {
+    device_id: String,
+    replaced: Vec<String>,
+    threshold: u8,
+    shares: Vec<Given>,
+}
+
+impl Report for Divided {
+    fn text(&self) -> String {
+        let rows = self.shares.iter().map(|share| {
+            [
+                share.number.to_string(),
+                plain(&share.trustee),
+                share.file.clone(),
+            ]
+        });
+        format!(
+            "Any {} of these can restore your vault together, and fewer learn nothing. Give each its file, in any way:\n{}",
+            self.threshold,
+            table(["SHARE", "TRUSTEE", "FILE"], rows)
+        )
+    }
+}
+
+#[derive(Serialize)]
+struct Asked {
+    check_string: String,
+    file: String,
+}
+
+impl Report for Asked {
+    fn text(&self) -> String {
+        format!(
+            "Send {} to your trustees, and tell each of them this in person or by telephone:\n  {}\n\
+             With enough of what they give back: medvault recover --server LINK --shares FILE…\n",
+            self.file, self.check_string
+        )
+    }
+}
+
+#[derive(Serialize)]
+struct Returned {
+    patient_id: String,
+    number: u8,
+    file: String,
+}
+
+impl Report for Returned {
+    fn text(&self) -> String {
+        format!(
+            "Share {} of the vault of\n  {}\nis in {}: send it to her. Only the machine that you have checked can open it.\n",
+            self.number, self.patient_id, self.file
+        )
+    }
+}

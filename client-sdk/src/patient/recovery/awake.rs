@@ -1,0 +1,61 @@
+//! A recovery member at work: the device that lies in a drawer, taken out for a moment. It is a patient like any
+//! other, whose home is a folder that goes with it, and holds nothing secret.
+
+use std::sync::Arc;
+
+use crypto::{RecoveryKeys, RecoverySecret};
+use protocol_spec::{devices::DeviceKind, problem::Problem};
+use tempfile::TempDir;
+
+use super::super::{
+    Patient,
+    devices::own_chain,
+    keys::{DeviceKeys, Keys},
+    known::Known,
+    link::{approved, device_lists},
+};
+use crate::{
+    Error, Result,
+    home::{Home, Pins},
+};
+
+/// The member, verified to be one of the vault that it was made for.
+pub(super) struct Awake {
+    pub(super) patient: Patient,
+    _scratch: TempDir,
+}
+
+impl Awake {
+    /// Finds the vault with nothing but the secret, and verifies all that the server shows of it (RCV-4).
+    pub(super) async fn wake(pins: &Pins, secret: &RecoverySecret) -> Result<Self> {
+        let RecoveryKeys { identity, recipient } = secret.keys()?;
+        let own = DeviceKeys {
+            signing: Arc::new(identity),
+            recipient,
+        };
+        let answer = device_lists(&own.connect(pins)?, None).await.map_err(|error| {
+            if error.is_problem(Problem::Unauthenticated) {
+                Error::UnknownRecovery
+            } else {
+                error
+            }
+        })?;
+        // RCV-3
+        let id = approved(&answer, own.id(), |approval, patient, list, device| {
+            secret.check_approval(approval, patient, list, device)
+        })?;
+        let chain = own_chain(&answer.devices, own.id(), id)?;
+        let known = Known::read(answer, &own, &chain)?;
+        let listed = known.newest().device(own.id());
+        if listed.is_none_or(|device| device.kind != DeviceKind::Recovery) {
+            return Err(Error::tampered("the list of devices")("it is no recovery member"));
+        }
+        let scratch = tempfile::Builder::new().prefix("medvault-recovery-").tempdir();
+        let scratch = scratch.map_err(Error::io("cannot make a folder in", &std::env::temp_dir()))?;
+        let keys = Keys::in_memory(own, chain, known);
+        Ok(Self {
+            patient: Patient::with(Home::at(scratch.path()), pins.clone(), keys)?,
+            _scratch: scratch,
+        })
+    }
+}

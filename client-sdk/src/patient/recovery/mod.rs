@@ -1,0 +1,75 @@
+//! Recovery: the way back into a vault when all devices are lost. See `protocol-spec/spec/recovery.md`.
+//!
+//! | module | does |
+//! |---|---|
+//! | `kit` | 24 words: made, proven in a rehearsal |
+//! | `sheet` | the words as a page to print |
+//! | `trustees` | a secret divided among people who are trusted together |
+//! | `awake` | a recovery member at work on this machine for a moment |
+//! | `machine` | a machine that has nothing yet |
+//! | `reminder` | once a year |
+
+mod awake;
+mod kit;
+mod machine;
+mod reminder;
+mod sheet;
+mod trustees;
+
+use crypto::{RecoveryKeys, RecoverySecret};
+use protocol_spec::{devices::DeviceKind, field::Name, ids::DeviceId};
+
+pub use self::{
+    kit::{Kit, Rehearsed},
+    machine::{Recovered, RecoveringMachine},
+    trustees::{Entrusted, EntrustedShare, NewTrustees, Trustee},
+};
+use super::{
+    Patient,
+    devices::{Newcomer, Proof},
+};
+use crate::{Progress, Result};
+
+/// A recovery member that was added to the list of devices.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecoveryMember {
+    /// Its id.
+    pub id: DeviceId,
+    /// Those of the same name that were there before, and are of no use any more.
+    pub replaced: Vec<DeviceId>,
+}
+
+impl Patient {
+    /// Adds the member that follows from a secret, in the place of those with the same name.
+    async fn add_member(
+        &self,
+        secret: &RecoverySecret,
+        name: &str,
+        progress: &dyn Progress,
+    ) -> Result<RecoveryMember> {
+        let devices = self.devices().await?;
+        let same = devices
+            .iter()
+            .filter(|device| device.kind == DeviceKind::Recovery && device.name == name);
+        let replaced: Vec<DeviceId> = same.map(|device| device.id).collect();
+        let RecoveryKeys { identity, recipient } = secret.keys()?;
+        let newcomer = Newcomer {
+            device_key: identity.public(),
+            recipient_key: recipient.public(),
+            kind: DeviceKind::Recovery,
+            name: &Name::try_from(name.to_owned())?,
+            proof: Proof::Secret(secret),
+        };
+        self.replace_devices(replaced.clone(), &newcomer, progress)
+            .await?;
+        Ok(RecoveryMember {
+            id: DeviceId::from(&identity.public()),
+            replaced,
+        })
+    }
+}
+
+/// What the list of devices calls a kit.
+const KIT: &str = "recovery kit";
+/// What it calls the member whose secret is divided.
+const TRUSTEES: &str = "trustees";

@@ -1,0 +1,220 @@
+//! Trustees: a secret that nobody has, and some of them have together.
+
+use std::{collections::HashSet, fmt};
+
+use bytes::Bytes;
+use crypto::{
+    RecoverySecret,
+    shares::{Share, ShareReader},
+};
+use prost::Message;
+use protocol_spec::{
+    bodies::RecoveryShares,
+    field::SealedBytes,
+    ids::PatientId,
+    messages::{self as pb, trustee_share::Holder},
+    recovery::{Division, MAX_SHARES},
+    statement::Signed,
+};
+
+use super::{RecoveryMember, TRUSTEES};
+use crate::{DirectoryEntry, Error, Patient, Progress, Result, mint, shares::ReturnedFile};
+
+/// Somebody who is trusted with a share.
+#[derive(Clone, Debug)]
+pub enum Trustee {
+    /// Another patient of the server, by her id.
+    Patient(PatientId),
+    /// An accredited institution.
+    Institution(Box<DirectoryEntry>),
+}
+
+impl Trustee {
+    fn id(&self) -> [u8; 32] {
+        match self {
+            Self::Patient(id) => *id.as_bytes(),
+            Self::Institution(entry) => *entry.id().as_bytes(),
+        }
+    }
+}
+
+impl fmt::Display for Trustee {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Patient(id) => id.fmt(f),
+            Self::Institution(entry) => f.write_str(entry.name().as_str()),
+        }
+    }
+}
+
+/// A divided secret that opens nothing before [`Patient::use_trustees`].
+pub struct NewTrustees {
+    secret: RecoverySecret,
+    threshold: u8,
+    /// What each trustee is to be given.
+    pub shares: Vec<EntrustedShare>,
+}
+
+/// One trustee's share, sealed to him.
+#[derive(Clone, Debug)]
+pub struct EntrustedShare {
+    /// From 1.
+    pub number: u8,
+    /// Whose it is.
+    pub trustee: String,
+    /// The file for him; to anybody else it says nothing.
+    pub file: Vec<u8>,
+}
+
+/// Trustees who can restore the vault together.
+#[derive(Clone, Debug)]
+pub struct Entrusted {
+    /// Their member of the list.
+    pub member: RecoveryMember,
+    /// How many it takes.
+    pub threshold: u8,
+}
+
+impl Patient {
+    /// The trustee with this patient id, or the institution with this id or name.
+    ///
+    /// # Errors
+    /// As [`Self::institution`].
+    pub async fn trustee(&self, id_or_name: &str) -> Result<Trustee> {
+        match id_or_name.parse() {
+            Ok(id) => Ok(Trustee::Patient(id)),
+            Err(_) => Ok(Trustee::Institution(Box::new(
+                self.institution(id_or_name).await?,
+            ))),
+        }
+    }
+
+    /// Divides a new secret among trustees, any `threshold` of whom can restore the vault.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for numbers that make no sense; [`Error::Unknown`] for a patient whom the server does not know.
+    pub async fn new_trustees(&self, threshold: u8, trustees: &[Trustee]) -> Result<NewTrustees> {
+        let holders = self.check_trustees(threshold, trustees)?;
+        let secret = RecoverySecret::generate()?;
+        let identity = secret.keys()?.identity;
+        let shares = secret.divide(threshold, holders)?;
+        let (patient_id, recovery_key) = (self.id(), identity.public());
+        let body = RecoveryShares {
+            created: mint::now_ms(),
+            patient_id,
+            recovery_key,
+            threshold: threshold.into(),
+            commitments: shares
+                .iter()
+                .map(|share| share.commitment(&patient_id, &recovery_key))
+                .collect(),
+        };
+        let division = Division::verify(Signed::sign(body, |message| identity.sign_bytes(message)))?;
+        let mut entrusted = Vec::with_capacity(shares.len());
+        for (share, trustee) in shares.iter().zip(trustees) {
+            entrusted.push(EntrustedShare {
+                number: share.number(),
+                trustee: trustee.to_string(),
+                file: self.entrust(share, &division, trustee).await?.encode_to_vec(),
+            });
+        }
+        Ok(NewTrustees {
+            secret,
+            threshold,
+            shares: entrusted,
+        })
+    }
+
+    /// From now on these trustees can restore the vault, and others before them cannot any more, as with
+    /// [`Self::use_kit`].
+    ///
+    /// # Errors
+    /// Of the connection, and what the server refuses: the shares are then of no use, and those before them as good as
+    /// ever.
+    pub async fn use_trustees(&self, new: &NewTrustees, progress: &dyn Progress) -> Result<Entrusted> {
+        Ok(Entrusted {
+            member: self.add_member(&new.secret, TRUSTEES, progress).await?,
+            threshold: new.threshold,
+        })
+    }
+
+    /// Gives a share that this patient holds back to a machine whose check string its owner has told.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] when the check string is another, or the share is not in force; [`Error::WrongShare`].
+    pub async fn return_share(&self, file: &[u8], offer: &[u8], check: &str) -> Result<ReturnedFile> {
+        let held = self.session.held_share(file, offer, check).await?;
+        let known = self.known_epoch(held.root_epoch()).await?;
+        let key = known
+            .vault_key(held.root_epoch())
+            .ok_or_else(|| held.wrong("is sealed to a key that the vault never had"))?;
+        held.give_back(key, &ShareReader::patient(&self.id()))
+    }
+
+    fn check_trustees(&self, threshold: u8, trustees: &[Trustee]) -> Result<u8> {
+        let usage = |text: String| Err(Error::Usage(text));
+        let holders = u8::try_from(trustees.len()).unwrap_or(u8::MAX);
+        if !(2..=MAX_SHARES).contains(&holders) {
+            return usage(format!("name 2 to {MAX_SHARES} trustees"));
+        }
+        if !(2..=holders).contains(&threshold) {
+            return usage(format!(
+                "the threshold is from 2 to the number of trustees, {holders}"
+            ));
+        }
+        let ids: HashSet<_> = trustees.iter().map(Trustee::id).collect();
+        if ids.len() != trustees.len() {
+            return usage("a trustee stands twice: name each once".into());
+        }
+        if ids.contains(self.id().as_bytes()) {
+            return usage("you cannot be your own trustee: name somebody else".into());
+        }
+        Ok(holders)
+    }
+
+    /// Seals a share to its holder alone (RCV-8).
+    async fn entrust(
+        &self,
+        share: &Share,
+        division: &Division,
+        trustee: &Trustee,
+    ) -> Result<pb::TrusteeShare> {
+        let (sealed, holder, root_epoch): (SealedBytes, _, _) = match trustee {
+            Trustee::Patient(id) => {
+                let list = self.session.patient_list(*id).await?;
+                let sealed = share.seal(&list.vault_key, division, &ShareReader::patient(id))?;
+                (sealed, Holder::PatientId(copy(id.as_bytes())), list.root_epoch)
+            }
+            Trustee::Institution(entry) => {
+                let reader = ShareReader::institution(&entry.id());
+                let sealed = share.seal(entry.recipient_key(), division, &reader)?;
+                (sealed, Holder::InstitutionId(copy(entry.id().as_bytes())), 0)
+            }
+        };
+        Ok(pb::TrusteeShare {
+            division: Some(division.to_message()),
+            number: share.number().into(),
+            holder: Some(holder),
+            root_epoch,
+            share: Some((&sealed).into()),
+        })
+    }
+}
+
+fn copy(id: &[u8; 32]) -> Bytes {
+    Bytes::copy_from_slice(id)
+}
+
+impl fmt::Debug for NewTrustees {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            secret: _,
+            threshold,
+            shares,
+        } = self;
+        f.debug_struct("NewTrustees")
+            .field("threshold", threshold)
+            .field("shares", shares)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,124 @@
+//! Shares of somebody's recovery secret: as their holders keep them, and as they give them back. See
+//! `protocol-spec/spec/recovery.md` §4.
+
+use crypto::{
+    RecipientSecret,
+    shares::{Share, ShareReader},
+};
+use prost::Message;
+use protocol_spec::{
+    devices::DeviceKind,
+    field::SealedBytes,
+    ids::{DeviceId, PatientId},
+    keys::RecipientKey,
+    messages as pb,
+    recovery::{CheckString, Division},
+    statement::Signed,
+};
+
+use crate::{Error, Result, session::Session};
+
+/// A share on its way back.
+#[derive(Clone, Debug)]
+pub struct ReturnedFile {
+    /// Whose vault it helps to restore.
+    pub patient: PatientId,
+    /// From 1.
+    pub number: u8,
+    /// The file for the machine that recovers; to anybody else it says nothing.
+    pub file: Vec<u8>,
+}
+
+/// A share that its holder may give back, to a machine that was checked.
+pub(crate) struct HeldShare {
+    division: Division,
+    number: u8,
+    root_epoch: u64,
+    sealed: SealedBytes,
+    to: RecipientKey,
+}
+
+impl Session {
+    /// Reads a share and the offer of a machine that wants it, and checks both: the string that the owner has told
+    /// (RCV-9), and that the division is in force (RCV-8).
+    pub(crate) async fn held_share(&self, file: &[u8], offer: &[u8], check: &str) -> Result<HeldShare> {
+        let to = read_offer(offer)?;
+        if !CheckString::of(&to).is(check) {
+            return Err(Error::Usage(
+                "the check string is not that of this offer: ask the patient again, by voice, and do not go on if it \
+                 stays so"
+                    .into(),
+            ));
+        }
+        let message: pb::TrusteeShare =
+            protocol_spec::messages::decode(file).map_err(|_| wrong(THIS, "is no share"))?;
+        let held = HeldShare {
+            division: read_division(message.division, THIS)?,
+            number: u8::try_from(message.number).unwrap_or_default(),
+            root_epoch: message.root_epoch,
+            sealed: SealedBytes::try_from(message.share).map_err(|_| wrong(THIS, "is no share"))?,
+            to,
+        };
+        let list = self.patient_list(held.division.patient_id).await?;
+        let member = list.device(DeviceId::from(&held.division.recovery_key));
+        if member.is_none_or(|member| member.kind != DeviceKind::Recovery) {
+            return Err(Error::Usage(
+                "this share opens nothing any more: the patient has made others, or has removed her trustees"
+                    .into(),
+            ));
+        }
+        Ok(held)
+    }
+}
+
+impl HeldShare {
+    /// Of the vault key that it is sealed to; zero for institutions.
+    pub(crate) fn root_epoch(&self) -> u64 {
+        self.root_epoch
+    }
+
+    /// Opens it, and seals it to the machine.
+    pub(crate) fn give_back(&self, with: &RecipientSecret, holder: &ShareReader) -> Result<ReturnedFile> {
+        let share = Share::open(with, &self.division, self.number, holder, &self.sealed)
+            .map_err(|_| self.wrong("is not sealed to this holder, or not what was entrusted"))?;
+        let sealed = share.give_back(&self.to, &self.division)?;
+        let message = pb::ReturnedShare {
+            division: Some(self.division.to_message()),
+            number: self.number.into(),
+            share: Some((&sealed).into()),
+        };
+        Ok(ReturnedFile {
+            patient: self.division.patient_id,
+            number: self.number,
+            file: message.encode_to_vec(),
+        })
+    }
+
+    pub(crate) fn wrong(&self, cause: &str) -> Error {
+        wrong(THIS, cause)
+    }
+}
+
+/// What a machine that recovers has offered.
+fn read_offer(offer: &[u8]) -> Result<RecipientKey> {
+    let message: Option<pb::RecoveryOffer> = protocol_spec::messages::decode(offer).ok();
+    message
+        .and_then(|message| RecipientKey::try_from(message.recipient_key.as_ref()).ok())
+        .ok_or_else(|| Error::Usage("this is not what `recovery ask` writes: give that file".into()))
+}
+
+/// The division that a file names, verified (RCV-6).
+pub(crate) fn read_division(message: Option<pb::Statement>, file: &str) -> Result<Division> {
+    Signed::try_from(message)
+        .and_then(Division::verify)
+        .map_err(|error| wrong(file, &format!("is no share ({error})")))
+}
+
+pub(crate) fn wrong(file: &str, cause: &str) -> Error {
+    Error::WrongShare {
+        file: file.to_owned(),
+        cause: cause.to_owned(),
+    }
+}
+
+const THIS: &str = "this share";
