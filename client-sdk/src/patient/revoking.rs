@@ -16,7 +16,7 @@ impl Patient {
     /// Revokes a permission: what starts after the server's acknowledgement gets nothing, what runs stops at the next
     /// leaf. A permission over a collection has handed out the collection's key, so the collection then gets a new
     /// one, and whatever lies under the old key at the server is destroyed. A revocation that was broken off is
-    /// taken up again. `progress` counts records. The report says what cannot be taken back.
+    /// taken up again. Where another permission has taken its place, that one is revoked. `progress` counts records. The report says what cannot be taken back.
     ///
     /// # Errors
     /// [`Error::Unknown`]; what the server refuses. Once the first error but these could come, nothing is released
@@ -26,7 +26,7 @@ impl Patient {
         permission: PermissionId,
         progress: &dyn Progress,
     ) -> Result<RevocationReport> {
-        let own = self.own_permission_by_id(permission).await?;
+        let own = self.newest_permission(permission).await?;
         let revoked = self.submit_revocation(&own).await?;
         let exposed = self.exposed(&own.permission).await?;
         let closure = match own.permission.collection {
@@ -58,13 +58,27 @@ impl Patient {
         Ok(())
     }
 
-    async fn own_permission_by_id(&self, id: PermissionId) -> Result<OwnPermission> {
-        let mut all = self.own_permissions().await?.into_iter();
-        all.find(|own| own.permission.permission_id == id)
-            .ok_or_else(|| Error::Unknown {
-                what: "permission",
-                id: id.to_string(),
-            })
+    /// The permission with this id, or the newest of those that have taken its place one after the other: whoever
+    /// takes back what she once permitted means what holds now.
+    async fn newest_permission(&self, id: PermissionId) -> Result<OwnPermission> {
+        let mut all = self.own_permissions().await?;
+        let is = |own: &OwnPermission| own.permission.permission_id == id;
+        let at = all.iter().position(is).ok_or_else(|| Error::Unknown {
+            what: "permission",
+            id: id.to_string(),
+        })?;
+        let mut own = all.swap_remove(at);
+        loop {
+            let before = own.permission.permission_id;
+            let takes_its_place = |next: &OwnPermission| {
+                let replaces = next.permission.replaces.as_ref();
+                replaces.is_some_and(|replaces| replaces.permission_id == before)
+            };
+            let Some(at) = all.iter().position(takes_its_place) else {
+                return Ok(own);
+            };
+            own = all.swap_remove(at);
+        }
     }
 
     async fn submit_revocation(&self, own: &OwnPermission) -> Result<pb::RevocationAnswer> {
