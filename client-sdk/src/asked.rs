@@ -9,7 +9,7 @@ use protocol_spec::{
     messages as pb,
     permission::{Kind, PermissionBody},
     purpose::Purpose,
-    statement::{Body, Signed, Verified},
+    statement::{Made, Signed, Verified},
 };
 
 use crate::{DirectoryEntry, Error, Result, session::Session};
@@ -100,19 +100,14 @@ impl Session {
     }
 
     /// Verifies a statement by the key of the institution that it names.
-    async fn verify_by<T: Body>(
+    async fn verify_by<T: Made>(
         &self,
         statement: pb::Statement,
         claimed: impl Fn(&T) -> InstitutionId,
     ) -> Result<(Verified<T>, DirectoryEntry)> {
         let signed = Signed::<T>::try_from(statement).map_err(Error::tampered(WHAT))?;
         let asker = self.institution(claimed(signed.claimed())).await?;
-        Ok((
-            signed
-                .verify(asker.identity_key())
-                .map_err(Error::tampered(WHAT))?,
-            asker,
-        ))
+        Ok((signed.verify_by(&asker).map_err(Error::tampered(WHAT))?, asker))
     }
 }
 

@@ -3,7 +3,15 @@
 
 use std::collections::BTreeMap;
 
-use protocol_spec::{directory::Institution, ids::InstitutionId, messages as pb, problem::Problem};
+use data_encoding::HEXLOWER;
+use protocol_spec::{
+    directory::{ChainLink, Institution},
+    hash::Sha256Digest,
+    ids::InstitutionId,
+    messages as pb,
+    problem::Problem,
+};
+use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result, session::Session};
 
@@ -82,36 +90,164 @@ impl Session {
         Ok(entry)
     }
 
+    /// All entries of an institution, from the first to the newest, each the successor of the one before (INS-1).
+    pub(crate) async fn chain(&self, id: InstitutionId) -> Result<Vec<Institution>> {
+        let mut chain: Vec<Institution> = Vec::new();
+        loop {
+            let after = chain
+                .last()
+                .map_or(String::new(), |entry| format!("&after={}", entry.sequence()));
+            let path = format!("/v1/directory/{id}/entries?limit=100{after}");
+            let page: pb::EntryPage = self.server.get(&path).await?;
+            for entry in page.entries {
+                let entry = self.verify_entry(entry).await?;
+                let follows = match chain.last() {
+                    Some(last) => entry.check_succeeds(&last.link()),
+                    None if entry.id() == id && entry.sequence() == 0 => Ok(()),
+                    None => Err(protocol_spec::Error::Mismatch {
+                        what: "chain and institution",
+                    }),
+                };
+                follows.map_err(Error::tampered("the directory"))?;
+                chain.push(entry);
+            }
+            if page.next == 0 {
+                return Ok(chain);
+            }
+        }
+    }
+
+    /// From now on entries are asked for again.
+    pub(crate) async fn forget_entries(&self) {
+        self.entries.lock().await.clear();
+    }
+
     async fn verify_entry(&self, message: pb::DirectoryEntry) -> Result<Institution> {
-        let proof = message.proof.clone();
+        let (proof, retirement_proof) = (message.proof.clone(), message.retirement_proof.clone());
         let entry = Institution::from_entry(message, self.server.registrar(), self.server.operator_id())
             .map_err(Error::tampered("an entry of the directory"))?;
         self.included(proof, &entry.keys().hash(), "an entry of the directory")
             .await?;
+        if let Some(retirement) = entry.retirement() {
+            self.included(
+                retirement_proof,
+                &retirement.hash(),
+                "a retirement in the directory",
+            )
+            .await?;
+        }
         Ok(entry)
     }
 
-    /// Pins entries when they are first seen, and refuses one whose keys have changed since (KEY-17).
+    /// Pins entries when they are first seen; later ones only along the institution's chain (KEY-17, INS-4).
     async fn remember(&self, entries: &[Institution]) -> Result<()> {
-        let _lock = self.home.lock().await?;
-        let mut pins: BTreeMap<String, String> = self.home.read_json(PINS)?.unwrap_or_default();
-        let before = pins.len();
-        for entry in entries {
-            let hash = entry.entry_hash().to_string();
-            let pinned = pins.entry(entry.id().to_string()).or_insert_with(|| hash.clone());
-            if *pinned != hash {
-                return Err(Error::tampered("the directory")(format!(
-                    "the keys of {} are not those seen before",
-                    entry.name().as_str()
-                )));
+        loop {
+            let pins = self.pins()?;
+            for entry in entries {
+                if let Some(pin) = pins.get(&entry.id().to_string()) {
+                    self.follow(pin.link(entry)?, entry).await?;
+                }
             }
-        }
-        if pins.len() > before {
-            self.home.write_json(PINS, &pins)?;
+            let _lock = self.home.lock().await?;
+            // What another process has pinned meanwhile is followed first.
+            if self.pins()? != pins {
+                continue;
+            }
+            let mut newer = pins.clone();
+            newer.extend(
+                entries
+                    .iter()
+                    .map(|entry| (entry.id().to_string(), Pin::of(entry))),
+            );
+            if newer != pins {
+                self.home.write_json(PINS, &newer)?;
+            }
+            break;
         }
         let mut known = self.entries.lock().await;
         known.extend(entries.iter().map(|entry| (entry.id(), entry.clone())));
         Ok(())
+    }
+
+    /// Walks the chain from the entry that was kept to the one that the server shows.
+    async fn follow(&self, mut link: ChainLink, entry: &Institution) -> Result<()> {
+        let refused =
+            |cause: &str| Error::tampered("the directory")(format!("{cause} of {}", entry.name().as_str()));
+        while link.entry_hash != entry.entry_hash() {
+            if entry.sequence() <= link.sequence {
+                return Err(refused("it shows another entry than was seen before"));
+            }
+            let path = format!(
+                "/v1/directory/{}/entries?after={}&limit=100",
+                entry.id(),
+                link.sequence
+            );
+            let page: pb::EntryPage = self.server.get(&path).await?;
+            if page.entries.is_empty() {
+                return Err(refused("it leaves out entries"));
+            }
+            for next in page.entries {
+                let next = self.verify_entry(next).await?;
+                next.check_succeeds(&link)
+                    .map_err(Error::tampered("the directory"))?;
+                link = next.link();
+                if link.entry_hash == entry.entry_hash() {
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn pins(&self) -> Result<BTreeMap<String, Pin>> {
+        Ok(self.home.read_json(PINS)?.unwrap_or_default())
+    }
+}
+
+/// Refuses to seal to an institution that has retired (INS-14).
+pub(crate) fn must_go_on(entry: &Institution) -> Result<()> {
+    if entry.retirement().is_none() {
+        return Ok(());
+    }
+    Err(Error::Refused {
+        problem: Problem::InstitutionRetired,
+        detail: Some(entry.name().as_str().to_owned()),
+    })
+}
+
+/// What is kept of the newest entry that was accepted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Pin {
+    sequence: u64,
+    name: String,
+    /// Hex.
+    entry: String,
+    /// Hex.
+    recipient_key: String,
+}
+
+impl Pin {
+    fn of(entry: &Institution) -> Self {
+        Self {
+            sequence: entry.sequence(),
+            name: entry.name().as_str().to_owned(),
+            entry: entry.entry_hash().to_string(),
+            recipient_key: entry.recipient_key().digest().to_string(),
+        }
+    }
+
+    fn link(&self, of: &Institution) -> Result<ChainLink> {
+        let hash = |hex: &str| {
+            let bytes = HEXLOWER.decode(hex.as_bytes()).unwrap_or_default();
+            Sha256Digest::try_from(bytes.as_slice())
+        };
+        Ok(ChainLink {
+            institution: of.id(),
+            name: self.name.clone().try_into()?,
+            sequence: self.sequence,
+            entry_hash: hash(&self.entry)?,
+            recipient_key_hash: hash(&self.recipient_key)?,
+        })
     }
 }
 

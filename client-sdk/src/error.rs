@@ -5,6 +5,8 @@ use std::{io, path::Path, path::PathBuf};
 use protocol_spec::problem::Problem;
 use thiserror::Error;
 
+use crate::keystore::KeyStoreError;
+
 /// Why an operation failed. Nothing half-done is left behind unless a variant says so.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -181,6 +183,9 @@ pub enum Error {
         /// What broke.
         cause: String,
     },
+    /// The store of this institution's keys did not do what it was asked.
+    #[error("{0}")]
+    KeyStore(#[from] KeyStoreError),
     /// Sealing, wrapping or random bytes failed on this machine.
     #[error("{0}")]
     Crypto(crypto::Error),
@@ -220,6 +225,7 @@ impl Error {
             Self::Exists { .. } => "exists",
             Self::Io { .. } => "io",
             Self::Interrupted { .. } => "interrupted",
+            Self::KeyStore(_) => "key-store",
             Self::Crypto(_) => "crypto",
             Self::Protocol(_) => "protocol",
         }
@@ -293,6 +299,10 @@ fn next_step(problem: Problem) -> &'static str {
             "state the purpose that it is for, if that is what the records are used for"
         }
         Problem::NotAccredited => "have the registrar accredit these keys, with the registrar of this server",
+        Problem::TerminalRemoved | Problem::TerminalExpired => "have the institution certify a terminal",
+        Problem::InstitutionRetired => "choose another institution",
+        Problem::KeyEnded => "ask the patient to open her vault once, or for a new permission",
+        Problem::ChainConflict => "see in the directory what has become of the entry",
         Problem::RequestAnswered | Problem::RequestExpired | Problem::RequestMismatch => "make a new request",
         Problem::EpochMismatch | Problem::PlacementConflict | Problem::DeviceListConflict => "try again",
         Problem::RecordMismatch => "list the records and permit those",

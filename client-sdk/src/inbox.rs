@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crypto::{RecipientSecret, TextContext, open_text};
+use crypto::TextContext;
 use protocol_spec::{
     bodies::{Denial, ReleaseReceipt, Revocation, UploadReceipt, UploadRequest},
     ids::{InstitutionId, PatientId, PermissionId, RecordId, RequestId},
@@ -13,7 +13,12 @@ use protocol_spec::{
     purpose::Purpose,
 };
 
-use crate::{DirectoryEntry, Error, Patient, Result, asked::Asked, session::Session};
+use crate::{
+    DirectoryEntry, Error, Patient, Result,
+    asked::Asked,
+    keystore::{KeyStore, KeyStoreError, open_text},
+    session::Session,
+};
 
 /// What an event tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,7 +111,7 @@ pub(crate) enum Reader<'a> {
     Patient(&'a Patient),
     Institution {
         id: InstitutionId,
-        recipient: &'a RecipientSecret,
+        keys: &'a dyn KeyStore,
     },
 }
 
@@ -122,6 +127,8 @@ impl Session {
         loop {
             let events = self.events(after).await?;
             if !events.is_empty() {
+                // Who asks may have rotated or retired while this waited.
+                self.forget_entries().await;
                 let mut opened = Vec::with_capacity(events.len());
                 for event in events {
                     opened.push(self.open_event(reader, event).await?);
@@ -193,7 +200,9 @@ impl Session {
             text: None,
         };
         match self.open_what(reader, what, blank.clone()).await {
-            Err(error @ (Error::Unreachable { .. } | Error::HomeLocked { .. })) => Err(error),
+            Err(error @ (Error::Unreachable { .. } | Error::HomeLocked { .. } | Error::KeyStore(_))) => {
+                Err(error)
+            }
             Err(error) => Ok(InboxEvent {
                 text: Some(error.to_string()),
                 ..blank
@@ -209,8 +218,8 @@ impl Session {
         blank: InboxEvent,
     ) -> Result<InboxEvent> {
         match (what.ok_or_else(|| tampered("it is empty"))?, reader) {
-            (What::UploadRequested(permitted), Reader::Institution { id, recipient }) => {
-                self.upload_requested(permitted, *id, recipient, blank)
+            (What::UploadRequested(permitted), Reader::Institution { id, keys }) => {
+                self.upload_requested(permitted, *id, *keys, blank)
             }
             (What::DownloadRequested(statement), Reader::Patient(patient)) => {
                 let asked = self.asked_download(statement).await?;
@@ -229,12 +238,10 @@ impl Session {
                     ..blank
                 })
             }
-            (What::Permitted(message), Reader::Institution { id, recipient }) => {
-                self.permitted(&message, *id, recipient, blank).await
+            (What::Permitted(message), Reader::Institution { id, keys }) => {
+                self.permitted(&message, *id, *keys, blank).await
             }
-            (What::Denied(denial), Reader::Institution { id, recipient }) => {
-                denied(denial, *id, recipient, blank)
-            }
+            (What::Denied(denial), Reader::Institution { id, keys }) => denied(denial, *id, *keys, blank),
             (What::Revoked(revocation), Reader::Institution { .. }) => {
                 let revocation: PatientVerified<Revocation> = verify(revocation)?;
                 Ok(InboxEvent {
@@ -281,14 +288,14 @@ impl Session {
         &self,
         message: pb::UploadPermitted,
         id: InstitutionId,
-        recipient: &RecipientSecret,
+        keys: &dyn KeyStore,
         blank: InboxEvent,
     ) -> Result<InboxEvent> {
         let request: PatientVerified<UploadRequest> =
             verify(message.request.ok_or_else(|| tampered("it is empty"))?)?;
         check(request.institution_id == id && request.operator_id == self.server.operator_id())?;
         let context = TextContext::to_institution(request.request_id, &request.patient_id, &id);
-        let text = open_text(recipient, &context, &request.text).map_err(tampered)?;
+        let text = open_text(keys, &context, &request.text).map_err(opening)?;
         let permission_id = PermissionId::try_from(message.permission_id.as_ref())?;
         // Which permission comes with the request is the server's word: sending checks it by what was met here.
         self.met_permission(permission_id, request.patient_id, &request.hash())?;
@@ -307,11 +314,11 @@ impl Session {
         &self,
         message: &pb::PermissionDelivered,
         id: InstitutionId,
-        recipient: &RecipientSecret,
+        keys: &dyn KeyStore,
         blank: InboxEvent,
     ) -> Result<InboxEvent> {
         let permission_id = PermissionId::try_from(message.permission_id.as_ref())?;
-        let mut delivered = self.delivered(permission_id, id, recipient.public()).await?;
+        let mut delivered = self.delivered(permission_id, id, keys).await?;
         let asked = self.answered(&mut delivered).await?;
         let permission = delivered.permission;
         Ok(InboxEvent {
@@ -366,7 +373,7 @@ fn says_data(line: &mut Vec<u8>, bytes: &[u8]) -> bool {
 fn denied(
     message: pb::PatientStatement,
     id: InstitutionId,
-    recipient: &RecipientSecret,
+    keys: &dyn KeyStore,
     blank: InboxEvent,
 ) -> Result<InboxEvent> {
     let denial: PatientVerified<Denial> = verify(message)?;
@@ -376,7 +383,7 @@ fn denied(
         kind: EventKind::Denial,
         from: Party::Patient(denial.patient_id),
         request_id: Some(denial.request_id),
-        text: Some(open_text(recipient, &context, &denial.text).map_err(tampered)?),
+        text: Some(open_text(keys, &context, &denial.text).map_err(opening)?),
         ..blank
     })
 }
@@ -404,6 +411,10 @@ fn party(entry: &DirectoryEntry) -> Party {
 
 fn tampered<E: std::fmt::Display>(cause: E) -> Error {
     Error::tampered("the event")(cause)
+}
+
+fn opening(error: KeyStoreError) -> Error {
+    KeyStoreError::opening("the event")(error)
 }
 
 /// Before a stream that failed is opened again.

@@ -34,6 +34,7 @@
 //! | module | does |
 //! |---|---|
 //! | `home` | keys and pins at rest: sealed, locked, replaced atomically |
+//! | [`keystore`] | an institution's secret keys, in the home or elsewhere |
 //! | `connect` | one server: link, TLS, request signatures, retries |
 //! | [`patient`], [`institution`], [`registrar`] | the entry points |
 //! | `directory`, `receipts`, `met`, [`inbox`], `provenance` | what is verified before it is believed |
@@ -47,6 +48,7 @@ mod error;
 mod home;
 pub mod inbox;
 pub mod institution;
+pub mod keystore;
 mod met;
 mod mint;
 pub mod patient;
@@ -70,7 +72,7 @@ pub use protocol_spec::{
     hash::{ContentRoot, Sha256Digest},
     ids::{
         CollectionId, DeviceId, InstitutionId, PatientId, PermissionId, RecordId, ReleaseId, RequestId,
-        UploadId, VersionId,
+        TerminalId, UploadId, VersionId,
     },
     link::ServerLink,
     log::Receipt,
@@ -84,7 +86,9 @@ pub use self::{
     error::{Error, Result},
     home::Unlock,
     inbox::{EventKind, InboxEvent},
-    institution::{Fetched, FetchedPart, FetchedRecord, Institution, Sent},
+    institution::{
+        Fetched, FetchedPart, FetchedRecord, Institution, NewTerminal, Rotated, Sent, TerminalInfo,
+    },
     patient::{
         CollectionInfo, DeviceInfo, Entrusted, EntrustedShare, HistoryItem, InCollection, Kit, NewDevice,
         NewTrustees, Patient, PendingDevice, PermissionInfo, PermissionState, PermitTerms, Received,

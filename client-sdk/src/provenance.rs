@@ -162,9 +162,7 @@ impl Session {
         let ReceiptedRecord { receipt, .. } = record;
         let signed = decode_manifest(&wire).map_err(Error::tampered(WHAT))?;
         let maker = self.institution(signed.claimed().institution_id).await?;
-        let manifest = signed
-            .verify(maker.identity_key())
-            .map_err(Error::tampered(WHAT))?;
+        let manifest = signed.verify_by(&maker).map_err(Error::tampered(WHAT))?;
         manifest.check_parts().map_err(Error::tampered(WHAT))?;
         check_same(&manifest, &receipt.statement)?;
         Ok(VerifiedRecord {

@@ -2,13 +2,12 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use crypto::SigningIdentity;
 use protocol_spec::ids::InstitutionId;
 use tokio::sync::Mutex;
 
 use crate::{
     DirectoryEntry, Error, Result,
-    connect::{Credentials, Server},
+    connect::{Credentials, Server, Signs},
     home::{Home, Pins},
     receipts::Log,
 };
@@ -25,7 +24,7 @@ pub(crate) struct Session {
 
 impl Session {
     /// No request leaves before the first is asked for.
-    pub(crate) fn new(home: Home, pins: Pins, id: &impl ToString, key: Arc<SigningIdentity>) -> Result<Self> {
+    pub(crate) fn new(home: Home, pins: Pins, id: &impl ToString, key: Arc<dyn Signs>) -> Result<Self> {
         let server = Server::new(
             pins,
             Some(Credentials {

@@ -2,7 +2,7 @@
 //! `protocol-spec/spec/recovery.md` §4.
 
 use crypto::{
-    RecipientSecret,
+    Opens,
     shares::{Share, ShareReader},
 };
 use prost::Message;
@@ -77,10 +77,17 @@ impl HeldShare {
         self.root_epoch
     }
 
-    /// Opens it, and seals it to the machine.
-    pub(crate) fn give_back(&self, with: &RecipientSecret, holder: &ShareReader) -> Result<ReturnedFile> {
-        let share = Share::open(with, &self.division, self.number, holder, &self.sealed)
-            .map_err(|_| self.wrong("is not sealed to this holder, or not what was entrusted"))?;
+    /// Opens it with a key of its holder.
+    pub(crate) fn open<R: Opens>(
+        &self,
+        with: &R,
+        holder: &ShareReader,
+    ) -> std::result::Result<Share, R::Error> {
+        Share::open(with, &self.division, self.number, holder, &self.sealed)
+    }
+
+    /// Seals it to the machine.
+    pub(crate) fn give_back(&self, share: &Share) -> Result<ReturnedFile> {
         let sealed = share.give_back(&self.to, &self.division)?;
         let message = pb::ReturnedShare {
             division: Some(self.division.to_message()),
@@ -96,6 +103,11 @@ impl HeldShare {
 
     pub(crate) fn wrong(&self, cause: &str) -> Error {
         wrong(THIS, cause)
+    }
+
+    /// The holder's keys do not open it.
+    pub(crate) fn not_opened(&self) -> Error {
+        self.wrong("is not sealed to this holder, or not what was entrusted")
     }
 }
 

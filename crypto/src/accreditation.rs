@@ -9,8 +9,8 @@ use protocol_spec::{
 };
 
 use crate::{
-    AccreditationSecret, Error, RecipientSecret,
-    wrap::{self, Info},
+    AccreditationSecret, Error,
+    wrap::{self, Info, Opens},
 };
 
 /// Seals the secret to the institution's key (KEY-16); its hash goes into the signed accreditation.
@@ -30,13 +30,13 @@ pub fn seal_accreditation(
 ///
 /// # Errors
 /// [`Error::Open`].
-pub fn open_accreditation(
-    with: &RecipientSecret,
+pub fn open_accreditation<R: Opens>(
+    with: &R,
     registrar: &RegistrarId,
     institution: &InstitutionId,
     sealed: &SealedBytes,
-) -> Result<AccreditationSecret, Error> {
-    let plaintext = wrap::unwrap(with, info(registrar, institution), sealed)?;
+) -> Result<AccreditationSecret, R::Error> {
+    let plaintext = with.open_sealed(&info(registrar, institution), sealed)?;
     let secret = plaintext.as_slice().try_into().map_err(|_| Error::Open)?;
     Ok(AccreditationSecret::from_bytes(secret))
 }
@@ -52,6 +52,7 @@ fn info(registrar: &RegistrarId, institution: &InstitutionId) -> Info {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::RecipientSecret;
 
     const REGISTRAR: RegistrarId = RegistrarId::from_bytes([1; 32]);
     const CLINIC: InstitutionId = InstitutionId::from_bytes([2; 32]);

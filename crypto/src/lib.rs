@@ -10,7 +10,7 @@
 //! |---|---|
 //! | `secret` | a type for each symmetric key, with what it may be used for |
 //! | `signing`, `recipient` | Ed25519 and X-Wing key pairs |
-//! | `wrap` | HPKE Base to one recipient, behind [`PermissionKey`], [`seal_text`], [`seal_accreditation`] |
+//! | `wrap` | HPKE Base to one recipient, behind [`PermissionKey`], [`seal_text`], [`seal_accreditation`], [`seal_terminal_keys`] |
 //! | `committed`, `key_wrap`, `names` | committing seals under a key: keys under keys, names |
 //! | `root_key`, `link` | vault root keys to devices; the code of a new device |
 //! | `conditions` | tokens and tags of records; a permission's conditions, sealed |
@@ -74,6 +74,7 @@ mod root_key;
 mod secret;
 pub mod shares;
 mod signing;
+mod terminal_keys;
 mod text;
 mod wrap;
 
@@ -94,5 +95,7 @@ pub use self::{
         UploadKey, VaultRootKey,
     },
     signing::SigningIdentity,
+    terminal_keys::{open_terminal_keys, seal_terminal_keys},
     text::{MAX_TEXT, TextContext, open_text, seal_text},
+    wrap::{Info, Opens},
 };

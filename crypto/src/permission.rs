@@ -11,10 +11,9 @@ use protocol_spec::{field::SealedBytes, ids::PermissionId, keys::IdentityKey, ke
 use zeroize::Zeroizing;
 
 use crate::{
-    CollectionKey, ConditionsKey, DataKey, Error, PermissionSecret, RecipientSecret, SigningIdentity,
-    UploadKey, kdf,
+    CollectionKey, ConditionsKey, DataKey, Error, PermissionSecret, SigningIdentity, UploadKey, kdf,
     padding::{is_zero, size_class},
-    wrap::{self, Info},
+    wrap::{self, Info, Opens},
 };
 
 /// What a permission gives: the data keys of its records, in the order of the body, or the key of one
@@ -189,12 +188,16 @@ impl<K: Granted> OpenedPermission<K> {
     /// # Errors
     /// [`Error::Open`] for another recipient, another body, another number of keys, another possession key
     /// or padding that is not zero.
-    pub fn open(
-        recipient: &RecipientSecret,
+    pub fn open<R: Opens>(
+        recipient: &R,
         sealed: &SealedBytes,
         expected: &ExpectedPermission<'_>,
-    ) -> Result<Self, Error> {
-        let plaintext = wrap::unwrap(recipient, info(expected.body), sealed)?;
+    ) -> Result<Self, R::Error> {
+        let plaintext = recipient.open_sealed(&info(expected.body), sealed)?;
+        Ok(Self::read(&plaintext, expected)?)
+    }
+
+    fn read(plaintext: &[u8], expected: &ExpectedPermission<'_>) -> Result<Self, Error> {
         let conditions = usize::from(expected.conditions);
         let length = expected.keys.saturating_add(1 + conditions).saturating_mul(32);
         let (material, padding) = plaintext.split_at_checked(length).ok_or(Error::Open)?;

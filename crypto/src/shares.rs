@@ -23,7 +23,7 @@ use zeroize::{ZeroizeOnDrop, Zeroizing};
 use crate::{
     Error, RecipientSecret, RecoverySecret,
     random::{self, Drawn},
-    wrap::{self, Info},
+    wrap::{self, Info, Opens},
 };
 
 /// One share: point `number` of 32 polynomials, whose values at zero are the secret.
@@ -152,15 +152,15 @@ impl Share {
     ///
     /// # Errors
     /// [`Error::Open`].
-    pub fn open(
-        with: &RecipientSecret,
+    pub fn open<R: Opens>(
+        with: &R,
         division: &Division,
         number: u8,
         holder: &ShareReader,
         sealed: &SealedBytes,
-    ) -> Result<Self, Error> {
-        let plaintext = wrap::unwrap(with, holder_info(division, number, holder), sealed)?;
-        Self::committed(division, number, &plaintext)
+    ) -> Result<Self, R::Error> {
+        let plaintext = with.open_sealed(&holder_info(division, number, holder), sealed)?;
+        Ok(Self::committed(division, number, &plaintext)?)
     }
 
     /// Seals the share to the fresh key of a machine that recovers (RCV-9).

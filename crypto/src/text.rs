@@ -8,9 +8,9 @@ use protocol_spec::{
 };
 
 use crate::{
-    Error, RecipientSecret,
+    Error,
     padding::{frame, size_class, unframe},
-    wrap::{self, Info},
+    wrap::{self, Info, Opens},
 };
 
 /// Longest text, in bytes of UTF-8.
@@ -72,17 +72,17 @@ pub fn seal_text(to: &RecipientKey, context: &TextContext, text: &str) -> Result
 ///
 /// # Errors
 /// [`Error::Open`], also for padding, lengths and encodings that [`seal_text`] does not make.
-pub fn open_text(
-    reader: &RecipientSecret,
+pub fn open_text<R: Opens>(
+    reader: &R,
     context: &TextContext,
     sealed: &SealedBytes,
-) -> Result<String, Error> {
-    let framed = wrap::unwrap(reader, context.info(), sealed)?;
+) -> Result<String, R::Error> {
+    let framed = reader.open_sealed(&context.info(), sealed)?;
     let text = unframe(&framed, text_class)?;
     if text.len() > MAX_TEXT {
-        return Err(Error::Open);
+        return Err(Error::Open.into());
     }
-    String::from_utf8(text.to_vec()).map_err(|_| Error::Open)
+    String::from_utf8(text.to_vec()).map_err(|_| Error::Open.into())
 }
 
 fn text_class(length: usize) -> usize {
@@ -92,6 +92,7 @@ fn text_class(length: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::RecipientSecret;
 
     const REQUEST: RequestId = RequestId::from_bytes([1; 16]);
     const PATIENT: PatientId = PatientId::from_bytes([2; 32]);

@@ -16,11 +16,38 @@ use crate::{Error, RecipientSecret, random::Drawn};
 /// What the sealed thing is for: `info = SHA-256 (LABEL ‖ context)`, so that a thing sealed in one place
 /// does not open in another (KEY-10).
 #[derive(Clone, Copy)]
-pub(crate) struct Info([u8; 32]);
+pub struct Info([u8; 32]);
 
 impl Info {
+    /// As HPKE takes it.
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
     pub(crate) fn new(label: Label, context: &[&[u8]]) -> Self {
         Self(sha256(&[&label.bytes(), &context.concat()]))
+    }
+}
+
+/// Opens what is sealed to one X-Wing key, wherever its secret half is kept: in memory, or in a store that opens
+/// and never shows it.
+pub trait Opens {
+    /// Why it does not open.
+    type Error: From<Error>;
+
+    /// `pt = OpenBase (enc, skR, info, aad = "", ct)` (KEY-11). What does not open must not be told apart by its
+    /// reason.
+    ///
+    /// # Errors
+    /// [`Error::Open`], or those of the store.
+    fn open_sealed(&self, info: &Info, sealed: &SealedBytes) -> Result<Zeroizing<Vec<u8>>, Self::Error>;
+}
+
+impl Opens for RecipientSecret {
+    type Error = Error;
+
+    fn open_sealed(&self, info: &Info, sealed: &SealedBytes) -> Result<Zeroizing<Vec<u8>>, Error> {
+        unwrap(self, *info, sealed)
     }
 }
 

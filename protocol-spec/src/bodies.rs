@@ -12,16 +12,48 @@ use crate::{
     hash::{ContentRoot, Sha256Digest},
     ids::{
         CollectionId, InstitutionId, OperatorId, PatientId, PermissionId, RecordId, RegistrarId, ReleaseId,
-        RequestId, UploadId, VersionId,
+        RequestId, TerminalId, UploadId, VersionId,
     },
     keys::{IdentityKey, RecipientKey},
     labels::{self, Label},
     messages as pb,
     purpose::Purpose,
     released::VersionLeaves,
-    statement::Body,
+    statement::{Body, Made},
     tags::RecordTags,
 };
+
+/// Where an entry stands in its institution's chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Succession {
+    /// From 1.
+    pub sequence: u64,
+    /// SHA-256 of the entry before it.
+    pub previous: Sha256Digest,
+    /// When the keys of earlier entries end at the latest, in milliseconds since 1970.
+    pub overlap_ends: u64,
+}
+
+impl Field<pb::Succession> for Succession {
+    fn read(wire: pb::Succession, _: &'static str) -> Result<Self, Error> {
+        if wire.sequence == 0 {
+            return Err(Error::Field { field: "sequence" });
+        }
+        Ok(Self {
+            sequence: wire.sequence,
+            previous: Field::read(wire.previous, "previous")?,
+            overlap_ends: wire.overlap_ends,
+        })
+    }
+
+    fn write(&self) -> pb::Succession {
+        pb::Succession {
+            sequence: self.sequence,
+            previous: self.previous.write(),
+            overlap_ends: self.overlap_ends,
+        }
+    }
+}
 
 macro_rules! bodies {
     ($($(#[$doc:meta])* $name:ident: $message:ident, $label:ident {
@@ -33,6 +65,12 @@ macro_rules! bodies {
             /// When it was made, in milliseconds since 1970, by the maker's clock.
             pub created: u64,
             $($(#[$field_doc])* pub $field: $type,)*
+        }
+
+        impl Made for $name {
+            fn created(&self) -> u64 {
+                self.created
+            }
         }
 
         impl Body for $name {
@@ -95,6 +133,50 @@ bodies! {
         recipient_key: RecipientKey,
         /// SHA-256 of the accreditation's body.
         accreditation_hash: Sha256Digest,
+        /// Its place in the institution's chain; none in the first entry.
+        succession: Option<Succession>,
+    }
+    /// A terminal's keys, for its institution.
+    TerminalRequest: TerminalRequestBody, TERMINAL_REQUEST {
+        /// As people know it.
+        name: Name,
+        /// Signs this.
+        terminal_key: IdentityKey,
+        /// What is sealed to the terminal is sealed to this.
+        recipient_key: RecipientKey,
+    }
+    /// Institution → one of its terminals: it speaks for us.
+    TerminalCertificate: TerminalCertificateBody, TERMINAL_CERTIFICATE {
+        /// At which server.
+        operator_id: OperatorId,
+        /// For whom it speaks.
+        institution_id: InstitutionId,
+        /// As people know it.
+        name: Name,
+        /// Verifies the terminal's statements and requests.
+        terminal_key: IdentityKey,
+        /// What is sealed to the terminal is sealed to this.
+        recipient_key: RecipientKey,
+        /// After this it speaks for nobody.
+        not_after: u64,
+    }
+    /// Institution: this terminal does not speak for us any more.
+    TerminalRemoval: TerminalRemovalBody, TERMINAL_REMOVAL {
+        /// At which server.
+        operator_id: OperatorId,
+        /// Whose terminal it was.
+        institution_id: InstitutionId,
+        /// Which.
+        terminal_id: TerminalId,
+    }
+    /// Institution: we are no more.
+    Retirement: RetirementBody, RETIREMENT {
+        /// At which server.
+        operator_id: OperatorId,
+        /// Who retires.
+        institution_id: InstitutionId,
+        /// SHA-256 of its newest entry.
+        entry_hash: Sha256Digest,
     }
     /// Patient → institution: please upload.
     UploadRequest: UploadRequestBody, UPLOAD_REQUEST {

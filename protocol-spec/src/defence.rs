@@ -47,6 +47,11 @@ defences! {
     /// Whoever enrols has opened the accreditation's secret (KEY-7).
     AccreditationSecret = "accreditation-secret";
 
+    /// An institution's entries follow one another, and no recipient key stands in two (INS-1, INS-2, INS-3).
+    Succession = "succession";
+    /// Terminals are certified by the institution that they speak for (INS-7, INS-9).
+    TerminalCertificates = "terminal-certificates";
+
     // what the server checks of requests
     /// Requests are signed by whom they name, over all that the profile covers (API-4, API-6).
     RequestSignatures = "request-signatures";
@@ -86,6 +91,14 @@ defences! {
     Replacement = "replacement";
     /// A closed epoch's key opens nothing that the server holds (REV-6).
     ClosedEpochs = "closed-epochs";
+    /// Nothing moves under a key of an institution that has ended (INS-5).
+    KeyOverlap = "key-overlap";
+    /// A terminal that was removed, or whose time is over, gets nothing (INS-8, INS-11).
+    TerminalLife = "terminal-life";
+    /// Terminals do not decide for their institution (INS-10).
+    TerminalScope = "terminal-scope";
+    /// An institution that has retired gets nothing (INS-13).
+    Retirement = "retirement";
     /// A session serves its own institution (§4 and §5 of `flows.md`).
     SessionOwner = "session-owner";
     /// A release gives out the records of its permission (PRM-4).

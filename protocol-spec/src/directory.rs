@@ -2,7 +2,7 @@
 
 use crate::{
     Error,
-    bodies::{Accreditation, InstitutionKeys},
+    bodies::{Accreditation, InstitutionKeys, Retirement, TerminalCertificate, TerminalRemoval},
     defence::Defence,
     field::Name,
     hash::Sha256Digest,
@@ -18,6 +18,22 @@ use crate::{
 pub struct Institution {
     keys: Verified<InstitutionKeys>,
     accreditation: Verified<Accreditation>,
+    retirement: Option<Verified<Retirement>>,
+}
+
+/// What the successor of an entry must know of it: all that a client need keep (INS-4).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChainLink {
+    /// Whose.
+    pub institution: InstitutionId,
+    /// As accredited.
+    pub name: Name,
+    /// Its place in the chain, from 0.
+    pub sequence: u64,
+    /// SHA-256 of the entry.
+    pub entry_hash: Sha256Digest,
+    /// SHA-256 of its X-Wing key.
+    pub recipient_key_hash: Sha256Digest,
 }
 
 impl Institution {
@@ -60,7 +76,11 @@ impl Institution {
             keys.accreditation_hash == accreditation.hash(),
             "directory entry and accreditation",
         )?;
-        Ok(Self { keys, accreditation })
+        Ok(Self {
+            keys,
+            accreditation,
+            retirement: None,
+        })
     }
 
     /// Verifies an entry as the directory serves it; its log proof is checked apart.
@@ -72,12 +92,114 @@ impl Institution {
         registrar: &IdentityKey,
         operator: OperatorId,
     ) -> Result<Self, Error> {
-        Self::verify(
+        let mut institution = Self::verify(
             entry.keys.try_into()?,
             entry.accreditation.try_into()?,
             registrar,
             operator,
-        )
+        )?;
+        if let Some(retirement) = entry.retirement {
+            institution.retirement = Some(institution.verify_retirement(retirement.try_into()?)?);
+        }
+        Ok(institution)
+    }
+
+    /// Checks that the institution itself ends, by this very entry (INS-13).
+    ///
+    /// # Errors
+    /// [`Error::Signature`] or [`Error::Mismatch`].
+    pub fn verify_retirement(&self, retirement: Signed<Retirement>) -> Result<Verified<Retirement>, Error> {
+        let retirement = retirement.verify(self.identity_key())?;
+        let same = retirement.institution_id == self.id()
+            && retirement.operator_id == self.keys.operator_id
+            && retirement.entry_hash == self.entry_hash();
+        if same {
+            Ok(retirement)
+        } else {
+            Err(Error::Mismatch {
+                what: "retirement and directory entry",
+            })
+        }
+    }
+
+    /// Checks that the institution's identity key vouches for a terminal, here (INS-7). Whether it has been removed
+    /// or is over is another question.
+    ///
+    /// # Errors
+    /// [`Error::Signature`] or [`Error::Mismatch`].
+    pub fn verify_terminal(
+        &self,
+        certificate: Signed<TerminalCertificate>,
+    ) -> Result<Verified<TerminalCertificate>, Error> {
+        let certificate = certificate.verify(self.identity_key())?;
+        let same =
+            certificate.institution_id == self.id() && certificate.operator_id == self.keys.operator_id;
+        if Defence::TerminalCertificates.holds(same) {
+            Ok(certificate)
+        } else {
+            Err(Error::Mismatch {
+                what: "terminal certificate and institution",
+            })
+        }
+    }
+
+    /// Checks a removal of one of its terminals (INS-11).
+    ///
+    /// # Errors
+    /// [`Error::Signature`] or [`Error::Mismatch`].
+    pub fn verify_removal(
+        &self,
+        removal: Signed<TerminalRemoval>,
+    ) -> Result<Verified<TerminalRemoval>, Error> {
+        let removal = removal.verify(self.identity_key())?;
+        if removal.institution_id == self.id() && removal.operator_id == self.keys.operator_id {
+            Ok(removal)
+        } else {
+            Err(Error::Mismatch {
+                what: "terminal removal and institution",
+            })
+        }
+    }
+
+    /// Checks that this entry follows another one directly (INS-1).
+    ///
+    /// # Errors
+    /// [`Error::Mismatch`].
+    pub fn check_succeeds(&self, previous: &ChainLink) -> Result<(), Error> {
+        let here = self.link();
+        let follows = self.keys.succession.is_some_and(|place| {
+            previous.sequence.checked_add(1) == Some(place.sequence) && place.previous == previous.entry_hash
+        });
+        let same = here.institution == previous.institution && here.name == previous.name;
+        let renewed = here.recipient_key_hash != previous.recipient_key_hash;
+        if Defence::Succession.holds(follows && same && renewed) {
+            Ok(())
+        } else {
+            Err(Error::Mismatch {
+                what: "directory entry and the one before it",
+            })
+        }
+    }
+
+    /// What its successor is checked against.
+    pub fn link(&self) -> ChainLink {
+        ChainLink {
+            institution: self.id(),
+            name: self.name().clone(),
+            sequence: self.sequence(),
+            entry_hash: self.entry_hash(),
+            recipient_key_hash: self.recipient_key().digest(),
+        }
+    }
+
+    /// Its place in the institution's chain, from 0.
+    pub fn sequence(&self) -> u64 {
+        self.keys.succession.map_or(0, |place| place.sequence)
+    }
+
+    /// Its own end, once it has retired.
+    pub fn retirement(&self) -> Option<&Verified<Retirement>> {
+        self.retirement.as_ref()
     }
 
     /// Checks the secret that only the holder of the X-Wing key can have opened (KEY-7).

@@ -8,7 +8,7 @@ use crate::{
     hash::{ContentRoot, Sha256Digest},
     ids::{
         CollectionId, DeviceId, InstitutionId, OperatorId, PatientId, PermissionId, RecordId, RegistrarId,
-        ReleaseId, RequestId, UploadId, VersionId,
+        ReleaseId, RequestId, TerminalId, UploadId, VersionId,
     },
     keys::{IdentityKey, RecipientKey},
     messages as pb,
@@ -56,6 +56,7 @@ bytes_fields!(
     ReleaseId,
     RequestId,
     Sha256Digest,
+    TerminalId,
     UploadId,
     VersionId
 );

@@ -125,6 +125,10 @@ id!(
     /// A place at which a new device offers its keys: follows from a secret in its code.
     LinkId, "link", 32
 );
+key_hash_id!(
+    /// A terminal of an institution: SHA-256 of its Ed25519 key.
+    TerminalId, "term"
+);
 uuid_id!(
     /// An upload, download or reference request.
     RequestId, "req"

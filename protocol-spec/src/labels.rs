@@ -42,6 +42,14 @@ labels! {
     ACCREDITATION = "medvault/v1 accreditation";
     /// Institution signs its keys into the directory.
     INSTITUTION_KEYS = "medvault/v1 institution keys";
+    /// Terminal signs its own keys for its institution.
+    TERMINAL_REQUEST = "medvault/v1 terminal request";
+    /// Institution identity key signs a terminal's keys.
+    TERMINAL_CERTIFICATE = "medvault/v1 terminal certificate";
+    /// Institution identity key signs that a terminal is no more its own.
+    TERMINAL_REMOVAL = "medvault/v1 terminal removal";
+    /// Institution signs its own end.
+    RETIREMENT = "medvault/v1 retirement";
     /// Device signs an upload request.
     UPLOAD_REQUEST = "medvault/v1 upload request";
     /// Institution signs a download request.
@@ -88,6 +96,8 @@ labels! {
     SEAL_ACCREDITATION = "medvault/v1 seal accreditation";
     /// HPKE `info` of a vault root key.
     WRAP_ROOT_KEY = "medvault/v1 wrap root key";
+    /// HPKE `info` of an institution's recipient keys for a terminal.
+    SEAL_TERMINAL_KEYS = "medvault/v1 seal terminal keys";
     /// Possession key from permission secret and data keys.
     POSSESSION_KEY = "medvault/v1 possession key";
     /// Record data key from an upload key.

@@ -63,6 +63,14 @@ problems! {
     BytesSpent = "bytes-spent", 403, "the permission's byte budget does not cover this";
     /// The registrar's signature, the keys or the secret do not fit.
     NotAccredited = "not-accredited", 403, "the accreditation does not cover these keys";
+    /// Told only to whom the signature proves to hold the terminal's key.
+    TerminalRemoved = "terminal-removed", 403, "the institution has removed this terminal";
+    /// Told only to whom the signature proves to hold the terminal's key.
+    TerminalExpired = "terminal-expired", 403, "the terminal's certificate has expired";
+    /// It asks for nothing more, and nothing is given to it.
+    InstitutionRetired = "institution-retired", 403, "the institution has retired";
+    /// Told only to the proven holder.
+    KeyEnded = "key-ended", 403, "the permission is wrapped to a key of the institution that has ended";
     /// Public resources only.
     NotFound = "not-found", 404, "there is no such resource";
     /// Method not of the resource.
@@ -89,6 +97,8 @@ problems! {
     PlacementConflict = "placement-conflict", 409, "another device has placed a record meanwhile";
     /// Two devices changed the list of devices at once, or it is not the newest one.
     DeviceListConflict = "device-list-conflict", 409, "the list of devices has changed meanwhile";
+    /// A rotation that was overtaken, or that goes back.
+    ChainConflict = "chain-conflict", 409, "the entry does not follow the institution's present one";
     /// The upload was committed or given up.
     UploadClosed = "upload-closed", 409, "the upload is closed";
     /// A leaf that is there with another hash, or is being written.

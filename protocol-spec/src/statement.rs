@@ -3,13 +3,15 @@
 //! [`Signed`] has been parsed and nothing more; [`Verified`] has been checked against a key. Only the
 //! verifying functions make a `Verified`, so that a skipped check does not compile.
 
-use std::{fmt, marker::PhantomData, ops::Deref};
+use std::{convert::Infallible, fmt, marker::PhantomData, ops::Deref};
 
 use bytes::Bytes;
 
 use crate::{
     Error,
+    bodies::TerminalCertificate,
     defence::Defence,
+    directory::Institution,
     hash::{Sha256Digest, sha256},
     keys::IdentityKey,
     labels::Label,
@@ -31,6 +33,12 @@ pub trait Body: Sized {
     fn encode(&self) -> Bytes;
 }
 
+/// A body that says when it was made, by its maker's clock.
+pub trait Made: Body {
+    /// In milliseconds since 1970.
+    fn created(&self) -> u64;
+}
+
 /// label ‖ u64be(len(body)) ‖ SHA-256(body) (STM-1).
 pub fn preimage(label: Label, body: &[u8]) -> Vec<u8> {
     let length = (body.len() as u64).to_be_bytes();
@@ -42,17 +50,38 @@ pub struct Signed<T> {
     bytes: Bytes,
     signature: [u8; 64],
     body: T,
+    /// Of the terminal that has signed, if an institution's terminal has.
+    certificate: Option<Box<Signed<TerminalCertificate>>>,
 }
 
 impl<T: Body> Signed<T> {
     /// Encodes a body and has it signed: `sign` gets the pre-image.
     pub fn sign(body: T, sign: impl FnOnce(&[u8]) -> [u8; 64]) -> Self {
+        let Ok(signed) = Self::try_sign(body, |message| Ok::<_, Infallible>(sign(message)));
+        signed
+    }
+
+    /// As [`Signed::sign`], by a signer that may refuse.
+    ///
+    /// # Errors
+    /// The signer's.
+    pub fn try_sign<E>(body: T, sign: impl FnOnce(&[u8]) -> Result<[u8; 64], E>) -> Result<Self, E> {
         let bytes = body.encode();
-        let signature = sign(&preimage(T::LABEL, &bytes));
-        Self {
+        let signature = sign(&preimage(T::LABEL, &bytes))?;
+        Ok(Self {
             bytes,
             signature,
             body,
+            certificate: None,
+        })
+    }
+
+    /// The same statement, with the certificate of the terminal that has signed it (INS-9).
+    #[must_use]
+    pub fn with_certificate(self, certificate: Signed<TerminalCertificate>) -> Self {
+        Self {
+            certificate: Some(Box::new(certificate)),
+            ..self
         }
     }
 
@@ -61,12 +90,46 @@ impl<T: Body> Signed<T> {
     /// # Errors
     /// [`Error::Signature`].
     pub fn verify(self, key: &IdentityKey) -> Result<Verified<T>, Error> {
+        // Whoever may sign by a terminal is verified by its institution.
+        if self.certificate.is_some() {
+            return Err(Error::Signature);
+        }
+        self.verify_under(key)
+    }
+
+    /// Checks the signature of an institution or of one of its terminals, whose certificate then comes with the
+    /// statement and was valid when this was made (INS-9).
+    ///
+    /// # Errors
+    /// [`Error::Signature`] or [`Error::Mismatch`].
+    pub fn verify_by(self, institution: &Institution) -> Result<Verified<T>, Error>
+    where
+        T: Made,
+    {
+        let Some(certificate) = self.certificate.clone() else {
+            return self.verify_under(institution.identity_key());
+        };
+        let terminal = institution.verify_terminal(*certificate)?;
+        if !Defence::TerminalLife.holds(self.body.created() <= terminal.not_after) {
+            return Err(Error::Mismatch {
+                what: "statement and the time of its terminal's certificate",
+            });
+        }
+        self.verify_under(&terminal.terminal_key)
+    }
+
+    fn verify_under(self, key: &IdentityKey) -> Result<Verified<T>, Error> {
         let verified = key.verify(&preimage(T::LABEL, &self.bytes), &self.signature);
         Defence::StatementSignatures.check(verified)?;
         Ok(Verified {
             signed: self,
             private: PhantomData,
         })
+    }
+
+    /// The certificate of the terminal that claims to have signed.
+    pub fn terminal(&self) -> Option<&Signed<TerminalCertificate>> {
+        self.certificate.as_deref()
     }
 
     /// What the statement claims. Enough to look up the key that must verify it, and for nothing else.
@@ -84,6 +147,10 @@ impl<T: Body> Signed<T> {
         pb::Statement {
             body: self.bytes.clone(),
             signature: Bytes::copy_from_slice(&self.signature),
+            certificate: self
+                .certificate
+                .as_ref()
+                .map(|terminal| Box::new(terminal.to_message())),
         }
     }
 }
@@ -95,6 +162,7 @@ impl<T: Body> TryFrom<pb::Statement> for Signed<T> {
         pb::Statement {
             body: bytes,
             signature,
+            certificate,
         }: pb::Statement,
     ) -> Result<Self, Error> {
         let body = T::decode(&bytes)?;
@@ -102,6 +170,9 @@ impl<T: Body> TryFrom<pb::Statement> for Signed<T> {
             bytes,
             signature: signature_bytes(&signature)?,
             body,
+            certificate: certificate
+                .map(|terminal| Signed::try_from(*terminal).map(Box::new))
+                .transpose()?,
         })
     }
 }
@@ -120,6 +191,7 @@ impl<T: fmt::Debug> fmt::Debug for Signed<T> {
             bytes: _,
             signature: _,
             body,
+            certificate: _,
         } = self;
         f.debug_tuple("Signed").field(body).finish()
     }
@@ -131,6 +203,7 @@ impl<T: Clone> Clone for Signed<T> {
             bytes: self.bytes.clone(),
             signature: self.signature,
             body: self.body.clone(),
+            certificate: self.certificate.clone(),
         }
     }
 }

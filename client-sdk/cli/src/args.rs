@@ -110,8 +110,7 @@ pub(crate) enum Command {
     /// Answer requests by the active rules, now or for as long as it runs (patient)
     Agent(agent::Options),
     /// Show who asked, permitted, presented and received, with verified receipts (patient)
-    #[command(after_help = history::EXAMPLES)]
-    History,
+    History(history::Options),
 }
 
 /// Reads a duration such as `90s`, `1h` or `7d`; zero is refused.

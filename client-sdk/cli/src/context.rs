@@ -6,13 +6,15 @@ use std::{
     time::Duration,
 };
 
-use client_sdk::{DirectoryEntry, Error, InboxEvent, Institution, Patient, Registrar, Unlock};
+use client_sdk::{
+    DirectoryEntry, Error, InboxEvent, Institution, Patient, Registrar, Unlock, patient::Rewrapped,
+};
 use zeroize::Zeroizing;
 
 use crate::{
     args::Global,
     failure::Failure,
-    output::{self, Report},
+    output::{self, Report, note, plain},
     progress::Bar,
 };
 
@@ -91,11 +93,35 @@ impl Context {
             return;
         }
         if let Ok(Some(since)) = patient.recovery_reminder() {
-            output::note(&format!(
+            note(&format!(
                 "Your recovery kit was last tried on {}: find out that it still works with `medvault recovery drill`.",
                 output::moment(since)
             ));
         }
+    }
+
+    /// The patient whose home this is, for what needs the server anyway: first, her permissions follow institutions
+    /// that have other keys now. What goes wrong with that must not keep her from what she came for.
+    pub(crate) async fn patient_online(&self) -> Result<Patient, Failure> {
+        let patient = self.patient().await?;
+        match patient.follow_rotations().await {
+            Ok(done) => {
+                for Rewrapped {
+                    institution,
+                    old,
+                    new,
+                } in done
+                {
+                    let name = plain(&institution.name);
+                    note(&format!(
+                        "{name} has another key: {old} was wrapped anew as {new}"
+                    ));
+                }
+            }
+            Err(Error::Unreachable { .. }) => {}
+            Err(error) => note(&format!("permissions were not wrapped anew: {error}")),
+        }
+        Ok(patient)
     }
 
     /// The institution whose home this is.

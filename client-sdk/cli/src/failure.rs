@@ -33,6 +33,14 @@ impl Failure {
         Self::failed("declined", "nothing was done: it was not confirmed".to_owned())
     }
 
+    /// What the server shows of the vault's history does not hold.
+    pub(crate) fn unproven(what: &str) -> Self {
+        Self::failed(
+            "unproven",
+            format!("the history does not hold ({what}): keep what you have, and ask the operator"),
+        )
+    }
+
     /// A signal stopped the command.
     pub(crate) fn interrupted() -> Self {
         let message = "stopped before it was done: run the same command again to go on";

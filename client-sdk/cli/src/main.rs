@@ -5,6 +5,7 @@
 
 mod args;
 mod commands;
+mod confirm;
 mod context;
 mod failure;
 mod new_file;

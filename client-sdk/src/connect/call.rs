@@ -1,6 +1,6 @@
 //! One request of the API: signed anew for each attempt, repeated while that can help, refusals as errors.
 
-use std::{sync::atomic::Ordering, time::Duration};
+use std::{cell::Cell, sync::atomic::Ordering, time::Duration};
 
 use bytes::Bytes;
 use crypto::SigningIdentity;
@@ -197,7 +197,14 @@ impl Server {
         };
         let (mut parts, body) = request.into_parts();
         set_operator(&mut parts.headers, &self.operator_id)?;
-        let by_principal = |message: &[u8]| principal.key.sign_bytes(message);
+        // The profile's signer cannot fail; what is not signed is not sent.
+        let unsigned = Cell::new(None);
+        let by_principal = |message: &[u8]| {
+            principal.key.sign(message).unwrap_or_else(|error| {
+                unsigned.set(Some(error));
+                [0; 64]
+            })
+        };
         let by_possession = |message: &[u8]| {
             call.possession
                 .as_ref()
@@ -217,6 +224,9 @@ impl Server {
             });
         }
         request::sign(&mut parts, authority, &signers)?;
+        if let Some(error) = unsigned.take() {
+            return Err(error);
+        }
         Ok(http::Request::from_parts(parts, body))
     }
 

@@ -61,7 +61,18 @@ pub(crate) struct Server {
 pub(crate) struct Credentials {
     /// Text form of the principal's id.
     pub(crate) key_id: String,
-    pub(crate) key: Arc<SigningIdentity>,
+    pub(crate) key: Arc<dyn Signs>,
+}
+
+/// A key that signs requests, wherever it is kept.
+pub(crate) trait Signs: Send + Sync {
+    fn sign(&self, message: &[u8]) -> Result<[u8; 64]>;
+}
+
+impl Signs for SigningIdentity {
+    fn sign(&self, message: &[u8]) -> Result<[u8; 64]> {
+        Ok(self.sign_bytes(message))
+    }
 }
 
 impl Server {

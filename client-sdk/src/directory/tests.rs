@@ -28,7 +28,7 @@ fn session(home: &std::path::Path) -> Session {
         registrar,
         certificate: None,
     };
-    Session::new(Home::at(home), pins, &"pat_a", identity(9).into()).unwrap()
+    Session::new(Home::at(home), pins, &"pat_a", std::sync::Arc::new(identity(9))).unwrap()
 }
 
 /// The clinic's entry with this recipient key, accredited by this key.
@@ -51,11 +51,12 @@ fn entry(registrar: u8, recipient: u8) -> pb::DirectoryEntry {
         identity_key: clinic.public(),
         recipient_key: recipient.public().clone(),
         accreditation_hash: accreditation.hash(),
+        succession: None,
     };
     pb::DirectoryEntry {
         keys: Some(Signed::sign(keys, |message| clinic.sign_bytes(message)).to_message()),
         accreditation: Some(accreditation.to_message()),
-        proof: None,
+        ..pb::DirectoryEntry::default()
     }
 }
 

@@ -6,9 +6,11 @@
 //! device.pb         the chain that leads to a patient's device     devices.pb   the lists of her devices
 //! epochs/           the newest key of each collection that was seen
 //! exposed/          what lay in a collection when its key was taken out of use, by permission
-//! keys.pb           an institution's statement of its keys
+//! keys.pb           an institution's statement of its keys      terminal.pb   a terminal's certificate
+//! recipients.json   when an institution's earlier recipient keys end
 //! directory.json    institutions as first seen      checkpoint.pb   the newest log that was proven
 //! device-lists/     the newest list of devices that was met of each patient
+//! history.json      what was seen of her history: a digest over all entries
 //! met/              what ids of requests, permissions and records stood for when they were first met
 //! recovery.json     when a patient's recovery kit was last proven
 //! rules/            a patient's standing rules, signed, and what they answered (see `rules`)
@@ -49,6 +51,7 @@ pub(crate) struct Home {
 pub(crate) enum Kind {
     Patient,
     Institution,
+    Terminal,
     Registrar,
     /// A machine that waits for shares, with a key to which they are sealed.
     Recovering,
@@ -59,6 +62,7 @@ impl Kind {
         match self {
             Self::Patient => "a patient",
             Self::Institution => "an institution",
+            Self::Terminal => "a terminal",
             Self::Registrar => "a registrar",
             Self::Recovering => "a machine that recovers a vault",
         }
@@ -231,6 +235,14 @@ impl Home {
         self.save(principal)
     }
 
+    /// Makes the home of somebody whose secrets lie elsewhere.
+    pub(crate) fn create_without_secrets(&self, principal: &Principal) -> Result<()> {
+        make_folder(&self.dir)?;
+        let _lock = self.try_lock()?;
+        self.must_be_free()?;
+        self.save(principal)
+    }
+
     /// Takes back [`Self::create`], when what should follow did not happen.
     pub(crate) fn discard(&self, files: &[&str]) {
         for name in [PRINCIPAL, SECRETS, LOCK].iter().chain(files) {
@@ -238,6 +250,11 @@ impl Home {
         }
         // Fails when the caller keeps something else in it, and that is right.
         drop(std::fs::remove_dir(&self.dir));
+    }
+
+    /// Seals other secrets in the place of those that are there.
+    pub(crate) fn reseal(&self, principal: &Principal, secrets: &[u8], unlock: &Unlock) -> Result<()> {
+        self.write_json(SECRETS, &secrets::seal(unlock, &principal.context(), secrets)?)
     }
 
     /// Replaces the public part.

@@ -1,7 +1,7 @@
 use std::{path::Path, sync::Arc};
 
 use bytes::Bytes;
-use crypto::{PermissionKey, SigningIdentity, UploadKey, seal_text};
+use crypto::{PermissionKey, RecipientSecret, SigningIdentity, UploadKey, seal_text};
 use prost::Message;
 use protocol_spec::{
     bodies::{Accreditation, DeviceCertificate, DownloadRequest, InstitutionKeys},
@@ -19,6 +19,7 @@ use super::*;
 use crate::{
     connect::tests::serve,
     home::{Home, Pins},
+    keystore::KeyStoreDouble,
 };
 
 const OPERATOR: u8 = 1;
@@ -88,6 +89,7 @@ fn entry(seed: u8) -> DirectoryEntry {
         identity_key: clinic.public(),
         recipient_key: recipient.public().clone(),
         accreditation_hash: accreditation.hash(),
+        succession: None,
     };
     let keys = Signed::sign(keys, |message| clinic.sign_bytes(message));
     DirectoryEntry::verify(keys, accreditation, &registrar.public(), operator()).unwrap()
@@ -164,20 +166,16 @@ async fn a_permission_by_another_than_the_patient_shown_is_refused() {
         ..Default::default()
     };
     let pins = server(delivery.encode_to_vec()).await;
-    let (clinic, recipient) = ((&public(CLINIC)).into(), recipient(CLINIC));
+    let clinic = (&public(CLINIC)).into();
+    let keys = KeyStoreDouble::of(identity(CLINIC), recipient(CLINIC));
     let reader = Reader::Institution {
         id: clinic,
-        recipient: &recipient,
+        keys: &keys,
     };
     let dir = tempfile::tempdir().unwrap();
     // Control: by itself it is a good permission.
     let unread = session(&dir.path().join("unread"), &pins);
-    assert!(
-        unread
-            .delivered(PERMISSION, clinic, recipient.public())
-            .await
-            .is_ok()
-    );
+    assert!(unread.delivered(PERMISSION, clinic, &keys).await.is_ok());
 
     let event = pb::Event {
         number: 1,
@@ -195,7 +193,7 @@ async fn a_permission_by_another_than_the_patient_shown_is_refused() {
     );
     let later = session(&read, &pins);
     assert!(matches!(
-        later.delivered(PERMISSION, clinic, recipient.public()).await,
+        later.delivered(PERMISSION, clinic, &keys).await,
         Err(Error::Tampered { .. })
     ));
 }

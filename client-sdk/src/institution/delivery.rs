@@ -13,6 +13,7 @@ use crate::{
     Error, Result,
     asked::Asked,
     connect::{Patience, Retry},
+    keystore::{KeyStore, KeyStoreError, StoredRecipient},
     session::Session,
 };
 
@@ -31,7 +32,7 @@ impl Session {
         &self,
         id: PermissionId,
         to: InstitutionId,
-        recipient: &RecipientKey,
+        keys: &dyn KeyStore,
     ) -> Result<Delivered> {
         let pb::Delivery {
             permission,
@@ -44,10 +45,13 @@ impl Session {
             .map_err(Error::tampered(WHAT))?;
         let mine = permission.permission_id == id
             && permission.institution_id == to
-            && permission.operator_id == self.server.operator_id()
-            && permission.recipient_key_hash == recipient.digest();
+            && permission.operator_id == self.server.operator_id();
         if !mine {
             return Err(Error::tampered(WHAT)("it is for somebody else"));
+        }
+        let held = |key: &RecipientKey| permission.recipient_key_hash == key.digest();
+        if !keys.recipient_keys().iter().any(held) {
+            return Err(KeyStoreError::NoSuchKey.into());
         }
         self.met_permission(id, permission.patient_id, &permission.request_hash)?;
         Ok(Delivered {
@@ -74,8 +78,8 @@ impl Session {
 
 impl Institution {
     pub(super) async fn deliver(&self, id: PermissionId) -> Result<Delivered> {
-        let recipient = self.keys.recipient.public();
-        self.session.delivered(id, self.id(), recipient).await
+        self.keep_up().await?;
+        self.session.delivered(id, self.id(), &*self.keys.store).await
     }
 
     /// Opens the permission key; what is in it belongs to this very body (PRM-8).
@@ -90,8 +94,11 @@ impl Institution {
             conditions: permission.conditions.is_some(),
             possession: &permission.possession_key,
         };
-        OpenedPermission::open(&self.keys.recipient, permission.wrap(), &expected)
-            .map_err(Error::tampered(WHAT))
+        let recipient = StoredRecipient {
+            store: &*self.keys.store,
+            key: permission.recipient_key_hash,
+        };
+        OpenedPermission::open(&recipient, permission.wrap(), &expected).map_err(KeyStoreError::opening(WHAT))
     }
 
     /// Presents the key. Each attempt needs a challenge of its own; under one idempotency key all of them

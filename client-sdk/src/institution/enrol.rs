@@ -2,25 +2,25 @@
 
 use std::{path::Path, sync::Arc};
 
-use crypto::{RecipientSecret, SigningIdentity, open_accreditation};
+use crypto::open_accreditation;
 use prost::Message;
 use protocol_spec::{
-    bodies::{Accreditation, AccreditationRequest, InstitutionKeys},
+    bodies::{Accreditation, AccreditationRequest, InstitutionKeys, TerminalCertificate},
     directory,
     field::{Name, SealedBytes},
     ids::{InstitutionId, OperatorId, RegistrarId},
-    keys::IdentityKey,
+    keys::{IdentityKey, RecipientKey},
     link::ServerLink,
     messages as pb,
-    statement::Signed,
+    statement::{Made, Signed},
 };
-use zeroize::Zeroizing;
 
-use super::Institution;
+use super::{Institution, rotation::Ends};
 use crate::{
     Error, Result, Unlock,
     connect::bootstrap,
-    home::{Home, Kind, Pins, Principal, seeds},
+    home::{Home, Kind, Pins, Principal},
+    keystore::{FileKeyStore, KeyStore, KeyStoreError, StoredRecipient, StoredSigner},
     mint,
     session::{Session, blocking},
 };
@@ -28,45 +28,77 @@ use crate::{
 /// The keys of an institution's one terminal.
 pub(super) struct Keys {
     pub(super) institution: InstitutionId,
-    /// Signs requests and statements.
-    pub(super) identity: Arc<SigningIdentity>,
-    /// Opens what is sealed to the institution.
-    pub(super) recipient: RecipientSecret,
+    /// By which right, if this is not the institution's own home.
+    pub(super) certificate: Option<Signed<TerminalCertificate>>,
+    /// Signs requests and statements, and opens what is sealed to the institution.
+    pub(super) store: Arc<dyn KeyStore>,
 }
 
 impl Keys {
+    fn new(store: Arc<dyn KeyStore>) -> Self {
+        Self {
+            institution: InstitutionId::from(&store.signing_key()),
+            certificate: None,
+            store,
+        }
+    }
+
+    /// Those in a store that must be the home's.
+    fn of(store: Arc<dyn KeyStore>, home: &Home, principal: &Principal) -> Result<Self> {
+        let keys = Self::new(store);
+        if keys.institution.to_string() == principal.id {
+            Ok(keys)
+        } else {
+            Err(Error::Usage(format!(
+                "the key store has the keys of {}, and {} is the home of {}",
+                keys.institution,
+                home.path("").display(),
+                principal.id
+            )))
+        }
+    }
+
     fn create(home: &Home, unlock: &Unlock, name: &Name) -> Result<Self> {
-        let identity = SigningIdentity::generate()?;
-        let recipient = RecipientSecret::generate()?;
-        let institution = InstitutionId::from(&identity.public());
-        let mut secrets = Zeroizing::new(Vec::with_capacity(2 * 32));
-        secrets.extend_from_slice(identity.expose_seed().as_slice());
-        secrets.extend_from_slice(recipient.expose_seed().as_slice());
-        let mut principal = Principal::new(Kind::Institution, institution);
-        principal.name = Some(name.as_str().to_owned());
-        home.create(&principal, &secrets, unlock, &[])?;
-        Ok(Self {
-            institution,
-            identity: Arc::new(identity),
-            recipient,
-        })
+        let store = FileKeyStore::create(home, unlock, |key| principal(key, name))?;
+        Ok(Self::new(Arc::new(store)))
     }
 
     fn open(home: &Home, principal: &Principal, unlock: &Unlock) -> Result<Self> {
-        let secrets = home.unlock(principal, unlock)?;
-        let [identity, recipient] = seeds(&secrets).ok_or_else(|| home.damaged("secrets.sealed"))?;
-        let identity = SigningIdentity::from_seed(identity)?;
-        let institution = InstitutionId::from(&identity.public());
+        let store: Arc<dyn KeyStore> = Arc::new(FileKeyStore::open(home, principal, unlock)?);
+        if principal.kind != Kind::Terminal {
+            return Ok(Self::new(store));
+        }
+        let certificate = home
+            .read(CERTIFICATE)?
+            .and_then(|bytes| protocol_spec::messages::decode::<pb::Statement>(&bytes).ok())
+            .and_then(|statement| Signed::<TerminalCertificate>::try_from(statement).ok())
+            .filter(|certificate| certificate.claimed().terminal_key == store.signing_key())
+            .ok_or_else(|| home.damaged(CERTIFICATE))?;
         Ok(Self {
-            institution,
-            identity: Arc::new(identity),
-            recipient: RecipientSecret::from_seed(recipient)?,
+            institution: certificate.claimed().institution_id,
+            certificate: Some(certificate),
+            store,
+        })
+    }
+
+    /// Signs what is said in the institution's name (INS-9).
+    pub(super) fn statement<T: Made>(&self, body: T) -> Result<Signed<T>, KeyStoreError> {
+        let signed = Signed::try_sign(body, |message| self.sign(message))?;
+        Ok(match &self.certificate {
+            Some(certificate) => signed.with_certificate(certificate.clone()),
+            None => signed,
         })
     }
 
     /// Signs a statement.
-    pub(super) fn sign(&self, message: &[u8]) -> [u8; 64] {
-        self.identity.sign_bytes(message)
+    pub(super) fn sign(&self, message: &[u8]) -> Result<[u8; 64], KeyStoreError> {
+        self.store.sign(message)
+    }
+
+    /// The newest recipient key.
+    pub(super) fn recipient(&self) -> Result<RecipientKey> {
+        let newest = self.store.recipient_keys().into_iter().next();
+        Ok(newest.ok_or(KeyStoreError::NoSuchKey)?)
     }
 }
 
@@ -87,14 +119,27 @@ impl Institution {
                 Keys::create(&home, unlock, &name)?
             }
         };
-        let request = AccreditationRequest {
-            created: mint::now_ms(),
-            name,
-            identity_key: keys.identity.public(),
-            recipient_key: keys.recipient.public().clone(),
-        };
-        let request = Signed::sign(request, |message| keys.sign(message));
-        Ok((keys.institution, request.to_message().encode_to_vec()))
+        accreditation_request(&keys, name)
+    }
+
+    /// As [`Self::request`], with keys that live in a store of their own. The home keeps no secret.
+    ///
+    /// # Errors
+    /// As there; [`Error::KeyStore`].
+    pub fn request_with(
+        home: &Path,
+        store: Arc<dyn KeyStore>,
+        name: &str,
+    ) -> Result<(InstitutionId, Vec<u8>)> {
+        let (name, home) = (Name::try_from(name.trim().to_owned())?, Home::at(home));
+        match home.principal() {
+            Ok(principal) if begun(&principal, &name) => {}
+            _ => {
+                home.must_be_free()?;
+                home.create_without_secrets(&principal(&store.signing_key(), &name))?;
+            }
+        }
+        accreditation_request(&Keys::new(store), name)
     }
 
     /// Enrols with the server of the link, by the accreditation that the registrar handed back.
@@ -108,17 +153,36 @@ impl Institution {
         accreditation: &[u8],
     ) -> Result<Self> {
         let home = Home::at(home);
-        let principal = home.principal_of(Kind::Institution)?;
-        if principal.enrolled {
-            home.must_be_free()?;
-        }
-        let pins = bootstrap(link).await?;
-        let keys = {
-            let (home, principal, unlock) = (home.clone(), principal.clone(), unlock.clone());
-            blocking(move || Keys::open(&home, &principal, &unlock)).await?
-        };
-        let file: pb::AccreditationFile = protocol_spec::messages::decode(accreditation).map_err(wrong)?;
-        let message = enrolment(&home, &keys, &pins, file)?;
+        let (principal, pins) = enrolling(&home, link).await?;
+        let (at, who, unlock) = (home.clone(), principal.clone(), unlock.clone());
+        let keys = blocking(move || Keys::open(&at, &who, &unlock)).await?;
+        Self::enrol_keys(home, principal, pins, keys, accreditation).await
+    }
+
+    /// As [`Self::enrol`], with keys in a store of their own.
+    ///
+    /// # Errors
+    /// As there; [`Error::KeyStore`].
+    pub async fn enrol_with(
+        home: &Path,
+        store: Arc<dyn KeyStore>,
+        link: &ServerLink,
+        accreditation: &[u8],
+    ) -> Result<Self> {
+        let home = Home::at(home);
+        let (principal, pins) = enrolling(&home, link).await?;
+        let keys = Keys::of(store, &home, &principal)?;
+        Self::enrol_keys(home, principal, pins, keys, accreditation).await
+    }
+
+    async fn enrol_keys(
+        home: Home,
+        mut principal: Principal,
+        pins: Pins,
+        keys: Keys,
+        accreditation: &[u8],
+    ) -> Result<Self> {
+        let message = enrolment(&home, &keys, &pins, accreditation)?;
         let name = Signed::<InstitutionKeys>::try_from(message.keys.clone())?
             .claimed()
             .name
@@ -130,7 +194,6 @@ impl Institution {
             .server
             .post::<pb::Accepted>("/v1/institutions", &message)
             .await?;
-        let mut principal = principal;
         principal.set_pins(&pins);
         principal.name = Some(name);
         principal.enrolled = true;
@@ -144,18 +207,73 @@ impl Institution {
     /// [`Error::HomeMissing`], [`Error::NotEnrolled`], [`Error::WrongUnlock`], [`Error::HomeKind`].
     pub async fn open(home: &Path, unlock: &Unlock) -> Result<Self> {
         let home = Home::at(home);
+        let principal = match home.principal() {
+            Ok(principal) if principal.kind == Kind::Terminal => principal,
+            _ => home.principal_of(Kind::Institution)?,
+        };
+        let pins = home.pins(&principal)?;
+        let (name, id) = (principal.name.clone().unwrap_or_default(), principal.id.clone());
+        let (at, unlock) = (home.clone(), unlock.clone());
+        let keys = blocking(move || {
+            let keys = Keys::open(&at, &principal, &unlock)?;
+            Ends::destroy_ended(&*keys.store, &at, mint::now_ms())?;
+            Ok(keys)
+        })
+        .await?;
+        Self::with_id(home, pins, keys, &id, name)
+    }
+
+    /// As [`Self::open`], with keys in a store of their own.
+    ///
+    /// # Errors
+    /// As there; [`Error::Usage`] for the store of another institution.
+    pub fn open_with(home: &Path, store: Arc<dyn KeyStore>) -> Result<Self> {
+        let home = Home::at(home);
         let principal = home.principal_of(Kind::Institution)?;
         let pins = home.pins(&principal)?;
-        let name = principal.name.clone().unwrap_or_default();
-        let (at, unlock) = (home.clone(), unlock.clone());
-        let keys = blocking(move || Keys::open(&at, &principal, &unlock)).await?;
-        Self::with(home, pins, keys, name)
+        let keys = Keys::of(store, &home, &principal)?;
+        Ends::destroy_ended(&*keys.store, &home, mint::now_ms())?;
+        Self::with(home, pins, keys, principal.name.unwrap_or_default())
     }
 
     fn with(home: Home, pins: Pins, keys: Keys, name: String) -> Result<Self> {
-        let session = Session::new(home, pins, &keys.institution, keys.identity.clone())?;
+        let id = keys.institution.to_string();
+        Self::with_id(home, pins, keys, &id, name)
+    }
+
+    /// Requests are signed as `id`: the institution's, or its terminal's.
+    pub(super) fn with_id(home: Home, pins: Pins, keys: Keys, id: &str, name: String) -> Result<Self> {
+        let session = Session::new(home, pins, &id, Arc::new(StoredSigner(keys.store.clone())))?;
         Ok(Self { session, keys, name })
     }
+}
+
+/// Who enrols, and what the link leads to.
+async fn enrolling(home: &Home, link: &ServerLink) -> Result<(Principal, Pins)> {
+    let principal = home.principal_of(Kind::Institution)?;
+    if principal.enrolled {
+        home.must_be_free()?;
+    }
+    Ok((principal, bootstrap(link).await?))
+}
+
+/// An institution whose keys have been made.
+fn principal(key: &IdentityKey, name: &Name) -> Principal {
+    let mut principal = Principal::new(Kind::Institution, InstitutionId::from(key));
+    principal.name = Some(name.as_str().to_owned());
+    principal
+}
+
+/// The request to the registrar, for the newest recipient key.
+pub(super) fn accreditation_request(keys: &Keys, name: Name) -> Result<(InstitutionId, Vec<u8>)> {
+    let request = AccreditationRequest {
+        created: mint::now_ms(),
+        name,
+        identity_key: keys.store.signing_key(),
+        recipient_key: keys.recipient()?,
+    };
+    let request = Signed::try_sign(request, |message| keys.sign(message))?;
+    Ok((keys.institution, request.to_message().encode_to_vec()))
 }
 
 /// Whether these are the keys of an earlier request under this name.
@@ -165,16 +283,15 @@ fn begun(principal: &Principal, name: &Name) -> bool {
         && principal.name.as_deref() == Some(name.as_str())
 }
 
-/// Opens the accreditation and puts the enrolment together. It is checked as the server will check it, so that
-/// a wrong file is found here.
-fn enrolment(
-    home: &Home,
+/// Opens the accreditation that the registrar handed back: it is for these keys, and the secret in it opens.
+pub(super) fn open_file(
     keys: &Keys,
-    pins: &Pins,
-    file: pb::AccreditationFile,
-) -> Result<pb::EnrolInstitution> {
+    registrar: &IdentityKey,
+    file: &[u8],
+) -> Result<(Signed<Accreditation>, bytes::Bytes)> {
+    let file: pb::AccreditationFile = protocol_spec::messages::decode(file).map_err(wrong)?;
     let key = IdentityKey::try_from(file.registrar_key.as_ref()).map_err(wrong)?;
-    if key != pins.registrar {
+    if key != *registrar {
         return Err(wrong("it is by another registrar than that of the server"));
     }
     let accreditation = Signed::<Accreditation>::try_from(file.accreditation).map_err(wrong)?;
@@ -182,13 +299,18 @@ fn enrolment(
         return Err(wrong("it is for other keys than those of this home"));
     }
     let sealed = SealedBytes::try_from(file.secret).map_err(wrong)?;
-    let secret = open_accreditation(
-        &keys.recipient,
-        &RegistrarId::from(&key),
-        &keys.institution,
-        &sealed,
-    )
-    .map_err(wrong)?;
+    let recipient = StoredRecipient {
+        store: &*keys.store,
+        key: accreditation.claimed().recipient_key_hash,
+    };
+    let secret = open_accreditation(&recipient, &RegistrarId::from(&key), &keys.institution, &sealed)
+        .map_err(KeyStoreError::opening("the accreditation file"))?;
+    Ok((accreditation, bytes::Bytes::copy_from_slice(secret.expose())))
+}
+
+/// Puts the enrolment together. It is checked as the server will check it, so that a wrong file is found here.
+fn enrolment(home: &Home, keys: &Keys, pins: &Pins, file: &[u8]) -> Result<pb::EnrolInstitution> {
+    let (accreditation, secret) = open_file(keys, &pins.registrar, file)?;
     let statement = institution_keys(home, keys, pins, &accreditation)?;
     let entry = directory::Institution::verify(
         statement.clone(),
@@ -197,11 +319,11 @@ fn enrolment(
         OperatorId::from(&pins.operator),
     )
     .map_err(wrong)?;
-    entry.check_secret(secret.expose()).map_err(wrong)?;
+    entry.check_secret(&secret).map_err(wrong)?;
     Ok(pb::EnrolInstitution {
         keys: Some(statement.to_message()),
         accreditation: Some(accreditation.to_message()),
-        secret: bytes::Bytes::copy_from_slice(secret.expose()),
+        secret,
     })
 }
 
@@ -228,11 +350,12 @@ fn institution_keys(
         created: mint::now_ms(),
         operator_id,
         name: accreditation.claimed().name.clone(),
-        identity_key: keys.identity.public(),
-        recipient_key: keys.recipient.public().clone(),
+        identity_key: keys.store.signing_key(),
+        recipient_key: keys.recipient()?,
         accreditation_hash,
+        succession: None,
     };
-    let statement = Signed::sign(statement, |message| keys.sign(message));
+    let statement = Signed::try_sign(statement, |message| keys.sign(message))?;
     home.write(KEYS, &statement.to_message().encode_to_vec())?;
     Ok(statement)
 }
@@ -242,3 +365,4 @@ fn wrong<E: std::fmt::Display>(cause: E) -> Error {
 }
 
 const KEYS: &str = "keys.pb";
+pub(super) const CERTIFICATE: &str = "terminal.pb";

@@ -3,6 +3,7 @@
 //! | module | does |
 //! |---|---|
 //! | `enrol` | keys, accreditation request, enrolment |
+//! | `rotation`, `terminals` | another recipient key, the end; machines that act with certificates |
 //! | `requests` | ask patients for downloads and references |
 //! | `delivery` | fetch and open a permission key; present it |
 //! | `upload` | stand by, seal, send, commit |
@@ -15,6 +16,8 @@ mod enrol;
 mod holding;
 mod release;
 mod requests;
+mod rotation;
+mod terminals;
 mod upload;
 
 use std::time::Duration;
@@ -23,13 +26,21 @@ use crypto::shares::ShareReader;
 use protocol_spec::{
     bodies::{ReleaseReceipt, UploadReceipt},
     hash::Sha256Digest,
-    ids::{InstitutionId, RecordId, VersionId},
+    ids::{InstitutionId, RecordId, TerminalId, VersionId},
     log::Receipt,
 };
 
 use self::enrol::Keys;
+pub use self::{
+    rotation::Rotated,
+    terminals::{NewTerminal, TerminalInfo},
+};
 use crate::{
-    DirectoryEntry, InboxEvent, Provenance, Result, inbox::Reader, session::Session, shares::ReturnedFile,
+    DirectoryEntry, InboxEvent, Provenance, Result,
+    inbox::Reader,
+    keystore::{KeyStoreError, open_by_any},
+    session::Session,
+    shares::ReturnedFile,
 };
 
 /// An institution's terminal with its keys, connected to its server.
@@ -94,6 +105,12 @@ impl Institution {
         self.keys.institution
     }
 
+    /// The terminal whose home this is, unless it is the institution's own.
+    pub fn terminal_id(&self) -> Option<TerminalId> {
+        let certificate = self.keys.certificate.as_ref()?;
+        Some(TerminalId::from(&certificate.claimed().terminal_key))
+    }
+
     /// The name that the registrar accredited.
     pub fn name(&self) -> &str {
         &self.name
@@ -121,7 +138,13 @@ impl Institution {
     /// As there.
     pub async fn return_share(&self, file: &[u8], offer: &[u8], check: &str) -> Result<ReturnedFile> {
         let held = self.session.held_share(file, offer, check).await?;
-        held.give_back(&self.keys.recipient, &ShareReader::institution(&self.id()))
+        let holder = ShareReader::institution(&self.id());
+        let share =
+            open_by_any(&*self.keys.store, |key| held.open(key, &holder)).map_err(|error| match error {
+                KeyStoreError::DoesNotOpen => held.not_opened(),
+                error => error.into(),
+            })?;
+        held.give_back(&share)
     }
 
     /// As [`crate::Patient::inbox`]. A permission that has come is fetched, to verify whose it is and what it
@@ -130,9 +153,10 @@ impl Institution {
     /// # Errors
     /// As there.
     pub async fn inbox(&self, after: u64, wait: Option<Duration>) -> Result<Vec<InboxEvent>> {
+        self.keep_up().await?;
         let reader = Reader::Institution {
             id: self.id(),
-            recipient: &self.keys.recipient,
+            keys: &*self.keys.store,
         };
         self.session.inbox(&reader, after, wait).await
     }

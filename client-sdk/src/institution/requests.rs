@@ -7,7 +7,6 @@ use protocol_spec::{
     ids::{PatientId, RequestId},
     messages as pb,
     purpose::Purpose,
-    statement::Signed,
 };
 
 use super::Institution;
@@ -39,7 +38,7 @@ impl Institution {
             root_epoch,
             purpose,
         };
-        let signed = Signed::sign(request, |message| self.keys.sign(message));
+        let signed = self.keys.statement(request)?;
         let message = pb::SubmitDownloadRequest {
             request: Some(signed.to_message()),
         };
@@ -76,7 +75,7 @@ impl Institution {
             root_epoch,
             purpose,
         };
-        let signed = Signed::sign(request, |message| self.keys.sign(message));
+        let signed = self.keys.statement(request)?;
         let message = pb::SubmitReferenceRequest {
             request: Some(signed.to_message()),
         };

@@ -212,7 +212,7 @@ impl Institution {
             parts: sealed.parts.clone(),
         };
         manifest.check_parts()?;
-        let signed = Signed::sign(manifest, |message| self.keys.sign(message));
+        let signed = self.keys.statement(manifest)?;
         Ok(seal_manifest(key, context, &signed.to_message().encode_to_vec())?)
     }
 

@@ -20,7 +20,7 @@ use protocol_spec::{
 };
 
 use super::{InCollection, Patient, records::OwnRecord};
-use crate::{DirectoryEntry, Error, Result, asked::Asked, mint};
+use crate::{DirectoryEntry, Error, Result, asked::Asked, directory::must_go_on, mint};
 
 /// What a permission is for, besides its limits.
 pub(super) struct Grant<'a> {
@@ -201,6 +201,7 @@ impl Patient {
             hash,
             ..
         } = asked;
+        must_go_on(asker)?;
         let context = TextContext::to_institution(*request_id, &self.id(), &asker.id());
         let denial = Denial {
             created: mint::now_ms(),
@@ -238,6 +239,7 @@ impl Patient {
         key: PermissionKey,
         limits: &Limits,
     ) -> Result<SignedPermission> {
+        must_go_on(grant.to)?;
         let Grant {
             id,
             kind,

@@ -1,6 +1,9 @@
 //! What happened to her vault: who asked, what she permitted, who presented, what was stored and released.
 //! Statements are checked by their makers' keys, receipts by the log, presentations by both signatures.
 
+mod check;
+mod trail;
+
 use std::collections::HashMap;
 
 use prost::Message;
@@ -10,15 +13,18 @@ use protocol_spec::{
     },
     devices::{DeviceList, ListedDevice},
     hash::Sha256Digest,
-    ids::{DeviceId, InstitutionId, PermissionId, RecordId, RequestId},
+    ids::{CollectionId, DeviceId, InstitutionId, PermissionId, RecordId, RequestId, TerminalId, VersionId},
     messages::{self as pb, history_entry::What},
     patient::{Device, OfPatient, PatientSigned, PatientVerified},
     permission::VerifiedPermission,
     purpose::Purpose,
+    released::{ReleasedHasher, VersionLeaves},
     request::content_digest,
     statement::Signed,
 };
 
+use self::trail::{Seen, Trail};
+pub use self::{check::HistoryCheck, trail::Counts};
 use super::{InstitutionRef, Patient};
 use crate::{Error, Result, asked::Asked, rules::rules_by_statement};
 
@@ -68,18 +74,27 @@ pub struct HistoryItem {
     pub permission_id: Option<PermissionId>,
     /// The record, where there is one.
     pub record_id: Option<RecordId>,
+    /// Of a release: the records of which something was handed out. Else those that the permission is for; none for
+    /// uploads, and where there is a collection.
+    pub records: Vec<RecordId>,
+    /// The collection that the permission is for.
+    pub collection: Option<CollectionId>,
     /// Stream bytes stored or released.
     pub bytes: Option<u64>,
     /// Of a request, a permission or a presentation: what for.
     pub purpose: Option<Purpose>,
+    /// Stream bytes of all that this institution has stored, or has been given, up to here.
+    pub total: Option<u64>,
+    /// Of what she signed: by which of her devices.
+    pub device: Option<DeviceRef>,
     /// For receipts: the size of the log under which it was proven to stand.
     pub logged: Option<u64>,
     /// Why the entry is not believed.
     pub problem: Option<String>,
-    /// The device of hers that acted.
-    pub device: Option<DeviceRef>,
     /// What changed, for [`HistoryKind::DevicesChanged`].
     pub change: Option<DeviceChange>,
+    /// The terminal that presented for the institution; none if its identity key did.
+    pub terminal: Option<TerminalRef>,
     /// The standing rule that answered, by what this home has kept; none if she answered herself.
     pub rule: Option<String>,
 }
@@ -91,6 +106,8 @@ pub struct DeviceRef {
     pub id: DeviceId,
     /// What she calls it, or called it last.
     pub name: String,
+    /// Whether it is the one that reads this.
+    pub this: bool,
 }
 
 /// What one list of devices changed.
@@ -102,31 +119,62 @@ pub struct DeviceChange {
     pub removed: Vec<DeviceRef>,
 }
 
+/// A terminal of an institution, by its verified certificate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TerminalRef {
+    /// Its id.
+    pub id: TerminalId,
+    /// As its institution calls it.
+    pub name: String,
+}
+
 /// What entries are checked against and explained by.
 struct Met {
     /// The list of devices at this point.
     devices: Signed<DeviceList>,
-    /// Permissions met on the way.
-    permissions: HashMap<PermissionId, VerifiedPermission>,
+    trail: Trail,
     /// Rules that answered, by the hash of the signed answer.
     rules: HashMap<String, String>,
+    /// Bytes by institution and kind.
+    totals: HashMap<(InstitutionId, bool), u64>,
+}
+
+/// A history that was gone through.
+struct Walk {
+    items: Vec<HistoryItem>,
+    trail: Trail,
+    seen: Seen,
+    /// What this device had seen at the last time.
+    before: Option<Seen>,
 }
 
 impl Patient {
     /// All that happened to her vault, each entry verified. One that fails is reported, not dropped.
     ///
     /// # Errors
-    /// Of the connection, and [`Error::Tampered`] when numbers are missing.
+    /// Of the connection, and [`Error::Tampered`] when numbers are missing, or what this device has seen before has
+    /// changed.
     pub async fn history(&self) -> Result<Vec<HistoryItem>> {
+        let walk = self.walk_history().await?;
+        if walk.items.iter().all(|item| item.problem.is_none()) {
+            walk.seen.keep(&self.session.home, walk.before).await?;
+        }
+        Ok(walk.items)
+    }
+
+    /// Goes through the history. What it has seen is kept by the caller, if it believes it.
+    async fn walk_history(&self) -> Result<Walk> {
         let mut items = Vec::new();
         let known = self.refresh_devices().await?;
         let mut met = Met {
             devices: known
                 .list(0)
                 .ok_or_else(|| tampered("there is no list of devices"))?,
-            permissions: HashMap::new(),
+            trail: Trail::default(),
             rules: rules_by_statement(&self.session.home)?,
+            totals: HashMap::new(),
         };
+        let (before, mut seen) = (Seen::read(&self.session.home)?, Seen::nothing());
         let mut after = 0;
         loop {
             let page: pb::HistoryPage = self
@@ -142,10 +190,18 @@ impl Patient {
                         "entries are missing or out of order",
                     ));
                 }
+                seen.add(&entry);
+                seen.check(before.as_ref())?;
                 items.push(self.read(entry, &mut met).await?);
             }
             if ended {
-                return Ok(items);
+                seen.check_length(before.as_ref())?;
+                return Ok(Walk {
+                    items,
+                    trail: met.trail,
+                    seen,
+                    before,
+                });
             }
         }
     }
@@ -159,12 +215,16 @@ impl Patient {
             request_id: None,
             permission_id: None,
             record_id: None,
+            records: Vec::new(),
+            collection: None,
             bytes: None,
             purpose: None,
+            total: None,
+            device: None,
             logged: None,
             problem: None,
-            device: None,
             change: None,
+            terminal: None,
             rule: None,
         };
         let read = match entry.what {
@@ -177,7 +237,10 @@ impl Patient {
                 problem: Some(error.to_string()),
                 ..blank
             }),
-            Ok(item) => Ok(item),
+            Ok(mut item) => {
+                met.add_up(&mut item);
+                Ok(item)
+            }
         }
     }
 
@@ -185,6 +248,7 @@ impl Patient {
         match what {
             What::UploadRequested(statement) => {
                 let request: PatientVerified<UploadRequest> = self.own(statement).await?;
+                met.trail.counts.statements += 1;
                 let item = HistoryItem {
                     request_id: Some(request.request_id),
                     device: Some(self.acted(request.device(), met)?),
@@ -195,30 +259,32 @@ impl Patient {
             }
             What::DownloadRequested(statement) => {
                 let asked = self.session.asked_download(statement).await?;
+                met.trail.counts.statements += 1;
                 self.asked_item(HistoryKind::DownloadRequested, &asked, blank)
                     .await
             }
             What::ReferenceRequested(statement) => {
                 let asked = self.session.asked_reference(statement).await?;
+                met.trail.counts.statements += 1;
                 self.asked_item(HistoryKind::ReferenceRequested, &asked, blank)
                     .await
             }
             What::Permitted(permission) => {
                 let permission = self.own_permission(Some(permission)).await?;
-                met.permissions
-                    .insert(permission.permission_id, permission.clone());
+                met.trail.counts.statements += 1;
+                met.trail.permitted(permission.clone());
                 let item = HistoryItem {
-                    permission_id: Some(permission.permission_id),
                     device: Some(self.acted(permission.device(), met)?),
                     purpose: permission.purpose,
                     rule: met.rule(&permission.hash()),
-                    ..blank
+                    ..under(&permission, blank)
                 };
                 self.concerning(HistoryKind::Permitted, permission.institution_id, item)
                     .await
             }
             What::Denied(statement) => {
                 let denial: PatientVerified<Denial> = self.own(statement).await?;
+                met.trail.counts.statements += 1;
                 let item = HistoryItem {
                     request_id: Some(denial.request_id),
                     device: Some(self.acted(denial.device(), met)?),
@@ -230,14 +296,15 @@ impl Patient {
             }
             What::Revoked(statement) => {
                 let revocation: PatientVerified<Revocation> = self.own(statement).await?;
-                let permission = known(met, revocation.permission_id)?;
+                let permission = met.trail.known(revocation.permission_id)?.clone();
                 if revocation.permission_hash != permission.hash() {
                     return Err(tampered("it revokes another permission"));
                 }
+                met.trail.counts.statements += 1;
+                met.trail.revoked.insert(revocation.permission_id);
                 let item = HistoryItem {
-                    permission_id: Some(revocation.permission_id),
                     device: Some(self.acted(revocation.device(), met)?),
-                    ..blank
+                    ..under(&permission, blank)
                 };
                 self.concerning(HistoryKind::Revoked, permission.institution_id, item)
                     .await
@@ -267,7 +334,8 @@ impl Patient {
 
     fn device_ref(&self, id: DeviceId) -> Result<DeviceRef> {
         let name = self.keys.known().name(id)?.as_str().to_owned();
-        Ok(DeviceRef { id, name })
+        let this = id == DeviceId::from(&self.device_key());
+        Ok(DeviceRef { id, name, this })
     }
 
     /// A list, which must be the next one that this device has verified.
@@ -293,7 +361,7 @@ impl Patient {
         Ok(item)
     }
 
-    async fn stored(&self, receipt: pb::Receipt, met: &Met, blank: HistoryItem) -> Result<HistoryItem> {
+    async fn stored(&self, receipt: pb::Receipt, met: &mut Met, blank: HistoryItem) -> Result<HistoryItem> {
         let receipt = self
             .session
             .receipt::<UploadReceipt>(Some(receipt), "the receipt")
@@ -301,6 +369,8 @@ impl Patient {
         let said = &receipt.statement;
         check(said.patient_id == self.id(), "it is about somebody else")?;
         held(met, said.permission_id, said.institution_id)?;
+        met.trail.stored(said)?;
+        met.receipt(receipt.checkpoint.size);
         let item = HistoryItem {
             permission_id: Some(said.permission_id),
             record_id: Some(said.record_id),
@@ -312,7 +382,7 @@ impl Patient {
             .await
     }
 
-    async fn released(&self, receipt: pb::Receipt, met: &Met, blank: HistoryItem) -> Result<HistoryItem> {
+    async fn released(&self, receipt: pb::Receipt, met: &mut Met, blank: HistoryItem) -> Result<HistoryItem> {
         let receipt = self
             .session
             .receipt::<ReleaseReceipt>(Some(receipt), "the receipt")
@@ -320,8 +390,11 @@ impl Patient {
         let said = &receipt.statement;
         check(said.patient_id == self.id(), "it is about somebody else")?;
         held(met, said.permission_id, said.institution_id)?;
+        met.trail.released(said)?;
+        met.receipt(receipt.checkpoint.size);
         let item = HistoryItem {
             permission_id: Some(said.permission_id),
+            records: self.released_records(said).await?,
             bytes: Some(said.bytes),
             logged: Some(receipt.checkpoint.size),
             ..blank
@@ -330,8 +403,44 @@ impl Patient {
             .await
     }
 
+    /// The records of which something was handed out: what the receipt's hash is over (REV-4).
+    async fn released_records(&self, receipt: &ReleaseReceipt) -> Result<Vec<RecordId>> {
+        let (mut hasher, mut records, mut after) = (ReleasedHasher::default(), Vec::new(), String::new());
+        loop {
+            let path = format!(
+                "/v1/vault/releases/{}/ranges?limit=200{after}",
+                receipt.release_id
+            );
+            let page: pb::ReleasedRanges = self.session.server.get(&path).await?;
+            for version in page.versions {
+                let version = VersionLeaves::try_from(version).map_err(tampered)?;
+                hasher.add(&version).map_err(tampered)?;
+                if !records.contains(&version.record_id) {
+                    records.push(version.record_id);
+                }
+            }
+            if page.next.is_empty() {
+                break;
+            }
+            after = format!(
+                "&after={}",
+                VersionId::try_from(page.next.as_ref()).map_err(tampered)?
+            );
+        }
+        check(
+            hasher.finish() == receipt.released_hash,
+            "the receipt is over other records than those that are shown",
+        )?;
+        Ok(records)
+    }
+
     /// A presentation is proven by the possession key of her permission and by the institution's own key.
-    async fn presented(&self, message: pb::Presented, met: &Met, blank: HistoryItem) -> Result<HistoryItem> {
+    async fn presented(
+        &self,
+        message: pb::Presented,
+        met: &mut Met,
+        blank: HistoryItem,
+    ) -> Result<HistoryItem> {
         let pb::Presented {
             permission_id,
             institution_id,
@@ -339,20 +448,30 @@ impl Patient {
             release_ticket,
             standby_ticket,
             presentation,
+            terminal,
         } = message;
-        let permission = known(met, PermissionId::try_from(permission_id.as_ref())?)?;
+        let permission = met
+            .trail
+            .known(PermissionId::try_from(permission_id.as_ref())?)?
+            .clone();
+        let permission = &permission;
         let institution = InstitutionId::try_from(institution_id.as_ref())?;
         check(
             permission.institution_id == institution,
             "it was presented by somebody else",
         )?;
         let evidence = evidence.ok_or_else(|| tampered("it has no evidence"))?;
-        self.check_evidence(&evidence, &presentation, permission).await?;
+        let terminal = self
+            .check_evidence(&evidence, &presentation, permission, terminal)
+            .await?;
         let presentation: pb::Presentation = pb::decode(&presentation).map_err(tampered)?;
+        let hash = Sha256Digest::of(&evidence.encode_to_vec());
+        met.trail.presented(permission.permission_id)?;
+        met.trail.counts.presentations += 1;
         let mut item = HistoryItem {
-            permission_id: Some(permission.permission_id),
+            terminal,
             purpose: Purpose::read(presentation.purpose).map_err(tampered)?,
-            ..blank
+            ..under(permission, blank)
         };
         if let Some(receipt) = release_ticket {
             let ticket = self
@@ -363,11 +482,12 @@ impl Patient {
                 ticket.statement.permission_id == permission.permission_id,
                 "its ticket is for something else",
             )?;
-            let hash = Sha256Digest::of(&evidence.encode_to_vec());
             check(
                 ticket.statement.presentation_hash == hash,
                 "its ticket names another presentation",
             )?;
+            met.trail.opened_release(&ticket.statement);
+            met.receipt(ticket.checkpoint.size);
             item.logged = Some(ticket.checkpoint.size);
         } else {
             let ticket = Signed::<StandbyTicket>::try_from(standby_ticket)
@@ -377,30 +497,39 @@ impl Patient {
                 ticket.permission_id == permission.permission_id,
                 "its ticket is for something else",
             )?;
+            met.trail.opened_upload(&ticket, hash);
             item.record_id = Some(ticket.record_id);
         }
         self.concerning(HistoryKind::Presented, institution, item).await
     }
 
-    /// Both keys signed this very presentation: its path names the permission, its digest the body.
+    /// Both keys signed this very presentation: its path names the permission, its digest the body. Gives the
+    /// terminal that presented, if one did.
     async fn check_evidence(
         &self,
         evidence: &pb::Evidence,
         presentation: &[u8],
         permission: &VerifiedPermission,
-    ) -> Result<()> {
+        terminal: Option<pb::Statement>,
+    ) -> Result<Option<TerminalRef>> {
         let institution = self.session.institution(permission.institution_id).await?;
+        let terminal = match terminal {
+            Some(certificate) => {
+                let certificate = Signed::try_from(certificate).map_err(tampered)?;
+                Some(institution.verify_terminal(certificate).map_err(tampered)?)
+            }
+            None => None,
+        };
+        let by = terminal
+            .as_ref()
+            .map_or(institution.identity_key(), |terminal| &terminal.terminal_key);
         let path = format!(
             "\"@path\": /v1/permissions/{}/presentation\n",
             permission.permission_id
         );
         let digest = format!("\n\"content-digest\": {}\n", content_digest(presentation));
         let signed = [
-            (
-                &evidence.signature_base_id,
-                &evidence.signature_id,
-                institution.identity_key(),
-            ),
+            (&evidence.signature_base_id, &evidence.signature_id, by),
             (
                 &evidence.signature_base_pop,
                 &evidence.signature_pop,
@@ -420,7 +549,10 @@ impl Patient {
             )?;
             check(base.contains(&digest), "something else was presented")?;
         }
-        Ok(())
+        Ok(terminal.map(|terminal| TerminalRef {
+            id: TerminalId::from(&terminal.terminal_key),
+            name: terminal.name.as_str().to_owned(),
+        }))
     }
 
     async fn asked_item(&self, kind: HistoryKind, asked: &Asked, blank: HistoryItem) -> Result<HistoryItem> {
@@ -466,21 +598,43 @@ impl Patient {
 /// The operator alone says who stored or received: it must be whom the patient permitted.
 fn held(met: &Met, permission: PermissionId, institution: InstitutionId) -> Result<()> {
     check(
-        known(met, permission)?.institution_id == institution,
+        met.trail.known(permission)?.institution_id == institution,
         "another institution was permitted",
     )
+}
+
+/// What an entry says of the permission that it is about.
+fn under(permission: &VerifiedPermission, blank: HistoryItem) -> HistoryItem {
+    HistoryItem {
+        permission_id: Some(permission.permission_id),
+        records: permission.records.iter().map(|record| record.record_id).collect(),
+        collection: permission.collection.map(|selector| selector.collection.id),
+        ..blank
+    }
 }
 
 impl Met {
     fn rule(&self, statement: &Sha256Digest) -> Option<String> {
         self.rules.get(&statement.to_string()).cloned()
     }
-}
 
-fn known(met: &Met, id: PermissionId) -> Result<&VerifiedPermission> {
-    met.permissions
-        .get(&id)
-        .ok_or_else(|| tampered("its permission does not come before it"))
+    /// A receipt that was proven to stand in the log.
+    fn receipt(&mut self, log_size: u64) {
+        let counts = &mut self.trail.counts;
+        counts.receipts += 1;
+        counts.log_size = counts.log_size.max(log_size);
+    }
+
+    /// Carries on what this institution has stored, or has been given.
+    fn add_up(&mut self, item: &mut HistoryItem) {
+        let moved = matches!(item.kind, HistoryKind::Stored | HistoryKind::Released);
+        if let (true, Some(bytes), Some(institution)) = (moved, item.bytes, &item.institution) {
+            let stored = item.kind == HistoryKind::Stored;
+            let total = self.totals.entry((institution.id, stored)).or_default();
+            *total = total.saturating_add(bytes);
+            item.total = Some(*total);
+        }
+    }
 }
 
 fn check(holds: bool, otherwise: &'static str) -> Result<()> {

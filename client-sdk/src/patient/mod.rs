@@ -9,6 +9,7 @@
 //! | `answers` | permissions and denials as they are signed, and sent |
 //! | `records` | list, adopt and open her own records |
 //! | `ring`, `collections` | the keys of her collections; what lies in them |
+//! | `following` | permissions under an institution's new key |
 //! | `permissions`, `replacing` | list, revoke, give anew |
 //! | `revoking`, `rekey`, `certificate` | taking back, new keys for a collection, what cannot be taken back |
 //! | `history` | what happened, proven |
@@ -17,6 +18,7 @@ mod answers;
 mod certificate;
 mod collections;
 mod devices;
+mod following;
 mod history;
 mod keys;
 mod known;
@@ -48,7 +50,8 @@ pub use self::{
     certificate::{RevocationReport, verify_certificate},
     collections::CollectionInfo,
     devices::DeviceInfo,
-    history::{DeviceChange, DeviceRef, HistoryItem, HistoryKind},
+    following::Rewrapped,
+    history::{Counts, DeviceChange, DeviceRef, HistoryCheck, HistoryItem, HistoryKind, TerminalRef},
     link::{NewDevice, PendingDevice},
     permissions::{PermissionInfo, PermissionState},
     records::{InstitutionRef, Received, RecordInfo, Records},

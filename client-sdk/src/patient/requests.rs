@@ -19,7 +19,7 @@ use super::{
     answers::{Grant, Limits},
     records::OwnRecord,
 };
-use crate::{DirectoryEntry, Error, Result, asked::Asked, mint, mint::millis};
+use crate::{DirectoryEntry, Error, Result, asked::Asked, directory::must_go_on, mint, mint::millis};
 
 /// What an upload permission allows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -122,6 +122,7 @@ impl Patient {
         text: &str,
         terms: &UploadTerms,
     ) -> Result<(RequestId, PermissionId)> {
+        must_go_on(to)?;
         let (request_id, permission_id) = (mint::id(RequestId::mint)?, mint::id(PermissionId::mint)?);
         let now = mint::now_ms();
         let context = TextContext::to_institution(request_id, &self.id(), &to.id());

@@ -13,7 +13,7 @@ use super::{Patient, certificate::RevocationReport, permissions::OwnPermission};
 use crate::{Error, Progress, Result, mint};
 
 impl Patient {
-    /// Revokes a permission: what starts after the server's acknowledgement gets nothing, what runs stops at the next
+    /// Revokes a permission, or the one that has taken its place: what starts after the server's acknowledgement gets nothing, what runs stops at the next
     /// leaf. A permission over a collection has handed out the collection's key, so the collection then gets a new
     /// one, and whatever lies under the old key at the server is destroyed. A revocation that was broken off is
     /// taken up again. Where another permission has taken its place, that one is revoked. `progress` counts records. The report says what cannot be taken back.

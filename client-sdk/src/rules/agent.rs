@@ -95,6 +95,8 @@ impl Agent<'_> {
         report: &mut (dyn FnMut(Decision) + Send),
     ) -> Result<()> {
         let rules = self.rules()?;
+        // What it has permitted before follows institutions that have other keys now (INS-6).
+        self.patient.follow_rotations().await?;
         if self.unsettled {
             // What a revocation that was broken off has left to do.
             self.patient.finish_revocations(&()).await?;

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use super::*;
+use crate::RecipientSecret;
 
 const ID: PermissionId = PermissionId::from_bytes([1; 16]);
 const BODY: &[u8] = b"exact bytes of a body";

@@ -61,6 +61,16 @@ fn name() -> impl Strategy<Value = Name> {
     "[A-Za-zÄ-ü]{1,40}( [a-z]{1,9}){0,2}".prop_map(|text| Name::try_from(text).unwrap())
 }
 
+fn succession() -> impl Strategy<Value = Option<bodies::Succession>> {
+    proptest::option::of((1..u64::MAX, any::<[u8; 32]>(), any::<u64>()).prop_map(
+        |(sequence, previous, overlap_ends)| bodies::Succession {
+            sequence,
+            previous: Sha256Digest::from_bytes(previous),
+            overlap_ends,
+        },
+    ))
+}
+
 fn part() -> impl Strategy<Value = Part> {
     let text = || "[ -~]{0,20}";
     (
@@ -153,6 +163,7 @@ macro_rules! strategy {
     (@ name) => { name() };
     (@ purpose) => { purpose() };
     (@ tags) => { tags() };
+    (@ succession) => { succession() };
     (@ parts) => { vec(part(), 0..5) };
     (@ count) => { any::<u32>() };
     (@ released) => { vec(released(), 0..4) };
@@ -171,7 +182,14 @@ strategy! {
     }
     institution_keys: InstitutionKeys {
         operator_id: id32, name: name, identity_key: key, recipient_key: recipient, accreditation_hash: id32,
+        succession: succession,
     }
+    terminal_request: TerminalRequest { name: name, terminal_key: key, recipient_key: recipient }
+    terminal_certificate: TerminalCertificate {
+        operator_id: id32, institution_id: id32, name: name, terminal_key: key, recipient_key: recipient, not_after: number,
+    }
+    terminal_removal: TerminalRemoval { operator_id: id32, institution_id: id32, terminal_id: id32 }
+    retirement: Retirement { operator_id: id32, institution_id: id32, entry_hash: id32 }
     upload_request: UploadRequest {
         operator_id: id32, request_id: id16, patient_id: id32, institution_id: id32, expires: number, text: sealed,
     }

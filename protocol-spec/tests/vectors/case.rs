@@ -85,6 +85,20 @@ pub(crate) enum Check {
         operator: Hex,
         secret: Hex,
     },
+    /// An entry and the one before it; gives the entry's hash.
+    Succession {
+        previous: Hex,
+        entry: Hex,
+        registrar_key: Hex,
+        operator: Hex,
+    },
+    /// A download request in the name of an entry's institution; gives the SHA-256 of its body.
+    TerminalStatement {
+        entry: Hex,
+        registrar_key: Hex,
+        operator: Hex,
+        statement: Hex,
+    },
     /// A permission with its chain; gives the SHA-256 of its body.
     Permission { permission: Hex },
     /// A request's signature at a time in seconds; gives the signature base.
@@ -229,6 +243,33 @@ impl Check {
                 let institution = Institution::from_entry(entry, &identity(registrar_key)?, operator)?;
                 institution.check_secret(&secret.0)?;
                 Ok(hex(institution.entry_hash().as_bytes()))
+            }
+            Self::Succession {
+                previous,
+                entry,
+                registrar_key,
+                operator,
+            } => {
+                let read = |entry: &Hex| {
+                    let operator = operator.0.as_slice().try_into()?;
+                    Institution::from_entry(pb::decode(&entry.0)?, &identity(registrar_key)?, operator)
+                };
+                let entry = read(entry)?;
+                entry.check_succeeds(&read(previous)?.link())?;
+                Ok(hex(entry.entry_hash().as_bytes()))
+            }
+            Self::TerminalStatement {
+                entry,
+                registrar_key,
+                operator,
+                statement,
+            } => {
+                let operator = operator.0.as_slice().try_into()?;
+                let institution =
+                    Institution::from_entry(pb::decode(&entry.0)?, &identity(registrar_key)?, operator)?;
+                let statement = pb::decode::<pb::Statement>(&statement.0)?;
+                let request = Signed::<bodies::DownloadRequest>::try_from(statement)?;
+                Ok(hex(request.verify_by(&institution)?.hash().as_bytes()))
             }
             Self::Permission { permission } => {
                 let permission: pb::Permission = pb::decode(&permission.0)?;
@@ -386,6 +427,10 @@ fn statement_hash(body: &str, key: &IdentityKey, statement: &Hex) -> Result<Stri
         "AccreditationRequestBody" => hash::<bodies::AccreditationRequest>(key, statement),
         "AccreditationBody" => hash::<bodies::Accreditation>(key, statement),
         "InstitutionKeysBody" => hash::<bodies::InstitutionKeys>(key, statement),
+        "TerminalRequestBody" => hash::<bodies::TerminalRequest>(key, statement),
+        "TerminalCertificateBody" => hash::<bodies::TerminalCertificate>(key, statement),
+        "TerminalRemovalBody" => hash::<bodies::TerminalRemoval>(key, statement),
+        "RetirementBody" => hash::<bodies::Retirement>(key, statement),
         "UploadRequestBody" => hash::<bodies::UploadRequest>(key, statement),
         "DownloadRequestBody" => hash::<bodies::DownloadRequest>(key, statement),
         "ReferenceRequestBody" => hash::<bodies::ReferenceRequest>(key, statement),
@@ -434,6 +479,7 @@ fn id_bytes(kind: &str, text: &str) -> Result<String, Error> {
         "institution" => text.parse::<ids::InstitutionId>().map(|id| hex(id.as_bytes())),
         "operator" => text.parse::<ids::OperatorId>().map(|id| hex(id.as_bytes())),
         "registrar" => text.parse::<ids::RegistrarId>().map(|id| hex(id.as_bytes())),
+        "terminal" => text.parse::<ids::TerminalId>().map(|id| hex(id.as_bytes())),
         "request" => text.parse::<ids::RequestId>().map(|id| hex(id.as_bytes())),
         "permission" => text.parse::<ids::PermissionId>().map(|id| hex(id.as_bytes())),
         "record" => text.parse::<ids::RecordId>().map(|id| hex(id.as_bytes())),

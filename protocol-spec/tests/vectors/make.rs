@@ -9,6 +9,7 @@ mod manifests;
 mod permissions;
 mod requests;
 mod statements;
+mod terminals;
 mod texts;
 
 use crate::case::{Case, Check};
@@ -21,6 +22,7 @@ pub(crate) fn all() -> Vec<(&'static str, Vec<Case>)> {
         ("device-lists", devices::lists()),
         ("permissions", permissions::cases()),
         ("directory", directory::cases()),
+        ("terminals", terminals::cases()),
         ("requests", requests::cases()),
         ("ids", texts::ids()),
         ("links", texts::links()),

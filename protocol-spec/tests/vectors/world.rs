@@ -12,7 +12,7 @@ use protocol_spec::{
     hash::{ContentRoot, Sha256Digest, sha256},
     ids::{
         CollectionId, DeviceId, InstitutionId, OperatorId, PatientId, PermissionId, RecordId, RegistrarId,
-        ReleaseId, RequestId, UploadId, VersionId,
+        ReleaseId, RequestId, TerminalId, UploadId, VersionId,
     },
     keys::{IdentityKey, RecipientKey},
     labels::Label,
@@ -44,6 +44,7 @@ pub(crate) const SECOND: u8 = 8;
 pub(crate) const SECOND_DEVICE: u8 = 9;
 pub(crate) const THIRD_DEVICE: u8 = 10;
 pub(crate) const RECOVERY: u8 = 11;
+pub(crate) const TERMINAL: u8 = 12;
 
 pub(crate) fn key(seed: u8) -> Key {
     Key(SigningKey::from_bytes(&[seed; 32]))
@@ -65,6 +66,7 @@ impl Key {
         pb::Statement {
             signature: Bytes::copy_from_slice(&signature),
             body,
+            certificate: None,
         }
     }
 
@@ -200,6 +202,58 @@ pub(crate) fn institution_keys() -> bodies::InstitutionKeys {
         identity_key: key(INSTITUTION).public(),
         recipient_key: recipient(2),
         accreditation_hash: Sha256Digest::of(&accreditation().encode()),
+        succession: None,
+    }
+}
+
+pub(crate) fn entry() -> pb::DirectoryEntry {
+    pb::DirectoryEntry {
+        keys: Some(key(INSTITUTION).signed(institution_keys()).to_message()),
+        accreditation: Some(key(REGISTRAR).signed(accreditation()).to_message()),
+        ..pb::DirectoryEntry::default()
+    }
+}
+
+pub(crate) fn terminal_request() -> bodies::TerminalRequest {
+    bodies::TerminalRequest {
+        created: NOW,
+        name: "Ward 3".to_owned().try_into().unwrap(),
+        terminal_key: key(TERMINAL).public(),
+        recipient_key: recipient(3),
+    }
+}
+
+pub(crate) fn terminal_certificate() -> bodies::TerminalCertificate {
+    bodies::TerminalCertificate {
+        created: NOW,
+        operator_id: operator(),
+        institution_id: institution(INSTITUTION),
+        name: "Ward 3".to_owned().try_into().unwrap(),
+        terminal_key: key(TERMINAL).public(),
+        recipient_key: recipient(3),
+        not_after: NOW + HOUR,
+    }
+}
+
+pub(crate) fn terminal_certificate_statement() -> pb::Statement {
+    key(INSTITUTION).signed(terminal_certificate()).to_message()
+}
+
+pub(crate) fn terminal_removal() -> bodies::TerminalRemoval {
+    bodies::TerminalRemoval {
+        created: NOW,
+        operator_id: operator(),
+        institution_id: institution(INSTITUTION),
+        terminal_id: TerminalId::from(&key(TERMINAL).public()),
+    }
+}
+
+pub(crate) fn retirement() -> bodies::Retirement {
+    bodies::Retirement {
+        created: NOW,
+        operator_id: operator(),
+        institution_id: institution(INSTITUTION),
+        entry_hash: Sha256Digest::of(&institution_keys().encode()),
     }
 }
 

@@ -62,6 +62,7 @@ impl RawInstitution {
             identity_key: identity.public(),
             recipient_key: recipient.public().clone(),
             accreditation_hash: accreditation.hash(),
+            succession: None,
         };
         let keys = Signed::sign(keys, |message| identity.sign_bytes(message));
         let message = pb::EnrolInstitution {
@@ -233,6 +234,36 @@ impl RawInstitution {
         patient.submit_offer(wire, &offer).await?;
         let answer: pb::PresentationAnswer = self.present(wire, offer.permission_id).await?.message()?;
         let ticket = standby(answer)?;
+        self.commit(wire, &ticket, stream)
+            .await?
+            .message::<pb::Receipt>()?;
+        Ok(RecordSelector {
+            record_id: ticket.claimed().record_id,
+            version_id: ticket.claimed().version_id,
+            content_root: content::single_leaf_root(stream),
+            stream_len: stream.len() as u64,
+        })
+    }
+
+    /// Presents an upload permission and commits these bytes as the stream of one record; the last answer.
+    ///
+    /// # Errors
+    /// When no answer comes, or the permission key does not open.
+    pub async fn upload_under(&self, wire: &Wire, permission: PermissionId, stream: &[u8]) -> Result<Answer> {
+        let answer = self.present(wire, permission).await?;
+        if !answer.status.is_success() {
+            return Ok(answer);
+        }
+        let ticket = standby(answer.message()?)?;
+        self.commit(wire, &ticket, stream).await
+    }
+
+    async fn commit(
+        &self,
+        wire: &Wire,
+        ticket: &Signed<protocol_spec::bodies::StandbyTicket>,
+        stream: &[u8],
+    ) -> Result<Answer> {
         let commit = pb::CommitUpload {
             content_root: Bytes::copy_from_slice(content::single_leaf_root(stream).as_bytes()),
             stream_len: stream.len() as u64,
@@ -240,13 +271,7 @@ impl RawInstitution {
             content: Bytes::copy_from_slice(stream),
         };
         let path = format!("/v1/uploads/{}/commit", ticket.claimed().upload_id);
-        self.post(wire, &path, &commit).await?.message::<pb::Receipt>()?;
-        Ok(RecordSelector {
-            record_id: ticket.claimed().record_id,
-            version_id: ticket.claimed().version_id,
-            content_root: content::single_leaf_root(stream),
-            stream_len: stream.len() as u64,
-        })
+        self.post(wire, &path, &commit).await
     }
 
     /// A download request, not sent yet, and its id.

@@ -1,6 +1,7 @@
 //! The protocol spoken by hand: every message is built in the open, so that a test can replay, mutate
 //! and mix what it sends. No retries, no checks of answers, no state but keys.
 
+mod chain;
 mod control;
 mod institution;
 mod patient;
@@ -11,6 +12,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Result;
 
+pub use chain::RawTerminal;
 pub use control::defended;
 pub use institution::RawInstitution;
 pub use patient::{Offer, RawPatient};

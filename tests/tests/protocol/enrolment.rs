@@ -69,7 +69,9 @@ async fn another_institutions_recipient_key_is_refused() -> Result<()> {
         message.keys = Some(Signed::sign(keys, |bytes| squatter.identity.sign_bytes(bytes)).to_message());
         squatter.post(&world.wire, "/v1/institutions", &message).await
     };
-    defended(&[Defence::Accreditation], Problem::NotAccredited, attack).await
+    // That the key stands in the victim's entry is a second defence.
+    let off = [Defence::Accreditation, Defence::Succession];
+    defended(&off, Problem::NotAccredited, attack).await
 }
 
 /// Every pair of statement types: the signature of one never verifies as the other (ATK-6).
@@ -132,6 +134,7 @@ async fn present_degenerate_key(world: &RawWorld, which: usize) -> Result<Answer
         pb::Statement {
             body: body.into(),
             signature,
+            certificate: None,
         }
     };
     let mut low_order = recipient.clone();

@@ -177,7 +177,9 @@ impl FromRequestParts<App> for Authenticated {
         let now_ms = app.vault.now_ms();
         let signature = app.gate.signature(parts, SignatureLabel::Id, now_ms)?;
         let caller = app.vault.find_key(&signature.params.key_id).await?;
-        Ok(app.gate.admit(caller, signature, now_ms)?)
+        let admitted = app.gate.admit(caller, signature, now_ms)?;
+        app.vault.check_standing(&admitted.caller).await?;
+        Ok(admitted)
     }
 }
 

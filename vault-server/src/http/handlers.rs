@@ -5,7 +5,9 @@ use axum::extract::{Request, State};
 use prost::{Message, Name};
 use protocol_spec::{
     collection::Collection,
-    ids::{InstitutionId, LinkId, PatientId, PermissionId, ReleaseId, RequestId, UploadId, VersionId},
+    ids::{
+        InstitutionId, LinkId, PatientId, PermissionId, ReleaseId, RequestId, TerminalId, UploadId, VersionId,
+    },
     messages as pb,
     problem::Problem,
     request::{CHALLENGE, SignatureLabel, read_bytes_field},
@@ -39,6 +41,10 @@ submissions! {
     put_collection: PutCollection;
     put_wraps: PutWraps;
     change_devices: ChangeDevices;
+    rotate_institution: RotateInstitution;
+    retire_institution: RetireInstitution;
+    add_terminal: AddTerminal;
+    remove_terminal: RemoveTerminal;
 }
 
 /// `GET` of what an id names, with the most bytes of the answer.
@@ -98,6 +104,21 @@ pub(super) async fn directory_entry(
 ) -> Answer<pb::DirectoryEntry> {
     let room = back.public_room(enrolled(&app)).await?;
     room.reply(app.vault.directory_entry(institution).await)
+}
+
+pub(super) async fn directory_entries(
+    State(app): State<App>,
+    back: WayBack,
+    Id(institution): Id<InstitutionId>,
+    page: Page<u64>,
+) -> Answer<pb::EntryPage> {
+    let most = app.vault.short_page_bytes(enrolled(&app));
+    let room = back.public_page_room(most).await?;
+    room.reply(
+        app.vault
+            .directory_entries(institution, page.after, page.limit)
+            .await,
+    )
 }
 
 pub(super) async fn log_checkpoint(State(app): State<App>, back: WayBack) -> Answer<pb::Statement> {
@@ -395,6 +416,26 @@ pub(super) async fn device_lists(
         .await?;
     let bytes = u64::try_from(lists.encoded_len()).unwrap_or(u64::MAX);
     back.room(auth.permit, bytes).await?.reply(Ok(lists))
+}
+
+pub(super) async fn terminal(
+    State(app): State<App>,
+    auth: Authenticated,
+    back: WayBack,
+) -> Answer<pb::Terminal> {
+    let room = back.room(auth.permit, enrolled(&app)).await?;
+    room.reply(app.vault.terminal(&auth.caller).await)
+}
+
+pub(super) async fn terminals(
+    State(app): State<App>,
+    auth: Authenticated,
+    back: WayBack,
+    page: Page<TerminalId>,
+) -> Answer<pb::TerminalPage> {
+    let most = app.vault.short_page_bytes(enrolled(&app));
+    let room = back.page_room(auth.permit, most).await?;
+    room.reply(app.vault.terminals(&auth.caller, page.after, page.limit).await)
 }
 
 pub(super) async fn vault_permissions(

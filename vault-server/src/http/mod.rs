@@ -94,11 +94,26 @@ pub(crate) fn router(app: App) -> Router {
         .route("/v1/server", get(handlers::server))
         .route("/v1/directory", get(handlers::directory))
         .route("/v1/directory/{institution}", get(handlers::directory_entry))
+        .route(
+            "/v1/directory/{institution}/entries",
+            get(handlers::directory_entries),
+        )
         .route("/v1/log/checkpoint", get(handlers::log_checkpoint))
         .route("/v1/log/inclusion", get(handlers::log_inclusion))
         .route("/v1/log/consistency", get(handlers::log_consistency))
         .route("/v1/patients", post(handlers::enrol_patient))
         .route("/v1/institutions", post(handlers::enrol_institution))
+        .route("/v1/institutions/rotation", post(handlers::rotate_institution))
+        .route("/v1/institutions/retirement", post(handlers::retire_institution))
+        .route(
+            "/v1/institutions/terminals",
+            get(handlers::terminals).post(handlers::add_terminal),
+        )
+        .route(
+            "/v1/institutions/terminals/removals",
+            post(handlers::remove_terminal),
+        )
+        .route("/v1/institutions/terminal", get(handlers::terminal))
         .route("/v1/patients/{patient}", get(handlers::patient_info))
         .route("/v1/requests/upload", post(handlers::submit_upload_request))
         .route("/v1/requests/download", post(handlers::submit_download_request))

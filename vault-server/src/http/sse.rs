@@ -109,6 +109,8 @@ impl Feed {
             let payer = Payer::Principal(self.caller.principal());
             let wanted = rendered(app.vault.short_page_bytes(app.vault.message_bytes()));
             let mut memory = app.memory.reserve_page(&payer, wanted).await?;
+            // It may have ended since the stream began.
+            app.vault.check_standing(&self.caller).await?;
             let page = app.vault.inbox(&self.caller, self.after, BATCH).await?;
             // A removal wakes whoever listens (DEV-6).
             app.vault.still_listed(&self.caller).await?;

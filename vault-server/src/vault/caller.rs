@@ -4,15 +4,17 @@
 use std::sync::Arc;
 
 use protocol_spec::{
+    bodies::TerminalCertificate,
     defence::Defence,
     directory::Institution,
-    ids::{DeviceId, PatientId},
+    ids::{DeviceId, PatientId, TerminalId},
     keys::IdentityKey,
     patient::Device,
     problem::Problem,
+    statement::{Body, Signed, Verified},
 };
 
-use super::{Refusal, enrol::Enrolment};
+use super::{Refusal, enrol::Enrolment, refusal::ensure, standing::Holder};
 
 /// An enrolled principal, or one whose enrolment has been checked.
 #[derive(Clone, Debug)]
@@ -35,8 +37,15 @@ pub enum Caller {
         /// Signs its request.
         key: IdentityKey,
     },
-    /// An accredited institution.
+    /// An accredited institution, by its identity key.
     Institution(Arc<Institution>),
+    /// An institution, by one of its terminals.
+    Terminal {
+        /// For whom it speaks.
+        institution: Arc<Institution>,
+        /// By which right.
+        certificate: Arc<Verified<TerminalCertificate>>,
+    },
 }
 
 impl Caller {
@@ -46,6 +55,7 @@ impl Caller {
             Self::Patient { key, .. } | Self::NewDevice { key, .. } => key,
             Self::Enrolling(enrolment) => enrolment.device.key(),
             Self::Institution(institution) => institution.identity_key(),
+            Self::Terminal { certificate, .. } => &certificate.terminal_key,
         }
     }
 
@@ -55,6 +65,7 @@ impl Caller {
             Self::Patient { device: id, .. } | Self::NewDevice { id, .. } => id.to_string(),
             Self::Enrolling(enrolment) => enrolment.device.id().to_string(),
             Self::Institution(institution) => institution.id().to_string(),
+            Self::Terminal { certificate, .. } => TerminalId::from(&certificate.terminal_key).to_string(),
         }
     }
 
@@ -64,7 +75,9 @@ impl Caller {
             Self::Patient { id, .. } => *id.as_bytes(),
             Self::Enrolling(enrolment) => *enrolment.device.patient_id().as_bytes(),
             Self::NewDevice { id, .. } => *id.as_bytes(),
-            Self::Institution(institution) => *institution.id().as_bytes(),
+            Self::Institution(institution) | Self::Terminal { institution, .. } => {
+                *institution.id().as_bytes()
+            }
         }
     }
 
@@ -79,12 +92,52 @@ impl Caller {
     /// The institution, where only an institution may ask.
     pub(super) fn institution(&self) -> Result<&Arc<Institution>, Refusal> {
         match self {
-            Self::Institution(institution) => Ok(institution),
+            Self::Institution(institution) | Self::Terminal { institution, .. } => Ok(institution),
             _ => Err(Refusal::new(
                 Problem::NotPermitted,
                 "only institutions may do this",
             )),
         }
+    }
+
+    /// The institution itself, where none of its terminals may ask (INS-10).
+    pub(super) fn identity(&self) -> Result<&Arc<Institution>, Refusal> {
+        let terminal = matches!(self, Self::Terminal { .. });
+        ensure(
+            Defence::TerminalScope.holds(!terminal),
+            Problem::NotPermitted,
+            "only the identity key may do this",
+        )?;
+        self.institution()
+    }
+
+    /// For whom its sessions go on, where only an institution may ask.
+    pub(super) fn holder(&self) -> Result<Holder, Refusal> {
+        Ok(Holder {
+            institution: self.institution()?.id(),
+            terminal: self
+                .certificate()
+                .map(|certificate| TerminalId::from(&certificate.terminal_key)),
+        })
+    }
+
+    /// The certificate of the terminal that asks, if one does.
+    pub(super) fn certificate(&self) -> Option<&Verified<TerminalCertificate>> {
+        match self {
+            Self::Terminal { certificate, .. } => Some(certificate),
+            _ => None,
+        }
+    }
+
+    /// Whether an institution's statement was signed by whoever asks, not by another of its terminals (INS-9).
+    pub(super) fn check_signer<T: Body>(&self, statement: &Verified<T>) -> Result<(), Refusal> {
+        let by = statement.signed().terminal().map(Signed::hash);
+        let own = by == self.certificate().map(Verified::hash);
+        ensure(
+            Defence::OwnStatements.holds(own),
+            Problem::NotPermitted,
+            "another terminal signed the statement",
+        )
     }
 
     /// The patient and the device by which she asks.

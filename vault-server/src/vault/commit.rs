@@ -7,7 +7,7 @@ use protocol_spec::{
     content::{self, LEAF_LEN},
     defence::Defence,
     hash::{ContentRoot, Sha256Digest},
-    ids::{InstitutionId, PatientId, UploadId},
+    ids::{PatientId, UploadId},
     messages as pb,
     problem::Problem,
     statement::Signed,
@@ -17,6 +17,7 @@ use super::{
     Caller, Intent, Refusal, Shared, Vault,
     intake::RangeClaim,
     refusal::ensure,
+    standing::Holder,
     tables::{self, ManifestRow, RecordRow},
     tx::{Operation, Tx},
     upload::{InspectUpload, OpenUpload},
@@ -38,12 +39,12 @@ impl Vault {
         upload: UploadId,
         message: pb::CommitUpload,
     ) -> Result<pb::Receipt, Refusal> {
-        let institution = caller.institution()?.id();
+        let holder = caller.holder()?;
         let stored = match self.shared.answered(caller, intent).await? {
             Some(receipt) => Ok(receipt),
             None => {
                 let patient = self.shared.upload_vault(upload).await?;
-                let commit = CommitUpload::new(patient, upload, institution, message, &self.shared)?;
+                let commit = CommitUpload::new(patient, upload, holder, message, &self.shared)?;
                 let _claim = self.shared.store_inline(&commit).await?;
                 self.shared.mutate(caller, intent, commit).await
             }
@@ -65,7 +66,7 @@ impl Shared {
         let inspect = InspectUpload {
             patient: commit.patient,
             upload: commit.upload,
-            institution: commit.institution,
+            holder: commit.holder,
         };
         let session = self.run(&inspect).await?;
         ensure(
@@ -95,7 +96,7 @@ impl Shared {
 struct CommitUpload {
     patient: PatientId,
     upload: UploadId,
-    institution: InstitutionId,
+    holder: Holder,
     content_root: ContentRoot,
     stream_len: u64,
     sealed_manifest: Bytes,
@@ -107,7 +108,7 @@ impl CommitUpload {
     fn new(
         patient: PatientId,
         upload: UploadId,
-        institution: InstitutionId,
+        holder: Holder,
         message: pb::CommitUpload,
         shared: &Shared,
     ) -> Result<Self, Refusal> {
@@ -144,7 +145,7 @@ impl CommitUpload {
         Ok(Self {
             patient,
             upload,
-            institution,
+            holder,
             content_root,
             stream_len,
             sealed_manifest,
@@ -166,7 +167,7 @@ impl CommitUpload {
             upload_id: self.upload,
             permission_id,
             patient_id: self.patient,
-            institution_id: self.institution,
+            institution_id: self.holder.institution,
             record_id,
             version_id,
             content_root: self.content_root,
@@ -206,9 +207,7 @@ impl Operation for CommitUpload {
     type Answer = pb::Receipt;
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<pb::Receipt, Refusal> {
-        let mut session = tx
-            .open_upload(self.patient, self.upload, self.institution)
-            .await?;
+        let mut session = tx.open_upload(self.patient, self.upload, self.holder).await?;
         self.check_stream(tx, &mut session).await?;
         let signed = self.receipt(tx, &session)?;
         let receipt = pb::Receipt {
@@ -239,7 +238,7 @@ impl Operation for CommitUpload {
             sealed: self.sealed_manifest.clone(),
         };
         tx.put(&tables::manifest(self.patient, ticket.version_id), &manifest);
-        tx.close_session(self.institution).await?;
+        tx.close_session(self.holder.institution).await?;
         tx.record_history(self.patient, history_entry::What::Stored(receipt.clone()))
             .await?;
         tx.notify(*self.patient.as_bytes(), event::What::Stored(receipt.clone()))

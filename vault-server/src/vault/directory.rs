@@ -40,12 +40,42 @@ impl Vault {
         self.shared.complete_entry(&mut entry).await?;
         Ok(entry)
     }
+
+    /// An institution's chain, from its first entry or behind this place in it.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn directory_entries(
+        &self,
+        institution: InstitutionId,
+        after: Option<u64>,
+        limit: usize,
+    ) -> Result<pb::EntryPage, Refusal> {
+        let first = tables::entry(institution, after.map_or(0, |after| after.saturating_add(1)));
+        let (mut entries, more) = self.shared.short_page(first, limit).await?;
+        for entry in &mut entries {
+            self.shared.complete_entry(entry).await?;
+        }
+        let last = entries.last().filter(|_| more);
+        let next = last
+            .map(|entry| self.shared.stored_institution(entry.clone()))
+            .transpose()?;
+        Ok(pb::EntryPage {
+            entries,
+            next: next.map_or(0, |institution| institution.sequence()),
+        })
+    }
 }
 
 impl Shared {
     async fn complete_entry(&self, entry: &mut pb::DirectoryEntry) -> Result<(), Refusal> {
         let hash = statement_hash(entry.keys.as_ref());
-        self.log.complete(&mut entry.proof, &hash).await
+        self.log.complete(&mut entry.proof, &hash).await?;
+        if entry.retirement.is_some() {
+            let hash = statement_hash(entry.retirement.as_ref());
+            self.log.complete(&mut entry.retirement_proof, &hash).await?;
+        }
+        Ok(())
     }
 }
 

@@ -4,11 +4,11 @@
 use std::sync::Arc;
 
 use protocol_spec::{
-    bodies::InstitutionKeys,
+    bodies::{Accreditation, InstitutionKeys},
     defence::Defence,
     devices::{DeviceList, verify_first},
     directory::Institution,
-    ids::{DeviceId, InstitutionId, PatientId},
+    ids::{DeviceId, InstitutionId, PatientId, TerminalId},
     messages as pb,
     patient::{Device, DeviceChain},
     problem::Problem,
@@ -19,7 +19,8 @@ use super::{
     Caller, Intent, Refusal, Shared, Vault,
     devices::Joining,
     refusal::ensure,
-    tables::{self, PatientRow, Row, RowKey},
+    standing::check_entry,
+    tables::{self, PatientRow, Row, RowKey, TerminalRow},
     tx::{Operation, Tx},
 };
 
@@ -47,6 +48,9 @@ impl Vault {
                 Ok(Some(Caller::Institution(Arc::new(institution))))
             };
             return self.known(tables::institution(id), *id.as_bytes(), verify).await;
+        }
+        if let Ok(id) = key_id.parse::<TerminalId>() {
+            return self.find_terminal(id).await;
         }
         Ok(None)
     }
@@ -76,6 +80,58 @@ impl Vault {
             }))
         };
         self.known(tables::patient(patient), *id.as_bytes(), verify).await
+    }
+
+    /// A terminal speaks for its institution as that is enrolled now.
+    async fn find_terminal(&self, id: TerminalId) -> Result<Option<Caller>, Refusal> {
+        let place = tables::terminal_place(id).get(&*self.shared.ledger).await?;
+        let Some(place) = place else { return Ok(None) };
+        let of = InstitutionId::try_from(place.institution.as_ref()).map_err(Refusal::damaged)?;
+        let verify = |row| {
+            let institution = self.shared.stored_institution(row)?;
+            Ok(Some(Caller::Institution(Arc::new(institution))))
+        };
+        let found = self
+            .known(tables::institution(of), *of.as_bytes(), verify)
+            .await?;
+        let Some(Caller::Institution(institution)) = found else {
+            return Err(Refusal::damaged("a terminal's institution is not there"));
+        };
+        let verify = |row: TerminalRow| {
+            let certificate = row.terminal.unwrap_or_default().certificate;
+            let certificate = Signed::try_from(certificate)
+                .and_then(|certificate| institution.verify_terminal(certificate))
+                .map_err(Refusal::damaged)?;
+            Ok(Some(Caller::Terminal {
+                institution: institution.clone(),
+                certificate: Arc::new(certificate),
+            }))
+        };
+        let found = self
+            .known(tables::terminal(of, id), *id.as_bytes(), verify)
+            .await?;
+        Ok(found.map(|caller| match caller {
+            Caller::Terminal { certificate, .. } => Caller::Terminal {
+                institution,
+                certificate,
+            },
+            caller => caller,
+        }))
+    }
+
+    /// An entry with its accreditation, whose secret was opened (KEY-7, KEY-8).
+    pub(super) fn accredited(
+        &self,
+        keys: Signed<InstitutionKeys>,
+        accreditation: Signed<Accreditation>,
+        secret: &[u8],
+    ) -> Result<Institution, Refusal> {
+        let Shared {
+            registrar, operator, ..
+        } = &*self.shared;
+        Institution::verify(keys, accreditation, registrar, operator.id())
+            .and_then(|institution| institution.check_secret(secret).map(|()| institution))
+            .map_err(|error| Refusal::new(Problem::NotAccredited, error))
     }
 
     async fn known<R: Row>(
@@ -123,13 +179,14 @@ impl Vault {
     /// # Errors
     /// `malformed`, `degenerate-key`, or `not-accredited`.
     pub fn enrolling_institution(&self, message: pb::EnrolInstitution) -> Result<Caller, Refusal> {
-        let Shared {
-            registrar, operator, ..
-        } = &*self.shared;
         let (keys, accreditation) = (message.keys.try_into()?, message.accreditation.try_into()?);
-        let institution = Institution::verify(keys, accreditation, registrar, operator.id())
-            .and_then(|institution| institution.check_secret(&message.secret).map(|()| institution))
-            .map_err(|error| Refusal::new(Problem::NotAccredited, error))?;
+        let institution = self.accredited(keys, accreditation, &message.secret)?;
+        let first = institution.sequence() == 0;
+        ensure(
+            first,
+            Problem::ChainConflict,
+            "an institution enrols with its first entry",
+        )?;
         Ok(Caller::Institution(Arc::new(institution)))
     }
 
@@ -148,6 +205,7 @@ impl Vault {
             Caller::Patient { .. } | Caller::NewDevice { .. } => {
                 Err(Refusal::absent("its enrolment was not checked"))
             }
+            Caller::Terminal { .. } => Err(Refusal::absent("terminals do not enrol")),
         }
     }
 
@@ -161,7 +219,7 @@ impl Vault {
         patient: PatientId,
     ) -> Result<pb::PatientInfo, Refusal> {
         ensure(
-            matches!(caller, Caller::Institution(_)) || caller.patient().is_ok(),
+            caller.institution().is_ok() || caller.patient().is_ok(),
             Problem::NotPermitted,
             "whoever asks is enrolled",
         )?;
@@ -182,9 +240,10 @@ impl Shared {
 }
 
 impl Tx<'_> {
-    /// An institution that must be enrolled.
+    /// An institution that must be enrolled and not retired.
     pub(super) async fn institution(&mut self, id: InstitutionId) -> Result<Institution, Refusal> {
         let entry = self.read_existing(&tables::institution(id)).await?;
+        check_entry(Some(&entry))?;
         self.shared.stored_institution(entry)
     }
 }
@@ -229,12 +288,7 @@ impl Operation for EnrolInstitution<'_> {
             ensure(same, Problem::AlreadyExists, "enrolled with another entry")?;
             return Ok(pb::Accepted {});
         }
-        let entry = pb::DirectoryEntry {
-            keys: Some(keys.to_message()),
-            accreditation: Some(institution.accreditation().to_message()),
-            proof: Some(tx.log(&keys.hash())?),
-        };
-        tx.put(&key, &entry);
+        tx.put_entry(institution).await?;
         Ok(pb::Accepted {})
     }
 }

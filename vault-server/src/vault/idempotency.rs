@@ -79,6 +79,7 @@ impl<O: Operation<Answer: Row>> Operation for Repeatable<'_, O> {
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<O::Answer, Refusal> {
         tx.check_listed(self.caller).await?;
+        tx.check_caller(self.caller).await?;
         if let Some(answer) = tx.answered(self.caller, self.intent).await? {
             return Ok(answer);
         }

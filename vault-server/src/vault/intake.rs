@@ -39,12 +39,12 @@ impl Vault {
         first: u32,
         hashes: Vec<LeafHash>,
     ) -> Result<LeafIntake, Refusal> {
-        let institution = caller.institution()?.id();
+        let holder = caller.holder()?;
         let patient = self.shared.upload_vault(upload).await?;
         let session = InspectUpload {
             patient,
             upload,
-            institution,
+            holder,
         };
         let count = u32::try_from(hashes.len()).unwrap_or(u32::MAX);
         let claimed = first.checked_add(count).map(|end| first..end);
@@ -250,9 +250,9 @@ impl Operation for Register<'_> {
         let InspectUpload {
             patient,
             upload,
-            institution,
+            holder,
         } = *self.session;
-        let mut session = tx.open_upload(patient, upload, institution).await?;
+        let mut session = tx.open_upload(patient, upload, holder).await?;
         let bytes = self.leaves.iter().map(|(_, row)| row.length).sum();
         tx.spend_upload(&mut session, bytes)?;
         for (leaf, row) in self.leaves {

@@ -10,6 +10,7 @@
 //! | `tables`, `tx`, `idempotency` | rows, one try at a commit, mutations that may be repeated |
 //! | `enrol`, `directory` | principals |
 //! | `devices`, `links` | the devices of a patient, and those that offer themselves |
+//! | `rotation`, `terminals`, `standing` | an institution's keys, terminals and end; whether it may still act |
 //! | `requests`, `permissions`, `denial`, `revocation` | asking, permitting, denying, taking back |
 //! | `challenge`, `presentation` | delivery of a permission key, proof of possession |
 //! | `upload`, `intake`, `commit` | sessions of upload, leaves on their way in, the record |
@@ -48,8 +49,11 @@ mod released;
 mod requests;
 mod revocation;
 mod rewrap;
+mod rotation;
+mod standing;
 mod sweep;
 mod tables;
+mod terminals;
 #[cfg(test)]
 mod tests;
 mod time;

@@ -7,11 +7,7 @@ use bytes::Bytes;
 use protocol_spec::{content, ids::VersionId, problem::Problem};
 use tokio::task::JoinHandle;
 
-use super::{
-    Caller, Refusal, Shared,
-    refusal::ensure,
-    tables::{MeterRow, RowKey},
-};
+use super::{Caller, Refusal, Shared, refusal::ensure, standing::Use};
 use crate::store::{LeafKey, StoreError};
 
 /// Leaves read ahead: enough to hide the device behind the network, in at most 3 MiB.
@@ -33,7 +29,7 @@ pub struct LeafStream {
 /// By what leaves leave, for as long as it holds.
 pub(super) enum Guard {
     /// A permission.
-    Permission(RowKey<MeterRow>),
+    Permission(Use),
     /// A device of the patient's.
     Device(Caller),
 }
@@ -73,7 +69,7 @@ impl LeafStream {
     /// client sees that it is incomplete; the stream has then ended.
     ///
     /// # Errors
-    /// `permission-revoked`, `permission-replaced`, `unauthenticated`; those of the store.
+    /// `permission-revoked`, `permission-replaced`, `key-ended`, `terminal-removed`, `institution-retired`, `unauthenticated`; those of the store.
     pub async fn next(&mut self) -> Option<Result<Bytes, Refusal>> {
         self.read_ahead();
         let (leaf, read) = self.ahead.pop_front()?;
@@ -113,12 +109,10 @@ impl LeafStream {
 
     /// FLW-5, DEV-6.
     async fn check_guard(&self) -> Result<(), Refusal> {
-        let guard = match &self.guard {
-            Guard::Permission(meter) => meter,
-            Guard::Device(caller) => return self.shared.still_listed(caller).await,
-        };
-        let meter = guard.get(&*self.shared.ledger).await?.unwrap_or_default();
-        meter.check_not_ended()
+        match &self.guard {
+            Guard::Permission(held) => self.shared.check_use(held).await,
+            Guard::Device(caller) => self.shared.still_listed(caller).await,
+        }
     }
 }
 

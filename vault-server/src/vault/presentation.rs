@@ -18,7 +18,7 @@ use protocol_spec::{
     problem::Problem,
     purpose::Purpose,
     request::{self, RequestSignature},
-    statement::Signed,
+    statement::{Signed, Verified},
 };
 
 use super::{
@@ -168,6 +168,7 @@ impl Operation for Present<'_> {
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<pb::PresentationAnswer, Refusal> {
         let Self { body, .. } = self;
+        tx.check_caller(self.caller).await?;
         tx.consume_challenge(body, self.challenge).await?;
         let key = tables::meter(body.patient_id, body.permission_id);
         let meter = tx.read_existing(&key).await?;
@@ -178,6 +179,7 @@ impl Operation for Present<'_> {
             }
             return Ok(answer);
         }
+        check_live(tx, body, &meter).await?;
         let presented = Presented {
             now: tx.now,
             over: tx.has_passed(body.not_after).await,
@@ -196,6 +198,7 @@ impl Operation for Present<'_> {
             institution_id: Bytes::copy_from_slice(self.institution.as_bytes()),
             evidence: Some(self.evidence.clone()),
             presentation: self.bytes.clone(),
+            terminal: self.caller.certificate().map(Verified::to_message),
             ..presented
         };
         tx.record_history(body.patient_id, history_entry::What::Presented(presented))
@@ -317,8 +320,9 @@ impl Tx<'_> {
     }
 }
 
-/// Neither revoked, replaced nor over: something may leave the server under it.
-async fn check_live(tx: &Tx<'_>, body: &PermissionBody, meter: &MeterRow) -> Result<(), Refusal> {
+/// Neither revoked, replaced nor over, nor wrapped to a key that has ended: something may leave the server under it.
+async fn check_live(tx: &mut Tx<'_>, body: &PermissionBody, meter: &MeterRow) -> Result<(), Refusal> {
     let over = tx.has_passed(body.not_after).await;
-    Ok(meter.meter().check_live(over, &Rules::in_force())?)
+    meter.meter().check_live(over, &Rules::in_force())?;
+    tx.check_key(body.recipient_key_hash).await
 }

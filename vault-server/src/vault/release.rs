@@ -4,7 +4,8 @@ use protocol_spec::{
     bodies::ReleaseTicket,
     content,
     defence::Defence,
-    ids::{InstitutionId, PatientId, RecordId, ReleaseId, VersionId},
+    ids::{PatientId, RecordId, ReleaseId, VersionId},
+    permission::PermissionBody,
     problem::Problem,
     statement::Signed,
 };
@@ -13,6 +14,7 @@ use super::{
     Caller, LeafStream, Refusal, Shared, Vault,
     outflow::{Guard, leaf_range},
     refusal::ensure,
+    standing::{Holder, Use},
     tables::{self, MeterRow, ReleaseRow},
     tx::{Operation, Tx},
 };
@@ -30,25 +32,24 @@ impl Vault {
         first: u32,
         count: u32,
     ) -> Result<LeafStream, Refusal> {
-        let institution = caller.institution()?.id();
+        let holder = caller.holder()?;
         let patient = self.shared.release_vault(release).await?;
         let spend = SpendRelease {
             patient,
             release,
-            institution,
+            holder,
             version,
             first,
             count,
         };
-        let (ticket, stream_len) = self.shared.run(&spend).await?;
-        let guard = tables::meter(patient, ticket.permission_id);
+        let (held, stream_len) = self.shared.run(&spend).await?;
         LeafStream::new(
             &self.shared,
             version,
             stream_len,
             first,
             count,
-            Guard::Permission(guard),
+            Guard::Permission(held),
         )
     }
 }
@@ -75,11 +76,12 @@ impl Tx<'_> {
         &mut self,
         patient: PatientId,
         release: ReleaseId,
-        institution: InstitutionId,
+        holder: Holder,
     ) -> Result<(ReleaseRow, ReleaseTicket, MeterRow), Refusal> {
+        self.check_holder(&holder).await?;
         let row = self.read_existing(&tables::release(patient, release)).await?;
         let ticket = row.ticket()?;
-        let own = Defence::SessionOwner.holds(ticket.institution_id == institution);
+        let own = Defence::SessionOwner.holds(ticket.institution_id == holder.institution);
         ensure(own, Problem::NotPermitted, "another institution's release")?;
         let meter = tables::meter(patient, ticket.permission_id);
         let meter = self.read_existing(&meter).await?;
@@ -96,7 +98,7 @@ impl Tx<'_> {
 struct SpendRelease {
     patient: PatientId,
     release: ReleaseId,
-    institution: InstitutionId,
+    holder: Holder,
     version: VersionId,
     first: u32,
     count: u32,
@@ -104,11 +106,9 @@ struct SpendRelease {
 
 impl SpendRelease {
     /// The record and its length, if the permission is for it (PRM-3, PRM-4).
-    async fn record(&self, tx: &mut Tx<'_>, ticket: &ReleaseTicket) -> Result<(RecordId, u64), Refusal> {
-        let permission = tables::permission(self.patient, ticket.permission_id);
-        let body = tx.read_existing(&permission).await?.body()?;
+    async fn record(&self, tx: &mut Tx<'_>, body: &PermissionBody) -> Result<(RecordId, u64), Refusal> {
         if let Some(selector) = &body.collection {
-            return tx.placed_record(&body, selector, self.version).await;
+            return tx.placed_record(body, selector, self.version).await;
         }
         let selected = body
             .records
@@ -129,13 +129,14 @@ impl SpendRelease {
 }
 
 impl Operation for SpendRelease {
-    type Answer = (ReleaseTicket, u64);
+    type Answer = (Use, u64);
 
-    async fn apply(&self, tx: &mut Tx<'_>) -> Result<(ReleaseTicket, u64), Refusal> {
-        let (mut row, ticket, mut meter) = tx
-            .open_release(self.patient, self.release, self.institution)
-            .await?;
-        let (record, stream_len) = self.record(tx, &ticket).await?;
+    async fn apply(&self, tx: &mut Tx<'_>) -> Result<(Use, u64), Refusal> {
+        let (mut row, ticket, mut meter) = tx.open_release(self.patient, self.release, self.holder).await?;
+        let permission = tables::permission(self.patient, ticket.permission_id);
+        let body = tx.read_existing(&permission).await?.body()?;
+        tx.check_key(body.recipient_key_hash).await?;
+        let (record, stream_len) = self.record(tx, &body).await?;
         let key = tables::release(self.patient, self.release);
         let meter_key = tables::meter(self.patient, ticket.permission_id);
         let bytes = released_bytes(stream_len, self.first, self.count)?;
@@ -150,7 +151,13 @@ impl Operation for SpendRelease {
             (self.first, self.count),
         )
         .await?;
-        Ok((ticket, stream_len))
+        let held = Use::new(
+            self.holder,
+            self.patient,
+            body.permission_id,
+            body.recipient_key_hash,
+        );
+        Ok((held, stream_len))
     }
 }
 

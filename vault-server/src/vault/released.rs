@@ -16,6 +16,7 @@ use super::{
     Caller, Refusal, Shared, Vault,
     records::placed_bytes,
     refusal::ensure,
+    standing::Holder,
     tables::{self, RecordRow, WrapRow},
     tx::{Operation, Tx},
 };
@@ -33,12 +34,12 @@ impl Vault {
         after: u64,
         limit: usize,
     ) -> Result<ReleasedList<'_>, Refusal> {
-        let institution = caller.institution()?.id();
+        let holder = caller.holder()?;
         let patient = self.shared.release_vault(release).await?;
         let inspect = InspectRelease {
             patient,
             release,
-            institution,
+            holder,
         };
         let (selector, conditions) = self.shared.run(&inspect).await?;
         let first = tables::wrap(patient, selector.collection, after.saturating_add(1));
@@ -138,19 +139,17 @@ impl ReleasedList<'_> {
 struct InspectRelease {
     patient: PatientId,
     release: ReleaseId,
-    institution: protocol_spec::ids::InstitutionId,
+    holder: Holder,
 }
 
 impl Operation for InspectRelease {
     type Answer = (CollectionSelector, Option<SealedConditions>);
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<Self::Answer, Refusal> {
-        let ticket = tx
-            .open_release(self.patient, self.release, self.institution)
-            .await?
-            .1;
+        let ticket = tx.open_release(self.patient, self.release, self.holder).await?.1;
         let permission = tables::permission(self.patient, ticket.permission_id);
         let body = tx.read_existing(&permission).await?.body()?;
+        tx.check_key(body.recipient_key_hash).await?;
         let selector = body.collection;
         let selector = selector.ok_or_else(|| Refusal::absent("the permission names its records"))?;
         tx.check_open(self.patient, selector.collection).await?;

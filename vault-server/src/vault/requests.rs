@@ -71,8 +71,8 @@ impl Vault {
         message: pb::SubmitDownloadRequest,
     ) -> Result<pb::Accepted, Refusal> {
         let institution = caller.institution()?;
-        let request =
-            Signed::<DownloadRequest>::try_from(message.request)?.verify(institution.identity_key())?;
+        let request = Signed::<DownloadRequest>::try_from(message.request)?.verify_by(institution)?;
+        caller.check_signer(&request)?;
         self.shared
             .check_institution(caller, request.institution_id, request.operator_id)?;
         self.shared
@@ -91,8 +91,8 @@ impl Vault {
         message: pb::SubmitReferenceRequest,
     ) -> Result<pb::Accepted, Refusal> {
         let institution = caller.institution()?;
-        let request =
-            Signed::<ReferenceRequest>::try_from(message.request)?.verify(institution.identity_key())?;
+        let request = Signed::<ReferenceRequest>::try_from(message.request)?.verify_by(institution)?;
+        caller.check_signer(&request)?;
         self.shared
             .check_institution(caller, request.institution_id, request.operator_id)?;
         let second = request.second_institution_id != request.institution_id;

@@ -35,6 +35,10 @@
 //! | 31 device | device | – | [`DeviceRow`]; stays when the device is removed |
 //! | 32 link | link | – | [`LinkRow`] |
 //! | 33 offer | device | – | [`OfferRow`]: where it lies |
+//! | 35 entry | institution | sequence | [`pb::DirectoryEntry`] of its chain, its proof holding the salt only |
+//! | 36 recipient key | server | SHA-256 of the key | [`RecipientKeyRow`] |
+//! | 37 terminal | institution | terminal | [`TerminalRow`] |
+//! | 38 terminal place | terminal | – | [`TerminalPlaceRow`] |
 //!
 //! Integers in suffixes are big-endian.
 
@@ -49,7 +53,7 @@ use protocol_spec::{
     hash::Sha256Digest,
     ids::{
         CollectionId, DeviceId, InstitutionId, LinkId, PatientId, PermissionId, RecordId, ReleaseId,
-        RequestId, UploadId, VersionId,
+        RequestId, TerminalId, UploadId, VersionId,
     },
     messages as pb,
 };
@@ -375,6 +379,27 @@ pub(super) fn offers() -> RowKey<CountRow> {
     count(SERVER, Counted::Offers)
 }
 
+pub(super) fn entry(institution: InstitutionId, sequence: u64) -> RowKey<pb::DirectoryEntry> {
+    RowKey::new(*institution.as_bytes(), 35, sequence.to_be_bytes())
+}
+
+pub(super) fn recipient_key(key: Sha256Digest) -> RowKey<RecipientKeyRow> {
+    RowKey::new(SERVER, 36, *key.as_bytes())
+}
+
+pub(super) fn terminal(institution: InstitutionId, terminal: TerminalId) -> RowKey<TerminalRow> {
+    RowKey::new(*institution.as_bytes(), 37, *terminal.as_bytes())
+}
+
+/// Where an institution's terminals begin.
+pub(super) fn terminals(institution: InstitutionId) -> RowKey<TerminalRow> {
+    RowKey::new(*institution.as_bytes(), 37, [])
+}
+
+pub(super) fn terminal_place(terminal: TerminalId) -> RowKey<TerminalPlaceRow> {
+    RowKey::new(*terminal.as_bytes(), 38, [])
+}
+
 /// What a [`CountRow`] counts.
 #[derive(Clone, Copy)]
 pub(super) enum Counted {
@@ -390,6 +415,8 @@ pub(super) enum Counted {
     Collections = 5,
     /// Offers of new devices.
     Offers = 6,
+    /// Terminals, with those that were removed.
+    Terminals = 7,
 }
 
 /// What somebody looks at when its time has come.

@@ -9,7 +9,7 @@ use protocol_spec::{
     content,
     defence::Defence,
     hash::{ContentRoot, LeafHash},
-    ids::{InstitutionId, PatientId, UploadId},
+    ids::{PatientId, UploadId},
     messages as pb,
     problem::Problem,
     statement::Signed,
@@ -18,6 +18,7 @@ use protocol_spec::{
 use super::{
     Caller, Refusal, Shared, Vault,
     refusal::ensure,
+    standing::Holder,
     tables::{self, LeafRow, MeterRow, UploadRow},
     tx::{Operation, Tx},
 };
@@ -70,17 +71,18 @@ pub(super) struct OpenUpload {
 }
 
 impl Tx<'_> {
-    /// The session, if it is this institution's, open, in its time and not revoked.
+    /// The session, if it is this institution's, open, in its time, and neither the permission nor whoever acts is over.
     pub(super) async fn open_upload(
         &mut self,
         patient: PatientId,
         upload: UploadId,
-        institution: InstitutionId,
+        holder: Holder,
     ) -> Result<OpenUpload, Refusal> {
+        self.check_holder(&holder).await?;
         let row = self.read_existing(&tables::upload(patient, upload)).await?;
         let ticket = row.ticket()?;
         ensure(
-            Defence::SessionOwner.holds(ticket.institution_id == institution),
+            Defence::SessionOwner.holds(ticket.institution_id == holder.institution),
             Problem::NotPermitted,
             "another institution's upload",
         )?;
@@ -94,6 +96,10 @@ impl Tx<'_> {
             .read_existing(&tables::meter(patient, ticket.permission_id))
             .await?;
         meter.check_not_ended()?;
+        let permission = self
+            .read_existing(&tables::permission(patient, ticket.permission_id))
+            .await?;
+        self.check_key(permission.body()?.recipient_key_hash).await?;
         Ok(OpenUpload { row, ticket, meter })
     }
 
@@ -114,14 +120,14 @@ impl Tx<'_> {
 pub(super) struct InspectUpload {
     pub(super) patient: PatientId,
     pub(super) upload: UploadId,
-    pub(super) institution: InstitutionId,
+    pub(super) holder: Holder,
 }
 
 impl Operation for InspectUpload {
     type Answer = OpenUpload;
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<OpenUpload, Refusal> {
-        tx.open_upload(self.patient, self.upload, self.institution).await
+        tx.open_upload(self.patient, self.upload, self.holder).await
     }
 }
 

@@ -44,7 +44,7 @@ impl Hospital {
             registrar_id: RegistrarId::from(&public(&registrar)),
             institution_id: InstitutionId::from(&caller.key),
             name: name.clone(),
-            recipient_key_hash: recipient_key().digest(),
+            recipient_key_hash: recipient_key(&caller.key).digest(),
             secret_hash: Sha256Digest::of(SECRET),
         };
         let accreditation = Signed::sign(accreditation, |message| registrar.sign(message).to_bytes());
@@ -53,8 +53,9 @@ impl Hospital {
             operator_id: caller.operator,
             name,
             identity_key: caller.key,
-            recipient_key: recipient_key(),
+            recipient_key: recipient_key(&caller.key),
             accreditation_hash: accreditation.hash(),
+            succession: None,
         };
         let keys = Signed::sign(keys, |message| caller.signing.sign(message).to_bytes());
         let message = pb::EnrolInstitution {

@@ -12,7 +12,7 @@ use protocol_spec::{
     field::SealedBytes,
     hash::Sha256Digest,
     ids::{DeviceId, PatientId, PermissionId, RequestId},
-    keys::RecipientKey,
+    keys::{IdentityKey, RecipientKey},
     messages as pb,
     patient::{DeviceChain, PatientSigned},
     permission::{Kind, PermissionBody, RecordSelector, SignedPermission},
@@ -34,8 +34,13 @@ pub(crate) struct Patient {
     list: Signed<DeviceList>,
 }
 
-pub(crate) fn recipient_key() -> RecipientKey {
+/// Another one for each principal: no key stands in two entries of the directory.
+pub(crate) fn recipient_key(of: &IdentityKey) -> RecipientKey {
     let mut key = [0; RecipientKey::LEN];
+    // Coefficients of 12 bits, each below 3329: one byte of each pair.
+    for (at, byte) in of.as_bytes().iter().enumerate() {
+        key[3 * at] = *byte;
+    }
     key[1184] = 9;
     key.as_slice().try_into().unwrap()
 }
@@ -56,8 +61,8 @@ impl Patient {
             created: now() * 1000,
             identity_key: caller.key,
             device_key: caller.key,
-            recipient_key: &recipient_key(),
-            vault_key: &recipient_key(),
+            recipient_key: &recipient_key(&caller.key),
+            vault_key: &recipient_key(&caller.key),
             sealed_name: vec![1; 136].into(),
         };
         let (chain, list) = first.sign(|message| caller.signing.sign(message).to_bytes());
@@ -85,7 +90,7 @@ impl Patient {
     pub(crate) fn enrolment(&self) -> Ask<'static> {
         let device = pb::NewDevice {
             chain: Some((&self.chain).into()),
-            recipient_key: Bytes::copy_from_slice(recipient_key().as_bytes()),
+            recipient_key: Bytes::copy_from_slice(recipient_key(&self.caller.key).as_bytes()),
             root_key: Some((&sealed()).into()),
             approval: Bytes::new(),
         };
@@ -166,7 +171,7 @@ impl Patient {
             patient_id: self.id(),
             institution_id: hospital.id(),
             directory_entry_hash: hospital.keys.hash(),
-            recipient_key_hash: recipient_key().digest(),
+            recipient_key_hash: hospital.keys.claimed().recipient_key.digest(),
             records: Vec::new(),
             collection: None,
             not_before: created - HOUR,

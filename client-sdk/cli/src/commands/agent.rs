@@ -32,7 +32,7 @@ stopped, outlasts restarts of the server, and with --json prints one object a li
 when it is stopped or cannot go on, the last line is an object with the error.";
 
 pub(crate) async fn run(context: &Context, options: Options) -> Result<(), Failure> {
-    let patient = context.patient().await?;
+    let patient = context.patient_online().await?;
     patient.rules()?.ok_or_else(super::rules::none_active)?;
     let mut agent = patient.agent()?;
     if options.once {

@@ -42,6 +42,9 @@ struct Directory {
 struct Entry {
     institution_id: String,
     name: String,
+    /// Entries of its chain before this one.
+    rotations: u64,
+    retired: bool,
 }
 
 impl From<&DirectoryEntry> for Entry {
@@ -49,6 +52,8 @@ impl From<&DirectoryEntry> for Entry {
         Self {
             institution_id: entry.id().to_string(),
             name: entry.name().as_str().to_owned(),
+            rotations: entry.sequence(),
+            retired: entry.retirement().is_some(),
         }
     }
 }
@@ -59,10 +64,11 @@ impl Report for Directory {
             return "No accredited institution matches.\n".to_owned();
         }
         table(
-            ["INSTITUTION", "NAME"],
-            self.institutions
-                .iter()
-                .map(|entry| [entry.institution_id.clone(), plain(&entry.name)]),
+            ["INSTITUTION", "NAME", ""],
+            self.institutions.iter().map(|entry| {
+                let state = if entry.retired { "retired" } else { "" };
+                [entry.institution_id.clone(), plain(&entry.name), state.to_owned()]
+            }),
         )
     }
 }

@@ -1,8 +1,12 @@
-//! `medvault history`: who asked, permitted, presented and received, each entry proven or named as unproven.
+//! `medvault history`: the statement of a vault, like that of a bank account: who, under which permission, which
+//! records, how many bytes, when, answered by whom; each entry proven or named as unproven.
 
+use std::{collections::BTreeMap, time::SystemTime};
+
+use clap::Args;
 use client_sdk::{
     HistoryItem, Purpose,
-    patient::{DeviceRef, HistoryKind},
+    patient::{DeviceRef, HistoryCheck, HistoryKind},
 };
 use serde::Serialize;
 
@@ -13,23 +17,231 @@ use crate::{
     views::size,
 };
 
-pub(crate) const EXAMPLES: &str = "\
+/// Which part of the history, and how closely it is looked at.
+#[derive(Args, Debug, Default)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Options {
+    /// From this day or moment on (UTC)
+    #[arg(long, value_name = "DATE", value_parser = date)]
+    from: Option<u64>,
+    /// Before this day or moment (UTC)
+    #[arg(long, value_name = "DATE", value_parser = date)]
+    to: Option<u64>,
+    /// What concerns this institution alone: id, or exact name
+    #[arg(long, value_name = "INSTITUTION")]
+    institution: Option<String>,
+    /// Check every signature, receipt and number, hold all of it against the vault, and say what was checked
+    #[arg(long)]
+    verify: bool,
+}
+
+const EXAMPLES: &str = "\
 Examples:
   medvault history
-  medvault history --json
+  medvault history --institution 'St. Anna' --from 2026-01-01 --to 2026-02-01
+  medvault history --verify --json
 
-An entry counts as logged when the server's signed receipt stands in its append-only log.";
+An entry counts as logged when the server's signed receipt stands in its append-only log. TOTAL is what an
+institution has stored, or has been given, up to this entry. --verify always checks all of it, whatever is shown,
+and fails when something does not hold.";
 
-pub(crate) async fn run(context: &Context) -> Result<(), Failure> {
-    let items = context.patient().await?.history().await?;
-    context.print(&History {
-        history: items.iter().map(Entry::from).collect(),
-    })
+pub(crate) async fn run(context: &Context, options: Options) -> Result<(), Failure> {
+    let patient = context.patient_online().await?;
+    if !options.verify {
+        let items = patient.history().await?;
+        return context.print(&History::of(&items, &options));
+    }
+    let check = patient.check_history().await?;
+    let report = Verified {
+        history: History::of(&check.items, &options),
+        checked: Checked::from(&check),
+    };
+    if check.holds() {
+        return context.print(&report);
+    }
+    // A program gets one object: the failure, with all that does not hold.
+    if !context.json() {
+        context.print(&report)?;
+    }
+    Err(Failure::unproven(&report.checked.what_fails(&check)))
+}
+
+/// `2026-01-31`, or a moment such as `2026-01-31T12:00:00Z`, in milliseconds.
+fn date(text: &str) -> Result<u64, String> {
+    let day = format!("{text}T00:00:00Z");
+    let moment = humantime::parse_rfc3339(&day).or_else(|_| humantime::parse_rfc3339(text));
+    moment
+        .ok()
+        .and_then(|moment| moment.duration_since(SystemTime::UNIX_EPOCH).ok())
+        .and_then(|since| u64::try_from(since.as_millis()).ok())
+        .ok_or_else(|| "write a day such as 2026-01-31, or a moment such as 2026-01-31T12:00:00Z".to_owned())
 }
 
 #[derive(Serialize)]
 struct History {
     history: Vec<Entry>,
+    /// What each institution did, in what is shown.
+    totals: Vec<Total>,
+}
+
+impl History {
+    fn of(items: &[HistoryItem], options: &Options) -> Self {
+        let shown: Vec<Entry> = items
+            .iter()
+            .filter(|item| options.shows(item))
+            .map(Entry::from)
+            .collect();
+        let mut totals: BTreeMap<String, Total> = BTreeMap::new();
+        for entry in &shown {
+            if let Some(id) = &entry.institution_id {
+                totals.entry(id.clone()).or_default().add(entry);
+            }
+        }
+        Self {
+            history: shown,
+            totals: totals.into_values().collect(),
+        }
+    }
+}
+
+impl Options {
+    /// An entry that is not proven may be anybody's: it is always shown.
+    fn shows(&self, item: &HistoryItem) -> bool {
+        let in_time = self.from.is_none_or(|from| from <= item.at) && self.to.is_none_or(|to| item.at < to);
+        let about = match (&self.institution, &item.institution) {
+            (Some(wanted), Some(institution)) => {
+                institution.name == *wanted || institution.id.to_string() == *wanted
+            }
+            _ => true,
+        };
+        item.problem.is_some() || (in_time && about)
+    }
+}
+
+/// One institution's part.
+#[derive(Default, Serialize)]
+struct Total {
+    institution_id: String,
+    name: String,
+    presentations: u64,
+    records_stored: u64,
+    bytes_stored: u64,
+    releases: u64,
+    bytes_released: u64,
+}
+
+impl Total {
+    fn add(&mut self, entry: &Entry) {
+        self.institution_id = entry.institution_id.clone().unwrap_or_default();
+        self.name = entry.name.clone().unwrap_or_default();
+        let bytes = entry.bytes.unwrap_or_default();
+        match entry.kind {
+            "presented" => self.presentations += 1,
+            "stored" => {
+                self.records_stored += 1;
+                self.bytes_stored = self.bytes_stored.saturating_add(bytes);
+            }
+            "released" => {
+                self.releases += 1;
+                self.bytes_released = self.bytes_released.saturating_add(bytes);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// A history that was held against all that the server shows.
+#[derive(Serialize)]
+struct Verified {
+    #[serde(flatten)]
+    history: History,
+    checked: Checked,
+}
+
+/// What was checked.
+#[derive(Serialize)]
+struct Checked {
+    holds: bool,
+    entries: u64,
+    /// Of patients' devices and of institutions.
+    statements: u64,
+    presentations: u64,
+    receipts: u64,
+    log_size: u64,
+    seen_before: u64,
+    permissions: u64,
+    records: u64,
+    unproven_entries: u64,
+    findings: Vec<String>,
+}
+
+impl From<&HistoryCheck> for Checked {
+    fn from(check: &HistoryCheck) -> Self {
+        let count = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+        let unproven = check.items.iter().filter(|item| item.problem.is_some());
+        Self {
+            holds: check.holds(),
+            entries: count(check.items.len()),
+            statements: check.counts.statements,
+            presentations: check.counts.presentations,
+            receipts: check.counts.receipts,
+            log_size: check.counts.log_size,
+            seen_before: check.seen_before,
+            permissions: check.permissions,
+            records: check.records,
+            unproven_entries: count(unproven.count()),
+            findings: check.findings.clone(),
+        }
+    }
+}
+
+impl Checked {
+    /// All that does not hold, in one line.
+    fn what_fails(&self, check: &HistoryCheck) -> String {
+        let entries = check.items.iter().filter_map(|item| {
+            let problem = item.problem.as_ref()?;
+            Some(format!("entry {}: {problem}", item.number))
+        });
+        let all: Vec<String> = entries.chain(self.findings.iter().cloned()).collect();
+        all.join("; ")
+    }
+}
+
+impl Report for Verified {
+    fn text(&self) -> String {
+        let Checked {
+            holds,
+            entries,
+            statements,
+            presentations,
+            receipts,
+            log_size,
+            seen_before,
+            permissions,
+            records,
+            unproven_entries,
+            findings,
+        } = &self.checked;
+        let mut text = self.history.text();
+        text.push_str(&format!(
+            "\nChecked: {entries} entries, numbered without gaps; {seen_before} of them seen before by this device, unchanged.\n\
+             {statements} statements by their makers' signatures; {presentations} presentations by both of theirs, within the uses permitted;\n\
+             {receipts} receipts and tickets, each signed and in the log (of {log_size} entries), each with the presentation before it.\n\
+             {permissions} permissions and {records} records of the vault, held against the history.\n"
+        ));
+        for finding in findings {
+            text.push_str(&format!("DOES NOT HOLD: {}\n", plain(finding)));
+        }
+        if *unproven_entries > 0 {
+            text.push_str(&format!(
+                "DOES NOT HOLD: {unproven_entries} entries are not proven, see above\n"
+            ));
+        }
+        if *holds {
+            text.push_str("Everything holds.\n");
+        }
+        text
+    }
 }
 
 #[derive(Serialize)]
@@ -53,11 +265,22 @@ struct Entry {
     permission_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     record_id: Option<String>,
+    /// Those that the permission is for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    records: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    collection_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     bytes: Option<u64>,
     /// HL7 PurposeOfUse code.
     #[serde(skip_serializing_if = "Option::is_none")]
     purpose: Option<&'static str>,
+    /// Stored by this institution, or given to it, up to here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    total_bytes: Option<u64>,
+    /// Who decided: `you`, another of your devices, or a rule.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    answered_by: Option<String>,
     /// Entries of the log under which the receipt was proven to stand.
     #[serde(skip_serializing_if = "Option::is_none")]
     log_size: Option<u64>,
@@ -68,6 +291,9 @@ struct Entry {
     devices_added: Option<Vec<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     devices_removed: Option<Vec<String>>,
+    /// The terminal that presented, as its institution calls it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    terminal: Option<String>,
     /// The standing rule that answered, as this home has kept it.
     #[serde(skip_serializing_if = "Option::is_none")]
     rule: Option<String>,
@@ -93,12 +319,17 @@ impl From<&HistoryItem> for Entry {
             request_id: item.request_id.map(|id| id.to_string()),
             permission_id: item.permission_id.map(|id| id.to_string()),
             record_id: item.record_id.map(|id| id.to_string()),
+            records: item.records.iter().map(ToString::to_string).collect(),
+            collection_id: item.collection.map(|id| id.to_string()),
             bytes: item.bytes,
             purpose: item.purpose.map(Purpose::code),
+            total_bytes: item.total,
+            answered_by: answered_by(item),
             log_size: item.logged,
             device: item.device.as_ref().map(|device| device.name.clone()),
             devices_added: item.change.as_ref().map(|change| names(&change.added)),
             devices_removed: item.change.as_ref().map(|change| names(&change.removed)),
+            terminal: item.terminal.as_ref().map(|terminal| terminal.name.clone()),
             rule: item.rule.clone(),
         }
     }
@@ -106,6 +337,16 @@ impl From<&HistoryItem> for Entry {
 
 fn names(devices: &[DeviceRef]) -> Vec<String> {
     devices.iter().map(|device| device.name.clone()).collect()
+}
+
+/// A rule that answered is named; otherwise the device that signed.
+fn answered_by(item: &HistoryItem) -> Option<String> {
+    match (&item.rule, &item.device) {
+        (Some(rule), _) => Some(format!("rule {rule}")),
+        (None, Some(device)) if device.this => Some("this device".to_owned()),
+        (None, Some(device)) => Some(format!("device {}", device.name)),
+        (None, None) => None,
+    }
 }
 
 fn kind(kind: HistoryKind) -> &'static str {
@@ -130,56 +371,82 @@ impl Report for History {
         if self.history.is_empty() {
             return "Nothing has happened yet.\n".to_owned();
         }
-        table(
+        let mut text = table(
             [
-                "#",
-                "WHEN",
-                "WHAT",
-                "ABOUT",
-                "BYTES",
-                "FOR",
-                "PROOF",
-                "INSTITUTION",
-                "DEVICE",
-                "BY RULE",
+                "#", "WHEN", "WHO", "WHAT", "UNDER", "RECORDS", "FOR", "BYTES", "TOTAL", "BY", "PROOF",
             ],
             self.history.iter().map(|entry| {
                 [
                     entry.id.to_string(),
                     moment(entry.at_ms),
+                    entry.who(),
                     entry.kind.to_owned(),
-                    plain(&entry.about()),
-                    entry.bytes.map(size).unwrap_or_default(),
+                    entry.under(),
+                    entry.what(),
                     entry.purpose.unwrap_or_default().to_owned(),
+                    entry.bytes.map(size).unwrap_or_default(),
+                    entry.total_bytes.map(size).unwrap_or_default(),
+                    entry.answered_by.as_deref().map(plain).unwrap_or_default(),
                     entry.proof(),
-                    entry.name.as_deref().map(plain).unwrap_or_default(),
-                    entry.device.as_deref().map(plain).unwrap_or_default(),
-                    entry.rule.as_deref().map(plain).unwrap_or_default(),
                 ]
             }),
-        )
+        );
+        text.push('\n');
+        for total in &self.totals {
+            text.push_str(&format!(
+                "{}: {} presentations, {} records stored ({}), {} releases ({})\n",
+                plain(&total.name),
+                total.presentations,
+                total.records_stored,
+                size(total.bytes_stored),
+                total.releases,
+                size(total.bytes_released)
+            ));
+        }
+        text
     }
 }
 
 impl Entry {
-    /// The most telling id: record, else permission, else request; of devices, which came and went.
-    fn about(&self) -> String {
-        let ids = [&self.record_id, &self.permission_id, &self.request_id];
-        let id = ids.into_iter().find_map(|id| id.as_deref());
-        let changed = || {
-            let added = self
-                .devices_added
-                .iter()
-                .flatten()
-                .map(|name| format!("+ {name}"));
-            let removed = self
-                .devices_removed
-                .iter()
-                .flatten()
-                .map(|name| format!("- {name}"));
-            added.chain(removed).collect::<Vec<_>>().join(", ")
-        };
-        id.map_or_else(changed, str::to_owned)
+    /// The institution, and the terminal that acted for it.
+    fn who(&self) -> String {
+        let name = self.name.as_deref().map(plain).unwrap_or_default();
+        match &self.terminal {
+            Some(terminal) => format!("{name} ({})", plain(terminal)),
+            None => name,
+        }
+    }
+
+    /// The permission, else the request.
+    fn under(&self) -> String {
+        let id = self.permission_id.as_ref().or(self.request_id.as_ref());
+        id.cloned().unwrap_or_default()
+    }
+
+    /// The record or records that it is about.
+    fn what(&self) -> String {
+        match (&self.record_id, &self.collection_id, self.records.as_slice()) {
+            (Some(record), ..) => record.clone(),
+            (None, Some(collection), _) => format!("all in {collection}"),
+            (None, None, [one]) => one.clone(),
+            (None, None, []) => self.devices_changed(),
+            (None, None, [first, rest @ ..]) => format!("{first} and {} more", rest.len()),
+        }
+    }
+
+    /// Which devices came and went.
+    fn devices_changed(&self) -> String {
+        let added = self
+            .devices_added
+            .iter()
+            .flatten()
+            .map(|name| format!("+ {}", plain(name)));
+        let removed = self
+            .devices_removed
+            .iter()
+            .flatten()
+            .map(|name| format!("- {}", plain(name)));
+        added.chain(removed).collect::<Vec<_>>().join(", ")
     }
 
     fn proof(&self) -> String {
@@ -208,12 +475,16 @@ mod tests {
             request_id: None,
             permission_id: None,
             record_id: Some(RecordId::from_bytes([4; 16])),
+            records: Vec::new(),
+            collection: None,
             bytes: Some(1 << 20),
             purpose: None,
+            total: Some(3 << 20),
+            device: None,
             logged: Some(9),
             problem: None,
-            device: None,
             change: None,
+            terminal: None,
             rule: None,
         }
     }
@@ -227,9 +498,33 @@ mod tests {
             "verified": true,
             "record_id": RecordId::from_bytes([4; 16]).to_string(),
             "bytes": 1 << 20,
+            "total_bytes": 3 << 20,
             "log_size": 9,
         });
         assert_eq!(serde_json::to_value(Entry::from(&stored())).unwrap(), entry);
+    }
+
+    #[test]
+    fn days_and_moments_are_read_and_nothing_else() {
+        assert_eq!(date("1970-01-02"), Ok(86_400_000));
+        assert_eq!(date("1970-01-01T00:00:01Z"), Ok(1000));
+        for wrong in ["", "yesterday", "2026-13-01", "2026-01-01 12:00"] {
+            assert!(date(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_range_keeps_what_is_not_proven() {
+        let options = Options {
+            from: Some(1_800_000_000_000),
+            ..Options::default()
+        };
+        assert!(!options.shows(&stored()));
+        let unproven = HistoryItem {
+            problem: Some("no".to_owned()),
+            ..stored()
+        };
+        assert!(options.shows(&unproven));
     }
 
     #[test]

@@ -1,4 +1,7 @@
-//! `medvault institution`: how a hospital, practice or laboratory joins a server.
+//! `medvault institution`: how a hospital, practice or laboratory joins a server, and lives on there.
+
+mod rotate;
+mod terminal;
 
 use std::path::{Path, PathBuf};
 
@@ -13,7 +16,7 @@ use crate::{
     output::{Report, plain},
 };
 
-/// The two steps of joining.
+/// Joining, terminals, another key, the end.
 #[derive(Debug, Subcommand)]
 #[command(after_help = EXAMPLES)]
 pub(crate) enum Command {
@@ -37,6 +40,13 @@ pub(crate) enum Command {
         #[arg(long, value_name = "FILE")]
         accreditation: PathBuf,
     },
+    /// Machines that act for the institution with certificates of their own
+    #[command(subcommand)]
+    Terminal(terminal::Command),
+    /// Go on with another key that patients wrap permissions to
+    Rotate(rotate::RotateOptions),
+    /// End the institution at this server, for ever
+    Retire(rotate::RetireOptions),
 }
 
 const EXAMPLES: &str = "\
@@ -51,6 +61,9 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<(), Failu
             server,
             accreditation,
         } => enrol(context, &server, &accreditation).await,
+        Command::Terminal(command) => terminal::run(context, command).await,
+        Command::Rotate(options) => rotate::rotate(context, options).await,
+        Command::Retire(options) => rotate::retire(context, options).await,
     }
 }
 

@@ -45,6 +45,6 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<(), Failu
         Command::Certificate(options) => certificate::verify(context, &options),
         Command::Rules(command) => rules::run(context, command).await,
         Command::Agent(options) => agent::run(context, options).await,
-        Command::History => history::run(context).await,
+        Command::History(options) => history::run(context, options).await,
     }
 }

@@ -42,7 +42,7 @@ What starts after this gets nothing, what is running stops. A collection that wa
 unread what was received before: the certificate says what that was. Broken off, it goes on when it is run again.";
 
 pub(crate) async fn list(context: &Context) -> Result<(), Failure> {
-    let permissions = context.patient().await?.permissions().await?;
+    let permissions = context.patient_online().await?.permissions().await?;
     context.print(&List {
         permissions: permissions.iter().map(Entry::from).collect(),
     })

@@ -104,7 +104,7 @@ pub(crate) async fn permit(context: &Context, options: PermitOptions) -> Result<
         conditions: checked(conditions)?,
         replaces: options.replaces,
     };
-    let patient = context.patient().await?;
+    let patient = context.patient_online().await?;
     let permission = match options.collection {
         Some(collection) => {
             let of = InCollection {

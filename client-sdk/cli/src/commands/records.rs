@@ -44,7 +44,7 @@ Files appear under their names only when every byte of the record is verified.";
 
 pub(crate) async fn run(context: &Context, options: Options) -> Result<(), Failure> {
     match options.command {
-        None => context.print(&List::from(context.patient().await?.records().await?)),
+        None => context.print(&List::from(context.patient_online().await?.records().await?)),
         Some(Command::Get { record, out }) => get(context, record, &out).await,
     }
 }

@@ -1,19 +1,17 @@
 //! `medvault registrar`: says which institutions are what they claim. Works offline; its key never meets the server.
 
-use std::{
-    io::{IsTerminal, Write, stderr, stdin},
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
-use client_sdk::{Registrar, registrar::Applicant};
+use client_sdk::Registrar;
 use serde::Serialize;
 
 use crate::{
+    confirm::confirm,
     context::Context,
     failure::Failure,
     new_file::{self, NewFile},
-    output::{Report, note, plain},
+    output::{Report, plain},
 };
 
 /// What a registrar does.
@@ -65,7 +63,14 @@ fn accredit(context: &Context, request_file: &Path, out: &Path, yes: bool) -> Re
     let registrar = context.registrar()?;
     let out = NewFile::at(out)?;
     if !yes && !context.json() {
-        confirm(&Registrar::inspect(&request)?)?;
+        let applicant = Registrar::inspect(&request)?;
+        let about = format!(
+            "name          {}\ninstitution   {}\nrecipient key {}",
+            plain(&applicant.name),
+            applicant.institution_id,
+            applicant.recipient_key
+        );
+        confirm(&about, "Accredit this name with these keys?")?;
     }
     let (accredited, accreditation) = registrar.accredit(&request)?;
     let path = out.write(&accreditation)?;
@@ -74,28 +79,6 @@ fn accredit(context: &Context, request_file: &Path, out: &Path, yes: bool) -> Re
         name: accredited.name,
         accreditation: path.display().to_string(),
     })
-}
-
-fn confirm(applicant: &Applicant) -> Result<(), Failure> {
-    if !stdin().is_terminal() {
-        return Err(Failure::usage(
-            "nobody is there to confirm: give --yes once the fingerprints are compared",
-        ));
-    }
-    note(&format!(
-        "name          {}\ninstitution   {}\nrecipient key {}",
-        plain(&applicant.name),
-        applicant.institution_id,
-        applicant.recipient_key
-    ));
-    let _ = write!(stderr(), "Accredit this name with these keys? [y/N] ");
-    let mut answer = String::new();
-    stdin().read_line(&mut answer).map_err(|_| Failure::declined())?;
-    if matches!(answer.trim(), "y" | "Y" | "yes") {
-        Ok(())
-    } else {
-        Err(Failure::declined())
-    }
 }
 
 #[derive(Serialize)]

@@ -76,7 +76,7 @@ async fn request(context: &Context, options: RequestOptions) -> Result<(), Failu
         expires: options.expires,
         uses: options.uses,
     };
-    let patient = context.patient().await?;
+    let patient = context.patient_online().await?;
     let institution = patient.institution(&options.to).await?;
     let (request, permission) = patient
         .request_upload(&institution, &options.text, &terms)

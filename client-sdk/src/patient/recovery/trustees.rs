@@ -148,7 +148,8 @@ impl Patient {
         let key = known
             .vault_key(held.root_epoch())
             .ok_or_else(|| held.wrong("is sealed to a key that the vault never had"))?;
-        held.give_back(key, &ShareReader::patient(&self.id()))
+        let share = held.open(key, &ShareReader::patient(&self.id()));
+        held.give_back(&share.map_err(|_| held.not_opened())?)
     }
 
     fn check_trustees(&self, threshold: u8, trustees: &[Trustee]) -> Result<u8> {

@@ -6,6 +6,7 @@ fn denial(body: &'static [u8]) -> SignedAnswer {
     let statement = pb::Statement {
         body: Bytes::from_static(body),
         signature: Bytes::from_static(&[1; 64]),
+        certificate: None,
     };
     SignedAnswer::Denial(pb::SubmitDenial {
         denial: Some(pb::PatientStatement {

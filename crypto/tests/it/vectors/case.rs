@@ -544,6 +544,7 @@ fn combine(division: &Statement, shares: &[ReturnedShare]) -> Result<String, Err
     let statement = protocol_spec::messages::Statement {
         body: division.body.0.clone().into(),
         signature: division.signature.0.clone().into(),
+        certificate: None,
     };
     let division = Division::verify(Signed::try_from(statement)?)?;
     let open = |ReturnedShare { number, share }: &ReturnedShare| {

@@ -1,17 +1,18 @@
 //! Directory entries: each thing that entry, accreditation and pins must agree on, once wrong.
 
+use prost::Message;
 use protocol_spec::{
-    bodies::{Accreditation, InstitutionKeys},
+    bodies::{Accreditation, InstitutionKeys, Retirement, Succession},
     hash::Sha256Digest,
     ids::RegistrarId,
-    messages as pb,
+    labels, messages as pb,
     statement::Body,
 };
 
 use super::{bad, good};
 use crate::{
     case::{Case, Check, Hex},
-    world::{self, INSTITUTION, OPERATOR, REGISTRAR, SECRET, STRANGER, key, recipient},
+    world::{self, HOUR, INSTITUTION, NOW, OPERATOR, REGISTRAR, SECRET, STRANGER, key, recipient},
 };
 
 /// An entry over an accreditation, each signed by the given key; the entry names this accreditation.
@@ -27,7 +28,7 @@ fn entry(
     pb::DirectoryEntry {
         keys: Some(key(institution).signed(keys).to_message()),
         accreditation: Some(key(registrar).signed(accreditation).to_message()),
-        proof: None,
+        ..pb::DirectoryEntry::default()
     }
 }
 
@@ -42,7 +43,153 @@ fn check(entry: &pb::DirectoryEntry, operator: u8, secret: &[u8]) -> Check {
     }
 }
 
+/// The second entry, over an accreditation of its key, after these changes.
+fn successor(
+    change_keys: impl FnOnce(&mut InstitutionKeys),
+    change_accreditation: impl FnOnce(&mut Accreditation),
+) -> pb::DirectoryEntry {
+    let mut accreditation = world::accreditation();
+    accreditation.recipient_key_hash = recipient(9).digest();
+    change_accreditation(&mut accreditation);
+    entry(REGISTRAR, accreditation, INSTITUTION, |keys| {
+        keys.recipient_key = recipient(9);
+        keys.succession = Some(Succession {
+            sequence: 1,
+            previous: Sha256Digest::of(&world::institution_keys().encode()),
+            overlap_ends: NOW + HOUR,
+        });
+        change_keys(keys);
+    })
+}
+
+fn succession(previous: &pb::DirectoryEntry, entry: &pb::DirectoryEntry) -> Check {
+    Check::Succession {
+        previous: previous.into(),
+        entry: entry.into(),
+        registrar_key: Hex(key(REGISTRAR).public().as_bytes().to_vec()),
+        operator: Hex(world::operator().as_bytes().to_vec()),
+    }
+}
+
+/// A change of the succession.
+fn placed(change: impl FnOnce(&mut Succession)) -> pb::DirectoryEntry {
+    successor(|keys| change(keys.succession.as_mut().unwrap()), |_| ())
+}
+
+fn chains() -> Vec<Case> {
+    let first = world::entry();
+    let wrong = |rule, expect, name, description, entry: &pb::DirectoryEntry| {
+        bad(rule, expect, name, description, succession(&first, entry))
+    };
+    let renamed = "Hospital South".to_owned();
+    let zero = successor(|keys| keys.succession = None, |_| ());
+    let mut unplaced = placed(|_| ());
+    if let Some(keys) = &mut unplaced.keys {
+        let mut wire = pb::InstitutionKeysBody::decode(keys.body.clone()).unwrap();
+        wire.succession.as_mut().unwrap().sequence = 0;
+        *keys = key(INSTITUTION).statement(labels::INSTITUTION_KEYS, wire.encode_to_vec());
+    }
+    vec![
+        good(
+            "INS-1",
+            "successor",
+            "the second entry of a chain",
+            succession(&first, &placed(|_| ())),
+        ),
+        wrong(
+            "INS-1",
+            "mismatch",
+            "sequence-left-out",
+            "the third place after the first",
+            &placed(|place| place.sequence = 2),
+        ),
+        wrong(
+            "INS-1",
+            "mismatch",
+            "another-previous",
+            "it continues another entry",
+            &placed(|place| place.previous = world::hash("other")),
+        ),
+        wrong("INS-1", "mismatch", "no-succession", "another first entry", &zero),
+        wrong(
+            "STM-7",
+            "malformed",
+            "sequence-zero",
+            "a succession with sequence 0",
+            &unplaced,
+        ),
+        wrong(
+            "INS-1",
+            "mismatch",
+            "same-recipient-key",
+            "the same recipient key again",
+            &successor(
+                |keys| keys.recipient_key = recipient(2),
+                |accreditation| accreditation.recipient_key_hash = recipient(2).digest(),
+            ),
+        ),
+        wrong(
+            "INS-1",
+            "mismatch",
+            "renamed",
+            "accredited under another name",
+            &successor(
+                |keys| keys.name = renamed.clone().try_into().unwrap(),
+                |accreditation| accreditation.name = renamed.clone().try_into().unwrap(),
+            ),
+        ),
+        wrong(
+            "INS-1",
+            "mismatch",
+            "not-accredited-anew",
+            "the accreditation of the first key",
+            &successor(
+                |_| (),
+                |accreditation| accreditation.recipient_key_hash = recipient(2).digest(),
+            ),
+        ),
+    ]
+}
+
+fn ends() -> Vec<Case> {
+    let with = |signer: u8, change: &dyn Fn(&mut Retirement)| {
+        let mut retirement = world::retirement();
+        change(&mut retirement);
+        let entry = pb::DirectoryEntry {
+            retirement: Some(key(signer).signed(retirement).to_message()),
+            ..world::entry()
+        };
+        check(&entry, OPERATOR, &SECRET)
+    };
+    vec![
+        good(
+            "INS-13",
+            "retired",
+            "an entry with its retirement",
+            with(INSTITUTION, &|_| ()),
+        ),
+        bad(
+            "INS-13",
+            "bad signature",
+            "retired-by-another",
+            "not by the institution",
+            with(STRANGER, &|_| ()),
+        ),
+        bad(
+            "INS-13",
+            "mismatch",
+            "retirement-of-another-entry",
+            "over another entry",
+            with(INSTITUTION, &|it| it.entry_hash = world::hash("other")),
+        ),
+    ]
+}
+
 pub(crate) fn cases() -> Vec<Case> {
+    [entries(), chains(), ends()].into_iter().flatten().collect()
+}
+
+fn entries() -> Vec<Case> {
     let right = || entry(REGISTRAR, world::accreditation(), INSTITUTION, |_| ());
     let wrong = |expect, name, description, entry: &pb::DirectoryEntry| {
         bad(

@@ -7,7 +7,9 @@ use protocol_spec::{labels, messages as pb, statement::Body};
 use super::{bad, flipped, good};
 use crate::{
     case::{Case, Check, Hex},
-    world::{self, DEVICE, INSTITUTION, Key, NOW, OPERATOR, PATIENT, RECOVERY, REGISTRAR, STRANGER, key},
+    world::{
+        self, DEVICE, INSTITUTION, Key, NOW, OPERATOR, PATIENT, RECOVERY, REGISTRAR, STRANGER, TERMINAL, key,
+    },
 };
 
 fn check(body: &str, signer: &Key, statement: &pb::Statement) -> Check {
@@ -56,6 +58,14 @@ fn good_bodies() -> Vec<Case> {
         ),
         case(REGISTRAR, "AccreditationBody", world::accreditation()),
         case(INSTITUTION, "InstitutionKeysBody", world::institution_keys()),
+        case(TERMINAL, "TerminalRequestBody", world::terminal_request()),
+        case(
+            INSTITUTION,
+            "TerminalCertificateBody",
+            world::terminal_certificate(),
+        ),
+        case(INSTITUTION, "TerminalRemovalBody", world::terminal_removal()),
+        case(INSTITUTION, "RetirementBody", world::retirement()),
         case(DEVICE, "UploadRequestBody", world::upload_request()),
         case(INSTITUTION, "DownloadRequestBody", world::download_request()),
         case(INSTITUTION, "ReferenceRequestBody", world::reference_request()),
@@ -105,6 +115,11 @@ fn bad_signatures() -> Vec<Case> {
     let with = |signature: Vec<u8>| pb::Statement {
         body: body.clone(),
         signature: signature.into(),
+        certificate: None,
+    };
+    let certified = pb::Statement {
+        certificate: Some(Box::new(world::terminal_certificate_statement())),
+        ..right.clone()
     };
     let mut malleated = right.signature.to_vec();
     let carry = malleated[32..]
@@ -119,6 +134,7 @@ fn bad_signatures() -> Vec<Case> {
     let truncated = pb::Statement {
         body: body.clone(),
         signature: right.signature.slice(..63),
+        certificate: None,
     };
     vec![
         case(
@@ -128,7 +144,14 @@ fn bad_signatures() -> Vec<Case> {
             &pb::Statement {
                 body: flipped(&body, body.len() - 1).into(),
                 signature: right.signature.clone(),
+                certificate: None,
             },
+        ),
+        case(
+            "INS-9",
+            "with-a-terminals-certificate",
+            "a statement that no terminal can sign comes with a terminal's certificate",
+            &certified,
         ),
         case(
             "STM-2",

@@ -2,7 +2,7 @@
 
 use protocol_spec::ids::{
     DeviceId, InstitutionId, LinkId, OperatorId, PatientId, PermissionId, RecordId, RegistrarId, ReleaseId,
-    RequestId, UploadId, VersionId,
+    RequestId, TerminalId, UploadId, VersionId,
 };
 
 use super::{bad, good};
@@ -29,6 +29,7 @@ pub(crate) fn ids() -> Vec<Case> {
         right("institution", InstitutionId::from_bytes(long).to_string()),
         right("operator", OperatorId::from_bytes(long).to_string()),
         right("registrar", RegistrarId::from_bytes(long).to_string()),
+        right("terminal", TerminalId::from_bytes(long).to_string()),
         right(
             "request",
             RequestId::mint(1_800_000_000_000, [0xff; 10]).to_string(),

@@ -287,6 +287,34 @@ pub(in crate::vault) struct CollectionRow {
     pub(in crate::vault) key_wraps: Vec<Bytes>,
 }
 
+/// A recipient key that stands in some entry of the directory.
+#[derive(Clone, Copy, PartialEq, Message)]
+pub(in crate::vault) struct RecipientKeyRow {
+    /// When it ends; zero while it is its institution's present one.
+    #[prost(uint64, tag = "1")]
+    pub(in crate::vault) ends: u64,
+}
+
+/// A terminal of an institution.
+#[derive(Clone, PartialEq, Message)]
+pub(in crate::vault) struct TerminalRow {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub(in crate::vault) terminal_id: Bytes,
+    /// Its proofs hold the salt only.
+    #[prost(message, optional, tag = "2")]
+    pub(in crate::vault) terminal: Option<pb::Terminal>,
+    /// Of its certificate.
+    #[prost(uint64, tag = "3")]
+    pub(in crate::vault) not_after: u64,
+}
+
+/// Whose a terminal is.
+#[derive(Clone, PartialEq, Message)]
+pub(in crate::vault) struct TerminalPlaceRow {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub(in crate::vault) institution: Bytes,
+}
+
 /// Where a record version lies.
 #[derive(Clone, PartialEq, Message)]
 pub(in crate::vault) struct PlacementRow {

@@ -246,7 +246,7 @@ impl Hospital {
             registrar_id: RegistrarId::from(&public(registrar)),
             institution_id: id,
             name: name.clone(),
-            recipient_key_hash: recipient_key().digest(),
+            recipient_key_hash: numbered_key(seed).digest(),
             secret_hash: Sha256Digest::of(SECRET),
         };
         let accreditation = signed(accreditation, registrar);
@@ -255,8 +255,9 @@ impl Hospital {
             operator_id: operator,
             name,
             identity_key: public(&key),
-            recipient_key: recipient_key(),
+            recipient_key: numbered_key(seed),
             accreditation_hash: accreditation.hash(),
+            succession: None,
         };
         Self {
             id,

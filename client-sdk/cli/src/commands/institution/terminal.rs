@@ -1,0 +1,252 @@
+//! `medvault institution terminal`: machines that act for an institution.
+
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use clap::Subcommand;
+use client_sdk::{Institution, InstitutionId, ServerLink, TerminalId, TerminalInfo};
+use serde::Serialize;
+
+use crate::{
+    args::duration,
+    confirm::confirm,
+    context::Context,
+    failure::Failure,
+    new_file::{self, NewFile},
+    output::{Report, moment, plain, table, timestamp},
+};
+
+/// From a new machine to one that acts, and to its end.
+#[derive(Debug, Subcommand)]
+#[command(after_help = EXAMPLES)]
+pub(crate) enum Command {
+    /// On the new terminal: make its keys, and a request for the institution
+    #[command(after_help = EXAMPLES)]
+    Request {
+        /// What the institution calls it, such as 'Ward 3'
+        #[arg(long)]
+        name: String,
+        /// Where the request goes; take the file to the institution's own home
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
+    /// In the institution's home: certify a terminal, and give it the keys that open permissions
+    #[command(after_help = EXAMPLES)]
+    Add {
+        /// The file that the terminal made with `terminal request`
+        request_file: PathBuf,
+        /// For how long the certificate holds
+        #[arg(long, value_name = "TIME", value_parser = duration, default_value = "365d")]
+        expires: Duration,
+        /// Do not ask whether the terminal's id is right
+        #[arg(long)]
+        yes: bool,
+    },
+    /// On the new terminal, once it is certified: join the server
+    #[command(after_help = EXAMPLES)]
+    Join {
+        /// The server's link; it pins the server's keys
+        #[arg(long, value_name = "LINK")]
+        server: ServerLink,
+        /// The institution's id, as its own home shows it
+        #[arg(long, value_name = "ID")]
+        institution: InstitutionId,
+    },
+    /// List the terminals, also those that were removed
+    #[command(after_help = EXAMPLES)]
+    List,
+    /// In the institution's home: end a terminal, at once and for ever
+    #[command(after_help = EXAMPLES)]
+    Remove {
+        /// The terminal's id
+        terminal: TerminalId,
+    },
+}
+
+const EXAMPLES: &str = "\
+Example:
+  medvault institution terminal request --name 'Ward 3' --out ward-3.request --home ~/ward-3
+  medvault institution terminal add ward-3.request --expires 365d --home ~/st-anna
+  medvault institution terminal join --server LINK --institution inst_… --home ~/ward-3
+  medvault institution terminal list --home ~/st-anna
+  medvault institution terminal remove term_… --home ~/st-anna
+
+Compare the terminal's id on both screens before you certify it. A terminal that was removed gets nothing more
+from the server, but still knows the key that permissions are wrapped to: run `medvault institution rotate` after it.";
+
+pub(crate) async fn run(context: &Context, command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Request { name, out } => request(context, &name, &out),
+        Command::Add {
+            request_file,
+            expires,
+            yes,
+        } => add(context, &request_file, expires, yes).await,
+        Command::Join { server, institution } => {
+            let unlock = context.unlock()?;
+            let joined = Institution::join(context.home()?, &unlock, &server, institution).await?;
+            context.print(&Joined {
+                terminal_id: joined.terminal_id().map(|id| id.to_string()).unwrap_or_default(),
+                institution_id: joined.id().to_string(),
+                name: joined.name().to_owned(),
+            })
+        }
+        Command::List => {
+            let terminals = context.institution().await?.terminals().await?;
+            context.print(&Terminals {
+                terminals: terminals.iter().map(Entry::from).collect(),
+            })
+        }
+        Command::Remove { terminal } => {
+            context.institution().await?.remove_terminal(terminal).await?;
+            context.print(&Removed {
+                terminal_id: terminal.to_string(),
+            })
+        }
+    }
+}
+
+fn request(context: &Context, name: &str, out: &Path) -> Result<(), Failure> {
+    let out = NewFile::at(out)?;
+    let (id, request) = Institution::terminal_request(context.home()?, &context.unlock_to_make()?, name)
+        .map_err(super::name_rule)?;
+    let path = out.write(&request)?;
+    context.print(&Requested {
+        terminal_id: id.to_string(),
+        request: path.display().to_string(),
+    })
+}
+
+async fn add(context: &Context, request: &Path, expires: Duration, yes: bool) -> Result<(), Failure> {
+    let request = new_file::read(request)?;
+    let asks = Institution::inspect_terminal(&request)?;
+    if !yes && !context.json() {
+        let about = format!("name      {}\nterminal  {}", plain(&asks.name), asks.id);
+        confirm(
+            &about,
+            "Does the terminal show this id, and shall it act for the institution?",
+        )?;
+    }
+    let added = context
+        .institution()
+        .await?
+        .add_terminal(&request, expires)
+        .await?;
+    context.print(&Added {
+        terminal: Entry::from(&added),
+    })
+}
+
+#[derive(Serialize)]
+struct Requested {
+    terminal_id: String,
+    request: String,
+}
+
+impl Report for Requested {
+    fn text(&self) -> String {
+        format!(
+            "The keys are made; the terminal's id is\n  {}\n\
+             Take the file {} to the institution's home: `medvault institution terminal add`, and compare this id there.\n",
+            self.terminal_id, self.request
+        )
+    }
+}
+
+#[derive(Serialize)]
+struct Joined {
+    terminal_id: String,
+    institution_id: String,
+    name: String,
+}
+
+impl Report for Joined {
+    fn text(&self) -> String {
+        format!(
+            "This terminal acts for {}\n  {}\n",
+            plain(&self.name),
+            self.institution_id
+        )
+    }
+}
+
+#[derive(Serialize)]
+struct Added {
+    #[serde(flatten)]
+    terminal: Entry,
+}
+
+impl Report for Added {
+    fn text(&self) -> String {
+        format!(
+            "{} is certified until {}.\nOn it, run `medvault institution terminal join`.\n",
+            plain(&self.terminal.name),
+            moment(self.terminal.not_after_ms)
+        )
+    }
+}
+
+#[derive(Serialize)]
+struct Terminals {
+    terminals: Vec<Entry>,
+}
+
+#[derive(Serialize)]
+struct Entry {
+    terminal_id: String,
+    name: String,
+    added: String,
+    expires: String,
+    #[serde(skip)]
+    not_after_ms: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    removed: Option<String>,
+}
+
+impl From<&TerminalInfo> for Entry {
+    fn from(terminal: &TerminalInfo) -> Self {
+        Self {
+            terminal_id: terminal.id.to_string(),
+            name: terminal.name.clone(),
+            added: timestamp(terminal.added),
+            expires: timestamp(terminal.not_after),
+            not_after_ms: terminal.not_after,
+            removed: terminal.removed.map(timestamp),
+        }
+    }
+}
+
+impl Report for Terminals {
+    fn text(&self) -> String {
+        if self.terminals.is_empty() {
+            return "There are no terminals: the institution's own home acts for it.\n".to_owned();
+        }
+        table(
+            ["TERMINAL", "NAME", "EXPIRES", "REMOVED"],
+            self.terminals.iter().map(|terminal| {
+                [
+                    terminal.terminal_id.clone(),
+                    plain(&terminal.name),
+                    moment(terminal.not_after_ms),
+                    terminal.removed.clone().unwrap_or_default(),
+                ]
+            }),
+        )
+    }
+}
+
+#[derive(Serialize)]
+struct Removed {
+    terminal_id: String,
+}
+
+impl Report for Removed {
+    fn text(&self) -> String {
+        format!(
+            "{} gets nothing more from the server.\nIt still knows the key that permissions are wrapped to: run `medvault institution rotate`.\n",
+            self.terminal_id
+        )
+    }
+}

@@ -1,0 +1,139 @@
+//! A key store for tests: in memory, counting, refusing when told to.
+
+use std::{
+    fmt,
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+};
+
+use crypto::{Info, Opens, RecipientSecret, SigningIdentity};
+use protocol_spec::{
+    field::SealedBytes,
+    hash::Sha256Digest,
+    keys::{IdentityKey, RecipientKey},
+};
+use zeroize::Zeroizing;
+
+use super::{KeyStore, KeyStoreError};
+
+/// Stands in for a security module whose keys cannot leave it. Nothing of it outlives the process.
+pub struct KeyStoreDouble {
+    signing: SigningIdentity,
+    /// The newest last.
+    recipients: Mutex<Vec<RecipientSecret>>,
+    refuses: AtomicBool,
+    signed: AtomicU64,
+    opened: AtomicU64,
+}
+
+impl KeyStoreDouble {
+    /// With fresh keys.
+    ///
+    /// # Errors
+    /// When the system gives no random bytes.
+    pub fn new() -> Result<Self, KeyStoreError> {
+        Ok(Self::of(
+            SigningIdentity::generate()?,
+            RecipientSecret::generate()?,
+        ))
+    }
+
+    /// With these keys.
+    pub fn of(signing: SigningIdentity, recipient: RecipientSecret) -> Self {
+        Self {
+            signing,
+            recipients: Mutex::new(vec![recipient]),
+            refuses: AtomicBool::new(false),
+            signed: AtomicU64::new(0),
+            opened: AtomicU64::new(0),
+        }
+    }
+
+    /// From now on it refuses everything, or does it again.
+    pub fn refuse(&self, refuses: bool) {
+        self.refuses.store(refuses, Ordering::SeqCst);
+    }
+
+    /// Signatures made.
+    pub fn signed(&self) -> u64 {
+        self.signed.load(Ordering::SeqCst)
+    }
+
+    /// Things opened, or found not to open.
+    pub fn opened(&self) -> u64 {
+        self.opened.load(Ordering::SeqCst)
+    }
+
+    fn ask(&self) -> Result<(), KeyStoreError> {
+        if self.refuses.load(Ordering::SeqCst) {
+            Err(KeyStoreError::Refused("it was told to".into()))
+        } else {
+            Ok(())
+        }
+    }
+
+    fn recipients(&self) -> MutexGuard<'_, Vec<RecipientSecret>> {
+        self.recipients.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl KeyStore for KeyStoreDouble {
+    fn signing_key(&self) -> IdentityKey {
+        self.signing.public()
+    }
+
+    fn sign(&self, message: &[u8]) -> Result<[u8; 64], KeyStoreError> {
+        self.ask()?;
+        self.signed.fetch_add(1, Ordering::SeqCst);
+        Ok(self.signing.sign_bytes(message))
+    }
+
+    fn recipient_keys(&self) -> Vec<RecipientKey> {
+        let recipients = self.recipients();
+        recipients.iter().rev().map(|key| key.public().clone()).collect()
+    }
+
+    fn open(
+        &self,
+        with: &Sha256Digest,
+        info: &Info,
+        sealed: &SealedBytes,
+    ) -> Result<Zeroizing<Vec<u8>>, KeyStoreError> {
+        self.ask()?;
+        self.opened.fetch_add(1, Ordering::SeqCst);
+        let recipients = self.recipients();
+        let key = recipients.iter().find(|key| key.public().digest() == *with);
+        Ok(key.ok_or(KeyStoreError::NoSuchKey)?.open_sealed(info, sealed)?)
+    }
+
+    fn make_recipient_key(&self) -> Result<RecipientKey, KeyStoreError> {
+        self.ask()?;
+        let key = RecipientSecret::generate()?;
+        let public = key.public().clone();
+        self.recipients().push(key);
+        Ok(public)
+    }
+
+    fn destroy_recipient_key(&self, key: &Sha256Digest) -> Result<(), KeyStoreError> {
+        self.ask()?;
+        self.recipients().retain(|kept| kept.public().digest() != *key);
+        Ok(())
+    }
+}
+
+impl fmt::Debug for KeyStoreDouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            signing,
+            recipients: _,
+            refuses: _,
+            signed: _,
+            opened: _,
+        } = self;
+        f.debug_struct("KeyStoreDouble")
+            .field("signing", signing)
+            .finish_non_exhaustive()
+    }
+}

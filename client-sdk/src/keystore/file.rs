@@ -1,0 +1,178 @@
+//! The key store of a home: `secrets.sealed` holds the seed of the signing key, then those of the recipient keys,
+//! the oldest first.
+
+use std::{
+    fmt,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use crypto::{Info, Opens, RecipientSecret, SigningIdentity};
+use protocol_spec::{
+    field::SealedBytes,
+    hash::Sha256Digest,
+    keys::{IdentityKey, RecipientKey},
+};
+use zeroize::Zeroizing;
+
+use super::{KeyStore, KeyStoreError};
+use crate::{
+    Result, Unlock,
+    home::{Home, Principal},
+};
+
+/// Keys in the home's sealed file, and in this process's memory while it runs.
+pub struct FileKeyStore {
+    home: Home,
+    /// What the secrets are sealed with, to seal them anew when a key comes or goes.
+    unlock: Unlock,
+    principal: Principal,
+    signing: SigningIdentity,
+    /// The newest last.
+    recipients: Mutex<Vec<RecipientSecret>>,
+}
+
+impl FileKeyStore {
+    /// Makes the home with fresh keys in it; `principal` names who they belong to.
+    pub(crate) fn create(
+        home: &Home,
+        unlock: &Unlock,
+        principal: impl FnOnce(&IdentityKey) -> Principal,
+    ) -> Result<Self> {
+        let signing = SigningIdentity::generate()?;
+        let recipients = vec![RecipientSecret::generate()?];
+        let principal = principal(&signing.public());
+        home.create(&principal, &secrets(&signing, &recipients), unlock, &[])?;
+        Ok(Self {
+            home: home.clone(),
+            unlock: unlock.clone(),
+            principal,
+            signing,
+            recipients: Mutex::new(recipients),
+        })
+    }
+
+    /// Reads them back.
+    pub(crate) fn open(home: &Home, principal: &Principal, unlock: &Unlock) -> Result<Self> {
+        let secrets = home.unlock(principal, unlock)?;
+        let damaged = || home.damaged("secrets.sealed");
+        let (seeds, []) = secrets.as_chunks() else {
+            return Err(damaged());
+        };
+        let (signing, recipients) = seeds.split_first().ok_or_else(damaged)?;
+        let recipients: Result<Vec<_>, _> = recipients.iter().map(RecipientSecret::from_seed).collect();
+        Ok(Self {
+            home: home.clone(),
+            unlock: unlock.clone(),
+            principal: principal.clone(),
+            signing: SigningIdentity::from_seed(signing)?,
+            recipients: Mutex::new(recipients?),
+        })
+    }
+
+    /// Changes the recipient keys, in the file first.
+    fn change(&self, change: impl FnOnce(&mut Vec<RecipientSecret>)) -> Result<(), KeyStoreError> {
+        let failed = |error: crate::Error| KeyStoreError::Unavailable(error.to_string());
+        let mut recipients = self.recipients();
+        let mut changed = Vec::with_capacity(recipients.len() + 1);
+        for key in recipients.iter() {
+            changed.push(RecipientSecret::from_seed(&key.expose_seed())?);
+        }
+        change(&mut changed);
+        let bytes = secrets(&self.signing, &changed);
+        self.home
+            .reseal(&self.principal, &bytes, &self.unlock)
+            .map_err(failed)?;
+        *recipients = changed;
+        Ok(())
+    }
+
+    fn recipients(&self) -> MutexGuard<'_, Vec<RecipientSecret>> {
+        self.recipients.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl KeyStore for FileKeyStore {
+    fn signing_key(&self) -> IdentityKey {
+        self.signing.public()
+    }
+
+    fn sign(&self, message: &[u8]) -> Result<[u8; 64], KeyStoreError> {
+        Ok(self.signing.sign_bytes(message))
+    }
+
+    fn recipient_keys(&self) -> Vec<RecipientKey> {
+        let recipients = self.recipients();
+        recipients.iter().rev().map(|key| key.public().clone()).collect()
+    }
+
+    fn open(
+        &self,
+        with: &Sha256Digest,
+        info: &Info,
+        sealed: &SealedBytes,
+    ) -> Result<Zeroizing<Vec<u8>>, KeyStoreError> {
+        let recipients = self.recipients();
+        let key = recipients.iter().find(|key| key.public().digest() == *with);
+        Ok(key.ok_or(KeyStoreError::NoSuchKey)?.open_sealed(info, sealed)?)
+    }
+
+    fn make_recipient_key(&self) -> Result<RecipientKey, KeyStoreError> {
+        let key = RecipientSecret::generate()?;
+        let public = key.public().clone();
+        self.change(|recipients| recipients.push(key))?;
+        Ok(public)
+    }
+
+    fn destroy_recipient_key(&self, key: &Sha256Digest) -> Result<(), KeyStoreError> {
+        if self
+            .recipients()
+            .iter()
+            .all(|kept| kept.public().digest() != *key)
+        {
+            return Ok(());
+        }
+        self.change(|recipients| recipients.retain(|kept| kept.public().digest() != *key))
+    }
+
+    fn export_recipient_key(&self, key: &Sha256Digest) -> Result<Zeroizing<[u8; 32]>, KeyStoreError> {
+        let recipients = self.recipients();
+        let key = recipients.iter().find(|kept| kept.public().digest() == *key);
+        Ok(key.ok_or(KeyStoreError::NoSuchKey)?.expose_seed())
+    }
+
+    fn import_recipient_key(&self, seed: &[u8; 32]) -> Result<RecipientKey, KeyStoreError> {
+        let key = RecipientSecret::from_seed(seed)?;
+        let public = key.public().clone();
+        self.change(|recipients| {
+            recipients.retain(|kept| kept.public() != key.public());
+            recipients.push(key);
+        })?;
+        Ok(public)
+    }
+}
+
+impl fmt::Debug for FileKeyStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            home,
+            unlock: _,
+            principal: _,
+            signing,
+            recipients: _,
+        } = self;
+        f.debug_struct("FileKeyStore")
+            .field("home", home)
+            .field("signing", signing)
+            .finish_non_exhaustive()
+    }
+}
+
+/// signing seed ‖ recipient seeds, the oldest first
+fn secrets(signing: &SigningIdentity, recipients: &[RecipientSecret]) -> Zeroizing<Vec<u8>> {
+    let mut secrets = Zeroizing::new(Vec::with_capacity(32 * (1 + recipients.len())));
+    secrets.extend_from_slice(signing.expose_seed().as_slice());
+    for key in recipients {
+        secrets.extend_from_slice(key.expose_seed().as_slice());
+    }
+    secrets
+}

@@ -1,0 +1,187 @@
+//! Where an institution's secret keys live. The rest of the SDK asks a [`KeyStore`] to sign and to open and
+//! never sees a secret key, so that the keys may lie in a security module or at a key service.
+//!
+//! | operation | with PKCS#11 3.2 | with a key service |
+//! |---|---|---|
+//! | [`KeyStore::sign`] | `CKM_EDDSA` with a `CKK_EC_EDWARDS` key, no parameters: pure Ed25519 | "sign", Ed25519 over the message itself, not over a digest |
+//! | [`KeyStore::open`] | both halves of X-Wing: `CKM_ML_KEM` decapsulation with a key of `CKP_ML_KEM_768`, and `CKM_ECDH1_DERIVE` (`CKD_NULL`) with a `CKK_EC_MONTGOMERY` key; the rest is hashing | the same two, or one call of a service that speaks HPKE |
+//! | [`KeyStore::make_recipient_key`] | `CKM_ML_KEM_KEY_PAIR_GEN`, `CKM_EC_MONTGOMERY_KEY_PAIR_GEN` | "create key" |
+//!
+//! What an adapter does around the two secret operations, and what is to be done with a module that has only one
+//! of them, stands in `spec/institutions.md` §7. [`FileKeyStore`] keeps the keys in the home; [`KeyStoreDouble`]
+//! keeps them in memory for tests, counts, and refuses when it is told to.
+
+mod double;
+mod file;
+
+use std::{fmt, sync::Arc};
+
+use crypto::{Info, Opens, TextContext};
+use protocol_spec::{
+    field::SealedBytes,
+    hash::Sha256Digest,
+    keys::{IdentityKey, RecipientKey},
+};
+use thiserror::Error;
+use zeroize::Zeroizing;
+
+pub use self::{double::KeyStoreDouble, file::FileKeyStore};
+use crate::{Error, Result, connect::Signs};
+
+/// Secret keys of one institution, or of one of its terminals: a signing key for as long as it lives, and one or
+/// more recipient keys.
+///
+/// Operations may wait for a device or a network, but are called on threads that serve other things too: one that
+/// takes longer than some ten milliseconds belongs on a thread of the store's own. All of them may be called at
+/// once. None is repeated by the caller after an error.
+pub trait KeyStore: fmt::Debug + Send + Sync {
+    /// The public half of the signing key. Always the same, without asking the store.
+    fn signing_key(&self) -> IdentityKey;
+
+    /// Ed25519 (RFC 8032 §5.1.6) over exactly these bytes.
+    ///
+    /// # Errors
+    /// [`KeyStoreError::Refused`], [`KeyStoreError::Unavailable`].
+    fn sign(&self, message: &[u8]) -> Result<[u8; 64], KeyStoreError>;
+
+    /// The public halves of the recipient keys that can still open, the newest first.
+    fn recipient_keys(&self) -> Vec<RecipientKey>;
+
+    /// HPKE OpenBase (RFC 9180 §6.1) with X-Wing, HKDF-SHA256 and ChaCha20-Poly1305, `aad` empty, by the recipient
+    /// key with this SHA-256. Whatever does not open looks the same.
+    ///
+    /// # Errors
+    /// [`KeyStoreError::NoSuchKey`], [`KeyStoreError::DoesNotOpen`], and as [`Self::sign`].
+    fn open(
+        &self,
+        with: &Sha256Digest,
+        info: &Info,
+        sealed: &SealedBytes,
+    ) -> Result<Zeroizing<Vec<u8>>, KeyStoreError>;
+
+    /// Makes a further recipient key, durably: from now on it is the newest.
+    ///
+    /// # Errors
+    /// As [`Self::sign`].
+    fn make_recipient_key(&self) -> Result<RecipientKey, KeyStoreError>;
+
+    /// Destroys a recipient key: nothing opens by it any more. One that is not there changes nothing.
+    ///
+    /// # Errors
+    /// As [`Self::sign`].
+    fn destroy_recipient_key(&self, key: &Sha256Digest) -> Result<(), KeyStoreError>;
+
+    /// The seed of a recipient key, to be sealed to a terminal that has no access to this store. A store whose
+    /// keys cannot leave it does not offer it: its terminals use the store itself.
+    ///
+    /// # Errors
+    /// [`KeyStoreError::NotOffered`], or as [`Self::open`].
+    fn export_recipient_key(&self, _key: &Sha256Digest) -> Result<Zeroizing<[u8; 32]>, KeyStoreError> {
+        Err(KeyStoreError::NotOffered)
+    }
+
+    /// Takes in a recipient key that another store has exported, durably, as the newest.
+    ///
+    /// # Errors
+    /// As [`Self::export_recipient_key`].
+    fn import_recipient_key(&self, _seed: &[u8; 32]) -> Result<RecipientKey, KeyStoreError> {
+        Err(KeyStoreError::NotOffered)
+    }
+}
+
+/// Why a key store did not do what it was asked.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum KeyStoreError {
+    /// Not sealed to this key in this context, or altered since.
+    #[error("cannot be opened: wrong key, wrong context or altered bytes")]
+    DoesNotOpen,
+    /// It holds no such key, or none any more.
+    #[error("the key store has no such key: it was made elsewhere, or its time is over")]
+    NoSuchKey,
+    /// It does not let this caller do this now.
+    #[error("the key store refuses ({0}): ask whoever runs it")]
+    Refused(String),
+    /// It cannot be reached or has failed.
+    #[error("the key store cannot be used ({0}): check it and try again")]
+    Unavailable(String),
+    /// This kind of store cannot do this.
+    #[error("this kind of key store does not offer that: its keys do not leave it")]
+    NotOffered,
+    /// What was opened or sealed breaks a rule.
+    #[error(transparent)]
+    Crypto(crypto::Error),
+}
+
+impl From<crypto::Error> for KeyStoreError {
+    fn from(error: crypto::Error) -> Self {
+        match error {
+            crypto::Error::Open => Self::DoesNotOpen,
+            error => Self::Crypto(error),
+        }
+    }
+}
+
+impl KeyStoreError {
+    /// What does not open is the fault of what was sealed, everything else that of the store.
+    pub(crate) fn opening(what: &'static str) -> impl FnOnce(Self) -> Error {
+        move |error| match error {
+            Self::DoesNotOpen | Self::Crypto(_) => Error::tampered(what)(error),
+            error => error.into(),
+        }
+    }
+}
+
+/// One recipient key of a store.
+pub(crate) struct StoredRecipient<'a> {
+    pub(crate) store: &'a dyn KeyStore,
+    pub(crate) key: Sha256Digest,
+}
+
+impl Opens for StoredRecipient<'_> {
+    type Error = KeyStoreError;
+
+    fn open_sealed(&self, info: &Info, sealed: &SealedBytes) -> Result<Zeroizing<Vec<u8>>, KeyStoreError> {
+        self.store.open(&self.key, info, sealed)
+    }
+}
+
+/// Opens what was sealed to one of the store's recipient keys: which one is not said with it, so they are tried,
+/// the newest first. Nobody but this side learns how often.
+pub(crate) fn open_by_any<T>(
+    store: &dyn KeyStore,
+    open: impl Fn(&StoredRecipient<'_>) -> Result<T, KeyStoreError>,
+) -> Result<T, KeyStoreError> {
+    for key in store.recipient_keys() {
+        let recipient = StoredRecipient {
+            store,
+            key: key.digest(),
+        };
+        match open(&recipient) {
+            Err(KeyStoreError::DoesNotOpen) => {}
+            outcome => return outcome,
+        }
+    }
+    Err(KeyStoreError::DoesNotOpen)
+}
+
+/// Opens a text that was sealed to one of the store's recipient keys.
+pub(crate) fn open_text(
+    store: &dyn KeyStore,
+    context: &TextContext,
+    sealed: &SealedBytes,
+) -> Result<String, KeyStoreError> {
+    open_by_any(store, |recipient| crypto::open_text(recipient, context, sealed))
+}
+
+/// The signing key of a store, as requests are signed with it.
+pub(crate) struct StoredSigner(pub(crate) Arc<dyn KeyStore>);
+
+impl Signs for StoredSigner {
+    fn sign(&self, message: &[u8]) -> Result<[u8; 64]> {
+        Ok(self.0.sign(message)?)
+    }
+}
+
+#[cfg(test)]
+mod tests;

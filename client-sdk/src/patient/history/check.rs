@@ -1,0 +1,140 @@
+//! The whole history held against everything else that the server shows: what it leaves out of one, it would have to
+//! leave out of all.
+
+use std::collections::HashSet;
+
+use protocol_spec::{
+    ids::{PermissionId, VersionId},
+    messages as pb,
+};
+
+use super::{
+    HistoryItem, Walk,
+    trail::{Counts, Trail},
+};
+use crate::{
+    Error, Result,
+    patient::{Patient, permissions::OwnPermission},
+};
+
+/// What a check of the whole history has found.
+#[derive(Clone, Debug)]
+pub struct HistoryCheck {
+    /// All entries, oldest first.
+    pub items: Vec<HistoryItem>,
+    /// What was proven.
+    pub counts: Counts,
+    /// Entries that this device had seen before, and found unchanged.
+    pub seen_before: u64,
+    /// Permissions in the server's list that were compared with the history.
+    pub permissions: u64,
+    /// Records in the vault that were compared with the history.
+    pub records: u64,
+    /// What does not hold, besides the problems of single entries.
+    pub findings: Vec<String>,
+}
+
+impl HistoryCheck {
+    /// Whether everything holds.
+    pub fn holds(&self) -> bool {
+        self.findings.is_empty() && self.items.iter().all(|item| item.problem.is_none())
+    }
+}
+
+impl Patient {
+    /// Checks each entry, each with those before it, and all with the permissions and records that the server lists.
+    ///
+    /// # Errors
+    /// Of the connection; [`Error::Tampered`] when numbers are missing, or the history is not the one that this device
+    /// has seen before.
+    pub async fn check_history(&self) -> Result<HistoryCheck> {
+        let Walk {
+            items,
+            trail,
+            seen,
+            before,
+        } = self.walk_history().await?;
+        let mut check = HistoryCheck {
+            items,
+            counts: trail.counts,
+            seen_before: before.as_ref().map_or(0, |before| before.entries),
+            permissions: 0,
+            records: 0,
+            findings: Vec::new(),
+        };
+        self.compare_permissions(&trail, &mut check).await?;
+        self.compare_records(&trail, &mut check).await?;
+        if check.holds() {
+            seen.keep(&self.session.home, before).await?;
+        }
+        Ok(check)
+    }
+
+    async fn compare_permissions(&self, trail: &Trail, check: &mut HistoryCheck) -> Result<()> {
+        let mut listed: HashSet<PermissionId> = HashSet::new();
+        for OwnPermission { permission, entry } in self.own_permissions().await? {
+            let id = permission.permission_id;
+            check.permissions += 1;
+            listed.insert(id);
+            let Some(permitted) = trail.permissions.get(&id) else {
+                check
+                    .findings
+                    .push(format!("{id} is in force or was, and the history leaves it out"));
+                continue;
+            };
+            if permitted.permission.hash() != permission.hash() {
+                check
+                    .findings
+                    .push(format!("{id} is another permission than in the history"));
+            }
+            let shown = permission.uses.saturating_sub(permitted.presented);
+            if entry.uses_left != shown {
+                check.findings.push(format!(
+                    "{id} has {} uses left, by the history {shown}: presentations are left out or made up",
+                    entry.uses_left
+                ));
+            }
+            let revoked = entry.state() == pb::PermissionState::Revoked;
+            if trail.revoked.contains(&id) && !revoked {
+                check
+                    .findings
+                    .push(format!("{id} was revoked and is not treated as such"));
+            }
+        }
+        for id in trail.permissions.keys().filter(|id| !listed.contains(id)) {
+            check.findings.push(format!(
+                "{id} is in the history, and not in the list of permissions"
+            ));
+        }
+        Ok(())
+    }
+
+    async fn compare_records(&self, trail: &Trail, check: &mut HistoryCheck) -> Result<()> {
+        let (mut listed, mut after) = (HashSet::new(), String::new());
+        loop {
+            let path = format!("/v1/vault/records?limit=200{after}");
+            let page: pb::VaultPage = self.session.server.get(&path).await?;
+            for record in page.records {
+                let version = record.record.unwrap_or_default().version_id;
+                let version = VersionId::try_from(version.as_ref()).map_err(Error::tampered("a record"))?;
+                check.records += 1;
+                if !trail.stored.contains(&version) {
+                    check.findings.push(format!(
+                        "{version} is in the vault, and the history does not say how it came there"
+                    ));
+                }
+                listed.insert(version);
+            }
+            if page.next.is_empty() {
+                break;
+            }
+            after = format!("&after={}", VersionId::try_from(page.next.as_ref())?);
+        }
+        for version in trail.stored.iter().filter(|version| !listed.contains(version)) {
+            check
+                .findings
+                .push(format!("{version} was stored, and is not in the vault any more"));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,251 @@
+//! What the entries of a history must agree on with those before them: a receipt with the presentation that opened its
+//! session, a presentation with the permission, the whole with what this device has seen before.
+
+use std::collections::{HashMap, HashSet};
+
+use prost::Message;
+use protocol_spec::{
+    bodies::{ReleaseReceipt, ReleaseTicket, StandbyTicket, UploadReceipt},
+    hash::Sha256Digest,
+    ids::{PermissionId, ReleaseId, UploadId, VersionId},
+    messages::{self as pb, history_entry::What},
+    permission::VerifiedPermission,
+};
+use serde::{Deserialize, Serialize};
+
+use super::{check, tampered};
+use crate::{Error, Result, home::Home};
+
+/// What was met on the way through a history.
+#[derive(Default)]
+pub(super) struct Trail {
+    pub(super) permissions: HashMap<PermissionId, Permitted>,
+    releases: HashMap<ReleaseId, (PermissionId, Sha256Digest)>,
+    uploads: HashMap<UploadId, Standby>,
+    /// Versions that were stored.
+    pub(super) stored: HashSet<VersionId>,
+    /// Permissions that were revoked.
+    pub(super) revoked: HashSet<PermissionId>,
+    /// What was checked so far.
+    pub(super) counts: Counts,
+}
+
+/// A permission, and what was done under it.
+pub(super) struct Permitted {
+    pub(super) permission: VerifiedPermission,
+    pub(super) presented: u32,
+    released: u64,
+}
+
+/// A session that waited for leaves.
+struct Standby {
+    permission: PermissionId,
+    version: VersionId,
+    presentation: Sha256Digest,
+}
+
+/// How much of a history has been proven.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Statements of the patient's devices and of institutions, each by its maker's signature.
+    pub statements: u64,
+    /// Presentations, each by both of its signatures.
+    pub presentations: u64,
+    /// Receipts and tickets of the server, each by its signature and its place in the log.
+    pub receipts: u64,
+    /// Entries of the log under which the newest of them stands.
+    pub log_size: u64,
+}
+
+impl Trail {
+    pub(super) fn permitted(&mut self, permission: VerifiedPermission) {
+        let permitted = Permitted {
+            permission,
+            presented: 0,
+            released: 0,
+        };
+        self.permissions
+            .insert(permitted.permission.permission_id, permitted);
+    }
+
+    pub(super) fn known(&self, id: PermissionId) -> Result<&VerifiedPermission> {
+        let permitted = self.permissions.get(&id);
+        permitted
+            .map(|permitted| &permitted.permission)
+            .ok_or_else(|| tampered("its permission does not come before it"))
+    }
+
+    fn used(&mut self, id: PermissionId) -> Result<&mut Permitted> {
+        let permitted = self.permissions.get_mut(&id);
+        permitted.ok_or_else(|| tampered("its permission does not come before it"))
+    }
+
+    /// A presentation spends a use.
+    pub(super) fn presented(&mut self, id: PermissionId) -> Result<()> {
+        let permitted = self.used(id)?;
+        permitted.presented = permitted.presented.saturating_add(1);
+        check(
+            permitted.presented <= permitted.permission.uses,
+            "it is one more use than was permitted",
+        )
+    }
+
+    pub(super) fn opened_release(&mut self, ticket: &ReleaseTicket) {
+        self.releases.insert(
+            ticket.release_id,
+            (ticket.permission_id, ticket.presentation_hash),
+        );
+    }
+
+    pub(super) fn opened_upload(&mut self, ticket: &StandbyTicket, presentation: Sha256Digest) {
+        let standby = Standby {
+            permission: ticket.permission_id,
+            version: ticket.version_id,
+            presentation,
+        };
+        self.uploads.insert(ticket.upload_id, standby);
+    }
+
+    /// A release ends once, under the permission and by the presentation that opened it, within the budget.
+    pub(super) fn released(&mut self, receipt: &ReleaseReceipt) -> Result<()> {
+        let opened = self.releases.remove(&receipt.release_id);
+        check(
+            opened == Some((receipt.permission_id, receipt.presentation_hash)),
+            "the presentation that opened it does not come before it",
+        )?;
+        let permitted = self.used(receipt.permission_id)?;
+        permitted.released = permitted.released.saturating_add(receipt.bytes);
+        check(
+            permitted.released <= permitted.permission.bytes,
+            "more bytes were released than were permitted",
+        )
+    }
+
+    /// A record is stored once, by the session that waited for it.
+    pub(super) fn stored(&mut self, receipt: &UploadReceipt) -> Result<()> {
+        let standby = self.uploads.remove(&receipt.upload_id);
+        let same = standby.is_some_and(|standby| {
+            standby.permission == receipt.permission_id
+                && standby.version == receipt.version_id
+                && standby.presentation == receipt.presentation_hash
+        });
+        check(same, "the presentation that opened it does not come before it")?;
+        self.stored.insert(receipt.version_id);
+        Ok(())
+    }
+}
+
+/// What this device has seen of its history: a digest over all entries up to a number. A server that later leaves one
+/// out, changes or reorders them cannot lead to the same digest.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Seen {
+    pub(super) entries: u64,
+    /// Hex.
+    digest: String,
+}
+
+impl Seen {
+    /// Nothing yet.
+    pub(super) fn nothing() -> Self {
+        Self {
+            entries: 0,
+            digest: Sha256Digest::of(b"").to_string(),
+        }
+    }
+
+    /// What was kept at last.
+    pub(super) fn read(home: &Home) -> Result<Option<Self>> {
+        home.read_json(SEEN)
+    }
+
+    /// Adds the next entry: SHA-256(digest ‖ entry), the entry without what the log adds later.
+    pub(super) fn add(&mut self, entry: &pb::HistoryEntry) {
+        let mut entry = entry.clone();
+        match &mut entry.what {
+            Some(What::Stored(receipt) | What::Released(receipt)) => receipt.proof = None,
+            Some(What::Presented(presented)) => {
+                if let Some(ticket) = &mut presented.release_ticket {
+                    ticket.proof = None;
+                }
+            }
+            _ => {}
+        }
+        self.entries = entry.number;
+        let bytes = [self.digest.as_bytes(), &entry.encode_to_vec()].concat();
+        self.digest = Sha256Digest::of(&bytes).to_string();
+    }
+
+    /// Refuses a history that differs, at this length, from the one seen before.
+    pub(super) fn check(&self, before: Option<&Self>) -> Result<()> {
+        let same = before.is_none_or(|before| before.entries != self.entries || before == self);
+        if same { Ok(()) } else { Err(rewritten()) }
+    }
+
+    /// Refuses a whole history that is shorter than the one seen before.
+    pub(super) fn check_length(&self, before: Option<&Self>) -> Result<()> {
+        if before.is_some_and(|before| before.entries > self.entries) {
+            return Err(rewritten());
+        }
+        Ok(())
+    }
+
+    /// Keeps what was seen, unless more was kept meanwhile.
+    pub(super) async fn keep(self, home: &Home, before: Option<Self>) -> Result<()> {
+        if before.as_ref() == Some(&self) {
+            return Ok(());
+        }
+        let _lock = home.lock().await?;
+        if Self::read(home)?.is_none_or(|kept| kept.entries < self.entries) {
+            home.write_json(SEEN, &self)?;
+        }
+        Ok(())
+    }
+}
+
+fn rewritten() -> Error {
+    Error::tampered("the history")("it is not the one that this device has seen before")
+}
+
+const SEEN: &str = "history.json";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn history(requests: &[u8]) -> Vec<pb::HistoryEntry> {
+        let entry = |(number, byte): (u64, &u8)| pb::HistoryEntry {
+            number,
+            at: number,
+            what: Some(What::DownloadRequested(pb::Statement {
+                body: vec![*byte].into(),
+                ..pb::Statement::default()
+            })),
+        };
+        (1..).zip(requests).map(entry).collect()
+    }
+
+    /// Goes through a history as a session does.
+    async fn visit(home: &Home, requests: &[u8]) -> Result<()> {
+        let (before, mut seen) = (Seen::read(home)?, Seen::nothing());
+        for entry in history(requests) {
+            seen.add(&entry);
+            seen.check(before.as_ref())?;
+        }
+        seen.check_length(before.as_ref())?;
+        seen.keep(home, before).await
+    }
+
+    /// FLW-11, ATK-41
+    #[tokio::test]
+    async fn a_history_that_was_rewritten_since_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::at(dir.path());
+        visit(&home, &[1, 2]).await.unwrap();
+        visit(&home, &[1, 2, 3]).await.unwrap();
+        for rewritten in [&[2, 1, 3][..], &[1, 9, 3, 4], &[1, 2], &[], &[1, 3, 4]] {
+            let refused = visit(&home, rewritten).await;
+            assert!(matches!(refused, Err(Error::Tampered { .. })), "{rewritten:?}");
+        }
+        visit(&home, &[1, 2, 3, 4]).await.unwrap();
+    }
+}

@@ -1,0 +1,220 @@
+//! Terminals of institutions: certified and removed by the identity key, listed with their places in the log.
+//! See `spec/institutions.md` §3.
+
+use bytes::Bytes;
+use protocol_spec::{
+    bodies::{TerminalCertificate, TerminalRemoval},
+    field::SealedBytes,
+    ids::{InstitutionId, TerminalId},
+    messages as pb,
+    problem::Problem,
+    statement::{Signed, Verified},
+};
+
+use super::{
+    Caller, Intent, Refusal, Shared, Vault,
+    log::statement_hash,
+    refusal::ensure,
+    tables::{self, Counted, TerminalPlaceRow, TerminalRow},
+    tx::{Operation, Tx},
+};
+
+/// Terminals that an institution may have had.
+pub(super) const MOST_TERMINALS: usize = 1000;
+
+impl Vault {
+    /// An institution certifies a terminal, or gives it a newer certificate.
+    ///
+    /// # Errors
+    /// `not-permitted`, `terminal-removed` for one that was removed before, `terminal-expired`, `too-many`.
+    pub async fn add_terminal(
+        &self,
+        caller: &Caller,
+        intent: &Intent,
+        message: pb::AddTerminal,
+    ) -> Result<pb::Accepted, Refusal> {
+        let institution = caller.identity()?;
+        let certificate = Signed::<TerminalCertificate>::try_from(message.certificate)?;
+        let keys = message.keys.map(|keys| SealedBytes::try_from(Some(keys)));
+        let add = AddTerminal {
+            institution: institution.id(),
+            certificate: institution.verify_terminal(certificate)?,
+            keys: keys.transpose()?.as_ref().map(Into::into),
+        };
+        self.shared.mutate(caller, intent, add).await
+    }
+
+    /// An institution removes a terminal, for ever. Repeating it changes nothing.
+    ///
+    /// # Errors
+    /// `not-permitted`.
+    pub async fn remove_terminal(
+        &self,
+        caller: &Caller,
+        intent: &Intent,
+        message: pb::RemoveTerminal,
+    ) -> Result<pb::Accepted, Refusal> {
+        let institution = caller.identity()?;
+        let removal = Signed::<TerminalRemoval>::try_from(message.removal)?;
+        let remove = RemoveTerminal {
+            removal: institution.verify_removal(removal)?,
+        };
+        self.shared.mutate(caller, intent, remove).await
+    }
+
+    /// The caller's institution's terminals in the order of their ids, after this one.
+    ///
+    /// # Errors
+    /// `not-permitted` unless an institution asks; those of the store.
+    pub async fn terminals(
+        &self,
+        caller: &Caller,
+        after: Option<TerminalId>,
+        limit: usize,
+    ) -> Result<pb::TerminalPage, Refusal> {
+        let first = tables::terminals(caller.institution()?.id());
+        let first = match after {
+            Some(terminal) => first.after(terminal.as_bytes()),
+            None => first,
+        };
+        let (rows, more) = self.shared.short_page(first, limit).await?;
+        let mut page = pb::TerminalPage::default();
+        for row in rows {
+            if more {
+                page.next = row.terminal_id.clone();
+            }
+            page.terminals.push(self.shared.complete_terminal(row).await?);
+        }
+        Ok(page)
+    }
+
+    /// What a terminal must know of itself.
+    ///
+    /// # Errors
+    /// `not-permitted` unless a terminal asks.
+    pub async fn terminal(&self, caller: &Caller) -> Result<pb::Terminal, Refusal> {
+        let holder = caller.holder()?;
+        let terminal = holder
+            .terminal
+            .ok_or_else(|| Refusal::absent("only terminals may do this"))?;
+        let row = tables::terminal(holder.institution, terminal)
+            .get(&*self.shared.ledger)
+            .await?;
+        let row = row.ok_or_else(|| Refusal::damaged("a terminal has no row"))?;
+        self.shared.complete_terminal(row).await
+    }
+}
+
+impl Shared {
+    async fn complete_terminal(&self, row: TerminalRow) -> Result<pb::Terminal, Refusal> {
+        let mut terminal = row.terminal.unwrap_or_default();
+        let hash = statement_hash(terminal.certificate.as_ref());
+        self.log.complete(&mut terminal.proof, &hash).await?;
+        if terminal.removal.is_some() {
+            let hash = statement_hash(terminal.removal.as_ref());
+            self.log.complete(&mut terminal.removal_proof, &hash).await?;
+        }
+        Ok(terminal)
+    }
+}
+
+struct AddTerminal {
+    institution: InstitutionId,
+    certificate: Verified<TerminalCertificate>,
+    keys: Option<pb::Sealed>,
+}
+
+impl Operation for AddTerminal {
+    type Answer = pb::Accepted;
+
+    async fn apply(&self, tx: &mut Tx<'_>) -> Result<pb::Accepted, Refusal> {
+        let Self {
+            institution,
+            certificate,
+            keys,
+        } = self;
+        let id = TerminalId::from(&certificate.terminal_key);
+        let over = tx.has_passed(certificate.not_after).await;
+        ensure(!over, Problem::TerminalExpired, "the certificate is over already")?;
+        let key = tables::terminal(*institution, id);
+        match tx.read(&key).await?.and_then(|row| row.terminal) {
+            Some(terminal) => ensure(
+                terminal.removal.is_none(),
+                Problem::TerminalRemoved,
+                "the terminal was removed",
+            )?,
+            None => {
+                let place = TerminalPlaceRow {
+                    institution: Bytes::copy_from_slice(institution.as_bytes()),
+                };
+                tx.claim(&tables::terminal_place(id), &place).await?;
+                let count = tx
+                    .next_number(*institution.as_bytes(), Counted::Terminals)
+                    .await?;
+                let most = u64::try_from(MOST_TERMINALS).unwrap_or(u64::MAX);
+                ensure(count <= most, Problem::TooMany, "too many terminals")?;
+            }
+        }
+        let row = TerminalRow {
+            terminal_id: Bytes::copy_from_slice(id.as_bytes()),
+            not_after: certificate.not_after,
+            terminal: Some(pb::Terminal {
+                certificate: Some(certificate.to_message()),
+                proof: Some(tx.log(&certificate.hash())?),
+                keys: keys.clone(),
+                ..pb::Terminal::default()
+            }),
+        };
+        tx.put(&key, &row);
+        Ok(pb::Accepted {})
+    }
+}
+
+struct RemoveTerminal {
+    removal: Verified<TerminalRemoval>,
+}
+
+impl Operation for RemoveTerminal {
+    type Answer = pb::Accepted;
+
+    async fn apply(&self, tx: &mut Tx<'_>) -> Result<pb::Accepted, Refusal> {
+        let Self { removal } = self;
+        let key = tables::terminal(removal.institution_id, removal.terminal_id);
+        let mut row = tx.read_existing(&key).await?;
+        let terminal = row.terminal.get_or_insert_default();
+        if terminal.removal.is_some() {
+            return Ok(pb::Accepted {});
+        }
+        terminal.removal = Some(removal.to_message());
+        terminal.removal_proof = Some(tx.log(&removal.hash())?);
+        // Nothing more is sealed to it.
+        terminal.keys = None;
+        tx.put(&key, &row);
+        // Its inbox streams end.
+        tx.wake(*removal.institution_id.as_bytes());
+        Ok(pb::Accepted {})
+    }
+}
+
+impl Tx<'_> {
+    /// Keeps the recipient keys for a terminal that goes on (INS-12).
+    pub(super) async fn give_keys(
+        &mut self,
+        institution: InstitutionId,
+        terminal: TerminalId,
+        keys: &pb::Sealed,
+    ) -> Result<(), Refusal> {
+        let key = tables::terminal(institution, terminal);
+        let mut row = self.read_existing(&key).await?;
+        let kept = row.terminal.get_or_insert_default();
+        let removed = kept.removal.is_some();
+        ensure(
+            !removed,
+            Problem::TerminalRemoved,
+            "keys for a terminal that was removed",
+        )?;
+        kept.keys = Some(keys.clone());
+        self.put(&key, &row);
+        Ok(())
+    }
+}
