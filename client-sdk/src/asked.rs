@@ -120,11 +120,18 @@ impl Asked {
         key: &RecipientSecret,
         operator: OperatorId,
     ) -> Result<String> {
-        if self.patient_id != patient || self.operator_id != operator {
-            return Err(Error::tampered(WHAT)("it is for somebody else"));
-        }
+        self.check_for(patient, operator)?;
         let context = TextContext::to_patient(self.request_id, &self.asker.id(), &patient);
         open_text(key, &context, &self.text).map_err(Error::tampered(WHAT))
+    }
+
+    /// Whether it is for this patient of this server.
+    pub(crate) fn check_for(&self, patient: PatientId, operator: OperatorId) -> Result<()> {
+        if self.patient_id == patient && self.operator_id == operator {
+            Ok(())
+        } else {
+            Err(Error::tampered(WHAT)("it is for somebody else"))
+        }
     }
 
     /// Whether this is what the permission answers, and the patient asked is the one who signed it.

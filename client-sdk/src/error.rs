@@ -294,7 +294,12 @@ fn next_step(problem: Problem) -> &'static str {
         Problem::PermissionRevoked => "ask the patient, if there is a reason to",
         Problem::PermissionReplaced => "use the permission that took its place: look into the inbox",
         Problem::ReplacementConflict => "list the permissions and try again",
-        Problem::PermissionNotYetValid => "try again later",
+        Problem::DelegationEnded | Problem::DelegationExpired => {
+            "ask the patient for another one, if there is a reason to"
+        }
+        Problem::DelegationPower => "leave it to the patient, or ask her for `delegate add --power permit`",
+        Problem::DelegationScope => "list what the delegation covers: medvault delegate list",
+        Problem::DelegationNotYetValid | Problem::PermissionNotYetValid => "try again later",
         Problem::PurposeMismatch => {
             "state the purpose that it is for, if that is what the records are used for"
         }

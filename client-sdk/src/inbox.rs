@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use crypto::TextContext;
 use protocol_spec::{
-    bodies::{Denial, ReleaseReceipt, Revocation, UploadReceipt, UploadRequest},
+    bodies::{Delegation, DelegationEnd, Denial, ReleaseReceipt, Revocation, UploadReceipt, UploadRequest},
+    delegation::VerifiedDelegation,
     ids::{InstitutionId, PatientId, PermissionId, RecordId, RequestId},
     messages::{self as pb, event::What},
     patient::{OfPatient, PatientSigned, PatientVerified},
@@ -41,6 +42,10 @@ pub enum EventKind {
     Revoked,
     /// To the patient: a device of hers was added, named or removed; `text` says which.
     DevicesChanged,
+    /// To a delegate: a patient lets her act for her.
+    Delegated,
+    /// To a delegate: that has ended.
+    DelegationEnded,
     /// Something that does not verify; `text` says why.
     Unverified,
 }
@@ -58,6 +63,8 @@ impl EventKind {
             Self::Released => "released",
             Self::Revoked => "revoked",
             Self::DevicesChanged => "devices-changed",
+            Self::Delegated => "delegated",
+            Self::DelegationEnded => "delegation-ended",
             Self::Unverified => "unverified",
         }
     }
@@ -100,6 +107,8 @@ pub struct InboxEvent {
     pub to: Option<Party>,
     /// What for: as the institution says that asks, or as the patient permits.
     pub purpose: Option<Purpose>,
+    /// To the institution: the delegate who has answered for the patient.
+    pub delegate: Option<PatientId>,
     /// Stream bytes stored or released.
     pub bytes: Option<u64>,
     /// The sealed text, opened; or why the event does not verify.
@@ -196,6 +205,7 @@ impl Session {
             record_id: None,
             to: None,
             purpose: None,
+            delegate: None,
             bytes: None,
             text: None,
         };
@@ -235,6 +245,25 @@ impl Session {
                     kind: EventKind::DevicesChanged,
                     from: Party::Patient(patient.id()),
                     text: Some(text),
+                    ..blank
+                })
+            }
+            (What::Delegated(statement), Reader::Patient(patient)) => {
+                let delegation = PatientSigned::<Delegation>::try_from(statement)
+                    .and_then(VerifiedDelegation::verify)
+                    .map_err(tampered)?;
+                check(delegation.delegate_id == patient.id())?;
+                Ok(InboxEvent {
+                    kind: EventKind::Delegated,
+                    from: Party::Patient(delegation.patient_id),
+                    ..blank
+                })
+            }
+            (What::DelegationEnded(statement), Reader::Patient(_)) => {
+                let end: PatientVerified<DelegationEnd> = verify(statement)?;
+                Ok(InboxEvent {
+                    kind: EventKind::DelegationEnded,
+                    from: Party::Patient(end.patient_id),
                     ..blank
                 })
             }
@@ -327,6 +356,7 @@ impl Session {
             request_id: Some(asked.request_id),
             permission_id: Some(permission_id),
             purpose: permission.purpose,
+            delegate: permission.delegation().map(|given| given.delegate_id),
             ..blank
         })
     }
@@ -383,6 +413,7 @@ fn denied(
         kind: EventKind::Denial,
         from: Party::Patient(denial.patient_id),
         request_id: Some(denial.request_id),
+        delegate: denial.delegation().map(|given| given.delegate_id),
         text: Some(open_text(keys, &context, &denial.text).map_err(opening)?),
         ..blank
     })

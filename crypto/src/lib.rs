@@ -12,6 +12,7 @@
 //! | `signing`, `recipient` | Ed25519 and X-Wing key pairs |
 //! | `wrap` | HPKE Base to one recipient, behind [`PermissionKey`], [`seal_text`], [`seal_accreditation`], [`seal_terminal_keys`] |
 //! | `committed`, `key_wrap`, `names` | committing seals under a key: keys under keys, names |
+//! | `delegated_key` | collection keys to delegates |
 //! | `root_key`, `link` | vault root keys to devices; the code of a new device |
 //! | `conditions` | tokens and tags of records; a permission's conditions, sealed |
 //! | `at_rest` | the secrets of a client's home, under its passphrase or key file |
@@ -60,6 +61,7 @@ mod at_rest;
 mod committed;
 mod conditions;
 pub mod content;
+mod delegated_key;
 mod error;
 mod kdf;
 mod key_wrap;
@@ -83,6 +85,7 @@ pub use protocol_spec::collection::Collection;
 pub use self::{
     accreditation::{open_accreditation, seal_accreditation},
     at_rest::HomeKey,
+    delegated_key::{DelegatedKeyContext, open_delegated_key, seal_delegated_key},
     error::Error,
     key_wrap::WrappedKey,
     link::LinkCode,

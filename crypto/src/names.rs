@@ -3,8 +3,8 @@
 
 use protocol_spec::{
     field::Name,
-    ids::{CollectionId, DeviceId, PatientId},
-    labels::{COLLECTION_NAME, DEVICE_NAME, Label},
+    ids::{CollectionId, DelegationId, DeviceId, PatientId},
+    labels::{COLLECTION_NAME, DELEGATE_NAME, DEVICE_NAME, Label},
 };
 
 use crate::{
@@ -63,6 +63,32 @@ impl VaultRootKey {
         device: &DeviceId,
     ) -> Result<Name, Error> {
         self.open_name(DEVICE_NAME, sealed, &aad(patient, device.as_bytes()))
+    }
+
+    /// Seals what this patient calls a delegate of hers (DLG-1).
+    ///
+    /// # Errors
+    /// [`Error::Randomness`].
+    pub fn seal_delegate_name(
+        &self,
+        name: &Name,
+        patient: &PatientId,
+        delegation: &DelegationId,
+    ) -> Result<Vec<u8>, Error> {
+        self.seal_name(DELEGATE_NAME, name, &aad(patient, delegation.as_bytes()))
+    }
+
+    /// Opens what [`Self::seal_delegate_name`] made for the same patient and delegation.
+    ///
+    /// # Errors
+    /// [`Error::Open`], as [`Self::open_collection_name`].
+    pub fn open_delegate_name(
+        &self,
+        sealed: &[u8],
+        patient: &PatientId,
+        delegation: &DelegationId,
+    ) -> Result<Name, Error> {
+        self.open_name(DELEGATE_NAME, sealed, &aad(patient, delegation.as_bytes()))
     }
 
     fn seal_name(&self, label: Label, name: &Name, aad: &[u8]) -> Result<Vec<u8>, Error> {
@@ -149,5 +175,24 @@ mod tests {
         );
         let elsewhere = key.open_name(COLLECTION_NAME, &sealed, &aad(&PATIENT, device.as_bytes()));
         assert_eq!(elsewhere, Err(Error::Open));
+    }
+
+    /// DLG-1
+    #[test]
+    fn the_name_of_a_delegate_belongs_to_one_delegation() {
+        let key = VaultRootKey::from_bytes(&[7; 32]);
+        let name = Name::try_from("Mother".to_owned()).unwrap();
+        let [one, other] = [[5; 16], [6; 16]].map(DelegationId::from_bytes);
+        let sealed = key.seal_delegate_name(&name, &PATIENT, &one).unwrap();
+        assert_eq!(key.open_delegate_name(&sealed, &PATIENT, &one), Ok(name));
+        assert_eq!(
+            key.open_delegate_name(&sealed, &PATIENT, &other),
+            Err(Error::Open)
+        );
+        let collection = CollectionId::from_bytes([5; 16]);
+        assert_eq!(
+            key.open_collection_name(&sealed, &PATIENT, &collection),
+            Err(Error::Open)
+        );
     }
 }

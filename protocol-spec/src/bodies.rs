@@ -8,11 +8,12 @@ use crate::{
     Error,
     certificate::ExposedVersion,
     collection::Collection,
+    delegation::{Power, Scope, SealedName},
     field::{Field, Name, SealedBytes, read_header, write_header},
     hash::{ContentRoot, Sha256Digest},
     ids::{
-        CollectionId, InstitutionId, OperatorId, PatientId, PermissionId, RecordId, RegistrarId, ReleaseId,
-        RequestId, TerminalId, UploadId, VersionId,
+        CollectionId, DelegationId, InstitutionId, OperatorId, PatientId, PermissionId, RecordId,
+        RegistrarId, ReleaseId, RequestId, TerminalId, UploadId, VersionId,
     },
     keys::{IdentityKey, RecipientKey},
     labels::{self, Label},
@@ -420,6 +421,53 @@ bodies! {
         threshold: u32,
         /// What each share must be, by its number, from 1.
         commitments: Vec<Sha256Digest>,
+    }
+    /// Owner → delegate: act for me so far. Believed as a [`crate::delegation::VerifiedDelegation`].
+    Delegation: DelegationBody, DELEGATION {
+        /// Audience.
+        operator_id: OperatorId,
+        /// Minted by the owner's device.
+        delegation_id: DelegationId,
+        /// Whose vault.
+        patient_id: PatientId,
+        /// Who may act in it.
+        delegate_id: PatientId,
+        /// What she may do.
+        power: Power,
+        /// With what lies in these.
+        collections: Scope,
+        /// First millisecond at which she may.
+        not_before: u64,
+        /// First millisecond at which she may no longer.
+        not_after: u64,
+        /// Of the vault root key that the name is sealed under.
+        root_epoch: u64,
+        /// What the owner calls her.
+        sealed_name: SealedName,
+    }
+    /// Owner → delegate: the key of a collection.
+    DelegatedKey: DelegatedKeyBody, DELEGATED_KEY {
+        /// Whose vault.
+        patient_id: PatientId,
+        /// SHA-256 of the delegation's body.
+        delegation_hash: Sha256Digest,
+        /// Which collection.
+        collection_id: CollectionId,
+        /// Which of its keys.
+        epoch: u64,
+        /// Of the delegate's vault key that it is sealed to.
+        root_epoch: u64,
+        /// The key, sealed.
+        key: SealedBytes,
+    }
+    /// Owner → server: the delegation is over.
+    DelegationEnd: DelegationEndBody, DELEGATION_END {
+        /// Whose vault.
+        patient_id: PatientId,
+        /// Which.
+        delegation_id: DelegationId,
+        /// SHA-256 of its body.
+        delegation_hash: Sha256Digest,
     }
     /// Institution: what a record contains.
     RecordManifest: RecordManifestBody, RECORD_MANIFEST {

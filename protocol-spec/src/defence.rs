@@ -107,6 +107,12 @@ defences! {
     Conditions = "conditions";
     /// A permission serves the purpose that it is for (CND-2).
     Purpose = "purpose";
+    /// A delegate does what her delegation gives, in its collections, and nothing else (DLG-2, DLG-5, DLG-6).
+    DelegationScope = "delegation-scope";
+    /// A delegation ends in time, or when it is ended (DLG-5, DLG-7).
+    DelegationLife = "delegation-life";
+    /// Who acts through a delegation has it from the owner of the vault herself (DLG-2, DLG-7).
+    DelegationChain = "delegation-chain";
     /// Leaves have the hashes that were signed, and make the root (FLW-7, FLW-8).
     LeafHashes = "leaf-hashes";
 

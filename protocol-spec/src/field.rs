@@ -7,8 +7,8 @@ use crate::{
     defence::Defence,
     hash::{ContentRoot, Sha256Digest},
     ids::{
-        CollectionId, DeviceId, InstitutionId, OperatorId, PatientId, PermissionId, RecordId, RegistrarId,
-        ReleaseId, RequestId, TerminalId, UploadId, VersionId,
+        CollectionId, DelegationId, DeviceId, InstitutionId, OperatorId, PatientId, PermissionId, RecordId,
+        RegistrarId, ReleaseId, RequestId, TerminalId, UploadId, VersionId,
     },
     keys::{IdentityKey, RecipientKey},
     messages as pb,
@@ -44,6 +44,7 @@ macro_rules! bytes_fields {
 bytes_fields!(
     CollectionId,
     ContentRoot,
+    DelegationId,
     DeviceId,
     IdentityKey,
     InstitutionId,
@@ -60,6 +61,18 @@ bytes_fields!(
     UploadId,
     VersionId
 );
+
+/// An empty field is none.
+impl Field<Bytes> for Option<Sha256Digest> {
+    fn read(wire: Bytes, field: &'static str) -> Result<Self, Error> {
+        let present = !wire.is_empty();
+        present.then(|| Sha256Digest::read(wire, field)).transpose()
+    }
+
+    fn write(&self) -> Bytes {
+        self.as_ref().map(Field::write).unwrap_or_default()
+    }
+}
 
 macro_rules! number_fields {
     ($($name:ident),*) => {$(

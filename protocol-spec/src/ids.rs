@@ -150,6 +150,10 @@ uuid_id!(
     CollectionId, "col"
 );
 uuid_id!(
+    /// What a patient lets another one do in her vault.
+    DelegationId, "del"
+);
+uuid_id!(
     /// An upload session, opened by a presentation.
     UploadId, "upl"
 );

@@ -74,6 +74,12 @@ labels! {
     RECORD_MANIFEST = "medvault/v1 record manifest";
     /// Recovery key signs how many shares of it there are, and what each must be.
     RECOVERY_SHARES = "medvault/v1 recovery shares";
+    /// Device signs what another patient may do in a vault.
+    DELEGATION = "medvault/v1 delegation";
+    /// Device signs a collection key that is sealed to a delegate.
+    DELEGATED_KEY = "medvault/v1 delegated key";
+    /// Device signs that a delegation is over.
+    DELEGATION_END = "medvault/v1 delegation end";
     /// Operator signs that it waits for an upload.
     STANDBY_TICKET = "medvault/v1 standby ticket";
     /// Operator signs what it will release.
@@ -96,6 +102,8 @@ labels! {
     SEAL_ACCREDITATION = "medvault/v1 seal accreditation";
     /// HPKE `info` of a vault root key.
     WRAP_ROOT_KEY = "medvault/v1 wrap root key";
+    /// HPKE `info` of a collection key for a delegate.
+    WRAP_DELEGATED_KEY = "medvault/v1 wrap delegated key";
     /// HPKE `info` of an institution's recipient keys for a terminal.
     SEAL_TERMINAL_KEYS = "medvault/v1 seal terminal keys";
     /// Possession key from permission secret and data keys.
@@ -108,6 +116,8 @@ labels! {
     COLLECTION_NAME = "medvault/v1 collection name";
     /// Key, nonce and commitment of a device's sealed name.
     DEVICE_NAME = "medvault/v1 device name";
+    /// Key, nonce and commitment of a delegate's sealed name.
+    DELEGATE_NAME = "medvault/v1 delegate name";
     /// Vault key from a vault root key.
     VAULT_KEY = "medvault/v1 vault key";
     /// Short string of a new device's keys.

@@ -26,6 +26,7 @@ pub mod conditions;
 pub mod content;
 pub mod day;
 pub mod defence;
+pub mod delegation;
 pub mod devices;
 pub mod directory;
 mod error;

@@ -6,24 +6,32 @@ use std::ops::Deref;
 use crate::{
     Error,
     bodies::{
-        Denial, DeviceCertificate, EpochClosure, Placement, Revocation, RevocationCertificate, UploadRequest,
+        DelegatedKey, Delegation, DelegationEnd, Denial, DeviceCertificate, EpochClosure, Placement,
+        Revocation, RevocationCertificate, UploadRequest,
     },
+    defence::Defence,
+    delegation::VerifiedDelegation,
     hash::Sha256Digest,
     ids::{DeviceId, PatientId},
     keys::IdentityKey,
     messages as pb,
-    statement::{Body, Signed, Verified},
+    statement::{Body, Made, Signed, Verified},
 };
 
 /// A body that names the patient who vouches for it.
-pub trait OfPatient: Body {
+pub trait OfPatient: Made {
+    /// Whether a delegate may make it for her (DLG-2).
+    const BY_DELEGATES: bool;
+
     /// Whose device must have signed.
     fn patient_id(&self) -> PatientId;
 }
 
 macro_rules! of_patient {
-    ($($name:ident),*) => {$(
+    ($by_delegates:literal: $($name:ident),*) => {$(
         impl OfPatient for $name {
+            const BY_DELEGATES: bool = $by_delegates;
+
             fn patient_id(&self) -> PatientId {
                 self.patient_id
             }
@@ -31,8 +39,11 @@ macro_rules! of_patient {
     )*};
 }
 
+of_patient!(true: Denial);
 of_patient!(
-    Denial,
+    false: DelegatedKey,
+    Delegation,
+    DelegationEnd,
     EpochClosure,
     Placement,
     Revocation,
@@ -190,22 +201,57 @@ impl Device {
 pub struct PatientSigned<T> {
     statement: Signed<T>,
     device: DeviceChain,
+    delegation: Option<Box<PatientSigned<Delegation>>>,
 }
 
 impl<T: OfPatient> PatientSigned<T> {
     /// Puts a device's statement and chain together.
     pub fn new(statement: Signed<T>, device: DeviceChain) -> Self {
-        Self { statement, device }
+        Self {
+            statement,
+            device,
+            delegation: None,
+        }
     }
 
-    /// Checks the chain identity key → device → statement (STM-6).
+    /// The same statement, by a delegate's device (DLG-8).
+    #[must_use]
+    pub fn through(self, delegation: PatientSigned<Delegation>) -> Self {
+        Self {
+            delegation: Some(Box::new(delegation)),
+            ..self
+        }
+    }
+
+    /// Checks the chain identity key → device → statement (STM-6); of a delegate's device, also the delegation by
+    /// which it speaks (DLG-2, DLG-8).
     ///
     /// # Errors
     /// [`Error::Signature`] or [`Error::Mismatch`].
     pub fn verify(self) -> Result<PatientVerified<T>, Error> {
-        let device = self.device.verify(self.statement.claimed().patient_id())?;
+        let claimed = self.statement.claimed();
+        let (owner, made) = (claimed.patient_id(), claimed.created());
+        let delegation = match self.delegation {
+            None => None,
+            Some(_) if !Defence::DelegationScope.holds(T::BY_DELEGATES) => {
+                return Err(Error::Mismatch {
+                    what: "statement and delegation",
+                });
+            }
+            Some(delegation) => {
+                let delegation = VerifiedDelegation::verify(*delegation)?;
+                delegation.speaks_for(owner, made, made)?;
+                Some(Box::new(delegation))
+            }
+        };
+        let speaker = delegation.as_ref().map_or(owner, |given| given.delegate_id);
+        let device = self.device.verify(speaker)?;
         let statement = self.statement.verify(device.key())?;
-        Ok(PatientVerified { statement, device })
+        Ok(PatientVerified {
+            statement,
+            device,
+            delegation,
+        })
     }
 
     /// What the statement claims.
@@ -226,6 +272,7 @@ impl<T: OfPatient> TryFrom<pb::PatientStatement> for PatientSigned<T> {
         Ok(Self {
             statement: message.statement.try_into()?,
             device: message.device.try_into()?,
+            delegation: read_delegation(message.delegation.map(|given| *given))?,
         })
     }
 }
@@ -247,8 +294,17 @@ impl<T: Body> From<&PatientSigned<T>> for pb::PatientStatement {
         Self {
             statement: Some(signed.statement.to_message()),
             device: Some((&signed.device).into()),
+            delegation: signed.delegation.as_deref().map(|given| Box::new(given.into())),
         }
     }
+}
+
+/// The delegation beside a statement or a permission.
+pub(crate) fn read_delegation(
+    message: Option<pb::PatientStatement>,
+) -> Result<Option<Box<PatientSigned<Delegation>>>, Error> {
+    let read = |message| PatientSigned::try_from(message).map(Box::new);
+    message.map(read).transpose()
 }
 
 /// A patient's statement whose chain has been verified.
@@ -256,12 +312,30 @@ impl<T: Body> From<&PatientSigned<T>> for pb::PatientStatement {
 pub struct PatientVerified<T> {
     statement: Verified<T>,
     device: Device,
+    delegation: Option<Box<VerifiedDelegation>>,
 }
 
 impl<T: Body> PatientVerified<T> {
-    /// The device that signed.
+    /// The device that signed: the patient's own, or the delegate's.
     pub fn device(&self) -> &Device {
         &self.device
+    }
+
+    /// The statement again, to be passed on.
+    pub fn signed(&self) -> PatientSigned<T>
+    where
+        T: Clone,
+    {
+        PatientSigned {
+            statement: self.statement.signed().clone(),
+            device: self.device.chain().clone(),
+            delegation: (self.delegation.as_ref()).map(|given| Box::new(given.signed())),
+        }
+    }
+
+    /// By which delegation somebody else's device has signed.
+    pub fn delegation(&self) -> Option<&VerifiedDelegation> {
+        self.delegation.as_deref()
     }
 
     /// SHA-256 of the exact body.
@@ -274,6 +348,7 @@ impl<T: Body> PatientVerified<T> {
         pb::PatientStatement {
             statement: Some(self.statement.to_message()),
             device: Some(self.device.chain().into()),
+            delegation: (self.delegation.as_ref()).map(|given| Box::new(given.to_message())),
         }
     }
 }

@@ -8,16 +8,18 @@ use prost::Message;
 
 use crate::{
     Error,
+    bodies::Delegation,
     collection::CollectionSelector,
     content,
     defence::Defence,
+    delegation::VerifiedDelegation,
     field::{Field, SealedBytes, read_header, write_header},
     hash::{ContentRoot, Sha256Digest, sha256},
     ids::{InstitutionId, OperatorId, PatientId, PermissionId, RecordId, VersionId},
     keys::IdentityKey,
     labels::{self, Label},
     messages as pb,
-    patient::{Device, DeviceChain},
+    patient::{Device, DeviceChain, PatientSigned, read_delegation},
     purpose::Purpose,
     statement::{Body, preimage, signature_bytes},
     tags::SealedConditions,
@@ -144,6 +146,8 @@ pub struct PermissionBody {
     pub purpose: Option<Purpose>,
     /// Which records, of those that it is for.
     pub conditions: Option<SealedConditions>,
+    /// SHA-256 of the delegation that the signer acts under; none: a device of the patient's own signs.
+    pub delegation: Option<Sha256Digest>,
 }
 
 /// A permission that ends when another one is taken in its place, and what was left of it when the device
@@ -187,7 +191,7 @@ impl Field<pb::Replaces> for Replaces {
 }
 
 impl PermissionBody {
-    /// PRM-1, COL-5, CND-8.
+    /// PRM-1, COL-5, CND-8, DLG-8.
     fn check(self) -> Result<Self, Error> {
         let field = |field| Err(Error::Field { field });
         if self.kind == Kind::Upload && self.purpose.is_some() {
@@ -199,6 +203,10 @@ impl PermissionBody {
         });
         if !formed {
             return field("conditions");
+        }
+        let own = self.kind == Kind::Upload || self.replaces.is_some() || self.conditions.is_some();
+        if self.delegation.is_some() && own {
+            return field("delegation_hash");
         }
         let distinct: HashSet<_> = self.records.iter().map(|record| record.version_id).collect();
         match (self.kind, &self.collection) {
@@ -252,6 +260,7 @@ impl Body for PermissionBody {
             replaces: Field::read(wire.replaces, "replaces")?,
             purpose: Field::read(wire.purpose, "purpose")?,
             conditions: Field::read(wire.conditions, "conditions")?,
+            delegation: Field::read(wire.delegation_hash, "delegation_hash")?,
         }
         .check()
     }
@@ -277,6 +286,7 @@ impl Body for PermissionBody {
             replaces: self.replaces.write(),
             purpose: self.purpose.write(),
             conditions: self.conditions.write(),
+            delegation_hash: self.delegation.write(),
         }
         .encode_to_vec()
         .into()
@@ -302,6 +312,7 @@ pub struct SignedPermission {
     signature: [u8; 64],
     wrap: SealedBytes,
     device: DeviceChain,
+    delegation: Option<Box<PatientSigned<Delegation>>>,
     body: PermissionBody,
 }
 
@@ -324,11 +335,22 @@ impl SignedPermission {
             signature,
             wrap,
             device,
+            delegation: None,
             body,
         })
     }
 
-    /// Checks the chain identity key → device → body and wrap (PRM-2).
+    /// The same permission, by a delegate's device (DLG-7).
+    #[must_use]
+    pub fn through(self, delegation: PatientSigned<Delegation>) -> Self {
+        Self {
+            delegation: Some(Box::new(delegation)),
+            ..self
+        }
+    }
+
+    /// Checks the chain identity key → device → body and wrap (PRM-2); where a delegate has signed, owner →
+    /// delegation → delegate's device (DLG-7).
     ///
     /// # Errors
     /// [`Error::Signature`] or [`Error::Mismatch`].
@@ -338,9 +360,26 @@ impl SignedPermission {
             signature,
             wrap,
             device,
+            delegation,
             body,
         } = self;
-        let device = device.verify(body.patient_id)?;
+        let delegation = match (delegation, body.delegation) {
+            (None, None) => None,
+            (Some(delegation), Some(_)) => {
+                let delegation = VerifiedDelegation::verify(*delegation)?;
+                delegation.check_permission(&body)?;
+                Some(Box::new(delegation))
+            }
+            _ => {
+                return Err(Error::Mismatch {
+                    what: "delegation and permission",
+                });
+            }
+        };
+        let speaker = delegation
+            .as_ref()
+            .map_or(body.patient_id, |delegation| delegation.delegate_id);
+        let device = device.verify(speaker)?;
         let verified = device
             .key()
             .verify(&permission_preimage(&bytes, &wrap), &signature);
@@ -350,6 +389,7 @@ impl SignedPermission {
             signature,
             wrap,
             device,
+            delegation,
             body,
         })
     }
@@ -369,6 +409,7 @@ impl TryFrom<pb::Permission> for SignedPermission {
             signature,
             wrap,
             device,
+            delegation,
         } = message;
         let body = PermissionBody::decode(&bytes)?;
         Ok(Self {
@@ -376,6 +417,7 @@ impl TryFrom<pb::Permission> for SignedPermission {
             signature: signature_bytes(&signature)?,
             wrap: Field::read(wrap, "wrap")?,
             device: device.try_into()?,
+            delegation: read_delegation(delegation)?,
             body,
         })
     }
@@ -406,6 +448,7 @@ impl From<&SignedPermission> for pb::Permission {
             signature: Bytes::copy_from_slice(&permission.signature),
             wrap: Some((&permission.wrap).into()),
             device: Some((&permission.device).into()),
+            delegation: permission.delegation.as_deref().map(Into::into),
         }
     }
 }
@@ -417,6 +460,7 @@ impl fmt::Debug for SignedPermission {
             signature: _,
             wrap: _,
             device: _,
+            delegation: _,
             body,
         } = self;
         f.debug_tuple("SignedPermission").field(body).finish()
@@ -430,6 +474,7 @@ pub struct VerifiedPermission {
     signature: [u8; 64],
     wrap: SealedBytes,
     device: Device,
+    delegation: Option<Box<VerifiedDelegation>>,
     body: PermissionBody,
 }
 
@@ -444,9 +489,14 @@ impl VerifiedPermission {
         &self.wrap
     }
 
-    /// The patient's device that signed.
+    /// The device that signed: the patient's own, or the delegate's.
     pub fn device(&self) -> &Device {
         &self.device
+    }
+
+    /// By which delegation somebody else's device has signed.
+    pub fn delegation(&self) -> Option<&VerifiedDelegation> {
+        self.delegation.as_deref()
     }
 
     /// SHA-256 of the exact body.
@@ -461,6 +511,7 @@ impl VerifiedPermission {
             signature: Bytes::copy_from_slice(&self.signature),
             wrap: Some((&self.wrap).into()),
             device: Some(self.device.chain().into()),
+            delegation: (self.delegation.as_ref()).map(|given| given.to_message()),
         }
     }
 }
@@ -480,6 +531,7 @@ impl fmt::Debug for VerifiedPermission {
             signature: _,
             wrap: _,
             device: _,
+            delegation: _,
             body,
         } = self;
         f.debug_tuple("VerifiedPermission").field(body).finish()

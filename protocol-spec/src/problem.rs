@@ -71,6 +71,16 @@ problems! {
     InstitutionRetired = "institution-retired", 403, "the institution has retired";
     /// Told only to the proven holder.
     KeyEnded = "key-ended", 403, "the permission is wrapped to a key of the institution that has ended";
+    /// Told only to its delegate.
+    DelegationEnded = "delegation-ended", 403, "the patient has ended the delegation";
+    /// Told only to its delegate.
+    DelegationExpired = "delegation-expired", 403, "the delegation has expired";
+    /// Told only to its delegate.
+    DelegationNotYetValid = "delegation-not-yet-valid", 403, "the delegation is not valid yet";
+    /// A delegate who may read, and would permit.
+    DelegationPower = "delegation-power", 403, "the delegation does not give this power";
+    /// What a delegate permits lies elsewhere.
+    DelegationScope = "delegation-scope", 403, "the delegation is for other collections";
     /// Public resources only.
     NotFound = "not-found", 404, "there is no such resource";
     /// Method not of the resource.

@@ -25,13 +25,22 @@ pub const CHALLENGE: HeaderName = HeaderName::from_static("medvault-challenge");
 pub const LEAVES: HeaderName = HeaderName::from_static("medvault-leaves");
 /// The operator that the request is meant for.
 pub const OPERATOR: HeaderName = HeaderName::from_static("medvault-operator");
+/// The delegation by which the caller acts for another patient (DLG-5).
+pub const DELEGATION: HeaderName = HeaderName::from_static("medvault-delegation");
 /// RFC 9421 §4.1.
 pub const SIGNATURE_INPUT: HeaderName = HeaderName::from_static("signature-input");
 /// RFC 9421 §4.2.
 pub const SIGNATURE: HeaderName = HeaderName::from_static("signature");
 
 /// Fields that are covered when the request has them, in this order; `OPERATOR` every request has.
-const FIELDS: [HeaderName; 5] = [OPERATOR, CONTENT_DIGEST, IDEMPOTENCY_KEY, CHALLENGE, LEAVES];
+const FIELDS: [HeaderName; 6] = [
+    OPERATOR,
+    CONTENT_DIGEST,
+    IDEMPOTENCY_KEY,
+    CHALLENGE,
+    LEAVES,
+    DELEGATION,
+];
 
 /// Who signs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,11 +5,11 @@
 use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
-use client_sdk::{Day, MediaType, Purpose};
+use client_sdk::{Day, MediaType, PatientId, Purpose};
 
 use crate::commands::{
-    agent, certificate, collection, device, directory, download, history, inbox, institution, patient,
-    permissions, permit, records, recover, recovery, reference, registrar, rules, upload,
+    agent, certificate, collection, delegate, device, directory, download, history, inbox, institution,
+    patient, permissions, permit, records, recover, recovery, reference, registrar, rules, upload,
 };
 
 /// Medical information, end-to-end encrypted: patients hold the keys, the server stores what it cannot read.
@@ -55,6 +55,14 @@ pub(crate) struct Global {
     pub(crate) json: bool,
 }
 
+/// For whom a patient's command is.
+#[derive(Args, Clone, Copy, Debug)]
+pub(crate) struct ActingFor {
+    /// Act for this patient, who has made you her delegate
+    #[arg(long, value_name = "PATIENT")]
+    pub(crate) acting_for: Option<PatientId>,
+}
+
 /// One of the program's commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -79,6 +87,9 @@ pub(crate) enum Command {
     /// Keep records in collections, which can be permitted as a whole (patient)
     #[command(subcommand)]
     Collection(collection::Command),
+    /// Let another patient act in the vault: a parent, a carer, who holds a power of attorney (patient)
+    #[command(subcommand)]
+    Delegate(delegate::Command),
     /// Open the vault on several devices: link, approve, list, name, remove (patient)
     #[command(subcommand)]
     Device(device::Command),

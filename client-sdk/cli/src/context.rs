@@ -7,7 +7,8 @@ use std::{
 };
 
 use client_sdk::{
-    DirectoryEntry, Error, InboxEvent, Institution, Patient, Registrar, Unlock, patient::Rewrapped,
+    DirectoryEntry, Error, InboxEvent, Institution, Patient, Registrar, Unlock,
+    patient::{DelegationInfo, Rewrapped},
 };
 use zeroize::Zeroizing;
 
@@ -101,7 +102,7 @@ impl Context {
     }
 
     /// The patient whose home this is, for what needs the server anyway: first, her permissions follow institutions
-    /// that have other keys now. What goes wrong with that must not keep her from what she came for.
+    /// that have other keys now, and delegations that are over lose their keys. What goes wrong with that must not keep her from what she came for.
     pub(crate) async fn patient_online(&self) -> Result<Patient, Failure> {
         let patient = self.patient().await?;
         match patient.follow_rotations().await {
@@ -120,6 +121,18 @@ impl Context {
             }
             Err(Error::Unreachable { .. }) => {}
             Err(error) => note(&format!("permissions were not wrapped anew: {error}")),
+        }
+        match patient.tend_delegations(&()).await {
+            Ok(ended) => {
+                for DelegationInfo { delegate, .. } in ended {
+                    let name = plain(&delegate.name);
+                    note(&format!(
+                        "{name} may not act for you any more: her time is over, and the collections have new keys"
+                    ));
+                }
+            }
+            Err(Error::Unreachable { .. }) => {}
+            Err(error) => note(&format!("delegations were not looked after: {error}")),
         }
         Ok(patient)
     }

@@ -7,7 +7,6 @@ use crypto::SigningIdentity;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
 use prost::{Message, Name};
 use protocol_spec::{
-    ids::OperatorId,
     messages::decode,
     problem::Problem,
     request::{self, Params, SignatureLabel, Signer},
@@ -196,7 +195,10 @@ impl Server {
             return Ok(request);
         };
         let (mut parts, body) = request.into_parts();
-        set_operator(&mut parts.headers, &self.operator_id)?;
+        set_id(&mut parts.headers, request::OPERATOR, &self.operator_id)?;
+        if let Some(delegation) = &self.delegation {
+            set_id(&mut parts.headers, request::DELEGATION, delegation)?;
+        }
         // The profile's signer cannot fail; what is not signed is not sent.
         let unsigned = Cell::new(None);
         let by_principal = |message: &[u8]| {
@@ -370,10 +372,10 @@ async fn answered(
     })
 }
 
-fn set_operator(headers: &mut HeaderMap, operator: &OperatorId) -> Result<()> {
-    let value = HeaderValue::try_from(operator.to_string())
-        .map_err(|_| Error::Usage("the operator's id is not text".into()))?;
-    headers.insert(request::OPERATOR, value);
+fn set_id(headers: &mut HeaderMap, name: HeaderName, id: &impl ToString) -> Result<()> {
+    let value =
+        HeaderValue::try_from(id.to_string()).map_err(|_| Error::Usage("an id is not text".into()))?;
+    headers.insert(name, value);
     Ok(())
 }
 

@@ -27,7 +27,7 @@ use crypto::SigningIdentity;
 use prost::{Message, Name};
 use protocol_spec::{
     hash::{LeafHash, Sha256Digest},
-    ids::{OperatorId, PermissionId},
+    ids::{DelegationId, OperatorId, PermissionId},
     keys::IdentityKey,
     link::ServerLink,
     messages as pb,
@@ -52,6 +52,8 @@ pub(crate) struct Server {
     operator_id: OperatorId,
     http: Http,
     principal: Option<Credentials>,
+    /// By which the principal acts for another one.
+    delegation: Option<DelegationId>,
     /// Seconds to add to this machine's clock.
     skew: AtomicI64,
 }
@@ -84,7 +86,16 @@ impl Server {
             operator_id,
             http,
             principal,
+            delegation: None,
             skew: AtomicI64::new(0),
+        })
+    }
+
+    /// The same server, asked by the same principal for another one (DLG-5).
+    pub(crate) fn acting(&self, delegation: DelegationId) -> Result<Self> {
+        Ok(Self {
+            delegation: Some(delegation),
+            ..Self::new(self.pins.clone(), self.principal.clone())?
         })
     }
 

@@ -149,6 +149,7 @@ fn permission(patient: u8, request_hash: Sha256Digest) -> SignedPermission {
         replaces: None,
         purpose: None,
         conditions: None,
+        delegation: None,
     }
     .encode();
     let wrap = key.seal(recipient(CLINIC).public(), &body).unwrap();

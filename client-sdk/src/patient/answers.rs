@@ -9,6 +9,7 @@ use protocol_spec::{
     bodies::Denial,
     collection::CollectionSelector,
     conditions::Conditions,
+    delegation::VerifiedDelegation,
     hash::Sha256Digest,
     ids::PermissionId,
     messages as pb,
@@ -20,7 +21,7 @@ use protocol_spec::{
 };
 
 use super::{InCollection, Patient, records::OwnRecord};
-use crate::{DirectoryEntry, Error, Result, asked::Asked, directory::must_go_on, mint};
+use crate::{DirectoryEntry, Error, Result, asked::Asked, connect::Server, directory::must_go_on, mint};
 
 /// What a permission is for, besides its limits.
 pub(super) struct Grant<'a> {
@@ -33,6 +34,8 @@ pub(super) struct Grant<'a> {
     /// The permission whose place it takes.
     pub(super) replaces: Option<Replaces>,
     pub(super) conditions: Option<SealedConditions>,
+    /// The delegation by which it is given for another patient.
+    pub(super) behalf: Option<&'a VerifiedDelegation>,
 }
 
 /// How far a permission goes.
@@ -56,7 +59,7 @@ pub(crate) struct Limits {
 /// A signed answer, ready to be sent.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum SignedAnswer {
-    Permission(pb::SubmitPermission),
+    Permission(Box<pb::SubmitPermission>),
     Denial(pb::SubmitDenial),
 }
 
@@ -76,6 +79,15 @@ impl SignedAnswer {
         Sha256Digest::of(body.map(AsRef::as_ref).unwrap_or_default())
     }
 
+    /// Sends it.
+    pub(crate) async fn send(&self, server: &Server) -> Result<()> {
+        match self {
+            Self::Permission(message) => server.post::<pb::Accepted>("/v1/permissions", &**message).await?,
+            Self::Denial(message) => server.post::<pb::Accepted>("/v1/denials", message).await?,
+        };
+        Ok(())
+    }
+
     pub(crate) fn bytes(&self) -> Vec<u8> {
         match self {
             Self::Permission(message) => message.encode_to_vec(),
@@ -91,6 +103,7 @@ impl Patient {
         asked: &Asked,
         chosen: Vec<OwnRecord>,
         limits: &Limits,
+        behalf: Option<&VerifiedDelegation>,
     ) -> Result<(PermissionId, SignedAnswer)> {
         let receiver = self.session.institution(asked.receiver).await?;
         let id = mint::id(PermissionId::mint)?;
@@ -116,6 +129,7 @@ impl Patient {
             request_hash: asked.hash,
             replaces: limits.replaces,
             conditions,
+            behalf,
         };
         self.sign_answer(grant, key, &limits)
     }
@@ -151,8 +165,6 @@ impl Patient {
         of: InCollection,
         limits: &Limits,
     ) -> Result<(PermissionId, SignedAnswer)> {
-        let receiver = self.session.institution(asked.receiver).await?;
-        let id = mint::id(PermissionId::mint)?;
         let (selector, key) = {
             let ring = self.refresh_ring().await?;
             let (collection, key) = ring.current(of.id).ok_or_else(|| Error::Unknown {
@@ -168,6 +180,20 @@ impl Patient {
             let key = CollectionKey::from_bytes(key.expose());
             (CollectionSelector { collection, until }, key)
         };
+        self.sign_permit_selector(asked, (selector, key), limits, None)
+            .await
+    }
+
+    /// Signs a permission for what a selector names, of whose collection this is the key.
+    pub(crate) async fn sign_permit_selector(
+        &self,
+        asked: &Asked,
+        (selector, key): (CollectionSelector, CollectionKey),
+        limits: &Limits,
+        behalf: Option<&VerifiedDelegation>,
+    ) -> Result<(PermissionId, SignedAnswer)> {
+        let receiver = self.session.institution(asked.receiver).await?;
+        let id = mint::id(PermissionId::mint)?;
         let (key, conditions) = self.mint_key(&id, &key, &limits.conditions, true).await?;
         let grant = Grant {
             id,
@@ -178,6 +204,7 @@ impl Patient {
             request_hash: asked.hash,
             replaces: limits.replaces,
             conditions,
+            behalf,
         };
         self.sign_answer(grant, key, limits)
     }
@@ -190,11 +217,16 @@ impl Patient {
     ) -> Result<(PermissionId, SignedAnswer)> {
         let id = grant.id;
         let permission = pb::Permission::from(&self.sign_permission(grant, key, limits)?);
-        Ok((id, SignedAnswer::Permission(permission.into())))
+        Ok((id, SignedAnswer::Permission(Box::new(permission.into()))))
     }
 
-    /// Signs a denial.
-    pub(crate) fn sign_denial(&self, asked: &Asked, text: &str) -> Result<SignedAnswer> {
+    /// Signs a denial, of her own or by a delegation.
+    pub(crate) fn sign_denial(
+        &self,
+        asked: &Asked,
+        text: &str,
+        behalf: Option<&VerifiedDelegation>,
+    ) -> Result<SignedAnswer> {
         let Asked {
             request_id,
             asker,
@@ -202,17 +234,22 @@ impl Patient {
             ..
         } = asked;
         must_go_on(asker)?;
-        let context = TextContext::to_institution(*request_id, &self.id(), &asker.id());
+        let patient_id = behalf.map_or(self.id(), |delegation| delegation.patient_id);
+        let context = TextContext::to_institution(*request_id, &patient_id, &asker.id());
         let denial = Denial {
             created: mint::now_ms(),
             request_id: *request_id,
             request_hash: *hash,
-            patient_id: self.id(),
+            patient_id,
             institution_id: asker.id(),
             text: seal_text(asker.recipient_key(), &context, text)?,
         };
         let signed = Signed::sign(denial, |message| self.keys.sign(message));
         let denial = PatientSigned::new(signed, self.keys.chain.clone());
+        let denial = match behalf {
+            Some(delegation) => denial.through(delegation.signed()),
+            None => denial,
+        };
         Ok(SignedAnswer::Denial(pb::SubmitDenial {
             denial: Some((&denial).into()),
         }))
@@ -220,16 +257,7 @@ impl Patient {
 
     /// Sends an answer.
     pub(crate) async fn submit(&self, answer: &SignedAnswer) -> Result<()> {
-        let server = &self.session.server;
-        match answer {
-            SignedAnswer::Permission(message) => {
-                server.post::<pb::Accepted>("/v1/permissions", message).await?;
-            }
-            SignedAnswer::Denial(message) => {
-                server.post::<pb::Accepted>("/v1/denials", message).await?;
-            }
-        }
-        Ok(())
+        answer.send(&self.session.server).await
     }
 
     /// Encodes the body, wraps the key over it, and signs both (PRM-2, PRM-6).
@@ -249,6 +277,7 @@ impl Patient {
             request_hash,
             replaces,
             conditions,
+            behalf,
         } = grant;
         let now = mint::now_ms();
         let body = PermissionBody {
@@ -256,7 +285,7 @@ impl Patient {
             operator_id: self.session.server.operator_id(),
             permission_id: id,
             kind,
-            patient_id: self.id(),
+            patient_id: behalf.map_or(self.id(), |delegation| delegation.patient_id),
             institution_id: to.id(),
             directory_entry_hash: to.entry_hash(),
             recipient_key_hash: to.recipient_key().digest(),
@@ -272,8 +301,13 @@ impl Patient {
             replaces,
             purpose: limits.purpose,
             conditions,
+            delegation: behalf.map(VerifiedDelegation::hash),
         };
-        self.seal_permission(&body, key, to)
+        let permission = self.seal_permission(&body, key, to)?;
+        Ok(match behalf {
+            Some(delegation) => permission.through(delegation.signed()),
+            None => permission,
+        })
     }
 
     pub(super) fn seal_permission(

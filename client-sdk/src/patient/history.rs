@@ -9,8 +9,10 @@ use std::collections::HashMap;
 use prost::Message;
 use protocol_spec::{
     bodies::{
-        Denial, ReleaseReceipt, ReleaseTicket, Revocation, StandbyTicket, UploadReceipt, UploadRequest,
+        DelegationEnd, Denial, ReleaseReceipt, ReleaseTicket, Revocation, StandbyTicket, UploadReceipt,
+        UploadRequest,
     },
+    delegation::VerifiedDelegation,
     devices::{DeviceList, ListedDevice},
     hash::Sha256Digest,
     ids::{CollectionId, DeviceId, InstitutionId, PermissionId, RecordId, RequestId, TerminalId, VersionId},
@@ -25,7 +27,7 @@ use protocol_spec::{
 
 use self::trail::{Seen, Trail};
 pub use self::{check::HistoryCheck, trail::Counts};
-use super::{InstitutionRef, Patient};
+use super::{DelegateRef, InstitutionRef, Patient};
 use crate::{Error, Result, asked::Asked, rules::rules_by_statement};
 
 /// What happened.
@@ -53,6 +55,10 @@ pub enum HistoryKind {
     Released,
     /// She gave up an old key of a collection.
     EpochClosed,
+    /// She let another patient act for her.
+    Delegated,
+    /// She ended that.
+    DelegationEnded,
     /// The server shows something that is not proven.
     Unverified,
 }
@@ -87,6 +93,8 @@ pub struct HistoryItem {
     pub total: Option<u64>,
     /// Of what she signed: by which of her devices.
     pub device: Option<DeviceRef>,
+    /// Who acted for her, if a delegate did; or who is or was to.
+    pub delegate: Option<DelegateRef>,
     /// For receipts: the size of the log under which it was proven to stand.
     pub logged: Option<u64>,
     /// Why the entry is not believed.
@@ -133,6 +141,8 @@ struct Met {
     /// The list of devices at this point.
     devices: Signed<DeviceList>,
     trail: Trail,
+    /// Delegations, by the hashes of their statements, and whether they have ended.
+    delegations: HashMap<Sha256Digest, (VerifiedDelegation, bool)>,
     /// Rules that answered, by the hash of the signed answer.
     rules: HashMap<String, String>,
     /// Bytes by institution and kind.
@@ -171,6 +181,7 @@ impl Patient {
                 .list(0)
                 .ok_or_else(|| tampered("there is no list of devices"))?,
             trail: Trail::default(),
+            delegations: HashMap::new(),
             rules: rules_by_statement(&self.session.home)?,
             totals: HashMap::new(),
         };
@@ -221,6 +232,7 @@ impl Patient {
             purpose: None,
             total: None,
             device: None,
+            delegate: None,
             logged: None,
             problem: None,
             change: None,
@@ -273,11 +285,11 @@ impl Patient {
                 let permission = self.own_permission(Some(permission)).await?;
                 met.trail.counts.statements += 1;
                 met.trail.permitted(permission.clone());
+                let signer = (permission.device(), permission.delegation());
                 let item = HistoryItem {
-                    device: Some(self.acted(permission.device(), met)?),
                     purpose: permission.purpose,
                     rule: met.rule(&permission.hash()),
-                    ..under(&permission, blank)
+                    ..under(&permission, self.signed_by(signer, met, blank)?)
                 };
                 self.concerning(HistoryKind::Permitted, permission.institution_id, item)
                     .await
@@ -285,11 +297,11 @@ impl Patient {
             What::Denied(statement) => {
                 let denial: PatientVerified<Denial> = self.own(statement).await?;
                 met.trail.counts.statements += 1;
+                let signer = (denial.device(), denial.delegation());
                 let item = HistoryItem {
                     request_id: Some(denial.request_id),
-                    device: Some(self.acted(denial.device(), met)?),
                     rule: met.rule(&denial.hash()),
-                    ..blank
+                    ..self.signed_by(signer, met, blank)?
                 };
                 self.concerning(HistoryKind::Denied, denial.institution_id, item)
                     .await
@@ -318,6 +330,19 @@ impl Patient {
                     ..blank
                 })
             }
+            What::Delegated(statement) => {
+                let delegation = self.own_delegation_statement(Some(statement)).await?;
+                met.trail.counts.statements += 1;
+                let item = HistoryItem {
+                    kind: HistoryKind::Delegated,
+                    device: Some(self.acted(delegation.device(), met)?),
+                    delegate: Some(self.delegate_ref(&delegation)?),
+                    ..blank
+                };
+                met.delegations.insert(delegation.hash(), (delegation, false));
+                Ok(item)
+            }
+            What::DelegationEnded(statement) => self.delegation_ended(statement, met, blank).await,
             What::DevicesChanged(list) => self.devices_changed(list, met, blank),
             What::Presented(presented) => self.presented(presented, met, blank).await,
             What::Stored(receipt) => self.stored(receipt, met, blank).await,
@@ -330,6 +355,48 @@ impl Patient {
         let listed = met.devices.claimed().device(device.id()).is_some();
         check(listed, "a device signed it that was not on her list then")?;
         self.device_ref(device.id())
+    }
+
+    /// Who signed: a device of hers, or a delegate whose delegation stands before this and has not ended (DLG-9).
+    fn signed_by(
+        &self,
+        (device, delegation): (&Device, Option<&VerifiedDelegation>),
+        met: &Met,
+        blank: HistoryItem,
+    ) -> Result<HistoryItem> {
+        let Some(delegation) = delegation else {
+            let device = Some(self.acted(device, met)?);
+            return Ok(HistoryItem { device, ..blank });
+        };
+        let before = met.delegations.get(&delegation.hash());
+        let held = before.is_some_and(|(_, ended)| !ended) && delegation.check_time(blank.at).is_ok();
+        check(held, "a delegate signed it who was none at that time")?;
+        let delegate = Some(self.delegate_ref(delegation)?);
+        Ok(HistoryItem { delegate, ..blank })
+    }
+
+    async fn delegation_ended(
+        &self,
+        statement: pb::PatientStatement,
+        met: &mut Met,
+        blank: HistoryItem,
+    ) -> Result<HistoryItem> {
+        let end = PatientSigned::<DelegationEnd>::try_from(statement.clone()).map_err(tampered)?;
+        let known = met.delegations.get(&end.claimed().delegation_hash);
+        let (delegation, ended) = known.ok_or_else(|| tampered("its delegation does not come before it"))?;
+        check(!ended, "its delegation has ended before")?;
+        let end = self.own_delegation_end(statement, delegation).await?;
+        let item = HistoryItem {
+            kind: HistoryKind::DelegationEnded,
+            device: Some(self.acted(end.device(), met)?),
+            delegate: Some(self.delegate_ref(delegation)?),
+            ..blank
+        };
+        met.trail.counts.statements += 1;
+        if let Some((_, ended)) = met.delegations.get_mut(&end.delegation_hash) {
+            *ended = true;
+        }
+        Ok(item)
     }
 
     fn device_ref(&self, id: DeviceId) -> Result<DeviceRef> {
@@ -584,13 +651,14 @@ impl Patient {
         })
     }
 
-    /// A statement that must be of a device of hers (DEV-8).
+    /// A statement that must be of a device of hers, or of a delegate (DEV-8).
     async fn own<T: OfPatient>(&self, message: pb::PatientStatement) -> Result<PatientVerified<T>> {
         let statement = PatientSigned::<T>::try_from(message)
             .and_then(PatientSigned::verify)
             .map_err(tampered)?;
         check(statement.patient_id() == self.id(), "it is somebody else's")?;
-        self.known_device(statement.device()).await?;
+        self.known_signer(statement.device(), statement.delegation())
+            .await?;
         Ok(statement)
     }
 }

@@ -84,6 +84,11 @@ impl Known {
         self.roots.last().ok_or_else(|| tampered("there is no root key"))
     }
 
+    /// The root key of an epoch: of what was named then.
+    pub(crate) fn root_of(&self, epoch: u64) -> Option<&VaultRootKey> {
+        self.roots.get(usize::try_from(epoch).ok()?)
+    }
+
     /// The vault key of an epoch: opens what was sealed to her.
     pub(crate) fn vault_key(&self, epoch: u64) -> Option<&RecipientSecret> {
         self.vault_keys.get(usize::try_from(epoch).ok()?)
@@ -91,10 +96,9 @@ impl Known {
 
     /// What she calls a device.
     pub(crate) fn name(&self, id: DeviceId) -> Result<Name> {
-        let named = self.device(id).and_then(|known| {
-            let root = self.roots.get(usize::try_from(known.root_epoch).ok()?)?;
-            Some((known, root))
-        });
+        let named = self
+            .device(id)
+            .and_then(|known| Some((known, self.root_of(known.root_epoch)?)));
         let (known, root) = named.ok_or_else(|| tampered("a device is in no list"))?;
         root.open_device_name(&known.listed.sealed_name, &self.newest().patient_id, &id)
             .map_err(tampered)

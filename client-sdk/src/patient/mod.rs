@@ -9,6 +9,7 @@
 //! | `answers` | permissions and denials as they are signed, and sent |
 //! | `records` | list, adopt and open her own records |
 //! | `ring`, `collections` | the keys of her collections; what lies in them |
+//! | `delegation` | what she lets others do, and others let her |
 //! | `following` | permissions under an institution's new key |
 //! | `permissions`, `replacing` | list, revoke, give anew |
 //! | `revoking`, `rekey`, `certificate` | taking back, new keys for a collection, what cannot be taken back |
@@ -17,6 +18,7 @@
 mod answers;
 mod certificate;
 mod collections;
+mod delegation;
 mod devices;
 mod following;
 mod history;
@@ -49,6 +51,10 @@ pub(crate) use self::{
 pub use self::{
     certificate::{RevocationReport, verify_certificate},
     collections::CollectionInfo,
+    delegation::{
+        Delegate, DelegateRef, DelegationInfo, DelegationState, DelegationTerms, EndedDelegation,
+        HeldDelegation, OpenRequest,
+    },
     devices::DeviceInfo,
     following::Rewrapped,
     history::{Counts, DeviceChange, DeviceRef, HistoryCheck, HistoryItem, HistoryKind, TerminalRef},

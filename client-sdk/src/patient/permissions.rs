@@ -8,7 +8,7 @@ use protocol_spec::{
     purpose::Purpose,
 };
 
-use super::{InstitutionRef, Patient};
+use super::{DelegateRef, InstitutionRef, Patient};
 use crate::{Error, Result};
 
 /// Whether a permission can still be presented.
@@ -57,6 +57,8 @@ pub struct PermissionInfo {
     pub purpose: Option<Purpose>,
     /// What its records are like.
     pub conditions: Conditions,
+    /// Who gave it for her, if a delegate did.
+    pub delegate: Option<DelegateRef>,
 }
 
 /// A permission that she has signed, and what the server says of it.
@@ -88,6 +90,9 @@ impl Patient {
                 collection: permission.collection.map(|selector| selector.collection.id),
                 purpose: permission.purpose,
                 conditions: self.conditions(&permission).await?,
+                delegate: (permission.delegation())
+                    .map(|given| self.delegate_ref(given))
+                    .transpose()?,
             });
         }
         infos.sort_by_key(|info| (info.created, info.permission_id));
@@ -141,7 +146,7 @@ impl Patient {
         }
     }
 
-    /// Checks that a permission was signed by a device of hers, for this server (DEV-8).
+    /// Checks that a permission was signed by a device of hers, or by a delegate's, for this server (DEV-8, DLG-7).
     pub(super) async fn own_permission(&self, message: Option<pb::Permission>) -> Result<VerifiedPermission> {
         let permission = SignedPermission::try_from(message)
             .and_then(SignedPermission::verify)
@@ -149,7 +154,8 @@ impl Patient {
         if permission.patient_id != self.id() || permission.operator_id != self.session.server.operator_id() {
             return Err(Error::tampered("a permission")("it is somebody else's"));
         }
-        self.known_device(permission.device()).await?;
+        self.known_signer(permission.device(), permission.delegation())
+            .await?;
         Ok(permission)
     }
 }

@@ -20,6 +20,7 @@ use super::{
 };
 use crate::{
     Error, FetchedPart, Progress, Provenance, Result,
+    connect::Server,
     provenance::{ReceiptedRecord, VerifiedRecord},
     session::blocking,
     transfer::{Budget, Expected, FolderSink, Leaves, Sink, receive},
@@ -111,39 +112,8 @@ impl Patient {
         out: &Path,
         progress: &dyn Progress,
     ) -> Result<Received> {
-        let (mut own, mut refused) = self.own_records(&Selection::Records(vec![record])).await?;
-        if let Some((_, error)) = refused.pop() {
-            return Err(error);
-        }
-        let unknown = || Error::Unknown {
-            what: "record",
-            id: record.to_string(),
-        };
-        let OwnRecord { verified, key, .. } = own.pop().ok_or_else(unknown)?;
-        let sink = FolderSink::new(out, &record.to_string(), &[record])?;
-        let path = format!("/v1/vault/records/{}/leaves", verified.version_id());
-        let leaves = Leaves {
-            path,
-            stream_len: verified.stream_len(),
-            budget: Budget::default(),
-        };
-        progress.started(verified.stream_len());
-        let mut sink = receive(
-            &self.session.server,
-            &leaves,
-            verified.expected(key),
-            sink,
-            progress,
-        )
-        .await?;
-        blocking(move || sink.commit()).await?;
-        progress.finished();
-        Ok(Received {
-            record_id: record,
-            version_id: verified.version_id(),
-            parts: verified.fetched_parts(),
-            provenance: verified.provenance(),
-        })
+        let found = self.own_records(&Selection::Records(vec![record])).await?;
+        open_record(&self.session.server, found, record, out, progress).await
     }
 
     /// The chosen records of the vault with their keys, oldest first, and those of them that do not verify.
@@ -295,6 +265,41 @@ impl Patient {
         let upload_key = upload_key.map_err(tampered)?;
         Ok(upload_key.record_key(&self.id(), &said.record_id, &said.version_id)?)
     }
+}
+
+/// Opens a record that was found in a vault into `out/<record id>/`.
+pub(super) async fn open_record(
+    server: &Server,
+    (mut own, mut refused): (Vec<OwnRecord>, Vec<(RecordId, Error)>),
+    record: RecordId,
+    out: &Path,
+    progress: &dyn Progress,
+) -> Result<Received> {
+    if let Some((_, error)) = refused.pop() {
+        return Err(error);
+    }
+    let unknown = || Error::Unknown {
+        what: "record",
+        id: record.to_string(),
+    };
+    let OwnRecord { verified, key, .. } = own.pop().ok_or_else(unknown)?;
+    let sink = FolderSink::new(out, &record.to_string(), &[record])?;
+    let path = format!("/v1/vault/records/{}/leaves", verified.version_id());
+    let leaves = Leaves {
+        path,
+        stream_len: verified.stream_len(),
+        budget: Budget::default(),
+    };
+    progress.started(verified.stream_len());
+    let mut sink = receive(server, &leaves, verified.expected(key), sink, progress).await?;
+    blocking(move || sink.commit()).await?;
+    progress.finished();
+    Ok(Received {
+        record_id: record,
+        version_id: verified.version_id(),
+        parts: verified.fetched_parts(),
+        provenance: verified.provenance(),
+    })
 }
 
 impl VerifiedRecord {

@@ -28,6 +28,8 @@ impl Patient {
                 if self.ring.lock().await.key(old).is_some() {
                     self.rewrap(old, current, progress).await?;
                 }
+                // Who still acts for her is not left without the new key.
+                self.give_delegates_keys().await?;
                 self.give_anew(old).await?;
                 self.close_epoch(old).await
             };

@@ -76,6 +76,8 @@ impl Patient {
             bytes: entry.bytes_left,
             possession_key: keyed.key.possession(),
             replaces: Some(replaces),
+            // It is hers from now on.
+            delegation: None,
             ..PermissionBody::clone(permission)
         }
     }

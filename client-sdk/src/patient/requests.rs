@@ -79,7 +79,7 @@ impl Default for PermitTerms {
 }
 
 impl PermitTerms {
-    fn limits(&self, asked: &Asked, replaces: Option<Replaces>) -> Limits {
+    pub(crate) fn limits(&self, asked: &Asked, replaces: Option<Replaces>) -> Limits {
         let from = self.not_before.unwrap_or_else(mint::now_ms);
         Limits {
             not_before: self.not_before,
@@ -146,6 +146,7 @@ impl Patient {
             request_hash: request.hash(),
             replaces: None,
             conditions: None,
+            behalf: None,
         };
         let limits = Limits {
             not_before: None,
@@ -185,7 +186,7 @@ impl Patient {
         let asked = self.asked(request).await?.0;
         let chosen = self.choose(records, &terms.conditions).await?;
         let limits = terms.limits(&asked, self.replaced(terms.replaces).await?);
-        let (id, answer) = self.sign_permit(&asked, chosen, &limits).await?;
+        let (id, answer) = self.sign_permit(&asked, chosen, &limits, None).await?;
         self.submit(&answer).await?;
         Ok(id)
     }
@@ -214,7 +215,7 @@ impl Patient {
     /// As [`Self::permit`].
     pub async fn deny(&self, request: RequestId, text: &str) -> Result<()> {
         let asked = self.asked(request).await?.0;
-        let answer = self.sign_denial(&asked, text)?;
+        let answer = self.sign_denial(&asked, text, None)?;
         self.submit(&answer).await
     }
 
@@ -249,42 +250,50 @@ impl Patient {
         asked.open(self.id(), key, self.session.server.operator_id())
     }
 
-    /// The records of a selection with their keys, verified. Of all her records, those that fit the conditions; of those
-    /// that she names, each must.
+    /// The records of a selection with their keys, verified.
     async fn choose(&self, selection: &Selection, conditions: &Conditions) -> Result<Vec<OwnRecord>> {
-        let (mut own, mut refused) = self.own_records(selection).await?;
-        if let Selection::Records(ids) = selection {
-            if let Some((_, error)) = refused.pop() {
-                return Err(error);
-            }
-            let has = |id: &RecordId| own.iter().any(|record| record.verified.record_id() == *id);
-            if let Some(id) = ids.iter().find(|id| !has(id)) {
-                return Err(Error::Unknown {
-                    what: "record",
-                    id: id.to_string(),
-                });
-            }
-        }
-        if own.is_empty() {
-            return Err(Error::Usage(
-                "there is no record to permit: ask for an upload first".into(),
-            ));
-        }
-        for record in &own {
-            let misfit = conditions.check(&record.verified.attributes()).err();
-            if let (Selection::Records(_), Some(misfit)) = (selection, misfit) {
-                return Err(Error::Usage(format!(
-                    "{} does not fit the conditions ({misfit}): leave it out, or change them",
-                    record.verified.record_id()
-                )));
-            }
-        }
-        own.retain(|record| conditions.check(&record.verified.attributes()).is_ok());
-        if own.is_empty() {
-            return Err(Error::Usage(
-                "no record fits the conditions: list the records with their types and dates".into(),
-            ));
-        }
-        Ok(own)
+        chosen(self.own_records(selection).await?, selection, conditions)
     }
+}
+
+/// Of what was found for a selection: of all records, those that fit the conditions; of those that were named, each
+/// must be there, verify, and fit.
+pub(crate) fn chosen(
+    (mut own, mut refused): (Vec<OwnRecord>, Vec<(RecordId, Error)>),
+    selection: &Selection,
+    conditions: &Conditions,
+) -> Result<Vec<OwnRecord>> {
+    if let Selection::Records(ids) = selection {
+        if let Some((_, error)) = refused.pop() {
+            return Err(error);
+        }
+        let has = |id: &RecordId| own.iter().any(|record| record.verified.record_id() == *id);
+        if let Some(id) = ids.iter().find(|id| !has(id)) {
+            return Err(Error::Unknown {
+                what: "record",
+                id: id.to_string(),
+            });
+        }
+    }
+    if own.is_empty() {
+        return Err(Error::Usage(
+            "there is no record to permit: ask for an upload first".into(),
+        ));
+    }
+    for record in &own {
+        let misfit = conditions.check(&record.verified.attributes()).err();
+        if let (Selection::Records(_), Some(misfit)) = (selection, misfit) {
+            return Err(Error::Usage(format!(
+                "{} does not fit the conditions ({misfit}): leave it out, or change them",
+                record.verified.record_id()
+            )));
+        }
+    }
+    own.retain(|record| conditions.check(&record.verified.attributes()).is_ok());
+    if own.is_empty() {
+        return Err(Error::Usage(
+            "no record fits the conditions: list the records with their types and dates".into(),
+        ));
+    }
+    Ok(own)
 }

@@ -60,7 +60,7 @@ impl Patient {
 
     /// The permission with this id, or the newest of those that have taken its place one after the other: whoever
     /// takes back what she once permitted means what holds now.
-    async fn newest_permission(&self, id: PermissionId) -> Result<OwnPermission> {
+    pub(super) async fn newest_permission(&self, id: PermissionId) -> Result<OwnPermission> {
         let mut all = self.own_permissions().await?;
         let is = |own: &OwnPermission| own.permission.permission_id == id;
         let at = all.iter().position(is).ok_or_else(|| Error::Unknown {

@@ -97,6 +97,8 @@ impl Agent<'_> {
         let rules = self.rules()?;
         // What it has permitted before follows institutions that have other keys now (INS-6).
         self.patient.follow_rotations().await?;
+        // Delegations that are over since, and keys that delegates have not yet (DLG-4, DLG-10).
+        self.patient.tend_delegations(&()).await?;
         if self.unsettled {
             // What a revocation that was broken off has left to do.
             self.patient.finish_revocations(&()).await?;

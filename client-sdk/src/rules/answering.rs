@@ -75,10 +75,10 @@ impl Agent<'_> {
                     conditions: Conditions::default(),
                     replaces: None,
                 };
-                let (id, signed) = self.patient.sign_permit(asked, own, &limits).await?;
+                let (id, signed) = self.patient.sign_permit(asked, own, &limits, None).await?;
                 (Some(id), signed)
             }
-            Answer::Deny { text } => (None, self.patient.sign_denial(asked, text)?),
+            Answer::Deny { text } => (None, self.patient.sign_denial(asked, text, None)?),
             Answer::Ask { .. } => {
                 return Err(Error::Usage("nothing is signed for what is left to her".into()));
             }

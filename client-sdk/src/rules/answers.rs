@@ -103,7 +103,9 @@ impl Kept {
         let damaged = || home.damaged(&file(&self.request_id));
         let bytes = BASE64.decode(self.message.as_bytes()).map_err(|_| damaged())?;
         let answer = match self.verdict {
-            Given::Permitted => decode::<pb::SubmitPermission>(&bytes).map(SignedAnswer::Permission),
+            Given::Permitted => decode::<pb::SubmitPermission>(&bytes)
+                .map(Box::new)
+                .map(SignedAnswer::Permission),
             Given::Denied => decode::<pb::SubmitDenial>(&bytes).map(SignedAnswer::Denial),
         };
         let answer = answer.map_err(|_| damaged())?;

@@ -152,6 +152,7 @@ fn permission() -> PermissionBody {
         replaces: None,
         purpose: None,
         conditions: None,
+        delegation: None,
     }
 }
 

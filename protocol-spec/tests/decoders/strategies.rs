@@ -9,6 +9,7 @@ use protocol_spec::{
     certificate::ExposedVersion,
     collection::{Collection, CollectionSelector},
     content::stream_len,
+    delegation::{Power, Scope, SealedName},
     devices::{DeviceKind, DeviceList, ListedDevice, MAX_DEVICES, MAX_SEALED_NAME},
     field::{Name, SealedBytes},
     hash::{ContentRoot, Sha256Digest},
@@ -363,7 +364,77 @@ pub(crate) fn permission() -> impl Strategy<Value = PermissionBody> {
                     }),
                     purpose: purpose.filter(|_| kind != Kind::Upload),
                     conditions,
+                    delegation: None,
                 }
             },
         )
+}
+
+pub(crate) fn delegation() -> impl Strategy<Value = bodies::Delegation> {
+    let collections = vec(any::<[u8; 16]>(), 1..5).prop_map(|ids| {
+        let ids = ids.into_iter().map(CollectionId::from_bytes);
+        Scope::new(ids.filter(|id| *id != CollectionId::OWN).collect())
+    });
+    let name = prop_oneof![Just(136), Just(200), Just(328)].prop_flat_map(|length| vec(any::<u8>(), length));
+    (
+        any::<[[u8; 32]; 3]>(),
+        any::<([u8; 16], bool)>(),
+        collections.prop_filter_map("own alone", Result::ok),
+        any::<[u64; 4]>(),
+        name,
+    )
+        .prop_map(
+            |(
+                [operator, patient, delegate],
+                (id, permit),
+                collections,
+                [created, not_before, not_after, root_epoch],
+                name,
+            )| {
+                bodies::Delegation {
+                    created,
+                    operator_id: operator.as_slice().try_into().unwrap(),
+                    delegation_id: id.as_slice().try_into().unwrap(),
+                    patient_id: PatientId::from_bytes(patient),
+                    delegate_id: PatientId::from_bytes(delegate),
+                    power: if permit { Power::Permit } else { Power::Read },
+                    collections,
+                    not_before,
+                    not_after,
+                    root_epoch,
+                    sealed_name: SealedName::try_from(name).unwrap(),
+                }
+            },
+        )
+}
+
+pub(crate) fn delegated_key() -> impl Strategy<Value = bodies::DelegatedKey> {
+    (
+        any::<[[u8; 32]; 2]>(),
+        any::<[u8; 16]>(),
+        any::<[u64; 3]>(),
+        sealed(),
+    )
+        .prop_map(
+            |([patient, delegation], collection, [created, epoch, root_epoch], key)| bodies::DelegatedKey {
+                created,
+                patient_id: PatientId::from_bytes(patient),
+                delegation_hash: Sha256Digest::from_bytes(delegation),
+                collection_id: CollectionId::from_bytes(collection),
+                epoch,
+                root_epoch,
+                key,
+            },
+        )
+}
+
+pub(crate) fn delegation_end() -> impl Strategy<Value = bodies::DelegationEnd> {
+    (any::<[[u8; 32]; 2]>(), any::<[u8; 16]>(), any::<u64>()).prop_map(
+        |([patient, delegation], id, created)| bodies::DelegationEnd {
+            created,
+            patient_id: PatientId::from_bytes(patient),
+            delegation_id: id.as_slice().try_into().unwrap(),
+            delegation_hash: Sha256Digest::from_bytes(delegation),
+        },
+    )
 }

@@ -37,6 +37,7 @@ pub(crate) fn permissions() -> Vec<PermissionBody> {
             replaces: None,
             purpose: None,
             conditions: None,
+            delegation: None,
         })
         .collect()
 }

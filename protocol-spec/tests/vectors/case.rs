@@ -5,6 +5,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use prost::Message;
 use protocol_spec::{
     Error, bodies, content,
+    delegation::VerifiedDelegation,
     devices::{DeviceHistory, DeviceList, verify_newest},
     directory::Institution,
     hash::{ContentRoot, LeafHash, Sha256Digest},
@@ -72,6 +73,8 @@ pub(crate) enum Check {
     Statement { body: String, key: Hex, statement: Hex },
     /// A patient's statement with its chain; gives the SHA-256 of its body.
     PatientStatement { body: String, patient_statement: Hex },
+    /// A delegation with its chain; gives the SHA-256 of its body.
+    Delegation { delegation: Hex },
     /// A device chain for a patient; gives the device key.
     Device { patient: Hex, chain: Hex },
     /// Lists of devices from the first on; gives the ids of the newest one's devices.
@@ -204,6 +207,10 @@ impl Check {
                 body,
                 patient_statement,
             } => patient_hash(body, patient_statement),
+            Self::Delegation { delegation } => {
+                let signed = PatientSigned::try_from(pb::decode::<pb::PatientStatement>(&delegation.0)?)?;
+                Ok(hex(VerifiedDelegation::verify(signed)?.hash().as_bytes()))
+            }
             Self::Device { patient, chain } => {
                 let device = device_chain(chain)?.verify(patient.0.as_slice().try_into()?)?;
                 Ok(hex(device.key().as_bytes()))
@@ -441,6 +448,9 @@ fn statement_hash(body: &str, key: &IdentityKey, statement: &Hex) -> Result<Stri
         "RevocationCertificateBody" => hash::<bodies::RevocationCertificate>(key, statement),
         "RevocationReceiptBody" => hash::<bodies::RevocationReceipt>(key, statement),
         "RecoverySharesBody" => hash::<bodies::RecoveryShares>(key, statement),
+        "DelegationBody" => hash::<bodies::Delegation>(key, statement),
+        "DelegatedKeyBody" => hash::<bodies::DelegatedKey>(key, statement),
+        "DelegationEndBody" => hash::<bodies::DelegationEnd>(key, statement),
         "RecordManifestBody" => hash::<bodies::RecordManifest>(key, statement),
         "StandbyTicketBody" => hash::<bodies::StandbyTicket>(key, statement),
         "ReleaseTicketBody" => hash::<bodies::ReleaseTicket>(key, statement),
@@ -484,6 +494,7 @@ fn id_bytes(kind: &str, text: &str) -> Result<String, Error> {
         "permission" => text.parse::<ids::PermissionId>().map(|id| hex(id.as_bytes())),
         "record" => text.parse::<ids::RecordId>().map(|id| hex(id.as_bytes())),
         "version" => text.parse::<ids::VersionId>().map(|id| hex(id.as_bytes())),
+        "delegation" => text.parse::<ids::DelegationId>().map(|id| hex(id.as_bytes())),
         "upload" => text.parse::<ids::UploadId>().map(|id| hex(id.as_bytes())),
         "release" => text.parse::<ids::ReleaseId>().map(|id| hex(id.as_bytes())),
         other => panic!("no kind {other}"),

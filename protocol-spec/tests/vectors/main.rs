@@ -14,13 +14,14 @@ use case::Case;
 
 /// Cases in each folder: (folder, must succeed, must fail).
 const COUNTS: &[(&str, usize, usize)] = &[
-    ("statements", 25, 36),
+    ("statements", 28, 36),
     ("devices", 4, 10),
     ("device-lists", 6, 22),
     ("permissions", 8, 34),
+    ("delegations", 4, 31),
     ("directory", 3, 18),
     ("terminals", 3, 7),
-    ("requests", 4, 29),
+    ("requests", 5, 32),
     ("ids", 13, 8),
     ("links", 4, 6),
     ("keys", 3, 16),

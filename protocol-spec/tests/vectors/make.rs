@@ -1,5 +1,6 @@
 //! Builds every case, folder by folder.
 
+mod delegations;
 mod devices;
 mod directory;
 mod geometry;
@@ -21,6 +22,7 @@ pub(crate) fn all() -> Vec<(&'static str, Vec<Case>)> {
         ("devices", devices::chains()),
         ("device-lists", devices::lists()),
         ("permissions", permissions::cases()),
+        ("delegations", delegations::cases()),
         ("directory", directory::cases()),
         ("terminals", terminals::cases()),
         ("requests", requests::cases()),

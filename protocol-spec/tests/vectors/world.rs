@@ -7,12 +7,13 @@ use protocol_spec::{
     bodies::{self, Checkpoint, DeviceCertificate},
     certificate::ExposedVersion,
     collection::Collection,
+    delegation::{Power, Scope, SealedName},
     devices::{DeviceKind, DeviceList, ListedDevice},
     field::SealedBytes,
     hash::{ContentRoot, Sha256Digest, sha256},
     ids::{
-        CollectionId, DeviceId, InstitutionId, OperatorId, PatientId, PermissionId, RecordId, RegistrarId,
-        ReleaseId, RequestId, TerminalId, UploadId, VersionId,
+        CollectionId, DelegationId, DeviceId, InstitutionId, OperatorId, PatientId, PermissionId, RecordId,
+        RegistrarId, ReleaseId, RequestId, TerminalId, UploadId, VersionId,
     },
     keys::{IdentityKey, RecipientKey},
     labels::Label,
@@ -45,6 +46,8 @@ pub(crate) const SECOND_DEVICE: u8 = 9;
 pub(crate) const THIRD_DEVICE: u8 = 10;
 pub(crate) const RECOVERY: u8 = 11;
 pub(crate) const TERMINAL: u8 = 12;
+pub(crate) const DELEGATE: u8 = 13;
+pub(crate) const DELEGATES_DEVICE: u8 = 14;
 
 pub(crate) fn key(seed: u8) -> Key {
     Key(SigningKey::from_bytes(&[seed; 32]))
@@ -309,6 +312,59 @@ pub(crate) fn denial() -> bodies::Denial {
     }
 }
 
+pub(crate) const DELEGATION_ID: DelegationId = DelegationId::from_bytes([0x15; 16]);
+
+pub(crate) fn delegate() -> PatientId {
+    PatientId::from(&key(DELEGATE).public())
+}
+
+/// The delegate's identity key → her device.
+pub(crate) fn delegates_chain() -> DeviceChain {
+    let certificate = DeviceCertificate {
+        patient_id: delegate(),
+        ..certificate_of(DELEGATES_DEVICE)
+    };
+    DeviceChain::first(key(DELEGATE).public(), key(DELEGATE).signed(certificate))
+}
+
+/// She may permit, in two collections, for a day.
+pub(crate) fn delegation_body() -> bodies::Delegation {
+    bodies::Delegation {
+        created: NOW,
+        operator_id: operator(),
+        delegation_id: DELEGATION_ID,
+        patient_id: patient(),
+        delegate_id: delegate(),
+        power: Power::Permit,
+        collections: Scope::new(vec![CollectionId::EMERGENCY, CollectionId::DEFAULT]).unwrap(),
+        not_before: NOW,
+        not_after: NOW + 24 * HOUR,
+        root_epoch: 1,
+        sealed_name: SealedName::try_from(vec![0x25; 136]).unwrap(),
+    }
+}
+
+pub(crate) fn delegated_key() -> bodies::DelegatedKey {
+    bodies::DelegatedKey {
+        created: NOW,
+        patient_id: patient(),
+        delegation_hash: Sha256Digest::of(&delegation_body().encode()),
+        collection_id: CollectionId::DEFAULT,
+        epoch: 2,
+        root_epoch: 0,
+        key: sealed(0x26),
+    }
+}
+
+pub(crate) fn delegation_end() -> bodies::DelegationEnd {
+    bodies::DelegationEnd {
+        created: NOW,
+        patient_id: patient(),
+        delegation_id: DELEGATION_ID,
+        delegation_hash: Sha256Digest::of(&delegation_body().encode()),
+    }
+}
+
 pub(crate) fn revocation() -> bodies::Revocation {
     bodies::Revocation {
         created: NOW,
@@ -525,5 +581,6 @@ pub(crate) fn permission_body(kind: Kind) -> PermissionBody {
         replaces: None,
         purpose: None,
         conditions: None,
+        delegation: None,
     }
 }

@@ -78,6 +78,14 @@ impl World {
     /// # Errors
     /// When one of the programs fails.
     pub fn start_behind_liar() -> Result<(Self, Liar)> {
+        Self::start_behind_liar_without(&[])
+    }
+
+    /// The same, with a weakened server behind.
+    ///
+    /// # Errors
+    /// When one of the programs fails.
+    pub fn start_behind_liar_without(off: &[Defence]) -> Result<(Self, Liar)> {
         let listen = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
         // The folder is known when the world is there; the certificate is read with the first connection.
         let folder = TempDir::new()?;
@@ -85,7 +93,7 @@ impl World {
         let public = liar.address().to_string();
         let extra = ["--public-authority", &public];
         Ok((
-            Self::start_in(folder, &listen.to_string(), &extra, "", &[])?,
+            Self::start_in(folder, &listen.to_string(), &extra, "", off)?,
             liar,
         ))
     }

@@ -3,6 +3,7 @@
 
 mod chain;
 mod control;
+mod delegate;
 mod institution;
 mod patient;
 mod wire;
@@ -14,6 +15,7 @@ use anyhow::Result;
 
 pub use chain::RawTerminal;
 pub use control::defended;
+pub use delegate::RawDelegation;
 pub use institution::RawInstitution;
 pub use patient::{Offer, RawPatient};
 pub use wire::{Answer, Call, Key, Wire};

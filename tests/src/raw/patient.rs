@@ -126,6 +126,16 @@ impl RawPatient {
         &self.chain
     }
 
+    /// Signs by her device.
+    pub fn sign(&self, message: &[u8]) -> [u8; 64] {
+        self.device.sign_bytes(message)
+    }
+
+    /// Her vault root key.
+    pub fn root(&self) -> &VaultRootKey {
+        &self.root
+    }
+
     /// Her device's id.
     pub fn device_id(&self) -> DeviceId {
         DeviceId::from(&self.device.public())
@@ -428,6 +438,7 @@ impl RawPatient {
             replaces: None,
             purpose: None,
             conditions: None,
+            delegation: None,
         };
         edit(&mut body);
         if body.conditions.is_some() {

@@ -17,14 +17,17 @@ use tests::{
 pub(super) struct Scene {
     pub(super) world: World,
     pub(super) patient: Cli,
-    patient_id: String,
+    pub(super) patient_id: String,
     practice: Cli,
     pub(super) clinic: Cli,
 }
 
 impl Scene {
     pub(super) fn set() -> Result<Self> {
-        let world = World::start()?;
+        Self::in_world(World::start()?)
+    }
+
+    pub(super) fn in_world(world: World) -> Result<Self> {
         let (patient, patient_id) = world.patient("patient")?;
         let (practice, _) = world.institution("Practice")?;
         let (clinic, _) = world.institution("Clinic")?;

@@ -6,6 +6,8 @@ mod bad_input;
 mod blindness;
 mod collections;
 mod conditions;
+mod delegates;
+mod delegates_cli;
 mod dependency_rules;
 mod devices;
 mod enrolment;

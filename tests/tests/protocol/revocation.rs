@@ -308,6 +308,8 @@ async fn the_patient_sees_every_step_in_her_history() -> Result<()> {
             What::Released(_) => Ok("released"),
             What::Closed(_) => Ok("closed"),
             What::DevicesChanged(_) => Ok("devices changed"),
+            What::Delegated(_) => Ok("delegated"),
+            What::DelegationEnded(_) => Ok("delegation ended"),
         })
         .collect::<Result<_>>()?;
     let told = [

@@ -4,11 +4,11 @@
 mod nonces;
 mod quota;
 
-use axum::extract::FromRequestParts;
+use axum::extract::{FromRequestParts, MatchedPath};
 use http::{HeaderMap, Uri, header, request::Parts};
 use protocol_spec::{
     defence::Defence,
-    ids::OperatorId,
+    ids::{DelegationId, OperatorId},
     keys::IdentityKey,
     problem::Problem,
     request::{self, RequestSignature, SignatureLabel, Target},
@@ -177,11 +177,41 @@ impl FromRequestParts<App> for Authenticated {
         let now_ms = app.vault.now_ms();
         let signature = app.gate.signature(parts, SignatureLabel::Id, now_ms)?;
         let caller = app.vault.find_key(&signature.params.key_id).await?;
-        let admitted = app.gate.admit(caller, signature, now_ms)?;
-        app.vault.check_standing(&admitted.caller).await?;
+        let mut admitted = app.gate.admit(caller, signature, now_ms)?;
+        match delegation(parts)? {
+            Some(delegation) => admitted.caller = app.vault.act(admitted.caller, delegation).await?,
+            None => app.vault.check_standing(&admitted.caller).await?,
+        }
         Ok(admitted)
     }
 }
+
+/// The delegation by which the caller acts for another, where a request has one. It is signed with the rest; what a
+/// delegate cannot ask for at all is refused here (DLG-5).
+fn delegation(parts: &Parts) -> Result<Option<DelegationId>, Refusal> {
+    let Some(value) = parts.headers.get(&request::DELEGATION) else {
+        return Ok(None);
+    };
+    let path = parts.extensions.get::<MatchedPath>().map(MatchedPath::as_str);
+    let asked = (parts.method.as_str(), path.unwrap_or_default());
+    let unknown = |_| Refusal::new(Problem::NotPermitted, "no such delegation");
+    if !Defence::DelegationScope.holds(FOR_DELEGATES.contains(&asked)) {
+        return Err(Refusal::new(Problem::NotPermitted, "this is not for delegates"));
+    }
+    let text = value.to_str().unwrap_or_default();
+    text.parse().map(Some).map_err(unknown)
+}
+
+/// All that a delegate may ask for.
+const FOR_DELEGATES: [(&str, &str); 7] = [
+    ("GET", "/v1/vault/records"),
+    ("GET", "/v1/vault/records/{version}/leaves"),
+    ("GET", "/v1/delegated-keys"),
+    ("GET", "/v1/delegated-requests"),
+    ("GET", "/v1/requests/{request}"),
+    ("POST", "/v1/permissions"),
+    ("POST", "/v1/denials"),
+];
 
 impl Authenticated {
     /// A request signed by a key that is only being enrolled.

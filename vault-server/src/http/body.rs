@@ -17,7 +17,7 @@ use protocol_spec::{
     hash::{Sha256Digest, sha256},
     messages::{CommitUpload, EnrolInstitution, EnrolPatient, LinkOffer, Presentation},
     problem::Problem,
-    request::{CONTENT_DIGEST, IDEMPOTENCY_KEY, RequestSignature, content_digest},
+    request::{CONTENT_DIGEST, DELEGATION, IDEMPOTENCY_KEY, RequestSignature, content_digest},
 };
 
 use super::{
@@ -155,16 +155,19 @@ fn checked_digest(headers: &HeaderMap, bytes: &[u8]) -> Result<Sha256Digest, Ref
     Ok(Sha256Digest::of(bytes))
 }
 
-/// SHA-256 over method, path, query and content digest, with separators that none of them holds.
+/// SHA-256 over method, path, query, delegation and content digest, with separators that none of them holds.
 fn intent_digest(parts: &Parts, content: &Sha256Digest) -> [u8; 32] {
     let query = parts.uri.query().unwrap_or_default();
     let method = parts.method.as_str();
+    let delegation = parts.headers.get(&DELEGATION).map(HeaderValue::as_bytes);
     sha256(&[
         method.as_bytes(),
         b" ",
         parts.uri.path().as_bytes(),
         b"?",
         query.as_bytes(),
+        b" ",
+        delegation.unwrap_or_default(),
         b" ",
         content.as_bytes(),
     ])

@@ -6,7 +6,8 @@ use prost::{Message, Name};
 use protocol_spec::{
     collection::Collection,
     ids::{
-        InstitutionId, LinkId, PatientId, PermissionId, ReleaseId, RequestId, TerminalId, UploadId, VersionId,
+        DelegationId, InstitutionId, LinkId, PatientId, PermissionId, ReleaseId, RequestId, TerminalId,
+        UploadId, VersionId,
     },
     messages as pb,
     problem::Problem,
@@ -21,7 +22,7 @@ use super::{
     body::{Posted, Signed},
     query::{Id, Page, Params},
 };
-use crate::vault::{Caller, MAX_VERSIONS, MAX_WRAPS, Proof, Refusal, Vault};
+use crate::vault::{Caller, KEYS_OF_PAGE, MAX_VERSIONS, MAX_WRAPS, Proof, Refusal, Vault};
 
 /// `POST` of a message that the vault's method of the same name takes.
 macro_rules! submissions {
@@ -45,6 +46,9 @@ submissions! {
     retire_institution: RetireInstitution;
     add_terminal: AddTerminal;
     remove_terminal: RemoveTerminal;
+    put_delegation: PutDelegation;
+    put_delegated_keys: PutDelegatedKeys;
+    end_delegation: EndDelegation;
 }
 
 /// `GET` of what an id names, with the most bytes of the answer.
@@ -449,6 +453,77 @@ pub(super) async fn vault_permissions(
     room.reply(
         app.vault
             .vault_permissions(&auth.caller, page.after, page.limit)
+            .await,
+    )
+}
+
+pub(super) async fn given_delegations(
+    State(app): State<App>,
+    auth: Authenticated,
+    back: WayBack,
+    page: Page<DelegationId>,
+) -> Answer<pb::DelegationPage> {
+    let most = app.vault.short_page_bytes(app.vault.message_bytes());
+    let room = back.page_room(auth.permit, most).await?;
+    let given = app.vault.given_delegations(&auth.caller, page.after, page.limit);
+    room.reply(given.await)
+}
+
+pub(super) async fn held_delegations(
+    State(app): State<App>,
+    auth: Authenticated,
+    back: WayBack,
+    page: Page<DelegationId>,
+) -> Answer<pb::DelegationPage> {
+    let most = app.vault.short_page_bytes(app.vault.message_bytes());
+    let room = back.page_room(auth.permit, most).await?;
+    room.reply(
+        app.vault
+            .held_delegations(&auth.caller, page.after, page.limit)
+            .await,
+    )
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Keys {
+    collection: String,
+    from: Option<u64>,
+    limit: Option<usize>,
+}
+
+pub(super) async fn delegated_keys(
+    State(app): State<App>,
+    auth: Authenticated,
+    back: WayBack,
+    Params(asked): Params<Keys>,
+) -> Answer<pb::DelegatedKeyPage> {
+    let collection = Collection {
+        id: asked.collection.parse().map_err(|_| Problem::Malformed)?,
+        epoch: asked.from.unwrap_or_default(),
+    };
+    let limit = asked.limit.unwrap_or(KEYS_OF_PAGE).min(KEYS_OF_PAGE);
+    let most = u64::try_from(limit)
+        .unwrap_or(u64::MAX)
+        .saturating_mul(DELEGATED_KEY);
+    let room = back.room(auth.permit, most).await?;
+    room.reply(app.vault.delegated_keys(&auth.caller, collection, limit).await)
+}
+
+/// The most bytes of one key with the longest chain.
+const DELEGATED_KEY: u64 = 9 << 10;
+
+pub(super) async fn delegated_requests(
+    State(app): State<App>,
+    auth: Authenticated,
+    back: WayBack,
+    page: Page<RequestId>,
+) -> Answer<pb::RequestPage> {
+    let most = app.vault.short_page_bytes(app.vault.message_bytes());
+    let room = back.page_room(auth.permit, most).await?;
+    room.reply(
+        app.vault
+            .delegated_requests(&auth.caller, page.after, page.limit)
             .await,
     )
 }

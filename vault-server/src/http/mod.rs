@@ -153,6 +153,15 @@ pub(crate) fn router(app: App) -> Router {
             "/v1/links/{link}",
             get(handlers::link_offer).post(handlers::offer_link),
         )
+        .route(
+            "/v1/vault/delegations",
+            get(handlers::given_delegations).post(handlers::put_delegation),
+        )
+        .route("/v1/vault/delegations/keys", post(handlers::put_delegated_keys))
+        .route("/v1/vault/delegations/ends", post(handlers::end_delegation))
+        .route("/v1/delegations", get(handlers::held_delegations))
+        .route("/v1/delegated-keys", get(handlers::delegated_keys))
+        .route("/v1/delegated-requests", get(handlers::delegated_requests))
         .route("/v1/vault/permissions", get(handlers::vault_permissions))
         .route(
             "/v1/vault/permissions/{permission}/releases",

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use protocol_spec::{
     bodies::TerminalCertificate,
     defence::Defence,
+    delegation::Power,
     directory::Institution,
+    hash::Sha256Digest,
     ids::{DeviceId, PatientId, TerminalId},
     keys::IdentityKey,
     patient::Device,
@@ -14,7 +16,7 @@ use protocol_spec::{
     statement::{Body, Signed, Verified},
 };
 
-use super::{Refusal, enrol::Enrolment, refusal::ensure, standing::Holder};
+use super::{Refusal, acting::Acting, enrol::Enrolment, refusal::ensure, standing::Holder};
 
 /// An enrolled principal, or one whose enrolment has been checked.
 #[derive(Clone, Debug)]
@@ -28,6 +30,8 @@ pub enum Caller {
         /// The device's key.
         key: IdentityKey,
     },
+    /// A patient who acts for another one, by a device of hers and a delegation.
+    Delegate(Arc<Acting>),
     /// A patient whose enrolment has been checked.
     Enrolling(Arc<Enrolment>),
     /// A device that is nobody's yet.
@@ -53,6 +57,7 @@ impl Caller {
     pub fn key(&self) -> &IdentityKey {
         match self {
             Self::Patient { key, .. } | Self::NewDevice { key, .. } => key,
+            Self::Delegate(acting) => &acting.key,
             Self::Enrolling(enrolment) => enrolment.device.key(),
             Self::Institution(institution) => institution.identity_key(),
             Self::Terminal { certificate, .. } => &certificate.terminal_key,
@@ -63,6 +68,7 @@ impl Caller {
     pub fn key_id(&self) -> String {
         match self {
             Self::Patient { device: id, .. } | Self::NewDevice { id, .. } => id.to_string(),
+            Self::Delegate(acting) => acting.device.to_string(),
             Self::Enrolling(enrolment) => enrolment.device.id().to_string(),
             Self::Institution(institution) => institution.id().to_string(),
             Self::Terminal { certificate, .. } => TerminalId::from(&certificate.terminal_key).to_string(),
@@ -73,6 +79,7 @@ impl Caller {
     pub fn principal(&self) -> [u8; 32] {
         match self {
             Self::Patient { id, .. } => *id.as_bytes(),
+            Self::Delegate(acting) => *acting.id.as_bytes(),
             Self::Enrolling(enrolment) => *enrolment.device.patient_id().as_bytes(),
             Self::NewDevice { id, .. } => *id.as_bytes(),
             Self::Institution(institution) | Self::Terminal { institution, .. } => {
@@ -81,12 +88,44 @@ impl Caller {
         }
     }
 
-    /// The patient, where only a patient may ask.
+    /// The patient whose vault it is, where only she herself may ask.
     pub(super) fn patient(&self) -> Result<PatientId, Refusal> {
         match self {
             Self::Patient { id, .. } => Ok(*id),
+            Self::Delegate(acting) if Defence::DelegationScope.is_off() => Ok(acting.owner()),
             _ => Err(Refusal::absent("only patients may do this")),
         }
+    }
+
+    /// The patient whose vault it is, where her delegates may ask who have this power.
+    pub(super) fn acts_for(&self, power: Power) -> Result<PatientId, Refusal> {
+        let Self::Delegate(acting) = self else {
+            return self.patient();
+        };
+        ensure(
+            Defence::DelegationScope.holds(acting.delegation.power >= power),
+            Problem::DelegationPower,
+            "the delegation is for reading alone",
+        )?;
+        Ok(acting.owner())
+    }
+
+    /// Who acts for another patient, if so.
+    pub(super) fn acting(&self) -> Option<&Acting> {
+        match self {
+            Self::Delegate(acting) => Some(acting),
+            _ => None,
+        }
+    }
+
+    /// Whether a statement was made through the delegation that the caller names, or through none (DLG-7).
+    pub(super) fn check_through(&self, delegation: Option<Sha256Digest>) -> Result<(), Refusal> {
+        let own = self.acting().map(|acting| acting.hash) == delegation;
+        ensure(
+            Defence::OwnStatements.holds(own),
+            Problem::NotPermitted,
+            "the statement is made through another delegation",
+        )
     }
 
     /// The institution, where only an institution may ask.
@@ -140,6 +179,15 @@ impl Caller {
         )
     }
 
+    /// The patient who asks, for herself or another, and her device.
+    pub(super) fn speaker(&self) -> Option<(PatientId, DeviceId)> {
+        match self {
+            Self::Patient { id, device, .. } => Some((*id, *device)),
+            Self::Delegate(acting) => Some((acting.id, acting.device)),
+            _ => None,
+        }
+    }
+
     /// The patient and the device by which she asks.
     pub(super) fn device(&self) -> Result<(PatientId, DeviceId), Refusal> {
         match self {
@@ -150,8 +198,8 @@ impl Caller {
 
     /// Whether a statement's device is the one that asks, which is in the newest list (DEV-6).
     pub(super) fn check_device(&self, other: &Device) -> Result<(), Refusal> {
-        let (_, device) = self.device()?;
-        if Defence::OwnStatements.holds(device == other.id()) {
+        let own = self.speaker().is_some_and(|(_, device)| device == other.id());
+        if Defence::OwnStatements.holds(own) {
             Ok(())
         } else {
             Err(Refusal::absent("another device signed the statement"))

@@ -3,6 +3,7 @@
 use protocol_spec::{
     bodies::Denial,
     defence::Defence,
+    delegation::VerifiedDelegation,
     messages as pb,
     patient::{PatientSigned, PatientVerified},
     problem::Problem,
@@ -19,20 +20,22 @@ use super::{
 use pb::{RequestState, event, history_entry};
 
 impl Vault {
-    /// The patient denies a request.
+    /// The patient, or a delegate of hers, denies a request.
     ///
     /// # Errors
-    /// `not-permitted`, `request-mismatch`, `request-answered`, `request-expired`.
+    /// `not-permitted`, `delegation-power`, `request-mismatch`, `request-answered`, `request-expired`.
     pub async fn submit_denial(
         &self,
         caller: &Caller,
         intent: &Intent,
         message: pb::SubmitDenial,
     ) -> Result<pb::Accepted, Refusal> {
-        let denial = PatientSigned::<Denial>::try_from(message.denial)?.verify()?;
+        let denial = PatientSigned::<Denial>::try_from(message.denial)?;
         self.shared
-            .check_patient(caller, denial.patient_id, self.shared.operator.id())?;
+            .check_answer(caller, denial.claimed().patient_id, self.shared.operator.id())?;
+        let denial = denial.verify()?;
         caller.check_device(denial.device())?;
+        caller.check_through(denial.delegation().map(VerifiedDelegation::hash))?;
         self.shared.mutate(caller, intent, SubmitDenial { denial }).await
     }
 }

@@ -94,7 +94,7 @@ impl Vault {
 
 impl Shared {
     pub(super) async fn still_listed(&self, caller: &Caller) -> Result<(), Refusal> {
-        let Ok((patient, device)) = caller.device() else {
+        let Some((patient, device)) = caller.speaker() else {
             return Ok(());
         };
         let row = tables::patient(patient).get(&*self.ledger).await?;
@@ -149,7 +149,7 @@ impl Tx<'_> {
     /// Refuses a patient's device that is no more in her newest list; the commit will check that this is still so
     /// (DEV-6).
     pub(super) async fn check_listed(&mut self, caller: &Caller) -> Result<(), Refusal> {
-        let Ok((patient, device)) = caller.device() else {
+        let Some((patient, device)) = caller.speaker() else {
             return Ok(());
         };
         let row = self.read(&tables::patient(patient)).await?;

@@ -202,7 +202,7 @@ impl Vault {
                     .mutate(caller, intent, EnrolInstitution { institution })
                     .await
             }
-            Caller::Patient { .. } | Caller::NewDevice { .. } => {
+            Caller::Patient { .. } | Caller::Delegate(_) | Caller::NewDevice { .. } => {
                 Err(Refusal::absent("its enrolment was not checked"))
             }
             Caller::Terminal { .. } => Err(Refusal::absent("terminals do not enrol")),

@@ -10,6 +10,7 @@
 //! | `tables`, `tx`, `idempotency` | rows, one try at a commit, mutations that may be repeated |
 //! | `enrol`, `directory` | principals |
 //! | `devices`, `links` | the devices of a patient, and those that offer themselves |
+//! | `delegations`, `acting` | what patients let others do in their vaults; those who do it |
 //! | `rotation`, `terminals`, `standing` | an institution's keys, terminals and end; whether it may still act |
 //! | `requests`, `permissions`, `denial`, `revocation` | asking, permitting, denying, taking back |
 //! | `challenge`, `presentation` | delivery of a permission key, proof of possession |
@@ -20,11 +21,13 @@
 //! | `records`, `history`, `inbox` | what principals see of their own |
 //! | `log`, `sweep` | transparency log, expired sessions |
 
+mod acting;
 mod caller;
 mod challenge;
 mod closure;
 mod collections;
 mod commit;
+mod delegations;
 mod denial;
 mod devices;
 mod directory;
@@ -66,6 +69,7 @@ use protocol_spec::{keys::IdentityKey, messages as pb};
 use tokio::task::JoinSet;
 
 pub use self::{
+    acting::{Acting, KEYS_OF_PAGE},
     caller::{Caller, Intent},
     enrol::Enrolment,
     intake::LeafIntake,

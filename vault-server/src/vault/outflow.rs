@@ -30,7 +30,7 @@ pub struct LeafStream {
 pub(super) enum Guard {
     /// A permission.
     Permission(Use),
-    /// A device of the patient's.
+    /// A device of the patient's, or of a delegate's.
     Device(Caller),
 }
 
@@ -69,7 +69,8 @@ impl LeafStream {
     /// client sees that it is incomplete; the stream has then ended.
     ///
     /// # Errors
-    /// `permission-revoked`, `permission-replaced`, `key-ended`, `terminal-removed`, `institution-retired`, `unauthenticated`; those of the store.
+    /// `permission-revoked`, `permission-replaced`, `key-ended`, `terminal-removed`, `institution-retired`, `unauthenticated`, `delegation-ended`,
+    /// `delegation-expired`; those of the store.
     pub async fn next(&mut self) -> Option<Result<Bytes, Refusal>> {
         self.read_ahead();
         let (leaf, read) = self.ahead.pop_front()?;
@@ -107,11 +108,14 @@ impl LeafStream {
         Ok(bytes)
     }
 
-    /// FLW-5, DEV-6.
+    /// FLW-5, DEV-6, DLG-5.
     async fn check_guard(&self) -> Result<(), Refusal> {
         match &self.guard {
             Guard::Permission(held) => self.shared.check_use(held).await,
-            Guard::Device(caller) => self.shared.still_listed(caller).await,
+            Guard::Device(caller) => {
+                self.shared.still_listed(caller).await?;
+                self.shared.check_standing(caller).await
+            }
         }
     }
 }

@@ -4,6 +4,7 @@
 use bytes::Bytes;
 use protocol_spec::{
     defence::Defence,
+    delegation::VerifiedDelegation,
     hash::Sha256Digest,
     ids::{PatientId, PermissionId},
     lifecycle::{Meter, Rules},
@@ -25,18 +26,23 @@ use super::{
 use pb::{PermissionState, RequestState, event, history_entry};
 
 impl Vault {
-    /// The patient permits what was asked for.
+    /// The patient, or a delegate of hers, permits what was asked for.
     ///
     /// # Errors
     /// `not-permitted`, `request-mismatch`, `request-answered`, `request-expired`, `record-mismatch`,
-    /// `permission-expired`, `replacement-conflict`, `too-large`, `already-exists`.
+    /// `permission-expired`, `delegation-power`, `delegation-scope`, `replacement-conflict`, `too-large`, `already-exists`.
     pub async fn submit_permission(
         &self,
         caller: &Caller,
         intent: &Intent,
         message: pb::SubmitPermission,
     ) -> Result<pb::Accepted, Refusal> {
-        let permission = SignedPermission::try_from(message.permission)?.verify()?;
+        let permission = SignedPermission::try_from(message.permission)?;
+        let claimed = permission.claimed();
+        self.shared
+            .check_answer(caller, claimed.patient_id, claimed.operator_id)?;
+        caller.check_collection(claimed)?;
+        let permission = permission.verify()?;
         let wrap = message.upload_key_wrap;
         let fits = match permission.kind {
             Kind::Upload if permission.replaces.is_some() => wrap.len() == KEY_WRAP_LEN,
@@ -47,9 +53,8 @@ impl Vault {
             Problem::Malformed,
             "upload_key_wrap is for uploads, and has 104 bytes",
         )?;
-        self.shared
-            .check_patient(caller, permission.patient_id, permission.operator_id)?;
         caller.check_device(permission.device())?;
+        caller.check_through(permission.delegation().map(VerifiedDelegation::hash))?;
         let row = PermissionRow {
             upload_key_wrap: wrap,
             upload_key_epoch: message.upload_key_epoch,
@@ -294,6 +299,7 @@ impl Operation for SubmitPermission {
             Problem::RequestMismatch,
             "the permission is of another kind or for another",
         )?;
+        tx.check_delegated_records(permission).await?;
         let row = PermissionRow {
             manifest_bytes: tx.check_records(permission).await?,
             ..row.clone()

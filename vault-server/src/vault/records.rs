@@ -3,6 +3,8 @@
 use bytes::Bytes;
 use protocol_spec::{
     collection::Collection,
+    defence::Defence,
+    delegation::{Power, Scope},
     ids::{PatientId, VersionId},
     messages as pb,
 };
@@ -14,7 +16,7 @@ use super::{
 };
 
 impl Vault {
-    /// The caller's records in the order of their versions, after this one. Their manifests are not read
+    /// The caller's records, or a delegate's of those that she acts for, in the order of their versions, after this one. Their manifests are not read
     /// yet, but measured.
     ///
     /// # Errors
@@ -25,7 +27,7 @@ impl Vault {
         after: Option<VersionId>,
         limit: usize,
     ) -> Result<RecordList<'_>, Refusal> {
-        let patient = caller.patient()?;
+        let patient = caller.acts_for(Power::Read)?;
         let first = match after {
             Some(version) => tables::records(patient).after(version.as_bytes()),
             None => tables::records(patient),
@@ -45,6 +47,9 @@ impl Vault {
         Ok(RecordList {
             shared: &self.shared,
             patient,
+            scope: caller
+                .acting()
+                .map(|acting| acting.delegation.collections.clone()),
             rows,
             more,
             manifest_bytes,
@@ -62,7 +67,10 @@ impl Vault {
         first: u32,
         count: u32,
     ) -> Result<LeafStream, Refusal> {
-        let patient = caller.patient()?;
+        let patient = caller.acts_for(Power::Read)?;
+        if let Some(acting) = caller.acting() {
+            self.shared.check_in_scope(acting, version).await?;
+        }
         let row = tables::record(patient, version).get(&*self.shared.ledger).await?;
         let record = row
             .and_then(|row| row.stored)
@@ -76,6 +84,8 @@ impl Vault {
 pub struct RecordList<'a> {
     shared: &'a Shared,
     patient: PatientId,
+    /// Of a delegate: only what lies in these (DLG-6).
+    scope: Option<Scope>,
     rows: Vec<RecordRow>,
     /// Others follow.
     more: bool,
@@ -93,17 +103,35 @@ impl RecordList<'_> {
     /// # Errors
     /// Those of the store.
     pub async fn read(self) -> Result<pb::VaultPage, Refusal> {
+        let last = self.rows.last().filter(|_| self.more);
+        let last = last.and_then(|last| last.stored.as_ref());
+        let next = last.map_or_else(Bytes::new, |record| record.version_id.clone());
         let mut records = Vec::with_capacity(self.rows.len());
         for row in self.rows {
-            records.push(self.shared.vault_record(self.patient, row).await?);
+            let record = self.shared.vault_record(self.patient, row).await?;
+            records.extend(delegated(record, self.scope.as_ref())?);
         }
-        let last = records
-            .last()
-            .filter(|_| self.more)
-            .and_then(|last| last.record.as_ref());
-        let next = last.map_or_else(Bytes::new, |record| record.version_id.clone());
         Ok(pb::VaultPage { records, next })
     }
+}
+
+/// A record as a delegate sees it; none if it does not lie in her collections (DLG-6).
+fn delegated(record: pb::VaultRecord, scope: Option<&Scope>) -> Result<Option<pb::VaultRecord>, Refusal> {
+    let Some(scope) = scope else {
+        return Ok(Some(record));
+    };
+    let placed = PlacementRow {
+        placement: record.placement.clone(),
+        number: 0,
+    };
+    let within = placed.placement.is_some() && scope.has(placed.body()?.collection_id);
+    // What arrived under an upload key is for her devices alone.
+    let shown = pb::VaultRecord {
+        upload_key_wrap: Bytes::new(),
+        upload_key_epoch: 0,
+        ..record
+    };
+    Ok(Defence::DelegationScope.holds(within).then_some(shown))
 }
 
 /// The most bytes of an answer with so many records, whose sealed manifests have so many.

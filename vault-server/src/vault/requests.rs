@@ -5,6 +5,7 @@ use bytes::Bytes;
 use protocol_spec::{
     bodies::{DownloadRequest, ReferenceRequest, UploadRequest},
     defence::Defence,
+    delegation::Power,
     hash::Sha256Digest,
     ids::{InstitutionId, PatientId, RequestId},
     messages as pb,
@@ -102,19 +103,26 @@ impl Vault {
             .await
     }
 
-    /// A request and its state, for the patient, the one that asked and the one that may be permitted.
+    /// A request and its state, for the patient, the one that asked and the one that may be permitted; what was asked of
+    /// her, also for a delegate who may answer it.
     ///
     /// # Errors
-    /// `not-permitted`.
+    /// `not-permitted`, `delegation-power`.
     pub async fn request(&self, caller: &Caller, request: RequestId) -> Result<pb::StoredRequest, Refusal> {
         let ledger = &*self.shared.ledger;
         let place = tables::place(&request).get(ledger).await?;
         let (patient, hash) = request_place(place.ok_or_else(|| Refusal::absent("no such request"))?)?;
         let row = tables::request(patient, hash).get(ledger).await?;
         let row = row.ok_or_else(|| Refusal::damaged("a request has no row"))?;
-        let principal = caller.principal();
-        let concerned =
-            principal == *patient.as_bytes() || row.asker == principal[..] || row.concerned == principal[..];
+        let concerned = match caller.acting() {
+            Some(_) => caller.acts_for(Power::Permit)? == patient && row.kind() != pb::PermissionKind::Upload,
+            None => {
+                let principal = caller.principal();
+                principal == *patient.as_bytes()
+                    || row.asker == principal[..]
+                    || row.concerned == principal[..]
+            }
+        };
         ensure(concerned, Problem::NotPermitted, "somebody else's request")?;
         row.stored
             .ok_or_else(|| Refusal::damaged("a request's row is empty"))
@@ -129,8 +137,27 @@ impl Shared {
         patient: PatientId,
         operator: protocol_spec::ids::OperatorId,
     ) -> Result<(), Refusal> {
+        self.check_own(caller.patient()?, patient, operator)
+    }
+
+    /// As [`Self::check_patient`], where delegates may speak who can permit (DLG-7, DLG-8).
+    pub(super) fn check_answer(
+        &self,
+        caller: &Caller,
+        patient: PatientId,
+        operator: protocol_spec::ids::OperatorId,
+    ) -> Result<(), Refusal> {
+        self.check_own(caller.acts_for(Power::Permit)?, patient, operator)
+    }
+
+    fn check_own(
+        &self,
+        own: PatientId,
+        patient: PatientId,
+        operator: protocol_spec::ids::OperatorId,
+    ) -> Result<(), Refusal> {
         ensure(
-            Defence::OwnStatements.holds(caller.patient()? == patient),
+            Defence::OwnStatements.holds(own == patient),
             Problem::NotPermitted,
             "the statement is another patient's",
         )?;

@@ -49,16 +49,21 @@ impl Vault {
     /// Whether this caller, whose signature has been verified, may still ask for anything.
     ///
     /// # Errors
-    /// `institution-retired`, `terminal-removed`, `terminal-expired`.
+    /// `institution-retired`, `terminal-removed`, `terminal-expired`; of a delegate, those of [`Self::act`].
     pub async fn check_standing(&self, caller: &Caller) -> Result<(), Refusal> {
-        match caller.holder() {
-            Ok(holder) => self.shared.check_holder(&holder).await,
-            Err(_) => Ok(()),
-        }
+        self.shared.check_standing(caller).await
     }
 }
 
 impl Shared {
+    pub(super) async fn check_standing(&self, caller: &Caller) -> Result<(), Refusal> {
+        match (caller.acting(), caller.holder()) {
+            (Some(acting), _) => self.check_acting(acting).await,
+            (None, Ok(holder)) => self.check_holder(&holder).await,
+            (None, Err(_)) => Ok(()),
+        }
+    }
+
     async fn check_holder(&self, holder: &Holder) -> Result<(), Refusal> {
         let ledger = &*self.ledger;
         let entry = tables::institution(holder.institution).get(ledger).await?;
@@ -111,9 +116,10 @@ impl Shared {
 impl Tx<'_> {
     /// As [`Vault::check_standing`], by rows that the commit checks again. Whoever is only being enrolled has none.
     pub(super) async fn check_caller(&mut self, caller: &Caller) -> Result<(), Refusal> {
-        match caller.holder() {
-            Ok(holder) => self.check_holder(&holder).await,
-            Err(_) => Ok(()),
+        match (caller.acting(), caller.holder()) {
+            (Some(acting), _) => self.check_acting(acting).await,
+            (None, Ok(holder)) => self.check_holder(&holder).await,
+            (None, Err(_)) => Ok(()),
         }
     }
 

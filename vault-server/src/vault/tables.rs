@@ -39,6 +39,9 @@
 //! | 36 recipient key | server | SHA-256 of the key | [`RecipientKeyRow`] |
 //! | 37 terminal | institution | terminal | [`TerminalRow`] |
 //! | 38 terminal place | terminal | – | [`TerminalPlaceRow`] |
+//! | 50 delegation | owner | delegation | [`DelegationRow`] |
+//! | 51 held delegation | delegate | delegation | [`HeldRow`]: whose it is |
+//! | 52 delegated key | owner | delegation ‖ collection ‖ epoch | [`pb::PatientStatement`] |
 //!
 //! Integers in suffixes are big-endian.
 
@@ -52,8 +55,8 @@ use protocol_spec::{
     collection::Collection,
     hash::Sha256Digest,
     ids::{
-        CollectionId, DeviceId, InstitutionId, LinkId, PatientId, PermissionId, RecordId, ReleaseId,
-        RequestId, TerminalId, UploadId, VersionId,
+        CollectionId, DelegationId, DeviceId, InstitutionId, LinkId, PatientId, PermissionId, RecordId,
+        ReleaseId, RequestId, TerminalId, UploadId, VersionId,
     },
     messages as pb,
 };
@@ -198,6 +201,11 @@ pub(super) fn place(id: &impl Placed) -> RowKey<PlaceRow> {
 
 pub(super) fn request(patient: PatientId, hash: Sha256Digest) -> RowKey<RequestRow> {
     RowKey::new(*patient.as_bytes(), 4, *hash.as_bytes())
+}
+
+/// Where what is asked of a patient begins.
+pub(super) fn requests(patient: PatientId) -> RowKey<RequestRow> {
+    RowKey::new(*patient.as_bytes(), 4, [])
 }
 
 pub(super) fn permission(patient: PatientId, permission: PermissionId) -> RowKey<PermissionRow> {
@@ -400,6 +408,37 @@ pub(super) fn terminal_place(terminal: TerminalId) -> RowKey<TerminalPlaceRow> {
     RowKey::new(*terminal.as_bytes(), 38, [])
 }
 
+pub(super) fn delegation(owner: PatientId, delegation: DelegationId) -> RowKey<DelegationRow> {
+    RowKey::new(*owner.as_bytes(), 50, *delegation.as_bytes())
+}
+
+/// Where what a patient has delegated begins.
+pub(super) fn delegations(owner: PatientId) -> RowKey<DelegationRow> {
+    RowKey::new(*owner.as_bytes(), 50, [])
+}
+
+pub(super) fn held_delegation(delegate: PatientId, delegation: DelegationId) -> RowKey<HeldRow> {
+    RowKey::new(*delegate.as_bytes(), 51, *delegation.as_bytes())
+}
+
+/// Where what a patient was given begins.
+pub(super) fn held_delegations(delegate: PatientId) -> RowKey<HeldRow> {
+    RowKey::new(*delegate.as_bytes(), 51, [])
+}
+
+pub(super) fn delegated_key(
+    owner: PatientId,
+    delegation: DelegationId,
+    collection: Collection,
+) -> RowKey<pb::PatientStatement> {
+    let suffix = [
+        delegation.as_bytes().as_slice(),
+        collection.id.as_bytes(),
+        &collection.epoch.to_be_bytes(),
+    ];
+    RowKey::new(*owner.as_bytes(), 52, suffix.concat())
+}
+
 /// What a [`CountRow`] counts.
 #[derive(Clone, Copy)]
 pub(super) enum Counted {
@@ -417,6 +456,8 @@ pub(super) enum Counted {
     Offers = 6,
     /// Terminals, with those that were removed.
     Terminals = 7,
+    /// Delegations that a patient has given, with those that are over.
+    Delegations = 50,
 }
 
 /// What somebody looks at when its time has come.

@@ -183,6 +183,7 @@ impl Patient {
             replaces: None,
             purpose: None,
             conditions: None,
+            delegation: None,
         }
     }
 

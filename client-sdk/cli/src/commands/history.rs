@@ -278,7 +278,7 @@ struct Entry {
     /// Stored by this institution, or given to it, up to here.
     #[serde(skip_serializing_if = "Option::is_none")]
     total_bytes: Option<u64>,
-    /// Who decided: `you`, another of your devices, or a rule.
+    /// Who decided: this device, another of your devices, a delegate, or a rule.
     #[serde(skip_serializing_if = "Option::is_none")]
     answered_by: Option<String>,
     /// Entries of the log under which the receipt was proven to stand.
@@ -287,6 +287,11 @@ struct Entry {
     /// What the patient calls the device of hers that acted.
     #[serde(skip_serializing_if = "Option::is_none")]
     device: Option<String>,
+    /// The delegate who acted, or who is or was to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    delegate_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    delegate: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     devices_added: Option<Vec<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -327,6 +332,8 @@ impl From<&HistoryItem> for Entry {
             answered_by: answered_by(item),
             log_size: item.logged,
             device: item.device.as_ref().map(|device| device.name.clone()),
+            delegate_id: item.delegate.as_ref().map(|delegate| delegate.id.to_string()),
+            delegate: item.delegate.as_ref().map(|delegate| delegate.name.clone()),
             devices_added: item.change.as_ref().map(|change| names(&change.added)),
             devices_removed: item.change.as_ref().map(|change| names(&change.removed)),
             terminal: item.terminal.as_ref().map(|terminal| terminal.name.clone()),
@@ -343,9 +350,12 @@ fn names(devices: &[DeviceRef]) -> Vec<String> {
 fn answered_by(item: &HistoryItem) -> Option<String> {
     match (&item.rule, &item.device) {
         (Some(rule), _) => Some(format!("rule {rule}")),
+        (None, None) => item
+            .delegate
+            .as_ref()
+            .map(|delegate| format!("delegate {} ({})", delegate.name, delegate.id)),
         (None, Some(device)) if device.this => Some("this device".to_owned()),
         (None, Some(device)) => Some(format!("device {}", device.name)),
-        (None, None) => None,
     }
 }
 
@@ -362,6 +372,8 @@ fn kind(kind: HistoryKind) -> &'static str {
         HistoryKind::Released => "released",
         HistoryKind::EpochClosed => "epoch-closed",
         HistoryKind::DevicesChanged => "devices-changed",
+        HistoryKind::Delegated => "delegated",
+        HistoryKind::DelegationEnded => "delegation-ended",
         HistoryKind::Unverified => "unverified",
     }
 }
@@ -481,6 +493,7 @@ mod tests {
             purpose: None,
             total: Some(3 << 20),
             device: None,
+            delegate: None,
             logged: Some(9),
             problem: None,
             change: None,

@@ -3,10 +3,11 @@
 use std::{fmt::Write, time::Duration};
 
 use clap::Args;
-use client_sdk::{InboxEvent, Purpose, inbox::Party};
+use client_sdk::{InboxEvent, PatientId, Purpose, inbox::Party};
 use serde::Serialize;
 
 use crate::{
+    commands::delegate,
     context::Context,
     failure::Failure,
     output::{Report, moment, plain, timestamp},
@@ -23,14 +24,23 @@ pub(crate) struct Options {
     /// Only events after the one with this number
     #[arg(long, value_name = "N", default_value = "0")]
     after: u64,
+    /// Show what institutions ask this patient, who has made you her delegate, and is still open
+    #[arg(long, value_name = "PATIENT", conflicts_with_all = ["wait", "after"])]
+    acting_for: Option<PatientId>,
 }
 
 const EXAMPLES: &str = "\
 Examples:
   medvault inbox
-  medvault inbox --after 12 --wait 60 --json";
+  medvault inbox --after 12 --wait 60 --json
+  medvault inbox --acting-for pat_ae5…";
 
 pub(crate) async fn run(context: &Context, options: Options) -> Result<(), Failure> {
+    if let Some(owner) = options.acting_for {
+        let patient = context.patient().await?;
+        let requests = patient.acting_for(owner).await?.requests().await?;
+        return context.print(&delegate::Requests::from(requests));
+    }
     let wait = options.wait.map(Duration::from_secs);
     let events = context.member().await?.inbox(options.after, wait).await?;
     context.print(&Inbox {
@@ -68,6 +78,9 @@ struct Event {
     purpose: Option<&'static str>,
     #[serde(skip)]
     purpose_title: &'static str,
+    /// Who has answered for the patient.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    delegate: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     bytes: Option<u64>,
     text: String,
@@ -89,6 +102,7 @@ impl From<&InboxEvent> for Event {
             to_name: event.to.as_ref().and_then(party_name),
             purpose: event.purpose.map(Purpose::code),
             purpose_title: event.purpose.map(Purpose::title).unwrap_or_default(),
+            delegate: event.delegate.map(|id| id.to_string()),
             bytes: event.bytes,
             text: event.text.clone().unwrap_or_default(),
         }
@@ -143,6 +157,9 @@ impl Event {
         if let Some(code) = self.purpose {
             line("purpose", &format!("{code} ({})", self.purpose_title));
         }
+        if let Some(delegate) = &self.delegate {
+            line("delegate", delegate);
+        }
         if let Some(bytes) = self.bytes {
             line("bytes", &size(bytes));
         }
@@ -179,6 +196,7 @@ mod tests {
             record_id: None,
             to: None,
             purpose: Some(Purpose::TREAT),
+            delegate: None,
             bytes: None,
             text: Some("a\u{1b}b\n#8".to_owned()),
         }

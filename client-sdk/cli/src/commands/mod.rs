@@ -3,6 +3,7 @@
 pub(crate) mod agent;
 pub(crate) mod certificate;
 pub(crate) mod collection;
+pub(crate) mod delegate;
 pub(crate) mod device;
 pub(crate) mod directory;
 pub(crate) mod download;
@@ -35,6 +36,7 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<(), Failu
         Command::Download(command) => download::run(context, command).await,
         Command::Reference(command) => reference::run(context, command).await,
         Command::Collection(command) => collection::run(context, command).await,
+        Command::Delegate(command) => delegate::run(context, command).await,
         Command::Device(command) => device::run(context, command).await,
         Command::Recovery(command) => recovery::run(context, command).await,
         Command::Recover(options) => recover::run(context, options).await,

@@ -86,6 +86,11 @@ struct Entry {
     purpose: Option<&'static str>,
     #[serde(flatten)]
     conditions: ConditionsView,
+    /// Who gave it for the patient.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    delegate_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    delegate: Option<String>,
 }
 
 /// What the records are like.
@@ -155,6 +160,11 @@ impl From<&PermissionInfo> for Entry {
             collection_id: permission.collection.map(|id| id.to_string()),
             purpose: permission.purpose.map(Purpose::code),
             conditions: (&permission.conditions).into(),
+            delegate_id: permission
+                .delegate
+                .as_ref()
+                .map(|delegate| delegate.id.to_string()),
+            delegate: permission.delegate.as_ref().map(|delegate| delegate.name.clone()),
         }
     }
 }
@@ -243,6 +253,7 @@ mod tests {
                 from: Some("2026-05-01".parse().unwrap()),
                 to: None,
             },
+            delegate: None,
         };
         let entry = json!({
             "permission_id": PermissionId::from_bytes([3; 16]).to_string(),

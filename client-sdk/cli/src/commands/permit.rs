@@ -10,7 +10,7 @@ use client_sdk::{
 use serde::Serialize;
 
 use crate::{
-    args::{byte_count, day, duration, media_type, moment, purpose},
+    args::{ActingFor, byte_count, day, duration, media_type, moment, purpose},
     context::Context,
     failure::Failure,
     output::Report,
@@ -61,6 +61,8 @@ pub(crate) struct PermitOptions {
     /// How many bytes may be received with it; without this, what its uses need
     #[arg(long, value_name = "N", value_parser = byte_count)]
     max_bytes: Option<u64>,
+    #[command(flatten)]
+    whose: ActingFor,
 }
 
 const PERMIT_EXAMPLES: &str = "\
@@ -71,6 +73,7 @@ Examples:
   medvault permit req_ae5… --collection default --from 2026-05-01 --to 2026-05-31 --type application/dicom
   medvault permit req_ae5… --all --type text/plain --purpose TREAT --not-before 2026-06-01 --expires 7d
   medvault permit req_ae5… --all --replaces perm_ae8… --expires 30d
+  medvault permit req_ae5… --collection default --acting-for pat_ae9…
 
 The server does not learn media types or days: it tests records by tokens that say nothing.";
 
@@ -83,6 +86,8 @@ pub(crate) struct DenyOptions {
     /// What to tell the institution that asked
     #[arg(long)]
     text: String,
+    #[command(flatten)]
+    whose: ActingFor,
 }
 
 const DENY_EXAMPLES: &str = "\
@@ -105,6 +110,26 @@ pub(crate) async fn permit(context: &Context, options: PermitOptions) -> Result<
         replaces: options.replaces,
     };
     let patient = context.patient_online().await?;
+    if let Some(owner) = options.whose.acting_for {
+        let delegate = patient.acting_for(owner).await?;
+        let (request, until_now) = (options.request, options.until_now);
+        let permission = match (options.collection, options.all) {
+            (Some(_), _) if until_now => return Err(Failure::usage(NOT_UNTIL_NOW)),
+            (Some(collection), _) => {
+                let of = delegate.collection(&collection)?;
+                delegate.permit_collection(request, of, &terms).await?
+            }
+            (None, true) => delegate.permit(request, &Selection::All, &terms).await?,
+            (None, false) => {
+                let records = Selection::Records(options.record);
+                delegate.permit(request, &records, &terms).await?
+            }
+        };
+        return context.print(&Permitted {
+            request_id: request.to_string(),
+            permission_id: permission.to_string(),
+        });
+    }
     let permission = match options.collection {
         Some(collection) => {
             let of = InCollection {
@@ -125,6 +150,9 @@ pub(crate) async fn permit(context: &Context, options: PermitOptions) -> Result<
     })
 }
 
+const NOT_UNTIL_NOW: &str = "a delegate permits a collection as a whole, or records: leave out --until-now, or give \
+                             --all";
+
 fn checked(conditions: Conditions) -> Result<Conditions, Failure> {
     if conditions.is_empty() {
         return Ok(conditions);
@@ -137,11 +165,14 @@ fn checked(conditions: Conditions) -> Result<Conditions, Failure> {
 }
 
 pub(crate) async fn deny(context: &Context, options: DenyOptions) -> Result<(), Failure> {
-    context
-        .patient()
-        .await?
-        .deny(options.request, &options.text)
-        .await?;
+    let patient = context.patient().await?;
+    match options.whose.acting_for {
+        None => patient.deny(options.request, &options.text).await?,
+        Some(owner) => {
+            let delegate = patient.acting_for(owner).await?;
+            delegate.deny(options.request, &options.text).await?;
+        }
+    }
     context.print(&Denied {
         request_id: options.request.to_string(),
     })

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
-use client_sdk::{Error, RecordId, RecordInfo, Records};
+use client_sdk::{Error, Patient, PatientId, RecordId, RecordInfo, Records};
 use serde::Serialize;
 
 use crate::{
@@ -19,6 +19,9 @@ use crate::{
 pub(crate) struct Options {
     #[command(subcommand)]
     command: Option<Command>,
+    /// Act for this patient, who has made you her delegate
+    #[arg(long, global = true, value_name = "PATIENT")]
+    acting_for: Option<PatientId>,
 }
 
 /// What else than listing.
@@ -39,20 +42,40 @@ const EXAMPLES: &str = "\
 Examples:
   medvault records
   medvault records get rec_ae5… --out ~/Documents
+  medvault records --acting-for pat_ae6…
 
 Files appear under their names only when every byte of the record is verified.";
 
 pub(crate) async fn run(context: &Context, options: Options) -> Result<(), Failure> {
-    match options.command {
-        None => context.print(&List::from(context.patient_online().await?.records().await?)),
-        Some(Command::Get { record, out }) => get(context, record, &out).await,
+    let patient = match &options.command {
+        None => context.patient_online().await?,
+        Some(_) => context.patient().await?,
+    };
+    match (options.command, options.acting_for) {
+        (None, None) => context.print(&List::from(patient.records().await?)),
+        (None, Some(owner)) => {
+            let found = patient.acting_for(owner).await?.records().await?;
+            context.print(&List::from(found))
+        }
+        (Some(Command::Get { record, out }), owner) => get(context, &patient, owner, record, &out).await,
     }
 }
 
-async fn get(context: &Context, record: RecordId, out: &Path) -> Result<(), Failure> {
-    let patient = context.patient().await?;
+async fn get(
+    context: &Context,
+    patient: &Patient,
+    acting_for: Option<PatientId>,
+    record: RecordId,
+    out: &Path,
+) -> Result<(), Failure> {
     let bar = context.progress("receiving");
-    let received = patient.get_record(record, out, &bar).await?;
+    let received = match acting_for {
+        None => patient.get_record(record, out, &bar).await?,
+        Some(owner) => {
+            let delegate = patient.acting_for(owner).await?;
+            delegate.get_record(record, out, &bar).await?
+        }
+    };
     drop(bar);
     context.print(&Opened {
         folder: out.display().to_string(),

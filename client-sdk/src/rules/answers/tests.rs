@@ -12,6 +12,7 @@ fn denial(body: &'static [u8]) -> SignedAnswer {
         denial: Some(pb::PatientStatement {
             statement: Some(statement),
             device: None,
+            delegation: None,
         }),
     })
 }

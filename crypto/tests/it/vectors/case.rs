@@ -2,10 +2,11 @@
 //! ciphers.
 
 use crypto::{
-    Collection, CollectionKey, ConditionsKey, DataKey, Error, ExpectedPermission, OpenedPermission,
-    RecipientSecret, RecoverySecret, TagKey, TextContext, UploadKey, VaultRootKey, WrappedKey,
+    Collection, CollectionKey, ConditionsKey, DataKey, DelegatedKeyContext, Error, ExpectedPermission,
+    OpenedPermission, RecipientSecret, RecoverySecret, TagKey, TextContext, UploadKey, VaultRootKey,
+    WrappedKey,
     content::{Opener, RecordContext, Sealer, StreamLengths, open_manifest},
-    open_accreditation, open_text,
+    open_accreditation, open_delegated_key, open_text,
     shares::Share,
 };
 use data_encoding::HEXLOWER;
@@ -242,6 +243,15 @@ pub enum Check {
         patient: Hex,
         institution: Hex,
     },
+    /// Opens a collection key that was given to a delegate; gives it.
+    OpenDelegatedKey {
+        key: Sealed,
+        owner: Hex,
+        delegate: Hex,
+        delegation_hash: Hex,
+        collection: Hex,
+        epoch: u64,
+    },
     /// Opens an accreditation secret; gives it.
     OpenAccreditation {
         secret: Sealed,
@@ -350,6 +360,26 @@ impl Check {
                 let institution = InstitutionId::from_bytes(institution.array());
                 let opened =
                     open_accreditation(&secret.recipient()?, &registrar, &institution, &secret.bytes())?;
+                Ok(hex(opened.expose()))
+            }
+            Self::OpenDelegatedKey {
+                key,
+                owner,
+                delegate,
+                delegation_hash,
+                collection,
+                epoch,
+            } => {
+                let context = DelegatedKeyContext {
+                    owner: PatientId::from_bytes(owner.array()),
+                    delegate: PatientId::from_bytes(delegate.array()),
+                    delegation: Sha256Digest::from_bytes(delegation_hash.array()),
+                    collection: Collection {
+                        id: CollectionId::from_bytes(collection.array()),
+                        epoch: *epoch,
+                    },
+                };
+                let opened = open_delegated_key(&key.recipient()?, &context, &key.bytes())?;
                 Ok(hex(opened.expose()))
             }
             Self::RecoveryWords { words } => {

@@ -12,6 +12,7 @@ pub fn all() -> Vec<(&'static str, Vec<Case>)> {
     vec![
         ("conditions", conditions::cases()),
         ("content", content::cases()),
+        ("delegated-key", sealed::delegated_key_cases()),
         ("key-wrap", keys::cases()),
         ("permission-key", sealed::permission_cases()),
         ("recovery", recovery::cases()),

@@ -43,6 +43,7 @@ pub(crate) fn chains() -> Vec<Case> {
         patient_statement: (&pb::PatientStatement {
             statement: Some(key(signer).signed(world::revocation()).to_message()),
             device: Some(chain.into()),
+            delegation: None,
         })
             .into(),
     };

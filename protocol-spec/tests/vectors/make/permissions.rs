@@ -37,6 +37,7 @@ fn message(signer: u8, body: Bytes, wrap: &SealedBytes) -> pb::Permission {
         body,
         wrap: Some(wrap.into()),
         device: Some((&world::chain()).into()),
+        delegation: None,
     }
 }
 

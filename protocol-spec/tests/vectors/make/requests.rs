@@ -2,17 +2,17 @@
 
 use http::{HeaderName, HeaderValue, request};
 use protocol_spec::{
-    ids::PermissionId,
+    ids::{DelegationId, DeviceId, PermissionId},
     request::{
-        CHALLENGE, CONTENT_DIGEST, IDEMPOTENCY_KEY, LEAVES, OPERATOR as OPERATOR_FIELD, Params, SIGNATURE,
-        SIGNATURE_INPUT, SignatureLabel, Signer, content_digest, sign,
+        CHALLENGE, CONTENT_DIGEST, DELEGATION, IDEMPOTENCY_KEY, LEAVES, OPERATOR as OPERATOR_FIELD, Params,
+        SIGNATURE, SIGNATURE_INPUT, SignatureLabel, Signer, content_digest, sign,
     },
 };
 
 use super::{bad, good};
 use crate::{
     case::{Case, Check, Hex},
-    world::{self, INSTITUTION, NOW, POSSESSION, STRANGER, key},
+    world::{self, DELEGATES_DEVICE, INSTITUTION, NOW, POSSESSION, STRANGER, key},
 };
 
 const AUTHORITY: &str = "vault.example:8443";
@@ -127,6 +127,7 @@ pub(crate) fn cases() -> Vec<Case> {
     cases.extend(changed());
     cases.extend(outside_the_profile());
     cases.extend(times());
+    cases.extend(acting());
     cases
 }
 
@@ -353,6 +354,65 @@ fn times() -> Vec<Case> {
             "lives-too-long",
             "121 s from created to expires",
             id(&parts),
+        ),
+    ]
+}
+
+/// A delegate reads in another's vault, by a delegation that she names.
+fn acting() -> Vec<Case> {
+    let delegate = DeviceId::from(&key(DELEGATES_DEVICE).public()).to_string();
+    let request = |delegation: Option<DelegationId>| {
+        let mut parts = http::Request::get("/v1/vault/records?limit=200")
+            .header(OPERATOR_FIELD, world::operator().to_string())
+            .body(())
+            .unwrap()
+            .into_parts()
+            .0;
+        if let Some(id) = delegation {
+            set(&mut parts, DELEGATION, &id.to_string());
+        }
+        let device = |message: &[u8]| key(DELEGATES_DEVICE).sign(message);
+        let signer = Signer {
+            label: SignatureLabel::Id,
+            params: params(delegate.clone()),
+            sign: &device,
+        };
+        sign(&mut parts, AUTHORITY, &[signer]).unwrap();
+        parts
+    };
+    let check = |parts: &request::Parts| at(parts, "id", DELEGATES_DEVICE, CREATED + 1);
+    let mut without = request(Some(world::DELEGATION_ID));
+    without.headers.remove(DELEGATION);
+    let mut added = request(None);
+    set(&mut added, DELEGATION, &world::DELEGATION_ID.to_string());
+    let mut another = request(Some(world::DELEGATION_ID));
+    let other = DelegationId::from_bytes([0x16; 16]);
+    set(&mut another, DELEGATION, &other.to_string());
+    let bad = |expect, name, description, parts| bad("API-4", expect, name, description, check(&parts));
+    vec![
+        good(
+            "API-4",
+            "acting",
+            "a delegate's request names the delegation",
+            check(&request(Some(world::DELEGATION_ID))),
+        ),
+        bad(
+            "request signature",
+            "acting-delegation-removed",
+            "the delegation is taken out after signing",
+            without,
+        ),
+        bad(
+            "request signature",
+            "acting-delegation-added",
+            "a delegation is put in after signing",
+            added,
+        ),
+        bad(
+            "bad signature",
+            "acting-delegation-changed",
+            "another delegation than was signed",
+            another,
         ),
     ]
 }

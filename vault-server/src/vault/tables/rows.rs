@@ -315,6 +315,29 @@ pub(in crate::vault) struct TerminalPlaceRow {
     pub(in crate::vault) institution: Bytes,
 }
 
+/// What a patient lets another one do.
+#[derive(Clone, PartialEq, Message)]
+pub(in crate::vault) struct DelegationRow {
+    /// `DelegationBody`.
+    #[prost(message, optional, tag = "1")]
+    pub(in crate::vault) delegation: Option<pb::PatientStatement>,
+    /// `DelegationEndBody`, once it has ended.
+    #[prost(message, optional, tag = "2")]
+    pub(in crate::vault) end: Option<pb::PatientStatement>,
+    /// Epochs whose keys the delegate was given.
+    #[prost(message, repeated, tag = "3")]
+    pub(in crate::vault) given: Vec<pb::GivenEpoch>,
+}
+
+/// In whose vault a patient may act.
+#[derive(Clone, PartialEq, Message)]
+pub(in crate::vault) struct HeldRow {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub(in crate::vault) owner: Bytes,
+    #[prost(bytes = "bytes", tag = "2")]
+    pub(in crate::vault) delegation: Bytes,
+}
+
 /// Where a record version lies.
 #[derive(Clone, PartialEq, Message)]
 pub(in crate::vault) struct PlacementRow {

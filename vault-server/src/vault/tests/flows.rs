@@ -31,6 +31,8 @@ fn kinds(entries: &[pb::HistoryEntry]) -> Vec<&'static str> {
         history_entry::What::Released(_) => "released",
         history_entry::What::Closed(_) => "closed",
         history_entry::What::DevicesChanged(_) => "devices changed",
+        history_entry::What::Delegated(_) => "delegated",
+        history_entry::What::DelegationEnded(_) => "delegation ended",
     };
     entries.iter().map(kind).collect()
 }

@@ -241,6 +241,7 @@ impl World {
             replaces: None,
             purpose: None,
             conditions: None,
+            delegation: None,
         }
     }
 

@@ -1,8 +1,9 @@
 //! What is sealed to one X-Wing key: permission keys, texts, accreditation secrets.
 
 use crypto::{
-    AccreditationSecret, ConditionsKey, DataKey, PermissionKey, RecipientSecret, TextContext, UploadKey,
-    permission::Granted, seal_accreditation, seal_text,
+    AccreditationSecret, Collection, CollectionKey, ConditionsKey, DataKey, DelegatedKeyContext,
+    PermissionKey, RecipientSecret, TextContext, UploadKey, permission::Granted, seal_accreditation,
+    seal_delegated_key, seal_text,
 };
 use hpke::{
     Deserializable, Kem, OpModeS, Serializable, aead::ChaCha20Poly1305, kdf::HkdfSha256, kem::XWing,
@@ -10,8 +11,8 @@ use hpke::{
 };
 use protocol_spec::{
     field::SealedBytes,
-    hash::sha256,
-    ids::{InstitutionId, PatientId, PermissionId, RegistrarId, RequestId},
+    hash::{Sha256Digest, sha256},
+    ids::{CollectionId, InstitutionId, PatientId, PermissionId, RegistrarId, RequestId},
     labels::{self, Label},
 };
 
@@ -351,4 +352,68 @@ fn accreditations(cases: &mut Cases) {
     let context = [[0x20; 32], [0x10; 32]].concat();
     let long = seal_raw(labels::SEAL_ACCREDITATION, &context, &[0x31; 33]);
     wrong("accreditation-too-long", "33 bytes", opening(&long, 0x20, 0x10));
+}
+
+/// DLG-3: a collection key for a delegate.
+pub fn delegated_key_cases() -> Vec<Case> {
+    let mut cases = Cases::default();
+    let context = DelegatedKeyContext {
+        owner: PatientId::from_bytes([0xa0; 32]),
+        delegate: PatientId::from_bytes([0xa1; 32]),
+        delegation: Sha256Digest::from_bytes([0xde; 32]),
+        collection: Collection {
+            id: CollectionId::from_bytes([0xc0; 16]),
+            epoch: 3,
+        },
+    };
+    let key = CollectionKey::from_bytes(&[0xd2; 32]);
+    let key = sealed(&seal_delegated_key(recipient().public(), &context, &key).unwrap());
+    let opening =
+        |key: &Sealed, [owner, delegate, delegation, collection]: [u8; 4], epoch| Check::OpenDelegatedKey {
+            key: key.clone(),
+            owner: bytes(owner, 32),
+            delegate: bytes(delegate, 32),
+            delegation_hash: bytes(delegation, 32),
+            collection: bytes(collection, 16),
+            epoch,
+        };
+    let right = [0xa0, 0xa1, 0xde, 0xc0];
+    cases.success(
+        "collection-key",
+        "DLG-3",
+        "the key of epoch 3",
+        opening(&key, right, 3),
+    );
+    let mut wrong = |name: &str, what: &str, check| cases.open_failure(name, "DLG-3", what, check);
+    for (at, name, what) in [
+        (0, "wrong-owner", "another owner"),
+        (1, "wrong-delegate", "another delegate"),
+        (2, "wrong-delegation", "another delegation"),
+        (3, "wrong-collection", "another collection"),
+    ] {
+        let mut ids = right;
+        ids[at] = 0x99;
+        wrong(name, what, opening(&key, ids, 3));
+    }
+    wrong("wrong-epoch", "another epoch", opening(&key, right, 4));
+    let tampered = Sealed {
+        ciphertext: flipped(&key.ciphertext, 5),
+        ..key
+    };
+    wrong(
+        "flipped",
+        "one bit of the ciphertext flipped",
+        opening(&tampered, right, 3),
+    );
+    let context = [
+        &[0xa0; 32][..],
+        &[0xa1; 32],
+        &[0xde; 32],
+        &[0xc0; 16],
+        &3_u64.to_be_bytes(),
+    ]
+    .concat();
+    let long = seal_raw(labels::WRAP_DELEGATED_KEY, &context, &[0xd2; 33]);
+    wrong("too-long", "33 bytes", opening(&long, right, 3));
+    cases.0
 }

@@ -1,0 +1,411 @@
+//! `medvault delegate`: what a patient lets others do in her vault, and others let her do in theirs.
+
+use std::time::{Duration, SystemTime};
+
+use clap::{ArgGroup, Args, Subcommand, ValueEnum};
+use client_sdk::{
+    CollectionId, DelegationId, PatientId, PermissionInfo, Power, Purpose,
+    patient::{
+        DelegationInfo, DelegationState, DelegationTerms, EndedDelegation, HeldDelegation, OpenRequest,
+    },
+};
+use serde::Serialize;
+
+use crate::{
+    args::{duration, moment as moment_arg},
+    commands::permissions::kind,
+    context::Context,
+    failure::Failure,
+    output::{Report, moment, plain, table, timestamp},
+    progress::Bar,
+};
+
+/// What a patient does about delegates.
+#[derive(Debug, Subcommand)]
+#[command(after_help = EXAMPLES)]
+pub(crate) enum Command {
+    /// Let another patient act in this vault, and give her the keys of the collections for it
+    #[command(after_help = EXAMPLES)]
+    Add(Add),
+    /// List whom this vault has let act, and for whom you may act
+    #[command(after_help = EXAMPLES)]
+    List,
+    /// End a delegation: refused at once, and new keys for what is added later
+    #[command(after_help = EXAMPLES)]
+    End {
+        /// The delegation, as `medvault delegate list` shows it
+        delegation: DelegationId,
+    },
+}
+
+/// Who, how far, and until when.
+#[derive(Args, Debug)]
+#[command(group = ArgGroup::new("end").required(true))]
+pub(crate) struct Add {
+    /// The id of the patient who is to act, as she tells you
+    patient: PatientId,
+    /// What you call her: the history shows it
+    #[arg(long, value_name = "NAME")]
+    name: String,
+    /// The collections in which she may act: name or id; repeat it for more
+    #[arg(long, value_name = "COLLECTION", default_value = "default")]
+    collection: Vec<String>,
+    /// What she may do
+    #[arg(long, value_enum, default_value_t = PowerArg::Read)]
+    power: PowerArg,
+    /// When it begins: a day (UTC), or a moment with its offset; without this, now
+    #[arg(long, value_name = "MOMENT", value_parser = moment_arg)]
+    not_before: Option<u64>,
+    /// When it ends: a day (UTC), or a moment with its offset
+    #[arg(long, value_name = "MOMENT", value_parser = moment_arg, group = "end")]
+    until: Option<u64>,
+    /// How long from now it holds
+    #[arg(long, value_name = "DURATION", value_parser = duration, group = "end")]
+    expires: Option<Duration>,
+}
+
+/// What a delegate may do.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum PowerArg {
+    /// Read records
+    Read,
+    /// Read records, and permit or deny what institutions ask
+    Permit,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  medvault delegate add pat_ae5… --name Mother --power permit --until 2031-04-01
+  medvault delegate add pat_ae6… --name 'Home care' --collection medication --expires 90d
+  medvault delegate list
+  medvault delegate end del_ae7…
+
+As a delegate, with your own home:
+  medvault records --acting-for pat_ae8…
+  medvault inbox --acting-for pat_ae8…
+  medvault permit req_ae9… --all --acting-for pat_ae8…
+
+A delegate cannot delegate further, revoke, move records, or change devices. What she has permitted stays
+valid until it is over or you revoke it. When a delegation is over, the agent or your next command gives the
+collections new keys.";
+
+pub(crate) async fn run(context: &Context, command: Command) -> Result<(), Failure> {
+    let patient = context.patient().await?;
+    match command {
+        Command::Add(add) => {
+            let mut collections = Vec::with_capacity(add.collection.len());
+            for named in &add.collection {
+                collections.push(patient.collection(named).await?.id);
+            }
+            let until = add.until.or_else(|| add.expires.and_then(from_now));
+            let terms = DelegationTerms {
+                name: add.name,
+                power: add.power.into(),
+                collections,
+                not_before: add.not_before,
+                not_after: until.ok_or_else(|| Failure::usage("say when it ends: --until or --expires"))?,
+            };
+            let made = patient.delegate(add.patient, &terms).await?;
+            context.print(&Added(Given::from(&made)))
+        }
+        Command::List => context.print(&List {
+            given: patient.delegations().await?.iter().map(Given::from).collect(),
+            held: patient.held_delegations().await?.iter().map(Held::from).collect(),
+        }),
+        Command::End { delegation } => {
+            let progress = Bar::records("Re-wrapping", context.json());
+            let ended = patient.end_delegation(delegation, &progress).await?;
+            drop(progress);
+            context.print(&Ended::from(&ended))
+        }
+    }
+}
+
+fn from_now(duration: Duration) -> Option<u64> {
+    let end = SystemTime::now().checked_add(duration)?;
+    let since = end.duration_since(SystemTime::UNIX_EPOCH).ok()?;
+    u64::try_from(since.as_millis()).ok()
+}
+
+impl From<PowerArg> for Power {
+    fn from(power: PowerArg) -> Self {
+        match power {
+            PowerArg::Read => Self::Read,
+            PowerArg::Permit => Self::Permit,
+        }
+    }
+}
+
+fn power(power: Power) -> &'static str {
+    match power {
+        Power::Read => "read",
+        Power::Permit => "permit",
+    }
+}
+
+fn state(state: DelegationState) -> &'static str {
+    match state {
+        DelegationState::Live => "live",
+        DelegationState::NotYet => "not-yet",
+        DelegationState::Expired => "expired",
+        DelegationState::Ended => "ended",
+    }
+}
+
+fn ids(collections: &[CollectionId]) -> Vec<String> {
+    collections.iter().map(ToString::to_string).collect()
+}
+
+#[derive(Serialize)]
+struct Given {
+    delegation_id: String,
+    delegate_id: String,
+    name: String,
+    power: &'static str,
+    collections: Vec<String>,
+    begins: String,
+    ends: String,
+    #[serde(skip)]
+    ends_ms: u64,
+    state: &'static str,
+}
+
+impl From<&DelegationInfo> for Given {
+    fn from(info: &DelegationInfo) -> Self {
+        Self {
+            delegation_id: info.delegate.delegation.to_string(),
+            delegate_id: info.delegate.id.to_string(),
+            name: info.delegate.name.clone(),
+            power: power(info.power),
+            collections: ids(&info.collections),
+            begins: timestamp(info.not_before),
+            ends: timestamp(info.not_after),
+            ends_ms: info.not_after,
+            state: state(info.state),
+        }
+    }
+}
+
+#[derive(Serialize)]
+#[serde(transparent)]
+struct Added(Given);
+
+impl Report for Added {
+    fn text(&self) -> String {
+        let Given {
+            delegation_id,
+            name,
+            power,
+            ends_ms,
+            ..
+        } = &self.0;
+        let (name, ends) = (plain(name), moment(*ends_ms));
+        format!("{name} may {power} for you until {ends}.\n  {delegation_id}\n")
+    }
+}
+
+#[derive(Serialize)]
+struct Held {
+    delegation_id: String,
+    owner_id: String,
+    power: &'static str,
+    collections: Vec<String>,
+    begins: String,
+    ends: String,
+    #[serde(skip)]
+    ends_ms: u64,
+    state: &'static str,
+}
+
+impl From<&HeldDelegation> for Held {
+    fn from(held: &HeldDelegation) -> Self {
+        Self {
+            delegation_id: held.id.to_string(),
+            owner_id: held.owner.to_string(),
+            power: power(held.power),
+            collections: ids(&held.collections),
+            begins: timestamp(held.not_before),
+            ends: timestamp(held.not_after),
+            ends_ms: held.not_after,
+            state: state(held.state),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct List {
+    /// Who may act in this vault.
+    given: Vec<Given>,
+    /// For whom this patient may act.
+    held: Vec<Held>,
+}
+
+impl Report for List {
+    fn text(&self) -> String {
+        if self.given.is_empty() && self.held.is_empty() {
+            return "There are no delegations.\n".to_owned();
+        }
+        let mut text = String::new();
+        if !self.given.is_empty() {
+            text.push_str("May act for you:\n");
+            text.push_str(&table(
+                [
+                    "DELEGATION",
+                    "NAME",
+                    "POWER",
+                    "UNTIL",
+                    "STATE",
+                    "COLLECTIONS",
+                    "WHO",
+                ],
+                self.given.iter().map(|given| {
+                    [
+                        given.delegation_id.clone(),
+                        plain(&given.name),
+                        given.power.to_owned(),
+                        moment(given.ends_ms),
+                        given.state.to_owned(),
+                        given.collections.join(" "),
+                        given.delegate_id.clone(),
+                    ]
+                }),
+            ));
+        }
+        if !self.held.is_empty() {
+            text.push_str("You may act for:\n");
+            text.push_str(&table(
+                ["DELEGATION", "PATIENT", "POWER", "UNTIL", "STATE", "COLLECTIONS"],
+                self.held.iter().map(|held| {
+                    [
+                        held.delegation_id.clone(),
+                        held.owner_id.clone(),
+                        held.power.to_owned(),
+                        moment(held.ends_ms),
+                        held.state.to_owned(),
+                        held.collections.join(" "),
+                    ]
+                }),
+            ));
+        }
+        text
+    }
+}
+
+#[derive(Serialize)]
+struct Ended {
+    #[serde(flatten)]
+    delegation: Given,
+    /// Epochs of collections that were taken out of use.
+    epochs_closed: usize,
+    /// What the delegate has permitted and still holds.
+    permissions: Vec<Permission>,
+}
+
+#[derive(Serialize)]
+struct Permission {
+    permission_id: String,
+    institution_id: String,
+    name: String,
+    expires: String,
+}
+
+impl From<&PermissionInfo> for Permission {
+    fn from(info: &PermissionInfo) -> Self {
+        Self {
+            permission_id: info.permission_id.to_string(),
+            institution_id: info.institution.id.to_string(),
+            name: info.institution.name.clone(),
+            expires: timestamp(info.not_after),
+        }
+    }
+}
+
+impl From<&EndedDelegation> for Ended {
+    fn from(ended: &EndedDelegation) -> Self {
+        Self {
+            delegation: Given::from(&ended.delegation),
+            epochs_closed: ended.closed,
+            permissions: ended.permissions.iter().map(Permission::from).collect(),
+        }
+    }
+}
+
+impl Report for Ended {
+    fn text(&self) -> String {
+        let mut text = format!(
+            "Ended: {} can do nothing more here. What is added from now on is under new keys ({} were taken out of use).\n",
+            plain(&self.delegation.name),
+            self.epochs_closed
+        );
+        for permission in &self.permissions {
+            text.push_str(&format!(
+                "Still valid, as she gave it to {} (until {}); to take it back: medvault revoke {}\n",
+                plain(&permission.name),
+                permission.expires,
+                permission.permission_id
+            ));
+        }
+        text
+    }
+}
+
+/// What institutions ask the patient for whom a delegate acts.
+#[derive(Serialize)]
+pub(super) struct Requests {
+    requests: Vec<Request>,
+}
+
+#[derive(Serialize)]
+struct Request {
+    request_id: String,
+    kind: &'static str,
+    from: String,
+    from_name: String,
+    to: String,
+    to_name: String,
+    /// HL7 PurposeOfUse code.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    purpose: Option<&'static str>,
+    expires: String,
+    #[serde(skip)]
+    expires_ms: u64,
+}
+
+impl From<Vec<OpenRequest>> for Requests {
+    fn from(requests: Vec<OpenRequest>) -> Self {
+        let request = |open: OpenRequest| Request {
+            request_id: open.request_id.to_string(),
+            kind: kind(open.kind),
+            from: open.from.id.to_string(),
+            from_name: open.from.name,
+            to: open.to.id.to_string(),
+            to_name: open.to.name,
+            purpose: open.purpose.map(Purpose::code),
+            expires: timestamp(open.expires),
+            expires_ms: open.expires,
+        };
+        Self {
+            requests: requests.into_iter().map(request).collect(),
+        }
+    }
+}
+
+impl Report for Requests {
+    fn text(&self) -> String {
+        if self.requests.is_empty() {
+            return "Nothing is open.\n".to_owned();
+        }
+        let rows = self.requests.iter().map(|request| {
+            [
+                request.request_id.clone(),
+                request.kind.to_owned(),
+                plain(&request.from_name),
+                plain(&request.to_name),
+                request.purpose.unwrap_or_default().to_owned(),
+                moment(request.expires_ms),
+            ]
+        });
+        let list = table(["REQUEST", "KIND", "FROM", "FOR", "PURPOSE", "OPEN UNTIL"], rows);
+        format!("{list}\nTheir texts are sealed to the patient: ask her, or the institution, what for.\n")
+    }
+}

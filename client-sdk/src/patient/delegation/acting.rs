@@ -1,0 +1,461 @@
+//! A patient who acts in another's vault: reads what lies in the collections of the delegation, and answers
+//! requests, signed by her own device.
+
+use std::{collections::BTreeMap, path::Path};
+
+use crypto::{Collection, CollectionKey, DelegatedKeyContext, WrappedKey, open_delegated_key};
+use protocol_spec::{
+    bodies::{DelegatedKey, Placement},
+    collection::CollectionSelector,
+    delegation::{Power, VerifiedDelegation},
+    ids::{CollectionId, DelegationId, PatientId, PermissionId, RecordId, RequestId, VersionId},
+    messages::{self as pb, stored_request::Request},
+    patient::PatientSigned,
+    permission::Kind,
+    problem::Problem,
+    purpose::Purpose,
+};
+
+use super::{DelegationState, state, tampered, verify_delegation};
+use crate::{
+    Error, PermitTerms, Progress, Received, RecordInfo, Records, Result, Selection,
+    asked::Asked,
+    connect::Server,
+    patient::{
+        InstitutionRef, Patient,
+        records::{OwnRecord, open_record},
+        requests::chosen,
+    },
+};
+
+/// A delegation that a patient was given.
+#[derive(Clone, Debug)]
+pub struct HeldDelegation {
+    /// Its id.
+    pub id: DelegationId,
+    /// For whom she may act.
+    pub owner: PatientId,
+    /// What she may do.
+    pub power: Power,
+    /// With what lies in these.
+    pub collections: Vec<CollectionId>,
+    /// From when on, in milliseconds since 1970.
+    pub not_before: u64,
+    /// Until when, in milliseconds since 1970.
+    pub not_after: u64,
+    /// Whether she may now, as the server says.
+    pub state: DelegationState,
+}
+
+/// What an institution asks the patient for whom a delegate acts. Its text is sealed to that patient.
+#[derive(Clone, Debug)]
+pub struct OpenRequest {
+    /// Its id.
+    pub request_id: RequestId,
+    /// Download or reference.
+    pub kind: Kind,
+    /// Who asks.
+    pub from: InstitutionRef,
+    /// Who would receive.
+    pub to: InstitutionRef,
+    /// What for, as the asker says.
+    pub purpose: Option<Purpose>,
+    /// When it ends, in milliseconds since 1970.
+    pub expires: u64,
+}
+
+/// A patient who acts for another one.
+pub struct Delegate<'a> {
+    patient: &'a Patient,
+    server: Server,
+    delegation: VerifiedDelegation,
+    keys: BTreeMap<(CollectionId, u64), CollectionKey>,
+}
+
+impl Patient {
+    /// What others let her do, also what is over.
+    ///
+    /// # Errors
+    /// [`Error::Tampered`] for one that is not for her.
+    pub async fn held_delegations(&self) -> Result<Vec<HeldDelegation>> {
+        let now = self.session.server.now_ms();
+        let held = self.held().await?;
+        let info = |(delegation, ended): &(VerifiedDelegation, bool)| HeldDelegation {
+            id: delegation.delegation_id,
+            owner: delegation.patient_id,
+            power: delegation.power,
+            collections: delegation.collections.ids().to_vec(),
+            not_before: delegation.not_before,
+            not_after: delegation.not_after,
+            state: state(delegation, *ended, now),
+        };
+        Ok(held.iter().map(info).collect())
+    }
+
+    /// Acts for another patient by the delegation of hers that allows most, and holds longest.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] when she has given none; [`Error::Refused`] when none holds now.
+    pub async fn acting_for(&self, owner: PatientId) -> Result<Delegate<'_>> {
+        let now = self.session.server.now_ms();
+        let mut held = self.held().await?;
+        held.retain(|(delegation, _)| delegation.patient_id == owner);
+        let live = |(delegation, ended): &(VerifiedDelegation, bool)| {
+            state(delegation, *ended, now) == DelegationState::Live
+        };
+        held.sort_by_key(|held| (live(held), held.0.power, held.0.not_after));
+        let (delegation, ended) = held.pop().ok_or_else(|| {
+            Error::Usage(format!(
+                "{owner} has not made you a delegate: ask for `medvault delegate add {}`",
+                self.id()
+            ))
+        })?;
+        let refused = |problem| {
+            Err(Error::Refused {
+                problem,
+                detail: None,
+            })
+        };
+        match state(&delegation, ended, now) {
+            DelegationState::Live => {}
+            DelegationState::Ended => return refused(Problem::DelegationEnded),
+            DelegationState::Expired => return refused(Problem::DelegationExpired),
+            DelegationState::NotYet => return refused(Problem::DelegationNotYetValid),
+        }
+        let mut delegate = Delegate {
+            patient: self,
+            server: self.session.server.acting(delegation.delegation_id)?,
+            delegation,
+            keys: BTreeMap::new(),
+        };
+        delegate.open_keys().await?;
+        Ok(delegate)
+    }
+
+    /// Delegations to her, verified, and whether the server says that they have ended.
+    async fn held(&self) -> Result<Vec<(VerifiedDelegation, bool)>> {
+        let (mut held, mut after) = (Vec::new(), String::new());
+        loop {
+            let page: pb::DelegationPage = self
+                .session
+                .server
+                .get(&format!("/v1/delegations{after}"))
+                .await?;
+            for entry in page.delegations {
+                let delegation = verify_delegation(entry.delegation)?;
+                let hers = delegation.delegate_id == self.id()
+                    && delegation.operator_id == self.session.server.operator_id();
+                if !hers {
+                    return Err(tampered("it is for somebody else"));
+                }
+                held.push((delegation, entry.end.is_some()));
+            }
+            if page.next.is_empty() {
+                return Ok(held);
+            }
+            after = format!("?after={}", DelegationId::try_from(page.next.as_ref())?);
+        }
+    }
+}
+
+impl Delegate<'_> {
+    /// For whom she acts.
+    pub fn owner(&self) -> PatientId {
+        self.delegation.patient_id
+    }
+
+    /// The collection of the delegation with this id; `default` and `emergency` have names. Those of the others are
+    /// the owner's alone.
+    ///
+    /// # Errors
+    /// [`Error::Usage`].
+    pub fn collection(&self, id_or_name: &str) -> Result<CollectionId> {
+        let named = match id_or_name {
+            "default" => Some(CollectionId::DEFAULT),
+            "emergency" => Some(CollectionId::EMERGENCY),
+            id => id.parse().ok(),
+        };
+        let known = named.filter(|id| self.delegation.collections.has(*id));
+        known.ok_or_else(|| no_collection(id_or_name))
+    }
+
+    /// The records that lie in the collections of the delegation, each verified.
+    ///
+    /// # Errors
+    /// Of the connection; a record that does not verify, or whose key was not given yet, stands in `refused`.
+    pub async fn records(&self) -> Result<Records> {
+        let (found, refused) = self.found(&Selection::All).await?;
+        let info = |record: &OwnRecord| RecordInfo {
+            collection: record.collection,
+            ..RecordInfo::from(&record.verified)
+        };
+        Ok(Records {
+            records: found.iter().map(info).collect(),
+            refused,
+        })
+    }
+
+    /// Opens a record into `out/<record id>/`.
+    ///
+    /// # Errors
+    /// As [`Patient::get_record`].
+    pub async fn get_record(
+        &self,
+        record: RecordId,
+        out: &Path,
+        progress: &dyn Progress,
+    ) -> Result<Received> {
+        let found = self.found(&Selection::Records(vec![record])).await?;
+        open_record(&self.server, found, record, out, progress).await
+    }
+
+    /// What institutions ask the owner, and is still open.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] unless the delegation is to permit; [`Error::Tampered`].
+    pub async fn requests(&self) -> Result<Vec<OpenRequest>> {
+        let (mut open, mut after) = (Vec::new(), String::new());
+        loop {
+            let page: pb::RequestPage = self.server.get(&format!("/v1/delegated-requests{after}")).await?;
+            for stored in page.requests {
+                let asked = self.verify_asked(stored.request).await?;
+                open.push(OpenRequest {
+                    request_id: asked.request_id,
+                    kind: asked.kind,
+                    from: self.patient.institution_ref(asked.asker.id()).await?,
+                    to: self.patient.institution_ref(asked.receiver).await?,
+                    purpose: asked.purpose,
+                    expires: asked.expires,
+                });
+            }
+            if page.next.is_empty() {
+                return Ok(open);
+            }
+            after = format!("?after={}", RequestId::try_from(page.next.as_ref())?);
+        }
+    }
+
+    /// Permits a request for the owner: records that lie in the collections of the delegation. The terms have neither
+    /// conditions nor a permission to replace, and end with the delegation at the latest (DLG-7, DLG-8).
+    ///
+    /// # Errors
+    /// As [`Patient::permit`]; [`Error::Usage`] for such terms.
+    pub async fn permit(
+        &self,
+        request: RequestId,
+        records: &Selection,
+        terms: &PermitTerms,
+    ) -> Result<PermissionId> {
+        let asked = self.asked(request).await?;
+        self.check_terms(terms)?;
+        let chosen = chosen(self.found(records).await?, records, &terms.conditions)?;
+        let limits = terms.limits(&asked, None);
+        let through = Some(&self.delegation);
+        let (id, answer) = self.patient.sign_permit(&asked, chosen, &limits, through).await?;
+        answer.send(&self.server).await?;
+        Ok(id)
+    }
+
+    /// Permits a request over a collection of the delegation, as [`Patient::permit_collection`].
+    ///
+    /// # Errors
+    /// As [`Self::permit`].
+    pub async fn permit_collection(
+        &self,
+        request: RequestId,
+        of: CollectionId,
+        terms: &PermitTerms,
+    ) -> Result<PermissionId> {
+        let asked = self.asked(request).await?;
+        self.check_terms(terms)?;
+        let newest = self.keys.range((of, 0)..=(of, u64::MAX)).next_back();
+        let (epoch, key) = newest
+            .map(|((_, epoch), key)| (*epoch, key))
+            .ok_or_else(|| no_collection(&of.to_string()))?;
+        let selector = CollectionSelector {
+            collection: Collection { id: of, epoch },
+            until: None,
+        };
+        let key = CollectionKey::from_bytes(key.expose());
+        let limits = terms.limits(&asked, None);
+        let through = Some(&self.delegation);
+        let (id, answer) = self
+            .patient
+            .sign_permit_selector(&asked, (selector, key), &limits, through)
+            .await?;
+        answer.send(&self.server).await?;
+        Ok(id)
+    }
+
+    /// Denies a request for the owner.
+    ///
+    /// # Errors
+    /// As [`Self::permit`].
+    pub async fn deny(&self, request: RequestId, text: &str) -> Result<()> {
+        let asked = self.asked(request).await?;
+        let answer = self.patient.sign_denial(&asked, text, Some(&self.delegation))?;
+        answer.send(&self.server).await
+    }
+
+    fn check_terms(&self, terms: &PermitTerms) -> Result<()> {
+        if terms.replaces.is_some() || !terms.conditions.is_empty() {
+            return Err(Error::Usage(
+                "a delegate gives no permission with conditions on records, or in the place of another: only the \
+                 patient herself can"
+                    .into(),
+            ));
+        }
+        let from = terms.not_before.unwrap_or_else(crate::mint::now_ms);
+        let until = from.saturating_add(crate::mint::millis(terms.expires));
+        if until > self.delegation.not_after {
+            return Err(Error::Usage(
+                "it would hold longer than the delegation: give a shorter --expires".into(),
+            ));
+        }
+        Ok(())
+    }
+
+    async fn asked(&self, id: RequestId) -> Result<Asked> {
+        let stored: pb::StoredRequest = self.server.get(&format!("/v1/requests/{id}")).await?;
+        let asked = self.verify_asked(stored.request).await?;
+        if asked.request_id == id {
+            Ok(asked)
+        } else {
+            Err(Error::tampered("the request")("it is another one"))
+        }
+    }
+
+    async fn verify_asked(&self, request: Option<Request>) -> Result<Asked> {
+        let session = &self.patient.session;
+        let asked = match request {
+            Some(Request::Download(statement)) => session.asked_download(statement).await?,
+            Some(Request::Reference(statement)) => session.asked_reference(statement).await?,
+            _ => return Err(Error::tampered("the request")("it is none of an institution's")),
+        };
+        asked.check_for(self.owner(), self.server.operator_id())?;
+        Ok(asked)
+    }
+
+    async fn found(&self, chosen: &Selection) -> Result<(Vec<OwnRecord>, Vec<(RecordId, Error)>)> {
+        let (mut found, mut refused, mut after) = (Vec::new(), Vec::new(), String::new());
+        loop {
+            let path = format!("/v1/vault/records?limit=200{after}");
+            let page: pb::VaultPage = self.server.get(&path).await?;
+            for record in page.records {
+                let id = record.record.as_ref().map(|stored| stored.record_id.clone());
+                let id = RecordId::try_from(id.unwrap_or_default().as_ref())?;
+                if matches!(chosen, Selection::Records(ids) if !ids.contains(&id)) {
+                    continue;
+                }
+                match self.read(record).await {
+                    Ok(record) => found.push(record),
+                    Err(error @ (Error::Unreachable { .. } | Error::HomeLocked { .. })) => return Err(error),
+                    Err(error) => refused.push((id, error)),
+                }
+            }
+            if page.next.is_empty() {
+                break;
+            }
+            after = format!("&after={}", VersionId::try_from(page.next.as_ref())?);
+        }
+        found.sort_by_key(|record| {
+            let created = record.verified.receipt.statement.created;
+            (created, record.verified.version_id())
+        });
+        Ok((found, refused))
+    }
+
+    /// A record whose placement the owner's device has signed, in a collection of the delegation.
+    async fn read(&self, message: pb::VaultRecord) -> Result<OwnRecord> {
+        let session = &self.patient.session;
+        let stored = message.record.unwrap_or_default();
+        let record = session.receipted(self.owner(), stored).await?;
+        let placement = PatientSigned::<Placement>::try_from(message.placement)
+            .and_then(PatientSigned::verify)
+            .map_err(wrong)?;
+        let lies_here = placement.patient_id == self.owner()
+            && placement.names(&record.receipt.statement)
+            && self.delegation.collections.has(placement.collection_id);
+        if !lies_here {
+            return Err(wrong("it does not lie in a collection of the delegation"));
+        }
+        let collection = Collection {
+            id: placement.collection_id,
+            epoch: message.epoch,
+        };
+        let key = self.keys.get(&(collection.id, collection.epoch)).ok_or_else(|| {
+            Error::Usage(
+                "the patient's device has not given you its key yet: try again when it was online".into(),
+            )
+        })?;
+        let wrapped = WrappedKey::try_from(message.data_key_wrap.as_ref()).map_err(wrong)?;
+        let key = key
+            .unwrap_data_key(&wrapped, &collection, &placement.version_id)
+            .map_err(wrong)?;
+        let verified = session.verify_record(record, &key).await?;
+        session.met_version(verified.version_id(), &verified.manifest.hash())?;
+        Ok(OwnRecord {
+            verified,
+            key,
+            collection: collection.id,
+        })
+    }
+
+    /// Opens the keys that the owner's devices have given (DLG-3).
+    async fn open_keys(&mut self) -> Result<()> {
+        for id in self.delegation.collections.ids().to_vec() {
+            let mut from = 0;
+            loop {
+                let path = format!("/v1/delegated-keys?collection={id}&from={from}");
+                let page: pb::DelegatedKeyPage = self.server.get(&path).await?;
+                for key in page.keys {
+                    let (collection, key) = self.open_key(key).await?;
+                    self.keys.insert((collection.id, collection.epoch), key);
+                }
+                if page.next <= from {
+                    break;
+                }
+                from = page.next;
+            }
+        }
+        Ok(())
+    }
+
+    async fn open_key(&self, message: pb::PatientStatement) -> Result<(Collection, CollectionKey)> {
+        let given = PatientSigned::<DelegatedKey>::try_from(message)
+            .and_then(PatientSigned::verify)
+            .map_err(tampered)?;
+        let fits = given.patient_id == self.owner()
+            && given.delegation_hash == self.delegation.hash()
+            && self.delegation.collections.has(given.collection_id);
+        if !fits {
+            return Err(tampered("a key of it is of another one"));
+        }
+        let collection = Collection {
+            id: given.collection_id,
+            epoch: given.epoch,
+        };
+        let context = DelegatedKeyContext {
+            owner: self.owner(),
+            delegate: self.patient.id(),
+            delegation: self.delegation.hash(),
+            collection,
+        };
+        let known = self.patient.known_epoch(given.root_epoch).await?;
+        let with = known
+            .vault_key(given.root_epoch)
+            .ok_or_else(|| tampered("a key of it is sealed to a vault key that is not hers"))?;
+        let key = open_delegated_key(with, &context, &given.key).map_err(tampered)?;
+        Ok((collection, key))
+    }
+}
+
+fn no_collection(named: &str) -> Error {
+    Error::Usage(format!(
+        "{named} is not a collection of this delegation: name one by its id, as `medvault delegate list` shows it"
+    ))
+}
+
+fn wrong<E: std::fmt::Display>(cause: E) -> Error {
+    Error::tampered("the record")(cause)
+}

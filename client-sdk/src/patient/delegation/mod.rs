@@ -1,0 +1,230 @@
+//! What a patient lets others do in her vault, and what others let her do in theirs. See
+//! `protocol-spec/spec/delegates.md`.
+//!
+//! | module | does |
+//! |---|---|
+//! | `giving` | sign a delegation, give its keys |
+//! | `ending` | end one; take the keys of what is over out of use |
+//! | `acting` | read, permit and deny for another patient |
+
+mod acting;
+mod ending;
+mod giving;
+
+use crypto::Collection;
+use protocol_spec::{
+    bodies::{Delegation, DelegationEnd},
+    delegation::{Power, VerifiedDelegation},
+    ids::{CollectionId, DelegationId, PatientId},
+    messages as pb,
+    patient::{Device, PatientSigned, PatientVerified},
+};
+
+pub use self::{
+    acting::{Delegate, HeldDelegation, OpenRequest},
+    ending::EndedDelegation,
+    giving::DelegationTerms,
+};
+use super::Patient;
+use crate::{Error, Result};
+
+/// Whether a delegate may act.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DelegationState {
+    /// She may.
+    Live,
+    /// Her time has not come.
+    NotYet,
+    /// Her time is over.
+    Expired,
+    /// The owner has ended it.
+    Ended,
+}
+
+/// A delegate as lists and the history show her.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DelegateRef {
+    /// By which delegation she acts.
+    pub delegation: DelegationId,
+    /// Who she is.
+    pub id: PatientId,
+    /// What the owner calls her.
+    pub name: String,
+}
+
+/// A delegation that a patient has given.
+#[derive(Clone, Debug)]
+pub struct DelegationInfo {
+    /// To whom.
+    pub delegate: DelegateRef,
+    /// What she may do.
+    pub power: Power,
+    /// With what lies in these.
+    pub collections: Vec<CollectionId>,
+    /// From when on, in milliseconds since 1970.
+    pub not_before: u64,
+    /// Until when, in milliseconds since 1970.
+    pub not_after: u64,
+    /// Whether she may now.
+    pub state: DelegationState,
+}
+
+/// A delegation of hers, verified, and what the server says of it.
+pub(super) struct OwnDelegation {
+    pub(super) delegation: VerifiedDelegation,
+    end: Option<PatientVerified<DelegationEnd>>,
+    /// Epochs whose keys the delegate was given.
+    given: Vec<Collection>,
+}
+
+impl OwnDelegation {
+    fn state(&self, now: u64) -> DelegationState {
+        state(&self.delegation, self.end.is_some(), now)
+    }
+}
+
+fn state(delegation: &Delegation, ended: bool, now: u64) -> DelegationState {
+    if ended {
+        DelegationState::Ended
+    } else if now >= delegation.not_after {
+        DelegationState::Expired
+    } else if now < delegation.not_before {
+        DelegationState::NotYet
+    } else {
+        DelegationState::Live
+    }
+}
+
+impl Patient {
+    /// What she lets others do, also what is over.
+    ///
+    /// # Errors
+    /// [`Error::Tampered`] for one that is not hers.
+    pub async fn delegations(&self) -> Result<Vec<DelegationInfo>> {
+        let own = self.own_delegations().await?;
+        own.iter().map(|own| self.delegation_info(own)).collect()
+    }
+
+    fn delegation_info(&self, own: &OwnDelegation) -> Result<DelegationInfo> {
+        let delegation = &own.delegation;
+        Ok(DelegationInfo {
+            delegate: self.delegate_ref(delegation)?,
+            power: delegation.power,
+            collections: delegation.collections.ids().to_vec(),
+            not_before: delegation.not_before,
+            not_after: delegation.not_after,
+            state: own.state(self.session.server.now_ms()),
+        })
+    }
+
+    /// A delegate of hers, by the name that she gave her.
+    pub(super) fn delegate_ref(&self, delegation: &VerifiedDelegation) -> Result<DelegateRef> {
+        let known = self.keys.known();
+        let root = known
+            .root_of(delegation.root_epoch)
+            .ok_or_else(|| tampered("its name is under a root key that is not hers"))?;
+        let sealed = delegation.sealed_name.as_bytes();
+        let name = root.open_delegate_name(sealed, &self.id(), &delegation.delegation_id);
+        Ok(DelegateRef {
+            delegation: delegation.delegation_id,
+            id: delegation.delegate_id,
+            name: name.map_err(tampered)?.as_str().to_owned(),
+        })
+    }
+
+    async fn own_delegations(&self) -> Result<Vec<OwnDelegation>> {
+        let (mut own, mut after) = (Vec::new(), String::new());
+        loop {
+            let path = format!("/v1/vault/delegations{after}");
+            let page: pb::DelegationPage = self.session.server.get(&path).await?;
+            for entry in page.delegations {
+                own.push(self.own_delegation(entry).await?);
+            }
+            if page.next.is_empty() {
+                return Ok(own);
+            }
+            after = format!("?after={}", DelegationId::try_from(page.next.as_ref())?);
+        }
+    }
+
+    async fn find_delegation(&self, id: DelegationId) -> Result<OwnDelegation> {
+        let all = self.own_delegations().await?;
+        let found = all.into_iter().find(|own| own.delegation.delegation_id == id);
+        found.ok_or_else(|| Error::Unknown {
+            what: "delegation",
+            id: id.to_string(),
+        })
+    }
+
+    /// Checks that a delegation and its end were signed by devices of hers, for this server.
+    async fn own_delegation(&self, entry: pb::DelegationEntry) -> Result<OwnDelegation> {
+        let delegation = self.own_delegation_statement(entry.delegation).await?;
+        let end = match entry.end {
+            None => None,
+            Some(end) => Some(self.own_delegation_end(end, &delegation).await?),
+        };
+        let mut given = Vec::with_capacity(entry.given.len());
+        for epoch in entry.given {
+            given.push(Collection {
+                id: CollectionId::try_from(epoch.collection_id.as_ref())?,
+                epoch: epoch.epoch,
+            });
+        }
+        Ok(OwnDelegation {
+            delegation,
+            end,
+            given,
+        })
+    }
+
+    pub(super) async fn own_delegation_statement(
+        &self,
+        statement: Option<pb::PatientStatement>,
+    ) -> Result<VerifiedDelegation> {
+        let delegation = verify_delegation(statement)?;
+        let hers =
+            delegation.patient_id == self.id() && delegation.operator_id == self.session.server.operator_id();
+        if !hers {
+            return Err(tampered("it is somebody else's"));
+        }
+        self.known_device(delegation.device()).await?;
+        Ok(delegation)
+    }
+
+    pub(super) async fn own_delegation_end(
+        &self,
+        statement: pb::PatientStatement,
+        of: &VerifiedDelegation,
+    ) -> Result<PatientVerified<DelegationEnd>> {
+        let end = PatientSigned::<DelegationEnd>::try_from(statement)
+            .and_then(PatientSigned::verify)
+            .map_err(tampered)?;
+        self.known_device(end.device()).await?;
+        if end.is_of(of) {
+            Ok(end)
+        } else {
+            Err(tampered("it is the end of another one"))
+        }
+    }
+
+    /// Whether a statement in her name was signed by a device of hers, or through a delegation that one has signed
+    /// (DEV-8, DLG-7).
+    pub(super) async fn known_signer(
+        &self,
+        device: &Device,
+        delegation: Option<&VerifiedDelegation>,
+    ) -> Result<()> {
+        let own = delegation.map_or(device, VerifiedDelegation::device);
+        self.known_device(own).await.map(drop)
+    }
+}
+
+fn verify_delegation(statement: Option<pb::PatientStatement>) -> Result<VerifiedDelegation> {
+    PatientSigned::<Delegation>::try_from(statement)
+        .and_then(VerifiedDelegation::verify)
+        .map_err(tampered)
+}
+
+fn tampered<E: std::fmt::Display>(cause: E) -> Error {
+    Error::tampered("a delegation")(cause)
+}

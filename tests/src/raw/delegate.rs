@@ -1,0 +1,240 @@
+//! Delegations, and what delegates ask and sign, message by message.
+
+use anyhow::Result;
+use bytes::Bytes;
+use crypto::{CollectionKey, DelegatedKeyContext, TextContext, seal_delegated_key, seal_text};
+use protocol_spec::{
+    bodies::{DelegatedKey, Delegation, DelegationEnd, Denial},
+    collection::{Collection, CollectionSelector},
+    delegation::{Power, Scope, SealedName},
+    directory::Institution,
+    field::Name,
+    hash::Sha256Digest,
+    ids::{CollectionId, DelegationId, PatientId, RequestId},
+    messages as pb,
+    patient::PatientSigned,
+    permission::PermissionBody,
+    statement::Signed,
+};
+
+use super::{Answer, Call, RawPatient, Wire, now_ms, random};
+
+/// What one patient lets another one do.
+#[derive(Clone)]
+pub struct RawDelegation {
+    /// Its id.
+    pub id: DelegationId,
+    /// Whose vault it is about.
+    pub owner: PatientId,
+    /// As it was signed.
+    pub signed: PatientSigned<Delegation>,
+}
+
+impl RawDelegation {
+    /// SHA-256 of its body.
+    pub fn hash(&self) -> Sha256Digest {
+        self.signed.hash()
+    }
+
+    /// The message that hands it in.
+    pub fn message(&self) -> pb::PutDelegation {
+        pb::PutDelegation {
+            delegation: Some((&self.signed).into()),
+        }
+    }
+
+    /// Adds it to a call.
+    #[must_use]
+    pub fn on(&self, call: Call) -> Call {
+        call.with("medvault-delegation", self.id.to_string())
+    }
+}
+
+impl RawPatient {
+    /// A delegation to permit in `default` for four hours; `edit` may change it before it is signed. Nothing is sent.
+    ///
+    /// # Errors
+    /// When there is no randomness.
+    pub fn delegation(
+        &self,
+        wire: &Wire,
+        to: PatientId,
+        edit: impl FnOnce(&mut Delegation),
+    ) -> Result<RawDelegation> {
+        let id = DelegationId::mint(now_ms(), random()?);
+        let name = Name::try_from("a delegate".to_owned())?;
+        let mut body = Delegation {
+            created: now_ms(),
+            operator_id: wire.operator_id(),
+            delegation_id: id,
+            patient_id: self.id,
+            delegate_id: to,
+            power: Power::Permit,
+            collections: Scope::new(vec![CollectionId::DEFAULT])?,
+            not_before: now_ms() - 60_000,
+            not_after: now_ms() + 14_400_000,
+            root_epoch: self.list.claimed().root_epoch,
+            sealed_name: SealedName::try_from(self.root().seal_delegate_name(&name, &self.id, &id)?)?,
+        };
+        edit(&mut body);
+        let owner = body.patient_id;
+        let signed = Signed::sign(body, |message| self.sign(message));
+        Ok(RawDelegation {
+            id,
+            owner,
+            signed: PatientSigned::new(signed, self.chain().clone()),
+        })
+    }
+
+    /// Lets another patient act, which must be taken.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub async fn delegate(
+        &self,
+        wire: &Wire,
+        to: PatientId,
+        edit: impl FnOnce(&mut Delegation),
+    ) -> Result<RawDelegation> {
+        let delegation = self.delegation(wire, to, edit)?;
+        self.post(wire, "/v1/vault/delegations", &delegation.message())
+            .await?
+            .message::<pb::Accepted>()?;
+        Ok(delegation)
+    }
+
+    /// The message that gives a delegate a made-up key of a collection.
+    ///
+    /// # Errors
+    /// When there is no randomness.
+    pub fn delegated_key(
+        &self,
+        to: &Self,
+        delegation: &RawDelegation,
+        collection: Collection,
+    ) -> Result<pb::PutDelegatedKeys> {
+        let context = DelegatedKeyContext {
+            owner: self.id,
+            delegate: to.id,
+            delegation: delegation.hash(),
+            collection,
+        };
+        let body = DelegatedKey {
+            created: now_ms(),
+            patient_id: self.id,
+            delegation_hash: delegation.hash(),
+            collection_id: collection.id,
+            epoch: collection.epoch,
+            root_epoch: to.list.claimed().root_epoch,
+            key: seal_delegated_key(to.vault_key.public(), &context, &CollectionKey::generate()?)?,
+        };
+        let signed = Signed::sign(body, |message| self.sign(message));
+        let key = PatientSigned::new(signed, self.chain().clone());
+        Ok(pb::PutDelegatedKeys {
+            delegation_id: Bytes::copy_from_slice(delegation.id.as_bytes()),
+            keys: vec![(&key).into()],
+        })
+    }
+
+    /// The message that ends a delegation.
+    pub fn end_of(&self, delegation: &RawDelegation) -> pb::EndDelegation {
+        let body = DelegationEnd {
+            created: now_ms(),
+            patient_id: self.id,
+            delegation_id: delegation.id,
+            delegation_hash: delegation.hash(),
+        };
+        let signed = Signed::sign(body, |message| self.sign(message));
+        let end = PatientSigned::new(signed, self.chain().clone());
+        pb::EndDelegation {
+            end: Some((&end).into()),
+        }
+    }
+
+    /// Ends a delegation, which must be taken.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub async fn end_delegation(&self, wire: &Wire, delegation: &RawDelegation) -> Result<()> {
+        self.post(wire, "/v1/vault/delegations/ends", &self.end_of(delegation))
+            .await?
+            .message::<pb::Accepted>()?;
+        Ok(())
+    }
+
+    /// Reads for another patient.
+    ///
+    /// # Errors
+    /// When no answer comes.
+    pub async fn get_for(&self, wire: &Wire, path: &str, delegation: &RawDelegation) -> Result<Answer> {
+        wire.call(&delegation.on(Call::get(path)), self.key()).await
+    }
+
+    /// Sends a message for another patient.
+    ///
+    /// # Errors
+    /// When no answer comes.
+    pub async fn post_for(
+        &self,
+        wire: &Wire,
+        path: &str,
+        message: &impl prost::Message,
+        delegation: &RawDelegation,
+    ) -> Result<Answer> {
+        let call = delegation.on(Call::post(path, message)?);
+        wire.call(&call, self.key()).await
+    }
+
+    /// A denial for another patient.
+    ///
+    /// # Errors
+    /// When there is no randomness.
+    pub fn denial_for(
+        &self,
+        request_id: RequestId,
+        request_hash: Sha256Digest,
+        asker: &Institution,
+        by: &RawDelegation,
+    ) -> Result<pb::SubmitDenial> {
+        let context = TextContext::to_institution(request_id, &by.owner, &asker.id());
+        let body = Denial {
+            created: now_ms(),
+            request_id,
+            request_hash,
+            patient_id: by.owner,
+            institution_id: asker.id(),
+            text: seal_text(asker.recipient_key(), &context, "no")?,
+        };
+        let signed = Signed::sign(body, |message| self.sign(message));
+        let denial = PatientSigned::new(signed, self.chain().clone()).through(by.signed.clone());
+        Ok(pb::SubmitDenial {
+            denial: Some((&denial).into()),
+        })
+    }
+
+    /// A permission that was made for another patient: what `permission` is, with the delegation beside it.
+    pub fn through(permission: pb::Permission, delegation: &RawDelegation) -> pb::SubmitPermission {
+        pb::SubmitPermission::from(pb::Permission {
+            delegation: Some((&delegation.signed).into()),
+            ..permission
+        })
+    }
+}
+
+impl RawDelegation {
+    /// Makes a permission one for the owner, by this delegation.
+    pub fn names(&self, body: &mut PermissionBody) {
+        body.patient_id = self.owner;
+        body.delegation = Some(self.hash());
+    }
+
+    /// The same, over a collection.
+    pub fn over(&self, body: &mut PermissionBody, collection: Collection) {
+        self.names(body);
+        body.records.clear();
+        body.collection = Some(CollectionSelector {
+            collection,
+            until: None,
+        });
+    }
+}

@@ -1,0 +1,254 @@
+//! Delegates: patients who act in another's vault, as far as a delegation of hers lets them. See `spec/delegates.md`
+//! §3.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use protocol_spec::{
+    bodies::Delegation,
+    collection::Collection,
+    defence::Defence,
+    delegation::Power,
+    hash::Sha256Digest,
+    ids::{CollectionId, DelegationId, DeviceId, PatientId, RequestId, VersionId},
+    keys::IdentityKey,
+    messages as pb,
+    permission::{PermissionBody, VerifiedPermission},
+    problem::Problem,
+};
+
+use super::{
+    Caller, Refusal, Shared, Vault,
+    delegations::delegation_of,
+    refusal::ensure,
+    requests::request_place,
+    tables::{self, DelegationRow},
+    tx::Tx,
+};
+
+/// A patient who acts for another one.
+#[derive(Clone, Debug)]
+pub struct Acting {
+    pub(super) id: PatientId,
+    pub(super) device: DeviceId,
+    pub(super) key: IdentityKey,
+    /// As its owner signed it, which was verified before it was stored.
+    pub(super) delegation: Delegation,
+    /// SHA-256 of its body.
+    pub(super) hash: Sha256Digest,
+}
+
+impl Acting {
+    /// Whose vault it is.
+    pub(super) fn owner(&self) -> PatientId {
+        self.delegation.patient_id
+    }
+
+    fn has(&self, collection: CollectionId) -> bool {
+        Defence::DelegationScope.holds(self.delegation.collections.has(collection))
+    }
+}
+
+impl Vault {
+    /// The caller as a delegate, by the delegation that its request names (DLG-5).
+    ///
+    /// # Errors
+    /// `not-permitted` unless it is hers, `delegation-ended`, `delegation-expired`, `delegation-not-yet-valid`.
+    pub async fn act(&self, caller: Caller, delegation: DelegationId) -> Result<Caller, Refusal> {
+        let absent = || Refusal::absent("no such delegation of the caller's");
+        let Caller::Patient { id, device, key } = caller else {
+            return Err(absent());
+        };
+        let ledger = &*self.shared.ledger;
+        let held = tables::held_delegation(id, delegation).get(ledger).await?;
+        let owner = held.ok_or_else(absent)?.owner;
+        let owner = PatientId::try_from(owner.as_ref()).map_err(Refusal::damaged)?;
+        let row = tables::delegation(owner, delegation).get(ledger).await?;
+        let signed = delegation_of(&row.ok_or_else(|| Refusal::damaged("a delegation has no row"))?)?;
+        let acting = Acting {
+            id,
+            device,
+            key,
+            delegation: signed.claimed().clone(),
+            hash: signed.hash(),
+        };
+        self.shared.check_acting(&acting).await?;
+        Ok(Caller::Delegate(Arc::new(acting)))
+    }
+
+    /// Keys of a collection that the caller was given, by epoch, from this one on.
+    ///
+    /// # Errors
+    /// `not-permitted` unless a delegate asks; those of the store.
+    pub async fn delegated_keys(
+        &self,
+        caller: &Caller,
+        collection: Collection,
+        limit: usize,
+    ) -> Result<pb::DelegatedKeyPage, Refusal> {
+        let acting = acting(caller)?;
+        let (owner, id) = (acting.owner(), acting.delegation.delegation_id);
+        let epochs = tables::delegation(owner, id).get(&*self.shared.ledger).await?;
+        let mut given: Vec<u64> = epochs
+            .unwrap_or_default()
+            .given
+            .iter()
+            .filter(|given| given.collection_id == collection.id.as_bytes()[..])
+            .map(|given| given.epoch)
+            .filter(|epoch| *epoch >= collection.epoch)
+            .collect();
+        given.sort_unstable();
+        let mut page = pb::DelegatedKeyPage::default();
+        for epoch in given {
+            if page.keys.len() >= limit.clamp(1, KEYS_OF_PAGE) {
+                page.next = epoch;
+                break;
+            }
+            let key = tables::delegated_key(owner, id, Collection { epoch, ..collection });
+            page.keys.extend(key.get(&*self.shared.ledger).await?);
+        }
+        Ok(page)
+    }
+
+    /// What institutions ask the patient for whom the caller acts, and is still open.
+    ///
+    /// # Errors
+    /// `not-permitted` unless a delegate asks, `delegation-power`; those of the store.
+    pub async fn delegated_requests(
+        &self,
+        caller: &Caller,
+        after: Option<RequestId>,
+        limit: usize,
+    ) -> Result<pb::RequestPage, Refusal> {
+        acting(caller)?;
+        let owner = caller.acts_for(Power::Permit)?;
+        let first = match after {
+            None => tables::requests(owner),
+            Some(id) => {
+                let place = tables::place(&id).get(&*self.shared.ledger).await?;
+                let place = place.ok_or_else(|| Refusal::absent("no such request"))?;
+                tables::requests(owner).after(request_place(place)?.1.as_bytes())
+            }
+        };
+        let (rows, more) = self.shared.short_page(first, limit).await?;
+        let mut page = pb::RequestPage {
+            next: rows
+                .last()
+                .filter(|_| more)
+                .map_or_else(Bytes::new, |row| row.request_id.clone()),
+            ..pb::RequestPage::default()
+        };
+        for row in rows {
+            let asked = row.kind() != pb::PermissionKind::Upload;
+            let Some(stored) = row.stored.filter(|_| asked) else {
+                continue;
+            };
+            if stored.state() == pb::RequestState::Open && !self.shared.time.has_passed(row.expires).await {
+                page.requests.push(stored);
+            }
+        }
+        Ok(page)
+    }
+}
+
+fn acting(caller: &Caller) -> Result<&Acting, Refusal> {
+    caller
+        .acting()
+        .ok_or_else(|| Refusal::absent("only delegates may do this"))
+}
+
+/// Most keys of one page: each is a statement with its chain.
+pub const KEYS_OF_PAGE: usize = 32;
+
+impl Caller {
+    /// Whether a permission over a collection is over one that the delegate acts in (DLG-6).
+    pub(super) fn check_collection(&self, permission: &PermissionBody) -> Result<(), Refusal> {
+        let over = permission.collection.map(|selector| selector.collection.id);
+        let (Some(acting), Some(over)) = (self.acting(), over) else {
+            return Ok(());
+        };
+        ensure(
+            acting.has(over),
+            Problem::DelegationScope,
+            "the delegation is for other collections",
+        )
+    }
+}
+
+impl Shared {
+    /// DLG-5.
+    pub(super) async fn check_acting(&self, acting: &Acting) -> Result<(), Refusal> {
+        let key = tables::delegation(acting.owner(), acting.delegation.delegation_id);
+        let row = key.get(&*self.ledger).await?;
+        self.check_delegation(&acting.delegation, row).await
+    }
+
+    /// Whether a delegation holds now.
+    pub(super) async fn check_delegation(
+        &self,
+        delegation: &Delegation,
+        row: Option<DelegationRow>,
+    ) -> Result<(), Refusal> {
+        let ended = row.is_none_or(|row| row.end.is_some());
+        ensure(
+            Defence::DelegationLife.holds(!ended),
+            Problem::DelegationEnded,
+            "the delegation has ended",
+        )?;
+        let over = self.time.has_passed(delegation.not_after).await;
+        ensure(
+            Defence::DelegationLife.holds(!over),
+            Problem::DelegationExpired,
+            "the delegation is over",
+        )?;
+        ensure(
+            Defence::DelegationLife.holds(delegation.not_before <= self.time.now()),
+            Problem::DelegationNotYetValid,
+            "the delegation's time has not come",
+        )
+    }
+
+    /// Refuses a record that does not lie in the delegate's collections as one that is not there (DLG-6).
+    pub(super) async fn check_in_scope(&self, acting: &Acting, version: VersionId) -> Result<(), Refusal> {
+        let placed = tables::placement(acting.owner(), version)
+            .get(&*self.ledger)
+            .await?;
+        let within = match placed {
+            Some(placed) => acting.has(placed.body()?.collection_id),
+            None => Defence::DelegationScope.is_off(),
+        };
+        ensure(within, Problem::NotPermitted, "the record lies elsewhere")
+    }
+}
+
+impl Tx<'_> {
+    /// As [`Shared::check_acting`], by rows that the commit checks again.
+    pub(super) async fn check_acting(&mut self, acting: &Acting) -> Result<(), Refusal> {
+        let key = tables::delegation(acting.owner(), acting.delegation.delegation_id);
+        let row = self.read(&key).await?;
+        self.shared.check_delegation(&acting.delegation, row).await
+    }
+
+    /// Whether the records of a delegate's permission lie in her collections (DLG-6).
+    pub(super) async fn check_delegated_records(
+        &mut self,
+        permission: &VerifiedPermission,
+    ) -> Result<(), Refusal> {
+        let Some(delegation) = permission.delegation() else {
+            return Ok(());
+        };
+        for selector in &permission.records {
+            let placed = tables::placement(permission.patient_id, selector.version_id);
+            let within = match self.read(&placed).await? {
+                Some(placed) => delegation.collections.has(placed.body()?.collection_id),
+                None => false,
+            };
+            ensure(
+                Defence::DelegationScope.holds(within),
+                Problem::DelegationScope,
+                "a record lies in no collection of the delegation",
+            )?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,315 @@
+//! What patients let others do in their vaults: given, keyed, ended by the owner's devices. See `spec/delegates.md`.
+
+use bytes::Bytes;
+use protocol_spec::{
+    bodies::{DelegatedKey, Delegation, DelegationEnd},
+    collection::Collection,
+    defence::Defence,
+    delegation::VerifiedDelegation,
+    ids::{CollectionId, DelegationId, PatientId},
+    messages as pb,
+    patient::{PatientSigned, PatientVerified},
+    problem::Problem,
+};
+
+use super::{
+    Caller, Intent, Refusal, Vault,
+    refusal::ensure,
+    tables::{self, Counted, DelegationRow, HeldRow},
+    tx::{Operation, Tx},
+};
+
+use pb::{event, history_entry};
+
+impl Vault {
+    /// A patient lets another one act in her vault.
+    ///
+    /// # Errors
+    /// `not-permitted` (also when there is no such delegate), `epoch-mismatch` for a collection that is not there,
+    /// `delegation-expired`, `already-exists`, `too-many`.
+    pub async fn put_delegation(
+        &self,
+        caller: &Caller,
+        intent: &Intent,
+        message: pb::PutDelegation,
+    ) -> Result<pb::Accepted, Refusal> {
+        // Never by a delegate (DLG-2).
+        caller.patient()?;
+        let signed = PatientSigned::<Delegation>::try_from(message.delegation)?;
+        let delegation = VerifiedDelegation::verify(signed)?;
+        self.shared
+            .check_patient(caller, delegation.patient_id, delegation.operator_id)?;
+        caller.check_device(delegation.device())?;
+        self.shared
+            .mutate(caller, intent, PutDelegation { delegation })
+            .await
+    }
+
+    /// A patient gives a delegate keys of her collections (DLG-4).
+    ///
+    /// # Errors
+    /// `not-permitted`, `malformed`, `delegation-ended`, `delegation-expired`, `epoch-mismatch`.
+    pub async fn put_delegated_keys(
+        &self,
+        caller: &Caller,
+        intent: &Intent,
+        message: pb::PutDelegatedKeys,
+    ) -> Result<pb::Accepted, Refusal> {
+        let patient = caller.patient()?;
+        let delegation = DelegationId::try_from(message.delegation_id.as_ref())?;
+        let few = (1..=KEYS_AT_ONCE).contains(&message.keys.len());
+        ensure(few, Problem::Malformed, "no keys, or too many at once")?;
+        let mut keys = Vec::with_capacity(message.keys.len());
+        for key in message.keys {
+            let key = PatientSigned::<DelegatedKey>::try_from(key)?.verify()?;
+            self.shared
+                .check_patient(caller, key.patient_id, self.shared.operator.id())?;
+            caller.check_device(key.device())?;
+            let formed = key.key.ciphertext.len() == SEALED_KEY;
+            ensure(formed, Problem::Malformed, "a sealed key has 48 bytes")?;
+            keys.push(key);
+        }
+        let put = PutKeys {
+            patient,
+            delegation,
+            keys,
+        };
+        self.shared.mutate(caller, intent, put).await
+    }
+
+    /// A patient ends a delegation. The same again changes nothing.
+    ///
+    /// # Errors
+    /// `not-permitted`.
+    pub async fn end_delegation(
+        &self,
+        caller: &Caller,
+        intent: &Intent,
+        message: pb::EndDelegation,
+    ) -> Result<pb::Accepted, Refusal> {
+        caller.patient()?;
+        let end = PatientSigned::<DelegationEnd>::try_from(message.end)?.verify()?;
+        self.shared
+            .check_patient(caller, end.patient_id, self.shared.operator.id())?;
+        caller.check_device(end.device())?;
+        self.shared.mutate(caller, intent, EndDelegation { end }).await
+    }
+
+    /// What the caller lets others do, in the order of ids, after this one.
+    ///
+    /// # Errors
+    /// `not-permitted` unless a patient asks; those of the store.
+    pub async fn given_delegations(
+        &self,
+        caller: &Caller,
+        after: Option<DelegationId>,
+        limit: usize,
+    ) -> Result<pb::DelegationPage, Refusal> {
+        let owner = caller.patient()?;
+        let first = match after {
+            Some(after) => tables::delegations(owner).after(after.as_bytes()),
+            None => tables::delegations(owner),
+        };
+        let (rows, more) = self.shared.short_page(first, limit).await?;
+        let mut page = pb::DelegationPage::default();
+        if let Some(last) = rows.last().filter(|_| more) {
+            page.next = Bytes::copy_from_slice(delegation_of(last)?.claimed().delegation_id.as_bytes());
+        }
+        page.delegations = rows.into_iter().map(entry).collect();
+        Ok(page)
+    }
+
+    /// What others let the caller do, in the order of ids, after this one.
+    ///
+    /// # Errors
+    /// `not-permitted` unless a patient asks; those of the store.
+    pub async fn held_delegations(
+        &self,
+        caller: &Caller,
+        after: Option<DelegationId>,
+        limit: usize,
+    ) -> Result<pb::DelegationPage, Refusal> {
+        let delegate = caller.patient()?;
+        let first = match after {
+            Some(after) => tables::held_delegations(delegate).after(after.as_bytes()),
+            None => tables::held_delegations(delegate),
+        };
+        let (rows, more) = self.shared.short_page(first, limit.min(HELD_OF_PAGE)).await?;
+        let mut page = pb::DelegationPage::default();
+        for HeldRow { owner, delegation } in rows {
+            let owner = PatientId::try_from(owner.as_ref()).map_err(Refusal::damaged)?;
+            let id = DelegationId::try_from(delegation.as_ref()).map_err(Refusal::damaged)?;
+            let row = tables::delegation(owner, id).get(&*self.shared.ledger).await?;
+            let row = row.ok_or_else(|| Refusal::damaged("a delegation has no row"))?;
+            page.delegations.push(pb::DelegationEntry {
+                given: Vec::new(),
+                ..entry(row)
+            });
+            if more {
+                page.next = delegation;
+            }
+        }
+        Ok(page)
+    }
+}
+
+fn entry(row: DelegationRow) -> pb::DelegationEntry {
+    pb::DelegationEntry {
+        delegation: row.delegation,
+        end: row.end,
+        given: row.given,
+    }
+}
+
+/// The delegation of a row, which was verified before it was stored.
+pub(super) fn delegation_of(row: &DelegationRow) -> Result<PatientSigned<Delegation>, Refusal> {
+    PatientSigned::try_from(row.delegation.clone()).map_err(Refusal::damaged)
+}
+
+/// A delegation each is two statements with their chains.
+const HELD_OF_PAGE: usize = 64;
+/// Each is a statement of 1.5 to 9 KiB.
+const KEYS_AT_ONCE: usize = 64;
+/// A key of 32 bytes under HPKE.
+const SEALED_KEY: usize = 48;
+/// Delegations that one patient may have given.
+const MOST: u64 = 1000;
+
+struct PutDelegation {
+    delegation: VerifiedDelegation,
+}
+
+impl Operation for PutDelegation {
+    type Answer = pb::Accepted;
+
+    async fn apply(&self, tx: &mut Tx<'_>) -> Result<pb::Accepted, Refusal> {
+        let Self { delegation } = self;
+        let (owner, id) = (delegation.patient_id, delegation.delegation_id);
+        let key = tables::delegation(owner, id);
+        let message = delegation.to_message();
+        if let Some(row) = tx.read(&key).await? {
+            let same = row.delegation.as_ref() == Some(&message);
+            ensure(same, Problem::AlreadyExists, "another delegation has this id")?;
+            return Ok(pb::Accepted {});
+        }
+        let over = tx.has_passed(delegation.not_after).await;
+        ensure(
+            !over,
+            Problem::DelegationExpired,
+            "the delegation is over already",
+        )?;
+        tx.read_existing(&tables::patient(delegation.delegate_id)).await?;
+        for collection in delegation.collections.ids() {
+            let row = tx.read(&tables::collection(owner, *collection)).await?;
+            ensure(
+                row.is_some(),
+                Problem::EpochMismatch,
+                "there is no such collection",
+            )?;
+        }
+        let count = tx.next_number(*owner.as_bytes(), Counted::Delegations).await?;
+        ensure(count <= MOST, Problem::TooMany, "too many delegations")?;
+        let held = HeldRow {
+            owner: Bytes::copy_from_slice(owner.as_bytes()),
+            delegation: Bytes::copy_from_slice(id.as_bytes()),
+        };
+        tx.claim(&tables::held_delegation(delegation.delegate_id, id), &held)
+            .await?;
+        let row = DelegationRow {
+            delegation: Some(message.clone()),
+            ..DelegationRow::default()
+        };
+        tx.put(&key, &row);
+        tx.log(&delegation.hash())?;
+        tx.record_history(owner, history_entry::What::Delegated(message.clone()))
+            .await?;
+        let delegate = *delegation.delegate_id.as_bytes();
+        tx.notify(delegate, event::What::Delegated(message)).await?;
+        Ok(pb::Accepted {})
+    }
+}
+
+struct PutKeys {
+    patient: PatientId,
+    delegation: DelegationId,
+    keys: Vec<PatientVerified<DelegatedKey>>,
+}
+
+impl Operation for PutKeys {
+    type Answer = pb::Accepted;
+
+    async fn apply(&self, tx: &mut Tx<'_>) -> Result<pb::Accepted, Refusal> {
+        let owner = self.patient;
+        let key = tables::delegation(owner, self.delegation);
+        let mut row = tx.read_existing(&key).await?;
+        let signed = delegation_of(&row)?;
+        let delegation = signed.claimed();
+        // A key may come before its time, and not after it.
+        let ended = row.end.is_some() && !Defence::DelegationLife.is_off();
+        ensure(!ended, Problem::DelegationEnded, "the delegation has ended")?;
+        let over = tx.has_passed(delegation.not_after).await && !Defence::DelegationLife.is_off();
+        ensure(!over, Problem::DelegationExpired, "the delegation is over")?;
+        for given in &self.keys {
+            let of = Collection {
+                id: given.collection_id,
+                epoch: given.epoch,
+            };
+            let fits = given.delegation_hash == signed.hash() && delegation.collections.has(of.id);
+            ensure(fits, Problem::NotPermitted, "a key of another delegation")?;
+            let open = tx.open_epochs(owner, of.id).await?.contains(&of.epoch);
+            ensure(open, Problem::EpochMismatch, "there is no such epoch")?;
+            let epoch = pb::GivenEpoch {
+                collection_id: Bytes::copy_from_slice(of.id.as_bytes()),
+                epoch: of.epoch,
+            };
+            if !row.given.contains(&epoch) {
+                row.given.push(epoch);
+            }
+            tx.put(
+                &tables::delegated_key(owner, self.delegation, of),
+                &given.to_message(),
+            );
+        }
+        tx.put(&key, &row);
+        Ok(pb::Accepted {})
+    }
+}
+
+struct EndDelegation {
+    end: PatientVerified<DelegationEnd>,
+}
+
+impl Operation for EndDelegation {
+    type Answer = pb::Accepted;
+
+    async fn apply(&self, tx: &mut Tx<'_>) -> Result<pb::Accepted, Refusal> {
+        let Self { end } = self;
+        let owner = end.patient_id;
+        let key = tables::delegation(owner, end.delegation_id);
+        let mut row = tx.read_existing(&key).await?;
+        let signed = delegation_of(&row)?;
+        let same = signed.hash() == end.delegation_hash;
+        ensure(same, Problem::NotPermitted, "it ends another delegation")?;
+        if row.end.is_some() {
+            return Ok(pb::Accepted {});
+        }
+        row.end = Some(end.to_message());
+        for given in &row.given {
+            let id = CollectionId::try_from(given.collection_id.as_ref()).map_err(Refusal::damaged)?;
+            let of = Collection {
+                id,
+                epoch: given.epoch,
+            };
+            // Nothing more is sealed to the delegate (DLG-10).
+            tx.delete(&tables::delegated_key(owner, end.delegation_id, of));
+        }
+        tx.put(&key, &row);
+        tx.log(&end.hash())?;
+        let message = end.to_message();
+        tx.record_history(owner, history_entry::What::DelegationEnded(message.clone()))
+            .await?;
+        let delegate = *signed.claimed().delegate_id.as_bytes();
+        tx.notify(delegate, event::What::DelegationEnded(message)).await?;
+        Ok(pb::Accepted {})
+    }
+}
