@@ -468,6 +468,8 @@ bodies! {
         delegation_id: DelegationId,
         /// SHA-256 of its body.
         delegation_hash: Sha256Digest,
+        /// The newest epoch of each of its collections: these and those before are given up.
+        last: Vec<Collection>,
     }
     /// Institution: what a record contains.
     RecordManifest: RecordManifestBody, RECORD_MANIFEST {

@@ -153,6 +153,8 @@ struct Met {
 struct Walk {
     items: Vec<HistoryItem>,
     trail: Trail,
+    /// Delegations, and whether they have ended.
+    delegations: HashMap<Sha256Digest, (VerifiedDelegation, bool)>,
     seen: Seen,
     /// What this device had seen at the last time.
     before: Option<Seen>,
@@ -210,6 +212,7 @@ impl Patient {
                 return Ok(Walk {
                     items,
                     trail: met.trail,
+                    delegations: met.delegations,
                     seen,
                     before,
                 });

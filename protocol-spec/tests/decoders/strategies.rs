@@ -429,8 +429,16 @@ pub(crate) fn delegated_key() -> impl Strategy<Value = bodies::DelegatedKey> {
 }
 
 pub(crate) fn delegation_end() -> impl Strategy<Value = bodies::DelegationEnd> {
-    (any::<[[u8; 32]; 2]>(), any::<[u8; 16]>(), any::<u64>()).prop_map(
-        |([patient, delegation], id, created)| bodies::DelegationEnd {
+    let last = vec(any::<([u8; 16], u64)>(), 0..4);
+    (any::<[[u8; 32]; 2]>(), any::<[u8; 16]>(), any::<u64>(), last).prop_map(
+        |([patient, delegation], id, created, last)| bodies::DelegationEnd {
+            last: last
+                .into_iter()
+                .map(|(id, epoch)| Collection {
+                    id: CollectionId::from_bytes(id),
+                    epoch,
+                })
+                .collect(),
             created,
             patient_id: PatientId::from_bytes(patient),
             delegation_id: id.as_slice().try_into().unwrap(),

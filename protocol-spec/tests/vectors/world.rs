@@ -362,6 +362,9 @@ pub(crate) fn delegation_end() -> bodies::DelegationEnd {
         patient_id: patient(),
         delegation_id: DELEGATION_ID,
         delegation_hash: Sha256Digest::of(&delegation_body().encode()),
+        last: [(CollectionId::DEFAULT, 2), (CollectionId::EMERGENCY, 0)]
+            .map(|(id, epoch)| Collection { id, epoch })
+            .into(),
     }
 }
 

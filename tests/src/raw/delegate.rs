@@ -143,6 +143,7 @@ impl RawPatient {
             patient_id: self.id,
             delegation_id: delegation.id,
             delegation_hash: delegation.hash(),
+            last: vec![Collection::DEFAULT],
         };
         let signed = Signed::sign(body, |message| self.sign(message));
         let end = PatientSigned::new(signed, self.chain().clone());

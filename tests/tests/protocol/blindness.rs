@@ -14,7 +14,7 @@ use tests::{
 };
 use walkdir::WalkDir;
 
-const CANARIES: [&str; 9] = [
+const CANARIES: [&str; 10] = [
     "canary-upload-text-Q7",
     "canary-download-text-Q7",
     "canary-reference-text-Q7",
@@ -24,6 +24,7 @@ const CANARIES: [&str; 9] = [
     "canary-file-content-Q7",
     "canary-small-content-Q7",
     "canary-key-file-Q7",
+    "canary-delegate-name-Q7",
 ];
 
 fn holds(bytes: &[u8], canary: &str) -> bool {
@@ -116,6 +117,16 @@ fn no_canary_reaches_the_server() -> Result<()> {
         &patient_id,
         "--text",
         CANARIES[1],
+    ])?;
+    let (_, delegate) = world.patient("delegate")?;
+    patient.run(&[
+        "delegate",
+        "add",
+        &delegate,
+        "--name",
+        CANARIES[9],
+        "--expires",
+        "1d",
     ])?;
     let permitted = patient.run(&["permit", &text(&asked, "request_id")?, "--record", &record])?;
     let out = world.path("out").display().to_string();

@@ -308,6 +308,75 @@ fn a_former_delegate_opens_nothing_new_even_with_the_servers_help() -> Result<()
     Ok(())
 }
 
+/// DLG-10: an end that breaks off after the server has taken it is taken up by whatever the patient does next; and no
+/// server keeps the re-keying from her by hiding what there is to do.
+#[test]
+fn an_end_that_was_broken_off_is_taken_up_again() -> Result<()> {
+    let (world, liar) = World::start_behind_liar()?;
+    let scene = Scene::in_world(world)?;
+    scene.record("before")?;
+    let (mother, _, delegation) = mother(&scene, "permit", "1d")?;
+    let child = child(&scene)?;
+    // The page of keys to be brought under the new one does not come.
+    liar.tell(|asked, body| match asked {
+        asked if asked.starts_with("/v1/vault/wraps") => bytes::Bytes::from_static(b"\xff"),
+        _ => body,
+    });
+    scene.patient.fail(&["delegate", "end", &delegation])?;
+    let refused = mother.fail(&["records", "--acting-for", &child])?;
+    assert_eq!(refused.json["error"]["code"], "delegation-ended", "at once");
+    // A server that says that the delegate was never given a key, or that there is no such collection.
+    liar.tell(|asked, body| {
+        if asked.starts_with("/v1/vault/delegations")
+            && let Ok(mut page) = pb::DelegationPage::decode(body.clone())
+        {
+            page.delegations.iter_mut().for_each(|entry| entry.given.clear());
+            return page.encode_to_vec().into();
+        }
+        body
+    });
+    scene.patient.run(&["records"])?;
+    liar.be_honest();
+    let list: Value = scene.patient.run(&["collection", "list"])?;
+    assert_eq!(list["collections"][0]["epoch"], 1, "{list}");
+    let closed = entries(&scene, "epoch-closed")?;
+    assert_eq!(closed.len(), 1, "{closed:?}");
+    liar.tell_of("/v1/vault/collections", |mut list: pb::CollectionList| {
+        list.collections
+            .retain(|collection| collection.collection_id != [0; 16][..]);
+        list
+    });
+    let output = scene
+        .patient
+        .command(&["delegate", "end", &delegation])?
+        .output()?;
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("does not show a collection"), "{said}");
+    Ok(())
+}
+
+/// DLG-9: a server that lists a delegation that the history does not have, or has ended, is found out.
+#[test]
+fn the_history_and_the_list_of_delegations_must_agree() -> Result<()> {
+    let (world, liar) = World::start_behind_liar()?;
+    let scene = Scene::in_world(world)?;
+    scene.record("one")?;
+    mother(&scene, "read", "1d")?;
+    let verified = scene.patient.run(&["history", "--verify"])?;
+    assert_eq!(verified["checked"]["holds"], true, "{verified}");
+    liar.tell_of("/v1/vault/delegations", |mut page: pb::DelegationPage| {
+        page.delegations.clear();
+        page
+    });
+    let refused = scene.patient.fail(&["history", "--verify"])?;
+    assert_eq!(refused.json["error"]["code"], "unproven", "{refused:?}");
+    assert!(
+        refused.text.contains("not in the list of delegations"),
+        "{refused:?}"
+    );
+    Ok(())
+}
+
 /// DLG-3, ATK-45: an operator that shows its own key as the delegate's gets nothing wrapped; without the check it reads
 /// the collection.
 #[test]

@@ -1,11 +1,17 @@
 //! The end of a delegation: the server stops at once; then the keys that the delegate was given are taken out of use,
 //! as after a revocation (DLG-10).
 
+use crypto::Collection;
 use protocol_spec::{
-    bodies::DelegationEnd, ids::DelegationId, messages as pb, patient::PatientSigned, statement::Signed,
+    bodies::DelegationEnd,
+    delegation::VerifiedDelegation,
+    ids::{CollectionId, DelegationId},
+    messages as pb,
+    patient::PatientSigned,
+    statement::Signed,
 };
 
-use super::{DelegationInfo, DelegationState, OwnDelegation};
+use super::{DelegationInfo, DelegationState, OwnDelegation, tampered};
 use crate::{PermissionInfo, PermissionState, Progress, Result, mint, patient::Patient};
 
 /// What the end of a delegation came to.
@@ -28,8 +34,8 @@ impl Patient {
     /// [`crate::Error::Unknown`]; once the first error but this could come, the delegate can do nothing any more.
     pub async fn end_delegation(&self, id: DelegationId, progress: &dyn Progress) -> Result<EndedDelegation> {
         let own = self.find_delegation(id).await?;
-        self.submit_end(&own).await?;
-        let closed = self.retire_given(&own, progress).await?;
+        let last = self.submit_end(&own).await?;
+        let closed = self.retire_up_to(&last, progress).await?;
         progress.finished();
         Ok(EndedDelegation {
             delegation: DelegationInfo {
@@ -52,25 +58,32 @@ impl Patient {
             match own.state(now) {
                 DelegationState::Live | DelegationState::NotYet => self.give_keys(&own).await?,
                 DelegationState::Expired => {
-                    self.submit_end(&own).await?;
-                    self.retire_given(&own, progress).await?;
+                    let last = self.submit_end(&own).await?;
+                    self.retire_up_to(&last, progress).await?;
                     ended.push(self.delegation_info(&own)?);
                 }
-                DelegationState::Ended => drop(self.retire_given(&own, progress).await?),
+                DelegationState::Ended => {
+                    let last = self.submit_end(&own).await?;
+                    self.retire_up_to(&last, progress).await?;
+                }
             }
         }
         Ok(ended)
     }
 
-    async fn submit_end(&self, own: &OwnDelegation) -> Result<()> {
-        if own.end.is_some() {
-            return Ok(());
+    /// Ends a delegation, unless it has ended, and gives the newest epochs that its end gives up. They are this
+    /// device's own word, or another one's of hers, and not the server's.
+    async fn submit_end(&self, own: &OwnDelegation) -> Result<Vec<Collection>> {
+        if let Some(end) = &own.end {
+            return Ok(end.last.clone());
         }
+        let last = self.newest_epochs(&own.delegation).await?;
         let end = DelegationEnd {
             created: mint::now_ms(),
             patient_id: self.id(),
             delegation_id: own.delegation.delegation_id,
             delegation_hash: own.delegation.hash(),
+            last: last.clone(),
         };
         let signed = Signed::sign(end, |message| self.keys.sign(message));
         let end = PatientSigned::new(signed, self.keys.chain.clone());
@@ -81,21 +94,36 @@ impl Patient {
             .server
             .post::<pb::Accepted>("/v1/vault/delegations/ends", &message)
             .await?;
-        Ok(())
+        Ok(last)
     }
 
-    /// Takes the epochs whose keys the delegate was given out of use, and counts those that still were in use.
-    async fn retire_given(&self, own: &OwnDelegation, progress: &dyn Progress) -> Result<usize> {
-        let mut closed = 0;
-        let mut given = own.given.clone();
-        given.sort_unstable_by_key(|collection| (collection.id, collection.epoch));
-        for collection in given {
-            if self.is_open(collection).await? {
-                self.retire_epoch(collection, progress).await?;
-                closed += 1;
+    async fn newest_epochs(&self, delegation: &VerifiedDelegation) -> Result<Vec<Collection>> {
+        let ring = self.refresh_ring().await?;
+        let newest = |id: &CollectionId| {
+            let current = ring.current(*id).map(|(collection, _)| collection);
+            current.ok_or_else(|| tampered("the server does not show a collection of it"))
+        };
+        delegation.collections.ids().iter().map(newest).collect()
+    }
+
+    /// Takes these epochs and those before out of use, and counts those that still were in use.
+    async fn retire_up_to(&self, last: &[Collection], progress: &dyn Progress) -> Result<usize> {
+        let mut open = Vec::new();
+        {
+            let ring = self.refresh_ring().await?;
+            for newest in last {
+                if ring.current(newest.id).is_none() {
+                    return Err(tampered("the server does not show a collection of it"));
+                }
+                let id = newest.id;
+                let up_to = (0..=newest.epoch).map(|epoch| Collection { id, epoch });
+                open.extend(up_to.filter(|collection| ring.key(*collection).is_some()));
             }
         }
-        Ok(closed)
+        for collection in &open {
+            self.retire_epoch(*collection, progress).await?;
+        }
+        Ok(open.len())
     }
 
     /// What holds of the permissions that were given through a delegation, or has taken their place.

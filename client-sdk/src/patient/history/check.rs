@@ -1,10 +1,10 @@
 //! The whole history held against everything else that the server shows: what it leaves out of one, it would have to
 //! leave out of all.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use protocol_spec::{
-    ids::{PermissionId, VersionId},
+    ids::{DelegationId, PermissionId, VersionId},
     messages as pb,
 };
 
@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     Error, Result,
-    patient::{Patient, permissions::OwnPermission},
+    patient::{DelegationInfo, DelegationState, Patient, permissions::OwnPermission},
 };
 
 /// What a check of the whole history has found.
@@ -51,6 +51,7 @@ impl Patient {
         let Walk {
             items,
             trail,
+            delegations,
             seen,
             before,
         } = self.walk_history().await?;
@@ -64,6 +65,9 @@ impl Patient {
         };
         self.compare_permissions(&trail, &mut check).await?;
         self.compare_records(&trail, &mut check).await?;
+        let delegations = (delegations.into_values()).map(|(given, ended)| (given.delegation_id, ended));
+        self.compare_delegations(delegations.collect(), &mut check)
+            .await?;
         if check.holds() {
             seen.keep(&self.session.home, before).await?;
         }
@@ -106,6 +110,27 @@ impl Patient {
                 "{id} is in the history, and not in the list of permissions"
             ));
         }
+        Ok(())
+    }
+
+    async fn compare_delegations(
+        &self,
+        mut told: HashMap<DelegationId, bool>,
+        check: &mut HistoryCheck,
+    ) -> Result<()> {
+        for DelegationInfo { delegate, state, .. } in self.delegations().await? {
+            let id = delegate.delegation;
+            let ended = state == DelegationState::Ended;
+            if told.remove(&id) != Some(ended) {
+                check
+                    .findings
+                    .push(format!("{id} is listed otherwise than the history has it"));
+            }
+        }
+        let missing = told
+            .keys()
+            .map(|id| format!("{id} is in the history, and not in the list of delegations"));
+        check.findings.extend(missing);
         Ok(())
     }
 
