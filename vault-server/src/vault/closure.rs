@@ -6,7 +6,7 @@ use protocol_spec::{
     bodies::EpochClosure,
     collection::Collection,
     defence::Defence,
-    ids::PatientId,
+    ids::{CollectionId, PatientId},
     messages as pb,
     patient::{PatientSigned, PatientVerified},
     problem::Problem,
@@ -26,7 +26,7 @@ impl Vault {
     /// Closes an epoch of the caller's collection (REV-6). Repeating it gives the first closure.
     ///
     /// # Errors
-    /// `not-permitted`, `epoch-mismatch`, `wraps-missing`.
+    /// `not-permitted`, `malformed`, `epoch-mismatch`, `wraps-missing`.
     pub async fn close_epoch(
         &self,
         caller: &Caller,
@@ -37,6 +37,12 @@ impl Vault {
         let shared = &self.shared;
         shared.check_patient(caller, closure.patient_id, shared.operator.id())?;
         caller.check_device(closure.device())?;
+        // COL-9: what lies under its key is re-wrapped by nobody.
+        ensure(
+            closure.collection_id != CollectionId::OWN,
+            Problem::Malformed,
+            "the epochs of this collection stay open",
+        )?;
         let (patient, collection) = (closure.patient_id, collection(&closure));
         shared.check_rewrapped(patient, collection).await?;
         let mut logged = shared.mutate(caller, intent, CloseEpoch { closure }).await?;

@@ -71,10 +71,14 @@ impl Scene {
     }
 
     async fn close_epoch(&self, epoch: u64) -> Result<pb::LoggedStatement, Refusal> {
+        self.close(ONCOLOGY, epoch).await
+    }
+
+    async fn close(&self, collection_id: CollectionId, epoch: u64) -> Result<pb::LoggedStatement, Refusal> {
         let closure = EpochClosure {
             created: START,
             patient_id: self.world.patient.id,
-            collection_id: ONCOLOGY,
+            collection_id,
             epoch,
         };
         let message = self.world.patient.closure(closure);
@@ -150,6 +154,11 @@ async fn a_closed_epoch_releases_nothing_and_its_wraps_are_gone() {
     let release = scene.release(None).await;
     assert_eq!(scene.listed(release, 10).await, [1, 2]);
     assert_eq!(problem(scene.close_epoch(0).await), Problem::EpochMismatch);
+    // COL-9
+    assert_eq!(
+        problem(scene.close(CollectionId::OWN, 0).await),
+        Problem::Malformed
+    );
     scene.put(ONCOLOGY, 1).await.unwrap();
     assert_eq!(problem(scene.close_epoch(1).await), Problem::EpochMismatch);
     scene.put_wraps((0, 1), &[(1, 0)]).await.unwrap();
