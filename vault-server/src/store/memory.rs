@@ -32,6 +32,14 @@ impl MemoryStore {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// Bytes of all keys and rows.
+    #[cfg(test)]
+    pub(crate) fn row_bytes(&self) -> usize {
+        let state = self.state();
+        let key = |key: &Key| key.partition.len() + size_of::<Table>() + key.suffix.len();
+        state.rows.iter().map(|(at, row)| key(at) + row.value.len()).sum()
+    }
 }
 
 impl State {

@@ -1,11 +1,17 @@
 //! A vault's history: who asked, permitted, presented, received; numbered from 1 without gaps, each entry
 //! written by the commit that did what it tells.
 
-use protocol_spec::{ids::PatientId, messages as pb};
+use bytes::Bytes;
+use prost::Message;
+use protocol_spec::{
+    ids::{PatientId, PermissionId},
+    messages as pb,
+    permission::PermissionBody,
+};
 
 use super::{
-    Caller, Refusal, Vault,
-    tables::{self, Counted},
+    Caller, Refusal, Shared, Vault,
+    tables::{self, Counted, HistoryRow},
     tx::Tx,
 };
 
@@ -22,36 +28,76 @@ impl Vault {
         after: u64,
         limit: usize,
     ) -> Result<pb::HistoryPage, Refusal> {
-        let first = tables::history(caller.patient()?, after.saturating_add(1));
-        let (mut entries, more) = self.shared.page(first, limit).await?;
-        for entry in &mut entries {
-            match &mut entry.what {
-                Some(What::Stored(receipt) | What::Released(receipt)) => {
-                    self.shared.complete(receipt).await?;
-                }
-                Some(What::Closed(logged)) => self.shared.complete_logged(logged).await?,
-                Some(What::Presented(pb::Presented {
-                    release_ticket: Some(receipt),
-                    ..
-                })) => self.shared.complete(receipt).await?,
-                _ => {}
+        let patient = caller.patient()?;
+        let first = tables::history(patient, after.saturating_add(1));
+        let (rows, mut more) = self.shared.page(first, limit).await?;
+        let (mut entries, mut bytes) = (Vec::new(), 0);
+        for row in rows {
+            // What the rows only name counts too.
+            if bytes >= self.shared.limits.page_bytes && !entries.is_empty() {
+                more = true;
+                break;
             }
+            let entry = self.shared.history_entry(patient, row).await?;
+            bytes += entry.encoded_len();
+            entries.push(entry);
         }
         let next = entries.last().filter(|_| more).map_or(0, |entry| entry.number);
         Ok(pb::HistoryPage { entries, next })
     }
 }
 
+impl Shared {
+    async fn history_entry(&self, patient: PatientId, row: HistoryRow) -> Result<pb::HistoryEntry, Refusal> {
+        let HistoryRow { entry, permitted } = row;
+        let mut entry = entry.unwrap_or_default();
+        match &mut entry.what {
+            Some(What::Stored(receipt) | What::Released(receipt)) => self.complete(receipt).await?,
+            Some(What::Closed(logged)) => self.complete_logged(logged).await?,
+            Some(What::Presented(pb::Presented {
+                release_ticket: Some(receipt),
+                ..
+            })) => self.complete(receipt).await?,
+            None => {
+                let id = PermissionId::try_from(permitted.as_ref()).map_err(Refusal::damaged)?;
+                let row = tables::permission(patient, id).get(&*self.ledger).await?;
+                entry.what = row.and_then(|row| row.permission).map(What::Permitted);
+            }
+            _ => {}
+        }
+        Ok(entry)
+    }
+}
+
 impl Tx<'_> {
     /// Adds to a vault's history (FLW-11).
     pub(super) async fn record_history(&mut self, patient: PatientId, what: What) -> Result<(), Refusal> {
+        self.record(patient, Some(what), Bytes::new()).await
+    }
+
+    /// Adds a permission to the history of its vault. It never changes, so that its row can be named.
+    pub(super) async fn record_permission(&mut self, permission: &PermissionBody) -> Result<(), Refusal> {
+        let id = Bytes::copy_from_slice(permission.permission_id.as_bytes());
+        self.record(permission.patient_id, None, id).await
+    }
+
+    async fn record(
+        &mut self,
+        patient: PatientId,
+        what: Option<What>,
+        permitted: Bytes,
+    ) -> Result<(), Refusal> {
         let number = self.next_number(*patient.as_bytes(), Counted::History).await?;
         let entry = pb::HistoryEntry {
             number,
             at: self.now,
-            what: Some(what),
+            what,
         };
-        self.put(&tables::history(patient, number), &entry);
+        let row = HistoryRow {
+            entry: Some(entry),
+            permitted,
+        };
+        self.put(&tables::history(patient, number), &row);
         Ok(())
     }
 }

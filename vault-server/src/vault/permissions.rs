@@ -23,7 +23,7 @@ use super::{
     tx::{Operation, Tx},
 };
 
-use pb::{PermissionState, RequestState, event, history_entry};
+use pb::{PermissionState, RequestState, event};
 
 impl Vault {
     /// The patient, or a delegate of hers, permits what was asked for.
@@ -205,8 +205,7 @@ impl Tx<'_> {
             .await?;
         let meter = MeterRow::default().with(Meter::of(permission));
         self.put(&tables::meter(patient, permission.permission_id), &meter);
-        let permitted = history_entry::What::Permitted(permission.to_message());
-        self.record_history(patient, permitted).await
+        self.record_permission(permission).await
     }
 
     /// Ends the permission whose place this one takes, which must be live and as the device saw it (PRM-14). Gives the

@@ -266,7 +266,7 @@ pub(super) fn count(principal: [u8; 32], what: Counted) -> RowKey<CountRow> {
     RowKey::new(principal, 15, [what as u8])
 }
 
-pub(super) fn history(patient: PatientId, number: u64) -> RowKey<pb::HistoryEntry> {
+pub(super) fn history(patient: PatientId, number: u64) -> RowKey<HistoryRow> {
     RowKey::new(*patient.as_bytes(), 16, number.to_be_bytes())
 }
 

@@ -105,6 +105,16 @@ pub(in crate::vault) struct PermissionRow {
     pub(in crate::vault) upload_key_epoch: u64,
 }
 
+/// An entry of a vault's history.
+#[derive(Clone, PartialEq, Message)]
+pub(in crate::vault) struct HistoryRow {
+    #[prost(message, optional, tag = "1")]
+    pub(in crate::vault) entry: Option<pb::HistoryEntry>,
+    /// What the entry tells, where it is a permission, which stands in a row of its own.
+    #[prost(bytes = "bytes", tag = "2")]
+    pub(in crate::vault) permitted: Bytes,
+}
+
 /// What is left of a permission.
 #[derive(Clone, PartialEq, Message)]
 pub(in crate::vault) struct MeterRow {

@@ -27,7 +27,10 @@ pub(super) struct Scene {
 
 impl Scene {
     pub(super) async fn with_records(count: usize) -> Self {
-        let world = World::new().await;
+        Self::of(World::new().await, count).await
+    }
+
+    pub(super) async fn of(world: World, count: usize) -> Self {
         let mut records = Vec::new();
         for number in 0..count {
             records.push(

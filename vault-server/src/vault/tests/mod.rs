@@ -12,6 +12,7 @@ mod principals;
 mod release;
 mod requests;
 mod revocation;
+mod size;
 mod sweep;
 mod time;
 mod upload;
