@@ -63,6 +63,7 @@ mod conditions;
 pub mod content;
 mod delegated_key;
 mod error;
+mod index;
 mod kdf;
 mod key_wrap;
 mod link;

@@ -273,6 +273,23 @@ bodies! {
         /// SHA-256 of the hashes of their receipts, by release id.
         releases_hash: Sha256Digest,
     }
+    /// Device: what it has verified of the vault, sealed beside this (IDX-2).
+    IndexSegment: IndexSegmentBody, INDEX_HEAD {
+        /// Whose vault.
+        patient_id: PatientId,
+        /// Counts how often the index was begun, from 0.
+        generation: u64,
+        /// Counts the segments of the generation, from 0.
+        number: u64,
+        /// SHA-256 of the body of the segment before it; zeros in number 0.
+        previous: Sha256Digest,
+        /// Of all placements up to this one, those that still hold stand in the segments so far.
+        through: u64,
+        /// Of the key of `own` that it is sealed with.
+        epoch: u64,
+        /// SHA-256 of the sealed segment.
+        sealed_hash: Sha256Digest,
+    }
     /// Patient → server: forget the keys that lie under this epoch's key.
     EpochClosure: EpochClosureBody, EPOCH_CLOSURE {
         /// Whose vault.

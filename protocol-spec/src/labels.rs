@@ -70,6 +70,8 @@ labels! {
     EPOCH_CLOSURE = "medvault/v1 epoch closure";
     /// Device signs which collection a record version lies in.
     PLACEMENT = "medvault/v1 placement";
+    /// Device signs a segment of the vault's index.
+    INDEX_HEAD = "medvault/v1 index head";
     /// Institution signs what a record contains.
     RECORD_MANIFEST = "medvault/v1 record manifest";
     /// Recovery key signs how many shares of it there are, and what each must be.
@@ -114,6 +116,8 @@ labels! {
     KEY_WRAP = "medvault/v1 key wrap";
     /// Key, nonce and commitment of a collection's sealed name.
     COLLECTION_NAME = "medvault/v1 collection name";
+    /// Key, nonce and commitment of a sealed segment of the vault's index.
+    INDEX_SEGMENT = "medvault/v1 index segment";
     /// Key, nonce and commitment of a device's sealed name.
     DEVICE_NAME = "medvault/v1 device name";
     /// Key, nonce and commitment of a delegate's sealed name.

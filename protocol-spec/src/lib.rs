@@ -8,6 +8,7 @@
 //! | [`directory`], [`log`], [`link`] | where trust in keys comes from |
 //! | [`collection`] | collections, epochs, placements |
 //! | [`purpose`], [`conditions`], [`attributes`], [`day`], [`tags`] | what for, and for which records |
+//! | [`index`] | what a device has verified of a vault, for her other devices |
 //! | [`devices`] | the chain of lists of a patient's devices |
 //! | [`recovery`] | recovery keys that are divided among trustees |
 //! | [`content`], [`manifest`] | geometry and hashes of records, their parts |
@@ -33,6 +34,7 @@ mod error;
 pub mod field;
 pub mod hash;
 pub mod ids;
+pub mod index;
 pub mod keys;
 pub mod labels;
 pub mod lifecycle;

@@ -6,8 +6,8 @@ use std::ops::Deref;
 use crate::{
     Error,
     bodies::{
-        DelegatedKey, Delegation, DelegationEnd, Denial, DeviceCertificate, EpochClosure, Placement,
-        Revocation, RevocationCertificate, UploadRequest,
+        DelegatedKey, Delegation, DelegationEnd, Denial, DeviceCertificate, EpochClosure, IndexSegment,
+        Placement, Revocation, RevocationCertificate, UploadRequest,
     },
     defence::Defence,
     delegation::VerifiedDelegation,
@@ -45,6 +45,7 @@ of_patient!(
     Delegation,
     DelegationEnd,
     EpochClosure,
+    IndexSegment,
     Placement,
     Revocation,
     RevocationCertificate,

@@ -20,7 +20,7 @@ use protocol_spec::{
     tags::SealedConditions,
 };
 
-use super::{InCollection, Patient, records::OwnRecord};
+use super::{InCollection, Patient, listing::OwnRecord};
 use crate::{DirectoryEntry, Error, Result, asked::Asked, connect::Server, directory::must_go_on, mint};
 
 /// What a permission is for, besides its limits.
@@ -326,12 +326,12 @@ impl Patient {
 }
 
 fn selector(record: &OwnRecord) -> RecordSelector {
-    let verified = &record.verified;
+    let entry = &record.entry;
     RecordSelector {
-        record_id: verified.record_id(),
-        version_id: verified.version_id(),
-        content_root: verified.content_root(),
-        stream_len: verified.stream_len(),
+        record_id: entry.record_id,
+        version_id: entry.version_id,
+        content_root: entry.content_root,
+        stream_len: entry.stream_len,
     }
 }
 

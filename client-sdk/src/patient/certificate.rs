@@ -17,7 +17,7 @@ use protocol_spec::{
     statement::Signed,
 };
 
-use super::Patient;
+use super::{Patient, rekey::MAX_WRAPS};
 use crate::{Error, Result, home::make_folder, mint};
 
 /// What a revocation came to.
@@ -157,7 +157,7 @@ impl Patient {
         }
         let (mut versions, mut after) = (Vec::new(), 0);
         loop {
-            let page = self.wraps(of, after).await?;
+            let page = self.wraps(of, after, MAX_WRAPS).await?;
             versions.extend(page.wraps.into_iter().map(|wrap| pb::ExposedVersion {
                 version_id: wrap.version_id,
                 record_id: wrap.record_id,

@@ -11,7 +11,7 @@ use protocol_spec::{
     statement::Signed,
 };
 
-use super::{Patient, Selection, records::OwnRecord};
+use super::{Patient, examine::Examined};
 use crate::{Error, Result, mint, provenance::VerifiedRecord};
 
 /// A collection as a list shows it.
@@ -127,27 +127,27 @@ impl Patient {
     /// # Errors
     /// [`Error::Unknown`], [`Error::Tampered`].
     pub async fn move_record(&self, record: RecordId, to: CollectionId) -> Result<()> {
-        let (mut own, mut refused) = self.own_records(&Selection::Records(vec![record])).await?;
-        if let Some((_, error)) = refused.pop() {
-            return Err(error);
-        }
-        let OwnRecord { verified, key, .. } = own.pop().ok_or_else(|| Error::Unknown {
-            what: "record",
-            id: record.to_string(),
-        })?;
-        self.place(&verified, &key, to).await
+        let Examined { verified, key, .. } = self.examine(record).await?;
+        self.place(&verified, &key, to).await?;
+        Ok(())
     }
 
     /// Places a record version in a collection. When another device has placed one meanwhile, it is done anew
-    /// behind that (COL-4).
-    pub(super) async fn place(&self, record: &VerifiedRecord, key: &DataKey, to: CollectionId) -> Result<()> {
+    /// behind that (COL-4). Gives the number of the placement.
+    pub(super) async fn place(
+        &self,
+        record: &VerifiedRecord,
+        key: &DataKey,
+        to: CollectionId,
+    ) -> Result<u64> {
         for _ in 0..MAX_TRIES {
-            let message = self.placement(record, key, to).await?;
+            let (number, message) = self.placement(record, key, to).await?;
             let path = format!("/v1/vault/records/{}/adoption", record.version_id());
             match self.session.server.post::<pb::Accepted>(&path, &message).await {
                 Ok(_) => {
-                    self.ring.lock().await.last_placement += 1;
-                    return Ok(());
+                    let mut ring = self.ring.lock().await;
+                    ring.last_placement = ring.last_placement.max(number);
+                    return Ok(number);
                 }
                 Err(Error::Refused {
                     problem: Problem::PlacementConflict | Problem::EpochMismatch,
@@ -166,7 +166,7 @@ impl Patient {
         record: &VerifiedRecord,
         key: &DataKey,
         to: CollectionId,
-    ) -> Result<pb::AdoptRecord> {
+    ) -> Result<(u64, pb::AdoptRecord)> {
         let version = record.version_id();
         let tags = self.tag_key().await?.tags(&record.attributes(), &version)?;
         let wrap = |ring: &super::ring::Ring| {
@@ -194,11 +194,12 @@ impl Patient {
         };
         let signed = Signed::sign(body, |message| self.keys.sign(message));
         let placement = PatientSigned::new(signed, self.keys.chain.clone());
-        Ok(pb::AdoptRecord {
+        let message = pb::AdoptRecord {
             placement: Some((&placement).into()),
             epoch,
             data_key_wrap: bytes::Bytes::copy_from_slice(wrap?.as_bytes()),
-        })
+        };
+        Ok((last + 1, message))
     }
 }
 

@@ -20,11 +20,14 @@ mod certificate;
 mod collections;
 mod delegation;
 mod devices;
+mod examine;
 mod following;
 mod history;
+mod index;
 mod keys;
 mod known;
 mod link;
+mod listing;
 mod permissions;
 mod records;
 mod recovery;
@@ -46,7 +49,7 @@ use protocol_spec::{
 
 pub(crate) use self::{
     answers::{Limits, SignedAnswer},
-    records::OwnRecord,
+    listing::OwnRecord,
 };
 pub use self::{
     certificate::{RevocationReport, verify_certificate},

@@ -89,7 +89,10 @@ impl Patient {
     async fn rewrap(&self, old: Collection, current: Collection, progress: &dyn Progress) -> Result<()> {
         let mut after = 0;
         loop {
-            let (page, done) = tokio::try_join!(self.wraps(old, after), self.wraps(current, after))?;
+            let (page, done) = tokio::try_join!(
+                self.wraps(old, after, MAX_WRAPS),
+                self.wraps(current, after, MAX_WRAPS)
+            )?;
             progress.advanced(page.wraps.len() as u64);
             let done: HashSet<u64> = done.wraps.iter().map(|wrap| wrap.number).collect();
             let left = page.wraps.iter().filter(|wrap| !done.contains(&wrap.number));
@@ -118,9 +121,9 @@ impl Patient {
     }
 
     /// A page of the data keys of a collection, as they are wrapped in one epoch.
-    pub(super) async fn wraps(&self, of: Collection, after: u64) -> Result<pb::WrapPage> {
+    pub(super) async fn wraps(&self, of: Collection, after: u64, limit: usize) -> Result<pb::WrapPage> {
         let Collection { id, epoch } = of;
-        let path = format!("/v1/vault/wraps?collection={id}&epoch={epoch}&after={after}");
+        let path = format!("/v1/vault/wraps?collection={id}&epoch={epoch}&after={after}&limit={limit}");
         self.session.server.get(&path).await
     }
 
@@ -212,5 +215,8 @@ fn rewrapped(ring: &Ring, wrap: &pb::Wrap, old: Collection, current: Collection)
 
 /// Each failure is another device's success, or a use of a permission.
 const MAX_TRIES: usize = 8;
+
+/// Wraps of one page; the server may give fewer.
+pub(super) const MAX_WRAPS: usize = 4000;
 
 const CLOSURE: &str = "the end of an epoch";

@@ -131,7 +131,7 @@ impl Patient {
         for selector in &old.records {
             let at = own
                 .iter()
-                .position(|record| record.verified.version_id() == selector.version_id);
+                .position(|record| record.entry.version_id == selector.version_id);
             let at = at.ok_or_else(|| Error::Unknown {
                 what: "record",
                 id: selector.record_id.to_string(),

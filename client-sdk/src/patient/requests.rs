@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crypto::{PermissionKey, TextContext, seal_text};
 use protocol_spec::{
+    attributes::Attributes,
     bodies::UploadRequest,
     conditions::Conditions,
     ids::{CollectionId, PermissionId, RecordId, RequestId},
@@ -17,7 +18,7 @@ use protocol_spec::{
 use super::{
     Patient,
     answers::{Grant, Limits},
-    records::OwnRecord,
+    listing::OwnRecord,
 };
 use crate::{DirectoryEntry, Error, Result, asked::Asked, directory::must_go_on, mint, mint::millis};
 
@@ -267,7 +268,7 @@ pub(crate) fn chosen(
         if let Some((_, error)) = refused.pop() {
             return Err(error);
         }
-        let has = |id: &RecordId| own.iter().any(|record| record.verified.record_id() == *id);
+        let has = |id: &RecordId| own.iter().any(|record| record.entry.record_id == *id);
         if let Some(id) = ids.iter().find(|id| !has(id)) {
             return Err(Error::Unknown {
                 what: "record",
@@ -281,15 +282,15 @@ pub(crate) fn chosen(
         ));
     }
     for record in &own {
-        let misfit = conditions.check(&record.verified.attributes()).err();
+        let misfit = conditions.check(&Attributes::of(&record.entry.parts)).err();
         if let (Selection::Records(_), Some(misfit)) = (selection, misfit) {
             return Err(Error::Usage(format!(
                 "{} does not fit the conditions ({misfit}): leave it out, or change them",
-                record.verified.record_id()
+                record.entry.record_id
             )));
         }
     }
-    own.retain(|record| conditions.check(&record.verified.attributes()).is_ok());
+    own.retain(|record| conditions.check(&Attributes::of(&record.entry.parts)).is_ok());
     if own.is_empty() {
         return Err(Error::Usage(
             "no record fits the conditions: list the records with their types and dates".into(),

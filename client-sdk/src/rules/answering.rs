@@ -63,7 +63,7 @@ impl Agent<'_> {
             Answer::Permit(grant) => {
                 // The very records that were evaluated, not what their ids mean by now.
                 own.retain(|record| {
-                    let id = (record.verified.record_id(), record.verified.version_id());
+                    let id = (record.entry.record_id, record.entry.version_id);
                     grant.records.contains(&id)
                 });
                 let limits = Limits {

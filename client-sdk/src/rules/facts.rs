@@ -63,16 +63,16 @@ impl Patient {
 
 impl From<&OwnRecord> for RecordFacts {
     fn from(record: &OwnRecord) -> Self {
-        let verified = &record.verified;
-        let files = verified.manifest.parts.iter().map(|part| FileFacts {
+        let entry = &record.entry;
+        let files = entry.parts.iter().map(|part| FileFacts {
             media_type: part.media_type.clone(),
             fhir_resource_type: part.clinical.fhir_resource_type.clone(),
         });
         Self {
-            record_id: verified.record_id(),
-            version_id: verified.version_id(),
-            received: verified.receipt.statement.created,
-            made_by: verified.maker.id(),
+            record_id: entry.record_id,
+            version_id: entry.version_id,
+            received: entry.received,
+            made_by: entry.institution_id,
             files: files.collect(),
         }
     }

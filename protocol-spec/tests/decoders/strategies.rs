@@ -229,6 +229,10 @@ strategy! {
         bytes: number, presentation_hash: id32, released_hash: id32,
     }
     epoch_closure: EpochClosure { patient_id: id32, collection_id: id16, epoch: number }
+    index_segment: IndexSegment {
+        patient_id: id32, generation: number, number: number, previous: id32, through: number, epoch: number,
+        sealed_hash: id32,
+    }
     revocation_receipt: RevocationReceipt {
         operator_id: id32, permission_id: id16, patient_id: id32, institution_id: id32, revocation_hash: id32,
         releases: count, releases_hash: id32,

@@ -445,6 +445,7 @@ fn statement_hash(body: &str, key: &IdentityKey, statement: &Hex) -> Result<Stri
         "RevocationBody" => hash::<bodies::Revocation>(key, statement),
         "PlacementBody" => hash::<bodies::Placement>(key, statement),
         "EpochClosureBody" => hash::<bodies::EpochClosure>(key, statement),
+        "IndexSegmentBody" => hash::<bodies::IndexSegment>(key, statement),
         "RevocationCertificateBody" => hash::<bodies::RevocationCertificate>(key, statement),
         "RevocationReceiptBody" => hash::<bodies::RevocationReceipt>(key, statement),
         "RecoverySharesBody" => hash::<bodies::RecoveryShares>(key, statement),
@@ -476,6 +477,7 @@ fn patient_hash(body: &str, message: &Hex) -> Result<String, Error> {
         "RevocationBody" => hash::<bodies::Revocation>(message),
         "PlacementBody" => hash::<bodies::Placement>(message),
         "EpochClosureBody" => hash::<bodies::EpochClosure>(message),
+        "IndexSegmentBody" => hash::<bodies::IndexSegment>(message),
         "RevocationCertificateBody" => hash::<bodies::RevocationCertificate>(message),
         other => panic!("no patient's body {other}"),
     }

@@ -478,6 +478,19 @@ pub(crate) fn revocation_receipt() -> bodies::RevocationReceipt {
     }
 }
 
+pub(crate) fn index_segment() -> bodies::IndexSegment {
+    bodies::IndexSegment {
+        created: NOW,
+        patient_id: patient(),
+        generation: 1,
+        number: 2,
+        previous: Sha256Digest::of(b"the body before"),
+        through: 3,
+        epoch: 4,
+        sealed_hash: Sha256Digest::of(b"sealed"),
+    }
+}
+
 pub(crate) fn epoch_closure() -> bodies::EpochClosure {
     bodies::EpochClosure {
         created: NOW,

@@ -89,7 +89,7 @@ fn approve(by: &Cli, linking: &Linking, name: &str) -> Result<Value> {
 }
 
 /// Links a device with this name to the vault of another.
-fn link(world: &World, first: &Cli, name: &str) -> Result<Cli> {
+pub(crate) fn link(world: &World, first: &Cli, name: &str) -> Result<Cli> {
     let linking = Linking::start(world, world.principal(name))?;
     approve(first, &linking, name)?;
     Ok(linking.finish()?.0)

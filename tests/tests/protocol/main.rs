@@ -12,6 +12,7 @@ mod dependency_rules;
 mod devices;
 mod enrolment;
 mod flows;
+mod index;
 mod institutions;
 mod institutions_cli;
 mod model;

@@ -366,16 +366,13 @@ impl Run {
             .collect();
         agree!(listed == wanted, "permissions: {listed:?}, not {wanted:?}");
 
-        let page: pb::VaultPage = self
-            .patient
-            .get(&self.world.wire, "/v1/vault/records?limit=1000")
-            .await?
-            .message()?;
         let mut stored: Vec<VersionId> = Vec::new();
-        for record in page.records {
-            stored.push(VersionId::try_from(
-                record.record.context("empty")?.version_id.as_ref(),
-            )?);
+        for list in ["/v1/vault/records?limit=1000", "/v1/vault/arrivals?limit=1000"] {
+            let page: pb::VaultPage = self.patient.get(&self.world.wire, list).await?.message()?;
+            for record in page.records {
+                let version = record.record.context("empty")?.version_id;
+                stored.push(VersionId::try_from(version.as_ref())?);
+            }
         }
         let mut wanted: Vec<VersionId> = self.records.iter().map(|record| record.version_id).collect();
         stored.sort_unstable();

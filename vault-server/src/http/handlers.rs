@@ -288,14 +288,55 @@ pub(super) async fn vault_records(
     State(app): State<App>,
     auth: Authenticated,
     back: WayBack,
-    page: Page<VersionId>,
+    page: Page<u64>,
 ) -> Answer<pb::VaultPage> {
-    let list = app
-        .vault
-        .vault_records(&auth.caller, page.after, page.limit)
-        .await?;
+    let after = page.after.unwrap_or_default();
+    let list = app.vault.vault_records(&auth.caller, after, page.limit).await?;
     let room = back.room(auth.permit, list.page_bytes()).await?;
     room.reply(list.read().await)
+}
+
+pub(super) async fn arrivals(
+    State(app): State<App>,
+    auth: Authenticated,
+    back: WayBack,
+    page: Page<VersionId>,
+) -> Answer<pb::VaultPage> {
+    let list = app.vault.arrivals(&auth.caller, page.after, page.limit).await?;
+    let room = back.room(auth.permit, list.page_bytes()).await?;
+    room.reply(list.read().await)
+}
+
+pub(super) async fn vault_record(
+    State(app): State<App>,
+    auth: Authenticated,
+    back: WayBack,
+    Id(version): Id<VersionId>,
+) -> Answer<pb::VaultRecord> {
+    let list = app.vault.vault_record(&auth.caller, version).await?;
+    let room = back.room(auth.permit, list.page_bytes()).await?;
+    room.reply(list.read_one().await)
+}
+
+pub(super) async fn put_segment(
+    State(app): State<App>,
+    signed: Signed<pb::SignedSegment>,
+) -> Answer<pb::Accepted> {
+    let done = app
+        .vault
+        .put_segment(&signed.caller, &signed.intent, signed.message);
+    signed.room.reply(done.await)
+}
+
+pub(super) async fn index(
+    State(app): State<App>,
+    auth: Authenticated,
+    back: WayBack,
+    page: Page<u64>,
+) -> Answer<pb::IndexPage> {
+    let room = back.room(auth.permit, app.vault.page_bytes()).await?;
+    let from = page.after.unwrap_or_default();
+    room.reply(app.vault.index(&auth.caller, from, page.limit).await)
 }
 
 pub(super) async fn released_records(

@@ -137,6 +137,12 @@ pub(crate) fn router(app: App) -> Router {
         .route("/v1/releases/{release}/records", get(handlers::released_records))
         .route("/v1/releases/{release}/close", post(handlers::close_release))
         .route("/v1/vault/records", get(handlers::vault_records))
+        .route("/v1/vault/arrivals", get(handlers::arrivals))
+        .route("/v1/vault/records/{version}", get(handlers::vault_record))
+        .route(
+            "/v1/vault/index",
+            get(handlers::index).post(handlers::put_segment),
+        )
         .route("/v1/vault/records/{version}/leaves", get(leaves::own))
         .route("/v1/vault/records/{version}/adoption", post(handlers::adopt))
         .route(

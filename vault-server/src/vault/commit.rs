@@ -18,7 +18,7 @@ use super::{
     intake::RangeClaim,
     refusal::ensure,
     standing::Holder,
-    tables::{self, ManifestRow, RecordRow},
+    tables::{self, ManifestRow, RecordRow, VersionRow},
     tx::{Operation, Tx},
     upload::{InspectUpload, OpenUpload},
 };
@@ -234,6 +234,8 @@ impl Operation for CommitUpload {
         };
         tx.claim(&tables::record(self.patient, ticket.version_id), &record)
             .await?;
+        let arrived = VersionRow::from(ticket.version_id);
+        tx.put(&tables::arrival(self.patient, ticket.version_id), &arrived);
         let manifest = ManifestRow {
             sealed: self.sealed_manifest.clone(),
         };

@@ -35,6 +35,7 @@ mod enrol;
 mod history;
 mod idempotency;
 mod inbox;
+mod index;
 mod intake;
 mod known;
 mod limits;

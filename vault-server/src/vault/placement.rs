@@ -15,7 +15,7 @@ use super::{
     Caller, Intent, Refusal, Vault,
     refusal::ensure,
     requests::KEY_WRAP_LEN,
-    tables::{self, Counted, PlacementRow, WrapRow},
+    tables::{self, Counted, PlacementRow, VersionRow, WrapRow},
     tx::{Operation, Tx},
 };
 
@@ -96,10 +96,17 @@ impl Operation for Place {
             Problem::PlacementConflict,
             "not the vault's next placement",
         )?;
-        if let Some(before) = before {
-            let id = before.body()?.collection_id;
-            for epoch in tx.open_epochs(patient, id).await? {
-                tx.delete(&tables::wrap(patient, Collection { id, epoch }, before.number));
+        match before {
+            Some(before) => {
+                let id = before.body()?.collection_id;
+                for epoch in tx.open_epochs(patient, id).await? {
+                    tx.delete(&tables::wrap(patient, Collection { id, epoch }, before.number));
+                }
+                tx.delete(&tables::placed(patient, before.number));
+            }
+            None => {
+                tx.next_number(*patient.as_bytes(), Counted::Placed).await?;
+                tx.delete(&tables::arrival(patient, placement.version_id));
             }
         }
         let row = PlacementRow {
@@ -107,6 +114,11 @@ impl Operation for Place {
             number,
         };
         tx.put(&key, &row);
+        let placed = VersionRow {
+            number,
+            ..VersionRow::from(placement.version_id)
+        };
+        tx.put(&tables::placed(patient, number), &placed);
         let row = WrapRow {
             wrap: wrap.clone(),
             version: Bytes::copy_from_slice(placement.version_id.as_bytes()),

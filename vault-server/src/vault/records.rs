@@ -12,11 +12,12 @@ use protocol_spec::{
 use super::{
     Caller, LeafStream, Refusal, Shared, Vault,
     outflow::Guard,
-    tables::{self, PlacementRow, RecordRow, WrapRow},
+    tables::{self, PlacementRow, RecordRow, RowKey, VersionRow, WrapRow},
 };
 
 impl Vault {
-    /// The caller's records, or a delegate's of those that she acts for, in the order of their versions, after this one. Their manifests are not read
+    /// The caller's placed records, or a delegate's of those that she acts for, in the order of their placements, after
+    /// this one. Their manifests are not read
     /// yet, but measured.
     ///
     /// # Errors
@@ -24,35 +25,51 @@ impl Vault {
     pub async fn vault_records(
         &self,
         caller: &Caller,
-        after: Option<VersionId>,
+        after: u64,
         limit: usize,
     ) -> Result<RecordList<'_>, Refusal> {
         let patient = caller.acts_for(Power::Read)?;
+        let first = tables::placed(patient, after.saturating_add(1));
+        let scope = caller
+            .acting()
+            .map(|acting| acting.delegation.collections.clone());
+        let list = self.shared.record_list(patient, first, limit).await?;
+        Ok(RecordList { scope, ..list })
+    }
+
+    /// The caller's records that are not placed yet, in the order of their versions, after this one.
+    ///
+    /// # Errors
+    /// As [`Self::vault_records`].
+    pub async fn arrivals(
+        &self,
+        caller: &Caller,
+        after: Option<VersionId>,
+        limit: usize,
+    ) -> Result<RecordList<'_>, Refusal> {
+        let patient = caller.patient()?;
         let first = match after {
-            Some(version) => tables::records(patient).after(version.as_bytes()),
-            None => tables::records(patient),
+            Some(version) => tables::arrivals(patient).after(version.as_bytes()),
+            None => tables::arrivals(patient),
         };
-        let (mut rows, mut more) = self.shared.page(first, limit).await?;
-        let most = u64::try_from(self.shared.limits.page_bytes).unwrap_or(u64::MAX);
-        let (mut count, mut manifest_bytes) = (0, 0_u64);
-        for row in &rows {
-            if manifest_bytes > most {
-                more = true;
-                break;
-            }
-            manifest_bytes = manifest_bytes.saturating_add(row.manifest_length);
-            count += 1;
-        }
-        rows.truncate(count);
+        self.shared.record_list(patient, first, limit).await
+    }
+
+    /// One of the caller's records, its manifest not read yet.
+    ///
+    /// # Errors
+    /// `not-permitted`; those of the store.
+    pub async fn vault_record(&self, caller: &Caller, version: VersionId) -> Result<RecordList<'_>, Refusal> {
+        let patient = caller.patient()?;
+        let row = tables::record(patient, version).get(&*self.shared.ledger).await?;
+        let row = row.ok_or_else(|| Refusal::absent("no such record"))?;
         Ok(RecordList {
             shared: &self.shared,
             patient,
-            scope: caller
-                .acting()
-                .map(|acting| acting.delegation.collections.clone()),
-            rows,
-            more,
-            manifest_bytes,
+            scope: None,
+            manifest_bytes: row.manifest_length,
+            rows: vec![row],
+            next: VersionRow::default(),
         })
     }
 
@@ -87,8 +104,8 @@ pub struct RecordList<'a> {
     /// Of a delegate: only what lies in these (DLG-6).
     scope: Option<Scope>,
     rows: Vec<RecordRow>,
-    /// Others follow.
-    more: bool,
+    /// The last row of the list, if others follow.
+    next: VersionRow,
     manifest_bytes: u64,
 }
 
@@ -103,15 +120,27 @@ impl RecordList<'_> {
     /// # Errors
     /// Those of the store.
     pub async fn read(self) -> Result<pb::VaultPage, Refusal> {
-        let last = self.rows.last().filter(|_| self.more);
-        let last = last.and_then(|last| last.stored.as_ref());
-        let next = last.map_or_else(Bytes::new, |record| record.version_id.clone());
         let mut records = Vec::with_capacity(self.rows.len());
         for row in self.rows {
             let record = self.shared.vault_record(self.patient, row).await?;
             records.extend(delegated(record, self.scope.as_ref())?);
         }
-        Ok(pb::VaultPage { records, next })
+        let VersionRow { version, number } = self.next;
+        Ok(pb::VaultPage {
+            records,
+            next: version,
+            next_number: number,
+        })
+    }
+
+    /// Reads the manifest of a list of one.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn read_one(self) -> Result<pb::VaultRecord, Refusal> {
+        let page = self.read().await?;
+        let record = page.records.into_iter().next();
+        record.ok_or_else(|| Refusal::damaged("a list of one is empty"))
     }
 }
 
@@ -159,6 +188,43 @@ const BESIDE_MANIFEST: u64 = 3 << 10;
 const PLACEMENT: u64 = 7 << 10;
 
 impl Shared {
+    /// The records that the rows from `first` on name.
+    async fn record_list(
+        &self,
+        patient: PatientId,
+        first: RowKey<VersionRow>,
+        limit: usize,
+    ) -> Result<RecordList<'_>, Refusal> {
+        let (named, mut more) = self.page(first, limit).await?;
+        let keys = named
+            .iter()
+            .map(|row| Ok(tables::record(patient, row.version()?)));
+        let rows = tables::get_many(&keys.collect::<Result<Vec<_>, Refusal>>()?, &*self.ledger).await?;
+        let most = u64::try_from(self.limits.page_bytes).unwrap_or(u64::MAX);
+        let (mut kept, mut manifest_bytes) = (Vec::with_capacity(rows.len()), 0_u64);
+        let mut next = VersionRow::default();
+        for (row, named) in rows.into_iter().zip(named) {
+            if manifest_bytes > most {
+                more = true;
+                break;
+            }
+            let row = row.ok_or_else(|| Refusal::damaged("a record is gone"))?;
+            // As it stands in the list: the record may be moved before it is read.
+            next = named;
+            manifest_bytes = manifest_bytes.saturating_add(row.manifest_length);
+            kept.push(row);
+        }
+        Ok(RecordList {
+            shared: self,
+            patient,
+            scope: None,
+            rows: kept,
+            next: if more { next } else { VersionRow::default() },
+            manifest_bytes,
+        })
+    }
+
+    /// A record as its patient's devices get it.
     async fn vault_record(&self, patient: PatientId, row: RecordRow) -> Result<pb::VaultRecord, Refusal> {
         let (upload_key_wrap, upload_key_epoch) = (row.upload_key_wrap.clone(), row.upload_key_epoch);
         let record = self.complete_record(patient, row).await?;
@@ -219,5 +285,20 @@ impl Shared {
             self.complete(receipt).await?;
         }
         Ok(record)
+    }
+}
+
+impl VersionRow {
+    pub(super) fn version(&self) -> Result<VersionId, Refusal> {
+        self.version.as_ref().try_into().map_err(Refusal::damaged)
+    }
+}
+
+impl From<VersionId> for VersionRow {
+    fn from(version: VersionId) -> Self {
+        Self {
+            version: Bytes::copy_from_slice(version.as_bytes()),
+            number: 0,
+        }
     }
 }

@@ -17,7 +17,7 @@
 //! | 13 manifest | patient | version | [`ManifestRow`] |
 //! | 14 placement | patient | version | [`PlacementRow`] |
 //! | 15 count | principal | what is counted | [`CountRow`]; guards history and inbox |
-//! | 16 history | patient | number | [`pb::HistoryEntry`], proofs holding the salt only |
+//! | 16 history | patient | number | [`HistoryRow`], proofs holding the salt only |
 //! | 17 inbox | principal | number | [`pb::Event`], proofs holding the salt only |
 //! | 18 idempotency | principal | key | [`IdempotencyRow`] |
 //! | 19 expiry | server | time ‖ kind ‖ partition ‖ id | [`Mark`]: look at that row then |
@@ -42,6 +42,10 @@
 //! | 50 delegation | owner | delegation | [`DelegationRow`] |
 //! | 51 held delegation | delegate | delegation | [`HeldRow`]: whose it is |
 //! | 52 delegated key | owner | delegation ‖ collection ‖ epoch | [`pb::PatientStatement`] |
+//! | 60 placed | patient | placement number | [`VersionRow`] |
+//! | 61 arrival | patient | version | [`VersionRow`]: not placed yet |
+//! | 62 index | patient | – | [`IndexRow`] |
+//! | 63 segment | patient | generation ‖ number | [`pb::SignedSegment`] |
 //!
 //! Integers in suffixes are big-endian.
 
@@ -245,11 +249,6 @@ pub(super) fn record(patient: PatientId, version: VersionId) -> RowKey<RecordRow
     RowKey::new(*patient.as_bytes(), 11, *version.as_bytes())
 }
 
-/// Where a patient's records begin.
-pub(super) fn records(patient: PatientId) -> RowKey<RecordRow> {
-    RowKey::new(*patient.as_bytes(), 11, [])
-}
-
 pub(super) fn record_id(patient: PatientId, record: RecordId) -> RowKey<Mark> {
     RowKey::new(*patient.as_bytes(), 12, *record.as_bytes())
 }
@@ -439,6 +438,30 @@ pub(super) fn delegated_key(
     RowKey::new(*owner.as_bytes(), 52, suffix.concat())
 }
 
+/// The record version with this placement.
+pub(super) fn placed(patient: PatientId, number: u64) -> RowKey<VersionRow> {
+    RowKey::new(*patient.as_bytes(), 60, number.to_be_bytes())
+}
+
+/// A record version that is not placed.
+pub(super) fn arrival(patient: PatientId, version: VersionId) -> RowKey<VersionRow> {
+    RowKey::new(*patient.as_bytes(), 61, *version.as_bytes())
+}
+
+/// Where those begin.
+pub(super) fn arrivals(patient: PatientId) -> RowKey<VersionRow> {
+    RowKey::new(*patient.as_bytes(), 61, [])
+}
+
+pub(super) fn index(patient: PatientId) -> RowKey<IndexRow> {
+    RowKey::new(*patient.as_bytes(), 62, [])
+}
+
+pub(super) fn segment(patient: PatientId, generation: u64, number: u64) -> RowKey<pb::SignedSegment> {
+    let suffix = [generation.to_be_bytes(), number.to_be_bytes()].concat();
+    RowKey::new(*patient.as_bytes(), 63, suffix)
+}
+
 /// What a [`CountRow`] counts.
 #[derive(Clone, Copy)]
 pub(super) enum Counted {
@@ -458,6 +481,8 @@ pub(super) enum Counted {
     Terminals = 7,
     /// Delegations that a patient has given, with those that are over.
     Delegations = 50,
+    /// Records that are placed.
+    Placed = 8,
 }
 
 /// What somebody looks at when its time has come.

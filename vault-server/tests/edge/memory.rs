@@ -51,7 +51,7 @@ async fn slow_readers(body_memory: &str) -> Outcome {
     let mut readers = Vec::new();
     for _ in 0..READERS {
         let mut reader = connect(server.addr(), &[]).await.unwrap();
-        let ask = patient.sign(&get("/v1/vault/records"));
+        let ask = patient.sign(&get("/v1/vault/arrivals"));
         reader.write_all(&ask).await.unwrap();
         readers.push(reader);
     }

@@ -40,7 +40,7 @@ fn inbox(_: &str) -> String {
 }
 
 fn records(_: &str) -> String {
-    "/v1/vault/records".into()
+    "/v1/vault/arrivals".into()
 }
 
 #[tokio::test]

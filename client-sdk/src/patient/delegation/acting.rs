@@ -8,7 +8,8 @@ use protocol_spec::{
     bodies::{DelegatedKey, Placement},
     collection::CollectionSelector,
     delegation::{Power, VerifiedDelegation},
-    ids::{CollectionId, DelegationId, PatientId, PermissionId, RecordId, RequestId, VersionId},
+    ids::{CollectionId, DelegationId, PatientId, PermissionId, RecordId, RequestId},
+    index::IndexEntry,
     messages::{self as pb, stored_request::Request},
     patient::PatientSigned,
     permission::Kind,
@@ -22,8 +23,9 @@ use crate::{
     asked::Asked,
     connect::Server,
     patient::{
-        InstitutionRef, Patient,
-        records::{OwnRecord, open_record},
+        InstitutionRef, OwnRecord, Patient,
+        examine::Examined,
+        records::{open_record, unknown},
         requests::chosen,
     },
 };
@@ -185,9 +187,12 @@ impl Delegate<'_> {
     /// Of the connection; a record that does not verify, or whose key was not given yet, stands in `refused`.
     pub async fn records(&self) -> Result<Records> {
         let (found, refused) = self.found(&Selection::All).await?;
-        let info = |record: &OwnRecord| RecordInfo {
-            collection: record.collection,
-            ..RecordInfo::from(&record.verified)
+        let info = |record: &Examined| {
+            let from = InstitutionRef {
+                id: record.verified.maker.id(),
+                name: record.verified.maker.name().as_str().to_owned(),
+            };
+            RecordInfo::of(IndexEntry::from(record), from)
         };
         Ok(Records {
             records: found.iter().map(info).collect(),
@@ -205,8 +210,12 @@ impl Delegate<'_> {
         out: &Path,
         progress: &dyn Progress,
     ) -> Result<Received> {
-        let found = self.found(&Selection::Records(vec![record])).await?;
-        open_record(&self.server, found, record, out, progress).await
+        let (mut found, mut refused) = self.found(&Selection::Records(vec![record])).await?;
+        if let Some((_, error)) = refused.pop() {
+            return Err(error);
+        }
+        let found = found.pop().ok_or_else(|| unknown(record))?;
+        open_record(&self.server, found, out, progress).await
     }
 
     /// What institutions ask the owner, and is still open.
@@ -248,7 +257,9 @@ impl Delegate<'_> {
     ) -> Result<PermissionId> {
         let asked = self.asked(request).await?;
         self.check_terms(terms)?;
-        let chosen = chosen(self.found(records).await?, records, &terms.conditions)?;
+        let (found, refused) = self.found(records).await?;
+        let own = found.into_iter().map(OwnRecord::from).collect();
+        let chosen = chosen((own, refused), records, &terms.conditions)?;
         let limits = terms.limits(&asked, None);
         let through = Some(&self.delegation);
         let (id, answer) = self.patient.sign_permit(&asked, chosen, &limits, through).await?;
@@ -336,10 +347,10 @@ impl Delegate<'_> {
         Ok(asked)
     }
 
-    async fn found(&self, chosen: &Selection) -> Result<(Vec<OwnRecord>, Vec<(RecordId, Error)>)> {
-        let (mut found, mut refused, mut after) = (Vec::new(), Vec::new(), String::new());
+    async fn found(&self, chosen: &Selection) -> Result<(Vec<Examined>, Vec<(RecordId, Error)>)> {
+        let (mut found, mut refused, mut after) = (Vec::new(), Vec::new(), 0);
         loop {
-            let path = format!("/v1/vault/records?limit=200{after}");
+            let path = format!("/v1/vault/records?after={after}");
             let page: pb::VaultPage = self.server.get(&path).await?;
             for record in page.records {
                 let id = record.record.as_ref().map(|stored| stored.record_id.clone());
@@ -353,12 +364,12 @@ impl Delegate<'_> {
                     Err(error) => refused.push((id, error)),
                 }
             }
-            if page.next.is_empty() {
+            if page.next_number <= after {
                 break;
             }
-            after = format!("&after={}", VersionId::try_from(page.next.as_ref())?);
+            after = page.next_number;
         }
-        found.sort_by_key(|record| {
+        found.sort_by_key(|record: &Examined| {
             let created = record.verified.receipt.statement.created;
             (created, record.verified.version_id())
         });
@@ -366,7 +377,7 @@ impl Delegate<'_> {
     }
 
     /// A record whose placement the owner's device has signed, in a collection of the delegation.
-    async fn read(&self, message: pb::VaultRecord) -> Result<OwnRecord> {
+    async fn read(&self, message: pb::VaultRecord) -> Result<Examined> {
         let session = &self.patient.session;
         let stored = message.record.unwrap_or_default();
         let record = session.receipted(self.owner(), stored).await?;
@@ -394,10 +405,11 @@ impl Delegate<'_> {
             .map_err(wrong)?;
         let verified = session.verify_record(record, &key).await?;
         session.met_version(verified.version_id(), &verified.manifest.hash())?;
-        Ok(OwnRecord {
+        Ok(Examined {
             verified,
             key,
             collection: collection.id,
+            number: placement.number,
         })
     }
 

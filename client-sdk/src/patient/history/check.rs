@@ -4,7 +4,7 @@
 use std::collections::{HashMap, HashSet};
 
 use protocol_spec::{
-    ids::{DelegationId, PermissionId, VersionId},
+    ids::{DelegationId, PermissionId},
     messages as pb,
 };
 
@@ -13,7 +13,7 @@ use super::{
     trail::{Counts, Trail},
 };
 use crate::{
-    Error, Result,
+    Result,
     patient::{DelegationInfo, DelegationState, Patient, permissions::OwnPermission},
 };
 
@@ -135,25 +135,15 @@ impl Patient {
     }
 
     async fn compare_records(&self, trail: &Trail, check: &mut HistoryCheck) -> Result<()> {
-        let (mut listed, mut after) = (HashSet::new(), String::new());
-        loop {
-            let path = format!("/v1/vault/records?limit=200{after}");
-            let page: pb::VaultPage = self.session.server.get(&path).await?;
-            for record in page.records {
-                let version = record.record.unwrap_or_default().version_id;
-                let version = VersionId::try_from(version.as_ref()).map_err(Error::tampered("a record"))?;
-                check.records += 1;
-                if !trail.stored.contains(&version) {
-                    check.findings.push(format!(
-                        "{version} is in the vault, and the history does not say how it came there"
-                    ));
-                }
-                listed.insert(version);
+        let mut listed = HashSet::new();
+        for version in self.shown_versions().await? {
+            check.records += 1;
+            if !trail.stored.contains(&version) {
+                check.findings.push(format!(
+                    "{version} is in the vault, and the history does not say how it came there"
+                ));
             }
-            if page.next.is_empty() {
-                break;
-            }
-            after = format!("&after={}", VersionId::try_from(page.next.as_ref())?);
+            listed.insert(version);
         }
         for version in trail.stored.iter().filter(|version| !listed.contains(version)) {
             check

@@ -76,6 +76,7 @@ fn good_bodies() -> Vec<Case> {
         case(DEVICE, "RevocationBody", world::revocation()),
         case(DEVICE, "PlacementBody", world::placement()),
         case(DEVICE, "EpochClosureBody", world::epoch_closure()),
+        case(DEVICE, "IndexSegmentBody", world::index_segment()),
         case(
             DEVICE,
             "RevocationCertificateBody",

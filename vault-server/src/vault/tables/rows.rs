@@ -358,6 +358,30 @@ pub(in crate::vault) struct PlacementRow {
     pub(in crate::vault) number: u64,
 }
 
+/// A record version.
+#[derive(Clone, PartialEq, Message)]
+pub(in crate::vault) struct VersionRow {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub(in crate::vault) version: Bytes,
+    /// Of its placement, if it has one.
+    #[prost(uint64, tag = "2")]
+    pub(in crate::vault) number: u64,
+}
+
+/// The newest generation of the index, as far as it goes.
+#[derive(Clone, PartialEq, Message)]
+pub(in crate::vault) struct IndexRow {
+    #[prost(uint64, tag = "1")]
+    pub(in crate::vault) generation: u64,
+    #[prost(uint64, tag = "2")]
+    pub(in crate::vault) segments: u64,
+    /// SHA-256 of the body of the last.
+    #[prost(bytes = "bytes", tag = "3")]
+    pub(in crate::vault) last: Bytes,
+    #[prost(uint64, tag = "4")]
+    pub(in crate::vault) through: u64,
+}
+
 /// One record version in a collection, with its data key under the key of one epoch.
 #[derive(Clone, PartialEq, Message)]
 pub(in crate::vault) struct WrapRow {

@@ -60,10 +60,10 @@ async fn upload_of_one_leaf_and_of_many() {
     let expected = ["upload requested", "permitted", "presented", "stored"].repeat(3);
     assert_eq!(kinds(&world.history().await), expected);
     let patient = world.as_patient().await;
-    let page = world.records(&patient, None, 2).await.unwrap();
+    let page = world.arrivals(&patient, None, 2).await.unwrap();
     assert_eq!(page.records.len(), 2);
     let rest = world
-        .records(&patient, Some(page.next.as_ref().try_into().unwrap()), 2)
+        .arrivals(&patient, Some(page.next.as_ref().try_into().unwrap()), 2)
         .await
         .unwrap();
     assert_eq!((rest.records.len(), rest.next.len()), (1, 0));

@@ -5,6 +5,7 @@
 mod collections;
 mod devices;
 mod flows;
+mod index;
 mod log;
 mod pages;
 mod presentation;

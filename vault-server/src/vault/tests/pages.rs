@@ -43,7 +43,7 @@ async fn control_it_goes_on_where_there_is_space() {
 async fn a_page_of_records_ends_after_the_manifest_that_exceeds_its_size() {
     for (page_bytes, records) in [(1, 1), (1 << 20, 2)] {
         let world = world(page_bytes).await;
-        let page = world.records(&world.as_patient().await, None, 0).await.unwrap();
+        let page = world.arrivals(&world.as_patient().await, None, 0).await.unwrap();
         assert_eq!(page.records.len(), records);
         assert_eq!(page.next.is_empty(), records == 2);
     }
@@ -60,7 +60,7 @@ async fn a_page_has_a_row_also_if_it_may_have_no_bytes() {
     assert_eq!(world.vault.directory(None, 0).await.unwrap().entries.len(), 1);
     let list = world.vault.vault_permissions(&patient, None, 0).await.unwrap();
     assert_eq!((list.permissions.len(), list.next.is_empty()), (1, false));
-    assert_eq!(world.records(&patient, None, 0).await.unwrap().records.len(), 1);
+    assert_eq!(world.arrivals(&patient, None, 0).await.unwrap().records.len(), 1);
 }
 
 /// Rows as long as a message may be.

@@ -181,7 +181,7 @@ impl Patient {
         }
     }
 
-    fn statement<T: OfPatient>(&self, body: T) -> (pb::PatientStatement, Sha256Digest) {
+    pub(super) fn statement<T: OfPatient>(&self, body: T) -> (pb::PatientStatement, Sha256Digest) {
         let statement = PatientSigned::new(signed(body, &self.device), self.chain.clone());
         ((&statement).into(), statement.hash())
     }

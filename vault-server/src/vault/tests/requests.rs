@@ -364,14 +364,14 @@ async fn only_the_patient_speaks_for_her_vault() {
         Problem::NotPermitted
     );
     assert_eq!(
-        problem(world.records(&hospital, None, 0).await),
+        problem(world.arrivals(&hospital, None, 0).await),
         Problem::NotPermitted
     );
     // To which key to seal for her, whoever knows her id may know: an institution, or a patient who trusts her.
     for caller in [&hospital, &caller] {
         assert!(vault.patient_info(caller, world.patient.id).await.is_ok());
     }
-    assert!(world.records(&caller, None, 0).await.unwrap().records.is_empty());
+    assert!(world.arrivals(&caller, None, 0).await.unwrap().records.is_empty());
 }
 
 /// API-9.

@@ -121,7 +121,7 @@ async fn data_keys_are_brought_under_the_current_key() {
     }
     // The device sees the newest, and both are there until one is closed.
     let patient = scene.world.as_patient().await;
-    let page = scene.world.vault.vault_records(&patient, None, 0).await.unwrap();
+    let page = scene.world.vault.vault_records(&patient, 0, 0).await.unwrap();
     let page = page.read().await.unwrap();
     assert!(
         page.records

@@ -386,14 +386,14 @@ impl World {
         Ok(answer)
     }
 
-    /// A page of the patient's records.
-    pub(super) async fn records(
+    /// A page of the patient's records that are not placed.
+    pub(super) async fn arrivals(
         &self,
         caller: &Caller,
         after: Option<VersionId>,
         limit: usize,
     ) -> Result<pb::VaultPage, Refusal> {
-        let list = self.vault.vault_records(caller, after, limit).await?;
+        let list = self.vault.arrivals(caller, after, limit).await?;
         let most = list.page_bytes();
         let page = list.read().await?;
         assert!(page.encoded_len() as u64 <= most);

@@ -1,0 +1,356 @@
+//! The index of her vault: what one device has verified, read and continued by the others. It only saves time; what
+//! does not hold is as good as not there. See `protocol-spec/spec/index.md`.
+
+use std::collections::HashMap;
+
+use bytes::Bytes;
+use crypto::Collection;
+use prost::Message;
+use protocol_spec::{
+    bodies::IndexSegment,
+    hash::Sha256Digest,
+    ids::{CollectionId, RecordId, VersionId},
+    index::{IndexEntry, IndexHead},
+    messages as pb,
+    patient::PatientSigned,
+    statement::Signed,
+};
+
+use super::Patient;
+use crate::{Error, Result, mint};
+
+/// What may be used of the index.
+pub(super) struct Index {
+    /// The newest of each record.
+    pub(super) entries: HashMap<RecordId, IndexEntry>,
+    /// What did not verify when the index was written.
+    pub(super) unverified: HashMap<RecordId, VersionId>,
+    /// The number of the vault's last placement, before anything else was read.
+    pub(super) last_placement: u64,
+    /// How many records were placed then.
+    pub(super) placed: u64,
+    head: IndexHead,
+}
+
+impl Index {
+    /// Of all placements up to this one, those that still hold are in the entries.
+    pub(super) fn through(&self) -> u64 {
+        self.head.through
+    }
+
+    fn add(&mut self, head: IndexHead, content: Content) {
+        self.head = head;
+        for (record, version) in content.unverified {
+            self.unverified.insert(record, version);
+        }
+        for entry in content.entries {
+            self.unverified.remove(&entry.record_id);
+            self.supersede(entry);
+        }
+    }
+
+    /// Puts an entry in, unless there is a newer one (IDX-5).
+    pub(super) fn supersede(&mut self, entry: IndexEntry) {
+        let before = self.entries.get(&entry.record_id);
+        if before.is_none_or(|before| before.number <= entry.number) {
+            self.entries.insert(entry.record_id, entry);
+        }
+    }
+
+    /// Whether it is in more pieces than it need be.
+    fn is_in_pieces(&self) -> bool {
+        self.head.segments > 64 + u64::try_from(self.entries.len() / 100).unwrap_or_default()
+    }
+
+    /// Forgets all of it: nothing is covered, and what is written next takes its place.
+    pub(super) fn forget(&mut self) {
+        self.entries.clear();
+        self.unverified.clear();
+        self.head = IndexHead::begin(self.head.generation + 1);
+    }
+}
+
+/// What a segment holds, as it is read and written.
+#[derive(Default)]
+struct Content {
+    entries: Vec<IndexEntry>,
+    unverified: Vec<(RecordId, VersionId)>,
+}
+
+impl Content {
+    fn decode(bytes: &[u8]) -> Result<Self, protocol_spec::Error> {
+        let pb::IndexSegment { entries, unverified } = pb::decode(bytes)?;
+        let unverified = unverified.into_iter().map(|record| {
+            let version = VersionId::try_from(record.version_id.as_ref())?;
+            Ok((RecordId::try_from(record.record_id.as_ref())?, version))
+        });
+        Ok(Self {
+            entries: entries
+                .into_iter()
+                .map(IndexEntry::try_from)
+                .collect::<Result<_, _>>()?,
+            unverified: unverified.collect::<Result<_, protocol_spec::Error>>()?,
+        })
+    }
+}
+
+impl Patient {
+    /// Reads the index, as far as it may be used (IDX-4).
+    pub(super) async fn read_index(&self) -> Result<Index> {
+        let mut page = self.index_page(0).await?;
+        let mut index = Index {
+            entries: HashMap::new(),
+            unverified: HashMap::new(),
+            last_placement: page.last_placement,
+            placed: page.placed,
+            head: IndexHead::begin(page.generation),
+        };
+        // The lists as they were when the page was made: a device may have been removed.
+        self.known_epoch(page.root_epoch).await?;
+        loop {
+            for segment in &page.segments {
+                match self.read_segment(segment, &index).await {
+                    Ok((head, content)) => index.add(head, content),
+                    Err(error @ Error::Unreachable { .. }) => return Err(error),
+                    // Begun anew by what is verified now alone: nobody vouches for another device's word.
+                    Err(_) => {
+                        index.forget();
+                        return Ok(index);
+                    }
+                }
+            }
+            if !page.more || page.segments.is_empty() {
+                if index.is_in_pieces() {
+                    index.forget();
+                }
+                return Ok(index);
+            }
+            page = self.index_page(index.head.segments).await?;
+        }
+    }
+
+    async fn index_page(&self, after: u64) -> Result<pb::IndexPage> {
+        let path = format!("/v1/vault/index?after={after}");
+        self.session.server.get(&path).await
+    }
+
+    async fn read_segment(&self, message: &pb::SignedSegment, index: &Index) -> Result<(IndexHead, Content)> {
+        let signed = PatientSigned::<IndexSegment>::try_from(message.head.clone())
+            .and_then(PatientSigned::verify)
+            .map_err(tampered)?;
+        let device = signed.device();
+        let known = self.known_device(device).await?;
+        let counts = signed.patient_id == self.id()
+            && known.newest().device(device.id()).is_some()
+            && signed.through <= index.last_placement;
+        if !counts {
+            return Err(tampered("it is not by one of her devices"));
+        }
+        let head = index.head.then(&signed).map_err(tampered)?;
+        let own = Collection {
+            id: CollectionId::OWN,
+            epoch: signed.epoch,
+        };
+        let open =
+            |ring: &super::ring::Ring| Some(ring.key(own)?.open_index_segment(&signed, &message.sealed));
+        let content = self.in_ring(open).await?;
+        let content = content
+            .ok_or_else(|| tampered("its key is gone"))?
+            .map_err(tampered)?;
+        Ok((head, Content::decode(&content).map_err(tampered)?))
+    }
+
+    /// Writes down what was verified now, if it is worth it: entries up to placement `through`, which are all that were placed
+    /// since the index, and what did not verify. What another device has written meanwhile stays.
+    pub(super) async fn write_index(&self, index: &Index, fresh: &[IndexEntry], through: u64) -> Result<()> {
+        if fresh.len() < WORTH_WRITING {
+            return Ok(());
+        }
+        let mut head = index.head;
+        let mut entries: Vec<&IndexEntry> = fresh.iter().collect();
+        entries.retain(|entry| entry.number <= through);
+        entries.sort_unstable_by_key(|entry| entry.number);
+        let mut segments = split(&entries);
+        let unverified = index
+            .unverified
+            .iter()
+            .map(|(record, version)| pb::UnverifiedRecord {
+                record_id: Bytes::copy_from_slice(record.as_bytes()),
+                version_id: Bytes::copy_from_slice(version.as_bytes()),
+            });
+        // What holds for all of them comes first: whoever reads less than all of it knows too much, not too little.
+        if let Some(first) = segments.first_mut() {
+            first.unverified = unverified.collect();
+        }
+        let last = segments.len();
+        for (number, segment) in (1..).zip(&segments) {
+            // Up to the last one, the segment's own entries say how far it goes.
+            let upto = segment.entries.last().map_or(0, |entry| entry.number);
+            let upto = if number == last { through } else { upto };
+            match self.put_segment(head, segment, upto.max(head.through)).await {
+                Ok(after) => head = after,
+                // Another device was there first, or the server has no space: nothing is lost by it.
+                Err(Error::Refused { .. }) => return Ok(()),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    async fn put_segment(
+        &self,
+        head: IndexHead,
+        content: &pb::IndexSegment,
+        through: u64,
+    ) -> Result<IndexHead> {
+        let mut body = IndexSegment {
+            created: mint::now_ms(),
+            patient_id: self.id(),
+            generation: head.generation,
+            number: head.segments,
+            previous: head.last,
+            through,
+            epoch: 0,
+            sealed_hash: Sha256Digest::from_bytes([0; 32]),
+        };
+        let content = content.encode_to_vec();
+        let sealed = {
+            let ring = self.ring.lock().await;
+            let (own, key) = ring
+                .current(CollectionId::OWN)
+                .ok_or_else(super::ring::no_own_collection)?;
+            body.epoch = own.epoch;
+            key.seal_index_segment(&mut body, &content)?
+        };
+        let after = head.then(&body).map_err(tampered)?;
+        let signed = Signed::sign(body, |message| self.keys.sign(message));
+        let message = pb::SignedSegment {
+            head: Some((&PatientSigned::new(signed, self.keys.chain.clone())).into()),
+            sealed: sealed.into(),
+        };
+        self.session
+            .server
+            .post::<pb::Accepted>("/v1/vault/index", &message)
+            .await?;
+        Ok(after)
+    }
+}
+
+/// Entries in segments that fit a message; at least one segment.
+fn split(entries: &[&IndexEntry]) -> Vec<pb::IndexSegment> {
+    let (mut segments, mut bytes) = (vec![pb::IndexSegment::default()], 0);
+    for entry in entries {
+        let entry = pb::IndexEntry::from(*entry);
+        let length = entry.encoded_len();
+        if bytes > 0 && bytes + length > SEGMENT {
+            segments.push(pb::IndexSegment::default());
+            bytes = 0;
+        }
+        bytes += length;
+        if let Some(segment) = segments.last_mut() {
+            segment.entries.push(entry);
+        }
+    }
+    segments
+}
+
+fn tampered<E: std::fmt::Display>(cause: E) -> Error {
+    Error::tampered("the index")(cause)
+}
+
+/// Entries that are verified faster than written down and read.
+const WORTH_WRITING: usize = 64;
+/// Bytes of the entries of a segment, if more than one fits.
+const SEGMENT: usize = 256 << 10;
+
+#[cfg(test)]
+mod tests {
+    use protocol_spec::{
+        hash::ContentRoot,
+        ids::{InstitutionId, PermissionId},
+    };
+
+    use super::*;
+
+    fn entry(record: u8, number: u64) -> IndexEntry {
+        IndexEntry {
+            number,
+            record_id: RecordId::from_bytes([record; 16]),
+            version_id: VersionId::from_bytes([record; 16]),
+            collection_id: CollectionId::DEFAULT,
+            content_root: ContentRoot::from_bytes([3; 32]),
+            stream_len: 4,
+            received: 5,
+            institution_id: InstitutionId::from_bytes([6; 32]),
+            permission_id: PermissionId::from_bytes([7; 16]),
+            parts: Vec::new(),
+        }
+    }
+
+    fn index() -> Index {
+        Index {
+            entries: HashMap::new(),
+            unverified: HashMap::new(),
+            last_placement: 9,
+            placed: 9,
+            head: IndexHead::begin(4),
+        }
+    }
+
+    /// IDX-5
+    #[test]
+    fn the_larger_number_holds_in_whatever_order_they_come() {
+        for numbers in [[3, 8], [8, 3]] {
+            let mut index = index();
+            for number in numbers {
+                index.supersede(entry(1, number));
+            }
+            let held: Vec<u64> = index.entries.values().map(|entry| entry.number).collect();
+            assert_eq!(held, [8]);
+        }
+    }
+
+    #[test]
+    fn what_has_verified_since_is_not_named_any_more() {
+        let mut index = index();
+        let version = VersionId::from_bytes([1; 16]);
+        let content = Content {
+            entries: Vec::new(),
+            unverified: vec![(RecordId::from_bytes([1; 16]), version)],
+        };
+        index.add(IndexHead::begin(4), content);
+        assert_eq!(index.unverified.len(), 1);
+        let content = Content {
+            entries: vec![entry(1, 2)],
+            unverified: Vec::new(),
+        };
+        index.add(IndexHead::begin(4), content);
+        assert!(index.unverified.is_empty());
+    }
+
+    #[test]
+    fn an_index_in_pieces_is_begun_anew() {
+        let mut index = index();
+        index.supersede(entry(1, 2));
+        index.head.segments = 64;
+        assert!(!index.is_in_pieces());
+        index.head.segments = 65;
+        assert!(index.is_in_pieces());
+        index.forget();
+        assert!(index.entries.is_empty());
+        assert_eq!((index.head, index.through()), (IndexHead::begin(5), 0));
+    }
+
+    #[test]
+    fn segments_fit_messages_and_hold_every_entry_once() {
+        let entries: Vec<IndexEntry> = (0..10_000).map(|number| entry(1, number)).collect();
+        let segments = split(&entries.iter().collect::<Vec<_>>());
+        assert!(segments.len() > 2);
+        let numbers = segments.iter().flat_map(|segment| &segment.entries);
+        assert!(numbers.map(|entry| entry.number).eq(0..10_000));
+        assert!(segments.iter().all(|segment| segment.encoded_len() < 300 << 10));
+        assert_eq!(split(&[]).len(), 1);
+        let content = Content::decode(&segments[1].encode_to_vec()).unwrap();
+        assert_eq!(content.entries.first(), entries.get(segments[0].entries.len()));
+    }
+}

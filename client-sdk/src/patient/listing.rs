@@ -1,0 +1,314 @@
+//! All that lies in the vault: by the index what it covers, and verified record by record what it does not. See
+//! `protocol-spec/spec/index.md` §2.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use crypto::{Collection, DataKey, WrappedKey};
+use protocol_spec::{
+    ids::{CollectionId, RecordId, VersionId},
+    index::IndexEntry,
+    messages as pb,
+};
+
+use super::{Patient, Selection, examine::Examined, index::Index, records::unknown};
+use crate::{Error, Result};
+
+/// A record as one of her devices has verified it, and the key that opens it.
+pub(crate) struct OwnRecord {
+    pub(crate) entry: IndexEntry,
+    pub(crate) key: DataKey,
+}
+
+impl From<Examined> for OwnRecord {
+    fn from(record: Examined) -> Self {
+        Self {
+            entry: IndexEntry::from(&record),
+            key: record.key,
+        }
+    }
+}
+
+/// What lies in the vault.
+pub(super) struct Listing {
+    /// Oldest first.
+    pub(super) entries: Vec<IndexEntry>,
+    pub(super) refused: Vec<(RecordId, Error)>,
+    /// Of what was verified just now.
+    keys: HashMap<VersionId, DataKey>,
+}
+
+/// What was verified just now, or not.
+#[derive(Default)]
+struct Fresh {
+    entries: Vec<IndexEntry>,
+    keys: HashMap<VersionId, DataKey>,
+    refused: Vec<(RecordId, Error)>,
+    /// Of the refused, those that are placed: an index that covers them must name them.
+    unverified: HashMap<RecordId, VersionId>,
+}
+
+/// Where a list of records is read.
+enum Pages {
+    /// Those placed after this number.
+    Placed(u64),
+    /// Those that are not placed, after this version.
+    Arrivals(Option<VersionId>),
+    End,
+}
+
+impl Patient {
+    /// The chosen records of the vault with their keys, oldest first, and those of them that do not verify.
+    pub(crate) async fn own_records(
+        &self,
+        chosen: &Selection,
+    ) -> Result<(Vec<OwnRecord>, Vec<(RecordId, Error)>)> {
+        let Listing {
+            mut entries,
+            mut refused,
+            keys,
+        } = self.listing().await?;
+        if let Selection::Records(ids) = chosen {
+            entries.retain(|entry| ids.contains(&entry.record_id));
+            refused.retain(|(id, _)| ids.contains(id));
+        }
+        Ok((self.with_keys(entries, keys).await?, refused))
+    }
+
+    /// One of her records, verified now, whatever the index says (IDX-6).
+    pub(super) async fn examine(&self, record: RecordId) -> Result<Examined> {
+        let Listing {
+            entries, mut refused, ..
+        } = self.listing().await?;
+        let Some(entry) = entries.iter().find(|entry| entry.record_id == record) else {
+            let at = refused.iter().position(|(id, _)| *id == record);
+            return Err(at.map_or_else(|| unknown(record), |at| refused.swap_remove(at).1));
+        };
+        self.own_record(self.shown(entry.version_id).await?).await
+    }
+
+    /// All that lies in the vault: by the index, and what that does not cover, verified and adopted (IDX-5).
+    pub(super) async fn listing(&self) -> Result<Listing> {
+        let mut index = self.read_index().await?;
+        let mut fresh = self.look_at_placed(&index).await?;
+        if covers(&index, &fresh) < index.placed && index.through() > 0 {
+            // Somebody has left something out of the index, or has kept it from whoever wrote it.
+            index.forget();
+            fresh = self.look_at_placed(&index).await?;
+        }
+        let complete = covers(&index, &fresh) >= index.placed;
+        self.look_at_all(Pages::Arrivals(None), &mut fresh).await?;
+        for entry in &fresh.entries {
+            index.supersede(entry.clone());
+        }
+        index.unverified = fresh.unverified;
+        let numbers = fresh.entries.iter().map(|entry| entry.number);
+        let through = covered(index.last_placement, numbers);
+        if complete {
+            self.write_index(&index, &fresh.entries, through).await?;
+        }
+        let mut entries: Vec<IndexEntry> = index.entries.into_values().collect();
+        entries.sort_unstable_by_key(|entry| (entry.received, entry.version_id));
+        Ok(Listing {
+            entries,
+            refused: fresh.refused,
+            keys: fresh.keys,
+        })
+    }
+
+    /// What was placed since the index, and what did not verify when that was written and may do so now.
+    async fn look_at_placed(&self, index: &Index) -> Result<Fresh> {
+        let mut fresh = Fresh::default();
+        for (record, version) in &index.unverified {
+            match self.shown(*version).await {
+                Ok(message) => self.look_at(message, &mut fresh).await?,
+                Err(error @ Error::Refused { .. }) => {
+                    fresh.refused.push((*record, error));
+                    fresh.unverified.insert(*record, *version);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        if index.last_placement > index.through() {
+            self.look_at_all(Pages::Placed(index.through()), &mut fresh)
+                .await?;
+        }
+        Ok(fresh)
+    }
+
+    async fn look_at_all(&self, mut pages: Pages, fresh: &mut Fresh) -> Result<()> {
+        while let Some(records) = self.next_page(&mut pages).await? {
+            for record in records {
+                self.look_at(record, fresh).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Verifies one record, and notes what came of it.
+    async fn look_at(&self, message: pb::VaultRecord, fresh: &mut Fresh) -> Result<()> {
+        let stored = message.record.clone().unwrap_or_default();
+        let record = RecordId::try_from(stored.record_id.as_ref())?;
+        let version = VersionId::try_from(stored.version_id.as_ref())?;
+        let placed = message.placement.is_some();
+        match self.own_record(message).await {
+            Ok(examined) => {
+                fresh.entries.push(IndexEntry::from(&examined));
+                fresh.keys.insert(version, examined.key);
+            }
+            // What fails for want of a connection says nothing about the record.
+            Err(error @ (Error::Unreachable { .. } | Error::HomeLocked { .. })) => return Err(error),
+            Err(error) => {
+                fresh.refused.push((record, error));
+                if placed {
+                    fresh.unverified.insert(record, version);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The next page of a list of records, if it has not ended.
+    async fn next_page(&self, pages: &mut Pages) -> Result<Option<Vec<pb::VaultRecord>>> {
+        let path = match pages {
+            Pages::Placed(after) => format!("/v1/vault/records?after={after}"),
+            Pages::Arrivals(Some(after)) => format!("/v1/vault/arrivals?after={after}"),
+            Pages::Arrivals(None) => "/v1/vault/arrivals".to_owned(),
+            Pages::End => return Ok(None),
+        };
+        let page: pb::VaultPage = self.session.server.get(&path).await?;
+        *pages = match pages {
+            Pages::Placed(after) if page.next_number > *after => Pages::Placed(page.next_number),
+            Pages::Arrivals(_) if !page.next.is_empty() && !page.records.is_empty() => {
+                Pages::Arrivals(Some(VersionId::try_from(page.next.as_ref())?))
+            }
+            _ => Pages::End,
+        };
+        Ok(Some(page.records))
+    }
+
+    /// All versions in the vault, as the server shows them, unverified.
+    pub(super) async fn shown_versions(&self) -> Result<Vec<VersionId>> {
+        let mut versions = Vec::new();
+        for mut pages in [Pages::Placed(0), Pages::Arrivals(None)] {
+            while let Some(records) = self.next_page(&mut pages).await? {
+                for record in records {
+                    let version = record.record.unwrap_or_default().version_id;
+                    versions
+                        .push(VersionId::try_from(version.as_ref()).map_err(Error::tampered("a record"))?);
+                }
+            }
+        }
+        Ok(versions)
+    }
+
+    /// The records with their data keys, in the same order: those that are known, and the others as the server has them
+    /// wrapped under the current keys of their collections.
+    async fn with_keys(
+        &self,
+        entries: Vec<IndexEntry>,
+        mut keys: HashMap<VersionId, DataKey>,
+    ) -> Result<Vec<OwnRecord>> {
+        let mut missing: BTreeMap<CollectionId, BTreeMap<u64, VersionId>> = BTreeMap::new();
+        for entry in entries
+            .iter()
+            .filter(|entry| !keys.contains_key(&entry.version_id))
+        {
+            let numbers = missing.entry(entry.collection_id).or_default();
+            numbers.insert(entry.number, entry.version_id);
+        }
+        for (collection, numbers) in missing {
+            self.unwrap_keys(collection, numbers, &mut keys).await?;
+        }
+        let mut own = Vec::with_capacity(entries.len());
+        for entry in entries {
+            let key = match keys.remove(&entry.version_id) {
+                Some(key) => key,
+                // Moved meanwhile, or not yet under the current key.
+                None => self.own_record(self.shown(entry.version_id).await?).await?.key,
+            };
+            own.push(OwnRecord { entry, key });
+        }
+        Ok(own)
+    }
+
+    /// Unwraps the data keys of these placements in a collection, as far as they lie under its current key.
+    async fn unwrap_keys(
+        &self,
+        collection: CollectionId,
+        mut numbers: BTreeMap<u64, VersionId>,
+        keys: &mut HashMap<VersionId, DataKey>,
+    ) -> Result<()> {
+        let current = |ring: &super::ring::Ring| ring.current(collection).map(|(current, _)| current);
+        let Some(current) = self.in_ring(current).await? else {
+            return Ok(());
+        };
+        while let Some((first, _)) = numbers.first_key_value() {
+            let page = self.wraps(current, first - 1, numbers.len()).await?;
+            let Some(last) = page.wraps.last().map(|wrap| wrap.number) else {
+                return Ok(());
+            };
+            let ring = self.ring.lock().await;
+            for wrap in &page.wraps {
+                let wanted = numbers.get(&wrap.number);
+                let Some(version) = wanted.filter(|version| version.as_bytes()[..] == wrap.version_id) else {
+                    continue;
+                };
+                keys.insert(*version, unwrapped(&ring, current, wrap, version)?);
+            }
+            numbers.retain(|number, _| *number > last);
+        }
+        Ok(())
+    }
+}
+
+fn unwrapped(
+    ring: &super::ring::Ring,
+    of: Collection,
+    wrap: &pb::Wrap,
+    version: &VersionId,
+) -> Result<DataKey> {
+    let key = ring
+        .key(of)
+        .ok_or_else(|| Error::tampered("a collection")("an epoch of it is not shown"))?;
+    let wrapped = WrappedKey::try_from(wrap.data_key_wrap.as_ref()).map_err(Error::tampered("a record"))?;
+    key.unwrap_data_key(&wrapped, &of, version)
+        .map_err(Error::tampered("a record"))
+}
+
+/// How many placed records are known, verified or not.
+fn covers(index: &Index, fresh: &Fresh) -> u64 {
+    let verified = fresh.entries.iter().map(|entry| entry.record_id);
+    let all = index.entries.keys().copied().chain(verified);
+    let all: HashSet<RecordId> = all.chain(fresh.unverified.keys().copied()).collect();
+    u64::try_from(all.len()).unwrap_or(u64::MAX)
+}
+
+/// The last placement such that all up to it are covered: those that the server had when the index was read, and those
+/// that this device has made since without a gap.
+fn covered(last_placement: u64, numbers: impl Iterator<Item = u64>) -> u64 {
+    let mut numbers: Vec<u64> = numbers.collect();
+    numbers.sort_unstable();
+    numbers.into_iter().fold(last_placement, |covered, number| {
+        if number == covered + 1 { number } else { covered }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// IDX-2: a number that is missing may be another device's.
+    #[test]
+    fn what_is_covered_ends_before_the_first_gap() {
+        for (last, numbers, wanted) in [
+            (5, vec![], 5),
+            (5, vec![2, 4], 5),
+            (5, vec![7, 6], 7),
+            (5, vec![6, 8], 6),
+            (5, vec![7, 8], 5),
+            (0, vec![1, 2, 3], 3),
+        ] {
+            assert_eq!(covered(last, numbers.clone().into_iter()), wanted, "{numbers:?}");
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! The index of a vault: what a device has verified, written down for the others. See `spec/index.md`.
+
+use bytes::Bytes;
+
+use crate::{
+    Error,
+    bodies::IndexSegment,
+    field::Field,
+    hash::{ContentRoot, Sha256Digest},
+    ids::{CollectionId, InstitutionId, PatientId, PermissionId, RecordId, VersionId},
+    manifest::Part,
+    messages as pb,
+    statement::Body,
+};
+
+/// A record version as some device of hers has verified it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IndexEntry {
+    /// Of its placement.
+    pub number: u64,
+    /// The record.
+    pub record_id: RecordId,
+    /// Its version.
+    pub version_id: VersionId,
+    /// Where it lies.
+    pub collection_id: CollectionId,
+    /// Of its content.
+    pub content_root: ContentRoot,
+    /// Bytes of its sealed stream.
+    pub stream_len: u64,
+    /// When the server stored it, in milliseconds since 1970.
+    pub received: u64,
+    /// Who made it.
+    pub institution_id: InstitutionId,
+    /// The permission it was uploaded under.
+    pub permission_id: PermissionId,
+    /// Its files.
+    pub parts: Vec<Part>,
+}
+
+impl TryFrom<pb::IndexEntry> for IndexEntry {
+    type Error = Error;
+
+    fn try_from(wire: pb::IndexEntry) -> Result<Self, Error> {
+        Ok(Self {
+            number: wire.number,
+            record_id: Field::read(wire.record_id, "record_id")?,
+            version_id: Field::read(wire.version_id, "version_id")?,
+            collection_id: Field::read(wire.collection_id, "collection_id")?,
+            content_root: Field::read(wire.content_root, "content_root")?,
+            stream_len: wire.stream_len,
+            received: wire.received,
+            institution_id: Field::read(wire.institution_id, "institution_id")?,
+            permission_id: Field::read(wire.permission_id, "permission_id")?,
+            parts: Field::read(wire.parts, "parts")?,
+        })
+    }
+}
+
+impl From<&IndexEntry> for pb::IndexEntry {
+    fn from(entry: &IndexEntry) -> Self {
+        Self {
+            number: entry.number,
+            record_id: entry.record_id.write(),
+            version_id: entry.version_id.write(),
+            collection_id: entry.collection_id.write(),
+            content_root: entry.content_root.write(),
+            stream_len: entry.stream_len,
+            received: entry.received,
+            institution_id: entry.institution_id.write(),
+            permission_id: entry.permission_id.write(),
+            parts: entry.parts.write(),
+        }
+    }
+}
+
+/// The segments of one generation so far.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IndexHead {
+    /// Which generation.
+    pub generation: u64,
+    /// Segments so far: the number of the next.
+    pub segments: u64,
+    /// SHA-256 of the body of the last; zeros when there is none.
+    pub last: Sha256Digest,
+    /// Of the last.
+    pub through: u64,
+}
+
+impl IndexHead {
+    /// A generation without segments.
+    pub fn begin(generation: u64) -> Self {
+        Self {
+            generation,
+            segments: 0,
+            last: Sha256Digest::from_bytes([0; 32]),
+            through: 0,
+        }
+    }
+
+    /// The generation after a segment.
+    ///
+    /// # Errors
+    /// [`Error::Mismatch`] for one that does not continue it (IDX-3), or that goes back (IDX-4).
+    pub fn then(self, segment: &IndexSegment) -> Result<Self, Error> {
+        let continues = segment.generation == self.generation
+            && segment.number == self.segments
+            && segment.previous == self.last
+            && segment.through >= self.through;
+        if !continues {
+            return Err(Error::Mismatch {
+                what: "index and the segment after it",
+            });
+        }
+        Ok(Self {
+            segments: self.segments + 1,
+            last: Sha256Digest::of(&segment.encode()),
+            through: segment.through,
+            ..self
+        })
+    }
+}
+
+/// What binds a sealed segment to its place (IDX-1).
+pub fn segment_aad(patient: &PatientId, generation: u64, number: u64, epoch: u64) -> Bytes {
+    [
+        patient.as_bytes().as_slice(),
+        &generation.to_be_bytes(),
+        &number.to_be_bytes(),
+        &epoch.to_be_bytes(),
+    ]
+    .concat()
+    .into()
+}
+
+/// A sealed segment has so many bytes, or a multiple, beside what sealing adds.
+pub const SEGMENT_UNIT: usize = 4096;
+
+/// Most segments of a generation (IDX-3).
+pub const MAX_SEGMENTS: u64 = 4096;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn segment(head: &IndexHead, through: u64) -> IndexSegment {
+        IndexSegment {
+            created: 1,
+            patient_id: PatientId::from_bytes([1; 32]),
+            generation: head.generation,
+            number: head.segments,
+            previous: head.last,
+            through,
+            epoch: 0,
+            sealed_hash: Sha256Digest::of(b"sealed"),
+        }
+    }
+
+    /// IDX-3, IDX-4
+    #[test]
+    fn a_generation_is_continued_segment_by_segment() {
+        let head = IndexHead::begin(3);
+        let first = segment(&head, 10);
+        let one = head.then(&first).unwrap();
+        assert_eq!((one.segments, one.through, one.generation), (1, 10, 3));
+        assert_eq!(one.last, Sha256Digest::of(&first.encode()));
+        let second = segment(&one, 10);
+        assert_eq!(one.then(&second).unwrap().segments, 2);
+        for broken in [
+            IndexSegment {
+                generation: 4,
+                ..second.clone()
+            },
+            IndexSegment {
+                number: 2,
+                ..second.clone()
+            },
+            IndexSegment {
+                number: 0,
+                ..second.clone()
+            },
+            IndexSegment {
+                previous: head.last,
+                ..second.clone()
+            },
+            IndexSegment {
+                through: 9,
+                ..second.clone()
+            },
+        ] {
+            assert!(one.then(&broken).is_err(), "{broken:?}");
+        }
+        assert!(head.then(&second).is_err(), "the first is left out");
+    }
+
+    /// IDX-1
+    #[test]
+    fn every_part_of_the_place_is_bound() {
+        let at = |patient, generation, number, epoch| {
+            segment_aad(&PatientId::from_bytes([patient; 32]), generation, number, epoch)
+        };
+        let all = [
+            at(1, 2, 3, 4),
+            at(2, 2, 3, 4),
+            at(1, 3, 2, 4),
+            at(1, 2, 4, 3),
+            at(1, 2, 3, 5),
+        ];
+        for (number, one) in all.iter().enumerate() {
+            assert!(all.iter().skip(number + 1).all(|other| other != one));
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! The index of a vault: what the patient's devices have verified, sealed for each other. The server keeps the
+//! segments in order and cannot read them. See `spec/index.md`.
+
+use bytes::Bytes;
+use protocol_spec::{
+    bodies::IndexSegment,
+    hash::Sha256Digest,
+    ids::PatientId,
+    index::{IndexHead, MAX_SEGMENTS},
+    messages as pb,
+    patient::{PatientSigned, PatientVerified},
+    problem::Problem,
+};
+
+use super::{
+    Caller, Intent, Refusal, Vault,
+    refusal::ensure,
+    tables::{self, Counted, IndexRow},
+    tx::{Operation, Tx},
+};
+
+impl Vault {
+    /// Takes the next segment of the index, or the first of a new generation (IDX-3).
+    ///
+    /// # Errors
+    /// `not-permitted`, `digest-mismatch`, `index-conflict`, `too-many`.
+    pub async fn put_segment(
+        &self,
+        caller: &Caller,
+        intent: &Intent,
+        message: pb::SignedSegment,
+    ) -> Result<pb::Accepted, Refusal> {
+        let head = PatientSigned::<IndexSegment>::try_from(message.head.clone())?.verify()?;
+        let shared = &self.shared;
+        shared.check_patient(caller, head.patient_id, shared.operator.id())?;
+        caller.check_device(head.device())?;
+        ensure(
+            head.sealed_hash == Sha256Digest::of(&message.sealed),
+            Problem::DigestMismatch,
+            "what is sealed is not what was signed",
+        )?;
+        shared.mutate(caller, intent, PutSegment { head, message }).await
+    }
+
+    /// Segments of the caller's newest generation from this number on.
+    ///
+    /// # Errors
+    /// `not-permitted` unless a patient asks; those of the store.
+    pub async fn index(&self, caller: &Caller, from: u64, limit: usize) -> Result<pb::IndexPage, Refusal> {
+        let patient = caller.patient()?;
+        let ledger = &*self.shared.ledger;
+        // At one moment, and before the segments: what is placed meanwhile comes after this, and is not missed.
+        let counts =
+            [Counted::Placed, Counted::Placements].map(|what| tables::count(*patient.as_bytes(), what));
+        let counts = tables::get_many(&counts, ledger).await?;
+        let mut counts = counts.into_iter().map(|row| row.unwrap_or_default().value);
+        let (placed, last_placement) = (
+            counts.next().unwrap_or_default(),
+            counts.next().unwrap_or_default(),
+        );
+        let patient_row = tables::patient(patient).get(ledger).await?.unwrap_or_default();
+        let generation = tables::index(patient)
+            .get(ledger)
+            .await?
+            .unwrap_or_default()
+            .generation;
+        let first = tables::segment(patient, generation, from);
+        let (segments, more) = self.shared.page(first, limit).await?;
+        Ok(pb::IndexPage {
+            segments,
+            more,
+            generation,
+            last_placement,
+            placed,
+            root_epoch: patient_row.root_epoch,
+        })
+    }
+}
+
+struct PutSegment {
+    head: PatientVerified<IndexSegment>,
+    message: pb::SignedSegment,
+}
+
+impl Operation for PutSegment {
+    type Answer = pb::Accepted;
+
+    async fn apply(&self, tx: &mut Tx<'_>) -> Result<pb::Accepted, Refusal> {
+        let Self { head, message } = self;
+        let patient = head.patient_id;
+        let key = tables::index(patient);
+        let before = tx.read(&key).await?;
+        let next = match &before {
+            Some(row) if head.generation == row.generation + 1 => {
+                tx.forget_index(patient, row);
+                IndexHead::begin(head.generation)
+            }
+            Some(row) => row.head()?,
+            None => IndexHead::begin(0),
+        };
+        let after = next.then(head).map_err(|_| Problem::IndexConflict)?;
+        ensure(
+            after.segments <= MAX_SEGMENTS,
+            Problem::TooMany,
+            "too many segments: begin a new generation",
+        )?;
+        tx.put(&key, &IndexRow::from(after));
+        tx.put(&tables::segment(patient, head.generation, head.number), message);
+        Ok(pb::Accepted {})
+    }
+}
+
+impl Tx<'_> {
+    fn forget_index(&mut self, patient: PatientId, row: &IndexRow) {
+        for number in 0..row.segments {
+            self.delete(&tables::segment(patient, row.generation, number));
+        }
+    }
+}
+
+impl IndexRow {
+    fn head(&self) -> Result<IndexHead, Refusal> {
+        Ok(IndexHead {
+            generation: self.generation,
+            segments: self.segments,
+            last: self.last.as_ref().try_into().map_err(Refusal::damaged)?,
+            through: self.through,
+        })
+    }
+}
+
+impl From<IndexHead> for IndexRow {
+    fn from(head: IndexHead) -> Self {
+        Self {
+            generation: head.generation,
+            segments: head.segments,
+            last: Bytes::copy_from_slice(head.last.as_bytes()),
+            through: head.through,
+        }
+    }
+}
