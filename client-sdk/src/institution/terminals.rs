@@ -166,7 +166,7 @@ impl Institution {
             .server
             .post::<pb::Accepted>("/v1/institutions/terminals/removals", &message)
             .await?;
-        Ok(())
+        self.note_removal(terminal)
     }
 
     /// On the new terminal, once it is certified: joins the server of the link for this institution.
@@ -332,13 +332,37 @@ impl Institution {
                     ),
                     None => None,
                 };
-                all.push((certificate, removal.map(|removal| removal.created)));
+                let removed = removal.map(|removal| removal.created);
+                self.met_terminal(&certificate, removed.is_some())?;
+                all.push((certificate, removed));
             }
             if page.next.is_empty() {
                 return Ok(all);
             }
             after = format!("&after={}", TerminalId::try_from(page.next.as_ref())?);
         }
+    }
+
+    /// A removal that this home has met, or has made, holds for ever: a server that leaves it out would have the
+    /// institution's new keys sealed to the terminal that was removed (INS-12).
+    fn met_terminal(&self, certificate: &TerminalCertificate, removed: bool) -> Result<()> {
+        let id = TerminalId::from(&certificate.terminal_key);
+        if removed {
+            return self.note_removal(id);
+        }
+        if self.session.home.read(&format!("{REMOVED}/{id}"))?.is_some() {
+            return Err(Error::tampered("the list of terminals")(
+                "the server shows one without the removal that this home has seen",
+            ));
+        }
+        Ok(())
+    }
+
+    fn note_removal(&self, id: TerminalId) -> Result<()> {
+        self.session
+            .home
+            .keep_first(REMOVED, &id.to_string(), "removed\n")?;
+        Ok(())
     }
 }
 
@@ -362,3 +386,5 @@ fn verify_request(request: &[u8]) -> Result<Verified<TerminalRequest>> {
 }
 
 const WHAT: &str = "the terminal's certificate";
+/// Removals that this home has met.
+const REMOVED: &str = "removed-terminals";

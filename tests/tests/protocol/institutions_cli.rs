@@ -287,6 +287,31 @@ fn terminals_act_for_their_institution_until_they_are_removed() -> Result<()> {
     Ok(())
 }
 
+/// INS-12: a server that keeps a removal from the institution would have its next key sealed to whoever was removed.
+#[test]
+fn a_removal_is_not_forgotten_when_the_server_leaves_it_out() -> Result<()> {
+    let (world, liar) = World::start_behind_liar()?;
+    let (hospital, id) = world.institution("St. Anna")?;
+    let (_, ward_id) = terminal(&world, &hospital, &id, "Ward 3")?;
+    hospital.run(&["institution", "terminal", "remove", &ward_id])?;
+    liar.tell_of("/v1/institutions/terminals?", |mut page: pb::TerminalPage| {
+        page.terminals
+            .iter_mut()
+            .for_each(|terminal| terminal.removal = None);
+        page
+    });
+    let refused = hospital.fail(&["institution", "terminal", "list"])?;
+    assert_eq!(refused.json["error"]["code"], "tampered", "{refused:?}");
+    assert!(
+        rotate(&world, &hospital, "second", "1h").is_err(),
+        "the new key was sealed to it"
+    );
+    liar.be_honest();
+    let rotated = rotate(&world, &hospital, "third", "1h")?;
+    assert_eq!(rotated["terminals"], 0, "{rotated}");
+    Ok(())
+}
+
 /// INS-13, INS-14
 #[test]
 fn a_retired_institution_is_shown_as_such_and_nothing_is_sealed_to_it() -> Result<()> {
