@@ -122,13 +122,46 @@ async fn kit(context: &Context, pdf: Option<&Path>) -> Result<(), Failure> {
         note(&format!("The words stand in {}.", page.0.display()));
     }
     words::ask_for_three(&kit).await?;
-    let member = patient
+    let used = patient
         .use_kit(&kit, &Bar::records("Re-wrapping", context.json()))
-        .await?;
+        .await;
+    let (member, pages) = in_force(used, page.into_iter().collect())?;
     context.print(&KitMade {
         device_id: member.id.to_string(),
         replaced: member.replaced.iter().map(ToString::to_string).collect(),
-        pdf: page.map(|page| page.keep().display().to_string()),
+        pdf: pages.into_iter().next(),
+        unfinished: member.unfinished,
+    })
+}
+
+/// What came to be of use, and the files that belong to it. They stay also when nobody knows whether it did: a file
+/// too many can be destroyed, one too few is a vault that is lost.
+fn in_force<T>(used: client_sdk::Result<T>, pages: Vec<Page>) -> Result<(T, Vec<String>), Failure> {
+    let keep = |pages: Vec<Page>| -> Vec<String> {
+        let kept = pages.into_iter().map(|page| page.keep().display().to_string());
+        kept.collect()
+    };
+    match used {
+        Ok(used) => Ok((used, keep(pages))),
+        Err(error) => {
+            if matches!(error, client_sdk::Error::Unreachable { .. }) {
+                for page in keep(pages) {
+                    note(&format!(
+                        "{page} is kept, since it may be in force: look at medvault device list when the server answers again."
+                    ));
+                }
+            }
+            Err(error.into())
+        }
+    }
+}
+
+/// What to do about re-keying that broke off.
+fn to_finish(unfinished: Option<&String>) -> String {
+    unfinished.map_or_else(String::new, |why| {
+        format!(
+            "What the one before could open is not all under new keys yet ({why}): run medvault agent --once.\n"
+        )
     })
 }
 
@@ -183,13 +216,14 @@ async fn trustees(context: &Context, threshold: u8, out: &Path, names: &[String]
         let path = out.join(format!("{}.share", share.number));
         pages.push(Page::write(NewFile::at(&path)?, &share.file)?);
     }
-    let entrusted = patient
+    let used = patient
         .use_trustees(&new, &Bar::records("Re-wrapping", context.json()))
-        .await?;
-    let shares = new.shares.iter().zip(pages).map(|(share, page)| Given {
+        .await;
+    let (entrusted, files) = in_force(used, pages)?;
+    let shares = new.shares.iter().zip(files).map(|(share, file)| Given {
         number: share.number,
         trustee: share.trustee.clone(),
-        file: page.keep().display().to_string(),
+        file,
     });
     context.print(&Divided {
         device_id: entrusted.member.id.to_string(),
@@ -201,6 +235,7 @@ async fn trustees(context: &Context, threshold: u8, out: &Path, names: &[String]
             .collect(),
         threshold,
         shares: shares.collect(),
+        unfinished: entrusted.member.unfinished,
     })
 }
 
@@ -239,6 +274,9 @@ struct KitMade {
     replaced: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pdf: Option<String>,
+    /// Why re-keying broke off.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unfinished: Option<String>,
 }
 
 impl Report for KitMade {
@@ -252,8 +290,9 @@ impl Report for KitMade {
             "The kit before opens nothing any more: destroy it.\n"
         };
         format!(
-            "The kit opens your vault from now on.\n  {}\n{page}{before}Try it once a year: medvault recovery drill\n",
-            self.device_id
+            "The kit opens your vault from now on.\n  {}\n{page}{before}{}Try it once a year: medvault recovery drill\n",
+            self.device_id,
+            to_finish(self.unfinished.as_ref())
         )
     }
 }
@@ -302,6 +341,9 @@ struct Divided {
     replaced: Vec<String>,
     threshold: u8,
     shares: Vec<Given>,
+    /// Why re-keying broke off.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unfinished: Option<String>,
 }
 
 impl Report for Divided {
@@ -314,9 +356,10 @@ impl Report for Divided {
             ]
         });
         format!(
-            "Any {} of these can restore your vault together, and fewer learn nothing. Give each its file, in any way:\n{}",
+            "Any {} of these can restore your vault together, and fewer learn nothing. Give each its file, in any way:\n{}{}",
             self.threshold,
-            table(["SHARE", "TRUSTEE", "FILE"], rows)
+            table(["SHARE", "TRUSTEE", "FILE"], rows),
+            to_finish(self.unfinished.as_ref())
         )
     }
 }

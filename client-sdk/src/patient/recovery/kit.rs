@@ -84,7 +84,8 @@ impl Patient {
     /// brought under new keys, and `progress` counts its records.
     ///
     /// # Errors
-    /// Of the connection, and what the server refuses: the kit is then of no use, and one before it as good as ever.
+    /// Of the connection, and what the server refuses. After [`Error::Unreachable`] nobody knows which kit is in force; else
+    /// the new one is of no use, and one before it as good as ever.
     pub async fn use_kit(&self, kit: &Kit, progress: &dyn Progress) -> Result<RecoveryMember> {
         let member = self.add_member(&kit.secret, KIT, progress).await?;
         self.recovery_proven()?;

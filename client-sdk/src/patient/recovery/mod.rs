@@ -37,6 +37,8 @@ pub struct RecoveryMember {
     pub id: DeviceId,
     /// Those of the same name that were there before, and are of no use any more.
     pub replaced: Vec<DeviceId>,
+    /// Why what those could open is not all under new keys yet: [`Patient::finish_revocations`] goes on with it.
+    pub unfinished: Option<String>,
 }
 
 impl Patient {
@@ -60,11 +62,20 @@ impl Patient {
             name: &Name::try_from(name.to_owned())?,
             proof: Proof::Secret(secret),
         };
-        self.replace_devices(replaced.clone(), &newcomer, progress)
-            .await?;
+        let id = DeviceId::from(&identity.public());
+        let done = self.replace_devices(replaced.clone(), &newcomer, progress).await;
+        let unfinished = match done {
+            Ok(()) => None,
+            // Once it is in the list it is in force, whatever has failed since.
+            Err(error) if self.refresh_devices().await?.newest().device(id).is_some() => {
+                Some(error.to_string())
+            }
+            Err(error) => return Err(error),
+        };
         Ok(RecoveryMember {
-            id: DeviceId::from(&identity.public()),
+            id,
             replaced,
+            unfinished,
         })
     }
 }

@@ -16,7 +16,7 @@ use tests::{
     raw::{RawPatient, Wire},
 };
 
-use super::{code, fail_to_recover, kit, kit_with, recover, right};
+use super::{code, fail_to_recover, kit, kit_with, recover, right, with_record};
 
 /// RCV-3: the operator has a patient of its own list the kit's public keys, which it knows, and hides all else. With
 /// the defence the machine refuses that vault; without it the patient is at home in the operator's.
@@ -49,6 +49,29 @@ async fn a_kit_leads_into_no_vault_but_its_own() -> Result<()> {
         "the control"
     );
     assert_ne!(operators.id.to_string(), id);
+    Ok(())
+}
+
+/// Once the new kit is in force its page stays, whatever breaks off then; what is left to do is told.
+#[test]
+fn a_kit_whose_rekeying_breaks_off_is_in_force() -> Result<()> {
+    let (world, liar) = World::start_behind_liar()?;
+    let (patient, id, record) = with_record(&world, "patient")?;
+    let (before, _) = kit(&patient, &world.path("before.pdf"))?;
+    liar.tell_of("/v1/vault/closures", |_: pb::LoggedStatement| {
+        pb::LoggedStatement::default()
+    });
+    let (words, made) = kit(&patient, &world.path("kit.pdf"))?;
+    assert!(made["unfinished"].is_string(), "{made}");
+    assert!(world.path("kit.pdf").exists());
+    liar.be_honest();
+    let refused = fail_to_recover(&world, &world.principal("old"), &before)?;
+    assert_eq!(code(&refused), "unknown-recovery", "{refused:?}");
+    let machine = world.principal("machine");
+    let restored = recover(&world, &machine, &words)?;
+    assert_eq!(text(&restored, "patient_id")?, id);
+    let out = world.path("own").display().to_string();
+    machine.run(&["records", "get", &record, "--out", &out])?;
     Ok(())
 }
 
