@@ -136,7 +136,7 @@ impl Patient {
 
     /// The permission key that gives `keys`, and the conditions as the permission carries them: with tokens where the
     /// server is to test records (CND-8).
-    async fn mint_key<K: Granted>(
+    pub(super) async fn mint_key<K: Granted>(
         &self,
         id: &PermissionId,
         keys: &K,

@@ -142,14 +142,16 @@ impl Patient {
             return Ok(named);
         };
         let path = format!("{EXPOSED}/{}.pb", permission.permission_id);
-        if let Some(kept) = self.home().read(&path)? {
+        let mut of = selector.collection;
+        let open = self.is_open(of).await?;
+        // While it is open, what was noted before may be less than what lies there now.
+        if let Some(kept) = self.home().read(&path)?.filter(|_| !open) {
             let kept: pb::RevocationCertificateBody =
                 protocol_spec::messages::decode(&kept).map_err(|_| self.home().damaged(&path))?;
             return kept.exposed.into_iter().map(exposed).collect();
         }
         // Also what the permission did not cover: the key opens all that lies under it.
-        let mut of = selector.collection;
-        if !self.is_open(of).await? {
+        if !open {
             // Another device has closed it: what lies in the collection now is no less than what lay there then,
             // but for what was moved away.
             let current = self.ring.lock().await.current(of.id).map(|(current, _)| current);

@@ -153,8 +153,8 @@ impl Patient {
     }
 
     /// Brings whatever lies in her collections under their current keys, and closes the epochs before. Upload keys
-    /// stay where they are: what they are for is adopted under the current keys.
-    async fn retire_old_epochs(&self, progress: &dyn Progress) -> Result<()> {
+    /// are replaced: whoever knew one could read what is yet to come under it.
+    pub(super) async fn retire_old_epochs(&self, progress: &dyn Progress) -> Result<()> {
         let old: Vec<Collection> = {
             let ring = self.refresh_ring().await?;
             let open = |(id, _, keys): (CollectionId, _, &[Option<CollectionKey>])| {
@@ -170,7 +170,7 @@ impl Patient {
         for collection in old {
             self.retire_epoch(collection, progress).await?;
         }
-        Ok(())
+        self.replace_old_upload_keys().await
     }
 
     /// Adds a device.

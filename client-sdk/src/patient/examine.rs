@@ -81,13 +81,23 @@ impl Patient {
         })
     }
 
-    /// Where a placement of hers says that this record lies, and the placement's number (DEV-8).
+    /// Where a placement of hers says that this record lies, and the placement's number.
     async fn placed(
         &self,
         placement: pb::PatientStatement,
         record: &ReceiptedRecord,
     ) -> Result<(CollectionId, u64)> {
-        let placement = PatientSigned::<Placement>::try_from(placement)
+        let placement = self.placement_of(Some(placement)).await?;
+        if placement.names(&record.receipt.statement) {
+            Ok((placement.collection_id, placement.number))
+        } else {
+            Err(tampered("its placement is of another record"))
+        }
+    }
+
+    /// A placement by a device of hers, which may have made it (DEV-8).
+    pub(super) async fn placement_of(&self, message: Option<pb::PatientStatement>) -> Result<Placement> {
+        let placement = PatientSigned::<Placement>::try_from(message)
             .and_then(PatientSigned::verify)
             .map_err(tampered)?;
         let known = self.known_device(placement.device()).await?;
@@ -96,11 +106,22 @@ impl Patient {
                 "a device placed it that was removed before, or added after",
             ));
         }
-        if placement.patient_id == self.id() && placement.names(&record.receipt.statement) {
-            Ok((placement.collection_id, placement.number))
+        if placement.patient_id == self.id() {
+            Ok(Placement::clone(&placement))
         } else {
-            Err(tampered("its placement is of another record"))
+            Err(tampered("its placement is of another vault"))
         }
+    }
+
+    /// The data key that a record came with, whatever became of its wrap since.
+    pub(super) async fn arrived_key(&self, message: pb::VaultRecord) -> Result<DataKey> {
+        let stored = message.record.ok_or_else(|| tampered("it is empty"))?;
+        let record = self.session.receipted(self.id(), stored).await?;
+        let key = self
+            .uploaded_key(&record, message.upload_key_epoch, &message.upload_key_wrap)
+            .await?;
+        self.session.verify_record(record, &key).await?;
+        Ok(key)
     }
 
     /// The data key of what lies in a collection.

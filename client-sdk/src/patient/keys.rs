@@ -14,7 +14,7 @@ use protocol_spec::{
 };
 use zeroize::Zeroizing;
 
-use super::known::Known;
+use super::known::{Known, tampered};
 use crate::{
     Error, Result, Unlock,
     connect::{Credentials, Server},
@@ -181,8 +181,13 @@ impl Keys {
     /// Takes newer lists up, in the home first: whatever another process has kept there stays if it is newer still
     /// (DEV-14).
     pub(super) fn learn(&self, home: &Home, known: Known) -> Result<Arc<Known>> {
-        let kept = stored(home)?.map_or(0, |state| state.lists.len());
-        if kept < known.state().lists.len() {
+        let kept = stored(home)?.unwrap_or_default().lists;
+        let fresh = &known.state().lists;
+        // One continues the other, or the server shows two histories.
+        if kept.iter().zip(fresh).any(|(kept, fresh)| kept != fresh) {
+            return Err(tampered("the server shows other lists than this device has seen"));
+        }
+        if kept.len() < fresh.len() {
             home.write(LISTS, &known.state().encode_to_vec())?;
         }
         let known = Arc::new(known);

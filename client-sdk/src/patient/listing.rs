@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use crypto::{Collection, DataKey, WrappedKey};
+use crypto::DataKey;
 use protocol_spec::{
     ids::{CollectionId, RecordId, VersionId},
     index::IndexEntry,
@@ -247,32 +247,17 @@ impl Patient {
             let Some(last) = page.wraps.last().map(|wrap| wrap.number) else {
                 return Ok(());
             };
-            let ring = self.ring.lock().await;
             for wrap in &page.wraps {
                 let wanted = numbers.get(&wrap.number);
                 let Some(version) = wanted.filter(|version| version.as_bytes()[..] == wrap.version_id) else {
                     continue;
                 };
-                keys.insert(*version, unwrapped(&ring, current, wrap, version)?);
+                keys.insert(*version, self.unwrapped(wrap, *version, current).await?);
             }
             numbers.retain(|number, _| *number > last);
         }
         Ok(())
     }
-}
-
-fn unwrapped(
-    ring: &super::ring::Ring,
-    of: Collection,
-    wrap: &pb::Wrap,
-    version: &VersionId,
-) -> Result<DataKey> {
-    let key = ring
-        .key(of)
-        .ok_or_else(|| Error::tampered("a collection")("an epoch of it is not shown"))?;
-    let wrapped = WrappedKey::try_from(wrap.data_key_wrap.as_ref()).map_err(Error::tampered("a record"))?;
-    key.unwrap_data_key(&wrapped, &of, version)
-        .map_err(Error::tampered("a record"))
 }
 
 /// How many placed records are known, verified or not.

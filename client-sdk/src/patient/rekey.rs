@@ -2,16 +2,21 @@
 //! still hold are given anew, and the old epoch is closed. Each step may be broken off and done again: what is done
 //! already is seen at the server. See `protocol-spec/spec/revocation.md` §2.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use bytes::Bytes;
-use crypto::{Collection, CollectionKey, WrappedKey};
+use crypto::{Collection, CollectionKey, DataKey, WrappedKey};
 use protocol_spec::{
-    bodies::EpochClosure, ids::VersionId, log::Logged, messages as pb, patient::PatientSigned,
-    problem::Problem, statement::Signed,
+    bodies::EpochClosure,
+    ids::{CollectionId, VersionId},
+    log::Logged,
+    messages as pb,
+    patient::PatientSigned,
+    problem::Problem,
+    statement::Signed,
 };
 
-use super::{Patient, PermissionState, ring::Ring};
+use super::{Patient, PermissionState};
 use crate::{Error, Progress, Result, mint};
 
 impl Patient {
@@ -48,7 +53,7 @@ impl Patient {
     }
 
     /// The current epoch, which is opened now if that is still the old one.
-    async fn newer_epoch(&self, old: Collection) -> Result<Collection> {
+    pub(super) async fn newer_epoch(&self, old: Collection) -> Result<Collection> {
         let unknown = || Error::Unknown {
             what: "collection",
             id: old.id.to_string(),
@@ -87,6 +92,7 @@ impl Patient {
 
     /// Brings the data keys of an epoch under the current key, page by page (REV-5).
     async fn rewrap(&self, old: Collection, current: Collection, progress: &dyn Progress) -> Result<()> {
+        let placed = self.placed_in(old.id).await?;
         let mut after = 0;
         loop {
             let (page, done) = tokio::try_join!(
@@ -95,12 +101,16 @@ impl Patient {
             )?;
             progress.advanced(page.wraps.len() as u64);
             let done: HashSet<u64> = done.wraps.iter().map(|wrap| wrap.number).collect();
-            let left = page.wraps.iter().filter(|wrap| !done.contains(&wrap.number));
-            let wraps = {
-                let ring = self.ring.lock().await;
-                left.map(|wrap| rewrapped(&ring, wrap, old, current))
-                    .collect::<Result<Vec<_>>>()?
-            };
+            let mut wraps = Vec::with_capacity(page.wraps.len());
+            for wrap in page.wraps.iter().filter(|wrap| !done.contains(&wrap.number)) {
+                let version = VersionId::try_from(wrap.version_id.as_ref())?;
+                if placed.get(&wrap.number) != Some(&version)
+                    && !self.lies_there(old.id, wrap.number, version).await?
+                {
+                    continue;
+                }
+                wraps.push(self.rewrapped(wrap, version, old, current).await?);
+            }
             if !wraps.is_empty() {
                 let message = pb::PutWraps {
                     collection_id: Bytes::copy_from_slice(old.id.as_bytes()),
@@ -120,6 +130,69 @@ impl Patient {
         }
     }
 
+    /// What her devices have verified to lie in a collection: versions by the numbers of their placements. The server
+    /// could show the wrap of a record that was moved away, to have it given to whoever gets the new key.
+    async fn placed_in(&self, collection: CollectionId) -> Result<HashMap<u64, VersionId>> {
+        let all = self.listing().await?.entries;
+        let there = all.iter().filter(|entry| entry.collection_id == collection);
+        Ok(there.map(|entry| (entry.number, entry.version_id)).collect())
+    }
+
+    /// Of a record that does not verify, or was placed just now: whether a device of hers has placed it there.
+    async fn lies_there(&self, collection: CollectionId, number: u64, version: VersionId) -> Result<bool> {
+        let shown = self.shown(version).await?;
+        let placement = self.placement_of(shown.placement).await?;
+        Ok(placement.version_id == version
+            && placement.number == number
+            && placement.collection_id == collection)
+    }
+
+    /// A data key under the current key, out of its wrap under an old one. A wrap that does not open is replaced by what
+    /// the record came with; one that never opened to anybody stays as it is, for it must not keep the epoch open.
+    async fn rewrapped(
+        &self,
+        wrap: &pb::Wrap,
+        version: VersionId,
+        old: Collection,
+        current: Collection,
+    ) -> Result<pb::Wrap> {
+        let key = match self.unwrapped(wrap, version, old).await {
+            Ok(key) => Some(key),
+            Err(_) => self.arrived_key(self.shown(version).await?).await.ok(),
+        };
+        let missing = || Error::tampered("a collection")("an epoch of it is not shown");
+        let data_key_wrap = match key {
+            Some(key) => {
+                let ring = self.ring.lock().await;
+                let to = ring.key(current).ok_or_else(missing)?;
+                Bytes::copy_from_slice(to.wrap_data_key(&key, &current, &version)?.as_bytes())
+            }
+            None => wrap.data_key_wrap.clone(),
+        };
+        Ok(pb::Wrap {
+            number: wrap.number,
+            version_id: wrap.version_id.clone(),
+            data_key_wrap,
+            record_id: Bytes::new(),
+        })
+    }
+
+    /// The data key in a wrap.
+    pub(super) async fn unwrapped(
+        &self,
+        wrap: &pb::Wrap,
+        version: VersionId,
+        of: Collection,
+    ) -> Result<DataKey> {
+        let ring = self.ring.lock().await;
+        let key = ring.key(of);
+        let key = key.ok_or_else(|| Error::tampered("a collection")("an epoch of it is not shown"))?;
+        let wrapped =
+            WrappedKey::try_from(wrap.data_key_wrap.as_ref()).map_err(Error::tampered("a record"))?;
+        key.unwrap_data_key(&wrapped, &of, &version)
+            .map_err(Error::tampered("a record"))
+    }
+
     /// A page of the data keys of a collection, as they are wrapped in one epoch.
     pub(super) async fn wraps(&self, of: Collection, after: u64, limit: usize) -> Result<pb::WrapPage> {
         let Collection { id, epoch } = of;
@@ -135,6 +208,11 @@ impl Patient {
                 let over = own.permission.collection.map(|selector| selector.collection);
                 let live = PermissionState::try_from(own.entry.state())? == PermissionState::Live;
                 if !live || over != Some(old) {
+                    continue;
+                }
+                // Nothing is released to an institution that has retired, by whatever key (INS-13).
+                let receiver = self.session.institution(own.permission.institution_id).await?;
+                if receiver.retirement().is_some() {
                     continue;
                 }
                 match self.replace(&own, |_| ()).await {
@@ -192,25 +270,6 @@ impl Patient {
     pub(super) async fn is_open(&self, collection: Collection) -> Result<bool> {
         Ok(self.refresh_ring().await?.key(collection).is_some())
     }
-}
-
-/// A data key under the current key, out of its wrap under an old one.
-fn rewrapped(ring: &Ring, wrap: &pb::Wrap, old: Collection, current: Collection) -> Result<pb::Wrap> {
-    let missing = || Error::tampered("a collection")("an epoch of it is not shown");
-    let version = VersionId::try_from(wrap.version_id.as_ref())?;
-    let from = ring.key(old).ok_or_else(missing)?;
-    let to = ring.key(current).ok_or_else(missing)?;
-    let wrapped = WrappedKey::try_from(wrap.data_key_wrap.as_ref()).map_err(Error::tampered("a record"))?;
-    let key = from
-        .unwrap_data_key(&wrapped, &old, &version)
-        .map_err(Error::tampered("a record"))?;
-    let wrapped = to.wrap_data_key(&key, &current, &version)?;
-    Ok(pb::Wrap {
-        number: wrap.number,
-        version_id: wrap.version_id.clone(),
-        data_key_wrap: Bytes::copy_from_slice(wrapped.as_bytes()),
-        record_id: Bytes::new(),
-    })
 }
 
 /// Each failure is another device's success, or a use of a permission.

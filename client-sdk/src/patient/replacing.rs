@@ -4,9 +4,11 @@
 use crypto::{CollectionKey, DataKey, PermissionKey, UploadKey};
 use protocol_spec::{
     collection::CollectionSelector,
-    ids::PermissionId,
+    ids::{CollectionId, PermissionId},
     messages as pb,
     permission::{Kind, PermissionBody, Replaces, VerifiedPermission},
+    problem::Problem,
+    tags::SealedConditions,
 };
 
 use super::{
@@ -21,6 +23,8 @@ struct Keyed {
     key: PermissionKey,
     collection: Option<CollectionSelector>,
     upload: Option<(u64, crypto::WrappedKey)>,
+    /// Sealed under the new key.
+    conditions: Option<SealedConditions>,
 }
 
 impl Patient {
@@ -78,6 +82,7 @@ impl Patient {
             replaces: Some(replaces),
             // It is hers from now on.
             delegation: None,
+            conditions: keyed.conditions.clone(),
             ..PermissionBody::clone(permission)
         }
     }
@@ -85,7 +90,7 @@ impl Patient {
     async fn replacement_keys(&self, id: &PermissionId, old: &VerifiedPermission) -> Result<Keyed> {
         match (old.kind, &old.collection) {
             (Kind::Upload, _) => self.new_upload_key(id).await,
-            (_, Some(selector)) => self.current_collection_key(id, selector).await,
+            (_, Some(selector)) => self.current_collection_key(id, selector, old).await,
             (_, None) => self.same_data_keys(id, old).await,
         }
     }
@@ -97,6 +102,7 @@ impl Patient {
             key: PermissionKey::mint(id, &key)?,
             collection: None,
             upload: Some((epoch, wrap)),
+            conditions: None,
         })
     }
 
@@ -104,22 +110,27 @@ impl Patient {
         &self,
         id: &PermissionId,
         selector: &CollectionSelector,
+        old: &VerifiedPermission,
     ) -> Result<Keyed> {
         let current = |ring: &Ring| {
             let (collection, key) = ring.current(selector.collection.id)?;
-            Some((collection, PermissionKey::mint::<CollectionKey>(id, key)))
+            Some((collection, CollectionKey::from_bytes(key.expose())))
         };
         let (collection, key) = self.in_ring(current).await?.ok_or_else(|| Error::Unknown {
             what: "collection",
             id: selector.collection.id.to_string(),
         })?;
+        // Sealed for the old one, they open to nobody under the new one (CND-10).
+        let conditions = self.conditions(old).await?;
+        let (key, conditions) = self.mint_key(id, &key, &conditions, true).await?;
         Ok(Keyed {
-            key: key?,
+            key,
             collection: Some(CollectionSelector {
                 collection,
                 until: selector.until,
             }),
             upload: None,
+            conditions,
         })
     }
 
@@ -138,11 +149,48 @@ impl Patient {
             })?;
             keys.push(own.swap_remove(at).key);
         }
+        let conditions = self.conditions(old).await?;
+        let (key, conditions) = self.mint_key(id, &keys, &conditions, false).await?;
         Ok(Keyed {
-            key: PermissionKey::mint(id, &keys)?,
+            key,
             collection: None,
             upload: None,
+            conditions,
         })
+    }
+
+    /// Gives upload permissions anew whose keys lie under an epoch of `own` before the current one (DEV-15): the devices of
+    /// then, of which one was removed, know them. One that is used meanwhile is left for the next time.
+    pub(super) async fn replace_old_upload_keys(&self) -> Result<()> {
+        for own in self.own_permissions().await? {
+            let OwnPermission { permission, entry } = &own;
+            let live = permission.kind == Kind::Upload && entry.state() == pb::PermissionState::Live;
+            if !live || self.has_current_key(&own).await? {
+                continue;
+            }
+            let receiver = self.session.institution(permission.institution_id).await?;
+            if receiver.retirement().is_some() {
+                continue;
+            }
+            match self.replace(&own, |_| ()).await {
+                Err(error) if error.is_problem(Problem::ReplacementConflict) => {}
+                done => drop(done?),
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether an upload key lies under the current key of `own`, which its wrap shows by opening.
+    async fn has_current_key(&self, own: &OwnPermission) -> Result<bool> {
+        let id = own.permission.permission_id;
+        let Ok(wrapped) = crypto::WrappedKey::try_from(own.entry.upload_key_wrap.as_ref()) else {
+            return Ok(false);
+        };
+        let opens = |ring: &Ring| {
+            let (of, key) = ring.current(CollectionId::OWN)?;
+            Some(key.unwrap_upload_key(&wrapped, &of, &id).is_ok())
+        };
+        self.in_ring(opens).await?.ok_or_else(no_own_collection)
     }
 
     /// An upload key, and its wrap under the key of the collection of her own keys, of which epoch.
@@ -152,7 +200,7 @@ impl Patient {
     ) -> Result<(UploadKey, u64, crypto::WrappedKey)> {
         let key = UploadKey::generate()?;
         let wrapped = |ring: &Ring| {
-            let (own, wrapping) = ring.current(protocol_spec::ids::CollectionId::OWN)?;
+            let (own, wrapping) = ring.current(CollectionId::OWN)?;
             Some((own.epoch, wrapping.wrap_upload_key(&key, &own, id)))
         };
         let (epoch, wrap) = self.in_ring(wrapped).await?.ok_or_else(no_own_collection)?;

@@ -13,10 +13,10 @@ use super::{Patient, certificate::RevocationReport, permissions::OwnPermission};
 use crate::{Error, Progress, Result, mint};
 
 impl Patient {
-    /// Revokes a permission, or the one that has taken its place: what starts after the server's acknowledgement gets nothing, what runs stops at the next
-    /// leaf. A permission over a collection has handed out the collection's key, so the collection then gets a new
+    /// Revokes a permission, or the one that has taken its place: what starts after the server's acknowledgement gets
+    /// nothing, what runs stops at the next leaf. A permission over a collection has handed out the collection's key, so the collection then gets a new
     /// one, and whatever lies under the old key at the server is destroyed. A revocation that was broken off is
-    /// taken up again. Where another permission has taken its place, that one is revoked. `progress` counts records. The report says what cannot be taken back.
+    /// taken up again. `progress` counts records. The report says what cannot be taken back.
     ///
     /// # Errors
     /// [`Error::Unknown`]; what the server refuses. Once the first error but these could come, nothing is released
@@ -28,6 +28,10 @@ impl Patient {
     ) -> Result<RevocationReport> {
         let own = self.newest_permission(permission).await?;
         let revoked = self.submit_revocation(&own).await?;
+        if let Some(selector) = own.permission.collection {
+            // First, so that nothing is placed under the old key once it is written down what lies there.
+            self.newer_epoch(selector.collection).await?;
+        }
         let exposed = self.exposed(&own.permission).await?;
         let closure = match own.permission.collection {
             Some(selector) => {
@@ -40,7 +44,7 @@ impl Patient {
         self.certify(&own.permission, revoked, exposed, closure).await
     }
 
-    /// Takes up what earlier revocations have left to do.
+    /// Takes up what earlier revocations, and removals of devices, have left to do.
     ///
     /// # Errors
     /// As [`Self::revoke`].
@@ -51,11 +55,13 @@ impl Patient {
             if let Some(selector) = selector
                 && self.is_open(selector.collection).await?
             {
+                self.newer_epoch(selector.collection).await?;
                 self.exposed(&own.permission).await?;
                 self.retire_epoch(selector.collection, progress).await?;
             }
         }
-        Ok(())
+        // And removals of devices: an epoch that is not the current one is on its way out.
+        self.retire_old_epochs(progress).await
     }
 
     /// The permission with this id, or the newest of those that have taken its place one after the other: whoever

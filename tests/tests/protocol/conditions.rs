@@ -170,6 +170,36 @@ fn a_permission_over_a_collection_is_for_what_fits() -> Result<()> {
     Ok(())
 }
 
+/// CND-10, PRM-14: a permission that is given anew under new keys keeps its conditions, at the server and at its holder.
+#[test]
+fn conditions_are_kept_when_a_permission_is_given_anew() -> Result<()> {
+    let scene = Scene::set(World::start()?)?;
+    scene.result("april", "2026-04-30")?;
+    scene.result("may", "2026-05-01")?;
+    let bounded = scene.permit(&[&["--collection", "default"], &MAY[..]].concat())?;
+    let listed = scene.permit(&[&["--all"], &MAY[..]].concat())?;
+    let other = scene.permit(&["--collection", "default"])?;
+    scene.patient.run(&["revoke", &other])?;
+    let all = scene.patient.run(&["permissions"])?;
+    let live = all["permissions"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .find(|entry| entry["collection_id"].is_string() && entry["state"] == "live");
+    let anew = text(live.context("it was not given anew")?, "permission_id")?;
+    assert_ne!(anew, bounded);
+    assert_eq!(scene.fetch(&scene.clinic, &anew, &[])?, set(&["may.json"]));
+    scene.result("last", "2026-05-31")?;
+    scene.result("june", "2026-06-01")?;
+    assert_eq!(
+        scene.fetch(&scene.clinic, &anew, &[])?,
+        set(&["last.json", "may.json"])
+    );
+    assert_eq!(scene.permission(&anew)?["from"], "2026-05-01");
+    assert_eq!(scene.fetch(&scene.clinic, &listed, &[])?, set(&["may.json"]));
+    Ok(())
+}
+
 /// CND-3: of records that are named or taken all, the device chooses; and the clinic learns what was meant.
 #[test]
 fn conditions_choose_among_records() -> Result<()> {

@@ -202,6 +202,55 @@ fn every_device_sees_the_whole_vault_and_acts() -> Result<()> {
     Ok(())
 }
 
+/// DEV-15: a permission to send for a year does not go on under a key that a removed device has.
+#[test]
+fn upload_permissions_get_new_keys_when_a_device_is_removed() -> Result<()> {
+    let world = World::start()?;
+    let (first, _) = world.patient("patient")?;
+    let (clinic, _) = world.institution("Clinic")?;
+    let tablet = link(&world, &first, "Tablet")?;
+    let asked = first.run(&[
+        "upload",
+        "request",
+        "--to",
+        "Clinic",
+        "--text",
+        "results",
+        "--uses",
+        "9",
+        "--max-bytes",
+        "1MiB",
+    ])?;
+    let known = text(&asked, "permission_id")?;
+    let sent = file(&world, "before")?;
+    clinic.run(&["upload", "send", &known, &sent])?;
+    let devices = tablet.run(&["device", "list"])?;
+    let second = array(&devices, "devices")?.get(1).context("no second device")?;
+    first.run(&["device", "remove", &text(second, "device_id")?])?;
+
+    let state = |id: &str| -> Result<Value> {
+        let all = first.run(&["permissions"])?;
+        let found = array(&all, "permissions")?
+            .iter()
+            .find(|one| one["permission_id"] == id);
+        Ok(found.context("no such permission")?["state"].clone())
+    };
+    assert_eq!(state(&known)?, "replaced");
+    let refused = clinic.fail(&["upload", "send", &known, &sent])?;
+    assert_eq!(
+        refused.json["error"]["code"], "permission-replaced",
+        "{refused:?}"
+    );
+    let all = first.run(&["permissions"])?;
+    let fresh = array(&all, "permissions")?
+        .iter()
+        .find(|one| one["state"] == "live");
+    let fresh = text(fresh.context("none took its place")?, "permission_id")?;
+    clinic.run(&["upload", "send", &fresh, &sent])?;
+    assert_eq!(records(&first)?.len(), 2);
+    Ok(())
+}
+
 /// DEV-10, DEV-12
 #[test]
 fn a_code_is_for_one_device_once_and_with_its_short_string() -> Result<()> {

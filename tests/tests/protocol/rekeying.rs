@@ -1,7 +1,10 @@
 //! Revocation that means something: new keys for what was permitted, the old ones destroyed, others' permissions
 //! given anew. By the real programs, and by attackers that do not follow them.
 
-use std::{fs, sync::Arc};
+use std::{
+    fs,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use anyhow::{Context, Result, ensure};
 use protocol_spec::{
@@ -85,6 +88,64 @@ fn a_revoked_collection_gets_new_keys_and_others_go_on() -> Result<()> {
     let refused = laboratory.fail(&["download", "fetch", &newest, "--out", &out])?;
     assert!(refused.text.contains("revoked"), "{refused:?}");
     assert_eq!(replacements(&scene)?.len(), 1);
+    Ok(())
+}
+
+/// REV-5: what was moved away is not given to whoever gets the new key, though the server shows its old wrap again.
+#[test]
+fn a_record_that_was_moved_away_is_not_brought_back() -> Result<()> {
+    let (world, liar) = World::start_behind_liar()?;
+    let scene = Scene::in_world(world)?;
+    scene.patient.run(&["collection", "create", "private"])?;
+    let (heart, skin) = (scene.record("heart")?, scene.record("skin")?);
+    let kept: Arc<Mutex<Option<pb::Wrap>>> = Arc::default();
+    let (keep, show) = (kept.clone(), kept.clone());
+    let revoked = scene.permit("default", &[])?;
+    // The server keeps what it shows of the record before it is moved.
+    liar.tell_of("/v1/vault/wraps", move |page: pb::WrapPage| {
+        if let Some(last) = page.wraps.last() {
+            *keep.lock().unwrap_or_else(PoisonError::into_inner) = Some(last.clone());
+        }
+        page
+    });
+    let other = scene.permit("default", &[])?;
+    scene.patient.run(&["revoke", &other])?;
+    scene
+        .patient
+        .run(&["collection", "move", &skin, "--to", "private"])?;
+    let stale = kept.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let stale = stale.context("the server has shown no wrap")?;
+    let number = stale.number;
+    assert_eq!(number, 2);
+    liar.tell_of("/v1/vault/wraps?", move |mut page: pb::WrapPage| {
+        if page.wraps.iter().any(|wrap| wrap.number == 1) && page.wraps.len() == 1 {
+            page.wraps
+                .extend(show.lock().unwrap_or_else(PoisonError::into_inner).clone());
+        }
+        page
+    });
+    // The honest server would refuse the wrap, and the revocation would never end.
+    let anew = replacements(&scene)?;
+    assert!(!anew.contains(&revoked));
+    scene.patient.run(&["revoke", &revoked])?;
+    liar.be_honest();
+    let out = scene.world.path("own").display().to_string();
+    scene.patient.run(&["records", "get", &heart, "--out", &out])?;
+    scene.patient.run(&["records", "get", &skin, "--out", &out])?;
+    Ok(())
+}
+
+/// REV-6, INS-13: an institution that has retired keeps no epoch open.
+#[test]
+fn a_retired_institution_does_not_stand_in_the_way() -> Result<()> {
+    let scene = Scene::set()?;
+    let (laboratory, _) = scene.world.institution("Laboratory")?;
+    scene.record("heart")?;
+    scene.permit_to(&laboratory, "default", &[])?;
+    let revoked = scene.permit("default", &[])?;
+    laboratory.run(&["institution", "retire", "--yes"])?;
+    let said = scene.patient.run(&["revoke", &revoked])?;
+    assert_eq!(said["closed"][0]["epoch"], 0, "{said}");
     Ok(())
 }
 

@@ -102,6 +102,7 @@ impl Shared {
             state: state(&meter, expired).into(),
             uses_left: meter.uses_left,
             bytes_left: meter.bytes_left,
+            upload_key_wrap: row.upload_key_wrap,
         })
     }
 

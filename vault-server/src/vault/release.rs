@@ -151,13 +151,7 @@ impl Operation for SpendRelease {
             (self.first, self.count),
         )
         .await?;
-        let held = Use::new(
-            self.holder,
-            self.patient,
-            body.permission_id,
-            body.recipient_key_hash,
-        );
-        Ok((held, stream_len))
+        Ok((Use::new(self.holder, &body), stream_len))
     }
 }
 

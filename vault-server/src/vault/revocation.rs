@@ -45,6 +45,7 @@ impl Vault {
             Some(answer) => answer,
             None => {
                 let revoke = Revoke {
+                    caller,
                     revocation: &revocation,
                 };
                 shared.run(&revoke).await?;
@@ -115,6 +116,7 @@ impl Vault {
 
 /// From here on nothing moves under the permission.
 struct Revoke<'a> {
+    caller: &'a Caller,
     revocation: &'a PatientVerified<Revocation>,
 }
 
@@ -122,7 +124,8 @@ impl Operation for Revoke<'_> {
     type Answer = ();
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<(), Refusal> {
-        let Self { revocation } = self;
+        let Self { caller, revocation } = self;
+        tx.check_listed(caller).await?;
         let (patient, id) = (revocation.patient_id, revocation.permission_id);
         let permission = tx.read_existing(&tables::permission(patient, id)).await?;
         ensure(

@@ -4,8 +4,9 @@
 use protocol_spec::{
     defence::Defence,
     hash::Sha256Digest,
-    ids::{InstitutionId, PatientId, PermissionId, TerminalId},
+    ids::{InstitutionId, TerminalId},
     messages as pb,
+    permission::PermissionBody,
     problem::Problem,
 };
 
@@ -28,19 +29,19 @@ pub(super) struct Use {
     pub(super) holder: Holder,
     meter: RowKey<MeterRow>,
     recipient_key: RowKey<RecipientKeyRow>,
+    /// Of the epoch that the permission is over: there once that is closed.
+    closure: Option<RowKey<pb::LoggedStatement>>,
 }
 
 impl Use {
-    pub(super) fn new(
-        holder: Holder,
-        patient: PatientId,
-        permission: PermissionId,
-        recipient_key: Sha256Digest,
-    ) -> Self {
+    pub(super) fn new(holder: Holder, permission: &PermissionBody) -> Self {
+        let patient = permission.patient_id;
+        let over = permission.collection.map(|selector| selector.collection);
         Self {
             holder,
-            meter: tables::meter(patient, permission),
-            recipient_key: tables::recipient_key(recipient_key),
+            meter: tables::meter(patient, permission.permission_id),
+            recipient_key: tables::recipient_key(permission.recipient_key_hash),
+            closure: over.map(|collection| tables::closure(patient, collection)),
         }
     }
 }
@@ -75,10 +76,18 @@ impl Shared {
         Ok(())
     }
 
-    /// Whether a leaf may still leave (FLW-5, INS-5, INS-8, INS-13).
+    /// Whether a leaf may still leave (FLW-5, REV-6, INS-5, INS-8, INS-13).
     pub(super) async fn check_use(&self, held: &Use) -> Result<(), Refusal> {
         let meter = held.meter.get(&*self.ledger).await?.unwrap_or_default();
         meter.check_not_ended()?;
+        if let Some(closure) = &held.closure {
+            let closed = closure.get(&*self.ledger).await?.is_some();
+            ensure(
+                Defence::ClosedEpochs.holds(!closed),
+                Problem::NotPermitted,
+                "the epoch was closed",
+            )?;
+        }
         let key = held.recipient_key.get(&*self.ledger).await?;
         self.check_recipient_key(key).await?;
         self.check_holder(&held.holder).await
