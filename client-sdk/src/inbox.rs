@@ -1,11 +1,13 @@
 //! Inboxes: events in order, each opened and verified before it is shown. One that does not verify is shown
 //! as such, so that a bad event hides no good one.
 
+mod emergency;
+
 use std::time::Duration;
 
 use crypto::TextContext;
 use protocol_spec::{
-    bodies::{Delegation, DelegationEnd, Denial, ReleaseReceipt, Revocation, UploadReceipt, UploadRequest},
+    bodies::{Delegation, DelegationEnd, Denial, ReleaseReceipt, UploadReceipt, UploadRequest},
     delegation::VerifiedDelegation,
     ids::{InstitutionId, PatientId, PermissionId, RecordId, RequestId},
     messages::{self as pb, event::What},
@@ -46,6 +48,14 @@ pub enum EventKind {
     Delegated,
     /// To a delegate: that has ended.
     DelegationEnded,
+    /// To the patient and her guardians: her emergency collection was opened.
+    EmergencyOpened,
+    /// To the patient, her guardians and an institution: a guardian has begun to help.
+    EmergencyHelp,
+    /// To the same: the patient has objected.
+    EmergencyObjected,
+    /// To a patient: another has named her as guardian.
+    GuardianNamed,
     /// Something that does not verify; `text` says why.
     Unverified,
 }
@@ -65,6 +75,10 @@ impl EventKind {
             Self::DevicesChanged => "devices-changed",
             Self::Delegated => "delegated",
             Self::DelegationEnded => "delegation-ended",
+            Self::EmergencyOpened => "emergency-opened",
+            Self::EmergencyHelp => "emergency-help",
+            Self::EmergencyObjected => "emergency-objected",
+            Self::GuardianNamed => "guardian-named",
             Self::Unverified => "unverified",
         }
     }
@@ -271,14 +285,19 @@ impl Session {
                 self.permitted(&message, *id, *keys, blank).await
             }
             (What::Denied(denial), Reader::Institution { id, keys }) => denied(denial, *id, *keys, blank),
-            (What::Revoked(revocation), Reader::Institution { .. }) => {
-                let revocation: PatientVerified<Revocation> = verify(revocation)?;
-                Ok(InboxEvent {
-                    kind: EventKind::Revoked,
-                    from: Party::Patient(revocation.patient_id),
-                    permission_id: Some(revocation.permission_id),
-                    ..blank
-                })
+            (What::Revoked(revocation), _) => emergency::revoked(revocation, blank),
+            (What::EmergencyOpened(used), Reader::Patient(patient)) => {
+                self.emergency_opened(&used, patient, blank).await
+            }
+            (What::EmergencyHelp(help), Reader::Patient(patient)) => {
+                self.emergency_help(help, Some(patient.id()), blank).await
+            }
+            (What::EmergencyHelp(help), Reader::Institution { .. }) => {
+                self.emergency_help(help, None, blank).await
+            }
+            (What::EmergencyObjected(statement), _) => emergency::objected(statement, blank),
+            (What::GuardianNamed(permission), Reader::Patient(patient)) => {
+                emergency::guardian_named(permission, patient.id(), blank)
             }
             (What::Stored(receipt), Reader::Patient(patient)) => {
                 let receipt = self

@@ -51,6 +51,7 @@ pub mod institution;
 pub mod keystore;
 mod met;
 mod mint;
+mod paper;
 pub mod patient;
 mod patients;
 mod provenance;
@@ -88,13 +89,15 @@ pub use self::{
     home::Unlock,
     inbox::{EventKind, InboxEvent},
     institution::{
-        Fetched, FetchedPart, FetchedRecord, Institution, NewTerminal, Rotated, Sent, TerminalInfo,
+        EmergencyKey, Fetched, FetchedPart, FetchedRecord, Institution, NewTerminal, Rotated, Sent,
+        TerminalInfo,
     },
     patient::{
-        CollectionInfo, DeviceInfo, Entrusted, EntrustedShare, HistoryItem, InCollection, Kit, NewDevice,
-        NewTrustees, Patient, PendingDevice, PermissionInfo, PermissionState, PermitTerms, Received,
-        RecordInfo, Records, Recovered, RecoveringMachine, RecoveryMember, Rehearsed, RevocationReport,
-        Selection, Trustee, UploadTerms, verify_certificate,
+        CollectionInfo, DeviceInfo, EmergencyCard, EmergencyLimits, Entrusted, EntrustedShare, GuardianInfo,
+        HelpInfo, HistoryItem, InCollection, Kit, MadeCard, NewDevice, NewTrustees, Patient, PendingDevice,
+        PermissionInfo, PermissionState, PermitTerms, Received, RecordInfo, Records, Recovered,
+        RecoveringMachine, RecoveryMember, Rehearsed, RevocationReport, Selection, Trustee, UploadTerms,
+        verify_certificate,
     },
     provenance::Provenance,
     registrar::Registrar,

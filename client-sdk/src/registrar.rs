@@ -75,11 +75,11 @@ impl Registrar {
     }
 
     /// Accredits: returns who, and the file to hand back. Only the holder of the request's X-Wing key can open
-    /// the secret in it, and nobody enrols without (KEY-7).
+    /// the secret in it, and nobody enrols without (KEY-7). With `emergency` it may open in emergencies (EMG-6).
     ///
     /// # Errors
     /// As [`Self::inspect`].
-    pub fn accredit(&self, request: &[u8]) -> Result<(Applicant, Vec<u8>)> {
+    pub fn accredit(&self, request: &[u8], emergency: bool) -> Result<(Applicant, Vec<u8>)> {
         let request = verify(request)?;
         let applicant = applicant(&request);
         let registrar_id = RegistrarId::from(&self.key.public());
@@ -91,6 +91,7 @@ impl Registrar {
             name: request.name.clone(),
             recipient_key_hash: applicant.recipient_key,
             secret_hash: secret.hash(),
+            emergency,
         };
         let sealed = seal_accreditation(
             &request.recipient_key,
@@ -159,11 +160,11 @@ mod tests {
         let recipient = RecipientSecret::generate().unwrap();
         let foreign = request(&stranger, &clinic, &recipient);
         assert!(matches!(
-            registrar.accredit(&foreign),
+            registrar.accredit(&foreign, false),
             Err(Error::Tampered { .. })
         ));
         let (applicant, file) = registrar
-            .accredit(&request(&clinic, &clinic, &recipient))
+            .accredit(&request(&clinic, &clinic, &recipient), true)
             .unwrap();
         assert_eq!(
             (applicant.institution_id, applicant.name.as_str()),
@@ -172,6 +173,7 @@ mod tests {
         let file: pb::AccreditationFile = protocol_spec::messages::decode(&file).unwrap();
         let accreditation = Signed::<Accreditation>::try_from(file.accreditation).unwrap();
         let accreditation = accreditation.verify(&registrar.key.public()).unwrap();
+        assert!(accreditation.emergency);
         let sealed = file.secret.try_into().unwrap();
         let open = |with: &RecipientSecret| {
             open_accreditation(

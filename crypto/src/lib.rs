@@ -17,6 +17,7 @@
 //! | `conditions` | tokens and tags of records; a permission's conditions, sealed |
 //! | `at_rest` | the secrets of a client's home, under its passphrase or key file |
 //! | `recovery`, [`shares`] | the secret of a recovery member: as words, as keys, divided among trustees |
+//! | `emergency` | the two halves of an emergency key |
 //! | [`permission`] | permission keys: mint, seal, open, possession |
 //! | [`content`] | records as streams of leaves, and their manifests |
 //!
@@ -62,6 +63,7 @@ mod committed;
 mod conditions;
 pub mod content;
 mod delegated_key;
+mod emergency;
 mod error;
 mod index;
 mod kdf;
@@ -87,6 +89,7 @@ pub use self::{
     accreditation::{open_accreditation, seal_accreditation},
     at_rest::HomeKey,
     delegated_key::{DelegatedKeyContext, open_delegated_key, seal_delegated_key},
+    emergency::{HalfContext, HalfReader},
     error::Error,
     key_wrap::WrappedKey,
     link::LinkCode,
@@ -95,8 +98,8 @@ pub use self::{
     recovery::{RecoveryKeys, RecoveryWords, WORDS, WordsError},
     root_key::{RootKeyContext, open_root_key, seal_root_key},
     secret::{
-        AccreditationSecret, CollectionKey, ConditionsKey, DataKey, PermissionSecret, RecoverySecret, TagKey,
-        UploadKey, VaultRootKey,
+        AccreditationSecret, CardHalf, CollectionKey, ConditionsKey, DataKey, PermissionSecret,
+        RecoverySecret, ServerHalf, TagKey, UploadKey, VaultRootKey,
     },
     signing::SigningIdentity,
     terminal_keys::{open_terminal_keys, seal_terminal_keys},

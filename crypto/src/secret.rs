@@ -86,6 +86,11 @@ secret! {
     /// Of one recovery member: its keys are derived from it, its words say it, its shares divide it. Never on any
     /// machine but while it is made or used.
     RecoverySecret;
+    /// The first half of an emergency key, on a card or with a guardian: its card key and, with the other half, the key
+    /// that opens are derived from it. The patient's devices keep none.
+    CardHalf;
+    /// The second half of an emergency key, which the server keeps.
+    ServerHalf;
 }
 
 impl UploadKey {
@@ -132,6 +137,8 @@ mod tests {
         wiped_when_dropped::<TagKey>();
         wiped_when_dropped::<ConditionsKey>();
         wiped_when_dropped::<AccreditationSecret>();
+        wiped_when_dropped::<CardHalf>();
+        wiped_when_dropped::<ServerHalf>();
     };
 
     #[test]

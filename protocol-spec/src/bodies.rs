@@ -121,6 +121,8 @@ bodies! {
         recipient_key_hash: Sha256Digest,
         /// SHA-256 of the secret that only the holder of the X-Wing key can open.
         secret_hash: Sha256Digest,
+        /// Whether it may open in emergencies.
+        emergency: bool,
     }
     /// An institution's entry in the directory of one operator.
     InstitutionKeys: InstitutionKeysBody, INSTITUTION_KEYS {
@@ -374,6 +376,45 @@ bodies! {
         number: u64,
         /// What the server tests the record by.
         tags: RecordTags,
+    }
+    /// Institution: it opens in an emergency. Believed as an [`crate::emergency::Opening`].
+    EmergencyOpening: EmergencyOpeningBody, EMERGENCY_OPENING {
+        /// Audience.
+        operator_id: OperatorId,
+        /// Minted by the institution.
+        opening_id: RequestId,
+        /// Whose vault.
+        patient_id: PatientId,
+        /// Who opens.
+        institution_id: InstitutionId,
+        /// By which emergency permission.
+        card_key: IdentityKey,
+    }
+    /// Guardian's device: an institution may open in an emergency, with this half.
+    EmergencyHelp: EmergencyHelpBody, EMERGENCY_HELP {
+        /// Audience.
+        operator_id: OperatorId,
+        /// Minted by the guardian.
+        help_id: RequestId,
+        /// Whose vault.
+        patient_id: PatientId,
+        /// Who helps, and whose device signs this.
+        guardian_id: PatientId,
+        /// Who may open.
+        institution_id: InstitutionId,
+        /// By which emergency permission.
+        card_key: IdentityKey,
+        /// The guardian's half, to the institution.
+        half: SealedBytes,
+    }
+    /// Device: the patient objects to a guardian's help.
+    EmergencyObjection: EmergencyObjectionBody, EMERGENCY_OBJECTION {
+        /// Audience.
+        operator_id: OperatorId,
+        /// Which help.
+        help_id: RequestId,
+        /// Who objects.
+        patient_id: PatientId,
     }
     /// Operator: this is stored, durably.
     UploadReceipt: UploadReceiptBody, UPLOAD_RECEIPT {

@@ -113,6 +113,20 @@ defences! {
     DelegationLife = "delegation-life";
     /// Who acts through a delegation has it from the owner of the vault herself (DLG-2, DLG-7).
     DelegationChain = "delegation-chain";
+    /// Institutions that open in an emergency are accredited for it (EMG-6).
+    EmergencyAccreditation = "emergency-accreditation";
+    /// Whoever opens in an emergency has the card's half (EMG-7).
+    EmergencyCard = "emergency-card";
+    /// An opening is taken once (EMG-7).
+    EmergencyReplay = "emergency-replay";
+    /// Openings in a day are bounded (EMG-9).
+    EmergencyRate = "emergency-rate";
+    /// Guardians help only where they are named (EMG-11).
+    EmergencyGuardian = "emergency-guardian";
+    /// A guardian's help opens nothing before the waiting time is over (EMG-12).
+    EmergencyWait = "emergency-wait";
+    /// A guardian's help opens nothing once the patient has objected (EMG-13).
+    EmergencyObjection = "emergency-objection";
     /// Leaves have the hashes that were signed, and make the root (FLW-7, FLW-8).
     LeafHashes = "leaf-hashes";
 
@@ -127,6 +141,8 @@ defences! {
     LinkApproval = "link-approval";
     /// Whoever holds a permission keeps to it, whatever the server allows (CND-11, CND-12).
     Holder = "holder";
+    /// An emergency permission is wrapped anew to the key that she has signed (EMG-5).
+    EmergencyKey = "emergency-key";
     /// A recovery member was added by whoever has its secret (RCV-3).
     RecoveryApproval = "recovery-approval";
     /// A share is the one that its division commits to (RCV-7).

@@ -9,6 +9,7 @@ use crate::{
     ids::{InstitutionId, OperatorId, RegistrarId},
     keys::{IdentityKey, RecipientKey},
     messages as pb,
+    problem::Problem,
     statement::{Signed, Verified},
 };
 
@@ -213,6 +214,18 @@ impl Institution {
             Err(Error::Mismatch {
                 what: "accreditation secret",
             })
+        }
+    }
+
+    /// Checks that the registrar lets it open in emergencies (EMG-6).
+    ///
+    /// # Errors
+    /// `not-for-emergencies`.
+    pub fn check_emergency(&self) -> Result<(), Problem> {
+        if Defence::EmergencyAccreditation.holds(self.accreditation.emergency) {
+            Ok(())
+        } else {
+            Err(Problem::NotForEmergencies)
         }
     }
 

@@ -52,6 +52,14 @@ labels! {
     RETIREMENT = "medvault/v1 retirement";
     /// Device signs an upload request.
     UPLOAD_REQUEST = "medvault/v1 upload request";
+    /// Institution signs that it opens in an emergency.
+    EMERGENCY_OPENING = "medvault/v1 emergency opening";
+    /// Card key signs the same.
+    EMERGENCY_CARD = "medvault/v1 emergency card";
+    /// Guardian's device signs that an institution may open in an emergency.
+    EMERGENCY_HELP = "medvault/v1 emergency help";
+    /// Device signs that it objects to a guardian's help.
+    EMERGENCY_OBJECTION = "medvault/v1 emergency objection";
     /// Institution signs a download request.
     DOWNLOAD_REQUEST = "medvault/v1 download request";
     /// First institution signs a reference request.
@@ -146,6 +154,14 @@ labels! {
     SEAL_SHARE = "medvault/v1 seal share";
     /// HPKE `info` of a share for a machine that recovers.
     RETURN_SHARE = "medvault/v1 return share";
+    /// Card key from the first half of an emergency key.
+    EMERGENCY_CARD_KEY = "medvault/v1 emergency card key";
+    /// X-Wing seed from both halves of an emergency key.
+    EMERGENCY_RECIPIENT = "medvault/v1 emergency recipient";
+    /// HPKE `info` of a guardian's half for the guardian.
+    SEAL_GUARDIAN_HALF = "medvault/v1 seal guardian half";
+    /// HPKE `info` of a guardian's half for an institution.
+    SEAL_HELP_HALF = "medvault/v1 seal help half";
     /// Context of sealed content.
     SEAL_CONTENT = "medvault/v1 seal content";
     /// Secrets of a client's home directory, on its own disk.
@@ -156,6 +172,10 @@ labels! {
     SHARE_COMMITMENT = "medvault/v1 share commitment";
     /// Check string of a machine that recovers.
     RECOVERY_CHECK = "medvault/v1 recovery check";
+    /// Hash of the server's half of an emergency key.
+    EMERGENCY_SHARE = "medvault/v1 emergency share";
+    /// Check digits of an emergency card's code.
+    EMERGENCY_CODE = "medvault/v1 emergency code";
     /// Fingerprint in a server link.
     SERVER_LINK = "medvault/v1 server link";
     /// Keys that a new device offers, as its code has them.

@@ -11,6 +11,7 @@
 //! | [`index`] | what a device has verified of a vault, for her other devices |
 //! | [`devices`] | the chain of lists of a patient's devices |
 //! | [`recovery`] | recovery keys that are divided among trustees |
+//! | [`emergency`] | emergency permissions, and who may open them |
 //! | [`content`], [`manifest`] | geometry and hashes of records, their parts |
 //! | [`lifecycle`] | what may be done under a permission, and what is left then |
 //! | [`request`] | RFC 9421 signatures of requests |
@@ -30,6 +31,7 @@ pub mod defence;
 pub mod delegation;
 pub mod devices;
 pub mod directory;
+pub mod emergency;
 mod error;
 pub mod field;
 pub mod hash;

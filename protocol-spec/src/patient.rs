@@ -6,8 +6,9 @@ use std::ops::Deref;
 use crate::{
     Error,
     bodies::{
-        DelegatedKey, Delegation, DelegationEnd, Denial, DeviceCertificate, EpochClosure, IndexSegment,
-        Placement, Revocation, RevocationCertificate, UploadRequest,
+        DelegatedKey, Delegation, DelegationEnd, Denial, DeviceCertificate, EmergencyHelp,
+        EmergencyObjection, EpochClosure, IndexSegment, Placement, Revocation, RevocationCertificate,
+        UploadRequest,
     },
     defence::Defence,
     delegation::VerifiedDelegation,
@@ -44,6 +45,7 @@ of_patient!(
     false: DelegatedKey,
     Delegation,
     DelegationEnd,
+    EmergencyObjection,
     EpochClosure,
     IndexSegment,
     Placement,
@@ -51,6 +53,19 @@ of_patient!(
     RevocationCertificate,
     UploadRequest
 );
+
+/// The guardian vouches for it, not the patient whose vault it is about.
+#[allow(
+    clippy::misnamed_getters,
+    reason = "a help names two patients, and the guardian has signed"
+)]
+impl OfPatient for EmergencyHelp {
+    const BY_DELEGATES: bool = false;
+
+    fn patient_id(&self) -> PatientId {
+        self.guardian_id
+    }
+}
 
 /// Identity key → device → device …, parsed only.
 #[derive(Clone, Debug)]

@@ -13,6 +13,7 @@ use crate::{
     content,
     defence::Defence,
     delegation::VerifiedDelegation,
+    emergency::{self, EmergencyTerms},
     field::{Field, SealedBytes, read_header, write_header},
     hash::{ContentRoot, Sha256Digest, sha256},
     ids::{InstitutionId, OperatorId, PatientId, PermissionId, RecordId, VersionId},
@@ -37,6 +38,8 @@ pub enum Kind {
     Download,
     /// Receive records, asked for by the institution that refers the patient.
     Reference,
+    /// Receive the emergency collection, with both halves of its key (`spec/emergency.md`).
+    Emergency,
 }
 
 impl Field<i32> for Kind {
@@ -45,6 +48,7 @@ impl Field<i32> for Kind {
             Ok(pb::PermissionKind::Upload) => Ok(Self::Upload),
             Ok(pb::PermissionKind::Download) => Ok(Self::Download),
             Ok(pb::PermissionKind::Reference) => Ok(Self::Reference),
+            Ok(pb::PermissionKind::Emergency) => Ok(Self::Emergency),
             Ok(pb::PermissionKind::Unspecified) | Err(_) => Err(Error::Field { field }),
         }
     }
@@ -61,6 +65,7 @@ impl From<Kind> for pb::PermissionKind {
             Kind::Upload => Self::Upload,
             Kind::Download => Self::Download,
             Kind::Reference => Self::Reference,
+            Kind::Emergency => Self::Emergency,
         }
     }
 }
@@ -118,7 +123,7 @@ pub struct PermissionBody {
     pub kind: Kind,
     /// Whose vault.
     pub patient_id: PatientId,
-    /// Who may.
+    /// Who may; in emergencies [`crate::emergency::ANY_INSTITUTION`].
     pub institution_id: InstitutionId,
     /// SHA-256 of the institution's directory entry, as the patient verified it.
     pub directory_entry_hash: Sha256Digest,
@@ -148,6 +153,8 @@ pub struct PermissionBody {
     pub conditions: Option<SealedConditions>,
     /// SHA-256 of the delegation that the signer acts under; none: a device of the patient's own signs.
     pub delegation: Option<Sha256Digest>,
+    /// How it is opened, of kind emergency alone.
+    pub emergency: Option<EmergencyTerms>,
 }
 
 /// A permission that ends when another one is taken in its place, and what was left of it when the device
@@ -191,7 +198,7 @@ impl Field<pb::Replaces> for Replaces {
 }
 
 impl PermissionBody {
-    /// PRM-1, COL-5, CND-8, DLG-8.
+    /// PRM-1, COL-5, CND-8, DLG-8, EMG-1.
     fn check(self) -> Result<Self, Error> {
         let field = |field| Err(Error::Field { field });
         if self.kind == Kind::Upload && self.purpose.is_some() {
@@ -212,7 +219,9 @@ impl PermissionBody {
         match (self.kind, &self.collection) {
             (Kind::Upload, Some(_)) => return field("collection"),
             (Kind::Upload, None) | (_, Some(_)) if !self.records.is_empty() => return field("records"),
-            (Kind::Download | Kind::Reference, None) if !(1..=MAX_RECORDS).contains(&self.records.len()) => {
+            (Kind::Download | Kind::Reference | Kind::Emergency, None)
+                if !(1..=MAX_RECORDS).contains(&self.records.len()) =>
+            {
                 return field("records");
             }
             _ if distinct.len() != self.records.len() => return field("records"),
@@ -231,6 +240,7 @@ impl PermissionBody {
         if self.replaces.as_ref().is_some_and(itself) {
             return field("replaces");
         }
+        emergency::check(&self)?;
         Ok(self)
     }
 }
@@ -261,6 +271,7 @@ impl Body for PermissionBody {
             purpose: Field::read(wire.purpose, "purpose")?,
             conditions: Field::read(wire.conditions, "conditions")?,
             delegation: Field::read(wire.delegation_hash, "delegation_hash")?,
+            emergency: Field::read(wire.emergency, "emergency")?,
         }
         .check()
     }
@@ -287,6 +298,7 @@ impl Body for PermissionBody {
             purpose: self.purpose.write(),
             conditions: self.conditions.write(),
             delegation_hash: self.delegation.write(),
+            emergency: self.emergency.write(),
         }
         .encode_to_vec()
         .into()

@@ -81,6 +81,12 @@ problems! {
     DelegationPower = "delegation-power", 403, "the delegation does not give this power";
     /// What a delegate permits lies elsewhere.
     DelegationScope = "delegation-scope", 403, "the delegation is for other collections";
+    /// The registrar has not accredited the institution for emergencies.
+    NotForEmergencies = "not-for-emergencies", 403, "the institution is not accredited for emergencies";
+    /// A guardian's help whose waiting time is not over.
+    EmergencyWaiting = "emergency-waiting", 403, "the patient can still object: wait";
+    /// A guardian's help to which the patient has objected.
+    EmergencyObjected = "emergency-objected", 403, "the patient has objected";
     /// Public resources only.
     NotFound = "not-found", 404, "there is no such resource";
     /// Method not of the resource.
@@ -111,6 +117,8 @@ problems! {
     DeviceListConflict = "device-list-conflict", 409, "the list of devices has changed meanwhile";
     /// A rotation that was overtaken, or that goes back.
     ChainConflict = "chain-conflict", 409, "the entry does not follow the institution's present one";
+    /// An objection after the waiting time, or an opening long after it.
+    EmergencyOver = "emergency-over", 409, "the time for this is over";
     /// The upload was committed or given up.
     UploadClosed = "upload-closed", 409, "the upload is closed";
     /// A leaf that is there with another hash, or is being written.
@@ -129,6 +137,8 @@ problems! {
     DegenerateKey = "degenerate-key", 422, "a public key is degenerate";
     /// Rate or session limits of this principal.
     TooMany = "too-many", 429, "too many requests or sessions at once";
+    /// Too many emergencies in a day, of one patient or one institution.
+    EmergencyLimit = "emergency-limit", 429, "too many emergency openings in a day";
     /// Header section over the limit.
     HeadersTooLarge = "headers-too-large", 431, "the header section is larger than the server accepts";
     /// The server's fault; the log has the cause.

@@ -19,6 +19,11 @@ impl Purpose {
         code: "TREAT",
         title: "treatment",
     };
+    /// Health care in an emergency.
+    pub const ETREAT: Self = Self {
+        code: "ETREAT",
+        title: "emergency treatment",
+    };
 
     /// The code, as it travels.
     pub const fn code(self) -> &'static str {

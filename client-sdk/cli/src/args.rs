@@ -8,8 +8,9 @@ use clap::{Args, Parser, Subcommand};
 use client_sdk::{Day, MediaType, PatientId, Purpose};
 
 use crate::commands::{
-    agent, certificate, collection, delegate, device, directory, download, history, inbox, institution,
-    patient, permissions, permit, records, recover, recovery, reference, registrar, rules, upload,
+    agent, certificate, collection, delegate, device, directory, download, emergency, history, inbox,
+    institution, patient, permissions, permit, records, recover, recovery, reference, registrar, rules,
+    upload,
 };
 
 /// Medical information, end-to-end encrypted: patients hold the keys, the server stores what it cannot read.
@@ -98,6 +99,9 @@ pub(crate) enum Command {
     Recovery(recovery::Command),
     /// Open a vault again on a machine that has nothing but a kit's words or trustees' shares (patient)
     Recover(recover::Options),
+    /// Prepare for emergencies, open in one, object: a card, guardians
+    #[command(subcommand)]
+    Emergency(emergency::Command),
     /// Read records with a patient's permission
     #[command(subcommand)]
     Download(download::Command),

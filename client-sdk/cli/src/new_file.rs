@@ -54,6 +54,34 @@ impl NewFile {
     }
 }
 
+/// A page with a secret on it, which is removed again unless that came to be of use.
+pub(crate) struct Page(PathBuf);
+
+impl Page {
+    /// Writes it.
+    pub(crate) fn write(file: NewFile, content: &[u8]) -> Result<Self, Failure> {
+        file.write(content).map(Self)
+    }
+
+    /// Where it lies, for now.
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// It stays.
+    pub(crate) fn keep(mut self) -> PathBuf {
+        std::mem::take(&mut self.0)
+    }
+}
+
+impl Drop for Page {
+    fn drop(&mut self) {
+        if !self.0.as_os_str().is_empty() {
+            let _ = fs::remove_file(&self.0);
+        }
+    }
+}
+
 /// Reads a small file.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     let failure = |source: io::Error| Failure::file("cannot read", path, &source);

@@ -27,6 +27,11 @@ pub(crate) async fn read() -> Result<Zeroizing<String>, Failure> {
     .await
 }
 
+/// Reads one line of a secret, which is not shown.
+pub(crate) async fn line(prompt: &'static str) -> Result<Zeroizing<String>, Failure> {
+    apart(move || read_line(prompt)).await
+}
+
 /// Shows the words until Enter is pressed, on the terminal's second screen, which leaves nothing in its history.
 pub(crate) async fn show(words: &RecoveryWords) -> Result<(), Failure> {
     let _screen = Screen::open(&page(words)).map_err(|source| Failure::output(&source))?;
@@ -55,21 +60,21 @@ pub(crate) async fn ask_for_three(kit: &Kit) -> Result<(), Failure> {
 }
 
 async fn answer(number: usize) -> Result<Zeroizing<String>, Failure> {
-    apart(move || {
-        let prompt = format!("Word {number}: ");
-        if stdin().is_terminal() {
-            return rpassword::prompt_password(prompt).map(Zeroizing::new);
-        }
-        let mut out = stderr();
-        write!(out, "{prompt}")?;
-        out.flush()?;
-        let mut line = Zeroizing::new(String::with_capacity(LIMIT));
-        match stdin().lock().read_line(&mut line)? {
-            0 => Err(io::ErrorKind::UnexpectedEof.into()),
-            _ => Ok(line),
-        }
-    })
-    .await
+    apart(move || read_line(&format!("Word {number}: "))).await
+}
+
+fn read_line(prompt: &str) -> io::Result<Zeroizing<String>> {
+    if stdin().is_terminal() {
+        return rpassword::prompt_password(prompt).map(Zeroizing::new);
+    }
+    let mut out = stderr();
+    write!(out, "{prompt}")?;
+    out.flush()?;
+    let mut line = Zeroizing::new(String::with_capacity(LIMIT));
+    match stdin().lock().read_line(&mut line)? {
+        0 => Err(io::ErrorKind::UnexpectedEof.into()),
+        _ => Ok(line),
+    }
 }
 
 /// Waits for a person beside the asynchronous threads, so that a signal still ends the program.

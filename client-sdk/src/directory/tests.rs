@@ -42,6 +42,7 @@ fn entry(registrar: u8, recipient: u8) -> pb::DirectoryEntry {
         name: "Clinic".to_owned().try_into().unwrap(),
         recipient_key_hash: recipient.public().digest(),
         secret_hash: Sha256Digest::of(b"secret"),
+        emergency: false,
     };
     let accreditation = Signed::sign(accreditation, |message| registrar.sign_bytes(message));
     let keys = InstitutionKeys {

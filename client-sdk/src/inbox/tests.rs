@@ -80,6 +80,7 @@ fn entry(seed: u8) -> DirectoryEntry {
         name: name.clone(),
         recipient_key_hash: recipient.public().digest(),
         secret_hash: Sha256Digest::of(b"secret"),
+        emergency: false,
     };
     let accreditation = Signed::sign(accreditation, |message| registrar.sign_bytes(message));
     let keys = InstitutionKeys {
@@ -150,6 +151,7 @@ fn permission(patient: u8, request_hash: Sha256Digest) -> SignedPermission {
         purpose: None,
         conditions: None,
         delegation: None,
+        emergency: None,
     }
     .encode();
     let wrap = key.seal(recipient(CLINIC).public(), &body).unwrap();

@@ -1,11 +1,11 @@
 //! A permission key: fetched, verified, opened, compared with its body, presented.
 
-use crypto::{ExpectedPermission, OpenedPermission, permission::Granted};
+use crypto::{ExpectedPermission, OpenedPermission, RecipientSecret, permission::Granted};
 use protocol_spec::{
     ids::{InstitutionId, PermissionId},
     keys::RecipientKey,
     messages::{self as pb, stored_request::Request},
-    permission::{SignedPermission, VerifiedPermission},
+    permission::{Kind, SignedPermission, VerifiedPermission},
 };
 
 use super::Institution;
@@ -23,6 +23,17 @@ pub(crate) struct Delivered {
     /// What it answers, as the server says.
     pub(crate) request: Option<pb::StoredRequest>,
     challenge: bytes::Bytes,
+}
+
+impl Delivered {
+    /// Of an emergency, which answers no request; verified, with the challenge to present it over.
+    pub(super) fn new(permission: VerifiedPermission, challenge: bytes::Bytes) -> Self {
+        Self {
+            permission,
+            request: None,
+            challenge,
+        }
+    }
 }
 
 impl Session {
@@ -43,14 +54,16 @@ impl Session {
         let permission = SignedPermission::try_from(permission)
             .and_then(SignedPermission::verify)
             .map_err(Error::tampered(WHAT))?;
+        // An emergency's is for whoever has both halves of its key; this side then opens it, or does not.
+        let emergency = permission.kind == Kind::Emergency;
         let mine = permission.permission_id == id
-            && permission.institution_id == to
+            && (emergency || permission.institution_id == to)
             && permission.operator_id == self.server.operator_id();
         if !mine {
             return Err(Error::tampered(WHAT)("it is for somebody else"));
         }
         let held = |key: &RecipientKey| permission.recipient_key_hash == key.digest();
-        if !keys.recipient_keys().iter().any(held) {
+        if !emergency && !keys.recipient_keys().iter().any(held) {
             return Err(KeyStoreError::NoSuchKey.into());
         }
         self.met_permission(id, permission.patient_id, &permission.request_hash)?;
@@ -82,10 +95,12 @@ impl Institution {
         self.session.delivered(id, self.id(), &*self.keys.store).await
     }
 
-    /// Opens the permission key; what is in it belongs to this very body (PRM-8).
+    /// Opens the permission key, of an emergency with the key that follows from both halves; what is in it belongs to
+    /// this very body (PRM-8).
     pub(super) fn open_key<K: Granted>(
         &self,
         permission: &VerifiedPermission,
+        emergency: Option<&RecipientSecret>,
     ) -> Result<OpenedPermission<K>> {
         let expected = ExpectedPermission {
             body: permission.bytes(),
@@ -94,6 +109,9 @@ impl Institution {
             conditions: permission.conditions.is_some(),
             possession: &permission.possession_key,
         };
+        if let Some(both) = emergency {
+            return OpenedPermission::open(both, permission.wrap(), &expected).map_err(Error::tampered(WHAT));
+        }
         let recipient = StoredRecipient {
             store: &*self.keys.store,
             key: permission.recipient_key_hash,

@@ -65,12 +65,18 @@ impl Institution {
                 "this permission is for an upload: send with it".into(),
             ));
         }
+        if delivered.permission.kind == Kind::Emergency {
+            return Err(Error::Usage(
+                "this permission is for an emergency: open it with the patient's card".into(),
+            ));
+        }
         let asked = self.session.answered(&mut delivered).await?;
         let mut journal = FetchJournal::open(&self.session.home, &permission)?;
         let fetch = Fetch {
             journal: &mut journal,
             holding: Holding::open(&self.session.home, &delivered.permission)?,
             purpose: purpose.or(asked.purpose),
+            emergency: None,
         };
         let fetched = self
             .run_fetch(delivered, make_sink, fetch, progress)
@@ -83,7 +89,7 @@ impl Institution {
         fetched
     }
 
-    async fn run_fetch<S: Sink>(
+    pub(super) async fn run_fetch<S: Sink>(
         &self,
         delivered: Delivered,
         make_sink: impl FnOnce(Vec<RecordId>) -> Result<S>,

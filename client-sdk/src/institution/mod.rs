@@ -8,10 +8,12 @@
 //! | `delivery` | fetch and open a permission key; present it |
 //! | `upload` | stand by, seal, send, commit |
 //! | `release`, `download` | receive, open, verify, close |
+//! | `emergency` | open with a card, or with a guardian's help |
 //! | `holding` | keep to the permission |
 
 mod delivery;
 mod download;
+mod emergency;
 mod enrol;
 mod holding;
 mod release;
@@ -32,6 +34,7 @@ use protocol_spec::{
 
 use self::enrol::Keys;
 pub use self::{
+    emergency::EmergencyKey,
     rotation::Rotated,
     terminals::{NewTerminal, TerminalInfo},
 };

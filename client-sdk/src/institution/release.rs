@@ -1,7 +1,7 @@
 //! What is released under a permission, believed before a byte of it is asked for: the records that the permission
 //! names, or those that lie in its collection.
 
-use crypto::{CollectionKey, DataKey, OpenedPermission, WrappedKey};
+use crypto::{CollectionKey, DataKey, OpenedPermission, RecipientSecret, WrappedKey};
 use protocol_spec::{
     bodies::ReleaseTicket,
     collection::CollectionSelector,
@@ -32,6 +32,8 @@ pub(super) struct Fetch<'a> {
     pub(super) journal: &'a mut FetchJournal,
     pub(super) holding: Holding<'a>,
     pub(super) purpose: Option<Purpose>,
+    /// Of an emergency: what both halves of its key give.
+    pub(super) emergency: Option<RecipientSecret>,
 }
 
 impl Release {
@@ -48,7 +50,7 @@ impl Institution {
     pub(super) async fn open_release(&self, delivered: Delivered, fetch: &mut Fetch<'_>) -> Result<Release> {
         let permission = delivered.permission.clone();
         if let Some(selector) = permission.collection {
-            let opened = self.open_key::<CollectionKey>(&permission)?;
+            let opened = self.open_key::<CollectionKey>(&permission, fetch.emergency.as_ref())?;
             let conditions = conditions(&permission, &opened)?;
             let (ticket, _) = self.release(delivered, &opened, fetch).await?;
             let records = self.placed_records(ticket.release_id, &permission, &selector, &opened.keys);
@@ -58,7 +60,7 @@ impl Institution {
             }
             return Ok(Release { records, ticket });
         }
-        let opened = self.open_key::<Vec<DataKey>>(&permission)?;
+        let opened = self.open_key::<Vec<DataKey>>(&permission, None)?;
         let conditions = conditions(&permission, &opened)?;
         let (ticket, stored) = self.release(delivered, &opened, fetch).await?;
         if stored.len() != permission.records.len() {
@@ -90,6 +92,7 @@ impl Institution {
                 journal,
                 holding,
                 purpose,
+                ..
             } = &mut *fetch;
             let now = self.session.server.now_ms();
             holding.check(now, *purpose, journal.idempotency_key())?;

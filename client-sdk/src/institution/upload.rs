@@ -102,7 +102,7 @@ impl Institution {
             }
         }
         let permission = delivered.permission.clone();
-        let opened = self.open_key::<UploadKey>(&permission)?;
+        let opened = self.open_key::<UploadKey>(&permission, None)?;
         let context = RecordContext {
             patient: permission.patient_id,
             record: journal.record_id()?,

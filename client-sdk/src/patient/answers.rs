@@ -12,6 +12,7 @@ use protocol_spec::{
     delegation::VerifiedDelegation,
     hash::Sha256Digest,
     ids::PermissionId,
+    keys::RecipientKey,
     messages as pb,
     patient::PatientSigned,
     permission::{Kind, PermissionBody, RecordSelector, Replaces, SignedPermission},
@@ -302,8 +303,9 @@ impl Patient {
             purpose: limits.purpose,
             conditions,
             delegation: behalf.map(VerifiedDelegation::hash),
+            emergency: None,
         };
-        let permission = self.seal_permission(&body, key, to)?;
+        let permission = self.seal_permission(&body, key, to.recipient_key())?;
         Ok(match behalf {
             Some(delegation) => permission.through(delegation.signed()),
             None => permission,
@@ -314,10 +316,10 @@ impl Patient {
         &self,
         body: &PermissionBody,
         key: PermissionKey,
-        to: &DirectoryEntry,
+        to: &RecipientKey,
     ) -> Result<SignedPermission> {
         let bytes = body.encode();
-        let wrap = key.seal(to.recipient_key(), &bytes)?;
+        let wrap = key.seal(to, &bytes)?;
         let chain = self.keys.chain.clone();
         Ok(SignedPermission::sign(bytes, wrap, chain, |message| {
             self.keys.sign(message)
@@ -336,4 +338,4 @@ fn selector(record: &OwnRecord) -> RecordSelector {
 }
 
 /// Five minutes, in milliseconds.
-const CLOCK_TOLERANCE: u64 = 5 * 60 * 1000;
+pub(super) const CLOCK_TOLERANCE: u64 = 5 * 60 * 1000;

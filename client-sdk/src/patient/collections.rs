@@ -206,7 +206,7 @@ impl Patient {
 const DEFAULT: &str = "default";
 const OWN: &str = "own";
 /// The name that means [`CollectionId::EMERGENCY`].
-const EMERGENCY: &str = "emergency";
+pub(super) const EMERGENCY: &str = "emergency";
 
 /// Each failure is another device's success.
 const MAX_TRIES: usize = 8;

@@ -1,7 +1,7 @@
 //! When an institution has rotated: her live permissions for it, wrapped anew to its present key. See
 //! `spec/institutions.md` §2.
 
-use protocol_spec::{ids::PermissionId, messages::PermissionState, problem::Problem};
+use protocol_spec::{ids::PermissionId, messages::PermissionState, permission::Kind, problem::Problem};
 
 use super::{InstitutionRef, Patient, permissions::OwnPermission};
 use crate::Result;
@@ -28,7 +28,7 @@ impl Patient {
         let mut done = Vec::new();
         for own in self.own_permissions().await? {
             let OwnPermission { permission, entry } = &own;
-            if entry.state() != PermissionState::Live {
+            if entry.state() != PermissionState::Live || permission.kind == Kind::Emergency {
                 continue;
             }
             let receiver = self.session.institution(permission.institution_id).await?;

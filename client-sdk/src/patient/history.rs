@@ -2,6 +2,7 @@
 //! Statements are checked by their makers' keys, receipts by the log, presentations by both signatures.
 
 mod check;
+mod emergency;
 mod trail;
 
 use std::collections::HashMap;
@@ -15,7 +16,10 @@ use protocol_spec::{
     delegation::VerifiedDelegation,
     devices::{DeviceList, ListedDevice},
     hash::Sha256Digest,
-    ids::{CollectionId, DeviceId, InstitutionId, PermissionId, RecordId, RequestId, TerminalId, VersionId},
+    ids::{
+        CollectionId, DeviceId, InstitutionId, PatientId, PermissionId, RecordId, RequestId, TerminalId,
+        VersionId,
+    },
     messages::{self as pb, history_entry::What},
     patient::{Device, OfPatient, PatientSigned, PatientVerified},
     permission::VerifiedPermission,
@@ -25,8 +29,11 @@ use protocol_spec::{
     statement::Signed,
 };
 
-use self::trail::{Seen, Trail};
 pub use self::{check::HistoryCheck, trail::Counts};
+use self::{
+    emergency::Emergencies,
+    trail::{Seen, Trail},
+};
 use super::{DelegateRef, InstitutionRef, Patient};
 use crate::{Error, Result, asked::Asked, rules::rules_by_statement};
 
@@ -53,6 +60,12 @@ pub enum HistoryKind {
     Stored,
     /// Bytes were released.
     Released,
+    /// Her emergency collection was opened.
+    EmergencyOpened,
+    /// A guardian began to help.
+    EmergencyHelp,
+    /// She objected to that.
+    EmergencyObjected,
     /// She gave up an old key of a collection.
     EpochClosed,
     /// She let another patient act for her.
@@ -103,6 +116,8 @@ pub struct HistoryItem {
     pub change: Option<DeviceChange>,
     /// The terminal that presented for the institution; none if its identity key did.
     pub terminal: Option<TerminalRef>,
+    /// The guardian who helped.
+    pub guardian: Option<PatientId>,
     /// The standing rule that answered, by what this home has kept; none if she answered herself.
     pub rule: Option<String>,
 }
@@ -143,6 +158,7 @@ struct Met {
     trail: Trail,
     /// Delegations, by the hashes of their statements, and whether they have ended.
     delegations: HashMap<Sha256Digest, (VerifiedDelegation, bool)>,
+    emergencies: Emergencies,
     /// Rules that answered, by the hash of the signed answer.
     rules: HashMap<String, String>,
     /// Bytes by institution and kind.
@@ -184,6 +200,7 @@ impl Patient {
                 .ok_or_else(|| tampered("there is no list of devices"))?,
             trail: Trail::default(),
             delegations: HashMap::new(),
+            emergencies: Emergencies::default(),
             rules: rules_by_statement(&self.session.home)?,
             totals: HashMap::new(),
         };
@@ -240,6 +257,7 @@ impl Patient {
             problem: None,
             change: None,
             terminal: None,
+            guardian: None,
             rule: None,
         };
         let read = match entry.what {
@@ -324,6 +342,9 @@ impl Patient {
                 self.concerning(HistoryKind::Revoked, permission.institution_id, item)
                     .await
             }
+            What::EmergencyOpened(used) => self.emergency_opened(used, met, blank).await,
+            What::EmergencyHelp(help) => self.emergency_help(help, met, blank).await,
+            What::EmergencyObjected(statement) => self.emergency_objected(statement, met, blank).await,
             What::Closed(logged) => {
                 let closure = self.epoch_closure(logged).await?;
                 Ok(HistoryItem {
@@ -527,12 +548,12 @@ impl Patient {
         let permission = &permission;
         let institution = InstitutionId::try_from(institution_id.as_ref())?;
         check(
-            permission.institution_id == institution,
+            met.emergencies.may_hold(permission, institution),
             "it was presented by somebody else",
         )?;
         let evidence = evidence.ok_or_else(|| tampered("it has no evidence"))?;
         let terminal = self
-            .check_evidence(&evidence, &presentation, permission, terminal)
+            .check_evidence(&evidence, &presentation, (permission, institution), terminal)
             .await?;
         let presentation: pb::Presentation = pb::decode(&presentation).map_err(tampered)?;
         let hash = Sha256Digest::of(&evidence.encode_to_vec());
@@ -579,10 +600,10 @@ impl Patient {
         &self,
         evidence: &pb::Evidence,
         presentation: &[u8],
-        permission: &VerifiedPermission,
+        (permission, institution): (&VerifiedPermission, InstitutionId),
         terminal: Option<pb::Statement>,
     ) -> Result<Option<TerminalRef>> {
-        let institution = self.session.institution(permission.institution_id).await?;
+        let institution = self.session.institution(institution).await?;
         let terminal = match terminal {
             Some(certificate) => {
                 let certificate = Signed::try_from(certificate).map_err(tampered)?;
@@ -669,7 +690,8 @@ impl Patient {
 /// The operator alone says who stored or received: it must be whom the patient permitted.
 fn held(met: &Met, permission: PermissionId, institution: InstitutionId) -> Result<()> {
     check(
-        met.trail.known(permission)?.institution_id == institution,
+        met.emergencies
+            .may_hold(met.trail.known(permission)?, institution),
         "another institution was permitted",
     )
 }

@@ -5,6 +5,7 @@
 //! | `keys`, `known` | what her home keeps: keys of this device, lists of all |
 //! | `devices`, `link` | her devices: add, name, remove; the way of a new one |
 //! | `recovery` | kits and trustees, and the way back when all devices are lost |
+//! | `emergency` | a card, guardians, objections |
 //! | `requests` | ask for an upload; permit or deny what institutions ask |
 //! | `answers` | permissions and denials as they are signed, and sent |
 //! | `records` | list, adopt and open her own records |
@@ -20,6 +21,7 @@ mod certificate;
 mod collections;
 mod delegation;
 mod devices;
+mod emergency;
 mod examine;
 mod following;
 mod history;
@@ -40,6 +42,7 @@ mod ring;
 use std::{path::Path, time::Duration};
 
 use protocol_spec::{
+    emergency::ANY_INSTITUTION,
     ids::{InstitutionId, PatientId},
     keys::IdentityKey,
     link::ServerLink,
@@ -59,6 +62,7 @@ pub use self::{
         HeldDelegation, OpenRequest,
     },
     devices::DeviceInfo,
+    emergency::{EmergencyCard, EmergencyLimits, GuardianInfo, HelpInfo, MadeCard},
     following::Rewrapped,
     history::{Counts, DeviceChange, DeviceRef, HistoryCheck, HistoryItem, HistoryKind, TerminalRef},
     link::{NewDevice, PendingDevice},
@@ -248,6 +252,10 @@ impl Patient {
 
     /// An institution as lists show it.
     pub(crate) async fn institution_ref(&self, id: InstitutionId) -> Result<InstitutionRef> {
+        if id == ANY_INSTITUTION {
+            let name = "any institution accredited for emergencies".to_owned();
+            return Ok(InstitutionRef { id, name });
+        }
         let entry = self.session.institution(id).await?;
         Ok(InstitutionRef {
             id,

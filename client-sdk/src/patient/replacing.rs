@@ -29,13 +29,16 @@ struct Keyed {
 
 impl Patient {
     /// Signs and sends a permission in the place of a live one; `change` may change its conditions. What is left of
-    /// the old one is what is left of the new one.
+    /// the old one is what is left of the new one. One for emergencies stays as it is.
     pub(crate) async fn replace(
         &self,
         old: &OwnPermission,
         change: impl FnOnce(&mut PermissionBody),
     ) -> Result<PermissionId> {
         let OwnPermission { permission, .. } = old;
+        if permission.kind == Kind::Emergency {
+            return self.rewrap_emergency(old).await;
+        }
         let receiver = self.session.institution(permission.institution_id).await?;
         let id = mint::id(PermissionId::mint)?;
         let keyed = self.replacement_keys(&id, permission).await?;
@@ -43,7 +46,7 @@ impl Patient {
         change(&mut body);
         let (epoch, wrap) = keyed.upload.unzip();
         let message = pb::SubmitPermission {
-            permission: Some((&self.seal_permission(&body, keyed.key, &receiver)?).into()),
+            permission: Some((&self.seal_permission(&body, keyed.key, receiver.recipient_key())?).into()),
             upload_key_wrap: wrap
                 .map(|wrap| bytes::Bytes::copy_from_slice(wrap.as_bytes()))
                 .unwrap_or_default(),

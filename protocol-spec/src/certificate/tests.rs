@@ -153,6 +153,7 @@ fn permission() -> PermissionBody {
         purpose: None,
         conditions: None,
         delegation: None,
+        emergency: None,
     }
 }
 

@@ -13,10 +13,11 @@ use protocol_spec::{
     Error,
     bodies::{
         Accreditation, AccreditationRequest, Checkpoint, DelegatedKey, Delegation, DelegationEnd, Denial,
-        DeviceCertificate, DownloadRequest, EpochClosure, IndexSegment, InstitutionKeys, Placement,
-        RecordManifest, RecoveryShares, ReferenceRequest, ReleaseReceipt, ReleaseTicket, Retirement,
-        Revocation, RevocationCertificate, RevocationReceipt, StandbyTicket, TerminalCertificate,
-        TerminalRemoval, TerminalRequest, UploadReceipt, UploadRequest,
+        DeviceCertificate, DownloadRequest, EmergencyHelp, EmergencyObjection, EmergencyOpening,
+        EpochClosure, IndexSegment, InstitutionKeys, Placement, RecordManifest, RecoveryShares,
+        ReferenceRequest, ReleaseReceipt, ReleaseTicket, Retirement, Revocation, RevocationCertificate,
+        RevocationReceipt, StandbyTicket, TerminalCertificate, TerminalRemoval, TerminalRequest,
+        UploadReceipt, UploadRequest,
     },
     content,
     devices::DeviceList,
@@ -128,6 +129,9 @@ bodies! {
     denial: Denial,
     revocation: Revocation,
     placement: Placement,
+    emergency_opening: EmergencyOpening,
+    emergency_help: EmergencyHelp,
+    emergency_objection: EmergencyObjection,
     epoch_closure: EpochClosure,
     index_segment: IndexSegment,
     revocation_receipt: RevocationReceipt,
@@ -374,6 +378,7 @@ fn more_records_than_a_permission_may_name_are_refused() {
     wire.kind = pb::PermissionKind::Download.into();
     wire.collection = None;
     wire.conditions = None;
+    wire.emergency = None;
     wire.records = (0..4096).map(selector).collect();
     assert!(PermissionBody::decode(&wire.encode_to_vec()).is_ok());
     wire.records.push(selector(4096));

@@ -11,6 +11,7 @@ use protocol_spec::{
     content::stream_len,
     delegation::{Power, Scope, SealedName},
     devices::{DeviceKind, DeviceList, ListedDevice, MAX_DEVICES, MAX_SEALED_NAME},
+    emergency::{ANY_INSTITUTION, EmergencyTerms, GuardianTerms, MAX_WAIT, MIN_WAIT, NOTHING},
     field::{Name, SealedBytes},
     hash::{ContentRoot, Sha256Digest},
     ids::{CollectionId, DeviceId, PatientId, PermissionId, RecordId, VersionId},
@@ -156,6 +157,7 @@ macro_rules! strategy {
     (@ id16) => { any::<[u8; 16]>() };
     (@ id32) => { any::<[u8; 32]>() };
     (@ number) => { any::<u64>() };
+    (@ flag) => { any::<bool>() };
     (@ count) => { any::<u32>() };
     (@ hashes) => { vec(any::<[u8; 32]>().prop_map(Sha256Digest::from_bytes), 0..5) };
     (@ key) => { key() };
@@ -180,6 +182,7 @@ strategy! {
     accreditation_request: AccreditationRequest { name: name, identity_key: key, recipient_key: recipient }
     accreditation: Accreditation {
         registrar_id: id32, institution_id: id32, name: name, recipient_key_hash: id32, secret_hash: id32,
+        emergency: flag,
     }
     institution_keys: InstitutionKeys {
         operator_id: id32, name: name, identity_key: key, recipient_key: recipient, accreditation_hash: id32,
@@ -228,6 +231,14 @@ strategy! {
         operator_id: id32, release_id: id16, permission_id: id16, patient_id: id32, institution_id: id32,
         bytes: number, presentation_hash: id32, released_hash: id32,
     }
+    emergency_opening: EmergencyOpening {
+        operator_id: id32, opening_id: id16, patient_id: id32, institution_id: id32, card_key: key,
+    }
+    emergency_help: EmergencyHelp {
+        operator_id: id32, help_id: id16, patient_id: id32, guardian_id: id32, institution_id: id32, card_key: key,
+        half: sealed,
+    }
+    emergency_objection: EmergencyObjection { operator_id: id32, help_id: id16, patient_id: id32 }
     epoch_closure: EpochClosure { patient_id: id32, collection_id: id16, epoch: number }
     index_segment: IndexSegment {
         patient_id: id32, generation: number, number: number, previous: id32, through: number, epoch: number,
@@ -369,9 +380,48 @@ pub(crate) fn permission() -> impl Strategy<Value = PermissionBody> {
                     purpose: purpose.filter(|_| kind != Kind::Upload),
                     conditions,
                     delegation: None,
+                    emergency: None,
                 }
             },
         )
+        .prop_map(|body| {
+            if body.uses.is_multiple_of(5) {
+                in_emergencies(body)
+            } else {
+                body
+            }
+        })
+}
+
+/// The same for emergencies, opened by a card or a guardian.
+fn in_emergencies(body: PermissionBody) -> PermissionBody {
+    let guardian = GuardianTerms {
+        guardian_id: PatientId::from_bytes(*body.recipient_key_hash.as_bytes()),
+        wait: MIN_WAIT + body.not_before % (MAX_WAIT - MIN_WAIT),
+    };
+    PermissionBody {
+        kind: Kind::Emergency,
+        institution_id: ANY_INSTITUTION,
+        directory_entry_hash: NOTHING,
+        request_hash: NOTHING,
+        records: Vec::new(),
+        collection: Some(CollectionSelector {
+            collection: Collection {
+                id: CollectionId::EMERGENCY,
+                epoch: body.not_before,
+            },
+            until: None,
+        }),
+        purpose: None,
+        conditions: None,
+        delegation: None,
+        emergency: Some(EmergencyTerms {
+            card_key: body.possession_key,
+            share_hash: body.recipient_key_hash,
+            guardian: body.uses.is_multiple_of(2).then_some(guardian),
+        }),
+        ..body
+    }
 }
 
 pub(crate) fn delegation() -> impl Strategy<Value = bodies::Delegation> {

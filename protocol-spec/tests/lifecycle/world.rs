@@ -38,6 +38,7 @@ pub(crate) fn permissions() -> Vec<PermissionBody> {
             purpose: None,
             conditions: None,
             delegation: None,
+            emergency: None,
         })
         .collect()
 }

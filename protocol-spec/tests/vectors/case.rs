@@ -8,6 +8,7 @@ use protocol_spec::{
     delegation::VerifiedDelegation,
     devices::{DeviceHistory, DeviceList, verify_newest},
     directory::Institution,
+    emergency::Opening,
     hash::{ContentRoot, LeafHash, Sha256Digest},
     ids,
     keys::{IdentityKey, RecipientKey},
@@ -101,6 +102,14 @@ pub(crate) enum Check {
         registrar_key: Hex,
         operator: Hex,
         statement: Hex,
+    },
+    /// An opening in an emergency by the institution of a directory entry, signed by the card's key too; gives the
+    /// SHA-256 of its body.
+    Opening {
+        entry: Hex,
+        registrar_key: Hex,
+        operator: Hex,
+        opening: Hex,
     },
     /// A permission with its chain; gives the SHA-256 of its body.
     Permission { permission: Hex },
@@ -278,6 +287,18 @@ impl Check {
                 let request = Signed::<bodies::DownloadRequest>::try_from(statement)?;
                 Ok(hex(request.verify_by(&institution)?.hash().as_bytes()))
             }
+            Self::Opening {
+                entry,
+                registrar_key,
+                operator,
+                opening,
+            } => {
+                let operator = operator.0.as_slice().try_into()?;
+                let institution =
+                    Institution::from_entry(pb::decode(&entry.0)?, &identity(registrar_key)?, operator)?;
+                let opening = Opening::verify(&pb::decode(&opening.0)?, &institution)?;
+                Ok(hex(opening.statement().hash().as_bytes()))
+            }
             Self::Permission { permission } => {
                 let permission: pb::Permission = pb::decode(&permission.0)?;
                 Ok(hex(SignedPermission::try_from(permission)?
@@ -444,6 +465,9 @@ fn statement_hash(body: &str, key: &IdentityKey, statement: &Hex) -> Result<Stri
         "DenialBody" => hash::<bodies::Denial>(key, statement),
         "RevocationBody" => hash::<bodies::Revocation>(key, statement),
         "PlacementBody" => hash::<bodies::Placement>(key, statement),
+        "EmergencyOpeningBody" => hash::<bodies::EmergencyOpening>(key, statement),
+        "EmergencyHelpBody" => hash::<bodies::EmergencyHelp>(key, statement),
+        "EmergencyObjectionBody" => hash::<bodies::EmergencyObjection>(key, statement),
         "EpochClosureBody" => hash::<bodies::EpochClosure>(key, statement),
         "IndexSegmentBody" => hash::<bodies::IndexSegment>(key, statement),
         "RevocationCertificateBody" => hash::<bodies::RevocationCertificate>(key, statement),
@@ -476,6 +500,8 @@ fn patient_hash(body: &str, message: &Hex) -> Result<String, Error> {
         "DenialBody" => hash::<bodies::Denial>(message),
         "RevocationBody" => hash::<bodies::Revocation>(message),
         "PlacementBody" => hash::<bodies::Placement>(message),
+        "EmergencyHelpBody" => hash::<bodies::EmergencyHelp>(message),
+        "EmergencyObjectionBody" => hash::<bodies::EmergencyObjection>(message),
         "EpochClosureBody" => hash::<bodies::EpochClosure>(message),
         "IndexSegmentBody" => hash::<bodies::IndexSegment>(message),
         "RevocationCertificateBody" => hash::<bodies::RevocationCertificate>(message),

@@ -3,6 +3,7 @@
 mod delegations;
 mod devices;
 mod directory;
+mod emergency;
 mod geometry;
 mod keys;
 mod log;
@@ -25,6 +26,7 @@ pub(crate) fn all() -> Vec<(&'static str, Vec<Case>)> {
         ("delegations", delegations::cases()),
         ("directory", directory::cases()),
         ("terminals", terminals::cases()),
+        ("openings", emergency::openings()),
         ("requests", requests::cases()),
         ("ids", texts::ids()),
         ("links", texts::links()),

@@ -194,6 +194,7 @@ pub(crate) fn accreditation() -> bodies::Accreditation {
         name: "Hospital North".to_owned().try_into().unwrap(),
         recipient_key_hash: recipient(2).digest(),
         secret_hash: Sha256Digest::of(&SECRET),
+        emergency: false,
     }
 }
 
@@ -491,6 +492,39 @@ pub(crate) fn index_segment() -> bodies::IndexSegment {
     }
 }
 
+pub(crate) fn emergency_opening() -> bodies::EmergencyOpening {
+    bodies::EmergencyOpening {
+        created: NOW,
+        operator_id: operator(),
+        opening_id: REQUEST_ID,
+        patient_id: patient(),
+        institution_id: institution(INSTITUTION),
+        card_key: key(POSSESSION).public(),
+    }
+}
+
+pub(crate) fn emergency_help() -> bodies::EmergencyHelp {
+    bodies::EmergencyHelp {
+        created: NOW,
+        operator_id: operator(),
+        help_id: REQUEST_ID,
+        patient_id: PatientId::from_bytes([0x66; 32]),
+        guardian_id: patient(),
+        institution_id: institution(INSTITUTION),
+        card_key: key(POSSESSION).public(),
+        half: sealed(0x26),
+    }
+}
+
+pub(crate) fn emergency_objection() -> bodies::EmergencyObjection {
+    bodies::EmergencyObjection {
+        created: NOW,
+        operator_id: operator(),
+        help_id: REQUEST_ID,
+        patient_id: patient(),
+    }
+}
+
 pub(crate) fn epoch_closure() -> bodies::EpochClosure {
     bodies::EpochClosure {
         created: NOW,
@@ -598,5 +632,6 @@ pub(crate) fn permission_body(kind: Kind) -> PermissionBody {
         purpose: None,
         conditions: None,
         delegation: None,
+        emergency: None,
     }
 }

@@ -150,8 +150,16 @@ impl World {
     /// # Errors
     /// When one of the programs fails.
     pub fn institution(&self, name: &str) -> Result<(Cli, String)> {
+        self.institution_for(name, &[])
+    }
+
+    /// The same, with further flags for the registrar.
+    ///
+    /// # Errors
+    /// When one of the programs fails.
+    pub fn institution_for(&self, name: &str, flags: &[&str]) -> Result<(Cli, String)> {
         let institution = self.principal(name);
-        let accreditation = self.accredit(&institution, name)?;
+        let accreditation = self.accredit_for(&institution, name, flags)?;
         let link = self.server.link().to_string();
         let answer = institution.run(&[
             "institution",
@@ -169,11 +177,20 @@ impl World {
     /// # Errors
     /// When one of the programs fails.
     pub fn accredit(&self, institution: &Cli, name: &str) -> Result<String> {
+        self.accredit_for(institution, name, &[])
+    }
+
+    fn accredit_for(&self, institution: &Cli, name: &str, flags: &[&str]) -> Result<String> {
         let request = self.path(&format!("{name}.request")).display().to_string();
         let accreditation = self.path(&format!("{name}.accreditation")).display().to_string();
         institution.run(&["institution", "request", "--name", name, "--out", &request])?;
-        self.registrar
-            .run(&["registrar", "accredit", &request, "--out", &accreditation])?;
+        self.registrar.run(
+            &[
+                &["registrar", "accredit", &request, "--out", &accreditation],
+                flags,
+            ]
+            .concat(),
+        )?;
         Ok(accreditation)
     }
 }

@@ -95,6 +95,7 @@ impl RawInstitution {
             name: self.entry.name().clone(),
             recipient_key_hash: recipient.public().digest(),
             secret_hash: secret.hash(),
+            emergency: false,
         };
         let accreditation = Signed::sign(accreditation, |message| registrar.sign_bytes(message));
         let mut keys = InstitutionKeys {

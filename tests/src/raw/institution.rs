@@ -43,6 +43,19 @@ impl RawInstitution {
         registrar: &SigningIdentity,
         name: &str,
     ) -> Result<(Self, pb::EnrolInstitution)> {
+        Self::enrolment_for(wire, registrar, name, false)
+    }
+
+    /// The same, of one that may open in emergencies, or may not.
+    ///
+    /// # Errors
+    /// When there is no randomness.
+    pub fn enrolment_for(
+        wire: &Wire,
+        registrar: &SigningIdentity,
+        name: &str,
+        emergency: bool,
+    ) -> Result<(Self, pb::EnrolInstitution)> {
         let (identity, recipient) = (SigningIdentity::generate()?, RecipientSecret::generate()?);
         let name = Name::try_from(name.to_owned())?;
         let secret = AccreditationSecret::generate()?;
@@ -53,6 +66,7 @@ impl RawInstitution {
             name: name.clone(),
             recipient_key_hash: recipient.public().digest(),
             secret_hash: secret.hash(),
+            emergency,
         };
         let accreditation = Signed::sign(accreditation, |message| registrar.sign_bytes(message));
         let keys = InstitutionKeys {
@@ -88,7 +102,20 @@ impl RawInstitution {
     /// # Errors
     /// When the server refuses.
     pub async fn enrol(wire: &Wire, registrar: &SigningIdentity, name: &str) -> Result<Self> {
-        let (institution, message) = Self::enrolment(wire, registrar, name)?;
+        Self::enrol_for(wire, registrar, name, false).await
+    }
+
+    /// The same, of one that may open in emergencies, or may not.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub async fn enrol_for(
+        wire: &Wire,
+        registrar: &SigningIdentity,
+        name: &str,
+        emergency: bool,
+    ) -> Result<Self> {
+        let (institution, message) = Self::enrolment_for(wire, registrar, name, emergency)?;
         institution
             .post(wire, "/v1/institutions", &message)
             .await?
@@ -147,7 +174,7 @@ impl RawInstitution {
             Kind::Upload => {
                 OpenedPermission::<UploadKey>::open(&self.recipient, permission.wrap(), &expected)?.possession
             }
-            Kind::Download | Kind::Reference => {
+            Kind::Download | Kind::Reference | Kind::Emergency => {
                 OpenedPermission::<Vec<DataKey>>::open(&self.recipient, permission.wrap(), &expected)?
                     .possession
             }

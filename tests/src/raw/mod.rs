@@ -4,6 +4,7 @@
 mod chain;
 mod control;
 mod delegate;
+mod emergency;
 mod institution;
 mod patient;
 mod wire;
@@ -16,6 +17,7 @@ use anyhow::Result;
 pub use chain::RawTerminal;
 pub use control::defended;
 pub use delegate::RawDelegation;
+pub use emergency::RawCard;
 pub use institution::RawInstitution;
 pub use patient::{Offer, RawPatient};
 pub use wire::{Answer, Call, Key, Wire};

@@ -35,7 +35,7 @@ pub struct RawPatient {
     /// The newest list, as far as this device knows.
     pub list: Signed<DeviceList>,
     name: String,
-    device: SigningIdentity,
+    pub(super) device: SigningIdentity,
     recipient: RecipientSecret,
     root: VaultRootKey,
     chain: DeviceChain,
@@ -439,6 +439,7 @@ impl RawPatient {
             purpose: None,
             conditions: None,
             delegation: None,
+            emergency: None,
         };
         edit(&mut body);
         if body.conditions.is_some() {

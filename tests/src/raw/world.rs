@@ -72,6 +72,14 @@ impl RawWorld {
         RawInstitution::enrol(&self.wire, &self.registrar, name).await
     }
 
+    /// One that may open in emergencies.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub async fn ambulance(&self, name: &str) -> Result<RawInstitution> {
+        RawInstitution::enrol_for(&self.wire, &self.registrar, name, true).await
+    }
+
     /// A path in the temporary folder.
     pub fn path(&self, name: &str) -> std::path::PathBuf {
         self.folder.path().join(name)

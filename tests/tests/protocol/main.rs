@@ -10,6 +10,7 @@ mod delegates;
 mod delegates_cli;
 mod dependency_rules;
 mod devices;
+mod emergency;
 mod enrolment;
 mod flows;
 mod index;

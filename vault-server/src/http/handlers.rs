@@ -49,6 +49,8 @@ submissions! {
     put_delegation: PutDelegation;
     put_delegated_keys: PutDelegatedKeys;
     end_delegation: EndDelegation;
+    put_emergency: PutEmergency;
+    submit_objection: SubmitObjection;
 }
 
 /// `GET` of what an id names, with the most bytes of the answer.
@@ -72,6 +74,7 @@ readings! {
     deliver: PermissionId -> Delivery, two_messages;
     upload_status: UploadId -> UploadStatus, two_messages;
     link_offer: LinkId -> LinkOffer, enrolled;
+    emergency_info: PatientId -> EmergencyInfo, two_messages;
 }
 
 /// What was enrolled, with a proof.
@@ -363,6 +366,36 @@ pub(super) async fn collections(
     let list = app.vault.collections(&auth.caller).await?;
     let bytes = u64::try_from(list.encoded_len()).unwrap_or(u64::MAX);
     back.room(auth.permit, bytes).await?.reply(Ok(list))
+}
+
+pub(super) async fn emergency(
+    State(app): State<App>,
+    auth: Authenticated,
+    back: WayBack,
+) -> Answer<pb::EmergencyList> {
+    let list = app.vault.emergency(&auth.caller).await?;
+    let bytes = u64::try_from(list.encoded_len()).unwrap_or(u64::MAX);
+    back.room(auth.permit, bytes).await?.reply(Ok(list))
+}
+
+pub(super) async fn open_emergency(
+    State(app): State<App>,
+    signed: Signed<pb::EmergencyUse>,
+) -> Answer<pb::EmergencyOpened> {
+    let opened = app
+        .vault
+        .open_emergency(&signed.caller, &signed.intent, signed.message);
+    signed.room.reply(opened.await)
+}
+
+pub(super) async fn start_help(
+    State(app): State<App>,
+    signed: Signed<pb::StartHelp>,
+) -> Answer<pb::HelpStarted> {
+    let started = app
+        .vault
+        .start_help(&signed.caller, &signed.intent, signed.message);
+    signed.room.reply(started.await)
 }
 
 pub(super) async fn submit_revocation(

@@ -156,6 +156,14 @@ pub(crate) fn router(app: App) -> Router {
             get(handlers::device_lists).post(handlers::change_devices),
         )
         .route(
+            "/v1/vault/emergency",
+            get(handlers::emergency).post(handlers::put_emergency),
+        )
+        .route("/v1/vault/emergency/objections", post(handlers::submit_objection))
+        .route("/v1/emergency/openings", post(handlers::open_emergency))
+        .route("/v1/emergency/helps", post(handlers::start_help))
+        .route("/v1/emergency/{patient}", get(handlers::emergency_info))
+        .route(
             "/v1/links/{link}",
             get(handlers::link_offer).post(handlers::offer_link),
         )

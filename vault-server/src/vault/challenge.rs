@@ -4,10 +4,11 @@
 use bytes::Bytes;
 use protocol_spec::{
     defence::Defence,
+    directory::Institution,
     hash::Sha256Digest,
-    ids::{InstitutionId, PatientId, PermissionId},
+    ids::{PatientId, PermissionId},
     messages as pb,
-    permission::PermissionBody,
+    permission::{Kind, PermissionBody},
     problem::Problem,
 };
 
@@ -28,18 +29,20 @@ impl Vault {
     /// # Errors
     /// `not-permitted`.
     pub async fn deliver(&self, caller: &Caller, permission: PermissionId) -> Result<pb::Delivery, Refusal> {
-        let institution = caller.institution()?.id();
+        let institution = caller.institution()?;
         let held = self.shared.held(institution, permission).await?;
         let held = held.ok_or_else(|| Refusal::absent("no such permission"))?;
         let body = &held.body;
-        let request = self
-            .shared
-            .stored_request(body.patient_id, body.request_hash)
-            .await?;
-        let challenge = Challenge {
-            bytes: Bytes::copy_from_slice(&random::<32>()?),
-            expires: self.now_ms() + millis(self.shared.limits.challenge_ttl),
+        let request = match body.kind {
+            // It answers nothing.
+            Kind::Emergency => None,
+            _ => Some(
+                self.shared
+                    .stored_request(body.patient_id, body.request_hash)
+                    .await?,
+            ),
         };
+        let challenge = fresh_challenge(&self.shared)?;
         let open = OpenChallenge {
             body,
             challenge: &challenge,
@@ -47,14 +50,22 @@ impl Vault {
         self.shared.run(&open).await?;
         Ok(pb::Delivery {
             permission: Some(held.permission),
-            request: Some(request),
+            request,
             challenge: challenge.bytes,
             challenge_expires: challenge.expires,
         })
     }
 }
 
-/// A permission in the hands of the institution that it names.
+/// 32 random bytes, to be answered within their time.
+pub(super) fn fresh_challenge(shared: &Shared) -> Result<Challenge, Refusal> {
+    Ok(Challenge {
+        bytes: Bytes::copy_from_slice(&random::<32>()?),
+        expires: shared.time.now() + millis(shared.limits.challenge_ttl),
+    })
+}
+
+/// A permission in the hands of the institution that may present it.
 pub(super) struct Held {
     /// Its conditions.
     pub(super) body: PermissionBody,
@@ -65,10 +76,11 @@ pub(super) struct Held {
 }
 
 impl Shared {
-    /// The permission, if there is one of this id and it names this institution.
+    /// The permission, if there is one of this id and it names this institution, or is of an emergency that this
+    /// institution has opened.
     pub(super) async fn held(
         &self,
-        institution: InstitutionId,
+        institution: &Institution,
         permission: PermissionId,
     ) -> Result<Option<Held>, Refusal> {
         let Some(patient) = self.vault_of(&permission).await? else {
@@ -77,13 +89,17 @@ impl Shared {
         let row = tables::permission(patient, permission).get(&*self.ledger).await?;
         let row = row.ok_or_else(|| Refusal::damaged("a permission has no row"))?;
         let body = row.body()?;
+        let holds = match body.kind {
+            Kind::Emergency => self.has_opened(patient, permission, institution).await?,
+            _ => body.institution_id == institution.id(),
+        };
         let manifest_bytes = row.manifest_bytes;
         let held = row.permission.map(|permission| Held {
             body,
             permission,
             manifest_bytes,
         });
-        Ok(held.filter(|held| Defence::PermissionHolder.holds(held.body.institution_id == institution)))
+        Ok(held.filter(|_| Defence::PermissionHolder.holds(holds)))
     }
 
     /// In whose vault a thing lies, if there is such a thing.
@@ -113,18 +129,34 @@ impl Operation for OpenChallenge<'_> {
     type Answer = ();
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<(), Refusal> {
-        let key = tables::challenges(self.body.patient_id, self.body.permission_id);
-        let mut row = tx.read(&key).await?.unwrap_or_default();
-        row.open.retain(|challenge| tx.now < challenge.expires);
-        let surplus = (row.open.len() + 1).saturating_sub(MOST_OPEN);
-        row.open.drain(..surplus);
-        row.open.push(self.challenge.clone());
-        tx.put(&key, &row);
-        Ok(())
+        let PermissionBody {
+            patient_id,
+            permission_id,
+            ..
+        } = self.body;
+        tx.open_challenge(*patient_id, *permission_id, self.challenge.clone())
+            .await
     }
 }
 
 impl Tx<'_> {
+    /// Gives a challenge out for a permission.
+    pub(super) async fn open_challenge(
+        &mut self,
+        patient: PatientId,
+        permission: PermissionId,
+        challenge: Challenge,
+    ) -> Result<(), Refusal> {
+        let key = tables::challenges(patient, permission);
+        let mut row = self.read(&key).await?.unwrap_or_default();
+        row.open.retain(|challenge| self.now < challenge.expires);
+        let surplus = (row.open.len() + 1).saturating_sub(MOST_OPEN);
+        row.open.drain(..surplus);
+        row.open.push(challenge);
+        self.put(&key, &row);
+        Ok(())
+    }
+
     /// Uses a challenge up (PRM-11).
     pub(super) async fn consume_challenge(
         &mut self,

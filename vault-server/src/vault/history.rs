@@ -11,6 +11,7 @@ use protocol_spec::{
 
 use super::{
     Caller, Refusal, Shared, Vault,
+    log::statement_hash,
     tables::{self, Counted, HistoryRow},
     tx::Tx,
 };
@@ -53,6 +54,10 @@ impl Shared {
         let mut entry = entry.unwrap_or_default();
         match &mut entry.what {
             Some(What::Stored(receipt) | What::Released(receipt)) => self.complete(receipt).await?,
+            Some(What::EmergencyOpened(used)) => {
+                let hash = statement_hash(used.opening.as_ref());
+                self.log.complete(&mut used.proof, &hash).await?;
+            }
             Some(What::Closed(logged)) => self.complete_logged(logged).await?,
             Some(What::Presented(pb::Presented {
                 release_ticket: Some(receipt),

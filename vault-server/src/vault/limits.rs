@@ -21,6 +21,10 @@ pub struct VaultLimits {
     pub log_wait: Duration,
     /// Uploads and releases that one institution may have open at once.
     pub sessions_per_institution: u32,
+    /// Openings of one vault in emergencies, in a day.
+    pub emergencies_per_patient: usize,
+    /// Openings by one institution in emergencies, in a day.
+    pub emergencies_per_institution: usize,
     /// Leaves in one PUT.
     pub leaves_per_request: u32,
     /// Bytes of a sealed manifest.
@@ -46,6 +50,8 @@ impl Default for VaultLimits {
             sweep_interval: Duration::from_secs(60),
             log_wait: Duration::from_secs(10),
             sessions_per_institution: 256,
+            emergencies_per_patient: 6,
+            emergencies_per_institution: 24,
             leaves_per_request: 64,
             sealed_manifest_bytes: 16 << 20,
             release_manifest_bytes: 20 << 20,

@@ -18,6 +18,7 @@
 //! | `release`, `outflow`, `release_end` | sessions of release, leaves on their way out, the receipt |
 //! | `collections`, `placement`, `released` | collections, what lies in them, what is released of them |
 //! | `rewrap`, `closure` | data keys brought under a new key, the end of an old one |
+//! | `emergency` | emergency permissions, their openings, guardians |
 //! | `records`, `history`, `inbox` | what principals see of their own |
 //! | `log`, `sweep` | transparency log, expired sessions |
 
@@ -31,6 +32,7 @@ mod delegations;
 mod denial;
 mod devices;
 mod directory;
+mod emergency;
 mod enrol;
 mod history;
 mod idempotency;

@@ -43,6 +43,12 @@ impl Vault {
             .check_answer(caller, claimed.patient_id, claimed.operator_id)?;
         caller.check_collection(claimed)?;
         let permission = permission.verify()?;
+        let emergency = permission.kind == Kind::Emergency;
+        ensure(
+            !emergency,
+            Problem::Malformed,
+            "an emergency permission comes with its halves",
+        )?;
         let wrap = message.upload_key_wrap;
         let fits = match permission.kind {
             Kind::Upload if permission.replaces.is_some() => wrap.len() == KEY_WRAP_LEN,
@@ -184,7 +190,6 @@ impl Tx<'_> {
         permission: &VerifiedPermission,
         row: PermissionRow,
     ) -> Result<(), Refusal> {
-        let patient = permission.patient_id;
         if self.has_passed(permission.not_after).await {
             return Err(Problem::PermissionExpired.into());
         }
@@ -196,6 +201,19 @@ impl Tx<'_> {
             Problem::RequestMismatch,
             "the permission is for other keys of the institution",
         )?;
+        self.take_in(permission, row).await
+    }
+
+    /// Writes a permission, its meter, its place in history and in the log.
+    pub(super) async fn take_in(
+        &mut self,
+        permission: &VerifiedPermission,
+        row: PermissionRow,
+    ) -> Result<(), Refusal> {
+        let patient = permission.patient_id;
+        if self.has_passed(permission.not_after).await {
+            return Err(Problem::PermissionExpired.into());
+        }
         self.place(&permission.permission_id, patient).await?;
         let row = PermissionRow {
             permission: Some(permission.to_message()),
@@ -216,6 +234,17 @@ impl Tx<'_> {
         permission: &PermissionBody,
         replaces: &Replaces,
     ) -> Result<RequestRow, Refusal> {
+        self.end_replaced(permission, replaces).await?;
+        self.read_existing(&tables::request(permission.patient_id, permission.request_hash))
+            .await
+    }
+
+    /// Ends the permission whose place this one takes (PRM-14), and gives its conditions.
+    pub(super) async fn end_replaced(
+        &mut self,
+        permission: &PermissionBody,
+        replaces: &Replaces,
+    ) -> Result<PermissionBody, Refusal> {
         let (patient, id) = (permission.patient_id, replaces.permission_id);
         let row = self.read_existing(&tables::permission(patient, id)).await?;
         let old = row.body()?;
@@ -233,8 +262,7 @@ impl Tx<'_> {
         let over = self.has_passed(old.not_after).await;
         let replaced = meter.meter().replace(replaces, over)?;
         self.put(&key, &meter.with(replaced));
-        self.read_existing(&tables::request(patient, permission.request_hash))
-            .await
+        Ok(old)
     }
 
     /// Every record of the permission is in the vault as the permission describes it (FLW-3), or its collection

@@ -8,6 +8,7 @@ use protocol_spec::{
     ids::{PatientId, PermissionId, ReleaseId},
     messages as pb,
     patient::{PatientSigned, PatientVerified},
+    permission::Kind,
     problem::Problem,
     released::ReceiptsHasher,
     statement::Signed,
@@ -148,8 +149,11 @@ impl Operation for Revoke<'_> {
         tx.log(&revocation.hash())?;
         tx.record_history(patient, history_entry::What::Revoked(message.clone()))
             .await?;
-        let institution = permission.body()?.institution_id;
-        tx.notify(*institution.as_bytes(), event::What::Revoked(message))
+        let body = permission.body()?;
+        if body.kind == Kind::Emergency {
+            return tx.end_emergency(patient, id, message).await;
+        }
+        tx.notify(*body.institution_id.as_bytes(), event::What::Revoked(message))
             .await
     }
 }

@@ -42,6 +42,10 @@
 //! | 50 delegation | owner | delegation | [`DelegationRow`] |
 //! | 51 held delegation | delegate | delegation | [`HeldRow`]: whose it is |
 //! | 52 delegated key | owner | delegation ‖ collection ‖ epoch | [`pb::PatientStatement`] |
+//! | 55 emergency | patient | – | [`EmergencyRow`]: her emergency permissions; guards them |
+//! | 56 opening | patient | permission ‖ institution | [`OpeningRow`]: who has opened it, until when |
+//! | 57 opening id | patient | opening | [`Mark`]: taken |
+//! | 58 emergency rate | principal | – | [`RateRow`]: openings of a day |
 //! | 60 placed | patient | placement number | [`VersionRow`] |
 //! | 61 arrival | patient | version | [`VersionRow`]: not placed yet |
 //! | 62 index | patient | – | [`IndexRow`] |
@@ -436,6 +440,27 @@ pub(super) fn delegated_key(
         &collection.epoch.to_be_bytes(),
     ];
     RowKey::new(*owner.as_bytes(), 52, suffix.concat())
+}
+
+pub(super) fn emergency(patient: PatientId) -> RowKey<EmergencyRow> {
+    RowKey::new(*patient.as_bytes(), 55, [])
+}
+
+pub(super) fn opening(
+    patient: PatientId,
+    permission: PermissionId,
+    institution: InstitutionId,
+) -> RowKey<OpeningRow> {
+    let suffix = [permission.as_bytes().as_slice(), institution.as_bytes()].concat();
+    RowKey::new(*patient.as_bytes(), 56, suffix)
+}
+
+pub(super) fn opening_id(patient: PatientId, opening: RequestId) -> RowKey<Mark> {
+    RowKey::new(*patient.as_bytes(), 57, *opening.as_bytes())
+}
+
+pub(super) fn emergency_rate(principal: [u8; 32]) -> RowKey<RateRow> {
+    RowKey::new(principal, 58, [])
 }
 
 /// The record version with this placement.

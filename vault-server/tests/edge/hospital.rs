@@ -46,6 +46,7 @@ impl Hospital {
             name: name.clone(),
             recipient_key_hash: recipient_key(&caller.key).digest(),
             secret_hash: Sha256Digest::of(SECRET),
+            emergency: false,
         };
         let accreditation = Signed::sign(accreditation, |message| registrar.sign(message).to_bytes());
         let keys = InstitutionKeys {

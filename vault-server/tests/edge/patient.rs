@@ -184,6 +184,7 @@ impl Patient {
             purpose: None,
             conditions: None,
             delegation: None,
+            emergency: None,
         }
     }
 

@@ -100,7 +100,7 @@ async fn fetch(
     })
 }
 
-fn received(record: &FetchedRecord) -> ReceivedView {
+pub(crate) fn received(record: &FetchedRecord) -> ReceivedView {
     ReceivedView {
         record_id: record.record_id.to_string(),
         version_id: record.version_id.to_string(),
@@ -121,13 +121,14 @@ impl Report for Requested {
     }
 }
 
+/// What was received, and where it lies.
 #[derive(Serialize)]
-struct Fetched {
+pub(crate) struct Fetched {
     #[serde(skip)]
-    folder: String,
-    records: Vec<ReceivedView>,
+    pub(crate) folder: String,
+    pub(crate) records: Vec<ReceivedView>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    receipt: Option<ReceiptView>,
+    pub(crate) receipt: Option<ReceiptView>,
 }
 
 impl Report for Fetched {

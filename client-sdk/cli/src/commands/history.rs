@@ -346,8 +346,11 @@ fn names(devices: &[DeviceRef]) -> Vec<String> {
     devices.iter().map(|device| device.name.clone()).collect()
 }
 
-/// A rule that answered is named; otherwise the device that signed.
+/// A guardian who helped, or a rule that answered, is named; otherwise the device that signed.
 fn answered_by(item: &HistoryItem) -> Option<String> {
+    if let Some(guardian) = &item.guardian {
+        return Some(format!("guardian {guardian}"));
+    }
     match (&item.rule, &item.device) {
         (Some(rule), _) => Some(format!("rule {rule}")),
         (None, None) => item
@@ -374,6 +377,9 @@ fn kind(kind: HistoryKind) -> &'static str {
         HistoryKind::DevicesChanged => "devices-changed",
         HistoryKind::Delegated => "delegated",
         HistoryKind::DelegationEnded => "delegation-ended",
+        HistoryKind::EmergencyOpened => "emergency-opened",
+        HistoryKind::EmergencyHelp => "emergency-help",
+        HistoryKind::EmergencyObjected => "emergency-objected",
         HistoryKind::Unverified => "unverified",
     }
 }
@@ -498,6 +504,7 @@ mod tests {
             problem: None,
             change: None,
             terminal: None,
+            guardian: None,
             rule: None,
         }
     }

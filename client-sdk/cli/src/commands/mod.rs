@@ -7,6 +7,7 @@ pub(crate) mod delegate;
 pub(crate) mod device;
 pub(crate) mod directory;
 pub(crate) mod download;
+pub(crate) mod emergency;
 pub(crate) mod history;
 pub(crate) mod inbox;
 pub(crate) mod institution;
@@ -39,6 +40,7 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<(), Failu
         Command::Delegate(command) => delegate::run(context, command).await,
         Command::Device(command) => device::run(context, command).await,
         Command::Recovery(command) => recovery::run(context, command).await,
+        Command::Emergency(command) => emergency::run(context, command).await,
         Command::Recover(options) => recover::run(context, options).await,
         Command::Permit(options) => permit::permit(context, options).await,
         Command::Deny(options) => permit::deny(context, options).await,

@@ -174,6 +174,7 @@ pub(crate) fn kind(kind: PermissionKind) -> &'static str {
         PermissionKind::Upload => "upload",
         PermissionKind::Download => "download",
         PermissionKind::Reference => "reference",
+        PermissionKind::Emergency => "emergency",
     }
 }
 

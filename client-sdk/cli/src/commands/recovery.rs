@@ -12,7 +12,7 @@ use serde::Serialize;
 use crate::{
     context::{Context, Member},
     failure::Failure,
-    new_file::{self, NewFile},
+    new_file::{self, NewFile, Page},
     output::{Report, moment, note, plain, table, timestamp},
     progress::Bar,
     words,
@@ -119,7 +119,7 @@ async fn kit(context: &Context, pdf: Option<&Path>) -> Result<(), Failure> {
     if terminal {
         words::show(kit.words()).await?;
     } else if let Some(page) = &page {
-        note(&format!("The words stand in {}.", page.0.display()));
+        note(&format!("The words stand in {}.", page.path().display()));
     }
     words::ask_for_three(&kit).await?;
     let used = patient
@@ -163,27 +163,6 @@ fn to_finish(unfinished: Option<&String>) -> String {
             "What the one before could open is not all under new keys yet ({why}): run medvault agent --once.\n"
         )
     })
-}
-
-/// A page that is removed again unless its kit came to be of use.
-struct Page(PathBuf);
-
-impl Page {
-    fn write(file: NewFile, content: &[u8]) -> Result<Self, Failure> {
-        file.write(content).map(Self)
-    }
-
-    fn keep(mut self) -> PathBuf {
-        std::mem::take(&mut self.0)
-    }
-}
-
-impl Drop for Page {
-    fn drop(&mut self) {
-        if !self.0.as_os_str().is_empty() {
-            let _ = std::fs::remove_file(&self.0);
-        }
-    }
 }
 
 async fn drill(context: &Context) -> Result<(), Failure> {

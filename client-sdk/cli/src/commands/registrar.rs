@@ -29,6 +29,9 @@ pub(crate) enum Command {
         /// Where the accreditation goes; only this institution can use it
         #[arg(long, value_name = "FILE")]
         out: PathBuf,
+        /// Let it open in emergencies, with a patient's card or after a guardian's help
+        #[arg(long)]
+        emergency: bool,
         /// Do not ask whether name and fingerprints are right
         #[arg(long)]
         yes: bool,
@@ -39,6 +42,7 @@ const EXAMPLES: &str = "\
 Examples:
   medvault registrar init --home ~/registrar
   medvault registrar accredit st-anna.request --out st-anna.accreditation --home ~/registrar
+  medvault registrar accredit ambulance.request --emergency --out ambulance.accreditation --home ~/registrar
 
 Before you confirm, compare the fingerprints with the institution over a channel you trust.";
 
@@ -53,12 +57,18 @@ pub(crate) fn run(context: &Context, command: Command) -> Result<(), Failure> {
         Command::Accredit {
             request_file,
             out,
+            emergency,
             yes,
-        } => accredit(context, &request_file, &out, yes),
+        } => accredit(context, &request_file, &out, (emergency, yes)),
     }
 }
 
-fn accredit(context: &Context, request_file: &Path, out: &Path, yes: bool) -> Result<(), Failure> {
+fn accredit(
+    context: &Context,
+    request_file: &Path,
+    out: &Path,
+    (emergency, yes): (bool, bool),
+) -> Result<(), Failure> {
     let request = new_file::read(request_file)?;
     let registrar = context.registrar()?;
     let out = NewFile::at(out)?;
@@ -70,13 +80,19 @@ fn accredit(context: &Context, request_file: &Path, out: &Path, yes: bool) -> Re
             applicant.institution_id,
             applicant.recipient_key
         );
-        confirm(&about, "Accredit this name with these keys?")?;
+        let question = if emergency {
+            "Accredit this name with these keys, also for emergencies?"
+        } else {
+            "Accredit this name with these keys?"
+        };
+        confirm(&about, question)?;
     }
-    let (accredited, accreditation) = registrar.accredit(&request)?;
+    let (accredited, accreditation) = registrar.accredit(&request, emergency)?;
     let path = out.write(&accreditation)?;
     context.print(&Accredited {
         institution_id: accredited.institution_id.to_string(),
         name: accredited.name,
+        emergency,
         accreditation: path.display().to_string(),
     })
 }
@@ -99,14 +115,16 @@ impl Report for Made {
 struct Accredited {
     institution_id: String,
     name: String,
+    emergency: bool,
     accreditation: String,
 }
 
 impl Report for Accredited {
     fn text(&self) -> String {
         format!(
-            "{} is accredited as\n  {}\nGive it the file {}.\n",
+            "{} is accredited{} as\n  {}\nGive it the file {}.\n",
             plain(&self.name),
+            if self.emergency { " for emergencies" } else { "" },
             self.institution_id,
             self.accreditation
         )

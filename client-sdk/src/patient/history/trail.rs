@@ -163,6 +163,7 @@ impl Seen {
         let mut entry = entry.clone();
         match &mut entry.what {
             Some(What::Stored(receipt) | What::Released(receipt)) => receipt.proof = None,
+            Some(What::EmergencyOpened(used)) => used.proof = None,
             Some(What::Presented(presented)) => {
                 if let Some(ticket) = &mut presented.release_ticket {
                     ticket.proof = None;

@@ -124,7 +124,7 @@ impl Patient {
 }
 
 /// `2026-11-25`, in UTC.
-fn day(ms: u64) -> String {
+pub(crate) fn day(ms: u64) -> String {
     let time = std::time::UNIX_EPOCH + std::time::Duration::from_millis(ms);
     let text = humantime::format_rfc3339_seconds(time).to_string();
     text.split('T').next().unwrap_or_default().to_owned()

@@ -19,6 +19,7 @@ mod trustees;
 use crypto::{RecoveryKeys, RecoverySecret};
 use protocol_spec::{devices::DeviceKind, field::Name, ids::DeviceId};
 
+pub(crate) use self::kit::day;
 pub use self::{
     kit::{Kit, Rehearsed},
     machine::{Recovered, RecoveringMachine},

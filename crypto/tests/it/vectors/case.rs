@@ -2,9 +2,9 @@
 //! ciphers.
 
 use crypto::{
-    Collection, CollectionKey, ConditionsKey, DataKey, DelegatedKeyContext, Error, ExpectedPermission,
-    OpenedPermission, RecipientSecret, RecoverySecret, TagKey, TextContext, UploadKey, VaultRootKey,
-    WrappedKey,
+    CardHalf, Collection, CollectionKey, ConditionsKey, DataKey, DelegatedKeyContext, Error,
+    ExpectedPermission, HalfContext, HalfReader, OpenedPermission, RecipientSecret, RecoverySecret,
+    ServerHalf, TagKey, TextContext, UploadKey, VaultRootKey, WrappedKey,
     content::{Opener, RecordContext, Sealer, StreamLengths, open_manifest},
     open_accreditation, open_delegated_key, open_text,
     shares::Share,
@@ -179,6 +179,20 @@ pub enum Check {
     },
     /// The secret that words say, and the keys that follow; gives secret ‖ SHA-256 of each public key.
     RecoveryWords { words: String },
+    /// Reads the code of a patient's emergency card; gives the first half.
+    EmergencyCode { code: String, patient: Hex },
+    /// What follows from both halves of an emergency key; gives the card key ‖ SHA-256 of the recipient key ‖ the hash
+    /// of the second half.
+    EmergencyKeys { first: Hex, second: Hex, patient: Hex },
+    /// Opens a first half that is sealed to a guardian or, with a help, to an institution; gives the half.
+    OpenHalf {
+        half: Sealed,
+        patient: Hex,
+        card_key: Hex,
+        reader: Hex,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        help: Option<Hex>,
+    },
     /// Opens shares that were given back, and puts them together; gives the secret.
     CombineShares {
         division: Statement,
@@ -388,6 +402,45 @@ impl Check {
                 let identity = Sha256Digest::of(keys.identity.public().as_bytes());
                 let recipient = keys.recipient.public().digest();
                 Ok(format!("{}{identity}{recipient}", hex(secret.expose())))
+            }
+            Self::EmergencyCode { code, patient } => {
+                let half = CardHalf::from_code(code, &PatientId::from_bytes(patient.array()))?;
+                Ok(hex(half.expose()))
+            }
+            Self::EmergencyKeys {
+                first,
+                second,
+                patient,
+            } => {
+                let patient = PatientId::from_bytes(patient.array());
+                let (first, second) = (
+                    CardHalf::from_bytes(&first.array()),
+                    ServerHalf::from_bytes(&second.array()),
+                );
+                let recipient = first.recipient(&second, &patient)?.public().digest();
+                let card_key = hex(first.key(&patient)?.public().as_bytes());
+                Ok(format!("{card_key}{recipient}{}", second.hash()))
+            }
+            Self::OpenHalf {
+                half,
+                patient,
+                card_key,
+                reader,
+                help,
+            } => {
+                let context = HalfContext {
+                    patient: PatientId::from_bytes(patient.array()),
+                    card_key: IdentityKey::try_from(card_key.0.as_slice())?,
+                    reader: match help {
+                        None => HalfReader::Guardian(PatientId::from_bytes(reader.array())),
+                        Some(help) => HalfReader::Institution(
+                            InstitutionId::from_bytes(reader.array()),
+                            RequestId::from_bytes(help.array()),
+                        ),
+                    },
+                };
+                let opened = CardHalf::open(&half.recipient()?, &half.bytes(), &context)?;
+                Ok(hex(opened.expose()))
             }
             Self::CombineShares { division, shares } => combine(division, shares),
             _ => self.unwrap_key(),

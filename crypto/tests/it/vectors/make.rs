@@ -2,6 +2,7 @@
 
 mod conditions;
 mod content;
+mod emergency;
 mod keys;
 mod recovery;
 mod sealed;
@@ -13,6 +14,7 @@ pub fn all() -> Vec<(&'static str, Vec<Case>)> {
         ("conditions", conditions::cases()),
         ("content", content::cases()),
         ("delegated-key", sealed::delegated_key_cases()),
+        ("emergency", emergency::cases()),
         ("key-wrap", keys::cases()),
         ("permission-key", sealed::permission_cases()),
         ("recovery", recovery::cases()),

@@ -25,13 +25,14 @@ pub(crate) fn cases() -> Vec<Case> {
         conditions(),
         bad_chains(),
         bad_bodies(),
+        super::emergency::permissions(),
     ]
     .into_iter()
     .flatten()
     .collect()
 }
 
-fn message(signer: u8, body: Bytes, wrap: &SealedBytes) -> pb::Permission {
+pub(super) fn message(signer: u8, body: Bytes, wrap: &SealedBytes) -> pb::Permission {
     pb::Permission {
         signature: Bytes::copy_from_slice(&key(signer).sign(&permission_preimage(&body, wrap))),
         body,
@@ -41,7 +42,7 @@ fn message(signer: u8, body: Bytes, wrap: &SealedBytes) -> pb::Permission {
     }
 }
 
-fn check(message: &pb::Permission) -> Check {
+pub(super) fn check(message: &pb::Permission) -> Check {
     Check::Permission {
         permission: message.into(),
     }

@@ -397,3 +397,61 @@ pub(in crate::vault) struct WrapRow {
     #[prost(uint64, tag = "5")]
     pub(in crate::vault) number: u64,
 }
+
+/// A patient's emergency permissions: the card first, then by guardian.
+#[derive(Clone, PartialEq, Message)]
+pub(in crate::vault) struct EmergencyRow {
+    #[prost(message, repeated, tag = "1")]
+    pub(in crate::vault) entries: Vec<EmergencyEntryRow>,
+}
+
+/// One emergency permission, and the server's half of its key.
+#[derive(Clone, PartialEq, Message)]
+pub(in crate::vault) struct EmergencyEntryRow {
+    /// The newest of those that took one another's place.
+    #[prost(bytes = "bytes", tag = "1")]
+    pub(in crate::vault) permission: Bytes,
+    #[prost(bytes = "bytes", tag = "2")]
+    pub(in crate::vault) card_key: Bytes,
+    #[prost(bytes = "bytes", tag = "3")]
+    pub(in crate::vault) share: Bytes,
+    #[prost(bytes = "bytes", tag = "4")]
+    pub(in crate::vault) recipient_key: Bytes,
+    /// Patient id; empty for the card.
+    #[prost(bytes = "bytes", tag = "5")]
+    pub(in crate::vault) guardian: Bytes,
+    /// In milliseconds.
+    #[prost(uint64, tag = "6")]
+    pub(in crate::vault) wait: u64,
+    #[prost(message, optional, tag = "7")]
+    pub(in crate::vault) guardian_half: Option<pb::Sealed>,
+    #[prost(uint64, tag = "8")]
+    pub(in crate::vault) guardian_root_epoch: u64,
+    /// The last one.
+    #[prost(message, optional, tag = "9")]
+    pub(in crate::vault) help: Option<pb::EmergencyHelp>,
+    /// Its id.
+    #[prost(bytes = "bytes", tag = "10")]
+    pub(in crate::vault) help_id: Bytes,
+    /// The institution that it names.
+    #[prost(bytes = "bytes", tag = "11")]
+    pub(in crate::vault) helped: Bytes,
+    /// The patient has objected, for good.
+    #[prost(bool, tag = "12")]
+    pub(in crate::vault) objected: bool,
+}
+
+/// An institution has opened an emergency permission.
+#[derive(Clone, Copy, PartialEq, Message)]
+pub(in crate::vault) struct OpeningRow {
+    /// Until when it may present it.
+    #[prost(uint64, tag = "1")]
+    pub(in crate::vault) ends: u64,
+}
+
+/// When there were emergencies.
+#[derive(Clone, PartialEq, Message)]
+pub(in crate::vault) struct RateRow {
+    #[prost(uint64, repeated, tag = "1")]
+    pub(in crate::vault) at: Vec<u64>,
+}

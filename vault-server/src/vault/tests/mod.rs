@@ -4,6 +4,7 @@
 
 mod collections;
 mod devices;
+mod emergency;
 mod flows;
 mod index;
 mod log;

@@ -163,7 +163,7 @@ async fn a_release_of_long_manifests_is_not_longer_than_announced() {
     let held = world
         .vault
         .shared
-        .held(caller.institution().unwrap().id(), permission.permission_id)
+        .held(caller.institution().unwrap(), permission.permission_id)
         .await
         .unwrap()
         .unwrap();

@@ -37,7 +37,7 @@ fn recipient_key() -> RecipientKey {
 }
 
 /// An X-Wing key of the right form, one for each number.
-fn numbered_key(number: u8) -> RecipientKey {
+pub(super) fn numbered_key(number: u8) -> RecipientKey {
     let mut key = [0; RecipientKey::LEN];
     key[1184] = 9;
     key[1152] = number;
@@ -238,6 +238,16 @@ pub(super) struct Hospital {
 
 impl Hospital {
     pub(super) fn new(seed: u8, registrar: &SigningKey, operator: OperatorId) -> Self {
+        Self::accredited(seed, registrar, operator, false)
+    }
+
+    /// One that may open in emergencies, or may not.
+    pub(super) fn accredited(
+        seed: u8,
+        registrar: &SigningKey,
+        operator: OperatorId,
+        emergency: bool,
+    ) -> Self {
         let key = signing_key(seed);
         let name: protocol_spec::field::Name = format!("Hospital {seed}").try_into().unwrap();
         let id = InstitutionId::from(&public(&key));
@@ -248,6 +258,7 @@ impl Hospital {
             name: name.clone(),
             recipient_key_hash: numbered_key(seed).digest(),
             secret_hash: Sha256Digest::of(SECRET),
+            emergency,
         };
         let accreditation = signed(accreditation, registrar);
         let keys = InstitutionKeys {

@@ -209,7 +209,7 @@ impl World {
             .unwrap()
     }
 
-    fn operator_id(&self) -> protocol_spec::ids::OperatorId {
+    pub(super) fn operator_id(&self) -> protocol_spec::ids::OperatorId {
         (&self.operator_key()).into()
     }
 
@@ -242,6 +242,7 @@ impl World {
             purpose: None,
             conditions: None,
             delegation: None,
+            emergency: None,
         }
     }
 

@@ -1,0 +1,375 @@
+//! `medvault emergency`: a card and guardians, what helpers do with them, and how a patient objects.
+
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use clap::{Args, Subcommand};
+use client_sdk::{EmergencyCard, EmergencyKey, EmergencyLimits, PatientId, RequestId};
+use serde::Serialize;
+use zeroize::Zeroizing;
+
+use crate::{
+    args::{byte_count, duration},
+    commands::download::{Fetched, received},
+    context::Context,
+    failure::Failure,
+    new_file::{NewFile, Page},
+    output::{Report, moment, plain, table, timestamp},
+    progress::Bar,
+    views::ReceiptView,
+    words,
+};
+
+/// How a patient prepares, how helpers open, how she objects.
+#[derive(Debug, Subcommand)]
+#[command(after_help = EXAMPLES)]
+pub(crate) enum Command {
+    /// Make the card that the patient carries; the one before opens nothing any more (patient)
+    #[command(after_help = EXAMPLES)]
+    Card {
+        /// Write it as a page to print; the file holds the code
+        #[arg(long, value_name = "FILE")]
+        pdf: PathBuf,
+        #[command(flatten)]
+        limits: Limits,
+    },
+    /// Name those who can help without the card (patient)
+    #[command(subcommand)]
+    Guardian(GuardianCommand),
+    /// Open a patient's emergency collection, with her card or after a guardian's help (institution)
+    #[command(after_help = EXAMPLES)]
+    Open {
+        /// The patient's id, as it stands on the card
+        #[arg(long, value_name = "PATIENT")]
+        patient: PatientId,
+        /// The card's code, or the text of its QR code; `-` reads it from standard input. Without it: a guardian's help
+        #[arg(long, value_name = "CODE", allow_hyphen_values = true)]
+        card: Option<String>,
+        /// The folder; the files go into DIR/RECORD, which must not exist yet
+        #[arg(long, value_name = "DIR", default_value = ".")]
+        out: PathBuf,
+    },
+    /// As a guardian: let an institution open when the patient does not object in time (patient)
+    #[command(after_help = EXAMPLES)]
+    Help {
+        /// The patient whose guardian you are
+        #[arg(long, value_name = "PATIENT")]
+        patient: PatientId,
+        /// The institution that needs the records, accredited for emergencies
+        #[arg(long, value_name = "NAME|ID")]
+        institution: String,
+    },
+    /// Object to a guardian's help, while its waiting time runs (patient)
+    #[command(after_help = EXAMPLES)]
+    Object {
+        /// The help, as the inbox shows it
+        help: RequestId,
+    },
+}
+
+/// Guardians are patients themselves.
+#[derive(Debug, Subcommand)]
+#[command(after_help = EXAMPLES)]
+pub(crate) enum GuardianCommand {
+    /// Name a guardian
+    #[command(after_help = EXAMPLES)]
+    Add {
+        /// Her patient id, as she handed it over
+        guardian: PatientId,
+        /// How long you can object before anything is opened
+        #[arg(long, value_name = "TIME", default_value = "2h", value_parser = duration)]
+        wait: Duration,
+        #[command(flatten)]
+        limits: Limits,
+    },
+    /// List the guardians, and what they have begun
+    #[command(after_help = EXAMPLES)]
+    List,
+    /// Remove a guardian; what she could open is brought under a new key
+    #[command(after_help = EXAMPLES)]
+    Remove {
+        /// Her patient id
+        guardian: PatientId,
+    },
+}
+
+/// How far it goes.
+#[derive(Args, Debug)]
+pub(crate) struct Limits {
+    /// How often it can be used in all
+    #[arg(long, value_name = "N", default_value = "20", value_parser = clap::value_parser!(u32).range(1..))]
+    uses: u32,
+    /// How many bytes may leave in all; without this, as many as there are
+    #[arg(long, value_name = "SIZE", value_parser = byte_count)]
+    max_bytes: Option<u64>,
+    /// When it ends
+    #[arg(long, value_name = "TIME", default_value = "5years", value_parser = duration)]
+    expires: Duration,
+}
+
+impl From<&Limits> for EmergencyLimits {
+    fn from(limits: &Limits) -> Self {
+        Self {
+            uses: limits.uses,
+            bytes: limits.max_bytes,
+            expires: limits.expires,
+        }
+    }
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  medvault emergency card --pdf card.pdf
+  medvault emergency guardian add pat_kq2… --wait 2h
+In an emergency, with the card:
+  medvault emergency open --patient pat_ab3… --card - --out ~/incoming
+or without it:
+  medvault emergency help --patient pat_ab3… --institution 'St. Anna'     the guardian
+  medvault emergency object req_ae5…                                      the patient, if she does not want it
+  medvault emergency open --patient pat_ab3… --out ~/incoming             the institution, when the time is over";
+
+pub(crate) async fn run(context: &Context, command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Card { pdf, limits } => card(context, &pdf, &limits).await,
+        Command::Guardian(GuardianCommand::Add {
+            guardian,
+            wait,
+            limits,
+        }) => add(context, guardian, wait, &limits).await,
+        Command::Guardian(GuardianCommand::List) => list(context).await,
+        Command::Guardian(GuardianCommand::Remove { guardian }) => remove(context, guardian).await,
+        Command::Open { patient, card, out } => open(context, patient, card, &out).await,
+        Command::Help { patient, institution } => help(context, patient, &institution).await,
+        Command::Object { help } => object(context, help).await,
+    }
+}
+
+/// The page is there before an older card is closed, and is removed again when the new one did not come to be of use.
+async fn card(context: &Context, pdf: &Path, limits: &Limits) -> Result<(), Failure> {
+    let file = NewFile::at(pdf)?;
+    let patient = context.patient().await?;
+    let card = EmergencyCard::generate()?;
+    let page = Page::write(file, &patient.card_sheet(&card)?)?;
+    let made = patient
+        .use_card(
+            &card,
+            &limits.into(),
+            &Bar::records("Re-wrapping", context.json()),
+        )
+        .await?;
+    context.print(&CardMade {
+        permission_id: made.permission_id.to_string(),
+        replaced: made.replaced.iter().map(ToString::to_string).collect(),
+        pdf: page.keep().display().to_string(),
+    })
+}
+
+async fn add(context: &Context, guardian: PatientId, wait: Duration, limits: &Limits) -> Result<(), Failure> {
+    let patient = context.patient().await?;
+    let permission = patient.add_guardian(guardian, wait, &limits.into()).await?;
+    context.print(&Added {
+        guardian: guardian.to_string(),
+        permission_id: permission.to_string(),
+        wait_seconds: wait.as_secs(),
+        patient: patient.id().to_string(),
+    })
+}
+
+async fn list(context: &Context) -> Result<(), Failure> {
+    let guardians = context.patient().await?.guardians().await?;
+    let guardians = guardians.iter().map(|info| Guardian {
+        guardian: info.guardian.to_string(),
+        permission_id: info.permission_id.to_string(),
+        wait_seconds: info.wait.as_secs(),
+        expires: timestamp(info.not_after),
+        help_id: info.help.as_ref().map(|help| help.help_id.to_string()),
+        institution_id: info.help.as_ref().map(|help| help.institution.to_string()),
+        opens: info.help.as_ref().map(|help| timestamp(help.opens)),
+        objected: info.objected,
+    });
+    context.print(&Guardians {
+        guardians: guardians.collect(),
+    })
+}
+
+async fn remove(context: &Context, guardian: PatientId) -> Result<(), Failure> {
+    let patient = context.patient().await?;
+    let bar = Bar::records("Re-wrapping", context.json());
+    let report = patient.remove_guardian(guardian, &bar).await?;
+    context.print(&Removed {
+        guardian: guardian.to_string(),
+        permission_id: report.says.permission_id.to_string(),
+    })
+}
+
+async fn open(
+    context: &Context,
+    patient: PatientId,
+    card: Option<String>,
+    out: &Path,
+) -> Result<(), Failure> {
+    let code = match card.map(Zeroizing::new) {
+        Some(code) if *code == "-" => Some(words::line("Code of the card: ").await?),
+        code => code,
+    };
+    let institution = context.institution().await?;
+    let key = code
+        .as_ref()
+        .map_or(EmergencyKey::Guardian, |code| EmergencyKey::Card(code));
+    let bar = context.progress("receiving");
+    let fetched = institution.open_emergency(patient, key, out, &bar).await?;
+    drop(bar);
+    context.print(&Fetched {
+        folder: out.display().to_string(),
+        records: fetched.records.iter().map(received).collect(),
+        receipt: fetched.receipt.as_ref().map(ReceiptView::from),
+    })
+}
+
+async fn help(context: &Context, of: PatientId, institution: &str) -> Result<(), Failure> {
+    let patient = context.patient().await?;
+    let to = patient.institution(institution).await?;
+    let help = patient.help(of, &to).await?;
+    context.print(&Helped {
+        help_id: help.help_id.to_string(),
+        institution_id: help.institution.to_string(),
+        name: to.name().as_str().to_owned(),
+        opens: timestamp(help.opens),
+        opens_ms: help.opens,
+    })
+}
+
+async fn object(context: &Context, help: RequestId) -> Result<(), Failure> {
+    context.patient().await?.object(help).await?;
+    context.print(&Objected {
+        help_id: help.to_string(),
+    })
+}
+
+#[derive(Serialize)]
+struct CardMade {
+    permission_id: String,
+    replaced: Vec<String>,
+    pdf: String,
+}
+
+impl Report for CardMade {
+    fn text(&self) -> String {
+        let before = if self.replaced.is_empty() {
+            ""
+        } else {
+            "The card before it opens nothing any more.\n"
+        };
+        format!(
+            "The card is in force. Print {} and delete the file; the code is kept nowhere else.\n{before}\
+             It opens the collection \"emergency\", and nothing else: medvault collection move RECORD --to emergency\n",
+            self.pdf
+        )
+    }
+}
+
+#[derive(Serialize)]
+struct Added {
+    guardian: String,
+    permission_id: String,
+    wait_seconds: u64,
+    #[serde(skip)]
+    patient: String,
+}
+
+impl Report for Added {
+    fn text(&self) -> String {
+        format!(
+            "{} can help when you have not objected for {}. She needs your id:\n  {}\n",
+            self.guardian,
+            humantime::format_duration(Duration::from_secs(self.wait_seconds)),
+            self.patient
+        )
+    }
+}
+
+#[derive(Serialize)]
+struct Guardians {
+    guardians: Vec<Guardian>,
+}
+
+#[derive(Serialize)]
+struct Guardian {
+    guardian: String,
+    permission_id: String,
+    wait_seconds: u64,
+    expires: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    help_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    institution_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    opens: Option<String>,
+    objected: bool,
+}
+
+impl Report for Guardians {
+    fn text(&self) -> String {
+        if self.guardians.is_empty() {
+            return "You have named no guardian.\n".to_owned();
+        }
+        let rows = self.guardians.iter().map(|guardian| {
+            let begun = match (&guardian.help_id, &guardian.opens) {
+                _ if guardian.objected => "objected".to_owned(),
+                (Some(help), Some(opens)) => format!("{help} opens {opens}"),
+                _ => "-".to_owned(),
+            };
+            let wait = humantime::format_duration(Duration::from_secs(guardian.wait_seconds));
+            [guardian.guardian.clone(), wait.to_string(), begun]
+        });
+        table(["GUARDIAN", "WAITS", "HELP"], rows)
+    }
+}
+
+#[derive(Serialize)]
+struct Removed {
+    guardian: String,
+    permission_id: String,
+}
+
+impl Report for Removed {
+    fn text(&self) -> String {
+        format!("{} can not help any more.\n", self.guardian)
+    }
+}
+
+#[derive(Serialize)]
+struct Helped {
+    help_id: String,
+    institution_id: String,
+    name: String,
+    opens: String,
+    #[serde(skip)]
+    opens_ms: u64,
+}
+
+impl Report for Helped {
+    fn text(&self) -> String {
+        format!(
+            "The patient is told. Unless she objects, {} can open from {} on.\n  {}\n",
+            plain(&self.name),
+            moment(self.opens_ms),
+            self.help_id
+        )
+    }
+}
+
+#[derive(Serialize)]
+struct Objected {
+    help_id: String,
+}
+
+impl Report for Objected {
+    fn text(&self) -> String {
+        "Nothing is opened. This guardian can not help any more: name her anew, if she should, with\n  \
+         medvault emergency guardian remove PATIENT, and then guardian add PATIENT\n"
+            .to_owned()
+    }
+}

@@ -1,0 +1,173 @@
+//! Opening in an emergency: with a patient's card, or with the half that her guardian has sealed to this institution.
+//! See `protocol-spec/spec/emergency.md` §4.
+
+use std::path::Path;
+
+use bytes::Bytes;
+use crypto::{CardHalf, HalfContext, HalfReader, RecipientSecret, ServerHalf};
+use protocol_spec::{
+    bodies::{EmergencyHelp, EmergencyOpening},
+    emergency::card_preimage,
+    ids::{PatientId, RecordId, RequestId},
+    messages as pb,
+    patient::PatientSigned,
+    permission::{SignedPermission, VerifiedPermission},
+    purpose::Purpose,
+};
+
+use super::{Fetched, Institution, delivery::Delivered, holding::Holding, release::Fetch};
+use crate::{
+    Error, Progress, Result,
+    keystore::{KeyStoreError, open_by_any},
+    mint,
+    transfer::{FetchJournal, FolderSink, interrupted},
+};
+
+/// Where the first half of the key comes from.
+#[derive(Clone, Copy, Debug)]
+pub enum EmergencyKey<'a> {
+    /// The patient's card: its code, or what its QR code says.
+    Card(&'a str),
+    /// A guardian, who has named this institution.
+    Guardian,
+}
+
+impl Institution {
+    /// Opens a patient's emergency collection, and what lies in it into `out/<record id>/…`. The server writes the
+    /// opening down and tells the patient before it gives anything.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for a code that is none, or another patient's; [`Error::Unknown`] where no guardian has named
+    /// this institution; what the server refuses: `not-for-emergencies`, `not-permitted` for a card that is not in
+    /// force, `emergency-waiting`, `emergency-objected`, `emergency-limit`; then as [`Institution::fetch`].
+    pub async fn open_emergency(
+        &self,
+        patient: PatientId,
+        key: EmergencyKey<'_>,
+        out: &Path,
+        progress: &dyn Progress,
+    ) -> Result<Fetched> {
+        let half = match key {
+            EmergencyKey::Card(code) => CardHalf::from_code(code, &patient).map_err(|_| {
+                Error::Usage("this is not the code of this patient's card: type it anew".into())
+            })?,
+            EmergencyKey::Guardian => self.guardians_half(patient).await?,
+        };
+        let (delivered, recipient) = self.sign_opening(patient, &half).await?;
+        let permission = delivered.permission.permission_id;
+        let out = out.to_owned();
+        let to_folder = |records: Vec<RecordId>| FolderSink::new(&out, &permission.to_string(), &records);
+        let mut journal = FetchJournal::open(&self.session.home, &permission)?;
+        let fetch = Fetch {
+            journal: &mut journal,
+            holding: Holding::open(&self.session.home, &delivered.permission)?,
+            purpose: Some(Purpose::ETREAT),
+            emergency: Some(recipient),
+        };
+        let fetched = self
+            .run_fetch(delivered, to_folder, fetch, progress)
+            .await
+            .map_err(interrupted);
+        if fetched.as_ref().map_or_else(Error::is_final, |_| true) {
+            journal.remove();
+        }
+        fetched
+    }
+
+    /// Signs the opening by this institution and by the card's key, and takes the second half for what both halves
+    /// prove it to be (EMG-7, EMG-9).
+    async fn sign_opening(
+        &self,
+        patient: PatientId,
+        half: &CardHalf,
+    ) -> Result<(Delivered, RecipientSecret)> {
+        let card = half.key(&patient)?;
+        let opening = self.keys.statement(EmergencyOpening {
+            created: self.session.server.now_ms(),
+            operator_id: self.session.server.operator_id(),
+            opening_id: mint::id(RequestId::mint)?,
+            patient_id: patient,
+            institution_id: self.id(),
+            card_key: card.public(),
+        })?;
+        let statement = opening.to_message();
+        let message = pb::EmergencyUse {
+            card_signature: Bytes::copy_from_slice(&card.sign_bytes(&card_preimage(&statement.body))),
+            opening: Some(statement),
+            ..pb::EmergencyUse::default()
+        };
+        let opened: pb::EmergencyOpened = self
+            .session
+            .server
+            .post("/v1/emergency/openings", &message)
+            .await?;
+        self.session.included(opened.proof, &opening.hash(), WHAT).await?;
+        let delivery = opened.delivery.ok_or_else(|| tampered("it is empty"))?;
+        let permission = SignedPermission::try_from(delivery.permission)
+            .and_then(SignedPermission::verify)
+            .map_err(tampered)?;
+        let share: &[u8; 32] = opened.share.as_ref().try_into().map_err(tampered)?;
+        let recipient = self.check_opened(&permission, patient, half, &ServerHalf::from_bytes(share))?;
+        self.session.met_permission(
+            permission.permission_id,
+            permission.patient_id,
+            &permission.request_hash,
+        )?;
+        let delivered = Delivered::new(permission, delivery.challenge);
+        Ok((delivered, recipient))
+    }
+
+    fn check_opened(
+        &self,
+        permission: &VerifiedPermission,
+        patient: PatientId,
+        half: &CardHalf,
+        share: &ServerHalf,
+    ) -> Result<RecipientSecret> {
+        let recipient = half.recipient(share, &patient)?;
+        let terms = permission
+            .emergency
+            .ok_or_else(|| tampered("it is for no emergency"))?;
+        let same = permission.patient_id == patient
+            && permission.operator_id == self.session.server.operator_id()
+            && terms.card_key == half.key(&patient)?.public()
+            && terms.share_hash == share.hash()
+            && permission.recipient_key_hash == recipient.public().digest();
+        if same {
+            Ok(recipient)
+        } else {
+            Err(tampered("it is not what the two halves open"))
+        }
+    }
+
+    /// The half that a guardian has sealed to this institution, of the newest help that opens.
+    async fn guardians_half(&self, patient: PatientId) -> Result<CardHalf> {
+        self.keep_up().await?;
+        let path = format!("/v1/emergency/{patient}");
+        let info: pb::EmergencyInfo = self.session.server.get(&path).await?;
+        let newest = info.helps.into_iter().min_by_key(|help| help.opens);
+        let newest = newest.ok_or_else(|| Error::Unknown {
+            what: "guardian's help for this institution, with patient",
+            id: patient.to_string(),
+        })?;
+        let help = PatientSigned::<EmergencyHelp>::try_from(newest.help)
+            .and_then(PatientSigned::verify)
+            .map_err(tampered)?;
+        if help.patient_id != patient || help.institution_id != self.id() {
+            return Err(tampered("it is for somebody else"));
+        }
+        let context = HalfContext {
+            patient,
+            card_key: help.card_key,
+            reader: HalfReader::Institution(self.id(), help.help_id),
+        };
+        open_by_any(&*self.keys.store, |key| CardHalf::open(key, &help.half, &context))
+            .map_err(KeyStoreError::opening(WHAT))
+    }
+}
+
+fn tampered<E: std::fmt::Display>(cause: E) -> Error {
+    Error::tampered(WHAT)(cause)
+}
+
+const WHAT: &str = "the emergency permission";

@@ -1,0 +1,197 @@
+//! Emergency access, as a patient prepares it: a card that she carries, and guardians who can help without it. See
+//! `protocol-spec/spec/emergency.md`.
+//!
+//! | module | does |
+//! |---|---|
+//! | `card` | makes a card; the page to print |
+//! | `guardians` | names and removes guardians; helps as one; objects |
+
+mod card;
+mod guardians;
+
+use std::time::Duration;
+
+use crypto::{CardHalf, CollectionKey, PermissionKey, ServerHalf};
+use protocol_spec::{
+    collection::CollectionSelector,
+    defence::Defence,
+    emergency::{ANY_INSTITUTION, EmergencyTerms, GuardianTerms, NOTHING},
+    field::SealedBytes,
+    ids::{CollectionId, PermissionId},
+    keys::RecipientKey,
+    messages as pb,
+    permission::{Kind, PermissionBody, Replaces},
+};
+
+pub use self::{
+    card::{EmergencyCard, MadeCard},
+    guardians::{GuardianInfo, HelpInfo},
+};
+use super::{Patient, permissions::OwnPermission, ring::Ring};
+use crate::{Error, Result, mint};
+
+/// How far an emergency permission goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EmergencyLimits {
+    /// Presentations in all.
+    pub uses: u32,
+    /// Ciphertext bytes in all; none: as many as there are.
+    pub bytes: Option<u64>,
+    /// From now on.
+    pub expires: Duration,
+}
+
+impl Default for EmergencyLimits {
+    fn default() -> Self {
+        Self {
+            uses: 20,
+            bytes: None,
+            // People carry cards for years.
+            expires: Duration::from_secs(5 * 365 * 24 * 3600),
+        }
+    }
+}
+
+/// Who is to have the first half, and how it is sealed to him.
+struct Guarded {
+    terms: GuardianTerms,
+    half: SealedBytes,
+    root_epoch: u64,
+}
+
+impl Patient {
+    /// Makes the second half, wraps the collection's key to both, and sends it with what the server is to keep (EMG-2,
+    /// EMG-4). The first half is the caller's to hand over.
+    async fn put_emergency(
+        &self,
+        half: &CardHalf,
+        guarded: Option<Guarded>,
+        limits: &EmergencyLimits,
+    ) -> Result<PermissionId> {
+        if self
+            .refresh_ring()
+            .await?
+            .current(CollectionId::EMERGENCY)
+            .is_none()
+        {
+            self.create_collection(super::collections::EMERGENCY).await?;
+        }
+        let share = ServerHalf::generate()?;
+        let recipient = half.recipient(&share, &self.id())?;
+        let id = mint::id(PermissionId::mint)?;
+        let (collection, key) = self.emergency_key(&id).await?;
+        let now = mint::now_ms();
+        let body = PermissionBody {
+            created: now,
+            operator_id: self.session.server.operator_id(),
+            permission_id: id,
+            kind: Kind::Emergency,
+            patient_id: self.id(),
+            institution_id: ANY_INSTITUTION,
+            directory_entry_hash: NOTHING,
+            recipient_key_hash: recipient.public().digest(),
+            records: Vec::new(),
+            collection: Some(collection),
+            not_before: now.saturating_sub(super::answers::CLOCK_TOLERANCE),
+            not_after: now.saturating_add(mint::millis(limits.expires)),
+            uses: limits.uses,
+            bytes: limits.bytes.unwrap_or(u64::MAX),
+            request_hash: NOTHING,
+            possession_key: key.possession(),
+            replaces: None,
+            purpose: None,
+            conditions: None,
+            delegation: None,
+            emergency: Some(EmergencyTerms {
+                card_key: half.key(&self.id())?.public(),
+                share_hash: share.hash(),
+                guardian: guarded.as_ref().map(|guarded| guarded.terms),
+            }),
+        };
+        let permission = self.seal_permission(&body, key, recipient.public())?;
+        let (guardian_half, guardian_root_epoch) = match &guarded {
+            Some(guarded) => (Some((&guarded.half).into()), guarded.root_epoch),
+            None => (None, 0),
+        };
+        let message = pb::PutEmergency {
+            permission: Some((&permission).into()),
+            share: bytes::Bytes::copy_from_slice(share.expose()),
+            recipient_key: bytes::Bytes::copy_from_slice(recipient.public().as_bytes()),
+            guardian_half,
+            guardian_root_epoch,
+        };
+        self.session
+            .server
+            .post::<pb::Accepted>("/v1/vault/emergency", &message)
+            .await?;
+        Ok(id)
+    }
+
+    /// Wraps the collection's present key anew, to the same halves: neither card nor guardian notices. The key to wrap
+    /// to is the server's to keep, and the old permission's to name.
+    pub(super) async fn rewrap_emergency(&self, old: &OwnPermission) -> Result<PermissionId> {
+        let OwnPermission { permission, entry } = old;
+        let shown = self.emergency_list().await?;
+        let of_this =
+            |entry: &pb::EmergencyEntry| entry.permission_id == permission.permission_id.as_bytes()[..];
+        let shown = shown.into_iter().find(of_this);
+        let shown = shown.ok_or_else(|| tampered("the server does not show its key"))?;
+        let recipient = RecipientKey::try_from(shown.recipient_key.as_ref()).map_err(tampered)?;
+        let same = recipient.digest() == permission.recipient_key_hash;
+        if !Defence::EmergencyKey.holds(same) {
+            return Err(tampered("the server shows another key to wrap to"));
+        }
+        let id = mint::id(PermissionId::mint)?;
+        let (collection, key) = self.emergency_key(&id).await?;
+        let body = PermissionBody {
+            created: mint::now_ms(),
+            permission_id: id,
+            collection: Some(collection),
+            uses: entry.uses_left,
+            bytes: entry.bytes_left,
+            possession_key: key.possession(),
+            replaces: Some(Replaces {
+                permission_id: permission.permission_id,
+                permission_hash: permission.hash(),
+                uses_left: entry.uses_left,
+                bytes_left: entry.bytes_left,
+            }),
+            ..PermissionBody::clone(permission)
+        };
+        let message = pb::PutEmergency {
+            permission: Some((&self.seal_permission(&body, key, &recipient)?).into()),
+            ..pb::PutEmergency::default()
+        };
+        self.session
+            .server
+            .post::<pb::Accepted>("/v1/vault/emergency", &message)
+            .await?;
+        Ok(id)
+    }
+
+    /// The key of the collection in its present epoch, as a permission gives it.
+    async fn emergency_key(&self, id: &PermissionId) -> Result<(CollectionSelector, PermissionKey)> {
+        let current = |ring: &Ring| {
+            let (collection, key) = ring.current(CollectionId::EMERGENCY)?;
+            let selector = CollectionSelector {
+                collection,
+                until: None,
+            };
+            Some((selector, PermissionKey::mint::<CollectionKey>(id, key)))
+        };
+        let (collection, key) = self.in_ring(current).await?.ok_or_else(|| Error::Unknown {
+            what: "collection",
+            id: super::collections::EMERGENCY.to_owned(),
+        })?;
+        Ok((collection, key?))
+    }
+
+    async fn emergency_list(&self) -> Result<Vec<pb::EmergencyEntry>> {
+        let list: pb::EmergencyList = self.session.server.get("/v1/vault/emergency").await?;
+        Ok(list.entries)
+    }
+}
+
+fn tampered<E: std::fmt::Display>(cause: E) -> Error {
+    Error::tampered("an emergency permission")(cause)
+}

@@ -1,0 +1,208 @@
+//! The card: one page to print and cut, with a code that people can type and machines can scan.
+
+use std::fmt;
+
+use crypto::CardHalf;
+use protocol_spec::{
+    ids::{PatientId, PermissionId},
+    link::ServerLink,
+};
+use zeroize::Zeroizing;
+
+use super::EmergencyLimits;
+use crate::{
+    Patient, Progress, Result, mint,
+    paper::{BOLD, LEFT, MONO, Page, REGULAR, WIDTH},
+};
+
+/// A card that was made on this machine and is kept nowhere. It opens nothing before [`Patient::use_card`].
+pub struct EmergencyCard {
+    half: CardHalf,
+}
+
+impl EmergencyCard {
+    /// A new one.
+    ///
+    /// # Errors
+    /// When the system has no random bytes.
+    pub fn generate() -> Result<Self> {
+        Ok(Self {
+            half: CardHalf::generate()?,
+        })
+    }
+
+    /// What stands on it, to be typed.
+    pub fn code(&self, patient: &PatientId) -> Zeroizing<String> {
+        self.half.code(patient)
+    }
+}
+
+impl fmt::Debug for EmergencyCard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { half: _ } = self;
+        f.write_str("EmergencyCard(..)")
+    }
+}
+
+/// A card that is in force.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MadeCard {
+    /// Its permission.
+    pub permission_id: PermissionId,
+    /// The cards before it, which open nothing any more.
+    pub replaced: Vec<PermissionId>,
+}
+
+impl Patient {
+    /// The card as a PDF of one page. It holds the code.
+    ///
+    /// # Errors
+    /// None that a caller could cause.
+    pub fn card_sheet(&self, card: &EmergencyCard) -> Result<Zeroizing<Vec<u8>>> {
+        let principal = self.home().principal()?;
+        Sheet {
+            code: &card.code(&self.id()),
+            patient: self.id(),
+            link: &self.home().pins(&principal)?.link,
+            date: &crate::patient::recovery::day(mint::now_ms()),
+        }
+        .to_pdf()
+    }
+
+    /// From now on this card opens the emergency collection. One before it is closed first, and what it could open is
+    /// brought under a new key; `progress` counts records (EMG-14).
+    ///
+    /// # Errors
+    /// Of the connection, and what the server refuses. A card before this one is then closed, or as good as ever.
+    pub async fn use_card(
+        &self,
+        card: &EmergencyCard,
+        limits: &EmergencyLimits,
+        progress: &dyn Progress,
+    ) -> Result<MadeCard> {
+        let mut replaced = Vec::new();
+        for (id, _) in self.emergency_permissions(None).await? {
+            self.revoke(id, progress).await?;
+            replaced.push(id);
+        }
+        Ok(MadeCard {
+            permission_id: self.put_emergency(&card.half, None, limits).await?,
+            replaced,
+        })
+    }
+}
+
+/// What stands on the page.
+struct Sheet<'a> {
+    code: &'a str,
+    patient: PatientId,
+    link: &'a ServerLink,
+    /// `2026-11-25`.
+    date: &'a str,
+}
+
+impl Sheet<'_> {
+    /// The PDF file.
+    fn to_pdf(&self) -> Result<Zeroizing<Vec<u8>>> {
+        let mut page = Page::new();
+        page.text(BOLD, 20.0, LEFT, 780.0, "Medvault emergency card");
+        page.text(REGULAR, 10.0, LEFT, 762.0, &format!("made {}", self.date));
+        page.lines(&CARRY, 734.0);
+        page.frame(LEFT - 8.0, 352.0, WIDTH - 2.0 * LEFT + 16.0, 316.0);
+        page.text(BOLD, 14.0, LEFT, 644.0, "IN AN EMERGENCY");
+        page.lines(&HELPERS, 624.0);
+        page.text(
+            MONO,
+            9.0,
+            LEFT,
+            574.0,
+            "medvault emergency open --patient ID --card CODE --out DIR",
+        );
+        let y = page.labelled("Patient id", &self.patient.to_string(), 552.0);
+        let y = page.labelled("Server link", &self.link.to_string(), y);
+        page.text(BOLD, 10.0, LEFT, y, "Card code");
+        for (row, line) in (1_u8..).zip(self.code.as_bytes().chunks(40)) {
+            page.line(MONO, 12.0, LEFT, y - 16.0 * f32::from(row), line);
+        }
+        // Both in one code: whoever scans it needs nothing else of the page.
+        let both = Zeroizing::new(format!("{} {}", self.patient, self.code));
+        page.qr(both.as_bytes(), LEFT + 300.0, 362.0, 130.0)?;
+        page.text(BOLD, 11.0, LEFT, 322.0, "When the card is lost, or has been used");
+        page.lines(&LOST, 304.0);
+        Ok(page.into_pdf("Medvault emergency card"))
+    }
+}
+
+/// At most 92 letters a line.
+const CARRY: [&str; 4] = [
+    "Cut out the frame and carry it with you, or keep a picture of its code on the lock screen of",
+    "your phone. Alone it opens nothing: the server gives the other half of the key to hospitals and",
+    "ambulances that are accredited for emergencies, and to nobody else. Each use is written down",
+    "before anything is read, and you and your guardians are told at once.",
+];
+const HELPERS: [&str; 3] = [
+    "This person keeps medical information for you. With your institution's Medvault terminal run",
+    "the command below, or scan the code. Only institutions that are accredited for emergencies get",
+    "an answer; what you open is recorded.",
+];
+const LOST: [&str; 2] = [
+    "Make a new one: medvault emergency card --pdf FILE. The old one then opens nothing any more,",
+    "and what it could open is brought under a new key. Delete this file once it is printed.",
+];
+
+#[cfg(test)]
+mod tests {
+    use lopdf::Document;
+
+    use super::*;
+    use crate::paper::tests::{nothing_leaves, scanned};
+
+    const PATIENT: PatientId = PatientId::from_bytes([7; 32]);
+    const LINK: &str = "https://vault.example:8443/#aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+
+    fn pdf(card: &EmergencyCard) -> Document {
+        let sheet = Sheet {
+            code: &card.code(&PATIENT),
+            patient: PATIENT,
+            link: &LINK.parse().unwrap(),
+            date: "2026-11-25",
+        };
+        Document::load_mem(&sheet.to_pdf().unwrap()).unwrap()
+    }
+
+    fn cards() -> impl Iterator<Item = EmergencyCard> {
+        let fixed = [[0; 32], [0xff; 32], [0x5a; 32]].map(|bytes| EmergencyCard {
+            half: CardHalf::from_bytes(&bytes),
+        });
+        fixed
+            .into_iter()
+            .chain((0..5).map(|_| EmergencyCard::generate().unwrap()))
+    }
+
+    /// EMG-3
+    #[test]
+    fn a_scanner_reads_the_card_from_the_page() {
+        for card in cards() {
+            let text = scanned(&pdf(&card));
+            assert_eq!(
+                CardHalf::from_code(&text, &PATIENT).as_ref(),
+                Ok(&card.half),
+                "{text}"
+            );
+        }
+    }
+
+    /// EMG-3: what is selected and copied is what stands there.
+    #[test]
+    fn the_text_of_the_one_page_holds_code_id_and_link() {
+        for card in cards() {
+            let document = pdf(&card);
+            assert_eq!(document.get_pages().len(), 1);
+            let text = document.extract_text(&[1]).unwrap();
+            let flat: String = text.split_whitespace().collect();
+            assert!(flat.contains(LINK) && flat.contains(&PATIENT.to_string()));
+            assert!(flat.contains(card.code(&PATIENT).as_str()), "{text}");
+            assert!(nothing_leaves(&document) > 15);
+        }
+    }
+}

@@ -1,0 +1,292 @@
+//! Guardians: another patient each, who holds the first half of a key of her own and can begin to help; the patient
+//! then has the time that she has written down to object.
+
+use std::time::Duration;
+
+use crypto::{CardHalf, HalfContext, HalfReader};
+use protocol_spec::{
+    bodies::{EmergencyHelp, EmergencyObjection},
+    emergency::{EmergencyTerms, GuardianTerms, MAX_WAIT, MIN_WAIT},
+    field::SealedBytes,
+    ids::{InstitutionId, PatientId, PermissionId, RequestId},
+    messages as pb,
+    patient::{PatientSigned, PatientVerified},
+    permission::{Kind, SignedPermission, VerifiedPermission},
+    statement::Signed,
+};
+
+use super::{EmergencyLimits, Guarded, tampered};
+use crate::{
+    DirectoryEntry, Error, Patient, Progress, Result,
+    directory::must_go_on,
+    mint,
+    patient::{PermissionState, RevocationReport, permissions::OwnPermission},
+};
+
+/// A guardian whom she has named.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GuardianInfo {
+    /// Who.
+    pub guardian: PatientId,
+    /// The permission that she helps with.
+    pub permission_id: PermissionId,
+    /// How long she can object.
+    pub wait: Duration,
+    /// When it ends, in milliseconds since 1970.
+    pub not_after: u64,
+    /// The help that has begun last.
+    pub help: Option<HelpInfo>,
+    /// Whether she has objected: this guardian can not help any more.
+    pub objected: bool,
+}
+
+/// A help that has begun.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HelpInfo {
+    /// Its id: to object.
+    pub help_id: RequestId,
+    /// Who may open.
+    pub institution: InstitutionId,
+    /// When the waiting time is over, in milliseconds since 1970.
+    pub opens: u64,
+}
+
+impl Patient {
+    /// Names a guardian: another patient, who can help without the card after this waiting time. Her half is sealed to
+    /// the vault key of her newest list of devices (EMG-10).
+    ///
+    /// # Errors
+    /// [`Error::Unknown`] for a patient whom the server does not know; [`Error::Usage`] for herself and for waiting times
+    /// that are none; what the server refuses, `already-exists` for one who is a guardian already.
+    pub async fn add_guardian(
+        &self,
+        guardian: PatientId,
+        wait: Duration,
+        limits: &EmergencyLimits,
+    ) -> Result<PermissionId> {
+        if guardian == self.id() {
+            return Err(Error::Usage(
+                "you cannot be your own guardian: name somebody else".into(),
+            ));
+        }
+        let wait = mint::millis(wait);
+        if !(MIN_WAIT..=MAX_WAIT).contains(&wait) {
+            return Err(Error::Usage(
+                "the waiting time is from 1 second to 30 days".into(),
+            ));
+        }
+        let half = CardHalf::generate()?;
+        let list = self.session.patient_list(guardian).await?;
+        let context = HalfContext {
+            patient: self.id(),
+            card_key: half.key(&self.id())?.public(),
+            reader: HalfReader::Guardian(guardian),
+        };
+        let guarded = Guarded {
+            terms: GuardianTerms {
+                guardian_id: guardian,
+                wait,
+            },
+            half: half.seal(&list.vault_key, &context)?,
+            root_epoch: list.root_epoch,
+        };
+        self.put_emergency(&half, Some(guarded), limits).await
+    }
+
+    /// A guardian can help no more; what her half could open is brought under a new key. `progress` counts records.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`] for one who is no guardian; what the server refuses.
+    pub async fn remove_guardian(
+        &self,
+        guardian: PatientId,
+        progress: &dyn Progress,
+    ) -> Result<RevocationReport> {
+        let found = self.emergency_permissions(Some(guardian)).await?;
+        let (id, _) = found.into_iter().next().ok_or_else(|| Error::Unknown {
+            what: "guardian",
+            id: guardian.to_string(),
+        })?;
+        self.revoke(id, progress).await
+    }
+
+    /// Her guardians, with what they have begun.
+    ///
+    /// # Errors
+    /// [`Error::Tampered`] for what is not hers.
+    pub async fn guardians(&self) -> Result<Vec<GuardianInfo>> {
+        let shown = self.emergency_list().await?;
+        let mut infos = Vec::new();
+        for OwnPermission { permission, entry } in self.emergency_own().await? {
+            let Some(terms) = permission.emergency.and_then(|terms| terms.guardian) else {
+                continue;
+            };
+            if PermissionState::try_from(entry.state())? != PermissionState::Live {
+                continue;
+            }
+            let id = permission.permission_id;
+            let shown = shown
+                .iter()
+                .find(|shown| shown.permission_id == id.as_bytes()[..]);
+            let shown = shown.ok_or_else(|| tampered("the server leaves out a guardian"))?;
+            let help = match shown.help.clone() {
+                Some(message) => Some(help_info(message, &permission)?),
+                None => None,
+            };
+            infos.push(GuardianInfo {
+                guardian: terms.guardian_id,
+                permission_id: id,
+                wait: Duration::from_millis(terms.wait),
+                not_after: permission.not_after,
+                help,
+                objected: shown.objected,
+            });
+        }
+        infos.sort_by_key(|info| info.guardian);
+        Ok(infos)
+    }
+
+    /// Objects to a guardian's help: nothing is opened by it, nor by this guardian again (EMG-13).
+    ///
+    /// # Errors
+    /// `not-permitted` for an id that is none; `emergency-over` when the waiting time is over.
+    pub async fn object(&self, help: RequestId) -> Result<()> {
+        let objection = EmergencyObjection {
+            created: mint::now_ms(),
+            operator_id: self.session.server.operator_id(),
+            help_id: help,
+            patient_id: self.id(),
+        };
+        let signed = Signed::sign(objection, |message| self.sign_by_device(message));
+        let objection = PatientSigned::new(signed, self.keys.chain.clone());
+        let message = pb::SubmitObjection {
+            objection: Some((&objection).into()),
+        };
+        self.session
+            .server
+            .post::<pb::Accepted>("/v1/vault/emergency/objections", &message)
+            .await?;
+        Ok(())
+    }
+
+    /// As a guardian: begins to help, and hands the half to an institution that is accredited for emergencies. Gives
+    /// when the patient can object no more.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`] where this is no guardian; `not-for-emergencies`, before anything is sealed (EMG-6); what the
+    /// server refuses.
+    pub async fn help(&self, patient: PatientId, to: &DirectoryEntry) -> Result<HelpInfo> {
+        must_go_on(to)?;
+        to.check_emergency().map_err(|problem| Error::Refused {
+            problem,
+            detail: Some("nothing was sent".into()),
+        })?;
+        let (half, terms) = self.guarded_half(patient).await?;
+        let help_id = mint::id(RequestId::mint)?;
+        let context = HalfContext {
+            patient,
+            card_key: terms.card_key,
+            reader: HalfReader::Institution(to.id(), help_id),
+        };
+        let help = EmergencyHelp {
+            created: mint::now_ms(),
+            operator_id: self.session.server.operator_id(),
+            help_id,
+            patient_id: patient,
+            guardian_id: self.id(),
+            institution_id: to.id(),
+            card_key: terms.card_key,
+            half: half.seal(to.recipient_key(), &context)?,
+        };
+        let signed = Signed::sign(help, |message| self.sign_by_device(message));
+        let help = PatientSigned::new(signed, self.keys.chain.clone());
+        let message = pb::StartHelp {
+            help: Some((&help).into()),
+        };
+        let started: pb::HelpStarted = self.session.server.post("/v1/emergency/helps", &message).await?;
+        Ok(HelpInfo {
+            help_id,
+            institution: to.id(),
+            opens: started.opens,
+        })
+    }
+
+    /// The half that another patient has given her, by a permission that names her.
+    async fn guarded_half(&self, patient: PatientId) -> Result<(CardHalf, EmergencyTerms)> {
+        let info: pb::EmergencyInfo = self
+            .session
+            .server
+            .get(&format!("/v1/emergency/{patient}"))
+            .await?;
+        let permission = info.permission.ok_or_else(|| Error::Unknown {
+            what: "patient whose guardian you are",
+            id: patient.to_string(),
+        })?;
+        let permission = SignedPermission::try_from(permission)
+            .and_then(SignedPermission::verify)
+            .map_err(tampered)?;
+        let terms = guardian_terms(&permission, patient, self.id())?;
+        let sealed = SealedBytes::try_from(info.guardian_half).map_err(tampered)?;
+        let epoch = info.guardian_root_epoch;
+        let known = self.known_epoch(epoch).await?;
+        let key = known.vault_key(epoch);
+        let key = key.ok_or_else(|| tampered("it is sealed to a key that the vault never had"))?;
+        let context = HalfContext {
+            patient,
+            card_key: terms.card_key,
+            reader: HalfReader::Guardian(self.id()),
+        };
+        Ok((CardHalf::open(key, &sealed, &context).map_err(tampered)?, terms))
+    }
+
+    /// Emergency permissions that are not revoked or replaced: the card's, or a guardian's.
+    pub(super) async fn emergency_permissions(
+        &self,
+        of: Option<PatientId>,
+    ) -> Result<Vec<(PermissionId, VerifiedPermission)>> {
+        let mut found = Vec::new();
+        for OwnPermission { permission, entry } in self.emergency_own().await? {
+            let guardian = permission.emergency.and_then(|terms| terms.guardian);
+            let state = PermissionState::try_from(entry.state())?;
+            let ended = matches!(state, PermissionState::Revoked | PermissionState::Replaced);
+            if !ended && guardian.map(|terms| terms.guardian_id) == of {
+                found.push((permission.permission_id, permission));
+            }
+        }
+        Ok(found)
+    }
+
+    async fn emergency_own(&self) -> Result<Vec<OwnPermission>> {
+        let mut own = self.own_permissions().await?;
+        own.retain(|own| own.permission.kind == Kind::Emergency);
+        Ok(own)
+    }
+}
+
+/// The terms of a permission of this patient's that names this guardian.
+pub(crate) fn guardian_terms(
+    permission: &VerifiedPermission,
+    patient: PatientId,
+    guardian: PatientId,
+) -> Result<EmergencyTerms> {
+    let terms = permission.emergency.filter(|_| permission.patient_id == patient);
+    let names = |terms: &EmergencyTerms| terms.guardian.is_some_and(|named| named.guardian_id == guardian);
+    terms
+        .filter(names)
+        .ok_or_else(|| tampered("it is for somebody else"))
+}
+
+fn help_info(message: pb::EmergencyHelp, permission: &VerifiedPermission) -> Result<HelpInfo> {
+    let help: PatientVerified<EmergencyHelp> = PatientSigned::<EmergencyHelp>::try_from(message.help)
+        .and_then(PatientSigned::verify)
+        .map_err(tampered)?;
+    let terms = guardian_terms(permission, help.patient_id, help.guardian_id)?;
+    if terms.card_key != help.card_key {
+        return Err(tampered("it is another guardian's help"));
+    }
+    Ok(HelpInfo {
+        help_id: help.help_id,
+        institution: help.institution_id,
+        opens: message.opens,
+    })
+}

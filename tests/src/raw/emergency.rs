@@ -1,0 +1,224 @@
+//! Emergency access by hand: cards and guardians of a patient, openings by an institution.
+
+use anyhow::{Context, Result};
+use bytes::Bytes;
+use crypto::{CardHalf, CollectionKey, HalfContext, HalfReader, PermissionKey, ServerHalf, SigningIdentity};
+use protocol_spec::{
+    bodies::{EmergencyHelp, EmergencyObjection, EmergencyOpening},
+    collection::{Collection, CollectionSelector},
+    emergency::{ANY_INSTITUTION, EmergencyTerms, GuardianTerms, NOTHING, card_preimage},
+    ids::{CollectionId, PatientId, PermissionId, RequestId},
+    messages as pb,
+    patient::PatientSigned,
+    permission::{Kind, PermissionBody, SignedPermission},
+    statement::{Body, Signed},
+};
+
+use super::{Answer, RawInstitution, RawPatient, Wire, now_ms, random};
+
+/// Both halves of an emergency key, which nobody but a test has together.
+pub struct RawCard {
+    /// Whose.
+    pub patient: PatientId,
+    /// On the card, or a guardian's.
+    pub half: CardHalf,
+    /// The server's.
+    pub share: ServerHalf,
+    /// What they open.
+    pub permission: pb::Permission,
+    /// Its id.
+    pub permission_id: PermissionId,
+}
+
+impl RawCard {
+    /// The card's key.
+    ///
+    /// # Errors
+    /// None that a caller could cause.
+    pub fn key(&self) -> Result<SigningIdentity> {
+        Ok(self.half.key(&self.patient)?)
+    }
+}
+
+impl RawPatient {
+    /// Opens the emergency collection, and makes a card, or names a guardian with this waiting time in milliseconds.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub async fn prepare_emergency(&self, wire: &Wire, guardian: Option<(&Self, u64)>) -> Result<RawCard> {
+        let collection = Collection {
+            id: CollectionId::EMERGENCY,
+            epoch: 0,
+        };
+        self.put_collection(wire, collection).await?;
+        let (half, share) = (CardHalf::generate()?, ServerHalf::generate()?);
+        let recipient = half.recipient(&share, &self.id)?;
+        let card_key = half.key(&self.id)?.public();
+        let permission_id = PermissionId::mint(now_ms(), random()?);
+        let key = PermissionKey::mint(&permission_id, &CollectionKey::generate()?)?;
+        let body = PermissionBody {
+            created: now_ms(),
+            operator_id: wire.operator_id(),
+            permission_id,
+            kind: Kind::Emergency,
+            patient_id: self.id,
+            institution_id: ANY_INSTITUTION,
+            directory_entry_hash: NOTHING,
+            recipient_key_hash: recipient.public().digest(),
+            records: Vec::new(),
+            collection: Some(CollectionSelector {
+                collection,
+                until: None,
+            }),
+            not_before: now_ms() - 60_000,
+            not_after: now_ms() + 3_600_000,
+            uses: 20,
+            bytes: 1 << 30,
+            request_hash: NOTHING,
+            possession_key: key.possession(),
+            replaces: None,
+            purpose: None,
+            conditions: None,
+            delegation: None,
+            emergency: Some(EmergencyTerms {
+                card_key,
+                share_hash: share.hash(),
+                guardian: guardian.map(|(guardian, wait)| GuardianTerms {
+                    guardian_id: guardian.id,
+                    wait,
+                }),
+            }),
+        };
+        let bytes = body.encode();
+        let wrap = key.seal(recipient.public(), &bytes)?;
+        let sign = |message: &[u8]| self.device.sign_bytes(message);
+        let signed = SignedPermission::sign(bytes, wrap, self.chain().clone(), sign)?;
+        let permission = pb::Permission::from(&signed);
+        let guardian_half = match guardian {
+            Some((guardian, _)) => {
+                let context = HalfContext {
+                    patient: self.id,
+                    card_key,
+                    reader: HalfReader::Guardian(guardian.id),
+                };
+                Some((&half.seal(guardian.vault_key.public(), &context)?).into())
+            }
+            None => None,
+        };
+        let message = pb::PutEmergency {
+            permission: Some(permission.clone()),
+            share: Bytes::copy_from_slice(share.expose()),
+            recipient_key: Bytes::copy_from_slice(recipient.public().as_bytes()),
+            guardian_half,
+            guardian_root_epoch: 0,
+        };
+        self.post(wire, "/v1/vault/emergency", &message)
+            .await?
+            .message::<pb::Accepted>()?;
+        Ok(RawCard {
+            patient: self.id,
+            half,
+            share,
+            permission,
+            permission_id,
+        })
+    }
+
+    /// As a guardian, or as somebody who would be one: begins to help with this card key. Gives the help's id.
+    ///
+    /// # Errors
+    /// When no answer comes.
+    pub async fn start_help(
+        &self,
+        wire: &Wire,
+        card: &RawCard,
+        to: &RawInstitution,
+    ) -> Result<(RequestId, Answer)> {
+        let help_id = RequestId::mint(now_ms(), random()?);
+        let context = HalfContext {
+            patient: card.patient,
+            card_key: card.key()?.public(),
+            reader: HalfReader::Institution(to.entry.id(), help_id),
+        };
+        let body = EmergencyHelp {
+            created: now_ms(),
+            operator_id: wire.operator_id(),
+            help_id,
+            patient_id: card.patient,
+            guardian_id: self.id,
+            institution_id: to.entry.id(),
+            card_key: card.key()?.public(),
+            half: card.half.seal(to.entry.recipient_key(), &context)?,
+        };
+        let signed = Signed::sign(body, |message| self.device.sign_bytes(message));
+        let help = PatientSigned::new(signed, self.chain().clone());
+        let message = pb::StartHelp {
+            help: Some((&help).into()),
+        };
+        Ok((help_id, self.post(wire, "/v1/emergency/helps", &message).await?))
+    }
+
+    /// Objects to a help, which must be taken.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub async fn object(&self, wire: &Wire, help_id: RequestId) -> Result<()> {
+        let body = EmergencyObjection {
+            created: now_ms(),
+            operator_id: wire.operator_id(),
+            help_id,
+            patient_id: self.id,
+        };
+        let signed = Signed::sign(body, |message| self.device.sign_bytes(message));
+        let objection = PatientSigned::new(signed, self.chain().clone());
+        let message = pb::SubmitObjection {
+            objection: Some((&objection).into()),
+        };
+        self.post(wire, "/v1/vault/emergency/objections", &message)
+            .await?
+            .message::<pb::Accepted>()?;
+        Ok(())
+    }
+}
+
+impl RawInstitution {
+    /// An opening, signed by this institution and by a card's key.
+    ///
+    /// # Errors
+    /// When there is no randomness.
+    pub fn opening(&self, wire: &Wire, card: &RawCard, by: &SigningIdentity) -> Result<pb::EmergencyUse> {
+        let body = EmergencyOpening {
+            created: now_ms(),
+            operator_id: wire.operator_id(),
+            opening_id: RequestId::mint(now_ms(), random()?),
+            patient_id: card.patient,
+            institution_id: self.entry.id(),
+            card_key: card.key()?.public(),
+        };
+        let opening = Signed::sign(body, |message| self.identity.sign_bytes(message)).to_message();
+        Ok(pb::EmergencyUse {
+            card_signature: Bytes::copy_from_slice(&by.sign_bytes(&card_preimage(&opening.body))),
+            opening: Some(opening),
+            ..pb::EmergencyUse::default()
+        })
+    }
+
+    /// Opens with a card.
+    ///
+    /// # Errors
+    /// When no answer comes.
+    pub async fn open_emergency(&self, wire: &Wire, card: &RawCard) -> Result<Answer> {
+        let message = self.opening(wire, card, &card.key()?)?;
+        self.send_opening(wire, &message).await
+    }
+
+    /// Sends an opening.
+    ///
+    /// # Errors
+    /// When no answer comes.
+    pub async fn send_opening(&self, wire: &Wire, message: &pb::EmergencyUse) -> Result<Answer> {
+        self.post(wire, "/v1/emergency/openings", message)
+            .await
+            .context("an opening")
+    }
+}

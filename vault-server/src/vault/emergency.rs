@@ -1,0 +1,279 @@
+//! Emergency permissions as a patient keeps them: a card, and guardians. The server holds the second half of each key,
+//! and hands it out by [`opening`] alone. See `spec/emergency.md`.
+//!
+//! All of one vault stand in one row, which guards whatever is decided about them.
+
+mod help;
+mod opening;
+
+use bytes::Bytes;
+use protocol_spec::{
+    emergency::{GuardianTerms, MAX_GUARDIANS, share_hash},
+    field::SealedBytes,
+    ids::{InstitutionId, PatientId, PermissionId},
+    keys::{IdentityKey, RecipientKey},
+    messages as pb,
+    permission::{Kind, SignedPermission, VerifiedPermission},
+    problem::Problem,
+};
+
+use super::{
+    Caller, Intent, Refusal, Vault,
+    refusal::ensure,
+    tables::{self, EmergencyEntryRow, EmergencyRow, PermissionRow},
+    tx::{Operation, Tx},
+};
+
+use pb::event;
+
+impl Vault {
+    /// A patient's device makes a card or names a guardian, or wraps anew what there is (EMG-4, EMG-5).
+    ///
+    /// # Errors
+    /// `not-permitted`, `malformed`, `permission-expired`, `epoch-mismatch`, `already-exists`, `too-many`,
+    /// `replacement-conflict`.
+    pub async fn put_emergency(
+        &self,
+        caller: &Caller,
+        intent: &Intent,
+        message: pb::PutEmergency,
+    ) -> Result<pb::Accepted, Refusal> {
+        let permission = SignedPermission::try_from(message.permission.clone())?.verify()?;
+        let shared = &self.shared;
+        shared.check_patient(caller, permission.patient_id, permission.operator_id)?;
+        caller.check_device(permission.device())?;
+        let entry = entry(&permission, message)?;
+        shared
+            .mutate(caller, intent, PutEmergency { permission, entry })
+            .await
+    }
+
+    /// What the caller has prepared, the card first, and who has begun to help.
+    ///
+    /// # Errors
+    /// `not-permitted` unless a patient asks; those of the store.
+    pub async fn emergency(&self, caller: &Caller) -> Result<pb::EmergencyList, Refusal> {
+        let row = tables::emergency(caller.patient()?);
+        let row = row.get(&*self.shared.ledger).await?.unwrap_or_default();
+        let entry = |entry: EmergencyEntryRow| pb::EmergencyEntry {
+            permission_id: entry.permission,
+            recipient_key: entry.recipient_key,
+            help: entry.help,
+            objected: entry.objected,
+        };
+        Ok(pb::EmergencyList {
+            entries: row.entries.into_iter().map(entry).collect(),
+        })
+    }
+
+    /// What another may know of a patient's emergency permissions: a guardian her own half, an institution the helps
+    /// that name it. Nothing, where there is nothing for the caller.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn emergency_info(
+        &self,
+        caller: &Caller,
+        patient: PatientId,
+    ) -> Result<pb::EmergencyInfo, Refusal> {
+        let ledger = &*self.shared.ledger;
+        let row = tables::emergency(patient).get(ledger).await?.unwrap_or_default();
+        let mut info = pb::EmergencyInfo::default();
+        if let Ok(institution) = caller.institution() {
+            let mut named = row.entries;
+            named.retain(|entry| entry.helps(institution.id()));
+            // One that was objected to is shown where there is no other, so that the institution learns of it.
+            if named.iter().any(|entry| !entry.objected) {
+                named.retain(|entry| !entry.objected);
+            }
+            info.helps = named.into_iter().filter_map(|entry| entry.help).collect();
+        } else if let Ok(guardian) = caller.patient()
+            && let Some(entry) = row
+                .entries
+                .into_iter()
+                .find(|entry| entry.is_guarded_by(guardian))
+        {
+            let id: PermissionId = entry.permission.as_ref().try_into().map_err(Refusal::damaged)?;
+            let permission = tables::permission(patient, id).get(ledger).await?;
+            info.permission = permission.and_then(|row| row.permission);
+            info.guardian_half = entry.guardian_half;
+            info.guardian_root_epoch = entry.guardian_root_epoch;
+        }
+        Ok(info)
+    }
+}
+
+/// What a new emergency permission comes with; of one in the place of another, only what it says itself.
+fn entry(permission: &VerifiedPermission, message: pb::PutEmergency) -> Result<EmergencyEntryRow, Refusal> {
+    let malformed = |rule| Refusal::new(Problem::Malformed, rule);
+    let terms = permission
+        .emergency
+        .as_ref()
+        .filter(|_| permission.kind == Kind::Emergency);
+    let terms = terms.ok_or_else(|| malformed("it is no emergency permission"))?;
+    let pb::PutEmergency {
+        share,
+        recipient_key,
+        guardian_half,
+        guardian_root_epoch,
+        ..
+    } = message;
+    let entry = EmergencyEntryRow {
+        permission: Bytes::copy_from_slice(permission.permission_id.as_bytes()),
+        card_key: Bytes::copy_from_slice(terms.card_key.as_bytes()),
+        guardian: terms.guardian.map_or_else(Bytes::new, |guardian| {
+            Bytes::copy_from_slice(guardian.guardian_id.as_bytes())
+        }),
+        wait: terms.guardian.map_or(0, |guardian| guardian.wait),
+        share,
+        recipient_key,
+        guardian_half,
+        guardian_root_epoch,
+        ..EmergencyEntryRow::default()
+    };
+    if permission.replaces.is_some() {
+        let bare = entry.share.is_empty() && entry.recipient_key.is_empty() && entry.guardian_half.is_none();
+        ensure(
+            bare,
+            Problem::Malformed,
+            "in the place of another, it keeps its halves",
+        )?;
+        return Ok(entry);
+    }
+    let key = RecipientKey::try_from(entry.recipient_key.as_ref())?;
+    let named = entry.share.len() == 32
+        && share_hash(&entry.share) == terms.share_hash
+        && key.digest() == permission.recipient_key_hash;
+    ensure(named, Problem::Malformed, "half and key are those that it names")?;
+    let half = entry
+        .guardian_half
+        .clone()
+        .map(|half| SealedBytes::try_from(Some(half)));
+    let half = half.transpose()?;
+    let fits = half.is_some() == terms.guardian.is_some();
+    ensure(
+        fits,
+        Problem::Malformed,
+        "a guardian, and nobody else, gets a half",
+    )?;
+    Ok(entry)
+}
+
+impl EmergencyEntryRow {
+    /// Whether it is this guardian's.
+    fn is_guarded_by(&self, guardian: PatientId) -> bool {
+        self.guardian == guardian.as_bytes()[..]
+    }
+
+    /// Whether a help names this institution.
+    fn helps(&self, institution: InstitutionId) -> bool {
+        self.help.is_some() && self.helped == institution.as_bytes()[..]
+    }
+
+    fn guardian(&self) -> Option<[u8; 32]> {
+        self.guardian.as_ref().try_into().ok()
+    }
+}
+
+impl EmergencyRow {
+    /// The permission with this card key.
+    fn with_card(&mut self, card_key: &IdentityKey) -> Result<&mut EmergencyEntryRow, Refusal> {
+        let is = |entry: &&mut EmergencyEntryRow| entry.card_key == card_key.as_bytes()[..];
+        let found = self.entries.iter_mut().find(is);
+        found.ok_or_else(|| Refusal::absent("no emergency permission has this card key"))
+    }
+}
+
+impl Tx<'_> {
+    /// Announces something to the patient's devices and to her guardians.
+    async fn announce(
+        &mut self,
+        patient: PatientId,
+        row: &EmergencyRow,
+        what: event::What,
+    ) -> Result<(), Refusal> {
+        self.notify(*patient.as_bytes(), what.clone()).await?;
+        for guardian in row.entries.iter().filter_map(EmergencyEntryRow::guardian) {
+            self.notify(guardian, what.clone()).await?;
+        }
+        Ok(())
+    }
+
+    /// Forgets the server's half of a permission that was revoked, and tells its guardian.
+    pub(super) async fn end_emergency(
+        &mut self,
+        patient: PatientId,
+        permission: PermissionId,
+        revocation: pb::PatientStatement,
+    ) -> Result<(), Refusal> {
+        let key = tables::emergency(patient);
+        let mut row = self.read(&key).await?.unwrap_or_default();
+        let ended = |entry: &EmergencyEntryRow| entry.permission == permission.as_bytes()[..];
+        let guardian = row
+            .entries
+            .iter()
+            .find(|entry| ended(entry))
+            .and_then(EmergencyEntryRow::guardian);
+        row.entries.retain(|entry| !ended(entry));
+        self.put(&key, &row);
+        if let Some(guardian) = guardian {
+            self.notify(guardian, event::What::Revoked(revocation)).await?;
+        }
+        Ok(())
+    }
+}
+
+struct PutEmergency {
+    permission: VerifiedPermission,
+    entry: EmergencyEntryRow,
+}
+
+impl Operation for PutEmergency {
+    type Answer = pb::Accepted;
+
+    async fn apply(&self, tx: &mut Tx<'_>) -> Result<pb::Accepted, Refusal> {
+        let Self { permission, entry } = self;
+        let patient = permission.patient_id;
+        let selector = permission.collection.as_ref();
+        let selector = selector.ok_or_else(|| Refusal::absent("it names no collection"))?;
+        tx.check_current(patient, selector.collection).await?;
+        let key = tables::emergency(patient);
+        let mut row = tx.read(&key).await?.unwrap_or_default();
+        if let Some(replaces) = &permission.replaces {
+            let old = tx.end_replaced(permission, replaces).await?;
+            let same = old.emergency == permission.emergency
+                && old.recipient_key_hash == permission.recipient_key_hash;
+            ensure(
+                same,
+                Problem::RequestMismatch,
+                "it is another card's or guardian's",
+            )?;
+            let card_key = IdentityKey::try_from(entry.card_key.as_ref())?;
+            row.with_card(&card_key)?.permission.clone_from(&entry.permission);
+        } else {
+            let same = |other: &EmergencyEntryRow| {
+                other.guardian == entry.guardian || other.card_key == entry.card_key
+            };
+            let taken = row.entries.iter().any(same);
+            ensure(
+                !taken,
+                Problem::AlreadyExists,
+                "there is a card, or this guardian, already",
+            )?;
+            let fits = row.entries.len() <= MAX_GUARDIANS;
+            ensure(fits, Problem::TooMany, "there are too many guardians")?;
+            row.entries.push(entry.clone());
+            row.entries.sort_by(|a, b| a.guardian.cmp(&b.guardian));
+        }
+        tx.put(&key, &row);
+        tx.take_in(permission, PermissionRow::default()).await?;
+        let named = permission.emergency.and_then(|terms| terms.guardian);
+        if let (Some(GuardianTerms { guardian_id, .. }), None) = (named, &permission.replaces) {
+            let known = tx.read(&tables::patient(guardian_id)).await?.is_some();
+            ensure(known, Problem::NotPermitted, "the guardian is no patient here")?;
+            let event = event::What::GuardianNamed(permission.to_message());
+            tx.notify(*guardian_id.as_bytes(), event).await?;
+        }
+        Ok(pb::Accepted {})
+    }
+}

@@ -1,0 +1,156 @@
+//! The way without the card: a guardian begins, the patient can object for as long as she has written down, and who
+//! does not answer does not stand in the way. See `spec/emergency.md` §5.
+
+use bytes::Bytes;
+use protocol_spec::{
+    bodies::{EmergencyHelp, EmergencyObjection},
+    defence::Defence,
+    ids::PermissionId,
+    lifecycle::Rules,
+    messages as pb,
+    patient::{PatientSigned, PatientVerified},
+    problem::Problem,
+};
+
+use crate::vault::{
+    Caller, Intent, Refusal, Vault,
+    refusal::ensure,
+    tables,
+    time::millis,
+    tx::{Operation, Tx},
+};
+
+use pb::{event, history_entry};
+
+impl Vault {
+    /// A guardian begins to help: from now on the waiting time runs (EMG-11).
+    ///
+    /// # Errors
+    /// `not-permitted`, `not-for-emergencies`, `institution-retired`, `emergency-objected`, `permission-expired`,
+    /// `already-exists` while a help runs.
+    pub async fn start_help(
+        &self,
+        caller: &Caller,
+        intent: &Intent,
+        message: pb::StartHelp,
+    ) -> Result<pb::HelpStarted, Refusal> {
+        let help = PatientSigned::<EmergencyHelp>::try_from(message.help)?.verify()?;
+        let shared = &self.shared;
+        shared.check_patient(caller, help.guardian_id, help.operator_id)?;
+        caller.check_device(help.device())?;
+        shared.mutate(caller, intent, StartHelp { help }).await
+    }
+
+    /// The patient objects in time: nothing is opened by this guardian any more (EMG-13).
+    ///
+    /// # Errors
+    /// `not-permitted`, `emergency-over`.
+    pub async fn submit_objection(
+        &self,
+        caller: &Caller,
+        intent: &Intent,
+        message: pb::SubmitObjection,
+    ) -> Result<pb::Accepted, Refusal> {
+        let objection = PatientSigned::<EmergencyObjection>::try_from(message.objection)?.verify()?;
+        let shared = &self.shared;
+        shared.check_patient(caller, objection.patient_id, objection.operator_id)?;
+        caller.check_device(objection.device())?;
+        shared.mutate(caller, intent, Object { objection }).await
+    }
+}
+
+impl Tx<'_> {
+    /// When a help, long after its waiting time, opens nothing more.
+    pub(super) fn help_ends(&self, help: &pb::EmergencyHelp) -> u64 {
+        help.opens.saturating_add(millis(self.shared.limits.release_ttl))
+    }
+}
+
+struct StartHelp {
+    help: PatientVerified<EmergencyHelp>,
+}
+
+impl Operation for StartHelp {
+    type Answer = pb::HelpStarted;
+
+    async fn apply(&self, tx: &mut Tx<'_>) -> Result<pb::HelpStarted, Refusal> {
+        let Self { help } = self;
+        let patient = help.patient_id;
+        let key = tables::emergency(patient);
+        let mut row = tx.read(&key).await?.unwrap_or_default();
+        let entry = row.with_card(&help.card_key)?;
+        let own = Defence::EmergencyGuardian.holds(entry.is_guarded_by(help.guardian_id));
+        ensure(own, Problem::NotPermitted, "another guardian's")?;
+        ensure(
+            !entry.guardian.is_empty(),
+            Problem::NotPermitted,
+            "the card's, which is no guardian's",
+        )?;
+        tx.institution(help.institution_id).await?.check_emergency()?;
+        ensure(
+            !entry.objected,
+            Problem::EmergencyObjected,
+            "the patient has objected",
+        )?;
+        if let Some(running) = &entry.help {
+            let over = tx.has_passed(tx.help_ends(running)).await;
+            ensure(over, Problem::AlreadyExists, "the guardian helps already")?;
+        }
+        let id: PermissionId = entry.permission.as_ref().try_into().map_err(Refusal::damaged)?;
+        let body = tx.read_existing(&tables::permission(patient, id)).await?.body()?;
+        let meter = tx.read_existing(&tables::meter(patient, id)).await?;
+        let over = tx.has_passed(body.not_after).await;
+        meter.meter().check_live(over, &Rules::in_force())?;
+        let begun = pb::EmergencyHelp {
+            help: Some(help.to_message()),
+            opens: tx.now.saturating_add(entry.wait),
+        };
+        let opens = begun.opens;
+        entry.help = Some(begun.clone());
+        entry.help_id = Bytes::copy_from_slice(help.help_id.as_bytes());
+        entry.helped = Bytes::copy_from_slice(help.institution_id.as_bytes());
+        tx.put(&key, &row);
+        tx.log(&help.hash())?;
+        tx.record_history(patient, history_entry::What::EmergencyHelp(begun.clone()))
+            .await?;
+        tx.announce(patient, &row, event::What::EmergencyHelp(begun.clone()))
+            .await?;
+        tx.notify(*help.institution_id.as_bytes(), event::What::EmergencyHelp(begun))
+            .await?;
+        Ok(pb::HelpStarted { opens })
+    }
+}
+
+struct Object {
+    objection: PatientVerified<EmergencyObjection>,
+}
+
+impl Operation for Object {
+    type Answer = pb::Accepted;
+
+    async fn apply(&self, tx: &mut Tx<'_>) -> Result<pb::Accepted, Refusal> {
+        let Self { objection } = self;
+        let patient = objection.patient_id;
+        let key = tables::emergency(patient);
+        let mut row = tx.read(&key).await?.unwrap_or_default();
+        let id = objection.help_id.as_bytes();
+        let entry = row.entries.iter_mut().find(|entry| entry.help_id == id[..]);
+        let entry = entry.ok_or_else(|| Refusal::absent("no such help"))?;
+        if entry.objected {
+            return Ok(pb::Accepted {});
+        }
+        let opens = entry.help.as_ref().map_or(0, |help| help.opens);
+        let over = tx.has_passed(opens).await;
+        ensure(!over, Problem::EmergencyOver, "the waiting time is over")?;
+        entry.objected = true;
+        let institution: [u8; 32] = entry.helped.as_ref().try_into().map_err(Refusal::damaged)?;
+        tx.put(&key, &row);
+        tx.log(&objection.hash())?;
+        let message = objection.to_message();
+        tx.record_history(patient, history_entry::What::EmergencyObjected(message.clone()))
+            .await?;
+        let event = event::What::EmergencyObjected(message);
+        tx.announce(patient, &row, event.clone()).await?;
+        tx.notify(institution, event).await.map(|()| pb::Accepted {})
+    }
+}
