@@ -24,7 +24,8 @@ use crate::{
 
 /// How a patient prepares, how helpers open, how she objects.
 #[derive(Debug, Subcommand)]
-#[command(after_help = EXAMPLES)]
+// A guardian's `help` is a command of its own; `--help` explains.
+#[command(after_help = EXAMPLES, disable_help_subcommand = true)]
 pub(crate) enum Command {
     /// Make the card that the patient carries; the one before opens nothing any more (patient)
     #[command(after_help = EXAMPLES)]
