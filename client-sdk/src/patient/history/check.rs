@@ -45,7 +45,7 @@ impl Patient {
     /// Checks each entry, each with those before it, and all with the permissions and records that the server lists.
     ///
     /// # Errors
-    /// Of the connection; [`Error::Tampered`] when numbers are missing, or the history is not the one that this device
+    /// Of the connection; [`crate::Error::Tampered`] when numbers are missing, or the history is not the one that this device
     /// has seen before.
     pub async fn check_history(&self) -> Result<HistoryCheck> {
         let Walk {
