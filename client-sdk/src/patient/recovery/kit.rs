@@ -99,7 +99,9 @@ impl Patient {
     pub async fn rehearse(&self, words: &str) -> Result<Rehearsed> {
         let secret = RecoverySecret::from_words(words).map_err(Error::RecoveryWords)?;
         let pins = self.home().pins(&self.home().principal()?)?;
-        let awake = Awake::wake(&pins, &secret).await?.patient;
+        // Its folder lives as long as it does, and goes with it.
+        let woken = Awake::wake(&pins, &secret).await?;
+        let awake = &woken.patient;
         if awake.id() != self.id() {
             return Err(Error::Usage(format!(
                 "these are the words of another vault, that of {}",
