@@ -12,11 +12,12 @@ use protocol_spec::{
     log::Logged,
     messages as pb,
     patient::PatientSigned,
+    permission::Kind,
     problem::Problem,
     statement::Signed,
 };
 
-use super::{Patient, PermissionState};
+use super::{Patient, PermissionState, permissions::OwnPermission};
 use crate::{Error, Progress, Result, mint};
 
 impl Patient {
@@ -210,9 +211,7 @@ impl Patient {
                 if !live || over != Some(old) {
                     continue;
                 }
-                // Nothing is released to an institution that has retired, by whatever key (INS-13).
-                let receiver = self.session.institution(own.permission.institution_id).await?;
-                if receiver.retirement().is_some() {
+                if self.is_for_a_retired_one(&own).await? {
                     continue;
                 }
                 match self.replace(&own, |_| ()).await {
@@ -230,6 +229,16 @@ impl Patient {
         Err(Error::Usage(
             "a permission over the collection is used all the time: try again later".into(),
         ))
+    }
+
+    /// Nothing is released to an institution that has retired, by whatever key (INS-13). An emergency permission is for
+    /// none in particular.
+    pub(super) async fn is_for_a_retired_one(&self, own: &OwnPermission) -> Result<bool> {
+        if own.permission.kind == Kind::Emergency {
+            return Ok(false);
+        }
+        let receiver = self.session.institution(own.permission.institution_id).await?;
+        Ok(receiver.retirement().is_some())
     }
 
     async fn close_epoch(&self, old: Collection) -> Result<pb::LoggedStatement> {

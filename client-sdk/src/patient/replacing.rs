@@ -171,8 +171,7 @@ impl Patient {
             if !live || self.has_current_key(&own).await? {
                 continue;
             }
-            let receiver = self.session.institution(permission.institution_id).await?;
-            if receiver.retirement().is_some() {
+            if self.is_for_a_retired_one(&own).await? {
                 continue;
             }
             match self.replace(&own, |_| ()).await {
