@@ -26,31 +26,36 @@ use crate::vault::{Caller, KEYS_OF_PAGE, MAX_VERSIONS, MAX_WRAPS, Proof, Refusal
 
 /// `POST` of a message that the vault's method of the same name takes.
 macro_rules! submissions {
-    ($($name:ident: $message:ident;)*) => {$(
-        pub(super) async fn $name(State(app): State<App>, signed: Signed<pb::$message>) -> Answer<pb::Accepted> {
+    ($($name:ident: $message:ident -> $answer:ident;)*) => {$(
+        pub(super) async fn $name(State(app): State<App>, signed: Signed<pb::$message>) -> Answer<pb::$answer> {
             signed.room.reply(app.vault.$name(&signed.caller, &signed.intent, signed.message).await)
         }
     )*};
 }
 
 submissions! {
-    submit_upload_request: SubmitUploadRequest;
-    submit_download_request: SubmitDownloadRequest;
-    submit_reference_request: SubmitReferenceRequest;
-    submit_permission: SubmitPermission;
-    submit_denial: SubmitDenial;
-    put_collection: PutCollection;
-    put_wraps: PutWraps;
-    change_devices: ChangeDevices;
-    rotate_institution: RotateInstitution;
-    retire_institution: RetireInstitution;
-    add_terminal: AddTerminal;
-    remove_terminal: RemoveTerminal;
-    put_delegation: PutDelegation;
-    put_delegated_keys: PutDelegatedKeys;
-    end_delegation: EndDelegation;
-    put_emergency: PutEmergency;
-    submit_objection: SubmitObjection;
+    submit_upload_request: SubmitUploadRequest -> Accepted;
+    submit_download_request: SubmitDownloadRequest -> Accepted;
+    submit_reference_request: SubmitReferenceRequest -> Accepted;
+    submit_permission: SubmitPermission -> Accepted;
+    submit_denial: SubmitDenial -> Accepted;
+    put_collection: PutCollection -> Accepted;
+    put_wraps: PutWraps -> Accepted;
+    change_devices: ChangeDevices -> Accepted;
+    rotate_institution: RotateInstitution -> Accepted;
+    retire_institution: RetireInstitution -> Accepted;
+    add_terminal: AddTerminal -> Accepted;
+    remove_terminal: RemoveTerminal -> Accepted;
+    put_delegation: PutDelegation -> Accepted;
+    put_delegated_keys: PutDelegatedKeys -> Accepted;
+    end_delegation: EndDelegation -> Accepted;
+    put_emergency: PutEmergency -> Accepted;
+    submit_objection: SubmitObjection -> Accepted;
+    put_segment: SignedSegment -> Accepted;
+    open_emergency: EmergencyUse -> EmergencyOpened;
+    start_help: StartHelp -> HelpStarted;
+    submit_revocation: SubmitRevocation -> RevocationAnswer;
+    close_epoch: CloseEpoch -> LoggedStatement;
 }
 
 /// `GET` of what an id names, with the most bytes of the answer.
@@ -321,16 +326,6 @@ pub(super) async fn vault_record(
     room.reply(list.read_one().await)
 }
 
-pub(super) async fn put_segment(
-    State(app): State<App>,
-    signed: Signed<pb::SignedSegment>,
-) -> Answer<pb::Accepted> {
-    let done = app
-        .vault
-        .put_segment(&signed.caller, &signed.intent, signed.message);
-    signed.room.reply(done.await)
-}
-
 pub(super) async fn index(
     State(app): State<App>,
     auth: Authenticated,
@@ -376,46 +371,6 @@ pub(super) async fn emergency(
     let list = app.vault.emergency(&auth.caller).await?;
     let bytes = u64::try_from(list.encoded_len()).unwrap_or(u64::MAX);
     back.room(auth.permit, bytes).await?.reply(Ok(list))
-}
-
-pub(super) async fn open_emergency(
-    State(app): State<App>,
-    signed: Signed<pb::EmergencyUse>,
-) -> Answer<pb::EmergencyOpened> {
-    let opened = app
-        .vault
-        .open_emergency(&signed.caller, &signed.intent, signed.message);
-    signed.room.reply(opened.await)
-}
-
-pub(super) async fn start_help(
-    State(app): State<App>,
-    signed: Signed<pb::StartHelp>,
-) -> Answer<pb::HelpStarted> {
-    let started = app
-        .vault
-        .start_help(&signed.caller, &signed.intent, signed.message);
-    signed.room.reply(started.await)
-}
-
-pub(super) async fn submit_revocation(
-    State(app): State<App>,
-    signed: Signed<pb::SubmitRevocation>,
-) -> Answer<pb::RevocationAnswer> {
-    let done = app
-        .vault
-        .submit_revocation(&signed.caller, &signed.intent, signed.message);
-    signed.room.reply(done.await)
-}
-
-pub(super) async fn close_epoch(
-    State(app): State<App>,
-    signed: Signed<pb::CloseEpoch>,
-) -> Answer<pb::LoggedStatement> {
-    let done = app
-        .vault
-        .close_epoch(&signed.caller, &signed.intent, signed.message);
-    signed.room.reply(done.await)
 }
 
 #[derive(Deserialize)]
