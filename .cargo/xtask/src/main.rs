@@ -1,4 +1,4 @@
-//! The project's own commands: `cargo xtask demo | test | check | build | bench | model`.
+//! The project's own commands: `cargo xtask demo | test | check | build | bench | model | decryptor`.
 //!
 //! Everything builds in the one dev profile and with whole-workspace features, so that RocksDB, by far the
 //! most expensive dependency, is compiled once and then reused by every command here.
@@ -8,6 +8,7 @@
 mod bench;
 mod build;
 mod check;
+mod decryptor;
 mod demo;
 mod model;
 mod prerequisites;
@@ -39,12 +40,21 @@ enum Command {
     Check,
     /// Explore the model of permissions, also with requests that overlap
     Model,
+    /// Open the test vectors with a program in another language, written from the specification alone
+    Decryptor(decryptor::Options),
     /// Measure throughput, latency and memory; arguments go to the benchmark program
     Bench {
         /// Arguments for the benchmark program
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+}
+
+impl Command {
+    /// Whether it compiles the workspace, and so needs what that needs.
+    fn compiles(&self) -> bool {
+        !matches!(self, Self::Decryptor(_))
+    }
 }
 
 fn main() -> ExitCode {
@@ -58,13 +68,16 @@ fn main() -> ExitCode {
 }
 
 fn run(command: Command) -> Result<()> {
-    prerequisites::ensure()?;
+    if command.compiles() {
+        prerequisites::ensure()?;
+    }
     match command {
         Command::Demo(options) => demo::run(&options),
         Command::Build => build::run(),
         Command::Test => test::run(),
         Command::Check => check::run(),
         Command::Model => model::run(),
+        Command::Decryptor(options) => decryptor::run(&options),
         Command::Bench { arguments } => bench::run(&arguments),
     }
 }

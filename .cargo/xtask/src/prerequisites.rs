@@ -1,4 +1,5 @@
-//! What cargo cannot bring along: RocksDB is C++ (a compiler), and its bindings are generated (libclang).
+//! What cargo cannot bring along: RocksDB is C++ (a compiler), its bindings are generated (libclang), and the
+//! independent decryptor is Python.
 //!
 //! Missing packages are installed after saying so when that needs no question (root, or sudo without
 //! password); otherwise the one line to run is printed. No environment variable is set here: a changed
@@ -18,26 +19,39 @@ use crate::process::{in_path, step, succeeds};
 /// # Errors
 /// With the line that installs what is missing, when it could not be installed from here.
 pub(crate) fn ensure() -> Result<()> {
-    let missing = missing();
-    if missing.is_empty() {
-        return Ok(());
-    }
-    let list = missing.join(" and ");
+    obtain("to compile RocksDB", missing, |manager| manager.compiler)
+}
+
+/// Makes sure that Python 3.10 or later is there, and can make environments.
+///
+/// # Errors
+/// As [`ensure`].
+pub(crate) fn ensure_python() -> Result<()> {
+    obtain("to run the decryptor", missing_python, |manager| manager.python)
+}
+
+fn obtain(
+    purpose: &str,
+    missing: fn() -> Vec<&'static str>,
+    packages: fn(&Manager) -> &'static str,
+) -> Result<()> {
+    let list = match missing().as_slice() {
+        [] => return Ok(()),
+        missing => missing.join(" and "),
+    };
     let Some(manager) = MANAGERS.iter().find(|manager| in_path(manager.program)) else {
         bail!("{list} not found: install it with this system's package manager, then run this again");
     };
+    let install = format!("{} {}", manager.install, packages(manager));
     let Some(prefix) = manager.privilege() else {
-        bail!(
-            "{list} not found: run `sudo sh -c '{}'`, then run this again",
-            manager.install
-        );
+        bail!("{list} not found: run `sudo sh -c '{install}'`, then run this again");
     };
-    println!("{list} not found, needed to compile RocksDB; installing");
+    println!("{list} not found, needed {purpose}; installing");
     step(
         "install",
-        Command::new("sh").args(["-c", &format!("{prefix}sh -c '{}'", manager.install)]),
+        Command::new("sh").args(["-c", &format!("{prefix}sh -c '{install}'")]),
     )?;
-    match self::missing().as_slice() {
+    match missing().as_slice() {
         [] => Ok(()),
         still => bail!("{} still not found: install it by hand", still.join(" and ")),
     }
@@ -46,6 +60,8 @@ pub(crate) fn ensure() -> Result<()> {
 struct Manager {
     program: &'static str,
     install: &'static str,
+    compiler: &'static str,
+    python: &'static str,
     needs_root: bool,
 }
 
@@ -65,32 +81,44 @@ impl Manager {
 const MANAGERS: &[Manager] = &[
     Manager {
         program: "apt-get",
-        install: "apt-get update && apt-get install -y --no-install-recommends g++ libclang-dev",
+        install: "apt-get update && apt-get install -y --no-install-recommends",
+        compiler: "g++ libclang-dev",
+        python: "python3 python3-venv",
         needs_root: true,
     },
     Manager {
         program: "dnf",
-        install: "dnf install -y gcc-c++ clang-devel",
+        install: "dnf install -y",
+        compiler: "gcc-c++ clang-devel",
+        python: "python3",
         needs_root: true,
     },
     Manager {
         program: "pacman",
-        install: "pacman -Sy --needed --noconfirm gcc clang",
+        install: "pacman -Sy --needed --noconfirm",
+        compiler: "gcc clang",
+        python: "python",
         needs_root: true,
     },
     Manager {
         program: "zypper",
-        install: "zypper --non-interactive install gcc-c++ clang-devel",
+        install: "zypper --non-interactive install",
+        compiler: "gcc-c++ clang-devel",
+        python: "python3",
         needs_root: true,
     },
     Manager {
         program: "apk",
-        install: "apk add g++ clang-dev",
+        install: "apk add",
+        compiler: "g++ clang-dev",
+        python: "python3",
         needs_root: true,
     },
     Manager {
         program: "brew",
-        install: "brew install llvm",
+        install: "brew install",
+        compiler: "llvm",
+        python: "python3",
         needs_root: false,
     },
 ];
@@ -104,6 +132,16 @@ fn missing() -> Vec<&'static str> {
         missing.push("libclang");
     }
     missing
+}
+
+/// A Python without `ensurepip` (Debian's, without python3-venv) makes environments that cannot install anything.
+fn missing_python() -> Vec<&'static str> {
+    let test = "import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 10))";
+    if succeeds("python3", &["-c", test]) {
+        Vec::new()
+    } else {
+        vec!["Python 3.10 with venv"]
+    }
 }
 
 /// Looks where the binding generator looks: `LIBCLANG_PATH`, what `llvm-config` says, the usual folders.

@@ -7,9 +7,9 @@ use std::time::Instant;
 use anyhow::Result;
 
 use crate::process::{cargo, in_path, step};
-use crate::{build, check};
+use crate::{build, check, decryptor};
 
-/// Runs the static checks, then all tests.
+/// Runs the static checks, then all tests, then the decryptor over the vectors.
 ///
 /// # Errors
 /// The first step that fails, with its command line.
@@ -33,6 +33,7 @@ pub(crate) fn run() -> Result<()> {
         "documentation tests",
         &mut cargo(["test", "--workspace", "--doc"]),
     )?;
+    decryptor::run(&decryptor::Options::default())?;
     println!("all passed in {:.0} s", started.elapsed().as_secs_f64());
     Ok(())
 }
