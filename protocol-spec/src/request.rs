@@ -249,13 +249,23 @@ impl RequestSignature {
     }
 }
 
+impl RequestSignature {
+    /// Keeps it as it was made.
+    pub fn evidence(&self) -> pb::Evidence {
+        pb::Evidence {
+            signature_base_id: self.base.clone().into(),
+            signature_id: self.signature.to_vec().into(),
+            ..pb::Evidence::default()
+        }
+    }
+}
+
 /// Keeps both signatures of a presentation as they were made.
 pub fn evidence(id: &RequestSignature, pop: &RequestSignature) -> pb::Evidence {
     pb::Evidence {
-        signature_base_id: id.base.clone().into(),
-        signature_id: id.signature.to_vec().into(),
         signature_base_pop: pop.base.clone().into(),
         signature_pop: pop.signature.to_vec().into(),
+        ..id.evidence()
     }
 }
 

@@ -19,7 +19,7 @@ use protocol_spec::{
     hash::Sha256Digest,
     ids::{DeviceId, InstitutionId, PermissionId, RecordId, TerminalId, VersionId},
     messages::{self as pb, history_entry::What},
-    patient::{Device, OfPatient, PatientSigned, PatientVerified},
+    patient::{Device, DeviceChain, OfPatient, PatientSigned, PatientVerified},
     permission::VerifiedPermission,
     purpose::Purpose,
     released::{ReleasedHasher, VersionLeaves},
@@ -254,6 +254,7 @@ impl Patient {
                 met.delegations.insert(delegation.hash(), (delegation, false));
                 Ok(item)
             }
+            What::DelegateRead(read) => self.delegate_read(read, met, blank),
             What::DelegationEnded(statement) => self.delegation_ended(statement, met, blank).await,
             What::DevicesChanged(list) => self.devices_changed(list, met, blank),
             What::Presented(presented) => self.presented(presented, met, blank).await,
@@ -285,6 +286,44 @@ impl Patient {
         check(held, "a delegate signed it who was none at that time")?;
         let delegate = Some(self.delegate_ref(delegation)?);
         Ok(HistoryItem { delegate, ..blank })
+    }
+
+    /// A request that a delegate's device has signed, for a record that was stored (DLG-11).
+    fn delegate_read(
+        &self,
+        read: pb::DelegateRead,
+        met: &mut Met,
+        blank: HistoryItem,
+    ) -> Result<HistoryItem> {
+        let hash = Sha256Digest::try_from(read.delegation_hash.as_ref())?;
+        let version = VersionId::try_from(read.version_id.as_ref())?;
+        let known = met.delegations.get(&hash).map(|(delegation, _)| delegation);
+        let delegation = known.ok_or_else(|| tampered("its delegation does not come before it"))?;
+        let device = DeviceChain::try_from(read.device)
+            .and_then(|chain| chain.verify(delegation.delegate_id))
+            .map_err(tampered)?;
+        let item = self.signed_by((&device, Some(delegation)), met, blank)?;
+        let evidence = read.evidence.ok_or_else(|| tampered("it has no evidence"))?;
+        let signature = evidence.signature_id.as_ref().try_into();
+        let signature = signature.map_err(|_| tampered("a signature is malformed"))?;
+        let base = &evidence.signature_base_id;
+        device.key().verify(base, signature).map_err(tampered)?;
+        let base = std::str::from_utf8(base).unwrap_or_default();
+        let path = format!("\"@path\": /v1/vault/records/{version}/leaves\n");
+        let named = format!("\n\"medvault-delegation\": {}\n", delegation.delegation_id);
+        check(
+            base.contains(&path) && base.contains(&named),
+            "her request is another one",
+        )?;
+        let record = met.trail.stored.get(&version);
+        let record = record.ok_or_else(|| tampered("the record that she read was never stored"))?;
+        let item = HistoryItem {
+            kind: HistoryKind::DelegateRead,
+            record_id: Some(*record),
+            ..item
+        };
+        met.trail.counts.statements += 1;
+        Ok(item)
     }
 
     async fn delegation_ended(

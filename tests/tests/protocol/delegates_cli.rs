@@ -78,6 +78,7 @@ fn a_mother_acts_for_her_child() -> Result<()> {
     let records = mother.run(&for_child(&["records"]))?;
     assert_eq!(records["records"][0]["record_id"], record, "{records}");
     let out = scene.world.path("mothers").display().to_string();
+    let again = scene.world.path("again").display().to_string();
     mother.run(&for_child(&["records", "get", &record, "--out", &out]))?;
     assert_eq!(contents(out.as_ref())?, ["the blood test".to_owned()].into());
     // Her own vault is another one.
@@ -117,6 +118,14 @@ fn a_mother_acts_for_her_child() -> Result<()> {
     assert_eq!(of_mother.count(), 2, "{permitted:?}");
     assert_eq!(entries(&scene, "denied")?[0]["answered_by"], by.as_str());
     assert_eq!(entries(&scene, "delegated")?[0]["delegate"], "Mother");
+    // DLG-11: also what she looked at, once a day.
+    mother.run(&for_child(&["records", "get", &record, "--out", &again]))?;
+    let read = entries(&scene, "delegate-read")?;
+    assert_eq!(read.len(), 1, "{read:?}");
+    assert_eq!(
+        (&read[0]["record_id"], &read[0]["answered_by"]),
+        (&record.into(), &by.as_str().into())
+    );
     let permissions = scene.patient.run(&["permissions"])?;
     let listed = permissions["permissions"].as_array().context("no list")?;
     let given = listed
@@ -352,6 +361,41 @@ fn an_end_that_was_broken_off_is_taken_up_again() -> Result<()> {
         .output()?;
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(said.contains("does not show a collection"), "{said}");
+    Ok(())
+}
+
+/// DLG-11: a reading that the server makes up, or puts under another record, is named as unproven.
+#[test]
+fn a_made_up_reading_is_not_believed() -> Result<()> {
+    let (world, liar) = World::start_behind_liar()?;
+    let scene = Scene::in_world(world)?;
+    let (first, second) = (scene.record("first")?, scene.record("second")?);
+    let (mother, _, _) = mother(&scene, "read", "1d")?;
+    let child = child(&scene)?;
+    let out = scene.world.path("out").display().to_string();
+    for record in [&first, &second] {
+        mother.run(&["records", "get", record, "--out", &out, "--acting-for", &child])?;
+    }
+    // The entries change places, evidence and all but the version.
+    liar.tell_of("/v1/vault/history", |mut page: pb::HistoryPage| {
+        use pb::history_entry::What;
+        let mut reads: Vec<&mut pb::DelegateRead> = page
+            .entries
+            .iter_mut()
+            .filter_map(|entry| match &mut entry.what {
+                Some(What::DelegateRead(read)) => Some(read),
+                _ => None,
+            })
+            .collect();
+        if let [one, other] = reads.as_mut_slice() {
+            std::mem::swap(&mut one.version_id, &mut other.version_id);
+        }
+        page
+    });
+    let refused = scene.patient.fail(&["history", "--verify"])?;
+    assert!(refused.text.contains("her request is another one"), "{refused:?}");
+    liar.be_honest();
+    assert_eq!(entries(&scene, "delegate-read")?.len(), 2);
     Ok(())
 }
 

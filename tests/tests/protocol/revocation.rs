@@ -310,6 +310,7 @@ async fn the_patient_sees_every_step_in_her_history() -> Result<()> {
             What::DevicesChanged(_) => Ok("devices changed"),
             What::Delegated(_) => Ok("delegated"),
             What::DelegationEnded(_) => Ok("delegation ended"),
+            What::DelegateRead(_) => Ok("delegate read"),
             What::EmergencyOpened(_) | What::EmergencyHelp(_) | What::EmergencyObjected(_) => Ok("emergency"),
         })
         .collect::<Result<_>>()?;

@@ -179,7 +179,12 @@ impl FromRequestParts<App> for Authenticated {
         let caller = app.vault.find_key(&signature.params.key_id).await?;
         let mut admitted = app.gate.admit(caller, signature, now_ms)?;
         match delegation(parts)? {
-            Some(delegation) => admitted.caller = app.vault.act(admitted.caller, delegation).await?,
+            Some(delegation) => {
+                let Self {
+                    caller, signature, ..
+                } = &admitted;
+                admitted.caller = app.vault.act(caller.clone(), delegation, signature).await?;
+            }
             None => app.vault.check_standing(&admitted.caller).await?,
         }
         Ok(admitted)

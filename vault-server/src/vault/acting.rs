@@ -15,6 +15,7 @@ use protocol_spec::{
     messages as pb,
     permission::{PermissionBody, VerifiedPermission},
     problem::Problem,
+    request::RequestSignature,
 };
 
 use super::{
@@ -22,9 +23,11 @@ use super::{
     delegations::delegation_of,
     refusal::ensure,
     requests::request_place,
-    tables::{self, DelegationRow},
-    tx::Tx,
+    tables::{self, DelegationRow, Mark},
+    tx::{Operation, Tx},
 };
+
+use pb::history_entry;
 
 /// A patient who acts for another one.
 #[derive(Clone, Debug)]
@@ -36,6 +39,8 @@ pub struct Acting {
     pub(super) delegation: Delegation,
     /// SHA-256 of its body.
     pub(super) hash: Sha256Digest,
+    /// What she asks, as she signed it.
+    request: pb::Evidence,
 }
 
 impl Acting {
@@ -54,7 +59,12 @@ impl Vault {
     ///
     /// # Errors
     /// `not-permitted` unless it is hers, `delegation-ended`, `delegation-expired`, `delegation-not-yet-valid`.
-    pub async fn act(&self, caller: Caller, delegation: DelegationId) -> Result<Caller, Refusal> {
+    pub async fn act(
+        &self,
+        caller: Caller,
+        delegation: DelegationId,
+        request: &RequestSignature,
+    ) -> Result<Caller, Refusal> {
         let absent = || Refusal::absent("no such delegation of the caller's");
         let Caller::Patient { id, device, key } = caller else {
             return Err(absent());
@@ -71,6 +81,7 @@ impl Vault {
             key,
             delegation: signed.claimed().clone(),
             hash: signed.hash(),
+            request: request.evidence(),
         };
         self.shared.check_acting(&acting).await?;
         Ok(Caller::Delegate(Arc::new(acting)))
@@ -220,6 +231,39 @@ impl Shared {
         ensure(within, Problem::NotPermitted, "the record lies elsewhere")
     }
 }
+
+/// A delegate begins to read a record (DLG-11).
+pub(super) struct NoteRead<'a> {
+    pub(super) acting: &'a Acting,
+    pub(super) version: VersionId,
+}
+
+impl Operation for NoteRead<'_> {
+    type Answer = ();
+
+    async fn apply(&self, tx: &mut Tx<'_>) -> Result<(), Refusal> {
+        let Self { acting, version } = self;
+        tx.check_acting(acting).await?;
+        let (owner, id) = (acting.owner(), acting.delegation.delegation_id);
+        let key = tables::delegate_read(owner, id, *version, tx.now / DAY);
+        if tx.read(&key).await?.is_some() {
+            return Ok(());
+        }
+        tx.put(&key, &Mark {});
+        let device = tx.read_existing(&tables::device(acting.device)).await?.device;
+        let read = pb::DelegateRead {
+            delegation_hash: Bytes::copy_from_slice(acting.hash.as_bytes()),
+            version_id: Bytes::copy_from_slice(version.as_bytes()),
+            evidence: Some(acting.request.clone()),
+            device: device.and_then(|device| device.chain),
+        };
+        tx.record_history(owner, history_entry::What::DelegateRead(read))
+            .await
+    }
+}
+
+/// In milliseconds.
+const DAY: u64 = 24 * 3600 * 1000;
 
 impl Tx<'_> {
     /// As [`Shared::check_acting`], by rows that the commit checks again.

@@ -11,6 +11,7 @@ use protocol_spec::{
 
 use super::{
     Caller, LeafStream, Refusal, Shared, Vault,
+    acting::NoteRead,
     outflow::Guard,
     tables::{self, PlacementRow, RecordRow, RowKey, VersionRow, WrapRow},
 };
@@ -93,7 +94,11 @@ impl Vault {
             .and_then(|row| row.stored)
             .ok_or_else(|| Refusal::absent("no such record"))?;
         let guard = Guard::Device(caller.clone());
-        LeafStream::new(&self.shared, version, record.stream_len, first, count, guard)
+        let stream = LeafStream::new(&self.shared, version, record.stream_len, first, count, guard)?;
+        if let Some(acting) = caller.acting() {
+            self.shared.run(&NoteRead { acting, version }).await?;
+        }
+        Ok(stream)
     }
 }
 

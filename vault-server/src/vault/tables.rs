@@ -42,6 +42,7 @@
 //! | 50 delegation | owner | delegation | [`DelegationRow`] |
 //! | 51 held delegation | delegate | delegation | [`HeldRow`]: whose it is |
 //! | 52 delegated key | owner | delegation ‖ collection ‖ epoch | [`pb::PatientStatement`] |
+//! | 53 delegate read | owner | delegation ‖ version ‖ day | [`Mark`]: it stands in the history |
 //! | 55 emergency | patient | – | [`EmergencyRow`]: her emergency permissions; guards them |
 //! | 56 opening | patient | permission ‖ institution | [`OpeningRow`]: who has opened it, until when |
 //! | 57 opening id | patient | opening | [`Mark`]: taken |
@@ -440,6 +441,20 @@ pub(super) fn delegated_key(
         &collection.epoch.to_be_bytes(),
     ];
     RowKey::new(*owner.as_bytes(), 52, suffix.concat())
+}
+
+pub(super) fn delegate_read(
+    owner: PatientId,
+    delegation: DelegationId,
+    version: VersionId,
+    day: u64,
+) -> RowKey<Mark> {
+    let suffix = [
+        delegation.as_bytes().as_slice(),
+        version.as_bytes(),
+        &day.to_be_bytes(),
+    ];
+    RowKey::new(*owner.as_bytes(), 53, suffix.concat())
 }
 
 pub(super) fn emergency(patient: PatientId) -> RowKey<EmergencyRow> {

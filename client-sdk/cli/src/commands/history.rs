@@ -377,6 +377,7 @@ fn kind(kind: HistoryKind) -> &'static str {
         HistoryKind::DevicesChanged => "devices-changed",
         HistoryKind::Delegated => "delegated",
         HistoryKind::DelegationEnded => "delegation-ended",
+        HistoryKind::DelegateRead => "delegate-read",
         HistoryKind::EmergencyOpened => "emergency-opened",
         HistoryKind::EmergencyHelp => "emergency-help",
         HistoryKind::EmergencyObjected => "emergency-objected",

@@ -138,14 +138,14 @@ impl Patient {
         let mut listed = HashSet::new();
         for version in self.shown_versions().await? {
             check.records += 1;
-            if !trail.stored.contains(&version) {
+            if !trail.stored.contains_key(&version) {
                 check.findings.push(format!(
                     "{version} is in the vault, and the history does not say how it came there"
                 ));
             }
             listed.insert(version);
         }
-        for version in trail.stored.iter().filter(|version| !listed.contains(version)) {
+        for version in trail.stored.keys().filter(|version| !listed.contains(version)) {
             check
                 .findings
                 .push(format!("{version} was stored, and is not in the vault any more"));

@@ -42,6 +42,8 @@ pub enum HistoryKind {
     Delegated,
     /// She ended that.
     DelegationEnded,
+    /// A delegate has begun to read a record: the first time on a day.
+    DelegateRead,
     /// The server shows something that is not proven.
     Unverified,
 }

@@ -7,7 +7,7 @@ use prost::Message;
 use protocol_spec::{
     bodies::{ReleaseReceipt, ReleaseTicket, StandbyTicket, UploadReceipt},
     hash::Sha256Digest,
-    ids::{PermissionId, ReleaseId, UploadId, VersionId},
+    ids::{PermissionId, RecordId, ReleaseId, UploadId, VersionId},
     messages::{self as pb, history_entry::What},
     permission::VerifiedPermission,
 };
@@ -22,8 +22,8 @@ pub(super) struct Trail {
     pub(super) permissions: HashMap<PermissionId, Permitted>,
     releases: HashMap<ReleaseId, (PermissionId, Sha256Digest)>,
     uploads: HashMap<UploadId, Standby>,
-    /// Versions that were stored.
-    pub(super) stored: HashSet<VersionId>,
+    /// Versions that were stored, and of which record.
+    pub(super) stored: HashMap<VersionId, RecordId>,
     /// Permissions that were revoked.
     pub(super) revoked: HashSet<PermissionId>,
     /// What was checked so far.
@@ -130,7 +130,7 @@ impl Trail {
                 && standby.presentation == receipt.presentation_hash
         });
         check(same, "the presentation that opened it does not come before it")?;
-        self.stored.insert(receipt.version_id);
+        self.stored.insert(receipt.version_id, receipt.record_id);
         Ok(())
     }
 }

@@ -33,6 +33,7 @@ fn kinds(entries: &[pb::HistoryEntry]) -> Vec<&'static str> {
         history_entry::What::DevicesChanged(_) => "devices changed",
         history_entry::What::Delegated(_) => "delegated",
         history_entry::What::DelegationEnded(_) => "delegation ended",
+        history_entry::What::DelegateRead(_) => "delegate read",
         history_entry::What::EmergencyOpened(_) => "emergency opened",
         history_entry::What::EmergencyHelp(_) => "emergency help",
         history_entry::What::EmergencyObjected(_) => "emergency objected",
