@@ -113,6 +113,8 @@ defences! {
     DelegationLife = "delegation-life";
     /// Who acts through a delegation has it from the owner of the vault herself (DLG-2, DLG-7).
     DelegationChain = "delegation-chain";
+    /// No delegate opens a record unseen, and none is said to have opened what she did not ask for (DLG-11).
+    DelegateReads = "delegate-reads";
     /// Institutions that open in an emergency are accredited for it (EMG-6).
     EmergencyAccreditation = "emergency-accreditation";
     /// Whoever opens in an emergency has the card's half (EMG-7).

@@ -247,9 +247,7 @@ impl RequestSignature {
     pub fn verify(&self, key: &IdentityKey) -> Result<(), Error> {
         Defence::RequestSignatures.check(key.verify(self.base.as_bytes(), &self.signature))
     }
-}
 
-impl RequestSignature {
     /// Keeps it as it was made.
     pub fn evidence(&self) -> pb::Evidence {
         pb::Evidence {

@@ -2,6 +2,7 @@
 //! Statements are checked by their makers' keys, receipts by the log, presentations by both signatures.
 
 mod check;
+mod delegates;
 mod emergency;
 mod item;
 mod trail;
@@ -11,15 +12,15 @@ use std::collections::HashMap;
 use prost::Message;
 use protocol_spec::{
     bodies::{
-        DelegationEnd, Denial, ReleaseReceipt, ReleaseTicket, Revocation, StandbyTicket, UploadReceipt,
-        UploadRequest,
+        Denial, ReleaseReceipt, ReleaseTicket, Revocation, StandbyTicket, UploadReceipt, UploadRequest,
     },
     delegation::VerifiedDelegation,
     devices::{DeviceList, ListedDevice},
     hash::Sha256Digest,
     ids::{DeviceId, InstitutionId, PermissionId, RecordId, TerminalId, VersionId},
+    keys::IdentityKey,
     messages::{self as pb, history_entry::What},
-    patient::{Device, DeviceChain, OfPatient, PatientSigned, PatientVerified},
+    patient::{Device, OfPatient, PatientSigned, PatientVerified},
     permission::VerifiedPermission,
     purpose::Purpose,
     released::{ReleasedHasher, VersionLeaves},
@@ -288,68 +289,6 @@ impl Patient {
         Ok(HistoryItem { delegate, ..blank })
     }
 
-    /// A request that a delegate's device has signed, for a record that was stored (DLG-11).
-    fn delegate_read(
-        &self,
-        read: pb::DelegateRead,
-        met: &mut Met,
-        blank: HistoryItem,
-    ) -> Result<HistoryItem> {
-        let hash = Sha256Digest::try_from(read.delegation_hash.as_ref())?;
-        let version = VersionId::try_from(read.version_id.as_ref())?;
-        let known = met.delegations.get(&hash).map(|(delegation, _)| delegation);
-        let delegation = known.ok_or_else(|| tampered("its delegation does not come before it"))?;
-        let device = DeviceChain::try_from(read.device)
-            .and_then(|chain| chain.verify(delegation.delegate_id))
-            .map_err(tampered)?;
-        let item = self.signed_by((&device, Some(delegation)), met, blank)?;
-        let evidence = read.evidence.ok_or_else(|| tampered("it has no evidence"))?;
-        let signature = evidence.signature_id.as_ref().try_into();
-        let signature = signature.map_err(|_| tampered("a signature is malformed"))?;
-        let base = &evidence.signature_base_id;
-        device.key().verify(base, signature).map_err(tampered)?;
-        let base = std::str::from_utf8(base).unwrap_or_default();
-        let path = format!("\"@path\": /v1/vault/records/{version}/leaves\n");
-        let named = format!("\n\"medvault-delegation\": {}\n", delegation.delegation_id);
-        check(
-            base.contains(&path) && base.contains(&named),
-            "her request is another one",
-        )?;
-        let record = met.trail.stored.get(&version);
-        let record = record.ok_or_else(|| tampered("the record that she read was never stored"))?;
-        let item = HistoryItem {
-            kind: HistoryKind::DelegateRead,
-            record_id: Some(*record),
-            ..item
-        };
-        met.trail.counts.statements += 1;
-        Ok(item)
-    }
-
-    async fn delegation_ended(
-        &self,
-        statement: pb::PatientStatement,
-        met: &mut Met,
-        blank: HistoryItem,
-    ) -> Result<HistoryItem> {
-        let end = PatientSigned::<DelegationEnd>::try_from(statement.clone()).map_err(tampered)?;
-        let known = met.delegations.get(&end.claimed().delegation_hash);
-        let (delegation, ended) = known.ok_or_else(|| tampered("its delegation does not come before it"))?;
-        check(!ended, "its delegation has ended before")?;
-        let end = self.own_delegation_end(statement, delegation).await?;
-        let item = HistoryItem {
-            kind: HistoryKind::DelegationEnded,
-            device: Some(self.acted(end.device(), met)?),
-            delegate: Some(self.delegate_ref(delegation)?),
-            ..blank
-        };
-        met.trail.counts.statements += 1;
-        if let Some((_, ended)) = met.delegations.get_mut(&end.delegation_hash) {
-            *ended = true;
-        }
-        Ok(item)
-    }
-
     fn device_ref(&self, id: DeviceId) -> Result<DeviceRef> {
         let name = self.keys.known().name(id)?.as_str().to_owned();
         let this = id == DeviceId::from(&self.device_key());
@@ -555,12 +494,7 @@ impl Patient {
             ),
         ];
         for (base, signature, key) in signed {
-            let signature = signature
-                .as_ref()
-                .try_into()
-                .map_err(|_| tampered("a signature is malformed"))?;
-            key.verify(base, signature).map_err(tampered)?;
-            let base = std::str::from_utf8(base).unwrap_or_default();
+            let base = signed_text(base, signature, key)?;
             check(
                 base.contains(&path),
                 "it is the presentation of another permission",
@@ -612,6 +546,14 @@ impl Patient {
             .await?;
         Ok(statement)
     }
+}
+
+/// A signature base that this key has signed.
+fn signed_text<'a>(base: &'a [u8], signature: &[u8], key: &IdentityKey) -> Result<&'a str> {
+    let signature = signature.try_into();
+    let signature = signature.map_err(|_| tampered("a signature is malformed"))?;
+    key.verify(base, signature).map_err(tampered)?;
+    std::str::from_utf8(base).map_err(tampered)
 }
 
 /// The operator alone says who stored or received: it must be whom the patient permitted.

@@ -1,4 +1,4 @@
-//! Delegates, attacked (ATK-3, ATK-23, ATK-24, ATK-28, ATK-33, ATK-45; DLG-1 to DLG-10). What must work stands in
+//! Delegates, attacked (ATK-3, ATK-23, ATK-24, ATK-28, ATK-33, ATK-45; DLG-1 to DLG-11). What must work stands in
 //! `delegates_cli`.
 
 use anyhow::{Context, Result, ensure};
@@ -9,7 +9,7 @@ use protocol_spec::{
     delegation::{Power, Scope},
     ids::{CollectionId, PatientId},
     messages as pb,
-    patient::PatientSigned,
+    patient::{DeviceChain, PatientSigned},
     permission::RecordSelector,
     problem::Problem,
 };
@@ -103,6 +103,51 @@ async fn a_delegate_reads_and_answers_in_her_collections() -> Result<()> {
     assert!(permitted.status.is_success(), "{permitted:?}");
     let permitted = family.permit_collection(wire, &by, Collection::DEFAULT).await?;
     assert!(permitted.status.is_success(), "{permitted:?}");
+    Ok(())
+}
+
+/// DLG-11: before the first leaf it stands in the history that she reads, with what she signed; once a day, and not what
+/// was refused. Without the defence she reads unseen.
+#[tokio::test]
+async fn no_delegate_reads_unseen() -> Result<()> {
+    let seen = async |off: &[Defence]| -> Result<Vec<pb::DelegateRead>> {
+        let world = RawWorld::start_without(off).await?;
+        let (wire, family) = (&world.wire, Family::at(&world).await?);
+        let by = family.child.delegate(wire, family.mother.id, reading).await?;
+        let beyond = leaves(&family.inside).replace("first=0", "first=1");
+        for path in [&leaves(&family.outside), &beyond] {
+            let refused = family.mother.get_for(wire, path, &by).await?;
+            ensure!(!refused.status.is_success(), "{path}: {refused:?}");
+        }
+        family.child.get(wire, &leaves(&family.inside)).await?;
+        for _ in 0..2 {
+            let read = family.mother.get_for(wire, &leaves(&family.inside), &by).await?;
+            assert_eq!(read.body.len() as u64, family.inside.stream_len);
+        }
+        let history: pb::HistoryPage = family.child.get(wire, "/v1/vault/history").await?.message()?;
+        let reads = history.entries.into_iter().filter_map(|entry| match entry.what {
+            Some(pb::history_entry::What::DelegateRead(read)) => Some(read),
+            _ => None,
+        });
+        let reads: Vec<_> = reads.collect();
+        for read in &reads {
+            assert_eq!(read.version_id, family.inside.version_id.as_bytes()[..]);
+            assert_eq!(read.delegation_hash, by.hash().as_bytes()[..]);
+            let evidence = read.evidence.as_ref().context("no evidence")?;
+            let device = DeviceChain::try_from(read.device.clone())?.verify(family.mother.id)?;
+            let signature = evidence.signature_id.as_ref().try_into()?;
+            device.key().verify(&evidence.signature_base_id, signature)?;
+            let base = std::str::from_utf8(&evidence.signature_base_id)?;
+            let path = format!("/v1/vault/records/{}/leaves", family.inside.version_id);
+            ensure!(
+                base.contains(&path) && base.contains(&by.id.to_string()),
+                "{base}"
+            );
+        }
+        Ok(reads)
+    };
+    assert_eq!(seen(&[]).await?.len(), 1);
+    assert_eq!(seen(&[Defence::DelegateReads]).await?.len(), 0, "the control");
     Ok(())
 }
 

@@ -364,7 +364,20 @@ fn an_end_that_was_broken_off_is_taken_up_again() -> Result<()> {
     Ok(())
 }
 
-/// DLG-11: a reading that the server makes up, or puts under another record, is named as unproven.
+/// Delegates' reads in a page of the history.
+fn reads(page: &mut pb::HistoryPage) -> Vec<&mut pb::DelegateRead> {
+    use pb::history_entry::What;
+    page.entries
+        .iter_mut()
+        .filter_map(|entry| match &mut entry.what {
+            Some(What::DelegateRead(read)) => Some(read),
+            _ => None,
+        })
+        .collect()
+}
+
+/// DLG-11: a reading that the server puts under another record, or tells of twice, is named as unproven; without the
+/// check the delegate is blamed.
 #[test]
 fn a_made_up_reading_is_not_believed() -> Result<()> {
     let (world, liar) = World::start_behind_liar()?;
@@ -372,30 +385,37 @@ fn a_made_up_reading_is_not_believed() -> Result<()> {
     let (first, second) = (scene.record("first")?, scene.record("second")?);
     let (mother, _, _) = mother(&scene, "read", "1d")?;
     let child = child(&scene)?;
-    let out = scene.world.path("out").display().to_string();
     for record in [&first, &second] {
+        let out = scene.world.path(record).display().to_string();
         mother.run(&["records", "get", record, "--out", &out, "--acting-for", &child])?;
     }
+    let believing = scene.patient.without(&[Defence::DelegateReads]);
+    let verify = ["history", "--verify"];
     // The entries change places, evidence and all but the version.
     liar.tell_of("/v1/vault/history", |mut page: pb::HistoryPage| {
-        use pb::history_entry::What;
-        let mut reads: Vec<&mut pb::DelegateRead> = page
-            .entries
-            .iter_mut()
-            .filter_map(|entry| match &mut entry.what {
-                Some(What::DelegateRead(read)) => Some(read),
-                _ => None,
-            })
-            .collect();
-        if let [one, other] = reads.as_mut_slice() {
+        if let [one, other] = reads(&mut page).as_mut_slice() {
             std::mem::swap(&mut one.version_id, &mut other.version_id);
         }
         page
     });
-    let refused = scene.patient.fail(&["history", "--verify"])?;
+    let refused = scene.patient.fail(&verify)?;
     assert!(refused.text.contains("her request is another one"), "{refused:?}");
-    liar.be_honest();
-    assert_eq!(entries(&scene, "delegate-read")?.len(), 2);
+    believing.run(&verify).context("the control")?;
+    // The last one once more, at the end.
+    liar.tell_of("/v1/vault/history", |mut page: pb::HistoryPage| {
+        let last = page.entries.last().cloned();
+        page.entries.extend(last.map(|last| pb::HistoryEntry {
+            number: last.number + 1,
+            ..last
+        }));
+        page
+    });
+    let refused = scene.patient.fail(&verify)?;
+    assert!(refused.text.contains("stands before it already"), "{refused:?}");
+    let believed = believing.run(&verify).context("the control")?;
+    let told = believed["history"].as_array().context("no history")?;
+    let told = told.iter().filter(|entry| entry["kind"] == "delegate-read");
+    assert_eq!(told.count(), 3, "the control: {believed}");
     Ok(())
 }
 

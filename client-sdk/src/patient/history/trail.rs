@@ -24,6 +24,8 @@ pub(super) struct Trail {
     uploads: HashMap<UploadId, Standby>,
     /// Versions that were stored, and of which record.
     pub(super) stored: HashMap<VersionId, RecordId>,
+    /// What delegates have signed to read a record (DLG-11).
+    pub(super) read_by_delegates: HashSet<Sha256Digest>,
     /// Permissions that were revoked.
     pub(super) revoked: HashSet<PermissionId>,
     /// What was checked so far.
