@@ -401,6 +401,8 @@ fn a_made_up_reading_is_not_believed() -> Result<()> {
     let refused = scene.patient.fail(&verify)?;
     assert!(refused.text.contains("her request is another one"), "{refused:?}");
     believing.run(&verify).context("the control")?;
+    // What it has believed does not count as seen.
+    std::fs::remove_file(scene.patient.home().join("history.json"))?;
     // The last one once more, at the end.
     liar.tell_of("/v1/vault/history", |mut page: pb::HistoryPage| {
         let last = page.entries.last().cloned();
