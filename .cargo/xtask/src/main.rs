@@ -1,4 +1,4 @@
-//! The project's own commands: `cargo xtask demo | test | check | build | bench | model | decryptor`.
+//! The project's own commands: `cargo xtask demo | test | check | build | bench | model | decryptor | formal`.
 //!
 //! Everything builds in the one dev profile and with whole-workspace features, so that RocksDB, by far the
 //! most expensive dependency, is compiled once and then reused by every command here.
@@ -10,6 +10,7 @@ mod build;
 mod check;
 mod decryptor;
 mod demo;
+mod formal;
 mod model;
 mod prerequisites;
 mod process;
@@ -42,6 +43,8 @@ enum Command {
     Model,
     /// Open the test vectors with a program in another language, written from the specification alone
     Decryptor(decryptor::Options),
+    /// Run the formal models of the protocol: every claim must hold, and every control's attack must be found
+    Formal(formal::Options),
     /// Measure throughput, latency and memory; arguments go to the benchmark program
     Bench {
         /// Arguments for the benchmark program
@@ -53,7 +56,7 @@ enum Command {
 impl Command {
     /// Whether it compiles the workspace, and so needs what that needs.
     fn compiles(&self) -> bool {
-        !matches!(self, Self::Decryptor(_))
+        !matches!(self, Self::Decryptor(_) | Self::Formal(_))
     }
 }
 
@@ -78,6 +81,7 @@ fn run(command: Command) -> Result<()> {
         Command::Check => check::run(),
         Command::Model => model::run(),
         Command::Decryptor(options) => decryptor::run(&options),
+        Command::Formal(options) => formal::run(&options),
         Command::Bench { arguments } => bench::run(&arguments),
     }
 }
