@@ -2,7 +2,7 @@
 
 use std::{io, path::Path, path::PathBuf};
 
-use protocol_spec::problem::Problem;
+use protocol_spec::{ids::VersionId, problem::Problem};
 use thiserror::Error;
 
 use crate::keystore::KeyStoreError;
@@ -113,6 +113,19 @@ pub enum Error {
         /// The rule that does not hold.
         cause: String,
     },
+    /// The server shows a record of hers where it lay before.
+    #[error(
+        "{version} was seen with placement {seen}, and the server shows {}: it shows an older state of the vault, of which \
+         nothing was kept; report it to the operator", shown.map_or_else(|| "none".to_owned(), |number| format!("placement {number}"))
+    )]
+    OlderPlacement {
+        /// The record version.
+        version: VersionId,
+        /// The number of the newest placement that was seen.
+        seen: u64,
+        /// That of the one that the server shows; none when it shows the record as not placed.
+        shown: Option<u64>,
+    },
     /// No accredited institution has this name or id.
     #[error("no accredited institution is called {name:?}: list the directory for the right name")]
     UnknownInstitution {
@@ -214,6 +227,7 @@ impl Error {
             Self::WrongServer { .. } => "wrong-server",
             Self::Refused { problem, .. } => problem.code(),
             Self::Tampered { .. } => "tampered",
+            Self::OlderPlacement { .. } => "older-placement",
             Self::UnknownInstitution { .. } => "unknown-institution",
             Self::AmbiguousInstitution { .. } => "ambiguous-institution",
             Self::Unknown { .. } => "unknown",

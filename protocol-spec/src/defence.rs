@@ -141,6 +141,8 @@ defences! {
     LinkOffer = "link-offer";
     /// A new device was approved by whoever has its code (DEV-11).
     LinkApproval = "link-approval";
+    /// No record is shown where it lay before (COL-10).
+    SeenPlacements = "seen-placements";
     /// Whoever holds a permission keeps to it, whatever the server allows (CND-11, CND-12).
     Holder = "holder";
     /// An emergency permission is wrapped anew to the key that she has signed (EMG-5).

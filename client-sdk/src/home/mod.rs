@@ -10,6 +10,7 @@
 //! recipients.json   when an institution's earlier recipient keys end
 //! directory.json    institutions as first seen      checkpoint.pb   the newest log that was proven
 //! device-lists/     the newest list of devices that was met of each patient
+//! placements.json   the newest placement of each record version that was seen
 //! history.json      what was seen of her history: a digest over all entries
 //! met/              what ids of requests, permissions and records stood for when they were first met
 //! recovery.json     when a patient's recovery kit was last proven

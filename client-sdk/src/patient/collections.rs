@@ -129,7 +129,7 @@ impl Patient {
     pub async fn move_record(&self, record: RecordId, to: CollectionId) -> Result<()> {
         let Examined { verified, key, .. } = self.examine(record).await?;
         self.place(&verified, &key, to).await?;
-        Ok(())
+        self.keep_placements(&[]).await
     }
 
     /// Places a record version in a collection. When another device has placed one meanwhile, it is done anew
@@ -147,6 +147,7 @@ impl Patient {
                 Ok(_) => {
                     let mut ring = self.ring.lock().await;
                     ring.last_placement = ring.last_placement.max(number);
+                    self.seen_placements().await?.note(record.version_id(), number);
                     return Ok(number);
                 }
                 Err(Error::Refused {

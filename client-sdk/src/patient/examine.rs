@@ -59,6 +59,8 @@ impl Patient {
                 self.placed_key(&record, collection, &data_key_wrap).await?
             }
             None => {
+                let version = record.receipt.statement.version_id;
+                self.seen_placements().await?.check(version, None)?;
                 self.uploaded_key(&record, upload_key_epoch, &upload_key_wrap)
                     .await?
             }
@@ -95,7 +97,7 @@ impl Patient {
         }
     }
 
-    /// A placement by a device of hers, which may have made it (DEV-8).
+    /// A placement by a device of hers, which may have made it (DEV-8), and the newest that was seen (COL-10).
     pub(super) async fn placement_of(&self, message: Option<pb::PatientStatement>) -> Result<Placement> {
         let placement = PatientSigned::<Placement>::try_from(message)
             .and_then(PatientSigned::verify)
@@ -106,11 +108,13 @@ impl Patient {
                 "a device placed it that was removed before, or added after",
             ));
         }
-        if placement.patient_id == self.id() {
-            Ok(Placement::clone(&placement))
-        } else {
-            Err(tampered("its placement is of another vault"))
+        if placement.patient_id != self.id() {
+            return Err(tampered("its placement is of another vault"));
         }
+        let mut seen = self.seen_placements().await?;
+        seen.check(placement.version_id, Some(placement.number))?;
+        seen.note(placement.version_id, placement.number);
+        Ok(Placement::clone(&placement))
     }
 
     /// The data key that a record came with, whatever became of its wrap since.

@@ -57,6 +57,13 @@ impl Index {
         }
     }
 
+    /// Has what it says of some records verified as if it said nothing.
+    pub(super) fn doubt(&mut self, mut doubted: impl FnMut(&IndexEntry) -> bool) {
+        let entries = self.entries.extract_if(|_, entry| doubted(entry));
+        self.unverified
+            .extend(entries.map(|(record, entry)| (record, entry.version_id)));
+    }
+
     /// Whether it is in more pieces than it need be.
     fn is_in_pieces(&self) -> bool {
         self.head.segments > 64 + u64::try_from(self.entries.len() / 100).unwrap_or_default()

@@ -88,7 +88,11 @@ impl Patient {
 
     /// All that lies in the vault: by the index, and what that does not cover, verified and adopted (IDX-5).
     pub(super) async fn listing(&self) -> Result<Listing> {
+        drop(self.seen_placements().await?);
         let mut index = self.read_index().await?;
+        let placements = self.seen_placements().await?;
+        index.doubt(|entry| placements.check(entry.version_id, Some(entry.number)).is_err());
+        drop(placements);
         let mut fresh = self.look_at_placed(&index).await?;
         if covers(&index, &fresh) < index.placed && index.through() > 0 {
             // Somebody has left something out of the index, or has kept it from whoever wrote it.
@@ -108,6 +112,7 @@ impl Patient {
         }
         let mut entries: Vec<IndexEntry> = index.entries.into_values().collect();
         entries.sort_unstable_by_key(|entry| (entry.received, entry.version_id));
+        self.keep_placements(&entries).await?;
         Ok(Listing {
             entries,
             refused: fresh.refused,

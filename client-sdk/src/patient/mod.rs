@@ -9,6 +9,7 @@
 //! | `requests` | ask for an upload; permit or deny what institutions ask |
 //! | `answers` | permissions and denials as they are signed, and sent |
 //! | `records` | list, adopt and open her own records |
+//! | `placements` | that none of them is shown where it lay before |
 //! | `ring`, `collections` | the keys of her collections; what lies in them |
 //! | `delegation` | what she lets others do, and others let her |
 //! | `following` | permissions under an institution's new key |
@@ -31,6 +32,7 @@ mod known;
 mod link;
 mod listing;
 mod permissions;
+mod placements;
 mod records;
 mod recovery;
 mod rekey;
@@ -77,6 +79,7 @@ pub use self::{
 use self::{
     keys::{DeviceKeys, Keys},
     known::Known,
+    placements::Placements,
     ring::Ring,
 };
 use crate::{
@@ -93,6 +96,8 @@ pub struct Patient {
     keys: Keys,
     /// What this session knows of her collections.
     ring: tokio::sync::Mutex<Ring>,
+    /// Where this home has seen her records lie.
+    placements: tokio::sync::Mutex<Placements>,
 }
 
 impl Patient {
@@ -184,6 +189,7 @@ impl Patient {
             session,
             keys,
             ring: tokio::sync::Mutex::default(),
+            placements: tokio::sync::Mutex::default(),
         })
     }
 

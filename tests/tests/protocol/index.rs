@@ -1,15 +1,19 @@
 //! The index of a vault: a new device lists what others have verified without verifying it again, and whatever the server
 //! does to the index, the list is the same (ATK-37, ATK-40). See `protocol-spec/spec/index.md`.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use anyhow::{Context, Result};
+use bytes::Bytes;
 use client_sdk::{Institution, PermissionId, Unlock};
 use prost::Message;
-use protocol_spec::messages as pb;
+use protocol_spec::{defence::Defence, messages as pb};
 use serde_json::Value;
 use tests::harness::{Cli, Liar, World, text};
 
@@ -155,11 +159,51 @@ async fn whatever_the_server_does_to_the_index_the_list_is_the_same() -> Result<
     Ok(())
 }
 
+/// IDX-5, COL-10: an older index, which knows nothing of a move, with the record as it was then. Without the defence it lies
+/// where it lay.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_older_index_brings_no_record_back() -> Result<()> {
+    let scene = Scene::set().await?;
+    let (moved, before) = listed(&scene.first)?.first().context("no record")?.clone();
+    let kept: Arc<Mutex<HashMap<String, Bytes>>> = Arc::default();
+    let keep = kept.clone();
+    let tells = |path: &str| path.starts_with("/v1/vault/index") || path.starts_with("/v1/vault/records/");
+    scene.liar.tell(move |path, body| {
+        if tells(path) {
+            let mut kept = keep.lock().unwrap_or_else(PoisonError::into_inner);
+            kept.entry(path.to_owned()).or_insert_with(|| body.clone());
+        }
+        body
+    });
+    let out = scene.world.path("opened").display().to_string();
+    scene.first.run(&["records", "get", &moved, "--out", &out])?;
+    scene.first.run(&["collection", "create", "heart"])?;
+    scene
+        .first
+        .run(&["collection", "move", &moved, "--to", "heart"])?;
+    let kept = kept.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    scene
+        .liar
+        .tell(move |path, body| kept.get(path).cloned().unwrap_or(body));
+    let records = scene.first.run(&["records"])?;
+    let refused = array(&records, "refused")?;
+    assert_eq!(refused.len(), 1, "{refused:?}");
+    assert_eq!(refused[0]["record_id"], moved.as_str());
+    assert!(
+        refused[0].to_string().contains("was seen with placement"),
+        "{refused:?}"
+    );
+    assert_eq!(array(&records, "records")?.len(), RECORDS - 1);
+    let believed = listed(&scene.first.without(&[Defence::SeenPlacements]))?;
+    assert!(believed.contains(&(moved, before)), "the control: {believed:?}");
+    Ok(())
+}
+
 fn alter(page: &mut pb::IndexPage, change: impl Fn(&mut pb::SignedSegment)) {
     page.segments.iter_mut().for_each(change);
 }
 
-fn flip(bytes: &mut bytes::Bytes) {
+fn flip(bytes: &mut Bytes) {
     let mut changed = bytes.to_vec();
     if let Some(byte) = changed.last_mut() {
         *byte ^= 1;

@@ -18,6 +18,7 @@ mod institutions;
 mod institutions_cli;
 mod model;
 mod mutation;
+mod placements;
 mod races;
 mod real_files;
 mod recovery;
