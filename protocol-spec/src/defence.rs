@@ -137,6 +137,8 @@ defences! {
     ServerLink = "server-link";
     /// A vault root key is the one that the list of devices names (DEV-5).
     RootKey = "root-key";
+    /// What any process of a home has seen of the list of devices, no other is shown otherwise (DEV-14).
+    KeptLists = "kept-lists";
     /// A new device has the keys that its code names (DEV-9).
     LinkOffer = "link-offer";
     /// A new device was approved by whoever has its code (DEV-11).

@@ -272,6 +272,54 @@ impl RawInstitution {
         })
     }
 
+    /// Uploads a record of this many full leaves, which has to be more than one.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub async fn upload_leaves(
+        &self,
+        wire: &Wire,
+        patient: &RawPatient,
+        leaves: u64,
+    ) -> Result<RecordSelector> {
+        let leaf = vec![7; usize::try_from(content::LEAF_LEN)?];
+        let stream_len = leaves * content::LEAF_LEN;
+        let offer = patient.offer(wire, &self.entry, |body| body.bytes = stream_len)?;
+        patient.submit_offer(wire, &offer).await?;
+        let answer: pb::PresentationAnswer = self.present(wire, offer.permission_id).await?.message()?;
+        let ticket = standby(answer)?;
+        let upload = format!("/v1/uploads/{}", ticket.claimed().upload_id);
+        let mut hashes = Vec::new();
+        for index in 0..leaves {
+            let hash = content::leaf_hash(index, &leaf);
+            let call = Call {
+                method: http::Method::PUT,
+                path: format!("{upload}/leaves?first={index}"),
+                body: leaf.clone().into(),
+                headers: vec![("medvault-leaves", byte_sequence(hash.as_bytes()))],
+            };
+            let answer = wire.call(&call, self.key()).await?;
+            anyhow::ensure!(answer.status.is_success(), "leaf {index}: {answer:?}");
+            hashes.push(hash);
+        }
+        let content_root = content::content_root(&hashes)?;
+        let commit = pb::CommitUpload {
+            content_root: Bytes::copy_from_slice(content_root.as_bytes()),
+            stream_len,
+            sealed_manifest: Bytes::from_static(&[7; 1100]),
+            content: Bytes::new(),
+        };
+        self.post(wire, &format!("{upload}/commit"), &commit)
+            .await?
+            .message::<pb::Receipt>()?;
+        Ok(RecordSelector {
+            record_id: ticket.claimed().record_id,
+            version_id: ticket.claimed().version_id,
+            content_root,
+            stream_len,
+        })
+    }
+
     /// Presents an upload permission and commits these bytes as the stream of one record; the last answer.
     ///
     /// # Errors

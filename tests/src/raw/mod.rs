@@ -20,7 +20,7 @@ pub use delegate::RawDelegation;
 pub use emergency::RawCard;
 pub use institution::RawInstitution;
 pub use patient::{Offer, RawPatient};
-pub use wire::{Answer, Call, Key, Wire};
+pub use wire::{Answer, Call, Key, Wire, rest};
 pub(crate) use wire::{HttpsClient, believing_client};
 pub use world::RawWorld;
 

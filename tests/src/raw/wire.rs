@@ -6,8 +6,9 @@ use anyhow::{Context, Result};
 use bytes::Bytes;
 use crypto::SigningIdentity;
 use data_encoding::HEXLOWER;
-use http::{Method, Request, StatusCode, header};
+use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
@@ -230,28 +231,15 @@ impl Wire {
     /// # Errors
     /// When no answer begins.
     pub async fn send(&self, request: Request<Full<Bytes>>) -> Result<Answer> {
-        let (parts, mut body) = self
-            .client
-            .request(request)
-            .await
-            .context("no answer")?
-            .into_parts();
-        let (mut bytes, mut complete) = (Vec::new(), true);
-        while let Some(frame) = body.frame().await {
-            match frame {
-                Ok(frame) => bytes.extend(frame.into_data().unwrap_or_default()),
-                Err(_) => {
-                    complete = false;
-                    break;
-                }
-            }
-        }
-        Ok(Answer {
-            status: parts.status,
-            headers: parts.headers,
-            body: bytes.into(),
-            complete,
-        })
+        Ok(rest(self.begin(request).await?).await)
+    }
+
+    /// Sends a request, and leaves the body of the answer unread.
+    ///
+    /// # Errors
+    /// When no answer begins.
+    pub async fn begin(&self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>> {
+        self.client.request(request).await.context("no answer")
     }
 
     /// Signs and sends.
@@ -268,6 +256,27 @@ impl Wire {
     /// As [`Wire::sign`] and [`Wire::send`].
     pub async fn present(&self, call: &Call, id: Key<'_>, pop: Key<'_>) -> Result<Answer> {
         self.send(self.sign(call, id, Some(pop))?).await
+    }
+}
+
+/// Reads an answer to its end, or to where it is cut.
+pub async fn rest(answer: Response<Incoming>) -> Answer {
+    let (parts, mut body) = answer.into_parts();
+    let (mut bytes, mut complete) = (Vec::new(), true);
+    while let Some(frame) = body.frame().await {
+        match frame {
+            Ok(frame) => bytes.extend(frame.into_data().unwrap_or_default()),
+            Err(_) => {
+                complete = false;
+                break;
+            }
+        }
+    }
+    Answer {
+        status: parts.status,
+        headers: parts.headers,
+        body: bytes.into(),
+        complete,
     }
 }
 

@@ -18,7 +18,7 @@ pub(super) struct Scene {
     pub(super) world: World,
     pub(super) patient: Cli,
     pub(super) patient_id: String,
-    practice: Cli,
+    pub(super) practice: Cli,
     pub(super) clinic: Cli,
 }
 

@@ -1,6 +1,7 @@
 //! Devices, by the real programs: a second one sees and does everything, a removed one nothing, and neither the
 //! server nor whoever has no code puts one in. See `protocol-spec/spec/devices.md`.
 
+mod forks;
 mod malicious;
 
 use std::{
@@ -19,7 +20,10 @@ use tests::{
     raw::{RawPatient, RawWorld, defended},
 };
 
-use crate::flows::{array, download, upload};
+use crate::{
+    collections::Scene,
+    flows::{array, download, upload},
+};
 
 /// A new device that shows its code and waits.
 struct Linking {
@@ -493,6 +497,66 @@ async fn a_removed_device_asks_for_nothing() -> Result<()> {
         second.get(&world.wire, "/v1/vault/records").await
     };
     defended(&[Defence::ListedDevices], Problem::Unauthenticated, attack).await
+}
+
+/// DEV-6, FLW-5: a revocation that a device has signed, which was removed before it was handed in: by itself, and by a
+/// device that stays. The permission goes on.
+#[tokio::test]
+async fn a_removed_device_revokes_nothing() -> Result<()> {
+    let attack = async |world: &mut RawWorld, by_itself: bool| {
+        let wire = &world.wire;
+        let hospital = world.institution("Hospital North").await?;
+        let mut first = RawPatient::enrol(wire).await?;
+        let record = hospital.upload(wire, &first, 1_000).await?;
+        let request = hospital.ask(wire, &first).await?;
+        let (id, permission) = first.permit(wire, &hospital.entry, request, vec![record], |_| ())?;
+        first.grant(wire, permission.clone()).await?;
+        let (second, added) = first.adding(|_| ())?;
+        first.change(wire, &added).await?.message::<pb::Accepted>()?;
+        let revocation = second.revocation(&permission, id);
+        first.list = second.list.clone();
+        let (removal, _) = first.removing(second.device_id())?;
+        first.change(wire, &removal).await?.message::<pb::Accepted>()?;
+        let by = if by_itself { &second } else { &first };
+        let answer = by.post(wire, "/v1/revocations", &revocation).await?;
+        let presented = hospital.present(wire, id).await?;
+        ensure!(
+            presented.status.is_success() != answer.status.is_success(),
+            "the permission holds if nothing was revoked: {presented:?}"
+        );
+        Ok(answer)
+    };
+    let by_itself = async |world: &mut RawWorld| attack(world, true).await;
+    defended(&[Defence::ListedDevices], Problem::Unauthenticated, by_itself).await?;
+    let by_another = async |world: &mut RawWorld| attack(world, false).await;
+    defended(&[Defence::OwnStatements], Problem::NotPermitted, by_another).await
+}
+
+/// REV-2, REV-7: what a device has revoked while it was one stays revoked when it is removed, and its revocation stands in
+/// the certificate that another device makes.
+#[test]
+fn a_revocation_outlives_its_device() -> Result<()> {
+    let scene = Scene::set()?;
+    let first = &scene.patient;
+    scene.record("heart")?;
+    let request = scene.request()?;
+    let permission = text(&first.run(&["permit", &request, "--all"])?, "permission_id")?;
+    let tablet = link(&scene.world, first, "Tablet")?;
+    tablet.run(&["revoke", &permission])?;
+    first.run(&["device", "remove", "Tablet"])?;
+    assert!(scene.fetch_refused(&permission)?.text.contains("revoked"));
+    let file = scene.world.path("certificate.pb").display().to_string();
+    first.run(&["revoke", &permission, "--certificate", &file])?;
+    let server = scene.world.server.link().to_string();
+    scene.clinic.run(&["certificate", &file, "--server", &server])?;
+    let history = first.run(&["history", "--verify"])?;
+    assert_eq!(history["checked"]["holds"], true, "{history}");
+    let revoked = array(&history, "history")?
+        .iter()
+        .filter(|entry| entry["kind"] == "revoked");
+    let by: Vec<_> = revoked.map(|entry| entry["device"].clone()).collect();
+    assert_eq!(by, ["Tablet"], "once, by the one that is gone");
+    Ok(())
 }
 
 /// DEV-3, DEV-4: it removes a device without a new root key, which the removed one would still have.

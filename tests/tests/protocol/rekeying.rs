@@ -1,6 +1,9 @@
 //! Revocation that means something: new keys for what was permitted, the old ones destroyed, others' permissions
 //! given anew. By the real programs, and by attackers that do not follow them.
 
+mod disturbed;
+mod running;
+
 use std::{
     fs,
     sync::{Arc, Mutex, PoisonError},

@@ -116,6 +116,9 @@ async fn a_removed_device_is_nobody_at_once() {
         .put_collection(&begun, &intent(), collection.clone())
         .await;
     assert_eq!(problem(put), Problem::Unauthenticated);
+    let own = second.revocation(&permission);
+    let revoked = world.vault.submit_revocation(&begun, &intent(), own).await;
+    assert_eq!(problem(revoked), Problem::Unauthenticated);
     // Its statements, sent by a device that stays.
     let caller = world.as_device(&first).await.unwrap();
     let revocation = second.revocation(&permission);
@@ -124,6 +127,8 @@ async fn a_removed_device_is_nobody_at_once() {
         .submit_revocation(&caller, &intent(), revocation)
         .await;
     assert_eq!(problem(sent), Problem::NotPermitted);
+    let presented = world.present(&world.second, permission.permission_id).await;
+    assert!(presented.is_ok(), "nothing was revoked");
     let put = world.vault.put_collection(&caller, &intent(), collection).await;
     assert!(put.is_ok(), "who stays goes on");
     world.check().await;
