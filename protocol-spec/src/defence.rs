@@ -71,6 +71,8 @@ defences! {
     OwnStatements = "own-statements";
     /// Whoever asks or signs for a patient is a device of her newest list (DEV-6).
     ListedDevices = "listed-devices";
+    /// One network address offers a bounded number of new devices (DEV-12).
+    OffersOfAddress = "offers-of-address";
     /// Permissions and denials answer their request, once (FLW-1, FLW-2).
     RequestMatch = "request-match";
     /// Permitted records are in the vault as described (FLW-3).

@@ -24,6 +24,8 @@ use crate::{
 pub const MAX_DEVICES: usize = 16;
 /// Most changes of a vault's list: one a month for eighty years.
 pub const MAX_LISTS: u64 = 1000;
+/// The last of them, which are kept for removals and recovery: as many as there can be devices.
+pub const RESERVED_LISTS: u64 = 16;
 /// Longest sealed name: 256 bytes in its size class, and what sealing adds.
 pub const MAX_SEALED_NAME: usize = 256 + 72;
 
@@ -173,6 +175,24 @@ impl DeviceList {
         }
     }
 
+    /// Whether there is room for the devices that it adds; the last place is kept for recovery (DEV-16).
+    pub fn finds_room(&self, before: &Self) -> bool {
+        let reserved = usize::from(!self.is_by_recovery(before));
+        let count = self.devices.len();
+        count <= before.devices.len() || count + reserved <= MAX_DEVICES
+    }
+
+    fn is_by_recovery(&self, before: &Self) -> bool {
+        before
+            .device(self.signer)
+            .is_some_and(|signer| signer.kind == DeviceKind::Recovery)
+    }
+
+    /// Whether it may stand in a place that is kept for removals and recovery (DEV-17).
+    pub fn may_be_one_of_the_last(&self, before: &Self) -> bool {
+        self.removed(before).next().is_some() || self.is_by_recovery(before)
+    }
+
     /// DEV-4: what may change from one list to the next.
     fn check_change(&self, before: &Self) -> Result<(), Error> {
         let same_keys = |device: &ListedDevice| {
@@ -185,6 +205,7 @@ impl DeviceList {
         check(self.device(self.signer).is_some(), "the signer removes itself")?;
         check(self.devices.iter().all(same_keys), "a device has other keys")?;
         check(one, "more than one device is added")?;
+        check(self.finds_room(before), "the last place is kept for recovery")?;
         check(
             turned || self.root_epoch == before.root_epoch,
             "the epoch of the root key is not the next",

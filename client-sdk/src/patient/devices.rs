@@ -246,6 +246,11 @@ impl Patient {
             Change::Add(newcomer) => {
                 let device = self.listed(known, known.root()?, newcomer)?;
                 next.devices.push(device);
+                if !next.finds_room(before) {
+                    return Err(Error::Usage(
+                        "there are as many devices as there can be: remove one first with `medvault device remove`".into(),
+                    ));
+                }
                 let list = self.sign_list(next);
                 Ok(pb::ChangeDevices {
                     added: Some(self.new_device(known.root()?, newcomer, &list)?),

@@ -6,7 +6,7 @@ use std::{path::Path, time::Duration};
 use bytes::Bytes;
 use crypto::LinkCode;
 use protocol_spec::{
-    devices::{DeviceKind, DeviceList},
+    devices::{DeviceKind, DeviceList, MAX_LISTS},
     field::Name,
     hash::Sha256Digest,
     ids::{DeviceId, PatientId},
@@ -229,13 +229,11 @@ pub(super) async fn device_lists(server: &Server, after: Option<u64>) -> Result<
                 .saturating_sub(1),
         );
         lists.extend(answer.lists.iter().cloned());
-        if last || lists.len() > MAX_LISTS {
+        if last || u64::try_from(lists.len()).is_ok_and(|count| count > MAX_LISTS) {
             return Ok(pb::DeviceLists { lists, ..answer });
         }
     }
 }
 
-/// The server counts them, too.
-const MAX_LISTS: usize = 1000;
 /// Between two looks whether the device is one.
 const PAUSE: Duration = Duration::from_secs(1);

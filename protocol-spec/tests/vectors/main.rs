@@ -16,7 +16,7 @@ use case::Case;
 const COUNTS: &[(&str, usize, usize)] = &[
     ("statements", 32, 36),
     ("devices", 4, 10),
-    ("device-lists", 6, 22),
+    ("device-lists", 7, 23),
     ("permissions", 10, 47),
     ("delegations", 4, 31),
     ("directory", 3, 18),

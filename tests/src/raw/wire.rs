@@ -1,6 +1,6 @@
 //! Requests as they go over the wire: signed once, sent as often as a test likes.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use anyhow::{Context, Result};
 use bytes::Bytes;
@@ -37,17 +37,25 @@ pub(crate) type HttpsClient = Client<HttpsConnector<HttpConnector>, Full<Bytes>>
 
 /// A client that believes any certificate, with a connection for each request.
 pub(crate) fn believing_client() -> Result<HttpsClient> {
+    believing_client_at(None)
+}
+
+/// The same, whose connections begin at this address.
+fn believing_client_at(address: Option<IpAddr>) -> Result<HttpsClient> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let tls = rustls::ClientConfig::builder_with_provider(provider.clone())
         .with_protocol_versions(&[&rustls::version::TLS13])?
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(BelieveAll(provider)))
         .with_no_client_auth();
+    let mut http = HttpConnector::new();
+    http.enforce_http(false);
+    http.set_local_address(address);
     let connector = HttpsConnectorBuilder::new()
         .with_tls_config(tls)
         .https_only()
         .enable_http1()
-        .build();
+        .wrap_connector(http);
     Ok(Client::builder(TokioExecutor::new())
         .pool_max_idle_per_host(0)
         .build(connector))
@@ -186,6 +194,17 @@ impl Wire {
             operator: OperatorId::from(&operator_key).to_string(),
             operator_key,
             registrar_key: IdentityKey::try_from(info.registrar_key.as_ref())?,
+        })
+    }
+
+    /// The same way to the server from another address of the loopback interface.
+    ///
+    /// # Errors
+    /// None that a caller could cause.
+    pub fn from_address(&self, address: IpAddr) -> Result<Self> {
+        Ok(Self {
+            client: believing_client_at(Some(address))?,
+            ..self.clone()
         })
     }
 

@@ -2,6 +2,7 @@
 //! server nor whoever has no code puts one in. See `protocol-spec/spec/devices.md`.
 
 mod forks;
+mod headroom;
 mod malicious;
 
 use std::{

@@ -75,6 +75,9 @@ pub struct Limits {
     /// Inbox streams of one principal at once
     #[arg(long, value_name = "N", default_value = "4")]
     pub streams_per_principal: usize,
+    /// Offers of new devices from one address (of IPv6 the first half) in ten minutes; behind a relay, all come from one
+    #[arg(long, value_name = "N", default_value = "64")]
+    pub link_offers_per_address: usize,
     /// Signatures remembered against replay; when full, requests are refused until some expire
     #[arg(long, value_name = "N", default_value = "1000000")]
     pub nonces: usize,

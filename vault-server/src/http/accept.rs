@@ -4,6 +4,7 @@
 use std::{
     convert::Infallible,
     io,
+    net::IpAddr,
     pin::{Pin, pin},
     sync::{
         Arc,
@@ -51,10 +52,16 @@ const H2_CONNECTION_WINDOW: u32 = 256 << 10;
 pub(super) struct Connection {
     close: CancellationToken,
     public_memory: Arc<Semaphore>,
+    peer: IpAddr,
     _running: Arc<()>,
 }
 
 impl Connection {
+    /// The address at its other end.
+    pub(super) fn peer(&self) -> IpAddr {
+        self.peer
+    }
+
     /// Its part of the memory for what nobody has signed.
     pub(super) fn public_memory(&self) -> Arc<Semaphore> {
         Arc::clone(&self.public_memory)
@@ -81,8 +88,8 @@ pub(crate) async fn accept(app: App, listener: TcpListener, tls: Option<TlsAccep
             () = app.stop.cancelled() => return,
         };
         match accepted {
-            Ok((permit, (stream, _))) => {
-                let serving = serve(app.clone(), stream, tls.clone(), router.clone());
+            Ok((permit, (stream, peer))) => {
+                let serving = serve(app.clone(), (stream, peer.ip()), tls.clone(), router.clone());
                 let open = app.metrics.connections.clone();
                 open.inc();
                 app.tasks.spawn(async move {
@@ -100,12 +107,12 @@ pub(crate) async fn accept(app: App, listener: TcpListener, tls: Option<TlsAccep
     }
 }
 
-async fn serve(app: App, stream: TcpStream, tls: Option<TlsAcceptor>, router: Router) {
+async fn serve(app: App, (stream, peer): (TcpStream, IpAddr), tls: Option<TlsAcceptor>, router: Router) {
     // An error here shows again at the first read.
     drop(stream.set_nodelay(true));
     let stream = BufReader::with_capacity(READ_BUFFER, Unstalled::new(stream, app.limits.write_stall));
     match tls {
-        None => serve_http(&app, stream, false, router).await,
+        None => serve_http(&app, (stream, peer), false, router).await,
         Some(tls) => {
             let handshake = tls.accept_with(stream, |session| session.set_buffer_limit(Some(TLS_BUFFER)));
             let handshake = tokio::select! {
@@ -114,7 +121,7 @@ async fn serve(app: App, stream: TcpStream, tls: Option<TlsAcceptor>, router: Ro
             };
             if let Ok(Ok(stream)) = handshake {
                 let h2 = stream.get_ref().1.alpn_protocol() == Some(H2);
-                serve_http(&app, stream, h2, router).await;
+                serve_http(&app, (stream, peer), h2, router).await;
             } else {
                 app.metrics.handshake_failures.inc();
             }
@@ -122,11 +129,11 @@ async fn serve(app: App, stream: TcpStream, tls: Option<TlsAcceptor>, router: Ro
     }
 }
 
-async fn serve_http<IO>(app: &App, io: IO, h2: bool, router: Router)
+async fn serve_http<IO>(app: &App, (io, peer): (IO, IpAddr), h2: bool, router: Router)
 where
     IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let (io, state) = (TokioIo::new(io), Arc::new(State::new(app)));
+    let (io, state) = (TokioIo::new(io), Arc::new(State::new(app, peer)));
     let service = service(router, Arc::clone(&state));
     if h2 {
         run(app, &state, http2_builder(app).serve_connection(io, service)).await;
@@ -157,15 +164,17 @@ async fn run<C: GracefulConnection>(app: &App, state: &State, connection: C) {
 struct State {
     close: CancellationToken,
     public_memory: Arc<Semaphore>,
+    peer: IpAddr,
     running: Arc<()>,
     requests: AtomicU64,
 }
 
 impl State {
-    fn new(app: &App) -> Self {
+    fn new(app: &App, peer: IpAddr) -> Self {
         Self {
             close: CancellationToken::new(),
             public_memory: app.memory.of_connection(),
+            peer,
             running: Arc::default(),
             requests: AtomicU64::default(),
         }
@@ -176,6 +185,7 @@ impl State {
         Connection {
             close: self.close.clone(),
             public_memory: Arc::clone(&self.public_memory),
+            peer: self.peer,
             _running: Arc::clone(&self.running),
         }
     }

@@ -1,13 +1,15 @@
 //! Messages as answers. Room for one is taken before it is made, because then only so many are being made
 //! at once, and is given back when its last byte is gone.
 
+use std::time::Instant;
+
 use axum::{
     extract::FromRequestParts,
     response::{IntoResponse, Response},
 };
 use http::{header, request::Parts};
 use prost::Message;
-use protocol_spec::problem::Problem;
+use protocol_spec::{defence::Defence, problem::Problem};
 
 use super::{
     App,
@@ -50,6 +52,19 @@ impl WayBack {
     /// In whose share the body of an unsigned request is counted.
     pub(super) fn stranger(&self) -> Payer {
         Payer::Connection(self.connection.public_memory())
+    }
+
+    /// Counts an offer of a new device (DEV-12).
+    ///
+    /// # Errors
+    /// `too-many`.
+    pub(super) fn admit_offer(&self) -> Result<(), Refusal> {
+        let admitted = self.app.offers.admit(self.connection.peer(), Instant::now());
+        if Defence::OffersOfAddress.holds(admitted) {
+            Ok(())
+        } else {
+            Err(Refusal::new(Problem::TooMany, "offers from one address"))
+        }
     }
 
     /// Room for so many bytes to the principal whose running request this is.

@@ -220,6 +220,7 @@ pub(super) async fn offer_link(
         ..
     } = Posted::<pb::LinkOffer>::read(&app, &parts, body, &back.stranger()).await?;
     let auth = Authenticated::enrolling(&app, &parts, app.vault.offering(&message)?)?;
+    back.admit_offer()?;
     let room = back.with(memory, Some(auth.permit));
     room.reply(app.vault.offer(&auth.caller, &intent, link, message).await)
 }

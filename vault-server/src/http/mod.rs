@@ -6,6 +6,7 @@
 //! | [`accept`], [`stall`] | connections, their limits and their end |
 //! | [`auth`] | who signed a request; replay |
 //! | [`body`], [`query`] | what a request carries, bounded and checked against its digest |
+//! | [`offers`] | new devices offered by one address |
 //! | [`memory`], [`answer`], [`outgoing`] | memory of bodies; what a response carries, until it is gone |
 //! | [`handlers`] | one line a message endpoint |
 //! | [`leaves`], [`sse`] | the two kinds of streams |
@@ -21,6 +22,7 @@ mod handlers;
 mod leaves;
 mod memory;
 mod observe;
+mod offers;
 mod outgoing;
 mod problem;
 mod query;
@@ -36,7 +38,7 @@ use axum::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub(crate) use self::auth::Gate;
-use self::{auth::Quota, leaves::LeafBuffers, memory::BodyMemory};
+use self::{auth::Quota, leaves::LeafBuffers, memory::BodyMemory, offers::Offers};
 use crate::{config::Limits, telemetry::Metrics, vault::Vault};
 
 /// What every handler needs.
@@ -64,6 +66,7 @@ pub(crate) struct Shared {
     memory: BodyMemory,
     leaf_buffers: LeafBuffers,
     inbox_streams: Quota,
+    offers: Offers,
 }
 
 impl App {
@@ -77,6 +80,7 @@ impl App {
             memory: BodyMemory::new(&limits),
             leaf_buffers: LeafBuffers::default(),
             inbox_streams: Quota::new(limits.streams_per_principal),
+            offers: Offers::new(limits.link_offers_per_address),
             limits,
         }))
     }

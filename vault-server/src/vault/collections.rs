@@ -94,10 +94,11 @@ impl Operation for PutCollection {
             return Ok(pb::Accepted {});
         }
         check_next(row.current(), message.epoch)?;
+        tx.check_open_epochs(*patient).await?;
         ensure(
-            row.key_wraps.len() < MAX_EPOCHS,
-            Problem::EpochMismatch,
-            "no further epoch is kept",
+            row.key_wraps.len() < MAX_EPOCHS - RESERVED_EPOCHS,
+            Problem::TooMany,
+            "what epochs are left are kept for removals of devices",
         )?;
         if message.epoch == 0 {
             row.sealed_name = message.sealed_name.clone();
@@ -112,6 +113,10 @@ impl Operation for PutCollection {
 pub(super) const MAX_COLLECTIONS: usize = 64;
 /// Bounds a row: one epoch a month for eighty years.
 pub(super) const MAX_EPOCHS: usize = 1000;
+/// The last of them, which are kept for removals of devices (COL-11): as many as there can be devices.
+const RESERVED_EPOCHS: usize = 16;
+/// Of all collections together, those that are not closed: with those that 16 rotations bring, their wraps fit a message.
+const MAX_OPEN_EPOCHS: usize = 4096;
 
 impl CollectionRow {
     pub(super) fn current(&self) -> Option<u64> {
@@ -130,6 +135,19 @@ impl CollectionRow {
 }
 
 impl Tx<'_> {
+    /// Whether one more epoch may be opened beside those of all collections. Two at once may both be taken.
+    async fn check_open_epochs(&mut self, patient: PatientId) -> Result<(), Refusal> {
+        let rows = tables::collections(patient)
+            .scan(&*self.shared.ledger, MAX_COLLECTIONS)
+            .await?;
+        let open: usize = rows.iter().map(|(_, row)| row.open().count()).sum();
+        ensure(
+            open < MAX_OPEN_EPOCHS,
+            Problem::TooMany,
+            "too many epochs are open",
+        )
+    }
+
     /// Refuses unless this is the collection's current epoch.
     pub(super) async fn check_current(
         &mut self,

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use protocol_spec::{
     Error,
     defence::Defence,
-    devices::{DeviceList, ListedDevice, MAX_LISTS, verify_newest, verify_next},
+    devices::{DeviceList, ListedDevice, MAX_LISTS, RESERVED_LISTS, verify_newest, verify_next},
     field::SealedBytes,
     ids::{DeviceId, PatientId},
     keys::RecipientKey,
@@ -268,7 +268,16 @@ impl Operation for ChangeDevices {
             "it does not continue the newest list",
         )?;
         let list = verify_next(self.list.clone(), &before)?;
-        ensure(list.sequence < MAX_LISTS, Problem::TooMany, "too many lists")?;
+        let reserved = if list.may_be_one_of_the_last(&before) {
+            0
+        } else {
+            RESERVED_LISTS
+        };
+        ensure(
+            list.sequence < MAX_LISTS - reserved,
+            Problem::TooMany,
+            "too many lists",
+        )?;
         let placed = tables::count(*self.patient.as_bytes(), Counted::Placements);
         let last = tx.read(&placed).await?.unwrap_or_default().value;
         ensure(

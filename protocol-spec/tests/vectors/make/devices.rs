@@ -1,5 +1,7 @@
 //! Devices: chains that lead to one, statements by one, and lists of them.
 
+use std::iter::repeat;
+
 use prost::Message;
 use protocol_spec::{
     bodies::DeviceCertificate,
@@ -197,10 +199,17 @@ fn turn(list: &mut DeviceList) {
 
 /// Chains of lists: what may follow, and what may not.
 pub(crate) fn lists() -> Vec<Case> {
-    [good_lists(), bad_first(), bad_next(), bad_changes(), newest()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        good_lists(),
+        bad_first(),
+        bad_next(),
+        bad_changes(),
+        last_place(),
+        newest(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 fn good_lists() -> Vec<Case> {
@@ -383,6 +392,45 @@ fn bad_changes() -> Vec<Case> {
                     device.kind = DeviceKind::Recovery;
                 }
             }),
+        ),
+    ]
+}
+
+/// Lists that grow one by one to the last place, which this device gives away; the second device is one for recovery.
+fn filled(by: u8) -> Check {
+    let grown = |before: &DeviceList, signer: u8, new: u8, kind: DeviceKind| {
+        let mut list = next_list(before, signer, &[new]);
+        list.devices[0].kind = kind;
+        list.devices.splice(0..0, before.devices.clone());
+        list
+    };
+    let mut steps = vec![(first_list(), PATIENT)];
+    let kinds = [DeviceKind::Recovery]
+        .into_iter()
+        .chain(repeat(DeviceKind::Device));
+    for (place, kind) in (2..=16).zip(kinds) {
+        let signer = if place == 16 { by } else { DEVICE };
+        let new = if place == 2 { SECOND_DEVICE } else { 0x80 + place };
+        let before = &steps.last().unwrap().0;
+        steps.push((grown(before, signer, new, kind), signer));
+    }
+    check(&steps)
+}
+
+fn last_place() -> Vec<Case> {
+    vec![
+        good(
+            "DEV-16",
+            "sixteenth-by-recovery",
+            "a device for recovery adds the sixteenth",
+            filled(SECOND_DEVICE),
+        ),
+        bad(
+            "DEV-16",
+            "device list",
+            "sixteenth",
+            "another device adds the sixteenth",
+            filled(DEVICE),
         ),
     ]
 }

@@ -46,7 +46,7 @@ impl Scene {
         let message = pb::PutCollection {
             collection_id: Bytes::copy_from_slice(id.as_bytes()),
             epoch,
-            key_wrap: vec![u8::try_from(epoch).unwrap(); 104].into(),
+            key_wrap: vec![epoch.to_le_bytes()[0]; 104].into(),
             sealed_name: if epoch == 0 {
                 vec![1; 136].into()
             } else {

@@ -1,5 +1,6 @@
 //! Devices: who is one, what a removal ends, and what two devices cannot do at once.
 
+use prost::Message;
 use protocol_spec::{
     bodies::Placement,
     devices::DeviceList,
@@ -298,6 +299,75 @@ async fn a_rotation_has_all_collections_and_all_placements() {
         .submit_download_request(&hospital, &intent(), request)
         .await;
     assert_eq!(problem(asked), Problem::EpochMismatch);
+    world.check().await;
+}
+
+/// DEV-17: when lists have been used up by changes, devices can still be removed.
+#[tokio::test]
+async fn the_last_lists_are_kept_for_removals() {
+    let world = World::new().await;
+    let mut second = world.with_second().await;
+    let rename = async |by: &Patient, number: u8| {
+        let list = by.next_list(|list| list.devices[0].sealed_name = vec![number; 136].into());
+        let message = pb::ChangeDevices {
+            list: Some(list.to_message()),
+            ..pb::ChangeDevices::default()
+        };
+        world.change(by, message).await.map(|_| list)
+    };
+    // A stolen device goes on changing the list until nothing more is taken.
+    while second.list.claimed().sequence < 983 {
+        let number = second.list.claimed().sequence.to_le_bytes()[0];
+        second.list = rename(&second, number).await.unwrap();
+    }
+    assert_eq!(problem(rename(&second, 1).await), Problem::TooMany);
+    let (third, _) = second.adding(51);
+    assert_eq!(problem(world.change(&second, third).await), Problem::TooMany);
+    let first = seeing(&world.patient, &second.list);
+    let (removal, list) = first.removing(second.device_id(), Vec::new());
+    world.change(&first, removal).await.unwrap();
+    let first = seeing(&first, &list);
+    assert_eq!(problem(rename(&first, 2).await), Problem::TooMany);
+    world.check().await;
+}
+
+/// COL-11: when a collection's epochs have been used up, a device can still be removed.
+#[tokio::test]
+async fn the_last_epochs_are_kept_for_removals() {
+    let world = World::new().await;
+    let second = world.with_second().await;
+    let thief = world.as_device(&second).await.unwrap();
+    let put = async |id: u8, epoch: u64| {
+        let message = pb::PutCollection {
+            collection_id: vec![id; 16].into(),
+            epoch,
+            key_wrap: vec![epoch.to_le_bytes()[0]; 104].into(),
+            sealed_name: vec![1; if epoch == 0 { 136 } else { 0 }].into(),
+            root_epoch: 0,
+        };
+        world.vault.put_collection(&thief, &intent(), message).await
+    };
+    for id in 1..=4 {
+        for epoch in 0..984 {
+            put(id, epoch).await.unwrap();
+        }
+        assert_eq!(problem(put(id, 984).await), Problem::TooMany);
+    }
+    for epoch in 0..160 {
+        put(5, epoch).await.unwrap();
+    }
+    assert_eq!(problem(put(5, 160).await), Problem::TooMany, "4,096 of all");
+    let rewrapped = |id: u8, wraps: usize| pb::CollectionEpochs {
+        collection_id: vec![id; 16].into(),
+        sealed_name: vec![2; 136].into(),
+        key_wraps: vec![vec![9; 104].into(); wraps + 1],
+    };
+    let mut collections: Vec<_> = (1..=4).map(|id| rewrapped(id, 984)).collect();
+    collections.push(rewrapped(5, 160));
+    let first = seeing(&world.patient, &second.list);
+    let (removal, _) = first.removing(second.device_id(), collections);
+    assert!(removal.encoded_len() < 512 << 10, "it fits a message");
+    world.change(&first, removal).await.unwrap();
     world.check().await;
 }
 

@@ -1,0 +1,104 @@
+//! How many new devices one network address has offered of late. Anybody may offer one, under a key of its own making, so
+//! that there is no principal to be counted (DEV-12). Kept in memory only: the vault bounds them in all.
+
+use std::{
+    collections::HashMap,
+    net::{IpAddr, Ipv6Addr},
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+/// So many for each address in a while.
+pub(super) struct Offers {
+    limit: usize,
+    /// By network; those whose while is over are forgotten when there is no room.
+    made: Mutex<HashMap<IpAddr, Made>>,
+}
+
+struct Made {
+    since: Instant,
+    count: usize,
+}
+
+impl Made {
+    fn is_over(&self, now: Instant) -> bool {
+        now.saturating_duration_since(self.since) >= WHILE
+    }
+}
+
+impl Offers {
+    pub(super) fn new(limit: usize) -> Self {
+        Self {
+            limit,
+            made: Mutex::default(),
+        }
+    }
+
+    /// Counts one more, unless the address has made all it may.
+    pub(super) fn admit(&self, from: IpAddr, now: Instant) -> bool {
+        let network = network(from);
+        let mut all = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        if all.len() >= MOST_NETWORKS {
+            all.retain(|_, made| !made.is_over(now));
+        }
+        if all.len() >= MOST_NETWORKS && !all.contains_key(&network) {
+            return false;
+        }
+        let made = all.entry(network).or_insert(Made { since: now, count: 0 });
+        if made.is_over(now) {
+            *made = Made { since: now, count: 0 };
+        }
+        made.count += 1;
+        made.count <= self.limit
+    }
+}
+
+/// An IPv4 address; of an IPv6 address the half that a subscriber does not choose.
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into(),
+        v4 @ IpAddr::V4(_) => v4,
+    }
+}
+
+/// As long as an offer is kept.
+const WHILE: Duration = Duration::from_secs(10 * 60);
+/// Some megabytes; more addresses than there can be offers.
+const MOST_NETWORKS: usize = 1 << 16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// DEV-12
+    #[test]
+    fn each_network_has_its_own_count_for_a_while() {
+        let (offers, begin) = (Offers::new(2), Instant::now());
+        let admit = |address: &str, seconds| {
+            offers.admit(address.parse().unwrap(), begin + Duration::from_secs(seconds))
+        };
+        for address in ["192.0.2.1", "2001:db8::1"] {
+            assert!(admit(address, 0) && admit(address, 1));
+        }
+        assert!(!admit("192.0.2.1", 2) && !admit("::ffff:192.0.2.1", 2));
+        assert!(!admit("2001:db8::ffff:2", 2), "of the same network");
+        assert!(admit("192.0.2.2", 2) && admit("2001:db8:0:1::1", 2));
+        assert!(!admit("192.0.2.1", 599));
+        assert!(admit("192.0.2.1", 600) && admit("192.0.2.1", 601) && !admit("192.0.2.1", 602));
+    }
+
+    #[test]
+    fn memory_is_bounded_and_comes_back() {
+        let (offers, begin) = (Offers::new(9), Instant::now());
+        for number in 0..u32::try_from(MOST_NETWORKS).unwrap() {
+            assert!(offers.admit(std::net::Ipv4Addr::from_bits(number).into(), begin));
+        }
+        let one_more = "2001:db8::1".parse().unwrap();
+        assert!(!offers.admit(one_more, begin));
+        assert!(
+            offers.admit("0.0.0.7".parse().unwrap(), begin),
+            "who is counted goes on"
+        );
+        assert!(offers.admit(one_more, begin + WHILE));
+    }
+}
