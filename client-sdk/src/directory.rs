@@ -8,6 +8,7 @@ use protocol_spec::{
     directory::{ChainLink, Institution},
     hash::Sha256Digest,
     ids::InstitutionId,
+    log::Entry,
     messages as pb,
     problem::Problem,
 };
@@ -126,15 +127,12 @@ impl Session {
         let (proof, retirement_proof) = (message.proof.clone(), message.retirement_proof.clone());
         let entry = Institution::from_entry(message, self.server.registrar(), self.server.operator_id())
             .map_err(Error::tampered("an entry of the directory"))?;
-        self.included(proof, &entry.keys().hash(), "an entry of the directory")
+        self.published(proof, &Entry::keys(&entry), "an entry of the directory")
             .await?;
         if let Some(retirement) = entry.retirement() {
-            self.included(
-                retirement_proof,
-                &retirement.hash(),
-                "a retirement in the directory",
-            )
-            .await?;
+            let retirement = Entry::retirement(retirement);
+            self.published(retirement_proof, &retirement, "a retirement in the directory")
+                .await?;
         }
         Ok(entry)
     }

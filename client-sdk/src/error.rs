@@ -126,6 +126,24 @@ pub enum Error {
         /// That of the one that the server shows; none when it shows the record as not placed.
         shown: Option<u64>,
     },
+    /// The server shows a log that does not continue the one that it has shown before.
+    #[error(
+        "the server's log was {newer} leaves long with root {newer_root}, which does not continue its own {older} leaves with root \
+         {older_root}: it shows two histories, or an old copy of itself; stop trusting it, and hand both signed checkpoints ({} and \
+         the one beside it) to the operator, a witness or the authority", kept.display()
+    )]
+    LogConflict {
+        /// Leaves of the smaller log.
+        older: u64,
+        /// Its root.
+        older_root: String,
+        /// Leaves of the larger log.
+        newer: u64,
+        /// Its root.
+        newer_root: String,
+        /// The larger log's checkpoint; the smaller one's lies beside it.
+        kept: PathBuf,
+    },
     /// No accredited institution has this name or id.
     #[error("no accredited institution is called {name:?}: list the directory for the right name")]
     UnknownInstitution {
@@ -228,6 +246,7 @@ impl Error {
             Self::Refused { problem, .. } => problem.code(),
             Self::Tampered { .. } => "tampered",
             Self::OlderPlacement { .. } => "older-placement",
+            Self::LogConflict { .. } => "log-conflict",
             Self::UnknownInstitution { .. } => "unknown-institution",
             Self::AmbiguousInstitution { .. } => "ambiguous-institution",
             Self::Unknown { .. } => "unknown",

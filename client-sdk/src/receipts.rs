@@ -6,13 +6,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use prost::Message;
 use protocol_spec::{
-    bodies::Checkpoint,
     hash::Sha256Digest,
-    log::{Receipt, verify_checkpoint, verify_consistency, verify_inclusion},
+    log::{
+        Entry, Receipt, SignedCheckpoint, VerifiedCheckpoint, log_key, verify_consistency, verify_inclusion,
+        verify_published,
+    },
     messages as pb,
-    statement::{Body, Signed, Verified},
+    problem::Problem,
+    statement::Body,
 };
 
 use crate::{Error, Result, session::Session};
@@ -41,8 +43,20 @@ impl Session {
         self.accept_log(&checkpoint).await
     }
 
+    /// Checks that what the log holds in clear stands in it.
+    pub(crate) async fn published(
+        &self,
+        proof: Option<pb::LogProof>,
+        entry: &Entry,
+        what: &'static str,
+    ) -> Result<()> {
+        let checkpoint =
+            verify_published(proof, entry, self.server.operator()).map_err(Error::tampered(what))?;
+        self.accept_log(&checkpoint).await
+    }
+
     /// Compares a checkpoint with the largest one seen, and keeps the larger.
-    pub(crate) async fn accept_log(&self, seen: &Verified<Checkpoint>) -> Result<()> {
+    pub(crate) async fn accept_log(&self, seen: &VerifiedCheckpoint) -> Result<()> {
         let mut log = self.log.lock().await;
         let head = (seen.size, *seen.root.as_bytes());
         if log.accepted.contains(&head) {
@@ -74,7 +88,7 @@ impl Session {
 
     /// Pins a checkpoint in the home, unless a larger one is pinned there. The home is locked to write, not
     /// while the server is asked; if another process has pinned meanwhile, its pin is compared next.
-    async fn pin(&self, newest: &Verified<Checkpoint>) -> Result<()> {
+    async fn pin(&self, newest: &VerifiedCheckpoint) -> Result<()> {
         loop {
             let pinned = self.pinned_log()?;
             if let Some(pinned) = &pinned {
@@ -83,8 +97,7 @@ impl Session {
                 self.check_growth(old, new).await?;
             }
             let _lock = self.home.lock().await?;
-            let hash = |pin: &Option<Verified<Checkpoint>>| pin.as_ref().map(Verified::hash);
-            if hash(&self.pinned_log()?) == hash(&pinned) {
+            if self.pinned_log()? == pinned {
                 return match pinned {
                     Some(pinned) if pinned.size >= newest.size => Ok(()),
                     _ => self.pin_log(newest),
@@ -106,33 +119,58 @@ impl Session {
         }
     }
 
-    async fn check_growth(&self, old: &Verified<Checkpoint>, new: &Verified<Checkpoint>) -> Result<()> {
+    /// Checks that the newer log continues the older one (LOG-4). What contradicts itself is kept in the home: two notes
+    /// that the operator has signed, for whoever is to judge.
+    async fn check_growth(&self, old: &VerifiedCheckpoint, new: &VerifiedCheckpoint) -> Result<()> {
         let path = if old.size == new.size {
-            Vec::new()
+            Ok(Vec::new())
         } else {
             let query = format!("/v1/log/consistency?first={}&second={}", old.size, new.size);
-            self.server.get::<pb::ConsistencyProof>(&query).await?.path
+            self.server
+                .get(&query)
+                .await
+                .map(|proof: pb::ConsistencyProof| proof.path)
         };
-        verify_consistency(old, new, &path)
-            .map_err(Error::tampered("the server's log, which must only grow,"))
+        let path = match path {
+            // A log that grows has every proof; one that has become smaller lacks them.
+            Err(error) if error.is_problem(Problem::NotFound) => Vec::new(),
+            path => path?,
+        };
+        let path: Result<Vec<_>, _> = path.iter().map(|hash| hash.as_ref().try_into()).collect();
+        let grown = path.is_ok_and(|path| verify_consistency(old, new, &path).is_ok());
+        if grown {
+            return Ok(());
+        }
+        let _lock = self.home.lock().await?;
+        self.home
+            .write(CONFLICT_OLDER, old.note().to_string().as_bytes())?;
+        self.home
+            .write(CONFLICT_NEWER, new.note().to_string().as_bytes())?;
+        Err(Error::LogConflict {
+            older: old.size,
+            older_root: old.root.to_string(),
+            newer: new.size,
+            newer_root: new.root.to_string(),
+            kept: self.home.path(CONFLICT_NEWER),
+        })
     }
 
-    fn pinned_log(&self) -> Result<Option<Verified<Checkpoint>>> {
+    fn pinned_log(&self) -> Result<Option<VerifiedCheckpoint>> {
         let Some(bytes) = self.home.read(CHECKPOINT)? else {
             return Ok(None);
         };
         let damaged = |_| self.home.damaged(CHECKPOINT);
-        let statement: pb::Statement = protocol_spec::messages::decode(&bytes).map_err(damaged)?;
-        let checkpoint = Signed::try_from(statement).map_err(damaged)?;
-        verify_checkpoint(checkpoint, self.server.operator())
+        let log = log_key(self.server.operator())?;
+        SignedCheckpoint::parse(&bytes)
+            .and_then(|checkpoint| checkpoint.verify(&log))
             .map(Some)
             .map_err(damaged)
     }
 
     /// An older pin that comes back after a power cut is still one that the log must continue.
-    fn pin_log(&self, checkpoint: &Verified<Checkpoint>) -> Result<()> {
+    fn pin_log(&self, checkpoint: &VerifiedCheckpoint) -> Result<()> {
         self.home
-            .write_soon(CHECKPOINT, &checkpoint.to_message().encode_to_vec())
+            .write_soon(CHECKPOINT, checkpoint.note().to_string().as_bytes())
     }
 }
 
@@ -148,7 +186,7 @@ impl Drop for Session {
 pub(crate) struct Log {
     /// Sizes and roots that were compared.
     accepted: HashSet<(u64, [u8; 32])>,
-    newest: Option<Verified<Checkpoint>>,
+    newest: Option<VerifiedCheckpoint>,
     unpinned: bool,
     pinned_at: Option<Instant>,
 }
@@ -156,4 +194,6 @@ pub(crate) struct Log {
 /// A pin for each receipt would cost more than the receipt; what a crash loses is the last second's.
 const PIN_EVERY: Duration = Duration::from_secs(1);
 
-const CHECKPOINT: &str = "checkpoint.pb";
+const CHECKPOINT: &str = "log.checkpoint";
+const CONFLICT_OLDER: &str = "log-conflict.older";
+const CONFLICT_NEWER: &str = "log-conflict.newer";

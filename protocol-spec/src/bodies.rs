@@ -460,15 +460,6 @@ bodies! {
         /// SHA-256 of what was handed out, leaf by leaf.
         released_hash: Sha256Digest,
     }
-    /// Operator: the log had this size and root.
-    Checkpoint: CheckpointBody, CHECKPOINT {
-        /// Whose log.
-        operator_id: OperatorId,
-        /// Leaves.
-        size: u64,
-        /// RFC 6962 tree head over them.
-        root: Sha256Digest,
-    }
     /// Recovery key: so it is divided, and these are its shares. Believed as a [`crate::recovery::Division`].
     RecoveryShares: RecoverySharesBody, RECOVERY_SHARES {
         /// Whose vault.

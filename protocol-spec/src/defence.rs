@@ -51,6 +51,12 @@ defences! {
     Succession = "succession";
     /// Terminals are certified by the institution that they speak for (INS-7, INS-9).
     TerminalCertificates = "terminal-certificates";
+    /// What is said to stand in the log stands there (LOG-3).
+    LogProofs = "log-proofs";
+    /// The log that is shown continues the one that was seen (LOG-4).
+    LogGrowth = "log-growth";
+    /// The quorum of witnesses has cosigned (LOG-8).
+    Witnesses = "witnesses";
 
     // what the server checks of requests
     /// Requests are signed by whom they name, over all that the profile covers (API-4, API-6).

@@ -72,6 +72,28 @@ pub enum Error {
     /// A Merkle proof does not lead to the checkpoint's root.
     #[error("log proof does not verify")]
     LogProof,
+    /// A signed note, or what the log writes in that form, is malformed.
+    #[error("signed note: {rule}")]
+    Note {
+        /// The rule broken.
+        rule: &'static str,
+    },
+    /// A policy of witnesses is malformed.
+    #[error("witness policy: {rule}")]
+    Policy {
+        /// The rule broken.
+        rule: &'static str,
+    },
+    /// The quorum of witnesses has not cosigned a checkpoint.
+    #[error(
+        "the log of {size} leaves is cosigned by {cosigned} known witnesses in time, fewer than the policy demands"
+    )]
+    Witnesses {
+        /// Leaves of the log.
+        size: u64,
+        /// Witnesses that have.
+        cosigned: usize,
+    },
     /// A server link is malformed or names other keys than the server shows.
     #[error("server link: {rule}")]
     Link {

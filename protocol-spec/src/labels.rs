@@ -98,8 +98,6 @@ labels! {
     UPLOAD_RECEIPT = "medvault/v1 upload receipt";
     /// Operator signs what it released.
     RELEASE_RECEIPT = "medvault/v1 release receipt";
-    /// Operator signs the log's size and root.
-    CHECKPOINT = "medvault/v1 checkpoint";
     /// Device signs the rules by which it answers requests, on its own disk.
     STANDING_RULES = "medvault/v1 standing rules";
 
@@ -184,8 +182,12 @@ labels! {
     LINK_PLACE = "medvault/v1 link place";
     /// Tag of one record version, from a token.
     RECORD_TAG = "medvault/v1 record tag";
-    /// Leaf of the transparency log.
+    /// Digest in a leaf of the transparency log.
     LOG_LEAF = "medvault/v1 log leaf";
+    /// Salt of a leaf, from its vault's salt.
+    LOG_SALT = "medvault/v1 log salt";
+    /// Tag of a leaf, from its vault's salt.
+    LOG_TAG = "medvault/v1 log tag";
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@
 //! exposed/          what lay in a collection when its key was taken out of use, by permission
 //! keys.pb           an institution's statement of its keys      terminal.pb   a terminal's certificate
 //! recipients.json   when an institution's earlier recipient keys end
-//! directory.json    institutions as first seen      checkpoint.pb   the newest log that was proven
+//! directory.json    institutions as first seen      log.checkpoint  the newest log that was proven
 //! device-lists/     the newest list of devices that was met of each patient
 //! placements.json   the newest placement of each record version that was seen
 //! history.json      what was seen of her history: a digest over all entries

@@ -138,15 +138,15 @@ fn writing_replaces_whole_and_leaves_no_other_file() {
     let (_dir, home) = made(&Unlock::passphrase("p"));
     let count = || std::fs::read_dir(home.path("")).unwrap().count();
     let before = count();
-    home.write("checkpoint.pb", b"one").unwrap();
-    home.write("checkpoint.pb", b"two").unwrap();
+    home.write("log.checkpoint", b"one").unwrap();
+    home.write("log.checkpoint", b"two").unwrap();
     assert_eq!(
-        (home.read("checkpoint.pb").unwrap().as_deref(), count()),
+        (home.read("log.checkpoint").unwrap().as_deref(), count()),
         (Some(&b"two"[..]), before + 1)
     );
     // A writer that dies before the rename leaves the old content.
     std::fs::write(home.path(".medvault-left"), b"thr").unwrap();
-    assert_eq!(home.read("checkpoint.pb").unwrap().as_deref(), Some(&b"two"[..]));
+    assert_eq!(home.read("log.checkpoint").unwrap().as_deref(), Some(&b"two"[..]));
 }
 
 #[tokio::test]

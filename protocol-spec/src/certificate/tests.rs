@@ -7,12 +7,12 @@ use sha2::Sha256;
 
 use super::*;
 use crate::{
-    bodies::{Checkpoint, DeviceCertificate},
+    bodies::DeviceCertificate,
     collection::CollectionSelector,
     field::SealedBytes,
     hash::sha256,
     ids::{CollectionId, InstitutionId, OperatorId, PatientId, PermissionId, ReleaseId},
-    log::leaf,
+    log::{Checkpoint, SignedCheckpoint, TlogProof, VaultSalt, log_key},
     patient::{DeviceChain, OfPatient},
     permission::{Kind, PermissionBody, RecordSelector},
     statement::{Body, Signed},
@@ -63,20 +63,27 @@ fn by_device<T: OfPatient>(body: T) -> PatientSigned<T> {
 
 /// The proof of a statement that is alone in the log.
 fn proof(statement: &Sha256Digest) -> pb::LogProof {
-    let salt = [6; 16];
-    let mut tree = MemoryBackedTree::<Sha256, [u8; 32]>::new();
-    tree.push(leaf(&salt, statement));
+    let mark = VaultSalt::from_bytes([6; 32]).mark(statement);
+    let mut tree = MemoryBackedTree::<Sha256, Vec<u8>>::new();
+    tree.push(mark.entry(statement).bytes().unwrap());
+    let log = log_key(&public(OPERATOR)).unwrap();
     let checkpoint = Checkpoint {
-        created: 1,
-        operator_id: OperatorId::from(&public(OPERATOR)),
+        origin: log.name().to_owned(),
         size: 1,
         root: Sha256Digest::try_from(tree.root().as_bytes().as_slice()).unwrap(),
+        extensions: Vec::new(),
     };
-    pb::LogProof {
-        salt: Bytes::copy_from_slice(&salt),
+    let sign = |text: &[u8]| key(OPERATOR).sign(text).to_bytes();
+    let proof = TlogProof {
+        extra: None,
         index: 0,
         path: Vec::new(),
-        checkpoint: Some(signed(OPERATOR, checkpoint).to_message()),
+        checkpoint: SignedCheckpoint::sign(checkpoint, &log, sign).unwrap(),
+    };
+    pb::LogProof {
+        salt: Bytes::copy_from_slice(&mark.salt),
+        tag: Bytes::copy_from_slice(&mark.tag),
+        proof: proof.to_string(),
     }
 }
 

@@ -12,7 +12,7 @@ use prost::Message;
 use protocol_spec::{
     Error,
     bodies::{
-        Accreditation, AccreditationRequest, Checkpoint, DelegatedKey, Delegation, DelegationEnd, Denial,
+        Accreditation, AccreditationRequest, DelegatedKey, Delegation, DelegationEnd, Denial,
         DeviceCertificate, DownloadRequest, EmergencyHelp, EmergencyObjection, EmergencyOpening,
         EpochClosure, IndexSegment, InstitutionKeys, Placement, RecordManifest, RecoveryShares,
         ReferenceRequest, ReleaseReceipt, ReleaseTicket, Retirement, Revocation, RevocationCertificate,
@@ -141,7 +141,6 @@ bodies! {
     release_ticket: ReleaseTicket,
     upload_receipt: UploadReceipt,
     release_receipt: ReleaseReceipt,
-    checkpoint: Checkpoint,
     record_manifest: RecordManifest,
 }
 
@@ -210,18 +209,26 @@ proptest! {
         let operator = SigningKey::from_bytes(&SEED);
         let sign = |message: &[u8]| operator.sign(message).to_bytes();
         let statement = Signed::sign(receipt, sign);
-        let node = protocol_spec::hash::sha256(&[&[0], &log::leaf(&[3; 16], &statement.hash())]);
-        let checkpoint = Checkpoint {
-            created: 1,
-            operator_id: (&identity(&operator)).into(),
+        let salt = log::VaultSalt::from_bytes([3; 32]);
+        let mark = salt.mark(&statement.hash());
+        let leaf = mark.entry(&statement.hash()).bytes().unwrap();
+        let key = log::log_key(&identity(&operator)).unwrap();
+        let checkpoint = log::Checkpoint {
+            origin: key.name().to_owned(),
             size: 1,
-            root: Sha256Digest::from_bytes(node),
+            root: Sha256Digest::from_bytes(protocol_spec::hash::sha256(&[&[0], &leaf])),
+            extensions: vec![],
         };
-        let proof = pb::LogProof {
-            salt: Bytes::from_static(&[3; 16]),
+        let proof = log::TlogProof {
+            extra: None,
             index: 0,
             path: vec![],
-            checkpoint: Some(Signed::sign(checkpoint, sign).to_message()),
+            checkpoint: log::SignedCheckpoint::sign(checkpoint, &key, sign).unwrap(),
+        };
+        let proof = pb::LogProof {
+            salt: Bytes::copy_from_slice(&mark.salt),
+            tag: Bytes::copy_from_slice(&mark.tag),
+            proof: proof.to_string(),
         };
         let receipt = pb::Receipt { statement: Some(statement.to_message()), proof: Some(proof) };
         let read = |bytes: &[u8]| {

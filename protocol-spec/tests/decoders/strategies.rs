@@ -252,7 +252,6 @@ strategy! {
         patient_id: id32, permission_id: id16, permission_hash: id32, institution_id: id32,
         released: released, exposed: exposed, closed: closed,
     }
-    checkpoint: Checkpoint { operator_id: id32, size: number, root: id32 }
     record_manifest: RecordManifest {
         patient_id: id32, record_id: id16, version_id: id16, institution_id: id32, permission_id: id16,
         content_root: id32, plaintext_len: number, parts: parts,

@@ -13,13 +13,12 @@ use protocol_spec::{
     ids,
     keys::{IdentityKey, RecipientKey},
     link::{Fingerprint, ServerLink},
-    log,
     manifest::PartName,
     messages as pb,
     patient::{DeviceChain, OfPatient, PatientSigned},
     permission::SignedPermission,
     request::{RequestSignature, SignatureLabel, Target},
-    statement::{Body, Signed, Verified},
+    statement::{Body, Signed},
 };
 use serde::{Deserialize, Serialize};
 
@@ -137,8 +136,10 @@ pub(crate) enum Check {
     Ed25519Key { key: Hex },
     /// The same for an X-Wing key.
     XWingKey { key: Hex },
-    /// A leaf of the log.
-    LogLeaf { salt: Hex, body_hash: Hex },
+    /// A vault's salt and a statement; gives salt ‖ tag ‖ the leaf's entry.
+    LogMark { vault_salt: Hex, body_hash: Hex },
+    /// An entry of the log; gives its kind.
+    LogEntry { entry: Hex },
     /// A log proof; gives the checkpoint's size.
     LogInclusion {
         body_hash: Hex,
@@ -147,11 +148,36 @@ pub(crate) enum Check {
     },
     /// Two checkpoints; gives the sizes.
     LogConsistency {
-        old: Hex,
-        new: Hex,
+        old: String,
+        new: String,
         path: Vec<Hex>,
         operator_key: Hex,
     },
+    /// A note's key; gives its id.
+    NoteKey { vkey: String },
+    /// A note, and a key that must have signed it; gives the SHA-256 of its text.
+    SignedNote { note: String, vkey: String },
+    /// A checkpoint, and its log's key; gives size and root.
+    Checkpoint { note: String, vkey: String },
+    /// The same, and a witness's key; gives the time of the cosignature, or `none`.
+    Cosignature {
+        note: String,
+        vkey: String,
+        witness: String,
+    },
+    /// The same, a policy and a time in seconds; gives the size if the quorum has cosigned it since then.
+    WitnessPolicy {
+        policy: String,
+        note: String,
+        vkey: String,
+        since: u64,
+    },
+    /// The name of a tile; gives kind, number and width.
+    TilePath { text: String },
+    /// An entry bundle that must have so many entries; gives their lengths.
+    EntryBundle { bundle: Hex, width: u64 },
+    /// An offline proof of a leaf; gives the checkpoint's size.
+    TlogProof { proof: String, leaf: Hex, vkey: String },
     /// Stream length of a plaintext length.
     StreamLength { plaintext: u64 },
     /// Plaintext length of a stream length.
@@ -193,9 +219,12 @@ impl Case {
 /// The words that vectors use for failures.
 fn class(error: &Error) -> &'static str {
     match error {
-        Error::Decode { .. } | Error::Length { .. } | Error::Field { .. } | Error::IdText { .. } => {
-            "malformed"
-        }
+        Error::Decode { .. }
+        | Error::Length { .. }
+        | Error::Field { .. }
+        | Error::IdText { .. }
+        | Error::Note { .. }
+        | Error::Policy { .. } => "malformed",
         Error::Version { .. } => "unsupported version",
         Error::DegenerateKey { .. } => "degenerate key",
         Error::Signature => "bad signature",
@@ -203,6 +232,7 @@ fn class(error: &Error) -> &'static str {
         Error::DeviceList { .. } => "device list",
         Error::RequestSignature { .. } => "request signature",
         Error::LogProof => "log proof",
+        Error::Witnesses { .. } => "too few witnesses",
         Error::Link { .. } => "link",
         _ => "unknown",
     }
@@ -329,7 +359,18 @@ impl Check {
             Self::XWingKey { key } => {
                 RecipientKey::try_from(key.0.as_slice()).map(|key| hex(key.digest().as_bytes()))
             }
-            Self::LogLeaf { .. } | Self::LogInclusion { .. } | Self::LogConsistency { .. } => self.log(),
+            Self::LogMark { .. }
+            | Self::LogEntry { .. }
+            | Self::LogInclusion { .. }
+            | Self::LogConsistency { .. }
+            | Self::NoteKey { .. }
+            | Self::SignedNote { .. }
+            | Self::Checkpoint { .. }
+            | Self::Cosignature { .. }
+            | Self::WitnessPolicy { .. }
+            | Self::TilePath { .. }
+            | Self::EntryBundle { .. }
+            | Self::TlogProof { .. } => crate::log::run(self),
             Self::Manifest { body } => {
                 let manifest = bodies::RecordManifest::decode(&body.0)?;
                 manifest.check_parts()?;
@@ -377,41 +418,6 @@ impl Check {
         signature.check_time(*now)?;
         signature.verify(&identity(key)?)?;
         target.signature_base(&signature.params)
-    }
-
-    fn log(&self) -> Result<String, Error> {
-        match self {
-            Self::LogLeaf { salt, body_hash } => Ok(hex(&log::leaf(
-                salt.0.as_slice().try_into().unwrap(),
-                &digest(body_hash)?,
-            ))),
-            Self::LogInclusion {
-                body_hash,
-                proof,
-                operator_key,
-            } => {
-                let proof = pb::decode(&proof.0)?;
-                let checkpoint =
-                    log::verify_inclusion(Some(proof), &digest(body_hash)?, &identity(operator_key)?)?;
-                Ok(checkpoint.size.to_string())
-            }
-            Self::LogConsistency {
-                old,
-                new,
-                path,
-                operator_key,
-            } => {
-                let operator = identity(operator_key)?;
-                let checkpoint = |bytes: &Hex| -> Result<Verified<bodies::Checkpoint>, Error> {
-                    log::verify_checkpoint(pb::decode::<pb::Statement>(&bytes.0)?.try_into()?, &operator)
-                };
-                let (old, new) = (checkpoint(old)?, checkpoint(new)?);
-                let path: Vec<_> = path.iter().map(|hash| hash.0.clone().into()).collect();
-                log::verify_consistency(&old, &new, &path)?;
-                Ok(format!("{} {}", old.size, new.size))
-            }
-            _ => unreachable!(),
-        }
     }
 
     fn geometry(&self) -> Result<String, Error> {
@@ -481,7 +487,6 @@ fn statement_hash(body: &str, key: &IdentityKey, statement: &Hex) -> Result<Stri
         "ReleaseTicketBody" => hash::<bodies::ReleaseTicket>(key, statement),
         "UploadReceiptBody" => hash::<bodies::UploadReceipt>(key, statement),
         "ReleaseReceiptBody" => hash::<bodies::ReleaseReceipt>(key, statement),
-        "CheckpointBody" => hash::<bodies::Checkpoint>(key, statement),
         other => panic!("no body {other}"),
     }
 }
@@ -529,11 +534,11 @@ fn id_bytes(kind: &str, text: &str) -> Result<String, Error> {
     }
 }
 
-fn identity(key: &Hex) -> Result<IdentityKey, Error> {
+pub(crate) fn identity(key: &Hex) -> Result<IdentityKey, Error> {
     IdentityKey::try_from(key.0.as_slice())
 }
 
-fn digest(hash: &Hex) -> Result<Sha256Digest, Error> {
+pub(crate) fn digest(hash: &Hex) -> Result<Sha256Digest, Error> {
     Sha256Digest::try_from(hash.0.as_slice())
 }
 

@@ -8,6 +8,7 @@ mod geometry;
 mod keys;
 mod log;
 mod manifests;
+mod notes;
 mod permissions;
 mod requests;
 mod statements;
@@ -31,7 +32,7 @@ pub(crate) fn all() -> Vec<(&'static str, Vec<Case>)> {
         ("ids", texts::ids()),
         ("links", texts::links()),
         ("keys", keys::cases()),
-        ("log", log::cases()),
+        ("log", log::cases().into_iter().chain(notes::cases()).collect()),
         ("content-geometry", geometry::cases()),
         ("manifests", manifests::cases()),
     ]

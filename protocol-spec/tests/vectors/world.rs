@@ -4,7 +4,7 @@ use bytes::Bytes;
 use curve25519_dalek::MontgomeryPoint;
 use ed25519_dalek::{Signer, SigningKey};
 use protocol_spec::{
-    bodies::{self, Checkpoint, DeviceCertificate},
+    bodies::{self, DeviceCertificate},
     certificate::ExposedVersion,
     collection::Collection,
     delegation::{Power, Scope, SealedName},
@@ -17,6 +17,7 @@ use protocol_spec::{
     },
     keys::{IdentityKey, RecipientKey},
     labels::Label,
+    log::{Checkpoint, SignedCheckpoint, log_key},
     manifest::{Clinical, Part},
     messages as pb,
     patient::DeviceChain,
@@ -560,13 +561,16 @@ pub(crate) fn revocation_certificate() -> bodies::RevocationCertificate {
     }
 }
 
-pub(crate) fn checkpoint(size: u64, root: [u8; 32]) -> Checkpoint {
-    Checkpoint {
-        created: NOW,
-        operator_id: operator(),
+/// The checkpoint of this signer's log.
+pub(crate) fn checkpoint(signer: u8, size: u64, root: [u8; 32]) -> SignedCheckpoint {
+    let log = log_key(&key(signer).public()).unwrap();
+    let checkpoint = Checkpoint {
+        origin: log.name().to_owned(),
         size,
         root: Sha256Digest::from_bytes(root),
-    }
+        extensions: vec![],
+    };
+    SignedCheckpoint::sign(checkpoint, &log, |text| key(signer).sign(text)).unwrap()
 }
 
 pub(crate) fn part(name: &str, offset: u64, length: u64) -> Part {

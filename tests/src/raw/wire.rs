@@ -261,6 +261,15 @@ impl Wire {
         self.client.request(request).await.context("no answer")
     }
 
+    /// Asks, unsigned, for what everybody may have.
+    ///
+    /// # Errors
+    /// As [`Wire::send`].
+    pub async fn ask(&self, path: &str) -> Result<Answer> {
+        let request = Request::get(format!("https://{}{path}", self.authority));
+        self.send(request.body(Full::default())?).await
+    }
+
     /// Signs and sends.
     ///
     /// # Errors

@@ -16,6 +16,7 @@ mod flows;
 mod index;
 mod institutions;
 mod institutions_cli;
+mod log;
 mod model;
 mod mutation;
 mod placements;

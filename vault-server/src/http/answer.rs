@@ -4,6 +4,7 @@
 use std::time::Instant;
 
 use axum::{
+    body::Body,
     extract::FromRequestParts,
     response::{IntoResponse, Response},
 };
@@ -127,6 +128,25 @@ impl Room {
         Ok(Reply { message, room: self })
     }
 
+    /// A file of the log in this room.
+    pub(super) fn file(self, kind: FileKind, bytes: Result<Vec<u8>, Refusal>) -> Result<File, Refused> {
+        Ok(File {
+            kind,
+            bytes: bytes?,
+            room: self,
+        })
+    }
+
+    fn body(self, bytes: Vec<u8>) -> Body {
+        let Self {
+            way: WayBack { app, connection },
+            mut share,
+            running,
+        } = self;
+        share.shrink_to(bytes.len());
+        outgoing::message(&app, bytes, connection, (share, running))
+    }
+
     /// Gives this room, which is somebody's, back and waits for another.
     ///
     /// # Errors
@@ -139,6 +159,38 @@ impl Room {
     }
 }
 
+/// What of the log is served as it is kept, as c2sp.org/tlog-tiles says.
+#[derive(Clone, Copy)]
+pub(super) enum FileKind {
+    /// Changes every moment.
+    Checkpoint,
+    /// Never changes (LOG-9).
+    Tile,
+}
+
+/// Bytes as the body of a response.
+pub(super) struct File {
+    kind: FileKind,
+    bytes: Vec<u8>,
+    room: Room,
+}
+
+impl IntoResponse for File {
+    fn into_response(self) -> Response {
+        let Self { kind, bytes, room } = self;
+        let (content_type, caching) = match kind {
+            FileKind::Checkpoint => ("text/plain; charset=utf-8", "public, max-age=1"),
+            FileKind::Tile => ("application/octet-stream", "public, max-age=31536000, immutable"),
+        };
+        let body = room.body(bytes);
+        let headers = [
+            (header::CONTENT_TYPE, content_type),
+            (header::CACHE_CONTROL, caching),
+        ];
+        (headers, body).into_response()
+    }
+}
+
 /// A message as the body of a response.
 pub(super) struct Reply<M> {
     message: M,
@@ -148,16 +200,9 @@ pub(super) struct Reply<M> {
 impl<M: Message> IntoResponse for Reply<M> {
     fn into_response(self) -> Response {
         let Self { message, room } = self;
-        let Room {
-            way: WayBack { app, connection },
-            mut share,
-            running,
-        } = room;
         // No await until the message is dropped: as many are there twice as there are threads.
         let bytes = message.encode_to_vec();
         drop(message);
-        share.shrink_to(bytes.len());
-        let body = outgoing::message(&app, bytes, connection, (share, running));
-        ([(header::CONTENT_TYPE, PROTOBUF)], body).into_response()
+        ([(header::CONTENT_TYPE, PROTOBUF)], room.body(bytes)).into_response()
     }
 }

@@ -1,7 +1,7 @@
 //! The endpoints that take and give one message: parse, ask the vault, encode. Streams are in
 //! [`super::leaves`] and [`super::sse`].
 
-use axum::extract::{Request, State};
+use axum::extract::{Path, Request, State};
 use prost::{Message, Name};
 use protocol_spec::{
     collection::Collection,
@@ -9,6 +9,7 @@ use protocol_spec::{
         DelegationId, InstitutionId, LinkId, PatientId, PermissionId, ReleaseId, RequestId, TerminalId,
         UploadId, VersionId,
     },
+    log::tile::{TileKind, TilePath},
     messages as pb,
     problem::Problem,
     request::{CHALLENGE, SignatureLabel, read_bytes_field},
@@ -17,9 +18,10 @@ use serde::Deserialize;
 
 use super::{
     App,
-    answer::{Answer, SHORT, WayBack},
+    answer::{Answer, File, FileKind, SHORT, WayBack},
     auth::Authenticated,
     body::{Posted, Signed},
+    problem::Refused,
     query::{Id, Page, Params},
 };
 use crate::vault::{Caller, KEYS_OF_PAGE, MAX_VERSIONS, MAX_WRAPS, Proof, Refusal, Vault};
@@ -133,25 +135,26 @@ pub(super) async fn directory_entries(
     )
 }
 
-pub(super) async fn log_checkpoint(State(app): State<App>, back: WayBack) -> Answer<pb::Statement> {
+pub(super) async fn log_checkpoint(State(app): State<App>, back: WayBack) -> Result<File, Refused> {
     let room = back.public_room(SHORT).await?;
-    room.reply(app.vault.log_checkpoint().await)
+    room.file(
+        FileKind::Checkpoint,
+        app.vault.log_checkpoint().await.map(String::into_bytes),
+    )
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Inclusion {
-    index: u64,
-    size: u64,
-}
-
-pub(super) async fn log_inclusion(
+pub(super) async fn log_tile(
     State(app): State<App>,
     back: WayBack,
-    Params(Inclusion { index, size }): Params<Inclusion>,
-) -> Answer<pb::InclusionProof> {
-    let room = back.public_room(SHORT).await?;
-    room.reply(app.vault.log_inclusion(index, size).await)
+    Path(name): Path<String>,
+) -> Result<File, Refused> {
+    let tile: TilePath = format!("tile/{name}").parse().map_err(|_| Problem::NotFound)?;
+    let room = match tile.kind {
+        TileKind::Hashes(_) => back.public_room(2 * SHORT).await?,
+        // Salted entries are short, an institution's have some 2 KiB.
+        TileKind::Entries => back.public_page_room(tile.width * SHORT).await?,
+    };
+    room.file(FileKind::Tile, app.vault.log_tile(tile).await)
 }
 
 #[derive(Deserialize)]
@@ -450,6 +453,15 @@ pub(super) async fn device_lists(
         .await?;
     let bytes = u64::try_from(lists.encoded_len()).unwrap_or(u64::MAX);
     back.room(auth.permit, bytes).await?.reply(Ok(lists))
+}
+
+pub(super) async fn log_salt(
+    State(app): State<App>,
+    auth: Authenticated,
+    back: WayBack,
+) -> Answer<pb::LogSalt> {
+    let room = back.room(auth.permit, SHORT).await?;
+    room.reply(app.vault.log_salt(&auth.caller).await)
 }
 
 pub(super) async fn terminal(

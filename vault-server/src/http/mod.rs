@@ -103,7 +103,8 @@ pub(crate) fn router(app: App) -> Router {
             get(handlers::directory_entries),
         )
         .route("/v1/log/checkpoint", get(handlers::log_checkpoint))
-        .route("/v1/log/inclusion", get(handlers::log_inclusion))
+        .route("/v1/log/tile/{*name}", get(handlers::log_tile))
+        .route("/v1/log/salt", get(handlers::log_salt))
         .route("/v1/log/consistency", get(handlers::log_consistency))
         .route("/v1/patients", post(handlers::enrol_patient))
         .route("/v1/institutions", post(handlers::enrol_institution))

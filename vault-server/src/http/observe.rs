@@ -32,9 +32,11 @@ pub(super) async fn observe(State(app): State<App>, request: Request, next: Next
         app.metrics.refused(refusal.problem.code());
         response = render(refusal.problem, app.vault.now_ms());
     }
+    // What the log serves says itself how long it may be kept.
     response
         .headers_mut()
-        .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        .entry(header::CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("no-store"));
     let labels = RequestLabels {
         method,
         route,

@@ -47,7 +47,7 @@ impl Vault {
         shared.check_rewrapped(patient, collection).await?;
         let mut logged = shared.mutate(caller, intent, CloseEpoch { closure }).await?;
         shared.shred_if_due(patient, collection).await?;
-        shared.complete_logged(&mut logged).await?;
+        shared.complete_logged(patient, &mut logged).await?;
         Ok(logged)
     }
 }
@@ -149,8 +149,9 @@ impl Operation for CloseEpoch {
         tx.put(&key, &row);
         let logged = pb::LoggedStatement {
             statement: Some(closure.to_message()),
-            proof: Some(tx.log(&closure.hash())?),
+            proof: None,
         };
+        tx.log(*patient.as_bytes(), &closure.hash()).await?;
         tx.put(&stored, &logged);
         tx.record_history(patient, What::Closed(logged.clone())).await?;
         // Should this process end before the wraps are shredded, the sweeper does it.

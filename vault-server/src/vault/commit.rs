@@ -40,17 +40,17 @@ impl Vault {
         message: pb::CommitUpload,
     ) -> Result<pb::Receipt, Refusal> {
         let holder = caller.holder()?;
+        let patient = self.shared.upload_vault(upload).await?;
         let stored = match self.shared.answered(caller, intent).await? {
             Some(receipt) => Ok(receipt),
             None => {
-                let patient = self.shared.upload_vault(upload).await?;
                 let commit = CommitUpload::new(patient, upload, holder, message, &self.shared)?;
                 let _claim = self.shared.store_inline(&commit).await?;
                 self.shared.mutate(caller, intent, commit).await
             }
         };
         let mut receipt = stored?;
-        self.shared.complete(&mut receipt).await?;
+        self.shared.complete(patient, &mut receipt).await?;
         Ok(receipt)
     }
 }
@@ -212,8 +212,9 @@ impl Operation for CommitUpload {
         let signed = self.receipt(tx, &session)?;
         let receipt = pb::Receipt {
             statement: Some(signed.to_message()),
-            proof: Some(tx.log(&signed.hash())?),
+            proof: None,
         };
+        tx.log(*self.patient.as_bytes(), &signed.hash()).await?;
         let OpenUpload { mut row, ticket, .. } = session;
         row.receipt = Some(receipt.clone());
         tx.put(&tables::upload(self.patient, self.upload), &row);

@@ -220,7 +220,7 @@ impl Operation for PutDelegation {
             ..DelegationRow::default()
         };
         tx.put(&key, &row);
-        tx.log(&delegation.hash())?;
+        tx.log(*owner.as_bytes(), &delegation.hash()).await?;
         tx.record_history(owner, history_entry::What::Delegated(message.clone()))
             .await?;
         let delegate = *delegation.delegate_id.as_bytes();
@@ -304,7 +304,7 @@ impl Operation for EndDelegation {
             tx.delete(&tables::delegated_key(owner, end.delegation_id, of));
         }
         tx.put(&key, &row);
-        tx.log(&end.hash())?;
+        tx.log(*owner.as_bytes(), &end.hash()).await?;
         let message = end.to_message();
         tx.record_history(owner, history_entry::What::DelegationEnded(message.clone()))
             .await?;

@@ -177,7 +177,7 @@ impl Tx<'_> {
     }
 
     /// Makes a list the newest, and logs it.
-    pub(super) fn put_list(
+    pub(super) async fn put_list(
         &mut self,
         key: &RowKey<PatientRow>,
         row: PatientRow,
@@ -197,7 +197,7 @@ impl Tx<'_> {
             &tables::device_list(list.patient_id, list.sequence),
             &list.to_message(),
         );
-        self.log(&list.hash()).map(drop)
+        self.log(*list.patient_id.as_bytes(), &list.hash()).await
     }
 }
 
@@ -319,7 +319,7 @@ impl Operation for ChangeDevices {
                 ));
             }
         }
-        tx.put_list(&key, row, &list, &signer)?;
+        tx.put_list(&key, row, &list, &signer).await?;
         let message = list.to_message();
         tx.record_history(self.patient, history_entry::What::DevicesChanged(message.clone()))
             .await?;

@@ -1,8 +1,8 @@
 //! The directory of accredited institutions, with each entry's place in the log. Public.
 
-use protocol_spec::{ids::InstitutionId, messages as pb, problem::Problem};
+use protocol_spec::{ids::InstitutionId, log::Entry, messages as pb, problem::Problem};
 
-use super::{Refusal, Shared, Vault, log::statement_hash, tables};
+use super::{Refusal, Shared, Vault, tables};
 
 impl Vault {
     /// Institutions in the order of their ids, after this one.
@@ -69,11 +69,16 @@ impl Vault {
 
 impl Shared {
     async fn complete_entry(&self, entry: &mut pb::DirectoryEntry) -> Result<(), Refusal> {
-        let hash = statement_hash(entry.keys.as_ref());
-        self.log.complete(&mut entry.proof, &hash).await?;
-        if entry.retirement.is_some() {
-            let hash = statement_hash(entry.retirement.as_ref());
-            self.log.complete(&mut entry.retirement_proof, &hash).await?;
+        if let (Some(keys), Some(accreditation)) = (&entry.keys, &entry.accreditation) {
+            let keys = Entry::Keys {
+                keys: keys.clone(),
+                accreditation: accreditation.clone(),
+            };
+            entry.proof = Some(self.log.prove_published(&keys).await?);
+        }
+        if let Some(retirement) = &entry.retirement {
+            let retirement = Entry::Retirement(retirement.clone());
+            entry.retirement_proof = Some(self.log.prove_published(&retirement).await?);
         }
         Ok(())
     }

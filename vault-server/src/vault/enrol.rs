@@ -267,7 +267,8 @@ impl Operation for EnrolPatient<'_> {
             return Ok(pb::Accepted {});
         }
         tx.join(device, joining).await?;
-        tx.put_list(&key, PatientRow::default(), list, device.chain())?;
+        tx.put_list(&key, PatientRow::default(), list, device.chain())
+            .await?;
         Ok(pb::Accepted {})
     }
 }

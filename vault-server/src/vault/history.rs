@@ -53,16 +53,16 @@ impl Shared {
         let HistoryRow { entry, permitted } = row;
         let mut entry = entry.unwrap_or_default();
         match &mut entry.what {
-            Some(What::Stored(receipt) | What::Released(receipt)) => self.complete(receipt).await?,
+            Some(What::Stored(receipt) | What::Released(receipt)) => self.complete(patient, receipt).await?,
             Some(What::EmergencyOpened(used)) => {
                 let hash = statement_hash(used.opening.as_ref());
-                self.log.complete(&mut used.proof, &hash).await?;
+                used.proof = Some(self.log.prove(*patient.as_bytes(), &hash).await?);
             }
-            Some(What::Closed(logged)) => self.complete_logged(logged).await?,
+            Some(What::Closed(logged)) => self.complete_logged(patient, logged).await?,
             Some(What::Presented(pb::Presented {
                 release_ticket: Some(receipt),
                 ..
-            })) => self.complete(receipt).await?,
+            })) => self.complete(patient, receipt).await?,
             None => {
                 let id = PermissionId::try_from(permitted.as_ref()).map_err(Refusal::damaged)?;
                 let row = tables::permission(patient, id).get(&*self.ledger).await?;

@@ -7,7 +7,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use protocol_spec::messages as pb;
+use protocol_spec::{ids::PatientId, messages as pb};
 use tokio::sync::watch;
 
 use super::{
@@ -27,8 +27,10 @@ impl Vault {
         let first = tables::inbox(caller.principal(), after.saturating_add(1));
         let (mut events, _) = self.shared.short_page(first, limit).await?;
         for event in &mut events {
+            // Receipts come to the patient whose vault they are about.
             if let Some(What::Stored(receipt) | What::Released(receipt)) = &mut event.what {
-                self.shared.complete(receipt).await?;
+                let patient = PatientId::from_bytes(caller.principal());
+                self.shared.complete(patient, receipt).await?;
             }
         }
         Ok(pb::InboxPage { events })

@@ -68,7 +68,7 @@ mod upload;
 
 use std::sync::Arc;
 
-use protocol_spec::{keys::IdentityKey, messages as pb};
+use protocol_spec::{ids::PatientId, keys::IdentityKey, log::tile::TilePath, messages as pb};
 use tokio::task::JoinSet;
 
 pub use self::{
@@ -198,21 +198,20 @@ impl Vault {
         }
     }
 
-    /// The newest signed checkpoint of the log.
+    /// The newest signed checkpoint of the log, a signed note.
     ///
     /// # Errors
     /// Those of the store.
-    pub async fn log_checkpoint(&self) -> Result<pb::Statement, Refusal> {
+    pub async fn log_checkpoint(&self) -> Result<String, Refusal> {
         self.shared.log.checkpoint().await
     }
 
-    /// The audit path of a leaf in the tree of this size.
+    /// The bytes of a tile, which never change (LOG-9).
     ///
     /// # Errors
-    /// `not-found` if there is no such leaf or the log is not that large.
-    pub async fn log_inclusion(&self, index: u64, size: u64) -> Result<pb::InclusionProof, Refusal> {
-        let path = self.shared.log.inclusion(index, size).await?;
-        Ok(pb::InclusionProof { path })
+    /// `not-found` if the log is not that large.
+    pub async fn log_tile(&self, tile: TilePath) -> Result<Vec<u8>, Refusal> {
+        self.shared.log.tile(tile).await
     }
 
     /// The proof that the tree of the second size continues the tree of the first.
@@ -221,7 +220,21 @@ impl Vault {
     /// `not-found` unless 0 < first ≤ second ≤ the log's size.
     pub async fn log_consistency(&self, first: u64, second: u64) -> Result<pb::ConsistencyProof, Refusal> {
         let path = self.shared.log.consistency(first, second).await?;
+        let path = path.iter().map(|hash| hash.to_vec().into()).collect();
         Ok(pb::ConsistencyProof { path })
+    }
+
+    /// By what the caller recognises the leaves of her vault, or an institution those of its own (LOG-7).
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn log_salt(&self, caller: &Caller) -> Result<pb::LogSalt, Refusal> {
+        let row = tables::log_salt(caller.principal())
+            .get(&*self.shared.ledger)
+            .await?;
+        Ok(pb::LogSalt {
+            salt: row.unwrap_or_default().salt,
+        })
     }
 }
 
@@ -266,17 +279,23 @@ impl Shared {
         }
     }
 
-    /// Completes a stored receipt, whose proof holds the salt only.
-    async fn complete(&self, receipt: &mut pb::Receipt) -> Result<(), Refusal> {
+    /// Adds to a stored receipt about somebody's vault its place in the log.
+    async fn complete(&self, patient: PatientId, receipt: &mut pb::Receipt) -> Result<(), Refusal> {
         let hash = statement_hash(receipt.statement.as_ref());
-        self.log.complete(&mut receipt.proof, &hash).await
+        receipt.proof = Some(self.log.prove(*patient.as_bytes(), &hash).await?);
+        Ok(())
     }
 
-    /// Completes a stored statement of a device, whose proof holds the salt only.
-    async fn complete_logged(&self, logged: &mut pb::LoggedStatement) -> Result<(), Refusal> {
+    /// The same for a statement of a device.
+    async fn complete_logged(
+        &self,
+        patient: PatientId,
+        logged: &mut pb::LoggedStatement,
+    ) -> Result<(), Refusal> {
         let statement = logged.statement.as_ref();
         let hash = statement_hash(statement.and_then(|signed| signed.statement.as_ref()));
-        self.log.complete(&mut logged.proof, &hash).await
+        logged.proof = Some(self.log.prove(*patient.as_bytes(), &hash).await?);
+        Ok(())
     }
 }
 

@@ -215,9 +215,9 @@ impl Tx<'_> {
             return Err(Problem::PermissionExpired.into());
         }
         self.place(&permission.permission_id, patient).await?;
+        self.log(*patient.as_bytes(), &permission.hash()).await?;
         let row = PermissionRow {
             permission: Some(permission.to_message()),
-            salt: self.log(&permission.hash())?.salt,
             ..row
         };
         self.claim(&tables::permission(patient, permission.permission_id), &row)

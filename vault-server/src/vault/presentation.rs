@@ -139,7 +139,8 @@ impl Shared {
     ) -> Result<pb::PresentationAnswer, Refusal> {
         if let Some(Answer::Release(release)) = &mut answer.answer {
             let hash = statement_hash(release.ticket.as_ref());
-            self.log.complete(&mut release.proof, &hash).await?;
+            let proof = self.log.prove(*permission.patient_id.as_bytes(), &hash).await?;
+            release.proof = Some(proof);
             for selector in &permission.records {
                 let record = self
                     .stored_record(permission.patient_id, selector.version_id)
@@ -234,9 +235,9 @@ impl Present<'_> {
         };
         let expires = ticket.expires;
         let ticket = Signed::sign(ticket, |message| operator.sign(message));
+        tx.log(*body.patient_id.as_bytes(), &ticket.hash()).await?;
         let row = UploadRow {
             ticket: Some(ticket.to_message()),
-            salt: tx.log(&ticket.hash())?.salt,
             presentation_hash: Bytes::copy_from_slice(self.evidence_hash.as_bytes()),
             ..UploadRow::default()
         };
@@ -269,11 +270,11 @@ impl Present<'_> {
         let ticket = Signed::sign(ticket, |message| operator.sign(message));
         let receipt = pb::Receipt {
             statement: Some(ticket.to_message()),
-            proof: Some(tx.log(&ticket.hash())?),
+            proof: None,
         };
+        tx.log(*body.patient_id.as_bytes(), &ticket.hash()).await?;
         let row = ReleaseRow {
             ticket: receipt.statement.clone(),
-            proof: receipt.proof.clone(),
             ..ReleaseRow::default()
         };
         tx.put(&tables::release(body.patient_id, release_id), &row);
@@ -282,7 +283,7 @@ impl Present<'_> {
         tx.expire(expires, Expiring::Release(body.patient_id, release_id));
         let answer = Answer::Release(pb::Release {
             ticket: receipt.statement.clone(),
-            proof: receipt.proof.clone(),
+            proof: None,
             records: Vec::new(),
         });
         let presented = pb::Presented {

@@ -42,7 +42,7 @@ impl Vault {
             institution,
         };
         let mut receipt = self.shared.mutate(caller, intent, close).await?;
-        self.shared.complete(&mut receipt).await?;
+        self.shared.complete(patient, &mut receipt).await?;
         Ok(receipt)
     }
 
@@ -164,8 +164,9 @@ impl Tx<'_> {
         let signed = self.release_receipt(&ticket, row.bytes).await?;
         let receipt = pb::Receipt {
             statement: Some(signed.to_message()),
-            proof: Some(self.log(&signed.hash())?),
+            proof: None,
         };
+        self.log(*patient.as_bytes(), &signed.hash()).await?;
         row.receipt = Some(receipt.clone());
         self.put(&tables::release(patient, ticket.release_id), &row);
         self.close_session(ticket.institution_id).await?;

@@ -66,7 +66,7 @@ impl Vault {
         };
         let mut answer: pb::RevocationAnswer = answer;
         if let Some(receipt) = &mut answer.receipt {
-            shared.complete(receipt).await?;
+            shared.complete(revocation.patient_id, receipt).await?;
         }
         Ok(answer)
     }
@@ -102,12 +102,12 @@ impl Vault {
             let mut release = pb::PastRelease {
                 ticket: Some(pb::Receipt {
                     statement: row.ticket,
-                    proof: row.proof,
+                    proof: None,
                 }),
                 receipt: row.receipt,
             };
             for receipt in release.ticket.iter_mut().chain(&mut release.receipt) {
-                shared.complete(receipt).await?;
+                shared.complete(patient, receipt).await?;
             }
             list.releases.push(release);
         }
@@ -146,7 +146,7 @@ impl Operation for Revoke<'_> {
             receipt: None,
         });
         tx.put(&key, &meter);
-        tx.log(&revocation.hash())?;
+        tx.log(*patient.as_bytes(), &revocation.hash()).await?;
         tx.record_history(patient, history_entry::What::Revoked(message.clone()))
             .await?;
         let body = permission.body()?;
@@ -193,8 +193,9 @@ impl Operation for Conclude<'_> {
         let signed = Signed::sign(receipt, |message| operator.sign(message));
         let receipt = pb::Receipt {
             statement: Some(signed.to_message()),
-            proof: Some(tx.log(&signed.hash())?),
+            proof: None,
         };
+        tx.log(*patient.as_bytes(), &signed.hash()).await?;
         answer.receipt = Some(receipt);
         meter.revocation = Some(answer.clone());
         tx.put(&key, &meter);

@@ -6,6 +6,7 @@ use protocol_spec::{
     directory::Institution,
     field::SealedBytes,
     ids::{InstitutionId, TerminalId},
+    log::Entry,
     messages as pb,
     problem::Problem,
     statement::{Signed, Verified},
@@ -118,9 +119,9 @@ impl Tx<'_> {
         let entry = pb::DirectoryEntry {
             keys: Some(institution.keys().to_message()),
             accreditation: Some(institution.accreditation().to_message()),
-            proof: Some(self.log(&institution.keys().hash())?),
             ..pb::DirectoryEntry::default()
         };
+        self.publish(&Entry::keys(institution))?;
         self.put(&tables::entry(id, sequence), &entry);
         self.put(&tables::institution(id), &entry);
         Ok(())
@@ -166,7 +167,7 @@ impl Operation for Retire {
             "it is over another entry",
         )?;
         entry.retirement = Some(self.retirement.to_message());
-        entry.retirement_proof = Some(tx.log(&self.retirement.hash())?);
+        tx.publish(&Entry::retirement(&self.retirement))?;
         tx.put(&key, &entry);
         // Its inbox streams end.
         tx.wake(*self.institution.as_bytes());

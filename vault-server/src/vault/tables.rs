@@ -3,7 +3,7 @@
 //! | table | partition | suffix | row |
 //! |---|---|---|---|
 //! | 1 patient | patient | – | [`PatientRow`]: what is newest of her devices; guards her mutations |
-//! | 2 institution | server | institution | [`pb::DirectoryEntry`], its proof holding the salt only |
+//! | 2 institution | server | institution | [`pb::DirectoryEntry`] |
 //! | 3 place | id of request, permission, upload, release or version | kind | [`PlaceRow`] |
 //! | 4 request | patient | SHA-256 of the request | [`RequestRow`] |
 //! | 5 permission | patient | permission | [`PermissionRow`], never changed |
@@ -17,25 +17,25 @@
 //! | 13 manifest | patient | version | [`ManifestRow`] |
 //! | 14 placement | patient | version | [`PlacementRow`] |
 //! | 15 count | principal | what is counted | [`CountRow`]; guards history and inbox |
-//! | 16 history | patient | number | [`HistoryRow`], proofs holding the salt only |
-//! | 17 inbox | principal | number | [`pb::Event`], proofs holding the salt only |
+//! | 16 history | patient | number | [`HistoryRow`] |
+//! | 17 inbox | principal | number | [`pb::Event`] |
 //! | 18 idempotency | principal | key | [`IdempotencyRow`] |
 //! | 19 expiry | server | time ‖ kind ‖ partition ‖ id | [`Mark`]: look at that row then |
 //! | 20 log queue | log | commit ‖ number | [`LogQueueRow`] |
-//! | 21 log index | log | leaf | [`LogIndexRow`] |
-//! | 22 log node | log | level ‖ index | [`LogNodeRow`] |
+//! | 21 log index | log | leaf hash | [`LogIndexRow`] |
+//! | 22 log tile | log | level ‖ index | [`LogTileRow`]: the hashes of a tile, the last of a level growing |
 //! | 23 log head | log | – | [`LogHeadRow`] |
 //! | 24 floor | server | – | [`FloorRow`] |
 //! | 25 collection | patient | collection | [`CollectionRow`] |
 //! | 26 wrap | patient | collection ‖ epoch ‖ placement number | [`WrapRow`]: what lies there, and its key |
-//! | 27 closure | patient | collection ‖ epoch | [`pb::LoggedStatement`], its proof holding the salt only |
+//! | 27 closure | patient | collection ‖ epoch | [`pb::LoggedStatement`] |
 //! | 28 released | patient | release ‖ version | [`ReleasedRow`]: leaves handed out |
 //! | 29 use | patient | permission ‖ release | [`Mark`]: a release under it |
 //! | 30 device list | patient | sequence | [`pb::Statement`] |
 //! | 31 device | device | – | [`DeviceRow`]; stays when the device is removed |
 //! | 32 link | link | – | [`LinkRow`] |
 //! | 33 offer | device | – | [`OfferRow`]: where it lies |
-//! | 35 entry | institution | sequence | [`pb::DirectoryEntry`] of its chain, its proof holding the salt only |
+//! | 35 entry | institution | sequence | [`pb::DirectoryEntry`] of its chain |
 //! | 36 recipient key | server | SHA-256 of the key | [`RecipientKeyRow`] |
 //! | 37 terminal | institution | terminal | [`TerminalRow`] |
 //! | 38 terminal place | terminal | – | [`TerminalPlaceRow`] |
@@ -51,6 +51,8 @@
 //! | 61 arrival | patient | version | [`VersionRow`]: not placed yet |
 //! | 62 index | patient | – | [`IndexRow`] |
 //! | 63 segment | patient | generation ‖ number | [`pb::SignedSegment`] |
+//! | 64 log entry | log | index | [`LogEntryRow`], never changed |
+//! | 65 log salt | principal | – | [`LogSaltRow`]: whoever deletes it has unlinked the principal's leaves |
 //!
 //! Integers in suffixes are big-endian.
 
@@ -71,7 +73,7 @@ use protocol_spec::{
 };
 
 pub(super) use self::rows::*;
-use super::log::tree::Node;
+use super::log::tile::TileId;
 use crate::store::{CommitId, Key, Ledger, StoreError, Table, Versioned};
 
 /// The partition of what belongs to no principal; no SHA-256 of a key that anyone can find is this.
@@ -304,8 +306,17 @@ pub(super) fn log_index(leaf: [u8; 32]) -> RowKey<LogIndexRow> {
     RowKey::new(LOG, 21, leaf)
 }
 
-pub(super) fn log_node(node: Node) -> RowKey<LogNodeRow> {
-    RowKey::new(LOG, 22, [&[node.level][..], &node.index.to_be_bytes()].concat())
+pub(super) fn log_tile(tile: TileId) -> RowKey<LogTileRow> {
+    RowKey::new(LOG, 22, [&[tile.level][..], &tile.index.to_be_bytes()].concat())
+}
+
+/// Scanned on, it gives the entries from there.
+pub(super) fn log_entry(index: u64) -> RowKey<LogEntryRow> {
+    RowKey::new(LOG, 64, index.to_be_bytes())
+}
+
+pub(super) fn log_salt(principal: [u8; 32]) -> RowKey<LogSaltRow> {
+    RowKey::new(principal, 65, [])
 }
 
 pub(super) fn log_head() -> RowKey<LogHeadRow> {

@@ -72,7 +72,8 @@ impl Vault {
         after: Option<TerminalId>,
         limit: usize,
     ) -> Result<pb::TerminalPage, Refusal> {
-        let first = tables::terminals(caller.institution()?.id());
+        let institution = caller.institution()?.id();
+        let first = tables::terminals(institution);
         let first = match after {
             Some(terminal) => first.after(terminal.as_bytes()),
             None => first,
@@ -83,7 +84,8 @@ impl Vault {
             if more {
                 page.next = row.terminal_id.clone();
             }
-            page.terminals.push(self.shared.complete_terminal(row).await?);
+            page.terminals
+                .push(self.shared.complete_terminal(institution, row).await?);
         }
         Ok(page)
     }
@@ -101,18 +103,23 @@ impl Vault {
             .get(&*self.shared.ledger)
             .await?;
         let row = row.ok_or_else(|| Refusal::damaged("a terminal has no row"))?;
-        self.shared.complete_terminal(row).await
+        self.shared.complete_terminal(holder.institution, row).await
     }
 }
 
 impl Shared {
-    async fn complete_terminal(&self, row: TerminalRow) -> Result<pb::Terminal, Refusal> {
+    async fn complete_terminal(
+        &self,
+        institution: InstitutionId,
+        row: TerminalRow,
+    ) -> Result<pb::Terminal, Refusal> {
         let mut terminal = row.terminal.unwrap_or_default();
+        let whose = *institution.as_bytes();
         let hash = statement_hash(terminal.certificate.as_ref());
-        self.log.complete(&mut terminal.proof, &hash).await?;
+        terminal.proof = Some(self.log.prove(whose, &hash).await?);
         if terminal.removal.is_some() {
             let hash = statement_hash(terminal.removal.as_ref());
-            self.log.complete(&mut terminal.removal_proof, &hash).await?;
+            terminal.removal_proof = Some(self.log.prove(whose, &hash).await?);
         }
         Ok(terminal)
     }
@@ -155,12 +162,12 @@ impl Operation for AddTerminal {
                 ensure(count <= most, Problem::TooMany, "too many terminals")?;
             }
         }
+        tx.log(*institution.as_bytes(), &certificate.hash()).await?;
         let row = TerminalRow {
             terminal_id: Bytes::copy_from_slice(id.as_bytes()),
             not_after: certificate.not_after,
             terminal: Some(pb::Terminal {
                 certificate: Some(certificate.to_message()),
-                proof: Some(tx.log(&certificate.hash())?),
                 keys: keys.clone(),
                 ..pb::Terminal::default()
             }),
@@ -186,10 +193,11 @@ impl Operation for RemoveTerminal {
             return Ok(pb::Accepted {});
         }
         terminal.removal = Some(removal.to_message());
-        terminal.removal_proof = Some(tx.log(&removal.hash())?);
         // Nothing more is sealed to it.
         terminal.keys = None;
         tx.put(&key, &row);
+        tx.log(*removal.institution_id.as_bytes(), &removal.hash())
+            .await?;
         // Its inbox streams end.
         tx.wake(*removal.institution_id.as_bytes());
         Ok(pb::Accepted {})

@@ -5,13 +5,19 @@ use std::{collections::BTreeMap, future::Future};
 
 use bytes::Bytes;
 use protocol_spec::{
-    defence::Defence, hash::Sha256Digest, ids::PatientId, log::leaf, messages as pb, problem::Problem,
+    defence::Defence,
+    hash::Sha256Digest,
+    ids::PatientId,
+    log::{Entry, VaultSalt},
+    problem::Problem,
 };
 
 use super::{
     Refusal, Shared,
     log::Queued,
-    tables::{self, CountRow, Counted, Expiring, LogQueueRow, Mark, PlaceRow, Placed, Row, RowKey},
+    tables::{
+        self, CountRow, Counted, Expiring, LogQueueRow, LogSaltRow, Mark, PlaceRow, Placed, Row, RowKey,
+    },
 };
 use crate::store::{Commit, CommitId, Decision, Key, Versioned, transact};
 
@@ -158,12 +164,28 @@ impl Tx<'_> {
         self.put(&tables::expiry(at, what), &Mark {});
     }
 
-    /// Queues a statement for the log and returns the proof to be completed: so far, the salt (LOG-5).
-    pub(super) fn log(&mut self, statement: &Sha256Digest) -> Result<pb::LogProof, Refusal> {
-        let salt = random()?;
-        let leaf = leaf(&salt, statement);
+    /// Queues a statement about somebody's vault, or an institution's terminals, for the log, as a salted leaf (LOG-5,
+    /// LOG-7).
+    pub(super) async fn log(&mut self, whose: [u8; 32], statement: &Sha256Digest) -> Result<(), Refusal> {
+        let key = tables::log_salt(whose);
+        let salt = match self.read(&key).await? {
+            Some(row) => row.salt()?,
+            None => {
+                let salt: [u8; 32] = random()?;
+                let row = LogSaltRow {
+                    salt: Bytes::copy_from_slice(&salt),
+                };
+                self.put(&key, &row);
+                VaultSalt::from_bytes(salt)
+            }
+        };
+        self.publish(&salt.entry(statement))
+    }
+
+    /// Queues an entry for the log (LOG-5).
+    pub(super) fn publish(&mut self, entry: &Entry) -> Result<(), Refusal> {
         let row = LogQueueRow {
-            leaf: Bytes::copy_from_slice(&leaf),
+            entry: entry.bytes()?.into(),
         };
         let number = u8::try_from(self.logged.len());
         let number = number.map_err(|_| Refusal::new(Problem::Internal, "too many leaves in one commit"))?;
@@ -173,10 +195,7 @@ impl Tx<'_> {
             number,
             row,
         });
-        Ok(pb::LogProof {
-            salt: Bytes::copy_from_slice(&salt),
-            ..pb::LogProof::default()
-        })
+        Ok(())
     }
 
     /// Has a principal's inbox looked at once this is durable.

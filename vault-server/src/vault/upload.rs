@@ -41,7 +41,7 @@ impl Vault {
         let own = Defence::SessionOwner.holds(row.ticket()?.institution_id == institution);
         ensure(own, Problem::NotPermitted, "another institution's upload")?;
         if let Some(receipt) = &mut row.receipt {
-            self.shared.complete(receipt).await?;
+            self.shared.complete(patient, receipt).await?;
         }
         Ok(pb::UploadStatus {
             present: self.shared.present_ranges(patient, upload).await?,

@@ -96,7 +96,6 @@ fn good_bodies() -> Vec<Case> {
         case(OPERATOR, "ReleaseTicketBody", world::release_ticket()),
         case(OPERATOR, "UploadReceiptBody", world::upload_receipt()),
         case(OPERATOR, "ReleaseReceiptBody", world::release_receipt()),
-        case(OPERATOR, "CheckpointBody", world::checkpoint(7, [0x77; 32])),
     ]
 }
 

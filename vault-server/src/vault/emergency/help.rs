@@ -110,7 +110,7 @@ impl Operation for StartHelp {
         entry.help_id = Bytes::copy_from_slice(help.help_id.as_bytes());
         entry.helped = Bytes::copy_from_slice(help.institution_id.as_bytes());
         tx.put(&key, &row);
-        tx.log(&help.hash())?;
+        tx.log(*patient.as_bytes(), &help.hash()).await?;
         tx.record_history(patient, history_entry::What::EmergencyHelp(begun.clone()))
             .await?;
         tx.announce(patient, &row, event::What::EmergencyHelp(begun.clone()))
@@ -145,7 +145,7 @@ impl Operation for Object {
         entry.objected = true;
         let institution: [u8; 32] = entry.helped.as_ref().try_into().map_err(Refusal::damaged)?;
         tx.put(&key, &row);
-        tx.log(&objection.hash())?;
+        tx.log(*patient.as_bytes(), &objection.hash()).await?;
         let message = objection.to_message();
         tx.record_history(patient, history_entry::What::EmergencyObjected(message.clone()))
             .await?;

@@ -59,7 +59,12 @@ impl Vault {
         };
         let mut opened = self.shared.run(&open).await?;
         let hash = opening.statement().hash();
-        self.shared.log.complete(&mut opened.proof, &hash).await?;
+        let proof = self
+            .shared
+            .log
+            .prove(*opening.patient_id.as_bytes(), &hash)
+            .await?;
+        opened.proof = Some(proof);
         Ok(opened)
     }
 }
@@ -105,16 +110,12 @@ impl Operation for Open<'_> {
         tx.count_emergency(*patient.as_bytes(), per_patient).await?;
         tx.count_emergency(*opening.institution_id.as_bytes(), per_institution)
             .await?;
-        let proof = tx.log(&opening.statement().hash())?;
+        tx.log(*patient.as_bytes(), &opening.statement().hash()).await?;
         let used = pb::EmergencyUse {
             entry: self.entry.clone(),
             ..opening.to_message()
         };
-        let logged = pb::EmergencyUse {
-            proof: Some(proof.clone()),
-            ..used.clone()
-        };
-        tx.record_history(patient, history_entry::What::EmergencyOpened(logged))
+        tx.record_history(patient, history_entry::What::EmergencyOpened(used.clone()))
             .await?;
         tx.announce(patient, &row, event::What::EmergencyOpened(used))
             .await?;
@@ -132,7 +133,7 @@ impl Operation for Open<'_> {
                 challenge_expires: self.challenge.expires,
             }),
             share: Bytes::new(),
-            proof: Some(proof),
+            proof: None,
         };
         // The half stays where it is forgotten with the permission.
         tx.remember(caller, intent, &answer);

@@ -1,15 +1,16 @@
-//! The transparency log: an RFC 6962 tree over salted hashes of statements. See `spec/log.md`.
+//! The transparency log: an RFC 6962 tree in tiles. See `spec/log.md`.
 //!
-//! An operation queues its leaf in its own commit; one task gives the queued leaves their places, all
+//! An operation queues its entry in its own commit; one task gives the queued entries their places, all
 //! that wait in one further commit, which also signs the new checkpoint. So nothing can be done and not
-//! logged, and a restart goes on with what is queued. Stored proofs hold the salt only:
-//! [`Log::complete`] adds the rest against the newest checkpoint.
+//! logged, and a restart goes on with what is queued. Proofs are not stored: [`Log::prove`] makes them against the newest
+//! checkpoint, and a salted leaf is found again by its owner's salt.
 
 mod sequencer;
-pub(super) mod tree;
+pub(super) mod tile;
+mod tree;
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeMap, BTreeSet, VecDeque},
     ops::Range,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -18,7 +19,11 @@ use std::{
 use bytes::Bytes;
 use protocol_spec::{
     hash::{Sha256Digest, sha256},
-    log, messages as pb,
+    log::{
+        Entry, SignedCheckpoint, TlogProof, VaultSalt,
+        tile::{TileKind, TilePath, WIDTH, bundle},
+    },
+    messages as pb,
     problem::Problem,
 };
 use tokio::{
@@ -26,10 +31,13 @@ use tokio::{
     time::Instant,
 };
 
-use self::tree::{Hash, join, subtrees};
+use self::{
+    tile::{Place, TileId},
+    tree::{Hash, join, leaf_hash, subtrees},
+};
 use super::{
     Refusal,
-    tables::{self, LogHeadRow, LogQueueRow},
+    tables::{self, LogHeadRow, LogQueueRow, LogSaltRow, LogTileRow},
     time::Time,
 };
 use crate::{
@@ -110,39 +118,79 @@ impl Log {
     }
 
     /// The newest signed checkpoint.
-    pub(super) async fn checkpoint(&self) -> Result<pb::Statement, Refusal> {
-        let head = self.head().await?;
-        head.checkpoint
-            .ok_or_else(|| Refusal::new(Problem::Internal, "the log's head has no checkpoint"))
+    pub(super) async fn checkpoint(&self) -> Result<String, Refusal> {
+        Ok(self.head().await?.checkpoint)
     }
 
-    /// Completes a proof that holds the salt only: waits until the leaf has its place.
-    pub(super) async fn complete(
+    /// The proof of a statement in somebody's vault, once its leaf has its place (LOG-5).
+    pub(super) async fn prove(
         &self,
-        proof: &mut Option<pb::LogProof>,
+        whose: [u8; 32],
         statement: &Sha256Digest,
-    ) -> Result<(), Refusal> {
-        let damaged = || Refusal::new(Problem::Internal, "a stored proof has no salt");
-        let proof = proof.as_mut().ok_or_else(damaged)?;
-        let salt = proof.salt.as_ref().try_into().map_err(|_| damaged())?;
-        let index = self.place(log::leaf(salt, statement)).await?;
+    ) -> Result<pb::LogProof, Refusal> {
+        let row = tables::log_salt(whose).get(&*self.ledger).await?;
+        let row = row.ok_or_else(|| Refusal::new(Problem::Internal, "a principal has no salt"))?;
+        let mark = row.salt()?.mark(statement);
+        Ok(pb::LogProof {
+            proof: self.proof(&mark.entry(statement)).await?.to_string(),
+            salt: Bytes::copy_from_slice(&mark.salt),
+            tag: Bytes::copy_from_slice(&mark.tag),
+        })
+    }
+
+    /// The proof of what stands in the log in clear.
+    pub(super) async fn prove_published(&self, entry: &Entry) -> Result<pb::LogProof, Refusal> {
+        Ok(pb::LogProof {
+            proof: self.proof(entry).await?.to_string(),
+            ..pb::LogProof::default()
+        })
+    }
+
+    async fn proof(&self, entry: &Entry) -> Result<TlogProof, Refusal> {
+        let index = self.place(leaf_hash(&entry.bytes()?)).await?;
         let head = self.head().await?;
-        proof.index = index;
-        proof.path = self.inclusion(index, head.size).await?;
-        proof.checkpoint = head.checkpoint;
-        Ok(())
+        Ok(TlogProof {
+            extra: None,
+            index,
+            path: self.inclusion(index, head.size).await?,
+            checkpoint: head.signed()?,
+        })
     }
 
     /// The audit path of a leaf in the tree of this size.
-    pub(super) async fn inclusion(&self, index: u64, size: u64) -> Result<Vec<Bytes>, Refusal> {
+    pub(super) async fn inclusion(&self, index: u64, size: u64) -> Result<Vec<Hash>, Refusal> {
         let path = tree::inclusion(index, self.existing(size).await?);
         self.hashes(path.ok_or(Problem::NotFound)?).await
     }
 
     /// The proof that the tree of the second size continues that of the first.
-    pub(super) async fn consistency(&self, first: u64, second: u64) -> Result<Vec<Bytes>, Refusal> {
+    pub(super) async fn consistency(&self, first: u64, second: u64) -> Result<Vec<Hash>, Refusal> {
         let path = tree::consistency(first, self.existing(second).await?);
         self.hashes(path.ok_or(Problem::NotFound)?).await
+    }
+
+    /// The bytes of a tile. The rightmost ones grow, so a narrower one is the beginning of what is kept (LOG-9).
+    pub(super) async fn tile(&self, TilePath { kind, index, width }: TilePath) -> Result<Vec<u8>, Refusal> {
+        let width = usize::try_from(width).map_err(Refusal::damaged)?;
+        let size = self.head().await?.size;
+        match kind {
+            TileKind::Hashes(level) => {
+                let row = tables::log_tile(TileId { level, index })
+                    .get(&*self.ledger)
+                    .await?;
+                let hashes = row.and_then(|row| Some(row.hashes.get(..width * 32)?.to_vec()));
+                hashes.ok_or(Problem::NotFound.into())
+            }
+            TileKind::Entries => {
+                let first = index.checked_mul(WIDTH).filter(|first| *first < size);
+                let first = first.ok_or(Problem::NotFound)?;
+                let rows = tables::log_entry(first).scan(&*self.ledger, width).await?;
+                if rows.len() < width {
+                    return Err(Problem::NotFound.into());
+                }
+                Ok(bundle(rows.iter().map(|(_, row)| &row.entry[..]))?)
+            }
+        }
     }
 
     async fn existing(&self, size: u64) -> Result<u64, Refusal> {
@@ -181,22 +229,38 @@ impl Log {
         tokio::time::timeout(self.wait, placed).await.map_err(late)?
     }
 
-    async fn hashes(&self, path: Vec<Range<u64>>) -> Result<Vec<Bytes>, Refusal> {
-        let mut hashes = Vec::with_capacity(path.len());
-        for range in path {
-            hashes.push(Bytes::copy_from_slice(&self.range_hash(range).await?));
-        }
-        Ok(hashes)
+    /// The hashes of ranges of leaves, from the tiles that they are made of, which are read at once.
+    async fn hashes(&self, path: Vec<Range<u64>>) -> Result<Vec<Hash>, Refusal> {
+        let places: Vec<Vec<Place>> = path
+            .into_iter()
+            .map(|range| subtrees(range).into_iter().map(Place::of).collect())
+            .collect();
+        let tiles: BTreeSet<TileId> = places.iter().flatten().map(|place| place.tile).collect();
+        let keys: Vec<_> = tiles.iter().copied().map(tables::log_tile).collect();
+        let rows = tables::get_many(&keys, &*self.ledger).await?;
+        let tiles: BTreeMap<TileId, Option<LogTileRow>> = tiles.into_iter().zip(rows).collect();
+        let hash = |place: &Place| {
+            let tile = tiles.get(&place.tile).and_then(Option::as_ref);
+            let hash = tile.and_then(|row| place.hash(&row.hashes));
+            hash.ok_or_else(|| Refusal::new(Problem::Internal, "a tile of the log is missing"))
+        };
+        places
+            .iter()
+            .map(|range| Ok(join(&range.iter().map(hash).collect::<Result<Vec<_>, _>>()?)))
+            .collect()
     }
+}
 
-    async fn range_hash(&self, range: Range<u64>) -> Result<Hash, Refusal> {
-        let mut peaks = Vec::new();
-        for node in subtrees(range) {
-            let row = tables::log_node(node).get(&*self.ledger).await?;
-            let hash = row.and_then(|row| row.hash.as_ref().try_into().ok());
-            peaks.push(hash.ok_or_else(|| Refusal::new(Problem::Internal, "a node of the log is missing"))?);
-        }
-        Ok(join(&peaks))
+impl LogHeadRow {
+    fn signed(&self) -> Result<SignedCheckpoint, Refusal> {
+        SignedCheckpoint::parse(self.checkpoint.as_bytes()).map_err(Refusal::damaged)
+    }
+}
+
+impl LogSaltRow {
+    pub(super) fn salt(&self) -> Result<VaultSalt, Refusal> {
+        let salt = self.salt.as_ref().try_into().map_err(Refusal::damaged)?;
+        Ok(VaultSalt::from_bytes(salt))
     }
 }
 

@@ -1,23 +1,34 @@
 //! Gives queued leaves their places, one batch in one commit. The check on the head row makes the order
 //! total, whoever sequences.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use bytes::Bytes;
-use protocol_spec::{bodies::Checkpoint, hash::Sha256Digest, problem::Problem, statement::Signed};
+use protocol_spec::{
+    hash::Sha256Digest,
+    log::{Checkpoint, SignedCheckpoint, log_key},
+    problem::Problem,
+};
 
-use super::{Log, Queued, tree::Frontier};
+use super::{
+    Log, Queued,
+    tile::{self, Place, TileId},
+    tree::{Frontier, leaf_hash},
+};
 use crate::{
     store::{Commit, CommitId, Key, Outcome},
     vault::{
         Refusal,
         refusal::ensure,
-        tables::{self, LogHeadRow, LogIndexRow, LogNodeRow, LogQueueRow, Row},
+        tables::{self, LogEntryRow, LogHeadRow, LogIndexRow, LogQueueRow, LogTileRow, Row},
     },
 };
 
 /// Leaves of one batch: a commit of a few hundred rows.
 const BATCH: usize = 256;
+
+/// Tiles that grow in one commit, with all their hashes.
+type Tiles = BTreeMap<TileId, Vec<u8>>;
 
 /// Pause after a failure of the store.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -49,10 +60,17 @@ impl Log {
         let mut frontier = frontier(&head.unwrap_or_default())?;
         let mut commit = Commit::new(CommitId::fresh());
         commit.checks.push((tables::log_head().key().clone(), version));
-        for leaf in queued {
-            commit = append(commit, &mut frontier, &leaf)?;
+        let mut tiles = self.edge(frontier.size).await?;
+        for entry in queued {
+            commit = append(commit, &mut frontier, &mut tiles, &entry)?;
         }
-        let commit = self.with_head(commit, &frontier);
+        for (tile, hashes) in tiles {
+            let row = LogTileRow {
+                hashes: hashes.into(),
+            };
+            commit = commit.put(tables::log_tile(tile).key().clone(), row.bytes());
+        }
+        let commit = self.with_head(commit, &frontier)?;
         match self.ledger.commit(commit).await {
             Ok(Outcome::Applied) => drop(self.size.send_replace(frontier.size)),
             // Somebody else sequenced some of it, or nobody knows: what is left stands in the ledger.
@@ -60,6 +78,24 @@ impl Log {
             Err(error) => return Err(error.into()),
         }
         Ok(true)
+    }
+
+    /// The tiles that grow. They change only in the commits that the head's row guards.
+    async fn edge(&self, size: u64) -> Result<Tiles, Refusal> {
+        let (ids, widths): (Vec<_>, Vec<_>) = tile::edge(size).unzip();
+        let keys: Vec<_> = ids.iter().copied().map(tables::log_tile).collect();
+        let rows = tables::get_many(&keys, &*self.ledger).await?;
+        let mut tiles = Tiles::new();
+        for ((id, width), row) in ids.into_iter().zip(widths).zip(rows) {
+            let hashes = row.unwrap_or_default().hashes.to_vec();
+            ensure(
+                hashes.len() == 32 * width,
+                Problem::Internal,
+                "a tile of the log is damaged",
+            )?;
+            tiles.insert(id, hashes);
+        }
+        Ok(tiles)
     }
 
     /// What was handed on, or, where something may be missing, what the ledger's queue holds.
@@ -89,13 +125,12 @@ impl Log {
     /// The head, made if this is the first start; its checkpoint's time is a floor of time.
     pub(super) async fn ensure_head(&self) -> Result<LogHeadRow, Refusal> {
         if let Some(head) = tables::log_head().get(&*self.ledger).await? {
-            let checkpoint = Signed::<Checkpoint>::try_from(head.checkpoint.clone())?;
             ensure(
-                checkpoint.claimed().operator_id == self.operator.id(),
+                head.signed()?.claimed().origin == log_key(self.operator.key())?.name(),
                 Problem::Internal,
                 "its log is signed by another operator key, restore operator.key from a backup",
             )?;
-            self.time.at_least(checkpoint.claimed().created);
+            self.time.at_least(head.at);
             return Ok(head);
         }
         let mut commit = Commit::new(CommitId::fresh());
@@ -103,21 +138,20 @@ impl Log {
         // A conflict means that another start was faster: its head is as good.
         let _ = self
             .ledger
-            .commit(self.with_head(commit, &Frontier::default()))
+            .commit(self.with_head(commit, &Frontier::default())?)
             .await?;
         self.head().await
     }
 
-    fn with_head(&self, commit: Commit, frontier: &Frontier) -> Commit {
-        let checkpoint = Signed::sign(
-            Checkpoint {
-                created: self.time.now(),
-                operator_id: self.operator.id(),
-                size: frontier.size,
-                root: Sha256Digest::from_bytes(frontier.root()),
-            },
-            |message| self.operator.sign(message),
-        );
+    fn with_head(&self, commit: Commit, frontier: &Frontier) -> Result<Commit, Refusal> {
+        let log = log_key(self.operator.key())?;
+        let checkpoint = Checkpoint {
+            origin: log.name().to_owned(),
+            size: frontier.size,
+            root: Sha256Digest::from_bytes(frontier.root()),
+            extensions: Vec::new(),
+        };
+        let checkpoint = SignedCheckpoint::sign(checkpoint, &log, |text| self.operator.sign(text))?;
         let head = LogHeadRow {
             size: frontier.size,
             peaks: frontier
@@ -125,9 +159,10 @@ impl Log {
                 .iter()
                 .map(|peak| Bytes::copy_from_slice(peak))
                 .collect(),
-            checkpoint: Some(checkpoint.to_message()),
+            checkpoint: checkpoint.note().to_string(),
+            at: self.time.now(),
         };
-        commit.put(tables::log_head().key().clone(), head.bytes())
+        Ok(commit.put(tables::log_head().key().clone(), head.bytes()))
     }
 }
 
@@ -160,20 +195,28 @@ fn frontier(head: &LogHeadRow) -> Result<Frontier, Refusal> {
     })
 }
 
-fn append(mut commit: Commit, frontier: &mut Frontier, queued: &Queued) -> Result<Commit, Refusal> {
-    let leaf = queued.row.leaf.as_ref().try_into();
-    let leaf = leaf.map_err(|_| Refusal::new(Problem::Internal, "a queued leaf is not a hash"))?;
-    let index = LogIndexRow { index: frontier.size };
+fn append(
+    mut commit: Commit,
+    frontier: &mut Frontier,
+    tiles: &mut Tiles,
+    queued: &Queued,
+) -> Result<Commit, Refusal> {
+    let entry = &queued.row.entry;
+    let index = frontier.size;
+    let row = LogEntryRow { entry: entry.clone() };
     commit = commit
-        .put(tables::log_index(leaf).key().clone(), index.bytes())
+        .put(tables::log_entry(index).key().clone(), row.bytes())
+        .put(
+            tables::log_index(leaf_hash(entry)).key().clone(),
+            LogIndexRow { index }.bytes(),
+        )
         .delete(queued.key());
     // A leaf that was sequenced meanwhile is not sequenced again.
     commit.checks.push((queued.key(), Some(queued.commit)));
-    for (node, hash) in frontier.append(&leaf) {
-        let row = LogNodeRow {
-            hash: Bytes::copy_from_slice(&hash),
-        };
-        commit = commit.put(tables::log_node(node).key().clone(), row.bytes());
+    for (node, hash) in frontier.append(entry) {
+        if tile::is_kept(node) {
+            tiles.entry(Place::of(node).tile).or_default().extend(hash);
+        }
     }
     Ok(commit)
 }

@@ -12,11 +12,11 @@ pub(in crate::vault) type Hash = [u8; 32];
 
 /// A complete subtree: the leaves `index << level .. (index + 1) << level`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(in crate::vault) struct Node {
+pub(super) struct Node {
     /// Height above the leaves.
-    pub(in crate::vault) level: u8,
+    pub(super) level: u8,
     /// Its number among the subtrees of this height.
-    pub(in crate::vault) index: u64,
+    pub(super) index: u64,
 }
 
 /// The right edge of a tree: all that appending needs.
@@ -59,11 +59,11 @@ impl Frontier {
 }
 
 /// MTH({d}) = SHA-256(0x00 ‖ d)
-fn leaf_hash(leaf: &[u8]) -> Hash {
+pub(super) fn leaf_hash(leaf: &[u8]) -> Hash {
     sha256(&[&[0], leaf])
 }
 
-fn node_hash(left: &Hash, right: &Hash) -> Hash {
+pub(super) fn node_hash(left: &Hash, right: &Hash) -> Hash {
     sha256(&[&[1], left, right])
 }
 
@@ -158,7 +158,7 @@ mod tests {
             .collect()
     }
 
-    /// LOG-2: the same roots and proofs as an independent implementation, for all sizes up to 200.
+    /// LOG-3, LOG-4: the same roots and proofs as an independent implementation, for all sizes up to 200.
     #[test]
     fn roots_and_proofs_are_those_of_rfc_6962() {
         let mut oracle = MemoryBackedTree::<Sha256, [u8; 32]>::new();

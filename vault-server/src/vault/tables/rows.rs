@@ -91,9 +91,6 @@ pub(in crate::vault) struct RequestRow {
 pub(in crate::vault) struct PermissionRow {
     #[prost(message, optional, tag = "1")]
     pub(in crate::vault) permission: Option<pb::Permission>,
-    /// Of its leaf in the log.
-    #[prost(bytes = "bytes", tag = "2")]
-    pub(in crate::vault) salt: Bytes,
     /// Upload permissions only.
     #[prost(bytes = "bytes", tag = "3")]
     pub(in crate::vault) upload_key_wrap: Bytes,
@@ -154,15 +151,12 @@ pub(in crate::vault) struct UploadRow {
     /// `StandbyTicketBody`.
     #[prost(message, optional, tag = "1")]
     pub(in crate::vault) ticket: Option<pb::Statement>,
-    /// Of the ticket's leaf in the log.
-    #[prost(bytes = "bytes", tag = "2")]
-    pub(in crate::vault) salt: Bytes,
     #[prost(bytes = "bytes", tag = "3")]
     pub(in crate::vault) presentation_hash: Bytes,
     /// Leaves registered.
     #[prost(uint64, tag = "4")]
     pub(in crate::vault) leaves: u64,
-    /// Once committed; its proof holds the salt only.
+    /// Once committed; without its proof.
     #[prost(message, optional, tag = "5")]
     pub(in crate::vault) receipt: Option<pb::Receipt>,
     /// Given up because its time was over.
@@ -188,12 +182,9 @@ pub(in crate::vault) struct ReleaseRow {
     /// Handed out, or about to be.
     #[prost(uint64, tag = "2")]
     pub(in crate::vault) bytes: u64,
-    /// Once closed; its proof holds the salt only.
+    /// Once closed; without its proof.
     #[prost(message, optional, tag = "3")]
     pub(in crate::vault) receipt: Option<pb::Receipt>,
-    /// Of the ticket; holds the salt only.
-    #[prost(message, optional, tag = "4")]
-    pub(in crate::vault) proof: Option<pb::LogProof>,
 }
 
 /// What of one version a release has handed out, or is about to.
@@ -208,7 +199,7 @@ pub(in crate::vault) struct ReleasedRow {
 /// A committed record.
 #[derive(Clone, PartialEq, Message)]
 pub(in crate::vault) struct RecordRow {
-    /// Without the sealed manifest; the receipt's proof holds the salt only.
+    /// Without the sealed manifest; and without the receipt's proof.
     #[prost(message, optional, tag = "1")]
     pub(in crate::vault) stored: Option<pb::StoredRecord>,
     /// Bytes of the sealed manifest.
@@ -246,11 +237,18 @@ pub(in crate::vault) struct IdempotencyRow {
     pub(in crate::vault) answer: Bytes,
 }
 
-/// A leaf that waits for its place.
+/// An entry that waits for its place in the log.
 #[derive(Clone, PartialEq, Message)]
 pub(in crate::vault) struct LogQueueRow {
     #[prost(bytes = "bytes", tag = "1")]
-    pub(in crate::vault) leaf: Bytes,
+    pub(in crate::vault) entry: Bytes,
+}
+
+/// An entry in its place.
+#[derive(Clone, PartialEq, Message)]
+pub(in crate::vault) struct LogEntryRow {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub(in crate::vault) entry: Bytes,
 }
 
 /// Where a leaf stands.
@@ -260,11 +258,18 @@ pub(in crate::vault) struct LogIndexRow {
     pub(in crate::vault) index: u64,
 }
 
-/// The hash of a complete subtree.
+/// A tile: hashes of complete subtrees, one behind the other.
 #[derive(Clone, PartialEq, Message)]
-pub(in crate::vault) struct LogNodeRow {
+pub(in crate::vault) struct LogTileRow {
     #[prost(bytes = "bytes", tag = "1")]
-    pub(in crate::vault) hash: Bytes,
+    pub(in crate::vault) hashes: Bytes,
+}
+
+/// From which a principal's leaves get their salts and tags.
+#[derive(Clone, PartialEq, Message)]
+pub(in crate::vault) struct LogSaltRow {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub(in crate::vault) salt: Bytes,
 }
 
 /// The log as it stands.
@@ -275,9 +280,12 @@ pub(in crate::vault) struct LogHeadRow {
     /// Roots of the largest complete subtrees, left to right.
     #[prost(bytes = "bytes", repeated, tag = "2")]
     pub(in crate::vault) peaks: Vec<Bytes>,
-    /// `CheckpointBody` over all of it.
-    #[prost(message, optional, tag = "3")]
-    pub(in crate::vault) checkpoint: Option<pb::Statement>,
+    /// The signed note over all of it.
+    #[prost(string, tag = "3")]
+    pub(in crate::vault) checkpoint: String,
+    /// When that was signed.
+    #[prost(uint64, tag = "4")]
+    pub(in crate::vault) at: u64,
 }
 
 /// A time that is past.

@@ -2,14 +2,19 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
+use ct_merkle::mem_backed_tree::MemoryBackedTree;
 use protocol_spec::{
-    bodies::Checkpoint,
     directory::Institution,
-    log::{verify_checkpoint, verify_consistency, verify_inclusion},
-    messages as pb,
+    hash::Sha256Digest,
+    log::{
+        Entry, SignedCheckpoint, VaultSalt, VerifiedCheckpoint, log_key,
+        tile::{TileKind, TilePath, entries},
+        verify_consistency, verify_inclusion, verify_leaf, verify_published,
+    },
     problem::Problem,
-    statement::{Signed, Verified},
 };
+use sha2::Sha256;
 
 use super::{
     principals::{public, signing_key},
@@ -26,13 +31,17 @@ use crate::{
     },
 };
 
-async fn checkpoint(world: &World) -> Verified<Checkpoint> {
-    let statement = world.vault.log_checkpoint().await.unwrap();
-    verify_checkpoint(Signed::try_from(statement).unwrap(), &world.operator_key()).unwrap()
+async fn checkpoint(world: &World) -> VerifiedCheckpoint {
+    let note = world.vault.log_checkpoint().await.unwrap();
+    let log = log_key(&world.operator_key()).unwrap();
+    SignedCheckpoint::parse(note.as_bytes())
+        .unwrap()
+        .verify(&log)
+        .unwrap()
 }
 
 /// Until this many leaves have their places.
-async fn grown(world: &World, size: u64) -> Verified<Checkpoint> {
+async fn grown(world: &World, size: u64) -> VerifiedCheckpoint {
     loop {
         let checkpoint = checkpoint(world).await;
         if checkpoint.size >= size {
@@ -42,7 +51,7 @@ async fn grown(world: &World, size: u64) -> Verified<Checkpoint> {
     }
 }
 
-/// LOG-5.
+/// LOG-1, LOG-5: in clear.
 #[tokio::test]
 async fn directory_entries_stand_in_the_log() {
     let world = World::new().await;
@@ -53,7 +62,7 @@ async fn directory_entries_stand_in_the_log() {
     for entry in [&page.entries[..], &rest.entries[..]].concat() {
         let proof = entry.proof.clone();
         let institution = Institution::from_entry(entry, &registrar, (&operator).into()).unwrap();
-        verify_inclusion(proof, &institution.entry_hash(), &operator).unwrap();
+        verify_published(proof, &Entry::keys(&institution), &operator).unwrap();
         assert!(world.vault.directory_entry(institution.id()).await.is_ok());
     }
     let unknown = protocol_spec::ids::InstitutionId::from_bytes([7; 32]);
@@ -83,14 +92,15 @@ async fn checkpoints_continue_each_other() {
             .log_consistency(earlier.size, last.size)
             .await
             .unwrap();
-        verify_consistency(earlier, &last, &proof.path).unwrap();
+        let path: Vec<_> = proof
+            .path
+            .iter()
+            .map(|hash| hash.as_ref().try_into().unwrap())
+            .collect();
+        verify_consistency(earlier, &last, &path).unwrap();
     }
     let future = world.vault.log_consistency(1, last.size + 1).await;
     assert_eq!(problem(future), Problem::NotFound);
-    assert_eq!(
-        problem(world.vault.log_inclusion(last.size, last.size).await),
-        Problem::NotFound
-    );
     assert_eq!(
         problem(world.vault.log_consistency(0, last.size).await),
         Problem::NotFound
@@ -122,16 +132,19 @@ async fn a_queued_leaf_gets_its_place_when_somebody_waits_for_it() {
     for _ in 0..100 {
         tokio::task::yield_now().await;
     }
-    let (salt, statement) = ([5; 16], protocol_spec::hash::Sha256Digest::of(b"statement"));
-    let leaf = protocol_spec::log::leaf(&salt, &statement).to_vec().into();
+    let (whose, statement) = ([5; 32], Sha256Digest::of(b"statement"));
+    let salt = tables::LogSaltRow {
+        salt: vec![6; 32].into(),
+    };
+    let entry = VaultSalt::from_bytes([6; 32]).entry(&statement);
     let id = CommitId::fresh();
-    let row = LogQueueRow { leaf }.bytes();
-    let commit = Commit::new(id).put(tables::log_queue(id, 0).key().clone(), row);
+    let row = LogQueueRow {
+        entry: entry.bytes().unwrap().into(),
+    };
+    let commit = Commit::new(id)
+        .put(tables::log_queue(id, 0).key().clone(), row.bytes())
+        .put(tables::log_salt(whose).key().clone(), salt.bytes());
     assert_eq!(world.store.ledger.commit(commit).await, Ok(Outcome::Applied));
-    let mut proof = Some(pb::LogProof {
-        salt: salt.to_vec().into(),
-        ..pb::LogProof::default()
-    });
     let log = &world.vault.shared.log;
     // Also while others' leaves get theirs all the time.
     let busy = async {
@@ -140,11 +153,11 @@ async fn a_queued_leaf_gets_its_place_when_somebody_waits_for_it() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    tokio::select! {
-        () = busy => {}
-        completed = log.complete(&mut proof, &statement) => completed.unwrap(),
-    }
-    assert!(proof.unwrap().index >= 2);
+    let proof = tokio::select! {
+        () = busy => unreachable!(),
+        proof = log.prove(whose, &statement) => proof.unwrap(),
+    };
+    verify_inclusion(Some(proof), &statement, &world.operator_key()).unwrap();
 }
 
 /// A leaf that the sequencer has found by itself may still be handed to it.
@@ -156,7 +169,7 @@ async fn a_leaf_that_is_handed_on_twice_has_one_place() {
     let log = &world.vault.shared.log;
     let queued = |number: u8| {
         let row = LogQueueRow {
-            leaf: vec![number; 32].into(),
+            entry: vec![number; 49].into(),
         };
         let commit = CommitId::from_bytes([number; 16]);
         Queued {
@@ -194,11 +207,137 @@ async fn an_empty_log_has_a_signed_head() {
     let store = super::world::Stores::in_memory();
     let world = World::new().await;
     let vault = super::world::open(&store, &world.clock, super::world::limits()).await;
-    let statement = vault.log_checkpoint().await.unwrap();
-    let head: Signed<Checkpoint> = statement.try_into().unwrap();
-    let head = verify_checkpoint(head, &world.operator_key()).unwrap();
-    assert_eq!(
-        (head.size, head.root),
-        (0, protocol_spec::hash::Sha256Digest::of(b""))
-    );
+    let note = vault.log_checkpoint().await.unwrap();
+    let head = SignedCheckpoint::parse(note.as_bytes()).unwrap();
+    let head = head.verify(&log_key(&world.operator_key()).unwrap()).unwrap();
+    assert_eq!((head.size, head.root), (0, Sha256Digest::of(b"")));
+}
+
+/// All entries of the log, read from its bundles.
+async fn all_entries(world: &World, size: u64) -> Vec<Bytes> {
+    let mut all = Vec::new();
+    for path in TilePath::all(TileKind::Entries, size) {
+        let bundle = world.vault.log_tile(path).await.unwrap();
+        all.extend(entries(bundle.into(), path.width).unwrap());
+    }
+    all
+}
+
+/// Queues entries of zeros and their number, in commits of their own.
+async fn queue(world: &World, count: u64) {
+    let log = &world.vault.shared.log;
+    for number in 0..count {
+        let entry = [&[0; 41][..], &number.to_be_bytes()].concat();
+        let commit = CommitId::fresh();
+        let row = LogQueueRow { entry: entry.into() };
+        let write = Commit::new(commit).put(tables::log_queue(commit, 0).key().clone(), row.bytes());
+        assert_eq!(world.store.ledger.commit(write).await, Ok(Outcome::Applied));
+        log.queue(vec![Queued {
+            commit,
+            number: 0,
+            row,
+        }]);
+    }
+}
+
+/// LOG-3, LOG-9: tiles of every level and width, also over a restart, are those of the tree that another implementation
+/// makes of the entries, and a narrower tile is the beginning of a wider one.
+#[tokio::test]
+async fn tiles_hold_the_tree_and_never_change() {
+    let mut world = World::new().await;
+    let first = grown(&world, 3).await;
+    let early = world
+        .vault
+        .log_tile("tile/0/000.p/3".parse().unwrap())
+        .await
+        .unwrap();
+    queue(&world, 300).await;
+    grown(&world, first.size + 300).await;
+    world.restart().await;
+    queue(&world, 300).await;
+    let last = grown(&world, first.size + 600).await;
+    let all = all_entries(&world, last.size).await;
+    let mut tree = MemoryBackedTree::<Sha256, Vec<u8>>::new();
+    let mut leaves = Vec::new();
+    for entry in &all {
+        tree.push(entry.to_vec());
+        let mut alone = MemoryBackedTree::<Sha256, Vec<u8>>::new();
+        alone.push(entry.to_vec());
+        leaves.extend_from_slice(alone.root().as_bytes());
+    }
+    assert_eq!(tree.root().as_bytes().as_slice(), last.root.as_bytes());
+    let mut hashes = Vec::new();
+    for path in TilePath::all(TileKind::Hashes(0), last.size) {
+        hashes.extend(world.vault.log_tile(path).await.unwrap());
+    }
+    assert_eq!(hashes, leaves);
+    assert_eq!(early, leaves[..96]);
+    let above: Vec<_> = TilePath::all(TileKind::Hashes(1), last.size).collect();
+    let above = world.vault.log_tile(above[0]).await.unwrap();
+    for (number, full) in all.chunks_exact(256).enumerate() {
+        let mut tree = MemoryBackedTree::<Sha256, Vec<u8>>::new();
+        full.iter().for_each(|entry| tree.push(entry.to_vec()));
+        assert_eq!(above[32 * number..][..32], tree.root().as_bytes()[..]);
+    }
+    assert_eq!(above.len(), 32 * (all.len() / 256));
+    for index in [0, 1, 255, 256, 511, last.size - 1] {
+        let path = world.vault.shared.log.inclusion(index, last.size).await.unwrap();
+        verify_leaf(&last, &all[usize::try_from(index).unwrap()], index, &path).unwrap();
+    }
+    for beyond in [
+        "tile/0/002.p/200",
+        "tile/1/001",
+        "tile/5/000.p/1",
+        "tile/entries/002.p/200",
+        "tile/entries/003",
+    ] {
+        let tile = world.vault.log_tile(beyond.parse().unwrap()).await;
+        assert_eq!(problem(tile), Problem::NotFound, "{beyond}");
+    }
+}
+
+/// LOG-1, LOG-7, ATK-42: all that a patient's operations leave in the log are leaves of one length, which she recognises;
+/// once her salt is gone, the whole store does not tell them from others'.
+#[tokio::test]
+async fn a_patients_leaves_are_hers_until_her_salt_is_deleted() {
+    let world = World::new().await;
+    world.store_record(&world.first, &stream(10)).await;
+    let last = grown(&world, 6).await;
+    let all = all_entries(&world, last.size).await;
+    let read: Vec<Entry> = all.iter().map(|entry| Entry::parse(entry).unwrap()).collect();
+    let whose = *world.patient.id.as_bytes();
+    let key = tables::log_salt(whose);
+    let salt = key
+        .get(&*world.store.ledger)
+        .await
+        .unwrap()
+        .unwrap()
+        .salt()
+        .unwrap();
+    let hers = read.iter().filter(|entry| salt.recognises(entry)).count();
+    // Her list, permission, ticket, receipt; the two others are the institutions'.
+    assert_eq!((hers, read.len()), (4, 6));
+    for (bytes, entry) in all.iter().zip(&read) {
+        match entry {
+            Entry::Salted { .. } => assert_eq!(bytes.len(), Entry::SALTED_LEN),
+            Entry::Keys { .. } | Entry::Retirement(_) => assert!(!salt.recognises(entry)),
+        }
+    }
+    // No row beside it holds what a leaf is found by.
+    let forget = Commit::new(CommitId::fresh()).delete(key.key().clone());
+    assert_eq!(world.store.ledger.commit(forget).await, Ok(Outcome::Applied));
+    for entry in &read {
+        let Entry::Salted { digest, tag } = entry else {
+            continue;
+        };
+        for table in (0..=u8::MAX).map(crate::store::Table::new) {
+            let rows = world.store.ledger.scan(&whose, table, &[], 1000).await.unwrap();
+            for (_, row) in rows {
+                assert!(!row.value.windows(32).any(|window| window == digest));
+                assert!(!row.value.windows(16).any(|window| window == tag));
+            }
+        }
+    }
+    let receipt = Sha256Digest::of(b"any statement of hers");
+    assert!(world.vault.shared.log.prove(whose, &receipt).await.is_err());
 }

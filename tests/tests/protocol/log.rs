@@ -1,0 +1,132 @@
+//! The transparency log between real programs: what is served, and what clients make of lies about it.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use protocol_spec::{
+    defence::Defence,
+    log::{Entry, SignedCheckpoint, VaultSalt, log_key, tile},
+    messages as pb,
+};
+use tests::{
+    harness::{Cli, World},
+    raw::{RawPatient, RawWorld},
+};
+
+/// LOG-9, LOG-1, LOG-7: checkpoint, tiles and bundles are served to everybody, with how long they may be kept; a patient gets the
+/// salt by which she finds her leaves there.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_log_is_served_as_tiles_that_can_be_kept() -> Result<()> {
+    let world = RawWorld::start().await?;
+    let patient = RawPatient::enrol(&world.wire).await?;
+    let ask = async |path: &str| world.wire.ask(path).await;
+    let log = log_key(&world.wire.operator_key)?;
+    let checkpoint = loop {
+        let answer = ask("/v1/log/checkpoint").await?;
+        ensure!(answer.headers[CONTENT_TYPE] == "text/plain; charset=utf-8");
+        ensure!(answer.headers[CACHE_CONTROL] == "public, max-age=1");
+        let checkpoint = SignedCheckpoint::parse(&answer.body)?.verify(&log)?;
+        if checkpoint.size > 0 {
+            break checkpoint;
+        }
+    };
+    let salt: pb::LogSalt = patient.get(&world.wire, "/v1/log/salt").await?.message()?;
+    let salt = VaultSalt::from_bytes(salt.salt.as_ref().try_into()?);
+    let mut hers = 0;
+    for path in tile::TilePath::all(tile::TileKind::Entries, checkpoint.size) {
+        let answer = ask(&format!("/v1/log/{path}")).await?;
+        ensure!(answer.headers[CONTENT_TYPE] == "application/octet-stream");
+        ensure!(answer.headers[CACHE_CONTROL] == "public, max-age=31536000, immutable");
+        for entry in tile::entries(answer.body, path.width)? {
+            hers += usize::from(salt.recognises(&Entry::parse(&entry)?));
+        }
+    }
+    ensure!(hers == 1, "{hers}: her list of devices");
+    let hashes = ask(&format!("/v1/log/tile/0/000.p/{}", checkpoint.size)).await?;
+    ensure!(hashes.body.len() as u64 == 32 * checkpoint.size);
+    for path in [
+        "tile/0/000.p/99",
+        "tile/0/0",
+        "tile/1/000",
+        "tile/entries/x000/001",
+    ] {
+        let answer = ask(&format!("/v1/log/{path}")).await?;
+        ensure!(answer.status == 404, "{path}: {answer:?}");
+        ensure!(answer.headers[CACHE_CONTROL] == "no-store", "{path}");
+    }
+    Ok(())
+}
+
+/// LOG-3: an entry of the directory that does not stand in the log is not believed; without the check it is.
+#[test]
+fn what_does_not_stand_in_the_log_is_refused() -> Result<()> {
+    let (world, liar) = World::start_behind_liar()?;
+    let (patient, _) = world.patient("patient")?;
+    world.institution("St. Anna")?;
+    patient.run(&["directory"])?;
+    liar.tell_of("/v1/directory", |mut page: pb::DirectoryPage| {
+        for proof in page.entries.iter_mut().filter_map(|entry| entry.proof.as_mut()) {
+            proof.proof = proof.proof.replacen("index ", "index 1", 1);
+        }
+        page
+    });
+    let refused = patient.fail(&["directory"])?;
+    ensure!(refused.text.contains("log proof does not verify"), "{refused:?}");
+    patient.without(&[Defence::LogProofs]).run(&["directory"])?;
+    Ok(())
+}
+
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    let done = std::process::Command::new("cp")
+        .arg("-r")
+        .args([from, to])
+        .status()?;
+    ensure!(done.success(), "cp");
+    Ok(())
+}
+
+/// A server that is set back to an earlier copy of its data and goes on otherwise; the patient has seen more.
+fn set_back(without: &[Defence]) -> Result<(Cli, std::process::Output)> {
+    let mut world = World::start()?;
+    let (patient, _) = world.patient("patient")?;
+    world.institution("St. Anna")?;
+    world.server.stop()?;
+    let (data, kept) = (world.server.data().to_owned(), world.path("kept"));
+    copy(&data, &kept)?;
+    world.server.restart()?;
+    world.institution("Sacred Heart")?;
+    patient.run(&["directory"])?;
+    world.server.stop()?;
+    std::fs::remove_dir_all(&data)?;
+    copy(&kept, &data)?;
+    world.server.restart()?;
+    // The same size, another leaf; and more, so that the fork is longer.
+    world.institution("Mercy")?;
+    world.institution("Hope")?;
+    let patient = patient.without(without);
+    let output = patient.command(&["directory"])?.output()?;
+    if without.is_empty() {
+        for kept in ["log-conflict.older", "log-conflict.newer"] {
+            let note = std::fs::read(patient.home().join(kept)).context(kept)?;
+            SignedCheckpoint::parse(&note)?;
+        }
+    }
+    Ok((patient, output))
+}
+
+/// LOG-4, ATK-38, ATK-41: a history that does not continue the one that was seen is refused, the error says what was
+/// seen and what was served, and both signed checkpoints are kept; without the check it is believed.
+#[test]
+fn a_log_that_was_set_back_is_refused() -> Result<()> {
+    let (_, output) = set_back(&[])?;
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    ensure!(
+        output.status.code() == Some(1) && said.contains("two histories"),
+        "{said}"
+    );
+    ensure!(said.contains("4 leaves") || said.contains("5 leaves"), "{said}");
+    let (_, output) = set_back(&[Defence::LogGrowth])?;
+    ensure!(output.status.success(), "the control: {output:?}");
+    Ok(())
+}
