@@ -185,9 +185,9 @@ pub(super) fn placed_bytes(records: usize, manifest_bytes: u64) -> u64 {
     release_bytes(records, manifest_bytes).saturating_add(placements)
 }
 
-/// A record's ids, root, key wraps and receipt: 1 KiB and its proof, which has 45 bytes for each doubling of the log
-/// and some 160 for each witness.
-const BESIDE_MANIFEST: u64 = 4 << 10;
+/// A record's ids, root, key wraps and receipt: 1 KiB and its proof, which has 45 bytes for each doubling of the log and some 130
+/// for each witness: up to 2^26 leaves with three.
+const BESIDE_MANIFEST: u64 = 3 << 10;
 
 /// A device's statement with the longest chain: 32 certificates of less than 200 bytes.
 const PLACEMENT: u64 = 7 << 10;
