@@ -6,6 +6,7 @@
 //! // without: the challenge in what is signed (of a control only)
 //! // sessions: 2
 //! // expect: attack | freshness? pop          (one for each query, with its exact text)
+//! // expect: holds @3 | confidentiality? text (explored with three sessions instead)
 //! ```
 //!
 //! A ProVerif file has the same in comments of its own, without sessions, `true` and `false` for what it is to say of each of
@@ -58,6 +59,8 @@ pub(super) struct Model {
     pub(super) control: Option<(String, String)>,
     /// By query, in the order of the header.
     pub(super) expected: Vec<(String, Verdict)>,
+    /// Queries that are explored with another number of sessions.
+    other_sessions: BTreeMap<String, String>,
     text: String,
 }
 
@@ -78,13 +81,12 @@ impl Model {
             (None, None) => None,
             _ => anyhow::bail!("{shown}: `control of:` and `without:` stand together or not at all"),
         };
-        let mut expected = Vec::new();
+        let (mut expected, mut other_sessions) = (Vec::new(), BTreeMap::new());
         for line in fields(&text, "expect") {
-            let parts = line.split_once('|');
-            let verdict = parts.and_then(|(word, query)| Some((Verdict::from_word(word.trim())?, query)));
-            let (verdict, query) =
-                verdict.with_context(|| format!("{shown}: cannot read `expect: {line}`"))?;
-            expected.push((query.trim().to_owned(), verdict));
+            let (verdict, sessions, query) =
+                expectation(line).with_context(|| format!("{shown}: cannot read `expect: {line}`"))?;
+            other_sessions.extend(sessions.map(|number| (query.to_owned(), number.to_owned())));
+            expected.push((query.to_owned(), verdict));
         }
         ensure!(!expected.is_empty(), "{shown}: no expectations in the header");
         let sessions = field(&text, "sessions").unwrap_or_default();
@@ -94,8 +96,26 @@ impl Model {
             sessions,
             control,
             expected,
+            other_sessions,
             text,
         })
+    }
+
+    /// The model once for each number of sessions, with the queries that are explored with it.
+    pub(super) fn by_sessions(&self) -> BTreeMap<&str, String> {
+        let (protocol, queries) = self.text.split_once("queries[").unwrap_or((&self.text, ""));
+        let mut texts = BTreeMap::new();
+        for query in asked(queries) {
+            let sessions = self.other_sessions.get(query).unwrap_or(&self.sessions).as_str();
+            let text = texts
+                .entry(sessions)
+                .or_insert_with(|| format!("{protocol}queries[\n"));
+            *text = format!("{text}{query}\n");
+        }
+        for text in texts.values_mut() {
+            text.push_str("]\n");
+        }
+        texts
     }
 
     fn holds(&self, query: &str) -> bool {
@@ -139,7 +159,8 @@ pub(super) fn check(verifpal: &BTreeMap<String, Model>, proverif: &BTreeMap<Stri
             sessions.is_ok_and(|number| number > 0),
             "{name}: no `sessions:` in the header"
         );
-        let asked: BTreeSet<_> = asked(&model.text).collect();
+        let queries = model.text.split_once("queries[").map_or("", |(_, block)| block);
+        let asked: BTreeSet<_> = asked(queries).collect();
         ensure!(
             asked == model.queries(),
             "{name}: the header expects other queries than the model asks"
@@ -230,10 +251,24 @@ fn difference(left: &str, right: &str) -> usize {
     count.values().map(|times| times.unsigned_abs()).sum()
 }
 
-/// What stands in a Verifpal model's block of queries.
-fn asked(text: &str) -> impl Iterator<Item = &str> {
-    let block = text.split_once("queries[").map_or("", |(_, block)| block);
+/// The queries of a Verifpal model's block.
+fn asked(block: &str) -> impl Iterator<Item = &str> {
     block.lines().map(str::trim).filter(|line| line.contains('?'))
+}
+
+/// `holds | query` or `holds @2 | query`.
+fn expectation(line: &str) -> Option<(Verdict, Option<&str>, &str)> {
+    let (start, query) = line.split_once('|')?;
+    let mut words = start.split_whitespace();
+    let verdict = Verdict::from_word(words.next()?)?;
+    let sessions = match words.next() {
+        Some(word) => Some(
+            word.strip_prefix('@')
+                .filter(|number| number.parse::<u8>().is_ok())?,
+        ),
+        None => None,
+    };
+    Some((verdict, sessions, query.trim()))
 }
 
 fn field(text: &str, name: &str) -> Option<String> {
@@ -255,78 +290,4 @@ fn fields<'a>(text: &'a str, name: &str) -> impl Iterator<Item = &'a str> {
 const FLOWS: [&str; 3] = ["upload", "download", "reference"];
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::process::workspace_root;
-
-    fn stored(ending: &str) -> BTreeMap<String, Model> {
-        all(&workspace_root().join("protocol-spec/formal"), ending).unwrap()
-    }
-
-    /// What `check` says when the text of one Verifpal model is changed.
-    fn refusal(name: &str, change: impl Fn(&str) -> String) -> String {
-        let mut models = stored("vp");
-        let model = models.remove(name).unwrap();
-        let changed = Model::parse(model.path.clone(), change(&model.text)).and_then(|changed| {
-            models.insert(changed.name.clone(), changed);
-            check(&models, &stored("pv"))
-        });
-        changed.unwrap_err().to_string()
-    }
-
-    #[test]
-    fn the_models_are_as_they_must_be() {
-        let (verifpal, proverif) = (stored("vp"), stored("pv"));
-        check(&verifpal, &proverif).unwrap();
-        let controls = verifpal.values().filter(|model| model.control.is_some()).count();
-        assert!(
-            controls >= verifpal.len() - controls,
-            "fewer controls than models"
-        );
-    }
-
-    #[test]
-    fn a_model_without_expectations_is_refused() {
-        let without = |text: &str| text.replace("// expect:", "// expected once:");
-        assert!(refusal("download", without).contains("no expectations"));
-    }
-
-    #[test]
-    fn a_query_without_expectation_is_refused() {
-        let more = |text: &str| text.replace("queries[", "queries[\n\tconfidentiality? sk_p");
-        assert!(refusal("directory", more).contains("expects other queries"));
-    }
-
-    #[test]
-    fn a_model_without_control_is_refused() {
-        let mut models = stored("vp");
-        models.retain(|_, model| model.control.as_ref().is_none_or(|(of, _)| of != "directory"));
-        let refused = check(&models, &stored("pv")).unwrap_err().to_string();
-        assert_eq!(refused, "directory: no control");
-    }
-
-    #[test]
-    fn a_control_that_expects_no_attack_is_refused() {
-        let holds = |text: &str| text.replace("expect: attack", "expect: holds");
-        assert!(refusal("directory-without-name", holds).contains("expects no attack"));
-    }
-
-    #[test]
-    fn a_control_that_is_another_model_is_refused() {
-        let longer =
-            |text: &str| text.replace("queries[", &format!("{}queries[", "another line\n".repeat(20)));
-        assert!(refusal("directory-without-name", longer).contains("lines"));
-    }
-
-    #[test]
-    fn a_flow_of_which_proverif_claims_something_else_is_refused() {
-        let claim = |text: &str| text.replace("confidentiality? record", "confidentiality? record_ct");
-        let mut models = stored("vp");
-        let model = models.remove("download").unwrap();
-        let changed = Model::parse(model.path.clone(), claim(&model.text)).unwrap();
-        let refused = check_step(&changed, &stored("pv")["download"])
-            .unwrap_err()
-            .to_string();
-        assert!(refused.contains("not in step"), "{refused}");
-    }
-}
+mod tests;

@@ -50,12 +50,22 @@ pub(super) fn verifpal() -> Result<PathBuf> {
 /// # Errors
 /// When Verifpal does not understand the model.
 pub(super) fn ask_verifpal(tool: &Path, model: &Model) -> Result<Vec<(String, Verdict)>> {
+    let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
+    let path = folder.path().join(format!("{}.vp", model.name));
+    let mut answers = Vec::new();
+    for (sessions, text) in model.by_sessions() {
+        fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
+        answers.extend(explore(tool, &model.name, &path, sessions)?);
+    }
+    Ok(answers)
+}
+
+fn explore(tool: &Path, name: &str, path: &Path, sessions: &str) -> Result<Vec<(String, Verdict)>> {
     let mut command = Command::new(tool);
     command
-        .args(["verify", "--format", "json", "--sessions", &model.sessions])
-        .arg(&model.path);
+        .args(["verify", "--format", "json", "--sessions", sessions])
+        .arg(path);
     let output = command.output().context("cannot start verifpal")?;
-    let name = &model.name;
     let report: Value = serde_json::from_slice(&output.stdout)
         .with_context(|| format!("{name}: cannot read verifpal's report"))?;
     let Some([analysed]) = report["models"].as_array().map(Vec::as_slice) else {
