@@ -73,8 +73,8 @@ mod tests {
 
     use super::*;
 
-    /// KEY-13: even where the AEAD could be made to open under two keys, the commitment does not: sealed bytes with
-    /// the commitment of another key fail before the AEAD is asked.
+    /// KEY-13, ATK-19: even where the AEAD could be made to open under two keys, the commitment does not: sealed
+    /// bytes with the commitment of another key fail before the AEAD is asked.
     #[test]
     fn the_commitment_is_checked_before_the_aead() {
         let mut forged = seal(&[1; 32], KEY_WRAP, b"place", &[6; 32]).unwrap();

@@ -330,6 +330,7 @@ mod tests {
         assert_eq!(root.unwrap_previous(&wrapped, &stranger, 6), Err(Error::Open));
     }
 
+    /// ATK-9
     #[test]
     fn every_flipped_bit_is_refused() {
         let key = DataKey::from_bytes(&[6; 32]);

@@ -197,7 +197,7 @@ mod tests {
         "abandon ".repeat(23) + "art"
     }
 
-    /// RCV-1: the last of the vectors of BIP-39 with 24 words, and its first.
+    /// RCV-1, ATK-47: the last of the vectors of BIP-39 with 24 words, and its first.
     #[test]
     fn words_are_those_of_bip_39() {
         let secret = RecoverySecret::from_bytes(&[0; 32]);

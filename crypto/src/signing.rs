@@ -73,6 +73,7 @@ mod tests {
         wiped_when_dropped::<SigningIdentity>();
     };
 
+    /// ATK-8
     #[test]
     fn signatures_verify_under_the_public_key_alone() {
         let identity = SigningIdentity::generate().unwrap();

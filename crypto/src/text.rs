@@ -122,6 +122,7 @@ mod tests {
         );
     }
 
+    /// ATK-56
     #[test]
     fn sizes_tell_only_the_class_and_the_limit_holds() {
         let reader = RecipientSecret::generate().unwrap();

@@ -175,6 +175,7 @@ fn is_below_field_prime(u: &[u8; 32]) -> bool {
 mod tests {
     use super::*;
 
+    /// ATK-7
     #[test]
     fn weak_and_non_canonical_ed25519_keys_are_refused() {
         let mut identity_point = [0; 32];
@@ -203,6 +204,7 @@ mod tests {
         }
     }
 
+    /// ATK-7
     #[test]
     fn recipient_keys_with_a_bad_half_are_refused() {
         let mut key = [0; RecipientKey::LEN];

@@ -287,7 +287,7 @@ mod tests {
         assert_eq!(spent.spend(0, &Rules::ALL), Ok(spent));
     }
 
-    /// PRM-13
+    /// PRM-13, ATK-29
     #[test]
     fn what_was_called_past_stays_past_over_a_restart() {
         let mut floor = Floor::load(0);

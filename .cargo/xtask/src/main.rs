@@ -1,10 +1,11 @@
-//! The project's own commands: `cargo xtask demo | test | check | build | bench | model | decryptor | formal`.
+//! The project's own commands: `cargo xtask demo | test | check | build | bench | model | attacks | decryptor | formal`.
 //!
 //! Everything builds in the one dev profile and with whole-workspace features, so that RocksDB, by far the
 //! most expensive dependency, is compiled once and then reused by every command here.
 
 #![allow(clippy::print_stdout, reason = "a program for people at a terminal")]
 
+mod attacks;
 mod bench;
 mod build;
 mod check;
@@ -41,6 +42,8 @@ enum Command {
     Check,
     /// Explore the model of permissions, also with requests that overlap
     Model,
+    /// Play every attack of spec/attacks.md, and its negative control
+    Attacks(attacks::Options),
     /// Open the test vectors with a program in another language, written from the specification alone
     Decryptor(decryptor::Options),
     /// Run the formal models of the protocol: every claim must hold, and every control's attack must be found
@@ -80,6 +83,7 @@ fn run(command: Command) -> Result<()> {
         Command::Test => test::run(),
         Command::Check => check::run(),
         Command::Model => model::run(),
+        Command::Attacks(options) => attacks::run(&options),
         Command::Decryptor(options) => decryptor::run(&options),
         Command::Formal(options) => formal::run(&options),
         Command::Bench { arguments } => bench::run(&arguments),

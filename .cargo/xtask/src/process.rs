@@ -27,13 +27,13 @@ where
     command
 }
 
-/// Runs one named step with its output passed through, and prints how long it took.
+/// Runs one named step with its output passed through, and says on standard error how long it took.
 ///
 /// # Errors
 /// Names the command line when it cannot be started or does not succeed.
 pub(crate) fn step(name: &str, command: &mut Command) -> Result<()> {
     let line = command_line(command);
-    println!("==> {name}: {line}");
+    eprintln!("==> {name}: {line}");
     let started = Instant::now();
     let status = command
         .status()
@@ -41,7 +41,7 @@ pub(crate) fn step(name: &str, command: &mut Command) -> Result<()> {
     if !status.success() {
         bail!("{name} failed: `{line}` ended with {status}");
     }
-    println!("    {name} ok in {:.1} s", started.elapsed().as_secs_f64());
+    eprintln!("    {name} ok in {:.1} s", started.elapsed().as_secs_f64());
     Ok(())
 }
 

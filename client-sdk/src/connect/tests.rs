@@ -1,6 +1,12 @@
 //! First contact and pins, against small TLS servers that say what the test wants.
 
-use std::{convert::Infallible, sync::Arc};
+use std::{
+    convert::Infallible,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 use bytes::Bytes;
 use crypto::SigningIdentity;
@@ -24,6 +30,8 @@ use crate::Error;
 pub(crate) struct TestServer {
     pub(crate) authority: String,
     pub(crate) certificate: Sha256Digest,
+    /// How often.
+    asked: Arc<AtomicUsize>,
 }
 
 fn key(seed: u8) -> IdentityKey {
@@ -42,6 +50,11 @@ fn info(version: u32) -> pb::ServerInfo {
 
 /// Serves one answer to everything, with this status.
 pub(crate) async fn serve(status: u16, body: Vec<u8>) -> TestServer {
+    serve_naming(status, body, None).await
+}
+
+/// The same, naming another address to go to.
+async fn serve_naming(status: u16, body: Vec<u8>, location: Option<String>) -> TestServer {
     let made = rcgen::generate_simple_self_signed(vec!["localhost".into()]).unwrap();
     let certificate = CertificateDer::from(made.cert);
     let digest = Sha256Digest::of(&certificate);
@@ -56,18 +69,21 @@ pub(crate) async fn serve(status: u16, body: Vec<u8>) -> TestServer {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let authority = format!("localhost:{}", listener.local_addr().unwrap().port());
     let acceptor = TlsAcceptor::from(Arc::new(config));
-    let body = Bytes::from(body);
+    let (body, asked) = (Bytes::from(body), Arc::new(AtomicUsize::new(0)));
+    let counted = asked.clone();
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
             let Ok(stream) = acceptor.accept(stream).await else {
                 continue;
             };
-            let body = body.clone();
+            let (body, location, counted) = (body.clone(), location.clone(), counted.clone());
             let answer = service_fn(move |_: Request<Incoming>| {
-                let response = Response::builder()
-                    .status(status)
-                    .body(Full::new(body.clone()))
-                    .unwrap();
+                counted.fetch_add(1, Ordering::SeqCst);
+                let mut response = Response::builder().status(status);
+                if let Some(location) = &location {
+                    response = response.header("location", location);
+                }
+                let response = response.body(Full::new(body.clone())).unwrap();
                 async move { Ok::<_, Infallible>(response) }
             });
             tokio::spawn(
@@ -78,6 +94,7 @@ pub(crate) async fn serve(status: u16, body: Vec<u8>) -> TestServer {
     TestServer {
         authority,
         certificate: digest,
+        asked,
     }
 }
 
@@ -185,31 +202,52 @@ async fn the_servers_clock_is_followed_once_it_is_told() {
 }
 
 #[tokio::test]
-async fn refusals_carry_the_problem_and_redirects_are_not_followed() {
+async fn refusals_carry_the_problem() {
     let document = br#"{"type":"urn:medvault:problem:permission-revoked","title":"t","status":403}"#;
     let server = serve(403, document.to_vec()).await;
-    let pins = Pins {
-        link: server.own_link(),
-        operator: key(1),
-        registrar: key(2),
-        certificate: Some(server.certificate),
-    };
-    let refused = Server::new(pins.clone(), None)
+    let refused = Server::new(pins(&server), None)
         .unwrap()
         .get::<pb::ServerInfo>("/v1/server")
         .await
         .unwrap_err();
     assert!(refused.is_problem(Problem::PermissionRevoked));
     assert_eq!(refused.code(), "permission-revoked");
-    let elsewhere = serve(302, Vec::new()).await;
-    let pins = Pins {
-        link: elsewhere.own_link(),
-        certificate: Some(elsewhere.certificate),
-        ..pins
-    };
-    let answer = Server::new(pins, None)
-        .unwrap()
-        .get::<pb::ServerInfo>("/v1/server")
-        .await;
+}
+
+/// A server, and one that sends everybody to it.
+async fn planted() -> (TestServer, TestServer) {
+    let elsewhere = serve(200, info(1).encode_to_vec()).await;
+    let address = format!("https://{}/v1/server", elsewhere.authority);
+    let sends_there = serve_naming(302, Vec::new(), Some(address)).await;
+    (elsewhere, sends_there)
+}
+
+fn pins(server: &TestServer) -> Pins {
+    Pins {
+        link: server.own_link(),
+        operator: key(1),
+        registrar: key(2),
+        certificate: Some(server.certificate),
+    }
+}
+
+/// ATK-51: the address that a server names is not asked, though it would answer.
+#[tokio::test]
+async fn only_the_server_of_the_link_is_asked() {
+    let (elsewhere, server) = planted().await;
+    let client = Server::new(pins(&server), None).unwrap();
+    let answer = client.get::<pb::ServerInfo>("/v1/server").await;
     assert!(matches!(answer, Err(Error::Unreachable { .. })));
+    assert!(server.asked.load(Ordering::SeqCst) > 0);
+    assert_eq!(elsewhere.asked.load(Ordering::SeqCst), 0);
+}
+
+/// ATK-51, the control: whoever goes where it is sent is seen there.
+#[tokio::test]
+async fn control_whoever_follows_is_seen_elsewhere() {
+    let (elsewhere, server) = planted().await;
+    let followed = Server::new(pins(&elsewhere), None).unwrap();
+    followed.get::<pb::ServerInfo>("/v1/server").await.unwrap();
+    assert_eq!(elsewhere.asked.load(Ordering::SeqCst), 1);
+    assert_eq!(server.asked.load(Ordering::SeqCst), 0);
 }

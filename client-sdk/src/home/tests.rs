@@ -108,7 +108,7 @@ fn a_home_of_another_kind_is_refused() {
     ));
 }
 
-/// KEY-18.
+/// KEY-18, ATK-44.
 #[test]
 fn damaged_or_weakened_files_are_refused() {
     let (_dir, home) = made(&Unlock::passphrase("p"));

@@ -159,8 +159,8 @@ fn permission(patient: u8, request_hash: Sha256Digest) -> SignedPermission {
     SignedPermission::sign(body, wrap, chain(patient), sign).unwrap()
 }
 
-/// FLW-13: the server shows the clinic Anna's request with the id of a permission by Bert, who knows her request's
-/// hash. What is sent for Anna must not be sealed to Bert.
+/// FLW-13, ATK-16: the server shows the clinic Anna's request with the id of a permission by Bert, who knows her
+/// request's hash. What is sent for Anna must not be sealed to Bert.
 #[tokio::test]
 async fn a_permission_by_another_than_the_patient_shown_is_refused() {
     let request = upload_request(ANNA);
@@ -218,8 +218,8 @@ fn download_request(clinic: u8) -> pb::Statement {
     Signed::sign(request, |message| identity(clinic).sign_bytes(message)).to_message()
 }
 
-/// FLW-13: she saw the clinic's request, and permits it by its id. The request that another accredited institution
-/// made under the same id is not it.
+/// FLW-13, ATK-32: she saw the clinic's request, and permits it by its id. The request that another accredited
+/// institution made under the same id is not it.
 #[tokio::test]
 async fn a_request_under_an_id_that_was_shown_for_another_is_refused() {
     let pins = server(Vec::new()).await;

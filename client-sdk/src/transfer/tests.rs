@@ -140,7 +140,7 @@ fn what_was_sealed_opens_byte_for_byte() {
     }
 }
 
-/// CNT-15.
+/// CNT-15, ATK-17.
 #[test]
 fn wrong_leaves_and_wrong_parts_leave_nothing() {
     let dir = folder(&[100, 3_000_000]);
@@ -212,6 +212,7 @@ impl Source for Liar {
     }
 }
 
+/// ATK-20
 #[test]
 fn two_plaintexts_never_leave_under_one_key_stream() {
     let dir = tempfile::tempdir().unwrap();

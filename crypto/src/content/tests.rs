@@ -152,7 +152,7 @@ fn a_source_that_fails_stops_the_sealer() {
     );
 }
 
-/// CNT-1, CNT-2
+/// CNT-1, CNT-2, ATK-14
 #[test]
 fn open_rejects_wrong_key_patient_record_version_and_class() {
     let stream = seal(b"text");
@@ -304,6 +304,7 @@ fn a_chunk_of_another_stream_under_the_same_key_is_refused() {
     assert_eq!(open_in_pieces(&spliced, plaintext.len(), 5000), Err(Error::Open));
 }
 
+/// ATK-9
 #[test]
 fn some_flipped_bits_everywhere_are_refused() {
     let plaintext = padme_fixed(2);
@@ -383,6 +384,7 @@ fn manifests_round_trip_and_hide_their_length() {
     assert_eq!(sealed_len(1_500_000), stream_len(padme(1_500_004)));
 }
 
+/// ATK-14
 #[test]
 fn a_manifest_opens_for_its_record_and_class_alone() {
     let sealed = seal_manifest(&key(), &RECORD, b"statement").unwrap();
@@ -466,6 +468,7 @@ proptest! {
         prop_assert!(open_in_pieces(&stream, length, piece) == Ok(plaintext));
     }
 
+    /// ATK-9
     #[test]
     fn any_changed_byte_is_refused(length in 0_usize..40_000, at in any::<prop::sample::Index>(), flip in 1_u8..) {
         let mut stream = seal(&text(length));

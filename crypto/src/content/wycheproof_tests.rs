@@ -91,6 +91,7 @@ fn run<A: Cipher + NamedCipher>(test: &Test) {
     }
 }
 
+/// ATK-12
 #[test]
 fn all_wycheproof_vectors_for_chunked_encryption() {
     let mut count = 0;

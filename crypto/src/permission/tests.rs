@@ -101,7 +101,7 @@ fn an_upload_permission_with_several_keys_is_refused() {
     assert_eq!(opened.err(), Some(Error::Open));
 }
 
-/// PRM-5, PRM-7, PRM-8
+/// PRM-5, PRM-7, PRM-8, ATK-23
 #[test]
 fn open_rejects_wrong_body_id_count_and_possession_key() {
     let sealed = sealed(&data_keys(3));
@@ -125,7 +125,7 @@ fn open_rejects_wrong_body_id_count_and_possession_key() {
     assert!(sealed.open(&right).is_ok());
 }
 
-/// PRM-6, ATK-24
+/// PRM-6, ATK-24, ATK-10
 #[test]
 fn open_rejects_wrong_recipient_enc_and_ciphertext() {
     let a = sealed(&data_keys(3));
@@ -166,6 +166,19 @@ fn open_rejects_other_keys_or_secret_than_the_possession_key_commits_to() {
     assert_eq!(opened.err(), Some(Error::Open));
 }
 
+/// ATK-36: the wrap alone would give the institution those keys, and what they do not open would be its fault.
+#[test]
+fn without_the_possession_key_other_keys_are_taken() {
+    let sealed = sealed(&data_keys(3));
+    let mut keys = data_keys(3);
+    keys.swap(0, 1);
+    let swapped = PermissionKey::mint(&ID, &keys)
+        .unwrap()
+        .seal(sealed.recipient.public(), BODY)
+        .unwrap();
+    assert!(wrap::unwrap(&sealed.recipient, info(BODY), &swapped).is_ok());
+}
+
 /// PRM-8
 #[test]
 fn open_rejects_padding_that_is_not_zero_and_sizes_that_are_no_class() {
@@ -192,6 +205,7 @@ fn open_rejects_padding_that_is_not_zero_and_sizes_that_are_no_class() {
     assert_eq!(seal(&|plaintext| plaintext.truncate(96)), Some(Error::Open));
 }
 
+/// ATK-56
 #[test]
 fn sizes_tell_only_the_class() {
     let lengths = [1, 2, 3, 4, 7, 8].map(|count| sealed(&data_keys(count)).wrap.ciphertext.len() - 16);

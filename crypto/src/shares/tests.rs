@@ -138,7 +138,7 @@ fn coefficients_are_uniform_zero_included() {
     }
 }
 
-/// The same statistic finds the bias of RUSTSEC-2024-0398, and that of `sharks`' odd bytes.
+/// ATK-48: The same statistic finds the bias of RUSTSEC-2024-0398, and that of `sharks`' odd bytes.
 #[test]
 fn the_statistic_finds_biased_coefficients() {
     let (mut no_zero, mut odd) = ([0; 256], [0; 256]);

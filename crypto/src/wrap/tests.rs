@@ -47,6 +47,7 @@ fn two_wraps_of_one_plaintext_share_nothing() {
     assert_ne!(a.ciphertext, b.ciphertext);
 }
 
+/// ATK-9
 #[test]
 fn every_flipped_bit_of_the_ciphertext_and_some_of_the_encapsulation_are_refused() {
     let secret = RecipientSecret::generate().unwrap();
@@ -72,6 +73,7 @@ fn every_flipped_bit_of_the_ciphertext_and_some_of_the_encapsulation_are_refused
     }
 }
 
+/// ATK-53
 #[test]
 fn wrong_lengths_are_refused() {
     let secret = RecipientSecret::generate().unwrap();
@@ -150,6 +152,7 @@ fn check<K: Kem, const N: usize>(vector: &Vector) {
     }
 }
 
+/// ATK-52
 #[test]
 fn our_suite_is_the_published_one() {
     check::<XWing, ENCAPSULATION_RANDOMNESS>(&published().x_wing);

@@ -1,4 +1,4 @@
-//! Published vectors, our own vectors, and a ciphertext that opens under two keys.
+//! Published vectors, our own vectors, a ciphertext that opens under two keys, and other attacks with their controls.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -7,6 +7,9 @@
 )]
 #![allow(unreachable_pub, reason = "modules of one binary")]
 
+mod keys;
+mod loose;
+mod memory;
 mod salamander;
 mod vectors;
 mod wycheproof_sets;

@@ -41,7 +41,7 @@ fn salamander() -> Salamander {
     }
 }
 
-/// The negative control: without a commitment the attack works.
+/// ATK-18, ATK-19: The negative control: without a commitment the attack works.
 #[test]
 fn the_bare_aead_opens_it_under_both_keys() {
     let Salamander {
@@ -62,6 +62,7 @@ fn the_bare_aead_opens_it_under_both_keys() {
     assert_ne!(texts[0], texts[1]);
 }
 
+/// ATK-18, ATK-19
 #[test]
 fn as_a_stream_it_opens_under_neither_key() {
     let Salamander { keys, ciphertext, .. } = salamander();

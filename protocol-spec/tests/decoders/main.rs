@@ -239,6 +239,7 @@ proptest! {
         prop_assert!(read(&flip(&bytes, at)).is_err());
     }
 
+    /// ATK-22
     #[test]
     fn arbitrary_bytes_are_no_message(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
         let key = identity(&SigningKey::from_bytes(&SEED));
@@ -307,6 +308,7 @@ proptest! {
         }
     }
 
+    /// ATK-53
     #[test]
     fn sealed_of_any_lengths_do_not_panic(enc in 0..1200_usize, ciphertext in 0..40_usize) {
         let wire = pb::Sealed { enc: vec![0; enc].into(), ciphertext: vec![0; ciphertext].into() };
@@ -321,6 +323,7 @@ proptest! {
         }
     }
 
+    /// ATK-53
     #[test]
     fn arbitrary_fields_are_no_signature(fields in request_fields(), path in "/[a-z/]{0,20}") {
         let names = [

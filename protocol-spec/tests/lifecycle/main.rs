@@ -61,7 +61,7 @@ fn without(change: impl FnOnce(&mut Rules)) -> Vault {
     }
 }
 
-/// One transaction after the other.
+/// ATK-30: One transaction after the other.
 #[test]
 fn permissions_hold_in_every_order_of_requests() {
     explore(Vault {

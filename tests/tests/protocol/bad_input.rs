@@ -267,7 +267,7 @@ fn a_file_that_changes_while_it_is_sent() -> Result<()> {
     Ok(())
 }
 
-/// One flipped byte in the server's files is an error at the client, never wrong content.
+/// ATK-9: One flipped byte in the server's files is an error at the client, never wrong content.
 #[test]
 fn a_tampered_blob_is_not_released_as_content() -> Result<()> {
     let mut world = World::start()?;
@@ -358,7 +358,7 @@ fn disk_full_on_the_server() -> Result<()> {
     Ok(())
 }
 
-/// A download whose server goes away leaves nothing that looks like a file of the record.
+/// ATK-13: A download whose server goes away leaves nothing that looks like a file of the record.
 #[test]
 fn a_truncated_download_leaves_nothing() -> Result<()> {
     let (mut world, proxy) = World::start_behind_proxy()?;

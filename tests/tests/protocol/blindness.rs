@@ -82,7 +82,7 @@ fn admin_page(address: &str, path: &str) -> Result<Vec<u8>> {
     Ok(page)
 }
 
-/// LKG-2.
+/// LKG-2, ATK-49, ATK-50.
 #[test]
 fn no_canary_reaches_the_server() -> Result<()> {
     let mut world = World::start_with(&["--log", "debug"])?;
@@ -185,8 +185,8 @@ fn no_canary_reaches_the_server() -> Result<()> {
     Ok(())
 }
 
-/// The search can fail: what an institution sends without sealing it lies in the server's files, whether it
-/// went through the write-ahead log (a manifest and a small record) or beside it (leaves).
+/// ATK-49, ATK-50: The search can fail: what an institution sends without sealing it lies in the server's files,
+/// whether it went through the write-ahead log (a manifest and a small record) or beside it (leaves).
 #[tokio::test]
 async fn what_is_not_sealed_is_found() -> Result<()> {
     let mut world = RawWorld::start().await?;
@@ -205,7 +205,7 @@ async fn what_is_not_sealed_is_found() -> Result<()> {
     Ok(())
 }
 
-/// Error texts name the rule, not the content.
+/// ATK-49: Error texts name the rule, not the content.
 #[test]
 fn refusals_do_not_repeat_what_was_said() -> Result<()> {
     let world = World::start()?;

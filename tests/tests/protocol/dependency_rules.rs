@@ -43,7 +43,7 @@ fn linked(metadata: &Metadata, package: &str) -> Result<HashSet<String>> {
     Ok(found)
 }
 
-/// LKG-1.
+/// LKG-1, ATK-50.
 #[test]
 fn vault_server_links_no_cipher() -> Result<()> {
     let metadata = metadata()?;

@@ -128,7 +128,7 @@ async fn a_new_device_lists_without_verifying_again() -> Result<()> {
     Ok(())
 }
 
-/// IDX-4: the list does not depend on what becomes of the index.
+/// IDX-4, ATK-15, ATK-40: the list does not depend on what becomes of the index.
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_the_server_does_to_the_index_the_list_is_the_same() -> Result<()> {
     let scene = Scene::set().await?;
@@ -243,7 +243,7 @@ async fn a_removed_device_vouches_for_nothing() -> Result<()> {
     Ok(())
 }
 
-/// IDX-2: what does not verify is named, asked for again, and not forgotten.
+/// IDX-2, ATK-15, ATK-16: what does not verify is named, asked for again, and not forgotten.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_did_not_verify_stays_in_sight() -> Result<()> {
     let scene = Scene::set().await?;

@@ -30,3 +30,4 @@ mod revocation;
 mod rules;
 mod standing_uploads;
 mod statement;
+mod supply_chain;

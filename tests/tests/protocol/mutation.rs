@@ -11,7 +11,10 @@ use protocol_spec::{
     collection::Collection, conditions::Conditions, defence::Defence, ids::CollectionId, messages as pb,
     problem::Problem, purpose::Purpose,
 };
-use tests::raw::{Answer, Call, RawInstitution, RawPatient, RawWorld, defended, now_ms, random};
+use tests::{
+    attack::note,
+    raw::{Answer, Call, RawInstitution, RawPatient, RawWorld, defended, now_ms, random},
+};
 
 use wire::{fields, flip};
 
@@ -62,6 +65,7 @@ impl Signed {
             let refused = answer
                 .problem()
                 .is_some_and(|problem| REFUSALS.contains(&problem));
+            note(&[], !refused)?;
             ensure!(refused, "{name}: {answer:?}");
         }
         let world = RawWorld::start_without(self.off).await?;
@@ -72,6 +76,7 @@ impl Signed {
                 "no field {name}: {names:?}"
             );
             let answer = send(&scene, &|body| self.change(body, name)).await?;
+            note(self.off, answer.status.is_success())?;
             ensure!(answer.status.is_success(), "{name}, control: {answer:?}");
         }
         Ok(())
@@ -269,6 +274,7 @@ async fn every_field_of_a_download_request_is_bound() -> Result<()> {
         .await
 }
 
+/// ATK-32
 #[tokio::test]
 async fn every_field_of_a_reference_request_is_bound() -> Result<()> {
     let request = Signed {
@@ -295,7 +301,7 @@ async fn every_field_of_a_reference_request_is_bound() -> Result<()> {
         .await
 }
 
-/// A permission's conditions, and below its wrap, signature and certificate.
+/// ATK-23: A permission's conditions, and below its wrap, signature and certificate.
 #[tokio::test]
 async fn every_field_of_a_permission_is_bound() -> Result<()> {
     let permission = Signed {

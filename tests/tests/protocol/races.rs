@@ -2,24 +2,29 @@
 
 use anyhow::Result;
 use protocol_spec::{defence::Defence, messages as pb, problem::Problem};
-use tests::raw::{Answer, Key, RawInstitution, RawPatient, RawWorld};
+use tests::{
+    attack::note,
+    raw::{Answer, Key, RawInstitution, RawPatient, RawWorld},
+};
 
 const RACERS: usize = 64;
 const RANGES: usize = 16;
 /// Races that the control may take until two of its racers meet.
 const CONTROLS: usize = 20;
 
-/// FLW-6. In the control, commits are not checked against what they have read.
+/// FLW-6, ATK-30. In the control, commits are not checked against what they have read.
 #[tokio::test(flavor = "multi_thread")]
 async fn of_64_presentations_at_once_one_gets_the_single_use() -> Result<()> {
     let (won, lost) = race_for_one_use(RawWorld::start().await?).await?;
+    note(&[], won > 1)?;
     assert_eq!((won, lost), (1, RACERS - 1));
     for _ in 0..CONTROLS {
         let weakened = RawWorld::start_without(&[Defence::CommitChecks]).await?;
         if race_for_one_use(weakened).await?.0 > 1 {
-            return Ok(());
+            return note(&[Defence::CommitChecks], true);
         }
     }
+    note(&[Defence::CommitChecks], false)?;
     anyhow::bail!("the control: one use was never won twice")
 }
 
@@ -64,17 +69,19 @@ async fn race_for_one_use(world: RawWorld) -> Result<(usize, usize)> {
     Ok((won, lost))
 }
 
-/// FLW-9. The budget covers the record three times and a half.
+/// FLW-9, ATK-31. The budget covers the record three times and a half.
 #[tokio::test(flavor = "multi_thread")]
 async fn one_byte_budget_is_not_spent_twice_by_parallel_ranges() -> Result<()> {
     let (released, refused) = race_for_bytes(RawWorld::start().await?).await?;
+    note(&[], released > 3)?;
     assert_eq!((released, refused), (3, RANGES - 3));
     for _ in 0..CONTROLS {
         let weakened = RawWorld::start_without(&[Defence::CommitChecks]).await?;
         if race_for_bytes(weakened).await?.0 > 3 {
-            return Ok(());
+            return note(&[Defence::CommitChecks], true);
         }
     }
+    note(&[Defence::CommitChecks], false)?;
     anyhow::bail!("the control: the budget was never overdrawn")
 }
 

@@ -1,6 +1,6 @@
 //! Presentations are good once, here, and by their holder (ATK-25, ATK-26, ATK-28, FLT-27).
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
 use crypto::SigningIdentity;
 use http_body_util::Full;
@@ -12,7 +12,10 @@ use protocol_spec::{
     permission::PermissionBody,
     problem::Problem,
 };
-use tests::raw::{Answer, Call, Key, RawInstitution, RawPatient, RawWorld, byte_sequence, defended};
+use tests::{
+    attack::{note, play_async},
+    raw::{Answer, Call, Key, RawInstitution, RawPatient, RawWorld, byte_sequence, defended},
+};
 
 /// Of a captured request, given another open challenge.
 type Change = fn(&mut http::Request<Full<Bytes>>, &[u8]) -> Result<()>;
@@ -70,7 +73,7 @@ impl Scene {
     }
 }
 
-/// API-8, PRM-11. Behind the nonces stand the challenge and the idempotency key.
+/// API-8, PRM-11, ATK-25. Behind the nonces stand the challenge and the idempotency key.
 #[tokio::test]
 async fn a_presentation_replayed_verbatim_is_refused_and_spends_nothing() -> Result<()> {
     let attack = async |world: &mut RawWorld| {
@@ -89,7 +92,7 @@ async fn a_presentation_replayed_verbatim_is_refused_and_spends_nothing() -> Res
     defended(&off, Problem::Replayed, attack).await
 }
 
-/// API-7: a server does not take what was signed before it began to remember.
+/// API-7, ATK-25: a server does not take what was signed before it began to remember.
 #[tokio::test]
 async fn a_presentation_replayed_after_a_restart_is_refused() -> Result<()> {
     let attack = async |world: &mut RawWorld| {
@@ -113,7 +116,7 @@ async fn a_presentation_replayed_after_a_restart_is_refused() -> Result<()> {
     defended(&off, Problem::SignatureExpired, attack).await
 }
 
-/// PRM-11: signed anew, so that no memory of nonces helps.
+/// PRM-11, ATK-25: signed anew, so that no memory of nonces helps.
 #[tokio::test]
 async fn a_challenge_is_good_once() -> Result<()> {
     let attack = async |world: &mut RawWorld| {
@@ -153,7 +156,7 @@ async fn a_retry_with_a_new_challenge_gets_the_first_answer_and_spends_no_second
     Ok(())
 }
 
-/// Changes to a captured presentation: each is refused, and goes through where signatures are not checked.
+/// ATK-25: Changes to a captured presentation: each is refused, and goes through where signatures are not checked.
 #[tokio::test]
 async fn every_covered_component_of_a_captured_presentation_is_bound() -> Result<()> {
     let changes: [(&str, &[Defence], Change); 3] = [
@@ -195,8 +198,10 @@ async fn every_covered_component_of_a_captured_presentation_is_bound() -> Result
     };
     for (what, off, change) in changes {
         let (answer, left) = play(RawWorld::start().await?, change).await?;
+        note(&[], !answer.status.is_client_error() || left != 3)?;
         assert!(answer.status.is_client_error() && left == 3, "{what}: {answer:?}");
         let (answer, left) = play(RawWorld::start_without(off).await?, change).await?;
+        note(off, answer.status.is_success() && left == 2)?;
         assert!(
             answer.status.is_success() && left == 2,
             "{what}, control: {answer:?}"
@@ -205,7 +210,7 @@ async fn every_covered_component_of_a_captured_presentation_is_bound() -> Result
     Ok(())
 }
 
-/// Method, path and query decide what is done: a signature over one thing does nothing else.
+/// ATK-25: Method, path and query decide what is done: a signature over one thing does nothing else.
 #[tokio::test]
 async fn a_captured_request_does_nothing_under_another_path_or_query() -> Result<()> {
     let changes: [(&str, &str); 2] = [
@@ -272,29 +277,54 @@ async fn who_has_not_opened_the_wrap_presents_nothing() -> Result<()> {
     defended(&[Defence::Possession], Problem::NotPermitted, attack).await
 }
 
-/// PRM-10: unknown permission, foreign permission and bad proof are the same bytes.
+/// PRM-9, ATK-16: whoever has neither her permission nor its key puts no record into her vault. In the control the server
+/// stands by for it.
+#[tokio::test]
+async fn nobody_uploads_without_a_permission_of_hers() -> Result<()> {
+    let attack = async |world: &mut RawWorld| {
+        let wire = &world.wire;
+        let patient = RawPatient::enrol(wire).await?;
+        let hospital = world.institution("Hospital North").await?;
+        let forger = world.institution("Clinic South").await?;
+        let offer = patient.offer(wire, &hospital.entry, |_| ())?;
+        patient.submit_offer(wire, &offer).await?;
+        let delivery = hospital.deliver(wire, offer.permission_id).await?;
+        let call = RawInstitution::presentation(offer.permission_id, &delivery)?;
+        let pop = Key {
+            id: &offer.permission_id.to_string(),
+            signing: &SigningIdentity::generate()?,
+        };
+        wire.present(&call, forger.key(), pop).await
+    };
+    let off = [Defence::PermissionHolder, Defence::Possession];
+    defended(&off, Problem::NotPermitted, attack).await
+}
+
+/// PRM-10, ATK-10: unknown permission, foreign permission and bad proof are the same bytes. In the control they differ:
+/// who asks learns which permissions there are.
 #[tokio::test]
 async fn refusals_do_not_tell_what_there_is() -> Result<()> {
-    let world = RawWorld::start().await?;
-    let scene = Scene::set(&world).await?;
-    let thief = world.institution("Clinic South").await?;
-    let (call, possession) = scene.presentation(&world).await?;
-    let wire = &world.wire;
-    let unknown = thief
-        .get(wire, "/v1/permissions/perm_aaaaaaaaaaaaaaaaaaaaaaaaaa")
-        .await?;
-    let foreign = thief
-        .get(wire, &format!("/v1/permissions/{}", scene.name))
-        .await?;
-    let handed_on = wire.present(&call, thief.key(), scene.pop(&possession)).await?;
-    let bad_proof = wire
-        .present(&call, scene.hospital.key(), scene.pop(&thief.identity))
-        .await?;
-    assert_eq!(unknown.problem(), Some(Problem::NotPermitted));
-    for other in [&foreign, &handed_on, &bad_proof] {
-        assert_eq!((other.status, &other.body), (unknown.status, &unknown.body));
-    }
-    Ok(())
+    let attack = async |off: &[Defence]| -> Result<bool> {
+        let world = RawWorld::start_without(off).await?;
+        let scene = Scene::set(&world).await?;
+        let thief = world.institution("Clinic South").await?;
+        let (call, possession) = scene.presentation(&world).await?;
+        let wire = &world.wire;
+        let unknown = thief
+            .get(wire, "/v1/permissions/perm_aaaaaaaaaaaaaaaaaaaaaaaaaa")
+            .await?;
+        ensure!(unknown.problem() == Some(Problem::NotPermitted), "{unknown:?}");
+        let foreign = thief
+            .get(wire, &format!("/v1/permissions/{}", scene.name))
+            .await?;
+        let handed_on = wire.present(&call, thief.key(), scene.pop(&possession)).await?;
+        let bad_proof = wire
+            .present(&call, scene.hospital.key(), scene.pop(&thief.identity))
+            .await?;
+        let tells = |other: &Answer| (other.status, &other.body) != (unknown.status, &unknown.body);
+        Ok([&foreign, &handed_on, &bad_proof].into_iter().any(tells))
+    };
+    play_async(&[Defence::PermissionHolder], attack).await
 }
 
 #[tokio::test]

@@ -65,7 +65,7 @@ fn an_upload_and_a_download_survive_cut_connections() -> Result<()> {
     Ok(())
 }
 
-/// CNT-14.
+/// CNT-14, ATK-35.
 #[test]
 fn an_upload_goes_on_after_server_and_client_were_killed() -> Result<()> {
     let (mut world, proxy) = World::start_behind_proxy()?;
@@ -101,7 +101,7 @@ fn an_upload_goes_on_after_server_and_client_were_killed() -> Result<()> {
     Ok(())
 }
 
-/// The same key and nonce must never seal two plaintexts: a changed file starts a new stream (CNT-14).
+/// ATK-20: The same key and nonce must never seal two plaintexts: a changed file starts a new stream (CNT-14).
 #[test]
 fn a_file_changed_between_two_attempts_is_not_resumed() -> Result<()> {
     let (mut world, proxy) = World::start_behind_proxy()?;

@@ -222,7 +222,7 @@ async fn an_upload_permission_releases_nothing() -> Result<()> {
     Ok(())
 }
 
-/// PRM-4, and the session is its institution's own.
+/// PRM-4, ATK-34, and the session is its institution's own.
 #[tokio::test]
 async fn a_release_cannot_be_read_by_another_institution_or_beyond_its_records() -> Result<()> {
     let (stolen, beyond) = read_too_much(&scene().await?).await?;

@@ -74,7 +74,7 @@ fn a_laboratory_sends_five_records_under_one_permission_and_no_sixth() -> Result
     Ok(())
 }
 
-/// KEY-14: no record's key opens another one's manifest, and what is permitted to write reads nothing else.
+/// KEY-14, ATK-34: no record's key opens another one's manifest, and what is permitted to write reads nothing else.
 #[tokio::test]
 async fn each_record_has_a_key_of_its_own() -> Result<()> {
     let world = RawWorld::start().await?;
@@ -141,7 +141,7 @@ async fn the_sixth_record_is_refused() -> Result<()> {
     defended(&[Defence::Budgets], Problem::PermissionSpent, attack).await
 }
 
-/// The byte budget is one for all records: what the first took is not there for the third.
+/// ATK-31: The byte budget is one for all records: what the first took is not there for the third.
 #[tokio::test]
 async fn bytes_are_counted_over_all_records() -> Result<()> {
     let attack = async |world: &mut RawWorld| {
@@ -160,6 +160,7 @@ async fn bytes_are_counted_over_all_records() -> Result<()> {
     defended(&[Defence::Budgets], Problem::BytesSpent, attack).await
 }
 
+/// ATK-29
 #[tokio::test]
 async fn no_record_is_taken_after_the_period() -> Result<()> {
     let attack = async |world: &mut RawWorld| {

@@ -156,6 +156,7 @@ fn is_presented(entry: &pb::HistoryEntry) -> bool {
     matches!(entry.what, Some(What::Presented(_)))
 }
 
+/// ATK-40
 #[tokio::test(flavor = "multi_thread")]
 async fn an_entry_that_is_left_out_is_noticed() -> Result<()> {
     // With the gap, and with numbers made good.
@@ -191,6 +192,28 @@ async fn an_entry_that_is_left_out_is_noticed() -> Result<()> {
     Ok(())
 }
 
+/// ATK-40, the control: who only looks, and does not verify, believes a history in which no record was ever stored.
+#[tokio::test(flavor = "multi_thread")]
+async fn without_verification_an_entry_that_is_left_out_is_not_missed() -> Result<()> {
+    let Story {
+        liar,
+        patient,
+        _world,
+    } = story()?;
+    lie(&liar, "/v1/vault/history", |page: &mut pb::HistoryPage| {
+        page.entries
+            .retain(|entry| !matches!(entry.what, Some(What::Stored(_))));
+        renumber(page);
+    });
+    let believed = patient.run(&["history"])?;
+    let stored = entries(&believed)?
+        .iter()
+        .filter(|entry| entry["kind"] == "stored");
+    assert_eq!(stored.count(), 0, "{believed}");
+    Ok(())
+}
+
+/// ATK-37
 #[tokio::test(flavor = "multi_thread")]
 async fn an_entry_that_is_altered_is_noticed() -> Result<()> {
     let receipt = caught(|page| {
@@ -230,6 +253,7 @@ async fn an_entry_that_is_altered_is_noticed() -> Result<()> {
     Ok(())
 }
 
+/// ATK-41
 #[tokio::test(flavor = "multi_thread")]
 async fn entries_that_are_reordered_are_noticed() -> Result<()> {
     let order = caught(|page| {
@@ -240,7 +264,25 @@ async fn entries_that_are_reordered_are_noticed() -> Result<()> {
     Ok(())
 }
 
-/// What a device has seen cannot be changed for it later, also where each entry would be good by itself.
+/// ATK-41, the control: a device that has seen nothing believes a history that ends too early.
+#[tokio::test(flavor = "multi_thread")]
+async fn without_memory_a_history_that_was_cut_is_believed() -> Result<()> {
+    let Story {
+        liar,
+        patient,
+        _world,
+    } = story()?;
+    patient.run(&["history"])?;
+    lie(&liar, "/v1/vault/history", |page: &mut pb::HistoryPage| {
+        page.entries.truncate(2);
+    });
+    fs::remove_file(patient.home().join("history.json"))?;
+    let believed = patient.run(&["history"])?;
+    assert_eq!(entries(&believed)?.len(), 2, "{believed}");
+    Ok(())
+}
+
+/// ATK-41: What a device has seen cannot be changed for it later, also where each entry would be good by itself.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_device_has_seen_cannot_be_rewritten() -> Result<()> {
     let Story {

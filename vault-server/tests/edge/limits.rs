@@ -142,6 +142,7 @@ fn chunk() -> String {
     format!("{:x}\r\n{}\r\n0\r\n\r\n", 40_000, "a".repeat(40_000))
 }
 
+/// ATK-22
 #[tokio::test]
 async fn a_large_body_is_refused_before_it_is_read_or_once_it_grows_too_large() {
     let flags = [];
@@ -156,6 +157,7 @@ async fn a_large_body_is_refused_before_it_is_read_or_once_it_grows_too_large() 
     assert!(bomb.starts_with("HTTP/1.1 413"), "{bomb}");
 }
 
+/// ATK-22
 #[tokio::test]
 async fn control_a_large_body_is_read_without_the_limit() {
     let flags = ["--enrolment-bytes", "64KiB", "--connection-memory", "512KiB"];
@@ -205,6 +207,7 @@ async fn body_beside_slow_ones(memory: &str) -> String {
         .await
 }
 
+/// ATK-22
 #[tokio::test]
 async fn memory_for_bodies_is_bounded() {
     let answer = body_beside_slow_ones("200KiB").await;
@@ -214,6 +217,7 @@ async fn memory_for_bodies_is_bounded() {
     );
 }
 
+/// ATK-22
 #[tokio::test]
 async fn control_the_body_is_read_where_there_is_memory() {
     assert!(body_beside_slow_ones("256KiB").await.starts_with("HTTP/1.1 401"));

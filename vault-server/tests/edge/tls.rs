@@ -9,6 +9,7 @@ use rustls::NamedGroup;
 
 use super::client::{Server, client_config, connect, handshake, registrar_key};
 
+/// ATK-52
 #[tokio::test]
 async fn tls_1_3_with_the_hybrid_group() {
     let server = Server::start(&[]).await;

@@ -10,7 +10,10 @@ use protocol_spec::{
     statement::Signed,
 };
 use serde_json::Value;
-use tests::harness::{Cli, Refused, World, text};
+use tests::{
+    attack::note,
+    harness::{Cli, Refused, World, text},
+};
 
 use super::{code, devices, finds, kit, recover};
 use crate::flows::array;
@@ -238,6 +241,7 @@ fn a_wrong_share_is_named() -> Result<()> {
     fs::write(&eva, made_up(&right, &fs::read(&offer)?)?)?;
     let shares = [leo.clone(), eva.clone()];
     let refused = circle.fail_to_recover(&machine, &shares)?;
+    note(&[], code(&refused) != "wrong-share")?;
     assert_eq!(code(&refused), "wrong-share", "{refused:?}");
     assert!(
         refused.text.contains(&eva.display().to_string()) && refused.text.contains("share 1"),
@@ -245,6 +249,7 @@ fn a_wrong_share_is_named() -> Result<()> {
     );
     let trusting = machine.without(&[Defence::ShareCommitments]);
     let refused = circle.fail_to_recover(&trusting, &shares)?;
+    note(&[Defence::ShareCommitments], !refused.text.contains(".returned"))?;
     assert_eq!(code(&refused), "tampered", "the control: {refused:?}");
     assert!(
         !refused.text.contains(".returned"),

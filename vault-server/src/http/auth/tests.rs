@@ -140,6 +140,7 @@ fn a_request_for_another_operator_is_refused() {
     );
 }
 
+/// ATK-10
 #[test]
 fn an_unknown_key_and_a_wrong_signature_look_alike() {
     let refusal = |caller| {

@@ -158,7 +158,7 @@ mod tests {
             .collect()
     }
 
-    /// LOG-3, LOG-4: the same roots and proofs as an independent implementation, for all sizes up to 200.
+    /// LOG-3, LOG-4, ATK-41: the same roots and proofs as an independent implementation, for all sizes up to 200.
     #[test]
     fn roots_and_proofs_are_those_of_rfc_6962() {
         let mut oracle = MemoryBackedTree::<Sha256, [u8; 32]>::new();

@@ -72,7 +72,7 @@ async fn directory_entries_stand_in_the_log() {
     );
 }
 
-/// LOG-4: every checkpoint continues every earlier one, also across a restart.
+/// LOG-4, ATK-4: every checkpoint continues every earlier one, also across a restart.
 #[tokio::test]
 async fn checkpoints_continue_each_other() {
     let mut world = World::new().await;

@@ -403,3 +403,18 @@ async fn sessions_are_bounded() {
     world.stand_by(&world.first, id).await;
     assert_eq!(world.entry(id).await.uses_left, 2);
 }
+
+/// ATK-35, the control: where there is room for more, one institution opens as many as it has uses.
+#[tokio::test]
+async fn control_more_sessions_are_opened_where_there_is_room() {
+    let world = World::new().await;
+    let terms = Terms {
+        uses: 5,
+        ..Terms::default()
+    };
+    let id = world.permit_upload(&world.first, terms).await.permission_id;
+    for _ in 0..5 {
+        world.stand_by(&world.first, id).await;
+    }
+    assert_eq!(world.entry(id).await.uses_left, 0);
+}

@@ -10,6 +10,7 @@ use crate::{store::LeafKey, vault::Intent};
 
 use pb::{event, history_entry};
 
+/// ATK-35
 #[tokio::test]
 async fn abandoned_uploads_leave_nothing() {
     let world = World::new().await;

@@ -7,7 +7,7 @@ use super::{
     world::{HOUR, START, Terms, World},
 };
 
-/// PRM-13.
+/// PRM-13, ATK-29.
 #[tokio::test]
 async fn what_has_expired_stays_expired_when_the_clock_is_set_back() {
     let mut world = World::new().await;
