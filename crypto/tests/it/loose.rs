@@ -12,6 +12,7 @@ use crypto::{
 use miniz_oxide::deflate::compress_to_vec;
 use protocol_spec::{
     content::{single_leaf_root, stream_len},
+    hash::Sha256Digest,
     ids::{PatientId, RecordId, VersionId},
 };
 
@@ -166,6 +167,14 @@ fn with_one_key_for_all_records_a_writer_reads_the_others() {
     let key = DataKey::from_bytes(&KEY);
     let anothers = seal_manifest(&key, &record(2), b"by another").unwrap();
     assert_eq!(open_manifest(&key, &record(2), &anothers).unwrap(), b"by another");
+}
+
+/// ATK-42: in a log of bare digests whoever has a statement, or guesses it, finds that it is there, and whose.
+#[test]
+fn without_a_salt_a_statement_is_found_in_the_log() {
+    let statement = |patient: u8| Sha256Digest::of(&[patient, b'p', b'e', b'r', b'm', b'i', b't']);
+    let log: Vec<_> = (0..100).map(statement).collect();
+    assert_eq!(log.iter().position(|leaf| *leaf == statement(42)), Some(42));
 }
 
 const SECRET: &[u8] = b"patient=Anna; diagnosis=epilepsy; ";
