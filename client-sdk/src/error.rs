@@ -144,6 +144,15 @@ pub enum Error {
         /// The larger log's checkpoint; the smaller one's lies beside it.
         kept: PathBuf,
     },
+    /// The quorum of witnesses has not cosigned what the server shows.
+    #[error(
+        "the log is not witnessed as your policy demands ({cause}): wait a moment and try again; if it stays so, ask the operator and \
+         the witnesses, and rely on nothing that only this server says"
+    )]
+    NotWitnessed {
+        /// What is missing.
+        cause: String,
+    },
     /// No accredited institution has this name or id.
     #[error("no accredited institution is called {name:?}: list the directory for the right name")]
     UnknownInstitution {
@@ -247,6 +256,7 @@ impl Error {
             Self::Tampered { .. } => "tampered",
             Self::OlderPlacement { .. } => "older-placement",
             Self::LogConflict { .. } => "log-conflict",
+            Self::NotWitnessed { .. } => "not-witnessed",
             Self::UnknownInstitution { .. } => "unknown-institution",
             Self::AmbiguousInstitution { .. } => "ambiguous-institution",
             Self::Unknown { .. } => "unknown",

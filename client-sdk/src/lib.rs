@@ -61,6 +61,7 @@ pub mod rules;
 mod session;
 mod shares;
 pub mod transfer;
+mod witnesses;
 
 pub use crypto::RecoveryWords;
 pub use protocol_spec::{
@@ -103,4 +104,5 @@ pub use self::{
     registrar::Registrar,
     shares::ReturnedFile,
     transfer::Progress,
+    witnesses::WitnessPolicy,
 };

@@ -52,12 +52,19 @@ impl Session {
     ) -> Result<()> {
         let checkpoint =
             verify_published(proof, entry, self.server.operator()).map_err(Error::tampered(what))?;
-        self.accept_log(&checkpoint).await
+        self.accept_log(&checkpoint).await?;
+        self.must_be_witnessed(&checkpoint)
     }
 
     /// Compares a checkpoint with the largest one seen, and keeps the larger.
     pub(crate) async fn accept_log(&self, seen: &VerifiedCheckpoint) -> Result<()> {
         let mut log = self.log.lock().await;
+        self.look_at_witnesses(&mut log).await?;
+        self.accept(&mut log, seen).await?;
+        self.note_pending(&log, seen).await
+    }
+
+    pub(crate) async fn accept(&self, log: &mut Log, seen: &VerifiedCheckpoint) -> Result<()> {
         let head = (seen.size, *seen.root.as_bytes());
         if log.accepted.contains(&head) {
             return Ok(());
@@ -189,6 +196,10 @@ pub(crate) struct Log {
     newest: Option<VerifiedCheckpoint>,
     unpinned: bool,
     pinned_at: Option<Instant>,
+    /// Leaves that the quorum has cosigned.
+    pub(crate) witnessed: u64,
+    /// When that was looked at.
+    pub(crate) looked_at: Option<Instant>,
 }
 
 /// A pin for each receipt would cost more than the receipt; what a crash loses is the last second's.

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use protocol_spec::ids::InstitutionId;
+use protocol_spec::{ids::InstitutionId, log::Policy};
 use tokio::sync::Mutex;
 
 use crate::{
@@ -20,6 +20,8 @@ pub(crate) struct Session {
     pub(crate) entries: Mutex<HashMap<InstitutionId, DirectoryEntry>>,
     /// What this session has found consistent with the pinned checkpoint of the log.
     pub(crate) log: Mutex<Log>,
+    /// Whose cosignatures of the log are asked for.
+    pub(crate) policy: Policy,
 }
 
 impl Session {
@@ -33,6 +35,7 @@ impl Session {
             }),
         )?;
         Ok(Self {
+            policy: home.policy()?,
             home,
             server,
             entries: Mutex::default(),

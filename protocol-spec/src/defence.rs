@@ -55,6 +55,8 @@ defences! {
     LogProofs = "log-proofs";
     /// The log that is shown continues the one that was seen (LOG-4).
     LogGrowth = "log-growth";
+    /// The quorum of witnesses has cosigned (LOG-8).
+    Witnesses = "witnesses";
 
     // what the server checks of requests
     /// Requests are signed by whom they name, over all that the profile covers (API-4, API-6).

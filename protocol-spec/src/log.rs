@@ -7,6 +7,7 @@
 //! | `cosignature`, `policy` | tlog-cosignature, tlog-policy | what witnesses sign, whose are wanted |
 //! | `tile` | tlog-tiles | names of tiles, entry bundles |
 //! | `proof` | tlog-proof | where a leaf stands |
+//! | `submission` | tlog-witness | what a log sends to a witness |
 //! | `merkle` | – | RFC 6962 inclusion and consistency, by `ct-merkle` |
 //! | `entry` | – | what a leaf says |
 //! | `receipt` | – | statements with their places |
@@ -22,6 +23,7 @@ mod note;
 mod policy;
 mod proof;
 mod receipt;
+mod submission;
 #[cfg(test)]
 mod tests;
 pub mod tile;
@@ -35,4 +37,5 @@ pub use self::{
     policy::{Policy, Witness, WitnessedCheckpoint},
     proof::TlogProof,
     receipt::{Logged, Receipt, verify_inclusion, verify_published},
+    submission::Submission,
 };

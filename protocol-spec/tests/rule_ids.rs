@@ -14,8 +14,9 @@ const PREFIXES: [&str; 17] = [
     "IDX", "DLG", "INS", "KEY", "STM", "DEV", "PRM", "FLW", "COL", "CND", "REV", "RCV", "EMG", "CNT", "API",
     "LOG", "LKG",
 ];
-const CRATES: [&str; 6] = [
+const CRATES: [&str; 7] = [
     "protocol-spec",
+    "protocol-spec/witness",
     "crypto",
     "client-sdk",
     "client-sdk/cli",

@@ -6,6 +6,7 @@ use std::{
     ffi::OsString,
     net::SocketAddr,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, ValueEnum, error::ErrorKind};
@@ -46,6 +47,12 @@ pub struct Config {
     /// HOST:PORT under which clients reach the server; the first one goes into the link
     #[arg(long, value_name = "HOST:PORT", value_delimiter = ',', value_parser = authority)]
     pub public_authority: Vec<String>,
+    /// Witnesses of the log and their quorum, a policy of c2sp.org/tlog-policy; those with a URL are asked [default: none]
+    #[arg(long, value_name = "FILE")]
+    pub witness_policy: Option<PathBuf>,
+    /// Shortest time between two checkpoints that witnesses are asked about
+    #[arg(long, value_name = "TIME", default_value = "500ms", value_parser = humantime::parse_duration)]
+    pub witness_pace: Duration,
     /// Settings file, TOML, with the names of these flags
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,

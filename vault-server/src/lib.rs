@@ -36,5 +36,6 @@ pub mod store;
 pub mod telemetry;
 pub mod tls;
 pub mod vault;
+mod witnesses;
 
 pub use self::running::{Running, StartError, StopError, serve};

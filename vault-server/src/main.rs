@@ -46,6 +46,7 @@ fn announce(running: &Running) -> io::Result<()> {
     if let Some(addr) = running.admin_addr() {
         writeln!(out, "admin: http://{addr}")?;
     }
+    writeln!(out, "log: {}", running.log())?;
     writeln!(out, "link: {}", running.link())?;
     out.flush()
 }

@@ -6,6 +6,7 @@ use protocol_spec::{
     Error,
     keys::IdentityKey,
     link::{Fingerprint, ServerLink},
+    log::{NoteKey, log_key},
 };
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
@@ -17,6 +18,7 @@ use crate::{
     store::{OpenError, RocksConfig, RocksStore, StoreError},
     tls::{Tls, TlsError},
     vault::{SystemClock, Vault},
+    witnesses::Witnesses,
 };
 
 /// Why a server did not start.
@@ -70,6 +72,7 @@ pub enum StopError {
 #[derive(Debug)]
 pub struct Running {
     link: ServerLink,
+    log: NoteKey,
     addr: SocketAddr,
     admin_addr: Option<SocketAddr>,
     stop: CancellationToken,
@@ -80,6 +83,11 @@ impl Running {
     /// What clients are given.
     pub fn link(&self) -> &ServerLink {
         &self.link
+    }
+
+    /// The key of its log, as policies and witnesses name it.
+    pub fn log(&self) -> &NoteKey {
+        &self.log
     }
 
     /// Where it listens.
@@ -153,6 +161,11 @@ pub async fn serve(config: Config) -> Result<Running, StartError> {
     .await
     .map_err(|refusal| StartError::Vault(refusal.cause.unwrap_or_default()))?;
     let not_before = if first_start { 0 } else { next_second(&vault).await };
+    if let Some(policy) = &config.witness_policy {
+        let witnesses = Witnesses::open(policy, config.witness_pace, &operator_key)?;
+        vault.await_witnesses();
+        tokio::spawn(witnesses.run(vault.clone()));
+    }
     let gate = Gate::new(&operator_key, authorities, not_before, &config.limits);
 
     let app = App::new(vault, gate, config.limits);
@@ -171,6 +184,7 @@ pub async fn serve(config: Config) -> Result<Running, StartError> {
     }
     Ok(Running {
         link,
+        log: log_key(&operator_key)?,
         addr,
         admin_addr,
         stop,

@@ -10,7 +10,7 @@ use client_sdk::{Day, MediaType, PatientId, Purpose};
 use crate::commands::{
     agent, certificate, collection, delegate, device, directory, download, emergency, history, inbox,
     institution, patient, permissions, permit, records, recover, recovery, reference, registrar, rules,
-    upload,
+    upload, witnesses,
 };
 
 /// Medical information, end-to-end encrypted: patients hold the keys, the server stores what it cannot read.
@@ -126,6 +126,9 @@ pub(crate) enum Command {
     Agent(agent::Options),
     /// Show who asked, permitted, presented and received, with verified receipts (patient)
     History(history::Options),
+    /// Ask for cosignatures of the server's log by witnesses that the operator does not run
+    #[command(subcommand)]
+    Witnesses(witnesses::Command),
 }
 
 /// Reads a duration such as `90s`, `1h` or `7d`; zero is refused.

@@ -133,6 +133,11 @@ impl Server {
         &self.pins.registrar
     }
 
+    /// GET of a text, such as the log's checkpoint.
+    pub(crate) async fn get_text(&self, path: &str) -> Result<Bytes> {
+        self.execute(&Call::new(Method::GET, path), Patience::SHORT).await
+    }
+
     /// GET of a message.
     pub(crate) async fn get<M: Message + Default + Name>(&self, path: &str) -> Result<M> {
         self.message(&Call::new(Method::GET, path), Patience::SHORT).await

@@ -9,6 +9,7 @@
 //! keys.pb           an institution's statement of its keys      terminal.pb   a terminal's certificate
 //! recipients.json   when an institution's earlier recipient keys end
 //! directory.json    institutions as first seen      log.checkpoint  the newest log that was proven
+//! witness.policy    whose cosignatures are asked for   log-pending.json  what waits for them
 //! device-lists/     the newest list of devices that was met of each patient
 //! placements.json   the newest placement of each record version that was seen
 //! history.json      what was seen of her history: a digest over all entries

@@ -133,6 +133,11 @@ impl SignedCheckpoint {
 }
 
 impl VerifiedCheckpoint {
+    /// As it was read.
+    pub fn signed(&self) -> &SignedCheckpoint {
+        &self.0
+    }
+
     /// The note with all its signatures, also those of unknown keys.
     pub fn note(&self) -> &Note {
         &self.0.note

@@ -7,7 +7,7 @@ use super::{
     cosignature::cosigned_at,
     note::{KeyKind, NoteKey},
 };
-use crate::Error;
+use crate::{Error, defence::Defence};
 
 /// A policy, read from its file.
 #[derive(Clone, Debug)]
@@ -116,7 +116,7 @@ impl Policy {
             seen.push(time.is_some_and(|time| time >= since));
         }
         let met = self.quorum.is_none_or(|quorum| self.meets(quorum, &seen));
-        if met {
+        if Defence::Witnesses.holds(met) {
             Ok(WitnessedCheckpoint(checkpoint))
         } else {
             Err(Error::Witnesses {

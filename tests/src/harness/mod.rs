@@ -4,6 +4,7 @@ mod cli;
 mod liar;
 mod proxy;
 mod server;
+mod witness;
 mod world;
 
 use std::{path::PathBuf, process::Command};
@@ -15,6 +16,7 @@ pub use cli::{Cli, Refused};
 pub use liar::Liar;
 pub use proxy::Proxy;
 pub use server::{Server, ServerOptions};
+pub use witness::Witness;
 pub use world::{World, text};
 
 /// A program of the workspace, or, for negative controls, its weakened build without these defences. The

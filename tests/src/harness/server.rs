@@ -37,6 +37,7 @@ pub struct Server {
     options: ServerOptions,
     link: ServerLink,
     admin: String,
+    log_key: String,
     log: PathBuf,
 }
 
@@ -58,11 +59,12 @@ impl Server {
             .stderr(log_file)
             .spawn()?;
         match Self::read_addresses(&mut child) {
-            Ok((link, admin)) => Ok(Self {
+            Ok((link, admin, log_key)) => Ok(Self {
                 child,
                 options,
                 link,
                 admin,
+                log_key,
                 log,
             }),
             Err(error) => {
@@ -74,32 +76,34 @@ impl Server {
         }
     }
 
-    fn read_addresses(child: &mut Child) -> Result<(ServerLink, String)> {
-        let stdout = child.stdout.take().context("standard output")?;
-        let (send, lines) = mpsc::channel();
-        std::thread::spawn(move || {
-            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-                if send.send(line).is_err() {
-                    break;
-                }
-            }
-        });
-        let (mut link, mut admin) = (None, None);
+    fn read_addresses(child: &mut Child) -> Result<(ServerLink, String, String)> {
+        let lines = lines_of(child)?;
+        let (mut link, mut admin, mut log) = (None, None, None);
         let deadline = Instant::now() + Duration::from_secs(60);
         while link.is_none() || admin.is_none() {
             let line = lines.recv_timeout(deadline.saturating_duration_since(Instant::now()))?;
             match line.split_once(": ") {
                 Some(("link", text)) => link = Some(text.parse()?),
+                Some(("log", text)) => log = Some(text.to_owned()),
                 Some(("admin", text)) => admin = Some(text.trim_start_matches("http://").to_owned()),
                 _ => bail!("unexpected line on standard output: {line}"),
             }
         }
-        Ok((link.context("link")?, admin.context("admin")?))
+        Ok((
+            link.context("link")?,
+            admin.context("admin")?,
+            log.context("log")?,
+        ))
     }
 
     /// What it printed.
     pub fn link(&self) -> &ServerLink {
         &self.link
+    }
+
+    /// The key of its log, as policies and witnesses name it.
+    pub fn log_key(&self) -> &str {
+        &self.log_key
     }
 
     /// `host:port` of `/livez`, `/readyz` and `/metrics`.
@@ -169,6 +173,20 @@ impl Server {
         self.options.extra = extra.iter().map(|&flag| flag.to_owned()).collect();
         self.restart()
     }
+}
+
+/// What a process writes to standard output, line by line, as it comes.
+pub(super) fn lines_of(child: &mut Child) -> Result<mpsc::Receiver<String>> {
+    let stdout = child.stdout.take().context("standard output")?;
+    let (send, lines) = mpsc::channel();
+    std::thread::spawn(move || {
+        for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+            if send.send(line).is_err() {
+                break;
+            }
+        }
+    });
+    Ok(lines)
 }
 
 /// The server's program, or a shell that ends as it.

@@ -70,6 +70,7 @@ fn dependencies_run_one_way() -> Result<()> {
         "crypto",
         "client-sdk",
         "medvault",
+        "medvault-witness",
         "vault-server",
         "tests",
     ];
@@ -78,6 +79,7 @@ fn dependencies_run_one_way() -> Result<()> {
         ("crypto", &["protocol-spec"]),
         ("client-sdk", &["protocol-spec", "crypto"]),
         ("medvault", &["protocol-spec", "crypto", "client-sdk"]),
+        ("medvault-witness", &["protocol-spec"]),
         ("vault-server", &["protocol-spec"]),
         ("tests", &["protocol-spec", "crypto", "client-sdk"]),
     ]);

@@ -31,3 +31,4 @@ mod rules;
 mod standing_uploads;
 mod statement;
 mod supply_chain;
+mod witnesses;

@@ -68,8 +68,13 @@ mod upload;
 
 use std::sync::Arc;
 
-use protocol_spec::{ids::PatientId, keys::IdentityKey, log::tile::TilePath, messages as pb};
-use tokio::task::JoinSet;
+use protocol_spec::{
+    ids::PatientId,
+    keys::IdentityKey,
+    log::{Hash, VerifiedCheckpoint, tile::TilePath},
+    messages as pb,
+};
+use tokio::{sync::watch, task::JoinSet};
 
 pub use self::{
     acting::{Acting, KEYS_OF_PAGE},
@@ -198,12 +203,47 @@ impl Vault {
         }
     }
 
-    /// The newest signed checkpoint of the log, a signed note.
+    /// The checkpoint to be shown, a signed note: the newest, or, where there are witnesses, the newest that the quorum has
+    /// cosigned.
     ///
     /// # Errors
     /// Those of the store.
     pub async fn log_checkpoint(&self) -> Result<String, Refusal> {
         self.shared.log.checkpoint().await
+    }
+
+    /// The newest checkpoint, whoever has cosigned it.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub(crate) async fn log_head(&self) -> Result<String, Refusal> {
+        self.shared.log.newest().await
+    }
+
+    /// Leaves of the log, from now on.
+    pub(crate) fn log_growth(&self) -> watch::Receiver<u64> {
+        self.shared.log.growth()
+    }
+
+    /// The hashes of [`Vault::log_consistency`].
+    ///
+    /// # Errors
+    /// The same.
+    pub(crate) async fn log_path(&self, first: u64, second: u64) -> Result<Vec<Hash>, Refusal> {
+        self.shared.log.consistency(first, second).await
+    }
+
+    /// From now on only cosigned checkpoints are shown, as soon as there are any.
+    pub(crate) fn await_witnesses(&self) {
+        self.shared.log.await_witnesses();
+    }
+
+    /// Shows a checkpoint that the quorum has cosigned, unless a larger one is shown.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub(crate) async fn publish_cosigned(&self, checkpoint: &VerifiedCheckpoint) -> Result<(), Refusal> {
+        self.shared.log.publish_cosigned(checkpoint).await
     }
 
     /// The bytes of a tile, which never change (LOG-9).

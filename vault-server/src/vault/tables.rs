@@ -53,6 +53,7 @@
 //! | 63 segment | patient | generation ‖ number | [`pb::SignedSegment`] |
 //! | 64 log entry | log | index | [`LogEntryRow`], never changed |
 //! | 65 log salt | principal | – | [`LogSaltRow`]: whoever deletes it has unlinked the principal's leaves |
+//! | 66 log cosigned | log | – | [`LogCosignedRow`] |
 //!
 //! Integers in suffixes are big-endian.
 
@@ -313,6 +314,10 @@ pub(super) fn log_tile(tile: TileId) -> RowKey<LogTileRow> {
 /// Scanned on, it gives the entries from there.
 pub(super) fn log_entry(index: u64) -> RowKey<LogEntryRow> {
     RowKey::new(LOG, 64, index.to_be_bytes())
+}
+
+pub(super) fn log_cosigned() -> RowKey<LogCosignedRow> {
+    RowKey::new(LOG, 66, [])
 }
 
 pub(super) fn log_salt(principal: [u8; 32]) -> RowKey<LogSaltRow> {

@@ -9,6 +9,7 @@ use clap::Subcommand;
 use client_sdk::{Error, Institution, ServerLink};
 use serde::Serialize;
 
+use super::witnesses;
 use crate::{
     context::Context,
     failure::Failure,
@@ -39,6 +40,9 @@ pub(crate) enum Command {
         /// The file that the registrar made with `medvault registrar accredit`
         #[arg(long, value_name = "FILE")]
         accreditation: PathBuf,
+        /// Ask for these witnesses of the server's log: see `medvault witnesses --help`
+        #[arg(long, value_name = "FILE")]
+        witnesses: Option<PathBuf>,
     },
     /// Machines that act for the institution with certificates of their own
     #[command(subcommand)]
@@ -60,7 +64,8 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<(), Failu
         Command::Enrol {
             server,
             accreditation,
-        } => enrol(context, &server, &accreditation).await,
+            witnesses,
+        } => enrol(context, &server, &accreditation, witnesses.as_deref()).await,
         Command::Terminal(command) => terminal::run(context, command).await,
         Command::Rotate(options) => rotate::rotate(context, options).await,
         Command::Retire(options) => rotate::retire(context, options).await,
@@ -87,9 +92,18 @@ fn name_rule(error: Error) -> Failure {
     }
 }
 
-async fn enrol(context: &Context, server: &ServerLink, accreditation: &Path) -> Result<(), Failure> {
+async fn enrol(
+    context: &Context,
+    server: &ServerLink,
+    accreditation: &Path,
+    policy: Option<&Path>,
+) -> Result<(), Failure> {
+    let policy = policy.map(witnesses::read).transpose()?;
     let accreditation = new_file::read(accreditation)?;
     let institution = Institution::enrol(context.home()?, &context.unlock()?, server, &accreditation).await?;
+    if let Some(policy) = policy {
+        policy.keep(context.home()?).await?;
+    }
     context.print(&Enrolled {
         institution_id: institution.id().to_string(),
         name: institution.name().to_owned(),

@@ -21,6 +21,7 @@ pub(crate) mod reference;
 pub(crate) mod registrar;
 pub(crate) mod rules;
 pub(crate) mod upload;
+pub(crate) mod witnesses;
 
 use crate::{args::Command, context::Context, failure::Failure};
 
@@ -50,5 +51,6 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<(), Failu
         Command::Rules(command) => rules::run(context, command).await,
         Command::Agent(options) => agent::run(context, options).await,
         Command::History(options) => history::run(context, options).await,
+        Command::Witnesses(command) => witnesses::run(context, command).await,
     }
 }

@@ -1,9 +1,12 @@
 //! `medvault patient enrol`: a new vault.
 
+use std::path::PathBuf;
+
 use clap::Subcommand;
 use client_sdk::{Patient, ServerLink};
 use serde::Serialize;
 
+use super::witnesses;
 use crate::{context::Context, failure::Failure, output::Report};
 
 /// What a patient does before everything else.
@@ -16,6 +19,9 @@ pub(crate) enum Command {
         /// The server's link, as its operator hands it out; it pins the server's keys
         #[arg(long, value_name = "LINK")]
         server: ServerLink,
+        /// Ask for these witnesses of the server's log: see `medvault witnesses --help`
+        #[arg(long, value_name = "FILE")]
+        witnesses: Option<PathBuf>,
     },
 }
 
@@ -27,8 +33,15 @@ Whoever loses all homes or their passphrases loses the vault: nobody else has it
 second device: see `medvault recovery --help` and `medvault device --help`.";
 
 pub(crate) async fn run(context: &Context, command: Command) -> Result<(), Failure> {
-    let Command::Enrol { server } = command;
+    let Command::Enrol {
+        server,
+        witnesses: policy,
+    } = command;
+    let policy = policy.as_deref().map(witnesses::read).transpose()?;
     let patient = Patient::enrol(context.home()?, &context.unlock_to_make()?, &server).await?;
+    if let Some(policy) = policy {
+        policy.keep(context.home()?).await?;
+    }
     context.print(&Enrolled {
         patient_id: patient.id().to_string(),
     })

@@ -12,7 +12,10 @@ mod tree;
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     ops::Range,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -20,7 +23,7 @@ use bytes::Bytes;
 use protocol_spec::{
     hash::{Sha256Digest, sha256},
     log::{
-        Entry, SignedCheckpoint, TlogProof, VaultSalt,
+        Entry, SignedCheckpoint, TlogProof, VaultSalt, VerifiedCheckpoint,
         tile::{TileKind, TilePath, WIDTH, bundle},
     },
     messages as pb,
@@ -37,12 +40,12 @@ use self::{
 };
 use super::{
     Refusal,
-    tables::{self, LogHeadRow, LogQueueRow, LogSaltRow, LogTileRow},
+    tables::{self, LogCosignedRow, LogHeadRow, LogQueueRow, LogSaltRow, LogTileRow, Row},
     time::Time,
 };
 use crate::{
     identity::OperatorIdentity,
-    store::{CommitId, Ledger},
+    store::{Commit, CommitId, Ledger},
 };
 
 /// The log. Shared by all who append and prove.
@@ -55,6 +58,8 @@ pub(super) struct Log {
     waiting: Mutex<Waiting>,
     queued: Notify,
     size: watch::Sender<u64>,
+    /// Whether cosigned checkpoints are shown.
+    witnessed: AtomicBool,
 }
 
 /// A leaf whose commit is durable and whose row stands in the queue.
@@ -92,6 +97,7 @@ impl Log {
             }),
             queued: Notify::new(),
             size: watch::Sender::new(0),
+            witnessed: AtomicBool::new(false),
         };
         let head = log.ensure_head().await?;
         log.size.send_replace(head.size);
@@ -117,9 +123,52 @@ impl Log {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The newest signed checkpoint.
+    /// The checkpoint that is shown.
     pub(super) async fn checkpoint(&self) -> Result<String, Refusal> {
+        match self.cosigned().await? {
+            Some(cosigned) => Ok(cosigned.checkpoint),
+            None => self.newest().await,
+        }
+    }
+
+    /// The newest signed checkpoint.
+    pub(super) async fn newest(&self) -> Result<String, Refusal> {
         Ok(self.head().await?.checkpoint)
+    }
+
+    /// Leaves, from now on.
+    pub(super) fn growth(&self) -> watch::Receiver<u64> {
+        self.size.subscribe()
+    }
+
+    /// From now on what the quorum has cosigned is shown.
+    pub(super) fn await_witnesses(&self) {
+        self.witnessed.store(true, Ordering::Relaxed);
+    }
+
+    /// Keeps a checkpoint that the quorum has cosigned, unless there is a larger one.
+    pub(super) async fn publish_cosigned(&self, checkpoint: &VerifiedCheckpoint) -> Result<(), Refusal> {
+        let key = tables::log_cosigned();
+        let (kept, version) = key.read(&*self.ledger).await?;
+        if kept.is_some_and(|kept| kept.size > checkpoint.size) {
+            return Ok(());
+        }
+        let row = LogCosignedRow {
+            size: checkpoint.size,
+            checkpoint: checkpoint.note().to_string(),
+        };
+        let mut commit = Commit::new(CommitId::fresh()).put(key.key().clone(), row.bytes());
+        commit.checks.push((key.key().clone(), version));
+        // After a conflict another process shows one that is as good.
+        self.ledger.commit(commit).await.map(drop)?;
+        Ok(())
+    }
+
+    async fn cosigned(&self) -> Result<Option<LogCosignedRow>, Refusal> {
+        if !self.witnessed.load(Ordering::Relaxed) {
+            return Ok(None);
+        }
+        Ok(tables::log_cosigned().get(&*self.ledger).await?)
     }
 
     /// The proof of a statement in somebody's vault, once its leaf has its place (LOG-5).
@@ -146,14 +195,22 @@ impl Log {
         })
     }
 
+    /// Under the cosigned checkpoint, if it is large enough, and under the newest before that (LOG-13).
     async fn proof(&self, entry: &Entry) -> Result<TlogProof, Refusal> {
         let index = self.place(leaf_hash(&entry.bytes()?)).await?;
-        let head = self.head().await?;
+        let cosigned = self.cosigned().await?.filter(|cosigned| index < cosigned.size);
+        let (size, checkpoint) = match cosigned {
+            Some(cosigned) => (cosigned.size, cosigned.checkpoint),
+            None => {
+                let head = self.head().await?;
+                (head.size, head.checkpoint)
+            }
+        };
         Ok(TlogProof {
             extra: None,
             index,
-            path: self.inclusion(index, head.size).await?,
-            checkpoint: head.signed()?,
+            path: self.inclusion(index, size).await?,
+            checkpoint: SignedCheckpoint::parse(checkpoint.as_bytes()).map_err(Refusal::damaged)?,
         })
     }
 

@@ -51,7 +51,7 @@ impl Log {
     }
 
     /// Places one batch; whether there was any.
-    pub(super) async fn sequence(&self) -> Result<bool, Refusal> {
+    pub(in crate::vault) async fn sequence(&self) -> Result<bool, Refusal> {
         let queued = self.next_batch().await?;
         if queued.is_empty() {
             return Ok(false);

@@ -272,6 +272,16 @@ pub(in crate::vault) struct LogSaltRow {
     pub(in crate::vault) salt: Bytes,
 }
 
+/// The largest checkpoint that the quorum of witnesses has cosigned.
+#[derive(Clone, PartialEq, Message)]
+pub(in crate::vault) struct LogCosignedRow {
+    #[prost(uint64, tag = "1")]
+    pub(in crate::vault) size: u64,
+    /// The signed note, with their lines.
+    #[prost(string, tag = "2")]
+    pub(in crate::vault) checkpoint: String,
+}
+
 /// The log as it stands.
 #[derive(Clone, PartialEq, Message)]
 pub(in crate::vault) struct LogHeadRow {

@@ -8,6 +8,7 @@ mod emergency;
 mod flows;
 mod index;
 mod log;
+mod log_figures;
 mod pages;
 mod presentation;
 mod principals;

@@ -1,0 +1,160 @@
+//! Whose cosignatures this home asks for: a policy in the form of c2sp.org/tlog-policy, and what follows from it for
+//! everything that the log proves. See `protocol-spec/spec/log.md` §5.
+
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use protocol_spec::log::{Policy, SignedCheckpoint, VerifiedCheckpoint, log_key};
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, Result, home::Home, mint, receipts::Log, session::Session};
+
+/// What a home knows of the witnesses of its server's log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WitnessPolicy {
+    /// The file as it was given; empty if no witness is asked for.
+    pub file: String,
+    /// Names of the witnesses, in the order of the file.
+    pub witnesses: Vec<String>,
+    /// Whether cosignatures are asked for at all.
+    pub required: bool,
+}
+
+impl WitnessPolicy {
+    /// Reads a policy before anything depends on it.
+    ///
+    /// # Errors
+    /// [`Error::Protocol`] for a file that is no policy.
+    pub fn parse(file: &[u8]) -> Result<Self> {
+        let policy = Policy::parse(file)?;
+        let name = |witness: &protocol_spec::log::Witness| witness.key.name().to_owned();
+        Ok(Self {
+            file: String::from_utf8_lossy(file).into_owned(),
+            witnesses: policy.witnesses().iter().map(name).collect(),
+            required: policy.asks_for_witnesses(),
+        })
+    }
+
+    /// What this home keeps.
+    ///
+    /// # Errors
+    /// [`Error::HomeDamaged`], [`Error::HomeMissing`].
+    pub fn of(home: &Path) -> Result<Self> {
+        let home = Home::at(home);
+        home.principal()?;
+        let file = home.read(POLICY)?.unwrap_or_else(|| b"quorum none\n".to_vec());
+        Self::parse(&file).map_err(|_| home.damaged(POLICY))
+    }
+
+    /// Has an enrolled home ask for these witnesses from now on (LOG-11).
+    ///
+    /// # Errors
+    /// [`Error::Usage`] if the policy is about other logs than the server's, [`Error::NotEnrolled`].
+    pub async fn keep(&self, home: &Path) -> Result<()> {
+        let home = Home::at(home);
+        let pins = home.pins(&home.principal()?)?;
+        let log = log_key(&pins.operator)?;
+        if !Policy::parse(self.file.as_bytes())?.speaks_of(&log) {
+            return Err(Error::Usage(format!(
+                "the policy is about other logs: this server's is {log}, ask whoever made the policy for the right one"
+            )));
+        }
+        let _lock = home.lock().await?;
+        home.write(POLICY, self.file.as_bytes())
+    }
+}
+
+impl Home {
+    /// The policy to follow.
+    pub(crate) fn policy(&self) -> Result<Policy> {
+        match self.read(POLICY)? {
+            Some(file) => Policy::parse(&file).map_err(|_| self.damaged(POLICY)),
+            None => Ok(Policy::none()),
+        }
+    }
+}
+
+impl Session {
+    /// Refuses what the quorum has not cosigned (LOG-8): keys of institutions are believed only then (LOG-11).
+    pub(crate) fn must_be_witnessed(&self, checkpoint: &VerifiedCheckpoint) -> Result<()> {
+        let witnessed = self.policy.witnessed(checkpoint.clone(), 0);
+        witnessed.map(drop).map_err(not_witnessed)
+    }
+
+    /// Compares the log with what the quorum has cosigned lately, once a minute. What was accepted before it was cosigned
+    /// must be cosigned within a day.
+    pub(crate) async fn look_at_witnesses(&self, log: &mut Log) -> Result<()> {
+        let fresh = log.looked_at.is_some_and(|at| at.elapsed() < LOOK_EVERY);
+        if fresh || !self.policy.asks_for_witnesses() {
+            return Ok(());
+        }
+        let note = self.server.get_text("/v1/log/checkpoint").await?;
+        let checkpoint = SignedCheckpoint::parse(&note)
+            .and_then(|checkpoint| checkpoint.verify(&log_key(self.server.operator())?))
+            .map_err(Error::tampered("the log's checkpoint"))?;
+        let now = mint::now_ms() / 1000;
+        let witnessed = self
+            .policy
+            .witnessed(checkpoint, now.saturating_sub(LAG.as_secs()));
+        let witnessed = witnessed.map_err(not_witnessed)?.into_checkpoint();
+        self.accept(log, &witnessed).await?;
+        let pending: Option<Option<Pending>> = self.home.read_json(PENDING)?;
+        if let Some(pending) = pending.flatten() {
+            if pending.size <= witnessed.size {
+                let _lock = self.home.lock().await?;
+                self.home.write_json(PENDING, &None::<Pending>)?;
+            } else if now.saturating_sub(pending.since) > LAG.as_secs() {
+                return Err(Error::NotWitnessed {
+                    cause: format!(
+                        "{} leaves that were shown more than a day ago are not cosigned, only {}",
+                        pending.size, witnessed.size
+                    ),
+                });
+            }
+        }
+        log.witnessed = witnessed.size;
+        log.looked_at = Some(Instant::now());
+        Ok(())
+    }
+
+    /// Remembers since when something is believed that is not cosigned yet.
+    pub(crate) async fn note_pending(&self, log: &Log, seen: &VerifiedCheckpoint) -> Result<()> {
+        if !self.policy.asks_for_witnesses() || seen.size <= log.witnessed {
+            return Ok(());
+        }
+        let kept: Option<Option<Pending>> = self.home.read_json(PENDING)?;
+        if kept.flatten().is_some() {
+            return Ok(());
+        }
+        let pending = Pending {
+            size: seen.size,
+            since: mint::now_ms() / 1000,
+        };
+        let _lock = self.home.lock().await?;
+        self.home.write_json(PENDING, &pending)
+    }
+}
+
+fn not_witnessed(cause: protocol_spec::Error) -> Error {
+    Error::NotWitnessed {
+        cause: cause.to_string(),
+    }
+}
+
+/// What was accepted and is not cosigned yet.
+#[derive(Serialize, Deserialize)]
+struct Pending {
+    /// Leaves.
+    size: u64,
+    /// Seconds since 1970.
+    since: u64,
+}
+
+/// How old the newest cosignatures may be, and how long something may wait for them (LOG-11).
+const LAG: Duration = Duration::from_secs(24 * 3600);
+const LOOK_EVERY: Duration = Duration::from_secs(60);
+
+const POLICY: &str = "witness.policy";
+const PENDING: &str = "log-pending.json";
