@@ -55,6 +55,7 @@ impl Scene {
         std::fs::write(&asked, policy(true))?;
         std::fs::write(&kept, policy(false))?;
         let public = liar.address().to_string();
+        world.server.stop()?;
         world.server.restart_with(&[
             "--public-authority",
             &public,

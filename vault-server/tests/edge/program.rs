@@ -28,7 +28,7 @@ pub(crate) struct Started {
 
 impl Started {
     pub(crate) fn addr(&self) -> SocketAddr {
-        let (_, link) = self.lines[1].split_once("https://").unwrap();
+        let (_, link) = self.lines[2].split_once("https://").unwrap();
         link.split_once('/').unwrap().0.parse().unwrap()
     }
 
@@ -61,7 +61,7 @@ pub(crate) fn start_with(data: &Path, flags: &[&str]) -> Started {
         .spawn()
         .unwrap();
     let stdout = BufReader::new(child.stdout.as_mut().unwrap());
-    let lines = stdout.lines().take(2).map(Result::unwrap).collect();
+    let lines = stdout.lines().take(3).map(Result::unwrap).collect();
     Started { child, lines }
 }
 
@@ -86,7 +86,8 @@ fn it_prints_its_addresses_and_ends_well_when_told_to() {
         let mut started = start(data.path());
         let lines = &started.lines;
         assert!(lines[0].starts_with("admin: http://127.0.0.1:"), "{lines:?}");
-        assert!(lines[1].starts_with("link: https://127.0.0.1:"), "{lines:?}");
+        assert!(lines[1].starts_with("log: medvault/log/op_"), "{lines:?}");
+        assert!(lines[2].starts_with("link: https://127.0.0.1:"), "{lines:?}");
         started.signal(signal);
         assert!(started.child.wait().unwrap().success());
         let mut rest = String::new();
@@ -104,7 +105,7 @@ fn it_prints_its_addresses_and_ends_well_when_told_to() {
 #[test]
 fn its_link_stays_the_same_over_restarts_on_one_port() {
     let data = tempfile::tempdir().unwrap();
-    let fingerprint = || start(data.path()).lines[1].split_once('#').unwrap().1.to_owned();
+    let fingerprint = || start(data.path()).lines[2].split_once('#').unwrap().1.to_owned();
     assert_eq!(fingerprint(), fingerprint());
 }
 
