@@ -40,6 +40,8 @@ pub(crate) struct Witnesses {
 const PATIENCE: Duration = Duration::from_secs(5);
 /// For the other witnesses, once there are enough.
 const GRACE: Duration = Duration::from_millis(200);
+/// Without a quorum, also a log that does not grow is shown again after this.
+const AGAIN: Duration = Duration::from_secs(2);
 /// A log that does not grow is cosigned again after this, because clients ask when it was cosigned last (LOG-11).
 const REFRESH: Duration = Duration::from_secs(3600);
 
@@ -103,22 +105,20 @@ impl Witnesses {
     pub(crate) async fn run(mut self, vault: Vault) {
         let mut growth = vault.log_growth();
         loop {
-            match self.round(&vault).await {
-                Ok(()) => {}
-                Err(refusal) => {
-                    tracing::error!(cause = refusal.cause, "the log cannot be shown to witnesses")
-                }
-            }
+            let enough = self.round(&vault).await.unwrap_or_else(|refusal| {
+                tracing::error!(cause = refusal.cause, "the log cannot be shown to witnesses");
+                false
+            });
             tokio::time::sleep(self.pace).await;
             tokio::select! {
                 changed = growth.changed() => if changed.is_err() { return },
-                () = tokio::time::sleep(REFRESH) => {}
+                () = tokio::time::sleep(if enough { REFRESH } else { AGAIN }) => {}
             }
         }
     }
 
-    /// Asks all of them about the newest checkpoint, and publishes it when the quorum has cosigned.
-    async fn round(&mut self, vault: &Vault) -> Result<(), Refusal> {
+    /// Asks all of them about the newest checkpoint, and publishes it when the quorum has cosigned; whether it has.
+    async fn round(&mut self, vault: &Vault) -> Result<bool, Refusal> {
         let head = SignedCheckpoint::parse(vault.log_head().await?.as_bytes())?.verify(&self.log)?;
         let mut cosigned = head.clone();
         let mut enough = false;
@@ -155,7 +155,7 @@ impl Witnesses {
             drop(answers);
             self.known.extend(sizes);
         }
-        Ok(())
+        Ok(enough)
     }
 
     /// One witness's cosignature. It may have seen less than was thought, after its own restart or ours: then it says how
