@@ -2,7 +2,7 @@
 
 use std::{io, path::Path, path::PathBuf};
 
-use protocol_spec::{ids::VersionId, problem::Problem};
+use protocol_spec::{ids::RecordId, problem::Problem};
 use thiserror::Error;
 
 use crate::keystore::KeyStoreError;
@@ -115,12 +115,12 @@ pub enum Error {
     },
     /// The server shows a record of hers where it lay before.
     #[error(
-        "{version} was seen with placement {seen}, and the server shows {}: it shows an older state of the vault, of which \
+        "{record} was seen with placement {seen}, and the server shows {}: it shows an older state of the vault, of which \
          nothing was kept; report it to the operator", shown.map_or_else(|| "none".to_owned(), |number| format!("placement {number}"))
     )]
     OlderPlacement {
-        /// The record version.
-        version: VersionId,
+        /// The record.
+        record: RecordId,
         /// The number of the newest placement that was seen.
         seen: u64,
         /// That of the one that the server shows; none when it shows the record as not placed.

@@ -67,6 +67,7 @@ pub use crypto::RecoveryWords;
 pub use protocol_spec::{
     attributes::MediaType,
     bodies::{ReleaseReceipt, RevocationCertificate, UploadReceipt},
+    certificate::ExposedVersion,
     conditions::Conditions,
     day::Day,
     delegation::Power,

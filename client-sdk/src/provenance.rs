@@ -8,12 +8,12 @@ use crypto::{
 use protocol_spec::{
     attributes::Attributes,
     bodies::{RecordManifest, UploadReceipt},
-    content::{padme, plaintext_len},
     hash::{ContentRoot, Sha256Digest},
     ids::{InstitutionId, PatientId, PermissionId, RecordId, VersionId},
     log::Receipt,
     messages as pb,
-    statement::{Signed, Verified},
+    provenance::SealedManifest,
+    statement::Verified,
 };
 
 use crate::{DirectoryEntry, Error, FetchedPart, Result, session::Session};
@@ -45,47 +45,36 @@ pub(crate) struct VerifiedRecord {
     pub(crate) maker: DirectoryEntry,
 }
 
+fn context(receipt: &UploadReceipt) -> RecordContext {
+    RecordContext {
+        patient: receipt.patient_id,
+        record: receipt.record_id,
+        version: receipt.version_id,
+    }
+}
+
 impl ReceiptedRecord {
     pub(crate) fn context(&self) -> RecordContext {
-        let UploadReceipt {
-            patient_id: patient,
-            record_id: record,
-            version_id: version,
-            ..
-        } = *self.receipt.statement;
-        RecordContext {
-            patient,
-            record,
-            version,
-        }
+        context(&self.receipt.statement)
     }
 }
 
 impl VerifiedRecord {
     pub(crate) fn context(&self) -> RecordContext {
-        let RecordManifest {
-            patient_id: patient,
-            record_id: record,
-            version_id: version,
-            ..
-        } = *self.manifest;
-        RecordContext {
-            patient,
-            record,
-            version,
-        }
+        context(&self.receipt.statement)
     }
 
     pub(crate) fn record_id(&self) -> RecordId {
         self.manifest.record_id
     }
 
+    /// As it is stored, which need not be as its maker sealed it (CNT-16).
     pub(crate) fn version_id(&self) -> VersionId {
-        self.manifest.version_id
+        self.receipt.statement.version_id
     }
 
     pub(crate) fn content_root(&self) -> ContentRoot {
-        self.manifest.content_root
+        self.receipt.statement.content_root
     }
 
     /// Its media types and days, by which a permission can choose.
@@ -151,7 +140,7 @@ impl Session {
         })
     }
 
-    /// Opens the manifest and checks who signed it and that it speaks of this record (CNT-11) (CNT-15).
+    /// Opens the manifest and checks who signed it and that it speaks of this record (CNT-15) (CNT-16).
     pub(crate) async fn verify_record(
         &self,
         record: ReceiptedRecord,
@@ -160,35 +149,16 @@ impl Session {
         let wire =
             open_manifest(key, &record.context(), &record.sealed_manifest).map_err(Error::tampered(WHAT))?;
         let ReceiptedRecord { receipt, .. } = record;
-        let signed = decode_manifest(&wire).map_err(Error::tampered(WHAT))?;
-        let maker = self.institution(signed.claimed().institution_id).await?;
-        let manifest = signed.verify_by(&maker).map_err(Error::tampered(WHAT))?;
-        manifest.check_parts().map_err(Error::tampered(WHAT))?;
-        check_same(&manifest, &receipt.statement)?;
+        let sealed = SealedManifest::decode(&wire).map_err(Error::tampered(WHAT))?;
+        let maker = self.institution(sealed.maker()).await?;
+        let manifest = sealed
+            .verify(&maker, &receipt.statement)
+            .map_err(Error::tampered(WHAT))?;
         Ok(VerifiedRecord {
             receipt,
             manifest,
             maker,
         })
-    }
-}
-
-fn decode_manifest(wire: &[u8]) -> Result<Signed<RecordManifest>, protocol_spec::Error> {
-    protocol_spec::messages::decode::<pb::Statement>(wire)?.try_into()
-}
-
-fn check_same(manifest: &RecordManifest, receipt: &UploadReceipt) -> Result<()> {
-    let same = manifest.patient_id == receipt.patient_id
-        && manifest.record_id == receipt.record_id
-        && manifest.version_id == receipt.version_id
-        && manifest.institution_id == receipt.institution_id
-        && manifest.permission_id == receipt.permission_id
-        && manifest.content_root == receipt.content_root
-        && plaintext_len(receipt.stream_len) == Ok(padme(manifest.plaintext_len));
-    if same {
-        Ok(())
-    } else {
-        Err(Error::tampered(WHAT)("its manifest and its receipt differ"))
     }
 }
 

@@ -317,6 +317,8 @@ bodies! {
         exposed: Vec<ExposedVersion>,
         /// Epochs whose keys open nothing any more.
         closed: Vec<Collection>,
+        /// Of the exposed versions, those whose content was sealed anew, by version id (REV-10).
+        resealed: Vec<ExposedVersion>,
     }
     /// Operator → institution: I wait for your upload.
     StandbyTicket: StandbyTicketBody, STANDBY_TICKET {
@@ -376,6 +378,21 @@ bodies! {
         number: u64,
         /// What the server tests the record by.
         tags: RecordTags,
+    }
+    /// Device: the content of a record is sealed anew (REV-8).
+    Reseal: ResealBody, RESEAL {
+        /// Whose vault.
+        patient_id: PatientId,
+        /// The record.
+        record_id: RecordId,
+        /// The version that its content was taken from.
+        replaces: VersionId,
+        /// The version that it is now.
+        version_id: VersionId,
+        /// BLAKE3 of the new stream.
+        content_root: ContentRoot,
+        /// SHA-256 of the body of the institution's manifest.
+        manifest_hash: Sha256Digest,
     }
     /// Institution: it opens in an emergency. Believed as an [`crate::emergency::Opening`].
     EmergencyOpening: EmergencyOpeningBody, EMERGENCY_OPENING {
@@ -440,6 +457,9 @@ bodies! {
         sealed_manifest_hash: Sha256Digest,
         /// SHA-256 of the evidence.
         presentation_hash: Sha256Digest,
+        /// The version in whose place the patient's device put this one, with the same content. Permission, institution,
+        /// and evidence are then those that the record first came by (REV-9).
+        replaces: Option<VersionId>,
     }
     /// Operator: so much was released.
     ReleaseReceipt: ReleaseReceiptBody, RELEASE_RECEIPT {

@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     Error,
-    bodies::{EpochClosure, ReleaseReceipt, Revocation, RevocationCertificate, RevocationReceipt},
+    bodies::{
+        EpochClosure, ReleaseReceipt, Revocation, RevocationCertificate, RevocationReceipt, UploadReceipt,
+    },
     collection::Collection,
     field::Field,
     hash::Sha256Digest,
@@ -128,6 +130,14 @@ impl VerifiedCertificate {
         let closed = check_closures(file.closures, &permission, &operator)?;
         must(closed == certificate.closed, "certificate and closed epochs")?;
         check_exposed(&certificate, &permission)?;
+        let resealed = check_reseals(file.reseals, &permission, &operator)?;
+        must(
+            resealed == certificate.resealed
+                && resealed
+                    .iter()
+                    .all(|version| certificate.exposed.contains(version)),
+            "certificate and what was sealed anew",
+        )?;
         Ok(Self {
             certificate,
             permission,
@@ -197,6 +207,26 @@ fn check_closures(
             Ok(Collection {
                 id: closure.collection_id,
                 epoch: closure.epoch,
+            })
+        })
+        .collect()
+}
+
+/// The versions in whose places others were put (REV-10).
+fn check_reseals(
+    receipts: Vec<pb::Receipt>,
+    permission: &VerifiedPermission,
+    operator: &IdentityKey,
+) -> Result<Vec<ExposedVersion>, Error> {
+    receipts
+        .into_iter()
+        .map(|receipt| {
+            let stored = Receipt::<UploadReceipt>::verify(Some(receipt), operator)?.statement;
+            must(stored.patient_id == permission.patient_id, "reseal and patient")?;
+            let what = "reseal and the version it replaces";
+            Ok(ExposedVersion {
+                version_id: stored.replaces.ok_or(Error::Mismatch { what })?,
+                record_id: stored.record_id,
             })
         })
         .collect()

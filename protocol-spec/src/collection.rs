@@ -194,6 +194,7 @@ mod tests {
             stream_len: 72,
             sealed_manifest_hash: Sha256Digest::of(b""),
             presentation_hash: Sha256Digest::of(b""),
+            replaces: None,
         }
     }
 

@@ -99,6 +99,8 @@ defences! {
     Replacement = "replacement";
     /// A closed epoch's key opens nothing that the server holds (REV-6).
     ClosedEpochs = "closed-epochs";
+    /// Of a version that was sealed anew nothing is left under its old key (REV-9).
+    ReplacedVersions = "replaced-versions";
     /// Nothing moves under a key of an institution that has ended (INS-5).
     KeyOverlap = "key-overlap";
     /// A terminal that was removed, or whose time is over, gets nothing (INS-8, INS-11).

@@ -62,17 +62,23 @@ bytes_fields!(
     VersionId
 );
 
-/// An empty field is none.
-impl Field<Bytes> for Option<Sha256Digest> {
-    fn read(wire: Bytes, field: &'static str) -> Result<Self, Error> {
-        let present = !wire.is_empty();
-        present.then(|| Sha256Digest::read(wire, field)).transpose()
-    }
+macro_rules! optional_fields {
+    ($($name:ident),*) => {$(
+        /// An empty field is none.
+        impl Field<Bytes> for Option<$name> {
+            fn read(wire: Bytes, field: &'static str) -> Result<Self, Error> {
+                let present = !wire.is_empty();
+                present.then(|| $name::read(wire, field)).transpose()
+            }
 
-    fn write(&self) -> Bytes {
-        self.as_ref().map(Field::write).unwrap_or_default()
-    }
+            fn write(&self) -> Bytes {
+                self.as_ref().map(Field::write).unwrap_or_default()
+            }
+        }
+    )*};
 }
+
+optional_fields!(Sha256Digest, VersionId);
 
 macro_rules! number_fields {
     ($($name:ident),*) => {$(

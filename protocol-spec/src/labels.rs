@@ -78,6 +78,8 @@ labels! {
     EPOCH_CLOSURE = "medvault/v1 epoch closure";
     /// Device signs which collection a record version lies in.
     PLACEMENT = "medvault/v1 placement";
+    /// Device signs that a record's content is sealed anew.
+    RESEAL = "medvault/v1 reseal";
     /// Device signs a segment of the vault's index.
     INDEX_HEAD = "medvault/v1 index head";
     /// Institution signs what a record contains.

@@ -13,6 +13,7 @@
 //! | [`recovery`] | recovery keys that are divided among trustees |
 //! | [`emergency`] | emergency permissions, and who may open them |
 //! | [`content`], [`manifest`] | geometry and hashes of records, their parts |
+//! | [`provenance`] | who made a record, whatever it is sealed under |
 //! | [`lifecycle`] | what may be done under a permission, and what is left then |
 //! | [`request`] | RFC 9421 signatures of requests |
 //! | [`problem`] | refusals |
@@ -47,6 +48,7 @@ pub mod messages;
 pub mod patient;
 pub mod permission;
 pub mod problem;
+pub mod provenance;
 pub mod purpose;
 pub mod recovery;
 pub mod released;

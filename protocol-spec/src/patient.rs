@@ -7,7 +7,7 @@ use crate::{
     Error,
     bodies::{
         DelegatedKey, Delegation, DelegationEnd, Denial, DeviceCertificate, EmergencyHelp,
-        EmergencyObjection, EpochClosure, IndexSegment, Placement, Revocation, RevocationCertificate,
+        EmergencyObjection, EpochClosure, IndexSegment, Placement, Reseal, Revocation, RevocationCertificate,
         UploadRequest,
     },
     defence::Defence,
@@ -49,6 +49,7 @@ of_patient!(
     EpochClosure,
     IndexSegment,
     Placement,
+    Reseal,
     Revocation,
     RevocationCertificate,
     UploadRequest

@@ -17,6 +17,7 @@ use protocol_spec::{
     messages::{self as pb, presentation_answer::Answer},
     permission::{Kind, VerifiedPermission},
     problem::Problem,
+    provenance::SealedManifest,
     statement::Signed,
 };
 
@@ -178,7 +179,7 @@ impl Institution {
             &self.session.server,
             id,
             &running.present,
-            (source, sealer, journal),
+            (source, sealer, Some(journal.leaf_log()?)),
             progress,
         )
         .await?;
@@ -212,8 +213,8 @@ impl Institution {
             parts: sealed.parts.clone(),
         };
         manifest.check_parts()?;
-        let signed = self.keys.statement(manifest)?;
-        Ok(seal_manifest(key, context, &signed.to_message().encode_to_vec())?)
+        let manifest = SealedManifest::new(self.keys.statement(manifest)?);
+        Ok(seal_manifest(key, context, &manifest.encode())?)
     }
 
     /// The commit point: once the server has answered, the record is stored.
@@ -363,6 +364,7 @@ mod tests {
             stream_len: 5,
             sealed_manifest_hash: Sha256Digest::of(b"manifest"),
             presentation_hash: Sha256Digest::of(b""),
+            replaces: None,
         };
         assert!(stores(&good, &commit));
         let wrong: [fn(&mut UploadReceipt); 3] = [

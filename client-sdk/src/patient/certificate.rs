@@ -17,7 +17,7 @@ use protocol_spec::{
     statement::Signed,
 };
 
-use super::{Patient, rekey::MAX_WRAPS};
+use super::{Patient, Resealed, rekey::MAX_WRAPS};
 use crate::{Error, Result, home::make_folder, mint};
 
 /// What a revocation came to.
@@ -27,6 +27,21 @@ pub struct RevocationReport {
     pub certificate: Vec<u8>,
     /// What it says.
     pub says: RevocationCertificate,
+    /// What was sealed anew, if that was wanted.
+    pub resealed: Option<Resealed>,
+}
+
+/// All releases that there were under a permission.
+pub(super) struct Released {
+    releases: Vec<pb::CertifiedRelease>,
+    together: Vec<VersionLeaves>,
+}
+
+impl Released {
+    /// Versions of which something was handed out.
+    pub(super) fn versions(&self) -> impl Iterator<Item = VersionId> {
+        self.together.iter().map(|leaves| leaves.version_id)
+    }
 }
 
 /// Checks a certificate with nothing but the link of the server that it is about.
@@ -45,12 +60,12 @@ impl Patient {
         permission: &VerifiedPermission,
         revoked: pb::RevocationAnswer,
         mut exposed: Vec<ExposedVersion>,
+        Released {
+            releases,
+            together: released,
+        }: Released,
         closure: Option<(Collection, pb::LoggedStatement)>,
     ) -> Result<RevocationReport> {
-        let releases = self.certified_releases(permission.permission_id).await?;
-        let handed_out = releases.iter().flat_map(|release| &release.versions);
-        let handed_out = handed_out.map(|version| VersionLeaves::try_from(version.clone()));
-        let released = join_released(handed_out.collect::<Result<Vec<_>, _>>()?);
         // Also what was moved elsewhere after it was handed out.
         exposed.extend(released.iter().map(|leaves| ExposedVersion {
             version_id: leaves.version_id,
@@ -58,6 +73,7 @@ impl Patient {
         }));
         exposed.sort_unstable();
         exposed.dedup();
+        let (resealed, reseals) = self.reseals(&exposed).await?;
         let (closed, closures) = closure.into_iter().unzip();
         let says = RevocationCertificate {
             created: mint::now_ms(),
@@ -68,6 +84,7 @@ impl Patient {
             released,
             exposed,
             closed,
+            resealed,
         };
         let signed = Signed::sign(says.clone(), |message| self.keys.sign(message));
         let certificate = PatientSigned::new(signed, self.keys.chain.clone());
@@ -79,6 +96,7 @@ impl Patient {
             revocation_receipt: revoked.receipt,
             releases,
             closures,
+            reseals,
             operator_key: Bytes::copy_from_slice(server.operator().as_bytes()),
             registrar_key: Bytes::copy_from_slice(server.registrar().as_bytes()),
             server_certificate: server
@@ -88,7 +106,22 @@ impl Patient {
         let certificate = file.encode_to_vec();
         // A server that keeps a release from her is found out here, not when somebody else checks.
         verify_certificate(&certificate, server.link())?;
-        Ok(RevocationReport { certificate, says })
+        Ok(RevocationReport {
+            certificate,
+            says,
+            resealed: None,
+        })
+    }
+
+    /// What was handed out under a permission (REV-4).
+    pub(super) async fn released_under(&self, permission: PermissionId) -> Result<Released> {
+        let releases = self.certified_releases(permission).await?;
+        let handed_out = releases.iter().flat_map(|release| &release.versions);
+        let handed_out = handed_out.map(|version| VersionLeaves::try_from(version.clone()));
+        Ok(Released {
+            together: join_released(handed_out.collect::<Result<Vec<_>, _>>()?),
+            releases,
+        })
     }
 
     /// The releases there were under a permission, each with what it handed out (REV-4).

@@ -2,9 +2,11 @@
 
 use crypto::{Collection, CollectionKey, DataKey};
 use protocol_spec::{
+    attributes::Attributes,
     bodies::Placement,
     field::Name,
-    ids::{CollectionId, RecordId},
+    hash::ContentRoot,
+    ids::{CollectionId, RecordId, VersionId},
     messages as pb,
     patient::PatientSigned,
     problem::Problem,
@@ -132,23 +134,39 @@ impl Patient {
         self.keep_placements(&[]).await
     }
 
-    /// Places a record version in a collection. When another device has placed one meanwhile, it is done anew
-    /// behind that (COL-4). Gives the number of the placement.
+    /// Places a record version in a collection. Gives the number of the placement.
     pub(super) async fn place(
         &self,
         record: &VerifiedRecord,
         key: &DataKey,
         to: CollectionId,
     ) -> Result<u64> {
+        let path = format!("/v1/vault/records/{}/adoption", record.version_id());
+        let adopt = |adoption| {
+            let (server, path) = (&self.session.server, &path);
+            async move { server.post::<pb::Accepted>(path, &adoption).await }
+        };
+        let (number, _) = self.placing(&record.into(), key, to, adopt).await?;
+        Ok(number)
+    }
+
+    /// Sends a placement. When another device has placed one meanwhile, it is done anew behind that (COL-4). Gives its
+    /// number and the answer.
+    pub(super) async fn placing<A, F: Future<Output = Result<A>>>(
+        &self,
+        record: &ToPlace,
+        key: &DataKey,
+        to: CollectionId,
+        send: impl Fn(pb::AdoptRecord) -> F,
+    ) -> Result<(u64, A)> {
         for _ in 0..MAX_TRIES {
             let (number, message) = self.placement(record, key, to).await?;
-            let path = format!("/v1/vault/records/{}/adoption", record.version_id());
-            match self.session.server.post::<pb::Accepted>(&path, &message).await {
-                Ok(_) => {
+            match send(message).await {
+                Ok(answer) => {
                     let mut ring = self.ring.lock().await;
                     ring.last_placement = ring.last_placement.max(number);
-                    self.seen_placements().await?.note(record.version_id(), number);
-                    return Ok(number);
+                    self.seen_placements().await?.note(record.record_id, number);
+                    return Ok((number, answer));
                 }
                 Err(Error::Refused {
                     problem: Problem::PlacementConflict | Problem::EpochMismatch,
@@ -164,12 +182,12 @@ impl Patient {
 
     async fn placement(
         &self,
-        record: &VerifiedRecord,
+        record: &ToPlace,
         key: &DataKey,
         to: CollectionId,
     ) -> Result<(u64, pb::AdoptRecord)> {
-        let version = record.version_id();
-        let tags = self.tag_key().await?.tags(&record.attributes(), &version)?;
+        let version = record.version_id;
+        let tags = self.tag_key().await?.tags(&record.attributes, &version)?;
         let wrap = |ring: &super::ring::Ring| {
             let (collection, wrapping) = ring.current(to)?;
             Some((
@@ -185,10 +203,10 @@ impl Patient {
         let body = Placement {
             created: mint::now_ms(),
             patient_id: self.id(),
-            record_id: record.record_id(),
+            record_id: record.record_id,
             version_id: version,
-            content_root: record.content_root(),
-            stream_len: record.stream_len(),
+            content_root: record.content_root,
+            stream_len: record.stream_len,
             collection_id: to,
             number: last + 1,
             tags,
@@ -201,6 +219,27 @@ impl Patient {
             data_key_wrap: bytes::Bytes::copy_from_slice(wrap?.as_bytes()),
         };
         Ok((last + 1, message))
+    }
+}
+
+/// A record version as a placement names it.
+pub(super) struct ToPlace {
+    pub(super) record_id: RecordId,
+    pub(super) version_id: VersionId,
+    pub(super) content_root: ContentRoot,
+    pub(super) stream_len: u64,
+    pub(super) attributes: Attributes,
+}
+
+impl From<&VerifiedRecord> for ToPlace {
+    fn from(record: &VerifiedRecord) -> Self {
+        Self {
+            record_id: record.record_id(),
+            version_id: record.version_id(),
+            content_root: record.content_root(),
+            stream_len: record.stream_len(),
+            attributes: record.attributes(),
+        }
     }
 }
 

@@ -59,8 +59,8 @@ impl Patient {
                 self.placed_key(&record, collection, &data_key_wrap).await?
             }
             None => {
-                let version = record.receipt.statement.version_id;
-                self.seen_placements().await?.check(version, None)?;
+                let id = record.receipt.statement.record_id;
+                self.seen_placements().await?.check(id, None)?;
                 self.uploaded_key(&record, upload_key_epoch, &upload_key_wrap)
                     .await?
             }
@@ -112,8 +112,8 @@ impl Patient {
             return Err(tampered("its placement is of another vault"));
         }
         let mut seen = self.seen_placements().await?;
-        seen.check(placement.version_id, Some(placement.number))?;
-        seen.note(placement.version_id, placement.number);
+        seen.check(placement.record_id, Some(placement.number))?;
+        seen.note(placement.record_id, placement.number);
         Ok(Placement::clone(&placement))
     }
 

@@ -335,8 +335,11 @@ impl Patient {
             logged: Some(receipt.checkpoint.size),
             ..blank
         };
-        self.concerning(HistoryKind::Stored, said.institution_id, item)
-            .await
+        let kind = match said.replaces {
+            Some(_) => HistoryKind::Resealed,
+            None => HistoryKind::Stored,
+        };
+        self.concerning(kind, said.institution_id, item).await
     }
 
     async fn released(&self, receipt: pb::Receipt, met: &mut Met, blank: HistoryItem) -> Result<HistoryItem> {

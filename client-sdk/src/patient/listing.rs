@@ -91,7 +91,7 @@ impl Patient {
         drop(self.seen_placements().await?);
         let mut index = self.read_index().await?;
         let placements = self.seen_placements().await?;
-        index.doubt(|entry| placements.check(entry.version_id, Some(entry.number)).is_err());
+        index.doubt(|entry| placements.check(entry.record_id, Some(entry.number)).is_err());
         drop(placements);
         let mut fresh = self.look_at_placed(&index).await?;
         if covers(&index, &fresh) < index.placed && index.through() > 0 {

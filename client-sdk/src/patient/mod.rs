@@ -15,6 +15,7 @@
 //! | `following` | permissions under an institution's new key |
 //! | `permissions`, `replacing` | list, revoke, give anew |
 //! | `revoking`, `rekey`, `certificate` | taking back, new keys for a collection, what cannot be taken back |
+//! | `reseal` | content under new data keys |
 //! | `history` | what happened, proven |
 
 mod answers;
@@ -38,6 +39,7 @@ mod recovery;
 mod rekey;
 mod replacing;
 mod requests;
+mod reseal;
 mod revoking;
 mod ring;
 
@@ -75,6 +77,7 @@ pub use self::{
         Trustee,
     },
     requests::{InCollection, PermitTerms, Selection, UploadTerms},
+    reseal::{Kept, KeptWhy, Resealed},
 };
 use self::{
     keys::{DeviceKeys, Keys},

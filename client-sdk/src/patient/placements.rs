@@ -1,44 +1,44 @@
-//! The newest placement that this device has seen of each record version. A record that was moved stays where it was moved
-//! to: no server can show it where it lay before, whether or not an index says where it lies (COL-10).
+//! The newest placement that this device has seen of each record. A record that was moved stays where it was moved to, and one
+//! that was sealed anew stays so: no server can show it as it lay before, whether or not an index says where it lies (COL-10).
 
 use std::collections::{BTreeMap, HashMap};
 
-use protocol_spec::{defence::Defence, ids::VersionId, index::IndexEntry};
+use protocol_spec::{defence::Defence, ids::RecordId, index::IndexEntry};
 use tokio::sync::MutexGuard;
 
 use super::Patient;
 use crate::{Error, Result, home::Home};
 
-/// Numbers of placements by record version.
+/// Numbers of placements by record.
 #[derive(Debug, Default)]
 pub(super) struct Placements {
     /// None until the home has been read.
-    seen: Option<HashMap<VersionId, u64>>,
+    seen: Option<HashMap<RecordId, u64>>,
     /// Whether the home does not have all of it.
     fresh: bool,
 }
 
 impl Placements {
-    fn seen(&mut self) -> &mut HashMap<VersionId, u64> {
+    fn seen(&mut self) -> &mut HashMap<RecordId, u64> {
         self.seen.get_or_insert_default()
     }
 
     /// Refuses what the server shows if a newer placement was seen; `shown` is none for a record that is not placed.
-    pub(super) fn check(&self, version: VersionId, shown: Option<u64>) -> Result<()> {
-        let seen = self.seen.as_ref().and_then(|seen| seen.get(&version)).copied();
+    pub(super) fn check(&self, record: RecordId, shown: Option<u64>) -> Result<()> {
+        let seen = self.seen.as_ref().and_then(|seen| seen.get(&record)).copied();
         if Defence::SeenPlacements.holds(seen <= shown) {
             return Ok(());
         }
         Err(Error::OlderPlacement {
-            version,
+            record,
             seen: seen.unwrap_or_default(),
             shown,
         })
     }
 
     /// Notes a placement of hers, unless a newer one was seen.
-    pub(super) fn note(&mut self, version: VersionId, number: u64) {
-        let seen = self.seen().entry(version).or_default();
+    pub(super) fn note(&mut self, record: RecordId, number: u64) {
+        let seen = self.seen().entry(record).or_default();
         if *seen < number {
             *seen = number;
             self.fresh = true;
@@ -51,12 +51,12 @@ impl Placements {
             return Ok(());
         }
         let _lock = home.lock().await?;
-        for (version, number) in kept(home)? {
-            self.note(version, number);
+        for (record, number) in kept(home)? {
+            self.note(record, number);
         }
         let all = self.seen().iter();
         let all: BTreeMap<String, u64> = all
-            .map(|(version, number)| (version.to_string(), *number))
+            .map(|(record, number)| (record.to_string(), *number))
             .collect();
         home.write_json(PLACEMENTS, &all)?;
         self.fresh = false;
@@ -79,15 +79,15 @@ impl Patient {
     pub(super) async fn keep_placements(&self, entries: &[IndexEntry]) -> Result<()> {
         let mut placements = self.seen_placements().await?;
         for entry in entries {
-            placements.note(entry.version_id, entry.number);
+            placements.note(entry.record_id, entry.number);
         }
         placements.keep(&self.session.home).await
     }
 }
 
-fn kept(home: &Home) -> Result<HashMap<VersionId, u64>> {
+fn kept(home: &Home) -> Result<HashMap<RecordId, u64>> {
     let kept: BTreeMap<String, u64> = home.read_json(PLACEMENTS)?.unwrap_or_default();
-    let read = |(version, number): (String, u64)| Ok((version.parse()?, number));
+    let read = |(record, number): (String, u64)| Ok((record.parse()?, number));
     let kept: Result<_, protocol_spec::Error> = kept.into_iter().map(read).collect();
     kept.map_err(|_| home.damaged(PLACEMENTS))
 }
@@ -98,7 +98,7 @@ const PLACEMENTS: &str = "placements.json";
 mod tests {
     use super::*;
 
-    const VERSION: VersionId = VersionId::from_bytes([1; 16]);
+    const RECORD: RecordId = RecordId::from_bytes([1; 16]);
 
     fn read(home: &Home) -> Placements {
         Placements {
@@ -113,16 +113,16 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let home = Home::at(dir.path());
         let (mut one, mut other) = (read(&home), read(&home));
-        one.check(VERSION, None).unwrap();
+        one.check(RECORD, None).unwrap();
         for (process, number) in [(&mut one, 7), (&mut other, 3)] {
-            process.note(VERSION, number);
-            process.note(VersionId::from_bytes([number.to_le_bytes()[0]; 16]), number);
+            process.note(RECORD, number);
+            process.note(RecordId::from_bytes([number.to_le_bytes()[0]; 16]), number);
             process.keep(&home).await.unwrap();
         }
         let mut later = read(&home);
         assert_eq!(later.seen().len(), 3, "what both have seen");
         for (shown, refused) in [(None, true), (Some(6), true), (Some(7), false), (Some(8), false)] {
-            let checked = later.check(VERSION, shown);
+            let checked = later.check(RECORD, shown);
             assert_eq!(checked.is_err(), refused, "{shown:?}");
             if let Err(error) = checked {
                 assert_eq!(error.code(), "older-placement");

@@ -26,6 +26,29 @@ impl Patient {
         permission: PermissionId,
         progress: &dyn Progress,
     ) -> Result<RevocationReport> {
+        self.revoke_with(permission, progress, None).await
+    }
+
+    /// As [`Self::revoke`], and then seals anew what the permission exposed and was never handed out, so that its old data
+    /// keys open nothing: the records travel to this device and back, which `bytes` counts.
+    ///
+    /// # Errors
+    /// As there, and those of the transfer; what was sealed anew until then stays so.
+    pub async fn revoke_and_reseal(
+        &self,
+        permission: PermissionId,
+        progress: &dyn Progress,
+        bytes: &dyn Progress,
+    ) -> Result<RevocationReport> {
+        self.revoke_with(permission, progress, Some(bytes)).await
+    }
+
+    async fn revoke_with(
+        &self,
+        permission: PermissionId,
+        progress: &dyn Progress,
+        bytes: Option<&dyn Progress>,
+    ) -> Result<RevocationReport> {
         let own = self.newest_permission(permission).await?;
         let revoked = self.submit_revocation(&own).await?;
         if let Some(selector) = own.permission.collection {
@@ -41,7 +64,18 @@ impl Patient {
             None => None,
         };
         progress.finished();
-        self.certify(&own.permission, revoked, exposed, closure).await
+        let released = self.released_under(own.permission.permission_id).await?;
+        let resealed = match bytes {
+            Some(bytes) => {
+                let handed_out = released.versions().collect();
+                Some(self.reseal(&own.permission, &exposed, &handed_out, bytes).await?)
+            }
+            None => None,
+        };
+        let report = self
+            .certify(&own.permission, revoked, exposed, released, closure)
+            .await?;
+        Ok(RevocationReport { resealed, ..report })
     }
 
     /// Takes up what earlier revocations, and removals of devices, have left to do.

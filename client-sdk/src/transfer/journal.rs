@@ -144,7 +144,7 @@ impl Journal {
     }
 
     /// Opens the list of leaves.
-    pub(super) fn leaf_log(&self) -> Result<LeafLog> {
+    pub(crate) fn leaf_log(&self) -> Result<LeafLog> {
         LeafLog::open(&self.folder.join(LEAVES))
     }
 
@@ -172,7 +172,7 @@ impl Journal {
 }
 
 /// The hashes of the leaves sealed so far, each 32 bytes. What an earlier run wrote must come again.
-pub(super) struct LeafLog {
+pub(crate) struct LeafLog {
     known: Vec<LeafHash>,
     file: File,
     path: PathBuf,

@@ -8,12 +8,14 @@
 //! | `send` | leaves → server, several requests at once, retried |
 //! | `receive` | server → leaves, resumed where a connection broke |
 //! | `opening` | leaves → verified parts, on a thread of its own |
+//! | `pipe` | plaintext that is sealed again as it is opened |
 //! | `sink`, `disk` | where parts go: [`Sink`], a folder that appears only when all is verified |
 
 mod describe;
 mod disk;
 mod journal;
 mod opening;
+pub(crate) mod pipe;
 mod receive;
 mod sealing;
 mod send;

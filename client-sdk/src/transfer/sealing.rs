@@ -1,7 +1,7 @@
 //! Source → hashed parts and sealed leaves, in batches, on a thread that may block.
 //!
 //! The hashes of a batch are in the journal before the batch is handed on, so that nothing leaves the machine
-//! of which a later run does not know what it was.
+//! of which a later run does not know what it was. What is never sealed again under the same key needs no journal.
 
 use std::io::{ErrorKind, Read};
 
@@ -41,7 +41,7 @@ pub(crate) struct SealedStream {
 pub(super) fn seal<S: Source>(
     source: S,
     mut sealer: Sealer,
-    mut log: LeafLog,
+    mut log: Option<LeafLog>,
     batches: &mpsc::Sender<Batch>,
 ) -> Result<SealedStream> {
     let mut plaintext = Plaintext::new(source);
@@ -61,8 +61,10 @@ pub(super) fn seal<S: Source>(
         if batch.leaves.is_empty() {
             break;
         }
-        log.extend(batch.first, &batch.hashes)
-            .map_err(|error| plaintext.blame(error))?;
+        if let Some(log) = &mut log {
+            log.extend(batch.first, &batch.hashes)
+                .map_err(|error| plaintext.blame(error))?;
+        }
         all.extend_from_slice(&batch.hashes);
         if batches.blocking_send(batch).is_err() {
             return Err(Error::Interrupted {

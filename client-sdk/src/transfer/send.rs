@@ -12,7 +12,8 @@ use protocol_spec::{
 use tokio::sync::mpsc;
 
 use super::{
-    Journal, Progress, Source,
+    Progress, Source,
+    journal::LeafLog,
     sealing::{Batch, SealedStream, seal},
 };
 use crate::{Error, Result, connect::Server};
@@ -24,13 +25,14 @@ pub(crate) struct Outcome {
     pub(crate) resumed_bytes: u64,
 }
 
-/// Seals a source and sends what the server does not have yet. Memory stays bounded: one batch is being
+/// Seals a source and sends what the server does not have yet. With a list of leaves it can be broken off and done again under the same
+/// header. Memory stays bounded: one batch is being
 /// sealed, one waits, two are on their way.
 pub(crate) async fn upload<S: Source>(
     server: &Server,
     upload: &UploadId,
     present: &[pb::LeafRange],
-    (source, sealer, journal): (S, Sealer, &Journal),
+    (source, sealer, log): (S, Sealer, Option<LeafLog>),
     progress: &dyn Progress,
 ) -> Result<Outcome> {
     let plan = Plan {
@@ -38,7 +40,6 @@ pub(crate) async fn upload<S: Source>(
         stream_len: sealer.stream_len(),
         present: present.to_vec(),
     };
-    let log = journal.leaf_log()?;
     let (sender, batches) = mpsc::channel(1);
     let sealing = tokio::task::spawn_blocking(move || seal(source, sealer, log, &sender));
     let sent = send_all(server, &plan, batches, progress).await;

@@ -74,7 +74,7 @@ fn seal_folder(dir: &Path) -> Result<Sealed> {
         plaintext,
     };
     let (sender, mut batches) = mpsc::channel(1000);
-    let stream = seal(source, sealer, journal.leaf_log()?, &sender)?;
+    let stream = seal(source, sealer, Some(journal.leaf_log()?), &sender)?;
     drop(sender);
     let mut leaves: Vec<Bytes> = stream.single.iter().cloned().collect();
     while let Some(batch) = batches.blocking_recv() {
@@ -239,7 +239,7 @@ fn two_plaintexts_never_leave_under_one_key_stream() {
             sealer.header(),
         )?;
         let (sender, mut batches) = mpsc::channel(10);
-        let sealed = seal(source, sealer, journal.leaf_log()?, &sender);
+        let sealed = seal(source, sealer, Some(journal.leaf_log()?), &sender);
         drop(sender);
         let mut count = 0;
         while batches.blocking_recv().is_some() {
@@ -274,7 +274,7 @@ fn a_file_that_vanishes_while_it_is_read_ends_the_upload() {
     let (sender, _batches) = mpsc::channel(100);
     source.open(0).unwrap();
     fs::remove_file(dir.path().join("in/001.bin")).unwrap();
-    let sealed = seal(source, sealer, journal.leaf_log().unwrap(), &sender);
+    let sealed = seal(source, sealer, Some(journal.leaf_log().unwrap()), &sender);
     let Err(Error::SourceChanged { path }) = sealed else {
         panic!("must fail")
     };

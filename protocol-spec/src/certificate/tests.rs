@@ -10,8 +10,8 @@ use crate::{
     bodies::DeviceCertificate,
     collection::CollectionSelector,
     field::SealedBytes,
-    hash::sha256,
-    ids::{CollectionId, InstitutionId, OperatorId, PatientId, PermissionId, ReleaseId},
+    hash::{ContentRoot, sha256},
+    ids::{CollectionId, InstitutionId, OperatorId, PatientId, PermissionId, ReleaseId, UploadId},
     log::{Checkpoint, SignedCheckpoint, TlogProof, VaultSalt, log_key},
     patient::{DeviceChain, OfPatient},
     permission::{Kind, PermissionBody, RecordSelector},
@@ -108,6 +108,8 @@ struct Story {
     /// As the operator counts them.
     told: u32,
     certificate: RevocationCertificate,
+    /// Versions whose places the operator's receipts say others have taken.
+    resealed: Vec<u8>,
     link: ServerLink,
 }
 
@@ -132,6 +134,25 @@ fn exposed(seed: u8) -> ExposedVersion {
     ExposedVersion {
         version_id: version(seed),
         record_id: RecordId::from_bytes([seed; 16]),
+    }
+}
+
+/// Stored in the place of a version.
+fn reseal(seed: u8) -> UploadReceipt {
+    UploadReceipt {
+        created: 1,
+        operator_id: OperatorId::from(&public(OPERATOR)),
+        upload_id: UploadId::from_bytes([1; 16]),
+        permission_id: PermissionId::from_bytes([1; 16]),
+        patient_id: patient(),
+        institution_id: institution(),
+        record_id: RecordId::from_bytes([seed; 16]),
+        version_id: version(0x70 + seed),
+        content_root: ContentRoot::from_bytes([4; 32]),
+        stream_len: 72,
+        sealed_manifest_hash: Sha256Digest::of(b"manifest"),
+        presentation_hash: Sha256Digest::of(b"presentation"),
+        replaces: Some(version(seed)),
     }
 }
 
@@ -193,7 +214,9 @@ impl Story {
                 released: leaves(&[(1, 0, 2), (2, 5, 5)]),
                 exposed: vec![exposed(1), exposed(2), exposed(3)],
                 closed: vec![CARDIOLOGY],
+                resealed: vec![exposed(3)],
             },
+            resealed: vec![3],
             permission,
             link: ServerLink::new("vault.example:443", fingerprint).unwrap(),
         }
@@ -262,6 +285,7 @@ impl Story {
             operator_key: Bytes::copy_from_slice(public(OPERATOR).as_bytes()),
             registrar_key: Bytes::copy_from_slice(public(REGISTRAR).as_bytes()),
             server_certificate: Bytes::new(),
+            reseals: self.resealed.iter().map(|seed| receipt(reseal(*seed))).collect(),
         }
     }
 
@@ -336,7 +360,7 @@ fn what_a_permission_names_is_exposed() {
     let named = |seed| RecordSelector {
         record_id: RecordId::from_bytes([seed; 16]),
         version_id: version(seed),
-        content_root: crate::hash::ContentRoot::from_bytes([seed; 32]),
+        content_root: ContentRoot::from_bytes([seed; 32]),
         stream_len: 1096,
     };
     let story = |seeds: &[u8]| {
@@ -389,4 +413,36 @@ fn foreign_signatures_are_refused() {
 fn flip(statement: Option<&mut pb::Statement>) {
     let statement = statement.unwrap();
     statement.signature = Bytes::copy_from_slice(&sha256(&[&statement.signature]).repeat(2));
+}
+
+/// REV-10
+#[test]
+fn what_was_sealed_anew_was_exposed_and_has_its_receipt() {
+    let changes: [Change<Story>; 4] = [
+        ("no receipt", |story| story.resealed.clear()),
+        ("another version's receipt", |story| story.resealed = vec![2]),
+        ("not said", |story| story.certificate.resealed.clear()),
+        ("was not exposed", |story| {
+            story.resealed = vec![4];
+            story.certificate.resealed = vec![exposed(4)];
+        }),
+    ];
+    for (name, change) in changes {
+        let mut story = Story::new();
+        change(&mut story);
+        assert!(matches!(story.verify(), Err(Error::Mismatch { .. })), "{name}");
+    }
+    // A record that was uploaded takes nobody's place, and another patient's is not hers.
+    let receipts: [fn(&mut UploadReceipt); 2] = [
+        |receipt| receipt.replaces = None,
+        |receipt| receipt.patient_id = PatientId::from_bytes([9; 32]),
+    ];
+    for change in receipts {
+        let mut file = Story::new().file();
+        let mut stored = reseal(3);
+        change(&mut stored);
+        file.reseals = vec![receipt(stored)];
+        let refused = VerifiedCertificate::verify(file, &Story::new().link);
+        assert!(matches!(refused, Err(Error::Mismatch { .. })), "{refused:?}");
+    }
 }

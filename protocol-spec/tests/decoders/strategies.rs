@@ -150,12 +150,13 @@ fn conditions() -> impl Strategy<Value = SealedConditions> {
 macro_rules! strategy {
     ($($name:ident: $body:ident { $($field:ident: $kind:tt),* $(,)? })*) => {$(
         pub(crate) fn $name() -> impl Strategy<Value = bodies::$body> {
-            let arbitrary = (any::<u64>(), $(strategy!(@ $kind).boxed()),*);
-            arbitrary.prop_map(|(created, $($field),*)| bodies::$body { created, $($field: strategy!(= $kind $field)),* })
+            let arbitrary = (any::<u64>(), ($(strategy!(@ $kind).boxed(),)*));
+            arbitrary.prop_map(|(created, ($($field,)*))| bodies::$body { created, $($field: strategy!(= $kind $field)),* })
         }
     )*};
     (@ id16) => { any::<[u8; 16]>() };
     (@ id32) => { any::<[u8; 32]>() };
+    (@ option16) => { proptest::option::of(any::<[u8; 16]>().prop_map(VersionId::from_bytes)) };
     (@ number) => { any::<u64>() };
     (@ flag) => { any::<bool>() };
     (@ count) => { any::<u32>() };
@@ -211,6 +212,9 @@ strategy! {
         patient_id: id32, record_id: id16, version_id: id16, content_root: id32, stream_len: number,
         collection_id: id16, number: number, tags: tags,
     }
+    reseal: Reseal {
+        patient_id: id32, record_id: id16, replaces: id16, version_id: id16, content_root: id32, manifest_hash: id32,
+    }
     recovery_shares: RecoveryShares {
         patient_id: id32, recovery_key: key, threshold: count, commitments: hashes,
     }
@@ -225,7 +229,7 @@ strategy! {
     upload_receipt: UploadReceipt {
         operator_id: id32, upload_id: id16, permission_id: id16, patient_id: id32, institution_id: id32,
         record_id: id16, version_id: id16, content_root: id32, stream_len: number,
-        sealed_manifest_hash: id32, presentation_hash: id32,
+        sealed_manifest_hash: id32, presentation_hash: id32, replaces: option16,
     }
     release_receipt: ReleaseReceipt {
         operator_id: id32, release_id: id16, permission_id: id16, patient_id: id32, institution_id: id32,
@@ -250,7 +254,7 @@ strategy! {
     }
     revocation_certificate: RevocationCertificate {
         patient_id: id32, permission_id: id16, permission_hash: id32, institution_id: id32,
-        released: released, exposed: exposed, closed: closed,
+        released: released, exposed: exposed, closed: closed, resealed: exposed,
     }
     record_manifest: RecordManifest {
         patient_id: id32, record_id: id16, version_id: id16, institution_id: id32, permission_id: id16,

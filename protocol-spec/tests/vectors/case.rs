@@ -17,6 +17,7 @@ use protocol_spec::{
     messages as pb,
     patient::{DeviceChain, OfPatient, PatientSigned},
     permission::SignedPermission,
+    provenance::SealedManifest,
     request::{RequestSignature, SignatureLabel, Target},
     statement::{Body, Signed},
 };
@@ -190,6 +191,14 @@ pub(crate) enum Check {
     LeafHashes { hashes: Vec<Hex> },
     /// A manifest's body, unsigned; gives the names.
     Manifest { body: Hex },
+    /// What a manifest stream holds, against the directory's entry and the body of the operator's receipt; gives the hash of the manifest.
+    Provenance {
+        sealed: Hex,
+        entry: Hex,
+        registrar_key: Hex,
+        operator: Hex,
+        receipt: Hex,
+    },
     /// The name of a part.
     PartName { name: String },
 }
@@ -371,6 +380,20 @@ impl Check {
             | Self::TilePath { .. }
             | Self::EntryBundle { .. }
             | Self::TlogProof { .. } => crate::log::run(self),
+            Self::Provenance {
+                sealed,
+                entry,
+                registrar_key,
+                operator,
+                receipt,
+            } => {
+                let operator = operator.0.as_slice().try_into()?;
+                let institution =
+                    Institution::from_entry(pb::decode(&entry.0)?, &identity(registrar_key)?, operator)?;
+                let receipt = bodies::UploadReceipt::decode(&receipt.0)?;
+                let manifest = SealedManifest::decode(&sealed.0)?.verify(&institution, &receipt)?;
+                Ok(hex(manifest.hash().as_bytes()))
+            }
             Self::Manifest { body } => {
                 let manifest = bodies::RecordManifest::decode(&body.0)?;
                 manifest.check_parts()?;
@@ -471,6 +494,7 @@ fn statement_hash(body: &str, key: &IdentityKey, statement: &Hex) -> Result<Stri
         "DenialBody" => hash::<bodies::Denial>(key, statement),
         "RevocationBody" => hash::<bodies::Revocation>(key, statement),
         "PlacementBody" => hash::<bodies::Placement>(key, statement),
+        "ResealBody" => hash::<bodies::Reseal>(key, statement),
         "EmergencyOpeningBody" => hash::<bodies::EmergencyOpening>(key, statement),
         "EmergencyHelpBody" => hash::<bodies::EmergencyHelp>(key, statement),
         "EmergencyObjectionBody" => hash::<bodies::EmergencyObjection>(key, statement),
@@ -505,6 +529,7 @@ fn patient_hash(body: &str, message: &Hex) -> Result<String, Error> {
         "DenialBody" => hash::<bodies::Denial>(message),
         "RevocationBody" => hash::<bodies::Revocation>(message),
         "PlacementBody" => hash::<bodies::Placement>(message),
+        "ResealBody" => hash::<bodies::Reseal>(message),
         "EmergencyHelpBody" => hash::<bodies::EmergencyHelp>(message),
         "EmergencyObjectionBody" => hash::<bodies::EmergencyObjection>(message),
         "EpochClosureBody" => hash::<bodies::EpochClosure>(message),

@@ -15,7 +15,7 @@ use case::Case;
 
 /// Cases in each folder: (folder, must succeed, must fail).
 const COUNTS: &[(&str, usize, usize)] = &[
-    ("statements", 31, 36),
+    ("statements", 32, 36),
     ("devices", 4, 10),
     ("device-lists", 7, 23),
     ("permissions", 10, 47),
@@ -30,6 +30,7 @@ const COUNTS: &[(&str, usize, usize)] = &[
     ("log", 34, 77),
     ("content-geometry", 29, 9),
     ("manifests", 4, 20),
+    ("provenance", 2, 20),
 ];
 
 fn folder(name: &str) -> PathBuf {

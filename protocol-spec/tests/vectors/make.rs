@@ -10,6 +10,7 @@ mod log;
 mod manifests;
 mod notes;
 mod permissions;
+mod provenance;
 mod requests;
 mod statements;
 mod terminals;
@@ -35,6 +36,7 @@ pub(crate) fn all() -> Vec<(&'static str, Vec<Case>)> {
         ("log", log::cases().into_iter().chain(notes::cases()).collect()),
         ("content-geometry", geometry::cases()),
         ("manifests", manifests::cases()),
+        ("provenance", provenance::cases()),
     ]
 }
 

@@ -393,6 +393,18 @@ pub(crate) fn placement() -> bodies::Placement {
     }
 }
 
+pub(crate) fn reseal() -> bodies::Reseal {
+    bodies::Reseal {
+        created: NOW,
+        patient_id: patient(),
+        record_id: record(0x31),
+        replaces: version(0x32),
+        version_id: version(0x35),
+        content_root: ContentRoot::from_bytes([0x34; 32]),
+        manifest_hash: hash("manifest"),
+    }
+}
+
 pub(crate) const fn token(byte: u8) -> Token {
     Token::from_bytes([byte; 16])
 }
@@ -450,6 +462,7 @@ pub(crate) fn upload_receipt() -> bodies::UploadReceipt {
         stream_len: 1096,
         sealed_manifest_hash: hash("sealed manifest"),
         presentation_hash: hash("presentation"),
+        replaces: None,
     }
 }
 
@@ -558,6 +571,7 @@ pub(crate) fn revocation_certificate() -> bodies::RevocationCertificate {
             id: CollectionId::EMERGENCY,
             epoch: 3,
         }],
+        resealed: Vec::new(),
     }
 }
 

@@ -7,6 +7,7 @@ mod delegate;
 mod emergency;
 mod institution;
 mod patient;
+mod reseal;
 mod wire;
 mod world;
 

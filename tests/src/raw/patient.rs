@@ -501,6 +501,21 @@ impl RawPatient {
         collection: Collection,
         number: u64,
     ) -> Result<()> {
+        let message = self.adoption(selector, record, collection, number)?;
+        let path = format!("/v1/vault/records/{}/adoption", selector.version_id);
+        self.post(wire, &path, &message)
+            .await?
+            .message::<pb::Accepted>()?;
+        Ok(())
+    }
+
+    pub(super) fn adoption(
+        &self,
+        selector: &RecordSelector,
+        record: &Attributes,
+        collection: Collection,
+        number: u64,
+    ) -> Result<pb::AdoptRecord> {
         let body = Placement {
             created: now_ms(),
             patient_id: self.id,
@@ -514,16 +529,11 @@ impl RawPatient {
         };
         let signed = Signed::sign(body, |message| self.device.sign_bytes(message));
         let placement = PatientSigned::new(signed, self.chain.clone());
-        let message = pb::AdoptRecord {
+        Ok(pb::AdoptRecord {
             placement: Some((&placement).into()),
             epoch: collection.epoch,
             data_key_wrap: Bytes::copy_from_slice(&random::<104>()?),
-        };
-        let path = format!("/v1/vault/records/{}/adoption", selector.version_id);
-        self.post(wire, &path, &message)
-            .await?
-            .message::<pb::Accepted>()?;
-        Ok(())
+        })
     }
 
     /// Brings a record's data key under a collection's next key, and closes the epoch before.

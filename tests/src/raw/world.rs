@@ -80,6 +80,25 @@ impl RawWorld {
         RawInstitution::enrol_for(&self.wire, &self.registrar, name, true).await
     }
 
+    /// Which of these bytes stand in a file of the server.
+    ///
+    /// # Errors
+    /// When its folder cannot be read.
+    pub fn found_in_files(&self, needles: &[Vec<u8>]) -> Result<Vec<bool>> {
+        let mut found = vec![false; needles.len()];
+        for entry in walkdir::WalkDir::new(self.server.data()) {
+            let entry = entry?;
+            // A server that runs may have removed it meanwhile.
+            let Ok(bytes) = std::fs::read(entry.path()) else {
+                continue;
+            };
+            for (needle, found) in needles.iter().zip(&mut found) {
+                *found |= bytes.windows(needle.len()).any(|window| window == needle);
+            }
+        }
+        Ok(found)
+    }
+
     /// A path in the temporary folder.
     pub fn path(&self, name: &str) -> std::path::PathBuf {
         self.folder.path().join(name)

@@ -42,13 +42,25 @@ impl Scene {
 
     /// A record of one file, adopted.
     pub(super) fn record(&self, content: &str) -> Result<String> {
-        let file = self.world.path(&format!("{content}.txt"));
+        self.record_of(content, content)
+    }
+
+    /// The same, under another name than its content.
+    pub(super) fn record_of(&self, name: &str, content: &str) -> Result<String> {
+        self.upload_by(&self.practice, "Practice", (name, content))
+    }
+
+    /// The same, made by another institution than the practice.
+    pub(super) fn record_by(&self, maker: &Cli, called: &str, content: &str) -> Result<String> {
+        self.upload_by(maker, called, (content, content))
+    }
+
+    fn upload_by(&self, maker: &Cli, called: &str, (name, content): (&str, &str)) -> Result<String> {
+        let file = self.world.path(&format!("{name}.txt"));
         fs::write(&file, content)?;
-        let offer = ["upload", "request", "--to", "Practice", "--text", "t"];
+        let offer = ["upload", "request", "--to", called, "--text", "t"];
         let permission = text(&self.patient.run(&offer)?, "permission_id")?;
-        let sent = self
-            .practice
-            .run(&["upload", "send", &permission, &file.display().to_string()])?;
+        let sent = maker.run(&["upload", "send", &permission, &file.display().to_string()])?;
         self.patient.run(&["records"])?;
         text(&sent, "record_id")
     }

@@ -25,6 +25,7 @@ mod real_files;
 mod recovery;
 mod rekeying;
 mod replay;
+mod resealing;
 mod resume;
 mod revocation;
 mod rules;

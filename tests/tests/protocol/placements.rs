@@ -93,11 +93,11 @@ impl Shown {
     }
 }
 
-/// A list in which this version stands as it was, or no more.
+/// A list in which this record stands as it was, or no more.
 fn rolled_back(page: &Bytes, to: &pb::VaultRecord, placed: bool) -> Result<Bytes> {
     let mut page = pb::VaultPage::decode(page.clone())?;
-    let version = |record: &pb::VaultRecord| record.record.as_ref().map(|record| record.version_id.clone());
-    page.records.retain(|record| version(record) != version(to));
+    let id = |record: &pb::VaultRecord| record.record.as_ref().map(|record| record.record_id.clone());
+    page.records.retain(|record| id(record) != id(to));
     if to.placement.is_some() == placed {
         page.records.push(to.clone());
     }
@@ -166,5 +166,28 @@ fn a_record_that_was_placed_does_not_arrive_again() -> Result<()> {
     lies_in(&believing, record)?;
     moved.liar.be_honest();
     assert_eq!(lies_in(patient, record)?.as_deref(), Some(DEFAULT), "the control");
+    Ok(())
+}
+
+/// REV-9: nor does a version that was sealed anew. Without the defence the old one is listed, under the key that was given away.
+#[test]
+fn a_version_that_was_sealed_anew_does_not_come_back() -> Result<()> {
+    let moved = Moved::set()?;
+    let (patient, record) = (&moved.scene.patient, moved.record.as_str());
+    let permission = moved.scene.permit("private", &[])?;
+    let said = patient.run(&["revoke", &permission, "--reseal"])?;
+    assert_eq!(array(&said, "sealed_anew")?, &[Value::from(record)], "{said}");
+    moved.roll_back(&moved.placed);
+    let why = refused(patient, record)?;
+    assert!(
+        why.contains("placement 3") && why.contains("placement 1"),
+        "{why}"
+    );
+    let believing = patient.without(&[Defence::SeenPlacements]);
+    assert_eq!(
+        lies_in(&believing, record)?.as_deref(),
+        Some(DEFAULT),
+        "the control"
+    );
     Ok(())
 }

@@ -278,25 +278,11 @@ async fn what_lay_under_a_closed_key_is_in_no_file_of_the_store() -> Result<()> 
             .await?;
         // With the server stopped, so that nothing is in memory alone.
         world.server.stop()?;
-        let found = found_in(&world, &attacked.wraps)?;
+        let found = world.found_in_files(&attacked.wraps)?;
         Ok(found.iter().any(|found| *found))
     };
     // The control: a server that forgets to destroy them still has the data key's.
     play_async(&[Defence::ClosedEpochs], attack).await
-}
-
-fn found_in(world: &RawWorld, needles: &[Vec<u8>]) -> Result<Vec<bool>> {
-    let mut found = vec![false; needles.len()];
-    for entry in walkdir::WalkDir::new(world.server.data()) {
-        let entry = entry?;
-        if entry.file_type().is_file() {
-            let bytes = fs::read(entry.path())?;
-            for (needle, found) in needles.iter().zip(&mut found) {
-                *found |= bytes.windows(needle.len()).any(|window| window == needle);
-            }
-        }
-    }
-    Ok(found)
 }
 
 /// A collection with one record, permitted to a hospital, which has a release open.

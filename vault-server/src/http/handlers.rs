@@ -58,6 +58,7 @@ submissions! {
     start_help: StartHelp -> HelpStarted;
     submit_revocation: SubmitRevocation -> RevocationAnswer;
     close_epoch: CloseEpoch -> LoggedStatement;
+    open_reseal: OpenReseal -> ResealOpened;
 }
 
 /// `GET` of what an id names, with the most bytes of the answer.
@@ -268,6 +269,18 @@ pub(super) async fn commit_upload(
     signed.room.reply(
         app.vault
             .commit_upload(&signed.caller, &signed.intent, upload, signed.message)
+            .await,
+    )
+}
+
+pub(super) async fn commit_reseal(
+    State(app): State<App>,
+    Id(upload): Id<UploadId>,
+    signed: Signed<pb::CommitReseal>,
+) -> Answer<pb::Receipt> {
+    signed.room.reply(
+        app.vault
+            .commit_reseal(&signed.caller, &signed.intent, upload, signed.message)
             .await,
     )
 }

@@ -16,7 +16,7 @@ use protocol_spec::{
     statement::{Body, Signed, Verified},
 };
 
-use super::{Refusal, acting::Acting, enrol::Enrolment, refusal::ensure, standing::Holder};
+use super::{Refusal, acting::Acting, enrol::Enrolment, refusal::ensure, standing::Holder, upload::Sender};
 
 /// An enrolled principal, or one whose enrolment has been checked.
 #[derive(Clone, Debug)]
@@ -158,6 +158,14 @@ impl Caller {
                 .certificate()
                 .map(|certificate| TerminalId::from(&certificate.terminal_key)),
         })
+    }
+
+    /// By which right it sends leaves.
+    pub(super) fn sender(&self) -> Result<Sender, Refusal> {
+        match self {
+            Self::Patient { id, .. } => Ok(Sender::Patient(*id)),
+            _ => Ok(Sender::Institution(self.holder()?)),
+        }
     }
 
     /// The certificate of the terminal that asks, if one does.

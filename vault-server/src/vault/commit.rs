@@ -7,7 +7,7 @@ use protocol_spec::{
     content::{self, LEAF_LEN},
     defence::Defence,
     hash::{ContentRoot, Sha256Digest},
-    ids::{PatientId, UploadId},
+    ids::{InstitutionId, PatientId, UploadId},
     messages as pb,
     problem::Problem,
     statement::Signed,
@@ -17,10 +17,9 @@ use super::{
     Caller, Intent, Refusal, Shared, Vault,
     intake::RangeClaim,
     refusal::ensure,
-    standing::Holder,
-    tables::{self, ManifestRow, RecordRow, VersionRow},
+    tables::{self, ManifestRow, PermissionRow, RecordRow, VersionRow},
     tx::{Operation, Tx},
-    upload::{InspectUpload, OpenUpload},
+    upload::{InspectUpload, OpenUpload, Pays, Sender},
 };
 use crate::store::{LeafKey, SMALL_LEAF_BYTES};
 
@@ -41,11 +40,14 @@ impl Vault {
     ) -> Result<pb::Receipt, Refusal> {
         let holder = caller.holder()?;
         let patient = self.shared.upload_vault(upload).await?;
+        let sender = Sender::Institution(holder);
         let stored = match self.shared.answered(caller, intent).await? {
             Some(receipt) => Ok(receipt),
             None => {
-                let commit = CommitUpload::new(patient, upload, holder, message, &self.shared)?;
-                let _claim = self.shared.store_inline(&commit).await?;
+                let stream = Stream::new(patient, upload, sender, message, &self.shared)?;
+                let _claim = self.shared.store_inline(&stream).await?;
+                let institution = holder.institution;
+                let commit = CommitUpload { institution, stream };
                 self.shared.mutate(caller, intent, commit).await
             }
         };
@@ -58,19 +60,19 @@ impl Vault {
 impl Shared {
     /// Stores a stream that came with its commit, after the session has been looked at; nothing refers
     /// to it until the commit. The claim keeps the sweeper off until then.
-    async fn store_inline(&self, commit: &CommitUpload) -> Result<Option<RangeClaim>, Refusal> {
-        let Some(content) = commit.content.clone() else {
+    pub(super) async fn store_inline(&self, stream: &Stream) -> Result<Option<RangeClaim>, Refusal> {
+        let Some(content) = stream.content.clone() else {
             return Ok(None);
         };
-        let claim = self.in_flight.claim(commit.upload, 0..1)?;
+        let claim = self.in_flight.claim(stream.upload, 0..1)?;
         let inspect = InspectUpload {
-            patient: commit.patient,
-            upload: commit.upload,
-            holder: commit.holder,
+            patient: stream.patient,
+            upload: stream.upload,
+            sender: stream.sender,
         };
         let session = self.run(&inspect).await?;
         ensure(
-            commit.stream_len <= session.meter.bytes_left,
+            stream.stream_len <= session.bytes_left(),
             Problem::BytesSpent,
             "no bytes left for the stream",
         )?;
@@ -79,7 +81,7 @@ impl Shared {
             Problem::LeafConflict,
             "the stream came as leaves and inline",
         )?;
-        let version = *session.ticket.version_id.as_bytes();
+        let version = *session.version.as_bytes();
         if content.len() <= SMALL_LEAF_BYTES {
             self.blobs
                 .put_small(LeafKey { version, leaf: 0 }, content)
@@ -93,22 +95,23 @@ impl Shared {
     }
 }
 
-struct CommitUpload {
-    patient: PatientId,
-    upload: UploadId,
-    holder: Holder,
-    content_root: ContentRoot,
-    stream_len: u64,
-    sealed_manifest: Bytes,
+/// A stream that is complete, by what its sender says, and the manifest that goes with it.
+pub(super) struct Stream {
+    pub(super) patient: PatientId,
+    pub(super) upload: UploadId,
+    sender: Sender,
+    pub(super) content_root: ContentRoot,
+    pub(super) stream_len: u64,
+    pub(super) sealed_manifest: Bytes,
     /// The whole stream, if it fits one leaf.
     content: Option<Bytes>,
 }
 
-impl CommitUpload {
-    fn new(
+impl Stream {
+    pub(super) fn new(
         patient: PatientId,
         upload: UploadId,
-        holder: Holder,
+        sender: Sender,
         message: pb::CommitUpload,
         shared: &Shared,
     ) -> Result<Self, Refusal> {
@@ -145,7 +148,7 @@ impl CommitUpload {
         Ok(Self {
             patient,
             upload,
-            holder,
+            sender,
             content_root,
             stream_len,
             sealed_manifest,
@@ -153,33 +156,9 @@ impl CommitUpload {
         })
     }
 
-    fn receipt(&self, tx: &Tx<'_>, session: &OpenUpload) -> Result<Signed<UploadReceipt>, Refusal> {
-        let StandbyTicket {
-            permission_id,
-            record_id,
-            version_id,
-            ..
-        } = session.ticket;
-        let presentation_hash = session.row.presentation_hash.as_ref().try_into();
-        let receipt = UploadReceipt {
-            created: tx.now,
-            operator_id: tx.shared.operator.id(),
-            upload_id: self.upload,
-            permission_id,
-            patient_id: self.patient,
-            institution_id: self.holder.institution,
-            record_id,
-            version_id,
-            content_root: self.content_root,
-            stream_len: self.stream_len,
-            sealed_manifest_hash: Sha256Digest::of(&self.sealed_manifest),
-            presentation_hash: presentation_hash.map_err(Refusal::damaged)?,
-        };
-        Ok(Signed::sign(receipt, |message| tx.shared.operator.sign(message)))
-    }
-
-    /// The stream is there as announced, and paid for (FLW-8).
-    async fn check_stream(&self, tx: &mut Tx<'_>, session: &mut OpenUpload) -> Result<(), Refusal> {
+    /// The session, if the stream is there as announced, and paid for (FLW-8).
+    pub(super) async fn check(&self, tx: &mut Tx<'_>) -> Result<OpenUpload, Refusal> {
+        let mut session = tx.open_upload(self.patient, self.upload, self.sender).await?;
         if self.content.is_some() {
             let alone = session.row.leaves == 0;
             ensure(
@@ -187,7 +166,8 @@ impl CommitUpload {
                 Problem::LeafConflict,
                 "the stream came as leaves and inline",
             )?;
-            return tx.spend_upload(session, self.stream_len);
+            tx.spend_upload(&mut session, self.stream_len)?;
+            return Ok(session);
         }
         let all = session.row.leaves == content::leaf_count(self.stream_len);
         ensure(all, Problem::LeavesMissing, "not all leaves are registered")?;
@@ -199,7 +179,71 @@ impl CommitUpload {
             Defence::LeafHashes.holds(root == self.content_root),
             Problem::DigestMismatch,
             "the leaves have another root",
-        )
+        )?;
+        Ok(session)
+    }
+
+    /// Makes a record of it. What arrives under a permission comes with the upload key's wrap.
+    pub(super) async fn put_record(
+        &self,
+        tx: &mut Tx<'_>,
+        said: &UploadReceipt,
+        receipt: &pb::Receipt,
+        upload_key: Option<PermissionRow>,
+    ) -> Result<(), Refusal> {
+        let upload_key = upload_key.unwrap_or_default();
+        let record = RecordRow {
+            stored: Some(pb::StoredRecord {
+                record_id: Bytes::copy_from_slice(said.record_id.as_bytes()),
+                version_id: Bytes::copy_from_slice(said.version_id.as_bytes()),
+                content_root: Bytes::copy_from_slice(self.content_root.as_bytes()),
+                stream_len: self.stream_len,
+                sealed_manifest: Bytes::new(),
+                receipt: Some(receipt.clone()),
+            }),
+            manifest_length: self.sealed_manifest.len() as u64,
+            upload_key_wrap: upload_key.upload_key_wrap,
+            upload_key_epoch: upload_key.upload_key_epoch,
+        };
+        tx.claim(&tables::record(self.patient, said.version_id), &record)
+            .await?;
+        let manifest = ManifestRow {
+            sealed: self.sealed_manifest.clone(),
+        };
+        tx.put(&tables::manifest(self.patient, said.version_id), &manifest);
+        Ok(())
+    }
+}
+
+struct CommitUpload {
+    institution: InstitutionId,
+    stream: Stream,
+}
+
+impl CommitUpload {
+    fn receipt(
+        &self,
+        tx: &Tx<'_>,
+        session: &OpenUpload,
+        ticket: &StandbyTicket,
+    ) -> Result<Signed<UploadReceipt>, Refusal> {
+        let presentation_hash = session.row.presentation_hash.as_ref().try_into();
+        let receipt = UploadReceipt {
+            created: tx.now,
+            operator_id: tx.shared.operator.id(),
+            upload_id: self.stream.upload,
+            permission_id: ticket.permission_id,
+            patient_id: self.stream.patient,
+            institution_id: self.institution,
+            record_id: ticket.record_id,
+            version_id: ticket.version_id,
+            content_root: self.stream.content_root,
+            stream_len: self.stream.stream_len,
+            sealed_manifest_hash: Sha256Digest::of(&self.stream.sealed_manifest),
+            presentation_hash: presentation_hash.map_err(Refusal::damaged)?,
+            replaces: None,
+        };
+        Ok(Signed::sign(receipt, |message| tx.shared.operator.sign(message)))
     }
 }
 
@@ -207,44 +251,32 @@ impl Operation for CommitUpload {
     type Answer = pb::Receipt;
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<pb::Receipt, Refusal> {
-        let mut session = tx.open_upload(self.patient, self.upload, self.holder).await?;
-        self.check_stream(tx, &mut session).await?;
-        let signed = self.receipt(tx, &session)?;
+        let patient = self.stream.patient;
+        let mut session = self.stream.check(tx).await?;
+        let Pays::Permission(permitted) = &session.pays else {
+            return Err(Refusal::damaged("an upload without its ticket"));
+        };
+        let (ticket, _) = &**permitted;
+        let signed = self.receipt(tx, &session, ticket)?;
         let receipt = pb::Receipt {
             statement: Some(signed.to_message()),
             proof: None,
         };
-        tx.log(*self.patient.as_bytes(), &signed.hash()).await?;
-        let OpenUpload { mut row, ticket, .. } = session;
-        row.receipt = Some(receipt.clone());
-        tx.put(&tables::upload(self.patient, self.upload), &row);
-        let permission = tables::permission(self.patient, ticket.permission_id);
+        let permission = tables::permission(patient, ticket.permission_id);
+        tx.log(*patient.as_bytes(), &signed.hash()).await?;
         let permission = tx.read_existing(&permission).await?;
-        let record = RecordRow {
-            stored: Some(pb::StoredRecord {
-                record_id: Bytes::copy_from_slice(ticket.record_id.as_bytes()),
-                version_id: Bytes::copy_from_slice(ticket.version_id.as_bytes()),
-                content_root: Bytes::copy_from_slice(self.content_root.as_bytes()),
-                stream_len: self.stream_len,
-                sealed_manifest: Bytes::new(),
-                receipt: Some(receipt.clone()),
-            }),
-            manifest_length: self.sealed_manifest.len() as u64,
-            upload_key_wrap: permission.upload_key_wrap,
-            upload_key_epoch: permission.upload_key_epoch,
-        };
-        tx.claim(&tables::record(self.patient, ticket.version_id), &record)
+        session.row.receipt = Some(receipt.clone());
+        tx.put(&tables::upload(patient, self.stream.upload), &session.row);
+        let said = signed.claimed();
+        self.stream
+            .put_record(tx, said, &receipt, Some(permission))
             .await?;
-        let arrived = VersionRow::from(ticket.version_id);
-        tx.put(&tables::arrival(self.patient, ticket.version_id), &arrived);
-        let manifest = ManifestRow {
-            sealed: self.sealed_manifest.clone(),
-        };
-        tx.put(&tables::manifest(self.patient, ticket.version_id), &manifest);
-        tx.close_session(self.holder.institution).await?;
-        tx.record_history(self.patient, history_entry::What::Stored(receipt.clone()))
+        let arrived = VersionRow::from(said.version_id);
+        tx.put(&tables::arrival(patient, said.version_id), &arrived);
+        tx.close_session(*self.institution.as_bytes()).await?;
+        tx.record_history(patient, history_entry::What::Stored(receipt.clone()))
             .await?;
-        tx.notify(*self.patient.as_bytes(), event::What::Stored(receipt.clone()))
+        tx.notify(*patient.as_bytes(), event::What::Stored(receipt.clone()))
             .await?;
         Ok(receipt)
     }

@@ -39,12 +39,12 @@ impl Vault {
         first: u32,
         hashes: Vec<LeafHash>,
     ) -> Result<LeafIntake, Refusal> {
-        let holder = caller.holder()?;
+        let sender = caller.sender()?;
         let patient = self.shared.upload_vault(upload).await?;
         let session = InspectUpload {
             patient,
             upload,
-            holder,
+            sender,
         };
         let count = u32::try_from(hashes.len()).unwrap_or(u32::MAX);
         let claimed = first.checked_add(count).map(|end| first..end);
@@ -59,8 +59,8 @@ impl Vault {
         let open = self.shared.run(&session).await?;
         let expected = self.shared.expected(&session, first, hashes).await?;
         Ok(LeafIntake {
-            version: *open.ticket.version_id.as_bytes(),
-            bytes_left: open.meter.bytes_left,
+            version: *open.version.as_bytes(),
+            bytes_left: open.bytes_left(),
             shared: self.shared.clone(),
             session,
             expected,
@@ -250,9 +250,9 @@ impl Operation for Register<'_> {
         let InspectUpload {
             patient,
             upload,
-            holder,
+            sender,
         } = *self.session;
-        let mut session = tx.open_upload(patient, upload, holder).await?;
+        let mut session = tx.open_upload(patient, upload, sender).await?;
         let bytes = self.leaves.iter().map(|(_, row)| row.length).sum();
         tx.spend_upload(&mut session, bytes)?;
         for (leaf, row) in self.leaves {

@@ -18,6 +18,7 @@
 //! | `release`, `outflow`, `release_end` | sessions of release, leaves on their way out, the receipt |
 //! | `collections`, `placement`, `released` | collections, what lies in them, what is released of them |
 //! | `rewrap`, `closure` | data keys brought under a new key, the end of an old one |
+//! | `reseal` | content brought under a new data key |
 //! | `emergency` | emergency permissions, their openings, guardians |
 //! | `records`, `history`, `inbox` | what principals see of their own |
 //! | `log`, `sweep` | transparency log, expired sessions |
@@ -53,6 +54,7 @@ mod release;
 mod release_end;
 mod released;
 mod requests;
+mod reseal;
 mod revocation;
 mod rewrap;
 mod rotation;

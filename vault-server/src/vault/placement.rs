@@ -5,14 +5,14 @@ use bytes::Bytes;
 use protocol_spec::{
     bodies::Placement,
     collection::Collection,
-    ids::{CollectionId, VersionId},
+    ids::{CollectionId, PatientId, VersionId},
     messages as pb,
     patient::{PatientSigned, PatientVerified},
     problem::Problem,
 };
 
 use super::{
-    Caller, Intent, Refusal, Vault,
+    Caller, Intent, Refusal, Shared, Vault,
     refusal::ensure,
     requests::KEY_WRAP_LEN,
     tables::{self, Counted, PlacementRow, VersionRow, WrapRow},
@@ -31,15 +31,22 @@ impl Vault {
         version: VersionId,
         message: pb::AdoptRecord,
     ) -> Result<pb::Accepted, Refusal> {
-        let placement = PatientSigned::<Placement>::try_from(message.placement)?.verify()?;
-        self.shared
-            .check_patient(caller, placement.patient_id, self.shared.operator.id())?;
-        caller.check_device(placement.device())?;
+        let place = self.shared.placing(caller, message)?;
         ensure(
-            placement.version_id == version,
+            place.placement.version_id == version,
             Problem::Malformed,
             "the placement is of another version",
         )?;
+        self.shared.mutate(caller, intent, place).await
+    }
+}
+
+impl Shared {
+    /// A placement by the caller's own device, and the data key that goes with it.
+    pub(super) fn placing(&self, caller: &Caller, message: pb::AdoptRecord) -> Result<Place, Refusal> {
+        let placement = PatientSigned::<Placement>::try_from(message.placement)?.verify()?;
+        self.check_patient(caller, placement.patient_id, self.operator.id())?;
+        caller.check_device(placement.device())?;
         ensure(
             placement.collection_id != CollectionId::OWN,
             Problem::Malformed,
@@ -50,16 +57,16 @@ impl Vault {
             Problem::Malformed,
             "data_key_wrap is not 104 bytes",
         )?;
-        let operation = Place {
+        Ok(Place {
             placement,
             epoch: message.epoch,
             wrap: message.data_key_wrap,
-        };
-        self.shared.mutate(caller, intent, operation).await
+        })
     }
 }
 
-struct Place {
+/// A record that is about to lie where its patient wants it.
+pub(super) struct Place {
     placement: PatientVerified<Placement>,
     epoch: u64,
     wrap: Bytes,
@@ -69,14 +76,8 @@ impl Operation for Place {
     type Answer = pb::Accepted;
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<pb::Accepted, Refusal> {
-        let Self {
-            placement,
-            epoch,
-            wrap,
-        } = self;
-        let patient = placement.patient_id;
-        let message = placement.to_message();
-        let key = tables::placement(patient, placement.version_id);
+        let message = self.placement.to_message();
+        let key = tables::placement(self.placement.patient_id, self.placement.version_id);
         let before = tx.read(&key).await?;
         if before
             .as_ref()
@@ -85,6 +86,32 @@ impl Operation for Place {
             return Ok(pb::Accepted {});
         }
         self.check_record(tx).await?;
+        self.put(tx, before).await?;
+        Ok(pb::Accepted {})
+    }
+}
+
+impl Place {
+    /// Whether the record version is the one that the placement names.
+    pub(super) async fn check_record(&self, tx: &mut Tx<'_>) -> Result<(), Refusal> {
+        let Self { placement, .. } = self;
+        let record = tables::record(placement.patient_id, placement.version_id);
+        let stored = tx.read_existing(&record).await?.stored.unwrap_or_default();
+        let same = stored.record_id == placement.record_id.as_bytes()[..]
+            && stored.version_id == placement.version_id.as_bytes()[..]
+            && stored.content_root == placement.content_root.as_bytes()[..]
+            && stored.stream_len == placement.stream_len;
+        ensure(same, Problem::RecordMismatch, "the record is another")
+    }
+
+    /// Places it under the next number, in the place of an earlier placement if there is one (COL-4).
+    pub(super) async fn put(&self, tx: &mut Tx<'_>, before: Option<PlacementRow>) -> Result<(), Refusal> {
+        let Self {
+            placement,
+            epoch,
+            wrap,
+        } = self;
+        let patient = placement.patient_id;
         let collection = Collection {
             id: placement.collection_id,
             epoch: *epoch,
@@ -97,23 +124,17 @@ impl Operation for Place {
             "not the vault's next placement",
         )?;
         match before {
-            Some(before) => {
-                let id = before.body()?.collection_id;
-                for epoch in tx.open_epochs(patient, id).await? {
-                    tx.delete(&tables::wrap(patient, Collection { id, epoch }, before.number));
-                }
-                tx.delete(&tables::placed(patient, before.number));
-            }
+            Some(before) => tx.end_placement(patient, &before).await?,
             None => {
                 tx.next_number(*patient.as_bytes(), Counted::Placed).await?;
                 tx.delete(&tables::arrival(patient, placement.version_id));
             }
         }
         let row = PlacementRow {
-            placement: Some(message),
+            placement: Some(placement.to_message()),
             number,
         };
-        tx.put(&key, &row);
+        tx.put(&tables::placement(patient, placement.version_id), &row);
         let placed = VersionRow {
             number,
             ..VersionRow::from(placement.version_id)
@@ -127,19 +148,19 @@ impl Operation for Place {
             number,
         };
         tx.put(&tables::wrap(patient, collection, number), &row);
-        Ok(pb::Accepted {})
+        Ok(())
     }
 }
 
-impl Place {
-    async fn check_record(&self, tx: &mut Tx<'_>) -> Result<(), Refusal> {
-        let Self { placement, .. } = self;
-        let record = tables::record(placement.patient_id, placement.version_id);
-        let stored = tx.read_existing(&record).await?.stored.unwrap_or_default();
-        let same = stored.record_id == placement.record_id.as_bytes()[..]
-            && stored.content_root == placement.content_root.as_bytes()[..]
-            && stored.stream_len == placement.stream_len;
-        ensure(same, Problem::RecordMismatch, "the record is another")
+impl Tx<'_> {
+    /// Under its number nothing lies any more.
+    async fn end_placement(&mut self, patient: PatientId, before: &PlacementRow) -> Result<(), Refusal> {
+        let id = before.body()?.collection_id;
+        for epoch in self.open_epochs(patient, id).await? {
+            self.delete(&tables::wrap(patient, Collection { id, epoch }, before.number));
+        }
+        self.delete(&tables::placed(patient, before.number));
+        Ok(())
     }
 }
 

@@ -189,7 +189,8 @@ impl Operation for Present<'_> {
         let left = meter.meter().present(body, presented, &Rules::in_force())?;
         let meter = meter.with(left);
         tx.put(&key, &meter);
-        tx.open_session(self.institution).await?;
+        let most = u64::from(tx.shared.limits.sessions_per_institution);
+        tx.open_session(*self.institution.as_bytes(), most).await?;
         let (answer, presented) = match body.kind {
             Kind::Upload => self.stand_by(tx, meter.bytes_left).await?,
             Kind::Download | Kind::Reference | Kind::Emergency => self.release(tx, meter.bytes_left).await?,
@@ -252,6 +253,7 @@ impl Present<'_> {
 
     async fn release(&self, tx: &mut Tx<'_>, bytes: u64) -> Result<(Answer, pb::Presented), Refusal> {
         let Self { body, .. } = self;
+        tx.check_there(body).await?;
         let release_id = ReleaseId::mint(tx.now, random()?);
         tx.place(&release_id, body.patient_id).await?;
         let operator = &tx.shared.operator;
@@ -295,21 +297,29 @@ impl Present<'_> {
 }
 
 impl Tx<'_> {
-    async fn open_session(&mut self, institution: InstitutionId) -> Result<(), Refusal> {
-        let open = self
-            .next_number(*institution.as_bytes(), Counted::Sessions)
-            .await?;
-        let most = u64::from(self.shared.limits.sessions_per_institution);
+    /// Whether all that a permission names is there: the patient may have sealed it anew since (REV-9).
+    async fn check_there(&self, body: &PermissionBody) -> Result<(), Refusal> {
+        let named = body.records.iter();
+        let keys: Vec<_> = named
+            .map(|selector| tables::record(body.patient_id, selector.version_id))
+            .collect();
+        let all = self.peek(&keys).await?.iter().all(Option::is_some);
         ensure(
-            open <= most,
-            Problem::TooMany,
-            "too many sessions of this institution are open",
+            all,
+            Problem::RecordMismatch,
+            "a record of the permission was sealed anew",
         )
     }
 
-    /// Counts a session of this institution as over.
-    pub(super) async fn close_session(&mut self, institution: InstitutionId) -> Result<(), Refusal> {
-        let key = tables::count(*institution.as_bytes(), Counted::Sessions);
+    /// Counts a session of this principal, who may have so many.
+    pub(super) async fn open_session(&mut self, principal: [u8; 32], most: u64) -> Result<(), Refusal> {
+        let open = self.next_number(principal, Counted::Sessions).await?;
+        ensure(open <= most, Problem::TooMany, "too many sessions are open")
+    }
+
+    /// Counts a session of this principal as over.
+    pub(super) async fn close_session(&mut self, principal: [u8; 32]) -> Result<(), Refusal> {
+        let key = tables::count(principal, Counted::Sessions);
         let open = self.read(&key).await?.unwrap_or_default().value;
         self.put(
             &key,

@@ -7,6 +7,7 @@ use protocol_spec::{
     delegation::{Power, Scope},
     ids::{PatientId, VersionId},
     messages as pb,
+    problem::Problem,
 };
 
 use super::{
@@ -127,7 +128,11 @@ impl RecordList<'_> {
     pub async fn read(self) -> Result<pb::VaultPage, Refusal> {
         let mut records = Vec::with_capacity(self.rows.len());
         for row in self.rows {
-            let record = self.shared.vault_record(self.patient, row).await?;
+            let record = match self.shared.vault_record(self.patient, row).await {
+                // Moved or sealed anew meanwhile: it stands further behind.
+                Err(refusal) if refusal.problem == Problem::RecordMismatch => continue,
+                record => record?,
+            };
             records.extend(delegated(record, self.scope.as_ref())?);
         }
         let VersionRow { version, number } = self.next;
@@ -145,7 +150,7 @@ impl RecordList<'_> {
     pub async fn read_one(self) -> Result<pb::VaultRecord, Refusal> {
         let page = self.read().await?;
         let record = page.records.into_iter().next();
-        record.ok_or_else(|| Refusal::damaged("a list of one is empty"))
+        record.ok_or_else(replaced)
     }
 }
 
@@ -213,9 +218,9 @@ impl Shared {
                 more = true;
                 break;
             }
-            let row = row.ok_or_else(|| Refusal::damaged("a record is gone"))?;
-            // As it stands in the list: the record may be moved before it is read.
+            // As it stands in the list: the record may be moved, or sealed anew, before it is read.
             next = named;
+            let Some(row) = row else { continue };
             manifest_bytes = manifest_bytes.saturating_add(row.manifest_length);
             kept.push(row);
         }
@@ -260,7 +265,7 @@ impl Shared {
                 return Ok(wrap);
             }
         }
-        Err(Refusal::damaged("a placed record has no data key"))
+        Err(replaced())
     }
 
     /// A committed record with its manifest and its receipt's place in the log.
@@ -270,7 +275,7 @@ impl Shared {
         version: VersionId,
     ) -> Result<pb::StoredRecord, Refusal> {
         let row = tables::record(patient, version).get(&*self.ledger).await?;
-        let row = row.ok_or_else(|| Refusal::damaged("a record of a permission is gone"))?;
+        let row = row.ok_or_else(replaced)?;
         self.complete_record(patient, row).await
     }
 
@@ -284,13 +289,21 @@ impl Shared {
             .ok_or_else(|| Refusal::damaged("a record's row is empty"))?;
         let version = record.version_id.as_ref().try_into().map_err(Refusal::damaged)?;
         let manifest = tables::manifest(patient, version).get(&*self.ledger).await?;
-        let manifest = manifest.ok_or_else(|| Refusal::damaged("a record has no manifest"))?;
+        let manifest = manifest.ok_or_else(replaced)?;
         record.sealed_manifest = manifest.sealed;
         if let Some(receipt) = &mut record.receipt {
             self.complete(patient, receipt).await?;
         }
         Ok(record)
     }
+}
+
+/// A version that was there before.
+fn replaced() -> Refusal {
+    Refusal::new(
+        Problem::RecordMismatch,
+        "the record was moved or sealed anew meanwhile",
+    )
 }
 
 impl VersionRow {

@@ -169,7 +169,7 @@ impl Tx<'_> {
         self.log(*patient.as_bytes(), &signed.hash()).await?;
         row.receipt = Some(receipt.clone());
         self.put(&tables::release(patient, ticket.release_id), &row);
-        self.close_session(ticket.institution_id).await?;
+        self.close_session(*ticket.institution_id.as_bytes()).await?;
         self.record_history(patient, history_entry::What::Released(receipt.clone()))
             .await?;
         self.notify(*patient.as_bytes(), event::What::Released(receipt.clone()))

@@ -96,7 +96,11 @@ impl ReleasedList<'_> {
     pub async fn read(self) -> Result<pb::ReleasedPage, Refusal> {
         let mut records = Vec::with_capacity(self.records.len());
         for (row, mut record) in self.records {
-            record.record = Some(self.shared.complete_record(self.patient, row).await?);
+            record.record = match self.shared.complete_record(self.patient, row).await {
+                // Sealed anew meanwhile: it stands further behind.
+                Err(refusal) if refusal.problem == Problem::RecordMismatch => continue,
+                stored => Some(stored?),
+            };
             records.push(record);
         }
         Ok(pb::ReleasedPage {
@@ -111,7 +115,11 @@ impl ReleasedList<'_> {
         let ledger = &*self.shared.ledger;
         let version: VersionId = wrap.version.as_ref().try_into().map_err(Refusal::damaged)?;
         let row = tables::placement(self.patient, version).get(ledger).await?;
-        let row = row.ok_or_else(|| Refusal::damaged("a placed record has no placement"))?;
+        let Some(row) = row else {
+            // Sealed anew meanwhile.
+            self.next = wrap.number;
+            return Ok(true);
+        };
         let placement = row.body()?;
         let moved = placement.number != wrap.number;
         let covers = self.selector.covers(placement.collection_id, wrap.number);
@@ -123,7 +131,9 @@ impl ReleasedList<'_> {
             return Ok(true);
         }
         let record = tables::record(self.patient, version).get(ledger).await?;
-        let record = record.ok_or_else(|| Refusal::damaged("a placed record is gone"))?;
+        let Some(record) = record else {
+            return Ok(true);
+        };
         self.manifest_bytes = self.manifest_bytes.saturating_add(record.manifest_length);
         let released = pb::ReleasedRecord {
             record: None,

@@ -1,7 +1,7 @@
 //! What is over is ended: sessions past their time, leaves nobody committed, answers nobody repeats.
 //! Everything that expires has a row that names it under its time; the sweeper reads those that are due.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use protocol_spec::{
     defence::Defence,
@@ -53,12 +53,19 @@ impl Shared {
         loop {
             let rows = from.scan(&*self.ledger, BATCH).await?;
             let due = due(&rows, now)?;
-            let mut over = Vec::new();
+            let (mut over, mut shredded) = (Vec::new(), BTreeSet::new());
             for (at, what) in &due {
                 match self.end(*at, *what).await {
                     Ok(keys) => over.extend(keys),
                     Err(refusal) => tracing::warn!(cause = refusal.cause, "not ended, trying again"),
                 }
+                if let Expiring::Version(patient, _) = what {
+                    shredded.insert(*patient.as_bytes());
+                }
+            }
+            // However many of one patient's versions there were: it rewrites all her rows.
+            for patient in shredded {
+                self.ledger.purge(&patient).await?;
             }
             self.forget(over).await?;
             match rows.last() {
@@ -87,6 +94,7 @@ impl Shared {
                 self.shred_epoch(patient, collection).await?;
             }
             Expiring::Epoch(..) => {}
+            Expiring::Version(_, version) => self.shred_version(version).await?,
             Expiring::Offer(link, device) => self.run(&EndOffer { link, device }).await?,
             Expiring::Upload(patient, upload) => match self.end_upload(patient, upload).await {
                 // A request is still sending; it will be refused, and the session ended next time.
@@ -102,7 +110,7 @@ impl Shared {
         let _claim = self.in_flight.claim(upload, 0..u32::MAX)?;
         let row = self.run(&GiveUp { patient, upload }).await?;
         if row.abandoned {
-            let version = *row.ticket()?.version_id.as_bytes();
+            let version = *row.version()?.as_bytes();
             self.blobs.delete(version, 0..u32::MAX).await?;
         }
         loop {
@@ -150,7 +158,11 @@ impl Operation for GiveUp {
         if row.receipt.is_none() && !row.abandoned {
             row.abandoned = true;
             tx.put(&key, &row);
-            tx.close_session(row.ticket()?.institution_id).await?;
+            let sender = match row.reseal {
+                Some(_) => *self.patient.as_bytes(),
+                None => *row.ticket()?.institution_id.as_bytes(),
+            };
+            tx.close_session(sender).await?;
         }
         Ok(row)
     }

@@ -554,6 +554,8 @@ pub(super) enum Expiring {
     Epoch(PatientId, Collection),
     /// An offer of a new device.
     Offer(LinkId, DeviceId),
+    /// What was stored of a version whose place another has taken.
+    Version(PatientId, VersionId),
 }
 
 impl Expiring {
@@ -561,6 +563,7 @@ impl Expiring {
         match self {
             Self::Idempotency(principal, key) => [&[1][..], &principal, &key].concat(),
             Self::Upload(patient, upload) => [&[2][..], patient.as_bytes(), upload.as_bytes()].concat(),
+            Self::Version(patient, version) => [&[6][..], patient.as_bytes(), version.as_bytes()].concat(),
             Self::Offer(link, device) => [&[5][..], link.as_bytes(), device.as_bytes()].concat(),
             Self::Release(patient, release) => [&[3][..], patient.as_bytes(), release.as_bytes()].concat(),
             Self::Epoch(patient, Collection { id, epoch }) => {
@@ -587,6 +590,7 @@ impl Expiring {
                 Self::Epoch(patient, Collection { id, epoch })
             }
             5 => Self::Offer(LinkId::from_bytes(*partition), id.try_into().ok()?),
+            6 => Self::Version(patient, id.try_into().ok()?),
             _ => return None,
         };
         Some((u64::from_be_bytes(*at), what))

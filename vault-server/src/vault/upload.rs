@@ -1,5 +1,6 @@
 //! Upload sessions: status and what each step finds. Leaves come in through [`super::intake`], the record
-//! is made by [`super::commit`].
+//! is made by [`super::commit`]. An institution sends under its standby ticket, a patient's device what it seals anew
+//! ([`super::reseal`]).
 //!
 //! The upload's row guards the rows of its leaves: whoever registers leaves changes it, so a commit that
 //! has read all leaves cannot overlook one.
@@ -9,7 +10,7 @@ use protocol_spec::{
     content,
     defence::Defence,
     hash::{ContentRoot, LeafHash},
-    ids::{PatientId, UploadId},
+    ids::{PatientId, UploadId, VersionId},
     messages as pb,
     problem::Problem,
     statement::Signed,
@@ -19,7 +20,7 @@ use super::{
     Caller, Refusal, Shared, Vault,
     refusal::ensure,
     standing::Holder,
-    tables::{self, LeafRow, MeterRow, UploadRow},
+    tables::{self, LeafRow, MeterRow, ResealRow, UploadRow},
     tx::{Operation, Tx},
 };
 use crate::store::SCAN_LIMIT;
@@ -58,40 +59,97 @@ impl UploadRow {
         Ok(ticket.claimed().clone())
     }
 
+    /// The version that comes to be.
+    pub(super) fn version(&self) -> Result<VersionId, Refusal> {
+        match &self.reseal {
+            Some(reseal) => reseal.version.as_ref().try_into().map_err(Refusal::damaged),
+            None => Ok(self.ticket()?.version_id),
+        }
+    }
+
     fn is_closed(&self) -> bool {
         self.abandoned || self.receipt.is_some()
     }
 }
 
+/// Who sends to a session.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Sender {
+    /// Under an upload permission.
+    Institution(Holder),
+    /// One of her devices, what it seals anew.
+    Patient(PatientId),
+}
+
 /// A session that takes leaves and a commit.
 pub(super) struct OpenUpload {
     pub(super) row: UploadRow,
-    pub(super) ticket: StandbyTicket,
-    pub(super) meter: MeterRow,
+    pub(super) version: VersionId,
+    pub(super) pays: Pays,
+}
+
+/// What the bytes of a session are taken from.
+pub(super) enum Pays {
+    /// The upload permission.
+    Permission(Box<(StandbyTicket, MeterRow)>),
+    /// The length of the stream whose place is taken.
+    Reseal(ResealRow),
+}
+
+impl OpenUpload {
+    /// Bytes that may still be sent.
+    pub(super) fn bytes_left(&self) -> u64 {
+        match &self.pays {
+            Pays::Permission(permitted) => permitted.1.bytes_left,
+            Pays::Reseal(reseal) => reseal.bytes_left,
+        }
+    }
 }
 
 impl Tx<'_> {
-    /// The session, if it is this institution's, open, in its time, and neither the permission nor whoever acts is over.
+    /// The session, if it is the sender's, open, in its time, and neither the permission nor whoever acts is over.
     pub(super) async fn open_upload(
         &mut self,
         patient: PatientId,
         upload: UploadId,
-        holder: Holder,
+        sender: Sender,
     ) -> Result<OpenUpload, Refusal> {
-        self.check_holder(&holder).await?;
         let row = self.read_existing(&tables::upload(patient, upload)).await?;
+        let version = row.version()?;
+        let pays = match (sender, &row.reseal) {
+            (Sender::Institution(holder), None) => self.open_permitted(&row, patient, holder).await?,
+            (Sender::Patient(own), Some(reseal)) if own == patient => {
+                self.check_waiting(&row, reseal.expires).await?;
+                Pays::Reseal(reseal.clone())
+            }
+            _ => return Err(Refusal::absent("another's session")),
+        };
+        Ok(OpenUpload { row, version, pays })
+    }
+
+    async fn check_waiting(&self, row: &UploadRow, expires: u64) -> Result<(), Refusal> {
+        ensure(!row.is_closed(), Problem::UploadClosed, "committed or given up")?;
+        ensure(
+            !self.has_passed(expires).await,
+            Problem::UploadClosed,
+            "the session has expired",
+        )
+    }
+
+    async fn open_permitted(
+        &mut self,
+        row: &UploadRow,
+        patient: PatientId,
+        holder: Holder,
+    ) -> Result<Pays, Refusal> {
+        self.check_holder(&holder).await?;
         let ticket = row.ticket()?;
         ensure(
             Defence::SessionOwner.holds(ticket.institution_id == holder.institution),
             Problem::NotPermitted,
             "another institution's upload",
         )?;
-        ensure(!row.is_closed(), Problem::UploadClosed, "committed or given up")?;
-        ensure(
-            !self.has_passed(ticket.expires).await,
-            Problem::UploadClosed,
-            "the session has expired",
-        )?;
+        self.check_waiting(row, ticket.expires).await?;
         let meter = self
             .read_existing(&tables::meter(patient, ticket.permission_id))
             .await?;
@@ -100,18 +158,23 @@ impl Tx<'_> {
             .read_existing(&tables::permission(patient, ticket.permission_id))
             .await?;
         self.check_key(permission.body()?.recipient_key_hash).await?;
-        Ok(OpenUpload { row, ticket, meter })
+        Ok(Pays::Permission(Box::new((ticket, meter))))
     }
 
-    /// Spends bytes of the session's permission (FLW-6).
+    /// Spends bytes of the session (FLW-6). Those of a reseal stand in its row, which the caller writes.
     pub(super) fn spend_upload(&mut self, session: &mut OpenUpload, bytes: u64) -> Result<(), Refusal> {
-        session.meter.spend(bytes)?;
-        let StandbyTicket {
-            patient_id,
-            permission_id,
-            ..
-        } = session.ticket;
-        self.put(&tables::meter(patient_id, permission_id), &session.meter);
+        match &mut session.pays {
+            Pays::Permission(permitted) => {
+                let (ticket, meter) = &mut **permitted;
+                meter.spend(bytes)?;
+                self.put(&tables::meter(ticket.patient_id, ticket.permission_id), meter);
+            }
+            Pays::Reseal(reseal) => {
+                let left = reseal.bytes_left.checked_sub(bytes);
+                reseal.bytes_left = left.ok_or(Problem::BytesSpent)?;
+                session.row.reseal = Some(reseal.clone());
+            }
+        }
         Ok(())
     }
 }
@@ -120,14 +183,14 @@ impl Tx<'_> {
 pub(super) struct InspectUpload {
     pub(super) patient: PatientId,
     pub(super) upload: UploadId,
-    pub(super) holder: Holder,
+    pub(super) sender: Sender,
 }
 
 impl Operation for InspectUpload {
     type Answer = OpenUpload;
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<OpenUpload, Refusal> {
-        tx.open_upload(self.patient, self.upload, self.holder).await
+        tx.open_upload(self.patient, self.upload, self.sender).await
     }
 }
 

@@ -3,7 +3,7 @@
 use std::{fs, path::PathBuf};
 
 use clap::Args;
-use client_sdk::{RevocationCertificate, ServerLink, verify_certificate};
+use client_sdk::{ExposedVersion, RevocationCertificate, ServerLink, verify_certificate};
 use serde::Serialize;
 
 use crate::{
@@ -48,6 +48,8 @@ pub(crate) struct Certificate {
     released: Vec<Released>,
     exposed: Vec<Version>,
     closed: Vec<Closed>,
+    /// Of the exposed versions, those that lie under other data keys since.
+    resealed: Vec<Version>,
     #[serde(skip_serializing_if = "Option::is_none")]
     certificate: Option<String>,
 }
@@ -56,6 +58,15 @@ pub(crate) struct Certificate {
 struct Version {
     record_id: String,
     version_id: String,
+}
+
+impl From<&ExposedVersion> for Version {
+    fn from(version: &ExposedVersion) -> Self {
+        Self {
+            record_id: version.record_id.to_string(),
+            version_id: version.version_id.to_string(),
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -80,10 +91,6 @@ impl Certificate {
             version_id: leaves.version_id.to_string(),
             leaves: leaves.leaves.iter().collect(),
         });
-        let exposed = says.exposed.iter().map(|version| Version {
-            record_id: version.record_id.to_string(),
-            version_id: version.version_id.to_string(),
-        });
         let closed = says.closed.iter().map(|collection| Closed {
             collection_id: collection.id.to_string(),
             epoch: collection.epoch,
@@ -95,7 +102,8 @@ impl Certificate {
             signed: timestamp(says.created),
             signed_ms: says.created,
             released: released.collect(),
-            exposed: exposed.collect(),
+            exposed: says.exposed.iter().map(Version::from).collect(),
+            resealed: says.resealed.iter().map(Version::from).collect(),
             closed: closed.collect(),
             certificate: file.map(|file| file.display().to_string()),
         }
@@ -125,13 +133,17 @@ impl Report for Certificate {
                 format!("  {}  {leaves} MiB or less\n", released.record_id)
             })
             .collect();
+        let resealed = match self.resealed.len() {
+            0 => String::new(),
+            count => format!("Of those, {count} lie under other keys since.\n"),
+        };
         let file = self
             .certificate
             .as_ref()
             .map_or(String::new(), |file| format!("Certificate: {file}\n"));
         format!(
             "Revoked, certified {}: nothing more is released to {}.\n{closed}\
-             Received before: {} of {} records whose keys it may know.\n{released}{file}",
+             Received before: {} of {} records whose keys it may know.\n{released}{resealed}{file}",
             moment(self.signed_ms),
             self.institution_id,
             self.released.len(),

@@ -372,6 +372,7 @@ fn kind(kind: HistoryKind) -> &'static str {
         HistoryKind::Revoked => "revoked",
         HistoryKind::Presented => "presented",
         HistoryKind::Stored => "stored",
+        HistoryKind::Resealed => "resealed",
         HistoryKind::Released => "released",
         HistoryKind::EpochClosed => "epoch-closed",
         HistoryKind::DevicesChanged => "devices-changed",

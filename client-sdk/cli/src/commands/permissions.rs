@@ -3,7 +3,10 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use client_sdk::{Conditions, PermissionId, PermissionInfo, PermissionKind, PermissionState, Purpose};
+use client_sdk::{
+    Conditions, PermissionId, PermissionInfo, PermissionKind, PermissionState, Purpose,
+    patient::{Kept, KeptWhy, Resealed},
+};
 use serde::Serialize;
 
 use crate::{
@@ -25,6 +28,9 @@ pub(crate) struct RevokeOptions {
     /// Write the certificate of what cannot be taken back to this new file
     #[arg(long, value_name = "FILE")]
     certificate: Option<PathBuf>,
+    /// Bring what it could have fetched and has not under new data keys: those records travel to this device and back
+    #[arg(long)]
+    reseal: bool,
 }
 
 pub(crate) const EXAMPLES: &str = "\
@@ -36,10 +42,13 @@ const REVOKE_EXAMPLES: &str = "\
 Examples:
   medvault revoke perm_ae5…
   medvault revoke perm_ae5… --certificate revoked.pb
+  medvault revoke perm_ae5… --reseal
   medvault certificate revoked.pb --server https://vault.example:8443/#m3k…
 
 What starts after this gets nothing, what is running stops. A collection that was permitted gets a new key. It does not
-unread what was received before: the certificate says what that was. Broken off, it goes on when it is run again.";
+unread what was received before: the certificate says what that was. With --reseal, what was not received is sealed anew,
+so that the keys that the institution may have kept open nothing, wherever it gets it from. Broken off, it goes on
+when it is run again.";
 
 pub(crate) async fn list(context: &Context) -> Result<(), Failure> {
     let permissions = context.patient_online().await?.permissions().await?;
@@ -52,10 +61,94 @@ pub(crate) async fn revoke(context: &Context, options: RevokeOptions) -> Result<
     let file = options.certificate.as_deref().map(NewFile::at).transpose()?;
     let patient = context.patient().await?;
     let progress = Bar::records("Re-wrapping", context.json());
-    let report = patient.revoke(options.permission, &progress).await?;
+    let report = if options.reseal {
+        let bytes = Bar::new("Sealing anew", context.json());
+        patient
+            .revoke_and_reseal(options.permission, &progress, &bytes)
+            .await?
+    } else {
+        patient.revoke(options.permission, &progress).await?
+    };
     drop(progress);
     let certificate = file.map(|file| file.write(&report.certificate)).transpose()?;
-    context.print(&Certificate::new(&report.says, certificate))
+    let resealed = report.resealed.as_ref().map(ResealedView::from);
+    context.print(&Revoked {
+        certificate: Certificate::new(&report.says, certificate),
+        resealed,
+    })
+}
+
+/// What a revocation came to.
+#[derive(Serialize)]
+struct Revoked {
+    #[serde(flatten)]
+    certificate: Certificate,
+    #[serde(flatten)]
+    resealed: Option<ResealedView>,
+}
+
+#[derive(Serialize)]
+struct ResealedView {
+    /// Records that were sealed anew now.
+    sealed_anew: Vec<String>,
+    kept: Vec<KeptView>,
+}
+
+#[derive(Serialize)]
+struct KeptView {
+    record_id: String,
+    why: &'static str,
+    /// Another permission that names it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    permission_id: Option<String>,
+}
+
+impl From<&Resealed> for ResealedView {
+    fn from(resealed: &Resealed) -> Self {
+        Self {
+            sealed_anew: resealed.records.iter().map(ToString::to_string).collect(),
+            kept: resealed.kept.iter().map(KeptView::from).collect(),
+        }
+    }
+}
+
+impl From<&Kept> for KeptView {
+    fn from(kept: &Kept) -> Self {
+        let (why, permission_id) = match kept.why {
+            KeptWhy::HandedOut => ("received", None),
+            KeptWhy::ItsOwn => ("its-own", None),
+            KeptWhy::Named(other) => ("permitted", Some(other.to_string())),
+        };
+        Self {
+            record_id: kept.record_id.to_string(),
+            why,
+            permission_id,
+        }
+    }
+}
+
+impl KeptView {
+    fn reason(&self) -> String {
+        match (self.why, &self.permission_id) {
+            ("received", _) => "the institution has received it".to_owned(),
+            (_, Some(other)) => format!("{other} names it: revoke that one too, and run this again"),
+            _ => "the institution has made it".to_owned(),
+        }
+    }
+}
+
+impl Report for Revoked {
+    fn text(&self) -> String {
+        let mut text = self.certificate.text();
+        if let Some(ResealedView { sealed_anew, kept }) = &self.resealed {
+            text += &format!("Sealed anew: {} records.\n", sealed_anew.len());
+            let kept = kept
+                .iter()
+                .map(|kept| format!("  {} stays as it is: {}.\n", kept.record_id, kept.reason()));
+            text.extend(kept);
+        }
+        text
+    }
 }
 
 #[derive(Serialize)]

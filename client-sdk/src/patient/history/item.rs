@@ -28,6 +28,8 @@ pub enum HistoryKind {
     Presented,
     /// A record was stored.
     Stored,
+    /// A device of hers sealed a record anew.
+    Resealed,
     /// Bytes were released.
     Released,
     /// Her emergency collection was opened.

@@ -123,8 +123,14 @@ impl Trail {
         )
     }
 
-    /// A record is stored once, by the session that waited for it.
+    /// A record is stored once, by the session that waited for it, or in the place of a version that was (REV-9).
     pub(super) fn stored(&mut self, receipt: &UploadReceipt) -> Result<()> {
+        if let Some(before) = &receipt.replaces {
+            let there = self.stored.remove(before) == Some(receipt.record_id);
+            check(there, "the version whose place it takes was not stored before it")?;
+            self.stored.insert(receipt.version_id, receipt.record_id);
+            return Ok(());
+        }
         let standby = self.uploads.remove(&receipt.upload_id);
         let same = standby.is_some_and(|standby| {
             standby.permission == receipt.permission_id

@@ -75,6 +75,7 @@ fn good_bodies() -> Vec<Case> {
         case(DEVICE, "DelegationEndBody", world::delegation_end()),
         case(DEVICE, "RevocationBody", world::revocation()),
         case(DEVICE, "PlacementBody", world::placement()),
+        case(DEVICE, "ResealBody", world::reseal()),
         case(INSTITUTION, "EmergencyOpeningBody", world::emergency_opening()),
         case(DEVICE, "EmergencyHelpBody", world::emergency_help()),
         case(DEVICE, "EmergencyObjectionBody", world::emergency_objection()),

@@ -71,6 +71,27 @@ impl BlobStore for RocksStore {
         }
         .boxed()
     }
+
+    fn purge(&self, version: [u8; 16]) -> BoxFuture<'_, Result<(), StoreError>> {
+        let first = LeafKey { version, leaf: 0 };
+        let last = LeafKey {
+            version,
+            leaf: u32::MAX,
+        };
+        async move {
+            self.inner.health.check()?;
+            self.inner
+                .blocking(move |inner| {
+                    inner.flush_tables()?;
+                    for family in [SMALL, LEAVES] {
+                        inner.rewrite(family, &first.encode(), &last.encode())?;
+                    }
+                    Ok(())
+                })
+                .await
+        }
+        .boxed()
+    }
 }
 
 impl Inner {

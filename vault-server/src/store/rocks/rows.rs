@@ -48,12 +48,16 @@ impl Inner {
     /// drops what is deleted or overwritten.
     fn purge(&self, partition: &[u8]) -> Result<(), StoreError> {
         self.flush_tables()?;
+        self.rewrite(LEDGER, partition, &[partition, &[u8::MAX]].concat())
+    }
+
+    /// Rewrites the tables of a range of keys, without what is deleted or overwritten.
+    pub(super) fn rewrite(&self, family: &str, first: &[u8], last: &[u8]) -> Result<(), StoreError> {
         let mut options = CompactOptions::default();
         options.set_bottommost_level_compaction(BottommostLevelCompaction::Force);
-        let end: Vec<u8> = [partition, &[u8::MAX]].concat();
-        let ledger = self.column_family(LEDGER)?;
+        let family = self.column_family(family)?;
         self.db
-            .compact_range_cf_opt(&ledger, Some(partition), Some(end.as_slice()), &options);
+            .compact_range_cf_opt(&family, Some(first), Some(last), &options);
         self.health.check()
     }
 

@@ -162,6 +162,24 @@ pub(in crate::vault) struct UploadRow {
     /// Given up because its time was over.
     #[prost(bool, tag = "6")]
     pub(in crate::vault) abandoned: bool,
+    /// In place of a ticket: the patient's device seals a record anew.
+    #[prost(message, optional, tag = "7")]
+    pub(in crate::vault) reseal: Option<ResealRow>,
+}
+
+/// A session in which the patient's device seals a record anew.
+#[derive(Clone, PartialEq, Message)]
+pub(in crate::vault) struct ResealRow {
+    /// The version whose place is taken.
+    #[prost(bytes = "bytes", tag = "1")]
+    pub(in crate::vault) replaces: Bytes,
+    #[prost(bytes = "bytes", tag = "2")]
+    pub(in crate::vault) version: Bytes,
+    #[prost(uint64, tag = "3")]
+    pub(in crate::vault) expires: u64,
+    /// Of the old stream's length, not sent yet.
+    #[prost(uint64, tag = "4")]
+    pub(in crate::vault) bytes_left: u64,
 }
 
 /// A leaf that is stored durably.

@@ -14,6 +14,7 @@ mod presentation;
 mod principals;
 mod release;
 mod requests;
+mod reseal;
 mod revocation;
 mod size;
 mod sweep;

@@ -1,0 +1,274 @@
+//! Content that a revoked permission exposed and nobody fetched, sealed anew: the institution knows the old data key, and
+//! nothing lies under that any more. See `protocol-spec/spec/revocation.md` §5.
+
+use std::collections::{HashMap, HashSet};
+
+use bytes::Bytes;
+use crypto::{
+    DataKey,
+    content::{RecordContext, Sealer, seal_manifest},
+};
+use protocol_spec::{
+    bodies::{Reseal, UploadReceipt},
+    certificate::ExposedVersion,
+    ids::{CollectionId, PermissionId, RecordId, UploadId, VersionId},
+    index::IndexEntry,
+    messages as pb,
+    patient::PatientSigned,
+    permission::VerifiedPermission,
+    provenance::SealedManifest,
+    statement::Signed,
+};
+
+use super::{Patient, PermissionState, collections::ToPlace, examine::Examined};
+use crate::{
+    Error, Progress, Result, mint,
+    provenance::VerifiedRecord,
+    transfer::{Budget, Leaves, SealedStream, interrupted, pipe, receive, upload},
+};
+
+/// A record that stays as it is sealed, though its data key was given away.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// The record.
+    pub record_id: RecordId,
+    /// Why.
+    pub why: KeptWhy,
+}
+
+/// Why a record is not sealed anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeptWhy {
+    /// The institution has received it already, at least in part.
+    HandedOut,
+    /// The institution has made it.
+    ItsOwn,
+    /// Another permission that still holds names it as it is.
+    Named(PermissionId),
+}
+
+/// What sealing anew came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Resealed {
+    /// Records that now lie under another data key.
+    pub records: Vec<RecordId>,
+    /// Records that lie as before.
+    pub kept: Vec<Kept>,
+}
+
+/// A record on its way from its old version to a new one.
+struct Anew {
+    old: VerifiedRecord,
+    collection: CollectionId,
+    context: RecordContext,
+    key: DataKey,
+    upload: UploadId,
+}
+
+impl Patient {
+    /// Seals anew what a permission has exposed, if not one leaf of it was handed out. `progress` counts bytes.
+    pub(super) async fn reseal(
+        &self,
+        permission: &VerifiedPermission,
+        exposed: &[ExposedVersion],
+        handed_out: &HashSet<VersionId>,
+        progress: &dyn Progress,
+    ) -> Result<Resealed> {
+        let mut resealed = Resealed::default();
+        let named = self.named_by_others().await?;
+        let (mut wanted, mut bytes) = (Vec::new(), 0_u64);
+        for entry in self.still_there(exposed).await? {
+            let (record_id, version) = (entry.record_id, entry.version_id);
+            let why = if handed_out.contains(&version) {
+                KeptWhy::HandedOut
+            } else if entry.institution_id == permission.institution_id {
+                KeptWhy::ItsOwn
+            } else if let Some(other) = named.get(&version) {
+                KeptWhy::Named(*other)
+            } else {
+                bytes = bytes.saturating_add(entry.stream_len);
+                wanted.push(record_id);
+                continue;
+            };
+            resealed.kept.push(Kept { record_id, why });
+        }
+        progress.started(bytes);
+        for record in wanted {
+            self.reseal_record(record, progress).await?;
+            resealed.records.push(record);
+        }
+        progress.finished();
+        Ok(resealed)
+    }
+
+    /// Of these versions, those that lie in the vault as they were.
+    async fn still_there(&self, exposed: &[ExposedVersion]) -> Result<Vec<IndexEntry>> {
+        let exposed: HashSet<VersionId> = exposed.iter().map(|one| one.version_id).collect();
+        let mut entries = self.listing().await?.entries;
+        entries.retain(|entry| exposed.contains(&entry.version_id));
+        Ok(entries)
+    }
+
+    /// Versions that stand in the lists of permissions that still hold.
+    async fn named_by_others(&self) -> Result<HashMap<VersionId, PermissionId>> {
+        let mut named = HashMap::new();
+        for own in self.own_permissions().await? {
+            if PermissionState::try_from(own.entry.state())? == PermissionState::Live {
+                let id = own.permission.permission_id;
+                let versions = own.permission.records.iter().map(|record| record.version_id);
+                named.extend(versions.map(|version| (version, id)));
+            }
+        }
+        Ok(named)
+    }
+
+    /// Brings one record under a new data key (REV-8). Broken off, it has changed nothing.
+    async fn reseal_record(&self, record: RecordId, progress: &dyn Progress) -> Result<()> {
+        let Examined {
+            verified: old,
+            key: old_key,
+            collection,
+            ..
+        } = self.examine(record).await?;
+        let version = mint::id(VersionId::mint)?;
+        let open = pb::OpenReseal {
+            replaces: Bytes::copy_from_slice(old.version_id().as_bytes()),
+            version_id: Bytes::copy_from_slice(version.as_bytes()),
+        };
+        let opened: pb::ResealOpened = self.session.server.post("/v1/vault/reseals", &open).await?;
+        let anew = Anew {
+            context: RecordContext {
+                version,
+                ..old.context()
+            },
+            old,
+            collection,
+            key: DataKey::generate()?,
+            upload: opened.upload_id.as_ref().try_into()?,
+        };
+        let sealed = self.send_anew(&anew, old_key, progress).await?;
+        let receipt = self.commit_anew(&anew, sealed).await?;
+        let receipt = self
+            .session
+            .receipt::<UploadReceipt>(Some(receipt), RECEIPT)
+            .await?;
+        let said = &receipt.statement;
+        let same = said.patient_id == self.id()
+            && (said.record_id, said.version_id) == (record, version)
+            && said.replaces == Some(anew.old.version_id());
+        if same {
+            Ok(())
+        } else {
+            Err(Error::tampered(RECEIPT)("it is for something else"))
+        }
+    }
+
+    /// Reads the old version and sends the new one at the same time; nothing lies on the disk in between.
+    async fn send_anew(
+        &self,
+        anew: &Anew,
+        old_key: DataKey,
+        progress: &dyn Progress,
+    ) -> Result<SealedStream> {
+        let Anew {
+            old,
+            context,
+            key,
+            upload: id,
+            ..
+        } = anew;
+        let manifest = &old.manifest;
+        let server = &self.session.server;
+        let (source, sink) = pipe::through(&manifest.parts)?;
+        let sealer = Sealer::new(key, context, manifest.plaintext_len)?;
+        let leaves = Leaves {
+            path: format!("/v1/vault/records/{}/leaves", old.version_id()),
+            stream_len: old.stream_len(),
+            budget: Budget::default(),
+        };
+        let (received, sent) = tokio::join!(
+            receive(server, &leaves, old.expected(old_key), sink, &()),
+            upload(server, id, &[], (source, sealer, None), progress)
+        );
+        match (received, sent) {
+            // Whichever end failed first knows why.
+            (Err(error), Err(cause)) if pipe::is_unread(&error) => Err(interrupted(cause)),
+            (Err(error), _) | (Ok(_), Err(error)) => Err(interrupted(error)),
+            (Ok(_), Ok(outcome)) if outcome.sealed.parts == manifest.parts => Ok(outcome.sealed),
+            (Ok(_), Ok(_)) => Err(Error::tampered("the record")("it was not passed on as it is")),
+        }
+    }
+
+    async fn commit_anew(&self, anew: &Anew, sealed: SealedStream) -> Result<pb::Receipt> {
+        let Anew {
+            old, context, key, ..
+        } = anew;
+        let manifest = &old.manifest;
+        let reseal = Reseal {
+            created: mint::now_ms(),
+            patient_id: self.id(),
+            record_id: context.record,
+            replaces: old.version_id(),
+            version_id: context.version,
+            content_root: sealed.root,
+            manifest_hash: manifest.hash(),
+        };
+        let reseal = Signed::sign(reseal, |message| self.keys.sign(message));
+        let reseal = PatientSigned::new(reseal, self.keys.chain.clone());
+        let manifest = SealedManifest::new(manifest.signed().clone()).resealed(reseal);
+        let stream = pb::CommitUpload {
+            content_root: Bytes::copy_from_slice(sealed.root.as_bytes()),
+            stream_len: old.stream_len(),
+            sealed_manifest: seal_manifest(key, context, &manifest.encode())?.into(),
+            content: sealed.single.unwrap_or_default(),
+        };
+        let place = ToPlace {
+            record_id: context.record,
+            version_id: context.version,
+            content_root: sealed.root,
+            stream_len: old.stream_len(),
+            attributes: old.attributes(),
+        };
+        let path = format!("/v1/vault/reseals/{}", anew.upload);
+        let commit = |adoption| {
+            let message = pb::CommitReseal {
+                upload: Some(stream.clone()),
+                adoption: Some(adoption),
+            };
+            let (server, path) = (&self.session.server, &path);
+            async move { server.post::<pb::Receipt>(path, &message).await }
+        };
+        let (_, receipt) = self.placing(&place, key, anew.collection, commit).await?;
+        Ok(receipt)
+    }
+
+    /// Of the exposed versions, those whose places others have taken, and the receipts that say so (REV-10).
+    pub(super) async fn reseals(
+        &self,
+        exposed: &[ExposedVersion],
+    ) -> Result<(Vec<ExposedVersion>, Vec<pb::Receipt>)> {
+        if exposed.is_empty() {
+            return Ok(Default::default());
+        }
+        let entries = self.listing().await?.entries;
+        let now = entries.iter().map(|entry| (entry.record_id, entry.version_id));
+        let now: HashMap<RecordId, VersionId> = now.collect();
+        let mut reseals = Vec::new();
+        for one in exposed {
+            let Some(version) = now.get(&one.record_id).filter(|now| **now != one.version_id) else {
+                continue;
+            };
+            let stored = self.shown(*version).await?.record.unwrap_or_default();
+            let receipt = self
+                .session
+                .receipt::<UploadReceipt>(stored.receipt.clone(), RECEIPT)
+                .await?;
+            if receipt.statement.replaces == Some(one.version_id) {
+                reseals.extend(stored.receipt.map(|receipt| (*one, receipt)));
+            }
+        }
+        Ok(reseals.into_iter().unzip())
+    }
+}
+
+const RECEIPT: &str = "the receipt";

@@ -1,0 +1,251 @@
+//! A record sealed anew: the patient's device sends its content under another data key, and the new version takes the
+//! old one's place, of which then nothing is left. See `spec/revocation.md` §5.
+
+use bytes::Bytes;
+use protocol_spec::{
+    bodies::UploadReceipt,
+    defence::Defence,
+    hash::Sha256Digest,
+    ids::{PatientId, UploadId, VersionId},
+    messages as pb,
+    problem::Problem,
+    statement::Signed,
+};
+
+use super::{
+    Caller, Intent, Refusal, Shared, Vault,
+    commit::Stream,
+    placement::Place,
+    refusal::ensure,
+    tables::{self, Expiring, PlacementRow, RecordRow, ResealRow, UploadRow},
+    time::millis,
+    tx::{Operation, Tx, random},
+    upload::{OpenUpload, Pays, Sender},
+};
+
+use pb::history_entry::What;
+
+/// Sessions that a patient's devices may have open.
+const MOST: u64 = 4;
+
+impl Vault {
+    /// Opens a session in which a placed record of the caller is sealed anew (REV-9).
+    ///
+    /// # Errors
+    /// `not-permitted`, `malformed`, `record-mismatch`, `already-exists`, `too-many`.
+    pub async fn open_reseal(
+        &self,
+        caller: &Caller,
+        intent: &Intent,
+        message: pb::OpenReseal,
+    ) -> Result<pb::ResealOpened, Refusal> {
+        let open = OpenReseal {
+            patient: caller.patient()?,
+            replaces: message.replaces.as_ref().try_into()?,
+            version: message.version_id.as_ref().try_into()?,
+        };
+        self.shared.mutate(caller, intent, open).await
+    }
+
+    /// Puts the new version in the place of the old one, of which nothing can be read any more; the sweeper has the store's
+    /// files forget it.
+    ///
+    /// # Errors
+    /// `not-permitted`, `malformed`, `upload-closed`, `leaves-missing`, `digest-mismatch`, `record-mismatch`,
+    /// `epoch-mismatch`, `placement-conflict`.
+    pub async fn commit_reseal(
+        &self,
+        caller: &Caller,
+        intent: &Intent,
+        upload: UploadId,
+        message: pb::CommitReseal,
+    ) -> Result<pb::Receipt, Refusal> {
+        let patient = caller.patient()?;
+        let stored = match self.shared.answered(caller, intent).await? {
+            Some(receipt) => Ok(receipt),
+            None => {
+                let stream = message.upload.ok_or(Problem::Malformed)?;
+                let stream = Stream::new(patient, upload, Sender::Patient(patient), stream, &self.shared)?;
+                let place = self
+                    .shared
+                    .placing(caller, message.adoption.ok_or(Problem::Malformed)?)?;
+                let _claim = self.shared.store_inline(&stream).await?;
+                let commit = CommitReseal { stream, place };
+                self.shared.mutate(caller, intent, commit).await
+            }
+        };
+        let mut receipt: pb::Receipt = stored?;
+        let said = Signed::<UploadReceipt>::try_from(receipt.statement.clone()).map_err(Refusal::damaged)?;
+        if let Some(replaced) = said
+            .claimed()
+            .replaces
+            .filter(|_| !Defence::ReplacedVersions.is_off())
+        {
+            // Should this process end before, the sweeper does it.
+            self.shared
+                .blobs
+                .delete(*replaced.as_bytes(), 0..u32::MAX)
+                .await?;
+        }
+        self.shared.complete(patient, &mut receipt).await?;
+        Ok(receipt)
+    }
+}
+
+struct OpenReseal {
+    patient: PatientId,
+    replaces: VersionId,
+    version: VersionId,
+}
+
+impl Operation for OpenReseal {
+    type Answer = pb::ResealOpened;
+
+    async fn apply(&self, tx: &mut Tx<'_>) -> Result<pb::ResealOpened, Refusal> {
+        let Self {
+            patient,
+            replaces,
+            version,
+        } = *self;
+        let old = tx.placed_version(patient, replaces).await?;
+        tx.place(&version, patient).await?;
+        let upload = UploadId::mint(tx.now, random()?);
+        tx.place(&upload, patient).await?;
+        tx.open_session(*patient.as_bytes(), MOST).await?;
+        let expires = tx.now.saturating_add(millis(tx.shared.limits.upload_ttl));
+        let reseal = ResealRow {
+            replaces: Bytes::copy_from_slice(replaces.as_bytes()),
+            version: Bytes::copy_from_slice(version.as_bytes()),
+            expires,
+            bytes_left: old.record.stored.unwrap_or_default().stream_len,
+        };
+        let row = UploadRow {
+            reseal: Some(reseal),
+            ..UploadRow::default()
+        };
+        tx.put(&tables::upload(patient, upload), &row);
+        tx.expire(expires, Expiring::Upload(patient, upload));
+        Ok(pb::ResealOpened {
+            upload_id: Bytes::copy_from_slice(upload.as_bytes()),
+            expires,
+        })
+    }
+}
+
+/// A version as it lies in the vault.
+struct PlacedVersion {
+    record: RecordRow,
+    placement: PlacementRow,
+}
+
+impl Tx<'_> {
+    async fn placed_version(
+        &mut self,
+        patient: PatientId,
+        version: VersionId,
+    ) -> Result<PlacedVersion, Refusal> {
+        let record = self.read(&tables::record(patient, version)).await?;
+        let placement = self.read(&tables::placement(patient, version)).await?;
+        let gone = || Refusal::new(Problem::RecordMismatch, "the version is not placed in the vault");
+        Ok(PlacedVersion {
+            record: record.ok_or_else(gone)?,
+            placement: placement.ok_or_else(gone)?,
+        })
+    }
+}
+
+struct CommitReseal {
+    stream: Stream,
+    place: Place,
+}
+
+impl Operation for CommitReseal {
+    type Answer = pb::Receipt;
+
+    async fn apply(&self, tx: &mut Tx<'_>) -> Result<pb::Receipt, Refusal> {
+        let patient = self.stream.patient;
+        let mut session = self.stream.check(tx).await?;
+        let OpenUpload { version, pays, .. } = &session;
+        let Pays::Reseal(reseal) = pays else {
+            return Err(Refusal::damaged("a reseal without its row"));
+        };
+        let (version, replaces) = (
+            *version,
+            reseal.replaces.as_ref().try_into().map_err(Refusal::damaged)?,
+        );
+        let old = tx.placed_version(patient, replaces).await?;
+        let stored = old.record.stored.clone().unwrap_or_default();
+        ensure(
+            stored.stream_len == self.stream.stream_len,
+            Problem::Malformed,
+            "the stream has another length than the one before",
+        )?;
+        let signed = self.receipt(tx, &stored, replaces, version)?;
+        let receipt = pb::Receipt {
+            statement: Some(signed.to_message()),
+            proof: None,
+        };
+        tx.log(*patient.as_bytes(), &signed.hash()).await?;
+        session.row.receipt = Some(receipt.clone());
+        tx.put(&tables::upload(patient, self.stream.upload), &session.row);
+        self.stream
+            .put_record(tx, signed.claimed(), &receipt, None)
+            .await?;
+        self.place.check_record(tx).await?;
+        self.place.put(tx, Some(old.placement)).await?;
+        tx.drop_version(patient, replaces);
+        tx.close_session(*patient.as_bytes()).await?;
+        tx.record_history(patient, What::Stored(receipt.clone())).await?;
+        Ok(receipt)
+    }
+}
+
+impl CommitReseal {
+    /// As the first one was, for the new version.
+    fn receipt(
+        &self,
+        tx: &Tx<'_>,
+        old: &pb::StoredRecord,
+        replaces: VersionId,
+        version_id: VersionId,
+    ) -> Result<Signed<UploadReceipt>, Refusal> {
+        let before = old.receipt.as_ref().and_then(|receipt| receipt.statement.clone());
+        let before = Signed::<UploadReceipt>::try_from(before).map_err(Refusal::damaged)?;
+        let receipt = UploadReceipt {
+            created: tx.now,
+            upload_id: self.stream.upload,
+            version_id,
+            content_root: self.stream.content_root,
+            sealed_manifest_hash: Sha256Digest::of(&self.stream.sealed_manifest),
+            replaces: Some(replaces),
+            ..before.claimed().clone()
+        };
+        Ok(Signed::sign(receipt, |message| tx.shared.operator.sign(message)))
+    }
+}
+
+impl Tx<'_> {
+    /// Forgets a version whose place another has taken; what its rows pointed at is due to be destroyed.
+    fn drop_version(&mut self, patient: PatientId, version: VersionId) {
+        if Defence::ReplacedVersions.is_off() {
+            return;
+        }
+        self.delete(&tables::record(patient, version));
+        self.delete(&tables::placement(patient, version));
+        self.delete(&tables::manifest(patient, version));
+        self.expire(AT_ONCE, Expiring::Version(patient, version));
+    }
+}
+
+/// When what was stored of a replaced version is due.
+const AT_ONCE: u64 = 0;
+
+impl Shared {
+    /// Destroys what was stored of a replaced version, so that no file holds it; the rows that were deleted with it are left
+    /// to [`crate::store::Ledger::purge`].
+    pub(super) async fn shred_version(&self, version: VersionId) -> Result<(), Refusal> {
+        let version = *version.as_bytes();
+        self.blobs.delete(version, 0..u32::MAX).await?;
+        Ok(self.blobs.purge(version).await?)
+    }
+}
