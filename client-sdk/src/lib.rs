@@ -67,6 +67,7 @@ pub use crypto::RecoveryWords;
 pub use protocol_spec::{
     attributes::MediaType,
     bodies::{ReleaseReceipt, RevocationCertificate, UploadReceipt},
+    case::{CaseError, CaseEvent, CaseWhat, VerifiedCase},
     certificate::ExposedVersion,
     conditions::Conditions,
     day::Day,
@@ -99,7 +100,7 @@ pub use self::{
         HelpInfo, HistoryItem, InCollection, Kit, MadeCard, NewDevice, NewTrustees, Patient, PendingDevice,
         PermissionInfo, PermissionState, PermitTerms, Received, RecordInfo, Records, Recovered,
         RecoveringMachine, RecoveryMember, Rehearsed, RevocationReport, Selection, Trustee, UploadTerms,
-        verify_certificate,
+        verify_case, verify_certificate,
     },
     provenance::Provenance,
     registrar::Registrar,

@@ -6,6 +6,7 @@
 //! | [`ids`], [`hash`], [`keys`], [`labels`] | the words of the protocol as types |
 //! | [`statement`], [`bodies`], [`patient`], [`permission`] | what somebody signs: parsed, then verified |
 //! | [`directory`], [`log`], [`link`] | where trust in keys comes from |
+//! | [`evidence`], [`case`], [`certificate`] | what proves things to whoever was not there |
 //! | [`collection`] | collections, epochs, placements |
 //! | [`purpose`], [`conditions`], [`attributes`], [`day`], [`tags`] | what for, and for which records |
 //! | [`index`] | what a device has verified of a vault, for her other devices |
@@ -23,6 +24,7 @@
 
 pub mod attributes;
 pub mod bodies;
+pub mod case;
 pub mod certificate;
 pub mod collection;
 pub mod conditions;
@@ -34,6 +36,7 @@ pub mod devices;
 pub mod directory;
 pub mod emergency;
 mod error;
+pub mod evidence;
 pub mod field;
 pub mod hash;
 pub mod ids;

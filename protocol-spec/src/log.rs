@@ -15,6 +15,8 @@
 //! What is signed but not checked is a [`SignedCheckpoint`], what the log has signed a [`VerifiedCheckpoint`], what
 //! the quorum has cosigned a [`WitnessedCheckpoint`].
 
+#[cfg(test)]
+pub(crate) mod alone;
 mod checkpoint;
 mod cosignature;
 mod entry;

@@ -10,7 +10,7 @@ use client_sdk::{Day, MediaType, PatientId, Purpose};
 use crate::commands::{
     agent, certificate, collection, delegate, device, directory, download, emergency, history, inbox,
     institution, patient, permissions, permit, records, recover, recovery, reference, registrar, rules,
-    upload, witnesses,
+    upload, verify, witnesses,
 };
 
 /// Medical information, end-to-end encrypted: patients hold the keys, the server stores what it cannot read.
@@ -117,6 +117,8 @@ pub(crate) enum Command {
     Permissions,
     /// Withdraw a permission: the server releases nothing more to it (patient)
     Revoke(permissions::RevokeOptions),
+    /// Check the case of a permission, from the request to its end, without asking anybody
+    Verify(verify::Options),
     /// Check the certificate of a revocation, without asking anybody
     Certificate(certificate::Options),
     /// Let this device answer by rules while nobody looks: read, activate, try them (patient)

@@ -146,7 +146,7 @@ impl Patient {
         }
     }
 
-    async fn released_ranges(&self, release: ReleaseId) -> Result<Vec<pb::VersionRanges>> {
+    pub(super) async fn released_ranges(&self, release: ReleaseId) -> Result<Vec<pb::VersionRanges>> {
         let (mut versions, mut after) = (Vec::new(), String::new());
         loop {
             let path = format!("/v1/vault/releases/{release}/ranges?limit=256{after}");

@@ -9,22 +9,21 @@ mod trail;
 
 use std::collections::HashMap;
 
-use prost::Message;
 use protocol_spec::{
     bodies::{
         Denial, ReleaseReceipt, ReleaseTicket, Revocation, StandbyTicket, UploadReceipt, UploadRequest,
     },
     delegation::VerifiedDelegation,
     devices::{DeviceList, ListedDevice},
+    evidence::ProvenPresentation,
     hash::Sha256Digest,
-    ids::{DeviceId, InstitutionId, PermissionId, RecordId, TerminalId, VersionId},
+    ids::{DeviceId, InstitutionId, PermissionId, RecordId, VersionId},
     keys::IdentityKey,
     messages::{self as pb, history_entry::What},
     patient::{Device, OfPatient, PatientSigned, PatientVerified},
     permission::VerifiedPermission,
     purpose::Purpose,
     released::{ReleasedHasher, VersionLeaves},
-    request::content_digest,
     statement::Signed,
 };
 
@@ -401,36 +400,28 @@ impl Patient {
         met: &mut Met,
         blank: HistoryItem,
     ) -> Result<HistoryItem> {
-        let pb::Presented {
-            permission_id,
-            institution_id,
-            evidence,
-            release_ticket,
-            standby_ticket,
-            presentation,
-            terminal,
-        } = message;
         let permission = met
             .trail
-            .known(PermissionId::try_from(permission_id.as_ref())?)?
+            .known(PermissionId::try_from(message.permission_id.as_ref())?)?
             .clone();
         let permission = &permission;
-        let institution = InstitutionId::try_from(institution_id.as_ref())?;
+        let institution = InstitutionId::try_from(message.institution_id.as_ref())?;
         check(
             met.emergencies.may_hold(permission, institution),
             "it was presented by somebody else",
         )?;
-        let evidence = evidence.ok_or_else(|| tampered("it has no evidence"))?;
-        let terminal = self
-            .check_evidence(&evidence, &presentation, (permission, institution), terminal)
-            .await?;
-        let presentation: pb::Presentation = pb::decode(&presentation).map_err(tampered)?;
-        let hash = Sha256Digest::of(&evidence.encode_to_vec());
+        let presenter = self.session.institution(institution).await?;
+        let proven = ProvenPresentation::verify(&message, permission, &presenter).map_err(tampered)?;
+        let pb::Presented {
+            release_ticket,
+            standby_ticket,
+            ..
+        } = message;
         met.trail.presented(permission.permission_id)?;
         met.trail.counts.presentations += 1;
         let mut item = HistoryItem {
-            terminal,
-            purpose: Purpose::read(presentation.purpose).map_err(tampered)?,
+            terminal: proven.terminal.as_ref().map(TerminalRef::from),
+            purpose: Purpose::read(proven.presentation.purpose).map_err(tampered)?,
             ..under(permission, blank)
         };
         if let Some(receipt) = release_ticket {
@@ -443,7 +434,7 @@ impl Patient {
                 "its ticket is for something else",
             )?;
             check(
-                ticket.statement.presentation_hash == hash,
+                ticket.statement.presentation_hash == proven.hash,
                 "its ticket names another presentation",
             )?;
             met.trail.opened_release(&ticket.statement);
@@ -457,57 +448,10 @@ impl Patient {
                 ticket.permission_id == permission.permission_id,
                 "its ticket is for something else",
             )?;
-            met.trail.opened_upload(&ticket, hash);
+            met.trail.opened_upload(&ticket, proven.hash);
             item.record_id = Some(ticket.record_id);
         }
         self.concerning(HistoryKind::Presented, institution, item).await
-    }
-
-    /// Both keys signed this very presentation: its path names the permission, its digest the body. Gives the
-    /// terminal that presented, if one did.
-    async fn check_evidence(
-        &self,
-        evidence: &pb::Evidence,
-        presentation: &[u8],
-        (permission, institution): (&VerifiedPermission, InstitutionId),
-        terminal: Option<pb::Statement>,
-    ) -> Result<Option<TerminalRef>> {
-        let institution = self.session.institution(institution).await?;
-        let terminal = match terminal {
-            Some(certificate) => {
-                let certificate = Signed::try_from(certificate).map_err(tampered)?;
-                Some(institution.verify_terminal(certificate).map_err(tampered)?)
-            }
-            None => None,
-        };
-        let by = terminal
-            .as_ref()
-            .map_or(institution.identity_key(), |terminal| &terminal.terminal_key);
-        let path = format!(
-            "\"@path\": /v1/permissions/{}/presentation\n",
-            permission.permission_id
-        );
-        let digest = format!("\n\"content-digest\": {}\n", content_digest(presentation));
-        let signed = [
-            (&evidence.signature_base_id, &evidence.signature_id, by),
-            (
-                &evidence.signature_base_pop,
-                &evidence.signature_pop,
-                &permission.possession_key,
-            ),
-        ];
-        for (base, signature, key) in signed {
-            let base = signed_text(base, signature, key)?;
-            check(
-                base.contains(&path),
-                "it is the presentation of another permission",
-            )?;
-            check(base.contains(&digest), "something else was presented")?;
-        }
-        Ok(terminal.map(|terminal| TerminalRef {
-            id: TerminalId::from(&terminal.terminal_key),
-            name: terminal.name.as_str().to_owned(),
-        }))
     }
 
     async fn asked_item(&self, kind: HistoryKind, asked: &Asked, blank: HistoryItem) -> Result<HistoryItem> {

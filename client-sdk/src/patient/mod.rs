@@ -16,9 +16,10 @@
 //! | `permissions`, `replacing` | list, revoke, give anew |
 //! | `revoking`, `rekey`, `certificate` | taking back, new keys for a collection, what cannot be taken back |
 //! | `reseal` | content under new data keys |
-//! | `history` | what happened, proven |
+//! | `history`, `case` | what happened, proven; what happened under one permission, for others |
 
 mod answers;
+mod case;
 mod certificate;
 mod collections;
 mod delegation;
@@ -59,6 +60,7 @@ pub(crate) use self::{
     listing::OwnRecord,
 };
 pub use self::{
+    case::verify_case,
     certificate::{RevocationReport, verify_certificate},
     collections::CollectionInfo,
     delegation::{
@@ -104,6 +106,11 @@ pub struct Patient {
 }
 
 impl Patient {
+    /// The link of her server.
+    pub fn link(&self) -> &ServerLink {
+        self.session.server.link()
+    }
+
     /// Makes a new vault in `home` and enrols it with the server of the link. An enrolment that broke off is
     /// taken up again.
     ///

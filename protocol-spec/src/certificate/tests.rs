@@ -1,9 +1,7 @@
 //! A certificate over two releases of a permission over a collection, whole and with one thing changed at a time.
 
 use bytes::Bytes;
-use ct_merkle::mem_backed_tree::MemoryBackedTree;
 use ed25519_dalek::{Signer, SigningKey};
-use sha2::Sha256;
 
 use super::*;
 use crate::{
@@ -12,7 +10,7 @@ use crate::{
     field::SealedBytes,
     hash::{ContentRoot, sha256},
     ids::{CollectionId, InstitutionId, OperatorId, PatientId, PermissionId, ReleaseId, UploadId},
-    log::{Checkpoint, SignedCheckpoint, TlogProof, VaultSalt, log_key},
+    log::alone,
     patient::{DeviceChain, OfPatient},
     permission::{Kind, PermissionBody, RecordSelector},
     statement::{Body, Signed},
@@ -61,30 +59,8 @@ fn by_device<T: OfPatient>(body: T) -> PatientSigned<T> {
     PatientSigned::new(signed(DEVICE, body), device())
 }
 
-/// The proof of a statement that is alone in the log.
 fn proof(statement: &Sha256Digest) -> pb::LogProof {
-    let mark = VaultSalt::from_bytes([6; 32]).mark(statement);
-    let mut tree = MemoryBackedTree::<Sha256, Vec<u8>>::new();
-    tree.push(mark.entry(statement).bytes().unwrap());
-    let log = log_key(&public(OPERATOR)).unwrap();
-    let checkpoint = Checkpoint {
-        origin: log.name().to_owned(),
-        size: 1,
-        root: Sha256Digest::try_from(tree.root().as_bytes().as_slice()).unwrap(),
-        extensions: Vec::new(),
-    };
-    let sign = |text: &[u8]| key(OPERATOR).sign(text).to_bytes();
-    let proof = TlogProof {
-        extra: None,
-        index: 0,
-        path: Vec::new(),
-        checkpoint: SignedCheckpoint::sign(checkpoint, &log, sign).unwrap(),
-    };
-    pb::LogProof {
-        salt: Bytes::copy_from_slice(&mark.salt),
-        tag: Bytes::copy_from_slice(&mark.tag),
-        proof: proof.to_string(),
-    }
+    alone::salted(statement, &key(OPERATOR))
 }
 
 fn receipt<T: Body>(body: T) -> pb::Receipt {

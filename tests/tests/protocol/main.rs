@@ -4,6 +4,7 @@
 mod answers;
 mod bad_input;
 mod blindness;
+mod case;
 mod collections;
 mod conditions;
 mod delegates;

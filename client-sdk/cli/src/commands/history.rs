@@ -1,18 +1,25 @@
 //! `medvault history`: the statement of a vault, like that of a bank account: who, under which permission, which
 //! records, how many bytes, when, answered by whom; each entry proven or named as unproven.
 
-use std::{collections::BTreeMap, time::SystemTime};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    time::SystemTime,
+};
 
 use clap::Args;
 use client_sdk::{
-    HistoryItem, Purpose,
+    HistoryItem, PermissionId, Purpose,
     patient::{DeviceRef, HistoryCheck, HistoryKind},
+    verify_case,
 };
 use serde::Serialize;
 
 use crate::{
+    commands::verify::Case,
     context::Context,
     failure::Failure,
+    new_file::NewFile,
     output::{Report, moment, plain, table, timestamp},
     views::size,
 };
@@ -33,6 +40,12 @@ pub(crate) struct Options {
     /// Check every signature, receipt and number, hold all of it against the vault, and say what was checked
     #[arg(long)]
     verify: bool,
+    /// Write the case of one permission, with every signature and proof, to this new file
+    #[arg(long, value_name = "FILE", requires = "permission", conflicts_with_all = ["verify", "from", "to", "institution"])]
+    export: Option<PathBuf>,
+    /// The permission whose case is written
+    #[arg(long, value_name = "PERMISSION", requires = "export")]
+    permission: Option<PermissionId>,
 }
 
 const EXAMPLES: &str = "\
@@ -40,12 +53,17 @@ Examples:
   medvault history
   medvault history --institution 'St. Anna' --from 2026-01-01 --to 2026-02-01
   medvault history --verify --json
+  medvault history --export case.pb --permission perm_ae5…
+  medvault verify case.pb --server https://vault.example:8443/#m3k…
 
 An entry counts as logged when the server's signed receipt stands in its append-only log. TOTAL is what an
 institution has stored, or has been given, up to this entry. --verify always checks all of it, whatever is shown,
 and fails when something does not hold.";
 
 pub(crate) async fn run(context: &Context, options: Options) -> Result<(), Failure> {
+    if let (Some(file), Some(permission)) = (&options.export, options.permission) {
+        return export(context, file, permission).await;
+    }
     let patient = context.patient_online().await?;
     if !options.verify {
         let items = patient.history().await?;
@@ -64,6 +82,15 @@ pub(crate) async fn run(context: &Context, options: Options) -> Result<(), Failu
         context.print(&report)?;
     }
     Err(Failure::unproven(&report.checked.what_fails(&check)))
+}
+
+async fn export(context: &Context, file: &Path, permission: PermissionId) -> Result<(), Failure> {
+    let file = NewFile::at(file)?;
+    let patient = context.patient_online().await?;
+    let bundle = patient.export_case(permission).await?;
+    let case = verify_case(&bundle, patient.link())?;
+    let written = file.write(&bundle)?;
+    context.print(&Case::of(&case, Some(written)))
 }
 
 /// `2026-01-31`, or a moment such as `2026-01-31T12:00:00Z`, in milliseconds.

@@ -21,6 +21,7 @@ pub(crate) mod reference;
 pub(crate) mod registrar;
 pub(crate) mod rules;
 pub(crate) mod upload;
+pub(crate) mod verify;
 pub(crate) mod witnesses;
 
 use crate::{args::Command, context::Context, failure::Failure};
@@ -48,6 +49,7 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<(), Failu
         Command::Permissions => permissions::list(context).await,
         Command::Revoke(options) => permissions::revoke(context, options).await,
         Command::Certificate(options) => certificate::verify(context, &options),
+        Command::Verify(options) => verify::run(context, &options),
         Command::Rules(command) => rules::run(context, command).await,
         Command::Agent(options) => agent::run(context, options).await,
         Command::History(options) => history::run(context, options).await,

@@ -1,8 +1,10 @@
 //! An entry of the history, as it is shown.
 
 use protocol_spec::{
+    bodies::TerminalCertificate,
     ids::{CollectionId, DeviceId, PatientId, PermissionId, RecordId, RequestId, TerminalId},
     purpose::Purpose,
+    statement::Verified,
 };
 
 use crate::patient::{DelegateRef, InstitutionRef};
@@ -123,4 +125,13 @@ pub struct TerminalRef {
     pub id: TerminalId,
     /// As its institution calls it.
     pub name: String,
+}
+
+impl From<&Verified<TerminalCertificate>> for TerminalRef {
+    fn from(certificate: &Verified<TerminalCertificate>) -> Self {
+        Self {
+            id: TerminalId::from(&certificate.terminal_key),
+            name: certificate.name.as_str().to_owned(),
+        }
+    }
 }

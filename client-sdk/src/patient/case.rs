@@ -1,0 +1,169 @@
+//! The case of one permission, put together from the history: checked as a stranger would check it, then handed out. See
+//! `protocol-spec/spec/case.md`.
+
+use std::collections::BTreeSet;
+
+use bytes::Bytes;
+use prost::Message;
+use protocol_spec::{
+    bodies::{DownloadRequest, ReferenceRequest, ReleaseReceipt, UploadReceipt, UploadRequest},
+    case::VerifiedCase,
+    ids::{InstitutionId, PermissionId},
+    link::ServerLink,
+    messages::{self as pb, history_entry::What},
+    patient::PatientSigned,
+    permission::{Kind, VerifiedPermission},
+    statement::{Body, Signed},
+};
+
+use super::Patient;
+use crate::{Error, Result};
+
+/// Checks a case with nothing but the link of the server that it is about.
+///
+/// # Errors
+/// [`Error::Tampered`] says what does not fit, and where.
+pub fn verify_case(file: &[u8], link: &ServerLink) -> Result<VerifiedCase> {
+    let bundle: pb::CaseBundle = protocol_spec::messages::decode(file).map_err(tampered)?;
+    VerifiedCase::verify(bundle, link).map_err(tampered)
+}
+
+impl Patient {
+    /// All that happened under a permission, as a file to be shown to whoever was not there.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`]; [`Error::Usage`] of an emergency permission; [`Error::Tampered`] when what the server shows does not
+    /// hold.
+    pub async fn export_case(&self, permission: PermissionId) -> Result<Vec<u8>> {
+        let all = self.own_permissions().await?;
+        let own = all
+            .into_iter()
+            .find(|own| own.permission.permission_id == permission);
+        let permission = own
+            .ok_or_else(|| Error::Unknown {
+                what: "permission",
+                id: permission.to_string(),
+            })?
+            .permission;
+        if permission.kind == Kind::Emergency {
+            return Err(Error::Usage(
+                "what happens under an emergency permission is checked by `history --verify`".into(),
+            ));
+        }
+        let entries = self.entries_of(&permission).await?;
+        let mut institutions = Vec::new();
+        for id in named(&entries, &permission)? {
+            institutions.extend(self.session.raw_chain(id).await?);
+        }
+        let mut released = Vec::new();
+        for entry in &entries {
+            if let Some(What::Released(receipt)) = &entry.what {
+                let receipt = claimed::<ReleaseReceipt>(receipt)?;
+                released.push(pb::ReleasedBy {
+                    release_id: Bytes::copy_from_slice(receipt.release_id.as_bytes()),
+                    versions: self.released_ranges(receipt.release_id).await?,
+                });
+            }
+        }
+        let server = &self.session.server;
+        let bundle = pb::CaseBundle {
+            entries,
+            released,
+            institutions,
+            device_lists: self.device_lists().await?,
+            operator_key: Bytes::copy_from_slice(server.operator().as_bytes()),
+            registrar_key: Bytes::copy_from_slice(server.registrar().as_bytes()),
+            server_certificate: server
+                .certificate()
+                .map_or_else(Bytes::new, |digest| Bytes::copy_from_slice(digest.as_bytes())),
+        };
+        let file = bundle.encode_to_vec();
+        // What a stranger would find wrong, she finds first.
+        verify_case(&file, server.link())?;
+        Ok(file)
+    }
+
+    /// The entries of her history that concern a permission, as the server shows them.
+    async fn entries_of(&self, permission: &VerifiedPermission) -> Result<Vec<pb::HistoryEntry>> {
+        let (mut entries, mut after) = (Vec::new(), 0);
+        loop {
+            let path = format!("/v1/vault/history?after={after}&limit=200");
+            let page: pb::HistoryPage = self.session.server.get(&path).await?;
+            for entry in page.entries {
+                if let Some(what) = &entry.what
+                    && concerns(what, permission)?
+                {
+                    entries.push(entry);
+                }
+            }
+            if page.next == 0 {
+                return Ok(entries);
+            }
+            after = page.next;
+        }
+    }
+
+    /// All lists of her devices, each verified by this device.
+    async fn device_lists(&self) -> Result<Vec<pb::Statement>> {
+        let known = self.refresh_devices().await?;
+        let lists = (0..).map_while(|sequence| known.list(sequence));
+        Ok(lists.map(|list| list.to_message()).collect())
+    }
+}
+
+/// Whether an entry is of the case.
+fn concerns(what: &What, permission: &VerifiedPermission) -> Result<bool> {
+    let asked = permission.request_hash;
+    let id = permission.permission_id;
+    Ok(match what {
+        What::UploadRequested(statement) => {
+            PatientSigned::<UploadRequest>::try_from(statement.clone())?.hash() == asked
+        }
+        What::DownloadRequested(statement) => {
+            Signed::<DownloadRequest>::try_from(statement.clone())?.hash() == asked
+        }
+        What::ReferenceRequested(statement) => {
+            Signed::<ReferenceRequest>::try_from(statement.clone())?.hash() == asked
+        }
+        What::Permitted(message) => {
+            protocol_spec::permission::SignedPermission::try_from(Some(message.clone()))?
+                .claimed()
+                .permission_id
+                == id
+        }
+        What::Revoked(statement) => {
+            let revocation = PatientSigned::<protocol_spec::bodies::Revocation>::try_from(statement.clone())?;
+            revocation.claimed().permission_id == id
+        }
+        What::Presented(presented) => presented.permission_id == id.as_bytes()[..],
+        What::Stored(receipt) => {
+            let receipt = claimed::<UploadReceipt>(receipt)?;
+            // What her own device sealed anew was not moved under it.
+            receipt.permission_id == id && receipt.replaces.is_none()
+        }
+        What::Released(receipt) => claimed::<ReleaseReceipt>(receipt)?.permission_id == id,
+        _ => false,
+    })
+}
+
+/// The institutions that the entries rest upon.
+fn named(entries: &[pb::HistoryEntry], permission: &VerifiedPermission) -> Result<BTreeSet<InstitutionId>> {
+    let mut named = BTreeSet::from([permission.institution_id]);
+    for entry in entries {
+        if let Some(What::ReferenceRequested(statement)) = &entry.what {
+            let request = Signed::<ReferenceRequest>::try_from(statement.clone())?;
+            named.insert(request.claimed().institution_id);
+        }
+    }
+    Ok(named)
+}
+
+fn claimed<T: Body + Clone>(receipt: &pb::Receipt) -> Result<T> {
+    Ok(Signed::<T>::try_from(receipt.statement.clone())?
+        .claimed()
+        .clone())
+}
+
+fn tampered<E: std::fmt::Display>(cause: E) -> Error {
+    Error::tampered("the case")(cause)
+}

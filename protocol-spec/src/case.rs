@@ -1,0 +1,248 @@
+//! The case of one permission, from the request to its end, as a file that is checked with nothing but the link of the
+//! server that it is about: for a court, a data-protection officer, or whoever else was not there. See `spec/case.md`.
+
+mod walk;
+
+use std::collections::BTreeMap;
+
+use crate::{
+    Error,
+    devices::DeviceHistory,
+    directory::Institution,
+    hash::Sha256Digest,
+    ids::{InstitutionId, OperatorId, PatientId, RecordId, ReleaseId, RequestId, TerminalId, VersionId},
+    keys::IdentityKey,
+    link::{Fingerprint, ServerLink},
+    log::{Entry, verify_published},
+    messages as pb,
+    patient::DeviceChain,
+    permission::{Kind, SignedPermission, VerifiedPermission},
+    purpose::Purpose,
+    released::VersionLeaves,
+    statement::Signed,
+};
+
+use pb::history_entry::What;
+
+/// A case that holds, with all that it rests on.
+#[derive(Clone, Debug)]
+pub struct VerifiedCase {
+    /// The permission that it is about.
+    pub permission: VerifiedPermission,
+    /// Who was permitted.
+    pub institution: Institution,
+    /// Who asked; none if the patient did.
+    pub asker: Option<Institution>,
+    /// What happened, in order.
+    pub events: Vec<CaseEvent>,
+}
+
+/// One thing that happened, proven.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CaseEvent {
+    /// Its number in the patient's history.
+    pub number: u64,
+    /// When, in milliseconds since 1970, by the operator's clock; nobody has signed it.
+    pub at: u64,
+    /// What.
+    pub what: CaseWhat,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CaseWhat {
+    /// It was asked for.
+    Requested {
+        /// The request.
+        request_id: RequestId,
+    },
+    /// The patient, or a delegate of hers, permitted.
+    Permitted {
+        /// Whether a delegate did.
+        by_delegate: bool,
+    },
+    /// The institution proved that it has the permission key.
+    Presented {
+        /// By which of its terminals; none if by its identity key.
+        terminal: Option<TerminalId>,
+        /// What for.
+        purpose: Option<Purpose>,
+    },
+    /// A record was stored.
+    Stored {
+        /// The record.
+        record_id: RecordId,
+        /// Its version.
+        version_id: VersionId,
+        /// Bytes of its stream.
+        bytes: u64,
+        /// Size of the log that holds the receipt.
+        log_size: u64,
+    },
+    /// A release ended.
+    Released {
+        /// Stream bytes that were handed out.
+        bytes: u64,
+        /// Of which versions which leaves.
+        versions: Vec<VersionLeaves>,
+        /// Size of the log that holds the receipt.
+        log_size: u64,
+    },
+    /// The patient took the permission back.
+    Revoked,
+}
+
+/// What does not hold, and where.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}{error}", .entry.map_or_else(String::new, |number| format!("entry {number} of the history: ")))]
+pub struct CaseError {
+    /// The entry of the history that it is about; none if it is about what the entries rest on.
+    pub entry: Option<u64>,
+    /// What.
+    #[source]
+    pub error: Error,
+}
+
+impl From<Error> for CaseError {
+    fn from(error: Error) -> Self {
+        Self { entry: None, error }
+    }
+}
+
+impl VerifiedCase {
+    /// Checks a bundle against the link of the server that it is about.
+    ///
+    /// # Errors
+    /// The first thing that does not verify or does not fit.
+    pub fn verify(bundle: pb::CaseBundle, link: &ServerLink) -> Result<Self, CaseError> {
+        let permitted = bundle.entries.iter().find_map(|entry| match &entry.what {
+            Some(What::Permitted(permission)) => Some(permission.clone()),
+            _ => None,
+        });
+        let permission = SignedPermission::try_from(permitted)?.verify()?;
+        must(permission.kind != Kind::Emergency, "case and kind of permission")?;
+        let grounds = Grounds::verify(&bundle, link, &permission)?;
+        let events = walk::walk(&bundle.entries, &grounds, &permission)?;
+        let institution = grounds.permitted(&permission)?.clone();
+        let asker = grounds.asker(&bundle.entries)?.cloned();
+        Ok(Self {
+            permission,
+            institution,
+            asker,
+            events,
+        })
+    }
+}
+
+/// What the entries rest on, verified.
+struct Grounds {
+    operator: IdentityKey,
+    /// All entries of each.
+    institutions: Vec<Institution>,
+    devices: DeviceHistory,
+    released: BTreeMap<ReleaseId, Vec<VersionLeaves>>,
+}
+
+impl Grounds {
+    fn verify(
+        bundle: &pb::CaseBundle,
+        link: &ServerLink,
+        permission: &VerifiedPermission,
+    ) -> Result<Self, Error> {
+        let operator = IdentityKey::try_from(bundle.operator_key.as_ref())?;
+        let registrar = IdentityKey::try_from(bundle.registrar_key.as_ref())?;
+        let server: Option<Sha256Digest> = match bundle.server_certificate.as_ref() {
+            [] => None,
+            digest => Some(digest.try_into()?),
+        };
+        let fingerprint = Fingerprint::of(&operator, &registrar, server.as_ref());
+        must(fingerprint == *link.fingerprint(), "case and server link")?;
+        let mut institutions = Vec::with_capacity(bundle.institutions.len());
+        for entry in &bundle.institutions {
+            let proof = entry.proof.clone();
+            let entry = Institution::from_entry(entry.clone(), &registrar, OperatorId::from(&operator))?;
+            verify_published(proof, &Entry::keys(&entry), &operator)?;
+            institutions.push(entry);
+        }
+        let mut released = BTreeMap::new();
+        for release in &bundle.released {
+            let versions = release.versions.iter().cloned().map(VersionLeaves::try_from);
+            released.insert(
+                ReleaseId::try_from(release.release_id.as_ref())?,
+                versions.collect::<Result<_, _>>()?,
+            );
+        }
+        Ok(Self {
+            operator,
+            institutions,
+            devices: devices(&bundle.device_lists, owner(permission))?,
+            released,
+        })
+    }
+
+    /// The entry of an institution that vouches for its identity key: any of its chain does.
+    fn institution(&self, id: InstitutionId) -> Result<&Institution, Error> {
+        let found = self.institutions.iter().find(|entry| entry.id() == id);
+        found.ok_or(Error::Mismatch {
+            what: "case and institutions",
+        })
+    }
+
+    /// The entry that the patient permitted by.
+    fn permitted(&self, permission: &VerifiedPermission) -> Result<&Institution, Error> {
+        let same = self.institutions.iter().find(|entry| {
+            entry.entry_hash() == permission.directory_entry_hash
+                && entry.id() == permission.institution_id
+                && entry.recipient_key().digest() == permission.recipient_key_hash
+        });
+        same.ok_or(Error::Mismatch {
+            what: "permission and directory entry",
+        })
+    }
+
+    fn asker(&self, entries: &[pb::HistoryEntry]) -> Result<Option<&Institution>, Error> {
+        let asked = entries.iter().find_map(|entry| match &entry.what {
+            Some(What::DownloadRequested(statement)) => Some(walk::asker_of_download(statement)),
+            Some(What::ReferenceRequested(statement)) => Some(walk::asker_of_reference(statement)),
+            _ => None,
+        });
+        asked.map(|id| self.institution(id?)).transpose()
+    }
+}
+
+/// The chain to a device of the patient herself, whoever signed for her.
+fn owner(permission: &VerifiedPermission) -> &DeviceChain {
+    let delegation = permission.delegation();
+    delegation.map_or_else(|| permission.device().chain(), |held| held.device().chain())
+}
+
+fn devices(lists: &[pb::Statement], of: &DeviceChain) -> Result<DeviceHistory, Error> {
+    let list = |list: &pb::Statement| Signed::try_from(list.clone());
+    let (first, others) = lists.split_first().ok_or(Error::Field {
+        field: "device_lists",
+    })?;
+    let mut devices = DeviceHistory::begin(list(first)?, of.identity_key())?;
+    for other in others {
+        devices.extend(list(other)?)?;
+    }
+    Ok(devices)
+}
+
+/// Whose vault it is.
+impl VerifiedCase {
+    /// The patient.
+    pub fn patient(&self) -> PatientId {
+        self.permission.patient_id
+    }
+}
+
+fn must(condition: bool, what: &'static str) -> Result<(), Error> {
+    if condition {
+        Ok(())
+    } else {
+        Err(Error::Mismatch { what })
+    }
+}
+
+#[cfg(test)]
+mod tests;

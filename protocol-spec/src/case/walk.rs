@@ -1,0 +1,274 @@
+//! The entries of a case, one after the other: each by its makers' signatures, each against those before it.
+
+use std::collections::BTreeMap;
+
+use super::{CaseError, CaseEvent, CaseWhat, Grounds, must};
+use crate::{
+    Error,
+    bodies::{
+        DownloadRequest, ReferenceRequest, ReleaseReceipt, ReleaseTicket, Revocation, StandbyTicket,
+        UploadReceipt, UploadRequest,
+    },
+    evidence::ProvenPresentation,
+    hash::Sha256Digest,
+    ids::{InstitutionId, ReleaseId, TerminalId, UploadId, VersionId},
+    log::Receipt,
+    messages as pb,
+    patient::{Device, PatientSigned},
+    permission::{Kind, SignedPermission, VerifiedPermission},
+    purpose::Purpose,
+    released::ReleasedHasher,
+    statement::Signed,
+};
+
+use pb::history_entry::What;
+
+/// Goes through all of them (CAS-3 to CAS-6).
+pub(super) fn walk(
+    entries: &[pb::HistoryEntry],
+    grounds: &Grounds,
+    permission: &VerifiedPermission,
+) -> Result<Vec<CaseEvent>, CaseError> {
+    let mut walk = Walk {
+        grounds,
+        permission,
+        requested: false,
+        permitted: false,
+        revoked: false,
+        uses: 0,
+        bytes: 0,
+        releases: BTreeMap::new(),
+        uploads: BTreeMap::new(),
+    };
+    let mut before = 0;
+    let mut events = Vec::with_capacity(entries.len());
+    for entry in entries {
+        let number = entry.number;
+        let at_entry = |error| CaseError {
+            entry: Some(number),
+            error,
+        };
+        must(number > before, "order of the entries").map_err(at_entry)?;
+        before = number;
+        events.push(CaseEvent {
+            number,
+            at: entry.at,
+            what: walk.entry(entry.what.as_ref()).map_err(at_entry)?,
+        });
+    }
+    Ok(events)
+}
+
+struct Walk<'a> {
+    grounds: &'a Grounds,
+    permission: &'a VerifiedPermission,
+    requested: bool,
+    permitted: bool,
+    revoked: bool,
+    uses: u32,
+    bytes: u64,
+    /// Presentations by the releases that they opened.
+    releases: BTreeMap<ReleaseId, Sha256Digest>,
+    /// The same of uploads, with the versions that come to be.
+    uploads: BTreeMap<UploadId, (Sha256Digest, VersionId)>,
+}
+
+impl Walk<'_> {
+    fn entry(&mut self, what: Option<&What>) -> Result<CaseWhat, Error> {
+        match what {
+            Some(What::UploadRequested(statement)) => self.upload_requested(statement),
+            Some(What::DownloadRequested(statement)) => self.download_requested(statement),
+            Some(What::ReferenceRequested(statement)) => self.reference_requested(statement),
+            Some(What::Permitted(permission)) => self.permitted(permission),
+            Some(What::Presented(presented)) => self.presented(presented),
+            Some(What::Stored(receipt)) => self.stored(receipt),
+            Some(What::Released(receipt)) => self.released(receipt),
+            Some(What::Revoked(statement)) => self.revoked(statement),
+            _ => Err(Error::Mismatch {
+                what: "case and kind of entry",
+            }),
+        }
+    }
+
+    fn upload_requested(&mut self, statement: &pb::PatientStatement) -> Result<CaseWhat, Error> {
+        let request = PatientSigned::<UploadRequest>::try_from(statement.clone())?.verify()?;
+        self.listed(request.device())?;
+        let fits = self.permission.kind == Kind::Upload
+            && request.patient_id == self.permission.patient_id
+            && request.institution_id == self.permission.institution_id;
+        self.asked(fits, request.hash())?;
+        Ok(CaseWhat::Requested {
+            request_id: request.request_id,
+        })
+    }
+
+    fn download_requested(&mut self, statement: &pb::Statement) -> Result<CaseWhat, Error> {
+        let asker = self.grounds.institution(asker_of_download(statement)?)?;
+        let request = Signed::<DownloadRequest>::try_from(statement.clone())?.verify_by(asker)?;
+        let fits = self.permission.kind == Kind::Download
+            && request.patient_id == self.permission.patient_id
+            && request.institution_id == self.permission.institution_id;
+        self.asked(fits, request.hash())?;
+        Ok(CaseWhat::Requested {
+            request_id: request.request_id,
+        })
+    }
+
+    fn reference_requested(&mut self, statement: &pb::Statement) -> Result<CaseWhat, Error> {
+        let asker = self.grounds.institution(asker_of_reference(statement)?)?;
+        let request = Signed::<ReferenceRequest>::try_from(statement.clone())?.verify_by(asker)?;
+        let fits = self.permission.kind == Kind::Reference
+            && request.patient_id == self.permission.patient_id
+            && request.second_institution_id == self.permission.institution_id;
+        self.asked(fits, request.hash())?;
+        Ok(CaseWhat::Requested {
+            request_id: request.request_id,
+        })
+    }
+
+    /// The request comes first, and is the one that the permission answers (FLW-2).
+    fn asked(&mut self, fits: bool, hash: Sha256Digest) -> Result<(), Error> {
+        let first = !self.requested && !self.permitted;
+        self.requested = true;
+        must(
+            fits && first && hash == self.permission.request_hash,
+            "request and permission",
+        )
+    }
+
+    fn permitted(&mut self, permission: &pb::Permission) -> Result<CaseWhat, Error> {
+        let permission = SignedPermission::try_from(Some(permission.clone()))?.verify()?;
+        let only = self.requested && !self.permitted;
+        must(
+            only && permission.hash() == self.permission.hash(),
+            "case and permission",
+        )?;
+        match permission.delegation() {
+            Some(delegation) => self.listed(delegation.device())?,
+            None => self.listed(permission.device())?,
+        }
+        self.permitted = true;
+        Ok(CaseWhat::Permitted {
+            by_delegate: permission.delegation().is_some(),
+        })
+    }
+
+    fn presented(&mut self, presented: &pb::Presented) -> Result<CaseWhat, Error> {
+        must(self.permitted && !self.revoked, "presentation and permission")?;
+        let by = InstitutionId::try_from(presented.institution_id.as_ref())?;
+        let same = by == self.permission.institution_id
+            && presented.permission_id == self.permission.permission_id.as_bytes()[..];
+        must(same, "presentation and permission")?;
+        let institution = self.grounds.permitted(self.permission)?;
+        let proven = ProvenPresentation::verify(presented, self.permission, institution)?;
+        self.uses = self.uses.saturating_add(1);
+        must(self.uses <= self.permission.uses, "uses and permission")?;
+        self.opened(presented, proven.hash)?;
+        Ok(CaseWhat::Presented {
+            terminal: proven
+                .terminal
+                .map(|terminal| TerminalId::from(&terminal.terminal_key)),
+            purpose: Purpose::read(proven.presentation.purpose)?,
+        })
+    }
+
+    /// Notes the session that a presentation opened.
+    fn opened(&mut self, presented: &pb::Presented, hash: Sha256Digest) -> Result<(), Error> {
+        let operator = &self.grounds.operator;
+        let what = "presentation and ticket";
+        if let Some(ticket) = presented.release_ticket.clone() {
+            let ticket = Receipt::<ReleaseTicket>::verify(Some(ticket), operator)?.statement;
+            let same = ticket.permission_id == self.permission.permission_id
+                && ticket.presentation_hash == hash
+                && self.permission.kind != Kind::Upload;
+            must(same, what)?;
+            let again = self.releases.insert(ticket.release_id, hash);
+            return must(again.is_none(), what);
+        }
+        let ticket = Signed::<StandbyTicket>::try_from(presented.standby_ticket.clone())?.verify(operator)?;
+        let same =
+            ticket.permission_id == self.permission.permission_id && self.permission.kind == Kind::Upload;
+        must(same, what)?;
+        let again = self.uploads.insert(ticket.upload_id, (hash, ticket.version_id));
+        must(again.is_none(), what)
+    }
+
+    fn stored(&mut self, receipt: &pb::Receipt) -> Result<CaseWhat, Error> {
+        let receipt = Receipt::<UploadReceipt>::verify(Some(receipt.clone()), &self.grounds.operator)?;
+        let said = &receipt.statement;
+        let opened = self.uploads.remove(&said.upload_id);
+        let same = opened == Some((said.presentation_hash, said.version_id))
+            && said.permission_id == self.permission.permission_id
+            && said.patient_id == self.permission.patient_id
+            && said.institution_id == self.permission.institution_id
+            && said.replaces.is_none();
+        must(same, "receipt and presentation")?;
+        self.spend(said.stream_len)?;
+        Ok(CaseWhat::Stored {
+            record_id: said.record_id,
+            version_id: said.version_id,
+            bytes: said.stream_len,
+            log_size: receipt.checkpoint.size,
+        })
+    }
+
+    fn released(&mut self, receipt: &pb::Receipt) -> Result<CaseWhat, Error> {
+        let receipt = Receipt::<ReleaseReceipt>::verify(Some(receipt.clone()), &self.grounds.operator)?;
+        let said = &receipt.statement;
+        let opened = self.releases.remove(&said.release_id);
+        let same = opened == Some(said.presentation_hash)
+            && said.permission_id == self.permission.permission_id
+            && said.patient_id == self.permission.patient_id
+            && said.institution_id == self.permission.institution_id;
+        must(same, "receipt and presentation")?;
+        self.spend(said.bytes)?;
+        let versions = self.grounds.released.get(&said.release_id).cloned();
+        let versions = versions.unwrap_or_default();
+        let mut hasher = ReleasedHasher::default();
+        for version in &versions {
+            hasher.add(version)?;
+        }
+        must(hasher.finish() == said.released_hash, "release and its leaves")?;
+        Ok(CaseWhat::Released {
+            bytes: said.bytes,
+            versions,
+            log_size: receipt.checkpoint.size,
+        })
+    }
+
+    /// What was moved is within what was permitted.
+    fn spend(&mut self, bytes: u64) -> Result<(), Error> {
+        self.bytes = self.bytes.saturating_add(bytes);
+        must(self.bytes <= self.permission.bytes, "bytes and permission")
+    }
+
+    fn revoked(&mut self, statement: &pb::PatientStatement) -> Result<CaseWhat, Error> {
+        let revocation = PatientSigned::<Revocation>::try_from(statement.clone())?.verify()?;
+        self.listed(revocation.device())?;
+        let same = self.permitted
+            && !self.revoked
+            && revocation.patient_id == self.permission.patient_id
+            && revocation.permission_hash == self.permission.hash();
+        must(same, "revocation and permission")?;
+        self.revoked = true;
+        Ok(CaseWhat::Revoked)
+    }
+
+    /// Whether a device is or was on the patient's lists (CAS-2).
+    fn listed(&self, device: &Device) -> Result<(), Error> {
+        let known = self.grounds.devices.device(device.id());
+        must(known.is_some(), "device and the patient's lists")
+    }
+}
+
+/// Who is said to have asked.
+pub(super) fn asker_of_download(statement: &pb::Statement) -> Result<InstitutionId, Error> {
+    let signed = Signed::<DownloadRequest>::try_from(statement.clone())?;
+    Ok(signed.claimed().institution_id)
+}
+
+/// Who is said to have referred.
+pub(super) fn asker_of_reference(statement: &pb::Statement) -> Result<InstitutionId, Error> {
+    let signed = Signed::<ReferenceRequest>::try_from(statement.clone())?;
+    Ok(signed.claimed().institution_id)
+}
