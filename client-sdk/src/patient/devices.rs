@@ -8,6 +8,7 @@ use crypto::{
 };
 use protocol_spec::{
     bodies::DeviceCertificate,
+    defence::Defence,
     devices::{DeviceKind, DeviceList, KnownDevice, ListedDevice},
     field::Name,
     ids::{CollectionId, DeviceId, PatientId},
@@ -390,6 +391,8 @@ impl Patient {
     async fn fetch_devices(&self) -> Result<(Arc<Known>, RecipientKeys)> {
         let known = self.keys.known();
         let seen = known.newest();
+        // Before the server is asked: what another process sees later is no older state.
+        let count = self.keys.seen(&self.session.home)?;
         let answer = device_lists(&self.session.server, seen.sequence.checked_sub(1)).await?;
         let (first, newer) = answer
             .lists
@@ -399,6 +402,12 @@ impl Patient {
         if first.hash() != seen.hash() {
             return Err(tampered(
                 "the server shows another list than this device has seen",
+            ));
+        }
+        let shown = known.state().lists.len() + newer.len();
+        if !Defence::KeptLists.holds(shown >= count) {
+            return Err(tampered(
+                "the server shows an older state than this home has seen",
             ));
         }
         if newer.is_empty() {

@@ -179,6 +179,12 @@ impl Keys {
         self.known.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// How many lists this process, or another one of the home, has verified.
+    pub(super) fn seen(&self, home: &Home) -> Result<usize> {
+        let kept = stored(home)?.unwrap_or_default().lists.len();
+        Ok(kept.max(self.known().state().lists.len()))
+    }
+
     /// Takes newer lists up, in the home first: whatever another process has kept there stays if it is newer still
     /// (DEV-14).
     pub(super) fn learn(&self, home: &Home, known: Known) -> Result<Arc<Known>> {

@@ -73,6 +73,57 @@ fn a_home_keeps_to_one_history_of_its_devices() -> Result<()> {
     Ok(())
 }
 
+/// What becomes of a process that is shown the first list alone, after another one of its home has met the second.
+fn shown_what_was_before(without: &[Defence]) -> Result<Output> {
+    let (world, liar) = World::start_behind_liar_without(&[Defence::DeviceLists])?;
+    let (device, _) = world.patient("patient")?;
+    let other = device.clone();
+    let (asked, named) = (AtomicBool::new(false), AtomicBool::new(false));
+    liar.tell(move |path, body| {
+        if !path.starts_with("/v1/vault/devices") {
+            return body;
+        }
+        if !asked.swap(true, Ordering::SeqCst) {
+            let outcome =
+                tokio::task::block_in_place(|| other.run(&["device", "name", "first device", "kept"]));
+            named.store(true, Ordering::SeqCst);
+            return outcome.map_or_else(|error| format!("{error:#}").into(), |_| body);
+        }
+        match pb::DeviceLists::decode(body.clone()) {
+            Ok(mut lists) if named.load(Ordering::SeqCst) => {
+                lists.lists.truncate(1);
+                Bytes::from(lists.encode_to_vec())
+            }
+            _ => body,
+        }
+    });
+    let command = match without {
+        [] => device.clone(),
+        _ => device.without(without),
+    };
+    let rename = ["device", "name", "first device", "forked"];
+    let output = command.command(&rename)?.output()?;
+    liar.be_honest();
+    if without.is_empty() {
+        assert_eq!(listed(&device)?, ["kept"]);
+    }
+    Ok(output)
+}
+
+/// It would sign a list that continues the first one, beside the one that its home has met.
+#[test]
+fn a_process_goes_on_from_what_its_home_has_seen() -> Result<()> {
+    let output = shown_what_was_before(&[])?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(
+        !output.status.success() && said.contains("older state than this home has seen"),
+        "{output:?}"
+    );
+    let output = shown_what_was_before(&[Defence::KeptLists])?;
+    ensure!(output.status.success(), "the control: {output:?}");
+    Ok(())
+}
+
 fn copy_home(from: &Path, to: &Path) -> Result<()> {
     for entry in walkdir::WalkDir::new(from) {
         let entry = entry?;
