@@ -133,9 +133,13 @@ impl VerifiedCertificate {
         let resealed = check_reseals(file.reseals, &permission, &operator)?;
         must(
             resealed == certificate.resealed
-                && resealed
-                    .iter()
-                    .all(|version| certificate.exposed.contains(version)),
+                && resealed.iter().all(|version| {
+                    let left = certificate.released.iter();
+                    certificate.exposed.contains(version)
+                        && !left
+                            .map(|leaves| leaves.version_id)
+                            .any(|left| left == version.version_id)
+                }),
             "certificate and what was sealed anew",
         )?;
         Ok(Self {

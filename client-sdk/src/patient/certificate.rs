@@ -1,6 +1,8 @@
 //! The certificate of a revocation: put together from what the server shows and signs, checked as a stranger would
 //! check it, then handed out. See `protocol-spec/spec/revocation.md` §4.
 
+use std::collections::HashSet;
+
 use bytes::Bytes;
 use crypto::Collection;
 use prost::Message;
@@ -73,7 +75,9 @@ impl Patient {
         }));
         exposed.sort_unstable();
         exposed.dedup();
-        let (resealed, reseals) = self.reseals(&exposed).await?;
+        let handed_out: HashSet<VersionId> = released.iter().map(|leaves| leaves.version_id).collect();
+        let kept = exposed.iter().filter(|one| !handed_out.contains(&one.version_id));
+        let (resealed, reseals) = self.reseals(kept).await?;
         let (closed, closures) = closure.into_iter().unzip();
         let says = RevocationCertificate {
             created: mint::now_ms(),

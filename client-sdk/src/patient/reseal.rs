@@ -20,7 +20,7 @@ use protocol_spec::{
     statement::Signed,
 };
 
-use super::{Patient, PermissionState, collections::ToPlace, examine::Examined};
+use super::{Patient, PermissionState, collections::ToPlace, examine::Examined, listing::Listing};
 use crate::{
     Error, Progress, Result, mint,
     provenance::VerifiedRecord,
@@ -37,14 +37,16 @@ pub struct Kept {
 }
 
 /// Why a record is not sealed anew.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KeptWhy {
     /// The institution has received it already, at least in part.
     HandedOut,
     /// The institution has made it.
     ItsOwn,
-    /// Another permission that still holds names it as it is.
+    /// Another permission that still holds, or whose last use may still run, names it as it is.
     Named(PermissionId),
+    /// It does not verify, or could not be passed on: what went wrong.
+    Failed(String),
 }
 
 /// What sealing anew came to.
@@ -77,7 +79,15 @@ impl Patient {
         let mut resealed = Resealed::default();
         let named = self.named_by_others().await?;
         let (mut wanted, mut bytes) = (Vec::new(), 0_u64);
-        for entry in self.still_there(exposed).await? {
+        let (entries, refused) = self.still_there(exposed).await?;
+        let failed = |record_id, error: &Error| Kept {
+            record_id,
+            why: KeptWhy::Failed(error.to_string()),
+        };
+        resealed
+            .kept
+            .extend(refused.iter().map(|(id, error)| failed(*id, error)));
+        for entry in entries {
             let (record_id, version) = (entry.record_id, entry.version_id);
             let why = if handed_out.contains(&version) {
                 KeptWhy::HandedOut
@@ -94,26 +104,41 @@ impl Patient {
         }
         progress.started(bytes);
         for record in wanted {
-            self.reseal_record(record, progress).await?;
-            resealed.records.push(record);
+            match self.reseal_record(record, progress).await {
+                Ok(()) => resealed.records.push(record),
+                // The next run goes on where this one stopped.
+                Err(error @ (Error::Unreachable { .. } | Error::Interrupted { .. })) => return Err(error),
+                // One bad record does not keep the others from it.
+                Err(error) => resealed.kept.push(failed(record, &error)),
+            }
         }
         progress.finished();
         Ok(resealed)
     }
 
-    /// Of these versions, those that lie in the vault as they were.
-    async fn still_there(&self, exposed: &[ExposedVersion]) -> Result<Vec<IndexEntry>> {
-        let exposed: HashSet<VersionId> = exposed.iter().map(|one| one.version_id).collect();
-        let mut entries = self.listing().await?.entries;
-        entries.retain(|entry| exposed.contains(&entry.version_id));
-        Ok(entries)
+    /// Of these versions, those that lie in the vault as they were, and records of them that do not verify.
+    async fn still_there(
+        &self,
+        exposed: &[ExposedVersion],
+    ) -> Result<(Vec<IndexEntry>, Vec<(RecordId, Error)>)> {
+        let versions: HashSet<VersionId> = exposed.iter().map(|one| one.version_id).collect();
+        let records: HashSet<RecordId> = exposed.iter().map(|one| one.record_id).collect();
+        let Listing {
+            mut entries,
+            mut refused,
+            ..
+        } = self.listing().await?;
+        entries.retain(|entry| versions.contains(&entry.version_id));
+        refused.retain(|(record, _)| records.contains(record));
+        Ok((entries, refused))
     }
 
     /// Versions that stand in the lists of permissions that still hold.
     async fn named_by_others(&self) -> Result<HashMap<VersionId, PermissionId>> {
         let mut named = HashMap::new();
         for own in self.own_permissions().await? {
-            if PermissionState::try_from(own.entry.state())? == PermissionState::Live {
+            let state = PermissionState::try_from(own.entry.state())?;
+            if matches!(state, PermissionState::Live | PermissionState::Spent) {
                 let id = own.permission.permission_id;
                 let versions = own.permission.records.iter().map(|record| record.version_id);
                 named.extend(versions.map(|version| (version, id)));
@@ -239,15 +264,17 @@ impl Patient {
             async move { server.post::<pb::Receipt>(path, &message).await }
         };
         let (_, receipt) = self.placing(&place, key, anew.collection, commit).await?;
+        self.keep_placements(&[]).await?;
         Ok(receipt)
     }
 
     /// Of the exposed versions, those whose places others have taken, and the receipts that say so (REV-10).
     pub(super) async fn reseals(
         &self,
-        exposed: &[ExposedVersion],
+        exposed: impl Iterator<Item = &ExposedVersion>,
     ) -> Result<(Vec<ExposedVersion>, Vec<pb::Receipt>)> {
-        if exposed.is_empty() {
+        let mut exposed = exposed.peekable();
+        if exposed.peek().is_none() {
             return Ok(Default::default());
         }
         let entries = self.listing().await?.entries;

@@ -1,15 +1,21 @@
 //! Revocation: the server stops at once; then the keys that the institution was given are taken out of use. See
 //! `protocol-spec/spec/revocation.md`.
 
+use std::collections::HashSet;
+
 use protocol_spec::{
     bodies::{Revocation, RevocationReceipt},
-    ids::PermissionId,
+    ids::{PermissionId, VersionId},
     messages as pb,
     patient::PatientSigned,
     statement::Signed,
 };
 
-use super::{Patient, certificate::RevocationReport, permissions::OwnPermission};
+use super::{
+    Patient,
+    certificate::{Released, RevocationReport},
+    permissions::OwnPermission,
+};
 use crate::{Error, Progress, Result, mint};
 
 impl Patient {
@@ -67,7 +73,7 @@ impl Patient {
         let released = self.released_under(own.permission.permission_id).await?;
         let resealed = match bytes {
             Some(bytes) => {
-                let handed_out = released.versions().collect();
+                let handed_out = self.ever_handed_out(&own, &released).await?;
                 Some(self.reseal(&own.permission, &exposed, &handed_out, bytes).await?)
             }
             None => None,
@@ -76,6 +82,20 @@ impl Patient {
             .certify(&own.permission, revoked, exposed, released, closure)
             .await?;
         Ok(RevocationReport { resealed, ..report })
+    }
+
+    /// Versions of which something was handed out under a permission, or under those whose place it has taken.
+    async fn ever_handed_out(&self, own: &OwnPermission, released: &Released) -> Result<HashSet<VersionId>> {
+        let mut versions: HashSet<VersionId> = released.versions().collect();
+        let all = self.own_permissions().await?;
+        let mut before = own.permission.replaces;
+        while let Some(replaced) = before {
+            let id = replaced.permission_id;
+            versions.extend(self.released_under(id).await?.versions());
+            let own = all.iter().find(|own| own.permission.permission_id == id);
+            before = own.and_then(|own| own.permission.replaces);
+        }
+        Ok(versions)
     }
 
     /// Takes up what earlier revocations, and removals of devices, have left to do.
@@ -121,7 +141,7 @@ impl Patient {
         }
     }
 
-    async fn submit_revocation(&self, own: &OwnPermission) -> Result<pb::RevocationAnswer> {
+    pub(super) async fn submit_revocation(&self, own: &OwnPermission) -> Result<pb::RevocationAnswer> {
         let permission = &own.permission;
         let revocation = Revocation {
             created: mint::now_ms(),

@@ -394,7 +394,11 @@ fn flip(statement: Option<&mut pb::Statement>) {
 /// REV-10
 #[test]
 fn what_was_sealed_anew_was_exposed_and_has_its_receipt() {
-    let changes: [Change<Story>; 4] = [
+    let changes: [Change<Story>; 5] = [
+        ("had left", |story| {
+            story.resealed = vec![1];
+            story.certificate.resealed = vec![exposed(1)];
+        }),
         ("no receipt", |story| story.resealed.clear()),
         ("another version's receipt", |story| story.resealed = vec![2]),
         ("not said", |story| story.certificate.resealed.clear()),

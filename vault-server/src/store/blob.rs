@@ -72,11 +72,11 @@ pub trait BlobStore: Send + Sync {
     /// `Full`, `Io`, `Unavailable`.
     fn delete(&self, version: [u8; 16], leaves: Range<u32>) -> BoxFuture<'_, Result<(), StoreError>>;
 
-    /// Has the store forget what was deleted of `version`: after success no file of it holds these bytes.
+    /// Has the store forget what was deleted of `versions`: after success no file of it holds these bytes.
     ///
     /// # Errors
     /// `Full`, `Io`, `Unavailable`; purging again is right.
-    fn purge(&self, version: [u8; 16]) -> BoxFuture<'_, Result<(), StoreError>>;
+    fn purge_leaves(&self, versions: Vec<[u8; 16]>) -> BoxFuture<'_, Result<(), StoreError>>;
 }
 
 /// Takes consecutive leaves of one version. Holds at most two leaves in memory, whatever it is

@@ -136,7 +136,7 @@ impl BlobStore for MemoryStore {
         .boxed()
     }
 
-    fn purge(&self, _: [u8; 16]) -> BoxFuture<'_, Result<(), StoreError>> {
+    fn purge_leaves(&self, _: Vec<[u8; 16]>) -> BoxFuture<'_, Result<(), StoreError>> {
         // The map keeps nothing that was deleted.
         async { Ok(()) }.boxed()
     }

@@ -92,6 +92,16 @@ impl Operation for Place {
 }
 
 impl Place {
+    /// Whether it is of this version.
+    pub(super) fn names(&self, version: VersionId) -> bool {
+        self.placement.version_id == version
+    }
+
+    /// Where it is to lie.
+    pub(super) fn collection(&self) -> CollectionId {
+        self.placement.collection_id
+    }
+
     /// Whether the record version is the one that the placement names.
     pub(super) async fn check_record(&self, tx: &mut Tx<'_>) -> Result<(), Refusal> {
         let Self { placement, .. } = self;

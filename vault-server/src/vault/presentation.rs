@@ -11,7 +11,7 @@ use protocol_spec::{
     bodies::{ReleaseTicket, StandbyTicket},
     defence::Defence,
     hash::Sha256Digest,
-    ids::{InstitutionId, PermissionId, RecordId, ReleaseId, UploadId, VersionId},
+    ids::{InstitutionId, PatientId, PermissionId, RecordId, ReleaseId, UploadId, VersionId},
     lifecycle::{Presented, Rules, session_end},
     messages as pb,
     permission::{Kind, PermissionBody},
@@ -298,14 +298,22 @@ impl Present<'_> {
 
 impl Tx<'_> {
     /// Whether all that a permission names is there: the patient may have sealed it anew since (REV-9).
-    async fn check_there(&self, body: &PermissionBody) -> Result<(), Refusal> {
-        let named = body.records.iter();
-        let keys: Vec<_> = named
-            .map(|selector| tables::record(body.patient_id, selector.version_id))
-            .collect();
-        let all = self.peek(&keys).await?.iter().all(Option::is_some);
+    async fn check_there(&mut self, body: &PermissionBody) -> Result<(), Refusal> {
+        for selector in &body.records {
+            self.check_stored(body.patient_id, selector.version_id).await?;
+        }
+        Ok(())
+    }
+
+    /// Whether a version is there, by its row, which the commit checks again.
+    pub(super) async fn check_stored(
+        &mut self,
+        patient: PatientId,
+        version: VersionId,
+    ) -> Result<(), Refusal> {
+        let there = self.read(&tables::record(patient, version)).await?.is_some();
         ensure(
-            all,
+            there,
             Problem::RecordMismatch,
             "a record of the permission was sealed anew",
         )

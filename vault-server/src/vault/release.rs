@@ -115,7 +115,10 @@ impl SpendRelease {
             .iter()
             .find(|record| record.version_id == self.version);
         match selected {
-            Some(record) => Ok((record.record_id, record.stream_len)),
+            Some(record) => {
+                tx.check_stored(self.patient, self.version).await?;
+                Ok((record.record_id, record.stream_len))
+            }
             None if Defence::ReleasedRecords.is_off() => {
                 let row = tx
                     .read_existing(&tables::record(self.patient, self.version))

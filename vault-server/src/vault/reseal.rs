@@ -1,6 +1,8 @@
 //! A record sealed anew: the patient's device sends its content under another data key, and the new version takes the
 //! old one's place, of which then nothing is left. See `spec/revocation.md` §5.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 use protocol_spec::{
     bodies::UploadReceipt,
@@ -26,7 +28,7 @@ use super::{
 use pb::history_entry::What;
 
 /// Sessions that a patient's devices may have open.
-const MOST: u64 = 4;
+const MOST: u64 = 16;
 
 impl Vault {
     /// Opens a session in which a placed record of the caller is sealed anew (REV-9).
@@ -180,6 +182,13 @@ impl Operation for CommitReseal {
             Problem::Malformed,
             "the stream has another length than the one before",
         )?;
+        let stays =
+            self.place.names(version) && self.place.collection() == old.placement.body()?.collection_id;
+        ensure(
+            stays,
+            Problem::RecordMismatch,
+            "the placement is not of the new version, or moves it",
+        )?;
         let signed = self.receipt(tx, &stored, replaces, version)?;
         let receipt = pb::Receipt {
             statement: Some(signed.to_message()),
@@ -241,11 +250,18 @@ impl Tx<'_> {
 const AT_ONCE: u64 = 0;
 
 impl Shared {
-    /// Destroys what was stored of a replaced version, so that no file holds it; the rows that were deleted with it are left
-    /// to [`crate::store::Ledger::purge`].
-    pub(super) async fn shred_version(&self, version: VersionId) -> Result<(), Refusal> {
-        let version = *version.as_bytes();
-        self.blobs.delete(version, 0..u32::MAX).await?;
-        Ok(self.blobs.purge(version).await?)
+    /// Has the store forget replaced versions whose leaves are deleted, and the rows that were deleted with them, so that no
+    /// file holds them. However many of one patient's there are: it rewrites all her rows.
+    pub(super) async fn shred_versions(&self, replaced: &[(PatientId, VersionId)]) -> Result<(), Refusal> {
+        if replaced.is_empty() {
+            return Ok(());
+        }
+        let versions = replaced.iter().map(|(_, version)| *version.as_bytes());
+        self.blobs.purge_leaves(versions.collect()).await?;
+        let patients: BTreeSet<_> = replaced.iter().map(|(patient, _)| *patient.as_bytes()).collect();
+        for patient in patients {
+            self.ledger.purge(&patient).await?;
+        }
+        Ok(())
     }
 }

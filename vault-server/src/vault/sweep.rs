@@ -1,7 +1,7 @@
 //! What is over is ended: sessions past their time, leaves nobody committed, answers nobody repeats.
 //! Everything that expires has a row that names it under its time; the sweeper reads those that are due.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::sync::Arc;
 
 use protocol_spec::{
     defence::Defence,
@@ -53,19 +53,20 @@ impl Shared {
         loop {
             let rows = from.scan(&*self.ledger, BATCH).await?;
             let due = due(&rows, now)?;
-            let (mut over, mut shredded) = (Vec::new(), BTreeSet::new());
+            let (mut over, mut replaced, mut shredded) = (Vec::new(), Vec::new(), Vec::new());
             for (at, what) in &due {
-                match self.end(*at, *what).await {
-                    Ok(keys) => over.extend(keys),
-                    Err(refusal) => tracing::warn!(cause = refusal.cause, "not ended, trying again"),
-                }
-                if let Expiring::Version(patient, _) = what {
-                    shredded.insert(*patient.as_bytes());
+                match (self.end(*at, *what).await, what) {
+                    (Ok(keys), Expiring::Version(patient, version)) => {
+                        replaced.push((*patient, *version));
+                        shredded.extend(keys);
+                    }
+                    (Ok(keys), _) => over.extend(keys),
+                    (Err(refusal), _) => tracing::warn!(cause = refusal.cause, "not ended, trying again"),
                 }
             }
-            // However many of one patient's versions there were: it rewrites all her rows.
-            for patient in shredded {
-                self.ledger.purge(&patient).await?;
+            match self.shred_versions(&replaced).await {
+                Ok(()) => over.extend(shredded),
+                Err(refusal) => tracing::warn!(cause = refusal.cause, "not shredded, trying again"),
             }
             self.forget(over).await?;
             match rows.last() {
@@ -94,7 +95,9 @@ impl Shared {
                 self.shred_epoch(patient, collection).await?;
             }
             Expiring::Epoch(..) => {}
-            Expiring::Version(_, version) => self.shred_version(version).await?,
+            Expiring::Version(_, version) => {
+                self.blobs.delete(*version.as_bytes(), 0..u32::MAX).await?;
+            }
             Expiring::Offer(link, device) => self.run(&EndOffer { link, device }).await?,
             Expiring::Upload(patient, upload) => match self.end_upload(patient, upload).await {
                 // A request is still sending; it will be refused, and the session ended next time.

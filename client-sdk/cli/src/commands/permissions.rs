@@ -101,6 +101,9 @@ struct KeptView {
     /// Another permission that names it.
     #[serde(skip_serializing_if = "Option::is_none")]
     permission_id: Option<String>,
+    /// What went wrong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
 }
 
 impl From<&Resealed> for ResealedView {
@@ -114,24 +117,38 @@ impl From<&Resealed> for ResealedView {
 
 impl From<&Kept> for KeptView {
     fn from(kept: &Kept) -> Self {
-        let (why, permission_id) = match kept.why {
-            KeptWhy::HandedOut => ("received", None),
-            KeptWhy::ItsOwn => ("its-own", None),
-            KeptWhy::Named(other) => ("permitted", Some(other.to_string())),
-        };
-        Self {
+        let blank = Self {
             record_id: kept.record_id.to_string(),
-            why,
-            permission_id,
+            why: "received",
+            permission_id: None,
+            error: None,
+        };
+        match &kept.why {
+            KeptWhy::HandedOut => blank,
+            KeptWhy::ItsOwn => Self {
+                why: "its-own",
+                ..blank
+            },
+            KeptWhy::Named(other) => Self {
+                why: "permitted",
+                permission_id: Some(other.to_string()),
+                ..blank
+            },
+            KeptWhy::Failed(error) => Self {
+                why: "failed",
+                error: Some(error.clone()),
+                ..blank
+            },
         }
     }
 }
 
 impl KeptView {
     fn reason(&self) -> String {
-        match (self.why, &self.permission_id) {
-            ("received", _) => "the institution has received it".to_owned(),
-            (_, Some(other)) => format!("{other} names it: revoke that one too, and run this again"),
+        match (self.why, &self.permission_id, &self.error) {
+            ("received", ..) => "the institution has received it".to_owned(),
+            (_, Some(other), _) => format!("{other} names it: revoke that one too, and run this again"),
+            (_, _, Some(error)) => error.clone(),
             _ => "the institution has made it".to_owned(),
         }
     }

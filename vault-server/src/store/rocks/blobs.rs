@@ -72,19 +72,17 @@ impl BlobStore for RocksStore {
         .boxed()
     }
 
-    fn purge(&self, version: [u8; 16]) -> BoxFuture<'_, Result<(), StoreError>> {
-        let first = LeafKey { version, leaf: 0 };
-        let last = LeafKey {
-            version,
-            leaf: u32::MAX,
-        };
+    fn purge_leaves(&self, versions: Vec<[u8; 16]>) -> BoxFuture<'_, Result<(), StoreError>> {
         async move {
             self.inner.health.check()?;
             self.inner
                 .blocking(move |inner| {
                     inner.flush_tables()?;
-                    for family in [SMALL, LEAVES] {
-                        inner.rewrite(family, &first.encode(), &last.encode())?;
+                    for version in versions {
+                        let key = |leaf| LeafKey { version, leaf }.encode();
+                        for family in [SMALL, LEAVES] {
+                            inner.rewrite(family, &key(0), &key(u32::MAX))?;
+                        }
                     }
                     Ok(())
                 })

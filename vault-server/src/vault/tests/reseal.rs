@@ -4,7 +4,7 @@ use bytes::Bytes;
 use protocol_spec::{
     bodies::{Placement, UploadReceipt},
     content::LEAF_LEN,
-    ids::{UploadId, VersionId},
+    ids::{CollectionId, UploadId, VersionId},
     log::Receipt,
     messages as pb,
     permission::RecordSelector,
@@ -62,6 +62,19 @@ impl Scene {
         stream: &[u8],
         number: u64,
     ) -> Result<RecordSelector, Refusal> {
+        self.commit_reseal_as(upload, version_id, stream, number, |_| ())
+            .await
+    }
+
+    /// The same, with another placement.
+    async fn commit_reseal_as(
+        &self,
+        upload: UploadId,
+        version_id: VersionId,
+        stream: &[u8],
+        number: u64,
+        change: impl FnOnce(&mut Placement),
+    ) -> Result<RecordSelector, Refusal> {
         let commit = commit_message(stream);
         let new = RecordSelector {
             record_id: self.records[0].record_id,
@@ -69,7 +82,7 @@ impl Scene {
             content_root: commit.content_root.as_ref().try_into().unwrap(),
             stream_len: commit.stream_len,
         };
-        let placement = Placement {
+        let mut placement = Placement {
             created: START,
             patient_id: self.world.patient.id,
             record_id: new.record_id,
@@ -80,6 +93,7 @@ impl Scene {
             number,
             tags: tags(0, &version_id),
         };
+        change(&mut placement);
         let adoption = pb::AdoptRecord {
             placement: Some(self.world.patient.placement(placement)),
             epoch: 0,
@@ -240,6 +254,23 @@ async fn only_the_same_content_of_a_placed_record_of_hers_is_sealed_anew() {
         );
     }
     assert!(scene.is_there(old).await);
+    // Nor is a record that another device has moved brought back, or another one placed by it.
+    scene.put(CollectionId::DEFAULT, 0).await.unwrap();
+    let changes: [fn(&mut Placement, &RecordSelector); 2] = [
+        |placement, _| placement.collection_id = CollectionId::DEFAULT,
+        |placement, other| {
+            placement.record_id = other.record_id;
+            placement.version_id = other.version_id;
+            placement.content_root = other.content_root;
+            placement.stream_len = other.stream_len;
+        },
+    ];
+    for change in changes {
+        let bytes = stream(100);
+        let change = |placement: &mut Placement| change(placement, &unplaced);
+        let refused = scene.commit_reseal_as(upload, new, &bytes, 2, change).await;
+        assert_eq!(problem(refused), Problem::RecordMismatch);
+    }
     // Another record's placement does not fit.
     let record = std::mem::replace(&mut scene.records[0].record_id, unplaced.record_id);
     let other = scene.commit_reseal(upload, new, &stream(100), 2).await;
@@ -274,11 +305,11 @@ async fn the_second_one_finds_that_it_is_done() {
 
 /// REV-9: sessions that come to nothing are given up and counted.
 #[tokio::test]
-async fn four_sessions_are_open_at_most() {
+async fn sixteen_sessions_are_open_at_most() {
     let scene = Scene::with_placed(3 * LEAF_LEN).await;
     let old = scene.records[0].version_id;
     let mut opened = Vec::new();
-    for _ in 0..4 {
+    for _ in 0..16 {
         let new = version();
         opened.push((new, scene.open_reseal(old, new).await.unwrap()));
     }
@@ -294,7 +325,7 @@ async fn four_sessions_are_open_at_most() {
     assert!(scene.world.store.blobs.get(key).await.unwrap().is_none());
     let late = scene.commit_reseal(upload, new, &stream(3 * LEAF_LEN), 2).await;
     assert_eq!(problem(late), Problem::UploadClosed);
-    for _ in 0..4 {
+    for _ in 0..16 {
         scene.open_reseal(old, version()).await.unwrap();
     }
     assert!(scene.is_there(old).await);
