@@ -7,19 +7,20 @@ use std::collections::BTreeMap;
 
 use crate::{
     Error,
+    bodies::RevocationReceipt,
     devices::DeviceHistory,
     directory::Institution,
     hash::Sha256Digest,
     ids::{InstitutionId, OperatorId, PatientId, RecordId, ReleaseId, RequestId, TerminalId, VersionId},
     keys::IdentityKey,
     link::{Fingerprint, ServerLink},
-    log::{Entry, verify_published},
+    log::{Entry, Receipt, verify_published},
     messages as pb,
     patient::DeviceChain,
     permission::{Kind, SignedPermission, VerifiedPermission},
     purpose::Purpose,
     released::VersionLeaves,
-    statement::Signed,
+    statement::{Signed, Verified},
 };
 
 use pb::history_entry::What;
@@ -42,7 +43,8 @@ pub struct VerifiedCase {
 pub struct CaseEvent {
     /// Its number in the patient's history.
     pub number: u64,
-    /// When, in milliseconds since 1970, by the operator's clock; nobody has signed it.
+    /// When, in milliseconds since 1970, as whoever made or received it has signed: of requests and permissions their makers,
+    /// of all else the operator.
     pub at: u64,
     /// What.
     pub what: CaseWhat,
@@ -122,7 +124,16 @@ impl VerifiedCase {
         let permission = SignedPermission::try_from(permitted)?.verify()?;
         must(permission.kind != Kind::Emergency, "case and kind of permission")?;
         let grounds = Grounds::verify(&bundle, link, &permission)?;
+        must(
+            permission.operator_id == OperatorId::from(&grounds.operator),
+            "permission and operator",
+        )?;
         let events = walk::walk(&bundle.entries, &grounds, &permission)?;
+        let revoked = events.iter().any(|event| event.what == CaseWhat::Revoked);
+        must(
+            revoked == grounds.revoked.is_some(),
+            "revocation and the operator's receipt",
+        )?;
         let institution = grounds.permitted(&permission)?.clone();
         let asker = grounds.asker(&bundle.entries)?.cloned();
         Ok(Self {
@@ -141,9 +152,12 @@ struct Grounds {
     institutions: Vec<Institution>,
     devices: DeviceHistory,
     released: BTreeMap<ReleaseId, Vec<VersionLeaves>>,
+    /// What the operator said when the revocation had taken hold.
+    revoked: Option<Verified<RevocationReceipt>>,
 }
 
 impl Grounds {
+    /// Checks what the entries rest on (CAS-1) (CAS-2).
     fn verify(
         bundle: &pb::CaseBundle,
         link: &ServerLink,
@@ -173,10 +187,14 @@ impl Grounds {
             );
         }
         Ok(Self {
-            operator,
             institutions,
             devices: devices(&bundle.device_lists, owner(permission))?,
             released,
+            revoked: match bundle.revocation_receipt.clone() {
+                Some(receipt) => Some(Receipt::verify(Some(receipt), &operator)?.statement),
+                None => None,
+            },
+            operator,
         })
     }
 

@@ -39,20 +39,19 @@ impl Patient {
         let own = all
             .into_iter()
             .find(|own| own.permission.permission_id == permission);
-        let permission = own
-            .ok_or_else(|| Error::Unknown {
-                what: "permission",
-                id: permission.to_string(),
-            })?
-            .permission;
+        let own = own.ok_or_else(|| Error::Unknown {
+            what: "permission",
+            id: permission.to_string(),
+        })?;
+        let permission = &own.permission;
         if permission.kind == Kind::Emergency {
             return Err(Error::Usage(
                 "what happens under an emergency permission is checked by `history --verify`".into(),
             ));
         }
-        let entries = self.entries_of(&permission).await?;
+        let entries = self.entries_of(permission).await?;
         let mut institutions = Vec::new();
-        for id in named(&entries, &permission)? {
+        for id in named(&entries, permission)? {
             institutions.extend(self.session.raw_chain(id).await?);
         }
         let mut released = Vec::new();
@@ -65,8 +64,17 @@ impl Patient {
                 });
             }
         }
+        let revoked = entries
+            .iter()
+            .any(|entry| matches!(entry.what, Some(What::Revoked(_))));
+        let revocation_receipt = match revoked {
+            // The same permission again is answered with the first revocation's receipt (REV-2).
+            true => self.submit_revocation(&own).await?.receipt,
+            false => None,
+        };
         let server = &self.session.server;
         let bundle = pb::CaseBundle {
+            revocation_receipt,
             entries,
             released,
             institutions,

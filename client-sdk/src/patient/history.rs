@@ -417,7 +417,7 @@ impl Patient {
             standby_ticket,
             ..
         } = message;
-        met.trail.presented(permission.permission_id)?;
+        met.trail.presented(permission.permission_id, proven.hash)?;
         met.trail.counts.presentations += 1;
         let mut item = HistoryItem {
             terminal: proven.terminal.as_ref().map(TerminalRef::from),

@@ -127,6 +127,8 @@ struct Story {
     revocation: Revocation,
     /// Whether ticket and receipt name the presentation that there was.
     names_presentation: bool,
+    /// What the operator says was revoked.
+    accounted: PermissionId,
     link: ServerLink,
 }
 
@@ -315,6 +317,7 @@ impl Story {
                 patient_id: patient(),
             },
             names_presentation: true,
+            accounted: PERMISSION,
             link: ServerLink::new("vault.example:443", fingerprint).unwrap(),
         }
     }
@@ -410,7 +413,18 @@ impl Story {
             at: number,
             what: Some(what),
         };
+        let account = RevocationReceipt {
+            created: 7,
+            operator_id: operator(),
+            permission_id: self.accounted,
+            patient_id: patient(),
+            institution_id: hospital(),
+            revocation_hash: revocation.hash(),
+            releases: 1,
+            releases_hash: Sha256Digest::of(b"releases"),
+        };
         pb::CaseBundle {
+            revocation_receipt: Some(receipt(account)),
             entries: (3..).zip(all).map(entry_of).collect(),
             released: vec![pb::ReleasedBy {
                 release_id: Bytes::copy_from_slice(RELEASE.as_bytes()),
@@ -696,6 +710,86 @@ fn the_revocation_names_the_permission() {
                 |story| story.revocation.patient_id = PatientId::from_bytes([7; 32]),
                 Some(7),
             ),
+            (
+                "a receipt for another permission",
+                |story| story.accounted = PermissionId::from_bytes([7; 16]),
+                Some(7),
+            ),
         ],
+    );
+    // One that was never submitted has no receipt; and one that was is not left out.
+    let link = Story::new(Kind::Download).link;
+    let mut bundle = Story::new(Kind::Download).bundle();
+    bundle.revocation_receipt = None;
+    let error = VerifiedCase::verify(bundle, &link).unwrap_err();
+    assert_eq!(error.entry, Some(7));
+    let mut bundle = Story::new(Kind::Download).bundle();
+    bundle.entries.pop();
+    assert!(VerifiedCase::verify(bundle, &link).is_err());
+}
+
+/// What was moved is what was permitted, when it was, for what it was.
+#[test]
+fn what_moved_is_what_was_permitted() {
+    refused(
+        &KINDS,
+        &[
+            ("too early", |story| story.permission.not_before = 5, Some(5)),
+            ("too late", |story| story.permission.not_after = 4, Some(5)),
+            (
+                "another institution's ticket",
+                |story| {
+                    story.standby.institution_id = InstitutionId::from_bytes([7; 32]);
+                    story.release.institution_id = InstitutionId::from_bytes([7; 32]);
+                },
+                Some(5),
+            ),
+            (
+                "another operator's",
+                |story| story.permission.operator_id = OperatorId::from_bytes([7; 32]),
+                None,
+            ),
+        ],
+    );
+    refused(
+        &[Kind::Download, Kind::Reference],
+        &[(
+            "for another purpose",
+            |story| story.permission.purpose = Some(Purpose::TREAT),
+            Some(5),
+        )],
+    );
+    refused(
+        &[Kind::Download],
+        &[(
+            "another record",
+            |story| story.permission.records[0].record_id = RecordId::from_bytes([7; 16]),
+            Some(6),
+        )],
+    );
+    refused(
+        &[Kind::Upload],
+        &[(
+            "another record",
+            |story| story.standby.record_id = RecordId::from_bytes([7; 16]),
+            Some(6),
+        )],
+    );
+    // The operator shows one presentation under two tickets.
+    let mut story = Story::new(Kind::Download);
+    story.permission.uses = 2;
+    let mut bundle = story.bundle();
+    story.release.release_id = ReleaseId::from_bytes([7; 16]);
+    let again = story.bundle().entries[2].clone();
+    bundle.entries.insert(3, again);
+    for (number, entry) in (3..).zip(&mut bundle.entries) {
+        entry.number = number;
+    }
+    let error = VerifiedCase::verify(bundle, &story.link).unwrap_err();
+    assert_eq!(
+        error.error,
+        Error::Mismatch {
+            what: "presentation and one before it"
+        }
     );
 }

@@ -22,6 +22,8 @@ pub(super) struct Trail {
     pub(super) permissions: HashMap<PermissionId, Permitted>,
     releases: HashMap<ReleaseId, (PermissionId, Sha256Digest)>,
     uploads: HashMap<UploadId, Standby>,
+    /// Their evidence.
+    presentations: HashSet<Sha256Digest>,
     /// Versions that were stored, and of which record.
     pub(super) stored: HashMap<VersionId, RecordId>,
     /// What delegates have signed to read a record (DLG-11).
@@ -83,7 +85,9 @@ impl Trail {
     }
 
     /// A presentation spends a use.
-    pub(super) fn presented(&mut self, id: PermissionId) -> Result<()> {
+    pub(super) fn presented(&mut self, id: PermissionId, evidence: Sha256Digest) -> Result<()> {
+        let first = self.presentations.insert(evidence);
+        check(first, "it stands here a second time")?;
         let permitted = self.used(id)?;
         permitted.presented = permitted.presented.saturating_add(1);
         check(
