@@ -11,7 +11,10 @@ use protocol_spec::{
     problem::Problem,
     statement::Signed,
 };
-use tests::raw::{Answer, RawInstitution, RawPatient, RawWorld};
+use tests::{
+    attack::note,
+    raw::{Answer, RawInstitution, RawPatient, RawWorld},
+};
 
 struct Scene {
     world: RawWorld,
@@ -226,11 +229,16 @@ async fn an_upload_permission_releases_nothing() -> Result<()> {
 #[tokio::test]
 async fn a_release_cannot_be_read_by_another_institution_or_beyond_its_records() -> Result<()> {
     let (stolen, beyond) = read_too_much(&scene().await?).await?;
+    for answer in [&stolen, &beyond] {
+        note(&[], answer.problem() != Some(Problem::NotPermitted))?;
+    }
     assert_eq!(stolen.problem(), Some(Problem::NotPermitted), "{stolen:?}");
     assert_eq!(beyond.problem(), Some(Problem::NotPermitted), "{beyond:?}");
     let (stolen, _) = read_too_much(&scene_without(&[Defence::SessionOwner]).await?).await?;
+    note(&[Defence::SessionOwner], stolen.status.is_success())?;
     assert!(stolen.status.is_success(), "control: {stolen:?}");
     let (_, beyond) = read_too_much(&scene_without(&[Defence::ReleasedRecords]).await?).await?;
+    note(&[Defence::ReleasedRecords], beyond.status.is_success())?;
     assert!(beyond.status.is_success(), "control: {beyond:?}");
     Ok(())
 }

@@ -132,7 +132,7 @@ fn program(message: &Value) -> Option<(String, Program)> {
     let target = message["target"]["name"].as_str()?;
     let id = match message["target"]["kind"][0].as_str()? {
         "test" => format!("{name}::{target}"),
-        "bin" => format!("{name}::bin/{target}"),
+        kind @ ("bin" | "bench" | "example") => format!("{name}::{kind}/{target}"),
         _ => name.to_owned(),
     };
     Some((id, Program { path, package }))
