@@ -18,6 +18,7 @@ use protocol_spec::{
     messages as pb,
 };
 use tests::{
+    attack::note,
     harness::{Cli, Liar, Witness, World},
     raw::Wire,
 };
@@ -185,7 +186,7 @@ fn strip(text: &str) -> String {
     kept.collect()
 }
 
-/// LOG-8: with fewer cosignatures than the quorum nothing is believed; without the check it is.
+/// ATK-4, LOG-8: with fewer cosignatures than the quorum nothing is believed; without the check it is.
 #[test]
 fn fewer_cosignatures_than_the_quorum_are_refused() -> Result<()> {
     let scene = Scene::start()?;
@@ -211,8 +212,9 @@ fn fewer_cosignatures_than_the_quorum_are_refused() -> Result<()> {
             page
         });
     refused(&patient)?;
+    note(&[], false)?;
     patient.without(&[Defence::Witnesses]).run(&["directory"])?;
-    Ok(())
+    note(&[Defence::Witnesses], true)
 }
 
 fn copy(from: &Path, to: &Path) -> Result<()> {
@@ -248,11 +250,12 @@ fn a_fork_that_is_shown_to_two_clients_is_refused() -> Result<()> {
     scene.world.institution("Charity")?;
     std::thread::sleep(Duration::from_secs(2));
     refused(&second)?;
+    note(&[], false)?;
     let forked = second.without(&[Defence::Witnesses]).run(&["directory"])?;
     let names = forked["institutions"].as_array().context("institutions")?;
     ensure!(names.iter().any(|entry| entry["name"] == "Hope"), "{forked}");
     ensure!(!names.iter().any(|entry| entry["name"] == "Mercy"), "{forked}");
-    Ok(())
+    note(&[Defence::Witnesses], true)
 }
 
 /// A log that a test signs itself.
