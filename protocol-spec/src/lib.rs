@@ -2,7 +2,7 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`messages`] | what travels, as generated from the `.proto` files, unvalidated |
+//! | [`messages`], [`json`] | what travels, as generated from the `.proto` files, unvalidated; the same as JSON |
 //! | [`ids`], [`hash`], [`keys`], [`labels`] | the words of the protocol as types |
 //! | [`statement`], [`bodies`], [`patient`], [`permission`] | what somebody signs: parsed, then verified |
 //! | [`directory`], [`log`], [`link`] | where trust in keys comes from |
@@ -41,6 +41,7 @@ pub mod field;
 pub mod hash;
 pub mod ids;
 pub mod index;
+pub mod json;
 pub mod keys;
 pub mod labels;
 pub mod lifecycle;

@@ -9,14 +9,14 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{header, request::Parts};
-use prost::Message;
-use protocol_spec::{defence::Defence, problem::Problem};
+use prost::{Message, Name};
+use protocol_spec::{defence::Defence, json, problem::Problem};
 
 use super::{
     App,
     accept::Connection,
     auth::QuotaPermit,
-    body::PROTOBUF,
+    body::{Format, JSON, PROTOBUF},
     memory::{Payer, Share},
     outgoing,
     problem::Refused,
@@ -33,6 +33,7 @@ pub(super) type Answer<M> = Result<Reply<M>, Refused>;
 pub(super) struct WayBack {
     app: App,
     connection: Connection,
+    format: Format,
 }
 
 impl FromRequestParts<App> for WayBack {
@@ -45,6 +46,7 @@ impl FromRequestParts<App> for WayBack {
         Ok(Self {
             app: app.clone(),
             connection,
+            format: Format::of_answer(&parts.headers),
         })
     }
 }
@@ -73,7 +75,11 @@ impl WayBack {
     /// # Errors
     /// `unavailable`.
     pub(super) async fn room(self, running: QuotaPermit, bytes: u64) -> Result<Room, Refusal> {
-        let share = self.app.memory.reserve(&running.payer(), bytes).await?;
+        let share = self
+            .app
+            .memory
+            .reserve(&running.payer(), self.cost(bytes))
+            .await?;
         Ok(self.with(share, Some(running)))
     }
 
@@ -82,7 +88,11 @@ impl WayBack {
     /// # Errors
     /// `unavailable`.
     pub(super) async fn page_room(self, running: QuotaPermit, bytes: u64) -> Result<Room, Refusal> {
-        let share = self.app.memory.reserve_page(&running.payer(), bytes).await?;
+        let share = self
+            .app
+            .memory
+            .reserve_page(&running.payer(), self.cost(bytes))
+            .await?;
         Ok(self.with(share, Some(running)))
     }
 
@@ -91,7 +101,11 @@ impl WayBack {
     /// # Errors
     /// `unavailable`.
     pub(super) async fn public_room(self, bytes: u64) -> Result<Room, Refusal> {
-        let share = self.app.memory.reserve(&self.stranger(), bytes).await?;
+        let share = self
+            .app
+            .memory
+            .reserve(&self.stranger(), self.cost(bytes))
+            .await?;
         Ok(self.with(share, None))
     }
 
@@ -100,8 +114,17 @@ impl WayBack {
     /// # Errors
     /// `unavailable`.
     pub(super) async fn public_page_room(self, bytes: u64) -> Result<Room, Refusal> {
-        let share = self.app.memory.reserve_page(&self.stranger(), bytes).await?;
+        let share = self
+            .app
+            .memory
+            .reserve_page(&self.stranger(), self.cost(bytes))
+            .await?;
         Ok(self.with(share, None))
+    }
+
+    /// The memory that a message of so many bytes takes until it is written down.
+    fn cost(&self, bytes: u64) -> u64 {
+        bytes.saturating_mul(self.format.cost())
     }
 
     /// Room that is already there.
@@ -139,7 +162,7 @@ impl Room {
 
     fn body(self, bytes: Vec<u8>) -> Body {
         let Self {
-            way: WayBack { app, connection },
+            way: WayBack { app, connection, .. },
             mut share,
             running,
         } = self;
@@ -197,12 +220,18 @@ pub(super) struct Reply<M> {
     room: Room,
 }
 
-impl<M: Message> IntoResponse for Reply<M> {
+impl<M: Message + Name> IntoResponse for Reply<M> {
     fn into_response(self) -> Response {
         let Self { message, room } = self;
         // No await until the message is dropped: as many are there twice as there are threads.
-        let bytes = message.encode_to_vec();
+        let (bytes, content_type) = match room.way.format {
+            Format::Protobuf => (message.encode_to_vec(), PROTOBUF),
+            Format::Json => match json::encode(&message) {
+                Ok(bytes) => (bytes, JSON),
+                Err(error) => return Refused(Refusal::new(Problem::Internal, error)).into_response(),
+            },
+        };
         drop(message);
-        ([(header::CONTENT_TYPE, PROTOBUF)], room.body(bytes)).into_response()
+        ([(header::CONTENT_TYPE, content_type)], room.body(bytes)).into_response()
     }
 }

@@ -15,6 +15,7 @@ use protocol_spec::{
     Error,
     defence::Defence,
     hash::{Sha256Digest, sha256},
+    json,
     messages::{CommitUpload, EnrolInstitution, EnrolPatient, LinkOffer, Presentation},
     problem::Problem,
     request::{CONTENT_DIGEST, DELEGATION, IDEMPOTENCY_KEY, RequestSignature, content_digest},
@@ -34,6 +35,14 @@ use crate::{
 
 /// Media type of messages.
 pub(super) const PROTOBUF: HeaderValue = HeaderValue::from_static("application/protobuf");
+
+/// Media type of messages for people.
+pub(super) const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+/// Enough for whatever a person writes by hand. `{},` makes a message of each three bytes.
+const MOST_OF_JSON: usize = 64 << 10;
+/// The memory that JSON takes while it is read or made, by its length or that of the message.
+const JSON_MEMORY: u64 = 64;
 
 /// Two ids. A presentation is kept, uncounted, while it waits for the memory of its answer.
 const MOST_OF_PRESENTATION: usize = 4 << 10;
@@ -92,16 +101,7 @@ impl<M: Message + Default + Name> Posted<M> {
     /// `idempotency-key-missing`, `malformed`, `too-large`, `unavailable`, `too-slow`, `digest-mismatch`.
     pub(super) async fn read(app: &App, parts: &Parts, body: Body, payer: &Payer) -> Result<Self, Refusal> {
         let key = idempotency_key(&parts.headers)?;
-        if parts
-            .headers
-            .get(header::CONTENT_TYPE)
-            .is_some_and(|given| *given != PROTOBUF)
-        {
-            return Err(Refusal::new(
-                Problem::Malformed,
-                "messages are application/protobuf",
-            ));
-        }
+        let format = Format::of::<M>(&parts.headers)?;
         let limit = match M::NAME {
             CommitUpload::NAME => app.limits.commit_bytes,
             // Anybody may send these, and each takes its share of public memory while it dribbles in.
@@ -109,23 +109,75 @@ impl<M: Message + Default + Name> Posted<M> {
             Presentation::NAME => MOST_OF_PRESENTATION,
             _ => app.limits.message_bytes,
         };
+        let limit = limit.min(format.most());
         let declared = declared_length(&body, limit)?;
         let wanted = u64::try_from(declared).unwrap_or(u64::MAX);
-        let memory = app.memory.reserve(payer, wanted.saturating_add(SHORT)).await?;
+        let answer = Format::of_answer(&parts.headers).cost().saturating_mul(SHORT);
+        let wanted = wanted.saturating_mul(format.cost()).saturating_add(answer);
+        let memory = app.memory.reserve(payer, wanted).await?;
         let bytes = read_all(PacedBody::new(body, &app.limits), declared, limit).await?;
         let digest = checked_digest(&parts.headers, &bytes)?;
         let intent = Intent {
             key,
             digest: intent_digest(parts, &digest),
         };
-        // From `Bytes`, so that fields share the body's memory.
-        let message = M::decode(bytes.clone()).map_err(|_| Error::Decode { message: M::NAME })?;
+        let message = match format {
+            // From `Bytes`, so that fields share the body's memory.
+            Format::Protobuf => M::decode(bytes.clone()).map_err(|_| Error::Decode { message: M::NAME })?,
+            Format::Json => json::decode(&bytes)?,
+        };
         Ok(Self {
             intent,
             message,
             bytes,
             memory,
         })
+    }
+}
+
+/// How a message is written down (API-12).
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Format {
+    Protobuf,
+    Json,
+}
+
+impl Format {
+    /// What the client accepts.
+    pub(super) fn of_answer(headers: &HeaderMap) -> Self {
+        match headers.get(header::ACCEPT) {
+            Some(accepted) if *accepted == JSON => Self::Json,
+            _ => Self::Protobuf,
+        }
+    }
+
+    fn of<M: Name>(headers: &HeaderMap) -> Result<Self, Refusal> {
+        match headers.get(header::CONTENT_TYPE) {
+            None => Ok(Self::Protobuf),
+            Some(given) if *given == PROTOBUF => Ok(Self::Protobuf),
+            // A presentation is kept as evidence, as it came.
+            Some(given) if *given == JSON && M::NAME != Presentation::NAME => Ok(Self::Json),
+            Some(_) => Err(Refusal::new(
+                Problem::Malformed,
+                "messages are application/protobuf or application/json",
+            )),
+        }
+    }
+
+    /// Most bytes of a body.
+    fn most(self) -> usize {
+        match self {
+            Self::Protobuf => usize::MAX,
+            Self::Json => MOST_OF_JSON,
+        }
+    }
+
+    /// Bytes of memory for each byte of a body, or of the message that becomes one.
+    pub(super) fn cost(self) -> u64 {
+        match self {
+            Self::Protobuf => 1,
+            Self::Json => JSON_MEMORY,
+        }
     }
 }
 

@@ -144,3 +144,56 @@ async fn the_admin_address_answers_and_names_no_patient() {
         "{metrics}"
     );
 }
+
+/// API-12: for people, in both directions; what proves a presentation stays as it came.
+#[tokio::test]
+async fn messages_are_json_for_whoever_asks_for_it() {
+    let server = Server::start(&[]).await;
+    let patient = Patient::enrolled(&server).await;
+    let json = || ("accept", "application/json".to_owned());
+    let info = server
+        .send(b"GET /v1/server HTTP/1.1\r\nhost: localhost\r\naccept: application/json\r\n\r\n")
+        .await;
+    assert!(info.contains("content-type: application/json"), "{info}");
+    let info: serde_json::Value = serde_json::from_str(body(&info)).unwrap();
+    assert_eq!(info["version"], 1);
+    assert!(info["operatorKey"].as_str().unwrap().ends_with('='), "{info}");
+
+    let mut list = get("/v1/vault/collections");
+    list.headers.push(json());
+    let answer = patient.ask(&list).await;
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    assert_eq!(body(&answer), "{}");
+
+    // A body is signed as it is, and read as what it says it is.
+    let posted = |content_type: &str, bytes: &[u8], path: &'static str| {
+        let mut ask = post(path, &protocol_spec::messages::Accepted::default());
+        ask.body = bytes.to_vec();
+        ask.headers.retain(|(name, _)| *name == "idempotency-key");
+        ask.headers.extend([
+            ("content-digest", protocol_spec::request::content_digest(bytes)),
+            ("content-length", bytes.len().to_string()),
+            ("content-type", content_type.to_owned()),
+        ]);
+        ask
+    };
+    let wraps = br#"{"collectionId":"AAAAAAAAAAAAAAAAAAAAAA==","epoch":"1","wraps":[]}"#;
+    let answer = patient
+        .ask(&posted("application/json", wraps, "/v1/vault/wraps"))
+        .await;
+    assert!(!has(&answer, "malformed"), "{answer}");
+    for (content_type, bytes) in [
+        ("application/json", &br#"{"collection":""}"#[..]),
+        ("application/json", b"{"),
+        ("text/plain", wraps),
+        ("application/protobuf", wraps),
+    ] {
+        let answer = patient.ask(&posted(content_type, bytes, "/v1/vault/wraps")).await;
+        assert!(has(&answer, "malformed"), "{content_type}: {answer}");
+    }
+    let large = vec![b' '; (64 << 10) + 1];
+    let answer = patient
+        .ask(&posted("application/json", &large, "/v1/vault/wraps"))
+        .await;
+    assert!(has(&answer, "too-large"), "{answer}");
+}
