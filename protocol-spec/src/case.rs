@@ -10,10 +10,10 @@ use crate::{
     bodies::RevocationReceipt,
     devices::DeviceHistory,
     directory::Institution,
-    hash::Sha256Digest,
+    error::must,
     ids::{InstitutionId, OperatorId, PatientId, RecordId, ReleaseId, RequestId, TerminalId, VersionId},
     keys::IdentityKey,
-    link::{Fingerprint, ServerLink},
+    link::ServerLink,
     log::{Entry, Receipt, verify_published},
     messages as pb,
     patient::DeviceChain,
@@ -163,14 +163,15 @@ impl Grounds {
         link: &ServerLink,
         permission: &VerifiedPermission,
     ) -> Result<Self, Error> {
-        let operator = IdentityKey::try_from(bundle.operator_key.as_ref())?;
-        let registrar = IdentityKey::try_from(bundle.registrar_key.as_ref())?;
-        let server: Option<Sha256Digest> = match bundle.server_certificate.as_ref() {
-            [] => None,
-            digest => Some(digest.try_into()?),
-        };
-        let fingerprint = Fingerprint::of(&operator, &registrar, server.as_ref());
-        must(fingerprint == *link.fingerprint(), "case and server link")?;
+        let shown = [
+            &bundle.operator_key,
+            &bundle.registrar_key,
+            &bundle.server_certificate,
+        ];
+        let keys = link.keys(shown.map(AsRef::as_ref))?;
+        let (operator, registrar) = keys.ok_or(Error::Mismatch {
+            what: "case and server link",
+        })?;
         let mut institutions = Vec::with_capacity(bundle.institutions.len());
         for entry in &bundle.institutions {
             let proof = entry.proof.clone();
@@ -251,14 +252,6 @@ impl VerifiedCase {
     /// The patient.
     pub fn patient(&self) -> PatientId {
         self.permission.patient_id
-    }
-}
-
-fn must(condition: bool, what: &'static str) -> Result<(), Error> {
-    if condition {
-        Ok(())
-    } else {
-        Err(Error::Mismatch { what })
     }
 }
 

@@ -9,11 +9,11 @@ use crate::{
         EpochClosure, ReleaseReceipt, Revocation, RevocationCertificate, RevocationReceipt, UploadReceipt,
     },
     collection::Collection,
+    error::must,
     field::Field,
-    hash::Sha256Digest,
     ids::{RecordId, VersionId},
     keys::IdentityKey,
-    link::{Fingerprint, ServerLink},
+    link::ServerLink,
     log::{Logged, Receipt},
     messages as pb,
     patient::{PatientSigned, PatientVerified},
@@ -152,14 +152,11 @@ impl VerifiedCertificate {
 
 /// The operator's key, if the link covers it.
 fn operator(file: &pb::CertificateFile, link: &ServerLink) -> Result<IdentityKey, Error> {
-    let operator = IdentityKey::try_from(file.operator_key.as_ref())?;
-    let registrar = IdentityKey::try_from(file.registrar_key.as_ref())?;
-    let server: Option<Sha256Digest> = match file.server_certificate.as_ref() {
-        [] => None,
-        digest => Some(digest.try_into()?),
-    };
-    let fingerprint = Fingerprint::of(&operator, &registrar, server.as_ref());
-    must(fingerprint == *link.fingerprint(), "certificate and server link")?;
+    let shown = [&file.operator_key, &file.registrar_key, &file.server_certificate];
+    let keys = link.keys(shown.map(AsRef::as_ref))?;
+    let (operator, _) = keys.ok_or(Error::Mismatch {
+        what: "certificate and server link",
+    })?;
     Ok(operator)
 }
 
@@ -249,14 +246,6 @@ fn check_exposed(certificate: &RevocationCertificate, permission: &VerifiedPermi
     let over = permission.collection.map(|selector| selector.collection);
     let closed = over.is_none_or(|collection| certificate.closed.contains(&collection));
     must(closed, "closed epochs and the permission")
-}
-
-fn must(condition: bool, what: &'static str) -> Result<(), Error> {
-    if condition {
-        Ok(())
-    } else {
-        Err(Error::Mismatch { what })
-    }
 }
 
 #[cfg(test)]

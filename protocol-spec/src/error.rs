@@ -101,3 +101,12 @@ pub enum Error {
         rule: &'static str,
     },
 }
+
+/// Refuses what does not belong together; `what` names the pair.
+pub(crate) fn must(condition: bool, what: &'static str) -> Result<(), Error> {
+    if condition {
+        Ok(())
+    } else {
+        Err(Error::Mismatch { what })
+    }
+}

@@ -47,6 +47,24 @@ impl ServerLink {
     pub fn fingerprint(&self) -> &Fingerprint {
         &self.fingerprint
     }
+
+    /// The operator's and the registrar's key that a file shows, and the digest of the server's certificate or nothing, if
+    /// this link covers them (KEY-9).
+    ///
+    /// # Errors
+    /// What is wrong with a key.
+    pub(crate) fn keys(
+        &self,
+        [operator, registrar, certificate]: [&[u8]; 3],
+    ) -> Result<Option<(IdentityKey, IdentityKey)>, Error> {
+        let (operator, registrar) = (operator.try_into()?, registrar.try_into()?);
+        let certificate: Option<Sha256Digest> = match certificate {
+            [] => None,
+            digest => Some(digest.try_into()?),
+        };
+        let covered = Fingerprint::of(&operator, &registrar, certificate.as_ref()) == self.fingerprint;
+        Ok(covered.then_some((operator, registrar)))
+    }
 }
 
 impl FromStr for ServerLink {

@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use super::{CaseError, CaseEvent, CaseWhat, Grounds, must};
+use super::{CaseError, CaseEvent, CaseWhat, Grounds};
 use crate::{
     Error,
     bodies::{
         DownloadRequest, ReferenceRequest, ReleaseReceipt, ReleaseTicket, Revocation, StandbyTicket,
         UploadReceipt, UploadRequest,
     },
+    error::must,
     evidence::ProvenPresentation,
     hash::Sha256Digest,
     ids::{InstitutionId, RecordId, ReleaseId, TerminalId, UploadId, VersionId},
