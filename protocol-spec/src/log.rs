@@ -9,6 +9,7 @@
 //! | `proof` | tlog-proof | where a leaf stands |
 //! | `submission` | tlog-witness | what a log sends to a witness |
 //! | `merkle` | – | RFC 6962 inclusion and consistency, by `ct-merkle` |
+//! | [`frontier`] | – | what grows: the right edge of such a tree |
 //! | `entry` | – | what a leaf says |
 //! | `receipt` | – | statements with their places |
 //!
@@ -20,6 +21,7 @@ pub(crate) mod alone;
 mod checkpoint;
 mod cosignature;
 mod entry;
+pub mod frontier;
 mod merkle;
 mod note;
 mod policy;

@@ -23,7 +23,8 @@ use bytes::Bytes;
 use protocol_spec::{
     hash::{Sha256Digest, sha256},
     log::{
-        Entry, SignedCheckpoint, TlogProof, VaultSalt, VerifiedCheckpoint,
+        Entry, Hash, SignedCheckpoint, TlogProof, VaultSalt, VerifiedCheckpoint,
+        frontier::{join, leaf_hash},
         tile::{TileKind, TilePath, WIDTH, bundle},
     },
     messages as pb,
@@ -36,7 +37,7 @@ use tokio::{
 
 use self::{
     tile::{Place, TileId},
-    tree::{Hash, join, leaf_hash, subtrees},
+    tree::subtrees,
 };
 use super::{
     Refusal,

@@ -6,14 +6,17 @@ use std::{collections::BTreeMap, time::Duration};
 use bytes::Bytes;
 use protocol_spec::{
     hash::Sha256Digest,
-    log::{Checkpoint, SignedCheckpoint, log_key},
+    log::{
+        Checkpoint, SignedCheckpoint,
+        frontier::{Frontier, leaf_hash},
+        log_key,
+    },
     problem::Problem,
 };
 
 use super::{
     Log, Queued,
     tile::{self, Place, TileId},
-    tree::{Frontier, leaf_hash},
 };
 use crate::{
     store::{Commit, CommitId, Key, Outcome},

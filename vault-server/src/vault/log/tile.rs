@@ -3,7 +3,10 @@
 //! A tile of level l holds the hashes of nodes at height 8·l, 256 in a full one; all other nodes are hashed from them.
 //! `ct-merkle` keeps its whole tree in memory, so storing it is ours.
 
-use super::tree::{Hash, Node, node_hash};
+use protocol_spec::log::{
+    Hash,
+    frontier::{Node, node_hash},
+};
 
 /// Hashes of a full tile.
 const WIDTH: u64 = 256;

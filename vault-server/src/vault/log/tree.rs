@@ -1,81 +1,11 @@
-//! RFC 6962 §2.1 as arithmetic: which subtrees a proof consists of, and how hashes combine. No storage.
+//! RFC 6962 §2.1 as arithmetic: which subtrees a proof consists of. No storage.
 //!
 //! Only complete subtrees are ever stored, and they never change. Every other range that a proof names
 //! is hashed from at most 64 of them.
 
 use std::ops::Range;
 
-use protocol_spec::hash::sha256;
-
-/// A node or leaf hash.
-pub(in crate::vault) type Hash = [u8; 32];
-
-/// A complete subtree: the leaves `index << level .. (index + 1) << level`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Node {
-    /// Height above the leaves.
-    pub(super) level: u8,
-    /// Its number among the subtrees of this height.
-    pub(super) index: u64,
-}
-
-/// The right edge of a tree: all that appending needs.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Frontier {
-    /// Leaves.
-    pub(super) size: u64,
-    /// Roots of the largest complete subtrees, left to right.
-    pub(super) peaks: Vec<Hash>,
-}
-
-impl Frontier {
-    /// Appends a leaf and returns the nodes that became complete by it.
-    pub(super) fn append(&mut self, leaf: &[u8]) -> Vec<(Node, Hash)> {
-        let mut node = Node {
-            level: 0,
-            index: self.size,
-        };
-        let mut hash = leaf_hash(leaf);
-        let mut complete = vec![(node, hash)];
-        while node.index % 2 == 1
-            && let Some(left) = self.peaks.pop()
-        {
-            node = Node {
-                level: node.level + 1,
-                index: node.index / 2,
-            };
-            hash = node_hash(&left, &hash);
-            complete.push((node, hash));
-        }
-        self.peaks.push(hash);
-        self.size += 1;
-        complete
-    }
-
-    /// MTH(D[n]).
-    pub(super) fn root(&self) -> Hash {
-        join(&self.peaks)
-    }
-}
-
-/// MTH({d}) = SHA-256(0x00 ‖ d)
-pub(super) fn leaf_hash(leaf: &[u8]) -> Hash {
-    sha256(&[&[0], leaf])
-}
-
-pub(super) fn node_hash(left: &Hash, right: &Hash) -> Hash {
-    sha256(&[&[1], left, right])
-}
-
-/// The hash of a range from those of [`subtrees`]; MTH({}) = SHA-256() for none.
-pub(super) fn join(peaks: &[Hash]) -> Hash {
-    peaks
-        .iter()
-        .rev()
-        .copied()
-        .reduce(|right, left| node_hash(&left, &right))
-        .unwrap_or_else(|| sha256(&[]))
-}
+use protocol_spec::log::frontier::Node;
 
 /// The largest complete subtrees that make up a range, left to right. The range starts where RFC 6962
 /// splits a tree: at a multiple of a power of two that is not below its length.
@@ -144,6 +74,13 @@ mod tests {
     use std::collections::BTreeMap;
 
     use ct_merkle::mem_backed_tree::MemoryBackedTree;
+    use protocol_spec::{
+        hash::sha256,
+        log::{
+            Hash,
+            frontier::{Frontier, join},
+        },
+    };
     use sha2::Sha256;
 
     use super::*;

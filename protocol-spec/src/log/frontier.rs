@@ -1,0 +1,74 @@
+//! The right edge of a tree of RFC 6962 §2.1: what appending to it and its root need. `ct-merkle` keeps its whole tree
+//! in memory, so this is ours.
+
+use super::merkle::Hash;
+use crate::hash::sha256;
+
+/// A complete subtree: the leaves `index << level .. (index + 1) << level`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Node {
+    /// Height above the leaves.
+    pub level: u8,
+    /// Its number among the subtrees of this height.
+    pub index: u64,
+}
+
+/// The right edge of a tree: all that appending needs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Frontier {
+    /// Leaves.
+    pub size: u64,
+    /// Roots of the largest complete subtrees, left to right.
+    pub peaks: Vec<Hash>,
+}
+
+impl Frontier {
+    /// Appends a leaf and returns the nodes that became complete by it.
+    pub fn append(&mut self, leaf: &[u8]) -> Vec<(Node, Hash)> {
+        let mut node = Node {
+            level: 0,
+            index: self.size,
+        };
+        let mut hash = leaf_hash(leaf);
+        let mut complete = vec![(node, hash)];
+        while node.index % 2 == 1
+            && let Some(left) = self.peaks.pop()
+        {
+            node = Node {
+                level: node.level + 1,
+                index: node.index / 2,
+            };
+            hash = node_hash(&left, &hash);
+            complete.push((node, hash));
+        }
+        self.peaks.push(hash);
+        self.size += 1;
+        complete
+    }
+
+    /// MTH(D[n]).
+    pub fn root(&self) -> Hash {
+        join(&self.peaks)
+    }
+}
+
+/// MTH({d}) = SHA-256(0x00 ‖ d)
+pub fn leaf_hash(leaf: &[u8]) -> Hash {
+    sha256(&[&[0], leaf])
+}
+
+/// MTH of an inner node = SHA-256(0x01 ‖ left ‖ right)
+pub fn node_hash(left: &Hash, right: &Hash) -> Hash {
+    sha256(&[&[1], left, right])
+}
+
+/// The hash of a range from those of the largest complete subtrees that make it up, left to right; MTH({}) = SHA-256()
+/// for none.
+pub fn join(peaks: &[Hash]) -> Hash {
+    peaks
+        .iter()
+        .rev()
+        .copied()
+        .reduce(|right, left| node_hash(&left, &right))
+        .unwrap_or_else(|| sha256(&[]))
+}
