@@ -10,6 +10,7 @@
 //! | `submission` | tlog-witness | what a log sends to a witness |
 //! | `merkle` | – | RFC 6962 inclusion and consistency, by `ct-merkle` |
 //! | [`frontier`] | – | what grows: the right edge of such a tree |
+//! | `scan` | – | all entries of a log, verified while they are read |
 //! | `entry` | – | what a leaf says |
 //! | `receipt` | – | statements with their places |
 //!
@@ -27,6 +28,7 @@ mod note;
 mod policy;
 mod proof;
 mod receipt;
+mod scan;
 mod submission;
 #[cfg(test)]
 mod tests;
@@ -41,5 +43,6 @@ pub use self::{
     policy::{Policy, Witness, WitnessedCheckpoint},
     proof::TlogProof,
     receipt::{Logged, Receipt, verify_inclusion, verify_published},
+    scan::{Plan, Scan},
     submission::Submission,
 };

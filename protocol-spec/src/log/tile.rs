@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use bytes::Bytes;
 
-use super::{checkpoint::decimal, note::malformed};
+use super::{checkpoint::decimal, frontier::node_hash, merkle::Hash, note::malformed};
 use crate::Error;
 
 /// Hashes or entries of a full tile: the tree is cut at every eighth level.
@@ -144,4 +144,13 @@ pub fn entries(mut bundle: Bytes, width: u64) -> Result<Vec<Bytes>, Error> {
     } else {
         malformed("an entry bundle has another number of entries")
     }
+}
+
+/// The root over as many nodes as a power of two; none over none.
+pub fn complete(mut nodes: Vec<Hash>) -> Option<Hash> {
+    while nodes.len() > 1 {
+        let (pairs, _) = nodes.as_chunks::<2>();
+        nodes = pairs.iter().map(|[left, right]| node_hash(left, right)).collect();
+    }
+    nodes.pop()
 }

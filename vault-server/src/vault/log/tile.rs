@@ -3,10 +3,7 @@
 //! A tile of level l holds the hashes of nodes at height 8·l, 256 in a full one; all other nodes are hashed from them.
 //! `ct-merkle` keeps its whole tree in memory, so storing it is ours.
 
-use protocol_spec::log::{
-    Hash,
-    frontier::{Node, node_hash},
-};
+use protocol_spec::log::{Hash, frontier::Node, tile::complete};
 
 /// Hashes of a full tile.
 const WIDTH: u64 = 256;
@@ -46,12 +43,7 @@ impl Place {
     /// The node's hash, from its tile's; none if the tile is not that wide.
     pub(super) fn hash(self, tile: &[u8]) -> Option<Hash> {
         let (hashes, _) = tile.as_chunks::<32>();
-        let mut level = hashes.get(self.first..)?.get(..self.count)?.to_vec();
-        while level.len() > 1 {
-            let (pairs, _) = level.as_chunks::<2>();
-            level = pairs.iter().map(|[left, right]| node_hash(left, right)).collect();
-        }
-        level.pop()
+        complete(hashes.get(self.first..)?.get(..self.count)?.to_vec())
     }
 }
 
