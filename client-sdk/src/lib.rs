@@ -37,7 +37,7 @@
 //! | [`keystore`] | an institution's secret keys, in the home or elsewhere |
 //! | `connect` | one server: link, TLS, request signatures, retries |
 //! | [`patient`], [`institution`], [`registrar`] | the entry points |
-//! | `directory`, `receipts`, `met`, [`inbox`], `provenance` | what is verified before it is believed |
+//! | `directory`, `receipts`, `scan`, `met`, [`inbox`], `provenance` | what is verified before it is believed |
 //! | [`rules`] | what the patient's device answers while she is not looking |
 //! | [`transfer`] | sources and sinks, sealing and opening in constant memory, resuming |
 
@@ -58,6 +58,7 @@ mod provenance;
 mod receipts;
 pub mod registrar;
 pub mod rules;
+mod scan;
 mod session;
 mod shares;
 pub mod transfer;
@@ -80,7 +81,7 @@ pub use protocol_spec::{
         RequestId, TerminalId, UploadId, VersionId,
     },
     link::ServerLink,
-    log::Receipt,
+    log::{Entry as LogEntry, Receipt, VerifiedCheckpoint},
     manifest::{Clinical, Part, PartName},
     permission::Kind as PermissionKind,
     problem::Problem,

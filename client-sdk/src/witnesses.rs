@@ -83,6 +83,18 @@ impl Session {
         witnessed.map(drop).map_err(not_witnessed)
     }
 
+    /// The checkpoint that the server shows now. With a policy, the quorum has cosigned it lately (LOG-11); it is not compared
+    /// with others yet.
+    pub(crate) async fn shown_log(&self) -> Result<VerifiedCheckpoint> {
+        let note = self.server.get_file("/v1/log/checkpoint").await?;
+        let checkpoint = SignedCheckpoint::parse(&note)
+            .and_then(|checkpoint| checkpoint.verify(&log_key(self.server.operator())?))
+            .map_err(Error::tampered("the log's checkpoint"))?;
+        let lately = (mint::now_ms() / 1000).saturating_sub(LAG.as_secs());
+        let witnessed = self.policy.witnessed(checkpoint, lately);
+        Ok(witnessed.map_err(not_witnessed)?.into_checkpoint())
+    }
+
     /// Compares the log with what the quorum has cosigned lately, once a minute. What was accepted before it was cosigned
     /// must be cosigned within a day.
     pub(crate) async fn look_at_witnesses(&self, log: &mut Log) -> Result<()> {
@@ -90,22 +102,14 @@ impl Session {
         if fresh || !self.policy.asks_for_witnesses() {
             return Ok(());
         }
-        let note = self.server.get_text("/v1/log/checkpoint").await?;
-        let checkpoint = SignedCheckpoint::parse(&note)
-            .and_then(|checkpoint| checkpoint.verify(&log_key(self.server.operator())?))
-            .map_err(Error::tampered("the log's checkpoint"))?;
-        let now = mint::now_ms() / 1000;
-        let witnessed = self
-            .policy
-            .witnessed(checkpoint, now.saturating_sub(LAG.as_secs()));
-        let witnessed = witnessed.map_err(not_witnessed)?.into_checkpoint();
+        let witnessed = self.shown_log().await?;
         self.accept(log, &witnessed).await?;
         let pending: Option<Option<Pending>> = self.home.read_json(PENDING)?;
         if let Some(pending) = pending.flatten() {
             if pending.size <= witnessed.size {
                 let _lock = self.home.lock().await?;
                 self.home.write_json(PENDING, &None::<Pending>)?;
-            } else if now.saturating_sub(pending.since) > LAG.as_secs() {
+            } else if (mint::now_ms() / 1000).saturating_sub(pending.since) > LAG.as_secs() {
                 return Err(Error::NotWitnessed {
                     cause: format!(
                         "{} leaves that were shown more than a day ago are not cosigned, only {}",

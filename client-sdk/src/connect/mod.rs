@@ -133,8 +133,8 @@ impl Server {
         &self.pins.registrar
     }
 
-    /// GET of a text, such as the log's checkpoint.
-    pub(crate) async fn get_text(&self, path: &str) -> Result<Bytes> {
+    /// GET of a file of the log.
+    pub(crate) async fn get_file(&self, path: &str) -> Result<Bytes> {
         self.execute(&Call::new(Method::GET, path), Patience::SHORT).await
     }
 

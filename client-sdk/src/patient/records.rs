@@ -11,7 +11,7 @@ use protocol_spec::{
 
 use super::{Patient, examine::Examined, listing::Listing};
 use crate::{
-    Error, FetchedPart, Progress, Provenance, Result,
+    Error, FetchedPart, LogEntry, Progress, Provenance, Result, VerifiedCheckpoint,
     connect::Server,
     provenance::VerifiedRecord,
     session::blocking,
@@ -71,6 +71,21 @@ pub struct Received {
 }
 
 impl Patient {
+    /// Reads the server's log from entry number `from` on, under the checkpoint that it returns: all entries in order, each
+    /// verified before `visit` gets it (LOG-14). `progress` counts entries.
+    ///
+    /// # Errors
+    /// [`crate::Error::Tampered`] when a tile is not that of the checkpoint or `from` lies beyond it, [`crate::Error::LogConflict`],
+    /// [`crate::Error::NotWitnessed`], what `visit` returns, or of the connection.
+    pub async fn scan_log(
+        &self,
+        from: u64,
+        progress: &dyn Progress,
+        visit: impl FnMut(u64, LogEntry) -> Result<()>,
+    ) -> Result<VerifiedCheckpoint> {
+        self.session.scan_log(from, progress, visit).await
+    }
+
     /// Her records, each verified by this device or another one of hers; new ones are adopted into the vault.
     ///
     /// # Errors

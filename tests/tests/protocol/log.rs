@@ -3,10 +3,15 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
+use bytes::Bytes;
+use client_sdk::{Error, LogEntry, Patient, Unlock};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use protocol_spec::{
     defence::Defence,
-    log::{Entry, SignedCheckpoint, VaultSalt, log_key, tile},
+    log::{
+        Entry, SignedCheckpoint, VaultSalt, log_key,
+        tile::{self, TilePath},
+    },
     messages as pb,
 };
 use tests::{
@@ -35,7 +40,7 @@ async fn the_log_is_served_as_tiles_that_can_be_kept() -> Result<()> {
     let salt: pb::LogSalt = patient.get(&world.wire, "/v1/log/salt").await?.message()?;
     let salt = VaultSalt::from_bytes(salt.salt.as_ref().try_into()?);
     let mut hers = 0;
-    for path in tile::TilePath::all(tile::TileKind::Entries, checkpoint.size) {
+    for path in TilePath::all(tile::TileKind::Entries, checkpoint.size) {
         let answer = ask(&format!("/v1/log/{path}")).await?;
         ensure!(answer.headers[CONTENT_TYPE] == "application/octet-stream");
         ensure!(answer.headers[CACHE_CONTROL] == "public, max-age=31536000, immutable");
@@ -79,6 +84,79 @@ fn what_does_not_stand_in_the_log_is_refused() -> Result<()> {
         ensure!(believed || said.contains("log proof does not verify"), "{said}");
         Ok(believed)
     })
+}
+
+/// What of the log is read by her from this entry on.
+async fn read(patient: &Patient, from: u64) -> Result<Vec<LogEntry>, Error> {
+    let mut entries = Vec::new();
+    let checkpoint = patient
+        .scan_log(from, &(), |index, entry| {
+            assert_eq!(index, from + entries.len() as u64);
+            entries.push(entry);
+            Ok(())
+        })
+        .await?;
+    assert_eq!(checkpoint.size, from + entries.len() as u64);
+    Ok(entries)
+}
+
+/// A change to the entries of a bundle.
+type Lie = fn(&mut Vec<Bytes>);
+
+/// LOG-14: the log is read whole, or from where it was read last; not one entry can be altered, left out or exchanged, no tile
+/// be another one, and a shorter log is not the one that was read.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_log_is_read_as_it_is_or_not_at_all() -> Result<()> {
+    let (world, liar) = World::start_behind_liar()?;
+    let (cli, _) = world.patient("patient")?;
+    world.institution("St. Anna")?;
+    let unlock = Unlock::KeyFile(cli.home().with_extension("key"));
+    let patient = Patient::open(cli.home(), &unlock).await?;
+    let all = read(&patient, 0).await?;
+    ensure!(
+        matches!(all[..], [LogEntry::Salted { .. }, LogEntry::Keys { .. }]),
+        "{all:?}"
+    );
+    ensure!(read(&patient, 1).await? == all[1..]);
+    ensure!(read(&patient, 2).await?.is_empty());
+    let lies: [(&str, Lie); 4] = [
+        ("altered", |entries| entries[0] = entries[0].slice(1..)),
+        ("left out", |entries| drop(entries.pop())),
+        ("exchanged", |entries| entries.swap(0, 1)),
+        ("put in the place of another", |entries| {
+            entries[1] = entries[0].clone()
+        }),
+    ];
+    for (what, lie) in lies {
+        liar.tell(move |path, body| {
+            let Some(Ok(TilePath { width, .. })) = path
+                .strip_prefix("/v1/log/")
+                .filter(|path| path.contains("entries"))
+                .map(str::parse)
+            else {
+                return body;
+            };
+            let mut entries = tile::entries(body, width).unwrap_or_default();
+            lie(&mut entries);
+            let bundle = tile::bundle(entries.iter().map(|entry| &entry[..]));
+            bundle.unwrap_or_default().into()
+        });
+        let refused = read(&patient, 0).await;
+        ensure!(
+            matches!(refused, Err(Error::Tampered { .. })),
+            "{what}: {refused:?}"
+        );
+    }
+    liar.tell(|path, body| match path.contains("/tile/0/") {
+        true => body.iter().rev().copied().collect(),
+        false => body,
+    });
+    let refused = read(&patient, 0).await;
+    ensure!(matches!(refused, Err(Error::Tampered { .. })), "{refused:?}");
+    liar.be_honest();
+    let refused = read(&patient, 3).await;
+    ensure!(matches!(refused, Err(Error::Tampered { .. })), "{refused:?}");
+    Ok(())
 }
 
 fn copy(from: &Path, to: &Path) -> Result<()> {
