@@ -126,6 +126,40 @@ pub enum Error {
         /// That of the one that the server shows; none when it shows the record as not placed.
         shown: Option<u64>,
     },
+    /// The server shows a vault in which less has been done than this device has seen (VLT-3).
+    #[error(
+        "this device has seen {seen} of the vault, and the server shows {shown}: an older state of it; permit and move nothing, try it \
+         from another device of yours with `medvault history --verify`, and hand what this one has seen ({}) to the operator, a witness \
+         or the authority", kept.display()
+    )]
+    OlderVault {
+        /// Newest head, number of acts.
+        seen: String,
+        /// The same, as the server shows them.
+        shown: String,
+        /// Where what was seen lies.
+        kept: PathBuf,
+    },
+    /// The server shows a vault in which something else has been done than this device has seen (VLT-3, VLT-8).
+    #[error(
+        "the vault was seen with {seen}, and the server shows {shown}: it shows two histories of one vault; permit and move nothing, \
+         compare with another device of the vault, and report it to the operator, a witness or the authority"
+    )]
+    OtherVault {
+        /// What was seen.
+        seen: String,
+        /// What was shown.
+        shown: String,
+    },
+    /// What the server shows of the vault is not what was done to it (VLT-5, VLT-9).
+    #[error(
+        "{what}: the server keeps something from you, or puts something in; permit and move nothing, try it from another device \
+         of yours, and report it to the operator, a witness or the authority"
+    )]
+    HiddenFromVault {
+        /// What was found.
+        what: String,
+    },
     /// The server shows a log that does not continue the one that it has shown before.
     #[error(
         "the server's log was {newer} leaves long with root {newer_root}, which does not continue its own {older} leaves with root \
@@ -255,6 +289,9 @@ impl Error {
             Self::Refused { problem, .. } => problem.code(),
             Self::Tampered { .. } => "tampered",
             Self::OlderPlacement { .. } => "older-placement",
+            Self::OlderVault { .. } => "older-vault",
+            Self::OtherVault { .. } => "other-vault",
+            Self::HiddenFromVault { .. } => "hidden-from-vault",
             Self::LogConflict { .. } => "log-conflict",
             Self::NotWitnessed { .. } => "not-witnessed",
             Self::UnknownInstitution { .. } => "unknown-institution",

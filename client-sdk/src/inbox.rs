@@ -305,6 +305,7 @@ impl Session {
                     .await?
                     .statement;
                 check(receipt.patient_id == patient.id())?;
+                patient.check_receipt_head(receipt.vault_head).await?;
                 Ok(InboxEvent {
                     kind: EventKind::Stored,
                     from: party(&self.institution(receipt.institution_id).await?),
@@ -320,6 +321,7 @@ impl Session {
                     .await?
                     .statement;
                 check(receipt.patient_id == patient.id())?;
+                patient.check_receipt_head(receipt.vault_head).await?;
                 Ok(InboxEvent {
                     kind: EventKind::Released,
                     from: party(&self.institution(receipt.institution_id).await?),

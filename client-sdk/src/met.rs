@@ -4,10 +4,12 @@
 //! in the home, and another is refused (FLW-13).
 
 use protocol_spec::{
+    defence::Defence,
     devices::DeviceList,
     hash::Sha256Digest,
     ids::{PatientId, PermissionId, RequestId, VersionId},
     statement::Verified,
+    vault_head::HeadRef,
 };
 
 use crate::{Error, Result, session::Session};
@@ -42,6 +44,42 @@ impl Session {
             .keep_highest(DEVICE_LISTS, &patient.to_string(), number)?;
         let what = "the patient's list of devices";
         self.met(&format!("{patient}.{sequence}"), &list.hash().to_string(), what)
+    }
+
+    /// This head of a patient's vault was met: from now on none other under its number (VLT-8).
+    pub(crate) fn met_head(&self, patient: PatientId, head: &HeadRef) -> Result<()> {
+        let (number, hash) = (head.sequence, head.hash.to_string());
+        let kept = self
+            .home
+            .keep_first(MET, &format!("{patient}.head.{number}"), &hash)?;
+        if Defence::VaultHeads.holds(kept == hash.as_bytes()) {
+            return Ok(());
+        }
+        Err(Error::OtherVault {
+            seen: format!("head {number} ({})", String::from_utf8_lossy(&kept)),
+            shown: format!("head {number} ({hash})"),
+        })
+    }
+
+    /// What a receipt says of the vault is not older than what the permission says that it is for (VLT-8).
+    pub(crate) fn met_receipt_head(
+        &self,
+        (patient, permission): (PatientId, Option<HeadRef>),
+        receipt: Option<HeadRef>,
+        what: &'static str,
+    ) -> Result<()> {
+        let Some(head) = receipt else {
+            return Defence::VaultHeads.check(Err(Error::tampered(what)("it names no head of the vault")));
+        };
+        self.met_head(patient, &head)?;
+        match permission {
+            Some(seen) if !Defence::VaultHeads.holds(seen.sequence <= head.sequence) => {
+                Err(Error::tampered(what)(
+                    "it is of an older vault than the permission",
+                ))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn met(&self, id: &str, meaning: &str, what: &'static str) -> Result<()> {

@@ -22,6 +22,7 @@ use crate::{
     released::VersionLeaves,
     statement::{Body, Made},
     tags::RecordTags,
+    vault_head::HeadRef,
 };
 
 /// Where an entry stands in its institution's chain.
@@ -360,6 +361,25 @@ bodies! {
         /// SHA-256 of the evidence.
         presentation_hash: Sha256Digest,
     }
+    /// Device: what has been done to the vault. Checked by [`crate::vault_head::Acts`].
+    VaultHead: VaultHeadBody, VAULT_HEAD {
+        /// At which server.
+        operator_id: OperatorId,
+        /// Whose vault.
+        patient_id: PatientId,
+        /// Counts the heads, from 0.
+        sequence: u64,
+        /// SHA-256 of the body of the head before it; zeros in number 0.
+        previous_hash: Sha256Digest,
+        /// How many acts it is over.
+        acts: u64,
+        /// Of the vault tree over them.
+        root: Sha256Digest,
+        /// SHA-256 of the vault salt.
+        log_salt_hash: Sha256Digest,
+        /// Leaves of the log that the device had accepted.
+        log_size: u64,
+    }
     /// Device: a record version lies in a collection (COL-4).
     Placement: PlacementBody, PLACEMENT {
         /// Whose vault.
@@ -460,6 +480,8 @@ bodies! {
         /// The version in whose place the patient's device put this one, with the same content. Permission, institution,
         /// and evidence are then those that the record first came by (REV-9).
         replaces: Option<VersionId>,
+        /// The newest there is of the vault.
+        vault_head: Option<HeadRef>,
     }
     /// Operator: so much was released.
     ReleaseReceipt: ReleaseReceiptBody, RELEASE_RECEIPT {
@@ -479,6 +501,8 @@ bodies! {
         presentation_hash: Sha256Digest,
         /// SHA-256 of what was handed out, leaf by leaf.
         released_hash: Sha256Digest,
+        /// The newest there is of the vault.
+        vault_head: Option<HeadRef>,
     }
     /// Recovery key: so it is divided, and these are its shares. Believed as a [`crate::recovery::Division`].
     RecoveryShares: RecoverySharesBody, RECOVERY_SHARES {

@@ -195,6 +195,7 @@ mod tests {
             sealed_manifest_hash: Sha256Digest::of(b""),
             presentation_hash: Sha256Digest::of(b""),
             replaces: None,
+            vault_head: None,
         }
     }
 

@@ -153,6 +153,8 @@ defences! {
     LinkOffer = "link-offer";
     /// A new device was approved by whoever has its code (DEV-11).
     LinkApproval = "link-approval";
+    /// No vault is shown otherwise than its owner's devices have left it (VLT-3, VLT-5, VLT-8, VLT-9).
+    VaultHeads = "vault-heads";
     /// No record is shown where it lay before (COL-10).
     SeenPlacements = "seen-placements";
     /// Whoever holds a permission keeps to it, whatever the server allows (CND-11, CND-12).

@@ -63,6 +63,12 @@ pub enum Error {
         /// The rule broken.
         rule: &'static str,
     },
+    /// A vault head is not over the acts that are known.
+    #[error("vault head: {rule}")]
+    VaultHead {
+        /// The rule broken.
+        rule: &'static str,
+    },
     /// The signature parameters of a request are not those of the profile.
     #[error("request signature: {rule}")]
     RequestSignature {

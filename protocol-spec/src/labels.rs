@@ -80,6 +80,8 @@ labels! {
     PLACEMENT = "medvault/v1 placement";
     /// Device signs that a record's content is sealed anew.
     RESEAL = "medvault/v1 reseal";
+    /// Device signs what has been done to the vault.
+    VAULT_HEAD = "medvault/v1 vault head";
     /// Device signs a segment of the vault's index.
     INDEX_HEAD = "medvault/v1 index head";
     /// Institution signs what a record contains.

@@ -11,6 +11,7 @@
 //! | [`purpose`], [`conditions`], [`attributes`], [`day`], [`tags`] | what for, and for which records |
 //! | [`index`] | what a device has verified of a vault, for her other devices |
 //! | [`devices`] | the chain of lists of a patient's devices |
+//! | [`vault_head`] | what has been done to a vault, and the heads over it |
 //! | [`recovery`] | recovery keys that are divided among trustees |
 //! | [`emergency`] | emergency permissions, and who may open them |
 //! | [`content`], [`manifest`] | geometry and hashes of records, their parts |
@@ -59,5 +60,6 @@ pub mod released;
 pub mod request;
 pub mod statement;
 pub mod tags;
+pub mod vault_head;
 
 pub use error::Error;

@@ -8,7 +8,7 @@ use crate::{
     bodies::{
         DelegatedKey, Delegation, DelegationEnd, Denial, DeviceCertificate, EmergencyHelp,
         EmergencyObjection, EpochClosure, IndexSegment, Placement, Reseal, Revocation, RevocationCertificate,
-        UploadRequest,
+        UploadRequest, VaultHead,
     },
     defence::Defence,
     delegation::VerifiedDelegation,
@@ -52,7 +52,8 @@ of_patient!(
     Reseal,
     Revocation,
     RevocationCertificate,
-    UploadRequest
+    UploadRequest,
+    VaultHead
 );
 
 /// The guardian vouches for it, not the patient whose vault it is about.

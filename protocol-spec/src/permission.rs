@@ -24,6 +24,7 @@ use crate::{
     purpose::Purpose,
     statement::{Body, preimage, signature_bytes},
     tags::SealedConditions,
+    vault_head::HeadRef,
 };
 
 /// Most records of one permission: wrap and body together then fit a message of 1 MiB.
@@ -151,6 +152,8 @@ pub struct PermissionBody {
     pub purpose: Option<Purpose>,
     /// Which records, of those that it is for.
     pub conditions: Option<SealedConditions>,
+    /// The vault as the signer knows it; none through a delegation (VLT-6).
+    pub vault_head: Option<HeadRef>,
     /// SHA-256 of the delegation that the signer acts under; none: a device of the patient's own signs.
     pub delegation: Option<Sha256Digest>,
     /// How it is opened, of kind emergency alone.
@@ -198,7 +201,7 @@ impl Field<pb::Replaces> for Replaces {
 }
 
 impl PermissionBody {
-    /// PRM-1, COL-5, CND-8, DLG-8, EMG-1.
+    /// PRM-1, COL-5, CND-8, DLG-8, EMG-1, VLT-6.
     fn check(self) -> Result<Self, Error> {
         let field = |field| Err(Error::Field { field });
         if self.kind == Kind::Upload && self.purpose.is_some() {
@@ -214,6 +217,9 @@ impl PermissionBody {
         let own = self.kind == Kind::Upload || self.replaces.is_some() || self.conditions.is_some();
         if self.delegation.is_some() && own {
             return field("delegation_hash");
+        }
+        if self.vault_head.is_some() == self.delegation.is_some() {
+            return field("vault_head");
         }
         let distinct: HashSet<_> = self.records.iter().map(|record| record.version_id).collect();
         match (self.kind, &self.collection) {
@@ -270,6 +276,7 @@ impl Body for PermissionBody {
             replaces: Field::read(wire.replaces, "replaces")?,
             purpose: Field::read(wire.purpose, "purpose")?,
             conditions: Field::read(wire.conditions, "conditions")?,
+            vault_head: Field::read(wire.vault_head, "vault_head")?,
             delegation: Field::read(wire.delegation_hash, "delegation_hash")?,
             emergency: Field::read(wire.emergency, "emergency")?,
         }
@@ -297,6 +304,7 @@ impl Body for PermissionBody {
             replaces: self.replaces.write(),
             purpose: self.purpose.write(),
             conditions: self.conditions.write(),
+            vault_head: self.vault_head.write(),
             delegation_hash: self.delegation.write(),
             emergency: self.emergency.write(),
         }

@@ -111,6 +111,8 @@ problems! {
     WrapsMissing = "wraps-missing", 409, "not all records of the epoch are wrapped under a later one";
     /// Two devices placed records at once.
     PlacementConflict = "placement-conflict", 409, "another device has placed a record meanwhile";
+    /// A head that does not continue the newest, or that the vault does not have.
+    HeadConflict = "head-conflict", 409, "the head is not over the vault as it is";
     /// A segment that does not continue the index as it is now.
     IndexConflict = "index-conflict", 409, "the segment does not continue the vault's index";
     /// Two devices changed the list of devices at once, or it is not the newest one.

@@ -10,9 +10,9 @@ use std::{
 
 use protocol_spec::{labels, problem::Problem};
 
-const PREFIXES: [&str; 18] = [
-    "IDX", "DLG", "INS", "KEY", "STM", "DEV", "PRM", "FLW", "COL", "CND", "REV", "RCV", "EMG", "CAS", "CNT",
-    "API", "LOG", "LKG",
+const PREFIXES: [&str; 19] = [
+    "VLT", "IDX", "DLG", "INS", "KEY", "STM", "DEV", "PRM", "FLW", "COL", "CND", "REV", "RCV", "EMG", "CAS",
+    "CNT", "API", "LOG", "LKG",
 ];
 const CRATES: [&str; 7] = [
     "protocol-spec",

@@ -13,6 +13,7 @@ use protocol_spec::{
     patient::DeviceChain,
     permission::{PermissionBody, SignedPermission},
     statement::{Body, Signed},
+    vault_head::HeadRef,
 };
 
 use super::*;
@@ -150,6 +151,10 @@ fn permission(patient: u8, request_hash: Sha256Digest) -> SignedPermission {
         replaces: None,
         purpose: None,
         conditions: None,
+        vault_head: Some(HeadRef {
+            sequence: 0,
+            hash: Sha256Digest::of(b"head"),
+        }),
         delegation: None,
         emergency: None,
     }
@@ -253,6 +258,51 @@ async fn a_record_version_stays_what_it_was_when_it_was_first_verified() {
         later.met_version(version, &forged),
         Err(Error::Tampered { .. })
     ));
+}
+
+fn head(sequence: u64, of: &[u8]) -> HeadRef {
+    let hash = Sha256Digest::of(of);
+    HeadRef { sequence, hash }
+}
+
+/// VLT-8, ATK-39: what one permission or receipt has said of a vault, no other may contradict.
+#[tokio::test]
+async fn two_heads_under_one_number_are_a_fork() {
+    let pins = server(Vec::new()).await;
+    let dir = tempfile::tempdir().unwrap();
+    let (anna, bert) = ((&public(ANNA)).into(), (&public(BERT)).into());
+    session(dir.path(), &pins)
+        .met_head(anna, &head(3, b"one"))
+        .unwrap();
+    let later = session(dir.path(), &pins);
+    for (patient, head) in [
+        (anna, head(3, b"one")),
+        (anna, head(2, b"other")),
+        (bert, head(3, b"other")),
+    ] {
+        later.met_head(patient, &head).unwrap();
+    }
+    let forked = later.met_head(anna, &head(3, b"other"));
+    assert!(matches!(forked, Err(Error::OtherVault { .. })), "{forked:?}");
+}
+
+/// VLT-8: a receipt names a head, and none older than the permission's.
+#[tokio::test]
+async fn a_receipt_is_of_no_older_vault_than_its_permission() {
+    let pins = server(Vec::new()).await;
+    let dir = tempfile::tempdir().unwrap();
+    let session = session(dir.path(), &pins);
+    let check =
+        |permission, receipt| session.met_receipt_head(((&public(ANNA)).into(), permission), receipt, "it");
+    let newest = head(5, b"five");
+    for permission in [None, Some(head(4, b"four")), Some(newest)] {
+        check(permission, Some(newest)).unwrap();
+    }
+    for (permission, receipt) in [(Some(head(6, b"six")), Some(newest)), (Some(newest), None)] {
+        assert!(matches!(check(permission, receipt), Err(Error::Tampered { .. })));
+    }
+    let other = check(Some(newest), Some(head(5, b"other")));
+    assert!(matches!(other, Err(Error::OtherVault { .. })), "{other:?}");
 }
 
 #[test]

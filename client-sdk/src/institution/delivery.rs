@@ -67,6 +67,9 @@ impl Session {
             return Err(KeyStoreError::NoSuchKey.into());
         }
         self.met_permission(id, permission.patient_id, &permission.request_hash)?;
+        if let Some(head) = &permission.vault_head {
+            self.met_head(permission.patient_id, head)?;
+        }
         Ok(Delivered {
             permission,
             request,

@@ -97,6 +97,7 @@ impl Institution {
         progress: &dyn Progress,
     ) -> Result<Fetched> {
         let permission = &delivered.permission;
+        let vault = (permission.patient_id, permission.vault_head);
         let (release, mut sink) = if permission.collection.is_some() {
             // What lies in a collection is told to its holder alone.
             let release = self.open_release(delivered, &mut fetch).await?;
@@ -148,7 +149,11 @@ impl Institution {
         progress.finished();
         // The files are there and verified: an answer that does not come must not make a failure of that.
         let receipt = match self.close(&release.ticket, fetch.journal).await {
-            Ok(receipt) => Some(receipt),
+            Ok(receipt) => {
+                let named = receipt.statement.vault_head;
+                self.session.met_receipt_head(vault, named, "the receipt")?;
+                Some(receipt)
+            }
             Err(Error::Unreachable { .. } | Error::HomeLocked { .. }) => None,
             Err(error) => return Err(error),
         };
@@ -219,6 +224,7 @@ mod tests {
             bytes: 7,
             presentation_hash: ticket.presentation_hash,
             released_hash: Sha256Digest::of(b"released"),
+            vault_head: None,
         };
         assert!(is_for(&good, &ticket));
         let wrong: [fn(&mut ReleaseReceipt); 6] = [

@@ -108,6 +108,9 @@ impl Institution {
             .map_err(tampered)?;
         let share: &[u8; 32] = opened.share.as_ref().try_into().map_err(tampered)?;
         let recipient = self.check_opened(&permission, patient, half, &ServerHalf::from_bytes(share))?;
+        if let Some(head) = &permission.vault_head {
+            self.session.met_head(patient, head)?;
+        }
         self.session.met_permission(
             permission.permission_id,
             permission.patient_id,

@@ -283,6 +283,8 @@ impl Institution {
         if !same {
             return Err(Error::tampered(RECEIPT)("it is for something else"));
         }
+        self.session
+            .met_receipt_head((said.patient_id, permission.vault_head), said.vault_head, RECEIPT)?;
         let (record_id, version_id) = (context.record, context.version);
         Ok(Sent {
             record_id,
@@ -365,6 +367,7 @@ mod tests {
             sealed_manifest_hash: Sha256Digest::of(b"manifest"),
             presentation_hash: Sha256Digest::of(b""),
             replaces: None,
+            vault_head: None,
         };
         assert!(stores(&good, &commit));
         let wrong: [fn(&mut UploadReceipt); 3] = [

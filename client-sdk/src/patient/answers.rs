@@ -19,6 +19,7 @@ use protocol_spec::{
     purpose::Purpose,
     statement::{Body, Signed},
     tags::SealedConditions,
+    vault_head::Act,
 };
 
 use super::{InCollection, Patient, listing::OwnRecord};
@@ -132,7 +133,7 @@ impl Patient {
             conditions,
             behalf,
         };
-        self.sign_answer(grant, key, &limits)
+        self.sign_answer(grant, key, &limits).await
     }
 
     /// The permission key that gives `keys`, and the conditions as the permission carries them: with tokens where the
@@ -207,17 +208,17 @@ impl Patient {
             conditions,
             behalf,
         };
-        self.sign_answer(grant, key, limits)
+        self.sign_answer(grant, key, limits).await
     }
 
-    fn sign_answer(
+    async fn sign_answer(
         &self,
         grant: Grant<'_>,
         key: PermissionKey,
         limits: &Limits,
     ) -> Result<(PermissionId, SignedAnswer)> {
         let id = grant.id;
-        let permission = pb::Permission::from(&self.sign_permission(grant, key, limits)?);
+        let permission = pb::Permission::from(&self.sign_permission(grant, key, limits).await?);
         Ok((id, SignedAnswer::Permission(Box::new(permission.into()))))
     }
 
@@ -258,11 +259,26 @@ impl Patient {
 
     /// Sends an answer.
     pub(crate) async fn submit(&self, answer: &SignedAnswer) -> Result<()> {
-        answer.send(&self.session.server).await
+        answer.send(&self.session.server).await?;
+        let SignedAnswer::Permission(message) = answer else {
+            return Ok(());
+        };
+        self.did_permit(message.permission.as_ref()).await?;
+        self.put_head().await
+    }
+
+    /// Notes a permission that the server has taken.
+    pub(super) async fn did_permit(&self, permission: Option<&pb::Permission>) -> Result<()> {
+        let body = permission
+            .map(|permission| permission.body.as_ref())
+            .unwrap_or_default();
+        let id = PermissionBody::decode(body)?.permission_id;
+        self.did(Act::Permission(id, Sha256Digest::of(body))).await;
+        Ok(())
     }
 
     /// Encodes the body, wraps the key over it, and signs both (PRM-2, PRM-6).
-    pub(super) fn sign_permission(
+    pub(super) async fn sign_permission(
         &self,
         grant: Grant<'_>,
         key: PermissionKey,
@@ -280,6 +296,10 @@ impl Patient {
             conditions,
             behalf,
         } = grant;
+        let vault_head = match behalf {
+            None => Some(self.head().await?),
+            Some(_) => None,
+        };
         let now = mint::now_ms();
         let body = PermissionBody {
             created: now,
@@ -302,6 +322,7 @@ impl Patient {
             replaces,
             purpose: limits.purpose,
             conditions,
+            vault_head,
             delegation: behalf.map(VerifiedDelegation::hash),
             emergency: None,
         };

@@ -5,12 +5,13 @@ use protocol_spec::{
     attributes::Attributes,
     bodies::Placement,
     field::Name,
-    hash::ContentRoot,
+    hash::{ContentRoot, Sha256Digest},
     ids::{CollectionId, RecordId, VersionId},
     messages as pb,
     patient::PatientSigned,
     problem::Problem,
     statement::Signed,
+    vault_head::{Act, epoch_hash},
 };
 
 use super::{Patient, examine::Examined};
@@ -87,6 +88,7 @@ impl Patient {
             mint::id(CollectionId::mint)?
         };
         self.put_collection(id, &name).await?;
+        self.put_head().await?;
         Ok(CollectionInfo {
             id,
             name: name.as_str().to_owned(),
@@ -121,6 +123,7 @@ impl Patient {
             .server
             .post::<pb::Accepted>("/v1/vault/collections", &message)
             .await?;
+        self.did(Act::Epoch(id, epoch_hash(0, &message.key_wrap))).await;
         Ok(())
     }
 
@@ -131,7 +134,8 @@ impl Patient {
     pub async fn move_record(&self, record: RecordId, to: CollectionId) -> Result<()> {
         let Examined { verified, key, .. } = self.examine(record).await?;
         self.place(&verified, &key, to).await?;
-        self.keep_placements(&[]).await
+        self.keep_placements(&[]).await?;
+        self.put_head().await
     }
 
     /// Places a record version in a collection. Gives the number of the placement.
@@ -160,12 +164,15 @@ impl Patient {
         send: impl Fn(pb::AdoptRecord) -> F,
     ) -> Result<(u64, A)> {
         for _ in 0..MAX_TRIES {
-            let (number, message) = self.placement(record, key, to).await?;
+            let (number, hash, message) = self.placement(record, key, to).await?;
             match send(message).await {
                 Ok(answer) => {
-                    let mut ring = self.ring.lock().await;
-                    ring.last_placement = ring.last_placement.max(number);
+                    {
+                        let mut ring = self.ring.lock().await;
+                        ring.last_placement = ring.last_placement.max(number);
+                    }
                     self.seen_placements().await?.note(record.record_id, number);
+                    self.did(Act::Placement(record.record_id, hash)).await;
                     return Ok((number, answer));
                 }
                 Err(Error::Refused {
@@ -185,7 +192,7 @@ impl Patient {
         record: &ToPlace,
         key: &DataKey,
         to: CollectionId,
-    ) -> Result<(u64, pb::AdoptRecord)> {
+    ) -> Result<(u64, Sha256Digest, pb::AdoptRecord)> {
         let version = record.version_id;
         let tags = self.tag_key().await?.tags(&record.attributes, &version)?;
         let wrap = |ring: &super::ring::Ring| {
@@ -212,13 +219,14 @@ impl Patient {
             tags,
         };
         let signed = Signed::sign(body, |message| self.keys.sign(message));
+        let hash = signed.hash();
         let placement = PatientSigned::new(signed, self.keys.chain.clone());
         let message = pb::AdoptRecord {
             placement: Some((&placement).into()),
             epoch,
             data_key_wrap: bytes::Bytes::copy_from_slice(wrap?.as_bytes()),
         };
-        Ok((last + 1, message))
+        Ok((last + 1, hash, message))
     }
 }
 

@@ -11,12 +11,14 @@ use protocol_spec::{
     defence::Defence,
     devices::{DeviceKind, DeviceList, KnownDevice, ListedDevice},
     field::Name,
+    hash::Sha256Digest,
     ids::{CollectionId, DeviceId, PatientId},
     keys::{IdentityKey, RecipientKey},
     messages as pb,
     patient::{Device, DeviceChain},
     problem::Problem,
     statement::Signed,
+    vault_head::Act,
 };
 
 use super::{
@@ -128,7 +130,8 @@ impl Patient {
     /// [`Error::Unknown`]; [`Error::Protocol`] for a text that is no name.
     pub async fn name_device(&self, device: DeviceId, name: &str) -> Result<()> {
         let name = Name::try_from(name.to_owned())?;
-        self.change(&Change::Name(device, &name)).await
+        self.change(&Change::Name(device, &name)).await?;
+        self.put_head().await
     }
 
     /// Removes another device: from the acknowledgement on it is refused everywhere. A new root key is sealed to those
@@ -150,7 +153,7 @@ impl Patient {
         }
         self.retire_old_epochs(progress).await?;
         progress.finished();
-        Ok(())
+        self.put_head().await
     }
 
     /// Brings whatever lies in her collections under their current keys, and closes the epochs before. Upload keys
@@ -176,7 +179,8 @@ impl Patient {
 
     /// Adds a device.
     pub(crate) async fn add_device(&self, newcomer: &Newcomer<'_>) -> Result<()> {
-        self.change(&Change::Add(newcomer)).await
+        self.change(&Change::Add(newcomer)).await?;
+        self.put_head().await
     }
 
     /// Adds a device in the place of others, whose keys are of no use from then on.
@@ -192,13 +196,15 @@ impl Patient {
         self.change(&Change::Replace(old, Some(newcomer))).await?;
         self.retire_old_epochs(progress).await?;
         progress.finished();
-        Ok(())
+        self.put_head().await
     }
 
     /// Puts the next list. When another device was faster, with a list, a collection or a record, it is done anew
     /// behind that (DEV-13).
     async fn change(&self, change: &Change<'_>) -> Result<()> {
         for _ in 0..MAX_TRIES {
+            // Before anything is sealed to a list that may be an older one (VLT-3).
+            drop(self.catch_up().await?);
             let (known, keys) = self.fetch_devices().await?;
             let message = {
                 let ring = self.refresh_ring().await?;
@@ -211,6 +217,9 @@ impl Patient {
                 .await
             {
                 Ok(_) => {
+                    let list = message.list.as_ref().map(|list| list.body.as_ref());
+                    let list = Sha256Digest::of(list.unwrap_or_default());
+                    self.did(Act::Devices(list)).await;
                     self.refresh_devices().await?;
                     drop(self.refresh_ring().await?);
                     return Ok(());

@@ -101,6 +101,7 @@ impl Patient {
             replaces: None,
             purpose: None,
             conditions: None,
+            vault_head: Some(self.head().await?),
             delegation: None,
             emergency: Some(EmergencyTerms {
                 card_key: half.key(&self.id())?.public(),
@@ -124,6 +125,8 @@ impl Patient {
             .server
             .post::<pb::Accepted>("/v1/vault/emergency", &message)
             .await?;
+        self.did_permit(message.permission.as_ref()).await?;
+        self.put_head().await?;
         Ok(id)
     }
 
@@ -156,6 +159,7 @@ impl Patient {
                 uses_left: entry.uses_left,
                 bytes_left: entry.bytes_left,
             }),
+            vault_head: Some(self.head().await?),
             ..PermissionBody::clone(permission)
         };
         let message = pb::PutEmergency {
@@ -166,6 +170,7 @@ impl Patient {
             .server
             .post::<pb::Accepted>("/v1/vault/emergency", &message)
             .await?;
+        self.did_permit(message.permission.as_ref()).await?;
         Ok(id)
     }
 

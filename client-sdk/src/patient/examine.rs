@@ -49,6 +49,8 @@ impl Patient {
         } = message;
         let stored = record.ok_or_else(|| tampered("it is empty"))?;
         let record = self.session.receipted(self.id(), stored).await?;
+        self.check_receipt_head(record.receipt.statement.vault_head)
+            .await?;
         let placed = match placement {
             Some(placement) => Some(self.placed(placement, &record).await?),
             None => None,

@@ -46,6 +46,9 @@ impl Patient {
                 Err(error) => return Err(error),
             }
         }
+        if !done.is_empty() {
+            self.put_head().await?;
+        }
         Ok(done)
     }
 }

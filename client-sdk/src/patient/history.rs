@@ -322,6 +322,7 @@ impl Patient {
             .session
             .receipt::<UploadReceipt>(Some(receipt), "the receipt")
             .await?;
+        self.check_receipt_head(receipt.statement.vault_head).await?;
         let said = &receipt.statement;
         check(said.patient_id == self.id(), "it is about somebody else")?;
         held(met, said.permission_id, said.institution_id)?;
@@ -346,6 +347,7 @@ impl Patient {
             .session
             .receipt::<ReleaseReceipt>(Some(receipt), "the receipt")
             .await?;
+        self.check_receipt_head(receipt.statement.vault_head).await?;
         let said = &receipt.statement;
         check(said.patient_id == self.id(), "it is about somebody else")?;
         held(met, said.permission_id, said.institution_id)?;

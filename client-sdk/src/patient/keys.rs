@@ -15,7 +15,10 @@ use protocol_spec::{
 };
 use zeroize::Zeroizing;
 
-use super::known::{Known, tampered};
+use super::{
+    acts::{ACTS, LOG_READ, SALT},
+    known::{Known, tampered},
+};
 use crate::{
     Error, Result, Unlock,
     connect::{Credentials, Server},
@@ -156,7 +159,7 @@ impl Keys {
 
     /// Takes back [`Self::create`].
     pub(super) fn discard(home: &Home) {
-        home.discard(&[CHAIN, LISTS]);
+        home.discard(&[CHAIN, LISTS, ACTS, LOG_READ, SALT]);
     }
 
     /// The message that enrols a new vault.

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crypto::DataKey;
 use protocol_spec::{
+    defence::Defence,
     ids::{CollectionId, RecordId, VersionId},
     index::IndexEntry,
     messages as pb,
@@ -86,8 +87,35 @@ impl Patient {
         self.own_record(self.shown(entry.version_id).await?).await
     }
 
-    /// All that lies in the vault: by the index, and what that does not cover, verified and adopted (IDX-5).
+    /// All that lies in the vault, held against what has been done to it (VLT-5). What another device takes in between two of
+    /// the lists that are read here stands in neither: they are then read once more.
     pub(super) async fn listing(&self) -> Result<Listing> {
+        for _ in 1..MAX_TRIES {
+            let before = self.catch_up().await?.acts().clone();
+            let listing = self.list_all().await?;
+            self.check_records(&before, &listing.entries, &listing.refused)
+                .await?;
+            let seen = self.catch_up().await?;
+            let placed = seen.acts().placements();
+            drop(seen);
+            let shown: HashSet<_> = listing.entries.iter().map(|entry| entry.record_id).collect();
+            let refused = |record: &RecordId| listing.refused.iter().any(|(id, _)| id == record);
+            let complete = placed
+                .keys()
+                .all(|record| shown.contains(record) || refused(record));
+            if Defence::VaultHeads.holds(complete) {
+                // For what was taken in just now.
+                self.put_head_if_due().await?;
+                return Ok(listing);
+            }
+        }
+        Err(Error::Usage(
+            "other devices take in records all the time: try again later".into(),
+        ))
+    }
+
+    /// All that lies in the vault: by the index, and what that does not cover, verified and adopted (IDX-5).
+    async fn list_all(&self) -> Result<Listing> {
         drop(self.seen_placements().await?);
         let mut index = self.read_index().await?;
         let placements = self.seen_placements().await?;
@@ -264,6 +292,9 @@ impl Patient {
         Ok(())
     }
 }
+
+/// Each failure is another device's success.
+const MAX_TRIES: usize = 8;
 
 /// How many placed records are known, verified or not.
 fn covers(index: &Index, fresh: &Fresh) -> u64 {

@@ -10,6 +10,8 @@
 //! | `answers` | permissions and denials as they are signed, and sent |
 //! | `records` | list, adopt and open her own records |
 //! | `placements` | that none of them is shown where it lay before |
+//! | `acts` | what was done to the vault, and the heads over it |
+//! | `shown`, `leaves` | what the server shows of it, and what the log has of it, held against that |
 //! | `ring`, `collections` | the keys of her collections; what lies in them |
 //! | `delegation` | what she lets others do, and others let her |
 //! | `following` | permissions under an institution's new key |
@@ -18,6 +20,7 @@
 //! | `reseal` | content under new data keys |
 //! | `history`, `case` | what happened, proven; what happened under one permission, for others |
 
+mod acts;
 mod answers;
 mod case;
 mod certificate;
@@ -31,6 +34,7 @@ mod history;
 mod index;
 mod keys;
 mod known;
+mod leaves;
 mod link;
 mod listing;
 mod permissions;
@@ -43,6 +47,7 @@ mod requests;
 mod reseal;
 mod revoking;
 mod ring;
+mod shown;
 
 use std::{path::Path, time::Duration};
 
@@ -55,6 +60,13 @@ use protocol_spec::{
     patient::DeviceChain,
 };
 
+use self::{
+    acts::SeenActs,
+    keys::{DeviceKeys, Keys},
+    known::Known,
+    placements::Placements,
+    ring::Ring,
+};
 pub(crate) use self::{
     answers::{Limits, SignedAnswer},
     listing::OwnRecord,
@@ -81,12 +93,6 @@ pub use self::{
     requests::{InCollection, PermitTerms, Selection, UploadTerms},
     reseal::{Kept, KeptWhy, Resealed},
 };
-use self::{
-    keys::{DeviceKeys, Keys},
-    known::Known,
-    placements::Placements,
-    ring::Ring,
-};
 use crate::{
     DirectoryEntry, Error, InboxEvent, Result, Unlock,
     connect::bootstrap,
@@ -101,6 +107,8 @@ pub struct Patient {
     keys: Keys,
     /// What this session knows of her collections.
     ring: tokio::sync::Mutex<Ring>,
+    /// What has been done to the vault, as this home has seen it.
+    acts: tokio::sync::Mutex<SeenActs>,
     /// Where this home has seen her records lie.
     placements: tokio::sync::Mutex<Placements>,
 }
@@ -155,6 +163,8 @@ impl Patient {
             .server
             .post::<pb::Accepted>("/v1/patients", &message)
             .await?;
+        // Nothing has been done before that the log could tell of.
+        patient.begin_acts().await?;
         patient.put_first_collections().await?;
         let mut principal = patient.session.home.principal()?;
         principal.enrolled = true;
@@ -199,6 +209,7 @@ impl Patient {
             session,
             keys,
             ring: tokio::sync::Mutex::default(),
+            acts: tokio::sync::Mutex::default(),
             placements: tokio::sync::Mutex::default(),
         })
     }

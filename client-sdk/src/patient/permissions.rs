@@ -131,16 +131,25 @@ impl Patient {
 
     /// All her permissions as the server keeps them.
     pub(super) async fn own_permissions(&self) -> Result<Vec<OwnPermission>> {
-        let (mut own, mut after) = (Vec::new(), String::new());
+        let before = self.catch_up().await?.acts().clone();
+        let mut own = Vec::new();
+        for mut entry in self.permission_entries().await? {
+            let permission = self.own_permission(entry.permission.take()).await?;
+            own.push(OwnPermission { permission, entry });
+        }
+        self.check_permissions(&before, &own).await?;
+        Ok(own)
+    }
+
+    /// The same, not verified.
+    pub(super) async fn permission_entries(&self) -> Result<Vec<pb::PermissionEntry>> {
+        let (mut entries, mut after) = (Vec::new(), String::new());
         loop {
             let path = format!("/v1/vault/permissions{after}");
             let list: pb::PermissionList = self.session.server.get(&path).await?;
-            for mut entry in list.permissions {
-                let permission = self.own_permission(entry.permission.take()).await?;
-                own.push(OwnPermission { permission, entry });
-            }
+            entries.extend(list.permissions);
             if list.next.is_empty() {
-                return Ok(own);
+                return Ok(entries);
             }
             after = format!("?after={}", PermissionId::try_from(list.next.as_ref())?);
         }

@@ -15,6 +15,7 @@ use protocol_spec::{
     permission::Kind,
     problem::Problem,
     statement::Signed,
+    vault_head::{Act, epoch_hash, wraps_hash},
 };
 
 use super::{Patient, PermissionState, permissions::OwnPermission};
@@ -59,6 +60,7 @@ impl Patient {
             what: "collection",
             id: old.id.to_string(),
         };
+        drop(self.catch_up().await?);
         let current = self
             .refresh_ring()
             .await?
@@ -87,6 +89,8 @@ impl Patient {
             .server
             .post::<pb::Accepted>("/v1/vault/collections", &message)
             .await?;
+        let act = Act::Epoch(next.id, epoch_hash(next.epoch, &message.key_wrap));
+        self.did(act).await;
         drop(self.refresh_ring().await?);
         Ok(next)
     }
@@ -123,6 +127,10 @@ impl Patient {
                     .server
                     .post::<pb::Accepted>("/v1/vault/wraps", &message)
                     .await?;
+                let wraps = message.wraps.iter();
+                let wraps = wraps.map(|wrap| (wrap.number, wrap.data_key_wrap.as_ref()));
+                self.did(Act::Wraps(old.id, wraps_hash(current.epoch, wraps)))
+                    .await;
             }
             if page.next <= after {
                 return Ok(());
@@ -255,11 +263,11 @@ impl Patient {
         };
         let logged: pb::LoggedStatement = self.session.server.post("/v1/vault/closures", &message).await?;
         let closed = self.epoch_closure(logged.clone()).await?;
-        if (closed.statement.collection_id, closed.statement.epoch) == (old.id, old.epoch) {
-            Ok(logged)
-        } else {
-            Err(Error::tampered(CLOSURE)("it is of another epoch"))
+        if (closed.statement.collection_id, closed.statement.epoch) != (old.id, old.epoch) {
+            return Err(Error::tampered(CLOSURE)("it is of another epoch"));
         }
+        self.did(Act::Closure(old.id, closed.statement.hash())).await;
+        Ok(logged)
     }
 
     /// Checks a closure of hers and its place in the log.

@@ -43,6 +43,7 @@ impl Patient {
         let id = mint::id(PermissionId::mint)?;
         let keyed = self.replacement_keys(&id, permission).await?;
         let mut body = self.replacement_body(id, old, &receiver, &keyed);
+        body.vault_head = Some(self.head().await?);
         change(&mut body);
         let (epoch, wrap) = keyed.upload.unzip();
         let message = pb::SubmitPermission {
@@ -56,6 +57,7 @@ impl Patient {
             .server
             .post::<pb::Accepted>("/v1/permissions", &message)
             .await?;
+        self.did_permit(message.permission.as_ref()).await?;
         Ok(id)
     }
 

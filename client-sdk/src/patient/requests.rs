@@ -161,7 +161,7 @@ impl Patient {
         let minted = PermissionKey::mint(&permission_id, &key)?;
         let message = pb::SubmitUploadRequest {
             request: Some((&PatientSigned::new(request, self.keys.chain.clone())).into()),
-            permission: Some((&self.sign_permission(grant, minted, &limits)?).into()),
+            permission: Some((&self.sign_permission(grant, minted, &limits).await?).into()),
             upload_key_wrap: bytes::Bytes::copy_from_slice(wrap.as_bytes()),
             upload_key_epoch: epoch,
         };
@@ -169,6 +169,8 @@ impl Patient {
             .server
             .post::<pb::Accepted>("/v1/requests/upload", &message)
             .await?;
+        self.did_permit(message.permission.as_ref()).await?;
+        self.put_head().await?;
         Ok((request_id, permission_id))
     }
 

@@ -9,6 +9,7 @@ use protocol_spec::{
     messages as pb,
     patient::PatientSigned,
     statement::Signed,
+    vault_head::Act,
 };
 
 use super::{
@@ -78,6 +79,7 @@ impl Patient {
             }
             None => None,
         };
+        self.put_head().await?;
         let report = self
             .certify(&own.permission, revoked, exposed, released, closure)
             .await?;
@@ -115,7 +117,8 @@ impl Patient {
             }
         }
         // And removals of devices: an epoch that is not the current one is on its way out.
-        self.retire_old_epochs(progress).await
+        self.retire_old_epochs(progress).await?;
+        self.put_head().await
     }
 
     /// The permission with this id, or the newest of those that have taken its place one after the other: whoever
@@ -163,11 +166,12 @@ impl Patient {
         let same = said.permission_id == permission.permission_id
             && said.patient_id == self.id()
             && said.institution_id == permission.institution_id;
-        if same {
-            Ok(answer)
-        } else {
-            Err(Error::tampered(RECEIPT)("it is about another permission"))
+        if !same {
+            return Err(Error::tampered(RECEIPT)("it is about another permission"));
         }
+        self.did(Act::Revocation(permission.permission_id, said.revocation_hash))
+            .await;
+        Ok(answer)
     }
 }
 

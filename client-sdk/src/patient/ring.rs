@@ -72,7 +72,9 @@ impl Patient {
     /// Asks the server for her collections, opens them, and remembers them. One that shows an epoch before one that
     /// was seen is refused (COL-3).
     pub(super) async fn refresh_ring(&self) -> Result<tokio::sync::MutexGuard<'_, Ring>> {
+        let before = self.known_acts().await?.acts().clone();
         let list: pb::CollectionList = self.session.server.get("/v1/vault/collections").await?;
+        Self::check_collections(&before, &list.collections)?;
         let known = self.known_epoch(list.root_epoch).await?;
         if known.newest().root_epoch != list.root_epoch {
             return Err(tampered(

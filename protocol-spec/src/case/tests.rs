@@ -23,6 +23,7 @@ use crate::{
     released::{LeafRanges, ReleasedHasher},
     request::content_digest,
     statement::Body,
+    vault_head::HeadRef,
 };
 
 const PATIENT: u8 = 1;
@@ -256,6 +257,7 @@ impl Story {
                 replaces: None,
                 purpose: None,
                 conditions: None,
+                vault_head: Some(HEAD),
                 delegation: None,
                 emergency: None,
             },
@@ -298,6 +300,7 @@ impl Story {
                 sealed_manifest_hash: Sha256Digest::of(b"manifest"),
                 presentation_hash: Sha256Digest::of(b""),
                 replaces: None,
+                vault_head: Some(HEAD),
             },
             released: ReleaseReceipt {
                 created: 5,
@@ -309,6 +312,7 @@ impl Story {
                 bytes: 2 << 20,
                 presentation_hash: Sha256Digest::of(b""),
                 released_hash: released_hash(&versions()),
+                vault_head: Some(HEAD),
             },
             versions: versions(),
             revocation: Revocation {
@@ -794,3 +798,8 @@ fn what_moved_is_what_was_permitted() {
         }
     );
 }
+
+const HEAD: HeadRef = HeadRef {
+    sequence: 3,
+    hash: Sha256Digest::from_bytes([0x77; 32]),
+};

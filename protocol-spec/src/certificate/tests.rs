@@ -15,6 +15,7 @@ use crate::{
     patient::{DeviceChain, OfPatient},
     permission::{Kind, PermissionBody, RecordSelector},
     statement::{Body, Signed},
+    vault_head::HeadRef,
 };
 
 fn key(seed: u8) -> SigningKey {
@@ -130,6 +131,7 @@ fn reseal(seed: u8) -> UploadReceipt {
         sealed_manifest_hash: Sha256Digest::of(b"manifest"),
         presentation_hash: Sha256Digest::of(b"presentation"),
         replaces: Some(version(seed)),
+        vault_head: Some(HEAD),
     }
 }
 
@@ -157,6 +159,7 @@ fn permission() -> PermissionBody {
         replaces: None,
         purpose: None,
         conditions: None,
+        vault_head: Some(HEAD),
         delegation: None,
         emergency: None,
     }
@@ -214,6 +217,7 @@ impl Story {
             bytes: 1,
             presentation_hash: Sha256Digest::of(b"presentation"),
             released_hash: hasher.finish(),
+            vault_head: Some(HEAD),
         };
         pb::CertifiedRelease {
             receipt: Some(receipt(body)),
@@ -427,3 +431,8 @@ fn what_was_sealed_anew_was_exposed_and_has_its_receipt() {
         assert!(matches!(refused, Err(Error::Mismatch { .. })), "{refused:?}");
     }
 }
+
+const HEAD: HeadRef = HeadRef {
+    sequence: 3,
+    hash: Sha256Digest::from_bytes([0x77; 32]),
+};

@@ -132,6 +132,16 @@ impl VaultSalt {
         Self(bytes)
     }
 
+    /// As its owner keeps it.
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// SHA-256 of it, as vault heads name it (VLT-2).
+    pub fn hash(&self) -> Sha256Digest {
+        Sha256Digest::of(&self.0)
+    }
+
     /// Salt and tag of the leaf of a statement (LOG-7):
     /// salt = H(LOG_SALT ‖ vault salt ‖ statement), tag = H(LOG_TAG ‖ vault salt ‖ digest), 16 bytes each.
     pub fn mark(&self, statement: &Sha256Digest) -> Mark {

@@ -2,7 +2,10 @@
 //! in memory, so this is ours.
 
 use super::merkle::Hash;
-use crate::hash::sha256;
+use crate::{
+    Error,
+    hash::{Sha256Digest, sha256},
+};
 
 /// A complete subtree: the leaves `index << level .. (index + 1) << level`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -23,6 +26,21 @@ pub struct Frontier {
 }
 
 impl Frontier {
+    /// The edge as it was stored.
+    ///
+    /// # Errors
+    /// [`Error::Length`] for what is no hash, [`Error::Field`] for another number of peaks than the size has.
+    pub fn read(size: u64, peaks: &[bytes::Bytes]) -> Result<Self, Error> {
+        if peaks.len() != usize::try_from(size.count_ones()).unwrap_or(usize::MAX) {
+            return Err(Error::Field { field: "peaks" });
+        }
+        let peaks: Result<_, _> = peaks
+            .iter()
+            .map(|peak| Ok(*Sha256Digest::try_from(peak.as_ref())?.as_bytes()))
+            .collect();
+        Ok(Self { size, peaks: peaks? })
+    }
+
     /// Appends a leaf and returns the nodes that became complete by it.
     pub fn append(&mut self, leaf: &[u8]) -> Vec<(Node, Hash)> {
         let mut node = Node {

@@ -21,6 +21,7 @@ use protocol_spec::{
     purpose::Purpose,
     released::{LeafRanges, VersionLeaves},
     tags::{RecordTags, SealedConditions, Token, TokenGroup},
+    vault_head::HeadRef,
 };
 
 pub(crate) fn signer() -> impl Strategy<Value = SigningKey> {
@@ -148,10 +149,12 @@ fn conditions() -> impl Strategy<Value = SealedConditions> {
 
 /// A strategy for a body, field by field: `hash` and `id` are arbitrary bytes, the rest as named.
 macro_rules! strategy {
-    ($($name:ident: $body:ident { $($field:ident: $kind:tt),* $(,)? })*) => {$(
+    ($($name:ident: $body:ident { $($field:ident: $kind:tt),* $(,)? } $(- $none:ident)?)*) => {$(
         pub(crate) fn $name() -> impl Strategy<Value = bodies::$body> {
             let arbitrary = (any::<u64>(), ($(strategy!(@ $kind).boxed(),)*));
-            arbitrary.prop_map(|(created, ($($field,)*))| bodies::$body { created, $($field: strategy!(= $kind $field)),* })
+            arbitrary.prop_map(|(created, ($($field,)*))| bodies::$body {
+                created, $($field: strategy!(= $kind $field),)* $($none: None)?
+            })
         }
     )*};
     (@ id16) => { any::<[u8; 16]>() };
@@ -166,6 +169,7 @@ macro_rules! strategy {
     (@ sealed) => { sealed() };
     (@ name) => { name() };
     (@ purpose) => { purpose() };
+    (@ head) => { head() };
     (@ tags) => { tags() };
     (@ succession) => { succession() };
     (@ parts) => { vec(part(), 0..5) };
@@ -226,14 +230,14 @@ strategy! {
         operator_id: id32, release_id: id16, permission_id: id16, patient_id: id32, institution_id: id32,
         bytes: number, expires: number, presentation_hash: id32,
     }
-    upload_receipt: UploadReceipt {
+    headless_receipt: UploadReceipt {
         operator_id: id32, upload_id: id16, permission_id: id16, patient_id: id32, institution_id: id32,
         record_id: id16, version_id: id16, content_root: id32, stream_len: number,
         sealed_manifest_hash: id32, presentation_hash: id32, replaces: option16,
-    }
+    } - vault_head
     release_receipt: ReleaseReceipt {
         operator_id: id32, release_id: id16, permission_id: id16, patient_id: id32, institution_id: id32,
-        bytes: number, presentation_hash: id32, released_hash: id32,
+        bytes: number, presentation_hash: id32, released_hash: id32, vault_head: head,
     }
     emergency_opening: EmergencyOpening {
         operator_id: id32, opening_id: id16, patient_id: id32, institution_id: id32, card_key: key,
@@ -243,6 +247,10 @@ strategy! {
         half: sealed,
     }
     emergency_objection: EmergencyObjection { operator_id: id32, help_id: id16, patient_id: id32 }
+    vault_head: VaultHead {
+        operator_id: id32, patient_id: id32, sequence: number, previous_hash: id32, acts: number, root: id32,
+        log_salt_hash: id32, log_size: number,
+    }
     epoch_closure: EpochClosure { patient_id: id32, collection_id: id16, epoch: number }
     index_segment: IndexSegment {
         patient_id: id32, generation: number, number: number, previous: id32, through: number, epoch: number,
@@ -382,6 +390,10 @@ pub(crate) fn permission() -> impl Strategy<Value = PermissionBody> {
                     }),
                     purpose: purpose.filter(|_| kind != Kind::Upload),
                     conditions,
+                    vault_head: Some(HeadRef {
+                        sequence: ticket.bytes,
+                        hash: Sha256Digest::from_bytes(entry),
+                    }),
                     delegation: None,
                     emergency: None,
                 }
@@ -425,6 +437,21 @@ fn in_emergencies(body: PermissionBody) -> PermissionBody {
         }),
         ..body
     }
+}
+
+/// One field more than a tuple of strategies has room for.
+pub(crate) fn upload_receipt() -> impl Strategy<Value = bodies::UploadReceipt> {
+    (headless_receipt(), head()).prop_map(|(receipt, vault_head)| bodies::UploadReceipt {
+        vault_head,
+        ..receipt
+    })
+}
+
+fn head() -> impl Strategy<Value = Option<HeadRef>> {
+    proptest::option::of(any::<(u64, [u8; 32])>().prop_map(|(sequence, hash)| HeadRef {
+        sequence,
+        hash: Sha256Digest::from_bytes(hash),
+    }))
 }
 
 pub(crate) fn delegation() -> impl Strategy<Value = bodies::Delegation> {

@@ -7,6 +7,7 @@ use protocol_spec::{
     ids::{InstitutionId, OperatorId, PatientId, PermissionId},
     keys::IdentityKey,
     permission::{Kind, PermissionBody},
+    vault_head::HeadRef,
 };
 
 /// See [`crate::model::PERMISSIONS`]. The clock says 0 to 2: the first begins at once, the second at 1; both end at 2.
@@ -37,6 +38,7 @@ pub(crate) fn permissions() -> Vec<PermissionBody> {
             replaces: None,
             purpose: None,
             conditions: None,
+            vault_head: Some(HEAD),
             delegation: None,
             emergency: None,
         })
@@ -47,3 +49,8 @@ fn identity() -> IdentityKey {
     let key = SigningKey::from_bytes(&[7; 32]).verifying_key();
     IdentityKey::try_from(key.as_bytes().as_slice()).unwrap()
 }
+
+const HEAD: HeadRef = HeadRef {
+    sequence: 3,
+    hash: Sha256Digest::from_bytes([0x77; 32]),
+};

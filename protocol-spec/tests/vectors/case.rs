@@ -20,6 +20,7 @@ use protocol_spec::{
     provenance::SealedManifest,
     request::{RequestSignature, SignatureLabel, Target},
     statement::{Body, Signed},
+    vault_head::Acts,
 };
 use serde::{Deserialize, Serialize};
 
@@ -111,6 +112,8 @@ pub(crate) enum Check {
         operator: Hex,
         opening: Hex,
     },
+    /// A vault head's body and all acts, 49 bytes each; gives the SHA-256 of the body.
+    VaultHead { acts: Hex, head: Hex },
     /// A permission with its chain; gives the SHA-256 of its body.
     Permission { permission: Hex },
     /// A request's signature at a time in seconds; gives the signature base.
@@ -239,6 +242,7 @@ fn class(error: &Error) -> &'static str {
         Error::Signature => "bad signature",
         Error::Mismatch { .. } => "mismatch",
         Error::DeviceList { .. } => "device list",
+        Error::VaultHead { .. } => "vault head",
         Error::RequestSignature { .. } => "request signature",
         Error::LogProof => "log proof",
         Error::Witnesses { .. } => "too few witnesses",
@@ -337,6 +341,13 @@ impl Check {
                     Institution::from_entry(pb::decode(&entry.0)?, &identity(registrar_key)?, operator)?;
                 let opening = Opening::verify(&pb::decode(&opening.0)?, &institution)?;
                 Ok(hex(opening.statement().hash().as_bytes()))
+            }
+            Self::VaultHead { acts, head } => {
+                let mut known = Acts::default();
+                known.extend(&acts.0)?;
+                let hash = Sha256Digest::of(&head.0);
+                known.check_newest(&bodies::VaultHead::decode(&head.0)?, &hash)?;
+                Ok(hex(hash.as_bytes()))
             }
             Self::Permission { permission } => {
                 let permission: pb::Permission = pb::decode(&permission.0)?;
@@ -498,6 +509,7 @@ fn statement_hash(body: &str, key: &IdentityKey, statement: &Hex) -> Result<Stri
         "EmergencyOpeningBody" => hash::<bodies::EmergencyOpening>(key, statement),
         "EmergencyHelpBody" => hash::<bodies::EmergencyHelp>(key, statement),
         "EmergencyObjectionBody" => hash::<bodies::EmergencyObjection>(key, statement),
+        "VaultHeadBody" => hash::<bodies::VaultHead>(key, statement),
         "EpochClosureBody" => hash::<bodies::EpochClosure>(key, statement),
         "IndexSegmentBody" => hash::<bodies::IndexSegment>(key, statement),
         "RevocationCertificateBody" => hash::<bodies::RevocationCertificate>(key, statement),
@@ -532,6 +544,7 @@ fn patient_hash(body: &str, message: &Hex) -> Result<String, Error> {
         "ResealBody" => hash::<bodies::Reseal>(message),
         "EmergencyHelpBody" => hash::<bodies::EmergencyHelp>(message),
         "EmergencyObjectionBody" => hash::<bodies::EmergencyObjection>(message),
+        "VaultHeadBody" => hash::<bodies::VaultHead>(message),
         "EpochClosureBody" => hash::<bodies::EpochClosure>(message),
         "IndexSegmentBody" => hash::<bodies::IndexSegment>(message),
         "RevocationCertificateBody" => hash::<bodies::RevocationCertificate>(message),

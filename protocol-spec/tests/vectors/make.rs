@@ -15,6 +15,7 @@ mod requests;
 mod statements;
 mod terminals;
 mod texts;
+mod vault_heads;
 
 use crate::case::{Case, Check};
 
@@ -26,6 +27,7 @@ pub(crate) fn all() -> Vec<(&'static str, Vec<Case>)> {
         ("device-lists", devices::lists()),
         ("permissions", permissions::cases()),
         ("delegations", delegations::cases()),
+        ("vault-heads", vault_heads::cases()),
         ("directory", directory::cases()),
         ("terminals", terminals::cases()),
         ("openings", emergency::openings()),

@@ -26,6 +26,7 @@ use protocol_spec::{
     released::{LeafRanges, VersionLeaves},
     statement::{Body, Signed, preimage},
     tags::{RecordTags, Token},
+    vault_head::HeadRef,
 };
 
 /// The time of everything, in milliseconds.
@@ -463,6 +464,7 @@ pub(crate) fn upload_receipt() -> bodies::UploadReceipt {
         sealed_manifest_hash: hash("sealed manifest"),
         presentation_hash: hash("presentation"),
         replaces: None,
+        vault_head: Some(vault_head_ref()),
     }
 }
 
@@ -477,6 +479,7 @@ pub(crate) fn release_receipt() -> bodies::ReleaseReceipt {
         bytes: 1096,
         presentation_hash: hash("presentation"),
         released_hash: hash("released"),
+        vault_head: Some(vault_head_ref()),
     }
 }
 
@@ -490,6 +493,27 @@ pub(crate) fn revocation_receipt() -> bodies::RevocationReceipt {
         revocation_hash: hash("revocation"),
         releases: 2,
         releases_hash: hash("releases"),
+    }
+}
+
+pub(crate) fn vault_head_ref() -> HeadRef {
+    HeadRef {
+        sequence: 4,
+        hash: hash("vault head"),
+    }
+}
+
+pub(crate) fn vault_head() -> bodies::VaultHead {
+    bodies::VaultHead {
+        created: NOW,
+        operator_id: operator(),
+        patient_id: patient(),
+        sequence: 5,
+        previous_hash: hash("vault head"),
+        acts: 41,
+        root: hash("vault tree"),
+        log_salt_hash: hash("vault salt"),
+        log_size: 1000,
     }
 }
 
@@ -649,6 +673,7 @@ pub(crate) fn permission_body(kind: Kind) -> PermissionBody {
         replaces: None,
         purpose: None,
         conditions: None,
+        vault_head: Some(vault_head_ref()),
         delegation: None,
         emergency: None,
     }

@@ -27,6 +27,7 @@ COLLECTION = {1: ("collection_id", 16), 2: ("epoch", "uint"), 3: ("until", "uint
 REPLACES = {1: ("permission_id", 16), 2: ("permission_hash", 32), 3: ("uses_left", "uint"), 4: ("bytes_left", "uint")}
 CONDITIONS = {1: ("groups", [{1: ("tokens", "bytes")}]), 2: ("sealed", "bytes")}
 GUARDIAN = {1: ("guardian_id", 32), 2: ("wait", "uint")}
+HEAD = {1: ("sequence", "uint"), 2: ("hash", 32)}
 TERMS = {1: ("card_key", 32), 2: ("share_hash", 32), 3: ("guardian", (GUARDIAN,))}
 PERMISSION_BODY = {
     1: ("header", HEADER), 2: ("operator_id", 32), 3: ("permission_id", 16), 4: ("kind", "uint"),
@@ -34,7 +35,7 @@ PERMISSION_BODY = {
     9: ("records", [RECORD]), 10: ("not_before", "uint"), 11: ("not_after", "uint"), 12: ("uses", "uint"),
     13: ("bytes", "uint"), 14: ("request_hash", 32), 15: ("possession_key", 32), 16: ("collection", (COLLECTION,)),
     17: ("replaces", (REPLACES,)), 18: ("purpose", "text"), 19: ("conditions", (CONDITIONS,)),
-    23: ("delegation_hash", "bytes"), 24: ("emergency", (TERMS,)),
+    20: ("vault_head", (HEAD,)), 23: ("delegation_hash", "bytes"), 24: ("emergency", (TERMS,)),
 }  # fmt: skip
 PURPOSES = """HMARKT HOPERAT CAREMGT DONAT FRAUD GOV HACCRED HCOMPL HDECD HDIRECT HDM HLEGAL HOUTCOMS HPRGRP HQUALIMP
 HSYSADMIN LABELING METAMGT MEMADMIN MILCDM PATADMIN PATSFTY PERFMSR RECORDMGT SYSDEV HTEST TRAIN HPAYMT CLMATTCH COVAUTH
@@ -136,7 +137,7 @@ def verify_permission(data: bytes) -> bytes:
 
 
 def judge(body: dict) -> None:
-    """PRM-1, COL-5, COL-9, CND-1, CND-8, EMG-1."""
+    """PRM-1, COL-5, COL-9, CND-1, CND-8, EMG-1, VLT-6."""
     kind, records, collection = body["kind"], body["records"], body["collection"]
     require(kind in (UPLOAD, DOWNLOAD, REFERENCE, EMERGENCY), len(records) <= 4096)
     require((bool(records) + (collection is not None)) == (0 if kind == UPLOAD else 1))
@@ -149,6 +150,7 @@ def judge(body: dict) -> None:
     require(not body["purpose"] or (kind != UPLOAD and body["purpose"].decode("utf-8", "replace") in PURPOSES))
     if body["conditions"] is not None:
         judge_conditions(body["conditions"], kind, collection is not None)
+    require((body["vault_head"] is None) == bool(body["delegation_hash"]))
     require((body["emergency"] is not None) == (kind == EMERGENCY))
     if kind == EMERGENCY:
         judge_emergency(body, body["emergency"]["guardian"])

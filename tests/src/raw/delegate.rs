@@ -227,6 +227,7 @@ impl RawDelegation {
     pub fn names(&self, body: &mut PermissionBody) {
         body.patient_id = self.owner;
         body.delegation = Some(self.hash());
+        body.vault_head = None;
     }
 
     /// The same, over a collection.

@@ -79,6 +79,7 @@ impl RawPatient {
             replaces: None,
             purpose: None,
             conditions: None,
+            vault_head: Some(self.head),
             delegation: None,
             emergency: Some(EmergencyTerms {
                 card_key,

@@ -8,7 +8,7 @@ use crypto::{
 };
 use protocol_spec::{
     attributes::Attributes,
-    bodies::{Denial, DeviceCertificate, EpochClosure, Placement, Revocation, UploadRequest},
+    bodies::{Denial, DeviceCertificate, EpochClosure, Placement, Revocation, UploadRequest, VaultHead},
     collection::{Collection, CollectionSelector},
     conditions::Conditions,
     devices::{DeviceKind, DeviceList, FirstDevice, ListedDevice},
@@ -22,6 +22,7 @@ use protocol_spec::{
     permission::{Kind, PermissionBody, RecordSelector, SignedPermission},
     statement::{Body, Signed},
     tags::SealedConditions,
+    vault_head::{Acts, HeadRef},
 };
 
 use super::{Answer, Call, Key, Wire, now_ms, random};
@@ -39,6 +40,8 @@ pub struct RawPatient {
     recipient: RecipientSecret,
     root: VaultRootKey,
     chain: DeviceChain,
+    /// A head of her vault, which her permissions name.
+    pub head: HeadRef,
 }
 
 /// An upload request with its permission, as it goes to the server.
@@ -86,6 +89,10 @@ impl RawPatient {
             recipient,
             root,
             chain,
+            head: HeadRef {
+                sequence: 0,
+                hash: Sha256Digest::of(b"none"),
+            },
         })
     }
 
@@ -94,12 +101,49 @@ impl RawPatient {
     /// # Errors
     /// When the server refuses.
     pub async fn enrol(wire: &Wire) -> Result<Self> {
-        let patient = Self::new()?;
+        let mut patient = Self::new()?;
         patient
             .post(wire, "/v1/patients", &patient.enrolment()?)
             .await?
             .message::<pb::Accepted>()?;
+        patient.head = patient.put_head(wire).await?;
         Ok(patient)
+    }
+
+    /// Puts a head over whatever the server says has been done to the vault; nothing of it is checked.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub async fn put_head(&self, wire: &Wire) -> Result<HeadRef> {
+        let shown: pb::VaultActs = self.get(wire, "/v1/vault/acts").await?.message()?;
+        let salt: pb::LogSalt = self.get(wire, "/v1/log/salt").await?.message()?;
+        let mut acts = Acts::default();
+        acts.extend(&shown.acts)?;
+        let next = acts.next_head();
+        let head = VaultHead {
+            created: now_ms(),
+            operator_id: wire.operator_id(),
+            patient_id: self.id,
+            sequence: next.sequence,
+            previous_hash: next.previous_hash,
+            acts: next.acts,
+            root: next.root,
+            log_salt_hash: Sha256Digest::of(&salt.salt),
+            log_size: 0,
+        };
+        let signed = Signed::sign(head, |message| self.device.sign_bytes(message));
+        let hash = signed.hash();
+        let head = PatientSigned::new(signed, self.chain.clone());
+        let message = pb::SubmitVaultHead {
+            head: Some((&head).into()),
+        };
+        self.post(wire, "/v1/vault/heads", &message)
+            .await?
+            .message::<pb::LoggedStatement>()?;
+        Ok(HeadRef {
+            sequence: next.sequence,
+            hash,
+        })
     }
 
     /// How she signs requests.
@@ -158,6 +202,7 @@ impl RawPatient {
             recipient,
             root: VaultRootKey::from_bytes(self.root.expose()),
             chain,
+            head: self.head,
         };
         let message = pb::ChangeDevices {
             list: Some(added.list.to_message()),
@@ -438,6 +483,7 @@ impl RawPatient {
             replaces: None,
             purpose: None,
             conditions: None,
+            vault_head: Some(self.head),
             delegation: None,
             emergency: None,
         };

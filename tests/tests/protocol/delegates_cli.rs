@@ -363,7 +363,10 @@ fn an_end_that_was_broken_off_is_taken_up_again() -> Result<()> {
         .command(&["delegate", "end", &delegation])?
         .output()?;
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(said.contains("does not show a collection"), "{said}");
+    assert!(
+        said.contains("is shown without its newest key, or not at all"),
+        "{said}"
+    );
     Ok(())
 }
 
@@ -438,6 +441,12 @@ fn the_history_and_the_list_of_delegations_must_agree() -> Result<()> {
         page
     });
     let refused = scene.patient.fail(&["history", "--verify"])?;
+    assert_eq!(refused.json["error"]["code"], "hidden-from-vault", "{refused:?}");
+    // Also where nobody compares it with the acts (VLT-5).
+    let refused = scene
+        .patient
+        .without(&[Defence::VaultHeads])
+        .fail(&["history", "--verify"])?;
     assert_eq!(refused.json["error"]["code"], "unproven", "{refused:?}");
     assert!(
         refused.text.contains("not in the list of delegations"),

@@ -48,7 +48,7 @@ async fn the_log_is_served_as_tiles_that_can_be_kept() -> Result<()> {
             hers += usize::from(salt.recognises(&Entry::parse(&entry)?));
         }
     }
-    ensure!(hers == 1, "{hers}: her list of devices");
+    ensure!(hers == 2, "{hers}: her list of devices, and the head over it");
     let hashes = ask(&format!("/v1/log/tile/0/000.p/{}", checkpoint.size)).await?;
     ensure!(hashes.body.len() as u64 == 32 * checkpoint.size);
     for path in [

@@ -33,4 +33,5 @@ mod rules;
 mod standing_uploads;
 mod statement;
 mod supply_chain;
+mod vault_heads;
 mod witnesses;

@@ -305,8 +305,8 @@ async fn every_field_of_a_reference_request_is_bound() -> Result<()> {
 #[tokio::test]
 async fn every_field_of_a_permission_is_bound() -> Result<()> {
     let permission = Signed {
-        nested: &["1", "9"],
-        fields: 20,
+        nested: &["1", "9", "20"],
+        fields: 21,
         off: SIGNATURES,
         free: &["1.3", "3", "10", "11", "13"],
     };
@@ -326,8 +326,8 @@ async fn every_field_of_a_permission_is_bound() -> Result<()> {
 #[tokio::test]
 async fn every_field_of_a_permission_over_a_collection_is_bound() -> Result<()> {
     let permission = Signed {
-        nested: &["1", "16", "19", "19.1"],
-        fields: 21,
+        nested: &["1", "16", "19", "19.1", "20"],
+        fields: 22,
         off: SIGNATURES,
         free: &["1.3", "3", "10", "11", "13", "16.3", "19.1.1", "19.2"],
     };

@@ -139,7 +139,7 @@ fn an_older_placement_brings_no_record_back() -> Result<()> {
     let out = moved.scene.world.path("out").display().to_string();
     let get = patient.fail(&["records", "get", record, "--out", &out])?;
     assert_eq!(get.json["error"]["code"], "older-placement", "{get:?}");
-    let believing = patient.without(&[Defence::SeenPlacements]);
+    let believing = patient.without(&[Defence::SeenPlacements, Defence::VaultHeads]);
     assert_eq!(
         lies_in(&believing, record)?.as_deref(),
         Some(DEFAULT),
@@ -162,7 +162,7 @@ fn a_record_that_was_placed_does_not_arrive_again() -> Result<()> {
     moved.liar.be_honest();
     assert_eq!(lies_in(patient, record)?, Some(moved.private.clone()));
     moved.roll_back(&moved.arrived);
-    let believing = patient.without(&[Defence::SeenPlacements]);
+    let believing = patient.without(&[Defence::SeenPlacements, Defence::VaultHeads]);
     lies_in(&believing, record)?;
     moved.liar.be_honest();
     assert_eq!(lies_in(patient, record)?.as_deref(), Some(DEFAULT), "the control");
@@ -183,7 +183,7 @@ fn a_version_that_was_sealed_anew_does_not_come_back() -> Result<()> {
         why.contains("placement 3") && why.contains("placement 1"),
         "{why}"
     );
-    let believing = patient.without(&[Defence::SeenPlacements]);
+    let believing = patient.without(&[Defence::SeenPlacements, Defence::VaultHeads]);
     assert_eq!(
         lies_in(&believing, record)?.as_deref(),
         Some(DEFAULT),

@@ -217,7 +217,7 @@ fn fewer_cosignatures_than_the_quorum_are_refused() -> Result<()> {
     note(&[Defence::Witnesses], true)
 }
 
-fn copy(from: &Path, to: &Path) -> Result<()> {
+pub(crate) fn copy(from: &Path, to: &Path) -> Result<()> {
     let done = std::process::Command::new("cp")
         .arg("-r")
         .args([from, to])

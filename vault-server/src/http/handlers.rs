@@ -13,6 +13,7 @@ use protocol_spec::{
     messages as pb,
     problem::Problem,
     request::{CHALLENGE, SignatureLabel, read_bytes_field},
+    vault_head::Act,
 };
 use serde::Deserialize;
 
@@ -24,7 +25,7 @@ use super::{
     problem::Refused,
     query::{Id, Page, Params},
 };
-use crate::vault::{Caller, KEYS_OF_PAGE, MAX_VERSIONS, MAX_WRAPS, Proof, Refusal, Vault};
+use crate::vault::{Caller, KEYS_OF_PAGE, MAX_ACTS, MAX_VERSIONS, MAX_WRAPS, Proof, Refusal, Vault};
 
 /// `POST` of a message that the vault's method of the same name takes.
 macro_rules! submissions {
@@ -57,6 +58,7 @@ submissions! {
     open_emergency: EmergencyUse -> EmergencyOpened;
     start_help: StartHelp -> HelpStarted;
     submit_revocation: SubmitRevocation -> RevocationAnswer;
+    submit_head: SubmitVaultHead -> LoggedStatement;
     close_epoch: CloseEpoch -> LoggedStatement;
     open_reseal: OpenReseal -> ResealOpened;
 }
@@ -368,6 +370,24 @@ pub(super) async fn released_records(
         .await?;
     let room = back.room(auth.permit, list.page_bytes()).await?;
     room.reply(list.read().await)
+}
+
+pub(super) async fn acts(
+    State(app): State<App>,
+    auth: Authenticated,
+    back: WayBack,
+    page: Page<u64>,
+) -> Answer<pb::VaultActs> {
+    let limit = Some(page.limit)
+        .filter(|limit| *limit > 0)
+        .unwrap_or(MAX_ACTS)
+        .min(MAX_ACTS);
+    let acts = u64::try_from(limit * Act::LEN).unwrap_or(u64::MAX);
+    let room = back
+        .room(auth.permit, enrolled(&app).saturating_add(acts))
+        .await?;
+    let after = page.after.unwrap_or_default();
+    room.reply(app.vault.acts(&auth.caller, after, limit).await)
 }
 
 pub(super) async fn collections(

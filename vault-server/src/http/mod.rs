@@ -152,6 +152,8 @@ pub(crate) fn router(app: App) -> Router {
         .route("/v1/vault/records/{version}/adoption", post(handlers::adopt))
         .route("/v1/vault/reseals", post(handlers::open_reseal))
         .route("/v1/vault/reseals/{upload}", post(handlers::commit_reseal))
+        .route("/v1/vault/acts", get(handlers::acts))
+        .route("/v1/vault/heads", post(handlers::submit_head))
         .route(
             "/v1/vault/collections",
             get(handlers::collections).post(handlers::put_collection),

@@ -10,6 +10,7 @@ use protocol_spec::{
     messages as pb,
     patient::{PatientSigned, PatientVerified},
     problem::Problem,
+    vault_head::Act,
 };
 
 use super::{
@@ -152,6 +153,7 @@ impl Operation for CloseEpoch {
             proof: None,
         };
         tx.log(*patient.as_bytes(), &closure.hash()).await?;
+        tx.act(patient, Act::Closure(closed.id, closure.hash())).await?;
         tx.put(&stored, &logged);
         tx.record_history(patient, What::Closed(logged.clone())).await?;
         // Should this process end before the wraps are shredded, the sweeper does it.

@@ -7,6 +7,7 @@ use protocol_spec::{
     ids::{CollectionId, PatientId},
     messages as pb,
     problem::Problem,
+    vault_head::{Act, epoch_hash},
 };
 
 use super::{
@@ -105,6 +106,7 @@ impl Operation for PutCollection {
         }
         row.key_wraps.push(message.key_wrap.clone());
         tx.put(&key, &row);
+        tx.act_of_epoch(*patient, *id, &row).await?;
         Ok(pb::Accepted {})
     }
 }
@@ -135,6 +137,19 @@ impl CollectionRow {
 }
 
 impl Tx<'_> {
+    /// Enters the newest epoch of a collection among the acts.
+    pub(super) async fn act_of_epoch(
+        &mut self,
+        patient: PatientId,
+        id: CollectionId,
+        row: &CollectionRow,
+    ) -> Result<(), Refusal> {
+        let Some((epoch, wrap)) = row.current().zip(row.key_wraps.last()) else {
+            return Err(Refusal::damaged("a collection has no key"));
+        };
+        self.act(patient, Act::Epoch(id, epoch_hash(epoch, wrap))).await
+    }
+
     /// Whether one more epoch may be opened beside those of all collections. Two at once may both be taken.
     async fn check_open_epochs(&mut self, patient: PatientId) -> Result<(), Refusal> {
         let rows = tables::collections(patient)

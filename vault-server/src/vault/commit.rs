@@ -221,9 +221,9 @@ struct CommitUpload {
 }
 
 impl CommitUpload {
-    fn receipt(
+    async fn receipt(
         &self,
-        tx: &Tx<'_>,
+        tx: &mut Tx<'_>,
         session: &OpenUpload,
         ticket: &StandbyTicket,
     ) -> Result<Signed<UploadReceipt>, Refusal> {
@@ -242,6 +242,7 @@ impl CommitUpload {
             sealed_manifest_hash: Sha256Digest::of(&self.stream.sealed_manifest),
             presentation_hash: presentation_hash.map_err(Refusal::damaged)?,
             replaces: None,
+            vault_head: tx.newest_head(self.stream.patient).await?,
         };
         Ok(Signed::sign(receipt, |message| tx.shared.operator.sign(message)))
     }
@@ -257,7 +258,7 @@ impl Operation for CommitUpload {
             return Err(Refusal::damaged("an upload without its ticket"));
         };
         let (ticket, _) = &**permitted;
-        let signed = self.receipt(tx, &session, ticket)?;
+        let signed = self.receipt(tx, &session, ticket).await?;
         let receipt = pb::Receipt {
             statement: Some(signed.to_message()),
             proof: None,

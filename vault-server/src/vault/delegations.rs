@@ -10,6 +10,7 @@ use protocol_spec::{
     messages as pb,
     patient::{PatientSigned, PatientVerified},
     problem::Problem,
+    vault_head::Act,
 };
 
 use super::{
@@ -221,6 +222,7 @@ impl Operation for PutDelegation {
         };
         tx.put(&key, &row);
         tx.log(*owner.as_bytes(), &delegation.hash()).await?;
+        tx.act(owner, Act::Delegation(id, delegation.hash())).await?;
         tx.record_history(owner, history_entry::What::Delegated(message.clone()))
             .await?;
         let delegate = *delegation.delegate_id.as_bytes();
@@ -305,6 +307,8 @@ impl Operation for EndDelegation {
         }
         tx.put(&key, &row);
         tx.log(*owner.as_bytes(), &end.hash()).await?;
+        tx.act(owner, Act::DelegationEnd(end.delegation_id, end.hash()))
+            .await?;
         let message = end.to_message();
         tx.record_history(owner, history_entry::What::DelegationEnded(message.clone()))
             .await?;

@@ -13,6 +13,7 @@ use protocol_spec::{
     patient::{Device, DeviceChain},
     problem::Problem,
     statement::{Signed, Verified},
+    vault_head::Act,
 };
 
 use super::{
@@ -197,6 +198,7 @@ impl Tx<'_> {
             &tables::device_list(list.patient_id, list.sequence),
             &list.to_message(),
         );
+        self.act(list.patient_id, Act::Devices(list.hash())).await?;
         self.log(*list.patient_id.as_bytes(), &list.hash()).await
     }
 }
@@ -405,6 +407,8 @@ impl Tx<'_> {
                 key_wraps: new.key_wraps.clone(),
             };
             self.put(&key, &row);
+            self.act_of_epoch(patient, new.collection_id.as_ref().try_into()?, &row)
+                .await?;
         }
         Ok(())
     }

@@ -9,6 +9,7 @@
 //! | `caller`, `known`, `refusal`, `limits`, `time` | who asks, what is answered instead, bounds, time |
 //! | `tables`, `tx`, `idempotency` | rows, one try at a commit, mutations that may be repeated |
 //! | `enrol`, `directory` | principals |
+//! | `acts` | what was done to a vault, and the heads over it |
 //! | `devices`, `links` | the devices of a patient, and those that offer themselves |
 //! | `delegations`, `acting` | what patients let others do in their vaults; those who do it |
 //! | `rotation`, `terminals`, `standing` | an institution's keys, terminals and end; whether it may still act |
@@ -24,6 +25,7 @@
 //! | `log`, `sweep` | transparency log, expired sessions |
 
 mod acting;
+mod acts;
 mod caller;
 mod challenge;
 mod closure;
@@ -80,6 +82,7 @@ use tokio::{sync::watch, task::JoinSet};
 
 pub use self::{
     acting::{Acting, KEYS_OF_PAGE},
+    acts::MAX_ACTS,
     caller::{Caller, Intent},
     enrol::Enrolment,
     intake::LeafIntake,

@@ -12,6 +12,7 @@ use protocol_spec::{
     permission::{Kind, PermissionBody, Replaces, SignedPermission, VerifiedPermission},
     problem::Problem,
     statement::Body,
+    vault_head::Act,
 };
 
 use super::{
@@ -103,7 +104,12 @@ impl Shared {
         let body = row.body()?;
         let meter = self.meter(patient, body.permission_id).await?;
         let expired = self.time.has_passed(body.not_after).await;
+        let receipt = meter
+            .revocation
+            .as_ref()
+            .and_then(|answer| answer.receipt.clone());
         Ok(pb::PermissionEntry {
+            revocation_receipt: receipt.and_then(|receipt| receipt.statement),
             permission: row.permission,
             state: state(&meter, expired).into(),
             uses_left: meter.uses_left,
@@ -215,7 +221,10 @@ impl Tx<'_> {
             return Err(Problem::PermissionExpired.into());
         }
         self.place(&permission.permission_id, patient).await?;
+        self.check_head(permission).await?;
         self.log(*patient.as_bytes(), &permission.hash()).await?;
+        let act = Act::Permission(permission.permission_id, permission.hash());
+        self.act(patient, act).await?;
         let row = PermissionRow {
             permission: Some(permission.to_message()),
             ..row

@@ -9,6 +9,7 @@ use protocol_spec::{
     messages as pb,
     patient::{PatientSigned, PatientVerified},
     problem::Problem,
+    vault_head::Act,
 };
 
 use super::{
@@ -158,7 +159,8 @@ impl Place {
             number,
         };
         tx.put(&tables::wrap(patient, collection, number), &row);
-        Ok(())
+        let act = Act::Placement(placement.record_id, placement.hash());
+        tx.act(patient, act).await
     }
 }
 

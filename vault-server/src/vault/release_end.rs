@@ -178,7 +178,7 @@ impl Tx<'_> {
     }
 
     async fn release_receipt(
-        &self,
+        &mut self,
         ticket: &ReleaseTicket,
         bytes: u64,
     ) -> Result<Signed<ReleaseReceipt>, Refusal> {
@@ -192,6 +192,7 @@ impl Tx<'_> {
             bytes,
             presentation_hash: ticket.presentation_hash,
             released_hash: self.released_hash(ticket.patient_id, ticket.release_id).await?,
+            vault_head: self.newest_head(ticket.patient_id).await?,
         };
         let operator = &self.shared.operator;
         Ok(Signed::sign(receipt, |message| operator.sign(message)))

@@ -189,7 +189,7 @@ impl Operation for CommitReseal {
             Problem::RecordMismatch,
             "the placement is not of the new version, or moves it",
         )?;
-        let signed = self.receipt(tx, &stored, replaces, version)?;
+        let signed = self.receipt(tx, &stored, replaces, version).await?;
         let receipt = pb::Receipt {
             statement: Some(signed.to_message()),
             proof: None,
@@ -211,9 +211,9 @@ impl Operation for CommitReseal {
 
 impl CommitReseal {
     /// As the first one was, for the new version.
-    fn receipt(
+    async fn receipt(
         &self,
-        tx: &Tx<'_>,
+        tx: &mut Tx<'_>,
         old: &pb::StoredRecord,
         replaces: VersionId,
         version_id: VersionId,
@@ -227,6 +227,7 @@ impl CommitReseal {
             content_root: self.stream.content_root,
             sealed_manifest_hash: Sha256Digest::of(&self.stream.sealed_manifest),
             replaces: Some(replaces),
+            vault_head: tx.newest_head(self.stream.patient).await?,
             ..before.claimed().clone()
         };
         Ok(Signed::sign(receipt, |message| tx.shared.operator.sign(message)))

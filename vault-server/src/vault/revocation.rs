@@ -12,6 +12,7 @@ use protocol_spec::{
     problem::Problem,
     released::ReceiptsHasher,
     statement::Signed,
+    vault_head::Act,
 };
 
 use super::{
@@ -147,6 +148,7 @@ impl Operation for Revoke<'_> {
         });
         tx.put(&key, &meter);
         tx.log(*patient.as_bytes(), &revocation.hash()).await?;
+        tx.act(patient, Act::Revocation(id, revocation.hash())).await?;
         tx.record_history(patient, history_entry::What::Revoked(message.clone()))
             .await?;
         let body = permission.body()?;

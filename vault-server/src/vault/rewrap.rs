@@ -6,6 +6,7 @@ use protocol_spec::{
     ids::{CollectionId, PatientId},
     messages as pb,
     problem::Problem,
+    vault_head::{Act, wraps_hash},
 };
 
 use super::{
@@ -159,6 +160,12 @@ impl Operation for PutWraps {
             };
             tx.put(&tables::wrap(*patient, to, new.number), &row);
         }
+        let wraps = message
+            .wraps
+            .iter()
+            .map(|wrap| (wrap.number, wrap.data_key_wrap.as_ref()));
+        tx.act(*patient, Act::Wraps(*id, wraps_hash(to.epoch, wraps)))
+            .await?;
         Ok(pb::Accepted {})
     }
 }

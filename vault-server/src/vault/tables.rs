@@ -54,6 +54,9 @@
 //! | 64 log entry | log | index | [`LogEntryRow`], never changed |
 //! | 65 log salt | principal | – | [`LogSaltRow`]: whoever deletes it has unlinked the principal's leaves |
 //! | 66 log cosigned | log | – | [`LogCosignedRow`] |
+//! | 70 acts | patient | – | [`ActsRow`]: the right edge of the vault tree; guards the acts |
+//! | 71 act | patient | number | [`ActRow`], never changed |
+//! | 72 vault head | patient | sequence | [`pb::PatientStatement`] |
 //!
 //! Integers in suffixes are big-endian.
 
@@ -516,6 +519,19 @@ pub(super) fn index(patient: PatientId) -> RowKey<IndexRow> {
 pub(super) fn segment(patient: PatientId, generation: u64, number: u64) -> RowKey<pb::SignedSegment> {
     let suffix = [generation.to_be_bytes(), number.to_be_bytes()].concat();
     RowKey::new(*patient.as_bytes(), 63, suffix)
+}
+
+pub(super) fn acts(patient: PatientId) -> RowKey<ActsRow> {
+    RowKey::new(*patient.as_bytes(), 70, [])
+}
+
+/// Scanned on, it gives the acts from there.
+pub(super) fn act(patient: PatientId, number: u64) -> RowKey<ActRow> {
+    RowKey::new(*patient.as_bytes(), 71, number.to_be_bytes())
+}
+
+pub(super) fn vault_head(patient: PatientId, sequence: u64) -> RowKey<pb::PatientStatement> {
+    RowKey::new(*patient.as_bytes(), 72, sequence.to_be_bytes())
 }
 
 /// What a [`CountRow`] counts.

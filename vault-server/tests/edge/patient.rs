@@ -4,10 +4,11 @@
 use std::net::SocketAddr;
 
 use bytes::Bytes;
+use data_encoding::BASE64;
 use ed25519_dalek::{Signer as _, SigningKey};
 use http::request::Parts;
 use protocol_spec::{
-    bodies::{Revocation, UploadRequest},
+    bodies::{Revocation, UploadRequest, VaultHead},
     devices::{DeviceList, FirstDevice},
     field::SealedBytes,
     hash::Sha256Digest,
@@ -18,10 +19,11 @@ use protocol_spec::{
     permission::{Kind, PermissionBody, RecordSelector, SignedPermission},
     request::SignatureLabel,
     statement::{Body, Signed},
+    vault_head::{Act, Acts, HeadRef},
 };
 
 use super::{
-    caller::{Ask, Caller, now, post, public, random},
+    caller::{Ask, Caller, get, now, post, public, random},
     client::{Server, send},
     hospital::Hospital,
 };
@@ -32,6 +34,8 @@ pub(crate) struct Patient {
     pub(crate) caller: Caller,
     chain: DeviceChain,
     list: Signed<DeviceList>,
+    /// The first of her vault, which her permissions name.
+    head: Option<HeadRef>,
 }
 
 /// Another one for each principal: no key stands in two entries of the directory.
@@ -66,7 +70,12 @@ impl Patient {
             sealed_name: vec![1; 136].into(),
         };
         let (chain, list) = first.sign(|message| caller.signing.sign(message).to_bytes());
-        Self { chain, list, caller }
+        Self {
+            chain,
+            list,
+            caller,
+            head: None,
+        }
     }
 
     pub(crate) async fn enrolled(server: &Server) -> Self {
@@ -74,9 +83,41 @@ impl Patient {
     }
 
     pub(crate) async fn enrolled_at(addr: SocketAddr) -> Self {
-        let patient = Self::new(addr).await;
+        let mut patient = Self::new(addr).await;
         patient.submit(&patient.enrolment()).await;
+        patient.head = Some(patient.put_head().await);
         patient
+    }
+
+    /// A head over the one thing that has been done to a new vault.
+    async fn put_head(&self) -> HeadRef {
+        let mut salt = get("/v1/log/salt");
+        salt.headers.push(("accept", "application/json".to_owned()));
+        let salt = self.ask(&salt).await;
+        let (_, salt) = salt.split_once("\r\n\r\n").unwrap();
+        let salt: serde_json::Value = serde_json::from_str(salt).unwrap();
+        let salt = BASE64.decode(salt["salt"].as_str().unwrap().as_bytes()).unwrap();
+        let mut acts = Acts::default();
+        acts.push(Act::Devices(self.list.hash()));
+        let next = acts.next_head();
+        let head = VaultHead {
+            created: now() * 1000,
+            operator_id: self.caller.operator,
+            patient_id: self.id(),
+            sequence: next.sequence,
+            previous_hash: next.previous_hash,
+            acts: next.acts,
+            root: next.root,
+            log_salt_hash: Sha256Digest::of(&salt),
+            log_size: 0,
+        };
+        let sign = |message: &[u8]| self.caller.signing.sign(message).to_bytes();
+        let head = PatientSigned::new(Signed::sign(head, sign), self.chain.clone());
+        let hash = head.hash();
+        let head = Some((&head).into());
+        self.submit(&post("/v1/vault/heads", &pb::SubmitVaultHead { head }))
+            .await;
+        HeadRef { sequence: 0, hash }
     }
 
     pub(crate) fn id(&self) -> PatientId {
@@ -183,6 +224,7 @@ impl Patient {
             replaces: None,
             purpose: None,
             conditions: None,
+            vault_head: self.head,
             delegation: None,
             emergency: None,
         }

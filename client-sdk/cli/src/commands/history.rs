@@ -198,6 +198,7 @@ struct Checked {
     seen_before: u64,
     permissions: u64,
     records: u64,
+    leaves: u64,
     unproven_entries: u64,
     findings: Vec<String>,
 }
@@ -216,6 +217,7 @@ impl From<&HistoryCheck> for Checked {
             seen_before: check.seen_before,
             permissions: check.permissions,
             records: check.records,
+            leaves: check.leaves,
             unproven_entries: count(unproven.count()),
             findings: check.findings.clone(),
         }
@@ -246,6 +248,7 @@ impl Report for Verified {
             seen_before,
             permissions,
             records,
+            leaves,
             unproven_entries,
             findings,
         } = &self.checked;
@@ -254,7 +257,8 @@ impl Report for Verified {
             "\nChecked: {entries} entries, numbered without gaps; {seen_before} of them seen before by this device, unchanged.\n\
              {statements} statements by their makers' signatures; {presentations} presentations by both of theirs, within the uses permitted;\n\
              {receipts} receipts and tickets, each signed and in the log (of {log_size} entries), each with the presentation before it.\n\
-             {permissions} permissions and {records} records of the vault, held against the history.\n"
+             {permissions} permissions and {records} records of the vault, held against the history;\n\
+             {leaves} leaves of the log since the last check are this vault's, each of something that is shown.\n"
         ));
         for finding in findings {
             text.push_str(&format!("DOES NOT HOLD: {}\n", plain(finding)));

@@ -9,6 +9,7 @@ use protocol_spec::{
     messages as pb,
     patient::PatientSigned,
     statement::Signed,
+    vault_head::Act,
 };
 
 use super::{DelegationInfo, DelegationState, OwnDelegation, tampered};
@@ -37,6 +38,7 @@ impl Patient {
         let last = self.submit_end(&own).await?;
         let closed = self.retire_up_to(&last, progress).await?;
         progress.finished();
+        self.put_head().await?;
         Ok(EndedDelegation {
             delegation: DelegationInfo {
                 state: DelegationState::Ended,
@@ -68,6 +70,7 @@ impl Patient {
                 }
             }
         }
+        self.put_head().await?;
         Ok(ended)
     }
 
@@ -94,7 +97,14 @@ impl Patient {
             .server
             .post::<pb::Accepted>("/v1/vault/delegations/ends", &message)
             .await?;
-        Ok(last)
+        // Another device may have been faster: then its end is the one that counts.
+        let ended = self.find_delegation(own.delegation.delegation_id).await?;
+        let end = ended
+            .end
+            .ok_or_else(|| tampered("the server does not show its end"))?;
+        let act = Act::DelegationEnd(end.delegation_id, end.hash());
+        self.did(act).await;
+        Ok(end.last.clone())
     }
 
     async fn newest_epochs(&self, delegation: &VerifiedDelegation) -> Result<Vec<Collection>> {

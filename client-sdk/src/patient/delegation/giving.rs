@@ -11,6 +11,7 @@ use protocol_spec::{
     patient::PatientSigned,
     problem::Problem,
     statement::Signed,
+    vault_head::Act,
 };
 
 use super::{DelegationInfo, DelegationState, OwnDelegation};
@@ -81,6 +82,8 @@ impl Patient {
             .server
             .post::<pb::Accepted>("/v1/vault/delegations", &message)
             .await?;
+        self.did(Act::Delegation(id, own.delegation.hash())).await;
+        self.put_head().await?;
         self.give_keys(&own).await?;
         self.delegation_info(&own)
     }

@@ -72,7 +72,7 @@ pub struct DelegationInfo {
 /// A delegation of hers, verified, and what the server says of it.
 pub(super) struct OwnDelegation {
     pub(super) delegation: VerifiedDelegation,
-    end: Option<PatientVerified<DelegationEnd>>,
+    pub(super) end: Option<PatientVerified<DelegationEnd>>,
     /// Epochs whose keys the delegate was given.
     given: Vec<Collection>,
 }
@@ -133,6 +133,7 @@ impl Patient {
     }
 
     async fn own_delegations(&self) -> Result<Vec<OwnDelegation>> {
+        let before = self.known_acts().await?.acts().clone();
         let (mut own, mut after) = (Vec::new(), String::new());
         loop {
             let path = format!("/v1/vault/delegations{after}");
@@ -141,6 +142,7 @@ impl Patient {
                 own.push(self.own_delegation(entry).await?);
             }
             if page.next.is_empty() {
+                Self::check_delegations(&before, &own)?;
                 return Ok(own);
             }
             after = format!("?after={}", DelegationId::try_from(page.next.as_ref())?);

@@ -13,7 +13,7 @@ use super::{
     trail::{Counts, Trail},
 };
 use crate::{
-    Result,
+    Error, Result,
     patient::{DelegationInfo, DelegationState, Patient, permissions::OwnPermission},
 };
 
@@ -30,6 +30,8 @@ pub struct HistoryCheck {
     pub permissions: u64,
     /// Records in the vault that were compared with the history.
     pub records: u64,
+    /// Leaves of the log that are this vault's, each of which is of something shown here; those of earlier checks left out.
+    pub leaves: u64,
     /// What does not hold, besides the problems of single entries.
     pub findings: Vec<String>,
 }
@@ -61,6 +63,7 @@ impl Patient {
             seen_before: before.as_ref().map_or(0, |before| before.entries),
             permissions: 0,
             records: 0,
+            leaves: 0,
             findings: Vec::new(),
         };
         self.compare_permissions(&trail, &mut check).await?;
@@ -68,10 +71,25 @@ impl Patient {
         let delegations = (delegations.into_values()).map(|(given, ended)| (given.delegation_id, ended));
         self.compare_delegations(delegations.collect(), &mut check)
             .await?;
+        self.compare_log(&mut check).await?;
         if check.holds() {
             seen.keep(&self.session.home, before).await?;
         }
         Ok(check)
+    }
+
+    /// Reads the log from where this device has read it until now (VLT-9).
+    async fn compare_log(&self, check: &mut HistoryCheck) -> Result<()> {
+        let mut acts = self.known_acts().await?.acts().clone();
+        match self.check_log(&mut acts, self.log_read()?).await {
+            Ok(read) => {
+                check.leaves = read.own;
+                check.counts.log_size = check.counts.log_size.max(read.size);
+            }
+            Err(Error::HiddenFromVault { what }) => check.findings.push(what),
+            Err(error) => return Err(error),
+        }
+        Ok(())
     }
 
     async fn compare_permissions(&self, trail: &Trail, check: &mut HistoryCheck) -> Result<()> {

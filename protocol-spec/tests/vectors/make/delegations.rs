@@ -152,6 +152,7 @@ fn through(change: impl FnOnce(&mut Through)) -> Check {
     let beside = delegation(|_| ());
     let mut body = pb::PermissionBody::decode(world::permission_body(Kind::Download).encode()).unwrap();
     body.delegation_hash = hash_of(&beside);
+    body.vault_head = None;
     let mut through = Through {
         body,
         signer: DELEGATES_DEVICE,
@@ -191,6 +192,11 @@ fn by(given: pb::PatientStatement) -> Check {
     })
 }
 
+fn some_head() -> Option<pb::VaultHeadRef> {
+    let own = pb::PermissionBody::decode(world::permission_body(Kind::Download).encode());
+    own.unwrap().vault_head
+}
+
 fn permissions() -> Vec<Case> {
     let mismatch = |name, description, check| bad("DLG-7", "mismatch", name, description, check);
     let malformed = |name, description, change: &dyn Fn(&mut pb::PermissionBody)| {
@@ -212,7 +218,17 @@ fn permissions() -> Vec<Case> {
         mismatch(
             "permission-that-names-none",
             "it is beside, the body names none",
-            through(|it| it.body.delegation_hash = Bytes::new()),
+            through(|it| {
+                it.body.delegation_hash = Bytes::new();
+                it.body.vault_head = some_head();
+            }),
+        ),
+        bad(
+            "VLT-6",
+            "malformed",
+            "permission-with-a-head",
+            "a delegate names a head of the owner's vault",
+            through(|it| it.body.vault_head = some_head()),
         ),
         mismatch(
             "permission-of-another-delegation",

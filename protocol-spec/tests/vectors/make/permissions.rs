@@ -455,6 +455,14 @@ fn bad_bodies() -> Vec<Case> {
             download,
             &|body| body.not_after = body.not_before,
         ),
+        case(
+            "no-head",
+            "it names no head of the vault (VLT-6)",
+            download,
+            &|body| {
+                body.vault_head = None;
+            },
+        ),
         case("no-uses", "zero uses", download, &|body| body.uses = 0),
         case("no-bytes", "zero bytes", download, &|body| body.bytes = 0),
         case("kind-0", "no kind", download, &|body| body.kind = 0),

@@ -80,6 +80,7 @@ fn good_bodies() -> Vec<Case> {
         case(DEVICE, "EmergencyHelpBody", world::emergency_help()),
         case(DEVICE, "EmergencyObjectionBody", world::emergency_objection()),
         case(DEVICE, "EpochClosureBody", world::epoch_closure()),
+        case(DEVICE, "VaultHeadBody", world::vault_head()),
         case(DEVICE, "IndexSegmentBody", world::index_segment()),
         case(
             DEVICE,

@@ -60,7 +60,8 @@ impl Log {
             return Ok(false);
         }
         let (head, version) = tables::log_head().read(&*self.ledger).await?;
-        let mut frontier = frontier(&head.unwrap_or_default())?;
+        let head = head.unwrap_or_default();
+        let mut frontier = Frontier::read(head.size, &head.peaks).map_err(Refusal::damaged)?;
         let mut commit = Commit::new(CommitId::fresh());
         commit.checks.push((tables::log_head().key().clone(), version));
         let mut tiles = self.edge(frontier.size).await?;
@@ -188,14 +189,6 @@ impl Queued {
             )),
         }
     }
-}
-
-fn frontier(head: &LogHeadRow) -> Result<Frontier, Refusal> {
-    let peaks: Result<_, _> = head.peaks.iter().map(|peak| peak.as_ref().try_into()).collect();
-    Ok(Frontier {
-        size: head.size,
-        peaks: peaks.map_err(|_| Refusal::new(Problem::Internal, "the log's head is damaged"))?,
-    })
 }
 
 fn append(

@@ -418,6 +418,29 @@ pub(in crate::vault) struct IndexRow {
     pub(in crate::vault) through: u64,
 }
 
+/// What has been done to a vault, as far as the next act and the next head need it.
+#[derive(Clone, PartialEq, Message)]
+pub(in crate::vault) struct ActsRow {
+    #[prost(uint64, tag = "1")]
+    pub(in crate::vault) count: u64,
+    /// Roots of the largest complete subtrees of the vault tree, left to right.
+    #[prost(bytes = "bytes", repeated, tag = "2")]
+    pub(in crate::vault) peaks: Vec<Bytes>,
+    /// How many heads there are.
+    #[prost(uint64, tag = "3")]
+    pub(in crate::vault) heads: u64,
+    /// SHA-256 of the body of the newest.
+    #[prost(bytes = "bytes", tag = "4")]
+    pub(in crate::vault) newest: Bytes,
+}
+
+/// One act, as it stands in the vault tree.
+#[derive(Clone, PartialEq, Message)]
+pub(in crate::vault) struct ActRow {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub(in crate::vault) act: Bytes,
+}
+
 /// One record version in a collection, with its data key under the key of one epoch.
 #[derive(Clone, PartialEq, Message)]
 pub(in crate::vault) struct WrapRow {

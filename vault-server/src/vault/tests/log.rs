@@ -164,8 +164,8 @@ async fn a_queued_leaf_gets_its_place_when_somebody_waits_for_it() {
 #[tokio::test]
 async fn a_leaf_that_is_handed_on_twice_has_one_place() {
     let world = World::new().await;
-    // Two institutions and the patient's first list.
-    grown(&world, 3).await;
+    // Two institutions, the patient's first list and head.
+    grown(&world, 4).await;
     let log = &world.vault.shared.log;
     let queued = |number: u8| {
         let row = LogQueueRow {
@@ -178,7 +178,7 @@ async fn a_leaf_that_is_handed_on_twice_has_one_place() {
             row,
         }
     };
-    for number in [4, 5] {
+    for number in [5, 6] {
         let Queued { commit, row, .. } = queued(number);
         let commit = Commit::new(commit).put(tables::log_queue(commit, 0).key().clone(), row.bytes());
         assert_eq!(world.store.ledger.commit(commit).await, Ok(Outcome::Applied));
@@ -187,7 +187,7 @@ async fn a_leaf_that_is_handed_on_twice_has_one_place() {
         log.queue(vec![queued(number)]);
     }
     world.store_record(&world.first, &stream(10)).await;
-    assert_eq!(grown(&world, 8).await.size, 8);
+    assert_eq!(grown(&world, 9).await.size, 9);
 }
 
 /// A lost operator.key is not replaced by a new one over the same vault.
@@ -302,7 +302,7 @@ async fn tiles_hold_the_tree_and_never_change() {
 async fn a_patients_leaves_are_hers_until_her_salt_is_deleted() {
     let world = World::new().await;
     world.store_record(&world.first, &stream(10)).await;
-    let last = grown(&world, 6).await;
+    let last = grown(&world, 7).await;
     let all = all_entries(&world, last.size).await;
     let read: Vec<Entry> = all.iter().map(|entry| Entry::parse(entry).unwrap()).collect();
     let whose = *world.patient.id.as_bytes();
@@ -315,8 +315,8 @@ async fn a_patients_leaves_are_hers_until_her_salt_is_deleted() {
         .salt()
         .unwrap();
     let hers = read.iter().filter(|entry| salt.recognises(entry)).count();
-    // Her list, permission, ticket, receipt; the two others are the institutions'.
-    assert_eq!((hers, read.len()), (4, 6));
+    // Her list, head, permission, ticket, receipt; the two others are the institutions'.
+    assert_eq!((hers, read.len()), (5, 7));
     for (bytes, entry) in all.iter().zip(&read) {
         match entry {
             Entry::Salted { .. } => assert_eq!(bytes.len(), Entry::SALTED_LEN),

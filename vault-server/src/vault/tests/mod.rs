@@ -2,6 +2,7 @@
 //! Statements and requests are signed as real clients sign them; what is sealed is filler, because the
 //! server cannot tell.
 
+mod acts;
 mod collections;
 mod devices;
 mod emergency;

@@ -30,7 +30,7 @@ impl Scene {
         scene
     }
 
-    async fn wraps(&self, epoch: u64, limit: usize) -> Vec<(u64, Bytes, Bytes)> {
+    pub(super) async fn wraps(&self, epoch: u64, limit: usize) -> Vec<(u64, Bytes, Bytes)> {
         let patient = self.world.as_patient().await;
         let (mut wraps, mut after) = (Vec::new(), 0);
         loop {
@@ -49,7 +49,7 @@ impl Scene {
         }
     }
 
-    async fn put_wraps(
+    pub(super) async fn put_wraps(
         &self,
         (from_epoch, epoch): (u64, u64),
         wraps: &[(u64, usize)],
@@ -70,7 +70,7 @@ impl Scene {
         self.world.vault.put_wraps(&patient, &intent(), message).await
     }
 
-    async fn close_epoch(&self, epoch: u64) -> Result<pb::LoggedStatement, Refusal> {
+    pub(super) async fn close_epoch(&self, epoch: u64) -> Result<pb::LoggedStatement, Refusal> {
         self.close(ONCOLOGY, epoch).await
     }
 

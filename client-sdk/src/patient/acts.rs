@@ -1,0 +1,364 @@
+//! What has been done to her vault, as this device has seen it, and the heads that it signs over that. The server can show
+//! her no vault in which something is older, other, missing or put in. See `protocol-spec/spec/vault-head.md`.
+
+use std::collections::HashSet;
+
+use protocol_spec::{
+    bodies::VaultHead,
+    defence::Defence,
+    hash::Sha256Digest,
+    log::{Logged, VaultSalt},
+    messages as pb,
+    patient::{PatientSigned, PatientVerified},
+    problem::Problem,
+    statement::Signed,
+    vault_head::{Act, Acts, HeadRef},
+};
+use tokio::sync::MutexGuard;
+
+use super::Patient;
+use crate::{Error, Result, home::Home, mint};
+
+/// All acts, as this home has seen them.
+#[derive(Debug, Default)]
+pub(super) struct SeenActs {
+    acts: Acts,
+    /// How many of them the home has; none until it has been read, or if it has none.
+    kept: Option<u64>,
+    /// What this session has done, until it is found among the acts.
+    made: Vec<Act>,
+}
+
+impl Patient {
+    /// Notes what this device has just done to the vault (VLT-4).
+    pub(super) async fn did(&self, act: Act) {
+        self.acts.lock().await.made.push(act);
+    }
+
+    /// Puts a head over whatever has come since the last one. When another device is faster, what it did is read first
+    /// (VLT-4).
+    pub(super) async fn put_head(&self) -> Result<()> {
+        for _ in 0..MAX_TRIES {
+            let mut seen = self.catch_up().await?;
+            seen.find_made()?;
+            if seen.acts.is_settled() {
+                return Ok(());
+            }
+            match self.sign_head(&seen.acts).await {
+                Ok(act) => {
+                    seen.acts.push(act);
+                    return seen.keep(&self.session.home).await;
+                }
+                Err(error) if error.is_problem(Problem::HeadConflict) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Err(Error::Usage(
+            "other devices change the vault all the time: try again later".into(),
+        ))
+    }
+
+    /// The same, if anything has come that this device knows of.
+    pub(super) async fn put_head_if_due(&self) -> Result<()> {
+        let due = {
+            let seen = self.known_acts().await?;
+            !seen.made.is_empty() || !seen.acts.is_settled()
+        };
+        if due { self.put_head().await } else { Ok(()) }
+    }
+
+    /// Signs a head and hands it in; it must then stand in the log as a leaf of this vault.
+    async fn sign_head(&self, acts: &Acts) -> Result<Act> {
+        let (next, salt) = (acts.next_head(), self.log_salt().await?);
+        let head = VaultHead {
+            created: mint::now_ms(),
+            operator_id: self.session.server.operator_id(),
+            patient_id: self.id(),
+            sequence: next.sequence,
+            previous_hash: next.previous_hash,
+            acts: next.acts,
+            root: next.root,
+            log_salt_hash: salt.hash(),
+            log_size: self.log_read()?,
+        };
+        let head = Signed::sign(head, |message| self.keys.sign(message));
+        let head = PatientSigned::new(head, self.keys.chain.clone());
+        let hash = head.hash();
+        let message = pb::SubmitVaultHead {
+            head: Some((&head).into()),
+        };
+        let logged: pb::LoggedStatement = self.session.server.post("/v1/vault/heads", &message).await?;
+        let logged = self.logged_head(logged, &salt).await?;
+        if logged.hash() == hash {
+            Ok(Act::Head(hash))
+        } else {
+            Err(tampered("the server answers with another one"))
+        }
+    }
+
+    /// The newest head that this device knows, for a permission (VLT-6).
+    pub(super) async fn head(&self) -> Result<HeadRef> {
+        if let Some(head) = self.known_acts().await?.acts.newest() {
+            return Ok(head);
+        }
+        self.put_head().await?;
+        let newest = self.known_acts().await?.acts.newest();
+        newest.ok_or_else(|| tampered("there is no head"))
+    }
+
+    /// What this device has seen; if that is nothing yet, what has been done until now.
+    pub(super) async fn known_acts(&self) -> Result<MutexGuard<'_, SeenActs>> {
+        let mut seen = self.acts.lock().await;
+        if seen.read(&self.session.home)? && !Defence::VaultHeads.is_off() {
+            return Ok(seen);
+        }
+        drop(seen);
+        self.catch_up().await
+    }
+
+    /// What has been done to the vault until now: what this device has seen, and what has come since (VLT-3). A device that
+    /// has seen nothing yet reads the log as well, and then once more what has been done: only what it has verified and keeps
+    /// counts for what it finds there (VLT-9).
+    pub(super) async fn catch_up(&self) -> Result<MutexGuard<'_, SeenActs>> {
+        let mut seen = self.acts.lock().await;
+        let known = seen.read(&self.session.home)?;
+        if Defence::VaultHeads.is_off() {
+            seen.acts = Acts::default();
+        }
+        let read = match self.read_acts(&mut seen.acts).await {
+            Ok(head) if !known && !Defence::VaultHeads.is_off() => {
+                let from = head.map_or(0, |head| head.log_size);
+                self.check_log(&mut seen.acts, from).await.map(drop)
+            }
+            read => read.map(drop),
+        };
+        if let Err(error) = read {
+            // What was read on top of what the home has is not believed.
+            let made = std::mem::take(&mut seen.made);
+            *seen = SeenActs {
+                made,
+                ..SeenActs::default()
+            };
+            return Err(error);
+        }
+        seen.keep(&self.session.home).await?;
+        Ok(seen)
+    }
+
+    /// Adds what has come since, and gives the newest head, which is over all of it but what came after.
+    pub(super) async fn read_acts(&self, acts: &mut Acts) -> Result<Option<PatientVerified<VaultHead>>> {
+        let (before, newest) = (acts.count(), acts.newest());
+        let listed = self.keys.known().newest().sequence;
+        let head = loop {
+            let path = format!("/v1/vault/acts?after={}", acts.count());
+            let page: pb::VaultActs = self.session.server.get(&path).await?;
+            if page.count < acts.count() {
+                let shown = format!("{} acts", page.count);
+                return Err(self.older(before, newest, shown));
+            }
+            acts.extend(&page.acts).map_err(tampered)?;
+            if acts.count() == page.count {
+                break page.head;
+            }
+            if page.acts.is_empty() || acts.count() > page.count {
+                return Err(tampered("there are not as many acts as the server says"));
+            }
+        };
+        if Defence::VaultHeads.is_off() {
+            return Ok(None);
+        }
+        self.check_lists(acts, listed).await?;
+        match head {
+            Some(head) => Ok(Some(self.check_head(acts, head, newest).await?)),
+            None if acts.newest().is_some() => Err(self.older(before, newest, "no head".to_owned())),
+            None => Ok(None),
+        }
+    }
+
+    /// Whether the newest head is hers, in the log, and over these acts (VLT-3).
+    async fn check_head(
+        &self,
+        acts: &Acts,
+        message: pb::LoggedStatement,
+        seen: Option<HeadRef>,
+    ) -> Result<PatientVerified<VaultHead>> {
+        let salt = self.log_salt().await?;
+        let head = self.logged_head(message, &salt).await?;
+        if let Err(rule) = acts.check_newest(&head, &head.hash()) {
+            let shown = format!("{} ({rule})", text(head.sequence, &head.hash()));
+            return Err(match seen {
+                Some(seen) if head.sequence < seen.sequence => self.older(acts.count(), Some(seen), shown),
+                seen => Error::OtherVault {
+                    seen: seen.map_or_else(
+                        || "no head yet".to_owned(),
+                        |seen| text(seen.sequence, &seen.hash),
+                    ),
+                    shown,
+                },
+            });
+        }
+        // A device that was removed signs nothing over what came after.
+        let known = self.known_device(head.device()).await?;
+        let list = acts.last_list(head.acts).and_then(|last| known.list(last));
+        let signer = head.device().id();
+        if list.is_none_or(|list| list.claimed().device(signer).is_none()) {
+            return Err(tampered("a device has signed it that was not one of hers then"));
+        }
+        // Only now is it known to be the vault's.
+        self.session.home.write_soon(SALT, salt.as_bytes())?;
+        Ok(head)
+    }
+
+    /// A head of hers as the log has it, with the salt and tag that the vault's leaves have.
+    async fn logged_head(
+        &self,
+        message: pb::LoggedStatement,
+        salt: &VaultSalt,
+    ) -> Result<PatientVerified<VaultHead>> {
+        let mark = message.proof.clone().unwrap_or_default();
+        let logged =
+            Logged::<VaultHead>::verify(message, self.session.server.operator()).map_err(tampered)?;
+        self.session.accept_log(&logged.checkpoint).await?;
+        let head = logged.statement;
+        if head.patient_id != self.id() || head.operator_id != self.session.server.operator_id() {
+            return Err(tampered("it is of another vault"));
+        }
+        let own = salt.mark(&head.hash());
+        if head.log_salt_hash != salt.hash() || mark.salt != own.salt[..] || mark.tag != own.tag[..] {
+            return Err(tampered("it is logged under another salt than the vault's"));
+        }
+        Ok(head)
+    }
+
+    /// The last list of devices of the acts is one that this device has verified, and not older than the one that it knew
+    /// when it asked for them (VLT-5).
+    async fn check_lists(&self, acts: &Acts, known: u64) -> Result<()> {
+        let (Some(last), Some(newest)) = (acts.last_list(acts.count()), acts.devices()) else {
+            return Err(tampered("there is no list of devices among the acts"));
+        };
+        if self.keys.known().newest().sequence < last {
+            drop(self.refresh_devices().await?);
+        }
+        let list = self.keys.known().list(last);
+        if known <= last && list.is_some_and(|list| list.hash() == newest) {
+            return Ok(());
+        }
+        Err(hidden(
+            "the newest list of devices is not among what was done to the vault",
+        ))
+    }
+
+    /// By which she recognises her leaves in the log. Until a head has confirmed it, it is the server's word.
+    pub(super) async fn log_salt(&self) -> Result<VaultSalt> {
+        let bytes = match self.session.home.read(SALT)? {
+            Some(kept) => kept,
+            None => {
+                let answer: pb::LogSalt = self.session.server.get("/v1/log/salt").await?;
+                answer.salt.to_vec()
+            }
+        };
+        let salt = <[u8; 32]>::try_from(bytes.as_slice());
+        Ok(VaultSalt::from_bytes(
+            salt.map_err(|_| tampered("the vault has no salt"))?,
+        ))
+    }
+
+    /// How far this device has read the log, and found what each leaf of the vault is of (VLT-9).
+    pub(super) fn log_read(&self) -> Result<u64> {
+        Ok(self.session.home.read_json(LOG_READ)?.unwrap_or(0))
+    }
+
+    /// From now on it has read so far.
+    pub(super) fn keep_log_read(&self, size: u64) -> Result<()> {
+        self.session.home.write_json(LOG_READ, &size)
+    }
+
+    /// Nothing has been done to a vault that is being enrolled, and none of the leaves that there are is of it.
+    pub(super) async fn begin_acts(&self) -> Result<()> {
+        let shown = self.session.shown_log().await?;
+        self.session.accept_log(&shown).await?;
+        self.keep_log_read(shown.size)?;
+        self.session.home.write_soon(ACTS, &[])
+    }
+
+    fn older(&self, acts: u64, seen: Option<HeadRef>, shown: String) -> Error {
+        let head = seen.map_or_else(|| "no head".to_owned(), |seen| text(seen.sequence, &seen.hash));
+        Error::OlderVault {
+            seen: format!("{head} and {acts} acts"),
+            shown,
+            kept: self.session.home.path(ACTS),
+        }
+    }
+}
+
+impl SeenActs {
+    /// All that was seen.
+    pub(super) fn acts(&self) -> &Acts {
+        &self.acts
+    }
+
+    /// Reads what the home has kept, once; whether it has anything.
+    fn read(&mut self, home: &Home) -> Result<bool> {
+        if self.kept.is_none() {
+            let bytes = home.read(ACTS)?;
+            let known = bytes.is_some();
+            self.acts = Acts::default();
+            self.acts
+                .extend(&bytes.unwrap_or_default())
+                .map_err(|_| home.damaged(ACTS))?;
+            self.kept = known.then(|| self.acts.count());
+        }
+        Ok(self.kept.is_some())
+    }
+
+    /// Whether all that this session has done stands among the acts.
+    fn find_made(&mut self) -> Result<()> {
+        if !self.made.is_empty() {
+            let done: HashSet<&Act> = self.acts.iter().collect();
+            self.made.retain(|made| !done.contains(made));
+        }
+        if Defence::VaultHeads.holds(self.made.is_empty()) {
+            self.made.clear();
+            return Ok(());
+        }
+        Err(hidden("what this device has done is not among the acts"))
+    }
+
+    /// Keeps them in the home, unless another process has kept more. Neither may contradict the other.
+    async fn keep(&mut self, home: &Home) -> Result<()> {
+        if self.kept == Some(self.acts.count()) || Defence::VaultHeads.is_off() {
+            return Ok(());
+        }
+        let _lock = home.lock().await?;
+        let (mine, kept) = (self.acts.bytes(), home.read(ACTS)?.unwrap_or_default());
+        if mine.starts_with(&kept) {
+            home.write_soon(ACTS, &mine)?;
+        } else if !kept.starts_with(&mine) {
+            *self = Self::default();
+            return Err(Error::OtherVault {
+                seen: "what another process of this device has seen".to_owned(),
+                shown: "other acts".to_owned(),
+            });
+        }
+        self.kept = Some(self.acts.count());
+        Ok(())
+    }
+}
+
+pub(super) fn text(sequence: u64, hash: &Sha256Digest) -> String {
+    format!("head {sequence} ({:.16}…)", hash.to_string())
+}
+
+fn tampered<E: std::fmt::Display>(cause: E) -> Error {
+    Error::tampered("the vault head")(cause)
+}
+
+pub(super) fn hidden(what: impl Into<String>) -> Error {
+    Error::HiddenFromVault { what: what.into() }
+}
+
+pub(super) const ACTS: &str = "vault.acts";
+pub(super) const SALT: &str = "log.salt";
+pub(super) const LOG_READ: &str = "log.read";
+/// Each failure is another device's success.
+const MAX_TRIES: usize = 8;

@@ -1,0 +1,170 @@
+//! What the server shows of the vault, held against what has been done to it. See `protocol-spec/spec/vault-head.md` §2.
+//!
+//! Each check is given what was known to have been done when the server was asked. What another device has done meanwhile is
+//! asked for only if something does not fit.
+
+use std::collections::{HashMap, HashSet};
+
+use protocol_spec::{
+    defence::Defence,
+    ids::RecordId,
+    index::IndexEntry,
+    messages::{self as pb, PermissionState},
+    vault_head::{Acts, HeadRef, epoch_hash},
+};
+
+use super::{
+    Patient,
+    acts::{hidden, text},
+    delegation::OwnDelegation,
+    permissions::OwnPermission,
+};
+use crate::{Error, Result};
+
+impl Patient {
+    /// Whether all records are shown, each with the placement that is its last, and no others (VLT-5).
+    pub(super) async fn check_records(
+        &self,
+        before: &Acts,
+        entries: &[IndexEntry],
+        refused: &[(RecordId, Error)],
+    ) -> Result<()> {
+        if Defence::VaultHeads.is_off() {
+            return Ok(());
+        }
+        let placed = before.placements();
+        let listed = entries.iter().map(|entry| entry.record_id);
+        let shown: HashSet<_> = listed.chain(refused.iter().map(|(record, _)| *record)).collect();
+        if let Some(record) = placed.keys().find(|record| !shown.contains(record)) {
+            return Err(hidden(format!("{record} lies in the vault and is not shown")));
+        }
+        let last = |record: &RecordId| placed.get(record).map(|(number, _)| *number);
+        let moved: Vec<_> = entries
+            .iter()
+            .filter(|entry| last(&entry.record_id) != Some(entry.number))
+            .collect();
+        if moved.is_empty() {
+            return Ok(());
+        }
+        // Placed since, by this device or another one; it may even have been moved on meanwhile.
+        let seen = self.catch_up().await?;
+        let since = |entry: &&IndexEntry| {
+            last(&entry.record_id) <= Some(entry.number)
+                && seen.acts().placed(entry.number) == Some(entry.record_id)
+        };
+        match moved.into_iter().find(|entry| !since(entry)) {
+            Some(entry) => Err(hidden(format!(
+                "{} is shown with placement {}, which is not its last",
+                entry.record_id, entry.number
+            ))),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether all permissions are shown, as she signed them, revoked those that are, and no others (VLT-5).
+    pub(super) async fn check_permissions(&self, before: &Acts, shown: &[OwnPermission]) -> Result<()> {
+        if Defence::VaultHeads.is_off() {
+            return Ok(());
+        }
+        let by_id: HashMap<_, _> = shown
+            .iter()
+            .map(|own| (own.permission.permission_id, own))
+            .collect();
+        for (id, done) in before.permissions() {
+            let Some(own) = by_id.get(&id) else {
+                return Err(hidden(format!("{id} was given and is not shown")));
+            };
+            if done.revoked && !is_revoked(own) {
+                return Err(hidden(format!("{id} was revoked and is shown as if it were not")));
+            }
+        }
+        let not_done = |acts: &Acts| {
+            let given = acts.permissions();
+            let wrong = shown.iter().find(|own| {
+                let done = given.get(&own.permission.permission_id);
+                done.is_none_or(|done| {
+                    done.hash != own.permission.hash() || (is_revoked(own) && !done.revoked)
+                })
+            });
+            wrong.map(|own| own.permission.permission_id)
+        };
+        if not_done(before).is_none() {
+            return Ok(());
+        }
+        match not_done(self.catch_up().await?.acts()) {
+            Some(id) => Err(hidden(format!(
+                "{id} is shown otherwise than it was given or revoked"
+            ))),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether all epochs of all collections are shown, each collection with its newest key (VLT-5).
+    pub(super) fn check_collections(before: &Acts, shown: &[pb::CollectionEpochs]) -> Result<()> {
+        if Defence::VaultHeads.is_off() {
+            return Ok(());
+        }
+        for (id, (count, newest)) in before.epochs() {
+            let of_this = |shown: &&pb::CollectionEpochs| shown.collection_id == id.as_bytes()[..];
+            let wraps = shown.iter().find(of_this).map(|shown| &shown.key_wraps[..]);
+            let fits = match wraps.and_then(|wraps| wraps.split_last()) {
+                Some((last, before)) if before.len() + 1 == count => {
+                    epoch_hash(before.len() as u64, last) == newest
+                }
+                Some((_, before)) => before.len() >= count,
+                None => false,
+            };
+            if !fits {
+                return Err(hidden(format!(
+                    "{id} is shown without its newest key, or not at all"
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether all delegations are shown, and those ended that are (VLT-5).
+    pub(super) fn check_delegations(before: &Acts, shown: &[OwnDelegation]) -> Result<()> {
+        if Defence::VaultHeads.is_off() {
+            return Ok(());
+        }
+        for (id, (hash, ended)) in before.delegations() {
+            let own = shown.iter().find(|own| own.delegation.delegation_id == id);
+            if own.is_none_or(|own| own.delegation.hash() != hash || (ended && own.end.is_none())) {
+                return Err(hidden(format!(
+                    "{id} is shown otherwise than it was given or ended"
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a receipt names a head of her vault (VLT-8).
+    pub(crate) async fn check_receipt_head(&self, named: Option<HeadRef>) -> Result<()> {
+        if Defence::VaultHeads.is_off() {
+            return Ok(());
+        }
+        let Some(named) = named else {
+            return Err(Error::tampered("the receipt")("it names no head of the vault"));
+        };
+        let known = self.known_acts().await?.acts().newest();
+        if known.is_none_or(|known| known.sequence < named.sequence) {
+            drop(self.catch_up().await?);
+        }
+        let known = self.known_acts().await?.acts().head(named.sequence);
+        if known == Some(named) {
+            return Ok(());
+        }
+        Err(Error::OtherVault {
+            seen: known.map_or_else(
+                || format!("no head {} at all", named.sequence),
+                |known| text(known.sequence, &known.hash),
+            ),
+            shown: format!("a receipt over {}", text(named.sequence, &named.hash)),
+        })
+    }
+}
+
+fn is_revoked(own: &OwnPermission) -> bool {
+    own.entry.state() == PermissionState::Revoked
+}

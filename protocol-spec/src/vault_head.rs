@@ -1,0 +1,369 @@
+//! What has been done to a vault, as a list that only grows, and the heads that her devices sign over it. See
+//! `spec/vault-head.md`.
+
+use std::collections::{BTreeMap, HashMap};
+
+use crate::{
+    Error,
+    bodies::VaultHead,
+    field::Field,
+    hash::{Sha256Digest, sha256},
+    ids::{CollectionId, DelegationId, PermissionId, RecordId},
+    log::frontier::Frontier,
+    messages as pb,
+};
+
+/// One change of a vault: what it is about, and the hash of what says so (VLT-1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Act {
+    /// A list of devices.
+    Devices(Sha256Digest),
+    /// An epoch of a collection's key: [`epoch_hash`].
+    Epoch(CollectionId, Sha256Digest),
+    /// An epoch's end.
+    Closure(CollectionId, Sha256Digest),
+    /// A placement.
+    Placement(RecordId, Sha256Digest),
+    /// Data keys under another epoch: [`wraps_hash`].
+    Wraps(CollectionId, Sha256Digest),
+    /// A permission.
+    Permission(PermissionId, Sha256Digest),
+    /// A revocation.
+    Revocation(PermissionId, Sha256Digest),
+    /// A delegation.
+    Delegation(DelegationId, Sha256Digest),
+    /// A delegation's end.
+    DelegationEnd(DelegationId, Sha256Digest),
+    /// A vault head.
+    Head(Sha256Digest),
+}
+
+impl Act {
+    /// kind ‖ subject ‖ hash
+    pub const LEN: usize = 1 + 16 + 32;
+
+    /// As the vault tree has it.
+    pub fn bytes(&self) -> [u8; Self::LEN] {
+        let (kind, subject, hash) = match self {
+            Self::Devices(hash) => (1, &[0; 16], hash),
+            Self::Epoch(id, hash) => (2, id.as_bytes(), hash),
+            Self::Closure(id, hash) => (3, id.as_bytes(), hash),
+            Self::Placement(id, hash) => (4, id.as_bytes(), hash),
+            Self::Wraps(id, hash) => (5, id.as_bytes(), hash),
+            Self::Permission(id, hash) => (6, id.as_bytes(), hash),
+            Self::Revocation(id, hash) => (7, id.as_bytes(), hash),
+            Self::Delegation(id, hash) => (8, id.as_bytes(), hash),
+            Self::DelegationEnd(id, hash) => (9, id.as_bytes(), hash),
+            Self::Head(hash) => (10, &[0; 16], hash),
+        };
+        let mut bytes = [0; Self::LEN];
+        let (start, end) = bytes.split_at_mut(17);
+        start.copy_from_slice(&[&[kind][..], subject].concat());
+        end.copy_from_slice(hash.as_bytes());
+        bytes
+    }
+
+    fn read(bytes: &[u8]) -> Result<Self, Error> {
+        let malformed = Error::Field { field: "acts" };
+        let (kind, rest) = bytes.split_first().ok_or(malformed.clone())?;
+        let (subject, hash) = rest.split_first_chunk::<16>().ok_or(malformed.clone())?;
+        let (subject, hash) = (*subject, Sha256Digest::try_from(hash)?);
+        let collection = CollectionId::from_bytes(subject);
+        let permission = PermissionId::from_bytes(subject);
+        let delegation = DelegationId::from_bytes(subject);
+        match kind {
+            1 if subject == [0; 16] => Ok(Self::Devices(hash)),
+            2 => Ok(Self::Epoch(collection, hash)),
+            3 => Ok(Self::Closure(collection, hash)),
+            4 => Ok(Self::Placement(RecordId::from_bytes(subject), hash)),
+            5 => Ok(Self::Wraps(collection, hash)),
+            6 => Ok(Self::Permission(permission, hash)),
+            7 => Ok(Self::Revocation(permission, hash)),
+            8 => Ok(Self::Delegation(delegation, hash)),
+            9 => Ok(Self::DelegationEnd(delegation, hash)),
+            10 if subject == [0; 16] => Ok(Self::Head(hash)),
+            _ => Err(malformed),
+        }
+    }
+
+    /// The hash of the statement that it is of, where it is of one.
+    pub fn statement(&self) -> Option<Sha256Digest> {
+        match self {
+            Self::Epoch(..) | Self::Wraps(..) => None,
+            Self::Devices(hash)
+            | Self::Head(hash)
+            | Self::Closure(_, hash)
+            | Self::Placement(_, hash)
+            | Self::Permission(_, hash)
+            | Self::Revocation(_, hash)
+            | Self::Delegation(_, hash)
+            | Self::DelegationEnd(_, hash) => Some(*hash),
+        }
+    }
+}
+
+/// SHA-256(u64be(epoch) ‖ collection key wrap)
+pub fn epoch_hash(epoch: u64, wrap: &[u8]) -> Sha256Digest {
+    Sha256Digest::from_bytes(sha256(&[&epoch.to_be_bytes(), wrap]))
+}
+
+/// SHA-256(u64be(epoch) ‖ for each wrap: u64be(number) ‖ data key wrap)
+pub fn wraps_hash<'a>(epoch: u64, wraps: impl IntoIterator<Item = (u64, &'a [u8])>) -> Sha256Digest {
+    let mut bytes = epoch.to_be_bytes().to_vec();
+    for (number, wrap) in wraps {
+        bytes.extend(number.to_be_bytes());
+        bytes.extend(wrap);
+    }
+    Sha256Digest::of(&bytes)
+}
+
+/// A head as permissions and receipts name it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HeadRef {
+    /// Counts the heads, from 0.
+    pub sequence: u64,
+    /// SHA-256 of its body.
+    pub hash: Sha256Digest,
+}
+
+impl Field<pb::VaultHeadRef> for HeadRef {
+    fn read(wire: pb::VaultHeadRef, field: &'static str) -> Result<Self, Error> {
+        Ok(Self {
+            sequence: wire.sequence,
+            hash: Field::read(wire.hash, field)?,
+        })
+    }
+
+    fn write(&self) -> pb::VaultHeadRef {
+        pb::VaultHeadRef {
+            sequence: self.sequence,
+            hash: self.hash.write(),
+        }
+    }
+}
+
+/// All that has been done to a vault, as far as it is known here.
+#[derive(Clone, Debug, Default)]
+pub struct Acts {
+    acts: Vec<Act>,
+    tree: Frontier,
+    heads: Vec<Covered>,
+}
+
+/// What the acts say of a head that stands among them.
+#[derive(Clone, Copy, Debug)]
+struct Covered {
+    hash: Sha256Digest,
+    /// Acts before it.
+    acts: u64,
+    /// Of the tree over these.
+    root: Sha256Digest,
+}
+
+/// What the next head must say of the vault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NextHead {
+    /// Its number.
+    pub sequence: u64,
+    /// The head before it; zeros for the first.
+    pub previous_hash: Sha256Digest,
+    /// All there are.
+    pub acts: u64,
+    /// Of the tree over them.
+    pub root: Sha256Digest,
+}
+
+impl Acts {
+    /// Adds the acts that come next, in the form in which they travel.
+    ///
+    /// # Errors
+    /// [`Error::Field`] for bytes that are no acts; nothing is added then.
+    pub fn extend(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        let (acts, rest) = bytes.as_chunks::<{ Act::LEN }>();
+        if !rest.is_empty() {
+            return Err(Error::Field { field: "acts" });
+        }
+        let acts: Vec<Act> = acts.iter().map(|act| Act::read(act)).collect::<Result<_, _>>()?;
+        acts.into_iter().for_each(|act| self.push(act));
+        Ok(())
+    }
+
+    /// Adds the act that comes next.
+    pub fn push(&mut self, act: Act) {
+        if let Act::Head(hash) = act {
+            let NextHead { acts, root, .. } = self.next_head();
+            self.heads.push(Covered { hash, acts, root });
+        }
+        self.tree.append(&act.bytes());
+        self.acts.push(act);
+    }
+
+    /// In the form in which they travel.
+    pub fn bytes(&self) -> Vec<u8> {
+        self.acts.iter().flat_map(Act::bytes).collect()
+    }
+
+    /// In the order in which they were done.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Act> + ExactSizeIterator {
+        self.acts.iter()
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> u64 {
+        self.tree.size
+    }
+
+    /// Whether a head is over all of them.
+    pub fn is_settled(&self) -> bool {
+        matches!(self.acts.last(), Some(Act::Head(_)))
+    }
+
+    /// The newest head.
+    pub fn newest(&self) -> Option<HeadRef> {
+        let sequence = self.heads.len().checked_sub(1)?;
+        self.head(u64::try_from(sequence).ok()?)
+    }
+
+    /// The head with this number.
+    pub fn head(&self, sequence: u64) -> Option<HeadRef> {
+        let head = self.heads.get(usize::try_from(sequence).ok()?)?;
+        Some(HeadRef {
+            sequence,
+            hash: head.hash,
+        })
+    }
+
+    /// What a head over all of them must say.
+    pub fn next_head(&self) -> NextHead {
+        NextHead {
+            sequence: u64::try_from(self.heads.len()).unwrap_or(u64::MAX),
+            previous_hash: self.heads.last().map_or(NONE, |head| head.hash),
+            acts: self.count(),
+            root: Sha256Digest::from_bytes(self.tree.root()),
+        }
+    }
+
+    /// Whether the newest head says what the acts say (VLT-3). `hash` is that of its body.
+    ///
+    /// # Errors
+    /// [`Error::VaultHead`] with what does not fit.
+    pub fn check_newest(&self, head: &VaultHead, hash: &Sha256Digest) -> Result<(), Error> {
+        let refuse = |rule| Err(Error::VaultHead { rule });
+        let Some((covered, before)) = self.heads.split_last() else {
+            return refuse("it does not stand among the acts");
+        };
+        if covered.hash != *hash {
+            return refuse("another head stands last among the acts");
+        }
+        if usize::try_from(head.sequence) != Ok(before.len()) {
+            return refuse("it has another number than the acts say");
+        }
+        if head.previous_hash != before.last().map_or(NONE, |head| head.hash) {
+            return refuse("it follows another head than the acts say");
+        }
+        if (head.acts, head.root) != (covered.acts, covered.root) {
+            return refuse("it is over other acts");
+        }
+        Ok(())
+    }
+
+    /// The number of the last list among the first so many acts.
+    pub fn last_list(&self, acts: u64) -> Option<u64> {
+        let first = self.acts.iter().take(usize::try_from(acts).unwrap_or(usize::MAX));
+        let lists = first.filter(|act| matches!(act, Act::Devices(_))).count();
+        u64::try_from(lists).ok()?.checked_sub(1)
+    }
+
+    /// All epochs of each collection: how many, and the [`epoch_hash`] of the newest.
+    pub fn epochs(&self) -> HashMap<CollectionId, (usize, Sha256Digest)> {
+        let mut epochs: HashMap<_, (usize, _)> = HashMap::new();
+        for act in &self.acts {
+            if let Act::Epoch(id, hash) = act {
+                let known = epochs.entry(*id).or_insert((0, *hash));
+                *known = (known.0 + 1, *hash);
+            }
+        }
+        epochs
+    }
+
+    /// All delegations: the hash of each, and whether it has ended.
+    pub fn delegations(&self) -> BTreeMap<DelegationId, (Sha256Digest, bool)> {
+        let mut delegations = BTreeMap::new();
+        for act in &self.acts {
+            match act {
+                Act::Delegation(id, hash) => drop(delegations.entry(*id).or_insert((*hash, false))),
+                Act::DelegationEnd(id, _) => {
+                    if let Some((_, ended)) = delegations.get_mut(id) {
+                        *ended = true;
+                    }
+                }
+                _ => {}
+            }
+        }
+        delegations
+    }
+
+    /// Which record the placement with this number is of (COL-4).
+    pub fn placed(&self, number: u64) -> Option<RecordId> {
+        let mut placed = self.acts.iter().filter_map(|act| match act {
+            Act::Placement(record, _) => Some(*record),
+            _ => None,
+        });
+        placed.nth(usize::try_from(number.checked_sub(1)?).ok()?)
+    }
+
+    /// The newest list of devices.
+    pub fn devices(&self) -> Option<Sha256Digest> {
+        self.acts.iter().rev().find_map(|act| match act {
+            Act::Devices(hash) => Some(*hash),
+            _ => None,
+        })
+    }
+
+    /// The last placement of each record: its number (COL-4) and its hash.
+    pub fn placements(&self) -> HashMap<RecordId, (u64, Sha256Digest)> {
+        let placed = self.acts.iter().filter_map(|act| match act {
+            Act::Placement(record, hash) => Some((*record, *hash)),
+            _ => None,
+        });
+        let numbered = (1..).zip(placed);
+        numbered
+            .map(|(number, (record, hash))| (record, (number, hash)))
+            .collect()
+    }
+
+    /// All permissions, and whether they are revoked.
+    pub fn permissions(&self) -> BTreeMap<PermissionId, PermissionActs> {
+        let mut permissions: BTreeMap<PermissionId, PermissionActs> = BTreeMap::new();
+        for act in &self.acts {
+            match act {
+                Act::Permission(id, hash) => {
+                    let (hash, revoked) = (*hash, false);
+                    permissions.entry(*id).or_insert(PermissionActs { hash, revoked });
+                }
+                Act::Revocation(id, _) => {
+                    if let Some(permission) = permissions.get_mut(id) {
+                        permission.revoked = true;
+                    }
+                }
+                _ => {}
+            }
+        }
+        permissions
+    }
+}
+
+/// What the acts say of a permission.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PermissionActs {
+    /// SHA-256 of its body.
+    pub hash: Sha256Digest,
+    /// Whether it was taken back.
+    pub revoked: bool,
+}
+
+/// In the place of the head before the first.
+const NONE: Sha256Digest = Sha256Digest::from_bytes([0; 32]);
+
+#[cfg(test)]
+mod tests;

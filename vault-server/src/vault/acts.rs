@@ -1,0 +1,185 @@
+//! What has been done to a vault, act by act, and the heads that the patient's devices sign over it. See
+//! `spec/vault-head.md`.
+
+use bytes::Bytes;
+use protocol_spec::{
+    bodies::VaultHead,
+    hash::Sha256Digest,
+    ids::PatientId,
+    log::frontier::Frontier,
+    messages as pb,
+    patient::{PatientSigned, PatientVerified},
+    permission::PermissionBody,
+    problem::Problem,
+    vault_head::{Act, HeadRef},
+};
+
+use super::{
+    Caller, Intent, Refusal, Vault,
+    refusal::ensure,
+    tables::{self, ActRow, ActsRow},
+    tx::{Operation, Tx},
+};
+use crate::store::SCAN_LIMIT;
+
+/// Most acts of one page: they are about two hundred kibibytes.
+pub const MAX_ACTS: usize = 4000;
+
+impl Vault {
+    /// The caller's acts from this number on, how many there are, and the newest head with its place in the log.
+    ///
+    /// # Errors
+    /// `not-permitted` unless a patient asks; those of the store.
+    pub async fn acts(&self, caller: &Caller, after: u64, limit: usize) -> Result<pb::VaultActs, Refusal> {
+        let patient = caller.patient()?;
+        let ledger = &*self.shared.ledger;
+        let row = tables::acts(patient).get(ledger).await?.unwrap_or_default();
+        let end = row
+            .count
+            .min(after.saturating_add(u64::try_from(limit).unwrap_or(u64::MAX)));
+        let mut acts = Vec::new();
+        let mut from = after;
+        while from < end {
+            let step = usize::try_from(end - from).map_or(SCAN_LIMIT, |left| left.min(SCAN_LIMIT));
+            let rows = tables::act(patient, from).scan(ledger, step).await?;
+            from += u64::try_from(rows.len()).unwrap_or(u64::MAX);
+            ensure(rows.len() == step, Problem::Internal, "an act has no row")?;
+            acts.extend(rows.into_iter().flat_map(|(_, row)| row.act));
+        }
+        let mut head = None;
+        if let Some(newest) = row.newest()? {
+            let mut logged = pb::LoggedStatement {
+                statement: tables::vault_head(patient, newest.sequence).get(ledger).await?,
+                proof: None,
+            };
+            self.shared.complete_logged(patient, &mut logged).await?;
+            head = Some(logged);
+        }
+        Ok(pb::VaultActs {
+            acts: acts.into(),
+            count: row.count,
+            head,
+        })
+    }
+
+    /// A device says what has been done to the vault (VLT-2). The same head again changes nothing.
+    ///
+    /// # Errors
+    /// `not-permitted`, `malformed`, `head-conflict`.
+    pub async fn submit_head(
+        &self,
+        caller: &Caller,
+        intent: &Intent,
+        message: pb::SubmitVaultHead,
+    ) -> Result<pb::LoggedStatement, Refusal> {
+        let head = PatientSigned::<VaultHead>::try_from(message.head)?.verify()?;
+        self.shared
+            .check_patient(caller, head.patient_id, head.operator_id)?;
+        caller.check_device(head.device())?;
+        let patient = head.patient_id;
+        let mut logged = self.shared.mutate(caller, intent, SubmitHead { head }).await?;
+        self.shared.complete_logged(patient, &mut logged).await?;
+        Ok(logged)
+    }
+}
+
+struct SubmitHead {
+    head: PatientVerified<VaultHead>,
+}
+
+impl Operation for SubmitHead {
+    type Answer = pb::LoggedStatement;
+
+    async fn apply(&self, tx: &mut Tx<'_>) -> Result<pb::LoggedStatement, Refusal> {
+        let Self { head } = self;
+        let (patient, hash) = (head.patient_id, head.hash());
+        let logged = pb::LoggedStatement {
+            statement: Some(head.to_message()),
+            proof: None,
+        };
+        let row = tx.read(&tables::acts(patient)).await?.unwrap_or_default();
+        let newest = row.newest()?;
+        if newest.is_some_and(|newest| newest.hash == hash) {
+            return Ok(logged);
+        }
+        let previous = newest.map_or(Sha256Digest::from_bytes([0; 32]), |newest| newest.hash);
+        let root = Sha256Digest::from_bytes(row.tree()?.root());
+        let continues = head.sequence == row.heads
+            && head.previous_hash == previous
+            && (head.acts, head.root) == (row.count, root);
+        ensure(continues, Problem::HeadConflict, "it is over other acts")?;
+        let salt = tx.read_existing(&tables::log_salt(*patient.as_bytes())).await?;
+        ensure(
+            head.log_salt_hash == Sha256Digest::of(&salt.salt),
+            Problem::Malformed,
+            "it names another salt",
+        )?;
+        tx.put(&tables::vault_head(patient, head.sequence), &head.to_message());
+        tx.log(*patient.as_bytes(), &hash).await?;
+        tx.act(patient, Act::Head(hash)).await?;
+        Ok(logged)
+    }
+}
+
+impl Tx<'_> {
+    /// Enters what this commit does to the vault (VLT-1).
+    pub(super) async fn act(&mut self, patient: PatientId, act: Act) -> Result<(), Refusal> {
+        let key = tables::acts(patient);
+        let mut row = self.read(&key).await?.unwrap_or_default();
+        let mut tree = row.tree()?;
+        let bytes = act.bytes();
+        tree.append(&bytes);
+        let entry = ActRow {
+            act: Bytes::copy_from_slice(&bytes),
+        };
+        self.put(&tables::act(patient, row.count), &entry);
+        if let Act::Head(hash) = act {
+            row.heads += 1;
+            row.newest = Bytes::copy_from_slice(hash.as_bytes());
+        }
+        row.count = tree.size;
+        row.peaks = tree
+            .peaks
+            .iter()
+            .map(|peak| Bytes::copy_from_slice(peak))
+            .collect();
+        self.put(&key, &row);
+        Ok(())
+    }
+
+    /// The newest head of a vault, which receipts name (VLT-7).
+    pub(super) async fn newest_head(&mut self, patient: PatientId) -> Result<Option<HeadRef>, Refusal> {
+        self.read(&tables::acts(patient))
+            .await?
+            .unwrap_or_default()
+            .newest()
+    }
+
+    /// A permission names a head of the vault (VLT-6).
+    pub(super) async fn check_head(&mut self, permission: &PermissionBody) -> Result<(), Refusal> {
+        let Some(named) = permission.vault_head else {
+            return Ok(());
+        };
+        let key = tables::vault_head(permission.patient_id, named.sequence);
+        let stored = self.read(&key).await?.and_then(|head| head.statement);
+        ensure(
+            stored.is_some_and(|head| Sha256Digest::of(&head.body) == named.hash),
+            Problem::HeadConflict,
+            "the vault has no such head",
+        )
+    }
+}
+
+impl ActsRow {
+    fn newest(&self) -> Result<Option<HeadRef>, Refusal> {
+        let Some(sequence) = self.heads.checked_sub(1) else {
+            return Ok(None);
+        };
+        let hash = self.newest.as_ref().try_into().map_err(Refusal::damaged)?;
+        Ok(Some(HeadRef { sequence, hash }))
+    }
+
+    fn tree(&self) -> Result<Frontier, Refusal> {
+        Frontier::read(self.count, &self.peaks).map_err(Refusal::damaged)
+    }
+}
