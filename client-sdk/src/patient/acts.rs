@@ -6,104 +6,33 @@ use std::collections::HashSet;
 use protocol_spec::{
     bodies::VaultHead,
     defence::Defence,
-    hash::Sha256Digest,
-    log::{Logged, VaultSalt},
+    log::VaultSalt,
     messages as pb,
-    patient::{PatientSigned, PatientVerified},
-    problem::Problem,
-    statement::Signed,
+    patient::PatientVerified,
     vault_head::{Act, Acts, HeadRef},
 };
 use tokio::sync::MutexGuard;
 
-use super::Patient;
-use crate::{Error, Result, home::Home, mint};
+use super::{
+    Patient,
+    heads::{tampered, text},
+};
+use crate::{Error, Result, home::Home};
 
 /// All acts, as this home has seen them.
 #[derive(Debug, Default)]
 pub(super) struct SeenActs {
-    acts: Acts,
+    pub(super) acts: Acts,
     /// How many of them the home has; none until it has been read, or if it has none.
     kept: Option<u64>,
     /// What this session has done, until it is found among the acts.
-    made: Vec<Act>,
+    pub(super) made: Vec<Act>,
 }
 
 impl Patient {
     /// Notes what this device has just done to the vault (VLT-4).
     pub(super) async fn did(&self, act: Act) {
         self.acts.lock().await.made.push(act);
-    }
-
-    /// Puts a head over whatever has come since the last one. When another device is faster, what it did is read first
-    /// (VLT-4).
-    pub(super) async fn put_head(&self) -> Result<()> {
-        for _ in 0..MAX_TRIES {
-            let mut seen = self.catch_up().await?;
-            seen.find_made()?;
-            if seen.acts.is_settled() {
-                return Ok(());
-            }
-            match self.sign_head(&seen.acts).await {
-                Ok(act) => {
-                    seen.acts.push(act);
-                    return seen.keep(&self.session.home).await;
-                }
-                Err(error) if error.is_problem(Problem::HeadConflict) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Err(Error::Usage(
-            "other devices change the vault all the time: try again later".into(),
-        ))
-    }
-
-    /// The same, if anything has come that this device knows of.
-    pub(super) async fn put_head_if_due(&self) -> Result<()> {
-        let due = {
-            let seen = self.known_acts().await?;
-            !seen.made.is_empty() || !seen.acts.is_settled()
-        };
-        if due { self.put_head().await } else { Ok(()) }
-    }
-
-    /// Signs a head and hands it in; it must then stand in the log as a leaf of this vault.
-    async fn sign_head(&self, acts: &Acts) -> Result<Act> {
-        let (next, salt) = (acts.next_head(), self.log_salt().await?);
-        let head = VaultHead {
-            created: mint::now_ms(),
-            operator_id: self.session.server.operator_id(),
-            patient_id: self.id(),
-            sequence: next.sequence,
-            previous_hash: next.previous_hash,
-            acts: next.acts,
-            root: next.root,
-            log_salt_hash: salt.hash(),
-            log_size: self.log_read()?,
-        };
-        let head = Signed::sign(head, |message| self.keys.sign(message));
-        let head = PatientSigned::new(head, self.keys.chain.clone());
-        let hash = head.hash();
-        let message = pb::SubmitVaultHead {
-            head: Some((&head).into()),
-        };
-        let logged: pb::LoggedStatement = self.session.server.post("/v1/vault/heads", &message).await?;
-        let logged = self.logged_head(logged, &salt).await?;
-        if logged.hash() == hash {
-            Ok(Act::Head(hash))
-        } else {
-            Err(tampered("the server answers with another one"))
-        }
-    }
-
-    /// The newest head that this device knows, for a permission (VLT-6).
-    pub(super) async fn head(&self) -> Result<HeadRef> {
-        if let Some(head) = self.known_acts().await?.acts.newest() {
-            return Ok(head);
-        }
-        self.put_head().await?;
-        let newest = self.known_acts().await?.acts.newest();
-        newest.ok_or_else(|| tampered("there is no head"))
     }
 
     /// What this device has seen; if that is nothing yet, what has been done until now.
@@ -175,61 +104,6 @@ impl Patient {
         }
     }
 
-    /// Whether the newest head is hers, in the log, and over these acts (VLT-3).
-    async fn check_head(
-        &self,
-        acts: &Acts,
-        message: pb::LoggedStatement,
-        seen: Option<HeadRef>,
-    ) -> Result<PatientVerified<VaultHead>> {
-        let salt = self.log_salt().await?;
-        let head = self.logged_head(message, &salt).await?;
-        if let Err(rule) = acts.check_newest(&head, &head.hash()) {
-            let shown = format!("{} ({rule})", text(head.sequence, &head.hash()));
-            return Err(match seen {
-                Some(seen) if head.sequence < seen.sequence => self.older(acts.count(), Some(seen), shown),
-                seen => Error::OtherVault {
-                    seen: seen.map_or_else(
-                        || "no head yet".to_owned(),
-                        |seen| text(seen.sequence, &seen.hash),
-                    ),
-                    shown,
-                },
-            });
-        }
-        // A device that was removed signs nothing over what came after.
-        let known = self.known_device(head.device()).await?;
-        let list = acts.last_list(head.acts).and_then(|last| known.list(last));
-        let signer = head.device().id();
-        if list.is_none_or(|list| list.claimed().device(signer).is_none()) {
-            return Err(tampered("a device has signed it that was not one of hers then"));
-        }
-        // Only now is it known to be the vault's.
-        self.session.home.write_soon(SALT, salt.as_bytes())?;
-        Ok(head)
-    }
-
-    /// A head of hers as the log has it, with the salt and tag that the vault's leaves have.
-    async fn logged_head(
-        &self,
-        message: pb::LoggedStatement,
-        salt: &VaultSalt,
-    ) -> Result<PatientVerified<VaultHead>> {
-        let mark = message.proof.clone().unwrap_or_default();
-        let logged =
-            Logged::<VaultHead>::verify(message, self.session.server.operator()).map_err(tampered)?;
-        self.session.accept_log(&logged.checkpoint).await?;
-        let head = logged.statement;
-        if head.patient_id != self.id() || head.operator_id != self.session.server.operator_id() {
-            return Err(tampered("it is of another vault"));
-        }
-        let own = salt.mark(&head.hash());
-        if head.log_salt_hash != salt.hash() || mark.salt != own.salt[..] || mark.tag != own.tag[..] {
-            return Err(tampered("it is logged under another salt than the vault's"));
-        }
-        Ok(head)
-    }
-
     /// The last list of devices of the acts is one that this device has verified, and not older than the one that it knew
     /// when it asked for them (VLT-5).
     async fn check_lists(&self, acts: &Acts, known: u64) -> Result<()> {
@@ -281,7 +155,7 @@ impl Patient {
         self.session.home.write_soon(ACTS, &[])
     }
 
-    fn older(&self, acts: u64, seen: Option<HeadRef>, shown: String) -> Error {
+    pub(super) fn older(&self, acts: u64, seen: Option<HeadRef>, shown: String) -> Error {
         let head = seen.map_or_else(|| "no head".to_owned(), |seen| text(seen.sequence, &seen.hash));
         Error::OlderVault {
             seen: format!("{head} and {acts} acts"),
@@ -312,7 +186,7 @@ impl SeenActs {
     }
 
     /// Whether all that this session has done stands among the acts.
-    fn find_made(&mut self) -> Result<()> {
+    pub(super) fn find_made(&mut self) -> Result<()> {
         if !self.made.is_empty() {
             let done: HashSet<&Act> = self.acts.iter().collect();
             self.made.retain(|made| !done.contains(made));
@@ -325,7 +199,7 @@ impl SeenActs {
     }
 
     /// Keeps them in the home, unless another process has kept more. Neither may contradict the other.
-    async fn keep(&mut self, home: &Home) -> Result<()> {
+    pub(super) async fn keep(&mut self, home: &Home) -> Result<()> {
         if self.kept == Some(self.acts.count()) || Defence::VaultHeads.is_off() {
             return Ok(());
         }
@@ -345,14 +219,6 @@ impl SeenActs {
     }
 }
 
-pub(super) fn text(sequence: u64, hash: &Sha256Digest) -> String {
-    format!("head {sequence} ({:.16}…)", hash.to_string())
-}
-
-fn tampered<E: std::fmt::Display>(cause: E) -> Error {
-    Error::tampered("the vault head")(cause)
-}
-
 pub(super) fn hidden(what: impl Into<String>) -> Error {
     Error::HiddenFromVault { what: what.into() }
 }
@@ -360,5 +226,3 @@ pub(super) fn hidden(what: impl Into<String>) -> Error {
 pub(super) const ACTS: &str = "vault.acts";
 pub(super) const SALT: &str = "log.salt";
 pub(super) const LOG_READ: &str = "log.read";
-/// Each failure is another device's success.
-const MAX_TRIES: usize = 8;

@@ -10,7 +10,7 @@
 //! | `answers` | permissions and denials as they are signed, and sent |
 //! | `records` | list, adopt and open her own records |
 //! | `placements` | that none of them is shown where it lay before |
-//! | `acts` | what was done to the vault, and the heads over it |
+//! | `acts`, `heads` | what was done to the vault, and the heads over it |
 //! | `shown`, `leaves` | what the server shows of it, and what the log has of it, held against that |
 //! | `ring`, `collections` | the keys of her collections; what lies in them |
 //! | `delegation` | what she lets others do, and others let her |
@@ -30,6 +30,7 @@ mod devices;
 mod emergency;
 mod examine;
 mod following;
+mod heads;
 mod history;
 mod index;
 mod keys;

@@ -13,12 +13,7 @@ use protocol_spec::{
     vault_head::{Acts, HeadRef, epoch_hash},
 };
 
-use super::{
-    Patient,
-    acts::{hidden, text},
-    delegation::OwnDelegation,
-    permissions::OwnPermission,
-};
+use super::{Patient, acts::hidden, delegation::OwnDelegation, heads::text, permissions::OwnPermission};
 use crate::{Error, Result};
 
 impl Patient {
