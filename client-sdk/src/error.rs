@@ -178,6 +178,37 @@ pub enum Error {
         /// The larger log's checkpoint; the smaller one's lies beside it.
         kept: PathBuf,
     },
+    /// The server shows the directory as it was before.
+    #[error(
+        "the directory was seen with {seen} leaves of the log, and the server shows it with {shown}: it shows an older state, of which \
+         nothing was kept; try again, and if it stays so report it to the operator and rely on nothing that only this server says"
+    )]
+    OlderDirectory {
+        /// Leaves of the log under which the directory was verified last.
+        seen: u64,
+        /// Leaves of the checkpoint that came now.
+        shown: u64,
+    },
+    /// The events of the directory that the server shows, or the log itself, are not those that its checkpoint says there are.
+    #[error(
+        "the server shows {events} events of the directory with the chain {hash}, and its log of {size} leaves says {said_events} \
+         with the chain {said_hash}: it hides or exchanges institutions, or what became of them; permit nothing, and hand the signed \
+         checkpoint ({}) to the operator, a witness or the authority", kept.display()
+    )]
+    DirectoryConflict {
+        /// Events that came, or that the log has.
+        events: u64,
+        /// The chain over them.
+        hash: String,
+        /// Events by the checkpoint's line.
+        said_events: u64,
+        /// The chain by that line.
+        said_hash: String,
+        /// Leaves of the log.
+        size: u64,
+        /// The checkpoint.
+        kept: PathBuf,
+    },
     /// The quorum of witnesses has not cosigned what the server shows.
     #[error(
         "the log is not witnessed as your policy demands ({cause}): wait a moment and try again; if it stays so, ask the operator and \
@@ -293,6 +324,8 @@ impl Error {
             Self::OtherVault { .. } => "other-vault",
             Self::HiddenFromVault { .. } => "hidden-from-vault",
             Self::LogConflict { .. } => "log-conflict",
+            Self::OlderDirectory { .. } => "older-directory",
+            Self::DirectoryConflict { .. } => "directory-conflict",
             Self::NotWitnessed { .. } => "not-witnessed",
             Self::UnknownInstitution { .. } => "unknown-institution",
             Self::AmbiguousInstitution { .. } => "ambiguous-institution",

@@ -37,7 +37,7 @@
 //! | [`keystore`] | an institution's secret keys, in the home or elsewhere |
 //! | `connect` | one server: link, TLS, request signatures, retries |
 //! | [`patient`], [`institution`], [`registrar`] | the entry points |
-//! | `directory`, `receipts`, `scan`, `met`, [`inbox`], `provenance` | what is verified before it is believed |
+//! | `mirror`, `directory`, `receipts`, `scan`, `met`, [`inbox`], `provenance` | what is verified before it is believed |
 //! | [`rules`] | what the patient's device answers while she is not looking |
 //! | [`transfer`] | sources and sinks, sealing and opening in constant memory, resuming |
 
@@ -51,6 +51,7 @@ pub mod institution;
 pub mod keystore;
 mod met;
 mod mint;
+mod mirror;
 mod paper;
 pub mod patient;
 mod patients;
@@ -96,6 +97,7 @@ pub use self::{
         EmergencyKey, Fetched, FetchedPart, FetchedRecord, Institution, NewTerminal, Rotated, Sent,
         TerminalInfo,
     },
+    mirror::Audited,
     patient::{
         CollectionInfo, DeviceInfo, EmergencyCard, EmergencyLimits, Entrusted, EntrustedShare, GuardianInfo,
         HelpInfo, HistoryItem, InCollection, Kit, MadeCard, NewDevice, NewTrustees, Patient, PendingDevice,

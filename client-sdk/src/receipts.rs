@@ -8,10 +8,7 @@ use std::{
 
 use protocol_spec::{
     hash::Sha256Digest,
-    log::{
-        Entry, Receipt, SignedCheckpoint, VerifiedCheckpoint, log_key, verify_consistency, verify_inclusion,
-        verify_published,
-    },
+    log::{Receipt, SignedCheckpoint, VerifiedCheckpoint, log_key, verify_consistency, verify_inclusion},
     messages as pb,
     problem::Problem,
     statement::Body,
@@ -41,19 +38,6 @@ impl Session {
         let checkpoint =
             verify_inclusion(proof, statement, self.server.operator()).map_err(Error::tampered(what))?;
         self.accept_log(&checkpoint).await
-    }
-
-    /// Checks that what the log holds in clear stands in it.
-    pub(crate) async fn published(
-        &self,
-        proof: Option<pb::LogProof>,
-        entry: &Entry,
-        what: &'static str,
-    ) -> Result<()> {
-        let checkpoint =
-            verify_published(proof, entry, self.server.operator()).map_err(Error::tampered(what))?;
-        self.accept_log(&checkpoint).await?;
-        self.must_be_witnessed(&checkpoint)
     }
 
     /// Compares a checkpoint with the largest one seen, and keeps the larger.

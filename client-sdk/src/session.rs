@@ -1,14 +1,15 @@
 //! What patients and institutions share: a home, its server, and what has been believed so far.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
-use protocol_spec::{ids::InstitutionId, log::Policy};
+use protocol_spec::log::Policy;
 use tokio::sync::Mutex;
 
 use crate::{
-    DirectoryEntry, Error, Result,
+    Error, Result,
     connect::{Credentials, Server, Signs},
     home::{Home, Pins},
+    mirror::Mirror,
     receipts::Log,
 };
 
@@ -16,8 +17,8 @@ use crate::{
 pub(crate) struct Session {
     pub(crate) home: Home,
     pub(crate) server: Server,
-    /// Entries that this session has verified.
-    pub(crate) entries: Mutex<HashMap<InstitutionId, DirectoryEntry>>,
+    /// The directory as the log has it.
+    pub(crate) mirror: Mutex<Mirror>,
     /// What this session has found consistent with the pinned checkpoint of the log.
     pub(crate) log: Mutex<Log>,
     /// Whose cosignatures of the log are asked for.
@@ -38,7 +39,7 @@ impl Session {
             policy: home.policy()?,
             home,
             server,
-            entries: Mutex::default(),
+            mirror: Mutex::default(),
             log: Mutex::default(),
         })
     }

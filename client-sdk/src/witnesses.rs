@@ -77,17 +77,15 @@ impl Home {
 }
 
 impl Session {
-    /// Refuses what the quorum has not cosigned (LOG-8): keys of institutions are believed only then (LOG-11).
-    pub(crate) fn must_be_witnessed(&self, checkpoint: &VerifiedCheckpoint) -> Result<()> {
-        let witnessed = self.policy.witnessed(checkpoint.clone(), 0);
-        witnessed.map(drop).map_err(not_witnessed)
-    }
-
-    /// The checkpoint that the server shows now. With a policy, the quorum has cosigned it lately (LOG-11); it is not compared
+    /// The checkpoint that the server shows now. With a policy (LOG-8), the quorum has cosigned it lately (LOG-11); it is not compared
     /// with others yet.
     pub(crate) async fn shown_log(&self) -> Result<VerifiedCheckpoint> {
-        let note = self.server.get_file("/v1/log/checkpoint").await?;
-        let checkpoint = SignedCheckpoint::parse(&note)
+        self.believe_shown(&self.server.get_file("/v1/log/checkpoint").await?)
+    }
+
+    /// The same of a note that came with something else.
+    pub(crate) fn believe_shown(&self, note: &[u8]) -> Result<VerifiedCheckpoint> {
+        let checkpoint = SignedCheckpoint::parse(note)
             .and_then(|checkpoint| checkpoint.verify(&log_key(self.server.operator())?))
             .map_err(Error::tampered("the log's checkpoint"))?;
         let lately = (mint::now_ms() / 1000).saturating_sub(LAG.as_secs());

@@ -55,6 +55,8 @@ defences! {
     LogProofs = "log-proofs";
     /// The log that is shown continues the one that was seen (LOG-4).
     LogGrowth = "log-growth";
+    /// The directory is all of what the log has of it (LOG-16).
+    DirectoryHead = "directory-head";
     /// The quorum of witnesses has cosigned (LOG-8).
     Witnesses = "witnesses";
 

@@ -37,6 +37,19 @@ pub struct ChainLink {
     pub recipient_key_hash: Sha256Digest,
 }
 
+impl ChainLink {
+    /// Of the entry with this hash.
+    pub(crate) fn of(keys: &InstitutionKeys, entry_hash: Sha256Digest) -> Self {
+        Self {
+            institution: InstitutionId::from(&keys.identity_key),
+            name: keys.name.clone(),
+            sequence: keys.succession.map_or(0, |place| place.sequence),
+            entry_hash,
+            recipient_key_hash: keys.recipient_key.digest(),
+        }
+    }
+}
+
 impl Institution {
     /// Checks an entry against the pinned registrar and operator (KEY-8): the registrar's signature, the
     /// institution's own, and that both speak of the same id, name and X-Wing key.
@@ -184,13 +197,7 @@ impl Institution {
 
     /// What its successor is checked against.
     pub fn link(&self) -> ChainLink {
-        ChainLink {
-            institution: self.id(),
-            name: self.name().clone(),
-            sequence: self.sequence(),
-            entry_hash: self.entry_hash(),
-            recipient_key_hash: self.recipient_key().digest(),
-        }
+        ChainLink::of(&self.keys, self.entry_hash())
     }
 
     /// Its place in the institution's chain, from 0.

@@ -192,6 +192,8 @@ labels! {
     LOG_SALT = "medvault/v1 log salt";
     /// Tag of a leaf, from its vault's salt.
     LOG_TAG = "medvault/v1 log tag";
+    /// Chain over the directory events of the log.
+    LOG_DIRECTORY = "medvault/v1 log directory";
 }
 
 #[cfg(test)]

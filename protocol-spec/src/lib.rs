@@ -5,7 +5,7 @@
 //! | [`messages`], [`json`] | what travels, as generated from the `.proto` files, unvalidated; the same as JSON |
 //! | [`ids`], [`hash`], [`keys`], [`labels`] | the words of the protocol as types |
 //! | [`statement`], [`bodies`], [`patient`], [`permission`] | what somebody signs: parsed, then verified |
-//! | [`directory`], [`log`], [`link`] | where trust in keys comes from |
+//! | [`directory`], [`mirror`], [`log`], [`link`] | where trust in keys comes from |
 //! | [`evidence`], [`case`], [`certificate`] | what proves things to whoever was not there |
 //! | [`collection`] | collections, epochs, placements |
 //! | [`purpose`], [`conditions`], [`attributes`], [`day`], [`tags`] | what for, and for which records |
@@ -50,6 +50,7 @@ pub mod link;
 pub mod log;
 pub mod manifest;
 pub mod messages;
+pub mod mirror;
 pub mod patient;
 pub mod permission;
 pub mod problem;

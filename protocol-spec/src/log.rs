@@ -12,6 +12,7 @@
 //! | [`frontier`] | – | what grows: the right edge of such a tree |
 //! | `scan` | – | all entries of a log, verified while they are read |
 //! | `entry` | – | what a leaf says |
+//! | `directory_head` | – | how many of them are about the directory, and a chain over those |
 //! | `receipt` | – | statements with their places |
 //!
 //! What is signed but not checked is a [`SignedCheckpoint`], what the log has signed a [`VerifiedCheckpoint`], what
@@ -21,6 +22,7 @@
 pub(crate) mod alone;
 mod checkpoint;
 mod cosignature;
+mod directory_head;
 mod entry;
 pub mod frontier;
 mod merkle;
@@ -37,6 +39,7 @@ pub mod tile;
 pub use self::{
     checkpoint::{Checkpoint, SignedCheckpoint, VerifiedCheckpoint, log_key},
     cosignature::{cosign, cosigned_at},
+    directory_head::DirectoryHead,
     entry::{Entry, Mark, VaultSalt},
     merkle::{Hash, verify_consistency, verify_leaf},
     note::{KeyKind, Note, NoteKey, SignatureLine},

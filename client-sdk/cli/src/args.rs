@@ -76,7 +76,7 @@ pub(crate) enum Command {
     /// Join a server as an institution
     #[command(subcommand)]
     Institution(institution::Command),
-    /// List accredited institutions, each verified
+    /// List accredited institutions, each verified; audit the server's log for them
     Directory(directory::Options),
     /// Show what has arrived: requests, permission keys, denials, receipts
     Inbox(inbox::Options),

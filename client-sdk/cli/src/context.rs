@@ -7,7 +7,7 @@ use std::{
 };
 
 use client_sdk::{
-    DirectoryEntry, Error, InboxEvent, Institution, Patient, Registrar, Unlock,
+    Audited, DirectoryEntry, Error, InboxEvent, Institution, Patient, Registrar, Unlock,
     patient::{DelegationInfo, Rewrapped},
 };
 use zeroize::Zeroizing;
@@ -206,6 +206,23 @@ impl Member {
         match self {
             Self::Patient(patient) => patient.directory(filter).await,
             Self::Institution(institution) => institution.directory(filter).await,
+        }
+    }
+
+    pub(crate) async fn institution_entries(
+        &self,
+        name_or_id: &str,
+    ) -> client_sdk::Result<Vec<DirectoryEntry>> {
+        match self {
+            Self::Patient(patient) => patient.institution_entries(name_or_id).await,
+            Self::Institution(institution) => institution.institution_entries(name_or_id).await,
+        }
+    }
+
+    pub(crate) async fn audit_directory(&self, progress: &Bar) -> client_sdk::Result<Audited> {
+        match self {
+            Self::Patient(patient) => patient.audit_directory(progress).await,
+            Self::Institution(institution) => institution.audit_directory(progress).await,
         }
     }
 

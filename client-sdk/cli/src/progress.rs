@@ -19,6 +19,11 @@ impl Bar {
         Self::with(RECORDS, verb, json)
     }
 
+    /// A count of entries of the log, as [`Self::new`].
+    pub(crate) fn entries(verb: &'static str, json: bool) -> Self {
+        Self::with(ENTRIES, verb, json)
+    }
+
     fn with(template: &str, verb: &'static str, json: bool) -> Self {
         let bar = ProgressBar::no_length().with_prefix(verb);
         let visible = !json && stderr().is_terminal();
@@ -56,5 +61,6 @@ impl Drop for Bar {
     }
 }
 
+const ENTRIES: &str = "{prefix} [{bar:30}] {human_pos}/{human_len} entries  {eta} left";
 const RECORDS: &str = "{prefix} {human_pos} records";
 const TEMPLATE: &str = "{prefix} [{bar:30}] {bytes}/{total_bytes}  {bytes_per_sec}  {eta} left";

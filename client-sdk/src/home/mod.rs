@@ -8,7 +8,9 @@
 //! exposed/          what lay in a collection when its key was taken out of use, by permission
 //! keys.pb           an institution's statement of its keys      terminal.pb   a terminal's certificate
 //! recipients.json   when an institution's earlier recipient keys end
-//! directory.json    institutions as first seen      log.checkpoint  the newest log that was proven
+//! directory.events  the mirror of the directory     directory.checkpoint  under which all of it stands
+//! directory-audited.json  how far the log itself was read for it
+//! log.checkpoint    the newest log that was proven
 //! witness.policy    whose cosignatures are asked for   log-pending.json  what waits for them
 //! device-lists/     the newest list of devices that was met of each patient
 //! placements.json   the newest placement of each record version that was seen

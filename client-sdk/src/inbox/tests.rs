@@ -21,6 +21,7 @@ use crate::{
     connect::tests::serve,
     home::{Home, Pins},
     keystore::KeyStoreDouble,
+    mirror::Mirror,
 };
 
 const OPERATOR: u8 = 1;
@@ -231,8 +232,7 @@ async fn a_request_under_an_id_that_was_shown_for_another_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let session = session(dir.path(), &pins);
     let entries = [entry(CLINIC), entry(OTHER_CLINIC)];
-    let entries = entries.into_iter().map(|entry| (entry.id(), entry));
-    session.entries.lock().await.extend(entries);
+    *session.mirror.lock().await = Mirror::of(entries);
     let (shown, other) = (download_request(CLINIC), download_request(OTHER_CLINIC));
     for _ in 0..2 {
         let asked = session.asked_download(shown.clone()).await.unwrap();

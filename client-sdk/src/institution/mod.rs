@@ -39,7 +39,7 @@ pub use self::{
     terminals::{NewTerminal, TerminalInfo},
 };
 use crate::{
-    DirectoryEntry, InboxEvent, Provenance, Result,
+    Audited, DirectoryEntry, InboxEvent, Progress, Provenance, Result,
     inbox::Reader,
     keystore::{KeyStoreError, open_by_any},
     session::Session,
@@ -133,6 +133,23 @@ impl Institution {
     /// As there.
     pub async fn institution(&self, name_or_id: &str) -> Result<DirectoryEntry> {
         self.session.find_institution(name_or_id).await
+    }
+
+    /// As [`crate::Patient::institution_entries`].
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn institution_entries(&self, name_or_id: &str) -> Result<Vec<DirectoryEntry>> {
+        let newest = self.session.find_institution(name_or_id).await?;
+        self.session.chain(newest.id()).await
+    }
+
+    /// As [`crate::Patient::audit_directory`].
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn audit_directory(&self, progress: &dyn Progress) -> Result<Audited> {
+        self.session.audit_directory(progress).await
     }
 
     /// As [`crate::Patient::return_share`].

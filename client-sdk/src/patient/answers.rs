@@ -107,7 +107,7 @@ impl Patient {
         limits: &Limits,
         behalf: Option<&VerifiedDelegation>,
     ) -> Result<(PermissionId, SignedAnswer)> {
-        let receiver = self.session.institution(asked.receiver).await?;
+        let receiver = self.session.present(asked.receiver).await?;
         let id = mint::id(PermissionId::mint)?;
         let records: Vec<_> = chosen.iter().map(selector).collect();
         let all = records
@@ -194,7 +194,7 @@ impl Patient {
         limits: &Limits,
         behalf: Option<&VerifiedDelegation>,
     ) -> Result<(PermissionId, SignedAnswer)> {
-        let receiver = self.session.institution(asked.receiver).await?;
+        let receiver = self.session.present(asked.receiver).await?;
         let id = mint::id(PermissionId::mint)?;
         let (key, conditions) = self.mint_key(&id, &key, &limits.conditions, true).await?;
         let grant = Grant {
@@ -223,19 +223,14 @@ impl Patient {
     }
 
     /// Signs a denial, of her own or by a delegation.
-    pub(crate) fn sign_denial(
+    pub(crate) async fn sign_denial(
         &self,
         asked: &Asked,
         text: &str,
         behalf: Option<&VerifiedDelegation>,
     ) -> Result<SignedAnswer> {
-        let Asked {
-            request_id,
-            asker,
-            hash,
-            ..
-        } = asked;
-        must_go_on(asker)?;
+        let Asked { request_id, hash, .. } = asked;
+        let asker = self.session.present(asked.asker.id()).await?;
         let patient_id = behalf.map_or(self.id(), |delegation| delegation.patient_id);
         let context = TextContext::to_institution(*request_id, &patient_id, &asker.id());
         let denial = Denial {

@@ -95,7 +95,7 @@ pub use self::{
     reseal::{Kept, KeptWhy, Resealed},
 };
 use crate::{
-    DirectoryEntry, Error, InboxEvent, Result, Unlock,
+    Audited, DirectoryEntry, Error, InboxEvent, Progress, Result, Unlock,
     connect::bootstrap,
     home::{Home, Kind, Pins, Principal},
     inbox::Reader,
@@ -223,7 +223,8 @@ impl Patient {
     /// The accredited institutions whose names contain `filter` (in any case), each verified.
     ///
     /// # Errors
-    /// [`crate::Error::Tampered`] when an entry does not verify or has changed since it was first seen.
+    /// [`crate::Error::Tampered`] when an event of the directory does not verify, [`crate::Error::DirectoryConflict`] when it is not
+    /// all of what the log has.
     pub async fn directory(&self, filter: Option<&str>) -> Result<Vec<DirectoryEntry>> {
         self.session.directory(filter).await
     }
@@ -234,6 +235,24 @@ impl Patient {
     /// [`crate::Error::UnknownInstitution`], [`crate::Error::AmbiguousInstitution`], or as [`Self::directory`].
     pub async fn institution(&self, name_or_id: &str) -> Result<DirectoryEntry> {
         self.session.find_institution(name_or_id).await
+    }
+
+    /// All entries of the institution with this id or name, from the first to the newest.
+    ///
+    /// # Errors
+    /// As [`Self::institution`].
+    pub async fn institution_entries(&self, name_or_id: &str) -> Result<Vec<DirectoryEntry>> {
+        let newest = self.session.find_institution(name_or_id).await?;
+        self.session.chain(newest.id()).await
+    }
+
+    /// Reads the log itself, from where this home has audited it last, and checks that all that it has of the directory verifies
+    /// and is what its checkpoint says and this home was shown. `progress` counts entries.
+    ///
+    /// # Errors
+    /// [`crate::Error::DirectoryConflict`], [`crate::Error::Tampered`], [`crate::Error::LogConflict`], [`crate::Error::NotWitnessed`].
+    pub async fn audit_directory(&self, progress: &dyn Progress) -> Result<Audited> {
+        self.session.audit_directory(progress).await
     }
 
     /// Her events after number `after`, in order, opened and verified. With `wait` it waits so long for the

@@ -39,7 +39,7 @@ impl Patient {
         if permission.kind == Kind::Emergency {
             return self.rewrap_emergency(old).await;
         }
-        let receiver = self.session.institution(permission.institution_id).await?;
+        let receiver = self.session.present(permission.institution_id).await?;
         let id = mint::id(PermissionId::mint)?;
         let keyed = self.replacement_keys(&id, permission).await?;
         let mut body = self.replacement_body(id, old, &receiver, &keyed);

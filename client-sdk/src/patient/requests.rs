@@ -20,7 +20,7 @@ use super::{
     answers::{Grant, Limits},
     listing::OwnRecord,
 };
-use crate::{DirectoryEntry, Error, Result, asked::Asked, directory::must_go_on, mint, mint::millis};
+use crate::{DirectoryEntry, Error, Result, asked::Asked, mint, mint::millis};
 
 /// What an upload permission allows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -123,7 +123,7 @@ impl Patient {
         text: &str,
         terms: &UploadTerms,
     ) -> Result<(RequestId, PermissionId)> {
-        must_go_on(to)?;
+        let to = &self.session.present(to.id()).await?;
         let (request_id, permission_id) = (mint::id(RequestId::mint)?, mint::id(PermissionId::mint)?);
         let now = mint::now_ms();
         let context = TextContext::to_institution(request_id, &self.id(), &to.id());
@@ -218,7 +218,7 @@ impl Patient {
     /// As [`Self::permit`].
     pub async fn deny(&self, request: RequestId, text: &str) -> Result<()> {
         let asked = self.asked(request).await?.0;
-        let answer = self.sign_denial(&asked, text, None)?;
+        let answer = self.sign_denial(&asked, text, None).await?;
         self.submit(&answer).await
     }
 

@@ -78,7 +78,7 @@ impl Agent<'_> {
                 let (id, signed) = self.patient.sign_permit(asked, own, &limits, None).await?;
                 (Some(id), signed)
             }
-            Answer::Deny { text } => (None, self.patient.sign_denial(asked, text, None)?),
+            Answer::Deny { text } => (None, self.patient.sign_denial(asked, text, None).await?),
             Answer::Ask { .. } => {
                 return Err(Error::Usage("nothing is signed for what is left to her".into()));
             }

@@ -16,7 +16,7 @@ pub struct Checkpoint {
     pub size: u64,
     /// Root of the tree over them.
     pub root: Sha256Digest,
-    /// Lines after these three. Logs of operators have none; others' are kept, and mean nothing here.
+    /// Lines after these three. Logs of operators have one, about the directory (LOG-15); others mean nothing here.
     pub extensions: Vec<String>,
 }
 

@@ -87,6 +87,11 @@ impl Entry {
         }
     }
 
+    /// Whether an entry of these bytes is an event of the directory: all that is not salted.
+    pub fn is_event(bytes: &[u8]) -> bool {
+        bytes.first().is_some_and(|kind| *kind != SALTED)
+    }
+
     /// Reads an entry; what it says is not verified.
     ///
     /// # Errors

@@ -42,6 +42,13 @@ pub(crate) struct Case {
     pub(crate) check: Check,
 }
 
+/// An event of a directory, and its place in the log.
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct MirrorEvent {
+    pub(crate) index: u64,
+    pub(crate) entry: Hex,
+}
+
 /// Bytes, as lower-case hexadecimal digits.
 #[derive(Clone)]
 pub(crate) struct Hex(pub(crate) Vec<u8>);
@@ -155,6 +162,13 @@ pub(crate) enum Check {
         old: String,
         new: String,
         path: Vec<Hex>,
+        operator_key: Hex,
+    },
+    /// Events of a directory in their order, and a checkpoint, whose root means nothing here; gives institutions and leaves.
+    Mirror {
+        events: Vec<MirrorEvent>,
+        note: String,
+        registrar_key: Hex,
         operator_key: Hex,
     },
     /// A note's key; gives its id.
@@ -383,6 +397,7 @@ impl Check {
             | Self::LogEntry { .. }
             | Self::LogInclusion { .. }
             | Self::LogConsistency { .. }
+            | Self::Mirror { .. }
             | Self::NoteKey { .. }
             | Self::SignedNote { .. }
             | Self::Checkpoint { .. }

@@ -9,6 +9,7 @@ use protocol_spec::{
         tile::{self, TileKind, TilePath},
     },
     messages as pb,
+    mirror::Directory,
 };
 
 use crate::case::{Check, digest, hex, identity};
@@ -65,6 +66,21 @@ pub(crate) fn run(check: &Check) -> Result<String, Error> {
                 .collect();
             log::verify_consistency(&old, &new, &path)?;
             Ok(format!("{} {}", old.size, new.size))
+        }
+        Check::Mirror {
+            events,
+            note,
+            registrar_key,
+            operator_key,
+        } => {
+            let operator = identity(operator_key)?;
+            let mut directory = Directory::new(identity(registrar_key)?, (&operator).into());
+            for event in events {
+                directory.take(event.index, &event.entry.0.clone().into())?;
+            }
+            let checkpoint = SignedCheckpoint::parse(note.as_bytes())?.verify(&log::log_key(&operator)?)?;
+            directory.check(&checkpoint)?;
+            Ok(format!("{} {}", directory.names().count(), directory.covered()))
         }
         _ => formats(check),
     }

@@ -29,6 +29,7 @@ const COUNTS: &[(&str, usize, usize)] = &[
     ("links", 4, 6),
     ("keys", 3, 16),
     ("log", 34, 77),
+    ("mirrors", 3, 23),
     ("content-geometry", 29, 9),
     ("manifests", 4, 20),
     ("provenance", 2, 20),

@@ -8,6 +8,7 @@ mod geometry;
 mod keys;
 mod log;
 mod manifests;
+mod mirrors;
 mod notes;
 mod permissions;
 mod provenance;
@@ -36,6 +37,7 @@ pub(crate) fn all() -> Vec<(&'static str, Vec<Case>)> {
         ("links", texts::links()),
         ("keys", keys::cases()),
         ("log", log::cases().into_iter().chain(notes::cases()).collect()),
+        ("mirrors", mirrors::cases()),
         ("content-geometry", geometry::cases()),
         ("manifests", manifests::cases()),
         ("provenance", provenance::cases()),

@@ -315,11 +315,11 @@ async fn nothing_else_is_for_delegates() -> Result<()> {
         "/v1/inbox",
         "/v1/inbox/stream",
         "/v1/vault/history",
-        "/v1/directory",
+        "/v1/directory/events",
     ] {
         let answer = family.mother.get_for(wire, path, &by).await?;
         // What is public takes no signature, and so no delegation.
-        let public = path == "/v1/directory" && answer.status.is_success();
+        let public = path == "/v1/directory/events" && answer.status.is_success();
         ensure!(
             public || answer.problem() == Some(Problem::NotPermitted),
             "{path}: {answer:?}"
@@ -481,10 +481,11 @@ async fn told(
     child.put_collection(&wire, Collection::DEFAULT).await?;
     child.put_collection(&wire, OTHER).await?;
     let by = child.delegate(&wire, mother.id, edit).await?;
-    let entry: pb::DirectoryEntry = mother
-        .get(&wire, &format!("/v1/directory/{clinic_id}"))
+    let mut page: pb::EntryPage = mother
+        .get(&wire, &format!("/v1/directory/{clinic_id}/entries"))
         .await?
         .message()?;
+    let entry = page.entries.pop().context("an entry")?;
     let entry =
         protocol_spec::directory::Institution::from_entry(entry, &wire.registrar_key, wire.operator_id())?;
     let ask = [

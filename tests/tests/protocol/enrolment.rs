@@ -18,6 +18,8 @@ use tests::{
     raw::{Answer, Call, Key, RawInstitution, RawPatient, RawWorld, Wire, defended},
 };
 
+const EVENTS: &str = "/v1/directory/events";
+
 #[tokio::test]
 async fn an_accredited_institution_enrols_once_and_stands_in_the_directory() -> Result<()> {
     let world = RawWorld::start().await?;
@@ -31,8 +33,8 @@ async fn an_accredited_institution_enrols_once_and_stands_in_the_directory() -> 
         .post(&world.wire, "/v1/institutions", &message)
         .await?
         .message::<pb::DirectoryEntry>()?;
-    let page: pb::DirectoryPage = hospital.get(&world.wire, "/v1/directory").await?.message()?;
-    assert_eq!(page.entries.len(), 1);
+    let page: pb::DirectoryEvents = hospital.get(&world.wire, EVENTS).await?.message()?;
+    assert_eq!(page.events.len(), 1);
     Ok(())
 }
 
@@ -42,8 +44,8 @@ async fn an_institution_without_the_registrars_signature_is_refused() -> Result<
         let impostor = SigningIdentity::generate()?;
         let (clinic, message) = RawInstitution::enrolment(&world.wire, &impostor, "City Hospital")?;
         let answer = clinic.post(&world.wire, "/v1/institutions", &message).await?;
-        let page: pb::DirectoryPage = clinic.get(&world.wire, "/v1/directory").await?.message()?;
-        assert_eq!(page.entries.len(), usize::from(answer.status.is_success()));
+        let page: pb::DirectoryEvents = clinic.get(&world.wire, EVENTS).await?.message()?;
+        assert_eq!(page.events.len(), usize::from(answer.status.is_success()));
         Ok(answer)
     };
     // The registrar's id in the accreditation is a second defence behind its signature.
@@ -68,7 +70,7 @@ async fn a_hospital_of_the_operators_making_is_given_nothing() -> Result<()> {
             anyhow::bail!("no answer: {told}");
         };
         let Ok(permission) = text(&asked, "permission_id") else {
-            ensure!(told.contains("an entry of the directory"), "{told}");
+            ensure!(told.contains("the directory cannot be trusted"), "{told}");
             return Ok(false);
         };
         let delivery = fake.deliver(&wire, permission.parse()?).await?;

@@ -11,6 +11,7 @@ mod delegates;
 mod delegates_cli;
 mod dependency_rules;
 mod devices;
+mod directory;
 mod emergency;
 mod enrolment;
 mod flows;

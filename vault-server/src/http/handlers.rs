@@ -104,23 +104,15 @@ pub(super) async fn server(State(app): State<App>, back: WayBack) -> Answer<pb::
     room.reply(Ok(app.vault.server_info()))
 }
 
-pub(super) async fn directory(
+pub(super) async fn directory_events(
     State(app): State<App>,
     back: WayBack,
-    page: Page<InstitutionId>,
-) -> Answer<pb::DirectoryPage> {
+    page: Page<u64>,
+) -> Answer<pb::DirectoryEvents> {
     let most = app.vault.short_page_bytes(enrolled(&app));
     let room = back.public_page_room(most).await?;
-    room.reply(app.vault.directory(page.after, page.limit).await)
-}
-
-pub(super) async fn directory_entry(
-    State(app): State<App>,
-    back: WayBack,
-    Id(institution): Id<InstitutionId>,
-) -> Answer<pb::DirectoryEntry> {
-    let room = back.public_room(enrolled(&app)).await?;
-    room.reply(app.vault.directory_entry(institution).await)
+    let after = page.after.unwrap_or_default();
+    room.reply(app.vault.directory_events(after, page.limit).await)
 }
 
 pub(super) async fn directory_entries(

@@ -96,8 +96,7 @@ impl App {
 pub(crate) fn router(app: App) -> Router {
     Router::new()
         .route("/v1/server", get(handlers::server))
-        .route("/v1/directory", get(handlers::directory))
-        .route("/v1/directory/{institution}", get(handlers::directory_entry))
+        .route("/v1/directory/events", get(handlers::directory_events))
         .route(
             "/v1/directory/{institution}/entries",
             get(handlers::directory_entries),

@@ -9,6 +9,7 @@ use protocol_spec::{
     devices::{DeviceList, verify_first},
     directory::Institution,
     ids::{DeviceId, InstitutionId, PatientId, TerminalId},
+    log::Entry,
     messages as pb,
     patient::{Device, DeviceChain},
     problem::Problem,
@@ -198,9 +199,10 @@ impl Vault {
         match caller {
             Caller::Enrolling(enrolment) => self.shared.mutate(caller, intent, EnrolPatient(enrolment)).await,
             Caller::Institution(institution) => {
-                self.shared
-                    .mutate(caller, intent, EnrolInstitution { institution })
-                    .await
+                let enrol = EnrolInstitution { institution };
+                let accepted = self.shared.mutate(caller, intent, enrol).await?;
+                self.shared.log.placed(&Entry::keys(institution)).await?;
+                Ok(accepted)
             }
             Caller::Patient { .. } | Caller::Delegate(_) | Caller::NewDevice { .. } => {
                 Err(Refusal::absent("its enrolment was not checked"))

@@ -42,7 +42,9 @@ impl Vault {
             next: &next,
             terminals: terminals?,
         };
-        self.shared.mutate(caller, intent, rotate).await
+        let accepted = self.shared.mutate(caller, intent, rotate).await?;
+        self.shared.log.placed(&Entry::keys(&next)).await?;
+        Ok(accepted)
     }
 
     /// An institution ends.
@@ -66,7 +68,10 @@ impl Vault {
             institution: institution.id(),
             retirement: institution.verify_retirement(signed)?,
         };
-        self.shared.mutate(caller, intent, retire).await
+        let entry = Entry::retirement(&retire.retirement);
+        let accepted = self.shared.mutate(caller, intent, retire).await?;
+        self.shared.log.placed(&entry).await?;
+        Ok(accepted)
     }
 }
 

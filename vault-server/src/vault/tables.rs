@@ -54,6 +54,7 @@
 //! | 64 log entry | log | index | [`LogEntryRow`], never changed |
 //! | 65 log salt | principal | – | [`LogSaltRow`]: whoever deletes it has unlinked the principal's leaves |
 //! | 66 log cosigned | log | – | [`LogCosignedRow`] |
+//! | 67 log event | log | number | [`LogIndexRow`]: where the event of the directory stands, from number 1 |
 //! | 70 acts | patient | – | [`ActsRow`]: the right edge of the vault tree; guards the acts |
 //! | 71 act | patient | number | [`ActRow`], never changed |
 //! | 72 vault head | patient | sequence | [`pb::PatientStatement`] |
@@ -204,11 +205,6 @@ pub(super) fn institution(institution: InstitutionId) -> RowKey<pb::DirectoryEnt
     RowKey::new(SERVER, 2, *institution.as_bytes())
 }
 
-/// Where the institutions begin.
-pub(super) fn institutions() -> RowKey<pb::DirectoryEntry> {
-    RowKey::new(SERVER, 2, [])
-}
-
 pub(super) fn place(id: &impl Placed) -> RowKey<PlaceRow> {
     let (partition, kind) = id.place();
     RowKey::new(partition, 3, [kind])
@@ -317,6 +313,11 @@ pub(super) fn log_tile(tile: TileId) -> RowKey<LogTileRow> {
 /// Scanned on, it gives the entries from there.
 pub(super) fn log_entry(index: u64) -> RowKey<LogEntryRow> {
     RowKey::new(LOG, 64, index.to_be_bytes())
+}
+
+/// Scanned on, it gives the events from there.
+pub(super) fn log_event(number: u64) -> RowKey<LogIndexRow> {
+    RowKey::new(LOG, 67, number.to_be_bytes())
 }
 
 pub(super) fn log_cosigned() -> RowKey<LogCosignedRow> {

@@ -266,10 +266,12 @@ async fn beside_unread_directories(connection_memory: &str) -> (String, String) 
         ask.body(()).unwrap().into_parts().0
     };
     let mut hostile = Hostile::default();
-    hostile.ask(&server, 15, || unsigned("/v1/directory")).await;
+    hostile
+        .ask(&server, 15, || unsigned("/v1/directory/events"))
+        .await;
     tokio::time::sleep(Duration::from_millis(300)).await;
     let mut answers = Vec::new();
-    for path in ["/v1/directory", "/v1/log/checkpoint"] {
+    for path in ["/v1/directory/events", "/v1/log/checkpoint"] {
         let answer = server.send(&text(&unsigned(path), b"")).await;
         answers.push(status(&answer).to_owned());
     }

@@ -95,8 +95,8 @@ async fn resources_and_methods_that_do_not_exist_have_their_problems() {
     for (ask, status, code) in [
         ("GET /v2", "404", "not-found"),
         ("DELETE /v1/server", "405", "method-not-allowed"),
-        ("GET /v1/directory/nobody", "400", "malformed"),
-        ("GET /v1/directory?page=2", "400", "malformed"),
+        ("GET /v1/directory/nobody/entries", "400", "malformed"),
+        ("GET /v1/directory/events?page=2", "400", "malformed"),
     ] {
         let answer = server
             .send(format!("{ask} HTTP/1.1\r\nhost: localhost\r\n\r\n").as_bytes())

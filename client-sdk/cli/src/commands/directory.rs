@@ -1,32 +1,76 @@
-//! `medvault directory`: whom the registrar accredited.
+//! `medvault directory`: whom the registrar accredited, as the server's log has it.
 
-use clap::Args;
-use client_sdk::DirectoryEntry;
+use clap::{Args, Subcommand};
+use client_sdk::{Audited, DirectoryEntry};
 use serde::Serialize;
 
 use crate::{
     context::Context,
     failure::Failure,
     output::{Report, plain, table},
+    progress::Bar,
 };
 
-/// Which institutions to list.
+/// Which institutions to list, or what else to do with the directory.
 #[derive(Args, Debug)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = EXAMPLES, args_conflicts_with_subcommands = true)]
 pub(crate) struct Options {
     /// Only institutions whose name contains this
     name: Option<String>,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+/// What is done with the directory.
+#[derive(Debug, Subcommand)]
+#[command(after_help = EXAMPLES)]
+pub(crate) enum Command {
+    /// List accredited institutions, as without a command
+    #[command(after_help = EXAMPLES)]
+    List {
+        /// Only institutions whose name contains this
+        name: Option<String>,
+    },
+    /// Show all entries of one institution
+    #[command(after_help = EXAMPLES)]
+    Show {
+        /// Its name or id
+        institution: String,
+    },
+    /// Read the server's log itself and check that it is hiding no institution, nor what became of one
+    #[command(after_help = EXAMPLES)]
+    Audit,
 }
 
 const EXAMPLES: &str = "\
 Examples:
   medvault directory
   medvault directory 'St. Anna' --json
+  medvault directory show 'St. Anna'
+  medvault directory audit
 
-Each entry is checked against the registrar's key that the server's link pins.";
+The directory is mirrored in the home: every event of it is checked against the registrar's key that the server's link pins, and
+all of them against the server's log. An audit reads the log itself, from where it was audited last.";
 
 pub(crate) async fn run(context: &Context, options: Options) -> Result<(), Failure> {
-    let filter = options.name.as_deref();
+    match options.command {
+        None => list(context, options.name.as_deref()).await,
+        Some(Command::List { name }) => list(context, name.as_deref()).await,
+        Some(Command::Show { institution }) => {
+            let entries = context.member().await?.institution_entries(&institution).await?;
+            context.print(&Chain {
+                entries: entries.iter().map(ChainEntry::from).collect(),
+            })
+        }
+        Some(Command::Audit) => {
+            let bar = Bar::entries("reading the log", context.json());
+            let audited = context.member().await?.audit_directory(&bar).await?;
+            context.print(&Audit::from(audited))
+        }
+    }
+}
+
+async fn list(context: &Context, filter: Option<&str>) -> Result<(), Failure> {
     let entries = context.member().await?.directory(filter).await?;
     context.print(&Directory {
         institutions: entries.iter().map(Entry::from).collect(),
@@ -58,6 +102,12 @@ impl From<&DirectoryEntry> for Entry {
     }
 }
 
+impl Entry {
+    fn state(&self) -> &'static str {
+        if self.retired { ", retired" } else { "" }
+    }
+}
+
 impl Report for Directory {
     fn text(&self) -> String {
         if self.institutions.is_empty() {
@@ -66,9 +116,96 @@ impl Report for Directory {
         table(
             ["INSTITUTION", "NAME", ""],
             self.institutions.iter().map(|entry| {
-                let state = if entry.retired { "retired" } else { "" };
-                [entry.institution_id.clone(), plain(&entry.name), state.to_owned()]
+                let state = entry.state().trim_start_matches(", ").to_owned();
+                [entry.institution_id.clone(), plain(&entry.name), state]
             }),
+        )
+    }
+}
+
+#[derive(Serialize)]
+struct Chain {
+    entries: Vec<ChainEntry>,
+}
+
+#[derive(Serialize)]
+struct ChainEntry {
+    #[serde(flatten)]
+    entry: Entry,
+    /// SHA-256, hex.
+    entry_hash: String,
+    /// SHA-256 of the key, hex.
+    recipient_key: String,
+    emergency: bool,
+}
+
+impl From<&DirectoryEntry> for ChainEntry {
+    fn from(entry: &DirectoryEntry) -> Self {
+        Self {
+            entry: entry.into(),
+            entry_hash: entry.entry_hash().to_string(),
+            recipient_key: entry.recipient_key().digest().to_string(),
+            emergency: entry.accreditation().emergency,
+        }
+    }
+}
+
+impl Report for Chain {
+    fn text(&self) -> String {
+        let mut text = String::new();
+        for entry in &self.entries {
+            let Entry {
+                institution_id,
+                name,
+                rotations,
+                ..
+            } = &entry.entry;
+            let emergency = if entry.emergency { ", for emergencies" } else { "" };
+            text.push_str(&format!(
+                "{} ({institution_id}), entry {rotations}{emergency}{}\n  entry         {}\n  recipient key {}\n",
+                plain(name),
+                entry.entry.state(),
+                entry.entry_hash,
+                entry.recipient_key,
+            ));
+        }
+        text
+    }
+}
+
+#[derive(Serialize)]
+struct Audit {
+    /// Entry of the log from which it was read.
+    from: u64,
+    /// Entries of the log.
+    log_size: u64,
+    /// Events of the directory among them.
+    events: u64,
+    institutions: u64,
+}
+
+impl From<Audited> for Audit {
+    fn from(audited: Audited) -> Self {
+        Self {
+            from: audited.from,
+            log_size: audited.size,
+            events: audited.events,
+            institutions: audited.institutions,
+        }
+    }
+}
+
+impl Report for Audit {
+    fn text(&self) -> String {
+        let Self {
+            from,
+            log_size,
+            events,
+            institutions,
+        } = self;
+        format!(
+            "The log was read from entry {from} to {log_size}. Its {events} events of the directory, about {institutions} institutions, \
+             verify,\nare what its checkpoint says there are, and are what this home was shown.\n"
         )
     }
 }

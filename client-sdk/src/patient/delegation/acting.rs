@@ -304,7 +304,10 @@ impl Delegate<'_> {
     /// As [`Self::permit`].
     pub async fn deny(&self, request: RequestId, text: &str) -> Result<()> {
         let asked = self.asked(request).await?;
-        let answer = self.patient.sign_denial(&asked, text, Some(&self.delegation))?;
+        let answer = self
+            .patient
+            .sign_denial(&asked, text, Some(&self.delegation))
+            .await?;
         answer.send(&self.server).await
     }
 

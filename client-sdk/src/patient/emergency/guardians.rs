@@ -17,9 +17,7 @@ use protocol_spec::{
 
 use super::{EmergencyLimits, Guarded, tampered};
 use crate::{
-    DirectoryEntry, Error, Patient, Progress, Result,
-    directory::must_go_on,
-    mint,
+    DirectoryEntry, Error, Patient, Progress, Result, mint,
     patient::{PermissionState, RevocationReport, permissions::OwnPermission},
 };
 
@@ -176,7 +174,7 @@ impl Patient {
     /// [`Error::Unknown`] where this is no guardian; `not-for-emergencies`, before anything is sealed (EMG-6); what the
     /// server refuses.
     pub async fn help(&self, patient: PatientId, to: &DirectoryEntry) -> Result<HelpInfo> {
-        must_go_on(to)?;
+        let to = &self.session.present(to.id()).await?;
         to.check_emergency().map_err(|problem| Error::Refused {
             problem,
             detail: Some("nothing was sent".into()),

@@ -44,7 +44,7 @@ fn check(entry: &pb::DirectoryEntry, operator: u8, secret: &[u8]) -> Check {
 }
 
 /// The second entry, over an accreditation of its key, after these changes.
-fn successor(
+pub(super) fn successor(
     change_keys: impl FnOnce(&mut InstitutionKeys),
     change_accreditation: impl FnOnce(&mut Accreditation),
 ) -> pb::DirectoryEntry {

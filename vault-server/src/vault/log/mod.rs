@@ -23,7 +23,7 @@ use bytes::Bytes;
 use protocol_spec::{
     hash::{Sha256Digest, sha256},
     log::{
-        Entry, Hash, SignedCheckpoint, TlogProof, VaultSalt, VerifiedCheckpoint,
+        DirectoryHead, Entry, Hash, SignedCheckpoint, TlogProof, VaultSalt, VerifiedCheckpoint,
         frontier::{join, leaf_hash},
         tile::{TileKind, TilePath, WIDTH, bundle},
     },
@@ -221,6 +221,71 @@ impl Log {
         self.hashes(path.ok_or(Problem::NotFound)?).await
     }
 
+    /// Events of the directory after this number, with their places under the checkpoint that is shown (LOG-17): at most so many,
+    /// and no more than the first with which they have so many bytes.
+    pub(super) async fn events(
+        &self,
+        after: u64,
+        limit: usize,
+        bytes: usize,
+    ) -> Result<pb::DirectoryEvents, Refusal> {
+        let checkpoint = self.checkpoint().await?;
+        let signed = SignedCheckpoint::parse(checkpoint.as_bytes()).map_err(Refusal::damaged)?;
+        let size = signed.claimed().size;
+        let count = DirectoryHead::of(signed.claimed())
+            .map_err(Refusal::damaged)?
+            .events;
+        let left = usize::try_from(count.saturating_sub(after)).unwrap_or(usize::MAX);
+        let first = tables::log_event(after.saturating_add(1));
+        let places = first.scan(&*self.ledger, limit.min(left)).await?;
+        let places: Vec<u64> = places.iter().map(|(_, row)| row.index).collect();
+        let keys: Vec<_> = places.iter().copied().map(tables::log_entry).collect();
+        let rows = tables::get_many(&keys, &*self.ledger).await?;
+        let mut total = 0;
+        let mut events = Vec::new();
+        for (index, row) in places.into_iter().zip(rows) {
+            let row = row.ok_or_else(|| Refusal::new(Problem::Internal, "an entry of the log is missing"))?;
+            // A page without an event would say that there are no more.
+            if total >= bytes.max(1) {
+                break;
+            }
+            total += row.entry.len() + EVENT_PATH;
+            events.push((index, row.entry));
+        }
+        let paths = self.paths(&events, size).await?;
+        let events = events.into_iter().zip(paths).map(|((index, entry), path)| {
+            let path = path.iter().map(|hash| Bytes::copy_from_slice(hash)).collect();
+            pb::DirectoryEvent { entry, index, path }
+        });
+        Ok(pb::DirectoryEvents {
+            checkpoint,
+            events: events.collect(),
+        })
+    }
+
+    /// The audit paths of several leaves, from tiles that are read once.
+    async fn paths(&self, leaves: &[(u64, Bytes)], size: u64) -> Result<Vec<Vec<Hash>>, Refusal> {
+        let paths: Option<Vec<_>> = leaves
+            .iter()
+            .map(|(index, _)| tree::inclusion(*index, size))
+            .collect();
+        let paths = paths.ok_or_else(|| Refusal::new(Problem::Internal, "an event is not in the log"))?;
+        let lengths: Vec<usize> = paths.iter().map(Vec::len).collect();
+        let mut hashes = self
+            .hashes(paths.into_iter().flatten().collect())
+            .await?
+            .into_iter();
+        Ok(lengths
+            .into_iter()
+            .map(|length| hashes.by_ref().take(length).collect())
+            .collect())
+    }
+
+    /// Waits until an entry in clear stands in the tree (LOG-5).
+    pub(super) async fn placed(&self, entry: &Entry) -> Result<(), Refusal> {
+        self.place(leaf_hash(&entry.bytes()?)).await.map(drop)
+    }
+
     /// The proof that the tree of the second size continues that of the first.
     pub(super) async fn consistency(&self, first: u64, second: u64) -> Result<Vec<Hash>, Refusal> {
         let path = tree::consistency(first, self.existing(second).await?);
@@ -313,6 +378,14 @@ impl LogHeadRow {
     fn signed(&self) -> Result<SignedCheckpoint, Refusal> {
         SignedCheckpoint::parse(self.checkpoint.as_bytes()).map_err(Refusal::damaged)
     }
+
+    /// What its checkpoint says of the directory.
+    fn directory(&self) -> Result<DirectoryHead, Refusal> {
+        Ok(DirectoryHead {
+            events: self.events,
+            hash: self.events_hash.as_ref().try_into().map_err(Refusal::damaged)?,
+        })
+    }
 }
 
 impl LogSaltRow {
@@ -321,6 +394,9 @@ impl LogSaltRow {
         Ok(VaultSalt::from_bytes(salt))
     }
 }
+
+/// Bytes of an audit path, about: what is counted of it for a page.
+const EVENT_PATH: usize = 1024;
 
 /// A leaf that has no place after this time may be one that the sequencer was not told of.
 const SOON: Duration = Duration::from_millis(250);

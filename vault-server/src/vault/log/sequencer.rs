@@ -7,7 +7,7 @@ use bytes::Bytes;
 use protocol_spec::{
     hash::Sha256Digest,
     log::{
-        Checkpoint, SignedCheckpoint,
+        Checkpoint, DirectoryHead, Entry, SignedCheckpoint,
         frontier::{Frontier, leaf_hash},
         log_key,
     },
@@ -60,12 +60,19 @@ impl Log {
             return Ok(false);
         }
         let (head, version) = tables::log_head().read(&*self.ledger).await?;
-        let head = head.unwrap_or_default();
+        let head = head.ok_or_else(|| Refusal::new(Problem::Internal, "the log has no head"))?;
         let mut frontier = Frontier::read(head.size, &head.peaks).map_err(Refusal::damaged)?;
+        let mut events = head.directory()?;
         let mut commit = Commit::new(CommitId::fresh());
         commit.checks.push((tables::log_head().key().clone(), version));
         let mut tiles = self.edge(frontier.size).await?;
         for entry in queued {
+            if Entry::is_event(&entry.row.entry) {
+                let index = frontier.size;
+                events = events.with(index, &entry.row.entry);
+                let key = tables::log_event(events.events).key().clone();
+                commit = commit.put(key, LogIndexRow { index }.bytes());
+            }
             commit = append(commit, &mut frontier, &mut tiles, &entry)?;
         }
         for (tile, hashes) in tiles {
@@ -74,7 +81,7 @@ impl Log {
             };
             commit = commit.put(tables::log_tile(tile).key().clone(), row.bytes());
         }
-        let commit = self.with_head(commit, &frontier)?;
+        let commit = self.with_head(commit, &frontier, events)?;
         match self.ledger.commit(commit).await {
             Ok(Outcome::Applied) => drop(self.size.send_replace(frontier.size)),
             // Somebody else sequenced some of it, or nobody knows: what is left stands in the ledger.
@@ -142,18 +149,24 @@ impl Log {
         // A conflict means that another start was faster: its head is as good.
         let _ = self
             .ledger
-            .commit(self.with_head(commit, &Frontier::default())?)
+            .commit(self.with_head(commit, &Frontier::default(), DirectoryHead::NONE)?)
             .await?;
         self.head().await
     }
 
-    fn with_head(&self, commit: Commit, frontier: &Frontier) -> Result<Commit, Refusal> {
+    /// The new head, with what the checkpoint says of the directory (LOG-15).
+    fn with_head(
+        &self,
+        commit: Commit,
+        frontier: &Frontier,
+        events: DirectoryHead,
+    ) -> Result<Commit, Refusal> {
         let log = log_key(self.operator.key())?;
         let checkpoint = Checkpoint {
             origin: log.name().to_owned(),
             size: frontier.size,
             root: Sha256Digest::from_bytes(frontier.root()),
-            extensions: Vec::new(),
+            extensions: vec![events.line()],
         };
         let checkpoint = SignedCheckpoint::sign(checkpoint, &log, |text| self.operator.sign(text))?;
         let head = LogHeadRow {
@@ -165,6 +178,8 @@ impl Log {
                 .collect(),
             checkpoint: checkpoint.note().to_string(),
             at: self.time.now(),
+            events: events.events,
+            events_hash: Bytes::copy_from_slice(events.hash.as_bytes()),
         };
         Ok(commit.put(tables::log_head().key().clone(), head.bytes()))
     }

@@ -314,6 +314,11 @@ pub(in crate::vault) struct LogHeadRow {
     /// When that was signed.
     #[prost(uint64, tag = "4")]
     pub(in crate::vault) at: u64,
+    /// Events of the directory, and the chain over them.
+    #[prost(uint64, tag = "5")]
+    pub(in crate::vault) events: u64,
+    #[prost(bytes = "bytes", tag = "6")]
+    pub(in crate::vault) events_hash: Bytes,
 }
 
 /// A time that is past.

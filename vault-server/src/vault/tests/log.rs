@@ -5,13 +5,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use ct_merkle::mem_backed_tree::MemoryBackedTree;
 use protocol_spec::{
-    directory::Institution,
     hash::Sha256Digest,
     log::{
         Entry, SignedCheckpoint, VaultSalt, VerifiedCheckpoint, log_key,
         tile::{TileKind, TilePath, entries},
-        verify_consistency, verify_inclusion, verify_leaf, verify_published,
+        verify_consistency, verify_inclusion, verify_leaf,
     },
+    mirror::Directory,
     problem::Problem,
 };
 use sha2::Sha256;
@@ -51,25 +51,40 @@ async fn grown(world: &World, size: u64) -> VerifiedCheckpoint {
     }
 }
 
-/// LOG-1, LOG-5: in clear.
+/// LOG-1, LOG-5, LOG-15, LOG-17: in clear, in the order of the log, and counted by the checkpoint, also after a restart.
 #[tokio::test]
-async fn directory_entries_stand_in_the_log() {
-    let world = World::new().await;
-    let page = world.vault.directory(None, 1).await.unwrap();
-    let after = page.next.as_ref().try_into().unwrap();
-    let rest = world.vault.directory(Some(after), 1).await.unwrap();
+async fn directory_events_are_served_with_their_places() {
+    let mut world = World::new().await;
     let (registrar, operator) = (public(&signing_key(2)), world.operator_key());
-    for entry in [&page.entries[..], &rest.entries[..]].concat() {
-        let proof = entry.proof.clone();
-        let institution = Institution::from_entry(entry, &registrar, (&operator).into()).unwrap();
-        verify_published(proof, &Entry::keys(&institution), &operator).unwrap();
-        assert!(world.vault.directory_entry(institution.id()).await.is_ok());
+    for round in 0..2 {
+        let mut directory = Directory::new(registrar, (&operator).into());
+        let first = world.vault.directory_events(0, 1).await.unwrap();
+        let rest = world.vault.directory_events(1, 0).await.unwrap();
+        assert_eq!((first.events.len(), rest.events.len()), (1, 1));
+        let checkpoint = SignedCheckpoint::parse(rest.checkpoint.as_bytes()).unwrap();
+        let checkpoint = checkpoint.verify(&log_key(&operator).unwrap()).unwrap();
+        for event in [first.events, rest.events].concat() {
+            let path: Vec<_> = event
+                .path
+                .iter()
+                .map(|hash| hash.as_ref().try_into().unwrap())
+                .collect();
+            verify_leaf(&checkpoint, &event.entry, event.index, &path).unwrap();
+            directory.take(event.index, &event.entry).unwrap();
+        }
+        directory.check(&checkpoint).unwrap();
+        assert_eq!(directory.names().count(), 2, "{round}");
+        assert!(
+            world
+                .vault
+                .directory_events(2, 0)
+                .await
+                .unwrap()
+                .events
+                .is_empty()
+        );
+        world.restart().await;
     }
-    let unknown = protocol_spec::ids::InstitutionId::from_bytes([7; 32]);
-    assert_eq!(
-        problem(world.vault.directory_entry(unknown).await),
-        Problem::NotFound
-    );
 }
 
 /// LOG-4, ATK-4: every checkpoint continues every earlier one, also across a restart.

@@ -1,0 +1,284 @@
+//! The mirror of the directory: every event that the log has of it, kept in the home and brought up to the log as it is
+//! now. Names and keys of institutions are looked up here and nowhere else. See `protocol-spec/spec/log.md` §6.
+
+use std::collections::HashMap;
+
+use prost::Message;
+use protocol_spec::{
+    defence::Defence,
+    ids::InstitutionId,
+    log::{DirectoryHead, SignedCheckpoint, VerifiedCheckpoint, log_key, verify_leaf},
+    messages as pb,
+    mirror::Directory,
+};
+use tokio::sync::MutexGuard;
+
+use crate::{DirectoryEntry, Error, Progress, Result, session::Session};
+
+/// What a session knows of the directory.
+#[derive(Default)]
+pub(crate) struct Mirror {
+    kept: Option<Kept>,
+    /// Nothing was said since that may have changed it.
+    fresh: bool,
+    /// Entries that were verified since the last event.
+    pub(crate) verified: HashMap<InstitutionId, DirectoryEntry>,
+}
+
+/// A mirror, and what of it stands in the home.
+struct Kept {
+    directory: Directory,
+    events: Vec<pb::DirectoryEvent>,
+    /// The note under which all of it stands; empty before there is one.
+    note: Vec<u8>,
+}
+
+impl Mirror {
+    /// What a session knows of these alone.
+    #[cfg(test)]
+    pub(crate) fn of(entries: impl IntoIterator<Item = DirectoryEntry>) -> Self {
+        Self {
+            kept: None,
+            fresh: true,
+            verified: entries.into_iter().map(|entry| (entry.id(), entry)).collect(),
+        }
+    }
+
+    /// The directory; [`Session::mirror`] has read it.
+    pub(crate) fn directory(&self) -> Result<&Directory> {
+        let kept = self.kept.as_ref().map(|kept| &kept.directory);
+        kept.ok_or_else(|| Error::Usage("the directory was not read: try again".into()))
+    }
+}
+
+impl Session {
+    /// The mirror, brought up to the log once since [`Self::forget_entries`].
+    pub(crate) async fn mirror(&self) -> Result<MutexGuard<'_, Mirror>> {
+        let mut mirror = self.mirror.lock().await;
+        if !mirror.fresh {
+            // What does not verify is not gone on with: the home has what did.
+            let before = mirror.kept.take();
+            let kept = self.catch_up(before).await?;
+            mirror.verified.clear();
+            mirror.kept = Some(kept);
+            mirror.fresh = true;
+        }
+        Ok(mirror)
+    }
+
+    /// From now on institutions are looked up in the directory as it is then.
+    pub(crate) async fn forget_entries(&self) {
+        self.mirror.lock().await.fresh = false;
+    }
+
+    /// Reads the events since the last, verifies each and its place in the log, and that there are no others (LOG-16).
+    async fn catch_up(&self, before: Option<Kept>) -> Result<Kept> {
+        let mut kept = self.newest_kept(before)?;
+        let had = kept.events.len();
+        let checkpoint = loop {
+            let after = kept.directory.head().events;
+            let path = format!("/v1/directory/events?after={after}");
+            let page: pb::DirectoryEvents = self.server.get(&path).await?;
+            let checkpoint = self.believe_shown(page.checkpoint.as_bytes())?;
+            self.accept_log(&checkpoint).await?;
+            let last = page.events.is_empty();
+            for event in page.events {
+                take(&mut kept.directory, &checkpoint, &event)?;
+                kept.events.push(pb::DirectoryEvent {
+                    path: Vec::new(),
+                    ..event
+                });
+                if kept.events.len() > MOST_EVENTS {
+                    return Err(Error::tampered(WHAT)("it has more events than there can be"));
+                }
+            }
+            let said = DirectoryHead::of(&checkpoint).map_err(Error::tampered(WHAT))?;
+            if last || kept.directory.head().events >= said.events {
+                break checkpoint;
+            }
+        };
+        self.check_head(&mut kept.directory, &checkpoint).await?;
+        self.keep(&mut kept, &checkpoint, had).await?;
+        Ok(kept)
+    }
+
+    /// Holds a mirror against the checkpoint's line. A line that is false, or events that are, are proof of the operator's fault.
+    async fn check_head(&self, directory: &mut Directory, checkpoint: &VerifiedCheckpoint) -> Result<()> {
+        let (here, seen) = (directory.head(), directory.covered());
+        if directory.check(checkpoint).is_ok() {
+            return Ok(());
+        }
+        if checkpoint.size < seen {
+            return Err(Error::OlderDirectory {
+                seen,
+                shown: checkpoint.size,
+            });
+        }
+        let said = DirectoryHead::of(checkpoint).map_err(Error::tampered(WHAT))?;
+        let _lock = self.home.lock().await?;
+        self.home
+            .write(CONFLICT, checkpoint.note().to_string().as_bytes())?;
+        Err(Error::DirectoryConflict {
+            events: here.events,
+            hash: here.hash.to_string(),
+            said_events: said.events,
+            said_hash: said.hash.to_string(),
+            size: checkpoint.size,
+            kept: self.home.path(CONFLICT),
+        })
+    }
+
+    /// What this session or another process of the home has verified last.
+    fn newest_kept(&self, before: Option<Kept>) -> Result<Kept> {
+        let note = self.home.read(CHECKPOINT)?.unwrap_or_default();
+        match before {
+            Some(kept) if kept.note == note => Ok(kept),
+            _ => self.read_kept(note),
+        }
+    }
+
+    fn read_kept(&self, note: Vec<u8>) -> Result<Kept> {
+        let server = &self.server;
+        let mut directory = Directory::new(*server.registrar(), server.operator_id());
+        let mut events = Vec::new();
+        if note.is_empty() {
+            return Ok(Kept {
+                directory,
+                events,
+                note,
+            });
+        }
+        let file = self.home.read(EVENTS)?.unwrap_or_default();
+        let damaged = |_| self.home.damaged(CHECKPOINT);
+        let checkpoint = SignedCheckpoint::parse(&note)
+            .and_then(|checkpoint| checkpoint.verify(&log_key(server.operator())?))
+            .map_err(damaged)?;
+        let count = DirectoryHead::of(&checkpoint).map_err(damaged)?.events;
+        let damaged = |_| self.home.damaged(EVENTS);
+        let all =
+            pb::DirectoryEvents::decode(bytes::Bytes::from(file)).map_err(|_| self.home.damaged(EVENTS))?;
+        // What is more was written just before a crash, and is read again.
+        for event in all
+            .events
+            .into_iter()
+            .take(usize::try_from(count).unwrap_or(usize::MAX))
+        {
+            directory.recall(event.index, &event.entry).map_err(damaged)?;
+            events.push(event);
+        }
+        directory.check(&checkpoint).map_err(damaged)?;
+        Ok(Kept {
+            directory,
+            events,
+            note,
+        })
+    }
+
+    /// Keeps what was verified, unless another process has kept more meanwhile: the events first, then the checkpoint that says how
+    /// many of them there are.
+    async fn keep(&self, kept: &mut Kept, checkpoint: &VerifiedCheckpoint, had: usize) -> Result<()> {
+        let note = checkpoint.note().to_string().into_bytes();
+        if kept.note == note {
+            return Ok(());
+        }
+        let _lock = self.home.lock().await?;
+        if self.home.read(CHECKPOINT)?.unwrap_or_default() == kept.note {
+            if kept.events.len() > had {
+                let file = pb::DirectoryEvents {
+                    checkpoint: String::new(),
+                    events: kept.events.clone(),
+                };
+                self.home.write(EVENTS, &file.encode_to_vec())?;
+            }
+            self.home.write_soon(CHECKPOINT, &note)?;
+        }
+        kept.note = note;
+        Ok(())
+    }
+
+    /// Reads the log itself, from where it was audited last, and checks that what it has of the directory is what this home's
+    /// mirror has and what the checkpoint says (LOG-18).
+    pub(crate) async fn audit_directory(&self, progress: &dyn Progress) -> Result<Audited> {
+        self.forget_entries().await;
+        let from = self.home.read_json::<u64>(AUDITED)?.unwrap_or_default();
+        let mut audited = Directory::new(*self.server.registrar(), self.server.operator_id());
+        let mirrored = {
+            let mirror = self.mirror().await?;
+            let events = mirror.kept.iter().flat_map(|kept| &kept.events);
+            for event in events.take_while(|event| event.index < from) {
+                audited
+                    .recall(event.index, &event.entry)
+                    .map_err(Error::tampered(WHAT))?;
+            }
+            mirror.directory()?.clone()
+        };
+        let mut then = None;
+        let checkpoint = self
+            .scan_log(from, progress, |index, entry| {
+                if index == mirrored.covered() {
+                    then = Some(audited.head());
+                }
+                let bytes = entry.bytes()?;
+                if protocol_spec::log::Entry::is_event(&bytes) {
+                    audited
+                        .take(index, &bytes.into())
+                        .map_err(Error::tampered(WHAT))?;
+                }
+                Ok(())
+            })
+            .await?;
+        let same = then.unwrap_or(audited.head()) == mirrored.head();
+        if !Defence::DirectoryHead.holds(same) {
+            return Err(Error::tampered(WHAT)(
+                "the log has other events than the server has shown",
+            ));
+        }
+        self.check_head(&mut audited, &checkpoint).await?;
+        let _lock = self.home.lock().await?;
+        self.home.write_json(AUDITED, &checkpoint.size)?;
+        Ok(Audited {
+            from,
+            size: checkpoint.size,
+            events: audited.head().events,
+            institutions: audited.names().count() as u64,
+        })
+    }
+}
+
+/// What an audit of the log has read and found in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Audited {
+    /// The first entry that was read.
+    pub from: u64,
+    /// Entries of the log.
+    pub size: u64,
+    /// Events of the directory among them.
+    pub events: u64,
+    /// Institutions that they are about.
+    pub institutions: u64,
+}
+
+/// An event in its place (LOG-3), verified.
+fn take(
+    directory: &mut Directory,
+    checkpoint: &VerifiedCheckpoint,
+    event: &pb::DirectoryEvent,
+) -> Result<()> {
+    let path: Result<Vec<_>, _> = event.path.iter().map(|hash| hash.as_ref().try_into()).collect();
+    let path = path.map_err(|_| Error::tampered(WHAT)("a path has no hashes"))?;
+    verify_leaf(checkpoint, &event.entry, event.index, &path)
+        .and_then(|()| directory.take(event.index, &event.entry))
+        .map_err(Error::tampered(WHAT))
+}
+
+const WHAT: &str = "the directory";
+/// Only the registrar can make one more institution, so no honest directory comes near.
+const MOST_EVENTS: usize = 200_000;
+
+const EVENTS: &str = "directory.events";
+const CHECKPOINT: &str = "directory.checkpoint";
+const AUDITED: &str = "directory-audited.json";
+const CONFLICT: &str = "directory-conflict.checkpoint";
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,200 @@
+//! What of the directory is kept in a home, and read again.
+
+use crypto::{RecipientSecret, SigningIdentity};
+use protocol_spec::{
+    bodies::{Accreditation, InstitutionKeys},
+    hash::Sha256Digest,
+    ids::RegistrarId,
+    link::{Fingerprint, ServerLink},
+    log::{Checkpoint, Entry},
+    statement::Signed,
+};
+
+use super::*;
+use crate::home::{Home, Pins};
+
+const OPERATOR: u8 = 1;
+const REGISTRAR: u8 = 2;
+const STRANGER: u8 = 4;
+
+fn identity(seed: u8) -> SigningIdentity {
+    SigningIdentity::from_seed(&[seed; 32]).unwrap()
+}
+
+fn session(home: &std::path::Path) -> Session {
+    let (operator, registrar) = (identity(OPERATOR).public(), identity(REGISTRAR).public());
+    let link = ServerLink::new("localhost:1", Fingerprint::of(&operator, &registrar, None)).unwrap();
+    let pins = Pins {
+        link,
+        operator,
+        registrar,
+        certificate: None,
+    };
+    Session::new(Home::at(home), pins, &"pat_a", std::sync::Arc::new(identity(9))).unwrap()
+}
+
+/// The event of a clinic that enrols, accredited by this key.
+fn event(index: u64, clinic: u8, registrar: u8) -> pb::DirectoryEvent {
+    let (registrar, clinic) = (identity(registrar), identity(clinic));
+    let recipient = RecipientSecret::from_seed(clinic.public().as_bytes()).unwrap();
+    let accreditation = Accreditation {
+        created: 1,
+        registrar_id: RegistrarId::from(&identity(REGISTRAR).public()),
+        institution_id: (&clinic.public()).into(),
+        name: "Clinic".to_owned().try_into().unwrap(),
+        recipient_key_hash: recipient.public().digest(),
+        secret_hash: Sha256Digest::of(b"secret"),
+        emergency: false,
+    };
+    let accreditation = Signed::sign(accreditation, |message| registrar.sign_bytes(message));
+    let keys = InstitutionKeys {
+        created: 1,
+        operator_id: (&identity(OPERATOR).public()).into(),
+        name: "Clinic".to_owned().try_into().unwrap(),
+        identity_key: clinic.public(),
+        recipient_key: recipient.public().clone(),
+        accreditation_hash: accreditation.hash(),
+        succession: None,
+    };
+    let entry = Entry::Keys {
+        keys: Signed::sign(keys, |message| clinic.sign_bytes(message)).to_message(),
+        accreditation: accreditation.to_message(),
+    };
+    pb::DirectoryEvent {
+        entry: entry.bytes().unwrap().into(),
+        index,
+        path: Vec::new(),
+    }
+}
+
+/// A checkpoint that says that these are all events of so many leaves.
+fn checkpoint(size: u64, events: &[pb::DirectoryEvent]) -> VerifiedCheckpoint {
+    let operator = identity(OPERATOR);
+    let log = log_key(&operator.public()).unwrap();
+    let head = events.iter().fold(DirectoryHead::NONE, |head, event| {
+        head.with(event.index, &event.entry)
+    });
+    let checkpoint = Checkpoint {
+        origin: log.name().to_owned(),
+        size,
+        root: Sha256Digest::of(b"root"),
+        extensions: vec![head.line()],
+    };
+    let signed = SignedCheckpoint::sign(checkpoint, &log, |text| operator.sign_bytes(text)).unwrap();
+    signed.verify(&log).unwrap()
+}
+
+/// Takes and keeps these events.
+async fn keep(session: &Session, size: u64, events: &[pb::DirectoryEvent]) {
+    let mut kept = session.newest_kept(None).unwrap();
+    let had = kept.events.len();
+    for event in &events[had..] {
+        kept.directory.take(event.index, &event.entry).unwrap();
+        kept.events.push(event.clone());
+    }
+    let checkpoint = checkpoint(size, events);
+    session
+        .check_head(&mut kept.directory, &checkpoint)
+        .await
+        .unwrap();
+    session.keep(&mut kept, &checkpoint, had).await.unwrap();
+}
+
+/// ATK-1, FLW-4: an entry is nothing without the pinned registrar's signature.
+#[test]
+fn an_event_that_is_not_vouched_for_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut directory = session(dir.path()).read_kept(Vec::new()).unwrap().directory;
+    for registrar in [STRANGER, REGISTRAR] {
+        let event = event(0, 3, registrar);
+        let taken = directory.take(event.index, &event.entry);
+        assert_eq!(taken.is_ok(), registrar == REGISTRAR);
+    }
+}
+
+/// LOG-3: nor outside the log.
+#[test]
+fn an_event_that_does_not_stand_in_the_log_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut directory = session(dir.path()).read_kept(Vec::new()).unwrap().directory;
+    let event = event(0, 3, REGISTRAR);
+    let refused = take(
+        &mut directory,
+        &checkpoint(1, std::slice::from_ref(&event)),
+        &event,
+    );
+    assert!(matches!(refused, Err(Error::Tampered { .. })));
+    assert_eq!(directory.head(), DirectoryHead::NONE);
+}
+
+/// LOG-16: what was verified is read again by whoever opens the home next, and goes on; a crash between both files does no harm.
+#[tokio::test]
+async fn what_was_kept_is_gone_on_with() {
+    let dir = tempfile::tempdir().unwrap();
+    let (first, second) = (event(1, 3, REGISTRAR), event(7, 5, REGISTRAR));
+    keep(&session(dir.path()), 5, std::slice::from_ref(&first)).await;
+    let old = std::fs::read(dir.path().join(CHECKPOINT)).unwrap();
+    keep(&session(dir.path()), 9, &[first, second]).await;
+    assert_eq!(
+        session(dir.path())
+            .newest_kept(None)
+            .unwrap()
+            .directory
+            .names()
+            .count(),
+        2
+    );
+    std::fs::write(dir.path().join(CHECKPOINT), old).unwrap();
+    let kept = session(dir.path()).newest_kept(None).unwrap();
+    assert_eq!((kept.events.len(), kept.directory.covered()), (1, 5));
+}
+
+/// LOG-16: an event that stands where a line has said that there is none, and a smaller log.
+#[tokio::test]
+async fn what_comes_later_stands_behind_what_was_complete() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = event(1, 3, REGISTRAR);
+    keep(&session(dir.path()), 5, std::slice::from_ref(&first)).await;
+    let session = session(dir.path());
+    let mut kept = session.newest_kept(None).unwrap();
+    let hidden = event(3, 5, REGISTRAR);
+    assert!(kept.directory.take(hidden.index, &hidden.entry).is_err());
+    let older = session
+        .check_head(&mut kept.directory, &checkpoint(4, std::slice::from_ref(&first)))
+        .await;
+    assert!(matches!(older, Err(Error::OlderDirectory { seen: 5, shown: 4 })));
+    let other = session.check_head(&mut kept.directory, &checkpoint(6, &[])).await;
+    assert!(matches!(
+        other,
+        Err(Error::DirectoryConflict {
+            events: 1,
+            said_events: 0,
+            ..
+        })
+    ));
+    assert!(dir.path().join(CONFLICT).exists());
+}
+
+/// LOG-16: files that were changed are no mirror.
+#[tokio::test]
+async fn changed_files_are_noticed() {
+    let dir = tempfile::tempdir().unwrap();
+    keep(&session(dir.path()), 5, &[event(1, 3, REGISTRAR)]).await;
+    for name in [EVENTS, CHECKPOINT] {
+        let file = dir.path().join(name);
+        let good = std::fs::read(&file).unwrap();
+        let mut bad = good.clone();
+        let middle = bad.len() / 2;
+        bad[middle] ^= 1;
+        for bytes in [bad, good[..good.len() - 1].to_vec()] {
+            std::fs::write(&file, bytes).unwrap();
+            let refused = session(dir.path()).newest_kept(None);
+            assert!(
+                matches!(refused.map(drop), Err(Error::HomeDamaged { .. })),
+                "{name}"
+            );
+        }
+        std::fs::write(&file, good).unwrap();
+        session(dir.path()).newest_kept(None).unwrap();
+    }
+}

@@ -1,0 +1,195 @@
+//! The directory as the log has it: every event, in the log's order, verified, none left out. See `spec/log.md` §6.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+
+use crate::{
+    Error,
+    bodies::{Accreditation, InstitutionKeys, Retirement},
+    defence::Defence,
+    directory::{ChainLink, Institution},
+    error::must,
+    field::Name,
+    ids::{InstitutionId, OperatorId},
+    keys::IdentityKey,
+    log::{Checkpoint, DirectoryHead, Entry},
+    messages as pb,
+    statement::Signed,
+};
+
+/// A mirror of one operator's directory, as far as it goes.
+#[derive(Clone, Debug)]
+pub struct Directory {
+    registrar: IdentityKey,
+    operator: OperatorId,
+    head: DirectoryHead,
+    /// Entries of the log that hold no event but those that are here.
+    covered: u64,
+    listed: BTreeMap<InstitutionId, Listed>,
+}
+
+/// An institution of a mirror.
+#[derive(Clone, Debug)]
+struct Listed {
+    /// Of its newest entry.
+    link: ChainLink,
+    chain: Vec<pb::DirectoryEntry>,
+}
+
+impl Directory {
+    /// A mirror with nothing in it, of the directory that these keys vouch for.
+    pub fn new(registrar: IdentityKey, operator: OperatorId) -> Self {
+        Self {
+            registrar,
+            operator,
+            head: DirectoryHead::NONE,
+            covered: 0,
+            listed: BTreeMap::new(),
+        }
+    }
+
+    /// Events, and the chain over them.
+    pub fn head(&self) -> DirectoryHead {
+        self.head
+    }
+
+    /// Entries of the log that hold no event but those that are here.
+    pub fn covered(&self) -> u64 {
+        self.covered
+    }
+
+    /// Takes the next event, which stands at this index of the log, and verifies it: the registrar's and the institution's
+    /// signatures, the place in its chain (KEY-8, KEY-17, INS-1, INS-13, LOG-16). That it stands there is another question.
+    ///
+    /// # Errors
+    /// What is wrong with it. Nothing has changed then.
+    pub fn take(&mut self, index: u64, entry: &Bytes) -> Result<(), Error> {
+        match Entry::parse(entry)? {
+            Entry::Salted { .. } => Err(Error::Field { field: "entry" }),
+            Entry::Keys { keys, accreditation } => {
+                let institution = Institution::verify(
+                    keys.clone().try_into()?,
+                    accreditation.clone().try_into()?,
+                    &self.registrar,
+                    self.operator,
+                )?;
+                match self.listed.get(&institution.id()) {
+                    Some(listed) => {
+                        must(!listed.has_retired(), "directory entry and retirement")?;
+                        institution.check_succeeds(&listed.link)?;
+                    }
+                    None => must(institution.sequence() == 0, "chain and institution")?,
+                }
+                self.add(index, entry)
+            }
+            Entry::Retirement(retirement) => {
+                let retirement = Signed::<Retirement>::try_from(retirement)?;
+                let newest = self.institution(retirement.claimed().institution_id)?;
+                let newest = newest.filter(|newest| newest.retirement().is_none());
+                let newest = newest.ok_or(Error::Mismatch {
+                    what: "retirement and directory",
+                })?;
+                newest.verify_retirement(retirement)?;
+                self.add(index, entry)
+            }
+        }
+    }
+
+    /// Takes an event that [`Self::take`] has verified before: signatures are not verified again, the chain is ([`Self::check`]).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn recall(&mut self, index: u64, entry: &Bytes) -> Result<(), Error> {
+        self.add(index, entry)
+    }
+
+    fn add(&mut self, index: u64, entry: &Bytes) -> Result<(), Error> {
+        let later = Defence::DirectoryHead.holds(index >= self.covered);
+        must(later, "directory event and its place in the log")?;
+        match Entry::parse(entry)? {
+            Entry::Salted { .. } => return Err(Error::Field { field: "entry" }),
+            Entry::Keys { keys, accreditation } => self.list(keys, accreditation)?,
+            Entry::Retirement(retirement) => {
+                let signed = Signed::<Retirement>::try_from(retirement.clone())?;
+                self.newest_of(signed.claimed().institution_id)?.retirement = Some(retirement);
+            }
+        }
+        self.head = self.head.with(index, entry);
+        self.covered = index + 1;
+        Ok(())
+    }
+
+    fn list(&mut self, keys: pb::Statement, accreditation: pb::Statement) -> Result<(), Error> {
+        let signed = Signed::<InstitutionKeys>::try_from(keys.clone())?;
+        Signed::<Accreditation>::try_from(accreditation.clone())?;
+        let link = ChainLink::of(signed.claimed(), signed.hash());
+        let listed = self.listed.entry(link.institution).or_insert_with(|| Listed {
+            link: link.clone(),
+            chain: Vec::new(),
+        });
+        listed.link = link;
+        listed.chain.push(pb::DirectoryEntry {
+            keys: Some(keys),
+            accreditation: Some(accreditation),
+            ..pb::DirectoryEntry::default()
+        });
+        Ok(())
+    }
+
+    fn newest_of(&mut self, institution: InstitutionId) -> Result<&mut pb::DirectoryEntry, Error> {
+        let listed = self.listed.get_mut(&institution);
+        listed
+            .and_then(|listed| listed.chain.last_mut())
+            .ok_or(Error::Mismatch {
+                what: "directory event and institution",
+            })
+    }
+
+    /// Checks that these are all events that the log of this checkpoint has: number and chain are those of its line (LOG-16). From
+    /// then on an event that stands before the checkpoint's end is refused.
+    ///
+    /// # Errors
+    /// [`Error::Mismatch`], [`Error::Note`].
+    pub fn check(&mut self, checkpoint: &Checkpoint) -> Result<(), Error> {
+        let same = DirectoryHead::of(checkpoint)
+            .and_then(|head| must(head == self.head, "directory and the checkpoint's line"))
+            .and_then(|()| must(self.covered <= checkpoint.size, "directory and the log's size"));
+        Defence::DirectoryHead.check(same)?;
+        self.covered = checkpoint.size;
+        Ok(())
+    }
+
+    /// An institution by its newest entry, verified.
+    ///
+    /// # Errors
+    /// What is wrong with the entry.
+    pub fn institution(&self, id: InstitutionId) -> Result<Option<Institution>, Error> {
+        let newest = self.listed.get(&id).and_then(|listed| listed.chain.last());
+        newest.map(|entry| self.verified(entry)).transpose()
+    }
+
+    /// All entries of an institution, from the first to the newest, verified; none if it is not listed.
+    ///
+    /// # Errors
+    /// What is wrong with one of them.
+    pub fn chain(&self, id: InstitutionId) -> Result<Vec<Institution>, Error> {
+        let chain = self.listed.get(&id).map_or(&[][..], |listed| &listed.chain);
+        chain.iter().map(|entry| self.verified(entry)).collect()
+    }
+
+    fn verified(&self, entry: &pb::DirectoryEntry) -> Result<Institution, Error> {
+        Institution::from_entry(entry.clone(), &self.registrar, self.operator)
+    }
+
+    /// All institutions, in the order of their ids.
+    pub fn names(&self) -> impl Iterator<Item = (InstitutionId, &Name)> {
+        self.listed.iter().map(|(id, listed)| (*id, &listed.link.name))
+    }
+}
+
+impl Listed {
+    fn has_retired(&self) -> bool {
+        self.chain.last().is_some_and(|entry| entry.retirement.is_some())
+    }
+}

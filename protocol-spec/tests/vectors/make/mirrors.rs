@@ -1,0 +1,276 @@
+//! Mirrors of a directory: events in the log's order, and what a checkpoint says of them.
+
+use protocol_spec::{
+    hash::Sha256Digest,
+    log::{Checkpoint, DirectoryHead, Entry, SignedCheckpoint, log_key},
+    messages as pb,
+};
+
+use super::{bad, directory::successor, good};
+use crate::{
+    case::{Case, Check, Hex, MirrorEvent},
+    world::{self, INSTITUTION, OPERATOR, REGISTRAR, STRANGER, key},
+};
+
+/// Leaves of the log.
+const SIZE: u64 = 1000;
+
+/// Events with their places, and the lines of the checkpoint after the first three.
+struct Told {
+    events: Vec<(u64, Vec<u8>)>,
+    lines: Vec<String>,
+    size: u64,
+}
+
+fn keys(entry: pb::DirectoryEntry) -> Vec<u8> {
+    let (Some(keys), Some(accreditation)) = (entry.keys, entry.accreditation) else {
+        unreachable!()
+    };
+    Entry::Keys { keys, accreditation }.bytes().unwrap()
+}
+
+fn retirement(of: Sha256Digest, signer: u8) -> Vec<u8> {
+    let mut retirement = world::retirement();
+    retirement.entry_hash = of;
+    let signed = key(signer).signed(retirement);
+    Entry::Retirement(signed.to_message()).bytes().unwrap()
+}
+
+fn head(events: &[(u64, Vec<u8>)]) -> DirectoryHead {
+    events.iter().fold(DirectoryHead::NONE, |head, (index, entry)| {
+        head.with(*index, entry)
+    })
+}
+
+/// An institution that enrols, rotates and retires.
+fn life() -> Told {
+    let second = successor(|_| (), |_| ());
+    let hash = Sha256Digest::of(&second.keys.as_ref().unwrap().body);
+    let events = vec![
+        (3, keys(world::entry())),
+        (700, keys(second)),
+        (999, retirement(hash, INSTITUTION)),
+    ];
+    Told {
+        lines: vec![head(&events).line()],
+        events,
+        size: SIZE,
+    }
+}
+
+fn check(told: Told) -> Check {
+    let log = log_key(&key(OPERATOR).public()).unwrap();
+    let checkpoint = Checkpoint {
+        origin: log.name().to_owned(),
+        size: told.size,
+        root: Sha256Digest::from_bytes([7; 32]),
+        extensions: told.lines,
+    };
+    let note = SignedCheckpoint::sign(checkpoint, &log, |text| key(OPERATOR).sign(text)).unwrap();
+    let event = |(index, entry)| MirrorEvent {
+        index,
+        entry: Hex(entry),
+    };
+    Check::Mirror {
+        events: told.events.into_iter().map(event).collect(),
+        note: note.note().to_string(),
+        registrar_key: Hex(key(REGISTRAR).public().as_bytes().to_vec()),
+        operator_key: Hex(key(OPERATOR).public().as_bytes().to_vec()),
+    }
+}
+
+/// The life, after a change; the line is what it was, unless the change makes it anew.
+fn told(change: impl FnOnce(&mut Told)) -> Check {
+    let mut told = life();
+    change(&mut told);
+    check(told)
+}
+
+fn with_line(change: impl FnOnce(&mut Told)) -> Check {
+    told(|told| {
+        change(told);
+        told.lines = vec![head(&told.events).line()];
+    })
+}
+
+pub(crate) fn cases() -> Vec<Case> {
+    [lines(), hidden(), events()].into_iter().flatten().collect()
+}
+
+fn lines() -> Vec<Case> {
+    let wrong = |name, description, lines: &[&str]| {
+        let lines = lines.iter().map(|line| (*line).to_owned()).collect();
+        let check = told(|told| told.lines = lines);
+        bad("LOG-15", "malformed", name, description, check)
+    };
+    let (line, none) = (life().lines.concat(), DirectoryHead::NONE.line());
+    vec![
+        good(
+            "LOG-15",
+            "nothing",
+            "a log without events",
+            told(|told| {
+                told.events.clear();
+                told.lines = vec![DirectoryHead::NONE.line()];
+            }),
+        ),
+        good(
+            "LOG-16",
+            "life",
+            "an institution enrols, rotates and retires",
+            told(|_| ()),
+        ),
+        good(
+            "LOG-15",
+            "other-lines",
+            "lines that mean nothing beside it",
+            told(|told| {
+                told.lines.insert(0, "example.com/line".to_owned());
+            }),
+        ),
+        wrong("no-line", "a checkpoint without a line", &[]),
+        wrong("two-lines", "two lines, and both are true", &[&line, &line]),
+        wrong("no-hash", "a number alone", &["medvault/directory 3"]),
+        wrong(
+            "leading-zero",
+            "a number with a leading zero",
+            &[&line.replace(" 3 ", " 03 ")],
+        ),
+        wrong(
+            "short-hash",
+            "a hash of 31 bytes",
+            &["medvault/directory 3 BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBw=="],
+        ),
+        wrong(
+            "none-with-hash",
+            "no events, and a chain over some",
+            &[&line.replace(" 3 ", " 0 ")],
+        ),
+        wrong(
+            "some-without-hash",
+            "events, and a chain over none",
+            &[&none.replace(" 0 ", " 3 ")],
+        ),
+        wrong(
+            "more-than-leaves",
+            "more events than leaves",
+            &[&line.replace(" 3 ", " 1001 ")],
+        ),
+    ]
+}
+
+fn hidden() -> Vec<Case> {
+    let wrong = |name, description, check| bad("LOG-16", "mismatch", name, description, check);
+    vec![
+        wrong(
+            "hidden-retirement",
+            "the last event is left out",
+            told(|told| drop(told.events.pop())),
+        ),
+        wrong(
+            "hidden-institution",
+            "all events are left out",
+            told(|told| told.events.clear()),
+        ),
+        wrong(
+            "hidden-rotation",
+            "an event in between is left out",
+            told(|told| drop(told.events.remove(1))),
+        ),
+        wrong(
+            "exchanged",
+            "the same events in other places",
+            told(|told| told.events[1].0 = 701),
+        ),
+        wrong(
+            "another-event",
+            "one event more than the line says",
+            told(|told| {
+                told.lines = vec![head(&told.events[..2]).line()];
+            }),
+        ),
+        wrong(
+            "order",
+            "a rotation before the enrolment",
+            with_line(|told| {
+                told.events.swap(0, 1);
+                (told.events[0].0, told.events[1].0) = (3, 700);
+            }),
+        ),
+        wrong(
+            "places",
+            "places that go back",
+            with_line(|told| told.events[1].0 = 2),
+        ),
+        wrong(
+            "same-place",
+            "two events in one place",
+            with_line(|told| told.events[1].0 = 3),
+        ),
+        wrong(
+            "beyond",
+            "an event behind the log's end",
+            with_line(|told| told.size = 999),
+        ),
+    ]
+}
+
+fn events() -> Vec<Case> {
+    let wrong = |expect, name, description, check| bad("LOG-16", expect, name, description, check);
+    vec![
+        wrong(
+            "malformed",
+            "salted",
+            "a salted leaf is no event",
+            with_line(|told| {
+                told.events[1].1 = vec![0; Entry::SALTED_LEN];
+            }),
+        ),
+        bad(
+            "KEY-17",
+            "mismatch",
+            "enrolled-twice",
+            "another first entry of the same institution",
+            with_line(|told| {
+                told.events[1].1 = keys(world::entry());
+            }),
+        ),
+        wrong(
+            "mismatch",
+            "retired-twice",
+            "a retirement of who has retired",
+            with_line(|told| {
+                let again = told.events[2].1.clone();
+                told.events.push((told.events[2].0 + 1, again));
+                told.size += 1;
+            }),
+        ),
+        wrong(
+            "mismatch",
+            "after-retirement",
+            "a rotation of who has retired",
+            with_line(|told| {
+                let first = Sha256Digest::of(&world::entry().keys.unwrap().body);
+                told.events[2].1 = told.events[1].1.clone();
+                told.events[1].1 = retirement(first, INSTITUTION);
+            }),
+        ),
+        wrong(
+            "mismatch",
+            "retirement-of-nobody",
+            "a retirement of who never enrolled",
+            with_line(|told| {
+                told.events.drain(..2);
+            }),
+        ),
+        wrong(
+            "bad signature",
+            "retired-by-another",
+            "a retirement that another has signed",
+            with_line(|told| {
+                let second = Sha256Digest::of(&successor(|_| (), |_| ()).keys.unwrap().body);
+                told.events[2].1 = retirement(second, STRANGER);
+            }),
+        ),
+    ]
+}
