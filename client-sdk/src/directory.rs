@@ -1,7 +1,7 @@
 //! Institutions as the registrar vouches for them: shown, wrapped to or believed only as the mirror of the directory has
 //! them (ATK-1).
 
-use protocol_spec::{directory::Institution, ids::InstitutionId, messages as pb, problem::Problem};
+use protocol_spec::{directory::Institution, ids::InstitutionId, messages as pb};
 
 use crate::{Error, Result, session::Session};
 
@@ -67,7 +67,7 @@ impl Session {
         Ok(entry)
     }
 
-    /// The institution as the directory has it now: before anything is sealed to it (LOG-16), and only if it goes on (INS-14).
+    /// The institution as the directory has it now: before anything is sealed to it (LOG-16), and only if it goes on (INS-14, INS-16).
     pub(crate) async fn present(&self, id: InstitutionId) -> Result<Institution> {
         self.forget_entries().await;
         let entry = self.institution(id).await?;
@@ -97,13 +97,10 @@ impl Session {
     }
 }
 
-/// Refuses to seal to an institution that has retired (INS-14).
+/// Refuses to seal to an institution that has ended (INS-14, INS-16).
 pub(crate) fn must_go_on(entry: &Institution) -> Result<()> {
-    if entry.retirement().is_none() {
-        return Ok(());
-    }
-    Err(Error::Refused {
-        problem: Problem::InstitutionRetired,
+    entry.check_goes_on().map_err(|problem| Error::Refused {
+        problem,
         detail: Some(entry.name().as_str().to_owned()),
     })
 }

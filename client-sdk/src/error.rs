@@ -418,7 +418,7 @@ fn next_step(problem: Problem) -> &'static str {
         }
         Problem::NotAccredited => "have the registrar accredit these keys, with the registrar of this server",
         Problem::TerminalRemoved | Problem::TerminalExpired => "have the institution certify a terminal",
-        Problem::InstitutionRetired => "choose another institution",
+        Problem::InstitutionRetired | Problem::AccreditationWithdrawn => "choose another institution",
         Problem::KeyEnded => "ask the patient to open her vault once, or for a new permission",
         Problem::NotForEmergencies => "have the registrar accredit the institution for emergencies",
         Problem::EmergencyWaiting => "try again when the waiting time is over: the inbox says when",

@@ -63,6 +63,7 @@ mod scan;
 mod session;
 mod shares;
 pub mod transfer;
+mod withdrawing;
 mod witnesses;
 
 pub use crypto::RecoveryWords;
@@ -109,5 +110,6 @@ pub use self::{
     registrar::Registrar,
     shares::ReturnedFile,
     transfer::Progress,
+    withdrawing::{WithdrawnAccreditation, withdraw_accreditation},
     witnesses::WitnessPolicy,
 };

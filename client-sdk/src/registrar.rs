@@ -5,7 +5,7 @@ use std::path::Path;
 use crypto::{AccreditationSecret, SigningIdentity, seal_accreditation};
 use prost::Message;
 use protocol_spec::{
-    bodies::{Accreditation, AccreditationRequest},
+    bodies::{Accreditation, AccreditationRequest, Withdrawal},
     hash::Sha256Digest,
     ids::{InstitutionId, RegistrarId},
     keys::IdentityKey,
@@ -107,6 +107,18 @@ impl Registrar {
             registrar_key: bytes::Bytes::copy_from_slice(self.key.public().as_bytes()),
         };
         Ok((applicant, file.encode_to_vec()))
+    }
+
+    /// Withdraws what this registrar has accredited under an institution's identity, for ever and everywhere (INS-15): a file for
+    /// whoever carries it to the servers.
+    pub fn withdraw(&self, institution: InstitutionId) -> Vec<u8> {
+        let withdrawal = Withdrawal {
+            created: mint::now_ms(),
+            registrar_id: RegistrarId::from(&self.key.public()),
+            institution_id: institution,
+        };
+        let signed = Signed::sign(withdrawal, |message| self.key.sign_bytes(message));
+        signed.to_message().encode_to_vec()
     }
 }
 

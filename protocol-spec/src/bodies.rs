@@ -125,6 +125,13 @@ bodies! {
         /// Whether it may open in emergencies.
         emergency: bool,
     }
+    /// Registrar → everybody: what was accredited under this identity key is accredited no more.
+    Withdrawal: WithdrawalBody, WITHDRAWAL {
+        /// Who withdraws.
+        registrar_id: RegistrarId,
+        /// Who is accredited no more.
+        institution_id: InstitutionId,
+    }
     /// An institution's entry in the directory of one operator.
     InstitutionKeys: InstitutionKeysBody, INSTITUTION_KEYS {
         /// Where it enrols.

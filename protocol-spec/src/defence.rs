@@ -111,6 +111,8 @@ defences! {
     TerminalScope = "terminal-scope";
     /// An institution that has retired gets nothing (INS-13).
     Retirement = "retirement";
+    /// An institution whose accreditation was withdrawn gets nothing (INS-15, INS-16).
+    Withdrawal = "withdrawal";
     /// A session serves its own institution (§4 and §5 of `flows.md`).
     SessionOwner = "session-owner";
     /// A release gives out the records of its permission (PRM-4).

@@ -2,8 +2,9 @@
 
 use crate::{
     Error,
-    bodies::{Accreditation, InstitutionKeys, Retirement, TerminalCertificate, TerminalRemoval},
+    bodies::{Accreditation, InstitutionKeys, Retirement, TerminalCertificate, TerminalRemoval, Withdrawal},
     defence::Defence,
+    error::must,
     field::Name,
     hash::Sha256Digest,
     ids::{InstitutionId, OperatorId, RegistrarId},
@@ -20,6 +21,7 @@ pub struct Institution {
     keys: Verified<InstitutionKeys>,
     accreditation: Verified<Accreditation>,
     retirement: Option<Verified<Retirement>>,
+    withdrawal: Option<Verified<Withdrawal>>,
 }
 
 /// What the successor of an entry must know of it: all that a client need keep (INS-4).
@@ -35,6 +37,23 @@ pub struct ChainLink {
     pub entry_hash: Sha256Digest,
     /// SHA-256 of its X-Wing key.
     pub recipient_key_hash: Sha256Digest,
+}
+
+/// Checks that the pinned registrar withdraws an accreditation (INS-15). Whether the institution stands in a directory is another
+/// question.
+///
+/// # Errors
+/// [`Error::Signature`] or [`Error::Mismatch`].
+pub fn verify_withdrawal(
+    withdrawal: Signed<Withdrawal>,
+    registrar: &IdentityKey,
+) -> Result<Verified<Withdrawal>, Error> {
+    let withdrawal = withdrawal.verify(registrar)?;
+    must(
+        withdrawal.registrar_id == RegistrarId::from(registrar),
+        "withdrawal and registrar",
+    )?;
+    Ok(withdrawal)
 }
 
 impl ChainLink {
@@ -94,6 +113,7 @@ impl Institution {
             keys,
             accreditation,
             retirement: None,
+            withdrawal: None,
         })
     }
 
@@ -114,6 +134,14 @@ impl Institution {
         )?;
         if let Some(retirement) = entry.retirement {
             institution.retirement = Some(institution.verify_retirement(retirement.try_into()?)?);
+        }
+        if let Some(withdrawal) = entry.withdrawal {
+            let withdrawal = verify_withdrawal(withdrawal.try_into()?, registrar)?;
+            must(
+                withdrawal.institution_id == institution.id(),
+                "withdrawal and directory entry",
+            )?;
+            institution.withdrawal = Some(withdrawal);
         }
         Ok(institution)
     }
@@ -208,6 +236,25 @@ impl Institution {
     /// Its own end, once it has retired.
     pub fn retirement(&self) -> Option<&Verified<Retirement>> {
         self.retirement.as_ref()
+    }
+
+    /// The end of its accreditation, once the registrar has withdrawn that.
+    pub fn withdrawal(&self) -> Option<&Verified<Withdrawal>> {
+        self.withdrawal.as_ref()
+    }
+
+    /// Whether it goes on: what has ended is sealed nothing to, and given nothing (INS-14, INS-16).
+    ///
+    /// # Errors
+    /// `accreditation-withdrawn`, `institution-retired`.
+    pub fn check_goes_on(&self) -> Result<(), Problem> {
+        if !Defence::Withdrawal.holds(self.withdrawal.is_none()) {
+            return Err(Problem::AccreditationWithdrawn);
+        }
+        match self.retirement {
+            Some(_) => Err(Problem::InstitutionRetired),
+            None => Ok(()),
+        }
     }
 
     /// Checks the secret that only the holder of the X-Wing key can have opened (KEY-7).

@@ -48,6 +48,8 @@ labels! {
     TERMINAL_CERTIFICATE = "medvault/v1 terminal certificate";
     /// Institution identity key signs that a terminal is no more its own.
     TERMINAL_REMOVAL = "medvault/v1 terminal removal";
+    /// Registrar signs that an institution is accredited no more.
+    WITHDRAWAL = "medvault/v1 withdrawal";
     /// Institution signs its own end.
     RETIREMENT = "medvault/v1 retirement";
     /// Device signs an upload request.

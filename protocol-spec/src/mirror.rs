@@ -6,9 +6,9 @@ use bytes::Bytes;
 
 use crate::{
     Error,
-    bodies::{Accreditation, InstitutionKeys, Retirement},
+    bodies::{Accreditation, InstitutionKeys, Retirement, Withdrawal},
     defence::Defence,
-    directory::{ChainLink, Institution},
+    directory::{ChainLink, Institution, verify_withdrawal},
     error::must,
     field::Name,
     ids::{InstitutionId, OperatorId},
@@ -60,7 +60,7 @@ impl Directory {
     }
 
     /// Takes the next event, which stands at this index of the log, and verifies it: the registrar's and the institution's
-    /// signatures, the place in its chain (KEY-8, KEY-17, INS-1, INS-13, LOG-16). That it stands there is another question.
+    /// signatures, the place in its chain (KEY-8, KEY-17, INS-1, INS-13, INS-15, LOG-16). That it stands there is another question.
     ///
     /// # Errors
     /// What is wrong with it. Nothing has changed then.
@@ -93,6 +93,12 @@ impl Directory {
                 newest.verify_retirement(retirement)?;
                 self.add(index, entry)
             }
+            Entry::Withdrawal(withdrawal) => {
+                let withdrawal = verify_withdrawal(withdrawal.try_into()?, &self.registrar)?;
+                let newest = self.newest_of(withdrawal.institution_id)?;
+                must(newest.withdrawal.is_none(), "withdrawal and directory")?;
+                self.add(index, entry)
+            }
         }
     }
 
@@ -114,6 +120,10 @@ impl Directory {
                 let signed = Signed::<Retirement>::try_from(retirement.clone())?;
                 self.newest_of(signed.claimed().institution_id)?.retirement = Some(retirement);
             }
+            Entry::Withdrawal(withdrawal) => {
+                let signed = Signed::<Withdrawal>::try_from(withdrawal.clone())?;
+                self.newest_of(signed.claimed().institution_id)?.withdrawal = Some(withdrawal);
+            }
         }
         self.head = self.head.with(index, entry);
         self.covered = index + 1;
@@ -129,9 +139,12 @@ impl Directory {
             chain: Vec::new(),
         });
         listed.link = link;
+        // A rotation that was under way does not undo a withdrawal.
+        let withdrawal = listed.chain.last().and_then(|entry| entry.withdrawal.clone());
         listed.chain.push(pb::DirectoryEntry {
             keys: Some(keys),
             accreditation: Some(accreditation),
+            withdrawal,
             ..pb::DirectoryEntry::default()
         });
         Ok(())

@@ -69,6 +69,8 @@ problems! {
     TerminalExpired = "terminal-expired", 403, "the terminal's certificate has expired";
     /// It asks for nothing more, and nothing is given to it.
     InstitutionRetired = "institution-retired", 403, "the institution has retired";
+    /// It asks for nothing more, and nothing is given to it.
+    AccreditationWithdrawn = "accreditation-withdrawn", 403, "the registrar has withdrawn the institution's accreditation";
     /// Told only to the proven holder.
     KeyEnded = "key-ended", 403, "the permission is wrapped to a key of the institution that has ended";
     /// Told only to its delegate.

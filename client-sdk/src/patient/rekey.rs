@@ -239,14 +239,14 @@ impl Patient {
         ))
     }
 
-    /// Nothing is released to an institution that has retired, by whatever key (INS-13). An emergency permission is for
+    /// Nothing is released to an institution that has ended, by whatever key (INS-13, INS-15). An emergency permission is for
     /// none in particular.
     pub(super) async fn is_for_a_retired_one(&self, own: &OwnPermission) -> Result<bool> {
         if own.permission.kind == Kind::Emergency {
             return Ok(false);
         }
         let receiver = self.session.institution(own.permission.institution_id).await?;
-        Ok(receiver.retirement().is_some())
+        Ok(receiver.check_goes_on().is_err())
     }
 
     async fn close_epoch(&self, old: Collection) -> Result<pb::LoggedStatement> {

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::{
     Error,
-    bodies::Retirement,
+    bodies::{Retirement, Withdrawal},
     directory::Institution,
     hash::{Sha256Digest, sha256},
     labels, messages as pb,
@@ -32,6 +32,8 @@ pub enum Entry {
     },
     /// An institution's end.
     Retirement(pb::Statement),
+    /// The end of an institution's accreditation.
+    Withdrawal(pb::Statement),
 }
 
 /// What a proof shows of a salted leaf, to whoever has the statement.
@@ -51,6 +53,7 @@ pub struct VaultSalt([u8; 32]);
 const SALTED: u8 = 0;
 const KEYS: u8 = 1;
 const RETIREMENT: u8 = 2;
+const WITHDRAWAL: u8 = 3;
 
 impl Entry {
     /// Bytes of every salted leaf: they tell nothing by their length.
@@ -69,6 +72,11 @@ impl Entry {
         Self::Retirement(retirement.to_message())
     }
 
+    /// The entry of the end of an institution's accreditation.
+    pub fn withdrawal(withdrawal: &Verified<Withdrawal>) -> Self {
+        Self::Withdrawal(withdrawal.to_message())
+    }
+
     /// The bytes that are hashed and published (LOG-1).
     ///
     /// # Errors
@@ -80,6 +88,7 @@ impl Entry {
                 [&[KEYS][..], &frame(keys)?, &frame(accreditation)?].concat()
             }
             Self::Retirement(retirement) => [&[RETIREMENT][..], &frame(retirement)?].concat(),
+            Self::Withdrawal(withdrawal) => [&[WITHDRAWAL][..], &frame(withdrawal)?].concat(),
         };
         match u16::try_from(bytes.len()) {
             Ok(_) => Ok(bytes),
@@ -114,6 +123,7 @@ impl Entry {
                 Some(Self::Keys { keys, accreditation })
             }),
             Some([RETIREMENT]) => unframe(&mut rest).map(Self::Retirement),
+            Some([WITHDRAWAL]) => unframe(&mut rest).map(Self::Withdrawal),
             _ => None,
         };
         let rule = "an entry is of no kind that is known here";

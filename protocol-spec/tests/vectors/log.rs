@@ -38,6 +38,7 @@ pub(crate) fn run(check: &Check) -> Result<String, Error> {
                 Entry::Salted { .. } => "salted",
                 Entry::Keys { .. } => "keys",
                 Entry::Retirement(_) => "retirement",
+                Entry::Withdrawal(_) => "withdrawal",
             }
             .to_owned())
         }

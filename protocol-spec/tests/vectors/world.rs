@@ -263,6 +263,14 @@ pub(crate) fn retirement() -> bodies::Retirement {
     }
 }
 
+pub(crate) fn withdrawal() -> bodies::Withdrawal {
+    bodies::Withdrawal {
+        created: NOW,
+        registrar_id: accreditation().registrar_id,
+        institution_id: institution(INSTITUTION),
+    }
+}
+
 pub(crate) fn upload_request() -> bodies::UploadRequest {
     bodies::UploadRequest {
         created: NOW,

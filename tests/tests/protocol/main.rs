@@ -35,4 +35,5 @@ mod standing_uploads;
 mod statement;
 mod supply_chain;
 mod vault_heads;
+mod withdrawals;
 mod witnesses;

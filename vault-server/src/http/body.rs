@@ -16,7 +16,7 @@ use protocol_spec::{
     defence::Defence,
     hash::{Sha256Digest, sha256},
     json,
-    messages::{CommitUpload, EnrolInstitution, EnrolPatient, LinkOffer, Presentation},
+    messages::{CommitUpload, EnrolInstitution, EnrolPatient, LinkOffer, Presentation, WithdrawInstitution},
     problem::Problem,
     request::{CONTENT_DIGEST, DELEGATION, IDEMPOTENCY_KEY, RequestSignature, content_digest},
 };
@@ -105,7 +105,9 @@ impl<M: Message + Default + Name> Posted<M> {
         let limit = match M::NAME {
             CommitUpload::NAME => app.limits.commit_bytes,
             // Anybody may send these, and each takes its share of public memory while it dribbles in.
-            EnrolPatient::NAME | EnrolInstitution::NAME | LinkOffer::NAME => app.limits.enrolment_bytes,
+            EnrolPatient::NAME | EnrolInstitution::NAME | LinkOffer::NAME | WithdrawInstitution::NAME => {
+                app.limits.enrolment_bytes
+            }
             Presentation::NAME => MOST_OF_PRESENTATION,
             _ => app.limits.message_bytes,
         };

@@ -203,6 +203,18 @@ async fn enrol<M: Message + Default + Name>(
     room.reply(app.vault.enrol(&auth.caller, &intent).await)
 }
 
+/// By anybody: the registrar's statement is all there is to check.
+pub(super) async fn withdraw_institution(
+    State(app): State<App>,
+    back: WayBack,
+    request: Request,
+) -> Answer<pb::Withdrawn> {
+    let (parts, body) = request.into_parts();
+    let posted = Posted::<pb::WithdrawInstitution>::read(&app, &parts, body, &back.stranger()).await?;
+    let room = back.with(posted.memory, None);
+    room.reply(app.vault.withdraw_institution(posted.message).await)
+}
+
 /// By a device that is nobody's yet, so the message is read first here, too.
 pub(super) async fn offer_link(
     State(app): State<App>,

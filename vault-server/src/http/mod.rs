@@ -97,6 +97,7 @@ pub(crate) fn router(app: App) -> Router {
     Router::new()
         .route("/v1/server", get(handlers::server))
         .route("/v1/directory/events", get(handlers::directory_events))
+        .route("/v1/directory/withdrawals", post(handlers::withdraw_institution))
         .route(
             "/v1/directory/{institution}/entries",
             get(handlers::directory_entries),

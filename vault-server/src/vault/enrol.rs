@@ -242,7 +242,7 @@ impl Shared {
 }
 
 impl Tx<'_> {
-    /// An institution that must be enrolled and not retired.
+    /// An institution that must be enrolled and go on.
     pub(super) async fn institution(&mut self, id: InstitutionId) -> Result<Institution, Refusal> {
         let entry = self.read_existing(&tables::institution(id)).await?;
         check_entry(Some(&entry))?;

@@ -12,7 +12,7 @@
 //! | `acts` | what was done to a vault, and the heads over it |
 //! | `devices`, `links` | the devices of a patient, and those that offer themselves |
 //! | `delegations`, `acting` | what patients let others do in their vaults; those who do it |
-//! | `rotation`, `terminals`, `standing` | an institution's keys, terminals and end; whether it may still act |
+//! | `rotation`, `withdrawal`, `terminals`, `standing` | an institution's keys, end and terminals; whether it may still act |
 //! | `requests`, `permissions`, `denial`, `revocation` | asking, permitting, denying, taking back |
 //! | `challenge`, `presentation` | delivery of a permission key, proof of possession |
 //! | `upload`, `intake`, `commit` | sessions of upload, leaves on their way in, the record |
@@ -69,6 +69,7 @@ mod tests;
 mod time;
 mod tx;
 mod upload;
+mod withdrawal;
 
 use std::sync::Arc;
 

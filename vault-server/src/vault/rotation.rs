@@ -172,10 +172,7 @@ impl Operation for Retire {
             "it is over another entry",
         )?;
         entry.retirement = Some(self.retirement.to_message());
-        tx.publish(&Entry::retirement(&self.retirement))?;
-        tx.put(&key, &entry);
-        // Its inbox streams end.
-        tx.wake(*self.institution.as_bytes());
+        tx.end_institution(self.institution, &entry, &Entry::retirement(&self.retirement))?;
         Ok(pb::Accepted {})
     }
 }

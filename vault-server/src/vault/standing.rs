@@ -1,4 +1,4 @@
-//! Whether whoever acts for an institution may still do so: the institution has not retired, the terminal is its
+//! Whether whoever acts for an institution may still do so: the institution has not ended, the terminal is its
 //! own and in its time, and the key that a permission is wrapped to has not ended. See `spec/institutions.md`.
 
 use protocol_spec::{
@@ -50,7 +50,7 @@ impl Vault {
     /// Whether this caller, whose signature has been verified, may still ask for anything.
     ///
     /// # Errors
-    /// `institution-retired`, `terminal-removed`, `terminal-expired`; of a delegate, those of [`Self::act`].
+    /// `institution-retired`, `accreditation-withdrawn`, `terminal-removed`, `terminal-expired`; of a delegate, those of [`Self::act`].
     pub async fn check_standing(&self, caller: &Caller) -> Result<(), Refusal> {
         self.shared.check_standing(caller).await
     }
@@ -76,7 +76,7 @@ impl Shared {
         Ok(())
     }
 
-    /// Whether a leaf may still leave (FLW-5, REV-6, INS-5, INS-8, INS-13).
+    /// Whether a leaf may still leave (FLW-5, REV-6, INS-5, INS-8, INS-13, INS-15).
     pub(super) async fn check_use(&self, held: &Use) -> Result<(), Refusal> {
         let meter = held.meter.get(&*self.ledger).await?.unwrap_or_default();
         meter.check_not_ended()?;
@@ -149,8 +149,14 @@ impl Tx<'_> {
     }
 }
 
-/// INS-13.
+/// INS-13, INS-15.
 pub(super) fn check_entry(entry: Option<&pb::DirectoryEntry>) -> Result<(), Refusal> {
+    let withdrawn = entry.is_some_and(|entry| entry.withdrawal.is_some());
+    ensure(
+        Defence::Withdrawal.holds(!withdrawn),
+        Problem::AccreditationWithdrawn,
+        "an institution whose accreditation was withdrawn",
+    )?;
     let retired = entry.is_some_and(|entry| entry.retirement.is_some());
     ensure(
         Defence::Retirement.holds(!retired),

@@ -1,12 +1,15 @@
 //! `medvault directory`: whom the registrar accredited, as the server's log has it.
 
+use std::path::PathBuf;
+
 use clap::{Args, Subcommand};
-use client_sdk::{Audited, DirectoryEntry};
+use client_sdk::{Audited, DirectoryEntry, ServerLink, WithdrawnAccreditation, withdraw_accreditation};
 use serde::Serialize;
 
 use crate::{
     context::Context,
     failure::Failure,
+    new_file,
     output::{Report, plain, table},
     progress::Bar,
 };
@@ -40,6 +43,15 @@ pub(crate) enum Command {
     /// Read the server's log itself and check that it is hiding no institution, nor what became of one
     #[command(after_help = EXAMPLES)]
     Audit,
+    /// Bring a registrar's withdrawal to a server; no home and no key is needed
+    #[command(after_help = EXAMPLES)]
+    Withdraw {
+        /// The file that the registrar made with `medvault registrar withdraw`
+        file: PathBuf,
+        /// The server's link
+        #[arg(long, value_name = "LINK")]
+        server: ServerLink,
+    },
 }
 
 const EXAMPLES: &str = "\
@@ -48,6 +60,7 @@ Examples:
   medvault directory 'St. Anna' --json
   medvault directory show 'St. Anna'
   medvault directory audit
+  medvault directory withdraw st-anna.withdrawal --server 'https://vault.example:8443/#…'
 
 The directory is mirrored in the home: every event of it is checked against the registrar's key that the server's link pins, and
 all of them against the server's log. An audit reads the log itself, from where it was audited last.";
@@ -66,6 +79,10 @@ pub(crate) async fn run(context: &Context, options: Options) -> Result<(), Failu
             let bar = Bar::entries("reading the log", context.json());
             let audited = context.member().await?.audit_directory(&bar).await?;
             context.print(&Audit::from(audited))
+        }
+        Some(Command::Withdraw { file, server }) => {
+            let withdrawn = withdraw_accreditation(&server, &new_file::read(&file)?).await?;
+            context.print(&Withdrawn::from(withdrawn))
         }
     }
 }
@@ -89,6 +106,8 @@ struct Entry {
     /// Entries of its chain before this one.
     rotations: u64,
     retired: bool,
+    /// The registrar has withdrawn its accreditation.
+    withdrawn: bool,
 }
 
 impl From<&DirectoryEntry> for Entry {
@@ -98,13 +117,18 @@ impl From<&DirectoryEntry> for Entry {
             name: entry.name().as_str().to_owned(),
             rotations: entry.sequence(),
             retired: entry.retirement().is_some(),
+            withdrawn: entry.withdrawal().is_some(),
         }
     }
 }
 
 impl Entry {
     fn state(&self) -> &'static str {
-        if self.retired { ", retired" } else { "" }
+        match (self.withdrawn, self.retired) {
+            (true, _) => ", accreditation withdrawn",
+            (false, true) => ", retired",
+            (false, false) => "",
+        }
     }
 }
 
@@ -206,6 +230,38 @@ impl Report for Audit {
         format!(
             "The log was read from entry {from} to {log_size}. Its {events} events of the directory, about {institutions} institutions, \
              verify,\nare what its checkpoint says there are, and are what this home was shown.\n"
+        )
+    }
+}
+
+#[derive(Serialize)]
+struct Withdrawn {
+    institution_id: String,
+    /// Its place in the log.
+    index: u64,
+    /// Entries of the log.
+    log_size: u64,
+}
+
+impl From<WithdrawnAccreditation> for Withdrawn {
+    fn from(withdrawn: WithdrawnAccreditation) -> Self {
+        Self {
+            institution_id: withdrawn.institution.to_string(),
+            index: withdrawn.index,
+            log_size: withdrawn.size,
+        }
+    }
+}
+
+impl Report for Withdrawn {
+    fn text(&self) -> String {
+        let Self {
+            institution_id,
+            index,
+            log_size,
+        } = self;
+        format!(
+            "The accreditation of {institution_id} is withdrawn.\nIt stands at {index} in the server's log of {log_size} entries, proven.\n"
         )
     }
 }

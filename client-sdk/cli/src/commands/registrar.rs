@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
-use client_sdk::Registrar;
+use client_sdk::{InstitutionId, Registrar};
 use serde::Serialize;
 
 use crate::{
@@ -36,7 +36,26 @@ pub(crate) enum Command {
         #[arg(long)]
         yes: bool,
     },
+    /// Withdraw an institution's accreditation, for ever; anybody can carry the file to the servers
+    #[command(after_help = WITHDRAW)]
+    Withdraw {
+        /// The institution's id, as `medvault directory` shows it
+        institution: InstitutionId,
+        /// Where the withdrawal goes
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+        /// Do not ask whether it is the right one
+        #[arg(long)]
+        yes: bool,
+    },
 }
+
+const WITHDRAW: &str = "\
+Example:
+  medvault registrar withdraw inst_ab3… --out st-anna.withdrawal --home ~/registrar
+  medvault directory withdraw st-anna.withdrawal --server 'https://vault.example:8443/#…'
+
+It is for the institution's identity, for ever: to be accredited again it makes new keys.";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -60,7 +79,28 @@ pub(crate) fn run(context: &Context, command: Command) -> Result<(), Failure> {
             emergency,
             yes,
         } => accredit(context, &request_file, &out, (emergency, yes)),
+        Command::Withdraw {
+            institution,
+            out,
+            yes,
+        } => withdraw(context, institution, &out, yes),
     }
+}
+
+fn withdraw(context: &Context, institution: InstitutionId, out: &Path, yes: bool) -> Result<(), Failure> {
+    let registrar = context.registrar()?;
+    let out = NewFile::at(out)?;
+    if !yes && !context.json() {
+        confirm(
+            &format!("institution   {institution}"),
+            "Withdraw its accreditation, for ever?",
+        )?;
+    }
+    let path = out.write(&registrar.withdraw(institution))?;
+    context.print(&Withdrawal {
+        institution_id: institution.to_string(),
+        withdrawal: path.display().to_string(),
+    })
 }
 
 fn accredit(
@@ -127,6 +167,25 @@ impl Report for Accredited {
             if self.emergency { " for emergencies" } else { "" },
             self.institution_id,
             self.accreditation
+        )
+    }
+}
+
+#[derive(Serialize)]
+struct Withdrawal {
+    institution_id: String,
+    withdrawal: String,
+}
+
+impl Report for Withdrawal {
+    fn text(&self) -> String {
+        let Self {
+            institution_id,
+            withdrawal,
+        } = self;
+        format!(
+            "The accreditation of {institution_id} is withdrawn by\n  {withdrawal}\nNothing ends before a server has it: \
+             medvault directory withdraw {withdrawal} --server LINK\n"
         )
     }
 }

@@ -83,9 +83,11 @@ impl Patient {
     pub async fn trustee(&self, id_or_name: &str) -> Result<Trustee> {
         match id_or_name.parse() {
             Ok(id) => Ok(Trustee::Patient(id)),
-            Err(_) => Ok(Trustee::Institution(Box::new(
-                self.institution(id_or_name).await?,
-            ))),
+            Err(_) => {
+                let found = self.institution(id_or_name).await?;
+                let present = self.session.present(found.id()).await?;
+                Ok(Trustee::Institution(Box::new(present)))
+            }
         }
     }
 

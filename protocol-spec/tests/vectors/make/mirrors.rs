@@ -36,6 +36,13 @@ fn retirement(of: Sha256Digest, signer: u8) -> Vec<u8> {
     Entry::Retirement(signed.to_message()).bytes().unwrap()
 }
 
+fn withdrawal(signer: u8, of: u8) -> Vec<u8> {
+    let mut withdrawal = world::withdrawal();
+    withdrawal.institution_id = world::institution(of);
+    let signed = key(signer).signed(withdrawal);
+    Entry::Withdrawal(signed.to_message()).bytes().unwrap()
+}
+
 fn head(events: &[(u64, Vec<u8>)]) -> DirectoryHead {
     events.iter().fold(DirectoryHead::NONE, |head, (index, entry)| {
         head.with(*index, entry)
@@ -94,7 +101,10 @@ fn with_line(change: impl FnOnce(&mut Told)) -> Check {
 }
 
 pub(crate) fn cases() -> Vec<Case> {
-    [lines(), hidden(), events()].into_iter().flatten().collect()
+    [lines(), hidden(), events(), withdrawals()]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 fn lines() -> Vec<Case> {
@@ -271,6 +281,49 @@ fn events() -> Vec<Case> {
                 let second = Sha256Digest::of(&successor(|_| (), |_| ()).keys.unwrap().body);
                 told.events[2].1 = retirement(second, STRANGER);
             }),
+        ),
+    ]
+}
+
+fn withdrawals() -> Vec<Case> {
+    let wrong = |expect, name, description, check| bad("INS-15", expect, name, description, check);
+    let ends = |events: &[Vec<u8>]| {
+        with_line(|told| {
+            told.events.truncate(1);
+            told.events.extend((500..).zip(events.iter().cloned()));
+        })
+    };
+    let right = withdrawal(REGISTRAR, INSTITUTION);
+    vec![
+        good(
+            "INS-15",
+            "withdrawn",
+            "an accreditation is withdrawn",
+            ends(std::slice::from_ref(&right)),
+        ),
+        good(
+            "INS-16",
+            "rotation-under-way",
+            "a rotation after the withdrawal",
+            ends(&[right.clone(), keys(successor(|_| (), |_| ()))]),
+        ),
+        wrong(
+            "mismatch",
+            "withdrawn-twice",
+            "a second withdrawal",
+            ends(&[right.clone(), right]),
+        ),
+        wrong(
+            "bad signature",
+            "withdrawn-by-another",
+            "a withdrawal that the registrar has not signed",
+            ends(&[withdrawal(STRANGER, INSTITUTION)]),
+        ),
+        wrong(
+            "mismatch",
+            "withdrawal-of-nobody",
+            "a withdrawal of who never enrolled",
+            ends(&[withdrawal(REGISTRAR, STRANGER)]),
         ),
     ]
 }

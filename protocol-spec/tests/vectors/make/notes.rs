@@ -607,6 +607,23 @@ fn tiles() -> Vec<Case> {
                 entry: Hex([vec![2, 0, 2, 1, 1], vec![7; 64]].concat()),
             },
         ),
+        good(
+            "LOG-1",
+            "entry-withdrawal",
+            "a withdrawal in clear",
+            Check::LogEntry {
+                entry: Hex([vec![3, 0, 2, 1, 1], vec![7; 64]].concat()),
+            },
+        ),
+        bad(
+            "LOG-1",
+            "malformed",
+            "entry-kind-4",
+            "an entry of kind 4",
+            Check::LogEntry {
+                entry: Hex([vec![4, 0, 2, 1, 1], vec![7; 64]].concat()),
+            },
+        ),
         bad(
             "LOG-1",
             "malformed",

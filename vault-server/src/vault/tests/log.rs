@@ -335,7 +335,9 @@ async fn a_patients_leaves_are_hers_until_her_salt_is_deleted() {
     for (bytes, entry) in all.iter().zip(&read) {
         match entry {
             Entry::Salted { .. } => assert_eq!(bytes.len(), Entry::SALTED_LEN),
-            Entry::Keys { .. } | Entry::Retirement(_) => assert!(!salt.recognises(entry)),
+            Entry::Keys { .. } | Entry::Retirement(_) | Entry::Withdrawal(_) => {
+                assert!(!salt.recognises(entry));
+            }
         }
     }
     // No row beside it holds what a leaf is found by.

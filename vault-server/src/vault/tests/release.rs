@@ -1,13 +1,18 @@
 //! Releases: bytes are spent before they leave, and revocation stops them.
 
+use ed25519_dalek::Signer;
 use protocol_spec::{
-    ids::{ReleaseId, VersionId},
+    bodies::Withdrawal,
+    ids::{RegistrarId, ReleaseId, VersionId},
+    log::{Entry, verify_published},
     messages as pb,
     problem::Problem,
+    statement::Signed,
 };
 use tokio::task::JoinSet;
 
 use super::{
+    principals::{public, signing_key},
     problem,
     world::{HOUR, START, Terms, World, stream},
 };
@@ -150,6 +155,52 @@ async fn revocation_stops_a_release() {
     // Its end is receipted all the same.
     assert_eq!(world.close(&world.second, release).await.unwrap().bytes, 5 << 20);
     world.check().await;
+}
+
+/// INS-15: withdrawn during a release, no further leaf; what ends the accreditation stands in the log.
+#[tokio::test]
+async fn withdrawal_stops_a_release() {
+    let world = World::new().await;
+    let record = world.store_record(&world.first, &stream(3 << 20)).await;
+    let permission = world
+        .permit_download(&world.second, vec![record.clone()], Terms::default())
+        .await;
+    let release = world
+        .open_release(&world.second, permission.permission_id)
+        .await
+        .release_id;
+    let second = world.as_hospital(&world.second).await;
+    let mut leaves = world
+        .vault
+        .release_leaves(&second, release, record.version_id, 0, 3)
+        .await
+        .unwrap();
+    assert!(leaves.next().await.unwrap().is_ok());
+    let registrar = signing_key(2);
+    let withdrawal = Withdrawal {
+        created: START,
+        registrar_id: RegistrarId::from(&public(&registrar)),
+        institution_id: world.second.id,
+    };
+    let withdrawal = Signed::sign(withdrawal, |message| registrar.sign(message).to_bytes());
+    let message = pb::WithdrawInstitution {
+        withdrawal: Some(withdrawal.to_message()),
+    };
+    let answer = world.vault.withdraw_institution(message.clone()).await.unwrap();
+    let entry = Entry::Withdrawal(withdrawal.to_message());
+    verify_published(answer.proof, &entry, &world.operator_key()).unwrap();
+    assert_eq!(
+        problem(leaves.next().await.unwrap()),
+        Problem::AccreditationWithdrawn
+    );
+    assert!(leaves.next().await.is_none());
+    // The same again is the same, also in the log.
+    let events = world.vault.directory_events(0, 0).await.unwrap().events.len();
+    world.vault.withdraw_institution(message).await.unwrap();
+    assert_eq!(
+        world.vault.directory_events(0, 0).await.unwrap().events.len(),
+        events
+    );
 }
 
 /// FLT-28: whatever the order in which they meet, after the revocation is acknowledged nothing starts.

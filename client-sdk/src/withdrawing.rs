@@ -1,0 +1,62 @@
+//! Carries a registrar's withdrawal to a server. It needs no home: the statement proves itself, and what the server answers
+//! is proven by its log.
+
+use protocol_spec::{
+    directory::verify_withdrawal,
+    ids::InstitutionId,
+    link::ServerLink,
+    log::{Entry, TlogProof, verify_published},
+    messages as pb,
+    statement::Signed,
+};
+
+use crate::{
+    Error, Result,
+    connect::{Server, bootstrap},
+};
+
+/// Where a withdrawal stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WithdrawnAccreditation {
+    /// Who is accredited no more.
+    pub institution: InstitutionId,
+    /// Its place in the log.
+    pub index: u64,
+    /// Leaves of the log.
+    pub size: u64,
+}
+
+/// Submits a withdrawal, and verifies its place in the server's log (INS-15, LOG-3).
+///
+/// # Errors
+/// [`Error::Tampered`] for what the server's registrar has not signed, or a proof that does not verify; `not-permitted` for an
+/// institution that is not enrolled there; of the connection.
+pub async fn withdraw_accreditation(link: &ServerLink, file: &[u8]) -> Result<WithdrawnAccreditation> {
+    let statement: pb::Statement = protocol_spec::messages::decode(file).map_err(Error::tampered(WHAT))?;
+    let signed = Signed::try_from(statement).map_err(Error::tampered(WHAT))?;
+    let server = Server::new(bootstrap(link).await?, None)?;
+    let withdrawal = verify_withdrawal(signed, server.registrar()).map_err(Error::tampered(WHAT))?;
+    let message = pb::WithdrawInstitution {
+        withdrawal: Some(withdrawal.to_message()),
+    };
+    let answer: pb::Withdrawn = server.post("/v1/directory/withdrawals", &message).await?;
+    let refused = Error::tampered::<protocol_spec::Error>;
+    let stands = Signed::try_from(answer.withdrawal)
+        .and_then(|stands| verify_withdrawal(stands, server.registrar()))
+        .map_err(refused(ANSWER))?;
+    if stands.institution_id != withdrawal.institution_id {
+        return Err(Error::tampered(ANSWER)("it is about another institution"));
+    }
+    let proof = answer.proof.clone().unwrap_or_default();
+    let checkpoint = verify_published(answer.proof, &Entry::withdrawal(&stands), server.operator())
+        .map_err(refused(ANSWER))?;
+    let proof: TlogProof = proof.proof.parse()?;
+    Ok(WithdrawnAccreditation {
+        institution: withdrawal.institution_id,
+        index: proof.index,
+        size: checkpoint.size,
+    })
+}
+
+const WHAT: &str = "the withdrawal";
+const ANSWER: &str = "the server's answer to the withdrawal";

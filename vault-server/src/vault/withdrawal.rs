@@ -1,0 +1,68 @@
+//! The registrar withdraws an accreditation: whoever carries its statement here. See `spec/institutions.md` §5.
+
+use protocol_spec::{
+    bodies::Withdrawal, directory::verify_withdrawal, ids::InstitutionId, log::Entry, messages as pb,
+    statement::Verified,
+};
+
+use super::{
+    Refusal, Shared, Vault, tables,
+    tx::{Operation, Tx},
+};
+
+impl Vault {
+    /// Ends an accreditation, for ever (INS-15). The statement proves itself, so anybody may bring it, and bringing it again
+    /// changes nothing.
+    ///
+    /// # Errors
+    /// `malformed`; `not-permitted` unless the registrar has signed it and the institution is enrolled.
+    pub async fn withdraw_institution(
+        &self,
+        message: pb::WithdrawInstitution,
+    ) -> Result<pb::Withdrawn, Refusal> {
+        let Shared { registrar, log, .. } = &*self.shared;
+        let withdrawal = verify_withdrawal(message.withdrawal.try_into()?, registrar)?;
+        let first = self.shared.run(&Withdraw { withdrawal }).await?;
+        Ok(pb::Withdrawn {
+            proof: Some(log.prove_published(&Entry::Withdrawal(first.clone())).await?),
+            withdrawal: Some(first),
+        })
+    }
+}
+
+struct Withdraw {
+    withdrawal: Verified<Withdrawal>,
+}
+
+impl Operation for Withdraw {
+    /// The withdrawal that stands: the first one.
+    type Answer = pb::Statement;
+
+    async fn apply(&self, tx: &mut Tx<'_>) -> Result<pb::Statement, Refusal> {
+        let Self { withdrawal } = self;
+        let key = tables::institution(withdrawal.institution_id);
+        let mut entry = tx.read_existing(&key).await?;
+        if let Some(first) = entry.withdrawal {
+            return Ok(first);
+        }
+        entry.withdrawal = Some(withdrawal.to_message());
+        tx.end_institution(withdrawal.institution_id, &entry, &Entry::withdrawal(withdrawal))?;
+        Ok(withdrawal.to_message())
+    }
+}
+
+impl Tx<'_> {
+    /// Writes an entry with its end, which is logged; what is open of the institution ends (INS-13, INS-15).
+    pub(super) fn end_institution(
+        &mut self,
+        institution: InstitutionId,
+        ended: &pb::DirectoryEntry,
+        end: &Entry,
+    ) -> Result<(), Refusal> {
+        self.publish(end)?;
+        self.put(&tables::institution(institution), ended);
+        // Its inbox streams end.
+        self.wake(*institution.as_bytes());
+        Ok(())
+    }
+}
