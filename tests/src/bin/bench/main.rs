@@ -4,6 +4,7 @@
 //! every acknowledged write is fsynced. Absolute figures drift with the machine; the ratio to nginx is
 //! measured in the same run, upload by upload.
 
+mod directory;
 mod flow;
 mod keys;
 mod memory;
@@ -19,7 +20,7 @@ use serde_json::{Value, json};
 #[derive(Debug, Parser)]
 #[command(
     name = "bench",
-    after_help = "Examples:\n  cargo xtask bench --runs 3 --flow-only\n  cargo xtask bench --keys-only --records 100000"
+    after_help = "Examples:\n  cargo xtask bench --runs 3 --flow-only\n  cargo xtask bench --keys-only --records 100000\n  cargo xtask bench --directory-only"
 )]
 struct Args {
     /// Counted runs of each transfer, after one that is not counted
@@ -43,6 +44,12 @@ struct Args {
     /// Measure key management only
     #[arg(long)]
     keys_only: bool,
+    /// Institutions whose mirror is timed
+    #[arg(long, default_value_t = 1000)]
+    institutions: usize,
+    /// Measure the mirror of the directory only
+    #[arg(long, conflicts_with_all = ["flow_only", "keys_only"])]
+    directory_only: bool,
     /// Print one JSON object instead of tables
     #[arg(long)]
     json: bool,
@@ -59,13 +66,17 @@ fn main() -> Result<()> {
             map.insert(name.to_owned(), value);
         }
     };
-    if !args.keys_only {
+    let all = !args.flow_only && !args.keys_only && !args.directory_only;
+    if all || args.flow_only {
         add("download flow", flow::measure(args.flows)?);
     }
-    if !args.flow_only {
+    if all || args.directory_only {
+        add("directory", directory::measure(args.institutions)?);
+    }
+    if all || args.keys_only {
         add("keys", keys::measure(args.records)?);
     }
-    if !args.flow_only && !args.keys_only {
+    if all {
         add("transfer", transfer::measure(args.mib << 20, args.runs)?);
         if args.memory_mib > 0 {
             add("large transfer", transfer::measure(args.memory_mib << 20, 1)?);
