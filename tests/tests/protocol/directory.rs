@@ -1,5 +1,7 @@
 //! The mirror of the directory, against a server that hides, reorders or sets back what has happened to institutions.
 
+use std::path::Path;
+
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
 use crypto::SigningIdentity;
@@ -181,8 +183,8 @@ fn an_older_directory_is_refused() -> Result<()> {
 }
 
 /// The checkpoint with another line about the directory, signed by the operator.
-fn with_line(world: &World, note: &str, head: DirectoryHead) -> Result<String> {
-    let seed = std::fs::read(world.server.data().join("operator.key"))?;
+fn with_line(data: &Path, note: &str, head: DirectoryHead) -> Result<String> {
+    let seed = std::fs::read(data.join("operator.key"))?;
     let operator = SigningIdentity::from_seed(seed.as_slice().try_into()?)?;
     let mut checkpoint = SignedCheckpoint::parse(note.as_bytes())?.claimed().clone();
     checkpoint.extensions = vec![head.line()];
@@ -206,12 +208,12 @@ fn an_audit_finds_a_false_line() -> Result<()> {
     ensure!(honest["events"] == 2 && honest["institutions"] == 2, "{honest}");
     let again = control.run(&["directory", "audit"])?;
     ensure!(again["from"] == honest["log_size"], "{again}");
-    let world = std::sync::Arc::new(world);
     for everywhere in [false, true] {
         play(&[Defence::DirectoryHead], |without| {
             liar.be_honest();
             let (patient, _) = world.patient(&format!("p-{everywhere}-{}", without.len()))?;
-            let signer = world.clone();
+            // The liar outlives the test: it must not keep the server.
+            let data = world.server.data().to_owned();
             liar.tell(move |asked, body| {
                 let lied = (|| {
                     if asked.starts_with(EVENTS) {
@@ -222,12 +224,12 @@ fn an_audit_finds_a_false_line() -> Result<()> {
                             Some(event) => DirectoryHead::NONE.with(event.index, &event.entry),
                             None => return None,
                         };
-                        page.checkpoint = with_line(&signer, &page.checkpoint, head).ok()?;
+                        page.checkpoint = with_line(&data, &page.checkpoint, head).ok()?;
                         return Some(page.encode_to_vec().into());
                     }
                     if everywhere && asked.starts_with("/v1/log/checkpoint") {
                         let note = String::from_utf8_lossy(&body).into_owned();
-                        return Some(with_line(&signer, &note, DirectoryHead::NONE).ok()?.into());
+                        return Some(with_line(&data, &note, DirectoryHead::NONE).ok()?.into());
                     }
                     None
                 })();
