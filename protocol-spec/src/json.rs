@@ -1,6 +1,8 @@
 //! Messages as the JSON that Protocol Buffers define for them, for people who look at what travels. What is signed stays
 //! bytes: a signature is over the encoding, not over what it means. See `spec/api.md` §1.
 
+pub mod schema;
+
 use std::sync::LazyLock;
 
 use prost::{Message, Name};
