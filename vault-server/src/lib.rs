@@ -39,3 +39,8 @@ pub mod vault;
 mod witnesses;
 
 pub use self::running::{Running, StartError, StopError, serve};
+
+/// What the server's API is, as an OpenAPI 3.1 document; it needs no running server.
+pub fn openapi() -> &'static str {
+    http::openapi::document()
+}

@@ -6,9 +6,16 @@ use std::{
 };
 
 use tokio::signal::unix::{SignalKind, signal};
-use vault_server::{Running, config::Config, serve, telemetry};
+use vault_server::{Running, config::Config, openapi, serve, telemetry};
 
 fn main() -> ExitCode {
+    // Needs no settings and starts nothing.
+    if std::env::args_os().skip(1).eq(["openapi"]) {
+        return match io::stdout().write_all(openapi().as_bytes()) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => fail(&error.to_string()),
+        };
+    }
     let config = match Config::from_args(std::env::args_os()) {
         Ok(config) => config,
         Err(error) => error.exit(),

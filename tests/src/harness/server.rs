@@ -204,9 +204,14 @@ fn command(options: &ServerOptions) -> Result<Command> {
     Ok(command)
 }
 
+/// Whatever a test does: a server refuses as its description says (API-13). One without its defences may do otherwise.
 impl Drop for Server {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        let log = std::fs::read_to_string(&self.log).unwrap_or_default();
+        let undescribed = log.lines().find(|line| line.contains("undescribed refusal"));
+        let excused = !self.options.off.is_empty() || std::thread::panicking();
+        assert!(excused || undescribed.is_none(), "{undescribed:?}");
     }
 }

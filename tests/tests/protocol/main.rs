@@ -21,6 +21,7 @@ mod institutions_cli;
 mod log;
 mod model;
 mod mutation;
+mod openapi;
 mod placements;
 mod races;
 mod real_files;

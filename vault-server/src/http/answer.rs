@@ -1,7 +1,7 @@
 //! Messages as answers. Room for one is taken before it is made, because then only so many are being made
 //! at once, and is given back when its last byte is gone.
 
-use std::time::Instant;
+use std::{marker::PhantomData, time::Instant};
 
 use axum::{
     body::Body,
@@ -15,6 +15,7 @@ use protocol_spec::{defence::Defence, json, problem::Problem};
 use super::{
     App,
     accept::Connection,
+    api::{Content, Describe, Endpoint},
     auth::QuotaPermit,
     body::{Format, JSON, PROTOBUF},
     memory::{Payer, Share},
@@ -49,6 +50,10 @@ impl FromRequestParts<App> for WayBack {
             format: Format::of_answer(&parts.headers),
         })
     }
+}
+
+impl Describe for WayBack {
+    fn describe(_: &mut Endpoint) {}
 }
 
 impl WayBack {
@@ -151,10 +156,10 @@ impl Room {
         Ok(Reply { message, room: self })
     }
 
-    /// A file of the log in this room.
-    pub(super) fn file(self, kind: FileKind, bytes: Result<Vec<u8>, Refusal>) -> Result<File, Refused> {
+    /// A file in this room.
+    pub(super) fn file<K>(self, bytes: Result<Vec<u8>, Refusal>) -> Served<K> {
         Ok(File {
-            kind,
+            kind: PhantomData,
             bytes: bytes?,
             room: self,
         })
@@ -182,35 +187,59 @@ impl Room {
     }
 }
 
-/// What of the log is served as it is kept, as c2sp.org/tlog-tiles says.
-#[derive(Clone, Copy)]
-pub(super) enum FileKind {
-    /// Changes every moment.
-    Checkpoint,
-    /// Never changes (LOG-9).
-    Tile,
+/// What is served as it is kept.
+pub(super) trait FileKind {
+    /// Media type.
+    const TYPE: &str;
+    /// How long others may keep it.
+    const CACHING: &str;
+}
+
+/// Of the log, as c2sp.org/tlog-tiles says: changes every moment.
+pub(super) struct Checkpoint;
+/// Of the log: never changes (LOG-9).
+pub(super) struct Tile;
+/// What this server does: changes with its program (API-13).
+pub(super) struct Description;
+
+impl FileKind for Checkpoint {
+    const TYPE: &str = "text/plain; charset=utf-8";
+    const CACHING: &str = "public, max-age=1";
+}
+
+impl FileKind for Tile {
+    const TYPE: &str = "application/octet-stream";
+    const CACHING: &str = "public, max-age=31536000, immutable";
+}
+
+impl FileKind for Description {
+    const TYPE: &str = "application/json";
+    const CACHING: &str = "public, max-age=3600";
 }
 
 /// Bytes as the body of a response.
-pub(super) struct File {
-    kind: FileKind,
+pub(super) struct File<K> {
+    kind: PhantomData<K>,
     bytes: Vec<u8>,
     room: Room,
 }
 
-impl IntoResponse for File {
+/// A file as the answer, or a refusal.
+pub(super) type Served<K> = Result<File<K>, Refused>;
+
+impl<K: FileKind> IntoResponse for File<K> {
     fn into_response(self) -> Response {
-        let Self { kind, bytes, room } = self;
-        let (content_type, caching) = match kind {
-            FileKind::Checkpoint => ("text/plain; charset=utf-8", "public, max-age=1"),
-            FileKind::Tile => ("application/octet-stream", "public, max-age=31536000, immutable"),
-        };
-        let body = room.body(bytes);
         let headers = [
-            (header::CONTENT_TYPE, content_type),
-            (header::CACHE_CONTROL, caching),
+            (header::CONTENT_TYPE, K::TYPE),
+            (header::CACHE_CONTROL, K::CACHING),
         ];
-        (headers, body).into_response()
+        (headers, self.room.body(self.bytes)).into_response()
+    }
+}
+
+impl<K: FileKind> Describe for File<K> {
+    fn describe(endpoint: &mut Endpoint) {
+        endpoint.answer = Content::Raw(K::TYPE);
     }
 }
 
@@ -233,5 +262,14 @@ impl<M: Message + Name> IntoResponse for Reply<M> {
         };
         drop(message);
         ([(header::CONTENT_TYPE, content_type)], room.body(bytes)).into_response()
+    }
+}
+
+impl<M: Name> Describe for Reply<M> {
+    fn describe(endpoint: &mut Endpoint) {
+        endpoint.answer = Content::Message {
+            name: M::NAME,
+            json: true,
+        };
     }
 }

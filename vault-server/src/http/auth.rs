@@ -16,7 +16,11 @@ use protocol_spec::{
 
 use self::nonces::{Admission, Nonces};
 pub(super) use self::quota::{Quota, QuotaPermit};
-use super::{App, problem::Refused};
+use super::{
+    App,
+    api::{Describe, Endpoint, Signatures},
+    problem::Refused,
+};
 use crate::{
     config::Limits,
     vault::{Caller, Refusal},
@@ -191,6 +195,28 @@ impl FromRequestParts<App> for Authenticated {
     }
 }
 
+impl Describe for Authenticated {
+    fn describe(endpoint: &mut Endpoint) {
+        Self::describe_signature(endpoint);
+        endpoint.refuses(&[
+            Problem::NotPermitted,
+            Problem::TerminalRemoved,
+            Problem::TerminalExpired,
+            Problem::InstitutionRetired,
+            Problem::AccreditationWithdrawn,
+        ]);
+        if FOR_DELEGATES.contains(&(endpoint.method.as_str(), endpoint.path)) {
+            endpoint.fields.push(request::DELEGATION);
+            endpoint.refuses(&[
+                Problem::DelegationEnded,
+                Problem::DelegationExpired,
+                Problem::DelegationNotYetValid,
+                Problem::DelegationPower,
+            ]);
+        }
+    }
+}
+
 /// The delegation by which the caller acts for another, where a request has one. It is signed with the rest; what a
 /// delegate cannot ask for at all is refused here (DLG-5).
 fn delegation(parts: &Parts) -> Result<Option<DelegationId>, Refusal> {
@@ -225,6 +251,17 @@ impl Authenticated {
         let signature = app.gate.signature(parts, SignatureLabel::Id, now_ms)?;
         let named = signature.params.key_id == caller.key_id();
         app.gate.admit(named.then_some(caller), signature, now_ms)
+    }
+
+    /// A signature, by whatever key.
+    pub(super) fn describe_signature(endpoint: &mut Endpoint) {
+        endpoint.signatures = Signatures::Id;
+        endpoint.refuses(&[
+            Problem::Unauthenticated,
+            Problem::SignatureExpired,
+            Problem::Replayed,
+            Problem::TooMany,
+        ]);
     }
 }
 

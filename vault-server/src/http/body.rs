@@ -24,6 +24,7 @@ use protocol_spec::{
 use super::{
     App,
     answer::{Room, SHORT, WayBack},
+    api::{Content, Describe, Endpoint},
     auth::Authenticated,
     memory::{Payer, Share},
     problem::Refused,
@@ -84,6 +85,59 @@ impl<M: Message + Default + Name> FromRequest<App> for Signed<M> {
     }
 }
 
+impl<M: Name> Describe for Signed<M> {
+    fn describe(endpoint: &mut Endpoint) {
+        Authenticated::describe(endpoint);
+        Posted::<M>::describe(endpoint);
+    }
+}
+
+/// A mutation that is signed by a key in it, which nobody knows yet.
+pub(super) struct Introduced<M> {
+    pub(super) posted: Posted<M>,
+    pub(super) parts: Parts,
+    pub(super) back: WayBack,
+}
+
+impl<M: Message + Default + Name> FromRequest<App> for Introduced<M> {
+    type Rejection = Refused;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, Refused> {
+        let (mut parts, body) = request.into_parts();
+        let back = WayBack::from_request_parts(&mut parts, app).await?;
+        let posted = Posted::read(app, &parts, body, &back.stranger()).await?;
+        Ok(Self { posted, parts, back })
+    }
+}
+
+impl<M: Name> Describe for Introduced<M> {
+    fn describe(endpoint: &mut Endpoint) {
+        Authenticated::describe_signature(endpoint);
+        Posted::<M>::describe(endpoint);
+    }
+}
+
+/// A mutation that anybody may bring, because what it says is signed by whoever must.
+pub(super) struct Brought<M> {
+    pub(super) posted: Posted<M>,
+    pub(super) back: WayBack,
+}
+
+impl<M: Message + Default + Name> FromRequest<App> for Brought<M> {
+    type Rejection = Refused;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, Refused> {
+        let Introduced { posted, back, .. } = Introduced::from_request(request, app).await?;
+        Ok(Self { posted, back })
+    }
+}
+
+impl<M: Name> Describe for Brought<M> {
+    fn describe(endpoint: &mut Endpoint) {
+        Posted::<M>::describe(endpoint);
+    }
+}
+
 /// A mutation as it was posted; who signed it is another question.
 pub(super) struct Posted<M> {
     pub(super) intent: Intent,
@@ -137,6 +191,28 @@ impl<M: Message + Default + Name> Posted<M> {
     }
 }
 
+impl<M: Name> Describe for Posted<M> {
+    fn describe(endpoint: &mut Endpoint) {
+        endpoint.fields.push(CONTENT_DIGEST);
+        endpoint.fields.push(IDEMPOTENCY_KEY);
+        endpoint.body = Some(Content::Message {
+            name: M::NAME,
+            json: Format::is_json_for::<M>(),
+        });
+        endpoint.refuses(&[
+            Problem::Malformed,
+            Problem::UnsupportedVersion,
+            Problem::DegenerateKey,
+            Problem::StorageFull,
+            Problem::IdempotencyKeyMissing,
+            Problem::IdempotencyMismatch,
+            Problem::TooLarge,
+            Problem::TooSlow,
+            Problem::DigestMismatch,
+        ]);
+    }
+}
+
 /// How a message is written down (API-12).
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Format {
@@ -157,13 +233,17 @@ impl Format {
         match headers.get(header::CONTENT_TYPE) {
             None => Ok(Self::Protobuf),
             Some(given) if *given == PROTOBUF => Ok(Self::Protobuf),
-            // A presentation is kept as evidence, as it came.
-            Some(given) if *given == JSON && M::NAME != Presentation::NAME => Ok(Self::Json),
+            Some(given) if *given == JSON && Self::is_json_for::<M>() => Ok(Self::Json),
             Some(_) => Err(Refusal::new(
                 Problem::Malformed,
                 "messages are application/protobuf or application/json",
             )),
         }
+    }
+
+    /// Whether a message may come as JSON: a presentation is kept as evidence, as it came.
+    fn is_json_for<M: Name>() -> bool {
+        M::NAME != Presentation::NAME
     }
 
     /// Most bytes of a body.

@@ -1,29 +1,27 @@
 //! The endpoints that take and give one message: parse, ask the vault, encode. Streams are in
 //! [`super::leaves`] and [`super::sse`].
 
-use axum::extract::{Path, Request, State};
-use prost::{Message, Name};
+use axum::extract::State;
+use prost::Message;
 use protocol_spec::{
     collection::Collection,
     ids::{
-        DelegationId, InstitutionId, LinkId, PatientId, PermissionId, ReleaseId, RequestId, TerminalId,
-        UploadId, VersionId,
+        CollectionId, DelegationId, InstitutionId, LinkId, PatientId, PermissionId, ReleaseId, RequestId,
+        TerminalId, UploadId, VersionId,
     },
-    log::tile::{TileKind, TilePath},
+    log::tile::TileKind,
     messages as pb,
-    problem::Problem,
-    request::{CHALLENGE, SignatureLabel, read_bytes_field},
     vault_head::Act,
 };
-use serde::Deserialize;
 
 use super::{
     App,
-    answer::{Answer, File, FileKind, SHORT, WayBack},
+    answer::{Answer, Checkpoint, Description, SHORT, Served, Tile, WayBack},
     auth::Authenticated,
-    body::{Posted, Signed},
-    problem::Refused,
-    query::{Id, Page, Params},
+    body::{Brought, Introduced, Signed},
+    openapi,
+    presenting::Presenting,
+    query::{Id, Page, Params, Text, TileName, parameters},
 };
 use crate::vault::{Caller, KEYS_OF_PAGE, MAX_ACTS, MAX_VERSIONS, MAX_WRAPS, Proof, Refusal, Vault};
 
@@ -104,6 +102,15 @@ pub(super) async fn server(State(app): State<App>, back: WayBack) -> Answer<pb::
     room.reply(Ok(app.vault.server_info()))
 }
 
+/// API-13
+pub(super) async fn openapi(State(_): State<App>, back: WayBack) -> Served<Description> {
+    let document = openapi::document();
+    let room = back
+        .public_page_room(u64::try_from(document.len()).unwrap_or(u64::MAX))
+        .await?;
+    room.file(Ok(document.into()))
+}
+
 pub(super) async fn directory_events(
     State(app): State<App>,
     back: WayBack,
@@ -130,33 +137,29 @@ pub(super) async fn directory_entries(
     )
 }
 
-pub(super) async fn log_checkpoint(State(app): State<App>, back: WayBack) -> Result<File, Refused> {
+pub(super) async fn log_checkpoint(State(app): State<App>, back: WayBack) -> Served<Checkpoint> {
     let room = back.public_room(SHORT).await?;
-    room.file(
-        FileKind::Checkpoint,
-        app.vault.log_checkpoint().await.map(String::into_bytes),
-    )
+    room.file(app.vault.log_checkpoint().await.map(String::into_bytes))
 }
 
 pub(super) async fn log_tile(
     State(app): State<App>,
     back: WayBack,
-    Path(name): Path<String>,
-) -> Result<File, Refused> {
-    let tile: TilePath = format!("tile/{name}").parse().map_err(|_| Problem::NotFound)?;
+    TileName(tile): TileName,
+) -> Served<Tile> {
     let room = match tile.kind {
         TileKind::Hashes(_) => back.public_room(2 * SHORT).await?,
         // Salted entries are short, an institution's have some 2 KiB.
         TileKind::Entries => back.public_page_room(tile.width * SHORT).await?,
     };
-    room.file(FileKind::Tile, app.vault.log_tile(tile).await)
+    room.file(app.vault.log_tile(tile).await)
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Consistency {
-    first: u64,
-    second: u64,
+parameters! {
+    struct Consistency {
+        first: u64,
+        second: u64,
+    }
 }
 
 pub(super) async fn log_consistency(
@@ -170,75 +173,62 @@ pub(super) async fn log_consistency(
 
 pub(super) async fn enrol_patient(
     State(app): State<App>,
-    back: WayBack,
-    request: Request,
+    posted: Introduced<pb::EnrolPatient>,
 ) -> Answer<pb::Accepted> {
-    enrol(&app, back, request, Vault::enrolling_patient).await
+    enrol(&app, posted, Vault::enrolling_patient).await
 }
 
 pub(super) async fn enrol_institution(
     State(app): State<App>,
-    back: WayBack,
-    request: Request,
+    posted: Introduced<pb::EnrolInstitution>,
 ) -> Answer<pb::Accepted> {
-    enrol(&app, back, request, Vault::enrolling_institution).await
+    enrol(&app, posted, Vault::enrolling_institution).await
 }
 
 /// The key that signs is in the message, so the message is read first.
-async fn enrol<M: Message + Default + Name>(
+async fn enrol<M>(
     app: &App,
-    back: WayBack,
-    request: Request,
+    Introduced { posted, parts, back }: Introduced<M>,
     check: fn(&Vault, M) -> Result<Caller, Refusal>,
 ) -> Answer<pb::Accepted> {
-    let (parts, body) = request.into_parts();
-    let Posted {
-        intent,
-        message,
-        memory,
-        ..
-    } = Posted::read(app, &parts, body, &back.stranger()).await?;
-    let auth = Authenticated::enrolling(app, &parts, check(&app.vault, message)?)?;
-    let room = back.with(memory, Some(auth.permit));
-    room.reply(app.vault.enrol(&auth.caller, &intent).await)
+    let auth = Authenticated::enrolling(app, &parts, check(&app.vault, posted.message)?)?;
+    let room = back.with(posted.memory, Some(auth.permit));
+    room.reply(app.vault.enrol(&auth.caller, &posted.intent).await)
 }
 
 /// By anybody: the registrar's statement is all there is to check.
 pub(super) async fn withdraw_institution(
     State(app): State<App>,
-    back: WayBack,
-    request: Request,
+    Brought { posted, back }: Brought<pb::WithdrawInstitution>,
 ) -> Answer<pb::Withdrawn> {
-    let (parts, body) = request.into_parts();
-    let posted = Posted::<pb::WithdrawInstitution>::read(&app, &parts, body, &back.stranger()).await?;
     let room = back.with(posted.memory, None);
     room.reply(app.vault.withdraw_institution(posted.message).await)
 }
 
-/// By a device that is nobody's yet, so the message is read first here, too.
+/// By a device that is nobody's yet.
 pub(super) async fn offer_link(
     State(app): State<App>,
-    back: WayBack,
     Id(link): Id<LinkId>,
-    request: Request,
+    Introduced { posted, parts, back }: Introduced<pb::LinkOffer>,
 ) -> Answer<pb::Accepted> {
-    let (parts, body) = request.into_parts();
-    let Posted {
-        intent,
-        message,
-        memory,
-        ..
-    } = Posted::<pb::LinkOffer>::read(&app, &parts, body, &back.stranger()).await?;
-    let auth = Authenticated::enrolling(&app, &parts, app.vault.offering(&message)?)?;
+    let auth = Authenticated::enrolling(&app, &parts, app.vault.offering(&posted.message)?)?;
     back.admit_offer()?;
-    let room = back.with(memory, Some(auth.permit));
-    room.reply(app.vault.offer(&auth.caller, &intent, link, message).await)
+    let room = back.with(posted.memory, Some(auth.permit));
+    room.reply(
+        app.vault
+            .offer(&auth.caller, &posted.intent, link, posted.message)
+            .await,
+    )
 }
 
 pub(super) async fn present(
     State(app): State<App>,
     Id(permission): Id<PermissionId>,
-    signed: Signed<pb::Presentation>,
+    Presenting {
+        signed,
+        pop,
+        challenge,
+    }: Presenting,
 ) -> Answer<pb::PresentationAnswer> {
     let Signed {
         caller,
@@ -246,16 +236,9 @@ pub(super) async fn present(
         intent,
         message,
         bytes,
-        parts,
         room,
+        ..
     } = signed;
-    let pop = app
-        .gate
-        .signature(&parts, SignatureLabel::Pop, app.vault.now_ms())?;
-    let challenge = read_bytes_field(&parts.headers, &CHALLENGE)
-        .ok()
-        .and_then(|bytes| bytes.try_into().ok())
-        .ok_or(Problem::ChallengeInvalid)?;
     let proof = Proof {
         challenge,
         pop: &pop,
@@ -414,13 +397,13 @@ pub(super) async fn emergency(
     back.room(auth.permit, bytes).await?.reply(Ok(list))
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Wraps {
-    collection: String,
-    epoch: u64,
-    after: Option<u64>,
-    limit: Option<usize>,
+parameters! {
+    struct Wraps {
+        collection: Text<CollectionId>,
+        epoch: u64,
+        after: Option<u64>,
+        limit: Option<usize>,
+    }
 }
 
 pub(super) async fn wraps(
@@ -430,7 +413,7 @@ pub(super) async fn wraps(
     Params(asked): Params<Wraps>,
 ) -> Answer<pb::WrapPage> {
     let collection = Collection {
-        id: asked.collection.parse().map_err(|_| Problem::Malformed)?,
+        id: asked.collection.0,
         epoch: asked.epoch,
     };
     let limit = asked.limit.unwrap_or(MAX_WRAPS).min(MAX_WRAPS);
@@ -563,12 +546,12 @@ pub(super) async fn held_delegations(
     )
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Keys {
-    collection: String,
-    from: Option<u64>,
-    limit: Option<usize>,
+parameters! {
+    struct Keys {
+        collection: Text<CollectionId>,
+        from: Option<u64>,
+        limit: Option<usize>,
+    }
 }
 
 pub(super) async fn delegated_keys(
@@ -578,7 +561,7 @@ pub(super) async fn delegated_keys(
     Params(asked): Params<Keys>,
 ) -> Answer<pb::DelegatedKeyPage> {
     let collection = Collection {
-        id: asked.collection.parse().map_err(|_| Problem::Malformed)?,
+        id: asked.collection.0,
         epoch: asked.from.unwrap_or_default(),
     };
     let limit = asked.limit.unwrap_or(KEYS_OF_PAGE).min(KEYS_OF_PAGE);

@@ -3,34 +3,38 @@
 
 mod buffers;
 
+use std::convert::Infallible;
+
 use axum::{
     Extension,
     body::Body,
-    extract::{Request, State},
+    extract::{FromRequest, Request, State},
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, header};
+use prost::Name;
 use protocol_spec::{
     content::LEAF_LEN,
     hash::LeafHash,
     ids::{ReleaseId, UploadId, VersionId},
+    messages::Accepted,
     problem::Problem,
     request::{LEAVES, read_bytes_field},
 };
-use serde::Deserialize;
 
 use self::buffers::Assembly;
 pub(super) use self::buffers::LeafBuffers;
 use super::{
     App,
     accept::Connection,
+    api::{Content, Describe, Endpoint},
     auth::{Authenticated, QuotaPermit},
-    body::{PROTOBUF, PacedBody, declared_length},
+    body::{Format, JSON, PROTOBUF, PacedBody, declared_length},
     memory::Share,
     outgoing,
     problem::Refused,
-    query::{Id, Ids, Params},
+    query::{Id, Ids, Params, parameters},
 };
 use crate::vault::{LeafIntake, LeafStream, Refusal};
 
@@ -43,20 +47,65 @@ const OCTETS: HeaderValue = HeaderValue::from_static("application/octet-stream")
 /// What one transfer holds at most: a leaf being assembled or sent, and those on their way to or from the store.
 const IN_TRANSIT: u64 = 5 * LEAF_LEN;
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct First {
-    first: u32,
+parameters! {
+    struct First {
+        first: u32,
+    }
+}
+
+/// What carries leaves to the server.
+pub(super) struct LeavesIn(Request);
+
+impl FromRequest<App> for LeavesIn {
+    type Rejection = Infallible;
+
+    async fn from_request(request: Request, _: &App) -> Result<Self, Infallible> {
+        Ok(Self(request))
+    }
+}
+
+impl Describe for LeavesIn {
+    fn describe(endpoint: &mut Endpoint) {
+        endpoint.fields.push(LEAVES);
+        endpoint.body = Some(Content::Raw("application/octet-stream"));
+        endpoint.refuses(&[
+            Problem::Malformed,
+            Problem::TooLarge,
+            Problem::TooSlow,
+            Problem::DigestMismatch,
+        ]);
+    }
+}
+
+/// What says that they have come: `Accepted`, which is empty.
+pub(super) struct Taken(Format);
+
+impl IntoResponse for Taken {
+    fn into_response(self) -> Response {
+        match self.0 {
+            Format::Protobuf => ([(header::CONTENT_TYPE, PROTOBUF)], Body::empty()).into_response(),
+            Format::Json => ([(header::CONTENT_TYPE, JSON)], "{}").into_response(),
+        }
+    }
+}
+
+impl Describe for Taken {
+    fn describe(endpoint: &mut Endpoint) {
+        endpoint.answer = Content::Message {
+            name: Accepted::NAME,
+            json: true,
+        };
+    }
 }
 
 /// `PUT /v1/uploads/{upload}/leaves?first=`
-pub(super) async fn receive(
+pub(super) async fn receive_leaves(
     State(app): State<App>,
     Id(upload): Id<UploadId>,
     Params(First { first }): Params<First>,
     auth: Authenticated,
-    request: Request,
-) -> Result<Response, Refused> {
+    LeavesIn(request): LeavesIn,
+) -> Result<Taken, Refused> {
     let (parts, body) = request.into_parts();
     let hashes = announced(&parts.headers)?;
     let count = hashes.len();
@@ -74,8 +123,7 @@ pub(super) async fn receive(
     };
     let taken = taking.take_leaves(body, count).await;
     taking.finish(taken).await?;
-    // `Accepted` is empty.
-    Ok(([(header::CONTENT_TYPE, PROTOBUF)], Body::empty()).into_response())
+    Ok(Taken(Format::of_answer(&parts.headers)))
 }
 
 /// The hashes of the leaves in the body, as signed (API-2).
@@ -164,21 +212,36 @@ impl Drop for Taking {
     }
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Range {
-    first: u32,
-    count: u32,
+parameters! {
+    struct Range {
+        first: u32,
+        count: u32,
+    }
+}
+
+/// Leaves on their way to a client.
+pub(super) struct LeavesOut(Response);
+
+impl IntoResponse for LeavesOut {
+    fn into_response(self) -> Response {
+        self.0
+    }
+}
+
+impl Describe for LeavesOut {
+    fn describe(endpoint: &mut Endpoint) {
+        endpoint.answer = Content::Raw("application/octet-stream");
+    }
 }
 
 /// `GET /v1/releases/{release}/records/{version}/leaves?first=&count=`
-pub(super) async fn release(
+pub(super) async fn release_leaves(
     State(app): State<App>,
     auth: Authenticated,
     Ids(release, version): Ids<ReleaseId, VersionId>,
     Params(Range { first, count }): Params<Range>,
     Extension(connection): Extension<Connection>,
-) -> Result<Response, Refused> {
+) -> Result<LeavesOut, Refused> {
     let memory = app.memory.reserve(&auth.permit.payer(), IN_TRANSIT).await?;
     let stream = app
         .vault
@@ -188,19 +251,19 @@ pub(super) async fn release(
 }
 
 /// `GET /v1/vault/records/{version}/leaves?first=&count=`
-pub(super) async fn own(
+pub(super) async fn own_leaves(
     State(app): State<App>,
     auth: Authenticated,
     Id(version): Id<VersionId>,
     Params(Range { first, count }): Params<Range>,
     Extension(connection): Extension<Connection>,
-) -> Result<Response, Refused> {
+) -> Result<LeavesOut, Refused> {
     let memory = app.memory.reserve(&auth.permit.payer(), IN_TRANSIT).await?;
     let stream = app.vault.own_leaves(&auth.caller, version, first, count).await?;
     Ok(send(&app, stream, connection, (auth.permit, memory)))
 }
 
-fn send(app: &App, stream: LeafStream, connection: Connection, permits: (QuotaPermit, Share)) -> Response {
+fn send(app: &App, stream: LeafStream, connection: Connection, permits: (QuotaPermit, Share)) -> LeavesOut {
     let body = outgoing::leaves(app, stream, connection, permits);
-    ([(header::CONTENT_TYPE, OCTETS)], body).into_response()
+    LeavesOut(([(header::CONTENT_TYPE, OCTETS)], body).into_response())
 }

@@ -13,7 +13,7 @@ use http_body::Body;
 use protocol_spec::problem::Problem;
 
 use super::{
-    App,
+    App, openapi,
     problem::{Refused, render},
 };
 use crate::{telemetry::RequestLabels, vault::Refusal};
@@ -29,6 +29,10 @@ pub(super) async fn observe(State(app): State<App>, request: Request, next: Next
     let mut response = run(&app, request, next).await;
     let refused = response.extensions_mut().remove::<Refused>();
     if let Some(Refused(refusal)) = &refused {
+        if !openapi::names(method, &route, refusal.problem) {
+            let code = refusal.problem.code();
+            tracing::error!(target: "vault_server::access", method, route, code, "undescribed refusal");
+        }
         app.metrics.refused(refusal.problem.code());
         response = render(refusal.problem, app.vault.now_ms());
     }

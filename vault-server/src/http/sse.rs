@@ -6,57 +6,87 @@ use std::{convert::Infallible, future::Future};
 use axum::{
     Extension,
     body::Body,
-    extract::State,
+    extract::{FromRequestParts, State},
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
 use data_encoding::BASE64;
-use http::{HeaderMap, HeaderValue, header};
+use http::{HeaderName, HeaderValue, header, request::Parts};
 use prost::Message;
 use protocol_spec::{messages as pb, problem::Problem};
-use serde::Deserialize;
 use tokio::{sync::mpsc, time::Instant};
 use tokio_stream::{StreamExt, wrappers::ReceiverStream};
 
 use super::{
     App,
     accept::Connection,
+    api::{Content, Describe, Endpoint},
     auth::{Authenticated, QuotaPermit},
     memory::Payer,
     outgoing::Lease,
     problem::Refused,
-    query::Params,
+    query::{Params, parameters},
 };
 use crate::vault::{Caller, Refusal};
 
 const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream");
+pub(super) const LAST_EVENT: HeaderName = HeaderName::from_static("last-event-id");
 /// A comment: says that the stream lives, and brings the response's head on its way.
 const ALIVE: Bytes = Bytes::from_static(b":\n\n");
 /// Events read at once.
 const BATCH: usize = 32;
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct After {
-    after: Option<u64>,
+parameters! {
+    struct After {
+        after: Option<u64>,
+    }
+}
+
+/// The last event that a client has of a stream that broke.
+pub(super) struct LastEvent(Option<u64>);
+
+impl FromRequestParts<App> for LastEvent {
+    type Rejection = Refused;
+
+    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Refused> {
+        let Some(id) = parts.headers.get(LAST_EVENT) else {
+            return Ok(Self(None));
+        };
+        let number = id.to_str().ok().and_then(|id| id.parse().ok());
+        Ok(Self(Some(number.ok_or(Problem::Malformed)?)))
+    }
+}
+
+impl Describe for LastEvent {
+    fn describe(endpoint: &mut Endpoint) {
+        endpoint.fields.push(LAST_EVENT);
+    }
+}
+
+/// Events as they come.
+pub(super) struct Events(Response);
+
+impl IntoResponse for Events {
+    fn into_response(self) -> Response {
+        self.0
+    }
+}
+
+impl Describe for Events {
+    fn describe(endpoint: &mut Endpoint) {
+        endpoint.answer = Content::Raw("text/event-stream");
+    }
 }
 
 /// `GET /v1/inbox/stream?after=`
-pub(super) async fn stream(
+pub(super) async fn inbox_stream(
     State(app): State<App>,
     auth: Authenticated,
     Params(After { after }): Params<After>,
-    headers: HeaderMap,
+    LastEvent(last): LastEvent,
     Extension(connection): Extension<Connection>,
-) -> Result<Response, Refused> {
-    let after = match headers.get("last-event-id") {
-        Some(id) => id
-            .to_str()
-            .ok()
-            .and_then(|id| id.parse().ok())
-            .ok_or(Problem::Malformed)?,
-        None => after.unwrap_or_default(),
-    };
+) -> Result<Events, Refused> {
+    let after = last.or(after).unwrap_or_default();
     let Authenticated { caller, permit, .. } = auth;
     let listening = app
         .inbox_streams
@@ -74,7 +104,9 @@ pub(super) async fn stream(
     };
     app.tasks.spawn(feed.run(app.clone()));
     let body = Body::from_stream(ReceiverStream::new(receiver).map(Ok::<_, Infallible>));
-    Ok(([(header::CONTENT_TYPE, EVENT_STREAM)], body).into_response())
+    Ok(Events(
+        ([(header::CONTENT_TYPE, EVENT_STREAM)], body).into_response(),
+    ))
 }
 
 /// One listener.

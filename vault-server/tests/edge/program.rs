@@ -171,6 +171,15 @@ fn wrong_usage_is_another_exit_code() {
     assert!(text(&output).contains("medvault registrar init"));
 }
 
+/// API-13
+#[test]
+fn it_prints_its_description_without_settings() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_vault-server"));
+    let output = command.env_clear().arg("openapi").output().unwrap();
+    assert!(output.status.success() && output.stderr.is_empty());
+    assert_eq!(output.stdout, vault_server::openapi().as_bytes());
+}
+
 #[test]
 fn help_shows_examples() {
     let output = Command::new(env!("CARGO_BIN_EXE_vault-server"))

@@ -2,7 +2,7 @@
 
 use super::{
     caller::{Ask, get, now, post},
-    client::Server,
+    client::{Server, send_for_all},
     patient::Patient,
 };
 
@@ -196,4 +196,13 @@ async fn messages_are_json_for_whoever_asks_for_it() {
         .ask(&posted("application/json", &large, "/v1/vault/wraps"))
         .await;
     assert!(has(&answer, "too-large"), "{answer}");
+}
+
+/// API-13
+#[tokio::test]
+async fn the_description_is_served_to_anybody() {
+    let server = Server::start(&[]).await;
+    let request = b"GET /v1/openapi.json HTTP/1.1\r\nhost: localhost\r\n\r\n";
+    let served = send_for_all(server.addr(), request).await;
+    assert_eq!(served, vault_server::openapi().as_bytes());
 }
