@@ -35,7 +35,7 @@
 //! |---|---|
 //! | `home` | keys and pins at rest: sealed, locked, replaced atomically |
 //! | [`keystore`] | an institution's secret keys, in the home or elsewhere |
-//! | `connect` | one server: link, TLS, request signatures, retries |
+//! | `connect`, [`trace`] | one server: link, TLS, request signatures, retries; what travels, to be shown |
 //! | [`patient`], [`institution`], [`registrar`] | the entry points |
 //! | `mirror`, `directory`, `receipts`, `scan`, `met`, [`inbox`], `provenance` | what is verified before it is believed |
 //! | [`rules`] | what the patient's device answers while she is not looking |
@@ -91,6 +91,7 @@ pub use protocol_spec::{
 };
 
 pub use self::{
+    connect::trace,
     error::{Error, Result},
     home::Unlock,
     inbox::{EventKind, InboxEvent},

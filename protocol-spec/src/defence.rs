@@ -171,6 +171,8 @@ defences! {
     ShareCommitments = "share-commitments";
     /// A share goes to the machine whose check string was said (RCV-9).
     ShareCheck = "share-check";
+    /// What a client shows of its requests and answers has no secrets in it (LKG-3).
+    TraceRedaction = "trace-redaction";
 }
 
 /// The environment variable of weakened programs: names of defences that are off, between commas.

@@ -2,6 +2,7 @@
 //! bytes: a signature is over the encoding, not over what it means. See `spec/api.md` §1.
 
 pub mod schema;
+pub mod view;
 
 use std::sync::LazyLock;
 

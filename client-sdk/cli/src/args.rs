@@ -10,7 +10,7 @@ use client_sdk::{Day, MediaType, PatientId, Purpose};
 use crate::commands::{
     agent, certificate, collection, delegate, device, directory, download, emergency, history, inbox,
     institution, patient, permissions, permit, records, recover, recovery, reference, registrar, rules,
-    upload, verify, witnesses,
+    trace, upload, verify, witnesses,
 };
 
 /// Medical information, end-to-end encrypted: patients hold the keys, the server stores what it cannot read.
@@ -131,6 +131,8 @@ pub(crate) enum Command {
     /// Ask for cosignatures of the server's log by witnesses that the operator does not run
     #[command(subcommand)]
     Witnesses(witnesses::Command),
+    /// Run another command, and show every request and answer of it, decoded
+    Trace(trace::Options),
 }
 
 /// Reads a duration such as `90s`, `1h` or `7d`; zero is refused.

@@ -19,16 +19,31 @@ use std::{process::ExitCode, time::Duration};
 use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::{args::Cli, context::Context, failure::Failure};
+use crate::{
+    args::{Cli, Command},
+    commands::trace,
+    context::Context,
+    failure::Failure,
+};
 
 fn main() -> ExitCode {
     match Cli::try_parse() {
-        Ok(cli) => {
-            let json = cli.global.json;
-            run(cli).map_or_else(|failure| fail(&failure, json), |()| ExitCode::SUCCESS)
-        }
+        Ok(Cli {
+            global,
+            command: Command::Trace(options),
+        }) => match trace::begin(global, options) {
+            Ok(Ok(traced)) => start(traced),
+            Ok(Err(error)) => explain_usage(&error),
+            Err(failure) => fail(&failure, wants_json()),
+        },
+        Ok(cli) => start(cli),
         Err(error) => explain_usage(&error),
     }
+}
+
+fn start(cli: Cli) -> ExitCode {
+    let json = cli.global.json;
+    run(cli).map_or_else(|failure| fail(&failure, json), |()| ExitCode::SUCCESS)
 }
 
 fn run(cli: Cli) -> Result<(), Failure> {
@@ -80,10 +95,15 @@ fn explain_usage(error: &clap::Error) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let failure = Failure::from(error);
-    if std::env::args_os().any(|arg| arg == "--json") {
+    if wants_json() {
         output::print_error_object(&failure);
     }
     failure.exit_code()
+}
+
+/// Whether a program reads the answer, as far as that can be said before the command line is understood.
+fn wants_json() -> bool {
+    std::env::args_os().any(|arg| arg == "--json")
 }
 
 fn fail(failure: &Failure, json: bool) -> ExitCode {

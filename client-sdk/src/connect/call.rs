@@ -16,6 +16,7 @@ use serde::Deserialize;
 use super::{
     Server,
     http::{Failure, Http, Incoming, Pieces},
+    trace::{self, Names},
 };
 use crate::{Error, Result, mint};
 
@@ -28,6 +29,8 @@ pub(crate) struct Call<'a> {
     possession: Option<Possession<'a>>,
     /// A refusal that passes by itself.
     passing: Option<Problem>,
+    /// What is said where the call is traced.
+    names: Names,
 }
 
 /// The second signer of a presentation.
@@ -75,14 +78,23 @@ impl<'a> Call<'a> {
             body: Pieces::default(),
             possession: None,
             passing: None,
+            names: Names::default(),
         }
     }
 
     /// A message, with the digest that the signature covers (API-3).
-    pub(crate) fn message(mut self, body: Bytes) -> Self {
+    pub(crate) fn message<M: Message + Name>(mut self, message: &M) -> Self {
+        let body = Bytes::from(message.encode_to_vec());
+        self.names.body = Some(M::NAME);
         self = self.header(request::CONTENT_DIGEST, &request::content_digest(&body));
         self = self.header(header::CONTENT_TYPE, MESSAGE_TYPE);
         self.pieces(vec![body])
+    }
+
+    /// It is answered by such a message.
+    pub(crate) fn answered_by<M: Name>(mut self) -> Self {
+        self.names.answer = Some(M::NAME);
+        self
     }
 
     pub(crate) fn pieces(mut self, pieces: Vec<Bytes>) -> Self {
@@ -123,6 +135,7 @@ impl<'a> Call<'a> {
         *request.method_mut() = self.method.clone();
         *request.uri_mut() = uri;
         *request.headers_mut() = headers;
+        request.extensions_mut().insert(self.names);
         Ok(request)
     }
 }
@@ -140,6 +153,7 @@ impl Server {
                         return Err(error);
                     }
                     tracing::debug!(attempt = done, %error, "trying again");
+                    trace::again(done);
                 }
             }
         }
@@ -257,7 +271,7 @@ pub(crate) async fn fetch_unsigned<M: Message + Default + Name>(
     authority: &str,
     path: &str,
 ) -> Result<M> {
-    let call = Call::new(Method::GET, path);
+    let call = Call::new(Method::GET, path).answered_by::<M>();
     let mut done = 0;
     loop {
         let answer = answered(http.send(call.request(authority)?).await, authority).await;

@@ -20,6 +20,8 @@ use hyper_util::{
 };
 use rustls::ClientConfig;
 
+use super::trace::Exchange;
+
 /// Connections to one server. HTTP/1.1 alone: bulk data gains nothing from multiplexing.
 #[derive(Clone)]
 pub(crate) struct Http {
@@ -42,6 +44,11 @@ pub(crate) struct Pieces(VecDeque<Bytes>);
 impl Pieces {
     pub(crate) fn len(&self) -> u64 {
         self.0.iter().map(|piece| piece.remaining() as u64).sum()
+    }
+
+    /// A message, which is one piece.
+    pub(crate) fn whole(&self) -> Bytes {
+        self.0.front().cloned().unwrap_or_default()
     }
 }
 
@@ -74,11 +81,22 @@ impl Body for Pieces {
 /// An answer's body, as it arrives.
 pub(crate) struct Incoming {
     body: hyper::body::Incoming,
+    exchange: Option<Exchange>,
 }
 
 impl Incoming {
     /// The next bytes; nothing at the end of a complete body.
     pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, Failure> {
+        let next = self.next_piece().await;
+        match (&mut self.exchange, &next) {
+            (Some(exchange), Ok(Some(piece))) => exchange.piece(piece),
+            (Some(exchange), Err(failure)) => exchange.lost(failure),
+            _ => {}
+        }
+        next
+    }
+
+    async fn next_piece(&mut self) -> Result<Option<Bytes>, Failure> {
         loop {
             let frame = tokio::time::timeout(IDLE, self.body.frame())
                 .await
@@ -105,7 +123,11 @@ impl Incoming {
             }
             whole.extend_from_slice(&piece);
         }
-        Ok(whole.into())
+        let whole = Bytes::from(whole);
+        if let Some(exchange) = &self.exchange {
+            exchange.whole(&whole);
+        }
+        Ok(whole)
     }
 }
 
@@ -134,12 +156,26 @@ impl Http {
         &self,
         request: hyper::Request<Pieces>,
     ) -> Result<(http::response::Parts, Incoming), Failure> {
+        let mut exchange = Exchange::begin(&request);
+        let answer = self.answer(request).await;
+        match (&mut exchange, &answer) {
+            (Some(exchange), Ok((parts, _))) => exchange.head(parts),
+            (Some(exchange), Err(failure)) => exchange.lost(failure),
+            (None, _) => {}
+        }
+        let (parts, body) = answer?;
+        Ok((parts, Incoming { body, exchange }))
+    }
+
+    async fn answer(
+        &self,
+        request: hyper::Request<Pieces>,
+    ) -> Result<(http::response::Parts, hyper::body::Incoming), Failure> {
         let patience = ANSWER + Duration::from_secs(request.body().len() / SLOWEST);
         let answer = tokio::time::timeout(patience, self.client.request(request))
             .await
             .map_err(|_| Failure::Transport("no answer in time".into()))?;
-        let (parts, body) = answer.map_err(|error| Failure::of(&error))?.into_parts();
-        Ok((parts, Incoming { body }))
+        Ok(answer.map_err(|error| Failure::of(&error))?.into_parts())
     }
 }
 

@@ -6,6 +6,7 @@
 //! | `tls` | TLS 1.3 with X25519MLKEM768; which certificates are accepted |
 //! | `http` | requests and answers as bytes, bodies in pieces |
 //! | `call` | one request: signatures, retries, refusals |
+//! | [`trace`] | what travels, for a user who asks to see it |
 //!
 //! Only the link's authority is ever contacted: redirects are refusals, proxies are not asked (ATK-51).
 
@@ -15,6 +16,7 @@ mod http;
 #[cfg(test)]
 pub(crate) mod tests;
 mod tls;
+pub mod trace;
 
 use std::sync::{
     Arc,
@@ -140,15 +142,12 @@ impl Server {
 
     /// GET of a message.
     pub(crate) async fn get<M: Message + Default + Name>(&self, path: &str) -> Result<M> {
-        self.message(&Call::new(Method::GET, path), Patience::SHORT).await
+        let call = Call::new(Method::GET, path).answered_by::<M>();
+        self.message(&call, Patience::SHORT).await
     }
 
     /// POST of a message under an idempotency key of its own.
-    pub(crate) async fn post<M: Message + Default + Name>(
-        &self,
-        path: &str,
-        body: &impl Message,
-    ) -> Result<M> {
+    pub(crate) async fn post<M: Message + Default + Name>(&self, path: &str, body: &impl Name) -> Result<M> {
         self.post_as(path, body, &mint::token()?, Patience::SHORT).await
     }
 
@@ -156,7 +155,7 @@ impl Server {
     pub(crate) async fn post_once<M: Message + Default + Name>(
         &self,
         path: &str,
-        body: &impl Message,
+        body: &impl Name,
         idempotency_key: &str,
     ) -> Result<M> {
         self.post_as(path, body, idempotency_key, Patience::LONG).await
@@ -165,12 +164,13 @@ impl Server {
     async fn post_as<M: Message + Default + Name>(
         &self,
         path: &str,
-        body: &impl Message,
+        body: &impl Name,
         idempotency_key: &str,
         patience: Patience,
     ) -> Result<M> {
         let call = Call::new(Method::POST, path)
-            .message(body.encode_to_vec().into())
+            .message(body)
+            .answered_by::<M>()
             .header(request::IDEMPOTENCY_KEY, idempotency_key);
         self.message(&call, patience).await
     }
@@ -191,7 +191,8 @@ impl Server {
             Method::POST,
             &format!("/v1/permissions/{permission}/presentation"),
         )
-        .message(body.encode_to_vec().into())
+        .message(body)
+        .answered_by::<pb::PresentationAnswer>()
         .header(request::IDEMPOTENCY_KEY, idempotency_key)
         .header(request::CHALLENGE, &request::bytes_field(challenge))
         .possession(Possession {

@@ -4,7 +4,7 @@
 use prost_reflect::{EnumDescriptor, FieldDescriptor, Kind, MessageDescriptor, OneofDescriptor, prost_types};
 use serde_json::{Map, Value, json};
 
-use super::POOL;
+use super::{POOL, view::body_of};
 
 /// Where an OpenAPI document has its schemas.
 const PLACE: &str = "#/components/schemas/";
@@ -60,7 +60,7 @@ fn at_most_one(choice: &OneofDescriptor) -> Value {
 }
 
 fn of_field(field: &FieldDescriptor) -> Value {
-    let schema = match field.kind() {
+    let mut schema = match field.kind() {
         Kind::Message(entry) if field.is_map() => map_of(&entry),
         _ if field.is_list() => Map::from_iter([
             ("type".to_owned(), "array".into()),
@@ -68,6 +68,10 @@ fn of_field(field: &FieldDescriptor) -> Value {
         ]),
         kind => of_kind(&kind),
     };
+    // The one thing that a type does not say: of what the bytes in a statement are the encoding.
+    if let Some(body) = body_of(field) {
+        schema.insert("x-medvault-body".into(), body.into());
+    }
     let message = field.parent_message();
     describe(schema, message.parent_file_descriptor_proto(), field.path())
 }
@@ -141,6 +145,8 @@ mod tests {
         let state = &all["StoredRequest"]["properties"]["state"];
         assert_eq!(state["$ref"], "#/components/schemas/RequestState");
         assert_eq!(all["RequestState"]["enum"][1], "REQUEST_STATE_OPEN");
+        let denial = &all["SubmitDenial"]["properties"]["denial"];
+        assert_eq!(denial["x-medvault-body"], "DenialBody");
         let request = &all["StoredRequest"]["allOf"][0]["oneOf"];
         assert_eq!(request[0]["required"][0], "upload");
         assert_eq!(request.as_array().map(Vec::len), Some(4), "one of three, or none");

@@ -35,6 +35,7 @@ mod rules;
 mod standing_uploads;
 mod statement;
 mod supply_chain;
+mod tracing;
 mod vault_heads;
 mod withdrawals;
 mod witnesses;

@@ -49,7 +49,7 @@ endpoints! {
     GET "/v1/institutions/terminal" by "a terminal" is handlers::terminal;
     GET "/v1/patients/{patient}" by "I, P" is handlers::patient_info;
     POST "/v1/requests/upload" by "P" is handlers::submit_upload_request
-        refuses RequestMismatch RequestExpired PermissionExpired AlreadyExists EpochMismatch;
+        refuses RequestMismatch RequestExpired PermissionExpired AlreadyExists EpochMismatch HeadConflict;
     POST "/v1/requests/download" by "I" is handlers::submit_download_request
         refuses RequestExpired AlreadyExists;
     POST "/v1/requests/reference" by "I" is handlers::submit_reference_request
@@ -57,7 +57,7 @@ endpoints! {
     GET "/v1/requests/{request}" by "P, I" is handlers::request;
     POST "/v1/permissions" by "P" is handlers::submit_permission
         refuses RequestMismatch RequestAnswered RequestExpired RecordMismatch EpochMismatch PermissionExpired
-            DelegationScope ReplacementConflict AlreadyExists;
+            DelegationScope ReplacementConflict AlreadyExists HeadConflict;
     POST "/v1/denials" by "P" is handlers::submit_denial
         refuses RequestMismatch RequestAnswered RequestExpired;
     POST "/v1/revocations" by "P" is handlers::submit_revocation;
@@ -110,7 +110,7 @@ endpoints! {
         refuses DeviceListConflict PlacementConflict EpochMismatch AlreadyExists;
     GET "/v1/vault/emergency" by "P" is handlers::emergency;
     POST "/v1/vault/emergency" by "P" is handlers::put_emergency
-        refuses PermissionExpired EpochMismatch AlreadyExists ReplacementConflict RequestMismatch;
+        refuses PermissionExpired EpochMismatch AlreadyExists ReplacementConflict RequestMismatch HeadConflict;
     POST "/v1/vault/emergency/objections" by "P" is handlers::submit_objection
         refuses EmergencyOver;
     POST "/v1/emergency/openings" by "I" is handlers::open_emergency

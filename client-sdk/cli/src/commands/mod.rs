@@ -20,6 +20,7 @@ pub(crate) mod recovery;
 pub(crate) mod reference;
 pub(crate) mod registrar;
 pub(crate) mod rules;
+pub(crate) mod trace;
 pub(crate) mod upload;
 pub(crate) mod verify;
 pub(crate) mod witnesses;
@@ -54,5 +55,8 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<(), Failu
         Command::Agent(options) => agent::run(context, options).await,
         Command::History(options) => history::run(context, options).await,
         Command::Witnesses(command) => witnesses::run(context, command).await,
+        Command::Trace(_) => Err(Failure::usage(
+            "a trace cannot be traced: name the command itself",
+        )),
     }
 }
