@@ -210,6 +210,7 @@ const BODIES: &[(&str, &str)] = &[
     ("ticket", "StandbyTicketBody"),
     ("upload", "UploadRequestBody"),
     ("upload_requested", "UploadRequestBody"),
+    ("withdrawal", "WithdrawalBody"),
 ];
 
 #[cfg(test)]

@@ -236,7 +236,8 @@ async fn what_the_server_answers_is_what_it_says() -> Result<()> {
 
     let of_patient = [
         ("/v1/server", String::new()),
-        ("/v1/directory", String::new()),
+        ("/v1/directory/events", String::new()),
+        ("/v1/vault/acts", String::new()),
         ("/v1/log/salt", String::new()),
         ("/v1/patients/{patient}", patient.key().id.to_owned()),
         ("/v1/vault/records", String::new()),
@@ -292,7 +293,11 @@ async fn what_the_server_refuses_is_what_it_says() -> Result<()> {
     let denial = Call::post("/v1/denials", &pb::SubmitDenial::default())?;
     let answers = [
         ("/v1/inbox", "GET", wire.ask("/v1/inbox").await?),
-        ("/v1/directory", "GET", wire.ask("/v1/directory?page=2").await?),
+        (
+            "/v1/directory/events",
+            "GET",
+            wire.ask("/v1/directory/events?page=2").await?,
+        ),
         (
             "/v1/log/tile/{name}",
             "GET",
