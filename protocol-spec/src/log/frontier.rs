@@ -64,7 +64,7 @@ impl Frontier {
         complete
     }
 
-    /// MTH(D[n]).
+    /// `MTH(D[n])`
     pub fn root(&self) -> Hash {
         join(&self.peaks)
     }
