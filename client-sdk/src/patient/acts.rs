@@ -75,7 +75,8 @@ impl Patient {
         Ok(seen)
     }
 
-    /// Adds what has come since, and gives the newest head, which is over all of it but what came after.
+    /// Adds what has come since, and gives the newest head, which is over all of it but what came after. None if there is no
+    /// head, or nothing has come since this one was verified.
     pub(super) async fn read_acts(&self, acts: &mut Acts) -> Result<Option<PatientVerified<VaultHead>>> {
         let (before, newest) = (acts.count(), acts.newest());
         let listed = self.keys.known().newest().sequence;
