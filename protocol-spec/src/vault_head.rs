@@ -134,11 +134,22 @@ impl Acts {
 
     /// What a head over all of them must say.
     pub fn next_head(&self) -> NextHead {
+        self.head_over(&self.tree)
+    }
+
+    /// What a head over all of them and this one after them must say.
+    pub fn next_head_with(&self, act: &Act) -> NextHead {
+        let mut tree = self.tree.clone();
+        tree.append(&act.bytes());
+        self.head_over(&tree)
+    }
+
+    fn head_over(&self, tree: &Frontier) -> NextHead {
         NextHead {
             sequence: u64::try_from(self.heads.len()).unwrap_or(u64::MAX),
             previous_hash: self.heads.last().map_or(NONE, |head| head.hash),
-            acts: self.count(),
-            root: Sha256Digest::from_bytes(self.tree.root()),
+            acts: tree.size,
+            root: Sha256Digest::from_bytes(tree.root()),
         }
     }
 

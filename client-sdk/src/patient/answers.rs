@@ -19,10 +19,9 @@ use protocol_spec::{
     purpose::Purpose,
     statement::{Body, Signed},
     tags::SealedConditions,
-    vault_head::Act,
 };
 
-use super::{InCollection, Patient, listing::OwnRecord};
+use super::{InCollection, Patient, heads::permission_act, listing::OwnRecord};
 use crate::{DirectoryEntry, Error, Result, asked::Asked, connect::Server, directory::must_go_on, mint};
 
 /// What a permission is for, besides its limits.
@@ -81,12 +80,18 @@ impl SignedAnswer {
         Sha256Digest::of(body.map(AsRef::as_ref).unwrap_or_default())
     }
 
-    /// Sends it.
+    /// Sends it, without a head.
     pub(crate) async fn send(&self, server: &Server) -> Result<()> {
         match self {
-            Self::Permission(message) => server.post::<pb::Accepted>("/v1/permissions", &**message).await?,
-            Self::Denial(message) => server.post::<pb::Accepted>("/v1/denials", message).await?,
-        };
+            Self::Permission(message) => {
+                drop(
+                    server
+                        .post::<pb::PermissionAnswer>("/v1/permissions", &**message)
+                        .await?,
+                );
+            }
+            Self::Denial(message) => drop(server.post::<pb::Accepted>("/v1/denials", message).await?),
+        }
         Ok(())
     }
 
@@ -254,21 +259,15 @@ impl Patient {
 
     /// Sends an answer.
     pub(crate) async fn submit(&self, answer: &SignedAnswer) -> Result<()> {
-        answer.send(&self.session.server).await?;
-        let SignedAnswer::Permission(message) = answer else {
-            return Ok(());
-        };
-        self.did_permit(message.permission.as_ref()).await?;
-        self.put_head().await
+        match answer {
+            SignedAnswer::Permission(message) => self.submit_with_head(message).await,
+            SignedAnswer::Denial(_) => answer.send(&self.session.server).await,
+        }
     }
 
     /// Notes a permission that the server has taken.
     pub(super) async fn did_permit(&self, permission: Option<&pb::Permission>) -> Result<()> {
-        let body = permission
-            .map(|permission| permission.body.as_ref())
-            .unwrap_or_default();
-        let id = PermissionBody::decode(body)?.permission_id;
-        self.did(Act::Permission(id, Sha256Digest::of(body))).await;
+        self.did(permission_act(permission)?).await;
         Ok(())
     }
 

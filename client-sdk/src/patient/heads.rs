@@ -6,9 +6,10 @@ use protocol_spec::{
     log::{Logged, VaultSalt},
     messages as pb,
     patient::{PatientSigned, PatientVerified},
+    permission::PermissionBody,
     problem::Problem,
-    statement::Signed,
-    vault_head::{Act, Acts, HeadRef},
+    statement::{Body, Signed},
+    vault_head::{Act, Acts, HeadRef, NextHead},
 };
 
 use super::{Patient, acts::SALT};
@@ -24,7 +25,7 @@ impl Patient {
             if seen.acts.is_settled() {
                 return Ok(());
             }
-            match self.sign_head(&seen.acts).await {
+            match self.submit_head(&seen.acts).await {
                 Ok(act) => {
                     seen.acts.push(act);
                     return seen.keep(&self.session.home).await;
@@ -33,9 +34,41 @@ impl Patient {
                 Err(error) => return Err(error),
             }
         }
-        Err(Error::Usage(
-            "other devices change the vault all the time: try again later".into(),
-        ))
+        Err(overtaken())
+    }
+
+    /// Submits a permission and, in the same commit, the head over it (VLT-2): over what this device has seen, or if other
+    /// devices have done something since, over that as well.
+    pub(super) async fn submit_with_head(&self, message: &pb::SubmitPermission) -> Result<()> {
+        let act = permission_act(message.permission.as_ref())?;
+        let mut seen = self.known_acts().await?;
+        for _ in 0..MAX_TRIES {
+            if !seen.made.is_empty() {
+                drop(seen);
+                seen = self.catch_up().await?;
+                seen.find_made()?;
+            }
+            let salt = self.log_salt().await?;
+            let head = self.sign_head(&seen.acts.next_head_with(&act), &salt)?;
+            let message = pb::SubmitPermission {
+                head: Some((&head).into()),
+                ..message.clone()
+            };
+            match self.session.server.post("/v1/permissions", &message).await {
+                Ok(pb::PermissionAnswer { head: logged }) => {
+                    self.check_own_head(logged, &salt, &head.hash()).await?;
+                    seen.acts.push(act);
+                    seen.acts.push(Act::Head(head.hash()));
+                    return seen.keep(&self.session.home).await;
+                }
+                Err(error) if error.is_problem(Problem::HeadConflict) => {
+                    drop(seen);
+                    seen = self.catch_up().await?;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Err(overtaken())
     }
 
     /// The same, if anything has come that this device knows of.
@@ -47,9 +80,19 @@ impl Patient {
         if due { self.put_head().await } else { Ok(()) }
     }
 
-    /// Signs a head and hands it in; it must then stand in the log as a leaf of this vault.
-    async fn sign_head(&self, acts: &Acts) -> Result<Act> {
-        let (next, salt) = (acts.next_head(), self.log_salt().await?);
+    /// Signs a head and hands it in.
+    async fn submit_head(&self, acts: &Acts) -> Result<Act> {
+        let salt = self.log_salt().await?;
+        let head = self.sign_head(&acts.next_head(), &salt)?;
+        let message = pb::SubmitVaultHead {
+            head: Some((&head).into()),
+        };
+        let logged: pb::LoggedStatement = self.session.server.post("/v1/vault/heads", &message).await?;
+        self.check_own_head(Some(logged), &salt, &head.hash()).await?;
+        Ok(Act::Head(head.hash()))
+    }
+
+    fn sign_head(&self, next: &NextHead, salt: &VaultSalt) -> Result<PatientSigned<VaultHead>> {
         let head = VaultHead {
             created: mint::now_ms(),
             operator_id: self.session.server.operator_id(),
@@ -62,15 +105,19 @@ impl Patient {
             log_size: self.log_read()?,
         };
         let head = Signed::sign(head, |message| self.keys.sign(message));
-        let head = PatientSigned::new(head, self.keys.chain.clone());
-        let hash = head.hash();
-        let message = pb::SubmitVaultHead {
-            head: Some((&head).into()),
-        };
-        let logged: pb::LoggedStatement = self.session.server.post("/v1/vault/heads", &message).await?;
-        let logged = self.logged_head(logged, &salt).await?;
-        if logged.hash() == hash {
-            Ok(Act::Head(hash))
+        Ok(PatientSigned::new(head, self.keys.chain.clone()))
+    }
+
+    /// What was handed in must stand in the log, as a leaf of this vault.
+    async fn check_own_head(
+        &self,
+        logged: Option<pb::LoggedStatement>,
+        salt: &VaultSalt,
+        own: &Sha256Digest,
+    ) -> Result<()> {
+        let logged = self.logged_head(logged.unwrap_or_default(), salt).await?;
+        if logged.hash() == *own {
+            Ok(())
         } else {
             Err(tampered("the server answers with another one"))
         }
@@ -148,6 +195,19 @@ pub(super) fn text(sequence: u64, hash: &Sha256Digest) -> String {
 
 pub(super) fn tampered<E: std::fmt::Display>(cause: E) -> Error {
     Error::tampered("the vault head")(cause)
+}
+
+/// What a permission that the server has taken does to the vault.
+pub(super) fn permission_act(permission: Option<&pb::Permission>) -> Result<Act> {
+    let body = permission
+        .map(|permission| permission.body.as_ref())
+        .unwrap_or_default();
+    let id = PermissionBody::decode(body)?.permission_id;
+    Ok(Act::Permission(id, Sha256Digest::of(body)))
+}
+
+fn overtaken() -> Error {
+    Error::Usage("other devices change the vault all the time: try again later".into())
 }
 
 /// Each failure is another device's success.

@@ -52,10 +52,12 @@ impl Patient {
                 .map(|wrap| bytes::Bytes::copy_from_slice(wrap.as_bytes()))
                 .unwrap_or_default(),
             upload_key_epoch: epoch.unwrap_or_default(),
+            // Its caller replaces several, and puts one head over all.
+            head: None,
         };
         self.session
             .server
-            .post::<pb::Accepted>("/v1/permissions", &message)
+            .post::<pb::PermissionAnswer>("/v1/permissions", &message)
             .await?;
         self.did_permit(message.permission.as_ref()).await?;
         Ok(id)

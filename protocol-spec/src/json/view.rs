@@ -154,6 +154,8 @@ const BODIES: &[(&str, &str)] = &[
     ("CertificateFile.certificate", "RevocationCertificateBody"),
     ("PutDelegatedKeys.keys", "DelegatedKeyBody"),
     ("DelegatedKeyPage.keys", "DelegatedKeyBody"),
+    ("SubmitPermission.head", "VaultHeadBody"),
+    ("PermissionAnswer.head", "VaultHeadBody"),
     ("SubmitVaultHead.head", "VaultHeadBody"),
     ("VaultActs.head", "VaultHeadBody"),
     ("SubmitUploadRequest.request", "UploadRequestBody"),

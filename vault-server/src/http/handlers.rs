@@ -38,7 +38,7 @@ submissions! {
     submit_upload_request: SubmitUploadRequest -> Accepted;
     submit_download_request: SubmitDownloadRequest -> Accepted;
     submit_reference_request: SubmitReferenceRequest -> Accepted;
-    submit_permission: SubmitPermission -> Accepted;
+    submit_permission: SubmitPermission -> PermissionAnswer;
     submit_denial: SubmitDenial -> Accepted;
     put_collection: PutCollection -> Accepted;
     put_wraps: PutWraps -> Accepted;

@@ -15,7 +15,7 @@ use protocol_spec::{
 };
 
 use super::{
-    Caller, Intent, Refusal, Vault,
+    Caller, Intent, Refusal, Shared, Vault,
     refusal::ensure,
     tables::{self, ActRow, ActsRow},
     tx::{Operation, Tx},
@@ -72,10 +72,7 @@ impl Vault {
         intent: &Intent,
         message: pb::SubmitVaultHead,
     ) -> Result<pb::LoggedStatement, Refusal> {
-        let head = PatientSigned::<VaultHead>::try_from(message.head)?.verify()?;
-        self.shared
-            .check_patient(caller, head.patient_id, head.operator_id)?;
-        caller.check_device(head.device())?;
+        let head = self.shared.verify_head(caller, message.head)?;
         let patient = head.patient_id;
         let mut logged = self.shared.mutate(caller, intent, SubmitHead { head }).await?;
         self.shared.complete_logged(patient, &mut logged).await?;
@@ -92,36 +89,55 @@ impl Operation for SubmitHead {
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<pb::LoggedStatement, Refusal> {
         let Self { head } = self;
-        let (patient, hash) = (head.patient_id, head.hash());
-        let logged = pb::LoggedStatement {
-            statement: Some(head.to_message()),
-            proof: None,
-        };
-        let row = tx.read(&tables::acts(patient)).await?.unwrap_or_default();
-        let newest = row.newest()?;
-        if newest.is_some_and(|newest| newest.hash == hash) {
-            return Ok(logged);
+        let newest = tx.newest_head(head.patient_id).await?;
+        if newest.is_some_and(|newest| newest.hash == head.hash()) {
+            return Ok(logged(head));
         }
+        tx.take_head(head).await
+    }
+}
+
+impl Shared {
+    /// A head that one of the caller's devices has signed, over the caller's own vault.
+    pub(super) fn verify_head(
+        &self,
+        caller: &Caller,
+        message: Option<pb::PatientStatement>,
+    ) -> Result<PatientVerified<VaultHead>, Refusal> {
+        let head = PatientSigned::<VaultHead>::try_from(message)?.verify()?;
+        self.check_patient(caller, head.patient_id, head.operator_id)?;
+        caller.check_device(head.device())?;
+        Ok(head)
+    }
+}
+
+impl Tx<'_> {
+    /// Takes a head in, if it is over all that has been done until now, in this commit too (VLT-2).
+    pub(super) async fn take_head(
+        &mut self,
+        head: &PatientVerified<VaultHead>,
+    ) -> Result<pb::LoggedStatement, Refusal> {
+        let (patient, hash) = (head.patient_id, head.hash());
+        let row = self.read(&tables::acts(patient)).await?.unwrap_or_default();
+        let newest = row.newest()?;
         let previous = newest.map_or(Sha256Digest::from_bytes([0; 32]), |newest| newest.hash);
         let root = Sha256Digest::from_bytes(row.tree()?.root());
         let continues = head.sequence == row.heads
             && head.previous_hash == previous
             && (head.acts, head.root) == (row.count, root);
         ensure(continues, Problem::HeadConflict, "it is over other acts")?;
-        let salt = tx.read_existing(&tables::log_salt(*patient.as_bytes())).await?;
+        let salt = self.read_existing(&tables::log_salt(*patient.as_bytes())).await?;
         ensure(
             head.log_salt_hash == Sha256Digest::of(&salt.salt),
             Problem::Malformed,
             "it names another salt",
         )?;
-        tx.put(&tables::vault_head(patient, head.sequence), &head.to_message());
-        tx.log(*patient.as_bytes(), &hash).await?;
-        tx.act(patient, Act::Head(hash)).await?;
-        Ok(logged)
+        self.put(&tables::vault_head(patient, head.sequence), &head.to_message());
+        self.log(*patient.as_bytes(), &hash).await?;
+        self.act(patient, Act::Head(hash)).await?;
+        Ok(logged(head))
     }
-}
 
-impl Tx<'_> {
     /// Enters what this commit does to the vault (VLT-1).
     pub(super) async fn act(&mut self, patient: PatientId, act: Act) -> Result<(), Refusal> {
         let key = tables::acts(patient);
@@ -167,6 +183,14 @@ impl Tx<'_> {
             Problem::HeadConflict,
             "the vault has no such head",
         )
+    }
+}
+
+/// Its place in the log is added when it has one.
+fn logged(head: &PatientVerified<VaultHead>) -> pb::LoggedStatement {
+    pb::LoggedStatement {
+        statement: Some(head.to_message()),
+        proof: None,
     }
 }
 

@@ -3,12 +3,14 @@
 
 use bytes::Bytes;
 use protocol_spec::{
+    bodies::VaultHead,
     defence::Defence,
     delegation::VerifiedDelegation,
     hash::Sha256Digest,
     ids::{PatientId, PermissionId},
     lifecycle::{Meter, Rules},
     messages as pb,
+    patient::PatientVerified,
     permission::{Kind, PermissionBody, Replaces, SignedPermission, VerifiedPermission},
     problem::Problem,
     statement::Body,
@@ -31,13 +33,14 @@ impl Vault {
     ///
     /// # Errors
     /// `not-permitted`, `request-mismatch`, `request-answered`, `request-expired`, `record-mismatch`,
-    /// `permission-expired`, `delegation-power`, `delegation-scope`, `replacement-conflict`, `too-large`, `already-exists`.
+    /// `permission-expired`, `delegation-power`, `delegation-scope`, `replacement-conflict`, `too-large`, `already-exists`;
+    /// `head-conflict` for a head that is over other acts: then the permission is not taken either.
     pub async fn submit_permission(
         &self,
         caller: &Caller,
         intent: &Intent,
         message: pb::SubmitPermission,
-    ) -> Result<pb::Accepted, Refusal> {
+    ) -> Result<pb::PermissionAnswer, Refusal> {
         let permission = SignedPermission::try_from(message.permission)?;
         let claimed = permission.claimed();
         self.shared
@@ -67,9 +70,21 @@ impl Vault {
             upload_key_epoch: message.upload_key_epoch,
             ..PermissionRow::default()
         };
-        self.shared
-            .mutate(caller, intent, SubmitPermission { permission, row })
-            .await
+        let head = match message.head {
+            None => None,
+            head => Some(self.shared.verify_head(caller, head)?),
+        };
+        let patient = permission.patient_id;
+        let operation = SubmitPermission {
+            permission,
+            row,
+            head,
+        };
+        let mut answer = self.shared.mutate(caller, intent, operation).await?;
+        if let Some(head) = &mut answer.head {
+            self.shared.complete_logged(patient, head).await?;
+        }
+        Ok(answer)
     }
 
     /// The caller's own permissions in the order of their ids, after this one, with what is left of them.
@@ -312,13 +327,19 @@ struct SubmitPermission {
     permission: VerifiedPermission,
     /// What comes beside it.
     row: PermissionRow,
+    /// Over it and what came before.
+    head: Option<PatientVerified<VaultHead>>,
 }
 
 impl Operation for SubmitPermission {
-    type Answer = pb::Accepted;
+    type Answer = pb::PermissionAnswer;
 
-    async fn apply(&self, tx: &mut Tx<'_>) -> Result<pb::Accepted, Refusal> {
-        let Self { permission, row } = self;
+    async fn apply(&self, tx: &mut Tx<'_>) -> Result<pb::PermissionAnswer, Refusal> {
+        let Self {
+            permission,
+            row,
+            head,
+        } = self;
         let patient = permission.patient_id;
         let kind = pb::PermissionKind::from(permission.kind);
         let request = match &permission.replaces {
@@ -352,7 +373,12 @@ impl Operation for SubmitPermission {
             }),
         });
         tx.notify(*permission.institution_id.as_bytes(), event).await?;
-        Ok(pb::Accepted {})
+        Ok(pb::PermissionAnswer {
+            head: match head {
+                Some(head) => Some(tx.take_head(head).await?),
+                None => None,
+            },
+        })
     }
 }
 

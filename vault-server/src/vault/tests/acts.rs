@@ -5,7 +5,7 @@ use protocol_spec::{
     log::{Logged, Receipt, VaultSalt},
     permission::{Kind, PermissionBody},
     problem::Problem,
-    statement::Signed,
+    statement::{Body, Signed},
     vault_head::{Act, HeadRef, epoch_hash, wraps_hash},
 };
 
@@ -104,6 +104,45 @@ async fn a_head_that_is_not_over_the_vault_as_it_is_is_refused() {
         before + 1,
         "the same again changes nothing"
     );
+}
+
+/// VLT-2: a permission and the head over it are taken together, or neither is.
+#[tokio::test]
+async fn a_permission_and_its_head_are_taken_together_or_not_at_all() {
+    let scene = Scene::with_records(1).await;
+    let world = &scene.world;
+    let asked = world.ask_download(&world.second).await;
+    let records = vec![scene.records[0].clone()];
+    let body = world.permission_body(&world.second, Kind::Download, asked, records, Terms::default());
+    let act = Act::Permission(body.permission_id, Sha256Digest::of(&body.encode()));
+    let before = world.acts().await.count();
+    let (standing, _) = world.next_head(|_| ()).await;
+    world.submit_head(standing.clone()).await.unwrap();
+
+    let (over_another, _) = world.next_head_with(&act, |head| head.root = ANOTHER).await;
+    let (not_over_it, _) = world.next_head(|_| ()).await;
+    let stranger = PatientId::from_bytes([9; 32]);
+    let (of_another, _) = world
+        .next_head_with(&act, |head| head.patient_id = stranger)
+        .await;
+    for (head, refused) in [
+        (over_another, Problem::HeadConflict),
+        (not_over_it, Problem::HeadConflict),
+        (standing, Problem::HeadConflict),
+        (of_another, Problem::NotPermitted),
+    ] {
+        assert_eq!(problem(world.submit_with(&body, Some(head)).await), refused);
+    }
+    assert_eq!(world.acts().await.count(), before + 1, "nothing was taken");
+
+    let (head, hash) = world.next_head_with(&act, |_| ()).await;
+    let answer = world.submit_with(&body, Some(head)).await.unwrap();
+    let logged = Logged::<VaultHead>::verify(answer.head.unwrap(), &world.operator_key()).unwrap();
+    assert_eq!(logged.statement.hash(), hash);
+    let acts = world.acts().await;
+    let last: Vec<_> = acts.iter().rev().take(2).copied().collect();
+    assert_eq!(last, [Act::Head(hash), act]);
+    acts.check_newest(&logged.statement, &hash).unwrap();
 }
 
 /// VLT-2: a head is logged, as one of the vault's own leaves.

@@ -171,7 +171,7 @@ async fn a_release_of_long_manifests_is_not_longer_than_announced() {
 }
 
 /// Whether two records with long manifests may go under one permission.
-async fn two_long_manifests(release_manifest_bytes: u64) -> Result<pb::Accepted, Refusal> {
+async fn two_long_manifests(release_manifest_bytes: u64) -> Result<pb::PermissionAnswer, Refusal> {
     let world = World::with(VaultLimits {
         release_manifest_bytes,
         ..limits()

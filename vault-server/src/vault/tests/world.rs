@@ -25,7 +25,7 @@ use protocol_spec::{
         Target,
     },
     statement::{Body, Signed},
-    vault_head::{Acts, HeadRef},
+    vault_head::{Act, Acts, HeadRef, NextHead},
 };
 
 use super::principals::{Hospital, Patient, public, sealed, signing_key};
@@ -200,8 +200,20 @@ impl World {
 
     /// The head that comes next, changed.
     pub(super) async fn next_head(&self, change: impl FnOnce(&mut VaultHead)) -> (VaultHead, Sha256Digest) {
+        self.head(self.acts().await.next_head(), change).await
+    }
+
+    /// The head that comes next if this act comes first, changed.
+    pub(super) async fn next_head_with(
+        &self,
+        act: &Act,
+        change: impl FnOnce(&mut VaultHead),
+    ) -> (VaultHead, Sha256Digest) {
+        self.head(self.acts().await.next_head_with(act), change).await
+    }
+
+    async fn head(&self, next: NextHead, change: impl FnOnce(&mut VaultHead)) -> (VaultHead, Sha256Digest) {
         let caller = self.as_patient().await;
-        let next = self.acts().await.next_head();
         let salt = self.vault.log_salt(&caller).await.unwrap().salt;
         let mut head = VaultHead {
             created: START,
@@ -372,12 +384,22 @@ impl World {
         hash
     }
 
-    pub(super) async fn submit(&self, body: &PermissionBody) -> Result<pb::Accepted, Refusal> {
-        let permission = self.patient.permission(body);
+    pub(super) async fn submit(&self, body: &PermissionBody) -> Result<pb::PermissionAnswer, Refusal> {
+        self.submit_with(body, None).await
+    }
+
+    /// A permission, and a head that came with it.
+    pub(super) async fn submit_with(
+        &self,
+        body: &PermissionBody,
+        head: Option<VaultHead>,
+    ) -> Result<pb::PermissionAnswer, Refusal> {
+        let message = pb::SubmitPermission {
+            head: head.map(|head| self.patient.statement(head).0),
+            ..self.patient.permission(body).into()
+        };
         let caller = self.as_patient().await;
-        self.vault
-            .submit_permission(&caller, &intent(), permission.into())
-            .await
+        self.vault.submit_permission(&caller, &intent(), message).await
     }
 
     /// ① and ② of the download flow.
