@@ -69,7 +69,7 @@ impl Session {
 
     /// The institution as the directory has it now: before anything is sealed to it (LOG-16), and only if it goes on (INS-14, INS-16).
     pub(crate) async fn present(&self, id: InstitutionId) -> Result<Institution> {
-        self.forget_entries().await;
+        self.doubt_entries().await;
         let entry = self.institution(id).await?;
         must_go_on(&entry)?;
         Ok(entry)

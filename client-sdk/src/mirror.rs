@@ -52,26 +52,48 @@ impl Mirror {
 }
 
 impl Session {
-    /// The mirror, brought up to the log once since [`Self::forget_entries`].
+    /// The mirror, brought up to the log once since [`Self::forget_entries`] or [`Self::doubt_entries`].
     pub(crate) async fn mirror(&self) -> Result<MutexGuard<'_, Mirror>> {
         let mut mirror = self.mirror.lock().await;
         if !mirror.fresh {
             // What does not verify is not gone on with: the home has what did.
-            let before = mirror.kept.take();
-            let kept = self.catch_up(before).await?;
-            mirror.verified.clear();
-            mirror.kept = Some(kept);
+            let mut before = mirror.kept.take();
+            if !self.is_said_to_be_all(before.as_mut()).await {
+                before = Some(self.catch_up(before).await?);
+                mirror.verified.clear();
+            }
+            mirror.kept = before;
             mirror.fresh = true;
         }
         Ok(mirror)
     }
 
+    /// Whether a checkpoint that has just been accepted says that there are no other events: then the server need not be asked.
+    #[tracing::instrument(level = "debug", name = "verify", skip_all)]
+    async fn is_said_to_be_all(&self, kept: Option<&mut Kept>) -> bool {
+        // One that the quorum has cosigned comes with the events.
+        let lately = match self.policy.asks_for_witnesses() {
+            true => None,
+            false => self.log.lock().await.shown_lately(),
+        };
+        kept.zip(lately).is_some_and(|(kept, lately)| {
+            !Defence::DirectoryHead.is_off() && kept.directory.check(&lately).is_ok()
+        })
+    }
+
     /// From now on institutions are looked up in the directory as it is then.
     pub(crate) async fn forget_entries(&self) {
+        self.log.lock().await.forget_shown();
+        self.doubt_entries().await;
+    }
+
+    /// The same, unless the log has just shown that the directory is as it was.
+    pub(crate) async fn doubt_entries(&self) {
         self.mirror.lock().await.fresh = false;
     }
 
     /// Reads the events since the last, verifies each and its place in the log, and that there are no others (LOG-16).
+    #[tracing::instrument(level = "debug", name = "verify", skip_all)]
     async fn catch_up(&self, before: Option<Kept>) -> Result<Kept> {
         let mut kept = self.newest_kept(before)?;
         let had = kept.events.len();

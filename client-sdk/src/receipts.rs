@@ -17,7 +17,20 @@ use protocol_spec::{
 use crate::{Error, Result, session::Session};
 
 impl Session {
+    /// What is asked is asked by somebody who knows the pinned log.
+    pub(crate) fn begin_log(&mut self) -> Result<()> {
+        let pinned = self.pinned_log()?;
+        let log = self.log.get_mut();
+        if let Some(pinned) = &pinned {
+            log.accepted.insert(head(pinned));
+            self.server.has_seen_log(pinned.size);
+        }
+        log.newest = pinned;
+        Ok(())
+    }
+
     /// Checks a receipt, its place in the log, and that log (LOG-3, LOG-4).
+    #[tracing::instrument(level = "debug", name = "verify", skip_all)]
     pub(crate) async fn receipt<T: Body>(
         &self,
         message: Option<pb::Receipt>,
@@ -29,6 +42,7 @@ impl Session {
     }
 
     /// Checks that a statement stands in the log.
+    #[tracing::instrument(level = "debug", name = "verify", skip_all)]
     pub(crate) async fn included(
         &self,
         proof: Option<pb::LogProof>,
@@ -41,6 +55,7 @@ impl Session {
     }
 
     /// Compares a checkpoint with the largest one seen, and keeps the larger.
+    #[tracing::instrument(level = "debug", name = "verify", skip_all)]
     pub(crate) async fn accept_log(&self, seen: &VerifiedCheckpoint) -> Result<()> {
         let mut log = self.log.lock().await;
         self.look_at_witnesses(&mut log).await?;
@@ -49,12 +64,9 @@ impl Session {
     }
 
     pub(crate) async fn accept(&self, log: &mut Log, seen: &VerifiedCheckpoint) -> Result<()> {
-        let head = (seen.size, *seen.root.as_bytes());
+        let head = head(seen);
         if log.accepted.contains(&head) {
             return Ok(());
-        }
-        if log.newest.is_none() {
-            log.newest = self.pinned_log()?;
         }
         let grown = match &log.newest {
             Some(newest) if newest.size >= seen.size => {
@@ -64,13 +76,15 @@ impl Session {
             None => true,
         };
         log.accepted.insert(head);
+        log.shown_at = grown.then(Instant::now).or(log.shown_at);
         if grown {
+            self.server.has_seen_log(seen.size);
             log.newest = Some(seen.clone());
             log.unpinned = true;
         }
         let due = log.unpinned && log.pinned_at.is_none_or(|at| at.elapsed() >= PIN_EVERY);
         if let (true, Some(newest)) = (due, &log.newest) {
-            self.pin(newest).await?;
+            self.pin(newest, &log.accepted).await?;
             log.unpinned = false;
             log.pinned_at = Some(Instant::now());
         }
@@ -79,10 +93,12 @@ impl Session {
 
     /// Pins a checkpoint in the home, unless a larger one is pinned there. The home is locked to write, not
     /// while the server is asked; if another process has pinned meanwhile, its pin is compared next.
-    async fn pin(&self, newest: &VerifiedCheckpoint) -> Result<()> {
+    async fn pin(&self, newest: &VerifiedCheckpoint, accepted: &HashSet<Head>) -> Result<()> {
         loop {
             let pinned = self.pinned_log()?;
-            if let Some(pinned) = &pinned {
+            // Whatever was accepted here is what the newest continues.
+            let other = pinned.as_ref().filter(|pinned| !accepted.contains(&head(pinned)));
+            if let Some(pinned) = other {
                 let grown = pinned.size < newest.size;
                 let (old, new) = if grown { (pinned, newest) } else { (newest, pinned) };
                 self.check_growth(old, new).await?;
@@ -110,9 +126,13 @@ impl Session {
         }
     }
 
-    /// Checks that the newer log continues the older one (LOG-4). What contradicts itself is kept in the home: two notes
+    /// Checks that the newer log continues the older one (LOG-4), by what came along if that proves it (LOG-19). What contradicts itself is kept in the home: two notes
     /// that the operator has signed, for whoever is to judge.
     async fn check_growth(&self, old: &VerifiedCheckpoint, new: &VerifiedCheckpoint) -> Result<()> {
+        let came = self.server.growth(old.size, new.size);
+        if came.is_some_and(|path| verify_consistency(old, new, &path).is_ok()) {
+            return Ok(());
+        }
         let path = if old.size == new.size {
             Ok(Vec::new())
         } else {
@@ -176,8 +196,10 @@ impl Drop for Session {
 #[derive(Default)]
 pub(crate) struct Log {
     /// Sizes and roots that were compared.
-    accepted: HashSet<(u64, [u8; 32])>,
+    accepted: HashSet<Head>,
     newest: Option<VerifiedCheckpoint>,
+    /// When the server has shown that.
+    shown_at: Option<Instant>,
     unpinned: bool,
     pinned_at: Option<Instant>,
     /// Leaves that the quorum has cosigned.
@@ -185,6 +207,29 @@ pub(crate) struct Log {
     /// When that was looked at.
     pub(crate) looked_at: Option<Instant>,
 }
+
+/// Size and root of a checkpoint.
+type Head = (u64, [u8; 32]);
+
+fn head(checkpoint: &VerifiedCheckpoint) -> Head {
+    (checkpoint.size, *checkpoint.root.as_bytes())
+}
+
+impl Log {
+    /// The newest checkpoint, if the server has shown it just now.
+    pub(crate) fn shown_lately(&self) -> Option<VerifiedCheckpoint> {
+        let lately = self.shown_at.is_some_and(|at| at.elapsed() < LATELY);
+        self.newest.clone().filter(|_| lately)
+    }
+
+    /// What it has shown until now was not just now.
+    pub(crate) fn forget_shown(&mut self) {
+        self.shown_at = None;
+    }
+}
+
+/// What is asked for again in one command was answered by then.
+const LATELY: Duration = Duration::from_secs(1);
 
 /// A pin for each receipt would cost more than the receipt; what a crash loses is the last second's.
 const PIN_EVERY: Duration = Duration::from_secs(1);

@@ -35,13 +35,15 @@ impl Session {
                 key,
             }),
         )?;
-        Ok(Self {
+        let mut session = Self {
             policy: home.policy()?,
             home,
             server,
             mirror: Mutex::default(),
             log: Mutex::default(),
-        })
+        };
+        session.begin_log()?;
+        Ok(session)
     }
 }
 

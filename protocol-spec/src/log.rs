@@ -13,6 +13,7 @@
 //! | `scan` | – | all entries of a log, verified while they are read |
 //! | `entry` | – | what a leaf says |
 //! | `directory_head` | – | how many of them are about the directory, and a chain over those |
+//! | `growth` | – | consistency proofs that come along with answers |
 //! | `receipt` | – | statements with their places |
 //!
 //! What is signed but not checked is a [`SignedCheckpoint`], what the log has signed a [`VerifiedCheckpoint`], what
@@ -25,6 +26,7 @@ mod cosignature;
 mod directory_head;
 mod entry;
 pub mod frontier;
+mod growth;
 mod merkle;
 mod note;
 mod policy;
@@ -41,6 +43,7 @@ pub use self::{
     cosignature::{cosign, cosigned_at},
     directory_head::DirectoryHead,
     entry::{Entry, Mark, VaultSalt},
+    growth::{Growth, LOG_GROWTH, LOG_SIZE},
     merkle::{Hash, verify_consistency, verify_leaf},
     note::{KeyKind, Note, NoteKey, SignatureLine},
     policy::{Policy, Witness, WitnessedCheckpoint},

@@ -195,16 +195,19 @@ impl Server {
     async fn attempt_once(&self, call: &Call<'_>) -> Result<Incoming, Refusal> {
         let authority = self.pins.link.authority();
         let request = self.sign(call, authority).map_err(Refusal::own)?;
-        answered(self.http.send(request).await, authority)
-            .await
-            .map_err(|mut refusal| {
-                refusal.retry.useful |= refusal.problem.is_some() && refusal.problem == call.passing;
-                refusal
-            })
+        let answer = self.http.send(request).await;
+        if let Ok((parts, _)) = &answer {
+            self.growth.take(&parts.headers);
+        }
+        answered(answer, authority).await.map_err(|mut refusal| {
+            refusal.retry.useful |= refusal.problem.is_some() && refusal.problem == call.passing;
+            refusal
+        })
     }
 
     fn sign(&self, call: &Call<'_>, authority: &str) -> Result<http::Request<Pieces>> {
-        let request = call.request(authority)?;
+        let mut request = call.request(authority)?;
+        self.growth.ask(request.headers_mut());
         let Some(principal) = &self.principal else {
             return Ok(request);
         };

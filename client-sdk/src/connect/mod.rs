@@ -6,12 +6,14 @@
 //! | `tls` | TLS 1.3 with X25519MLKEM768; which certificates are accepted |
 //! | `http` | requests and answers as bytes, bodies in pieces |
 //! | `call` | one request: signatures, retries, refusals |
+//! | `growth` | proofs of the log's growth that come along |
 //! | [`trace`] | what travels, for a user who asks to see it |
 //!
 //! Only the link's authority is ever contacted: redirects are refusals, proxies are not asked (ATK-51).
 
 mod bootstrap;
 mod call;
+mod growth;
 mod http;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -32,6 +34,7 @@ use protocol_spec::{
     ids::{DelegationId, OperatorId, PermissionId},
     keys::IdentityKey,
     link::ServerLink,
+    log::Hash,
     messages as pb,
     problem::Problem,
     request,
@@ -40,6 +43,7 @@ use protocol_spec::{
 pub(crate) use self::bootstrap::bootstrap;
 use self::{
     call::{Call, Possession},
+    growth::Growth,
     http::Http,
 };
 pub(crate) use self::{
@@ -58,6 +62,7 @@ pub(crate) struct Server {
     delegation: Option<DelegationId>,
     /// Seconds to add to this machine's clock.
     skew: AtomicI64,
+    growth: Growth,
 }
 
 /// Whose key signs requests.
@@ -90,6 +95,7 @@ impl Server {
             principal,
             delegation: None,
             skew: AtomicI64::new(0),
+            growth: Growth::default(),
         })
     }
 
@@ -118,6 +124,16 @@ impl Server {
     /// The server's clock, in milliseconds since 1970, as far as it is known: for what the server lets expire.
     pub(crate) fn now_ms(&self) -> u64 {
         mint::now_ms().saturating_add_signed(self.skew.load(Ordering::Relaxed).saturating_mul(1000))
+    }
+
+    /// From now on answers need prove the log's growth from this size on only (LOG-19).
+    pub(crate) fn has_seen_log(&self, size: u64) {
+        self.growth.begin_at(size);
+    }
+
+    /// What came along to prove that the log of one size continues that of another, if anything did; unverified.
+    pub(crate) fn growth(&self, from: u64, to: u64) -> Option<Vec<Hash>> {
+        self.growth.between(from, to)
     }
 
     /// The link that was followed here.

@@ -11,7 +11,7 @@ use std::{
 
 use anyhow::{Context, Result};
 use bytes::Bytes;
-use http::{Request, Response, StatusCode, header};
+use http::{HeaderMap, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
@@ -25,6 +25,9 @@ use crate::raw::{HttpsClient, believing_client};
 /// What becomes of an answer: path and query, and the body.
 type Lie = dyn Fn(&str, Bytes) -> Bytes + Send + Sync;
 
+/// What becomes of its header section.
+type FieldLie = dyn Fn(&mut HeaderMap) + Send + Sync;
+
 /// A front before a server; ends with the process.
 #[derive(Clone)]
 pub struct Liar {
@@ -37,6 +40,7 @@ struct State {
     /// The server's data directory, which has its certificate.
     data: PathBuf,
     lie: Mutex<Arc<Lie>>,
+    field_lie: Mutex<Arc<FieldLie>>,
 }
 
 impl std::fmt::Debug for Liar {
@@ -59,6 +63,7 @@ impl Liar {
             upstream,
             data: data.to_owned(),
             lie: Mutex::new(Arc::new(|_: &str, body| body)),
+            field_lie: Mutex::new(Arc::new(|_: &mut HeaderMap| ())),
         });
         let liar = Self {
             address: listener.local_addr()?,
@@ -92,6 +97,15 @@ impl Liar {
             Ok(message) if asked.starts_with(path) => change(message).encode_to_vec().into(),
             _ => body,
         });
+    }
+
+    /// Changes header sections from now on.
+    pub fn tell_in_fields(&self, lie: impl Fn(&mut HeaderMap) + Send + Sync + 'static) {
+        *self
+            .state
+            .field_lie
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = Arc::new(lie);
     }
 
     /// Tells the truth again.
@@ -165,6 +179,12 @@ async fn pass_on(
         let lie = state.lie.lock().unwrap_or_else(PoisonError::into_inner).clone();
         body = lie(&asked, body);
         parts.headers.remove(header::CONTENT_LENGTH);
+        let lie = state
+            .field_lie
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        lie(&mut parts.headers);
     }
     Ok(Response::from_parts(parts, Full::new(body)))
 }

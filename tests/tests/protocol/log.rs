@@ -1,6 +1,12 @@
 //! The transparency log between real programs: what is served, and what clients make of lies about it.
 
-use std::path::Path;
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
@@ -9,7 +15,7 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use protocol_spec::{
     defence::Defence,
     log::{
-        Entry, SignedCheckpoint, VaultSalt, log_key,
+        Entry, Growth, LOG_GROWTH, SignedCheckpoint, VaultSalt, log_key,
         tile::{self, TilePath},
     },
     messages as pb,
@@ -214,4 +220,70 @@ fn a_log_that_was_set_back_is_refused() -> Result<()> {
         ensure!(said.contains("4 leaves") || said.contains("5 leaves"), "{said}");
         Ok(false)
     })
+}
+
+/// What becomes of a proof of growth.
+type GrowthLie = fn(Growth) -> Growth;
+
+/// LOG-19, LOG-4: what comes along to prove the log's growth saves the question, and is believed no more than an answer to it.
+#[test]
+fn growth_that_comes_along_is_believed_no_more_than_what_is_asked_for() -> Result<()> {
+    let (world, liar) = World::start_behind_liar()?;
+    let (patient, _) = world.patient("patient")?;
+    world.institution("St. Anna")?;
+    patient.run(&["directory"])?;
+    let asked = Arc::new(AtomicUsize::new(0));
+    let counted = asked.clone();
+    liar.tell(move |path, body| {
+        counted.fetch_add(
+            usize::from(path.starts_with("/v1/log/consistency")),
+            Ordering::SeqCst,
+        );
+        body
+    });
+    let questions = |name: &str, lie: GrowthLie| -> Result<usize> {
+        world.institution(name)?;
+        liar.tell_in_fields(move |fields| {
+            let came = Growth::read(fields);
+            fields.remove(LOG_GROWTH);
+            for growth in came {
+                fields.append(LOG_GROWTH, lie(growth).field());
+            }
+        });
+        let said = patient.run(&["directory"])?.to_string();
+        ensure!(said.contains(name), "{said}");
+        Ok(asked.swap(0, Ordering::SeqCst))
+    };
+    let lies: [(&str, GrowthLie, usize); 4] = [
+        ("Mercy", |growth| growth, 0),
+        (
+            "Hope",
+            |growth| Growth {
+                path: vec![[7; 32]; growth.path.len()],
+                ..growth
+            },
+            1,
+        ),
+        (
+            "Charity",
+            |growth| Growth {
+                path: vec![],
+                ..growth
+            },
+            1,
+        ),
+        (
+            "Faith",
+            |growth| Growth {
+                from: growth.from - 1,
+                ..growth
+            },
+            1,
+        ),
+    ];
+    for (name, lie, expected) in lies {
+        let questions = questions(name, lie)?;
+        ensure!(questions == expected, "{name}: {questions}");
+    }
+    Ok(())
 }

@@ -10,13 +10,19 @@ use axum::{
 };
 use http::{HeaderValue, Method, header};
 use http_body::Body;
-use protocol_spec::problem::Problem;
+use protocol_spec::{
+    log::{LOG_GROWTH, LOG_SIZE},
+    problem::Problem,
+};
 
 use super::{
     App, openapi,
     problem::{Refused, render},
 };
-use crate::{telemetry::RequestLabels, vault::Refusal};
+use crate::{
+    telemetry::RequestLabels,
+    vault::{Refusal, for_who_has_seen},
+};
 
 pub(super) async fn observe(State(app): State<App>, request: Request, next: Next) -> Response {
     let started = Instant::now();
@@ -59,8 +65,16 @@ async fn run(app: &App, request: Request, next: Next) -> Response {
     }
     let body = request.body().size_hint();
     let patience = app.limits.request_timeout + app.time_for(body.upper().unwrap_or(MAX_BODY));
-    match tokio::time::timeout(patience, next.run(request)).await {
-        Ok(response) => response,
+    let seen = request.headers().get(LOG_SIZE);
+    let seen = seen.and_then(|size| size.to_str().ok()?.parse().ok());
+    let running = for_who_has_seen(seen.unwrap_or(0), next.run(request));
+    match tokio::time::timeout(patience, running).await {
+        Ok((mut response, growth)) => {
+            for growth in growth {
+                response.headers_mut().append(LOG_GROWTH, growth.field());
+            }
+            response
+        }
         Err(_) => Refused(Refusal::new(Problem::Unavailable, "the request took too long")).into_response(),
     }
 }

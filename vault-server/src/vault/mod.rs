@@ -81,6 +81,7 @@ use protocol_spec::{
 };
 use tokio::{sync::watch, task::JoinSet};
 
+pub(crate) use self::log::for_who_has_seen;
 pub use self::{
     acting::{Acting, KEYS_OF_PAGE},
     acts::MAX_ACTS,

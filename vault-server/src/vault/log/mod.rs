@@ -5,6 +5,7 @@
 //! logged, and a restart goes on with what is queued. Proofs are not stored: [`Log::prove`] makes them against the newest
 //! checkpoint, and a salted leaf is found again by its owner's salt.
 
+mod seen;
 mod sequencer;
 pub(super) mod tile;
 mod tree;
@@ -35,6 +36,7 @@ use tokio::{
     time::Instant,
 };
 
+pub(crate) use self::seen::for_who_has_seen;
 use self::{
     tile::{Place, TileId},
     tree::subtrees,
@@ -182,22 +184,19 @@ impl Log {
         let row = row.ok_or_else(|| Refusal::new(Problem::Internal, "a principal has no salt"))?;
         let mark = row.salt()?.mark(statement);
         Ok(pb::LogProof {
-            proof: self.proof(&mark.entry(statement)).await?.to_string(),
             salt: Bytes::copy_from_slice(&mark.salt),
             tag: Bytes::copy_from_slice(&mark.tag),
+            ..self.proof(&mark.entry(statement)).await?
         })
     }
 
     /// The proof of what stands in the log in clear.
     pub(super) async fn prove_published(&self, entry: &Entry) -> Result<pb::LogProof, Refusal> {
-        Ok(pb::LogProof {
-            proof: self.proof(entry).await?.to_string(),
-            ..pb::LogProof::default()
-        })
+        self.proof(entry).await
     }
 
     /// Under the cosigned checkpoint, if it is large enough, and under the newest before that (LOG-13).
-    async fn proof(&self, entry: &Entry) -> Result<TlogProof, Refusal> {
+    async fn proof(&self, entry: &Entry) -> Result<pb::LogProof, Refusal> {
         let index = self.place(leaf_hash(&entry.bytes()?)).await?;
         let cosigned = self.cosigned().await?.filter(|cosigned| index < cosigned.size);
         let (size, checkpoint) = match cosigned {
@@ -207,11 +206,16 @@ impl Log {
                 (head.size, head.checkpoint)
             }
         };
-        Ok(TlogProof {
+        let proof = TlogProof {
             extra: None,
             index,
             path: self.inclusion(index, size).await?,
             checkpoint: SignedCheckpoint::parse(checkpoint.as_bytes()).map_err(Refusal::damaged)?,
+        };
+        self.lead_on(size).await?;
+        Ok(pb::LogProof {
+            proof: proof.to_string(),
+            ..pb::LogProof::default()
         })
     }
 
@@ -257,6 +261,7 @@ impl Log {
             let path = path.iter().map(|hash| Bytes::copy_from_slice(hash)).collect();
             pb::DirectoryEvent { entry, index, path }
         });
+        self.lead_on(size).await?;
         Ok(pb::DirectoryEvents {
             checkpoint,
             events: events.collect(),

@@ -5,9 +5,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use ct_merkle::mem_backed_tree::MemoryBackedTree;
 use protocol_spec::{
+    bodies::VaultHead,
     hash::Sha256Digest,
     log::{
-        Entry, SignedCheckpoint, VaultSalt, VerifiedCheckpoint, log_key,
+        Entry, Logged, SignedCheckpoint, VaultSalt, VerifiedCheckpoint, log_key,
         tile::{TileKind, TilePath, entries},
         verify_consistency, verify_inclusion, verify_leaf,
     },
@@ -25,7 +26,7 @@ use crate::{
     identity::OperatorIdentity,
     store::{Commit, CommitId, Outcome},
     vault::{
-        Vault,
+        Vault, for_who_has_seen,
         log::Queued,
         tables::{self, LogQueueRow, Row},
     },
@@ -120,6 +121,35 @@ async fn checkpoints_continue_each_other() {
         problem(world.vault.log_consistency(0, last.size).await),
         Problem::NotFound
     );
+}
+
+/// LOG-19: what leads from what was seen to the checkpoints of an answer comes with it, each once.
+#[tokio::test]
+async fn answers_lead_on_from_what_was_seen() {
+    let world = World::new().await;
+    let seen = grown(&world, 2).await;
+    world.put_head().await;
+    let caller = world.as_patient().await;
+    let answer = || async {
+        let shown = world.vault.acts(&caller, 0, 10).await.unwrap();
+        let head = Logged::<VaultHead>::verify(shown.head.unwrap(), &world.operator_key());
+        head.unwrap().checkpoint
+    };
+    let twice = async {
+        let events = world.vault.directory_events(0, 10).await.unwrap();
+        assert_eq!(events.events.len(), 2);
+        answer().await
+    };
+    let (last, came) = for_who_has_seen(seen.size, twice).await;
+    let [growth] = came.as_slice() else {
+        panic!("{came:?}");
+    };
+    assert_eq!((growth.from, growth.to), (seen.size, last.size));
+    verify_consistency(&seen, &last, &growth.path).unwrap();
+    for size in [0, last.size, last.size + 1, u64::MAX] {
+        let (_, came) = for_who_has_seen(size, answer()).await;
+        assert_eq!(came, [], "{size}");
+    }
 }
 
 /// Leaves of commits that were made while nobody sequenced get their places at the next start.
