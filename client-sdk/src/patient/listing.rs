@@ -36,6 +36,8 @@ pub(super) struct Listing {
     pub(super) refused: Vec<(RecordId, Error)>,
     /// Of what was verified just now.
     keys: HashMap<VersionId, DataKey>,
+    /// Nothing waited to be taken in, so nothing can have gone from one list to the other while they were read.
+    settled: bool,
 }
 
 /// What was verified just now, or not.
@@ -67,6 +69,7 @@ impl Patient {
             mut entries,
             mut refused,
             keys,
+            ..
         } = self.listing().await?;
         if let Selection::Records(ids) = chosen {
             entries.retain(|entry| ids.contains(&entry.record_id));
@@ -88,22 +91,14 @@ impl Patient {
     }
 
     /// All that lies in the vault, held against what has been done to it (VLT-5). What another device takes in between two of
-    /// the lists that are read here stands in neither: they are then read once more.
+    /// the lists that are read here may stand in neither: they are then read once more.
     pub(super) async fn listing(&self) -> Result<Listing> {
         for _ in 1..MAX_TRIES {
             let before = self.catch_up().await?.acts().clone();
             let listing = self.list_all().await?;
             self.check_records(&before, &listing.entries, &listing.refused)
                 .await?;
-            let seen = self.catch_up().await?;
-            let placed = seen.acts().placements();
-            drop(seen);
-            let shown: HashSet<_> = listing.entries.iter().map(|entry| entry.record_id).collect();
-            let refused = |record: &RecordId| listing.refused.iter().any(|(id, _)| id == record);
-            let complete = placed
-                .keys()
-                .all(|record| shown.contains(record) || refused(record));
-            if Defence::VaultHeads.holds(complete) {
+            if Defence::VaultHeads.holds(listing.settled || self.has_all_placed(&listing).await?) {
                 // For what was taken in just now.
                 self.put_head_if_due().await?;
                 return Ok(listing);
@@ -114,8 +109,19 @@ impl Patient {
         ))
     }
 
+    /// Whether what was placed until now stands in a listing.
+    async fn has_all_placed(&self, listing: &Listing) -> Result<bool> {
+        let placed = self.catch_up().await?.acts().placements();
+        let listed = listing.entries.iter().map(|entry| entry.record_id);
+        let refused = listing.refused.iter().map(|(record, _)| *record);
+        let shown: HashSet<_> = listed.chain(refused).collect();
+        Ok(placed.keys().all(|record| shown.contains(record)))
+    }
+
     /// All that lies in the vault: by the index, and what that does not cover, verified and adopted (IDX-5).
     async fn list_all(&self) -> Result<Listing> {
+        let waiting = self.next_page(&mut Pages::Arrivals(None)).await?;
+        let settled = waiting.is_none_or(|records| records.is_empty());
         drop(self.seen_placements().await?);
         let mut index = self.read_index().await?;
         let placements = self.seen_placements().await?;
@@ -128,7 +134,9 @@ impl Patient {
             fresh = self.look_at_placed(&index).await?;
         }
         let complete = covers(&index, &fresh) >= index.placed;
-        self.look_at_all(Pages::Arrivals(None), &mut fresh).await?;
+        if !settled {
+            self.look_at_all(Pages::Arrivals(None), &mut fresh).await?;
+        }
         for entry in &fresh.entries {
             index.supersede(entry.clone());
         }
@@ -145,6 +153,7 @@ impl Patient {
             entries,
             refused: fresh.refused,
             keys: fresh.keys,
+            settled,
         })
     }
 
