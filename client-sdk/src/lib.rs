@@ -40,6 +40,8 @@
 //! | `mirror`, `directory`, `receipts`, `scan`, `met`, [`inbox`], `provenance` | what is verified before it is believed |
 //! | [`rules`] | what the patient's device answers while she is not looking |
 //! | [`transfer`] | sources and sinks, sealing and opening in constant memory, resuming |
+//!
+//! Whatever is checked against the log, the directory or a vault head lies in a `tracing` span `verify` of level debug.
 
 mod asked;
 mod connect;

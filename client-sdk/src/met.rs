@@ -47,6 +47,7 @@ impl Session {
     }
 
     /// This head of a patient's vault was met: from now on none other under its number (VLT-8).
+    #[tracing::instrument(level = "debug", name = "verify", skip_all)]
     pub(crate) fn met_head(&self, patient: PatientId, head: &HeadRef) -> Result<()> {
         let (number, hash) = (head.sequence, head.hash.to_string());
         let kept = self
@@ -62,6 +63,7 @@ impl Session {
     }
 
     /// What a receipt says of the vault is not older than what the permission says that it is for (VLT-8).
+    #[tracing::instrument(level = "debug", name = "verify", skip_all)]
     pub(crate) fn met_receipt_head(
         &self,
         (patient, permission): (PatientId, Option<HeadRef>),

@@ -49,6 +49,7 @@ impl Patient {
     /// What has been done to the vault until now: what this device has seen, and what has come since (VLT-3). A device that
     /// has seen nothing yet reads the log as well, and then once more what has been done: only what it has verified and keeps
     /// counts for what it finds there (VLT-9).
+    #[tracing::instrument(level = "debug", name = "verify", skip_all)]
     pub(super) async fn catch_up(&self) -> Result<MutexGuard<'_, SeenActs>> {
         let mut seen = self.acts.lock().await;
         let known = seen.read(&self.session.home)?;

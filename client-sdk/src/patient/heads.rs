@@ -109,6 +109,7 @@ impl Patient {
     }
 
     /// What was handed in must stand in the log, as a leaf of this vault.
+    #[tracing::instrument(level = "debug", name = "verify", skip_all)]
     async fn check_own_head(
         &self,
         logged: Option<pb::LoggedStatement>,

@@ -18,6 +18,7 @@ use crate::{Error, Result};
 
 impl Patient {
     /// Whether all records are shown, each with the placement that is its last, and no others (VLT-5).
+    #[tracing::instrument(level = "debug", name = "verify", skip_all)]
     pub(super) async fn check_records(
         &self,
         before: &Acts,
@@ -135,6 +136,7 @@ impl Patient {
     }
 
     /// Whether a receipt names a head of her vault (VLT-8).
+    #[tracing::instrument(level = "debug", name = "verify", skip_all)]
     pub(crate) async fn check_receipt_head(&self, named: Option<HeadRef>) -> Result<()> {
         if Defence::VaultHeads.is_off() {
             return Ok(());

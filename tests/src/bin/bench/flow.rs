@@ -8,7 +8,7 @@ use client_sdk::{Institution, Patient, PermitTerms, Selection, Unlock, UploadTer
 use serde_json::{Value, json};
 use tests::harness::World;
 
-use crate::samples::Samples;
+use crate::{samples::Samples, verification::Verification};
 
 /// Plays the flow `repetitions` times with 8 KiB, after ten that are not counted.
 pub(crate) fn measure(repetitions: usize) -> Result<Value> {
@@ -34,9 +34,11 @@ async fn run(repetitions: usize) -> Result<Value> {
     let record = hospital.send_upload(permission, &[file], &()).await?.record_id;
     let selection = Selection::Records(vec![record]);
 
-    let (mut total, mut ask, mut permit, mut fetch) = <(Samples, Samples, Samples, Samples)>::default();
+    let watch = Verification::watch();
+    let (mut total, mut ask, mut permit, mut fetch, mut verified) =
+        <(Samples, Samples, Samples, Samples, Samples)>::default();
     for number in 0..repetitions + 10 {
-        let started = Instant::now();
+        let (started, before) = (Instant::now(), watch.millis());
         let request = hospital.request_download(patient.id(), "may we?", None).await?;
         let asked = started.elapsed().as_secs_f64() * 1e3;
         let permission = patient
@@ -52,6 +54,7 @@ async fn run(repetitions: usize) -> Result<Value> {
             ask.add(asked);
             permit.add(permitted - asked);
             fetch.add(fetched - permitted);
+            verified.add(watch.millis() - before);
         }
     }
     Ok(json!({
@@ -61,5 +64,7 @@ async fn run(repetitions: usize) -> Result<Value> {
         "request, p50, ms": ask.median(),
         "permit, p50, ms": permit.median(),
         "deliver, present, open, p50, ms": fetch.median(),
+        "of which log, directory and heads, p50, ms": verified.median(),
+        "their share of the flow, p50": verified.over(&total).median(),
     }))
 }

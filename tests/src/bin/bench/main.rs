@@ -11,6 +11,7 @@ mod memory;
 mod nginx;
 mod samples;
 mod transfer;
+mod verification;
 
 use anyhow::Result;
 use clap::Parser;
