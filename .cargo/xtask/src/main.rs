@@ -1,4 +1,4 @@
-//! The project's own commands: `cargo xtask demo | test | check | build | bench | model | attacks | decryptor | formal`.
+//! The project's own commands: `cargo xtask demo | test | check | build | bench | model | attacks | decryptor | formal | release`.
 //!
 //! Everything builds in the one dev profile and with whole-workspace features, so that RocksDB, by far the
 //! most expensive dependency, is compiled once and then reused by every command here.
@@ -15,6 +15,7 @@ mod formal;
 mod model;
 mod prerequisites;
 mod process;
+mod release;
 mod test;
 
 use std::process::ExitCode;
@@ -46,6 +47,8 @@ enum Command {
     Attacks(attacks::Options),
     /// Open the test vectors with a program in another language, written from the specification alone
     Decryptor(decryptor::Options),
+    /// Build the programs that users trust, the same bytes on every machine, and say their digests
+    Release(release::Options),
     /// Run the formal models of the protocol: every claim must hold, and every control's attack must be found
     Formal(formal::Options),
     /// Measure throughput, latency and memory; arguments go to the benchmark program
@@ -85,6 +88,7 @@ fn run(command: Command) -> Result<()> {
         Command::Model => model::run(),
         Command::Attacks(options) => attacks::run(&options),
         Command::Decryptor(options) => decryptor::run(&options),
+        Command::Release(options) => release::run(&options),
         Command::Formal(options) => formal::run(&options),
         Command::Bench { arguments } => bench::run(&arguments),
     }

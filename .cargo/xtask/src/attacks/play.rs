@@ -141,7 +141,7 @@ fn program(message: &Value) -> Option<(String, Program)> {
 fn run(program: &Program, test: &TestName, notes: &Path) -> Outcome {
     // As cargo would: in the folder of the package.
     let output = Command::new(&program.path)
-        .args(["--exact", &test.name, "--nocapture"])
+        .args(["--exact", &test.name, "--include-ignored", "--nocapture"])
         .current_dir(&program.package)
         .env("CARGO_MANIFEST_DIR", &program.package)
         .env(NOTES, notes)
