@@ -58,7 +58,7 @@ impl Session {
         if !mirror.fresh {
             // What does not verify is not gone on with: the home has what did.
             let mut before = mirror.kept.take();
-            if !self.is_said_to_be_all(before.as_mut()).await {
+            if !self.is_said_to_be_all(before.as_mut()).await? {
                 before = Some(self.catch_up(before).await?);
                 mirror.verified.clear();
             }
@@ -69,16 +69,23 @@ impl Session {
     }
 
     /// Whether a checkpoint that has just been accepted says that there are no other events: then the server need not be asked.
+    /// What it says is kept, as if it had come with events.
     #[tracing::instrument(level = "debug", name = "verify", skip_all)]
-    async fn is_said_to_be_all(&self, kept: Option<&mut Kept>) -> bool {
-        // One that the quorum has cosigned comes with the events.
-        let lately = match self.policy.asks_for_witnesses() {
-            true => None,
-            false => self.log.lock().await.shown_lately(),
+    async fn is_said_to_be_all(&self, kept: Option<&mut Kept>) -> Result<bool> {
+        // Only with the events comes one that the quorum has cosigned.
+        if self.policy.asks_for_witnesses() || Defence::DirectoryHead.is_off() {
+            return Ok(false);
+        }
+        let lately = self.log.lock().await.shown_lately();
+        let Some((kept, lately)) = kept.zip(lately) else {
+            return Ok(false);
         };
-        kept.zip(lately).is_some_and(|(kept, lately)| {
-            !Defence::DirectoryHead.is_off() && kept.directory.check(&lately).is_ok()
-        })
+        if kept.directory.check(&lately).is_err() {
+            return Ok(false);
+        }
+        let had = kept.events.len();
+        self.keep(kept, &lately, had).await?;
+        Ok(true)
     }
 
     /// From now on institutions are looked up in the directory as it is then.
@@ -97,12 +104,21 @@ impl Session {
     async fn catch_up(&self, before: Option<Kept>) -> Result<Kept> {
         let mut kept = self.newest_kept(before)?;
         let had = kept.events.len();
+        let (witnessed, seen) = match self.policy.asks_for_witnesses() {
+            true => ("&witnessed=true", 0),
+            false => ("", self.log.lock().await.newest_size()),
+        };
         let checkpoint = loop {
             let after = kept.directory.head().events;
-            let path = format!("/v1/directory/events?after={after}");
+            let path = format!("/v1/directory/events?after={after}{witnessed}");
             let page: pb::DirectoryEvents = self.server.get(&path).await?;
             let checkpoint = self.believe_shown(page.checkpoint.as_bytes())?;
             self.accept_log(&checkpoint).await?;
+            let current = checkpoint.size >= seen || Defence::LogGrowth.is_off();
+            if !Defence::DirectoryHead.holds(current) {
+                let shown = checkpoint.size;
+                return Err(Error::OlderDirectory { seen, shown });
+            }
             let last = page.events.is_empty();
             for event in page.events {
                 take(&mut kept.directory, &checkpoint, &event)?;
@@ -303,4 +319,4 @@ const AUDITED: &str = "directory-audited.json";
 const CONFLICT: &str = "directory-conflict.checkpoint";
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

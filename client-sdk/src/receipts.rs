@@ -3,7 +3,7 @@
 
 use std::{
     collections::HashSet,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use protocol_spec::{
@@ -75,19 +75,19 @@ impl Session {
             Some(newest) => self.check_growth(newest, seen).await.map(|()| true)?,
             None => true,
         };
-        log.accepted.insert(head);
-        log.shown_at = grown.then(Instant::now).or(log.shown_at);
         if grown {
-            self.server.has_seen_log(seen.size);
+            let due = log.pinned_at.is_none_or(|at| at.elapsed() >= PIN_EVERY);
+            if due {
+                // What contradicts another process's pin is not gone on with.
+                self.pin(seen, &log.accepted).await?;
+                log.pinned_at = Some(Instant::now());
+            }
+            log.unpinned = !due;
+            log.shown_at = Some((Instant::now(), SystemTime::now()));
             log.newest = Some(seen.clone());
-            log.unpinned = true;
+            self.server.has_seen_log(seen.size);
         }
-        let due = log.unpinned && log.pinned_at.is_none_or(|at| at.elapsed() >= PIN_EVERY);
-        if let (true, Some(newest)) = (due, &log.newest) {
-            self.pin(newest, &log.accepted).await?;
-            log.unpinned = false;
-            log.pinned_at = Some(Instant::now());
-        }
+        log.accepted.insert(head);
         Ok(())
     }
 
@@ -115,19 +115,25 @@ impl Session {
 
     /// What was seen since the last pin, when the session ends.
     fn pin_last(&mut self) -> Result<()> {
-        let log = self.log.get_mut();
-        let (true, Some(newest)) = (log.unpinned, log.newest.take()) else {
+        let Log {
+            accepted,
+            newest: Some(newest),
+            unpinned: true,
+            ..
+        } = std::mem::take(self.log.get_mut())
+        else {
             return Ok(());
         };
         let _lock = self.home.try_lock()?;
         match self.pinned_log()? {
-            Some(pinned) if pinned.size >= newest.size => Ok(()),
+            // Another process's, which nobody has compared with this one's.
+            Some(pinned) if pinned.size >= newest.size || !accepted.contains(&head(&pinned)) => Ok(()),
             _ => self.pin_log(&newest),
         }
     }
 
-    /// Checks that the newer log continues the older one (LOG-4), by what came along if that proves it (LOG-19). What contradicts itself is kept in the home: two notes
-    /// that the operator has signed, for whoever is to judge.
+    /// Checks that the newer log continues the older one (LOG-4), by what came along if that proves it (LOG-19). What
+    /// contradicts itself is kept in the home: two notes that the operator has signed, for whoever is to judge.
     async fn check_growth(&self, old: &VerifiedCheckpoint, new: &VerifiedCheckpoint) -> Result<()> {
         let came = self.server.growth(old.size, new.size);
         if came.is_some_and(|path| verify_consistency(old, new, &path).is_ok()) {
@@ -198,8 +204,8 @@ pub(crate) struct Log {
     /// Sizes and roots that were compared.
     accepted: HashSet<Head>,
     newest: Option<VerifiedCheckpoint>,
-    /// When the server has shown that.
-    shown_at: Option<Instant>,
+    /// When the server has shown that: by two clocks, because one stands still while the machine sleeps, and the other is set.
+    shown_at: Option<(Instant, SystemTime)>,
     unpinned: bool,
     pinned_at: Option<Instant>,
     /// Leaves that the quorum has cosigned.
@@ -218,8 +224,15 @@ fn head(checkpoint: &VerifiedCheckpoint) -> Head {
 impl Log {
     /// The newest checkpoint, if the server has shown it just now.
     pub(crate) fn shown_lately(&self) -> Option<VerifiedCheckpoint> {
-        let lately = self.shown_at.is_some_and(|at| at.elapsed() < LATELY);
+        let lately = self.shown_at.is_some_and(|(at, by_the_clock)| {
+            at.elapsed() < LATELY && by_the_clock.elapsed().is_ok_and(|since| since < LATELY)
+        });
         self.newest.clone().filter(|_| lately)
+    }
+
+    /// Leaves that are known.
+    pub(crate) fn newest_size(&self) -> u64 {
+        self.newest.as_ref().map_or(0, |newest| newest.size)
     }
 
     /// What it has shown until now was not just now.
@@ -237,3 +250,6 @@ const PIN_EVERY: Duration = Duration::from_secs(1);
 const CHECKPOINT: &str = "log.checkpoint";
 const CONFLICT_OLDER: &str = "log-conflict.older";
 const CONFLICT_NEWER: &str = "log-conflict.newer";
+
+#[cfg(test)]
+mod tests;

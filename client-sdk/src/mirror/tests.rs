@@ -21,7 +21,7 @@ fn identity(seed: u8) -> SigningIdentity {
     SigningIdentity::from_seed(&[seed; 32]).unwrap()
 }
 
-fn session(home: &std::path::Path) -> Session {
+pub(crate) fn session(home: &std::path::Path) -> Session {
     let (operator, registrar) = (identity(OPERATOR).public(), identity(REGISTRAR).public());
     let link = ServerLink::new("localhost:1", Fingerprint::of(&operator, &registrar, None)).unwrap();
     let pins = Pins {
@@ -68,7 +68,7 @@ fn event(index: u64, clinic: u8, registrar: u8) -> pb::DirectoryEvent {
 }
 
 /// A checkpoint that says that these are all events of so many leaves.
-fn checkpoint(size: u64, events: &[pb::DirectoryEvent]) -> VerifiedCheckpoint {
+pub(crate) fn checkpoint(size: u64, events: &[pb::DirectoryEvent]) -> VerifiedCheckpoint {
     let operator = identity(OPERATOR);
     let log = log_key(&operator.public()).unwrap();
     let head = events.iter().fold(DirectoryHead::NONE, |head, event| {
@@ -173,6 +173,37 @@ async fn what_comes_later_stands_behind_what_was_complete() {
         })
     ));
     assert!(dir.path().join(CONFLICT).exists());
+}
+
+/// LOG-16, LOG-18: a line that was believed without asking is kept as one that came with events: none comes before its end later.
+#[tokio::test]
+async fn what_was_said_to_be_all_is_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = event(1, 3, REGISTRAR);
+    let all = std::slice::from_ref(&first);
+    keep(&session(dir.path()), 5, all).await;
+    for (said, size, believed) in [(&[][..], 7, false), (all, 9, true)] {
+        // Each is the first of the log that its session sees, which asks nobody.
+        drop(std::fs::remove_file(dir.path().join("log.checkpoint")));
+        let session = session(dir.path());
+        let mut kept = session.newest_kept(None).unwrap();
+        assert!(!session.is_said_to_be_all(Some(&mut kept)).await.unwrap());
+        session.accept_log(&checkpoint(size, said)).await.unwrap();
+        assert_eq!(
+            session.is_said_to_be_all(Some(&mut kept)).await.unwrap(),
+            believed
+        );
+        session.forget_entries().await;
+        assert!(
+            !session.is_said_to_be_all(Some(&mut kept)).await.unwrap(),
+            "no longer"
+        );
+    }
+    let mut kept = session(dir.path()).newest_kept(None).unwrap();
+    let hidden = event(7, 5, REGISTRAR);
+    assert!(kept.directory.take(hidden.index, &hidden.entry).is_err());
+    let later = event(9, 5, REGISTRAR);
+    kept.directory.take(later.index, &later.entry).unwrap();
 }
 
 /// LOG-16: files that were changed are no mirror.

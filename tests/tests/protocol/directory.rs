@@ -1,6 +1,9 @@
 //! The mirror of the directory, against a server that hides, reorders or sets back what has happened to institutions.
 
-use std::path::Path;
+use std::{
+    path::Path,
+    sync::{Arc, Mutex},
+};
 
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
@@ -152,7 +155,7 @@ fn an_older_directory_is_refused() -> Result<()> {
     world.institution("St. Anna")?;
     let (patient, _) = world.patient("patient")?;
     let (control, _) = world.patient("control")?;
-    let old = std::sync::Arc::new(std::sync::Mutex::new(Bytes::new()));
+    let old = Arc::new(Mutex::new(Bytes::new()));
     let kept = old.clone();
     liar.tell(move |asked, body| {
         if let (Ok(mut kept), true) = (kept.lock(), asked.starts_with(EVENTS)) {
@@ -178,6 +181,40 @@ fn an_older_directory_is_refused() -> Result<()> {
     ensure!(refused.json["error"]["code"] == "older-directory", "{refused:?}");
     play(&[Defence::DirectoryHead], |without| {
         let patient = if without.is_empty() { &patient } else { &control };
+        Ok(believes(&patient.without(without))?.is_some())
+    })
+}
+
+/// ATK-4, LOG-16: the directory as it was when she looked last, to a patient whom the log has shown more since.
+#[test]
+fn a_directory_that_is_older_than_the_log_she_knows_is_refused() -> Result<()> {
+    let (world, liar) = World::start_behind_liar()?;
+    world.institution("St. Anna")?;
+    let (patient, _) = world.patient("patient")?;
+    let pages: Arc<Mutex<Vec<Bytes>>> = Arc::default();
+    let seen = pages.clone();
+    liar.tell(move |asked, body| {
+        if let (Ok(mut seen), true) = (seen.lock(), asked.starts_with(EVENTS)) {
+            seen.push(body.clone());
+        }
+        body
+    });
+    patient.run(&["directory"])?;
+    world.institution("Mercy")?;
+    // A head of hers, which stands further on.
+    patient.run(&["collection", "create", "of her own"])?;
+    let last = pages.lock().ok().and_then(|pages| pages.last().cloned());
+    let last = pb::DirectoryEvents::decode(last.context("no page")?)?;
+    liar.tell(move |asked, body| match asked.starts_with(EVENTS) {
+        true => pb::DirectoryEvents {
+            events: Vec::new(),
+            ..last.clone()
+        }
+        .encode_to_vec()
+        .into(),
+        false => body,
+    });
+    play(&[Defence::DirectoryHead], |without| {
         Ok(believes(&patient.without(without))?.is_some())
     })
 }

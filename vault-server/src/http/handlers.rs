@@ -111,15 +111,24 @@ pub(super) async fn openapi(State(_): State<App>, back: WayBack) -> Served<Descr
     room.file(Ok(document.into()))
 }
 
+parameters! {
+    struct Events {
+        after: Option<u64>,
+        limit: Option<usize>,
+        witnessed: Option<bool>,
+    }
+}
+
 pub(super) async fn directory_events(
     State(app): State<App>,
     back: WayBack,
-    page: Page<u64>,
+    Params(asked): Params<Events>,
 ) -> Answer<pb::DirectoryEvents> {
     let most = app.vault.short_page_bytes(enrolled(&app));
     let room = back.public_page_room(most).await?;
-    let after = page.after.unwrap_or_default();
-    room.reply(app.vault.directory_events(after, page.limit).await)
+    let (after, limit) = (asked.after.unwrap_or_default(), asked.limit.unwrap_or_default());
+    let witnessed = asked.witnessed.unwrap_or_default();
+    room.reply(app.vault.directory_events(after, limit, witnessed).await)
 }
 
 pub(super) async fn directory_entries(

@@ -208,6 +208,12 @@ impl Parameter for String {
     }
 }
 
+impl Parameter for bool {
+    fn schema() -> Value {
+        json!({ "type": "boolean" })
+    }
+}
+
 macro_rules! numbers {
     ($($number:ty)*) => {$(
         impl Parameter for $number {

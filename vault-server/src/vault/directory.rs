@@ -5,15 +5,25 @@ use protocol_spec::{ids::InstitutionId, log::Entry, messages as pb};
 use super::{Refusal, Shared, Vault, tables};
 
 impl Vault {
-    /// Events of the directory in the order of the log, without the first `after` (LOG-17).
+    /// Events of the directory in the order of the log, without the first `after` (LOG-17): under the newest checkpoint, or for who
+    /// asks for witnesses under the one that is shown.
     ///
     /// # Errors
     /// Those of the store.
-    pub async fn directory_events(&self, after: u64, limit: usize) -> Result<pb::DirectoryEvents, Refusal> {
+    pub async fn directory_events(
+        &self,
+        after: u64,
+        limit: usize,
+        witnessed: bool,
+    ) -> Result<pb::DirectoryEvents, Refusal> {
         let Shared { log, limits, .. } = &*self.shared;
         let most = limits.page_rows.max(1);
         let limit = if limit == 0 { most } else { limit.min(most) };
-        log.events(after, limit, limits.short_page()).await
+        let checkpoint = match witnessed {
+            true => log.checkpoint().await?,
+            false => log.newest().await?,
+        };
+        log.events(checkpoint, after, limit, limits.short_page()).await
     }
 
     /// An institution's chain, from its first entry or behind this place in it.

@@ -225,15 +225,15 @@ impl Log {
         self.hashes(path.ok_or(Problem::NotFound)?).await
     }
 
-    /// Events of the directory after this number, with their places under the checkpoint that is shown (LOG-17): at most so many,
-    /// and no more than the first with which they have so many bytes.
+    /// Events of the directory after this number, with their places under this checkpoint (LOG-17): at most so many, and no more
+    /// than the first with which they have so many bytes.
     pub(super) async fn events(
         &self,
+        checkpoint: String,
         after: u64,
         limit: usize,
         bytes: usize,
     ) -> Result<pb::DirectoryEvents, Refusal> {
-        let checkpoint = self.checkpoint().await?;
         let signed = SignedCheckpoint::parse(checkpoint.as_bytes()).map_err(Refusal::damaged)?;
         let size = signed.claimed().size;
         let count = DirectoryHead::of(signed.claimed())

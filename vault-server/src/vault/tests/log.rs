@@ -59,8 +59,8 @@ async fn directory_events_are_served_with_their_places() {
     let (registrar, operator) = (public(&signing_key(2)), world.operator_key());
     for round in 0..2 {
         let mut directory = Directory::new(registrar, (&operator).into());
-        let first = world.vault.directory_events(0, 1).await.unwrap();
-        let rest = world.vault.directory_events(1, 0).await.unwrap();
+        let first = world.vault.directory_events(0, 1, false).await.unwrap();
+        let rest = world.vault.directory_events(1, 0, false).await.unwrap();
         assert_eq!((first.events.len(), rest.events.len()), (1, 1));
         let checkpoint = SignedCheckpoint::parse(rest.checkpoint.as_bytes()).unwrap();
         let checkpoint = checkpoint.verify(&log_key(&operator).unwrap()).unwrap();
@@ -78,7 +78,7 @@ async fn directory_events_are_served_with_their_places() {
         assert!(
             world
                 .vault
-                .directory_events(2, 0)
+                .directory_events(2, 0, false)
                 .await
                 .unwrap()
                 .events
@@ -123,6 +123,26 @@ async fn checkpoints_continue_each_other() {
     );
 }
 
+/// LOG-17, LOG-13: events come under the newest checkpoint, or under the one that the quorum has cosigned.
+#[tokio::test]
+async fn events_come_under_the_checkpoint_that_is_asked_for() {
+    let world = World::new().await;
+    let cosigned = grown(&world, 2).await;
+    world.vault.await_witnesses();
+    world.vault.publish_cosigned(&cosigned).await.unwrap();
+    world.put_head().await;
+    let log = log_key(&world.operator_key()).unwrap();
+    let mut sizes = Vec::new();
+    for witnessed in [true, false] {
+        let events = world.vault.directory_events(0, 10, witnessed).await.unwrap();
+        assert_eq!(events.events.len(), 2);
+        let checkpoint = SignedCheckpoint::parse(events.checkpoint.as_bytes()).unwrap();
+        sizes.push(checkpoint.verify(&log).unwrap().size);
+    }
+    assert_eq!(sizes.first(), Some(&cosigned.size));
+    assert!(sizes.last() > sizes.first(), "{sizes:?}");
+}
+
 /// LOG-19: what leads from what was seen to the checkpoints of an answer comes with it, each once.
 #[tokio::test]
 async fn answers_lead_on_from_what_was_seen() {
@@ -136,7 +156,7 @@ async fn answers_lead_on_from_what_was_seen() {
         head.unwrap().checkpoint
     };
     let twice = async {
-        let events = world.vault.directory_events(0, 10).await.unwrap();
+        let events = world.vault.directory_events(0, 10, false).await.unwrap();
         assert_eq!(events.events.len(), 2);
         answer().await
     };

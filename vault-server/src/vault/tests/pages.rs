@@ -57,7 +57,16 @@ async fn a_page_has_a_row_also_if_it_may_have_no_bytes() {
     let history = world.vault.history(&patient, 7, 0).await.unwrap();
     assert_eq!((history.entries.len(), history.next), (1, 0));
     assert_eq!(world.vault.inbox(&patient, 0, 0).await.unwrap().events.len(), 1);
-    assert_eq!(world.vault.directory_events(0, 0).await.unwrap().events.len(), 1);
+    assert_eq!(
+        world
+            .vault
+            .directory_events(0, 0, false)
+            .await
+            .unwrap()
+            .events
+            .len(),
+        1
+    );
     let list = world.vault.vault_permissions(&patient, None, 0).await.unwrap();
     assert_eq!((list.permissions.len(), list.next.is_empty()), (1, false));
     assert_eq!(world.arrivals(&patient, None, 0).await.unwrap().records.len(), 1);
@@ -132,7 +141,7 @@ async fn an_inbox_is_read_in_short_pages() {
 async fn a_page_of_the_directory_is_not_longer_than_announced() {
     for (page_bytes, rows) in [(1, 1), (1 << 20, 2)] {
         let world = world(page_bytes).await;
-        let page = world.vault.directory_events(0, 0).await.unwrap();
+        let page = world.vault.directory_events(0, 0, false).await.unwrap();
         assert_eq!(page.events.len(), rows);
         let enrolled = page.events.iter().map(|event| event.entry.len());
         let most = world.vault.short_page_bytes(enrolled.max().unwrap() as u64);

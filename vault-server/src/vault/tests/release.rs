@@ -195,10 +195,22 @@ async fn withdrawal_stops_a_release() {
     );
     assert!(leaves.next().await.is_none());
     // The same again is the same, also in the log.
-    let events = world.vault.directory_events(0, 0).await.unwrap().events.len();
+    let events = world
+        .vault
+        .directory_events(0, 0, false)
+        .await
+        .unwrap()
+        .events
+        .len();
     world.vault.withdraw_institution(message).await.unwrap();
     assert_eq!(
-        world.vault.directory_events(0, 0).await.unwrap().events.len(),
+        world
+            .vault
+            .directory_events(0, 0, false)
+            .await
+            .unwrap()
+            .events
+            .len(),
         events
     );
 }

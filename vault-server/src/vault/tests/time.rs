@@ -49,7 +49,7 @@ async fn the_last_checkpoint_is_a_floor_of_time() {
     let later = world.permit_upload(&world.first, terms).await.permission_id;
     world.stand_by(&world.first, later).await;
     world.history().await;
-    world.vault.directory_events(0, 0).await.unwrap();
+    world.vault.directory_events(0, 0, false).await.unwrap();
     wait_for_log(&world, 5).await;
     world.clock.set(START);
     world.restart().await;
