@@ -192,7 +192,7 @@ pub enum Error {
     /// The events of the directory that the server shows, or the log itself, are not those that its checkpoint says there are.
     #[error(
         "the server shows {events} events of the directory with the chain {hash}, and its log of {size} leaves says {said_events} \
-         with the chain {said_hash}: it hides or exchanges institutions, or what became of them; permit nothing, and hand the signed \
+         with the chain {said_hash}: it hides or exchanges institutions, what became of them, or programs; permit nothing, and hand the signed \
          checkpoint ({}) to the operator, a witness or the authority", kept.display()
     )]
     DirectoryConflict {
@@ -223,6 +223,17 @@ pub enum Error {
     UnknownInstitution {
         /// What was looked for.
         name: String,
+    },
+    /// The registrar vouches for no such file.
+    #[error(
+        "{} (SHA-256 {hash}) is no program that the registrar vouches for in the server's log: do not run it; get it again from where \
+         it was published, or build it from its source", path.display()
+    )]
+    UnknownProgram {
+        /// The file.
+        path: PathBuf,
+        /// Its SHA-256.
+        hash: String,
     },
     /// Several institutions have this name.
     #[error("several institutions are called {name:?}: name one by its id ({})", ids.join(", "))]
@@ -328,6 +339,7 @@ impl Error {
             Self::DirectoryConflict { .. } => "directory-conflict",
             Self::NotWitnessed { .. } => "not-witnessed",
             Self::UnknownInstitution { .. } => "unknown-institution",
+            Self::UnknownProgram { .. } => "unknown-program",
             Self::AmbiguousInstitution { .. } => "ambiguous-institution",
             Self::Unknown { .. } => "unknown",
             Self::RecoveryWords(_) => "recovery-words",

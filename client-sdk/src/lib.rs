@@ -38,6 +38,7 @@
 //! | `connect`, [`trace`] | one server: link, TLS, request signatures, retries; what travels, to be shown |
 //! | [`patient`], [`institution`], [`registrar`] | the entry points |
 //! | `mirror`, `directory`, `receipts`, `scan`, `met`, [`inbox`], `provenance` | what is verified before it is believed |
+//! | `programs` | client programs that the registrar vouches for |
 //! | [`rules`] | what the patient's device answers while she is not looking |
 //! | [`transfer`] | sources and sinks, sealing and opening in constant memory, resuming |
 //!
@@ -57,6 +58,7 @@ mod mirror;
 mod paper;
 pub mod patient;
 mod patients;
+mod programs;
 mod provenance;
 mod receipts;
 pub mod registrar;
@@ -71,7 +73,7 @@ mod witnesses;
 pub use crypto::RecoveryWords;
 pub use protocol_spec::{
     attributes::MediaType,
-    bodies::{ReleaseReceipt, RevocationCertificate, UploadReceipt},
+    bodies::{Program, ReleaseReceipt, RevocationCertificate, UploadReceipt},
     case::{CaseError, CaseEvent, CaseWhat, VerifiedCase},
     certificate::ExposedVersion,
     conditions::Conditions,
@@ -79,6 +81,7 @@ pub use protocol_spec::{
     delegation::Power,
     devices::DeviceKind,
     directory::Institution as DirectoryEntry,
+    field::Name,
     hash::{ContentRoot, Sha256Digest},
     ids::{
         CollectionId, DelegationId, DeviceId, InstitutionId, PatientId, PermissionId, RecordId, ReleaseId,
@@ -89,6 +92,7 @@ pub use protocol_spec::{
     manifest::{Clinical, Part, PartName},
     permission::Kind as PermissionKind,
     problem::Problem,
+    programs::Vouched,
     purpose::Purpose,
 };
 
@@ -109,6 +113,7 @@ pub use self::{
         RecoveringMachine, RecoveryMember, Rehearsed, RevocationReport, Selection, Trustee, UploadTerms,
         verify_case, verify_certificate,
     },
+    programs::{ProgramAbout, PublishedProgram, publish_program},
     provenance::Provenance,
     registrar::Registrar,
     shares::ReturnedFile,

@@ -5,7 +5,7 @@ use std::path::Path;
 use crypto::{AccreditationSecret, SigningIdentity, seal_accreditation};
 use prost::Message;
 use protocol_spec::{
-    bodies::{Accreditation, AccreditationRequest, Withdrawal},
+    bodies::{Accreditation, AccreditationRequest, Program, Withdrawal},
     hash::Sha256Digest,
     ids::{InstitutionId, RegistrarId},
     keys::IdentityKey,
@@ -17,6 +17,7 @@ use crate::{
     Error, Result, Unlock,
     home::{Home, Kind, Principal, seeds},
     mint,
+    programs::{ProgramAbout, file_hash},
 };
 
 /// A registrar with its key. Works offline.
@@ -120,6 +121,36 @@ impl Registrar {
         let signed = Signed::sign(withdrawal, |message| self.key.sign_bytes(message));
         signed.to_message().encode_to_vec()
     }
+
+    /// What this registrar would say of a program: for whoever decides whether to [`Self::vouch`] for it.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn describe_program(&self, file: &Path, about: ProgramAbout) -> Result<Program> {
+        let ProgramAbout {
+            name,
+            version,
+            target,
+            source,
+            toolchain,
+        } = about;
+        Ok(Program {
+            created: mint::now_ms(),
+            registrar_id: RegistrarId::from(&self.key.public()),
+            name,
+            version,
+            target,
+            source,
+            toolchain,
+            file_hash: file_hash(file)?,
+        })
+    }
+
+    /// Vouches for a client program (PRG-1): a file for whoever carries it to the servers.
+    pub fn vouch(&self, program: Program) -> Vec<u8> {
+        let signed = Signed::sign(program, |message| self.key.sign_bytes(message));
+        signed.to_message().encode_to_vec()
+    }
 }
 
 fn verify(request: &[u8]) -> Result<Verified<AccreditationRequest>> {
@@ -144,6 +175,7 @@ fn applicant(request: &AccreditationRequest) -> Applicant {
 #[cfg(test)]
 mod tests {
     use crypto::{RecipientSecret, open_accreditation};
+    use protocol_spec::programs::verify_program;
 
     use super::*;
 
@@ -157,6 +189,31 @@ mod tests {
         Signed::sign(request, |message| signer.sign_bytes(message))
             .to_message()
             .encode_to_vec()
+    }
+
+    /// PRG-1.
+    #[test]
+    fn a_registrar_vouches_for_a_file_by_its_hash() {
+        let registrar = Registrar {
+            key: SigningIdentity::generate().unwrap(),
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("medvault");
+        std::fs::write(&file, b"a program").unwrap();
+        let text = |text: &str| text.to_owned().try_into().unwrap();
+        let about = ProgramAbout {
+            name: text("medvault"),
+            version: text("1.0.0"),
+            target: text("x86_64-unknown-linux-gnu"),
+            source: text("a revision"),
+            toolchain: text("a compiler"),
+        };
+        let program = registrar.describe_program(&file, about).unwrap();
+        let statement: pb::Statement =
+            protocol_spec::messages::decode(&registrar.vouch(program.clone())).unwrap();
+        let verified = verify_program(statement.try_into().unwrap(), &registrar.key.public()).unwrap();
+        assert_eq!((*verified).clone(), program);
+        assert_eq!(verified.file_hash, Sha256Digest::of(b"a program"));
     }
 
     /// KEY-6, KEY-16.

@@ -132,6 +132,23 @@ bodies! {
         /// Who is accredited no more.
         institution_id: InstitutionId,
     }
+    /// Registrar → everybody: a file is a client program (PRG-1).
+    Program: ProgramBody, PROGRAM {
+        /// Who vouches for it.
+        registrar_id: RegistrarId,
+        /// What it is called.
+        name: Name,
+        /// Which one of that name.
+        version: Name,
+        /// For which machines.
+        target: Name,
+        /// The revision of the source that it was built from.
+        source: Name,
+        /// By which compiler.
+        toolchain: Name,
+        /// SHA-256 of the file.
+        file_hash: Sha256Digest,
+    }
     /// An institution's entry in the directory of one operator.
     InstitutionKeys: InstitutionKeysBody, INSTITUTION_KEYS {
         /// Where it enrols.

@@ -149,6 +149,8 @@ defences! {
     // what clients check
     /// The server shows the keys in its link (KEY-9).
     ServerLink = "server-link";
+    /// A file is a program only by its own hash (PRG-4).
+    Program = "program";
     /// A vault root key is the one that the list of devices names (DEV-5).
     RootKey = "root-key";
     /// What any process of a home has seen of the list of devices, no other is shown otherwise (DEV-14).

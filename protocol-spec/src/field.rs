@@ -97,7 +97,7 @@ macro_rules! number_fields {
 number_fields!(u32, u64, bool);
 
 /// A name of 1 to [`MAX_NAME`] bytes without control characters: it is shown to people who decide by it (STM-8).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Name(String);
 
 impl Name {

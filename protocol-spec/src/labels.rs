@@ -50,6 +50,8 @@ labels! {
     TERMINAL_REMOVAL = "medvault/v1 terminal removal";
     /// Registrar signs that an institution is accredited no more.
     WITHDRAWAL = "medvault/v1 withdrawal";
+    /// Registrar signs what a file is: a client program.
+    PROGRAM = "medvault/v1 program";
     /// Institution signs its own end.
     RETIREMENT = "medvault/v1 retirement";
     /// Device signs an upload request.

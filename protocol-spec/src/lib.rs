@@ -6,6 +6,7 @@
 //! | [`ids`], [`hash`], [`keys`], [`labels`] | the words of the protocol as types |
 //! | [`statement`], [`bodies`], [`patient`], [`permission`] | what somebody signs: parsed, then verified |
 //! | [`directory`], [`mirror`], [`log`], [`link`] | where trust in keys comes from |
+//! | [`programs`] | client programs that the registrar vouches for |
 //! | [`evidence`], [`case`], [`certificate`] | what proves things to whoever was not there |
 //! | [`collection`] | collections, epochs, placements |
 //! | [`purpose`], [`conditions`], [`attributes`], [`day`], [`tags`] | what for, and for which records |
@@ -54,6 +55,7 @@ pub mod mirror;
 pub mod patient;
 pub mod permission;
 pub mod problem;
+pub mod programs;
 pub mod provenance;
 pub mod purpose;
 pub mod recovery;

@@ -11,10 +11,12 @@ use crate::{
     directory::{ChainLink, Institution, verify_withdrawal},
     error::must,
     field::Name,
+    hash::Sha256Digest,
     ids::{InstitutionId, OperatorId},
     keys::IdentityKey,
     log::{Checkpoint, DirectoryHead, Entry},
     messages as pb,
+    programs::{Programs, Vouched, verify_program},
     statement::Signed,
 };
 
@@ -27,6 +29,7 @@ pub struct Directory {
     /// Entries of the log that hold no event but those that are here.
     covered: u64,
     listed: BTreeMap<InstitutionId, Listed>,
+    programs: Programs,
 }
 
 /// An institution of a mirror.
@@ -46,6 +49,7 @@ impl Directory {
             head: DirectoryHead::NONE,
             covered: 0,
             listed: BTreeMap::new(),
+            programs: Programs::default(),
         }
     }
 
@@ -60,7 +64,7 @@ impl Directory {
     }
 
     /// Takes the next event, which stands at this index of the log, and verifies it: the registrar's and the institution's
-    /// signatures, the place in its chain (KEY-8, KEY-17, INS-1, INS-13, INS-15, LOG-16). That it stands there is another question.
+    /// signatures, the place in its chain (KEY-8, KEY-17, INS-1, INS-13, INS-15, PRG-3, LOG-16). That it stands there is another question.
     ///
     /// # Errors
     /// What is wrong with it. Nothing has changed then.
@@ -99,6 +103,10 @@ impl Directory {
                 must(newest.withdrawal.is_none(), "withdrawal and directory")?;
                 self.add(index, entry)
             }
+            Entry::Program(program) => {
+                verify_program(program.try_into()?, &self.registrar)?;
+                self.add(index, entry)
+            }
         }
     }
 
@@ -124,6 +132,7 @@ impl Directory {
                 let signed = Signed::<Withdrawal>::try_from(withdrawal.clone())?;
                 self.newest_of(signed.claimed().institution_id)?.withdrawal = Some(withdrawal);
             }
+            Entry::Program(program) => self.programs.add(index, program)?,
         }
         self.head = self.head.with(index, entry);
         self.covered = index + 1;
@@ -193,6 +202,23 @@ impl Directory {
 
     fn verified(&self, entry: &pb::DirectoryEntry) -> Result<Institution, Error> {
         Institution::from_entry(entry.clone(), &self.registrar, self.operator)
+    }
+
+    /// All programs, in the order of the log, verified.
+    ///
+    /// # Errors
+    /// What is wrong with one of them.
+    pub fn programs(&self) -> Result<Vec<Vouched>, Error> {
+        self.programs.verified(&self.registrar)
+    }
+
+    /// The program that a file with this SHA-256 is, if it is one (PRG-4): the first that the registrar has vouched for.
+    ///
+    /// # Errors
+    /// As [`Self::programs`].
+    pub fn program(&self, file_hash: &Sha256Digest) -> Result<Option<Vouched>, Error> {
+        let mut all = self.programs()?.into_iter();
+        Ok(all.find(|vouched| Defence::Program.holds(vouched.program.file_hash == *file_hash)))
     }
 
     /// All institutions, in the order of their ids.

@@ -7,7 +7,7 @@ use std::{
 };
 
 use client_sdk::{
-    Audited, DirectoryEntry, Error, InboxEvent, Institution, Patient, Registrar, Unlock,
+    Audited, DirectoryEntry, Error, InboxEvent, Institution, Patient, Registrar, Unlock, Vouched,
     patient::{DelegationInfo, Rewrapped},
 };
 use zeroize::Zeroizing;
@@ -223,6 +223,20 @@ impl Member {
         match self {
             Self::Patient(patient) => patient.audit_directory(progress).await,
             Self::Institution(institution) => institution.audit_directory(progress).await,
+        }
+    }
+
+    pub(crate) async fn programs(&self) -> client_sdk::Result<Vec<Vouched>> {
+        match self {
+            Self::Patient(patient) => patient.programs().await,
+            Self::Institution(institution) => institution.programs().await,
+        }
+    }
+
+    pub(crate) async fn check_program(&self, file: &Path) -> client_sdk::Result<Vouched> {
+        match self {
+            Self::Patient(patient) => patient.check_program(file).await,
+            Self::Institution(institution) => institution.check_program(file).await,
         }
     }
 

@@ -22,7 +22,7 @@ mod rotation;
 mod terminals;
 mod upload;
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use crypto::shares::ShareReader;
 use protocol_spec::{
@@ -39,7 +39,7 @@ pub use self::{
     terminals::{NewTerminal, TerminalInfo},
 };
 use crate::{
-    Audited, DirectoryEntry, InboxEvent, Progress, Provenance, Result,
+    Audited, DirectoryEntry, InboxEvent, Progress, Provenance, Result, Vouched,
     inbox::Reader,
     keystore::{KeyStoreError, open_by_any},
     session::Session,
@@ -150,6 +150,22 @@ impl Institution {
     /// As there.
     pub async fn audit_directory(&self, progress: &dyn Progress) -> Result<Audited> {
         self.session.audit_directory(progress).await
+    }
+
+    /// As [`crate::Patient::programs`].
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn programs(&self) -> Result<Vec<Vouched>> {
+        self.session.programs().await
+    }
+
+    /// As [`crate::Patient::check_program`].
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn check_program(&self, file: &Path) -> Result<Vouched> {
+        self.session.check_program(file).await
     }
 
     /// As [`crate::Patient::return_share`].

@@ -95,7 +95,7 @@ pub use self::{
     reseal::{Kept, KeptWhy, Resealed},
 };
 use crate::{
-    Audited, DirectoryEntry, Error, InboxEvent, Progress, Result, Unlock,
+    Audited, DirectoryEntry, Error, InboxEvent, Progress, Result, Unlock, Vouched,
     connect::bootstrap,
     home::{Home, Kind, Pins, Principal},
     inbox::Reader,
@@ -253,6 +253,24 @@ impl Patient {
     /// [`crate::Error::DirectoryConflict`], [`crate::Error::Tampered`], [`crate::Error::LogConflict`], [`crate::Error::NotWitnessed`].
     pub async fn audit_directory(&self, progress: &dyn Progress) -> Result<Audited> {
         self.session.audit_directory(progress).await
+    }
+
+    /// The client programs that the registrar vouches for, in the order of the log as it is now.
+    ///
+    /// # Errors
+    /// As [`Self::directory`].
+    pub async fn programs(&self) -> Result<Vec<Vouched>> {
+        self.session.programs().await
+    }
+
+    /// Which client program a file is, by its SHA-256 and the log as it is now: to be asked before the file is put in the place of
+    /// a program that is trusted.
+    ///
+    /// # Errors
+    /// [`crate::Error::UnknownProgram`] if the registrar does not vouch for exactly this file, [`crate::Error::Io`], or as
+    /// [`Self::directory`].
+    pub async fn check_program(&self, file: &Path) -> Result<Vouched> {
+        self.session.check_program(file).await
     }
 
     /// Her events after number `after`, in order, opened and verified. With `wait` it waits so long for the

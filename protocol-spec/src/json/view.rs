@@ -194,6 +194,7 @@ const BODIES: &[(&str, &str)] = &[
     ("objection", "EmergencyObjectionBody"),
     ("opening", "EmergencyOpeningBody"),
     ("placement", "PlacementBody"),
+    ("program", "ProgramBody"),
     ("receipt", "UploadReceiptBody"),
     ("reference", "ReferenceRequestBody"),
     ("reference_requested", "ReferenceRequestBody"),

@@ -1,4 +1,4 @@
-//! What stands in the log: institutions' keys and their end in clear, everything else as a salted digest.
+//! What stands in the log: institutions' keys, their end and programs in clear, everything else as a salted digest.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::{
     Error,
-    bodies::{Retirement, Withdrawal},
+    bodies::{Program, Retirement, Withdrawal},
     directory::Institution,
     hash::{Sha256Digest, sha256},
     labels, messages as pb,
@@ -34,6 +34,8 @@ pub enum Entry {
     Retirement(pb::Statement),
     /// The end of an institution's accreditation.
     Withdrawal(pb::Statement),
+    /// A client program.
+    Program(pb::Statement),
 }
 
 /// What a proof shows of a salted leaf, to whoever has the statement.
@@ -54,6 +56,7 @@ const SALTED: u8 = 0;
 const KEYS: u8 = 1;
 const RETIREMENT: u8 = 2;
 const WITHDRAWAL: u8 = 3;
+const PROGRAM: u8 = 4;
 
 impl Entry {
     /// Bytes of every salted leaf: they tell nothing by their length.
@@ -77,6 +80,11 @@ impl Entry {
         Self::Withdrawal(withdrawal.to_message())
     }
 
+    /// The entry of a client program.
+    pub fn program(program: &Verified<Program>) -> Self {
+        Self::Program(program.to_message())
+    }
+
     /// The bytes that are hashed and published (LOG-1).
     ///
     /// # Errors
@@ -89,6 +97,7 @@ impl Entry {
             }
             Self::Retirement(retirement) => [&[RETIREMENT][..], &frame(retirement)?].concat(),
             Self::Withdrawal(withdrawal) => [&[WITHDRAWAL][..], &frame(withdrawal)?].concat(),
+            Self::Program(program) => [&[PROGRAM][..], &frame(program)?].concat(),
         };
         match u16::try_from(bytes.len()) {
             Ok(_) => Ok(bytes),
@@ -124,6 +133,7 @@ impl Entry {
             }),
             Some([RETIREMENT]) => unframe(&mut rest).map(Self::Retirement),
             Some([WITHDRAWAL]) => unframe(&mut rest).map(Self::Withdrawal),
+            Some([PROGRAM]) => unframe(&mut rest).map(Self::Program),
             _ => None,
         };
         let rule = "an entry is of no kind that is known here";

@@ -14,7 +14,7 @@ use protocol_spec::{
     bodies::{
         Accreditation, AccreditationRequest, DelegatedKey, Delegation, DelegationEnd, Denial,
         DeviceCertificate, DownloadRequest, EmergencyHelp, EmergencyObjection, EmergencyOpening,
-        EpochClosure, IndexSegment, InstitutionKeys, Placement, RecordManifest, RecoveryShares,
+        EpochClosure, IndexSegment, InstitutionKeys, Placement, Program, RecordManifest, RecoveryShares,
         ReferenceRequest, ReleaseReceipt, ReleaseTicket, Reseal, Retirement, Revocation,
         RevocationCertificate, RevocationReceipt, StandbyTicket, TerminalCertificate, TerminalRemoval,
         TerminalRequest, UploadReceipt, UploadRequest, VaultHead, Withdrawal,
@@ -121,6 +121,7 @@ bodies! {
     terminal_removal: TerminalRemoval,
     retirement: Retirement,
     withdrawal: Withdrawal,
+    program: Program,
     upload_request: UploadRequest,
     download_request: DownloadRequest,
     reference_request: ReferenceRequest,

@@ -200,6 +200,9 @@ strategy! {
     terminal_removal: TerminalRemoval { operator_id: id32, institution_id: id32, terminal_id: id32 }
     retirement: Retirement { operator_id: id32, institution_id: id32, entry_hash: id32 }
     withdrawal: Withdrawal { registrar_id: id32, institution_id: id32 }
+    program: Program {
+        registrar_id: id32, name: name, version: name, target: name, source: name, toolchain: name, file_hash: id32,
+    }
     upload_request: UploadRequest {
         operator_id: id32, request_id: id16, patient_id: id32, institution_id: id32, expires: number, text: sealed,
     }

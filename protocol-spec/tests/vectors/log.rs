@@ -39,6 +39,7 @@ pub(crate) fn run(check: &Check) -> Result<String, Error> {
                 Entry::Keys { .. } => "keys",
                 Entry::Retirement(_) => "retirement",
                 Entry::Withdrawal(_) => "withdrawal",
+                Entry::Program(_) => "program",
             }
             .to_owned())
         }

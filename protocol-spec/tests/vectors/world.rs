@@ -271,6 +271,20 @@ pub(crate) fn withdrawal() -> bodies::Withdrawal {
     }
 }
 
+pub(crate) fn program() -> bodies::Program {
+    let text = |text: &str| text.to_owned().try_into().unwrap();
+    bodies::Program {
+        created: NOW,
+        registrar_id: accreditation().registrar_id,
+        name: text("medvault"),
+        version: text("1.0.0"),
+        target: text("x86_64-unknown-linux-gnu"),
+        source: text("9d6e8ed3d6a6e0f6b1ee7a3a7d3c1c1b0a1f2e3d"),
+        toolchain: text("rustc 1.90.0"),
+        file_hash: Sha256Digest::of(b"a program"),
+    }
+}
+
 pub(crate) fn upload_request() -> bodies::UploadRequest {
     bodies::UploadRequest {
         created: NOW,

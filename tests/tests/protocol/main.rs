@@ -23,6 +23,7 @@ mod model;
 mod mutation;
 mod openapi;
 mod placements;
+mod programs;
 mod races;
 mod real_files;
 mod recovery;

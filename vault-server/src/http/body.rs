@@ -16,7 +16,10 @@ use protocol_spec::{
     defence::Defence,
     hash::{Sha256Digest, sha256},
     json,
-    messages::{CommitUpload, EnrolInstitution, EnrolPatient, LinkOffer, Presentation, WithdrawInstitution},
+    messages::{
+        CommitUpload, EnrolInstitution, EnrolPatient, LinkOffer, Presentation, PublishProgram,
+        WithdrawInstitution,
+    },
     problem::Problem,
     request::{CONTENT_DIGEST, DELEGATION, IDEMPOTENCY_KEY, RequestSignature, content_digest},
 };
@@ -159,9 +162,11 @@ impl<M: Message + Default + Name> Posted<M> {
         let limit = match M::NAME {
             CommitUpload::NAME => app.limits.commit_bytes,
             // Anybody may send these, and each takes its share of public memory while it dribbles in.
-            EnrolPatient::NAME | EnrolInstitution::NAME | LinkOffer::NAME | WithdrawInstitution::NAME => {
-                app.limits.enrolment_bytes
-            }
+            EnrolPatient::NAME
+            | EnrolInstitution::NAME
+            | LinkOffer::NAME
+            | WithdrawInstitution::NAME
+            | PublishProgram::NAME => app.limits.enrolment_bytes,
             Presentation::NAME => MOST_OF_PRESENTATION,
             _ => app.limits.message_bytes,
         };

@@ -214,6 +214,15 @@ pub(super) async fn withdraw_institution(
     room.reply(app.vault.withdraw_institution(posted.message).await)
 }
 
+/// By anybody, as withdrawals are.
+pub(super) async fn publish_program(
+    State(app): State<App>,
+    Brought { posted, back }: Brought<pb::PublishProgram>,
+) -> Answer<pb::ProgramPublished> {
+    let room = back.with(posted.memory, None);
+    room.reply(app.vault.publish_program(posted.message).await)
+}
+
 /// By a device that is nobody's yet.
 pub(super) async fn offer_link(
     State(app): State<App>,

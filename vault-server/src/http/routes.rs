@@ -29,6 +29,8 @@ endpoints! {
         refuses NotFound;
     POST "/v1/directory/withdrawals" by "anybody" is handlers::withdraw_institution
         refuses NotPermitted;
+    POST "/v1/directory/programs" by "anybody" is handlers::publish_program
+        refuses NotPermitted AlreadyExists;
     GET "/v1/log/checkpoint" by "anybody" is handlers::log_checkpoint;
     GET "/v1/log/tile/{*name}" by "anybody" is handlers::log_tile;
     GET "/v1/log/consistency" by "anybody" is handlers::log_consistency

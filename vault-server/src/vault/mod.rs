@@ -9,6 +9,7 @@
 //! | `caller`, `known`, `refusal`, `limits`, `time` | who asks, what is answered instead, bounds, time |
 //! | `tables`, `tx`, `idempotency` | rows, one try at a commit, mutations that may be repeated |
 //! | `enrol`, `directory` | principals |
+//! | `programs` | client programs that the registrar vouches for |
 //! | `acts` | what was done to a vault, and the heads over it |
 //! | `devices`, `links` | the devices of a patient, and those that offer themselves |
 //! | `delegations`, `acting` | what patients let others do in their vaults; those who do it |
@@ -50,6 +51,7 @@ mod outflow;
 mod permissions;
 mod placement;
 mod presentation;
+mod programs;
 mod records;
 mod refusal;
 mod release;

@@ -39,6 +39,7 @@
 //! | 36 recipient key | server | SHA-256 of the key | [`RecipientKeyRow`] |
 //! | 37 terminal | institution | terminal | [`TerminalRow`] |
 //! | 38 terminal place | terminal | – | [`TerminalPlaceRow`] |
+//! | 39 program | server | SHA-256 of name, version and target | [`pb::Statement`] |
 //! | 50 delegation | owner | delegation | [`DelegationRow`] |
 //! | 51 held delegation | delegate | delegation | [`HeldRow`]: whose it is |
 //! | 52 delegated key | owner | delegation ‖ collection ‖ epoch | [`pb::PatientStatement`] |
@@ -68,7 +69,9 @@ use std::{any::type_name, marker::PhantomData};
 use bytes::Bytes;
 use prost::Message;
 use protocol_spec::{
+    bodies::Program,
     collection::Collection,
+    field::Name,
     hash::Sha256Digest,
     ids::{
         CollectionId, DelegationId, DeviceId, InstitutionId, LinkId, PatientId, PermissionId, RecordId,
@@ -430,6 +433,18 @@ pub(super) fn terminals(institution: InstitutionId) -> RowKey<TerminalRow> {
 
 pub(super) fn terminal_place(terminal: TerminalId) -> RowKey<TerminalPlaceRow> {
     RowKey::new(*terminal.as_bytes(), 38, [])
+}
+
+/// Texts have no control characters, so that a zero byte tells them apart.
+pub(super) fn program(program: &Program) -> RowKey<pb::Statement> {
+    let Program {
+        name,
+        version,
+        target,
+        ..
+    } = program;
+    let id = [name, version, target].map(Name::as_str).join("\0");
+    RowKey::new(SERVER, 39, *Sha256Digest::of(id.as_bytes()).as_bytes())
 }
 
 pub(super) fn delegation(owner: PatientId, delegation: DelegationId) -> RowKey<DelegationRow> {

@@ -6,6 +6,7 @@ use clap::{Args, Subcommand};
 use client_sdk::{Audited, DirectoryEntry, ServerLink, WithdrawnAccreditation, withdraw_accreditation};
 use serde::Serialize;
 
+use super::programs;
 use crate::{
     context::Context,
     failure::Failure,
@@ -52,6 +53,24 @@ pub(crate) enum Command {
         #[arg(long, value_name = "LINK")]
         server: ServerLink,
     },
+    /// Bring what a registrar says of a client program to a server; no home and no key is needed
+    #[command(after_help = PROGRAMS)]
+    Publish {
+        /// The file that the registrar made with `medvault registrar vouch`
+        file: PathBuf,
+        /// The server's link
+        #[arg(long, value_name = "LINK")]
+        server: ServerLink,
+    },
+    /// List the client programs that the registrar vouches for
+    #[command(after_help = PROGRAMS)]
+    Programs,
+    /// Ask which client program a file is, before you put it in the place of the one that you have
+    #[command(after_help = PROGRAMS)]
+    Check {
+        /// The file
+        file: PathBuf,
+    },
 }
 
 const EXAMPLES: &str = "\
@@ -64,6 +83,15 @@ Examples:
 
 The directory is mirrored in the home: every event of it is checked against the registrar's key that the server's link pins, and
 all of them against the server's log. An audit reads the log itself, from where it was audited last.";
+
+const PROGRAMS: &str = "\
+Examples:
+  medvault directory publish medvault-1.0.1.program --server 'https://vault.example:8443/#…'
+  medvault directory programs
+  medvault directory check Downloads/medvault
+
+A file is a program only if exactly its SHA-256 stands in the server's log, where everybody sees it. Whoever likes builds the same
+file from its source and compares.";
 
 pub(crate) async fn run(context: &Context, options: Options) -> Result<(), Failure> {
     match options.command {
@@ -84,6 +112,9 @@ pub(crate) async fn run(context: &Context, options: Options) -> Result<(), Failu
             let withdrawn = withdraw_accreditation(&server, &new_file::read(&file)?).await?;
             context.print(&Withdrawn::from(withdrawn))
         }
+        Some(Command::Publish { file, server }) => programs::publish(context, &file, &server).await,
+        Some(Command::Programs) => programs::list(context).await,
+        Some(Command::Check { file }) => programs::check(context, &file).await,
     }
 }
 

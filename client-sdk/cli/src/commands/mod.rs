@@ -14,6 +14,7 @@ pub(crate) mod institution;
 pub(crate) mod patient;
 pub(crate) mod permissions;
 pub(crate) mod permit;
+pub(crate) mod programs;
 pub(crate) mod records;
 pub(crate) mod recover;
 pub(crate) mod recovery;

@@ -6,6 +6,7 @@ use clap::Subcommand;
 use client_sdk::{InstitutionId, Registrar};
 use serde::Serialize;
 
+use super::programs::{Vouching, vouch};
 use crate::{
     confirm::confirm,
     context::Context,
@@ -48,7 +49,18 @@ pub(crate) enum Command {
         #[arg(long)]
         yes: bool,
     },
+    /// Vouch for a client program that you have built yourself; anybody can carry the file to the servers
+    #[command(after_help = VOUCH)]
+    Vouch(Vouching),
 }
+
+const VOUCH: &str = "\
+Example:
+  medvault registrar vouch medvault --name medvault --version 1.0.1 --target x86_64-unknown-linux-gnu \\
+    --source 9d6e8ed… --toolchain 'rustc 1.90.0' --out medvault-1.0.1.program --home ~/registrar
+  medvault directory publish medvault-1.0.1.program --server 'https://vault.example:8443/#…'
+
+It cannot be taken back, and no other file is ever vouched for under this name, version and target.";
 
 const WITHDRAW: &str = "\
 Example:
@@ -84,6 +96,7 @@ pub(crate) fn run(context: &Context, command: Command) -> Result<(), Failure> {
             out,
             yes,
         } => withdraw(context, institution, &out, yes),
+        Command::Vouch(vouching) => vouch(context, vouching),
     }
 }
 

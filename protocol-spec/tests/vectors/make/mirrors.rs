@@ -1,7 +1,9 @@
 //! Mirrors of a directory: events in the log's order, and what a checkpoint says of them.
 
 use protocol_spec::{
+    bodies::Program,
     hash::Sha256Digest,
+    ids::RegistrarId,
     log::{Checkpoint, DirectoryHead, Entry, SignedCheckpoint, log_key},
     messages as pb,
 };
@@ -41,6 +43,13 @@ fn withdrawal(signer: u8, of: u8) -> Vec<u8> {
     withdrawal.institution_id = world::institution(of);
     let signed = key(signer).signed(withdrawal);
     Entry::Withdrawal(signed.to_message()).bytes().unwrap()
+}
+
+fn program(signer: u8, change: impl FnOnce(&mut Program)) -> Vec<u8> {
+    let mut program = world::program();
+    change(&mut program);
+    let signed = key(signer).signed(program);
+    Entry::Program(signed.to_message()).bytes().unwrap()
 }
 
 fn head(events: &[(u64, Vec<u8>)]) -> DirectoryHead {
@@ -101,7 +110,7 @@ fn with_line(change: impl FnOnce(&mut Told)) -> Check {
 }
 
 pub(crate) fn cases() -> Vec<Case> {
-    [lines(), hidden(), events(), withdrawals()]
+    [lines(), hidden(), events(), withdrawals(), programs()]
         .into_iter()
         .flatten()
         .collect()
@@ -324,6 +333,66 @@ fn withdrawals() -> Vec<Case> {
             "withdrawal-of-nobody",
             "a withdrawal of who never enrolled",
             ends(&[withdrawal(REGISTRAR, STRANGER)]),
+        ),
+    ]
+}
+
+fn programs() -> Vec<Case> {
+    let wrong = |rule, expect, name, description, check| bad(rule, expect, name, description, check);
+    let after_keys = |events: &[Vec<u8>]| {
+        with_line(|told| {
+            told.events.truncate(1);
+            told.events.extend((500..).zip(events.iter().cloned()));
+        })
+    };
+    let right = program(REGISTRAR, |_| ());
+    let other_file = |program: &mut Program| program.file_hash = Sha256Digest::of(b"another");
+    let next = program(REGISTRAR, |program| {
+        other_file(program);
+        program.version = "1.0.1".to_owned().try_into().unwrap();
+    });
+    vec![
+        good(
+            "PRG-1",
+            "program",
+            "a program that the registrar vouches for",
+            after_keys(std::slice::from_ref(&right)),
+        ),
+        good(
+            "PRG-3",
+            "program-next-version",
+            "two versions of a program",
+            after_keys(&[right.clone(), next]),
+        ),
+        wrong(
+            "PRG-3",
+            "mismatch",
+            "program-other-file",
+            "another file under the same name, version and target",
+            after_keys(&[right.clone(), program(REGISTRAR, other_file)]),
+        ),
+        wrong(
+            "PRG-3",
+            "mismatch",
+            "program-twice",
+            "the same program a second time",
+            after_keys(&[right.clone(), right]),
+        ),
+        wrong(
+            "PRG-1",
+            "bad signature",
+            "program-by-another",
+            "a program that the registrar has not signed",
+            after_keys(&[program(STRANGER, |_| ())]),
+        ),
+        wrong(
+            "PRG-1",
+            "mismatch",
+            "program-of-another-registrar",
+            "a program that names another registrar",
+            after_keys(&[program(REGISTRAR, |program| {
+                program.registrar_id = RegistrarId::from(&key(STRANGER).public());
+            })]),
         ),
     ]
 }

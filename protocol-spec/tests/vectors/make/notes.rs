@@ -615,13 +615,21 @@ fn tiles() -> Vec<Case> {
                 entry: Hex([vec![3, 0, 2, 1, 1], vec![7; 64]].concat()),
             },
         ),
+        good(
+            "LOG-1",
+            "entry-program",
+            "a program in clear",
+            Check::LogEntry {
+                entry: Hex([vec![4, 0, 2, 1, 1], vec![7; 64]].concat()),
+            },
+        ),
         bad(
             "LOG-1",
             "malformed",
-            "entry-kind-4",
-            "an entry of kind 4",
+            "entry-kind-5",
+            "an entry of kind 5",
             Check::LogEntry {
-                entry: Hex([vec![4, 0, 2, 1, 1], vec![7; 64]].concat()),
+                entry: Hex([vec![5, 0, 2, 1, 1], vec![7; 64]].concat()),
             },
         ),
         bad(

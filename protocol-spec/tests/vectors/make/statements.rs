@@ -67,6 +67,7 @@ fn good_bodies() -> Vec<Case> {
         case(INSTITUTION, "TerminalRemovalBody", world::terminal_removal()),
         case(INSTITUTION, "RetirementBody", world::retirement()),
         case(REGISTRAR, "WithdrawalBody", world::withdrawal()),
+        case(REGISTRAR, "ProgramBody", world::program()),
         case(DEVICE, "UploadRequestBody", world::upload_request()),
         case(INSTITUTION, "DownloadRequestBody", world::download_request()),
         case(INSTITUTION, "ReferenceRequestBody", world::reference_request()),

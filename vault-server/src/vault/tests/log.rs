@@ -385,7 +385,7 @@ async fn a_patients_leaves_are_hers_until_her_salt_is_deleted() {
     for (bytes, entry) in all.iter().zip(&read) {
         match entry {
             Entry::Salted { .. } => assert_eq!(bytes.len(), Entry::SALTED_LEN),
-            Entry::Keys { .. } | Entry::Retirement(_) | Entry::Withdrawal(_) => {
+            Entry::Keys { .. } | Entry::Retirement(_) | Entry::Withdrawal(_) | Entry::Program(_) => {
                 assert!(!salt.recognises(entry));
             }
         }

@@ -13,6 +13,7 @@ mod log_figures;
 mod pages;
 mod presentation;
 mod principals;
+mod programs;
 mod release;
 mod requests;
 mod reseal;

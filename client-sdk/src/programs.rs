@@ -1,0 +1,144 @@
+//! Client programs: what the registrar vouches for, carried to a server, and held against a file. See
+//! `protocol-spec/spec/programs.md`.
+
+use std::{fs::File, io::Read, path::Path};
+
+use protocol_spec::{
+    field::Name,
+    hash::Sha256Digest,
+    link::ServerLink,
+    log::{Entry, TlogProof, verify_published},
+    messages as pb,
+    programs::{Vouched, verify_program},
+    statement::Signed,
+};
+use sha2::{Digest, Sha256};
+
+use crate::{
+    Error, Result,
+    connect::{Server, bootstrap},
+    session::{Session, blocking},
+};
+
+/// What a registrar says of a program, beside its hash.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProgramAbout {
+    /// What it is called.
+    pub name: Name,
+    /// Which one of that name.
+    pub version: Name,
+    /// For which machines.
+    pub target: Name,
+    /// The revision of the source that it was built from.
+    pub source: Name,
+    /// By which compiler.
+    pub toolchain: Name,
+}
+
+/// A program that stands in a server's log.
+#[derive(Clone, Debug)]
+pub struct PublishedProgram {
+    /// As it stands there.
+    pub program: Vouched,
+    /// Leaves of the log.
+    pub size: u64,
+}
+
+/// Carries what a registrar says of a program to a server, and verifies its place in the log (PRG-2, LOG-3). It needs no home: the
+/// statement proves itself.
+///
+/// # Errors
+/// [`Error::Tampered`] for what the server's registrar has not signed, or a proof that does not verify; `already-exists` if
+/// something else stands under its name, version and target; of the connection.
+pub async fn publish_program(link: &ServerLink, file: &[u8]) -> Result<PublishedProgram> {
+    let statement: pb::Statement = protocol_spec::messages::decode(file).map_err(Error::tampered(WHAT))?;
+    let signed = Signed::try_from(statement).map_err(Error::tampered(WHAT))?;
+    let server = Server::new(bootstrap(link).await?, None)?;
+    let program = verify_program(signed, server.registrar()).map_err(Error::tampered(WHAT))?;
+    let message = pb::PublishProgram {
+        program: Some(program.to_message()),
+    };
+    let answer: pb::ProgramPublished = server.post("/v1/directory/programs", &message).await?;
+    let refused = Error::tampered::<protocol_spec::Error>;
+    let stands = Signed::try_from(answer.program)
+        .and_then(|stands| verify_program(stands, server.registrar()))
+        .map_err(refused(ANSWER))?;
+    if !stands.says_as(&program) {
+        return Err(Error::tampered(ANSWER)("it is about another program"));
+    }
+    let proof = answer.proof.clone().unwrap_or_default();
+    let checkpoint = verify_published(answer.proof, &Entry::program(&stands), server.operator())
+        .map_err(refused(ANSWER))?;
+    let proof: TlogProof = proof.proof.parse()?;
+    Ok(PublishedProgram {
+        program: Vouched {
+            index: proof.index,
+            program: stands,
+        },
+        size: checkpoint.size,
+    })
+}
+
+impl Session {
+    /// All programs, in the order of the log as it is now.
+    pub(crate) async fn programs(&self) -> Result<Vec<Vouched>> {
+        self.forget_entries().await;
+        let mirror = self.mirror().await?;
+        mirror.directory()?.programs().map_err(Error::tampered(ENTRY))
+    }
+
+    /// The program that a file is, by the log as it is now (PRG-4).
+    pub(crate) async fn check_program(&self, file: &Path) -> Result<Vouched> {
+        let path = file.to_owned();
+        let hash = blocking(move || file_hash(&path)).await?;
+        self.forget_entries().await;
+        let mirror = self.mirror().await?;
+        let found = mirror.directory()?.program(&hash);
+        let found = found.map_err(Error::tampered(ENTRY))?;
+        found.ok_or_else(|| Error::UnknownProgram {
+            path: file.to_owned(),
+            hash: hash.to_string(),
+        })
+    }
+}
+
+/// SHA-256 of a file of any size.
+pub(crate) fn file_hash(path: &Path) -> Result<Sha256Digest> {
+    let mut file = File::open(path).map_err(Error::io(READ, path))?;
+    let (mut hasher, mut buffer) = (Sha256::new(), vec![0; BUFFER]);
+    loop {
+        let read = file.read(&mut buffer).map_err(Error::io(READ, path))?;
+        match buffer.get(..read) {
+            Some(&[]) | None => break,
+            Some(bytes) => hasher.update(bytes),
+        }
+    }
+    Ok(Sha256Digest::from_bytes(hasher.finalize().into()))
+}
+
+/// Bytes that are read at once.
+const BUFFER: usize = 1 << 16;
+
+const READ: &str = "cannot read";
+const WHAT: &str = "the statement about a program";
+const ANSWER: &str = "the server's answer about a program";
+const ENTRY: &str = "a program in the directory";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// PRG-4.
+    #[test]
+    fn a_file_is_hashed_whole_whatever_its_size() {
+        let folder = tempfile::tempdir().unwrap();
+        for size in [0, 1, BUFFER - 1, BUFFER, 3 * BUFFER + 7] {
+            let content = vec![7; size];
+            let path = folder.path().join(size.to_string());
+            std::fs::write(&path, &content).unwrap();
+            assert_eq!(file_hash(&path).unwrap(), Sha256Digest::of(&content));
+        }
+        let missing = file_hash(&folder.path().join("missing"));
+        assert!(matches!(missing, Err(Error::Io { .. })));
+    }
+}

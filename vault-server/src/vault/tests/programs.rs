@@ -1,0 +1,122 @@
+//! Programs that the registrar vouches for: what is taken, and that it is taken once.
+
+use protocol_spec::{
+    bodies::Program,
+    hash::Sha256Digest,
+    ids::RegistrarId,
+    log::{Entry, verify_published},
+    messages as pb,
+    problem::Problem,
+};
+use tokio::task::JoinSet;
+
+use super::{
+    principals::{public, signed, signing_key},
+    problem,
+    world::{START, World},
+};
+
+/// The world's registrar, by whose seed it signs.
+const REGISTRAR: u8 = 2;
+
+fn program(signer: u8, change: impl FnOnce(&mut Program)) -> pb::PublishProgram {
+    let text = |text: &str| text.to_owned().try_into().unwrap();
+    let mut program = Program {
+        created: START,
+        registrar_id: RegistrarId::from(&public(&signing_key(REGISTRAR))),
+        name: text("medvault"),
+        version: text("1.0.0"),
+        target: text("x86_64-unknown-linux-gnu"),
+        source: text("a revision"),
+        toolchain: text("a compiler"),
+        file_hash: Sha256Digest::of(b"a program"),
+    };
+    change(&mut program);
+    pb::PublishProgram {
+        program: Some(signed(program, &signing_key(signer)).to_message()),
+    }
+}
+
+async fn events(world: &World) -> usize {
+    world
+        .vault
+        .directory_events(0, 0, false)
+        .await
+        .unwrap()
+        .events
+        .len()
+}
+
+/// PRG-1, PRG-2: what the registrar has not signed, or signs for another registrar, is not taken.
+#[tokio::test]
+async fn only_the_registrar_vouches() {
+    let world = World::new().await;
+    let before = events(&world).await;
+    let other = RegistrarId::from(&public(&signing_key(9)));
+    for message in [
+        program(9, |_| ()),
+        program(9, |program| program.registrar_id = other),
+        program(REGISTRAR, |program| program.registrar_id = other),
+    ] {
+        let answer = world.vault.publish_program(message).await;
+        assert_eq!(problem(answer), Problem::NotPermitted);
+    }
+    let nothing = pb::PublishProgram { program: None };
+    assert_eq!(
+        problem(world.vault.publish_program(nothing).await),
+        Problem::Malformed
+    );
+    assert_eq!(events(&world).await, before);
+}
+
+/// PRG-2: the same again is answered with the first; whatever else is said of this version is refused, and another version is not.
+#[tokio::test]
+async fn one_statement_stands_for_a_version() {
+    let world = World::new().await;
+    let before = events(&world).await;
+    let publish = async |message| world.vault.publish_program(message).await;
+    let first = publish(program(REGISTRAR, |_| ())).await.unwrap();
+    let entry = Entry::Program(first.program.clone().unwrap());
+    verify_published(first.proof, &entry, &world.operator_key()).unwrap();
+    let again = publish(program(REGISTRAR, |program| program.created += 1)).await;
+    assert_eq!(again.unwrap().program, first.program);
+    let text = |text: &str| text.to_owned().try_into().unwrap();
+    let others: [fn(&mut Program); 3] = [
+        |program| program.file_hash = Sha256Digest::of(b"another"),
+        |program| program.source = "another".to_owned().try_into().unwrap(),
+        |program| program.toolchain = "another".to_owned().try_into().unwrap(),
+    ];
+    for other in others {
+        let answer = publish(program(REGISTRAR, other)).await;
+        assert_eq!(problem(answer), Problem::AlreadyExists);
+    }
+    assert_eq!(events(&world).await, before + 1);
+    publish(program(REGISTRAR, |program| program.version = text("1.0.1")))
+        .await
+        .unwrap();
+    publish(program(REGISTRAR, |program| program.target = text("elsewhere")))
+        .await
+        .unwrap();
+    assert_eq!(events(&world).await, before + 3);
+    world.check().await;
+}
+
+/// PRG-2: of two files that come at once under one version one is taken.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_files_at_once_one_is_taken() {
+    let world = World::new().await;
+    let before = events(&world).await;
+    let mut all = JoinSet::new();
+    for file in 0..8_u8 {
+        let vault = world.vault.clone();
+        let message = program(REGISTRAR, |program| program.file_hash = Sha256Digest::of(&[file]));
+        all.spawn(async move { vault.publish_program(message).await });
+    }
+    let answers = all.join_all().await;
+    let (taken, refused): (Vec<_>, Vec<_>) = answers.into_iter().partition(Result::is_ok);
+    assert_eq!(taken.len(), 1);
+    for answer in refused {
+        assert_eq!(problem(answer), Problem::AlreadyExists);
+    }
+    assert_eq!(events(&world).await, before + 1);
+}
