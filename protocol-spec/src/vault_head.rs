@@ -97,9 +97,10 @@ impl Acts {
         self.acts.push(act);
     }
 
-    /// In the form in which they travel.
-    pub fn bytes(&self) -> Vec<u8> {
-        self.acts.iter().flat_map(Act::bytes).collect()
+    /// All but the first so many, in the form in which they travel.
+    pub fn bytes_after(&self, first: u64) -> Vec<u8> {
+        let first = usize::try_from(first).unwrap_or(usize::MAX);
+        self.acts.iter().skip(first).flat_map(Act::bytes).collect()
     }
 
     /// In the order in which they were done.

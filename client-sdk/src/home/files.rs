@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, DirBuilder, File, OpenOptions},
-    io::{self, Write},
+    io::{self, Read, Seek, SeekFrom, Write},
     path::Path,
 };
 
@@ -41,6 +41,38 @@ pub(crate) fn replace_soon(path: &Path, bytes: &[u8]) -> Result<()> {
         .persist(path)
         .map_err(|failed| Error::io("cannot replace", path)(failed.error))?;
     Ok(())
+}
+
+/// What a file holds behind its first `before` bytes; nothing if it has not as many.
+pub(crate) fn read_after(path: &Path, before: u64) -> Result<Option<Vec<u8>>> {
+    let mut file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(Error::io("cannot read", path)(error)),
+    };
+    let mut read = || {
+        if file.metadata()?.len() < before {
+            return Ok(None);
+        }
+        let mut bytes = Vec::new();
+        file.seek(SeekFrom::Start(before))?;
+        file.read_to_end(&mut bytes)?;
+        Ok(Some(bytes))
+    };
+    read().map_err(Error::io("cannot read", path))
+}
+
+/// Puts bytes behind the first `before` of a file, in the place of whatever stood there, and syncs them: after a power cut some of
+/// them may be missing, or zeros.
+pub(crate) fn write_after(path: &Path, before: u64, bytes: &[u8]) -> Result<()> {
+    let write = || {
+        let mut file = OpenOptions::new().write(true).open(path)?;
+        file.set_len(before)?;
+        file.seek(SeekFrom::Start(before))?;
+        file.write_all(bytes)?;
+        file.sync_data()
+    };
+    write().map_err(Error::io("cannot write", path))
 }
 
 /// Writes a file unless there is one, and returns what it then holds. Not synced: after a power cut it may be

@@ -324,6 +324,16 @@ impl Home {
         files::replace_soon(&self.path(name), bytes)
     }
 
+    /// What a file holds behind its first `before` bytes; nothing if it has not as many.
+    pub(crate) fn read_after(&self, name: &str, before: u64) -> Result<Option<Vec<u8>>> {
+        files::read_after(&self.path(name), before)
+    }
+
+    /// Puts bytes behind the first `before` of a file. After a power cut some of them may be missing, or zeros.
+    pub(crate) fn write_after(&self, name: &str, before: u64, bytes: &[u8]) -> Result<()> {
+        files::write_after(&self.path(name), before, bytes)
+    }
+
     /// Keeps the first text that is given for `name` in `folder`, and returns the one that is kept.
     pub(crate) fn keep_first(&self, folder: &str, name: &str, text: &str) -> Result<Vec<u8>> {
         let folder = self.path(folder);

@@ -189,7 +189,7 @@ impl SeenActs {
             let known = bytes.is_some();
             self.acts = Acts::default();
             self.acts
-                .extend(&bytes.unwrap_or_default())
+                .extend(whole(&bytes.unwrap_or_default()))
                 .map_err(|_| home.damaged(ACTS))?;
             self.kept = known.then(|| self.acts.count());
         }
@@ -209,16 +209,22 @@ impl SeenActs {
         Err(hidden("what this device has done is not among the acts"))
     }
 
-    /// Keeps them in the home, unless another process has kept more. Neither may contradict the other.
+    /// Keeps them in the home, behind those that it has, unless another process has kept more. Neither may contradict the other.
     pub(super) async fn keep(&mut self, home: &Home) -> Result<()> {
         if self.kept == Some(self.acts.count()) || Defence::VaultHeads.is_off() {
             return Ok(());
         }
         let _lock = home.lock().await?;
-        let (mine, kept) = (self.acts.bytes(), home.read(ACTS)?.unwrap_or_default());
-        if mine.starts_with(&kept) {
-            home.write_soon(ACTS, &mine)?;
-        } else if !kept.starts_with(&mine) {
+        let known = self.kept.unwrap_or_default();
+        let mine = self.acts.bytes_after(known);
+        let kept = home.read_after(ACTS, known * LEN)?;
+        let kept = kept.as_deref().map(whole);
+        if let Some(more) = kept.and_then(|kept| mine.strip_prefix(kept)) {
+            let before = self.acts.count() * LEN - more.len() as u64;
+            home.write_after(ACTS, before, more)?;
+        } else if kept.is_none() {
+            home.write_soon(ACTS, &self.acts.bytes_after(0))?;
+        } else if !kept.is_some_and(|kept| kept.starts_with(&mine)) {
             *self = Self::default();
             return Err(Error::OtherVault {
                 seen: "what another process of this device has seen".to_owned(),
@@ -230,10 +236,27 @@ impl SeenActs {
     }
 }
 
+/// What a power cut has left whole.
+fn whole(bytes: &[u8]) -> &[u8] {
+    let (acts, _) = bytes.as_chunks::<{ Act::LEN }>();
+    let lost = acts
+        .iter()
+        .rev()
+        .take_while(|act| act.iter().all(|byte| *byte == 0));
+    let acts = acts.get(..acts.len() - lost.count()).unwrap_or_default();
+    acts.as_flattened()
+}
+
 pub(super) fn hidden(what: impl Into<String>) -> Error {
     Error::HiddenFromVault { what: what.into() }
 }
 
+/// Bytes of an act.
+const LEN: u64 = Act::LEN as u64;
+
 pub(super) const ACTS: &str = "vault.acts";
 pub(super) const SALT: &str = "log.salt";
 pub(super) const LOG_READ: &str = "log.read";
+
+#[cfg(test)]
+mod tests;
