@@ -195,24 +195,9 @@ async fn withdrawal_stops_a_release() {
     );
     assert!(leaves.next().await.is_none());
     // The same again is the same, also in the log.
-    let events = world
-        .vault
-        .directory_events(0, 0, false)
-        .await
-        .unwrap()
-        .events
-        .len();
+    let events = world.directory_size().await;
     world.vault.withdraw_institution(message).await.unwrap();
-    assert_eq!(
-        world
-            .vault
-            .directory_events(0, 0, false)
-            .await
-            .unwrap()
-            .events
-            .len(),
-        events
-    );
+    assert_eq!(world.directory_size().await, events);
 }
 
 /// FLT-28: whatever the order in which they meet, after the revocation is acknowledged nothing starts.

@@ -239,6 +239,12 @@ impl World {
         self.vault.submit_head(&caller, &intent(), message).await
     }
 
+    /// How many events of the directory the server shows on a first page.
+    pub(super) async fn directory_size(&self) -> usize {
+        let page = self.vault.directory_events(0, 0, false).await.unwrap();
+        page.events.len()
+    }
+
     /// All that has been done to the vault, as the server shows it.
     pub(super) async fn acts(&self) -> Acts {
         let caller = self.as_patient().await;
