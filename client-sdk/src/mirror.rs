@@ -1,7 +1,10 @@
 //! The mirror of the directory: every event that the log has of it, kept in the home and brought up to the log as it is
 //! now. Names and keys of institutions are looked up here and nowhere else. See `protocol-spec/spec/log.md` §6.
 
-use std::collections::HashMap;
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
 
 use prost::Message;
 use protocol_spec::{
@@ -31,6 +34,22 @@ struct Kept {
     events: Vec<pb::DirectoryEvent>,
     /// The note under which all of it stands; empty before there is one.
     note: Vec<u8>,
+    /// One under which all of it was said to stand since, and which the home does not have yet.
+    said: Option<VerifiedCheckpoint>,
+    /// When the home got one.
+    kept_at: Option<Instant>,
+}
+
+impl Kept {
+    fn new(directory: Directory, events: Vec<pb::DirectoryEvent>, note: Vec<u8>) -> Self {
+        Self {
+            directory,
+            events,
+            note,
+            said: None,
+            kept_at: None,
+        }
+    }
 }
 
 impl Mirror {
@@ -69,7 +88,7 @@ impl Session {
     }
 
     /// Whether a checkpoint that has just been accepted says that there are no other events: then the server need not be asked.
-    /// What it says is kept, as if it had come with events.
+    /// What it says is kept, within a second, as if it had come with events.
     #[tracing::instrument(level = "debug", name = "verify", skip_all)]
     async fn is_said_to_be_all(&self, kept: Option<&mut Kept>) -> Result<bool> {
         // Only with the events comes one that the quorum has cosigned.
@@ -83,9 +102,37 @@ impl Session {
         if kept.directory.check(&lately).is_err() {
             return Ok(false);
         }
-        let had = kept.events.len();
-        self.keep(kept, &lately, had).await?;
+        kept.said = Some(lately);
+        if kept.kept_at.is_none_or(|at| at.elapsed() >= KEEP_EVERY) {
+            self.keep_said(kept).await?;
+        }
         Ok(true)
+    }
+
+    async fn keep_said(&self, kept: &mut Kept) -> Result<()> {
+        let Some(said) = kept.said.take() else {
+            return Ok(());
+        };
+        let had = kept.events.len();
+        self.keep(kept, &said, had).await
+    }
+
+    /// What was said since it was kept last, when the session ends.
+    pub(crate) fn keep_last_said(&mut self) -> Result<()> {
+        let Some(Kept {
+            note,
+            said: Some(said),
+            ..
+        }) = self.mirror.get_mut().kept.take()
+        else {
+            return Ok(());
+        };
+        let _lock = self.home.try_lock()?;
+        if self.home.read(CHECKPOINT)?.unwrap_or_default() == note {
+            self.home
+                .write_soon(CHECKPOINT, said.note().to_string().as_bytes())?;
+        }
+        Ok(())
     }
 
     /// From now on institutions are looked up in the directory as it is then.
@@ -101,7 +148,11 @@ impl Session {
 
     /// Reads the events since the last, verifies each and its place in the log, and that there are no others (LOG-16).
     #[tracing::instrument(level = "debug", name = "verify", skip_all)]
-    async fn catch_up(&self, before: Option<Kept>) -> Result<Kept> {
+    async fn catch_up(&self, mut before: Option<Kept>) -> Result<Kept> {
+        if let Some(kept) = &mut before {
+            // It counts whatever comes of the answer.
+            self.keep_said(kept).await?;
+        }
         let mut kept = self.newest_kept(before)?;
         let had = kept.events.len();
         let (witnessed, seen) = match self.policy.asks_for_witnesses() {
@@ -180,11 +231,7 @@ impl Session {
         let mut directory = Directory::new(*server.registrar(), server.operator_id());
         let mut events = Vec::new();
         if note.is_empty() {
-            return Ok(Kept {
-                directory,
-                events,
-                note,
-            });
+            return Ok(Kept::new(directory, events, note));
         }
         let file = self.home.read(EVENTS)?.unwrap_or_default();
         let damaged = |_| self.home.damaged(CHECKPOINT);
@@ -205,11 +252,7 @@ impl Session {
             events.push(event);
         }
         directory.check(&checkpoint).map_err(damaged)?;
-        Ok(Kept {
-            directory,
-            events,
-            note,
-        })
+        Ok(Kept::new(directory, events, note))
     }
 
     /// Keeps what was verified, unless another process has kept more meanwhile: the events first, then the checkpoint that says how
@@ -231,6 +274,8 @@ impl Session {
             self.home.write_soon(CHECKPOINT, &note)?;
         }
         kept.note = note;
+        kept.said = None;
+        kept.kept_at = Some(Instant::now());
         Ok(())
     }
 
@@ -308,6 +353,9 @@ fn take(
         .and_then(|()| directory.take(event.index, &event.entry))
         .map_err(Error::tampered(WHAT))
 }
+
+/// Writing each down would cost more than asking; what a crash loses is the last second's.
+const KEEP_EVERY: Duration = Duration::from_secs(1);
 
 const WHAT: &str = "the directory";
 /// Only the registrar can make one more institution, so no honest directory comes near.

@@ -193,8 +193,9 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        // Without it the pin is older than it could be, and still one that the log must continue.
+        // Without it the pin is older than it could be, and still one that the log must continue; so is the directory's.
         drop(self.pin_last());
+        drop(self.keep_last_said());
     }
 }
 

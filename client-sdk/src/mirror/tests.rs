@@ -206,6 +206,30 @@ async fn what_was_said_to_be_all_is_kept() {
     kept.directory.take(later.index, &later.entry).unwrap();
 }
 
+/// LOG-16, LOG-18: what was said within a second of the last is kept when the session ends.
+#[tokio::test]
+async fn what_was_said_last_is_kept_at_the_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = event(1, 3, REGISTRAR);
+    let all = std::slice::from_ref(&first);
+    keep(&session(dir.path()), 5, all).await;
+    let mut ending = session(dir.path());
+    let mut kept = ending.newest_kept(None).unwrap();
+    kept.kept_at = Some(Instant::now());
+    ending.accept_log(&checkpoint(9, all)).await.unwrap();
+    assert!(ending.is_said_to_be_all(Some(&mut kept)).await.unwrap());
+    assert_eq!(
+        session(dir.path()).newest_kept(None).unwrap().directory.covered(),
+        5
+    );
+    ending.mirror.get_mut().kept = Some(kept);
+    drop(ending);
+    assert_eq!(
+        session(dir.path()).newest_kept(None).unwrap().directory.covered(),
+        9
+    );
+}
+
 /// LOG-16: files that were changed are no mirror.
 #[tokio::test]
 async fn changed_files_are_noticed() {
