@@ -72,7 +72,7 @@ fn permissions_hold_in_every_order_of_requests() {
 
 /// Two transactions that overlap. More states than a test should take: `cargo xtask model` runs it.
 #[test]
-#[ignore = "takes minutes"]
+#[ignore = "takes minutes: cargo xtask model"]
 fn permissions_hold_while_requests_overlap() {
     explore(Vault::new());
 }
