@@ -38,6 +38,7 @@
 //! | `connect`, [`trace`] | one server: link, TLS, request signatures, retries; what travels, to be shown |
 //! | [`patient`], [`institution`], [`registrar`] | the entry points |
 //! | `mirror`, `directory`, `receipts`, `scan`, `met`, [`inbox`], `provenance` | what is verified before it is believed |
+//! | `clock`, [`notice`] | what time it is, for decisions; what a person is told beside an answer |
 //! | `programs` | client programs that the registrar vouches for |
 //! | [`rules`] | what the patient's device answers while she is not looking |
 //! | [`transfer`] | sources and sinks, sealing and opening in constant memory, resuming |
@@ -45,6 +46,7 @@
 //! Whatever is checked against the log, the directory or a vault head lies in a `tracing` span `verify` of level debug.
 
 mod asked;
+mod clock;
 mod connect;
 mod directory;
 mod error;
@@ -55,6 +57,7 @@ pub mod keystore;
 mod met;
 mod mint;
 mod mirror;
+pub mod notice;
 mod paper;
 pub mod patient;
 mod patients;

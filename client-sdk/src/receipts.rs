@@ -196,6 +196,7 @@ impl Drop for Session {
         // Without it the pin is older than it could be, and still one that the log must continue; so is the directory's.
         drop(self.pin_last());
         drop(self.keep_last_said());
+        drop(self.clock.keep(&self.home));
     }
 }
 

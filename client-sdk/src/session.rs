@@ -7,6 +7,7 @@ use tokio::sync::Mutex;
 
 use crate::{
     Error, Result,
+    clock::Clock,
     connect::{Credentials, Server, Signs},
     home::{Home, Pins},
     mirror::Mirror,
@@ -17,6 +18,8 @@ use crate::{
 pub(crate) struct Session {
     pub(crate) home: Home,
     pub(crate) server: Server,
+    /// What time it is.
+    pub(crate) clock: Arc<Clock>,
     /// The directory as the log has it.
     pub(crate) mirror: Mutex<Mirror>,
     /// What this session has found consistent with the pinned checkpoint of the log.
@@ -35,7 +38,10 @@ impl Session {
                 key,
             }),
         )?;
+        let clock = server.clock().clone();
+        clock.begin(&home)?;
         let mut session = Self {
+            clock,
             policy: home.policy()?,
             home,
             server,

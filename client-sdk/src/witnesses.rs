@@ -9,7 +9,7 @@ use std::{
 use protocol_spec::log::{Policy, SignedCheckpoint, VerifiedCheckpoint, log_key};
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Result, home::Home, mint, receipts::Log, session::Session};
+use crate::{Error, Result, home::Home, receipts::Log, session::Session};
 
 /// What a home knows of the witnesses of its server's log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,7 +88,7 @@ impl Session {
         let checkpoint = SignedCheckpoint::parse(note)
             .and_then(|checkpoint| checkpoint.verify(&log_key(self.server.operator())?))
             .map_err(Error::tampered("the log's checkpoint"))?;
-        let lately = (mint::now_ms() / 1000).saturating_sub(LAG.as_secs());
+        let lately = (self.clock.own_ms() / 1000).saturating_sub(LAG.as_secs());
         let witnessed = self.policy.witnessed(checkpoint, lately);
         Ok(witnessed.map_err(not_witnessed)?.into_checkpoint())
     }
@@ -107,7 +107,7 @@ impl Session {
             if pending.size <= witnessed.size {
                 let _lock = self.home.lock().await?;
                 self.home.write_json(PENDING, &None::<Pending>)?;
-            } else if (mint::now_ms() / 1000).saturating_sub(pending.since) > LAG.as_secs() {
+            } else if (self.clock.own_ms() / 1000).saturating_sub(pending.since) > LAG.as_secs() {
                 return Err(Error::NotWitnessed {
                     cause: format!(
                         "{} leaves that were shown more than a day ago are not cosigned, only {}",
@@ -132,7 +132,7 @@ impl Session {
         }
         let pending = Pending {
             size: seen.size,
-            since: mint::now_ms() / 1000,
+            since: self.clock.own_ms() / 1000,
         };
         let _lock = self.home.lock().await?;
         self.home.write_json(PENDING, &pending)

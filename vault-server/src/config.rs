@@ -99,6 +99,7 @@ Examples:
   vault-server --data /var/lib/medvault --registrar regkey_… --listen 0.0.0.0:8443 \\
       --public-authority vault.example:8443 --tls-cert chain.pem --tls-key key.pem --admin 127.0.0.1:9000
   MEDVAULT_LOG_FORMAT=json vault-server --config /etc/medvault.toml
+  vault-server … --accept-clock 2026-11-30T04:00:00Z    # it stood still for longer than --clock-gap, and its clock is right
   vault-server openapi > openapi.json    # the API that this program serves, as an OpenAPI document
 
 Every flag can be given as MEDVAULT_… in the environment (MEDVAULT_DATA, MEDVAULT_HEADER_BYTES) and by

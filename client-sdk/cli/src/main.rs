@@ -58,6 +58,9 @@ fn run(cli: Cli) -> Result<(), Failure> {
         }
     });
     runtime.shutdown_timeout(CLEANUP);
+    for notice in client_sdk::notice::take() {
+        output::note(&format!("note: {notice}"));
+    }
     outcome
 }
 

@@ -1,6 +1,6 @@
 //! One request of the API: signed anew for each attempt, repeated while that can help, refusals as errors.
 
-use std::{cell::Cell, sync::atomic::Ordering, time::Duration};
+use std::{cell::Cell, time::Duration};
 
 use bytes::Bytes;
 use crypto::SigningIdentity;
@@ -185,7 +185,7 @@ impl Server {
                 now: Some(now),
                 ..
             }) => {
-                self.follow_clock(now);
+                self.clock.follow(now);
                 self.attempt_once(call).await.map_err(|refusal| refusal.retry)
             }
             result => result.map_err(|refusal| refusal.retry),
@@ -250,21 +250,13 @@ impl Server {
     }
 
     fn params(&self, key_id: &str) -> Result<Params> {
-        let created = self.now_ms() / 1000;
+        let created = self.clock.for_signatures() / 1000;
         Ok(Params {
             created,
             expires: created + LIFETIME,
             nonce: mint::token()?,
             key_id: key_id.to_owned(),
         })
-    }
-
-    /// Takes the server's clock from now on, for signatures and for the ends of its own sessions; what is signed
-    /// for others keeps this machine's time.
-    fn follow_clock(&self, server_ms: u64) {
-        let seconds = |ms: u64| i64::try_from(ms / 1000).unwrap_or(0);
-        self.skew
-            .store(seconds(server_ms) - seconds(mint::now_ms()), Ordering::Relaxed);
     }
 }
 

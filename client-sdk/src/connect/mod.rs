@@ -20,10 +20,7 @@ pub(crate) mod tests;
 mod tls;
 pub mod trace;
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicI64, Ordering},
-};
+use std::sync::Arc;
 
 use ::http::Method;
 use bytes::Bytes;
@@ -50,7 +47,7 @@ pub(crate) use self::{
     call::{Patience, Retry, lost},
     http::{Failure, Incoming},
 };
-use crate::{Result, home::Pins, mint};
+use crate::{Result, clock::Clock, home::Pins, mint};
 
 /// A pinned server and the principal that speaks to it.
 pub(crate) struct Server {
@@ -60,8 +57,7 @@ pub(crate) struct Server {
     principal: Option<Credentials>,
     /// By which the principal acts for another one.
     delegation: Option<DelegationId>,
-    /// Seconds to add to this machine's clock.
-    skew: AtomicI64,
+    clock: Arc<Clock>,
     growth: Growth,
 }
 
@@ -94,7 +90,7 @@ impl Server {
             http,
             principal,
             delegation: None,
-            skew: AtomicI64::new(0),
+            clock: Arc::default(),
             growth: Growth::default(),
         })
     }
@@ -103,6 +99,7 @@ impl Server {
     pub(crate) fn acting(&self, delegation: DelegationId) -> Result<Self> {
         Ok(Self {
             delegation: Some(delegation),
+            clock: self.clock.clone(),
             ..Self::new(self.pins.clone(), self.principal.clone())?
         })
     }
@@ -121,9 +118,9 @@ impl Server {
         self.operator_id
     }
 
-    /// The server's clock, in milliseconds since 1970, as far as it is known: for what the server lets expire.
-    pub(crate) fn now_ms(&self) -> u64 {
-        mint::now_ms().saturating_add_signed(self.skew.load(Ordering::Relaxed).saturating_mul(1000))
+    /// What time it is, with what this server says of it.
+    pub(crate) fn clock(&self) -> &Arc<Clock> {
+        &self.clock
     }
 
     /// From now on answers need prove the log's growth from this size on only (LOG-19).

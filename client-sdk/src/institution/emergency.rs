@@ -83,7 +83,7 @@ impl Institution {
     ) -> Result<(Delivered, RecipientSecret)> {
         let card = half.key(&patient)?;
         let opening = self.keys.statement(EmergencyOpening {
-            created: self.session.server.now_ms(),
+            created: self.session.clock.own_ms(),
             operator_id: self.session.server.operator_id(),
             opening_id: mint::id(RequestId::mint)?,
             patient_id: patient,

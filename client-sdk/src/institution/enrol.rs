@@ -17,7 +17,7 @@ use protocol_spec::{
 
 use super::{Institution, rotation::Ends};
 use crate::{
-    Error, Result, Unlock,
+    Error, Result, Unlock, clock,
     connect::bootstrap,
     home::{Home, Kind, Pins, Principal},
     keystore::{FileKeyStore, KeyStore, KeyStoreError, StoredRecipient, StoredSigner},
@@ -216,7 +216,7 @@ impl Institution {
         let (at, unlock) = (home.clone(), unlock.clone());
         let keys = blocking(move || {
             let keys = Keys::open(&at, &principal, &unlock)?;
-            Ends::destroy_ended(&*keys.store, &at, mint::now_ms())?;
+            Ends::destroy_ended(&*keys.store, &at, clock::own_ms(&at)?)?;
             Ok(keys)
         })
         .await?;
@@ -232,7 +232,7 @@ impl Institution {
         let principal = home.principal_of(Kind::Institution)?;
         let pins = home.pins(&principal)?;
         let keys = Keys::of(store, &home, &principal)?;
-        Ends::destroy_ended(&*keys.store, &home, mint::now_ms())?;
+        Ends::destroy_ended(&*keys.store, &home, clock::own_ms(&home)?)?;
         Self::with(home, pins, keys, principal.name.unwrap_or_default())
     }
 

@@ -11,7 +11,7 @@ use protocol_spec::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Result, home::Home, transfer::Budget};
+use crate::{Error, Result, clock::Moment, home::Home, transfer::Budget};
 
 /// A permission as this client holds to it (CND-12).
 pub(super) struct Holding<'a> {
@@ -67,11 +67,13 @@ impl<'a> Holding<'a> {
     }
 
     /// Refuses to present it when it is not the time, for another purpose (CND-2), or once too often.
-    pub(super) fn check(&self, now: u64, purpose: Option<Purpose>, idempotency_key: &str) -> Result<()> {
+    pub(super) fn check(&self, now: Moment, purpose: Option<Purpose>, idempotency_key: &str) -> Result<()> {
         let limits = &self.limits;
         let another = self.used.last != idempotency_key;
-        held(now < limits.not_after, Problem::PermissionExpired, UNSENT)?;
-        held(now >= limits.not_before, Problem::PermissionNotYetValid, UNSENT)?;
+        let over = now.may_be_over(limits.not_after);
+        held(!over, Problem::PermissionExpired, UNSENT)?;
+        let begun = now.has_begun(limits.not_before);
+        held(begun, Problem::PermissionNotYetValid, UNSENT)?;
         if let Some(only) = limits.purpose {
             let detail = format!("it is for {only}, {}", only.title());
             held(purpose == Some(only), Problem::PurposeMismatch, &detail)?;

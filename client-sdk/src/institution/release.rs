@@ -94,15 +94,15 @@ impl Institution {
                 purpose,
                 ..
             } = &mut *fetch;
-            let now = self.session.server.now_ms();
-            holding.check(now, *purpose, journal.idempotency_key())?;
+            holding.check(self.session.clock.now(), *purpose, journal.idempotency_key())?;
             let answer = self
                 .present(delivered, opened, &message, journal.idempotency_key())
                 .await?;
             holding.presented(journal.idempotency_key())?;
             let (ticket, records) = self.check_release_ticket(answer, &permission).await?;
             // An earlier run's session that has ended since: a new one, which spends a use.
-            if ticket.expires > self.session.server.now_ms() || renewed {
+            let over = self.session.clock.now().is_over_by_both(ticket.expires);
+            if !over || renewed {
                 return Ok((ticket, records));
             }
             renewed = true;

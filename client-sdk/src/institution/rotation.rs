@@ -76,7 +76,7 @@ impl Institution {
             succession: Some(Succession {
                 sequence: present.sequence().saturating_add(1),
                 previous: present.entry_hash(),
-                overlap_ends: self.session.server.now_ms().saturating_add(millis(overlap)),
+                overlap_ends: self.session.clock.own_ms().saturating_add(millis(overlap)),
             }),
         };
         let keys = Signed::try_sign(keys, |message| self.keys.sign(message))?;

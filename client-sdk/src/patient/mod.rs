@@ -96,6 +96,7 @@ pub use self::{
 };
 use crate::{
     Audited, DirectoryEntry, Error, InboxEvent, Progress, Result, Unlock, Vouched,
+    clock::Moment,
     connect::bootstrap,
     home::{Home, Kind, Pins, Principal},
     inbox::Reader,
@@ -298,6 +299,11 @@ impl Patient {
                 ids: several.iter().map(|entry| entry.id().to_string()).collect(),
             }),
         }
+    }
+
+    /// What time it is.
+    pub(crate) fn time(&self) -> Moment {
+        self.session.clock.now()
     }
 
     /// Her home.

@@ -2,6 +2,7 @@
 
 use protocol_spec::{
     conditions::Conditions,
+    defence::Defence,
     ids::{CollectionId, PermissionId, RecordId},
     messages as pb,
     permission::{Kind, Replaces, SignedPermission, VerifiedPermission},
@@ -135,6 +136,11 @@ impl Patient {
         let mut own = Vec::new();
         for mut entry in self.permission_entries().await? {
             let permission = self.own_permission(entry.permission.take()).await?;
+            let over = self.session.clock.now().may_be_over(permission.not_after);
+            if over && entry.state() == pb::PermissionState::Live && !Defence::OwnClock.is_off() {
+                // What is over by this machine's clock gets no new key, whatever the server calls it (PRM-16).
+                entry.set_state(pb::PermissionState::Expired);
+            }
             own.push(OwnPermission { permission, entry });
         }
         self.check_permissions(&before, &own).await?;

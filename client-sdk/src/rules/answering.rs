@@ -14,7 +14,6 @@ use super::{
 use crate::{
     Error, Result,
     asked::Asked,
-    mint,
     patient::{Limits, OwnRecord},
 };
 
@@ -22,19 +21,19 @@ impl Agent<'_> {
     /// Evaluates and, where a rule answers, signs, keeps and sends.
     pub(super) async fn answer(&self, rules: &StandingRules, request: RequestId) -> Result<Option<Decision>> {
         let (asked, state) = self.patient.asked(request).await?;
-        let now = mint::now_ms();
-        if state != RequestState::Open || now >= asked.expires {
+        let time = self.patient.time();
+        if state != RequestState::Open || time.may_be_over(asked.expires) {
             return Ok(None);
         }
         let (facts, own) = self.patient.facts(&asked).await?;
-        let Verdict { answer, rule, .. } = rules.rules.evaluate(&facts, now);
+        let Verdict { answer, rule, .. } = rules.rules.evaluate(&facts, time.own());
         let from = Some(self.patient.institution_ref(asked.asker.id()).await?);
         let kept = match (&answer, &rule) {
             (Answer::Permit(_) | Answer::Deny { .. }, Some(name)) => {
                 let by = By {
                     rule: name.clone(),
                     sequence: rules.sequence,
-                    at: now,
+                    at: time.own(),
                 };
                 Some(self.sign(&asked, &answer, own, by).await?)
             }

@@ -9,7 +9,6 @@ use super::{
 use crate::{
     Patient, Result, Selection,
     asked::Asked,
-    mint,
     patient::{InstitutionRef, OwnRecord},
 };
 
@@ -41,7 +40,7 @@ impl Patient {
             from: self.institution_ref(asked.asker.id()).await?,
             to: self.institution_ref(asked.receiver).await?,
             open: state == RequestState::Open,
-            verdict: rules.evaluate(&facts, mint::now_ms()),
+            verdict: rules.evaluate(&facts, self.time().own()),
         })
     }
 

@@ -16,6 +16,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use prost::Message;
+use protocol_spec::problem::Problem;
 use rustls::ServerConfig;
 use rustls_pki_types::PrivatePkcs8KeyDer;
 use tokio_rustls::TlsAcceptor;
@@ -41,6 +42,10 @@ struct State {
     data: PathBuf,
     lie: Mutex<Arc<Lie>>,
     field_lie: Mutex<Arc<FieldLie>>,
+    /// What the next request is answered instead of being passed on.
+    refusal: Mutex<Option<(StatusCode, Bytes)>>,
+    /// Methods and paths, in the order in which they came.
+    asked: Mutex<Vec<String>>,
 }
 
 impl std::fmt::Debug for Liar {
@@ -64,6 +69,8 @@ impl Liar {
             data: data.to_owned(),
             lie: Mutex::new(Arc::new(|_: &str, body| body)),
             field_lie: Mutex::new(Arc::new(|_: &mut HeaderMap| ())),
+            refusal: Mutex::default(),
+            asked: Mutex::default(),
         });
         let liar = Self {
             address: listener.local_addr()?,
@@ -106,6 +113,21 @@ impl Liar {
             .field_lie
             .lock()
             .unwrap_or_else(PoisonError::into_inner) = Arc::new(lie);
+    }
+
+    /// Refuses the next signed request, as if it had been signed at another time than `now_ms`.
+    pub fn say_the_time(&self, now_ms: u64) {
+        let problem = serde_json::json!({
+            "type": format!("{}{}", Problem::TYPE_PREFIX, Problem::SignatureExpired.code()), "title": "signed at another time", "status": 401, "now": now_ms,
+        });
+        let refusal = (StatusCode::UNAUTHORIZED, problem.to_string().into());
+        *self.state.refusal.lock().unwrap_or_else(PoisonError::into_inner) = Some(refusal);
+    }
+
+    /// How many requests have come whose method and path begin so.
+    pub fn asked(&self, begins: &str) -> usize {
+        let asked = self.state.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        asked.iter().filter(|asked| asked.starts_with(begins)).count()
     }
 
     /// Tells the truth again.
@@ -168,6 +190,15 @@ async fn pass_on(
 ) -> Result<Response<Full<Bytes>>> {
     let (mut parts, body) = request.into_parts();
     let asked = parts.uri.path_and_query().context("no path")?.to_string();
+    let named = format!("{} {asked}", parts.method);
+    state.asked.lock().unwrap_or_else(PoisonError::into_inner).push(named);
+    if parts.headers.contains_key("signature") {
+        let refusal = state.refusal.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some((status, body)) = refusal {
+            let answer = Response::builder().status(status);
+            return Ok(answer.header(header::CONTENT_TYPE, "application/problem+json").body(Full::new(body))?);
+        }
+    }
     parts.uri = format!("https://{}{asked}", state.upstream).parse()?;
     let body = Full::new(body.collect().await?.to_bytes());
     let (mut parts, body) = client

@@ -5,6 +5,7 @@ mod answers;
 mod bad_input;
 mod blindness;
 mod case;
+mod clocks;
 mod collections;
 mod conditions;
 mod delegates;

@@ -1,15 +1,15 @@
 //! The vault's own bounds as settings.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use clap::Args;
 
 use super::limits::{Limits, size};
-use crate::vault::VaultLimits;
+use crate::vault::{VaultLimits, since_1970};
 
-/// Sessions, challenges, pages.
+/// Sessions, challenges, pages, and how far the clock is believed.
 #[derive(Clone, Debug, Args)]
-#[command(next_help_heading = "Limits of sessions and pages")]
+#[command(next_help_heading = "Limits of sessions, pages and time")]
 pub struct SessionLimits {
     /// Time to answer a challenge
     #[arg(long, value_name = "TIME", default_value = "5m", value_parser = humantime::parse_duration)]
@@ -44,6 +44,15 @@ pub struct SessionLimits {
     /// Bytes after which a page ends
     #[arg(long, value_name = "SIZE", default_value = "1MiB", value_parser = size)]
     pub page_bytes: usize,
+    /// How far the clock may jump ahead while the server runs; it does not go by one that jumps further
+    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = humantime::parse_duration)]
+    pub clock_jump: Duration,
+    /// How long the server may have stood still before it asks for --accept-clock
+    #[arg(long, value_name = "TIME", default_value = "24h", value_parser = humantime::parse_duration)]
+    pub clock_gap: Duration,
+    /// The clock is right although it is far ahead of the vault's last time, up to this moment: 2026-11-30T04:00:00Z
+    #[arg(long, value_name = "MOMENT", value_parser = humantime::parse_rfc3339_weak)]
+    pub accept_clock: Option<SystemTime>,
 }
 
 impl SessionLimits {
@@ -62,6 +71,9 @@ impl SessionLimits {
             page_rows: self.page_rows,
             page_bytes: self.page_bytes,
             request_bytes: u64::try_from(limits.message_bytes).unwrap_or(u64::MAX),
+            clock_jump: self.clock_jump,
+            clock_gap: self.clock_gap,
+            clock_accepted: self.accept_clock.map_or(0, since_1970),
             ..VaultLimits::default()
         }
     }

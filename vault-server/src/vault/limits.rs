@@ -38,6 +38,12 @@ pub struct VaultLimits {
     pub page_bytes: usize,
     /// Bytes of one message, told to clients; the HTTP layer enforces it.
     pub request_bytes: u64,
+    /// How far the clock may be ahead of the time that has gone by, while the vault is open.
+    pub clock_jump: Duration,
+    /// How far the clock may be ahead of the vault's last time, when it opens.
+    pub clock_gap: Duration,
+    /// The operator has said that the clock is right as late as this, in milliseconds since 1970.
+    pub clock_accepted: u64,
 }
 
 impl Default for VaultLimits {
@@ -58,6 +64,9 @@ impl Default for VaultLimits {
             page_rows: 100,
             page_bytes: 1 << 20,
             request_bytes: 1 << 20,
+            clock_jump: Duration::from_secs(10 * 60),
+            clock_gap: Duration::from_secs(24 * 3600),
+            clock_accepted: 0,
         }
     }
 }

@@ -6,7 +6,7 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | `caller`, `known`, `refusal`, `limits`, `time` | who asks, what is answered instead, bounds, time |
+//! | `caller`, `known`, `refusal`, `limits`, `time`, `steady` | who asks, what is answered instead, bounds, time |
 //! | `tables`, `tx`, `idempotency` | rows, one try at a commit, mutations that may be repeated |
 //! | `enrol`, `directory` | principals |
 //! | `programs` | client programs that the registrar vouches for |
@@ -63,6 +63,7 @@ mod revocation;
 mod rewrap;
 mod rotation;
 mod standing;
+mod steady;
 mod sweep;
 mod tables;
 mod terminals;
@@ -83,7 +84,7 @@ use protocol_spec::{
 };
 use tokio::{sync::watch, task::JoinSet};
 
-pub(crate) use self::log::for_who_has_seen;
+pub(crate) use self::{log::for_who_has_seen, steady::since_1970};
 pub use self::{
     acting::{Acting, KEYS_OF_PAGE},
     acts::MAX_ACTS,
@@ -148,7 +149,7 @@ impl Vault {
         limits: VaultLimits,
     ) -> Result<Self, Refusal> {
         let operator = Arc::new(operator);
-        let time = Arc::new(Time::load(clock, ledger.clone()).await?);
+        let time = Arc::new(Time::load(clock, ledger.clone(), &limits).await?);
         let log = Log::open(ledger.clone(), operator.clone(), time.clone(), limits.log_wait).await?;
         let shared = Arc::new(Shared {
             ledger,

@@ -1,26 +1,33 @@
-//! The vault's time: the clock, but never behind itself (ATK-29).
+//! The vault's time: the clock, but never behind itself (ATK-29), and not where it jumps to (ATK-67).
 //!
 //! Whatever has once been treated as past stays past, also after a restart with the clock set back:
 //! when a deadline is called passed, a floor of time beyond it is written to the ledger. The log's last
-//! checkpoint is a second floor. The price: a clock that jumps ahead by mistake is believed.
+//! checkpoint is a second floor. So a clock that jumps ahead must not be gone by: see [`super::steady`].
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use protocol_spec::lifecycle::{Floor, Judgement, Rules};
+use protocol_spec::{
+    lifecycle::{Floor, Judgement, Rules},
+    problem::Problem,
+};
 
 use super::{
-    Refusal,
+    Refusal, VaultLimits,
+    steady::{Believed, Jumps, Steady, text},
     tables::{self, FloorRow, Row as _},
 };
-use crate::store::{Commit, CommitId, Decision, Ledger, StoreError, transact};
+use crate::store::{Commit, CommitId, Decision, Ledger, transact};
 
 /// Where the time comes from.
 pub trait Clock: Send + Sync {
     /// Milliseconds since 1970.
     fn now_ms(&self) -> u64;
+
+    /// How much time has gone by since some moment before: it grows evenly, and nobody sets it.
+    fn gone_by(&self) -> Duration;
 }
 
 /// The system's clock.
@@ -30,6 +37,11 @@ pub struct SystemClock;
 impl Clock for SystemClock {
     fn now_ms(&self) -> u64 {
         millis(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
+    }
+
+    fn gone_by(&self) -> Duration {
+        static BEGIN: LazyLock<Instant> = LazyLock::new(Instant::now);
+        BEGIN.elapsed()
     }
 }
 
@@ -43,40 +55,89 @@ pub(super) struct Time {
     clock: Arc<dyn Clock>,
     ledger: Arc<dyn Ledger>,
     /// Guards nothing else; never held over an await.
-    floor: Mutex<Floor>,
+    state: Mutex<State>,
+}
+
+struct State {
+    floor: Floor,
+    steady: Steady,
+    /// Whether the clock was not gone by when it was last looked at.
+    held: bool,
 }
 
 impl Time {
-    /// Continues where the ledger's floor stands.
-    pub(super) async fn load(clock: Arc<dyn Clock>, ledger: Arc<dyn Ledger>) -> Result<Self, StoreError> {
-        let floor = tables::floor().get(&*ledger).await?.map_or(0, |row| row.at);
+    /// Continues where the ledger's floor stands, unless the clock is too far ahead of it (PRM-15).
+    pub(super) async fn load(
+        clock: Arc<dyn Clock>,
+        ledger: Arc<dyn Ledger>,
+        limits: &VaultLimits,
+    ) -> Result<Self, Refusal> {
+        let last = tables::floor().get(&*ledger).await?.map_or(0, |row| row.at);
+        let jumps = Jumps {
+            running: limits.clock_jump,
+            starting: limits.clock_gap,
+            accepted: limits.clock_accepted,
+        };
+        let steady = Steady::begin(clock.now_ms(), clock.gone_by(), last, jumps)
+            .map_err(|cause| Refusal::new(Problem::Unavailable, cause))?;
+        let state = State {
+            floor: Floor::load(last),
+            steady,
+            held: false,
+        };
         Ok(Self {
             clock,
             ledger,
-            floor: Mutex::new(Floor::load(floor)),
+            state: Mutex::new(state),
         })
     }
 
     /// Milliseconds since 1970; never less than it has ever answered.
     pub(super) fn now(&self) -> u64 {
-        self.at_least(self.clock.now_ms())
+        let mut state = self.state();
+        let clock = self.believed(&mut state);
+        state.floor.now(clock)
     }
 
     /// Raises the floor, without writing it, and gives the time.
     pub(super) fn at_least(&self, time: u64) -> u64 {
-        self.floor().now(time)
+        self.state().floor.now(time)
     }
 
-    fn floor(&self) -> MutexGuard<'_, Floor> {
-        self.floor.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What the clock says, as far as it is gone by. The operator is told once when that changes.
+    fn believed(&self, state: &mut State) -> u64 {
+        let clock = self.clock.now_ms();
+        let believed = state.steady.believe(clock, self.clock.gone_by());
+        let held = matches!(believed, Believed::Held(_));
+        if held != state.held {
+            state.held = held;
+            let (clock, time) = (text(clock), text(believed.time()));
+            if held {
+                tracing::error!(
+                    clock,
+                    time,
+                    "the clock has jumped ahead and is not gone by, only the time that has gone by: set it right; if it is \
+                     right, start the server once with --accept-clock and a moment that is not before it"
+                );
+            } else {
+                tracing::warn!(clock, "the clock is gone by again");
+            }
+        }
+        believed.time()
     }
 
     /// Whether a deadline (the first millisecond that is too late) has passed. Once true, true for ever.
     /// (PRM-13)
     pub(super) async fn has_passed(&self, deadline: u64) -> bool {
-        let judgement = self
-            .floor()
-            .judge(self.clock.now_ms(), deadline, &Rules::in_force());
+        let judgement = {
+            let mut state = self.state();
+            let clock = self.believed(&mut state);
+            state.floor.judge(clock, deadline, &Rules::in_force())
+        };
         if matches!(judgement, Judgement::PassedOnceWritten(_))
             && let Err(refusal) = self.persist().await
         {
@@ -90,7 +151,7 @@ impl Time {
     pub(super) async fn persist(&self) -> Result<(), Refusal> {
         let now = self.now();
         let at = transact(&*self.ledger, |_| self.raise(now)).await?;
-        self.floor().written(at);
+        self.state().floor.written(at);
         Ok(())
     }
 

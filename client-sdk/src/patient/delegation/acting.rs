@@ -80,7 +80,7 @@ impl Patient {
     /// # Errors
     /// [`Error::Tampered`] for one that is not for her.
     pub async fn held_delegations(&self) -> Result<Vec<HeldDelegation>> {
-        let now = self.session.server.now_ms();
+        let now = self.session.clock.now();
         let held = self.held().await?;
         let info = |(delegation, ended): &(VerifiedDelegation, bool)| HeldDelegation {
             id: delegation.delegation_id,
@@ -99,7 +99,7 @@ impl Patient {
     /// # Errors
     /// [`Error::Usage`] when she has given none; [`Error::Refused`] when none holds now.
     pub async fn acting_for(&self, owner: PatientId) -> Result<Delegate<'_>> {
-        let now = self.session.server.now_ms();
+        let now = self.session.clock.now();
         let mut held = self.held().await?;
         held.retain(|(delegation, _)| delegation.patient_id == owner);
         let live = |(delegation, ended): &(VerifiedDelegation, bool)| {

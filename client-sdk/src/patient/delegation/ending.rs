@@ -55,10 +55,13 @@ impl Patient {
     /// # Errors
     /// Of the connection, and what the server refuses; it is taken up again by the next call.
     pub async fn tend_delegations(&self, progress: &dyn Progress) -> Result<Vec<DelegationInfo>> {
-        let (mut ended, now) = (Vec::new(), self.session.server.now_ms());
+        let mut ended = Vec::new();
         for own in self.own_delegations().await? {
+            let now = self.session.clock.now();
             match own.state(now) {
                 DelegationState::Live | DelegationState::NotYet => self.give_keys(&own).await?,
+                // By the server's clock alone it gets nothing, and is not ended for ever (PRM-16).
+                DelegationState::Expired if !now.is_over(own.delegation.not_after) => {}
                 DelegationState::Expired => {
                     let last = self.submit_end(&own).await?;
                     self.retire_up_to(&last, progress).await?;

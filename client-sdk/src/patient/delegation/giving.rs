@@ -90,8 +90,8 @@ impl Patient {
 
     /// Gives her delegates the keys that they have not yet: of epochs that came later (DLG-4).
     pub(in crate::patient) async fn give_delegates_keys(&self) -> Result<()> {
-        let now = self.session.server.now_ms();
         for own in self.own_delegations().await? {
+            let now = self.session.clock.now();
             if matches!(own.state(now), DelegationState::Live | DelegationState::NotYet) {
                 self.give_keys(&own).await?;
             }

@@ -26,7 +26,7 @@ pub use self::{
     giving::DelegationTerms,
 };
 use super::Patient;
-use crate::{Error, Result};
+use crate::{Error, Result, clock::Moment};
 
 /// Whether a delegate may act.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,17 +78,17 @@ pub(super) struct OwnDelegation {
 }
 
 impl OwnDelegation {
-    fn state(&self, now: u64) -> DelegationState {
+    fn state(&self, now: Moment) -> DelegationState {
         state(&self.delegation, self.end.is_some(), now)
     }
 }
 
-fn state(delegation: &Delegation, ended: bool, now: u64) -> DelegationState {
+fn state(delegation: &Delegation, ended: bool, now: Moment) -> DelegationState {
     if ended {
         DelegationState::Ended
-    } else if now >= delegation.not_after {
+    } else if now.may_be_over(delegation.not_after) {
         DelegationState::Expired
-    } else if now < delegation.not_before {
+    } else if !now.has_begun(delegation.not_before) {
         DelegationState::NotYet
     } else {
         DelegationState::Live
@@ -113,7 +113,7 @@ impl Patient {
             collections: delegation.collections.ids().to_vec(),
             not_before: delegation.not_before,
             not_after: delegation.not_after,
-            state: own.state(self.session.server.now_ms()),
+            state: own.state(self.session.clock.now()),
         })
     }
 

@@ -13,7 +13,7 @@ use crate::{
     identity::OperatorIdentity,
     store::{Commit, CommitId, Ledger, Outcome, RocksConfig, RocksStore},
     vault::{
-        SystemClock,
+        SystemClock, VaultLimits,
         log::{Log, Queued},
         tables::{self, LogQueueRow, Row},
         time::Time,
@@ -90,7 +90,9 @@ async fn figures() {
     let store = Arc::new(RocksStore::open(folder.path(), &RocksConfig::default()).unwrap());
     let operator = Arc::new(OperatorIdentity::from_seed(&signing_key(1).to_bytes()).unwrap());
     let key = log_key(operator.key()).unwrap();
-    let time = Arc::new(Time::load(Arc::new(SystemClock), store.clone()).await.unwrap());
+    let time = Arc::new(Time::load(Arc::new(SystemClock), store.clone(), &VaultLimits::default())
+            .await
+            .unwrap());
     let log = Log::open(store.clone(), operator, time, Duration::from_secs(10))
         .await
         .unwrap();

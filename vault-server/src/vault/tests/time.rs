@@ -1,11 +1,14 @@
-//! ATK-29: setting the clock back revives nothing.
+//! ATK-29: setting the clock back revives nothing. ATK-67: one that jumps ahead ends nothing.
+
+use std::time::Duration;
 
 use protocol_spec::problem::Problem;
 
 use super::{
     problem,
-    world::{HOUR, START, Terms, World},
+    world::{HOUR, START, Terms, World, limits, open, try_open},
 };
+use crate::vault::VaultLimits;
 
 /// PRM-13, ATK-29.
 #[tokio::test]
@@ -74,4 +77,63 @@ async fn the_sweeper_writes_the_floor() {
     world.clock.set(START);
     world.restart().await;
     assert_eq!(world.vault.now_ms(), START + HOUR);
+}
+
+/// A permission that ends in an hour, and a clock that jumps ahead by 30 days: what a presentation is answered then, and once
+/// the clock is right again.
+async fn jump_ahead(limits: VaultLimits) -> [Option<Problem>; 2] {
+    let mut world = World::new().await;
+    world.vault = open(&world.store, &world.clock, limits).await;
+    let terms = Terms {
+        uses: 9,
+        ..Terms::default()
+    };
+    let id = world.permit_upload(&world.first, terms).await.permission_id;
+    let mut answers = [None, None];
+    for (answer, clock) in answers.iter_mut().zip([START + 30 * 24 * HOUR, START + HOUR / 2]) {
+        world.clock.jump(clock);
+        world.vault.sweep().await.unwrap();
+        *answer = world.present(&world.first, id).await.err().map(|refusal| refusal.problem);
+    }
+    answers
+}
+
+/// PRM-15, ATK-67.
+#[tokio::test]
+async fn a_clock_that_jumps_ahead_ends_no_permission() {
+    assert_eq!(jump_ahead(limits()).await, [None, None]);
+}
+
+/// ATK-67: without it, the permission has ended for ever.
+#[tokio::test]
+async fn control_a_jump_is_gone_by_where_any_may_be() {
+    let any = VaultLimits {
+        clock_jump: Duration::MAX,
+        ..limits()
+    };
+    let over = Some(Problem::PermissionExpired);
+    assert_eq!(jump_ahead(any).await, [over, over]);
+}
+
+/// PRM-15, ATK-67.
+#[tokio::test]
+async fn a_vault_does_not_open_by_a_clock_that_is_far_ahead_until_the_operator_says_that_it_is_right() {
+    let world = World::new().await;
+    world.vault.sweep().await.unwrap();
+    let far = START + 30 * 24 * HOUR;
+    world.clock.jump(far);
+    let refused = try_open(&world.store, &world.clock, limits()).await.err();
+    let cause = refused.and_then(|refusal| refusal.cause).unwrap();
+    assert!(cause.contains("--accept-clock 2027-02-14T09:00:00Z"), "{cause}");
+    // Nothing of it was kept.
+    world.clock.jump(START + HOUR);
+    let right = open(&world.store, &world.clock, limits()).await;
+    assert_eq!(right.now_ms(), START + HOUR);
+    drop(right);
+    world.clock.jump(far);
+    let accepted = VaultLimits {
+        clock_accepted: far,
+        ..limits()
+    };
+    assert_eq!(open(&world.store, &world.clock, accepted).await.now_ms(), far);
 }

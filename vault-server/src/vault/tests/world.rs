@@ -1,8 +1,11 @@
 //! One vault, one patient, two hospitals, and the steps that they take.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU8, AtomicU64, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU8, AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -47,17 +50,32 @@ pub(super) const HOUR: u64 = 3_600_000;
 /// Bytes of a whole leaf.
 pub(super) const LEAF: usize = 1 << 20;
 
-pub(super) struct TestClock(AtomicU64);
+pub(super) struct TestClock {
+    now: AtomicU64,
+    gone_by: AtomicU64,
+}
 
 impl TestClock {
+    /// Time goes by until then; or the clock is set back, which no time goes by for.
     pub(super) fn set(&self, now: u64) {
-        self.0.store(now, Ordering::Relaxed);
+        let before = self.now.swap(now, Ordering::Relaxed);
+        self.gone_by
+            .fetch_add(now.saturating_sub(before), Ordering::Relaxed);
+    }
+
+    /// The clock is set ahead, and no time has gone by.
+    pub(super) fn jump(&self, now: u64) {
+        self.now.store(now, Ordering::Relaxed);
     }
 }
 
 impl Clock for TestClock {
     fn now_ms(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
+        self.now.load(Ordering::Relaxed)
+    }
+
+    fn gone_by(&self) -> Duration {
+        Duration::from_millis(self.gone_by.load(Ordering::Relaxed))
     }
 }
 
@@ -125,7 +143,7 @@ pub(super) fn intent() -> Intent {
 
 pub(super) fn limits() -> VaultLimits {
     VaultLimits {
-        sweep_interval: std::time::Duration::from_secs(1 << 20),
+        sweep_interval: Duration::from_secs(1 << 20),
         ..VaultLimits::default()
     }
 }
@@ -159,7 +177,10 @@ impl World {
     }
 
     pub(super) async fn over(store: Stores, limits: VaultLimits) -> Self {
-        let clock = Arc::new(TestClock(AtomicU64::new(START)));
+        let clock = Arc::new(TestClock {
+            now: AtomicU64::new(START),
+            gone_by: AtomicU64::new(0),
+        });
         let operator = signing_key(1);
         let operator_id = protocol_spec::ids::OperatorId::from(&public(&operator));
         let registrar = signing_key(2);
@@ -744,12 +765,18 @@ impl World {
 }
 
 pub(super) async fn open(store: &Stores, clock: &Arc<TestClock>, limits: VaultLimits) -> Vault {
+    try_open(store, clock, limits).await.unwrap()
+}
+
+pub(super) async fn try_open(
+    store: &Stores,
+    clock: &Arc<TestClock>,
+    limits: VaultLimits,
+) -> Result<Vault, Refusal> {
     let operator = OperatorIdentity::from_seed(&signing_key(1).to_bytes()).unwrap();
     let Stores { ledger, blobs } = store.clone();
     let registrar = public(&signing_key(2));
-    Vault::new(ledger, blobs, operator, registrar, clock.clone(), limits)
-        .await
-        .unwrap()
+    Vault::new(ledger, blobs, operator, registrar, clock.clone(), limits).await
 }
 
 /// New ids for a record to come.

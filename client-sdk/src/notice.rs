@@ -1,0 +1,92 @@
+//! What a person should be told beside what a command answers. It keeps nothing from being done.
+
+use std::{
+    fmt,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+/// Something that was noticed on the way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Notice {
+    /// The server says another time than this machine has; in milliseconds since 1970.
+    ServerClock {
+        /// By this machine's clock.
+        own: u64,
+        /// By the server's.
+        server: u64,
+    },
+    /// This machine's clock is behind what it was in this home; in milliseconds since 1970.
+    ClockSetBack {
+        /// What it says.
+        now: u64,
+        /// What it has said.
+        seen: u64,
+    },
+}
+
+impl fmt::Display for Notice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ServerClock { own, server } => {
+                let side = if server > own { "ahead of" } else { "behind" };
+                let far = far(*own, *server);
+                write!(
+                    f,
+                    "the server's clock is {far} {side} this machine's: one of them is wrong; nothing is decided by the server's, \
+                     but what ends by either of them is treated as over"
+                )
+            }
+            Self::ClockSetBack { now, seen } => {
+                let far = far(*now, *seen);
+                write!(
+                    f,
+                    "this machine's clock is {far} behind what it was in this home: set it right; until then what has ended by the \
+                     later time stays over; if the later time was wrong: medvault home clock --accept"
+                )
+            }
+        }
+    }
+}
+
+/// What has been noticed since it was asked last, each thing once.
+pub fn take() -> Vec<Notice> {
+    std::mem::take(&mut *NOTICED.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
+pub(crate) fn tell(notice: Notice) {
+    let mut noticed = NOTICED.lock().unwrap_or_else(PoisonError::into_inner);
+    let kind = std::mem::discriminant(&notice);
+    if noticed.iter().all(|told| std::mem::discriminant(told) != kind) {
+        noticed.push(notice);
+    }
+}
+
+fn far(one: u64, other: u64) -> String {
+    let whole = Duration::from_secs(one.abs_diff(other) / 60_000 * 60);
+    humantime::format_duration(whole).to_string()
+}
+
+static NOTICED: Mutex<Vec<Notice>> = Mutex::new(Vec::new());
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn differences_are_told_in_words() {
+        let text = Notice::ServerClock {
+            own: 0,
+            server: 3_660_000,
+        }
+        .to_string();
+        assert!(text.starts_with("the server's clock is 1h 1m ahead of this machine's"), "{text}");
+        let text = Notice::ClockSetBack {
+            now: 0,
+            seen: 86_400_000,
+        }
+        .to_string();
+        assert!(text.starts_with("this machine's clock is 1day behind"), "{text}");
+    }
+}
