@@ -45,6 +45,19 @@ pub enum Error {
         /// The file.
         file: PathBuf,
     },
+    /// A file of the home is missing, changed or older than it was: somebody else has been at it.
+    #[error(
+        "{} {how}: the home was changed by somebody else, or its disk has lost something; go on with nothing that it \
+         says: restore the whole folder from a backup, or make a new home (a patient links this device anew, or uses \
+         her recovery kit)",
+        file.display()
+    )]
+    HomeAltered {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong with it.
+        how: &'static str,
+    },
     /// A file of standing rules breaks a rule of its format.
     #[error("rules file, line {line}: {cause}")]
     RulesFile {
@@ -322,6 +335,7 @@ impl Error {
             Self::HomeLocked { .. } => "home-locked",
             Self::HomeKind { .. } => "home-kind",
             Self::HomeDamaged { .. } => "home-damaged",
+            Self::HomeAltered { .. } => "home-altered",
             Self::RulesFile { .. } => "rules-file",
             Self::RulesChanged { .. } => "rules-changed",
             Self::NotEnrolled { .. } => "not-enrolled",

@@ -102,7 +102,7 @@ pub use protocol_spec::{
 pub use self::{
     connect::trace,
     error::{Error, Result},
-    home::Unlock,
+    home::{CheckedHome, Unlock, check_home},
     inbox::{EventKind, InboxEvent},
     institution::{
         EmergencyKey, Fetched, FetchedPart, FetchedRecord, Institution, NewTerminal, Rotated, Sent,

@@ -43,7 +43,7 @@ impl fmt::Display for Notice {
                 write!(
                     f,
                     "this machine's clock is {far} behind what it was in this home: set it right; until then what has ended by the \
-                     later time stays over; if the later time was wrong: medvault home clock --accept"
+                     later time stays over; if the later time was wrong: medvault home check --accept-clock"
                 )
             }
         }
@@ -81,7 +81,10 @@ mod tests {
             server: 3_660_000,
         }
         .to_string();
-        assert!(text.starts_with("the server's clock is 1h 1m ahead of this machine's"), "{text}");
+        assert!(
+            text.starts_with("the server's clock is 1h 1m ahead of this machine's"),
+            "{text}"
+        );
         let text = Notice::ClockSetBack {
             now: 0,
             seen: 86_400_000,

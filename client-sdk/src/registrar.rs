@@ -15,7 +15,7 @@ use protocol_spec::{
 
 use crate::{
     Error, Result, Unlock,
-    home::{Home, Kind, Principal, seeds},
+    home::{ClosedHome, Kind, Principal, seeds},
     mint,
     programs::{ProgramAbout, file_hash},
 };
@@ -44,7 +44,7 @@ impl Registrar {
     pub fn init(home: &Path, unlock: &Unlock) -> Result<Self> {
         let key = SigningIdentity::generate()?;
         let principal = Principal::new(Kind::Registrar, RegistrarId::from(&key.public()));
-        Home::at(home).create(&principal, key.expose_seed().as_slice(), unlock, &[])?;
+        ClosedHome::at(home).create(&principal, key.expose_seed().as_slice(), unlock, &[])?;
         Ok(Self { key })
     }
 
@@ -53,9 +53,9 @@ impl Registrar {
     /// # Errors
     /// [`Error::HomeMissing`], [`Error::WrongUnlock`], [`Error::HomeKind`].
     pub fn open(home: &Path, unlock: &Unlock) -> Result<Self> {
-        let home = Home::at(home);
+        let home = ClosedHome::at(home);
         let principal = home.principal_of(Kind::Registrar)?;
-        let secrets = home.unlock(&principal, unlock)?;
+        let (secrets, _) = home.unlock(&principal, unlock)?;
         let [seed] = seeds(&secrets).ok_or_else(|| home.damaged("secrets.sealed"))?;
         Ok(Self {
             key: SigningIdentity::from_seed(seed)?,

@@ -1,15 +1,15 @@
 //! Whose cosignatures this home asks for: a policy in the form of c2sp.org/tlog-policy, and what follows from it for
 //! everything that the log proves. See `protocol-spec/spec/log.md` §5.
 
-use std::{
-    path::Path,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
-use protocol_spec::log::{Policy, SignedCheckpoint, VerifiedCheckpoint, log_key};
+use protocol_spec::{
+    keys::IdentityKey,
+    log::{Policy, SignedCheckpoint, VerifiedCheckpoint, log_key},
+};
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Result, home::Home, receipts::Log, session::Session};
+use crate::{Error, Institution, Patient, Result, home::Home, receipts::Log, session::Session};
 
 /// What a home knows of the witnesses of its server's log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,32 +37,58 @@ impl WitnessPolicy {
         })
     }
 
-    /// What this home keeps.
-    ///
-    /// # Errors
-    /// [`Error::HomeDamaged`], [`Error::HomeMissing`].
-    pub fn of(home: &Path) -> Result<Self> {
-        let home = Home::at(home);
-        home.principal()?;
+    fn of(home: &Home) -> Result<Self> {
         let file = home.read(POLICY)?.unwrap_or_else(|| b"quorum none\n".to_vec());
         Self::parse(&file).map_err(|_| home.damaged(POLICY))
     }
 
-    /// Has an enrolled home ask for these witnesses from now on (LOG-11).
-    ///
-    /// # Errors
-    /// [`Error::Usage`] if the policy is about other logs than the server's, [`Error::NotEnrolled`].
-    pub async fn keep(&self, home: &Path) -> Result<()> {
-        let home = Home::at(home);
-        let pins = home.pins(&home.principal()?)?;
-        let log = log_key(&pins.operator)?;
+    /// Has a home ask for these witnesses from now on (LOG-11).
+    async fn keep(&self, home: &Home, operator: &IdentityKey) -> Result<()> {
+        let log = log_key(operator)?;
         if !Policy::parse(self.file.as_bytes())?.speaks_of(&log) {
             return Err(Error::Usage(format!(
                 "the policy is about other logs: this server's is {log}, ask whoever made the policy for the right one"
             )));
         }
         let _lock = home.lock().await?;
-        home.write(POLICY, self.file.as_bytes())
+        home.write(POLICY, self.file.as_bytes())?;
+        home.seal()
+    }
+}
+
+impl Patient {
+    /// Whose cosignatures this home asks for.
+    ///
+    /// # Errors
+    /// [`Error::HomeAltered`], [`Error::HomeDamaged`].
+    pub fn witnesses(&self) -> Result<WitnessPolicy> {
+        WitnessPolicy::of(self.home())
+    }
+
+    /// Has this home ask for these witnesses from its next session on (LOG-11).
+    ///
+    /// # Errors
+    /// [`Error::Usage`] if the policy is about other logs than the server's.
+    pub async fn use_witnesses(&self, policy: &WitnessPolicy) -> Result<()> {
+        policy.keep(self.home(), self.operator()).await
+    }
+}
+
+impl Institution {
+    /// Whose cosignatures this home asks for.
+    ///
+    /// # Errors
+    /// [`Error::HomeAltered`], [`Error::HomeDamaged`].
+    pub fn witnesses(&self) -> Result<WitnessPolicy> {
+        WitnessPolicy::of(self.home())
+    }
+
+    /// Has this home ask for these witnesses from its next session on (LOG-11).
+    ///
+    /// # Errors
+    /// [`Error::Usage`] if the policy is about other logs than the server's.
+    pub async fn use_witnesses(&self, policy: &WitnessPolicy) -> Result<()> {
+        policy.keep(self.home(), self.operator()).await
     }
 }
 

@@ -15,7 +15,7 @@
 //! | `delegated_key` | collection keys to delegates |
 //! | `root_key`, `link` | vault root keys to devices; the code of a new device |
 //! | `conditions` | tokens and tags of records; a permission's conditions, sealed |
-//! | `at_rest` | the secrets of a client's home, under its passphrase or key file |
+//! | `at_rest`, `home_seal` | the secrets of a client's home, under its passphrase or key file; tags of its files |
 //! | `recovery`, [`shares`] | the secret of a recovery member: as words, as keys, divided among trustees |
 //! | `emergency` | the two halves of an emergency key |
 //! | [`permission`] | permission keys: mint, seal, open, possession |
@@ -65,6 +65,7 @@ pub mod content;
 mod delegated_key;
 mod emergency;
 mod error;
+mod home_seal;
 mod index;
 mod kdf;
 mod key_wrap;
@@ -91,6 +92,7 @@ pub use self::{
     delegated_key::{DelegatedKeyContext, open_delegated_key, seal_delegated_key},
     emergency::{HalfContext, HalfReader},
     error::Error,
+    home_seal::HomeSealKey,
     key_wrap::WrappedKey,
     link::LinkCode,
     permission::{ExpectedPermission, OpenedPermission, PermissionKey},

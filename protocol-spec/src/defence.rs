@@ -165,6 +165,8 @@ defences! {
     SeenPlacements = "seen-placements";
     /// Whoever holds a permission keeps to it, whatever the server allows (CND-11, CND-12).
     Holder = "holder";
+    /// A client's home is what it was when it was left (KEY-19).
+    HomeSeal = "home-seal";
     /// What ends does so by the client's own clock, whatever time the server says (PRM-16).
     OwnClock = "own-clock";
     /// An emergency permission is wrapped anew to the key that she has signed (EMG-5).

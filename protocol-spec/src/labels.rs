@@ -172,6 +172,8 @@ labels! {
     SEAL_CONTENT = "medvault/v1 seal content";
     /// Secrets of a client's home directory, on its own disk.
     HOME_SECRETS = "medvault/v1 home secrets";
+    /// Key of the tags of a client's home directory, on its own disk.
+    HOME_SEAL = "medvault/v1 home seal";
 
     // hashes
     /// Commitment to one share.

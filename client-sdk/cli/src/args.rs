@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use client_sdk::{Day, MediaType, PatientId, Purpose};
 
 use crate::commands::{
-    agent, certificate, collection, delegate, device, directory, download, emergency, history, inbox,
+    agent, certificate, collection, delegate, device, directory, download, emergency, history, home, inbox,
     institution, patient, permissions, permit, records, recover, recovery, reference, registrar, rules,
     trace, upload, verify, witnesses,
 };
@@ -131,6 +131,9 @@ pub(crate) enum Command {
     /// Ask for cosignatures of the server's log by witnesses that the operator does not run
     #[command(subcommand)]
     Witnesses(witnesses::Command),
+    /// Look whether the home is what it was when it was left
+    #[command(subcommand)]
+    Home(home::Command),
     /// Run another command, and show every request and answer of it, decoded
     Trace(trace::Options),
 }

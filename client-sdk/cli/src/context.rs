@@ -8,6 +8,7 @@ use std::{
 
 use client_sdk::{
     Audited, DirectoryEntry, Error, InboxEvent, Institution, Patient, Registrar, Unlock, Vouched,
+    WitnessPolicy,
     patient::{DelegationInfo, Rewrapped},
 };
 use zeroize::Zeroizing;
@@ -216,6 +217,20 @@ impl Member {
         match self {
             Self::Patient(patient) => patient.institution_entries(name_or_id).await,
             Self::Institution(institution) => institution.institution_entries(name_or_id).await,
+        }
+    }
+
+    pub(crate) fn witnesses(&self) -> client_sdk::Result<WitnessPolicy> {
+        match self {
+            Self::Patient(patient) => patient.witnesses(),
+            Self::Institution(institution) => institution.witnesses(),
+        }
+    }
+
+    pub(crate) async fn use_witnesses(&self, policy: &WitnessPolicy) -> client_sdk::Result<()> {
+        match self {
+            Self::Patient(patient) => patient.use_witnesses(policy).await,
+            Self::Institution(institution) => institution.use_witnesses(policy).await,
         }
     }
 

@@ -181,9 +181,10 @@ async fn unknown_versions_silence_and_nonsense_are_told_apart() {
     );
 }
 
-/// A machine whose clock is a day ahead must not take a session that has just been opened for one that is over.
+/// PRM-16, ATK-66: it is followed by signatures alone. A machine whose clock is a day ahead does not take a session that has just
+/// been opened for one that is over, and ends nothing by the server's.
 #[tokio::test]
-async fn the_servers_clock_is_followed_once_it_is_told() {
+async fn the_servers_clock_is_followed_by_signatures_once_it_is_told() {
     let server = serve(
         401,
         br#"{"type":"urn:medvault:problem:signature-expired","now":5000000}"#.to_vec(),
@@ -196,9 +197,12 @@ async fn the_servers_clock_is_followed_once_it_is_told() {
         certificate: Some(server.certificate),
     };
     let server = Server::new(pins, None).unwrap();
-    assert!(server.now_ms() > 1_700_000_000_000);
+    assert!(server.clock().for_signatures() > 1_700_000_000_000);
     assert!(server.get::<pb::ServerInfo>("/v1/server").await.is_err());
-    assert!((5_000_000..5_060_000).contains(&server.now_ms()));
+    assert!((5_000_000..5_060_000).contains(&server.clock().for_signatures()));
+    let now = server.clock().now();
+    assert!(now.own() > 1_700_000_000_000);
+    assert!(!now.is_over_by_both(5_100_000) && now.may_be_over(1_700_000_000_000));
 }
 
 #[tokio::test]

@@ -20,6 +20,23 @@ pub(crate) fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>> {
     }
 }
 
+/// The last `length` bytes of a file, or all of it if it has not as many; nothing when it is not there.
+pub(crate) fn read_end(path: &Path, length: usize) -> Result<Option<Vec<u8>>> {
+    let read = || -> io::Result<Vec<u8>> {
+        let mut file = File::open(path)?;
+        let begin = file.metadata()?.len().saturating_sub(length as u64);
+        file.seek(SeekFrom::Start(begin))?;
+        let mut bytes = Vec::with_capacity(length);
+        file.read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    match read() {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Error::io("cannot read", path)(error)),
+    }
+}
+
 /// Write beside, sync, rename, sync the folder. Readable by the owner alone.
 pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
     replace_soon(path, bytes)?;
@@ -43,63 +60,28 @@ pub(crate) fn replace_soon(path: &Path, bytes: &[u8]) -> Result<()> {
     Ok(())
 }
 
-/// What a file holds behind its first `before` bytes; nothing if it has not as many.
-pub(crate) fn read_after(path: &Path, before: u64) -> Result<Option<Vec<u8>>> {
-    let mut file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(Error::io("cannot read", path)(error)),
-    };
-    let mut read = || {
-        if file.metadata()?.len() < before {
-            return Ok(None);
-        }
-        let mut bytes = Vec::new();
-        file.seek(SeekFrom::Start(before))?;
-        file.read_to_end(&mut bytes)?;
-        Ok(Some(bytes))
-    };
-    read().map_err(Error::io("cannot read", path))
-}
-
-/// Puts bytes behind the first `before` of a file, in the place of whatever stood there, and syncs them: after a power cut some of
-/// them may be missing, or zeros.
-pub(crate) fn write_after(path: &Path, before: u64, bytes: &[u8]) -> Result<()> {
+/// Puts bytes behind the first `before` of a file, in the place of whatever stood there; the file is made if it is not there. After a
+/// power cut some of them may be missing, or zeros, unless `durable`.
+pub(crate) fn put_after(path: &Path, before: u64, bytes: &[u8], durable: bool) -> Result<()> {
     let write = || {
-        let mut file = OpenOptions::new().write(true).open(path)?;
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(false);
+        #[cfg(unix)]
+        options.mode(0o600);
+        let mut file = options.open(path)?;
         file.set_len(before)?;
         file.seek(SeekFrom::Start(before))?;
         file.write_all(bytes)?;
-        file.sync_data()
+        if durable { file.sync_data() } else { Ok(()) }
     };
     write().map_err(Error::io("cannot write", path))
 }
 
-/// Writes a file unless there is one, and returns what it then holds. Not synced: after a power cut it may be
-/// gone or empty, and empty counts as gone.
-pub(crate) fn keep_first(path: &Path, bytes: &[u8]) -> Result<Vec<u8>> {
-    if let Some(kept) = read_if_there(path)? {
-        if !kept.is_empty() {
-            return Ok(kept);
-        }
-        fs::remove_file(path).map_err(Error::io("cannot remove", path))?;
-    }
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let beside = tempfile::Builder::new()
-        .prefix(".medvault-")
-        .tempfile_in(folder)
-        .map_err(Error::io("cannot write in", folder))?;
-    (&beside)
-        .write_all(bytes)
-        .map_err(Error::io("cannot write", path))?;
-    match beside.persist_noclobber(path) {
-        Ok(_) => Ok(bytes.to_owned()),
-        // Another process was first.
-        Err(failed) if failed.error.kind() == io::ErrorKind::AlreadyExists => {
-            Ok(read_if_there(path)?.unwrap_or_default())
-        }
-        Err(failed) => Err(Error::io("cannot write", path)(failed.error)),
-    }
+/// Makes durable what was written to a file.
+pub(crate) fn sync(path: &Path) -> Result<()> {
+    File::open(path)
+        .and_then(|file| file.sync_data())
+        .map_err(Error::io("cannot sync", path))
 }
 
 /// Writes a file that must not be there yet, readable by the owner alone.

@@ -3,8 +3,9 @@
 //! ```text
 //! principal.json    who, with which server, which pins: public; its appearance makes the home one
 //! secrets.sealed    seeds under the passphrase or key file, mode 0600
+//! home.seal         what the home must have, and how new it is at least (see `seal`)
 //! device.pb         the chain that leads to a patient's device     devices.pb   the lists of her devices
-//! epochs/           the newest key of each collection that was seen
+//! epochs.book       the newest key of each collection that was seen
 //! exposed/          what lay in a collection when its key was taken out of use, by permission
 //! keys.pb           an institution's statement of its keys      terminal.pb   a terminal's certificate
 //! recipients.json   when an institution's earlier recipient keys end
@@ -12,145 +13,67 @@
 //! directory-audited.json  how far the log itself was read for it
 //! log.checkpoint    the newest log that was proven
 //! witness.policy    whose cosignatures are asked for   log-pending.json  what waits for them
-//! device-lists/     the newest list of devices that was met of each patient
+//! device-lists.book the newest list of devices that was met of each patient
 //! placements.json   the newest placement of each record version that was seen
 //! history.json      what was seen of her history: a digest over all entries
-//! met/              what ids of requests, permissions and records stood for when they were first met
+//! vault.acts        what has been done to her vault, as this device has seen it
+//! met.book          what ids of requests, permissions and records stood for when they were first met
+//! used.book         what an institution has used of each permission     removed.book  its terminals that were removed
 //! recovery.json     when a patient's recovery kit was last proven
+//! clock             the latest time that was seen
 //! rules/            a patient's standing rules, signed, and what they answered (see `rules`)
 //! uploads/ fetches/ journals of transfers that are not finished
 //! ```
-//! Every file but the journals is replaced as a whole: written beside, synced, renamed. Writers that read before
-//! they write hold `lock`. There is no second copy of the secrets: who loses all homes, and has neither a recovery
-//! kit nor trustees, loses the data.
+//! All of it but what a cache can make again is authenticated by who has unlocked the home (see `guard`): a file that is
+//! missing, changed or older than it was is an error, and not a beginning. Files are replaced as a whole: written beside, synced, renamed;
+//! books and `vault.acts` grow (see `chain`). Writers that read before they write hold `lock`. There is no second copy of the secrets: who
+//! loses all homes, and has neither a recovery kit nor trustees, loses the data.
 
+mod book;
+mod chain;
+mod check;
+mod closed;
 mod files;
+mod guard;
+mod principal;
+mod seal;
 mod secrets;
 
 use std::{
+    fmt,
     fs::File,
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
-use data_encoding::HEXLOWER;
-use protocol_spec::{hash::Sha256Digest, keys::IdentityKey, link::ServerLink};
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use zeroize::Zeroizing;
+use serde::{Serialize, de::DeserializeOwned};
 
-pub(crate) use self::files::{make_folder, make_new_folder, sync_folder};
-pub use self::secrets::Unlock;
-use self::secrets::UnlockedKey;
+use self::{
+    book::Books,
+    guard::{Guard, SEAL, SEAL_LOCK},
+};
+pub(crate) use self::{
+    chain::At,
+    closed::ClosedHome,
+    files::{make_folder, make_new_folder, sync_folder},
+    guard::More,
+    principal::{Kind, Pins, Principal},
+};
+pub use self::{
+    check::{CheckedHome, check_home},
+    secrets::Unlock,
+};
 use crate::{Error, Result};
 
-/// The directory; nothing is known about what is in it.
-#[derive(Clone, Debug)]
+/// A home that is unlocked: what is read of it is what was written there.
+#[derive(Clone)]
 pub(crate) struct Home {
     dir: PathBuf,
-}
-
-/// Which kind of principal lives in a home.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum Kind {
-    Patient,
-    Institution,
-    Terminal,
-    Registrar,
-    /// A machine that waits for shares, with a key to which they are sealed.
-    Recovering,
-}
-
-impl Kind {
-    const fn text(self) -> &'static str {
-        match self {
-            Self::Patient => "a patient",
-            Self::Institution => "an institution",
-            Self::Terminal => "a terminal",
-            Self::Registrar => "a registrar",
-            Self::Recovering => "a machine that recovers a vault",
-        }
-    }
-}
-
-/// The public part of a home.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Principal {
-    format: u32,
-    pub(crate) kind: Kind,
-    pub(crate) id: String,
-    /// Of an institution.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub(crate) name: Option<String>,
-    /// Once it is known.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    server: Option<StoredPins>,
-    /// Whether the server has accepted the keys.
-    #[serde(default)]
-    pub(crate) enrolled: bool,
-}
-
-impl Principal {
-    pub(crate) fn new(kind: Kind, id: impl ToString) -> Self {
-        Self {
-            format: FORMAT,
-            kind,
-            id: id.to_string(),
-            name: None,
-            server: None,
-            enrolled: false,
-        }
-    }
-
-    pub(crate) fn set_pins(&mut self, pins: &Pins) {
-        self.server = Some(StoredPins {
-            link: pins.link.to_string(),
-            operator_key: HEXLOWER.encode(pins.operator.as_bytes()),
-            registrar_key: HEXLOWER.encode(pins.registrar.as_bytes()),
-            certificate: pins.certificate.map(|digest| digest.to_string()),
-        });
-    }
-
-    /// What the secrets are bound to.
-    fn context(&self) -> Vec<u8> {
-        format!("{} {}", self.kind.text(), self.id).into_bytes()
-    }
-}
-
-/// What a link was found to lead to when it was first followed. Later connections must find the same.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Pins {
-    pub(crate) link: ServerLink,
-    pub(crate) operator: IdentityKey,
-    pub(crate) registrar: IdentityKey,
-    /// SHA-256 of a development server's own certificate; others are checked against the system's roots.
-    pub(crate) certificate: Option<Sha256Digest>,
-}
-
-#[derive(Clone, Debug, Serialize, Deserialize)]
-struct StoredPins {
-    link: String,
-    operator_key: String,
-    registrar_key: String,
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    certificate: Option<String>,
-}
-
-impl StoredPins {
-    fn read(&self) -> Option<Pins> {
-        let bytes = |hex: &str| HEXLOWER.decode(hex.as_bytes()).ok();
-        let key = |hex: &str| IdentityKey::try_from(bytes(hex)?.as_slice()).ok();
-        let certificate = match &self.certificate {
-            Some(hex) => Some(Sha256Digest::try_from(bytes(hex)?.as_slice()).ok()?),
-            None => None,
-        };
-        Some(Pins {
-            link: self.link.parse().ok()?,
-            operator: key(&self.operator_key)?,
-            registrar: key(&self.registrar_key)?,
-            certificate,
-        })
-    }
+    /// The folder of it that this is, with a slash; empty for all of it.
+    below: String,
+    guard: Arc<Guard>,
+    books: Arc<Books>,
 }
 
 /// Held while files are read and replaced; released when dropped.
@@ -161,38 +84,44 @@ pub(crate) struct Lock {
 }
 
 impl Home {
+    fn new(dir: &Path, guard: Guard) -> Self {
+        Self {
+            dir: dir.to_owned(),
+            below: String::new(),
+            guard: Arc::new(guard),
+            books: Arc::default(),
+        }
+    }
+
+    /// A folder that is a home for a test, and the same one for whoever asks again.
+    #[cfg(test)]
     pub(crate) fn at(dir: &Path) -> Self {
-        Self { dir: dir.to_owned() }
+        let key = crypto::HomeSealKey::derive(&[7; 32], b"a test").unwrap();
+        let guard = match dir.join(SEAL).exists() {
+            true => Guard::load(dir, key).unwrap(),
+            false => Guard::begin(dir, key),
+        };
+        Self::new(dir, guard)
+    }
+
+    /// A folder of it, whose files are read and written alike.
+    pub(crate) fn below(&self, folder: &str) -> Self {
+        Self {
+            below: format!("{}{folder}/", self.below),
+            ..self.clone()
+        }
     }
 
     /// A path below the home.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
-        self.dir.join(name)
+        self.dir.join(self.named(name))
     }
 
     /// Who lives here.
     pub(crate) fn principal(&self) -> Result<Principal> {
-        let missing = || Error::HomeMissing {
-            home: self.dir.clone(),
-        };
-        let principal: Principal = self.read_json(PRINCIPAL)?.ok_or_else(missing)?;
-        if principal.format != FORMAT {
-            return Err(self.damaged(PRINCIPAL));
-        }
-        Ok(principal)
-    }
-
-    /// Who lives here, if it is one of this kind.
-    pub(crate) fn principal_of(&self, want: Kind) -> Result<Principal> {
-        let principal = self.principal()?;
-        if principal.kind == want {
-            Ok(principal)
-        } else {
-            Err(Error::HomeKind {
-                have: principal.kind.text(),
-                want: want.text(),
-            })
-        }
+        let principal: Option<Principal> = self.read_json(PRINCIPAL)?;
+        let readable = principal.filter(Principal::is_readable);
+        readable.ok_or_else(|| self.damaged(PRINCIPAL))
     }
 
     /// The server that an enrolled principal belongs to.
@@ -200,57 +129,19 @@ impl Home {
         let not_enrolled = || Error::NotEnrolled {
             home: self.dir.clone(),
         };
-        let stored = principal
-            .server
-            .as_ref()
-            .filter(|_| principal.enrolled)
-            .ok_or_else(not_enrolled)?;
-        stored.read().ok_or_else(|| self.damaged(PRINCIPAL))
+        let stored = principal.pins().ok_or_else(not_enrolled)?;
+        stored.ok_or_else(|| self.damaged(PRINCIPAL))
     }
 
-    /// Refuses a home in which somebody lives already.
-    pub(crate) fn must_be_free(&self) -> Result<()> {
-        match self.principal() {
-            Ok(principal) => Err(Error::HomeExists {
-                home: self.dir.clone(),
-                id: principal.id,
-            }),
-            Err(Error::HomeMissing { .. }) => Ok(()),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Makes the home: secrets and other files first, then `principal.json`, whose appearance commits it.
-    pub(crate) fn create(
-        &self,
-        principal: &Principal,
-        secrets: &[u8],
-        unlock: &Unlock,
-        files: &[(&str, &[u8])],
-    ) -> Result<()> {
-        make_folder(&self.dir)?;
-        let _lock = self.try_lock()?;
-        self.must_be_free()?;
-        let sealed = secrets::seal(unlock, &principal.context(), secrets)?;
-        self.write_json(SECRETS, &sealed)?;
-        for (name, bytes) in files {
-            self.write(name, bytes)?;
-        }
-        self.save(principal)
-    }
-
-    /// Makes the home of somebody whose secrets lie elsewhere.
-    pub(crate) fn create_without_secrets(&self, principal: &Principal) -> Result<()> {
-        make_folder(&self.dir)?;
-        let _lock = self.try_lock()?;
-        self.must_be_free()?;
-        self.save(principal)
-    }
-
-    /// Takes back [`Self::create`], when what should follow did not happen.
-    pub(crate) fn discard(&self, files: &[&str]) {
-        for name in [PRINCIPAL, SECRETS, LOCK].iter().chain(files) {
-            drop(std::fs::remove_file(self.path(name)));
+    /// Takes back that it was made, when what should follow did not happen.
+    pub(crate) fn discard(&self) {
+        let names = self.guard.discard();
+        let known = names.iter().map(String::as_str);
+        for name in [PRINCIPAL, SECRETS, SEAL, SEAL_LOCK, LOCK]
+            .into_iter()
+            .chain(known)
+        {
+            drop(std::fs::remove_file(self.dir.join(name)));
         }
         // Fails when the caller keeps something else in it, and that is right.
         drop(std::fs::remove_dir(&self.dir));
@@ -258,21 +149,19 @@ impl Home {
 
     /// Seals other secrets in the place of those that are there.
     pub(crate) fn reseal(&self, principal: &Principal, secrets: &[u8], unlock: &Unlock) -> Result<()> {
-        self.write_json(SECRETS, &secrets::seal(unlock, &principal.context(), secrets)?)
+        self.write_json(SECRETS, &secrets::seal(unlock, &principal.context(), secrets)?)?;
+        self.guard.seal()
     }
 
     /// Replaces the public part.
     pub(crate) fn save(&self, principal: &Principal) -> Result<()> {
-        self.write_json(PRINCIPAL, principal)
+        self.write_json(PRINCIPAL, principal)?;
+        self.guard.seal()
     }
 
-    /// The secrets; Argon2id takes its time and 64 MiB.
-    pub(crate) fn unlock(&self, principal: &Principal, unlock: &Unlock) -> Result<Zeroizing<Vec<u8>>> {
-        let sealed: secrets::Sealed = self.read_json(SECRETS)?.ok_or_else(|| self.damaged(SECRETS))?;
-        let UnlockedKey { key, with } = sealed.key(unlock, || self.damaged(SECRETS))?;
-        let bytes = sealed.bytes().ok_or_else(|| self.damaged(SECRETS))?;
-        key.open(&principal.context(), &bytes)
-            .map_err(|_| Error::WrongUnlock { with, needs: with })
+    /// Brings the seal up to what was written: from now on no older state of it is taken for the newest.
+    pub(crate) fn seal(&self) -> Result<()> {
+        self.guard.seal()
     }
 
     /// Waits a little for other processes that write here.
@@ -287,7 +176,7 @@ impl Home {
     }
 
     pub(crate) fn try_lock(&self) -> Result<Lock> {
-        lock_file(&self.path(LOCK))
+        lock_file(&self.dir.join(LOCK))
     }
 
     /// Takes the lock in `folder`, for as long as one transfer runs.
@@ -305,63 +194,39 @@ impl Home {
         Ok((path, lock))
     }
 
-    /// Makes a folder of the home, unless it is there.
-    pub(crate) fn make_folder(&self, name: &str) -> Result<()> {
-        make_folder(&self.path(name))
-    }
-
     pub(crate) fn read(&self, name: &str) -> Result<Option<Vec<u8>>> {
-        files::read_if_there(&self.path(name))
+        let bytes = files::read_if_there(&self.path(name))?;
+        self.guard.open(&self.named(name), bytes)
     }
 
     /// Replaces a file: the old content or the new, never something between.
     pub(crate) fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
-        files::replace(&self.path(name), bytes)
+        self.guard.write(&self.named(name), bytes, true)
     }
 
     /// Replaces a file of which an older content would do as well.
     pub(crate) fn write_soon(&self, name: &str, bytes: &[u8]) -> Result<()> {
-        files::replace_soon(&self.path(name), bytes)
+        self.guard.write(&self.named(name), bytes, false)
     }
 
-    /// What a file holds behind its first `before` bytes; nothing if it has not as many.
-    pub(crate) fn read_after(&self, name: &str, before: u64) -> Result<Option<Vec<u8>>> {
-        files::read_after(&self.path(name), before)
+    /// A content as it lies in a file that its owner writes otherwise; only a cache may be.
+    pub(crate) fn sealed(&self, name: &str, content: &[u8]) -> Vec<u8> {
+        self.guard.sealed(&self.named(name), content)
     }
 
-    /// Puts bytes behind the first `before` of a file. After a power cut some of them may be missing, or zeros.
-    pub(crate) fn write_after(&self, name: &str, before: u64, bytes: &[u8]) -> Result<()> {
-        files::write_after(&self.path(name), before, bytes)
+    /// The content of such a file.
+    pub(crate) fn opened(&self, name: &str, bytes: Vec<u8>) -> Result<Option<Vec<u8>>> {
+        self.guard.open(&self.named(name), Some(bytes))
     }
 
-    /// Keeps the first text that is given for `name` in `folder`, and returns the one that is kept.
-    pub(crate) fn keep_first(&self, folder: &str, name: &str, text: &str) -> Result<Vec<u8>> {
-        let folder = self.path(folder);
-        make_folder(&folder)?;
-        files::keep_first(&folder.join(name), text.as_bytes())
+    /// What a file that grows has behind a place; none if there is no such file.
+    pub(crate) fn read_chain(&self, name: &str, at: &mut At) -> Result<Option<More>> {
+        self.guard.read_chain(&self.named(name), at)
     }
 
-    /// Keeps the highest number that is given for `name` in `folder`; a lower one is an older state.
-    pub(crate) fn keep_highest(&self, folder: &str, name: &str, number: usize) -> Result<()> {
-        let path = format!("{folder}/{name}");
-        let kept = match self.read(&path)? {
-            None => 0,
-            Some(bytes) => {
-                let text = std::str::from_utf8(&bytes).ok().map(str::trim);
-                let kept = text.and_then(|text| text.parse().ok());
-                kept.ok_or_else(|| self.damaged(&path))?
-            }
-        };
-        if number < kept {
-            return Err(Error::tampered("the vault")(
-                "the server shows an older state than this device has seen",
-            ));
-        }
-        if number > kept {
-            make_folder(&self.path(folder))?;
-            self.write(&path, format!("{number}\n").as_bytes())?;
-        }
-        Ok(())
+    /// Puts entries behind a place, if nothing is there yet, and syncs them; else what is there.
+    pub(crate) fn extend_chain(&self, name: &str, at: &mut At, entries: &[&[u8]]) -> Result<Option<More>> {
+        self.guard.extend_chain(&self.named(name), at, entries, true)
     }
 
     pub(crate) fn read_json<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>> {
@@ -383,6 +248,16 @@ impl Home {
         Error::HomeDamaged {
             file: self.path(name),
         }
+    }
+
+    fn named(&self, name: &str) -> String {
+        format!("{}{name}", self.below)
+    }
+}
+
+impl fmt::Debug for Home {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Home").field(&self.path("")).finish()
     }
 }
 
@@ -407,7 +282,6 @@ pub(crate) fn seeds<const N: usize>(secrets: &[u8]) -> Option<&[[u8; 32]; N]> {
     rest.is_empty().then(|| seeds.try_into().ok())?
 }
 
-const FORMAT: u32 = 1;
 const PRINCIPAL: &str = "principal.json";
 const SECRETS: &str = "secrets.sealed";
 const LOCK: &str = "lock";

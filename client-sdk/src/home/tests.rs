@@ -1,40 +1,73 @@
+use std::fs;
+
 use super::*;
 
 fn patient() -> Principal {
     Principal::new(Kind::Patient, "pat_a")
 }
 
-fn made(unlock: &Unlock) -> (tempfile::TempDir, Home) {
-    let dir = tempfile::tempdir().unwrap();
-    let home = Home::at(&dir.path().join("home"));
-    home.create(&patient(), &[7; 64], unlock, &[("extra", b"")])
-        .unwrap();
-    (dir, home)
+struct Made {
+    dir: tempfile::TempDir,
+    place: ClosedHome,
+    unlock: Unlock,
+}
+
+impl Made {
+    fn with(passphrase: &str) -> (Self, Home) {
+        Self::by(Unlock::passphrase(passphrase), tempfile::tempdir().unwrap())
+    }
+
+    /// Under a key file beside it, which takes no time.
+    fn quickly() -> (Self, Home) {
+        let dir = tempfile::tempdir().unwrap();
+        Self::by(Unlock::KeyFile(dir.path().join("key")), dir)
+    }
+
+    fn by(unlock: Unlock, dir: tempfile::TempDir) -> (Self, Home) {
+        let place = ClosedHome::at(&dir.path().join("home"));
+        let home = place
+            .create(&patient(), &[7; 64], &unlock, &[("extra", b"")])
+            .unwrap();
+        (Self { dir, place, unlock }, home)
+    }
+
+    /// As a command finds it.
+    fn again(&self) -> Result<Home> {
+        Ok(self.place.unlock(&patient(), &self.unlock)?.1)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.place.dir().join(name)
+    }
+
+    fn bytes(&self, name: &str) -> Vec<u8> {
+        fs::read(self.path(name)).unwrap()
+    }
+}
+
+fn altered<T>(result: Result<T>, name: &str, what: &str) -> bool {
+    matches!(result, Err(Error::HomeAltered { file, how }) if file.ends_with(name) && how.contains(what))
 }
 
 #[test]
 fn secrets_come_back_with_the_right_passphrase_alone() {
-    let (_dir, home) = made(&Unlock::passphrase("right"));
-    let principal = home.principal_of(Kind::Patient).unwrap();
-    assert_eq!(
-        home.unlock(&principal, &Unlock::passphrase("right"))
-            .unwrap()
-            .as_slice(),
-        [7; 64]
-    );
-    let wrong = home.unlock(&principal, &Unlock::passphrase("wrong"));
+    let (made, _) = Made::with("right");
+    let open = |principal: &Principal, unlock: &Unlock| {
+        made.place.unlock(principal, unlock).map(|(secrets, _)| secrets)
+    };
+    assert_eq!(made.place.principal_of(Kind::Patient).unwrap().id, "pat_a");
+    let right = Unlock::passphrase("right");
+    assert_eq!(open(&patient(), &right).unwrap().as_slice(), [7; 64]);
     assert!(matches!(
-        wrong,
+        open(&patient(), &Unlock::passphrase("wrong")),
         Err(Error::WrongUnlock {
             with: "passphrase",
             needs: "passphrase"
         })
     ));
-    let other = Principal::new(Kind::Patient, "pat_b");
-    assert!(home.unlock(&other, &Unlock::passphrase("right")).is_err());
-    let file = home.unlock(&principal, &Unlock::KeyFile(home.path("none")));
+    assert!(open(&Principal::new(Kind::Patient, "pat_b"), &right).is_err());
     assert!(matches!(
-        file,
+        open(&patient(), &Unlock::KeyFile(made.path("none"))),
         Err(Error::WrongUnlock {
             with: "key file",
             needs: "passphrase"
@@ -46,19 +79,19 @@ fn secrets_come_back_with_the_right_passphrase_alone() {
 fn a_key_file_is_made_once_and_must_be_the_same() {
     let dir = tempfile::tempdir().unwrap();
     let key = Unlock::KeyFile(dir.path().join("key"));
-    let home = Home::at(&dir.path().join("home"));
-    home.create(&patient(), &[7; 32], &key, &[]).unwrap();
-    assert_eq!(home.unlock(&patient(), &key).unwrap().as_slice(), [7; 32]);
-    std::fs::write(dir.path().join("key"), [1; 32]).unwrap();
+    let place = ClosedHome::at(&dir.path().join("home"));
+    place.create(&patient(), &[7; 32], &key, &[]).unwrap();
+    assert_eq!(place.unlock(&patient(), &key).unwrap().0.as_slice(), [7; 32]);
+    fs::write(dir.path().join("key"), [1; 32]).unwrap();
     assert!(matches!(
-        home.unlock(&patient(), &key),
+        place.unlock(&patient(), &key),
         Err(Error::WrongUnlock {
             with: "key file",
             needs: "key file"
         })
     ));
-    std::fs::remove_file(dir.path().join("key")).unwrap();
-    assert!(matches!(home.unlock(&patient(), &key), Err(Error::Io { .. })));
+    fs::remove_file(dir.path().join("key")).unwrap();
+    assert!(matches!(place.unlock(&patient(), &key), Err(Error::Io { .. })));
 }
 
 #[cfg(unix)]
@@ -66,35 +99,41 @@ fn a_key_file_is_made_once_and_must_be_the_same() {
 fn only_the_owner_reads() {
     use std::os::unix::fs::PermissionsExt;
     let dir = tempfile::tempdir().unwrap();
-    let home = Home::at(&dir.path().join("home"));
-    home.create(
-        &patient(),
-        &[7; 32],
-        &Unlock::KeyFile(dir.path().join("key")),
-        &[],
-    )
-    .unwrap();
-    let mode = |path: PathBuf| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
-    assert_eq!(mode(dir.path().join("home")), 0o700);
-    assert_eq!(mode(home.path(SECRETS)), 0o600);
-    assert_eq!(mode(home.path(PRINCIPAL)), 0o600);
-    assert_eq!(mode(dir.path().join("key")), 0o600);
+    let place = ClosedHome::at(&dir.path().join("home"));
+    let key = dir.path().join("key");
+    let home = place
+        .create(&patient(), &[7; 32], &Unlock::KeyFile(key.clone()), &[])
+        .unwrap();
+    home.keep_first("met", "id", "text").unwrap();
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(place.dir()), 0o700);
+    assert_eq!(mode(&key), 0o600);
+    for name in [SECRETS, PRINCIPAL, SEAL, "met.book"] {
+        assert_eq!(mode(&home.path(name)), 0o600, "{name}");
+    }
 }
 
 #[test]
 fn a_home_is_made_once_and_leaves_nothing_when_discarded() {
-    let (dir, home) = made(&Unlock::passphrase("p"));
-    let again = home.create(&patient(), &[8; 32], &Unlock::passphrase("p"), &[]);
+    let (made, home) = Made::quickly();
+    let again = made.place.create(&patient(), &[8; 32], &made.unlock, &[]);
     assert!(matches!(again, Err(Error::HomeExists { .. })));
-    home.discard(&["extra"]);
-    assert!(matches!(home.principal(), Err(Error::HomeMissing { .. })));
-    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+    home.keep_first("met", "id", "text").unwrap();
+    home.write("log.checkpoint", b"text").unwrap();
+    home.discard();
+    drop(home);
+    assert!(matches!(made.place.principal(), Err(Error::HomeMissing { .. })));
+    let left: Vec<_> = fs::read_dir(made.dir.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
+    assert_eq!(left, ["key"]);
 }
 
 #[test]
 fn a_home_of_another_kind_is_refused() {
-    let (_dir, home) = made(&Unlock::passphrase("p"));
-    let error = home.principal_of(Kind::Registrar).unwrap_err();
+    let (made, home) = Made::quickly();
+    let error = made.place.principal_of(Kind::Registrar).unwrap_err();
     assert!(matches!(
         error,
         Error::HomeKind {
@@ -102,17 +141,18 @@ fn a_home_of_another_kind_is_refused() {
             want: "a registrar"
         }
     ));
-    assert!(matches!(
-        home.pins(&home.principal().unwrap()),
-        Err(Error::NotEnrolled { .. })
-    ));
+    let principal = home.principal().unwrap();
+    assert!(matches!(home.pins(&principal), Err(Error::NotEnrolled { .. })));
+    let early = made.place.must_be_enrolled(&principal);
+    assert!(matches!(early, Err(Error::NotEnrolled { .. })));
 }
 
 /// KEY-18, ATK-44.
 #[test]
 fn damaged_or_weakened_files_are_refused() {
-    let (_dir, home) = made(&Unlock::passphrase("p"));
-    let text = String::from_utf8(home.read(SECRETS).unwrap().unwrap()).unwrap();
+    let (made, _) = Made::with("p");
+    let whole = made.bytes(SECRETS);
+    let text = String::from_utf8(whole).unwrap();
     for (from, to) in [
         ("65536", "8"),
         ("65536", "4294967295"),
@@ -120,23 +160,17 @@ fn damaged_or_weakened_files_are_refused() {
         ("\"sealed\"", "\"seeled\""),
     ] {
         assert!(text.contains(from), "{from}");
-        home.write(SECRETS, text.replace(from, to).as_bytes()).unwrap();
-        assert!(
-            matches!(
-                home.unlock(&patient(), &Unlock::passphrase("p")),
-                Err(Error::HomeDamaged { .. })
-            ),
-            "{to}"
-        );
+        fs::write(made.path(SECRETS), text.replace(from, to)).unwrap();
+        assert!(matches!(made.again(), Err(Error::HomeDamaged { .. })), "{to}");
     }
-    home.write(PRINCIPAL, b"{").unwrap();
-    assert!(matches!(home.principal(), Err(Error::HomeDamaged { .. })));
+    fs::write(made.path(PRINCIPAL), b"{").unwrap();
+    assert!(matches!(made.place.principal(), Err(Error::HomeDamaged { .. })));
 }
 
 #[test]
 fn writing_replaces_whole_and_leaves_no_other_file() {
-    let (_dir, home) = made(&Unlock::passphrase("p"));
-    let count = || std::fs::read_dir(home.path("")).unwrap().count();
+    let (made, home) = Made::quickly();
+    let count = || fs::read_dir(made.place.dir()).unwrap().count();
     let before = count();
     home.write("log.checkpoint", b"one").unwrap();
     home.write("log.checkpoint", b"two").unwrap();
@@ -145,13 +179,13 @@ fn writing_replaces_whole_and_leaves_no_other_file() {
         (Some(&b"two"[..]), before + 1)
     );
     // A writer that dies before the rename leaves the old content.
-    std::fs::write(home.path(".medvault-left"), b"thr").unwrap();
+    fs::write(made.path(".medvault-left"), b"thr").unwrap();
     assert_eq!(home.read("log.checkpoint").unwrap().as_deref(), Some(&b"two"[..]));
 }
 
 #[tokio::test]
 async fn one_process_writes_at_a_time_and_the_next_waits() {
-    let (_dir, home) = made(&Unlock::passphrase("p"));
+    let (_made, home) = Made::quickly();
     let held = home.lock().await.unwrap();
     assert!(matches!(home.try_lock(), Err(Error::HomeLocked { .. })));
     let (waited, ()) = tokio::join!(home.lock(), async {
@@ -167,15 +201,17 @@ fn debug_shows_no_passphrase() {
 }
 
 #[test]
-fn what_was_kept_first_stays_and_an_empty_file_counts_as_none() {
+fn what_was_kept_first_stays() {
     let dir = tempfile::tempdir().unwrap();
     let home = Home::at(dir.path());
     for text in ["one", "two"] {
         assert_eq!(home.keep_first("met", "id", text).unwrap(), b"one");
     }
-    std::fs::write(dir.path().join("met/id"), "").unwrap();
-    assert_eq!(home.keep_first("met", "id", "two").unwrap(), b"two");
-    assert_eq!(std::fs::read_dir(dir.path().join("met")).unwrap().count(), 1);
+    let other = Home::at(dir.path());
+    assert_eq!(other.keep_first("met", "id", "three").unwrap(), b"one");
+    assert_eq!(other.keep_first("met", "new", "three").unwrap(), b"three");
+    assert_eq!(home.kept("met", "new").unwrap().as_deref(), Some(&b"three"[..]));
+    assert_eq!(home.kept("used", "new").unwrap(), None);
 }
 
 /// COL-3
@@ -189,7 +225,204 @@ fn a_number_below_the_highest_that_was_kept_is_refused() {
     let older = home.keep_highest("epochs", "id", 2);
     assert!(matches!(older, Err(Error::Tampered { .. })), "{older:?}");
     home.keep_highest("epochs", "other", 2).unwrap();
-    std::fs::write(dir.path().join("epochs/id"), "many").unwrap();
+    home.keep_last("epochs", "id", b"many").unwrap();
     let damaged = home.keep_highest("epochs", "id", 9);
     assert!(matches!(damaged, Err(Error::HomeDamaged { .. })), "{damaged:?}");
+}
+
+/// KEY-19, ATK-68: where it belongs and whom it trusts is not for others to change.
+#[test]
+fn a_home_that_was_pointed_elsewhere_does_not_open() {
+    let (made, _) = Made::quickly();
+    let text = String::from_utf8(made.bytes(PRINCIPAL)).unwrap();
+    let enrolled = text.replace("\"enrolled\": false", "\"enrolled\": true");
+    assert_ne!(text, enrolled);
+    let bare = enrolled.split("\nsealed ").next().unwrap();
+    for changed in [&enrolled[..], bare] {
+        fs::write(made.path(PRINCIPAL), changed).unwrap();
+        assert!(altered(made.again(), PRINCIPAL, "not as medvault wrote it"));
+    }
+    fs::write(made.path(PRINCIPAL), &text).unwrap();
+    made.again().unwrap();
+}
+
+/// KEY-19, ATK-69: what is missing, changed, of another name or older is an error, and no beginning.
+#[test]
+fn what_was_removed_or_set_back_is_missed() {
+    let (made, home) = Made::quickly();
+    for name in ["log.checkpoint", "witness.policy"] {
+        home.write(name, b"one").unwrap();
+        let old = made.bytes(name);
+        home.write_soon(name, b"two").unwrap();
+        home.seal().unwrap();
+        let new = made.bytes(name);
+        let found = |bytes: Option<&[u8]>| {
+            match bytes {
+                Some(bytes) => fs::write(made.path(name), bytes).unwrap(),
+                None => fs::remove_file(made.path(name)).unwrap(),
+            }
+            made.again()?.read(name)
+        };
+        assert_eq!(found(Some(&new)).unwrap().as_deref(), Some(&b"two"[..]));
+        assert!(altered(found(Some(&old)), name, "older"));
+        assert!(altered(found(Some(&[])), name, "not as medvault"));
+        assert!(altered(found(Some(b"two")), name, "not as medvault"));
+        assert!(altered(found(Some(&vec![0; new.len()])), name, "not as medvault"));
+        assert!(altered(
+            found(Some(&made.bytes("extra"))),
+            name,
+            "not as medvault"
+        ));
+        assert!(altered(found(None), name, "missing"));
+        assert_eq!(found(Some(&new)).unwrap().as_deref(), Some(&b"two"[..]));
+    }
+    assert_eq!(made.again().unwrap().read("never.written").unwrap(), None);
+}
+
+/// KEY-19, ATK-69: the same of files that grow.
+#[test]
+fn a_book_that_was_removed_cut_or_set_back_is_missed() {
+    let (made, home) = Made::quickly();
+    home.keep_first("met", "one", "1").unwrap();
+    let old = made.bytes("met.book");
+    home.keep_first("met", "two", "2").unwrap();
+    home.seal().unwrap();
+    let new = made.bytes("met.book");
+    let met = |bytes: &[u8]| {
+        fs::write(made.path("met.book"), bytes).unwrap();
+        made.again()?.kept("met", "two")
+    };
+    for length in 0..new.len() {
+        assert!(met(&new[..length]).is_err(), "{length}");
+    }
+    for byte in 0..new.len() {
+        let mut changed = new.clone();
+        changed[byte] ^= 1;
+        assert!(met(&changed).is_err(), "{byte}");
+    }
+    assert!(altered(met(&old), "met.book", "lacks"));
+    // What came behind what was sealed may be torn by a power cut, and is forgotten.
+    let torn = [&new[..], &[0; 40]].concat();
+    assert_eq!(met(&torn).unwrap().as_deref(), Some(&b"2"[..]));
+    made.again().unwrap().keep_first("met", "three", "3").unwrap();
+    assert_eq!(
+        made.again().unwrap().kept("met", "three").unwrap().as_deref(),
+        Some(&b"3"[..])
+    );
+    fs::remove_file(made.path("met.book")).unwrap();
+    assert!(altered(made.again(), "met.book", "missing"));
+}
+
+/// KEY-19, ATK-69: the seal itself is missed, and cannot be set back without all the rest.
+#[test]
+fn the_seal_is_not_set_back_alone() {
+    let (made, home) = Made::quickly();
+    home.write("log.checkpoint", b"one").unwrap();
+    home.seal().unwrap();
+    let (old_seal, old_file) = (made.bytes(SEAL), made.bytes("log.checkpoint"));
+    home.write("log.checkpoint", b"two").unwrap();
+    home.seal().unwrap();
+    home.write("vault.later", b"x").unwrap();
+    home.seal().unwrap();
+    let new_seal = made.bytes(SEAL);
+    fs::write(made.path(SEAL), &old_seal).unwrap();
+    fs::write(made.path("log.checkpoint"), &old_file).unwrap();
+    // Another file that the old one does not know of has seen a later seal.
+    let back = made.again().unwrap();
+    assert_eq!(back.read("log.checkpoint").unwrap().as_deref(), Some(&b"one"[..]));
+    assert!(altered(back.read("vault.later"), SEAL, "older"));
+    drop(back);
+    fs::write(made.path(SEAL), &new_seal).unwrap();
+    assert!(altered(made.again(), "log.checkpoint", "older"));
+    fs::remove_file(made.path(SEAL)).unwrap();
+    assert!(altered(made.again(), SEAL, "missing"));
+    fs::write(made.path(SEAL), b"{}").unwrap();
+    assert!(altered(made.again(), SEAL, "not as medvault"));
+}
+
+/// KEY-19: what can be made again heals; a record of evidence is for others to read.
+#[test]
+fn a_torn_cache_is_not_there_and_evidence_stays_as_it_is() {
+    let (made, home) = Made::quickly();
+    make_folder(&home.path("uploads/p")).unwrap();
+    for name in ["uploads/p/session.json", "directory-audited.json"] {
+        home.write(name, b"text").unwrap();
+        home.seal().unwrap();
+        for torn in [&b"te"[..], &[0; 200], b""] {
+            fs::write(made.path(name), torn).unwrap();
+            assert_eq!(made.again().unwrap().read(name).unwrap(), None);
+        }
+        fs::remove_file(made.path(name)).unwrap();
+        assert_eq!(made.again().unwrap().read(name).unwrap(), None);
+    }
+    home.write("log-conflict.newer", b"a signed note\n").unwrap();
+    assert_eq!(made.bytes("log-conflict.newer"), b"a signed note\n");
+}
+
+/// KEY-19: several processes of one home never take each other for somebody else.
+#[test]
+fn processes_that_write_at_once_do_not_accuse_each_other() {
+    let (made, home) = Made::quickly();
+    drop(home);
+    std::thread::scope(|scope| {
+        for thread in 0..4 {
+            let made = &made;
+            scope.spawn(move || {
+                let home = made.again().unwrap();
+                for number in 0..30 {
+                    home.write_soon("log.checkpoint", format!("{thread} {number}").as_bytes())
+                        .unwrap();
+                    home.keep_first("met", &format!("{thread}.{number}"), "x")
+                        .unwrap();
+                    home.keep_last("used", "same", format!("{number}").as_bytes())
+                        .unwrap();
+                    assert!(home.read("log.checkpoint").unwrap().is_some());
+                    if number % 7 == thread {
+                        home.seal().unwrap();
+                    }
+                }
+            });
+        }
+    });
+    let home = made.again().unwrap();
+    for thread in 0..4 {
+        for number in 0..30 {
+            assert!(home.kept("met", &format!("{thread}.{number}")).unwrap().is_some());
+        }
+    }
+    assert!(home.read("log.checkpoint").unwrap().is_some());
+}
+
+#[test]
+fn a_book_of_values_that_were_followed_is_written_anew() {
+    let (made, home) = Made::quickly();
+    let other = made.again().unwrap();
+    for number in 0..700 {
+        home.keep_last("used", "one", format!("{number}").as_bytes())
+            .unwrap();
+        if number % 200 == 0 {
+            other
+                .keep_last("used", "two", format!("{number}").as_bytes())
+                .unwrap();
+        }
+    }
+    assert!(made.bytes("used.book").len() < 10_000);
+    for home in [&home, &other, &made.again().unwrap()] {
+        assert_eq!(home.kept("used", "one").unwrap().as_deref(), Some(&b"699"[..]));
+        assert_eq!(home.kept("used", "two").unwrap().as_deref(), Some(&b"600"[..]));
+    }
+}
+
+/// KEY-19: a home is looked at as a whole.
+#[test]
+fn a_check_names_what_is_wrong() {
+    let (made, home) = Made::quickly();
+    home.write("log.checkpoint", b"one").unwrap();
+    home.keep_first("met", "one", "1").unwrap();
+    drop(home);
+    let check = || check_home(made.place.dir(), &made.unlock, false);
+    let checked = check().unwrap();
+    assert_eq!((checked.id.as_str(), checked.entries), ("pat_a", 1));
+    fs::write(made.path("log.checkpoint"), b"two").unwrap();
+    assert!(altered(check(), "log.checkpoint", "not as medvault"));
 }

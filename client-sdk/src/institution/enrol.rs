@@ -19,8 +19,8 @@ use super::{Institution, rotation::Ends};
 use crate::{
     Error, Result, Unlock, clock,
     connect::bootstrap,
-    home::{Home, Kind, Pins, Principal},
-    keystore::{FileKeyStore, KeyStore, KeyStoreError, StoredRecipient, StoredSigner},
+    home::{ClosedHome, Home, Kind, Pins, Principal},
+    keystore::{FileKeyStore, KeyStore, KeyStoreError, StoredRecipient, StoredSigner, home_proof},
     mint,
     session::{Session, blocking},
 };
@@ -44,29 +44,31 @@ impl Keys {
     }
 
     /// Those in a store that must be the home's.
-    fn of(store: Arc<dyn KeyStore>, home: &Home, principal: &Principal) -> Result<Self> {
+    fn of(store: Arc<dyn KeyStore>, home: &ClosedHome, principal: &Principal) -> Result<(Self, Home)> {
         let keys = Self::new(store);
         if keys.institution.to_string() == principal.id {
-            Ok(keys)
+            let home = home.open(principal, home_proof(&*keys.store, principal)?.as_slice())?;
+            Ok((keys, home))
         } else {
             Err(Error::Usage(format!(
                 "the key store has the keys of {}, and {} is the home of {}",
                 keys.institution,
-                home.path("").display(),
+                home.dir().display(),
                 principal.id
             )))
         }
     }
 
-    fn create(home: &Home, unlock: &Unlock, name: &Name) -> Result<Self> {
+    fn create(home: &ClosedHome, unlock: &Unlock, name: &Name) -> Result<Self> {
         let store = FileKeyStore::create(home, unlock, |key| principal(key, name))?;
         Ok(Self::new(Arc::new(store)))
     }
 
-    fn open(home: &Home, principal: &Principal, unlock: &Unlock) -> Result<Self> {
-        let store: Arc<dyn KeyStore> = Arc::new(FileKeyStore::open(home, principal, unlock)?);
+    fn open(home: &ClosedHome, principal: &Principal, unlock: &Unlock) -> Result<(Self, Home)> {
+        let store = FileKeyStore::open(home, principal, unlock)?;
+        let home = store.home().clone();
         if principal.kind != Kind::Terminal {
-            return Ok(Self::new(store));
+            return Ok((Self::new(Arc::new(store)), home));
         }
         let certificate = home
             .read(CERTIFICATE)?
@@ -74,11 +76,12 @@ impl Keys {
             .and_then(|statement| Signed::<TerminalCertificate>::try_from(statement).ok())
             .filter(|certificate| certificate.claimed().terminal_key == store.signing_key())
             .ok_or_else(|| home.damaged(CERTIFICATE))?;
-        Ok(Self {
+        let keys = Self {
             institution: certificate.claimed().institution_id,
             certificate: Some(certificate),
-            store,
-        })
+            store: Arc::new(store),
+        };
+        Ok((keys, home))
     }
 
     /// Signs what is said in the institution's name (INS-9).
@@ -111,9 +114,9 @@ impl Institution {
     /// that cannot be shown.
     pub fn request(home: &Path, unlock: &Unlock, name: &str) -> Result<(InstitutionId, Vec<u8>)> {
         let name = Name::try_from(name.trim().to_owned())?;
-        let home = Home::at(home);
+        let home = ClosedHome::at(home);
         let keys = match home.principal() {
-            Ok(principal) if begun(&principal, &name) => Keys::open(&home, &principal, unlock)?,
+            Ok(principal) if begun(&principal, &name) => Keys::open(&home, &principal, unlock)?.0,
             _ => {
                 home.must_be_free()?;
                 Keys::create(&home, unlock, &name)?
@@ -131,12 +134,14 @@ impl Institution {
         store: Arc<dyn KeyStore>,
         name: &str,
     ) -> Result<(InstitutionId, Vec<u8>)> {
-        let (name, home) = (Name::try_from(name.trim().to_owned())?, Home::at(home));
+        let (name, home) = (Name::try_from(name.trim().to_owned())?, ClosedHome::at(home));
         match home.principal() {
             Ok(principal) if begun(&principal, &name) => {}
             _ => {
                 home.must_be_free()?;
-                home.create_without_secrets(&principal(&store.signing_key(), &name))?;
+                let principal = principal(&store.signing_key(), &name);
+                let proof = home_proof(&*store, &principal)?;
+                home.create_without_secrets(&principal, proof.as_slice())?;
             }
         }
         accreditation_request(&Keys::new(store), name)
@@ -152,11 +157,11 @@ impl Institution {
         link: &ServerLink,
         accreditation: &[u8],
     ) -> Result<Self> {
-        let home = Home::at(home);
+        let home = ClosedHome::at(home);
         let (principal, pins) = enrolling(&home, link).await?;
-        let (at, who, unlock) = (home.clone(), principal.clone(), unlock.clone());
-        let keys = blocking(move || Keys::open(&at, &who, &unlock)).await?;
-        Self::enrol_keys(home, principal, pins, keys, accreditation).await
+        let (who, unlock) = (principal.clone(), unlock.clone());
+        let (keys, home) = blocking(move || Keys::open(&home, &who, &unlock)).await?;
+        Self::enrol_keys(home, pins, keys, accreditation).await
     }
 
     /// As [`Self::enrol`], with keys in a store of their own.
@@ -169,19 +174,14 @@ impl Institution {
         link: &ServerLink,
         accreditation: &[u8],
     ) -> Result<Self> {
-        let home = Home::at(home);
+        let home = ClosedHome::at(home);
         let (principal, pins) = enrolling(&home, link).await?;
-        let keys = Keys::of(store, &home, &principal)?;
-        Self::enrol_keys(home, principal, pins, keys, accreditation).await
+        let (keys, home) = Keys::of(store, &home, &principal)?;
+        Self::enrol_keys(home, pins, keys, accreditation).await
     }
 
-    async fn enrol_keys(
-        home: Home,
-        mut principal: Principal,
-        pins: Pins,
-        keys: Keys,
-        accreditation: &[u8],
-    ) -> Result<Self> {
+    async fn enrol_keys(home: Home, pins: Pins, keys: Keys, accreditation: &[u8]) -> Result<Self> {
+        let mut principal = home.principal()?;
         let message = enrolment(&home, &keys, &pins, accreditation)?;
         let name = Signed::<InstitutionKeys>::try_from(message.keys.clone())?
             .claimed()
@@ -206,21 +206,20 @@ impl Institution {
     /// # Errors
     /// [`Error::HomeMissing`], [`Error::NotEnrolled`], [`Error::WrongUnlock`], [`Error::HomeKind`].
     pub async fn open(home: &Path, unlock: &Unlock) -> Result<Self> {
-        let home = Home::at(home);
+        let home = ClosedHome::at(home);
         let principal = match home.principal() {
             Ok(principal) if principal.kind == Kind::Terminal => principal,
             _ => home.principal_of(Kind::Institution)?,
         };
-        let pins = home.pins(&principal)?;
-        let (name, id) = (principal.name.clone().unwrap_or_default(), principal.id.clone());
-        let (at, unlock) = (home.clone(), unlock.clone());
-        let keys = blocking(move || {
-            let keys = Keys::open(&at, &principal, &unlock)?;
-            Ends::destroy_ended(&*keys.store, &at, clock::own_ms(&at)?)?;
-            Ok(keys)
+        home.must_be_enrolled(&principal)?;
+        let unlock = unlock.clone();
+        let (keys, home) = blocking(move || {
+            let (keys, home) = Keys::open(&home, &principal, &unlock)?;
+            Ends::destroy_ended(&*keys.store, &home, clock::own_ms(&home)?)?;
+            Ok((keys, home))
         })
         .await?;
-        Self::with_id(home, pins, keys, &id, name)
+        Self::in_home(home, keys)
     }
 
     /// As [`Self::open`], with keys in a store of their own.
@@ -228,12 +227,25 @@ impl Institution {
     /// # Errors
     /// As there; [`Error::Usage`] for the store of another institution.
     pub fn open_with(home: &Path, store: Arc<dyn KeyStore>) -> Result<Self> {
-        let home = Home::at(home);
+        let home = ClosedHome::at(home);
         let principal = home.principal_of(Kind::Institution)?;
-        let pins = home.pins(&principal)?;
-        let keys = Keys::of(store, &home, &principal)?;
+        home.must_be_enrolled(&principal)?;
+        let (keys, home) = Keys::of(store, &home, &principal)?;
         Ends::destroy_ended(&*keys.store, &home, clock::own_ms(&home)?)?;
-        Self::with(home, pins, keys, principal.name.unwrap_or_default())
+        Self::in_home(home, keys)
+    }
+
+    /// With the server and the name that the home has, which is unlocked.
+    fn in_home(home: Home, keys: Keys) -> Result<Self> {
+        let principal = home.principal()?;
+        let pins = home.pins(&principal)?;
+        Self::with_id(
+            home,
+            pins,
+            keys,
+            &principal.id,
+            principal.name.unwrap_or_default(),
+        )
     }
 
     fn with(home: Home, pins: Pins, keys: Keys, name: String) -> Result<Self> {
@@ -249,7 +261,7 @@ impl Institution {
 }
 
 /// Who enrols, and what the link leads to.
-async fn enrolling(home: &Home, link: &ServerLink) -> Result<(Principal, Pins)> {
+async fn enrolling(home: &ClosedHome, link: &ServerLink) -> Result<(Principal, Pins)> {
     let principal = home.principal_of(Kind::Institution)?;
     if principal.enrolled {
         home.must_be_free()?;

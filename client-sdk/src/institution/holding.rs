@@ -16,7 +16,7 @@ use crate::{Error, Result, clock::Moment, home::Home, transfer::Budget};
 /// A permission as this client holds to it (CND-12).
 pub(super) struct Holding<'a> {
     home: &'a Home,
-    file: String,
+    permission: String,
     used: Used,
     limits: Limits,
 }
@@ -43,7 +43,10 @@ struct Used {
 impl<'a> Holding<'a> {
     /// What has been used so far. Whoever holds it holds the permission's journal.
     pub(super) fn open(home: &'a Home, permission: &VerifiedPermission) -> Result<Self> {
-        let file = format!("used/{}.json", permission.permission_id);
+        let id = permission.permission_id.to_string();
+        let damaged = |_| home.damaged(USED);
+        let kept = home.kept(USED, &id)?;
+        let used = kept.map(|kept| serde_json::from_slice(&kept)).transpose();
         let PermissionBody {
             not_before,
             not_after,
@@ -54,8 +57,8 @@ impl<'a> Holding<'a> {
         } = **permission;
         Ok(Self {
             home,
-            used: home.read_json(&file)?.unwrap_or_default(),
-            file,
+            used: used.map_err(damaged)?.unwrap_or_default(),
+            permission: id,
             limits: Limits {
                 not_before,
                 not_after,
@@ -109,8 +112,8 @@ impl<'a> Holding<'a> {
     }
 
     fn save(&self) -> Result<()> {
-        self.home.make_folder("used")?;
-        self.home.write_json(&self.file, &self.used)
+        let used = serde_json::to_vec(&self.used).map_err(|_| self.home.damaged(USED))?;
+        self.home.keep_last(USED, &self.permission, &used)
     }
 }
 
@@ -135,4 +138,5 @@ fn held(holds: bool, problem: Problem, detail: &str) -> Result<()> {
     })
 }
 
+const USED: &str = "used";
 const UNSENT: &str = "nothing was sent";

@@ -29,6 +29,7 @@ use protocol_spec::{
     bodies::{ReleaseReceipt, UploadReceipt},
     hash::Sha256Digest,
     ids::{InstitutionId, RecordId, TerminalId, VersionId},
+    keys::IdentityKey,
     log::Receipt,
 };
 
@@ -40,6 +41,7 @@ pub use self::{
 };
 use crate::{
     Audited, DirectoryEntry, InboxEvent, Progress, Provenance, Result, Vouched,
+    home::Home,
     inbox::Reader,
     keystore::{KeyStoreError, open_by_any},
     session::Session,
@@ -103,6 +105,16 @@ pub struct FetchedPart {
 }
 
 impl Institution {
+    /// Its home.
+    pub(crate) fn home(&self) -> &Home {
+        &self.session.home
+    }
+
+    /// The key of its server.
+    pub(crate) fn operator(&self) -> &IdentityKey {
+        self.session.server.operator()
+    }
+
     /// Its id.
     pub fn id(&self) -> InstitutionId {
         self.keys.institution

@@ -23,7 +23,7 @@ use super::{
 use crate::{
     DirectoryEntry, Error, Result, Unlock,
     connect::bootstrap,
-    home::{Home, Kind, Principal},
+    home::{ClosedHome, Kind, Principal},
     keystore::{FileKeyStore, KeyStore, KeyStoreError, StoredRecipient},
     mint,
     mint::millis,
@@ -60,7 +60,7 @@ impl Institution {
     /// # Errors
     /// [`Error::HomeExists`]; [`Error::Protocol`] for a name that cannot be shown.
     pub fn terminal_request(home: &Path, unlock: &Unlock, name: &str) -> Result<(TerminalId, Vec<u8>)> {
-        let (home, name) = (Home::at(home), Name::try_from(name.trim().to_owned())?);
+        let (home, name) = (ClosedHome::at(home), Name::try_from(name.trim().to_owned())?);
         let store = match home.principal() {
             Ok(principal) if principal.kind == Kind::Terminal && !principal.enrolled => {
                 FileKeyStore::open(&home, &principal, unlock)?
@@ -180,14 +180,16 @@ impl Institution {
         link: &ServerLink,
         institution: InstitutionId,
     ) -> Result<Self> {
-        let home = Home::at(home);
-        let mut principal = home.principal_of(Kind::Terminal)?;
+        let home = ClosedHome::at(home);
+        let principal = home.principal_of(Kind::Terminal)?;
         if principal.enrolled {
             home.must_be_free()?;
         }
         let pins = bootstrap(link).await?;
-        let (at, who, unlock) = (home.clone(), principal.clone(), unlock.clone());
-        let store = blocking(move || FileKeyStore::open(&at, &who, &unlock)).await?;
+        let unlock = unlock.clone();
+        let store = blocking(move || FileKeyStore::open(&home, &principal, &unlock)).await?;
+        let home = store.home().clone();
+        let mut principal = home.principal()?;
         let keys = Keys {
             institution,
             certificate: None,
@@ -352,7 +354,7 @@ impl Institution {
         if removed {
             return self.note_removal(id);
         }
-        if self.session.home.read(&format!("{REMOVED}/{id}"))?.is_some() {
+        if self.session.home.kept(REMOVED, &id.to_string())?.is_some() {
             return Err(Error::tampered("the list of terminals")(
                 "the server shows one without the removal that this home has seen",
             ));
@@ -363,7 +365,7 @@ impl Institution {
     fn note_removal(&self, id: TerminalId) -> Result<()> {
         self.session
             .home
-            .keep_first(REMOVED, &id.to_string(), "removed\n")?;
+            .keep_first(REMOVED, &id.to_string(), "removed")?;
         Ok(())
     }
 }

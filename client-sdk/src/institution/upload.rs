@@ -96,7 +96,8 @@ impl Institution {
                 .get::<pb::UploadStatus>(&format!("/v1/uploads/{id}"))
                 .await
             {
-                Ok(status) => resumable = Some((id, status)),
+                Ok(status) if journal.knows(&status.present)? => resumable = Some((id, status)),
+                Ok(_) => journal.restart(source.parts())?,
                 // The server waits no longer. A refusal that passes must not cost another use.
                 Err(error) if error.is_final() => journal.restart(source.parts())?,
                 Err(error) => return Err(error),

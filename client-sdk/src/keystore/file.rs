@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 use super::{KeyStore, KeyStoreError};
 use crate::{
     Result, Unlock,
-    home::{Home, Principal},
+    home::{ClosedHome, Home, Principal},
 };
 
 /// Keys in the home's sealed file, and in this process's memory while it runs.
@@ -34,16 +34,16 @@ pub struct FileKeyStore {
 impl FileKeyStore {
     /// Makes the home with fresh keys in it; `principal` names who they belong to.
     pub(crate) fn create(
-        home: &Home,
+        home: &ClosedHome,
         unlock: &Unlock,
         principal: impl FnOnce(&IdentityKey) -> Principal,
     ) -> Result<Self> {
         let signing = SigningIdentity::generate()?;
         let recipients = vec![RecipientSecret::generate()?];
         let principal = principal(&signing.public());
-        home.create(&principal, &secrets(&signing, &recipients), unlock, &[])?;
+        let home = home.create(&principal, &secrets(&signing, &recipients), unlock, &[])?;
         Ok(Self {
-            home: home.clone(),
+            home,
             unlock: unlock.clone(),
             principal,
             signing,
@@ -52,8 +52,8 @@ impl FileKeyStore {
     }
 
     /// Reads them back.
-    pub(crate) fn open(home: &Home, principal: &Principal, unlock: &Unlock) -> Result<Self> {
-        let secrets = home.unlock(principal, unlock)?;
+    pub(crate) fn open(home: &ClosedHome, principal: &Principal, unlock: &Unlock) -> Result<Self> {
+        let (secrets, home) = home.unlock(principal, unlock)?;
         let damaged = || home.damaged("secrets.sealed");
         let (seeds, []) = secrets.as_chunks() else {
             return Err(damaged());
@@ -61,12 +61,17 @@ impl FileKeyStore {
         let (signing, recipients) = seeds.split_first().ok_or_else(damaged)?;
         let recipients: Result<Vec<_>, _> = recipients.iter().map(RecipientSecret::from_seed).collect();
         Ok(Self {
-            home: home.clone(),
             unlock: unlock.clone(),
             principal: principal.clone(),
             signing: SigningIdentity::from_seed(signing)?,
             recipients: Mutex::new(recipients?),
+            home,
         })
+    }
+
+    /// The home that holds them.
+    pub(crate) fn home(&self) -> &Home {
+        &self.home
     }
 
     /// Changes the recipient keys, in the file first.

@@ -21,12 +21,14 @@ use protocol_spec::{
     field::SealedBytes,
     hash::Sha256Digest,
     keys::{IdentityKey, RecipientKey},
+    labels,
+    statement::preimage,
 };
 use thiserror::Error;
 use zeroize::Zeroizing;
 
 pub use self::{double::KeyStoreDouble, file::FileKeyStore};
-use crate::{Error, Result, connect::Signs};
+use crate::{Error, Result, connect::Signs, home::Principal};
 
 /// Secret keys of one institution, or of one of its terminals: a signing key for as long as it lives, and one or
 /// more recipient keys.
@@ -38,7 +40,8 @@ pub trait KeyStore: fmt::Debug + Send + Sync {
     /// The public half of the signing key. Always the same, without asking the store.
     fn signing_key(&self) -> IdentityKey;
 
-    /// Ed25519 (RFC 8032 §5.1.6) over exactly these bytes.
+    /// Ed25519 (RFC 8032 §5.1.6) over exactly these bytes; for the same bytes always the same signature, under which the home is
+    /// sealed (KEY-19).
     ///
     /// # Errors
     /// [`KeyStoreError::Refused`], [`KeyStoreError::Unavailable`].
@@ -172,6 +175,17 @@ pub(crate) fn open_text(
     sealed: &SealedBytes,
 ) -> Result<String, KeyStoreError> {
     open_by_any(store, |recipient| crypto::open_text(recipient, context, sealed))
+}
+
+/// What only who may use the store can say of a home: a signature that nobody else asks for, and that is always the same.
+pub(crate) fn home_proof(store: &dyn KeyStore, principal: &Principal) -> Result<Zeroizing<[u8; 64]>> {
+    let message = preimage(labels::HOME_SEAL, &principal.context());
+    let [proof, again] = [store.sign(&message)?, store.sign(&message)?];
+    if proof == again {
+        return Ok(Zeroizing::new(proof));
+    }
+    let cause = "it signs the same bytes in two ways, which RFC 8032 does not";
+    Err(KeyStoreError::Unavailable(cause.to_owned()).into())
 }
 
 /// The signing key of a store, as requests are signed with it.

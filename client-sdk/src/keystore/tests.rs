@@ -4,7 +4,7 @@ use protocol_spec::ids::{InstitutionId, PatientId, RequestId};
 use super::*;
 use crate::{
     Unlock,
-    home::{Home, Kind, Principal},
+    home::{ClosedHome, Kind, Principal},
 };
 
 const REQUEST: RequestId = RequestId::from_bytes([1; 16]);
@@ -17,8 +17,8 @@ fn context() -> TextContext {
     )
 }
 
-fn file_store(dir: &std::path::Path) -> (Home, Unlock, FileKeyStore) {
-    let (home, unlock) = (Home::at(dir), Unlock::KeyFile(dir.join("key")));
+fn file_store(dir: &std::path::Path) -> (ClosedHome, Unlock, FileKeyStore) {
+    let (home, unlock) = (ClosedHome::at(dir), Unlock::KeyFile(dir.join("key")));
     let principal = |key: &IdentityKey| Principal::new(Kind::Institution, InstitutionId::from(key));
     let store = FileKeyStore::create(&home, &unlock, principal).unwrap();
     (home, unlock, store)

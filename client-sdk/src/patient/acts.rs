@@ -18,7 +18,10 @@ use super::{
     Patient,
     heads::{tampered, text},
 };
-use crate::{Error, Result, home::Home};
+use crate::{
+    Error, Result,
+    home::{At, Home},
+};
 
 /// All acts, as this home has seen them.
 #[derive(Debug, Default)]
@@ -26,6 +29,8 @@ pub(super) struct SeenActs {
     pub(super) acts: Acts,
     /// How many of them the home has; none until it has been read, or if it has none.
     kept: Option<u64>,
+    /// The place behind them there.
+    at: At,
     /// What this session has done, until it is found among the acts.
     pub(super) made: Vec<Act>,
 }
@@ -163,7 +168,12 @@ impl Patient {
         let shown = self.session.shown_log().await?;
         self.session.accept_log(&shown).await?;
         self.keep_log_read(shown.size)?;
-        self.session.home.write_soon(ACTS, &[])
+        let none = self.session.home.extend_chain(ACTS, &mut At::default(), &[])?;
+        if none.is_none() {
+            Ok(())
+        } else {
+            Err(self.session.home.damaged(ACTS))
+        }
     }
 
     pub(super) fn older(&self, acts: u64, seen: Option<HeadRef>, shown: String) -> Error {
@@ -185,12 +195,13 @@ impl SeenActs {
     /// Reads what the home has kept, once; whether it has anything.
     fn read(&mut self, home: &Home) -> Result<bool> {
         if self.kept.is_none() {
-            let bytes = home.read(ACTS)?;
-            let known = bytes.is_some();
+            self.at = At::default();
+            let more = home.read_chain(ACTS, &mut self.at)?;
+            let known = more.is_some();
             self.acts = Acts::default();
-            self.acts
-                .extend(whole(&bytes.unwrap_or_default()))
-                .map_err(|_| home.damaged(ACTS))?;
+            for acts in more.into_iter().flat_map(|more| more.entries) {
+                self.acts.extend(&acts).map_err(|_| home.damaged(ACTS))?;
+            }
             self.kept = known.then(|| self.acts.count());
         }
         Ok(self.kept.is_some())
@@ -215,36 +226,35 @@ impl SeenActs {
             return Ok(());
         }
         let _lock = home.lock().await?;
-        let known = self.kept.unwrap_or_default();
-        let mine = self.acts.bytes_after(known);
-        let kept = home.read_after(ACTS, known * LEN)?;
-        let kept = kept.as_deref().map(whole);
-        if let Some(more) = kept.and_then(|kept| mine.strip_prefix(kept)) {
-            let before = self.acts.count() * LEN - more.len() as u64;
-            home.write_after(ACTS, before, more)?;
-        } else if kept.is_none() {
-            home.write_soon(ACTS, &self.acts.bytes_after(0))?;
-        } else if !kept.is_some_and(|kept| kept.starts_with(&mine)) {
-            *self = Self::default();
-            return Err(Error::OtherVault {
-                seen: "what another process of this device has seen".to_owned(),
-                shown: "other acts".to_owned(),
-            });
+        let mut known = self.kept.unwrap_or_default();
+        loop {
+            let mine = self.acts.bytes_after(known);
+            let entries: &[&[u8]] = if mine.is_empty() { &[] } else { &[&mine] };
+            let Some(more) = home.extend_chain(ACTS, &mut self.at, entries)? else {
+                break;
+            };
+            if more.anew {
+                known = 0;
+            }
+            let theirs = more.entries.concat();
+            let mine = self.acts.bytes_after(known);
+            if mine.starts_with(&theirs) {
+                known += theirs.len() as u64 / LEN;
+            } else if theirs.starts_with(&mine) {
+                // They have seen more. It is read when it is asked for.
+                (self.kept, self.at) = (None, At::default());
+                return Ok(());
+            } else {
+                *self = Self::default();
+                return Err(Error::OtherVault {
+                    seen: "what another process of this device has seen".to_owned(),
+                    shown: "other acts".to_owned(),
+                });
+            }
         }
         self.kept = Some(self.acts.count());
         Ok(())
     }
-}
-
-/// What a power cut has left whole.
-fn whole(bytes: &[u8]) -> &[u8] {
-    let (acts, _) = bytes.as_chunks::<{ Act::LEN }>();
-    let lost = acts
-        .iter()
-        .rev()
-        .take_while(|act| act.iter().all(|byte| *byte == 0));
-    let acts = acts.get(..acts.len() - lost.count()).unwrap_or_default();
-    acts.as_flattened()
 }
 
 pub(super) fn hidden(what: impl Into<String>) -> Error {

@@ -15,14 +15,11 @@ use protocol_spec::{
 };
 use zeroize::Zeroizing;
 
-use super::{
-    acts::{ACTS, LOG_READ, SALT},
-    known::{Known, tampered},
-};
+use super::known::{Known, tampered};
 use crate::{
     Error, Result, Unlock,
     connect::{Credentials, Server},
-    home::{Home, Kind, Pins, Principal, seeds},
+    home::{ClosedHome, Home, Kind, Pins, Principal, seeds},
     mint,
 };
 
@@ -78,7 +75,7 @@ pub(super) struct Keys {
 
 impl Keys {
     /// Makes a new vault's keys and keeps them in the home. The identity key signs twice, and is gone (DEV-2).
-    pub(super) fn create(home: &Home, unlock: &Unlock, pins: &Pins) -> Result<Self> {
+    pub(super) fn create(home: &ClosedHome, unlock: &Unlock, pins: &Pins) -> Result<(Self, Home)> {
         let identity = SigningIdentity::generate()?;
         let own = DeviceKeys::generate()?;
         let root = VaultRootKey::generate()?;
@@ -113,19 +110,19 @@ impl Keys {
 
     /// Makes the home of a device whose lists have been verified.
     pub(super) fn keep(
-        home: &Home,
+        home: &ClosedHome,
         unlock: &Unlock,
         principal: &Principal,
         own: DeviceKeys,
         chain: DeviceChain,
         state: pb::DeviceLists,
-    ) -> Result<Self> {
+    ) -> Result<(Self, Home)> {
         let known = Known::read(state, &own, &chain)?;
         let message = pb::DeviceChain::from(&chain).encode_to_vec();
         let lists = known.state().encode_to_vec();
         let files: [(&str, &[u8]); 2] = [(CHAIN, &message), (LISTS, &lists)];
-        home.create(principal, &own.secrets(), unlock, &files)?;
-        Ok(Self::in_memory(own, chain, known))
+        let home = home.create(principal, &own.secrets(), unlock, &files)?;
+        Ok((Self::in_memory(own, chain, known), home))
     }
 
     /// Those of a device that is kept in no home.
@@ -139,8 +136,8 @@ impl Keys {
     }
 
     /// Reads them back.
-    pub(super) fn open(home: &Home, principal: &Principal, unlock: &Unlock) -> Result<Self> {
-        let secrets = home.unlock(principal, unlock)?;
+    pub(super) fn open(home: &ClosedHome, principal: &Principal, unlock: &Unlock) -> Result<(Self, Home)> {
+        let (secrets, home) = home.unlock(principal, unlock)?;
         let damaged = |name| home.damaged(name);
         let [signing, recipient] = seeds(&secrets).ok_or_else(|| damaged("secrets.sealed"))?;
         let own = DeviceKeys {
@@ -152,14 +149,9 @@ impl Keys {
             .and_then(|bytes| protocol_spec::messages::decode::<pb::DeviceChain>(&bytes).ok())
             .and_then(|chain| DeviceChain::try_from(Some(chain)).ok())
             .ok_or_else(|| damaged(CHAIN))?;
-        let known = stored(home)?.and_then(|state| Known::read(state, &own, &chain).ok());
+        let known = stored(&home)?.and_then(|state| Known::read(state, &own, &chain).ok());
         let known = known.ok_or_else(|| damaged(LISTS))?;
-        Ok(Self::in_memory(own, chain, known))
-    }
-
-    /// Takes back [`Self::create`].
-    pub(super) fn discard(home: &Home) {
-        home.discard(&[CHAIN, LISTS, ACTS, LOG_READ, SALT]);
+        Ok((Self::in_memory(own, chain, known), home))
     }
 
     /// The message that enrols a new vault.

@@ -27,13 +27,13 @@ use super::{
 use crate::{
     Error, Result, Unlock,
     connect::{Server, bootstrap},
-    home::{Home, Pins},
+    home::{ClosedHome, Pins},
     session::blocking,
 };
 
 /// A device that is nobody's yet.
 pub struct NewDevice {
-    home: Home,
+    home: ClosedHome,
     keys: DeviceKeys,
     code: LinkCode,
     pins: Pins,
@@ -46,7 +46,7 @@ impl NewDevice {
     /// # Errors
     /// [`Error::HomeExists`], [`Error::WrongServer`], [`Error::Unreachable`] and others.
     pub async fn offer(home: &Path, link: &ServerLink) -> Result<Self> {
-        let home = Home::at(home);
+        let home = ClosedHome::at(home);
         home.must_be_free()?;
         let pins = bootstrap(link).await?;
         let keys = DeviceKeys::generate()?;

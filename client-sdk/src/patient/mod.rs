@@ -98,7 +98,7 @@ use crate::{
     Audited, DirectoryEntry, Error, InboxEvent, Progress, Result, Unlock, Vouched,
     clock::Moment,
     connect::bootstrap,
-    home::{Home, Kind, Pins, Principal},
+    home::{ClosedHome, Home, Kind, Pins, Principal},
     inbox::Reader,
     session::{Session, blocking},
 };
@@ -128,7 +128,7 @@ impl Patient {
     /// [`crate::Error::HomeExists`], [`crate::Error::WrongServer`], [`crate::Error::Unreachable`] and others; the home is then as
     /// before.
     pub async fn enrol(home: &Path, unlock: &Unlock, link: &ServerLink) -> Result<Self> {
-        let home = Home::at(home);
+        let home = ClosedHome::at(home);
         let begun = match home.principal() {
             Ok(principal) if principal.kind == Kind::Patient && !principal.enrolled => Some(principal),
             _ => None,
@@ -138,21 +138,23 @@ impl Patient {
         }
         let pins = bootstrap(link).await?;
         let fresh = begun.is_none();
-        let keys = {
-            let (home, unlock, pins) = (home.clone(), unlock.clone(), pins.clone());
+        let (keys, home) = {
+            let (unlock, pins) = (unlock.clone(), pins.clone());
             blocking(move || match begun {
                 None => Keys::create(&home, &unlock, &pins),
-                Some(mut principal) => {
-                    let keys = Keys::open(&home, &principal, &unlock)?;
+                Some(claimed) => {
+                    let (keys, home) = Keys::open(&home, &claimed, &unlock)?;
+                    let mut principal = home.principal()?;
                     principal.set_pins(&pins);
-                    home.save(&principal).map(|()| keys)
+                    home.save(&principal)?;
+                    Ok((keys, home))
                 }
             })
             .await?
         };
         let enrolled = Self::register(home.clone(), pins, keys).await;
         if enrolled.is_err() && fresh {
-            Keys::discard(&home);
+            home.discard();
         }
         enrolled
     }
@@ -179,17 +181,18 @@ impl Patient {
     /// # Errors
     /// [`crate::Error::HomeMissing`], [`crate::Error::NotEnrolled`], [`crate::Error::WrongUnlock`], [`crate::Error::HomeKind`].
     pub async fn open(home: &Path, unlock: &Unlock) -> Result<Self> {
-        let home = Home::at(home);
-        let principal = home.principal_of(Kind::Patient)?;
-        let pins = home.pins(&principal)?;
-        let (at, unlock) = (home.clone(), unlock.clone());
-        let keys = blocking(move || Keys::open(&at, &principal, &unlock)).await?;
+        let home = ClosedHome::at(home);
+        let claimed = home.principal_of(Kind::Patient)?;
+        home.must_be_enrolled(&claimed)?;
+        let unlock = unlock.clone();
+        let (keys, home) = blocking(move || Keys::open(&home, &claimed, &unlock)).await?;
+        let pins = home.pins(&home.principal()?)?;
         Self::with(home, pins, keys)
     }
 
     /// Makes the home of a device that is on the lists which `answer` has, with what leads to it.
     async fn settle(
-        home: Home,
+        home: ClosedHome,
         unlock: &Unlock,
         pins: Pins,
         own: DeviceKeys,
@@ -200,8 +203,9 @@ impl Patient {
         let mut principal = Principal::new(Kind::Patient, patient);
         principal.set_pins(&pins);
         principal.enrolled = true;
-        let (unlock, at) = (unlock.clone(), home.clone());
-        let keys = blocking(move || Keys::keep(&at, &unlock, &principal, own, chain, answer)).await?;
+        let unlock = unlock.clone();
+        let kept = blocking(move || Keys::keep(&home, &unlock, &principal, own, chain, answer));
+        let (keys, home) = kept.await?;
         Self::with(home, pins, keys)
     }
 
@@ -299,6 +303,11 @@ impl Patient {
                 ids: several.iter().map(|entry| entry.id().to_string()).collect(),
             }),
         }
+    }
+
+    /// The key of her server.
+    pub(crate) fn operator(&self) -> &IdentityKey {
+        self.session.server.operator()
     }
 
     /// What time it is.

@@ -135,7 +135,9 @@ mod tests {
     async fn a_file_that_was_changed_is_no_fresh_start() {
         let dir = tempfile::tempdir().unwrap();
         let home = Home::at(dir.path());
-        std::fs::write(dir.path().join(PLACEMENTS), r#"{"nonsense": 1}"#).unwrap();
+        home.write(PLACEMENTS, br#"{"nonsense": 1}"#).unwrap();
         assert!(matches!(kept(&home), Err(Error::HomeDamaged { .. })));
+        std::fs::write(dir.path().join(PLACEMENTS), "{}").unwrap();
+        assert!(matches!(kept(&home), Err(Error::HomeAltered { .. })));
     }
 }

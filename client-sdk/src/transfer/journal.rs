@@ -10,11 +10,7 @@
 //! journal is never sent, because two plaintexts under one key and nonce would give each other away. A source
 //! that has changed starts a new record under a fresh key stream.
 
-use std::{
-    fs::{self, File},
-    io::{Read, Write},
-    path::{Path, PathBuf},
-};
+use std::{fs, path::PathBuf};
 
 use bytes::Bytes;
 use crypto::content::Header;
@@ -22,13 +18,14 @@ use data_encoding::HEXLOWER;
 use protocol_spec::{
     hash::LeafHash,
     ids::{PermissionId, RecordId, UploadId, VersionId},
+    messages as pb,
 };
 use serde::{Deserialize, Serialize};
 
 use super::SourcePart;
 use crate::{
     Error, Result,
-    home::{Home, Lock, sync_folder},
+    home::{At, Home, Lock, sync_folder},
     mint,
 };
 
@@ -77,9 +74,9 @@ fn identities(parts: &[SourcePart]) -> Vec<(String, String)> {
 impl Journal {
     /// Takes up what an earlier run of the same source began, or begins anew.
     pub(crate) fn open(home: &Home, permission: &PermissionId, parts: &[SourcePart]) -> Result<Self> {
-        let folder = home.path("uploads").join(permission.to_string());
+        let at = home.below(&format!("uploads/{permission}"));
+        let folder = at.path("");
         let lock = Home::lock_folder(&folder)?;
-        let at = Home::at(&folder);
         let left: Option<Session> = at.read_json(SESSION).unwrap_or_default();
         let same =
             |left: &Session| left.format == 1 && !left.parts.is_empty() && left.parts == identities(parts);
@@ -145,7 +142,20 @@ impl Journal {
 
     /// Opens the list of leaves.
     pub(crate) fn leaf_log(&self) -> Result<LeafLog> {
-        LeafLog::open(&self.folder.join(LEAVES))
+        LeafLog::open(&self.home, &self.header_bytes())
+    }
+
+    /// Whether the list has every leaf that the server has. One that lacks some was cut, and could not tell whether they are sealed
+    /// as they were.
+    pub(crate) fn knows(&self, present: &[pb::LeafRange]) -> Result<bool> {
+        let known = kept(&self.home, &self.header_bytes(), &mut At::default())?;
+        let known = known.unwrap_or_default().len() as u64;
+        let end = |range: &pb::LeafRange| u64::from(range.first) + u64::from(range.count);
+        Ok(present.iter().map(end).max().unwrap_or_default() <= known)
+    }
+
+    fn header_bytes(&self) -> Vec<u8> {
+        self.header().map_or_else(Vec::new, |header| header.to_vec())
     }
 
     /// The commit that an earlier run was about to send, or sent.
@@ -171,36 +181,32 @@ impl Journal {
     }
 }
 
-/// The hashes of the leaves sealed so far, each 32 bytes. What an earlier run wrote must come again.
+/// The hashes of the leaves sealed so far. What an earlier run wrote must come again. Of what a power cut has torn off the end, no leaf
+/// has left the machine.
 pub(crate) struct LeafLog {
     known: Vec<LeafHash>,
-    file: File,
-    path: PathBuf,
+    home: Home,
+    at: At,
 }
 
 impl LeafLog {
-    fn open(path: &Path) -> Result<Self> {
-        let failed = || Error::io("cannot write", path);
-        let mut options = File::options();
-        let mut file = options
-            .create(true)
-            .read(true)
-            .append(true)
-            .open(path)
-            .map_err(failed())?;
-        let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes).map_err(failed())?;
+    fn open(home: &Home, header: &[u8]) -> Result<Self> {
+        let mut at = At::default();
+        let known = match kept(home, header, &mut at)? {
+            Some(known) => known,
+            None => {
+                drop(fs::remove_file(home.path(LEAVES)));
+                at = At::default();
+                home.extend_chain(LEAVES, &mut at, &[header])?;
+                Vec::new()
+            }
+        };
         // No power cut may take the list away and leave the header.
-        sync_folder(path.parent().unwrap_or(path))?;
-        let (known, torn) = bytes.as_chunks::<32>();
-        // Of a write that was cut short, no leaf has left the machine.
-        file.set_len((bytes.len() - torn.len()) as u64)
-            .map_err(failed())?;
-        let known = known.iter().copied().map(LeafHash::from_bytes).collect();
+        sync_folder(&home.path(""))?;
         Ok(Self {
             known,
-            file,
-            path: path.to_owned(),
+            home: home.clone(),
+            at,
         })
     }
 
@@ -214,7 +220,7 @@ impl LeafLog {
             {
                 Some(known) if known != hash => {
                     return Err(Error::SourceChanged {
-                        path: self.path.clone(),
+                        path: self.home.path(LEAVES),
                     });
                 }
                 Some(_) => {}
@@ -224,16 +230,32 @@ impl LeafLog {
         if new.is_empty() {
             return Ok(());
         }
-        let written = self.file.write_all(&new).and_then(|()| self.file.sync_data());
-        written.map_err(Error::io("cannot write", &self.path))?;
+        if self.home.extend_chain(LEAVES, &mut self.at, &[&new])?.is_some() {
+            // Its lock is held: nobody else writes here.
+            return Err(self.home.damaged(LEAVES));
+        }
         self.known
             .extend(new.as_chunks::<32>().0.iter().copied().map(LeafHash::from_bytes));
         Ok(())
     }
 }
 
+/// The list of leaves, whose first entry is the header under which they were sealed; none if there is none, or it is of another one.
+fn kept(home: &Home, header: &[u8], at: &mut At) -> Result<Option<Vec<LeafHash>>> {
+    let more = home.read_chain(LEAVES, at)?;
+    let entries = more.map(|more| more.entries).unwrap_or_default();
+    let Some((first, hashes)) = entries.split_first() else {
+        return Ok(None);
+    };
+    let hashes = hashes.concat();
+    let (hashes, _) = hashes.as_chunks::<32>();
+    let known = hashes.iter().copied().map(LeafHash::from_bytes).collect();
+    Ok((first == header).then_some(known))
+}
+
 /// One fetch under one permission: repeated, it spends no second use. One file, which is its own lock.
 pub(crate) struct FetchJournal {
+    home: Home,
     path: PathBuf,
     key: String,
     _lock: Lock,
@@ -241,9 +263,13 @@ pub(crate) struct FetchJournal {
 
 impl FetchJournal {
     pub(crate) fn open(home: &Home, permission: &PermissionId) -> Result<Self> {
-        let (path, lock) = home.lock_in("fetches", &permission.to_string())?;
-        let key = fs::read_to_string(&path).unwrap_or_default();
+        let home = home.below(FETCHES);
+        let (path, lock) = home.lock_in("", &permission.to_string())?;
+        let kept = fs::read(&path).map_err(Error::io("cannot read", &path))?;
+        let kept = home.opened(&permission.to_string(), kept)?.unwrap_or_default();
+        let key = String::from_utf8(kept).unwrap_or_default();
         let mut journal = Self {
+            home,
             path,
             key,
             _lock: lock,
@@ -258,7 +284,9 @@ impl FetchJournal {
     pub(crate) fn renew(&mut self) -> Result<()> {
         self.key = mint::token()?;
         // Not synced: what is kept from a process that dies is enough, a power cut may cost a use.
-        fs::write(&self.path, &self.key).map_err(Error::io("cannot write", &self.path))
+        let name = self.path.file_name().unwrap_or_default().to_string_lossy();
+        let sealed = self.home.sealed(&name, self.key.as_bytes());
+        fs::write(&self.path, sealed).map_err(Error::io("cannot write", &self.path))
     }
 
     pub(crate) fn idempotency_key(&self) -> &str {
@@ -270,6 +298,7 @@ impl FetchJournal {
     }
 }
 
+const FETCHES: &str = "fetches";
 const SESSION: &str = "session.json";
 const LEAVES: &str = "leaves";
 const COMMIT: &str = "commit";
@@ -348,7 +377,7 @@ mod tests {
             Err(Error::SourceChanged { .. })
         ));
         log.extend(1, &[hash(2), hash(3)]).unwrap();
-        assert_eq!(fs::metadata(&log.path).unwrap().len(), 96);
+        assert_eq!(journal.leaf_log().unwrap().known, [hash(1), hash(2), hash(3)]);
     }
 
     #[test]
@@ -363,18 +392,77 @@ mod tests {
         fs::remove_file(journal.folder.join(SESSION)).unwrap();
         fs::create_dir(journal.folder.join(SESSION)).unwrap();
         assert!(journal.restart(&parts(Some("1"))).is_err());
-        assert_eq!(fs::read(&log.path).unwrap(), [5; 32]);
+        drop(journal);
+        let left = kept(&log.home, &[7; HEADER_LEN], &mut At::default()).unwrap();
+        assert_eq!(left.unwrap(), [LeafHash::from_bytes([5; 32])]);
+    }
+
+    /// KEY-19
+    #[test]
+    fn a_torn_hash_is_forgotten() {
+        let (five, six) = (LeafHash::from_bytes([5; 32]), LeafHash::from_bytes([6; 32]));
+        for torn in [&[][..], &[0; 20], &[0; 400], &[9; 7]] {
+            let dir = tempfile::tempdir().unwrap();
+            let home = Home::at(dir.path());
+            begun(&home, &parts(Some("1")));
+            let journal = Journal::open(&home, &PERMISSION, &parts(Some("1"))).unwrap();
+            journal.leaf_log().unwrap().extend(0, &[five]).unwrap();
+            let path = journal.folder.join(LEAVES);
+            let bytes = [&fs::read(&path).unwrap(), torn].concat();
+            fs::write(&path, bytes).unwrap();
+            let mut log = journal.leaf_log().unwrap();
+            assert_eq!(log.known, [five]);
+            log.extend(0, &[five, six]).unwrap();
+            assert_eq!(journal.leaf_log().unwrap().known, [five, six]);
+        }
+    }
+
+    /// KEY-19, ATK-20: a list that was cut, or is an earlier header's, does not vouch for what the server has.
+    #[test]
+    fn a_list_that_was_cut_is_not_gone_on_with() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::at(dir.path());
+        begun(&home, &parts(Some("1")));
+        let journal = Journal::open(&home, &PERMISSION, &parts(Some("1"))).unwrap();
+        let mut log = journal.leaf_log().unwrap();
+        let there = [pb::LeafRange { first: 0, count: 2 }];
+        log.extend(0, &[LeafHash::from_bytes([5; 32])]).unwrap();
+        assert!(!journal.knows(&there).unwrap());
+        let path = journal.folder.join(LEAVES);
+        let before = fs::read(&path).unwrap();
+        log.extend(1, &[LeafHash::from_bytes([6; 32])]).unwrap();
+        assert!(journal.knows(&there).unwrap());
+        fs::write(&path, &before).unwrap();
+        assert!(!journal.knows(&there).unwrap());
+        fs::remove_file(&path).unwrap();
+        assert!(!journal.knows(&there).unwrap());
+        drop(journal);
+        let mut other = Journal::open(&home, &PERMISSION, &parts(Some("2"))).unwrap();
+        other
+            .begin(&UploadId::from_bytes([2; 16]), &[8; HEADER_LEN])
+            .unwrap();
+        fs::write(&path, &before).unwrap();
+        assert!(other.leaf_log().unwrap().known.is_empty());
     }
 
     #[test]
-    fn a_torn_hash_is_forgotten() {
+    fn a_fetch_whose_key_was_torn_or_changed_begins_anew() {
         let dir = tempfile::tempdir().unwrap();
-        let journal = Journal::open(&Home::at(dir.path()), &PERMISSION, &parts(Some("1"))).unwrap();
-        fs::write(journal.folder.join(LEAVES), [5; 40]).unwrap();
-        let mut log = journal.leaf_log().unwrap();
-        log.extend(0, &[LeafHash::from_bytes([5; 32]), LeafHash::from_bytes([6; 32])])
-            .unwrap();
-        assert_eq!(fs::read(&log.path).unwrap()[32..], [6; 32]);
+        let home = Home::at(dir.path());
+        let open = || FetchJournal::open(&home, &PERMISSION).unwrap();
+        let key = open().idempotency_key().to_owned();
+        let path = open().path.clone();
+        let whole = fs::read(&path).unwrap();
+        for torn in [
+            vec![0; whole.len()],
+            whole[..9].to_vec(),
+            Vec::new(),
+            [&b"f"[..], &whole[1..]].concat(),
+        ] {
+            fs::write(&path, torn).unwrap();
+            let fresh = open().idempotency_key().to_owned();
+            assert!(fresh != key && fresh.len() == key.len());
+        }
     }
 
     #[test]

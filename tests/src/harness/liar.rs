@@ -191,12 +191,22 @@ async fn pass_on(
     let (mut parts, body) = request.into_parts();
     let asked = parts.uri.path_and_query().context("no path")?.to_string();
     let named = format!("{} {asked}", parts.method);
-    state.asked.lock().unwrap_or_else(PoisonError::into_inner).push(named);
+    state
+        .asked
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .push(named);
     if parts.headers.contains_key("signature") {
-        let refusal = state.refusal.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let refusal = state
+            .refusal
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         if let Some((status, body)) = refusal {
             let answer = Response::builder().status(status);
-            return Ok(answer.header(header::CONTENT_TYPE, "application/problem+json").body(Full::new(body))?);
+            return Ok(answer
+                .header(header::CONTENT_TYPE, "application/problem+json")
+                .body(Full::new(body))?);
         }
     }
     parts.uri = format!("https://{}{asked}", state.upstream).parse()?;

@@ -7,7 +7,10 @@ mod server;
 mod witness;
 mod world;
 
-use std::{path::PathBuf, process::Command};
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use anyhow::{Context, Result, ensure};
 use protocol_spec::defence::{Defence, OFF};
@@ -36,6 +39,41 @@ pub fn with_defences_off(name: &str, off: &[Defence]) -> Result<Command> {
     command.env(OFF, names.join(","));
     Ok(command)
 }
+
+/// What a file of a home holds, without the line under which the home has sealed it.
+///
+/// # Errors
+/// When there is no such file, or no such line.
+pub fn kept(home: &Path, name: &str) -> Result<Vec<u8>> {
+    let mut bytes = std::fs::read(home.join(name)).with_context(|| name.to_owned())?;
+    let line = bytes
+        .len()
+        .checked_sub(SEALED_LINE)
+        .context("a file without its last line")?;
+    let sealed = bytes.split_off(line);
+    ensure!(sealed.starts_with(b"\nsealed "), "{name} has another last line");
+    Ok(bytes)
+}
+
+/// What a file of a home that grows holds: its entries, one behind the other.
+///
+/// # Errors
+/// When there is no such file, or it ends within an entry.
+pub fn grown(home: &Path, name: &str) -> Result<Vec<u8>> {
+    let bytes = std::fs::read(home.join(name)).with_context(|| name.to_owned())?;
+    let (mut rest, mut entries) = (&bytes[..], Vec::new());
+    while let Some((length, behind)) = rest.split_first_chunk::<4>() {
+        let length = usize::try_from(u32::from_be_bytes(*length))?;
+        let (entry, behind) = behind.split_at_checked(length).context("an entry is cut")?;
+        rest = behind.get(16..).context("a tag is cut")?;
+        entries.push(entry);
+    }
+    // The first is the number of its epoch.
+    Ok(entries.get(1..).unwrap_or_default().concat())
+}
+
+/// `LF "sealed " 16 SP 16 SP 64 LF`, in `client-sdk/src/home/seal.rs`.
+const SEALED_LINE: usize = 107;
 
 /// Where cargo put a program of the workspace: beside the running test's folder.
 ///

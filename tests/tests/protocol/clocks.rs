@@ -37,9 +37,25 @@ fn an_ended_terminal_gets_no_new_key() -> Result<()> {
         let (world, liar) = World::start_behind_liar()?;
         let (hospital, _) = world.institution("St. Anna")?;
         let request = world.path("ward.request").display().to_string();
-        let ward = ["institution", "terminal", "request", "--name", "Ward", "--out", &request];
+        let ward = [
+            "institution",
+            "terminal",
+            "request",
+            "--name",
+            "Ward",
+            "--out",
+            &request,
+        ];
         world.principal("ward").run(&ward)?;
-        hospital.run(&["institution", "terminal", "add", &request, "--expires", LIFE, "--yes"])?;
+        hospital.run(&[
+            "institution",
+            "terminal",
+            "add",
+            &request,
+            "--expires",
+            LIFE,
+            "--yes",
+        ])?;
         let next = world.path("next.request").display().to_string();
         let accredited = world.path("next.accreditation").display().to_string();
         hospital.run(&["institution", "rotate", "--out", &next])?;
@@ -112,12 +128,17 @@ fn an_ended_permission_is_not_given_anew() -> Result<()> {
         let listed = scene.patient.without(off).run(&["permissions"])?;
         let state = |id: &str| {
             let all = listed["permissions"].as_array().into_iter().flatten();
-            all.into_iter().find(|entry| entry["permission_id"] == id).map(|entry| entry["state"].clone())
+            all.into_iter()
+                .find(|entry| entry["permission_id"] == id)
+                .map(|entry| entry["state"].clone())
         };
         ensure!(state(&revoked) == Some(Value::from("live")), "{listed}");
         drop(output(&scene.patient.without(off), &["revoke", &revoked])?);
         let given = liar.asked("POST /v1/permissions") > before;
-        ensure!(given == (state(&ended) == Some(Value::from("live"))), "{ended}: {listed}");
+        ensure!(
+            given == (state(&ended) == Some(Value::from("live"))),
+            "{ended}: {listed}"
+        );
         Ok(given)
     })
 }

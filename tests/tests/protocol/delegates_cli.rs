@@ -395,7 +395,9 @@ fn a_made_up_reading_is_not_believed() -> Result<()> {
         let out = scene.world.path(record).display().to_string();
         mother.run(&["records", "get", record, "--out", &out, "--acting-for", &child])?;
     }
-    let believing = scene.patient.without(&[Defence::DelegateReads]);
+    let believing = scene
+        .patient
+        .without(&[Defence::DelegateReads, Defence::HomeSeal]);
     let verify = ["history", "--verify"];
     // The entries change places, evidence and all but the version.
     liar.tell_of("/v1/vault/history", |mut page: pb::HistoryPage| {
@@ -409,6 +411,7 @@ fn a_made_up_reading_is_not_believed() -> Result<()> {
     believing.run(&verify).context("the control")?;
     // What it has believed does not count as seen.
     std::fs::remove_file(scene.patient.home().join("history.json"))?;
+    let patient = scene.patient.without(&[Defence::HomeSeal]);
     // The last one once more, at the end.
     liar.tell_of("/v1/vault/history", |mut page: pb::HistoryPage| {
         let last = page.entries.last().cloned();
@@ -418,7 +421,7 @@ fn a_made_up_reading_is_not_believed() -> Result<()> {
         }));
         page
     });
-    let refused = scene.patient.fail(&verify)?;
+    let refused = patient.fail(&verify)?;
     assert!(refused.text.contains("stands before it already"), "{refused:?}");
     let believed = believing.run(&verify).context("the control")?;
     let told = believed["history"].as_array().context("no history")?;

@@ -16,6 +16,7 @@ mod directory;
 mod emergency;
 mod enrolment;
 mod flows;
+mod homes;
 mod index;
 mod institutions;
 mod institutions_cli;

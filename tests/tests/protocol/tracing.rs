@@ -8,7 +8,7 @@ use protocol_spec::defence::Defence;
 use serde_json::Value;
 use tests::{
     attack::play,
-    harness::{Cli, World, text},
+    harness::{Cli, World, kept, text},
 };
 use walkdir::WalkDir;
 
@@ -260,7 +260,7 @@ fn no_secret_is_shown() -> Result<()> {
         ];
         trace.extend(traced(&world, &anna, &fetch)?.1);
 
-        secrets.push(fs::read(patient.home().join("log.salt"))?);
+        secrets.push(kept(patient.home(), "log.salt")?);
         trace.extend(traced(&world, &patient, &["history", "--verify"])?.1);
         patient.run(&["collection", "create", "emergency"])?;
         let card = world.path("card.pdf").display().to_string();

@@ -13,7 +13,7 @@ use protocol_spec::{defence::Defence, messages as pb, vault_head::Act};
 use serde_json::Value;
 use tests::{
     attack::{note, play},
-    harness::{Cli, Liar, World, text},
+    harness::{Cli, Liar, World, grown, text},
 };
 
 use super::{collections::Scene, devices::link, flows::array, witnesses::copy};
@@ -94,14 +94,14 @@ const HISTORY: &str = "/v1/vault/history";
 
 /// The acts that a device has verified.
 fn seen(device: &Cli) -> Result<Vec<u8>> {
-    Ok(fs::read(device.home().join("vault.acts"))?)
+    grown(device.home(), "vault.acts")
 }
 
 /// A program that has these defences off; none: as it is.
 fn weakened(program: &Cli, without: &[Defence]) -> Cli {
     match without {
         [] => program.clone(),
-        _ => program.without(without),
+        _ => program.without(&[without, &[Defence::HomeSeal]].concat()),
     }
 }
 
@@ -151,7 +151,8 @@ impl Revoked {
         copy(home, fresh.home())?;
         fs::copy(home.with_extension("key"), fresh.home().with_extension("key"))?;
         fs::remove_file(fresh.home().join("vault.acts"))?;
-        Ok(fresh)
+        // That somebody has taken it away is another matter (KEY-19).
+        Ok(fresh.without(&[Defence::HomeSeal]))
     }
 }
 

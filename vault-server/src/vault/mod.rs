@@ -84,7 +84,6 @@ use protocol_spec::{
 };
 use tokio::{sync::watch, task::JoinSet};
 
-pub(crate) use self::{log::for_who_has_seen, steady::since_1970};
 pub use self::{
     acting::{Acting, KEYS_OF_PAGE},
     acts::MAX_ACTS,
@@ -108,6 +107,7 @@ use self::{
     tables::{Row, RowKey},
     time::Time,
 };
+pub(crate) use self::{log::for_who_has_seen, steady::since_1970};
 use crate::{
     identity::OperatorIdentity,
     store::{BlobStore, Ledger},

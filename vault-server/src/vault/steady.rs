@@ -141,7 +141,8 @@ mod tests {
             assert_eq!(steady.believe(clock, after(day * DAY)), Believed::Clock(clock));
         }
         let mut steady = Steady::begin(START, after(0), 0, jumps()).unwrap();
-        let step = |steady: &mut Steady, number| steady.believe(START + number * 6 * MINUTE, after(number * MINUTE));
+        let step =
+            |steady: &mut Steady, number| steady.believe(START + number * 6 * MINUTE, after(number * MINUTE));
         assert_eq!(step(&mut steady, 2), Believed::Clock(START + 12 * MINUTE));
         assert_eq!(step(&mut steady, 3), Believed::Held(START + 3 * MINUTE));
     }
@@ -153,11 +154,17 @@ mod tests {
         assert!(begin(START + DAY, 0).is_ok());
         assert!(begin(START - DAY, 0).is_ok());
         let refused = begin(START + DAY + 1, 0).unwrap_err();
-        assert!(refused.contains("--accept-clock 2027-01-16T09:00:00Z"), "{refused}");
+        assert!(
+            refused.contains("--accept-clock 2027-01-16T09:00:00Z"),
+            "{refused}"
+        );
         assert!(begin(START + 2 * DAY, START + 2 * DAY).is_ok());
         assert!(begin(START + 2 * DAY + 1, START + 2 * DAY).is_err());
         let mut accepted = begin(START, START + 9 * DAY).unwrap();
-        assert_eq!(accepted.believe(START + 9 * DAY, after(0)), Believed::Clock(START + 9 * DAY));
+        assert_eq!(
+            accepted.believe(START + 9 * DAY, after(0)),
+            Believed::Clock(START + 9 * DAY)
+        );
         assert_eq!(
             accepted.believe(START + 9 * DAY + MINUTE, after(MINUTE)),
             Believed::Clock(START + 9 * DAY + MINUTE),

@@ -5,8 +5,8 @@
 //! checkpoint is a second floor. So a clock that jumps ahead must not be gone by: see [`super::steady`].
 
 use std::{
-    sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use protocol_spec::{
@@ -39,8 +39,17 @@ impl Clock for SystemClock {
         millis(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
     }
 
+    /// It goes on while the machine sleeps: to wake up is no jump.
+    #[cfg(target_os = "linux")]
     fn gone_by(&self) -> Duration {
-        static BEGIN: LazyLock<Instant> = LazyLock::new(Instant::now);
+        let since_boot = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+        Duration::try_from(since_boot).unwrap_or_default()
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn gone_by(&self) -> Duration {
+        static BEGIN: std::sync::LazyLock<std::time::Instant> =
+            std::sync::LazyLock::new(std::time::Instant::now);
         BEGIN.elapsed()
     }
 }

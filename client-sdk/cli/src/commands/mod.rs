@@ -9,6 +9,7 @@ pub(crate) mod directory;
 pub(crate) mod download;
 pub(crate) mod emergency;
 pub(crate) mod history;
+pub(crate) mod home;
 pub(crate) mod inbox;
 pub(crate) mod institution;
 pub(crate) mod patient;
@@ -55,6 +56,7 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<(), Failu
         Command::Rules(command) => rules::run(context, command).await,
         Command::Agent(options) => agent::run(context, options).await,
         Command::History(options) => history::run(context, options).await,
+        Command::Home(command) => home::run(context, command),
         Command::Witnesses(command) => witnesses::run(context, command).await,
         Command::Trace(_) => Err(Failure::usage(
             "a trace cannot be traced: name the command itself",

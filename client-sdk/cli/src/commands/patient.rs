@@ -40,7 +40,7 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<(), Failu
     let policy = policy.as_deref().map(witnesses::read).transpose()?;
     let patient = Patient::enrol(context.home()?, &context.unlock_to_make()?, &server).await?;
     if let Some(policy) = policy {
-        policy.keep(context.home()?).await?;
+        patient.use_witnesses(&policy).await?;
     }
     context.print(&Enrolled {
         patient_id: patient.id().to_string(),

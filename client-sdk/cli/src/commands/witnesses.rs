@@ -42,14 +42,14 @@ server that shows one history to you and another one to a hospital lacks their c
   quorum two-of-three";
 
 pub(crate) async fn run(context: &Context, command: Command) -> Result<(), Failure> {
-    let home = context.home()?;
+    let member = context.member().await?;
     let policy = match command {
         Command::Use { policy } => {
             let policy = read(&policy)?;
-            policy.keep(home).await?;
+            member.use_witnesses(&policy).await?;
             policy
         }
-        Command::Show => WitnessPolicy::of(home)?,
+        Command::Show => member.witnesses()?,
     };
     context.print(&Shown {
         witnesses: policy.witnesses,

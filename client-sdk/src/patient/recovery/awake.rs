@@ -16,7 +16,7 @@ use super::super::{
 };
 use crate::{
     Error, Result,
-    home::{Home, Pins},
+    home::{ClosedHome, Pins},
 };
 
 /// The member, verified to be one of the vault that it was made for.
@@ -54,7 +54,7 @@ impl Awake {
         let scratch = scratch.map_err(Error::io("cannot make a folder in", &std::env::temp_dir()))?;
         let keys = Keys::in_memory(own, chain, known);
         Ok(Self {
-            patient: Patient::with(Home::at(scratch.path()), pins.clone(), keys)?,
+            patient: Patient::with(ClosedHome::at(scratch.path()).scratch()?, pins.clone(), keys)?,
             _scratch: scratch,
         })
     }

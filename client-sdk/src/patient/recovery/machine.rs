@@ -27,7 +27,7 @@ use super::{
 use crate::{
     DeviceInfo, Error, Patient, Result, Unlock,
     connect::bootstrap,
-    home::{Home, Kind, Principal, seeds},
+    home::{ClosedHome, Home, Kind, Principal, seeds},
     session::blocking,
     shares::{read_division, wrong},
 };
@@ -56,7 +56,7 @@ impl Recovered {
         words: &str,
         name: &str,
     ) -> Result<Self> {
-        let home = Home::at(home);
+        let home = ClosedHome::at(home);
         home.must_be_free()?;
         let secret = RecoverySecret::from_words(words).map_err(Error::RecoveryWords)?;
         restore(home, unlock, link, &secret, name, None).await
@@ -65,13 +65,14 @@ impl Recovered {
 
 /// Adds this machine to the vault by a member's signature, and nothing else (RCV-4).
 async fn restore(
-    home: Home,
+    home: ClosedHome,
     unlock: &Unlock,
     link: &ServerLink,
     secret: &RecoverySecret,
     name: &str,
-    expected: Option<PatientId>,
+    waited: Option<(Home, PatientId)>,
 ) -> Result<Recovered> {
+    let expected = waited.as_ref().map(|(_, patient)| *patient);
     let name = Name::try_from(name.to_owned())?;
     let pins = bootstrap(link).await?;
     let awake = Awake::wake(&pins, secret).await?;
@@ -99,9 +100,9 @@ async fn restore(
         return Err(tampered("it is not the one that was signed just now"));
     }
     let chain = own_chain(&answer.devices, own.id(), member.id())?;
-    if expected.is_some() {
+    if let Some((waiting, _)) = waited {
         // The key to which the shares were sealed has served.
-        home.discard(&[]);
+        waiting.discard();
     }
     let patient = Patient::settle(home, unlock, pins, own, chain, answer).await?;
     let devices = patient.devices().await?;
@@ -114,6 +115,7 @@ async fn restore(
 
 /// A machine that waits for shares. What it keeps is a key to which they are sealed.
 pub struct RecoveringMachine {
+    place: ClosedHome,
     home: Home,
     key: RecipientSecret,
 }
@@ -124,14 +126,12 @@ impl RecoveringMachine {
     /// # Errors
     /// [`Error::HomeExists`] and others.
     pub async fn prepare(home: &Path, unlock: &Unlock) -> Result<Self> {
-        let machine = Self {
-            home: Home::at(home),
-            key: RecipientSecret::generate()?,
-        };
-        let principal = Principal::new(Kind::Recovering, CheckString::of(machine.key.public()));
-        let (home, unlock, seed) = (machine.home.clone(), unlock.clone(), machine.key.expose_seed());
-        blocking(move || home.create(&principal, seed.as_slice(), &unlock, &[])).await?;
-        Ok(machine)
+        let place = ClosedHome::at(home);
+        let key = RecipientSecret::generate()?;
+        let principal = Principal::new(Kind::Recovering, CheckString::of(key.public()));
+        let (at, unlock, seed) = (place.clone(), unlock.clone(), key.expose_seed());
+        let home = blocking(move || at.create(&principal, seed.as_slice(), &unlock, &[])).await?;
+        Ok(Self { place, home, key })
     }
 
     /// Reads it back.
@@ -139,13 +139,13 @@ impl RecoveringMachine {
     /// # Errors
     /// [`Error::HomeMissing`], [`Error::HomeKind`], [`Error::WrongUnlock`].
     pub async fn open(home: &Path, unlock: &Unlock) -> Result<Self> {
-        let home = Home::at(home);
-        let principal = home.principal_of(Kind::Recovering)?;
-        let (at, unlock) = (home.clone(), unlock.clone());
-        let secrets = blocking(move || at.unlock(&principal, &unlock)).await?;
+        let place = ClosedHome::at(home);
+        let principal = place.principal_of(Kind::Recovering)?;
+        let (at, unlock) = (place.clone(), unlock.clone());
+        let (secrets, home) = blocking(move || at.unlock(&principal, &unlock)).await?;
         let [seed] = seeds(&secrets).ok_or_else(|| home.damaged("secrets.sealed"))?;
         let key = RecipientSecret::from_seed(seed)?;
-        Ok(Self { home, key })
+        Ok(Self { place, home, key })
     }
 
     /// The file for the trustees.
@@ -178,7 +178,8 @@ impl RecoveringMachine {
             }
             error => Error::tampered("what the shares give")(error),
         })?;
-        restore(self.home, unlock, link, &secret, name, Some(division.patient_id)).await
+        let waited = (self.home, division.patient_id);
+        restore(self.place, unlock, link, &secret, name, Some(waited)).await
     }
 
     /// All shares must be of the division that the first one is of (RCV-10).

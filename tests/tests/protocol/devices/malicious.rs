@@ -18,7 +18,7 @@ use protocol_spec::{
 };
 use tests::{
     attack::{play, play_async},
-    harness::{Cli, World, text},
+    harness::{Cli, World, kept, text},
     raw::{RawPatient, Wire},
 };
 
@@ -116,7 +116,7 @@ fn an_older_or_another_list_than_was_seen_is_refused() -> Result<()> {
     };
     first.run(&["device", "name", "Tablet", "Kitchen"])?;
     // What is asked for begins with the newest list that was seen. A server that was set back shows one before it.
-    let earlier = std::fs::read(first.home().join("devices.pb"))?;
+    let earlier = kept(first.home(), "devices.pb")?;
     let earlier = pb::DeviceLists::decode(earlier.as_slice())?.lists;
     liar.tell_of(DEVICES, move |mut answer: pb::DeviceLists| {
         answer.lists = earlier.get(1..2).unwrap_or_default().to_vec();

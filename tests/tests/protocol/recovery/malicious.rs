@@ -13,7 +13,7 @@ use protocol_spec::{
 };
 use tests::{
     attack::play,
-    harness::{World, text},
+    harness::{World, kept, text},
     raw::{RawPatient, Wire},
 };
 
@@ -120,7 +120,7 @@ fn a_guardian_of_the_operators_making_is_given_no_key() -> Result<()> {
         let (ended, _) = kit_with(&device, &world.path("second.pdf"), right)?;
         assert!(!ended.success);
         // The home keeps what it has believed: the lists that a new root key would go to.
-        let kept = std::fs::read(device.home().join("devices.pb"))?;
+        let kept = kept(device.home(), "devices.pb")?;
         let kept = <pb::DeviceLists as prost::Message>::decode(kept.as_slice())?;
         let newest = kept.lists.last().cloned().context("no list")?;
         let members = Signed::<DeviceList>::try_from(newest)?.claimed().devices.len();

@@ -12,7 +12,7 @@ use protocol_spec::{
 use serde_json::Value;
 use tests::{
     attack::note,
-    harness::{Cli, Refused, World, text},
+    harness::{Cli, Refused, World, kept, text},
 };
 
 use super::{code, devices, finds, kit, recover};
@@ -49,7 +49,7 @@ impl Circle {
         fs::create_dir_all(&folder)?;
         let [eva, leo, _] = &self.trustees;
         let id = |trustee: &Cli| -> Result<String> {
-            let principal: Value = serde_json::from_slice(&fs::read(trustee.home().join("principal.json"))?)?;
+            let principal: Value = serde_json::from_slice(&kept(trustee.home(), "principal.json")?)?;
             text(&principal, "id")
         };
         self.patient.run(&[
@@ -303,7 +303,7 @@ fn numbers_and_names_that_make_no_sense_are_refused() -> Result<()> {
     fs::create_dir_all(&folder)?;
     let out = folder.display().to_string();
     let (eva, _) = circle.world.patient("another")?;
-    let principal: Value = serde_json::from_slice(&fs::read(eva.home().join("principal.json"))?)?;
+    let principal: Value = serde_json::from_slice(&kept(eva.home(), "principal.json")?)?;
     let eva = text(&principal, "id")?;
     let unknown = format!("pat_{}", "a".repeat(52));
     let hospital = "Hospital North";

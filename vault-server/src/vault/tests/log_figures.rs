@@ -90,9 +90,11 @@ async fn figures() {
     let store = Arc::new(RocksStore::open(folder.path(), &RocksConfig::default()).unwrap());
     let operator = Arc::new(OperatorIdentity::from_seed(&signing_key(1).to_bytes()).unwrap());
     let key = log_key(operator.key()).unwrap();
-    let time = Arc::new(Time::load(Arc::new(SystemClock), store.clone(), &VaultLimits::default())
+    let time = Arc::new(
+        Time::load(Arc::new(SystemClock), store.clone(), &VaultLimits::default())
             .await
-            .unwrap());
+            .unwrap(),
+    );
     let log = Log::open(store.clone(), operator, time, Duration::from_secs(10))
         .await
         .unwrap();

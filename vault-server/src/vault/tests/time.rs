@@ -93,7 +93,11 @@ async fn jump_ahead(limits: VaultLimits) -> [Option<Problem>; 2] {
     for (answer, clock) in answers.iter_mut().zip([START + 30 * 24 * HOUR, START + HOUR / 2]) {
         world.clock.jump(clock);
         world.vault.sweep().await.unwrap();
-        *answer = world.present(&world.first, id).await.err().map(|refusal| refusal.problem);
+        *answer = world
+            .present(&world.first, id)
+            .await
+            .err()
+            .map(|refusal| refusal.problem);
     }
     answers
 }

@@ -1,0 +1,187 @@
+//! A home that is not unlocked: nothing that is read of it is proven. It says who seems to live there, and how it is opened.
+
+use std::path::{Path, PathBuf};
+
+use crypto::HomeSealKey;
+use zeroize::Zeroizing;
+
+use super::{
+    Home, Kind, LOCK, Lock, PRINCIPAL, Principal, SECRETS, files,
+    guard::{Guard, SEAL},
+    lock_file, make_folder,
+    seal::Sealed,
+    secrets::{self, Unlock, UnlockedKey},
+};
+use crate::{Error, Result, mint};
+
+/// A folder that may be a home.
+#[derive(Clone, Debug)]
+pub(crate) struct ClosedHome {
+    dir: PathBuf,
+}
+
+impl ClosedHome {
+    pub(crate) fn at(dir: &Path) -> Self {
+        Self { dir: dir.to_owned() }
+    }
+
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Who seems to live here.
+    pub(crate) fn principal(&self) -> Result<Principal> {
+        let missing = || Error::HomeMissing {
+            home: self.dir.clone(),
+        };
+        let bytes = self.content(PRINCIPAL)?.ok_or_else(missing)?;
+        let principal: Option<Principal> = serde_json::from_slice(&bytes).ok();
+        let readable = principal.filter(Principal::is_readable);
+        readable.ok_or_else(|| self.damaged(PRINCIPAL))
+    }
+
+    /// The same, if it is one of this kind.
+    pub(crate) fn principal_of(&self, want: Kind) -> Result<Principal> {
+        let principal = self.principal()?;
+        if principal.kind == want {
+            Ok(principal)
+        } else {
+            Err(Error::HomeKind {
+                have: principal.kind.text(),
+                want: want.text(),
+            })
+        }
+    }
+
+    /// Refuses a home whose principal seems not to be enrolled, before anybody is asked for a passphrase.
+    pub(crate) fn must_be_enrolled(&self, principal: &Principal) -> Result<()> {
+        if principal.enrolled {
+            return Ok(());
+        }
+        Err(Error::NotEnrolled {
+            home: self.dir.clone(),
+        })
+    }
+
+    /// Refuses a home in which somebody lives already.
+    pub(crate) fn must_be_free(&self) -> Result<()> {
+        match self.principal() {
+            Ok(principal) => Err(Error::HomeExists {
+                home: self.dir.clone(),
+                id: principal.id,
+            }),
+            Err(Error::HomeMissing { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Makes the home: secrets and other files first, then `principal.json`, whose appearance commits it.
+    pub(crate) fn create(
+        &self,
+        principal: &Principal,
+        secrets: &[u8],
+        unlock: &Unlock,
+        files: &[(&str, &[u8])],
+    ) -> Result<Home> {
+        let sealed = secrets::seal(unlock, &principal.context(), secrets)?;
+        self.make(principal, first_seed(secrets), |home| {
+            home.write_json(SECRETS, &sealed)?;
+            files.iter().try_for_each(|(name, bytes)| home.write(name, bytes))
+        })
+    }
+
+    /// Makes the home of somebody whose secrets lie elsewhere; `proof` is what only they give.
+    pub(crate) fn create_without_secrets(&self, principal: &Principal, proof: &[u8]) -> Result<Home> {
+        self.make(principal, proof, |_| Ok(()))
+    }
+
+    fn make(
+        &self,
+        principal: &Principal,
+        secret: &[u8],
+        write: impl FnOnce(&Home) -> Result<()>,
+    ) -> Result<Home> {
+        make_folder(&self.dir)?;
+        let _lock = self.try_lock()?;
+        self.must_be_free()?;
+        // Left by one that was not made to the end.
+        drop(std::fs::remove_file(self.dir.join(SEAL)));
+        let key = HomeSealKey::derive(secret, &principal.context())?;
+        let home = Home::new(&self.dir, Guard::begin(&self.dir, key));
+        write(&home)?;
+        home.guard.announce(PRINCIPAL);
+        home.seal()?;
+        home.save(principal)?;
+        Ok(home)
+    }
+
+    /// A home for a moment, whose keys are kept nowhere.
+    pub(crate) fn scratch(&self) -> Result<Home> {
+        let secret = Zeroizing::new(mint::random::<32>()?);
+        let key = HomeSealKey::derive(secret.as_slice(), b"")?;
+        Ok(Home::new(&self.dir, Guard::begin(&self.dir, key)))
+    }
+
+    /// The secrets and the home, which is what it was; Argon2id takes its time and 64 MiB.
+    pub(crate) fn unlock(
+        &self,
+        principal: &Principal,
+        unlock: &Unlock,
+    ) -> Result<(Zeroizing<Vec<u8>>, Home)> {
+        let damaged = || self.damaged(SECRETS);
+        for _ in 0..UNLOCK_TRIES {
+            let text = self.content(SECRETS)?.ok_or_else(damaged)?;
+            let sealed: secrets::Sealed = serde_json::from_slice(&text).map_err(|_| damaged())?;
+            let UnlockedKey { key, with } = sealed.key(unlock, damaged)?;
+            let bytes = sealed.bytes().ok_or_else(damaged)?;
+            let secrets = key
+                .open(&principal.context(), &bytes)
+                .map_err(|_| Error::WrongUnlock { with, needs: with })?;
+            let home = self.open(principal, first_seed(&secrets))?;
+            // The very ones that were opened, unless another process has sealed others meanwhile.
+            if home.read(SECRETS)?.as_deref() == Some(&text) {
+                return Ok((secrets, home));
+            }
+        }
+        Err(damaged())
+    }
+
+    /// The home of somebody whose secrets lie elsewhere, which is what it was; `proof` is what only they give.
+    pub(crate) fn open(&self, principal: &Principal, proof: &[u8]) -> Result<Home> {
+        let key = HomeSealKey::derive(proof, &principal.context())?;
+        let home = Home::new(&self.dir, Guard::load(&self.dir, key)?);
+        let here = home.principal()?;
+        if (here.kind, &here.id) != (principal.kind, &principal.id) {
+            return Err(self.damaged(PRINCIPAL));
+        }
+        Ok(home)
+    }
+
+    pub(crate) fn try_lock(&self) -> Result<Lock> {
+        lock_file(&self.dir.join(LOCK))
+    }
+
+    pub(crate) fn damaged(&self, name: &str) -> Error {
+        Error::HomeDamaged {
+            file: self.dir.join(name),
+        }
+    }
+
+    /// What a file says, without its last line; nobody has proven it.
+    fn content(&self, name: &str) -> Result<Option<Vec<u8>>> {
+        let bytes = files::read_if_there(&self.dir.join(name))?;
+        Ok(bytes.map(|bytes| match Sealed::split(&bytes) {
+            Some((content, _)) => content.to_vec(),
+            None => bytes,
+        }))
+    }
+}
+
+const UNLOCK_TRIES: usize = 3;
+
+/// Of all secrets of a home the one that stays: what was sealed first is kept first.
+fn first_seed(secrets: &[u8]) -> &[u8] {
+    secrets
+        .first_chunk::<32>()
+        .map_or(secrets, |seed| seed.as_slice())
+}
