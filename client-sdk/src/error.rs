@@ -442,6 +442,19 @@ fn next_step(problem: Problem) -> &'static str {
         Problem::PurposeMismatch => {
             "state the purpose that it is for, if that is what the records are used for"
         }
+        Problem::InvitationNeeded => {
+            "ask your hospital or the server's operator for an invitation, and give it with --invitation"
+        }
+        Problem::InvitationOver => "ask for another invitation where this one came from",
+        Problem::NotAccepted => {
+            "accept it first: medvault delegate accept, or medvault emergency guardian accept"
+        }
+        Problem::ReceiverFull => {
+            "wait until what you have sent was answered; a day later there may be room again"
+        }
+        Problem::StorageBudget => {
+            "wait for what is open, or tell the operator; revoking, removing, ending and deleting still work"
+        }
         Problem::NotAccredited => "have the registrar accredit these keys, with the registrar of this server",
         Problem::TerminalRemoved | Problem::TerminalExpired => "have the institution certify a terminal",
         Problem::InstitutionRetired | Problem::AccreditationWithdrawn => "choose another institution",

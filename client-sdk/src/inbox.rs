@@ -56,6 +56,8 @@ pub enum EventKind {
     EmergencyObjected,
     /// To a patient: another has named her as guardian.
     GuardianNamed,
+    /// What stood here was deleted, or taken back, before anybody answered it.
+    Deleted,
     /// Something that does not verify; `text` says why.
     Unverified,
 }
@@ -79,6 +81,7 @@ impl EventKind {
             Self::EmergencyHelp => "emergency-help",
             Self::EmergencyObjected => "emergency-objected",
             Self::GuardianNamed => "guardian-named",
+            Self::Deleted => "deleted",
             Self::Unverified => "unverified",
         }
     }
@@ -295,6 +298,10 @@ impl Session {
             (What::EmergencyHelp(help), Reader::Institution { .. }) => {
                 self.emergency_help(help, None, blank).await
             }
+            (What::Deleted(_), _) => Ok(InboxEvent {
+                kind: EventKind::Deleted,
+                ..blank
+            }),
             (What::EmergencyObjected(statement), _) => emergency::objected(statement, blank),
             (What::GuardianNamed(permission), Reader::Patient(patient)) => {
                 emergency::guardian_named(permission, patient.id(), blank)

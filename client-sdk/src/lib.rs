@@ -90,6 +90,7 @@ pub use protocol_spec::{
         CollectionId, DelegationId, DeviceId, InstitutionId, PatientId, PermissionId, RecordId, ReleaseId,
         RequestId, TerminalId, UploadId, VersionId,
     },
+    invitation::{InvitationText, Invited},
     link::ServerLink,
     log::{Entry as LogEntry, Receipt, VerifiedCheckpoint},
     manifest::{Clinical, Part, PartName},

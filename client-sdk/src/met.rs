@@ -4,6 +4,7 @@
 //! in the home, and another is refused (FLW-13).
 
 use protocol_spec::{
+    bodies::VaultKeyStatement,
     defence::Defence,
     devices::DeviceList,
     hash::Sha256Digest,
@@ -34,6 +35,19 @@ impl Session {
     /// permitted to read a version has its key, and could seal another content with it.
     pub(crate) fn met_version(&self, id: VersionId, manifest: &Sha256Digest) -> Result<()> {
         self.met(&id.to_string(), &manifest.to_string(), "the record")
+    }
+
+    /// This vault key of a patient was met: from now on none of an epoch before, and no other of this one (DEV-7).
+    pub(crate) fn met_vault_key(&self, key: &VaultKeyStatement) -> Result<()> {
+        let (patient, epoch) = (key.patient_id, key.root_epoch);
+        let number = usize::try_from(epoch).unwrap_or(usize::MAX);
+        self.home.keep_highest(VAULT_KEYS, &patient.to_string(), number)?;
+        let hash = key.vault_key.digest().to_string();
+        self.met(
+            &format!("{patient}.key.{epoch}"),
+            &hash,
+            "the patient's vault key",
+        )
     }
 
     /// This list of a patient's devices was met: from now on none before it, and no other under its number (DEV-7).
@@ -97,3 +111,4 @@ impl Session {
 
 const MET: &str = "met";
 const DEVICE_LISTS: &str = "device-lists";
+const VAULT_KEYS: &str = "vault-keys";

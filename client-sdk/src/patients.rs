@@ -1,10 +1,12 @@
-//! Patients as others see them: whose newest list of devices says to which key to seal. See
-//! `protocol-spec/spec/devices.md` §2.
+//! Patients as others see them: the key to seal to, and, for whoever holds a share of a recovery key, the list of devices that
+//! has it. See `protocol-spec/spec/devices.md` §2.
 
 use protocol_spec::{
+    bodies::VaultKeyStatement,
     devices::{DeviceList, verify_newest},
-    ids::PatientId,
+    ids::{DeviceId, PatientId},
     messages as pb,
+    patient::{PatientSigned, PatientVerified},
     problem::Problem,
     statement::{Signed, Verified},
 };
@@ -12,24 +14,55 @@ use protocol_spec::{
 use crate::{Error, Result, session::Session};
 
 impl Session {
-    /// Another patient's newest list of devices. One before a list that was met is refused (DEV-7).
-    pub(crate) async fn patient_list(&self, patient: PatientId) -> Result<Verified<DeviceList>> {
-        let info: Result<pb::PatientInfo> = self.server.get(&format!("/v1/patients/{patient}")).await;
-        let info = info.map_err(|error| {
-            let unknown = error.is_problem(Problem::NotPermitted) || error.is_problem(Problem::NotFound);
-            if unknown {
-                Error::Unknown {
-                    what: "patient",
-                    id: patient.to_string(),
-                }
-            } else {
-                error
-            }
-        })?;
-        let list = Signed::<DeviceList>::try_from(info.list)
-            .and_then(|list| verify_newest(list, info.signer.try_into()?, patient))
+    /// To which key to seal for another patient. One before a key that was met is refused (DEV-7).
+    pub(crate) async fn patient_key(&self, patient: PatientId) -> Result<PatientVerified<VaultKeyStatement>> {
+        let info = self
+            .server
+            .get::<pb::PatientInfo>(&format!("/v1/patients/{patient}"))
+            .await;
+        let info = info.map_err(|error| unknown(error, patient))?;
+        let key = PatientSigned::<VaultKeyStatement>::try_from(info.vault_key)
+            .and_then(PatientSigned::verify)
+            .map_err(Error::tampered(KEY))?;
+        if key.patient_id != patient {
+            return Err(Error::tampered(KEY)("it is another patient's"));
+        }
+        self.met_vault_key(&key)?;
+        Ok(key)
+    }
+
+    /// Another patient's newest list of devices, if it has this recovery key (RCV-8). One before a list that was met is
+    /// refused.
+    ///
+    /// None, if there is no such patient, or no such key in her list.
+    pub(crate) async fn member_list(
+        &self,
+        patient: PatientId,
+        member: DeviceId,
+    ) -> Result<Option<Verified<DeviceList>>> {
+        let path = format!("/v1/patients/{patient}/recovery/{member}");
+        let answer = match self.server.get::<pb::MemberList>(&path).await {
+            Ok(answer) => answer,
+            Err(error) if error.is_problem(Problem::NotPermitted) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let list = Signed::<DeviceList>::try_from(answer.list)
+            .and_then(|list| verify_newest(list, answer.signer.try_into()?, patient))
             .map_err(Error::tampered("the patient's list of devices"))?;
         self.met_device_list(&list)?;
-        Ok(list)
+        Ok(Some(list))
     }
 }
+
+fn unknown(error: Error, patient: PatientId) -> Error {
+    if error.is_problem(Problem::NotPermitted) || error.is_problem(Problem::NotFound) {
+        Error::Unknown {
+            what: "patient",
+            id: patient.to_string(),
+        }
+    } else {
+        error
+    }
+}
+
+const KEY: &str = "the patient's vault key";

@@ -59,8 +59,9 @@ impl Session {
             sealed: SealedBytes::try_from(message.share).map_err(|_| wrong(THIS, "is no share"))?,
             to,
         };
-        let list = self.patient_list(held.division.patient_id).await?;
-        let member = list.device(DeviceId::from(&held.division.recovery_key));
+        let member = DeviceId::from(&held.division.recovery_key);
+        let list = self.member_list(held.division.patient_id, member).await?;
+        let member = list.as_ref().and_then(|list| list.device(member));
         if member.is_none_or(|member| member.kind != DeviceKind::Recovery) {
             return Err(Error::Usage(
                 "this share opens nothing any more: the patient has made others, or has removed her trustees"

@@ -12,8 +12,8 @@ use crate::{
     field::{Field, Name, SealedBytes, read_header, write_header},
     hash::{ContentRoot, Sha256Digest},
     ids::{
-        CollectionId, DelegationId, InstitutionId, OperatorId, PatientId, PermissionId, RecordId,
-        RegistrarId, ReleaseId, RequestId, TerminalId, UploadId, VersionId,
+        CollectionId, DelegationId, InstitutionId, InvitationId, OperatorId, PatientId, PermissionId,
+        RecordId, RegistrarId, ReleaseId, RequestId, TerminalId, UploadId, VersionId,
     },
     keys::{IdentityKey, RecipientKey},
     labels::{self, Label},
@@ -100,6 +100,28 @@ bodies! {
         device_key: IdentityKey,
         /// SHA-256 of the X-Wing key to which vault root keys are sealed.
         recipient_key_hash: Sha256Digest,
+    }
+    /// Device → everybody: what this patient is to read is sealed to this key (DEV-7).
+    VaultKeyStatement: VaultKeyBody, VAULT_KEY_STATEMENT {
+        /// Whose.
+        patient_id: PatientId,
+        /// Of the vault root key.
+        root_epoch: u64,
+        /// From that vault root key.
+        vault_key: RecipientKey,
+    }
+    /// Operator or institution → whoever holds it: may enrol as a patient (ACC-2).
+    Invitation: InvitationBody, INVITATION {
+        /// At which server.
+        operator_id: OperatorId,
+        /// Who invites; none is the operator.
+        institution_id: Option<InstitutionId>,
+        /// Names it.
+        invitation_id: InvitationId,
+        /// How many patients may enrol by it.
+        uses: u32,
+        /// In milliseconds since 1970.
+        expires: u64,
     }
     /// An institution's keys, for the registrar.
     AccreditationRequest: AccreditationRequestBody, ACCREDITATION_REQUEST {

@@ -81,6 +81,20 @@ defences! {
     ListedDevices = "listed-devices";
     /// One network address offers a bounded number of new devices (DEV-12).
     OffersOfAddress = "offers-of-address";
+    /// Patients enrol by invitation, where they do (ACC-1, ACC-2).
+    EnrolmentInvitation = "enrolment-invitation";
+    /// Where anybody may enrol, it takes work (ACC-4).
+    EnrolmentWork = "enrolment-work";
+    /// One network address enrols a bounded number of patients (ACC-5).
+    EnrolmentsOfAddress = "enrolments-of-address";
+    /// What one sender, and all strangers together, put into an inbox is bounded (ACC-8).
+    ReceiverBounds = "receiver-bounds";
+    /// A delegation or guardianship counts only when it was accepted (ACC-10).
+    Acceptance = "acceptance";
+    /// What a principal has the server keep stays within its budget (ACC-6, ACC-7).
+    StorageBudget = "storage-budget";
+    /// A stranger sees the key to which he seals, and nothing else of a vault (DEV-18).
+    StrangersView = "strangers-view";
     /// Permissions and denials answer their request, once (FLW-1, FLW-2).
     RequestMatch = "request-match";
     /// Permitted records are in the vault as described (FLW-3).

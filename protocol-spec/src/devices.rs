@@ -8,7 +8,7 @@ use prost::Message;
 
 use crate::{
     Error,
-    bodies::DeviceCertificate,
+    bodies::{DeviceCertificate, VaultKeyStatement},
     defence::Defence,
     field::{Field, read_header, write_header},
     hash::Sha256Digest,
@@ -16,7 +16,7 @@ use crate::{
     keys::{IdentityKey, RecipientKey},
     labels::{self, Label},
     messages as pb,
-    patient::DeviceChain,
+    patient::{DeviceChain, PatientSigned, PatientVerified},
     statement::{Body, Signed, Verified},
 };
 
@@ -153,6 +153,16 @@ impl DeviceList {
     /// Those that were not in a list before.
     pub fn added<'a>(&'a self, before: &'a Self) -> impl Iterator<Item = &'a ListedDevice> {
         before.removed(self)
+    }
+
+    /// What tells everybody its vault key, and nothing else of it; to be signed by its signer (DEV-19).
+    pub fn vault_key_statement(&self) -> VaultKeyStatement {
+        VaultKeyStatement {
+            created: 0,
+            patient_id: self.patient_id,
+            root_epoch: self.root_epoch,
+            vault_key: self.vault_key.clone(),
+        }
     }
 
     /// DEV-1
@@ -396,6 +406,25 @@ pub fn verify_newest(
         });
     }
     list.verify(signer.key())
+}
+
+/// Verifies that a statement tells the vault key of this list, by this device (DEV-19).
+///
+/// # Errors
+/// [`Error::Signature`], [`Error::Mismatch`].
+pub fn verify_vault_key(
+    statement: PatientSigned<VaultKeyStatement>,
+    list: &DeviceList,
+    signer: DeviceId,
+) -> Result<PatientVerified<VaultKeyStatement>, Error> {
+    let statement = statement.verify()?;
+    if statement.device().id() == signer && *statement == list.vault_key_statement() {
+        Ok(statement)
+    } else {
+        Err(Error::Mismatch {
+            what: "vault key and device list",
+        })
+    }
 }
 
 /// What is known of a device that is, or was, in the lists.

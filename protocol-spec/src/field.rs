@@ -7,8 +7,8 @@ use crate::{
     defence::Defence,
     hash::{ContentRoot, Sha256Digest},
     ids::{
-        CollectionId, DelegationId, DeviceId, InstitutionId, OperatorId, PatientId, PermissionId, RecordId,
-        RegistrarId, ReleaseId, RequestId, TerminalId, UploadId, VersionId,
+        CollectionId, DelegationId, DeviceId, InstitutionId, InvitationId, OperatorId, PatientId,
+        PermissionId, RecordId, RegistrarId, ReleaseId, RequestId, TerminalId, UploadId, VersionId,
     },
     keys::{IdentityKey, RecipientKey},
     messages as pb,
@@ -48,6 +48,7 @@ bytes_fields!(
     DeviceId,
     IdentityKey,
     InstitutionId,
+    InvitationId,
     OperatorId,
     PatientId,
     PermissionId,
@@ -78,7 +79,7 @@ macro_rules! optional_fields {
     )*};
 }
 
-optional_fields!(Sha256Digest, VersionId);
+optional_fields!(InstitutionId, Sha256Digest, VersionId);
 
 macro_rules! number_fields {
     ($($name:ident),*) => {$(

@@ -154,6 +154,10 @@ uuid_id!(
     DelegationId, "del"
 );
 uuid_id!(
+    /// What lets somebody enrol as a patient.
+    InvitationId, "ivt"
+);
+uuid_id!(
     /// An upload session, opened by a presentation.
     UploadId, "upl"
 );

@@ -36,6 +36,10 @@ labels! {
     DEVICE_CERTIFICATE = "medvault/v1 device certificate";
     /// Patient identity key or device signs which devices there are.
     DEVICE_LIST = "medvault/v1 device list";
+    /// Device signs to which key everybody seals.
+    VAULT_KEY_STATEMENT = "medvault/v1 vault key statement";
+    /// Operator or institution signs who may enrol as a patient.
+    INVITATION = "medvault/v1 invitation";
     /// Institution signs its own keys for the registrar.
     ACCREDITATION_REQUEST = "medvault/v1 accreditation req";
     /// Registrar signs an institution's name and key hashes.
@@ -192,6 +196,8 @@ labels! {
     LINK_PLACE = "medvault/v1 link place";
     /// Tag of one record version, from a token.
     RECORD_TAG = "medvault/v1 record tag";
+    /// Work of whoever enrols where anybody may.
+    ENROLMENT_WORK = "medvault/v1 enrolment work";
     /// Digest in a leaf of the transparency log.
     LOG_LEAF = "medvault/v1 log leaf";
     /// Salt of a leaf, from its vault's salt.

@@ -11,6 +11,7 @@
 //! | [`collection`] | collections, epochs, placements |
 //! | [`purpose`], [`conditions`], [`attributes`], [`day`], [`tags`] | what for, and for which records |
 //! | [`index`] | what a device has verified of a vault, for her other devices |
+//! | [`invitation`], [`work`] | by which patients enrol |
 //! | [`devices`] | the chain of lists of a patient's devices |
 //! | [`vault_head`] | what has been done to a vault, and the heads over it |
 //! | [`recovery`] | recovery keys that are divided among trustees |
@@ -43,6 +44,7 @@ pub mod field;
 pub mod hash;
 pub mod ids;
 pub mod index;
+pub mod invitation;
 pub mod json;
 pub mod keys;
 pub mod labels;
@@ -64,5 +66,6 @@ pub mod request;
 pub mod statement;
 pub mod tags;
 pub mod vault_head;
+pub mod work;
 
 pub use error::Error;

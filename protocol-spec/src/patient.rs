@@ -8,7 +8,7 @@ use crate::{
     bodies::{
         DelegatedKey, Delegation, DelegationEnd, Denial, DeviceCertificate, EmergencyHelp,
         EmergencyObjection, EpochClosure, IndexSegment, Placement, Reseal, Revocation, RevocationCertificate,
-        UploadRequest, VaultHead,
+        UploadRequest, VaultHead, VaultKeyStatement,
     },
     defence::Defence,
     delegation::VerifiedDelegation,
@@ -53,7 +53,8 @@ of_patient!(
     Revocation,
     RevocationCertificate,
     UploadRequest,
-    VaultHead
+    VaultHead,
+    VaultKeyStatement
 );
 
 /// The guardian vouches for it, not the patient whose vault it is about.

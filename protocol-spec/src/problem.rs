@@ -89,6 +89,14 @@ problems! {
     EmergencyWaiting = "emergency-waiting", 403, "the patient can still object: wait";
     /// A guardian's help to which the patient has objected.
     EmergencyObjected = "emergency-objected", 403, "the patient has objected";
+    /// Patients enrol here by an invitation, and none that counts came along.
+    InvitationNeeded = "invitation-needed", 403, "patients enrol here by invitation";
+    /// The invitation's time or uses are over, or who invited may not any more.
+    InvitationOver = "invitation-over", 403, "the invitation is used up or over";
+    /// The work of an enrolment is missing, or for an older challenge.
+    WorkNeeded = "work-needed", 403, "the enrolment needs work over the present challenge";
+    /// A delegation or guardianship that its receiver has not accepted.
+    NotAccepted = "not-accepted", 403, "it was not accepted yet";
     /// Public resources only.
     NotFound = "not-found", 404, "there is no such resource";
     /// Method not of the resource.
@@ -141,6 +149,8 @@ problems! {
     DegenerateKey = "degenerate-key", 422, "a public key is degenerate";
     /// Rate or session limits of this principal.
     TooMany = "too-many", 429, "too many requests or sessions at once";
+    /// The receiver has as much as she takes of this sender, or of all whom she never dealt with; or has blocked it.
+    ReceiverFull = "receiver-full", 429, "the receiver takes no more of this at present";
     /// Too many emergencies in a day, of one patient or one institution.
     EmergencyLimit = "emergency-limit", 429, "too many emergency openings in a day";
     /// Header section over the limit.
@@ -151,6 +161,8 @@ problems! {
     Unavailable = "unavailable", 503, "the server cannot answer now";
     /// No space left.
     StorageFull = "storage-full", 507, "the server's storage is full; reading still works";
+    /// The principal has the server keep as much as it may.
+    StorageBudget = "storage-budget", 507, "the storage budget of this account is used up";
     /// The body came too slowly.
     TooSlow = "too-slow", 408, "the request's body came too slowly";
 }

@@ -10,9 +10,9 @@ use std::{
 
 use protocol_spec::{labels, problem::Problem};
 
-const PREFIXES: [&str; 20] = [
-    "VLT", "IDX", "DLG", "INS", "KEY", "STM", "DEV", "PRM", "FLW", "COL", "CND", "REV", "RCV", "EMG", "CAS",
-    "CNT", "API", "LOG", "LKG", "PRG",
+const PREFIXES: [&str; 21] = [
+    "ACC", "VLT", "IDX", "DLG", "INS", "KEY", "STM", "DEV", "PRM", "FLW", "COL", "CND", "REV", "RCV", "EMG",
+    "CAS", "CNT", "API", "LOG", "LKG", "PRG",
 ];
 const CRATES: [&str; 7] = [
     "protocol-spec",

@@ -12,12 +12,19 @@ use std::{
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, ValueEnum, error::ErrorKind};
 use protocol_spec::keys::IdentityKey;
 
+mod accounts;
+mod enrolment;
 mod limits;
 mod memory;
 mod vault_limits;
 
 pub(crate) use self::limits::{MESSAGE_PARTS, PUBLIC_PAGE_PARTS};
-pub use self::{limits::Limits, vault_limits::SessionLimits};
+pub use self::{
+    accounts::AccountSettings,
+    enrolment::{EnrolmentChoice, EnrolmentSettings},
+    limits::Limits,
+    vault_limits::SessionLimits,
+};
 
 /// What a server needs to know at its start.
 #[derive(Clone, Debug, Parser)]
@@ -65,6 +72,12 @@ pub struct Config {
     /// Sizes, counts and times that bound what clients may take.
     #[command(flatten)]
     pub limits: Limits,
+    /// Who may enrol as a patient.
+    #[command(flatten)]
+    pub enrolment: EnrolmentSettings,
+    /// How much anybody may have kept, and put before others.
+    #[command(flatten)]
+    pub accounts: AccountSettings,
     /// The vault's own bounds.
     #[command(flatten)]
     pub session_limits: SessionLimits,
@@ -100,6 +113,7 @@ Examples:
       --public-authority vault.example:8443 --tls-cert chain.pem --tls-key key.pem --admin 127.0.0.1:9000
   MEDVAULT_LOG_FORMAT=json vault-server --config /etc/medvault.toml
   vault-server … --accept-clock 2026-11-30T04:00:00Z    # it stood still for longer than --clock-gap, and its clock is right
+  vault-server invite --data /var/lib/medvault --uses 20 --for 30d    # lets twenty patients enrol
   vault-server openapi > openapi.json    # the API that this program serves, as an OpenAPI document
 
 Every flag can be given as MEDVAULT_… in the environment (MEDVAULT_DATA, MEDVAULT_HEADER_BYTES) and by

@@ -61,13 +61,23 @@ impl OperatorIdentity {
     pub fn load_or_create(data_dir: &Path) -> Result<Self, IdentityError> {
         let path = data_dir.join("operator.key");
         match fs::read(&path).map(Zeroizing::new) {
-            Ok(seed) => Self::load(&path, &seed),
+            Ok(seed) => Self::read(&path, &seed),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Self::create(&path),
             Err(source) => Err(IdentityError::Io { path, source }),
         }
     }
 
-    fn load(path: &Path, seed: &[u8]) -> Result<Self, IdentityError> {
+    /// Reads `operator.key` in the data directory of a server that was started before. Blocks.
+    ///
+    /// # Errors
+    /// See [`IdentityError`].
+    pub fn load(data_dir: &Path) -> Result<Self, IdentityError> {
+        let path = data_dir.join("operator.key");
+        let seed = fs::read(&path).map(Zeroizing::new).map_err(io_error(&path))?;
+        Self::read(&path, &seed)
+    }
+
+    fn read(path: &Path, seed: &[u8]) -> Result<Self, IdentityError> {
         let mode = fs::metadata(path).map_err(io_error(path))?.permissions().mode();
         if mode & 0o077 != 0 {
             return Err(IdentityError::Exposed(path.to_owned()));

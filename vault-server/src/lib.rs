@@ -11,6 +11,7 @@
 //! | `http` | connections, request signatures, bodies, refusals as documents |
 //! | [`vault`] | the state machines: who may do what, when, how often |
 //! | [`store`] | where rows and leaves are kept |
+//! | [`invite`] | invitations of the operator's |
 //! | [`identity`], [`tls`], [`telemetry`] | the operator's key, certificates, logs and metrics |
 //!
 //! A server in this process, as tests start it:
@@ -31,6 +32,7 @@
 pub mod config;
 mod http;
 pub mod identity;
+pub mod invite;
 mod running;
 pub mod store;
 pub mod telemetry;

@@ -5,8 +5,9 @@ use std::{
     process::ExitCode,
 };
 
+use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
-use vault_server::{Running, config::Config, openapi, serve, telemetry};
+use vault_server::{Running, config::Config, invite::InviteOptions, openapi, serve, telemetry};
 
 fn main() -> ExitCode {
     // Needs no settings and starts nothing.
@@ -15,6 +16,12 @@ fn main() -> ExitCode {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => fail(&error.to_string()),
         };
+    }
+    if std::env::args_os()
+        .nth(1)
+        .is_some_and(|command| command == "invite")
+    {
+        return invite();
     }
     let config = match Config::from_args(std::env::args_os()) {
         Ok(config) => config,
@@ -27,6 +34,19 @@ fn main() -> ExitCode {
     }
     match run(config) {
         Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error.to_string()),
+    }
+}
+
+/// Needs the operator's key, and no server that runs.
+fn invite() -> ExitCode {
+    let options = match InviteOptions::try_parse_from(std::env::args_os().skip(1)) {
+        Ok(options) => options,
+        Err(error) => error.exit(),
+    };
+    match options.make().map(|text| writeln!(io::stdout(), "{text}")) {
+        Ok(Ok(())) => ExitCode::SUCCESS,
+        Ok(Err(error)) => fail(&error.to_string()),
         Err(error) => fail(&error.to_string()),
     }
 }

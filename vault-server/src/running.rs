@@ -17,7 +17,7 @@ use crate::{
     identity::{IdentityError, OperatorIdentity},
     store::{OpenError, RocksConfig, RocksStore, StoreError},
     tls::{Tls, TlsError},
-    vault::{SystemClock, Vault},
+    vault::{SystemClock, Vault, VaultLimits},
     witnesses::Witnesses,
 };
 
@@ -148,7 +148,13 @@ pub async fn serve(config: Config) -> Result<Running, StartError> {
     let operator_key = *operator.key();
     let authorities = authorities(&config, addr);
     let link = link(&config, &operator_key, &tls, authorities.first())?;
-    let limits = config.session_limits.vault(&config.limits);
+    let limits = config.accounts.apply(config.session_limits.vault(&config.limits));
+    let limits = VaultLimits {
+        enrolment: config.enrolment.policy(config.dev),
+        invited_per_institution: config.enrolment.invited_per_institution,
+        ..limits
+    };
+    let enrolments = config.enrolment.of_address(config.dev);
     let clock = Arc::new(SystemClock);
     let vault = Vault::new(
         store.clone(),
@@ -168,7 +174,7 @@ pub async fn serve(config: Config) -> Result<Running, StartError> {
     }
     let gate = Gate::new(&operator_key, authorities, not_before, &config.limits);
 
-    let app = App::new(vault, gate, config.limits);
+    let app = App::new(vault, gate, config.limits, enrolments);
     tracing::info!(%addr, admin = admin_addr.map(tracing::field::display), "serving");
     let stop = app.stop.clone();
     let router = http::router(app.clone());

@@ -11,6 +11,7 @@ mod failure;
 mod new_file;
 mod output;
 mod progress;
+mod qr;
 mod views;
 mod words;
 

@@ -14,6 +14,7 @@
 //! log.checkpoint    the newest log that was proven
 //! witness.policy    whose cosignatures are asked for   log-pending.json  what waits for them
 //! device-lists.book the newest list of devices that was met of each patient
+//! vault-keys.book the newest vault key that was met of each patient
 //! placements.json   the newest placement of each record version that was seen
 //! history.json      what was seen of her history: a digest over all entries
 //! vault.acts        what has been done to her vault, as this device has seen it

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use crypto::{PermissionKey, RecipientSecret, SigningIdentity, UploadKey, seal_text};
 use prost::Message;
 use protocol_spec::{
-    bodies::{Accreditation, DeviceCertificate, DownloadRequest, InstitutionKeys},
+    bodies::{Accreditation, DeviceCertificate, DownloadRequest, InstitutionKeys, VaultKeyStatement},
     field::SealedBytes,
     hash::Sha256Digest,
     ids::{OperatorId, RegistrarId},
@@ -284,6 +284,30 @@ async fn two_heads_under_one_number_are_a_fork() {
     }
     let forked = later.met_head(anna, &head(3, b"other"));
     assert!(matches!(forked, Err(Error::OtherVault { .. })), "{forked:?}");
+}
+
+/// DEV-7: once a vault key was met, none of an epoch before it, and no other of its own.
+#[tokio::test]
+async fn an_older_or_another_vault_key_than_was_met_is_refused() {
+    let pins = server(Vec::new()).await;
+    let dir = tempfile::tempdir().unwrap();
+    let keys = [(); 2].map(|()| RecipientSecret::generate().unwrap().public().clone());
+    let key = |seed, root_epoch, key: usize| VaultKeyStatement {
+        created: 0,
+        patient_id: (&public(seed)).into(),
+        root_epoch,
+        vault_key: keys[key].clone(),
+    };
+    session(dir.path(), &pins)
+        .met_vault_key(&key(ANNA, 3, 0))
+        .unwrap();
+    let later = session(dir.path(), &pins);
+    for same in [key(ANNA, 3, 0), key(BERT, 2, 0), key(ANNA, 4, 1)] {
+        later.met_vault_key(&same).unwrap();
+    }
+    for refused in [key(ANNA, 3, 0), key(ANNA, 4, 0)] {
+        assert!(later.met_vault_key(&refused).is_err(), "{refused:?}");
+    }
 }
 
 /// VLT-8: a receipt names a head, and none older than the permission's.

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `enrol` | keys, accreditation request, enrolment |
 //! | `rotation`, `terminals` | another recipient key, the end; machines that act with certificates |
+//! | `inviting` | lets patients enrol |
 //! | `requests` | ask patients for downloads and references |
 //! | `delivery` | fetch and open a permission key; present it |
 //! | `upload` | stand by, seal, send, commit |
@@ -16,6 +17,7 @@ mod download;
 mod emergency;
 mod enrol;
 mod holding;
+mod inviting;
 mod release;
 mod requests;
 mod rotation;
@@ -44,6 +46,7 @@ use crate::{
     home::Home,
     inbox::Reader,
     keystore::{KeyStoreError, open_by_any},
+    patient::{SenderId, SenderInfo},
     session::Session,
     shares::ReturnedFile,
 };
@@ -193,6 +196,24 @@ impl Institution {
                 error => error.into(),
             })?;
         held.give_back(&share)
+    }
+
+    /// As [`crate::Patient::block`], by the institution's identity key.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn block(&self, sender: SenderId, blocked: bool) -> Result<()> {
+        self.by_identity_key()?;
+        self.session.block(sender, blocked).await
+    }
+
+    /// As [`crate::Patient::senders`], by the institution's identity key.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn senders(&self) -> Result<Vec<SenderInfo>> {
+        self.by_identity_key()?;
+        self.session.senders().await
     }
 
     /// As [`crate::Patient::inbox`]. A permission that has come is fetched, to verify whose it is and what it

@@ -86,16 +86,16 @@ impl Institution {
         Ok(request_id)
     }
 
-    /// Seals a text to the vault key in the patient's newest list of devices; and that key's epoch.
+    /// Seals a text to the patient's newest vault key; and that key's epoch.
     async fn seal_to(
         &self,
         patient: PatientId,
         request: RequestId,
         text: &str,
     ) -> Result<(SealedBytes, u64)> {
-        let list = self.session.patient_list(patient).await?;
+        let key = self.session.patient_key(patient).await?;
         let context = TextContext::to_patient(request, &self.id(), &patient);
-        Ok((seal_text(&list.vault_key, &context, text)?, list.root_epoch))
+        Ok((seal_text(&key.vault_key, &context, text)?, key.root_epoch))
     }
 }
 

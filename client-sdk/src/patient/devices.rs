@@ -293,6 +293,7 @@ impl Patient {
                     root_keys: self.root_keys(keys, &root, &next)?,
                     previous_root_key: self.previous_root(known, &root)?,
                     collections: ring.rewrapped(&self.id(), &root)?,
+                    vault_key: Some(self.keys.vault_key(&next)),
                 };
                 if let Some(newcomer) = newcomer {
                     next.devices.push(self.listed(known, &root, newcomer)?);

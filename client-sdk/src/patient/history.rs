@@ -233,6 +233,10 @@ impl Patient {
             What::EmergencyOpened(used) => self.emergency_opened(used, met, blank).await,
             What::EmergencyHelp(help) => self.emergency_help(help, met, blank).await,
             What::EmergencyObjected(statement) => self.emergency_objected(statement, met, blank).await,
+            What::Deleted(_) => Ok(HistoryItem {
+                kind: HistoryKind::Deleted,
+                ..blank
+            }),
             What::Closed(logged) => {
                 let closure = self.epoch_closure(logged).await?;
                 Ok(HistoryItem {

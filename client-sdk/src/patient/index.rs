@@ -13,6 +13,7 @@ use protocol_spec::{
     index::{IndexEntry, IndexHead},
     messages as pb,
     patient::PatientSigned,
+    problem::Problem,
     statement::Signed,
 };
 
@@ -196,6 +197,12 @@ impl Patient {
             let upto = if number == last { through } else { upto };
             match self.put_segment(head, segment, upto.max(head.through)).await {
                 Ok(after) => head = after,
+                // It has grown by what holds no more: the next reader verifies all of it, and writes that down anew (ACC-7).
+                Err(error) if is_full(&error) && !index.entries.is_empty() => {
+                    let anew = IndexHead::begin(head.generation + 1);
+                    drop(self.put_segment(anew, &pb::IndexSegment::default(), 0).await);
+                    return Ok(());
+                }
                 // Another device was there first, or the server has no space: nothing is lost by it.
                 Err(Error::Refused { .. }) => return Ok(()),
                 Err(error) => return Err(error),
@@ -259,6 +266,10 @@ fn split(entries: &[&IndexEntry]) -> Vec<pb::IndexSegment> {
         }
     }
     segments
+}
+
+fn is_full(error: &Error) -> bool {
+    error.is_problem(Problem::StorageBudget) || error.is_problem(Problem::TooMany)
 }
 
 fn tampered<E: std::fmt::Display>(cause: E) -> Error {

@@ -7,11 +7,12 @@ use crypto::{RecipientSecret, RootKeyContext, SigningIdentity, VaultRootKey, sea
 use prost::Message;
 use protocol_spec::{
     defence::Defence,
-    devices::FirstDevice,
+    devices::{DeviceList, FirstDevice},
     field::Name,
     ids::{DeviceId, PatientId},
     messages as pb,
-    patient::DeviceChain,
+    patient::{DeviceChain, PatientSigned},
+    statement::Signed,
 };
 use zeroize::Zeroizing;
 
@@ -166,7 +167,15 @@ impl Keys {
         pb::EnrolPatient {
             list: known.state().lists.first().cloned(),
             device: Some(device),
+            vault_key: Some(self.vault_key(known.newest())),
+            ..pb::EnrolPatient::default()
         }
+    }
+
+    /// What tells others the vault key of a list that this device signs (DEV-19).
+    pub(super) fn vault_key(&self, list: &DeviceList) -> pb::PatientStatement {
+        let statement = Signed::sign(list.vault_key_statement(), |message| self.sign(message));
+        (&PatientSigned::new(statement, self.chain.clone())).into()
     }
 
     /// What this device knows now.

@@ -3,9 +3,11 @@
 //! | module | does |
 //! |---|---|
 //! | `keys`, `known` | what her home keeps: keys of this device, lists of all |
+//! | `enrolling` | what the server asks of whoever enrols |
 //! | `devices`, `link` | her devices: add, name, remove; the way of a new one |
 //! | `recovery` | kits and trustees, and the way back when all devices are lost |
 //! | `emergency` | a card, guardians, objections |
+//! | `unanswered` | what she has deleted, whom she blocks |
 //! | `requests` | ask for an upload; permit or deny what institutions ask |
 //! | `answers` | permissions and denials as they are signed, and sent |
 //! | `records` | list, adopt and open her own records |
@@ -28,6 +30,7 @@ mod collections;
 mod delegation;
 mod devices;
 mod emergency;
+mod enrolling;
 mod examine;
 mod following;
 mod heads;
@@ -49,12 +52,14 @@ mod reseal;
 mod revoking;
 mod ring;
 mod shown;
+mod unanswered;
 
 use std::{path::Path, time::Duration};
 
 use protocol_spec::{
     emergency::ANY_INSTITUTION,
     ids::{InstitutionId, PatientId},
+    invitation::InvitationText,
     keys::IdentityKey,
     link::ServerLink,
     messages as pb,
@@ -93,6 +98,7 @@ pub use self::{
     },
     requests::{InCollection, PermitTerms, Selection, UploadTerms},
     reseal::{Kept, KeptWhy, Resealed},
+    unanswered::{SenderId, SenderInfo, Unanswered},
 };
 use crate::{
     Audited, DirectoryEntry, Error, InboxEvent, Progress, Result, Unlock, Vouched,
@@ -128,6 +134,19 @@ impl Patient {
     /// [`crate::Error::HomeExists`], [`crate::Error::WrongServer`], [`crate::Error::Unreachable`] and others; the home is then as
     /// before.
     pub async fn enrol(home: &Path, unlock: &Unlock, link: &ServerLink) -> Result<Self> {
+        Self::enrol_by(home, unlock, link, None).await
+    }
+
+    /// As [`Self::enrol`], by an invitation, where the server asks for one (ACC-1).
+    ///
+    /// # Errors
+    /// As [`Self::enrol`]; what the server refuses.
+    pub async fn enrol_by(
+        home: &Path,
+        unlock: &Unlock,
+        link: &ServerLink,
+        invitation: Option<&InvitationText>,
+    ) -> Result<Self> {
         let home = ClosedHome::at(home);
         let begun = match home.principal() {
             Ok(principal) if principal.kind == Kind::Patient && !principal.enrolled => Some(principal),
@@ -152,21 +171,23 @@ impl Patient {
             })
             .await?
         };
-        let enrolled = Self::register(home.clone(), pins, keys).await;
+        let enrolled = Self::register(home.clone(), pins, keys, invitation).await;
         if enrolled.is_err() && fresh {
             home.discard();
         }
         enrolled
     }
 
-    async fn register(home: Home, pins: Pins, keys: Keys) -> Result<Self> {
+    async fn register(
+        home: Home,
+        pins: Pins,
+        keys: Keys,
+        invitation: Option<&InvitationText>,
+    ) -> Result<Self> {
         let patient = Self::with(home, pins, keys)?;
-        let message = patient.keys.enrolment();
-        patient
-            .session
-            .server
-            .post::<pb::Accepted>("/v1/patients", &message)
-            .await?;
+        let mut message = patient.keys.enrolment();
+        message.invitation = invitation.map(|invitation| invitation.signed().to_message());
+        enrolling::submit(&patient.session.server, patient.id(), message).await?;
         // Nothing has been done before that the log could tell of.
         patient.begin_acts().await?;
         patient.put_first_collections().await?;
@@ -285,6 +306,23 @@ impl Patient {
     /// Of the connection alone; an event that does not verify is reported as such.
     pub async fn inbox(&self, after: u64, wait: Option<Duration>) -> Result<Vec<InboxEvent>> {
         self.session.inbox(&Reader::Patient(self), after, wait).await
+    }
+
+    /// Blocks a sender, whose unanswered things are deleted; or takes that back. It is told what anybody is told of whom she has
+    /// enough (ACC-9).
+    ///
+    /// # Errors
+    /// `not-permitted` where nobody has this id.
+    pub async fn block(&self, sender: SenderId, blocked: bool) -> Result<()> {
+        self.session.block(sender, blocked).await
+    }
+
+    /// With whom she deals, of whom something is unanswered, whom she has blocked.
+    ///
+    /// # Errors
+    /// Of the connection.
+    pub async fn senders(&self) -> Result<Vec<SenderInfo>> {
+        self.session.senders().await
     }
 
     /// The id of the one institution with this id or exactly this name.

@@ -187,6 +187,7 @@ const BODIES: &[(&str, &str)] = &[
     ("end", "DelegationEndBody"),
     ("head", "IndexSegmentBody"),
     ("help", "EmergencyHelpBody"),
+    ("invitation", "InvitationBody"),
     ("keys", "InstitutionKeysBody"),
     ("list", "DeviceListBody"),
     ("lists", "DeviceListBody"),
@@ -213,6 +214,7 @@ const BODIES: &[(&str, &str)] = &[
     ("ticket", "StandbyTicketBody"),
     ("upload", "UploadRequestBody"),
     ("upload_requested", "UploadRequestBody"),
+    ("vault_key", "VaultKeyBody"),
     ("withdrawal", "WithdrawalBody"),
 ];
 

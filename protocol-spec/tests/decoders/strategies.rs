@@ -14,7 +14,7 @@ use protocol_spec::{
     emergency::{ANY_INSTITUTION, EmergencyTerms, GuardianTerms, MAX_WAIT, MIN_WAIT, NOTHING},
     field::{Name, SealedBytes},
     hash::{ContentRoot, Sha256Digest},
-    ids::{CollectionId, DeviceId, PatientId, PermissionId, RecordId, VersionId},
+    ids::{CollectionId, DeviceId, InstitutionId, PatientId, PermissionId, RecordId, VersionId},
     keys::{IdentityKey, RecipientKey},
     manifest::{Clinical, Part, PartName},
     permission::{Kind, PermissionBody, RecordSelector, Replaces},
@@ -159,6 +159,7 @@ macro_rules! strategy {
     )*};
     (@ id16) => { any::<[u8; 16]>() };
     (@ id32) => { any::<[u8; 32]>() };
+    (@ option32) => { proptest::option::of(any::<[u8; 32]>().prop_map(InstitutionId::from_bytes)) };
     (@ option16) => { proptest::option::of(any::<[u8; 16]>().prop_map(VersionId::from_bytes)) };
     (@ number) => { any::<u64>() };
     (@ flag) => { any::<bool>() };
@@ -254,6 +255,10 @@ strategy! {
     vault_head: VaultHead {
         operator_id: id32, patient_id: id32, sequence: number, previous_hash: id32, acts: number, root: id32,
         log_salt_hash: id32, log_size: number,
+    }
+    vault_key_statement: VaultKeyStatement { patient_id: id32, root_epoch: number, vault_key: recipient }
+    invitation: Invitation {
+        operator_id: id32, institution_id: option32, invitation_id: id16, uses: count, expires: number,
     }
     epoch_closure: EpochClosure { patient_id: id32, collection_id: id16, epoch: number }
     index_segment: IndexSegment {

@@ -507,6 +507,8 @@ fn statement_hash(body: &str, key: &IdentityKey, statement: &Hex) -> Result<Stri
     match body {
         "DeviceCertificateBody" => hash::<bodies::DeviceCertificate>(key, statement),
         "DeviceListBody" => hash::<DeviceList>(key, statement),
+        "VaultKeyBody" => hash::<bodies::VaultKeyStatement>(key, statement),
+        "InvitationBody" => hash::<bodies::Invitation>(key, statement),
         "AccreditationRequestBody" => hash::<bodies::AccreditationRequest>(key, statement),
         "AccreditationBody" => hash::<bodies::Accreditation>(key, statement),
         "InstitutionKeysBody" => hash::<bodies::InstitutionKeys>(key, statement),

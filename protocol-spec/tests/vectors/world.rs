@@ -12,8 +12,8 @@ use protocol_spec::{
     field::SealedBytes,
     hash::{ContentRoot, Sha256Digest, sha256},
     ids::{
-        CollectionId, DelegationId, DeviceId, InstitutionId, OperatorId, PatientId, PermissionId, RecordId,
-        RegistrarId, ReleaseId, RequestId, TerminalId, UploadId, VersionId,
+        CollectionId, DelegationId, DeviceId, InstitutionId, InvitationId, OperatorId, PatientId,
+        PermissionId, RecordId, RegistrarId, ReleaseId, RequestId, TerminalId, UploadId, VersionId,
     },
     keys::{IdentityKey, RecipientKey},
     labels::Label,
@@ -582,6 +582,17 @@ pub(crate) fn emergency_objection() -> bodies::EmergencyObjection {
         operator_id: operator(),
         help_id: REQUEST_ID,
         patient_id: patient(),
+    }
+}
+
+pub(crate) fn invitation() -> bodies::Invitation {
+    bodies::Invitation {
+        created: NOW,
+        operator_id: operator(),
+        institution_id: Some(institution(INSTITUTION)),
+        invitation_id: InvitationId::from_bytes([0x71; 16]),
+        uses: 3,
+        expires: NOW + 1000,
     }
 }
 

@@ -15,11 +15,22 @@ pub async fn defended<A>(off: &[Defence], problem: Problem, attack: A) -> Result
 where
     A: AsyncFn(&mut RawWorld) -> Result<Answer>,
 {
-    let as_is = attack(&mut RawWorld::start().await?).await;
+    defended_with(&[], off, problem, attack).await
+}
+
+/// The same against servers with further flags.
+///
+/// # Errors
+/// As [`defended`].
+pub async fn defended_with<A>(flags: &[&str], off: &[Defence], problem: Problem, attack: A) -> Result<()>
+where
+    A: AsyncFn(&mut RawWorld) -> Result<Answer>,
+{
+    let as_is = attack(&mut RawWorld::start_with(flags, &[]).await?).await;
     if let Ok(answer) = &as_is {
         note(&[], answer.problem() != Some(problem))?;
     }
-    let weakened = attack(&mut RawWorld::start_without(off).await?).await;
+    let weakened = attack(&mut RawWorld::start_with(flags, off).await?).await;
     if let Ok(answer) = &weakened {
         note(off, answer.status.is_success())?;
     }

@@ -86,21 +86,33 @@ impl RawPatient {
         })
     }
 
-    /// Lets another patient act, which must be taken.
+    /// Lets another patient act, who accepts; both must be taken.
     ///
     /// # Errors
     /// When the server refuses.
     pub async fn delegate(
         &self,
         wire: &Wire,
-        to: PatientId,
+        to: &Self,
         edit: impl FnOnce(&mut Delegation),
     ) -> Result<RawDelegation> {
-        let delegation = self.delegation(wire, to, edit)?;
+        let delegation = self.delegation(wire, to.id, edit)?;
         self.post(wire, "/v1/vault/delegations", &delegation.message())
             .await?
             .message::<pb::Accepted>()?;
+        to.accept(wire, &delegation).await?.message::<pb::Accepted>()?;
         Ok(delegation)
+    }
+
+    /// Accepts what another patient has offered.
+    ///
+    /// # Errors
+    /// When no answer comes.
+    pub async fn accept(&self, wire: &Wire, delegation: &RawDelegation) -> Result<Answer> {
+        let message = pb::AcceptDelegation {
+            delegation_id: Bytes::copy_from_slice(delegation.id.as_bytes()),
+        };
+        self.post(wire, "/v1/delegations/acceptances", &message).await
     }
 
     /// The message that gives a delegate a made-up key of a collection.

@@ -41,11 +41,31 @@ impl RawCard {
 }
 
 impl RawPatient {
-    /// Opens the emergency collection, and makes a card, or names a guardian with this waiting time in milliseconds.
+    /// Opens the emergency collection, and makes a card, or names a guardian with this waiting time in milliseconds, who
+    /// accepts.
     ///
     /// # Errors
     /// When the server refuses.
     pub async fn prepare_emergency(&self, wire: &Wire, guardian: Option<(&Self, u64)>) -> Result<RawCard> {
+        let card = self.prepare(wire, guardian).await?;
+        if let Some((guardian, _)) = guardian {
+            guardian
+                .accept_guardianship(wire, self.id)
+                .await?
+                .message::<pb::Accepted>()?;
+        }
+        Ok(card)
+    }
+
+    /// Opens the emergency collection, and names a guardian with this waiting time in milliseconds, who says nothing.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub async fn name_guardian(&self, wire: &Wire, guardian: &Self, wait: u64) -> Result<RawCard> {
+        self.prepare(wire, Some((guardian, wait))).await
+    }
+
+    async fn prepare(&self, wire: &Wire, guardian: Option<(&Self, u64)>) -> Result<RawCard> {
         let collection = Collection {
             id: CollectionId::EMERGENCY,
             epoch: 0,
@@ -123,6 +143,17 @@ impl RawPatient {
             permission,
             permission_id,
         })
+    }
+
+    /// Accepts to be another patient's guardian.
+    ///
+    /// # Errors
+    /// When no answer comes.
+    pub async fn accept_guardianship(&self, wire: &Wire, patient: PatientId) -> Result<Answer> {
+        let message = pb::AcceptGuardianship {
+            patient_id: Bytes::copy_from_slice(patient.as_bytes()),
+        };
+        self.post(wire, "/v1/emergency/guardianships", &message).await
     }
 
     /// As a guardian, or as somebody who would be one: begins to help with this card key. Gives the help's id.

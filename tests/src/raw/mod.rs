@@ -16,7 +16,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use anyhow::Result;
 
 pub use chain::RawTerminal;
-pub use control::defended;
+pub use control::{defended, defended_with};
 pub use delegate::RawDelegation;
 pub use emergency::RawCard;
 pub use institution::RawInstitution;

@@ -162,7 +162,23 @@ impl RawPatient {
         Ok(pb::EnrolPatient {
             list: Some(self.list.to_message()),
             device: Some(self.new_device(self)?),
+            vault_key: Some(self.vault_key_statement(self.list.claimed())),
+            ..pb::EnrolPatient::default()
         })
+    }
+
+    /// What tells others the vault key of a list.
+    pub fn vault_key_statement(&self, list: &DeviceList) -> pb::PatientStatement {
+        let statement = Signed::sign(list.vault_key_statement(), |message| self.sign(message));
+        (&PatientSigned::new(statement, self.chain.clone())).into()
+    }
+
+    /// Her device's keys, as it offers them to another.
+    pub fn link_offer(&self) -> pb::LinkOffer {
+        pb::LinkOffer {
+            device_key: Bytes::copy_from_slice(self.device.public().as_bytes()),
+            recipient_key: Bytes::copy_from_slice(self.recipient.public().as_bytes()),
+        }
     }
 
     /// What leads to her device.
@@ -302,6 +318,7 @@ impl RawPatient {
             root_keys: vec![(&sealed).into(); list.claimed().devices.len()],
             previous_root_key: Bytes::copy_from_slice(previous.as_bytes()),
             collections: Vec::new(),
+            vault_key: Some(self.vault_key_statement(list.claimed())),
         };
         let message = pb::ChangeDevices {
             list: Some(list.to_message()),

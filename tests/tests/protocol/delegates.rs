@@ -86,7 +86,7 @@ fn leaves(record: &RecordSelector) -> String {
 async fn a_delegate_reads_and_answers_in_her_collections() -> Result<()> {
     let world = RawWorld::start().await?;
     let (wire, family) = (&world.wire, Family::at(&world).await?);
-    let by = family.child.delegate(wire, family.mother.id, |_| ()).await?;
+    let by = family.child.delegate(wire, &family.mother, |_| ()).await?;
     let page: pb::VaultPage = (family.mother)
         .get_for(wire, "/v1/vault/records", &by)
         .await?
@@ -113,7 +113,7 @@ async fn no_delegate_reads_unseen() -> Result<()> {
     let seen = async |off: &[Defence]| -> Result<Vec<pb::DelegateRead>> {
         let world = RawWorld::start_without(off).await?;
         let (wire, family) = (&world.wire, Family::at(&world).await?);
-        let by = family.child.delegate(wire, family.mother.id, reading).await?;
+        let by = family.child.delegate(wire, &family.mother, reading).await?;
         let beyond = leaves(&family.inside).replace("first=0", "first=1");
         for path in [&leaves(&family.outside), &beyond] {
             let refused = family.mother.get_for(wire, path, &by).await?;
@@ -158,7 +158,7 @@ async fn a_reader_cannot_permit() -> Result<()> {
         let family = Family::at(world).await?;
         let by = family
             .child
-            .delegate(&world.wire, family.mother.id, reading)
+            .delegate(&world.wire, &family.mother, reading)
             .await?;
         family.permit(&world.wire, &by, vec![family.inside.clone()]).await
     };
@@ -172,7 +172,7 @@ async fn a_reader_does_not_see_requests() -> Result<()> {
         let family = Family::at(world).await?;
         let by = family
             .child
-            .delegate(&world.wire, family.mother.id, reading)
+            .delegate(&world.wire, &family.mother, reading)
             .await?;
         family.clinic.ask(&world.wire, &family.child).await?;
         (family.mother)
@@ -187,10 +187,7 @@ async fn a_reader_does_not_see_requests() -> Result<()> {
 async fn a_record_out_of_scope_cannot_be_read() -> Result<()> {
     let attack = async |world: &mut RawWorld| {
         let family = Family::at(world).await?;
-        let by = family
-            .child
-            .delegate(&world.wire, family.mother.id, |_| ())
-            .await?;
+        let by = family.child.delegate(&world.wire, &family.mother, |_| ()).await?;
         (family.mother)
             .get_for(&world.wire, &leaves(&family.outside), &by)
             .await
@@ -203,10 +200,7 @@ async fn a_record_out_of_scope_cannot_be_read() -> Result<()> {
 async fn a_record_out_of_scope_cannot_be_permitted() -> Result<()> {
     let attack = async |world: &mut RawWorld| {
         let family = Family::at(world).await?;
-        let by = family
-            .child
-            .delegate(&world.wire, family.mother.id, |_| ())
-            .await?;
+        let by = family.child.delegate(&world.wire, &family.mother, |_| ()).await?;
         let records = vec![family.inside.clone(), family.outside.clone()];
         family.permit(&world.wire, &by, records).await
     };
@@ -218,10 +212,7 @@ async fn a_record_out_of_scope_cannot_be_permitted() -> Result<()> {
 async fn a_collection_out_of_scope_cannot_be_permitted() -> Result<()> {
     let attack = async |world: &mut RawWorld| {
         let family = Family::at(world).await?;
-        let by = family
-            .child
-            .delegate(&world.wire, family.mother.id, |_| ())
-            .await?;
+        let by = family.child.delegate(&world.wire, &family.mother, |_| ()).await?;
         family.permit_collection(&world.wire, &by, OTHER).await
     };
     defended(&[Defence::DelegationScope], Problem::DelegationScope, attack).await
@@ -233,7 +224,7 @@ async fn an_expired_delegation_is_refused() -> Result<()> {
     let attack = async |world: &mut RawWorld| {
         let family = Family::at(world).await?;
         let soon = |body: &mut Delegation| body.not_after = tests::raw::now_ms() + 300;
-        let by = family.child.delegate(&world.wire, family.mother.id, soon).await?;
+        let by = family.child.delegate(&world.wire, &family.mother, soon).await?;
         tokio::time::sleep(std::time::Duration::from_millis(600)).await;
         family.mother.get_for(&world.wire, "/v1/vault/records", &by).await
     };
@@ -241,10 +232,7 @@ async fn an_expired_delegation_is_refused() -> Result<()> {
     let attack = async |world: &mut RawWorld| {
         let family = Family::at(world).await?;
         let later = |body: &mut Delegation| body.not_before = tests::raw::now_ms() + 600_000;
-        let by = family
-            .child
-            .delegate(&world.wire, family.mother.id, later)
-            .await?;
+        let by = family.child.delegate(&world.wire, &family.mother, later).await?;
         family.permit(&world.wire, &by, vec![family.inside.clone()]).await
     };
     defended(&[Defence::DelegationLife], Problem::DelegationNotYetValid, attack).await
@@ -256,7 +244,7 @@ async fn an_ended_delegation_is_refused() -> Result<()> {
     for entrance in 0..4 {
         let attack = async |world: &mut RawWorld| {
             let (wire, family) = (&world.wire, Family::at(world).await?);
-            let by = family.child.delegate(wire, family.mother.id, |_| ()).await?;
+            let by = family.child.delegate(wire, &family.mother, |_| ()).await?;
             family.child.end_delegation(wire, &by).await?;
             match entrance {
                 0 => family.mother.get_for(wire, "/v1/vault/records", &by).await,
@@ -276,7 +264,7 @@ async fn a_delegate_cannot_delegate_further() -> Result<()> {
     let attack = async |world: &mut RawWorld| {
         let (wire, family) = (&world.wire, Family::at(world).await?);
         let friend = RawPatient::enrol(wire).await?;
-        let by = family.child.delegate(wire, family.mother.id, |_| ()).await?;
+        let by = family.child.delegate(wire, &family.mother, |_| ()).await?;
         let sub = (family.mother).delegation(wire, friend.id, |body| body.patient_id = family.child.id)?;
         let message = pb::PutDelegation {
             delegation: Some((&sub.signed.clone().through(by.signed.clone())).into()),
@@ -293,10 +281,7 @@ async fn a_delegate_cannot_delegate_further() -> Result<()> {
 async fn nothing_else_is_for_delegates() -> Result<()> {
     let attack = async |world: &mut RawWorld| {
         let family = Family::at(world).await?;
-        let by = family
-            .child
-            .delegate(&world.wire, family.mother.id, |_| ())
-            .await?;
+        let by = family.child.delegate(&world.wire, &family.mother, |_| ()).await?;
         (family.mother)
             .get_for(&world.wire, "/v1/vault/history", &by)
             .await
@@ -304,7 +289,7 @@ async fn nothing_else_is_for_delegates() -> Result<()> {
     defended(&[Defence::DelegationScope], Problem::NotPermitted, attack).await?;
     let world = RawWorld::start().await?;
     let (wire, family) = (&world.wire, Family::at(&world).await?);
-    let by = family.child.delegate(wire, family.mother.id, |_| ()).await?;
+    let by = family.child.delegate(wire, &family.mother, |_| ()).await?;
     for path in [
         "/v1/vault/permissions",
         "/v1/vault/collections",
@@ -360,7 +345,7 @@ async fn a_delegation_over_another_vault_is_refused() -> Result<()> {
         let (wire, family) = (&world.wire, Family::at(world).await?);
         let accomplice = RawPatient::enrol(wire).await?;
         accomplice.put_collection(wire, Collection::DEFAULT).await?;
-        let by = accomplice.delegate(wire, family.mother.id, |_| ()).await?;
+        let by = accomplice.delegate(wire, &family.mother, |_| ()).await?;
         let forged = RawDelegation {
             owner: family.child.id,
             ..by
@@ -381,7 +366,7 @@ async fn keys_are_taken_only_for_what_is_delegated() -> Result<()> {
     let world = RawWorld::start().await?;
     let (wire, family) = (&world.wire, Family::at(&world).await?);
     let (child, mother) = (&family.child, &family.mother);
-    let by = child.delegate(wire, mother.id, |_| ()).await?;
+    let by = child.delegate(wire, &mother, |_| ()).await?;
     let path = "/v1/vault/delegations/keys";
     let give = async |collection| {
         let message = child.delegated_key(mother, &by, collection)?;
@@ -480,7 +465,7 @@ async fn told(
     let (child, mother) = (RawPatient::enrol(&wire).await?, RawPatient::enrol(&wire).await?);
     child.put_collection(&wire, Collection::DEFAULT).await?;
     child.put_collection(&wire, OTHER).await?;
-    let by = child.delegate(&wire, mother.id, edit).await?;
+    let by = child.delegate(&wire, &mother, edit).await?;
     let mut page: pb::EntryPage = mother
         .get(&wire, &format!("/v1/directory/{clinic_id}/entries"))
         .await?
@@ -558,7 +543,7 @@ async fn an_institution_refuses_a_delegates_forgery_that_its_server_takes() -> R
 async fn a_delegate_denies_and_signs_nothing_else() -> Result<()> {
     let world = RawWorld::start().await?;
     let (wire, family) = (&world.wire, Family::at(&world).await?);
-    let by = family.child.delegate(wire, family.mother.id, |_| ()).await?;
+    let by = family.child.delegate(wire, &family.mother, |_| ()).await?;
     let (request, request_id) = family.clinic.download_request(wire, &family.child)?;
     let hash = protocol_spec::hash::Sha256Digest::of(&request.body);
     let message = pb::SubmitDownloadRequest {

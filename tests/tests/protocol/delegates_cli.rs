@@ -9,13 +9,12 @@ use anyhow::{Context, Result, ensure};
 use crypto::{DelegatedKeyContext, RecipientSecret, open_delegated_key};
 use prost::Message;
 use protocol_spec::{
-    bodies::{DelegatedKey, Delegation},
+    bodies::{DelegatedKey, Delegation, VaultKeyStatement},
     collection::Collection,
     defence::Defence,
-    devices::DeviceList,
     messages as pb,
     patient::PatientSigned,
-    statement::{Body, Signed},
+    statement::Body,
 };
 use serde_json::Value;
 use tests::{
@@ -39,7 +38,9 @@ fn mother(scene: &Scene, power: &str, expires: &str) -> Result<(Cli, String, Str
         "--expires",
         expires,
     ])?;
-    Ok((mother, mother_id, text(&added, "delegation_id")?))
+    let delegation = text(&added, "delegation_id")?;
+    mother.run(&["delegate", "accept", &delegation])?;
+    Ok((mother, mother_id, delegation))
 }
 
 fn child(scene: &Scene) -> Result<String> {
@@ -176,7 +177,7 @@ fn a_carer_reads_one_collection_and_nothing_else() -> Result<()> {
         .patient
         .run(&["collection", "move", &inside, "--to", "medication"])?;
     let (carer, carer_id) = scene.world.patient("carer")?;
-    scene.patient.run(&[
+    let added = scene.patient.run(&[
         "delegate",
         "add",
         &carer_id,
@@ -187,6 +188,7 @@ fn a_carer_reads_one_collection_and_nothing_else() -> Result<()> {
         "--expires",
         "1d",
     ])?;
+    carer.run(&["delegate", "accept", &text(&added, "delegation_id")?])?;
     let child = child(&scene)?;
     let records = carer.run(&["records", "--acting-for", &child])?;
     let listed = records["records"].as_array().context("no records")?;
@@ -212,7 +214,7 @@ fn other_delegates_go_on_when_keys_change() -> Result<()> {
     scene.record("before")?;
     let (mother, _, delegation) = mother(&scene, "permit", "1d")?;
     let (father, father_id) = scene.world.patient("father")?;
-    scene.patient.run(&[
+    let added = scene.patient.run(&[
         "delegate",
         "add",
         &father_id,
@@ -223,6 +225,7 @@ fn other_delegates_go_on_when_keys_change() -> Result<()> {
         "--expires",
         "1d",
     ])?;
+    father.run(&["delegate", "accept", &text(&added, "delegation_id")?])?;
     let child = child(&scene)?;
     scene.patient.run(&["delegate", "end", &delegation])?;
     scene.record("after")?;
@@ -472,14 +475,17 @@ fn an_injected_delegate_key_gets_no_wrap() -> Result<()> {
             let Ok(mut info) = pb::PatientInfo::decode(body.clone()) else {
                 return body;
             };
-            let list = info.list.clone().map(Signed::<DeviceList>::try_from);
-            let (true, Some(Ok(list))) = (asked == path, list) else {
+            let key = info
+                .vault_key
+                .clone()
+                .map(PatientSigned::<VaultKeyStatement>::try_from);
+            let (true, Some(Ok(key))) = (asked == path, key) else {
                 return body;
             };
-            let mut forged = list.claimed().clone();
+            let mut forged = key.claimed().clone();
             forged.vault_key = public.clone();
-            if let Some(list) = &mut info.list {
-                list.body = forged.encode();
+            if let Some(statement) = info.vault_key.as_mut().and_then(|key| key.statement.as_mut()) {
+                statement.body = forged.encode();
             }
             info.encode_to_vec().into()
         });
@@ -514,6 +520,7 @@ fn an_injected_delegate_key_gets_no_wrap() -> Result<()> {
         if given["given"].as_array().is_none_or(Vec::is_empty) {
             return Ok((false, said));
         }
+        mother.run(&["delegate", "accept", &text(&given["given"][0], "delegation_id")?])?;
         let owner = text(&mother.run(&["delegate", "list"])?["held"][0], "owner_id")?;
         drop(mother.command(&["records", "--acting-for", &owner])?.output()?);
         let note = held.clone();

@@ -206,6 +206,7 @@ fn a_guardian_helps_unless_the_patient_objects() -> Result<()> {
     };
     add("3s", &guardian_id)?;
     ensure!(scene.kinds(&guardian)?.contains(&"guardian-named".to_owned()));
+    let accept = |by: &Cli| by.run(&["emergency", "guardian", "accept", &scene.patient_id]);
     let help = |by: &Cli, to: &str| {
         by.run(&[
             "emergency",
@@ -229,6 +230,8 @@ fn a_guardian_helps_unless_the_patient_objects() -> Result<()> {
     ensure!(problem(&fails(&stranger, "Ambulance")?) == "unknown");
     ensure!(problem(&fails(&guardian, "Practice")?) == "not-for-emergencies");
     ensure!(problem(&scene.refused(&scene.ambulance, &[])?) == "unknown");
+    ensure!(problem(&fails(&guardian, "Ambulance")?) == "not-accepted");
+    accept(&guardian)?;
     help(&guardian, "Ambulance")?;
     for told in [&scene.patient, &guardian, &scene.ambulance] {
         ensure!(scene.kinds(told)?.contains(&"emergency-help".to_owned()));
@@ -241,6 +244,7 @@ fn a_guardian_helps_unless_the_patient_objects() -> Result<()> {
 
     // A second guardian, to whom she says no.
     add("1h", &stranger_id)?;
+    accept(&stranger)?;
     let begun = help(&stranger, "Ambulance")?;
     let id = text(&begun, "help_id")?;
     scene.patient.run(&["emergency", "object", &id])?;

@@ -1,6 +1,7 @@
 //! Protocol tests against real `vault-server` and `medvault` processes. One binary, a module a subject.
 //! Tests return `Result` so that what fails tells its cause.
 
+mod accounts;
 mod answers;
 mod bad_input;
 mod blindness;
@@ -37,6 +38,7 @@ mod revocation;
 mod rules;
 mod standing_uploads;
 mod statement;
+mod strangers;
 mod supply_chain;
 mod tracing;
 mod vault_heads;

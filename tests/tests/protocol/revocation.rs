@@ -319,6 +319,7 @@ async fn the_patient_sees_every_step_in_her_history() -> Result<()> {
             What::Delegated(_) => Ok("delegated"),
             What::DelegationEnded(_) => Ok("delegation ended"),
             What::DelegateRead(_) => Ok("delegate read"),
+            What::Deleted(_) => Ok("deleted"),
             What::EmergencyOpened(_) | What::EmergencyHelp(_) | What::EmergencyObjected(_) => Ok("emergency"),
         })
         .collect::<Result<_>>()?;

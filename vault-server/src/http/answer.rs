@@ -75,6 +75,19 @@ impl WayBack {
         }
     }
 
+    /// Counts an enrolment of a patient (ACC-5).
+    ///
+    /// # Errors
+    /// `too-many`.
+    pub(super) fn admit_enrolment(&self) -> Result<(), Refusal> {
+        let admitted = self.app.enrolments.admit(self.connection.peer(), Instant::now());
+        if Defence::EnrolmentsOfAddress.holds(admitted) {
+            Ok(())
+        } else {
+            Err(Refusal::new(Problem::TooMany, "enrolments from one address"))
+        }
+    }
+
     /// Room for so many bytes to the principal whose running request this is.
     ///
     /// # Errors

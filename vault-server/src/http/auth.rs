@@ -211,6 +211,7 @@ impl Describe for Authenticated {
                 Problem::DelegationEnded,
                 Problem::DelegationExpired,
                 Problem::DelegationNotYetValid,
+                Problem::NotAccepted,
                 Problem::DelegationPower,
             ]);
         }

@@ -209,6 +209,7 @@ impl<M: Name> Describe for Posted<M> {
             Problem::UnsupportedVersion,
             Problem::DegenerateKey,
             Problem::StorageFull,
+            Problem::StorageBudget,
             Problem::IdempotencyKeyMissing,
             Problem::IdempotencyMismatch,
             Problem::TooLarge,

@@ -6,8 +6,8 @@ use prost::Message;
 use protocol_spec::{
     collection::Collection,
     ids::{
-        CollectionId, DelegationId, InstitutionId, LinkId, PatientId, PermissionId, ReleaseId, RequestId,
-        TerminalId, UploadId, VersionId,
+        CollectionId, DelegationId, DeviceId, InstitutionId, LinkId, PatientId, PermissionId, ReleaseId,
+        RequestId, TerminalId, UploadId, VersionId,
     },
     log::tile::TileKind,
     messages as pb,
@@ -21,7 +21,7 @@ use super::{
     body::{Brought, Introduced, Signed},
     openapi,
     presenting::Presenting,
-    query::{Id, Page, Params, Text, TileName, parameters},
+    query::{Id, Ids, Page, Params, Principal, Text, TileName, parameters},
 };
 use crate::vault::{Caller, KEYS_OF_PAGE, MAX_ACTS, MAX_VERSIONS, MAX_WRAPS, Proof, Refusal, Vault};
 
@@ -50,6 +50,10 @@ submissions! {
     put_delegation: PutDelegation -> Accepted;
     put_delegated_keys: PutDelegatedKeys -> Accepted;
     end_delegation: EndDelegation -> Accepted;
+    accept_delegation: AcceptDelegation -> Accepted;
+    accept_guardianship: AcceptGuardianship -> Accepted;
+    delete_unanswered: DeleteUnanswered -> Accepted;
+    block_sender: BlockSender -> Accepted;
     put_emergency: PutEmergency -> Accepted;
     submit_objection: SubmitObjection -> Accepted;
     put_segment: SignedSegment -> Accepted;
@@ -83,6 +87,16 @@ readings! {
     upload_status: UploadId -> UploadStatus, two_messages;
     link_offer: LinkId -> LinkOffer, enrolled;
     emergency_info: PatientId -> EmergencyInfo, two_messages;
+}
+
+pub(super) async fn member_list(
+    State(app): State<App>,
+    auth: Authenticated,
+    back: WayBack,
+    Ids(patient, member): Ids<PatientId, DeviceId>,
+) -> Answer<pb::MemberList> {
+    let room = back.room(auth.permit, enrolled(&app)).await?;
+    room.reply(app.vault.member_list(&auth.caller, patient, member).await)
 }
 
 /// What was enrolled, with a proof.
@@ -184,6 +198,7 @@ pub(super) async fn enrol_patient(
     State(app): State<App>,
     posted: Introduced<pb::EnrolPatient>,
 ) -> Answer<pb::Accepted> {
+    posted.back.admit_enrolment()?;
     enrol(&app, posted, Vault::enrolling_patient).await
 }
 
@@ -562,6 +577,33 @@ pub(super) async fn held_delegations(
             .held_delegations(&auth.caller, page.after, page.limit)
             .await,
     )
+}
+
+pub(super) async fn offered_delegations(
+    State(app): State<App>,
+    auth: Authenticated,
+    back: WayBack,
+    page: Page<DelegationId>,
+) -> Answer<pb::DelegationPage> {
+    let most = app.vault.short_page_bytes(app.vault.message_bytes());
+    let room = back.page_room(auth.permit, most).await?;
+    let offered = app
+        .vault
+        .offered_delegations(&auth.caller, page.after, page.limit);
+    room.reply(offered.await)
+}
+
+pub(super) async fn senders(
+    State(app): State<App>,
+    auth: Authenticated,
+    back: WayBack,
+    page: Page<Principal>,
+) -> Answer<pb::SenderPage> {
+    let room = back
+        .page_room(auth.permit, app.vault.short_page_bytes(SHORT))
+        .await?;
+    let after = page.after.map(Principal::into_bytes);
+    room.reply(app.vault.senders(&auth.caller, after, page.limit).await)
 }
 
 parameters! {

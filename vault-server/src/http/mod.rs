@@ -6,7 +6,7 @@
 //! | [`accept`], [`stall`] | connections, their limits and their end |
 //! | [`auth`] | who signed a request; replay |
 //! | [`body`], [`query`], [`presenting`] | what a request carries, bounded and checked against its digest |
-//! | [`offers`] | new devices offered by one address |
+//! | [`offers`] | new devices offered, and patients enrolled, by one address |
 //! | [`memory`], [`answer`], [`outgoing`] | memory of bodies; what a response carries, until it is gone |
 //! | [`routes`], [`api`], [`openapi`] | every endpoint, what its handler says of it, and the document made of that |
 //! | [`handlers`] | one line a message endpoint |
@@ -40,7 +40,12 @@ use axum::Router;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub(crate) use self::auth::Gate;
-use self::{auth::Quota, leaves::LeafBuffers, memory::BodyMemory, offers::Offers};
+use self::{
+    auth::Quota,
+    leaves::LeafBuffers,
+    memory::BodyMemory,
+    offers::{HOUR, Offers, TEN_MINUTES},
+};
 use crate::{config::Limits, telemetry::Metrics, vault::Vault};
 
 /// What every handler needs.
@@ -69,10 +74,12 @@ pub(crate) struct Shared {
     leaf_buffers: LeafBuffers,
     inbox_streams: Quota,
     offers: Offers,
+    enrolments: Offers,
 }
 
 impl App {
-    pub(crate) fn new(vault: Vault, gate: Gate, limits: Limits) -> Self {
+    /// `enrolments` of one address in an hour are let in.
+    pub(crate) fn new(vault: Vault, gate: Gate, limits: Limits, enrolments: usize) -> Self {
         Self(Arc::new(Shared {
             vault,
             gate,
@@ -82,7 +89,8 @@ impl App {
             memory: BodyMemory::new(&limits),
             leaf_buffers: LeafBuffers::default(),
             inbox_streams: Quota::new(limits.streams_per_principal),
-            offers: Offers::new(limits.link_offers_per_address),
+            offers: Offers::new(limits.link_offers_per_address, TEN_MINUTES),
+            enrolments: Offers::new(enrolments, HOUR),
             limits,
         }))
     }

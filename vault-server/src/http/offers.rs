@@ -1,5 +1,5 @@
-//! How many new devices one network address has offered of late. Anybody may offer one, under a key of its own making, so
-//! that there is no principal to be counted (DEV-12). Kept in memory only: the vault bounds them in all.
+//! How many new devices one network address has offered of late, or how many patients it has enrolled. Anybody may, under a
+//! key of its own making, so that there is no principal to be counted (DEV-12, ACC-5). Kept in memory only.
 
 use std::{
     collections::HashMap,
@@ -11,6 +11,7 @@ use std::{
 /// So many for each address in a while.
 pub(super) struct Offers {
     limit: usize,
+    span: Duration,
     /// By network; those whose while is over are forgotten when there is no room.
     made: Mutex<HashMap<IpAddr, Made>>,
 }
@@ -21,15 +22,16 @@ struct Made {
 }
 
 impl Made {
-    fn is_over(&self, now: Instant) -> bool {
-        now.saturating_duration_since(self.since) >= WHILE
+    fn is_over(&self, span: Duration, now: Instant) -> bool {
+        now.saturating_duration_since(self.since) >= span
     }
 }
 
 impl Offers {
-    pub(super) fn new(limit: usize) -> Self {
+    pub(super) fn new(limit: usize, span: Duration) -> Self {
         Self {
             limit,
+            span,
             made: Mutex::default(),
         }
     }
@@ -39,13 +41,13 @@ impl Offers {
         let network = network(from);
         let mut all = self.made.lock().unwrap_or_else(PoisonError::into_inner);
         if all.len() >= MOST_NETWORKS {
-            all.retain(|_, made| !made.is_over(now));
+            all.retain(|_, made| !made.is_over(self.span, now));
         }
         if all.len() >= MOST_NETWORKS && !all.contains_key(&network) {
             return false;
         }
         let made = all.entry(network).or_insert(Made { since: now, count: 0 });
-        if made.is_over(now) {
+        if made.is_over(self.span, now) {
             *made = Made { since: now, count: 0 };
         }
         made.count += 1;
@@ -62,7 +64,9 @@ fn network(address: IpAddr) -> IpAddr {
 }
 
 /// As long as an offer is kept.
-const WHILE: Duration = Duration::from_secs(10 * 60);
+pub(super) const TEN_MINUTES: Duration = Duration::from_secs(10 * 60);
+/// For enrolments.
+pub(super) const HOUR: Duration = Duration::from_secs(3600);
 /// Some megabytes; more addresses than there can be offers.
 const MOST_NETWORKS: usize = 1 << 16;
 
@@ -73,7 +77,7 @@ mod tests {
     /// DEV-12
     #[test]
     fn each_network_has_its_own_count_for_a_while() {
-        let (offers, begin) = (Offers::new(2), Instant::now());
+        let (offers, begin) = (Offers::new(2, TEN_MINUTES), Instant::now());
         let admit = |address: &str, seconds| {
             offers.admit(address.parse().unwrap(), begin + Duration::from_secs(seconds))
         };
@@ -89,7 +93,7 @@ mod tests {
 
     #[test]
     fn memory_is_bounded_and_comes_back() {
-        let (offers, begin) = (Offers::new(9), Instant::now());
+        let (offers, begin) = (Offers::new(9, TEN_MINUTES), Instant::now());
         for number in 0..u32::try_from(MOST_NETWORKS).unwrap() {
             assert!(offers.admit(std::net::Ipv4Addr::from_bits(number).into(), begin));
         }
@@ -99,6 +103,6 @@ mod tests {
             offers.admit("0.0.0.7".parse().unwrap(), begin),
             "who is counted goes on"
         );
-        assert!(offers.admit(one_more, begin + WHILE));
+        assert!(offers.admit(one_more, begin + TEN_MINUTES));
     }
 }

@@ -6,8 +6,8 @@ use axum::extract::{FromRequestParts, Path, Query};
 use http::request::Parts;
 use protocol_spec::{
     ids::{
-        CollectionId, DelegationId, InstitutionId, LinkId, PatientId, PermissionId, ReleaseId, RequestId,
-        TerminalId, UploadId, VersionId,
+        CollectionId, DelegationId, DeviceId, InstitutionId, LinkId, PatientId, PermissionId, ReleaseId,
+        RequestId, TerminalId, UploadId, VersionId,
     },
     log::tile::TilePath,
     problem::Problem,
@@ -236,7 +236,39 @@ macro_rules! ids {
         }
     )*};
 }
-ids!(CollectionId DelegationId InstitutionId LinkId PatientId PermissionId ReleaseId RequestId TerminalId UploadId VersionId);
+ids!(CollectionId DelegationId DeviceId InstitutionId LinkId PatientId PermissionId ReleaseId RequestId TerminalId UploadId VersionId);
+
+/// A patient or an institution.
+pub(super) enum Principal {
+    Patient(PatientId),
+    Institution(InstitutionId),
+}
+
+impl Principal {
+    pub(super) fn into_bytes(self) -> [u8; 32] {
+        match self {
+            Self::Patient(id) => *id.as_bytes(),
+            Self::Institution(id) => *id.as_bytes(),
+        }
+    }
+}
+
+impl FromStr for Principal {
+    type Err = protocol_spec::Error;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.parse() {
+            Ok(patient) => Ok(Self::Patient(patient)),
+            Err(_) => text.parse().map(Self::Institution),
+        }
+    }
+}
+
+impl Parameter for Principal {
+    fn schema() -> Value {
+        json!({ "anyOf": [PatientId::schema(), InstitutionId::schema()] })
+    }
+}
 
 /// A parameter in its text form.
 pub(super) struct Text<T>(pub(super) T);

@@ -37,7 +37,7 @@ endpoints! {
         refuses NotFound;
     GET "/v1/log/salt" by "P, I" is handlers::log_salt;
     POST "/v1/patients" by "P, signed by the key being enrolled" is handlers::enrol_patient
-        refuses NotPermitted AlreadyExists;
+        refuses NotPermitted AlreadyExists InvitationNeeded InvitationOver WorkNeeded TooMany;
     POST "/v1/institutions" by "I, signed by the key being enrolled" is handlers::enrol_institution
         refuses NotPermitted NotAccredited AlreadyExists ChainConflict;
     POST "/v1/institutions/rotation" by "I, identity key" is handlers::rotate_institution
@@ -50,12 +50,13 @@ endpoints! {
     POST "/v1/institutions/terminals/removals" by "I, identity key" is handlers::remove_terminal;
     GET "/v1/institutions/terminal" by "a terminal" is handlers::terminal;
     GET "/v1/patients/{patient}" by "I, P" is handlers::patient_info;
+    GET "/v1/patients/{patient}/recovery/{device}" by "I, P" is handlers::member_list;
     POST "/v1/requests/upload" by "P" is handlers::submit_upload_request
-        refuses RequestMismatch RequestExpired PermissionExpired AlreadyExists EpochMismatch HeadConflict;
+        refuses ReceiverFull RequestMismatch RequestExpired PermissionExpired AlreadyExists EpochMismatch HeadConflict;
     POST "/v1/requests/download" by "I" is handlers::submit_download_request
-        refuses RequestExpired AlreadyExists;
+        refuses ReceiverFull RequestExpired AlreadyExists;
     POST "/v1/requests/reference" by "I" is handlers::submit_reference_request
-        refuses RequestExpired AlreadyExists;
+        refuses ReceiverFull RequestExpired AlreadyExists;
     GET "/v1/requests/{request}" by "P, I" is handlers::request;
     POST "/v1/permissions" by "P" is handlers::submit_permission
         refuses RequestMismatch RequestAnswered RequestExpired RecordMismatch EpochMismatch PermissionExpired
@@ -86,7 +87,7 @@ endpoints! {
     GET "/v1/vault/records/{version}" by "P" is handlers::vault_record;
     GET "/v1/vault/index" by "P" is handlers::index;
     POST "/v1/vault/index" by "P" is handlers::put_segment
-        refuses IndexConflict;
+        refuses IndexConflict TooMany;
     GET "/v1/vault/records/{version}/leaves" by "P" is leaves::own_leaves
         refuses RangeNotSatisfiable DelegationScope;
     POST "/v1/vault/records/{version}/adoption" by "P" is handlers::adopt
@@ -112,25 +113,29 @@ endpoints! {
         refuses DeviceListConflict PlacementConflict EpochMismatch AlreadyExists;
     GET "/v1/vault/emergency" by "P" is handlers::emergency;
     POST "/v1/vault/emergency" by "P" is handlers::put_emergency
-        refuses PermissionExpired EpochMismatch AlreadyExists ReplacementConflict RequestMismatch HeadConflict;
+        refuses ReceiverFull PermissionExpired EpochMismatch AlreadyExists ReplacementConflict RequestMismatch HeadConflict;
     POST "/v1/vault/emergency/objections" by "P" is handlers::submit_objection
         refuses EmergencyOver;
     POST "/v1/emergency/openings" by "I" is handlers::open_emergency
         refuses NotForEmergencies EmergencyLimit EmergencyWaiting EmergencyObjected EmergencyOver
             AlreadyExists PermissionExpired PermissionRevoked PermissionReplaced;
+    POST "/v1/emergency/guardianships" by "P, a guardian" is handlers::accept_guardianship;
     POST "/v1/emergency/helps" by "P, a guardian" is handlers::start_help
-        refuses EmergencyObjected EmergencyOver AlreadyExists;
+        refuses NotAccepted EmergencyObjected EmergencyOver AlreadyExists;
     GET "/v1/emergency/{patient}" by "P, I" is handlers::emergency_info;
     POST "/v1/links/{link}" by "signed by the device key that is offered" is handlers::offer_link
         refuses AlreadyExists TooMany;
     GET "/v1/links/{link}" by "P" is handlers::link_offer;
     GET "/v1/vault/delegations" by "P" is handlers::given_delegations;
     POST "/v1/vault/delegations" by "P" is handlers::put_delegation
-        refuses EpochMismatch DelegationExpired AlreadyExists TooMany;
+        refuses ReceiverFull EpochMismatch DelegationExpired AlreadyExists TooMany;
     POST "/v1/vault/delegations/keys" by "P" is handlers::put_delegated_keys
         refuses DelegationEnded DelegationExpired EpochMismatch;
     POST "/v1/vault/delegations/ends" by "P" is handlers::end_delegation;
     GET "/v1/delegations" by "P" is handlers::held_delegations;
+    GET "/v1/delegations/offered" by "P" is handlers::offered_delegations;
+    POST "/v1/delegations/acceptances" by "P" is handlers::accept_delegation
+        refuses DelegationExpired;
     GET "/v1/delegated-keys" by "a delegate" is handlers::delegated_keys
         refuses DelegationScope;
     GET "/v1/delegated-requests" by "a delegate" is handlers::delegated_requests;
@@ -140,4 +145,9 @@ endpoints! {
     GET "/v1/vault/history" by "P" is handlers::history;
     GET "/v1/inbox" by "P, I" is handlers::inbox;
     GET "/v1/inbox/stream" by "P, I" is sse::inbox_stream;
+    POST "/v1/inbox/deletions" by "P" is handlers::delete_unanswered
+        refuses RequestAnswered;
+    POST "/v1/inbox/blocks" by "P; I, identity key" is handlers::block_sender
+        refuses RequestAnswered;
+    GET "/v1/inbox/senders" by "P; I, identity key" is handlers::senders;
 }

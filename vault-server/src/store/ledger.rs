@@ -68,6 +68,11 @@ impl Table {
     pub const fn new(number: u8) -> Self {
         Self(number)
     }
+
+    /// Its number.
+    pub const fn number(self) -> u8 {
+        self.0
+    }
 }
 
 /// The name of a row: partition (a vault or principal id, never time), table and suffix.

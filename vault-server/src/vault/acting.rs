@@ -68,8 +68,20 @@ impl Vault {
             return Err(absent());
         };
         let ledger = &*self.shared.ledger;
-        let held = tables::held_delegation(id, delegation).get(ledger).await?;
-        let owner = held.ok_or_else(absent)?.owner;
+        let held = match tables::held_delegation(id, delegation).get(ledger).await? {
+            Some(held) => held,
+            None => {
+                let offered = tables::offered_delegation(id, delegation).get(ledger).await?;
+                let offered = offered.ok_or_else(absent)?;
+                ensure(
+                    Defence::Acceptance.is_off(),
+                    Problem::NotAccepted,
+                    "the delegation was not accepted",
+                )?;
+                offered
+            }
+        };
+        let owner = held.owner;
         let owner = PatientId::try_from(owner.as_ref()).map_err(Refusal::damaged)?;
         let row = tables::delegation(owner, delegation).get(ledger).await?;
         let signed = delegation_of(&row.ok_or_else(|| Refusal::damaged("a delegation has no row"))?)?;
@@ -198,7 +210,7 @@ impl Shared {
         delegation: &Delegation,
         row: Option<DelegationRow>,
     ) -> Result<(), Refusal> {
-        let ended = row.is_none_or(|row| row.end.is_some());
+        let ended = row.is_none_or(|row| row.end.is_some() || row.refused);
         ensure(
             Defence::DelegationLife.holds(!ended),
             Problem::DelegationEnded,
@@ -256,7 +268,8 @@ impl Operation for NoteRead<'_> {
             device: device.and_then(|device| device.chain),
         };
         tx.record_history(owner, pb::history_entry::What::DelegateRead(read))
-            .await
+            .await?;
+        Ok(())
     }
 }
 

@@ -89,6 +89,7 @@ impl Operation for SubmitHead {
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<pb::LoggedStatement, Refusal> {
         let Self { head } = self;
+        tx.protects = true;
         let newest = tx.newest_head(head.patient_id).await?;
         if newest.is_some_and(|newest| newest.hash == head.hash()) {
             return Ok(logged(head));

@@ -135,6 +135,7 @@ impl Operation for CloseEpoch {
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<pb::LoggedStatement, Refusal> {
         let Self { closure } = self;
+        tx.protects = true;
         let (patient, closed) = (closure.patient_id, collection(closure));
         let stored = tables::closure(patient, closed);
         if let Some(logged) = tx.read(&stored).await? {

@@ -84,6 +84,8 @@ impl Operation for PutCollection {
         tx.check_root_epoch(*patient, message.root_epoch).await?;
         let key = tables::collection(*patient, *id);
         let stored = tx.read(&key).await?;
+        // Another epoch, as a revocation makes one.
+        tx.protects = stored.is_some();
         if stored.is_none() {
             let number = tx.next_number(*patient.as_bytes(), Counted::Collections).await?;
             let fits = usize::try_from(number).is_ok_and(|number| number <= MAX_COLLECTIONS);

@@ -275,6 +275,8 @@ impl Operation for CommitUpload {
         let arrived = VersionRow::from(said.version_id);
         tx.put(&tables::arrival(patient, said.version_id), &arrived);
         tx.close_session(*self.institution.as_bytes()).await?;
+        let manifest = u64::try_from(self.stream.sealed_manifest.len()).unwrap_or(u64::MAX);
+        tx.holds_record(patient, manifest).await?;
         tx.record_history(patient, history_entry::What::Stored(receipt.clone()))
             .await?;
         tx.notify(*patient.as_bytes(), event::What::Stored(receipt.clone()))

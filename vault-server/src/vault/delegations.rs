@@ -15,6 +15,7 @@ use protocol_spec::{
 
 use super::{
     Caller, Intent, Refusal, Vault,
+    received::{Arrival, Asking},
     refusal::ensure,
     tables::{self, Counted, DelegationRow, HeldRow},
     tx::{Operation, Tx},
@@ -119,46 +120,15 @@ impl Vault {
         page.delegations = rows.into_iter().map(entry).collect();
         Ok(page)
     }
-
-    /// What others let the caller do, in the order of ids, after this one.
-    ///
-    /// # Errors
-    /// `not-permitted` unless a patient asks; those of the store.
-    pub async fn held_delegations(
-        &self,
-        caller: &Caller,
-        after: Option<DelegationId>,
-        limit: usize,
-    ) -> Result<pb::DelegationPage, Refusal> {
-        let delegate = caller.patient()?;
-        let first = match after {
-            Some(after) => tables::held_delegations(delegate).after(after.as_bytes()),
-            None => tables::held_delegations(delegate),
-        };
-        let (rows, more) = self.shared.short_page(first, limit.min(HELD_OF_PAGE)).await?;
-        let mut page = pb::DelegationPage::default();
-        for HeldRow { owner, delegation } in rows {
-            let owner = PatientId::try_from(owner.as_ref()).map_err(Refusal::damaged)?;
-            let id = DelegationId::try_from(delegation.as_ref()).map_err(Refusal::damaged)?;
-            let row = tables::delegation(owner, id).get(&*self.shared.ledger).await?;
-            let row = row.ok_or_else(|| Refusal::damaged("a delegation has no row"))?;
-            page.delegations.push(pb::DelegationEntry {
-                given: Vec::new(),
-                ..entry(row)
-            });
-            if more {
-                page.next = delegation;
-            }
-        }
-        Ok(page)
-    }
 }
 
-fn entry(row: DelegationRow) -> pb::DelegationEntry {
+pub(super) fn entry(row: DelegationRow) -> pb::DelegationEntry {
     pb::DelegationEntry {
         delegation: row.delegation,
         end: row.end,
         given: row.given,
+        accepted: row.accepted,
+        refused: row.refused,
     }
 }
 
@@ -167,8 +137,6 @@ pub(super) fn delegation_of(row: &DelegationRow) -> Result<PatientSigned<Delegat
     PatientSigned::try_from(row.delegation.clone()).map_err(Refusal::damaged)
 }
 
-/// A delegation each is two statements with their chains.
-const HELD_OF_PAGE: usize = 64;
 /// Each is a statement of 1.5 to 9 KiB.
 const KEYS_AT_ONCE: usize = 64;
 /// A key of 32 bytes under HPKE.
@@ -210,12 +178,16 @@ impl Operation for PutDelegation {
         }
         let count = tx.next_number(*owner.as_bytes(), Counted::Delegations).await?;
         ensure(count <= MOST, Problem::TooMany, "too many delegations")?;
-        let held = HeldRow {
-            owner: Bytes::copy_from_slice(owner.as_bytes()),
-            delegation: Bytes::copy_from_slice(id.as_bytes()),
-        };
-        tx.claim(&tables::held_delegation(delegation.delegate_id, id), &held)
-            .await?;
+        let delegate = *delegation.delegate_id.as_bytes();
+        tx.admit(Arrival {
+            receiver: delegate,
+            sender: *owner.as_bytes(),
+            what: Asking::Delegation,
+            id: id.as_bytes(),
+            expires: delegation.not_after,
+        })
+        .await?;
+        tx.has_met(*owner.as_bytes(), delegate).await?;
         let row = DelegationRow {
             delegation: Some(message.clone()),
             ..DelegationRow::default()
@@ -225,8 +197,13 @@ impl Operation for PutDelegation {
         tx.act(owner, Act::Delegation(id, delegation.hash())).await?;
         tx.record_history(owner, history_entry::What::Delegated(message.clone()))
             .await?;
-        let delegate = *delegation.delegate_id.as_bytes();
-        tx.notify(delegate, event::What::Delegated(message)).await?;
+        let offered = HeldRow {
+            owner: Bytes::copy_from_slice(owner.as_bytes()),
+            delegation: Bytes::copy_from_slice(id.as_bytes()),
+            event: tx.notify(delegate, event::What::Delegated(message)).await?,
+        };
+        tx.claim(&tables::offered_delegation(delegation.delegate_id, id), &offered)
+            .await?;
         Ok(pb::Accepted {})
     }
 }
@@ -286,6 +263,7 @@ impl Operation for EndDelegation {
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<pb::Accepted, Refusal> {
         let Self { end } = self;
+        tx.protects = true;
         let owner = end.patient_id;
         let key = tables::delegation(owner, end.delegation_id);
         let mut row = tx.read_existing(&key).await?;
@@ -312,8 +290,12 @@ impl Operation for EndDelegation {
         let message = end.to_message();
         tx.record_history(owner, history_entry::What::DelegationEnded(message.clone()))
             .await?;
-        let delegate = *signed.claimed().delegate_id.as_bytes();
-        tx.notify(delegate, event::What::DelegationEnded(message)).await?;
+        let delegate = signed.claimed().delegate_id;
+        // Whoever never accepted it has nothing to do with its end.
+        if !tx.withdraw_offer(owner, delegate, end.delegation_id).await? && !row.refused {
+            tx.notify(*delegate.as_bytes(), event::What::DelegationEnded(message))
+                .await?;
+        }
         Ok(pb::Accepted {})
     }
 }

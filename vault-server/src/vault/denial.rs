@@ -49,6 +49,7 @@ impl Operation for SubmitDenial {
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<pb::Accepted, Refusal> {
         let Self { denial } = self;
+        tx.protects = true;
         let place = tx.read_existing(&tables::place(&denial.request_id)).await?;
         let (patient, hash) = request_place(place)?;
         ensure(

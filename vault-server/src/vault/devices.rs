@@ -4,13 +4,16 @@
 use bytes::Bytes;
 use protocol_spec::{
     Error,
+    bodies::VaultKeyStatement,
     defence::Defence,
-    devices::{DeviceList, ListedDevice, MAX_LISTS, RESERVED_LISTS, verify_newest, verify_next},
+    devices::{
+        DeviceList, ListedDevice, MAX_LISTS, RESERVED_LISTS, verify_newest, verify_next, verify_vault_key,
+    },
     field::SealedBytes,
     ids::{DeviceId, PatientId},
     keys::RecipientKey,
     messages as pb,
-    patient::{Device, DeviceChain},
+    patient::{Device, DeviceChain, PatientSigned},
     problem::Problem,
     statement::{Signed, Verified},
     vault_head::Act,
@@ -270,6 +273,7 @@ impl Operation for ChangeDevices {
             "it does not continue the newest list",
         )?;
         let list = verify_next(self.list.clone(), &before)?;
+        tx.protects = list.removed(&before).next().is_some();
         let reserved = if list.may_be_one_of_the_last(&before) {
             0
         } else {
@@ -312,6 +316,9 @@ impl Operation for ChangeDevices {
             (Some(rotation), false) => {
                 row.previous_root_keys
                     .push(key_wrap(&rotation.previous_root_key)?);
+                let vault_key = PatientSigned::<VaultKeyStatement>::try_from(rotation.vault_key.clone())?;
+                let vault_key = verify_vault_key(vault_key, &list, list.signer)?;
+                row.vault_key = Some(vault_key.to_message());
                 tx.rotate(rotation, &list, &before).await?;
             }
             _ => {
@@ -424,7 +431,7 @@ fn key_wrap(wrap: &Bytes) -> Result<Bytes, Refusal> {
 }
 
 /// The newest list, as it was verified before it was stored.
-fn newest(row: &PatientRow, patient: PatientId) -> Result<Verified<DeviceList>, Refusal> {
+pub(super) fn newest(row: &PatientRow, patient: PatientId) -> Result<Verified<DeviceList>, Refusal> {
     let list = Signed::<DeviceList>::try_from(row.list.clone());
     let signer = DeviceChain::try_from(row.signer.clone());
     list.and_then(|list| verify_newest(list, signer?, patient))

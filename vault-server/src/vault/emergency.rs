@@ -3,11 +3,13 @@
 //!
 //! All of one vault stand in one row, which guards whatever is decided about them.
 
+mod guardianship;
 mod help;
 mod opening;
 
 use bytes::Bytes;
 use protocol_spec::{
+    defence::Defence,
     emergency::{GuardianTerms, MAX_GUARDIANS, share_hash},
     field::SealedBytes,
     ids::{InstitutionId, PatientId, PermissionId},
@@ -19,6 +21,7 @@ use protocol_spec::{
 
 use super::{
     Caller, Intent, Refusal, Vault,
+    received::{Arrival, Asking},
     refusal::ensure,
     tables::{self, EmergencyEntryRow, EmergencyRow, PermissionRow},
     tx::{Operation, Tx},
@@ -60,6 +63,8 @@ impl Vault {
             recipient_key: entry.recipient_key,
             help: entry.help,
             objected: entry.objected,
+            accepted: entry.accepted,
+            refused: entry.refused,
         };
         Ok(pb::EmergencyList {
             entries: row.entries.into_iter().map(entry).collect(),
@@ -91,7 +96,7 @@ impl Vault {
             && let Some(entry) = row
                 .entries
                 .into_iter()
-                .find(|entry| entry.is_guarded_by(guardian))
+                .find(|entry| entry.is_guarded_by(guardian) && !entry.refused)
         {
             let id: PermissionId = entry.permission.as_ref().try_into().map_err(Refusal::damaged)?;
             let permission = tables::permission(patient, id).get(ledger).await?;
@@ -173,6 +178,12 @@ impl EmergencyEntryRow {
     fn guardian(&self) -> Option<[u8; 32]> {
         self.guardian.as_ref().try_into().ok()
     }
+
+    /// Who is told what happens: a guardian who has accepted (ACC-10).
+    fn told(&self) -> Option<[u8; 32]> {
+        self.guardian()
+            .filter(|_| Defence::Acceptance.holds(self.accepted) && !self.refused)
+    }
 }
 
 impl EmergencyRow {
@@ -193,7 +204,7 @@ impl Tx<'_> {
         what: event::What,
     ) -> Result<(), Refusal> {
         self.notify(*patient.as_bytes(), what.clone()).await?;
-        for guardian in row.entries.iter().filter_map(EmergencyEntryRow::guardian) {
+        for guardian in row.entries.iter().filter_map(EmergencyEntryRow::told) {
             self.notify(guardian, what.clone()).await?;
         }
         Ok(())
@@ -209,15 +220,14 @@ impl Tx<'_> {
         let key = tables::emergency(patient);
         let mut row = self.read(&key).await?.unwrap_or_default();
         let ended = |entry: &EmergencyEntryRow| entry.permission == permission.as_bytes()[..];
-        let guardian = row
-            .entries
-            .iter()
-            .find(|entry| ended(entry))
-            .and_then(EmergencyEntryRow::guardian);
+        let entry = row.entries.iter().find(|entry| ended(entry)).cloned();
         row.entries.retain(|entry| !ended(entry));
         self.put(&key, &row);
-        if let Some(guardian) = guardian {
+        let Some(entry) = entry else { return Ok(()) };
+        if let Some(guardian) = entry.told() {
             self.notify(guardian, event::What::Revoked(revocation)).await?;
+        } else if let Some(guardian) = entry.guardian().filter(|_| !entry.refused) {
+            self.withdraw_guardianship(patient, guardian, entry.event).await?;
         }
         Ok(())
     }
@@ -260,20 +270,40 @@ impl Operation for PutEmergency {
                 Problem::AlreadyExists,
                 "there is a card, or this guardian, already",
             )?;
+            let mut entry = entry.clone();
             let fits = row.entries.len() <= MAX_GUARDIANS;
             ensure(fits, Problem::TooMany, "there are too many guardians")?;
-            row.entries.push(entry.clone());
+            entry.event = self.name_guardian(tx).await?;
+            row.entries.push(entry);
             row.entries.sort_by(|a, b| a.guardian.cmp(&b.guardian));
         }
         tx.put(&key, &row);
         tx.take_in(permission, PermissionRow::default()).await?;
-        let named = permission.emergency.and_then(|terms| terms.guardian);
-        if let (Some(GuardianTerms { guardian_id, .. }), None) = (named, &permission.replaces) {
-            let known = tx.read(&tables::patient(guardian_id)).await?.is_some();
-            ensure(known, Problem::NotPermitted, "the guardian is no patient here")?;
-            let event = event::What::GuardianNamed(permission.to_message());
-            tx.notify(*guardian_id.as_bytes(), event).await?;
-        }
         Ok(pb::Accepted {})
+    }
+}
+
+impl PutEmergency {
+    /// Asks a patient to be the guardian, if the permission names one; the number of her event (ACC-8, ACC-10).
+    async fn name_guardian(&self, tx: &mut Tx<'_>) -> Result<u64, Refusal> {
+        let permission = &self.permission;
+        let named = permission.emergency.as_ref().and_then(|terms| terms.guardian);
+        let Some(GuardianTerms { guardian_id, .. }) = named else {
+            return Ok(0);
+        };
+        let known = tx.read(&tables::patient(guardian_id)).await?.is_some();
+        ensure(known, Problem::NotPermitted, "the guardian is no patient here")?;
+        let (patient, guardian) = (permission.patient_id, *guardian_id.as_bytes());
+        tx.admit(Arrival {
+            receiver: guardian,
+            sender: *patient.as_bytes(),
+            what: Asking::Guardianship,
+            id: patient.as_bytes(),
+            expires: permission.not_after,
+        })
+        .await?;
+        tx.has_met(*patient.as_bytes(), guardian).await?;
+        let event = event::What::GuardianNamed(permission.to_message());
+        tx.notify(guardian, event).await
     }
 }

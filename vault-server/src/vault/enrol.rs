@@ -4,20 +4,21 @@
 use std::sync::Arc;
 
 use protocol_spec::{
-    bodies::{Accreditation, InstitutionKeys},
+    bodies::{Accreditation, InstitutionKeys, VaultKeyStatement},
     defence::Defence,
-    devices::{DeviceList, verify_first},
+    devices::{DeviceList, verify_first, verify_vault_key},
     directory::Institution,
     ids::{DeviceId, InstitutionId, PatientId, TerminalId},
     log::Entry,
     messages as pb,
-    patient::{Device, DeviceChain},
+    patient::{Device, DeviceChain, PatientSigned, PatientVerified},
     problem::Problem,
     statement::{Signed, Verified},
 };
 
 use super::{
     Caller, Intent, Refusal, Shared, Vault,
+    admission::Credential,
     devices::Joining,
     refusal::ensure,
     standing::check_entry,
@@ -32,6 +33,8 @@ pub struct Enrolment {
     pub(super) device: Device,
     list: Verified<DeviceList>,
     joining: Joining,
+    vault_key: PatientVerified<VaultKeyStatement>,
+    credential: Credential,
 }
 
 impl Vault {
@@ -168,10 +171,15 @@ impl Vault {
             Problem::NotPermitted,
             "the first device is certified by another",
         )?;
+        let vault_key = PatientSigned::<VaultKeyStatement>::try_from(message.vault_key)?;
+        let vault_key = verify_vault_key(vault_key, &list, device.id())?;
+        let credential = Credential::try_from((message.invitation, message.work))?;
         Ok(Caller::Enrolling(Arc::new(Enrolment {
             device,
             list,
             joining,
+            vault_key,
+            credential,
         })))
     }
 
@@ -210,28 +218,6 @@ impl Vault {
             Caller::Terminal { .. } => Err(Refusal::absent("terminals do not enrol")),
         }
     }
-
-    /// A patient's newest list of devices, for whoever is enrolled and knows her id (DEV-7).
-    ///
-    /// # Errors
-    /// `not-permitted` when there is no such patient.
-    pub async fn patient_info(
-        &self,
-        caller: &Caller,
-        patient: PatientId,
-    ) -> Result<pb::PatientInfo, Refusal> {
-        ensure(
-            caller.institution().is_ok() || caller.patient().is_ok(),
-            Problem::NotPermitted,
-            "whoever asks is enrolled",
-        )?;
-        let row = tables::patient(patient).get(&*self.shared.ledger).await?;
-        let row = row.ok_or_else(|| Refusal::absent("no such patient"))?;
-        Ok(pb::PatientInfo {
-            list: row.list,
-            signer: row.signer,
-        })
-    }
 }
 
 impl Shared {
@@ -260,6 +246,8 @@ impl Operation for EnrolPatient<'_> {
             device,
             list,
             joining,
+            vault_key,
+            credential,
         }) = self;
         let key = tables::patient(list.patient_id);
         let stored = tx.read(&tables::device_list(list.patient_id, 0)).await?;
@@ -268,9 +256,16 @@ impl Operation for EnrolPatient<'_> {
             ensure(same, Problem::AlreadyExists, "enrolled with another device")?;
             return Ok(pb::Accepted {});
         }
+        let invited_by = tx.admit_patient(list.patient_id, credential).await?;
+        if let Some(institution) = invited_by {
+            tx.has_met(*list.patient_id.as_bytes(), institution).await?;
+        }
         tx.join(device, joining).await?;
-        tx.put_list(&key, PatientRow::default(), list, device.chain())
-            .await?;
+        let row = PatientRow {
+            vault_key: Some(vault_key.to_message()),
+            ..PatientRow::default()
+        };
+        tx.put_list(&key, row, list, device.chain()).await?;
         Ok(pb::Accepted {})
     }
 }

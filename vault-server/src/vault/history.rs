@@ -4,6 +4,7 @@
 use bytes::Bytes;
 use prost::Message;
 use protocol_spec::{
+    hash::Sha256Digest,
     ids::{PatientId, PermissionId},
     messages as pb,
     permission::PermissionBody,
@@ -75,15 +76,33 @@ impl Shared {
 }
 
 impl Tx<'_> {
-    /// Adds to a vault's history (FLW-11).
-    pub(super) async fn record_history(&mut self, patient: PatientId, what: What) -> Result<(), Refusal> {
+    /// Adds to a vault's history (FLW-11); the entry's number.
+    pub(super) async fn record_history(&mut self, patient: PatientId, what: What) -> Result<u64, Refusal> {
         self.record(patient, Some(what), Bytes::new()).await
     }
 
     /// Adds a permission to the history of its vault. It never changes, so that its row can be named.
     pub(super) async fn record_permission(&mut self, permission: &PermissionBody) -> Result<(), Refusal> {
         let id = Bytes::copy_from_slice(permission.permission_id.as_bytes());
-        self.record(permission.patient_id, None, id).await
+        self.record(permission.patient_id, None, id).await?;
+        Ok(())
+    }
+
+    /// Leaves nothing of an entry that tells of a request but the hash of what it told: whoever has seen it finds that it is the
+    /// same (ACC-9).
+    pub(super) async fn empty_entry(&mut self, patient: PatientId, number: u64) -> Result<(), Refusal> {
+        let key = tables::history(patient, number);
+        let mut row = self.read_existing(&key).await?;
+        let entry = row.entry.get_or_insert_default();
+        let (Some(What::DownloadRequested(request)) | Some(What::ReferenceRequested(request))) = &entry.what
+        else {
+            return Err(Refusal::damaged("the entry tells of no request"));
+        };
+        entry.what = Some(What::Deleted(pb::Deleted {
+            hash: Bytes::copy_from_slice(Sha256Digest::of(&request.encode_to_vec()).as_bytes()),
+        }));
+        self.put(&key, &row);
+        Ok(())
     }
 
     async fn record(
@@ -91,7 +110,7 @@ impl Tx<'_> {
         patient: PatientId,
         what: Option<What>,
         permitted: Bytes,
-    ) -> Result<(), Refusal> {
+    ) -> Result<u64, Refusal> {
         let number = self.next_number(*patient.as_bytes(), Counted::History).await?;
         let entry = pb::HistoryEntry {
             number,
@@ -103,6 +122,6 @@ impl Tx<'_> {
             permitted,
         };
         self.put(&tables::history(patient, number), &row);
-        Ok(())
+        Ok(number)
     }
 }

@@ -5,6 +5,7 @@ use protocol_spec::{defence::Defence, problem::Problem};
 
 use super::{
     Caller, Intent, Refusal, Shared,
+    account::Payer,
     tables::{self, Expiring, IdempotencyRow, Row},
     time::millis,
     tx::{Operation, Tx},
@@ -58,6 +59,7 @@ impl Tx<'_> {
     /// Keeps the answer for repetitions.
     pub(super) fn remember<A: Row>(&mut self, caller: &Caller, intent: &Intent, answer: &A) {
         let principal = caller.principal();
+        self.paid_by(Payer::of(caller));
         let row = IdempotencyRow {
             digest: intent.digest.to_vec().into(),
             answer: answer.bytes(),

@@ -48,8 +48,8 @@ impl Vault {
 }
 
 impl Tx<'_> {
-    /// Puts an event into a principal's inbox (FLW-11).
-    pub(super) async fn notify(&mut self, principal: [u8; 32], what: What) -> Result<(), Refusal> {
+    /// Puts an event into a principal's inbox (FLW-11); its number.
+    pub(super) async fn notify(&mut self, principal: [u8; 32], what: What) -> Result<u64, Refusal> {
         let number = self.next_number(principal, Counted::Inbox).await?;
         let event = pb::Event {
             number,
@@ -58,6 +58,15 @@ impl Tx<'_> {
         };
         self.put(&tables::inbox(principal, number), &event);
         self.wake(principal);
+        Ok(number)
+    }
+
+    /// Leaves nothing of an event but its number (ACC-9).
+    pub(super) async fn empty_event(&mut self, principal: [u8; 32], number: u64) -> Result<(), Refusal> {
+        let key = tables::inbox(principal, number);
+        let mut event = self.read_existing(&key).await?;
+        event.what = Some(What::Deleted(pb::Deleted::default()));
+        self.put(&key, &event);
         Ok(())
     }
 }

@@ -2,8 +2,10 @@
 //! segments in order and cannot read them. See `spec/index.md`.
 
 use bytes::Bytes;
+use prost::Message;
 use protocol_spec::{
     bodies::IndexSegment,
+    defence::Defence,
     hash::Sha256Digest,
     ids::PatientId,
     index::{IndexHead, MAX_SEGMENTS},
@@ -104,7 +106,19 @@ impl Operation for PutSegment {
             Problem::TooMany,
             "too many segments: begin a new generation",
         )?;
-        tx.put(&key, &IndexRow::from(after));
+        let bytes = u64::try_from(message.encoded_len()).unwrap_or(u64::MAX);
+        let kept = before.filter(|row| row.generation == head.generation);
+        let bytes = kept.map_or(0, |row| row.bytes).saturating_add(bytes);
+        ensure(
+            Defence::StorageBudget.holds(bytes <= tx.index_budget(patient).await?),
+            Problem::StorageBudget,
+            "the index is larger than its vault: begin a new generation",
+        )?;
+        let row = IndexRow {
+            bytes,
+            ..IndexRow::from(after)
+        };
+        tx.put(&key, &row);
         tx.put(&tables::segment(patient, head.generation, head.number), message);
         Ok(pb::Accepted {})
     }
@@ -136,6 +150,7 @@ impl From<IndexHead> for IndexRow {
             segments: head.segments,
             last: Bytes::copy_from_slice(head.last.as_bytes()),
             through: head.through,
+            bytes: 0,
         }
     }
 }

@@ -2,7 +2,12 @@
 
 use std::time::Duration;
 
-use super::records::{placed_bytes, release_bytes};
+use super::{
+    account::Budgets,
+    admission::EnrolmentPolicy,
+    received::InboxLimits,
+    records::{placed_bytes, release_bytes},
+};
 
 /// Bounds of the vault. The defaults suit one machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +30,14 @@ pub struct VaultLimits {
     pub emergencies_per_patient: usize,
     /// Openings by one institution in emergencies, in a day.
     pub emergencies_per_institution: usize,
+    /// By which rule patients enrol.
+    pub enrolment: EnrolmentPolicy,
+    /// Patients who may enrol in a day by one institution's invitations.
+    pub invited_per_institution: u32,
+    /// How much of one sender, and of strangers, a receiver takes.
+    pub inbox: InboxLimits,
+    /// What principals may have the server keep.
+    pub budgets: Budgets,
     /// Leaves in one PUT.
     pub leaves_per_request: u32,
     /// Bytes of a sealed manifest.
@@ -58,6 +71,10 @@ impl Default for VaultLimits {
             sessions_per_institution: 256,
             emergencies_per_patient: 6,
             emergencies_per_institution: 24,
+            enrolment: EnrolmentPolicy::Invitation,
+            invited_per_institution: 1000,
+            inbox: InboxLimits::default(),
+            budgets: Budgets::default(),
             leaves_per_request: 64,
             sealed_manifest_bytes: 16 << 20,
             release_manifest_bytes: 20 << 20,

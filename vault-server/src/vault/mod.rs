@@ -9,10 +9,14 @@
 //! | `caller`, `known`, `refusal`, `limits`, `time`, `steady` | who asks, what is answered instead, bounds, time |
 //! | `tables`, `tx`, `idempotency` | rows, one try at a commit, mutations that may be repeated |
 //! | `enrol`, `directory` | principals |
+//! | `account` | what each principal has the server keep, and may |
+//! | `admission` | who may enrol as a patient |
+//! | `strangers` | what others see of a patient |
 //! | `programs` | client programs that the registrar vouches for |
 //! | `acts` | what was done to a vault, and the heads over it |
 //! | `devices`, `links` | the devices of a patient, and those that offer themselves |
-//! | `delegations`, `acting` | what patients let others do in their vaults; those who do it |
+//! | `delegations`, `held`, `acting` | what patients let others do in their vaults; who may; those who do it |
+//! | `received`, `unanswered` | how much anybody may put before whom; what she does about it |
 //! | `rotation`, `withdrawal`, `terminals`, `standing` | an institution's keys, end and terminals; whether it may still act |
 //! | `requests`, `permissions`, `denial`, `revocation` | asking, permitting, denying, taking back |
 //! | `challenge`, `presentation` | delivery of a permission key, proof of possession |
@@ -25,8 +29,10 @@
 //! | `records`, `history`, `inbox` | what principals see of their own |
 //! | `log`, `sweep` | transparency log, expired sessions |
 
+mod account;
 mod acting;
 mod acts;
+mod admission;
 mod caller;
 mod challenge;
 mod closure;
@@ -38,6 +44,7 @@ mod devices;
 mod directory;
 mod emergency;
 mod enrol;
+mod held;
 mod history;
 mod idempotency;
 mod inbox;
@@ -52,6 +59,7 @@ mod permissions;
 mod placement;
 mod presentation;
 mod programs;
+mod received;
 mod records;
 mod refusal;
 mod release;
@@ -64,6 +72,7 @@ mod rewrap;
 mod rotation;
 mod standing;
 mod steady;
+mod strangers;
 mod sweep;
 mod tables;
 mod terminals;
@@ -71,6 +80,7 @@ mod terminals;
 mod tests;
 mod time;
 mod tx;
+mod unanswered;
 mod upload;
 mod withdrawal;
 
@@ -85,14 +95,17 @@ use protocol_spec::{
 use tokio::{sync::watch, task::JoinSet};
 
 pub use self::{
+    account::Budgets,
     acting::{Acting, KEYS_OF_PAGE},
     acts::MAX_ACTS,
+    admission::EnrolmentPolicy,
     caller::{Caller, Intent},
     enrol::Enrolment,
     intake::LeafIntake,
     limits::VaultLimits,
     outflow::LeafStream,
     presentation::{Possession, Proof},
+    received::InboxLimits,
     records::RecordList,
     refusal::Refusal,
     release_end::MAX_VERSIONS,
@@ -100,6 +113,7 @@ pub use self::{
     time::{Clock, SystemClock},
 };
 use self::{
+    admission::Challenges,
     inbox::Wakes,
     intake::InFlight,
     known::KnownCallers,
@@ -133,6 +147,7 @@ struct Shared {
     wakes: Wakes,
     known: KnownCallers,
     in_flight: InFlight,
+    challenges: Challenges,
 }
 
 impl Vault {
@@ -162,6 +177,7 @@ impl Vault {
             wakes: Wakes::default(),
             known: KnownCallers::default(),
             in_flight: InFlight::default(),
+            challenges: Challenges::default(),
         });
         let mut tasks = JoinSet::new();
         let (sequencer, sweeper) = (shared.clone(), shared.clone());
@@ -201,7 +217,7 @@ impl Vault {
             limits,
             ..
         } = &*self.shared;
-        pb::ServerInfo {
+        let mut info = pb::ServerInfo {
             version: protocol_spec::field::VERSION,
             suite: protocol_spec::field::SUITE,
             operator_key: operator.key().as_bytes().to_vec().into(),
@@ -210,7 +226,10 @@ impl Vault {
             max_request_bytes: limits.request_bytes,
             max_leaves_per_request: u64::from(limits.leaves_per_request),
             max_inline_bytes: protocol_spec::content::LEAF_LEN,
-        }
+            ..pb::ServerInfo::default()
+        };
+        self.announce_enrolment(&mut info);
+        info
     }
 
     /// The checkpoint to be shown, a signed note: the newest, or, where there are witnesses, the newest that the quorum has

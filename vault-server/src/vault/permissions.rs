@@ -248,6 +248,10 @@ impl Tx<'_> {
             .await?;
         let meter = MeterRow::default().with(Meter::of(permission));
         self.put(&tables::meter(patient, permission.permission_id), &meter);
+        if permission.kind != Kind::Emergency {
+            let institution = *permission.institution_id.as_bytes();
+            self.has_met(*patient.as_bytes(), institution).await?;
+        }
         self.record_permission(permission).await
     }
 
@@ -341,6 +345,7 @@ impl Operation for SubmitPermission {
             head,
         } = self;
         let patient = permission.patient_id;
+        tx.protects = permission.replaces.is_some();
         let kind = pb::PermissionKind::from(permission.kind);
         let request = match &permission.replaces {
             Some(replaces) => tx.replace(permission, replaces).await?,

@@ -17,6 +17,7 @@ use protocol_spec::{
 
 use super::{
     Caller, Intent, Refusal, Shared, Vault,
+    received::{Arrival, Asking},
     refusal::ensure,
     tables::{self, PermissionRow, PlaceRow, RequestRow},
     tx::{Operation, Tx},
@@ -221,6 +222,7 @@ impl Tx<'_> {
             concerned: Bytes::copy_from_slice(new.concerned.as_bytes()),
             kind: pb::PermissionKind::from(new.kind).into(),
             expires: new.expires,
+            ..RequestRow::default()
         };
         self.claim(&tables::request(new.patient, new.hash), &row).await
     }
@@ -247,7 +249,40 @@ impl Tx<'_> {
             stored.set_state(answer);
         }
         self.put(&key, &row);
+        let asker = row.asker.as_ref().try_into().map_err(Refusal::damaged)?;
+        self.settle(*patient.as_bytes(), asker, Asking::Request, hash.as_bytes())
+            .await?;
         Ok(row)
+    }
+
+    /// Opens what an institution asks of a patient: if she takes it, it stands in her history and her inbox (ACC-8).
+    async fn ask(&mut self, new: NewRequest, message: pb::Statement) -> Result<(), Refusal> {
+        let (patient, hash) = (new.patient, new.hash);
+        self.admit(Arrival {
+            receiver: *patient.as_bytes(),
+            sender: new.asker,
+            what: Asking::Request,
+            id: hash.as_bytes(),
+            expires: new.expires,
+        })
+        .await?;
+        let (asked, told) = match new.kind {
+            Kind::Reference => (
+                history_entry::What::ReferenceRequested(message.clone()),
+                event::What::ReferenceRequested(message),
+            ),
+            _ => (
+                history_entry::What::DownloadRequested(message.clone()),
+                event::What::DownloadRequested(message),
+            ),
+        };
+        self.open_request(new).await?;
+        let key = tables::request(patient, hash);
+        let mut row = self.read_existing(&key).await?;
+        row.history = self.record_history(patient, asked).await?;
+        row.event = self.notify(*patient.as_bytes(), told).await?;
+        self.put(&key, &row);
+        Ok(())
     }
 }
 
@@ -276,6 +311,8 @@ impl Operation for SubmitUpload {
             Problem::RequestMismatch,
             "permission and upload request do not belong together",
         )?;
+        tx.admit_unasked(*request.institution_id.as_bytes(), *request.patient_id.as_bytes())
+            .await?;
         tx.open_request(NewRequest {
             id: request.request_id,
             hash: request.hash(),
@@ -317,7 +354,7 @@ impl Operation for SubmitDownload {
         let message = request.to_message();
         tx.check_root_epoch(request.patient_id, request.root_epoch)
             .await?;
-        tx.open_request(NewRequest {
+        let new = NewRequest {
             id: request.request_id,
             hash: request.hash(),
             patient: request.patient_id,
@@ -327,15 +364,8 @@ impl Operation for SubmitDownload {
             expires: request.expires,
             request: Request::Download(message.clone()),
             state: RequestState::Open,
-        })
-        .await?;
-        let asked = history_entry::What::DownloadRequested(message.clone());
-        tx.record_history(request.patient_id, asked).await?;
-        tx.notify(
-            *request.patient_id.as_bytes(),
-            event::What::DownloadRequested(message),
-        )
-        .await?;
+        };
+        tx.ask(new, message).await?;
         Ok(pb::Accepted {})
     }
 }
@@ -353,7 +383,7 @@ impl Operation for SubmitReference {
         tx.check_root_epoch(request.patient_id, request.root_epoch)
             .await?;
         tx.institution(request.second_institution_id).await?;
-        tx.open_request(NewRequest {
+        let new = NewRequest {
             id: request.request_id,
             hash: request.hash(),
             patient: request.patient_id,
@@ -363,15 +393,8 @@ impl Operation for SubmitReference {
             expires: request.expires,
             request: Request::Reference(message.clone()),
             state: RequestState::Open,
-        })
-        .await?;
-        let asked = history_entry::What::ReferenceRequested(message.clone());
-        tx.record_history(request.patient_id, asked).await?;
-        tx.notify(
-            *request.patient_id.as_bytes(),
-            event::What::ReferenceRequested(message),
-        )
-        .await?;
+        };
+        tx.ask(new, message).await?;
         Ok(pb::Accepted {})
     }
 }

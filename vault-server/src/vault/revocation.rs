@@ -127,6 +127,7 @@ impl Operation for Revoke<'_> {
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<(), Refusal> {
         let Self { caller, revocation } = self;
+        tx.protects = true;
         tx.check_listed(caller).await?;
         let (patient, id) = (revocation.patient_id, revocation.permission_id);
         let permission = tx.read_existing(&tables::permission(patient, id)).await?;
@@ -156,7 +157,8 @@ impl Operation for Revoke<'_> {
             return tx.end_emergency(patient, id, message).await;
         }
         tx.notify(*body.institution_id.as_bytes(), event::What::Revoked(message))
-            .await
+            .await?;
+        Ok(())
     }
 }
 

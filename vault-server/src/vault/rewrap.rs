@@ -125,6 +125,7 @@ impl Operation for PutWraps {
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<pb::Accepted, Refusal> {
         let Self { patient, id, message } = self;
+        tx.protects = true;
         let (from, to) = (
             Collection {
                 id: *id,

@@ -10,7 +10,7 @@ use protocol_spec::{
 };
 
 use super::{
-    Refusal, Shared, Vault,
+    Refusal, Shared, Vault, admission,
     links::EndOffer,
     release_end::CloseRelease,
     tables::{self, Expiring, Mark, UploadRow},
@@ -98,6 +98,7 @@ impl Shared {
             Expiring::Version(_, version) => {
                 self.blobs.delete(*version.as_bytes(), 0..u32::MAX).await?;
             }
+            Expiring::Invitation(body) => over.push(admission::forgotten(&body)),
             Expiring::Offer(link, device) => self.run(&EndOffer { link, device }).await?,
             Expiring::Upload(patient, upload) => match self.end_upload(patient, upload).await {
                 // A request is still sending; it will be refused, and the session ended next time.

@@ -59,6 +59,12 @@
 //! | 70 acts | patient | – | [`ActsRow`]: the right edge of the vault tree; guards the acts |
 //! | 71 act | patient | number | [`ActRow`], never changed |
 //! | 72 vault head | patient | sequence | [`pb::PatientStatement`] |
+//! | 80 invitation | server | SHA-256 of its body | [`InvitationRow`]: what is used of it |
+//! | 81 day | principal | what is counted | [`DayRow`]: how many there were on a day |
+//! | 82 sender | receiver | sender | [`SenderRow`]: what of it is unanswered, whether it is blocked |
+//! | 83 strangers | receiver | – | [`StrangersRow`]: what is unanswered of all whom she never dealt with |
+//! | 84 account | principal | – | [`AccountRow`]: how much it has the server keep |
+//! | 85 offered delegation | delegate | delegation | [`HeldRow`]: whose it is, not accepted yet |
 //!
 //! Integers in suffixes are big-endian.
 
@@ -550,6 +556,70 @@ pub(super) fn vault_head(patient: PatientId, sequence: u64) -> RowKey<pb::Patien
     RowKey::new(*patient.as_bytes(), 72, sequence.to_be_bytes())
 }
 
+pub(super) fn invitation(body: &Sha256Digest) -> RowKey<InvitationRow> {
+    RowKey::new(SERVER, 80, *body.as_bytes())
+}
+
+pub(super) fn day(principal: [u8; 32], what: Daily) -> RowKey<DayRow> {
+    RowKey::new(principal, 81, [what as u8])
+}
+
+pub(super) fn sender(receiver: [u8; 32], sender: [u8; 32]) -> RowKey<SenderRow> {
+    RowKey::new(receiver, 82, sender)
+}
+
+/// Where those of whom something has come begin.
+pub(super) fn senders(receiver: [u8; 32]) -> RowKey<SenderRow> {
+    RowKey::new(receiver, 82, [])
+}
+
+pub(super) fn strangers(receiver: [u8; 32]) -> RowKey<StrangersRow> {
+    RowKey::new(receiver, 83, [])
+}
+
+pub(super) fn account(principal: [u8; 32]) -> RowKey<AccountRow> {
+    RowKey::new(principal, 84, [])
+}
+
+pub(super) fn offered_delegation(delegate: PatientId, delegation: DelegationId) -> RowKey<HeldRow> {
+    RowKey::new(*delegate.as_bytes(), 85, *delegation.as_bytes())
+}
+
+/// Where what a patient may accept begins.
+pub(super) fn offered_delegations(delegate: PatientId) -> RowKey<HeldRow> {
+    RowKey::new(*delegate.as_bytes(), 85, [])
+}
+
+/// How a row counts in its payer's account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Charged {
+    /// It stays.
+    Kept,
+    /// An answer, kept for a day.
+    Answer,
+    /// It goes by itself, or is bounded otherwise.
+    Not,
+}
+
+/// By its table.
+pub(super) fn charged(key: &Key) -> Charged {
+    // Leaves and manifests come with records that a patient has permitted, segments have a budget of their own; what waits for
+    // the log or its time goes.
+    const NOT: [u8; 5] = [9, 13, 19, 20, 63];
+    match key.table.number() {
+        18 => Charged::Answer,
+        table if NOT.contains(&table) => Charged::Not,
+        _ => Charged::Kept,
+    }
+}
+
+/// What a [`DayRow`] counts.
+#[derive(Clone, Copy)]
+pub(super) enum Daily {
+    /// Patients who enrolled by an institution's invitations.
+    Invited = 1,
+}
+
 /// What a [`CountRow`] counts.
 #[derive(Clone, Copy)]
 pub(super) enum Counted {
@@ -588,6 +658,8 @@ pub(super) enum Expiring {
     Offer(LinkId, DeviceId),
     /// What was stored of a version whose place another has taken.
     Version(PatientId, VersionId),
+    /// How often an invitation was used: SHA-256 of its body.
+    Invitation(Sha256Digest),
 }
 
 impl Expiring {
@@ -595,6 +667,7 @@ impl Expiring {
         match self {
             Self::Idempotency(principal, key) => [&[1][..], &principal, &key].concat(),
             Self::Upload(patient, upload) => [&[2][..], patient.as_bytes(), upload.as_bytes()].concat(),
+            Self::Invitation(body) => [&[7][..], body.as_bytes()].concat(),
             Self::Version(patient, version) => [&[6][..], patient.as_bytes(), version.as_bytes()].concat(),
             Self::Offer(link, device) => [&[5][..], link.as_bytes(), device.as_bytes()].concat(),
             Self::Release(patient, release) => [&[3][..], patient.as_bytes(), release.as_bytes()].concat(),
@@ -623,6 +696,7 @@ impl Expiring {
             }
             5 => Self::Offer(LinkId::from_bytes(*partition), id.try_into().ok()?),
             6 => Self::Version(patient, id.try_into().ok()?),
+            7 => Self::Invitation(Sha256Digest::from_bytes(*partition)),
             _ => return None,
         };
         Some((u64::from_be_bytes(*at), what))

@@ -186,6 +186,7 @@ impl Operation for RemoveTerminal {
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<pb::Accepted, Refusal> {
         let Self { removal } = self;
+        tx.protects = true;
         let key = tables::terminal(removal.institution_id, removal.terminal_id);
         let mut row = tx.read_existing(&key).await?;
         let terminal = row.terminal.get_or_insert_default();

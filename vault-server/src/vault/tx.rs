@@ -14,9 +14,11 @@ use protocol_spec::{
 
 use super::{
     Refusal, Shared,
+    account::{Payer, Written},
     log::Queued,
     tables::{
-        self, CountRow, Counted, Expiring, LogQueueRow, LogSaltRow, Mark, PlaceRow, Placed, Row, RowKey,
+        self, Charged, CountRow, Counted, Expiring, LogQueueRow, LogSaltRow, Mark, PlaceRow, Placed, Row,
+        RowKey,
     },
 };
 use crate::store::{Commit, CommitId, Decision, Key, Versioned, transact};
@@ -54,8 +56,14 @@ impl Shared {
             writes: BTreeMap::new(),
             logged: Vec::new(),
             woken: Vec::new(),
+            payer: None,
+            protects: false,
         };
         let answer = operation.apply(&mut tx).await?;
+        if let Some(payer) = tx.payer {
+            let written = tx.written();
+            tx.charge(payer, written).await?;
+        }
         let Tx {
             id,
             reads,
@@ -92,9 +100,35 @@ pub(super) struct Tx<'a> {
     writes: BTreeMap<Key, Option<Bytes>>,
     logged: Vec<Queued>,
     woken: Vec<[u8; 32]>,
+    payer: Option<Payer>,
+    /// What is done protects, or takes away: it may use what is kept for that.
+    pub(super) protects: bool,
 }
 
 impl Tx<'_> {
+    /// Has a principal pay for what this try writes.
+    pub(super) fn paid_by(&mut self, payer: Payer) {
+        self.payer = Some(payer);
+    }
+
+    /// What this try is going to write and delete, as far as it has read what was there.
+    fn written(&self) -> Written {
+        let mut written = Written::default();
+        for (key, value) in &self.writes {
+            let new = value.as_ref().map_or(0, |value| row_bytes(key, value));
+            match tables::charged(key) {
+                Charged::Kept => {
+                    let old = self.reads.get(key).and_then(Option::as_ref);
+                    written.came += new;
+                    written.went += old.map_or(0, |old| row_bytes(key, &old.value));
+                }
+                Charged::Answer => written.answers += new,
+                Charged::Not => {}
+            }
+        }
+        written
+    }
+
     /// The row as this transaction sees it; the commit will check that it still is so.
     pub(super) async fn read<R: Row>(&mut self, row: &RowKey<R>) -> Result<Option<R>, Refusal> {
         if let Some(written) = self.writes.get(row.key()) {
@@ -207,6 +241,12 @@ impl Tx<'_> {
     pub(super) async fn has_passed(&self, deadline: u64) -> bool {
         self.shared.time.has_passed(deadline).await
     }
+}
+
+/// What a row takes: its key and its value.
+fn row_bytes(key: &Key, value: &Bytes) -> u64 {
+    let bytes = key.partition.len() + key.suffix.len() + value.len();
+    u64::try_from(bytes).unwrap_or(u64::MAX)
 }
 
 /// Bytes from the system's generator.

@@ -135,9 +135,13 @@ impl Patient {
             root_key: Some((&sealed()).into()),
             approval: Bytes::new(),
         };
+        let sign = |message: &[u8]| self.caller.signing.sign(message).to_bytes();
+        let vault_key = Signed::sign(self.list.claimed().vault_key_statement(), sign);
         let message = pb::EnrolPatient {
             list: Some(self.list.to_message()),
             device: Some(device),
+            vault_key: Some((&PatientSigned::new(vault_key, self.chain.clone())).into()),
+            ..pb::EnrolPatient::default()
         };
         post("/v1/patients", &message)
     }

@@ -7,6 +7,7 @@ use client_sdk::{
     CollectionId, DelegationId, PatientId, PermissionInfo, Power, Purpose,
     patient::{
         DelegationInfo, DelegationState, DelegationTerms, EndedDelegation, HeldDelegation, OpenRequest,
+        Unanswered,
     },
 };
 use serde::Serialize;
@@ -30,6 +31,18 @@ pub(crate) enum Command {
     /// List whom this vault has let act, and for whom you may act
     #[command(after_help = EXAMPLES)]
     List,
+    /// Accept to act for another patient, who has asked you to: nothing counts before
+    #[command(after_help = EXAMPLES)]
+    Accept {
+        /// The delegation, as `medvault delegate list` shows it under offered
+        delegation: DelegationId,
+    },
+    /// Refuse to act for another patient, or give it up
+    #[command(after_help = EXAMPLES)]
+    Refuse {
+        /// The delegation, as `medvault delegate list` shows it
+        delegation: DelegationId,
+    },
     /// End a delegation: refused at once, and new keys for what is added later
     #[command(after_help = EXAMPLES)]
     End {
@@ -81,6 +94,7 @@ Examples:
   medvault delegate end del_ae7…
 
 As a delegate, with your own home:
+  medvault delegate accept del_ae7…
   medvault records --acting-for pat_ae8…
   medvault inbox --acting-for pat_ae8…
   medvault permit req_ae9… --all --acting-for pat_ae8…
@@ -111,7 +125,25 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<(), Failu
         Command::List => context.print(&List {
             given: patient.delegations().await?.iter().map(Given::from).collect(),
             held: patient.held_delegations().await?.iter().map(Held::from).collect(),
+            offered: patient
+                .offered_delegations()
+                .await?
+                .iter()
+                .map(Held::from)
+                .collect(),
         }),
+        Command::Accept { delegation } => {
+            let held = patient.accept_delegation(delegation).await?;
+            context.print(&Accepted(Held::from(&held)))
+        }
+        Command::Refuse { delegation } => {
+            patient
+                .delete_unanswered(Unanswered::Delegation(delegation))
+                .await?;
+            context.print(&Refused {
+                refused: delegation.to_string(),
+            })
+        }
         Command::End { delegation } => {
             let progress = Bar::records("Re-wrapping", context.json());
             let ended = patient.end_delegation(delegation, &progress).await?;
@@ -149,6 +181,8 @@ fn state(state: DelegationState) -> &'static str {
         DelegationState::NotYet => "not-yet",
         DelegationState::Expired => "expired",
         DelegationState::Ended => "ended",
+        DelegationState::Offered => "offered",
+        DelegationState::Refused => "refused",
     }
 }
 
@@ -200,7 +234,36 @@ impl Report for Added {
             ..
         } = &self.0;
         let (name, ends) = (plain(name), moment(*ends_ms));
-        format!("{name} may {power} for you until {ends}.\n  {delegation_id}\n")
+        format!(
+            "{name} may {power} for you until {ends}, once she has accepted it: medvault delegate accept {delegation_id}\n"
+        )
+    }
+}
+
+#[derive(Serialize)]
+#[serde(transparent)]
+struct Accepted(Held);
+
+impl Report for Accepted {
+    fn text(&self) -> String {
+        let Held {
+            owner_id,
+            power,
+            ends_ms,
+            ..
+        } = &self.0;
+        format!("You may {power} for {owner_id} until {}.\n", moment(*ends_ms))
+    }
+}
+
+#[derive(Serialize)]
+struct Refused {
+    refused: String,
+}
+
+impl Report for Refused {
+    fn text(&self) -> String {
+        format!("Refused: {}\n", self.refused)
     }
 }
 
@@ -238,11 +301,13 @@ struct List {
     given: Vec<Given>,
     /// For whom this patient may act.
     held: Vec<Held>,
+    /// For whom she may, once she has accepted it.
+    offered: Vec<Held>,
 }
 
 impl Report for List {
     fn text(&self) -> String {
-        if self.given.is_empty() && self.held.is_empty() {
+        if self.given.is_empty() && self.held.is_empty() && self.offered.is_empty() {
             return "There are no delegations.\n".to_owned();
         }
         let mut text = String::new();
@@ -271,11 +336,20 @@ impl Report for List {
                 }),
             ));
         }
-        if !self.held.is_empty() {
-            text.push_str("You may act for:\n");
+        for (heading, list) in [
+            ("You may act for:\n", &self.held),
+            (
+                "Offered to you (medvault delegate accept, or refuse):\n",
+                &self.offered,
+            ),
+        ] {
+            if list.is_empty() {
+                continue;
+            }
+            text.push_str(heading);
             text.push_str(&table(
                 ["DELEGATION", "PATIENT", "POWER", "UNTIL", "STATE", "COLLECTIONS"],
-                self.held.iter().map(|held| {
+                list.iter().map(|held| {
                     [
                         held.delegation_id.clone(),
                         held.owner_id.clone(),

@@ -7,7 +7,6 @@ use std::{
 
 use clap::Subcommand;
 use client_sdk::{DeviceInfo, DeviceKind, NewDevice, ServerLink};
-use qrcode::{EcLevel, QrCode, render::unicode::Dense1x2};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
@@ -16,6 +15,7 @@ use crate::{
     failure::Failure,
     output::{Report, moment, note, plain, table, timestamp},
     progress::Bar,
+    qr,
 };
 
 /// What a patient does with her devices.
@@ -118,7 +118,7 @@ async fn link(context: &Context, server: &ServerLink) -> Result<(), Failure> {
     let device = NewDevice::offer(home, server).await?;
     let code = device.code();
     context.print(&Code {
-        qr: qr(&code),
+        qr: qr::draw(&code),
         code: &code,
         short_string: device.short_string()?,
         valid_seconds: PATIENCE.as_secs(),
@@ -176,17 +176,6 @@ fn read_line() -> Result<Zeroizing<String>, Failure> {
     let read = io::stdin().lock().read_line(&mut line);
     read.map_err(|source| Failure::usage(format!("standard input cannot be read ({source})")))?;
     Ok(Zeroizing::new(line.trim().to_owned()))
-}
-
-/// For a camera, on a dark terminal.
-fn qr(code: &str) -> String {
-    let Ok(qr) = QrCode::with_error_correction_level(code.as_bytes(), EcLevel::L) else {
-        return String::new();
-    };
-    qr.render::<Dense1x2>()
-        .dark_color(Dense1x2::Light)
-        .light_color(Dense1x2::Dark)
-        .build()
 }
 
 /// As long as the server keeps an offer.

@@ -6,7 +6,7 @@ use std::{
 };
 
 use clap::{Args, Subcommand};
-use client_sdk::{EmergencyCard, EmergencyKey, EmergencyLimits, PatientId, RequestId};
+use client_sdk::{EmergencyCard, EmergencyKey, EmergencyLimits, PatientId, RequestId, patient::Unanswered};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
@@ -88,6 +88,18 @@ pub(crate) enum GuardianCommand {
     /// List the guardians, and what they have begun
     #[command(after_help = EXAMPLES)]
     List,
+    /// As a guardian: accept to help a patient who has named you; before that you cannot
+    #[command(after_help = EXAMPLES)]
+    Accept {
+        /// The patient who has named you
+        patient: PatientId,
+    },
+    /// As a guardian: refuse, or be it no longer
+    #[command(after_help = EXAMPLES)]
+    Refuse {
+        /// The patient who has named you
+        patient: PatientId,
+    },
     /// Remove a guardian; what she could open is brought under a new key
     #[command(after_help = EXAMPLES)]
     Remove {
@@ -124,6 +136,7 @@ const EXAMPLES: &str = "\
 Examples:
   medvault emergency card --pdf card.pdf
   medvault emergency guardian add pat_kq2… --wait 2h
+  medvault emergency guardian accept pat_ab3…                             the guardian
 In an emergency, with the card:
   medvault emergency open --patient pat_ab3… --card - --out ~/incoming
 or without it:
@@ -140,6 +153,21 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<(), Failu
             limits,
         }) => add(context, guardian, wait, &limits).await,
         Command::Guardian(GuardianCommand::List) => list(context).await,
+        Command::Guardian(GuardianCommand::Accept { patient }) => {
+            context.patient().await?.accept_guardianship(patient).await?;
+            context.print(&Answered {
+                patient: patient.to_string(),
+                accepted: true,
+            })
+        }
+        Command::Guardian(GuardianCommand::Refuse { patient }) => {
+            let what = Unanswered::Guardianship(patient);
+            context.patient().await?.delete_unanswered(what).await?;
+            context.print(&Answered {
+                patient: patient.to_string(),
+                accepted: false,
+            })
+        }
         Command::Guardian(GuardianCommand::Remove { guardian }) => remove(context, guardian).await,
         Command::Open { patient, card, out } => open(context, patient, card, &out).await,
         Command::Help { patient, institution } => help(context, patient, &institution).await,
@@ -189,6 +217,8 @@ async fn list(context: &Context) -> Result<(), Failure> {
         institution_id: info.help.as_ref().map(|help| help.institution.to_string()),
         opens: info.help.as_ref().map(|help| timestamp(help.opens)),
         objected: info.objected,
+        accepted: info.accepted,
+        refused: info.refused,
     });
     context.print(&Guardians {
         guardians: guardians.collect(),
@@ -283,11 +313,30 @@ struct Added {
 impl Report for Added {
     fn text(&self) -> String {
         format!(
-            "{} can help when you have not objected for {}. She needs your id:\n  {}\n",
+            "{} can help when you have not objected for {}, once she has accepted it. She needs your id:\n  \
+             medvault emergency guardian accept {}\n",
             self.guardian,
             humantime::format_duration(Duration::from_secs(self.wait_seconds)),
             self.patient
         )
+    }
+}
+
+/// What a guardian has said.
+#[derive(Serialize)]
+struct Answered {
+    patient: String,
+    accepted: bool,
+}
+
+impl Report for Answered {
+    fn text(&self) -> String {
+        let Self { patient, accepted } = self;
+        if *accepted {
+            format!("You are a guardian of {patient}: in an emergency, medvault emergency help.\n")
+        } else {
+            format!("You are no guardian of {patient}.\n")
+        }
     }
 }
 
@@ -309,6 +358,8 @@ struct Guardian {
     #[serde(skip_serializing_if = "Option::is_none")]
     opens: Option<String>,
     objected: bool,
+    accepted: bool,
+    refused: bool,
 }
 
 impl Report for Guardians {
@@ -319,6 +370,8 @@ impl Report for Guardians {
         let rows = self.guardians.iter().map(|guardian| {
             let begun = match (&guardian.help_id, &guardian.opens) {
                 _ if guardian.objected => "objected".to_owned(),
+                _ if guardian.refused => "she has refused".to_owned(),
+                _ if !guardian.accepted => "not accepted yet".to_owned(),
                 (Some(help), Some(opens)) => format!("{help} opens {opens}"),
                 _ => "-".to_owned(),
             };

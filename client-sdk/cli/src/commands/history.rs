@@ -413,6 +413,7 @@ fn kind(kind: HistoryKind) -> &'static str {
         HistoryKind::EmergencyOpened => "emergency-opened",
         HistoryKind::EmergencyHelp => "emergency-help",
         HistoryKind::EmergencyObjected => "emergency-objected",
+        HistoryKind::Deleted => "deleted",
         HistoryKind::Unverified => "unverified",
     }
 }

@@ -1,5 +1,7 @@
 //! `medvault inbox`: what has arrived, in order, opened and verified.
 
+mod senders;
+
 use std::{fmt::Write, time::Duration};
 
 use clap::Args;
@@ -14,10 +16,12 @@ use crate::{
     views::size,
 };
 
-/// Which events, and whether to wait for one.
+/// Which events, and whether to wait for one; or what to do about them.
 #[derive(Args, Debug)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = EXAMPLES, args_conflicts_with_subcommands = true)]
 pub(crate) struct Options {
+    #[command(subcommand)]
+    command: Option<senders::Command>,
     /// When there is nothing to show, wait so long for the first event
     #[arg(long, value_name = "SECONDS")]
     wait: Option<u64>,
@@ -33,9 +37,14 @@ const EXAMPLES: &str = "\
 Examples:
   medvault inbox
   medvault inbox --after 12 --wait 60 --json
-  medvault inbox --acting-for pat_ae5…";
+  medvault inbox --acting-for pat_ae5…
+  medvault inbox delete req_ae5…          what you will not answer
+  medvault inbox block inst_ae6…          whom you do not want to hear";
 
 pub(crate) async fn run(context: &Context, options: Options) -> Result<(), Failure> {
+    if let Some(command) = options.command {
+        return senders::run(context, command).await;
+    }
     if let Some(owner) = options.acting_for {
         let patient = context.patient().await?;
         let requests = patient.acting_for(owner).await?.requests().await?;

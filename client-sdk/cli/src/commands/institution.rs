@@ -3,7 +3,10 @@
 mod rotate;
 mod terminal;
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use clap::Subcommand;
 use client_sdk::{Error, Institution, ServerLink};
@@ -11,10 +14,12 @@ use serde::Serialize;
 
 use super::witnesses;
 use crate::{
+    args::duration,
     context::Context,
     failure::Failure,
     new_file::{self, NewFile},
     output::{Report, plain},
+    qr,
 };
 
 /// Joining, terminals, another key, the end.
@@ -44,6 +49,16 @@ pub(crate) enum Command {
         #[arg(long, value_name = "FILE")]
         witnesses: Option<PathBuf>,
     },
+    /// Make an invitation, by which patients may enrol with the server
+    #[command(after_help = INVITE_EXAMPLES)]
+    Invite {
+        /// How many patients may enrol by it
+        #[arg(long, value_name = "N", default_value = "1")]
+        uses: u32,
+        /// For how long, at most 366d
+        #[arg(long = "for", value_name = "TIME", default_value = "30d", value_parser = duration)]
+        lifetime: Duration,
+    },
     /// Machines that act for the institution with certificates of their own
     #[command(subcommand)]
     Terminal(terminal::Command),
@@ -58,6 +73,13 @@ Examples:
   medvault institution request --name 'St. Anna' --out st-anna.request --home ~/st-anna
   medvault institution enrol --server LINK --accreditation st-anna.accreditation --home ~/st-anna";
 
+const INVITE_EXAMPLES: &str = "\
+Example:
+  medvault institution invite --uses 20 --for 30d --home ~/st-anna
+
+Hand what it prints to the patients: medvault patient enrol --server LINK. The server counts who enrols by it, and knows that they
+were invited by you.";
+
 pub(crate) async fn run(context: &Context, command: Command) -> Result<(), Failure> {
     match command {
         Command::Request { name, out } => request(context, &name, &out),
@@ -66,6 +88,7 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<(), Failu
             accreditation,
             witnesses,
         } => enrol(context, &server, &accreditation, witnesses.as_deref()).await,
+        Command::Invite { uses, lifetime } => invite(context, uses, lifetime).await,
         Command::Terminal(command) => terminal::run(context, command).await,
         Command::Rotate(options) => rotate::rotate(context, options).await,
         Command::Retire(options) => rotate::retire(context, options).await,
@@ -108,6 +131,35 @@ async fn enrol(
         institution_id: institution.id().to_string(),
         name: institution.name().to_owned(),
     })
+}
+
+async fn invite(context: &Context, uses: u32, lifetime: Duration) -> Result<(), Failure> {
+    let invited = context.institution().await?.invite(uses, lifetime)?;
+    let qr = qr::draw(&invited.to_string());
+    context.print(&Invitation {
+        link: invited.to_string(),
+        invitation: invited.invitation.map(|text| text.to_string()),
+        uses,
+        qr,
+    })
+}
+
+#[derive(Serialize)]
+struct Invitation {
+    link: String,
+    invitation: Option<String>,
+    uses: u32,
+    #[serde(skip)]
+    qr: String,
+}
+
+impl Report for Invitation {
+    fn text(&self) -> String {
+        format!(
+            "{}\nPatients who may enrol by it: {}. Hand this link to them:\n  {}\n",
+            self.qr, self.uses, self.link
+        )
+    }
 }
 
 #[derive(Serialize)]

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Subcommand;
-use client_sdk::{Patient, ServerLink};
+use client_sdk::{InvitationText, Invited, Patient};
 use serde::Serialize;
 
 use super::witnesses;
@@ -18,7 +18,10 @@ pub(crate) enum Command {
     Enrol {
         /// The server's link, as its operator hands it out; it pins the server's keys
         #[arg(long, value_name = "LINK")]
-        server: ServerLink,
+        server: Invited,
+        /// The invitation by which you may enrol, unless it stands in the link; - reads it from standard input
+        #[arg(long, value_name = "inv_…")]
+        invitation: Option<String>,
         /// Ask for these witnesses of the server's log: see `medvault witnesses --help`
         #[arg(long, value_name = "FILE")]
         witnesses: Option<PathBuf>,
@@ -26,8 +29,9 @@ pub(crate) enum Command {
 }
 
 const EXAMPLES: &str = "\
-Example:
-  medvault patient enrol --home ~/vault --server 'https://vault.example:8443/#m3k…'
+Examples:
+  medvault patient enrol --home ~/vault --server 'https://vault.example:8443/#m3k…' --invitation inv_…
+  medvault patient enrol --home ~/vault --server 'https://vault.example:8443/#m3k….inv_…'
 
 Whoever loses all homes or their passphrases loses the vault: nobody else has its keys. Make a recovery kit, and link a
 second device: see `medvault recovery --help` and `medvault device --help`.";
@@ -35,15 +39,34 @@ second device: see `medvault recovery --help` and `medvault device --help`.";
 pub(crate) async fn run(context: &Context, command: Command) -> Result<(), Failure> {
     let Command::Enrol {
         server,
+        invitation,
         witnesses: policy,
     } = command;
+    let invitation = match invitation {
+        Some(text) => Some(read_invitation(text)?),
+        None => server.invitation,
+    };
     let policy = policy.as_deref().map(witnesses::read).transpose()?;
-    let patient = Patient::enrol(context.home()?, &context.unlock_to_make()?, &server).await?;
+    let (home, unlock) = (context.home()?, context.unlock_to_make()?);
+    let patient = Patient::enrol_by(home, &unlock, &server.link, invitation.as_ref()).await?;
     if let Some(policy) = policy {
         patient.use_witnesses(&policy).await?;
     }
     context.print(&Enrolled {
         patient_id: patient.id().to_string(),
+    })
+}
+
+fn read_invitation(text: String) -> Result<InvitationText, Failure> {
+    let text = match text.as_str() {
+        "-" => std::io::read_to_string(std::io::stdin())
+            .map_err(|error| Failure::usage(format!("standard input cannot be read: {error}")))?,
+        _ => text,
+    };
+    text.parse().map_err(|_| {
+        Failure::usage(
+            "this is no invitation: copy all of inv_…, as the hospital or the operator handed it out",
+        )
     })
 }
 

@@ -82,14 +82,8 @@ impl Patient {
     pub async fn held_delegations(&self) -> Result<Vec<HeldDelegation>> {
         let now = self.session.clock.now();
         let held = self.held().await?;
-        let info = |(delegation, ended): &(VerifiedDelegation, bool)| HeldDelegation {
-            id: delegation.delegation_id,
-            owner: delegation.patient_id,
-            power: delegation.power,
-            collections: delegation.collections.ids().to_vec(),
-            not_before: delegation.not_before,
-            not_after: delegation.not_after,
-            state: state(delegation, *ended, now),
+        let info = |(delegation, ended): &(VerifiedDelegation, bool)| {
+            HeldDelegation::of(delegation, state(delegation, *ended, now))
         };
         Ok(held.iter().map(info).collect())
     }
@@ -106,12 +100,9 @@ impl Patient {
             state(delegation, *ended, now) == DelegationState::Live
         };
         held.sort_by_key(|held| (live(held), held.0.power, held.0.not_after));
-        let (delegation, ended) = held.pop().ok_or_else(|| {
-            Error::Usage(format!(
-                "{owner} has not made you a delegate: ask for `medvault delegate add {}`",
-                self.id()
-            ))
-        })?;
+        let Some((delegation, ended)) = held.pop() else {
+            return Err(self.no_delegate_of(owner).await?);
+        };
         let refused = |problem| {
             Err(Error::Refused {
                 problem,
@@ -123,6 +114,7 @@ impl Patient {
             DelegationState::Ended => return refused(Problem::DelegationEnded),
             DelegationState::Expired => return refused(Problem::DelegationExpired),
             DelegationState::NotYet => return refused(Problem::DelegationNotYetValid),
+            DelegationState::Offered | DelegationState::Refused => return refused(Problem::NotAccepted),
         }
         let mut delegate = Delegate {
             patient: self,
@@ -134,15 +126,16 @@ impl Patient {
         Ok(delegate)
     }
 
-    /// Delegations to her, verified, and whether the server says that they have ended.
+    /// Delegations that she has accepted, verified, and whether the server says that they have ended.
     async fn held(&self) -> Result<Vec<(VerifiedDelegation, bool)>> {
+        self.delegations_to_her("/v1/delegations").await
+    }
+
+    /// Delegations to her that the server shows at this path, verified.
+    pub(super) async fn delegations_to_her(&self, path: &str) -> Result<Vec<(VerifiedDelegation, bool)>> {
         let (mut held, mut after) = (Vec::new(), String::new());
         loop {
-            let page: pb::DelegationPage = self
-                .session
-                .server
-                .get(&format!("/v1/delegations{after}"))
-                .await?;
+            let page: pb::DelegationPage = self.session.server.get(&format!("{path}{after}")).await?;
             for entry in page.delegations {
                 let delegation = verify_delegation(entry.delegation)?;
                 let hers = delegation.delegate_id == self.id()

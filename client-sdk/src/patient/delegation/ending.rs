@@ -59,7 +59,11 @@ impl Patient {
         for own in self.own_delegations().await? {
             let now = self.session.clock.now();
             match own.state(now) {
-                DelegationState::Live | DelegationState::NotYet => self.give_keys(&own).await?,
+                DelegationState::Live | DelegationState::NotYet | DelegationState::Offered => {
+                    self.give_keys(&own).await?;
+                }
+                // The server's word alone: nothing is signed for it.
+                DelegationState::Refused => {}
                 // By the server's clock alone it gets nothing, and is not ended for ever (PRM-16).
                 DelegationState::Expired if !now.is_over(own.delegation.not_after) => {}
                 DelegationState::Expired => {

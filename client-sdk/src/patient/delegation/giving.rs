@@ -14,7 +14,7 @@ use protocol_spec::{
     vault_head::Act,
 };
 
-use super::{DelegationInfo, DelegationState, OwnDelegation};
+use super::{Answer, DelegationInfo, DelegationState, OwnDelegation};
 use crate::{Error, Patient, Result, mint, patient::ring::Ring};
 
 /// What somebody is to be let do.
@@ -37,13 +37,13 @@ impl Patient {
     ///
     /// # Errors
     /// [`Error::Unknown`] for a patient or collection that is not there, [`Error::Usage`] for terms that make no
-    /// sense, [`Error::Tampered`] when the delegate's list of devices does not verify: then no key is given.
+    /// sense, [`Error::Tampered`] when the delegate's vault key does not verify: then no key is given.
     pub async fn delegate(&self, to: PatientId, terms: &DelegationTerms) -> Result<DelegationInfo> {
         if to == self.id() {
             return Err(Error::Usage("you need no delegation from yourself".into()));
         }
         // Before anything is signed for somebody who is not there.
-        self.session.patient_list(to).await?;
+        self.session.patient_key(to).await?;
         let now = mint::now_ms();
         let not_before = terms.not_before.unwrap_or(now.saturating_sub(CLOCK_TOLERANCE));
         if terms.not_after <= now.max(not_before) {
@@ -77,6 +77,7 @@ impl Patient {
             delegation: VerifiedDelegation::verify(signed)?,
             end: None,
             given: Vec::new(),
+            answer: Answer::None,
         };
         self.session
             .server
@@ -92,14 +93,18 @@ impl Patient {
     pub(in crate::patient) async fn give_delegates_keys(&self) -> Result<()> {
         for own in self.own_delegations().await? {
             let now = self.session.clock.now();
-            if matches!(own.state(now), DelegationState::Live | DelegationState::NotYet) {
+            let open = matches!(
+                own.state(now),
+                DelegationState::Live | DelegationState::NotYet | DelegationState::Offered
+            );
+            if open {
                 self.give_keys(&own).await?;
             }
         }
         Ok(())
     }
 
-    /// Seals to the delegate, by her verified newest list, whatever key of her collections she has not (DLG-3).
+    /// Seals to the delegate's verified vault key whatever key of her collections she has not (DLG-3).
     pub(super) async fn give_keys(&self, own: &OwnDelegation) -> Result<()> {
         for _ in 0..MAX_TRIES {
             let missing = own.missing(&*self.refresh_ring().await?);
@@ -118,7 +123,7 @@ impl Patient {
         if keys.is_empty() {
             return Ok(());
         }
-        let list = self.session.patient_list(to.delegate_id).await?;
+        let vault = self.session.patient_key(to.delegate_id).await?;
         let seal = |(collection, key): &(Collection, CollectionKey)| {
             let context = DelegatedKeyContext {
                 owner: self.id(),
@@ -132,8 +137,8 @@ impl Patient {
                 delegation_hash: to.hash(),
                 collection_id: collection.id,
                 epoch: collection.epoch,
-                root_epoch: list.root_epoch,
-                key: seal_delegated_key(&list.vault_key, &context, key)?,
+                root_epoch: vault.root_epoch,
+                key: seal_delegated_key(&vault.vault_key, &context, key)?,
             };
             let signed = Signed::sign(body, |message| self.keys.sign(message));
             Ok::<_, Error>(pb::PatientStatement::from(&PatientSigned::new(

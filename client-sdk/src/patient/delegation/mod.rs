@@ -5,11 +5,13 @@
 //! |---|---|
 //! | `giving` | sign a delegation, give its keys |
 //! | `ending` | end one; take the keys of what is over out of use |
+//! | `offers` | what others offer her: accept, refuse |
 //! | `acting` | read, permit and deny for another patient |
 
 mod acting;
 mod ending;
 mod giving;
+mod offers;
 
 use crypto::Collection;
 use protocol_spec::{
@@ -39,6 +41,10 @@ pub enum DelegationState {
     Expired,
     /// The owner has ended it.
     Ended,
+    /// She has not accepted it yet, as the server says.
+    Offered,
+    /// She has refused it, or given it up, as the server says.
+    Refused,
 }
 
 /// A delegate as lists and the history show her.
@@ -75,11 +81,25 @@ pub(super) struct OwnDelegation {
     pub(super) end: Option<PatientVerified<DelegationEnd>>,
     /// Epochs whose keys the delegate was given.
     given: Vec<Collection>,
+    /// What the delegate has said to it, as the server says: for lists alone.
+    answer: Answer,
+}
+
+/// What a delegate has said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Answer {
+    None,
+    Accepted,
+    Refused,
 }
 
 impl OwnDelegation {
     fn state(&self, now: Moment) -> DelegationState {
-        state(&self.delegation, self.end.is_some(), now)
+        match (state(&self.delegation, self.end.is_some(), now), self.answer) {
+            (DelegationState::Live | DelegationState::NotYet, Answer::None) => DelegationState::Offered,
+            (DelegationState::Live | DelegationState::NotYet, Answer::Refused) => DelegationState::Refused,
+            (state, _) => state,
+        }
     }
 }
 
@@ -176,6 +196,11 @@ impl Patient {
             delegation,
             end,
             given,
+            answer: match (entry.accepted, entry.refused) {
+                (_, true) => Answer::Refused,
+                (true, false) => Answer::Accepted,
+                (false, false) => Answer::None,
+            },
         })
     }
 

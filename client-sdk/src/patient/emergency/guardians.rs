@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use crypto::{CardHalf, HalfContext, HalfReader};
 use protocol_spec::{
     bodies::{EmergencyHelp, EmergencyObjection},
@@ -36,6 +37,10 @@ pub struct GuardianInfo {
     pub help: Option<HelpInfo>,
     /// Whether she has objected: this guardian can not help any more.
     pub objected: bool,
+    /// The guardian has accepted, as the server says: before that she can not help.
+    pub accepted: bool,
+    /// The guardian has refused, as the server says.
+    pub refused: bool,
 }
 
 /// A help that has begun.
@@ -74,7 +79,7 @@ impl Patient {
             ));
         }
         let half = CardHalf::generate()?;
-        let list = self.session.patient_list(guardian).await?;
+        let key = self.session.patient_key(guardian).await?;
         let context = HalfContext {
             patient: self.id(),
             card_key: half.key(&self.id())?.public(),
@@ -85,8 +90,8 @@ impl Patient {
                 guardian_id: guardian,
                 wait,
             },
-            half: half.seal(&list.vault_key, &context)?,
-            root_epoch: list.root_epoch,
+            half: half.seal(&key.vault_key, &context)?,
+            root_epoch: key.root_epoch,
         };
         self.put_emergency(&half, Some(guarded), limits).await
     }
@@ -138,6 +143,8 @@ impl Patient {
                 not_after: permission.not_after,
                 help,
                 objected: shown.objected,
+                accepted: shown.accepted,
+                refused: shown.refused,
             });
         }
         infos.sort_by_key(|info| info.guardian);
@@ -163,6 +170,22 @@ impl Patient {
         self.session
             .server
             .post::<pb::Accepted>("/v1/vault/emergency/objections", &message)
+            .await?;
+        Ok(())
+    }
+
+    /// Accepts to be another patient's guardian, once the half that she has given opens (ACC-10).
+    ///
+    /// # Errors
+    /// [`Error::Unknown`] where nobody has asked; [`Error::Tampered`] for a half that is not hers.
+    pub async fn accept_guardianship(&self, patient: PatientId) -> Result<()> {
+        self.guarded_half(patient).await?;
+        let message = pb::AcceptGuardianship {
+            patient_id: Bytes::copy_from_slice(patient.as_bytes()),
+        };
+        self.session
+            .server
+            .post::<pb::Accepted>("/v1/emergency/guardianships", &message)
             .await?;
         Ok(())
     }

@@ -48,6 +48,8 @@ pub enum HistoryKind {
     DelegationEnded,
     /// A delegate has begun to read a record: the first time on a day.
     DelegateRead,
+    /// An institution asked for something, which she has had deleted.
+    Deleted,
     /// The server shows something that is not proven.
     Unverified,
 }

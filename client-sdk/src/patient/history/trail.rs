@@ -181,6 +181,13 @@ impl Seen {
                     ticket.proof = None;
                 }
             }
+            // Whether it stands there still, or was deleted since (ACC-9).
+            Some(What::DownloadRequested(request) | What::ReferenceRequested(request)) => {
+                let hash = Sha256Digest::of(&request.encode_to_vec());
+                entry.what = Some(What::Deleted(pb::Deleted {
+                    hash: hash.as_bytes().to_vec().into(),
+                }));
+            }
             _ => {}
         }
         self.entries = entry.number;

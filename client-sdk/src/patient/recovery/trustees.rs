@@ -184,9 +184,9 @@ impl Patient {
     ) -> Result<pb::TrusteeShare> {
         let (sealed, holder, root_epoch): (SealedBytes, _, _) = match trustee {
             Trustee::Patient(id) => {
-                let list = self.session.patient_list(*id).await?;
-                let sealed = share.seal(&list.vault_key, division, &ShareReader::patient(id))?;
-                (sealed, Holder::PatientId(copy(id.as_bytes())), list.root_epoch)
+                let key = self.session.patient_key(*id).await?;
+                let sealed = share.seal(&key.vault_key, division, &ShareReader::patient(id))?;
+                (sealed, Holder::PatientId(copy(id.as_bytes())), key.root_epoch)
             }
             Trustee::Institution(entry) => {
                 let reader = ShareReader::institution(&entry.id());

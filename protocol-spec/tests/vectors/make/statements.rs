@@ -51,6 +51,8 @@ fn good_bodies() -> Vec<Case> {
             "DeviceListBody",
             world::next_list(&world::first_list(), DEVICE, &[DEVICE]),
         ),
+        case(DEVICE, "VaultKeyBody", world::first_list().vault_key_statement()),
+        case(INSTITUTION, "InvitationBody", world::invitation()),
         case(
             INSTITUTION,
             "AccreditationRequestBody",

@@ -86,6 +86,11 @@ impl Operation for StartHelp {
             Problem::NotPermitted,
             "the card's, which is no guardian's",
         )?;
+        ensure(
+            Defence::Acceptance.holds(entry.accepted),
+            Problem::NotAccepted,
+            "she has not accepted to be a guardian",
+        )?;
         tx.institution(help.institution_id).await?.check_emergency()?;
         ensure(
             !entry.objected,
@@ -130,6 +135,7 @@ impl Operation for Object {
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<pb::Accepted, Refusal> {
         let Self { objection } = self;
+        tx.protects = true;
         let patient = objection.patient_id;
         let key = tables::emergency(patient);
         let mut row = tx.read(&key).await?.unwrap_or_default();
@@ -151,6 +157,6 @@ impl Operation for Object {
             .await?;
         let event = event::What::EmergencyObjected(message);
         tx.announce(patient, &row, event.clone()).await?;
-        tx.notify(institution, event).await.map(|()| pb::Accepted {})
+        tx.notify(institution, event).await.map(|_| pb::Accepted {})
     }
 }

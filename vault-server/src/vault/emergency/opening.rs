@@ -89,6 +89,7 @@ impl Operation for Open<'_> {
             ..
         } = self;
         tx.check_caller(caller).await?;
+        tx.protects = true;
         let patient = opening.patient_id;
         let mut row = tx.read(&tables::emergency(patient)).await?.unwrap_or_default();
         let entry = row.with_card(&opening.card_key)?.clone();

@@ -27,6 +27,9 @@ pub(in crate::vault) struct PatientRow {
     /// By epoch, from 0: each under the one after it.
     #[prost(bytes = "bytes", repeated, tag = "5")]
     pub(in crate::vault) previous_root_keys: Vec<Bytes>,
+    /// `VaultKeyBody`: all that others see.
+    #[prost(message, optional, tag = "6")]
+    pub(in crate::vault) vault_key: Option<pb::PatientStatement>,
 }
 
 /// A device, as long as it is known whose it was.
@@ -84,6 +87,12 @@ pub(in crate::vault) struct RequestRow {
     pub(in crate::vault) kind: i32,
     #[prost(uint64, tag = "6")]
     pub(in crate::vault) expires: u64,
+    /// The number of its event in the patient's inbox, if it came from an institution.
+    #[prost(uint64, tag = "7")]
+    pub(in crate::vault) event: u64,
+    /// The number of its entry in her history.
+    #[prost(uint64, tag = "8")]
+    pub(in crate::vault) history: u64,
 }
 
 /// A permission as it came.
@@ -378,6 +387,12 @@ pub(in crate::vault) struct DelegationRow {
     /// Epochs whose keys the delegate was given.
     #[prost(message, repeated, tag = "3")]
     pub(in crate::vault) given: Vec<pb::GivenEpoch>,
+    /// The delegate has accepted it.
+    #[prost(bool, tag = "4")]
+    pub(in crate::vault) accepted: bool,
+    /// The delegate has refused it, or given it up.
+    #[prost(bool, tag = "5")]
+    pub(in crate::vault) refused: bool,
 }
 
 /// In whose vault a patient may act.
@@ -387,6 +402,9 @@ pub(in crate::vault) struct HeldRow {
     pub(in crate::vault) owner: Bytes,
     #[prost(bytes = "bytes", tag = "2")]
     pub(in crate::vault) delegation: Bytes,
+    /// The number of its event in the delegate's inbox.
+    #[prost(uint64, tag = "3")]
+    pub(in crate::vault) event: u64,
 }
 
 /// Where a record version lies.
@@ -421,6 +439,9 @@ pub(in crate::vault) struct IndexRow {
     pub(in crate::vault) last: Bytes,
     #[prost(uint64, tag = "4")]
     pub(in crate::vault) through: u64,
+    /// Of all segments of the generation.
+    #[prost(uint64, tag = "5")]
+    pub(in crate::vault) bytes: u64,
 }
 
 /// What has been done to a vault, as far as the next act and the next head need it.
@@ -503,6 +524,15 @@ pub(in crate::vault) struct EmergencyEntryRow {
     /// The patient has objected, for good.
     #[prost(bool, tag = "12")]
     pub(in crate::vault) objected: bool,
+    /// The guardian has accepted.
+    #[prost(bool, tag = "13")]
+    pub(in crate::vault) accepted: bool,
+    /// The guardian has refused: her half is gone.
+    #[prost(bool, tag = "14")]
+    pub(in crate::vault) refused: bool,
+    /// The number of its event in the guardian's inbox.
+    #[prost(uint64, tag = "15")]
+    pub(in crate::vault) event: u64,
 }
 
 /// An institution has opened an emergency permission.
@@ -518,4 +548,99 @@ pub(in crate::vault) struct OpeningRow {
 pub(in crate::vault) struct RateRow {
     #[prost(uint64, repeated, tag = "1")]
     pub(in crate::vault) at: Vec<u64>,
+}
+
+/// How often an invitation was used.
+#[derive(Clone, Copy, PartialEq, Message)]
+pub(in crate::vault) struct InvitationRow {
+    #[prost(uint32, tag = "1")]
+    pub(in crate::vault) used: u32,
+}
+
+/// How many of something there were on the last day that had any.
+#[derive(Clone, Copy, PartialEq, Message)]
+pub(in crate::vault) struct DayRow {
+    /// Days since 1970.
+    #[prost(uint64, tag = "1")]
+    pub(in crate::vault) day: u64,
+    #[prost(uint32, tag = "2")]
+    pub(in crate::vault) count: u32,
+}
+
+/// What one sender has put before a receiver.
+#[derive(Clone, PartialEq, Message)]
+pub(in crate::vault) struct SenderRow {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub(in crate::vault) sender: Bytes,
+    /// The receiver has dealt with it.
+    #[prost(bool, tag = "2")]
+    pub(in crate::vault) met: bool,
+    #[prost(bool, tag = "3")]
+    pub(in crate::vault) blocked: bool,
+    /// Unanswered.
+    #[prost(message, repeated, tag = "4")]
+    pub(in crate::vault) open: Vec<OpenRow>,
+    /// What came on the last day that had any.
+    #[prost(message, optional, tag = "5")]
+    pub(in crate::vault) day: Option<DayRow>,
+}
+
+/// Something that its receiver has not answered.
+#[derive(Clone, PartialEq, Message)]
+pub(in crate::vault) struct OpenRow {
+    /// Of a request its hash, of a delegation its id, of a guardianship the id of whose vault it is.
+    #[prost(bytes = "bytes", tag = "1")]
+    pub(in crate::vault) id: Bytes,
+    /// When it is open no more.
+    #[prost(uint64, tag = "2")]
+    pub(in crate::vault) expires: u64,
+    /// An `Asking`.
+    #[prost(uint32, tag = "3")]
+    pub(in crate::vault) what: u32,
+}
+
+/// What all strangers together have put before a receiver.
+#[derive(Clone, PartialEq, Message)]
+pub(in crate::vault) struct StrangersRow {
+    /// When each of what is unanswered is open no more.
+    #[prost(message, repeated, tag = "1")]
+    pub(in crate::vault) open: Vec<StrangersOpenRow>,
+    /// What came on the last day that had any.
+    #[prost(message, optional, tag = "2")]
+    pub(in crate::vault) day: Option<DayRow>,
+}
+
+/// Something of a stranger's that is unanswered.
+#[derive(Clone, PartialEq, Message)]
+pub(in crate::vault) struct StrangersOpenRow {
+    /// As in [`OpenRow`].
+    #[prost(bytes = "bytes", tag = "1")]
+    pub(in crate::vault) id: Bytes,
+    #[prost(uint64, tag = "2")]
+    pub(in crate::vault) expires: u64,
+}
+
+/// What a principal has the server keep, and what it has by others' doing.
+#[derive(Clone, Copy, PartialEq, Message)]
+pub(in crate::vault) struct AccountRow {
+    /// Bytes of rows, but for index segments and leaves.
+    #[prost(uint64, tag = "1")]
+    pub(in crate::vault) bytes: u64,
+    /// Records that came into the vault.
+    #[prost(uint64, tag = "2")]
+    pub(in crate::vault) records: u64,
+    /// Presentations of an institution; delegations and guardianships that were accepted.
+    #[prost(uint64, tag = "3")]
+    pub(in crate::vault) relations: u64,
+    /// Bytes of the sealed manifests of those records.
+    #[prost(uint64, tag = "4")]
+    pub(in crate::vault) manifests: u64,
+    /// When the account began.
+    #[prost(uint64, tag = "5")]
+    pub(in crate::vault) since: u64,
+    /// The last day that had answers, since 1970, and their bytes.
+    #[prost(uint64, tag = "6")]
+    pub(in crate::vault) answers_day: u64,
+    #[prost(uint64, tag = "7")]
+    pub(in crate::vault) answers: u64,
 }

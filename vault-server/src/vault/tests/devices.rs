@@ -2,7 +2,7 @@
 
 use prost::Message;
 use protocol_spec::{
-    bodies::Placement,
+    bodies::{Placement, VaultKeyStatement},
     devices::DeviceList,
     ids::{CollectionId, LinkId},
     messages as pb,
@@ -209,6 +209,59 @@ async fn a_list_that_breaks_a_rule_is_refused() {
     let renamed = first.next_list(|list| list.devices[1].sealed_name = vec![9; 136].into());
     assert!(send(renamed).await.is_ok());
     world.check().await;
+}
+
+/// DEV-19: others are told the list's own vault key, by the list's own signer.
+#[tokio::test]
+async fn a_vault_key_that_is_not_the_lists_is_refused() {
+    let world = World::new().await;
+    let second = world.with_second().await;
+    let first = seeing(&world.patient, &second.list);
+    let (message, list) = first.removing(second.device_id(), Vec::new());
+    let with = |vault_key| pb::ChangeDevices {
+        rotation: message.rotation.clone().map(|rotation| pb::Rotation {
+            vault_key,
+            ..rotation
+        }),
+        ..message.clone()
+    };
+    let (own, before) = (
+        list.claimed().vault_key_statement(),
+        first.list.claimed().vault_key_statement(),
+    );
+    let later = VaultKeyStatement {
+        root_epoch: 2,
+        ..own.clone()
+    };
+    for wrong in [
+        Some(first.statement(before).0),
+        Some(first.statement(later).0),
+        Some(second.statement(own).0),
+        Some(Patient::new(70).vault_key(list.claimed())),
+        None,
+    ] {
+        assert!(world.change(&first, with(wrong)).await.is_err());
+    }
+    let hospital = world.as_hospital(&world.first).await;
+    let shown = async || {
+        world
+            .vault
+            .patient_info(&hospital, first.id)
+            .await
+            .unwrap()
+            .vault_key
+    };
+    assert_eq!(shown().await, Some(first.vault_key(first.list.claimed())));
+    world.change(&first, message).await.unwrap();
+    assert_eq!(shown().await, Some(first.vault_key(list.claimed())));
+    world.check().await;
+
+    // Nobody enrols with another key, either.
+    let enrolling = Patient::new(71);
+    let mut other = enrolling.enrolment();
+    other.vault_key = Some(first.vault_key(list.claimed()));
+    assert!(world.vault.enrolling_patient(other).is_err());
+    assert!(world.vault.enrolling_patient(enrolling.enrolment()).is_ok());
 }
 
 /// DEV-13: collections, placements and lists are compared in one commit.

@@ -140,6 +140,15 @@ impl Emergency {
         };
         let body = self.body(GUARDIANS, Some(guardian));
         self.put(self.message(&body, GUARDIANS)).await.unwrap();
+        let caller = self.world().as_device(&self.guardian).await.unwrap();
+        let accept = pb::AcceptGuardianship {
+            patient_id: body.patient_id.as_bytes().to_vec().into(),
+        };
+        let vault = &self.world().vault;
+        vault
+            .accept_guardianship(&caller, &intent(), accept)
+            .await
+            .unwrap();
         body
     }
 

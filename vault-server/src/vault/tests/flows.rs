@@ -37,6 +37,7 @@ fn kinds(entries: &[pb::HistoryEntry]) -> Vec<&'static str> {
         history_entry::What::EmergencyOpened(_) => "emergency opened",
         history_entry::What::EmergencyHelp(_) => "emergency help",
         history_entry::What::EmergencyObjected(_) => "emergency objected",
+        history_entry::What::Deleted(_) => "deleted",
     };
     entries.iter().map(kind).collect()
 }

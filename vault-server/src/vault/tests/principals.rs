@@ -94,7 +94,14 @@ impl Patient {
         pb::EnrolPatient {
             list: Some(self.list.to_message()),
             device: Some(new_device(&self.chain, 0)),
+            vault_key: Some(self.vault_key(self.list.claimed())),
+            ..pb::EnrolPatient::default()
         }
+    }
+
+    /// What tells others the vault key of a list.
+    pub(super) fn vault_key(&self, list: &DeviceList) -> pb::PatientStatement {
+        self.statement(list.vault_key_statement()).0
     }
 
     /// The next list as this device would sign it, changed.
@@ -158,6 +165,7 @@ impl Patient {
             root_keys: root_keys.collect(),
             previous_root_key: vec![5; 104].into(),
             collections,
+            vault_key: Some(self.vault_key(list.claimed())),
         };
         let message = pb::ChangeDevices {
             list: Some(list.to_message()),

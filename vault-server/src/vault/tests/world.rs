@@ -36,7 +36,7 @@ use crate::{
     identity::OperatorIdentity,
     store::{BlobStore, Commit, CommitId, Ledger, MemoryStore, Outcome},
     vault::{
-        Caller, Clock, Intent, Proof, Refusal, Vault, VaultLimits, closure,
+        Caller, Clock, EnrolmentPolicy, InboxLimits, Intent, Proof, Refusal, Vault, VaultLimits, closure,
         tables::{self, Expiring, Mark, Row, WrapRow},
         tx::random,
     },
@@ -144,6 +144,12 @@ pub(super) fn intent() -> Intent {
 pub(super) fn limits() -> VaultLimits {
     VaultLimits {
         sweep_interval: Duration::from_secs(1 << 20),
+        enrolment: EnrolmentPolicy::Anybody,
+        inbox: InboxLimits {
+            open_of_stranger: 64,
+            daily_of_stranger: 256,
+            ..InboxLimits::default()
+        },
         ..VaultLimits::default()
     }
 }

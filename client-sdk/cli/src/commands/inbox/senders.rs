@@ -1,0 +1,145 @@
+//! `medvault inbox delete`, `block`, `unblock`, `senders`: what a receiver does about what she was asked.
+
+use clap::Subcommand;
+use client_sdk::{
+    InstitutionId, PatientId, RequestId,
+    patient::{SenderId, SenderInfo, Unanswered},
+};
+use serde::Serialize;
+
+use crate::{
+    context::{Context, Member},
+    failure::Failure,
+    output::{Report, table},
+};
+
+/// What to do about what has come.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Have a request deleted that you have not answered (patient)
+    Delete {
+        /// The request, as the inbox shows it
+        request: RequestId,
+    },
+    /// Hear nothing more of a patient or an institution; what is unanswered of it is deleted
+    Block {
+        /// Its id
+        #[arg(value_parser = sender)]
+        sender: SenderId,
+    },
+    /// Hear a patient or an institution again
+    Unblock {
+        /// Its id
+        #[arg(value_parser = sender)]
+        sender: SenderId,
+    },
+    /// List with whom you deal, of whom something is unanswered, and whom you have blocked
+    Senders,
+}
+
+pub(super) async fn run(context: &Context, command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Delete { request } => {
+            let patient = context.patient().await?;
+            patient.delete_unanswered(Unanswered::Request(request)).await?;
+            context.print(&Done {
+                done: "deleted",
+                id: request.to_string(),
+            })
+        }
+        Command::Block { sender } => block(context, sender, true).await,
+        Command::Unblock { sender } => block(context, sender, false).await,
+        Command::Senders => {
+            let senders = context.member().await?.senders().await?;
+            context.print(&Senders {
+                senders: senders.iter().map(Sender::from).collect(),
+            })
+        }
+    }
+}
+
+async fn block(context: &Context, sender: SenderId, blocked: bool) -> Result<(), Failure> {
+    context.member().await?.block(sender, blocked).await?;
+    context.print(&Done {
+        done: if blocked { "blocked" } else { "unblocked" },
+        id: sender.to_string(),
+    })
+}
+
+fn sender(text: &str) -> Result<SenderId, String> {
+    if let Ok(id) = text.parse::<PatientId>() {
+        return Ok(SenderId::Patient(id));
+    }
+    let id = text.parse::<InstitutionId>();
+    id.map(SenderId::Institution)
+        .map_err(|_| "expected pat_… or inst_…, as the inbox shows it".to_owned())
+}
+
+impl Member {
+    async fn block(&self, sender: SenderId, blocked: bool) -> client_sdk::Result<()> {
+        match self {
+            Self::Patient(patient) => patient.block(sender, blocked).await,
+            Self::Institution(institution) => institution.block(sender, blocked).await,
+        }
+    }
+
+    async fn senders(&self) -> client_sdk::Result<Vec<SenderInfo>> {
+        match self {
+            Self::Patient(patient) => patient.senders().await,
+            Self::Institution(institution) => institution.senders().await,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Done {
+    done: &'static str,
+    id: String,
+}
+
+impl Report for Done {
+    fn text(&self) -> String {
+        format!("{}: {}\n", self.done, self.id)
+    }
+}
+
+#[derive(Serialize)]
+struct Senders {
+    senders: Vec<Sender>,
+}
+
+#[derive(Serialize)]
+struct Sender {
+    id: String,
+    known: bool,
+    blocked: bool,
+    unanswered: u32,
+}
+
+impl From<&SenderInfo> for Sender {
+    fn from(info: &SenderInfo) -> Self {
+        Self {
+            id: info.id.to_string(),
+            known: info.known,
+            blocked: info.blocked,
+            unanswered: info.open,
+        }
+    }
+}
+
+impl Report for Senders {
+    fn text(&self) -> String {
+        if self.senders.is_empty() {
+            return "There is nobody yet.\n".to_owned();
+        }
+        let rows = self.senders.iter().map(|sender| {
+            let state = match (sender.blocked, sender.known) {
+                (true, _) => "blocked",
+                (false, true) => "known",
+                (false, false) => "stranger",
+            };
+            [sender.id.clone(), state.to_owned(), sender.unanswered.to_string()]
+        });
+        table(["SENDER", "STATE", "UNANSWERED"], rows)
+    }
+}

@@ -1,0 +1,123 @@
+//! What she does about what she was asked and does not want to answer: she has it deleted, or blocks who asks. See
+//! `protocol-spec/spec/accounts.md` §4.
+
+use std::fmt;
+
+use bytes::Bytes;
+use protocol_spec::{
+    ids::{DelegationId, InstitutionId, PatientId, RequestId},
+    messages::{self as pb, delete_unanswered::What},
+};
+
+use super::Patient;
+use crate::{Result, session::Session};
+
+/// Something that others have asked of a patient.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unanswered {
+    /// An institution's request.
+    Request(RequestId),
+    /// To be a delegate; or what came of it.
+    Delegation(DelegationId),
+    /// To be this patient's guardian; or what came of it.
+    Guardianship(PatientId),
+}
+
+/// Who puts things before others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SenderId {
+    /// A patient.
+    Patient(PatientId),
+    /// An institution.
+    Institution(InstitutionId),
+}
+
+impl fmt::Display for SenderId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Patient(id) => id.fmt(f),
+            Self::Institution(id) => id.fmt(f),
+        }
+    }
+}
+
+impl SenderId {
+    fn as_bytes(&self) -> &[u8; 32] {
+        match self {
+            Self::Patient(id) => id.as_bytes(),
+            Self::Institution(id) => id.as_bytes(),
+        }
+    }
+}
+
+/// Somebody with whom the reader deals, who has put something before her, or whom she has blocked, as the server says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SenderInfo {
+    /// Who.
+    pub id: SenderId,
+    /// The reader has dealt with it.
+    pub known: bool,
+    /// The reader has blocked it.
+    pub blocked: bool,
+    /// What of it is unanswered.
+    pub open: u32,
+}
+
+impl Patient {
+    /// Has something deleted that she has not answered; refuses, or gives up, to be somebody's delegate or guardian (ACC-9).
+    ///
+    /// # Errors
+    /// What the server refuses: `not-permitted` for what is not there, `request-answered`.
+    pub async fn delete_unanswered(&self, what: Unanswered) -> Result<()> {
+        let what = match what {
+            Unanswered::Request(id) => What::RequestId(Bytes::copy_from_slice(id.as_bytes())),
+            Unanswered::Delegation(id) => What::DelegationId(Bytes::copy_from_slice(id.as_bytes())),
+            Unanswered::Guardianship(id) => What::PatientId(Bytes::copy_from_slice(id.as_bytes())),
+        };
+        let message = pb::DeleteUnanswered { what: Some(what) };
+        self.session
+            .server
+            .post::<pb::Accepted>("/v1/inbox/deletions", &message)
+            .await?;
+        Ok(())
+    }
+}
+
+impl Session {
+    /// Blocks a sender, whose unanswered things are deleted; or takes that back (ACC-9).
+    pub(crate) async fn block(&self, sender: SenderId, blocked: bool) -> Result<()> {
+        let message = pb::BlockSender {
+            sender_id: Bytes::copy_from_slice(sender.as_bytes()),
+            blocked,
+        };
+        self.server
+            .post::<pb::Accepted>("/v1/inbox/blocks", &message)
+            .await?;
+        Ok(())
+    }
+
+    /// With whom the reader deals, of whom something is open, whom she has blocked.
+    pub(crate) async fn senders(&self) -> Result<Vec<SenderInfo>> {
+        let (mut all, mut after) = (Vec::new(), String::new());
+        loop {
+            let page: pb::SenderPage = self.server.get(&format!("/v1/inbox/senders{after}")).await?;
+            for sender in page.senders {
+                all.push(SenderInfo {
+                    id: if sender.institution {
+                        SenderId::Institution(sender.sender_id.as_ref().try_into()?)
+                    } else {
+                        SenderId::Patient(sender.sender_id.as_ref().try_into()?)
+                    },
+                    known: sender.known,
+                    blocked: sender.blocked,
+                    open: sender.open,
+                });
+            }
+            if page.next.is_empty() {
+                return Ok(all);
+            }
+            // The cursor is an id of either kind.
+            after = format!("?after={}", PatientId::try_from(page.next.as_ref())?);
+        }
+    }
+}

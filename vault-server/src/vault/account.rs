@@ -1,0 +1,204 @@
+//! What each principal has the server keep, and how much it may. Every mutation is charged to whoever asks, in the commit that it
+//! makes; the budget grows with what the principal has by others' doing, and with time. See `spec/accounts.md` §3.
+//!
+//! Not charged: leaves, which a permission's bytes bound; segments of the index, which have a budget of their own; rows that go by
+//! themselves within a day, but for the answers kept for repetitions, which are counted by the day.
+
+use protocol_spec::{defence::Defence, ids::PatientId, problem::Problem};
+
+use super::{
+    Caller, Refusal,
+    refusal::ensure,
+    tables::{self, AccountRow},
+    tx::Tx,
+};
+
+/// What principals may have the server keep.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Budgets {
+    /// Bytes of rows of a patient who has nothing yet.
+    pub patient: u64,
+    /// Of an institution that has done nothing yet.
+    pub institution: u64,
+    /// Bytes of answers kept for repetitions that a patient makes in a day.
+    pub patient_answers: u64,
+    /// The same of an institution.
+    pub institution_answers: u64,
+    /// Bytes of index segments of a vault without records.
+    pub index: u64,
+}
+
+impl Default for Budgets {
+    fn default() -> Self {
+        Self {
+            patient: 32 << 20,
+            institution: 1 << 30,
+            patient_answers: 32 << 20,
+            institution_answers: 1 << 30,
+            index: 1 << 20,
+        }
+    }
+}
+
+/// Who pays for what a try writes.
+#[derive(Clone, Copy)]
+pub(super) struct Payer {
+    principal: [u8; 32],
+    patient: bool,
+}
+
+impl Payer {
+    pub(super) fn of(caller: &Caller) -> Self {
+        Self {
+            principal: caller.principal(),
+            patient: !matches!(caller, Caller::Institution(_) | Caller::Terminal { .. }),
+        }
+    }
+}
+
+/// What a try has written: bytes that came, bytes that went, bytes of answers.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Written {
+    pub(super) came: u64,
+    pub(super) went: u64,
+    pub(super) answers: u64,
+}
+
+impl Tx<'_> {
+    /// Charges the payer with what this try writes, and refuses what is beyond its budget; what protects, or takes away, has as
+    /// much again (ACC-6).
+    pub(super) async fn charge(&mut self, payer: Payer, written: Written) -> Result<(), Refusal> {
+        let limits = self.shared.limits.budgets;
+        let key = tables::account(payer.principal);
+        let mut row = self.read(&key).await?.unwrap_or(AccountRow {
+            since: self.now,
+            ..AccountRow::default()
+        });
+        row.bytes = row
+            .bytes
+            .saturating_add(written.came)
+            .saturating_sub(written.went);
+        let answers = row.answer(self.now, written.answers);
+        let (base, most_answers) = if payer.patient {
+            (limits.patient, limits.patient_answers)
+        } else {
+            (limits.institution, limits.institution_answers)
+        };
+        let parts = if self.protects { 2 } else { 1 };
+        let most = row.budget(base, self.now).saturating_mul(parts);
+        let grows = written.came > written.went;
+        ensure(
+            !grows || Defence::StorageBudget.holds(row.bytes <= most),
+            Problem::StorageBudget,
+            "the account's rows take as much as they may",
+        )?;
+        ensure(
+            Defence::StorageBudget.holds(answers <= most_answers.saturating_mul(parts)),
+            Problem::StorageBudget,
+            "as many answers are kept for repetitions as there may be in a day",
+        )?;
+        self.put(&key, &row);
+        Ok(())
+    }
+
+    /// A record has come into a vault, with a manifest of so many bytes.
+    pub(super) async fn holds_record(&mut self, patient: PatientId, manifest: u64) -> Result<(), Refusal> {
+        self.account(*patient.as_bytes(), |row| {
+            row.records += 1;
+            row.manifests = row.manifests.saturating_add(manifest);
+        })
+        .await
+    }
+
+    /// A principal has done what another one has let it do: an institution presents, a patient is accepted.
+    pub(super) async fn holds_relation(&mut self, principal: [u8; 32]) -> Result<(), Refusal> {
+        self.account(principal, |row| row.relations += 1).await
+    }
+
+    /// Most bytes of the segments of a vault's index (ACC-7).
+    pub(super) async fn index_budget(&mut self, patient: PatientId) -> Result<u64, Refusal> {
+        let row = self
+            .read(&tables::account(*patient.as_bytes()))
+            .await?
+            .unwrap_or_default();
+        let held = row.records.saturating_mul(OF_INDEX_ENTRY);
+        let manifests = row.manifests.saturating_mul(2);
+        let base = self.shared.limits.budgets.index;
+        Ok(base.saturating_add(held).saturating_add(manifests))
+    }
+
+    async fn account(
+        &mut self,
+        principal: [u8; 32],
+        change: impl FnOnce(&mut AccountRow) + Send,
+    ) -> Result<(), Refusal> {
+        let key = tables::account(principal);
+        let mut row = self.read(&key).await?.unwrap_or(AccountRow {
+            since: self.now,
+            ..AccountRow::default()
+        });
+        change(&mut row);
+        self.put(&key, &row);
+        Ok(())
+    }
+}
+
+impl AccountRow {
+    /// Bytes that the principal may have the server keep (ACC-6).
+    fn budget(&self, base: u64, now: u64) -> u64 {
+        let held = self.records.saturating_add(self.relations);
+        let days = now.saturating_sub(self.since) / DAY;
+        base.saturating_add(held.saturating_mul(OF_HELD))
+            .saturating_add(self.manifests)
+            .saturating_add(days.saturating_mul(OF_DAY))
+    }
+
+    /// Adds bytes of an answer; how many that makes today.
+    fn answer(&mut self, now: u64, bytes: u64) -> u64 {
+        if self.answers_day != now / DAY {
+            self.answers_day = now / DAY;
+            self.answers = 0;
+        }
+        self.answers = self.answers.saturating_add(bytes);
+        self.answers
+    }
+}
+
+/// Bytes for each record and relation: what is asked, permitted, presented and released about one, many times over.
+const OF_HELD: u64 = 256 << 10;
+/// Bytes for each day: a request that is denied, a device that is renamed.
+const OF_DAY: u64 = 64 << 10;
+/// Bytes of the index for each record beside what its manifest takes: entries are written anew when a record moves.
+const OF_INDEX_ENTRY: u64 = 8 << 10;
+/// In milliseconds.
+const DAY: u64 = 24 * 3600 * 1000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// ACC-6
+    #[test]
+    fn a_budget_grows_with_what_is_held_and_with_time() {
+        let row = AccountRow {
+            since: 5 * DAY,
+            ..AccountRow::default()
+        };
+        assert_eq!(row.budget(100, 5 * DAY), 100);
+        assert_eq!(row.budget(100, 8 * DAY), 100 + 3 * OF_DAY);
+        let held = AccountRow {
+            records: 2,
+            relations: 1,
+            manifests: 7,
+            ..row
+        };
+        assert_eq!(held.budget(100, 5 * DAY), 107 + 3 * OF_HELD);
+    }
+
+    #[test]
+    fn answers_are_counted_by_the_day() {
+        let mut row = AccountRow::default();
+        assert_eq!([1, 2].map(|bytes| row.answer(DAY, bytes)), [1, 3]);
+        assert_eq!(row.answer(2 * DAY, 5), 5);
+    }
+}

@@ -1,0 +1,160 @@
+//! What others let a patient do: offered to her, and hers once she has accepted it. See `spec/delegates.md` §1.
+
+use protocol_spec::{
+    ids::{DelegationId, PatientId},
+    messages as pb,
+    problem::Problem,
+};
+
+use super::{
+    Caller, Intent, Refusal, Vault,
+    delegations::entry,
+    received::Asking,
+    refusal::ensure,
+    tables::{self, HeldRow, RowKey},
+    tx::{Operation, Tx},
+};
+
+impl Vault {
+    /// What the caller has accepted, in the order of ids, after this one.
+    ///
+    /// # Errors
+    /// `not-permitted` unless a patient asks; those of the store.
+    pub async fn held_delegations(
+        &self,
+        caller: &Caller,
+        after: Option<DelegationId>,
+        limit: usize,
+    ) -> Result<pb::DelegationPage, Refusal> {
+        let first = tables::held_delegations(caller.patient()?);
+        self.delegations_from(first, after, limit).await
+    }
+
+    /// What the caller was offered and has not answered, in the order of ids, after this one.
+    ///
+    /// # Errors
+    /// `not-permitted` unless a patient asks; those of the store.
+    pub async fn offered_delegations(
+        &self,
+        caller: &Caller,
+        after: Option<DelegationId>,
+        limit: usize,
+    ) -> Result<pb::DelegationPage, Refusal> {
+        let first = tables::offered_delegations(caller.patient()?);
+        self.delegations_from(first, after, limit).await
+    }
+
+    /// The caller accepts what she was offered: from now on she may act (ACC-10). The same again changes nothing.
+    ///
+    /// # Errors
+    /// `not-permitted`, `delegation-expired`.
+    pub async fn accept_delegation(
+        &self,
+        caller: &Caller,
+        intent: &Intent,
+        message: pb::AcceptDelegation,
+    ) -> Result<pb::Accepted, Refusal> {
+        let accept = Accept {
+            delegate: caller.patient()?,
+            id: message.delegation_id.as_ref().try_into()?,
+        };
+        self.shared.mutate(caller, intent, accept).await
+    }
+
+    async fn delegations_from(
+        &self,
+        first: RowKey<HeldRow>,
+        after: Option<DelegationId>,
+        limit: usize,
+    ) -> Result<pb::DelegationPage, Refusal> {
+        let first = match after {
+            Some(after) => first.after(after.as_bytes()),
+            None => first,
+        };
+        let (rows, more) = self.shared.short_page(first, limit.min(OF_PAGE)).await?;
+        let mut page = pb::DelegationPage::default();
+        for HeldRow {
+            owner, delegation, ..
+        } in rows
+        {
+            let owner = PatientId::try_from(owner.as_ref()).map_err(Refusal::damaged)?;
+            let id = DelegationId::try_from(delegation.as_ref()).map_err(Refusal::damaged)?;
+            let row = tables::delegation(owner, id).get(&*self.shared.ledger).await?;
+            let row = row.ok_or_else(|| Refusal::damaged("a delegation has no row"))?;
+            page.delegations.push(pb::DelegationEntry {
+                given: Vec::new(),
+                ..entry(row)
+            });
+            if more {
+                page.next = delegation;
+            }
+        }
+        Ok(page)
+    }
+}
+
+struct Accept {
+    delegate: PatientId,
+    id: DelegationId,
+}
+
+impl Operation for Accept {
+    type Answer = pb::Accepted;
+
+    async fn apply(&self, tx: &mut Tx<'_>) -> Result<pb::Accepted, Refusal> {
+        let Self { delegate, id } = *self;
+        let (offered, held) = (
+            tables::offered_delegation(delegate, id),
+            tables::held_delegation(delegate, id),
+        );
+        if tx.read(&held).await?.is_some() {
+            return Ok(pb::Accepted {});
+        }
+        let row = tx.read_existing(&offered).await?;
+        let owner = PatientId::try_from(row.owner.as_ref()).map_err(Refusal::damaged)?;
+        let key = tables::delegation(owner, id);
+        let mut given = tx.read_existing(&key).await?;
+        let not_after = super::delegations::delegation_of(&given)?.claimed().not_after;
+        let over = tx.has_passed(not_after).await;
+        ensure(!over, Problem::DelegationExpired, "the delegation is over")?;
+        given.accepted = true;
+        tx.put(&key, &given);
+        tx.put(&held, &row);
+        tx.delete(&offered);
+        tx.settle(
+            *delegate.as_bytes(),
+            *owner.as_bytes(),
+            Asking::Delegation,
+            id.as_bytes(),
+        )
+        .await?;
+        tx.has_met(*delegate.as_bytes(), *owner.as_bytes()).await?;
+        tx.holds_relation(*delegate.as_bytes()).await?;
+        tx.holds_relation(*owner.as_bytes()).await?;
+        Ok(pb::Accepted {})
+    }
+}
+
+impl Tx<'_> {
+    /// Takes an offer away that was not accepted, with its event; whether there was one.
+    pub(super) async fn withdraw_offer(
+        &mut self,
+        owner: PatientId,
+        delegate: PatientId,
+        id: DelegationId,
+    ) -> Result<bool, Refusal> {
+        let key = tables::offered_delegation(delegate, id);
+        let Some(row) = self.read(&key).await? else {
+            return Ok(false);
+        };
+        self.delete(&key);
+        let receiver = *delegate.as_bytes();
+        self.empty_event(receiver, row.event).await?;
+        self.settle(receiver, *owner.as_bytes(), Asking::Delegation, id.as_bytes())
+            .await?;
+        Ok(true)
+    }
+}
+
+/// A delegation each is two statements with their chains.
+const OF_PAGE: usize = 64;

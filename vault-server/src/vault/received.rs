@@ -1,0 +1,227 @@
+//! Who may put how much before whom. Whatever somebody asks of a receiver is open until it is answered, taken back or over; what is
+//! open, and what comes in a day, has bounds for each sender, and for all whom the receiver has never dealt with together. See
+//! `spec/accounts.md` §4.
+
+use bytes::Bytes;
+use protocol_spec::{defence::Defence, problem::Problem};
+
+use super::{
+    Refusal,
+    refusal::ensure,
+    tables::{self, OpenRow, SenderRow, StrangersOpenRow},
+    tx::Tx,
+};
+
+/// How much of one sender, and of strangers, a receiver takes (ACC-8).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InboxLimits {
+    /// Open at once, of one whom she has never dealt with.
+    pub open_of_stranger: usize,
+    /// Open at once, of all of those together.
+    pub open_of_strangers: usize,
+    /// Open at once, of one whom she has dealt with.
+    pub open_of_known: usize,
+    /// In a day, of one whom she has never dealt with.
+    pub daily_of_stranger: u32,
+    /// In a day, of all of those together.
+    pub daily_of_strangers: u32,
+    /// In a day, of one whom she has dealt with.
+    pub daily_of_known: u32,
+    /// Upload requests of one patient to one institution, in a day.
+    pub daily_to_institution: u32,
+}
+
+impl Default for InboxLimits {
+    fn default() -> Self {
+        Self {
+            open_of_stranger: 4,
+            open_of_strangers: 32,
+            open_of_known: 64,
+            daily_of_stranger: 8,
+            daily_of_strangers: 64,
+            daily_of_known: 256,
+            daily_to_institution: 1000,
+        }
+    }
+}
+
+/// What somebody asks of another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Asking {
+    /// An institution asks a patient; its id is the request's hash.
+    Request = 1,
+    /// A patient makes another one her delegate; its id is the delegation's.
+    Delegation = 2,
+    /// A patient makes another one her guardian; its id is the patient's who does.
+    Guardianship = 3,
+}
+
+impl TryFrom<u32> for Asking {
+    type Error = Refusal;
+
+    fn try_from(number: u32) -> Result<Self, Refusal> {
+        match number {
+            1 => Ok(Self::Request),
+            2 => Ok(Self::Delegation),
+            3 => Ok(Self::Guardianship),
+            _ => Err(Refusal::damaged("something open of no kind")),
+        }
+    }
+}
+
+/// Something that is put before a receiver.
+pub(super) struct Arrival<'a> {
+    pub(super) receiver: [u8; 32],
+    pub(super) sender: [u8; 32],
+    pub(super) what: Asking,
+    pub(super) id: &'a [u8],
+    /// When it is open no more.
+    pub(super) expires: u64,
+}
+
+impl Tx<'_> {
+    /// Lets something before its receiver, unless she has enough of this sender, or of strangers, or has blocked it: all three look
+    /// alike to the sender (ACC-8, ACC-9).
+    pub(super) async fn admit(&mut self, arrival: Arrival<'_>) -> Result<(), Refusal> {
+        if Defence::ReceiverBounds.is_off() {
+            return Ok(());
+        }
+        let limits = self.shared.limits.inbox;
+        let key = tables::sender(arrival.receiver, arrival.sender);
+        let mut row = self.read(&key).await?.unwrap_or_default();
+        ensure(!row.blocked, Problem::ReceiverFull, "the sender is blocked")?;
+        row.sender = Bytes::copy_from_slice(&arrival.sender);
+        row.open.retain(|open| open.expires > self.now);
+        let (open, daily) = if row.met {
+            (limits.open_of_known, limits.daily_of_known)
+        } else {
+            (limits.open_of_stranger, limits.daily_of_stranger)
+        };
+        ensure(
+            row.open.len() < open,
+            Problem::ReceiverFull,
+            "too much of this sender is unanswered",
+        )?;
+        let today = row.day.get_or_insert_default().count_on(self.now);
+        ensure(
+            today <= daily,
+            Problem::ReceiverFull,
+            "too much of this sender today",
+        )?;
+        if !row.met {
+            self.admit_stranger(&arrival).await?;
+        }
+        row.open.push(OpenRow {
+            id: Bytes::copy_from_slice(arrival.id),
+            expires: arrival.expires,
+            what: arrival.what as u32,
+        });
+        self.put(&key, &row);
+        Ok(())
+    }
+
+    async fn admit_stranger(&mut self, arrival: &Arrival<'_>) -> Result<(), Refusal> {
+        let limits = self.shared.limits.inbox;
+        let key = tables::strangers(arrival.receiver);
+        let mut row = self.read(&key).await?.unwrap_or_default();
+        row.open.retain(|open| open.expires > self.now);
+        ensure(
+            row.open.len() < limits.open_of_strangers,
+            Problem::ReceiverFull,
+            "too much of strangers is unanswered",
+        )?;
+        let today = row.day.get_or_insert_default().count_on(self.now);
+        ensure(
+            today <= limits.daily_of_strangers,
+            Problem::ReceiverFull,
+            "too much of strangers today",
+        )?;
+        row.open.push(StrangersOpenRow {
+            id: Bytes::copy_from_slice(arrival.id),
+            expires: arrival.expires,
+        });
+        self.put(&key, &row);
+        Ok(())
+    }
+
+    /// Counts what is not for the receiver to answer: a patient's upload requests to an institution (ACC-8).
+    pub(super) async fn admit_unasked(
+        &mut self,
+        receiver: [u8; 32],
+        sender: [u8; 32],
+    ) -> Result<(), Refusal> {
+        if Defence::ReceiverBounds.is_off() {
+            return Ok(());
+        }
+        let key = tables::sender(receiver, sender);
+        let mut row = self.read(&key).await?.unwrap_or_default();
+        ensure(!row.blocked, Problem::ReceiverFull, "the sender is blocked")?;
+        row.sender = Bytes::copy_from_slice(&sender);
+        let today = row.day.get_or_insert_default().count_on(self.now);
+        ensure(
+            today <= self.shared.limits.inbox.daily_to_institution,
+            Problem::ReceiverFull,
+            "too much of this sender today",
+        )?;
+        self.put(&key, &row);
+        Ok(())
+    }
+
+    /// Something is open no more: it was answered, or taken back. The same again changes nothing.
+    pub(super) async fn settle(
+        &mut self,
+        receiver: [u8; 32],
+        sender: [u8; 32],
+        what: Asking,
+        id: &[u8],
+    ) -> Result<(), Refusal> {
+        let key = tables::sender(receiver, sender);
+        let Some(mut row) = self.read(&key).await? else {
+            return Ok(());
+        };
+        row.open.retain(|open| open.what != what as u32 || open.id != id);
+        self.put_sender(&key, &row);
+        self.forget_stranger(receiver, |open| open.id == id).await
+    }
+
+    /// The receiver has dealt with this sender: it is a stranger no more (ACC-8).
+    pub(super) async fn has_met(&mut self, receiver: [u8; 32], sender: [u8; 32]) -> Result<(), Refusal> {
+        let key = tables::sender(receiver, sender);
+        let mut row = self.read(&key).await?.unwrap_or_default();
+        if row.met {
+            return Ok(());
+        }
+        row.met = true;
+        row.sender = Bytes::copy_from_slice(&sender);
+        self.put(&key, &row);
+        let ids: Vec<Bytes> = row.open.into_iter().map(|open| open.id).collect();
+        self.forget_stranger(receiver, |open| ids.contains(&open.id))
+            .await
+    }
+
+    /// Writes what is known of a sender, or removes it where that says nothing.
+    pub(super) fn put_sender(&mut self, key: &tables::RowKey<SenderRow>, row: &SenderRow) {
+        if row.met || row.blocked || !row.open.is_empty() {
+            self.put(key, row);
+        } else {
+            self.delete(key);
+        }
+    }
+
+    async fn forget_stranger(
+        &mut self,
+        receiver: [u8; 32],
+        which: impl Fn(&StrangersOpenRow) -> bool,
+    ) -> Result<(), Refusal> {
+        let key = tables::strangers(receiver);
+        let Some(mut row) = self.read(&key).await? else {
+            return Ok(());
+        };
+        let before = row.open.len();
+        row.open.retain(|open| !which(open));
+        if row.open.len() < before {
+            self.put(&key, &row);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,252 @@
+//! What a receiver does about what she was asked and has not answered: she has it deleted, or blocks who asks. See
+//! `spec/accounts.md` §4.
+
+use protocol_spec::{
+    hash::Sha256Digest,
+    ids::{DelegationId, InstitutionId, PatientId, RequestId},
+    messages as pb,
+    problem::Problem,
+};
+
+use super::{
+    Caller, Intent, Refusal, Vault,
+    received::Asking,
+    refusal::ensure,
+    requests::request_place,
+    tables::{self, SenderRow},
+    tx::{Operation, Tx},
+};
+
+use pb::{RequestState, delete_unanswered::What};
+
+impl Vault {
+    /// The receiver has something deleted that she has not answered, or gives up what she had accepted (ACC-9).
+    ///
+    /// # Errors
+    /// `not-permitted`, `request-answered`.
+    pub async fn delete_unanswered(
+        &self,
+        caller: &Caller,
+        intent: &Intent,
+        message: pb::DeleteUnanswered,
+    ) -> Result<pb::Accepted, Refusal> {
+        let receiver = caller.patient()?;
+        let what = message
+            .what
+            .ok_or_else(|| Refusal::new(Problem::Malformed, "it names nothing"))?;
+        self.shared
+            .mutate(caller, intent, Delete { receiver, what })
+            .await
+    }
+
+    /// Blocks a sender, whose unanswered things are deleted; or takes that back (ACC-9).
+    ///
+    /// # Errors
+    /// `not-permitted`, `malformed`.
+    pub async fn block_sender(
+        &self,
+        caller: &Caller,
+        intent: &Intent,
+        message: pb::BlockSender,
+    ) -> Result<pb::Accepted, Refusal> {
+        let receiver = decides(caller)?;
+        let sender: [u8; 32] = message
+            .sender_id
+            .as_ref()
+            .try_into()
+            .map_err(|_| Refusal::new(Problem::Malformed, "an id has 32 bytes"))?;
+        let block = Block {
+            receiver,
+            sender,
+            blocked: message.blocked,
+        };
+        self.shared.mutate(caller, intent, block).await
+    }
+
+    /// Those with whom the caller deals, of whom something is open, or whom it has blocked, by id, after this one.
+    ///
+    /// # Errors
+    /// `not-permitted`; those of the store.
+    pub async fn senders(
+        &self,
+        caller: &Caller,
+        after: Option<[u8; 32]>,
+        limit: usize,
+    ) -> Result<pb::SenderPage, Refusal> {
+        let receiver = decides(caller)?;
+        let first = match after {
+            Some(after) => tables::senders(receiver).after(&after),
+            None => tables::senders(receiver),
+        };
+        let (rows, more) = self.shared.short_page(first, limit).await?;
+        let last = rows.last().filter(|_| more).map(|row| row.sender.clone());
+        let mut page = pb::SenderPage {
+            next: last.unwrap_or_default(),
+            ..pb::SenderPage::default()
+        };
+        for row in rows {
+            let id = InstitutionId::try_from(row.sender.as_ref()).map_err(Refusal::damaged)?;
+            let entry = tables::institution(id).get(&*self.shared.ledger).await?;
+            page.senders.push(shown(row, entry.is_some(), self.now_ms()));
+        }
+        Ok(page)
+    }
+}
+
+/// A patient by any device, an institution by its identity key.
+fn decides(caller: &Caller) -> Result<[u8; 32], Refusal> {
+    match caller {
+        Caller::Patient { .. } | Caller::Institution(_) => Ok(caller.principal()),
+        _ => Err(Refusal::absent("it is not hers to decide whom she hears")),
+    }
+}
+
+fn shown(row: SenderRow, institution: bool, now: u64) -> pb::Sender {
+    let open = row.open.iter().filter(|open| open.expires > now).count();
+    pb::Sender {
+        sender_id: row.sender,
+        known: row.met,
+        blocked: row.blocked,
+        open: u32::try_from(open).unwrap_or(u32::MAX),
+        institution,
+    }
+}
+
+struct Delete {
+    receiver: PatientId,
+    what: What,
+}
+
+impl Operation for Delete {
+    type Answer = pb::Accepted;
+
+    async fn apply(&self, tx: &mut Tx<'_>) -> Result<pb::Accepted, Refusal> {
+        tx.protects = true;
+        let receiver = self.receiver;
+        match &self.what {
+            What::RequestId(id) => {
+                let place = tx
+                    .read_existing(&tables::place(&RequestId::try_from(id.as_ref())?))
+                    .await?;
+                let (patient, hash) = request_place(place)?;
+                ensure(
+                    patient == receiver,
+                    Problem::NotPermitted,
+                    "it is asked of somebody else",
+                )?;
+                tx.delete_request(patient, hash).await?;
+            }
+            What::DelegationId(id) => {
+                tx.refuse_delegation(receiver, DelegationId::try_from(id.as_ref())?)
+                    .await?;
+            }
+            What::PatientId(id) => {
+                tx.refuse_guardianship(PatientId::try_from(id.as_ref())?, receiver)
+                    .await?;
+            }
+        }
+        Ok(pb::Accepted {})
+    }
+}
+
+struct Block {
+    receiver: [u8; 32],
+    sender: [u8; 32],
+    blocked: bool,
+}
+
+impl Operation for Block {
+    type Answer = pb::Accepted;
+
+    async fn apply(&self, tx: &mut Tx<'_>) -> Result<pb::Accepted, Refusal> {
+        let Self {
+            receiver,
+            sender,
+            blocked,
+        } = *self;
+        tx.protects = true;
+        tx.check_enrolled(sender).await?;
+        let key = tables::sender(receiver, sender);
+        let open = tx.read(&key).await?.unwrap_or_default().open;
+        for open in open.into_iter().filter(|_| blocked) {
+            // Patients alone are asked for what they can answer.
+            let patient = PatientId::from_bytes(receiver);
+            match Asking::try_from(open.what)? {
+                Asking::Request => {
+                    let hash = Sha256Digest::try_from(open.id.as_ref()).map_err(Refusal::damaged)?;
+                    tx.delete_request(patient, hash).await?;
+                }
+                Asking::Delegation => {
+                    let id = DelegationId::try_from(open.id.as_ref()).map_err(Refusal::damaged)?;
+                    tx.refuse_delegation(patient, id).await?;
+                }
+                Asking::Guardianship => {
+                    let of = PatientId::try_from(open.id.as_ref()).map_err(Refusal::damaged)?;
+                    tx.refuse_guardianship(of, patient).await?;
+                }
+            }
+        }
+        let mut row = tx.read(&key).await?.unwrap_or_default();
+        row.sender = sender.to_vec().into();
+        row.blocked = blocked;
+        tx.put_sender(&key, &row);
+        Ok(pb::Accepted {})
+    }
+}
+
+impl Tx<'_> {
+    /// Only whoever is enrolled is blocked: rows of nobody's are not kept.
+    async fn check_enrolled(&mut self, principal: [u8; 32]) -> Result<(), Refusal> {
+        let patient = self
+            .read(&tables::patient(PatientId::from_bytes(principal)))
+            .await?;
+        if patient.is_none() {
+            let institution = InstitutionId::from_bytes(principal);
+            self.read_existing(&tables::institution(institution)).await?;
+        }
+        Ok(())
+    }
+
+    /// Leaves of a request that is open, or was never answered, nothing but its numbers.
+    async fn delete_request(&mut self, patient: PatientId, hash: Sha256Digest) -> Result<(), Refusal> {
+        let key = tables::request(patient, hash);
+        let row = self.read_existing(&key).await?;
+        let open = row
+            .stored
+            .as_ref()
+            .is_some_and(|stored| stored.state() == RequestState::Open);
+        ensure(open, Problem::RequestAnswered, "what was answered stays")?;
+        let id = RequestId::try_from(row.request_id.as_ref()).map_err(Refusal::damaged)?;
+        let asker = row.asker.as_ref().try_into().map_err(Refusal::damaged)?;
+        self.delete(&key);
+        self.delete(&tables::place(&id));
+        self.empty_event(*patient.as_bytes(), row.event).await?;
+        self.empty_entry(patient, row.history).await?;
+        self.settle(*patient.as_bytes(), asker, Asking::Request, hash.as_bytes())
+            .await
+    }
+
+    /// A delegate refuses what she was offered, or gives up what she has accepted.
+    async fn refuse_delegation(&mut self, delegate: PatientId, id: DelegationId) -> Result<(), Refusal> {
+        let held = tables::held_delegation(delegate, id);
+        let (row, accepted) = match self.read(&held).await? {
+            Some(row) => (row, true),
+            None => (
+                self.read_existing(&tables::offered_delegation(delegate, id))
+                    .await?,
+                false,
+            ),
+        };
+        let owner = PatientId::try_from(row.owner.as_ref()).map_err(Refusal::damaged)?;
+        let key = tables::delegation(owner, id);
+        let mut given = self.read_existing(&key).await?;
+        given.refused = true;
+        self.put(&key, &given);
+        if accepted {
+            self.delete(&held);
+        } else {
+            self.withdraw_offer(owner, delegate, id).await?;
+        }
+        Ok(())
+    }
+}
