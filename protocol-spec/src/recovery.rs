@@ -79,23 +79,15 @@ impl Deref for Division {
     }
 }
 
-/// What people compare before a share goes to a machine that recovers: 12 characters of
-/// SHA-256 (LABEL(RECOVERY_CHECK) ‖ recipient key), in three groups (RCV-9).
+/// What people compare before a share goes to a machine that recovers: 16 characters of
+/// SHA-256 (LABEL(RECOVERY_CHECK) ‖ recipient key), in four groups (RCV-9).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CheckString(String);
 
 impl CheckString {
     /// Of the machine with this key.
     pub fn of(key: &RecipientKey) -> Self {
-        let digest = sha256(&[&labels::RECOVERY_CHECK.bytes(), key.as_bytes()]);
-        Self(
-            BASE32_NOPAD
-                .encode(&digest)
-                .to_ascii_lowercase()
-                .chars()
-                .take(LENGTH)
-                .collect(),
-        )
+        Self(characters(key, LENGTH))
     }
 
     /// Whether somebody has said this one, in any case, with or without white space and hyphens.
@@ -111,7 +103,7 @@ impl CheckString {
 
 impl std::fmt::Display for CheckString {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let groups: Vec<&str> = [0, 4, 8]
+        let groups: Vec<&str> = [0, 4, 8, 12]
             .iter()
             .filter_map(|&at| self.0.get(at..at + 4))
             .collect();
@@ -119,8 +111,17 @@ impl std::fmt::Display for CheckString {
     }
 }
 
-/// 60 bits: whoever wants another key with the same string makes some 2^60 X-Wing key pairs.
-const LENGTH: usize = 12;
+/// The first characters of the key's hash in base32.
+fn characters(key: &RecipientKey, length: usize) -> String {
+    let digest = sha256(&[&labels::RECOVERY_CHECK.bytes(), key.as_bytes()]);
+    let text = BASE32_NOPAD.encode(&digest).to_ascii_lowercase();
+    text.chars().take(length).collect()
+}
+
+/// 80 bits. Only the last 32 bytes of a key need to change from one attempt to the next, so that an attempt is one or two
+/// compressions of SHA-256 and an addition on the curve: with 60 bits, that is within reach of who rents machines, and a list of
+/// strings made in advance serves against everybody.
+const LENGTH: usize = 16;
 
 #[cfg(test)]
 mod tests {
@@ -163,6 +164,46 @@ mod tests {
         assert_eq!(division(2, 2, 3).unwrap_err(), Error::Signature);
     }
 
+    fn key(curve: [u8; 32]) -> Option<RecipientKey> {
+        let mut bytes = [0; RecipientKey::LEN];
+        bytes[RecipientKey::LEN - 32..].copy_from_slice(&curve);
+        RecipientKey::try_from(&bytes[..]).ok()
+    }
+
+    /// The attack: changes the last 32 bytes of a key, as somebody does who adds points on the curve, until its string is the
+    /// same in as many characters as are compared. How many attempts it took, if it came to an end.
+    fn another_with_its_string(of: &RecipientKey, length: usize, budget: u32) -> Option<u32> {
+        let wanted = characters(of, length);
+        (1..=budget).find(|attempt| {
+            let mut curve = [0; 32];
+            curve[..4].copy_from_slice(&attempt.to_le_bytes());
+            curve[4] = 9;
+            key(curve).is_some_and(|other| other != *of && characters(&other, length) == wanted)
+        })
+    }
+
+    /// RCV-9, ATK-71: each character multiplies the attempts by 32, and there are sixteen: 2^80.
+    #[test]
+    fn another_key_with_the_same_check_string_is_not_found() {
+        let honest = key([7; 32]).unwrap();
+        assert_eq!(CheckString::of(&honest).0.len() * 5, 80);
+        assert_eq!(another_with_its_string(&honest, LENGTH, 1 << 14), None);
+    }
+
+    /// ATK-71, the control: of shorter strings one is found, in about 32 to the power of their length.
+    #[test]
+    fn another_key_with_the_same_short_check_string_is_found() {
+        let honest = key([7; 32]).unwrap();
+        for length in 1..=2 {
+            let attempts = another_with_its_string(&honest, length, 1 << 14).unwrap();
+            let expected = 32_u32.pow(u32::try_from(length).unwrap());
+            assert!(
+                attempts < 16 * expected,
+                "{attempts} attempts for {length} characters"
+            );
+        }
+    }
+
     /// RCV-9
     #[test]
     fn check_strings_are_compared_as_people_say_them() {
@@ -173,8 +214,8 @@ mod tests {
         let other = CheckString::of(&RecipientKey::try_from(&bytes[..]).unwrap());
         let check = CheckString::of(&key);
         let text = check.to_string();
-        assert_eq!(text.len(), 14);
+        assert_eq!(text.len(), 19);
         assert!(check.is(&text) && check.is(&format!(" {} ", text.to_uppercase().replace('-', " "))));
-        assert!(!check.is(&other.to_string()) && !check.is("") && !check.is(&text[..13]));
+        assert!(!check.is(&other.to_string()) && !check.is("") && !check.is(&text[..18]));
     }
 }

@@ -78,7 +78,7 @@ When all devices are lost:
   medvault recover --home ~/vault --server 'https://vault.example:8443/#m3k…'
 or with trustees:
   medvault recovery ask --home ~/vault --out ask.recovery                          on the new machine
-  medvault recovery share 1.share --for ask.recovery --check abcd-efgh-ijkl --out 1.returned   each trustee
+  medvault recovery share 1.share --for ask.recovery --check abcd-efgh-ijkl-mnop --out 1.returned   each trustee
   medvault recover --home ~/vault --server LINK --shares 1.returned 3.returned      on the new machine";
 
 pub(crate) async fn run(context: &Context, command: Command) -> Result<(), Failure> {
