@@ -94,7 +94,7 @@ pub use self::{
     error::Error,
     home_seal::HomeSealKey,
     key_wrap::WrappedKey,
-    link::LinkCode,
+    link::{LinkCode, LinkNonce},
     permission::{ExpectedPermission, OpenedPermission, PermissionKey},
     recipient::RecipientSecret,
     recovery::{RecoveryKeys, RecoveryWords, WORDS, WordsError},

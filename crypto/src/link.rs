@@ -3,7 +3,6 @@
 
 use std::{fmt, str::FromStr};
 
-use argon2::{Algorithm, Argon2, Params, Version};
 use data_encoding::BASE32_NOPAD;
 use protocol_spec::{
     defence::Defence,
@@ -15,9 +14,51 @@ use protocol_spec::{
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
-use crate::{Error, kdf, random};
+use crate::{Error, VaultRootKey, kdf, random};
 
-/// A secret and a hash of the device's keys. Whoever has the text has the secret.
+/// What one side brings to the short string. Nobody is to know it before the other side is bound to its own.
+#[derive(Clone, PartialEq, Eq)]
+pub struct LinkNonce([u8; 32]);
+
+impl LinkNonce {
+    /// A new device's.
+    ///
+    /// # Errors
+    /// [`Error::Randomness`].
+    pub fn generate() -> Result<Self, Error> {
+        Ok(Self(*random::secret::<32>()?))
+    }
+
+    /// SHA-256 (LABEL(LINK_COMMITMENT) ‖ nonce): binds the new device before there is an answer (DEV-18).
+    pub fn commitment(&self) -> Sha256Digest {
+        Sha256Digest::from_bytes(sha256(&[&labels::LINK_COMMITMENT.bytes(), &self.0]))
+    }
+
+    /// The bytes, to be shown to the other side in its turn.
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl TryFrom<&[u8]> for LinkNonce {
+    type Error = Error;
+
+    fn try_from(bytes: &[u8]) -> Result<Self, Error> {
+        let bytes = bytes.try_into();
+        bytes.map(Self).map_err(|_| Error::Malformed {
+            what: "nonce of a link",
+        })
+    }
+}
+
+impl fmt::Debug for LinkNonce {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(_) = self;
+        f.debug_struct("LinkNonce").finish_non_exhaustive()
+    }
+}
+
+/// A secret and a hash of what the device offers. Whoever has the text has the secret.
 pub struct LinkCode {
     secret: Zeroizing<[u8; Self::SECRET]>,
     offer: Sha256Digest,
@@ -27,14 +68,18 @@ impl LinkCode {
     const PREFIX: &str = "code_";
     const SECRET: usize = 16;
 
-    /// The code of a device with these keys (DEV-9).
+    /// The code of a device with these keys that is bound to its nonce by this commitment (DEV-9, DEV-18).
     ///
     /// # Errors
     /// [`Error::Randomness`].
-    pub fn generate(device_key: &IdentityKey, recipient_key: &RecipientKey) -> Result<Self, Error> {
+    pub fn generate(
+        device_key: &IdentityKey,
+        recipient_key: &RecipientKey,
+        commitment: &Sha256Digest,
+    ) -> Result<Self, Error> {
         Ok(Self {
             secret: random::secret()?,
-            offer: offer(device_key, recipient_key),
+            offer: offer(device_key, recipient_key, commitment),
         })
     }
 
@@ -44,34 +89,44 @@ impl LinkCode {
         LinkId::from_bytes(sha256(&[&label, self.secret.as_slice()]))
     }
 
-    /// Whether these are the keys of the device that shows the code (DEV-9).
+    /// Whether this is what the device offers that shows the code (DEV-9).
     ///
     /// # Errors
     /// [`Error::Open`].
-    pub fn check_offer(&self, device_key: &IdentityKey, recipient_key: &RecipientKey) -> Result<(), Error> {
-        if Defence::LinkOffer.holds(offer(device_key, recipient_key) == self.offer) {
+    pub fn check_offer(
+        &self,
+        device_key: &IdentityKey,
+        recipient_key: &RecipientKey,
+        commitment: &Sha256Digest,
+    ) -> Result<(), Error> {
+        if Defence::LinkOffer.holds(offer(device_key, recipient_key, commitment) == self.offer) {
             Ok(())
         } else {
             Err(Error::Open)
         }
     }
 
-    /// Nine digits, in threes, by Argon2id over the hash of both keys (DEV-10). It takes a tenth of a second and
-    /// 64 MiB.
-    ///
-    /// # Errors
-    /// [`Error::Malformed`] on a machine without the memory.
-    pub fn short_string(&self) -> Result<String, Error> {
-        let failed = |_| Error::Malformed { what: "short string" };
-        let params = Params::new(64 * 1024, 3, 1, Some(8)).map_err(failed)?;
-        let salt = labels::LINK_SHORT_STRING.bytes();
-        let mut digest = [0; 8];
-        Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
-            .hash_password_into(self.offer.as_bytes(), &salt, &mut digest)
-            .map_err(failed)?;
-        let number = u64::from_be_bytes(digest) % 1_000_000_000;
+    /// SHA-256 (LABEL(LINK_SHORT_STRING) ‖ offer ‖ nonce of the new device ‖ nonce of the answer), as nine digits in threes
+    /// (DEV-10). Each side is bound to its own before it learns the other's, so that nobody can choose the string or look for
+    /// keys that have it: whoever stands between has one attempt in 10^9.
+    pub fn short_string(&self, own: &LinkNonce, answer: &LinkNonce) -> String {
+        let number = if Defence::ShortString.is_off() {
+            self.number(&[])
+        } else {
+            self.number(&[own.as_bytes(), answer.as_bytes()])
+        };
+        let number = number % 1_000_000_000;
         let [high, middle, low] = [number / 1_000_000, number / 1_000 % 1_000, number % 1_000];
-        Ok(format!("{high:03}-{middle:03}-{low:03}"))
+        format!("{high:03}-{middle:03}-{low:03}")
+    }
+
+    /// The first eight bytes of SHA-256 (LABEL(LINK_SHORT_STRING) ‖ offer ‖ nonces), big-endian.
+    fn number(&self, nonces: &[&[u8; 32]]) -> u64 {
+        let label = labels::LINK_SHORT_STRING.bytes();
+        let mut parts: Vec<&[u8]> = vec![&label, self.offer.as_bytes()];
+        parts.extend(nonces.iter().map(|nonce| nonce.as_slice()));
+        let digest = sha256(&parts);
+        digest.first_chunk().map_or(0, |first| u64::from_be_bytes(*first))
     }
 
     /// HKDF-Expand-SHA-512 (secret, LABEL(LINK_APPROVAL) ‖ patient id ‖ SHA-256(list) ‖ device id, 32): by which a
@@ -169,87 +224,30 @@ pub(crate) fn approval(
     Ok(*kdf::expand::<32>(secret, &info)?)
 }
 
-/// SHA-256 (LABEL(LINK_OFFER) ‖ device key ‖ recipient key)
-fn offer(device_key: &IdentityKey, recipient_key: &RecipientKey) -> Sha256Digest {
+impl VaultRootKey {
+    /// HKDF-Expand-SHA-512 (vault root key, LABEL(LINK_ANSWER) ‖ patient id ‖ offer, 32): by which a device of hers answers an
+    /// offer. Nobody else can know it before it is shown, and whoever tries the code again gives no other (DEV-18).
+    ///
+    /// # Errors
+    /// None for lengths as they are.
+    pub fn link_answer(&self, patient: &PatientId, code: &LinkCode) -> Result<LinkNonce, Error> {
+        let label = labels::LINK_ANSWER.bytes();
+        let info = [&label[..], patient.as_bytes(), code.offer.as_bytes()];
+        Ok(LinkNonce(*kdf::expand::<32>(self.expose(), &info)?))
+    }
+}
+
+/// SHA-256 (LABEL(LINK_OFFER) ‖ device key ‖ recipient key ‖ commitment)
+fn offer(device_key: &IdentityKey, recipient_key: &RecipientKey, commitment: &Sha256Digest) -> Sha256Digest {
     let label = labels::LINK_OFFER.bytes();
-    let parts: [&[u8]; 3] = [&label, device_key.as_bytes(), recipient_key.as_bytes()];
+    let parts: [&[u8]; 4] = [
+        &label,
+        device_key.as_bytes(),
+        recipient_key.as_bytes(),
+        commitment.as_bytes(),
+    ];
     Sha256Digest::from_bytes(sha256(&parts))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{RecipientSecret, SigningIdentity};
-
-    fn keys(seed: u8) -> (SigningIdentity, RecipientSecret) {
-        let device = SigningIdentity::from_seed(&[seed; 32]).unwrap();
-        (device, RecipientSecret::from_seed(&[seed; 32]).unwrap())
-    }
-
-    fn code(secret: u8, seed: u8) -> LinkCode {
-        let (device, recipient) = keys(seed);
-        LinkCode {
-            secret: Zeroizing::new([secret; 16]),
-            offer: offer(&device.public(), recipient.public()),
-        }
-    }
-
-    #[test]
-    fn a_code_survives_its_text_and_nothing_else_passes() {
-        let code = code(1, 2);
-        let text = code.to_text();
-        let again: LinkCode = format!(" {}\n{}", &text[..40], &text[40..]).parse().unwrap();
-        assert_eq!((again.place(), again.offer), (code.place(), code.offer));
-        for wrong in [&text[1..], &text[..text.len() - 1], "", "code_", "code_!"] {
-            assert!(wrong.parse::<LinkCode>().is_err(), "{wrong}");
-        }
-    }
-
-    /// DEV-9: the code names both keys.
-    #[test]
-    fn other_keys_are_not_those_of_the_code() {
-        let code = code(1, 2);
-        let ((device, recipient), (other_device, other_recipient)) = (keys(2), keys(3));
-        assert!(code.check_offer(&device.public(), recipient.public()).is_ok());
-        assert!(
-            code.check_offer(&other_device.public(), recipient.public())
-                .is_err()
-        );
-        assert!(
-            code.check_offer(&device.public(), other_recipient.public())
-                .is_err()
-        );
-    }
-
-    /// DEV-10: pinned, so that two programs show the same; another pair of keys gives another string.
-    #[test]
-    fn the_short_string_follows_from_the_keys_alone() {
-        let short = code(1, 2).short_string().unwrap();
-        assert_eq!(short, code(9, 2).short_string().unwrap());
-        assert_ne!(short, code(1, 3).short_string().unwrap());
-        insta::assert_snapshot!(short, @"968-636-817");
-    }
-
-    /// DEV-11: an approval is of one list, for one device of one patient, by somebody who has the code.
-    #[test]
-    fn an_approval_is_of_its_list_alone() {
-        let (patient, device) = (PatientId::from_bytes([1; 32]), DeviceId::from_bytes([2; 32]));
-        let list = Sha256Digest::of(b"list");
-        let approval = code(1, 2).approval(&patient, &list, &device).unwrap();
-        let check =
-            |code: LinkCode, patient, list, device| code.check_approval(&approval, &patient, &list, &device);
-        assert!(check(code(1, 2), patient, list, device).is_ok());
-        assert!(check(code(8, 2), patient, list, device).is_err(), "another code");
-        assert!(check(code(1, 2), PatientId::from_bytes([9; 32]), list, device).is_err());
-        assert!(check(code(1, 2), patient, Sha256Digest::of(b"other"), device).is_err());
-        assert!(check(code(1, 2), patient, list, DeviceId::from_bytes([9; 32])).is_err());
-        let short = code(1, 2).check_approval(&approval[..31], &patient, &list, &device);
-        assert!(short.is_err());
-    }
-
-    #[test]
-    fn debug_shows_no_secret() {
-        let shown = format!("{:?}", code(0x41, 2));
-        assert!(!shown.contains("41414141") && !shown.contains("[65"), "{shown}");
-    }
-}
+mod tests;

@@ -42,6 +42,10 @@ defences! {
     DeviceLists = "device-lists";
     /// Degenerate keys are not admitted, and signatures verify strictly (KEY-2, KEY-3, STM-3).
     KeyAdmission = "key-admission";
+    /// Names are of one script, without what cannot be seen (STM-8).
+    NameProfile = "name-profile";
+    /// Names that look alike are one name (INS-17).
+    LookAlikes = "look-alikes";
     /// Entries of the directory are accredited, by the pinned registrar and as they stand (KEY-8).
     Accreditation = "accreditation";
     /// Whoever enrols has opened the accreditation's secret (KEY-7).
@@ -95,6 +99,8 @@ defences! {
     StorageBudget = "storage-budget";
     /// A stranger sees the key to which he seals, and nothing else of a vault (DEV-18).
     StrangersView = "strangers-view";
+    /// What is left of the places for offers is shared among networks of every size (DEV-12).
+    OffersOfNetworks = "offers-of-networks";
     /// Permissions and denials answer their request, once (FLW-1, FLW-2).
     RequestMatch = "request-match";
     /// Permitted records are in the vault as described (FLW-3).
@@ -171,6 +177,8 @@ defences! {
     KeptLists = "kept-lists";
     /// A new device has the keys that its code names (DEV-9).
     LinkOffer = "link-offer";
+    /// A short string follows from what neither side knew before the other was bound (DEV-10).
+    ShortString = "short-string";
     /// A new device was approved by whoever has its code (DEV-11).
     LinkApproval = "link-approval";
     /// No vault is shown otherwise than its owner's devices have left it (VLT-3, VLT-5, VLT-8, VLT-9).
@@ -191,6 +199,8 @@ defences! {
     ShareCommitments = "share-commitments";
     /// A share goes to the machine whose check string was said (RCV-9).
     ShareCheck = "share-check";
+    /// Files get names under which they deceive nobody, and which every file system holds apart (CNT-17, CNT-18).
+    FileNames = "file-names";
     /// What a client shows of its requests and answers has no secrets in it (LKG-3).
     TraceRedaction = "trace-redaction";
 }

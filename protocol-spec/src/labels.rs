@@ -142,8 +142,10 @@ labels! {
     DELEGATE_NAME = "medvault/v1 delegate name";
     /// Vault key from a vault root key.
     VAULT_KEY = "medvault/v1 vault key";
-    /// Short string of a new device's keys.
+    /// Short string of a new device's offer and both nonces.
     LINK_SHORT_STRING = "medvault/v1 link short string";
+    /// Nonce by which a device answers an offer, from the vault root key.
+    LINK_ANSWER = "medvault/v1 link answer";
     /// Proof to a new device that it was approved by whoever has its code.
     LINK_APPROVAL = "medvault/v1 link approval";
     /// Key of a vault's tokens, from the key of its own collection.
@@ -190,8 +192,10 @@ labels! {
     EMERGENCY_CODE = "medvault/v1 emergency code";
     /// Fingerprint in a server link.
     SERVER_LINK = "medvault/v1 server link";
-    /// Keys that a new device offers, as its code has them.
+    /// Keys and commitment that a new device offers, as its code has them.
     LINK_OFFER = "medvault/v1 link offer";
+    /// A new device's commitment to its nonce.
+    LINK_COMMITMENT = "medvault/v1 link commitment";
     /// Where a new device offers its keys.
     LINK_PLACE = "medvault/v1 link place";
     /// Tag of one record version, from a token.

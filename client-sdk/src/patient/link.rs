@@ -1,10 +1,10 @@
-//! Linking: a new device shows a code and offers its keys; a device that she has checks, asks her, and adds it. See
-//! `protocol-spec/spec/devices.md` §4.
+//! Linking: a new device shows a code and offers its keys; a device that she has answers, both show a short string, and she
+//! compares it before the new one is added. See `protocol-spec/spec/devices.md` §4.
 
 use std::{path::Path, time::Duration};
 
 use bytes::Bytes;
-use crypto::LinkCode;
+use crypto::{LinkCode, LinkNonce};
 use protocol_spec::{
     devices::{DeviceKind, DeviceList, MAX_LISTS},
     field::Name,
@@ -28,7 +28,6 @@ use crate::{
     Error, Result, Unlock,
     connect::{Server, bootstrap},
     home::{ClosedHome, Pins},
-    session::blocking,
 };
 
 /// A device that is nobody's yet.
@@ -36,6 +35,9 @@ pub struct NewDevice {
     home: ClosedHome,
     keys: DeviceKeys,
     code: LinkCode,
+    nonce: LinkNonce,
+    /// The first answer: the nonce is opened to no other (DEV-18).
+    answer: Option<LinkNonce>,
     pins: Pins,
     server: Server,
 }
@@ -50,11 +52,14 @@ impl NewDevice {
         home.must_be_free()?;
         let pins = bootstrap(link).await?;
         let keys = DeviceKeys::generate()?;
-        let code = LinkCode::generate(&keys.signing.public(), keys.recipient.public())?;
+        let nonce = LinkNonce::generate()?;
+        let commitment = nonce.commitment();
+        let code = LinkCode::generate(&keys.signing.public(), keys.recipient.public(), &commitment)?;
         let server = keys.connect(&pins)?;
         let message = pb::LinkOffer {
             device_key: Bytes::copy_from_slice(keys.signing.public().as_bytes()),
             recipient_key: Bytes::copy_from_slice(keys.recipient.public().as_bytes()),
+            commitment: Bytes::copy_from_slice(commitment.as_bytes()),
         };
         let path = format!("/v1/links/{}", code.place());
         server.post::<pb::Accepted>(&path, &message).await?;
@@ -62,6 +67,8 @@ impl NewDevice {
             home,
             keys,
             code,
+            nonce,
+            answer: None,
             pins,
             server,
         })
@@ -73,12 +80,34 @@ impl NewDevice {
         self.code.to_text()
     }
 
-    /// What must be the same on both devices (DEV-10).
+    /// Waits until a device that she has answers the code, and gives what she is to type there (DEV-10).
     ///
     /// # Errors
-    /// On a machine without 64 MiB of memory.
-    pub fn short_string(&self) -> Result<String> {
-        Ok(self.code.short_string()?)
+    /// [`Error::Usage`] when nobody has entered the code in time.
+    pub async fn short_string(&mut self, patience: Duration) -> Result<String> {
+        let answer = match &self.answer {
+            Some(answer) => answer.clone(),
+            None => self.first_answer(patience).await?,
+        };
+        self.answer = Some(answer.clone());
+        let message = pb::LinkOpening {
+            device_key: Bytes::copy_from_slice(self.keys.signing.public().as_bytes()),
+            nonce: Bytes::copy_from_slice(self.nonce.as_bytes()),
+        };
+        let path = format!("/v1/links/{}/opening", self.code.place());
+        self.server.post::<pb::Accepted>(&path, &message).await?;
+        Ok(self.code.short_string(&self.nonce, &answer))
+    }
+
+    async fn first_answer(&self, patience: Duration) -> Result<LinkNonce> {
+        let path = format!("/v1/links/{}/answer", self.code.place());
+        let late = "nobody has entered the code in time: run it again for a new code";
+        let answer: pb::LinkAnswer = wait_for(patience, late, async || match self.server.get(&path).await {
+            Err(error) if error.is_problem(Problem::NotFound) => Ok(None),
+            answer => answer.map(Some),
+        })
+        .await?;
+        LinkNonce::try_from(answer.nonce.as_ref()).map_err(Error::tampered("the answer to the code"))
     }
 
     /// Waits until it is added, and makes its home.
@@ -87,19 +116,14 @@ impl NewDevice {
     /// [`Error::Usage`] when nobody has added it in time; [`Error::Tampered`] when the server shows a vault or a state
     /// that nobody who has the code has approved (DEV-11).
     pub async fn wait(self, unlock: &Unlock, patience: Duration) -> Result<Patient> {
-        let deadline = tokio::time::Instant::now() + patience;
-        let answer = loop {
+        let late = "nobody has approved this device in time: run it again for a new code";
+        let answer = wait_for(patience, late, async || {
             match device_lists(&self.server, None).await {
-                Err(error) if error.is_problem(Problem::Unauthenticated) || error.passes() => {}
-                result => break result?,
+                Err(error) if error.is_problem(Problem::Unauthenticated) => Ok(None),
+                answer => answer.map(Some),
             }
-            if tokio::time::Instant::now() >= deadline {
-                return Err(Error::Usage(
-                    "nobody has approved this device in time: run it again for a new code".into(),
-                ));
-            }
-            tokio::time::sleep(PAUSE).await;
-        };
+        })
+        .await?;
         let patient = approved(&answer, self.keys.id(), |approval, patient, list, device| {
             self.code.check_approval(approval, patient, list, device)
         })?;
@@ -126,11 +150,12 @@ pub(super) fn approved(
     Err(tampered("nobody who has its secret has approved it"))
 }
 
-/// A device that offers itself, with the keys of its code.
+/// A device that offers itself, with the keys of its code, and has opened its nonce.
 pub struct PendingDevice {
     code: LinkCode,
     device_key: IdentityKey,
     recipient_key: RecipientKey,
+    /// What she must have read on the new device. Nobody is shown it here: who could copy it would not look there (DEV-10).
     short_string: String,
 }
 
@@ -139,48 +164,75 @@ impl PendingDevice {
     pub fn id(&self) -> DeviceId {
         DeviceId::from(&self.device_key)
     }
+}
 
-    /// What must be the same on both devices (DEV-10).
-    pub fn short_string(&self) -> &str {
-        &self.short_string
+/// What a new device offers at the place of its code.
+struct Offered {
+    device_key: IdentityKey,
+    recipient_key: RecipientKey,
+    commitment: Sha256Digest,
+}
+
+impl Offered {
+    /// Checks that it is what the code names (DEV-9).
+    fn read(offer: Option<pb::LinkOffer>, code: &LinkCode) -> Result<Self> {
+        let offer = offer.ok_or_else(|| tampered("the server shows an empty offer"))?;
+        let offered = Self {
+            device_key: IdentityKey::try_from(offer.device_key.as_ref()).map_err(tampered)?,
+            recipient_key: RecipientKey::try_from(offer.recipient_key.as_ref()).map_err(tampered)?,
+            commitment: Sha256Digest::try_from(offer.commitment.as_ref()).map_err(tampered)?,
+        };
+        code.check_offer(&offered.device_key, &offered.recipient_key, &offered.commitment)
+            .map_err(|_| Error::tampered("the new device")("the server shows other keys than its code"))?;
+        Ok(offered)
+    }
+
+    /// The nonce that it was bound to (DEV-18).
+    fn opened(&self, opening: &[u8]) -> Result<LinkNonce> {
+        let nonce = LinkNonce::try_from(opening).map_err(tampered)?;
+        if nonce.commitment() == self.commitment {
+            Ok(nonce)
+        } else {
+            Err(Error::tampered("the new device")(
+                "the server shows another nonce than it is bound to",
+            ))
+        }
     }
 }
 
 impl Patient {
-    /// Looks up the device whose code this is.
+    /// Looks up the device whose code this is, answers it, and waits until it has opened its nonce: it then shows the short
+    /// string. The same code may be tried again.
     ///
     /// # Errors
-    /// [`Error::Usage`] for a code that is none, was used or is over; [`Error::Tampered`] when the server shows other
-    /// keys than the code names (DEV-9).
+    /// [`Error::Usage`] for a code that is none, was used or is over, and when the new device does not answer;
+    /// [`Error::Tampered`] when the server shows something else than the code names (DEV-9).
     pub async fn pending_device(&self, code: &str) -> Result<PendingDevice> {
         let code: LinkCode = code.parse().map_err(|_| {
             Error::Usage("this is no code of a new device: enter it as the new device shows it".into())
         })?;
         let path = format!("/v1/links/{}", code.place());
-        let offer: pb::LinkOffer = self.session.server.get(&path).await.map_err(|error| {
-            if error.is_problem(Problem::NotPermitted) {
-                Error::Usage(
-                    "the code was used, is older than ten minutes, or is of another server: run `device link` on the new \
-                     device again"
-                        .into(),
-                )
-            } else {
-                error
-            }
-        })?;
-        let device_key = IdentityKey::try_from(offer.device_key.as_ref()).map_err(tampered)?;
-        let recipient_key = RecipientKey::try_from(offer.recipient_key.as_ref()).map_err(tampered)?;
-        code.check_offer(&device_key, &recipient_key)
-            .map_err(|_| Error::tampered("the new device")("the server shows other keys than its code"))?;
-        let (code, short_string) = blocking(move || {
-            let short = code.short_string()?;
-            Ok((code, short))
+        let state: pb::LinkState = self.session.server.get(&path).await.map_err(used_up)?;
+        let offered = Offered::read(state.offer, &code)?;
+        let known = self.refresh_devices().await?;
+        let answer = known.root()?.link_answer(&self.id(), &code)?;
+        let message = pb::LinkAnswer {
+            nonce: Bytes::copy_from_slice(answer.as_bytes()),
+        };
+        let answers = format!("{path}/answer");
+        let posted = self.session.server.post::<pb::Accepted>(&answers, &message);
+        posted.await.map_err(used_up)?;
+        let late = "the new device does not answer: see that it still shows the code and has a network, and try again";
+        let opening = wait_for(ANSWER_PATIENCE, late, async || {
+            let state: pb::LinkState = self.session.server.get(&path).await?;
+            Ok((!state.opening.is_empty()).then_some(state.opening))
         })
         .await?;
+        let short_string = code.short_string(&offered.opened(&opening)?, &answer);
         Ok(PendingDevice {
             code,
-            device_key,
-            recipient_key,
+            device_key: offered.device_key,
+            recipient_key: offered.recipient_key,
             short_string,
         })
     }
@@ -235,5 +287,39 @@ pub(super) async fn device_lists(server: &Server, after: Option<u64>) -> Result<
     }
 }
 
-/// Between two looks whether the device is one.
-const PAUSE: Duration = Duration::from_secs(1);
+/// What a code's place answers when the code is of no use any more.
+fn used_up(error: Error) -> Error {
+    if error.is_problem(Problem::NotPermitted) || error.is_problem(Problem::AlreadyExists) {
+        Error::Usage(
+            "the code was used, is older than ten minutes, or is of another server: run `device link` on the new device again"
+                .into(),
+        )
+    } else {
+        error
+    }
+}
+
+/// Looks again and again until there is something.
+async fn wait_for<T>(
+    patience: Duration,
+    late: &'static str,
+    look: impl AsyncFn() -> Result<Option<T>>,
+) -> Result<T> {
+    let deadline = tokio::time::Instant::now() + patience;
+    loop {
+        match look().await {
+            Ok(Some(found)) => return Ok(found),
+            Err(error) if !error.passes() => return Err(error),
+            _ => {}
+        }
+        if tokio::time::Instant::now() >= deadline {
+            return Err(Error::Usage(late.into()));
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// Between two looks.
+const PAUSE: Duration = Duration::from_millis(500);
+/// The new device is in front of her, and looks for an answer all the time.
+const ANSWER_PATIENCE: Duration = Duration::from_secs(60);

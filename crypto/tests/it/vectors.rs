@@ -11,12 +11,13 @@ use std::{collections::BTreeMap, fs, path::PathBuf};
 use case::Case;
 
 /// Cases in each folder: (folder, must succeed, must fail).
-const COUNTS: [(&str, usize, usize); 8] = [
+const COUNTS: [(&str, usize, usize); 9] = [
     ("conditions", 9, 9),
     ("content", 8, 22),
     ("delegated-key", 1, 7),
     ("emergency", 9, 9),
     ("key-wrap", 4, 10),
+    ("link", 3, 7),
     ("permission-key", 3, 12),
     ("recovery", 6, 17),
     ("text", 4, 11),

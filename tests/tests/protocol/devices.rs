@@ -32,7 +32,8 @@ struct Linking {
     child: Child,
     output: BufReader<std::process::ChildStdout>,
     code: String,
-    short_string: String,
+    /// Once it has shown one.
+    short_string: Option<String>,
 }
 
 impl Linking {
@@ -40,16 +41,24 @@ impl Linking {
         let link = world.server.link().to_string();
         let mut child = device.spawn(&["device", "link", "--server", &link])?;
         let mut output = BufReader::new(child.stdout.take().context("standard output")?);
-        let mut line = String::new();
-        output.read_line(&mut line)?;
-        let shown: Value = serde_json::from_str(&line).with_context(|| format!("shown: {line}"))?;
+        let code = text(&shown(&mut output)?, "code")?;
         Ok(Self {
             device,
             child,
             output,
-            code: text(&shown, "code")?,
-            short_string: text(&shown, "short_string")?,
+            code,
+            short_string: None,
         })
+    }
+
+    /// What it shows as soon as a device has answered its code.
+    fn short_string(&mut self) -> Result<String> {
+        if let Some(short) = &self.short_string {
+            return Ok(short.clone());
+        }
+        let short = text(&shown(&mut self.output)?, "short_string")?;
+        self.short_string = Some(short.clone());
+        Ok(short)
     }
 
     /// The device with its home, once it is approved; what it printed.
@@ -80,14 +89,24 @@ impl Linking {
     }
 }
 
-fn approve(by: &Cli, linking: &Linking, name: &str) -> Result<Value> {
-    let short = &linking.short_string;
+/// The next line that a device prints.
+fn shown(output: &mut impl BufRead) -> Result<Value> {
+    let mut line = String::new();
+    output.read_line(&mut line)?;
+    serde_json::from_str(&line).with_context(|| format!("shown: {line}"))
+}
+
+/// Enters the code, reads the short string on the new device, and types it.
+fn approve(by: &Cli, linking: &mut Linking, name: &str) -> Result<Value> {
+    let waiting = by.fail(&["device", "approve", &linking.code, "--name", name])?;
+    ensure!(waiting.text.contains("now shows a short string"), "{waiting:?}");
+    let short = linking.short_string()?;
     by.run(&[
         "device",
         "approve",
         &linking.code,
         "--short-string",
-        short,
+        &short,
         "--name",
         name,
     ])
@@ -95,8 +114,8 @@ fn approve(by: &Cli, linking: &Linking, name: &str) -> Result<Value> {
 
 /// Links a device with this name to the vault of another.
 pub(crate) fn link(world: &World, first: &Cli, name: &str) -> Result<Cli> {
-    let linking = Linking::start(world, world.principal(name))?;
-    approve(first, &linking, name)?;
+    let mut linking = Linking::start(world, world.principal(name))?;
+    approve(first, &mut linking, name)?;
     Ok(linking.finish()?.0)
 }
 
@@ -150,8 +169,8 @@ fn every_device_sees_the_whole_vault_and_acts() -> Result<()> {
     first.run(&["collection", "move", &heart, "--to", "cardiology"])?;
     let asked = clinic.run(&["download", "request", "--patient", &patient, "--text", "before"])?;
 
-    let linking = Linking::start(&world, world.principal("tablet"))?;
-    let added = approve(&first, &linking, "Tablet")?;
+    let mut linking = Linking::start(&world, world.principal("tablet"))?;
+    let added = approve(&first, &mut linking, "Tablet")?;
     let (tablet, shown) = linking.finish()?;
     assert_eq!(text(&shown, "patient_id")?, patient);
     assert_eq!(names(&shown)?, ["first device", "Tablet"]);
@@ -256,23 +275,25 @@ fn upload_permissions_get_new_keys_when_a_device_is_removed() -> Result<()> {
     Ok(())
 }
 
-/// DEV-10, DEV-12
+/// DEV-10, DEV-12, DEV-18: whoever is to type the short string is not shown it; the same code may be tried again.
 #[test]
 fn a_code_is_for_one_device_once_and_with_its_short_string() -> Result<()> {
     let world = World::start()?;
     let (first, _) = world.patient("patient")?;
-    let linking = Linking::start(&world, world.principal("tablet"))?;
+    let mut linking = Linking::start(&world, world.principal("tablet"))?;
     let code = linking.code.clone();
     let wrong = first.fail(&["device", "approve", &code, "--short-string", "000-000-000"])?;
     assert!(wrong.text.contains("short strings differ"), "{wrong:?}");
+    let short = linking.short_string()?;
     let unasked = first.fail(&["device", "approve", &code])?;
-    assert!(unasked.text.contains(&linking.short_string), "{unasked:?}");
+    for said in [&wrong, &unasked] {
+        assert!(!format!("{said:?}").contains(&short), "{said:?}");
+    }
     let cut = first.fail(&["device", "approve", &code[..40], "--short-string", "1"])?;
     assert!(cut.text.contains("no code of a new device"), "{cut:?}");
     assert_eq!(listed(&first)?, ["first device"], "nothing was added so far");
 
-    approve(&first, &linking, "Tablet")?;
-    let short = linking.short_string.clone();
+    approve(&first, &mut linking, "Tablet")?;
     let (tablet, _) = linking.finish()?;
     for device in [&first, &tablet] {
         let again = device.fail(&["device", "approve", &code, "--short-string", &short])?;

@@ -17,7 +17,7 @@ use protocol_spec::{
     hash::{Sha256Digest, sha256},
     json,
     messages::{
-        CommitUpload, EnrolInstitution, EnrolPatient, LinkOffer, Presentation, PublishProgram,
+        CommitUpload, EnrolInstitution, EnrolPatient, LinkOffer, LinkOpening, Presentation, PublishProgram,
         WithdrawInstitution,
     },
     problem::Problem,
@@ -165,6 +165,7 @@ impl<M: Message + Default + Name> Posted<M> {
             EnrolPatient::NAME
             | EnrolInstitution::NAME
             | LinkOffer::NAME
+            | LinkOpening::NAME
             | WithdrawInstitution::NAME
             | PublishProgram::NAME => app.limits.enrolment_bytes,
             Presentation::NAME => MOST_OF_PRESENTATION,

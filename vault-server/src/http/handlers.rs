@@ -85,7 +85,7 @@ readings! {
     request: RequestId -> StoredRequest, two_messages;
     deliver: PermissionId -> Delivery, two_messages;
     upload_status: UploadId -> UploadStatus, two_messages;
-    link_offer: LinkId -> LinkOffer, enrolled;
+    link_state: LinkId -> LinkState, enrolled;
     emergency_info: PatientId -> EmergencyInfo, two_messages;
 }
 
@@ -250,6 +250,43 @@ pub(super) async fn offer_link(
     room.reply(
         app.vault
             .offer(&auth.caller, &posted.intent, link, posted.message)
+            .await,
+    )
+}
+
+pub(super) async fn answer_link(
+    State(app): State<App>,
+    Id(link): Id<LinkId>,
+    signed: Signed<pb::LinkAnswer>,
+) -> Answer<pb::Accepted> {
+    signed.room.reply(
+        app.vault
+            .answer_link(&signed.caller, &signed.intent, link, signed.message)
+            .await,
+    )
+}
+
+/// By whoever knows the place: the new device is nobody yet.
+pub(super) async fn link_answer(
+    State(app): State<App>,
+    back: WayBack,
+    Id(link): Id<LinkId>,
+) -> Answer<pb::LinkAnswer> {
+    let room = back.public_room(SHORT).await?;
+    room.reply(app.vault.link_answer(link).await)
+}
+
+/// By a device that is nobody's yet.
+pub(super) async fn open_link(
+    State(app): State<App>,
+    Id(link): Id<LinkId>,
+    Introduced { posted, parts, back }: Introduced<pb::LinkOpening>,
+) -> Answer<pb::Accepted> {
+    let auth = Authenticated::enrolling(&app, &parts, app.vault.opening(&posted.message)?)?;
+    let room = back.with(posted.memory, Some(auth.permit));
+    room.reply(
+        app.vault
+            .open_link(&auth.caller, &posted.intent, link, posted.message)
             .await,
     )
 }

@@ -125,7 +125,12 @@ endpoints! {
     GET "/v1/emergency/{patient}" by "P, I" is handlers::emergency_info;
     POST "/v1/links/{link}" by "signed by the device key that is offered" is handlers::offer_link
         refuses AlreadyExists TooMany;
-    GET "/v1/links/{link}" by "P" is handlers::link_offer;
+    GET "/v1/links/{link}" by "P" is handlers::link_state;
+    POST "/v1/links/{link}/answer" by "P" is handlers::answer_link
+        refuses AlreadyExists;
+    GET "/v1/links/{link}/answer" by "anybody" is handlers::link_answer
+        refuses NotFound;
+    POST "/v1/links/{link}/opening" by "signed by the device key that is offered" is handlers::open_link;
     GET "/v1/vault/delegations" by "P" is handlers::given_delegations;
     POST "/v1/vault/delegations" by "P" is handlers::put_delegation
         refuses ReceiverFull EpochMismatch DelegationExpired AlreadyExists TooMany;

@@ -3,9 +3,11 @@
 
 use bytes::Bytes;
 use protocol_spec::{
+    Error,
+    hash::{Sha256Digest, sha256},
     ids::{DeviceId, LinkId},
     keys::{IdentityKey, RecipientKey},
-    messages as pb,
+    labels, messages as pb,
     problem::Problem,
 };
 
@@ -24,10 +26,17 @@ impl Vault {
     pub fn offering(&self, message: &pb::LinkOffer) -> Result<Caller, Refusal> {
         let key = IdentityKey::try_from(message.device_key.as_ref())?;
         RecipientKey::try_from(message.recipient_key.as_ref())?;
-        Ok(Caller::NewDevice {
-            id: DeviceId::from(&key),
-            key,
-        })
+        Sha256Digest::try_from(message.commitment.as_ref())?;
+        Ok(new_device(key))
+    }
+
+    /// Checks the form of an opening, and gives the caller who must have signed.
+    ///
+    /// # Errors
+    /// `malformed`, `degenerate-key`.
+    pub fn opening(&self, message: &pb::LinkOpening) -> Result<Caller, Refusal> {
+        nonce(&message.nonce)?;
+        Ok(new_device(IdentityKey::try_from(message.device_key.as_ref())?))
     }
 
     /// Keeps an offer for a while (DEV-12).
@@ -56,17 +65,126 @@ impl Vault {
     ///
     /// # Errors
     /// `not-permitted` unless a patient asks, and when nothing lies there.
-    pub async fn link_offer(&self, caller: &Caller, link: LinkId) -> Result<pb::LinkOffer, Refusal> {
+    pub async fn link_state(&self, caller: &Caller, link: LinkId) -> Result<pb::LinkState, Refusal> {
         caller.patient()?;
-        let row = tables::link(link).get(&*self.shared.ledger).await?;
+        let row = self.live_link(link).await?;
         let row = row.ok_or_else(|| Refusal::absent("no such offer"))?;
+        Ok(pb::LinkState {
+            offer: row.offer,
+            opening: row.opening,
+        })
+    }
+
+    /// What a device of a patient has answered to the offer at this place: for whoever knows the place, since the new device
+    /// is nobody yet.
+    ///
+    /// # Errors
+    /// `not-found` as long as there is none.
+    pub async fn link_answer(&self, link: LinkId) -> Result<pb::LinkAnswer, Refusal> {
+        let row = self.live_link(link).await?;
+        let row = row.filter(|row| !row.answer.is_empty());
+        let row = row.ok_or_else(|| Refusal::new(Problem::NotFound, "no such answer"))?;
+        Ok(pb::LinkAnswer { nonce: row.answer })
+    }
+
+    async fn live_link(&self, link: LinkId) -> Result<Option<LinkRow>, Refusal> {
+        match tables::link(link).get(&*self.shared.ledger).await? {
+            Some(row) if !self.shared.time.has_passed(row.expires).await => Ok(Some(row)),
+            _ => Ok(None),
+        }
+    }
+
+    /// Keeps a patient's answer to an offer, the first one (DEV-18).
+    ///
+    /// # Errors
+    /// `not-permitted` unless a patient answers what is there, `already-exists` for another answer than the first.
+    pub async fn answer_link(
+        &self,
+        caller: &Caller,
+        intent: &Intent,
+        link: LinkId,
+        message: pb::LinkAnswer,
+    ) -> Result<pb::Accepted, Refusal> {
+        caller.patient()?;
+        let nonce = nonce(&message.nonce)?;
+        let operation = Answer { link, nonce };
+        self.shared.mutate(caller, intent, operation).await
+    }
+
+    /// Keeps what a new device opens, once there is an answer (DEV-18).
+    ///
+    /// # Errors
+    /// `not-permitted` for another device than the one that has offered itself, before there is an answer, and for another
+    /// nonce than the device is bound to.
+    pub async fn open_link(
+        &self,
+        caller: &Caller,
+        intent: &Intent,
+        link: LinkId,
+        message: pb::LinkOpening,
+    ) -> Result<pb::Accepted, Refusal> {
+        let operation = Opening { link, message };
+        self.shared.mutate(caller, intent, operation).await
+    }
+}
+
+fn new_device(key: IdentityKey) -> Caller {
+    Caller::NewDevice {
+        id: DeviceId::from(&key),
+        key,
+    }
+}
+
+fn nonce(bytes: &Bytes) -> Result<Bytes, Refusal> {
+    let wanted = Error::Field { field: "nonce" };
+    if bytes.len() == NONCE {
+        Ok(bytes.clone())
+    } else {
+        Err(wanted.into())
+    }
+}
+
+struct Answer {
+    link: LinkId,
+    nonce: Bytes,
+}
+
+impl Operation for Answer {
+    type Answer = pb::Accepted;
+
+    async fn apply(&self, tx: &mut Tx<'_>) -> Result<pb::Accepted, Refusal> {
+        let mut row = tx.live_link(self.link).await?;
+        let first = row.answer.is_empty() || row.answer == self.nonce;
+        ensure(first, Problem::AlreadyExists, "another answer was first")?;
+        row.answer = self.nonce.clone();
+        tx.put(&tables::link(self.link), &row);
+        Ok(pb::Accepted {})
+    }
+}
+
+struct Opening {
+    link: LinkId,
+    message: pb::LinkOpening,
+}
+
+impl Operation for Opening {
+    type Answer = pb::Accepted;
+
+    async fn apply(&self, tx: &mut Tx<'_>) -> Result<pb::Accepted, Refusal> {
+        let pb::LinkOpening { device_key, nonce } = &self.message;
+        let mut row = tx.live_link(self.link).await?;
+        let offer = row.offer.as_ref();
+        let offer = offer.ok_or_else(|| Refusal::damaged("an offer's row is empty"))?;
+        let bound = sha256(&[&labels::LINK_COMMITMENT.bytes(), nonce]);
+        let its = offer.device_key == *device_key && offer.commitment.as_ref() == bound;
         ensure(
-            !self.shared.time.has_passed(row.expires).await,
+            its && !row.answer.is_empty(),
             Problem::NotPermitted,
-            "the offer is over",
+            "not the nonce of this offer, or not yet",
         )?;
-        row.offer
-            .ok_or_else(|| Refusal::damaged("an offer's row is empty"))
+        row.opening = nonce.clone();
+        tx.put(&tables::link(self.link), &row);
+        Ok(pb::Accepted {})
     }
 }
 
@@ -99,6 +217,7 @@ impl Operation for Offer {
         let row = LinkRow {
             offer: Some(message.clone()),
             expires,
+            ..LinkRow::default()
         };
         tx.claim(&tables::link(*link), &row).await?;
         let at = OfferRow {
@@ -111,6 +230,13 @@ impl Operation for Offer {
 }
 
 impl Tx<'_> {
+    async fn live_link(&mut self, link: LinkId) -> Result<LinkRow, Refusal> {
+        let now = self.now;
+        let row = self.read(&tables::link(link)).await?;
+        row.filter(|row| row.expires > now)
+            .ok_or_else(|| Refusal::absent("no such offer"))
+    }
+
     /// Takes a device's offer back, if it has one.
     pub(super) async fn end_offer(&mut self, device: DeviceId) -> Result<(), Refusal> {
         let at = tables::offer(device);
@@ -148,5 +274,7 @@ impl Operation for EndOffer {
 
 /// Ten minutes, in milliseconds.
 const TTL: u64 = 10 * 60 * 1000;
-/// Of all new devices at once: some megabytes.
-const MAX_OFFERS: u64 = 4096;
+/// Of a nonce, in bytes.
+const NONCE: usize = 32;
+/// Of all new devices at once: some megabytes. Twice of what comes in at the edge in this time, which forgets at a restart.
+const MAX_OFFERS: u64 = 8192;

@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 use crate::{
     context::Context,
     failure::Failure,
-    output::{Report, moment, note, plain, table, timestamp},
+    output::{Report, moment, plain, table, timestamp},
     progress::Bar,
     qr,
 };
@@ -22,14 +22,14 @@ use crate::{
 #[derive(Debug, Subcommand)]
 #[command(after_help = EXAMPLES)]
 pub(crate) enum Command {
-    /// On the new device: show a code and a short string, and wait to be approved
+    /// On the new device: show a code, then a short string, and wait to be approved
     #[command(after_help = EXAMPLES)]
     Link {
         /// The server's link, as its operator hands it out
         #[arg(long, value_name = "LINK")]
         server: ServerLink,
     },
-    /// On a device that you have: add the new one, after comparing the short string
+    /// On a device that you have: enter the code, then the short string that the new device shows, and add it
     #[command(after_help = EXAMPLES)]
     Approve {
         /// The code that the new device shows, or `-` to read it from standard input
@@ -37,7 +37,7 @@ pub(crate) enum Command {
         /// What you call the new device
         #[arg(long, value_name = "NAME", default_value = "another device")]
         name: String,
-        /// The short string that the new device shows; without it you are asked
+        /// The short string that the new device shows once this command has run; without it you are asked
         #[arg(long, value_name = "DIGITS")]
         short_string: Option<String>,
     },
@@ -115,14 +115,15 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<(), Failu
 async fn link(context: &Context, server: &ServerLink) -> Result<(), Failure> {
     let home = context.home()?;
     let unlock = context.unlock_to_make()?;
-    let device = NewDevice::offer(home, server).await?;
+    let mut device = NewDevice::offer(home, server).await?;
     let code = device.code();
     context.print(&Code {
         qr: qr::draw(&code),
         code: &code,
-        short_string: device.short_string()?,
         valid_seconds: PATIENCE.as_secs(),
     })?;
+    let short_string = device.short_string(PATIENCE).await?;
+    context.print(&ShortString { short_string })?;
     let patient = device.wait(&unlock, PATIENCE).await?;
     let devices = patient.devices().await?;
     context.print(&Linked {
@@ -146,7 +147,7 @@ async fn approve(
     let pending = patient.pending_device(&code).await?;
     let short_string = match short_string {
         Some(text) => text,
-        None => ask(pending.short_string())?,
+        None => ask()?,
     };
     let id = patient.approve_device(&pending, &short_string, name).await?;
     context.print(&Done {
@@ -156,17 +157,15 @@ async fn approve(
     })
 }
 
-/// The string of this device is shown; that she types what she sees on the other makes her look.
-fn ask(short_string: &str) -> Result<String, Failure> {
+/// The string is on the new device and nowhere else: whoever is to type it must look there (DEV-10).
+fn ask() -> Result<String, Failure> {
     if !io::stdin().is_terminal() {
-        return Err(Failure::usage(format!(
-            "the short string is {short_string}: compare it with the one on the new device, then give \
-             --short-string with what the new device shows"
-        )));
+        return Err(Failure::usage(
+            "the new device now shows a short string: run this again with --short-string and what it shows",
+        ));
     }
-    note(&format!("Short string here:                 {short_string}"));
     let mut out = io::stderr();
-    let _ = write!(out, "Type the one that the new device shows: ");
+    let _ = write!(out, "Type the short string that the new device shows now: ");
     let _ = out.flush();
     Ok(read_line()?.to_string())
 }
@@ -184,7 +183,6 @@ const PATIENCE: Duration = Duration::from_secs(10 * 60);
 #[derive(Serialize)]
 struct Code<'a> {
     code: &'a str,
-    short_string: String,
     valid_seconds: u64,
     #[serde(skip)]
     qr: String,
@@ -193,9 +191,22 @@ struct Code<'a> {
 impl Report for Code<'_> {
     fn text(&self) -> String {
         format!(
-            "{}\n\nOn a device that you have, within ten minutes:\n  medvault device approve {} --name NAME\n\n\
-             Both devices must show this short string:\n  {}\n\nWaiting …\n",
-            self.qr, self.code, self.short_string
+            "{}\n\nOn a device that you have, within ten minutes:\n  medvault device approve {} --name NAME\n\nWaiting …\n",
+            self.qr, self.code
+        )
+    }
+}
+
+#[derive(Serialize)]
+struct ShortString {
+    short_string: String,
+}
+
+impl Report for ShortString {
+    fn text(&self) -> String {
+        format!(
+            "\nType this short string on the device that you have:\n  {}\n\nWaiting …\n",
+            self.short_string
         )
     }
 }

@@ -3,8 +3,8 @@
 
 use crypto::{
     CardHalf, Collection, CollectionKey, ConditionsKey, DataKey, DelegatedKeyContext, Error,
-    ExpectedPermission, HalfContext, HalfReader, OpenedPermission, RecipientSecret, RecoverySecret,
-    ServerHalf, TagKey, TextContext, UploadKey, VaultRootKey, WrappedKey,
+    ExpectedPermission, HalfContext, HalfReader, LinkCode, LinkNonce, OpenedPermission, RecipientSecret,
+    RecoverySecret, ServerHalf, TagKey, TextContext, UploadKey, VaultRootKey, WrappedKey,
     content::{Opener, RecordContext, Sealer, StreamLengths, open_manifest},
     open_accreditation, open_delegated_key, open_text,
     shares::Share,
@@ -18,7 +18,7 @@ use protocol_spec::{
     ids::{
         CollectionId, InstitutionId, PatientId, PermissionId, RecordId, RegistrarId, RequestId, VersionId,
     },
-    keys::IdentityKey,
+    keys::{IdentityKey, RecipientKey},
     manifest::{Clinical, Part},
     recovery::Division,
     statement::Signed,
@@ -179,6 +179,15 @@ pub enum Check {
     },
     /// The secret that words say, and the keys that follow; gives secret ‖ SHA-256 of each public key.
     RecoveryWords { words: String },
+    /// What a new device opens after it was answered; gives the short string, and the nonce of the answer.
+    LinkShortString {
+        code: String,
+        device_key: Hex,
+        recipient_key: Hex,
+        own_nonce: Hex,
+        vault_root_key: Hex,
+        patient: Hex,
+    },
     /// Reads the code of a patient's emergency card; gives the first half.
     EmergencyCode { code: String, patient: Hex },
     /// What follows from both halves of an emergency key; gives the card key ‖ SHA-256 of the recipient key ‖ the hash
@@ -402,6 +411,24 @@ impl Check {
                 let identity = Sha256Digest::of(keys.identity.public().as_bytes());
                 let recipient = keys.recipient.public().digest();
                 Ok(format!("{}{identity}{recipient}", hex(secret.expose())))
+            }
+            Self::LinkShortString {
+                code,
+                device_key,
+                recipient_key,
+                own_nonce,
+                vault_root_key,
+                patient,
+            } => {
+                let code: LinkCode = code.parse()?;
+                let own = LinkNonce::try_from(own_nonce.0.as_slice())?;
+                let device_key = IdentityKey::try_from(device_key.0.as_slice())?;
+                let recipient_key = RecipientKey::try_from(recipient_key.0.as_slice())?;
+                code.check_offer(&device_key, &recipient_key, &own.commitment())?;
+                let root = VaultRootKey::from_bytes(&vault_root_key.array());
+                let answer = root.link_answer(&PatientId::from_bytes(patient.array()), &code)?;
+                let short = code.short_string(&own, &answer);
+                Ok(format!("{short} {}", hex(answer.as_bytes())))
             }
             Self::EmergencyCode { code, patient } => {
                 let half = CardHalf::from_code(code, &PatientId::from_bytes(patient.array()))?;

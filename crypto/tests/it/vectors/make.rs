@@ -4,6 +4,7 @@ mod conditions;
 mod content;
 mod emergency;
 mod keys;
+mod link;
 mod recovery;
 mod sealed;
 
@@ -16,6 +17,7 @@ pub fn all() -> Vec<(&'static str, Vec<Case>)> {
         ("delegated-key", sealed::delegated_key_cases()),
         ("emergency", emergency::cases()),
         ("key-wrap", keys::cases()),
+        ("link", link::cases()),
         ("permission-key", sealed::permission_cases()),
         ("recovery", recovery::cases()),
         ("text", sealed::text_cases()),

@@ -155,9 +155,12 @@ impl Scene {
     async fn open_anew(&self) -> Result<f64> {
         let home = self.world.path("new-device");
         let unlock = key_file(&home);
-        let device = NewDevice::offer(&home, self.world.server.link()).await?;
-        let pending = self.patient.pending_device(&device.code()).await?;
-        let short = device.short_string()?;
+        let mut device = NewDevice::offer(&home, self.world.server.link()).await?;
+        let code = device.code();
+        let (pending, short) = tokio::try_join!(
+            self.patient.pending_device(&code),
+            device.short_string(Duration::from_secs(30))
+        )?;
         self.patient.approve_device(&pending, &short, "New").await?;
         drop(device.wait(&unlock, Duration::from_secs(30)).await?);
         let started = Instant::now();

@@ -11,15 +11,16 @@ use prost::Message;
 use protocol_spec::{
     defence::Defence,
     devices::{DeviceKind, DeviceList, ListedDevice},
+    hash::sha256,
     ids::{CollectionId, DeviceId},
     keys::RecipientKey,
-    messages as pb,
+    labels, messages as pb,
     statement::Signed,
 };
 use tests::{
     attack::{play, play_async},
     harness::{Cli, World, kept, text},
-    raw::{RawPatient, Wire},
+    raw::{RawPatient, Wire, random},
 };
 
 use super::{Linking, approve, link, listed};
@@ -172,7 +173,7 @@ fn a_root_key_of_the_servers_making_is_refused() -> Result<()> {
             _ => [without, &[Defence::VaultHeads]].concat(),
         };
         let device = world.principal("tablet").without(&off);
-        let linking = Linking::start(&world, device.clone())?;
+        let mut linking = Linking::start(&world, device.clone())?;
         let forged = VaultRootKey::generate()?;
         let own = VaultRootKey::from_bytes(forged.expose());
         let patient = patient.parse()?;
@@ -195,7 +196,7 @@ fn a_root_key_of_the_servers_making_is_refused() -> Result<()> {
             }
             answer
         });
-        approve(&first, &linking, "Tablet")?;
+        approve(&first, &mut linking, "Tablet")?;
         let failure = linking.fail()?;
         if !device.home().join("principal.json").exists() {
             ensure!(failure["error"]["code"] == "tampered", "{failure}");
@@ -241,25 +242,25 @@ fn other_keys_than_the_code_names_are_not_added() -> Result<()> {
     let attack = |without: &[Defence]| -> Result<(String, usize)> {
         let (world, liar) = World::start_behind_liar()?;
         let (first, _) = world.patient("patient")?;
-        let linking = Linking::start(&world, world.principal("tablet"))?;
+        let mut linking = Linking::start(&world, world.principal("tablet"))?;
         let (device, recipient) = (SigningIdentity::generate()?, RecipientSecret::generate()?);
-        let offer = pb::LinkOffer {
-            device_key: Bytes::copy_from_slice(device.public().as_bytes()),
-            recipient_key: Bytes::copy_from_slice(recipient.public().as_bytes()),
-        };
-        liar.tell_of("/v1/links/", move |_: pb::LinkOffer| offer.clone());
+        let offer = (device.public(), recipient.public().clone());
+        liar.tell_of("/v1/links/", move |state: pb::LinkState| pb::LinkState {
+            offer: state.offer.map(|honest| pb::LinkOffer {
+                device_key: Bytes::copy_from_slice(offer.0.as_bytes()),
+                recipient_key: Bytes::copy_from_slice(offer.1.as_bytes()),
+                ..honest
+            }),
+            ..state
+        });
         let by = first.without(without);
-        let args = [
-            "device",
-            "approve",
-            &linking.code,
-            "--short-string",
-            &linking.short_string,
-        ];
-        let outcome = by.command(&args)?.output()?;
+        let outcome = by.command(&["device", "approve", &linking.code])?.output()?;
+        let said = String::from_utf8_lossy(&outcome.stderr).into_owned();
+        if said.contains("now shows a short string") {
+            approve(&by, &mut linking, "Tablet")?;
+        }
         liar.be_honest();
         linking.stop()?;
-        let said = String::from_utf8_lossy(&outcome.stderr).into_owned();
         Ok((said, listed(&first)?.len()))
     };
     play(&[Defence::LinkOffer], |without| {
@@ -269,6 +270,61 @@ fn other_keys_than_the_code_names_are_not_added() -> Result<()> {
             "{said}"
         );
         Ok(devices == 2)
+    })
+}
+
+/// DEV-18, ATK-70: what a new device will show cannot be computed from its offer, before a device of hers has answered: so nobody
+/// has a table of it.
+#[test]
+fn a_short_string_is_not_known_in_advance() -> Result<()> {
+    play(&[Defence::ShortString], |without| {
+        let world = World::start()?;
+        let (first, _) = world.patient("patient")?;
+        let mut linking = Linking::start(&world, world.principal("tablet").without(without))?;
+        // The operator computes it from the keys that are offered; here the code stands in for its eyes.
+        let code = linking.code.trim_start_matches("code_").to_ascii_uppercase();
+        let code = data_encoding::BASE32_NOPAD.decode(code.as_bytes())?;
+        let offer = code.get(16..).context("no offer")?;
+        let digest = sha256(&[&labels::LINK_SHORT_STRING.bytes(), offer]);
+        let number = digest.first_chunk().map_or(0, |first| u64::from_be_bytes(*first)) % 1_000_000_000;
+        approve(&first.without(without), &mut linking, "Tablet")?;
+        let shown: String = linking
+            .short_string()?
+            .chars()
+            .filter(char::is_ascii_digit)
+            .collect();
+        linking.finish()?;
+        Ok(shown.parse() == Ok(number))
+    })
+}
+
+/// DEV-18, ATK-70: the server gives the new device another answer than hers. Both show other strings; without the nonces in them
+/// nobody notices.
+#[test]
+fn another_answer_than_hers_gives_another_short_string() -> Result<()> {
+    play(&[Defence::ShortString], |without| {
+        let (world, liar) = World::start_behind_liar()?;
+        let (first, _) = world.patient("patient")?;
+        let mut linking = Linking::start(&world, world.principal("tablet").without(without))?;
+        liar.tell(|asked, body| {
+            if asked.ends_with("/answer") && !body.is_empty() {
+                let nonce = Bytes::from_static(&[7; 32]);
+                pb::LinkAnswer { nonce }.encode_to_vec().into()
+            } else {
+                body
+            }
+        });
+        let by = first.without(without);
+        by.fail(&["device", "approve", &linking.code])?;
+        let short = linking.short_string()?;
+        let args = ["device", "approve", &linking.code, "--short-string", &short];
+        let said = by.command(&args)?.output()?;
+        let said = String::from_utf8_lossy(&said.stderr).into_owned();
+        liar.be_honest();
+        linking.stop()?;
+        let added = listed(&first)?.len() == 2;
+        ensure!(added || said.contains("short strings differ"), "{said}");
+        Ok(added)
     })
 }
 
@@ -283,11 +339,15 @@ async fn a_new_device_joins_no_vault_that_its_code_did_not_approve() -> Result<(
         let linking = Linking::start(&world, device)?;
         // The operator sees what is offered, and not the code; here the place stands in for its eyes.
         let place = linking.code.parse::<LinkCode>()?.place();
-        let offer: pb::LinkOffer = mallory
+        let state: pb::LinkState = mallory
             .get(&wire, &format!("/v1/links/{place}"))
             .await?
             .message()?;
-        let message = mallory.taking_in(&offer)?;
+        let nonce = Bytes::copy_from_slice(&random::<32>()?);
+        let (path, answer) = (format!("/v1/links/{place}/answer"), pb::LinkAnswer { nonce });
+        let answered = mallory.post(&wire, &path, &answer).await?;
+        answered.message::<pb::Accepted>()?;
+        let message = mallory.taking_in(&state.offer.context("no offer")?)?;
         mallory.change(&wire, &message).await?.message::<pb::Accepted>()?;
         if without.is_empty() {
             let failure = linking.fail()?;

@@ -35,6 +35,7 @@ async fn a_kit_leads_into_no_vault_but_its_own() -> Result<()> {
     let offer = pb::LinkOffer {
         device_key: Bytes::copy_from_slice(keys.identity.public().as_bytes()),
         recipient_key: Bytes::copy_from_slice(keys.recipient.public().as_bytes()),
+        ..pb::LinkOffer::default()
     };
     let message = operators.taking_in_as(DeviceKind::Recovery, &offer)?;
     let answer = operators.change(&wire, &message).await?;

@@ -42,13 +42,19 @@ pub(in crate::vault) struct DeviceRow {
     pub(in crate::vault) device: Option<pb::NewDevice>,
 }
 
-/// The keys of a new device.
+/// What a new device offers, and what was said of it since.
 #[derive(Clone, PartialEq, Message)]
 pub(in crate::vault) struct LinkRow {
     #[prost(message, optional, tag = "1")]
     pub(in crate::vault) offer: Option<pb::LinkOffer>,
     #[prost(uint64, tag = "2")]
     pub(in crate::vault) expires: u64,
+    /// The first nonce that a patient's device has answered with; empty before.
+    #[prost(bytes = "bytes", tag = "3")]
+    pub(in crate::vault) answer: Bytes,
+    /// The nonce that the new device has opened; empty before.
+    #[prost(bytes = "bytes", tag = "4")]
+    pub(in crate::vault) opening: Bytes,
 }
 
 /// Where a new device has its offer.

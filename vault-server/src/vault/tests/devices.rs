@@ -432,17 +432,17 @@ async fn offers_are_few_short_and_for_patients() {
     let caller = world.as_patient().await;
     let absent = |link| {
         let (vault, caller) = (world.vault.clone(), caller.clone());
-        async move { problem(vault.link_offer(&caller, link).await) }
+        async move { problem(vault.link_state(&caller, link).await) }
     };
     assert_eq!(absent(LINK).await, Problem::NotPermitted);
     world.offer(&second, LINK).await.unwrap();
     assert_eq!(
-        world.vault.link_offer(&caller, LINK).await.unwrap(),
-        second.link_offer()
+        world.vault.link_state(&caller, LINK).await.unwrap().offer,
+        Some(second.link_offer())
     );
     let hospital = world.as_hospital(&world.first).await;
     assert_eq!(
-        problem(world.vault.link_offer(&hospital, LINK).await),
+        problem(world.vault.link_state(&hospital, LINK).await),
         Problem::NotPermitted
     );
     let stranger = Patient::with_device(60, 61);
@@ -459,7 +459,7 @@ async fn offers_are_few_short_and_for_patients() {
     world.offer(&second, LINK).await.unwrap();
     world.clock.set(START + 11 * 60_000);
     world.vault.sweep().await.unwrap();
-    assert!(world.vault.link_offer(&caller, LINK).await.is_ok());
+    assert!(world.vault.link_state(&caller, LINK).await.is_ok());
     world.clock.set(START + 20 * 60_000);
     assert_eq!(absent(LINK).await, Problem::NotPermitted, "after ten minutes");
     world.offer(&second, LINK).await.unwrap();
@@ -477,4 +477,63 @@ async fn offers_are_few_short_and_for_patients() {
         Problem::NotPermitted,
         "a patient's device is nobody new"
     );
+}
+
+/// DEV-18, ATK-70: the first answer stands, and the new device opens after it what it was bound to.
+#[tokio::test]
+async fn an_offer_is_answered_once_and_opened_after_that() {
+    let world = World::new().await;
+    let (_, second) = world.patient.adding(50);
+    let caller = world.as_patient().await;
+    world.offer(&second, LINK).await.unwrap();
+    let answer = |nonce: &'static [u8]| {
+        let message = pb::LinkAnswer { nonce: nonce.into() };
+        let (vault, caller) = (world.vault.clone(), caller.clone());
+        async move { vault.answer_link(&caller, &intent(), LINK, message).await }
+    };
+    let open = |opening: pb::LinkOpening| {
+        let vault = world.vault.clone();
+        async move {
+            let caller = vault.opening(&opening).unwrap();
+            vault.open_link(&caller, &intent(), LINK, opening).await
+        }
+    };
+    assert_eq!(problem(world.vault.link_answer(LINK).await), Problem::NotFound);
+    assert_eq!(
+        problem(open(second.link_opening()).await),
+        Problem::NotPermitted,
+        "before the answer"
+    );
+    assert_eq!(problem(answer(&[1; 31]).await), Problem::Malformed);
+    answer(&[1; 32]).await.unwrap();
+    answer(&[1; 32]).await.unwrap();
+    assert_eq!(problem(answer(&[2; 32]).await), Problem::AlreadyExists);
+    assert_eq!(
+        world.vault.link_answer(LINK).await.unwrap().nonce.as_ref(),
+        [1; 32]
+    );
+
+    let another_nonce = pb::LinkOpening {
+        nonce: vec![8; 32].into(),
+        ..second.link_opening()
+    };
+    let by_another = Patient::with_device(60, 61).link_opening();
+    for wrong in [another_nonce, by_another] {
+        assert_eq!(problem(open(wrong).await), Problem::NotPermitted);
+    }
+    let opening = || async { world.vault.link_state(&caller, LINK).await.unwrap().opening };
+    assert!(opening().await.is_empty());
+    open(second.link_opening()).await.unwrap();
+    assert_eq!(opening().await.as_ref(), [9; 32]);
+
+    // Only patients answer, and only what is there and not over.
+    let hospital = world.as_hospital(&world.first).await;
+    let message = pb::LinkAnswer {
+        nonce: vec![1; 32].into(),
+    };
+    let by_hospital = world.vault.answer_link(&hospital, &intent(), LINK, message);
+    assert_eq!(problem(by_hospital.await), Problem::NotPermitted);
+    world.clock.set(START + 10 * 60_000);
+    assert_eq!(problem(answer(&[1; 32]).await), Problem::NotPermitted);
+    assert_eq!(problem(world.vault.link_answer(LINK).await), Problem::NotFound);
 }

@@ -9,10 +9,10 @@ use protocol_spec::{
     },
     devices::{DeviceKind, DeviceList, FirstDevice, ListedDevice},
     field::SealedBytes,
-    hash::Sha256Digest,
+    hash::{Sha256Digest, sha256},
     ids::{DeviceId, InstitutionId, OperatorId, PatientId, RegistrarId},
     keys::{IdentityKey, RecipientKey},
-    messages as pb,
+    labels, messages as pb,
     patient::{DeviceChain, OfPatient, PatientSigned},
     permission::{PermissionBody, SignedPermission},
     statement::{Body, Signed},
@@ -180,6 +180,15 @@ impl Patient {
         pb::LinkOffer {
             device_key: Bytes::copy_from_slice(public(&self.device).as_bytes()),
             recipient_key: Bytes::copy_from_slice(recipient_key().as_bytes()),
+            commitment: Bytes::copy_from_slice(&sha256(&[&labels::LINK_COMMITMENT.bytes(), &[9; 32]])),
+        }
+    }
+
+    /// What it opens, once there is an answer.
+    pub(super) fn link_opening(&self) -> pb::LinkOpening {
+        pb::LinkOpening {
+            device_key: Bytes::copy_from_slice(public(&self.device).as_bytes()),
+            nonce: Bytes::from_static(&[9; 32]),
         }
     }
 
