@@ -75,6 +75,9 @@ pub struct Limits {
     /// Inbox streams of one principal at once
     #[arg(long, value_name = "N", default_value = "4")]
     pub streams_per_principal: usize,
+    /// Offers of new devices in ten minutes; each network may have a part of what is free of them
+    #[arg(long, value_name = "N", default_value = "4096", value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=4096))]
+    pub link_offers: usize,
     /// Offers of new devices from one address (of IPv6 the first half) in ten minutes; behind a relay, all come from one
     #[arg(long, value_name = "N", default_value = "64")]
     pub link_offers_per_address: usize,

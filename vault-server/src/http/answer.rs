@@ -10,7 +10,7 @@ use axum::{
 };
 use http::{header, request::Parts};
 use prost::{Message, Name};
-use protocol_spec::{defence::Defence, json, problem::Problem};
+use protocol_spec::{json, problem::Problem};
 
 use super::{
     App,
@@ -67,11 +67,10 @@ impl WayBack {
     /// # Errors
     /// `too-many`.
     pub(super) fn admit_offer(&self) -> Result<(), Refusal> {
-        let admitted = self.app.offers.admit(self.connection.peer(), Instant::now());
-        if Defence::OffersOfAddress.holds(admitted) {
+        if self.app.offers.admit(self.connection.peer(), Instant::now()) {
             Ok(())
         } else {
-            Err(Refusal::new(Problem::TooMany, "offers from one address"))
+            Err(Refusal::new(Problem::TooMany, "offers from one network"))
         }
     }
 

@@ -6,7 +6,7 @@
 //! | [`accept`], [`stall`] | connections, their limits and their end |
 //! | [`auth`] | who signed a request; replay |
 //! | [`body`], [`query`], [`presenting`] | what a request carries, bounded and checked against its digest |
-//! | [`offers`] | new devices offered, and patients enrolled, by one address |
+//! | [`offers`], [`enrolments`] | new devices offered, and from where; patients enrolled by one address |
 //! | [`memory`], [`answer`], [`outgoing`] | memory of bodies; what a response carries, until it is gone |
 //! | [`routes`], [`api`], [`openapi`] | every endpoint, what its handler says of it, and the document made of that |
 //! | [`handlers`] | one line a message endpoint |
@@ -20,6 +20,7 @@ mod answer;
 mod api;
 mod auth;
 mod body;
+mod enrolments;
 mod handlers;
 mod leaves;
 mod memory;
@@ -42,9 +43,10 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 pub(crate) use self::auth::Gate;
 use self::{
     auth::Quota,
+    enrolments::{Enrolments, HOUR},
     leaves::LeafBuffers,
     memory::BodyMemory,
-    offers::{HOUR, Offers, TEN_MINUTES},
+    offers::Offers,
 };
 use crate::{config::Limits, telemetry::Metrics, vault::Vault};
 
@@ -74,7 +76,7 @@ pub(crate) struct Shared {
     leaf_buffers: LeafBuffers,
     inbox_streams: Quota,
     offers: Offers,
-    enrolments: Offers,
+    enrolments: Enrolments,
 }
 
 impl App {
@@ -89,8 +91,8 @@ impl App {
             memory: BodyMemory::new(&limits),
             leaf_buffers: LeafBuffers::default(),
             inbox_streams: Quota::new(limits.streams_per_principal),
-            offers: Offers::new(limits.link_offers_per_address, TEN_MINUTES),
-            enrolments: Offers::new(enrolments, HOUR),
+            offers: Offers::new(limits.link_offers, limits.link_offers_per_address),
+            enrolments: Enrolments::new(enrolments, HOUR),
             limits,
         }))
     }

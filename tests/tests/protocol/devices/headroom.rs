@@ -2,7 +2,7 @@
 
 use anyhow::{Result, ensure};
 use bytes::Bytes;
-use crypto::{RecipientSecret, SigningIdentity};
+use crypto::{LinkNonce, RecipientSecret, SigningIdentity};
 use protocol_spec::{
     defence::Defence,
     devices::DeviceKind,
@@ -10,7 +10,10 @@ use protocol_spec::{
     messages as pb,
     problem::Problem,
 };
-use tests::raw::{Answer, Call, Key, RawPatient, RawWorld, Wire, defended, random};
+use tests::{
+    attack::play_async,
+    raw::{Answer, Call, Key, RawPatient, RawWorld, Wire, defended, random},
+};
 
 /// A patient with a kit and 13 more devices, as she is on the first; and as she is on the kit.
 async fn with_fifteen(wire: &Wire) -> Result<(RawPatient, RawPatient)> {
@@ -62,6 +65,7 @@ async fn offer(wire: &Wire) -> Result<Answer> {
     let message = pb::LinkOffer {
         device_key: Bytes::copy_from_slice(device.public().as_bytes()),
         recipient_key: Bytes::copy_from_slice(recipient.public().as_bytes()),
+        commitment: Bytes::copy_from_slice(LinkNonce::generate()?.commitment().as_bytes()),
     };
     let place = LinkId::from_bytes(random()?);
     let id = DeviceId::from(&device.public()).to_string();
@@ -87,4 +91,31 @@ async fn one_address_offers_a_bounded_number_of_devices() -> Result<()> {
         Ok(last)
     };
     defended(&[Defence::OffersOfAddress], Problem::TooMany, attack).await
+}
+
+/// DEV-12, ATK-74: whoever has a block of addresses offers devices from all of them, as many as each may. Without shares for
+/// networks he has every place, and nobody links a device for ten minutes.
+#[tokio::test]
+async fn a_block_of_addresses_leaves_places_for_others() -> Result<()> {
+    play_async(&[Defence::OffersOfNetworks], async |off| {
+        let world = RawWorld::start_with(&["--link-offers", "64"], off).await?;
+        let mut taken = 0;
+        for host in 1..=8 {
+            let wire = world.wire.from_address([127, 9, 0, host].into())?;
+            for _ in 0..10 {
+                taken += u32::from(offer(&wire).await?.status.is_success());
+            }
+        }
+        let honest = offer(&world.wire).await?;
+        ensure!(
+            honest.status.is_success() || honest.problem() == Some(Problem::TooMany),
+            "{honest:?}"
+        );
+        ensure!(
+            taken == if off.is_empty() { 8 } else { 64 },
+            "{taken} offers were taken"
+        );
+        Ok(!honest.status.is_success())
+    })
+    .await
 }
