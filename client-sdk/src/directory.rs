@@ -1,26 +1,30 @@
 //! Institutions as the registrar vouches for them: shown, wrapped to or believed only as the mirror of the directory has
 //! them (ATK-1).
 
-use protocol_spec::{directory::Institution, ids::InstitutionId, messages as pb};
+use protocol_spec::{
+    directory::Institution, ids::InstitutionId, messages as pb, mirror::LookAlikes, names::Look,
+};
 
 use crate::{Error, Result, session::Session};
 
 impl Session {
-    /// All institutions whose name contains `filter`, by name.
+    /// All institutions whose name contains `filter` or looks like it, by name.
     pub(crate) async fn directory(&self, filter: Option<&str>) -> Result<Vec<Institution>> {
         let filter = filter.unwrap_or_default().to_lowercase();
-        let mut entries = self.named(|name| name.to_lowercase().contains(&filter)).await?;
+        let look = Look::of(&filter);
+        let matches = |name: &str| name.to_lowercase().contains(&filter) || Look::of(name).is_like(&look);
+        let mut entries = self.named(matches).await?;
         entries.sort_by(|a, b| (a.name().as_str(), a.id()).cmp(&(b.name().as_str(), b.id())));
         Ok(entries)
     }
 
-    /// The one institution with this id or name.
+    /// The one institution with this id or name. Names that look alike are one name (INS-17).
     pub(crate) async fn find_institution(&self, name_or_id: &str) -> Result<Institution> {
         if let Ok(id) = name_or_id.parse() {
             return self.institution(id).await;
         }
-        let wanted = name_or_id.trim().to_lowercase();
-        let mut found = self.named(|name| name.to_lowercase() == wanted).await?;
+        let wanted = Look::of(name_or_id);
+        let mut found = self.named(|name| Look::of(name).is_like(&wanted)).await?;
         let name = || name_or_id.to_owned();
         match found.len() {
             0 => Err(Error::UnknownInstitution { name: name() }),
@@ -32,6 +36,12 @@ impl Session {
                 ids: found.iter().map(|entry| entry.id().to_string()).collect(),
             }),
         }
+    }
+
+    /// Which institutions have names that look like others' (INS-17).
+    pub(crate) async fn look_alikes(&self) -> Result<LookAlikes> {
+        let mirror = self.mirror().await?;
+        Ok(mirror.directory()?.look_alikes())
     }
 
     async fn named(&self, matches: impl Fn(&str) -> bool) -> Result<Vec<Institution>> {

@@ -248,13 +248,24 @@ pub enum Error {
         /// Its SHA-256.
         hash: String,
     },
-    /// Several institutions have this name.
-    #[error("several institutions are called {name:?}: name one by its id ({})", ids.join(", "))]
+    /// Several institutions have this name, or one that looks like it (INS-17).
+    #[error("several institutions are called {name:?}, or have a name that looks like it: name one by its id ({})", ids.join(", "))]
     AmbiguousInstitution {
         /// What was looked for.
         name: String,
         /// Their ids.
         ids: Vec<String>,
+    },
+    /// The registrar has accredited others whose names look like this one (INS-17).
+    #[error(
+        "{name:?} looks like {}, which you have accredited: ask for another name, or say that both may be shown side by side \
+         (--although-alike)", others.join(", ")
+    )]
+    LookAlike {
+        /// The name that was asked for.
+        name: String,
+        /// Names and ids of the others.
+        others: Vec<String>,
     },
     /// There is no such thing of one's own.
     #[error("there is no {what} {id} here: list what there is")]
@@ -355,6 +366,7 @@ impl Error {
             Self::UnknownInstitution { .. } => "unknown-institution",
             Self::UnknownProgram { .. } => "unknown-program",
             Self::AmbiguousInstitution { .. } => "ambiguous-institution",
+            Self::LookAlike { .. } => "look-alike",
             Self::Unknown { .. } => "unknown",
             Self::RecoveryWords(_) => "recovery-words",
             Self::UnknownRecovery => "unknown-recovery",

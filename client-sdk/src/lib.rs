@@ -94,11 +94,14 @@ pub use protocol_spec::{
     link::ServerLink,
     log::{Entry as LogEntry, Receipt, VerifiedCheckpoint},
     manifest::{Clinical, Part, PartName},
+    mirror::LookAlikes,
     permission::Kind as PermissionKind,
     problem::Problem,
     programs::Vouched,
     purpose::Purpose,
 };
+/// Names of files and of parties: which are safe, and which look alike.
+pub use protocol_spec::{file_names, names};
 
 pub use self::{
     connect::trace,
@@ -119,7 +122,7 @@ pub use self::{
     },
     programs::{ProgramAbout, PublishedProgram, publish_program},
     provenance::Provenance,
-    registrar::Registrar,
+    registrar::{Accredited, Accrediting, Registrar},
     shares::ReturnedFile,
     transfer::Progress,
     withdrawing::{WithdrawnAccreditation, withdraw_accreditation},

@@ -8,6 +8,7 @@ use crypto::{
 use protocol_spec::{
     attributes::Attributes,
     bodies::{RecordManifest, UploadReceipt},
+    file_names::FileNames,
     hash::{ContentRoot, Sha256Digest},
     ids::{InstitutionId, PatientId, PermissionId, RecordId, VersionId},
     log::Receipt,
@@ -98,8 +99,10 @@ impl VerifiedRecord {
 
     /// The parts as they are reported once they have been received.
     pub(crate) fn fetched_parts(&self) -> Vec<FetchedPart> {
+        let mut files = FileNames::default();
         let part = |part: &protocol_spec::manifest::Part| FetchedPart {
             name: part.name.as_str().to_owned(),
+            file: files.place(&part.name),
             bytes: part.length,
             sha256: part.sha256,
         };

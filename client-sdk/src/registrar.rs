@@ -1,5 +1,7 @@
 //! The registrar: accredits institutions by a key that never touches a server.
 
+mod accredited;
+
 use std::path::Path;
 
 use crypto::{AccreditationSecret, SigningIdentity, seal_accreditation};
@@ -13,16 +15,29 @@ use protocol_spec::{
     statement::{Signed, Verified},
 };
 
+pub use self::accredited::Accredited;
+
+use self::accredited::{List, must_differ};
 use crate::{
     Error, Result, Unlock,
-    home::{ClosedHome, Kind, Principal, seeds},
+    home::{ClosedHome, Home, Kind, Principal, seeds},
     mint,
     programs::{ProgramAbout, file_hash},
 };
 
-/// A registrar with its key. Works offline.
+/// A registrar with its key, and the list of what it has accredited. Works offline.
 pub struct Registrar {
     key: SigningIdentity,
+    home: Home,
+}
+
+/// What an accreditation says beside name and keys.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Accrediting {
+    /// It may open in emergencies (EMG-6).
+    pub emergency: bool,
+    /// The registrar has looked at whom the name looks like, and accredits it all the same (INS-17).
+    pub although_alike: bool,
 }
 
 /// An institution that asks to be accredited: what the registrar checks by its own means before it signs.
@@ -44,8 +59,9 @@ impl Registrar {
     pub fn init(home: &Path, unlock: &Unlock) -> Result<Self> {
         let key = SigningIdentity::generate()?;
         let principal = Principal::new(Kind::Registrar, RegistrarId::from(&key.public()));
-        ClosedHome::at(home).create(&principal, key.expose_seed().as_slice(), unlock, &[])?;
-        Ok(Self { key })
+        let secret = key.expose_seed();
+        let home = ClosedHome::at(home).create(&principal, secret.as_slice(), unlock, &[])?;
+        Ok(Self { key, home })
     }
 
     /// Opens the home.
@@ -55,10 +71,11 @@ impl Registrar {
     pub fn open(home: &Path, unlock: &Unlock) -> Result<Self> {
         let home = ClosedHome::at(home);
         let principal = home.principal_of(Kind::Registrar)?;
-        let (secrets, _) = home.unlock(&principal, unlock)?;
+        let (secrets, home) = home.unlock(&principal, unlock)?;
         let [seed] = seeds(&secrets).ok_or_else(|| home.damaged("secrets.sealed"))?;
         Ok(Self {
             key: SigningIdentity::from_seed(seed)?,
+            home,
         })
     }
 
@@ -75,14 +92,45 @@ impl Registrar {
         verify(request).map(|request| applicant(&request))
     }
 
-    /// Accredits: returns who, and the file to hand back. Only the holder of the request's X-Wing key can open
-    /// the secret in it, and nobody enrols without (KEY-7). With `emergency` it may open in emergencies (EMG-6).
+    /// What this registrar has accredited, in the order of their first time.
     ///
     /// # Errors
-    /// As [`Self::inspect`].
-    pub fn accredit(&self, request: &[u8], emergency: bool) -> Result<(Applicant, Vec<u8>)> {
+    /// [`Error::HomeDamaged`].
+    pub fn accredited(&self) -> Result<Vec<Accredited>> {
+        Ok(List::read(&self.home)?.accredited)
+    }
+
+    /// Which of them the applicant's name looks like (INS-17).
+    ///
+    /// # Errors
+    /// As [`Self::accredited`].
+    pub fn alike(&self, applicant: &Applicant) -> Result<Vec<Accredited>> {
+        Ok(List::read(&self.home)?.alike(applicant))
+    }
+
+    /// Accredits: returns who, and the file to hand back. Only the holder of the request's X-Wing key can open
+    /// the secret in it, and nobody enrols without (KEY-7). It stands on the registrar's list before it is handed out.
+    ///
+    /// # Errors
+    /// As [`Self::inspect`]; [`Error::LookAlike`], [`Error::HomeLocked`], [`Error::HomeDamaged`].
+    pub fn accredit(&self, request: &[u8], how: Accrediting) -> Result<(Applicant, Vec<u8>)> {
         let request = verify(request)?;
         let applicant = applicant(&request);
+        let _lock = self.home.try_lock()?;
+        let mut list = List::read(&self.home)?;
+        must_differ(&applicant, &list.alike(&applicant), how.although_alike)?;
+        list.add(&applicant, how.emergency);
+        let file = self.accreditation(&request, &applicant, how.emergency)?;
+        list.write(&self.home)?;
+        Ok((applicant, file))
+    }
+
+    fn accreditation(
+        &self,
+        request: &AccreditationRequest,
+        applicant: &Applicant,
+        emergency: bool,
+    ) -> Result<Vec<u8>> {
         let registrar_id = RegistrarId::from(&self.key.public());
         let secret = AccreditationSecret::generate()?;
         let accreditation = Accreditation {
@@ -107,19 +155,28 @@ impl Registrar {
             secret: Some((&sealed).into()),
             registrar_key: bytes::Bytes::copy_from_slice(self.key.public().as_bytes()),
         };
-        Ok((applicant, file.encode_to_vec()))
+        Ok(file.encode_to_vec())
     }
 
     /// Withdraws what this registrar has accredited under an institution's identity, for ever and everywhere (INS-15): a file for
     /// whoever carries it to the servers.
-    pub fn withdraw(&self, institution: InstitutionId) -> Vec<u8> {
+    ///
+    /// # Errors
+    /// [`Error::HomeLocked`], [`Error::HomeDamaged`].
+    pub fn withdraw(&self, institution: InstitutionId) -> Result<Vec<u8>> {
+        let _lock = self.home.try_lock()?;
+        let mut list = List::read(&self.home)?;
+        if let Some(one) = list.find(&institution.to_string()) {
+            one.withdrawn = true;
+            list.write(&self.home)?;
+        }
         let withdrawal = Withdrawal {
             created: mint::now_ms(),
             registrar_id: RegistrarId::from(&self.key.public()),
             institution_id: institution,
         };
         let signed = Signed::sign(withdrawal, |message| self.key.sign_bytes(message));
-        signed.to_message().encode_to_vec()
+        Ok(signed.to_message().encode_to_vec())
     }
 
     /// What this registrar would say of a program: for whoever decides whether to [`Self::vouch`] for it.
@@ -154,14 +211,18 @@ impl Registrar {
 }
 
 fn verify(request: &[u8]) -> Result<Verified<AccreditationRequest>> {
-    let statement: pb::Statement =
-        protocol_spec::messages::decode(request).map_err(Error::tampered("the accreditation request"))?;
-    let signed = Signed::<AccreditationRequest>::try_from(statement)
-        .map_err(Error::tampered("the accreditation request"))?;
+    let statement: pb::Statement = protocol_spec::messages::decode(request).map_err(refused)?;
+    let signed = Signed::<AccreditationRequest>::try_from(statement).map_err(refused)?;
     let key = signed.claimed().identity_key;
-    signed
-        .verify(&key)
-        .map_err(Error::tampered("the accreditation request"))
+    signed.verify(&key).map_err(refused)
+}
+
+/// A name that is none is the applicant's to change; all else is somebody's doing.
+fn refused(error: protocol_spec::Error) -> Error {
+    match error {
+        name @ protocol_spec::Error::Name { .. } => Error::Protocol(name),
+        other => Error::tampered("the accreditation request")(other),
+    }
 }
 
 fn applicant(request: &AccreditationRequest) -> Applicant {
@@ -179,10 +240,35 @@ mod tests {
 
     use super::*;
 
+    fn registrar(folder: &tempfile::TempDir) -> Registrar {
+        Registrar {
+            key: SigningIdentity::generate().unwrap(),
+            home: Home::at(folder.path()),
+        }
+    }
+
+    fn asking(name: &str) -> (InstitutionId, Vec<u8>) {
+        let (identity, recipient) = (
+            SigningIdentity::generate().unwrap(),
+            RecipientSecret::generate().unwrap(),
+        );
+        let id = InstitutionId::from(&identity.public());
+        (id, request_as(name, &identity, &identity, &recipient))
+    }
+
     fn request(signer: &SigningIdentity, named: &SigningIdentity, recipient: &RecipientSecret) -> Vec<u8> {
+        request_as("Clinic", signer, named, recipient)
+    }
+
+    fn request_as(
+        name: &str,
+        signer: &SigningIdentity,
+        named: &SigningIdentity,
+        recipient: &RecipientSecret,
+    ) -> Vec<u8> {
         let request = AccreditationRequest {
             created: 1,
-            name: "Clinic".to_owned().try_into().unwrap(),
+            name: name.to_owned().try_into().unwrap(),
             identity_key: named.public(),
             recipient_key: recipient.public().clone(),
         };
@@ -191,13 +277,51 @@ mod tests {
             .encode_to_vec()
     }
 
+    /// INS-17, ATK-72: the list outlives the process, an institution is not like itself, and whose accreditation was
+    /// withdrawn is not in the way of its next identity.
+    #[test]
+    fn a_registrar_is_told_whom_a_name_looks_like() {
+        let folder = tempfile::tempdir().unwrap();
+        let key = SigningIdentity::generate().unwrap();
+        let registrar = || Registrar {
+            key: SigningIdentity::from_seed(&key.expose_seed()).unwrap(),
+            home: Home::at(folder.path()),
+        };
+        let (anna, request) = asking("St. Anna");
+        for _ in 0..2 {
+            registrar().accredit(&request, Accrediting::default()).unwrap();
+        }
+        let (false_anna, alike) = asking("St Anna");
+        let refused = registrar().accredit(&alike, Accrediting::default()).unwrap_err();
+        assert!(matches!(&refused, Error::LookAlike { .. }), "{refused}");
+        assert!(refused.to_string().contains(&anna.to_string()), "{refused}");
+        let applicant = Registrar::inspect(&alike).unwrap();
+        assert_eq!(registrar().alike(&applicant).unwrap()[0].name, "St. Anna");
+        let although = Accrediting {
+            although_alike: true,
+            ..Accrediting::default()
+        };
+        registrar().accredit(&alike, although).unwrap();
+        registrar().withdraw(anna).unwrap();
+        registrar().withdraw(false_anna).unwrap();
+        let (_, again) = asking("ST. ANNA");
+        registrar().accredit(&again, Accrediting::default()).unwrap();
+        let list = registrar().accredited().unwrap();
+        let state: Vec<_> = list
+            .iter()
+            .map(|one| (one.name.as_str(), one.withdrawn))
+            .collect();
+        assert_eq!(
+            state,
+            [("St. Anna", true), ("St Anna", true), ("ST. ANNA", false)]
+        );
+    }
+
     /// PRG-1.
     #[test]
     fn a_registrar_vouches_for_a_file_by_its_hash() {
-        let registrar = Registrar {
-            key: SigningIdentity::generate().unwrap(),
-        };
         let folder = tempfile::tempdir().unwrap();
+        let registrar = registrar(&folder);
         let file = folder.path().join("medvault");
         std::fs::write(&file, b"a program").unwrap();
         let text = |text: &str| text.to_owned().try_into().unwrap();
@@ -219,9 +343,8 @@ mod tests {
     /// KEY-6, KEY-16.
     #[test]
     fn only_the_holder_of_both_keys_is_accredited() {
-        let registrar = Registrar {
-            key: SigningIdentity::generate().unwrap(),
-        };
+        let folder = tempfile::tempdir().unwrap();
+        let registrar = registrar(&folder);
         let (clinic, stranger) = (
             SigningIdentity::generate().unwrap(),
             SigningIdentity::generate().unwrap(),
@@ -229,11 +352,17 @@ mod tests {
         let recipient = RecipientSecret::generate().unwrap();
         let foreign = request(&stranger, &clinic, &recipient);
         assert!(matches!(
-            registrar.accredit(&foreign, false),
+            registrar.accredit(&foreign, Accrediting::default()),
             Err(Error::Tampered { .. })
         ));
         let (applicant, file) = registrar
-            .accredit(&request(&clinic, &clinic, &recipient), true)
+            .accredit(
+                &request(&clinic, &clinic, &recipient),
+                Accrediting {
+                    emergency: true,
+                    ..Accrediting::default()
+                },
+            )
             .unwrap();
         assert_eq!(
             (applicant.institution_id, applicant.name.as_str()),

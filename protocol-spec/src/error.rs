@@ -28,6 +28,12 @@ pub enum Error {
         /// Field name in the `.proto` files.
         field: &'static str,
     },
+    /// A text is no name (STM-8).
+    #[error("not a name: {rule}")]
+    Name {
+        /// The rule broken, and what to do.
+        rule: &'static str,
+    },
     /// A text is not an identifier of the kind wanted.
     #[error("not an identifier of the form {want}")]
     IdText {

@@ -1,6 +1,6 @@
 //! The directory as the log has it: every event, in the log's order, verified, none left out. See `spec/log.md` §6.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 
@@ -16,9 +16,13 @@ use crate::{
     keys::IdentityKey,
     log::{Checkpoint, DirectoryHead, Entry},
     messages as pb,
+    names::alike,
     programs::{Programs, Vouched, verify_program},
     statement::Signed,
 };
+
+/// Institutions, and the others that each one's name looks like.
+pub type LookAlikes = BTreeMap<InstitutionId, BTreeSet<InstitutionId>>;
 
 /// A mirror of one operator's directory, as far as it goes.
 #[derive(Clone, Debug)]
@@ -219,6 +223,11 @@ impl Directory {
     pub fn program(&self, file_hash: &Sha256Digest) -> Result<Option<Vouched>, Error> {
         let mut all = self.programs()?.into_iter();
         Ok(all.find(|vouched| Defence::Program.holds(vouched.program.file_hash == *file_hash)))
+    }
+
+    /// Which institutions have names that look like others' (INS-17), and like whose.
+    pub fn look_alikes(&self) -> LookAlikes {
+        alike(self.names().map(|(id, name)| (id, name.as_str())))
     }
 
     /// All institutions, in the order of their ids.

@@ -7,7 +7,7 @@ use std::{
 };
 
 use client_sdk::{
-    Audited, DirectoryEntry, Error, InboxEvent, Institution, Patient, Registrar, Unlock, Vouched,
+    Audited, DirectoryEntry, Error, InboxEvent, Institution, LookAlikes, Patient, Registrar, Unlock, Vouched,
     WitnessPolicy,
     patient::{DelegationInfo, Rewrapped},
 };
@@ -207,6 +207,13 @@ impl Member {
         match self {
             Self::Patient(patient) => patient.directory(filter).await,
             Self::Institution(institution) => institution.directory(filter).await,
+        }
+    }
+
+    pub(crate) async fn look_alikes(&self) -> client_sdk::Result<LookAlikes> {
+        match self {
+            Self::Patient(patient) => patient.look_alikes().await,
+            Self::Institution(institution) => institution.look_alikes().await,
         }
     }
 

@@ -8,6 +8,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
+use client_sdk::names::{is_bidi_control, is_ignorable};
 use serde::Serialize;
 
 use crate::failure::Failure;
@@ -45,12 +46,19 @@ pub(crate) fn note(text: &str) {
     let _ = writeln!(io::stderr(), "{text}");
 }
 
-/// Text by others made harmless for a terminal: control characters and those that reorder text become `\u{…}`.
+/// Text by others made harmless for a terminal: control characters, those that reorder text, spaces that are not U+0020 and
+/// characters of which nothing is seen become `\u{…}`. The joiners stay, since scripts and emoji need them.
 pub(crate) fn plain(text: &str) -> String {
-    let reorders = |c| matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let joins = |c| matches!(c, '\u{200c}' | '\u{200d}' | '\u{fe0e}' | '\u{fe0f}');
+    let hides = |c: char| {
+        c.is_control()
+            || is_bidi_control(c)
+            || (c.is_whitespace() && c != ' ')
+            || (is_ignorable(c) && !joins(c))
+    };
     text.chars()
         .fold(String::with_capacity(text.len()), |mut out, c| {
-            if c.is_control() || reorders(c) {
+            if hides(c) {
                 out.extend(c.escape_unicode())
             } else {
                 out.push(c)
@@ -58,6 +66,21 @@ pub(crate) fn plain(text: &str) -> String {
             out
         })
 }
+
+/// Another party for people who decide: its name, and as much of its id as nobody can imitate (INS-17).
+pub(crate) fn party(name: &str, id: &str) -> String {
+    format!("{} ({})", plain(name), short_id(id))
+}
+
+/// An id's kind and its first 80 bits.
+pub(crate) fn short_id(id: &str) -> String {
+    let kind = id.find('_').map_or(0, |at| at + 1);
+    id.get(..kind + SHORT_ID)
+        .map_or_else(|| id.to_owned(), |short| format!("{short}…"))
+}
+
+/// Characters of base32, five bits each.
+const SHORT_ID: usize = 16;
 
 /// A moment for people, to the second: `2026-11-23 06:20:30 UTC`.
 pub(crate) fn moment(ms: u64) -> String {
@@ -138,6 +161,21 @@ mod tests {
             plain("a\u{1b}[2Jb\nc\u{202e}d é"),
             r"a\u{1b}[2Jb\u{a}c\u{202e}d é"
         );
+        assert_eq!(
+            plain("St.\u{200b}\u{a0}An\u{34f}na\u{2060}"),
+            r"St.\u{200b}\u{a0}An\u{34f}na\u{2060}"
+        );
+        assert_eq!(plain("👩‍⚕️ می‌خواهم"), "👩‍⚕️ می‌خواهم");
+    }
+
+    /// INS-17
+    #[test]
+    fn a_party_is_shown_with_what_nobody_can_imitate() {
+        let id = client_sdk::InstitutionId::from_bytes([1; 32]).to_string();
+        let shown = party("St.\u{200b} Anna", &id);
+        let expected = format!(r"St.\u{{200b}} Anna ({}…)", &id[..5 + 16]);
+        assert_eq!(shown, expected);
+        assert_eq!(short_id("server"), "server");
     }
 
     #[test]

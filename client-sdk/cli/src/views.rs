@@ -6,12 +6,15 @@ use client_sdk::{Clinical, FetchedPart, Part, Provenance, Receipt, ReleaseReceip
 use indicatif::HumanBytes;
 use serde::Serialize;
 
-use crate::output::{moment, plain, timestamp};
+use crate::output::{moment, party, plain, timestamp};
 
 /// One file of a record.
 #[derive(Serialize)]
 pub(crate) struct PartView {
     name: String,
+    /// Under which it was written, where that is another.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<String>,
     bytes: u64,
     sha256: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -54,6 +57,7 @@ impl From<&Part> for PartView {
     fn from(part: &Part) -> Self {
         Self {
             name: part.name.as_str().to_owned(),
+            file: None,
             bytes: part.length,
             sha256: part.sha256.to_string(),
             media_type: Some(part.media_type.clone()),
@@ -66,11 +70,20 @@ impl From<&FetchedPart> for PartView {
     fn from(part: &FetchedPart) -> Self {
         Self {
             name: part.name.clone(),
+            file: (part.file != part.name).then(|| part.file.clone()),
             bytes: part.bytes,
             sha256: part.sha256.to_string(),
             media_type: None,
             clinical: ClinicalView::default(),
         }
+    }
+}
+
+impl PartView {
+    /// That it lies under another name than its sender gave it.
+    fn renamed(&self) -> Option<String> {
+        let file = self.file.as_ref()?;
+        Some(format!("  {} is written as {}\n", plain(&self.name), plain(file)))
     }
 }
 
@@ -113,9 +126,10 @@ impl From<&Provenance> for ProvenanceView {
 }
 
 impl ProvenanceView {
-    /// `St. Anna, 2026-11-23 06:20:30 UTC`.
+    /// `St. Anna (inst_…), 2026-11-23 06:20:30 UTC`.
     pub(crate) fn line(&self) -> String {
-        format!("{}, {}", plain(&self.name), moment(self.created_ms))
+        let maker = party(&self.name, &self.institution_id);
+        format!("{maker}, {}", moment(self.created_ms))
     }
 }
 
@@ -132,9 +146,11 @@ impl ReceivedView {
     /// Two lines: what and where it is, who made it.
     pub(crate) fn lines(&self, folder: &str) -> String {
         let (contents, maker) = (contents(&self.parts), self.provenance.line());
+        let renamed = self.parts.iter().filter_map(PartView::renamed);
         format!(
-            "{folder}/{}: {contents}, verified\n  made by {maker}\n",
-            self.record_id
+            "{folder}/{}: {contents}, verified\n  made by {maker}\n{}",
+            self.record_id,
+            renamed.collect::<String>()
         )
     }
 }
@@ -194,6 +210,7 @@ mod tests {
     fn a_part_is_name_bytes_and_hash() {
         let part = FetchedPart {
             name: "series/1.dcm".to_owned(),
+            file: "series/1.dcm".to_owned(),
             bytes: 3,
             sha256: Sha256Digest::of(b"abc"),
         };

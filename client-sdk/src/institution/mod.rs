@@ -99,8 +99,10 @@ pub struct FetchedRecord {
 /// A file that was received.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FetchedPart {
-    /// Relative path below the record's folder.
+    /// What its sender calls it.
     pub name: String,
+    /// The relative path below the record's folder at which it lies: the same where that is a safe name (CNT-18).
+    pub file: String,
     /// Its length.
     pub bytes: u64,
     /// Its hash, as the maker signed it and as it was received.
@@ -148,6 +150,14 @@ impl Institution {
     /// As there.
     pub async fn institution(&self, name_or_id: &str) -> Result<DirectoryEntry> {
         self.session.find_institution(name_or_id).await
+    }
+
+    /// As [`crate::Patient::look_alikes`].
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn look_alikes(&self) -> Result<crate::LookAlikes> {
+        self.session.look_alikes().await
     }
 
     /// As [`crate::Patient::institution_entries`].

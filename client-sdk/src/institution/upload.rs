@@ -25,7 +25,7 @@ use super::{Institution, Sent, delivery::Delivered};
 use crate::{
     Error, Progress, Result, mint,
     session::blocking,
-    transfer::{FileSource, Journal, SealedStream, Source, interrupted, upload},
+    transfer::{FileSource, Journal, SealedStream, Source, check_names, interrupted, upload},
 };
 
 /// What a running upload knows.
@@ -65,6 +65,7 @@ impl Institution {
         source: impl Source,
         progress: &dyn Progress,
     ) -> Result<Sent> {
+        check_names(&source)?;
         let delivered = self.deliver(permission).await?;
         check_budget(&delivered.permission, plaintext_len(&source))?;
         let mut journal = Journal::open(&self.session.home, &permission, source.parts())?;

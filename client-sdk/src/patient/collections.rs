@@ -8,6 +8,7 @@ use protocol_spec::{
     hash::{ContentRoot, Sha256Digest},
     ids::{CollectionId, RecordId, VersionId},
     messages as pb,
+    names::Look,
     patient::PatientSigned,
     problem::Problem,
     statement::Signed,
@@ -50,9 +51,10 @@ impl Patient {
     pub async fn collection(&self, id_or_name: &str) -> Result<CollectionInfo> {
         let all = self.collections().await?;
         let by_id = id_or_name.parse::<CollectionId>().ok();
+        let look = Look::of(id_or_name);
         let mut found = all
             .into_iter()
-            .filter(|info| by_id.map_or(info.name == id_or_name, |id| info.id == id));
+            .filter(|info| by_id.map_or(Look::of(&info.name).is_like(&look), |id| info.id == id));
         match (found.next(), found.next()) {
             (Some(info), None) => Ok(info),
             (None, _) => Err(Error::Unknown {
@@ -60,7 +62,7 @@ impl Patient {
                 id: id_or_name.to_owned(),
             }),
             _ => Err(Error::Usage(format!(
-                "several collections are called {id_or_name:?}: name one by its id"
+                "several collections are called {id_or_name:?}, or have a name that looks like it: name one by its id"
             ))),
         }
     }
@@ -71,15 +73,12 @@ impl Patient {
     /// [`Error::Usage`] for a name that is taken or is none.
     pub async fn create_collection(&self, name: &str) -> Result<CollectionInfo> {
         let name = Name::try_from(name.to_owned())?;
-        let taken = self
-            .collections()
-            .await?
-            .iter()
-            .any(|info| info.name == name.as_str());
-        if taken {
+        let look = Look::of(name.as_str());
+        let all = self.collections().await?;
+        if let Some(taken) = all.iter().find(|info| Look::of(&info.name).is_like(&look)) {
             return Err(Error::Usage(format!(
                 "there is a collection called {:?} already: choose another name",
-                name.as_str()
+                taken.name
             )));
         }
         let id = if name.as_str() == EMERGENCY {

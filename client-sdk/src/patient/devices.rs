@@ -15,6 +15,7 @@ use protocol_spec::{
     ids::{CollectionId, DeviceId, PatientId},
     keys::{IdentityKey, RecipientKey},
     messages as pb,
+    names::Look,
     patient::{Device, DeviceChain},
     problem::Problem,
     statement::Signed,
@@ -107,11 +108,12 @@ impl Patient {
     /// [`Error::Unknown`]; [`Error::Usage`] when several have the name.
     pub async fn find_device(&self, id_or_name: &str) -> Result<DeviceInfo> {
         let by_id = id_or_name.parse::<DeviceId>().ok();
+        let look = Look::of(id_or_name);
         let mut found = self
             .devices()
             .await?
             .into_iter()
-            .filter(|info| by_id.map_or(info.name == id_or_name, |id| info.id == id));
+            .filter(|info| by_id.map_or(Look::of(&info.name).is_like(&look), |id| info.id == id));
         match (found.next(), found.next()) {
             (Some(info), None) => Ok(info),
             (None, _) => Err(Error::Unknown {
@@ -119,7 +121,7 @@ impl Patient {
                 id: id_or_name.to_owned(),
             }),
             _ => Err(Error::Usage(format!(
-                "several devices are called {id_or_name:?}: name one by its id"
+                "several devices are called {id_or_name:?}, or have a name that looks like it: name one by its id"
             ))),
         }
     }

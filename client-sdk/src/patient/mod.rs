@@ -263,6 +263,14 @@ impl Patient {
         self.session.find_institution(name_or_id).await
     }
 
+    /// Which institutions have names that look like others': to be shown wherever somebody decides by a name (INS-17).
+    ///
+    /// # Errors
+    /// As [`Self::directory`].
+    pub async fn look_alikes(&self) -> Result<crate::LookAlikes> {
+        self.session.look_alikes().await
+    }
+
     /// All entries of the institution with this id or name, from the first to the newest.
     ///
     /// # Errors
@@ -330,16 +338,13 @@ impl Patient {
         if let Ok(id) = name_or_id.parse() {
             return Ok(self.session.institution(id).await?.id());
         }
-        let mut found = self.session.directory(Some(name_or_id)).await?;
-        found.retain(|entry| entry.name().as_str() == name_or_id);
-        let name = || name_or_id.to_owned();
-        match found.as_slice() {
-            [] => Err(Error::UnknownInstitution { name: name() }),
-            [one] => Ok(one.id()),
-            several => Err(Error::AmbiguousInstitution {
-                name: name(),
-                ids: several.iter().map(|entry| entry.id().to_string()).collect(),
-            }),
+        let found = self.session.find_institution(name_or_id).await?;
+        if found.name().as_str() == name_or_id {
+            Ok(found.id())
+        } else {
+            Err(Error::UnknownInstitution {
+                name: name_or_id.to_owned(),
+            })
         }
     }
 

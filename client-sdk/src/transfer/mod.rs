@@ -30,6 +30,7 @@ pub(crate) use self::{
     receive::{Budget, Leaves, interrupted, receive},
     sealing::SealedStream,
     send::upload,
+    source::check_names,
 };
 pub use self::{
     sink::{FolderSink, Sink},

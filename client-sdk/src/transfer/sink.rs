@@ -1,12 +1,13 @@
 //! Where received parts go. A folder appears under its final name only when everything in it is verified.
 
 use std::{
+    collections::HashMap,
     fs::{self, File},
     io::{self, Write},
     path::{Path, PathBuf},
 };
 
-use protocol_spec::{ids::RecordId, manifest::Part};
+use protocol_spec::{file_names::FileNames, ids::RecordId, manifest::Part};
 
 use super::disk::{Disk, Failed, LARGE, LargeFile};
 use crate::{
@@ -17,7 +18,8 @@ use crate::{
 /// Where opened parts go. Called on a thread that may block. What was written must not be used before
 /// [`Sink::commit`]; a sink that is dropped without it must forget everything.
 pub trait Sink: Send + 'static {
-    /// The next part begins; those of one record come in order.
+    /// The next part begins; those of one record come in order. A part's name is its sender's: under which name it is written,
+    /// [`protocol_spec::file_names::FileNames`] says (CNT-18).
     ///
     /// # Errors
     /// Whatever keeps it from being written.
@@ -36,13 +38,15 @@ pub trait Sink: Send + 'static {
     fn commit(&mut self) -> Result<()>;
 }
 
-/// Writes to `out/<record id>/<part name>`, by way of a hidden folder in `out`.
+/// Writes to `out/<record id>/<part name>`, as far as that is a safe name, by way of a hidden folder in `out`.
 pub struct FolderSink {
     out: PathBuf,
     hidden: PathBuf,
     /// Whether `out` was made here, to be removed again if nothing comes of it.
     made_out: bool,
     records: Vec<RecordId>,
+    /// Under which names the parts of each record go.
+    names: HashMap<RecordId, FileNames>,
     current: Current,
     /// The first small file, finished but not durable: often it is the only one, and needs no thread.
     first: Option<(File, PathBuf)>,
@@ -78,6 +82,7 @@ impl FolderSink {
             hidden,
             made_out,
             records: records.to_vec(),
+            names: HashMap::new(),
             current: Current::None,
             first: None,
             disk: None,
@@ -121,8 +126,9 @@ impl FolderSink {
 impl Sink for FolderSink {
     fn begin(&mut self, record: &RecordId, part: &Part) -> Result<()> {
         self.end_part()?;
-        // A part's name cannot leave its folder (CNT-12), so joining it cannot either.
-        let path = self.hidden.join(record.to_string()).join(part.name.as_str());
+        // A part's place cannot leave its folder (CNT-12, CNT-18), so joining it cannot either.
+        let place = self.names.entry(*record).or_default().place(&part.name);
+        let path = self.hidden.join(record.to_string()).join(place);
         make_folder(path.parent().unwrap_or(&self.hidden))?;
         self.current = if part.length < LARGE {
             Current::Small(
@@ -284,6 +290,43 @@ mod tests {
         assert_eq!(fs::read(record.join("series/a.dcm")).unwrap(), b"hello");
         assert_eq!(fs::read(record.join("empty")).unwrap(), b"");
         assert_eq!(fs::read_dir(&out).unwrap().count(), 1);
+    }
+
+    /// CNT-18, ATK-73: whatever a sender calls its files, they lie there under names that deceive nobody, none over another.
+    #[test]
+    fn deceiving_names_become_safe_ones() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut sink = sink(dir.path());
+        let names = [
+            "report\u{202e}fdp.exe",
+            "-rf",
+            ".bashrc",
+            "CON",
+            "x ",
+            "y.",
+            "A.txt",
+            "a.txt",
+        ];
+        for name in names {
+            sink.begin(&RECORD, &part(name)).unwrap();
+            sink.write(name.as_bytes()).unwrap();
+        }
+        sink.commit().unwrap();
+        let record = dir.path().join(RECORD.to_string());
+        let safe = [
+            "report_fdp.exe",
+            "_rf",
+            "_bashrc",
+            "_ON",
+            "x_",
+            "y_",
+            "A.txt",
+            "a~2.txt",
+        ];
+        for (name, safe) in names.iter().zip(safe) {
+            assert_eq!(fs::read_to_string(record.join(safe)).unwrap(), *name);
+        }
+        assert_eq!(fs::read_dir(&record).unwrap().count(), names.len());
     }
 
     #[test]

@@ -7,7 +7,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use protocol_spec::manifest::{Clinical, MAX_PARTS, PartName};
+use protocol_spec::{
+    file_names::{check_sent, tidied},
+    manifest::{Clinical, MAX_PARTS, PartName},
+};
 use tokio::{
     io::{AsyncRead, AsyncReadExt},
     runtime::Handle,
@@ -82,6 +85,15 @@ impl<R: AsyncRead + Unpin> Read for AsyncPart<R> {
     }
 }
 
+/// Refuses names under which the files would deceive whoever receives them, or could not lie side by side (CNT-17).
+///
+/// # Errors
+/// [`Error::Usage`].
+pub(crate) fn check_names(source: &impl Source) -> Result<()> {
+    let names = source.parts().iter().map(|part| &part.name);
+    check_sent(names).map_err(|(name, fault)| Error::Usage(format!("{:?}: {fault}", name.as_str())))
+}
+
 /// Files and folders. Each is known by size, times and inode, so that one that changes is noticed.
 pub struct FileSource {
     paths: Vec<PathBuf>,
@@ -93,8 +105,8 @@ impl FileSource {
     /// link given by name is an error, one inside a folder is left out.
     ///
     /// # Errors
-    /// [`Error::Io`] for what is not there; [`Error::Usage`] for names that a record cannot hold, two files of
-    /// one name, or none at all.
+    /// [`Error::Io`] for what is not there; [`Error::Usage`] for names that a record cannot hold or that should not be sent
+    /// (CNT-17), two files of one name, or none at all.
     pub fn list(paths: &[PathBuf]) -> Result<Self> {
         let mut source = Self {
             paths: Vec::new(),
@@ -116,6 +128,7 @@ impl FileSource {
                 "a record has 1 to {MAX_PARTS} files, here are {found}: choose others"
             )));
         }
+        check_names(&source)?;
         Ok(source)
     }
 
@@ -170,7 +183,7 @@ impl FileSource {
             .collect();
         let (media_type, clinical) = describe(path);
         self.parts.push(SourcePart {
-            name: PartName::try_from(components.join("/")).map_err(unfit)?,
+            name: PartName::try_from(tidied(&components.join("/"))).map_err(unfit)?,
             media_type,
             length: metadata.len(),
             clinical,
@@ -274,6 +287,29 @@ mod tests {
         assert!(matches!(list(&["c"]), Some(Error::Usage(_))));
         assert!(matches!(list(&[]), Some(Error::Usage(_))));
         assert!(matches!(list(&["missing"]), Some(Error::Io { .. })));
+    }
+
+    /// CNT-17, ATK-73; what the sender can put right by itself is.
+    #[cfg(unix)]
+    #[test]
+    fn names_that_deceive_are_refused_with_what_to_do() {
+        for bad in ["-rf", ".bashrc", "CON", "x ", "y.", "report\u{202e}fdp.exe"] {
+            let dir = tree(&[bad]);
+            let error = FileSource::list(&[dir.path().to_owned()])
+                .err()
+                .unwrap()
+                .to_string();
+            assert!(error.contains("rename it"), "{error}");
+        }
+        let dir = tree(&["A.txt", "a.txt"]);
+        let error = FileSource::list(&[dir.path().to_owned()])
+            .err()
+            .unwrap()
+            .to_string();
+        assert!(error.contains("\"a.txt\": some file systems"), "{error}");
+        let dir = tree(&["u\u{308}bersicht\u{a0}1.txt"]);
+        let source = FileSource::list(&[dir.path().to_owned()]).unwrap();
+        assert_eq!(names(&source), ["übersicht 1.txt"]);
     }
 
     #[cfg(unix)]

@@ -9,12 +9,15 @@ use protocol_spec::{
     devices::{DeviceHistory, DeviceList, verify_newest},
     directory::Institution,
     emergency::Opening,
+    field::Name,
+    file_names::{FileNames, check_sent},
     hash::{ContentRoot, LeafHash, Sha256Digest},
     ids,
     keys::{IdentityKey, RecipientKey},
     link::{Fingerprint, ServerLink},
     manifest::PartName,
     messages as pb,
+    names::Look,
     patient::{DeviceChain, OfPatient, PatientSigned},
     permission::SignedPermission,
     provenance::SealedManifest,
@@ -218,6 +221,21 @@ pub(crate) enum Check {
     },
     /// The name of a part.
     PartName { name: String },
+    /// A name that people decide by.
+    Name { text: String },
+    /// Whether people take one name for the other; gives `alike` or `apart`.
+    Alike { first: String, second: String },
+    /// The names of all parts, as a sender may give them.
+    SentNames { names: Vec<String> },
+    /// Under which names a reader writes them, line by line.
+    FileNames { names: Vec<String> },
+}
+
+fn part_names(names: &[String]) -> Result<Vec<PartName>, Error> {
+    names
+        .iter()
+        .map(|name| PartName::try_from(name.clone()))
+        .collect()
 }
 
 impl Case {
@@ -248,6 +266,7 @@ fn class(error: &Error) -> &'static str {
         Error::Decode { .. }
         | Error::Length { .. }
         | Error::Field { .. }
+        | Error::Name { .. }
         | Error::IdText { .. }
         | Error::Note { .. }
         | Error::Policy { .. } => "malformed",
@@ -427,6 +446,25 @@ impl Check {
                 Ok(names.join("\n"))
             }
             Self::PartName { name } => PartName::try_from(name.clone()).map(|name| name.as_str().to_owned()),
+            Self::Name { text } => Name::try_from(text.clone()).map(|name| name.as_str().to_owned()),
+            Self::Alike { first, second } => {
+                let alike = Look::of(first).is_like(&Look::of(second));
+                Ok(if alike { "alike" } else { "apart" }.to_owned())
+            }
+            Self::SentNames { names } => {
+                let names = part_names(names)?;
+                let sent = check_sent(names.iter());
+                sent.map_err(|_| Error::Field { field: "part name" })?;
+                Ok(names.len().to_string())
+            }
+            Self::FileNames { names } => {
+                let mut files = FileNames::default();
+                let places = part_names(names)?
+                    .iter()
+                    .map(|name| files.place(name))
+                    .collect::<Vec<_>>();
+                Ok(places.join("\n"))
+            }
             _ => self.geometry(),
         }
     }

@@ -30,6 +30,7 @@ const COUNTS: &[(&str, usize, usize)] = &[
     ("keys", 3, 16),
     ("log", 36, 78),
     ("mirrors", 7, 30),
+    ("names", 22, 31),
     ("content-geometry", 29, 9),
     ("manifests", 4, 20),
     ("provenance", 2, 20),

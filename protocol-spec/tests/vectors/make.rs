@@ -9,6 +9,7 @@ mod keys;
 mod log;
 mod manifests;
 mod mirrors;
+mod names;
 mod notes;
 mod permissions;
 mod provenance;
@@ -38,6 +39,7 @@ pub(crate) fn all() -> Vec<(&'static str, Vec<Case>)> {
         ("keys", keys::cases()),
         ("log", log::cases().into_iter().chain(notes::cases()).collect()),
         ("mirrors", mirrors::cases()),
+        ("names", names::cases()),
         ("content-geometry", geometry::cases()),
         ("manifests", manifests::cases()),
         ("provenance", provenance::cases()),

@@ -24,6 +24,7 @@ mod institutions_cli;
 mod log;
 mod model;
 mod mutation;
+mod names;
 mod openapi;
 mod placements;
 mod programs;

@@ -17,7 +17,7 @@ use crate::{
     commands::permissions::kind,
     context::Context,
     failure::Failure,
-    output::{Report, moment, plain, table, timestamp},
+    output::{Report, moment, party, plain, table, timestamp},
     progress::Bar,
 };
 
@@ -414,7 +414,7 @@ impl Report for Ended {
         for permission in &self.permissions {
             text.push_str(&format!(
                 "Still valid, as she gave it to {} (until {}); to take it back: medvault revoke {}\n",
-                plain(&permission.name),
+                party(&permission.name, &permission.institution_id),
                 permission.expires,
                 permission.permission_id
             ));
@@ -473,8 +473,8 @@ impl Report for Requests {
             [
                 request.request_id.clone(),
                 request.kind.to_owned(),
-                plain(&request.from_name),
-                plain(&request.to_name),
+                party(&request.from_name, &request.from),
+                party(&request.to_name, &request.to),
                 request.purpose.unwrap_or_default().to_owned(),
                 moment(request.expires_ms),
             ]

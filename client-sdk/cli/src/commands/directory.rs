@@ -3,7 +3,10 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use client_sdk::{Audited, DirectoryEntry, ServerLink, WithdrawnAccreditation, withdraw_accreditation};
+use client_sdk::{
+    Audited, DirectoryEntry, InstitutionId, LookAlikes, ServerLink, WithdrawnAccreditation,
+    withdraw_accreditation,
+};
 use serde::Serialize;
 
 use super::programs;
@@ -11,7 +14,7 @@ use crate::{
     context::Context,
     failure::Failure,
     new_file,
-    output::{Report, plain, table},
+    output::{Report, plain, short_id, table},
     progress::Bar,
 };
 
@@ -119,10 +122,30 @@ pub(crate) async fn run(context: &Context, options: Options) -> Result<(), Failu
 }
 
 async fn list(context: &Context, filter: Option<&str>) -> Result<(), Failure> {
-    let entries = context.member().await?.directory(filter).await?;
+    let member = context.member().await?;
+    let entries = member.directory(filter).await?;
+    let alike = member.look_alikes().await?;
+    let marked = |entry: &DirectoryEntry| Entry {
+        looks_like: looks_like(&alike, entry.id()),
+        ..Entry::from(entry)
+    };
     context.print(&Directory {
-        institutions: entries.iter().map(Entry::from).collect(),
+        institutions: entries.iter().map(marked).collect(),
     })
+}
+
+/// The ids of others whose names look like this institution's.
+pub(crate) fn looks_like(alike: &LookAlikes, institution: InstitutionId) -> Vec<String> {
+    let others = alike.get(&institution).into_iter().flatten();
+    others.map(ToString::to_string).collect()
+}
+
+/// `, looks like inst_…` for each of them.
+pub(crate) fn marks(looks_like: &[String]) -> String {
+    let marks = looks_like
+        .iter()
+        .map(|id| format!(", looks like {}", short_id(id)));
+    marks.collect()
 }
 
 #[derive(Serialize)]
@@ -139,6 +162,9 @@ struct Entry {
     retired: bool,
     /// The registrar has withdrawn its accreditation.
     withdrawn: bool,
+    /// Others whose names look like this one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    looks_like: Vec<String>,
 }
 
 impl From<&DirectoryEntry> for Entry {
@@ -149,6 +175,7 @@ impl From<&DirectoryEntry> for Entry {
             rotations: entry.sequence(),
             retired: entry.retirement().is_some(),
             withdrawn: entry.withdrawal().is_some(),
+            looks_like: Vec::new(),
         }
     }
 }
@@ -171,8 +198,9 @@ impl Report for Directory {
         table(
             ["INSTITUTION", "NAME", ""],
             self.institutions.iter().map(|entry| {
-                let state = entry.state().trim_start_matches(", ").to_owned();
-                [entry.institution_id.clone(), plain(&entry.name), state]
+                let marks = entry.state().to_owned() + &marks(&entry.looks_like);
+                let marks = marks.trim_start_matches(", ").to_owned();
+                [entry.institution_id.clone(), plain(&entry.name), marks]
             }),
         )
     }

@@ -16,7 +16,7 @@ use crate::{
     context::Context,
     failure::Failure,
     new_file::{NewFile, Page},
-    output::{Report, moment, plain, table, timestamp},
+    output::{Report, moment, party, table, timestamp},
     progress::Bar,
     views::ReceiptView,
     words,
@@ -408,7 +408,7 @@ impl Report for Helped {
     fn text(&self) -> String {
         format!(
             "The patient is told. Unless she objects, {} can open from {} on.\n  {}\n",
-            plain(&self.name),
+            party(&self.name, &self.institution_id),
             moment(self.opens_ms),
             self.help_id
         )

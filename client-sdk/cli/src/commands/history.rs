@@ -10,6 +10,7 @@ use std::{
 use clap::Args;
 use client_sdk::{
     HistoryItem, PermissionId, Purpose,
+    names::Look,
     patient::{DeviceRef, HistoryCheck, HistoryKind},
     verify_case,
 };
@@ -20,7 +21,7 @@ use crate::{
     context::Context,
     failure::Failure,
     new_file::NewFile,
-    output::{Report, moment, plain, table, timestamp},
+    output::{Report, moment, party, plain, table, timestamp},
     views::size,
 };
 
@@ -34,7 +35,7 @@ pub(crate) struct Options {
     /// Before this day or moment (UTC)
     #[arg(long, value_name = "DATE", value_parser = date)]
     to: Option<u64>,
-    /// What concerns this institution alone: id, or exact name
+    /// What concerns this institution alone: id or name; those with names that look alike are shown together
     #[arg(long, value_name = "INSTITUTION")]
     institution: Option<String>,
     /// Check every signature, receipt and number, hold all of it against the vault, and say what was checked
@@ -137,7 +138,8 @@ impl Options {
         let in_time = self.from.is_none_or(|from| from <= item.at) && self.to.is_none_or(|to| item.at < to);
         let about = match (&self.institution, &item.institution) {
             (Some(wanted), Some(institution)) => {
-                institution.name == *wanted || institution.id.to_string() == *wanted
+                Look::of(&institution.name).is_like(&Look::of(wanted))
+                    || institution.id.to_string() == *wanted
             }
             _ => true,
         };
@@ -447,7 +449,7 @@ impl Report for History {
         for total in &self.totals {
             text.push_str(&format!(
                 "{}: {} presentations, {} records stored ({}), {} releases ({})\n",
-                plain(&total.name),
+                party(&total.name, &total.institution_id),
                 total.presentations,
                 total.records_stored,
                 size(total.bytes_stored),
@@ -462,7 +464,10 @@ impl Report for History {
 impl Entry {
     /// The institution, and the terminal that acted for it.
     fn who(&self) -> String {
-        let name = self.name.as_deref().map(plain).unwrap_or_default();
+        let name = match (&self.name, &self.institution_id) {
+            (Some(name), Some(id)) => party(name, id),
+            (name, _) => name.as_deref().map(plain).unwrap_or_default(),
+        };
         match &self.terminal {
             Some(terminal) => format!("{name} ({})", plain(terminal)),
             None => name,

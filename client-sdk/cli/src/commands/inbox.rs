@@ -5,11 +5,14 @@ mod senders;
 use std::{fmt::Write, time::Duration};
 
 use clap::Args;
-use client_sdk::{InboxEvent, PatientId, Purpose, inbox::Party};
+use client_sdk::{InboxEvent, LookAlikes, PatientId, Purpose, inbox::Party};
 use serde::Serialize;
 
 use crate::{
-    commands::delegate,
+    commands::{
+        delegate,
+        directory::{looks_like, marks},
+    },
     context::Context,
     failure::Failure,
     output::{Report, moment, plain, timestamp},
@@ -51,9 +54,16 @@ pub(crate) async fn run(context: &Context, options: Options) -> Result<(), Failu
         return context.print(&delegate::Requests::from(requests));
     }
     let wait = options.wait.map(Duration::from_secs);
-    let events = context.member().await?.inbox(options.after, wait).await?;
+    let member = context.member().await?;
+    let events = member.inbox(options.after, wait).await?;
+    let alike = member.look_alikes().await?;
+    let marked = |event: &InboxEvent| Event {
+        from_looks_like: party_alike(&alike, Some(&event.from)),
+        to_looks_like: party_alike(&alike, event.to.as_ref()),
+        ..Event::from(event)
+    };
     context.print(&Inbox {
-        events: events.iter().map(Event::from).collect(),
+        events: events.iter().map(marked).collect(),
     })
 }
 
@@ -78,10 +88,15 @@ struct Event {
     from: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     from_name: Option<String>,
+    /// Others whose names look like that.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    from_looks_like: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     to: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     to_name: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    to_looks_like: Vec<String>,
     /// HL7 PurposeOfUse code.
     #[serde(skip_serializing_if = "Option::is_none")]
     purpose: Option<&'static str>,
@@ -107,8 +122,10 @@ impl From<&InboxEvent> for Event {
             record_id: event.record_id.map(|id| id.to_string()),
             from: party_id(&event.from),
             from_name: party_name(&event.from),
+            from_looks_like: Vec::new(),
             to: event.to.as_ref().map(party_id),
             to_name: event.to.as_ref().and_then(party_name),
+            to_looks_like: Vec::new(),
             purpose: event.purpose.map(Purpose::code),
             purpose_title: event.purpose.map(Purpose::title).unwrap_or_default(),
             delegate: event.delegate.map(|id| id.to_string()),
@@ -133,6 +150,13 @@ fn party_name(party: &Party) -> Option<String> {
     }
 }
 
+fn party_alike(alike: &LookAlikes, party: Option<&Party>) -> Vec<String> {
+    match party {
+        Some(Party::Institution { id, .. }) => looks_like(alike, *id),
+        _ => Vec::new(),
+    }
+}
+
 impl Report for Inbox {
     fn text(&self) -> String {
         if self.events.is_empty() {
@@ -150,9 +174,12 @@ impl Event {
         let mut line = |what: &str, value: &str| {
             let _ = writeln!(block, "    {what:<10}  {value}");
         };
-        line("from", &named(&self.from, self.from_name.as_deref()));
+        line(
+            "from",
+            &named(&self.from, self.from_name.as_deref(), &self.from_looks_like),
+        );
         if let Some(to) = &self.to {
-            line("to", &named(to, self.to_name.as_deref()));
+            line("to", &named(to, self.to_name.as_deref(), &self.to_looks_like));
         }
         for (what, id) in [
             ("request", &self.request_id),
@@ -180,8 +207,9 @@ impl Event {
     }
 }
 
-fn named(id: &str, name: Option<&str>) -> String {
-    name.map_or_else(|| id.to_owned(), |name| format!("{} ({id})", plain(name)))
+fn named(id: &str, name: Option<&str>, looks_like: &[String]) -> String {
+    let named = name.map_or_else(|| id.to_owned(), |name| format!("{} ({id})", plain(name)));
+    named + &marks(looks_like)
 }
 
 #[cfg(test)]
@@ -245,5 +273,23 @@ mod tests {
             "{block}"
         );
         assert!(!block.contains('\u{1b}'));
+    }
+
+    /// INS-17
+    #[test]
+    fn who_looks_like_another_is_marked() {
+        let other = InstitutionId::from_bytes([9; 32]).to_string();
+        let event = Event {
+            from_looks_like: vec![other.clone()],
+            ..Event::from(&permission())
+        };
+        let short = other.get(..21).unwrap();
+        let expected = format!(
+            "    from        St. Anna ({}), looks like {short}…\n",
+            InstitutionId::from_bytes([1; 32])
+        );
+        assert!(event.block().contains(&expected), "{}", event.block());
+        let json = serde_json::to_value(&event).unwrap();
+        assert_eq!(json["from_looks_like"], json!([other]));
     }
 }

@@ -14,7 +14,7 @@ use crate::{
     context::Context,
     failure::Failure,
     new_file::NewFile,
-    output::{Report, moment, plain, table, timestamp},
+    output::{Report, moment, party, table, timestamp},
     progress::Bar,
     views::size,
 };
@@ -326,7 +326,7 @@ impl Report for List {
                     },
                     moment(permission.expires_ms),
                     permission.only(),
-                    plain(&permission.name),
+                    party(&permission.name, &permission.institution_id),
                 ]
             }),
         )

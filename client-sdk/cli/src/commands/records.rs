@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::{
     context::Context,
     failure::Failure,
-    output::{Report, moment, plain, table, timestamp},
+    output::{Report, moment, party, plain, table, timestamp},
     views::{PartView, ReceivedView, contents},
 };
 
@@ -166,7 +166,7 @@ impl Report for List {
                         record.record_id.clone(),
                         moment(record.received_ms),
                         contents,
-                        plain(&record.from_name),
+                        party(&record.from_name, &record.from),
                     ]
                 }),
             )

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
-use client_sdk::{InstitutionId, Registrar};
+use client_sdk::{Accredited, Accrediting, InstitutionId, Registrar, registrar::Applicant};
 use serde::Serialize;
 
 use super::programs::{Vouching, vouch};
@@ -12,7 +12,7 @@ use crate::{
     context::Context,
     failure::Failure,
     new_file::{self, NewFile},
-    output::{Report, plain},
+    output::{Report, moment, party, plain, table, timestamp},
 };
 
 /// What a registrar does.
@@ -36,7 +36,13 @@ pub(crate) enum Command {
         /// Do not ask whether name and fingerprints are right
         #[arg(long)]
         yes: bool,
+        /// Accredit it although its name looks like that of another that you have accredited
+        #[arg(long)]
+        although_alike: bool,
     },
+    /// List what this registrar has accredited
+    #[command(after_help = EXAMPLES)]
+    List,
     /// Withdraw an institution's accreditation, for ever; anybody can carry the file to the servers
     #[command(after_help = WITHDRAW)]
     Withdraw {
@@ -74,8 +80,10 @@ Examples:
   medvault registrar init --home ~/registrar
   medvault registrar accredit st-anna.request --out st-anna.accreditation --home ~/registrar
   medvault registrar accredit ambulance.request --emergency --out ambulance.accreditation --home ~/registrar
+  medvault registrar list --home ~/registrar
 
-Before you confirm, compare the fingerprints with the institution over a channel you trust.";
+Before you confirm, compare the fingerprints with the institution over a channel you trust. You are told when people would take
+the name for that of another that you have accredited.";
 
 pub(crate) fn run(context: &Context, command: Command) -> Result<(), Failure> {
     match command {
@@ -90,7 +98,22 @@ pub(crate) fn run(context: &Context, command: Command) -> Result<(), Failure> {
             out,
             emergency,
             yes,
-        } => accredit(context, &request_file, &out, (emergency, yes)),
+            although_alike,
+        } => {
+            let how = Accrediting {
+                emergency,
+                although_alike,
+            };
+            accredit(context, &request_file, &out, how, yes)
+        }
+        Command::List => context.print(&List {
+            accredited: context
+                .registrar()?
+                .accredited()?
+                .into_iter()
+                .map(Listed::from)
+                .collect(),
+        }),
         Command::Withdraw {
             institution,
             out,
@@ -109,7 +132,7 @@ fn withdraw(context: &Context, institution: InstitutionId, out: &Path, yes: bool
             "Withdraw its accreditation, for ever?",
         )?;
     }
-    let path = out.write(&registrar.withdraw(institution))?;
+    let path = out.write(&registrar.withdraw(institution)?)?;
     context.print(&Withdrawal {
         institution_id: institution.to_string(),
         withdrawal: path.display().to_string(),
@@ -120,34 +143,59 @@ fn accredit(
     context: &Context,
     request_file: &Path,
     out: &Path,
-    (emergency, yes): (bool, bool),
+    mut how: Accrediting,
+    yes: bool,
 ) -> Result<(), Failure> {
     let request = new_file::read(request_file)?;
     let registrar = context.registrar()?;
     let out = NewFile::at(out)?;
+    let applicant = Registrar::inspect(&request)?;
+    let alike = registrar.alike(&applicant)?;
     if !yes && !context.json() {
-        let applicant = Registrar::inspect(&request)?;
-        let about = format!(
-            "name          {}\ninstitution   {}\nrecipient key {}",
-            plain(&applicant.name),
-            applicant.institution_id,
-            applicant.recipient_key
-        );
-        let question = if emergency {
-            "Accredit this name with these keys, also for emergencies?"
-        } else {
-            "Accredit this name with these keys?"
-        };
-        confirm(&about, question)?;
+        confirm(
+            &about(&applicant, &alike),
+            question(how.emergency, !alike.is_empty()),
+        )?;
+        how.although_alike = true;
     }
-    let (accredited, accreditation) = registrar.accredit(&request, emergency)?;
+    let (accredited, accreditation) = registrar.accredit(&request, how)?;
     let path = out.write(&accreditation)?;
-    context.print(&Accredited {
+    context.print(&Done {
         institution_id: accredited.institution_id.to_string(),
         name: accredited.name,
-        emergency,
+        emergency: how.emergency,
+        looks_like: alike.into_iter().map(|one| one.institution_id).collect(),
         accreditation: path.display().to_string(),
     })
+}
+
+/// What the registrar compares with what it knows by other means.
+fn about(applicant: &Applicant, alike: &[Accredited]) -> String {
+    let looks_like = alike.iter().map(|one| {
+        format!(
+            "\nLOOKS LIKE    {}, accredited {}",
+            party(&one.name, &one.institution_id),
+            moment(one.at)
+        )
+    });
+    format!(
+        "name          {}\ninstitution   {}\nrecipient key {}{}",
+        plain(&applicant.name),
+        applicant.institution_id,
+        applicant.recipient_key,
+        looks_like.collect::<String>()
+    )
+}
+
+fn question(emergency: bool, alike: bool) -> &'static str {
+    match (emergency, alike) {
+        (false, false) => "Accredit this name with these keys?",
+        (true, false) => "Accredit this name with these keys, also for emergencies?",
+        (false, true) => "Accredit this name with these keys, although people will take it for the other?",
+        (true, true) => {
+            "Accredit this name with these keys, also for emergencies, although people will take it for the other?"
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -165,14 +213,17 @@ impl Report for Made {
 }
 
 #[derive(Serialize)]
-struct Accredited {
+struct Done {
     institution_id: String,
     name: String,
     emergency: bool,
+    /// Others whose names look like this one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    looks_like: Vec<String>,
     accreditation: String,
 }
 
-impl Report for Accredited {
+impl Report for Done {
     fn text(&self) -> String {
         format!(
             "{} is accredited{} as\n  {}\nGive it the file {}.\n",
@@ -180,6 +231,59 @@ impl Report for Accredited {
             if self.emergency { " for emergencies" } else { "" },
             self.institution_id,
             self.accreditation
+        )
+    }
+}
+
+#[derive(Serialize)]
+struct List {
+    accredited: Vec<Listed>,
+}
+
+#[derive(Serialize)]
+struct Listed {
+    institution_id: String,
+    name: String,
+    accredited: String,
+    emergency: bool,
+    withdrawn: bool,
+    #[serde(skip)]
+    at: u64,
+}
+
+impl From<Accredited> for Listed {
+    fn from(one: Accredited) -> Self {
+        Self {
+            institution_id: one.institution_id,
+            name: one.name,
+            accredited: timestamp(one.at),
+            emergency: one.emergency,
+            withdrawn: one.withdrawn,
+            at: one.at,
+        }
+    }
+}
+
+impl Report for List {
+    fn text(&self) -> String {
+        if self.accredited.is_empty() {
+            return "This registrar has accredited nobody yet.\n".to_owned();
+        }
+        table(
+            ["INSTITUTION", "ACCREDITED", "", "NAME"],
+            self.accredited.iter().map(|one| {
+                let state = match (one.withdrawn, one.emergency) {
+                    (true, _) => "withdrawn",
+                    (false, true) => "for emergencies",
+                    (false, false) => "",
+                };
+                [
+                    one.institution_id.clone(),
+                    moment(one.at),
+                    state.to_owned(),
+                    plain(&one.name),
+                ]
+            }),
         )
     }
 }

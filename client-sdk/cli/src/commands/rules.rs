@@ -12,7 +12,7 @@ use serde::Serialize;
 use crate::{
     context::Context,
     failure::Failure,
-    output::{Report, moment, plain, timestamp},
+    output::{Report, moment, party, plain, timestamp},
     views::rules::{RuleView, VerdictView},
 };
 
@@ -251,14 +251,14 @@ impl Report for Tested {
         let to = if self.to == self.from {
             String::new()
         } else {
-            format!(" for {}", plain(&self.to_name))
+            format!(" for {}", party(&self.to_name, &self.to))
         };
         let answered = if self.open {
             ""
         } else {
             " (it is answered already)"
         };
-        let (kind, from) = (self.kind, plain(&self.from_name));
+        let (kind, from) = (self.kind, party(&self.from_name, &self.from));
         format!(
             "{kind} request from {from}{to}{answered}\n{}",
             self.verdict.text()

@@ -10,7 +10,7 @@ use crate::{
     args::{byte_count, duration},
     context::Context,
     failure::Failure,
-    output::Report,
+    output::{Report, party},
     views::{ReceiptView, size},
 };
 
@@ -84,6 +84,8 @@ async fn request(context: &Context, options: RequestOptions) -> Result<(), Failu
     context.print(&Requested {
         request_id: request.to_string(),
         permission_id: permission.to_string(),
+        institution_id: institution.id().to_string(),
+        name: institution.name().as_str().to_owned(),
     })
 }
 
@@ -101,13 +103,17 @@ async fn send(context: &Context, options: SendOptions) -> Result<(), Failure> {
 struct Requested {
     request_id: String,
     permission_id: String,
+    institution_id: String,
+    name: String,
 }
 
 impl Report for Requested {
     fn text(&self) -> String {
         format!(
-            "Asked:\n  {}\nThe permission to send:\n  {}\n",
-            self.request_id, self.permission_id
+            "Asked {}:\n  {}\nThe permission to send:\n  {}\n",
+            party(&self.name, &self.institution_id),
+            self.request_id,
+            self.permission_id
         )
     }
 }

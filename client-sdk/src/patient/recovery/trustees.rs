@@ -42,7 +42,8 @@ impl fmt::Display for Trustee {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Patient(id) => id.fmt(f),
-            Self::Institution(entry) => f.write_str(entry.name().as_str()),
+            // Names alone can be taken for one another (INS-17).
+            Self::Institution(entry) => write!(f, "{} ({})", entry.name().as_str(), entry.id()),
         }
     }
 }
