@@ -531,8 +531,8 @@ async fn an_offer_is_answered_once_and_opened_after_that() {
     let message = pb::LinkAnswer {
         nonce: vec![1; 32].into(),
     };
-    let by_hospital = world.vault.answer_link(&hospital, &intent(), LINK, message);
-    assert_eq!(problem(by_hospital.await), Problem::NotPermitted);
+    let by_hospital = world.vault.answer_link(&hospital, &intent(), LINK, message).await;
+    assert_eq!(problem(by_hospital), Problem::NotPermitted);
     world.clock.set(START + 10 * 60_000);
     assert_eq!(problem(answer(&[1; 32]).await), Problem::NotPermitted);
     assert_eq!(problem(world.vault.link_answer(LINK).await), Problem::NotFound);
