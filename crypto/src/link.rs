@@ -29,7 +29,7 @@ impl LinkNonce {
         Ok(Self(*random::secret::<32>()?))
     }
 
-    /// SHA-256 (LABEL(LINK_COMMITMENT) ‖ nonce): binds the new device before there is an answer (DEV-18).
+    /// SHA-256 (LABEL(LINK_COMMITMENT) ‖ nonce): binds the new device before there is an answer (DEV-20).
     pub fn commitment(&self) -> Sha256Digest {
         Sha256Digest::from_bytes(sha256(&[&labels::LINK_COMMITMENT.bytes(), &self.0]))
     }
@@ -68,7 +68,7 @@ impl LinkCode {
     const PREFIX: &str = "code_";
     const SECRET: usize = 16;
 
-    /// The code of a device with these keys that is bound to its nonce by this commitment (DEV-9, DEV-18).
+    /// The code of a device with these keys that is bound to its nonce by this commitment (DEV-9, DEV-20).
     ///
     /// # Errors
     /// [`Error::Randomness`].
@@ -226,7 +226,7 @@ pub(crate) fn approval(
 
 impl VaultRootKey {
     /// HKDF-Expand-SHA-512 (vault root key, LABEL(LINK_ANSWER) ‖ patient id ‖ offer, 32): by which a device of hers answers an
-    /// offer. Nobody else can know it before it is shown, and whoever tries the code again gives no other (DEV-18).
+    /// offer. Nobody else can know it before it is shown, and whoever tries the code again gives no other (DEV-20).
     ///
     /// # Errors
     /// None for lengths as they are.

@@ -36,7 +36,7 @@ pub struct NewDevice {
     keys: DeviceKeys,
     code: LinkCode,
     nonce: LinkNonce,
-    /// The first answer: the nonce is opened to no other (DEV-18).
+    /// The first answer: the nonce is opened to no other (DEV-20).
     answer: Option<LinkNonce>,
     pins: Pins,
     server: Server,
@@ -187,7 +187,7 @@ impl Offered {
         Ok(offered)
     }
 
-    /// The nonce that it was bound to (DEV-18).
+    /// The nonce that it was bound to (DEV-20).
     fn opened(&self, opening: &[u8]) -> Result<LinkNonce> {
         let nonce = LinkNonce::try_from(opening).map_err(tampered)?;
         if nonce.commitment() == self.commitment {

@@ -31,7 +31,7 @@ fn a_code_survives_its_text_and_nothing_else_passes() {
     }
 }
 
-/// DEV-9, DEV-18: the code names both keys and the commitment.
+/// DEV-9, DEV-20: the code names both keys and the commitment.
 #[test]
 fn other_keys_or_another_commitment_are_not_those_of_the_code() {
     let code = code(1, 2);
@@ -63,7 +63,7 @@ fn the_short_string_follows_from_the_offer_and_both_nonces() {
     }
 }
 
-/// DEV-18: one nonce for an offer, whoever asks how often; another one for another offer, patient or root key.
+/// DEV-20: one nonce for an offer, whoever asks how often; another one for another offer, patient or root key.
 #[test]
 fn an_answer_is_the_same_for_one_offer_alone() {
     let root = |byte| VaultRootKey::from_bytes(&[byte; 32]);
@@ -171,7 +171,7 @@ impl Game {
     }
 }
 
-/// DEV-18, ATK-70: neither a table that was made in advance nor the last word is of use: he wins as often as who guesses three
+/// DEV-20, ATK-70: neither a table that was made in advance nor the last word is of use: he wins as often as who guesses three
 /// digits, once in a thousand.
 #[test]
 fn neither_a_table_nor_the_last_word_gives_a_short_string() {

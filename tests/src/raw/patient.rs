@@ -178,6 +178,7 @@ impl RawPatient {
         pb::LinkOffer {
             device_key: Bytes::copy_from_slice(self.device.public().as_bytes()),
             recipient_key: Bytes::copy_from_slice(self.recipient.public().as_bytes()),
+            ..pb::LinkOffer::default()
         }
     }
 

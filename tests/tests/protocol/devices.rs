@@ -275,7 +275,7 @@ fn upload_permissions_get_new_keys_when_a_device_is_removed() -> Result<()> {
     Ok(())
 }
 
-/// DEV-10, DEV-12, DEV-18: whoever is to type the short string is not shown it; the same code may be tried again.
+/// DEV-10, DEV-12, DEV-20: whoever is to type the short string is not shown it; the same code may be tried again.
 #[test]
 fn a_code_is_for_one_device_once_and_with_its_short_string() -> Result<()> {
     let world = World::start()?;

@@ -10,7 +10,7 @@ use axum::{
 };
 use http::{header, request::Parts};
 use prost::{Message, Name};
-use protocol_spec::{json, problem::Problem};
+use protocol_spec::{defence::Defence, json, problem::Problem};
 
 use super::{
     App,

@@ -94,7 +94,7 @@ impl Vault {
         }
     }
 
-    /// Keeps a patient's answer to an offer, the first one (DEV-18).
+    /// Keeps a patient's answer to an offer, the first one (DEV-20).
     ///
     /// # Errors
     /// `not-permitted` unless a patient answers what is there, `already-exists` for another answer than the first.
@@ -111,7 +111,7 @@ impl Vault {
         self.shared.mutate(caller, intent, operation).await
     }
 
-    /// Keeps what a new device opens, once there is an answer (DEV-18).
+    /// Keeps what a new device opens, once there is an answer (DEV-20).
     ///
     /// # Errors
     /// `not-permitted` for another device than the one that has offered itself, before there is an answer, and for another

@@ -273,7 +273,7 @@ fn other_keys_than_the_code_names_are_not_added() -> Result<()> {
     })
 }
 
-/// DEV-18, ATK-70: what a new device will show cannot be computed from its offer, before a device of hers has answered: so nobody
+/// DEV-20, ATK-70: what a new device will show cannot be computed from its offer, before a device of hers has answered: so nobody
 /// has a table of it.
 #[test]
 fn a_short_string_is_not_known_in_advance() -> Result<()> {
@@ -298,7 +298,7 @@ fn a_short_string_is_not_known_in_advance() -> Result<()> {
     })
 }
 
-/// DEV-18, ATK-70: the server gives the new device another answer than hers. Both show other strings; without the nonces in them
+/// DEV-20, ATK-70: the server gives the new device another answer than hers. Both show other strings; without the nonces in them
 /// nobody notices.
 #[test]
 fn another_answer_than_hers_gives_another_short_string() -> Result<()> {

@@ -479,7 +479,7 @@ async fn offers_are_few_short_and_for_patients() {
     );
 }
 
-/// DEV-18, ATK-70: the first answer stands, and the new device opens after it what it was bound to.
+/// DEV-20, ATK-70: the first answer stands, and the new device opens after it what it was bound to.
 #[tokio::test]
 async fn an_offer_is_answered_once_and_opened_after_that() {
     let world = World::new().await;

@@ -51,17 +51,17 @@ pub fn cases() -> Vec<Case> {
     cases.success("good", "DEV-10", "a short string", check(&own, 0x41, 0xa0));
     cases.success(
         "another-root-key",
-        "DEV-18",
+        "DEV-20",
         "the same offer, answered under another root key",
         check(&own, 0x42, 0xa0),
     );
     cases.success(
         "another-patient",
-        "DEV-18",
+        "DEV-20",
         "the same offer, answered for another patient",
         check(&own, 0x41, 0xa1),
     );
-    let opens = "DEV-18";
+    let opens = "DEV-20";
     cases.open_failure(
         "another-nonce",
         opens,
@@ -84,7 +84,7 @@ pub fn cases() -> Vec<Case> {
     for (name, rule, description, check) in [
         (
             "short-nonce",
-            "DEV-18",
+            "DEV-20",
             "a nonce of 31 bytes",
             with(|_, _, _, own| own.0.truncate(31)),
         ),
