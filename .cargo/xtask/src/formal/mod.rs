@@ -4,6 +4,7 @@
 //! no registry that cargo knows; it is used when it is in `PATH`.
 
 mod model;
+mod reserved;
 mod tools;
 
 use std::time::Instant;
@@ -59,6 +60,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     for model in proverif.values().filter(wanted).filter(|_| has_proverif) {
         run_one(options, "proverif", model, &mut rows, tools::ask_proverif)?;
     }
+    let not_run = !has_proverif && proverif.values().any(|model| wanted(&model));
+    ensure!(!rows.is_empty() || !not_run, "not run: proverif not found, install it and put it into PATH");
     ensure!(!rows.is_empty(), "no model has this name");
     report(options, &rows, has_proverif);
     let differ = differ(&rows);

@@ -10,13 +10,16 @@
 //! ```
 //!
 //! A ProVerif file has the same in comments of its own, without sessions, `true` and `false` for what it is to say of each of
-//! its queries in their order; what is only to show that a state can be reached is called `reachable: …`.
+//! its queries in their order; what is only to show that a state can be reached is called `reachable: …`. Its controls are
+//! files like those of Verifpal.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
+
+use super::reserved;
 
 /// A control differs from its model by this many lines at most, so that what it lacks is the one thing it names.
 const LINES_OF_A_CONTROL: usize = 16;
@@ -146,7 +149,8 @@ pub(super) fn all(folder: &Path, ending: &str) -> Result<BTreeMap<String, Model>
 }
 
 /// Every Verifpal model expects something of each of its queries; every model that is no control has one, in which a query has
-/// an attack that has none in the model; each flow is there for ProVerif too, with the same claims.
+/// an attack that has none in the model; each flow is there for ProVerif too, with the same claims and a control, and no model
+/// for ProVerif has a name that ProVerif keeps for itself.
 ///
 /// # Errors
 /// The first thing that does not hold.
@@ -165,13 +169,14 @@ pub(super) fn check(verifpal: &BTreeMap<String, Model>, proverif: &BTreeMap<Stri
             asked == model.queries(),
             "{name}: the header expects other queries than the model asks"
         );
-        match &model.control {
-            Some((of, _)) => check_control(
-                model,
-                verifpal.get(of).with_context(|| format!("{name}: no {of}"))?,
-            )?,
-            None => ensure!(controls(verifpal, name).next().is_some(), "{name}: no control"),
+        check_controls(model, verifpal)?;
+    }
+    for model in proverif.values() {
+        let name = &model.name;
+        if let Some(word) = reserved::name_of(&model.text) {
+            anyhow::bail!("{name}: ProVerif keeps the word `{word}` for itself: choose another name");
         }
+        check_controls(model, proverif)?;
     }
     for flow in FLOWS {
         let verifpal = verifpal.get(flow).with_context(|| format!("no {flow}.vp"))?;
@@ -179,6 +184,18 @@ pub(super) fn check(verifpal: &BTreeMap<String, Model>, proverif: &BTreeMap<Stri
         check_step(verifpal, proverif)?;
     }
     Ok(())
+}
+
+/// A control is one; a model that is none has one.
+fn check_controls(model: &Model, models: &BTreeMap<String, Model>) -> Result<()> {
+    let name = &model.name;
+    match &model.control {
+        Some((of, _)) => check_control(model, models.get(of).with_context(|| format!("{name}: no {of}"))?),
+        None => {
+            ensure!(controls(models, name).next().is_some(), "{name}: no control");
+            Ok(())
+        }
+    }
 }
 
 fn controls<'a>(models: &'a BTreeMap<String, Model>, name: &str) -> impl Iterator<Item = &'a Model> {
@@ -244,7 +261,7 @@ fn difference(left: &str, right: &str) -> usize {
             .unwrap_or_default()
             .lines()
             .map(str::trim);
-        for line in lines.filter(|line| !line.is_empty() && !line.starts_with("//")) {
+        for line in lines.filter(|line| !line.is_empty() && !line.starts_with("//") && !line.starts_with("(*")) {
             *count.entry(line).or_default() += step;
         }
     }

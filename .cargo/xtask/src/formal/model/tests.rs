@@ -65,6 +65,36 @@ fn a_control_that_expects_no_attack_is_refused() {
     assert!(refusal("directory-without-name", holds).contains("expects no attack"));
 }
 
+/// What `check` says when the text of one ProVerif model is changed.
+fn refusal_of_proverif(name: &str, change: impl Fn(&str) -> String) -> String {
+    let mut models = stored("pv");
+    let model = models.remove(name).unwrap();
+    let changed = Model::parse(model.path.clone(), change(&model.text)).unwrap();
+    models.insert(changed.name.clone(), changed);
+    check(&stored("vp"), &models).unwrap_err().to_string()
+}
+
+#[test]
+fn a_name_that_proverif_keeps_for_itself_is_refused() {
+    let kept = |text: &str| text.replace("psec", "secret");
+    assert_eq!(
+        refusal_of_proverif("download", kept),
+        "download: ProVerif keeps the word `secret` for itself: choose another name"
+    );
+}
+
+#[test]
+fn controls_of_proverif_are_held_against_their_models() {
+    let mut models = stored("pv");
+    models.retain(|_, model| model.control.as_ref().is_none_or(|(of, _)| of != "download"));
+    let refused = check(&stored("vp"), &models).unwrap_err().to_string();
+    assert_eq!(refused, "download: no control");
+    let holds = |text: &str| text.replace("expect: false", "expect: true");
+    assert!(refusal_of_proverif("download-without-challenge", holds).contains("expects no attack"));
+    let longer = |text: &str| text.replace("process\n", &format!("{}process\n", "another line.\n".repeat(20)));
+    assert!(refusal_of_proverif("upload-unpinned-directory", longer).contains("lines"));
+}
+
 #[test]
 fn a_control_that_is_another_model_is_refused() {
     let longer = |text: &str| text.replace("queries[", &format!("{}queries[", "another line\n".repeat(20)));
