@@ -1,5 +1,5 @@
 //! A look at the write-ahead logs before RocksDB opens them. RocksDB stops at the first damaged record and
-//! silently drops what follows, and over some flipped bits it spins for ever (FLT-4, FLT-5).
+//! silently drops what follows, and some damage it does not survive at all (FLT-4, FLT-5).
 //!
 //! The commit thread syncs each record before it writes the next. So a power cut can leave at most one
 //! record in pieces, the last: it was never acknowledged and is cut off. A damaged record with the start of
