@@ -1,21 +1,22 @@
 //! What a file says of itself: media type, and what a clinician sorts by. It goes into the sealed manifest.
 //!
-//! A description helps to find a record and nothing depends on it: what cannot be read is left empty. Little
-//! is read of a file, and never more than [`MOST`] bytes, whatever the file claims.
+//! A description helps to find a record and nothing depends on it: what cannot be read is left empty. Files are by
+//! strangers, so neither the memory nor the time that it takes is for a file to say (CNT-17): [`dicom`] reads three tags
+//! in a buffer of fixed size, and of JSON [`MOST`] bytes are read, by a parser that ends at 128 levels and keeps what is
+//! named here.
 
 use std::{
     fs::File,
-    io::{BufReader, Read, Seek},
+    io::{BufReader, Read},
     path::Path,
 };
 
-use dicom_core::Tag;
-use dicom_dictionary_std::tags;
-use dicom_object::{DefaultDicomObject, OpenFileOptions};
 use protocol_spec::manifest::Clinical;
 use serde::Deserialize;
 
-/// Bytes of a file that are looked at.
+use super::dicom;
+
+/// Bytes of a JSON file that are looked at.
 const MOST: u64 = 4 << 20;
 
 /// RFC 6838 media type and clinical metadata of a file.
@@ -37,34 +38,13 @@ pub(crate) fn describe(path: &Path) -> (String, Clinical) {
 
 /// Study, series and date of a DICOM file; empty ones where its header cannot be read.
 fn dicom(path: &Path) -> Option<Clinical> {
-    let mut file = File::open(path).ok()?;
-    // DICOM PS3.10 §7.1: 128 bytes of preamble, then `DICM`.
-    let mut head = [0; 132];
-    file.read_exact(&mut head).ok()?;
-    if !head.ends_with(b"DICM") {
-        return None;
-    }
-    file.rewind().ok()?;
-    let header = OpenFileOptions::new()
-        .read_until(tags::STUDY_ID)
-        .from_reader(BufReader::new(file.take(MOST)));
-    Some(header.map_or_else(|_| Clinical::default(), |header| clinical(&header)))
-}
-
-fn clinical(header: &DefaultDicomObject) -> Clinical {
-    Clinical {
-        dicom_study_uid: text(header, tags::STUDY_INSTANCE_UID),
-        dicom_series_uid: text(header, tags::SERIES_INSTANCE_UID),
-        date: iso_date(&text(header, tags::STUDY_DATE)),
+    let found = dicom::describe(File::open(path).ok()?)?;
+    Some(Clinical {
+        dicom_study_uid: found.study_uid,
+        dicom_series_uid: found.series_uid,
+        date: iso_date(&found.date),
         ..Clinical::default()
-    }
-}
-
-fn text(header: &DefaultDicomObject, tag: Tag) -> String {
-    let element = header.element_opt(tag).ok().flatten();
-    let text = element.and_then(|element| element.to_str().ok());
-    text.map(|text| text.trim_end_matches(['\0', ' ']).to_owned())
-        .unwrap_or_default()
+    })
 }
 
 /// DICOM PS3.5 §6.2, DA: `YYYYMMDD` as `YYYY-MM-DD`; anything else as nothing.
@@ -114,31 +94,17 @@ fn fhir(path: &Path) -> Option<Clinical> {
 mod tests {
     use std::fs;
 
-    use dicom_core::{DataElement, PrimitiveValue, VR};
-    use dicom_dictionary_std::uids;
-    use dicom_object::{FileMetaTableBuilder, InMemDicomObject};
-
-    use super::*;
-
-    fn write_dicom(path: &Path) {
-        let element = |tag, vr, value: &str| DataElement::new(tag, vr, PrimitiveValue::from(value));
-        let object = InMemDicomObject::from_element_iter([
-            element(tags::SOP_CLASS_UID, VR::UI, uids::CT_IMAGE_STORAGE),
-            element(tags::SOP_INSTANCE_UID, VR::UI, "2.25.1"),
-            element(tags::STUDY_DATE, VR::DA, "20260914"),
-            element(tags::STUDY_INSTANCE_UID, VR::UI, "2.25.2"),
-            element(tags::SERIES_INSTANCE_UID, VR::UI, "2.25.3"),
-        ]);
-        let meta = FileMetaTableBuilder::new().transfer_syntax(uids::EXPLICIT_VR_LITTLE_ENDIAN);
-        object.with_meta(meta).unwrap().write_to_file(path).unwrap();
-    }
+    use super::{
+        super::dicom::tests::{Written, of_a_study},
+        *,
+    };
 
     #[test]
     fn dicom_files_tell_study_series_and_date_whatever_their_name() {
         let folder = tempfile::tempdir().unwrap();
         for name in ["slice.dcm", "IM000001"] {
             let path = folder.path().join(name);
-            write_dicom(&path);
+            fs::write(&path, of_a_study(Written::Explicit)).unwrap();
             let (media_type, clinical) = describe(&path);
             assert_eq!(media_type, "application/dicom");
             assert_eq!(clinical.dicom_study_uid, "2.25.2");

@@ -2,7 +2,7 @@
 //!
 //! | module | does |
 //! |---|---|
-//! | `source`, `describe` | what is sent: [`Source`], files and folders as one, what they say of themselves |
+//! | `source`, `describe`, `dicom` | what is sent: [`Source`], files and folders as one, what they say of themselves |
 //! | `sealing` | source → hashed parts and sealed leaves, on a thread of its own |
 //! | `journal` | what makes an upload resumable, written before anything leaves the machine |
 //! | `send` | leaves → server, several requests at once, retried |
@@ -12,6 +12,7 @@
 //! | `sink`, `disk` | where parts go: [`Sink`], a folder that appears only when all is verified |
 
 mod describe;
+mod dicom;
 mod disk;
 mod journal;
 mod opening;

@@ -1,0 +1,284 @@
+//! Files in every encoding, files that are none, and files by somebody who means harm. Those are harmless to any
+//! reader that reads to the end: short, and with claims that are only claims.
+
+use std::{
+    cell::Cell,
+    io::{Cursor, SeekFrom},
+    rc::Rc,
+};
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// How a test file is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Written {
+    Implicit,
+    Explicit,
+    ExplicitBig,
+    Deflated,
+}
+
+impl Written {
+    const fn uid(self) -> &'static str {
+        match self {
+            Self::Implicit => "1.2.840.10008.1.2",
+            Self::Explicit => "1.2.840.10008.1.2.1",
+            Self::ExplicitBig => "1.2.840.10008.1.2.2",
+            Self::Deflated => "1.2.840.10008.1.2.1.99",
+        }
+    }
+
+    fn short(self, number: u16) -> [u8; 2] {
+        match self {
+            Self::ExplicitBig => number.to_be_bytes(),
+            _ => number.to_le_bytes(),
+        }
+    }
+
+    fn long(self, number: u32) -> [u8; 4] {
+        match self {
+            Self::ExplicitBig => number.to_be_bytes(),
+            _ => number.to_le_bytes(),
+        }
+    }
+
+    /// What stands before a value of this length.
+    fn before(self, (group, element): Tag, vr: &str, length: u32) -> Vec<u8> {
+        let tag = [self.short(group), self.short(element)].concat();
+        let vr = vr.as_bytes();
+        if self == Self::Implicit || group == ITEMS_GROUP {
+            [&tag[..], &self.long(length)].concat()
+        } else if LONG.iter().any(|long| long.as_slice() == vr) {
+            [&tag[..], vr, &[0, 0], &self.long(length)].concat()
+        } else {
+            [&tag[..], vr, &self.short(u16::try_from(length).unwrap())].concat()
+        }
+    }
+
+    fn element(self, tag: Tag, vr: &str, value: &[u8]) -> Vec<u8> {
+        let length = u32::try_from(value.len()).unwrap();
+        [self.before(tag, vr, length), value.to_vec()].concat()
+    }
+
+    /// A sequence of one item, neither with a length, and within it a study that is another one.
+    fn sequence(self) -> Vec<u8> {
+        let end = |tag| self.before(tag, "", 0);
+        [
+            self.before((0x0008, 0x1140), "SQ", u32::MAX),
+            self.before((ITEMS_GROUP, 0xe000), "", u32::MAX),
+            self.element(STUDY_UID, "UI", b"2.25.9\0\0"),
+            end(ITEM_END),
+            end(SEQUENCE_END),
+        ]
+        .concat()
+    }
+
+    fn data_set(self) -> Vec<u8> {
+        [
+            self.element((0x0008, 0x0016), "UI", b"1.2.840.10008.5.1.4.1.1.2\0"),
+            self.element(STUDY_DATE, "DA", b"20260914"),
+            self.sequence(),
+            self.element((0x0009, 0x1001), "OB", &[7; 9000]),
+            self.element((0x0009, 0x1002), "SQ", &[7; 20]),
+            self.element(STUDY_UID, "UI", b"2.25.2"),
+            self.element(SERIES_UID, "UI", b"2.25.3"),
+            self.element((0x0028, 0x0010), "US", &self.short(2)),
+        ]
+        .concat()
+    }
+}
+
+/// Preamble and the file's own header.
+fn header(uid: &str) -> Vec<u8> {
+    let syntax = Written::Explicit.element(TRANSFER_SYNTAX, "UI", uid.as_bytes());
+    let length = u32::try_from(syntax.len()).unwrap().to_le_bytes();
+    let group = Written::Explicit.element((META_GROUP, 0), "UL", &length);
+    [&[0; 128][..], b"DICM", &group, &syntax].concat()
+}
+
+/// A whole file, but for its pixels.
+pub(crate) fn of_a_study(written: Written) -> Vec<u8> {
+    [header(written.uid()), written.data_set()].concat()
+}
+
+fn described(bytes: &[u8]) -> Option<Described> {
+    describe(Cursor::new(bytes))
+}
+
+fn the_study() -> Described {
+    Described {
+        study_uid: "2.25.2".into(),
+        series_uid: "2.25.3".into(),
+        date: "20260914".into(),
+    }
+}
+
+const LOOKED_INTO: [Written; 3] = [Written::Implicit, Written::Explicit, Written::ExplicitBig];
+
+#[test]
+fn every_encoding_is_read_and_what_lies_in_sequences_is_not_taken_for_the_files_own() {
+    for written in LOOKED_INTO {
+        assert_eq!(described(&of_a_study(written)), Some(the_study()), "{written:?}");
+    }
+}
+
+#[test]
+fn files_without_preamble_or_header_are_read() {
+    for written in LOOKED_INTO {
+        let whole = of_a_study(written);
+        assert_eq!(described(&whole[132..]), Some(the_study()), "{written:?}");
+        assert_eq!(described(&written.data_set()), Some(the_study()), "{written:?}");
+    }
+    for other in [&b""[..], b"\x08\0", b"\x08\0 a text", b"%PDF-1.7", &[0; 200]] {
+        assert_eq!(described(other), None);
+    }
+}
+
+#[test]
+fn what_is_deflated_or_cut_off_says_less_and_is_dicom_all_the_same() {
+    let deflated = of_a_study(Written::Deflated);
+    assert_eq!(described(&deflated), Some(Described::default()));
+    let whole = of_a_study(Written::Explicit);
+    for length in 132..whole.len() {
+        let found = described(&whole[..length]).unwrap();
+        assert!(found == the_study() || found.series_uid.is_empty(), "{length}");
+    }
+    let unknown = [
+        header(Written::Explicit.uid()),
+        Written::Explicit.before((0x0009, 0x1001), "UN", u32::MAX),
+        Written::Explicit.data_set(),
+    ];
+    assert_eq!(described(&unknown.concat()), Some(Described::default()));
+}
+
+#[test]
+fn values_that_are_none_are_left_out() {
+    let with = |value: &[u8]| {
+        let study = Written::Explicit.element(STUDY_UID, "UI", value);
+        let rest = Written::Explicit.element(SERIES_UID, "UI", b"2.25.3");
+        described(&[header(Written::Explicit.uid()), study, rest].concat()).unwrap()
+    };
+    for value in [&b"2.25.\x1b[2J"[..], "2.25.é".as_bytes(), &[b'1'; 66]] {
+        let found = with(value);
+        assert_eq!(
+            (found.study_uid.as_str(), found.series_uid.as_str()),
+            ("", "2.25.3")
+        );
+    }
+}
+
+/// Counts what is read of a file.
+struct Counted<R>(R, Rc<Cell<usize>>);
+
+impl<R: Read> Read for Counted<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.0.read(buffer)?;
+        self.1.set(self.1.get() + read);
+        Ok(read)
+    }
+}
+
+impl<R: Seek> Seek for Counted<R> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.0.seek(to)
+    }
+}
+
+/// How much of a file is read.
+fn read_of(bytes: &[u8]) -> usize {
+    let read = Rc::new(Cell::new(0));
+    describe(Counted(Cursor::new(bytes), Rc::clone(&read)));
+    read.get()
+}
+
+/// A file that claims a value of 1 GiB and ends there.
+fn with_a_long_claim() -> Vec<u8> {
+    let claim = Written::Explicit.before((0x0009, 0x1001), "OB", 1 << 30);
+    [header(Written::Explicit.uid()), claim].concat()
+}
+
+/// A file whose sequences lie in one another.
+fn nested(levels: usize) -> Vec<u8> {
+    let level = [
+        Written::Implicit.before((0x0008, 0x1140), "SQ", u32::MAX),
+        Written::Implicit.before((ITEMS_GROUP, 0xe000), "", u32::MAX),
+    ]
+    .concat();
+    [header(Written::Implicit.uid()), level.repeat(levels)].concat()
+}
+
+/// ATK-91, CNT-17.
+#[test]
+fn neither_memory_nor_time_is_for_a_file_to_say() {
+    assert_eq!(described(&with_a_long_claim()), Some(Described::default()));
+    let deep = nested(100_000);
+    assert_eq!(described(&deep), Some(Described::default()));
+    assert!(read_of(&deep) <= 2 * BUFFER, "{}", read_of(&deep));
+    let flat = Written::Explicit
+        .element((0x0009, 0x1001), "LO", b"")
+        .repeat(1_000_000);
+    let flat = [header(Written::Explicit.uid()), flat].concat();
+    assert_eq!(described(&flat), Some(Described::default()));
+    let most = usize::try_from(MOST_ELEMENTS).unwrap() * 8 + 2 * BUFFER;
+    assert!(read_of(&flat) <= most, "{}", read_of(&flat));
+}
+
+/// What a reader comes to that believes a file.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Believed {
+    reserved: u64,
+    levels: usize,
+}
+
+/// As libraries are written that build the whole object: a value is reserved before it is read, a level is a call.
+/// This one only counts.
+fn believe(bytes: &[u8], so_far: Believed) -> Believed {
+    let Some(&[_, _, _, _, a, b, c, d]) = bytes.first_chunk::<8>() else {
+        return so_far;
+    };
+    match u32::from_le_bytes([a, b, c, d]) {
+        u32::MAX => believe(
+            &bytes[8..],
+            Believed {
+                levels: so_far.levels + 1,
+                ..so_far
+            },
+        ),
+        claimed => Believed {
+            reserved: so_far.reserved + u64::from(claimed),
+            ..so_far
+        },
+    }
+}
+
+/// ATK-91, the control: a reader that believes what a file says reserves a gigabyte for a few bytes, and is as deep as the
+/// file likes.
+#[test]
+fn a_reader_that_believes_a_file_is_led_by_it() {
+    let claim = Written::Implicit.before((0x0009, 0x1001), "OB", 1 << 30);
+    assert_eq!(believe(&claim, Believed::default()).reserved, 1 << 30);
+    let before = header(Written::Implicit.uid()).len();
+    // As deep as the stack of a test allows with ease.
+    let deep = nested(500);
+    assert_eq!(believe(&deep[before..], Believed::default()).levels, 1000);
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_end_and_little_is_read(bytes in prop::collection::vec(any::<u8>(), 0..2000), written in 0..4_usize) {
+        let written = [Written::Implicit, Written::Explicit, Written::ExplicitBig, Written::Deflated][written];
+        let file = [header(written.uid()), bytes].concat();
+        prop_assert!(described(&file).is_some());
+        prop_assert!(read_of(&file) <= file.len() * 8 + BUFFER);
+    }
+
+    #[test]
+    fn a_file_with_wrong_bytes_ends(at in 0..600_usize, byte in any::<u8>(), written in 0..3_usize) {
+        let mut file = of_a_study(LOOKED_INTO[written]);
+        let at = at % file.len();
+        file[at] = byte;
+        described(&file);
+    }
+}
