@@ -61,7 +61,10 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         run_one(options, "proverif", model, &mut rows, tools::ask_proverif)?;
     }
     let not_run = !has_proverif && proverif.values().any(|model| wanted(&model));
-    ensure!(!rows.is_empty() || !not_run, "not run: proverif not found, install it and put it into PATH");
+    ensure!(
+        !rows.is_empty() || !not_run,
+        "not run: proverif not found, install it and put it into PATH"
+    );
     ensure!(!rows.is_empty(), "no model has this name");
     report(options, &rows, has_proverif);
     let differ = differ(&rows);

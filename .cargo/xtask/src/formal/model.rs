@@ -261,7 +261,9 @@ fn difference(left: &str, right: &str) -> usize {
             .unwrap_or_default()
             .lines()
             .map(str::trim);
-        for line in lines.filter(|line| !line.is_empty() && !line.starts_with("//") && !line.starts_with("(*")) {
+        for line in
+            lines.filter(|line| !line.is_empty() && !line.starts_with("//") && !line.starts_with("(*"))
+        {
             *count.entry(line).or_default() += step;
         }
     }

@@ -18,7 +18,9 @@ pub(super) fn name_of(text: &str) -> Option<&str> {
             rest = comment.split_once("*)").map_or("", |(_, behind)| behind);
             continue;
         }
-        let end = rest.find(|letter: char| !is_part_of_a_name(letter)).unwrap_or(rest.len());
+        let end = rest
+            .find(|letter: char| !is_part_of_a_name(letter))
+            .unwrap_or(rest.len());
         let (word, behind) = rest.split_at_checked(end.max(1))?;
         let used_as_name = behind.trim_start().starts_with([':', ',', ')', '=']);
         if used_as_name && is_reserved(word) {

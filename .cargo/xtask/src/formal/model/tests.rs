@@ -91,7 +91,8 @@ fn controls_of_proverif_are_held_against_their_models() {
     assert_eq!(refused, "download: no control");
     let holds = |text: &str| text.replace("expect: false", "expect: true");
     assert!(refusal_of_proverif("download-without-challenge", holds).contains("expects no attack"));
-    let longer = |text: &str| text.replace("process\n", &format!("{}process\n", "another line.\n".repeat(20)));
+    let longer =
+        |text: &str| text.replace("process\n", &format!("{}process\n", "another line.\n".repeat(20)));
     assert!(refusal_of_proverif("upload-unpinned-directory", longer).contains("lines"));
 }
 
