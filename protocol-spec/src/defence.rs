@@ -73,6 +73,10 @@ defences! {
     ContentDigest = "content-digest";
     /// A signature is taken once (API-8).
     Nonces = "nonces";
+    /// What a process before this one may have taken is not taken again (API-14).
+    RestartReplay = "restart-replay";
+    /// The log has a bounded number of lines for requests that were refused (LKG-4).
+    RefusalLog = "refusal-log";
     /// The same mutation again changes nothing (API-10).
     Idempotency = "idempotency";
 
@@ -203,6 +207,16 @@ defences! {
     FileNames = "file-names";
     /// What a client shows of its requests and answers has no secrets in it (LKG-3).
     TraceRedaction = "trace-redaction";
+
+    // what programs owe their secrets on the machine
+    /// Nobody reads a program's memory, from a dump or through the system (PRG-5).
+    MemoryDumps = "memory-dumps";
+    /// Folders and files with keys are their owner's alone (PRG-6).
+    FileModes = "file-modes";
+    /// No secret is taken from the command line, where everybody on the machine sees it (PRG-7).
+    SecretArguments = "secret-arguments";
+    /// A passphrase that is soon guessed seals no home (PRG-8).
+    PassphraseStrength = "passphrase-strength";
 }
 
 /// The environment variable of weakened programs: names of defences that are off, between commas.

@@ -4,6 +4,7 @@ use std::{io, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use protocol_spec::{
     Error,
+    defence::Defence,
     keys::IdentityKey,
     link::{Fingerprint, ServerLink},
     log::{NoteKey, log_key},
@@ -13,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     config::Config,
-    http::{self, App, Gate},
+    http::{self, App, Gate, MAX_AHEAD},
     identity::{IdentityError, OperatorIdentity},
     store::{OpenError, RocksConfig, RocksStore, StoreError},
     tls::{Tls, TlsError},
@@ -166,7 +167,11 @@ pub async fn serve(config: Config) -> Result<Running, StartError> {
     )
     .await
     .map_err(|refusal| StartError::Vault(refusal.cause.unwrap_or_default()))?;
-    let not_before = if first_start { 0 } else { next_second(&vault).await };
+    let not_before = if first_start {
+        0
+    } else {
+        past_replays(&vault).await
+    };
     if let Some(policy) = &config.witness_policy {
         let witnesses = Witnesses::open(policy, config.witness_pace, &operator_key)?;
         vault.await_witnesses();
@@ -236,13 +241,17 @@ fn link(
     ServerLink::new(authority.map_or("", String::as_str), fingerprint)
 }
 
-/// Waits for the next full second and returns it: whatever a process before this one has accepted was
-/// signed before, so refusing what is older keeps replays out without storing nonces (API-8).
-async fn next_second(vault: &Vault) -> u64 {
+/// From when on, in seconds, signatures are taken that were created then or later (API-20). Whatever a process before this one
+/// has accepted was created [`MAX_AHEAD`] seconds ahead of its clock at most, so before that: refusing what is older keeps replays out
+/// without storing nonces. Waits until then, so that nobody whose clock is right is refused.
+async fn past_replays(vault: &Vault) -> u64 {
+    if Defence::RestartReplay.is_off() {
+        return 0;
+    }
     let now = vault.now_ms();
-    let next = now / 1000 + 1;
-    tokio::time::sleep(Duration::from_millis(next * 1000 - now)).await;
-    next
+    let not_before = now / 1000 + MAX_AHEAD + 1;
+    tokio::time::sleep(Duration::from_millis(not_before * 1000 - now)).await;
+    not_before
 }
 
 /// Until told to stop or the store fails; then drains and closes.

@@ -73,6 +73,8 @@ pub struct Wire {
     pub operator_key: IdentityKey,
     /// The registrar's key, as the server shows it.
     pub registrar_key: IdentityKey,
+    /// Seconds that the clock of whoever signs is ahead.
+    pub ahead: u64,
 }
 
 /// Who signs: the id as `keyid`, and the key.
@@ -194,6 +196,7 @@ impl Wire {
             operator: OperatorId::from(&operator_key).to_string(),
             operator_key,
             registrar_key: IdentityKey::try_from(info.registrar_key.as_ref())?,
+            ahead: 0,
         })
     }
 
@@ -231,13 +234,13 @@ impl Wire {
         let sign_pop = |message: &[u8]| pop.map_or([0; 64], |pop| pop.signing.sign_bytes(message));
         let mut signers = vec![Signer {
             label: SignatureLabel::Id,
-            params: params(id.id)?,
+            params: params(id.id, self.ahead)?,
             sign: &sign_id,
         }];
         if let Some(pop) = pop {
             signers.push(Signer {
                 label: SignatureLabel::Pop,
-                params: params(pop.id)?,
+                params: params(pop.id, self.ahead)?,
                 sign: &sign_pop,
             });
         }
@@ -308,8 +311,8 @@ pub async fn rest(answer: Response<Incoming>) -> Answer {
     }
 }
 
-fn params(key_id: &str) -> Result<Params> {
-    let created = super::now_ms() / 1000;
+fn params(key_id: &str, ahead: u64) -> Result<Params> {
+    let created = super::now_ms() / 1000 + ahead;
     Ok(Params {
         created,
         expires: created + 60,

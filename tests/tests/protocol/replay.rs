@@ -116,6 +116,30 @@ async fn a_presentation_replayed_after_a_restart_is_refused() -> Result<()> {
     defended(&off, Problem::SignatureExpired, attack).await
 }
 
+/// API-20, ATK-94: nor what was signed by a clock that is as far ahead as is let pass, and was taken just before the end. In the
+/// control a server believes that nothing was taken before it.
+#[tokio::test]
+async fn a_request_taken_before_a_restart_is_not_taken_again() -> Result<()> {
+    let attack = async |off: &[Defence]| -> Result<bool> {
+        let mut world = RawWorld::start_without(off).await?;
+        let hospital = world.institution("Hospital North").await?;
+        world.wire.ahead = 2;
+        let captured = world.wire.sign(&Call::get("/v1/inbox"), hospital.key(), None)?;
+        world
+            .wire
+            .send(captured.clone())
+            .await?
+            .message::<pb::InboxPage>()?;
+        world.server.kill()?;
+        world.server.restart()?;
+        let again = world.wire.send(captured).await?;
+        let refused = again.problem() == Some(Problem::SignatureExpired);
+        ensure!(refused || again.status.is_success(), "{again:?}");
+        Ok(!refused)
+    };
+    play_async(&[Defence::RestartReplay], attack).await
+}
+
 /// PRM-11, ATK-25: signed anew, so that no memory of nonces helps.
 #[tokio::test]
 async fn a_challenge_is_good_once() -> Result<()> {

@@ -28,7 +28,7 @@ use crate::{
 
 /// How far ahead of ours a client's clock may be, in seconds. The protocol tolerates more, but what is
 /// signed for the future could come again after a restart; such a client is told our time and tries again.
-const MAX_AHEAD: u64 = 2;
+pub(crate) const MAX_AHEAD: u64 = 2;
 
 /// What the server checks signed requests against.
 pub(crate) struct Gate {

@@ -11,7 +11,7 @@
 //! | [`routes`], [`api`], [`openapi`] | every endpoint, what its handler says of it, and the document made of that |
 //! | [`handlers`] | one line a message endpoint |
 //! | [`leaves`], [`sse`] | the two kinds of streams |
-//! | [`problem`], [`observe`] | refusals as documents, log lines and counts |
+//! | [`problem`], [`observe`], [`refusals`] | refusals as documents, log lines and counts |
 //! | [`admin`] | the operator's own address |
 
 pub(crate) mod accept;
@@ -31,6 +31,7 @@ mod outgoing;
 mod presenting;
 mod problem;
 mod query;
+mod refusals;
 mod routes;
 mod sse;
 mod stall;
@@ -40,13 +41,14 @@ use std::{sync::Arc, time::Duration};
 use axum::Router;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-pub(crate) use self::auth::Gate;
+pub(crate) use self::auth::{Gate, MAX_AHEAD};
 use self::{
     auth::Quota,
     enrolments::{Enrolments, HOUR},
     leaves::LeafBuffers,
     memory::BodyMemory,
     offers::Offers,
+    refusals::Refusals,
 };
 use crate::{config::Limits, telemetry::Metrics, vault::Vault};
 
@@ -77,6 +79,7 @@ pub(crate) struct Shared {
     inbox_streams: Quota,
     offers: Offers,
     enrolments: Enrolments,
+    refusals: Refusals,
 }
 
 impl App {
@@ -93,6 +96,7 @@ impl App {
             inbox_streams: Quota::new(limits.streams_per_principal),
             offers: Offers::new(limits.link_offers, limits.link_offers_per_address),
             enrolments: Enrolments::new(enrolments, HOUR),
+            refusals: Refusals::default(),
             limits,
         }))
     }

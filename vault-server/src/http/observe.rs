@@ -1,7 +1,10 @@
 //! Around every request: how long it may take, and what the operator sees of it. Logged are method,
 //! route template, status, time, problem code and internal cause; never ids, keys, header or query values.
 
-use std::time::{Duration, Instant};
+use std::{
+    net::IpAddr,
+    time::{Duration, Instant},
+};
 
 use axum::{
     extract::{MatchedPath, Request, State},
@@ -16,7 +19,9 @@ use protocol_spec::{
 };
 
 use super::{
-    App, openapi,
+    App,
+    accept::Connection,
+    openapi,
     problem::{Refused, render},
 };
 use crate::{
@@ -32,6 +37,7 @@ pub(super) async fn observe(State(app): State<App>, request: Request, next: Next
         .map_or("unknown", MatchedPath::as_str)
         .to_owned();
     let method = method_name(request.method());
+    let peer = request.extensions().get::<Connection>().map(Connection::peer);
     let mut response = run(&app, request, next).await;
     let refused = response.extensions_mut().remove::<Refused>();
     if let Some(Refused(refusal)) = &refused {
@@ -54,7 +60,12 @@ pub(super) async fn observe(State(app): State<App>, request: Request, next: Next
     };
     let took = started.elapsed();
     app.metrics.answered(&labels, took);
-    log(&labels, took, refused.map(|Refused(refusal)| refusal));
+    log(
+        &app,
+        &labels,
+        took,
+        refused.map(|Refused(refusal)| (peer, refusal)),
+    );
     response
 }
 
@@ -82,7 +93,7 @@ async fn run(app: &App, request: Request, next: Next) -> Response {
 /// What a body of undeclared length is taken for: the most that one request may carry.
 const MAX_BODY: u64 = 64 << 20;
 
-fn log(labels: &RequestLabels, took: Duration, refusal: Option<Refusal>) {
+fn log(app: &App, labels: &RequestLabels, took: Duration, refusal: Option<(Option<IpAddr>, Refusal)>) {
     let RequestLabels {
         method,
         route,
@@ -90,11 +101,18 @@ fn log(labels: &RequestLabels, took: Duration, refusal: Option<Refusal>) {
     } = labels;
     let id = uuid::Uuid::now_v7();
     let millis = took.as_secs_f64() * 1000.0;
-    let Some(Refusal { problem, cause }) = refusal else {
+    let Some((peer, Refusal { problem, cause })) = refusal else {
         tracing::debug!(target: "vault_server::access", %id, method, route, status, millis, "answered");
         return;
     };
     let (code, cause) = (problem.code(), cause.unwrap_or_default());
+    let written = app.refusals.count(peer, code, Instant::now());
+    for (code, times) in written.left_out {
+        tracing::info!(target: "vault_server::access", code, times, "refused without a line of its own");
+    }
+    if !written.line {
+        return;
+    }
     if problem.status() >= 500 {
         tracing::error!(target: "vault_server::access", %id, method, route, status, millis, code, cause, "failed");
     } else {
