@@ -97,8 +97,16 @@ impl Patient {
                 own.state(now),
                 DelegationState::Live | DelegationState::NotYet | DelegationState::Offered
             );
-            if open {
-                self.give_keys(&own).await?;
+            if !open {
+                continue;
+            }
+            match self.give_keys(&own).await {
+                // It has ended since it was looked at: whoever has it is to get nothing any more.
+                Err(Error::Refused {
+                    problem: Problem::DelegationEnded | Problem::DelegationExpired,
+                    ..
+                }) => {}
+                done => done?,
             }
         }
         Ok(())
