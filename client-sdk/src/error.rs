@@ -58,6 +58,14 @@ pub enum Error {
         /// What is wrong with it.
         how: &'static str,
     },
+    /// A new passphrase would be found soon.
+    #[error(
+        "this passphrase is soon guessed: choose four words or more that are no saying, or a key file (--key-file)"
+    )]
+    WeakPassphrase,
+    /// Others can read or change the home or the file that opens it.
+    #[error("{0}")]
+    Exposed(#[from] guard::Exposed),
     /// A file of standing rules breaks a rule of its format.
     #[error("rules file, line {line}: {cause}")]
     RulesFile {
@@ -347,6 +355,8 @@ impl Error {
             Self::HomeKind { .. } => "home-kind",
             Self::HomeDamaged { .. } => "home-damaged",
             Self::HomeAltered { .. } => "home-altered",
+            Self::WeakPassphrase => "weak-passphrase",
+            Self::Exposed(_) => "exposed",
             Self::RulesFile { .. } => "rules-file",
             Self::RulesChanged { .. } => "rules-changed",
             Self::NotEnrolled { .. } => "not-enrolled",

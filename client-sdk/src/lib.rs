@@ -15,11 +15,11 @@
 //!
 //! # async fn quick_start() -> client_sdk::Result<()> {
 //! let link = "https://vault.example:8443/#…".parse()?;
-//! let alice = Patient::enrol(Path::new("alice"), &Unlock::passphrase("correct horse"), &link).await?;
+//! let alice = Patient::enrol(Path::new("alice"), &Unlock::passphrase("seven otters carry a violin"), &link).await?;
 //! let clinic = alice.institution("City Clinic").await?;
 //! let (_, permission) = alice.request_upload(&clinic, "the knee MRI, please", &UploadTerms::default()).await?;
 //!
-//! let clinic = Institution::open(Path::new("clinic"), &Unlock::passphrase("battery staple")).await?;
+//! let clinic = Institution::open(Path::new("clinic"), &Unlock::passphrase("no clinic is a bicycle shed")).await?;
 //! let sent = clinic.send_upload(permission, &["mri/".into()], &()).await?;
 //! let asked = clinic.request_download(alice.id(), "the MRI again, for the operation", Some(Purpose::TREAT)).await?;
 //!

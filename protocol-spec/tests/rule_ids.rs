@@ -14,8 +14,9 @@ const PREFIXES: [&str; 21] = [
     "ACC", "VLT", "IDX", "DLG", "INS", "KEY", "STM", "DEV", "PRM", "FLW", "COL", "CND", "REV", "RCV", "EMG",
     "CAS", "CNT", "API", "LOG", "LKG", "PRG",
 ];
-const CRATES: [&str; 7] = [
+const CRATES: [&str; 8] = [
     "protocol-spec",
+    "protocol-spec/guard",
     "protocol-spec/witness",
     "crypto",
     "client-sdk",

@@ -179,6 +179,9 @@ fn with_file(mut command: clap::Command, path: &Path) -> Result<clap::Command, c
         let text = format!("settings file {}: {text}", path.display());
         command.error(ErrorKind::ValueValidation, text)
     };
+    if path.exists() {
+        guard::settings(path).map_err(|error| refuse(&mut command, error.to_string()))?;
+    }
     let text = std::fs::read_to_string(path).map_err(|error| refuse(&mut command, error.to_string()))?;
     let table: toml::Table = text
         .parse()

@@ -7,7 +7,7 @@ use std::{
     fmt,
     fs::{self, File, OpenOptions},
     io::{self, Write},
-    os::unix::fs::{OpenOptionsExt, PermissionsExt},
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
 
@@ -28,8 +28,8 @@ pub enum IdentityError {
         source: io::Error,
     },
     /// Others than its owner may read it.
-    #[error("operator key {} is open to other users: chmod 600 it", .0.display())]
-    Exposed(PathBuf),
+    #[error("operator key {0}")]
+    Exposed(#[from] guard::Exposed),
     /// It does not hold 32 bytes that make a key.
     #[error("operator key {} is damaged: restore it from a backup", .0.display())]
     Damaged(PathBuf),
@@ -78,10 +78,7 @@ impl OperatorIdentity {
     }
 
     fn read(path: &Path, seed: &[u8]) -> Result<Self, IdentityError> {
-        let mode = fs::metadata(path).map_err(io_error(path))?.permissions().mode();
-        if mode & 0o077 != 0 {
-            return Err(IdentityError::Exposed(path.to_owned()));
-        }
+        guard::secret(path)?;
         seed.try_into()
             .ok()
             .and_then(Self::from_seed)
@@ -149,6 +146,8 @@ fn io_error(path: &Path) -> impl Fn(io::Error) -> IdentityError {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     #[test]

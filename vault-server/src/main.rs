@@ -17,6 +17,11 @@ fn main() -> ExitCode {
             Err(error) => fail(&error.to_string()),
         };
     }
+    if let Err(error) = guard::process() {
+        return fail(&format!(
+            "cannot keep keys in memory from others ({error}): ask whoever runs this machine"
+        ));
+    }
     if std::env::args_os()
         .nth(1)
         .is_some_and(|command| command == "invite")

@@ -45,6 +45,9 @@ pub enum TlsError {
         /// The system's reason.
         source: io::Error,
     },
+    /// Others can read the private key.
+    #[error("private key {0}")]
+    Exposed(#[from] guard::Exposed),
     /// Certificate and key do not fit each other or the library.
     #[error("certificate and key do not work together, give the pair that belongs together: {0}")]
     Pair(#[from] rustls::Error),
@@ -115,6 +118,9 @@ fn read_pem(chain: &Path, key: &Path) -> Result<Pair, TlsError> {
             rustls_pki_types::pem::Error::NoItemsFound,
         ));
     }
+    if key.exists() {
+        guard::server_key(key)?;
+    }
     Ok((
         certificates,
         PrivateKeyDer::from_pem_file(key).map_err(error(key, "private key"))?,
@@ -136,6 +142,7 @@ fn development(config: &Config) -> Result<Pair, TlsError> {
         write_private(&key_path, &made.signing_key.serialize_der()).map_err(refuse)?;
         write_private(&path, made.cert.der()).map_err(refuse)?;
     }
+    guard::secret(&key_path)?;
     let certificate = fs::read(&path).map_err(refuse)?;
     let key = fs::read(&key_path).map_err(refuse)?;
     Ok((vec![certificate.into()], PrivatePkcs8KeyDer::from(key).into()))
@@ -191,7 +198,7 @@ mod tests {
         let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
         let (chain, key) = (dir.path().join("c.pem"), dir.path().join("k.pem"));
         fs::write(&chain, made.cert.pem()).unwrap();
-        fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+        write_private(&key, made.signing_key.serialize_pem().as_bytes()).unwrap();
         let source = CertificateSource::Files {
             chain: &chain,
             key: &key,

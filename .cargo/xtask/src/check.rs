@@ -37,10 +37,29 @@ fn dependency_rules() -> Result<()> {
             "licenses",
             "sources",
         ];
-        return step("dependency rules", &mut cargo(arguments));
+        step("dependency rules", &mut cargo(arguments))?;
+        return advisories();
     }
-    println!("==> dependency rules: cargo-deny is not installed, licences and sources are not checked;");
+    println!(
+        "==> dependency rules: cargo-deny is not installed: licences, sources and advisories are not checked;"
+    );
     println!("    that the server links no cipher is checked by a test over `cargo metadata` all the same");
     println!("    (to install: cargo install cargo-deny --locked)");
     Ok(())
+}
+
+/// What is known against a dependency. The database changes every day, so it is fetched; without it nothing is said, and
+/// least of all that there is nothing.
+fn advisories() -> Result<()> {
+    let deny = |arguments: &[&str]| {
+        let mut command = cargo(["deny", "--config", ".cargo/deny.toml"]);
+        command.args(arguments);
+        command
+    };
+    if step("database of advisories", &mut deny(&["fetch", "db"])).is_err() {
+        println!("==> advisories: not checked, because their database cannot be fetched");
+        return Ok(());
+    }
+    let check = ["check", "--disable-fetch", "--hide-inclusion-graph", "advisories"];
+    step("advisories", &mut deny(&check))
 }

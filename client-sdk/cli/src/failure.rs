@@ -75,6 +75,16 @@ impl Failure {
         )
     }
 
+    /// The system does not keep the program's memory from others.
+    pub(crate) fn unguarded(source: &io::Error) -> Self {
+        Self::failed(
+            "unguarded",
+            format!(
+                "cannot keep keys in memory from others ({source}): nothing was done, ask whoever runs this machine"
+            ),
+        )
+    }
+
     /// One line: what happened and what to do.
     pub(crate) fn message(&self) -> &str {
         &self.message

@@ -8,6 +8,7 @@ mod commands;
 mod confirm;
 mod context;
 mod failure;
+mod given;
 mod new_file;
 mod output;
 mod progress;
@@ -28,6 +29,10 @@ use crate::{
 };
 
 fn main() -> ExitCode {
+    // Before anything is read that could be secret.
+    if let Err(source) = guard::process() {
+        return fail(&Failure::unguarded(&source), wants_json());
+    }
     match Cli::try_parse() {
         Ok(Cli {
             global,

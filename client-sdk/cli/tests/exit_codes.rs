@@ -45,7 +45,7 @@ fn assert_fails_in_one_line(output: &Output, words: &str) {
 fn registrar(home: &Path) -> Value {
     let output = medvault(
         Some(home),
-        Some("correct horse"),
+        Some("seven otters carry a violin"),
         &["registrar", "init", "--json"],
     );
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
@@ -87,7 +87,7 @@ fn usage_errors_end_with_2_and_are_json_when_asked() {
 
 #[test]
 fn home_and_passphrase_must_be_named() {
-    let no_home = medvault(None, Some("correct horse"), &["records"]);
+    let no_home = medvault(None, Some("seven otters carry a violin"), &["records"]);
     assert_eq!(no_home.status.code(), Some(2));
     assert!(stderr(&no_home).contains("--home"), "{}", stderr(&no_home));
     let folder = tempfile::tempdir().unwrap();
@@ -106,10 +106,14 @@ fn home_and_passphrase_must_be_named() {
 fn a_home_that_is_not_there_is_one_line() {
     let folder = tempfile::tempdir().unwrap();
     let missing = folder.path().join("nobody");
-    let output = medvault(Some(&missing), Some("correct horse"), &["records"]);
+    let output = medvault(Some(&missing), Some("seven otters carry a violin"), &["records"]);
     assert_fails_in_one_line(&output, "enrol first");
     assert!(!missing.exists());
-    let output = medvault(Some(&missing), Some("correct horse"), &["records", "--json"]);
+    let output = medvault(
+        Some(&missing),
+        Some("seven otters carry a violin"),
+        &["records", "--json"],
+    );
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(json(&output)["error"]["code"], "home-missing");
     assert!(json(&output)["error"]["message"].is_string());
@@ -152,9 +156,17 @@ fn a_key_file_that_is_gone_is_one_line_and_not_made_anew() {
 fn the_wrong_kind_of_home_is_one_line() {
     let folder = tempfile::tempdir().unwrap();
     registrar(folder.path());
-    let output = medvault(Some(folder.path()), Some("correct horse"), &["permissions"]);
+    let output = medvault(
+        Some(folder.path()),
+        Some("seven otters carry a violin"),
+        &["permissions"],
+    );
     assert_fails_in_one_line(&output, "name another home");
-    let output = medvault(Some(folder.path()), Some("correct horse"), &["inbox"]);
+    let output = medvault(
+        Some(folder.path()),
+        Some("seven otters carry a violin"),
+        &["inbox"],
+    );
     assert_fails_in_one_line(&output, "name another home");
 }
 
@@ -171,7 +183,7 @@ fn a_server_that_does_not_answer_is_one_line_and_leaves_no_home() {
     let link = format!("https://127.0.0.1:{port}/#{}", "a".repeat(52));
     let output = medvault(
         Some(&home),
-        Some("correct horse"),
+        Some("seven otters carry a violin"),
         &["patient", "enrol", "--server", &link],
     );
     assert_fails_in_one_line(&output, "does not answer");
@@ -192,11 +204,11 @@ fn an_accreditation_needs_no_server_and_overwrites_nothing() {
         "--out",
         out.to_str().unwrap(),
     ];
-    let output = medvault(Some(folder.path()), Some("correct horse"), &args);
+    let output = medvault(Some(folder.path()), Some("seven otters carry a violin"), &args);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     assert_eq!(json(&output)["name"], "St. Anna");
     let first = std::fs::read(&out).unwrap();
-    let again = medvault(Some(folder.path()), Some("correct horse"), &args);
+    let again = medvault(Some(folder.path()), Some("seven otters carry a violin"), &args);
     assert_eq!(again.status.code(), Some(1));
     assert_eq!(json(&again)["error"]["code"], "io");
     assert_eq!(std::fs::read(&out).unwrap(), first);
@@ -209,7 +221,7 @@ fn nobody_is_accredited_without_confirmation() {
     let request = request_file(folder.path());
     let out = folder.path().join("accreditation");
     let args = ["registrar", "accredit", &request, "--out", out.to_str().unwrap()];
-    let output = medvault(Some(folder.path()), Some("correct horse"), &args);
+    let output = medvault(Some(folder.path()), Some("seven otters carry a violin"), &args);
     assert_eq!(output.status.code(), Some(2));
     assert!(stderr(&output).contains("--yes"), "{}", stderr(&output));
     assert!(!out.exists());
@@ -228,7 +240,7 @@ fn request_file(folder: &Path) -> String {
         &file,
         "--json",
     ];
-    let output = medvault(Some(&home), Some("correct horse"), &args);
+    let output = medvault(Some(&home), Some("seven otters carry a violin"), &args);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     assert!(
         json(&output)["institution_id"]

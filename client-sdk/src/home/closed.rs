@@ -8,9 +8,9 @@ use zeroize::Zeroizing;
 use super::{
     Home, Kind, LOCK, Lock, PRINCIPAL, Principal, SECRETS, files,
     guard::{Guard, SEAL},
-    lock_file, make_folder,
+    lock_file, make_folder, private,
     seal::Sealed,
-    secrets::{self, Unlock, UnlockedKey},
+    secrets::{self, SecretsKey, Unlock},
 };
 use crate::{Error, Result, mint};
 
@@ -31,6 +31,7 @@ impl ClosedHome {
 
     /// Who seems to live here.
     pub(crate) fn principal(&self) -> Result<Principal> {
+        private::home(&self.dir)?;
         let missing = || Error::HomeMissing {
             home: self.dir.clone(),
         };
@@ -83,11 +84,24 @@ impl ClosedHome {
         unlock: &Unlock,
         files: &[(&str, &[u8])],
     ) -> Result<Home> {
-        let sealed = secrets::seal(unlock, &principal.context(), secrets)?;
-        self.make(principal, first_seed(secrets), |home| {
+        Ok(self.create_to_change(principal, secrets, unlock, files)?.0)
+    }
+
+    /// The same, with what other secrets can be sealed with in the place of these.
+    pub(crate) fn create_to_change(
+        &self,
+        principal: &Principal,
+        secrets: &[u8],
+        unlock: &Unlock,
+        files: &[(&str, &[u8])],
+    ) -> Result<(Home, SecretsKey)> {
+        let key = SecretsKey::new(unlock)?;
+        let sealed = key.seal(&principal.context(), secrets)?;
+        let home = self.make(principal, first_seed(secrets), |home| {
             home.write_json(SECRETS, &sealed)?;
             files.iter().try_for_each(|(name, bytes)| home.write(name, bytes))
-        })
+        })?;
+        Ok((home, key))
     }
 
     /// Makes the home of somebody whose secrets lie elsewhere; `proof` is what only they give.
@@ -102,6 +116,7 @@ impl ClosedHome {
         write: impl FnOnce(&Home) -> Result<()>,
     ) -> Result<Home> {
         make_folder(&self.dir)?;
+        private::home(&self.dir)?;
         let _lock = self.try_lock()?;
         self.must_be_free()?;
         // Left by one that was not made to the end.
@@ -128,19 +143,27 @@ impl ClosedHome {
         principal: &Principal,
         unlock: &Unlock,
     ) -> Result<(Zeroizing<Vec<u8>>, Home)> {
+        let (secrets, home, _) = self.unlock_to_change(principal, unlock)?;
+        Ok((secrets, home))
+    }
+
+    /// The same, with what other secrets can be sealed with in the place of these.
+    pub(crate) fn unlock_to_change(
+        &self,
+        principal: &Principal,
+        unlock: &Unlock,
+    ) -> Result<(Zeroizing<Vec<u8>>, Home, SecretsKey)> {
         let damaged = || self.damaged(SECRETS);
         for _ in 0..UNLOCK_TRIES {
             let text = self.content(SECRETS)?.ok_or_else(damaged)?;
             let sealed: secrets::Sealed = serde_json::from_slice(&text).map_err(|_| damaged())?;
-            let UnlockedKey { key, with } = sealed.key(unlock, damaged)?;
+            let key = sealed.key(unlock, damaged)?;
             let bytes = sealed.bytes().ok_or_else(damaged)?;
-            let secrets = key
-                .open(&principal.context(), &bytes)
-                .map_err(|_| Error::WrongUnlock { with, needs: with })?;
+            let secrets = key.open(&principal.context(), &bytes)?;
             let home = self.open(principal, first_seed(&secrets))?;
             // The very ones that were opened, unless another process has sealed others meanwhile.
             if home.read(SECRETS)?.as_deref() == Some(&text) {
-                return Ok((secrets, home));
+                return Ok((secrets, home, key));
             }
         }
         Err(damaged())

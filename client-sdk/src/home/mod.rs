@@ -37,8 +37,10 @@ mod closed;
 mod files;
 mod guard;
 mod principal;
+mod private;
 mod seal;
 mod secrets;
+mod strength;
 
 use std::{
     fmt,
@@ -60,6 +62,7 @@ pub(crate) use self::{
     files::{make_folder, make_new_folder, sync_folder},
     guard::More,
     principal::{Kind, Pins, Principal},
+    secrets::SecretsKey,
 };
 pub use self::{
     check::{CheckedHome, check_home},
@@ -149,8 +152,8 @@ impl Home {
     }
 
     /// Seals other secrets in the place of those that are there.
-    pub(crate) fn reseal(&self, principal: &Principal, secrets: &[u8], unlock: &Unlock) -> Result<()> {
-        self.write_json(SECRETS, &secrets::seal(unlock, &principal.context(), secrets)?)?;
+    pub(crate) fn reseal(&self, principal: &Principal, secrets: &[u8], key: &SecretsKey) -> Result<()> {
+        self.write_json(SECRETS, &key.seal(&principal.context(), secrets)?)?;
         self.guard.seal()
     }
 

@@ -1,4 +1,4 @@
-//! The secrets of a home under a passphrase or a key file.
+//! The secrets of a home under a passphrase or a key file. Passphrases are wiped once the key is there (PRG-5).
 
 use std::{fmt, io, path::PathBuf};
 
@@ -8,7 +8,10 @@ use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::files::{read_if_there, sync_folder, write_new};
+use super::{
+    files::{read_if_there, sync_folder, write_new},
+    private, strength,
+};
 use crate::{Error, Result, mint};
 
 /// What opens a home.
@@ -46,7 +49,7 @@ pub(super) struct Sealed {
 }
 
 /// How the key comes about. Stored with the secrets, so that later versions may ask for more work.
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 enum KeySource {
     Passphrase {
@@ -59,43 +62,66 @@ enum KeySource {
     KeyFile,
 }
 
-/// A key that may or may not be the right one, and what it was made from.
-pub(super) struct UnlockedKey {
-    pub(super) key: HomeKey,
-    pub(super) with: &'static str,
+/// The key of a home and how it came about. What is sealed anew with it needs no passphrase, so none is kept for that.
+pub(crate) struct SecretsKey {
+    /// It may or may not be the right one, until it has opened.
+    key: HomeKey,
+    source: KeySource,
 }
 
-/// Seals under a fresh salt with the work that this version asks for.
-pub(super) fn seal(unlock: &Unlock, context: &[u8], secrets: &[u8]) -> Result<Sealed> {
-    let lock = match unlock {
-        Unlock::Passphrase(text) if text.is_empty() => {
-            return Err(Error::Usage("the passphrase is empty: choose a long one".into()));
-        }
-        Unlock::Passphrase(_) => KeySource::Passphrase {
-            memory_kib: MIN_MEMORY_KIB,
-            passes: MIN_PASSES,
-            lanes: 1,
-            salt: HEXLOWER.encode(&mint::random::<16>()?),
-        },
-        Unlock::KeyFile(path) => {
-            if read_if_there(path)?.is_none() {
-                let key = Zeroizing::new(mint::random::<32>()?);
-                write_new(path, key.as_slice()).map_err(Error::io("cannot write", path))?;
-                // No power cut may take it away from the home that is sealed under it.
-                sync_folder(path.parent().unwrap_or(path))?;
+impl SecretsKey {
+    /// Under a fresh salt with the work that this version asks for; a key file is made if there is none.
+    pub(super) fn new(unlock: &Unlock) -> Result<Self> {
+        let source = match unlock {
+            Unlock::Passphrase(text) => {
+                strength::check(text)?;
+                KeySource::Passphrase {
+                    memory_kib: MIN_MEMORY_KIB,
+                    passes: MIN_PASSES,
+                    lanes: 1,
+                    salt: HEXLOWER.encode(&mint::random::<16>()?),
+                }
             }
-            KeySource::KeyFile
-        }
-    };
-    let mut sealed = Sealed {
-        format: 1,
-        lock,
-        sealed: String::new(),
-    };
-    let impossible = || Error::Usage("the key cannot be derived: the machine has too little memory".into());
-    let UnlockedKey { key, .. } = sealed.key(unlock, impossible)?;
-    sealed.sealed = HEXLOWER.encode(&key.seal(context, secrets)?);
-    Ok(sealed)
+            Unlock::KeyFile(path) => {
+                private::key_file(path)?;
+                if read_if_there(path)?.is_none() {
+                    let key = Zeroizing::new(mint::random::<32>()?);
+                    write_new(path, key.as_slice()).map_err(Error::io("cannot write", path))?;
+                    // No power cut may take it away from the home that is sealed under it.
+                    sync_folder(path.parent().unwrap_or(path))?;
+                }
+                KeySource::KeyFile
+            }
+        };
+        let impossible =
+            || Error::Usage("the key cannot be derived: the machine has too little memory".into());
+        source.key(unlock, impossible)
+    }
+
+    pub(super) fn seal(&self, context: &[u8], secrets: &[u8]) -> Result<Sealed> {
+        Ok(Sealed {
+            format: 1,
+            lock: self.source.clone(),
+            sealed: HEXLOWER.encode(&self.key.seal(context, secrets)?),
+        })
+    }
+
+    pub(super) fn open(&self, context: &[u8], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
+        let with = match self.source {
+            KeySource::Passphrase { .. } => "passphrase",
+            KeySource::KeyFile => "key file",
+        };
+        self.key
+            .open(context, sealed)
+            .map_err(|_| Error::WrongUnlock { with, needs: with })
+    }
+}
+
+impl fmt::Debug for SecretsKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { key: _, source: _ } = self;
+        f.write_str("SecretsKey(..)")
+    }
 }
 
 impl Sealed {
@@ -104,13 +130,20 @@ impl Sealed {
     }
 
     /// The key that `unlock` gives; whether it is the right one shows when it opens (KEY-18).
-    pub(super) fn key(&self, unlock: &Unlock, damaged: impl Fn() -> Error) -> Result<UnlockedKey> {
-        if self.format != 1 {
-            return Err(damaged());
+    pub(super) fn key(&self, unlock: &Unlock, damaged: impl Fn() -> Error) -> Result<SecretsKey> {
+        if self.format == 1 {
+            self.lock.key(unlock, damaged)
+        } else {
+            Err(damaged())
         }
-        match (&self.lock, unlock) {
+    }
+}
+
+impl KeySource {
+    fn key(&self, unlock: &Unlock, damaged: impl Fn() -> Error) -> Result<SecretsKey> {
+        let key = match (self, unlock) {
             (
-                KeySource::Passphrase {
+                Self::Passphrase {
                     memory_kib,
                     passes,
                     lanes,
@@ -127,33 +160,35 @@ impl Sealed {
                     .ok()
                     .filter(|salt| work && salt.len() == 16);
                 let params = Params::new(*memory_kib, *passes, *lanes, Some(32)).map_err(|_| damaged())?;
-                let key = stretch(text, &salt.ok_or_else(&damaged)?, params).ok_or_else(&damaged)?;
-                Ok(UnlockedKey {
-                    key,
-                    with: "passphrase",
-                })
+                stretch(text, &salt.ok_or_else(&damaged)?, params).ok_or_else(&damaged)?
             }
-            (KeySource::KeyFile, Unlock::KeyFile(path)) => {
+            (Self::KeyFile, Unlock::KeyFile(path)) => {
                 let missing = || Error::io("cannot read", path)(io::ErrorKind::NotFound.into());
+                private::key_file(path)?;
                 let bytes = Zeroizing::new(read_if_there(path)?.ok_or_else(missing)?);
                 let key = bytes.as_slice().try_into().map_err(|_| Error::WrongUnlock {
                     with: "key file",
                     needs: "key file",
                 })?;
-                Ok(UnlockedKey {
-                    key: HomeKey::from_bytes(key),
-                    with: "key file",
-                })
+                HomeKey::from_bytes(key)
             }
-            (KeySource::Passphrase { .. }, Unlock::KeyFile(_)) => Err(Error::WrongUnlock {
-                with: "key file",
-                needs: "passphrase",
-            }),
-            (KeySource::KeyFile, Unlock::Passphrase(_)) => Err(Error::WrongUnlock {
-                with: "passphrase",
-                needs: "key file",
-            }),
-        }
+            (Self::Passphrase { .. }, Unlock::KeyFile(_)) => {
+                return Err(Error::WrongUnlock {
+                    with: "key file",
+                    needs: "passphrase",
+                });
+            }
+            (Self::KeyFile, Unlock::Passphrase(_)) => {
+                return Err(Error::WrongUnlock {
+                    with: "passphrase",
+                    needs: "key file",
+                });
+            }
+        };
+        Ok(SecretsKey {
+            key,
+            source: self.clone(),
+        })
     }
 }
 

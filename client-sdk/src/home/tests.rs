@@ -56,7 +56,7 @@ fn secrets_come_back_with_the_right_passphrase_alone() {
         made.place.unlock(principal, unlock).map(|(secrets, _)| secrets)
     };
     assert_eq!(made.place.principal_of(Kind::Patient).unwrap().id, "pat_a");
-    let right = Unlock::passphrase("right");
+    let right = Unlock::passphrase("seven otters carry a violin");
     assert_eq!(open(&patient(), &right).unwrap().as_slice(), [7; 64]);
     assert!(matches!(
         open(&patient(), &Unlock::passphrase("wrong")),

@@ -17,14 +17,14 @@ use zeroize::Zeroizing;
 use super::{KeyStore, KeyStoreError};
 use crate::{
     Result, Unlock,
-    home::{ClosedHome, Home, Principal},
+    home::{ClosedHome, Home, Principal, SecretsKey},
 };
 
 /// Keys in the home's sealed file, and in this process's memory while it runs.
 pub struct FileKeyStore {
     home: Home,
-    /// What the secrets are sealed with, to seal them anew when a key comes or goes.
-    unlock: Unlock,
+    /// To seal the secrets anew when a key comes or goes; the passphrase is not kept for that (PRG-5).
+    key: SecretsKey,
     principal: Principal,
     signing: SigningIdentity,
     /// The newest last.
@@ -41,10 +41,10 @@ impl FileKeyStore {
         let signing = SigningIdentity::generate()?;
         let recipients = vec![RecipientSecret::generate()?];
         let principal = principal(&signing.public());
-        let home = home.create(&principal, &secrets(&signing, &recipients), unlock, &[])?;
+        let (home, key) = home.create_to_change(&principal, &secrets(&signing, &recipients), unlock, &[])?;
         Ok(Self {
             home,
-            unlock: unlock.clone(),
+            key,
             principal,
             signing,
             recipients: Mutex::new(recipients),
@@ -53,7 +53,7 @@ impl FileKeyStore {
 
     /// Reads them back.
     pub(crate) fn open(home: &ClosedHome, principal: &Principal, unlock: &Unlock) -> Result<Self> {
-        let (secrets, home) = home.unlock(principal, unlock)?;
+        let (secrets, home, key) = home.unlock_to_change(principal, unlock)?;
         let damaged = || home.damaged("secrets.sealed");
         let (seeds, []) = secrets.as_chunks() else {
             return Err(damaged());
@@ -61,7 +61,7 @@ impl FileKeyStore {
         let (signing, recipients) = seeds.split_first().ok_or_else(damaged)?;
         let recipients: Result<Vec<_>, _> = recipients.iter().map(RecipientSecret::from_seed).collect();
         Ok(Self {
-            unlock: unlock.clone(),
+            key,
             principal: principal.clone(),
             signing: SigningIdentity::from_seed(signing)?,
             recipients: Mutex::new(recipients?),
@@ -85,7 +85,7 @@ impl FileKeyStore {
         change(&mut changed);
         let bytes = secrets(&self.signing, &changed);
         self.home
-            .reseal(&self.principal, &bytes, &self.unlock)
+            .reseal(&self.principal, &bytes, &self.key)
             .map_err(failed)?;
         *recipients = changed;
         Ok(())
@@ -160,7 +160,7 @@ impl fmt::Debug for FileKeyStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
             home,
-            unlock: _,
+            key: _,
             principal: _,
             signing,
             recipients: _,

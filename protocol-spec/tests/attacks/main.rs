@@ -35,7 +35,7 @@ fn every_attack_has_one_row_that_is_whole() {
         let said = [&row.source, &row.attack, &row.adversary, &row.defence];
         assert!(said.iter().all(|text| !text.is_empty()), "ATK-{number}");
         assert!(
-            row.adversary.split(", ").all(|who| "SIPNWC".contains(who)),
+            row.adversary.split(", ").all(|who| "SIPNWCM".contains(who)),
             "ATK-{number}: {}",
             row.adversary
         );
@@ -119,10 +119,10 @@ fn cites(docs: &str, number: u32) -> bool {
 /// Where a module may stand: in a file, in a folder, or inside the module around it.
 fn files(binary: &str, modules: &str) -> Vec<PathBuf> {
     let (package, target) = binary.split_once("::").unwrap_or((binary, ""));
-    let package = root().join(if package == "medvault" {
-        "client-sdk/cli"
-    } else {
-        package
+    let package = root().join(match package {
+        "medvault" => "client-sdk/cli",
+        "medvault-guard" => "protocol-spec/guard",
+        package => package,
     });
     let (folder, first) = match target {
         "" => (package.join("src"), "lib.rs"),

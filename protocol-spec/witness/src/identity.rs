@@ -22,7 +22,11 @@ impl Identity {
     /// Reads the key of a folder, or makes both.
     pub(crate) fn load_or_create(data: &Path, name: &str) -> Result<Self> {
         std::fs::create_dir_all(data).with_context(|| format!("cannot make {}", data.display()))?;
+        guard::folder(data)?;
         let path = data.join("witness.key");
+        if path.exists() {
+            guard::secret(&path)?;
+        }
         let stored = files::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
         let seed = match stored.map(Zeroizing::new) {
             Some(seed) => seed,

@@ -60,6 +60,13 @@ It prints `vkey: …`, the line's key in a policy of clients and servers, and `l
 policy. The server prints its log's key as `log: …`.";
 
 fn main() -> ExitCode {
+    if let Err(error) = guard::process() {
+        drop(writeln!(
+            io::stderr(),
+            "medvault-witness: cannot keep its key in memory from others ({error}): ask whoever runs this machine"
+        ));
+        return ExitCode::FAILURE;
+    }
     match run(Options::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

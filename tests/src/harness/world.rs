@@ -53,8 +53,9 @@ impl World {
     /// When one of the programs fails, or the system allows no mount namespaces.
     pub fn start_on_small_disk(mebibytes: u32) -> Result<Self> {
         // `--data` is the second argument.
-        let shell =
-            format!(r#"mkdir -p "$3" && mount -t tmpfs -o size={mebibytes}m tmpfs "$3" && exec "$@""#);
+        let shell = format!(
+            r#"mkdir -p "$3" && mount -t tmpfs -o size={mebibytes}m,mode=700 tmpfs "$3" && exec "$@""#
+        );
         Self::start_on("127.0.0.1:0", &[], &shell, &[])
     }
 

@@ -45,7 +45,10 @@ fn wrong_passphrase() -> Result<()> {
             .env("MEDVAULT_PASSPHRASE", passphrase);
         Ok(command.stdin(std::process::Stdio::null()).output()?)
     };
-    let enrolled = run("correct horse", &["patient", "enrol", "--server", &link])?;
+    let enrolled = run(
+        "seven otters carry a violin",
+        &["patient", "enrol", "--server", &link],
+    )?;
     assert!(enrolled.status.success(), "{enrolled:?}");
     let before = hashes(patient.home())?;
     let refused = run("battery staple", &["records"])?;
@@ -56,7 +59,7 @@ fn wrong_passphrase() -> Result<()> {
         "{line}"
     );
     assert_eq!(hashes(patient.home())?, before, "the home is as it was");
-    assert!(run("correct horse", &["records"])?.status.success());
+    assert!(run("seven otters carry a violin", &["records"])?.status.success());
     Ok(())
 }
 

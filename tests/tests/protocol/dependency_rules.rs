@@ -70,6 +70,7 @@ fn dependencies_run_one_way() -> Result<()> {
         "crypto",
         "client-sdk",
         "medvault",
+        "medvault-guard",
         "medvault-witness",
         "vault-server",
         "tests",
@@ -77,11 +78,18 @@ fn dependencies_run_one_way() -> Result<()> {
     let allowed: HashMap<&str, &[&str]> = HashMap::from([
         ("protocol-spec", &[][..]),
         ("crypto", &["protocol-spec"]),
-        ("client-sdk", &["protocol-spec", "crypto"]),
-        ("medvault", &["protocol-spec", "crypto", "client-sdk"]),
-        ("medvault-witness", &["protocol-spec"]),
-        ("vault-server", &["protocol-spec"]),
-        ("tests", &["protocol-spec", "crypto", "client-sdk"]),
+        ("medvault-guard", &["protocol-spec"]),
+        ("client-sdk", &["protocol-spec", "crypto", "medvault-guard"]),
+        (
+            "medvault",
+            &["protocol-spec", "crypto", "client-sdk", "medvault-guard"],
+        ),
+        ("medvault-witness", &["protocol-spec", "medvault-guard"]),
+        ("vault-server", &["protocol-spec", "medvault-guard"]),
+        (
+            "tests",
+            &["protocol-spec", "crypto", "client-sdk", "medvault-guard"],
+        ),
     ]);
     for (package, allowed) in allowed {
         let linked = linked(&metadata, package)?;
@@ -91,6 +99,25 @@ fn dependencies_run_one_way() -> Result<()> {
             "{package} depends on {found:?}"
         );
     }
+    Ok(())
+}
+
+/// CNT-17, RUSTSEC-2021-0153: what builds a whole DICOM object from a stranger's file, and the crate without a maintainer that
+/// comes with it, make data for tests and are in no program.
+#[test]
+fn no_program_links_a_library_for_whole_dicom_objects() -> Result<()> {
+    let metadata = metadata()?;
+    let has = |package: &str| -> Result<bool> {
+        let linked = linked(&metadata, package)?;
+        Ok(linked
+            .iter()
+            .any(|name| name.starts_with("dicom") || name == "encoding"))
+    };
+    for program in ["medvault", "medvault-witness", "vault-server"] {
+        assert!(!has(program)?, "{program}");
+    }
+    // The check can fail.
+    assert!(has("tests")?);
     Ok(())
 }
 

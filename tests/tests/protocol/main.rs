@@ -22,6 +22,7 @@ mod index;
 mod institutions;
 mod institutions_cli;
 mod log;
+mod machine;
 mod model;
 mod mutation;
 mod names;

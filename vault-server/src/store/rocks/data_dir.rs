@@ -36,6 +36,9 @@ pub enum OpenError {
         /// The system's reason.
         source: io::Error,
     },
+    /// Others can enter it.
+    #[error("data directory {0}")]
+    Exposed(#[from] guard::Exposed),
     /// The database in it does not open.
     #[error("the database does not open: {0}")]
     Store(#[from] StoreError),
@@ -53,6 +56,7 @@ impl DataDir {
     /// Opens or makes the directory.
     pub(super) fn open(root: &Path) -> Result<Self, OpenError> {
         create_dir(root)?;
+        guard::folder(root)?;
         let lock = lock_marker(root)?;
         let data_dir = Self {
             root: root.to_owned(),

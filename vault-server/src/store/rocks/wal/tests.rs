@@ -166,7 +166,10 @@ fn begun(payload: &[u8]) -> Vec<u8> {
     let length = u16::try_from(payload.len()).unwrap();
     let header = [&masked.to_le_bytes()[..], &length.to_le_bytes(), &[first]].concat();
     let fragment = [&header, payload].concat();
-    assert_eq!(super::fragment(&fragment).map(|(part, _)| part), Some(Part::First));
+    assert_eq!(
+        super::fragment(&fragment).map(|(part, _)| part),
+        Some(Part::First)
+    );
     fragment
 }
 

@@ -1,0 +1,16 @@
+//! What a program owes the secrets that it is about to hold, on the machine where it runs. See `spec/programs.md` §4.
+//!
+//! | function | keeps out |
+//! |---|---|
+//! | [`process`] | who reads its memory, from a core dump or through the system, and new files that others can read |
+//! | [`folder`], [`secret`], [`server_key`], [`settings`] | keys and whatever decides about keys, where others may read or change them |
+//!
+//! Neither is a defence against who runs the same program as the same user, or is root: those have the machine.
+
+mod files;
+mod process;
+
+pub use self::{
+    files::{Exposed, folder, secret, server_key, settings},
+    process::process,
+};
