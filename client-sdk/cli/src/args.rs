@@ -51,8 +51,35 @@ pub(crate) struct Global {
         display_order = 901
     )]
     pub(crate) key_file: Option<PathBuf>,
+    /// Read the passphrase of the home from the first line of this file, which nobody else can read
+    #[arg(
+        long,
+        global = true,
+        env = "MEDVAULT_PASSPHRASE_FILE",
+        value_name = "FILE",
+        conflicts_with = "key_file",
+        display_order = 902
+    )]
+    pub(crate) passphrase_file: Option<PathBuf>,
+    /// Read the passphrase of the home from the first line of this open file descriptor
+    #[arg(
+        long,
+        global = true,
+        value_name = "N",
+        conflicts_with_all = ["key_file", "passphrase_file"],
+        display_order = 903
+    )]
+    pub(crate) passphrase_fd: Option<u32>,
+    /// Take texts and codes from the command line, where everybody who is on this machine can see them
+    #[arg(
+        long,
+        global = true,
+        env = "MEDVAULT_SECRETS_IN_ARGUMENTS",
+        display_order = 904
+    )]
+    pub(crate) secrets_in_arguments: bool,
     /// Print one JSON object on standard output, and nothing else there
-    #[arg(long, global = true, display_order = 902)]
+    #[arg(long, global = true, display_order = 905)]
     pub(crate) json: bool,
 }
 
@@ -210,7 +237,8 @@ Examples:
   MEDVAULT_HOME=~/vault medvault inbox --wait 60
   MEDVAULT_HOME=~/vault medvault records --json
 
-The passphrase of a home comes from MEDVAULT_PASSPHRASE, or is asked for on a terminal.
+The passphrase of a home is asked for on a terminal, or comes from --passphrase-file, --passphrase-fd or, which other
+programs of yours can look into, the environment variable MEDVAULT_PASSPHRASE.
 Exit codes: 0 done, 1 refused or failed, 2 usage.";
 
 #[cfg(test)]

@@ -1,8 +1,9 @@
 //! Whose command this is: the home, how it is unlocked, and in which form to answer.
 
 use std::{
-    io::{self, IsTerminal, stderr, stdin},
-    path::Path,
+    fs::File,
+    io::{self, BufRead, BufReader, IsTerminal, Read, stderr, stdin},
+    path::{Path, PathBuf},
     time::Duration,
 };
 
@@ -20,7 +21,8 @@ use crate::{
     progress::Bar,
 };
 
-/// The environment variable with the passphrase of the home.
+/// The environment variable with the passphrase of the home. It stays in the memory of this process, and in that of the
+/// one that started it, as long as they run: a file or a descriptor does not.
 const PASSPHRASE: &str = "MEDVAULT_PASSPHRASE";
 
 /// What the global options say.
@@ -178,21 +180,35 @@ impl Context {
         if let Some(file) = &self.global.key_file {
             return Ok(Unlock::KeyFile(file.clone()));
         }
-        let passphrase = match std::env::var(PASSPHRASE) {
-            Ok(passphrase) => Zeroizing::new(passphrase),
-            Err(std::env::VarError::NotUnicode(_)) => {
-                return Err(Failure::usage(format!(
-                    "{PASSPHRASE} is not UTF-8: choose another passphrase"
-                )));
+        let passphrase = match (&self.global.passphrase_file, self.global.passphrase_fd) {
+            (_, Some(number)) => first_line(&PathBuf::from(format!("/dev/fd/{number}")))?,
+            (Some(file), None) => {
+                if file.exists() {
+                    guard::secret(file).map_err(client_sdk::Error::from)?;
+                }
+                first_line(file)?
             }
-            Err(std::env::VarError::NotPresent) => prompt()?,
+            (None, None) => match std::env::var(PASSPHRASE) {
+                Ok(passphrase) => Zeroizing::new(passphrase),
+                Err(std::env::VarError::NotUnicode(_)) => {
+                    return Err(Failure::usage(format!(
+                        "{PASSPHRASE} is not UTF-8: choose another passphrase"
+                    )));
+                }
+                Err(std::env::VarError::NotPresent) => prompt()?,
+            },
         };
         if passphrase.is_empty() {
-            return Err(Failure::usage(format!(
-                "the passphrase is empty: set {PASSPHRASE} or give --key-file FILE"
-            )));
+            return Err(Failure::usage(
+                "the passphrase is empty: give --passphrase-file FILE with one, or --key-file FILE",
+            ));
         }
         Ok(Unlock::Passphrase(passphrase))
+    }
+
+    /// What every command understands.
+    pub(crate) fn global(&self) -> &Global {
+        &self.global
     }
 }
 
@@ -274,6 +290,22 @@ impl Member {
     }
 }
 
+/// A passphrase, without the line break behind it.
+fn first_line(path: &Path) -> Result<Zeroizing<String>, Failure> {
+    let failure = |source: &io::Error| Failure::file("cannot read the passphrase from", path, source);
+    let file = File::open(path).map_err(|source| failure(&source))?;
+    // Never moved while it grows; no passphrase is longer.
+    let mut line = Zeroizing::new(String::with_capacity(LONGEST));
+    let limit = u64::try_from(LONGEST).unwrap_or(u64::MAX);
+    // A buffer of one byte keeps no copy.
+    BufReader::with_capacity(1, file.take(limit))
+        .read_line(&mut line)
+        .map_err(|source| failure(&source))?;
+    Ok(Zeroizing::new(line.trim_end_matches(['\r', '\n']).to_owned()))
+}
+
+const LONGEST: usize = 4096;
+
 fn ask_twice() -> Result<Zeroizing<String>, Failure> {
     let passphrase = ask("New passphrase: ")?;
     if *ask("The same again: ")? == *passphrase {
@@ -287,14 +319,15 @@ fn ask_twice() -> Result<Zeroizing<String>, Failure> {
 fn ask(prompt: &str) -> Result<Zeroizing<String>, Failure> {
     if !stdin().is_terminal() || !stderr().is_terminal() {
         return Err(Failure::usage(format!(
-            "no passphrase and no terminal to ask on: set {PASSPHRASE} or give --key-file FILE"
+            "no passphrase and no terminal to ask on: give --passphrase-file FILE, --passphrase-fd N or --key-file FILE, or set \
+             {PASSPHRASE}"
         )));
     }
     rpassword::prompt_password(prompt)
         .map(Zeroizing::new)
         .map_err(|source| {
             Failure::usage(format!(
-                "no passphrase could be read ({source}): set {PASSPHRASE}"
+                "no passphrase could be read ({source}): give --passphrase-file FILE"
             ))
         })
 }

@@ -32,6 +32,19 @@ pub(crate) async fn line(prompt: &'static str) -> Result<Zeroizing<String>, Fail
     apart(move || read_line(prompt)).await
 }
 
+/// Reads one line that is no secret to who sits there, and is shown as it is typed.
+pub(crate) async fn shown_line(prompt: &'static str) -> Result<Zeroizing<String>, Failure> {
+    apart(move || {
+        note_inline(prompt)?;
+        let mut line = Zeroizing::new(String::with_capacity(LIMIT));
+        match stdin().lock().read_line(&mut line)? {
+            0 => Err(io::ErrorKind::UnexpectedEof.into()),
+            _ => Ok(line),
+        }
+    })
+    .await
+}
+
 /// Shows the words until Enter is pressed, on the terminal's second screen, which leaves nothing in its history.
 pub(crate) async fn show(words: &RecoveryWords) -> Result<(), Failure> {
     let _screen = Screen::open(&page(words)).map_err(|source| Failure::output(&source))?;
@@ -67,9 +80,7 @@ fn read_line(prompt: &str) -> io::Result<Zeroizing<String>> {
     if stdin().is_terminal() {
         return rpassword::prompt_password(prompt).map(Zeroizing::new);
     }
-    let mut out = stderr();
-    write!(out, "{prompt}")?;
-    out.flush()?;
+    note_inline(prompt)?;
     let mut line = Zeroizing::new(String::with_capacity(LIMIT));
     match stdin().lock().read_line(&mut line)? {
         0 => Err(io::ErrorKind::UnexpectedEof.into()),
@@ -77,8 +88,14 @@ fn read_line(prompt: &str) -> io::Result<Zeroizing<String>> {
     }
 }
 
+fn note_inline(prompt: &str) -> io::Result<()> {
+    let mut out = stderr();
+    write!(out, "{prompt}")?;
+    out.flush()
+}
+
 /// Waits for a person beside the asynchronous threads, so that a signal still ends the program.
-async fn apart<T: Send + 'static>(
+pub(crate) async fn apart<T: Send + 'static>(
     work: impl FnOnce() -> io::Result<T> + Send + 'static,
 ) -> Result<T, Failure> {
     let failed = |cause: String| {

@@ -16,7 +16,7 @@ use protocol_spec::{
 };
 
 use super::{
-    Patient,
+    OpenRequest, Patient,
     answers::{Grant, Limits},
     listing::OwnRecord,
 };
@@ -172,6 +172,14 @@ impl Patient {
         self.did_permit(message.permission.as_ref()).await?;
         self.put_head().await?;
         Ok((request_id, permission_id))
+    }
+
+    /// A download or reference request to her, verified: who asks, and who would receive.
+    ///
+    /// # Errors
+    /// [`Error::Tampered`] for a request that does not verify; what the server refuses.
+    pub async fn request(&self, request: RequestId) -> Result<OpenRequest> {
+        OpenRequest::of(self, &self.asked(request).await?.0).await
     }
 
     /// Permits a download or reference request. For a reference the receiver is looked up in her own verified

@@ -81,6 +81,9 @@ impl Cli {
             .env_remove("MEDVAULT_HOME")
             .env_remove("MEDVAULT_PASSPHRASE")
             .env_remove("MEDVAULT_KEY_FILE")
+            .env_remove("MEDVAULT_PASSPHRASE_FILE")
+            // Nobody reads along here, and what a test says is easier to see in its arguments.
+            .env("MEDVAULT_SECRETS_IN_ARGUMENTS", "yes")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());

@@ -31,7 +31,7 @@ pub(super) fn explain(cast: &Cast, folder: &Path, record: &str) -> Result<()> {
     println!();
     println!("  # an upload of your own: the last two commands take the ids that the ones before them print");
     println!(
-        "  medvault upload request --to '{}' --text 'my blood test, please' {patient}",
+        "  echo 'my blood test, please' | medvault upload request --to '{}' --text - {patient}",
         cast.north.name()
     );
     println!("  medvault inbox {north}");
@@ -39,7 +39,7 @@ pub(super) fn explain(cast: &Cast, folder: &Path, record: &str) -> Result<()> {
     println!();
     println!("  # and a download");
     println!(
-        "  medvault download request --patient {} --text 'may we see it?' {south}",
+        "  echo 'may we see it?' | medvault download request --patient {} --text - {south}",
         cast.patient_id
     );
     println!("  medvault permit REQUEST --all {patient}");

@@ -80,6 +80,9 @@ impl Principal {
             .env("MEDVAULT_HOME", &self.home)
             .env("MEDVAULT_PASSPHRASE", PASSPHRASE)
             .env_remove("MEDVAULT_KEY_FILE")
+            .env_remove("MEDVAULT_PASSPHRASE_FILE")
+            // Made up, like all that is sent here.
+            .env("MEDVAULT_SECRETS_IN_ARGUMENTS", "yes")
             .output()
             .context("cannot start medvault")
     }

@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 use crate::{
     context::Context,
     failure::Failure,
+    given,
     output::{Report, moment, plain, table, timestamp},
     progress::Bar,
     qr,
@@ -32,8 +33,9 @@ pub(crate) enum Command {
     /// On a device that you have: enter the code, then the short string that the new device shows, and add it
     #[command(after_help = EXAMPLES)]
     Approve {
-        /// The code that the new device shows, or `-` to read it from standard input
-        code: String,
+        /// `-`: the code that the new device shows is read from standard input; without it you are asked
+        #[arg(value_name = "-", allow_hyphen_values = true)]
+        code: Option<String>,
         /// What you call the new device
         #[arg(long, value_name = "NAME", default_value = "another device")]
         name: String,
@@ -63,8 +65,8 @@ pub(crate) enum Command {
 const EXAMPLES: &str = "\
 Examples:
   medvault device link --home ~/vault --server 'https://vault.example:8443/#m3k…'     on the new device
-  medvault device approve code_mfq… --name Tablet                                     on one that you have
-  medvault device approve code_mfq… --name Tablet --short-string 123-456-789
+  medvault device approve --name Tablet                                               on one that you have
+  medvault device approve - --name Tablet --short-string 123-456-789                  reads the code from standard input
   medvault device list --json
   medvault device name dev_ae5… 'Tablet in the kitchen'
   medvault device remove Tablet";
@@ -76,7 +78,7 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<(), Failu
             code,
             name,
             short_string,
-        } => approve(context, &code, &name, short_string).await,
+        } => approve(context, code, &name, short_string).await,
         Command::List => {
             let devices = context.patient().await?.devices().await?;
             context.print(&List {
@@ -134,15 +136,11 @@ async fn link(context: &Context, server: &ServerLink) -> Result<(), Failure> {
 
 async fn approve(
     context: &Context,
-    code: &str,
+    code: Option<String>,
     name: &str,
     short_string: Option<String>,
 ) -> Result<(), Failure> {
-    let code = if code == "-" {
-        read_line()?
-    } else {
-        Zeroizing::new(code.to_owned())
-    };
+    let code = given::code(code, "Code of the new device: ", context.global()).await?;
     let patient = context.patient().await?;
     let pending = patient.pending_device(&code).await?;
     let short_string = match short_string {
@@ -191,7 +189,7 @@ struct Code<'a> {
 impl Report for Code<'_> {
     fn text(&self) -> String {
         format!(
-            "{}\n\nOn a device that you have, within ten minutes:\n  medvault device approve {} --name NAME\n\nWaiting …\n",
+            "{}\n\nOn a device that you have, within ten minutes:\n  medvault device approve --name NAME\nand give it this code:\n  {}\n\nWaiting …\n",
             self.qr, self.code
         )
     }

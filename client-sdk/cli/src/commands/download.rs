@@ -10,6 +10,7 @@ use crate::{
     args::purpose,
     context::Context,
     failure::Failure,
+    given::Text,
     output::Report,
     views::{PartView, ReceiptView, ReceivedView},
 };
@@ -25,8 +26,8 @@ pub(crate) enum Command {
         #[arg(long, value_name = "PATIENT")]
         patient: PatientId,
         /// What is asked, and why
-        #[arg(long)]
-        text: String,
+        #[command(flatten)]
+        text: Text,
         /// What for, as an HL7 PurposeOfUse code; the server sees it too
         #[arg(long, value_name = "CODE", value_parser = purpose)]
         purpose: Option<Purpose>,
@@ -47,7 +48,7 @@ pub(crate) enum Command {
 
 const EXAMPLES: &str = "\
 Examples:
-  medvault download request --patient pat_ab3… --text 'the knee MRI, for the operation on Monday' --purpose TREAT
+  medvault download request --patient pat_ab3… --text-file question.txt --purpose TREAT
   medvault download fetch perm_ae5… --out ~/incoming
 
 Files appear under their names only when every byte and the maker's signature are verified.";
@@ -58,7 +59,7 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<(), Failu
             patient,
             text,
             purpose,
-        } => request(context, patient, &text, purpose).await,
+        } => request(context, patient, text, purpose).await,
         Command::Fetch {
             permission,
             out,
@@ -70,13 +71,14 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<(), Failu
 async fn request(
     context: &Context,
     patient: PatientId,
-    text: &str,
+    text: Text,
     purpose: Option<Purpose>,
 ) -> Result<(), Failure> {
+    let text = text.read(context.global()).await?;
     let request = context
         .institution()
         .await?
-        .request_download(patient, text, purpose)
+        .request_download(patient, &text, purpose)
         .await?;
     context.print(&Requested {
         request_id: request.to_string(),

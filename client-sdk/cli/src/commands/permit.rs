@@ -4,16 +4,19 @@ use std::time::Duration;
 
 use clap::{ArgGroup, Args};
 use client_sdk::{
-    Conditions, Day, InCollection, MediaType, PermissionId, PermitTerms, Purpose, RecordId, RequestId,
-    Selection,
+    Conditions, Day, InCollection, MediaType, PermissionId, PermissionKind, PermitTerms, Purpose, RecordId,
+    RequestId, Selection,
+    patient::{InstitutionRef, OpenRequest},
 };
 use serde::Serialize;
 
 use crate::{
     args::{ActingFor, byte_count, day, duration, media_type, moment, purpose},
+    confirm::confirm,
     context::Context,
     failure::Failure,
-    output::Report,
+    given::Text,
+    output::{Report, moment as shown, plain},
 };
 
 /// What is permitted, and how far.
@@ -61,6 +64,9 @@ pub(crate) struct PermitOptions {
     /// How many bytes may be received with it; without this, what its uses need
     #[arg(long, value_name = "N", value_parser = byte_count)]
     max_bytes: Option<u64>,
+    /// Do not ask
+    #[arg(long)]
+    yes: bool,
     #[command(flatten)]
     whose: ActingFor,
 }
@@ -84,15 +90,15 @@ pub(crate) struct DenyOptions {
     /// The request, as the inbox shows it
     request: RequestId,
     /// What to tell the institution that asked
-    #[arg(long)]
-    text: String,
+    #[command(flatten)]
+    text: Text,
     #[command(flatten)]
     whose: ActingFor,
 }
 
 const DENY_EXAMPLES: &str = "\
 Example:
-  medvault deny req_ae5… --text 'please ask my family doctor'";
+  echo 'please ask my family doctor' | medvault deny req_ae5… --text -";
 
 pub(crate) async fn permit(context: &Context, options: PermitOptions) -> Result<(), Failure> {
     let conditions = Conditions {
@@ -109,9 +115,19 @@ pub(crate) async fn permit(context: &Context, options: PermitOptions) -> Result<
         conditions: checked(conditions)?,
         replaces: options.replaces,
     };
+    let asks = !options.yes && !context.json();
+    let what = what(
+        &options.record,
+        options.collection.as_deref(),
+        options.uses,
+        options.expires,
+    );
     let patient = context.patient_online().await?;
     if let Some(owner) = options.whose.acting_for {
         let delegate = patient.acting_for(owner).await?;
+        if asks {
+            sure(&delegate.request(options.request).await?, &what)?;
+        }
         let (request, until_now) = (options.request, options.until_now);
         let permission = match (options.collection, options.all) {
             (Some(_), _) if until_now => return Err(Failure::usage(NOT_UNTIL_NOW)),
@@ -129,6 +145,9 @@ pub(crate) async fn permit(context: &Context, options: PermitOptions) -> Result<
             request_id: request.to_string(),
             permission_id: permission.to_string(),
         });
+    }
+    if asks {
+        sure(&patient.request(options.request).await?, &what)?;
     }
     let permission = match options.collection {
         Some(collection) => {
@@ -150,6 +169,38 @@ pub(crate) async fn permit(context: &Context, options: PermitOptions) -> Result<
     })
 }
 
+/// Names who would read, before a permission is signed that cannot be unread.
+fn sure(request: &OpenRequest, what: &str) -> Result<(), Failure> {
+    let party = |party: &InstitutionRef| {
+        let name = plain(&party.name);
+        format!("{name}\n  {}", party.id)
+    };
+    let purpose = request.purpose.map_or("not said", |purpose| purpose.title());
+    let asker = match request.kind {
+        PermissionKind::Reference => format!("Asked by:\n  {}\n", party(&request.from)),
+        _ => String::new(),
+    };
+    let about = format!(
+        "Would read {what}:\n  {}\n{asker}Purpose: {purpose}\nAsked until: {}",
+        party(&request.to),
+        shown(request.expires)
+    );
+    confirm(&about, "Permit it?")
+}
+
+fn what(records: &[RecordId], collection: Option<&str>, uses: u32, expires: Duration) -> String {
+    let what = match (collection, records.len()) {
+        (Some(name), _) => format!("the collection {}", plain(name)),
+        (None, 0) => "all records that are there now".to_owned(),
+        (None, 1) => "one record".to_owned(),
+        (None, many) => format!("{many} records"),
+    };
+    format!(
+        "{what}, {uses} times within {}",
+        humantime::format_duration(expires)
+    )
+}
+
 const NOT_UNTIL_NOW: &str = "a delegate permits a collection as a whole, or records: leave out --until-now, or give \
                              --all";
 
@@ -165,12 +216,13 @@ fn checked(conditions: Conditions) -> Result<Conditions, Failure> {
 }
 
 pub(crate) async fn deny(context: &Context, options: DenyOptions) -> Result<(), Failure> {
+    let text = options.text.read(context.global()).await?;
     let patient = context.patient().await?;
     match options.whose.acting_for {
-        None => patient.deny(options.request, &options.text).await?,
+        None => patient.deny(options.request, &text).await?,
         Some(owner) => {
             let delegate = patient.acting_for(owner).await?;
-            delegate.deny(options.request, &options.text).await?;
+            delegate.deny(options.request, &text).await?;
         }
     }
     context.print(&Denied {

@@ -3,7 +3,7 @@
 use clap::Subcommand;
 use client_sdk::{PatientId, Purpose};
 
-use crate::{args::purpose, commands::download::Requested, context::Context, failure::Failure};
+use crate::{args::purpose, commands::download::Requested, context::Context, failure::Failure, given::Text};
 
 /// What the first institution does in a reference.
 #[derive(Debug, Subcommand)]
@@ -19,8 +19,8 @@ pub(crate) enum Command {
         #[arg(long, value_name = "INSTITUTION")]
         to: String,
         /// What is asked, and why
-        #[arg(long)]
-        text: String,
+        #[command(flatten)]
+        text: Text,
         /// What for, as an HL7 PurposeOfUse code; the server sees it too
         #[arg(long, value_name = "CODE", value_parser = purpose)]
         purpose: Option<Purpose>,
@@ -29,7 +29,7 @@ pub(crate) enum Command {
 
 const EXAMPLES: &str = "\
 Example:
-  medvault reference request --patient pat_ab3… --to 'City Clinic' --text 'second opinion on the knee MRI'
+  medvault reference request --patient pat_ab3… --to 'City Clinic' --text-file question.txt
 
 The permission goes to the other institution alone, which then runs medvault download fetch.";
 
@@ -40,6 +40,7 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<(), Failu
         text,
         purpose,
     } = command;
+    let text = text.read(context.global()).await?;
     let institution = context.institution().await?;
     let second = institution.institution(&to).await?;
     let request = institution

@@ -52,12 +52,24 @@ Examples:
 /// Usage, as the outer `Result` the trace's own.
 pub(crate) fn begin(outer: Global, options: Options) -> Result<Result<Cli, clap::Error>, Failure> {
     let mut arguments: Vec<OsString> = vec!["medvault".into()];
-    let inherited = [("--home", &outer.home), ("--key-file", &outer.key_file)];
+    let path = |path: Option<PathBuf>| path.map(OsString::from);
+    let inherited = [
+        ("--home", path(outer.home)),
+        ("--key-file", path(outer.key_file)),
+        ("--passphrase-file", path(outer.passphrase_file)),
+        (
+            "--passphrase-fd",
+            outer.passphrase_fd.map(|number| number.to_string().into()),
+        ),
+    ];
     for (name, value) in inherited {
         let flag = OsString::from(name);
         if let (Some(value), false) = (value, options.command.contains(&flag)) {
-            arguments.extend([flag, value.clone().into()]);
+            arguments.extend([flag, value]);
         }
+    }
+    if outer.secrets_in_arguments {
+        arguments.push("--secrets-in-arguments".into());
     }
     arguments.extend(options.command);
     let command = match Cli::try_parse_from(arguments) {

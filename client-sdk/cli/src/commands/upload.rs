@@ -10,6 +10,7 @@ use crate::{
     args::{byte_count, duration},
     context::Context,
     failure::Failure,
+    given::Text,
     output::{Report, party},
     views::{ReceiptView, size},
 };
@@ -33,8 +34,8 @@ pub(crate) struct RequestOptions {
     #[arg(long, value_name = "INSTITUTION")]
     to: String,
     /// What is asked for; sealed, so that only this institution can read it
-    #[arg(long)]
-    text: String,
+    #[command(flatten)]
+    text: Text,
     /// How much may be sent in all
     #[arg(long, value_name = "N", value_parser = byte_count, default_value = "16GiB")]
     max_bytes: u64,
@@ -58,7 +59,8 @@ pub(crate) struct SendOptions {
 
 const EXAMPLES: &str = "\
 Examples:
-  medvault upload request --to 'St. Anna' --text 'the MRI of my knee' --max-bytes 2GiB
+  medvault upload request --to 'St. Anna' --max-bytes 2GiB                        asks for the text
+  echo 'the MRI of my knee' | medvault upload request --to 'St. Anna' --text -
   medvault upload send perm_ae5… series/ report.pdf
 
 A broken upload goes on where it stopped when the same command is run again.";
@@ -76,11 +78,10 @@ async fn request(context: &Context, options: RequestOptions) -> Result<(), Failu
         expires: options.expires,
         uses: options.uses,
     };
+    let text = options.text.read(context.global()).await?;
     let patient = context.patient_online().await?;
     let institution = patient.institution(&options.to).await?;
-    let (request, permission) = patient
-        .request_upload(&institution, &options.text, &terms)
-        .await?;
+    let (request, permission) = patient.request_upload(&institution, &text, &terms).await?;
     context.print(&Requested {
         request_id: request.to_string(),
         permission_id: permission.to_string(),

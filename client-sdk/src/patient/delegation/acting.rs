@@ -66,6 +66,20 @@ pub struct OpenRequest {
     pub expires: u64,
 }
 
+impl OpenRequest {
+    /// With the names that `patient`'s own verified directory has.
+    pub(in crate::patient) async fn of(patient: &Patient, asked: &Asked) -> Result<Self> {
+        Ok(Self {
+            request_id: asked.request_id,
+            kind: asked.kind,
+            from: patient.institution_ref(asked.asker.id()).await?,
+            to: patient.institution_ref(asked.receiver).await?,
+            purpose: asked.purpose,
+            expires: asked.expires,
+        })
+    }
+}
+
 /// A patient who acts for another one.
 pub struct Delegate<'a> {
     patient: &'a Patient,
@@ -221,20 +235,21 @@ impl Delegate<'_> {
             let page: pb::RequestPage = self.server.get(&format!("/v1/delegated-requests{after}")).await?;
             for stored in page.requests {
                 let asked = self.verify_asked(stored.request).await?;
-                open.push(OpenRequest {
-                    request_id: asked.request_id,
-                    kind: asked.kind,
-                    from: self.patient.institution_ref(asked.asker.id()).await?,
-                    to: self.patient.institution_ref(asked.receiver).await?,
-                    purpose: asked.purpose,
-                    expires: asked.expires,
-                });
+                open.push(OpenRequest::of(self.patient, &asked).await?);
             }
             if page.next.is_empty() {
                 return Ok(open);
             }
             after = format!("?after={}", RequestId::try_from(page.next.as_ref())?);
         }
+    }
+
+    /// One of them, by its id.
+    ///
+    /// # Errors
+    /// As [`Self::requests`].
+    pub async fn request(&self, request: RequestId) -> Result<OpenRequest> {
+        OpenRequest::of(self.patient, &self.asked(request).await?).await
     }
 
     /// Permits a request for the owner: records that lie in the collections of the delegation. The terms have neither
