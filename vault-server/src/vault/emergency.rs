@@ -233,6 +233,9 @@ impl Tx<'_> {
     }
 }
 
+/// The one that is carried, and the one that is to take its place (EMG-14).
+const MAX_CARDS: usize = 2;
+
 struct PutEmergency {
     permission: VerifiedPermission,
     entry: EmergencyEntryRow,
@@ -261,18 +264,29 @@ impl Operation for PutEmergency {
             let card_key = IdentityKey::try_from(entry.card_key.as_ref())?;
             row.with_card(&card_key)?.permission.clone_from(&entry.permission);
         } else {
+            let is_card = entry.guardian.is_empty();
             let same = |other: &EmergencyEntryRow| {
-                other.guardian == entry.guardian || other.card_key == entry.card_key
+                (!is_card && other.guardian == entry.guardian) || other.card_key == entry.card_key
             };
             let taken = row.entries.iter().any(same);
             ensure(
                 !taken,
                 Problem::AlreadyExists,
-                "there is a card, or this guardian, already",
+                "there is this card, or this guardian, already",
+            )?;
+            let of_its_kind = |other: &&EmergencyEntryRow| other.guardian.is_empty() == is_card;
+            let many = row.entries.iter().filter(of_its_kind).count();
+            ensure(
+                !is_card || many < MAX_CARDS,
+                Problem::AlreadyExists,
+                "there are two cards already",
+            )?;
+            ensure(
+                is_card || many < MAX_GUARDIANS,
+                Problem::TooMany,
+                "there are too many guardians",
             )?;
             let mut entry = entry.clone();
-            let fits = row.entries.len() <= MAX_GUARDIANS;
-            ensure(fits, Problem::TooMany, "there are too many guardians")?;
             entry.event = self.name_guardian(tx).await?;
             row.entries.push(entry);
             row.entries.sort_by(|a, b| a.guardian.cmp(&b.guardian));

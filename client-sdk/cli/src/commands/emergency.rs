@@ -15,8 +15,9 @@ use crate::{
     commands::download::{Fetched, received},
     context::Context,
     failure::Failure,
+    given,
     new_file::{NewFile, Page},
-    output::{Report, moment, party, table, timestamp},
+    output::{Report, moment, note, party, table, timestamp},
     progress::Bar,
     views::ReceiptView,
     words,
@@ -45,8 +46,8 @@ pub(crate) enum Command {
         /// The patient's id, as it stands on the card
         #[arg(long, value_name = "PATIENT")]
         patient: PatientId,
-        /// The card's code, or the text of its QR code; `-` reads it from standard input. Without it: a guardian's help
-        #[arg(long, value_name = "CODE", allow_hyphen_values = true)]
+        /// `-`: with the card; its code, or the text of its QR code, is asked for. Without it: a guardian's help
+        #[arg(long, value_name = "-", allow_hyphen_values = true)]
         card: Option<String>,
         /// The folder; the files go into DIR/RECORD, which must not exist yet
         #[arg(long, value_name = "DIR", default_value = ".")]
@@ -175,23 +176,28 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<(), Failu
     }
 }
 
-/// The page is there before an older card is closed, and is removed again when the new one did not come to be of use.
+/// The page is there before the card is in force, and is removed again when it did not come to be. The card before it is closed
+/// last.
 async fn card(context: &Context, pdf: &Path, limits: &Limits) -> Result<(), Failure> {
     let file = NewFile::at(pdf)?;
     let patient = context.patient().await?;
     let card = EmergencyCard::generate()?;
     let page = Page::write(file, &patient.card_sheet(&card)?)?;
-    let made = patient
-        .use_card(
-            &card,
-            &limits.into(),
-            &Bar::records("Re-wrapping", context.json()),
-        )
-        .await?;
+    let bar = Bar::records("Re-wrapping", context.json());
+    let made = patient.use_card(&card, &limits.into(), &bar).await?;
+    let pdf = page.keep().display().to_string();
+    if let Err(error) = patient.close_cards_before(&made, &bar).await {
+        for id in &made.before {
+            note(&format!(
+                "The new card is in force, and its page is {pdf}. The one before it still opens: medvault revoke {id}"
+            ));
+        }
+        return Err(error.into());
+    }
     context.print(&CardMade {
         permission_id: made.permission_id.to_string(),
-        replaced: made.replaced.iter().map(ToString::to_string).collect(),
-        pdf: page.keep().display().to_string(),
+        replaced: made.before.iter().map(ToString::to_string).collect(),
+        pdf,
     })
 }
 
@@ -241,9 +247,9 @@ async fn open(
     card: Option<String>,
     out: &Path,
 ) -> Result<(), Failure> {
-    let code = match card.map(Zeroizing::new) {
-        Some(code) if *code == "-" => Some(words::line("Code of the card: ").await?),
-        code => code,
+    let code = match card {
+        Some(card) => Some(given::code(Some(card), "Code of the card: ", context.global()).await?),
+        None => None,
     };
     let institution = context.institution().await?;
     let key = code

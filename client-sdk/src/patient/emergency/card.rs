@@ -49,8 +49,8 @@ impl fmt::Debug for EmergencyCard {
 pub struct MadeCard {
     /// Its permission.
     pub permission_id: PermissionId,
-    /// The cards before it, which open nothing any more.
-    pub replaced: Vec<PermissionId>,
+    /// Those of the cards before it, which still open until [`Patient::close_cards_before`].
+    pub before: Vec<PermissionId>,
 }
 
 impl Patient {
@@ -69,26 +69,55 @@ impl Patient {
         .to_pdf()
     }
 
-    /// From now on this card opens the emergency collection. One before it is closed first, and what it could open is
-    /// brought under a new key; `progress` counts records (EMG-14).
+    /// From now on this card opens the emergency collection, and so does the one before it, which is then to be closed
+    /// (EMG-14). If there were two before, because that was broken off, the older one is closed first; `progress` counts
+    /// records.
     ///
     /// # Errors
-    /// Of the connection, and what the server refuses. A card before this one is then closed, or as good as ever.
+    /// Of the connection, and what the server refuses. The card before this one is then as good as ever.
     pub async fn use_card(
         &self,
         card: &EmergencyCard,
         limits: &EmergencyLimits,
         progress: &dyn Progress,
     ) -> Result<MadeCard> {
-        let mut replaced = Vec::new();
-        for (id, _) in self.emergency_permissions(None).await? {
-            self.revoke(id, progress).await?;
-            replaced.push(id);
+        let mut before = self.emergency_permissions(None).await?;
+        before.sort_by_key(|(_, permission)| permission.created);
+        while before.len() > 1 {
+            let (older, _) = before.remove(0);
+            self.revoke(older, progress).await?;
         }
+        let permission_id = self.put_emergency(&card.half, None, limits).await?;
+        let before = if before.is_empty() {
+            Vec::new()
+        } else {
+            // Closing one has given the permission of the other anew.
+            self.cards_but(&card.half).await?
+        };
         Ok(MadeCard {
-            permission_id: self.put_emergency(&card.half, None, limits).await?,
-            replaced,
+            permission_id,
+            before,
         })
+    }
+
+    /// The cards before one that is in force open nothing any more, and what they could open is brought under a new key;
+    /// `progress` counts records (EMG-14).
+    ///
+    /// # Errors
+    /// As [`Patient::revoke`]: which of them is not closed can be revoked.
+    pub async fn close_cards_before(&self, made: &MadeCard, progress: &dyn Progress) -> Result<()> {
+        for id in &made.before {
+            self.revoke(*id, progress).await?;
+        }
+        Ok(())
+    }
+
+    /// The permissions of all cards but this one.
+    async fn cards_but(&self, half: &CardHalf) -> Result<Vec<PermissionId>> {
+        let ours = half.key(&self.id())?.public();
+        let mut others = self.emergency_permissions(None).await?;
+        others.retain(|(_, permission)| permission.emergency.is_none_or(|terms| terms.card_key != ours));
+        Ok(others.into_iter().map(|(id, _)| id).collect())
     }
 }
 

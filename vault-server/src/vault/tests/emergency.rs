@@ -694,9 +694,12 @@ async fn only_the_guardian_helps_and_only_an_accredited_institution() {
 async fn what_does_not_fit_is_not_taken() {
     let emergency = Emergency::new().await;
     let body = emergency.make_card().await;
-    let other = emergency.body(70, None);
-    let twice = emergency.put(emergency.message(&other, 70)).await;
-    assert_eq!(problem(twice), Problem::AlreadyExists, "a second card");
+    // EMG-14: the one that takes its place.
+    let next = emergency.body(70, None);
+    emergency.put(emergency.message(&next, 70)).await.unwrap();
+    let third = emergency.body(72, None);
+    let refused = emergency.put(emergency.message(&third, 72)).await;
+    assert_eq!(problem(refused), Problem::AlreadyExists, "a third card");
     let guardian = GuardianTerms {
         guardian_id: emergency.guardian.id,
         wait: HOUR,
