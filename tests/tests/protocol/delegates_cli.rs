@@ -2,7 +2,11 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, ensure};
@@ -320,6 +324,40 @@ fn a_former_delegate_opens_nothing_new_even_with_the_servers_help() -> Result<()
     scene.record("afterwards")?;
     // All lie under the new key now; what she had opened she knows, and nothing that came later.
     assert_eq!(read()?, (0, 3));
+    Ok(())
+}
+
+/// DLG-10: a delegation that ends between the look at it and the new keys for it keeps no revocation from its end.
+#[test]
+fn a_delegation_that_ends_meanwhile_breaks_no_revocation() -> Result<()> {
+    let (world, liar) = World::start_behind_liar()?;
+    let scene = Scene::in_world(world)?;
+    scene.record("before")?;
+    let (practice, _) = scene.world.institution("Practice")?;
+    let ask = [
+        "download",
+        "request",
+        "--patient",
+        &scene.patient_id,
+        "--text",
+        "t",
+    ];
+    let request = text(&practice.run(&ask)?, "request_id")?;
+    let permit = ["permit", &request, "--collection", "default"];
+    let permission = text(&scene.patient.run(&permit)?, "permission_id")?;
+    mother(&scene, "read", "20s")?;
+    let over = Instant::now() + Duration::from_secs(22);
+    // Once the records are under the new key, the delegates are asked for: the answer comes when this one is none any more.
+    let wrapped = AtomicBool::new(false);
+    liar.tell(move |asked, body| {
+        if asked == "/v1/vault/wraps" {
+            wrapped.store(true, Ordering::SeqCst);
+        } else if asked.starts_with("/v1/vault/delegations") && wrapped.load(Ordering::SeqCst) {
+            std::thread::sleep(over.saturating_duration_since(Instant::now()));
+        }
+        body
+    });
+    scene.patient.run(&["revoke", &permission])?;
     Ok(())
 }
 
