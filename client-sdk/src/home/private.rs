@@ -8,7 +8,7 @@ use crate::Result;
 /// Refuses a home that others can enter or that is somebody else's; one that is not there is nobody's.
 pub(super) fn home(folder: &Path) -> Result<()> {
     if folder.exists() {
-        guard::folder(folder)?;
+        ::guard::folder(folder)?;
     }
     Ok(())
 }
@@ -16,7 +16,7 @@ pub(super) fn home(folder: &Path) -> Result<()> {
 /// Refuses a file with a key that others can read; one that is not there yet is made for its owner alone.
 pub(super) fn key_file(path: &Path) -> Result<()> {
     if path.exists() {
-        guard::secret(path)?;
+        ::guard::secret(path)?;
     }
     Ok(())
 }
