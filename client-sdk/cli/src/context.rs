@@ -184,7 +184,7 @@ impl Context {
             (_, Some(number)) => first_line(&PathBuf::from(format!("/dev/fd/{number}")))?,
             (Some(file), None) => {
                 if file.exists() {
-                    guard::secret(file).map_err(client_sdk::Error::from)?;
+                    guard::secret(file).map_err(Error::from)?;
                 }
                 first_line(file)?
             }

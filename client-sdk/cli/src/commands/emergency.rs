@@ -20,7 +20,6 @@ use crate::{
     output::{Report, moment, note, party, table, timestamp},
     progress::Bar,
     views::ReceiptView,
-    words,
 };
 
 /// How a patient prepares, how helpers open, how she objects.
