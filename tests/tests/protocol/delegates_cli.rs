@@ -259,7 +259,7 @@ fn the_day_of_age_takes_the_keys_back() -> Result<()> {
     let records = mother.run(&["records", "--acting-for", &child])?;
     assert_eq!(records["records"].as_array().map(Vec::len), Some(1), "{records}");
     assert_eq!(scene.collections()?[0]["epoch"], 0);
-    std::thread::sleep(std::time::Duration::from_secs(7));
+    std::thread::sleep(Duration::from_secs(7));
     let refused = mother.fail(&["records", "--acting-for", &child])?;
     assert_eq!(refused.json["error"]["code"], "delegation-expired", "{refused:?}");
     // What her device does anyway: by its rules, or when a record arrives.

@@ -8,7 +8,6 @@ use std::{
 use clap::{Args, Subcommand};
 use client_sdk::{EmergencyCard, EmergencyKey, EmergencyLimits, PatientId, RequestId, patient::Unanswered};
 use serde::Serialize;
-use zeroize::Zeroizing;
 
 use crate::{
     args::{byte_count, duration},
