@@ -2,6 +2,9 @@ use std::fs;
 
 use super::*;
 
+/// A passphrase that may seal a home.
+const STRONG: &str = "seven otters carry a violin";
+
 fn patient() -> Principal {
     Principal::new(Kind::Patient, "pat_a")
 }
@@ -51,12 +54,12 @@ fn altered<T>(result: Result<T>, name: &str, what: &str) -> bool {
 
 #[test]
 fn secrets_come_back_with_the_right_passphrase_alone() {
-    let (made, _) = Made::with("right");
+    let (made, _) = Made::with(STRONG);
     let open = |principal: &Principal, unlock: &Unlock| {
         made.place.unlock(principal, unlock).map(|(secrets, _)| secrets)
     };
     assert_eq!(made.place.principal_of(Kind::Patient).unwrap().id, "pat_a");
-    let right = Unlock::passphrase("seven otters carry a violin");
+    let right = Unlock::passphrase(STRONG);
     assert_eq!(open(&patient(), &right).unwrap().as_slice(), [7; 64]);
     assert!(matches!(
         open(&patient(), &Unlock::passphrase("wrong")),
@@ -150,7 +153,7 @@ fn a_home_of_another_kind_is_refused() {
 /// KEY-18, ATK-44.
 #[test]
 fn damaged_or_weakened_files_are_refused() {
-    let (made, _) = Made::with("p");
+    let (made, _) = Made::with(STRONG);
     let whole = made.bytes(SECRETS);
     let text = String::from_utf8(whole).unwrap();
     for (from, to) in [
