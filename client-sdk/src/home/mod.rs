@@ -51,6 +51,7 @@ use std::{
 };
 
 use serde::{Serialize, de::DeserializeOwned};
+use zeroize::Zeroizing;
 
 use self::{
     book::Books,
@@ -151,6 +152,13 @@ impl Home {
         drop(std::fs::remove_dir(&self.dir));
     }
 
+    /// The secrets as they are now, by the key that has opened them before.
+    pub(crate) fn secrets(&self, principal: &Principal, key: &SecretsKey) -> Result<Zeroizing<Vec<u8>>> {
+        let damaged = || self.damaged(SECRETS);
+        let sealed: secrets::Sealed = self.read_json(SECRETS)?.ok_or_else(damaged)?;
+        key.open(&principal.context(), &sealed.bytes().ok_or_else(damaged)?)
+    }
+
     /// Seals other secrets in the place of those that are there.
     pub(crate) fn reseal(&self, principal: &Principal, secrets: &[u8], key: &SecretsKey) -> Result<()> {
         self.write_json(SECRETS, &key.seal(&principal.context(), secrets)?)?;
@@ -173,6 +181,17 @@ impl Home {
         for _ in 0..LOCK_TRIES {
             match self.try_lock() {
                 Err(Error::HomeLocked { .. }) => tokio::time::sleep(LOCK_PAUSE).await,
+                result => return result,
+            }
+        }
+        self.try_lock()
+    }
+
+    /// The same on this thread, for what takes no longer than to replace a file.
+    pub(crate) fn lock_here(&self) -> Result<Lock> {
+        for _ in 0..LOCK_TRIES {
+            match self.try_lock() {
+                Err(Error::HomeLocked { .. }) => std::thread::sleep(LOCK_PAUSE),
                 result => return result,
             }
         }

@@ -108,13 +108,13 @@ impl Institution {
     fn rotated(&self, entry: &DirectoryEntry, terminals: usize) -> Result<Rotated> {
         let overlap_ends = entry.keys().succession.map_or(0, |place| place.overlap_ends);
         let recipient_key = entry.recipient_key().digest();
-        let mut ends = Ends::read(&self.session.home)?;
-        for key in self.keys.store.recipient_keys() {
-            if key.digest() != recipient_key {
-                ends.note(&key.digest(), overlap_ends);
+        Ends::change(&self.session.home, |ends| {
+            for key in self.keys.store.recipient_keys() {
+                if key.digest() != recipient_key {
+                    ends.note(&key.digest(), overlap_ends);
+                }
             }
-        }
-        ends.write(&self.session.home)?;
+        })?;
         Ok(Rotated {
             sequence: entry.sequence(),
             recipient_key,
@@ -171,12 +171,16 @@ impl Institution {
 pub(super) struct Ends(BTreeMap<String, u64>);
 
 impl Ends {
-    pub(super) fn read(home: &Home) -> Result<Self> {
+    fn read(home: &Home) -> Result<Self> {
         Ok(Self(home.read_json(ENDS)?.unwrap_or_default()))
     }
 
-    pub(super) fn write(&self, home: &Home) -> Result<()> {
-        home.write_json(ENDS, &self.0)
+    /// Changes what the home has now.
+    pub(super) fn change(home: &Home, change: impl FnOnce(&mut Self)) -> Result<()> {
+        let _lock = home.lock_here()?;
+        let mut ends = Self::read(home)?;
+        change(&mut ends);
+        home.write_json(ENDS, &ends.0)
     }
 
     /// A key ends once, at the earliest time noted.
@@ -217,10 +221,9 @@ mod tests {
         let (home, store) = (Home::at(dir.path()), KeyStoreDouble::new().unwrap());
         let old = store.recipient_keys().remove(0).digest();
         let new = store.make_recipient_key().unwrap().digest();
-        let mut ends = Ends::read(&home).unwrap();
-        ends.note(&old, 5_000);
-        ends.note(&old, 9_000);
-        ends.write(&home).unwrap();
+        for end in [5_000, 9_000] {
+            Ends::change(&home, |ends| ends.note(&old, end)).unwrap();
+        }
         let held = || -> Vec<_> { store.recipient_keys().iter().map(|key| key.digest()).collect() };
         Ends::destroy_ended(&store, &home, 5_000 + GRACE - 1).unwrap();
         assert_eq!(held(), [new, old]);

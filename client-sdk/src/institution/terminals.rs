@@ -258,7 +258,7 @@ impl Institution {
         let seeds =
             open_terminal_keys(&recipient, &self.id(), &id, &sealed).map_err(KeyStoreError::opening(WHAT))?;
         let chain = self.session.chain(self.id()).await?;
-        let mut ends = Ends::read(&self.session.home)?;
+        let mut noted = Vec::new();
         for seed in seeds {
             let key = RecipientSecret::from_seed(&seed)?.public().digest();
             let at = chain
@@ -271,12 +271,12 @@ impl Institution {
                 .iter()
                 .skip(at + 1)
                 .filter_map(|entry| entry.keys().succession);
-            for place in later {
-                ends.note(&key, place.overlap_ends);
-            }
+            noted.extend(later.map(|place| (key, place.overlap_ends)));
             self.keys.store.import_recipient_key(&seed)?;
         }
-        ends.write(&self.session.home)
+        Ends::change(&self.session.home, |ends| {
+            noted.iter().for_each(|(key, at)| ends.note(key, *at));
+        })
     }
 
     /// The recipient keys for every terminal that goes on, as the institution itself has certified it.

@@ -54,17 +54,12 @@ impl FileKeyStore {
     /// Reads them back.
     pub(crate) fn open(home: &ClosedHome, principal: &Principal, unlock: &Unlock) -> Result<Self> {
         let (secrets, home, key) = home.unlock_to_change(principal, unlock)?;
-        let damaged = || home.damaged("secrets.sealed");
-        let (seeds, []) = secrets.as_chunks() else {
-            return Err(damaged());
-        };
-        let (signing, recipients) = seeds.split_first().ok_or_else(damaged)?;
-        let recipients: Result<Vec<_>, _> = recipients.iter().map(RecipientSecret::from_seed).collect();
+        let (signing, recipients) = read(&secrets).ok_or_else(|| home.damaged("secrets.sealed"))?;
         Ok(Self {
             key,
             principal: principal.clone(),
             signing: SigningIdentity::from_seed(signing)?,
-            recipients: Mutex::new(recipients?),
+            recipients: Mutex::new(keys(recipients)?),
             home,
         })
     }
@@ -74,14 +69,15 @@ impl FileKeyStore {
         &self.home
     }
 
-    /// Changes the recipient keys, in the file first.
+    /// Changes the recipient keys, in the file first: as it is now, because another process may have changed them since.
     fn change(&self, change: impl FnOnce(&mut Vec<RecipientSecret>)) -> Result<(), KeyStoreError> {
         let failed = |error: crate::Error| KeyStoreError::Unavailable(error.to_string());
         let mut recipients = self.recipients();
-        let mut changed = Vec::with_capacity(recipients.len() + 1);
-        for key in recipients.iter() {
-            changed.push(RecipientSecret::from_seed(&key.expose_seed())?);
-        }
+        let _lock = self.home.lock_here().map_err(failed)?;
+        let stored = self.home.secrets(&self.principal, &self.key).map_err(failed)?;
+        let damaged = || failed(self.home.damaged("secrets.sealed"));
+        let (_, stored) = read(&stored).ok_or_else(damaged)?;
+        let mut changed = keys(stored).map_err(failed)?;
         change(&mut changed);
         let bytes = secrets(&self.signing, &changed);
         self.home
@@ -170,6 +166,19 @@ impl fmt::Debug for FileKeyStore {
             .field("signing", signing)
             .finish_non_exhaustive()
     }
+}
+
+/// The seeds of what the file holds: of the signing key, and of the recipient keys.
+fn read(secrets: &[u8]) -> Option<(&[u8; 32], &[[u8; 32]])> {
+    let (seeds, []) = secrets.as_chunks() else {
+        return None;
+    };
+    seeds.split_first()
+}
+
+fn keys(seeds: &[[u8; 32]]) -> Result<Vec<RecipientSecret>> {
+    let keys: Result<Vec<_>, _> = seeds.iter().map(RecipientSecret::from_seed).collect();
+    Ok(keys?)
 }
 
 /// signing seed ‖ recipient seeds, the oldest first

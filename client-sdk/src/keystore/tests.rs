@@ -60,6 +60,23 @@ fn the_file_store_keeps_the_contract_and_reads_back_what_it_kept() {
     assert_eq!(again.recipient_keys(), store.recipient_keys());
 }
 
+/// Two processes of one home: neither writes what it has read over what the other has made since.
+#[test]
+fn keys_that_another_process_has_made_stay() {
+    let dir = tempfile::tempdir().unwrap();
+    let (home, unlock, one) = file_store(dir.path());
+    let principal = home.principal().unwrap();
+    let other = FileKeyStore::open(&home, &principal, &unlock).unwrap();
+    let first = one.recipient_keys().remove(0);
+    let (made, made_too) = (
+        one.make_recipient_key().unwrap(),
+        other.make_recipient_key().unwrap(),
+    );
+    one.destroy_recipient_key(&first.digest()).unwrap();
+    let again = FileKeyStore::open(&home, &principal, &unlock).unwrap();
+    assert_eq!(again.recipient_keys(), [made_too, made]);
+}
+
 #[test]
 fn a_file_store_takes_in_what_another_has_exported() {
     let (a, b) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());

@@ -113,6 +113,18 @@ impl Patient {
     }
 }
 
+/// Keeps a number, unless another process keeps one: that is no lower.
+fn keep_highest(home: &Home, sequence: u64) -> Result<()> {
+    let _lock = match home.try_lock() {
+        Err(Error::HomeLocked { .. }) => return Ok(()),
+        lock => lock?,
+    };
+    if sequence > highest(home)? {
+        home.write(HIGHEST, sequence.to_string().as_bytes())?;
+    }
+    Ok(())
+}
+
 /// Reads and verifies the active rules, and keeps their number if it is the highest.
 fn load(home: &Home, patient: PatientId, device: &IdentityKey) -> Result<Option<StandingRules>> {
     let highest = highest(home)?;
@@ -138,7 +150,7 @@ fn load(home: &Home, patient: PatientId, device: &IdentityKey) -> Result<Option<
     }
     let rules = Rules::parse(text)?.resolve(|name| known(&found, name))?;
     if header.sequence > highest {
-        home.write(HIGHEST, header.sequence.to_string().as_bytes())?;
+        keep_highest(home, header.sequence)?;
     }
     Ok(Some(StandingRules {
         sequence: header.sequence,
