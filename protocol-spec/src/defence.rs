@@ -63,6 +63,14 @@ defences! {
     DirectoryHead = "directory-head";
     /// The quorum of witnesses has cosigned (LOG-8).
     Witnesses = "witnesses";
+    /// The quorum has cosigned since a download began (LOG-23).
+    FreshCosignature = "fresh-cosignature";
+
+    // what a witness does
+    /// One process has a witness's folder, and what stands in it counts (LOG-20).
+    WitnessFolder = "witness-folder";
+    /// A witness is not kept busy by anybody (LOG-21).
+    WitnessLimits = "witness-limits";
 
     // what the server checks of requests
     /// Requests are signed by whom they name, over all that the profile covers (API-4, API-6).
@@ -119,6 +127,10 @@ defences! {
     Deadlines = "deadlines";
     /// Uses and bytes are spent (PRM-12, FLW-9).
     Budgets = "budgets";
+    /// A server that a witness contradicts gives nothing out (LOG-22).
+    WitnessWord = "witness-word";
+    /// A part of the volume is kept for what takes access away (FLW-14).
+    Reserve = "reserve";
     /// Nothing moves under a revoked permission (FLW-5).
     Revocation = "revocation";
     /// Nothing moves under a permission whose place another has taken (PRM-14).

@@ -159,8 +159,10 @@ problems! {
     Internal = "internal", 500, "the server failed; the request may have been carried out";
     /// Shutting down or out of capacity.
     Unavailable = "unavailable", 503, "the server cannot answer now";
-    /// No space left.
-    StorageFull = "storage-full", 507, "the server's storage is full; reading still works";
+    /// A witness has seen another log, or more of it.
+    LogContradicted = "log-contradicted", 503, "a witness has seen more of the server's log than the server has: it gives out nothing";
+    /// No space left but the reserve.
+    StorageFull = "storage-full", 507, "the server's storage is full: it shows what it has, and takes revocations and removals";
     /// The principal has the server keep as much as it may.
     StorageBudget = "storage-budget", 507, "the storage budget of this account is used up";
     /// The body came too slowly.
