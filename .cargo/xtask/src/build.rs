@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 
 use crate::process::{cargo, program, step};
 
-const PROGRAMS: [&str; 2] = ["vault-server", "medvault"];
+const PROGRAMS: [&str; 3] = ["vault-server", "medvault", "medvault-witness"];
 
 /// Builds everything.
 ///

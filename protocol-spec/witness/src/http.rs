@@ -1,28 +1,39 @@
 //! `POST /add-checkpoint`, and the statuses of c2sp.org/tlog-witness.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use axum::http::{StatusCode, header::CONTENT_TYPE};
 use axum::{
     Router,
-    extract::{DefaultBodyLimit, State},
+    body::{Body, to_bytes},
+    extract::State,
+    http::{StatusCode, header::CONTENT_TYPE},
     response::{IntoResponse, Response},
     routing::post,
 };
-use protocol_spec::log::Submission;
+use protocol_spec::{Error, log::Submission};
+use tokio::time::timeout;
 
 use crate::witness::{Refusal, Witness};
+
+/// For the body of a request, some kilobytes.
+const BODY_TIME: Duration = Duration::from_secs(10);
 
 /// The one resource.
 pub(crate) fn router(witness: Arc<Witness>) -> Router {
     Router::new()
         .route("/add-checkpoint", post(add_checkpoint))
-        .layer(DefaultBodyLimit::max(Submission::MAX_LEN))
         .with_state(witness)
 }
 
-async fn add_checkpoint(State(witness): State<Arc<Witness>>, body: String) -> Response {
-    let submission = match body.parse::<Submission>() {
+async fn add_checkpoint(State(witness): State<Arc<Witness>>, body: Body) -> Response {
+    let Ok(body) = timeout(BODY_TIME, to_bytes(body, Submission::MAX_LEN)).await else {
+        return StatusCode::REQUEST_TIMEOUT.into_response();
+    };
+    let Ok(body) = body else {
+        return StatusCode::PAYLOAD_TOO_LARGE.into_response();
+    };
+    let text = std::str::from_utf8(&body).map_err(|_| Error::Field { field: "submission" });
+    let submission = match text.and_then(str::parse::<Submission>) {
         Ok(submission) => submission,
         Err(error) => return refuse(&Refusal::Malformed(error)),
     };
@@ -44,7 +55,7 @@ fn refuse(refusal: &Refusal) -> Response {
             return (StatusCode::CONFLICT, [(CONTENT_TYPE, "text/x.tlog.size")], size).into_response();
         }
         Refusal::Inconsistent => StatusCode::UNPROCESSABLE_ENTITY,
-        Refusal::Storage(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        Refusal::Forgotten | Refusal::Storage(_) => StatusCode::INTERNAL_SERVER_ERROR,
     };
     (status, format!("{refusal}\n")).into_response()
 }

@@ -19,9 +19,8 @@ pub(crate) struct Identity {
 }
 
 impl Identity {
-    /// Reads the key of a folder, or makes both.
+    /// Reads the key of a folder that is this process's, or makes one.
     pub(crate) fn load_or_create(data: &Path, name: &str) -> Result<Self> {
-        std::fs::create_dir_all(data).with_context(|| format!("cannot make {}", data.display()))?;
         guard::folder(data)?;
         let path = data.join("witness.key");
         if path.exists() {

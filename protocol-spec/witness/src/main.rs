@@ -2,10 +2,12 @@
 //! shows one history to everybody. It speaks `add-checkpoint` of c2sp.org/tlog-witness over plain HTTP; TLS, if it is
 //! reached over a network, is its front's.
 //!
-//! Whoever controls a witness can cosign a second history of a log, and no more: clients ask for a quorum. Whoever loses
+//! Its folder belongs to one process at a time. Whoever controls a witness can cosign a second history of a log, and no more: clients ask for a quorum. Whoever loses
 //! its folder must run another witness under another name, because it has forgotten what it has seen.
 
+mod accept;
 mod files;
+mod folder;
 mod http;
 mod identity;
 mod witness;
@@ -26,7 +28,7 @@ use tokio::{
     signal::unix::{SignalKind, signal},
 };
 
-use crate::{identity::Identity, witness::Witness};
+use crate::{folder::Folder, identity::Identity, witness::Witness};
 
 /// Cosigns checkpoints of transparency logs that continue what it has seen of them (c2sp.org/tlog-witness).
 #[derive(Debug, Parser)]
@@ -49,6 +51,14 @@ struct Options {
     /// A log to witness, as a key NAME+ID+KEY; may be given several times
     #[arg(long = "log", value_name = "VKEY", value_parser = log_key, env = "MEDVAULT_WITNESS_LOGS", value_delimiter = ' ')]
     logs: Vec<NoteKey>,
+    /// Connections at once; beyond that the oldest of whoever has most is cut off
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 64,
+        env = "MEDVAULT_WITNESS_CONNECTIONS"
+    )]
+    connections: usize,
 }
 
 const EXAMPLES: &str = "\
@@ -79,6 +89,8 @@ fn main() -> ExitCode {
 
 #[tokio::main]
 async fn run(options: Options) -> Result<()> {
+    // For as long as this runs.
+    let _folder = Folder::take(&options.data)?;
     let identity = Identity::load_or_create(&options.data, &options.name)?;
     let vkey = identity.key().clone();
     let witness = Arc::new(Witness::open(&options.data, identity, options.logs)?);
@@ -94,9 +106,7 @@ async fn run(options: Options) -> Result<()> {
             _ = interrupt.recv() => {}
         }
     };
-    axum::serve(listener, http::router(witness))
-        .with_graceful_shutdown(stop)
-        .await?;
+    accept::serve(listener, http::router(witness), options.connections, stop).await;
     Ok(())
 }
 

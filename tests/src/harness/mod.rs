@@ -19,7 +19,7 @@ pub use cli::{Cli, Refused};
 pub use liar::Liar;
 pub use proxy::Proxy;
 pub use server::{Server, ServerOptions};
-pub use witness::Witness;
+pub use witness::{Witness, WitnessOptions};
 pub use world::{World, text};
 
 /// A program of the workspace, or, for negative controls, its weakened build without these defences. The

@@ -7,18 +7,38 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
+use bytes::Bytes;
+use http::{Request, StatusCode};
+use http_body_util::{BodyExt, Full};
+use hyper_util::{client::legacy::Client, rt::TokioExecutor};
+use protocol_spec::{defence::Defence, log::Submission};
 
-use super::{program, server::lines_of};
+use super::{server::lines_of, with_defences_off};
 
 /// A running witness; dropping it ends the process.
 #[derive(Debug)]
 pub struct Witness {
     child: Child,
-    data: PathBuf,
-    name: String,
-    logs: Vec<String>,
+    options: WitnessOptions,
     vkey: String,
     url: String,
+}
+
+/// How to start a witness.
+#[derive(Clone, Debug)]
+pub struct WitnessOptions {
+    /// Its folder.
+    pub data: PathBuf,
+    /// Its name.
+    pub name: String,
+    /// The logs that it knows.
+    pub logs: Vec<String>,
+    /// `127.0.0.1:0`, or the address of a witness that is restarted.
+    pub listen: String,
+    /// Files that it may have open; none: as many as this process.
+    pub files: Option<u32>,
+    /// Defences to do without.
+    pub off: Vec<Defence>,
 }
 
 impl Witness {
@@ -27,19 +47,25 @@ impl Witness {
     /// # Errors
     /// When it does not say where it listens within 30 seconds.
     pub fn start(data: &Path, name: &str, logs: &[String]) -> Result<Self> {
-        Self::start_on(data, name, logs, "127.0.0.1:0")
+        Self::start_as(WitnessOptions {
+            data: data.to_owned(),
+            name: name.to_owned(),
+            logs: logs.to_vec(),
+            listen: "127.0.0.1:0".to_owned(),
+            files: None,
+            off: Vec::new(),
+        })
     }
 
-    fn start_on(data: &Path, name: &str, logs: &[String], listen: &str) -> Result<Self> {
-        let mut command = Command::new(program("medvault-witness")?);
-        command
-            .arg("--data")
-            .arg(data)
-            .args(["--name", name, "--listen", listen]);
-        for log in logs {
-            command.args(["--log", log]);
-        }
-        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
+    /// The same with all that can be said.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn start_as(options: WitnessOptions) -> Result<Self> {
+        let mut child = command(&options)?
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()?;
         let lines = lines_of(&mut child)?;
         let said = |what: &str| {
             let line = lines.recv_timeout(Duration::from_secs(30))?;
@@ -49,9 +75,7 @@ impl Witness {
         match said("vkey: ").and_then(|vkey| Ok((vkey, said("listening: ")?))) {
             Ok((vkey, url)) => Ok(Self {
                 child,
-                data: data.to_owned(),
-                name: name.to_owned(),
-                logs: logs.to_vec(),
+                options,
                 vkey,
                 url,
             }),
@@ -61,6 +85,26 @@ impl Witness {
                 bail!("medvault-witness did not start: {error:#}")
             }
         }
+    }
+
+    /// Shows it a checkpoint; its status, and what it says.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn submit(&self, submission: &Submission) -> Result<(StatusCode, String)> {
+        let client: Client<_, Full<Bytes>> = Client::builder(TokioExecutor::new()).build_http();
+        let request = Request::post(format!("{}/add-checkpoint", self.url));
+        let answer = client
+            .request(request.body(Full::from(submission.to_string()))?)
+            .await?;
+        let status = answer.status();
+        let body = answer.into_body().collect().await?.to_bytes();
+        Ok((status, String::from_utf8_lossy(&body).into_owned()))
+    }
+
+    /// Its folder.
+    pub fn data(&self) -> &Path {
+        &self.options.data
     }
 
     /// Its key, as policies name it.
@@ -88,13 +132,10 @@ impl Witness {
     /// # Errors
     /// As [`Witness::start`].
     pub fn restart(&mut self) -> Result<()> {
-        let listen = self.url.trim_start_matches("http://").to_owned();
-        *self = Self::start_on(
-            &self.data.clone(),
-            &self.name.clone(),
-            &self.logs.clone(),
-            &listen,
-        )?;
+        *self = Self::start_as(WitnessOptions {
+            listen: self.url.trim_start_matches("http://").to_owned(),
+            ..self.options.clone()
+        })?;
         Ok(())
     }
 }
@@ -104,4 +145,32 @@ impl Drop for Witness {
         drop(self.child.kill());
         drop(self.child.wait());
     }
+}
+
+/// Its program, or a shell that bounds its files and ends as it.
+fn command(options: &WitnessOptions) -> Result<Command> {
+    let witness = with_defences_off("medvault-witness", &options.off)?;
+    let mut command = match options.files {
+        None => witness,
+        Some(files) => {
+            let mut shell = Command::new("sh");
+            shell
+                .args(["-c", &format!("ulimit -n {files} && exec \"$@\""), "sh"])
+                .arg(witness.get_program())
+                .envs(
+                    witness
+                        .get_envs()
+                        .filter_map(|(name, value)| Some((name, value?))),
+                );
+            shell
+        }
+    };
+    command
+        .arg("--data")
+        .arg(&options.data)
+        .args(["--name", &options.name, "--listen", &options.listen]);
+    for log in &options.logs {
+        command.args(["--log", log]);
+    }
+    Ok(command)
 }

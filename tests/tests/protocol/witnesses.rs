@@ -6,11 +6,8 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail, ensure};
-use bytes::Bytes;
 use crypto::SigningIdentity;
-use http::{Request, StatusCode};
-use http_body_util::{BodyExt, Full};
-use hyper_util::{client::legacy::Client, rt::TokioExecutor};
+use http::StatusCode;
 use protocol_spec::{
     defence::Defence,
     hash::{Sha256Digest, sha256},
@@ -258,21 +255,21 @@ fn a_fork_that_is_shown_to_two_clients_is_refused() -> Result<()> {
 }
 
 /// A log that a test signs itself.
-struct OwnLog {
+pub(crate) struct OwnLog {
     signing: SigningIdentity,
-    key: NoteKey,
+    pub(crate) key: NoteKey,
     leaves: Vec<Vec<u8>>,
 }
 
 impl OwnLog {
-    fn new() -> Result<Self> {
+    pub(crate) fn new() -> Result<Self> {
         let signing = SigningIdentity::generate()?;
         let key = log_key(&signing.public())?;
         let leaves = (0..8_u8).map(|number| vec![number]).collect();
         Ok(Self { signing, key, leaves })
     }
 
-    fn checkpoint(&self, size: usize, root: [u8; 32]) -> Result<SignedCheckpoint> {
+    pub(crate) fn checkpoint(&self, size: usize, root: [u8; 32]) -> Result<SignedCheckpoint> {
         let checkpoint = Checkpoint {
             origin: self.key.name().to_owned(),
             size: size as u64,
@@ -285,7 +282,7 @@ impl OwnLog {
     }
 
     /// MTH, for sizes that are powers of two.
-    fn root(&self, size: usize) -> [u8; 32] {
+    pub(crate) fn root(&self, size: usize) -> [u8; 32] {
         let mut level: Vec<_> = self.leaves[..size]
             .iter()
             .map(|leaf| sha256(&[&[0], leaf]))
@@ -312,20 +309,13 @@ async fn a_restarted_witness_never_cosigns_a_rollback() -> Result<()> {
         &[log.key.to_string()],
     )?;
     let key: NoteKey = witness.vkey().parse()?;
-    let client: Client<_, Full<Bytes>> = Client::builder(TokioExecutor::new()).build_http();
     let submit = async |witness: &Witness, old: u64, path: &[[u8; 32]], checkpoint: &SignedCheckpoint| {
-        let body = Submission {
+        let submission = Submission {
             old,
             path: path.to_vec(),
             checkpoint: checkpoint.clone(),
         };
-        let request = Request::post(format!("{}/add-checkpoint", witness.url()));
-        let answer = client
-            .request(request.body(Full::from(body.to_string()))?)
-            .await?;
-        let status = answer.status();
-        let body = answer.into_body().collect().await?.to_bytes();
-        Ok::<_, anyhow::Error>((status, String::from_utf8_lossy(&body).into_owned()))
+        witness.submit(&submission).await
     };
     let (two, four) = (log.checkpoint(2, log.root(2))?, log.checkpoint(4, log.root(4))?);
     let cosigned = |answer: &(StatusCode, String), checkpoint: &SignedCheckpoint| -> Result<()> {
