@@ -173,9 +173,10 @@ pub async fn serve(config: Config) -> Result<Running, StartError> {
         past_replays(&vault).await
     };
     if let Some(policy) = &config.witness_policy {
-        let witnesses = Witnesses::open(policy, config.witness_pace, &operator_key)?;
+        let mut witnesses = Witnesses::open(policy, config.witness_pace, &operator_key)?;
         vault.await_witnesses();
-        tokio::spawn(witnesses.run(vault.clone()));
+        let enough = witnesses.ask_all(&vault).await;
+        tokio::spawn(witnesses.run(vault.clone(), enough));
     }
     let gate = Gate::new(&operator_key, authorities, not_before, &config.limits);
 
@@ -206,6 +207,7 @@ pub async fn serve(config: Config) -> Result<Running, StartError> {
 fn open_store(config: &Config) -> Result<RocksStore, OpenError> {
     let store_config = RocksConfig {
         cache_bytes: config.limits.cache,
+        reserve_bytes: u64::try_from(config.limits.reserve).unwrap_or(u64::MAX),
         ..RocksConfig::default()
     };
     RocksStore::open(Path::new(&config.data), &store_config)

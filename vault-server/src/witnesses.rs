@@ -1,5 +1,5 @@
 //! Asks witnesses for cosignatures, beside everything else: a witness that is slow or dead stops nothing, the cosigned
-//! checkpoint only lags. See `spec/log.md` §5.
+//! checkpoint only lags. One that has cosigned another log, or more of it, stops releases. See `spec/log.md` §5.
 
 use std::{collections::HashMap, fs, path::Path, time::Duration};
 
@@ -55,11 +55,17 @@ enum Failure {
     #[error("it answers {0}")]
     Refused(StatusCode),
     /// It has cosigned more than there is: this log was set back.
-    #[error("it has cosigned {seen} leaves, and the log has {here}: restore a newer copy of the data")]
+    #[error("it has cosigned {seen} leaves, and the log has {here}")]
     Ahead {
         /// By the witness.
         seen: u64,
         /// Of the log.
+        here: u64,
+    },
+    /// It has cosigned other leaves than there are: this log was set back, and has grown since.
+    #[error("what it has cosigned is not continued by the {here} leaves of the log")]
+    Other {
+        /// Leaves of the log.
         here: u64,
     },
     /// What it answers is no cosignature of it.
@@ -101,20 +107,31 @@ impl Witnesses {
         })
     }
 
-    /// Has every new checkpoint cosigned, for ever; those between two rounds share the second one's.
-    pub(crate) async fn run(mut self, vault: Vault) {
+    /// Has every new checkpoint cosigned, for ever; those between two rounds share the second one's. `enough` is whether the
+    /// quorum has cosigned in the round before.
+    pub(crate) async fn run(mut self, vault: Vault, mut enough: bool) {
         let mut growth = vault.log_growth();
         loop {
-            let enough = self.round(&vault).await.unwrap_or_else(|refusal| {
-                tracing::error!(cause = refusal.cause, "the log cannot be shown to witnesses");
-                false
-            });
             tokio::time::sleep(self.pace).await;
             tokio::select! {
                 changed = growth.changed() => if changed.is_err() { return },
+                () = vault.witness_rounds().wanted() => {}
                 () = tokio::time::sleep(if enough { REFRESH } else { AGAIN }) => {}
             }
+            enough = self.ask_all(&vault).await;
         }
+    }
+
+    /// Asks all of them once; whether the quorum has cosigned. A server does it before it serves: on an old copy of the data it
+    /// would give out what was revoked since (LOG-22).
+    pub(crate) async fn ask_all(&mut self, vault: &Vault) -> bool {
+        let begun = vault.witness_rounds().begin();
+        let enough = self.round(vault).await.unwrap_or_else(|refusal| {
+            tracing::error!(cause = refusal.cause, "the log cannot be shown to witnesses");
+            false
+        });
+        vault.witness_rounds().end(begun);
+        enough
     }
 
     /// Asks all of them about the newest checkpoint, and publishes it when the quorum has cosigned; whether it has.
@@ -138,12 +155,16 @@ impl Witnesses {
                 };
                 match answer {
                     Ok(line) => {
+                        agreed(vault, witness);
                         sizes.push((witness.key.name().to_owned(), head.size));
                         cosigned = cosigned.with(line);
                         enough = self.policy.witnessed(cosigned.clone(), 0).is_ok();
                         if enough {
                             vault.publish_cosigned(&cosigned).await?;
                         }
+                    }
+                    Err(failure @ (Failure::Ahead { .. } | Failure::Other { .. })) => {
+                        contradicted(vault, witness, &failure);
                     }
                     Err(failure) => tracing::warn!(
                         witness = witness.key.name(),
@@ -193,6 +214,11 @@ impl Witnesses {
                         });
                     }
                 }
+                // Asked about what it has said that it has cosigned, or about the same size with another root.
+                StatusCode::CONFLICT if answer.trim_end() == old.to_string() => {
+                    return Err(Failure::Other { here: head.size });
+                }
+                StatusCode::UNPROCESSABLE_ENTITY => return Err(Failure::Other { here: head.size }),
                 status => return Err(Failure::Refused(status)),
             }
         }
@@ -217,6 +243,29 @@ impl Witnesses {
         tokio::time::timeout(PATIENCE, asked)
             .await
             .map_err(|error| silent(&error))?
+    }
+}
+
+/// A witness contradicts: the operator is told how to go on, once.
+fn contradicted(vault: &Vault, witness: &Witness, failure: &Failure) {
+    let name = witness.key.name();
+    if vault.contradiction().note(name, failure.to_string()) {
+        tracing::error!(
+            witness = name,
+            %failure,
+            "a witness contradicts the log: this is an old copy of the data; nothing is given out any more. Stop the server and \
+             restore the newest copy of its folder. If the witness is wrong, take it out of the policy and start again"
+        );
+    }
+}
+
+/// A witness has cosigned the newest checkpoint.
+fn agreed(vault: &Vault, witness: &Witness) {
+    if vault.contradiction().withdraw(witness.key.name()) {
+        tracing::warn!(
+            witness = witness.key.name(),
+            "a witness no longer contradicts the log"
+        );
     }
 }
 

@@ -96,6 +96,9 @@ pub struct Limits {
     /// Time for running requests at shutdown
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = humantime::parse_duration)]
     pub drain: Duration,
+    /// Free space of the data's volume that is kept for revocations, removals and the log; at most an eighth of the volume
+    #[arg(long, value_name = "SIZE", default_value = "256MiB", value_parser = size)]
+    pub reserve: usize,
     /// Memory for cached rows and small records
     #[arg(long, value_name = "SIZE", default_value = "32MiB", value_parser = size)]
     pub cache: usize,

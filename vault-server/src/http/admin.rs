@@ -20,8 +20,12 @@ pub(crate) fn router(app: App) -> Router {
         .with_state(app)
 }
 
-/// Ready means that the store answers and that the server is not about to stop.
+/// Ready means that the store answers, that no witness contradicts the log, and that the server is not about to stop.
 async fn ready(State(app): State<App>) -> (StatusCode, &'static str) {
+    if app.vault.check_uncontradicted().is_err() {
+        let text = "not ready: a witness contradicts the log, restore the newest copy of the data\n";
+        return (StatusCode::SERVICE_UNAVAILABLE, text);
+    }
     let read = tokio::time::timeout(PATIENCE, app.vault.log_checkpoint()).await;
     if app.stop.is_cancelled() || !matches!(read, Ok(Ok(_))) {
         return (StatusCode::SERVICE_UNAVAILABLE, "not ready\n");

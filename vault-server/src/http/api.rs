@@ -175,7 +175,7 @@ impl Api {
 }
 
 /// What can be wrong with any request.
-const ANYWHERE: [Problem; 2] = [Problem::Internal, Problem::Unavailable];
+const ANYWHERE: [Problem; 3] = [Problem::Internal, Problem::Unavailable, Problem::LogContradicted];
 
 fn filter(method: &Method) -> MethodFilter {
     match *method {

@@ -160,7 +160,21 @@ pub(super) async fn directory_entries(
     )
 }
 
-pub(super) async fn log_checkpoint(State(app): State<App>, back: WayBack) -> Served<Checkpoint> {
+parameters! {
+    struct Shown {
+        fresh: Option<bool>,
+    }
+}
+
+pub(super) async fn log_checkpoint(
+    State(app): State<App>,
+    back: WayBack,
+    Params(asked): Params<Shown>,
+) -> Served<Checkpoint> {
+    if asked.fresh.unwrap_or_default() {
+        // Without room: it may take some seconds.
+        app.vault.ask_witnesses().await;
+    }
     let room = back.public_room(SHORT).await?;
     room.file(app.vault.log_checkpoint().await.map(String::into_bytes))
 }

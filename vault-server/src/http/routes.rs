@@ -64,7 +64,8 @@ endpoints! {
     POST "/v1/denials" by "P" is handlers::submit_denial
         refuses RequestMismatch RequestAnswered RequestExpired;
     POST "/v1/revocations" by "P" is handlers::submit_revocation;
-    GET "/v1/permissions/{permission}" by "I" is handlers::deliver;
+    GET "/v1/permissions/{permission}" by "I" is handlers::deliver
+        refuses StorageFull;
     POST "/v1/permissions/{permission}/presentation" by "I, two signatures" is handlers::present
         refuses PermissionNotYetValid PermissionExpired PermissionRevoked PermissionReplaced PurposeMismatch
             PermissionSpent BytesSpent KeyEnded DelegationEnded DelegationExpired AlreadyExists
@@ -78,7 +79,7 @@ endpoints! {
             LeavesMissing LeafConflict BytesSpent AlreadyExists;
     GET "/v1/releases/{release}/records/{version}/leaves" by "I" is leaves::release_leaves
         refuses ReleaseClosed PermissionRevoked PermissionReplaced KeyEnded DelegationEnded DelegationExpired
-            BytesSpent RangeNotSatisfiable;
+            BytesSpent RangeNotSatisfiable StorageFull;
     GET "/v1/releases/{release}/records" by "I" is handlers::released_records
         refuses ReleaseClosed PermissionRevoked PermissionReplaced KeyEnded DelegationEnded DelegationExpired;
     POST "/v1/releases/{release}/close" by "I" is handlers::close_release;
@@ -89,7 +90,7 @@ endpoints! {
     POST "/v1/vault/index" by "P" is handlers::put_segment
         refuses IndexConflict TooMany;
     GET "/v1/vault/records/{version}/leaves" by "P" is leaves::own_leaves
-        refuses RangeNotSatisfiable DelegationScope;
+        refuses RangeNotSatisfiable DelegationScope StorageFull;
     POST "/v1/vault/records/{version}/adoption" by "P" is handlers::adopt
         refuses RecordMismatch EpochMismatch PlacementConflict;
     POST "/v1/vault/reseals" by "P" is handlers::open_reseal

@@ -53,8 +53,8 @@ pub trait BlobStore: Send + Sync {
     /// Concurrent calls share their syncs. Dropping the future does not take the leaf back.
     ///
     /// # Errors
-    /// `Misuse` if the leaf is too large; `Full`, `Io`, `Unavailable`, after which the leaf may
-    /// or may not be there.
+    /// `Misuse` if the leaf is too large; `Full` (also while only the reserve is left), `Io`, `Unavailable`, after which
+    /// the leaf may or may not be there.
     fn put_small(&self, key: LeafKey, bytes: Bytes) -> BoxFuture<'_, Result<(), StoreError>>;
 
     /// The leaf, or none if it was never persisted or is deleted.
@@ -88,8 +88,8 @@ pub trait LeafWriter: Send + Sync {
     /// Takes the next leaf, of at most [`LEAF_BYTES`]. It is neither durable nor readable yet.
     ///
     /// # Errors
-    /// `Misuse` if the leaf is too large or the leaf numbers are used up; `Full`, `Io`,
-    /// `Unavailable`, which may also stem from an earlier leaf.
+    /// `Misuse` if the leaf is too large or the leaf numbers are used up; `Full` (also while only the reserve is left),
+    /// `Io`, `Unavailable`, which may also stem from an earlier leaf.
     fn put(&mut self, leaf: Bytes) -> BoxFuture<'_, Result<(), StoreError>>;
 
     /// The durability barrier: on return every leaf given so far is synced to the device and

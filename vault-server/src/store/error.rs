@@ -6,7 +6,7 @@
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
-    /// No space left. Reads go on, and writes succeed again once there is space.
+    /// No space left, or only the reserve. Reads go on, and writes succeed again once there is space.
     #[error("the data volume is full: free space on it")]
     Full,
     /// What is stored under this key fails its checksum; other keys are served.

@@ -45,6 +45,8 @@ pub trait Ledger: Send + Sync {
     /// `Conflict` means that nothing was written and names the first check that failed; what it
     /// met is durable and visible. Commits form one order, in which each check was true.
     ///
+    /// A commit that is not urgent is refused while only the reserve is left, before anything is written.
+    ///
     /// # Errors
     /// `Full`, `Io` and `Unavailable` leave the outcome unknown: the commit may be found applied
     /// after a restart. Settle it by reading back a row that only this commit writes.
@@ -210,6 +212,8 @@ pub struct Commit {
     pub checks: Vec<(Key, Option<CommitId>)>,
     /// The new value of each key, or none to delete the row.
     pub writes: Vec<(Key, Option<Bytes>)>,
+    /// Whether it may take from the reserve (FLW-14).
+    pub urgent: bool,
 }
 
 impl Commit {
@@ -219,7 +223,14 @@ impl Commit {
             id,
             checks: Vec::new(),
             writes: Vec::new(),
+            urgent: false,
         }
+    }
+
+    /// Lets it take from the reserve: for what takes access away, for the log, and for what frees space.
+    pub const fn urgent(mut self) -> Self {
+        self.urgent = true;
+        self
     }
 
     /// Adds the condition that the row still is as it was read.
@@ -243,10 +254,15 @@ impl Commit {
 
 impl fmt::Debug for Commit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { id, checks, writes } = self;
+        let Self {
+            id,
+            checks,
+            writes,
+            urgent,
+        } = self;
         write!(
             f,
-            "Commit {{ id: {id:?}, {} checks, {} writes }}",
+            "Commit {{ id: {id:?}, {} checks, {} writes, urgent: {urgent} }}",
             checks.len(),
             writes.len()
         )

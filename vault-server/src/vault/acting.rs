@@ -107,6 +107,7 @@ impl Vault {
         collection: Collection,
         limit: usize,
     ) -> Result<pb::DelegatedKeyPage, Refusal> {
+        self.shared.log.check_uncontradicted()?;
         let acting = acting(caller)?;
         let (owner, id) = (acting.owner(), acting.delegation.delegation_id);
         let epochs = tables::delegation(owner, id).get(&*self.shared.ledger).await?;

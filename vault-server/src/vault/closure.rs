@@ -133,6 +133,10 @@ struct CloseEpoch {
 impl Operation for CloseEpoch {
     type Answer = pb::LoggedStatement;
 
+    fn is_urgent(&self) -> bool {
+        true
+    }
+
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<pb::LoggedStatement, Refusal> {
         let Self { closure } = self;
         tx.protects = true;

@@ -261,6 +261,10 @@ struct EndDelegation {
 impl Operation for EndDelegation {
     type Answer = pb::Accepted;
 
+    fn is_urgent(&self) -> bool {
+        true
+    }
+
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<pb::Accepted, Refusal> {
         let Self { end } = self;
         tx.protects = true;

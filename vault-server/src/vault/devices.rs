@@ -261,6 +261,11 @@ struct ChangeDevices {
 impl Operation for ChangeDevices {
     type Answer = pb::Accepted;
 
+    /// A list to which none is added takes devices off, or replaces keys.
+    fn is_urgent(&self) -> bool {
+        self.added.is_none()
+    }
+
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<pb::Accepted, Refusal> {
         let key = tables::patient(self.patient);
         let mut row = tx.read_existing(&key).await?;

@@ -79,6 +79,10 @@ struct Repeatable<'a, O> {
 impl<O: Operation<Answer: Row>> Operation for Repeatable<'_, O> {
     type Answer = O::Answer;
 
+    fn is_urgent(&self) -> bool {
+        self.operation.is_urgent()
+    }
+
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<O::Answer, Refusal> {
         tx.check_listed(self.caller).await?;
         tx.check_caller(self.caller).await?;

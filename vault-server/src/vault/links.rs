@@ -262,6 +262,10 @@ pub(super) struct EndOffer {
 impl Operation for EndOffer {
     type Answer = ();
 
+    fn is_urgent(&self) -> bool {
+        true
+    }
+
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<(), Refusal> {
         let now = tx.now;
         let row = tx.read(&tables::link(self.link)).await?;

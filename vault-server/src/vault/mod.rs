@@ -117,7 +117,7 @@ use self::{
     inbox::Wakes,
     intake::InFlight,
     known::KnownCallers,
-    log::{Log, statement_hash},
+    log::{Contradiction, Log, Rounds, statement_hash},
     tables::{Row, RowKey},
     time::Time,
 };
@@ -260,6 +260,29 @@ impl Vault {
     /// The same.
     pub(crate) async fn log_path(&self, first: u64, second: u64) -> Result<Vec<Hash>, Refusal> {
         self.shared.log.consistency(first, second).await
+    }
+
+    /// Has the witnesses asked once more, if there are any, and waits some seconds for what they say (LOG-23).
+    pub async fn ask_witnesses(&self) {
+        self.shared.log.ask_witnesses().await;
+    }
+
+    /// How often witnesses are asked.
+    pub(crate) fn witness_rounds(&self) -> &Rounds {
+        self.shared.log.rounds()
+    }
+
+    /// What witnesses say against the log.
+    pub(crate) fn contradiction(&self) -> &Contradiction {
+        self.shared.log.contradiction()
+    }
+
+    /// Whether this may be an old copy of the data (LOG-22).
+    ///
+    /// # Errors
+    /// `log-contradicted`.
+    pub fn check_uncontradicted(&self) -> Result<(), Refusal> {
+        self.shared.log.check_uncontradicted()
     }
 
     /// From now on only cosigned checkpoints are shown, as soon as there are any.

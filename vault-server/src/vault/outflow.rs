@@ -70,7 +70,7 @@ impl LeafStream {
     ///
     /// # Errors
     /// `permission-revoked`, `permission-replaced`, `key-ended`, `terminal-removed`, `institution-retired`, `unauthenticated`, `delegation-ended`,
-    /// `delegation-expired`; those of the store.
+    /// `delegation-expired`, `log-contradicted`; those of the store.
     pub async fn next(&mut self) -> Option<Result<Bytes, Refusal>> {
         self.read_ahead();
         let (leaf, read) = self.ahead.pop_front()?;
@@ -108,8 +108,9 @@ impl LeafStream {
         Ok(bytes)
     }
 
-    /// FLW-5, DEV-6, DLG-5.
+    /// FLW-5, DEV-6, DLG-5, LOG-22.
     async fn check_guard(&self) -> Result<(), Refusal> {
+        self.shared.log.check_uncontradicted()?;
         match &self.guard {
             Guard::Permission(held) => self.shared.check_use(held).await,
             Guard::Device(caller) => {

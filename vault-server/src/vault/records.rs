@@ -62,6 +62,7 @@ impl Vault {
     /// # Errors
     /// `not-permitted`; those of the store.
     pub async fn vault_record(&self, caller: &Caller, version: VersionId) -> Result<RecordList<'_>, Refusal> {
+        self.shared.log.check_uncontradicted()?;
         let patient = caller.patient()?;
         let row = tables::record(patient, version).get(&*self.shared.ledger).await?;
         let row = row.ok_or_else(|| Refusal::absent("no such record"))?;
@@ -78,7 +79,7 @@ impl Vault {
     /// Leaves of one of the caller's own records.
     ///
     /// # Errors
-    /// `not-permitted`, `range-not-satisfiable`.
+    /// `not-permitted`, `range-not-satisfiable`, `log-contradicted`.
     pub async fn own_leaves(
         &self,
         caller: &Caller,
@@ -86,6 +87,7 @@ impl Vault {
         first: u32,
         count: u32,
     ) -> Result<LeafStream, Refusal> {
+        self.shared.log.check_uncontradicted()?;
         let patient = caller.acts_for(Power::Read)?;
         if let Some(acting) = caller.acting() {
             self.shared.check_in_scope(acting, version).await?;
@@ -205,6 +207,7 @@ impl Shared {
         first: RowKey<VersionRow>,
         limit: usize,
     ) -> Result<RecordList<'_>, Refusal> {
+        self.log.check_uncontradicted()?;
         let (named, mut more) = self.page(first, limit).await?;
         let keys = named
             .iter()

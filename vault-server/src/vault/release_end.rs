@@ -119,6 +119,10 @@ pub(super) struct CloseRelease {
 impl Operation for CloseRelease {
     type Answer = pb::Receipt;
 
+    fn is_urgent(&self) -> bool {
+        true
+    }
+
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<pb::Receipt, Refusal> {
         let row = tx
             .read_existing(&tables::release(self.patient, self.release))

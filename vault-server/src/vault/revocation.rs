@@ -125,6 +125,10 @@ struct Revoke<'a> {
 impl Operation for Revoke<'_> {
     type Answer = ();
 
+    fn is_urgent(&self) -> bool {
+        true
+    }
+
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<(), Refusal> {
         let Self { caller, revocation } = self;
         tx.protects = true;
@@ -169,6 +173,10 @@ struct Conclude<'a> {
 
 impl Operation for Conclude<'_> {
     type Answer = pb::RevocationAnswer;
+
+    fn is_urgent(&self) -> bool {
+        true
+    }
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<pb::RevocationAnswer, Refusal> {
         let Self { revocation } = self;

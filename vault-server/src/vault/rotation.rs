@@ -162,6 +162,10 @@ struct Retire {
 impl Operation for Retire {
     type Answer = pb::Accepted;
 
+    fn is_urgent(&self) -> bool {
+        true
+    }
+
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<pb::Accepted, Refusal> {
         let key = tables::institution(self.institution);
         let mut entry = tx.read_existing(&key).await?;

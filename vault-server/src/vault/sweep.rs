@@ -131,7 +131,7 @@ impl Shared {
         if !keys.is_empty() {
             let commit = keys
                 .into_iter()
-                .fold(Commit::new(CommitId::fresh()), Commit::delete);
+                .fold(Commit::new(CommitId::fresh()).urgent(), Commit::delete);
             // Nothing is checked, so nothing conflicts.
             let _applied = self.ledger.commit(commit).await?;
         }
@@ -155,6 +155,10 @@ struct GiveUp {
 
 impl Operation for GiveUp {
     type Answer = UploadRow;
+
+    fn is_urgent(&self) -> bool {
+        true
+    }
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<UploadRow, Refusal> {
         let key = tables::upload(self.patient, self.upload);

@@ -184,6 +184,10 @@ struct RemoveTerminal {
 impl Operation for RemoveTerminal {
     type Answer = pb::Accepted;
 
+    fn is_urgent(&self) -> bool {
+        true
+    }
+
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<pb::Accepted, Refusal> {
         let Self { removal } = self;
         tx.protects = true;

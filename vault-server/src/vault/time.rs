@@ -168,7 +168,8 @@ impl Time {
         let floor = tables::floor();
         let (stored, version) = floor.read(&*self.ledger).await?;
         let at = stored.map_or(0, |row| row.at).max(now);
-        let mut commit = Commit::new(CommitId::fresh()).put(floor.key().clone(), FloorRow { at }.bytes());
+        let commit = Commit::new(CommitId::fresh()).urgent();
+        let mut commit = commit.put(floor.key().clone(), FloorRow { at }.bytes());
         commit.checks.push((floor.key().clone(), version));
         Ok(Decision::Commit(commit, at))
     }

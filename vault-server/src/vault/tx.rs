@@ -29,6 +29,12 @@ pub(super) trait Operation: Sync {
     /// What it comes to.
     type Answer: Send;
 
+    /// Whether it takes access away, or ends something: then it is carried out also when only the volume's reserve is left
+    /// (FLW-14), and on an old copy of the data (LOG-22).
+    fn is_urgent(&self) -> bool {
+        false
+    }
+
     /// Decides by the rows it reads, and writes; a refusal writes nothing.
     fn apply(&self, tx: &mut Tx<'_>) -> impl Future<Output = Result<Self::Answer, Refusal>> + Send;
 }
@@ -36,6 +42,9 @@ pub(super) trait Operation: Sync {
 impl Shared {
     /// Carries an operation out. On return it is durable.
     pub(super) async fn run<O: Operation>(&self, operation: &O) -> Result<O::Answer, Refusal> {
+        if !operation.is_urgent() {
+            self.log.check_uncontradicted()?;
+        }
         let (answer, logged, woken) = transact(&*self.ledger, |_| self.attempt(operation)).await?;
         self.log.queue(logged);
         for principal in woken {
@@ -84,6 +93,7 @@ impl Shared {
             id,
             checks: checks.collect(),
             writes: writes.into_iter().collect(),
+            urgent: operation.is_urgent(),
         };
         Ok(Decision::Commit(commit, value))
     }

@@ -38,6 +38,10 @@ impl Operation for Withdraw {
     /// The withdrawal that stands: the first one.
     type Answer = pb::Statement;
 
+    fn is_urgent(&self) -> bool {
+        true
+    }
+
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<pb::Statement, Refusal> {
         let Self { withdrawal } = self;
         let key = tables::institution(withdrawal.institution_id);

@@ -31,6 +31,18 @@ pub(super) enum Work {
     Close,
 }
 
+impl Work {
+    /// Whether it may take from the reserve.
+    pub(super) const fn is_urgent(&self) -> bool {
+        match self {
+            Self::Commit(commit) => commit.urgent,
+            Self::PutSmall(..) => false,
+            // It frees space.
+            Self::DeleteLeaves(..) | Self::Close => true,
+        }
+    }
+}
+
 /// Whom to tell how it ended.
 type Reply = oneshot::Sender<Result<Outcome, StoreError>>;
 

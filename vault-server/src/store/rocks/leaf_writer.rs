@@ -16,6 +16,7 @@ use crate::store::{LEAF_BYTES, LeafKey, LeafWriter, StoreError, blob::check_size
 
 /// The async half: numbers the leaves and passes them to [`Files`].
 pub(super) struct RocksLeafWriter {
+    inner: Arc<Inner>,
     next: LeafKey,
     state: State,
 }
@@ -35,6 +36,7 @@ impl RocksLeafWriter {
             finished: Vec::new(),
         };
         Self {
+            inner: Arc::clone(inner),
             next: first,
             state: State::Idle(files),
         }
@@ -69,6 +71,7 @@ impl LeafWriter for RocksLeafWriter {
     fn put(&mut self, leaf: Bytes) -> BoxFuture<'_, Result<(), StoreError>> {
         async move {
             check_size(&leaf, LEAF_BYTES)?;
+            self.inner.reserve.check()?;
             let key = self.next;
             let next = key
                 .leaf

@@ -11,6 +11,7 @@ mod data_dir;
 mod health;
 mod leaf_writer;
 mod options;
+mod reserve;
 mod rows;
 #[cfg(test)]
 mod tests;
@@ -30,6 +31,7 @@ use self::{
     committer::{Committer, Work},
     data_dir::DataDir,
     health::{Health, classify},
+    reserve::Reserve,
 };
 use super::{Outcome, StoreError};
 
@@ -48,6 +50,8 @@ pub struct RocksConfig {
     pub leaf_file_bytes: usize,
     /// Most table files held open, each with its index (a few KiB).
     pub max_open_files: i32,
+    /// Of the volume, for urgent commits alone.
+    pub reserve_bytes: u64,
 }
 
 impl Default for RocksConfig {
@@ -56,6 +60,7 @@ impl Default for RocksConfig {
             cache_bytes: 64 << 20,
             leaf_file_bytes: 64 << 20,
             max_open_files: 512,
+            reserve_bytes: 0,
         }
     }
 }
@@ -74,6 +79,7 @@ struct Inner {
     // First, so that it is closed before the lock of the data directory is released.
     db: DB,
     health: Health,
+    reserve: Reserve,
     data_dir: DataDir,
     leaf_file_bytes: usize,
     next_file: AtomicU64,
@@ -96,6 +102,7 @@ impl RocksStore {
         let inner = Arc::new(Inner {
             db,
             health: Health::default(),
+            reserve: Reserve::new(path, config.reserve_bytes),
             data_dir,
             leaf_file_bytes: config.leaf_file_bytes,
             next_file: AtomicU64::new(0),
@@ -127,6 +134,9 @@ impl RocksStore {
 
     async fn submit(&self, work: Work) -> Result<Outcome, StoreError> {
         self.inner.health.check()?;
+        if !work.is_urgent() {
+            self.inner.reserve.check()?;
+        }
         self.committer.submit(work).await
     }
 }

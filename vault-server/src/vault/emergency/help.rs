@@ -133,6 +133,10 @@ struct Object {
 impl Operation for Object {
     type Answer = pb::Accepted;
 
+    fn is_urgent(&self) -> bool {
+        true
+    }
+
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<pb::Accepted, Refusal> {
         let Self { objection } = self;
         tx.protects = true;

@@ -5,6 +5,8 @@
 //! logged, and a restart goes on with what is queued. Proofs are not stored: [`Log::prove`] makes them against the newest
 //! checkpoint, and a salted leaf is found again by its owner's salt.
 
+mod contradiction;
+mod rounds;
 mod seen;
 mod sequencer;
 pub(super) mod tile;
@@ -36,7 +38,7 @@ use tokio::{
     time::Instant,
 };
 
-pub(crate) use self::seen::for_who_has_seen;
+pub(crate) use self::{contradiction::Contradiction, rounds::Rounds, seen::for_who_has_seen};
 use self::{
     tile::{Place, TileId},
     tree::subtrees,
@@ -61,8 +63,12 @@ pub(super) struct Log {
     waiting: Mutex<Waiting>,
     queued: Notify,
     size: watch::Sender<u64>,
+    /// Whether the volume had no room when the sequencer wrote last.
+    full: watch::Sender<bool>,
     /// Whether cosigned checkpoints are shown.
     witnessed: AtomicBool,
+    rounds: Rounds,
+    contradiction: Contradiction,
 }
 
 /// A leaf whose commit is durable and whose row stands in the queue.
@@ -100,7 +106,10 @@ impl Log {
             }),
             queued: Notify::new(),
             size: watch::Sender::new(0),
+            full: watch::Sender::new(false),
             witnessed: AtomicBool::new(false),
+            rounds: Rounds::default(),
+            contradiction: Contradiction::default(),
         };
         let head = log.ensure_head().await?;
         log.size.send_replace(head.size);
@@ -144,6 +153,28 @@ impl Log {
         self.size.subscribe()
     }
 
+    /// Whether the witnesses agree with this log, as far as they have said (LOG-22).
+    pub(super) fn check_uncontradicted(&self) -> Result<(), Refusal> {
+        self.contradiction.check()
+    }
+
+    /// What witnesses say of it.
+    pub(super) fn contradiction(&self) -> &Contradiction {
+        &self.contradiction
+    }
+
+    /// How often witnesses are asked.
+    pub(super) fn rounds(&self) -> &Rounds {
+        &self.rounds
+    }
+
+    /// Has the witnesses asked once more, if there are any, and waits for what they say, but not for long (LOG-23).
+    pub(super) async fn ask_witnesses(&self) {
+        if self.witnessed.load(Ordering::Relaxed) {
+            self.rounds.another().await;
+        }
+    }
+
     /// From now on what the quorum has cosigned is shown.
     pub(super) fn await_witnesses(&self) {
         self.witnessed.store(true, Ordering::Relaxed);
@@ -160,7 +191,8 @@ impl Log {
             size: checkpoint.size,
             checkpoint: checkpoint.note().to_string(),
         };
-        let mut commit = Commit::new(CommitId::fresh()).put(key.key().clone(), row.bytes());
+        let commit = Commit::new(CommitId::fresh()).urgent();
+        let mut commit = commit.put(key.key().clone(), row.bytes());
         commit.checks.push((key.key().clone(), version));
         // After a conflict another process shows one that is as good.
         self.ledger.commit(commit).await.map(drop)?;
@@ -334,9 +366,9 @@ impl Log {
         head.ok_or_else(|| Refusal::new(Problem::Internal, "the log has no head"))
     }
 
-    /// Waits until the sequencer has placed a queued leaf.
+    /// Waits until the sequencer has placed a queued leaf; not while there is no room to write it down.
     async fn place(&self, leaf: Hash) -> Result<u64, Refusal> {
-        let mut size = self.size.subscribe();
+        let (mut size, mut full) = (self.size.subscribe(), self.full.subscribe());
         // Also while others' leaves are placed all the time.
         let mut missed = tokio::time::interval_at(Instant::now() + SOON, SOON);
         let placed = async {
@@ -344,7 +376,13 @@ impl Log {
                 if let Some(row) = tables::log_index(leaf).get(&*self.ledger).await? {
                     return Ok(row.index);
                 }
+                if *full.borrow_and_update() {
+                    let cause = "the log cannot be written: the volume is full";
+                    return Err(Refusal::new(Problem::Unavailable, cause));
+                }
                 tokio::select! {
+                    // Its sender lives as long as the log.
+                    _ = full.changed() => {}
                     changed = size.changed() => if changed.is_err() {
                         return Err(Refusal::new(Problem::Unavailable, "the log is closed"));
                     },

@@ -40,7 +40,11 @@ impl Log {
     /// Sequences for ever. A batch is whatever waits when the last one is durable; there is no timer.
     pub(in crate::vault) async fn run(&self) {
         loop {
-            match self.sequence().await {
+            let sequenced = self.sequence().await;
+            let full = matches!(&sequenced, Err(refusal) if refusal.problem == Problem::StorageFull);
+            self.full
+                .send_if_modified(|before| std::mem::replace(before, full) != full);
+            match sequenced {
                 Ok(true) => {}
                 Ok(false) => self.queued.notified().await,
                 Err(refusal) => {
@@ -63,7 +67,7 @@ impl Log {
         let head = head.ok_or_else(|| Refusal::new(Problem::Internal, "the log has no head"))?;
         let mut frontier = Frontier::read(head.size, &head.peaks).map_err(Refusal::damaged)?;
         let mut events = head.directory()?;
-        let mut commit = Commit::new(CommitId::fresh());
+        let mut commit = Commit::new(CommitId::fresh()).urgent();
         commit.checks.push((tables::log_head().key().clone(), version));
         let mut tiles = self.edge(frontier.size).await?;
         for entry in queued {
@@ -144,7 +148,7 @@ impl Log {
             self.time.at_least(head.at);
             return Ok(head);
         }
-        let mut commit = Commit::new(CommitId::fresh());
+        let mut commit = Commit::new(CommitId::fresh()).urgent();
         commit.checks.push((tables::log_head().key().clone(), None));
         // A conflict means that another start was faster: its head is as good.
         let _ = self

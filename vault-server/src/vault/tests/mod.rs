@@ -4,9 +4,11 @@
 
 mod acts;
 mod collections;
+mod contradicted;
 mod devices;
 mod emergency;
 mod flows;
+mod full;
 mod index;
 mod log;
 mod log_figures;
