@@ -239,6 +239,16 @@ pub enum Error {
         /// What is missing.
         cause: String,
     },
+    /// A revocation was taken, and what follows it was not done.
+    #[error(
+        "{permissions} revoked: the server has signed that it gives out nothing under it any more; but what follows was not done: {cause}"
+    )]
+    RevokedOnly {
+        /// Which permissions, with their verb.
+        permissions: String,
+        /// Why what follows was not done.
+        cause: Box<Error>,
+    },
     /// No accredited institution has this name or id.
     #[error("no accredited institution is called {name:?}: list the directory for the right name")]
     UnknownInstitution {
@@ -373,6 +383,7 @@ impl Error {
             Self::OlderDirectory { .. } => "older-directory",
             Self::DirectoryConflict { .. } => "directory-conflict",
             Self::NotWitnessed { .. } => "not-witnessed",
+            Self::RevokedOnly { cause, .. } => cause.code(),
             Self::UnknownInstitution { .. } => "unknown-institution",
             Self::UnknownProgram { .. } => "unknown-program",
             Self::AmbiguousInstitution { .. } => "ambiguous-institution",
@@ -408,12 +419,22 @@ impl Error {
 
     /// Whether a transfer that ended so cannot be taken up again: refused for good, or its source has changed.
     pub(crate) fn is_final(&self) -> bool {
-        use Problem::{Internal, LeafConflict, SignatureExpired, StorageFull, TooMany, TooSlow, Unavailable};
+        use Problem::{
+            Internal, LeafConflict, LogContradicted, SignatureExpired, StorageFull, TooMany, TooSlow,
+            Unavailable,
+        };
         match self {
             Self::SourceChanged { .. } => true,
             Self::Refused { problem, .. } => !matches!(
                 problem,
-                Internal | LeafConflict | SignatureExpired | StorageFull | TooMany | TooSlow | Unavailable
+                Internal
+                    | LeafConflict
+                    | LogContradicted
+                    | SignatureExpired
+                    | StorageFull
+                    | TooMany
+                    | TooSlow
+                    | Unavailable
             ),
             _ => false,
         }
@@ -491,6 +512,9 @@ fn next_step(problem: Problem) -> &'static str {
         Problem::EpochMismatch | Problem::PlacementConflict | Problem::DeviceListConflict => "try again",
         Problem::RecordMismatch => "list the records and permit those",
         Problem::StorageFull => "tell the operator; try again when there is space",
+        Problem::LogContradicted => {
+            "it works on an old copy of its data: tell the operator; try again when the newest copy is restored"
+        }
         Problem::TooLarge => "send less at once",
         Problem::Unauthenticated => {
             "enrol with this server first; a device that was removed is linked anew, in a new home"

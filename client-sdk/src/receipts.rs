@@ -41,17 +41,18 @@ impl Session {
         Ok(receipt)
     }
 
-    /// Checks that a statement stands in the log.
+    /// Checks that a statement stands in the log. Gives the checkpoint under which it does.
     #[tracing::instrument(level = "debug", name = "verify", skip_all)]
     pub(crate) async fn included(
         &self,
         proof: Option<pb::LogProof>,
         statement: &Sha256Digest,
         what: &'static str,
-    ) -> Result<()> {
+    ) -> Result<VerifiedCheckpoint> {
         let checkpoint =
             verify_inclusion(proof, statement, self.server.operator()).map_err(Error::tampered(what))?;
-        self.accept_log(&checkpoint).await
+        self.accept_log(&checkpoint).await?;
+        Ok(checkpoint)
     }
 
     /// Compares a checkpoint with the largest one seen, and keeps the larger.

@@ -4,6 +4,7 @@
 use std::time::{Duration, Instant};
 
 use protocol_spec::{
+    defence::Defence,
     keys::IdentityKey,
     log::{Policy, SignedCheckpoint, VerifiedCheckpoint, log_key},
 };
@@ -111,12 +112,68 @@ impl Session {
 
     /// The same of a note that came with something else.
     pub(crate) fn believe_shown(&self, note: &[u8]) -> Result<VerifiedCheckpoint> {
-        let checkpoint = SignedCheckpoint::parse(note)
-            .and_then(|checkpoint| checkpoint.verify(&log_key(self.server.operator())?))
-            .map_err(Error::tampered("the log's checkpoint"))?;
+        let checkpoint = self.signed_by_log(note)?;
         let lately = (self.clock.own_ms() / 1000).saturating_sub(LAG.as_secs());
         let witnessed = self.policy.witnessed(checkpoint, lately);
         Ok(witnessed.map_err(not_witnessed)?.into_checkpoint())
+    }
+
+    /// With a policy, notes what is cosigned now, for [`Self::witnessed_since`].
+    pub(crate) async fn begin_witnessed(&self) -> Result<Began> {
+        if !self.policy.asks_for_witnesses() || Defence::FreshCosignature.is_off() {
+            return Ok(Began::default());
+        }
+        let at = self.clock.own_ms() / 1000;
+        let shown = self.note_shown("/v1/log/checkpoint").await?;
+        let cosigned = self.policy.cosigned_since(&shown);
+        let cosigned = cosigned.map_err(not_witnessed)?.unwrap_or_default();
+        Ok(Began {
+            since: at
+                .saturating_sub(CLOCKS.as_secs())
+                .max(cosigned.saturating_add(1)),
+        })
+    }
+
+    /// With a policy, whether the quorum has cosigned a log of so many leaves or more since something began (LOG-23). On an old copy
+    /// of its data a server gets no cosignature any more. It waits for one round of the witnesses, at most [`ROUND`].
+    pub(crate) async fn witnessed_since(&self, began: Began, leaves: u64) -> Result<()> {
+        if !self.policy.asks_for_witnesses() || Defence::FreshCosignature.is_off() {
+            return Ok(());
+        }
+        let until = Instant::now() + ROUND;
+        loop {
+            let shown = self.note_shown("/v1/log/checkpoint?fresh=true").await?;
+            let cause = match self.policy.witnessed(shown, began.since) {
+                Ok(witnessed) if witnessed.checkpoint().size >= leaves => {
+                    return self.accept_log(witnessed.checkpoint()).await;
+                }
+                Ok(witnessed) => format!(
+                    "{} leaves are cosigned, and this is about {leaves}",
+                    witnessed.checkpoint().size
+                ),
+                Err(error) => error.to_string(),
+            };
+            if Instant::now() >= until {
+                return Err(Error::NotWitnessed {
+                    cause: format!(
+                        "no quorum has cosigned it since this began, waited for {} seconds: {cause}; the server may work on an old \
+                         copy of its data, its witnesses may be silent, or this machine's clock is ahead of theirs",
+                        ROUND.as_secs()
+                    ),
+                });
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    async fn note_shown(&self, path: &str) -> Result<VerifiedCheckpoint> {
+        self.signed_by_log(&self.server.get_file(path).await?)
+    }
+
+    fn signed_by_log(&self, note: &[u8]) -> Result<VerifiedCheckpoint> {
+        SignedCheckpoint::parse(note)
+            .and_then(|checkpoint| checkpoint.verify(&log_key(self.server.operator())?))
+            .map_err(Error::tampered("the log's checkpoint"))
     }
 
     /// Compares the log with what the quorum has cosigned lately, once a minute. What was accepted before it was cosigned
@@ -171,6 +228,13 @@ fn not_witnessed(cause: protocol_spec::Error) -> Error {
     }
 }
 
+/// When something began that wants newer cosignatures.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Began {
+    /// From this time of the witnesses' clocks on they are newer, in seconds since 1970.
+    since: u64,
+}
+
 /// What was accepted and is not cosigned yet.
 #[derive(Serialize, Deserialize)]
 struct Pending {
@@ -183,6 +247,12 @@ struct Pending {
 /// How old the newest cosignatures may be, and how long something may wait for them (LOG-11).
 const LAG: Duration = Duration::from_secs(24 * 3600);
 const LOOK_EVERY: Duration = Duration::from_secs(60);
+
+/// How far the clocks of witnesses may be behind this machine's (LOG-23): as far as those of servers and clients (API-7).
+const CLOCKS: Duration = Duration::from_secs(120);
+/// How long a download waits for cosignatures: a server asks each witness twice, five seconds long (LOG-23).
+const ROUND: Duration = Duration::from_secs(15);
+const PAUSE: Duration = Duration::from_millis(250);
 
 const POLICY: &str = "witness.policy";
 const PENDING: &str = "log-pending.json";

@@ -108,6 +108,17 @@ impl Context {
     /// that have other keys now, and delegations that are over lose their keys. What goes wrong with that must not keep her from what she came for.
     pub(crate) async fn patient_online(&self) -> Result<Patient, Failure> {
         let patient = self.patient().await?;
+        match patient.resend_revocations().await {
+            Ok(sent) => {
+                for permission in sent {
+                    note(&format!(
+                        "{permission} was revoked again: the server had lost the revocation"
+                    ));
+                }
+            }
+            Err(Error::Unreachable { .. }) => {}
+            Err(error) => note(&format!("a revocation was not sent again: {error}")),
+        }
         match patient.follow_rotations().await {
             Ok(done) => {
                 for Rewrapped {

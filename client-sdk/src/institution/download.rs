@@ -24,8 +24,8 @@ impl Institution {
     /// when it was asked for (CND-2).
     ///
     /// # Errors
-    /// [`Error::Exists`], [`Error::Refused`], [`Error::Tampered`], [`Error::Interrupted`]; nothing is left in
-    /// `out` then.
+    /// [`Error::Exists`], [`Error::Refused`], [`Error::Tampered`], [`Error::Interrupted`], and with a policy of witnesses
+    /// [`Error::NotWitnessed`] (LOG-23); nothing is left in `out` then.
     pub async fn fetch(
         &self,
         permission: PermissionId,
@@ -59,6 +59,7 @@ impl Institution {
         make_sink: impl FnOnce(Vec<RecordId>) -> Result<S>,
         progress: &dyn Progress,
     ) -> Result<Fetched> {
+        let began = self.session.begin_witnessed().await?;
         let mut delivered = self.deliver(permission).await?;
         if delivered.permission.kind == Kind::Upload {
             return Err(Error::Usage(
@@ -77,6 +78,7 @@ impl Institution {
             holding: Holding::open(&self.session.home, &delivered.permission)?,
             purpose: purpose.or(asked.purpose),
             emergency: None,
+            began,
         };
         let fetched = self
             .run_fetch(delivered, make_sink, fetch, progress)

@@ -21,6 +21,7 @@ use crate::{
     keystore::{KeyStoreError, open_by_any},
     mint,
     transfer::{FetchJournal, FolderSink, interrupted},
+    witnesses::Began,
 };
 
 /// Where the first half of the key comes from.
@@ -63,6 +64,7 @@ impl Institution {
             holding: Holding::open(&self.session.home, &delivered.permission)?,
             purpose: Some(Purpose::ETREAT),
             emergency: Some(recipient),
+            began: Began::default(),
         };
         let fetched = self
             .run_fetch(delivered, to_folder, fetch, progress)

@@ -7,6 +7,7 @@ use protocol_spec::{
     collection::CollectionSelector,
     conditions::Conditions,
     ids::{PatientId, RecordId, ReleaseId},
+    log::VerifiedCheckpoint,
     messages::{self as pb, presentation_answer::Answer},
     patient::PatientSigned,
     permission::{RecordSelector, VerifiedPermission},
@@ -19,7 +20,7 @@ use super::{
     delivery::Delivered,
     holding::{Holding, check_record},
 };
-use crate::{Error, Result, provenance::VerifiedRecord, transfer::FetchJournal};
+use crate::{Error, Result, provenance::VerifiedRecord, transfer::FetchJournal, witnesses::Began};
 
 /// A release that the server has opened, its records verified.
 pub(super) struct Release {
@@ -34,6 +35,8 @@ pub(super) struct Fetch<'a> {
     pub(super) purpose: Option<Purpose>,
     /// Of an emergency: what both halves of its key give.
     pub(super) emergency: Option<RecipientSecret>,
+    /// What was cosigned when it began; of an emergency, nothing is asked.
+    pub(super) began: Began,
 }
 
 impl Release {
@@ -92,14 +95,19 @@ impl Institution {
                 journal,
                 holding,
                 purpose,
-                ..
+                emergency,
+                began,
             } = &mut *fetch;
             holding.check(self.session.clock.now(), *purpose, journal.idempotency_key())?;
             let answer = self
                 .present(delivered, opened, &message, journal.idempotency_key())
                 .await?;
             holding.presented(journal.idempotency_key())?;
-            let (ticket, records) = self.check_release_ticket(answer, &permission).await?;
+            let (ticket, records, log) = self.check_release_ticket(answer, &permission).await?;
+            // Whoever opens in an emergency waits for no witness.
+            if emergency.is_none() {
+                self.session.witnessed_since(*began, log.size).await?;
+            }
             // An earlier run's session that has ended since: a new one, which spends a use.
             let over = self.session.clock.now().is_over_by_both(ticket.expires);
             if !over || renewed {
@@ -115,7 +123,7 @@ impl Institution {
         &self,
         answer: Answer,
         permission: &VerifiedPermission,
-    ) -> Result<(Verified<ReleaseTicket>, Vec<pb::StoredRecord>)> {
+    ) -> Result<(Verified<ReleaseTicket>, Vec<pb::StoredRecord>, VerifiedCheckpoint)> {
         let Answer::Release(pb::Release {
             ticket,
             proof,
@@ -127,13 +135,13 @@ impl Institution {
         let ticket = Signed::<ReleaseTicket>::try_from(ticket)
             .and_then(|ticket| ticket.verify(self.session.server.operator()))
             .map_err(Error::tampered(TICKET))?;
-        self.session.included(proof, &ticket.hash(), TICKET).await?;
+        let log = self.session.included(proof, &ticket.hash(), TICKET).await?;
         let same = ticket.operator_id == self.session.server.operator_id()
             && ticket.permission_id == permission.permission_id
             && ticket.patient_id == permission.patient_id
             && ticket.institution_id == self.id();
         if same {
-            Ok((ticket, records))
+            Ok((ticket, records, log))
         } else {
             Err(Error::tampered(TICKET)("it is for something else"))
         }

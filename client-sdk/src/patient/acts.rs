@@ -207,6 +207,12 @@ impl SeenActs {
         Ok(self.kept.is_some())
     }
 
+    /// What the home has kept, whatever the server shows.
+    pub(super) fn kept(&mut self, home: &Home) -> Result<&Acts> {
+        self.read(home)?;
+        Ok(&self.acts)
+    }
+
     /// Whether all that this session has done stands among the acts.
     pub(super) fn find_made(&mut self) -> Result<()> {
         if !self.made.is_empty() {

@@ -37,6 +37,14 @@ impl Patient {
         Err(overtaken())
     }
 
+    /// The same, unless the server has no room for it: then it comes with what is done next.
+    pub(super) async fn put_head_if_room(&self) -> Result<()> {
+        match self.put_head().await {
+            Err(error) if error.is_problem(Problem::StorageFull) => Ok(()),
+            done => done,
+        }
+    }
+
     /// Submits a permission and, in the same commit, the head over it (VLT-2): over what this device has seen, or if other
     /// devices have done something since, over that as well.
     pub(super) async fn submit_with_head(&self, message: &pb::SubmitPermission) -> Result<()> {
@@ -77,7 +85,11 @@ impl Patient {
             let seen = self.known_acts().await?;
             !seen.made.is_empty() || !seen.acts.is_settled()
         };
-        if due { self.put_head().await } else { Ok(()) }
+        if due {
+            self.put_head_if_room().await
+        } else {
+            Ok(())
+        }
     }
 
     /// Signs a head and hands it in.

@@ -9,6 +9,7 @@ use protocol_spec::{
     ids::{CollectionId, RecordId, VersionId},
     index::IndexEntry,
     messages as pb,
+    problem::Problem,
 };
 
 use super::{Patient, Selection, examine::Examined, index::Index, records::unknown};
@@ -181,6 +182,11 @@ impl Patient {
         while let Some(records) = self.next_page(&mut pages).await? {
             for record in records {
                 self.look_at(record, fresh).await?;
+                // One refusal says it of all: the server takes nothing in until there is space again.
+                let full = |(_, error): &(RecordId, Error)| error.is_problem(Problem::StorageFull);
+                if fresh.refused.last().is_some_and(full) {
+                    return Ok(());
+                }
             }
         }
         Ok(())

@@ -18,7 +18,8 @@
 //! | `delegation` | what she lets others do, and others let her |
 //! | `following` | permissions under an institution's new key |
 //! | `permissions`, `replacing` | list, revoke, give anew |
-//! | `revoking`, `rekey`, `certificate` | taking back, new keys for a collection, what cannot be taken back |
+//! | `revoking`, `resending` | taking back; the same at a server that shows an older vault |
+//! | `rekey`, `certificate` | new keys for a collection, what cannot be taken back |
 //! | `reseal` | content under new data keys |
 //! | `history`, `case` | what happened, proven; what happened under one permission, for others |
 
@@ -49,6 +50,7 @@ mod rekey;
 mod replacing;
 mod requests;
 mod reseal;
+mod resending;
 mod revoking;
 mod ring;
 mod shown;

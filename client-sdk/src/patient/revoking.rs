@@ -4,11 +4,10 @@
 use std::collections::HashSet;
 
 use protocol_spec::{
-    bodies::{Revocation, RevocationReceipt},
+    bodies::RevocationReceipt,
     ids::{PermissionId, VersionId},
     messages as pb,
-    patient::PatientSigned,
-    statement::Signed,
+    problem::Problem,
     vault_head::Act,
 };
 
@@ -17,7 +16,7 @@ use super::{
     certificate::{Released, RevocationReport},
     permissions::OwnPermission,
 };
-use crate::{Error, Progress, Result, mint};
+use crate::{Error, Progress, Result};
 
 impl Patient {
     /// Revokes a permission, or the one that has taken its place: what starts after the server's acknowledgement gets
@@ -25,9 +24,11 @@ impl Patient {
     /// one, and whatever lies under the old key at the server is destroyed. A revocation that was broken off is
     /// taken up again. `progress` counts records. The report says what cannot be taken back.
     ///
+    /// The revocation is sent whatever else the server shows (REV-11).
+    ///
     /// # Errors
-    /// [`Error::Unknown`]; what the server refuses. Once the first error but these could come, nothing is released
-    /// any more.
+    /// [`Error::Unknown`]; what the server refuses. [`Error::RevokedOnly`] when the server has signed that nothing is released
+    /// any more, and the rest was not done.
     pub async fn revoke(
         &self,
         permission: PermissionId,
@@ -56,8 +57,32 @@ impl Patient {
         progress: &dyn Progress,
         bytes: Option<&dyn Progress>,
     ) -> Result<RevocationReport> {
-        let own = self.newest_permission(permission).await?;
-        let revoked = self.submit_revocation(&own).await?;
+        let own = match self.newest_permission(permission).await {
+            Ok(own) => own,
+            Err(error) => return Err(self.revoke_all_the_same(permission, error).await),
+        };
+        let revoked = match self.submit_revocation(&own).await {
+            Ok(revoked) => revoked,
+            Err(error) => return Err(self.revoke_all_the_same(permission, error).await),
+        };
+        match self.follow_revocation(&own, revoked, progress, bytes).await {
+            Err(error)
+                if error.is_problem(Problem::StorageFull) || error.is_problem(Problem::LogContradicted) =>
+            {
+                Err(self.only_revoked(&own.permission, error).await)
+            }
+            report => report,
+        }
+    }
+
+    /// Takes the keys out of use that went out under a permission that is revoked now, and writes the certificate.
+    async fn follow_revocation(
+        &self,
+        own: &OwnPermission,
+        revoked: pb::RevocationAnswer,
+        progress: &dyn Progress,
+        bytes: Option<&dyn Progress>,
+    ) -> Result<RevocationReport> {
         if let Some(selector) = own.permission.collection {
             // First, so that nothing is placed under the old key once it is written down what lies there.
             self.newer_epoch(selector.collection).await?;
@@ -74,12 +99,12 @@ impl Patient {
         let released = self.released_under(own.permission.permission_id).await?;
         let resealed = match bytes {
             Some(bytes) => {
-                let handed_out = self.ever_handed_out(&own, &released).await?;
+                let handed_out = self.ever_handed_out(own, &released).await?;
                 Some(self.reseal(&own.permission, &exposed, &handed_out, bytes).await?)
             }
             None => None,
         };
-        self.put_head().await?;
+        self.put_head_if_room().await?;
         let report = self
             .certify(&own.permission, revoked, exposed, released, closure)
             .await?;
@@ -146,18 +171,9 @@ impl Patient {
 
     pub(super) async fn submit_revocation(&self, own: &OwnPermission) -> Result<pb::RevocationAnswer> {
         let permission = &own.permission;
-        let revocation = Revocation {
-            created: mint::now_ms(),
-            permission_id: permission.permission_id,
-            permission_hash: permission.hash(),
-            patient_id: self.id(),
-        };
-        let signed = Signed::sign(revocation, |message| self.keys.sign(message));
-        let revocation = PatientSigned::new(signed, self.keys.chain.clone());
-        let message = pb::SubmitRevocation {
-            revocation: Some((&revocation).into()),
-        };
-        let answer: pb::RevocationAnswer = self.session.server.post("/v1/revocations", &message).await?;
+        let answer = self
+            .send_revocation(permission.permission_id, permission.hash())
+            .await?;
         let receipt = self
             .session
             .receipt::<RevocationReceipt>(answer.receipt.clone(), RECEIPT)
@@ -175,4 +191,4 @@ impl Patient {
     }
 }
 
-const RECEIPT: &str = "the receipt of the revocation";
+pub(super) const RECEIPT: &str = "the receipt of the revocation";

@@ -95,6 +95,8 @@ impl Agent<'_> {
         report: &mut (dyn FnMut(Decision) + Send),
     ) -> Result<()> {
         let rules = self.rules()?;
+        // What a server has taken that worked on an old copy of its data (REV-11).
+        self.patient.resend_revocations().await?;
         // What it has permitted before follows institutions that have other keys now (INS-6).
         self.patient.follow_rotations().await?;
         // Delegations that are over since, and keys that delegates have not yet (DLG-4, DLG-10).

@@ -126,6 +126,25 @@ impl Policy {
         }
     }
 
+    /// Since when the quorum has cosigned it, in seconds since 1970: the latest time at or after which so many witnesses have; none if
+    /// not enough have at all, and 0 where none is asked for.
+    ///
+    /// # Errors
+    /// [`Error::Signature`] if a known witness's cosignature does not verify.
+    pub fn cosigned_since(&self, checkpoint: &VerifiedCheckpoint) -> Result<Option<u64>, Error> {
+        let times = self.witnesses.iter();
+        let times = times.map(|witness| cosigned_at(checkpoint, &witness.key));
+        let times = times.collect::<Result<Vec<_>, _>>()?;
+        let Some(quorum) = self.quorum else {
+            return Ok(Some(0));
+        };
+        let met_by = |since: &u64| {
+            let seen: Vec<bool> = times.iter().map(|time| *time >= Some(*since)).collect();
+            self.meets(quorum, &seen)
+        };
+        Ok(times.iter().flatten().copied().filter(met_by).max())
+    }
+
     /// Members only name members before them, so this ends.
     fn meets(&self, member: usize, seen: &[bool]) -> bool {
         match self.members.get(member) {
@@ -268,4 +287,62 @@ fn vkey(text: &[u8], kind: KeyKind) -> Result<NoteKey, Error> {
 
 fn broken<T>(rule: &'static str) -> Result<T, Error> {
     Err(Error::Policy { rule })
+}
+
+#[cfg(test)]
+mod tests {
+    use ed25519_dalek::{Signer, SigningKey};
+
+    use super::*;
+    use crate::{
+        hash::Sha256Digest,
+        keys::IdentityKey,
+        log::{Checkpoint, SignedCheckpoint, cosign, log_key},
+    };
+
+    fn key(signing: &SigningKey) -> IdentityKey {
+        IdentityKey::try_from(signing.verifying_key().as_bytes().as_slice()).unwrap()
+    }
+
+    /// LOG-23: two of three must have cosigned since then, so the second newest time counts; an older one of the same witness does not.
+    #[test]
+    fn the_quorum_has_cosigned_since_the_time_of_its_slowest_member() {
+        let operator = SigningKey::from_bytes(&[9; 32]);
+        let log = log_key(&key(&operator)).unwrap();
+        let witnesses: Vec<_> = (1..=3_u8)
+            .map(|seed| {
+                let signing = SigningKey::from_bytes(&[seed; 32]);
+                let name = format!("witness.example/{seed}");
+                let key = NoteKey::new(&name, KeyKind::Cosignature, key(&signing)).unwrap();
+                (signing, key)
+            })
+            .collect();
+        let lines = (0..)
+            .zip(&witnesses)
+            .map(|(number, (_, key))| format!("witness w{number} {key}\n"));
+        let lines: String = lines.collect();
+        let policy = |end: &str| Policy::parse(format!("{lines}{end}").as_bytes()).unwrap();
+        let two = policy("group two 2 w0 w1 w2\nquorum two\n");
+        let checkpoint = Checkpoint {
+            origin: log.name().to_owned(),
+            size: 1,
+            root: Sha256Digest::of(b"root"),
+            extensions: vec![],
+        };
+        let signed = SignedCheckpoint::sign(checkpoint, &log, |text| operator.sign(text).to_bytes()).unwrap();
+        let mut cosigned = signed.verify(&log).unwrap();
+        let mut since = Vec::new();
+        for (witness, time) in [(0, 100), (1, 50), (1, 90), (2, 95)] {
+            let (signing, key) = &witnesses[witness];
+            let line = cosign(&cosigned, key, time, |message| signing.sign(message).to_bytes()).unwrap();
+            cosigned = cosigned.with(line);
+            since.push(two.cosigned_since(&cosigned).unwrap());
+        }
+        assert_eq!(since, [None, Some(50), Some(90), Some(95)]);
+        assert_eq!(policy("quorum w0\n").cosigned_since(&cosigned), Ok(Some(100)));
+        assert_eq!(Policy::none().cosigned_since(&cosigned), Ok(Some(0)));
+        for (time, met) in [(95, true), (96, false)] {
+            assert_eq!(two.witnessed(cosigned.clone(), time).is_ok(), met, "{time}");
+        }
+    }
 }

@@ -217,11 +217,16 @@ impl Delegate<'_> {
         out: &Path,
         progress: &dyn Progress,
     ) -> Result<Received> {
+        let session = &self.patient.session;
+        let began = session.begin_witnessed().await?;
         let (mut found, mut refused) = self.found(&Selection::Records(vec![record])).await?;
         if let Some((_, error)) = refused.pop() {
             return Err(error);
         }
         let found = found.pop().ok_or_else(|| unknown(record))?;
+        // A delegation that was ended is not so on an old copy of the server's data (LOG-23).
+        let size = session.log.lock().await.newest_size();
+        session.witnessed_since(began, size).await?;
         open_record(&self.server, found, out, progress).await
     }
 

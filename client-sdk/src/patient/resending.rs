@@ -1,0 +1,174 @@
+//! A revocation is sent whatever the server shows (REV-11): on an old copy of its data a permission that was revoked has come back to
+//! life, and must be closed there. What such a server takes is lost with that copy, so this device keeps it, and sends it again until
+//! a vault that verifies has it.
+
+use std::collections::BTreeSet;
+
+use protocol_spec::{
+    bodies::{Revocation, RevocationReceipt},
+    hash::Sha256Digest,
+    ids::PermissionId,
+    log::Receipt,
+    messages as pb,
+    patient::PatientSigned,
+    permission::VerifiedPermission,
+    statement::Signed,
+};
+
+use super::{Patient, permissions::OwnPermission, revoking::RECEIPT};
+use crate::{Error, Result, mint};
+
+/// Ids of permissions, as text.
+type Waiting = BTreeSet<String>;
+
+impl Patient {
+    /// Sends a revocation again that was taken by a server whose vault did not verify, or that a witness contradicted, if there are
+    /// any. Gives those that were sent.
+    ///
+    /// # Errors
+    /// Of the connection; of a vault that does not verify: they are kept then.
+    pub async fn resend_revocations(&self) -> Result<Vec<PermissionId>> {
+        let waiting = self.waiting_revocations()?;
+        if waiting.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut sent = Vec::new();
+        let unsettled = |own: &OwnPermission| waiting.contains(&own.permission.permission_id.to_string());
+        for own in self.own_permissions().await?.iter().filter(|own| unsettled(own)) {
+            if own.entry.state() != pb::PermissionState::Revoked {
+                self.submit_revocation(own).await?;
+                sent.push(own.permission.permission_id);
+            }
+        }
+        // What works on an old copy takes no head.
+        self.put_head().await?;
+        let _lock = self.session.home.lock().await?;
+        let mut left = self.waiting_revocations()?;
+        left.retain(|id| !waiting.contains(id));
+        self.session.home.write_json(WAITING, &left)?;
+        Ok(sent)
+    }
+
+    /// Revokes a permission at a server that shows another vault than was seen, or none: what the home knows of the permission is
+    /// enough. The cause remains one; it says whether the revocation was taken.
+    pub(super) async fn revoke_all_the_same(&self, permission: PermissionId, cause: Error) -> Error {
+        let hopeless = matches!(
+            cause,
+            Error::Unknown { .. }
+                | Error::Unreachable { .. }
+                | Error::HomeLocked { .. }
+                | Error::HomeDamaged { .. }
+        );
+        if hopeless {
+            return cause;
+        }
+        match self.revoke_unseen(permission).await {
+            Ok(revoked) if !revoked.is_empty() => only(&revoked, cause),
+            Ok(_) => cause,
+            Err(error) => {
+                tracing::debug!(%error, "the revocation was not taken");
+                cause
+            }
+        }
+    }
+
+    /// A permission is revoked, and what should follow failed. On an old copy of the data the revocation is lost with that, so it is
+    /// kept.
+    pub(super) async fn only_revoked(&self, permission: &VerifiedPermission, cause: Error) -> Error {
+        let id = permission.permission_id;
+        match self.keep_revocation(id).await {
+            Ok(()) => only(&[id], cause),
+            Err(error) => error,
+        }
+    }
+
+    /// Those that a server has signed to have taken, of the permission and whatever has taken its place.
+    async fn revoke_unseen(&self, permission: PermissionId) -> Result<Vec<PermissionId>> {
+        let mut revoked = Vec::new();
+        for (id, hash) in self.line_of(permission).await? {
+            self.keep_revocation(id).await?;
+            let answer = self.send_revocation(id, hash).await?;
+            let receipt =
+                Receipt::<RevocationReceipt>::verify(answer.receipt, self.session.server.operator())
+                    .map_err(Error::tampered(RECEIPT))?;
+            let said = &receipt.statement;
+            if said.permission_id != id || said.patient_id != self.id() {
+                return Err(Error::tampered(RECEIPT)("it is about another permission"));
+            }
+            revoked.push(id);
+        }
+        Ok(revoked)
+    }
+
+    /// The permission and those that have taken its place one after the other, as far as the home or the server knows them. Each is
+    /// as she has signed it; nobody says that these are all.
+    async fn line_of(&self, permission: PermissionId) -> Result<Vec<(PermissionId, Sha256Digest)>> {
+        let mut shown = Vec::new();
+        for entry in self.permission_entries().await.unwrap_or_default() {
+            shown.extend(self.own_permission(entry.permission).await.ok());
+        }
+        let given = {
+            let mut seen = self.acts.lock().await;
+            seen.kept(&self.session.home)?.permissions()
+        };
+        let (mut line, mut next) = (Vec::new(), Some(permission));
+        while let Some(id) = next.take() {
+            let seen = given.get(&id).map(|given| given.hash);
+            let signed = shown.iter().find(|shown| shown.permission_id == id);
+            if let Some(hash) = seen.or_else(|| signed.map(VerifiedPermission::hash)) {
+                line.push((id, hash));
+            }
+            let replaces = |shown: &&VerifiedPermission| {
+                shown
+                    .replaces
+                    .is_some_and(|replaced| replaced.permission_id == id)
+            };
+            let after = shown.iter().find(replaces).map(|shown| shown.permission_id);
+            next = after.filter(|after| line.iter().all(|(before, _)| before != after));
+        }
+        Ok(line)
+    }
+
+    /// Signs a revocation and sends it; the answer is not looked at yet.
+    pub(super) async fn send_revocation(
+        &self,
+        permission_id: PermissionId,
+        permission_hash: Sha256Digest,
+    ) -> Result<pb::RevocationAnswer> {
+        let revocation = Revocation {
+            created: mint::now_ms(),
+            permission_id,
+            permission_hash,
+            patient_id: self.id(),
+        };
+        let signed = Signed::sign(revocation, |message| self.keys.sign(message));
+        let revocation = PatientSigned::new(signed, self.keys.chain.clone());
+        let message = pb::SubmitRevocation {
+            revocation: Some((&revocation).into()),
+        };
+        self.session.server.post("/v1/revocations", &message).await
+    }
+
+    async fn keep_revocation(&self, id: PermissionId) -> Result<()> {
+        let _lock = self.session.home.lock().await?;
+        let mut waiting = self.waiting_revocations()?;
+        waiting.insert(id.to_string());
+        self.session.home.write_json(WAITING, &waiting)
+    }
+
+    fn waiting_revocations(&self) -> Result<Waiting> {
+        Ok(self.session.home.read_json(WAITING)?.unwrap_or_default())
+    }
+}
+
+fn only(revoked: &[PermissionId], cause: Error) -> Error {
+    let ids: Vec<String> = revoked.iter().map(ToString::to_string).collect();
+    let verb = if ids.len() == 1 { "is" } else { "are" };
+    Error::RevokedOnly {
+        permissions: format!("{} {verb}", ids.join(", ")),
+        cause: Box::new(cause),
+    }
+}
+
+/// Revocations that a server has taken, and perhaps lost.
+const WAITING: &str = "revocations.json";
