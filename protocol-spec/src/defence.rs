@@ -87,6 +87,16 @@ defences! {
     RefusalLog = "refusal-log";
     /// The same mutation again changes nothing (API-10).
     Idempotency = "idempotency";
+    /// Memory for what nobody has signed is shared out between addresses, and taken as bytes come (API-14, API-15).
+    PublicShares = "public-shares";
+    /// Who may call a route is looked at before there is memory for a body, and free accounts share theirs (API-16).
+    TransferShares = "transfer-shares";
+    /// The memory for signatures is shared out between principals (API-8).
+    NonceShares = "nonce-shares";
+    /// Places for connections are shared out between addresses (API-14).
+    ConnectionShares = "connection-shares";
+    /// Connections leave the store its open files, and what passes ends no process (API-17).
+    Descriptors = "descriptors";
 
     // what the server's state machines check
     /// What a commit has read is still so when it is made (FLW-6).

@@ -9,6 +9,9 @@ pub enum StoreError {
     /// No space left, or only the reserve. Reads go on, and writes succeed again once there is space.
     #[error("the data volume is full: free space on it")]
     Full,
+    /// The system was short of something that it will have again, and nothing was written.
+    #[error("the system is short of files or memory, try again: {0}")]
+    Short(String),
     /// What is stored under this key fails its checksum; other keys are served.
     #[error("stored data is damaged, restore it from a backup: {0}")]
     Corrupt(String),

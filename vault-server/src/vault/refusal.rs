@@ -71,7 +71,7 @@ impl From<StoreError> for Refusal {
     fn from(error: StoreError) -> Self {
         let problem = match error {
             StoreError::Full => Problem::StorageFull,
-            StoreError::Unavailable | StoreError::Contended => Problem::Unavailable,
+            StoreError::Unavailable | StoreError::Contended | StoreError::Short(_) => Problem::Unavailable,
             _ => Problem::Internal,
         };
         Self::new(problem, error)

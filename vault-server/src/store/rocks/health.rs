@@ -1,6 +1,7 @@
 //! Whether the store may go on. After one failed write RocksDB's memory and the device may
 //! disagree (the failed write can be there after a restart), so nothing later may succeed.
 
+use protocol_spec::defence::Defence;
 use tokio::sync::watch;
 
 use crate::store::StoreError;
@@ -66,10 +67,22 @@ impl Health {
     }
 }
 
+/// What the system says of something that it will have again: EMFILE, ENFILE, ENOMEM, EAGAIN.
+const PASSING: [&str; 4] = [
+    "Too many open files",
+    "Too many open files in system",
+    "Cannot allocate memory",
+    "Resource temporarily unavailable",
+];
+
 /// RocksDB's error by what the caller does next. Its binding passes on only the text, in which a
-/// full volume (or quota) shows by the name that the system gives it.
+/// full volume (or quota) shows by the name that the system gives it, and so does what passes.
 pub(super) fn classify(error: &rocksdb::Error) -> StoreError {
     let text: &str = error.as_ref();
+    let passing = PASSING.iter().any(|name| text.ends_with(name));
+    if passing && !Defence::Descriptors.is_off() {
+        return StoreError::Short(text.to_owned());
+    }
     if text.contains("No space left on device") || text.contains("Disk quota exceeded") {
         return StoreError::Full;
     }

@@ -116,14 +116,14 @@ impl Files {
         file.bytes += leaf.len();
         let full = file.bytes >= self.inner.leaf_file_bytes;
         self.current = Some(file);
-        self.inner.written(put)?;
+        self.inner.written_outside(put)?;
         if full { self.finish() } else { Ok(()) }
     }
 
     fn open(&mut self) -> Result<OpenFile, StoreError> {
         let path = self.inner.incoming_file();
         let writer = SstFileWriter::create(&LEAF_TABLES);
-        self.inner.written(writer.open(&path))?;
+        self.inner.written_outside(writer.open(&path))?;
         Ok(OpenFile {
             path,
             writer,
@@ -137,7 +137,7 @@ impl Files {
             return Ok(());
         };
         self.finished.push(file.path);
-        self.inner.written(file.writer.finish())
+        self.inner.written_outside(file.writer.finish())
     }
 
     /// Moves all files into the database at once. Returns after its manifest is synced.

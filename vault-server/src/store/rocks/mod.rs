@@ -25,7 +25,9 @@ use std::{
     },
 };
 
-use rocksdb::{BoundColumnFamily, DB, ErrorKind, FlushOptions, ReadOptions, ReadTier};
+use rocksdb::{
+    BoundColumnFamily, DB, ErrorKind, FlushOptions, ReadOptions, ReadTier, WriteBatch, WriteOptions,
+};
 
 use self::{
     committer::{Committer, Work},
@@ -183,15 +185,34 @@ impl Inner {
     }
 
     /// Passes on the result of a write to the device, and gives the store up if the write failed
-    /// for another reason than a full volume. RocksDB recovers from that one by itself.
+    /// for another reason than a full volume. RocksDB recovers from that one by itself. Where the system was only short of
+    /// something, RocksDB knows whether the write may have been torn, and takes no more then.
     fn written<T>(&self, result: Result<T, rocksdb::Error>) -> Result<T, StoreError> {
         result.map_err(|error| {
             let error = classify(&error);
-            if error != StoreError::Full {
-                self.health.fail(&error);
+            match &error {
+                StoreError::Full => {}
+                StoreError::Short(_) if self.takes_writes() => {}
+                _ => self.health.fail(&error),
             }
             error
         })
+    }
+
+    /// The same for a file that is not part of the database yet: being short of something tears nothing in it.
+    fn written_outside<T>(&self, result: Result<T, rocksdb::Error>) -> Result<T, StoreError> {
+        match result.map_err(|error| (classify(&error), error)) {
+            Ok(done) => Ok(done),
+            Err((error @ StoreError::Short(_), _)) => Err(error),
+            Err((_, error)) => self.written(Err(error)),
+        }
+    }
+
+    /// Whether RocksDB still takes writes: one that changes nothing is refused as any other would be.
+    fn takes_writes(&self) -> bool {
+        let mut options = WriteOptions::default();
+        options.set_sync(true);
+        self.db.write_opt(WriteBatch::default(), &options).is_ok()
     }
 
     fn flush_tables(&self) -> Result<(), StoreError> {
