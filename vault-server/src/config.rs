@@ -18,7 +18,7 @@ mod limits;
 mod memory;
 mod vault_limits;
 
-pub(crate) use self::limits::{MESSAGE_PARTS, PUBLIC_PAGE_PARTS};
+pub(crate) use self::limits::{MESSAGE_PARTS, PUBLIC_PAGE_PARTS, UNSIGNED_PARTS};
 pub use self::{
     accounts::AccountSettings,
     enrolment::{EnrolmentChoice, EnrolmentSettings},

@@ -30,6 +30,7 @@
 //! ```
 
 pub mod config;
+mod files;
 mod http;
 pub mod identity;
 pub mod invite;

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     config::Config,
+    files::{self, Plan},
     http::{self, App, Gate, MAX_AHEAD},
     identity::{IdentityError, OperatorIdentity},
     store::{OpenError, RocksConfig, RocksStore, StoreError},
@@ -136,7 +137,8 @@ pub async fn serve(config: Config) -> Result<Running, StartError> {
         ));
     }
     let first_start = !config.data.join("db").exists();
-    let store = Arc::new(open_store(&config)?);
+    let plan = Plan::make(config.limits.connections).map_err(StartError::Settings)?;
+    let store = Arc::new(open_store(&config, plan.tables)?);
     let operator = OperatorIdentity::load_or_create(&config.data)?;
     let tls = Tls::new(&config, source)?;
     let (listener, addr) = listen(config.listen).await?;
@@ -189,10 +191,17 @@ pub async fn serve(config: Config) -> Result<Running, StartError> {
         listener,
         Some(tls.acceptor),
         router,
+        plan.connections,
     ));
     if let Some((listener, _)) = admin {
         let router = http::admin::router(app.clone());
-        tokio::spawn(http::accept::accept(app.clone(), listener, None, router));
+        tokio::spawn(http::accept::accept(
+            app.clone(),
+            listener,
+            None,
+            router,
+            files::ADMIN,
+        ));
     }
     Ok(Running {
         link,
@@ -204,10 +213,11 @@ pub async fn serve(config: Config) -> Result<Running, StartError> {
     })
 }
 
-fn open_store(config: &Config) -> Result<RocksStore, OpenError> {
+fn open_store(config: &Config, tables: usize) -> Result<RocksStore, OpenError> {
     let store_config = RocksConfig {
         cache_bytes: config.limits.cache,
         reserve_bytes: u64::try_from(config.limits.reserve).unwrap_or(u64::MAX),
+        max_open_files: i32::try_from(tables).unwrap_or(i32::MAX),
         ..RocksConfig::default()
     };
     RocksStore::open(Path::new(&config.data), &store_config)

@@ -53,6 +53,7 @@ pub(crate) struct RefusalLabels {
 pub(crate) struct Metrics {
     registry: Registry,
     pub(crate) connections: Gauge<i64, AtomicI64>,
+    pub(crate) connections_refused: Counter,
     pub(crate) handshake_failures: Counter,
     body_memory: Gauge<i64, AtomicI64>,
     pub(crate) leaf_bytes_in: Counter,
@@ -67,6 +68,7 @@ impl Metrics {
         let mut metrics = Self {
             registry: Registry::with_prefix("medvault"),
             connections: Gauge::default(),
+            connections_refused: Counter::default(),
             handshake_failures: Counter::default(),
             body_memory: Gauge::default(),
             leaf_bytes_in: Counter::default(),
@@ -77,6 +79,11 @@ impl Metrics {
         };
         let registry = &mut metrics.registry;
         registry.register("connections", "Connections open", metrics.connections.clone());
+        registry.register(
+            "connections_refused",
+            "Connections for which there was no place",
+            metrics.connections_refused.clone(),
+        );
         registry.register(
             "handshake_failures",
             "TLS handshakes that failed",

@@ -8,9 +8,14 @@ use clap::Args;
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Limits (sizes like 16KiB, times like 10s)")]
 pub struct Limits {
-    /// Connections at once; more wait to be accepted
+    /// Connections at once; then a new one takes the place of one whose address has more. Lowered, and said in the log, if the
+    /// system allows fewer open files
     #[arg(long, value_name = "N", default_value = "1024")]
     pub connections: usize,
+    /// TLS handshakes of one address in a second; others of it wait. Raise it where many clients come from one address,
+    /// as they all do behind a relay
+    #[arg(long, value_name = "N", default_value = "200")]
+    pub handshakes_per_address: u32,
     /// Longest life of a connection; it is then told to go and cut off after the drain time
     #[arg(long, value_name = "TIME", default_value = "1h", value_parser = humantime::parse_duration)]
     pub connection_age: Duration,
@@ -32,7 +37,8 @@ pub struct Limits {
     /// Longest pause within a body that arrives
     #[arg(long, value_name = "TIME", default_value = "15s", value_parser = humantime::parse_duration)]
     pub body_pause: Duration,
-    /// Slowest body in either direction, bytes a second, after the first pause allowed
+    /// Slowest body in either direction, bytes a second, after the first pause allowed; up to eight times as much as memory
+    /// grows scarce
     #[arg(long, value_name = "SIZE", default_value = "16KiB", value_parser = size)]
     pub min_rate: usize,
     /// Longest time that a client may leave what was written to it unread
@@ -57,15 +63,21 @@ pub struct Limits {
     /// an eighth. With 0 they wait for body memory
     #[arg(long, value_name = "SIZE", default_value = "16MiB", value_parser = size)]
     pub message_memory: usize,
-    /// Memory for what nobody has signed; pages of the directory may hold half
+    /// Memory for answers for which nobody has signed; pages of the directory may hold half
     #[arg(long, value_name = "SIZE", default_value = "16MiB", value_parser = size)]
     pub public_memory: usize,
-    /// How much of that one connection may hold
-    #[arg(long, value_name = "SIZE", default_value = "400KiB", value_parser = size)]
-    pub connection_memory: usize,
+    /// Memory for bodies that are read before it is known who sends them; one address may hold an eighth
+    #[arg(long, value_name = "SIZE", default_value = "8MiB", value_parser = size)]
+    pub unsigned_memory: usize,
+    /// How much of these two one address may hold; of IPv6, 56 bits are one. Behind a relay, all clients have one address
+    #[arg(long, value_name = "SIZE", default_value = "2MiB", value_parser = size)]
+    pub address_memory: usize,
     /// Time that a request may wait for memory
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = humantime::parse_duration)]
     pub queue_timeout: Duration,
+    /// Time after which memory is taken back for who waits, from the slowest body of who holds most
+    #[arg(long, value_name = "TIME", default_value = "50ms", value_parser = humantime::parse_duration)]
+    pub reclaim_after: Duration,
     /// Time to answer a request, besides what its body may take
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = humantime::parse_duration)]
     pub request_timeout: Duration,
@@ -81,7 +93,7 @@ pub struct Limits {
     /// Offers of new devices from one address (of IPv6 the first half) in ten minutes; behind a relay, all come from one
     #[arg(long, value_name = "N", default_value = "64")]
     pub link_offers_per_address: usize,
-    /// Signatures remembered against replay; when full, requests are refused until some expire
+    /// Signatures remembered against replay; when full, the oldest of whoever sent most are forgotten, and refused
     #[arg(long, value_name = "N", default_value = "1000000")]
     pub nonces: usize,
     /// Time between signs of life on an idle inbox stream or HTTP/2 connection
@@ -108,6 +120,8 @@ pub struct Limits {
 pub(crate) const MESSAGE_PARTS: usize = 8;
 /// Public pages may hold this part of the public memory.
 pub(crate) const PUBLIC_PAGE_PARTS: usize = 2;
+/// One address may hold this part of the memory for unsigned bodies.
+pub(crate) const UNSIGNED_PARTS: usize = 8;
 
 impl Limits {
     /// Bytes of body memory that one principal may hold.

@@ -1,7 +1,7 @@
 //! Whether the settings of memory fit together: whatever one request may need, its payer can have twice, so
 //! that one long answer keeps nobody out, neither others nor the one who waits for it.
 
-use super::{Config, MESSAGE_PARTS, PUBLIC_PAGE_PARTS};
+use super::{Config, MESSAGE_PARTS, PUBLIC_PAGE_PARTS, UNSIGNED_PARTS};
 
 /// One answer or body, and the memory that it comes from.
 struct Need {
@@ -73,12 +73,17 @@ impl Config {
         });
         let page = vault.most_of_short_page(enrolment.saturating_add(4 << 10));
         let public = [
-            ("--connection-memory", limits.connection_memory),
-            ("--public-memory", limits.public_memory / PUBLIC_PAGE_PARTS),
+            ("--address-memory", limits.address_memory, page),
+            ("--public-memory", limits.public_memory / PUBLIC_PAGE_PARTS, page),
+            (
+                "--unsigned-memory",
+                limits.unsigned_memory / UNSIGNED_PARTS,
+                enrolment.saturating_add(4 << 10),
+            ),
         ];
-        needs.extend(public.map(|(memory, part)| Need {
+        needs.extend(public.map(|(memory, part, needed)| Need {
             setting: "--enrolment-bytes",
-            bytes: page,
+            bytes: needed,
             memory,
             part: bytes(part),
         }));

@@ -103,8 +103,9 @@ fn one_answer_is_well_below_what_one_principal_may_hold() {
         ("--message-bytes", "2MiB", "--message-memory"),
         ("--message-memory", "8MiB", "--message-bytes"),
         ("--sealed-manifest-bytes", "20MiB", "--release-manifest-bytes"),
-        ("--enrolment-bytes", "64KiB", "--connection-memory"),
+        ("--enrolment-bytes", "1900KiB", "--address-memory"),
         ("--public-memory", "512KiB", "--enrolment-bytes"),
+        ("--unsigned-memory", "128KiB", "--enrolment-bytes"),
     ] {
         let text = text(parse(&["--dev", flag, value]));
         let named = if flag == "--principal-share" {

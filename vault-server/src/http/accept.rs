@@ -1,4 +1,4 @@
-//! Connections: accepted up to a number, shaken hands with in time, served with hyper's limits set, and
+//! Connections: each has one of a number of [places](super::places), is shaken hands with in time, served with hyper's limits set, and
 //! ended when idle, old, unread or at shutdown (API-11). hyper limits little by itself: see the limits' tests.
 
 use std::{
@@ -6,11 +6,8 @@ use std::{
     io,
     net::IpAddr,
     pin::{Pin, pin},
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
+    sync::Arc,
+    time::{Duration, Instant},
 };
 
 use axum::{Router, body::Body, extract::Request, response::Response};
@@ -26,14 +23,17 @@ use hyper_util::{
 use tokio::{
     io::{AsyncRead, AsyncWrite, BufReader},
     net::{TcpListener, TcpStream},
-    sync::Semaphore,
     time::{sleep, timeout},
 };
 use tokio_rustls::TlsAcceptor;
-use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
-use super::{App, stall::Unstalled};
+use super::{
+    App,
+    places::{Activity, Place, Places, Running},
+    prefix::Origin,
+    stall::Unstalled,
+};
 use crate::tls::H2;
 
 /// Read from the socket at once. rustls reads 4 KiB at a time, which would be a system call each.
@@ -50,10 +50,9 @@ const H2_CONNECTION_WINDOW: u32 = 256 << 10;
 /// What a request may do to the connection that it came on. While one exists, a request is running.
 #[derive(Clone)]
 pub(super) struct Connection {
-    close: CancellationToken,
-    public_memory: Arc<Semaphore>,
+    activity: Arc<Activity>,
     peer: IpAddr,
-    _running: Arc<()>,
+    _running: Running,
 }
 
 impl Connection {
@@ -62,40 +61,51 @@ impl Connection {
         self.peer
     }
 
-    /// Its part of the memory for what nobody has signed.
-    pub(super) fn public_memory(&self) -> Arc<Semaphore> {
-        Arc::clone(&self.public_memory)
+    /// Where it comes from.
+    pub(super) fn origin(&self) -> Origin {
+        self.peer.into()
     }
 
     /// Cuts the connection off, also in the middle of a response.
     pub(super) fn close(&self, why: &'static str) {
         tracing::info!(why, "connection cut off");
-        self.close.cancel();
+        self.activity.close().cancel();
     }
 }
 
-/// Accepts until the server stops. Each connection counts in `app.tasks`.
-pub(crate) async fn accept(app: App, listener: TcpListener, tls: Option<TlsAcceptor>, router: Router) {
-    let free = Arc::new(Semaphore::new(app.limits.connections.min(Semaphore::MAX_PERMITS)));
+/// Accepts until the server stops, and serves at most so many at once. Each connection counts in `app.tasks`.
+pub(crate) async fn accept(
+    app: App,
+    listener: TcpListener,
+    tls: Option<TlsAcceptor>,
+    router: Router,
+    most: usize,
+) {
+    let places = Places::new(most);
     loop {
-        // Beyond the limit, connections wait in the kernel's queue.
-        let accepted = async {
-            let permit = free.clone().acquire_owned().await.map_err(io::Error::other)?;
-            Ok((permit, listener.accept().await?))
-        };
-        let accepted: io::Result<_> = tokio::select! {
-            accepted = accepted => accepted,
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
             () = app.stop.cancelled() => return,
         };
         match accepted {
-            Ok((permit, (stream, peer))) => {
-                let serving = serve(app.clone(), (stream, peer.ip()), tls.clone(), router.clone());
+            Ok((stream, peer)) => {
+                // One comes in at a time: beside those that have a place there is never more than one.
+                let Some(place) = places.take(peer.ip().into()).await else {
+                    app.metrics.connections_refused.inc();
+                    continue;
+                };
+                let serving = serve(
+                    app.clone(),
+                    (stream, peer.ip()),
+                    place,
+                    tls.clone(),
+                    router.clone(),
+                );
                 let open = app.metrics.connections.clone();
                 open.inc();
                 app.tasks.spawn(async move {
                     serving.await;
                     open.dec();
-                    drop(permit);
                 });
             }
             // Out of file descriptors, mostly: it passes as connections end.
@@ -107,21 +117,38 @@ pub(crate) async fn accept(app: App, listener: TcpListener, tls: Option<TlsAccep
     }
 }
 
-async fn serve(app: App, (stream, peer): (TcpStream, IpAddr), tls: Option<TlsAcceptor>, router: Router) {
+async fn serve(
+    app: App,
+    (stream, peer): (TcpStream, IpAddr),
+    place: Place,
+    tls: Option<TlsAcceptor>,
+    router: Router,
+) {
     // An error here shows again at the first read.
     drop(stream.set_nodelay(true));
     let stream = BufReader::with_capacity(READ_BUFFER, Unstalled::new(stream, app.limits.write_stall));
+    let state = State {
+        activity: Arc::clone(place.activity()),
+        peer,
+    };
     match tls {
-        None => serve_http(&app, (stream, peer), false, router).await,
+        None => serve_http(&app, stream, &state, false, router).await,
         Some(tls) => {
-            let handshake = tls.accept_with(stream, |session| session.set_buffer_limit(Some(TLS_BUFFER)));
+            let handshake = async {
+                if !app.handshakes.turn(peer.into(), Instant::now()).await {
+                    return Err(io::ErrorKind::ConnectionRefused.into());
+                }
+                tls.accept_with(stream, |session| session.set_buffer_limit(Some(TLS_BUFFER)))
+                    .await
+            };
             let handshake = tokio::select! {
                 handshake = timeout(app.limits.handshake_timeout, handshake) => handshake,
+                () = state.activity.close().cancelled() => return,
                 () = app.stop.cancelled() => return,
             };
             if let Ok(Ok(stream)) = handshake {
                 let h2 = stream.get_ref().1.alpn_protocol() == Some(H2);
-                serve_http(&app, (stream, peer), h2, router).await;
+                serve_http(&app, stream, &state, h2, router).await;
             } else {
                 app.metrics.handshake_failures.inc();
             }
@@ -129,25 +156,26 @@ async fn serve(app: App, (stream, peer): (TcpStream, IpAddr), tls: Option<TlsAcc
     }
 }
 
-async fn serve_http<IO>(app: &App, (io, peer): (IO, IpAddr), h2: bool, router: Router)
+async fn serve_http<IO>(app: &App, io: IO, state: &State, h2: bool, router: Router)
 where
     IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let (io, state) = (TokioIo::new(io), Arc::new(State::new(app, peer)));
-    let service = service(router, Arc::clone(&state));
+    state.activity.established();
+    let (io, service) = (TokioIo::new(io), service(router, state.clone()));
     if h2 {
-        run(app, &state, http2_builder(app).serve_connection(io, service)).await;
+        run(app, state, http2_builder(app).serve_connection(io, service)).await;
     } else {
-        run(app, &state, http1_builder(app).serve_connection(io, service)).await;
+        run(app, state, http1_builder(app).serve_connection(io, service)).await;
     }
 }
 
 /// Serves until the connection ends by itself, or has to.
 async fn run<C: GracefulConnection>(app: &App, state: &State, connection: C) {
     let mut connection = pin!(connection);
+    let close = state.activity.close();
     tokio::select! {
         _ = connection.as_mut() => return,
-        () = state.close.cancelled() => return,
+        () = close.cancelled() => return,
         () = state.idle(app.limits.idle_timeout) => {}
         () = sleep(app.limits.connection_age) => {}
         () = app.stop.cancelled() => {}
@@ -155,49 +183,37 @@ async fn run<C: GracefulConnection>(app: &App, state: &State, connection: C) {
     GracefulConnection::graceful_shutdown(connection.as_mut());
     tokio::select! {
         _ = connection => {}
-        () = state.close.cancelled() => {}
+        () = close.cancelled() => {}
         () = sleep(app.limits.drain) => {}
     }
 }
 
 /// What is known of one connection.
+#[derive(Clone)]
 struct State {
-    close: CancellationToken,
-    public_memory: Arc<Semaphore>,
+    activity: Arc<Activity>,
     peer: IpAddr,
-    running: Arc<()>,
-    requests: AtomicU64,
 }
 
 impl State {
-    fn new(app: &App, peer: IpAddr) -> Self {
-        Self {
-            close: CancellationToken::new(),
-            public_memory: app.memory.of_connection(),
-            peer,
-            running: Arc::default(),
-            requests: AtomicU64::default(),
-        }
-    }
-
     fn request(&self) -> Connection {
-        self.requests.fetch_add(1, Ordering::Relaxed);
         Connection {
-            close: self.close.clone(),
-            public_memory: Arc::clone(&self.public_memory),
+            activity: Arc::clone(&self.activity),
             peer: self.peer,
-            _running: Arc::clone(&self.running),
+            _running: self.activity.begin(),
         }
     }
 
     /// When for `patience` no request came or ran.
     async fn idle(&self, patience: Duration) {
         loop {
-            let before = self.requests.load(Ordering::Relaxed);
-            sleep(patience).await;
-            if Arc::strong_count(&self.running) == 1 && self.requests.load(Ordering::Relaxed) == before {
-                return;
-            }
+            let rest = match self.activity.idle() {
+                Some(idle) if idle >= patience => return,
+                Some(idle) => patience.saturating_sub(idle),
+                None => patience,
+            };
+            // Times are kept in whole milliseconds.
+            sleep(rest + Duration::from_millis(1)).await;
         }
     }
 }
@@ -206,7 +222,7 @@ type Answer = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>
 
 fn service(
     router: Router,
-    state: Arc<State>,
+    state: State,
 ) -> impl Service<Request<Incoming>, Response = Response, Error = Infallible, Future = Answer> {
     service_fn(move |request: Request<Incoming>| {
         let (router, connection) = (router.clone(), state.request());

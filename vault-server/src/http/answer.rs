@@ -59,7 +59,7 @@ impl Describe for WayBack {
 impl WayBack {
     /// In whose share the body of an unsigned request is counted.
     pub(super) fn stranger(&self) -> Payer {
-        Payer::Connection(self.connection.public_memory())
+        Payer::Stranger(self.connection.origin())
     }
 
     /// Counts an offer of a new device (DEV-12).
@@ -113,7 +113,7 @@ impl WayBack {
         Ok(self.with(share, Some(running)))
     }
 
-    /// Room for so many bytes to somebody, in the part of the connection.
+    /// Room for so many bytes to somebody, in the part of the address.
     ///
     /// # Errors
     /// `unavailable`.
@@ -184,7 +184,8 @@ impl Room {
             running,
         } = self;
         share.shrink_to(bytes.len());
-        outgoing::message(&app, bytes, connection, (share, running))
+        let watch = share.watch();
+        outgoing::message(&app, bytes, (connection, watch), (share, running))
     }
 
     /// Gives this room, which is somebody's, back and waits for another.

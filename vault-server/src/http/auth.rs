@@ -14,11 +14,15 @@ use protocol_spec::{
     request::{self, RequestSignature, SignatureLabel, Target},
 };
 
-use self::nonces::{Admission, Nonces};
+use self::nonces::{Admission, Nonces, Signer};
 pub(super) use self::quota::{Quota, QuotaPermit};
 use super::{
     App,
+    accept::Connection,
     api::{Describe, Endpoint, Signatures},
+    callers,
+    memory::Principal,
+    prefix::Origin,
     problem::Refused,
 };
 use crate::{
@@ -95,6 +99,7 @@ impl Gate {
         &self,
         caller: Option<Caller>,
         signature: RequestSignature,
+        from: Origin,
         now_ms: u64,
     ) -> Result<Authenticated, Refusal> {
         // An unknown key costs the same time as a bad signature.
@@ -106,10 +111,18 @@ impl Gate {
                 "unknown key or wrong signature",
             ));
         };
-        match self.nonces.admit(&signature.params, now_ms / 1000) {
+        let signer = match &caller {
+            known if known.is_enrolled() => Signer::Principal(known.principal()),
+            _ => Signer::New,
+        };
+        match self.nonces.admit(signer, &signature.params, now_ms / 1000) {
             Admission::Fresh => {}
             Admission::Seen if Defence::Nonces.is_off() => {}
             Admission::Seen => return Err(Problem::Replayed.into()),
+            Admission::Forgotten => {
+                let cause = "so many signatures came since that this one may have been forgotten";
+                return Err(Refusal::new(Problem::SignatureExpired, cause));
+            }
             Admission::Full => {
                 return Err(Refusal::new(
                     Problem::Unavailable,
@@ -119,7 +132,7 @@ impl Gate {
         }
         let permit = self
             .in_flight
-            .acquire(caller.principal())
+            .acquire(principal(&caller, from))
             .ok_or_else(|| Refusal::new(Problem::TooMany, "requests of one principal at once"))?;
         Ok(Authenticated {
             caller,
@@ -164,6 +177,14 @@ impl Gate {
     }
 }
 
+/// In whose share a caller's bodies are counted.
+pub(super) fn principal(caller: &Caller, from: Origin) -> Principal {
+    match caller.institution() {
+        Ok(_) => Principal::Institution(caller.principal()),
+        Err(_) => Principal::Patient(caller.principal(), from),
+    }
+}
+
 /// A request whose caller is proven.
 pub(super) struct Authenticated {
     /// Who signed it.
@@ -181,7 +202,8 @@ impl FromRequestParts<App> for Authenticated {
         let now_ms = app.vault.now_ms();
         let signature = app.gate.signature(parts, SignatureLabel::Id, now_ms)?;
         let caller = app.vault.find_key(&signature.params.key_id).await?;
-        let mut admitted = app.gate.admit(caller, signature, now_ms)?;
+        let mut admitted = app.gate.admit(caller, signature, origin(parts)?, now_ms)?;
+        callers::check(&admitted.caller, parts)?;
         match delegation(parts)? {
             Some(delegation) => {
                 let Self {
@@ -193,6 +215,13 @@ impl FromRequestParts<App> for Authenticated {
         }
         Ok(admitted)
     }
+}
+
+/// Where the request comes from.
+fn origin(parts: &Parts) -> Result<Origin, Refusal> {
+    let connection = parts.extensions.get::<Connection>();
+    let origin = connection.map(Connection::origin);
+    origin.ok_or_else(|| Refusal::new(Problem::Internal, "a request without connection"))
 }
 
 impl Describe for Authenticated {
@@ -251,7 +280,8 @@ impl Authenticated {
         let now_ms = app.vault.now_ms();
         let signature = app.gate.signature(parts, SignatureLabel::Id, now_ms)?;
         let named = signature.params.key_id == caller.key_id();
-        app.gate.admit(named.then_some(caller), signature, now_ms)
+        let caller = named.then_some(caller);
+        app.gate.admit(caller, signature, origin(parts)?, now_ms)
     }
 
     /// A signature, by whatever key.

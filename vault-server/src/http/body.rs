@@ -17,8 +17,8 @@ use protocol_spec::{
     hash::{Sha256Digest, sha256},
     json,
     messages::{
-        CommitUpload, EnrolInstitution, EnrolPatient, LinkOffer, LinkOpening, Presentation, PublishProgram,
-        WithdrawInstitution,
+        CommitReseal, CommitUpload, EnrolInstitution, EnrolPatient, LinkOffer, LinkOpening, Presentation,
+        PublishProgram, WithdrawInstitution,
     },
     problem::Problem,
     request::{CONTENT_DIGEST, DELEGATION, IDEMPOTENCY_KEY, RequestSignature, content_digest},
@@ -29,8 +29,9 @@ use super::{
     answer::{Room, SHORT, WayBack},
     api::{Content, Describe, Endpoint},
     auth::Authenticated,
-    memory::{Payer, Share},
+    memory::{Payer, Share, Watch},
     problem::Refused,
+    query::Id,
 };
 use crate::{
     config::Limits,
@@ -70,6 +71,8 @@ impl<M: Message + Default + Name> FromRequest<App> for Signed<M> {
         let (mut parts, body) = request.into_parts();
         let auth = Authenticated::from_request_parts(&mut parts, app).await?;
         let back = WayBack::from_request_parts(&mut parts, app).await?;
+        let declared = http_body::Body::size_hint(&body).exact();
+        check_session::<M>(app, &mut parts, declared, &auth.caller).await?;
         let Posted {
             intent,
             message,
@@ -116,7 +119,7 @@ impl<M: Message + Default + Name> FromRequest<App> for Introduced<M> {
 impl<M: Name> Describe for Introduced<M> {
     fn describe(endpoint: &mut Endpoint) {
         Authenticated::describe_signature(endpoint);
-        Posted::<M>::describe(endpoint);
+        Posted::<M>::describe_unsigned(endpoint);
     }
 }
 
@@ -137,8 +140,24 @@ impl<M: Message + Default + Name> FromRequest<App> for Brought<M> {
 
 impl<M: Name> Describe for Brought<M> {
     fn describe(endpoint: &mut Endpoint) {
-        Posted::<M>::describe(endpoint);
+        Posted::<M>::describe_unsigned(endpoint);
     }
+}
+
+/// Whether the caller has the session that the message ends, and it may still take as much: before there is memory for
+/// the longest messages that there are (API-16).
+async fn check_session<M: Name>(
+    app: &App,
+    parts: &mut Parts,
+    declared: Option<u64>,
+    caller: &Caller,
+) -> Result<(), Refused> {
+    if !matches!(M::NAME, CommitUpload::NAME | CommitReseal::NAME) || Defence::TransferShares.is_off() {
+        return Ok(());
+    }
+    let Id(upload) = Id::from_request_parts(parts, app).await?;
+    let key = idempotency_key(&parts.headers)?;
+    Ok(app.vault.check_commit(caller, upload, declared, key).await?)
 }
 
 /// A mutation as it was posted; who signed it is another question.
@@ -161,7 +180,7 @@ impl<M: Message + Default + Name> Posted<M> {
         let format = Format::of::<M>(&parts.headers)?;
         let limit = match M::NAME {
             CommitUpload::NAME => app.limits.commit_bytes,
-            // Anybody may send these, and each takes its share of public memory while it dribbles in.
+            // Anybody may send these.
             EnrolPatient::NAME
             | EnrolInstitution::NAME
             | LinkOffer::NAME
@@ -173,11 +192,35 @@ impl<M: Message + Default + Name> Posted<M> {
         };
         let limit = limit.min(format.most());
         let declared = declared_length(&body, limit)?;
-        let wanted = u64::try_from(declared).unwrap_or(u64::MAX);
         let answer = Format::of_answer(&parts.headers).cost().saturating_mul(SHORT);
-        let wanted = wanted.saturating_mul(format.cost()).saturating_add(answer);
-        let memory = app.memory.reserve(payer, wanted).await?;
-        let bytes = read_all(PacedBody::new(body, &app.limits), declared, limit).await?;
+        let (mut memory, growing) = match payer {
+            Payer::Stranger(from) if !Defence::PublicShares.is_off() => {
+                format.check_unsigned()?;
+                (app.memory.reserve_unsigned(*from, answer).await?, true)
+            }
+            _ => {
+                let wanted = u64::try_from(declared).unwrap_or(u64::MAX);
+                let wanted = wanted.saturating_mul(format.cost()).saturating_add(answer);
+                (app.memory.reserve(payer, wanted).await?, false)
+            }
+        };
+        let beside = usize::try_from(answer).unwrap_or(usize::MAX);
+        let mut body = PacedBody::new(body, &app.limits, memory.watch());
+        // Nothing is allocated for what is only declared.
+        let mut bytes = Vec::with_capacity(declared.min(FIRST));
+        while let Some(frame) = body.next().await? {
+            if bytes.len() + frame.len() > limit {
+                return Err(Problem::TooLarge.into());
+            }
+            if growing {
+                memory
+                    .grow_to(beside.saturating_add(bytes.len() + frame.len()))
+                    .await?;
+            }
+            bytes.extend_from_slice(&frame);
+        }
+        drop(body);
+        let bytes = Bytes::from(bytes);
         let digest = checked_digest(&parts.headers, &bytes)?;
         let intent = Intent {
             key,
@@ -199,12 +242,20 @@ impl<M: Message + Default + Name> Posted<M> {
 
 impl<M: Name> Describe for Posted<M> {
     fn describe(endpoint: &mut Endpoint) {
+        Self::describe_as(endpoint, Format::is_json_for::<M>());
+    }
+}
+
+impl<M: Name> Posted<M> {
+    /// Of whom nobody knows yet, no JSON is read (API-12).
+    fn describe_unsigned(endpoint: &mut Endpoint) {
+        Self::describe_as(endpoint, false);
+    }
+
+    fn describe_as(endpoint: &mut Endpoint, json: bool) {
         endpoint.fields.push(CONTENT_DIGEST);
         endpoint.fields.push(IDEMPOTENCY_KEY);
-        endpoint.body = Some(Content::Message {
-            name: M::NAME,
-            json: Format::is_json_for::<M>(),
-        });
+        endpoint.body = Some(Content::Message { name: M::NAME, json });
         endpoint.refuses(&[
             Problem::Malformed,
             Problem::UnsupportedVersion,
@@ -251,6 +302,17 @@ impl Format {
     /// Whether a message may come as JSON: a presentation is kept as evidence, as it came.
     fn is_json_for<M: Name>() -> bool {
         M::NAME != Presentation::NAME
+    }
+
+    /// JSON takes many times its length while it is read.
+    fn check_unsigned(self) -> Result<(), Refusal> {
+        match self {
+            Self::Protobuf => Ok(()),
+            Self::Json => Err(Refusal::new(
+                Problem::Malformed,
+                "whoever is not known yet sends application/protobuf",
+            )),
+        }
     }
 
     /// Most bytes of a body.
@@ -324,30 +386,23 @@ pub(super) fn declared_length(body: &Body, limit: usize) -> Result<usize, Refusa
     }
 }
 
-async fn read_all(mut body: PacedBody, declared: usize, limit: usize) -> Result<Bytes, Refusal> {
-    // Nothing is allocated for what is only declared.
-    let mut bytes = Vec::with_capacity(declared.min(64 << 10));
-    while let Some(frame) = body.next().await? {
-        if bytes.len() + frame.len() > limit {
-            return Err(Problem::TooLarge.into());
-        }
-        bytes.extend_from_slice(&frame);
-    }
-    Ok(bytes.into())
-}
+/// The most that is allocated for a body before it comes.
+const FIRST: usize = 64 << 10;
 
 /// A body whose sender must keep up: no pause longer than allowed, and on the whole no slower than the
-/// least rate. Only the time that we wait for the sender counts.
+/// least rate, both the sooner the scarcer memory is (API-16). Only the time that we wait for the sender counts.
 pub(super) struct PacedBody {
     body: Body,
     pause: Duration,
     bytes_a_second: f64,
     received: usize,
     waited: Duration,
+    watch: Watch,
 }
 
 impl PacedBody {
-    pub(super) fn new(body: Body, limits: &Limits) -> Self {
+    /// `watch` is of the memory that the body comes into.
+    pub(super) fn new(body: Body, limits: &Limits, watch: Watch) -> Self {
         let bytes_a_second = f64::from(u32::try_from(limits.min_rate).unwrap_or(u32::MAX)).max(1.0);
         Self {
             body,
@@ -355,18 +410,24 @@ impl PacedBody {
             bytes_a_second,
             received: 0,
             waited: Duration::ZERO,
+            watch: watch.begin(),
         }
     }
 
     /// The next bytes, or none at the end.
     ///
     /// # Errors
-    /// `too-slow`; `malformed` when the connection broke.
+    /// `too-slow`; `unavailable` when others need the memory; `malformed` when the connection broke.
     pub(super) async fn next(&mut self) -> Result<Option<Bytes>, Refusal> {
         loop {
-            let asked = Instant::now();
-            let frame = tokio::time::timeout(self.patience(), self.body.frame()).await;
-            self.waited += asked.elapsed();
+            let (asked, patience) = (Instant::now(), self.patience());
+            let frame = tokio::select! {
+                frame = tokio::time::timeout(patience, self.body.frame()) => frame,
+                () = self.watch.taken() => {
+                    return Err(Refusal::new(Problem::Unavailable, "others need the memory of a slow body"));
+                }
+            };
+            self.waited += asked.elapsed() * self.watch.haste();
             match frame {
                 Err(_) => return Err(Problem::TooSlow.into()),
                 Ok(None) => return Ok(None),
@@ -374,6 +435,7 @@ impl PacedBody {
                 Ok(Some(Ok(frame))) => {
                     if let Ok(bytes) = frame.into_data() {
                         self.received += bytes.len();
+                        self.watch.moved(bytes.len());
                         return Ok(Some(bytes));
                     }
                 }
@@ -384,6 +446,6 @@ impl PacedBody {
     #[allow(clippy::cast_precision_loss, reason = "a rate needs no exact count")]
     fn patience(&self) -> Duration {
         let earned = Duration::from_secs_f64(self.received as f64 / self.bytes_a_second);
-        (self.pause + earned).saturating_sub(self.waited).min(self.pause)
+        (self.pause + earned).saturating_sub(self.waited).min(self.pause) / self.watch.haste()
     }
 }

@@ -16,6 +16,7 @@ use http::{HeaderMap, HeaderValue, header};
 use prost::Name;
 use protocol_spec::{
     content::LEAF_LEN,
+    defence::Defence,
     hash::LeafHash,
     ids::{ReleaseId, UploadId, VersionId},
     messages::Accepted,
@@ -110,12 +111,15 @@ pub(super) async fn receive_leaves(
     let hashes = announced(&parts.headers)?;
     let count = hashes.len();
     declared_length(&body, count.saturating_mul(LEAF))?;
+    if !Defence::TransferShares.is_off() {
+        app.vault.check_session(&auth.caller, upload).await?;
+    }
     let memory = app.memory.reserve(&auth.permit.payer(), IN_TRANSIT).await?;
     let intake = app
         .vault
         .begin_leaves(&auth.caller, upload, first, hashes)
         .await?;
-    let body = PacedBody::new(body, &app.limits);
+    let body = PacedBody::new(body, &app.limits, memory.watch());
     let mut taking = Taking {
         app,
         intake: Some(intake),
@@ -264,6 +268,7 @@ pub(super) async fn own_leaves(
 }
 
 fn send(app: &App, stream: LeafStream, connection: Connection, permits: (QuotaPermit, Share)) -> LeavesOut {
-    let body = outgoing::leaves(app, stream, connection, permits);
+    let watch = permits.1.watch();
+    let body = outgoing::leaves(app, stream, (connection, watch), permits);
     LeavesOut(([(header::CONTENT_TYPE, OCTETS)], body).into_response())
 }

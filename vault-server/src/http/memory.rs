@@ -1,29 +1,27 @@
 //! Memory for bodies in transit, coming and going: each holds its share from before it is read or made
-//! until nothing of it is left. Whoever finds too little waits, and is refused after a time. Nobody who holds
-//! a share waits for another one, so that no two can wait for each other.
+//! until nothing of it is left. Whoever finds too little waits, and is refused after a time.
 //!
-//! Each of the three sections is out of reach for what the others serve, and nobody gets all of one:
+//! Each section is out of reach for what the others serve, is shared out as [`pool`] says, and nobody gets all of one:
 //!
-//! | section | for | one takes at most |
-//! |---|---|---|
-//! | transfers | leaves, long messages, long answers | a principal: `principal_share` percent |
-//! | messages | short messages and answers, inboxes, lists of permissions | a principal: an eighth |
-//! | public | what nobody has signed | a connection: `connection_memory`; long pages: half |
+//! | section | for | between | one takes at most |
+//! |---|---|---|---|
+//! | transfers | leaves, long messages, long answers | institutions, patients' networks | a principal: `principal_share` percent; patients of one address: five eighths; all patients: six |
+//! | messages | short messages and answers, inboxes, lists of permissions | the same | a principal: an eighth; patients of one address: five eighths; all patients: six |
+//! | public | answers for which nobody has signed | networks | an address: `address_memory`; long pages: half |
+//! | unsigned | bodies that are read before anybody is known, as they come | networks | an address: `address_memory`, or an eighth |
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError, Weak},
-    time::Duration,
-};
+mod pool;
+mod share;
 
-use protocol_spec::problem::Problem;
-use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
-    time::{Instant, timeout_at},
-};
+use std::sync::Arc;
 
+use protocol_spec::defence::Defence;
+
+use self::pool::{Account, Key, Pool};
+pub(super) use self::share::{Share, Watch};
+use super::prefix::Origin;
 use crate::{
-    config::{Limits, MESSAGE_PARTS, PUBLIC_PAGE_PARTS},
+    config::{Limits, MESSAGE_PARTS, PUBLIC_PAGE_PARTS, UNSIGNED_PARTS},
     vault::Refusal,
 };
 
@@ -35,56 +33,71 @@ pub(super) struct BodyMemory {
     transfers: Section,
     /// None: messages take their share of the transfers' memory.
     messages: Option<Section>,
-    public: Arc<Semaphore>,
-    /// What long pages may take of `public`.
-    public_pages: Arc<Semaphore>,
-    connection: usize,
-    most: usize,
-    patience: Duration,
+    public: Public,
+    unsigned: Public,
 }
 
 /// In whose share a body is counted.
+#[derive(Clone, Copy, Debug)]
 pub(super) enum Payer {
-    /// Who signed the request.
-    Principal([u8; 32]),
-    /// The connection that an unsigned request came on: see [`BodyMemory::of_connection`].
-    Connection(Arc<Semaphore>),
+    /// Whoever has signed.
+    Principal(Principal),
+    /// Whoever has not.
+    Stranger(Origin),
 }
 
-/// Memory that is counted as in use, until dropped: in the share of somebody, and in all.
-pub(super) struct Share(Vec<OwnedSemaphorePermit>);
+/// Whoever has signed.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Principal {
+    /// An institution, which somebody has accredited.
+    Institution([u8; 32]),
+    /// Anybody else: a patient, which everybody can become, counted by where the request came from, too.
+    Patient([u8; 32], Origin),
+}
+
+impl Principal {
+    pub(super) fn id(&self) -> [u8; 32] {
+        match self {
+            Self::Institution(id) | Self::Patient(id, _) => *id,
+        }
+    }
+}
 
 impl BodyMemory {
     pub(super) fn new(limits: &Limits) -> Self {
         let size = |bytes| kib(length(bytes));
-        let (transfers, public) = (size(limits.body_memory), size(limits.public_memory));
-        let messages = size(limits.message_memory);
         let each = size(limits.message_memory / MESSAGE_PARTS);
+        let address = size(limits.address_memory);
+        let pool = |bytes, defence: Defence| {
+            let reclaim_after = (!defence.is_off()).then_some(limits.reclaim_after);
+            Pool::new(size(bytes), limits.queue_timeout, reclaim_after)
+        };
+        let signed = |bytes, each| Section {
+            pool: pool(bytes, Defence::TransferShares),
+            each,
+        };
         Self {
-            transfers: Section::new(transfers, size(limits.principal_memory())),
-            messages: (messages > 0).then(|| Section::new(messages, each)),
-            public: Arc::new(Semaphore::new(public)),
-            public_pages: Arc::new(Semaphore::new(public.div_ceil(PUBLIC_PAGE_PARTS))),
-            connection: size(limits.connection_memory),
-            most: transfers + messages + public,
-            patience: limits.queue_timeout,
+            transfers: signed(limits.body_memory, size(limits.principal_memory())),
+            messages: (limits.message_memory > 0).then(|| signed(limits.message_memory, each)),
+            public: Public {
+                pool: pool(limits.public_memory, Defence::PublicShares),
+                address,
+                pages: size(limits.public_memory).div_ceil(PUBLIC_PAGE_PARTS),
+            },
+            unsigned: Public {
+                pool: pool(limits.unsigned_memory, Defence::PublicShares),
+                address: address.min(size(limits.unsigned_memory).div_ceil(UNSIGNED_PARTS)),
+                pages: usize::MAX,
+            },
         }
-    }
-
-    /// What a new connection may take for what nobody has signed.
-    pub(super) fn of_connection(&self) -> Arc<Semaphore> {
-        Arc::new(Semaphore::new(self.connection))
     }
 
     /// Bytes in use.
     pub(super) fn in_use(&self) -> usize {
-        let messages = self.messages.as_ref().map(|section| &section.free);
-        let free: usize = [Some(&self.transfers.free), messages, Some(&self.public)]
-            .into_iter()
-            .flatten()
-            .map(|free| free.available_permits())
-            .sum();
-        self.most.saturating_sub(free).saturating_mul(1024)
+        let messages = self.messages.as_ref().map(|section| &section.pool);
+        let pools = [&self.transfers.pool, &self.public.pool, &self.unsigned.pool];
+        let used = pools.into_iter().chain(messages).map(|pool| pool.used());
+        used.sum::<usize>().saturating_mul(1024)
     }
 
     /// Waits for so many bytes; for all that the payer may have, if they are fewer.
@@ -93,15 +106,9 @@ impl BodyMemory {
     /// `unavailable` after the queue timeout.
     pub(super) async fn reserve(&self, payer: &Payer, bytes: u64) -> Result<Share, Refusal> {
         match payer {
+            Payer::Stranger(from) => self.public.take(*from, bytes, false).await,
             Payer::Principal(_) if bytes <= MESSAGE => self.reserve_page(payer, bytes).await,
-            Payer::Principal(principal) => {
-                self.take(self.transfers.of(*principal), self.transfers.each, bytes)
-                    .await
-            }
-            Payer::Connection(own) => {
-                let from = [own, &self.public].map(Arc::clone);
-                self.take(from.into(), self.connection, bytes).await
-            }
+            Payer::Principal(principal) => self.transfers.take(*principal, bytes).await,
         }
     }
 
@@ -112,77 +119,95 @@ impl BodyMemory {
     /// `unavailable` after the queue timeout.
     pub(super) async fn reserve_page(&self, payer: &Payer, bytes: u64) -> Result<Share, Refusal> {
         match payer {
+            Payer::Stranger(from) => self.public.take(*from, bytes, true).await,
             Payer::Principal(principal) => {
                 let section = self.messages.as_ref().unwrap_or(&self.transfers);
-                self.take(section.of(*principal), section.each, bytes).await
-            }
-            Payer::Connection(own) => {
-                let from = [own, &self.public_pages, &self.public].map(Arc::clone);
-                self.take(from.into(), self.connection, bytes).await
+                section.take(*principal, bytes).await
             }
         }
     }
 
-    /// From one after the other, always the payer's own first: nobody waits behind one who waits for himself.
-    async fn take(&self, from: Vec<Arc<Semaphore>>, most: usize, bytes: u64) -> Result<Share, Refusal> {
-        let deadline = Instant::now() + self.patience;
-        let wanted = u32::try_from(kib(bytes).min(most)).unwrap_or(u32::MAX);
-        let mut share = Share(Vec::with_capacity(from.len()));
-        for semaphore in from {
-            match timeout_at(deadline, semaphore.acquire_many_owned(wanted)).await {
-                Ok(Ok(permit)) => share.0.push(permit),
-                _ => return Err(Refusal::new(Problem::Unavailable, "no memory for bodies is free")),
-            }
-        }
-        Ok(share)
+    /// For a body that is read before it is known whose it is (API-15): it grows with what has come.
+    ///
+    /// # Errors
+    /// `unavailable` after the queue timeout.
+    pub(super) async fn reserve_unsigned(&self, from: Origin, bytes: u64) -> Result<Share, Refusal> {
+        self.unsigned.take(from, bytes, false).await
     }
 }
 
-impl Share {
-    /// Gives back what exceeds so many bytes.
-    pub(super) fn shrink_to(&mut self, bytes: usize) {
-        for permit in &mut self.0 {
-            let surplus = permit.num_permits().saturating_sub(kib(length(bytes)));
-            drop(permit.split(surplus));
-        }
-    }
-}
-
-/// Memory that principals share.
+/// Memory for those who sign.
 struct Section {
-    free: Arc<Semaphore>,
+    pool: Arc<Pool>,
     /// What one principal may hold.
     each: usize,
-    /// Principals that hold nothing are forgotten.
-    principals: Mutex<HashMap<[u8; 32], Weak<Semaphore>>>,
 }
 
 impl Section {
-    fn new(most: usize, each: usize) -> Self {
-        Self {
-            free: Arc::new(Semaphore::new(most)),
-            each: each.clamp(1, most.max(1)),
-            principals: Mutex::default(),
-        }
+    async fn take(&self, principal: Principal, bytes: u64) -> Result<Share, Refusal> {
+        let share = self.pool.take(self.account(principal), kib(bytes)).await;
+        share.ok_or_else(share::too_little)
     }
 
-    /// The principal's own, and all.
-    fn of(&self, principal: [u8; 32]) -> Vec<Arc<Semaphore>> {
-        let mut principals = self.principals.lock().unwrap_or_else(PoisonError::into_inner);
-        let own = principals.get(&principal).and_then(Weak::upgrade);
-        let own = own.unwrap_or_else(|| {
-            principals.retain(|_, own| own.strong_count() > 0);
-            let own = Arc::new(Semaphore::new(self.each));
-            principals.insert(principal, Arc::downgrade(&own));
-            own
-        });
-        vec![own, Arc::clone(&self.free)]
+    /// What free accounts have together cannot be multiplied by enrolling: they share it by their networks, and institutions
+    /// have a part that is theirs alone (API-16).
+    fn account(&self, principal: Principal) -> Account {
+        let (most, all) = (self.pool.most(), (Key::All, self.pool.most()));
+        let key = Key::Principal(principal.id());
+        let own = (key, self.each.clamp(1, most.max(1)));
+        match principal {
+            Principal::Patient(_, from) if !Defence::TransferShares.is_off() => Account {
+                between: [Key::Network(from.network), Key::Subscriber(from.subscriber)],
+                bounds: vec![
+                    own,
+                    (Key::Subscriber(from.subscriber), most * 5 / 8),
+                    (Key::Network(from.network), usize::MAX),
+                    (Key::Patients, most * 6 / 8),
+                    all,
+                ],
+            },
+            _ => Account {
+                between: [key; 2],
+                bounds: vec![own, all],
+            },
+        }
+    }
+}
+
+/// Memory for those who do not.
+struct Public {
+    pool: Arc<Pool>,
+    /// What one address may hold.
+    address: usize,
+    /// What long pages may hold.
+    pages: usize,
+}
+
+impl Public {
+    async fn take(&self, from: Origin, bytes: u64, page: bool) -> Result<Share, Refusal> {
+        let mut bounds = vec![
+            (Key::Subscriber(from.subscriber), self.address),
+            (Key::Network(from.network), usize::MAX),
+            (Key::All, self.pool.most()),
+        ];
+        if Defence::PublicShares.is_off() {
+            bounds = vec![(Key::All, self.pool.most())];
+        }
+        if page {
+            bounds.push((Key::Pages, self.pages));
+        }
+        let account = Account {
+            between: [Key::Network(from.network), Key::Subscriber(from.subscriber)],
+            bounds,
+        };
+        let share = self.pool.take(account, kib(bytes)).await;
+        share.ok_or_else(share::too_little)
     }
 }
 
 fn kib(bytes: u64) -> usize {
     let kib = usize::try_from(bytes.div_ceil(1024)).unwrap_or(usize::MAX);
-    kib.min(Semaphore::MAX_PERMITS >> 2)
+    kib.min(usize::MAX >> 2)
 }
 
 fn length(bytes: usize) -> u64 {

@@ -4,10 +4,11 @@
 //! | module | holds |
 //! |---|---|
 //! | [`accept`], [`stall`] | connections, their limits and their end |
-//! | [`auth`] | who signed a request; replay |
+//! | [`prefix`], [`places`], [`handshakes`] | network addresses, and what they have of the server before anybody is known |
+//! | [`auth`], [`callers`] | who signed a request, and may call what; replay |
 //! | [`body`], [`query`], [`presenting`] | what a request carries, bounded and checked against its digest |
 //! | [`offers`], [`enrolments`] | new devices offered, and from where; patients enrolled by one address |
-//! | [`memory`], [`answer`], [`outgoing`] | memory of bodies; what a response carries, until it is gone |
+//! | [`memory`], [`answer`], [`outgoing`] | memory of bodies, and who gets how much; what a response carries, until it is gone |
 //! | [`routes`], [`api`], [`openapi`] | every endpoint, what its handler says of it, and the document made of that |
 //! | [`handlers`] | one line a message endpoint |
 //! | [`leaves`], [`sse`] | the two kinds of streams |
@@ -20,14 +21,18 @@ mod answer;
 mod api;
 mod auth;
 mod body;
+mod callers;
 mod enrolments;
 mod handlers;
+mod handshakes;
 mod leaves;
 mod memory;
 mod observe;
 mod offers;
 pub(crate) mod openapi;
 mod outgoing;
+mod places;
+mod prefix;
 mod presenting;
 mod problem;
 mod query;
@@ -45,6 +50,7 @@ pub(crate) use self::auth::{Gate, MAX_AHEAD};
 use self::{
     auth::Quota,
     enrolments::{Enrolments, HOUR},
+    handshakes::Handshakes,
     leaves::LeafBuffers,
     memory::BodyMemory,
     offers::Offers,
@@ -74,6 +80,7 @@ pub(crate) struct Shared {
     /// Connections, and what goes on after one is gone: waited for at the end.
     pub(crate) tasks: TaskTracker,
     gate: Gate,
+    handshakes: Handshakes,
     memory: BodyMemory,
     leaf_buffers: LeafBuffers,
     inbox_streams: Quota,
@@ -91,6 +98,7 @@ impl App {
             metrics: Metrics::new(),
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
+            handshakes: Handshakes::new(limits.handshakes_per_address),
             memory: BodyMemory::new(&limits),
             leaf_buffers: LeafBuffers::default(),
             inbox_streams: Quota::new(limits.streams_per_principal),

@@ -17,7 +17,7 @@ use protocol_spec::content::LEAF_LEN;
 use tokio::{sync::mpsc, time::timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::{App, accept::Connection};
+use super::{App, accept::Connection, memory::Watch};
 use crate::vault::{LeafStream, Refusal};
 
 /// Pieces of a body that are out at once: one waits for hyper, one is with hyper.
@@ -27,7 +27,7 @@ const AHEAD: u64 = 2;
 pub(super) fn leaves<Permits: Send + Sync + 'static>(
     app: &App,
     stream: LeafStream,
-    connection: Connection,
+    (connection, watch): (Connection, Watch),
     permits: Permits,
 ) -> Body {
     let (lease, gone) = Lease::of(permits);
@@ -36,6 +36,7 @@ pub(super) fn leaves<Permits: Send + Sync + 'static>(
     let way = Way {
         app: app.clone(),
         connection,
+        watch: watch.begin(),
         sender,
         total,
         gone,
@@ -53,7 +54,7 @@ pub(super) fn leaves<Permits: Send + Sync + 'static>(
 pub(super) fn message<Permits: Send + Sync + 'static>(
     app: &App,
     bytes: Vec<u8>,
-    connection: Connection,
+    (connection, watch): (Connection, Watch),
     permits: Permits,
 ) -> Body {
     if bytes.is_empty() {
@@ -71,6 +72,7 @@ pub(super) fn message<Permits: Send + Sync + 'static>(
     let way = Way {
         app: app.clone(),
         connection,
+        watch: watch.begin(),
         sender,
         total,
         gone,
@@ -122,6 +124,7 @@ impl Source for Pieces {
 struct Way {
     app: App,
     connection: Connection,
+    watch: Watch,
     sender: mpsc::Sender<io::Result<Bytes>>,
     total: u64,
     /// Cancelled when nothing of the body is in memory any more.
@@ -129,10 +132,18 @@ struct Way {
 }
 
 impl Way {
-    /// Until the client has it all, is gone, or is given up.
-    async fn feed(self, mut source: impl Source) {
+    /// Until the client has it all, is gone, or is given up: for being slow, or because others need the memory.
+    async fn feed(self, source: impl Source) {
+        tokio::select! {
+            () = self.feed_all(source) => {}
+            () = self.watch.taken() => self.connection.close("others need the memory of a slow answer"),
+        }
+    }
+
+    async fn feed_all(&self, mut source: impl Source) {
         while let Some(next) = source.next().await {
             let whole = next.is_ok();
+            let length = next.as_ref().map_or(0, Bytes::len);
             let item = next.map_err(|refusal| {
                 tracing::info!(
                     code = refusal.problem.code(),
@@ -142,7 +153,7 @@ impl Way {
                 io::Error::other("broken off")
             });
             match timeout(self.patience(LEAF_LEN), self.sender.send(item)).await {
-                Ok(Ok(())) if whole => {}
+                Ok(Ok(())) if whole => self.watch.moved(length),
                 Err(_) => return self.give_up(),
                 // The client is gone, or has been told.
                 Ok(_) => return,
@@ -156,9 +167,9 @@ impl Way {
         }
     }
 
-    /// How long so many bytes may stay unread.
+    /// How long so many bytes may stay unread: the shorter, the scarcer memory is (API-16).
     fn patience(&self, bytes: u64) -> Duration {
-        self.app.limits.write_stall.max(self.app.time_for(bytes))
+        self.app.limits.write_stall.max(self.app.time_for(bytes)) / self.watch.haste()
     }
 
     fn give_up(&self) {

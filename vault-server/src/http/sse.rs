@@ -21,8 +21,7 @@ use super::{
     App,
     accept::Connection,
     api::{Content, Describe, Endpoint},
-    auth::{Authenticated, QuotaPermit},
-    memory::Payer,
+    auth::{Authenticated, QuotaPermit, principal},
     outgoing::Lease,
     problem::Refused,
     query::{Params, parameters},
@@ -90,7 +89,7 @@ pub(super) async fn inbox_stream(
     let Authenticated { caller, permit, .. } = auth;
     let listening = app
         .inbox_streams
-        .acquire(caller.principal())
+        .acquire(principal(&caller, connection.origin()))
         .ok_or_else(|| Refusal::new(Problem::TooMany, "inbox streams of one principal"))?;
     // The stream has its own quota; it does not count as a running request.
     drop(permit);
@@ -100,7 +99,7 @@ pub(super) async fn inbox_stream(
         after,
         sender,
         connection,
-        _listening: listening,
+        listening,
     };
     app.tasks.spawn(feed.run(app.clone()));
     let body = Body::from_stream(ReceiverStream::new(receiver).map(Ok::<_, Infallible>));
@@ -115,7 +114,7 @@ struct Feed {
     after: u64,
     sender: mpsc::Sender<Bytes>,
     connection: Connection,
-    _listening: QuotaPermit,
+    listening: QuotaPermit,
 }
 
 impl Feed {
@@ -138,7 +137,7 @@ impl Feed {
     async fn feed(&mut self, app: &App) -> Result<(), Refusal> {
         loop {
             let changed = app.vault.inbox_changed(&self.caller);
-            let payer = Payer::Principal(self.caller.principal());
+            let payer = self.listening.payer();
             let wanted = rendered(app.vault.short_page_bytes(app.vault.message_bytes()));
             let mut memory = app.memory.reserve_page(&payer, wanted).await?;
             // It may have ended since the stream began.
@@ -157,13 +156,24 @@ impl Feed {
             memory.shrink_to(bytes);
             self.after = page.events.last().map_or(self.after, |event| event.number);
             drop(page);
+            let watch = memory.watch().begin();
             let (lease, gone) = Lease::of(memory);
-            for event in events {
-                self.send(app, lease.hold(event)).await?;
+            let sending = async {
+                for event in events {
+                    watch.moved(event.len());
+                    self.send(app, lease.hold(event)).await?;
+                }
+                drop(lease);
+                // HTTP/2 takes events without sending them.
+                self.in_time(app, gone.cancelled()).await
+            };
+            tokio::select! {
+                sent = sending => sent?,
+                () = watch.taken() => {
+                    self.connection.close("others need the memory of a slow answer");
+                    return Err(Refusal::new(Problem::TooSlow, "others need the memory of a slow answer"));
+                }
             }
-            drop(lease);
-            // HTTP/2 takes events without sending them.
-            self.in_time(app, gone.cancelled()).await?;
         }
     }
 

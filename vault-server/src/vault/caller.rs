@@ -88,6 +88,11 @@ impl Caller {
         }
     }
 
+    /// Whether anybody knows it yet.
+    pub(crate) fn is_enrolled(&self) -> bool {
+        !matches!(self, Self::Enrolling(_) | Self::NewDevice { .. })
+    }
+
     /// The patient whose vault it is, where only she herself may ask.
     pub(super) fn patient(&self) -> Result<PatientId, Refusal> {
         match self {
@@ -129,7 +134,7 @@ impl Caller {
     }
 
     /// The institution, where only an institution may ask.
-    pub(super) fn institution(&self) -> Result<&Arc<Institution>, Refusal> {
+    pub(crate) fn institution(&self) -> Result<&Arc<Institution>, Refusal> {
         match self {
             Self::Institution(institution) | Self::Terminal { institution, .. } => Ok(institution),
             _ => Err(Refusal::new(

@@ -30,6 +30,14 @@ impl Shared {
         .await
     }
 
+    /// Whether a mutation of the caller under this key had an answer.
+    pub(super) async fn was_answered(&self, caller: &Caller, key: [u8; 32]) -> Result<bool, Refusal> {
+        let row = tables::idempotency(caller.principal(), key)
+            .get(&*self.ledger)
+            .await?;
+        Ok(row.is_some())
+    }
+
     /// The answer that this mutation had already, if it had one.
     pub(super) async fn answered<A: Row>(
         &self,

@@ -52,6 +52,55 @@ impl Vault {
     }
 }
 
+impl Vault {
+    /// Whether a session of the caller takes leaves: looked at before there is memory for them (API-16).
+    ///
+    /// # Errors
+    /// `not-permitted`, `upload-closed`, `permission-revoked`.
+    pub(crate) async fn check_session(&self, caller: &Caller, upload: UploadId) -> Result<(), Refusal> {
+        self.session(caller, upload).await.map(drop)
+    }
+
+    /// The same for a commit of so many bytes, if that is said; one that was answered may come again, whatever its
+    /// session has become. `key` is that of the mutation.
+    ///
+    /// # Errors
+    /// As [`Vault::check_session`], and `too-large`.
+    pub(crate) async fn check_commit(
+        &self,
+        caller: &Caller,
+        upload: UploadId,
+        bytes: Option<u64>,
+        key: [u8; 32],
+    ) -> Result<(), Refusal> {
+        if self.shared.was_answered(caller, key).await? {
+            return Ok(());
+        }
+        let session = self.session(caller, upload).await?;
+        let inline = session.bytes_left().min(content::LEAF_LEN);
+        let manifest = u64::try_from(self.shared.limits.sealed_manifest_bytes).unwrap_or(u64::MAX);
+        ensure(
+            bytes.is_none_or(|bytes| bytes <= inline.saturating_add(manifest).saturating_add(BESIDE)),
+            Problem::TooLarge,
+            "more than the session may still take",
+        )
+    }
+
+    async fn session(&self, caller: &Caller, upload: UploadId) -> Result<OpenUpload, Refusal> {
+        let patient = self.shared.upload_vault(upload).await?;
+        let sender = caller.sender()?;
+        let inspect = InspectUpload {
+            patient,
+            upload,
+            sender,
+        };
+        self.shared.run(&inspect).await
+    }
+}
+
+/// What a commit holds beside manifest and content: hashes, lengths, a placement.
+const BESIDE: u64 = 64 << 10;
+
 impl UploadRow {
     /// The session's ticket, as this server has signed it.
     pub(super) fn ticket(&self) -> Result<StandbyTicket, Refusal> {

@@ -12,7 +12,7 @@ use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
+    net::{TcpSocket, TcpStream},
     time::timeout,
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
@@ -75,9 +75,24 @@ impl Server {
         connect(self.addr(), &[]).await
     }
 
+    /// From another address of the loopback interface.
+    pub(crate) async fn connect_from(&self, address: [u8; 4]) -> std::io::Result<Client> {
+        let socket = TcpSocket::new_v4()?;
+        socket.bind((address, 0).into())?;
+        let stream = socket.connect(self.addr()).await?;
+        shake_hands(stream, client_config(&[&rustls::version::TLS13])).await
+    }
+
     /// One request on a connection of its own.
     pub(crate) async fn send(&self, request: &[u8]) -> String {
         send(self.addr(), request).await
+    }
+
+    /// The same from another address.
+    pub(crate) async fn send_from(&self, address: [u8; 4], request: &[u8]) -> String {
+        let mut client = self.connect_from(address).await.unwrap();
+        client.write_all(request).await.unwrap();
+        answer(&mut client).await
     }
 
     /// A number that the admin address shows.
@@ -109,7 +124,10 @@ pub(crate) async fn connect(addr: SocketAddr, alpn: &[&[u8]]) -> std::io::Result
 }
 
 pub(crate) async fn handshake(addr: SocketAddr, config: ClientConfig) -> std::io::Result<Client> {
-    let stream = TcpStream::connect(addr).await?;
+    shake_hands(TcpStream::connect(addr).await?, config).await
+}
+
+async fn shake_hands(stream: TcpStream, config: ClientConfig) -> std::io::Result<Client> {
     let name = ServerName::try_from("localhost").unwrap();
     TlsConnector::from(Arc::new(config)).connect(name, stream).await
 }

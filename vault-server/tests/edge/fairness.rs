@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 
 use ed25519_dalek::SigningKey;
 use http::request::Parts;
-use protocol_spec::{ids::UploadId, permission::PermissionBody};
+use protocol_spec::permission::PermissionBody;
 use tokio::io::AsyncWriteExt;
 
 use super::{
-    caller::{Ask, get, now, post, random, text},
+    caller::{Ask, get, post, random, text},
     client::{Client, Server, connect, heard},
     frames::{END_HEADERS, END_STREAM, H2, HEADERS, INITIAL_WINDOW_SIZE, frame, request},
     hospital::Hospital,
@@ -44,19 +44,23 @@ impl Hostile {
         self.unread.push(client);
     }
 
-    /// Begins a body that, with room for its answer, needs so many bytes.
-    async fn begin(&mut self, server: &Server, bytes: usize, head: impl Fn(&Ask<'_>) -> Parts) {
-        let upload = UploadId::mint(now() * 1000, random());
-        let path = format!("/v1/uploads/{upload}/commit");
-        let mut ask = post(&path, &protocol_spec::messages::Accepted {});
-        let length = ask.headers.iter_mut().find(|(name, _)| *name == "content-length");
-        length.unwrap().1 = (bytes - ANSWER).to_string();
-        let mut client = server.connect().await;
-        let begun = [text(&head(&ask), b""), b"begin".to_vec()].concat();
-        client.write_all(&begun).await.unwrap();
-        self.dribbled.push(client);
+    /// Begins bodies that, with room for their answers, need so many MiB.
+    async fn begin(&mut self, server: &Server, mib: usize, path: &str, head: impl Fn(&Ask<'_>) -> Parts) {
+        for _ in 0..mib {
+            let mut ask = post(path, &protocol_spec::messages::Accepted {});
+            let length = ask.headers.iter_mut().find(|(name, _)| *name == "content-length");
+            length.unwrap().1 = (MIB - ANSWER).to_string();
+            let mut client = server.connect().await;
+            let begun = [text(&head(&ask), b""), b"begin".to_vec()].concat();
+            client.write_all(&begun).await.unwrap();
+            self.dribbled.push(client);
+        }
     }
 }
+
+/// Where a hospital, and where a patient, may send long messages.
+const OF_HOSPITALS: &str = "/v1/requests/download";
+const OF_PATIENTS: &str = "/v1/vault/index";
 
 /// A patient, the hospital that she permitted to read, and somebody else.
 struct Ward {
@@ -73,7 +77,9 @@ struct Ward {
 
 impl Ward {
     async fn with(flags: &[&str]) -> Self {
-        let server = Server::start(&[flags, &["--queue-timeout", "500ms"]].concat()).await;
+        // Nobody is given up for being slow, however scarce memory is.
+        let unhurried = ["--body-pause", "1h", "--write-stall", "1h"];
+        let server = Server::start(&[flags, &["--queue-timeout", "500ms"], &unhurried].concat()).await;
         let patient = Patient::enrolled(&server).await;
         let other = Patient::enrolled(&server).await;
         let hospital = Hospital::enrolled_at(server.addr()).await;
@@ -110,15 +116,19 @@ fn status(answer: &str) -> &str {
     answer.split(' ').nth(1).unwrap_or("none")
 }
 
+/// Nobody's memory is taken back before others are refused.
+const NEVER: &str = "1h";
+const SOON: &str = "50ms";
+
 /// The hospital takes leaves, and a body for the rest of what it may have. What another's long answer gets.
-async fn beside_leaves(share: &str) -> String {
-    let ward = Ward::with(&["--principal-share", share]).await;
+async fn beside_leaves(share: &str, reclaim_after: &str) -> String {
+    let ward = Ward::with(&["--principal-share", share, "--reclaim-after", reclaim_after]).await;
     let mut hostile = Hostile::default();
     let head = || ward.hospital.head(&get(&ward.released));
     hostile.ask(&ward.server, 19, head).await;
     ward.settled().await;
     hostile
-        .begin(&ward.server, MIB, |ask| ward.hospital.head(ask))
+        .begin(&ward.server, 1, OF_HOSPITALS, |ask| ward.hospital.head(ask))
         .await;
     ward.settled().await;
     status(&ward.other.ask(&get("/v1/vault/history")).await).to_owned()
@@ -126,36 +136,83 @@ async fn beside_leaves(share: &str) -> String {
 
 #[tokio::test]
 async fn one_who_takes_leaves_leaves_memory_to_others() {
-    assert_eq!(beside_leaves("50").await, "200");
+    assert_eq!(beside_leaves("50", NEVER).await, "200");
+}
+
+/// API-16, ATK-76
+#[tokio::test]
+async fn one_who_takes_all_of_it_gives_it_back() {
+    assert_eq!(beside_leaves("100", SOON).await, "200");
 }
 
 #[tokio::test]
-async fn control_he_takes_all_of_it_without_the_limit() {
-    assert_eq!(beside_leaves("100").await, "503");
+async fn control_he_takes_all_of_it_without_either_limit() {
+    assert_eq!(beside_leaves("100", NEVER).await, "503");
 }
 
 /// The hospital begins bodies as long as may be.
-async fn beside_bodies(share: &str) -> String {
-    let ward = Ward::with(&["--principal-share", share]).await;
+async fn beside_bodies(share: &str, reclaim_after: &str) -> String {
+    let ward = Ward::with(&[
+        "--requests-per-principal",
+        "100",
+        "--principal-share",
+        share,
+        "--reclaim-after",
+        reclaim_after,
+    ])
+    .await;
     let mut hostile = Hostile::default();
-    for bytes in [20, 20, 20, 20, 16] {
-        let bytes = bytes * MIB;
-        hostile
-            .begin(&ward.server, bytes, |ask| ward.hospital.head(ask))
-            .await;
-    }
+    hostile
+        .begin(&ward.server, 96, OF_HOSPITALS, |ask| ward.hospital.head(ask))
+        .await;
     ward.settled().await;
     status(&ward.other.ask(&get("/v1/vault/history")).await).to_owned()
 }
 
 #[tokio::test]
 async fn one_who_begins_bodies_leaves_memory_to_others() {
-    assert_eq!(beside_bodies("50").await, "200");
+    assert_eq!(beside_bodies("50", NEVER).await, "200");
+}
+
+/// API-16, ATK-76
+#[tokio::test]
+async fn one_who_begins_too_many_bodies_loses_the_slowest() {
+    assert_eq!(beside_bodies("100", SOON).await, "200");
 }
 
 #[tokio::test]
-async fn control_he_takes_all_with_bodies_without_the_limit() {
-    assert_eq!(beside_bodies("100").await, "503");
+async fn control_he_takes_all_with_bodies_without_either_limit() {
+    assert_eq!(beside_bodies("100", NEVER).await, "503");
+}
+
+/// Free accounts, one after the other, begin as many bodies as they can. What a hospital gets beside them.
+async fn beside_free_accounts(path: &str) -> (usize, String) {
+    let ward = Ward::with(&["--reclaim-after", NEVER]).await;
+    let mut accounts = Vec::new();
+    for _ in 0..3 {
+        accounts.push(Patient::enrolled(&ward.server).await);
+    }
+    let mut hostile = Hostile::default();
+    for account in &accounts {
+        hostile
+            .begin(&ward.server, 32, path, |ask| account.head(ask))
+            .await;
+    }
+    let held = ward.settled().await / MIB;
+    let answer = ward.hospital.ask(&get(&ward.released)).await;
+    (held, status(&answer).to_owned())
+}
+
+/// API-16, ATK-76
+#[tokio::test]
+async fn free_accounts_leave_a_part_to_institutions() {
+    assert_eq!(beside_free_accounts(OF_PATIENTS).await, (60, "200".to_owned()));
+}
+
+/// API-16, ATK-76
+#[tokio::test]
+async fn who_may_not_call_a_route_gets_no_memory_for_it() {
+    assert_eq!(beside_free_accounts(OF_HOSPITALS).await, (0, "200".to_owned()));
 }
 
 /// What a patient was answered while two others hold all body memory.
@@ -184,8 +241,10 @@ async fn while_two_hold_all(message_memory: &str) -> Answers {
         .await;
     hostile.ask(server, 9, || other.head(&get(&ward.own))).await;
     ward.settled().await;
-    hostile.begin(server, 3 * MIB, |ask| hospital.head(ask)).await;
-    hostile.begin(server, 3 * MIB, |ask| other.head(ask)).await;
+    hostile
+        .begin(server, 3, OF_HOSPITALS, |ask| hospital.head(ask))
+        .await;
+    hostile.begin(server, 3, OF_PATIENTS, |ask| other.head(ask)).await;
     let held = ward.settled().await;
     let started = Instant::now();
     let revocation = patient.ask(&patient.revocation(&ward.permission)).await;
@@ -247,13 +306,15 @@ async fn control_she_cannot_without_memory_that_is_kept_for_it() {
     assert_eq!(answers, expected);
 }
 
-/// One connection asks for the directory again and again, and reads nothing. What others are answered: a
+/// One address asks for the directory again and again, and reads nothing. What another is answered: a
 /// page of the directory, and what is short.
-async fn beside_unread_directories(connection_memory: &str) -> (String, String) {
+async fn beside_unread_directories(address_memory: &str, reclaim_after: &str) -> (String, String) {
     let sizes = ["--page-rows", "10", "--public-memory", "512KiB"];
     let flags = [
-        "--connection-memory",
-        connection_memory,
+        "--address-memory",
+        address_memory,
+        "--reclaim-after",
+        reclaim_after,
         "--queue-timeout",
         "500ms",
     ];
@@ -272,21 +333,30 @@ async fn beside_unread_directories(connection_memory: &str) -> (String, String) 
     tokio::time::sleep(Duration::from_millis(300)).await;
     let mut answers = Vec::new();
     for path in ["/v1/directory/events", "/v1/log/checkpoint"] {
-        let answer = server.send(&text(&unsigned(path), b"")).await;
+        let ask = text(&unsigned(path), b"");
+        let answer = server.send_from([127, 0, 0, 9], &ask).await;
         answers.push(status(&answer).to_owned());
     }
     (answers[0].clone(), answers[1].clone())
 }
 
+/// API-14, ATK-75
 #[tokio::test]
-async fn one_connection_leaves_the_directory_to_others() {
-    let answers = beside_unread_directories("120KiB").await;
+async fn one_address_leaves_the_directory_to_others() {
+    let answers = beside_unread_directories("120KiB", NEVER).await;
+    assert_eq!(answers, ("200".to_owned(), "200".to_owned()));
+}
+
+/// API-14, ATK-75
+#[tokio::test]
+async fn one_address_that_takes_all_pages_gives_them_back() {
+    let answers = beside_unread_directories("512KiB", SOON).await;
     assert_eq!(answers, ("200".to_owned(), "200".to_owned()));
 }
 
 /// What is short is answered all the same.
 #[tokio::test]
-async fn control_it_takes_all_pages_without_the_limit() {
-    let answers = beside_unread_directories("512KiB").await;
+async fn control_it_takes_all_pages_without_either_limit() {
+    let answers = beside_unread_directories("512KiB", NEVER).await;
     assert_eq!(answers, ("503".to_owned(), "200".to_owned()));
 }

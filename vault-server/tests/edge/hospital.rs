@@ -20,7 +20,7 @@ use protocol_spec::{
 
 use super::{
     caller::{Ask, Caller, get, now, post, public, random, text},
-    client::{REGISTRAR, send_for_all},
+    client::{REGISTRAR, send, send_for_all},
     patient::{HOUR, Patient, recipient_key, sealed},
 };
 
@@ -172,6 +172,11 @@ impl Hospital {
     pub(crate) fn head(&self, ask: &Ask<'_>) -> Parts {
         let keys = [(SignatureLabel::Id, &*self.id().to_string(), &self.caller.signing)];
         self.caller.signed(ask, &keys)
+    }
+
+    /// What is answered, or the beginning of it.
+    pub(crate) async fn ask(&self, ask: &Ask<'_>) -> String {
+        send(self.caller.addr, &text(&self.head(ask), &ask.body)).await
     }
 
     async fn call<M: Message + Default>(&self, ask: &Ask<'_>) -> M {

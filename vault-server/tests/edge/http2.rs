@@ -1,5 +1,7 @@
 //! Attacks with HTTP/2 frames (FLT-37), each with its control: the same attack with the limit off.
 
+use std::time::Duration;
+
 use http::Request;
 
 use super::{
@@ -108,22 +110,27 @@ async fn control_they_are_opened_without_the_limit() {
     assert_eq!(open_streams("10").await, None);
 }
 
-/// Sends two bodies ahead of the server, which reads one of them, and then has no memory for the other.
-/// Gives the code by which it ends; none, if they are let in.
+/// Sends a body ahead of the server, which has no memory for its answer: four before it have all that one address gets.
+/// Gives the code by which it ends; none, if it is let in.
 async fn body_ahead(bytes: usize) -> Option<u32> {
-    let one = ["--connection-memory", "1100KiB", "--page-rows", "1"];
-    let server = Server::start(&[&one[..], &["--enrolment-bytes", "1MiB"]].concat()).await;
+    let server = Server::start(&[]).await;
     let mut client = H2::connect(server.addr(), &[]).await;
     // The server's window counts from the moment that its settings are acknowledged.
     client.first_of(&[SETTINGS]).await.unwrap();
-    let mut attack = frame(SETTINGS, ACK, 0, &[]);
-    for stream in [1, 3] {
-        let block = [head("POST", "/v1/patients"), field("idempotency-key", "k")].concat();
-        attack.extend(frame(HEADERS, END_HEADERS, stream, &block));
-    }
+    let begin = |stream| {
+        // An answer in JSON takes 256 KiB.
+        let fields = [field("idempotency-key", "k"), field("accept", "application/json")];
+        let block = [head("POST", "/v1/patients"), fields.concat()].concat();
+        frame(HEADERS, END_HEADERS, stream, &block)
+    };
+    let before = [1, 3, 5, 7].map(begin).concat();
+    client
+        .send(&[frame(SETTINGS, ACK, 0, &[]), before].concat())
+        .await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let mut attack = begin(9);
     for _ in 0..bytes >> 14 {
-        attack.extend(frame(DATA, 0, 1, &[0; 1 << 14]));
-        attack.extend(frame(DATA, 0, 3, &[0; 1 << 14]));
+        attack.extend(frame(DATA, 0, 9, &[0; 1 << 14]));
     }
     attack.extend(frame(PING, 0, 0, &[0; 8]));
     client.send(&attack).await;

@@ -1,12 +1,17 @@
-//! Signatures already seen, until they expire by themselves (API-8). Bounded: when full, nothing more is
-//! admitted rather than anything forgotten.
+//! Signatures already seen, until they expire by themselves (API-8). The memory for them is shared out between principals,
+//! and cannot be filled: when it is full, those who have most are forgotten back to a moment, and what they signed up to
+//! it is refused from then on. So whoever sends too many shortens the life of his own signatures, and of nobody else's.
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::HashMap,
     sync::{Mutex, PoisonError},
 };
 
-use protocol_spec::{hash::sha256, request::Params};
+use protocol_spec::{
+    defence::Defence,
+    hash::sha256,
+    request::{MAX_AGE, Params},
+};
 
 /// Whether a signature may pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,62 +20,169 @@ pub(super) enum Admission {
     Fresh,
     /// Seen before.
     Seen,
+    /// Made so long ago that it may have been forgotten.
+    Forgotten,
     /// There is no room to remember it.
     Full,
+}
+
+/// By whom signatures are counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Signer {
+    /// A patient with all her devices, or an institution with all its terminals.
+    Principal([u8; 32]),
+    /// All whom nobody knows yet: their keys cost nothing.
+    New,
 }
 
 /// The memory for signatures.
 pub(super) struct Nonces {
     capacity: usize,
-    /// Guards the set and its count together.
-    seen: Mutex<Seen>,
+    /// Guards all signatures and their count together.
+    table: Mutex<Table>,
 }
 
 #[derive(Default)]
-struct Seen {
-    /// By the second in which they expire, so that they are forgotten second by second.
-    expiring: BTreeMap<u64, HashSet<[u8; 16]>>,
+struct Table {
+    of: HashMap<Signer, Seen>,
     count: usize,
+    /// The second of the last sweep.
+    swept: u64,
+}
+
+/// What one signer has signed.
+#[derive(Default)]
+struct Seen {
+    /// Up to this second nothing more is taken.
+    forgotten: Option<u64>,
+    /// By the second in which they were made; sorted.
+    names: Vec<(u64, [u8; 16])>,
 }
 
 impl Nonces {
     pub(super) fn new(capacity: usize) -> Self {
         Self {
             capacity,
-            seen: Mutex::default(),
+            table: Mutex::default(),
         }
     }
 
     /// Remembers a verified signature; `now` in seconds.
-    pub(super) fn admit(&self, params: &Params, now: u64) -> Admission {
-        let name = name(params);
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.forget_before(now);
-        if seen
-            .expiring
-            .get(&params.expires)
-            .is_some_and(|names| names.contains(&name))
-        {
-            return Admission::Seen;
+    pub(super) fn admit(&self, signer: Signer, params: &Params, now: u64) -> Admission {
+        let name = (params.created, name(params));
+        let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+        if now >= table.swept + SWEEP {
+            table.forget_expired(now);
         }
-        if seen.count >= self.capacity {
-            return Admission::Full;
+        if let Some(known) = table.of.get(&signer).and_then(|seen| seen.knows(name)) {
+            return known;
         }
-        seen.expiring.entry(params.expires).or_default().insert(name);
-        seen.count += 1;
-        Admission::Fresh
+        if table.is_full(self.capacity) {
+            table.make_room(self.capacity, now);
+        }
+        let full = table.is_full(self.capacity);
+        let seen = table.of.entry(signer).or_default();
+        match seen.knows(name) {
+            Some(known) => known,
+            None if full => Admission::Full,
+            None => {
+                seen.remember(name);
+                table.count += 1;
+                Admission::Fresh
+            }
+        }
+    }
+}
+
+/// Seconds between two looks for what has expired.
+const SWEEP: u64 = 10;
+/// So large a part becomes free at once, so that looking for it is rare.
+const FREED: usize = 16;
+
+impl Table {
+    /// Who has nothing but a moment takes memory too.
+    fn is_full(&self, capacity: usize) -> bool {
+        self.count.max(self.of.len()) >= capacity
+    }
+
+    /// A signature is refused as expired from its greatest age on.
+    fn forget_expired(&mut self, now: u64) {
+        let expired = |created: u64| created + MAX_AGE <= now;
+        self.of.retain(|_, seen| {
+            let old = seen.names.partition_point(|(created, _)| expired(*created));
+            seen.names.drain(..old);
+            seen.names.shrink_to(2 * seen.names.len());
+            !seen.names.is_empty() || seen.forgotten.is_some_and(|moment| !expired(moment))
+        });
+        self.recount(now);
+    }
+
+    /// Cuts down to one level all who have more.
+    fn make_room(&mut self, capacity: usize, now: u64) {
+        if now > self.swept {
+            self.forget_expired(now);
+        }
+        if Defence::NonceShares.is_off() {
+            return;
+        }
+        let level = self
+            .level(capacity.saturating_sub((capacity / FREED).max(1)))
+            .max(1);
+        for seen in self.of.values_mut() {
+            seen.cut_to(level);
+        }
+        self.recount(self.swept);
+    }
+
+    /// The most that each may have, so that all together have so many.
+    fn level(&self, total: usize) -> usize {
+        let mut counts: Vec<usize> = self.of.values().map(|seen| seen.names.len()).collect();
+        counts.sort_unstable();
+        let (mut left, mut signers) = (total, counts.len());
+        for count in counts {
+            if count.saturating_mul(signers) > left {
+                return left / signers.max(1);
+            }
+            left -= count;
+            signers -= 1;
+        }
+        usize::MAX
+    }
+
+    fn recount(&mut self, swept: u64) {
+        self.count = self.of.values().map(|seen| seen.names.len()).sum();
+        self.swept = swept;
     }
 }
 
 impl Seen {
-    /// A signature is refused as expired from the second `expires` on.
-    fn forget_before(&mut self, now: u64) {
-        while let Some(entry) = self.expiring.first_entry() {
-            if *entry.key() >= now {
-                return;
-            }
-            self.count -= entry.remove().len();
+    /// What there is to say of a signature; none, if it is new.
+    fn knows(&self, name: (u64, [u8; 16])) -> Option<Admission> {
+        if self.names.binary_search(&name).is_ok() {
+            return Some(Admission::Seen);
         }
+        let forgotten = self.forgotten.is_some_and(|moment| name.0 <= moment);
+        forgotten.then_some(Admission::Forgotten)
+    }
+
+    fn remember(&mut self, name: (u64, [u8; 16])) {
+        let place = self.names.partition_point(|other| *other < name);
+        self.names.insert(place, name);
+    }
+
+    /// Forgets the oldest, in whole seconds, until there are no more than so many.
+    fn cut_to(&mut self, most: usize) {
+        let surplus = self.names.len().saturating_sub(most);
+        let Some((moment, _)) = surplus
+            .checked_sub(1)
+            .and_then(|last| self.names.get(last))
+            .copied()
+        else {
+            return;
+        };
+        let gone = self.names.partition_point(|(created, _)| *created <= moment);
+        self.names.drain(..gone);
+        self.forgotten = self.forgotten.max(Some(moment));
     }
 }
 
@@ -86,35 +198,86 @@ fn name(params: &Params) -> [u8; 16] {
 mod tests {
     use super::*;
 
-    fn params(nonce: &str, expires: u64) -> Params {
+    const A: Signer = Signer::Principal([1; 32]);
+    const B: Signer = Signer::Principal([2; 32]);
+
+    fn params(nonce: &str, created: u64) -> Params {
         Params {
-            created: 0,
-            expires,
+            created,
+            expires: created + 60,
             nonce: nonce.into(),
-            key_id: "pat_a".into(),
+            key_id: "dev_a".into(),
         }
+    }
+
+    fn admit(nonces: &Nonces, signer: Signer, number: u64, created: u64) -> Admission {
+        nonces.admit(signer, &params(&number.to_string(), created), created)
     }
 
     #[test]
     fn a_nonce_passes_once_while_it_is_fresh() {
         let nonces = Nonces::new(9);
-        assert_eq!(nonces.admit(&params("a", 10), 1), Admission::Fresh);
-        assert_eq!(nonces.admit(&params("a", 10), 9), Admission::Seen);
-        assert_eq!(nonces.admit(&params("b", 10), 9), Admission::Fresh);
+        assert_eq!(nonces.admit(A, &params("a", 10), 10), Admission::Fresh);
+        assert_eq!(nonces.admit(A, &params("a", 10), 69), Admission::Seen);
+        assert_eq!(nonces.admit(A, &params("b", 10), 69), Admission::Fresh);
         let other_key = Params {
-            key_id: "pat_b".into(),
+            key_id: "dev_b".into(),
             ..params("a", 10)
         };
-        assert_eq!(nonces.admit(&other_key, 9), Admission::Fresh);
+        assert_eq!(nonces.admit(A, &other_key, 69), Admission::Fresh);
     }
 
     #[test]
-    fn when_full_it_refuses_and_recovers_as_nonces_expire() {
+    fn what_has_expired_is_forgotten() {
         let nonces = Nonces::new(2);
-        assert_eq!(nonces.admit(&params("a", 5), 1), Admission::Fresh);
-        assert_eq!(nonces.admit(&params("b", 10), 1), Admission::Fresh);
-        assert_eq!(nonces.admit(&params("c", 10), 1), Admission::Full);
-        assert_eq!(nonces.admit(&params("b", 10), 1), Admission::Seen);
-        assert_eq!(nonces.admit(&params("c", 10), 6), Admission::Fresh);
+        assert_eq!(admit(&nonces, A, 1, 10), Admission::Fresh);
+        assert_eq!(admit(&nonces, A, 2, 100), Admission::Fresh);
+        assert_eq!(admit(&nonces, B, 3, 10 + MAX_AGE), Admission::Fresh);
+        let table = nonces.table.lock().unwrap();
+        assert_eq!((table.count, table.of[&A].forgotten), (2, None));
+    }
+
+    /// API-8
+    #[test]
+    fn who_sends_too_many_shortens_the_life_of_his_own() {
+        let nonces = Nonces::new(160);
+        for number in 0..5 {
+            assert_eq!(admit(&nonces, B, number, 1000), Admission::Fresh);
+        }
+        for number in 0..1600 {
+            assert_eq!(admit(&nonces, A, number, 1000 + number / 20), Admission::Fresh);
+        }
+        let now = 1079;
+        // Nothing that was taken is taken again.
+        for number in 0..1600 {
+            let again = nonces.admit(A, &params(&number.to_string(), 1000 + number / 20), now);
+            assert!(
+                matches!(again, Admission::Seen | Admission::Forgotten),
+                "{number}"
+            );
+        }
+        for number in 0..5 {
+            let again = nonces.admit(B, &params(&number.to_string(), 1000), now);
+            assert_eq!(again, Admission::Seen, "others are remembered");
+        }
+        assert_eq!(nonces.admit(B, &params("new", 1000), now), Admission::Fresh);
+        assert_eq!(nonces.admit(A, &params("new", now), now), Admission::Fresh);
+        assert_eq!(nonces.admit(A, &params("old", 1000), now), Admission::Forgotten);
+        assert!(nonces.table.lock().unwrap().count <= 160);
+    }
+
+    #[test]
+    fn many_signers_with_little_do_not_keep_one_out() {
+        let nonces = Nonces::new(160);
+        for signer in 0..150 {
+            let one = Signer::Principal([signer; 32]);
+            assert_eq!(admit(&nonces, one, 0, 1000), Admission::Fresh);
+        }
+        for number in 0..100 {
+            assert_eq!(
+                admit(&nonces, Signer::New, number, 1000 + number),
+                Admission::Fresh
+            );
+        }
     }
 }

@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use crate::http::memory::Payer;
+use crate::http::memory::{Payer, Principal};
 
 type Counts = Mutex<HashMap<[u8; 32], usize>>;
 
@@ -18,7 +18,7 @@ pub(in crate::http) struct Quota {
 
 /// One in use, until dropped.
 pub(in crate::http) struct QuotaPermit {
-    principal: [u8; 32],
+    principal: Principal,
     counts: Arc<Counts>,
 }
 
@@ -31,13 +31,13 @@ impl Quota {
     }
 
     /// One more, or none if the principal has all it may.
-    pub(in crate::http) fn acquire(&self, principal: [u8; 32]) -> Option<QuotaPermit> {
+    pub(in crate::http) fn acquire(&self, principal: Principal) -> Option<QuotaPermit> {
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = counts.get(&principal).copied().unwrap_or_default();
+        let count = counts.get(&principal.id()).copied().unwrap_or_default();
         if count >= self.limit {
             return None;
         }
-        counts.insert(principal, count + 1);
+        counts.insert(principal.id(), count + 1);
         Some(QuotaPermit {
             principal,
             counts: Arc::clone(&self.counts),
@@ -55,10 +55,10 @@ impl QuotaPermit {
 impl Drop for QuotaPermit {
     fn drop(&mut self) {
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = counts.get_mut(&self.principal) {
+        if let Some(count) = counts.get_mut(&self.principal.id()) {
             *count -= 1;
             if *count == 0 {
-                counts.remove(&self.principal);
+                counts.remove(&self.principal.id());
             }
         }
     }
@@ -71,10 +71,11 @@ mod tests {
     #[test]
     fn each_principal_has_its_own_count() {
         let quota = Quota::new(1);
-        let held = quota.acquire([1; 32]).unwrap();
-        assert!(quota.acquire([1; 32]).is_none());
-        assert!(quota.acquire([2; 32]).is_some());
+        let (one, other) = (Principal::Institution([1; 32]), Principal::Institution([2; 32]));
+        let held = quota.acquire(one).unwrap();
+        assert!(quota.acquire(one).is_none());
+        assert!(quota.acquire(other).is_some());
         drop(held);
-        assert!(quota.acquire([1; 32]).is_some());
+        assert!(quota.acquire(one).is_some());
     }
 }

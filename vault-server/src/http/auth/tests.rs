@@ -33,6 +33,10 @@ fn gate(flags: &[&str]) -> Gate {
     )
 }
 
+fn here() -> Origin {
+    std::net::IpAddr::from([127, 0, 0, 1]).into()
+}
+
 /// A patient whose one key is both identity and device.
 fn patient(seed: u8) -> Caller {
     let (_, key) = identity(seed);
@@ -89,7 +93,7 @@ fn parts(asked: &Asked) -> Parts {
 fn pass(gate: &Gate, asked: &Asked, caller: Option<Caller>) -> Result<Authenticated, Problem> {
     let signature = gate.signature(&parts(asked), SignatureLabel::Id, NOW * 1000);
     signature
-        .and_then(|signature| gate.admit(caller, signature, NOW * 1000))
+        .and_then(|signature| gate.admit(caller, signature, here(), NOW * 1000))
         .map_err(|refusal| refusal.problem)
 }
 
@@ -148,7 +152,7 @@ fn an_unknown_key_and_a_wrong_signature_look_alike() {
         let signature = gate
             .signature(&parts(&asked()), SignatureLabel::Id, NOW * 1000)
             .unwrap();
-        gate.admit(caller, signature, NOW * 1000).err().unwrap()
+        gate.admit(caller, signature, here(), NOW * 1000).err().unwrap()
     };
     assert_eq!(refusal(None), refusal(Some(patient(5))));
     assert_eq!(refusal(None).problem, Problem::Unauthenticated);
