@@ -126,6 +126,14 @@ impl Server {
         self.child.id()
     }
 
+    /// Whether it has ended by itself.
+    ///
+    /// # Errors
+    /// When that cannot be known.
+    pub fn has_ended(&mut self) -> Result<bool> {
+        Ok(self.child.try_wait()?.is_some())
+    }
+
     /// Asks it to stop (SIGTERM) and waits.
     ///
     /// # Errors

@@ -29,6 +29,8 @@ use rustls::{
     crypto::{CryptoProvider, aws_lc_rs},
 };
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+use tokio::net::{TcpSocket, TcpStream};
+use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use super::random;
 
@@ -37,17 +39,22 @@ pub(crate) type HttpsClient = Client<HttpsConnector<HttpConnector>, Full<Bytes>>
 
 /// A client that believes any certificate, with a connection for each request.
 pub(crate) fn believing_client() -> Result<HttpsClient> {
-    believing_client_at(None)
+    believing_client_at(None, 0)
 }
 
-/// The same, whose connections begin at this address.
-fn believing_client_at(address: Option<IpAddr>) -> Result<HttpsClient> {
+/// TLS that believes any certificate.
+fn believing_tls() -> Result<rustls::ClientConfig> {
     let provider = Arc::new(aws_lc_rs::default_provider());
-    let tls = rustls::ClientConfig::builder_with_provider(provider.clone())
+    Ok(rustls::ClientConfig::builder_with_provider(provider.clone())
         .with_protocol_versions(&[&rustls::version::TLS13])?
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(BelieveAll(provider)))
-        .with_no_client_auth();
+        .with_no_client_auth())
+}
+
+/// A client whose connections begin at this address, and of which it keeps so many for the next requests.
+fn believing_client_at(address: Option<IpAddr>, kept: usize) -> Result<HttpsClient> {
+    let tls = believing_tls()?;
     let mut http = HttpConnector::new();
     http.enforce_http(false);
     http.set_local_address(address);
@@ -57,7 +64,7 @@ fn believing_client_at(address: Option<IpAddr>) -> Result<HttpsClient> {
         .enable_http1()
         .wrap_connector(http);
     Ok(Client::builder(TokioExecutor::new())
-        .pool_max_idle_per_host(0)
+        .pool_max_idle_per_host(kept)
         .build(connector))
 }
 
@@ -206,9 +213,59 @@ impl Wire {
     /// None that a caller could cause.
     pub fn from_address(&self, address: IpAddr) -> Result<Self> {
         Ok(Self {
-            client: believing_client_at(Some(address))?,
+            client: believing_client_at(Some(address), 0)?,
             ..self.clone()
         })
+    }
+
+    /// The same from another address, with one connection that is kept from request to request.
+    ///
+    /// # Errors
+    /// None that a caller could cause.
+    pub fn kept_from(&self, address: IpAddr) -> Result<Self> {
+        Ok(Self {
+            client: believing_client_at(Some(address), 1)?,
+            ..self.clone()
+        })
+    }
+
+    /// A TCP connection from this address, on which nothing was said yet.
+    ///
+    /// # Errors
+    /// When it is refused.
+    pub async fn tcp_from(&self, address: IpAddr) -> Result<TcpStream> {
+        let socket = match address {
+            IpAddr::V4(_) => TcpSocket::new_v4()?,
+            IpAddr::V6(_) => TcpSocket::new_v6()?,
+        };
+        socket.bind((address, 0).into())?;
+        Ok(socket.connect(self.authority.parse()?).await?)
+    }
+
+    /// A TLS connection from this address, on which a test writes what it likes.
+    ///
+    /// # Errors
+    /// When it is refused.
+    pub async fn tls_from(&self, address: IpAddr) -> Result<TlsStream<TcpStream>> {
+        let stream = self.tcp_from(address).await?;
+        let name = ServerName::try_from("localhost")?;
+        Ok(TlsConnector::from(Arc::new(believing_tls()?))
+            .connect(name, stream)
+            .await?)
+    }
+
+    /// The head of a signed request as HTTP/1.1 has it, which announces a body of so many bytes.
+    ///
+    /// # Errors
+    /// As [`Wire::sign`].
+    pub fn head(&self, call: &Call, id: Key<'_>, bytes: u64) -> Result<String> {
+        let (parts, _) = self.sign(call, id, None)?.into_parts();
+        let target = parts.uri.path_and_query().context("a request without path")?;
+        let mut text = format!("{} {target} HTTP/1.1\r\n", parts.method);
+        for (name, value) in &parts.headers {
+            text.push_str(&format!("{name}: {}\r\n", value.to_str()?));
+        }
+        Ok(format!("{text}content-length: {bytes}\r\n\r\n"))
     }
 
     /// The operator's id.

@@ -42,6 +42,14 @@ impl RawWorld {
     /// # Errors
     /// When it does not start.
     pub async fn start_with(extra: &[&str], off: &[Defence]) -> Result<Self> {
+        Self::start_in("", extra, off).await
+    }
+
+    /// The same, started by a shell script that ends with `exec "$@"`.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub async fn start_in(shell: &str, extra: &[&str], off: &[Defence]) -> Result<Self> {
         let folder = TempDir::new()?;
         let registrar = SigningIdentity::generate()?;
         let key = BASE32_NOPAD
@@ -52,7 +60,7 @@ impl RawWorld {
             registrar: format!("regkey_{key}"),
             listen: "127.0.0.1:0".into(),
             extra: extra.iter().map(|&flag| flag.to_owned()).collect(),
-            shell: String::new(),
+            shell: shell.to_owned(),
             off: off.to_vec(),
         })?;
         let wire = Wire::connect(server.link()).await?;

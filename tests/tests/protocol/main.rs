@@ -16,6 +16,7 @@ mod devices;
 mod directory;
 mod emergency;
 mod enrolment;
+mod floods;
 mod flows;
 mod full_volume;
 mod homes;
