@@ -5,6 +5,7 @@
 //! measured in the same run, upload by upload.
 
 mod directory;
+mod floods;
 mod flow;
 mod keys;
 mod memory;
@@ -14,16 +15,25 @@ mod transfer;
 mod verification;
 
 use anyhow::Result;
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use serde_json::{Value, json};
 
 /// Measures throughput, memory and latency.
 #[derive(Debug, Parser)]
 #[command(
     name = "bench",
-    after_help = "Examples:\n  cargo xtask bench --runs 3 --flow-only\n  cargo xtask bench --keys-only --records 100000\n  cargo xtask bench --directory-only"
+    after_help = "Examples:\n  cargo xtask bench --runs 3 --flow-only\n  cargo xtask bench --keys-only --records 100000\n  cargo xtask bench --directory-only\n  cargo xtask bench floods --seconds 20 --controls"
 )]
 struct Args {
+    /// What else to measure, and nothing but that
+    #[arg(value_enum)]
+    part: Option<Part>,
+    /// How long each flood goes on
+    #[arg(long, default_value_t = 10)]
+    seconds: u64,
+    /// Flood also servers without the one defence, as `cargo xtask build` makes them
+    #[arg(long)]
+    controls: bool,
     /// Counted runs of each transfer, after one that is not counted
     #[arg(long, default_value_t = 5)]
     runs: usize,
@@ -56,6 +66,13 @@ struct Args {
     json: bool,
 }
 
+/// What is measured only when it is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Part {
+    /// Floods by one address beside six honest clients
+    Floods,
+}
+
 fn main() -> Result<()> {
     let args = Args::parse();
     let mut figures = json!({});
@@ -67,7 +84,10 @@ fn main() -> Result<()> {
             map.insert(name.to_owned(), value);
         }
     };
-    let all = !args.flow_only && !args.keys_only && !args.directory_only;
+    if args.part == Some(Part::Floods) {
+        add("floods", floods::measure(args.seconds, args.controls)?);
+    }
+    let all = args.part.is_none() && !args.flow_only && !args.keys_only && !args.directory_only;
     if all || args.flow_only {
         add("download flow", flow::measure(args.flows)?);
     }
