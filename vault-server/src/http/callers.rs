@@ -26,7 +26,7 @@ impl Callers {
         match words {
             "P" | "P, a guardian" | "a delegate" => Some(Self::Patients),
             "I" | "I, identity key" | "I, two signatures" | "a terminal" => Some(Self::Institutions),
-            "P, I" | "I, P" => Some(Self::Both),
+            "P, I" | "I, P" | "P; I, identity key" => Some(Self::Both),
             "anybody"
             | "P, signed by the key being enrolled"
             | "I, signed by the key being enrolled"
