@@ -510,6 +510,9 @@ fn next_step(problem: Problem) -> &'static str {
         Problem::ChainConflict => "see in the directory what has become of the entry",
         Problem::RequestAnswered | Problem::RequestExpired | Problem::RequestMismatch => "make a new request",
         Problem::EpochMismatch | Problem::PlacementConflict | Problem::DeviceListConflict => "try again",
+        Problem::RecoveryKept => {
+            "announce it with `medvault device remove`, or have another device do the same"
+        }
         Problem::RecordMismatch => "list the records and permit those",
         Problem::StorageFull => "tell the operator; try again when there is space",
         Problem::LogContradicted => {

@@ -105,6 +105,8 @@ defences! {
     OwnStatements = "own-statements";
     /// Whoever asks or signs for a patient is a device of her newest list (DEV-6).
     ListedDevices = "listed-devices";
+    /// No single device ends at once what she falls back on (DEV-20).
+    KeptRecovery = "kept-recovery";
     /// One network address offers a bounded number of new devices (DEV-12).
     OffersOfAddress = "offers-of-address";
     /// Patients enrol by invitation, where they do (ACC-1, ACC-2).
@@ -201,6 +203,8 @@ defences! {
     RootKey = "root-key";
     /// What any process of a home has seen of the list of devices, no other is shown otherwise (DEV-14).
     KeptLists = "kept-lists";
+    /// What a removed device has given ends with it, and gets no new keys (DEV-18, DEV-19).
+    SignersWord = "signers-word";
     /// A new device has the keys that its code names (DEV-9).
     LinkOffer = "link-offer";
     /// A short string follows from what neither side knew before the other was bound (DEV-10).

@@ -3,7 +3,7 @@
 
 mod history;
 
-use std::collections::HashSet;
+use std::{collections::HashSet, time::Duration};
 
 use bytes::Bytes;
 use prost::Message;
@@ -29,6 +29,8 @@ pub const MAX_DEVICES: usize = 16;
 pub const MAX_LISTS: u64 = 1000;
 /// The last of them, which are kept for removals and recovery: as many as there can be devices.
 pub const RESERVED_LISTS: u64 = 16;
+/// After it is announced that a recovery member leaves, it stays for so long, unless it or another device agrees (DEV-20).
+pub const RECOVERY_DELAY: Duration = Duration::from_secs(7 * 24 * 3600);
 /// Longest sealed name: 256 bytes in its size class, and what sealing adds.
 pub const MAX_SEALED_NAME: usize = 256 + 72;
 
@@ -76,6 +78,11 @@ impl ListedDevice {
     /// Its id.
     pub fn id(&self) -> DeviceId {
         DeviceId::from(&self.device_key)
+    }
+
+    /// Whether it lies in a drawer.
+    pub fn is_for_recovery(&self) -> bool {
+        self.kind == DeviceKind::Recovery
     }
 
     fn has_keys_of(&self, other: &Self) -> bool {
@@ -134,6 +141,8 @@ pub struct DeviceList {
     pub last_placement: u64,
     /// The devices.
     pub devices: Vec<ListedDevice>,
+    /// Recovery members whose removal is announced, ascending (DEV-20).
+    pub leaving: Vec<DeviceId>,
 }
 
 impl DeviceList {
@@ -181,10 +190,14 @@ impl DeviceList {
             .iter()
             .any(|device| device.kind == DeviceKind::Device);
         let count = self.devices.len();
-        if used && count <= MAX_DEVICES && keys.len() == count && recipients.len() == count {
+        if !used || count > MAX_DEVICES || keys.len() != count || recipients.len() != count {
+            return Err(Error::Field { field: "devices" });
+        }
+        let of_recovery = |id: &DeviceId| self.device(*id).is_some_and(ListedDevice::is_for_recovery);
+        if self.leaving.is_sorted_by(|one, next| one < next) && self.leaving.iter().all(of_recovery) {
             Ok(self)
         } else {
-            Err(Error::Field { field: "devices" })
+            Err(Error::Field { field: "leaving" })
         }
     }
 
@@ -198,7 +211,7 @@ impl DeviceList {
     fn is_by_recovery(&self, before: &Self) -> bool {
         before
             .device(self.signer)
-            .is_some_and(|signer| signer.kind == DeviceKind::Recovery)
+            .is_some_and(ListedDevice::is_for_recovery)
     }
 
     /// Whether it may stand in a place that is kept for removals and recovery (DEV-17).
@@ -250,6 +263,7 @@ impl Body for DeviceList {
             vault_key: Field::read(wire.vault_key, "vault_key")?,
             last_placement: wire.last_placement,
             devices: Field::read(wire.devices, "devices")?,
+            leaving: Field::read(wire.leaving, "leaving")?,
         }
         .check()
     }
@@ -265,6 +279,7 @@ impl Body for DeviceList {
             vault_key: self.vault_key.write(),
             last_placement: self.last_placement,
             devices: self.devices.write(),
+            leaving: self.leaving.write(),
         }
         .encode_to_vec()
         .into()
@@ -321,6 +336,7 @@ impl FirstDevice<'_> {
             vault_key: vault_key.clone(),
             last_placement: 0,
             devices: vec![device],
+            leaving: Vec::new(),
         };
         let chain = DeviceChain::first(identity_key, Signed::sign(certificate, &sign));
         (chain, Signed::sign(list, &sign))

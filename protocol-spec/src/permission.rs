@@ -172,6 +172,9 @@ pub struct Replaces {
     pub uses_left: u32,
     /// Ciphertext bytes left.
     pub bytes_left: u64,
+    /// The patient was asked: from now on it is the word of its signer alone, and not of whoever signed the old one
+    /// (DEV-18).
+    pub signed_again: bool,
 }
 
 impl Field<pb::Replaces> for Replaces {
@@ -181,12 +184,14 @@ impl Field<pb::Replaces> for Replaces {
             permission_hash,
             uses_left,
             bytes_left,
+            signed_again,
         } = wire;
         Ok(Self {
             permission_id: Field::read(permission_id, field)?,
             permission_hash: Field::read(permission_hash, field)?,
             uses_left,
             bytes_left,
+            signed_again,
         })
     }
 
@@ -196,6 +201,7 @@ impl Field<pb::Replaces> for Replaces {
             permission_hash: self.permission_hash.write(),
             uses_left: self.uses_left,
             bytes_left: self.bytes_left,
+            signed_again: self.signed_again,
         }
     }
 }

@@ -127,6 +127,8 @@ problems! {
     IndexConflict = "index-conflict", 409, "the segment does not continue the vault's index";
     /// Two devices changed the list of devices at once, or it is not the newest one.
     DeviceListConflict = "device-list-conflict", 409, "the list of devices has changed meanwhile";
+    /// A recovery member that is settled, and may not leave yet.
+    RecoveryKept = "recovery-kept", 409, "a recovery kit or trustees leave only with their own or another device's consent, or after a while";
     /// A rotation that was overtaken, or that goes back.
     ChainConflict = "chain-conflict", 409, "the entry does not follow the institution's present one";
     /// An objection after the waiting time, or an opening long after it.

@@ -132,7 +132,11 @@ impl Patient {
 
     /// Wraps the collection's present key anew, to the same halves: neither card nor guardian notices. The key to wrap
     /// to is the server's to keep, and the old permission's to name.
-    pub(super) async fn rewrap_emergency(&self, old: &OwnPermission) -> Result<PermissionId> {
+    pub(super) async fn rewrap_emergency(
+        &self,
+        old: &OwnPermission,
+        change: impl FnOnce(&mut PermissionBody),
+    ) -> Result<PermissionId> {
         let OwnPermission { permission, entry } = old;
         let shown = self.emergency_list().await?;
         let of_this =
@@ -146,7 +150,7 @@ impl Patient {
         }
         let id = mint::id(PermissionId::mint)?;
         let (collection, key) = self.emergency_key(&id).await?;
-        let body = PermissionBody {
+        let mut body = PermissionBody {
             created: mint::now_ms(),
             permission_id: id,
             collection: Some(collection),
@@ -158,10 +162,12 @@ impl Patient {
                 permission_hash: permission.hash(),
                 uses_left: entry.uses_left,
                 bytes_left: entry.bytes_left,
+                signed_again: false,
             }),
             vault_head: Some(self.head().await?),
             ..PermissionBody::clone(permission)
         };
+        change(&mut body);
         let message = pb::PutEmergency {
             permission: Some((&self.seal_permission(&body, key, &recipient)?).into()),
             ..pb::PutEmergency::default()

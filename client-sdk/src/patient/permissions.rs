@@ -116,6 +116,8 @@ impl Patient {
             permission_hash: permission.hash(),
             uses_left: entry.uses_left,
             bytes_left: entry.bytes_left,
+            // It is she who gives the new one.
+            signed_again: true,
         }))
     }
 

@@ -20,6 +20,11 @@ pub struct KnownDevice {
     pub root_epoch: u64,
     /// The list that added it.
     pub added: u64,
+    /// Who signed that list; itself for the first device.
+    pub added_by: DeviceId,
+    /// Who vouches for it now: who added it, or whoever has signed the list that removed who vouched before; itself, if that
+    /// is itself (DEV-19).
+    voucher: DeviceId,
     /// Number of the last placement before it was added.
     placed_before: u64,
     /// Number of the last placement before it was removed.
@@ -38,6 +43,8 @@ impl KnownDevice {
 pub struct DeviceHistory {
     newest: Verified<DeviceList>,
     devices: BTreeMap<DeviceId, KnownDevice>,
+    /// Of those that are leaving: who has announced it, and with which list.
+    announced: BTreeMap<DeviceId, (DeviceId, u64)>,
 }
 
 impl DeviceHistory {
@@ -50,6 +57,7 @@ impl DeviceHistory {
         let mut history = Self {
             newest: newest.clone(),
             devices: BTreeMap::new(),
+            announced: BTreeMap::new(),
         };
         history.note(newest);
         Ok(history)
@@ -77,15 +85,30 @@ impl DeviceHistory {
             }
         }
         for device in &list.devices {
+            // The identity key is no device: the first one vouches for itself.
+            let added_by = if list.sequence == 0 {
+                device.id()
+            } else {
+                list.signer
+            };
             let known = self.devices.entry(device.id()).or_insert_with(|| KnownDevice {
                 listed: device.clone(),
                 root_epoch: list.root_epoch,
                 added: list.sequence,
+                added_by,
+                voucher: added_by,
                 placed_before: list.last_placement,
                 placed_until: None,
             });
             known.listed = device.clone();
             known.root_epoch = list.root_epoch;
+            if list.device(known.voucher).is_none() {
+                known.voucher = list.signer;
+            }
+        }
+        self.announced.retain(|id, _| list.leaving.contains(id));
+        for id in &list.leaving {
+            self.announced.entry(*id).or_insert((list.signer, list.sequence));
         }
         self.newest = list;
     }
@@ -105,5 +128,62 @@ impl DeviceHistory {
         self.devices.get(&id).is_some_and(|known| {
             number > known.placed_before && known.placed_until.is_none_or(|until| number <= until)
         })
+    }
+
+    /// Who has announced that a recovery member leaves, and with which list (DEV-20).
+    pub fn announced(&self, id: DeviceId) -> Option<(DeviceId, u64)> {
+        self.announced.get(&id).copied()
+    }
+
+    /// The devices through which one came to the list, itself first: what it holds, it holds by their word.
+    pub fn came_through(&self, id: DeviceId) -> Vec<DeviceId> {
+        let mut through = vec![id];
+        let mut at = id;
+        while let Some(known) = self.devices.get(&at) {
+            if through.contains(&known.voucher) {
+                break;
+            }
+            at = known.voucher;
+            through.push(at);
+        }
+        through
+    }
+
+    /// The devices of the newest list that are there by the word of another one, directly or by way of one another; those
+    /// that are spared are not, and nobody is by way of them (DEV-19).
+    pub fn there_by(&self, id: DeviceId, spared: impl Fn(DeviceId) -> bool) -> Vec<DeviceId> {
+        let mut there = Vec::new();
+        let mut of = vec![id];
+        while let Some(by) = of.pop() {
+            let listed = self.newest.devices.iter().map(ListedDevice::id);
+            let vouched = |id: &DeviceId| self.devices.get(id).is_some_and(|known| known.voucher == by);
+            let more = listed.filter(|next| vouched(next) && *next != by && !spared(*next));
+            let more: Vec<_> = more.filter(|next| !there.contains(next)).collect();
+            there.extend(&more);
+            of.extend(more);
+        }
+        there
+    }
+
+    /// All devices that were removed.
+    pub fn removed(&self) -> Vec<DeviceId> {
+        let removed = self.devices.iter().filter(|(_, known)| known.is_removed());
+        removed.map(|(id, _)| *id).collect()
+    }
+
+    /// The devices that were removed and had been added by this one, directly or by way of one another; itself first.
+    pub fn gone_with(&self, id: DeviceId) -> Vec<DeviceId> {
+        let mut gone = vec![id];
+        let mut at = 0;
+        while let Some(by) = gone.get(at).copied() {
+            at += 1;
+            let removed = self.devices.iter().filter(|(_, known)| known.is_removed());
+            let added = removed
+                .filter(|(_, known)| known.added_by == by)
+                .map(|(id, _)| *id);
+            let added: Vec<_> = added.filter(|id| !gone.contains(id)).collect();
+            gone.extend(added);
+        }
+        gone
     }
 }

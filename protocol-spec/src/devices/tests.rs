@@ -43,6 +43,7 @@ fn begun() -> DeviceHistory {
         vault_key: recipient(0),
         last_placement: 0,
         devices: vec![listed(2)],
+        leaving: Vec::new(),
     };
     DeviceHistory::begin(signed(1, first), &public(1)).unwrap()
 }
@@ -101,4 +102,71 @@ fn a_fork_is_no_continuation() {
     let fork = next(&history, 2, &[2, 4], 0);
     history.extend(next(&history, 2, &[2, 3], 0)).unwrap();
     assert!(history.extend(fork).is_err());
+}
+
+/// DEV-19: who vouches for a device when the one that added it is gone, and what is there by whose word.
+#[test]
+fn whoever_removes_a_device_vouches_for_what_stays_of_it() {
+    let id = |seed| DeviceId::from(&public(seed));
+    let mut history = begun();
+    history.extend(next(&history, 2, &[2, 3], 0)).unwrap();
+    history.extend(next(&history, 2, &[2, 3, 4], 0)).unwrap();
+    history.extend(next(&history, 4, &[2, 3, 4, 5], 0)).unwrap();
+    assert_eq!(history.came_through(id(5)), [id(5), id(4), id(2)]);
+    let nobody = |_| false;
+    assert_eq!(history.there_by(id(2), nobody), [id(3), id(4), id(5)]);
+    assert_eq!(
+        history.there_by(id(2), |spared| spared == id(4)),
+        [id(3)],
+        "nobody is there by way of one that is spared"
+    );
+    // The third removes the first two that came: it stays by its own word, the fifth is there by its.
+    let both = next(&history, 3, &[3, 5], 0);
+    history.extend(both).unwrap();
+    assert_eq!(history.came_through(id(3)), [id(3)]);
+    assert_eq!(history.came_through(id(5)), [id(5), id(3)]);
+    assert_eq!(history.there_by(id(3), nobody), [id(5)]);
+    assert_eq!(history.gone_with(id(2)), [id(2), id(4)]);
+    assert_eq!(history.gone_with(id(4)), [id(4)], "the fifth has stayed");
+}
+
+/// DEV-1, DEV-20: what leaves is a recovery member of the list; who has announced it is known until it is taken back.
+#[test]
+fn recovery_members_alone_leave() {
+    let id = |seed| DeviceId::from(&public(seed));
+    let mut history = begun();
+    let list = |history: &DeviceHistory, signer, leaving: &[u8]| {
+        let before = history.newest();
+        let mut kit = listed(3);
+        kit.kind = DeviceKind::Recovery;
+        let mut list = DeviceList {
+            sequence: before.sequence + 1,
+            previous_hash: before.hash(),
+            signer: id(signer),
+            devices: vec![listed(2), kit],
+            leaving: leaving.iter().map(|seed| id(*seed)).collect(),
+            ..(**before).clone()
+        };
+        list.leaving.sort_unstable();
+        list
+    };
+    for wrong in [&[2][..], &[4], &[3, 3]] {
+        let bytes = list(&history, 2, wrong).encode();
+        assert_eq!(
+            DeviceList::decode(&bytes),
+            Err(Error::Field { field: "leaving" }),
+            "{wrong:?}"
+        );
+    }
+    let added = signed(2, list(&history, 2, &[]));
+    history.extend(added).unwrap();
+    assert_eq!(history.announced(id(3)), None);
+    let announced = signed(3, list(&history, 3, &[3]));
+    history.extend(announced).unwrap();
+    let again = signed(2, list(&history, 2, &[3]));
+    history.extend(again).unwrap();
+    assert_eq!(history.announced(id(3)), Some((id(3), 2)), "whoever was first");
+    let back = signed(2, list(&history, 2, &[]));
+    history.extend(back).unwrap();
+    assert_eq!(history.announced(id(3)), None);
 }

@@ -307,6 +307,10 @@ pub(crate) fn device_list() -> impl Strategy<Value = DeviceList> {
                         sealed_name: name.into(),
                     }
                 };
+            let devices: Vec<_> = devices.into_iter().enumerate().map(device).collect();
+            let recovery = devices.iter().filter(|device| device.is_for_recovery());
+            let mut leaving: Vec<_> = recovery.map(ListedDevice::id).collect();
+            leaving.sort_unstable();
             DeviceList {
                 created,
                 patient_id: PatientId::from_bytes(patient),
@@ -316,7 +320,8 @@ pub(crate) fn device_list() -> impl Strategy<Value = DeviceList> {
                 root_epoch,
                 vault_key,
                 last_placement,
-                devices: devices.into_iter().enumerate().map(device).collect(),
+                devices,
+                leaving,
             }
         },
     )
@@ -396,6 +401,7 @@ pub(crate) fn permission() -> impl Strategy<Value = PermissionBody> {
                         permission_hash: Sha256Digest::from_bytes(request),
                         uses_left: uses,
                         bytes_left: ticket.bytes,
+                        signed_again: uses % 4 == 0,
                     }),
                     purpose: purpose.filter(|_| kind != Kind::Upload),
                     conditions,

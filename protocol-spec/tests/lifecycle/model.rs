@@ -164,6 +164,7 @@ impl Vault {
                     permission_hash: self.bodies[old].request_hash,
                     uses_left,
                     bytes_left,
+                    signed_again: false,
                 };
                 let meter = meter.replace(&seen, over)?;
                 tx.writes[old] = Some(Row::Permission { meter, epoch });

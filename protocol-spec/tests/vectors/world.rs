@@ -163,6 +163,7 @@ pub(crate) fn first_list() -> DeviceList {
         vault_key: recipient(0x60),
         last_placement: 0,
         devices: vec![listed(DEVICE)],
+        leaving: Vec::new(),
     }
 }
 

@@ -388,6 +388,7 @@ async fn nothing_moves_under_a_replaced_permission() -> Result<()> {
                 permission_hash: Sha256Digest::of(&message.body),
                 uses_left: 2,
                 bytes_left: 64 << 20,
+                signed_again: false,
             };
             let (_, new) =
                 attacked
@@ -419,6 +420,7 @@ async fn a_permission_is_replaced_once() -> Result<()> {
         permission_hash: Sha256Digest::of(&message.body),
         uses_left: 2,
         bytes_left: 64 << 20,
+        signed_again: false,
     };
     let mut messages = Vec::new();
     for _ in 0..8 {

@@ -289,6 +289,7 @@ fn permissions() -> Vec<Case> {
                 permission_hash: Bytes::from_static(&[7; 32]),
                 uses_left: 1,
                 bytes_left: 1,
+                signed_again: false,
             });
         }),
         malformed("permission-with-conditions", "with conditions", &|body| {

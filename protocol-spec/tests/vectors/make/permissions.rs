@@ -158,6 +158,7 @@ fn replacements() -> Vec<Case> {
             permission_hash: world::hash("permission"),
             uses_left: 2,
             bytes_left: 4096,
+            signed_again: false,
         });
         check(&message(DEVICE, body.encode(), &world::sealed(0x51)))
     };

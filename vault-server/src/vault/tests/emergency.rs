@@ -753,6 +753,7 @@ async fn what_does_not_fit_is_not_taken() {
             permission_hash: Sha256Digest::of(&body.encode()),
             uses_left: body.uses,
             bytes_left: body.bytes,
+            signed_again: false,
         }),
         ..body.clone()
     };

@@ -218,6 +218,7 @@ fn replacement(scene: &Scene, old: &PermissionBody, left: (u32, u64)) -> Permiss
             permission_hash: protocol_spec::hash::Sha256Digest::of(&old.encode()),
             uses_left: left.0,
             bytes_left: left.1,
+            signed_again: false,
         }),
         collection: Some(selector(ONCOLOGY, 1, None)),
         ..scene.world.permission_body(
