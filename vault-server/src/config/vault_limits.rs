@@ -23,6 +23,9 @@ pub struct SessionLimits {
     /// How long a mutation may be repeated under its idempotency key
     #[arg(long, value_name = "TIME", default_value = "24h", value_parser = humantime::parse_duration)]
     pub idempotency_ttl: Duration,
+    /// After what time one device alone can remove a recovery kit or trustees; shorter than a week only to try it out
+    #[arg(long, value_name = "TIME", default_value = "7d", value_parser = humantime::parse_duration)]
+    pub recovery_delay: Duration,
     /// How often expired sessions are looked for
     #[arg(long, value_name = "TIME", default_value = "1m", value_parser = humantime::parse_duration)]
     pub sweep_interval: Duration,
@@ -63,6 +66,7 @@ impl SessionLimits {
             upload_ttl: self.upload_ttl,
             release_ttl: self.release_ttl,
             idempotency_ttl: self.idempotency_ttl,
+            recovery_delay: self.recovery_delay,
             sweep_interval: self.sweep_interval,
             log_wait: self.log_wait,
             sessions_per_institution: self.sessions_per_institution,

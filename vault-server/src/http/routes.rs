@@ -111,7 +111,7 @@ endpoints! {
         refuses EpochMismatch WrapsMissing;
     GET "/v1/vault/devices" by "P" is handlers::device_lists;
     POST "/v1/vault/devices" by "P" is handlers::change_devices
-        refuses DeviceListConflict PlacementConflict EpochMismatch AlreadyExists;
+        refuses DeviceListConflict PlacementConflict EpochMismatch AlreadyExists RecoveryKept;
     GET "/v1/vault/emergency" by "P" is handlers::emergency;
     POST "/v1/vault/emergency" by "P" is handlers::put_emergency
         refuses ReceiverFull PermissionExpired EpochMismatch AlreadyExists ReplacementConflict RequestMismatch HeadConflict;

@@ -35,7 +35,7 @@ impl Vault {
     ///
     /// # Errors
     /// `not-permitted`, `malformed`, `device-list-conflict`, `placement-conflict`, `epoch-mismatch`,
-    /// `already-exists`, `too-many`.
+    /// `already-exists`, `too-many`, `recovery-kept`.
     pub async fn change_devices(
         &self,
         caller: &Caller,
@@ -175,6 +175,7 @@ impl Tx<'_> {
         let row = DeviceRow {
             patient: Bytes::copy_from_slice(device.patient_id().as_bytes()),
             device: Some(joining.message.clone()),
+            listed: self.now,
         };
         self.claim(&tables::device(device.id()), &row).await?;
         self.end_offer(device.id()).await
@@ -313,6 +314,7 @@ impl Operation for ChangeDevices {
             }
             _ => return Err(Refusal::new(Problem::Malformed, "list and device do not fit")),
         }
+        row.leaving = tx.check_leaving(&row.leaving, &list, &before).await?;
         for removed in list.removed(&before) {
             tx.take_root_key(removed.id(), None).await?;
         }

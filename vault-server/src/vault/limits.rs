@@ -26,6 +26,8 @@ pub struct VaultLimits {
     pub log_wait: Duration,
     /// Uploads and releases that one institution may have open at once.
     pub sessions_per_institution: u32,
+    /// A recovery member goes by one device's word after this (DEV-20).
+    pub recovery_delay: Duration,
     /// Openings of one vault in emergencies, in a day.
     pub emergencies_per_patient: usize,
     /// Openings by one institution in emergencies, in a day.
@@ -69,6 +71,7 @@ impl Default for VaultLimits {
             sweep_interval: Duration::from_secs(60),
             log_wait: Duration::from_secs(10),
             sessions_per_institution: 256,
+            recovery_delay: protocol_spec::devices::RECOVERY_DELAY,
             emergencies_per_patient: 6,
             emergencies_per_institution: 24,
             enrolment: EnrolmentPolicy::Invitation,

@@ -51,6 +51,7 @@ mod inbox;
 mod index;
 mod intake;
 mod known;
+mod leaving;
 mod limits;
 mod links;
 mod log;

@@ -30,6 +30,22 @@ pub(in crate::vault) struct PatientRow {
     /// `VaultKeyBody`: all that others see.
     #[prost(message, optional, tag = "6")]
     pub(in crate::vault) vault_key: Option<pb::PatientStatement>,
+    /// Those of the list that are leaving.
+    #[prost(message, repeated, tag = "7")]
+    pub(in crate::vault) leaving: Vec<LeavingRow>,
+}
+
+/// A recovery member whose removal is announced.
+#[derive(Clone, PartialEq, Message)]
+pub(in crate::vault) struct LeavingRow {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub(in crate::vault) member: Bytes,
+    /// Who has announced it.
+    #[prost(bytes = "bytes", tag = "2")]
+    pub(in crate::vault) by: Bytes,
+    /// When, in milliseconds since 1970.
+    #[prost(uint64, tag = "3")]
+    pub(in crate::vault) at: u64,
 }
 
 /// A device, as long as it is known whose it was.
@@ -40,6 +56,9 @@ pub(in crate::vault) struct DeviceRow {
     /// Its root key is that of the newest epoch; gone when the device is removed.
     #[prost(message, optional, tag = "2")]
     pub(in crate::vault) device: Option<pb::NewDevice>,
+    /// When it came to the list, in milliseconds since 1970.
+    #[prost(uint64, tag = "3")]
+    pub(in crate::vault) listed: u64,
 }
 
 /// What a new device offers, and what was said of it since.

@@ -119,6 +119,11 @@ impl Patient {
 
     /// Adds a device with this seed; the message, and the patient as she is on it.
     pub(super) fn adding(&self, seed: u8) -> (pb::ChangeDevices, Self) {
+        self.adding_of(seed, DeviceKind::Device)
+    }
+
+    /// The same of a kind.
+    pub(super) fn adding_of(&self, seed: u8, kind: DeviceKind) -> (pb::ChangeDevices, Self) {
         let device = signing_key(seed);
         let certificate = DeviceCertificate {
             created: 1,
@@ -131,7 +136,7 @@ impl Patient {
             list.devices.push(ListedDevice {
                 device_key: public(&device),
                 recipient_key_hash: numbered_key(seed).digest(),
-                kind: DeviceKind::Device,
+                kind,
                 sealed_name: vec![2; 136].into(),
             });
         });
