@@ -2,7 +2,10 @@
 //!
 //! Each command's own options stand beside what it does, in `commands/`.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::PathBuf,
+    time::{Duration, UNIX_EPOCH},
+};
 
 use clap::{Args, Parser, Subcommand};
 use client_sdk::{Day, MediaType, PatientId, Purpose};
@@ -225,6 +228,24 @@ pub(crate) fn moment(text: &str) -> Result<u64, String> {
     client_sdk::rules::moment(text).map_err(ToOwned::to_owned)
 }
 
+/// Reads a moment, with or without seconds, or how long ago it was: milliseconds since 1970.
+pub(crate) fn since(text: &str) -> Result<u64, String> {
+    if let Ok(ago) = humantime::parse_duration(text) {
+        let now = UNIX_EPOCH.elapsed().unwrap_or_default();
+        return Ok(u64::try_from(now.saturating_sub(ago).as_millis()).unwrap_or(u64::MAX));
+    }
+    let minutes = text.find('T').map(|at| at + "T10:00".len());
+    let with_seconds = minutes
+        .and_then(|at| text.split_at_checked(at))
+        .map(|(minutes, offset)| format!("{minutes}:00{offset}"));
+    moment(text)
+        .or_else(|error| with_seconds.map_or(Err(error), |text| moment(&text)))
+        .map_err(|_| {
+            "write how long ago, such as 3d, a day, or a moment with its offset such as 2026-11-29T10:00Z"
+                .to_owned()
+        })
+}
+
 const OVERVIEW: &str = "\
 The three flows:
   upload     patient: upload request, institution: upload send, patient: records
@@ -288,6 +309,14 @@ mod tests {
         assert!(media_type("image/*").is_err() && media_type("dicom").is_err());
         assert_eq!(moment("1970-01-02"), Ok(86_400_000));
         assert!(moment("1970-01-02T08:00:00").is_err());
+        assert_eq!(since("1970-01-01T00:01Z"), Ok(60_000));
+        assert_eq!(since("1970-01-01T00:01:05Z"), Ok(65_000));
+        assert_eq!(since("1970-01-02"), Ok(86_400_000));
+        let (now, ago) = (since("0s").unwrap(), since("3d").unwrap());
+        assert!((3 * 86_400_000..3 * 86_400_000 + 60_000).contains(&(now - ago)));
+        for bad in ["", "soon", "2026-11-29T10:00", "T", "-3d"] {
+            assert!(since(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

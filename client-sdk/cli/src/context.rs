@@ -10,7 +10,7 @@ use std::{
 use client_sdk::{
     Audited, DirectoryEntry, Error, InboxEvent, Institution, LookAlikes, Patient, Registrar, Unlock, Vouched,
     WitnessPolicy,
-    patient::{DelegationInfo, Rewrapped},
+    patient::{DelegationInfo, News, NewsKind, Rewrapped},
 };
 use zeroize::Zeroizing;
 
@@ -20,6 +20,9 @@ use crate::{
     output::{self, Report, note, plain},
     progress::Bar,
 };
+
+/// Longest time that a command waits for what is to be told first.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The environment variable with the passphrase of the home. It stays in the memory of this process, and in that of the
 /// one that started it, as long as they run: a file or a descriptor does not.
@@ -87,6 +90,7 @@ impl Context {
     pub(crate) async fn patient(&self) -> Result<Patient, Failure> {
         let patient = Patient::open(self.home()?, &self.unlock()?).await?;
         self.remind(&patient);
+        tell(&patient).await;
         Ok(patient)
     }
 
@@ -147,6 +151,13 @@ impl Context {
             }
             Err(Error::Unreachable { .. }) => {}
             Err(error) => note(&format!("delegations were not looked after: {error}")),
+        }
+        // What cannot be asked now is asked the next time.
+        for (device, count) in patient.left_behind().await.unwrap_or_default() {
+            note(&format!(
+                "{count} of what a removed device gave still holds, without new keys: end it with medvault device remove {device} \
+                 --lost, or see it with medvault device given {device}, and keep it with medvault device retire {device}"
+            ));
         }
         Ok(patient)
     }
@@ -316,6 +327,35 @@ fn first_line(path: &Path) -> Result<Zeroizing<String>, Failure> {
 }
 
 const LONGEST: usize = 4096;
+
+/// What other devices of hers have added, on standard error, before anything else (DEV-21). That it cannot be told keeps no command
+/// from running: what is wrong is told by whatever needs the server.
+pub(crate) async fn tell(patient: &Patient) {
+    let Ok(Ok(news)) = tokio::time::timeout(PATIENCE, patient.news()).await else {
+        return;
+    };
+    let any = !news.is_empty();
+    for News {
+        what, name, id, by, ..
+    } in news
+    {
+        let (name, by) = (plain(&name), plain(&by));
+        note(&match what {
+            NewsKind::Device => format!("{by} has added the device {name} ({id})."),
+            NewsKind::Recovery => format!("{by} has added a way to recover your vault: {name} ({id})."),
+            NewsKind::Leaving => {
+                format!("{by} has announced that {name} leaves: to keep it, medvault device keep {id}")
+            }
+            NewsKind::Removed => format!("{by} has removed {name} ({id})."),
+            NewsKind::Delegate => format!("{by} has made {name} your delegate ({id})."),
+            NewsKind::Card => format!("{by} has made an emergency card ({id})."),
+            NewsKind::Guardian => format!("{by} has named a guardian, {name} ({id})."),
+        });
+    }
+    if any {
+        note("If that was not you, remove the device that did it: medvault device remove NAME --lost");
+    }
+}
 
 fn ask_twice() -> Result<Zeroizing<String>, Failure> {
     let passphrase = ask("New passphrase: ")?;

@@ -17,6 +17,7 @@ use tokio::sync::MutexGuard;
 use super::{
     Patient,
     heads::{tampered, text},
+    times,
 };
 use crate::{
     Error, Result,
@@ -259,7 +260,7 @@ impl SeenActs {
             }
         }
         self.kept = Some(self.acts.count());
-        Ok(())
+        times::note(home, self.acts.count())
     }
 }
 

@@ -1,4 +1,4 @@
-//! Her devices: listed, named, added and removed by any of them. See `protocol-spec/spec/devices.md`.
+//! Her devices: listed, named and added by any of them, and how the list changes. See `protocol-spec/spec/devices.md`.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -9,10 +9,10 @@ use crypto::{
 use protocol_spec::{
     bodies::DeviceCertificate,
     defence::Defence,
-    devices::{DeviceKind, DeviceList, KnownDevice, ListedDevice},
+    devices::{DeviceKind, DeviceList, ListedDevice},
     field::Name,
     hash::Sha256Digest,
-    ids::{CollectionId, DeviceId, PatientId},
+    ids::{DeviceId, PatientId},
     keys::{IdentityKey, RecipientKey},
     messages as pb,
     names::Look,
@@ -28,7 +28,7 @@ use super::{
     link::device_lists,
     ring::Ring,
 };
-use crate::{Error, Progress, Result, mint};
+use crate::{Error, Result, mint};
 
 /// A device as a list shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,6 +43,8 @@ pub struct DeviceInfo {
     pub this: bool,
     /// When it was added, in milliseconds since 1970, by the clock of the device that added it.
     pub added: u64,
+    /// Whether it is announced that it leaves.
+    pub leaving: bool,
 }
 
 /// A device that is to be added.
@@ -73,11 +75,19 @@ impl Newcomer<'_> {
 }
 
 /// What changes from one list to the next.
-enum Change<'a> {
-    Add(&'a Newcomer<'a>),
-    /// Removes some, and adds one in their place.
-    Replace(Vec<DeviceId>, Option<&'a Newcomer<'a>>),
+pub(super) enum Change<'a> {
+    /// Adds one, and announces that these leave.
+    Add(&'a Newcomer<'a>, &'a [DeviceId]),
+    /// Removes some, as the newest list says, and adds one in their place.
+    Replace(
+        &'a (dyn Fn(&Known) -> Vec<DeviceId> + Sync),
+        Option<&'a Newcomer<'a>>,
+    ),
     Name(DeviceId, &'a Name),
+    /// Announces that a recovery member leaves.
+    Leaving(DeviceId),
+    /// Takes that back.
+    Staying(DeviceId),
 }
 
 impl Patient {
@@ -97,6 +107,7 @@ impl Patient {
                 kind: device.kind,
                 this: id == self.keys.own.id(),
                 added: added.map_or(0, |list| list.claimed().created),
+                leaving: known.newest().leaving.contains(&id),
             })
         };
         known.newest().devices.iter().map(info).collect()
@@ -136,74 +147,27 @@ impl Patient {
         self.put_head().await
     }
 
-    /// Removes another device: from the acknowledgement on it is refused everywhere. A new root key is sealed to those
-    /// that stay, and each collection gets a new key; what lies under the keys that the removed device knows is brought
-    /// under the new ones. A removal that was broken off is taken up again. `progress` counts records.
-    ///
-    /// # Errors
-    /// [`Error::Unknown`]; [`Error::Usage`] for this device itself.
-    pub async fn remove_device(&self, device: DeviceId, progress: &dyn Progress) -> Result<()> {
-        if device == self.keys.own.id() {
-            return Err(Error::Usage(
-                "a device cannot remove itself, since it would know the new keys: remove it from another one"
-                    .into(),
-            ));
-        }
-        let known = self.refresh_devices().await?;
-        if !known.device(device).is_some_and(KnownDevice::is_removed) {
-            self.change(&Change::Replace(vec![device], None)).await?;
-        }
-        self.retire_old_epochs(progress).await?;
-        progress.finished();
-        self.put_head().await
-    }
-
-    /// Brings whatever lies in her collections under their current keys, and closes the epochs before. Upload keys
-    /// are replaced: whoever knew one could read what is yet to come under it.
-    pub(super) async fn retire_old_epochs(&self, progress: &dyn Progress) -> Result<()> {
-        let old: Vec<Collection> = {
-            let ring = self.refresh_ring().await?;
-            let open = |(id, _, keys): (CollectionId, _, &[Option<CollectionKey>])| {
-                let before = keys.split_last().map_or(&[][..], |(_, before)| before);
-                let numbered = (0..).zip(before).filter(|(_, key)| key.is_some());
-                numbered
-                    .map(|(epoch, _)| Collection { id, epoch })
-                    .collect::<Vec<_>>()
-            };
-            let records = ring.keys().filter(|(id, ..)| *id != CollectionId::OWN);
-            records.flat_map(open).collect()
-        };
-        for collection in old {
-            self.retire_epoch(collection, progress).await?;
-        }
-        self.replace_old_upload_keys().await
-    }
-
     /// Adds a device.
     pub(crate) async fn add_device(&self, newcomer: &Newcomer<'_>) -> Result<()> {
-        self.change(&Change::Add(newcomer)).await?;
+        self.change(&Change::Add(newcomer, &[])).await?;
         self.put_head().await
     }
 
-    /// Adds a device in the place of others, whose keys are of no use from then on.
-    pub(super) async fn replace_devices(
-        &self,
-        old: Vec<DeviceId>,
-        newcomer: &Newcomer<'_>,
-        progress: &dyn Progress,
-    ) -> Result<()> {
-        if old.is_empty() {
-            return self.add_device(newcomer).await;
-        }
-        self.change(&Change::Replace(old, Some(newcomer))).await?;
-        self.retire_old_epochs(progress).await?;
-        progress.finished();
+    /// Adds a recovery member beside others, whose leaving is announced with it.
+    pub(super) async fn add_beside(&self, newcomer: &Newcomer<'_>, leaving: &[DeviceId]) -> Result<()> {
+        self.change(&Change::Add(newcomer, leaving)).await?;
+        self.put_head().await
+    }
+
+    /// Announces that this recovery member itself leaves: whoever has its words agrees (DEV-20).
+    pub(super) async fn announce_own_leaving(&self) -> Result<()> {
+        self.change(&Change::Leaving(self.keys.own.id())).await?;
         self.put_head().await
     }
 
     /// Puts the next list. When another device was faster, with a list, a collection or a record, it is done anew
     /// behind that (DEV-13).
-    async fn change(&self, change: &Change<'_>) -> Result<()> {
+    pub(super) async fn change(&self, change: &Change<'_>) -> Result<()> {
         for _ in 0..MAX_TRIES {
             // Before anything is sealed to a list that may be an older one (VLT-3).
             drop(self.catch_up().await?);
@@ -255,12 +219,13 @@ impl Patient {
             ..(**before).clone()
         };
         match change {
-            Change::Add(newcomer) => {
+            Change::Add(newcomer, leaving) => {
+                announce(&mut next, leaving);
                 let device = self.listed(known, known.root()?, newcomer)?;
                 next.devices.push(device);
                 if !next.finds_room(before) {
                     return Err(Error::Usage(
-                        "there are as many devices as there can be: remove one first with `medvault device remove`".into(),
+                        "there are as many devices as there can be: remove one first with `medvault device remove` or `medvault device retire`".into(),
                     ));
                 }
                 let list = self.sign_list(next);
@@ -279,11 +244,29 @@ impl Patient {
                     ..pb::ChangeDevices::default()
                 })
             }
+            Change::Leaving(id) | Change::Staying(id) => {
+                let member = before.device(*id).filter(|device| device.is_for_recovery());
+                member.ok_or_else(|| unknown(*id))?;
+                next.leaving.retain(|leaving| leaving != id);
+                if let Change::Leaving(id) = change {
+                    announce(&mut next, &[*id]);
+                }
+                Ok(pb::ChangeDevices {
+                    list: Some(self.sign_list(next).to_message()),
+                    ..pb::ChangeDevices::default()
+                })
+            }
             Change::Replace(old, newcomer) => {
-                if let Some(missing) = old.iter().find(|id| before.device(**id).is_none()) {
+                let old = old(known);
+                let missing = old.iter().find(|id| before.device(**id).is_none());
+                if let Some(missing) = missing {
                     return Err(unknown(*missing));
                 }
                 next.devices.retain(|device| !old.contains(&device.id()));
+                // What a device has announced that is gone now is not her word.
+                let announced = |id: &DeviceId| known.history().announced(*id).map(|(by, _)| by);
+                let holds = |id: &DeviceId| announced(id).is_some_and(|by| !old.contains(&by));
+                next.leaving.retain(|id| !old.contains(id) && holds(id));
                 let root = VaultRootKey::generate()?;
                 next.root_epoch += 1;
                 next.vault_key = root.vault_key(&self.id(), next.root_epoch)?.public().clone();
@@ -543,7 +526,13 @@ pub(super) fn own_chain(
     Err(tampered("no chain leads to this device"))
 }
 
-fn unknown(device: DeviceId) -> Error {
+fn announce(next: &mut DeviceList, leaving: &[DeviceId]) {
+    next.leaving.extend(leaving);
+    next.leaving.sort_unstable();
+    next.leaving.dedup();
+}
+
+pub(super) fn unknown(device: DeviceId) -> Error {
     Error::Unknown {
         what: "device",
         id: device.to_string(),

@@ -94,6 +94,11 @@ impl Known {
         self.vault_keys.get(usize::try_from(epoch).ok()?)
     }
 
+    /// What follows from the lists for each device.
+    pub(super) fn history(&self) -> &DeviceHistory {
+        &self.history
+    }
+
     /// What she calls a device.
     pub(crate) fn name(&self, id: DeviceId) -> Result<Name> {
         let named = self

@@ -4,7 +4,10 @@
 //! |---|---|
 //! | `keys`, `known` | what her home keeps: keys of this device, lists of all |
 //! | `enrolling` | what the server asks of whoever enrols |
-//! | `devices`, `link` | her devices: add, name, remove; the way of a new one |
+//! | `devices`, `link` | her devices: add, name; the way of a new one |
+//! | `removing`, `given` | a device is removed: what it has given ends, or is signed again |
+//! | `signers` | whose word it is that somebody has keys |
+//! | `news` | what other devices have added, told once |
 //! | `recovery` | kits and trustees, and the way back when all devices are lost |
 //! | `emergency` | a card, guardians, objections |
 //! | `unanswered` | what she has deleted, whom she blocks |
@@ -34,6 +37,7 @@ mod emergency;
 mod enrolling;
 mod examine;
 mod following;
+mod given;
 mod heads;
 mod history;
 mod index;
@@ -42,11 +46,13 @@ mod known;
 mod leaves;
 mod link;
 mod listing;
+mod news;
 mod permissions;
 mod placements;
 mod records;
 mod recovery;
 mod rekey;
+mod removing;
 mod replacing;
 mod requests;
 mod reseal;
@@ -54,6 +60,8 @@ mod resending;
 mod revoking;
 mod ring;
 mod shown;
+mod signers;
+mod times;
 mod unanswered;
 
 use std::{path::Path, time::Duration};
@@ -90,14 +98,17 @@ pub use self::{
     devices::DeviceInfo,
     emergency::{EmergencyCard, EmergencyLimits, GuardianInfo, HelpInfo, MadeCard},
     following::Rewrapped,
+    given::{Given, GivenKind},
     history::{Counts, DeviceChange, DeviceRef, HistoryCheck, HistoryItem, HistoryKind, TerminalRef},
     link::{NewDevice, PendingDevice},
+    news::{News, NewsKind},
     permissions::{PermissionInfo, PermissionState},
     records::{InstitutionRef, Received, RecordInfo, Records},
     recovery::{
         Entrusted, EntrustedShare, Kit, NewTrustees, Recovered, RecoveringMachine, RecoveryMember, Rehearsed,
         Trustee,
     },
+    removing::Removal,
     requests::{InCollection, PermitTerms, Selection, UploadTerms},
     reseal::{Kept, KeptWhy, Resealed},
     unanswered::{SenderId, SenderInfo, Unanswered},

@@ -209,11 +209,12 @@ impl Patient {
         self.session.server.get(&path).await
     }
 
-    /// Gives permissions over an old epoch of a collection anew, under its current key.
+    /// Gives permissions over an old epoch of a collection anew, under its current key: those that rest on the word of devices
+    /// which she still has (DEV-18).
     async fn give_anew(&self, old: Collection) -> Result<()> {
         for _ in 0..MAX_TRIES {
             let mut used_meanwhile = false;
-            for own in self.own_permissions().await? {
+            for own in self.standing_permissions().await? {
                 let over = own.permission.collection.map(|selector| selector.collection);
                 let live = PermissionState::try_from(own.entry.state())? == PermissionState::Live;
                 if !live || over != Some(old) {

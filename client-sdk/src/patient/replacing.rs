@@ -37,7 +37,7 @@ impl Patient {
     ) -> Result<PermissionId> {
         let OwnPermission { permission, .. } = old;
         if permission.kind == Kind::Emergency {
-            return self.rewrap_emergency(old).await;
+            return self.rewrap_emergency(old, change).await;
         }
         let receiver = self.session.present(permission.institution_id).await?;
         let id = mint::id(PermissionId::mint)?;
@@ -76,6 +76,7 @@ impl Patient {
             permission_hash: permission.hash(),
             uses_left: entry.uses_left,
             bytes_left: entry.bytes_left,
+            signed_again: false,
         };
         PermissionBody {
             created: mint::now_ms(),
@@ -169,7 +170,7 @@ impl Patient {
     /// Gives upload permissions anew whose keys lie under an epoch of `own` before the current one (DEV-15): the devices of
     /// then, of which one was removed, know them. One that is used meanwhile is left for the next time.
     pub(super) async fn replace_old_upload_keys(&self) -> Result<()> {
-        for own in self.own_permissions().await? {
+        for own in self.standing_permissions().await? {
             let OwnPermission { permission, entry } = &own;
             let live = permission.kind == Kind::Upload && entry.state() == pb::PermissionState::Live;
             if !live || self.has_current_key(&own).await? {

@@ -143,6 +143,7 @@ impl Patient {
         }
         // And removals of devices: an epoch that is not the current one is on its way out.
         self.retire_old_epochs(progress).await?;
+        self.finish_leaving(progress).await?;
         self.put_head().await
     }
 

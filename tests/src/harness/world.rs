@@ -47,6 +47,14 @@ impl World {
         Self::start_on("127.0.0.1:0", &[], "", off)
     }
 
+    /// The same with further flags.
+    ///
+    /// # Errors
+    /// When one of the programs fails.
+    pub fn start_with_without(extra: &[&str], off: &[Defence]) -> Result<Self> {
+        Self::start_on("127.0.0.1:0", extra, "", off)
+    }
+
     /// A server whose data lies on a disk of its own of this size, which fills up.
     ///
     /// # Errors

@@ -4,9 +4,10 @@
 mod forks;
 mod headroom;
 mod malicious;
+mod stolen;
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeSet, HashSet},
     fs,
     io::{BufRead, BufReader, Read},
     process::Child,
@@ -250,7 +251,7 @@ fn upload_permissions_get_new_keys_when_a_device_is_removed() -> Result<()> {
     clinic.run(&["upload", "send", &known, &sent])?;
     let devices = tablet.run(&["device", "list"])?;
     let second = array(&devices, "devices")?.get(1).context("no second device")?;
-    first.run(&["device", "remove", &text(second, "device_id")?])?;
+    first.run(&["device", "remove", &text(second, "device_id")?, "--lost"])?;
 
     let state = |id: &str| -> Result<Value> {
         let all = first.run(&["permissions"])?;
@@ -323,10 +324,10 @@ fn a_removed_device_is_shut_out_and_the_vault_goes_on() -> Result<()> {
         "--text",
         "under the old key",
     ])?;
-    let own = tablet.fail(&["device", "remove", "Tablet"])?;
+    let own = tablet.fail(&["device", "remove", "Tablet", "--lost"])?;
     assert!(own.text.contains("cannot remove itself"), "{own:?}");
 
-    first.run(&["device", "remove", "Tablet"])?;
+    first.run(&["device", "remove", "Tablet", "--lost"])?;
     for command in [
         &["records"][..],
         &["inbox"],
@@ -465,8 +466,9 @@ async fn two_devices_at_once_lose_nothing() -> Result<()> {
         assert_eq!(names, ["Telephone", "Tablet in the kitchen"]);
     }
     // A removal against moves of the one that is removed: what was acknowledged stands, and is hers to see.
+    let nothing = HashSet::new();
     let (removed, moved) = tokio::join!(
-        one.remove_device(devices[1].id, &()),
+        one.remove_device(devices[1].id, &nothing, &()),
         other.move_record(ids[0], mine[2])
     );
     removed?;
@@ -565,7 +567,7 @@ fn a_revocation_outlives_its_device() -> Result<()> {
     let permission = text(&first.run(&["permit", &request, "--all"])?, "permission_id")?;
     let tablet = link(&scene.world, first, "Tablet")?;
     tablet.run(&["revoke", &permission])?;
-    first.run(&["device", "remove", "Tablet"])?;
+    first.run(&["device", "remove", "Tablet", "--lost"])?;
     assert!(scene.fetch_refused(&permission)?.text.contains("revoked"));
     let file = scene.world.path("certificate.pb").display().to_string();
     first.run(&["revoke", &permission, "--certificate", &file])?;

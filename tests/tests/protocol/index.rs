@@ -231,7 +231,7 @@ async fn a_removed_device_vouches_for_nothing() -> Result<()> {
     let verified = scene.count_verified();
     scene
         .second
-        .run(&["device", "remove", &text(&first, "device_id")?])?;
+        .run(&["device", "remove", &text(&first, "device_id")?, "--lost"])?;
     assert_eq!(
         verified.load(Ordering::Relaxed),
         RECORDS,

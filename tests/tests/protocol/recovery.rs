@@ -21,7 +21,7 @@ use walkdir::WalkDir;
 use crate::flows::{array, hashes, upload};
 
 /// How `recovery kit` ended.
-struct Ended {
+pub(crate) struct Ended {
     success: bool,
     stdout: String,
     stderr: String,
@@ -29,14 +29,24 @@ struct Ended {
 
 /// Runs `recovery kit --pdf`; `answer` gives word number n of the words on the page, or nothing, which ends standard
 /// input. Also the words as they stood on the page.
-fn kit_with(
+pub(crate) fn kit_with(
     patient: &Cli,
     pdf: &Path,
     answer: impl Fn(usize, &RecoveryWords) -> Option<String>,
 ) -> Result<(Ended, String)> {
+    kit_by(patient, pdf, &[], answer)
+}
+
+/// The same with further arguments.
+fn kit_by(
+    patient: &Cli,
+    pdf: &Path,
+    more: &[&str],
+    answer: impl Fn(usize, &RecoveryWords) -> Option<String>,
+) -> Result<(Ended, String)> {
     let pdf_text = pdf.display().to_string();
     let mut child = patient
-        .command(&["recovery", "kit", "--pdf", &pdf_text])?
+        .command(&[&["recovery", "kit", "--pdf", &pdf_text], more].concat())?
         .stdin(Stdio::piped())
         .spawn()?;
     let mut stdin = child.stdin.take();
@@ -68,13 +78,24 @@ fn kit_with(
     Ok((ended, words))
 }
 
-fn right(number: usize, words: &RecoveryWords) -> Option<String> {
+pub(crate) fn right(number: usize, words: &RecoveryWords) -> Option<String> {
     words.iter().nth(number - 1).map(str::to_owned)
 }
 
 /// Makes a kit and answers what is asked; its words, and what was printed.
-fn kit(patient: &Cli, pdf: &Path) -> Result<(String, Value)> {
-    let (ended, words) = kit_with(patient, pdf, right)?;
+pub(crate) fn kit(patient: &Cli, pdf: &Path) -> Result<(String, Value)> {
+    made(kit_with(patient, pdf, right)?)
+}
+
+/// The same in the place of the kit with these words.
+pub(crate) fn kit_before(patient: &Cli, pdf: &Path, before: &str) -> Result<(String, Value)> {
+    let file = pdf.with_extension("words");
+    fs::write(&file, before)?;
+    let file = file.display().to_string();
+    made(kit_by(patient, pdf, &["--before", &file], right)?)
+}
+
+fn made((ended, words): (Ended, String)) -> Result<(String, Value)> {
     ensure!(ended.success, "{} {}", ended.stdout, ended.stderr);
     // One of them may stand in any sentence, two in this order hardly.
     let all: Vec<&str> = words.split(' ').collect();
@@ -95,7 +116,7 @@ fn words_on(pdf: &Path) -> Result<String> {
     Ok(words.context("a word is missing on the page")?.join(" "))
 }
 
-fn recover(world: &World, machine: &Cli, words: &str) -> Result<Value> {
+pub(crate) fn recover(world: &World, machine: &Cli, words: &str) -> Result<Value> {
     let link = world.server.link().to_string();
     machine.fed(words).run(&["recover", "--server", &link])
 }
@@ -124,7 +145,7 @@ fn devices(patient: &Cli) -> Result<Vec<(String, String)>> {
 }
 
 /// A patient with one record, and what is in it.
-fn with_record(world: &World, name: &str) -> Result<(Cli, String, String)> {
+pub(crate) fn with_record(world: &World, name: &str) -> Result<(Cli, String, String)> {
     let (patient, id) = world.patient(name)?;
     let (hospital, _) = world.institution("Hospital North")?;
     let sent = world.path("sent");
@@ -160,7 +181,7 @@ fn a_kit_restores_the_vault_on_an_empty_machine() -> Result<()> {
     );
 
     // She goes on: the lost device is removed, and a new kit takes the place of the one whose words were typed.
-    machine.run(&["device", "remove", "first device"])?;
+    machine.run(&["device", "remove", "first device", "--lost"])?;
     let (next, made) = kit(&machine, &world.path("next.pdf"))?;
     assert_eq!(array(&made, "replaced")?.len(), 1);
     let refused = fail_to_recover(&world, &world.principal("thief"), &words)?;

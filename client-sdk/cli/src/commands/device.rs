@@ -1,5 +1,7 @@
 //! `medvault device`: the patient's devices.
 
+mod remove;
+
 use std::{
     io::{self, BufRead, IsTerminal, Write as _},
     time::Duration,
@@ -11,11 +13,10 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use crate::{
-    context::Context,
+    context::{Context, tell},
     failure::Failure,
     given,
     output::{Report, moment, plain, table, timestamp},
-    progress::Bar,
     qr,
 };
 
@@ -54,10 +55,19 @@ pub(crate) enum Command {
         /// What you call it from now on
         name: String,
     },
-    /// Remove a device: it is refused at once, and what comes later is under keys that it does not have
+    /// Show what a device has given that still holds, also by way of devices that it has added
     #[command(after_help = EXAMPLES)]
-    Remove {
-        /// The device: name or id
+    Given(remove::GivenOptions),
+    /// Remove a device: it is refused at once, what it has given ends, and what comes later is under keys that it does not have
+    #[command(after_help = EXAMPLES)]
+    Remove(remove::RemoveOptions),
+    /// Remove a device that is still in your hand: what it has given stays, signed again by this one
+    #[command(after_help = EXAMPLES)]
+    Retire(remove::RetireOptions),
+    /// Have a recovery kit or trustees stay, whose leaving another device has announced
+    #[command(after_help = EXAMPLES)]
+    Keep {
+        /// The kit or the trustees: name or id
         device: String,
     },
 }
@@ -69,7 +79,11 @@ Examples:
   medvault device approve - --name Tablet --short-string 123-456-789                  reads the code from standard input
   medvault device list --json
   medvault device name dev_ae5… 'Tablet in the kitchen'
-  medvault device remove Tablet";
+  medvault device given Tablet --since 3d
+  medvault device remove Tablet --lost                        all that it has ever given ends
+  medvault device remove Tablet --lost --since 2026-11-29T10:00Z
+  medvault device retire 'Old telephone' --end perm_ae8…      all else stays
+  medvault device keep 'recovery kit'";
 
 pub(crate) async fn run(context: &Context, command: Command) -> Result<(), Failure> {
     match command {
@@ -95,20 +109,17 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<(), Failu
                 name,
             })
         }
-        Command::Remove { device } => {
+        Command::Given(options) => remove::given(context, options).await,
+        Command::Remove(options) => remove::remove(context, options).await,
+        Command::Retire(options) => remove::retire(context, options).await,
+        Command::Keep { device } => {
             let patient = context.patient().await?;
-            // By its id a removal that was broken off is taken up again.
-            let id = match device.parse() {
-                Ok(id) => id,
-                Err(_) => patient.find_device(&device).await?.id,
-            };
-            patient
-                .remove_device(id, &Bar::records("Re-wrapping", context.json()))
-                .await?;
+            let member = patient.find_device(&device).await?;
+            patient.keep_member(member.id).await?;
             context.print(&Done {
-                done: "removed",
-                device_id: id.to_string(),
-                name: device,
+                done: "stays",
+                device_id: member.id.to_string(),
+                name: member.name,
             })
         }
     }
@@ -128,6 +139,8 @@ async fn link(context: &Context, server: &ServerLink) -> Result<(), Failure> {
     context.print(&ShortString { short_string })?;
     let patient = device.wait(&unlock, PATIENCE).await?;
     let devices = patient.devices().await?;
+    // From here on it is told what others add.
+    tell(&patient).await;
     context.print(&Linked {
         patient_id: patient.id().to_string(),
         devices: devices.iter().map(Entry::from).collect(),
@@ -232,6 +245,8 @@ pub(super) struct Entry {
     kind: &'static str,
     this: bool,
     added: String,
+    /// Whether it is announced that it leaves.
+    leaving: bool,
     #[serde(skip)]
     added_ms: u64,
 }
@@ -247,6 +262,7 @@ impl From<&DeviceInfo> for Entry {
             },
             this: info.this,
             added: timestamp(info.added),
+            leaving: info.leaving,
             added_ms: info.added,
         }
     }
@@ -271,7 +287,12 @@ pub(super) fn rows(devices: &[Entry]) -> String {
                 device.device_id.clone(),
                 device.kind.to_owned(),
                 moment(device.added_ms),
-                if device.this { "this one" } else { "" }.to_owned(),
+                match (device.this, device.leaving) {
+                    (true, _) => "this one",
+                    (false, true) => "leaves",
+                    (false, false) => "",
+                }
+                .to_owned(),
                 plain(&device.name),
             ]
         }),

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::{
     commands::device::{Entry, rows},
-    context::Context,
+    context::{Context, tell},
     failure::Failure,
     new_file,
     output::{Report, moment, timestamp},
@@ -49,6 +49,8 @@ pub(crate) async fn run(context: &Context, options: Options) -> Result<(), Failu
         let machine = RecoveringMachine::open(home, &unlock).await?;
         machine.recover(&unlock, &server, &shares, &name).await?
     };
+    // From here on it is told what others add.
+    tell(&recovered.patient).await;
     context.print(&Restored {
         patient_id: recovered.patient.id().to_string(),
         devices: recovered.devices.iter().map(Entry::from).collect(),
@@ -72,7 +74,7 @@ impl Report for Restored {
             "This machine opens the vault of\n  {}\nwith these devices, as they were on {}:\n{}\
              Is a device missing, or one there that you removed? Then the server shows an old state: ask its operator.\n\
              Now remove what you have lost, and make a new kit, since its words were typed here:\n  \
-             medvault device remove NAME\n  medvault recovery kit\n",
+             medvault device remove NAME --lost\n  medvault recovery kit\n",
             self.patient_id,
             moment(self.list_made_ms),
             rows(&self.devices)

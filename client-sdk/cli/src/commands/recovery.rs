@@ -6,8 +6,9 @@ use std::{
 };
 
 use clap::Subcommand;
-use client_sdk::{Kit, RecoveringMachine, ReturnedFile};
+use client_sdk::{Kit, Patient, RecoveringMachine, ReturnedFile};
 use serde::Serialize;
+use zeroize::Zeroizing;
 
 use crate::{
     context::{Context, Member},
@@ -28,6 +29,10 @@ pub(crate) enum Command {
         /// Write it as a page to print; the file holds the words
         #[arg(long, value_name = "FILE")]
         pdf: Option<PathBuf>,
+        /// A file with the words of the kit before, which then goes at once; on a terminal they are asked for. Without them one
+        /// that is older than a week stays for another week, unless another device removes it
+        #[arg(long, value_name = "FILE")]
+        before: Option<PathBuf>,
     },
     /// Prove that the kit works, without changing anything; the words are asked for, or read from standard input
     #[command(after_help = EXAMPLES)]
@@ -83,7 +88,7 @@ or with trustees:
 
 pub(crate) async fn run(context: &Context, command: Command) -> Result<(), Failure> {
     match command {
-        Command::Kit { pdf } => kit(context, pdf.as_deref()).await,
+        Command::Kit { pdf, before } => kit(context, pdf.as_deref(), before.as_deref()).await,
         Command::Drill => drill(context).await,
         Command::Trustees {
             threshold,
@@ -102,7 +107,7 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<(), Failu
 
 /// The kit is of use only when its words were proven to be written down; until then nothing has changed, and the
 /// page is removed again.
-async fn kit(context: &Context, pdf: Option<&Path>) -> Result<(), Failure> {
+async fn kit(context: &Context, pdf: Option<&Path>, before: Option<&Path>) -> Result<(), Failure> {
     let terminal = stdout().is_terminal() && !context.json();
     if pdf.is_none() && !terminal {
         return Err(Failure::usage(
@@ -111,6 +116,7 @@ async fn kit(context: &Context, pdf: Option<&Path>) -> Result<(), Failure> {
     }
     let file = pdf.map(NewFile::at).transpose()?;
     let patient = context.patient().await?;
+    let before = words_before(&patient, before, terminal).await?;
     let kit = Kit::generate()?;
     let page = match file {
         Some(file) => Some(Page::write(file, &patient.kit_sheet(&kit)?)?),
@@ -123,15 +129,41 @@ async fn kit(context: &Context, pdf: Option<&Path>) -> Result<(), Failure> {
     }
     words::ask_for_three(&kit).await?;
     let used = patient
-        .use_kit(&kit, &Bar::records("Re-wrapping", context.json()))
+        .use_kit(
+            &kit,
+            before.as_deref().map(String::as_str),
+            &Bar::records("Re-wrapping", context.json()),
+        )
         .await;
     let (member, pages) = in_force(used, page.into_iter().collect())?;
     context.print(&KitMade {
         device_id: member.id.to_string(),
         replaced: member.replaced.iter().map(ToString::to_string).collect(),
+        leaving: member.leaving.iter().map(ToString::to_string).collect(),
         pdf: pages.into_iter().next(),
         unfinished: member.unfinished,
     })
+}
+
+/// The words of the kit that is to go, if there is one and she has them.
+async fn words_before(
+    patient: &Patient,
+    file: Option<&Path>,
+    terminal: bool,
+) -> Result<Option<Zeroizing<String>>, Failure> {
+    if let Some(path) = file {
+        let bytes = Zeroizing::new(new_file::read(path)?);
+        let text = std::str::from_utf8(&bytes).map(|text| Zeroizing::new(text.to_owned()));
+        let text = text.map_err(|_| Failure::usage(format!("{} holds no words", path.display())))?;
+        return Ok(Some(text));
+    }
+    if !terminal || !patient.has_kit().await? {
+        return Ok(None);
+    }
+    let words =
+        words::line("The words of the kit before, in one line (not shown), or nothing if they are lost: ")
+            .await?;
+    Ok(Some(words).filter(|words| !words.trim().is_empty()))
 }
 
 /// What came to be of use, and the files that belong to it. They stay also when nobody knows whether it did: a file
@@ -163,6 +195,17 @@ fn to_finish(unfinished: Option<&String>) -> String {
             "What the one before could open is not all under new keys yet ({why}): run medvault agent --once.\n"
         )
     })
+}
+
+/// What to do about those that stay for a while.
+fn to_leave(members: &[String]) -> String {
+    let text = |member: &String| {
+        format!(
+            "{member} stays for a week, so that nobody who has one device of yours can take it from you. It goes at once with \
+             medvault device remove {member} --lost on another device.\n"
+        )
+    };
+    members.iter().map(text).collect()
 }
 
 async fn drill(context: &Context) -> Result<(), Failure> {
@@ -212,6 +255,7 @@ async fn trustees(context: &Context, threshold: u8, out: &Path, names: &[String]
             .iter()
             .map(ToString::to_string)
             .collect(),
+        leaving: entrusted.member.leaving.iter().map(ToString::to_string).collect(),
         threshold,
         shares: shares.collect(),
         unfinished: entrusted.member.unfinished,
@@ -251,6 +295,8 @@ async fn give_back(
 struct KitMade {
     device_id: String,
     replaced: Vec<String>,
+    /// Those before that stay for a while.
+    leaving: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pdf: Option<String>,
     /// Why re-keying broke off.
@@ -264,9 +310,9 @@ impl Report for KitMade {
             format!("Print {pdf}, then delete it: whoever has the file has the vault.\n")
         });
         let before = if self.replaced.is_empty() {
-            ""
+            to_leave(&self.leaving)
         } else {
-            "The kit before opens nothing any more: destroy it.\n"
+            "The kit before opens nothing any more: destroy it.\n".to_owned()
         };
         format!(
             "The kit opens your vault from now on.\n  {}\n{page}{before}{}Try it once a year: medvault recovery drill\n",
@@ -318,6 +364,8 @@ struct Given {
 struct Divided {
     device_id: String,
     replaced: Vec<String>,
+    /// Those before that stay for a while.
+    leaving: Vec<String>,
     threshold: u8,
     shares: Vec<Given>,
     /// Why re-keying broke off.
@@ -337,7 +385,7 @@ impl Report for Divided {
         format!(
             "Any {} of these can restore your vault together, and fewer learn nothing. Give each its file, in any way:\n{}{}",
             self.threshold,
-            table(["SHARE", "TRUSTEE", "FILE"], rows),
+            table(["SHARE", "TRUSTEE", "FILE"], rows) + &to_leave(&self.leaving),
             to_finish(self.unfinished.as_ref())
         )
     }

@@ -83,7 +83,7 @@ impl Patient {
 
     /// Ends a delegation, unless it has ended, and gives the newest epochs that its end gives up. They are this
     /// device's own word, or another one's of hers, and not the server's.
-    async fn submit_end(&self, own: &OwnDelegation) -> Result<Vec<Collection>> {
+    pub(in crate::patient) async fn submit_end(&self, own: &OwnDelegation) -> Result<Vec<Collection>> {
         if let Some(end) = &own.end {
             return Ok(end.last.clone());
         }
@@ -124,7 +124,11 @@ impl Patient {
     }
 
     /// Takes these epochs and those before out of use, and counts those that still were in use.
-    async fn retire_up_to(&self, last: &[Collection], progress: &dyn Progress) -> Result<usize> {
+    pub(in crate::patient) async fn retire_up_to(
+        &self,
+        last: &[Collection],
+        progress: &dyn Progress,
+    ) -> Result<usize> {
         let mut open = Vec::new();
         {
             let ring = self.refresh_ring().await?;

@@ -112,8 +112,12 @@ impl Patient {
         Ok(())
     }
 
-    /// Seals to the delegate's verified vault key whatever key of her collections she has not (DLG-3).
+    /// Seals to the delegate's verified vault key whatever key of her collections she has not (DLG-3); nothing to one by the
+    /// word of a device that is gone (DEV-20).
     pub(super) async fn give_keys(&self, own: &OwnDelegation) -> Result<()> {
+        if !self.delegation_stands(&own.delegation) {
+            return Ok(());
+        }
         for _ in 0..MAX_TRIES {
             let missing = own.missing(&*self.refresh_ring().await?);
             match self.seal_keys(&own.delegation, &missing).await {

@@ -94,7 +94,7 @@ enum Answer {
 }
 
 impl OwnDelegation {
-    fn state(&self, now: Moment) -> DelegationState {
+    pub(super) fn state(&self, now: Moment) -> DelegationState {
         match (state(&self.delegation, self.end.is_some(), now), self.answer) {
             (DelegationState::Live | DelegationState::NotYet, Answer::None) => DelegationState::Offered,
             (DelegationState::Live | DelegationState::NotYet, Answer::Refused) => DelegationState::Refused,
@@ -125,7 +125,7 @@ impl Patient {
         own.iter().map(|own| self.delegation_info(own)).collect()
     }
 
-    fn delegation_info(&self, own: &OwnDelegation) -> Result<DelegationInfo> {
+    pub(super) fn delegation_info(&self, own: &OwnDelegation) -> Result<DelegationInfo> {
         let delegation = &own.delegation;
         Ok(DelegationInfo {
             delegate: self.delegate_ref(delegation)?,
@@ -152,7 +152,7 @@ impl Patient {
         })
     }
 
-    async fn own_delegations(&self) -> Result<Vec<OwnDelegation>> {
+    pub(super) async fn own_delegations(&self) -> Result<Vec<OwnDelegation>> {
         let before = self.known_acts().await?.acts().clone();
         let (mut own, mut after) = (Vec::new(), String::new());
         loop {

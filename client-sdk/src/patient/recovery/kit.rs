@@ -81,15 +81,33 @@ impl Patient {
     }
 
     /// From now on this kit opens the vault, and one before it does not any more: what the one before could open is
-    /// brought under new keys, and `progress` counts its records.
+    /// brought under new keys, and `progress` counts its records. One that is settled goes at once only with its own words,
+    /// `before`; else it stays for a while, and its leaving is announced on all devices (DEV-20).
     ///
     /// # Errors
+    /// [`Error::RecoveryWords`], [`Error::UnknownRecovery`] for words that are not those of the one before.
     /// Of the connection, and what the server refuses. After [`Error::Unreachable`] nobody knows which kit is in force; else
     /// the new one is of no use, and one before it as good as ever.
-    pub async fn use_kit(&self, kit: &Kit, progress: &dyn Progress) -> Result<RecoveryMember> {
+    pub async fn use_kit(
+        &self,
+        kit: &Kit,
+        before: Option<&str>,
+        progress: &dyn Progress,
+    ) -> Result<RecoveryMember> {
+        if let Some(words) = before {
+            self.wake(words).await?.patient.announce_own_leaving().await?;
+        }
         let member = self.add_member(&kit.secret, KIT, progress).await?;
         self.recovery_proven()?;
         Ok(member)
+    }
+
+    /// Whether the list of devices has a kit.
+    ///
+    /// # Errors
+    /// As [`Self::devices`].
+    pub async fn has_kit(&self) -> Result<bool> {
+        Ok(self.devices().await?.iter().any(|device| device.name == KIT))
     }
 
     /// Does with a kit's words all that a restoration does before it changes anything (RCV-11).
@@ -97,17 +115,9 @@ impl Patient {
     /// # Errors
     /// [`Error::RecoveryWords`], [`Error::UnknownRecovery`]; [`Error::Usage`] for the words of another vault.
     pub async fn rehearse(&self, words: &str) -> Result<Rehearsed> {
-        let secret = RecoverySecret::from_words(words).map_err(Error::RecoveryWords)?;
-        let pins = self.home().pins(&self.home().principal()?)?;
         // Its folder lives as long as it does, and goes with it.
-        let woken = Awake::wake(&pins, &secret).await?;
+        let woken = self.wake(words).await?;
         let awake = &woken.patient;
-        if awake.id() != self.id() {
-            return Err(Error::Usage(format!(
-                "these are the words of another vault, that of {}",
-                awake.id()
-            )));
-        }
         let (shown, seen) = (awake.refresh_devices().await?, self.refresh_devices().await?);
         if shown.newest().hash() != seen.newest().hash() {
             return Err(Error::tampered("the list of devices")(
@@ -122,6 +132,20 @@ impl Patient {
         };
         self.recovery_proven()?;
         Ok(rehearsed)
+    }
+
+    /// The member of this vault whose words these are.
+    async fn wake(&self, words: &str) -> Result<Awake> {
+        let secret = RecoverySecret::from_words(words).map_err(Error::RecoveryWords)?;
+        let pins = self.home().pins(&self.home().principal()?)?;
+        let woken = Awake::wake(&pins, &secret).await?;
+        if woken.patient.id() != self.id() {
+            return Err(Error::Usage(format!(
+                "these are the words of another vault, that of {}",
+                woken.patient.id()
+            )));
+        }
+        Ok(woken)
     }
 }
 

@@ -17,7 +17,7 @@ mod sheet;
 mod trustees;
 
 use crypto::{RecoveryKeys, RecoverySecret};
-use protocol_spec::{devices::DeviceKind, field::Name, ids::DeviceId};
+use protocol_spec::{devices::DeviceKind, field::Name, ids::DeviceId, problem::Problem};
 
 pub(crate) use self::kit::day;
 pub use self::{
@@ -29,7 +29,7 @@ use super::{
     Patient,
     devices::{Newcomer, Proof},
 };
-use crate::{Progress, Result};
+use crate::{Error, Progress, Result};
 
 /// A recovery member that was added to the list of devices.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,12 +38,15 @@ pub struct RecoveryMember {
     pub id: DeviceId,
     /// Those of the same name that were there before, and are of no use any more.
     pub replaced: Vec<DeviceId>,
+    /// Those of the same name that stay for a while, because they are settled: their leaving is announced (DEV-20).
+    pub leaving: Vec<DeviceId>,
     /// Why what those could open is not all under new keys yet: [`Patient::finish_revocations`] goes on with it.
     pub unfinished: Option<String>,
 }
 
 impl Patient {
-    /// Adds the member that follows from a secret, in the place of those with the same name.
+    /// Adds the member that follows from a secret, in the place of those with the same name. Those that are settled stay for a
+    /// while: their leaving is announced (DEV-20).
     async fn add_member(
         &self,
         secret: &RecoverySecret,
@@ -54,7 +57,8 @@ impl Patient {
         let same = devices
             .iter()
             .filter(|device| device.kind == DeviceKind::Recovery && device.name == name);
-        let replaced: Vec<DeviceId> = same.map(|device| device.id).collect();
+        let before: Vec<DeviceId> = same.map(|device| device.id).collect();
+        self.check_left_alone(&before)?;
         let RecoveryKeys { identity, recipient } = secret.keys()?;
         let newcomer = Newcomer {
             device_key: identity.public(),
@@ -64,20 +68,40 @@ impl Patient {
             proof: Proof::Secret(secret),
         };
         let id = DeviceId::from(&identity.public());
-        let done = self.replace_devices(replaced.clone(), &newcomer, progress).await;
-        let unfinished = match done {
-            Ok(()) => None,
+        let mut member = RecoveryMember {
+            id,
+            replaced: before.clone(),
+            leaving: Vec::new(),
+            unfinished: None,
+        };
+        let mut done = self.replace_devices(&before, &newcomer, progress).await;
+        if matches!(&done, Err(error) if error.is_problem(Problem::RecoveryKept)) {
+            done = self.add_beside(&newcomer, &before).await;
+            member.leaving = std::mem::take(&mut member.replaced);
+        }
+        match done {
+            Ok(()) => {}
             // Once it is in the list it is in force, whatever has failed since.
             Err(error) if self.refresh_devices().await?.newest().device(id).is_some() => {
-                Some(error.to_string())
+                member.unfinished = Some(error.to_string());
             }
             Err(error) => return Err(error),
-        };
-        Ok(RecoveryMember {
-            id,
-            replaced,
-            unfinished,
-        })
+        }
+        Ok(member)
+    }
+
+    /// What a member has added, she is asked about before the member goes (DEV-19).
+    fn check_left_alone(&self, members: &[DeviceId]) -> Result<()> {
+        let known = self.keys.known();
+        for member in members {
+            if let Some(added) = self.going_with(&known, *member, |_| false).get(1) {
+                return Err(Error::Usage(format!(
+                    "{member} has added {added}: say first what becomes of that, with `medvault device retire {member}`, or \
+                     `medvault device remove {member} --lost`"
+                )));
+            }
+        }
+        Ok(())
     }
 }
 

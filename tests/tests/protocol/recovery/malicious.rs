@@ -160,7 +160,7 @@ fn a_state_without_the_kit_is_no_vault_for_it() -> Result<()> {
     std::fs::rename(world.server.data().join("db"), world.path("before"))?;
     std::fs::rename(world.path("after"), world.server.data().join("db"))?;
     world.server.restart()?;
-    patient.run(&["device", "remove", &text(&made, "device_id")?])?;
+    patient.run(&["device", "remove", &text(&made, "device_id")?, "--lost"])?;
     let refused = fail_to_recover(&world, &machine, &words)?;
     assert_eq!(code(&refused), "unknown-recovery", "{refused:?}");
     Ok(())

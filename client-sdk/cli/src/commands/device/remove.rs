@@ -1,0 +1,293 @@
+//! `medvault device given`, `remove` and `retire`: what becomes of a device, and of what it has given.
+
+use std::{
+    collections::HashSet,
+    io::{IsTerminal, stdin},
+};
+
+use clap::Args;
+use client_sdk::{
+    DeviceId, Patient,
+    patient::{Given, GivenKind, Removal},
+};
+use serde::Serialize;
+
+use super::read_line;
+use crate::{
+    args,
+    confirm::confirm,
+    context::Context,
+    failure::Failure,
+    output::{Report, moment, note, plain, table, timestamp},
+    progress::Bar,
+};
+
+/// Whose gifts are shown.
+#[derive(Args, Debug)]
+pub(crate) struct GivenOptions {
+    /// The device: name or id
+    device: String,
+    /// Say of each whether this device had seen it at this moment: a moment, or how long ago, such as 3d
+    #[arg(long, value_name = "WHEN", value_parser = args::since)]
+    since: Option<u64>,
+}
+
+/// How a device is removed.
+#[derive(Args, Debug)]
+pub(crate) struct RemoveOptions {
+    /// The device: name or id
+    device: String,
+    /// It is lost, or somebody else may have it: what it has given ends
+    #[arg(long)]
+    lost: bool,
+    /// Since when: a moment such as 2026-11-29T10:00Z, or how long ago, such as 3d. What this device had seen before then
+    /// stays, once you have confirmed it
+    #[arg(long, value_name = "WHEN", requires = "lost", value_parser = args::since)]
+    since: Option<u64>,
+    /// Confirm what stays without being asked
+    #[arg(long)]
+    yes: bool,
+}
+
+/// How a device is retired.
+#[derive(Args, Debug)]
+pub(crate) struct RetireOptions {
+    /// The device: name or id
+    device: String,
+    /// What ends of what it has given, by its id; may be repeated
+    #[arg(long, value_name = "ID")]
+    end: Vec<String>,
+    /// Confirm what stays without being asked
+    #[arg(long)]
+    yes: bool,
+}
+
+pub(super) async fn given(context: &Context, options: GivenOptions) -> Result<(), Failure> {
+    let patient = context.patient().await?;
+    let device = find(&patient, &options.device).await?;
+    let given = patient.given_by(device, options.since).await?;
+    context.print(&List {
+        given: given.iter().map(Row::from).collect(),
+    })
+}
+
+pub(super) async fn remove(context: &Context, options: RemoveOptions) -> Result<(), Failure> {
+    if !options.lost && is_retired(context)? {
+        let RemoveOptions { device, yes, .. } = options;
+        let end = Vec::new();
+        return retire(context, RetireOptions { device, end, yes }).await;
+    }
+    let patient = context.patient().await?;
+    let device = find(&patient, &options.device).await?;
+    let mut stays = Vec::new();
+    if let Some(since) = options.since {
+        stays = patient.given_by(device, Some(since)).await?;
+        stays.retain(|given| given.earlier);
+        confirm_stays(&stays, options.yes, "leave out --since to have all of it end")?;
+    }
+    finish(context, &patient, (device, options.device), "removed", &stays).await
+}
+
+pub(super) async fn retire(context: &Context, options: RetireOptions) -> Result<(), Failure> {
+    let patient = context.patient().await?;
+    let device = find(&patient, &options.device).await?;
+    let mut stays = patient.given_by(device, None).await?;
+    let unknown = options
+        .end
+        .iter()
+        .find(|id| !stays.iter().any(|given| given.id == **id));
+    if let Some(id) = unknown {
+        return Err(Failure::usage(format!(
+            "{} has given no {id}: see medvault device given",
+            plain(&options.device)
+        )));
+    }
+    stays.retain(|given| !options.end.contains(&given.id));
+    confirm_stays(&stays, options.yes, "name with --end what is to end")?;
+    finish(context, &patient, (device, options.device), "retired", &stays).await
+}
+
+/// By its id a removal that was broken off is taken up again.
+async fn find(patient: &Patient, device: &str) -> Result<DeviceId, Failure> {
+    match device.parse() {
+        Ok(id) => Ok(id),
+        Err(_) => Ok(patient.find_device(device).await?.id),
+    }
+}
+
+/// Whether she has the device, which is asked on a terminal alone.
+fn is_retired(context: &Context) -> Result<bool, Failure> {
+    let either = "say which it is: `device remove --lost` when it is lost or somebody else may have it, `device retire` when \
+                  it is in your hand; nothing was changed";
+    if context.json() || !stdin().is_terminal() {
+        return Err(Failure::usage(either));
+    }
+    note("Is the device lost, or may somebody else have it? Then all that it has ever given ends.");
+    note(
+        "Or is it in your hand, and you do not use it any more? Then what it has given is shown, and stays if you like.",
+    );
+    note("Type lost or retire:");
+    match read_line()?.as_str() {
+        "lost" => Ok(false),
+        "retire" => Ok(true),
+        _ => Err(Failure::usage(either)),
+    }
+}
+
+fn confirm_stays(stays: &[Given], yes: bool, otherwise: &str) -> Result<(), Failure> {
+    if stays.is_empty() || yes {
+        return Ok(());
+    }
+    let rows: Vec<_> = stays.iter().map(Row::from).collect();
+    let about = format!("This stays, signed again by this device:\n{}", rows_text(&rows));
+    if !stdin().is_terminal() {
+        return Err(Failure::usage(format!(
+            "nobody is there to confirm what stays, {} in number: see medvault device given, then give --yes; or {otherwise}",
+            stays.len()
+        )));
+    }
+    confirm(&about, &format!("Does all of it stay? If not, {otherwise}."))
+}
+
+async fn finish(
+    context: &Context,
+    patient: &Patient,
+    (device, name): (DeviceId, String),
+    done: &'static str,
+    stays: &[Given],
+) -> Result<(), Failure> {
+    let keep: HashSet<String> = stays.iter().map(|given| given.id.clone()).collect();
+    let bar = Bar::records("Re-wrapping", context.json());
+    let Removal {
+        ended,
+        signed_again,
+        not_signed_again,
+        leaving,
+    } = patient.remove_device(device, &keep, &bar).await.inspect_err(|_| {
+        note(&format!(
+            "If the device is off the list already, the rest goes on with: medvault device remove {device} --lost"
+        ));
+    })?;
+    context.print(&Removed {
+        done,
+        device_id: device.to_string(),
+        name,
+        ended: ended.iter().map(Row::from).collect(),
+        signed_again: signed_again.iter().map(Row::from).collect(),
+        not_signed_again: not_signed_again
+            .into_iter()
+            .map(|(given, why)| NotSigned {
+                given: Row::from(&given),
+                why,
+            })
+            .collect(),
+        leaving: leaving.iter().map(ToString::to_string).collect(),
+    })
+}
+
+#[derive(Serialize)]
+struct Row {
+    id: String,
+    kind: &'static str,
+    name: String,
+    given: String,
+    earlier: bool,
+    #[serde(skip)]
+    given_ms: u64,
+}
+
+impl From<&Given> for Row {
+    fn from(given: &Given) -> Self {
+        Self {
+            id: given.id.clone(),
+            kind: match given.kind {
+                GivenKind::Device => "device",
+                GivenKind::Recovery => "recovery",
+                GivenKind::Delegation => "delegation",
+                GivenKind::Permission => "permission",
+                GivenKind::Card => "card",
+                GivenKind::Guardian => "guardian",
+            },
+            name: given.name.clone(),
+            given: timestamp(given.created),
+            earlier: given.earlier,
+            given_ms: given.created,
+        }
+    }
+}
+
+fn rows_text(rows: &[Row]) -> String {
+    table(
+        ["ID", "KIND", "GIVEN, AS IT SAYS", "TO"],
+        rows.iter().map(|row| {
+            [
+                row.id.clone(),
+                row.kind.to_owned(),
+                moment(row.given_ms),
+                plain(&row.name),
+            ]
+        }),
+    )
+}
+
+#[derive(Serialize)]
+struct List {
+    given: Vec<Row>,
+}
+
+impl Report for List {
+    fn text(&self) -> String {
+        if self.given.is_empty() {
+            "Nothing that it has given holds.\n".to_owned()
+        } else {
+            rows_text(&self.given)
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct NotSigned {
+    #[serde(flatten)]
+    given: Row,
+    why: String,
+}
+
+#[derive(Serialize)]
+struct Removed {
+    done: &'static str,
+    device_id: String,
+    name: String,
+    ended: Vec<Row>,
+    signed_again: Vec<Row>,
+    not_signed_again: Vec<NotSigned>,
+    leaving: Vec<String>,
+}
+
+impl Report for Removed {
+    fn text(&self) -> String {
+        let mut text = format!("{}: {}\n  {}\n", self.done, plain(&self.name), self.device_id);
+        for (what, rows) in [
+            ("Ended", &self.ended),
+            ("Signed again by this device", &self.signed_again),
+        ] {
+            if !rows.is_empty() {
+                text += &format!("{what}:\n{}", rows_text(rows));
+            }
+        }
+        for NotSigned { given, why } in &self.not_signed_again {
+            text += &format!(
+                "Not signed again, and without new keys: {} {} ({}): {}; give it anew, or end it.\n",
+                given.kind,
+                given.id,
+                plain(&given.name),
+                plain(why)
+            );
+        }
+        for member in &self.leaving {
+            text += &format!(
+                "Still there: {member}. It leaves when another device of yours removes it as well, or in a week.\n"
+            );
+        }
+        text
+    }
+}
