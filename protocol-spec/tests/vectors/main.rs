@@ -17,8 +17,8 @@ use case::Case;
 const COUNTS: &[(&str, usize, usize)] = &[
     ("statements", 37, 36),
     ("devices", 4, 10),
-    ("device-lists", 7, 23),
-    ("permissions", 10, 48),
+    ("device-lists", 9, 26),
+    ("permissions", 11, 48),
     ("delegations", 4, 32),
     ("vault-heads", 3, 16),
     ("directory", 3, 18),

@@ -205,6 +205,7 @@ pub(crate) fn lists() -> Vec<Case> {
         bad_next(),
         bad_changes(),
         last_place(),
+        leaving(),
         newest(),
     ]
     .into_iter()
@@ -431,6 +432,58 @@ fn last_place() -> Vec<Case> {
             "sixteenth",
             "another device adds the sixteenth",
             filled(DEVICE),
+        ),
+    ]
+}
+
+/// The second device is a kit; the third list says that these leave.
+fn leaves(signer: u8, leaving: &[u8]) -> Check {
+    let both = [DEVICE, SECOND_DEVICE];
+    let with_kit = |before: &DeviceList, signer: u8| {
+        let mut list = next_list(before, signer, &both);
+        list.devices[1].kind = DeviceKind::Recovery;
+        list
+    };
+    let added = with_kit(&first_list(), DEVICE);
+    let mut announced = with_kit(&added, signer);
+    let ids = leaving
+        .iter()
+        .map(|device| DeviceId::from(&key(*device).public()));
+    announced.leaving = ids.collect();
+    check(&[(first_list(), PATIENT), (added, DEVICE), (announced, signer)])
+}
+
+fn leaving() -> Vec<Case> {
+    let fails = |name, description, leaving: &[u8]| {
+        bad("DEV-1", "malformed", name, description, leaves(DEVICE, leaving))
+    };
+    vec![
+        good(
+            "DEV-20",
+            "leaving",
+            "a device announces that the kit leaves",
+            leaves(DEVICE, &[SECOND_DEVICE]),
+        ),
+        good(
+            "DEV-20",
+            "leaving-by-itself",
+            "the kit announces that it leaves",
+            leaves(SECOND_DEVICE, &[SECOND_DEVICE]),
+        ),
+        fails(
+            "leaving-device",
+            "a device that is no recovery member leaves",
+            &[DEVICE],
+        ),
+        fails(
+            "leaving-unlisted",
+            "a device that is not listed leaves",
+            &[STRANGER],
+        ),
+        fails(
+            "leaving-twice",
+            "the kit leaves twice",
+            &[SECOND_DEVICE, SECOND_DEVICE],
         ),
     ]
 }

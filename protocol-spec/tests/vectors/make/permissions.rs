@@ -151,14 +151,14 @@ fn collections() -> Vec<Case> {
 
 /// PRM-14: in the place of another, never of itself.
 fn replacements() -> Vec<Case> {
-    let of = |permission_id| {
+    let of = |permission_id, signed_again| {
         let mut body = world::permission_body(Kind::Download);
         body.replaces = Some(Replaces {
             permission_id,
             permission_hash: world::hash("permission"),
             uses_left: 2,
             bytes_left: 4096,
-            signed_again: false,
+            signed_again,
         });
         check(&message(DEVICE, body.encode(), &world::sealed(0x51)))
     };
@@ -168,14 +168,20 @@ fn replacements() -> Vec<Case> {
             "PRM-14",
             "replaces",
             "in the place of an older permission",
-            of(other),
+            of(other, false),
+        ),
+        good(
+            "DEV-18",
+            "signed-again",
+            "in the place of an older permission, and she was asked",
+            of(other, true),
         ),
         bad(
             "PRM-1",
             "malformed",
             "replaces-itself",
             "in the place of itself",
-            of(world::PERMISSION_ID),
+            of(world::PERMISSION_ID, false),
         ),
     ]
 }
