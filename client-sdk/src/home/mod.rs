@@ -20,6 +20,7 @@
 //! vault.acts        what has been done to her vault, as this device has seen it
 //! met.book          what ids of requests, permissions and records stood for when they were first met
 //! used.book         what an institution has used of each permission     removed.book  its terminals that were removed
+//! vault.times       when this device had seen how much of that      told.json     how much of it was told
 //! recovery.json     when a patient's recovery kit was last proven
 //! clock             the latest time that was seen
 //! rules/            a patient's standing rules, signed, and what they answered (see `rules`)

@@ -1,16 +1,16 @@
 //! Whose word it is that somebody may have keys of hers: nothing is given new keys by itself for whoever has them by the
-//! word of a device that is gone. See `protocol-spec/spec/devices.md` §6 (DEV-18).
+//! word of a device that is gone. See `protocol-spec/spec/devices.md` §6 (DEV-20).
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use protocol_spec::{
     defence::Defence,
     delegation::VerifiedDelegation,
-    ids::{DeviceId, PatientId, PermissionId},
+    ids::{DeviceId, PermissionId},
 };
 
 use super::{Patient, known::Known, permissions::OwnPermission};
-use crate::{Error, Result};
+use crate::Result;
 
 /// By whose word each of her permissions is given.
 pub(super) struct Words(HashMap<PermissionId, Word>);
@@ -19,8 +19,6 @@ pub(super) struct Words(HashMap<PermissionId, Word>);
 pub(super) struct Word {
     /// The device of hers that has signed it, or the delegation that it is given through.
     pub(super) by: DeviceId,
-    /// The delegate's device that has signed it.
-    delegate: Option<(PatientId, DeviceId)>,
     /// The permission whose place it has taken without anybody asking her.
     instead_of: Option<PermissionId>,
 }
@@ -33,7 +31,6 @@ impl Word {
         let replaces = permission.replaces.as_ref().filter(|old| !old.signed_again);
         Self {
             by: given.map_or(signer, |given| given.device().id()),
-            delegate: given.map(|given| (given.delegate_id, signer)),
             instead_of: replaces.map(|old| old.permission_id),
         }
     }
@@ -69,37 +66,15 @@ impl Known {
 }
 
 impl Patient {
-    /// Her permissions that rest on the word of devices which she still has, and that her delegates still have.
+    /// Her permissions that rest on the word of devices which she still has.
     pub(super) async fn standing_permissions(&self) -> Result<Vec<OwnPermission>> {
         let mut all = self.own_permissions().await?;
         let (words, known) = (Words::of(&all), self.keys.known());
-        let gone = self.gone_of_delegates(&words).await?;
         all.retain(|own| {
             let under = words.under(own.permission.permission_id);
-            under.values().all(|word| {
-                let delegate = word.delegate.as_ref();
-                known.is_hers(word.by) && delegate.is_none_or(|device| !gone.contains(device))
-            })
+            under.values().all(|word| known.is_hers(word.by))
         });
         Ok(all)
-    }
-
-    /// The devices of delegates that have signed something, and are not in these delegates' newest lists.
-    async fn gone_of_delegates(&self, words: &Words) -> Result<HashSet<(PatientId, DeviceId)>> {
-        let mut signed: HashSet<_> = words.0.values().filter_map(|word| word.delegate).collect();
-        if Defence::SignersWord.is_off() {
-            signed.clear();
-        }
-        let delegates: HashSet<PatientId> = signed.iter().map(|(delegate, _)| *delegate).collect();
-        for delegate in delegates {
-            match self.session.patient_list(delegate).await {
-                Ok(list) => signed.retain(|(of, device)| *of != delegate || list.device(*device).is_none()),
-                // Nobody can say that it still is her device.
-                Err(Error::Unknown { .. } | Error::Tampered { .. }) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(signed)
     }
 
     /// Whether a delegation is the word of a device which she still has.

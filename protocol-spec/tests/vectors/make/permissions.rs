@@ -171,7 +171,7 @@ fn replacements() -> Vec<Case> {
             of(other, false),
         ),
         good(
-            "DEV-18",
+            "DEV-20",
             "signed-again",
             "in the place of an older permission, and she was asked",
             of(other, true),
