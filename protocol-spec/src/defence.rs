@@ -105,7 +105,7 @@ defences! {
     OwnStatements = "own-statements";
     /// Whoever asks or signs for a patient is a device of her newest list (DEV-6).
     ListedDevices = "listed-devices";
-    /// No single device ends at once what she falls back on (DEV-22).
+    /// No single device ends at once what she falls back on (DEV-23).
     KeptRecovery = "kept-recovery";
     /// One network address offers a bounded number of new devices (DEV-12).
     OffersOfAddress = "offers-of-address";
@@ -203,7 +203,7 @@ defences! {
     RootKey = "root-key";
     /// What any process of a home has seen of the list of devices, no other is shown otherwise (DEV-14).
     KeptLists = "kept-lists";
-    /// What a removed device has given ends with it, and gets no new keys (DEV-20, DEV-21).
+    /// What a removed device has given ends with it, and gets no new keys (DEV-21, DEV-22).
     SignersWord = "signers-word";
     /// A new device has the keys that its code names (DEV-9).
     LinkOffer = "link-offer";

@@ -29,7 +29,7 @@ pub const MAX_DEVICES: usize = 16;
 pub const MAX_LISTS: u64 = 1000;
 /// The last of them, which are kept for removals and recovery: as many as there can be devices.
 pub const RESERVED_LISTS: u64 = 16;
-/// After it is announced that a recovery member leaves, it stays for so long, unless it or another device agrees (DEV-22).
+/// After it is announced that a recovery member leaves, it stays for so long, unless it or another device agrees (DEV-23).
 pub const RECOVERY_DELAY: Duration = Duration::from_secs(7 * 24 * 3600);
 /// Longest sealed name: 256 bytes in its size class, and what sealing adds.
 pub const MAX_SEALED_NAME: usize = 256 + 72;
@@ -141,7 +141,7 @@ pub struct DeviceList {
     pub last_placement: u64,
     /// The devices.
     pub devices: Vec<ListedDevice>,
-    /// Recovery members whose removal is announced, ascending (DEV-22).
+    /// Recovery members whose removal is announced, ascending (DEV-23).
     pub leaving: Vec<DeviceId>,
 }
 

@@ -173,7 +173,7 @@ pub struct Replaces {
     /// Ciphertext bytes left.
     pub bytes_left: u64,
     /// The patient was asked: from now on it is the word of its signer alone, and not of whoever signed the old one
-    /// (DEV-20).
+    /// (DEV-21).
     pub signed_again: bool,
 }
 

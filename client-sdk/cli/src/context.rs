@@ -328,7 +328,7 @@ fn first_line(path: &Path) -> Result<Zeroizing<String>, Failure> {
 
 const LONGEST: usize = 4096;
 
-/// What other devices of hers have added, on standard error, before anything else (DEV-23). That it cannot be told keeps no command
+/// What other devices of hers have added, on standard error, before anything else (DEV-24). That it cannot be told keeps no command
 /// from running: what is wrong is told by whatever needs the server.
 pub(crate) async fn tell(patient: &Patient) {
     let Ok(Ok(news)) = tokio::time::timeout(PATIENCE, patient.news()).await else {

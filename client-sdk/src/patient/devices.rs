@@ -159,7 +159,7 @@ impl Patient {
         self.put_head().await
     }
 
-    /// Announces that this recovery member itself leaves: whoever has its words agrees (DEV-22).
+    /// Announces that this recovery member itself leaves: whoever has its words agrees (DEV-23).
     pub(super) async fn announce_own_leaving(&self) -> Result<()> {
         self.change(&Change::Leaving(self.keys.own.id())).await?;
         self.put_head().await

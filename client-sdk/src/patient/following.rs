@@ -19,7 +19,7 @@ pub struct Rewrapped {
 
 impl Patient {
     /// Wraps anew what is live and lies under an entry that is not its institution's present one. The present one is
-    /// believed along the chain alone (INS-4, INS-6), and nothing for whoever has it by the word of a removed device (DEV-20). One that is used meanwhile is left for the next time.
+    /// believed along the chain alone (INS-4, INS-6), and nothing for whoever has it by the word of a removed device (DEV-21). One that is used meanwhile is left for the next time.
     ///
     /// # Errors
     /// [`crate::Error::Tampered`] for a chain that does not hold; of the connection; what the server refuses.

@@ -1,5 +1,5 @@
 //! What a device has given, by itself and by way of what it has added: what ends when it is lost, and what is signed again
-//! when it is retired. See `protocol-spec/spec/devices.md` §6 (DEV-21).
+//! when it is retired. See `protocol-spec/spec/devices.md` §6 (DEV-22).
 
 use std::collections::{HashMap, HashSet};
 
@@ -81,7 +81,7 @@ impl Patient {
     }
 
     /// What still holds by the word of devices that are off the list, as a removal that was broken off or asked for nothing leaves it:
-    /// how much, by device. It gets no new keys (DEV-20).
+    /// how much, by device. It gets no new keys (DEV-21).
     ///
     /// # Errors
     /// As [`Self::given_by`].

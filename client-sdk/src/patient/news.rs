@@ -1,5 +1,5 @@
 //! What other devices of hers have added since this one was told last: whoever has one of her devices in wrong hands can give
-//! nothing that the others do not say aloud. See `protocol-spec/spec/devices.md` §6 (DEV-23).
+//! nothing that the others do not say aloud. See `protocol-spec/spec/devices.md` §6 (DEV-24).
 
 use std::collections::HashSet;
 

@@ -210,7 +210,7 @@ impl Patient {
     }
 
     /// Gives permissions over an old epoch of a collection anew, under its current key: those that rest on the word of devices
-    /// which she still has (DEV-20).
+    /// which she still has (DEV-21).
     async fn give_anew(&self, old: Collection) -> Result<()> {
         for _ in 0..MAX_TRIES {
             let mut used_meanwhile = false;

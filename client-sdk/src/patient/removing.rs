@@ -1,5 +1,5 @@
 //! A device is removed: it is shut out, and what it has given ends before anybody gets new keys, or is signed again by this
-//! device where she has said so. See `protocol-spec/spec/devices.md` §6 (DEV-20 to DEV-22).
+//! device where she has said so. See `protocol-spec/spec/devices.md` §6 (DEV-21 to DEV-23).
 
 use std::collections::HashSet;
 
@@ -29,7 +29,7 @@ pub struct Removal {
     pub signed_again: Vec<Given>,
     /// What was to stay and could not be signed again, with why: it gets no new keys, and can be given anew.
     pub not_signed_again: Vec<(Given, String)>,
-    /// Recovery members that stay for a while, because they are settled (DEV-22): their leaving is announced.
+    /// Recovery members that stay for a while, because they are settled (DEV-23): their leaving is announced.
     pub leaving: Vec<DeviceId>,
 }
 

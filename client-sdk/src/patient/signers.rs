@@ -1,5 +1,5 @@
 //! Whose word it is that somebody may have keys of hers: nothing is given new keys by itself for whoever has them by the
-//! word of a device that is gone. See `protocol-spec/spec/devices.md` §6 (DEV-20).
+//! word of a device that is gone. See `protocol-spec/spec/devices.md` §6 (DEV-21).
 
 use std::collections::HashMap;
 

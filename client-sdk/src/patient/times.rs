@@ -52,7 +52,7 @@ mod tests {
         (folder, home)
     }
 
-    /// DEV-21: only what was noted by then counts as seen by then.
+    /// DEV-22: only what was noted by then counts as seen by then.
     #[test]
     fn nothing_was_seen_before_it_was_noted() {
         let (_folder, home) = at(&[(1000, 3), (5000, 8)]);

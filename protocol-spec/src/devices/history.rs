@@ -23,7 +23,7 @@ pub struct KnownDevice {
     /// Who signed that list; itself for the first device.
     pub added_by: DeviceId,
     /// Who vouches for it now: who added it, or whoever has signed the list that removed who vouched before; itself, if that
-    /// is itself (DEV-21).
+    /// is itself (DEV-22).
     voucher: DeviceId,
     /// Number of the last placement before it was added.
     placed_before: u64,
@@ -130,7 +130,7 @@ impl DeviceHistory {
         })
     }
 
-    /// Who has announced that a recovery member leaves, and with which list (DEV-22).
+    /// Who has announced that a recovery member leaves, and with which list (DEV-23).
     pub fn announced(&self, id: DeviceId) -> Option<(DeviceId, u64)> {
         self.announced.get(&id).copied()
     }
@@ -150,7 +150,7 @@ impl DeviceHistory {
     }
 
     /// The devices of the newest list that are there by the word of another one, directly or by way of one another; those
-    /// that are spared are not, and nobody is by way of them (DEV-21).
+    /// that are spared are not, and nobody is by way of them (DEV-22).
     pub fn there_by(&self, id: DeviceId, spared: impl Fn(DeviceId) -> bool) -> Vec<DeviceId> {
         let mut there = Vec::new();
         let mut of = vec![id];

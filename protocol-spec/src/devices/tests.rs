@@ -104,7 +104,7 @@ fn a_fork_is_no_continuation() {
     assert!(history.extend(fork).is_err());
 }
 
-/// DEV-21: who vouches for a device when the one that added it is gone, and what is there by whose word.
+/// DEV-22: who vouches for a device when the one that added it is gone, and what is there by whose word.
 #[test]
 fn whoever_removes_a_device_vouches_for_what_stays_of_it() {
     let id = |seed| DeviceId::from(&public(seed));
@@ -130,7 +130,7 @@ fn whoever_removes_a_device_vouches_for_what_stays_of_it() {
     assert_eq!(history.gone_with(id(4)), [id(4)], "the fifth has stayed");
 }
 
-/// DEV-1, DEV-22: what leaves is a recovery member of the list; who has announced it is known until it is taken back.
+/// DEV-1, DEV-23: what leaves is a recovery member of the list; who has announced it is known until it is taken back.
 #[test]
 fn recovery_members_alone_leave() {
     let id = |seed| DeviceId::from(&public(seed));

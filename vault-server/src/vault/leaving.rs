@@ -1,5 +1,5 @@
 //! How recovery members leave: what she falls back on when all else is lost goes by no single device's word at once. See
-//! `spec/devices.md` §6 (DEV-22).
+//! `spec/devices.md` §6 (DEV-23).
 
 use bytes::Bytes;
 use protocol_spec::{

@@ -26,7 +26,7 @@ pub struct VaultLimits {
     pub log_wait: Duration,
     /// Uploads and releases that one institution may have open at once.
     pub sessions_per_institution: u32,
-    /// A recovery member goes by one device's word after this (DEV-22).
+    /// A recovery member goes by one device's word after this (DEV-23).
     pub recovery_delay: Duration,
     /// Openings of one vault in emergencies, in a day.
     pub emergencies_per_patient: usize,

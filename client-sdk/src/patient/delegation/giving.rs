@@ -113,7 +113,7 @@ impl Patient {
     }
 
     /// Seals to the delegate's verified vault key whatever key of her collections she has not (DLG-3); nothing to one by the
-    /// word of a device that is gone (DEV-22).
+    /// word of a device that is gone (DEV-23).
     pub(super) async fn give_keys(&self, own: &OwnDelegation) -> Result<()> {
         if !self.delegation_stands(&own.delegation) {
             return Ok(());

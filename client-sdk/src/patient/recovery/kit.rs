@@ -82,7 +82,7 @@ impl Patient {
 
     /// From now on this kit opens the vault, and one before it does not any more: what the one before could open is
     /// brought under new keys, and `progress` counts its records. One that is settled goes at once only with its own words,
-    /// `before`; else it stays for a while, and its leaving is announced on all devices (DEV-22).
+    /// `before`; else it stays for a while, and its leaving is announced on all devices (DEV-23).
     ///
     /// # Errors
     /// [`Error::RecoveryWords`], [`Error::UnknownRecovery`] for words that are not those of the one before.

@@ -38,7 +38,7 @@ pub struct RecoveryMember {
     pub id: DeviceId,
     /// Those of the same name that were there before, and are of no use any more.
     pub replaced: Vec<DeviceId>,
-    /// Those of the same name that stay for a while, because they are settled: their leaving is announced (DEV-22).
+    /// Those of the same name that stay for a while, because they are settled: their leaving is announced (DEV-23).
     pub leaving: Vec<DeviceId>,
     /// Why what those could open is not all under new keys yet: [`Patient::finish_revocations`] goes on with it.
     pub unfinished: Option<String>,
@@ -46,7 +46,7 @@ pub struct RecoveryMember {
 
 impl Patient {
     /// Adds the member that follows from a secret, in the place of those with the same name. Those that are settled stay for a
-    /// while: their leaving is announced (DEV-22).
+    /// while: their leaving is announced (DEV-23).
     async fn add_member(
         &self,
         secret: &RecoverySecret,
@@ -90,7 +90,7 @@ impl Patient {
         Ok(member)
     }
 
-    /// What a member has added, she is asked about before the member goes (DEV-21).
+    /// What a member has added, she is asked about before the member goes (DEV-22).
     fn check_left_alone(&self, members: &[DeviceId]) -> Result<()> {
         let known = self.keys.known();
         for member in members {

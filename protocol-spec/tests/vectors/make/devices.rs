@@ -459,13 +459,13 @@ fn leaving() -> Vec<Case> {
     };
     vec![
         good(
-            "DEV-22",
+            "DEV-23",
             "leaving",
             "a device announces that the kit leaves",
             leaves(DEVICE, &[SECOND_DEVICE]),
         ),
         good(
-            "DEV-22",
+            "DEV-23",
             "leaving-by-itself",
             "the kit announces that it leaves",
             leaves(SECOND_DEVICE, &[SECOND_DEVICE]),

@@ -171,7 +171,7 @@ fn replacements() -> Vec<Case> {
             of(other, false),
         ),
         good(
-            "DEV-20",
+            "DEV-21",
             "signed-again",
             "in the place of an older permission, and she was asked",
             of(other, true),

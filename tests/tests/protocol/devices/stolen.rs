@@ -96,7 +96,7 @@ fn brings(world: &World, who: &Cli, args: &[&str]) -> Result<bool> {
     Ok(output.status.success() && contents(&out)?.contains("after"))
 }
 
-/// ATK-59, DEV-20, DEV-21: the thief makes an account of his own her delegate.
+/// ATK-59, DEV-21, DEV-22: the thief makes an account of his own her delegate.
 #[test]
 fn a_delegate_by_a_stolen_device_reads_nothing_afterwards() -> Result<()> {
     play(&[Defence::SignersWord], |off| {
@@ -109,7 +109,7 @@ fn a_delegate_by_a_stolen_device_reads_nothing_afterwards() -> Result<()> {
     })
 }
 
-/// ATK-60, DEV-20, DEV-21: he permits a collection to an institution with which he works.
+/// ATK-60, DEV-21, DEV-22: he permits a collection to an institution with which he works.
 #[test]
 fn a_permission_by_a_stolen_device_is_not_given_anew() -> Result<()> {
     play(&[Defence::SignersWord], |off| {
@@ -120,7 +120,7 @@ fn a_permission_by_a_stolen_device_is_not_given_anew() -> Result<()> {
     })
 }
 
-/// ATK-60, DEV-20: the device of hers that still is there has given anew what the thief gave, by itself, before she noticed. Its
+/// ATK-60, DEV-21: the device of hers that still is there has given anew what the thief gave, by itself, before she noticed. Its
 /// own signature under that is not her word.
 #[test]
 fn what_was_given_anew_before_she_noticed_ends_too() -> Result<()> {
@@ -134,7 +134,7 @@ fn what_was_given_anew_before_she_noticed_ends_too() -> Result<()> {
     })
 }
 
-/// ATK-59, ATK-60, DEV-20: another client has removed the device and asked for nothing. What it gave is still there, and gets no
+/// ATK-59, ATK-60, DEV-21: another client has removed the device and asked for nothing. What it gave is still there, and gets no
 /// new keys from hers.
 #[test]
 fn nothing_of_a_removed_device_gets_new_keys_by_itself() -> Result<()> {
@@ -160,7 +160,7 @@ fn nothing_of_a_removed_device_gets_new_keys_by_itself() -> Result<()> {
     })
 }
 
-/// ATK-61, DEV-21: he adds a device of his own, and with that another one.
+/// ATK-61, DEV-22: he adds a device of his own, and with that another one.
 #[test]
 fn devices_by_a_stolen_device_go_with_it() -> Result<()> {
     play(&[Defence::SignersWord], |off| {
@@ -173,7 +173,7 @@ fn devices_by_a_stolen_device_go_with_it() -> Result<()> {
     })
 }
 
-/// ATK-62, DEV-21: he makes a kit.
+/// ATK-62, DEV-22: he makes a kit.
 #[test]
 fn a_kit_by_a_stolen_device_goes_with_it() -> Result<()> {
     play(&[Defence::SignersWord], |off| {
@@ -186,7 +186,7 @@ fn a_kit_by_a_stolen_device_goes_with_it() -> Result<()> {
     })
 }
 
-/// ATK-62, DEV-22: his kit takes the place of hers. She has nothing left but the words of hers: with them she comes back, removes
+/// ATK-62, DEV-23: his kit takes the place of hers. She has nothing left but the words of hers: with them she comes back, removes
 /// the device, and his kit with it.
 #[test]
 fn a_stolen_device_takes_no_settled_kit_from_her() -> Result<()> {
@@ -210,7 +210,7 @@ fn a_stolen_device_takes_no_settled_kit_from_her() -> Result<()> {
     })
 }
 
-/// DEV-21: since she knows when, what the tablet had seen before stays, once she has confirmed it, by the tablet's word.
+/// DEV-22: since she knows when, what the tablet had seen before stays, once she has confirmed it, by the tablet's word.
 #[test]
 fn what_was_seen_before_the_loss_stays_if_she_says_so() -> Result<()> {
     let theft = Theft::begin(&[])?;
@@ -273,7 +273,7 @@ fn humantime_now() -> String {
     humantime::format_rfc3339_millis(std::time::SystemTime::now()).to_string()
 }
 
-/// DEV-21: the removal breaks off once the device is off the list, before all that it gave has ended. Nothing of it gets new keys
+/// DEV-22: the removal breaks off once the device is off the list, before all that it gave has ended. Nothing of it gets new keys
 /// meanwhile, and the same command by the id of the device ends the rest.
 #[test]
 fn a_removal_that_was_broken_off_ends_the_rest() -> Result<()> {
@@ -323,7 +323,7 @@ fn a_removal_that_was_broken_off_ends_the_rest() -> Result<()> {
     Ok(())
 }
 
-/// DEV-21: lost and retired are told apart, by the person or not at all.
+/// DEV-22: lost and retired are told apart, by the person or not at all.
 #[test]
 fn nothing_is_removed_before_somebody_says_why() -> Result<()> {
     let theft = Theft::begin(&[])?;
@@ -340,7 +340,7 @@ fn nothing_is_removed_before_somebody_says_why() -> Result<()> {
     Ok(())
 }
 
-/// DEV-21: a device that is in her hand is retired: the new one signs again what stays, and what she excepts ends.
+/// DEV-22: a device that is in her hand is retired: the new one signs again what stays, and what she excepts ends.
 #[test]
 fn a_retired_device_leaves_what_she_does_not_except() -> Result<()> {
     let theft = Theft::begin(&[])?;
@@ -402,7 +402,7 @@ fn a_retired_device_leaves_what_she_does_not_except() -> Result<()> {
     Ok(())
 }
 
-/// DEV-22: a settled kit is replaced at once with its own words, or when another device agrees; DEV-23: and it is told.
+/// DEV-23: a settled kit is replaced at once with its own words, or when another device agrees; DEV-24: and it is told.
 #[test]
 fn a_settled_kit_goes_with_its_words_or_by_two_devices() -> Result<()> {
     let world = World::start_with(&["--recovery-delay", "2s"])?;
@@ -437,7 +437,7 @@ fn a_settled_kit_goes_with_its_words_or_by_two_devices() -> Result<()> {
     Ok(())
 }
 
-/// DEV-23: whatever another device adds is told once, at the next command, and what this one adds is not.
+/// DEV-24: whatever another device adds is told once, at the next command, and what this one adds is not.
 #[test]
 fn what_another_device_adds_is_told_once() -> Result<()> {
     let theft = Theft::begin(&[])?;

@@ -1,4 +1,4 @@
-//! How recovery members leave (DEV-22).
+//! How recovery members leave (DEV-23).
 
 use protocol_spec::{
     devices::{DeviceKind, RECOVERY_DELAY},
