@@ -69,6 +69,7 @@ impl At {
         End {
             epoch: self.epoch,
             count: self.count,
+            bytes: self.offset,
             tag: HEXLOWER.encode(&self.tag),
         }
     }

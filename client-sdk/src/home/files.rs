@@ -37,6 +37,22 @@ pub(crate) fn read_end(path: &Path, length: usize) -> Result<Option<Vec<u8>>> {
     }
 }
 
+/// The first `length` bytes of a file, or all of it if it has not as many, and how many it has; nothing when it is not there.
+pub(crate) fn read_begin(path: &Path, length: usize) -> Result<Option<(Vec<u8>, u64)>> {
+    let read = || -> io::Result<(Vec<u8>, u64)> {
+        let file = File::open(path)?;
+        let all = file.metadata()?.len();
+        let mut bytes = Vec::with_capacity(length);
+        file.take(length as u64).read_to_end(&mut bytes)?;
+        Ok((bytes, all))
+    };
+    match read() {
+        Ok(begin) => Ok(Some(begin)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Error::io("cannot read", path)(error)),
+    }
+}
+
 /// Write beside, sync, rename, sync the folder. Readable by the owner alone.
 pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
     replace_soon(path, bytes)?;

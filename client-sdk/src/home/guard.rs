@@ -6,6 +6,7 @@
 //! files of the home at once: only the server's log tells that.
 
 use std::{
+    cmp::Ordering,
     fs::File,
     io::{self, Read, Seek, SeekFrom},
     path::{Path, PathBuf},
@@ -20,7 +21,7 @@ use super::{
     Lock,
     chain::{At, Entries, FIRST},
     files, lock_file,
-    seal::{Floors, LINE, Seal, Sealed},
+    seal::{End, Floors, LINE, Seal, Sealed},
 };
 use crate::{Error, Result};
 
@@ -93,9 +94,21 @@ impl Guard {
             }
             guard.check_generation(sealed.generation)?;
         }
-        match floors.chains.keys().find(|name| !dir.join(name).exists()) {
-            Some(name) => Err(guard.altered(name, MISSING)),
-            None => Ok(guard),
+        for (name, end) in &floors.chains {
+            guard.check_length(name, end)?;
+        }
+        Ok(guard)
+    }
+
+    /// Whether a file that grows is there, and as long as it was; what is in it is seen when it is read.
+    fn check_length(&self, name: &str, end: &End) -> Result<()> {
+        let begin = files::read_begin(&self.dir.join(name), FIRST)?;
+        let (first, length) = begin.ok_or_else(|| self.altered(name, MISSING))?;
+        let begin = At::read_begin(&self.key, name, &first).ok_or_else(|| self.altered(name, CHANGED))?;
+        match begin.epoch().cmp(&end.epoch) {
+            Ordering::Less => Err(self.altered(name, OLDER)),
+            Ordering::Equal if length < end.bytes => Err(self.altered(name, CUT)),
+            _ => Ok(()),
         }
     }
 
@@ -334,7 +347,7 @@ impl Guard {
         of(&known.seal.floors).max(of(&known.ahead))
     }
 
-    fn chain_floor(&self, name: &str) -> Option<super::seal::End> {
+    fn chain_floor(&self, name: &str) -> Option<End> {
         let known = self.known();
         let mut floors = Floors::default();
         for from in [&known.seal.floors, &known.ahead] {

@@ -37,6 +37,8 @@ pub(super) struct Floors {
 pub(super) struct End {
     pub(super) epoch: u64,
     pub(super) count: u64,
+    /// How long it is then.
+    pub(super) bytes: u64,
     /// Hex of the tag of the last entry.
     pub(super) tag: String,
 }
@@ -187,6 +189,7 @@ mod tests {
         let end = |epoch, count| End {
             epoch,
             count,
+            bytes: 0,
             tag: String::new(),
         };
         let floors = |version, end: End| Floors {

@@ -94,13 +94,7 @@ fn files_that_were_removed_are_missed() -> Result<()> {
             "history.json",
             "directory.checkpoint",
         ];
-        let of_the_clinic = [
-            "home.seal",
-            "log.checkpoint",
-            "met.book",
-            "used.book",
-            "device-lists.book",
-        ];
+        let of_the_clinic = ["home.seal", "log.checkpoint", "met.book", "used.book"];
         let patients = all_go_on(&scene, &scene.patient.without(off), &of_the_patient, |_, path| {
             Ok(fs::remove_file(path)?)
         })?;
