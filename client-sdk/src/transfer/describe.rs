@@ -1,7 +1,7 @@
 //! What a file says of itself: media type, and what a clinician sorts by. It goes into the sealed manifest.
 //!
 //! A description helps to find a record and nothing depends on it: what cannot be read is left empty. Files are by
-//! strangers, so neither the memory nor the time that it takes is for a file to say (CNT-17): [`dicom`] reads three tags
+//! strangers, so neither the memory nor the time that it takes is for a file to say (CNT-19): [`dicom`] reads three tags
 //! in a buffer of fixed size, and of JSON [`MOST`] bytes are read, by a parser that ends at 128 levels and keeps what is
 //! named here.
 

@@ -1,4 +1,4 @@
-//! Three tags of a DICOM file: study, series, date (CNT-17).
+//! Three tags of a DICOM file: study, series, date (CNT-19).
 //!
 //! A reader of our own, because files come from strangers and the libraries there are build the whole object: they reserve what a
 //! file claims, and follow its nesting by recursion, in a process that holds keys. Here memory is one buffer and one

@@ -102,7 +102,7 @@ fn dependencies_run_one_way() -> Result<()> {
     Ok(())
 }
 
-/// CNT-17, RUSTSEC-2021-0153: what builds a whole DICOM object from a stranger's file, and the crate without a maintainer that
+/// CNT-19, RUSTSEC-2021-0153: what builds a whole DICOM object from a stranger's file, and the crate without a maintainer that
 /// comes with it, make data for tests and are in no program.
 #[test]
 fn no_program_links_a_library_for_whole_dicom_objects() -> Result<()> {

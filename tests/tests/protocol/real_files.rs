@@ -153,7 +153,7 @@ fn dicom_and_fhir_files_come_back_bit_by_bit() -> Result<()> {
         "{} files tell their study",
         told("dicom_study_uid")
     );
-    // CNT-17: our reader of three tags finds what pydicom finds, in whatever encoding it is written.
+    // CNT-19: our reader of three tags finds what pydicom finds, in whatever encoding it is written.
     let studies = studies(&pydicom, &sent.join("dicom"))?;
     let mut differ = Vec::new();
     for part in parts {

@@ -209,7 +209,7 @@ fn nested(levels: usize) -> Vec<u8> {
     [header(Written::Implicit.uid()), level.repeat(levels)].concat()
 }
 
-/// ATK-91, CNT-17.
+/// ATK-91, CNT-19.
 #[test]
 fn neither_memory_nor_time_is_for_a_file_to_say() {
     assert_eq!(described(&with_a_long_claim()), Some(Described::default()));
