@@ -417,7 +417,7 @@ mod tests {
         }
     }
 
-    /// KEY-19, ATK-20: a list that was cut, or is an earlier header's, does not vouch for what the server has.
+    /// KEY-19, ATK-20, ATK-69: a list that was cut, or is an earlier header's, does not vouch for what the server has.
     #[test]
     fn a_list_that_was_cut_is_not_gone_on_with() {
         let dir = tempfile::tempdir().unwrap();

@@ -114,7 +114,7 @@ mod tests {
         Duration::from_millis(ms)
     }
 
-    /// PRM-15
+    /// PRM-15, ATK-67
     #[test]
     fn a_clock_that_jumps_is_held_until_it_is_right_again() {
         let mut steady = Steady::begin(START, after(5), 0, jumps()).unwrap();
