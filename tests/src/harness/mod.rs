@@ -8,6 +8,8 @@ mod witness;
 mod world;
 
 use std::{
+    fs::DirBuilder,
+    os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -74,6 +76,15 @@ pub fn grown(home: &Path, name: &str) -> Result<Vec<u8>> {
 
 /// `LF "sealed " 16 SP 16 SP 64 LF`, in `client-sdk/src/home/seal.rs`.
 const SEALED_LINE: usize = 107;
+
+/// Makes a folder, and those above it, that are their owner's alone, as programs demand of homes and data (PRG-6).
+///
+/// # Errors
+/// The system's.
+pub fn private_folder(path: &Path) -> Result<()> {
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
+    made.with_context(|| format!("cannot make {}", path.display()))
+}
 
 /// Where cargo put a program of the workspace: beside the running test's folder.
 ///

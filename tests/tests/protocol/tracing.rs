@@ -8,7 +8,7 @@ use protocol_spec::defence::Defence;
 use serde_json::Value;
 use tests::{
     attack::play,
-    harness::{Cli, World, kept, text},
+    harness::{Cli, World, kept, private_folder, text},
 };
 use walkdir::WalkDir;
 
@@ -175,7 +175,7 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
         let entry = entry?;
         let path = to.join(entry.path().strip_prefix(from)?);
         match entry.file_type().is_dir() {
-            true => fs::create_dir_all(path)?,
+            true => private_folder(&path)?,
             false => drop(fs::copy(entry.path(), path)?),
         }
     }

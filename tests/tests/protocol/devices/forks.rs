@@ -11,7 +11,7 @@ use anyhow::{Result, ensure};
 use bytes::Bytes;
 use prost::Message;
 use protocol_spec::{defence::Defence, messages as pb};
-use tests::harness::World;
+use tests::harness::{World, private_folder};
 
 use super::listed;
 
@@ -131,7 +131,7 @@ fn copy_home(from: &Path, to: &Path) -> Result<()> {
         let entry = entry?;
         let at = to.join(entry.path().strip_prefix(from)?);
         if entry.file_type().is_dir() {
-            fs::create_dir_all(at)?;
+            private_folder(&at)?;
         } else {
             fs::copy(entry.path(), at)?;
         }
