@@ -61,7 +61,7 @@ pub(crate) fn sealed() -> impl Strategy<Value = SealedBytes> {
 }
 
 fn name() -> impl Strategy<Value = Name> {
-    "[A-Za-zÄ-ü]{1,40}( [a-z]{1,9}){0,2}".prop_map(|text| Name::try_from(text).unwrap())
+    "[A-Za-zÄ-ÖØ-öø-ü]{1,40}( [a-z]{1,9}){0,2}".prop_map(|text| Name::try_from(text).unwrap())
 }
 
 fn succession() -> impl Strategy<Value = Option<bodies::Succession>> {

@@ -108,9 +108,7 @@ fn request(context: &Context, name: &str, out: &Path) -> Result<(), Failure> {
 
 fn name_rule(error: Error) -> Failure {
     match error {
-        Error::Protocol(_) => Failure::usage(
-            "a name has 1 to 200 bytes, no space at its ends and no control characters: choose another",
-        ),
+        Error::Protocol(rule) => Failure::usage(rule.to_string()),
         error => error.into(),
     }
 }
