@@ -4,14 +4,15 @@ use std::time::Duration;
 
 use clap::{ArgGroup, Args};
 use client_sdk::{
-    Conditions, Day, InCollection, MediaType, PermissionId, PermissionKind, PermitTerms, Purpose, RecordId,
-    RequestId, Selection,
+    Conditions, Day, InCollection, LookAlikes, MediaType, PermissionId, PermissionKind, PermitTerms, Purpose,
+    RecordId, RequestId, Selection,
     patient::{InstitutionRef, OpenRequest},
 };
 use serde::Serialize;
 
 use crate::{
     args::{ActingFor, byte_count, day, duration, media_type, moment, purpose},
+    commands::directory::{looks_like, marks},
     confirm::confirm,
     context::Context,
     failure::Failure,
@@ -126,7 +127,8 @@ pub(crate) async fn permit(context: &Context, options: PermitOptions) -> Result<
     if let Some(owner) = options.whose.acting_for {
         let delegate = patient.acting_for(owner).await?;
         if asks {
-            sure(&delegate.request(options.request).await?, &what)?;
+            let request = delegate.request(options.request).await?;
+            sure(&request, &what, &patient.look_alikes().await?)?;
         }
         let (request, until_now) = (options.request, options.until_now);
         let permission = match (options.collection, options.all) {
@@ -147,7 +149,8 @@ pub(crate) async fn permit(context: &Context, options: PermitOptions) -> Result<
         });
     }
     if asks {
-        sure(&patient.request(options.request).await?, &what)?;
+        let request = patient.request(options.request).await?;
+        sure(&request, &what, &patient.look_alikes().await?)?;
     }
     let permission = match options.collection {
         Some(collection) => {
@@ -169,11 +172,11 @@ pub(crate) async fn permit(context: &Context, options: PermitOptions) -> Result<
     })
 }
 
-/// Names who would read, before a permission is signed that cannot be unread.
-fn sure(request: &OpenRequest, what: &str) -> Result<(), Failure> {
+/// Names who would read, and whom that one looks like (INS-17), before a permission is signed that cannot be unread.
+fn sure(request: &OpenRequest, what: &str, alike: &LookAlikes) -> Result<(), Failure> {
     let party = |party: &InstitutionRef| {
-        let name = plain(&party.name);
-        format!("{name}\n  {}", party.id)
+        let (name, marks) = (plain(&party.name), marks(&looks_like(alike, party.id)));
+        format!("{name}\n  {}{marks}", party.id)
     };
     let purpose = request.purpose.map_or("not said", |purpose| purpose.title());
     let asker = match request.kind {
