@@ -31,6 +31,8 @@ struct Taken {
     next: u64,
     connections: HashMap<u64, (Origin, Arc<Activity>)>,
     of: HashMap<Prefix, usize>,
+    /// When a place was last looked for, for subscribers who have many.
+    looked: HashMap<Prefix, Instant>,
 }
 
 /// A place, until dropped.
@@ -77,7 +79,7 @@ impl Places {
                 Arc::clone(&self.free).acquire_owned().await.ok()?
             }
             Err(_) => {
-                self.lock().displaced(origin)?.close.cancel();
+                self.lock().look_for(origin)?.close.cancel();
                 // It lets go as soon as its task runs.
                 let freed = timeout(LETTING_GO, Arc::clone(&self.free).acquire_owned());
                 freed.await.ok()?.ok()?
@@ -98,6 +100,9 @@ impl Places {
     }
 }
 
+/// So many connections of one subscriber, and so long between two looks for a place for one more.
+const MANY: usize = 8;
+const SELDOM: Duration = Duration::from_millis(50);
 /// How long a connection that was told to go is waited for.
 const LETTING_GO: Duration = Duration::from_secs(1);
 
@@ -120,9 +125,24 @@ impl Taken {
                 *count -= 1;
                 if *count == 0 {
                     self.of.remove(&prefix);
+                    self.looked.remove(&prefix);
                 }
             }
         }
+    }
+
+    /// As [`Taken::displaced`], but seldom for who has many already: looking takes longer than to send one away, and others
+    /// wait to be accepted.
+    fn look_for(&mut self, comer: Origin) -> Option<&Activity> {
+        if self.count(comer.subscriber) >= MANY {
+            let now = Instant::now();
+            let last = self.looked.get(&comer.subscriber);
+            if last.is_some_and(|last| now.saturating_duration_since(*last) < SELDOM) {
+                return None;
+            }
+            self.looked.insert(comer.subscriber, now);
+        }
+        self.displaced(comer)
     }
 
     /// Whose place goes to a connection from `comer`: of those who have more than he would, the greediest one's that does
