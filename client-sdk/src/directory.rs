@@ -94,16 +94,13 @@ impl Session {
 
     /// The same entries as the server shows them, with proofs, to be handed on: whoever gets them verifies them.
     pub(crate) async fn raw_chain(&self, id: InstitutionId) -> Result<Vec<pb::DirectoryEntry>> {
-        let (mut chain, mut after) = (Vec::new(), String::new());
-        loop {
-            let path = format!("/v1/directory/{id}/entries?limit=100{after}");
-            let page: pb::EntryPage = self.server.get(&path).await?;
+        let mut chain = Vec::new();
+        let path = format!("/v1/directory/{id}/entries?limit=100");
+        let mut pages = self.server.pages::<pb::EntryPage, _>(path);
+        while let Some(page) = pages.next().await? {
             chain.extend(page.entries);
-            if page.next == 0 {
-                return Ok(chain);
-            }
-            after = format!("&after={}", page.next);
         }
+        Ok(chain)
     }
 }
 

@@ -6,6 +6,7 @@ mod emergency;
 use std::time::Duration;
 
 use crypto::TextContext;
+use prost::Message;
 use protocol_spec::{
     bodies::{Delegation, DelegationEnd, Denial, ReleaseReceipt, UploadReceipt, UploadRequest},
     delegation::VerifiedDelegation,
@@ -20,6 +21,7 @@ use crate::{
     DirectoryEntry, Error, Patient, Result,
     asked::Asked,
     keystore::{KeyStore, KeyStoreError, open_text},
+    pages::Whole,
     session::Session,
 };
 
@@ -173,7 +175,7 @@ impl Session {
     }
 
     async fn events(&self, mut after: u64) -> Result<Vec<pb::Event>> {
-        let mut all = Vec::new();
+        let (mut all, mut whole) = (Vec::new(), Whole::new("the inbox"));
         loop {
             let page: pb::InboxPage = self
                 .server
@@ -182,6 +184,7 @@ impl Session {
             if page.events.is_empty() {
                 return Ok(all);
             }
+            whole.add(page.events.len(), page.encoded_len())?;
             for event in page.events {
                 after += 1;
                 if event.number != after {

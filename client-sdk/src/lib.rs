@@ -37,7 +37,7 @@
 //! | [`keystore`] | an institution's secret keys, in the home or elsewhere |
 //! | `connect`, [`trace`] | one server: link, TLS, request signatures, retries; what travels, to be shown |
 //! | [`patient`], [`institution`], [`registrar`] | the entry points |
-//! | `mirror`, `directory`, `receipts`, `scan`, `met`, [`inbox`], `provenance` | what is verified before it is believed |
+//! | `mirror`, `directory`, `receipts`, `scan`, `met`, `pages`, [`inbox`], `provenance` | what is verified before it is believed |
 //! | `clock`, [`notice`] | what time it is, for decisions; what a person is told beside an answer |
 //! | `programs` | client programs that the registrar vouches for |
 //! | [`rules`] | what the patient's device answers while she is not looking |
@@ -58,6 +58,7 @@ mod met;
 mod mint;
 mod mirror;
 pub mod notice;
+mod pages;
 mod paper;
 pub mod patient;
 mod patients;

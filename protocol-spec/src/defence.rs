@@ -215,6 +215,8 @@ defences! {
     VaultHeads = "vault-heads";
     /// No record is shown where it lay before (COL-10).
     SeenPlacements = "seen-placements";
+    /// Lists go on behind what has come, and end (API-14, API-15).
+    Pages = "pages";
     /// Whoever holds a permission keeps to it, whatever the server allows (CND-11, CND-12).
     Holder = "holder";
     /// A client's home is what it was when it was left (KEY-19).

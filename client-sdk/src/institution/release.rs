@@ -177,22 +177,18 @@ impl Institution {
         selector: &CollectionSelector,
         key: &CollectionKey,
     ) -> Result<Vec<(VerifiedRecord, DataKey)>> {
-        let (mut records, mut after) = (Vec::new(), 0);
-        loop {
-            let path = format!("/v1/releases/{release}/records?after={after}&limit=100");
-            let page: pb::ReleasedPage = self.session.server.get(&path).await?;
+        let mut records = Vec::new();
+        let path = format!("/v1/releases/{release}/records?limit=100");
+        let mut pages = self.session.server.pages::<pb::ReleasedPage, _>(path);
+        while let Some(page) = pages.next().await? {
             for record in page.records {
                 records.push(
                     self.placed_record(permission.patient_id, record, selector, key)
                         .await?,
                 );
             }
-            // Each page goes on behind the last: a server cannot lead around in circles.
-            if page.next <= after {
-                return Ok(records);
-            }
-            after = page.next;
         }
+        Ok(records)
     }
 
     /// A record must lie where the patient's own device says, and be what it says (COL-8).

@@ -317,10 +317,10 @@ impl Institution {
         &self,
         entry: &DirectoryEntry,
     ) -> Result<Vec<(Verified<TerminalCertificate>, Option<u64>)>> {
-        let (mut all, mut after) = (Vec::new(), String::new());
-        loop {
-            let path = format!("/v1/institutions/terminals?limit=100{after}");
-            let page: pb::TerminalPage = self.session.server.get(&path).await?;
+        let mut all = Vec::new();
+        let server = &self.session.server;
+        let mut pages = server.pages::<pb::TerminalPage, _>("/v1/institutions/terminals?limit=100");
+        while let Some(page) = pages.next().await? {
             for terminal in page.terminals {
                 let certificate = Signed::<TerminalCertificate>::try_from(terminal.certificate)
                     .and_then(|certificate| entry.verify_terminal(certificate))
@@ -340,11 +340,8 @@ impl Institution {
                 self.met_terminal(&certificate, removed.is_some())?;
                 all.push((certificate, removed));
             }
-            if page.next.is_empty() {
-                return Ok(all);
-            }
-            after = format!("&after={}", TerminalId::try_from(page.next.as_ref())?);
         }
+        Ok(all)
     }
 
     /// A removal that this home has met, or has made, holds for ever: a server that leaves it out would have the

@@ -22,6 +22,7 @@ use super::{
 use crate::{
     Error, Result,
     home::{At, Home},
+    pages::Whole,
 };
 
 /// All acts, as this home has seen them.
@@ -87,6 +88,7 @@ impl Patient {
     pub(super) async fn read_acts(&self, acts: &mut Acts) -> Result<Option<PatientVerified<VaultHead>>> {
         let (before, newest) = (acts.count(), acts.newest());
         let listed = self.keys.known().newest().sequence;
+        let mut whole = Whole::new("the acts");
         let head = loop {
             let path = format!("/v1/vault/acts?after={}", acts.count());
             let page: pb::VaultActs = self.session.server.get(&path).await?;
@@ -94,6 +96,7 @@ impl Patient {
                 let shown = format!("{} acts", page.count);
                 return Err(self.older(before, newest, shown));
             }
+            whole.add(page.acts.len() / Act::LEN, page.acts.len())?;
             acts.extend(&page.acts).map_err(tampered)?;
             if acts.count() == page.count {
                 break page.head;

@@ -93,10 +93,8 @@ impl Patient {
 
     /// The entries of her history that concern a permission, as the server shows them.
     async fn entries_of(&self, permission: &VerifiedPermission) -> Result<Vec<pb::HistoryEntry>> {
-        let (mut entries, mut after) = (Vec::new(), 0);
-        loop {
-            let path = format!("/v1/vault/history?after={after}&limit=200");
-            let page: pb::HistoryPage = self.session.server.get(&path).await?;
+        let (mut entries, mut pages) = (Vec::new(), self.history_pages());
+        while let Some(page) = pages.next().await? {
             for entry in page.entries {
                 if let Some(what) = &entry.what
                     && concerns(what, permission)?
@@ -104,11 +102,8 @@ impl Patient {
                     entries.push(entry);
                 }
             }
-            if page.next == 0 {
-                return Ok(entries);
-            }
-            after = page.next;
         }
+        Ok(entries)
     }
 
     /// All lists of her devices, each verified by this device.

@@ -19,7 +19,7 @@ use protocol_spec::{
     statement::Signed,
 };
 
-use super::{Patient, Resealed, rekey::MAX_WRAPS};
+use super::{Patient, Resealed};
 use crate::{Error, Result, home::make_folder, mint};
 
 /// What a revocation came to.
@@ -130,10 +130,10 @@ impl Patient {
 
     /// The releases there were under a permission, each with what it handed out (REV-4).
     async fn certified_releases(&self, permission: PermissionId) -> Result<Vec<pb::CertifiedRelease>> {
-        let (mut releases, mut after) = (Vec::new(), String::new());
-        loop {
-            let path = format!("/v1/vault/permissions/{permission}/releases?limit=64{after}");
-            let list: pb::ReleaseList = self.session.server.get(&path).await?;
+        let mut releases = Vec::new();
+        let path = format!("/v1/vault/permissions/{permission}/releases?limit=64");
+        let mut pages = self.session.server.pages::<pb::ReleaseList, _>(path);
+        while let Some(list) = pages.next().await? {
             for past in list.releases {
                 let receipt =
                     Receipt::<ReleaseReceipt>::verify(past.receipt.clone(), self.session.server.operator())
@@ -143,24 +143,18 @@ impl Patient {
                     versions: self.released_ranges(receipt.statement.release_id).await?,
                 });
             }
-            if list.next.is_empty() {
-                return Ok(releases);
-            }
-            after = format!("&after={}", ReleaseId::try_from(list.next.as_ref())?);
         }
+        Ok(releases)
     }
 
     pub(super) async fn released_ranges(&self, release: ReleaseId) -> Result<Vec<pb::VersionRanges>> {
-        let (mut versions, mut after) = (Vec::new(), String::new());
-        loop {
-            let path = format!("/v1/vault/releases/{release}/ranges?limit=256{after}");
-            let page: pb::ReleasedRanges = self.session.server.get(&path).await?;
+        let mut versions = Vec::new();
+        let path = format!("/v1/vault/releases/{release}/ranges?limit=256");
+        let mut pages = self.session.server.pages::<pb::ReleasedRanges, _>(path);
+        while let Some(page) = pages.next().await? {
             versions.extend(page.versions);
-            if page.next.is_empty() {
-                return Ok(versions);
-            }
-            after = format!("&after={}", VersionId::try_from(page.next.as_ref())?);
         }
+        Ok(versions)
     }
 
     /// The versions whose data keys a permission gave away. What lies in a collection is noted in the home before its
@@ -194,18 +188,15 @@ impl Patient {
             let current = self.ring.lock().await.current(of.id).map(|(current, _)| current);
             of = current.unwrap_or(of);
         }
-        let (mut versions, mut after) = (Vec::new(), 0);
-        loop {
-            let page = self.wraps(of, after, MAX_WRAPS).await?;
+        let mut versions = Vec::new();
+        let mut pages = self.all_wraps(of);
+        while let Some(page) = pages.next().await? {
             versions.extend(page.wraps.into_iter().map(|wrap| pb::ExposedVersion {
                 version_id: wrap.version_id,
                 record_id: wrap.record_id,
             }));
-            if page.next <= after {
-                break;
-            }
-            after = page.next;
         }
+        self.check_exposed(of, &versions).await?;
         versions.sort_unstable_by(|left, right| left.version_id.cmp(&right.version_id));
         let kept = pb::RevocationCertificateBody {
             exposed: versions,

@@ -17,7 +17,7 @@ use protocol_spec::{
     devices::{DeviceList, ListedDevice},
     evidence::ProvenPresentation,
     hash::Sha256Digest,
-    ids::{DeviceId, InstitutionId, PermissionId, RecordId, VersionId},
+    ids::{DeviceId, InstitutionId, PermissionId, RecordId},
     keys::IdentityKey,
     messages::{self as pb, history_entry::What},
     patient::{Device, OfPatient, PatientSigned, PatientVerified},
@@ -37,7 +37,7 @@ use self::{
     trail::{Seen, Trail},
 };
 use super::{InstitutionRef, Patient};
-use crate::{Error, Result, asked::Asked, rules::rules_by_statement};
+use crate::{Error, Result, asked::Asked, pages::Pages, rules::rules_by_statement};
 
 /// What entries are checked against and explained by.
 struct Met {
@@ -93,17 +93,10 @@ impl Patient {
             totals: HashMap::new(),
         };
         let (before, mut seen) = (Seen::read(&self.session.home)?, Seen::nothing());
-        let mut after = 0;
-        loop {
-            let page: pb::HistoryPage = self
-                .session
-                .server
-                .get(&format!("/v1/vault/history?after={after}&limit=200"))
-                .await?;
-            let ended = page.entries.is_empty() || page.next == 0;
+        let mut pages = self.history_pages();
+        while let Some(page) = pages.next().await? {
             for entry in page.entries {
-                after += 1;
-                if entry.number != after {
+                if entry.number != seen.entries + 1 {
                     return Err(Error::tampered("the history")(
                         "entries are missing or out of order",
                     ));
@@ -112,17 +105,20 @@ impl Patient {
                 seen.check(before.as_ref())?;
                 items.push(self.read(entry, &mut met).await?);
             }
-            if ended {
-                seen.check_length(before.as_ref())?;
-                return Ok(Walk {
-                    items,
-                    trail: met.trail,
-                    delegations: met.delegations,
-                    seen,
-                    before,
-                });
-            }
         }
+        seen.check_length(before.as_ref())?;
+        Ok(Walk {
+            items,
+            trail: met.trail,
+            delegations: met.delegations,
+            seen,
+            before,
+        })
+    }
+
+    /// The history as the server shows it.
+    pub(super) fn history_pages(&self) -> Pages<'_, pb::HistoryPage, u64> {
+        self.session.server.pages("/v1/vault/history?limit=200")
     }
 
     async fn read(&self, entry: pb::HistoryEntry, met: &mut Met) -> Result<HistoryItem> {
@@ -370,13 +366,10 @@ impl Patient {
 
     /// The records of which something was handed out: what the receipt's hash is over (REV-4).
     async fn released_records(&self, receipt: &ReleaseReceipt) -> Result<Vec<RecordId>> {
-        let (mut hasher, mut records, mut after) = (ReleasedHasher::default(), Vec::new(), String::new());
-        loop {
-            let path = format!(
-                "/v1/vault/releases/{}/ranges?limit=200{after}",
-                receipt.release_id
-            );
-            let page: pb::ReleasedRanges = self.session.server.get(&path).await?;
+        let (mut hasher, mut records) = (ReleasedHasher::default(), Vec::new());
+        let path = format!("/v1/vault/releases/{}/ranges?limit=200", receipt.release_id);
+        let mut pages = self.session.server.pages::<pb::ReleasedRanges, _>(path);
+        while let Some(page) = pages.next().await? {
             for version in page.versions {
                 let version = VersionLeaves::try_from(version).map_err(tampered)?;
                 hasher.add(&version).map_err(tampered)?;
@@ -384,13 +377,6 @@ impl Patient {
                     records.push(version.record_id);
                 }
             }
-            if page.next.is_empty() {
-                break;
-            }
-            after = format!(
-                "&after={}",
-                VersionId::try_from(page.next.as_ref()).map_err(tampered)?
-            );
         }
         check(
             hasher.finish() == receipt.released_hash,

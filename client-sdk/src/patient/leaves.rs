@@ -62,17 +62,11 @@ impl Patient {
 
     /// What is logged and is no act: what the operator has signed, and what others do in emergencies.
     async fn show_others(&self, shown: &mut Shown<'_>) -> Result<()> {
-        let mut after = 0;
-        loop {
-            let path = format!("/v1/vault/history?after={after}&limit=200");
-            let page: pb::HistoryPage = self.session.server.get(&path).await?;
+        let mut pages = self.history_pages();
+        while let Some(page) = pages.next().await? {
             for what in page.entries.into_iter().filter_map(|entry| entry.what) {
                 self.show_other(what, shown)?;
             }
-            if page.next <= after {
-                break;
-            }
-            after = page.next;
         }
         for entry in self.permission_entries().await? {
             if entry.revocation_receipt.is_some() {

@@ -5,6 +5,7 @@ use std::{path::Path, time::Duration};
 
 use bytes::Bytes;
 use crypto::{LinkCode, LinkNonce};
+use prost::Message;
 use protocol_spec::{
     devices::{DeviceKind, DeviceList, MAX_LISTS},
     field::Name,
@@ -28,6 +29,7 @@ use crate::{
     Error, Result, Unlock,
     connect::{Server, bootstrap},
     home::{ClosedHome, Pins},
+    pages::Whole,
 };
 
 /// A device that is nobody's yet.
@@ -268,10 +270,11 @@ impl Patient {
 
 /// All lists after this one, page by page, with what comes with the last page.
 pub(super) async fn device_lists(server: &Server, after: Option<u64>) -> Result<pb::DeviceLists> {
-    let (mut after, mut lists) = (after, Vec::new());
+    let (mut after, mut lists, mut whole) = (after, Vec::new(), Whole::new("the lists of devices"));
     loop {
         let query = after.map_or(String::new(), |after| format!("?after={after}"));
         let answer: pb::DeviceLists = server.get(&format!("/v1/vault/devices{query}")).await?;
+        whole.add(answer.lists.len(), answer.encoded_len())?;
         let count = u64::try_from(answer.lists.len()).unwrap_or(u64::MAX);
         let last = !answer.more || count == 0;
         after = Some(

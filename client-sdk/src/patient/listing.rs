@@ -13,7 +13,10 @@ use protocol_spec::{
 };
 
 use super::{Patient, Selection, examine::Examined, index::Index, records::unknown};
-use crate::{Error, Result};
+use crate::{
+    Error, Result,
+    pages::{Cursor, Page, Pages},
+};
 
 /// A record as one of her devices has verified it, and the key that opens it.
 pub(crate) struct OwnRecord {
@@ -49,15 +52,6 @@ struct Fresh {
     refused: Vec<(RecordId, Error)>,
     /// Of the refused, those that are placed: an index that covers them must name them.
     unverified: HashMap<RecordId, VersionId>,
-}
-
-/// Where a list of records is read.
-enum Pages {
-    /// Those placed after this number.
-    Placed(u64),
-    /// Those that are not placed, after this version.
-    Arrivals(Option<VersionId>),
-    End,
 }
 
 impl Patient {
@@ -121,8 +115,8 @@ impl Patient {
 
     /// All that lies in the vault: by the index, and what that does not cover, verified and adopted (IDX-5).
     async fn list_all(&self) -> Result<Listing> {
-        let waiting = self.next_page(&mut Pages::Arrivals(None)).await?;
-        let settled = waiting.is_none_or(|records| records.is_empty());
+        let waiting = self.arrival_pages().next().await?;
+        let settled = waiting.is_none_or(|page| page.records.is_empty());
         drop(self.seen_placements().await?);
         let mut index = self.read_index().await?;
         let placements = self.seen_placements().await?;
@@ -136,7 +130,7 @@ impl Patient {
         }
         let complete = covers(&index, &fresh) >= index.placed;
         if !settled {
-            self.look_at_all(Pages::Arrivals(None), &mut fresh).await?;
+            self.look_at_all(self.arrival_pages(), &mut fresh).await?;
         }
         for entry in &fresh.entries {
             index.supersede(entry.clone());
@@ -172,15 +166,22 @@ impl Patient {
             }
         }
         if index.last_placement > index.through() {
-            self.look_at_all(Pages::Placed(index.through()), &mut fresh)
-                .await?;
+            let placed = self.placed_pages().behind(index.through());
+            self.look_at_all(placed, &mut fresh).await?;
         }
         Ok(fresh)
     }
 
-    async fn look_at_all(&self, mut pages: Pages, fresh: &mut Fresh) -> Result<()> {
-        while let Some(records) = self.next_page(&mut pages).await? {
-            for record in records {
+    async fn look_at_all<C: Cursor>(
+        &self,
+        mut pages: Pages<'_, pb::VaultPage, C>,
+        fresh: &mut Fresh,
+    ) -> Result<()>
+    where
+        pb::VaultPage: Page<C>,
+    {
+        while let Some(page) = pages.next().await? {
+            for record in page.records {
                 self.look_at(record, fresh).await?;
                 // One refusal says it of all: the server takes nothing in until there is space again.
                 let full = |(_, error): &(RecordId, Error)| error.is_problem(Problem::StorageFull);
@@ -215,38 +216,30 @@ impl Patient {
         Ok(())
     }
 
-    /// The next page of a list of records, if it has not ended.
-    async fn next_page(&self, pages: &mut Pages) -> Result<Option<Vec<pb::VaultRecord>>> {
-        let path = match pages {
-            Pages::Placed(after) => format!("/v1/vault/records?after={after}"),
-            Pages::Arrivals(Some(after)) => format!("/v1/vault/arrivals?after={after}"),
-            Pages::Arrivals(None) => "/v1/vault/arrivals".to_owned(),
-            Pages::End => return Ok(None),
-        };
-        let page: pb::VaultPage = self.session.server.get(&path).await?;
-        *pages = match pages {
-            Pages::Placed(after) if page.next_number > *after => Pages::Placed(page.next_number),
-            Pages::Arrivals(_) if !page.next.is_empty() && !page.records.is_empty() => {
-                Pages::Arrivals(Some(VersionId::try_from(page.next.as_ref())?))
-            }
-            _ => Pages::End,
-        };
-        Ok(Some(page.records))
+    /// Records that are placed, by the numbers of their placements.
+    fn placed_pages(&self) -> Pages<'_, pb::VaultPage, u64> {
+        self.session.server.pages("/v1/vault/records").behind(0)
+    }
+
+    /// Records that are not placed, by their versions.
+    fn arrival_pages(&self) -> Pages<'_, pb::VaultPage, VersionId> {
+        self.session.server.pages("/v1/vault/arrivals")
     }
 
     /// All versions in the vault, as the server shows them, unverified.
     pub(super) async fn shown_versions(&self) -> Result<Vec<VersionId>> {
-        let mut versions = Vec::new();
-        for mut pages in [Pages::Placed(0), Pages::Arrivals(None)] {
-            while let Some(records) = self.next_page(&mut pages).await? {
-                for record in records {
-                    let version = record.record.unwrap_or_default().version_id;
-                    versions
-                        .push(VersionId::try_from(version.as_ref()).map_err(Error::tampered("a record"))?);
-                }
-            }
+        let (mut shown, mut placed, mut arrivals) = (Vec::new(), self.placed_pages(), self.arrival_pages());
+        while let Some(page) = placed.next().await? {
+            shown.extend(page.records);
         }
-        Ok(versions)
+        while let Some(page) = arrivals.next().await? {
+            shown.extend(page.records);
+        }
+        let version = |record: pb::VaultRecord| {
+            let version = record.record.unwrap_or_default().version_id;
+            VersionId::try_from(version.as_ref()).map_err(Error::tampered("a record"))
+        };
+        shown.into_iter().map(version).collect()
     }
 
     /// The records with their data keys, in the same order: those that are known, and the others as the server has them
@@ -291,10 +284,16 @@ impl Patient {
             return Ok(());
         };
         while let Some((first, _)) = numbers.first_key_value() {
-            let page = self.wraps(current, first - 1, numbers.len()).await?;
+            let first = *first;
+            let page = self
+                .wraps(current, first.saturating_sub(1), numbers.len())
+                .await?;
             let Some(last) = page.wraps.last().map(|wrap| wrap.number) else {
                 return Ok(());
             };
+            if last < first {
+                return Err(Error::tampered("a list of wrapped keys")("it goes back"));
+            }
             for wrap in &page.wraps {
                 let wanted = numbers.get(&wrap.number);
                 let Some(version) = wanted.filter(|version| version.as_bytes()[..] == wrap.version_id) else {

@@ -18,8 +18,8 @@ use protocol_spec::{
     vault_head::{Act, epoch_hash, wraps_hash},
 };
 
-use super::{Patient, PermissionState, permissions::OwnPermission};
-use crate::{Error, Progress, Result, mint};
+use super::{Patient, standing::OwnPermission};
+use crate::{Error, Progress, Result, mint, pages::Pages};
 
 impl Patient {
     /// Takes an epoch out of use: nothing that its key opens is released any more, and the server destroys what lies
@@ -98,12 +98,13 @@ impl Patient {
     /// Brings the data keys of an epoch under the current key, page by page (REV-5).
     async fn rewrap(&self, old: Collection, current: Collection, progress: &dyn Progress) -> Result<()> {
         let placed = self.placed_in(old.id).await?;
-        let mut after = 0;
+        let mut pages = self.all_wraps(old);
         loop {
-            let (page, done) = tokio::try_join!(
-                self.wraps(old, after, MAX_WRAPS),
-                self.wraps(current, after, MAX_WRAPS)
-            )?;
+            let after = pages.place().unwrap_or_default();
+            let (page, done) = tokio::try_join!(pages.next(), self.wraps(current, after, MAX_WRAPS))?;
+            let Some(page) = page else {
+                return Ok(());
+            };
             progress.advanced(page.wraps.len() as u64);
             let done: HashSet<u64> = done.wraps.iter().map(|wrap| wrap.number).collect();
             let mut wraps = Vec::with_capacity(page.wraps.len());
@@ -132,10 +133,6 @@ impl Patient {
                 self.did(Act::Wraps(old.id, wraps_hash(current.epoch, wraps)))
                     .await;
             }
-            if page.next <= after {
-                return Ok(());
-            }
-            after = page.next;
         }
     }
 
@@ -202,7 +199,14 @@ impl Patient {
             .map_err(Error::tampered("a record"))
     }
 
-    /// A page of the data keys of a collection, as they are wrapped in one epoch.
+    /// The data keys of a collection, as they are wrapped in one epoch, page by page.
+    pub(super) fn all_wraps(&self, of: Collection) -> Pages<'_, pb::WrapPage, u64> {
+        let Collection { id, epoch } = of;
+        let path = format!("/v1/vault/wraps?collection={id}&epoch={epoch}&limit={MAX_WRAPS}");
+        self.session.server.pages(path)
+    }
+
+    /// One page of the data keys of a collection, as they are wrapped in one epoch.
     pub(super) async fn wraps(&self, of: Collection, after: u64, limit: usize) -> Result<pb::WrapPage> {
         let Collection { id, epoch } = of;
         let path = format!("/v1/vault/wraps?collection={id}&epoch={epoch}&after={after}&limit={limit}");
@@ -216,8 +220,7 @@ impl Patient {
             let mut used_meanwhile = false;
             for own in self.standing_permissions().await? {
                 let over = own.permission.collection.map(|selector| selector.collection);
-                let live = PermissionState::try_from(own.entry.state())? == PermissionState::Live;
-                if !live || over != Some(old) {
+                if !own.is_live() || over != Some(old) {
                     continue;
                 }
                 if self.is_for_a_retired_one(&own).await? {
@@ -294,6 +297,6 @@ impl Patient {
 const MAX_TRIES: usize = 8;
 
 /// Wraps of one page; the server may give fewer.
-pub(super) const MAX_WRAPS: usize = 4000;
+const MAX_WRAPS: usize = 4000;
 
 const CLOSURE: &str = "the end of an epoch";

@@ -26,6 +26,9 @@ use crate::raw::{HttpsClient, believing_client};
 /// What becomes of an answer: path and query, and the body.
 type Lie = dyn Fn(&str, Bytes) -> Bytes + Send + Sync;
 
+/// What the operator answers by itself, without its server: method and path, and the body of the request.
+type Own = dyn Fn(&str, &Bytes) -> Option<Bytes> + Send + Sync;
+
 /// What becomes of its header section.
 type FieldLie = dyn Fn(&mut HeaderMap) + Send + Sync;
 
@@ -41,6 +44,7 @@ struct State {
     /// The server's data directory, which has its certificate.
     data: PathBuf,
     lie: Mutex<Arc<Lie>>,
+    own: Mutex<Arc<Own>>,
     field_lie: Mutex<Arc<FieldLie>>,
     /// What the next request is answered instead of being passed on.
     refusal: Mutex<Option<(StatusCode, Bytes)>>,
@@ -68,6 +72,7 @@ impl Liar {
             upstream,
             data: data.to_owned(),
             lie: Mutex::new(Arc::new(|_: &str, body| body)),
+            own: Mutex::new(Arc::new(|_: &str, _: &Bytes| None)),
             field_lie: Mutex::new(Arc::new(|_: &mut HeaderMap| ())),
             refusal: Mutex::default(),
             asked: Mutex::default(),
@@ -106,6 +111,12 @@ impl Liar {
         });
     }
 
+    /// Takes requests from now on that this has an answer for, such as `POST /v1/denials`: the server never
+    /// sees them.
+    pub fn take(&self, own: impl Fn(&str, &Bytes) -> Option<Bytes> + Send + Sync + 'static) {
+        *self.state.own.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(own);
+    }
+
     /// Changes header sections from now on.
     pub fn tell_in_fields(&self, lie: impl Fn(&mut HeaderMap) + Send + Sync + 'static) {
         *self
@@ -133,6 +144,7 @@ impl Liar {
     /// Tells the truth again.
     pub fn be_honest(&self) {
         self.tell(|_, body| body);
+        self.take(|_, _| None);
     }
 }
 
@@ -210,7 +222,12 @@ async fn pass_on(
         }
     }
     parts.uri = format!("https://{}{asked}", state.upstream).parse()?;
-    let body = Full::new(body.collect().await?.to_bytes());
+    let body = body.collect().await?.to_bytes();
+    let own = state.own.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    if let Some(answer) = own(&format!("{} {asked}", parts.method), &body) {
+        return Ok(Response::new(Full::new(answer)));
+    }
+    let body = Full::new(body);
     let (mut parts, body) = client
         .request(Request::from_parts(parts, body))
         .await?

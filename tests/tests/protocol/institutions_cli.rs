@@ -45,7 +45,12 @@ pub(crate) fn rotate(world: &World, hospital: &Cli, name: &str, overlap: &str) -
 }
 
 /// A terminal with this name that has joined.
-fn terminal(world: &World, hospital: &Cli, institution: &str, name: &str) -> Result<(Cli, String)> {
+pub(super) fn terminal(
+    world: &World,
+    hospital: &Cli,
+    institution: &str,
+    name: &str,
+) -> Result<(Cli, String)> {
     let terminal = world.principal(name);
     let request = world.path(&format!("{name}.terminal")).display().to_string();
     let asked = terminal.run(&[

@@ -147,9 +147,9 @@ impl Patient {
 
     /// Delegations to her that the server shows at this path, verified.
     pub(super) async fn delegations_to_her(&self, path: &str) -> Result<Vec<(VerifiedDelegation, bool)>> {
-        let (mut held, mut after) = (Vec::new(), String::new());
-        loop {
-            let page: pb::DelegationPage = self.session.server.get(&format!("{path}{after}")).await?;
+        let mut held = Vec::new();
+        let mut pages = self.session.server.pages::<pb::DelegationPage, _>(path);
+        while let Some(page) = pages.next().await? {
             for entry in page.delegations {
                 let delegation = verify_delegation(entry.delegation)?;
                 let hers = delegation.delegate_id == self.id()
@@ -159,11 +159,8 @@ impl Patient {
                 }
                 held.push((delegation, entry.end.is_some()));
             }
-            if page.next.is_empty() {
-                return Ok(held);
-            }
-            after = format!("?after={}", DelegationId::try_from(page.next.as_ref())?);
         }
+        Ok(held)
     }
 }
 
@@ -235,18 +232,15 @@ impl Delegate<'_> {
     /// # Errors
     /// [`Error::Refused`] unless the delegation is to permit; [`Error::Tampered`].
     pub async fn requests(&self) -> Result<Vec<OpenRequest>> {
-        let (mut open, mut after) = (Vec::new(), String::new());
-        loop {
-            let page: pb::RequestPage = self.server.get(&format!("/v1/delegated-requests{after}")).await?;
+        let mut open = Vec::new();
+        let mut pages = self.server.pages::<pb::RequestPage, _>("/v1/delegated-requests");
+        while let Some(page) = pages.next().await? {
             for stored in page.requests {
                 let asked = self.verify_asked(stored.request).await?;
                 open.push(OpenRequest::of(self.patient, &asked).await?);
             }
-            if page.next.is_empty() {
-                return Ok(open);
-            }
-            after = format!("?after={}", RequestId::try_from(page.next.as_ref())?);
         }
+        Ok(open)
     }
 
     /// One of them, by its id.
@@ -364,10 +358,12 @@ impl Delegate<'_> {
     }
 
     async fn found(&self, chosen: &Selection) -> Result<(Vec<Examined>, Vec<(RecordId, Error)>)> {
-        let (mut found, mut refused, mut after) = (Vec::new(), Vec::new(), 0);
-        loop {
-            let path = format!("/v1/vault/records?after={after}");
-            let page: pb::VaultPage = self.server.get(&path).await?;
+        let (mut found, mut refused) = (Vec::new(), Vec::new());
+        let mut pages = self
+            .server
+            .pages::<pb::VaultPage, u64>("/v1/vault/records")
+            .behind(0);
+        while let Some(page) = pages.next().await? {
             for record in page.records {
                 let id = record.record.as_ref().map(|stored| stored.record_id.clone());
                 let id = RecordId::try_from(id.unwrap_or_default().as_ref())?;
@@ -380,10 +376,6 @@ impl Delegate<'_> {
                     Err(error) => refused.push((id, error)),
                 }
             }
-            if page.next_number <= after {
-                break;
-            }
-            after = page.next_number;
         }
         found.sort_by_key(|record: &Examined| {
             let created = record.verified.receipt.statement.created;
@@ -432,18 +424,14 @@ impl Delegate<'_> {
     /// Opens the keys that the owner's devices have given (DLG-3).
     async fn open_keys(&mut self) -> Result<()> {
         for id in self.delegation.collections.ids().to_vec() {
-            let mut from = 0;
-            loop {
-                let path = format!("/v1/delegated-keys?collection={id}&from={from}");
-                let page: pb::DelegatedKeyPage = self.server.get(&path).await?;
-                for key in page.keys {
-                    let (collection, key) = self.open_key(key).await?;
-                    self.keys.insert((collection.id, collection.epoch), key);
-                }
-                if page.next <= from {
-                    break;
-                }
-                from = page.next;
+            let path = format!("/v1/delegated-keys?collection={id}");
+            let (mut keys, mut pages) = (Vec::new(), self.server.pages::<pb::DelegatedKeyPage, _>(path));
+            while let Some(page) = pages.next().await? {
+                keys.extend(page.keys);
+            }
+            for key in keys {
+                let (collection, key) = self.open_key(key).await?;
+                self.keys.insert((collection.id, collection.epoch), key);
             }
         }
         Ok(())

@@ -154,19 +154,18 @@ impl Patient {
 
     pub(super) async fn own_delegations(&self) -> Result<Vec<OwnDelegation>> {
         let before = self.known_acts().await?.acts().clone();
-        let (mut own, mut after) = (Vec::new(), String::new());
-        loop {
-            let path = format!("/v1/vault/delegations{after}");
-            let page: pb::DelegationPage = self.session.server.get(&path).await?;
+        let mut own = Vec::new();
+        let mut pages = self
+            .session
+            .server
+            .pages::<pb::DelegationPage, _>("/v1/vault/delegations");
+        while let Some(page) = pages.next().await? {
             for entry in page.delegations {
                 own.push(self.own_delegation(entry).await?);
             }
-            if page.next.is_empty() {
-                Self::check_delegations(&before, &own)?;
-                return Ok(own);
-            }
-            after = format!("?after={}", DelegationId::try_from(page.next.as_ref())?);
         }
+        Self::check_delegations(&before, &own)?;
+        Ok(own)
     }
 
     async fn find_delegation(&self, id: DelegationId) -> Result<OwnDelegation> {
