@@ -215,6 +215,10 @@ defences! {
     VaultHeads = "vault-heads";
     /// No record is shown where it lay before (COL-10).
     SeenPlacements = "seen-placements";
+    /// Whether a permission holds follows from what her devices have signed and from her clock (VLT-10).
+    PermissionStates = "permission-states";
+    /// What is left of a permission is never more than was signed, and than its proven use leaves (PRM-17).
+    PermissionLeft = "permission-left";
     /// Lists go on behind what has come, and end (API-14, API-15).
     Pages = "pages";
     /// Whoever holds a permission keeps to it, whatever the server allows (CND-11, CND-12).

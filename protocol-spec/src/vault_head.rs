@@ -3,7 +3,10 @@
 
 mod act;
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    ops::Range,
+};
 
 pub use self::act::{Act, epoch_hash, wraps_hash};
 use crate::{
@@ -212,6 +215,36 @@ impl Acts {
             }
         }
         delegations
+    }
+
+    /// The number of the vault's last placement (COL-4); zero if there is none.
+    pub fn last_placement(&self) -> u64 {
+        let placed = self.acts.iter().filter(|act| matches!(act, Act::Placement(..)));
+        u64::try_from(placed.count()).unwrap_or(u64::MAX)
+    }
+
+    /// The numbers of the placements that were made while this epoch of a collection was its current one.
+    pub fn placed_under(&self, id: CollectionId, epoch: u64) -> Range<u64> {
+        let (mut next_epoch, mut next_number, mut begin) = (0_u64, 1_u64, 0);
+        for act in &self.acts {
+            match act {
+                Act::Placement(..) => next_number = next_number.saturating_add(1),
+                Act::Epoch(of, _) if *of == id => {
+                    if next_epoch == epoch {
+                        begin = next_number;
+                    } else if next_epoch > epoch {
+                        return begin..next_number;
+                    }
+                    next_epoch = next_epoch.saturating_add(1);
+                }
+                _ => {}
+            }
+        }
+        if next_epoch > epoch {
+            begin..next_number
+        } else {
+            0..0
+        }
     }
 
     /// Which record the placement with this number is of (COL-4).

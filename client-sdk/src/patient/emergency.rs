@@ -20,14 +20,14 @@ use protocol_spec::{
     ids::{CollectionId, PermissionId},
     keys::RecipientKey,
     messages as pb,
-    permission::{Kind, PermissionBody, Replaces},
+    permission::{Kind, PermissionBody},
 };
 
 pub use self::{
     card::{EmergencyCard, MadeCard},
     guardians::{GuardianInfo, HelpInfo},
 };
-use super::{Patient, permissions::OwnPermission, ring::Ring};
+use super::{Patient, ring::Ring, standing::OwnPermission};
 use crate::{Error, Result, mint};
 
 /// How far an emergency permission goes.
@@ -137,7 +137,7 @@ impl Patient {
         old: &OwnPermission,
         change: impl FnOnce(&mut PermissionBody),
     ) -> Result<PermissionId> {
-        let OwnPermission { permission, entry } = old;
+        let OwnPermission { permission, left, .. } = old;
         let shown = self.emergency_list().await?;
         let of_this =
             |entry: &pb::EmergencyEntry| entry.permission_id == permission.permission_id.as_bytes()[..];
@@ -154,16 +154,10 @@ impl Patient {
             created: mint::now_ms(),
             permission_id: id,
             collection: Some(collection),
-            uses: entry.uses_left,
-            bytes: entry.bytes_left,
+            uses: left.uses(),
+            bytes: left.bytes(),
             possession_key: key.possession(),
-            replaces: Some(Replaces {
-                permission_id: permission.permission_id,
-                permission_hash: permission.hash(),
-                uses_left: entry.uses_left,
-                bytes_left: entry.bytes_left,
-                signed_again: false,
-            }),
+            replaces: Some(old.replaces(false)),
             vault_head: Some(self.head().await?),
             ..PermissionBody::clone(permission)
         };

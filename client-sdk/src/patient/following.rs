@@ -1,9 +1,9 @@
 //! When an institution has rotated: her live permissions for it, wrapped anew to its present key. See
 //! `spec/institutions.md` §2.
 
-use protocol_spec::{ids::PermissionId, messages::PermissionState, permission::Kind, problem::Problem};
+use protocol_spec::{ids::PermissionId, permission::Kind, problem::Problem};
 
-use super::{InstitutionRef, Patient, permissions::OwnPermission};
+use super::{InstitutionRef, Patient};
 use crate::Result;
 
 /// A permission that has taken the place of one under an earlier key of its institution.
@@ -27,8 +27,8 @@ impl Patient {
         self.session.forget_entries().await;
         let mut done = Vec::new();
         for own in self.standing_permissions().await? {
-            let OwnPermission { permission, entry } = &own;
-            if entry.state() != PermissionState::Live || permission.kind == Kind::Emergency {
+            let permission = &own.permission;
+            if !own.is_live() || permission.kind == Kind::Emergency {
                 continue;
             }
             let receiver = self.session.institution(permission.institution_id).await?;

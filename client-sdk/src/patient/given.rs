@@ -6,17 +6,16 @@ use std::collections::{HashMap, HashSet};
 use protocol_spec::{
     devices::DeviceKind,
     ids::{DeviceId, PermissionId},
-    messages::PermissionState,
     permission::Kind,
     vault_head::Act,
 };
 
 use super::{
-    DelegationState, Patient,
+    DelegationState, Patient, PermissionState,
     delegation::OwnDelegation,
     known::{Known, tampered},
-    permissions::OwnPermission,
     signers::Words,
+    standing::OwnPermission,
     times,
 };
 use crate::Result;
@@ -203,7 +202,7 @@ impl Patient {
         let id = permission.permission_id;
         let under = words.under(id);
         let theirs: Vec<_> = under.iter().filter(|(_, word)| by.contains(&word.by)).collect();
-        if own.entry.state() != PermissionState::Live || theirs.is_empty() {
+        if own.state != PermissionState::Live || theirs.is_empty() {
             return Ok(None);
         }
         let guardian = permission.emergency.as_ref().and_then(|terms| terms.guardian);

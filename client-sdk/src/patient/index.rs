@@ -18,7 +18,7 @@ use protocol_spec::{
 };
 
 use super::Patient;
-use crate::{Error, Result, mint};
+use crate::{Error, Result, mint, pages::Whole};
 
 /// What may be used of the index.
 pub(super) struct Index {
@@ -28,7 +28,7 @@ pub(super) struct Index {
     pub(super) unverified: HashMap<RecordId, VersionId>,
     /// The number of the vault's last placement, before anything else was read.
     pub(super) last_placement: u64,
-    /// How many records were placed then.
+    /// How many records were placed then, by the acts or by the server, whichever says more.
     pub(super) placed: u64,
     head: IndexHead,
 }
@@ -74,7 +74,8 @@ impl Index {
     pub(super) fn forget(&mut self) {
         self.entries.clear();
         self.unverified.clear();
-        self.head = IndexHead::begin(self.head.generation + 1);
+        // Its number counts for nothing, and is the server's word when there is no segment.
+        self.head = IndexHead::begin(self.head.generation.saturating_add(1));
     }
 }
 
@@ -105,17 +106,25 @@ impl Content {
 impl Patient {
     /// Reads the index, as far as it may be used (IDX-4).
     pub(super) async fn read_index(&self) -> Result<Index> {
+        let before = self.known_acts().await?.acts().clone();
         let mut page = self.index_page(0).await?;
+        self.check_last_placement(before.last_placement(), page.last_placement)
+            .await?;
+        let placed = u64::try_from(before.placements().len()).unwrap_or(u64::MAX);
         let mut index = Index {
             entries: HashMap::new(),
             unverified: HashMap::new(),
             last_placement: page.last_placement,
-            placed: page.placed,
+            // What was placed is not less for a server that says so: what is written must not cover what was
+            // withheld.
+            placed: page.placed.max(placed),
             head: IndexHead::begin(page.generation),
         };
         // The lists as they were when the page was made: a device may have been removed.
         self.known_epoch(page.root_epoch).await?;
+        let mut whole = Whole::new("the index");
         loop {
+            whole.add(page.segments.len(), page.encoded_len())?;
             for segment in &page.segments {
                 match self.read_segment(segment, &index).await {
                     Ok((head, content)) => index.add(head, content),

@@ -21,6 +21,7 @@
 //! | `delegation` | what she lets others do, and others let her |
 //! | `following` | permissions under an institution's new key |
 //! | `permissions`, `replacing` | list, revoke, give anew |
+//! | `standing`, `used` | how permissions stand, whatever the server says; what was proven of their use |
 //! | `revoking`, `resending` | taking back; the same at a server that shows an older vault |
 //! | `rekey`, `certificate` | new keys for a collection, what cannot be taken back |
 //! | `reseal` | content under new data keys |
@@ -61,8 +62,10 @@ mod revoking;
 mod ring;
 mod shown;
 mod signers;
+mod standing;
 mod times;
 mod unanswered;
+mod used;
 
 use std::{path::Path, time::Duration};
 

@@ -2,14 +2,18 @@
 
 use protocol_spec::{
     conditions::Conditions,
-    defence::Defence,
     ids::{CollectionId, PermissionId, RecordId},
     messages as pb,
     permission::{Kind, Replaces, SignedPermission, VerifiedPermission},
+    problem::Problem,
     purpose::Purpose,
 };
 
-use super::{DelegateRef, InstitutionRef, Patient};
+use super::{
+    DelegateRef, InstitutionRef, Patient,
+    acts::hidden,
+    standing::{Misfit, OwnPermission, Shown, stand},
+};
 use crate::{Error, Result};
 
 /// Whether a permission can still be presented.
@@ -27,7 +31,7 @@ pub enum PermissionState {
     Replaced,
 }
 
-/// One of her permissions: what she signed, and what the server says has been used of it.
+/// One of her permissions: what she signed, and what is left of it.
 #[derive(Clone, Debug)]
 pub struct PermissionInfo {
     /// Its id.
@@ -36,7 +40,7 @@ pub struct PermissionInfo {
     pub kind: Kind,
     /// Whom.
     pub institution: InstitutionRef,
-    /// As the server keeps it.
+    /// By what was signed, what was used, and this machine's clock.
     pub state: PermissionState,
     /// Presentations left.
     pub uses_left: u32,
@@ -62,12 +66,6 @@ pub struct PermissionInfo {
     pub delegate: Option<DelegateRef>,
 }
 
-/// A permission that she has signed, and what the server says of it.
-pub(crate) struct OwnPermission {
-    pub(crate) permission: VerifiedPermission,
-    pub(crate) entry: pb::PermissionEntry,
-}
-
 impl Patient {
     /// All her permissions; each was checked to be hers.
     ///
@@ -75,15 +73,16 @@ impl Patient {
     /// [`Error::Tampered`] when one is not.
     pub async fn permissions(&self) -> Result<Vec<PermissionInfo>> {
         let mut infos = Vec::new();
-        for OwnPermission { permission, entry } in self.own_permissions().await? {
+        for own in self.own_permissions().await? {
+            let OwnPermission { permission, left, .. } = own;
             infos.push(PermissionInfo {
                 permission_id: permission.permission_id,
                 kind: permission.kind,
                 institution: self.institution_ref(permission.institution_id).await?,
-                state: PermissionState::try_from(entry.state())?,
-                uses_left: entry.uses_left,
+                state: own.state,
+                uses_left: left.uses(),
                 uses: permission.uses,
-                bytes_left: entry.bytes_left,
+                bytes_left: left.bytes(),
                 created: permission.created,
                 not_before: permission.not_before,
                 not_after: permission.not_after,
@@ -107,18 +106,18 @@ impl Patient {
         };
         let all = self.own_permissions().await?;
         let found = all.into_iter().find(|own| own.permission.permission_id == id);
-        let OwnPermission { permission, entry } = found.ok_or_else(|| Error::Unknown {
+        let own = found.ok_or_else(|| Error::Unknown {
             what: "permission",
             id: id.to_string(),
         })?;
-        Ok(Some(Replaces {
-            permission_id: id,
-            permission_hash: permission.hash(),
-            uses_left: entry.uses_left,
-            bytes_left: entry.bytes_left,
-            // It is she who gives the new one.
-            signed_again: true,
-        }))
+        if own.state != PermissionState::Live {
+            return Err(Error::Refused {
+                problem: Problem::ReplacementConflict,
+                detail: Some("nothing was sent: list your permissions, and name one that is live".into()),
+            });
+        }
+        // It is she who gives the new one.
+        Ok(Some(own.replaces(true)))
     }
 
     /// The conditions of a permission of hers, opened.
@@ -132,35 +131,50 @@ impl Patient {
             .map_err(Error::tampered("a permission"))
     }
 
-    /// All her permissions as the server keeps them.
+    /// All her permissions, and how they stand. What another device replaces while the list is read may stand
+    /// in it by halves: it is then read once more.
     pub(super) async fn own_permissions(&self) -> Result<Vec<OwnPermission>> {
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            match self.read_permissions().await? {
+                Ok(own) => return Ok(own),
+                Err(Misfit(what)) if tries == MAX_TRIES => return Err(hidden(what)),
+                Err(_) => {}
+            }
+        }
+    }
+
+    /// Reads the list once, and holds it against what has been done and used before it was asked for.
+    async fn read_permissions(&self) -> Result<Result<Vec<OwnPermission>, Misfit>> {
         let before = self.catch_up().await?.acts().clone();
-        let mut own = Vec::new();
+        let mut used = self.used()?;
+        let further = self.used_further(&used).await?;
+        let mut shown = Vec::new();
         for mut entry in self.permission_entries().await? {
             let permission = self.own_permission(entry.permission.take()).await?;
-            let over = self.session.clock.now().may_be_over(permission.not_after);
-            if over && entry.state() == pb::PermissionState::Live && !Defence::OwnClock.is_off() {
-                // What is over by this machine's clock gets no new key, whatever the server calls it (PRM-16).
-                entry.set_state(pb::PermissionState::Expired);
-            }
-            own.push(OwnPermission { permission, entry });
+            shown.push(Shown { permission, entry });
         }
-        self.check_permissions(&before, &own).await?;
+        self.check_permissions(&before, &shown).await?;
+        let all_proven = self.add_use(&mut used, further, &shown).await?;
+        // By the later of both clocks: what is over gets no new key, whatever the server calls it (PRM-16).
+        let now = self.session.clock.now();
+        let own = stand(shown, |id| used.of(id), |end| now.may_be_over(end))?;
+        if own.is_ok() && all_proven {
+            self.keep_used(&used).await?;
+        }
         Ok(own)
     }
 
-    /// The same, not verified.
+    /// The list as the server shows it, not verified.
     pub(super) async fn permission_entries(&self) -> Result<Vec<pb::PermissionEntry>> {
-        let (mut entries, mut after) = (Vec::new(), String::new());
-        loop {
-            let path = format!("/v1/vault/permissions{after}");
-            let list: pb::PermissionList = self.session.server.get(&path).await?;
+        let mut entries = Vec::new();
+        let server = &self.session.server;
+        let mut pages = server.pages::<pb::PermissionList, _>("/v1/vault/permissions");
+        while let Some(list) = pages.next().await? {
             entries.extend(list.permissions);
-            if list.next.is_empty() {
-                return Ok(entries);
-            }
-            after = format!("?after={}", PermissionId::try_from(list.next.as_ref())?);
         }
+        Ok(entries)
     }
 
     /// Checks that a permission was signed by a device of hers, or by a delegate's, for this server (DEV-8, DLG-7).
@@ -191,3 +205,6 @@ impl TryFrom<pb::PermissionState> for PermissionState {
         }
     }
 }
+
+/// Each failure may be what another device does meanwhile.
+const MAX_TRIES: usize = 3;

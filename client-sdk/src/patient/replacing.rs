@@ -6,15 +6,15 @@ use protocol_spec::{
     collection::CollectionSelector,
     ids::{CollectionId, PermissionId},
     messages as pb,
-    permission::{Kind, PermissionBody, Replaces, VerifiedPermission},
+    permission::{Kind, PermissionBody, VerifiedPermission},
     problem::Problem,
     tags::SealedConditions,
 };
 
 use super::{
     Patient, Selection,
-    permissions::OwnPermission,
     ring::{Ring, no_own_collection},
+    standing::OwnPermission,
 };
 use crate::{DirectoryEntry, Error, Result, mint};
 
@@ -70,24 +70,17 @@ impl Patient {
         receiver: &DirectoryEntry,
         keyed: &Keyed,
     ) -> PermissionBody {
-        let OwnPermission { permission, entry } = old;
-        let replaces = Replaces {
-            permission_id: permission.permission_id,
-            permission_hash: permission.hash(),
-            uses_left: entry.uses_left,
-            bytes_left: entry.bytes_left,
-            signed_again: false,
-        };
+        let OwnPermission { permission, left, .. } = old;
         PermissionBody {
             created: mint::now_ms(),
             permission_id: id,
             directory_entry_hash: receiver.entry_hash(),
             recipient_key_hash: receiver.recipient_key().digest(),
             collection: keyed.collection,
-            uses: entry.uses_left,
-            bytes: entry.bytes_left,
+            uses: left.uses(),
+            bytes: left.bytes(),
             possession_key: keyed.key.possession(),
-            replaces: Some(replaces),
+            replaces: Some(old.replaces(false)),
             // It is hers from now on.
             delegation: None,
             conditions: keyed.conditions.clone(),
@@ -171,8 +164,7 @@ impl Patient {
     /// then, of which one was removed, know them. One that is used meanwhile is left for the next time.
     pub(super) async fn replace_old_upload_keys(&self) -> Result<()> {
         for own in self.standing_permissions().await? {
-            let OwnPermission { permission, entry } = &own;
-            let live = permission.kind == Kind::Upload && entry.state() == pb::PermissionState::Live;
+            let live = own.permission.kind == Kind::Upload && own.is_live();
             if !live || self.has_current_key(&own).await? {
                 continue;
             }
@@ -190,7 +182,7 @@ impl Patient {
     /// Whether an upload key lies under the current key of `own`, which its wrap shows by opening.
     async fn has_current_key(&self, own: &OwnPermission) -> Result<bool> {
         let id = own.permission.permission_id;
-        let Ok(wrapped) = crypto::WrappedKey::try_from(own.entry.upload_key_wrap.as_ref()) else {
+        let Ok(wrapped) = crypto::WrappedKey::try_from(own.upload_key_wrap.as_ref()) else {
             return Ok(false);
         };
         let opens = |ring: &Ring| {

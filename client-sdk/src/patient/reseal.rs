@@ -137,8 +137,7 @@ impl Patient {
     async fn named_by_others(&self) -> Result<HashMap<VersionId, PermissionId>> {
         let mut named = HashMap::new();
         for own in self.own_permissions().await? {
-            let state = PermissionState::try_from(own.entry.state())?;
-            if matches!(state, PermissionState::Live | PermissionState::Spent) {
+            if matches!(own.state, PermissionState::Live | PermissionState::Spent) {
                 let id = own.permission.permission_id;
                 let versions = own.permission.records.iter().map(|record| record.version_id);
                 named.extend(versions.map(|version| (version, id)));

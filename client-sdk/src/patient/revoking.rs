@@ -12,9 +12,9 @@ use protocol_spec::{
 };
 
 use super::{
-    Patient,
+    Patient, PermissionState,
     certificate::{Released, RevocationReport},
-    permissions::OwnPermission,
+    standing::OwnPermission,
 };
 use crate::{Error, Progress, Result};
 
@@ -117,9 +117,11 @@ impl Patient {
         let all = self.own_permissions().await?;
         let mut before = own.permission.replaces;
         while let Some(replaced) = before {
-            let id = replaced.permission_id;
-            versions.extend(self.released_under(id).await?.versions());
-            let own = all.iter().find(|own| own.permission.permission_id == id);
+            versions.extend(self.released_under(replaced.permission_id).await?.versions());
+            // By its hash: by ids alone a chain could be a circle.
+            let own = all
+                .iter()
+                .find(|own| own.permission.hash() == replaced.permission_hash);
             before = own.and_then(|own| own.permission.replaces);
         }
         Ok(versions)
@@ -131,7 +133,7 @@ impl Patient {
     /// As [`Self::revoke`].
     pub async fn finish_revocations(&self, progress: &dyn Progress) -> Result<()> {
         for own in self.own_permissions().await? {
-            let revoked = own.entry.state() == pb::PermissionState::Revoked;
+            let revoked = own.state == PermissionState::Revoked;
             let selector = own.permission.collection.filter(|_| revoked);
             if let Some(selector) = selector
                 && self.is_open(selector.collection).await?
@@ -158,10 +160,10 @@ impl Patient {
         })?;
         let mut own = all.swap_remove(at);
         loop {
-            let before = own.permission.permission_id;
+            let before = own.permission.hash();
             let takes_its_place = |next: &OwnPermission| {
                 let replaces = next.permission.replaces.as_ref();
-                replaces.is_some_and(|replaces| replaces.permission_id == before)
+                replaces.is_some_and(|replaces| replaces.permission_hash == before)
             };
             let Some(at) = all.iter().position(takes_its_place) else {
                 return Ok(own);

@@ -73,8 +73,10 @@ impl Patient {
     /// was seen is refused (COL-3).
     pub(super) async fn refresh_ring(&self) -> Result<tokio::sync::MutexGuard<'_, Ring>> {
         let before = self.known_acts().await?.acts().clone();
+        let placed = before.last_placement();
         let list: pb::CollectionList = self.session.server.get("/v1/vault/collections").await?;
         Self::check_collections(&before, &list.collections)?;
+        self.check_last_placement(placed, list.last_placement).await?;
         let known = self.known_epoch(list.root_epoch).await?;
         if known.newest().root_epoch != list.root_epoch {
             return Err(tampered(

@@ -5,6 +5,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use crypto::Collection;
 use protocol_spec::{
     defence::Defence,
     ids::RecordId,
@@ -13,7 +14,7 @@ use protocol_spec::{
     vault_head::{Acts, HeadRef, epoch_hash},
 };
 
-use super::{Patient, acts::hidden, delegation::OwnDelegation, heads::text, permissions::OwnPermission};
+use super::{Patient, acts::hidden, delegation::OwnDelegation, heads::text, standing::Shown};
 use crate::{Error, Result};
 
 impl Patient {
@@ -58,7 +59,7 @@ impl Patient {
     }
 
     /// Whether all permissions are shown, as she signed them, revoked those that are, and no others (VLT-5).
-    pub(super) async fn check_permissions(&self, before: &Acts, shown: &[OwnPermission]) -> Result<()> {
+    pub(super) async fn check_permissions(&self, before: &Acts, shown: &[Shown]) -> Result<()> {
         if Defence::VaultHeads.is_off() {
             return Ok(());
         }
@@ -90,6 +91,44 @@ impl Patient {
         match not_done(self.catch_up().await?.acts()) {
             Some(id) => Err(hidden(format!(
                 "{id} is shown otherwise than it was given or revoked"
+            ))),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether the number that is said to be the vault's last placement's is that of an act: one that was
+    /// signed further on would let a removed device place what comes later (DEV-8), and a permission for what
+    /// there is now cover it (COL-6).
+    pub(super) async fn check_last_placement(&self, before: u64, shown: u64) -> Result<()> {
+        if Defence::VaultHeads.is_off() || shown == before {
+            return Ok(());
+        }
+        // Placed since, by another device.
+        let now = self.catch_up().await?.acts().last_placement();
+        if (before..=now).contains(&shown) {
+            return Ok(());
+        }
+        Err(hidden(format!(
+            "placement {shown} is shown as the vault's last, which is {now}"
+        )))
+    }
+
+    /// Whether what is said to lie under an epoch of a collection is all that was placed there while it was
+    /// the current one, and still lies there: the certificate of a revocation must not leave out what its key
+    /// opens (REV-7).
+    pub(super) async fn check_exposed(&self, of: Collection, exposed: &[pb::ExposedVersion]) -> Result<()> {
+        if Defence::VaultHeads.is_off() {
+            return Ok(());
+        }
+        let listed = self.listing().await?.entries;
+        let numbers = self.known_acts().await?.acts().placed_under(of.id, of.epoch);
+        let named: HashSet<&[u8]> = exposed.iter().map(|one| one.version_id.as_ref()).collect();
+        let under = |entry: &&IndexEntry| entry.collection_id == of.id && numbers.contains(&entry.number);
+        let missing = |entry: &&IndexEntry| !named.contains(&entry.version_id.as_bytes()[..]);
+        match listed.iter().filter(under).find(missing) {
+            Some(entry) => Err(hidden(format!(
+                "{} lies under the key that is taken back, and is not shown there",
+                entry.record_id
             ))),
             None => Ok(()),
         }
@@ -162,6 +201,6 @@ impl Patient {
     }
 }
 
-fn is_revoked(own: &OwnPermission) -> bool {
+fn is_revoked(own: &Shown) -> bool {
     own.entry.state() == PermissionState::Revoked
 }

@@ -9,7 +9,7 @@ use protocol_spec::{
     ids::{DeviceId, PermissionId},
 };
 
-use super::{Patient, known::Known, permissions::OwnPermission};
+use super::{Patient, known::Known, standing::OwnPermission};
 use crate::Result;
 
 /// By whose word each of her permissions is given.

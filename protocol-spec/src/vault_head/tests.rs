@@ -200,3 +200,32 @@ fn the_last_act_of_each_thing_counts() {
     assert!(permissions[&PermissionId::from_bytes([3; 16])].revoked);
     assert!(!permissions[&PermissionId::from_bytes([5; 16])].revoked);
 }
+
+/// VLT-5: by the acts alone, whatever a server says.
+#[test]
+fn acts_say_which_placement_is_the_last_and_which_were_made_in_an_epoch() {
+    assert_eq!(Acts::default().last_placement(), 0);
+    assert_eq!(acts().last_placement(), 3);
+    let (here, there) = (CollectionId::DEFAULT, CollectionId::EMERGENCY);
+    let place = |byte| Act::Placement(RecordId::from_bytes([byte; 16]), hash(byte));
+    let mut acts = Acts::default();
+    for act in [
+        Act::Epoch(here, hash(0)),
+        place(1),
+        place(2),
+        Act::Epoch(there, hash(0)),
+        place(3),
+        Act::Epoch(here, hash(1)),
+        Act::Epoch(here, hash(2)),
+        place(4),
+    ] {
+        acts.push(act);
+    }
+    let under = |id, epoch| acts.placed_under(id, epoch).collect::<Vec<_>>();
+    assert_eq!(under(here, 0), [1, 2, 3]);
+    assert_eq!(under(here, 1), []);
+    assert_eq!(under(here, 2), [4]);
+    assert_eq!(under(there, 0), [3, 4]);
+    assert_eq!(under(there, 1), []);
+    assert_eq!(under(CollectionId::OWN, 0), []);
+}

@@ -42,6 +42,7 @@ mod resealing;
 mod resume;
 mod revocation;
 mod rules;
+mod server_word;
 mod standing_uploads;
 mod statement;
 mod strangers;

@@ -19,7 +19,7 @@ use protocol_spec::{
 use super::{EmergencyLimits, Guarded, tampered};
 use crate::{
     DirectoryEntry, Error, Patient, Progress, Result, mint,
-    patient::{PermissionState, RevocationReport, permissions::OwnPermission},
+    patient::{PermissionState, RevocationReport, standing::OwnPermission},
 };
 
 /// A guardian whom she has named.
@@ -120,11 +120,14 @@ impl Patient {
     pub async fn guardians(&self) -> Result<Vec<GuardianInfo>> {
         let shown = self.emergency_list().await?;
         let mut infos = Vec::new();
-        for OwnPermission { permission, entry } in self.emergency_own().await? {
+        for OwnPermission {
+            permission, state, ..
+        } in self.emergency_own().await?
+        {
             let Some(terms) = permission.emergency.and_then(|terms| terms.guardian) else {
                 continue;
             };
-            if PermissionState::try_from(entry.state())? != PermissionState::Live {
+            if state != PermissionState::Live {
                 continue;
             }
             let id = permission.permission_id;
@@ -266,9 +269,11 @@ impl Patient {
         of: Option<PatientId>,
     ) -> Result<Vec<(PermissionId, VerifiedPermission)>> {
         let mut found = Vec::new();
-        for OwnPermission { permission, entry } in self.emergency_own().await? {
+        for OwnPermission {
+            permission, state, ..
+        } in self.emergency_own().await?
+        {
             let guardian = permission.emergency.and_then(|terms| terms.guardian);
-            let state = PermissionState::try_from(entry.state())?;
             let ended = matches!(state, PermissionState::Revoked | PermissionState::Replaced);
             if !ended && guardian.map(|terms| terms.guardian_id) == of {
                 found.push((permission.permission_id, permission));

@@ -3,10 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use protocol_spec::{
-    ids::{DelegationId, PermissionId},
-    messages as pb,
-};
+use protocol_spec::ids::{DelegationId, PermissionId};
 
 use super::{
     HistoryItem, Walk,
@@ -14,7 +11,7 @@ use super::{
 };
 use crate::{
     Error, Result,
-    patient::{DelegationInfo, DelegationState, Patient, permissions::OwnPermission},
+    patient::{DelegationInfo, DelegationState, Patient, PermissionState},
 };
 
 /// What a check of the whole history has found.
@@ -94,7 +91,8 @@ impl Patient {
 
     async fn compare_permissions(&self, trail: &Trail, check: &mut HistoryCheck) -> Result<()> {
         let mut listed: HashSet<PermissionId> = HashSet::new();
-        for OwnPermission { permission, entry } in self.own_permissions().await? {
+        for own in self.own_permissions().await? {
+            let (permission, left) = (&own.permission, own.left.uses());
             let id = permission.permission_id;
             check.permissions += 1;
             listed.insert(id);
@@ -110,13 +108,12 @@ impl Patient {
                     .push(format!("{id} is another permission than in the history"));
             }
             let shown = permission.uses.saturating_sub(permitted.presented);
-            if entry.uses_left != shown {
+            if left != shown {
                 check.findings.push(format!(
-                    "{id} has {} uses left, by the history {shown}: presentations are left out or made up",
-                    entry.uses_left
+                    "{id} has {left} uses left, by the history {shown}: presentations are left out or made up"
                 ));
             }
-            let revoked = entry.state() == pb::PermissionState::Revoked;
+            let revoked = own.state == PermissionState::Revoked;
             if trail.revoked.contains(&id) && !revoked {
                 check
                     .findings

@@ -1,0 +1,220 @@
+//! How her permissions stand: by what her devices have signed, by what was proven of their use, and by this
+//! machine's clock. The server says it too; where it says more than that, nothing of its list is used
+//! (VLT-10, PRM-17). See `protocol-spec/spec/vault-head.md` §2 and `protocol-spec/spec/permission.md` §5.
+
+use std::collections::HashMap;
+
+use bytes::Bytes;
+use protocol_spec::{
+    defence::Defence,
+    hash::Sha256Digest,
+    ids::PermissionId,
+    messages as pb,
+    permission::{Replaces, VerifiedPermission},
+};
+
+use super::{PermissionState, used::Use};
+use crate::Result;
+
+/// One of her permissions.
+pub(crate) struct OwnPermission {
+    /// What was signed in her name.
+    pub(crate) permission: VerifiedPermission,
+    /// Whether it holds.
+    pub(crate) state: PermissionState,
+    /// What is left of it.
+    pub(crate) left: Left,
+    /// The key of an upload, wrapped under a key of hers.
+    pub(crate) upload_key_wrap: Bytes,
+    /// The server counts it as live too, and would take another one in its place.
+    said_live: bool,
+}
+
+impl OwnPermission {
+    /// Whether it may be given anew: it holds by her account and by the server's.
+    pub(crate) fn is_live(&self) -> bool {
+        self.state == PermissionState::Live && self.said_live
+    }
+
+    /// What a permission says that takes its place (PRM-14), and whether she gives it herself (DEV-21).
+    pub(crate) fn replaces(&self, signed_again: bool) -> Replaces {
+        Replaces {
+            permission_id: self.permission.permission_id,
+            permission_hash: self.permission.hash(),
+            uses_left: self.left.uses,
+            bytes_left: self.left.bytes,
+            signed_again,
+        }
+    }
+}
+
+/// What is left of a permission: never more than was signed, nor than its proven use leaves (PRM-17).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Left {
+    uses: u32,
+    bytes: u64,
+}
+
+impl Left {
+    /// What the server says, unless that is more than there can be.
+    fn new(said: Self, signed: Self, used: Use) -> Option<Self> {
+        let uses = signed.uses.saturating_sub(used.presented);
+        let bytes = signed.bytes.saturating_sub(used.bytes);
+        let within = said.uses <= uses && said.bytes <= bytes;
+        Defence::PermissionLeft.holds(within).then_some(said)
+    }
+
+    /// Presentations.
+    pub(crate) fn uses(self) -> u32 {
+        self.uses
+    }
+
+    /// Stream bytes.
+    pub(crate) fn bytes(self) -> u64 {
+        self.bytes
+    }
+
+    fn is_none(self) -> bool {
+        self.uses == 0 || self.bytes == 0
+    }
+}
+
+/// A permission as it was verified, and what the server says of it.
+pub(super) struct Shown {
+    pub(super) permission: VerifiedPermission,
+    pub(super) entry: pb::PermissionEntry,
+}
+
+/// What does not fit in a list of permissions.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Misfit(pub(super) String);
+
+/// How all her permissions stand now. Which are revoked was compared with the acts before.
+pub(super) fn stand(
+    shown: Vec<Shown>,
+    used: impl Fn(&PermissionId) -> Use,
+    is_over: impl Fn(u64) -> bool,
+) -> Result<Result<Vec<OwnPermission>, Misfit>> {
+    let replaces = |one: &Shown| {
+        let replaced = one.permission.replaces?;
+        Some((replaced.permission_hash, one.permission.permission_id))
+    };
+    let successors: HashMap<Sha256Digest, PermissionId> = shown.iter().filter_map(replaces).collect();
+    let mut own = Vec::with_capacity(shown.len());
+    for Shown { permission, entry } in shown {
+        let id = permission.permission_id;
+        let said = PermissionState::try_from(entry.state())?;
+        let successor = successors.get(&permission.hash()).copied();
+        if let Err(misfit) = check_replaced(id, said, successor) {
+            return Ok(Err(misfit));
+        }
+        let signed = Left {
+            uses: permission.uses,
+            bytes: permission.bytes,
+        };
+        let left = Left {
+            uses: entry.uses_left,
+            bytes: entry.bytes_left,
+        };
+        let Some(left) = Left::new(left, signed, used(&id)) else {
+            let more = "is shown with more left than was signed, or than its proven use leaves";
+            return Ok(Err(Misfit(format!("{id} {more}"))));
+        };
+        own.push(OwnPermission {
+            state: state(said, is_over(permission.not_after), left),
+            left,
+            upload_key_wrap: entry.upload_key_wrap,
+            said_live: said == PermissionState::Live,
+            permission,
+        });
+    }
+    Ok(Ok(own))
+}
+
+/// One is replaced if another of hers names it, and only then.
+fn check_replaced(
+    id: PermissionId,
+    said: PermissionState,
+    successor: Option<PermissionId>,
+) -> Result<(), Misfit> {
+    let fits = match said {
+        PermissionState::Revoked => true,
+        PermissionState::Replaced => successor.is_some(),
+        PermissionState::Live | PermissionState::Expired | PermissionState::Spent => successor.is_none(),
+    };
+    if Defence::PermissionStates.holds(fits) {
+        return Ok(());
+    }
+    Err(Misfit(match successor {
+        Some(other) => format!("{id} is shown as if {other} had not taken its place"),
+        None => format!("{id} is shown as replaced, and by none of her permissions"),
+    }))
+}
+
+/// What is over by her clock, or has nothing left, is not live, whatever the server says.
+fn state(said: PermissionState, over: bool, left: Left) -> PermissionState {
+    match said {
+        PermissionState::Revoked | PermissionState::Replaced => said,
+        _ if Defence::PermissionStates.is_off() => said,
+        _ if over => PermissionState::Expired,
+        _ if left.is_none() => PermissionState::Spent,
+        _ => PermissionState::Live,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: PermissionId = PermissionId::from_bytes([1; 16]);
+    const OTHER: PermissionId = PermissionId::from_bytes([2; 16]);
+    const SIGNED: Left = Left { uses: 3, bytes: 100 };
+
+    /// VLT-10, ATK-63
+    #[test]
+    fn a_permission_is_replaced_by_one_of_hers_and_not_by_the_servers_word() {
+        use PermissionState::{Expired, Live, Replaced, Revoked, Spent};
+        for said in [Live, Expired, Spent] {
+            assert_eq!(check_replaced(ID, said, None), Ok(()));
+            assert!(check_replaced(ID, said, Some(OTHER)).is_err(), "{said:?}");
+        }
+        assert_eq!(check_replaced(ID, Replaced, Some(OTHER)), Ok(()));
+        assert!(check_replaced(ID, Replaced, None).is_err());
+        for successor in [None, Some(OTHER)] {
+            assert_eq!(check_replaced(ID, Revoked, successor), Ok(()));
+        }
+    }
+
+    /// VLT-10, ATK-63
+    #[test]
+    fn what_is_over_or_spent_is_not_live_whatever_the_server_says() {
+        use PermissionState::{Expired, Live, Replaced, Revoked, Spent};
+        let none = [Left { uses: 0, bytes: 9 }, Left { uses: 9, bytes: 0 }];
+        for said in [Live, Expired, Spent] {
+            assert_eq!(state(said, false, SIGNED), Live);
+            assert_eq!(state(said, true, SIGNED), Expired);
+            assert!(none.iter().all(|left| state(said, false, *left) == Spent));
+        }
+        for ended in [Revoked, Replaced] {
+            assert_eq!(state(ended, true, SIGNED), ended);
+        }
+    }
+
+    /// PRM-17, ATK-64
+    #[test]
+    fn no_more_is_left_than_was_signed_and_was_not_used() {
+        let used = Use {
+            presented: 1,
+            bytes: 40,
+        };
+        let left = |uses, bytes| Left::new(Left { uses, bytes }, SIGNED, used);
+        for (uses, bytes) in [(2, 60), (0, 60), (2, 0), (1, 59)] {
+            assert_eq!(left(uses, bytes), Some(Left { uses, bytes }));
+        }
+        for (uses, bytes) in [(3, 60), (2, 61), (u32::MAX, 0), (0, u64::MAX)] {
+            assert_eq!(left(uses, bytes), None, "{uses} {bytes}");
+        }
+        let unused = Left::new(SIGNED, SIGNED, Use::default());
+        assert_eq!(unused, Some(SIGNED));
+    }
+}

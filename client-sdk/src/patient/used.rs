@@ -1,0 +1,174 @@
+//! What was proven of the use of her permissions: presentations by the signatures of the permission key and
+//! of the institution, bytes by the operator's receipts. The home keeps it: what was once seen as used stays
+//! used (PRM-17).
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use protocol_spec::{
+    bodies::{ReleaseReceipt, UploadReceipt},
+    evidence::ProvenPresentation,
+    hash::Sha256Digest,
+    ids::{InstitutionId, PermissionId},
+    messages::{self as pb, history_entry::What},
+    permission::{Kind, VerifiedPermission},
+    statement::{Body, Signed, Verified},
+};
+use serde::{Deserialize, Serialize};
+
+use super::{Patient, standing::Shown};
+use crate::{Error, Result};
+
+/// What was used of each permission, by the first so many entries of the history.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Used {
+    entries: u64,
+    permissions: BTreeMap<String, Use>,
+}
+
+/// What was used of one permission, at least: a session that runs has no receipt yet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Use {
+    pub(super) presented: u32,
+    pub(super) bytes: u64,
+}
+
+/// What the history says beyond that.
+pub(super) struct Further {
+    entries: u64,
+    presented: Vec<pb::Presented>,
+    moved: Vec<(PermissionId, u64)>,
+    /// Something in it is not proven, which the history shows as such. It counts for nothing, and is looked at again.
+    unproven: bool,
+}
+
+impl Used {
+    pub(super) fn of(&self, permission: &PermissionId) -> Use {
+        self.permissions
+            .get(&permission.to_string())
+            .copied()
+            .unwrap_or_default()
+    }
+
+    fn change(&mut self, permission: PermissionId) -> &mut Use {
+        self.permissions.entry(permission.to_string()).or_default()
+    }
+}
+
+impl Patient {
+    /// What was used, as this home has seen it last.
+    pub(super) fn used(&self) -> Result<Used> {
+        Ok(self.session.home.read_json(USED)?.unwrap_or_default())
+    }
+
+    /// What the history says since. It is read before the list of permissions: what is used meanwhile makes
+    /// that say less.
+    pub(super) async fn used_further(&self, since: &Used) -> Result<Further> {
+        let mut further = Further {
+            entries: since.entries,
+            presented: Vec::new(),
+            moved: Vec::new(),
+            unproven: false,
+        };
+        let mut pages = self.history_pages().behind(since.entries);
+        while let Some(page) = pages.next().await? {
+            for entry in page.entries {
+                if entry.number != further.entries.saturating_add(1) {
+                    further.unproven = true;
+                    return Ok(further);
+                }
+                further.entries = entry.number;
+                let noted = self.note_use(entry.what, &mut further);
+                further.unproven |= noted.is_err();
+            }
+        }
+        Ok(further)
+    }
+
+    fn note_use(&self, what: Option<What>, further: &mut Further) -> Result<()> {
+        match what {
+            Some(What::Presented(presented)) => further.presented.push(presented),
+            Some(What::Released(receipt)) => {
+                let said = self.receipt_of::<ReleaseReceipt>(receipt)?;
+                further.moved.push((said.permission_id, said.bytes));
+            }
+            Some(What::Stored(receipt)) => {
+                let said = self.receipt_of::<UploadReceipt>(receipt)?;
+                // What her own device has sealed anew costs no permission anything.
+                if said.replaces.is_none() {
+                    further.moved.push((said.permission_id, said.stream_len));
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn receipt_of<T: Body>(&self, receipt: pb::Receipt) -> Result<Verified<T>> {
+        Signed::<T>::try_from(receipt.statement)
+            .and_then(|receipt| receipt.verify(self.session.server.operator()))
+            .map_err(tampered)
+    }
+
+    /// Adds what has come, each presentation by the signatures under it and once. Says whether all of it is proven: what is
+    /// counted otherwise is too little to be kept.
+    pub(super) async fn add_use(&self, used: &mut Used, further: Further, shown: &[Shown]) -> Result<bool> {
+        let by_id: HashMap<PermissionId, &VerifiedPermission> = shown
+            .iter()
+            .map(|one| (one.permission.permission_id, &one.permission))
+            .collect();
+        let (mut seen, mut unproven) = (HashSet::new(), further.unproven);
+        for presented in &further.presented {
+            match self.proven(presented, &by_id).await {
+                Ok((id, evidence)) => {
+                    let used = used.change(id);
+                    used.presented = used.presented.saturating_add(u32::from(seen.insert(evidence)));
+                }
+                // What fails for want of a connection says nothing about the presentation.
+                Err(error @ (Error::Unreachable { .. } | Error::HomeLocked { .. })) => return Err(error),
+                Err(_) => unproven = true,
+            }
+        }
+        for (id, bytes) in further.moved {
+            let used = used.change(id);
+            used.bytes = used.bytes.saturating_add(bytes);
+        }
+        used.entries = further.entries;
+        Ok(!unproven)
+    }
+
+    async fn proven(
+        &self,
+        presented: &pb::Presented,
+        permissions: &HashMap<PermissionId, &VerifiedPermission>,
+    ) -> Result<(PermissionId, Sha256Digest)> {
+        let id = PermissionId::try_from(presented.permission_id.as_ref()).map_err(tampered)?;
+        let permission = permissions.get(&id);
+        let permission = permission.ok_or_else(|| tampered("it is of no permission of hers"))?;
+        let by = InstitutionId::try_from(presented.institution_id.as_ref()).map_err(tampered)?;
+        if permission.kind != Kind::Emergency && permission.institution_id != by {
+            return Err(tampered("it was presented by somebody else"));
+        }
+        let presenter = self.session.institution(by).await?;
+        let proven = ProvenPresentation::verify(presented, permission, &presenter);
+        Ok((id, proven.map_err(tampered)?.hash))
+    }
+
+    /// Keeps what was found to fit, unless another process has kept more.
+    pub(super) async fn keep_used(&self, used: &Used) -> Result<()> {
+        let home = &self.session.home;
+        if self.used()? == *used {
+            return Ok(());
+        }
+        let _lock = home.lock().await?;
+        if self.used()?.entries < used.entries {
+            home.write_json(USED, used)?;
+        }
+        Ok(())
+    }
+}
+
+fn tampered<E: std::fmt::Display>(cause: E) -> Error {
+    Error::tampered("an entry of the history")(cause)
+}
+
+const USED: &str = "permissions.used";
