@@ -20,6 +20,9 @@ use super::{collections::Scene, institutions_cli::terminal};
 /// Asked so often, a client would go on asking.
 const AROUND: u64 = 30;
 
+/// Each reading is given up at the second page; a command reads a list a few times.
+const SOON: u64 = 8;
+
 /// A cursor of every kind of id, as far back as one can be.
 const FIRST: [u8; 32] = [1; 32];
 
@@ -74,12 +77,10 @@ impl List<'_> {
     /// that this ends.
     fn leads_around<M: Listed>(&self, liar: &Liar, without: &[Defence]) -> Result<bool> {
         let asked = Arc::new(AtomicU64::new(0));
-        let (count, path) = (
-            asked.clone(),
-            self.path.iter().map(ToString::to_string).collect::<Vec<_>>(),
-        );
+        let path: Vec<String> = self.path.iter().map(ToString::to_string).collect();
+        let (count, parts) = (asked.clone(), path.clone());
         liar.tell(move |asked, body| {
-            let is_this = path.iter().all(|part| asked.contains(part.as_str()));
+            let is_this = parts.iter().all(|part| asked.contains(part.as_str()));
             match M::decode(body.clone()) {
                 Ok(mut page) if is_this && count.fetch_add(1, Ordering::SeqCst) < AROUND => {
                     page.stand_still();
@@ -87,6 +88,17 @@ impl List<'_> {
                 }
                 _ => body,
             }
+        });
+        let count = asked.clone();
+        // Some of the cursors are of nothing that the server has: it need not be asked what is behind them.
+        liar.take(move |asked, _| {
+            let is_this = path.iter().all(|part| asked.contains(part.as_str()));
+            let behind = asked.contains("after=req_") && is_this;
+            (behind && count.fetch_add(1, Ordering::SeqCst) < AROUND).then(|| {
+                let mut page = M::default();
+                page.stand_still();
+                page.encode_to_vec().into()
+            })
         });
         let output = self.reader.without(without).command(self.command)?.output()?;
         liar.be_honest();
@@ -101,7 +113,7 @@ impl List<'_> {
         if without.is_empty() {
             ensure!(!output.status.success(), "{:?} succeeds: {said}", self.command);
             ensure!(said.contains("does not go on behind"), "{:?}: {said}", self.path);
-            ensure!(asked <= 2, "{:?} is asked {asked} times", self.path);
+            ensure!(asked <= SOON, "{:?} is asked {asked} times", self.path);
         }
         Ok(asked >= AROUND)
     }
@@ -213,7 +225,7 @@ fn the_history_does_not_lead_around_in_circles() -> Result<()> {
     });
     let refused = history.reader.fail(history.command)?;
     assert_eq!(refused.json["error"]["code"], "tampered", "{refused:?}");
-    assert!(asked.load(Ordering::SeqCst) <= 2);
+    assert!(asked.load(Ordering::SeqCst) <= SOON);
     Ok(())
 }
 

@@ -1,7 +1,14 @@
 //! An operator that says more of a vault than is so, to have it signed: its word on states, uses, bytes and
 //! numbers, and what her devices make of it (VLT-5, VLT-10, PRM-17).
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::Duration,
+};
 
 use anyhow::{Result, ensure};
 use bytes::Bytes;
@@ -12,8 +19,9 @@ use protocol_spec::{
     ids::PermissionId,
     messages::{self as pb, PermissionState},
     permission::PermissionBody,
-    statement::Signed,
+    statement::{Body, Signed},
 };
+use serde_json::Value;
 use tests::{
     attack::play,
     harness::{Cli, Liar, World, text},
@@ -150,7 +158,7 @@ fn an_expired_permission_is_not_given_anew() -> Result<()> {
         let shared = Shared::set()?;
         let request = shared.scene.request_by(&shared.laboratory)?;
         let over = shared.permit(&request, &["--uses", "9", "--expires", "1s"])?;
-        std::thread::sleep(std::time::Duration::from_millis(1500));
+        thread::sleep(Duration::from_millis(1500));
         say(&shared.liar, &over, |entry| {
             entry.set_state(PermissionState::Live);
         })?;
@@ -190,7 +198,7 @@ fn no_more_is_signed_than_was_signed_before() -> Result<()> {
     play(&[Defence::PermissionLeft], |without| {
         let shared = Shared::set()?;
         let request = shared.scene.request_by(&shared.laboratory)?;
-        let other = shared.permit(&request, &["--uses", "9", "--bytes", "1MB"])?;
+        let other = shared.permit(&request, &["--uses", "9", "--max-bytes", "1MB"])?;
         say(&shared.liar, &other, |entry| {
             entry.uses_left = u32::MAX;
             entry.bytes_left = u64::MAX;
@@ -227,7 +235,7 @@ fn bytes_that_were_released_do_not_come_back() -> Result<()> {
     play(&[Defence::PermissionLeft], |without| {
         let shared = Shared::set()?;
         let request = shared.scene.request_by(&shared.laboratory)?;
-        let used = shared.permit(&request, &["--uses", "9", "--bytes", "1000000"])?;
+        let used = shared.permit(&request, &["--uses", "9", "--max-bytes", "1000000"])?;
         shared.scene.fetch_by(&shared.laboratory, &used)?;
         say(&shared.liar, &used, |entry| entry.bytes_left = 1_000_000)?;
         let anew = shared.given_anew(&used, without)?;
@@ -333,11 +341,9 @@ fn a_list_of_devices_is_signed_over_the_placements_there_are() -> Result<()> {
         let kept: Taken<u64> = Arc::default();
         let keep = kept.clone();
         liar.take(move |asked, body| {
-            let message = pb::ChangeDevices::decode(body.clone()).ok()?;
-            let list = Signed::<DeviceList>::try_from(message.list).ok()?;
-            if asked != "POST /v1/vault/devices" {
-                return None;
-            }
+            let message =
+                (asked == "POST /v1/vault/devices").then(|| pb::ChangeDevices::decode(body.clone()));
+            let list = Signed::<DeviceList>::try_from(message?.ok()?.list).ok()?;
             let number = list.claimed().last_placement;
             keep.lock().unwrap_or_else(PoisonError::into_inner).push(number);
             Some(Bytes::new())
@@ -378,20 +384,19 @@ fn a_certificate_leaves_out_nothing_that_the_key_opens() -> Result<()> {
         scene.record("heart")?;
         scene.record("skin")?;
         let permission = scene.permit("default", &[])?;
-        let first = std::sync::atomic::AtomicBool::new(true);
+        let first = AtomicBool::new(true);
         liar.tell_of("/v1/vault/wraps", move |mut page: pb::WrapPage| {
-            if first.swap(false, std::sync::atomic::Ordering::SeqCst) {
+            if first.swap(false, Ordering::SeqCst) {
                 page.wraps.truncate(1);
             }
             page
         });
-        let said = try_to(&scene.patient.without(without), &["revoke", &permission])?;
-        let defended = without.is_empty();
-        ensure!(said.contains("hidden-from-vault") == defended, "{said}");
-        let exposed = serde_json::from_str::<serde_json::Value>(said.lines().next().unwrap_or_default());
-        let exposed = exposed
-            .ok()
-            .and_then(|said| said["exposed"].as_array().map(Vec::len));
+        let device = scene.patient.without(without);
+        let output = device.command(&["revoke", &permission])?.output()?;
+        let said: Value = serde_json::from_slice(&output.stdout)?;
+        let hidden = said["error"]["code"] == "hidden-from-vault";
+        ensure!(hidden == without.is_empty(), "{said}");
+        let exposed = said["exposed"].as_array().map(Vec::len);
         Ok(exposed == Some(1))
     })
 }
@@ -445,7 +450,7 @@ fn a_delegate_whose_time_was_ended_gets_no_keys() -> Result<()> {
         let said = try_to(&scene.patient.without(without), &["records"])?;
         let given = !taken(&kept).is_empty();
         ensure!(
-            given || !without.is_empty() || said.contains("hidden-from-vault"),
+            given || !without.is_empty() || said.contains("is shown otherwise than it was given or ended"),
             "{said}"
         );
         Ok(given)
