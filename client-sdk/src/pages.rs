@@ -11,7 +11,7 @@ use bytes::Bytes;
 use prost::{Message, Name};
 use protocol_spec::{
     defence::Defence,
-    ids::{DelegationId, PermissionId, ReleaseId, RequestId, TerminalId, VersionId},
+    ids::{DelegationId, PatientId, PermissionId, ReleaseId, RequestId, TerminalId, VersionId},
     messages as pb,
 };
 
@@ -96,6 +96,7 @@ macro_rules! ids {
 
 ids!(
     DelegationId,
+    PatientId,
     PermissionId,
     ReleaseId,
     RequestId,
@@ -141,6 +142,7 @@ pages! {
     ReleasedPage: records behind next as u64;
     ReleasedRanges: versions behind next as VersionId;
     RequestPage: requests behind next as RequestId;
+    SenderPage: senders behind next as PatientId;
     TerminalPage: terminals behind next as TerminalId;
     VaultPage: records behind next_number as u64;
     VaultPage: records behind next as VersionId;

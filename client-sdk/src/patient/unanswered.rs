@@ -98,9 +98,12 @@ impl Session {
 
     /// With whom the reader deals, of whom something is open, whom she has blocked.
     pub(crate) async fn senders(&self) -> Result<Vec<SenderInfo>> {
-        let (mut all, mut after) = (Vec::new(), String::new());
-        loop {
-            let page: pb::SenderPage = self.server.get(&format!("/v1/inbox/senders{after}")).await?;
+        let mut all = Vec::new();
+        // The cursor is an id of either kind.
+        let mut pages = self
+            .server
+            .pages::<pb::SenderPage, PatientId>("/v1/inbox/senders");
+        while let Some(page) = pages.next().await? {
             for sender in page.senders {
                 all.push(SenderInfo {
                     id: if sender.institution {
@@ -113,11 +116,7 @@ impl Session {
                     open: sender.open,
                 });
             }
-            if page.next.is_empty() {
-                return Ok(all);
-            }
-            // The cursor is an id of either kind.
-            after = format!("?after={}", PatientId::try_from(page.next.as_ref())?);
         }
+        Ok(all)
     }
 }
