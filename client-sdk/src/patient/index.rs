@@ -108,13 +108,14 @@ impl Patient {
     pub(super) async fn read_index(&self) -> Result<Index> {
         let before = self.known_acts().await?.acts().clone();
         let mut page = self.index_page(0).await?;
-        self.check_last_placement(before.last_placement(), page.last_placement)
+        let last_placement = self
+            .last_placement(before.last_placement(), page.last_placement)
             .await?;
         let placed = u64::try_from(before.placements().len()).unwrap_or(u64::MAX);
         let mut index = Index {
             entries: HashMap::new(),
             unverified: HashMap::new(),
-            last_placement: page.last_placement,
+            last_placement,
             // What was placed is not less for a server that says so: what is written must not cover what was
             // withheld.
             placed: page.placed.max(placed),

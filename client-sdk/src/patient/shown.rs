@@ -113,6 +113,18 @@ impl Patient {
         )))
     }
 
+    /// The number of the vault's last placement by the acts, of those that are said to be there: for the index, which the server may
+    /// withhold, but not have signed over more than there is.
+    pub(super) async fn last_placement(&self, before: u64, shown: u64) -> Result<u64> {
+        if Defence::VaultHeads.is_off() {
+            return Ok(shown);
+        }
+        if shown <= before {
+            return Ok(before);
+        }
+        Ok(shown.min(self.catch_up().await?.acts().last_placement()))
+    }
+
     /// Whether what is said to lie under an epoch of a collection is all that was placed there while it was
     /// the current one, and still lies there: the certificate of a revocation must not leave out what its key
     /// opens (REV-7).

@@ -13,9 +13,12 @@ use anyhow::{Context, Result};
 use bytes::Bytes;
 use client_sdk::{Institution, PermissionId, Unlock};
 use prost::Message;
-use protocol_spec::{defence::Defence, messages as pb};
+use protocol_spec::{bodies::IndexSegment, defence::Defence, messages as pb, patient::PatientSigned};
 use serde_json::Value;
-use tests::harness::{Cli, Liar, World, text};
+use tests::{
+    attack::play,
+    harness::{Cli, Liar, World, text},
+};
 
 use crate::{devices::link, flows::array};
 
@@ -159,6 +162,35 @@ async fn whatever_the_server_does_to_the_index_the_list_is_the_same() -> Result<
     Ok(())
 }
 
+/// IDX-2, VLT-5, ATK-64: an index that was begun anew is signed as if it covered placements that are not there. Whoever reads it
+/// would take what is placed later for covered.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_index_is_signed_over_what_is_not_there() -> Result<()> {
+    let scene = Scene::set().await?;
+    play(&[Defence::VaultHeads], |without| {
+        scene.liar.tell_of("/v1/vault/index", |mut page: pb::IndexPage| {
+            page.segments.clear();
+            page.last_placement += 1000;
+            page
+        });
+        let signed: Arc<Mutex<Vec<u64>>> = Arc::default();
+        let keep = signed.clone();
+        scene.liar.take(move |asked, body| {
+            let segment = (asked == "POST /v1/vault/index").then(|| pb::SignedSegment::decode(body.clone()));
+            let head = PatientSigned::<IndexSegment>::try_from(segment?.ok()?.head).ok()?;
+            keep.lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(head.claimed().through);
+            Some(Bytes::new())
+        });
+        listed(&scene.first.without(without))?;
+        scene.liar.be_honest();
+        let signed = signed.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = signed.iter().max().context("no index was written")?;
+        Ok(*last > RECORDS as u64)
+    })
+}
+
 /// IDX-5, COL-10: an older index, which knows nothing of a move, with the record as it was then. Without the defence it lies
 /// where it lay.
 #[tokio::test(flavor = "multi_thread")]
@@ -193,7 +225,13 @@ async fn an_older_index_brings_no_record_back() -> Result<()> {
         refused[0].to_string().contains("was seen with placement"),
         "{refused:?}"
     );
-    assert_eq!(array(&records, "records")?.len(), RECORDS - 1);
+    let lies = |record: &Value| (record["record_id"].clone(), record["collection_id"].clone());
+    let brought_back = (Value::from(moved.as_str()), Value::from(before.as_str()));
+    let listed_now = array(&records, "records")?;
+    assert!(
+        listed_now.iter().all(|record| lies(record) != brought_back),
+        "{records}"
+    );
     let believed = listed(
         &scene
             .first

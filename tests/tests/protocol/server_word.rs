@@ -358,22 +358,6 @@ fn a_list_of_devices_is_signed_over_the_placements_there_are() -> Result<()> {
     })
 }
 
-/// IDX-2, VLT-5: an index is signed as if it covered placements that are not there, or without records that
-/// are withheld.
-#[test]
-fn no_index_is_signed_over_what_is_not_there() -> Result<()> {
-    let (world, liar) = World::start_behind_liar()?;
-    let scene = Scene::in_world(world)?;
-    scene.record("heart")?;
-    liar.tell_of("/v1/vault/index", |mut page: pb::IndexPage| {
-        page.last_placement += 1000;
-        page
-    });
-    let refused = scene.patient.fail(&["records"])?;
-    assert_eq!(refused.json["error"]["code"], "hidden-from-vault", "{refused:?}");
-    Ok(())
-}
-
 /// REV-7, VLT-5, ATK-64: a record is left out of what lies under the key that is taken back, so that the
 /// certificate would say that the institution cannot open it.
 #[test]
