@@ -1,4 +1,4 @@
-//! The table of what a server says and a client signs (`spec/security.md` §5): each field has a test in which
+//! The table of what a server says and a client signs (`spec/security.md` §6): each field has a test in which
 //! the server lies about it, and that test is there.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
@@ -8,7 +8,7 @@ const SECURITY: &str = include_str!("../spec/security.md");
 
 /// The cells of each row of the table.
 fn rows() -> Vec<Vec<&'static str>> {
-    let (_, section) = SECURITY.split_once("## 5. What a server says").unwrap();
+    let (_, section) = SECURITY.split_once("## 6. What a server says").unwrap();
     let section = section.split("\n## ").next().unwrap();
     let lines = section.lines().filter(|line| line.starts_with("| `"));
     lines

@@ -15,7 +15,7 @@ use protocol_spec::{
     statement::Signed,
 };
 
-use super::{Patient, permissions::OwnPermission, revoking::RECEIPT};
+use super::{Patient, PermissionState, revoking::RECEIPT, standing::OwnPermission};
 use crate::{Error, Result, mint};
 
 /// Ids of permissions, as text.
@@ -35,7 +35,7 @@ impl Patient {
         let mut sent = Vec::new();
         let unsettled = |own: &OwnPermission| waiting.contains(&own.permission.permission_id.to_string());
         for own in self.own_permissions().await?.iter().filter(|own| unsettled(own)) {
-            if own.entry.state() != pb::PermissionState::Revoked {
+            if own.state != PermissionState::Revoked {
                 self.submit_revocation(own).await?;
                 sent.push(own.permission.permission_id);
             }
