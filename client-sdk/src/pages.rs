@@ -1,5 +1,5 @@
 //! Lists that the server gives page by page. Each page goes on behind the last, and the whole has a bound: no
-//! server leads a client around in circles, or on for ever (API-14, API-15). Every list is read by this
+//! server leads a client around in circles, or on for ever (API-21, API-22). Every list is read by this
 //! module.
 //!
 //! Most lists say themselves where they go on, by a cursor: [`Pages`]. Of a few the reader knows it, because
@@ -45,7 +45,7 @@ impl Whole {
         }
     }
 
-    /// Counts a page, before anything of it is used (API-15).
+    /// Counts a page, before anything of it is used (API-22).
     ///
     /// # Errors
     /// [`Error::Tampered`] when the list is longer than a list can be.
@@ -199,7 +199,7 @@ impl<M: Page<C>, C: Cursor> Pages<'_, M, C> {
     /// The next page, if the list has not ended.
     ///
     /// # Errors
-    /// Of the connection; [`Error::Tampered`] when the list goes back or stands still (API-14), or is longer than one can be.
+    /// Of the connection; [`Error::Tampered`] when the list goes back or stands still (API-21), or is longer than one can be.
     pub(crate) async fn next(&mut self) -> Result<Option<M>> {
         let before = match self.at {
             At::End => return Ok(None),
@@ -240,7 +240,7 @@ mod tests {
         matches!(outcome, Err(Error::Tampered { .. }))
     }
 
-    /// API-15: ten times what the largest vault has that the bounds are made for.
+    /// API-22: ten times what the largest vault has that the bounds are made for.
     #[test]
     fn a_list_of_a_hundred_thousand_entries_is_read_to_its_end() {
         let mut history = Whole::new("history");
@@ -253,7 +253,7 @@ mod tests {
         }
     }
 
-    /// API-15, ATK-65
+    /// API-22, ATK-65
     #[test]
     fn a_list_without_end_is_refused_by_rows_bytes_and_empty_pages() {
         let most_pages = |rows: usize, bytes: usize| {

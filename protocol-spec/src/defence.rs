@@ -219,7 +219,7 @@ defences! {
     PermissionStates = "permission-states";
     /// What is left of a permission is never more than was signed, and than its proven use leaves (PRM-17).
     PermissionLeft = "permission-left";
-    /// Lists go on behind what has come, and end (API-14, API-15).
+    /// Lists go on behind what has come, and end (API-21, API-22).
     Pages = "pages";
     /// Whoever holds a permission keeps to it, whatever the server allows (CND-11, CND-12).
     Holder = "holder";

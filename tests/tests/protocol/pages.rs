@@ -1,5 +1,5 @@
-//! An operator that leads a client around: lists whose pages stand still, go back, or never end (API-14,
-//! API-15).
+//! An operator that leads a client around: lists whose pages stand still, go back, or never end (API-21,
+//! API-22).
 
 use std::sync::{
     Arc,
@@ -119,7 +119,7 @@ impl List<'_> {
     }
 }
 
-/// API-14, ATK-65: every list whose pages say where it goes on says that it goes on where it was.
+/// API-21, ATK-65: every list whose pages say where it goes on says that it goes on where it was.
 #[test]
 fn no_list_leads_around_in_circles() -> Result<()> {
     play(&[Defence::Pages], |without| {
@@ -205,7 +205,7 @@ fn no_list_leads_around_in_circles() -> Result<()> {
     })
 }
 
-/// API-14: the history is also counted, so that a page that comes again is one with entries out of order.
+/// API-21: the history is also counted, so that a page that comes again is one with entries out of order.
 #[test]
 fn the_history_does_not_lead_around_in_circles() -> Result<()> {
     let (world, liar) = World::start_behind_liar()?;
@@ -229,7 +229,7 @@ fn the_history_does_not_lead_around_in_circles() -> Result<()> {
     Ok(())
 }
 
-/// API-14, ATK-65: an institution's own list.
+/// API-21, ATK-65: an institution's own list.
 #[test]
 fn the_list_of_terminals_does_not_lead_around_in_circles() -> Result<()> {
     play(&[Defence::Pages], |without| {
@@ -245,7 +245,7 @@ fn the_list_of_terminals_does_not_lead_around_in_circles() -> Result<()> {
     })
 }
 
-/// API-15, ATK-65: pages that go on, each behind the last, and bring nothing.
+/// API-22, ATK-65: pages that go on, each behind the last, and bring nothing.
 #[test]
 fn a_list_that_goes_on_for_ever_is_given_up() -> Result<()> {
     const PAGES: u64 = 1100;
