@@ -247,7 +247,7 @@ pub enum Error {
         /// Which permissions, with their verb.
         permissions: String,
         /// Why what follows was not done.
-        cause: Box<Error>,
+        cause: Box<Self>,
     },
     /// No accredited institution has this name or id.
     #[error("no accredited institution is called {name:?}: list the directory for the right name")]

@@ -272,7 +272,7 @@ mod tests {
     #[test]
     fn of_many_names_those_that_look_alike_are_found() {
         let names = ["St. Anna", "City", "St Anna", "C\u{456}ty", "Hill", "ST. ANNA"];
-        let found = alike(names.iter().copied().enumerate().map(|(at, name)| (at, name)));
+        let found = alike(names.iter().copied().enumerate());
         let expected = [
             (0, [2, 5].as_slice()),
             (1, &[3]),

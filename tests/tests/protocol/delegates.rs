@@ -366,7 +366,7 @@ async fn keys_are_taken_only_for_what_is_delegated() -> Result<()> {
     let world = RawWorld::start().await?;
     let (wire, family) = (&world.wire, Family::at(&world).await?);
     let (child, mother) = (&family.child, &family.mother);
-    let by = child.delegate(wire, &mother, |_| ()).await?;
+    let by = child.delegate(wire, mother, |_| ()).await?;
     let path = "/v1/vault/delegations/keys";
     let give = async |collection| {
         let message = child.delegated_key(mother, &by, collection)?;

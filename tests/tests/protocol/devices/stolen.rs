@@ -371,7 +371,7 @@ fn a_retired_device_leaves_what_she_does_not_except() -> Result<()> {
             .map(|one| text(one, "id"))
             .collect()
     };
-    assert_eq!(ids("ended")?, [ends.clone()], "{retired}");
+    assert_eq!(ids("ended")?, std::slice::from_ref(&ends), "{retired}");
     assert!(ids("not_signed_again")?.is_empty(), "{retired}");
     let again = ids("signed_again")?;
     assert_eq!(again.len(), 4, "{retired}");

@@ -330,13 +330,13 @@ impl State {
             let bound = waiting.account.bounds.iter().find(|(key, _)| *key == lacking);
             let most = bound.map_or(0, |(_, most)| *most);
             let missing = (self.held(lacking) + waiting.amount).saturating_sub(most);
-            taken.extend(self.from_the_greediest(waiting, lacking, missing, after));
+            taken.extend(self.of_the_greediest(waiting, lacking, missing, after));
         }
         taken
     }
 
     /// The slowest of the greediest, and so on, until it is enough; nothing, if it would not be.
-    fn from_the_greediest(
+    fn of_the_greediest(
         &self,
         waiting: &Waiting,
         lacking: Key,
