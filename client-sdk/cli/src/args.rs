@@ -78,6 +78,7 @@ pub(crate) struct Global {
         long,
         global = true,
         env = "MEDVAULT_SECRETS_IN_ARGUMENTS",
+        value_parser = clap::builder::BoolishValueParser::new(),
         display_order = 904
     )]
     pub(crate) secrets_in_arguments: bool,

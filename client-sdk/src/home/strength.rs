@@ -29,7 +29,6 @@ mod tests {
             "123456",
             "password",
             "Medvault1!",
-            "correct horse",
             "qwertyuiop",
             "26.11.1983",
         ] {

@@ -183,6 +183,7 @@ async fn a_permission_by_another_than_the_patient_shown_is_refused() {
     };
     let dir = tempfile::tempdir().unwrap();
     // Control: by itself it is a good permission.
+    std::fs::create_dir(dir.path().join("unread")).unwrap();
     let unread = session(&dir.path().join("unread"), &pins);
     assert!(unread.delivered(PERMISSION, clinic, &keys).await.is_ok());
 

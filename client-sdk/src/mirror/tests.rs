@@ -245,7 +245,7 @@ async fn changed_files_are_noticed() {
             std::fs::write(&file, bytes).unwrap();
             let refused = session(dir.path()).newest_kept(None);
             assert!(
-                matches!(refused.map(drop), Err(Error::HomeDamaged { .. })),
+                matches!(refused.map(drop), Err(Error::HomeAltered { .. })),
                 "{name}"
             );
         }

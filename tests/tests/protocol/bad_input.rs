@@ -338,6 +338,9 @@ fn disk_full_on_the_server() -> Result<()> {
     fs::write(&small, "report")?;
     let record = upload(&patient, &north, "Hospital North", &small.display().to_string())?;
 
+    // What has come is taken up while there is space: that is a change of the vault, which a full volume does not take.
+    patient.run(&["records"])?;
+
     let large = world.path("study.bin");
     fs::File::create(&large)?.set_len(400 << 20)?;
     let offer = [

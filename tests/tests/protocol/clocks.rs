@@ -109,7 +109,8 @@ fn an_ended_permission_is_not_presented() -> Result<()> {
 /// PRM-16, ATK-66: a permission that is over, and that the server calls live, gets no key of the next epoch.
 #[test]
 fn an_ended_permission_is_not_given_anew() -> Result<()> {
-    let off = [Defence::OwnClock];
+    // Either defence alone keeps the permission from being given anew.
+    let off = [Defence::OwnClock, Defence::PermissionStates];
     play(&off, |off| {
         let (scene, liar) = scene()?;
         scene.record("the blood test")?;

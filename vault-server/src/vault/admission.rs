@@ -104,12 +104,13 @@ impl Tx<'_> {
             EnrolmentPolicy::Anybody => Ok(None),
             EnrolmentPolicy::Work(bits) => {
                 let turn = self.shared.challenges.at(self.now)?;
-                let done = credential.work.as_ref().is_some_and(|work| {
-                    [turn.present, turn.before].into_iter().any(|challenge| {
-                        work.challenge == challenge[..]
-                            && Work { challenge, bits }.is_done(patient, work.counter)
-                    })
-                });
+                let done = bits == 0
+                    || credential.work.as_ref().is_some_and(|work| {
+                        [turn.present, turn.before].into_iter().any(|challenge| {
+                            work.challenge == challenge[..]
+                                && Work { challenge, bits }.is_done(patient, work.counter)
+                        })
+                    });
                 ensure(
                     Defence::EnrolmentWork.holds(done),
                     Problem::WorkNeeded,

@@ -354,7 +354,7 @@ async fn one_address_that_takes_all_pages_gives_them_back() {
     assert_eq!(answers, ("200".to_owned(), "200".to_owned()));
 }
 
-/// What is short is answered all the same.
+/// ATK-75: what is short is answered all the same.
 #[tokio::test]
 async fn control_it_takes_all_pages_without_either_limit() {
     let answers = beside_unread_directories("512KiB", NEVER).await;

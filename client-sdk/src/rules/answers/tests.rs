@@ -67,6 +67,6 @@ fn a_message_that_is_not_the_one_that_was_kept_is_not_sent() {
     .unwrap();
     assert!(matches!(
         Kept::load(&home, request(2)),
-        Err(Error::HomeDamaged { .. })
+        Err(Error::HomeAltered { .. })
     ));
 }

@@ -17,23 +17,27 @@ use crate::{
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Have a request deleted that you have not answered (patient)
+    #[command(after_help = "Example:\n  medvault inbox delete req_… --home patient")]
     Delete {
         /// The request, as the inbox shows it
         request: RequestId,
     },
     /// Hear nothing more of a patient or an institution; what is unanswered of it is deleted
+    #[command(after_help = "Example:\n  medvault inbox block inst_… --home patient")]
     Block {
         /// Its id
         #[arg(value_parser = sender)]
         sender: SenderId,
     },
     /// Hear a patient or an institution again
+    #[command(after_help = "Example:\n  medvault inbox unblock inst_… --home patient")]
     Unblock {
         /// Its id
         #[arg(value_parser = sender)]
         sender: SenderId,
     },
     /// List with whom you deal, of whom something is unanswered, and whom you have blocked
+    #[command(after_help = "Example:\n  medvault inbox senders --home patient")]
     Senders,
 }
 
