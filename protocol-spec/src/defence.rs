@@ -141,8 +141,6 @@ defences! {
     Budgets = "budgets";
     /// A server that a witness contradicts gives nothing out (LOG-22).
     WitnessWord = "witness-word";
-    /// A part of the volume is kept for what takes access away (FLW-14).
-    Reserve = "reserve";
     /// Nothing moves under a revoked permission (FLW-5).
     Revocation = "revocation";
     /// Nothing moves under a permission whose place another has taken (PRM-14).

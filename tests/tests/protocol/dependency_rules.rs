@@ -184,8 +184,8 @@ fn no_ordinary_build_is_weakened() -> Result<()> {
         );
     }
     assert_eq!(
-        offered, 4,
-        "protocol-spec, client-sdk, medvault and vault-server offer it"
+        offered, 5,
+        "protocol-spec, client-sdk, medvault, medvault-witness and vault-server offer it"
     );
     Ok(())
 }

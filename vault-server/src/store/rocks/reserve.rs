@@ -6,8 +6,6 @@
 
 use std::path::{Path, PathBuf};
 
-use protocol_spec::defence::Defence;
-
 use crate::store::StoreError;
 
 /// The margin of one volume.
@@ -34,7 +32,7 @@ impl Reserve {
     pub(super) fn check(&self) -> Result<(), StoreError> {
         // Where the system does not say, the write itself does.
         let free = Space::of(&self.volume).map_or(u64::MAX, |space| space.free);
-        if Defence::Reserve.holds(free > self.bytes) {
+        if free > self.bytes {
             Ok(())
         } else {
             Err(StoreError::Full)
