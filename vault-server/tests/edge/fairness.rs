@@ -145,6 +145,7 @@ async fn one_who_takes_all_of_it_gives_it_back() {
     assert_eq!(beside_leaves("100", SOON).await, "200");
 }
 
+/// ATK-76: the control.
 #[tokio::test]
 async fn control_he_takes_all_of_it_without_either_limit() {
     assert_eq!(beside_leaves("100", NEVER).await, "503");
@@ -180,6 +181,7 @@ async fn one_who_begins_too_many_bodies_loses_the_slowest() {
     assert_eq!(beside_bodies("100", SOON).await, "200");
 }
 
+/// ATK-76: the control.
 #[tokio::test]
 async fn control_he_takes_all_with_bodies_without_either_limit() {
     assert_eq!(beside_bodies("100", NEVER).await, "503");

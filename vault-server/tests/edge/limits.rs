@@ -281,6 +281,7 @@ async fn beyond_the_limit_another_address_gets_in() {
     assert_eq!(more_connections("2").await, (false, true));
 }
 
+/// ATK-78: the control.
 #[tokio::test]
 async fn control_all_are_served_without_the_limit() {
     assert_eq!(more_connections("100").await, (true, true));
