@@ -336,7 +336,7 @@ async fn a_new_device_joins_no_vault_that_its_code_did_not_approve() -> Result<(
         let wire = Wire::connect(world.server.link()).await?;
         let mallory = RawPatient::enrol(&wire).await?;
         let device: Cli = world.principal("tablet").without(without);
-        let linking = Linking::start(&world, device)?;
+        let mut linking = Linking::start(&world, device)?;
         // The operator sees what is offered, and not the code; here the place stands in for its eyes.
         let place = linking.code.parse::<LinkCode>()?.place();
         let state: pb::LinkState = mallory
@@ -347,6 +347,8 @@ async fn a_new_device_joins_no_vault_that_its_code_did_not_approve() -> Result<(
         let (path, answer) = (format!("/v1/links/{place}/answer"), pb::LinkAnswer { nonce });
         let answered = mallory.post(&wire, &path, &answer).await?;
         answered.message::<pb::Accepted>()?;
+        // The device has read the answer: with the list that adds it, the offer goes.
+        linking.short_string()?;
         let message = mallory.taking_in(&state.offer.context("no offer")?)?;
         mallory.change(&wire, &message).await?.message::<pb::Accepted>()?;
         if without.is_empty() {
