@@ -134,7 +134,8 @@ fn files_that_were_set_back_are_missed() -> Result<()> {
             &of_the_patient,
             |name, path| put_back(&before, name, path),
         )?;
-        let of_the_clinic = ["home.seal", "log.checkpoint", "met.book", "used.book"];
+        // Its seal alone takes nothing back: each file is still at least as new as that one says.
+        let of_the_clinic = ["log.checkpoint", "met.book", "used.book"];
         let clinics = all_go_on(
             &scene,
             &scene.clinic.without(off),
