@@ -33,6 +33,22 @@ struct Signed {
 /// What is done to a body before it is sent.
 type Change<'a> = &'a (dyn Fn(&Bytes) -> Bytes + Sync);
 
+/// One institution asks one patient once for each field (ACC-8).
+const ASKED_OFTEN: &[&str] = &[
+    "--open-of-stranger",
+    "1000",
+    "--daily-of-stranger",
+    "1000",
+    "--open-of-strangers",
+    "1000",
+    "--daily-of-strangers",
+    "1000",
+    "--open-of-known",
+    "1000",
+    "--daily-of-known",
+    "1000",
+];
+
 impl Signed {
     /// Plays `send`, which makes a fresh statement, changes its body and sends it, with each field changed:
     /// all are refused. Unchanged it is taken; and so are, in the control, changes of free fields.
@@ -40,7 +56,7 @@ impl Signed {
     where
         S: AsyncFn(&Scene<'_>, Change<'_>) -> Result<Answer>,
     {
-        let world = RawWorld::start().await?;
+        let world = RawWorld::start_with(ASKED_OFTEN, &[]).await?;
         let scene = Scene::set(&world).await?;
         let seen = std::sync::Mutex::new(Vec::new());
         let look = |body: &Bytes| {
@@ -68,7 +84,7 @@ impl Signed {
             note(&[], !refused)?;
             ensure!(refused, "{name}: {answer:?}");
         }
-        let world = RawWorld::start_without(self.off).await?;
+        let world = RawWorld::start_with(ASKED_OFTEN, self.off).await?;
         let scene = Scene::set(&world).await?;
         for name in self.free {
             ensure!(

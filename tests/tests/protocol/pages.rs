@@ -128,7 +128,7 @@ fn no_list_leads_around_in_circles() -> Result<()> {
         let scene = Scene::in_world(world)?;
         let (patient, clinic) = (&scene.patient, &scene.clinic);
         scene.record("heart")?;
-        patient.run(&[
+        let added = patient.run(&[
             "delegate",
             "add",
             &mother_id,
@@ -139,6 +139,7 @@ fn no_list_leads_around_in_circles() -> Result<()> {
             "--expires",
             "1d",
         ])?;
+        mother.run(&["delegate", "accept", &text(&added, "delegation_id")?])?;
         let permission = scene.permit("default", &[])?;
         scene.fetch(&permission)?;
         let other = scene.permit("default", &[])?;
