@@ -12,7 +12,7 @@ use prost::Message;
 use protocol_spec::{defence::Defence, messages as pb};
 use tests::{
     attack::play,
-    harness::{Cli, Liar, World},
+    harness::{Cli, Liar, World, text},
 };
 
 use super::{collections::Scene, institutions_cli::terminal};
