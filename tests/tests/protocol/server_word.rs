@@ -469,8 +469,9 @@ fn a_guardian_hands_on_her_own_half_alone() -> Result<()> {
     let (one, one_id) = world.patient("one")?;
     let (two, two_id) = world.patient("two")?;
     world.institution_for("Ambulance", &["--emergency"])?;
-    for guardian in [&one_id, &two_id] {
-        patient.run(&["emergency", "guardian", "add", guardian])?;
+    for (guardian, id) in [(&one, &one_id), (&two, &two_id)] {
+        patient.run(&["emergency", "guardian", "add", id])?;
+        guardian.run(&["emergency", "guardian", "accept", &of])?;
     }
     let first: Taken<Bytes> = Arc::default();
     liar.tell(move |path, body| {
