@@ -24,7 +24,7 @@ pub(crate) struct Clock {
     skew: AtomicI64,
     /// The latest time that was seen.
     floor: AtomicU64,
-    /// What the home has of it.
+    /// The latest time that the home has kept, in milliseconds; the clock does not go back behind it.
     kept: Mutex<u64>,
 }
 

@@ -55,7 +55,7 @@ pub enum Error {
     HomeAltered {
         /// The file.
         file: PathBuf,
-        /// What is wrong with it.
+        /// How the file differs from what the home has sealed.
         how: &'static str,
     },
     /// A new passphrase would be found soon.
@@ -307,7 +307,7 @@ pub enum Error {
     WrongShare {
         /// As the caller names it.
         file: String,
-        /// What is wrong with it.
+        /// The reason why the share is refused.
         cause: String,
     },
     /// The call asks for something that the protocol or the permission does not allow.

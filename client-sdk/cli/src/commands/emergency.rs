@@ -326,7 +326,7 @@ impl Report for Added {
     }
 }
 
-/// What a guardian has said.
+/// The printed outcome of accepting or refusing to be a guardian.
 #[derive(Serialize)]
 struct Answered {
     patient: String,

@@ -22,7 +22,7 @@ use crate::{
     progress::Bar,
 };
 
-/// Whose gifts are shown.
+/// The device whose grants are listed.
 #[derive(Args, Debug)]
 pub(crate) struct GivenOptions {
     /// The device: name or id

@@ -25,14 +25,14 @@ pub(crate) enum Command {
     /// Hear nothing more of a patient or an institution; what is unanswered of it is deleted
     #[command(after_help = "Example:\n  medvault inbox block inst_… --home patient")]
     Block {
-        /// Its id
+        /// The id of the patient or institution to block
         #[arg(value_parser = sender)]
         sender: SenderId,
     },
     /// Hear a patient or an institution again
     #[command(after_help = "Example:\n  medvault inbox unblock inst_… --home patient")]
     Unblock {
-        /// Its id
+        /// The id of the patient or institution that was blocked
         #[arg(value_parser = sender)]
         sender: SenderId,
     },
