@@ -2,7 +2,7 @@
 
 use std::{
     fs, io,
-    os::unix::fs::MetadataExt,
+    os::unix::fs::{MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
 };
 
@@ -27,7 +27,7 @@ pub enum Exposed {
     #[error("{} belongs to another user: chown it to the one who runs this program, or run it as that user", .0.display())]
     Owner(PathBuf),
     /// The system does not tell.
-    #[error("{} cannot be looked at: {source}", .path.display())]
+    #[error("{} cannot be looked at, or closed to others: {source}", .path.display())]
     Io {
         /// What.
         path: PathBuf,
@@ -39,10 +39,24 @@ pub enum Exposed {
 /// Refuses a folder that holds keys, or what decides about them, if others may enter it or it is not this user's.
 /// Folders above it are not looked at: who can rename this one can put only his own in its place, and that is refused.
 ///
+/// An empty folder of this user's, as `mkdir` makes it, is closed to others here: nobody can have read anything in it.
+///
 /// # Errors
 /// See [`Exposed`].
 pub fn folder(path: &Path) -> Result<(), Exposed> {
-    look(path, 0o077, "700", false)
+    match look(path, 0o077, "700", false) {
+        Err(Exposed::Mode { .. }) if is_empty(path)? => close(path),
+        looked => looked,
+    }
+}
+
+fn is_empty(path: &Path) -> Result<bool, Exposed> {
+    let mut entries = fs::read_dir(path).map_err(unseen(path))?;
+    Ok(entries.next().is_none())
+}
+
+fn close(path: &Path) -> Result<(), Exposed> {
+    fs::set_permissions(path, fs::Permissions::from_mode(0o700)).map_err(unseen(path))
 }
 
 /// Refuses a file with a secret that others may read or write, or that is not this user's.
@@ -70,10 +84,7 @@ pub fn settings(path: &Path) -> Result<(), Exposed> {
 }
 
 fn look(path: &Path, closed: u32, want: &'static str, roots_too: bool) -> Result<(), Exposed> {
-    let found = fs::metadata(path).map_err(|source| Exposed::Io {
-        path: path.to_owned(),
-        source,
-    })?;
+    let found = fs::metadata(path).map_err(unseen(path))?;
     let ours = found.uid() == geteuid().as_raw() || (roots_too && found.uid() == 0);
     if !Defence::FileModes.holds(ours) {
         return Err(Exposed::Owner(path.to_owned()));
@@ -89,10 +100,15 @@ fn look(path: &Path, closed: u32, want: &'static str, roots_too: bool) -> Result
     Ok(())
 }
 
+fn unseen(path: &Path) -> impl Fn(io::Error) -> Exposed {
+    move |source| Exposed::Io {
+        path: path.to_owned(),
+        source,
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
-
     use super::*;
 
     fn set(path: &Path, mode: u32) {
@@ -128,9 +144,19 @@ mod tests {
     #[test]
     fn what_is_wrong_is_said_with_what_to_do() {
         let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("key"), b"").unwrap();
         set(dir.path(), 0o755);
         let text = folder(dir.path()).unwrap_err().to_string();
         assert!(text.contains("(mode 755): `chmod 700` it"), "{text}");
+    }
+
+    /// PRG-6: what `mkdir` has made under the usual umask is closed, not refused.
+    #[test]
+    fn an_empty_folder_is_closed_to_others() {
+        let dir = tempfile::tempdir().unwrap();
+        set(dir.path(), 0o755);
+        folder(dir.path()).unwrap();
+        assert_eq!(fs::metadata(dir.path()).unwrap().mode() & 0o777, 0o700);
     }
 
     /// Of files that are surely there; where the tests run as root, everything of the system is its own.
