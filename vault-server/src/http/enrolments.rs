@@ -3,17 +3,19 @@
 
 use std::{
     collections::HashMap,
-    net::{IpAddr, Ipv6Addr},
+    net::IpAddr,
     sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
-/// So many for each address in a while.
+use super::prefix::Prefix;
+
+/// So many for each subscriber in a while.
 pub(super) struct Enrolments {
     limit: usize,
     span: Duration,
     /// By network; those whose while is over are forgotten when there is no room.
-    made: Mutex<HashMap<IpAddr, Made>>,
+    made: Mutex<HashMap<Prefix, Made>>,
 }
 
 struct Made {
@@ -38,7 +40,7 @@ impl Enrolments {
 
     /// Counts one more, unless the address has made all it may.
     pub(super) fn admit(&self, from: IpAddr, now: Instant) -> bool {
-        let network = network(from);
+        let network = Prefix::of_subscriber(from);
         let mut all = self.made.lock().unwrap_or_else(PoisonError::into_inner);
         if all.len() >= MOST_NETWORKS {
             all.retain(|_, made| !made.is_over(self.span, now));
@@ -52,14 +54,6 @@ impl Enrolments {
         }
         made.count += 1;
         made.count <= self.limit
-    }
-}
-
-/// An IPv4 address; of an IPv6 address the half that a subscriber does not choose.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into(),
-        v4 @ IpAddr::V4(_) => v4,
     }
 }
 
@@ -85,8 +79,10 @@ mod tests {
             assert!(admit(address, 0) && admit(address, 1));
         }
         assert!(!admit("192.0.2.1", 2) && !admit("::ffff:192.0.2.1", 2));
-        assert!(!admit("2001:db8::ffff:2", 2), "of the same network");
-        assert!(admit("192.0.2.2", 2) && admit("2001:db8:0:1::1", 2));
+        for same in ["2001:db8::ffff:2", "2001:db8:0:1::1", "2001:db8:0:ff::1"] {
+            assert!(!admit(same, 2), "{same} is of the same /56");
+        }
+        assert!(admit("192.0.2.2", 2) && admit("2001:db8:0:100::1", 2));
         assert!(!admit("192.0.2.1", 599));
         assert!(admit("192.0.2.1", 600) && admit("192.0.2.1", 601) && !admit("192.0.2.1", 602));
     }

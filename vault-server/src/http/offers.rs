@@ -7,12 +7,14 @@
 
 use std::{
     collections::{HashMap, VecDeque, hash_map::Entry},
-    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    net::IpAddr,
     sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
 use protocol_spec::defence::Defence;
+
+use super::prefix::Prefix;
 
 /// So many in a while, in all and for each address.
 pub(super) struct Offers {
@@ -25,11 +27,8 @@ pub(super) struct Offers {
 #[derive(Default)]
 struct Made {
     order: VecDeque<(Instant, IpAddr)>,
-    counts: HashMap<Network, usize>,
+    counts: HashMap<Prefix, usize>,
 }
-
-/// An address without the bits that its holder chooses, and how many are left.
-type Network = (IpAddr, u8);
 
 impl Offers {
     pub(super) fn new(most: usize, of_address: usize) -> Self {
@@ -60,7 +59,7 @@ impl Offers {
 }
 
 impl Made {
-    fn count(&self, network: Network) -> usize {
+    fn count(&self, network: Prefix) -> usize {
         self.counts.get(&network).copied().unwrap_or_default()
     }
 
@@ -90,29 +89,14 @@ impl Made {
 
 /// The networks that an address lies in, the smallest first, each with the part of the free places that it may have: one in so
 /// many. A home has one IPv4 address, or 56 to 64 bits of IPv6; whoever rents machines has larger blocks.
-fn networks(address: IpAddr) -> impl Iterator<Item = (Network, usize)> {
-    let address = address.to_canonical();
-    let sizes: &[(u8, usize)] = match address {
+fn networks(address: IpAddr) -> impl Iterator<Item = (Prefix, usize)> {
+    let sizes: &[(u32, usize)] = match address.to_canonical() {
         IpAddr::V4(_) => &[(32, 16), (24, 8), (16, 4)],
         IpAddr::V6(_) => &[(64, 16), (56, 8), (48, 4), (32, 2)],
     };
     sizes
         .iter()
-        .map(move |(bits, part)| ((cut(address, *bits), *bits), *part))
-}
-
-/// The first bits of an address.
-fn cut(address: IpAddr, bits: u8) -> IpAddr {
-    match address {
-        IpAddr::V4(address) => {
-            let mask = u32::MAX.checked_shl(32 - u32::from(bits)).unwrap_or_default();
-            Ipv4Addr::from_bits(address.to_bits() & mask).into()
-        }
-        IpAddr::V6(address) => {
-            let mask = u128::MAX.checked_shl(128 - u32::from(bits)).unwrap_or_default();
-            Ipv6Addr::from_bits(address.to_bits() & mask).into()
-        }
-    }
+        .map(move |(bits, part)| (Prefix::of(address, *bits), *part))
 }
 
 /// As long as an offer is kept.
@@ -120,6 +104,8 @@ const WHILE: Duration = Duration::from_secs(10 * 60);
 
 #[cfg(test)]
 mod tests {
+    use std::net::{Ipv4Addr, Ipv6Addr};
+
     use super::*;
 
     struct World {

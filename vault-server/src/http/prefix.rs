@@ -1,5 +1,5 @@
 //! Network addresses by who has them. An address costs nothing to whoever has a block of them, so what is shared out
-//! between strangers is shared out between blocks, of two sizes (API-14).
+//! between strangers is shared out between blocks of several sizes (API-14, DEV-12, ACC-5).
 
 use std::net::IpAddr;
 
@@ -13,20 +13,27 @@ pub(crate) struct Prefix {
 impl Prefix {
     /// What one subscriber has: an IPv4 address; of an IPv6 address, 56 bits.
     pub(crate) fn of_subscriber(address: IpAddr) -> Self {
-        Self::of(address, 32, 56)
+        match address.to_canonical() {
+            IpAddr::V4(_) => Self::of(address, 32),
+            IpAddr::V6(_) => Self::of(address, 56),
+        }
     }
 
     /// What a small network has: of an IPv4 address, 24 bits; of an IPv6 address, 48.
     pub(crate) fn of_network(address: IpAddr) -> Self {
-        Self::of(address, 24, 48)
+        match address.to_canonical() {
+            IpAddr::V4(_) => Self::of(address, 24),
+            IpAddr::V6(_) => Self::of(address, 48),
+        }
     }
 
-    fn of(address: IpAddr, v4: u32, v6: u32) -> Self {
+    /// The first bits of an IPv4 address (of 32), or of an IPv6 address (of 128).
+    pub(crate) fn of(address: IpAddr, bits: u32) -> Self {
         let (address, length) = match address.to_canonical() {
-            IpAddr::V4(address) => (address.to_ipv6_mapped(), 96 + v4),
-            IpAddr::V6(address) => (address, v6),
+            IpAddr::V4(address) => (address.to_ipv6_mapped(), 96_u32.saturating_add(bits)),
+            IpAddr::V6(address) => (address, bits),
         };
-        let mask = u128::MAX.checked_shl(128 - length).unwrap_or_default();
+        let mask = u128::MAX.checked_shl(128_u32.saturating_sub(length)).unwrap_or_default();
         Self {
             bits: address.to_bits() & mask,
             length,

@@ -80,11 +80,9 @@ fn delegate(by: &Cli, (to, id): (&Cli, &str), name: &str) -> Result<()> {
 
 /// What was offered to a delegate anew is accepted.
 fn accept_anew(delegate: &Cli) -> Result<()> {
-    let held = delegate.run(&["delegate", "list"])?;
-    for one in array(&held, "held")? {
-        if one["state"] == "offered" {
-            delegate.run(&["delegate", "accept", &text(one, "delegation_id")?])?;
-        }
+    let listed = delegate.run(&["delegate", "list"])?;
+    for one in array(&listed, "offered")? {
+        delegate.run(&["delegate", "accept", &text(one, "delegation_id")?])?;
     }
     Ok(())
 }
