@@ -83,12 +83,13 @@ impl Syntax {
         }
     }
 
-    /// Of a data set that nothing is said about, by its first element: an explicit one has two capital letters behind the tag.
-    fn guess(tag: [u8; 4], behind: [u8; 2]) -> Self {
-        match (behind.iter().all(u8::is_ascii_uppercase), tag) {
-            (false, _) => Self::Implicit,
-            (true, [0, ..]) => Self::ExplicitBig,
-            (true, _) => Self::Explicit,
+    /// Of a data set by its first element, and by what the header says, which is not always so: an explicit one has two capital
+    /// letters behind the tag.
+    fn seen(tag: [u8; 4], behind: [u8; 2], said: Option<Self>) -> Self {
+        match (behind.iter().all(u8::is_ascii_uppercase), said, tag) {
+            (_, Some(Self::ExplicitBig), _) | (true, None, [0, ..]) => Self::ExplicitBig,
+            (true, ..) => Self::Explicit,
+            (false, ..) => Self::Implicit,
         }
     }
 
@@ -154,17 +155,14 @@ impl<R: Read + Seek> Reader<R> {
                 reader.skip(&element)?;
             }
         }
-        reader.syntax = match named {
-            Some(uid) => Syntax::of(&uid).ok_or(io::ErrorKind::Unsupported)?,
-            None => reader.guess()?,
+        let said = match named {
+            Some(uid) => Some(Syntax::of(&uid).ok_or(io::ErrorKind::Unsupported)?),
+            None => None,
         };
+        let behind = reader.bytes::<2>()?;
+        reader.file.seek_relative(-2)?;
+        reader.syntax = Syntax::seen(reader.ahead.unwrap_or_default(), behind, said);
         Ok(reader)
-    }
-
-    fn guess(&mut self) -> io::Result<Syntax> {
-        let behind = self.bytes::<2>()?;
-        self.file.seek_relative(-2)?;
-        Ok(Syntax::guess(self.ahead.unwrap_or_default(), behind))
     }
 
     /// Elements stand in the order of their tags, so whatever comes behind the last one that is wanted is not looked at.

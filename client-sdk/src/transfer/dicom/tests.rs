@@ -136,6 +136,20 @@ fn files_without_preamble_or_header_are_read() {
     }
 }
 
+/// As real files have it, whose makers took the encoding of the pixels for that of the elements.
+#[test]
+fn a_header_that_names_the_wrong_encoding_misleads_nobody() {
+    const JPEG: &str = "1.2.840.10008.1.2.4.50";
+    for (said, is) in [
+        (JPEG, Written::Implicit),
+        (Written::Explicit.uid(), Written::Implicit),
+        (Written::Implicit.uid(), Written::Explicit),
+    ] {
+        let file = [header(said), is.data_set()].concat();
+        assert_eq!(described(&file), Some(the_study()), "{said} over {is:?}");
+    }
+}
+
 #[test]
 fn what_is_deflated_or_cut_off_says_less_and_is_dicom_all_the_same() {
     let deflated = of_a_study(Written::Deflated);
