@@ -216,7 +216,8 @@ impl Patient {
                     not_before: Some(info.not_before),
                     not_after: info.not_after,
                 };
-                self.delegate(info.delegate.id, &terms).await?;
+                let before = Some(own.delegation.delegation_id);
+                self.delegate_after(info.delegate.id, &terms, before).await?;
                 self.submit_end(own).await
             }
             Holding::Permission(own) => {

@@ -40,6 +40,15 @@ impl RawDelegation {
     pub fn message(&self) -> pb::PutDelegation {
         pb::PutDelegation {
             delegation: Some((&self.signed).into()),
+            ..pb::PutDelegation::default()
+        }
+    }
+
+    /// The same in the place of another.
+    pub fn message_after(&self, before: &Self) -> pb::PutDelegation {
+        pb::PutDelegation {
+            in_place_of: Bytes::copy_from_slice(before.id.as_bytes()),
+            ..self.message()
         }
     }
 

@@ -268,6 +268,7 @@ async fn a_delegate_cannot_delegate_further() -> Result<()> {
         let sub = (family.mother).delegation(wire, friend.id, |body| body.patient_id = family.child.id)?;
         let message = pb::PutDelegation {
             delegation: Some((&sub.signed.clone().through(by.signed.clone())).into()),
+            ..pb::PutDelegation::default()
         };
         (family.mother)
             .post_for(wire, "/v1/vault/delegations", &message, &by)

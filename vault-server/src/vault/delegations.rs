@@ -42,9 +42,12 @@ impl Vault {
         self.shared
             .check_patient(caller, delegation.patient_id, delegation.operator_id)?;
         caller.check_device(delegation.device())?;
-        self.shared
-            .mutate(caller, intent, PutDelegation { delegation })
-            .await
+        let follows = match message.in_place_of.as_ref() {
+            [] => None,
+            id => Some(DelegationId::try_from(id)?),
+        };
+        let put = PutDelegation { delegation, follows };
+        self.shared.mutate(caller, intent, put).await
     }
 
     /// A patient gives a delegate keys of her collections (DLG-4).
@@ -146,13 +149,15 @@ const MOST: u64 = 1000;
 
 struct PutDelegation {
     delegation: VerifiedDelegation,
+    /// The one in whose place it comes.
+    follows: Option<DelegationId>,
 }
 
 impl Operation for PutDelegation {
     type Answer = pb::Accepted;
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<pb::Accepted, Refusal> {
-        let Self { delegation } = self;
+        let Self { delegation, follows } = self;
         let (owner, id) = (delegation.patient_id, delegation.delegation_id);
         let key = tables::delegation(owner, id);
         let message = delegation.to_message();
@@ -179,17 +184,24 @@ impl Operation for PutDelegation {
         let count = tx.next_number(*owner.as_bytes(), Counted::Delegations).await?;
         ensure(count <= MOST, Problem::TooMany, "too many delegations")?;
         let delegate = *delegation.delegate_id.as_bytes();
-        tx.admit(Arrival {
-            receiver: delegate,
-            sender: *owner.as_bytes(),
-            what: Asking::Delegation,
-            id: id.as_bytes(),
-            expires: delegation.not_after,
-        })
-        .await?;
-        tx.has_met(*owner.as_bytes(), delegate).await?;
+        let accepted = match follows {
+            Some(before) => tx.acts_by(delegation, *before).await?,
+            None => false,
+        };
+        if !accepted {
+            tx.admit(Arrival {
+                receiver: delegate,
+                sender: *owner.as_bytes(),
+                what: Asking::Delegation,
+                id: id.as_bytes(),
+                expires: delegation.not_after,
+            })
+            .await?;
+            tx.has_met(*owner.as_bytes(), delegate).await?;
+        }
         let row = DelegationRow {
             delegation: Some(message.clone()),
+            accepted,
             ..DelegationRow::default()
         };
         tx.put(&key, &row);
@@ -197,14 +209,33 @@ impl Operation for PutDelegation {
         tx.act(owner, Act::Delegation(id, delegation.hash())).await?;
         tx.record_history(owner, history_entry::What::Delegated(message.clone()))
             .await?;
-        let offered = HeldRow {
+        let hers = HeldRow {
             owner: Bytes::copy_from_slice(owner.as_bytes()),
             delegation: Bytes::copy_from_slice(id.as_bytes()),
             event: tx.notify(delegate, event::What::Delegated(message)).await?,
         };
-        tx.claim(&tables::offered_delegation(delegation.delegate_id, id), &offered)
-            .await?;
+        let place = if accepted {
+            tables::held_delegation(delegation.delegate_id, id)
+        } else {
+            tables::offered_delegation(delegation.delegate_id, id)
+        };
+        tx.claim(&place, &hers).await?;
         Ok(pb::Accepted {})
+    }
+}
+
+impl Tx<'_> {
+    /// Whether the delegate has accepted this earlier delegation of the same owner to her, and it holds (ACC-10).
+    async fn acts_by(&mut self, delegation: &VerifiedDelegation, before: DelegationId) -> Result<bool, Refusal> {
+        let key = tables::delegation(delegation.patient_id, before);
+        let Some(row) = self.read(&key).await? else {
+            return Ok(false);
+        };
+        let signed = delegation_of(&row)?;
+        let before = signed.claimed();
+        let to_her = before.delegate_id == delegation.delegate_id;
+        let over = self.has_passed(before.not_after).await;
+        Ok(to_her && row.accepted && !row.refused && row.end.is_none() && !over)
     }
 }
 

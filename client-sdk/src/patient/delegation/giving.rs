@@ -39,6 +39,16 @@ impl Patient {
     /// [`Error::Unknown`] for a patient or collection that is not there, [`Error::Usage`] for terms that make no
     /// sense, [`Error::Tampered`] when the delegate's vault key does not verify: then no key is given.
     pub async fn delegate(&self, to: PatientId, terms: &DelegationTerms) -> Result<DelegationInfo> {
+        self.delegate_after(to, terms, None).await
+    }
+
+    /// The same in the place of an earlier delegation: whoever has accepted that one need not accept again (ACC-10).
+    pub(in crate::patient) async fn delegate_after(
+        &self,
+        to: PatientId,
+        terms: &DelegationTerms,
+        before: Option<DelegationId>,
+    ) -> Result<DelegationInfo> {
         if to == self.id() {
             return Err(Error::Usage("you need no delegation from yourself".into()));
         }
@@ -72,6 +82,7 @@ impl Patient {
         let signed = PatientSigned::new(signed, self.keys.chain.clone());
         let message = pb::PutDelegation {
             delegation: Some((&signed).into()),
+            in_place_of: before.map_or_else(Bytes::new, |id| Bytes::copy_from_slice(id.as_bytes())),
         };
         let own = OwnDelegation {
             delegation: VerifiedDelegation::verify(signed)?,

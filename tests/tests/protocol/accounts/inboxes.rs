@@ -232,6 +232,42 @@ fn what_is_not_answered_can_be_deleted() -> Result<()> {
     Ok(())
 }
 
+/// ACC-10: in the place of one that she has accepted and that holds she acts at once; in the place of any other it is an offer.
+#[tokio::test]
+async fn a_delegation_in_the_place_of_an_accepted_one_counts_at_once() -> Result<()> {
+    let world = RawWorld::start().await?;
+    let wire = &world.wire;
+    let (owner, stranger) = (granting(wire).await?, granting(wire).await?);
+    let delegate = RawPatient::enrol(wire).await?;
+    let offered = offer(wire, &owner, &delegate).await?.0;
+    let ended = owner.delegate(wire, &delegate, |_| ()).await?;
+    owner
+        .post(wire, "/v1/vault/delegations/ends", &owner.end_of(&ended))
+        .await?
+        .message::<pb::Accepted>()?;
+    let holds = owner.delegate(wire, &delegate, |_| ()).await?;
+    let other = RawPatient::enrol(wire).await?;
+    let to_another = owner.delegate(wire, &other, |_| ()).await?;
+    let of_another = stranger.delegate(wire, &delegate, |_| ()).await?;
+    let cases = [
+        (&holds, None),
+        (&offered, Some(Problem::NotAccepted)),
+        (&ended, Some(Problem::NotAccepted)),
+        (&to_another, Some(Problem::NotAccepted)),
+        (&of_another, Some(Problem::NotAccepted)),
+    ];
+    for (at, (before, problem)) in cases.into_iter().enumerate() {
+        let next = owner.delegation(wire, delegate.id, |_| ())?;
+        owner
+            .post(wire, "/v1/vault/delegations", &next.message_after(before))
+            .await?
+            .message::<pb::Accepted>()?;
+        let answer = delegate.get_for(wire, "/v1/vault/records", &next).await?;
+        assert_eq!(answer.problem(), problem, "case {at}");
+    }
+    Ok(())
+}
+
 /// ACC-10: by the programs: offered, refused, offered again, accepted, given up.
 #[test]
 fn a_delegate_accepts_refuses_and_gives_up() -> Result<()> {

@@ -78,15 +78,6 @@ fn delegate(by: &Cli, (to, id): (&Cli, &str), name: &str) -> Result<()> {
     Ok(())
 }
 
-/// What was offered to a delegate anew is accepted.
-fn accept_anew(delegate: &Cli) -> Result<()> {
-    let listed = delegate.run(&["delegate", "list"])?;
-    for one in array(&listed, "offered")? {
-        delegate.run(&["delegate", "accept", &text(one, "delegation_id")?])?;
-    }
-    Ok(())
-}
-
 fn brings(world: &World, who: &Cli, args: &[&str]) -> Result<bool> {
     let out = world.path(&format!("taken-{}", std::fs::read_dir(world.folder())?.count()));
     let out_text = out.display().to_string();
@@ -256,7 +247,6 @@ fn what_was_seen_before_the_loss_stays_if_she_says_so() -> Result<()> {
     assert_eq!(array(&removed, "signed_again")?.len(), 2, "{removed}");
     let record = theft.placed()?;
     let get = ["records", "get", &record, "--acting-for", &theft.scene.patient_id];
-    accept_anew(&mother)?;
     assert!(theft.brings(&mother, &get)?, "it stays");
     assert!(!theft.brings(&thief, &get)?, "it ends");
     assert!(theft.clinic_reads()?, "it stays");
@@ -381,7 +371,6 @@ fn a_retired_device_leaves_what_she_does_not_except() -> Result<()> {
     let record = theft.placed()?;
     assert!(theft.clinic_reads()?);
     let get = ["records", "get", &record, "--acting-for", &theft.scene.patient_id];
-    accept_anew(&mother)?;
     assert!(theft.brings(&mother, &get)?);
     let refused = theft
         .scene
