@@ -2,6 +2,7 @@
 //! refused (ATK-23, ATK-24, ATK-33). In the controls, where signatures are not checked, the fields that
 //! nothing else holds are taken as they come.
 
+mod invitation;
 mod wire;
 
 use anyhow::{Context, Result, ensure};
@@ -182,6 +183,27 @@ async fn every_field_of_a_device_certificate_is_bound() -> Result<()> {
             patient.post(&scene.world.wire, "/v1/patients", &message).await
         })
         .await
+}
+
+/// The list beside it has the same key, a second defence for every field.
+#[tokio::test]
+async fn every_field_of_a_vault_key_is_bound() -> Result<()> {
+    let key = Signed {
+        nested: &["1"],
+        fields: 4,
+        off: SIGNATURES,
+        free: &[],
+    };
+    key.is_bound(async |scene, change| {
+        let patient = RawPatient::new()?;
+        let message = patient.enrolment()?;
+        let message = pb::EnrolPatient {
+            vault_key: changed_of_patient(message.vault_key, change),
+            ..message
+        };
+        patient.post(&scene.world.wire, "/v1/patients", &message).await
+    })
+    .await
 }
 
 #[tokio::test]

@@ -120,6 +120,11 @@ struct Delete {
 impl Operation for Delete {
     type Answer = pb::Accepted;
 
+    /// It ends something, and frees what that took.
+    fn is_urgent(&self) -> bool {
+        true
+    }
+
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<pb::Accepted, Refusal> {
         tx.protects = true;
         let receiver = self.receiver;

@@ -154,6 +154,31 @@ async fn a_full_volume_takes_revocations() {
     world.check().await;
 }
 
+/// FLW-14: whoever has an inbox full of what she never asked for can still have it deleted.
+#[tokio::test]
+async fn a_full_volume_takes_deletions() {
+    let volume = Arc::new(Volume::default());
+    let world = World::over(Stores::of(&volume), limits()).await;
+    let hospital = world.as_hospital(&world.second).await;
+    let request = world.download_request(&world.second);
+    let id = Bytes::copy_from_slice(request.request_id.as_bytes());
+    let (message, _) = world.second.download_request(request);
+    world
+        .vault
+        .submit_download_request(&hospital, &intent(), message)
+        .await
+        .unwrap();
+    volume.full.store(true, Ordering::Relaxed);
+    let message = pb::DeleteUnanswered {
+        what: Some(pb::delete_unanswered::What::RequestId(id)),
+    };
+    let patient = world.as_patient().await;
+    let vault = &world.vault;
+    vault.delete_unanswered(&patient, &intent(), message.clone()).await.unwrap();
+    let again = vault.delete_unanswered(&patient, &intent(), message).await;
+    assert_eq!(problem(again), Problem::NotPermitted, "nothing is left to delete");
+}
+
 /// ATK-89, the control: without a reserve, the same revocation is refused, and the permission lives on.
 #[tokio::test]
 async fn without_a_reserve_a_full_volume_keeps_a_revocation_out() {
