@@ -12,7 +12,8 @@ pub struct Limits {
     /// system allows fewer open files
     #[arg(long, value_name = "N", default_value = "1024")]
     pub connections: usize,
-    /// TLS handshakes of one address in a second; others of it wait. Raise it where many clients come from one address,
+    /// TLS handshakes of one address in a second; others of it wait, and all of its network (a /24, of IPv6 a /48) may make four
+    /// times as many. Raise it where many clients come from one address,
     /// as they all do behind a relay
     #[arg(long, value_name = "N", default_value = "200")]
     pub handshakes_per_address: u32,

@@ -18,6 +18,7 @@ use super::{
     api::{Content, Describe, Endpoint},
     auth::QuotaPermit,
     body::{Format, JSON, PROTOBUF},
+    enrolments::Counted,
     memory::{Payer, Share},
     outgoing,
     problem::Refused,
@@ -78,10 +79,10 @@ impl WayBack {
     ///
     /// # Errors
     /// `too-many`.
-    pub(super) fn admit_enrolment(&self) -> Result<(), Refusal> {
+    pub(super) fn admit_enrolment(&self) -> Result<Counted, Refusal> {
         let admitted = self.app.enrolments.admit(self.connection.peer(), Instant::now());
-        if Defence::EnrolmentsOfAddress.holds(admitted) {
-            Ok(())
+        if Defence::EnrolmentsOfAddress.holds(admitted.is_some()) {
+            Ok(admitted.unwrap_or_default())
         } else {
             Err(Refusal::new(Problem::TooMany, "enrolments from one address"))
         }

@@ -205,22 +205,13 @@ impl<M: Message + Default + Name> Posted<M> {
             }
         };
         let beside = usize::try_from(answer).unwrap_or(usize::MAX);
-        let mut body = PacedBody::new(body, &app.limits, memory.watch());
-        // Nothing is allocated for what is only declared.
-        let mut bytes = Vec::with_capacity(declared.min(FIRST));
-        while let Some(frame) = body.next().await? {
-            if bytes.len() + frame.len() > limit {
-                return Err(Problem::TooLarge.into());
-            }
-            if growing {
-                memory
-                    .grow_to(beside.saturating_add(bytes.len() + frame.len()))
-                    .await?;
-            }
-            bytes.extend_from_slice(&frame);
-        }
-        drop(body);
-        let bytes = Bytes::from(bytes);
+        let body = PacedBody::new(body, &app.limits, memory.watch());
+        let grows = if growing {
+            Some((&mut memory, beside))
+        } else {
+            None
+        };
+        let bytes = collect(body, (declared, limit), grows).await?;
         let digest = checked_digest(&parts.headers, &bytes)?;
         let intent = Intent {
             key,
@@ -376,6 +367,30 @@ fn intent_digest(parts: &Parts, content: &Sha256Digest) -> [u8; 32] {
     ])
 }
 
+/// All of a body, of so many bytes as it declares and at most. `grows`: the memory that grows with what comes, and what there
+/// has to be in it beside that.
+async fn collect(
+    mut body: PacedBody,
+    (declared, most): (usize, usize),
+    mut grows: Option<(&mut Share, usize)>,
+) -> Result<Bytes, Refusal> {
+    // Nothing is allocated for what is only declared.
+    let mut bytes = Vec::with_capacity(declared.min(FIRST));
+    while let Some(frame) = body.next().await? {
+        let length = bytes.len() + frame.len();
+        if length > most {
+            return Err(Problem::TooLarge.into());
+        }
+        if let Some((memory, beside)) = &mut grows {
+            // A body that waits for more is as slow as one that does not come: it gives back what it has, when others need that.
+            let more = memory.grow_to(beside.saturating_add(length));
+            body.watch.unless_taken(more).await??;
+        }
+        bytes.extend_from_slice(&frame);
+    }
+    Ok(bytes.into())
+}
+
 /// What the client says the body's length is, or `limit` if it does not say.
 pub(super) fn declared_length(body: &Body, limit: usize) -> Result<usize, Refusal> {
     let declared = http_body::Body::size_hint(body).exact();
@@ -421,12 +436,8 @@ impl PacedBody {
     pub(super) async fn next(&mut self) -> Result<Option<Bytes>, Refusal> {
         loop {
             let (asked, patience) = (Instant::now(), self.patience());
-            let frame = tokio::select! {
-                frame = tokio::time::timeout(patience, self.body.frame()) => frame,
-                () = self.watch.taken() => {
-                    return Err(Refusal::new(Problem::Unavailable, "others need the memory of a slow body"));
-                }
-            };
+            let coming = tokio::time::timeout(patience, self.body.frame());
+            let frame = self.watch.unless_taken(coming).await?;
             self.waited += asked.elapsed() * self.watch.haste();
             match frame {
                 Err(_) => return Err(Problem::TooSlow.into()),
@@ -449,3 +460,6 @@ impl PacedBody {
         (self.pause + earned).saturating_sub(self.waited).min(self.pause) / self.watch.haste()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,6 +11,7 @@ use protocol_spec::{
     },
     log::tile::TileKind,
     messages as pb,
+    problem::Problem,
     vault_head::Act,
 };
 
@@ -19,11 +20,12 @@ use super::{
     answer::{Answer, Checkpoint, Description, SHORT, Served, Tile, WayBack},
     auth::Authenticated,
     body::{Brought, Introduced, Signed},
+    enrolments::Counted,
     openapi,
     presenting::Presenting,
     query::{Id, Ids, Page, Params, Principal, Text, TileName, parameters},
 };
-use crate::vault::{Caller, KEYS_OF_PAGE, MAX_ACTS, MAX_VERSIONS, MAX_WRAPS, Proof, Refusal, Vault};
+use crate::vault::{KEYS_OF_PAGE, MAX_ACTS, MAX_VERSIONS, MAX_WRAPS, Proof, Refusal};
 
 /// `POST` of a message that the vault's method of the same name takes.
 macro_rules! submissions {
@@ -208,28 +210,39 @@ pub(super) async fn log_consistency(
     room.reply(app.vault.log_consistency(first, second).await)
 }
 
+/// The key that signs is in the message, so the message is read first.
 pub(super) async fn enrol_patient(
     State(app): State<App>,
-    posted: Introduced<pb::EnrolPatient>,
+    Introduced { posted, parts, back }: Introduced<pb::EnrolPatient>,
 ) -> Answer<pb::Accepted> {
-    posted.back.admit_enrolment()?;
-    enrol(&app, posted, Vault::enrolling_patient).await
+    let auth = Authenticated::enrolling(&app, &parts, app.vault.enrolling_patient(posted.message)?)?;
+    let known = app.vault.find_key(&auth.caller.key_id()).await?;
+    // Whoever is enrolled asks again what became of it, and makes no other patient.
+    let counted = match known {
+        Some(known) if known.principal() == auth.caller.principal() => Counted::default(),
+        _ => back.admit_enrolment()?,
+    };
+    let room = back.with(posted.memory, Some(auth.permit));
+    let (vault, caller, intent) = (app.vault.clone(), auth.caller, posted.intent);
+    // A task of its own, which goes on when the client is gone: what came of it is known in any case.
+    let enrolled = app.tasks.spawn(async move {
+        let enrolled = vault.enrol(&caller, &intent).await;
+        if enrolled.is_err() {
+            counted.take_back();
+        }
+        room.reply(enrolled)
+    });
+    enrolled
+        .await
+        .map_err(|error| Refusal::new(Problem::Internal, error))?
 }
 
+/// As a patient, but nobody counts them: each is accredited.
 pub(super) async fn enrol_institution(
     State(app): State<App>,
-    posted: Introduced<pb::EnrolInstitution>,
+    Introduced { posted, parts, back }: Introduced<pb::EnrolInstitution>,
 ) -> Answer<pb::Accepted> {
-    enrol(&app, posted, Vault::enrolling_institution).await
-}
-
-/// The key that signs is in the message, so the message is read first.
-async fn enrol<M>(
-    app: &App,
-    Introduced { posted, parts, back }: Introduced<M>,
-    check: fn(&Vault, M) -> Result<Caller, Refusal>,
-) -> Answer<pb::Accepted> {
-    let auth = Authenticated::enrolling(app, &parts, check(&app.vault, posted.message)?)?;
+    let auth = Authenticated::enrolling(&app, &parts, app.vault.enrolling_institution(posted.message)?)?;
     let room = back.with(posted.memory, Some(auth.permit));
     room.reply(app.vault.enrol(&auth.caller, &posted.intent).await)
 }

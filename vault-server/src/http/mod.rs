@@ -90,7 +90,7 @@ pub(crate) struct Shared {
 }
 
 impl App {
-    /// `enrolments` of one address in an hour are let in.
+    /// `enrolments` of one address in an hour are let in; with [`usize::MAX`] of them, they are not counted.
     pub(crate) fn new(vault: Vault, gate: Gate, limits: Limits, enrolments: usize) -> Self {
         Self(Arc::new(Shared {
             vault,
@@ -103,7 +103,7 @@ impl App {
             leaf_buffers: LeafBuffers::default(),
             inbox_streams: Quota::new(limits.streams_per_principal),
             offers: Offers::new(limits.link_offers, limits.link_offers_per_address),
-            enrolments: Enrolments::new(enrolments, HOUR),
+            enrolments: Enrolments::new((enrolments < usize::MAX).then_some(enrolments), HOUR),
             refusals: Refusals::default(),
             limits,
         }))

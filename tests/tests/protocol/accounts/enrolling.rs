@@ -196,6 +196,51 @@ async fn one_address_enrols_a_few_in_an_hour() -> Result<()> {
     .await
 }
 
+/// ACC-5, ATK-80: enrolments without work, and one that comes again, leave the address all that it may have.
+#[tokio::test]
+async fn what_is_refused_or_repeated_is_not_counted() -> Result<()> {
+    let flags = &[
+        "--enrolment",
+        "open",
+        "--enrolment-work",
+        "8",
+        "--enrolments-per-address",
+        "2",
+    ];
+    let world = RawWorld::start_with(flags, &[]).await?;
+    let wire = &world.wire;
+    for _ in 0..3 {
+        let refused = enrol(wire, |_, message| message.work = None).await?;
+        ensure!(refused.problem() == Some(Problem::WorkNeeded), "{refused:?}");
+    }
+    let info: pb::ServerInfo = RawPatient::new()?.get(wire, "/v1/server").await?.message()?;
+    let work = Work {
+        challenge: info.work_challenge.as_ref().try_into()?,
+        bits: info.work_bits,
+    };
+    let worked = |patient: &RawPatient| -> Result<pb::EnrolPatient> {
+        Ok(pb::EnrolPatient {
+            work: work.find(patient.id).map(|counter| work.shown(counter)),
+            ..patient.enrolment()?
+        })
+    };
+    let (first, second, third) = (RawPatient::new()?, RawPatient::new()?, RawPatient::new()?);
+    let again = worked(&first)?;
+    for _ in 0..3 {
+        first
+            .post(wire, "/v1/patients", &again)
+            .await?
+            .message::<pb::Accepted>()?;
+    }
+    second
+        .post(wire, "/v1/patients", &worked(&second)?)
+        .await?
+        .message::<pb::Accepted>()?;
+    let refused = third.post(wire, "/v1/patients", &worked(&third)?).await?;
+    ensure!(refused.problem() == Some(Problem::TooMany), "{refused:?}");
+    Ok(())
+}
+
 /// ACC-1, ACC-2: by the programs: the operator invites, an institution invites, and the link alone is enough.
 #[test]
 fn the_operator_and_a_hospital_invite() -> Result<()> {

@@ -232,6 +232,43 @@ fn what_is_not_answered_can_be_deleted() -> Result<()> {
     Ok(())
 }
 
+/// ACC-8, ATK-82: whoever takes back what it has put before somebody has put it before her all the same: nine times in a day.
+#[tokio::test]
+async fn taking_back_what_was_sent_begins_no_new_day() -> Result<()> {
+    defended(&[Defence::ReceiverBounds], Problem::ReceiverFull, async |world| {
+        let wire = &world.wire;
+        let (owner, delegate) = (granting(wire).await?, RawPatient::enrol(wire).await?);
+        for _ in 0..8 {
+            let (delegation, answer) = offer(wire, &owner, &delegate).await?;
+            answer.message::<pb::Accepted>()?;
+            owner
+                .post(wire, "/v1/vault/delegations/ends", &owner.end_of(&delegation))
+                .await?
+                .message::<pb::Accepted>()?;
+        }
+        Ok(offer(wire, &owner, &delegate).await?.1)
+    })
+    .await
+}
+
+/// ACC-9, ATK-82: nobody who is blocked goes on in the place of what was accepted before.
+#[tokio::test]
+async fn whoever_is_blocked_follows_nothing_that_was_accepted() -> Result<()> {
+    defended(&[Defence::ReceiverBounds], Problem::ReceiverFull, async |world| {
+        let wire = &world.wire;
+        let (owner, delegate) = (granting(wire).await?, RawPatient::enrol(wire).await?);
+        let before = owner.delegate(wire, &delegate, |_| ()).await?;
+        block(wire, &delegate, owner.id.as_bytes(), true)
+            .await?
+            .message::<pb::Accepted>()?;
+        let next = owner.delegation(wire, delegate.id, |_| ())?;
+        owner
+            .post(wire, "/v1/vault/delegations", &next.message_after(&before))
+            .await
+    })
+    .await
+}
+
 /// ACC-10: in the place of one that she has accepted and that holds she acts at once; in the place of any other it is an offer.
 #[tokio::test]
 async fn a_delegation_in_the_place_of_an_accepted_one_counts_at_once() -> Result<()> {
@@ -251,6 +288,8 @@ async fn a_delegation_in_the_place_of_an_accepted_one_counts_at_once() -> Result
     let of_another = stranger.delegate(wire, &delegate, |_| ()).await?;
     let cases = [
         (&holds, None),
+        // Another has taken its place.
+        (&holds, Some(Problem::NotAccepted)),
         (&offered, Some(Problem::NotAccepted)),
         (&ended, Some(Problem::NotAccepted)),
         (&to_another, Some(Problem::NotAccepted)),

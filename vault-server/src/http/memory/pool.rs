@@ -2,8 +2,11 @@
 //! given for a body that is slow to come or to go is taken back, when somebody waits who would still hold less with it
 //! than its holder without: so no number of slow bodies keeps others out (API-15, API-16).
 
+mod line;
+mod lookout;
+mod place;
+
 use std::{
-    cmp::Reverse,
     collections::{HashMap, VecDeque},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -12,8 +15,12 @@ use std::{
     time::Duration,
 };
 
-use tokio::{sync::oneshot, time::timeout_at};
+use tokio::{
+    sync::oneshot,
+    time::{Instant, timeout},
+};
 
+use self::{lookout::Lookout, place::Place};
 use super::share::{Meter, Share};
 use crate::http::prefix::Prefix;
 
@@ -62,8 +69,10 @@ impl Account {
 pub(super) struct Pool {
     most: usize,
     patience: Duration,
-    reclaim_after: Duration,
+    reclaim_after: Option<Duration>,
     used: AtomicUsize,
+    lookout: Lookout,
+    /// Guards what is held and who waits together.
     state: Mutex<State>,
 }
 
@@ -87,7 +96,7 @@ struct Holding {
 struct Waiting {
     /// Rises with the time of arrival.
     number: u64,
-    since: tokio::time::Instant,
+    since: Instant,
     account: Arc<Account>,
     amount: usize,
     granted: oneshot::Sender<Share>,
@@ -99,10 +108,9 @@ impl Pool {
         Arc::new(Self {
             most,
             patience,
-            reclaim_after: reclaim_after
-                .unwrap_or(Duration::MAX)
-                .max(Duration::from_millis(1)),
+            reclaim_after: reclaim_after.map(|after| after.max(Duration::from_millis(1))),
             used: AtomicUsize::new(0),
+            lookout: Lookout::default(),
             state: Mutex::default(),
         })
     }
@@ -121,27 +129,24 @@ impl Pool {
         let least_of = |least: usize, (_, most): &(Key, usize)| least.min(*most);
         let amount = account.bounds.iter().fold(wanted.max(1), least_of);
         let account = Arc::new(account);
-        let mut place = {
+        let (mut place, may_be_next) = {
             let mut state = self.lock();
-            if state.waiting.is_empty() && state.fits(&account, amount) {
+            let fits = state.fits(&account, amount);
+            if fits && state.waiting.is_empty() {
                 return Some(state.grant(self, account, amount));
             }
-            Place::in_queue(self, &mut state, account, amount)?
+            let first = !state.waiting.contains_key(&account.queue());
+            let place = Place::in_queue(self, &mut state, account, amount)?;
+            (place, fits && first)
         };
-        // Whoever waits for himself is in nobody's way.
-        self.serve_the_next();
-        let deadline = tokio::time::Instant::now() + self.patience;
-        loop {
-            let now = tokio::time::Instant::now();
-            let pause = now
-                .checked_add(self.reclaim_after)
-                .unwrap_or(deadline)
-                .min(deadline);
-            match timeout_at(pause, &mut place.granted).await {
-                Ok(granted) => return granted.ok(),
-                Err(_) if pause == deadline => return None,
-                Err(_) => self.reclaim(),
-            }
+        // Those who wait for themselves are in nobody's way. Whoever finds too little makes no difference to others.
+        if may_be_next {
+            self.serve_the_next();
+        }
+        tokio::select! {
+            biased;
+            granted = timeout(self.patience, &mut place.granted) => granted.ok().and_then(Result::ok),
+            () = self.look_for_all() => None,
         }
     }
 
@@ -172,10 +177,18 @@ impl Pool {
         }
     }
 
-    /// Has memory taken back for who is next and has waited long enough.
-    fn reclaim(&self) {
-        let now = tokio::time::Instant::now();
-        let taken = self.lock().to_be_taken(now, self.reclaim_after);
+    /// Has memory taken back for all who have waited long enough, as long as this is awaited; none of those who wait need do
+    /// more than await it. Has no end.
+    async fn look_for_all(&self) {
+        match self.reclaim_after {
+            // Twice as often, so that nobody waits for much longer.
+            Some(after) => self.lookout.keep(after / 2, || self.reclaim(after)).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    fn reclaim(&self, after: Duration) {
+        let taken = self.lock().to_be_taken(Instant::now(), after);
         taken.iter().for_each(|meter| meter.take_back());
     }
 
@@ -193,6 +206,12 @@ impl Pool {
         let state = self.lock();
         let waiting = state.waiting.values().map(VecDeque::len).sum();
         (state.holdings.len(), waiting)
+    }
+
+    /// How often somebody has looked for what is to be taken back.
+    #[cfg(test)]
+    pub(super) fn looks(&self) -> usize {
+        self.lookout.times.load(Ordering::Relaxed)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -269,154 +288,5 @@ impl State {
                 }
             }
         }
-    }
-
-    /// Who waits for what is shared, in the order in which they are served.
-    fn line(&self) -> Vec<&Waiting> {
-        let heads = self.waiting.values().filter_map(VecDeque::front);
-        let for_others = |waiting: &&Waiting| {
-            let own = |key: Key| !key.is_shared();
-            self.lacking(&waiting.account, waiting.amount, own).is_none()
-        };
-        let mut line: Vec<_> = heads.filter(for_others).collect();
-        line.sort_by_key(|waiting| (self.rank(&waiting.account), waiting.number));
-        line
-    }
-
-    /// The first in line for each kind of memory that is short, with what it is that he lacks; or one who lacks nothing.
-    fn firsts(&self) -> Vec<(&Waiting, Option<Key>)> {
-        let mut firsts: Vec<(&Waiting, Option<Key>)> = Vec::new();
-        for waiting in self.line() {
-            // Nobody overtakes one who waits for the same.
-            let behind = |(_, lacking): &(&Waiting, Option<Key>)| {
-                lacking.is_some_and(|key| waiting.account.is_under(key))
-            };
-            if firsts.iter().any(behind) {
-                continue;
-            }
-            let lacking = self.lacking(&waiting.account, waiting.amount, Key::is_shared);
-            firsts.push((waiting, lacking));
-            if lacking.is_none() || lacking == Some(Key::All) {
-                break;
-            }
-        }
-        firsts
-    }
-
-    fn next_grant(&mut self, pool: &Arc<Pool>) -> Option<(oneshot::Sender<Share>, Share)> {
-        if self.waiting.is_empty() {
-            return None;
-        }
-        let queue = self
-            .firsts()
-            .iter()
-            .find_map(|(waiting, lacking)| lacking.is_none().then(|| waiting.account.queue()))?;
-        let first = self.waiting.get_mut(&queue)?.pop_front()?;
-        if self.waiting.get(&queue).is_some_and(VecDeque::is_empty) {
-            self.waiting.remove(&queue);
-        }
-        let share = self.grant(pool, first.account, first.amount);
-        Some((first.granted, share))
-    }
-
-    /// What has to be taken back, so that those who are first and have waited so long get theirs.
-    fn to_be_taken(&self, now: tokio::time::Instant, after: Duration) -> Vec<Arc<Meter>> {
-        let mut taken = Vec::new();
-        for (waiting, lacking) in self.firsts() {
-            let Some(lacking) = lacking else { continue };
-            if now.saturating_duration_since(waiting.since) < after {
-                continue;
-            }
-            let bound = waiting.account.bounds.iter().find(|(key, _)| *key == lacking);
-            let most = bound.map_or(0, |(_, most)| *most);
-            let missing = (self.held(lacking) + waiting.amount).saturating_sub(most);
-            taken.extend(self.of_the_greediest(waiting, lacking, missing, after));
-        }
-        taken
-    }
-
-    /// The slowest of the greediest, and so on, until it is enough; nothing, if it would not be.
-    fn of_the_greediest(
-        &self,
-        waiting: &Waiting,
-        lacking: Key,
-        missing: usize,
-        after: Duration,
-    ) -> Vec<Arc<Meter>> {
-        let due = |holding: &&Holding| {
-            holding.account.is_under(lacking)
-                && holding.meter.is_slow(after)
-                && self.holds_more(&holding.account, waiting)
-        };
-        let mut due: Vec<_> = self.holdings.values().filter(due).collect();
-        due.sort_by_key(|holding| (Reverse(self.rank(&holding.account)), holding.meter.rate()));
-        let mut found = 0;
-        let enough = due.iter().position(|holding| {
-            found += holding.amount;
-            found >= missing
-        });
-        let last = enough.map_or(0, |last| last + 1);
-        due.iter()
-            .take(last)
-            .map(|holding| Arc::clone(&holding.meter))
-            .collect()
-    }
-
-    /// Whether the one who waits would still have less than this account has, between those who differ first.
-    fn holds_more(&self, account: &Account, waiting: &Waiting) -> bool {
-        let mut both = account.between.into_iter().zip(waiting.account.between);
-        let differ = both.find(|(holder, other)| holder != other);
-        differ.is_some_and(|(holder, other)| self.held(holder) > self.held(other) + waiting.amount)
-    }
-}
-
-/// A place in a queue, until dropped.
-struct Place {
-    pool: Arc<Pool>,
-    queue: Key,
-    number: u64,
-    granted: oneshot::Receiver<Share>,
-}
-
-impl Place {
-    /// None, if too many are before it.
-    fn in_queue(pool: &Arc<Pool>, state: &mut State, account: Arc<Account>, amount: usize) -> Option<Self> {
-        let (queue, number) = (account.queue(), state.number());
-        let waiting = state.waiting.entry(queue).or_default();
-        if waiting.len() >= LONGEST_QUEUE {
-            return None;
-        }
-        let (sender, granted) = oneshot::channel();
-        waiting.push_back(Waiting {
-            number,
-            since: tokio::time::Instant::now(),
-            account,
-            amount,
-            granted: sender,
-        });
-        Some(Self {
-            pool: Arc::clone(pool),
-            queue,
-            number,
-            granted,
-        })
-    }
-}
-
-/// As many as a principal may have requests running: more of one address are refused at once.
-const LONGEST_QUEUE: usize = 64;
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        {
-            let mut state = self.pool.lock();
-            if let Some(queue) = state.waiting.get_mut(&self.queue) {
-                queue.retain(|waiting| waiting.number != self.number);
-                if queue.is_empty() {
-                    state.waiting.remove(&self.queue);
-                }
-            }
-        }
-        self.pool.serve_the_next();
     }
 }

@@ -151,6 +151,24 @@ impl Watch {
         self.meter.taken.cancelled().await;
     }
 
+    /// What comes of something else that is waited for, unless the memory is needed for others first.
+    ///
+    /// # Errors
+    /// `unavailable`: whoever holds the memory lets go of it now.
+    pub(in crate::http) async fn unless_taken<T>(
+        &self,
+        other: impl Future<Output = T>,
+    ) -> Result<T, Refusal> {
+        tokio::select! {
+            biased;
+            () = self.taken() => Err(Refusal::new(
+                Problem::Unavailable,
+                "others need the memory of a slow body",
+            )),
+            done = other => Ok(done),
+        }
+    }
+
     /// How many times faster than usual clients must be: as memory grows scarce, up to eight times (API-16).
     pub(in crate::http) fn haste(&self) -> u32 {
         let (most, used) = (self.pool.most(), self.pool.used());

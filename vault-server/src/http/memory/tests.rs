@@ -261,6 +261,29 @@ async fn senders_must_hurry_as_memory_grows_scarce() {
     assert_eq!(a.watch().haste(), 8);
 }
 
+/// ATK-76: however many wait, one of them looks for all, at a pace.
+#[tokio::test]
+async fn who_waits_does_not_look_for_himself() {
+    let memory = memory();
+    let mut held = Vec::new();
+    for number in 0..8 {
+        let holder = stranger(&format!("192.0.{number}.1"));
+        held.push(memory.reserve(&holder, 128 * KIB).await.unwrap());
+    }
+    let started = std::time::Instant::now();
+    let wait = |number: usize| {
+        let waiting = stranger(&format!("198.{}.{}.1", number / 256, number % 256));
+        let memory = &memory;
+        async move { memory.reserve(&waiting, KIB).await }
+    };
+    let refused = futures_util::future::join_all((0..1000).map(wait)).await;
+    assert!(refused.iter().all(Result::is_err));
+    // Half of 5 ms from one look to the next.
+    let most = started.elapsed().as_micros() / 2500 + 1;
+    let looks = memory.public.pool.looks();
+    assert!((1..=most).contains(&(looks as u128)), "{looks} of {most}");
+}
+
 #[tokio::test]
 async fn whoever_holds_nothing_is_forgotten() {
     let memory = memory();
