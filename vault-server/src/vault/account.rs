@@ -48,11 +48,17 @@ pub(super) struct Payer {
 }
 
 impl Payer {
-    pub(super) fn of(caller: &Caller) -> Self {
-        Self {
+    /// None for a device that is nobody's yet: its offer goes by itself, and so would not its account (DEV-12).
+    pub(super) fn of(caller: &Caller) -> Option<Self> {
+        let patient = match caller {
+            Caller::NewDevice { .. } => return None,
+            Caller::Institution(_) | Caller::Terminal { .. } => false,
+            _ => true,
+        };
+        Some(Self {
             principal: caller.principal(),
-            patient: !matches!(caller, Caller::Institution(_) | Caller::Terminal { .. }),
-        }
+            patient,
+        })
     }
 }
 
@@ -110,9 +116,20 @@ impl Tx<'_> {
         .await
     }
 
-    /// A principal has done what another one has let it do: an institution presents, a patient is accepted.
-    pub(super) async fn holds_relation(&mut self, principal: [u8; 32]) -> Result<(), Refusal> {
-        self.account(principal, |row| row.relations += 1).await
+    /// An institution has presented what a patient has permitted.
+    pub(super) async fn has_presented(&mut self, institution: [u8; 32]) -> Result<(), Refusal> {
+        self.account(institution, |row| row.relations = row.relations.saturating_add(1))
+            .await
+    }
+
+    /// Two patients have accepted one another, for the first time: each holds more then. Only with so many: accounts that are free
+    /// would give each other any budget.
+    pub(super) async fn have_met(&mut self, one: [u8; 32], other: [u8; 32]) -> Result<(), Refusal> {
+        for principal in [one, other] {
+            let more = |row: &mut AccountRow| row.relations = MOST_RELATIONS.min(row.relations + 1);
+            self.account(principal, more).await?;
+        }
+        Ok(())
     }
 
     /// Most bytes of the segments of a vault's index (ACC-7).
@@ -166,12 +183,14 @@ impl AccountRow {
 
 /// Bytes for each record and relation: what is asked, permitted, presented and released about one, many times over.
 const OF_HELD: u64 = 256 << 10;
+/// Patients with whom one has to do, as far as her budget grows with it.
+pub(super) const MOST_RELATIONS: u64 = 64;
 /// Bytes for each day: a request that is denied, a device that is renamed.
 const OF_DAY: u64 = 64 << 10;
 /// Bytes of the index for each record beside what its manifest takes: entries are written anew when a record moves.
 const OF_INDEX_ENTRY: u64 = 8 << 10;
 /// In milliseconds.
-const DAY: u64 = 24 * 3600 * 1000;
+pub(super) const DAY: u64 = 24 * 3600 * 1000;
 
 #[cfg(test)]
 mod tests {

@@ -185,10 +185,13 @@ impl Operation for PutDelegation {
         ensure(count <= MOST, Problem::TooMany, "too many delegations")?;
         let delegate = *delegation.delegate_id.as_bytes();
         let accepted = match follows {
-            Some(before) => tx.acts_by(delegation, *before).await?,
+            Some(before) => tx.follow(delegation, *before).await?,
             None => false,
         };
-        if !accepted {
+        if accepted {
+            let daily = tx.shared.limits.inbox.daily_of_known;
+            tx.admit_unasked(delegate, *owner.as_bytes(), daily).await?;
+        } else {
             tx.admit(Arrival {
                 receiver: delegate,
                 sender: *owner.as_bytes(),
@@ -225,17 +228,24 @@ impl Operation for PutDelegation {
 }
 
 impl Tx<'_> {
-    /// Whether the delegate has accepted this earlier delegation of the same owner to her, and it holds (ACC-10).
-    async fn acts_by(&mut self, delegation: &VerifiedDelegation, before: DelegationId) -> Result<bool, Refusal> {
+    /// Puts a delegation in the place of an earlier one, if that is of the same owner to the same delegate, she has accepted it, it
+    /// holds, and none has taken its place (ACC-10). Whether that is so.
+    async fn follow(&mut self, delegation: &VerifiedDelegation, before: DelegationId) -> Result<bool, Refusal> {
         let key = tables::delegation(delegation.patient_id, before);
-        let Some(row) = self.read(&key).await? else {
+        let Some(mut row) = self.read(&key).await? else {
             return Ok(false);
         };
         let signed = delegation_of(&row)?;
         let before = signed.claimed();
         let to_her = before.delegate_id == delegation.delegate_id;
         let over = self.has_passed(before.not_after).await;
-        Ok(to_her && row.accepted && !row.refused && row.end.is_none() && !over)
+        let holds = row.accepted && !row.refused && row.end.is_none() && !over;
+        if !to_her || !holds || row.followed {
+            return Ok(false);
+        }
+        row.followed = true;
+        self.put(&key, &row);
+        Ok(true)
     }
 }
 

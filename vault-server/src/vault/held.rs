@@ -128,9 +128,10 @@ impl Operation for Accept {
             id.as_bytes(),
         )
         .await?;
-        tx.has_met(*delegate.as_bytes(), *owner.as_bytes()).await?;
-        tx.holds_relation(*delegate.as_bytes()).await?;
-        tx.holds_relation(*owner.as_bytes()).await?;
+        let (delegate, owner) = (*delegate.as_bytes(), *owner.as_bytes());
+        if tx.has_met(delegate, owner).await? {
+            tx.have_met(delegate, owner).await?;
+        }
         Ok(pb::Accepted {})
     }
 }

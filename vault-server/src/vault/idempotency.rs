@@ -67,7 +67,9 @@ impl Tx<'_> {
     /// Keeps the answer for repetitions.
     pub(super) fn remember<A: Row>(&mut self, caller: &Caller, intent: &Intent, answer: &A) {
         let principal = caller.principal();
-        self.paid_by(Payer::of(caller));
+        if let Some(payer) = Payer::of(caller) {
+            self.paid_by(payer);
+        }
         let row = IdempotencyRow {
             digest: intent.digest.to_vec().into(),
             answer: answer.bytes(),
@@ -98,7 +100,11 @@ impl<O: Operation<Answer: Row>> Operation for Repeatable<'_, O> {
             return Ok(answer);
         }
         let answer = self.operation.apply(tx).await?;
-        tx.remember(self.caller, self.intent, &answer);
+        // What changed nothing is answered alike when it comes again; kept, such answers would fill what is reserved for
+        // revocations (FLW-14).
+        if tx.writes_something() {
+            tx.remember(self.caller, self.intent, &answer);
+        }
         Ok(answer)
     }
 }

@@ -206,7 +206,7 @@ impl Operation for Present<'_> {
         tx.record_history(body.patient_id, history_entry::What::Presented(presented))
             .await?;
         let answer = pb::PresentationAnswer { answer: Some(answer) };
-        tx.holds_relation(self.caller.principal()).await?;
+        tx.has_presented(self.caller.principal()).await?;
         tx.remember(self.caller, self.intent, &answer);
         Ok(answer)
     }

@@ -7,9 +7,10 @@ use protocol_spec::{defence::Defence, problem::Problem};
 
 use super::{
     Refusal,
+    account::DAY,
     refusal::ensure,
-    tables::{self, OpenRow, SenderRow, StrangersOpenRow},
-    tx::Tx,
+    tables::{self, Expiring, OpenRow, SenderRow, StrangersOpenRow},
+    tx::{Operation, Tx},
 };
 
 /// How much of one sender, and of strangers, a receiver takes (ACC-8).
@@ -79,6 +80,30 @@ pub(super) struct Arrival<'a> {
     pub(super) expires: u64,
 }
 
+/// The day of what a sender has put before a receiver is over.
+pub(super) struct EndDay {
+    pub(super) receiver: [u8; 32],
+    pub(super) sender: [u8; 32],
+}
+
+impl Operation for EndDay {
+    type Answer = ();
+
+    fn is_urgent(&self) -> bool {
+        true
+    }
+
+    async fn apply(&self, tx: &mut Tx<'_>) -> Result<(), Refusal> {
+        let key = tables::sender(self.receiver, self.sender);
+        let Some(mut row) = tx.read(&key).await? else {
+            return Ok(());
+        };
+        row.open.retain(|open| open.expires > tx.now);
+        tx.put_sender(&key, &row);
+        Ok(())
+    }
+}
+
 impl Tx<'_> {
     /// Lets something before its receiver, unless she has enough of this sender, or of strangers, or has blocked it: all three look
     /// alike to the sender (ACC-8, ACC-9).
@@ -117,6 +142,7 @@ impl Tx<'_> {
             what: arrival.what as u32,
         });
         self.put(&key, &row);
+        self.look_again(arrival.receiver, arrival.sender, arrival.expires);
         Ok(())
     }
 
@@ -144,11 +170,13 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Counts what is not for the receiver to answer: a patient's upload requests to an institution (ACC-8).
+    /// Counts what is not for the receiver to answer (ACC-8): upload requests to an institution, delegations that follow one which
+    /// she has accepted.
     pub(super) async fn admit_unasked(
         &mut self,
         receiver: [u8; 32],
         sender: [u8; 32],
+        daily: u32,
     ) -> Result<(), Refusal> {
         if Defence::ReceiverBounds.is_off() {
             return Ok(());
@@ -159,12 +187,19 @@ impl Tx<'_> {
         row.sender = Bytes::copy_from_slice(&sender);
         let today = row.day.get_or_insert_default().count_on(self.now);
         ensure(
-            today <= self.shared.limits.inbox.daily_to_institution,
+            today <= daily,
             Problem::ReceiverFull,
             "too much of this sender today",
         )?;
         self.put(&key, &row);
+        self.look_again(receiver, sender, 0);
         Ok(())
+    }
+
+    /// Has the row of a sender removed once it says nothing: its day is over, and so is what is open.
+    fn look_again(&mut self, receiver: [u8; 32], sender: [u8; 32], expires: u64) {
+        let tomorrow = (self.now / DAY + 1) * DAY;
+        self.expire(tomorrow.max(expires), Expiring::Sender(receiver, sender));
     }
 
     /// Something is open no more: it was answered, or taken back. The same again changes nothing.
@@ -184,24 +219,27 @@ impl Tx<'_> {
         self.forget_stranger(receiver, |open| open.id == id).await
     }
 
-    /// The receiver has dealt with this sender: it is a stranger no more (ACC-8).
-    pub(super) async fn has_met(&mut self, receiver: [u8; 32], sender: [u8; 32]) -> Result<(), Refusal> {
+    /// The receiver has dealt with this sender: it is a stranger no more (ACC-8). Whether it was one until now.
+    pub(super) async fn has_met(&mut self, receiver: [u8; 32], sender: [u8; 32]) -> Result<bool, Refusal> {
         let key = tables::sender(receiver, sender);
         let mut row = self.read(&key).await?.unwrap_or_default();
         if row.met {
-            return Ok(());
+            return Ok(false);
         }
         row.met = true;
         row.sender = Bytes::copy_from_slice(&sender);
         self.put(&key, &row);
         let ids: Vec<Bytes> = row.open.into_iter().map(|open| open.id).collect();
         self.forget_stranger(receiver, |open| ids.contains(&open.id))
-            .await
+            .await?;
+        Ok(true)
     }
 
-    /// Writes what is known of a sender, or removes it where that says nothing.
+    /// Writes what is known of a sender, or removes it where that says nothing. What came today is known until the day is over: else
+    /// whoever takes everything back begins anew each time.
     pub(super) fn put_sender(&mut self, key: &tables::RowKey<SenderRow>, row: &SenderRow) {
-        if row.met || row.blocked || !row.open.is_empty() {
+        let came_today = row.day.as_ref().is_some_and(|day| day.day == self.now / DAY);
+        if row.met || row.blocked || !row.open.is_empty() || came_today {
             self.put(key, row);
         } else {
             self.delete(key);

@@ -311,7 +311,12 @@ impl Operation for SubmitUpload {
             Problem::RequestMismatch,
             "permission and upload request do not belong together",
         )?;
-        tx.admit_unasked(*request.institution_id.as_bytes(), *request.patient_id.as_bytes())
+        let daily = tx.shared.limits.inbox.daily_to_institution;
+        tx.admit_unasked(
+            *request.institution_id.as_bytes(),
+            *request.patient_id.as_bytes(),
+            daily,
+        )
             .await?;
         tx.open_request(NewRequest {
             id: request.request_id,

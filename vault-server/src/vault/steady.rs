@@ -24,6 +24,8 @@ pub(super) struct Jumps {
 pub(super) struct Steady {
     clock: u64,
     at: Duration,
+    /// The vault's last time, as long as the clock has not reached it since the start: then nobody knows yet what is right.
+    behind: Option<u64>,
     jumps: Jumps,
 }
 
@@ -41,7 +43,13 @@ impl Steady {
     pub(super) fn begin(clock: u64, at: Duration, last: u64, jumps: Jumps) -> Result<Self, String> {
         let most = last.saturating_add(millis(jumps.starting)).max(jumps.accepted);
         if last == 0 || clock <= most {
-            return Ok(Self { clock, at, jumps });
+            let behind = (clock < last).then_some(last);
+            return Ok(Self {
+                clock,
+                at,
+                behind,
+                jumps,
+            });
         }
         Err(format!(
             "the clock says {}, and the vault's last time was {}: set the clock right; if it is right, and the server stood \
@@ -55,6 +63,9 @@ impl Steady {
     /// The time to go by, when the clock says `clock` and so much steady time has gone by.
     pub(super) fn believe(&mut self, clock: u64, at: Duration) -> Believed {
         let gone = at.saturating_sub(self.at);
+        if let Some(last) = self.behind {
+            return self.catch_up(clock, at, last.saturating_add(millis(gone)));
+        }
         let steady = self.clock.saturating_add(millis(gone));
         let most = steady.saturating_add(millis(self.jumps.running));
         if clock > most.max(self.jumps.accepted) {
@@ -64,6 +75,20 @@ impl Steady {
         if gone >= BEGIN_ANEW && clock >= steady || clock > most {
             (self.clock, self.at) = (clock, at);
         }
+        Believed::Clock(clock)
+    }
+
+    /// A clock that was behind when the server started, as one without a battery is until the network has set it: it is held
+    /// against the vault's last time, as at a start, when it has reached that.
+    fn catch_up(&mut self, clock: u64, at: Duration, last: u64) -> Believed {
+        let most = last.saturating_add(millis(self.jumps.starting)).max(self.jumps.accepted);
+        if self.behind.is_some_and(|last| clock < last) {
+            return Believed::Clock(clock);
+        }
+        if clock > most {
+            return Believed::Held(last);
+        }
+        (self.clock, self.at, self.behind) = (clock, at, None);
         Believed::Clock(clock)
     }
 }
@@ -130,6 +155,31 @@ mod tests {
         // Set back, and right again.
         assert_eq!(at(START - DAY, 3 * DAY), Believed::Clock(START - DAY));
         assert_eq!(at(START + 4 * DAY, 4 * DAY), Believed::Clock(START + 4 * DAY));
+    }
+
+    /// PRM-15: a machine without a battery starts in 1970, and the network sets its clock; one that is set too far is not gone by.
+    #[test]
+    fn a_clock_that_was_behind_at_the_start_is_believed_once_it_is_set_right() {
+        for clock in [0, START - 60 * MINUTE] {
+            let mut steady = Steady::begin(clock, after(0), START, jumps()).unwrap();
+            assert_eq!(
+                steady.believe(clock + MINUTE, after(MINUTE)),
+                Believed::Clock(clock + MINUTE)
+            );
+            let far = START + 9 * DAY;
+            assert_eq!(
+                steady.believe(far, after(2 * MINUTE)),
+                Believed::Held(START + 2 * MINUTE)
+            );
+            let right = START + 20 * MINUTE;
+            assert_eq!(steady.believe(right, after(3 * MINUTE)), Believed::Clock(right));
+            // From here on it is a clock like any other.
+            let jumped = right + 30 * MINUTE;
+            assert_eq!(
+                steady.believe(jumped, after(4 * MINUTE)),
+                Believed::Held(right + MINUTE)
+            );
+        }
     }
 
     /// PRM-15

@@ -12,6 +12,7 @@ use protocol_spec::{
 use super::{
     Refusal, Shared, Vault, admission,
     links::EndOffer,
+    received::EndDay,
     release_end::CloseRelease,
     tables::{self, Expiring, Mark, UploadRow},
     tx::{Operation, Tx},
@@ -98,6 +99,7 @@ impl Shared {
             Expiring::Version(_, version) => {
                 self.blobs.delete(*version.as_bytes(), 0..u32::MAX).await?;
             }
+            Expiring::Sender(receiver, sender) => self.run(&EndDay { receiver, sender }).await?,
             Expiring::Invitation(body) => over.push(admission::forgotten(&body)),
             Expiring::Offer(link, device) => self.run(&EndOffer { link, device }).await?,
             Expiring::Upload(patient, upload) => match self.end_upload(patient, upload).await {

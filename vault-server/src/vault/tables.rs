@@ -660,12 +660,15 @@ pub(super) enum Expiring {
     Version(PatientId, VersionId),
     /// How often an invitation was used: SHA-256 of its body.
     Invitation(Sha256Digest),
+    /// What a sender has put before a receiver today: receiver and sender.
+    Sender([u8; 32], [u8; 32]),
 }
 
 impl Expiring {
     fn encode(self) -> Vec<u8> {
         match self {
             Self::Idempotency(principal, key) => [&[1][..], &principal, &key].concat(),
+            Self::Sender(receiver, sender) => [&[8][..], &receiver, &sender].concat(),
             Self::Upload(patient, upload) => [&[2][..], patient.as_bytes(), upload.as_bytes()].concat(),
             Self::Invitation(body) => [&[7][..], body.as_bytes()].concat(),
             Self::Version(patient, version) => [&[6][..], patient.as_bytes(), version.as_bytes()].concat(),
@@ -697,6 +700,7 @@ impl Expiring {
             5 => Self::Offer(LinkId::from_bytes(*partition), id.try_into().ok()?),
             6 => Self::Version(patient, id.try_into().ok()?),
             7 => Self::Invitation(Sha256Digest::from_bytes(*partition)),
+            8 => Self::Sender(*partition, id.try_into().ok()?),
             _ => return None,
         };
         Some((u64::from_be_bytes(*at), what))

@@ -87,6 +87,13 @@ impl Time {
             starting: limits.clock_gap,
             accepted: limits.clock_accepted,
         };
+        if clock.now_ms() < last {
+            tracing::warn!(
+                clock = text(clock.now_ms()),
+                last = text(last),
+                "the clock is behind the vault's last time, which stands still until the clock has reached it: set it right"
+            );
+        }
         let steady = Steady::begin(clock.now_ms(), clock.gone_by(), last, jumps)
             .map_err(|cause| Refusal::new(Problem::Unavailable, cause))?;
         let state = State {

@@ -121,6 +121,11 @@ impl Tx<'_> {
         self.payer = Some(payer);
     }
 
+    /// Whether this try changes anything so far.
+    pub(super) fn writes_something(&self) -> bool {
+        !self.writes.is_empty()
+    }
+
     /// What this try is going to write and delete, as far as it has read what was there.
     fn written(&self) -> Written {
         let mut written = Written::default();

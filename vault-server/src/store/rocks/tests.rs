@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
 };
 
@@ -19,6 +20,12 @@ fn config() -> RocksConfig {
         leaf_file_bytes: 3 * LEAF_BYTES,
         ..RocksConfig::default()
     }
+}
+
+/// A folder as a server makes its own; one that holds something and is open to others is refused (PRG-6).
+pub(super) fn private_folder() -> TempDir {
+    let owners = fs::Permissions::from_mode(0o700);
+    tempfile::Builder::new().permissions(owners).tempdir().unwrap()
 }
 
 fn open(dir: &Path) -> RocksStore {
@@ -71,7 +78,7 @@ fn files(dir: &Path) -> Vec<PathBuf> {
 
 /// The directory as a crash at this moment would leave it.
 fn crash_image(dir: &Path) -> TempDir {
-    let image = tempfile::tempdir().unwrap();
+    let image = private_folder();
     fs::copy(dir.join("FORMAT"), image.path().join("FORMAT")).unwrap();
     for part in ["db", "incoming"] {
         fs::create_dir(image.path().join(part)).unwrap();
@@ -84,7 +91,7 @@ fn crash_image(dir: &Path) -> TempDir {
 
 #[tokio::test]
 async fn what_was_acknowledged_is_there_after_close_and_reopen() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = private_folder();
     let store = open(dir.path());
     fill(&store).await;
     store.close().await.unwrap();
@@ -96,7 +103,7 @@ async fn what_was_acknowledged_is_there_after_close_and_reopen() {
 
 #[tokio::test]
 async fn what_was_acknowledged_is_there_after_a_crash_and_nothing_else() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = private_folder();
     let store = open(dir.path());
     fill(&store).await;
     let mut unpersisted = store.writer(VERSION, 10).unwrap();
@@ -113,7 +120,7 @@ async fn what_was_acknowledged_is_there_after_a_crash_and_nothing_else() {
 
 #[tokio::test]
 async fn a_torn_tail_of_the_log_costs_only_what_was_not_acknowledged() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = private_folder();
     let store = open(dir.path());
     fill(&store).await;
     let image = crash_image(dir.path());
@@ -131,7 +138,7 @@ async fn a_torn_tail_of_the_log_costs_only_what_was_not_acknowledged() {
 
 #[tokio::test]
 async fn a_dropped_writer_leaves_no_file() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = private_folder();
     let store = open(dir.path());
     let mut writer = RocksLeafWriter::new(&store.inner, leaf(0));
     for _ in 0..5 {
@@ -145,7 +152,7 @@ async fn a_dropped_writer_leaves_no_file() {
 
 #[tokio::test]
 async fn leaf_files_lie_on_the_last_level_and_go_with_their_version() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = private_folder();
     let store = open(dir.path());
     fill(&store).await;
     let levels = |store: &RocksStore| -> Vec<i32> {
@@ -163,7 +170,7 @@ async fn leaf_files_lie_on_the_last_level_and_go_with_their_version() {
 /// Flips one bit in each of many places, one after the other: never are other bytes returned.
 #[tokio::test]
 async fn a_flipped_bit_in_a_leaf_file_is_told_as_corruption() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = private_folder();
     let store = open(dir.path());
     fill(&store).await;
     store.close().await.unwrap();
@@ -192,7 +199,7 @@ async fn a_flipped_bit_in_a_leaf_file_is_told_as_corruption() {
 
 #[tokio::test]
 async fn after_a_failed_write_the_store_gives_up_and_says_so() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = private_folder();
     let store = open(dir.path());
     fill(&store).await;
     let mut writer = store.writer(VERSION, 20).unwrap();
@@ -209,7 +216,7 @@ async fn after_a_failed_write_the_store_gives_up_and_says_so() {
 /// A leaf file that cannot be made is a failed write.
 #[tokio::test]
 async fn a_failed_leaf_file_fails_the_store() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = private_folder();
     let store = open(dir.path());
     fs::remove_dir(dir.path().join("incoming")).unwrap();
     let mut writer = store.writer(VERSION, 0).unwrap();
@@ -221,7 +228,7 @@ async fn a_failed_leaf_file_fails_the_store() {
 
 #[test]
 fn a_second_server_on_one_directory_is_refused() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = private_folder();
     let _first = open(dir.path());
     let second = RocksStore::open(dir.path(), &config());
     assert!(matches!(second, Err(OpenError::InUse(_))));
@@ -229,7 +236,7 @@ fn a_second_server_on_one_directory_is_refused() {
 
 #[test]
 fn a_directory_of_another_format_is_refused() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = private_folder();
     fs::write(dir.path().join("FORMAT"), "medvault data 99\n").unwrap();
     let error = RocksStore::open(dir.path(), &config()).unwrap_err();
     assert!(error.to_string().contains("medvault data 99"), "{error}");
@@ -242,7 +249,7 @@ fn a_directory_of_another_format_is_refused() {
 /// A failure that a flipped bit or a full volume causes, as RocksDB's binding words it.
 #[test]
 fn errors_are_told_apart_by_what_to_do() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = private_folder();
     let missing = dir.path().join("no/such/dir");
     let writer = rocksdb::SstFileWriter::create(&options::LEAF_TABLES);
     let error = writer.open(missing.join("0.sst")).unwrap_err();

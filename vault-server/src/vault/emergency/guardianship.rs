@@ -54,9 +54,9 @@ impl Operation for Accept {
         let (guardian, patient) = (*guardian.as_bytes(), *patient.as_bytes());
         tx.settle(guardian, patient, Asking::Guardianship, &patient)
             .await?;
-        tx.has_met(guardian, patient).await?;
-        tx.holds_relation(guardian).await?;
-        tx.holds_relation(patient).await?;
+        if tx.has_met(guardian, patient).await? {
+            tx.have_met(guardian, patient).await?;
+        }
         Ok(pb::Accepted {})
     }
 }

@@ -418,6 +418,9 @@ pub(in crate::vault) struct DelegationRow {
     /// The delegate has refused it, or given it up.
     #[prost(bool, tag = "5")]
     pub(in crate::vault) refused: bool,
+    /// Another one has taken its place.
+    #[prost(bool, tag = "6")]
+    pub(in crate::vault) followed: bool,
 }
 
 /// In whose vault a patient may act.

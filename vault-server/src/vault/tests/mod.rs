@@ -3,6 +3,7 @@
 //! server cannot tell.
 
 mod acts;
+mod budgets;
 mod collections;
 mod contradicted;
 mod devices;

@@ -162,6 +162,7 @@ impl Patient {
     ) -> (pb::ChangeDevices, Signed<DeviceList>) {
         let list = self.next_list(|list| {
             list.devices.retain(|listed| listed.id() != device);
+            list.leaving.retain(|id| *id != device);
             list.root_epoch += 1;
             list.vault_key = numbered_key(200);
         });

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use protocol_spec::hash::sha256;
 use tempfile::TempDir;
 
-use super::*;
+use super::{super::tests::private_folder, *};
 use crate::store::{
     BlobStore, Commit, CommitId, Key, LeafKey, Ledger, Outcome, RocksConfig, RocksStore, Table,
 };
@@ -25,7 +25,7 @@ struct Crashed {
 
 impl Crashed {
     async fn with(rows: u8, leaf_bytes: usize) -> Self {
-        let (source, dir) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let (source, dir) = (private_folder(), private_folder());
         let store = RocksStore::open(source.path(), &RocksConfig::default()).unwrap();
         let mut ends = Vec::new();
         for number in 0..rows {
@@ -75,7 +75,7 @@ impl Crashed {
 
     /// Opens with this damage, and counts the rows that are there.
     async fn rows(&self, bytes: &[u8]) -> u8 {
-        let image = tempfile::tempdir().unwrap();
+        let image = private_folder();
         fs::create_dir(image.path().join("db")).unwrap();
         fs::copy(self.dir.path().join("FORMAT"), image.path().join("FORMAT")).unwrap();
         for entry in fs::read_dir(self.dir.path().join("db")).unwrap() {
