@@ -95,6 +95,8 @@ impl ClosedHome {
         unlock: &Unlock,
         files: &[(&str, &[u8])],
     ) -> Result<(Home, SecretsKey)> {
+        // An empty folder is closed to others before a key file is made in it.
+        private::home(&self.dir)?;
         let key = SecretsKey::new(unlock)?;
         let sealed = key.seal(&principal.context(), secrets)?;
         let home = self.make(principal, first_seed(secrets), |home| {

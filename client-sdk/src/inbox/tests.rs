@@ -196,6 +196,7 @@ async fn a_permission_by_another_than_the_patient_shown_is_refused() {
         })),
     };
     let read = dir.path().join("read");
+    std::fs::create_dir(&read).unwrap();
     let shown = session(&read, &pins).open_event(&reader, event).await.unwrap();
     assert_eq!(
         (shown.kind, shown.from),

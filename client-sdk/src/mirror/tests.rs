@@ -247,8 +247,9 @@ async fn changed_files_are_noticed() {
         let middle = bad.len() / 2;
         bad[middle] ^= 1;
         for bytes in [bad, good[..good.len() - 1].to_vec()] {
+            let session = session(dir.path());
             std::fs::write(&file, bytes).unwrap();
-            let refused = session(dir.path()).newest_kept(None);
+            let refused = session.newest_kept(None);
             assert!(
                 matches!(
                     refused.map(drop),
@@ -256,8 +257,8 @@ async fn changed_files_are_noticed() {
                 ),
                 "{name}"
             );
+            std::fs::write(&file, &good).unwrap();
         }
-        std::fs::write(&file, good).unwrap();
         session(dir.path()).newest_kept(None).unwrap();
     }
 }

@@ -4,11 +4,18 @@ use std::{
     fs,
     io::{BufRead, BufReader, Read},
     net::{SocketAddr, TcpListener},
+    os::unix::fs::PermissionsExt,
     path::Path,
     process::{Child, Command, Output, Stdio},
 };
 
 use super::client::registrar_key;
+
+/// A folder as a server makes its own; one that holds something and is open to others is refused (PRG-6).
+fn private_folder() -> tempfile::TempDir {
+    let owners = fs::Permissions::from_mode(0o700);
+    tempfile::Builder::new().permissions(owners).tempdir().unwrap()
+}
 
 fn program(data: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_vault-server"));
@@ -81,7 +88,7 @@ fn refused(mut command: Command) -> String {
 
 #[test]
 fn it_prints_its_addresses_and_ends_well_when_told_to() {
-    let data = tempfile::tempdir().unwrap();
+    let data = private_folder();
     for signal in ["-TERM", "-INT"] {
         let mut started = start(data.path());
         let lines = &started.lines;
@@ -104,14 +111,14 @@ fn it_prints_its_addresses_and_ends_well_when_told_to() {
 
 #[test]
 fn its_link_stays_the_same_over_restarts_on_one_port() {
-    let data = tempfile::tempdir().unwrap();
+    let data = private_folder();
     let fingerprint = || start(data.path()).lines[2].split_once('#').unwrap().1.to_owned();
     assert_eq!(fingerprint(), fingerprint());
 }
 
 #[test]
 fn a_data_directory_in_use_is_refused() {
-    let data = tempfile::tempdir().unwrap();
+    let data = private_folder();
     let _first = start(data.path());
     let mut second = program(data.path());
     second.arg("--dev");
@@ -120,7 +127,7 @@ fn a_data_directory_in_use_is_refused() {
 
 #[test]
 fn a_port_in_use_is_refused() {
-    let data = tempfile::tempdir().unwrap();
+    let data = private_folder();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let mut command = program(data.path());
     command.args(["--dev", "--admin", &taken.local_addr().unwrap().to_string()]);
@@ -129,7 +136,7 @@ fn a_port_in_use_is_refused() {
 
 #[test]
 fn an_address_that_no_client_reaches_needs_a_name() {
-    let data = tempfile::tempdir().unwrap();
+    let data = private_folder();
     let mut command = program(data.path());
     command.args(["--dev", "--listen", "0.0.0.0:0"]);
     assert!(refused(command).contains("--public-authority HOST:PORT"));
@@ -137,7 +144,7 @@ fn an_address_that_no_client_reaches_needs_a_name() {
 
 #[test]
 fn bad_certificates_are_refused() {
-    let data = tempfile::tempdir().unwrap();
+    let data = private_folder();
     let file = data.path().join("empty.pem");
     fs::write(&file, "").unwrap();
     for path in [file.as_path(), Path::new("/nonexistent.pem")] {
@@ -149,7 +156,7 @@ fn bad_certificates_are_refused() {
 
 #[test]
 fn an_exposed_operator_key_is_refused() {
-    let data = tempfile::tempdir().unwrap();
+    let data = private_folder();
     fs::write(data.path().join("operator.key"), [7; 32]).unwrap();
     let mut command = program(data.path());
     command.arg("--dev");
@@ -158,7 +165,7 @@ fn an_exposed_operator_key_is_refused() {
 
 #[test]
 fn wrong_usage_is_another_exit_code() {
-    let data = tempfile::tempdir().unwrap();
+    let data = private_folder();
     let output = program(data.path()).output().unwrap();
     assert_eq!(output.status.code(), Some(2));
     assert!(text(&output).contains("--tls-cert and --tls-key, or --dev"));
