@@ -106,8 +106,8 @@ impl Look {
     pub fn of(text: &str) -> Self {
         let lower = text.trim().to_lowercase();
         Self {
-            as_written: letters(text),
-            in_lower_case: letters(&lower),
+            as_written: letters(text).to_lowercase(),
+            in_lower_case: letters(&lower).to_lowercase(),
             exact: lower,
         }
     }
@@ -246,6 +246,9 @@ mod tests {
     #[test]
     fn names_that_look_alike_are_one_name() {
         let like = |a: &str, b: &str| Look::of(a).is_like(&Look::of(b));
+        // A letter that was changed for another, and the case with it.
+        assert!(like("ST. ANNA H0SPITAL", "St. Anna Hospital"));
+        assert!(like("St. Anna CIinic", "St. Anna clinic"));
         for other in [
             "st. anna",
             "St Anna",
