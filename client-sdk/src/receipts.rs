@@ -84,6 +84,8 @@ impl Session {
                 log.pinned_at = Some(Instant::now());
             }
             log.unpinned = !due;
+            // One that works for weeks may be killed; where another process writes just now, that one keeps its own time.
+            drop(self.clock.keep(&self.home));
             log.shown_at = Some((Instant::now(), SystemTime::now()));
             log.newest = Some(seen.clone());
             self.server.has_seen_log(seen.size);

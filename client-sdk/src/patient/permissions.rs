@@ -160,8 +160,9 @@ impl Patient {
         // By the later of both clocks: what is over gets no new key, whatever the server calls it (PRM-16).
         let now = self.session.clock.now();
         let own = stand(shown, |id| used.of(id), |end| now.may_be_over(end))?;
-        if own.is_ok() && all_proven {
-            self.keep_used(&used).await?;
+        if let Ok(own) = &own {
+            self.keep_used(&used, all_proven).await?;
+            self.keep_lines(own).await?;
         }
         Ok(own)
     }

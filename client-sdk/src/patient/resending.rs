@@ -2,7 +2,7 @@
 //! life, and must be closed there. What such a server takes is lost with that copy, so this device keeps it, and sends it again until
 //! a vault that verifies has it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use protocol_spec::{
     bodies::{Revocation, RevocationReceipt},
@@ -33,12 +33,9 @@ impl Patient {
             return Ok(Vec::new());
         }
         let mut sent = Vec::new();
-        let unsettled = |own: &OwnPermission| waiting.contains(&own.permission.permission_id.to_string());
-        for own in self.own_permissions().await?.iter().filter(|own| unsettled(own)) {
-            if own.state != PermissionState::Revoked {
-                self.submit_revocation(own).await?;
-                sent.push(own.permission.permission_id);
-            }
+        for own in unsettled(&waiting, self.own_permissions().await?) {
+            self.submit_revocation(&own).await?;
+            sent.push(own.permission.permission_id);
         }
         // What works on an old copy takes no head.
         self.put_head().await?;
@@ -84,24 +81,63 @@ impl Patient {
 
     /// Those that a server has signed to have taken, of the permission and whatever has taken its place.
     async fn revoke_unseen(&self, permission: PermissionId) -> Result<Vec<PermissionId>> {
-        let mut revoked = Vec::new();
+        let (mut revoked, mut failed) = (Vec::new(), None);
         for (id, hash) in self.line_of(permission).await? {
             self.keep_revocation(id).await?;
-            let answer = self.send_revocation(id, hash).await?;
-            let receipt =
-                Receipt::<RevocationReceipt>::verify(answer.receipt, self.session.server.operator())
-                    .map_err(Error::tampered(RECEIPT))?;
-            let said = &receipt.statement;
-            if said.permission_id != id || said.patient_id != self.id() {
-                return Err(Error::tampered(RECEIPT)("it is about another permission"));
+            // On an old copy one of them may not be there yet; the others are closed all the same.
+            match self.revoke_one_unseen(id, hash).await {
+                Ok(()) => revoked.push(id),
+                Err(error) => failed = Some(error),
             }
-            revoked.push(id);
         }
-        Ok(revoked)
+        match failed {
+            Some(error) if revoked.is_empty() => Err(error),
+            _ => Ok(revoked),
+        }
     }
 
-    /// The permission and those that have taken its place one after the other, as far as the home or the server knows them. Each is
-    /// as she has signed it; nobody says that these are all.
+    async fn revoke_one_unseen(&self, id: PermissionId, hash: Sha256Digest) -> Result<()> {
+        let answer = self.send_revocation(id, hash).await?;
+        let receipt = Receipt::<RevocationReceipt>::verify(answer.receipt, self.session.server.operator())
+            .map_err(Error::tampered(RECEIPT))?;
+        let said = &receipt.statement;
+        if said.permission_id != id || said.patient_id != self.id() {
+            return Err(Error::tampered(RECEIPT)("it is about another permission"));
+        }
+        Ok(())
+    }
+
+    /// Keeps which permission each one has taken the place of: an old copy does not tell.
+    pub(super) async fn keep_lines(&self, own: &[OwnPermission]) -> Result<()> {
+        let home = &self.session.home;
+        let lines = own.iter().filter_map(|own| {
+            let before = own.permission.replaces.as_ref()?;
+            Some((own.permission.permission_id.to_string(), before.permission_id.to_string()))
+        });
+        let lines: Lines = lines.collect();
+        let known: Lines = home.read_json(LINES)?.unwrap_or_default();
+        if lines.iter().all(|(new, before)| known.get(new) == Some(before)) {
+            return Ok(());
+        }
+        let _lock = home.lock().await?;
+        let mut known: Lines = home.read_json(LINES)?.unwrap_or_default();
+        known.extend(lines);
+        home.write_json(LINES, &known)
+    }
+
+    /// The first permission of the line that this one stands in, as far as the home knows it.
+    fn first_of_line(&self, permission: PermissionId) -> Result<PermissionId> {
+        let known: Lines = self.session.home.read_json(LINES)?.unwrap_or_default();
+        let (mut first, mut left) = (permission, known.len());
+        while let Some(before) = known.get(&first.to_string()).filter(|_| left > 0) {
+            first = before.parse().map_err(|_| self.session.home.damaged(LINES))?;
+            left -= 1;
+        }
+        Ok(first)
+    }
+
+    /// The permission, those whose place it has taken and those that have taken its own, one after the other, as far as the home or the
+    /// server knows them. Each is as she has signed it; nobody says that these are all.
     async fn line_of(&self, permission: PermissionId) -> Result<Vec<(PermissionId, Sha256Digest)>> {
         let mut shown = Vec::new();
         for entry in self.permission_entries().await.unwrap_or_default() {
@@ -111,7 +147,9 @@ impl Patient {
             let mut seen = self.acts.lock().await;
             seen.kept(&self.session.home)?.permissions()
         };
-        let (mut line, mut next) = (Vec::new(), Some(permission));
+        let known: Lines = self.session.home.read_json(LINES)?.unwrap_or_default();
+        let (mut line, mut passed) = (Vec::new(), BTreeSet::new());
+        let mut next = Some(self.first_of_line(permission)?);
         while let Some(id) = next.take() {
             let seen = given.get(&id).map(|given| given.hash);
             let signed = shown.iter().find(|shown| shown.permission_id == id);
@@ -123,8 +161,14 @@ impl Patient {
                     .replaces
                     .is_some_and(|replaced| replaced.permission_id == id)
             };
-            let after = shown.iter().find(replaces).map(|shown| shown.permission_id);
-            next = after.filter(|after| line.iter().all(|(before, _)| before != after));
+            let shown = shown.iter().find(replaces).map(|shown| shown.permission_id);
+            let kept = || {
+                let by = known.iter().find(|(_, before)| **before == id.to_string());
+                by.and_then(|(new, _)| new.parse().ok())
+            };
+            let after: Option<PermissionId> = shown.or_else(kept);
+            passed.insert(id);
+            next = after.filter(|after| !passed.contains(after));
         }
         Ok(line)
     }
@@ -170,5 +214,31 @@ fn only(revoked: &[PermissionId], cause: Error) -> Error {
     }
 }
 
+/// Those that are waiting, or have taken the place of one that is, and still hold or may hold again.
+fn unsettled(waiting: &Waiting, mut own: Vec<OwnPermission>) -> Vec<OwnPermission> {
+    let mut ids = waiting.clone();
+    loop {
+        let before = ids.len();
+        for own in &own {
+            let replaces = own.permission.replaces.as_ref();
+            if replaces.is_some_and(|replaces| ids.contains(&replaces.permission_id.to_string())) {
+                ids.insert(own.permission.permission_id.to_string());
+            }
+        }
+        if ids.len() == before {
+            break;
+        }
+    }
+    own.retain(|own| {
+        let settled = matches!(own.state, PermissionState::Revoked | PermissionState::Replaced);
+        ids.contains(&own.permission.permission_id.to_string()) && !settled
+    });
+    own
+}
+
+/// New permissions, and which each has taken the place of.
+type Lines = BTreeMap<String, String>;
+
+const LINES: &str = "permissions.lines";
 /// Revocations that a server has taken, and perhaps lost.
 const WAITING: &str = "revocations.json";

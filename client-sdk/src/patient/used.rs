@@ -23,6 +23,9 @@ use crate::{Error, Result};
 pub(super) struct Used {
     entries: u64,
     permissions: BTreeMap<String, Use>,
+    /// What was proven behind those, where something else was not: it is looked at again, and is never less.
+    #[serde(default)]
+    at_least: BTreeMap<String, Use>,
 }
 
 /// What was used of one permission, at least: a session that runs has no receipt yet.
@@ -30,6 +33,16 @@ pub(super) struct Used {
 pub(super) struct Use {
     pub(super) presented: u32,
     pub(super) bytes: u64,
+}
+
+impl Use {
+    /// Of each the larger.
+    fn max(self, other: Self) -> Self {
+        Self {
+            presented: self.presented.max(other.presented),
+            bytes: self.bytes.max(other.bytes),
+        }
+    }
 }
 
 /// What the history says beyond that.
@@ -43,10 +56,17 @@ pub(super) struct Further {
 
 impl Used {
     pub(super) fn of(&self, permission: &PermissionId) -> Use {
-        self.permissions
-            .get(&permission.to_string())
-            .copied()
-            .unwrap_or_default()
+        let id = permission.to_string();
+        let of = |all: &BTreeMap<String, Use>| all.get(&id).copied().unwrap_or_default();
+        of(&self.permissions).max(of(&self.at_least))
+    }
+
+    /// Takes what another look has found, as far as it is more; how far the history was counted stays.
+    fn raise(&mut self, found: &Self) {
+        for (id, used) in found.permissions.iter().chain(&found.at_least) {
+            let floor = self.at_least.entry(id.clone()).or_default();
+            *floor = floor.max(*used);
+        }
     }
 
     fn change(&mut self, permission: PermissionId) -> &mut Use {
@@ -73,8 +93,7 @@ impl Patient {
         while let Some(page) = pages.next().await? {
             for entry in page.entries {
                 if entry.number != further.entries.saturating_add(1) {
-                    further.unproven = true;
-                    return Ok(further);
+                    return Err(tampered("some of them are left out"));
                 }
                 further.entries = entry.number;
                 let noted = self.note_use(entry.what, &mut further);
@@ -153,15 +172,24 @@ impl Patient {
         Ok((id, proven.map_err(tampered)?.hash))
     }
 
-    /// Keeps what was found to fit, unless another process has kept more.
-    pub(super) async fn keep_used(&self, used: &Used) -> Result<()> {
+    /// Keeps what was found to fit: all of it, unless another process has kept more; where something is not proven, at least what is.
+    pub(super) async fn keep_used(&self, used: &Used, all_proven: bool) -> Result<()> {
         let home = &self.session.home;
         if self.used()? == *used {
             return Ok(());
         }
         let _lock = home.lock().await?;
-        if self.used()?.entries < used.entries {
-            home.write_json(USED, used)?;
+        let kept = self.used()?;
+        let mut next = kept.clone();
+        if all_proven && kept.entries < used.entries {
+            next = used.clone();
+            next.at_least.clear();
+            next.raise(&kept);
+        } else {
+            next.raise(used);
+        }
+        if next != kept {
+            home.write_json(USED, &next)?;
         }
         Ok(())
     }
@@ -172,3 +200,34 @@ fn tampered<E: std::fmt::Display>(cause: E) -> Error {
 }
 
 const USED: &str = "permissions.used";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counted(entries: u64, presented: u32) -> Used {
+        let used = Use {
+            presented,
+            bytes: 10 * u64::from(presented),
+        };
+        Used {
+            entries,
+            permissions: [(PermissionId::from_bytes([1; 16]).to_string(), used)].into(),
+            at_least: BTreeMap::new(),
+        }
+    }
+
+    /// PRM-17: what was proven once is not forgotten because something else was not, and is not counted twice.
+    #[test]
+    fn what_was_proven_once_is_a_floor() {
+        let id = PermissionId::from_bytes([1; 16]);
+        let mut kept = counted(5, 2);
+        kept.raise(&counted(9, 4));
+        assert_eq!((kept.entries, kept.of(&id)), (5, counted(9, 4).of(&id)));
+        kept.raise(&counted(9, 3));
+        assert_eq!(kept.of(&id).presented, 4);
+        kept.change(id).presented += 1;
+        assert_eq!(kept.of(&id).presented, 4, "counted again from where it was held");
+        assert_eq!(kept.of(&PermissionId::from_bytes([2; 16])), Use::default());
+    }
+}

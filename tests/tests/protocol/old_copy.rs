@@ -102,13 +102,34 @@ impl Scene {
         Ok(self)
     }
 
+    /// Another permission, in the place of one that she gave before.
+    fn permit_anew(&self, replaces: &str) -> Result<String> {
+        let ask = ["download", "request", "--patient", &self.patient_id, "--text", "t"];
+        let asked = text(&self.hospital.run(&ask)?, "request_id")?;
+        let permit = [
+            "permit",
+            &asked,
+            "--record",
+            &self.record,
+            "--replaces",
+            replaces,
+        ];
+        text(&self.patient.run(&permit)?, "permission_id")
+    }
+
     /// The patient takes one permission back, and the delegation, as the witness has seen; then the server's data is as it was before.
-    fn set_back(mut self) -> Result<OldCopy> {
+    fn set_back(self) -> Result<OldCopy> {
+        self.set_back_after(|_| Ok(()))
+    }
+
+    /// The same after something more.
+    fn set_back_after(mut self, more: impl FnOnce(&Self) -> Result<()>) -> Result<OldCopy> {
         let (data, before) = (self.world.server.data().to_owned(), self.world.path("before"));
         self.world.server.stop()?;
         copy(&data, &before)?;
         self.world.server.restart()?;
         let seen = cosigned(&self.witness)?;
+        more(&self)?;
         self.patient.run(&["revoke", &self.permission])?;
         self.patient.run(&["delegate", "end", &self.delegation])?;
         let deadline = Instant::now() + Duration::from_secs(60);
@@ -267,6 +288,33 @@ fn what_has_come_back_to_life_can_be_revoked() -> Result<()> {
     ensure!(refused.text.contains("is revoked"), "{refused:?}");
     let after = old.scene.fetch(&hospital, &permission)?;
     ensure!(after == Err("permission-revoked".to_owned()), "{after:?}");
+    Ok(())
+}
+
+/// REV-11: a permission has taken another's place, which holds again on the old copy. By either id both are closed, there and on the
+/// newest copy: the old one does not show the line in which they stand.
+#[test]
+fn what_took_its_place_is_closed_with_it() -> Result<()> {
+    for by_the_new in [true, false] {
+        let mut new = String::new();
+        let mut old = Scene::set(&[])?.set_back_after(|scene| {
+            new = scene.permit_anew(&scene.other)?;
+            scene.patient.run(&["permissions"])?;
+            Ok(())
+        })?;
+        old.scene.world.server.restart_with(&[])?;
+        let (hospital, before) = (old.scene.hospital.clone(), old.scene.other.clone());
+        ensure!(old.scene.fetch(&hospital, &before)? == Ok(()), "it has come back");
+        let refused = old.revoke(if by_the_new { &new } else { &before })?;
+        ensure!(refused.text.contains("revoked"), "{refused:?}");
+        let after = old.scene.fetch(&hospital, &before)?;
+        ensure!(after == Err("permission-revoked".to_owned()), "{after:?}");
+        old.restore()?;
+        old.scene.world.server.restart()?;
+        old.scene.patient.run(&["permissions"])?;
+        let after = old.scene.fetch(&hospital, &new)?;
+        ensure!(after == Err("permission-revoked".to_owned()), "{after:?}");
+    }
     Ok(())
 }
 
