@@ -8,6 +8,8 @@
 #[cfg(all(feature = "weakened", not(debug_assertions)))]
 compile_error!("the feature `weakened` is for negative controls: no release may be built with it");
 
+use std::time::Duration;
+
 macro_rules! defences {
     ($($(#[$doc:meta])* $name:ident = $text:literal;)*) => {
         /// One check, named after what it keeps out.
@@ -254,6 +256,23 @@ pub const OFF: &str = "MEDVAULT_DEFENCES_OFF";
 
 impl Defence {
     /// Whether what this defence demands holds, or nobody asks.
+/// The environment variable of weakened programs: by how many seconds their clock is ahead of the machine's.
+pub const AHEAD: &str = "MEDVAULT_CLOCK_AHEAD";
+
+/// By how much this program's clock is ahead of the machine's: not at all.
+#[cfg(not(feature = "weakened"))]
+#[inline(always)]
+pub const fn clock_ahead() -> Duration {
+    Duration::ZERO
+}
+
+/// By how much this program's clock is ahead of the machine's, by [`AHEAD`]: for what takes a week.
+#[cfg(feature = "weakened")]
+pub fn clock_ahead() -> Duration {
+    let seconds = std::env::var(AHEAD).ok().and_then(|text| text.parse().ok());
+    Duration::from_secs(seconds.unwrap_or_default())
+}
+
     #[inline]
     pub fn holds(self, condition: bool) -> bool {
         condition || self.is_off()
