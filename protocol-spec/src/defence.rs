@@ -205,6 +205,8 @@ defences! {
     KeptLists = "kept-lists";
     /// What a removed device has given ends with it, and gets no new keys (DEV-21, DEV-22).
     SignersWord = "signers-word";
+    /// What another device has sealed as a name keeps nobody from anything (DEV-25).
+    ForeignNames = "foreign-names";
     /// A new device has the keys that its code names (DEV-9).
     LinkOffer = "link-offer";
     /// A short string follows from what neither side knew before the other was bound (DEV-10).
@@ -254,8 +256,6 @@ defences! {
 /// The environment variable of weakened programs: names of defences that are off, between commas.
 pub const OFF: &str = "MEDVAULT_DEFENCES_OFF";
 
-impl Defence {
-    /// Whether what this defence demands holds, or nobody asks.
 /// The environment variable of weakened programs: by how many seconds their clock is ahead of the machine's.
 pub const AHEAD: &str = "MEDVAULT_CLOCK_AHEAD";
 
@@ -273,6 +273,8 @@ pub fn clock_ahead() -> Duration {
     Duration::from_secs(seconds.unwrap_or_default())
 }
 
+impl Defence {
+    /// Whether what this defence demands holds, or nobody asks.
     #[inline]
     pub fn holds(self, condition: bool) -> bool {
         condition || self.is_off()

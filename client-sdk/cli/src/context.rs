@@ -329,10 +329,21 @@ fn first_line(path: &Path) -> Result<Zeroizing<String>, Failure> {
 const LONGEST: usize = 4096;
 
 /// What other devices of hers have added, on standard error, before anything else (DEV-24). That it cannot be told keeps no command
-/// from running: what is wrong is told by whatever needs the server.
+/// from running; that there may be something, and why it is not told, is said.
 pub(crate) async fn tell(patient: &Patient) {
-    let Ok(Ok(news)) = tokio::time::timeout(PATIENCE, patient.news()).await else {
-        return;
+    let news = match tokio::time::timeout(PATIENCE, patient.news()).await {
+        Ok(Ok(news)) => news,
+        Ok(Err(Error::Unreachable { .. })) => return,
+        Ok(Err(error)) => {
+            note(&format!(
+                "what your other devices have done could not be looked at: {error}"
+            ));
+            return;
+        }
+        Err(_) => {
+            note("what your other devices have done could not be looked at in time");
+            return;
+        }
     };
     let any = !news.is_empty();
     for News {

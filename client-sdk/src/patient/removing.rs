@@ -3,11 +3,11 @@
 
 use std::collections::HashSet;
 
-use crypto::{Collection, CollectionKey};
+use crypto::Collection;
 use protocol_spec::{
     defence::Defence,
     devices::{ListedDevice, RECOVERY_DELAY},
-    ids::{CollectionId, DeviceId},
+    ids::DeviceId,
     problem::Problem,
 };
 
@@ -259,18 +259,7 @@ impl Patient {
     /// Brings whatever lies in her collections under their current keys, and closes the epochs before. Upload keys
     /// are replaced: whoever knew one could read what is yet to come under it.
     pub(super) async fn retire_old_epochs(&self, progress: &dyn Progress) -> Result<()> {
-        let old: Vec<Collection> = {
-            let ring = self.refresh_ring().await?;
-            let open = |(id, _, keys): (CollectionId, _, &[Option<CollectionKey>])| {
-                let before = keys.split_last().map_or(&[][..], |(_, before)| before);
-                let numbered = (0..).zip(before).filter(|(_, key)| key.is_some());
-                numbered
-                    .map(|(epoch, _)| Collection { id, epoch })
-                    .collect::<Vec<_>>()
-            };
-            let records = ring.keys().filter(|(id, ..)| *id != CollectionId::OWN);
-            records.flat_map(open).collect()
-        };
+        let old = self.refresh_ring().await?.old_epochs();
         for collection in old {
             self.retire_epoch(collection, progress).await?;
         }

@@ -6,6 +6,7 @@ mod headroom;
 mod malicious;
 mod stolen;
 
+mod unreadable;
 use std::{
     collections::{BTreeSet, HashSet},
     fs,
