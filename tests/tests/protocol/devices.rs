@@ -4,9 +4,10 @@
 mod forks;
 mod headroom;
 mod malicious;
+mod removal;
 mod stolen;
-
 mod unreadable;
+
 use std::{
     collections::{BTreeSet, HashSet},
     fs,
