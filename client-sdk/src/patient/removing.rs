@@ -10,6 +10,7 @@ use crypto::Collection;
 use protocol_spec::{
     defence::Defence,
     devices::{ListedDevice, RECOVERY_DELAY},
+    field::Name,
     ids::DeviceId,
     problem::Problem,
 };
@@ -36,7 +37,6 @@ pub struct Removal {
     pub leaving: Vec<DeviceId>,
 }
 
-impl Patient {
 /// What a removal has taken off the list, or will.
 #[derive(Default)]
 struct ShutOut {
@@ -48,6 +48,7 @@ struct ShutOut {
     failed: Option<Error>,
 }
 
+impl Patient {
     /// Removes another device: from the acknowledgement on it is refused everywhere. What it has given, by itself and by
     /// devices that it has added, ends before anybody gets new keys, but for what `keep` names by its id as
     /// [`Self::given_by`] shows it: that is signed again by this device. Then a new root key is sealed to the devices that stay,
@@ -189,8 +190,8 @@ struct ShutOut {
                 }
                 Ok(false)
             }
-        }
             done => done.map(|()| true),
+        }
     }
 
     /// Ends what devices that are off the list have given, but for what is to be signed again; only then the keys that they
@@ -250,8 +251,8 @@ struct ShutOut {
                 name: known.name(*id)?.as_str().to_owned(),
                 created: known.list(device.added).map_or(0, |list| list.claimed().created),
                 earlier: false,
-            });
                 spent: false,
+            });
         }
         Ok(devices)
     }
@@ -307,19 +308,35 @@ struct ShutOut {
         self.put_head().await
     }
 
-    /// Removes recovery members whose leaving this device has announced long enough ago.
-    pub(super) async fn finish_leaving(&self, progress: &dyn Progress) -> Result<()> {
+    /// Removes recovery members whose leaving this device has announced long enough ago, each alone: one on which something
+    /// rests stays announced, and she says what becomes of that. Gives those that stay for this, with what she calls them.
+    ///
+    /// # Errors
+    /// Of the connection, and what the server refuses; it is taken up again by the next call.
+    pub async fn finish_leaving(&self, progress: &dyn Progress) -> Result<Vec<(DeviceId, Name)>> {
         let known = self.keys.known();
+        let now = self.session.clock.now();
         let due = |id: &DeviceId| {
             let (by, list) = known.history().announced(*id)?;
             let at = known.list(list)?.claimed().created;
-            let over = mint::now_ms() >= at.saturating_add(mint::millis(RECOVERY_DELAY));
+            let over = now.is_over(at.saturating_add(mint::millis(RECOVERY_DELAY)));
             (by == self.keys.own.id() && over).then_some(*id)
         };
+        let mut stay = Vec::new();
         for member in known.newest().leaving.iter().filter_map(due) {
-            self.remove_device(member, &HashSet::new(), progress).await?;
+            let known = self.refresh_devices().await?;
+            if !known.newest().leaving.contains(&member) {
+                continue;
+            }
+            let going = self.going_with(&known, member, |_| false);
+            if !self.given(&going, None).await?.is_empty() {
+                stay.push((member, known.name(member)?));
+                continue;
+            }
+            // By the server's clock it may not be a week yet: then it stays announced.
+            drop(self.remove_device(member, &HashSet::new(), progress).await?);
         }
-        Ok(())
+        Ok(stay)
     }
 
     /// Brings whatever lies in her collections under their current keys, and closes the epochs before. Upload keys

@@ -134,6 +134,60 @@ fn what_was_restored_with_a_lost_kit_goes_at_once() -> Result<()> {
     })
 }
 
+/// DEV-23: what was announced is done, a week later, by the next command that needs the server. There are no standing rules.
+#[test]
+fn an_announced_kit_leaves_in_a_week() -> Result<()> {
+    let world = World::start_with(&SHORT_WEEK)?;
+    let (first, _, _) = with_record(&world, "patient")?;
+    kit(&first, &world.path("1.pdf"))?;
+    wait_a_week();
+    let (_, made) = kit(&first, &world.path("2.pdf"))?;
+    assert_eq!(array(&made, "leaving")?.len(), 1, "{made}");
+    wait_a_week();
+    first.run(&["records"])?;
+    assert_eq!(listed(&first)?.len(), 3, "by its own clock it is no week");
+    let later = first.later(DAYS_8);
+    later.run(&["records"])?;
+    assert_eq!(listed(&later)?, ["first device", "recovery kit"]);
+    Ok(())
+}
+
+/// DEV-22, DEV-23: in the week in which a kit leaves, she comes back with its words. What she has restored stays, until she says
+/// what becomes of it.
+#[test]
+fn nothing_goes_unasked_with_a_kit_that_leaves() -> Result<()> {
+    let world = World::start_with(&SHORT_WEEK)?;
+    let (first, _, _) = with_record(&world, "patient")?;
+    let (words, _) = kit(&first, &world.path("1.pdf"))?;
+    wait_a_week();
+    let (_, made) = kit(&first, &world.path("2.pdf"))?;
+    let leaving = array(&made, "leaving")?.first().and_then(Value::as_str);
+    let leaving = leaving.context("none leaves")?.to_owned();
+    let machine = world.principal("machine");
+    recover(&world, &machine, &words)?;
+    let (mother, mother_id) = world.patient("mother")?;
+    delegate(&machine, (&mother, &mother_id), "Mother")?;
+    wait_a_week();
+
+    let later = first.later(DAYS_8);
+    let told = said(&later, &["records"])?;
+    assert!(
+        told.contains("could leave now") && told.contains(&leaving),
+        "{told}"
+    );
+    machine.run(&["records"])?;
+    assert_eq!(listed(&later)?.len(), 4);
+    later.run(&["device", "retire", &leaving, "--yes"])?;
+    machine.run(&["records"])?;
+    let delegates = later.run(&["delegate", "list"])?;
+    assert_eq!(array(&delegates, "given")?.len(), 1, "{delegates}");
+    assert_eq!(
+        listed(&later)?,
+        ["first device", "recovery kit", "recovered device"]
+    );
+    Ok(())
+}
+
 /// ATK-60, DEV-22: what a permission was spent on may still run: an upload that stands by, a release. It is revoked.
 #[test]
 fn what_a_lost_device_has_spent_is_revoked() -> Result<()> {

@@ -326,7 +326,8 @@ impl Report for Removed {
         }
         for member in &self.leaving {
             text += &format!(
-                "Still there: {member}. It leaves when another device of yours removes it as well, or in a week.\n"
+                "Still there: {member}. It leaves when another device of yours removes it as well; or in a week, when this device \
+                 removes it with the next command that needs the server.\n"
             );
         }
         text
