@@ -154,7 +154,7 @@ impl Patient {
     }
 
     /// What holds by the word of these devices. Whether it does follows from the acts and from this machine's clock: what only
-    /// the server calls over or spent, it could still let be used.
+    /// the server calls over or spent, it could still let be used (DEV-26).
     pub(super) async fn given(&self, by: &[DeviceId], since: Option<u64>) -> Result<Vec<Item>> {
         let seen = match since {
             Some(moment) => times::seen(&self.session.home, moment)?,

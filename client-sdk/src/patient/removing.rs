@@ -1,5 +1,5 @@
 //! A device is removed: it is shut out, and what it has given ends before anybody gets new keys, or is signed again by this
-//! device where she has said so. See `protocol-spec/spec/devices.md` §6 (DEV-21 to DEV-23).
+//! device where she has said so. See `protocol-spec/spec/devices.md` §6 (DEV-21 to DEV-28).
 
 use std::{
     collections::HashSet,
@@ -159,8 +159,8 @@ impl Patient {
         })
     }
 
-    /// One of the members that go is settled, and only the server knows which: the devices go first, so that nobody adds more.
-    /// Gives the members.
+    /// One of the members that go is settled, and only the server knows which: the devices go first, so that nobody adds more
+    /// (DEV-27). Gives the members.
     async fn shut_out_devices(
         &self,
         listed: &(dyn Fn(&Known) -> Vec<DeviceId> + Sync),
@@ -309,7 +309,7 @@ impl Patient {
     }
 
     /// Removes recovery members whose leaving this device has announced long enough ago, each alone: one on which something
-    /// rests stays announced, and she says what becomes of that. Gives those that stay for this, with what she calls them.
+    /// rests stays announced, and she says what becomes of that (DEV-28). Gives those that stay for this, with what she calls them.
     ///
     /// # Errors
     /// Of the connection, and what the server refuses; it is taken up again by the next call.

@@ -1,5 +1,5 @@
 //! Removals that were broken off, that touch a kit, or that take a week: nothing is left of what was lost, and nothing goes that
-//! she was not asked about (DEV-22, DEV-23).
+//! she was not asked about (DEV-22, DEV-26 to DEV-28).
 
 use std::{thread::sleep, time::Duration};
 
@@ -70,7 +70,7 @@ fn a_kit_does_not_outlive_a_removal_that_was_broken_off() -> Result<()> {
     })
 }
 
-/// ATK-62, DEV-22, DEV-23: one that is settled is announced; nothing that is listed goes before she has said so.
+/// ATK-62, DEV-22, DEV-27: one that is settled is announced; nothing that is listed goes before she has said so.
 #[test]
 fn a_settled_kit_is_announced_when_a_removal_is_taken_up_again() -> Result<()> {
     let theft = Theft::in_scene(Scene::in_world(World::start_with(&SHORT_WEEK)?)?, &[])?;
@@ -114,7 +114,7 @@ fn what_is_listed_stays_when_a_retirement_is_taken_up_again() -> Result<()> {
     Ok(())
 }
 
-/// ATK-62, DEV-22, DEV-23: whoever has found the words of her kit has restored a device with them. The kit stays for a week; the
+/// ATK-62, DEV-27: whoever has found the words of her kit has restored a device with them. The kit stays for a week; the
 /// device goes at once.
 #[test]
 fn what_was_restored_with_a_lost_kit_goes_at_once() -> Result<()> {
@@ -134,7 +134,7 @@ fn what_was_restored_with_a_lost_kit_goes_at_once() -> Result<()> {
     })
 }
 
-/// DEV-23: what was announced is done, a week later, by the next command that needs the server. There are no standing rules.
+/// DEV-28: what was announced is done, a week later, by the next command that needs the server. There are no standing rules.
 #[test]
 fn an_announced_kit_leaves_in_a_week() -> Result<()> {
     let world = World::start_with(&SHORT_WEEK)?;
@@ -152,7 +152,7 @@ fn an_announced_kit_leaves_in_a_week() -> Result<()> {
     Ok(())
 }
 
-/// DEV-22, DEV-23: in the week in which a kit leaves, she comes back with its words. What she has restored stays, until she says
+/// DEV-28: in the week in which a kit leaves, she comes back with its words. What she has restored stays, until she says
 /// what becomes of it.
 #[test]
 fn nothing_goes_unasked_with_a_kit_that_leaves() -> Result<()> {
@@ -188,7 +188,7 @@ fn nothing_goes_unasked_with_a_kit_that_leaves() -> Result<()> {
     Ok(())
 }
 
-/// ATK-60, DEV-22: what a permission was spent on may still run: an upload that stands by, a release. It is revoked.
+/// ATK-60, DEV-26: what a permission was spent on may still run: an upload that stands by, a release. It is revoked.
 #[test]
 fn what_a_lost_device_has_spent_is_revoked() -> Result<()> {
     play(&[Defence::SignersWord], |off| {
@@ -202,7 +202,7 @@ fn what_a_lost_device_has_spent_is_revoked() -> Result<()> {
     })
 }
 
-/// DEV-22: of a device that is retired, what is spent is neither shown as what stays nor ended.
+/// DEV-26: of a device that is retired, what is spent is neither shown as what stays nor ended.
 #[test]
 fn what_a_retired_device_has_spent_is_left_alone() -> Result<()> {
     let theft = Theft::begin(&[])?;
@@ -236,7 +236,7 @@ fn state(by: &Cli, permission: &str) -> Result<String> {
     text(found.context("it is not listed")?, "state")
 }
 
-/// ATK-59, DEV-22: the server says that it is later than it is, so that what a stolen device has given counts as over and is
+/// ATK-59, DEV-26: the server says that it is later than it is, so that what a stolen device has given counts as over and is
 /// not ended.
 #[test]
 fn what_is_over_by_the_servers_clock_alone_ends() -> Result<()> {
