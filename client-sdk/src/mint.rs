@@ -2,12 +2,14 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use protocol_spec::defence::clock_ahead;
+
 use crate::{Error, Result};
 
 /// Milliseconds since 1970 by this machine's clock.
 pub(crate) fn now_ms() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    millis(since)
+    millis(since.saturating_add(clock_ahead()))
 }
 
 /// A duration in milliseconds, saturating.

@@ -8,6 +8,8 @@
 #[cfg(all(feature = "weakened", not(debug_assertions)))]
 compile_error!("the feature `weakened` is for negative controls: no release may be built with it");
 
+use std::time::Duration;
+
 macro_rules! defences {
     ($($(#[$doc:meta])* $name:ident = $text:literal;)*) => {
         /// One check, named after what it keeps out.
@@ -203,6 +205,8 @@ defences! {
     KeptLists = "kept-lists";
     /// What a removed device has given ends with it, and gets no new keys (DEV-21, DEV-22).
     SignersWord = "signers-word";
+    /// What another device has sealed as a name keeps nobody from anything (DEV-25).
+    ForeignNames = "foreign-names";
     /// A new device has the keys that its code names (DEV-9).
     LinkOffer = "link-offer";
     /// A short string follows from what neither side knew before the other was bound (DEV-10).
@@ -251,6 +255,23 @@ defences! {
 
 /// The environment variable of weakened programs: names of defences that are off, between commas.
 pub const OFF: &str = "MEDVAULT_DEFENCES_OFF";
+
+/// The environment variable of weakened programs: by how many seconds their clock is ahead of the machine's.
+pub const AHEAD: &str = "MEDVAULT_CLOCK_AHEAD";
+
+/// By how much this program's clock is ahead of the machine's: not at all.
+#[cfg(not(feature = "weakened"))]
+#[inline(always)]
+pub const fn clock_ahead() -> Duration {
+    Duration::ZERO
+}
+
+/// By how much this program's clock is ahead of the machine's, by [`AHEAD`]: for what takes a week.
+#[cfg(feature = "weakened")]
+pub fn clock_ahead() -> Duration {
+    let seconds = std::env::var(AHEAD).ok().and_then(|text| text.parse().ok());
+    Duration::from_secs(seconds.unwrap_or_default())
+}
 
 impl Defence {
     /// Whether what this defence demands holds, or nobody asks.

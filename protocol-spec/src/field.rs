@@ -103,6 +103,13 @@ impl Name {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// What is shown in the place of a name that does not open: the beginning of the id of what it is of (DEV-25).
+    pub fn unreadable(id: &impl std::fmt::Display) -> Self {
+        let id = id.to_string();
+        let begins: String = id.chars().filter(char::is_ascii_graphic).take(ID_SHOWN).collect();
+        Self(format!("unreadable {begins}"))
+    }
 }
 
 impl TryFrom<String> for Name {
@@ -123,6 +130,9 @@ impl Field<String> for Name {
         self.0.clone()
     }
 }
+
+/// A prefix of three letters, and eight characters: 40 bits.
+const ID_SHOWN: usize = 12;
 
 /// An HPKE seal as it travels: `enc` of the right length, a ciphertext within bounds.
 #[derive(Clone, Debug, PartialEq, Eq)]

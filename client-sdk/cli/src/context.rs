@@ -109,7 +109,7 @@ impl Context {
     }
 
     /// The patient whose home this is, for what needs the server anyway: first, her permissions follow institutions
-    /// that have other keys now, and delegations that are over lose their keys. What goes wrong with that must not keep her from what she came for.
+    /// that have other keys now, delegations that are over lose their keys, and what was broken off or announced goes on. What goes wrong with that must not keep her from what she came for.
     pub(crate) async fn patient_online(&self) -> Result<Patient, Failure> {
         let patient = self.patient().await?;
         match patient.resend_revocations().await {
@@ -152,6 +152,7 @@ impl Context {
             Err(Error::Unreachable { .. }) => {}
             Err(error) => note(&format!("delegations were not looked after: {error}")),
         }
+        self.finish(&patient).await;
         // What cannot be asked now is asked the next time.
         for (device, count) in patient.left_behind().await.unwrap_or_default() {
             note(&format!(
@@ -160,6 +161,30 @@ impl Context {
             ));
         }
         Ok(patient)
+    }
+
+    /// Does what revocations and removals have left to do, for a while: the rest is done with the next command.
+    async fn finish(&self, patient: &Patient) {
+        let finish = async {
+            patient.finish_revocations(&()).await?;
+            patient.finish_leaving(&()).await
+        };
+        match tokio::time::timeout(PATIENCE, finish).await {
+            Ok(Ok(stay)) => {
+                for (member, name) in stay {
+                    note(&format!(
+                        "{} could leave now, and something rests on it: say what becomes of that, with medvault device retire {member}, \
+                         or medvault device remove {member} --lost",
+                        plain(name.as_str())
+                    ));
+                }
+            }
+            Ok(Err(Error::Unreachable { .. })) => {}
+            Err(_) => note("what a revocation or a removal has left to do goes on with the next command"),
+            Ok(Err(error)) => note(&format!(
+                "what a revocation or a removal has left to do was not done: {error}"
+            )),
+        }
     }
 
     /// The institution whose home this is.
@@ -329,10 +354,21 @@ fn first_line(path: &Path) -> Result<Zeroizing<String>, Failure> {
 const LONGEST: usize = 4096;
 
 /// What other devices of hers have added, on standard error, before anything else (DEV-24). That it cannot be told keeps no command
-/// from running: what is wrong is told by whatever needs the server.
+/// from running; that there may be something, and why it is not told, is said.
 pub(crate) async fn tell(patient: &Patient) {
-    let Ok(Ok(news)) = tokio::time::timeout(PATIENCE, patient.news()).await else {
-        return;
+    let news = match tokio::time::timeout(PATIENCE, patient.news()).await {
+        Ok(Ok(news)) => news,
+        Ok(Err(Error::Unreachable { .. })) => return,
+        Ok(Err(error)) => {
+            note(&format!(
+                "what your other devices have done could not be looked at: {error}"
+            ));
+            return;
+        }
+        Err(_) => {
+            note("what your other devices have done could not be looked at in time");
+            return;
+        }
     };
     let any = !news.is_empty();
     for News {

@@ -478,9 +478,12 @@ impl Ring {
         let rewrap = |(id, name, keys): (_, &Name, &[Option<CollectionKey>])| {
             let next = Some(CollectionKey::generate()?);
             let wrap = |(epoch, key): (u64, &Option<CollectionKey>)| {
-                // The key of an epoch that is closed is gone.
-                let Some(key) = key else { return Ok(Bytes::new()) };
-                let wrapped = root.wrap_collection_key(key, patient, &Collection { id, epoch })?;
+                let of = Collection { id, epoch };
+                // The key of an epoch that is closed is gone; one that does not open stays as it is.
+                let Some(key) = key else {
+                    return Ok(self.unreadable(of).cloned().unwrap_or_default());
+                };
+                let wrapped = root.wrap_collection_key(key, patient, &of)?;
                 Ok::<_, Error>(Bytes::copy_from_slice(wrapped.as_bytes()))
             };
             let keys = (0..).zip(keys.iter().chain([&next]));

@@ -11,7 +11,7 @@ use protocol_spec::{
 };
 
 use super::{
-    DelegationState, Patient, PermissionState,
+    Patient, PermissionState,
     delegation::OwnDelegation,
     known::{Known, tampered},
     signers::Words,
@@ -50,6 +50,8 @@ pub struct Given {
     pub created: u64,
     /// Whether this device had seen it before the moment that was asked about.
     pub earlier: bool,
+    /// Nothing is left of it, as the server says; what was begun with it may still run.
+    pub spent: bool,
 }
 
 /// The same, with what is needed to end it or to sign it again.
@@ -58,6 +60,15 @@ pub(super) struct Item {
     /// The devices by whose word it is.
     pub(super) under: HashSet<DeviceId>,
     pub(super) word: Holding,
+}
+
+impl Item {
+    /// Whether it is by the word of another one of these devices than the first, which is asked about: what these have given
+    /// ends with them.
+    pub(super) fn rests_on_others(&self, going: &[DeviceId]) -> bool {
+        let mut others = going.iter().skip(1);
+        others.any(|other| self.under.contains(other))
+    }
 }
 
 pub(super) enum Holding {
@@ -79,8 +90,28 @@ impl Patient {
         Ok(items.into_iter().map(|item| item.given).collect())
     }
 
+    /// Of what [`Self::given_by`] shows, what stays when the device is removed and this is kept: nothing by devices that go with it.
+    ///
+    /// # Errors
+    /// As [`Self::given_by`].
+    pub async fn staying(
+        &self,
+        device: DeviceId,
+        since: Option<u64>,
+        keep: impl Fn(&Given) -> bool,
+    ) -> Result<Vec<Given>> {
+        let known = self.refresh_devices().await?;
+        let by = self.going_with(&known, device, |_| false);
+        let mut items = self.given(&by, since).await?;
+        items.retain(|item| keep(&item.given));
+        let kept: HashSet<String> = items.iter().map(|item| item.given.id.clone()).collect();
+        let going = self.going_with(&known, device, |id| kept.contains(&id.to_string()));
+        items.retain(|item| !item.rests_on_others(&going));
+        Ok(items.into_iter().map(|item| item.given).collect())
+    }
+
     /// What still holds by the word of devices that are off the list, as a removal that was broken off or asked for nothing leaves it:
-    /// how much, by device. It gets no new keys (DEV-21).
+    /// how much, by device. It gets no new keys (DEV-21), and what is spent gets none anyway.
     ///
     /// # Errors
     /// As [`Self::given_by`].
@@ -92,7 +123,8 @@ impl Patient {
         }
         let items = self.given(&gone, None).await?;
         for device in gone {
-            let count = items.iter().filter(|item| item.under.contains(&device)).count();
+            let held = |item: &&Item| item.under.contains(&device) && !item.given.spent;
+            let count = items.iter().filter(held).count();
             if count > 0 {
                 left.push((device, count));
             }
@@ -100,8 +132,8 @@ impl Patient {
         Ok(left)
     }
 
-    /// A device, and those that are there by its word; of one that was removed, those that have gone with it. This one stays,
-    /// and whatever it has come by: it is in her hand.
+    /// A device, and those that are there by its word; of one that was removed, those that have gone with it, and those that it
+    /// has added and are listed still. This one stays, and whatever it has come by: it is in her hand.
     pub(super) fn going_with(
         &self,
         known: &Known,
@@ -109,16 +141,20 @@ impl Patient {
         keep: impl Fn(DeviceId) -> bool,
     ) -> Vec<DeviceId> {
         let history = known.history();
-        if known.newest().device(device).is_none() {
-            return history.gone_with(device);
-        }
         let through = history.came_through(self.keys.own.id());
+        let spared = |id| through.contains(&id) || keep(id);
+        if known.newest().device(device).is_none() {
+            let mut gone = history.gone_with(device);
+            gone.extend(history.left_by(&gone, spared));
+            return gone;
+        }
         let mut going = vec![device];
-        going.extend(history.there_by(device, |id| through.contains(&id) || keep(id)));
+        going.extend(history.there_by(device, spared));
         going
     }
 
-    /// What holds by the word of these devices.
+    /// What holds by the word of these devices. Whether it does follows from the acts and from this machine's clock: what only
+    /// the server calls over or spent, it could still let be used (DEV-26).
     pub(super) async fn given(&self, by: &[DeviceId], since: Option<u64>) -> Result<Vec<Item>> {
         let seen = match since {
             Some(moment) => times::seen(&self.session.home, moment)?,
@@ -157,6 +193,7 @@ impl Patient {
                 name: known.name(*id)?.as_str().to_owned(),
                 created: added.claimed().created,
                 earlier: order.is_earlier(&Act::Devices(added.hash())),
+                spent: false,
             };
             items.push(Item {
                 given,
@@ -170,11 +207,7 @@ impl Patient {
     fn given_delegation(&self, own: OwnDelegation, by: &[DeviceId], order: &Order) -> Result<Option<Item>> {
         let delegation = &own.delegation;
         let signer = delegation.device().id();
-        // Whether the delegate has accepted it is the server's word.
-        let over = matches!(
-            own.state(self.session.clock.now()),
-            DelegationState::Ended | DelegationState::Expired
-        );
+        let over = own.end.is_some() || self.session.clock.now().is_over(delegation.not_after);
         if over || !by.contains(&signer) {
             return Ok(None);
         }
@@ -184,6 +217,7 @@ impl Patient {
             name: self.delegate_ref(delegation)?.name,
             created: delegation.created,
             earlier: order.is_earlier(&Act::Delegation(delegation.delegation_id, delegation.hash())),
+            spent: false,
         };
         Ok(Some(Item {
             given,
@@ -202,7 +236,8 @@ impl Patient {
         let id = permission.permission_id;
         let under = words.under(id);
         let theirs: Vec<_> = under.iter().filter(|(_, word)| by.contains(&word.by)).collect();
-        if own.state != PermissionState::Live || theirs.is_empty() {
+        let ended = matches!(own.state, PermissionState::Revoked | PermissionState::Replaced);
+        if ended || self.session.clock.now().is_over(permission.not_after) || theirs.is_empty() {
             return Ok(None);
         }
         let guardian = permission.emergency.as_ref().and_then(|terms| terms.guardian);
@@ -220,6 +255,7 @@ impl Patient {
             name,
             created: permission.created,
             earlier: theirs.iter().all(|(id, _)| order.is_permission_earlier(**id)),
+            spent: own.state == PermissionState::Spent,
         };
         Ok(Some(Item {
             given,

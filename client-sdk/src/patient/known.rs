@@ -3,6 +3,7 @@
 
 use crypto::{RecipientSecret, RootKeyContext, VaultRootKey, WrappedKey, open_root_key};
 use protocol_spec::{
+    defence::Defence,
     devices::{DeviceHistory, DeviceList, KnownDevice},
     field::{Name, SealedBytes},
     ids::DeviceId,
@@ -99,14 +100,14 @@ impl Known {
         &self.history
     }
 
-    /// What she calls a device.
+    /// What she calls a device; of one whose name does not open, the beginning of its id.
     pub(crate) fn name(&self, id: DeviceId) -> Result<Name> {
         let named = self
             .device(id)
             .and_then(|known| Some((known, self.root_of(known.root_epoch)?)));
         let (known, root) = named.ok_or_else(|| tampered("a device is in no list"))?;
-        root.open_device_name(&known.listed.sealed_name, &self.newest().patient_id, &id)
-            .map_err(tampered)
+        let name = root.open_device_name(&known.listed.sealed_name, &self.newest().patient_id, &id);
+        readable(name, &id).map_err(tampered)
     }
 }
 
@@ -145,6 +146,15 @@ fn root_keys(
     let vault_key = |(epoch, root): (u64, &VaultRootKey)| root.vault_key(&patient, epoch);
     let vault_keys = (0..).zip(&roots).map(vault_key).collect::<Result<_, _>>()?;
     Ok((roots, vault_keys))
+}
+
+/// A name that any device of hers may have sealed: a server sees only how long it is. One that does not open is shown by the
+/// beginning of the id of what it is of, and keeps nobody from anything (DEV-25).
+pub(super) fn readable<E>(name: Result<Name, E>, of: &impl std::fmt::Display) -> Result<Name, E> {
+    match name {
+        Err(_) if !Defence::ForeignNames.is_off() => Ok(Name::unreadable(of)),
+        name => name,
+    }
 }
 
 pub(super) fn tampered<E: std::fmt::Display>(cause: E) -> Error {

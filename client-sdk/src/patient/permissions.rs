@@ -2,6 +2,7 @@
 
 use protocol_spec::{
     conditions::Conditions,
+    defence::Defence,
     ids::{CollectionId, PermissionId, RecordId},
     messages as pb,
     permission::{Kind, Replaces, SignedPermission, VerifiedPermission},
@@ -60,8 +61,8 @@ pub struct PermissionInfo {
     pub collection: Option<CollectionId>,
     /// The one purpose that it is for.
     pub purpose: Option<Purpose>,
-    /// What its records are like.
-    pub conditions: Conditions,
+    /// What its records are like; none where another device has sealed what does not open (DEV-25).
+    pub conditions: Option<Conditions>,
     /// Who gave it for her, if a delegate did.
     pub delegate: Option<DelegateRef>,
 }
@@ -89,7 +90,7 @@ impl Patient {
                 records: permission.records.iter().map(|record| record.record_id).collect(),
                 collection: permission.collection.map(|selector| selector.collection.id),
                 purpose: permission.purpose,
-                conditions: self.conditions(&permission).await?,
+                conditions: self.shown_conditions(&permission).await?,
                 delegate: (permission.delegation())
                     .map(|given| self.delegate_ref(given))
                     .transpose()?,
@@ -129,6 +130,14 @@ impl Patient {
         let key = self.tag_key().await?.conditions_key(&id)?;
         key.open(sealed, &self.id(), &id)
             .map_err(Error::tampered("a permission"))
+    }
+
+    /// The same to be shown: what does not open hides none of the other permissions (DEV-25).
+    async fn shown_conditions(&self, permission: &VerifiedPermission) -> Result<Option<Conditions>> {
+        match self.conditions(permission).await {
+            Err(Error::Tampered { .. }) if !Defence::ForeignNames.is_off() => Ok(None),
+            conditions => conditions.map(Some),
+        }
     }
 
     /// All her permissions, and how they stand. What another device replaces while the list is read may stand

@@ -32,7 +32,7 @@ impl Patient {
         for _ in 0..MAX_TRIES {
             let done = async {
                 let current = self.newer_epoch(old).await?;
-                if self.ring.lock().await.key(old).is_some() {
+                if self.ring.lock().await.is_open(old) {
                     self.rewrap(old, current, progress).await?;
                 }
                 // Who still acts for her is not left without the new key.
@@ -61,18 +61,18 @@ impl Patient {
             id: old.id.to_string(),
         };
         drop(self.catch_up().await?);
-        let current = self
-            .refresh_ring()
-            .await?
-            .current(old.id)
-            .map(|(current, _)| current);
-        let current = current.ok_or_else(unknown)?;
-        if current.epoch > old.epoch {
-            return Ok(current);
+        let (newest, opens) = {
+            let ring = self.refresh_ring().await?;
+            let newest = ring.newest(old.id).ok_or_else(unknown)?;
+            (newest, ring.key(newest).is_some())
+        };
+        // Under a key that does not open nothing can be brought.
+        if newest.epoch > old.epoch && opens {
+            return Ok(newest);
         }
         let next = Collection {
-            epoch: current.epoch + 1,
-            ..current
+            epoch: newest.epoch + 1,
+            ..newest
         };
         let known = self.keys.known();
         let wrap = known
@@ -289,7 +289,7 @@ impl Patient {
 
     /// Whether an epoch of a collection can still be released from, as the server shows it.
     pub(super) async fn is_open(&self, collection: Collection) -> Result<bool> {
-        Ok(self.refresh_ring().await?.key(collection).is_some())
+        Ok(self.refresh_ring().await?.is_open(collection))
     }
 }
 

@@ -1,20 +1,24 @@
 //! A device is removed: it is shut out, and what it has given ends before anybody gets new keys, or is signed again by this
-//! device where she has said so. See `protocol-spec/spec/devices.md` §6 (DEV-21 to DEV-23).
+//! device where she has said so. See `protocol-spec/spec/devices.md` §6 (DEV-21 to DEV-28).
 
-use std::collections::HashSet;
+use std::{
+    collections::HashSet,
+    sync::{Mutex, PoisonError},
+};
 
-use crypto::{Collection, CollectionKey};
+use crypto::Collection;
 use protocol_spec::{
     defence::Defence,
     devices::{ListedDevice, RECOVERY_DELAY},
-    ids::{CollectionId, DeviceId},
+    field::Name,
+    ids::DeviceId,
     problem::Problem,
 };
 
 use super::{
     Given, GivenKind, Patient,
     delegation::DelegationTerms,
-    devices::{Change, Newcomer, unknown},
+    devices::{Change, DeviceInfo, Newcomer, unknown},
     given::{Holding, Item},
     known::Known,
 };
@@ -31,6 +35,17 @@ pub struct Removal {
     pub not_signed_again: Vec<(Given, String)>,
     /// Recovery members that stay for a while, because they are settled (DEV-23): their leaving is announced.
     pub leaving: Vec<DeviceId>,
+}
+
+/// What a removal has taken off the list, or will.
+#[derive(Default)]
+struct ShutOut {
+    /// The device that was asked about, and all that go with it.
+    going: Vec<DeviceId>,
+    /// Those of them that stay for a while.
+    leaving: Vec<DeviceId>,
+    /// Why the leaving of one could not be announced.
+    failed: Option<Error>,
 }
 
 impl Patient {
@@ -55,17 +70,34 @@ impl Patient {
             ));
         }
         let known = self.refresh_devices().await?;
-        let state = known.device(device).ok_or_else(|| unknown(device))?;
-        let leaving = if state.is_removed() {
-            Vec::new()
-        } else {
-            self.shut_out(device, keep).await?
-        };
-        let gone = self.keys.known().history().gone_with(device);
-        let removal = self.end_words(&gone, keep, progress).await?;
+        known.device(device).ok_or_else(|| unknown(device))?;
+        let shut_out = self.shut_out(device, keep).await?;
+        let removal = self.end_words(&shut_out.going, keep, progress).await?;
         progress.finished();
         self.put_head().await?;
-        Ok(Removal { leaving, ..removal })
+        match shut_out.failed {
+            None => Ok(Removal {
+                leaving: shut_out.leaving,
+                ..removal
+            }),
+            Some(error) => Err(error),
+        }
+    }
+
+    /// What a removed device has added and is on the list still, because its removal was broken off, or another client has asked
+    /// for nothing. To remove the device again takes it along.
+    ///
+    /// # Errors
+    /// As [`Self::devices`].
+    pub async fn left_on_list(&self, device: DeviceId) -> Result<Vec<DeviceInfo>> {
+        let known = self.refresh_devices().await?;
+        if known.newest().device(device).is_some() {
+            return Ok(Vec::new());
+        }
+        let going = self.going_with(&known, device, |_| false);
+        let mut left = self.devices().await?;
+        left.retain(|info| going.contains(&info.id));
+        Ok(left)
     }
 
     /// Adds a device in the place of others, whose keys are of no use from then on; what they have given ends.
@@ -85,74 +117,108 @@ impl Patient {
         self.put_head().await
     }
 
-    /// Takes a device off the list, and with it those that are there by its word and are not kept. Gives the recovery members
-    /// among them that the server keeps for a while.
-    async fn shut_out(&self, device: DeviceId, keep: &HashSet<String>) -> Result<Vec<DeviceId>> {
-        let all = |known: &Known| -> Vec<DeviceId> {
-            if Defence::SignersWord.is_off() {
-                return vec![device];
-            }
-            self.going_with(known, device, |id| keep.contains(&id.to_string()))
-        };
-        let is_member = |known: &Known, id: &DeviceId| {
-            let listed = known.newest().device(*id);
-            listed.is_some_and(ListedDevice::is_for_recovery)
-        };
-        let kept =
-            |outcome: &Result<()>| matches!(outcome, Err(error) if error.is_problem(Problem::RecoveryKept));
-        let outcome = self.change(&Change::Replace(&all, None)).await;
-        if !kept(&outcome) {
-            return outcome.map(|()| Vec::new());
-        }
-        // One of the members is settled, and only the server knows which: the devices go first, so that nobody adds more.
-        let known = self.keys.known();
-        let going = all(&known);
-        if !is_member(&known, &device) {
-            let devices = |known: &Known| {
-                let mut devices = all(known);
-                devices.retain(|id| !is_member(known, id));
-                devices
+    /// Takes a device off the list, and with it those that are there by its word and are not kept; of one that is off it
+    /// already, those that a removal which was broken off has left. Recovery members that the server keeps for a while are
+    /// announced.
+    async fn shut_out(&self, device: DeviceId, keep: &HashSet<String>) -> Result<ShutOut> {
+        // By the list that is changed: when another device is faster, by the one that it has made.
+        let going = Mutex::new(Vec::new());
+        let listed = |known: &Known| -> Vec<DeviceId> {
+            let all = if Defence::SignersWord.is_off() {
+                vec![device]
+            } else {
+                self.going_with(known, device, |id| keep.contains(&id.to_string()))
             };
+            let mut listed = all.clone();
+            listed.retain(|id| known.newest().device(*id).is_some());
+            *going.lock().unwrap_or_else(PoisonError::into_inner) = all;
+            listed
+        };
+        let (mut leaving, mut failed) = (Vec::new(), None);
+        if !listed(&self.keys.known()).is_empty() {
+            match self.change(&Change::Replace(&listed, None)).await {
+                Err(error) if error.is_problem(Problem::RecoveryKept) => {
+                    let members = self.shut_out_devices(&listed).await?;
+                    for member in members {
+                        match self.member_leaves(member).await {
+                            Ok(true) => {}
+                            Ok(false) => leaving.push(member),
+                            // What the devices have given ends all the same.
+                            Err(error) => failed = Some(error),
+                        }
+                    }
+                }
+                done => done?,
+            }
+        }
+        let going = going.into_inner().unwrap_or_else(PoisonError::into_inner);
+        Ok(ShutOut {
+            going,
+            leaving,
+            failed,
+        })
+    }
+
+    /// One of the members that go is settled, and only the server knows which: the devices go first, so that nobody adds more
+    /// (DEV-27). Gives the members.
+    async fn shut_out_devices(
+        &self,
+        listed: &(dyn Fn(&Known) -> Vec<DeviceId> + Sync),
+    ) -> Result<Vec<DeviceId>> {
+        let of_kind = |known: &Known, members: bool| {
+            let mut some = listed(known);
+            some.retain(|id| {
+                let listed = known.newest().device(*id);
+                listed.is_some_and(ListedDevice::is_for_recovery) == members
+            });
+            some
+        };
+        let members = of_kind(&self.keys.known(), true);
+        let devices = |known: &Known| of_kind(known, false);
+        if !devices(&self.keys.known()).is_empty() {
             self.change(&Change::Replace(&devices, None)).await?;
         }
-        let mut leaving = Vec::new();
-        for member in going.into_iter().filter(|id| is_member(&known, id)) {
-            let outcome = self.change(&Change::Replace(&|_| vec![member], None)).await;
-            if kept(&outcome) {
-                self.change(&Change::Leaving(member)).await?;
-                leaving.push(member);
-            } else {
-                outcome?;
+        Ok(members)
+    }
+
+    /// Removes a recovery member, or announces that it leaves if it may not go yet; whether it has gone.
+    async fn member_leaves(&self, member: DeviceId) -> Result<bool> {
+        match self.change(&Change::Replace(&|_| vec![member], None)).await {
+            Err(error) if error.is_problem(Problem::RecoveryKept) => {
+                if !self.keys.known().newest().leaving.contains(&member) {
+                    self.change(&Change::Leaving(member)).await?;
+                }
+                Ok(false)
             }
+            done => done.map(|()| true),
         }
-        Ok(leaving)
     }
 
     /// Ends what devices that are off the list have given, but for what is to be signed again; only then the keys that they
     /// know are taken out of use.
     async fn end_words(
         &self,
-        gone: &[DeviceId],
+        going: &[DeviceId],
         keep: &HashSet<String>,
         progress: &dyn Progress,
     ) -> Result<Removal> {
         let mut removal = Removal {
-            ended: self.gone_devices(gone)?,
+            ended: self.gone_devices(going)?,
             ..Removal::default()
         };
         let mut last = Vec::new();
         if !Defence::SignersWord.is_off() {
-            let asked = gone.first();
-            let stays = |item: &Item| {
-                let others = item.under.iter().any(|by| gone.contains(by) && Some(by) != asked);
-                keep.contains(&item.given.id) && !others
-            };
-            let (again, end): (Vec<_>, Vec<_>) = self.given(gone, None).await?.into_iter().partition(stays);
+            let mut items = self.given(going, None).await?;
+            // What becomes of devices is decided by the list.
+            items.retain(|item| !matches!(item.word, Holding::Device));
+            let stays = |item: &Item| keep.contains(&item.given.id) && !item.rests_on_others(going);
+            let (again, end): (Vec<_>, Vec<_>) = items.into_iter().partition(stays);
             for item in end {
                 last.extend(self.end_word(&item).await?);
                 removal.ended.push(item.given);
             }
-            for item in again {
+            // Of what is spent nothing is left that could be given anew.
+            for item in again.into_iter().filter(|item| !item.given.spent) {
                 match self.sign_again(&item).await {
                     Ok(ended) => {
                         last.extend(ended);
@@ -168,11 +234,11 @@ impl Patient {
     }
 
     /// The devices that have gone with the first of these.
-    fn gone_devices(&self, gone: &[DeviceId]) -> Result<Vec<Given>> {
+    fn gone_devices(&self, going: &[DeviceId]) -> Result<Vec<Given>> {
         let known = self.keys.known();
         let mut devices = Vec::new();
-        for id in gone.iter().skip(1) {
-            let Some(device) = known.device(*id) else {
+        for id in going.iter().skip(1) {
+            let Some(device) = known.device(*id).filter(|device| device.is_removed()) else {
                 continue;
             };
             devices.push(Given {
@@ -185,6 +251,7 @@ impl Patient {
                 name: known.name(*id)?.as_str().to_owned(),
                 created: known.list(device.added).map_or(0, |list| list.claimed().created),
                 earlier: false,
+                spent: false,
             });
         }
         Ok(devices)
@@ -241,36 +308,41 @@ impl Patient {
         self.put_head().await
     }
 
-    /// Removes recovery members whose leaving this device has announced long enough ago.
-    pub(super) async fn finish_leaving(&self, progress: &dyn Progress) -> Result<()> {
+    /// Removes recovery members whose leaving this device has announced long enough ago, each alone: one on which something
+    /// rests stays announced, and she says what becomes of that (DEV-28). Gives those that stay for this, with what she calls them.
+    ///
+    /// # Errors
+    /// Of the connection, and what the server refuses; it is taken up again by the next call.
+    pub async fn finish_leaving(&self, progress: &dyn Progress) -> Result<Vec<(DeviceId, Name)>> {
         let known = self.keys.known();
+        let now = self.session.clock.now();
         let due = |id: &DeviceId| {
             let (by, list) = known.history().announced(*id)?;
             let at = known.list(list)?.claimed().created;
-            let over = mint::now_ms() >= at.saturating_add(mint::millis(RECOVERY_DELAY));
+            let over = now.is_over(at.saturating_add(mint::millis(RECOVERY_DELAY)));
             (by == self.keys.own.id() && over).then_some(*id)
         };
+        let mut stay = Vec::new();
         for member in known.newest().leaving.iter().filter_map(due) {
-            self.remove_device(member, &HashSet::new(), progress).await?;
+            let known = self.refresh_devices().await?;
+            if !known.newest().leaving.contains(&member) {
+                continue;
+            }
+            let going = self.going_with(&known, member, |_| false);
+            if !self.given(&going, None).await?.is_empty() {
+                stay.push((member, known.name(member)?));
+                continue;
+            }
+            // By the server's clock it may not be a week yet: then it stays announced.
+            drop(self.remove_device(member, &HashSet::new(), progress).await?);
         }
-        Ok(())
+        Ok(stay)
     }
 
     /// Brings whatever lies in her collections under their current keys, and closes the epochs before. Upload keys
     /// are replaced: whoever knew one could read what is yet to come under it.
     pub(super) async fn retire_old_epochs(&self, progress: &dyn Progress) -> Result<()> {
-        let old: Vec<Collection> = {
-            let ring = self.refresh_ring().await?;
-            let open = |(id, _, keys): (CollectionId, _, &[Option<CollectionKey>])| {
-                let before = keys.split_last().map_or(&[][..], |(_, before)| before);
-                let numbered = (0..).zip(before).filter(|(_, key)| key.is_some());
-                numbered
-                    .map(|(epoch, _)| Collection { id, epoch })
-                    .collect::<Vec<_>>()
-            };
-            let records = ring.keys().filter(|(id, ..)| *id != CollectionId::OWN);
-            records.flat_map(open).collect()
-        };
+        let old = self.refresh_ring().await?.old_epochs();
         for collection in old {
             self.retire_epoch(collection, progress).await?;
         }

@@ -127,17 +127,19 @@ impl Patient {
         Ok(versions)
     }
 
-    /// Takes up what earlier revocations, and removals of devices, have left to do.
+    /// Takes up what earlier revocations, and removals of devices, have left to do. What another process or device is just
+    /// doing they do together.
     ///
     /// # Errors
     /// As [`Self::revoke`].
     pub async fn finish_revocations(&self, progress: &dyn Progress) -> Result<()> {
+        drop(self.refresh_ring().await?);
         for own in self.own_permissions().await? {
-            let revoked = own.state == PermissionState::Revoked;
-            let selector = own.permission.collection.filter(|_| revoked);
-            if let Some(selector) = selector
-                && self.is_open(selector.collection).await?
-            {
+            let Some(selector) = own.permission.collection else {
+                continue;
+            };
+            let open = self.ring.lock().await.is_open(selector.collection);
+            if open && own.state == PermissionState::Revoked {
                 self.newer_epoch(selector.collection).await?;
                 self.exposed(&own.permission).await?;
                 self.retire_epoch(selector.collection, progress).await?;
@@ -145,7 +147,6 @@ impl Patient {
         }
         // And removals of devices: an epoch that is not the current one is on its way out.
         self.retire_old_epochs(progress).await?;
-        self.finish_leaving(progress).await?;
         self.put_head().await
     }
 

@@ -4,10 +4,11 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
 use crypto::{Collection, CollectionKey, TagKey, VaultRootKey, WrappedKey};
 use protocol_spec::{field::Name, ids::CollectionId, messages as pb};
 
-use super::Patient;
+use super::{Patient, known::readable};
 use crate::{Error, Result};
 
 /// Her collections, and the number of the vault's last placement.
@@ -22,6 +23,9 @@ struct Keyed {
     name: Name,
     /// By epoch, from 0, none of those that are closed; the last is the current one.
     keys: Vec<Option<CollectionKey>>,
+    /// Wraps of epochs that are not closed and whose keys do not open, as they are: the server wants them with each new root
+    /// key, and nobody can make better ones.
+    unreadable: BTreeMap<u64, Bytes>,
 }
 
 impl Ring {
@@ -31,11 +35,42 @@ impl Ring {
         self.collections.get(&collection.id)?.keys.get(epoch)?.as_ref()
     }
 
-    /// The current epoch and its key.
+    /// The current epoch and its key; none where that key does not open.
     pub(super) fn current(&self, id: CollectionId) -> Option<(Collection, &CollectionKey)> {
-        let keys = &self.collections.get(&id)?.keys;
-        let epoch = u64::try_from(keys.len().checked_sub(1)?).ok()?;
-        Some((Collection { id, epoch }, keys.last()?.as_ref()?))
+        let newest = self.newest(id)?;
+        Some((newest, self.key(newest)?))
+    }
+
+    /// The current epoch, whether or not its key opens: another device may have wrapped what is none.
+    pub(super) fn newest(&self, id: CollectionId) -> Option<Collection> {
+        let before = self.collections.get(&id)?.keys.len().checked_sub(1)?;
+        let epoch = u64::try_from(before).ok()?;
+        Some(Collection { id, epoch })
+    }
+
+    /// Whether an epoch is not closed, also where its key does not open.
+    pub(super) fn is_open(&self, collection: Collection) -> bool {
+        let keyed = self.collections.get(&collection.id);
+        let unreadable = keyed.is_some_and(|keyed| keyed.unreadable.contains_key(&collection.epoch));
+        unreadable || self.key(collection).is_some()
+    }
+
+    /// The wrap of an epoch whose key does not open.
+    pub(super) fn unreadable(&self, collection: Collection) -> Option<&Bytes> {
+        self.collections
+            .get(&collection.id)?
+            .unreadable
+            .get(&collection.epoch)
+    }
+
+    /// The epochs before the current ones that are not closed, of the collections that hold records.
+    pub(super) fn old_epochs(&self) -> Vec<Collection> {
+        let mut old = Vec::new();
+        for (id, _, newest) in self.list() {
+            let before = (0..newest).map(|epoch| Collection { id, epoch });
+            old.extend(before.filter(|collection| self.is_open(*collection)));
+        }
+        old
     }
 
     /// All keys, by id and epoch.
@@ -107,21 +142,29 @@ impl Patient {
         id: CollectionId,
         message: &pb::CollectionEpochs,
     ) -> Result<Keyed> {
-        let name = root
-            .open_collection_name(&message.sealed_name, &self.id(), &id)
-            .map_err(tampered)?;
+        let name = root.open_collection_name(&message.sealed_name, &self.id(), &id);
+        let name = readable(name, &id).map_err(tampered)?;
         let mut keys = Vec::with_capacity(message.key_wraps.len());
+        let mut unreadable = BTreeMap::new();
         for (epoch, wrap) in (0..).zip(&message.key_wraps) {
             if wrap.is_empty() {
                 keys.push(None);
                 continue;
             }
-            // One that does not open is as good as closed: it must not stand in the way of the other collections.
+            // One that does not open must not stand in the way of the other collections (DEV-25).
             let wrapped = WrappedKey::try_from(wrap.as_ref());
             let open = |wrapped| root.unwrap_collection_key(&wrapped, &self.id(), &Collection { id, epoch });
-            keys.push(wrapped.and_then(open).ok());
+            let key = wrapped.and_then(open).ok();
+            if key.is_none() {
+                unreadable.insert(epoch, wrap.clone());
+            }
+            keys.push(key);
         }
-        Ok(Keyed { name, keys })
+        Ok(Keyed {
+            name,
+            keys,
+            unreadable,
+        })
     }
 
     /// Looks something up in the ring, and once more after asking the server.

@@ -101,6 +101,8 @@ impl Agent<'_> {
         self.patient.follow_rotations().await?;
         // Delegations that are over since, and keys that delegates have not yet (DLG-4, DLG-10).
         self.patient.tend_delegations(&()).await?;
+        // Kits whose leaving was announced a week ago (DEV-28). Those that stay all the same are told with her next command.
+        self.patient.finish_leaving(&()).await?;
         if self.unsettled {
             // What a revocation that was broken off has left to do.
             self.patient.finish_revocations(&()).await?;

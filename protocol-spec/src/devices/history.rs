@@ -165,6 +165,21 @@ impl DeviceHistory {
         there
     }
 
+    /// The devices of the newest list that were added by these, which are gone, directly or by way of one another: what a
+    /// removal that was broken off has left there. Those that are spared are not (DEV-22).
+    pub fn left_by(&self, gone: &[DeviceId], spared: impl Fn(DeviceId) -> bool) -> Vec<DeviceId> {
+        let mut left = Vec::new();
+        let next = |left: &[DeviceId]| {
+            let by = |known: &KnownDevice| gone.contains(&known.added_by) || left.contains(&known.added_by);
+            let mut listed = self.newest.devices.iter().map(ListedDevice::id);
+            listed.find(|id| !left.contains(id) && !spared(*id) && self.devices.get(id).is_some_and(by))
+        };
+        while let Some(id) = next(&left) {
+            left.push(id);
+        }
+        left
+    }
+
     /// All devices that were removed.
     pub fn removed(&self) -> Vec<DeviceId> {
         let removed = self.devices.iter().filter(|(_, known)| known.is_removed());

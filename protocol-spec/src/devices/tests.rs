@@ -128,6 +128,10 @@ fn whoever_removes_a_device_vouches_for_what_stays_of_it() {
     assert_eq!(history.there_by(id(3), nobody), [id(5)]);
     assert_eq!(history.gone_with(id(2)), [id(2), id(4)]);
     assert_eq!(history.gone_with(id(4)), [id(4)], "the fifth has stayed");
+    let gone = history.gone_with(id(2));
+    assert_eq!(history.left_by(&gone, nobody), [id(3), id(5)]);
+    assert_eq!(history.left_by(&gone, |spared| spared == id(3)), [id(5)]);
+    assert!(history.left_by(&[id(5)], nobody).is_empty());
 }
 
 /// DEV-1, DEV-23: what leaves is a recovery member of the list; who has announced it is known until it is taken back.

@@ -11,7 +11,7 @@ use anyhow::{Context, Result, ensure};
 use protocol_spec::defence::Defence;
 use serde_json::Value;
 
-use super::with_defences_off;
+use super::{with_clock_ahead, with_defences_off};
 
 /// One principal: a home directory and a key file beside it.
 #[derive(Clone, Debug)]
@@ -19,6 +19,8 @@ pub struct Cli {
     home: PathBuf,
     off: Vec<Defence>,
     input: String,
+    /// By how many seconds the program's clock is ahead.
+    ahead: u64,
 }
 
 /// How a command that must fail did.
@@ -39,6 +41,16 @@ impl Cli {
             home,
             off: Vec::new(),
             input: String::new(),
+            ahead: 0,
+        }
+    }
+
+    /// The same principal so many seconds later, by the clock of this program alone.
+    #[must_use]
+    pub fn later(&self, seconds: u64) -> Self {
+        Self {
+            ahead: seconds,
+            ..self.clone()
         }
     }
 
@@ -70,7 +82,10 @@ impl Cli {
     /// # Errors
     /// When the program is not built.
     pub fn command<S: AsRef<OsStr>>(&self, args: &[S]) -> Result<Command> {
-        let mut command = with_defences_off("medvault", &self.off)?;
+        let mut command = match self.ahead {
+            0 => with_defences_off("medvault", &self.off)?,
+            ahead => with_clock_ahead("medvault", ahead, &self.off)?,
+        };
         command
             .args(args)
             .arg("--json")

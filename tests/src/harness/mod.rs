@@ -15,7 +15,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use protocol_spec::defence::{Defence, OFF};
+use protocol_spec::defence::{AHEAD, Defence, OFF};
 
 pub use cli::{Cli, Refused};
 pub use liar::Liar;
@@ -31,15 +31,28 @@ pub use world::{World, text};
 /// # Errors
 /// As [`program`].
 pub fn with_defences_off(name: &str, off: &[Defence]) -> Result<Command> {
-    let (path, off) = if off.is_empty() {
-        (program(name)?, Defence::ALL)
+    if off.is_empty() {
+        Ok(started(program(name)?, Defence::ALL))
     } else {
-        (program(&format!("weakened/{name}"))?, off)
-    };
+        Ok(started(program(&format!("weakened/{name}"))?, off))
+    }
+}
+
+/// The weakened build of a program, whose clock is ahead by so many seconds, without these defences, or with all of them.
+///
+/// # Errors
+/// As [`program`].
+pub fn with_clock_ahead(name: &str, seconds: u64, off: &[Defence]) -> Result<Command> {
+    let mut command = started(program(&format!("weakened/{name}"))?, off);
+    command.env(AHEAD, seconds.to_string());
+    Ok(command)
+}
+
+fn started(path: PathBuf, off: &[Defence]) -> Command {
     let names: Vec<&str> = off.iter().map(|defence| defence.name()).collect();
     let mut command = Command::new(path);
     command.env(OFF, names.join(","));
-    Ok(command)
+    command
 }
 
 /// What a file of a home holds, without the line under which the home has sealed it.

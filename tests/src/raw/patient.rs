@@ -1,10 +1,11 @@
 //! A patient whose every statement a test may shape.
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use bytes::Bytes;
 use crypto::{
-    CollectionKey, ConditionsKey, DataKey, PermissionKey, RecipientSecret, RootKeyContext, SigningIdentity,
-    TagKey, TextContext, UploadKey, VaultRootKey, seal_root_key, seal_text,
+    CollectionKey, ConditionsKey, DataKey, PermissionKey, RecipientSecret, RecoveryKeys, RecoverySecret,
+    RootKeyContext, SigningIdentity, TagKey, TextContext, UploadKey, VaultRootKey, open_root_key,
+    seal_root_key, seal_text,
 };
 use protocol_spec::{
     attributes::Attributes,
@@ -13,7 +14,7 @@ use protocol_spec::{
     conditions::Conditions,
     devices::{DeviceKind, DeviceList, FirstDevice, ListedDevice},
     directory::Institution,
-    field::Name,
+    field::{Name, SealedBytes},
     hash::Sha256Digest,
     ids::{DeviceId, PatientId, PermissionId, RequestId},
     keys::{IdentityKey, RecipientKey},
@@ -143,6 +144,48 @@ impl RawPatient {
         Ok(HeadRef {
             sequence: next.sequence,
             hash,
+        })
+    }
+
+    /// The recovery member with these words, at work as one of her devices: whoever has the words can do all that it can.
+    ///
+    /// # Errors
+    /// When the server shows no vault of it.
+    pub async fn by_words(wire: &Wire, words: &str) -> Result<Self> {
+        let RecoveryKeys { identity, recipient } = RecoverySecret::from_words(words)?.keys()?;
+        let device = DeviceId::from(&identity.public());
+        let name = device.to_string();
+        let key = Key {
+            id: &name,
+            signing: &identity,
+        };
+        let shown: pb::DeviceLists = wire.call(&Call::get("/v1/vault/devices"), key).await?.message()?;
+        let newest = shown.lists.last().cloned().context("no list")?;
+        let list = Signed::<DeviceList>::try_from(newest)?;
+        let (id, epoch) = (list.claimed().patient_id, list.claimed().root_epoch);
+        let mut listed = list.claimed().devices.iter().zip(&shown.devices);
+        let own = listed.find(|(listed, _)| listed.id() == device);
+        let (_, own) = own.context("it is not listed")?;
+        let context = RootKeyContext {
+            patient: id,
+            epoch,
+            device,
+        };
+        let sealed = SealedBytes::try_from(shown.root_key.clone())?;
+        let root = open_root_key(&recipient, &context, &sealed, &list.claimed().vault_key)?;
+        Ok(Self {
+            id,
+            vault_key: root.vault_key(&id, epoch)?,
+            chain: DeviceChain::try_from(own.chain.clone())?,
+            list,
+            name,
+            device: identity,
+            recipient,
+            root,
+            head: HeadRef {
+                sequence: 0,
+                hash: Sha256Digest::of(b"none"),
+            },
         })
     }
 
@@ -327,6 +370,21 @@ impl RawPatient {
             rotation: Some(rotation),
         };
         Ok((message, list))
+    }
+
+    /// Changes what the list says of the devices that there are; the server must take it.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub async fn relist(&mut self, wire: &Wire, edit: impl FnOnce(&mut DeviceList)) -> Result<()> {
+        let list = self.next_list(edit);
+        let message = pb::ChangeDevices {
+            list: Some(list.to_message()),
+            ..pb::ChangeDevices::default()
+        };
+        self.change(wire, &message).await?.message::<pb::Accepted>()?;
+        self.list = list;
+        Ok(())
     }
 
     /// Posts a change of the list.

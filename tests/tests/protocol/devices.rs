@@ -4,7 +4,9 @@
 mod forks;
 mod headroom;
 mod malicious;
+mod removal;
 mod stolen;
+mod unreadable;
 
 use std::{
     collections::{BTreeSet, HashSet},

@@ -212,14 +212,21 @@ struct ConditionsView {
     from: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     to: Option<String>,
+    /// Another device has sealed what does not open.
+    #[serde(rename = "conditions_unreadable", skip_serializing_if = "std::ops::Not::not")]
+    unreadable: bool,
 }
 
-impl From<&Conditions> for ConditionsView {
-    fn from(conditions: &Conditions) -> Self {
+impl From<Option<&Conditions>> for ConditionsView {
+    fn from(conditions: Option<&Conditions>) -> Self {
+        let none = Conditions::default();
+        let unreadable = conditions.is_none();
+        let conditions = conditions.unwrap_or(&none);
         Self {
             media_types: conditions.media_types.iter().map(ToString::to_string).collect(),
             from: conditions.from.map(|day| day.to_string()),
             to: conditions.to.map(|day| day.to_string()),
+            unreadable,
         }
     }
 }
@@ -231,6 +238,7 @@ impl Entry {
             media_types,
             from,
             to,
+            unreadable,
         } = &self.conditions;
         let days = match (from, to) {
             (None, None) => String::new(),
@@ -242,6 +250,12 @@ impl Entry {
             self.purpose.unwrap_or_default().to_owned(),
             media_types.join(" or "),
             days,
+            if *unreadable {
+                "conditions that do not open"
+            } else {
+                ""
+            }
+            .to_owned(),
         ];
         all.iter()
             .filter(|one| !one.is_empty())
@@ -269,7 +283,7 @@ impl From<&PermissionInfo> for Entry {
             records: permission.records.iter().map(ToString::to_string).collect(),
             collection_id: permission.collection.map(|id| id.to_string()),
             purpose: permission.purpose.map(Purpose::code),
-            conditions: (&permission.conditions).into(),
+            conditions: permission.conditions.as_ref().into(),
             delegate_id: permission
                 .delegate
                 .as_ref()
@@ -359,11 +373,11 @@ mod tests {
             records: vec![RecordId::from_bytes([4; 16])],
             collection: None,
             purpose: Some(Purpose::TREAT),
-            conditions: Conditions {
+            conditions: Some(Conditions {
                 media_types: ["text/plain".parse().unwrap()].into(),
                 from: Some("2026-05-01".parse().unwrap()),
                 to: None,
-            },
+            }),
             delegate: None,
         };
         let entry = json!({

@@ -192,7 +192,8 @@ fn in_force<T>(used: client_sdk::Result<T>, pages: Vec<Page>) -> Result<(T, Vec<
 fn to_finish(unfinished: Option<&String>) -> String {
     unfinished.map_or_else(String::new, |why| {
         format!(
-            "What the one before could open is not all under new keys yet ({why}): run medvault agent --once.\n"
+            "What the one before could open is not all under new keys yet ({why}): it goes on with the next command that needs the \
+             server, such as medvault records.\n"
         )
     })
 }
@@ -201,8 +202,9 @@ fn to_finish(unfinished: Option<&String>) -> String {
 fn to_leave(members: &[String]) -> String {
     let text = |member: &String| {
         format!(
-            "{member} stays for a week, so that nobody who has one device of yours can take it from you. It goes at once with \
-             medvault device remove {member} --lost on another device.\n"
+            "{member} stays for a week, so that nobody who has one device of yours can take it from you. Then this device removes \
+             it, with the next command that needs the server. It goes at once with medvault device remove {member} --lost on another \
+             device.\n"
         )
     };
     members.iter().map(text).collect()

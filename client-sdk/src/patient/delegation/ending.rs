@@ -117,8 +117,8 @@ impl Patient {
     async fn newest_epochs(&self, delegation: &VerifiedDelegation) -> Result<Vec<Collection>> {
         let ring = self.refresh_ring().await?;
         let newest = |id: &CollectionId| {
-            let current = ring.current(*id).map(|(collection, _)| collection);
-            current.ok_or_else(|| tampered("the server does not show a collection of it"))
+            let newest = ring.newest(*id);
+            newest.ok_or_else(|| tampered("the server does not show a collection of it"))
         };
         delegation.collections.ids().iter().map(newest).collect()
     }
@@ -133,12 +133,12 @@ impl Patient {
         {
             let ring = self.refresh_ring().await?;
             for newest in last {
-                if ring.current(newest.id).is_none() {
+                if ring.newest(newest.id).is_none() {
                     return Err(tampered("the server does not show a collection of it"));
                 }
                 let id = newest.id;
                 let up_to = (0..=newest.epoch).map(|epoch| Collection { id, epoch });
-                open.extend(up_to.filter(|collection| ring.key(*collection).is_some()));
+                open.extend(up_to.filter(|collection| ring.is_open(*collection)));
             }
         }
         for collection in &open {

@@ -27,7 +27,7 @@ pub use self::{
     ending::EndedDelegation,
     giving::DelegationTerms,
 };
-use super::Patient;
+use super::{Patient, known::readable};
 use crate::{Error, Result, clock::Moment};
 
 /// Whether a delegate may act.
@@ -139,16 +139,16 @@ impl Patient {
 
     /// A delegate of hers, by the name that she gave her.
     pub(super) fn delegate_ref(&self, delegation: &VerifiedDelegation) -> Result<DelegateRef> {
-        let known = self.keys.known();
-        let root = known
-            .root_of(delegation.root_epoch)
-            .ok_or_else(|| tampered("its name is under a root key that is not hers"))?;
+        let (known, id) = (self.keys.known(), delegation.delegation_id);
         let sealed = delegation.sealed_name.as_bytes();
-        let name = root.open_delegate_name(sealed, &self.id(), &delegation.delegation_id);
+        let name = match known.root_of(delegation.root_epoch) {
+            Some(root) => root.open_delegate_name(sealed, &self.id(), &id).map_err(tampered),
+            None => Err(tampered("its name is under a root key that is not hers")),
+        };
         Ok(DelegateRef {
-            delegation: delegation.delegation_id,
+            delegation: id,
             id: delegation.delegate_id,
-            name: name.map_err(tampered)?.as_str().to_owned(),
+            name: readable(name, &id)?.as_str().to_owned(),
         })
     }
 
@@ -214,6 +214,8 @@ impl Patient {
             return Err(tampered("it is somebody else's"));
         }
         self.known_device(delegation.device()).await?;
+        // Its name may be under a root key that another device has made since.
+        self.known_epoch(delegation.root_epoch).await?;
         Ok(delegation)
     }
 

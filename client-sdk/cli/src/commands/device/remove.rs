@@ -8,11 +8,11 @@ use std::{
 use clap::Args;
 use client_sdk::{
     DeviceId, Patient,
-    patient::{Given, GivenKind, Removal},
+    patient::{DeviceInfo, Given, GivenKind, Removal},
 };
 use serde::Serialize;
 
-use super::read_line;
+use super::{Entry, read_line, rows as rows_of};
 use crate::{
     args,
     confirm::confirm,
@@ -44,7 +44,7 @@ pub(crate) struct RemoveOptions {
     /// stays, once you have confirmed it
     #[arg(long, value_name = "WHEN", requires = "lost", value_parser = args::since)]
     since: Option<u64>,
-    /// Confirm what stays without being asked
+    /// Confirm what stays, or is still listed and goes as well, without being asked
     #[arg(long)]
     yes: bool,
 }
@@ -79,32 +79,36 @@ pub(super) async fn remove(context: &Context, options: RemoveOptions) -> Result<
     }
     let patient = context.patient().await?;
     let device = find(&patient, &options.device).await?;
+    confirm_goes(&patient.left_on_list(device).await?, device, options.yes)?;
     let mut stays = Vec::new();
     if let Some(since) = options.since {
-        stays = patient.given_by(device, Some(since)).await?;
-        stays.retain(|given| given.earlier);
+        stays = patient
+            .staying(device, Some(since), |given| given.earlier)
+            .await?;
         confirm_stays(&stays, options.yes, "leave out --since to have all of it end")?;
     }
-    finish(context, &patient, (device, options.device), "removed", &stays).await
+    finish(context, &patient, (device, options.device), REMOVED, &stays).await
 }
 
 pub(super) async fn retire(context: &Context, options: RetireOptions) -> Result<(), Failure> {
     let patient = context.patient().await?;
     let device = find(&patient, &options.device).await?;
-    let mut stays = patient.given_by(device, None).await?;
+    let given = patient.given_by(device, None).await?;
     let unknown = options
         .end
         .iter()
-        .find(|id| !stays.iter().any(|given| given.id == **id));
+        .find(|id| !given.iter().any(|given| given.id == **id));
     if let Some(id) = unknown {
         return Err(Failure::usage(format!(
             "{} has given no {id}: see medvault device given",
             plain(&options.device)
         )));
     }
-    stays.retain(|given| !options.end.contains(&given.id));
+    let stays = patient
+        .staying(device, None, |given| !options.end.contains(&given.id))
+        .await?;
     confirm_stays(&stays, options.yes, "name with --end what is to end")?;
-    finish(context, &patient, (device, options.device), "retired", &stays).await
+    finish(context, &patient, (device, options.device), RETIRED, &stays).await
 }
 
 /// By its id a removal that was broken off is taken up again.
@@ -134,16 +138,38 @@ fn is_retired(context: &Context) -> Result<bool, Failure> {
     }
 }
 
-fn confirm_stays(stays: &[Given], yes: bool, otherwise: &str) -> Result<(), Failure> {
-    if stays.is_empty() || yes {
+/// Of a device that is off the list: what it had added goes as well, unless she says otherwise.
+fn confirm_goes(left: &[DeviceInfo], device: DeviceId, yes: bool) -> Result<(), Failure> {
+    if left.is_empty() || yes {
         return Ok(());
     }
-    let rows: Vec<_> = stays.iter().map(Row::from).collect();
+    let rows: Vec<_> = left.iter().map(Entry::from).collect();
+    let about = format!(
+        "The device is off the list. It had added these, which are there still:\n{}",
+        rows_of(&rows)
+    );
+    let otherwise = format!("to say what stays, medvault device retire {device}");
+    if !stdin().is_terminal() {
+        return Err(Failure::usage(format!(
+            "the device is off the list, and {} that it had added are there still: see medvault device given {device}; to remove \
+             them as well, give --yes; {otherwise}",
+            left.len()
+        )));
+    }
+    confirm(&about, &format!("Do they go as well? If not, {otherwise}."))
+}
+
+fn confirm_stays(stays: &[Given], yes: bool, otherwise: &str) -> Result<(), Failure> {
+    // What is spent needs no new signature.
+    let rows: Vec<_> = stays.iter().filter(|given| !given.spent).map(Row::from).collect();
+    if rows.is_empty() || yes {
+        return Ok(());
+    }
     let about = format!("This stays, signed again by this device:\n{}", rows_text(&rows));
     if !stdin().is_terminal() {
         return Err(Failure::usage(format!(
             "nobody is there to confirm what stays, {} in number: see medvault device given, then give --yes; or {otherwise}",
-            stays.len()
+            rows.len()
         )));
     }
     confirm(&about, &format!("Does all of it stay? If not, {otherwise}."))
@@ -158,16 +184,23 @@ async fn finish(
 ) -> Result<(), Failure> {
     let keep: HashSet<String> = stays.iter().map(|given| given.id.clone()).collect();
     let bar = Bar::records("Re-wrapping", context.json());
+    let again = match done {
+        RETIRED => format!("retire {device}"),
+        _ => format!("remove {device} --lost --yes"),
+    };
     let Removal {
         ended,
         signed_again,
         not_signed_again,
         leaving,
-    } = patient.remove_device(device, &keep, &bar).await.inspect_err(|_| {
-        note(&format!(
-            "If the device is off the list already, the rest goes on with: medvault device remove {device} --lost"
-        ));
-    })?;
+    } = patient
+        .remove_device(device, &keep, &bar)
+        .await
+        .inspect_err(|_| {
+            note(&format!(
+                "If the device is off the list already, the rest goes on with: medvault device {again}"
+            ));
+        })?;
     context.print(&Removed {
         done,
         device_id: device.to_string(),
@@ -192,6 +225,9 @@ struct Row {
     name: String,
     given: String,
     earlier: bool,
+    /// Nothing is left of it, as the server says.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    spent: bool,
     #[serde(skip)]
     given_ms: u64,
 }
@@ -211,6 +247,7 @@ impl From<&Given> for Row {
             name: given.name.clone(),
             given: timestamp(given.created),
             earlier: given.earlier,
+            spent: given.spent,
             given_ms: given.created,
         }
     }
@@ -222,7 +259,11 @@ fn rows_text(rows: &[Row]) -> String {
         rows.iter().map(|row| {
             [
                 row.id.clone(),
-                row.kind.to_owned(),
+                if row.spent {
+                    format!("{}, spent", row.kind)
+                } else {
+                    row.kind.to_owned()
+                },
                 moment(row.given_ms),
                 plain(&row.name),
             ]
@@ -285,9 +326,13 @@ impl Report for Removed {
         }
         for member in &self.leaving {
             text += &format!(
-                "Still there: {member}. It leaves when another device of yours removes it as well, or in a week.\n"
+                "Still there: {member}. It leaves when another device of yours removes it as well; or in a week, when this device \
+                 removes it with the next command that needs the server.\n"
             );
         }
         text
     }
 }
+
+const REMOVED: &str = "removed";
+const RETIRED: &str = "retired";
