@@ -38,6 +38,14 @@ fn taken<T: Clone>(kept: &Taken<T>) -> Vec<T> {
 
 /// From now on it takes the permissions that she signs.
 fn take_permissions(liar: &Liar) -> Taken<PermissionBody> {
+    take_such(liar, |_| true)
+}
+
+/// The same of some of them; the others reach the server.
+fn take_such(
+    liar: &Liar,
+    which: impl Fn(&PermissionBody) -> bool + Send + Sync + 'static,
+) -> Taken<PermissionBody> {
     let kept: Taken<PermissionBody> = Arc::default();
     let keep = kept.clone();
     liar.take(move |asked, body| {
@@ -46,7 +54,7 @@ fn take_permissions(liar: &Liar) -> Taken<PermissionBody> {
             "POST /v1/vault/emergency" => pb::PutEmergency::decode(body.clone()).ok()?.permission,
             _ => return None,
         };
-        let body = PermissionBody::decode(&permission?.body).ok()?;
+        let body = PermissionBody::decode(&permission?.body).ok().filter(|body| which(body))?;
         keep.lock().unwrap_or_else(PoisonError::into_inner).push(body);
         Some(Bytes::new())
     });
@@ -291,9 +299,9 @@ fn a_card_gets_no_more_than_was_signed() -> Result<()> {
         let added = patient.run(&["emergency", "guardian", "add", &guardian])?;
         let of_guardian = text(&added, "permission_id")?;
         say(&liar, &of_guardian, |entry| entry.uses_left = 4000)?;
-        let kept = take_permissions(&liar);
-        // The card before is revoked first: the collection gets a new key, and the guardian's permission
-        // another wrap.
+        // The new card is taken; then the one before it is revoked, the collection gets a new key, and the guardian's
+        // permission another wrap.
+        let kept = take_such(&liar, |body| body.replaces.is_some());
         try_to(
             &patient.without(without),
             &["emergency", "card", "--pdf", &page("second.pdf")],
