@@ -66,6 +66,11 @@ impl Vault {
             collections: collections.collect(),
             last_placement,
             root_epoch: patient_row.root_epoch,
+            kept: self
+                .shared
+                .kept_epochs(&patient_row)
+                .map(|kept| kept.root_epoch)
+                .collect(),
         })
     }
 }

@@ -119,6 +119,7 @@ impl Shared {
             .await?;
         let mut devices = Vec::with_capacity(row.devices.len());
         let (mut root_key, mut approval) = (None, Bytes::new());
+        let kept_root_keys = self.kept_root_keys(patient, device, &row).await?;
         for id in &row.devices {
             let id = DeviceId::try_from(id.as_ref()).map_err(Refusal::damaged)?;
             let stored = tables::device(id).get(&*self.ledger).await?.unwrap_or_default();
@@ -138,6 +139,8 @@ impl Shared {
             root_key,
             previous_root_keys: row.previous_root_keys,
             approval,
+            kept_root_keys,
+            passed_over: row.passed_over,
         })
     }
 }
@@ -326,7 +329,8 @@ impl Operation for ChangeDevices {
                 let vault_key = PatientSigned::<VaultKeyStatement>::try_from(rotation.vault_key.clone())?;
                 let vault_key = verify_vault_key(vault_key, &list, list.signer)?;
                 row.vault_key = Some(vault_key.to_message());
-                tx.rotate(rotation, &list, &before).await?;
+                pass_over(&mut row, rotation, &list)?;
+                tx.rotate(&mut row, rotation, &list, &before).await?;
             }
             _ => {
                 return Err(Refusal::new(
@@ -349,6 +353,7 @@ impl Tx<'_> {
     /// Puts the new root key to all devices that stay, and all collections under it (DEV-13).
     async fn rotate(
         &mut self,
+        row: &mut PatientRow,
         rotation: &pb::Rotation,
         list: &DeviceList,
         before: &DeviceList,
@@ -363,6 +368,7 @@ impl Tx<'_> {
             Problem::Malformed,
             "not one root key for each device",
         )?;
+        self.keep_epoch(list.patient_id, row, &stay).await?;
         for (id, sealed) in stay.into_iter().zip(&rotation.root_keys) {
             SealedBytes::try_from(Some(sealed.clone()))?;
             self.take_root_key(id, Some(sealed.clone())).await?;
@@ -426,6 +432,25 @@ impl Tx<'_> {
         }
         Ok(())
     }
+}
+
+/// Notes which root epochs a rotation passes over: there are so many before it.
+fn pass_over(row: &mut PatientRow, rotation: &pb::Rotation, list: &DeviceList) -> Result<(), Refusal> {
+    let pb::Rotation {
+        passed_over: epochs, ..
+    } = *rotation;
+    ensure(
+        epochs < list.root_epoch,
+        Problem::Malformed,
+        "it passes over more root epochs than there are",
+    )?;
+    if epochs > 0 {
+        row.passed_over.push(pb::PassedOver {
+            root_epoch: list.root_epoch,
+            epochs,
+        });
+    }
+    Ok(())
 }
 
 fn key_wrap(wrap: &Bytes) -> Result<Bytes, Refusal> {

@@ -72,7 +72,8 @@ impl Tx<'_> {
         Ok(self.now >= row.listed.saturating_add(self.delay()))
     }
 
-    fn delay(&self) -> u64 {
+    /// How long what she falls back on is safe from a single device, in milliseconds.
+    pub(super) fn delay(&self) -> u64 {
         millis(self.shared.limits.recovery_delay)
     }
 }
