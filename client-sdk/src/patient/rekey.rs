@@ -32,7 +32,11 @@ impl Patient {
         for _ in 0..MAX_TRIES {
             let done = async {
                 let current = self.newer_epoch(old).await?;
-                if self.ring.lock().await.key(old).is_some() {
+                let open = {
+                    let ring = self.ring.lock().await;
+                    ring.key(old).is_some() || ring.lost(old).is_some()
+                };
+                if open {
                     self.rewrap(old, current, progress).await?;
                 }
                 // Who still acts for her is not left without the new key.

@@ -261,11 +261,14 @@ impl Patient {
     pub(super) async fn retire_old_epochs(&self, progress: &dyn Progress) -> Result<()> {
         let old: Vec<Collection> = {
             let ring = self.refresh_ring().await?;
+            // What lies under a key that does not open is brought under a new one by what it came with (DEV-26).
             let open = |(id, _, keys): (CollectionId, _, &[Option<CollectionKey>])| {
                 let before = keys.split_last().map_or(&[][..], |(_, before)| before);
-                let numbered = (0..).zip(before).filter(|(_, key)| key.is_some());
-                numbered
-                    .map(|(epoch, _)| Collection { id, epoch })
+                let numbered = (0..).zip(before);
+                let placed = numbered.map(|(epoch, key)| (Collection { id, epoch }, key));
+                placed
+                    .filter(|(of, key)| key.is_some() || ring.lost(*of).is_some())
+                    .map(|(of, _)| of)
                     .collect::<Vec<_>>()
             };
             let records = ring.keys().filter(|(id, ..)| *id != CollectionId::OWN);

@@ -137,18 +137,22 @@ impl Patient {
         })
     }
 
-    /// A delegate of hers, by the name that she gave her.
+    /// A delegate of hers, by the name that she gave her. Under a root key that does not open, or with a name that is none, she is
+    /// called by her id: whoever has put that must not keep the delegation from being ended (DEV-26).
     pub(super) fn delegate_ref(&self, delegation: &VerifiedDelegation) -> Result<DelegateRef> {
         let known = self.keys.known();
-        let root = known
-            .root_of(delegation.root_epoch)
-            .ok_or_else(|| tampered("its name is under a root key that is not hers"))?;
         let sealed = delegation.sealed_name.as_bytes();
-        let name = root.open_delegate_name(sealed, &self.id(), &delegation.delegation_id);
+        let name = known.root_of(delegation.root_epoch).and_then(|root| {
+            root.open_delegate_name(sealed, &self.id(), &delegation.delegation_id)
+                .ok()
+        });
         Ok(DelegateRef {
             delegation: delegation.delegation_id,
             id: delegation.delegate_id,
-            name: name.map_err(tampered)?.as_str().to_owned(),
+            name: name.map_or_else(
+                || delegation.delegate_id.to_string(),
+                |name| name.as_str().to_owned(),
+            ),
         })
     }
 
