@@ -4,6 +4,7 @@
 mod forks;
 mod headroom;
 mod malicious;
+mod rotations;
 mod stolen;
 
 use std::{
