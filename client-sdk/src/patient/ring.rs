@@ -173,7 +173,7 @@ impl Patient {
 
 impl Keyed {
     /// Opens a collection as the server shows it. A key that does not open is as good as closed: it must not stand in the way of
-    /// the other collections. The current one counts only under the newest root key, which no removed device knows (DEV-26).
+    /// the other collections. The current one counts only under the newest root key, which no removed device knows (DEV-27).
     fn open(known: &Known, id: CollectionId, message: &pb::CollectionEpochs) -> Result<Self> {
         let (patient, newest) = (known.newest().patient_id, known.newest().root_epoch);
         let open_name = |(_, root): (u64, &VaultRootKey)| {
@@ -217,7 +217,7 @@ impl Keyed {
         u64::try_from(self.keys.len().saturating_sub(1)).unwrap_or(u64::MAX)
     }
 
-    /// Takes what lies there under an earlier root key for what does not open, but for the current key.
+    /// Takes what lies there under an earlier root key for what does not open, but for the current key (DEV-27).
     fn fill(
         &mut self,
         root: &VaultRootKey,
@@ -263,3 +263,36 @@ fn tampered<E: std::fmt::Display>(cause: E) -> Error {
 }
 
 const EPOCHS: &str = "epochs";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// DEV-27: whoever knows the root key of an epoch that is over, and has a server that helps, can have said to be kept there what
+    /// he likes: nothing is sealed with it.
+    #[test]
+    fn what_is_kept_is_never_the_current_key() {
+        let (patient, id) = (PatientId::from_bytes([1; 32]), CollectionId::DEFAULT);
+        let root = VaultRootKey::from_bytes(&[2; 32]);
+        let wrap = |epoch: u64| {
+            let key = CollectionKey::from_bytes(&[3; 32]);
+            let wrapped = root.wrap_collection_key(&key, &patient, &Collection { id, epoch });
+            Bytes::copy_from_slice(wrapped.unwrap().as_bytes())
+        };
+        let mut keyed = Keyed {
+            name: Name::try_from("default".to_owned()).unwrap(),
+            keys: vec![None, None, None],
+            lost: [1, 2].map(|epoch| (epoch, Bytes::from_static(&[0; 104]))).into(),
+            named: true,
+        };
+        let kept = pb::CollectionEpochs {
+            key_wraps: vec![wrap(0), wrap(1), wrap(2)],
+            ..pb::CollectionEpochs::default()
+        };
+        keyed.fill(&root, &patient, id, &kept);
+        // The first is closed, and stays so.
+        let open: Vec<_> = keyed.keys.iter().map(Option::is_some).collect();
+        assert_eq!(open, [false, true, false]);
+        assert!(!keyed.lacks() && keyed.lost.contains_key(&2));
+    }
+}

@@ -225,7 +225,9 @@ async fn garbage_under_a_root_key_that_opens_loses_nothing() -> Result<()> {
             "on the first device, before anything is done"
         );
         if !by_kit {
-            theft.patient.run(&["device", "remove", "Thief", "--lost"])?;
+            // By its id: under the root key that opens he has called all devices the same.
+            let device = theft.thief.device_id().to_string();
+            theft.patient.run(&["device", "remove", &device, "--lost"])?;
         }
         let (machine, restored) = theft.recover()?;
         ensure!(restored["passed_over"].is_null() != by_kit, "{restored}");
