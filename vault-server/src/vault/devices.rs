@@ -21,7 +21,7 @@ use protocol_spec::{
 
 use super::{
     Caller, Intent, Refusal, Shared, Vault,
-    collections::{MAX_COLLECTIONS, MAX_EPOCHS, MAX_SEALED_NAME},
+    collections::{MAX_COLLECTIONS, MAX_EPOCHS, MAX_OPEN_EPOCHS, MAX_SEALED_NAME, RESERVED_EPOCHS},
     refusal::ensure,
     requests::KEY_WRAP_LEN,
     tables::{self, CollectionRow, Counted, DeviceRow, PatientRow, RowKey},
@@ -283,16 +283,8 @@ impl Operation for ChangeDevices {
         )?;
         let list = verify_next(self.list.clone(), &before)?;
         tx.protects = list.removed(&before).next().is_some();
-        let reserved = if list.may_be_one_of_the_last(&before) {
-            0
-        } else {
-            RESERVED_LISTS
-        };
-        ensure(
-            list.sequence < MAX_LISTS - reserved,
-            Problem::TooMany,
-            "too many lists",
-        )?;
+        let room = tx.room(&list, &before).await?;
+        ensure(list.sequence < room.lists(), Problem::TooMany, "too many lists")?;
         let placed = tables::count(*self.patient.as_bytes(), Counted::Placements);
         let last = tx.read(&placed).await?.unwrap_or_default().value;
         ensure(
@@ -330,6 +322,7 @@ impl Operation for ChangeDevices {
                 let vault_key = verify_vault_key(vault_key, &list, list.signer)?;
                 row.vault_key = Some(vault_key.to_message());
                 pass_over(&mut row, rotation, &list)?;
+                room.check(&rotation.collections)?;
                 tx.rotate(&mut row, rotation, &list, &before).await?;
             }
             _ => {
@@ -411,9 +404,8 @@ impl Tx<'_> {
             // The key of an epoch that is closed is gone.
             let mut kept = old.key_wraps.iter().zip(&new.key_wraps);
             mismatch(kept.all(|(old, new)| old.is_empty() == new.is_empty()))?;
-            let fits =
-                new.key_wraps.len() <= MAX_EPOCHS && (1..=MAX_SEALED_NAME).contains(&new.sealed_name.len());
-            ensure(fits, Problem::Malformed, "too many epochs, or no sealed name")?;
+            let named = (1..=MAX_SEALED_NAME).contains(&new.sealed_name.len());
+            ensure(named, Problem::Malformed, "no sealed name")?;
             for wrap in new
                 .key_wraps
                 .iter()
@@ -431,6 +423,64 @@ impl Tx<'_> {
                 .await?;
         }
         Ok(())
+    }
+}
+
+/// Who uses up what has an end: the more it serves to come back, the longer it goes on.
+#[derive(Clone, Copy)]
+enum Room {
+    /// Any change.
+    Ordinary,
+    /// A removal, or whatever a recovery member signs.
+    Reserved,
+    /// By a settled recovery member, which no device in wrong hands can have made on the way.
+    Settled,
+}
+
+impl Room {
+    /// How many lists there may be then.
+    fn lists(self) -> u64 {
+        match self {
+            Self::Ordinary => MAX_LISTS - RESERVED_LISTS,
+            Self::Reserved => MAX_LISTS,
+            Self::Settled => MAX_LISTS + RESERVED_LISTS,
+        }
+    }
+
+    /// Whether a rotation leaves so many epochs that the next one fits a message (COL-11).
+    fn check(self, collections: &[pb::CollectionEpochs]) -> Result<(), Refusal> {
+        let parts = match self {
+            Self::Ordinary => 0,
+            Self::Reserved => 1,
+            Self::Settled => 2,
+        };
+        let reserved = parts * RESERVED_EPOCHS;
+        let open = |one: &pb::CollectionEpochs| one.key_wraps.iter().filter(|wrap| !wrap.is_empty()).count();
+        let each = collections
+            .iter()
+            .all(|one| one.key_wraps.len() <= MAX_EPOCHS - RESERVED_EPOCHS + reserved);
+        let all = collections.iter().map(open).sum::<usize>();
+        ensure(
+            each && all <= MAX_OPEN_EPOCHS + reserved * MAX_COLLECTIONS,
+            Problem::TooMany,
+            "what epochs are left are kept for removals of devices, and then for recovery",
+        )
+    }
+}
+
+impl Tx<'_> {
+    /// For whom a list uses up what has an end (DEV-17).
+    async fn room(&mut self, list: &DeviceList, before: &DeviceList) -> Result<Room, Refusal> {
+        let member = before
+            .device(list.signer)
+            .is_some_and(ListedDevice::is_for_recovery);
+        Ok(if member && self.is_settled(list.signer).await? {
+            Room::Settled
+        } else if list.may_be_one_of_the_last(before) {
+            Room::Reserved
+        } else {
+            Room::Ordinary
+        })
     }
 }
 
