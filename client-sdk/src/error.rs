@@ -134,7 +134,7 @@ pub enum Error {
         /// The rule that does not hold.
         cause: String,
     },
-    /// The newest vault root key is none that this device can open (DEV-26).
+    /// The newest vault root key is none that this device can open (DEV-30).
     #[error(
         "the root key of epoch {epoch}, put by the device {by:?} at {}, does not open here, or not lead to the one before: if that device \
          may be in wrong hands, `medvault device remove {device} --lost` goes on without it from what the server keeps for a week of the \

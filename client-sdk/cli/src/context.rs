@@ -329,7 +329,7 @@ fn first_line(path: &Path) -> Result<Zeroizing<String>, Failure> {
 const LONGEST: usize = 4096;
 
 /// What other devices of hers have added, on standard error, before anything else (DEV-24). That it cannot be told keeps no command
-/// from running: what is wrong is told by whatever needs the server. Each time: that the newest root key does not open (DEV-26).
+/// from running: what is wrong is told by whatever needs the server. Each time: that the newest root key does not open (DEV-30).
 pub(crate) async fn tell(patient: &Patient) {
     tell_news(patient).await;
     if let Some(error) = patient.unusable_root_key() {

@@ -113,7 +113,7 @@ impl Patient {
         known.newest().devices.iter().map(info).collect()
     }
 
-    /// If the newest root key that this device knows of does not open, or does not lead on: what can be done about it (DEV-26).
+    /// If the newest root key that this device knows of does not open, or does not lead on: what can be done about it (DEV-30).
     pub fn unusable_root_key(&self) -> Option<Error> {
         let known = self.keys.known();
         (!known.is_sound()).then(|| known.unusable())
@@ -569,7 +569,7 @@ pub(super) fn own_chain(
     Err(tampered("no chain leads to this device"))
 }
 
-/// How many root epochs before the next one are passed over (DEV-26).
+/// How many root epochs before the next one are passed over (DEV-30).
 fn passed_over(known: &Known) -> u64 {
     let from = known.goes_on_from().map_or(0, |(epoch, _)| epoch);
     known.newest().root_epoch.saturating_sub(from)

@@ -1,5 +1,5 @@
 //! The root epochs of a vault, and what opens them: the newest root key, as it is sealed to this device; those before, each under
-//! the one after it; and what of them is kept. See `protocol-spec/spec/devices.md` §3 (DEV-5, DEV-25, DEV-26).
+//! the one after it; and what of them is kept. See `protocol-spec/spec/devices.md` §3 (DEV-5, DEV-29, DEV-30).
 
 use std::collections::BTreeMap;
 

@@ -24,7 +24,7 @@ pub(crate) struct Known {
 
 impl Known {
     /// Verifies all lists, and opens what they come with (DEV-2 to DEV-5). A root key that does not open is left out as long
-    /// as there is any that does (DEV-26).
+    /// as there is any that does (DEV-30).
     pub(super) fn read(state: pb::DeviceLists, own: &DeviceKeys, chain: &DeviceChain) -> Result<Self> {
         let mut lists = state.lists.iter().cloned().map(Signed::<DeviceList>::try_from);
         let first = lists.next().ok_or_else(|| tampered("it is empty"))?;
@@ -144,7 +144,7 @@ impl Known {
         self.list(self.epochs.began(epoch)?)
     }
 
-    /// The root key from which a next one goes on, with its epoch (DEV-26).
+    /// The root key from which a next one goes on, with its epoch (DEV-30).
     pub(super) fn goes_on_from(&self) -> Option<(u64, &VaultRootKey)> {
         let epoch = self.epochs.goes_on_from()?;
         Some((epoch, self.root_of(epoch)?))

@@ -261,7 +261,7 @@ impl Patient {
     pub(super) async fn retire_old_epochs(&self, progress: &dyn Progress) -> Result<()> {
         let old: Vec<Collection> = {
             let ring = self.refresh_ring().await?;
-            // What lies under a key that does not open is brought under a new one by what it came with (DEV-26).
+            // What lies under a key that does not open is brought under a new one by what it came with (DEV-30).
             let open = |(id, _, keys): (CollectionId, _, &[Option<CollectionKey>])| {
                 let before = keys.split_last().map_or(&[][..], |(_, before)| before);
                 let numbered = (0..).zip(before);

@@ -96,7 +96,7 @@ impl Patient {
     }
 
     /// Her collections as far as they open without the newest root key, by what is kept of epochs before: a new root key is made
-    /// from there (DEV-26). Nothing else is done with it.
+    /// from there (DEV-30). Nothing else is done with it.
     pub(super) async fn ring_to_go_on(&self) -> Result<Ring> {
         let (list, known) = self.shown_collections().await?;
         let (ring, kept) = self.open_ring(list, &known).await?;
@@ -173,7 +173,7 @@ impl Patient {
 
 impl Keyed {
     /// Opens a collection as the server shows it. A key that does not open is as good as closed: it must not stand in the way of
-    /// the other collections. The current one counts only under the newest root key, which no removed device knows (DEV-27).
+    /// the other collections. The current one counts only under the newest root key, which no removed device knows (DEV-31).
     fn open(known: &Known, id: CollectionId, message: &pb::CollectionEpochs) -> Result<Self> {
         let (patient, newest) = (known.newest().patient_id, known.newest().root_epoch);
         let open_name = |(_, root): (u64, &VaultRootKey)| {
@@ -217,7 +217,7 @@ impl Keyed {
         u64::try_from(self.keys.len().saturating_sub(1)).unwrap_or(u64::MAX)
     }
 
-    /// Takes what lies there under an earlier root key for what does not open, but for the current key (DEV-27).
+    /// Takes what lies there under an earlier root key for what does not open, but for the current key (DEV-31).
     fn fill(
         &mut self,
         root: &VaultRootKey,
@@ -268,7 +268,7 @@ const EPOCHS: &str = "epochs";
 mod tests {
     use super::*;
 
-    /// DEV-27: whoever knows the root key of an epoch that is over, and has a server that helps, can have said to be kept there what
+    /// DEV-31: whoever knows the root key of an epoch that is over, and has a server that helps, can have said to be kept there what
     /// he likes: nothing is sealed with it.
     #[test]
     fn what_is_kept_is_never_the_current_key() {

@@ -1,5 +1,5 @@
 //! What the root epochs that are over could open stays for a while: a root key that does not open, put by a device in wrong
-//! hands, takes the vault from nobody at once. See `spec/devices.md` §3 (DEV-25).
+//! hands, takes the vault from nobody at once. See `spec/devices.md` §3 (DEV-29).
 
 use bytes::Bytes;
 use protocol_spec::{

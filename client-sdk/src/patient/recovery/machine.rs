@@ -46,7 +46,7 @@ pub struct Recovered {
     pub passed_over: Option<PassedOver>,
 }
 
-/// A newest root key that did not open, and that the vault was opened in spite of (DEV-26).
+/// A newest root key that did not open, and that the vault was opened in spite of (DEV-30).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PassedOver {
     /// The first root epoch whose key did not open.
@@ -143,7 +143,7 @@ async fn restore(
 }
 
 /// Adds a machine to the list of devices. If the newest root key does not open, or not lead on, the list goes on from the last one
-/// that does, and those who have put it are not on it any more (DEV-26).
+/// that does, and those who have put it are not on it any more (DEV-30).
 async fn enter(member: &Patient, newcomer: &Newcomer<'_>) -> Result<Option<PassedOver>> {
     let before = member.keys.known();
     if before.is_sound() {

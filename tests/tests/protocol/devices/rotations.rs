@@ -119,7 +119,7 @@ async fn joined(wire: &Wire, by: &Cli) -> Result<RawPatient> {
     newcomer.added(wire).await
 }
 
-/// ATK-96, DEV-25, DEV-26, RCV-4: with the words of her kit she is back, without him, and reads what was there before.
+/// ATK-96, DEV-29, DEV-30, RCV-4: with the words of her kit she is back, without him, and reads what was there before.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_root_key_for_the_thief_alone_does_not_shut_out_a_settled_kit() -> Result<()> {
     play_async(&[Defence::KeptEpochs], async |off| {
@@ -159,7 +159,7 @@ async fn a_root_key_for_the_thief_alone_does_not_shut_out_a_settled_kit() -> Res
     .await
 }
 
-/// ATK-96, DEV-25: one such list after the other, more than epochs are kept.
+/// ATK-96, DEV-29: one such list after the other, more than epochs are kept.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_such_root_keys_push_out_nothing_that_lasted() -> Result<()> {
     let mut theft = Theft::begin(&[], &[]).await?;
@@ -174,7 +174,7 @@ async fn many_such_root_keys_push_out_nothing_that_lasted() -> Result<()> {
     theft.goes_on(&machine, "Practice")
 }
 
-/// ATK-96, DEV-26: a device that is still there says what is wrong and what to do about it, does nothing by itself, and does it
+/// ATK-96, DEV-30: a device that is still there says what is wrong and what to do about it, does nothing by itself, and does it
 /// when it is asked.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn another_device_removes_whoever_put_it() -> Result<()> {
@@ -208,7 +208,7 @@ async fn another_device_removes_whoever_put_it() -> Result<()> {
     Ok(())
 }
 
-/// ATK-96, DEV-5, DEV-26: the root key opens for everybody, and what should lie under it does not: not the root key before, no
+/// ATK-96, DEV-5, DEV-30: the root key opens for everybody, and what should lie under it does not: not the root key before, no
 /// collection. Removed by a device of hers, and by the kit.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn garbage_under_a_root_key_that_opens_loses_nothing() -> Result<()> {
@@ -240,7 +240,7 @@ async fn garbage_under_a_root_key_that_opens_loses_nothing() -> Result<()> {
     Ok(())
 }
 
-/// ATK-96, DEV-26: before he shuts everybody out he has brought her record under a key of his own, and closed the epoch in which
+/// ATK-96, DEV-30: before he shuts everybody out he has brought her record under a key of his own, and closed the epoch in which
 /// her key opened it. The upload key that it came with opens it still.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_he_has_brought_under_his_own_keys_opens_again() -> Result<()> {
@@ -268,7 +268,7 @@ async fn what_he_has_brought_under_his_own_keys_opens_again() -> Result<()> {
     theft.goes_on(&machine, "Practice")
 }
 
-/// DEV-25: after the time for which it is kept, the server has nothing of it any more, and the kit says so. Before that, a device
+/// DEV-29: after the time for which it is kept, the server has nothing of it any more, and the kit says so. Before that, a device
 /// that was removed gets nothing of it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_kept_goes_when_its_time_is_over() -> Result<()> {
@@ -297,7 +297,7 @@ async fn what_is_kept_goes_when_its_time_is_over() -> Result<()> {
     Ok(())
 }
 
-/// DEV-25, DEV-26: a device is removed as ever, and nothing is passed over, by her devices or the kit.
+/// DEV-29, DEV-30: a device is removed as ever, and nothing is passed over, by her devices or the kit.
 #[test]
 fn an_honest_root_key_is_passed_over_by_nobody() -> Result<()> {
     let world = World::start()?;

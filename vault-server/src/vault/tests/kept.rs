@@ -1,4 +1,4 @@
-//! What is kept of root epochs that are over (DEV-25).
+//! What is kept of root epochs that are over (DEV-29).
 
 use protocol_spec::{devices::RECOVERY_DELAY, messages as pb, problem::Problem};
 
