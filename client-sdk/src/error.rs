@@ -134,6 +134,23 @@ pub enum Error {
         /// The rule that does not hold.
         cause: String,
     },
+    /// The newest vault root key is none that this device can open (DEV-30).
+    #[error(
+        "the root key of epoch {epoch}, put by the device {by:?} at {}, does not open here, or not lead to the one before: if that device \
+         may be in wrong hands, `medvault device remove {device} --lost` goes on without it from what the server keeps for a week of the \
+         epoch before; so does `medvault recover` with the words of your kit. If that device is in your hand, look from there first",
+        time(*at)
+    )]
+    RootKeyUnusable {
+        /// The first epoch whose root key does not open.
+        epoch: u64,
+        /// What she calls the device that has put it.
+        by: String,
+        /// That device.
+        device: String,
+        /// When, in milliseconds since 1970, by the clock of that device.
+        at: u64,
+    },
     /// The server shows a record of hers where it lay before.
     #[error(
         "{record} was seen with placement {seen}, and the server shows {}: it shows an older state of the vault, of which \
@@ -375,6 +392,7 @@ impl Error {
             Self::WrongServer { .. } => "wrong-server",
             Self::Refused { problem, .. } => problem.code(),
             Self::Tampered { .. } => "tampered",
+            Self::RootKeyUnusable { .. } => "root-key-unusable",
             Self::OlderPlacement { .. } => "older-placement",
             Self::OlderVault { .. } => "older-vault",
             Self::OtherVault { .. } => "other-vault",
@@ -464,6 +482,16 @@ impl From<crypto::Error> for Error {
             error => Self::Crypto(error),
         }
     }
+}
+
+/// To the second, in UTC. Another device has written it: of years that have no text form the number is shown.
+fn time(ms: u64) -> String {
+    const YEAR_10000: u64 = 253_402_300_800_000;
+    if ms >= YEAR_10000 {
+        return format!("{ms} ms");
+    }
+    let time = std::time::UNIX_EPOCH + std::time::Duration::from_millis(ms);
+    humantime::format_rfc3339_seconds(time).to_string()
 }
 
 fn next_step(problem: Problem) -> &'static str {

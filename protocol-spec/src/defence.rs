@@ -109,6 +109,8 @@ defences! {
     ListedDevices = "listed-devices";
     /// No single device ends at once what she falls back on (DEV-23).
     KeptRecovery = "kept-recovery";
+    /// A new root epoch destroys at once nothing that the one before could open (DEV-29).
+    KeptEpochs = "kept-epochs";
     /// One network address offers a bounded number of new devices (DEV-12).
     OffersOfAddress = "offers-of-address";
     /// Patients enrol by invitation, where they do (ACC-1, ACC-2).

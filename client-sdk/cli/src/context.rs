@@ -355,7 +355,15 @@ const LONGEST: usize = 4096;
 
 /// What other devices of hers have added, on standard error, before anything else (DEV-24). That it cannot be told keeps no command
 /// from running; that there may be something, and why it is not told, is said.
+/// So is, each time, that the newest root key does not open (DEV-30).
 pub(crate) async fn tell(patient: &Patient) {
+    tell_news(patient).await;
+    if let Some(error) = patient.unusable_root_key() {
+        note(&plain(&error.to_string()));
+    }
+}
+
+async fn tell_news(patient: &Patient) {
     let news = match tokio::time::timeout(PATIENCE, patient.news()).await {
         Ok(Ok(news)) => news,
         Ok(Err(Error::Unreachable { .. })) => return,

@@ -113,6 +113,12 @@ impl Patient {
         known.newest().devices.iter().map(info).collect()
     }
 
+    /// If the newest root key that this device knows of does not open, or does not lead on: what can be done about it (DEV-30).
+    pub fn unusable_root_key(&self) -> Option<Error> {
+        let known = self.keys.known();
+        (!known.is_sound()).then(|| known.unusable())
+    }
+
     /// The device with this id or name.
     ///
     /// # Errors
@@ -172,8 +178,11 @@ impl Patient {
             // Before anything is sealed to a list that may be an older one (VLT-3).
             drop(self.catch_up().await?);
             let (known, keys) = self.fetch_devices().await?;
-            let message = {
+            let message = if known.opens() {
                 let ring = self.refresh_ring().await?;
+                self.next_list(&known, &keys, &ring, change)?
+            } else {
+                let ring = self.ring_to_go_on().await?;
                 self.next_list(&known, &keys, &ring, change)?
             };
             match self
@@ -257,7 +266,14 @@ impl Patient {
                 })
             }
             Change::Replace(old, newcomer) => {
-                let old = old(known);
+                let mut old = old(known);
+                // Whoever has put a root key that does not open is given no other; but she is asked about it.
+                let more = self.responsible(known);
+                if !more.is_empty() && !more.iter().any(|id| old.contains(id)) {
+                    return Err(known.unusable());
+                }
+                let more: Vec<_> = more.into_iter().filter(|id| !old.contains(id)).collect();
+                old.extend(more);
                 let missing = old.iter().find(|id| before.device(**id).is_none());
                 if let Some(missing) = missing {
                     return Err(unknown(*missing));
@@ -279,6 +295,7 @@ impl Patient {
                     previous_root_key: self.previous_root(known, &root)?,
                     collections: ring.rewrapped(&self.id(), &root)?,
                     vault_key: Some(self.keys.vault_key(&next)),
+                    passed_over: passed_over(known),
                 };
                 if let Some(newcomer) = newcomer {
                     next.devices.push(self.listed(known, &root, newcomer)?);
@@ -292,6 +309,29 @@ impl Patient {
                 })
             }
         }
+    }
+
+    /// The devices that are to go because the newest root key does not open, or not lead on, with those that are there by their word;
+    /// recovery members have their time (DEV-23). None if it does.
+    pub(super) fn responsible(&self, known: &Known) -> Vec<DeviceId> {
+        let mut going = self.responsible_with_members(known);
+        going.retain(|id| {
+            let listed = known.newest().device(*id);
+            listed.is_some_and(|device| !device.is_for_recovery())
+        });
+        going
+    }
+
+    /// The same with recovery members.
+    pub(super) fn responsible_with_members(&self, known: &Known) -> Vec<DeviceId> {
+        let mut going = Vec::new();
+        for device in known.responsible() {
+            let with = self.going_with(known, device, |_| false);
+            let more: Vec<_> = with.into_iter().filter(|id| !going.contains(id)).collect();
+            going.extend(more);
+        }
+        going.retain(|id| *id != self.keys.own.id());
+        going
     }
 
     /// A new device as the list names it.
@@ -372,7 +412,8 @@ impl Patient {
     }
 
     fn previous_root(&self, known: &Known, root: &VaultRootKey) -> Result<Bytes> {
-        let wrapped = root.wrap_previous(known.root()?, &self.id(), known.newest().root_epoch)?;
+        let (epoch, previous) = known.goes_on_from().ok_or_else(|| known.unusable())?;
+        let wrapped = root.wrap_previous(previous, &self.id(), epoch)?;
         Ok(Bytes::copy_from_slice(wrapped.as_bytes()))
     }
 
@@ -412,7 +453,7 @@ impl Patient {
         let mut lists = known.state().lists.clone();
         lists.extend_from_slice(newer);
         let devices = answer.devices.clone();
-        let state = pb::DeviceLists { lists, ..answer };
+        let state = known.with_newer(lists, answer);
         let fresh = Known::read(state, &self.keys.own, &self.keys.chain)?;
         let keys = recipient_keys(fresh.newest(), &devices)?;
         let _lock = self.session.home.lock().await?;
@@ -527,6 +568,12 @@ pub(super) fn own_chain(
         }
     }
     Err(tampered("no chain leads to this device"))
+}
+
+/// How many root epochs before the next one are passed over (DEV-30).
+fn passed_over(known: &Known) -> u64 {
+    let from = known.goes_on_from().map_or(0, |(epoch, _)| epoch);
+    known.newest().root_epoch.saturating_sub(from)
 }
 
 fn announce(next: &mut DeviceList, leaving: &[DeviceId]) {

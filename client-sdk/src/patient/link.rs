@@ -7,7 +7,7 @@ use bytes::Bytes;
 use crypto::{LinkCode, LinkNonce};
 use prost::Message;
 use protocol_spec::{
-    devices::{DeviceKind, DeviceList, MAX_LISTS},
+    devices::{DeviceKind, DeviceList, MAX_LISTS, RESERVED_LISTS},
     field::Name,
     hash::Sha256Digest,
     ids::{DeviceId, PatientId},
@@ -284,7 +284,7 @@ pub(super) async fn device_lists(server: &Server, after: Option<u64>) -> Result<
                 .saturating_sub(1),
         );
         lists.extend(answer.lists.iter().cloned());
-        if last || u64::try_from(lists.len()).is_ok_and(|count| count > MAX_LISTS) {
+        if last || u64::try_from(lists.len()).is_ok_and(|count| count > MAX_LISTS + RESERVED_LISTS) {
             return Ok(pb::DeviceLists { lists, ..answer });
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! | module | does |
 //! |---|---|
-//! | `keys`, `known` | what her home keeps: keys of this device, lists of all |
+//! | `keys`, `known`, `epochs` | what her home keeps: keys of this device, lists of all, root keys |
 //! | `enrolling` | what the server asks of whoever enrols |
 //! | `devices`, `link` | her devices: add, name; the way of a new one |
 //! | `removing`, `given` | a device is removed: what it has given ends, or is signed again |
@@ -36,6 +36,7 @@ mod delegation;
 mod devices;
 mod emergency;
 mod enrolling;
+mod epochs;
 mod examine;
 mod following;
 mod given;
@@ -108,8 +109,8 @@ pub use self::{
     permissions::{PermissionInfo, PermissionState},
     records::{InstitutionRef, Received, RecordInfo, Records},
     recovery::{
-        Entrusted, EntrustedShare, Kit, NewTrustees, Recovered, RecoveringMachine, RecoveryMember, Rehearsed,
-        Trustee,
+        Entrusted, EntrustedShare, Kit, NewTrustees, PassedOver, Recovered, RecoveringMachine,
+        RecoveryMember, Rehearsed, Trustee,
     },
     removing::Removal,
     requests::{InCollection, PermitTerms, Selection, UploadTerms},

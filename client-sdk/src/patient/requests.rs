@@ -257,7 +257,7 @@ impl Patient {
         let known = self.known_epoch(asked.root_epoch).await?;
         let key = known
             .vault_key(asked.root_epoch)
-            .ok_or_else(|| Error::tampered("the request")("it is sealed to a vault key that is not hers"))?;
+            .ok_or_else(|| Error::tampered("the request")(known.no_vault_key(asked.root_epoch)))?;
         asked.open(self.id(), key, self.session.server.operator_id())
     }
 

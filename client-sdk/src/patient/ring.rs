@@ -2,13 +2,21 @@
 //! root key; what it cannot do is make one, move one to another place, or show an older epoch as the current one.
 //! See `protocol-spec/spec/collections.md` §1.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
 use crypto::{Collection, CollectionKey, TagKey, VaultRootKey, WrappedKey};
-use protocol_spec::{field::Name, ids::CollectionId, messages as pb};
+use protocol_spec::{
+    field::Name,
+    ids::{CollectionId, PatientId},
+    messages as pb,
+    problem::Problem,
+};
 
-use super::{Patient, known::readable};
+use super::{
+    Patient,
+    known::{Known, readable},
+};
 use crate::{Error, Result};
 
 /// Her collections, and the number of the vault's last placement.
@@ -21,11 +29,13 @@ pub(super) struct Ring {
 /// One collection with its keys.
 struct Keyed {
     name: Name,
-    /// By epoch, from 0, none of those that are closed; the last is the current one.
+    /// By epoch, from 0, none of those that are closed or do not open; the last is the current one.
     keys: Vec<Option<CollectionKey>>,
     /// Wraps of epochs that are not closed and whose keys do not open, as they are: the server wants them with each new root
     /// key, and nobody can make better ones.
     unreadable: BTreeMap<u64, Bytes>,
+    /// The name opens.
+    named: bool,
 }
 
 impl Ring {
@@ -107,6 +117,31 @@ impl Patient {
     /// Asks the server for her collections, opens them, and remembers them. One that shows an epoch before one that
     /// was seen is refused (COL-3).
     pub(super) async fn refresh_ring(&self) -> Result<tokio::sync::MutexGuard<'_, Ring>> {
+        let (list, known) = self.shown_collections().await?;
+        known.root()?;
+        let (ring, _) = self.open_ring(list, &known).await?;
+        let mut known = self.ring.lock().await;
+        *known = ring;
+        Ok(known)
+    }
+
+    /// Her collections as far as they open without the newest root key, by what is kept of epochs before: a new root key is made
+    /// from there (DEV-30). Nothing else is done with it.
+    pub(super) async fn ring_to_go_on(&self) -> Result<Ring> {
+        let (list, known) = self.shown_collections().await?;
+        let (ring, kept) = self.open_ring(list, &known).await?;
+        if kept {
+            Ok(ring)
+        } else {
+            Err(Error::Usage(format!(
+                "the server keeps nothing any more of the root epochs before, so this device cannot go on without the newest root key: \
+                 another one, on which that opens, can still remove whoever has put it ({})",
+                known.unusable()
+            )))
+        }
+    }
+
+    async fn shown_collections(&self) -> Result<(pb::CollectionList, Arc<Known>)> {
         let before = self.known_acts().await?.acts().clone();
         let placed = before.last_placement();
         let list: pb::CollectionList = self.session.server.get("/v1/vault/collections").await?;
@@ -118,53 +153,43 @@ impl Patient {
                 "it is of another root key than the list of devices names",
             ));
         }
-        let root = known.root()?;
+        Ok((list, known))
+    }
+
+    /// Opens collections by the root keys that this device has, and what then is missing by what is kept of epochs that are over.
+    /// Also whether anything is kept, as far as it was asked for.
+    async fn open_ring(&self, list: pb::CollectionList, known: &Known) -> Result<(Ring, bool)> {
         let mut ring = Ring {
             last_placement: list.last_placement,
             ..Ring::default()
         };
-        for message in list.collections {
+        for message in &list.collections {
             let id = CollectionId::try_from(message.collection_id.as_ref())?;
-            let keyed = self.open_collection(root, id, &message)?;
+            let keyed = Keyed::open(known, id, message)?;
             self.session
                 .home
                 .keep_highest(EPOCHS, &id.to_string(), keyed.keys.len())?;
             ring.collections.insert(id, keyed);
         }
-        let mut known = self.ring.lock().await;
-        *known = ring;
-        Ok(known)
-    }
-
-    fn open_collection(
-        &self,
-        root: &VaultRootKey,
-        id: CollectionId,
-        message: &pb::CollectionEpochs,
-    ) -> Result<Keyed> {
-        let name = root.open_collection_name(&message.sealed_name, &self.id(), &id);
-        let name = readable(name, &id).map_err(tampered)?;
-        let mut keys = Vec::with_capacity(message.key_wraps.len());
-        let mut unreadable = BTreeMap::new();
-        for (epoch, wrap) in (0..).zip(&message.key_wraps) {
-            if wrap.is_empty() {
-                keys.push(None);
-                continue;
+        let mut any = false;
+        for (epoch, root) in known.roots().filter(|(epoch, _)| list.kept.contains(epoch)) {
+            if !ring.collections.values().any(Keyed::lacks) && (any || known.opens()) {
+                break;
             }
-            // One that does not open must not stand in the way of the other collections (DEV-25).
-            let wrapped = WrappedKey::try_from(wrap.as_ref());
-            let open = |wrapped| root.unwrap_collection_key(&wrapped, &self.id(), &Collection { id, epoch });
-            let key = wrapped.and_then(open).ok();
-            if key.is_none() {
-                unreadable.insert(epoch, wrap.clone());
+            let path = format!("/v1/vault/collections?kept={epoch}");
+            let kept = match self.session.server.get::<pb::CollectionList>(&path).await {
+                Err(error) if error.is_problem(Problem::NotFound) => continue,
+                kept => kept?,
+            };
+            any = true;
+            for message in &kept.collections {
+                let id = CollectionId::try_from(message.collection_id.as_ref())?;
+                if let Some(keyed) = ring.collections.get_mut(&id) {
+                    keyed.fill(root, &self.id(), id, message);
+                }
             }
-            keys.push(key);
         }
-        Ok(Keyed {
-            name,
-            keys,
-            unreadable,
-        })
+        Ok((ring, any))
     }
 
     /// Looks something up in the ring, and once more after asking the server.
@@ -174,6 +199,85 @@ impl Patient {
         }
         Ok(find(&*self.refresh_ring().await?))
     }
+}
+
+impl Keyed {
+    /// Opens a collection as the server shows it. A key that does not open must not stand in the way of the other collections
+    /// (DEV-25). The current one counts only under the newest root key, which no removed device knows (DEV-31).
+    fn open(known: &Known, id: CollectionId, message: &pb::CollectionEpochs) -> Result<Self> {
+        let (patient, newest) = (known.newest().patient_id, known.newest().root_epoch);
+        let open_name = |(_, root): (u64, &VaultRootKey)| {
+            root.open_collection_name(&message.sealed_name, &patient, &id)
+                .ok()
+        };
+        let name = known.roots().find_map(open_name);
+        let (mut keys, mut unreadable) = (Vec::with_capacity(message.key_wraps.len()), BTreeMap::new());
+        for (epoch, wrap) in (0..).zip(&message.key_wraps) {
+            let is_current = keys.len().checked_add(1) == Some(message.key_wraps.len());
+            let mut roots = known.roots();
+            let key = roots.find_map(|(of, root)| {
+                let counts = of == newest || !is_current;
+                counts
+                    .then(|| unwrapped(root, wrap, &patient, Collection { id, epoch }))
+                    .flatten()
+            });
+            if key.is_none() && !wrap.is_empty() {
+                unreadable.insert(epoch, wrap.clone());
+            }
+            keys.push(key);
+        }
+        Ok(Self {
+            named: name.is_some(),
+            name: readable(name.ok_or_else(|| tampered("its name does not open")), &id)?,
+            keys,
+            unreadable,
+        })
+    }
+
+    /// Whether a key before the current one, or the name, does not open.
+    fn lacks(&self) -> bool {
+        let current = self.current();
+        !self.named || self.unreadable.keys().any(|epoch| *epoch < current)
+    }
+
+    fn current(&self) -> u64 {
+        u64::try_from(self.keys.len().saturating_sub(1)).unwrap_or(u64::MAX)
+    }
+
+    /// Takes what lies there under an earlier root key for what does not open, but for the current key (DEV-31).
+    fn fill(
+        &mut self,
+        root: &VaultRootKey,
+        patient: &PatientId,
+        id: CollectionId,
+        kept: &pb::CollectionEpochs,
+    ) {
+        if !self.named
+            && let Ok(name) = root.open_collection_name(&kept.sealed_name, patient, &id)
+        {
+            (self.name, self.named) = (name, true);
+        }
+        let current = self.current();
+        for (epoch, wrap) in (0..current).zip(&kept.key_wraps) {
+            let at = usize::try_from(epoch).ok().and_then(|at| self.keys.get_mut(at));
+            if let (Some(at), true) = (at, self.unreadable.contains_key(&epoch))
+                && let Some(key) = unwrapped(root, wrap, patient, Collection { id, epoch })
+            {
+                *at = Some(key);
+                self.unreadable.remove(&epoch);
+            }
+        }
+    }
+}
+
+fn unwrapped(
+    root: &VaultRootKey,
+    wrap: &[u8],
+    patient: &PatientId,
+    collection: Collection,
+) -> Option<CollectionKey> {
+    let wrapped = WrappedKey::try_from(wrap).ok()?;
+    root.unwrap_collection_key(&wrapped, patient, &collection).ok()
 }
 
 /// Every vault has it from its enrolment on (COL-9).
@@ -186,3 +290,36 @@ fn tampered<E: std::fmt::Display>(cause: E) -> Error {
 }
 
 const EPOCHS: &str = "epochs";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// DEV-31: whoever knows the root key of an epoch that is over, and has a server that helps, can have said to be kept there what
+    /// he likes: nothing is sealed with it.
+    #[test]
+    fn what_is_kept_is_never_the_current_key() {
+        let (patient, id) = (PatientId::from_bytes([1; 32]), CollectionId::DEFAULT);
+        let root = VaultRootKey::from_bytes(&[2; 32]);
+        let wrap = |epoch: u64| {
+            let key = CollectionKey::from_bytes(&[3; 32]);
+            let wrapped = root.wrap_collection_key(&key, &patient, &Collection { id, epoch });
+            Bytes::copy_from_slice(wrapped.unwrap().as_bytes())
+        };
+        let mut keyed = Keyed {
+            name: Name::try_from("default".to_owned()).unwrap(),
+            keys: vec![None, None, None],
+            unreadable: [1, 2].map(|epoch| (epoch, Bytes::from_static(&[0; 104]))).into(),
+            named: true,
+        };
+        let kept = pb::CollectionEpochs {
+            key_wraps: vec![wrap(0), wrap(1), wrap(2)],
+            ..pb::CollectionEpochs::default()
+        };
+        keyed.fill(&root, &patient, id, &kept);
+        // The first is closed, and stays so.
+        let open: Vec<_> = keyed.keys.iter().map(Option::is_some).collect();
+        assert_eq!(open, [false, true, false]);
+        assert!(!keyed.lacks() && keyed.unreadable.contains_key(&2));
+    }
+}

@@ -8,6 +8,7 @@ mod emergency;
 mod institution;
 mod patient;
 mod reseal;
+mod thief;
 mod wire;
 mod world;
 
@@ -21,6 +22,7 @@ pub use delegate::RawDelegation;
 pub use emergency::RawCard;
 pub use institution::RawInstitution;
 pub use patient::{Offer, RawPatient};
+pub use thief::{Newcomer, Rotation};
 pub use wire::{Answer, Call, Key, Wire, rest};
 pub(crate) use wire::{HttpsClient, believing_client};
 pub use world::RawWorld;

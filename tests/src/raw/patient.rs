@@ -36,11 +36,11 @@ pub struct RawPatient {
     pub vault_key: RecipientSecret,
     /// The newest list, as far as this device knows.
     pub list: Signed<DeviceList>,
-    name: String,
+    pub(super) name: String,
     pub(super) device: SigningIdentity,
-    recipient: RecipientSecret,
-    root: VaultRootKey,
-    chain: DeviceChain,
+    pub(super) recipient: RecipientSecret,
+    pub(super) root: VaultRootKey,
+    pub(super) chain: DeviceChain,
     /// A head of her vault, which her permissions name.
     pub head: HeadRef,
 }
@@ -363,6 +363,7 @@ impl RawPatient {
             previous_root_key: Bytes::copy_from_slice(previous.as_bytes()),
             collections: Vec::new(),
             vault_key: Some(self.vault_key_statement(list.claimed())),
+            passed_over: 0,
         };
         let message = pb::ChangeDevices {
             list: Some(list.to_message()),
@@ -395,7 +396,7 @@ impl RawPatient {
         self.post(wire, "/v1/vault/devices", message).await
     }
 
-    fn next_list(&self, change: impl FnOnce(&mut DeviceList)) -> Signed<DeviceList> {
+    pub(super) fn next_list(&self, change: impl FnOnce(&mut DeviceList)) -> Signed<DeviceList> {
         let before = self.list.claimed();
         let mut next = DeviceList {
             created: now_ms(),

@@ -5,6 +5,7 @@ mod forks;
 mod headroom;
 mod malicious;
 mod removal;
+mod rotations;
 mod stolen;
 mod unreadable;
 

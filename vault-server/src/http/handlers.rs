@@ -474,12 +474,23 @@ pub(super) async fn acts(
     room.reply(app.vault.acts(&auth.caller, after, limit).await)
 }
 
+parameters! {
+    /// As the end of this root epoch found them; without, as they are.
+    struct Collections {
+        kept: Option<u64>,
+    }
+}
+
 pub(super) async fn collections(
     State(app): State<App>,
     auth: Authenticated,
     back: WayBack,
+    Params(asked): Params<Collections>,
 ) -> Answer<pb::CollectionList> {
-    let list = app.vault.collections(&auth.caller).await?;
+    let list = match asked.kept {
+        Some(root_epoch) => app.vault.kept_collections(&auth.caller, root_epoch).await?,
+        None => app.vault.collections(&auth.caller).await?,
+    };
     let bytes = u64::try_from(list.encoded_len()).unwrap_or(u64::MAX);
     back.room(auth.permit, bytes).await?.reply(Ok(list))
 }

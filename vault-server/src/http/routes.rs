@@ -101,7 +101,8 @@ endpoints! {
     GET "/v1/vault/acts" by "P" is handlers::acts;
     POST "/v1/vault/heads" by "P" is handlers::submit_head
         refuses HeadConflict;
-    GET "/v1/vault/collections" by "P" is handlers::collections;
+    GET "/v1/vault/collections" by "P" is handlers::collections
+        refuses NotFound;
     POST "/v1/vault/collections" by "P" is handlers::put_collection
         refuses EpochMismatch TooMany;
     GET "/v1/vault/wraps" by "P" is handlers::wraps;

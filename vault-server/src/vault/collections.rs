@@ -66,6 +66,11 @@ impl Vault {
             collections: collections.collect(),
             last_placement,
             root_epoch: patient_row.root_epoch,
+            kept: self
+                .shared
+                .kept_epochs(&patient_row)
+                .map(|kept| kept.root_epoch)
+                .collect(),
         })
     }
 }
@@ -118,9 +123,9 @@ pub(super) const MAX_COLLECTIONS: usize = 64;
 /// Bounds a row: one epoch a month for eighty years.
 pub(super) const MAX_EPOCHS: usize = 1000;
 /// The last of them, which are kept for removals of devices (COL-11): as many as there can be devices.
-const RESERVED_EPOCHS: usize = 16;
-/// Of all collections together, those that are not closed: with those that 16 rotations bring, their wraps fit a message.
-const MAX_OPEN_EPOCHS: usize = 4096;
+pub(super) const RESERVED_EPOCHS: usize = 16;
+/// Of all collections together, those that are not closed: with those that twice 16 rotations bring, their wraps fit a message.
+pub(super) const MAX_OPEN_EPOCHS: usize = 4096;
 
 impl CollectionRow {
     pub(super) fn current(&self) -> Option<u64> {

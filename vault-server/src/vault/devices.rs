@@ -21,7 +21,7 @@ use protocol_spec::{
 
 use super::{
     Caller, Intent, Refusal, Shared, Vault,
-    collections::{MAX_COLLECTIONS, MAX_EPOCHS, MAX_SEALED_NAME},
+    collections::{MAX_COLLECTIONS, MAX_EPOCHS, MAX_OPEN_EPOCHS, MAX_SEALED_NAME, RESERVED_EPOCHS},
     refusal::ensure,
     requests::KEY_WRAP_LEN,
     tables::{self, CollectionRow, Counted, DeviceRow, PatientRow, RowKey},
@@ -119,6 +119,7 @@ impl Shared {
             .await?;
         let mut devices = Vec::with_capacity(row.devices.len());
         let (mut root_key, mut approval) = (None, Bytes::new());
+        let kept_root_keys = self.kept_root_keys(patient, device, &row).await?;
         for id in &row.devices {
             let id = DeviceId::try_from(id.as_ref()).map_err(Refusal::damaged)?;
             let stored = tables::device(id).get(&*self.ledger).await?.unwrap_or_default();
@@ -138,6 +139,8 @@ impl Shared {
             root_key,
             previous_root_keys: row.previous_root_keys,
             approval,
+            kept_root_keys,
+            passed_over: row.passed_over,
         })
     }
 }
@@ -280,16 +283,8 @@ impl Operation for ChangeDevices {
         )?;
         let list = verify_next(self.list.clone(), &before)?;
         tx.protects = list.removed(&before).next().is_some();
-        let reserved = if list.may_be_one_of_the_last(&before) {
-            0
-        } else {
-            RESERVED_LISTS
-        };
-        ensure(
-            list.sequence < MAX_LISTS - reserved,
-            Problem::TooMany,
-            "too many lists",
-        )?;
+        let room = tx.room(&list, &before).await?;
+        ensure(list.sequence < room.lists(), Problem::TooMany, "too many lists")?;
         let placed = tables::count(*self.patient.as_bytes(), Counted::Placements);
         let last = tx.read(&placed).await?.unwrap_or_default().value;
         ensure(
@@ -326,7 +321,9 @@ impl Operation for ChangeDevices {
                 let vault_key = PatientSigned::<VaultKeyStatement>::try_from(rotation.vault_key.clone())?;
                 let vault_key = verify_vault_key(vault_key, &list, list.signer)?;
                 row.vault_key = Some(vault_key.to_message());
-                tx.rotate(rotation, &list, &before).await?;
+                pass_over(&mut row, rotation, &list)?;
+                room.check(&rotation.collections)?;
+                tx.rotate(&mut row, rotation, &list, &before).await?;
             }
             _ => {
                 return Err(Refusal::new(
@@ -349,6 +346,7 @@ impl Tx<'_> {
     /// Puts the new root key to all devices that stay, and all collections under it (DEV-13).
     async fn rotate(
         &mut self,
+        row: &mut PatientRow,
         rotation: &pb::Rotation,
         list: &DeviceList,
         before: &DeviceList,
@@ -363,6 +361,7 @@ impl Tx<'_> {
             Problem::Malformed,
             "not one root key for each device",
         )?;
+        self.keep_epoch(list.patient_id, row, &stay).await?;
         for (id, sealed) in stay.into_iter().zip(&rotation.root_keys) {
             SealedBytes::try_from(Some(sealed.clone()))?;
             self.take_root_key(id, Some(sealed.clone())).await?;
@@ -405,9 +404,8 @@ impl Tx<'_> {
             // The key of an epoch that is closed is gone.
             let mut kept = old.key_wraps.iter().zip(&new.key_wraps);
             mismatch(kept.all(|(old, new)| old.is_empty() == new.is_empty()))?;
-            let fits =
-                new.key_wraps.len() <= MAX_EPOCHS && (1..=MAX_SEALED_NAME).contains(&new.sealed_name.len());
-            ensure(fits, Problem::Malformed, "too many epochs, or no sealed name")?;
+            let named = (1..=MAX_SEALED_NAME).contains(&new.sealed_name.len());
+            ensure(named, Problem::Malformed, "no sealed name")?;
             for wrap in new
                 .key_wraps
                 .iter()
@@ -426,6 +424,83 @@ impl Tx<'_> {
         }
         Ok(())
     }
+}
+
+/// Who uses up what has an end: the more it serves to come back, the longer it goes on.
+#[derive(Clone, Copy)]
+enum Room {
+    /// Any change.
+    Ordinary,
+    /// A removal, or whatever a recovery member signs.
+    Reserved,
+    /// By a settled recovery member, which no device in wrong hands can have made on the way.
+    Settled,
+}
+
+impl Room {
+    /// How many lists there may be then.
+    fn lists(self) -> u64 {
+        match self {
+            Self::Ordinary => MAX_LISTS - RESERVED_LISTS,
+            Self::Reserved => MAX_LISTS,
+            Self::Settled => MAX_LISTS + RESERVED_LISTS,
+        }
+    }
+
+    /// Whether a rotation leaves so many epochs that the next one fits a message (COL-11).
+    fn check(self, collections: &[pb::CollectionEpochs]) -> Result<(), Refusal> {
+        let parts = match self {
+            Self::Ordinary => 0,
+            Self::Reserved => 1,
+            Self::Settled => 2,
+        };
+        let reserved = parts * RESERVED_EPOCHS;
+        let open = |one: &pb::CollectionEpochs| one.key_wraps.iter().filter(|wrap| !wrap.is_empty()).count();
+        let each = collections
+            .iter()
+            .all(|one| one.key_wraps.len() <= MAX_EPOCHS - RESERVED_EPOCHS + reserved);
+        let all = collections.iter().map(open).sum::<usize>();
+        ensure(
+            each && all <= MAX_OPEN_EPOCHS + reserved * MAX_COLLECTIONS,
+            Problem::TooMany,
+            "what epochs are left are kept for removals of devices, and then for recovery",
+        )
+    }
+}
+
+impl Tx<'_> {
+    /// For whom a list uses up what has an end (DEV-17).
+    async fn room(&mut self, list: &DeviceList, before: &DeviceList) -> Result<Room, Refusal> {
+        let member = before
+            .device(list.signer)
+            .is_some_and(ListedDevice::is_for_recovery);
+        Ok(if member && self.is_settled(list.signer).await? {
+            Room::Settled
+        } else if list.may_be_one_of_the_last(before) {
+            Room::Reserved
+        } else {
+            Room::Ordinary
+        })
+    }
+}
+
+/// Notes which root epochs a rotation passes over: there are so many before it.
+fn pass_over(row: &mut PatientRow, rotation: &pb::Rotation, list: &DeviceList) -> Result<(), Refusal> {
+    let pb::Rotation {
+        passed_over: epochs, ..
+    } = *rotation;
+    ensure(
+        epochs < list.root_epoch,
+        Problem::Malformed,
+        "it passes over more root epochs than there are",
+    )?;
+    if epochs > 0 {
+        row.passed_over.push(pb::PassedOver {
+            root_epoch: list.root_epoch,
+            epochs,
+        });
+    }
+    Ok(())
 }
 
 fn key_wrap(wrap: &Bytes) -> Result<Bytes, Refusal> {

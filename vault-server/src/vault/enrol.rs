@@ -263,6 +263,7 @@ impl Operation for EnrolPatient<'_> {
         tx.join(device, joining).await?;
         let row = PatientRow {
             vault_key: Some(vault_key.to_message()),
+            root_since: tx.now,
             ..PatientRow::default()
         };
         tx.put_list(&key, row, list, device.chain()).await?;

@@ -67,12 +67,13 @@ impl Tx<'_> {
     }
 
     /// Whether a device has been on the list for so long that her other devices have been told.
-    async fn is_settled(&mut self, device: DeviceId) -> Result<bool, Refusal> {
+    pub(super) async fn is_settled(&mut self, device: DeviceId) -> Result<bool, Refusal> {
         let row = self.read_existing(&tables::device(device)).await?;
         Ok(self.now >= row.listed.saturating_add(self.delay()))
     }
 
-    fn delay(&self) -> u64 {
+    /// How long what she falls back on is safe from a single device, in milliseconds.
+    pub(super) fn delay(&self) -> u64 {
         millis(self.shared.limits.recovery_delay)
     }
 }

@@ -14,7 +14,7 @@
 //! | `strangers` | what others see of a patient |
 //! | `programs` | client programs that the registrar vouches for |
 //! | `acts` | what was done to a vault, and the heads over it |
-//! | `devices`, `links` | the devices of a patient, and those that offer themselves |
+//! | `devices`, `leaving`, `kept`, `links` | the devices of a patient, what one of them cannot take from her at once, and those that offer themselves |
 //! | `delegations`, `held`, `acting` | what patients let others do in their vaults; who may; those who do it |
 //! | `received`, `unanswered` | how much anybody may put before whom; what she does about it |
 //! | `rotation`, `withdrawal`, `terminals`, `standing` | an institution's keys, end and terminals; whether it may still act |
@@ -50,6 +50,7 @@ mod idempotency;
 mod inbox;
 mod index;
 mod intake;
+mod kept;
 mod known;
 mod leaving;
 mod limits;

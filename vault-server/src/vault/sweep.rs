@@ -101,6 +101,10 @@ impl Shared {
             }
             Expiring::Sender(receiver, sender) => self.run(&EndDay { receiver, sender }).await?,
             Expiring::Invitation(body) => over.push(admission::forgotten(&body)),
+            Expiring::Kept(patient, root_epoch) => {
+                over.push(tables::kept_keys(patient, root_epoch).key().clone());
+                over.push(tables::kept_collections(patient, root_epoch).key().clone());
+            }
             Expiring::Offer(link, device) => self.run(&EndOffer { link, device }).await?,
             Expiring::Upload(patient, upload) => match self.end_upload(patient, upload).await {
                 // A request is still sending; it will be refused, and the session ended next time.

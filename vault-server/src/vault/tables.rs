@@ -35,11 +35,13 @@
 //! | 31 device | device | – | [`DeviceRow`]; stays when the device is removed |
 //! | 32 link | link | – | [`LinkRow`] |
 //! | 33 offer | device | – | [`OfferRow`]: where it lies |
+//! | 34 kept keys | patient | root epoch | [`KeptKeysRow`]: the root key of one that is over, for a while |
 //! | 35 entry | institution | sequence | [`pb::DirectoryEntry`] of its chain |
 //! | 36 recipient key | server | SHA-256 of the key | [`RecipientKeyRow`] |
 //! | 37 terminal | institution | terminal | [`TerminalRow`] |
 //! | 38 terminal place | terminal | – | [`TerminalPlaceRow`] |
 //! | 39 program | server | SHA-256 of name, version and target | [`pb::Statement`] |
+//! | 40 kept collections | patient | root epoch | [`KeptCollectionsRow`]: what lay under that key |
 //! | 50 delegation | owner | delegation | [`DelegationRow`] |
 //! | 51 held delegation | delegate | delegation | [`HeldRow`]: whose it is |
 //! | 52 delegated key | owner | delegation ‖ collection ‖ epoch | [`pb::PatientStatement`] |
@@ -415,6 +417,16 @@ pub(super) fn offer(device: DeviceId) -> RowKey<OfferRow> {
     RowKey::new(*device.as_bytes(), 33, [])
 }
 
+/// The root key of an epoch that is over, as it was sealed.
+pub(super) fn kept_keys(patient: PatientId, root_epoch: u64) -> RowKey<KeptKeysRow> {
+    RowKey::new(*patient.as_bytes(), 34, root_epoch.to_be_bytes())
+}
+
+/// What lay under that key.
+pub(super) fn kept_collections(patient: PatientId, root_epoch: u64) -> RowKey<KeptCollectionsRow> {
+    RowKey::new(*patient.as_bytes(), 40, root_epoch.to_be_bytes())
+}
+
 /// Offers of new devices, of all there are.
 pub(super) fn offers() -> RowKey<CountRow> {
     count(SERVER, Counted::Offers)
@@ -604,8 +616,8 @@ pub(super) enum Charged {
 /// By its table.
 pub(super) fn charged(key: &Key) -> Charged {
     // Leaves and manifests come with records that a patient has permitted, segments have a budget of their own; what waits for
-    // the log or its time goes.
-    const NOT: [u8; 5] = [9, 13, 19, 20, 63];
+    // the log or its time goes, and of epochs that are over a few are kept.
+    const NOT: [u8; 7] = [9, 13, 19, 20, 34, 40, 63];
     match key.table.number() {
         18 => Charged::Answer,
         table if NOT.contains(&table) => Charged::Not,
@@ -662,6 +674,8 @@ pub(super) enum Expiring {
     Invitation(Sha256Digest),
     /// What a sender has put before a receiver today: receiver and sender.
     Sender([u8; 32], [u8; 32]),
+    /// What is kept of a root epoch that is over.
+    Kept(PatientId, u64),
 }
 
 impl Expiring {
@@ -670,6 +684,7 @@ impl Expiring {
             Self::Idempotency(principal, key) => [&[1][..], &principal, &key].concat(),
             Self::Sender(receiver, sender) => [&[8][..], &receiver, &sender].concat(),
             Self::Upload(patient, upload) => [&[2][..], patient.as_bytes(), upload.as_bytes()].concat(),
+            Self::Kept(patient, epoch) => [&[9][..], patient.as_bytes(), &epoch.to_be_bytes()].concat(),
             Self::Invitation(body) => [&[7][..], body.as_bytes()].concat(),
             Self::Version(patient, version) => [&[6][..], patient.as_bytes(), version.as_bytes()].concat(),
             Self::Offer(link, device) => [&[5][..], link.as_bytes(), device.as_bytes()].concat(),
@@ -701,6 +716,7 @@ impl Expiring {
             6 => Self::Version(patient, id.try_into().ok()?),
             7 => Self::Invitation(Sha256Digest::from_bytes(*partition)),
             8 => Self::Sender(*partition, id.try_into().ok()?),
+            9 => Self::Kept(patient, u64::from_be_bytes(id.try_into().ok()?)),
             _ => return None,
         };
         Some((u64::from_be_bytes(*at), what))

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use client_sdk::{Recovered, RecoveringMachine, ServerLink};
+use client_sdk::{Recovered, RecoveringMachine, ServerLink, patient::PassedOver};
 use serde::Serialize;
 
 use crate::{
@@ -11,7 +11,7 @@ use crate::{
     context::{Context, tell},
     failure::Failure,
     new_file,
-    output::{Report, moment, timestamp},
+    output::{Report, moment, plain, timestamp},
     words,
 };
 
@@ -56,6 +56,7 @@ pub(crate) async fn run(context: &Context, options: Options) -> Result<(), Failu
         devices: recovered.devices.iter().map(Entry::from).collect(),
         list_made: timestamp(recovered.list_made),
         list_made_ms: recovered.list_made,
+        passed_over: recovered.passed_over.map(Passed::from),
     })
 }
 
@@ -66,12 +67,72 @@ struct Restored {
     list_made: String,
     #[serde(skip)]
     list_made_ms: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    passed_over: Option<Passed>,
+}
+
+/// Root keys that did not open.
+#[derive(Serialize)]
+struct Passed {
+    root_epochs: [u64; 2],
+    by: String,
+    at: String,
+    #[serde(skip)]
+    at_ms: u64,
+    removed: Vec<Removed>,
+    unfinished: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Removed {
+    device_id: String,
+    name: String,
+}
+
+impl From<PassedOver> for Passed {
+    fn from(passed: PassedOver) -> Self {
+        let removed = passed.removed.into_iter().map(|(id, name)| Removed {
+            device_id: id.to_string(),
+            name,
+        });
+        Self {
+            root_epochs: [passed.from, passed.until],
+            by: passed.by,
+            at: timestamp(passed.at),
+            at_ms: passed.at,
+            removed: removed.collect(),
+            unfinished: passed.unfinished,
+        }
+    }
+}
+
+impl Passed {
+    fn text(&self) -> String {
+        let [from, until] = self.root_epochs;
+        let removed = self.removed.iter();
+        let removed = removed.map(|gone| format!("  {} ({})\n", plain(&gone.name), gone.device_id));
+        let unfinished = self.unfinished.as_ref().map_or_else(String::new, |cause| {
+            format!(
+                "What they have given has not all ended ({}): remove them once more, by their ids.\n",
+                plain(cause)
+            )
+        });
+        format!(
+            "The newest root key did not open (epochs {from} to {until}): {} put the first on {}, or the server shows another one. The \
+             vault goes on from what the server had kept of the epoch before. What was sealed or placed under those keys cannot be read \
+             here, but for records that are still as they came. Removed for it, with all that they have given:\n{}{unfinished}",
+            plain(&self.by),
+            moment(self.at_ms),
+            removed.collect::<String>()
+        )
+    }
 }
 
 impl Report for Restored {
     fn text(&self) -> String {
+        let passed_over = self.passed_over.as_ref().map_or_else(String::new, Passed::text);
         format!(
-            "This machine opens the vault of\n  {}\nwith these devices, as they were on {}:\n{}\
+            "{passed_over}This machine opens the vault of\n  {}\nwith these devices, as they were on {}:\n{}\
              Is a device missing, or one there that you removed? Then the server shows an old state: ask its operator.\n\
              Now remove what you have lost, and make a new kit, since its words were typed here:\n  \
              medvault device remove NAME --lost\n  medvault recovery kit\n",

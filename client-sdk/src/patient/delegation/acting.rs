@@ -460,7 +460,7 @@ impl Delegate<'_> {
         let known = self.patient.known_epoch(given.root_epoch).await?;
         let with = known
             .vault_key(given.root_epoch)
-            .ok_or_else(|| tampered("a key of it is sealed to a vault key that is not hers"))?;
+            .ok_or_else(|| tampered(known.no_vault_key(given.root_epoch)))?;
         let key = open_delegated_key(with, &context, &given.key).map_err(tampered)?;
         Ok((collection, key))
     }

@@ -254,7 +254,7 @@ impl Patient {
         let epoch = info.guardian_root_epoch;
         let known = self.known_epoch(epoch).await?;
         let key = known.vault_key(epoch);
-        let key = key.ok_or_else(|| tampered("it is sealed to a key that the vault never had"))?;
+        let key = key.ok_or_else(|| tampered(known.no_vault_key(epoch)))?;
         let context = HalfContext {
             patient,
             card_key: terms.card_key,

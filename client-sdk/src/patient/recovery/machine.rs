@@ -1,25 +1,26 @@
 //! A machine that has nothing yet, and opens a vault again: with a kit's words, or with shares that trustees have
 //! sealed to it.
 
-use std::path::Path;
+use std::{collections::HashSet, path::Path};
 
 use crypto::{RecipientSecret, RecoverySecret, shares::Share};
 use prost::Message;
 use protocol_spec::{
     devices::{DeviceKind, DeviceList},
     field::{Name, SealedBytes},
-    ids::PatientId,
+    ids::{DeviceId, PatientId},
     link::ServerLink,
     messages as pb,
+    problem::Problem,
     recovery::{CheckString, Division},
     statement::Signed,
 };
 
 use super::{
     super::{
-        devices::{Newcomer, Proof, own_chain},
+        devices::{Change, Newcomer, Proof, own_chain},
         keys::DeviceKeys,
-        known::tampered,
+        known::{Known, tampered},
         link::device_lists,
     },
     awake::Awake,
@@ -41,6 +42,25 @@ pub struct Recovered {
     /// When the list before was made, in milliseconds since 1970: if devices have changed since then, the server has
     /// shown an old state.
     pub list_made: u64,
+    /// If the newest root key did not open: what was done about it.
+    pub passed_over: Option<PassedOver>,
+}
+
+/// A newest root key that did not open, and that the vault was opened in spite of (DEV-30).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PassedOver {
+    /// The first root epoch whose key did not open.
+    pub from: u64,
+    /// The last.
+    pub until: u64,
+    /// What she calls the device that has put the first of these keys.
+    pub by: String,
+    /// When, in milliseconds since 1970, by the clock of that device.
+    pub at: u64,
+    /// The devices that are off the list for it: whoever has put such a key, and what is there by their word or was added since.
+    pub removed: Vec<(DeviceId, String)>,
+    /// Why what they have given has not all ended yet: removing them once more by their ids goes on with it.
+    pub unfinished: Option<String>,
 }
 
 impl Recovered {
@@ -90,7 +110,7 @@ async fn restore(
         name: &name,
         proof: Proof::Same,
     };
-    member.add_device(&newcomer).await?;
+    let mut passed_over = enter(member, &newcomer).await?;
     let answer = device_lists(&own.connect(&pins)?, None).await?;
     // The lists are those that the member has verified and gone on with.
     let ours = member.keys.known();
@@ -105,12 +125,61 @@ async fn restore(
         waiting.discard();
     }
     let patient = Patient::settle(home, unlock, pins, own, chain, answer).await?;
+    if let Some(passed_over) = &mut passed_over {
+        // The vault is open, whatever fails from here on.
+        for (device, _) in &passed_over.removed {
+            if let Err(error) = patient.remove_device(*device, &HashSet::new(), &()).await {
+                passed_over.unfinished = Some(error.to_string());
+            }
+        }
+    }
     let devices = patient.devices().await?;
     Ok(Recovered {
         patient,
         devices,
         list_made,
+        passed_over,
     })
+}
+
+/// Adds a machine to the list of devices. If the newest root key does not open, or not lead on, the list goes on from the last one
+/// that does, and those who have put it are not on it any more (DEV-30).
+async fn enter(member: &Patient, newcomer: &Newcomer<'_>) -> Result<Option<PassedOver>> {
+    let before = member.keys.known();
+    if before.is_sound() {
+        member.add_device(newcomer).await?;
+        return Ok(None);
+    }
+    let all = |known: &Known| member.responsible_with_members(known);
+    let done = member.change(&Change::Replace(&all, Some(newcomer))).await;
+    // Recovery members of theirs may be settled: they have their time (DEV-23).
+    if matches!(&done, Err(error) if error.is_problem(Problem::RecoveryKept)) {
+        member
+            .change(&Change::Replace(
+                &|known| member.responsible(known),
+                Some(newcomer),
+            ))
+            .await?;
+    } else {
+        done?;
+    }
+    member.put_head().await?;
+    let after = member.keys.known();
+    let removed = after.newest().removed(before.newest()).map(|device| {
+        let id = device.id();
+        Ok((id, before.name(id)?.as_str().to_owned()))
+    });
+    let Error::RootKeyUnusable { epoch, by, at, .. } = before.unusable() else {
+        return Ok(None);
+    };
+    Ok(Some(PassedOver {
+        from: epoch,
+        until: after.newest().root_epoch.saturating_sub(1),
+        by,
+        at,
+        removed: removed.collect::<Result<_>>()?,
+        unfinished: None,
+    }))
 }
 
 /// A machine that waits for shares. What it keeps is a key to which they are sealed.

@@ -22,7 +22,7 @@ use protocol_spec::{devices::DeviceKind, field::Name, ids::DeviceId, problem::Pr
 pub(crate) use self::kit::day;
 pub use self::{
     kit::{Kit, Rehearsed},
-    machine::{Recovered, RecoveringMachine},
+    machine::{PassedOver, Recovered, RecoveringMachine},
     trustees::{Entrusted, EntrustedShare, NewTrustees, Trustee},
 };
 use super::{

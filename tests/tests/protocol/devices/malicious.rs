@@ -200,6 +200,7 @@ fn a_root_key_of_the_servers_making_is_refused() -> Result<()> {
         if without.is_empty() {
             let failure = linking.fail()?;
             ensure!(failure["error"]["code"] == "tampered", "{failure}");
+            ensure!(!device.home().join("principal.json").exists(), "it has a home");
             return Ok(0);
         }
         linking.finish()?;

@@ -33,6 +33,51 @@ pub(in crate::vault) struct PatientRow {
     /// Those of the list that are leaving.
     #[prost(message, repeated, tag = "7")]
     pub(in crate::vault) leaving: Vec<LeavingRow>,
+    /// Of root epochs whose key stands under a later one than the next, because those between do not open.
+    #[prost(message, repeated, tag = "8")]
+    pub(in crate::vault) passed_over: Vec<pb::PassedOver>,
+    /// When the root epoch began, in milliseconds since 1970.
+    #[prost(uint64, tag = "9")]
+    pub(in crate::vault) root_since: u64,
+    /// Root epochs that are over and of which something is kept, by epoch.
+    #[prost(message, repeated, tag = "10")]
+    pub(in crate::vault) kept: Vec<KeptEpoch>,
+}
+
+/// A root epoch that is over, of which something is kept.
+#[derive(Clone, Copy, PartialEq, Message)]
+pub(in crate::vault) struct KeptEpoch {
+    #[prost(uint64, tag = "1")]
+    pub(in crate::vault) root_epoch: u64,
+    /// When it began, in milliseconds since 1970.
+    #[prost(uint64, tag = "2")]
+    pub(in crate::vault) from: u64,
+    /// When the next one took its place.
+    #[prost(uint64, tag = "3")]
+    pub(in crate::vault) until: u64,
+}
+
+/// The root key of an epoch that is over, as it is sealed to each device that was listed then and stayed.
+#[derive(Clone, PartialEq, Message)]
+pub(in crate::vault) struct KeptKeysRow {
+    #[prost(message, repeated, tag = "1")]
+    pub(in crate::vault) root_keys: Vec<KeptKey>,
+}
+
+/// The collections under the root key of an epoch that is over, as its end found them, by id.
+#[derive(Clone, PartialEq, Message)]
+pub(in crate::vault) struct KeptCollectionsRow {
+    #[prost(message, repeated, tag = "1")]
+    pub(in crate::vault) collections: Vec<pb::CollectionEpochs>,
+}
+
+/// A root key as it is sealed to one device.
+#[derive(Clone, PartialEq, Message)]
+pub(in crate::vault) struct KeptKey {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub(in crate::vault) device: Bytes,
+    #[prost(message, optional, tag = "2")]
+    pub(in crate::vault) root_key: Option<pb::Sealed>,
 }
 
 /// A recovery member whose removal is announced.

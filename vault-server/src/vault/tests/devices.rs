@@ -12,7 +12,7 @@ use protocol_spec::{
 
 use super::{
     collections::tags,
-    principals::Patient,
+    principals::{Patient, numbered_key, sealed},
     problem,
     world::{START, Terms, World, intent, stream},
 };
@@ -417,6 +417,24 @@ async fn the_last_epochs_are_kept_for_removals() {
     };
     let mut collections: Vec<_> = (1..=4).map(|id| rewrapped(id, 984)).collect();
     collections.push(rewrapped(5, 160));
+    // Root keys without anybody's removal use up no more, either.
+    let list = second.next_list(|list| {
+        list.root_epoch += 1;
+        list.vault_key = numbered_key(201);
+    });
+    let rotation = pb::Rotation {
+        root_keys: vec![(&sealed()).into(); 2],
+        previous_root_key: vec![5; 104].into(),
+        collections: collections.clone(),
+        vault_key: Some(second.vault_key(list.claimed())),
+        passed_over: 0,
+    };
+    let turning = pb::ChangeDevices {
+        list: Some(list.to_message()),
+        added: None,
+        rotation: Some(rotation),
+    };
+    assert_eq!(problem(world.change(&second, turning).await), Problem::TooMany);
     let first = seeing(&world.patient, &second.list);
     let (removal, _) = first.removing(second.device_id(), collections);
     assert!(removal.encoded_len() < 512 << 10, "it fits a message");

@@ -1,13 +1,15 @@
 //! How recovery members leave (DEV-23).
 
 use protocol_spec::{
-    devices::{DeviceKind, RECOVERY_DELAY},
+    devices::{DeviceKind, DeviceList, RECOVERY_DELAY},
+    ids::DeviceId,
     messages as pb,
     problem::Problem,
+    statement::Signed,
 };
 
 use super::{
-    principals::Patient,
+    principals::{Patient, numbered_key, sealed},
     problem,
     world::{START, World, intent},
 };
@@ -147,4 +149,98 @@ async fn a_settled_member_leaves_a_week_after_it_was_announced() {
         Problem::RecoveryKept,
         "another device has taken it back"
     );
+}
+
+/// Whoever has a device of hers, and what he adds.
+struct Thief {
+    device: Patient,
+    keys: u8,
+}
+
+impl Thief {
+    /// A new root key, for a list without these.
+    async fn turn(&mut self, drawer: &Drawer, gone: &Patient) -> Result<pb::Accepted, Refusal> {
+        self.keys = self.keys.wrapping_add(1);
+        let (message, list) = turning(&self.device, gone.device_id(), self.keys);
+        let done = drawer.put(&self.device, message).await?;
+        self.device.list = list;
+        Ok(done)
+    }
+}
+
+fn turning(by: &Patient, gone: DeviceId, key: u8) -> (pb::ChangeDevices, Signed<DeviceList>) {
+    let list = by.next_list(|list| {
+        list.devices.retain(|listed| listed.id() != gone);
+        list.root_epoch += 1;
+        list.vault_key = numbered_key(100 + key % 50);
+    });
+    let root_keys = list.claimed().devices.iter().map(|_| (&sealed()).into());
+    let rotation = pb::Rotation {
+        root_keys: root_keys.collect(),
+        previous_root_key: vec![5; 104].into(),
+        vault_key: Some(by.vault_key(list.claimed())),
+        ..pb::Rotation::default()
+    };
+    let message = pb::ChangeDevices {
+        list: Some(list.to_message()),
+        rotation: Some(rotation),
+        ..pb::ChangeDevices::default()
+    };
+    (message, list)
+}
+
+/// DEV-17, ATK-96: he changes the list until no more is taken, then removes devices that he has added, and signs by a kit of his own.
+/// Hers is settled, and still removes him.
+#[tokio::test]
+async fn a_settled_kit_has_room_when_all_else_is_used_up() {
+    let week = millis(RECOVERY_DELAY);
+    let drawer = Drawer::of(week, week).await;
+    let mut thief = Thief {
+        device: drawer.second.clone(),
+        keys: 0,
+    };
+    let mut his = Vec::new();
+    for seed in 70..82 {
+        let kind = if seed == 70 {
+            DeviceKind::Recovery
+        } else {
+            DeviceKind::Device
+        };
+        let (added, newest) = thief.device.adding_of(seed, kind);
+        drawer.put(&thief.device, added).await.unwrap();
+        thief.device.list = newest.list.clone();
+        his.push(newest);
+    }
+    let rename = |by: &Patient| {
+        let number = by.list.claimed().sequence.to_le_bytes()[0];
+        let list = by.next_list(|list| list.devices[0].sealed_name = vec![number; 136].into());
+        let message = pb::ChangeDevices {
+            list: Some(list.to_message()),
+            ..pb::ChangeDevices::default()
+        };
+        (message, list)
+    };
+    while thief.device.list.claimed().sequence < 983 {
+        let (message, list) = rename(&thief.device);
+        drawer.put(&thief.device, message).await.unwrap();
+        thief.device.list = list;
+    }
+    let mut kit = his.remove(0);
+    for gone in his {
+        thief.turn(&drawer, &gone).await.unwrap();
+    }
+    kit.list = thief.device.list.clone();
+    while kit.list.claimed().sequence < 999 {
+        let (message, list) = rename(&kit);
+        drawer.put(&kit, message).await.unwrap();
+        kit.list = list;
+    }
+    thief.device.list = kit.list.clone();
+    assert_eq!(problem(thief.turn(&drawer, &kit).await), Problem::TooMany);
+    assert_eq!(problem(drawer.put(&kit, rename(&kit).0).await), Problem::TooMany);
+
+    let hers = drawer.seen(&drawer.kit, &kit);
+    let (message, _) = turning(&hers, drawer.second.device_id(), 90);
+    drawer.put(&hers, message).await.unwrap();
+    assert!(drawer.world.as_device(&drawer.second).await.is_none());
 }

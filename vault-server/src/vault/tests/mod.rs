@@ -11,6 +11,7 @@ mod emergency;
 mod flows;
 mod full;
 mod index;
+mod kept;
 mod leaving;
 mod log;
 mod log_figures;

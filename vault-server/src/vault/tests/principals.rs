@@ -172,6 +172,7 @@ impl Patient {
             previous_root_key: vec![5; 104].into(),
             collections,
             vault_key: Some(self.vault_key(list.claimed())),
+            passed_over: 0,
         };
         let message = pb::ChangeDevices {
             list: Some(list.to_message()),
