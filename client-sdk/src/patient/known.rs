@@ -213,7 +213,12 @@ impl Known {
         if let Some(name) = open(known.root_epoch, &known.listed.sealed_name) {
             return Ok(name);
         }
-        let earlier = self.state.lists.iter().rev().filter(|_| !Defence::ForeignNames.is_off());
+        let earlier = self
+            .state
+            .lists
+            .iter()
+            .rev()
+            .filter(|_| !Defence::ForeignNames.is_off());
         for list in earlier {
             let list = Signed::<DeviceList>::try_from(list.clone()).map_err(tampered)?;
             let (list, named) = (list.claimed(), list.claimed().device(id));

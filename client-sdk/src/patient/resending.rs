@@ -112,7 +112,10 @@ impl Patient {
         let home = &self.session.home;
         let lines = own.iter().filter_map(|own| {
             let before = own.permission.replaces.as_ref()?;
-            Some((own.permission.permission_id.to_string(), before.permission_id.to_string()))
+            Some((
+                own.permission.permission_id.to_string(),
+                before.permission_id.to_string(),
+            ))
         });
         let lines: Lines = lines.collect();
         let known: Lines = home.read_json(LINES)?.unwrap_or_default();

@@ -191,6 +191,8 @@ fn what_is_open_to_others_is_not_used() -> Result<()> {
         let (home, key) = (taken(&patient, &["records"])?, taken(&hospital, &["inbox"])?);
         let data = world.path("open-data");
         fs::create_dir(&data)?;
+        // An empty one is closed instead.
+        fs::write(data.join("kept"), "")?;
         open(&data, 0o755)?;
         let server = Server::start(ServerOptions {
             data,

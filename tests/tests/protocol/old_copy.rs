@@ -104,16 +104,16 @@ impl Scene {
 
     /// Another permission, in the place of one that she gave before.
     fn permit_anew(&self, replaces: &str) -> Result<String> {
-        let ask = ["download", "request", "--patient", &self.patient_id, "--text", "t"];
-        let asked = text(&self.hospital.run(&ask)?, "request_id")?;
-        let permit = [
-            "permit",
-            &asked,
-            "--record",
-            &self.record,
-            "--replaces",
-            replaces,
+        let ask = [
+            "download",
+            "request",
+            "--patient",
+            &self.patient_id,
+            "--text",
+            "t",
         ];
+        let asked = text(&self.hospital.run(&ask)?, "request_id")?;
+        let permit = ["permit", &asked, "--record", &self.record, "--replaces", replaces];
         text(&self.patient.run(&permit)?, "permission_id")
     }
 

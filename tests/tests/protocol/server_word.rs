@@ -54,7 +54,9 @@ fn take_such(
             "POST /v1/vault/emergency" => pb::PutEmergency::decode(body.clone()).ok()?.permission,
             _ => return None,
         };
-        let body = PermissionBody::decode(&permission?.body).ok().filter(|body| which(body))?;
+        let body = PermissionBody::decode(&permission?.body)
+            .ok()
+            .filter(|body| which(body))?;
         keep.lock().unwrap_or_else(PoisonError::into_inner).push(body);
         Some(Bytes::new())
     });

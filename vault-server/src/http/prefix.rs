@@ -33,7 +33,9 @@ impl Prefix {
             IpAddr::V4(address) => (address.to_ipv6_mapped(), 96_u32.saturating_add(bits)),
             IpAddr::V6(address) => (address, bits),
         };
-        let mask = u128::MAX.checked_shl(128_u32.saturating_sub(length)).unwrap_or_default();
+        let mask = u128::MAX
+            .checked_shl(128_u32.saturating_sub(length))
+            .unwrap_or_default();
         Self {
             bits: address.to_bits() & mask,
             length,

@@ -230,7 +230,11 @@ impl Operation for PutDelegation {
 impl Tx<'_> {
     /// Puts a delegation in the place of an earlier one, if that is of the same owner to the same delegate, she has accepted it, it
     /// holds, and none has taken its place (ACC-10). Whether that is so.
-    async fn follow(&mut self, delegation: &VerifiedDelegation, before: DelegationId) -> Result<bool, Refusal> {
+    async fn follow(
+        &mut self,
+        delegation: &VerifiedDelegation,
+        before: DelegationId,
+    ) -> Result<bool, Refusal> {
         let key = tables::delegation(delegation.patient_id, before);
         let Some(mut row) = self.read(&key).await? else {
             return Ok(false);

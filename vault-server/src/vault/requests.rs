@@ -317,7 +317,7 @@ impl Operation for SubmitUpload {
             *request.patient_id.as_bytes(),
             daily,
         )
-            .await?;
+        .await?;
         tx.open_request(NewRequest {
             id: request.request_id,
             hash: request.hash(),

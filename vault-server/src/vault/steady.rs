@@ -81,7 +81,9 @@ impl Steady {
     /// A clock that was behind when the server started, as one without a battery is until the network has set it: it is held
     /// against the vault's last time, as at a start, when it has reached that.
     fn catch_up(&mut self, clock: u64, at: Duration, last: u64) -> Believed {
-        let most = last.saturating_add(millis(self.jumps.starting)).max(self.jumps.accepted);
+        let most = last
+            .saturating_add(millis(self.jumps.starting))
+            .max(self.jumps.accepted);
         if self.behind.is_some_and(|last| clock < last) {
             return Believed::Clock(clock);
         }

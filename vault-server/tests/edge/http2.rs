@@ -124,7 +124,9 @@ async fn body_ahead(bytes: usize) -> Option<u32> {
     };
     let body = |stream| frame(DATA, 0, stream, &[0; 15 << 10]);
     let streams = (0..30).map(|number| 2 * number + 1);
-    let before: Vec<u8> = streams.flat_map(|stream| [begin(stream), body(stream)].concat()).collect();
+    let before: Vec<u8> = streams
+        .flat_map(|stream| [begin(stream), body(stream)].concat())
+        .collect();
     client
         .send(&[frame(SETTINGS, ACK, 0, &[]), before].concat())
         .await;

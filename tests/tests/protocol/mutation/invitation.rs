@@ -2,7 +2,8 @@
 
 use anyhow::{Result, ensure};
 use protocol_spec::{
-    bodies::Invitation, defence::Defence, ids::InvitationId, messages as pb, problem::Problem, statement::Signed,
+    bodies::Invitation, defence::Defence, ids::InvitationId, messages as pb, problem::Problem,
+    statement::Signed,
 };
 use tests::{
     attack::note,
@@ -53,7 +54,9 @@ async fn every_field_of_an_invitation_is_bound() -> Result<()> {
     ensure!(names.len() == 8, "{names:?}");
     for name in &names {
         let (_, answer) = enrol_by_changed(&world, Some(name)).await?;
-        let refused = answer.problem().is_some_and(|problem| refusals.contains(&problem));
+        let refused = answer
+            .problem()
+            .is_some_and(|problem| refusals.contains(&problem));
         note(&[], !refused)?;
         ensure!(refused, "{name}: {answer:?}");
     }

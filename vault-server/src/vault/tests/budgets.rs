@@ -67,6 +67,10 @@ async fn an_offer_leaves_no_account() {
     let message = device.link_offer();
     let caller = world.vault.offering(&message).unwrap();
     let link = LinkId::from_bytes([1; 32]);
-    world.vault.offer(&caller, &intent(), link, message).await.unwrap();
+    world
+        .vault
+        .offer(&caller, &intent(), link, message)
+        .await
+        .unwrap();
     assert_eq!(world.relations(caller.principal()).await, None);
 }

@@ -174,7 +174,10 @@ async fn a_full_volume_takes_deletions() {
     };
     let patient = world.as_patient().await;
     let vault = &world.vault;
-    vault.delete_unanswered(&patient, &intent(), message.clone()).await.unwrap();
+    vault
+        .delete_unanswered(&patient, &intent(), message.clone())
+        .await
+        .unwrap();
     let again = vault.delete_unanswered(&patient, &intent(), message).await;
     assert_eq!(problem(again), Problem::NotPermitted, "nothing is left to delete");
 }
