@@ -33,6 +33,8 @@ struct Scene {
     delegation: String,
     permission: String,
     other: String,
+    /// What `other` answers.
+    request: String,
 }
 
 impl Scene {
@@ -59,13 +61,13 @@ impl Scene {
         fs::write(&file, "HbA1c 7.4 %")?;
         let record = upload(&patient, &hospital, "St. Anna", &file.display().to_string())?;
         patient.run(&["records"])?;
-        let permit = || {
+        let permit = || -> Result<(String, String)> {
             let ask = ["download", "request", "--patient", &patient_id, "--text", "t"];
             let asked = text(&hospital.run(&ask)?, "request_id")?;
             let answer = patient.run(&["permit", &asked, "--record", &record, "--uses", "9"])?;
-            text(&answer, "permission_id")
+            Ok((text(&answer, "permission_id")?, asked))
         };
-        let (permission, other) = (permit()?, permit()?);
+        let ((permission, _), (other, request)) = (permit()?, permit()?);
         let add = [
             "delegate",
             "add",
@@ -90,6 +92,7 @@ impl Scene {
             delegation,
             permission,
             other,
+            request,
         })
     }
 
@@ -102,18 +105,18 @@ impl Scene {
         Ok(self)
     }
 
-    /// Another permission, in the place of one that she gave before.
-    fn permit_anew(&self, replaces: &str) -> Result<String> {
-        let ask = [
-            "download",
-            "request",
-            "--patient",
-            &self.patient_id,
-            "--text",
-            "t",
+    /// A narrower permission in the place of the other one.
+    fn narrow(&self) -> Result<String> {
+        let permit = [
+            "permit",
+            &self.request,
+            "--record",
+            &self.record,
+            "--replaces",
+            &self.other,
+            "--uses",
+            "3",
         ];
-        let asked = text(&self.hospital.run(&ask)?, "request_id")?;
-        let permit = ["permit", &asked, "--record", &self.record, "--replaces", replaces];
         text(&self.patient.run(&permit)?, "permission_id")
     }
 
@@ -298,7 +301,7 @@ fn what_took_its_place_is_closed_with_it() -> Result<()> {
     for by_the_new in [true, false] {
         let mut new = String::new();
         let mut old = Scene::set(&[])?.set_back_after(|scene| {
-            new = scene.permit_anew(&scene.other)?;
+            new = scene.narrow()?;
             scene.patient.run(&["permissions"])?;
             Ok(())
         })?;
