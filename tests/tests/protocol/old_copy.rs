@@ -314,9 +314,10 @@ fn what_took_its_place_is_closed_with_it() -> Result<()> {
         ensure!(after == Err("permission-revoked".to_owned()), "{after:?}");
         old.restore()?;
         old.scene.world.server.restart()?;
-        old.scene.patient.run(&["permissions"])?;
-        let after = old.scene.fetch(&hospital, &new)?;
-        ensure!(after == Err("permission-revoked".to_owned()), "{after:?}");
+        let all = old.scene.patient.run(&["permissions"])?;
+        let mut listed = array(&all, "permissions")?.iter();
+        let state = listed.find(|one| one["permission_id"] == new.as_str());
+        ensure!(state.is_some_and(|one| one["state"] == "revoked"), "{all}");
     }
     Ok(())
 }
