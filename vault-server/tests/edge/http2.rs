@@ -123,7 +123,8 @@ async fn body_ahead(bytes: usize) -> Option<u32> {
         frame(HEADERS, END_HEADERS, stream, &block)
     };
     let body = |stream| frame(DATA, 0, stream, &[0; 15 << 10]);
-    let streams = (0..30).map(|number| 2 * number + 1);
+    // Each byte of such a body takes some twenty of memory.
+    let streams = [1, 3, 5, 7].into_iter();
     let before: Vec<u8> = streams
         .flat_map(|stream| [begin(stream), body(stream)].concat())
         .collect();
@@ -131,9 +132,9 @@ async fn body_ahead(bytes: usize) -> Option<u32> {
         .send(&[frame(SETTINGS, ACK, 0, &[]), before].concat())
         .await;
     tokio::time::sleep(Duration::from_millis(300)).await;
-    let mut attack = begin(61);
+    let mut attack = begin(9);
     for _ in 0..bytes >> 14 {
-        attack.extend(frame(DATA, 0, 61, &[0; 1 << 14]));
+        attack.extend(frame(DATA, 0, 9, &[0; 1 << 14]));
     }
     attack.extend(frame(PING, 0, 0, &[0; 8]));
     client.send(&attack).await;
