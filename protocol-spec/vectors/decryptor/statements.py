@@ -24,7 +24,10 @@ PERMISSION = {
 }  # fmt: skip
 RECORD = {1: ("record_id", 16), 2: ("version_id", 16), 3: ("content_root", 32), 4: ("stream_len", "uint")}
 COLLECTION = {1: ("collection_id", 16), 2: ("epoch", "uint"), 3: ("until", "uint")}
-REPLACES = {1: ("permission_id", 16), 2: ("permission_hash", 32), 3: ("uses_left", "uint"), 4: ("bytes_left", "uint")}
+REPLACES = {
+    1: ("permission_id", 16), 2: ("permission_hash", 32), 3: ("uses_left", "uint"), 4: ("bytes_left", "uint"),
+    5: ("signed_again", "uint"),
+}  # fmt: skip
 CONDITIONS = {1: ("groups", [{1: ("tokens", "bytes")}]), 2: ("sealed", "bytes")}
 GUARDIAN = {1: ("guardian_id", 32), 2: ("wait", "uint")}
 HEAD = {1: ("sequence", "uint"), 2: ("hash", 32)}
@@ -145,7 +148,8 @@ def judge(body: dict) -> None:
     for record in records:
         plaintext_length(record["stream_len"])
     require(body["not_before"] < body["not_after"], body["uses"] > 0, body["bytes"] > 0)
-    require(body["replaces"] is None or body["replaces"]["permission_id"] != body["permission_id"])
+    replaces = body["replaces"]
+    require(replaces is None or (replaces["permission_id"] != body["permission_id"] and replaces["signed_again"] <= 1))
     require(collection is None or collection["collection_id"] != OWN)
     require(not body["purpose"] or (kind != UPLOAD and body["purpose"].decode("utf-8", "replace") in PURPOSES))
     if body["conditions"] is not None:
