@@ -67,7 +67,15 @@ async fn run(records: usize) -> Result<Value> {
 
 impl Scene {
     async fn set(records: usize) -> Result<Self> {
-        let world = World::start_with(&["--sessions-per-institution", "4096"])?;
+        // One patient and one hospital do what nobody does in a day (ACC-8).
+        let world = World::start_with(&[
+            "--sessions-per-institution",
+            "4096",
+            "--daily-of-known",
+            "1000000",
+            "--daily-to-institution",
+            "1000000",
+        ])?;
         let (patient, _) = world.patient("patient")?;
         let (hospital, _) = world.institution("Hospital North")?;
         let home = patient.home().to_owned();
