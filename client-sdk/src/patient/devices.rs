@@ -322,7 +322,7 @@ impl Patient {
         going
     }
 
-    /// The same with recovery members.
+    /// The devices and recovery members that put root keys which do not open, and those that are there by their word.
     pub(super) fn responsible_with_members(&self, known: &Known) -> Vec<DeviceId> {
         let mut going = Vec::new();
         for device in known.responsible() {

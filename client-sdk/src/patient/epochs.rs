@@ -23,9 +23,9 @@ struct RootEpoch {
     vault_key: RecipientKey,
     /// The epoch whose root key is to lie under this one's; of the first, itself.
     before: u64,
-    /// It does.
+    /// The root key of `before` does lie under this one's.
     leads: bool,
-    /// What opens it, if that is known.
+    /// Its root key and vault key; none where the root key does not open.
     keys: Option<RootKeys>,
 }
 
@@ -108,7 +108,7 @@ impl RootEpochs {
         self.0.get_mut(usize::try_from(epoch).ok()?)
     }
 
-    /// What opens an epoch.
+    /// The root key of an epoch, and the vault key that follows from it; none where the root key does not open.
     pub(super) fn keys(&self, epoch: u64) -> Option<&RootKeys> {
         self.at(epoch)?.keys.as_ref()
     }

@@ -132,7 +132,7 @@ impl Patient {
             .map_err(Error::tampered("a permission"))
     }
 
-    /// The same to be shown: what does not open hides none of the other permissions (DEV-25).
+    /// The conditions of a permission, to be shown; none where they do not open: that hides none of the other permissions (DEV-25).
     async fn shown_conditions(&self, permission: &VerifiedPermission) -> Result<Option<Conditions>> {
         match self.conditions(permission).await {
             Err(Error::Tampered { .. }) if !Defence::ForeignNames.is_off() => Ok(None),

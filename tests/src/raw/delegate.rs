@@ -44,7 +44,7 @@ impl RawDelegation {
         }
     }
 
-    /// The same in the place of another.
+    /// The message that hands it in, in the place of another delegation.
     pub fn message_after(&self, before: &Self) -> pb::PutDelegation {
         pb::PutDelegation {
             in_place_of: Bytes::copy_from_slice(before.id.as_bytes()),

@@ -144,7 +144,7 @@ impl Newcomer {
     }
 }
 
-/// What of a new root epoch opens for others than the device that makes it.
+/// Which keys of a new root epoch open for other devices than the one that makes it.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Rotation {
     /// The root key.

@@ -33,7 +33,7 @@ struct Scene {
     delegation: String,
     permission: String,
     other: String,
-    /// What `other` answers.
+    /// The request that the permission `other` answers.
     request: String,
 }
 
@@ -125,7 +125,7 @@ impl Scene {
         self.set_back_after(|_| Ok(()))
     }
 
-    /// The same after something more.
+    /// As [`Self::set_back`]; `more` is done after the copy was made, before anything is taken back.
     fn set_back_after(mut self, more: impl FnOnce(&Self) -> Result<()>) -> Result<OldCopy> {
         let (data, before) = (self.world.server.data().to_owned(), self.world.path("before"));
         self.world.server.stop()?;

@@ -41,7 +41,7 @@ fn take_permissions(liar: &Liar) -> Taken<PermissionBody> {
     take_such(liar, |_| true)
 }
 
-/// The same of some of them; the others reach the server.
+/// From now on it takes those of her permissions for which `which` holds; the others reach the server.
 fn take_such(
     liar: &Liar,
     which: impl Fn(&PermissionBody) -> bool + Send + Sync + 'static,

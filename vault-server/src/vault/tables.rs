@@ -41,7 +41,7 @@
 //! | 37 terminal | institution | terminal | [`TerminalRow`] |
 //! | 38 terminal place | terminal | – | [`TerminalPlaceRow`] |
 //! | 39 program | server | SHA-256 of name, version and target | [`pb::Statement`] |
-//! | 40 kept collections | patient | root epoch | [`KeptCollectionsRow`]: what lay under that key |
+//! | 40 kept collections | patient | root epoch | [`KeptCollectionsRow`]: collections as they lay under the root key of an epoch that is over |
 //! | 50 delegation | owner | delegation | [`DelegationRow`] |
 //! | 51 held delegation | delegate | delegation | [`HeldRow`]: whose it is |
 //! | 52 delegated key | owner | delegation ‖ collection ‖ epoch | [`pb::PatientStatement`] |
@@ -422,7 +422,7 @@ pub(super) fn kept_keys(patient: PatientId, root_epoch: u64) -> RowKey<KeptKeysR
     RowKey::new(*patient.as_bytes(), 34, root_epoch.to_be_bytes())
 }
 
-/// What lay under that key.
+/// The collections of a patient as they lay under the root key of an epoch that is over.
 pub(super) fn kept_collections(patient: PatientId, root_epoch: u64) -> RowKey<KeptCollectionsRow> {
     RowKey::new(*patient.as_bytes(), 40, root_epoch.to_be_bytes())
 }

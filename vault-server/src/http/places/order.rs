@@ -65,7 +65,7 @@ impl Order {
         });
     }
 
-    /// The same connection does something else.
+    /// Moves a connection to another turn, because it does something else now.
     pub(super) fn replace(&mut self, origin: Origin, before: Turn, after: Turn) {
         self.change(origin, |turns| {
             turns.remove(&before);
