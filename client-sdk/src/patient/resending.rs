@@ -79,7 +79,7 @@ impl Patient {
         }
     }
 
-    /// Those that a server has signed to have taken, of the permission and whatever has taken its place.
+    /// Revokes the permission and all others of its line. Gives those of which a server has signed that it took the revocation.
     async fn revoke_unseen(&self, permission: PermissionId) -> Result<Vec<PermissionId>> {
         let (mut revoked, mut failed) = (Vec::new(), None);
         for (id, hash) in self.line_of(permission).await? {

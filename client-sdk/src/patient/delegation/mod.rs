@@ -137,8 +137,8 @@ impl Patient {
         })
     }
 
-    /// A delegate of hers, by the name that she gave her. Under a root key that does not open, or with a name that is none, she is
-    /// called by her id: whoever has put that must not keep the delegation from being ended (DEV-30).
+    /// A delegate of hers, by the name that she gave her. A name that does not open is shown by the beginning
+    /// of the delegation's id: whoever has sealed it must not keep the delegation from being ended (DEV-25).
     pub(super) fn delegate_ref(&self, delegation: &VerifiedDelegation) -> Result<DelegateRef> {
         let (known, id) = (self.keys.known(), delegation.delegation_id);
         let sealed = delegation.sealed_name.as_bytes();
