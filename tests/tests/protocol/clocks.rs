@@ -1,8 +1,9 @@
 //! What time the server says is its own affair: it revives nothing at the client (ATK-66), by the real programs.
 
-use std::{thread::sleep, time::Duration};
+use std::{fs, thread::sleep, time::Duration};
 
 use anyhow::{Context, Result, ensure};
+use client_sdk::{Patient, Unlock};
 use protocol_spec::{defence::Defence, messages as pb};
 use serde_json::Value;
 use tests::{
@@ -153,6 +154,21 @@ fn a_clock_that_differs_is_told() -> Result<()> {
         let said = output(&scene.patient, &["records"])?;
         ensure!(said.contains("the server's clock is") == told, "{ahead}: {said}");
     }
+    Ok(())
+}
+
+/// PRM-16: the latest time is in the home while a client works, not only when it ends: whoever kills it and sets the clock back
+/// revives nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_time_is_kept_while_a_client_works() -> Result<()> {
+    let world = World::start()?;
+    let (home, key) = (world.path("working"), world.path("working.key"));
+    let before = now_ms();
+    let working = Patient::enrol(&home, &Unlock::KeyFile(key), world.server.link()).await?;
+    let kept = fs::read_to_string(home.join("clock")).context("no time was kept yet")?;
+    let kept: u64 = kept.lines().next().context("no line")?.parse()?;
+    ensure!((before..=now_ms()).contains(&kept), "{kept}");
+    drop(working);
     Ok(())
 }
 

@@ -69,8 +69,12 @@ async fn connections_that_say_nothing_keep_no_log_out() -> Result<()> {
         let address = witness.url().trim_start_matches("http://").to_owned();
         let mut held = Vec::new();
         for _ in 0..300 {
-            let connected = timeout(Duration::from_secs(5), TcpStream::connect(&address)).await;
-            held.extend(connected.ok().and_then(Result::ok));
+            // Once the kernel's queue is full too, the next one waits for nothing.
+            let connected = timeout(Duration::from_secs(1), TcpStream::connect(&address)).await;
+            let Ok(Ok(connected)) = connected else {
+                break;
+            };
+            held.push(connected);
         }
         ensure!(held.len() > 128, "{}", held.len());
         let asked = cosigns(&witness, 0, log.checkpoint(2, log.root(2))?);
