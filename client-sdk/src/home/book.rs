@@ -39,7 +39,8 @@ impl Home {
 
     /// Keeps the first text that is given for `name` in `folder`, and returns the one that is kept. A power cut may take it away.
     pub(crate) fn keep_first(&self, folder: &str, name: &str, text: &str) -> Result<Vec<u8>> {
-        self.in_book(folder, |book, guard| {
+        // What is first stays first: it is looked for in the file only by what would put another one in.
+        self.in_book_as_read(folder, |book, guard| {
             loop {
                 if let Some(kept) = book.values.get(name) {
                     return Ok(kept.clone());
@@ -51,7 +52,7 @@ impl Home {
 
     /// Keeps the last value that is given for `name` in `folder`; when this returns, it outlasts a power cut.
     pub(crate) fn keep_last(&self, folder: &str, name: &str, value: &[u8]) -> Result<()> {
-        self.in_book(folder, |book, guard| {
+        self.in_book_as_read(folder, |book, guard| {
             while !book.put(guard, &file(folder), (name, value), Keep::Last)? {}
             book.shorten(guard, &file(folder))
         })
@@ -84,13 +85,23 @@ impl Home {
 
     /// A book with what every process of the home has put into it until now.
     fn in_book<T>(&self, folder: &str, act: impl FnOnce(&mut Book, &Guard) -> Result<T>) -> Result<T> {
+        self.in_book_as_read(folder, |book, guard| {
+            match guard.read_chain(&file(folder), &mut book.at)? {
+                Some(more) => book.take(more),
+                None => *book = Book::default(),
+            }
+            act(book, guard)
+        })
+    }
+
+    /// A book as far as this process has read it: for what reads the rest by itself before it writes.
+    fn in_book_as_read<T>(
+        &self,
+        folder: &str,
+        act: impl FnOnce(&mut Book, &Guard) -> Result<T>,
+    ) -> Result<T> {
         let mut books = self.books.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let book = books.entry(folder.to_owned()).or_default();
-        match self.guard.read_chain(&file(folder), &mut book.at)? {
-            Some(more) => book.take(more),
-            None => *book = Book::default(),
-        }
-        act(book, &self.guard)
+        act(books.entry(folder.to_owned()).or_default(), &self.guard)
     }
 }
 

@@ -53,6 +53,34 @@ pub(crate) fn read_begin(path: &Path, length: usize) -> Result<Option<(Vec<u8>, 
     }
 }
 
+/// So many bytes of an open file from a place on; fewer where it has grown shorter meanwhile. One call to the system where
+/// that has one for it: books are read and written at every step of a flow.
+pub(crate) fn read_part(file: &File, from: u64, length: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; usize::try_from(length).unwrap_or(usize::MAX)];
+    let mut there = 0;
+    while let Some(rest) = bytes.get_mut(there..).filter(|rest| !rest.is_empty()) {
+        match read_at(file, rest, from + there as u64) {
+            Ok(0) => break,
+            Ok(read) => there += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    bytes.truncate(there);
+    Ok(bytes)
+}
+
+#[cfg(unix)]
+fn read_at(file: &File, into: &mut [u8], at: u64) -> io::Result<usize> {
+    std::os::unix::fs::FileExt::read_at(file, into, at)
+}
+
+#[cfg(not(unix))]
+fn read_at(mut file: &File, into: &mut [u8], at: u64) -> io::Result<usize> {
+    file.seek(SeekFrom::Start(at))?;
+    file.read(into)
+}
+
 /// Write beside, sync, rename, sync the folder. Readable by the owner alone.
 pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
     replace_soon(path, bytes)?;
@@ -85,8 +113,10 @@ pub(crate) fn put_after(path: &Path, before: u64, bytes: &[u8], durable: bool) -
         #[cfg(unix)]
         options.mode(0o600);
         let mut file = options.open(path)?;
-        file.set_len(before)?;
-        file.seek(SeekFrom::Start(before))?;
+        if file.seek(SeekFrom::End(0))? != before {
+            file.set_len(before)?;
+            file.seek(SeekFrom::Start(before))?;
+        }
         file.write_all(bytes)?;
         if durable { file.sync_data() } else { Ok(()) }
     };

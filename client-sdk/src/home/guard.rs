@@ -8,7 +8,7 @@
 use std::{
     cmp::Ordering,
     fs::File,
-    io::{self, Read, Seek, SeekFrom},
+    io,
     path::{Path, PathBuf},
     sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
@@ -409,23 +409,19 @@ impl Guard {
 
     /// The first entry, if it is one, and the bytes behind `at`, or behind the first entry if `at` is of another file.
     fn read_behind(&self, name: &str, at: &At) -> io::Result<Option<(Option<At>, Vec<u8>)>> {
-        let mut file = match File::open(self.dir.join(name)) {
+        let file = match File::open(self.dir.join(name)) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),
         };
-        let mut first = Vec::new();
-        (&file).take(FIRST as u64).read_to_end(&mut first)?;
+        let length = file.metadata()?.len();
+        let first = files::read_part(&file, 0, length.min(FIRST as u64))?;
         let begin = At::read_begin(&self.key, name, &first);
         let behind = begin
             .as_ref()
             .filter(|begin| at.is_of(begin))
             .map_or(FIRST as u64, |_| at.offset());
-        let mut rest = Vec::new();
-        if file.metadata()?.len() >= behind {
-            file.seek(SeekFrom::Start(behind))?;
-            file.read_to_end(&mut rest)?;
-        }
+        let rest = files::read_part(&file, behind, length.saturating_sub(behind))?;
         Ok(Some((begin, rest)))
     }
 
