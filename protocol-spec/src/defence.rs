@@ -199,6 +199,8 @@ defences! {
     // what clients check
     /// The server shows the keys in its link (KEY-9).
     ServerLink = "server-link";
+    /// A home follows its server to another address when the operator's key says that it is there (OPR-10).
+    ServerProof = "server-proof";
     /// A file is a program only by its own hash (PRG-4).
     Program = "program";
     /// A vault root key is the one that the list of devices names (DEV-5).

@@ -112,6 +112,8 @@ labels! {
     RELEASE_RECEIPT = "medvault/v1 release receipt";
     /// Device signs the rules by which it answers requests, on its own disk.
     STANDING_RULES = "medvault/v1 standing rules";
+    /// Operator signs that its server answers under an authority.
+    SERVER_PROOF = "medvault/v1 server proof";
 
     // HPKE info and key derivation
     /// HPKE `info` of a permission key.

@@ -6,9 +6,11 @@ use data_encoding::BASE32_NOPAD;
 
 use crate::{
     Error,
+    defence::Defence,
     hash::{Sha256Digest, sha256},
     keys::IdentityKey,
     labels,
+    statement::preimage,
 };
 
 /// `https://host:port/#fingerprint`.
@@ -86,6 +88,36 @@ impl fmt::Display for ServerLink {
     }
 }
 
+/// What an operator's key signs so that its server is known under an authority (OPR-10):
+/// the pre-image of STM-1 with `SERVER_PROOF` over authority ‖ 0x00 ‖ nonce.
+///
+/// A server signs for the name by which it was asked, and for none that is not its own: whoever passes the question on under a
+/// name of his gets nothing that proves that name.
+pub fn proof_message(authority: &str, nonce: &str) -> Vec<u8> {
+    preimage(
+        labels::SERVER_PROOF,
+        &[authority.as_bytes(), &[0], nonce.as_bytes()].concat(),
+    )
+}
+
+/// Checks such a proof.
+///
+/// # Errors
+/// [`Error::Signature`] for a proof by another key, for another authority or nonce, or none.
+pub fn verify_proof(operator: &IdentityKey, authority: &str, nonce: &str, proof: &[u8]) -> Result<(), Error> {
+    let verified = match proof.try_into() {
+        Ok(signature) => operator.verify(&proof_message(authority, nonce), signature),
+        Err(_) => Err(Error::Signature),
+    };
+    Defence::ServerProof.check(verified)
+}
+
+/// Whether a text is a nonce that a server signs: 22 to 64 characters of A–Z a–z 0–9 `-` `_`.
+pub fn is_nonce(text: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    (22..=64).contains(&text.len()) && text.bytes().all(allowed)
+}
+
 /// SHA-256(label ‖ operator key ‖ registrar key ‖ SHA-256 of the development certificate, or zeros) (KEY-9).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fingerprint([u8; 32]);
@@ -126,5 +158,40 @@ impl FromStr for Fingerprint {
 impl fmt::Display for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&BASE32_NOPAD.encode(&self.0).to_ascii_lowercase())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ed25519_dalek::{Signer, SigningKey};
+
+    use super::*;
+
+    /// OPR-10
+    #[test]
+    fn a_proof_is_of_its_operator_authority_and_nonce() {
+        const NONCE: &str = "0123456789abcdef0123456789abcdef";
+        let key = |seed| SigningKey::from_bytes(&[seed; 32]);
+        let public = |seed| IdentityKey::try_from(key(seed).verifying_key().as_bytes().as_slice()).unwrap();
+        let proof = key(1).sign(&proof_message("new.example:443", NONCE)).to_bytes();
+        let verify = |operator, authority, nonce| verify_proof(&operator, authority, nonce, &proof);
+        assert_eq!(verify(public(1), "new.example:443", NONCE), Ok(()));
+        assert!(verify(public(2), "new.example:443", NONCE).is_err());
+        assert!(verify(public(1), "other.example:443", NONCE).is_err());
+        assert!(verify(public(1), "new.example:443", &NONCE[1..]).is_err());
+        assert!(verify_proof(&public(1), "new.example:443", NONCE, &[]).is_err());
+    }
+
+    #[test]
+    fn nonces_are_told_from_other_texts() {
+        assert!(is_nonce(&"a".repeat(22)) && is_nonce(&"-_".repeat(32)));
+        for other in [
+            "",
+            "short",
+            "with a space in it, and long enough",
+            &"a".repeat(65),
+        ] {
+            assert!(!is_nonce(other), "{other}");
+        }
     }
 }

@@ -10,9 +10,9 @@ use std::{
 
 use protocol_spec::{labels, problem::Problem};
 
-const PREFIXES: [&str; 21] = [
+const PREFIXES: [&str; 22] = [
     "ACC", "VLT", "IDX", "DLG", "INS", "KEY", "STM", "DEV", "PRM", "FLW", "COL", "CND", "REV", "RCV", "EMG",
-    "CAS", "CNT", "API", "LOG", "LKG", "PRG",
+    "CAS", "CNT", "API", "LOG", "LKG", "PRG", "OPR",
 ];
 const CRATES: [&str; 8] = [
     "protocol-spec",

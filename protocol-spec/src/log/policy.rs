@@ -7,7 +7,7 @@ use super::{
     cosignature::cosigned_at,
     note::{KeyKind, NoteKey},
 };
-use crate::{Error, defence::Defence};
+use crate::{Error, defence::Defence, hash::Sha256Digest};
 
 /// A policy, read from its file.
 #[derive(Clone, Debug)]
@@ -89,6 +89,35 @@ impl Policy {
     /// The witnesses, in the order of the file.
     pub fn witnesses(&self) -> &[Witness] {
         &self.witnesses
+    }
+
+    /// Of what it demands, whatever its file looks like and wherever its witnesses are: equal for policies that name the same
+    /// witnesses and the same quorum, and ask the same of them (OPR-3).
+    pub fn digest(&self) -> Sha256Digest {
+        let asked = self.witnesses.iter().map(|witness| {
+            let asks = if witness.url.is_some() { "asked" } else { "known" };
+            format!("{asks} {}\n", witness.key)
+        });
+        let mut lines: Vec<String> = asked.collect();
+        lines.sort_unstable();
+        let quorum = self.quorum.map_or_else(String::new, |member| self.demand(member));
+        Sha256Digest::of(format!("{}quorum {quorum}\n", lines.concat()).as_bytes())
+    }
+
+    /// A member as a text that says all about it. Members only name members before them, so this ends.
+    fn demand(&self, member: usize) -> String {
+        match self.members.get(member) {
+            Some(Member::Witness(index)) => self
+                .witnesses
+                .get(*index)
+                .map_or_else(String::new, |witness| witness.key.to_string()),
+            Some(Member::Group { threshold, members }) => {
+                let mut members: Vec<String> = members.iter().map(|member| self.demand(*member)).collect();
+                members.sort_unstable();
+                format!("({threshold} of {})", members.join(" "))
+            }
+            None => String::new(),
+        }
     }
 
     /// Whether it asks for any cosignature at all.
@@ -295,13 +324,43 @@ mod tests {
 
     use super::*;
     use crate::{
-        hash::Sha256Digest,
         keys::IdentityKey,
         log::{Checkpoint, SignedCheckpoint, cosign, log_key},
     };
 
     fn key(signing: &SigningKey) -> IdentityKey {
         IdentityKey::try_from(signing.verifying_key().as_bytes().as_slice()).unwrap()
+    }
+
+    /// OPR-3
+    #[test]
+    fn a_digest_is_of_what_is_demanded_alone() {
+        let vkey = |seed: u8| {
+            let signing = SigningKey::from_bytes(&[seed; 32]);
+            NoteKey::new(
+                &format!("witness.example/{seed}"),
+                KeyKind::Cosignature,
+                key(&signing),
+            )
+            .unwrap()
+        };
+        let (a, b) = (vkey(1), vkey(2));
+        let digest = |text: String| Policy::parse(text.as_bytes()).unwrap().digest();
+        let two = digest(format!(
+            "witness a {a} http://a\nwitness b {b} http://b\ngroup g 2 a b\nquorum g\n"
+        ));
+        let same = digest(format!(
+            "# moved\nwitness x {b} http://c\nwitness y {a} http://d\ngroup two all x y\nquorum two\n"
+        ));
+        assert_eq!(two, same);
+        for other in [
+            format!("witness a {a} http://a\nwitness b {b} http://b\ngroup g 1 a b\nquorum g\n"),
+            format!("witness a {a} http://a\nwitness b {b}\ngroup g 2 a b\nquorum g\n"),
+            format!("witness a {a} http://a\nquorum a\n"),
+            "quorum none\n".to_owned(),
+        ] {
+            assert_ne!(two, digest(other));
+        }
     }
 
     /// LOG-23: two of three must have cosigned since then, so the second newest time counts; an older one of the same witness does not.
