@@ -59,8 +59,16 @@ fn invite() -> ExitCode {
 #[tokio::main]
 async fn run(config: Config) -> anyhow::Result<()> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    // It ends nothing from here on, also while the server starts.
+    let mut hangup = signal(SignalKind::hangup())?;
     let running = serve(config).await?;
     announce(&running)?;
+    let reload = running.reloader();
+    tokio::spawn(async move {
+        while hangup.recv().await.is_some() {
+            reload();
+        }
+    });
     let stop = running.stopper();
     tokio::spawn(async move {
         tokio::select! {

@@ -56,6 +56,8 @@ pub(crate) struct Metrics {
     pub(crate) connections_refused: Counter,
     pub(crate) handshake_failures: Counter,
     body_memory: Gauge<i64, AtomicI64>,
+    certificate_ends: Gauge<i64, AtomicI64>,
+    certificate_unused: Gauge<i64, AtomicI64>,
     pub(crate) leaf_bytes_in: Counter,
     pub(crate) leaf_bytes_out: Counter,
     requests: Family<RequestLabels, Counter>,
@@ -71,6 +73,8 @@ impl Metrics {
             connections_refused: Counter::default(),
             handshake_failures: Counter::default(),
             body_memory: Gauge::default(),
+            certificate_ends: Gauge::default(),
+            certificate_unused: Gauge::default(),
             leaf_bytes_in: Counter::default(),
             leaf_bytes_out: Counter::default(),
             requests: Family::default(),
@@ -93,6 +97,16 @@ impl Metrics {
             "body_memory_bytes",
             "Memory of bodies in transit",
             metrics.body_memory.clone(),
+        );
+        registry.register(
+            "certificate_ends_seconds",
+            "When the certificate ends, in seconds since 1970",
+            metrics.certificate_ends.clone(),
+        );
+        registry.register(
+            "certificate_unused",
+            "1 while the certificate's files hold what cannot be served",
+            metrics.certificate_unused.clone(),
         );
         registry.register(
             "leaf_bytes_in",
@@ -125,6 +139,12 @@ impl Metrics {
 
     pub(crate) fn body_memory(&self, bytes: usize) {
         self.body_memory.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+    }
+
+    /// When it ends, in seconds since 1970, and whether its files hold another one that cannot be served (OPR-5).
+    pub(crate) fn certificate(&self, ends: u64, unused: bool) {
+        self.certificate_ends.set(i64::try_from(ends).unwrap_or(i64::MAX));
+        self.certificate_unused.set(i64::from(unused));
     }
 
     pub(crate) fn refused(&self, code: &'static str) {

@@ -1,9 +1,17 @@
 //! TLS 1.3 only, X25519MLKEM768 preferred, so that recorded traffic stays closed to later quantum
 //! computers. With `--dev` the server makes a certificate once and keeps it; its hash enters the link.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `pair` | a certificate chain with its key: until when it holds, for which names |
+//! | `keeper` | files that are replaced while the server runs, and a certificate that is about to end (OPR-4, OPR-5) |
+
+mod keeper;
+mod pair;
 
 use std::{
     fs, io,
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::Arc,
 };
 
@@ -12,9 +20,14 @@ use rustls::{
     ServerConfig,
     crypto::{CryptoProvider, aws_lc_rs},
 };
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, pem::PemObject};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio_rustls::TlsAcceptor;
 
+use self::pair::Pair;
+pub(crate) use self::{
+    keeper::{Ending, Keeper},
+    pair::PemFiles,
+};
 use crate::{
     config::{CertificateSource, Config},
     identity::write_private,
@@ -51,6 +64,20 @@ pub enum TlsError {
     /// Certificate and key do not fit each other or the library.
     #[error("certificate and key do not work together, give the pair that belongs together: {0}")]
     Pair(#[from] rustls::Error),
+    /// A certificate that is to take another's place holds now no more, or not yet.
+    #[error("the certificate holds from {} to {}, and not now: renew it, or set the clock", time(*.begins), time(*.ends))]
+    NotNow {
+        /// Seconds since 1970.
+        begins: u64,
+        /// Seconds since 1970.
+        ends: u64,
+    },
+    /// A certificate that is to take another's place is for other names.
+    #[error("the certificate is not for {host}, and the one before is: clients would refuse it")]
+    Name {
+        /// A name that clients use.
+        host: String,
+    },
 }
 
 /// Accepts TLS connections.
@@ -59,6 +86,8 @@ pub struct Tls {
     pub acceptor: TlsAcceptor,
     /// SHA-256 of the certificate (DER) if the server made it itself.
     pub development_certificate: Option<Sha256Digest>,
+    /// Looks after the certificate.
+    pub(crate) keeper: Arc<Keeper>,
 }
 
 impl Tls {
@@ -67,32 +96,31 @@ impl Tls {
     /// # Errors
     /// See [`TlsError`].
     pub fn new(config: &Config, source: CertificateSource<'_>) -> Result<Self, TlsError> {
-        let (chain, key) = match source {
-            CertificateSource::Files { chain, key } => read_pem(chain, key)?,
-            CertificateSource::Development => development(config)?,
+        let (pair, files) = match source {
+            CertificateSource::Files { chain, key } => {
+                let files = PemFiles::new(chain, key);
+                (files.read()?.pair()?, Some(files))
+            }
+            CertificateSource::Development => (development(config)?, None),
         };
-        let development_certificate = match source {
-            CertificateSource::Development => chain.first().map(|der| Sha256Digest::of(der)),
-            CertificateSource::Files { .. } => None,
+        let development_certificate = match files {
+            None => pair.certificate().map(|der| Sha256Digest::of(der)),
+            Some(_) => None,
         };
-        let acceptor = TlsAcceptor::from(Arc::new(server_config(chain, key)?));
+        let keeper = Arc::new(Keeper::new(pair, files, hosts(config)));
         Ok(Self {
-            acceptor,
+            acceptor: TlsAcceptor::from(Arc::new(server_config(keeper.clone())?)),
             development_certificate,
+            keeper,
         })
     }
 }
 
-type Pair = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
-
-fn server_config(
-    chain: Vec<CertificateDer<'static>>,
-    key: PrivateKeyDer<'static>,
-) -> Result<ServerConfig, rustls::Error> {
+fn server_config(keeper: Arc<Keeper>) -> Result<ServerConfig, rustls::Error> {
     let mut config = ServerConfig::builder_with_provider(Arc::new(provider()))
         .with_protocol_versions(&[&rustls::version::TLS13])?
         .with_no_client_auth()
-        .with_single_cert(chain, key)?;
+        .with_cert_resolver(keeper);
     config.alpn_protocols = vec![H2.to_vec(), b"http/1.1".to_vec()];
     Ok(config)
 }
@@ -103,28 +131,6 @@ fn provider() -> CryptoProvider {
         kx_groups: vec![aws_lc_rs::kx_group::X25519MLKEM768, aws_lc_rs::kx_group::X25519],
         ..aws_lc_rs::default_provider()
     }
-}
-
-fn read_pem(chain: &Path, key: &Path) -> Result<Pair, TlsError> {
-    let error = |path: &Path, what| {
-        let path = path.to_owned();
-        move |source| TlsError::Pem { path, what, source }
-    };
-    let certificates: Vec<_> = CertificateDer::pem_file_iter(chain)
-        .and_then(Iterator::collect)
-        .map_err(error(chain, "certificate"))?;
-    if certificates.is_empty() {
-        return Err(error(chain, "certificate")(
-            rustls_pki_types::pem::Error::NoItemsFound,
-        ));
-    }
-    if key.exists() {
-        guard::server_key(key)?;
-    }
-    Ok((
-        certificates,
-        PrivateKeyDer::from_pem_file(key).map_err(error(key, "private key"))?,
-    ))
 }
 
 /// The certificate kept in the data directory, or a new one. The key is written first: a certificate
@@ -143,27 +149,41 @@ fn development(config: &Config) -> Result<Pair, TlsError> {
         write_private(&path, made.cert.der()).map_err(refuse)?;
     }
     guard::secret(&key_path)?;
-    let certificate = fs::read(&path).map_err(refuse)?;
-    let key = fs::read(&key_path).map_err(refuse)?;
-    Ok((vec![certificate.into()], PrivatePkcs8KeyDer::from(key).into()))
+    let certificate = CertificateDer::from(fs::read(&path).map_err(refuse)?);
+    let key = PrivatePkcs8KeyDer::from(fs::read(&key_path).map_err(refuse)?);
+    Pair::new(vec![certificate], PrivateKeyDer::from(key))
 }
 
 /// Names for tools that check them; Medvault's own clients pin the certificate instead.
 fn subject_names(config: &Config) -> Vec<String> {
-    let hosts = config
-        .public_authority
-        .iter()
-        .filter_map(|authority| authority.rsplit_once(':'));
     let mut names: Vec<String> = ["localhost", "127.0.0.1", "::1"].map(str::to_owned).to_vec();
     names.push(config.listen.ip().to_string());
-    names.extend(hosts.map(|(host, _)| host.trim_matches(['[', ']']).to_owned()));
+    names.extend(hosts(config));
     names.sort();
     names.dedup();
     names
 }
 
+/// The hosts that the operator has given out.
+fn hosts(config: &Config) -> Vec<String> {
+    let authorities = config.public_authority.iter();
+    let hosts = authorities.filter_map(|authority| authority.rsplit_once(':'));
+    hosts
+        .map(|(host, _)| host.trim_matches(['[', ']']).to_owned())
+        .collect()
+}
+
+/// Seconds since 1970 for people; the last day of the year 9999 for whatever lies behind it.
+pub(crate) fn time(seconds: u64) -> String {
+    const LAST: u64 = 253_402_300_799;
+    let moment = std::time::UNIX_EPOCH + std::time::Duration::from_secs(seconds.min(LAST));
+    humantime::format_rfc3339_seconds(moment).to_string()
+}
+
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     fn config(dir: &Path) -> Config {

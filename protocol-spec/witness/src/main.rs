@@ -89,6 +89,8 @@ fn main() -> ExitCode {
 
 #[tokio::main]
 async fn run(options: Options) -> Result<()> {
+    // There is nothing to read again, and a terminal that is closed ends no witness.
+    let _hangup = signal(SignalKind::hangup())?;
     // For as long as this runs.
     let _folder = Folder::take(&options.data)?;
     let identity = Identity::load_or_create(&options.data, &options.name)?;

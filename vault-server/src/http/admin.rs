@@ -7,6 +7,7 @@ use axum::{Router, extract::State, routing::get};
 use http::{StatusCode, header};
 
 use super::App;
+use crate::tls::{Ending, time};
 
 /// What readiness waits for a read of the store.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -20,21 +21,35 @@ pub(crate) fn router(app: App) -> Router {
         .with_state(app)
 }
 
-/// Ready means that the store answers, that no witness contradicts the log, and that the server is not about to stop.
-async fn ready(State(app): State<App>) -> (StatusCode, &'static str) {
+/// Ready means that the store answers, that no witness contradicts the log, that clients take the certificate, and that the server is
+/// not about to stop. What will need the operator stands behind it.
+async fn ready(State(app): State<App>) -> (StatusCode, String) {
+    let not = |why: &str| (StatusCode::SERVICE_UNAVAILABLE, format!("not ready{why}\n"));
     if app.vault.check_uncontradicted().is_err() {
-        let text = "not ready: a witness contradicts the log, restore the newest copy of the data\n";
-        return (StatusCode::SERVICE_UNAVAILABLE, text);
+        return not(": a witness contradicts the log, restore the newest copy of the data");
     }
     let read = tokio::time::timeout(PATIENCE, app.vault.log_checkpoint()).await;
     if app.stop.is_cancelled() || !matches!(read, Ok(Ok(_))) {
-        return (StatusCode::SERVICE_UNAVAILABLE, "not ready\n");
+        return not("");
     }
-    (StatusCode::OK, "ready\n")
+    let ends = time(app.keeper.ends());
+    let unused = app.keeper.unused().map_or_else(String::new, |why| {
+        format!("what lies in the certificate's files is not served: {why}\n")
+    });
+    match app.keeper.ending() {
+        Ending::Over => not(&format!(": the certificate ended at {ends}, renew it\n{unused}")),
+        Ending::Soon(days) => (
+            StatusCode::OK,
+            format!("ready\nthe certificate ends in {days} days, at {ends}: renew it\n{unused}"),
+        ),
+        Ending::Far => (StatusCode::OK, format!("ready\n{unused}")),
+    }
 }
 
 async fn metrics(State(app): State<App>) -> ([(header::HeaderName, &'static str); 1], String) {
     app.metrics.body_memory(app.memory.in_use());
+    app.metrics
+        .certificate(app.keeper.ends(), app.keeper.unused().is_some());
     let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     ([(header::CONTENT_TYPE, content_type)], app.metrics.text())
 }

@@ -56,7 +56,7 @@ use self::{
     offers::Offers,
     refusals::Refusals,
 };
-use crate::{config::Limits, telemetry::Metrics, vault::Vault};
+use crate::{config::Limits, telemetry::Metrics, tls::Keeper, vault::Vault};
 
 /// What every handler needs.
 #[derive(Clone)]
@@ -79,6 +79,8 @@ pub(crate) struct Shared {
     pub(crate) stop: CancellationToken,
     /// Connections, and what goes on after one is gone: waited for at the end.
     pub(crate) tasks: TaskTracker,
+    /// Looks after the certificate.
+    pub(crate) keeper: Arc<Keeper>,
     gate: Gate,
     handshakes: Handshakes,
     memory: BodyMemory,
@@ -91,10 +93,17 @@ pub(crate) struct Shared {
 
 impl App {
     /// `enrolments` of one address in an hour are let in; with [`usize::MAX`] of them, they are not counted.
-    pub(crate) fn new(vault: Vault, gate: Gate, limits: Limits, enrolments: usize) -> Self {
+    pub(crate) fn new(
+        vault: Vault,
+        gate: Gate,
+        keeper: Arc<Keeper>,
+        limits: Limits,
+        enrolments: usize,
+    ) -> Self {
         Self(Arc::new(Shared {
             vault,
             gate,
+            keeper,
             metrics: Metrics::new(),
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),

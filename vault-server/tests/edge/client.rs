@@ -57,9 +57,15 @@ impl Server {
     async fn run(data: &TempDir, listen: &str, flags: &[&str]) -> Running {
         let registrar = registrar_key();
         let path = data.path().to_str().unwrap();
-        let base = ["vault-server", "--data", path, "--registrar", &registrar, "--dev"];
+        let base = ["vault-server", "--data", path, "--registrar", &registrar];
+        // With a certificate of its own making, unless another is named.
+        let own: &[&str] = if flags.contains(&"--tls-cert") {
+            &[]
+        } else {
+            &["--dev"]
+        };
         let addresses = ["--listen", listen, "--admin", "127.0.0.1:0"];
-        let config = Config::from_args(base.iter().chain(&addresses).chain(flags)).unwrap();
+        let config = Config::from_args(base.iter().chain(own).chain(&addresses).chain(flags)).unwrap();
         serve(config).await.unwrap()
     }
 

@@ -1,5 +1,7 @@
 //! What the handshake agrees on (FLT-38).
 
+use std::{fs, os::unix::fs::PermissionsExt, time::Duration};
+
 use protocol_spec::hash::Sha256Digest;
 use protocol_spec::{
     keys::IdentityKey,
@@ -7,7 +9,7 @@ use protocol_spec::{
 };
 use rustls::NamedGroup;
 
-use super::client::{Server, client_config, connect, handshake, registrar_key};
+use super::client::{Client, Server, client_config, connect, handshake, raw_body, registrar_key};
 
 /// ATK-52
 #[tokio::test]
@@ -58,8 +60,45 @@ async fn the_link_pins_the_development_certificate() {
 
 async fn operator_key(server: &Server) -> IdentityKey {
     let mut client = server.connect().await;
-    let answer =
-        super::client::raw_body(&mut client, "GET /v1/server HTTP/1.1\r\nhost: localhost\r\n\r\n").await;
+    let answer = raw_body(&mut client, "GET /v1/server HTTP/1.1\r\nhost: localhost\r\n\r\n").await;
     let info: protocol_spec::messages::ServerInfo = protocol_spec::messages::decode(&answer).unwrap();
     IdentityKey::try_from(info.operator_key.as_ref()).unwrap()
+}
+
+/// OPR-4: what began with one certificate goes on with it; who comes when it was replaced gets the new one.
+#[tokio::test]
+async fn a_certificate_is_replaced_beside_open_connections() {
+    let folder = tempfile::tempdir().unwrap();
+    let (chain, key) = (folder.path().join("chain.pem"), folder.path().join("key.pem"));
+    let renew = || {
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+        fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
+        fs::write(&chain, made.cert.pem()).unwrap();
+    };
+    renew();
+    let flags = [
+        "--tls-cert",
+        chain.to_str().unwrap(),
+        "--tls-key",
+        key.to_str().unwrap(),
+    ];
+    let server = Server::start(&flags).await;
+    let seen = |client: &Client| client.get_ref().1.peer_certificates().unwrap()[0].clone();
+    let ask = "GET /v1/server HTTP/1.1\r\nhost: localhost\r\n\r\n";
+    let mut first = server.connect().await;
+    let before = seen(&first);
+    assert!(!raw_body(&mut first, ask).await.is_empty());
+    renew();
+    server.running.reloader()();
+    let replaced = async {
+        while seen(&server.connect().await) == before {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), replaced)
+        .await
+        .unwrap();
+    assert!(!raw_body(&mut first, ask).await.is_empty());
+    assert_eq!(seen(&first), before);
 }
