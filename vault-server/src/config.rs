@@ -10,7 +10,7 @@ use std::{
 };
 
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, ValueEnum, error::ErrorKind};
-use protocol_spec::keys::IdentityKey;
+use protocol_spec::{keys::IdentityKey, link::ServerLink};
 
 mod accounts;
 mod enrolment;
@@ -51,6 +51,9 @@ pub struct Config {
     /// Private key of the certificate, PEM
     #[arg(long, value_name = "FILE")]
     pub tls_key: Option<PathBuf>,
+    /// How often these two files are looked at; they are read again when they were replaced, also on SIGHUP
+    #[arg(long, value_name = "TIME", default_value = "1m", value_parser = humantime::parse_duration)]
+    pub tls_poll: Duration,
     /// HOST:PORT under which clients reach the server; the first one goes into the link
     #[arg(long, value_name = "HOST:PORT", value_delimiter = ',', value_parser = authority)]
     pub public_authority: Vec<String>,
@@ -60,6 +63,12 @@ pub struct Config {
     /// Shortest time between two checkpoints that witnesses are asked about
     #[arg(long, value_name = "TIME", default_value = "500ms", value_parser = humantime::parse_duration)]
     pub witness_pace: Duration,
+    /// The link is another one than the data were served with, and is meant to be this one
+    #[arg(long, value_name = "LINK")]
+    pub accept_link: Option<ServerLink>,
+    /// The witness policy is another one than the data were served with, and is meant to be the one with this digest; `none` for none
+    #[arg(long, value_name = "DIGEST")]
+    pub accept_witness_policy: Option<String>,
     /// Settings file, TOML, with the names of these flags
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
@@ -113,6 +122,8 @@ Examples:
       --public-authority vault.example:8443 --tls-cert chain.pem --tls-key key.pem --admin 127.0.0.1:9000
   MEDVAULT_LOG_FORMAT=json vault-server --config /etc/medvault.toml
   vault-server … --accept-clock 2026-11-30T04:00:00Z    # it stood still for longer than --clock-gap, and its clock is right
+  vault-server … --public-authority new.example:443,vault.example:8443    # it moves: both names, until all clients have moved
+  kill -HUP PID    # reads --tls-cert and --tls-key again at once; it ends nothing
   vault-server invite --data /var/lib/medvault --uses 20 --for 30d    # lets twenty patients enrol
   vault-server openapi > openapi.json    # the API that this program serves, as an OpenAPI document
 

@@ -27,6 +27,12 @@ pub enum IdentityError {
         /// The system's reason.
         source: io::Error,
     },
+    /// There is none, and there was one.
+    #[error(
+        "operator key {} is missing: restore it from a backup of this data directory; no client goes on with this server under another one",
+        .0.display()
+    )]
+    Missing(PathBuf),
     /// Others than its owner may read it.
     #[error("operator key {0}")]
     Exposed(#[from] guard::Exposed),
@@ -73,8 +79,11 @@ impl OperatorIdentity {
     /// See [`IdentityError`].
     pub fn load(data_dir: &Path) -> Result<Self, IdentityError> {
         let path = data_dir.join("operator.key");
-        let seed = fs::read(&path).map(Zeroizing::new).map_err(io_error(&path))?;
-        Self::read(&path, &seed)
+        match fs::read(&path).map(Zeroizing::new) {
+            Ok(seed) => Self::read(&path, &seed),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(IdentityError::Missing(path)),
+            Err(source) => Err(IdentityError::Io { path, source }),
+        }
     }
 
     fn read(path: &Path, seed: &[u8]) -> Result<Self, IdentityError> {

@@ -5,8 +5,7 @@ use std::{io, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 use protocol_spec::{
     Error,
     defence::Defence,
-    keys::IdentityKey,
-    link::{Fingerprint, ServerLink},
+    link::ServerLink,
     log::{NoteKey, log_key},
 };
 use tokio::{net::TcpListener, task::JoinHandle};
@@ -18,8 +17,8 @@ use crate::{
     http::{self, App, Gate, MAX_AHEAD},
     identity::{IdentityError, OperatorIdentity},
     store::{OpenError, RocksConfig, RocksStore, StoreError},
-    tls::{Tls, TlsError},
-    vault::{SystemClock, Vault, VaultLimits},
+    tls::{Keeper, Tls, TlsError},
+    vault::{Accepted, Binding, Bound, Refusal, SystemClock, Unbound, Vault, VaultLimits},
     witnesses::Witnesses,
 };
 
@@ -33,6 +32,9 @@ pub enum StartError {
     /// The data directory.
     #[error(transparent)]
     Open(#[from] OpenError),
+    /// The settings are not those of the data.
+    #[error(transparent)]
+    Unbound(#[from] Unbound),
     /// The operator's key.
     #[error(transparent)]
     Identity(#[from] IdentityError),
@@ -78,6 +80,7 @@ pub struct Running {
     addr: SocketAddr,
     admin_addr: Option<SocketAddr>,
     stop: CancellationToken,
+    keeper: Arc<Keeper>,
     supervision: JoinHandle<Result<(), StopError>>,
 }
 
@@ -112,6 +115,12 @@ impl Running {
         self.stop.clone()
     }
 
+    /// For somebody else to call when the certificate's files are to be read again at once (OPR-4).
+    pub fn reloader(&self) -> impl Fn() + Send + 'static {
+        let keeper = self.keeper.clone();
+        move || keeper.look_now()
+    }
+
     /// Waits for its end.
     ///
     /// # Errors
@@ -139,7 +148,13 @@ pub async fn serve(config: Config) -> Result<Running, StartError> {
     let first_start = !config.data.join("db").exists();
     let plan = Plan::make(config.limits.connections).map_err(StartError::Settings)?;
     let store = Arc::new(open_store(&config, plan.tables)?);
-    let operator = OperatorIdentity::load_or_create(&config.data)?;
+    let bound = Bound::read(&*store).await.map_err(unopened)?;
+    let operator = if bound.has_operator() {
+        OperatorIdentity::load(&config.data)?
+    } else {
+        OperatorIdentity::load_or_create(&config.data)?
+    };
+    bound.check_keys(operator.key(), &config.registrar)?;
     let tls = Tls::new(&config, source)?;
     let (listener, addr) = listen(config.listen).await?;
     let admin = match config.admin {
@@ -150,7 +165,24 @@ pub async fn serve(config: Config) -> Result<Running, StartError> {
 
     let operator_key = *operator.key();
     let authorities = authorities(&config, addr);
-    let link = link(&config, &operator_key, &tls, authorities.first())?;
+    let witnesses = match &config.witness_policy {
+        Some(policy) => Some(Witnesses::open(policy, config.witness_pace, &operator_key)?),
+        None => None,
+    };
+    let binding = Binding {
+        operator: operator_key,
+        registrar: config.registrar,
+        certificate: tls.development_certificate,
+        authorities: authorities.clone(),
+        named: !config.public_authority.is_empty(),
+        witnesses: witnesses.as_ref().map(Witnesses::digest),
+    };
+    let accepted = Accepted {
+        link: config.accept_link.clone(),
+        witnesses: config.accept_witness_policy.clone(),
+    };
+    bound.check_changes(&binding, &accepted)??;
+    let link = binding.link()?;
     let limits = config.accounts.apply(config.session_limits.vault(&config.limits));
     let limits = VaultLimits {
         enrolment: config.enrolment.policy(config.dev),
@@ -168,21 +200,23 @@ pub async fn serve(config: Config) -> Result<Running, StartError> {
         limits,
     )
     .await
-    .map_err(|refusal| StartError::Vault(refusal.cause.unwrap_or_default()))?;
+    .map_err(unopened)?;
+    binding.keep(&*store).await.map_err(unopened)?;
     let not_before = if first_start {
         0
     } else {
         past_replays(&vault).await
     };
-    if let Some(policy) = &config.witness_policy {
-        let mut witnesses = Witnesses::open(policy, config.witness_pace, &operator_key)?;
+    if let Some(mut witnesses) = witnesses {
         vault.await_witnesses();
         let enough = witnesses.ask_all(&vault).await;
         tokio::spawn(witnesses.run(vault.clone(), enough));
     }
     let gate = Gate::new(&operator_key, authorities, not_before, &config.limits);
 
-    let app = App::new(vault, gate, config.limits, enrolments);
+    let keeper = tls.keeper.clone();
+    tokio::spawn(keeper.clone().run(config.tls_poll));
+    let app = App::new(vault, gate, keeper.clone(), config.limits, enrolments);
     tracing::info!(%addr, admin = admin_addr.map(tracing::field::display), "serving");
     let stop = app.stop.clone();
     let router = http::router(app.clone());
@@ -209,6 +243,7 @@ pub async fn serve(config: Config) -> Result<Running, StartError> {
         addr,
         admin_addr,
         stop,
+        keeper,
         supervision: tokio::spawn(supervise(app, store)),
     })
 }
@@ -243,14 +278,8 @@ fn authorities(config: &Config, addr: SocketAddr) -> Vec<String> {
     names
 }
 
-fn link(
-    config: &Config,
-    operator: &IdentityKey,
-    tls: &Tls,
-    authority: Option<&String>,
-) -> Result<ServerLink, Error> {
-    let fingerprint = Fingerprint::of(operator, &config.registrar, tls.development_certificate.as_ref());
-    ServerLink::new(authority.map_or("", String::as_str), fingerprint)
+fn unopened(refusal: Refusal) -> StartError {
+    StartError::Vault(refusal.cause.unwrap_or_default())
 }
 
 /// From when on, in seconds, signatures are taken that were created then or later (API-20). Whatever a process before this one

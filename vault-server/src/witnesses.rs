@@ -13,6 +13,7 @@ use hyper_util::{
     rt::TokioExecutor,
 };
 use protocol_spec::{
+    hash::Sha256Digest,
     keys::IdentityKey,
     log::{
         Note, NoteKey, Policy, SignatureLine, SignedCheckpoint, Submission, VerifiedCheckpoint, Witness,
@@ -105,6 +106,11 @@ impl Witnesses {
             client: client().map_err(|error| wrong(error.to_string()))?,
             known: HashMap::new(),
         })
+    }
+
+    /// Of what the policy demands (OPR-3).
+    pub(crate) fn digest(&self) -> Sha256Digest {
+        self.policy.digest()
     }
 
     /// Has every new checkpoint cosigned, for ever; those between two rounds share the second one's. `enough` is whether the
@@ -254,7 +260,8 @@ fn contradicted(vault: &Vault, witness: &Witness, failure: &Failure) {
             witness = name,
             %failure,
             "a witness contradicts the log: this is an old copy of the data; nothing is given out any more. Stop the server and \
-             restore the newest copy of its folder. If the witness is wrong, take it out of the policy and start again"
+             restore the newest copy of its folder. If the witness is wrong, take it out of the policy, start again, and confirm that \
+             as the server then says"
         );
     }
 }

@@ -185,6 +185,28 @@ pub(super) fn principal(caller: &Caller, from: Origin) -> Principal {
     }
 }
 
+/// By which of our names the client has called us, whoever it is; none that is not ours.
+pub(super) struct Called(Option<String>);
+
+impl Called {
+    pub(super) fn authority(&self) -> Option<&str> {
+        self.0.as_deref()
+    }
+}
+
+impl FromRequestParts<App> for Called {
+    type Rejection = Refused;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Refused> {
+        let named = app.gate.authority(&parts.uri, &parts.headers);
+        Ok(Self(named.ok().map(str::to_owned)))
+    }
+}
+
+impl Describe for Called {
+    fn describe(_: &mut Endpoint) {}
+}
+
 /// A request whose caller is proven.
 pub(super) struct Authenticated {
     /// Who signed it.

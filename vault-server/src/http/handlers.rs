@@ -18,7 +18,7 @@ use protocol_spec::{
 use super::{
     App,
     answer::{Answer, Checkpoint, Description, SHORT, Served, Tile, WayBack},
-    auth::Authenticated,
+    auth::{Authenticated, Called},
     body::{Brought, Introduced, Signed},
     enrolments::Counted,
     openapi,
@@ -113,9 +113,23 @@ fn two_messages(app: &App) -> u64 {
     app.vault.message_bytes().saturating_mul(2)
 }
 
-pub(super) async fn server(State(app): State<App>, back: WayBack) -> Answer<pb::ServerInfo> {
+parameters! {
+    struct Asking {
+        nonce: Option<String>,
+    }
+}
+
+pub(super) async fn server(
+    State(app): State<App>,
+    back: WayBack,
+    Params(asking): Params<Asking>,
+    called: Called,
+) -> Answer<pb::ServerInfo> {
     let room = back.public_room(SHORT).await?;
-    room.reply(Ok(app.vault.server_info()))
+    let Some(nonce) = asking.nonce else {
+        return room.reply(Ok(app.vault.server_info()));
+    };
+    room.reply(app.vault.proven_info(called.authority(), &nonce))
 }
 
 /// API-13

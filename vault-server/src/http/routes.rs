@@ -22,7 +22,8 @@ macro_rules! endpoints {
 }
 
 endpoints! {
-    GET "/v1/server" by "anybody" is handlers::server;
+    GET "/v1/server" by "anybody" is handlers::server
+        refuses NotPermitted;
     GET "/v1/openapi.json" by "anybody" is handlers::openapi;
     GET "/v1/directory/events" by "anybody" is handlers::directory_events;
     GET "/v1/directory/{institution}/entries" by "anybody" is handlers::directory_entries

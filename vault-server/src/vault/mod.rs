@@ -8,6 +8,7 @@
 //! |---|---|
 //! | `caller`, `known`, `refusal`, `limits`, `time`, `steady` | who asks, what is answered instead, bounds, time |
 //! | `tables`, `tx`, `idempotency` | rows, one try at a commit, mutations that may be repeated |
+//! | `bound` | whose data these are |
 //! | `enrol`, `directory` | principals |
 //! | `account` | what each principal has the server keep, and may |
 //! | `admission` | who may enrol as a patient |
@@ -33,6 +34,7 @@ mod account;
 mod acting;
 mod acts;
 mod admission;
+mod bound;
 mod caller;
 mod challenge;
 mod closure;
@@ -91,8 +93,10 @@ use std::sync::Arc;
 use protocol_spec::{
     ids::PatientId,
     keys::IdentityKey,
+    link::{is_nonce, proof_message},
     log::{Hash, VerifiedCheckpoint, tile::TilePath},
     messages as pb,
+    problem::Problem,
 };
 use tokio::{sync::watch, task::JoinSet};
 
@@ -101,6 +105,7 @@ pub use self::{
     acting::{Acting, KEYS_OF_PAGE},
     acts::MAX_ACTS,
     admission::EnrolmentPolicy,
+    bound::{Accepted, Binding, Bound, Unbound},
     caller::{Caller, Intent},
     enrol::Enrolment,
     intake::LeafIntake,
@@ -232,6 +237,27 @@ impl Vault {
         };
         self.announce_enrolment(&mut info);
         info
+    }
+
+    /// The same, with the operator's word that this server answers under this name of its own (OPR-10).
+    ///
+    /// # Errors
+    /// `malformed` for what is no nonce, `not-permitted` for a name that is not this server's.
+    pub fn proven_info(&self, authority: Option<&str>, nonce: &str) -> Result<pb::ServerInfo, Refusal> {
+        if !is_nonce(nonce) {
+            return Err(Refusal::new(Problem::Malformed, "the nonce has another form"));
+        }
+        let authority = authority.ok_or_else(|| {
+            Refusal::new(
+                Problem::NotPermitted,
+                "the host is not one of ours: start the server with --public-authority",
+            )
+        })?;
+        let proof = self.shared.operator.sign(&proof_message(authority, nonce));
+        Ok(pb::ServerInfo {
+            proof: proof.to_vec().into(),
+            ..self.server_info()
+        })
     }
 
     /// The checkpoint to be shown, a signed note: the newest, or, where there are witnesses, the newest that the quorum has

@@ -67,6 +67,7 @@
 //! | 83 strangers | receiver | – | [`StrangersRow`]: what is unanswered of all whom she never dealt with |
 //! | 84 account | principal | – | [`AccountRow`]: how much it has the server keep |
 //! | 85 offered delegation | delegate | delegation | [`HeldRow`]: whose it is, not accepted yet |
+//! | 86 bound | server | – | [`BoundRow`]: which operator, registrar, link and witnesses these data belong to |
 //!
 //! Integers in suffixes are big-endian.
 
@@ -216,6 +217,11 @@ pub(super) fn institution(institution: InstitutionId) -> RowKey<pb::DirectoryEnt
     RowKey::new(SERVER, 2, *institution.as_bytes())
 }
 
+/// Where the institutions begin.
+pub(super) fn first_institution() -> RowKey<pb::DirectoryEntry> {
+    RowKey::new(SERVER, 2, [])
+}
+
 pub(super) fn place(id: &impl Placed) -> RowKey<PlaceRow> {
     let (partition, kind) = id.place();
     RowKey::new(partition, 3, [kind])
@@ -345,6 +351,10 @@ pub(super) fn log_head() -> RowKey<LogHeadRow> {
 
 pub(super) fn floor() -> RowKey<FloorRow> {
     RowKey::new(SERVER, 24, [])
+}
+
+pub(super) fn bound() -> RowKey<BoundRow> {
+    RowKey::new(SERVER, 86, [])
 }
 
 pub(super) fn collection(patient: PatientId, collection: CollectionId) -> RowKey<CollectionRow> {

@@ -10,6 +10,7 @@ use std::{
 };
 
 use protocol_spec::{
+    defence::clock_ahead,
     lifecycle::{Floor, Judgement, Rules},
     problem::Problem,
 };
@@ -36,7 +37,8 @@ pub struct SystemClock;
 
 impl Clock for SystemClock {
     fn now_ms(&self) -> u64 {
-        millis(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        millis(since.saturating_add(clock_ahead()))
     }
 
     /// It goes on while the machine sleeps: to wake up is no jump.

@@ -407,6 +407,24 @@ pub(in crate::vault) struct FloorRow {
     pub(in crate::vault) at: u64,
 }
 
+/// What the data belong to (OPR-1).
+#[derive(Clone, PartialEq, Message)]
+pub(in crate::vault) struct BoundRow {
+    #[prost(bytes = "vec", tag = "1")]
+    pub(in crate::vault) operator: Vec<u8>,
+    #[prost(bytes = "vec", tag = "2")]
+    pub(in crate::vault) registrar: Vec<u8>,
+    /// SHA-256 of the server's own certificate, if its link pins that.
+    #[prost(bytes = "vec", tag = "3")]
+    pub(in crate::vault) certificate: Vec<u8>,
+    /// `host:port` that the operator has given out, if any.
+    #[prost(string, tag = "4")]
+    pub(in crate::vault) authority: String,
+    /// Digest of the policy of its witnesses, if it asks any.
+    #[prost(bytes = "vec", tag = "5")]
+    pub(in crate::vault) witnesses: Vec<u8>,
+}
+
 /// A collection as its patient's devices know it.
 #[derive(Clone, PartialEq, Message)]
 pub(in crate::vault) struct CollectionRow {
