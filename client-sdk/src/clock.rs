@@ -11,7 +11,7 @@ use std::sync::{
 use protocol_spec::defence::Defence;
 
 use crate::{
-    Result,
+    Error, Result,
     home::Home,
     mint,
     notice::{self, Notice},
@@ -77,6 +77,23 @@ impl Clock {
         }
     }
 
+    /// Looks at what she is about to give: from `not_before` on, which is now if she has not said it, until `not_after`. By the
+    /// server's clock, as far as that has said how it goes, it may be over already, and then nothing is given; or begin later than she
+    /// thinks, and then she is told (OPR-9).
+    pub(crate) fn check_given(&self, not_before: Option<u64>, not_after: u64) -> Result<()> {
+        let own = mint::now_ms();
+        let server = self.for_signatures();
+        if server >= not_after && own < not_after {
+            return Err(Error::ClockBehind { own, server });
+        }
+        let begins = own.saturating_sub(CLOCK_TOLERANCE);
+        if not_before.is_none() && server < begins {
+            let wait = begins.saturating_sub(server);
+            notice::tell(Notice::BeginsLater { own, server, wait });
+        }
+        Ok(())
+    }
+
     /// Keeps the latest time that was seen, if that is much later than what the home has.
     pub(crate) fn keep(&self, home: &Home) -> Result<()> {
         let floor = self.floor.load(Ordering::Relaxed);
@@ -139,6 +156,8 @@ pub(crate) fn kept(home: &Home) -> Result<u64> {
     Ok(home.read_json(FILE)?.unwrap_or_default())
 }
 
+/// By how much what is given begins before it is given, in milliseconds: clocks differ.
+pub(crate) const CLOCK_TOLERANCE: u64 = 5 * 60 * 1000;
 /// A difference of more than this is told.
 const TELL: u64 = 5 * 60 * 1000;
 /// Whoever sets a clock back gains no more than this.
@@ -168,6 +187,35 @@ mod tests {
         assert!(!moment(END - 1, END - 1).may_be_over(END));
         assert!(moment(END, END).has_begun(END));
         assert!(moment(END, END).is_over_by_both(END));
+    }
+
+    /// OPR-9: a clock that is behind gives nothing that is over at once; one that is ahead gives it, and says from when on it counts.
+    #[test]
+    fn what_is_given_is_looked_at_by_the_servers_clock_too() {
+        const HOUR: u64 = 3_600_000;
+        let clock = Clock::default();
+        let now = mint::now_ms();
+        assert!(clock.check_given(None, now + HOUR).is_ok() && notice::take().is_empty());
+        clock.follow(now + 2 * HOUR);
+        let behind = clock.check_given(None, now + HOUR).unwrap_err();
+        assert_eq!(behind.code(), "clock-behind");
+        assert!(
+            behind.to_string().contains("Set this machine's clock right"),
+            "{behind}"
+        );
+        assert!(clock.check_given(None, now + 3 * HOUR).is_ok());
+        drop(notice::take());
+        clock.follow(now - 2 * HOUR);
+        clock.check_given(None, now + HOUR).unwrap();
+        let told = notice::take();
+        let later = told
+            .iter()
+            .find(|notice| matches!(notice, Notice::BeginsLater { .. }));
+        let text = later.unwrap().to_string();
+        assert!(text.contains("1h 5") && text.contains("permit again"), "{text}");
+        // She has said herself when it begins.
+        clock.check_given(Some(now), now + HOUR).unwrap();
+        assert!(notice::take().is_empty());
     }
 
     /// PRM-16, ATK-66

@@ -5,7 +5,7 @@ use protocol_spec::{
     directory::Institution, ids::InstitutionId, messages as pb, mirror::LookAlikes, names::Look,
 };
 
-use crate::{Error, Result, session::Session};
+use crate::{Error, Result, error::Reader, session::Session};
 
 impl Session {
     /// All institutions whose name contains `filter` or looks like it, by name.
@@ -109,6 +109,7 @@ pub(crate) fn must_go_on(entry: &Institution) -> Result<()> {
     entry.check_goes_on().map_err(|problem| Error::Refused {
         problem,
         detail: Some(entry.name().as_str().to_owned()),
+        reader: Reader::Anybody,
     })
 }
 

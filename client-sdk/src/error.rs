@@ -1,11 +1,17 @@
 //! What can go wrong, grouped by what the caller does next. Every text ends with that next step.
 
+mod next;
+#[cfg(test)]
+mod tests;
+
 use std::{io, path::Path, path::PathBuf};
 
 use protocol_spec::{ids::RecordId, problem::Problem};
 use thiserror::Error;
 
-use crate::keystore::KeyStoreError;
+pub use self::next::Reader;
+use self::next::next_step;
+use crate::{connect::CertificateFault, keystore::KeyStoreError};
 
 /// Why an operation failed. Nothing half-done is left behind unless a variant says so.
 #[derive(Debug, Error)]
@@ -97,14 +103,45 @@ pub enum Error {
         needs: &'static str,
     },
     /// The server cannot be reached or does not answer.
-    #[error(
-        "{authority} does not answer ({cause}): check the network and that the server runs, then try again"
-    )]
+    #[error("{authority} does not answer{}: {}", unreached(.proxy.as_deref(), .cause), reach(.proxy.is_some()))]
     Unreachable {
         /// `host:port` of the link.
         authority: String,
         /// What the transport says.
         cause: String,
+        /// The proxy that did not lead there, and who has named it.
+        proxy: Option<String>,
+    },
+    /// The server's certificate is not taken.
+    #[error("{authority}: {fault}")]
+    Certificate {
+        /// `host:port` of the link.
+        authority: String,
+        /// Why.
+        fault: CertificateFault,
+    },
+    /// A link that a home is to follow from now on leads to another server than the home's.
+    #[error(
+        "{authority} is another server than the one of this home ({rule}): a server that moves keeps its keys. Nothing was changed; if you \
+         want to belong to both, enrol there in another home"
+    )]
+    OtherServer {
+        /// `host:port` of the new link.
+        authority: String,
+        /// What differs.
+        rule: &'static str,
+    },
+    /// By the server's clock what is to be given would be over at once.
+    #[error(
+        "this machine's clock says {}, and the server's {}: by the server's it would be over before it begins, so nothing was given. Set \
+         this machine's clock right and do it again; if yours is right, tell the operator",
+        time(*own), time(*server)
+    )]
+    ClockBehind {
+        /// This machine's, in milliseconds since 1970.
+        own: u64,
+        /// The server's, in milliseconds since 1970.
+        server: u64,
     },
     /// The server is not the one that the link names.
     #[error(
@@ -117,12 +154,14 @@ pub enum Error {
         rule: &'static str,
     },
     /// The server refused, by a rule of the protocol.
-    #[error("refused: {}: {}{}", .problem.title(), next_step(*.problem), detail.as_ref().map(|text| format!(" ({text})")).unwrap_or_default())]
+    #[error("refused: {}: {}{}", .problem.title(), next_step(*.problem, *.reader), detail.as_ref().map(|text| format!(" ({text})")).unwrap_or_default())]
     Refused {
         /// The rule.
         problem: Problem,
         /// What the server adds.
         detail: Option<String>,
+        /// To whom it is said.
+        reader: Reader,
     },
     /// Something signed or sealed is not what it must be. Nothing of it was kept.
     #[error(
@@ -390,6 +429,9 @@ impl Error {
             Self::WrongUnlock { .. } => "wrong-passphrase",
             Self::Unreachable { .. } => "unreachable",
             Self::WrongServer { .. } => "wrong-server",
+            Self::Certificate { fault, .. } => fault.code(),
+            Self::OtherServer { .. } => "other-server",
+            Self::ClockBehind { .. } => "clock-behind",
             Self::Refused { problem, .. } => problem.code(),
             Self::Tampered { .. } => "tampered",
             Self::RootKeyUnusable { .. } => "root-key-unusable",
@@ -467,6 +509,38 @@ impl Error {
         }
     }
 
+    /// Whether what failed is this machine, its home, its keys or its way to the server: it says nothing about what was being looked
+    /// at, and must not be shown as if it did (OPR-8).
+    pub(crate) fn is_of_this_side(&self) -> bool {
+        matches!(
+            self,
+            Self::HomeMissing { .. }
+                | Self::HomeExists { .. }
+                | Self::HomeLocked { .. }
+                | Self::HomeKind { .. }
+                | Self::HomeDamaged { .. }
+                | Self::HomeAltered { .. }
+                | Self::Exposed(_)
+                | Self::NotEnrolled { .. }
+                | Self::WrongUnlock { .. }
+                | Self::Unreachable { .. }
+                | Self::Certificate { .. }
+                | Self::WrongServer { .. }
+                | Self::Io { .. }
+                | Self::Interrupted { .. }
+                | Self::KeyStore(_)
+        )
+    }
+
+    /// Whether nobody was asked at all, because there is no way to the server: whatever else is tried fails alike, and one word of it is
+    /// enough.
+    pub fn has_no_way(&self) -> bool {
+        matches!(
+            self,
+            Self::Unreachable { .. } | Self::Certificate { .. } | Self::WrongServer { .. }
+        )
+    }
+
     /// Whether the server refused with this problem.
     pub fn is_problem(&self, wanted: Problem) -> bool {
         matches!(self, Self::Refused { problem, .. } if *problem == wanted)
@@ -484,76 +558,28 @@ impl From<crypto::Error> for Error {
     }
 }
 
+/// The transport's words, and the proxy that they came from.
+fn unreached(proxy: Option<&str>, cause: &str) -> String {
+    match proxy {
+        None => format!(" ({cause})"),
+        Some(proxy) => format!(" through the proxy {proxy} ({cause})"),
+    }
+}
+
+fn reach(proxied: bool) -> &'static str {
+    if proxied {
+        "check the proxy's address, name another one with --proxy, or go without one: --proxy none, or NO_PROXY for this host"
+    } else {
+        "check your network, and try again; if others reach it through a proxy, name that one with --proxy; if it stays so, ask the operator"
+    }
+}
+
 /// To the second, in UTC. Another device has written it: of years that have no text form the number is shown.
-fn time(ms: u64) -> String {
+pub(crate) fn time(ms: u64) -> String {
     const YEAR_10000: u64 = 253_402_300_800_000;
     if ms >= YEAR_10000 {
         return format!("{ms} ms");
     }
     let time = std::time::UNIX_EPOCH + std::time::Duration::from_millis(ms);
     humantime::format_rfc3339_seconds(time).to_string()
-}
-
-fn next_step(problem: Problem) -> &'static str {
-    match problem {
-        Problem::UnsupportedVersion => "update this program",
-        Problem::NotPermitted => "check the id, and that you use the right home",
-        Problem::PermissionExpired | Problem::PermissionSpent | Problem::BytesSpent => {
-            "ask the patient for a new permission"
-        }
-        Problem::PermissionRevoked => "ask the patient, if there is a reason to",
-        Problem::PermissionReplaced => "use the permission that took its place: look into the inbox",
-        Problem::ReplacementConflict => "list the permissions and try again",
-        Problem::DelegationEnded | Problem::DelegationExpired => {
-            "ask the patient for another one, if there is a reason to"
-        }
-        Problem::DelegationPower => "leave it to the patient, or ask her for `delegate add --power permit`",
-        Problem::DelegationScope => "list what the delegation covers: medvault delegate list",
-        Problem::DelegationNotYetValid | Problem::PermissionNotYetValid => "try again later",
-        Problem::PurposeMismatch => {
-            "state the purpose that it is for, if that is what the records are used for"
-        }
-        Problem::InvitationNeeded => {
-            "ask your hospital or the server's operator for an invitation, and give it with --invitation"
-        }
-        Problem::InvitationOver => "ask for another invitation where this one came from",
-        Problem::NotAccepted => {
-            "accept it first: medvault delegate accept, or medvault emergency guardian accept"
-        }
-        Problem::ReceiverFull => {
-            "wait until what you have sent was answered; a day later there may be room again"
-        }
-        Problem::StorageBudget => {
-            "wait for what is open, or tell the operator; revoking, removing, ending and deleting still work"
-        }
-        Problem::NotAccredited => "have the registrar accredit these keys, with the registrar of this server",
-        Problem::TerminalRemoved | Problem::TerminalExpired => "have the institution certify a terminal",
-        Problem::InstitutionRetired | Problem::AccreditationWithdrawn => "choose another institution",
-        Problem::KeyEnded => "ask the patient to open her vault once, or for a new permission",
-        Problem::NotForEmergencies => "have the registrar accredit the institution for emergencies",
-        Problem::EmergencyWaiting => "try again when the waiting time is over: the inbox says when",
-        Problem::EmergencyObjected => "talk to the patient: she can name the guardian anew",
-        Problem::EmergencyOver => "if it was not wanted, make a new card and name the guardians anew",
-        Problem::EmergencyLimit => "call the operator, if this is an emergency",
-        Problem::ChainConflict => "see in the directory what has become of the entry",
-        Problem::RequestAnswered | Problem::RequestExpired | Problem::RequestMismatch => "make a new request",
-        Problem::EpochMismatch | Problem::PlacementConflict | Problem::DeviceListConflict => "try again",
-        Problem::RecoveryKept => {
-            "announce it with `medvault device remove`, or have another device do the same"
-        }
-        Problem::RecordMismatch => "list the records and permit those",
-        Problem::StorageFull => "tell the operator; try again when there is space",
-        Problem::LogContradicted => {
-            "it works on an old copy of its data: tell the operator; try again when the newest copy is restored"
-        }
-        Problem::TooLarge => "send less at once",
-        Problem::Unauthenticated => {
-            "enrol with this server first; a device that was removed is linked anew, in a new home"
-        }
-        Problem::SignatureExpired => "set the clock of this machine",
-        Problem::UploadClosed => "send again, it starts anew",
-        Problem::ReleaseClosed => "fetch again",
-        Problem::TooMany | Problem::Unavailable | Problem::TooSlow | Problem::Internal => "try again later",
-        _ => "if it happens again, report it to the operator",
-    }
 }

@@ -230,9 +230,8 @@ impl Session {
             text: None,
         };
         match self.open_what(reader, what, blank.clone()).await {
-            Err(error @ (Error::Unreachable { .. } | Error::HomeLocked { .. } | Error::KeyStore(_))) => {
-                Err(error)
-            }
+            // What fails on this side says nothing about the event (OPR-8).
+            Err(error) if error.is_of_this_side() => Err(error),
             Err(error) => Ok(InboxEvent {
                 text: Some(error.to_string()),
                 ..blank

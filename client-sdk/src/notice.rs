@@ -17,6 +17,15 @@ pub enum Notice {
         /// By the server's.
         server: u64,
     },
+    /// What was given begins only later by the server's clock.
+    BeginsLater {
+        /// By this machine's clock, in milliseconds since 1970.
+        own: u64,
+        /// By the server's.
+        server: u64,
+        /// For how long the server will refuse it, in milliseconds.
+        wait: u64,
+    },
     /// This machine's clock is behind what it was in this home; in milliseconds since 1970.
     ClockSetBack {
         /// What it says.
@@ -34,8 +43,16 @@ impl fmt::Display for Notice {
                 let far = far(*own, *server);
                 write!(
                     f,
-                    "the server's clock is {far} {side} this machine's: one of them is wrong; nothing is decided by the server's, \
-                     but what ends by either of them is treated as over"
+                    "the server's clock is {far} {side} this machine's: one of them is wrong, look at this machine's first; nothing is \
+                     decided by the server's, but what ends by either of them is treated as over"
+                )
+            }
+            Self::BeginsLater { own, server, wait } => {
+                let (ahead, wait) = (far(*own, *server), far(*wait, 0));
+                write!(
+                    f,
+                    "this machine's clock is {ahead} ahead of the server's, so what was given now counts there only in {wait}, and the \
+                     institution is refused until then: set this machine's clock right and permit again, or tell the institution to wait"
                 )
             }
             Self::ClockSetBack { now, seen } => {

@@ -6,18 +6,51 @@ use protocol_spec::{
     defence::Defence,
     field::{SUITE, VERSION},
     keys::IdentityKey,
-    link::{Fingerprint, ServerLink},
+    link::{Fingerprint, ServerLink, verify_proof},
     messages as pb,
+    problem::Problem,
 };
 
-use super::{Server, tls};
-use crate::{Error, Result, home::Pins};
+use super::{Server, proxy::Route, tls};
+use crate::{Error, Result, home::Pins, mint};
 
 /// Follows a link for the first time. Nothing but an unsigned GET leaves the machine before the
 /// fingerprint has been compared (KEY-9).
 pub(crate) async fn bootstrap(link: &ServerLink) -> Result<Pins> {
+    Ok(found(link, "/v1/server").await?.0)
+}
+
+/// Follows a link to where a home's server is now: both keys are those of the home, and the operator's has signed that it answers
+/// there (OPR-10). Keys alone prove nothing: everybody can show them, and whoever passes on what he is asked could stand between.
+pub(crate) async fn follow(link: &ServerLink, home: &Pins) -> Result<Pins> {
+    let other = |rule| Error::OtherServer {
+        authority: link.authority().to_owned(),
+        rule,
+    };
+    let nonce = mint::token()?;
+    let (pins, info) = match found(link, &format!("/v1/server?nonce={nonce}")).await {
+        Err(error) if error.is_problem(Problem::NotPermitted) => {
+            return Err(other(
+                "what answers there does not go by that name: its operator has to give it, --public-authority",
+            ));
+        }
+        found => found?,
+    };
+    if pins.operator != home.operator {
+        return Err(other("its operator's key is another"));
+    }
+    if pins.registrar != home.registrar {
+        return Err(other("its registrar's key is another"));
+    }
+    verify_proof(&pins.operator, link.authority(), &nonce, &info.proof)
+        .map_err(|_| other("the operator's key does not say that its server is there"))?;
+    Ok(pins)
+}
+
+/// What a link leads to, and what that says of itself.
+async fn found(link: &ServerLink, path: &str) -> Result<(Pins, pb::ServerInfo)> {
     let (config, seen) = tls::capturing()?;
-    let info = Server::first_contact(link, config).await?;
+    let info = Server::first_contact(link, config, path).await?;
     if (info.version, info.suite) != (VERSION, SUITE) {
         return Err(SpecError::Version {
             version: info.version,
@@ -39,28 +72,38 @@ pub(crate) async fn bootstrap(link: &ServerLink) -> Result<Pins> {
     let certificate = seen.take().ok_or_else(|| wrong("it shows no certificate"))?;
     let matches = |digest| Fingerprint::of(&pins.operator, &pins.registrar, digest) == *link.fingerprint();
     if matches(Some(&certificate.digest)) {
-        return Ok(Pins {
+        let pins = Pins {
             certificate: Some(certificate.digest),
             ..pins
-        });
+        };
+        return Ok((pins, info));
     }
     if Defence::ServerLink.is_off() {
-        return Ok(Pins {
+        let pins = Pins {
             certificate: Some(certificate.digest),
             ..pins
-        });
+        };
+        return Ok((pins, info));
     }
     if !matches(None) {
         return Err(wrong("its keys are not those in the link"));
     }
-    if !certificate.trusted {
-        return Err(wrong("its certificate is not trusted by this system"));
+    match certificate.fault {
+        None => Ok((pins, info)),
+        Some(fault) => Err(Error::Certificate {
+            authority: link.authority().to_owned(),
+            fault,
+        }),
     }
-    Ok(pins)
 }
 
 impl Server {
-    async fn first_contact(link: &ServerLink, config: rustls::ClientConfig) -> Result<pb::ServerInfo> {
-        super::call::fetch_unsigned(super::Http::new(config), link.authority(), "/v1/server").await
+    async fn first_contact(
+        link: &ServerLink,
+        config: rustls::ClientConfig,
+        path: &str,
+    ) -> Result<pb::ServerInfo> {
+        let http = super::Http::new(config, &Route::to(link.authority())?);
+        super::call::fetch_unsigned(http, link.authority(), path).await
     }
 }

@@ -18,7 +18,7 @@ use super::{
     http::{Failure, Http, Incoming, Pieces},
     trace::{self, Names},
 };
-use crate::{Error, Result, mint};
+use crate::{Error, Result, error::Reader, mint};
 
 /// What is to be sent, before it is signed.
 pub(crate) struct Call<'a> {
@@ -199,7 +199,8 @@ impl Server {
         if let Ok((parts, _)) = &answer {
             self.growth.take(&parts.headers);
         }
-        answered(answer, authority).await.map_err(|mut refusal| {
+        let reader = Reader::of(self.principal.as_ref().map(|principal| principal.key_id.as_str()));
+        answered(answer, authority, reader).await.map_err(|mut refusal| {
             refusal.retry.useful |= refusal.problem.is_some() && refusal.problem == call.passing;
             refusal
         })
@@ -269,7 +270,8 @@ pub(crate) async fn fetch_unsigned<M: Message + Default + Name>(
     let call = Call::new(Method::GET, path).answered_by::<M>();
     let mut done = 0;
     loop {
-        let answer = answered(http.send(call.request(authority)?).await, authority).await;
+        let answer = http.send(call.request(authority)?).await;
+        let answer = answered(answer, authority, Reader::Anybody).await;
         let whole = match answer {
             Ok(body) => body
                 .collect(MAX_ANSWER)
@@ -294,16 +296,25 @@ pub(crate) fn lost(failure: Failure, authority: &str) -> Retry {
     let authority = authority.to_owned();
     match failure {
         Failure::Transport(cause) => Retry {
-            error: Error::Unreachable { authority, cause },
+            error: Error::Unreachable {
+                authority,
+                cause,
+                proxy: None,
+            },
             useful: true,
         },
-        Failure::Certificate => {
-            let rule = "its certificate is not the one it had or not trusted";
-            Retry {
-                error: Error::WrongServer { authority, rule },
-                useful: false,
-            }
-        }
+        Failure::Proxy { proxy, cause } => Retry {
+            error: Error::Unreachable {
+                authority,
+                cause,
+                proxy: Some(proxy),
+            },
+            useful: true,
+        },
+        Failure::Certificate(fault) => Retry {
+            error: Error::Certificate { authority, fault },
+            useful: false,
+        },
     }
 }
 
@@ -336,6 +347,7 @@ struct ProblemDocument {
 async fn answered(
     answer: Result<(http::response::Parts, Incoming), Failure>,
     authority: &str,
+    reader: Reader,
 ) -> Result<Incoming, Refusal> {
     let unanswered = |failure| Refusal {
         problem: None,
@@ -356,6 +368,7 @@ async fn answered(
         let error = Error::Unreachable {
             authority: authority.to_owned(),
             cause,
+            proxy: None,
         };
         return Err(Refusal {
             problem: None,
@@ -373,7 +386,11 @@ async fn answered(
     let detail = document
         .detail
         .map(|text| text.chars().filter(|c| !c.is_control()).take(200).collect());
-    let error = Error::Refused { problem, detail };
+    let error = Error::Refused {
+        problem,
+        detail,
+        reader,
+    };
     Err(Refusal {
         problem: Some(problem),
         now: document.now,

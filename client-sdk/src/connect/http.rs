@@ -20,19 +20,30 @@ use hyper_util::{
 };
 use rustls::ClientConfig;
 
-use super::trace::Exchange;
+use super::{
+    fault::CertificateFault,
+    proxy::{Connector, NoWay, Route},
+    trace::Exchange,
+};
 
 /// Connections to one server. HTTP/1.1 alone: bulk data gains nothing from multiplexing.
 #[derive(Clone)]
 pub(crate) struct Http {
-    client: Client<HttpsConnector<HttpConnector>, Pieces>,
+    client: Client<HttpsConnector<Connector>, Pieces>,
 }
 
 /// Why a request got no answer.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// The certificate is not the pinned one, or not trusted.
-    Certificate,
+    /// The certificate is not taken.
+    Certificate(CertificateFault),
+    /// A proxy does not lead to the server.
+    Proxy {
+        /// Which, and who has named it.
+        proxy: String,
+        /// Why.
+        cause: String,
+    },
     /// Anything else of the transport, in the words of its innermost cause.
     Transport(String),
 }
@@ -132,7 +143,8 @@ impl Incoming {
 }
 
 impl Http {
-    pub(crate) fn new(config: ClientConfig) -> Self {
+    /// By this route to one server.
+    pub(super) fn new(config: ClientConfig, route: &Route) -> Self {
         let mut connector = HttpConnector::new();
         connector.enforce_http(false);
         connector.set_nodelay(true);
@@ -141,7 +153,7 @@ impl Http {
             .with_tls_config(config)
             .https_only()
             .enable_http1()
-            .wrap_connector(connector);
+            .wrap_connector(route.connector(connector));
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .timer(TokioTimer::new())
@@ -180,21 +192,34 @@ impl Http {
 }
 
 impl Failure {
-    /// Walks to the innermost cause. `io::Error` hides what it wraps from `source`, so it is unwrapped here.
     fn of(error: &(dyn StdError + 'static)) -> Self {
-        let mut cause = error;
-        loop {
-            if let Some(rustls::Error::InvalidCertificate(_)) = cause.downcast_ref() {
-                return Self::Certificate;
-            }
-            let wrapped = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-            match wrapped
-                .map(|inner| inner as &(dyn StdError + 'static))
-                .or_else(|| cause.source())
-            {
-                Some(inner) => cause = inner,
-                None => return Self::Transport(cause.to_string()),
-            }
+        let cause = innermost(error);
+        if let Some(rustls::Error::InvalidCertificate(fault)) = cause.downcast_ref() {
+            return Self::Certificate(CertificateFault::of(fault));
+        }
+        match cause.downcast_ref::<NoWay>() {
+            Some(NoWay { proxy, cause }) => Self::Proxy {
+                proxy: proxy.to_string(),
+                cause: cause.clone(),
+            },
+            None => Self::Transport(cause.to_string()),
+        }
+    }
+}
+
+/// What everything else was caused by. `io::Error` hides what it wraps from `source`, so it is unwrapped here.
+pub(super) fn innermost<'a>(error: &'a (dyn StdError + 'static)) -> &'a (dyn StdError + 'static) {
+    let mut cause = error;
+    loop {
+        let known =
+            cause.is::<NoWay>() || matches!(cause.downcast_ref(), Some(rustls::Error::InvalidCertificate(_)));
+        let wrapped = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        let inner = wrapped
+            .map(|inner| inner as &(dyn StdError + 'static))
+            .or_else(|| cause.source());
+        match inner {
+            Some(inner) if !known => cause = inner,
+            _ => return cause,
         }
     }
 }

@@ -4,17 +4,22 @@
 //! |---|---|
 //! | `bootstrap` | first contact: what the link's fingerprint proves |
 //! | `tls` | TLS 1.3 with X25519MLKEM768; which certificates are accepted |
+//! | `fault` | what is wrong with a certificate, for people |
+//! | [`proxy`] | the way to it: straight, or through a proxy |
 //! | `http` | requests and answers as bytes, bodies in pieces |
 //! | `call` | one request: signatures, retries, refusals |
 //! | `growth` | proofs of the log's growth that come along |
 //! | [`trace`] | what travels, for a user who asks to see it |
 //!
-//! Only the link's authority is ever contacted: redirects are refusals, proxies are not asked (ATK-51).
+//! Only the link's authority is ever spoken to: redirects are refusals (ATK-51). Where the user or her system names a proxy, that one
+//! carries the connection, which TLS closes to it.
 
 mod bootstrap;
 mod call;
+mod fault;
 mod growth;
 mod http;
+pub mod proxy;
 #[cfg(test)]
 pub(crate) mod tests;
 mod tls;
@@ -37,11 +42,13 @@ use protocol_spec::{
     request,
 };
 
-pub(crate) use self::bootstrap::bootstrap;
+pub(crate) use self::bootstrap::{bootstrap, follow};
+pub use self::fault::CertificateFault;
 use self::{
     call::{Call, Possession},
     growth::Growth,
     http::Http,
+    proxy::Route,
 };
 pub(crate) use self::{
     call::{Patience, Retry, lost},
@@ -82,7 +89,8 @@ impl Signs for SigningIdentity {
 
 impl Server {
     pub(crate) fn new(pins: Pins, principal: Option<Credentials>) -> Result<Self> {
-        let http = Http::new(tls::config(&pins)?);
+        let route = Route::to(pins.link.authority())?;
+        let http = Http::new(tls::config(&pins)?, &route);
         let operator_id = OperatorId::from(&pins.operator);
         Ok(Self {
             pins,

@@ -13,15 +13,16 @@ use rustls::{
     pki_types::{CertificateDer, ServerName, UnixTime},
 };
 
+use super::CertificateFault;
 use crate::{Error, Result, home::Pins};
 
 /// For a server that is pinned: its own development certificate, or the system's roots.
 pub(crate) fn config(pins: &Pins) -> Result<ClientConfig> {
     let check = match pins.certificate {
         Some(digest) => Check::Pinned(digest),
-        None => Check::System(system_roots().ok_or_else(|| Error::WrongServer {
+        None => Check::System(system_roots().ok_or_else(|| Error::Certificate {
             authority: pins.link.authority().to_owned(),
-            rule: "this system has no root certificates to check it with",
+            fault: CertificateFault::NoRoots,
         })?),
     };
     config_with(check)
@@ -43,12 +44,12 @@ pub(crate) fn capturing() -> Result<(ClientConfig, Seen)> {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Seen(Arc<Mutex<Option<Certificate>>>);
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Certificate {
     /// SHA-256 of the end-entity certificate (DER).
     pub(crate) digest: Sha256Digest,
-    /// Whether the system's roots vouch for it.
-    pub(crate) trusted: bool,
+    /// Why the system's roots do not vouch for it, if they do not.
+    pub(crate) fault: Option<CertificateFault>,
 }
 
 impl Seen {
@@ -95,8 +96,15 @@ impl ServerCertVerifier for Verifier {
             Check::Pinned(pin) if *pin == digest => Ok(ServerCertVerified::assertion()),
             Check::Pinned(_) => Err(CertificateError::ApplicationVerificationFailure.into()),
             Check::Capture { seen, system } => {
-                let trusted = system.as_deref().is_some_and(|system| by_system(system).is_ok());
-                seen.put(Certificate { digest, trusted });
+                let fault = match system.as_deref().map(by_system) {
+                    None => Some(CertificateFault::NoRoots),
+                    Some(Ok(_)) => None,
+                    Some(Err(TlsError::InvalidCertificate(error))) => Some(CertificateFault::of(&error)),
+                    Some(Err(error)) => Some(CertificateFault::Unusable {
+                        cause: error.to_string(),
+                    }),
+                };
+                seen.put(Certificate { digest, fault });
                 Ok(ServerCertVerified::assertion())
             }
         }

@@ -243,13 +243,14 @@ impl Exchange {
     /// No answer, or half of one.
     pub(crate) fn lost(&self, failure: &Failure) {
         let cause = match failure {
-            Failure::Certificate => "its certificate is not the expected one",
-            Failure::Transport(cause) => cause,
+            Failure::Certificate(fault) => fault.to_string(),
+            Failure::Proxy { proxy, cause } => format!("the proxy {proxy}: {cause}"),
+            Failure::Transport(cause) => cause.clone(),
         };
         (self.tracer)(&Step::Lost {
             number: self.number,
             millis: self.millis(),
-            cause: cause.to_owned(),
+            cause,
         });
     }
 

@@ -11,7 +11,7 @@ use protocol_spec::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Result, clock::Moment, home::Home, transfer::Budget};
+use crate::{Error, Result, clock::Moment, error::Reader, home::Home, transfer::Budget};
 
 /// A permission as this client holds to it (CND-12).
 pub(super) struct Holding<'a> {
@@ -135,6 +135,7 @@ fn held(holds: bool, problem: Problem, detail: &str) -> Result<()> {
     Err(Error::Refused {
         problem,
         detail: Some(detail.to_owned()),
+        reader: Reader::Institution,
     })
 }
 

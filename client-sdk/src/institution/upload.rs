@@ -322,6 +322,7 @@ fn check_budget(permission: &VerifiedPermission, plaintext: u64) -> Result<()> {
         return Err(Error::Refused {
             problem: Problem::BytesSpent,
             detail: Some(detail),
+            reader: crate::error::Reader::Institution,
         });
     }
     Ok(())

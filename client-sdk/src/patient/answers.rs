@@ -21,6 +21,8 @@ use protocol_spec::{
     tags::SealedConditions,
 };
 
+pub(super) use crate::clock::CLOCK_TOLERANCE;
+
 use super::{InCollection, Patient, heads::permission_act, listing::OwnRecord};
 use crate::{DirectoryEntry, Error, Result, asked::Asked, connect::Server, directory::must_go_on, mint};
 
@@ -351,6 +353,3 @@ fn selector(record: &OwnRecord) -> RecordSelector {
         stream_len: entry.stream_len,
     }
 }
-
-/// Five minutes, in milliseconds.
-pub(super) const CLOCK_TOLERANCE: u64 = 5 * 60 * 1000;

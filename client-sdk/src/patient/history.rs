@@ -149,7 +149,8 @@ impl Patient {
             None => Err(tampered("it is empty")),
         };
         match read {
-            Err(error @ (Error::Unreachable { .. } | Error::HomeLocked { .. })) => Err(error),
+            // What fails on this side says nothing about the entry (OPR-8).
+            Err(error) if error.is_of_this_side() => Err(error),
             Err(error) => Ok(HistoryItem {
                 problem: Some(error.to_string()),
                 ..blank

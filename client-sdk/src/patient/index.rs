@@ -129,7 +129,7 @@ impl Patient {
             for segment in &page.segments {
                 match self.read_segment(segment, &index).await {
                     Ok((head, content)) => index.add(head, content),
-                    Err(error @ Error::Unreachable { .. }) => return Err(error),
+                    Err(error) if error.is_of_this_side() => return Err(error),
                     // Begun anew by what is verified now alone: nobody vouches for another device's word.
                     Err(_) => {
                         index.forget();

@@ -204,8 +204,8 @@ impl Patient {
                 fresh.entries.push(IndexEntry::from(&examined));
                 fresh.keys.insert(version, examined.key);
             }
-            // What fails for want of a connection says nothing about the record.
-            Err(error @ (Error::Unreachable { .. } | Error::HomeLocked { .. })) => return Err(error),
+            // What fails on this side says nothing about the record (OPR-8).
+            Err(error) if error.is_of_this_side() => return Err(error),
             Err(error) => {
                 fresh.refused.push((record, error));
                 if placed {

@@ -15,7 +15,7 @@ use super::{
     acts::hidden,
     standing::{Misfit, OwnPermission, Shown, stand},
 };
-use crate::{Error, Result};
+use crate::{Error, Result, error::Reader};
 
 /// Whether a permission can still be presented.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,6 +115,7 @@ impl Patient {
             return Err(Error::Refused {
                 problem: Problem::ReplacementConflict,
                 detail: Some("nothing was sent: list your permissions, and name one that is live".into()),
+                reader: Reader::Patient,
             });
         }
         // It is she who gives the new one.

@@ -137,6 +137,8 @@ impl Patient {
             text: seal_text(to.recipient_key(), &context, text)?,
         };
         let request = Signed::sign(request, |message| self.keys.sign(message));
+        let ends = now.saturating_add(millis(terms.expires));
+        self.session.clock.check_given(None, ends)?;
         let (key, epoch, wrap) = self.mint_upload_key(&permission_id).await?;
         let grant = Grant {
             id: permission_id,
@@ -151,7 +153,7 @@ impl Patient {
         };
         let limits = Limits {
             not_before: None,
-            not_after: now.saturating_add(millis(terms.expires)),
+            not_after: ends,
             uses: terms.uses,
             bytes: Some(terms.max_bytes),
             purpose: None,
@@ -197,6 +199,9 @@ impl Patient {
         let asked = self.asked(request).await?.0;
         let chosen = self.choose(records, &terms.conditions).await?;
         let limits = terms.limits(&asked, self.replaced(terms.replaces).await?);
+        self.session
+            .clock
+            .check_given(limits.not_before, limits.not_after)?;
         let (id, answer) = self.sign_permit(&asked, chosen, &limits, None).await?;
         self.submit(&answer).await?;
         Ok(id)
@@ -215,6 +220,9 @@ impl Patient {
     ) -> Result<PermissionId> {
         let asked = self.asked(request).await?.0;
         let limits = terms.limits(&asked, self.replaced(terms.replaces).await?);
+        self.session
+            .clock
+            .check_given(limits.not_before, limits.not_after)?;
         let (id, answer) = self.sign_permit_collection(&asked, of, &limits).await?;
         self.submit(&answer).await?;
         Ok(id)

@@ -107,7 +107,7 @@ impl Patient {
             match self.reseal_record(record, progress).await {
                 Ok(()) => resealed.records.push(record),
                 // The next run goes on where this one stopped.
-                Err(error @ (Error::Unreachable { .. } | Error::Interrupted { .. })) => return Err(error),
+                Err(error) if error.is_of_this_side() => return Err(error),
                 // One bad record does not keep the others from it.
                 Err(error) => resealed.kept.push(failed(record, &error)),
             }

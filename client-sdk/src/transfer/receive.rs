@@ -52,6 +52,7 @@ impl Budget {
             Some(left) if left < bytes => Err(Error::Refused {
                 problem: Problem::BytesSpent,
                 detail: Some(format!("{bytes} bytes more were needed, {left} are permitted")),
+                reader: crate::error::Reader::Institution,
             }),
             _ => Ok(()),
         }

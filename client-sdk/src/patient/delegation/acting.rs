@@ -22,6 +22,7 @@ use crate::{
     Error, PermitTerms, Progress, Received, RecordInfo, Records, Result, Selection,
     asked::Asked,
     connect::Server,
+    error::Reader,
     patient::{
         InstitutionRef, OwnRecord, Patient,
         examine::Examined,
@@ -121,6 +122,7 @@ impl Patient {
             Err(Error::Refused {
                 problem,
                 detail: None,
+                reader: Reader::Patient,
             })
         };
         match state(&delegation, ended, now) {
@@ -268,6 +270,9 @@ impl Delegate<'_> {
         let own = found.into_iter().map(OwnRecord::from).collect();
         let chosen = chosen((own, refused), records, &terms.conditions)?;
         let limits = terms.limits(&asked, None);
+        self.server
+            .clock()
+            .check_given(limits.not_before, limits.not_after)?;
         let through = Some(&self.delegation);
         let (id, answer) = self.patient.sign_permit(&asked, chosen, &limits, through).await?;
         answer.send(&self.server).await?;
@@ -296,6 +301,9 @@ impl Delegate<'_> {
         };
         let key = CollectionKey::from_bytes(key.expose());
         let limits = terms.limits(&asked, None);
+        self.server
+            .clock()
+            .check_given(limits.not_before, limits.not_after)?;
         let through = Some(&self.delegation);
         let (id, answer) = self
             .patient
@@ -372,7 +380,8 @@ impl Delegate<'_> {
                 }
                 match self.read(record).await {
                     Ok(record) => found.push(record),
-                    Err(error @ (Error::Unreachable { .. } | Error::HomeLocked { .. })) => return Err(error),
+                    // What fails on this side says nothing about the record (OPR-8).
+                    Err(error) if error.is_of_this_side() => return Err(error),
                     Err(error) => refused.push((id, error)),
                 }
             }

@@ -59,6 +59,9 @@ impl Patient {
         if terms.not_after <= now.max(not_before) {
             return Err(Error::Usage("it would be over already: name a later end".into()));
         }
+        self.session
+            .clock
+            .check_given(terms.not_before, terms.not_after)?;
         let id = mint::id(DelegationId::mint)?;
         let (name, known) = (Name::try_from(terms.name.clone())?, self.keys.known());
         let sealed = known.root()?.seal_delegate_name(&name, &self.id(), &id)?;

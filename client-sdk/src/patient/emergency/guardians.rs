@@ -18,7 +18,9 @@ use protocol_spec::{
 
 use super::{EmergencyLimits, Guarded, tampered};
 use crate::{
-    DirectoryEntry, Error, Patient, Progress, Result, mint,
+    DirectoryEntry, Error, Patient, Progress, Result,
+    error::Reader,
+    mint,
     patient::{PermissionState, RevocationReport, standing::OwnPermission},
 };
 
@@ -204,6 +206,7 @@ impl Patient {
         to.check_emergency().map_err(|problem| Error::Refused {
             problem,
             detail: Some("nothing was sent".into()),
+            reader: Reader::Patient,
         })?;
         let (half, terms) = self.guarded_half(patient).await?;
         let help_id = mint::id(RequestId::mint)?;

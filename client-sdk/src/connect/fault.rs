@@ -1,0 +1,222 @@
+//! What is wrong with a server's certificate, each cause for itself: an old one, a clock, a name, an issuer and another's
+//! certificate want different things done (OPR-6).
+
+use std::fmt;
+
+use rustls::{CertificateError, pki_types::UnixTime};
+
+use crate::error::time;
+
+/// Why a certificate is not taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CertificateFault {
+    /// Its time is over.
+    Ended {
+        /// When, in seconds since 1970.
+        at: u64,
+        /// What this machine's clock says, in seconds since 1970.
+        now: u64,
+    },
+    /// Its time has not begun.
+    NotYet {
+        /// When it begins, in seconds since 1970.
+        from: u64,
+        /// What this machine's clock says, in seconds since 1970.
+        now: u64,
+    },
+    /// It is for other names than the link's.
+    OtherName {
+        /// Those that it is for.
+        names: Vec<String>,
+    },
+    /// None of the authorities that this system trusts has issued it.
+    UnknownIssuer,
+    /// It is another one than the link pins.
+    NotPinned,
+    /// This system trusts no authority at all.
+    NoRoots,
+    /// Anything else.
+    Unusable {
+        /// In the library's words.
+        cause: String,
+    },
+}
+
+impl CertificateFault {
+    pub(super) fn of(error: &CertificateError) -> Self {
+        match error {
+            CertificateError::ExpiredContext { time, not_after } => Self::Ended {
+                at: not_after.as_secs(),
+                now: time.as_secs(),
+            },
+            CertificateError::NotValidYetContext { time, not_before } => Self::NotYet {
+                from: not_before.as_secs(),
+                now: time.as_secs(),
+            },
+            CertificateError::NotValidForNameContext { presented, .. } => Self::OtherName {
+                names: presented.iter().take(SHOWN).map(|name| bare(name)).collect(),
+            },
+            CertificateError::NotValidForName => Self::OtherName { names: Vec::new() },
+            // An authority of the same name, with another key, is not the one that the system trusts.
+            CertificateError::UnknownIssuer | CertificateError::BadSignature => Self::UnknownIssuer,
+            CertificateError::ApplicationVerificationFailure => Self::NotPinned,
+            CertificateError::Expired => Self::Ended { at: 0, now: now() },
+            CertificateError::NotValidYet => Self::NotYet { from: 0, now: now() },
+            other => Self::Unusable {
+                cause: other.to_string(),
+            },
+        }
+    }
+
+    /// A stable name for programs.
+    pub(crate) const fn code(&self) -> &'static str {
+        match self {
+            Self::Ended { .. } => "certificate-expired",
+            Self::NotYet { .. } => "certificate-not-yet-valid",
+            Self::OtherName { .. } => "certificate-name",
+            Self::UnknownIssuer => "certificate-issuer",
+            Self::NotPinned => "wrong-server",
+            Self::NoRoots => "no-roots",
+            Self::Unusable { .. } => "certificate",
+        }
+    }
+}
+
+/// What is wrong, and what to do; it follows the server's name and a colon.
+impl fmt::Display for CertificateFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ended { at, now } => write!(
+                f,
+                "its certificate ended at {}, and this machine's clock says {}: if this clock is right, tell the operator to renew the \
+                 certificate, your link and your keys stay good; if it is wrong, set it right",
+                time(at.saturating_mul(1000)),
+                time(now.saturating_mul(1000))
+            ),
+            Self::NotYet { from, now } => write!(
+                f,
+                "its certificate holds from {} on, and this machine's clock says {}: set the clock of this machine right; if it is right, \
+                 tell the operator",
+                time(from.saturating_mul(1000)),
+                time(now.saturating_mul(1000))
+            ),
+            Self::OtherName { names } => {
+                let names = match names.is_empty() {
+                    true => "other names".to_owned(),
+                    false => names.join(", "),
+                };
+                write!(
+                    f,
+                    "its certificate is for {names}, and not for this name: look whether you have the whole link; if the server has another \
+                     name now, its operator gives you the new link, for `medvault server move LINK`; else tell the operator"
+                )
+            }
+            Self::UnknownIssuer => f.write_str(
+                "its certificate was issued by nobody whom this system trusts: if a virus scanner or a gateway of your network opens \
+                 connections, have it let this one through; if the operator has an authority of its own, name that one's certificate in \
+                 SSL_CERT_FILE; else tell the operator. Nothing of yours was sent",
+            ),
+            Self::NotPinned => f.write_str(
+                "its certificate is another one than your link names: somebody else answers there, or the operator has made a new one. Ask the \
+                 operator by another way than this; if there is a new link, take it with `medvault server move LINK`. Nothing of yours was \
+                 sent",
+            ),
+            Self::NoRoots => f.write_str(
+                "this system has no root certificates to check it with: install them (ca-certificates), or name a file of them in \
+                 SSL_CERT_FILE",
+            ),
+            Self::Unusable { cause } => {
+                write!(f, "its certificate cannot be used ({cause}): tell the operator")
+            }
+        }
+    }
+}
+
+/// `DnsName("a.example")` is `a.example`.
+fn bare(name: &str) -> String {
+    let inside = name.split_once('(').map_or(name, |(_, rest)| rest);
+    let inside = inside.trim_end_matches(')').trim_matches('"');
+    inside.chars().take(LONGEST).collect()
+}
+
+fn now() -> u64 {
+    UnixTime::now().as_secs()
+}
+
+/// Names of a certificate that are shown.
+const SHOWN: usize = 5;
+/// Characters of a name.
+const LONGEST: usize = 100;
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use rustls::pki_types::ServerName;
+
+    use super::*;
+
+    fn at(seconds: u64) -> UnixTime {
+        UnixTime::since_unix_epoch(Duration::from_secs(seconds))
+    }
+
+    /// OPR-6
+    #[test]
+    fn each_cause_has_its_own_code_and_next_step() {
+        let table = [
+            (
+                CertificateError::ExpiredContext {
+                    time: at(1_795_996_800),
+                    not_after: at(1_793_404_800),
+                },
+                "certificate-expired",
+                "ended at 2026-10-31T00:00:00Z, and this machine's clock says 2026-11-30T00:00:00Z",
+                "tell the operator to renew",
+            ),
+            (
+                CertificateError::NotValidYetContext {
+                    time: at(0),
+                    not_before: at(1_793_404_800),
+                },
+                "certificate-not-yet-valid",
+                "holds from 2026-10-31T00:00:00Z on, and this machine's clock says 1970-01-01T00:00:00Z",
+                "set the clock of this machine right",
+            ),
+            (
+                CertificateError::NotValidForNameContext {
+                    expected: ServerName::try_from("vault.example").unwrap(),
+                    presented: vec![r#"DnsName("other.example")"#.to_owned()],
+                },
+                "certificate-name",
+                "is for other.example, and not for this name",
+                "medvault server move LINK",
+            ),
+            (
+                CertificateError::UnknownIssuer,
+                "certificate-issuer",
+                "nobody whom this system trusts",
+                "SSL_CERT_FILE",
+            ),
+            (
+                CertificateError::ApplicationVerificationFailure,
+                "wrong-server",
+                "another one than your link names",
+                "Ask the operator by another way",
+            ),
+            (
+                CertificateError::BadEncoding,
+                "certificate",
+                "cannot be used",
+                "tell the operator",
+            ),
+        ];
+        for (error, code, cause, step) in table {
+            let fault = CertificateFault::of(&error);
+            let text = fault.to_string();
+            assert_eq!(fault.code(), code);
+            assert!(text.contains(cause) && text.contains(step), "{text}");
+            assert!(!text.contains("get the link again"), "{text}");
+        }
+    }
+}

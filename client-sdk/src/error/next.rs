@@ -1,0 +1,145 @@
+//! What to do about a refusal. The same problem is another thing to a patient than to an institution: what her clock did
+//! to a permission is hers to mend, and "ask the patient" is nothing to say to her (OPR-9).
+
+use protocol_spec::problem::Problem;
+
+/// Who reads a refusal: whose key has signed what was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Reader {
+    /// A device of a patient, for herself or as somebody's delegate or guardian.
+    Patient,
+    /// An institution or a terminal of one.
+    Institution,
+    /// Nobody has signed.
+    Anybody,
+}
+
+impl Reader {
+    /// By the text form of the id whose key signs.
+    pub(crate) fn of(key_id: Option<&str>) -> Self {
+        match key_id.and_then(|id| id.split_once('_')) {
+            Some(("dev" | "pat", _)) => Self::Patient,
+            Some(("inst" | "term", _)) => Self::Institution,
+            _ => Self::Anybody,
+        }
+    }
+}
+
+/// The next step for whoever reads.
+pub(super) fn next_step(problem: Problem, reader: Reader) -> &'static str {
+    match reader {
+        Reader::Patient => of_a_patient(problem),
+        Reader::Institution => of_an_institution(problem),
+        Reader::Anybody => None,
+    }
+    .unwrap_or_else(|| of_anybody(problem))
+}
+
+/// What differs for a patient from what others read.
+fn of_a_patient(problem: Problem) -> Option<&'static str> {
+    Some(match problem {
+        Problem::PermissionExpired => {
+            "by the server's clock it would be over at once: set the clock of this machine right, then permit again"
+        }
+        Problem::PermissionNotYetValid => {
+            "it begins later by the server's clock: set the clock of this machine right, or wait"
+        }
+        Problem::PermissionSpent | Problem::BytesSpent => "permit again, with more uses or bytes",
+        Problem::PermissionRevoked => "there is nothing left to do: medvault permissions shows it",
+        Problem::RequestAnswered => "see what you have answered: medvault permissions, medvault history",
+        Problem::RequestExpired => {
+            "whoever asked has to ask again; if it should still be open, set the clock of this machine right"
+        }
+        Problem::RequestMismatch => "look at the request again: medvault inbox",
+        Problem::KeyEnded => {
+            "the institution has a new key: try again, so that it gets a permission to that one"
+        }
+        Problem::DelegationEnded | Problem::DelegationExpired => {
+            "ask whose vault it is for another one, if there is a reason to"
+        }
+        Problem::DelegationPower => "leave it to whose vault it is, or ask for `delegate add --power permit`",
+        Problem::EmergencyObjected => "talk to whose vault it is: guardians can be named anew",
+        Problem::TerminalRemoved | Problem::TerminalExpired => "ask the institution: its terminal has ended",
+        Problem::Unauthenticated => {
+            "enrol with this server first; a device that was removed is linked anew, in a new home"
+        }
+        _ => return None,
+    })
+}
+
+/// What differs for an institution.
+fn of_an_institution(problem: Problem) -> Option<&'static str> {
+    Some(match problem {
+        Problem::PermissionExpired | Problem::PermissionSpent | Problem::BytesSpent => {
+            "ask the patient for a new permission"
+        }
+        Problem::PermissionNotYetValid => {
+            "try again when it begins; if it should hold by now, the clock of the patient's device is ahead: ask her to set \
+             it right and to permit again"
+        }
+        Problem::PermissionRevoked => "ask the patient, if there is a reason to",
+        Problem::RequestAnswered | Problem::RequestExpired | Problem::RequestMismatch => "make a new request",
+        Problem::KeyEnded => "ask the patient to open her vault once, or for a new permission",
+        Problem::EmergencyObjected => "talk to the patient: she can name the guardian anew",
+        Problem::TerminalRemoved | Problem::TerminalExpired => "have the institution certify a terminal",
+        Problem::InstitutionRetired | Problem::AccreditationWithdrawn => {
+            "this institution can do this no more: ask the registrar, if that is a mistake"
+        }
+        Problem::Unauthenticated => {
+            "enrol the institution, or have the terminal certified, with this server first"
+        }
+        _ => return None,
+    })
+}
+
+/// What is true for whoever reads it.
+fn of_anybody(problem: Problem) -> &'static str {
+    match problem {
+        Problem::UnsupportedVersion => "update this program",
+        Problem::NotPermitted => "check the id, and that you use the right home",
+        Problem::PermissionReplaced => "use the permission that took its place: look into the inbox",
+        Problem::ReplacementConflict => "list the permissions and try again",
+        Problem::DelegationScope => "list what the delegation covers: medvault delegate list",
+        Problem::DelegationNotYetValid => "try again later",
+        Problem::PurposeMismatch => {
+            "state the purpose that it is for, if that is what the records are used for"
+        }
+        Problem::InvitationNeeded => {
+            "ask your hospital or the server's operator for an invitation, and give it with --invitation"
+        }
+        Problem::InvitationOver => "ask for another invitation where this one came from",
+        Problem::NotAccepted => {
+            "accept it first: medvault delegate accept, or medvault emergency guardian accept"
+        }
+        Problem::ReceiverFull => {
+            "wait until what you have sent was answered; a day later there may be room again"
+        }
+        Problem::StorageBudget => {
+            "wait for what is open, or tell the operator; revoking, removing, ending and deleting still work"
+        }
+        Problem::NotAccredited => "have the registrar accredit these keys, with the registrar of this server",
+        Problem::InstitutionRetired | Problem::AccreditationWithdrawn => "choose another institution",
+        Problem::NotForEmergencies => "have the registrar accredit the institution for emergencies",
+        Problem::EmergencyWaiting => "try again when the waiting time is over: the inbox says when",
+        Problem::EmergencyOver => "if it was not wanted, make a new card and name the guardians anew",
+        Problem::EmergencyLimit => "call the operator, if this is an emergency",
+        Problem::ChainConflict => "see in the directory what has become of the entry",
+        Problem::EpochMismatch | Problem::PlacementConflict | Problem::DeviceListConflict => "try again",
+        Problem::RecoveryKept => {
+            "announce it with `medvault device remove`, or have another device do the same"
+        }
+        Problem::RecordMismatch => "list the records and permit those",
+        Problem::StorageFull => "tell the operator; try again when there is space",
+        Problem::LogContradicted => {
+            "it works on an old copy of its data: tell the operator; try again when the newest copy is restored"
+        }
+        Problem::TooLarge => "send less at once",
+        Problem::Unauthenticated => "enrol with this server first",
+        Problem::SignatureExpired => "set the clock of this machine right",
+        Problem::UploadClosed => "send again, it starts anew",
+        Problem::ReleaseClosed => "fetch again",
+        Problem::TooMany | Problem::Unavailable | Problem::TooSlow | Problem::Internal => "try again later",
+        _ => "if it happens again, report it to the operator",
+    }
+}
