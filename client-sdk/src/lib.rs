@@ -57,6 +57,7 @@ pub mod keystore;
 mod met;
 mod mint;
 mod mirror;
+mod moving;
 pub mod notice;
 mod pages;
 mod paper;
@@ -105,15 +106,16 @@ pub use protocol_spec::{
 pub use protocol_spec::{file_names, names};
 
 pub use self::{
-    connect::trace,
-    error::{Error, Result},
-    home::{CheckedHome, Unlock, check_home},
+    connect::{CertificateFault, proxy, trace},
+    error::{Error, Reader, Result},
+    home::{CheckedHome, Unlock, change_unlock, check_home},
     inbox::{EventKind, InboxEvent},
     institution::{
         EmergencyKey, Fetched, FetchedPart, FetchedRecord, Institution, NewTerminal, Rotated, Sent,
         TerminalInfo,
     },
     mirror::Audited,
+    moving::{HomeServer, Moved, home_server, move_server},
     patient::{
         CollectionInfo, DeviceInfo, EmergencyCard, EmergencyLimits, Entrusted, EntrustedShare, GuardianInfo,
         HelpInfo, HistoryItem, InCollection, Kit, MadeCard, NewDevice, NewTrustees, Patient, PendingDevice,

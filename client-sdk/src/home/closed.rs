@@ -159,9 +159,7 @@ impl ClosedHome {
         for _ in 0..UNLOCK_TRIES {
             let text = self.content(SECRETS)?.ok_or_else(damaged)?;
             let sealed: secrets::Sealed = serde_json::from_slice(&text).map_err(|_| damaged())?;
-            let key = sealed.key(unlock, damaged)?;
-            let bytes = sealed.bytes().ok_or_else(damaged)?;
-            let secrets = key.open(&principal.context(), &bytes)?;
+            let (key, secrets) = sealed.open(&principal.context(), unlock, damaged)?;
             let home = self.open(principal, first_seed(&secrets))?;
             // The very ones that were opened, unless another process has sealed others meanwhile.
             if home.read(SECRETS)?.as_deref() == Some(&text) {

@@ -42,6 +42,7 @@ mod private;
 mod seal;
 mod secrets;
 mod strength;
+mod unlocking;
 
 use std::{
     fmt,
@@ -69,6 +70,7 @@ pub(crate) use self::{
 pub use self::{
     check::{CheckedHome, check_home},
     secrets::Unlock,
+    unlocking::change_unlock,
 };
 use crate::{Error, Result};
 

@@ -6,6 +6,7 @@ use argon2::{Algorithm, Argon2, Params, Version};
 use crypto::HomeKey;
 use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
+use unicode_normalization::UnicodeNormalization;
 use zeroize::Zeroizing;
 
 use super::{
@@ -24,10 +25,45 @@ pub enum Unlock {
 }
 
 impl Unlock {
-    /// A passphrase.
+    /// A passphrase, as it was typed or read.
     pub fn passphrase(text: &str) -> Self {
         Self::Passphrase(Zeroizing::new(text.to_owned()))
     }
+}
+
+/// The one form in which a passphrase seals (PRG-9): NFKC, without line breaks at its end. Keyboards and systems write the same letters
+/// in several ways, and a file or variable may end its line.
+fn normal(text: &str) -> Zeroizing<String> {
+    let text = text.trim_end_matches(['\r', '\n']);
+    gathered(text, text.nfkc())
+}
+
+/// The characters as a text that is never moved while it grows.
+fn gathered(from: &str, characters: impl Iterator<Item = char>) -> Zeroizing<String> {
+    let mut text = Zeroizing::new(String::with_capacity(from.len().saturating_mul(LONGEST_FORM)));
+    text.extend(characters);
+    text
+}
+
+/// What a home of before may have been sealed under: the bytes as they came, then in each of the ways in which the same letters
+/// are written, with and without a line break.
+fn as_before(text: &str) -> Vec<Zeroizing<String>> {
+    let bare = text.trim_end_matches(['\r', '\n']);
+    let mut forms = vec![
+        Zeroizing::new(text.to_owned()),
+        Zeroizing::new(bare.to_owned()),
+        gathered(bare, bare.nfc()),
+        gathered(bare, bare.nfd()),
+        normal(bare),
+        gathered(bare, bare.nfc().chain(['\n'])),
+    ];
+    let mut seen: Vec<Zeroizing<String>> = Vec::with_capacity(forms.len());
+    forms.retain(|form| {
+        let new = !seen.contains(form);
+        seen.extend(new.then(|| form.clone()));
+        new
+    });
+    forms
 }
 
 impl fmt::Debug for Unlock {
@@ -58,8 +94,17 @@ enum KeySource {
         lanes: u32,
         /// Hex, 16 bytes.
         salt: String,
+        /// Whether it is the passphrase's normal form that is stretched. Homes of before have what was typed.
+        #[serde(default)]
+        normal: bool,
     },
     KeyFile,
+}
+
+/// What a key is made of.
+enum Form {
+    Text(Zeroizing<String>),
+    Key(HomeKey),
 }
 
 /// The key of a home and how it came about. What is sealed anew with it needs no passphrase, so none is kept for that.
@@ -74,12 +119,13 @@ impl SecretsKey {
     pub(super) fn new(unlock: &Unlock) -> Result<Self> {
         let source = match unlock {
             Unlock::Passphrase(text) => {
-                strength::check(text)?;
+                strength::check(&normal(text))?;
                 KeySource::Passphrase {
                     memory_kib: MIN_MEMORY_KIB,
                     passes: MIN_PASSES,
                     lanes: 1,
                     salt: HEXLOWER.encode(&mint::random::<16>()?),
+                    normal: true,
                 }
             }
             Unlock::KeyFile(path) => {
@@ -95,7 +141,8 @@ impl SecretsKey {
         };
         let impossible =
             || Error::Usage("the key cannot be derived: the machine has too little memory".into());
-        source.key(unlock, impossible)
+        let form = source.forms(unlock)?.into_iter().next().ok_or_else(impossible)?;
+        source.key(form, &impossible)
     }
 
     pub(super) fn seal(&self, context: &[u8], secrets: &[u8]) -> Result<Sealed> {
@@ -129,38 +176,39 @@ impl Sealed {
         HEXLOWER.decode(self.sealed.as_bytes()).ok()
     }
 
-    /// The key that `unlock` gives; whether it is the right one shows when it opens (KEY-18).
-    pub(super) fn key(&self, unlock: &Unlock, damaged: impl Fn() -> Error) -> Result<SecretsKey> {
-        if self.format == 1 {
-            self.lock.key(unlock, damaged)
-        } else {
-            Err(damaged())
+    /// The key that `unlock` gives, and the secrets, which show that it is the right one (KEY-18).
+    pub(super) fn open(
+        &self,
+        context: &[u8],
+        unlock: &Unlock,
+        damaged: impl Fn() -> Error + Copy,
+    ) -> Result<(SecretsKey, Zeroizing<Vec<u8>>)> {
+        if self.format != 1 {
+            return Err(damaged());
         }
+        let sealed = self.bytes().ok_or_else(damaged)?;
+        let mut refused = Err(damaged());
+        for form in self.lock.forms(unlock)? {
+            let key = self.lock.key(form, &damaged)?;
+            match key.open(context, &sealed) {
+                Ok(secrets) => return Ok((key, secrets)),
+                Err(error) => refused = Err(error),
+            }
+        }
+        refused
     }
 }
 
 impl KeySource {
-    fn key(&self, unlock: &Unlock, damaged: impl Fn() -> Error) -> Result<SecretsKey> {
-        let key = match (self, unlock) {
-            (
-                Self::Passphrase {
-                    memory_kib,
-                    passes,
-                    lanes,
-                    salt,
-                },
-                Unlock::Passphrase(text),
-            ) => {
-                // Less work than the floor was not written by us; more than the ceiling would only exhaust us.
-                let work = (MIN_MEMORY_KIB..=MAX_MEMORY_KIB).contains(memory_kib)
-                    && (MIN_PASSES..=MAX_PASSES).contains(passes)
-                    && (1..=4).contains(lanes);
-                let salt = HEXLOWER
-                    .decode(salt.as_bytes())
-                    .ok()
-                    .filter(|salt| work && salt.len() == 16);
-                let params = Params::new(*memory_kib, *passes, *lanes, Some(32)).map_err(|_| damaged())?;
-                stretch(text, &salt.ok_or_else(&damaged)?, params).ok_or_else(&damaged)?
+    /// What the key may be made of, the likeliest first. It is one, but for a passphrase of a home of before: each form of that costs
+    /// the whole work.
+    fn forms(&self, unlock: &Unlock) -> Result<Vec<Form>> {
+        match (self, unlock) {
+            (Self::Passphrase { normal: true, .. }, Unlock::Passphrase(text)) => {
+                Ok(vec![Form::Text(normal(text))])
+            }
+            (Self::Passphrase { .. }, Unlock::Passphrase(text)) => {
+                Ok(as_before(text).into_iter().map(Form::Text).collect())
             }
             (Self::KeyFile, Unlock::KeyFile(path)) => {
                 let missing = || Error::io("cannot read", path)(io::ErrorKind::NotFound.into());
@@ -170,25 +218,51 @@ impl KeySource {
                     with: "key file",
                     needs: "key file",
                 })?;
-                HomeKey::from_bytes(key)
+                Ok(vec![Form::Key(HomeKey::from_bytes(key))])
             }
-            (Self::Passphrase { .. }, Unlock::KeyFile(_)) => {
-                return Err(Error::WrongUnlock {
-                    with: "key file",
-                    needs: "passphrase",
-                });
-            }
-            (Self::KeyFile, Unlock::Passphrase(_)) => {
-                return Err(Error::WrongUnlock {
-                    with: "passphrase",
-                    needs: "key file",
-                });
-            }
+            (Self::Passphrase { .. }, Unlock::KeyFile(_)) => Err(Error::WrongUnlock {
+                with: "key file",
+                needs: "passphrase",
+            }),
+            (Self::KeyFile, Unlock::Passphrase(_)) => Err(Error::WrongUnlock {
+                with: "passphrase",
+                needs: "key file",
+            }),
+        }
+    }
+
+    fn key(&self, form: Form, damaged: &dyn Fn() -> Error) -> Result<SecretsKey> {
+        let key = match form {
+            Form::Text(text) => self.stretched(&text, damaged)?,
+            Form::Key(key) => key,
         };
         Ok(SecretsKey {
             key,
             source: self.clone(),
         })
+    }
+
+    fn stretched(&self, text: &str, damaged: &dyn Fn() -> Error) -> Result<HomeKey> {
+        let Self::Passphrase {
+            memory_kib,
+            passes,
+            lanes,
+            salt,
+            normal: _,
+        } = self
+        else {
+            return Err(damaged());
+        };
+        // Less work than the floor was not written by us; more than the ceiling would only exhaust us.
+        let work = (MIN_MEMORY_KIB..=MAX_MEMORY_KIB).contains(memory_kib)
+            && (MIN_PASSES..=MAX_PASSES).contains(passes)
+            && (1..=4).contains(lanes);
+        let salt = HEXLOWER
+            .decode(salt.as_bytes())
+            .ok()
+            .filter(|salt| work && salt.len() == 16);
+        let params = Params::new(*memory_kib, *passes, *lanes, Some(32)).map_err(|_| damaged())?;
+        stretch(text, &salt.ok_or_else(damaged)?, params).ok_or_else(damaged)
     }
 }
 
@@ -200,8 +274,25 @@ fn stretch(passphrase: &str, salt: &[u8], params: Params) -> Option<HomeKey> {
     Some(HomeKey::from_bytes(&key))
 }
 
+/// What a program of before wrote: the passphrase as it came.
+#[cfg(test)]
+pub(super) fn as_it_was(passphrase: &str, context: &[u8], secrets: &[u8]) -> Sealed {
+    let source = KeySource::Passphrase {
+        memory_kib: MIN_MEMORY_KIB,
+        passes: MIN_PASSES,
+        lanes: 1,
+        salt: HEXLOWER.encode(&[3; 16]),
+        normal: false,
+    };
+    let form = Form::Text(Zeroizing::new(passphrase.to_owned()));
+    let key = source.key(form, &|| Error::WeakPassphrase).unwrap();
+    key.seal(context, secrets).unwrap()
+}
+
 /// RFC 9106 §4, second recommendation: 64 MiB and 3 passes, here with one lane. Compiled in as the floor.
 const MIN_MEMORY_KIB: u32 = 64 * 1024;
 const MIN_PASSES: u32 = 3;
 const MAX_MEMORY_KIB: u32 = 1024 * 1024;
 const MAX_PASSES: u32 = 16;
+/// No character gets longer than this many times its bytes: U+FDFA has 18 characters, 33 bytes, in the place of 3.
+const LONGEST_FORM: usize = 12;

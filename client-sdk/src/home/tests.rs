@@ -97,6 +97,82 @@ fn a_key_file_is_made_once_and_must_be_the_same() {
     assert!(matches!(place.unlock(&patient(), &key), Err(Error::Io { .. })));
 }
 
+/// PRG-9: the same letters open the home, however a keyboard writes them, and whatever ends the line.
+#[test]
+fn a_passphrase_is_its_letters() {
+    // "Über sieben Otter ﬁel Å", composed and taken apart, with a ligature and the sign for Ångström.
+    let composed = "\u{dc}ber sieben Otter fiel \u{c5}";
+    let (made, _) = Made::with("U\u{308}ber sieben Otter \u{fb01}el \u{212b}\n");
+    for typed in [
+        composed,
+        &format!("{composed}\r\n"),
+        "U\u{308}ber sieben Otter fiel A\u{30a}",
+    ] {
+        assert!(
+            made.place.unlock(&patient(), &Unlock::passphrase(typed)).is_ok(),
+            "{typed:?}"
+        );
+    }
+    let other = Unlock::passphrase("\u{fc}ber sieben Otter fiel \u{c5}");
+    assert!(made.place.unlock(&patient(), &other).is_err());
+}
+
+/// PRG-9: homes that were sealed under what was typed, as before, still open: with what was typed, with the same letters written
+/// otherwise, and with a line break that a variable brought along.
+#[test]
+fn homes_of_before_still_open() {
+    for sealed_under in [
+        "U\u{308}ber sieben Otter",
+        "\u{dc}ber sieben Otter",
+        "\u{dc}ber sieben Otter\n",
+    ] {
+        let (made, home) = Made::with(STRONG);
+        home.write_json(
+            SECRETS,
+            &secrets::as_it_was(sealed_under, &patient().context(), &[7; 64]),
+        )
+        .unwrap();
+        home.seal().unwrap();
+        drop(home);
+        for typed in [sealed_under, "\u{dc}ber sieben Otter", "U\u{308}ber sieben Otter"] {
+            let opened = made.place.unlock(&patient(), &Unlock::passphrase(typed));
+            assert!(opened.is_ok(), "{sealed_under:?} by {typed:?}");
+        }
+        let wrong = made
+            .place
+            .unlock(&patient(), &Unlock::passphrase("ueber sieben Otter"));
+        assert!(matches!(wrong, Err(Error::WrongUnlock { .. })));
+    }
+}
+
+/// KEY-20: another passphrase, a key file, and back; everything else stays, and what opened before does so no more.
+#[test]
+fn what_opens_a_home_is_changed_and_nothing_else_is() {
+    let (made, home) = Made::with(STRONG);
+    home.keep_first("met", "id", "text").unwrap();
+    drop(home);
+    let change = |from: &Unlock, to: &Unlock| change_unlock(made.place.dir(), from, to);
+    let (first, second) = (
+        made.unlock.clone(),
+        Unlock::passphrase("nine quiet harbours of tin"),
+    );
+    let file = Unlock::KeyFile(made.dir.path().join("key"));
+    assert!(matches!(change(&second, &first), Err(Error::WrongUnlock { .. })));
+    let weak = change(&first, &Unlock::passphrase("123456"));
+    assert!(matches!(weak, Err(Error::WeakPassphrase)));
+    for (from, to) in [(&first, &second), (&second, &file), (&file, &first)] {
+        change(from, to).unwrap();
+        assert!(matches!(
+            made.place.unlock(&patient(), from),
+            Err(Error::WrongUnlock { .. })
+        ));
+        let (secrets, home) = made.place.unlock(&patient(), to).unwrap();
+        assert_eq!(secrets.as_slice(), [7; 64]);
+        assert_eq!(home.keep_first("met", "id", "other").unwrap(), b"text");
+    }
+    check_home(made.place.dir(), &first, false).unwrap();
+}
+
 #[cfg(unix)]
 #[test]
 fn only_the_owner_reads() {
