@@ -8,12 +8,12 @@ use std::{
 };
 
 use clap::{Args, Parser, Subcommand};
-use client_sdk::{Day, MediaType, PatientId, Purpose};
+use client_sdk::{Day, MediaType, PatientId, Purpose, proxy::Choice};
 
 use crate::commands::{
     agent, certificate, collection, delegate, device, directory, download, emergency, history, home, inbox,
     institution, patient, permissions, permit, records, recover, recovery, reference, registrar, rules,
-    trace, upload, verify, witnesses,
+    server, trace, upload, verify, witnesses,
 };
 
 /// Medical information, end-to-end encrypted: patients hold the keys, the server stores what it cannot read.
@@ -82,8 +82,18 @@ pub(crate) struct Global {
         display_order = 904
     )]
     pub(crate) secrets_in_arguments: bool,
+    /// Reach the server through this HTTP proxy, or through none; without this, as HTTPS_PROXY, ALL_PROXY and NO_PROXY say
+    #[arg(
+        long,
+        global = true,
+        env = "MEDVAULT_PROXY",
+        hide_env_values = true,
+        value_name = "http://HOST:PORT|none",
+        display_order = 905
+    )]
+    pub(crate) proxy: Option<Choice>,
     /// Print one JSON object on standard output, and nothing else there
-    #[arg(long, global = true, display_order = 905)]
+    #[arg(long, global = true, display_order = 906)]
     pub(crate) json: bool,
 }
 
@@ -162,9 +172,12 @@ pub(crate) enum Command {
     /// Ask for cosignatures of the server's log by witnesses that the operator does not run
     #[command(subcommand)]
     Witnesses(witnesses::Command),
-    /// Look whether the home is what it was when it was left
+    /// Look whether the home is what it was when it was left; change its passphrase
     #[command(subcommand)]
     Home(home::Command),
+    /// Show the home's server, or follow it to another name or port
+    #[command(subcommand)]
+    Server(server::Command),
     /// Run another command, and show every request and answer of it, decoded
     Trace(trace::Options),
 }
@@ -261,6 +274,7 @@ Examples:
 
 The passphrase of a home is asked for on a terminal, or comes from --passphrase-file, --passphrase-fd or, which other
 programs of yours can look into, the environment variable MEDVAULT_PASSPHRASE.
+A proxy with a user's name and password (http://USER:PASSWORD@HOST:PORT) is named in HTTPS_PROXY or MEDVAULT_PROXY.
 Exit codes: 0 done, 1 refused or failed, 2 usage.";
 
 #[cfg(test)]

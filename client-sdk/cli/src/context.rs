@@ -120,7 +120,8 @@ impl Context {
                     ));
                 }
             }
-            Err(Error::Unreachable { .. }) => {}
+            // What the command came for says it.
+            Err(error) if error.has_no_way() => {}
             Err(error) => note(&format!("a revocation was not sent again: {error}")),
         }
         match patient.follow_rotations().await {
@@ -137,7 +138,8 @@ impl Context {
                     ));
                 }
             }
-            Err(Error::Unreachable { .. }) => {}
+            // What the command came for says it.
+            Err(error) if error.has_no_way() => {}
             Err(error) => note(&format!("permissions were not wrapped anew: {error}")),
         }
         match patient.tend_delegations(&()).await {
@@ -149,7 +151,8 @@ impl Context {
                     ));
                 }
             }
-            Err(Error::Unreachable { .. }) => {}
+            // What the command came for says it.
+            Err(error) if error.has_no_way() => {}
             Err(error) => note(&format!("delegations were not looked after: {error}")),
         }
         self.finish(&patient).await;
@@ -179,7 +182,7 @@ impl Context {
                     ));
                 }
             }
-            Ok(Err(Error::Unreachable { .. })) => {}
+            Ok(Err(error)) if error.has_no_way() => {}
             Err(_) => note("what a revocation or a removal has left to do goes on with the next command"),
             Ok(Err(error)) => note(&format!(
                 "what a revocation or a removal has left to do was not done: {error}"
@@ -245,7 +248,7 @@ impl Context {
                 Err(std::env::VarError::NotPresent) => prompt()?,
             },
         };
-        if passphrase.is_empty() {
+        if passphrase.trim_end_matches(['\r', '\n']).is_empty() {
             return Err(Failure::usage(
                 "the passphrase is empty: give --passphrase-file FILE with one, or --key-file FILE",
             ));
@@ -366,7 +369,7 @@ pub(crate) async fn tell(patient: &Patient) {
 async fn tell_news(patient: &Patient) {
     let news = match tokio::time::timeout(PATIENCE, patient.news()).await {
         Ok(Ok(news)) => news,
-        Ok(Err(Error::Unreachable { .. })) => return,
+        Ok(Err(error)) if error.has_no_way() => return,
         Ok(Err(error)) => {
             note(&format!(
                 "what your other devices have done could not be looked at: {error}"
@@ -399,6 +402,36 @@ async fn tell_news(patient: &Patient) {
     if any {
         note("If that was not you, remove the device that did it: medvault device remove NAME --lost");
     }
+}
+
+/// What is to open a home from now on: a key file, the first line of a file, or what is typed twice.
+pub(crate) fn next_unlock(
+    passphrase_file: Option<&Path>,
+    key_file: Option<PathBuf>,
+) -> Result<Unlock, Failure> {
+    if let Some(file) = key_file {
+        return Ok(Unlock::KeyFile(file));
+    }
+    let passphrase = match passphrase_file {
+        Some(file) => {
+            if file.exists() {
+                guard::secret(file).map_err(Error::from)?;
+            }
+            first_line(file)?
+        }
+        None if stdin().is_terminal() && stderr().is_terminal() => ask_twice()?,
+        None => {
+            return Err(Failure::usage(
+                "there is no new passphrase and no terminal to ask on: give --new-passphrase-file FILE or --new-key-file FILE",
+            ));
+        }
+    };
+    if passphrase.is_empty() {
+        return Err(Failure::usage(
+            "the new passphrase is empty: choose four words or more",
+        ));
+    }
+    Ok(Unlock::Passphrase(passphrase))
 }
 
 fn ask_twice() -> Result<Zeroizing<String>, Failure> {

@@ -52,7 +52,8 @@ impl Failure {
         let next = match source.kind() {
             io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => "check the path",
             io::ErrorKind::AlreadyExists => "choose another name, nothing was overwritten",
-            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => "check who may use it",
+            io::ErrorKind::PermissionDenied => "check who may use it",
+            io::ErrorKind::ReadOnlyFilesystem => "make it writable, or choose another place",
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "free some space, then try again",
             _ => "try again when the cause is gone",
         };

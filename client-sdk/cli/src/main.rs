@@ -13,12 +13,14 @@ mod new_file;
 mod output;
 mod progress;
 mod qr;
+mod shorthand;
 mod views;
 mod words;
 
 use std::{process::ExitCode, time::Duration};
 
 use clap::Parser;
+use client_sdk::proxy::Choice;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
@@ -54,6 +56,7 @@ fn start(cli: Cli) -> ExitCode {
 
 fn run(cli: Cli) -> Result<(), Failure> {
     start_log();
+    choose_proxy(&cli.global)?;
     let context = Context::new(cli.global);
     let runtime = tokio::runtime::Runtime::new().map_err(|source| Failure::runtime(&source))?;
     let outcome = runtime.block_on(async {
@@ -68,6 +71,26 @@ fn run(cli: Cli) -> Result<(), Failure> {
         output::note(&format!("note: {notice}"));
     }
     outcome
+}
+
+/// A password in an argument is seen by everybody on the machine (PRG-7), in the environment it is not.
+fn choose_proxy(global: &args::Global) -> Result<(), Failure> {
+    let Some(choice) = &global.proxy else {
+        return Ok(());
+    };
+    let from_environment =
+        std::env::var("MEDVAULT_PROXY").is_ok_and(|value| value.parse::<Choice>().as_ref() == Ok(choice));
+    if let Choice::Through(proxy) = choice
+        && proxy.has_credentials()
+        && !from_environment
+        && !global.secrets_in_arguments
+    {
+        return Err(Failure::usage(
+            "everybody on this machine can read the command line: name a proxy with a password in MEDVAULT_PROXY or HTTPS_PROXY",
+        ));
+    }
+    client_sdk::proxy::choose(choice.clone());
+    Ok(())
 }
 
 /// Returns when somebody wants the program to stop.

@@ -250,3 +250,109 @@ fn request_file(folder: &Path) -> String {
     );
     file
 }
+
+/// KEY-20: another passphrase, a key file, and back; what opened before does so no more.
+#[test]
+fn what_opens_a_home_can_be_changed() {
+    let folder = tempfile::tempdir().unwrap();
+    let home = folder.path().join("registrar");
+    registrar(&home);
+    let (first, second) = ("seven otters carry a violin", "nine quiet harbours of tin");
+    let (new, key) = (folder.path().join("new"), folder.path().join("key"));
+    std::fs::write(&new, format!("{second}\n")).unwrap();
+    std::fs::set_permissions(&new, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    let (new, key) = (new.to_str().unwrap(), key.to_str().unwrap());
+    let check = |passphrase: Option<&str>, more: &[&str]| {
+        medvault(
+            Some(&home),
+            passphrase,
+            &[&["home", "check", "--json"], more].concat(),
+        )
+    };
+    let change = |passphrase: Option<&str>, more: &[&str]| {
+        let output = medvault(
+            Some(&home),
+            passphrase,
+            &[&["home", "passphrase", "--json"], more].concat(),
+        );
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        json(&output)["opens_with"].as_str().unwrap().to_owned()
+    };
+    let untold = medvault(Some(&home), Some(first), &["home", "passphrase"]);
+    assert_eq!(untold.status.code(), Some(2));
+    assert!(
+        stderr(&untold).contains("--new-passphrase-file"),
+        "{}",
+        stderr(&untold)
+    );
+
+    assert_eq!(change(Some(first), &["--new-passphrase-file", new]), "passphrase");
+    assert_eq!(
+        json(&check(Some(first), &[]))["error"]["code"],
+        "wrong-passphrase"
+    );
+    assert_eq!(check(Some(second), &[]).status.code(), Some(0));
+    assert_eq!(change(Some(second), &["--new-key-file", key]), "key-file");
+    assert_eq!(
+        json(&check(Some(second), &[]))["error"]["code"],
+        "wrong-passphrase"
+    );
+    assert_eq!(check(None, &["--key-file", key]).status.code(), Some(0));
+    let back = change(None, &["--key-file", key, "--new-passphrase-file", new]);
+    assert_eq!(back, "passphrase");
+    // PRG-9: a variable that ends its line opens it as well.
+    assert_eq!(check(Some(&format!("{second}\n")), &[]).status.code(), Some(0));
+}
+
+#[test]
+fn what_would_be_over_within_the_hour_is_asked_about() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = folder.path().join("text");
+    std::fs::write(&text, "the MRI of my knee").unwrap();
+    let ask = |more: &[&str]| {
+        let ask = [
+            "upload",
+            "request",
+            "--to",
+            "X",
+            "--text-file",
+            text.to_str().unwrap(),
+        ];
+        medvault(
+            Some(&folder.path().join("nobody")),
+            Some("seven otters carry a violin"),
+            &[&ask, more].concat(),
+        )
+    };
+    let short = ask(&["--expires", "6m"]);
+    assert_eq!(short.status.code(), Some(2));
+    assert!(
+        stderr(&short).contains("nobody is there to confirm: give --yes"),
+        "{}",
+        stderr(&short)
+    );
+    // Control: with --yes, or six months, it goes on, and finds no keys.
+    for meant in [&["--expires", "6m", "--yes"][..], &["--expires", "6months"]] {
+        assert_fails_in_one_line(&ask(meant), "enrol first");
+    }
+}
+
+#[test]
+fn a_password_of_a_proxy_is_not_taken_from_arguments() {
+    let folder = tempfile::tempdir().unwrap();
+    let through = |proxy: &str| {
+        medvault(
+            Some(folder.path()),
+            Some("seven otters carry a violin"),
+            &["records", "--proxy", proxy],
+        )
+    };
+    let open = through("http://anna:secret@proxy.example:3128");
+    assert_eq!(open.status.code(), Some(2));
+    assert!(stderr(&open).contains("MEDVAULT_PROXY"), "{}", stderr(&open));
+    assert!(!stderr(&open).contains("secret"), "{}", stderr(&open));
+    assert_fails_in_one_line(&through("http://proxy.example:3128"), "enrol first");
+    let socks = through("socks5://proxy.example:1080");
+    assert_eq!(socks.status.code(), Some(2));
+    assert!(stderr(&socks).contains("HTTP CONNECT"), "{}", stderr(&socks));
+}

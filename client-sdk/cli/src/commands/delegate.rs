@@ -15,6 +15,7 @@ use serde::Serialize;
 use crate::{
     args::{duration, moment as moment_arg},
     commands::permissions::kind,
+    confirm::if_short,
     context::Context,
     failure::Failure,
     output::{Report, moment, party, plain, table, timestamp},
@@ -75,6 +76,9 @@ pub(crate) struct Add {
     /// How long from now it holds
     #[arg(long, value_name = "DURATION", value_parser = duration, group = "end")]
     expires: Option<Duration>,
+    /// Do not ask, also where it would be over within the hour
+    #[arg(long)]
+    yes: bool,
 }
 
 /// What a delegate may do.
@@ -110,6 +114,9 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<(), Failu
             let mut collections = Vec::with_capacity(add.collection.len());
             for named in &add.collection {
                 collections.push(patient.collection(named).await?.id);
+            }
+            if let Some(life) = add.expires {
+                if_short(context, add.yes, life)?;
             }
             let until = add.until.or_else(|| add.expires.and_then(from_now));
             let terms = DelegationTerms {

@@ -12,6 +12,7 @@ use crate::{
     failure::Failure,
     given::Text,
     output::Report,
+    shorthand::{self, Named},
     views::{PartView, ReceiptView, ReceivedView},
 };
 
@@ -35,8 +36,9 @@ pub(crate) enum Command {
     /// Present a permission key of a download or reference, receive the records and verify them
     #[command(after_help = EXAMPLES)]
     Fetch {
-        /// The permission, as the inbox shows it
-        permission: PermissionId,
+        /// The permission, as the inbox shows it, shortened to what names one, or `last` for the newest
+        #[arg(value_name = "PERMISSION")]
+        permission: Named<PermissionId>,
         /// The folder; the files go into DIR/RECORD, which must not exist yet
         #[arg(long, value_name = "DIR")]
         out: PathBuf,
@@ -87,11 +89,12 @@ async fn request(
 
 async fn fetch(
     context: &Context,
-    permission: PermissionId,
+    permission: Named<PermissionId>,
     purpose: Option<Purpose>,
     out: &Path,
 ) -> Result<(), Failure> {
     let institution = context.institution().await?;
+    let permission = shorthand::got(&institution, permission, false).await?;
     let bar = context.progress("receiving");
     let fetched = institution.fetch(permission, purpose, out, &bar).await?;
     drop(bar);

@@ -1,11 +1,13 @@
-//! `medvault home`: whether a home is what it was when it was left.
+//! `medvault home`: whether a home is what it was when it was left, and what opens it.
+
+use std::path::PathBuf;
 
 use clap::Subcommand;
-use client_sdk::{CheckedHome, check_home};
+use client_sdk::{CheckedHome, Unlock, change_unlock, check_home};
 use serde::Serialize;
 
 use crate::{
-    context::Context,
+    context::{Context, next_unlock},
     failure::Failure,
     output::{Report, plain, timestamp},
 };
@@ -21,7 +23,26 @@ pub(crate) enum Command {
         #[arg(long)]
         accept_clock: bool,
     },
+    /// Open the home with another passphrase from now on, or with a key file; what it holds stays
+    #[command(after_help = PASSPHRASE_EXAMPLES)]
+    Passphrase {
+        /// Take the new passphrase from the first line of this file, which nobody else can read; without it you are asked, twice
+        #[arg(long, value_name = "FILE")]
+        new_passphrase_file: Option<PathBuf>,
+        /// Open it with this file of 32 random bytes, made if absent, and no passphrase
+        #[arg(long, value_name = "FILE", conflicts_with = "new_passphrase_file")]
+        new_key_file: Option<PathBuf>,
+    },
 }
+
+const PASSPHRASE_EXAMPLES: &str = "\
+Examples:
+  medvault home passphrase --home ~/vault                                            asks for the old one, and for the new one twice
+  medvault home passphrase --home ~/vault --new-key-file /media/stick/vault.key      a key file in the place of a passphrase
+  medvault home passphrase --home ~/vault --key-file /media/stick/vault.key          and back
+
+Copies of the folder that were made before, such as backups, still open with what opened them then: whoever has both has your keys. If the
+old passphrase is in wrong hands, remove this device from another one (medvault device remove), or give the institution new keys.";
 
 const EXAMPLES: &str = "\
 Example:
@@ -31,9 +52,43 @@ Whoever could write into the folder, such as a backup or a service that copies i
 refuses what it reads then. A copy of the whole folder, put back as a whole, is what it was: only the server's log tells that it is old.";
 
 pub(crate) fn run(context: &Context, command: Command) -> Result<(), Failure> {
-    let Command::Check { accept_clock } = command;
-    let checked = check_home(context.home()?, &context.unlock()?, accept_clock)?;
-    context.print(&Checked::from(checked))
+    match command {
+        Command::Check { accept_clock } => {
+            let checked = check_home(context.home()?, &context.unlock()?, accept_clock)?;
+            context.print(&Checked::from(checked))
+        }
+        Command::Passphrase {
+            new_passphrase_file,
+            new_key_file,
+        } => {
+            let home = context.home()?;
+            let present = context.unlock()?;
+            let next = next_unlock(new_passphrase_file.as_deref(), new_key_file)?;
+            change_unlock(home, &present, &next)?;
+            let opens_with = match next {
+                Unlock::Passphrase(_) => "passphrase",
+                Unlock::KeyFile(_) => "key-file",
+            };
+            context.print(&Changed { opens_with })
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Changed {
+    opens_with: &'static str,
+}
+
+impl Report for Changed {
+    fn text(&self) -> String {
+        let with = match self.opens_with {
+            "key-file" => "the key file, and no passphrase: keep a copy of it apart from the home",
+            _ => "the new passphrase",
+        };
+        format!(
+            "From now on the home opens with {with}.\nCopies of it that were made before still open with what opened them then.\n"
+        )
+    }
 }
 
 #[derive(Serialize)]

@@ -22,6 +22,7 @@ pub(crate) mod recovery;
 pub(crate) mod reference;
 pub(crate) mod registrar;
 pub(crate) mod rules;
+pub(crate) mod server;
 pub(crate) mod trace;
 pub(crate) mod upload;
 pub(crate) mod verify;
@@ -57,6 +58,7 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<(), Failu
         Command::Agent(options) => agent::run(context, options).await,
         Command::History(options) => history::run(context, options).await,
         Command::Home(command) => home::run(context, command),
+        Command::Server(command) => server::run(context, command).await,
         Command::Witnesses(command) => witnesses::run(context, command).await,
         Command::Trace(_) => Err(Failure::usage(
             "a trace cannot be traced: name the command itself",

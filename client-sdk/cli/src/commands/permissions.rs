@@ -16,6 +16,7 @@ use crate::{
     new_file::NewFile,
     output::{Report, moment, party, table, timestamp},
     progress::Bar,
+    shorthand::{self, Named},
     views::size,
 };
 
@@ -23,8 +24,9 @@ use crate::{
 #[derive(Args, Debug)]
 #[command(after_help = REVOKE_EXAMPLES)]
 pub(crate) struct RevokeOptions {
-    /// The permission, as `medvault permissions` shows it
-    permission: PermissionId,
+    /// The permission, as `medvault permissions` shows it, or shortened to what names one
+    #[arg(value_name = "PERMISSION")]
+    permission: Named<PermissionId>,
     /// Write the certificate of what cannot be taken back to this new file
     #[arg(long, value_name = "FILE")]
     certificate: Option<PathBuf>,
@@ -58,16 +60,16 @@ pub(crate) async fn list(context: &Context) -> Result<(), Failure> {
 }
 
 pub(crate) async fn revoke(context: &Context, options: RevokeOptions) -> Result<(), Failure> {
+    let named = options.permission.not_last_unseen(false)?;
     let file = options.certificate.as_deref().map(NewFile::at).transpose()?;
     let patient = context.patient().await?;
+    let permission = shorthand::given(&patient, named).await?;
     let progress = Bar::records("Re-wrapping", context.json());
     let report = if options.reseal {
         let bytes = Bar::new("Sealing anew", context.json());
-        patient
-            .revoke_and_reseal(options.permission, &progress, &bytes)
-            .await?
+        patient.revoke_and_reseal(permission, &progress, &bytes).await?
     } else {
-        patient.revoke(options.permission, &progress).await?
+        patient.revoke(permission, &progress).await?
     };
     drop(progress);
     let certificate = file.map(|file| file.write(&report.certificate)).transpose()?;

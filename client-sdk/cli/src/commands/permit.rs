@@ -13,19 +13,21 @@ use serde::Serialize;
 use crate::{
     args::{ActingFor, byte_count, day, duration, media_type, moment, purpose},
     commands::directory::{looks_like, marks},
-    confirm::confirm,
+    confirm::{MINUTES, confirm, from_now, is_short},
     context::Context,
     failure::Failure,
     given::Text,
-    output::{Report, moment as shown, plain},
+    output::{Report, moment as shown, plain, timestamp},
+    shorthand::{self, Named},
 };
 
 /// What is permitted, and how far.
 #[derive(Args, Debug)]
 #[command(after_help = PERMIT_EXAMPLES, group = ArgGroup::new("what").required(true))]
 pub(crate) struct PermitOptions {
-    /// The request, as the inbox shows it
-    request: RequestId,
+    /// The request, as the inbox shows it, shortened to what names one, or `last` for the newest
+    #[arg(value_name = "REQUEST")]
+    request: Named<RequestId>,
     /// Records that may be read
     #[arg(long, value_name = "RECORD", num_args = 1.., group = "what")]
     record: Vec<RecordId>,
@@ -76,6 +78,7 @@ const PERMIT_EXAMPLES: &str = "\
 Examples:
   medvault permit req_ae5… --record rec_ae6… rec_ae7…
   medvault permit req_ae5… --all --expires 7d --uses 3
+  medvault permit last --all
   medvault permit req_ae5… --collection cardiology --expires 90d --uses 20
   medvault permit req_ae5… --collection default --from 2026-05-01 --to 2026-05-31 --type application/dicom
   medvault permit req_ae5… --all --type text/plain --purpose TREAT --not-before 2026-06-01 --expires 7d
@@ -88,8 +91,9 @@ The server does not learn media types or days: it tests records by tokens that s
 #[derive(Args, Debug)]
 #[command(after_help = DENY_EXAMPLES)]
 pub(crate) struct DenyOptions {
-    /// The request, as the inbox shows it
-    request: RequestId,
+    /// The request, as the inbox shows it, or shortened to what names one
+    #[arg(value_name = "REQUEST")]
+    request: Named<RequestId>,
     /// What to tell the institution that asked
     #[command(flatten)]
     text: Text,
@@ -117,20 +121,26 @@ pub(crate) async fn permit(context: &Context, options: PermitOptions) -> Result<
         replaces: options.replaces,
     };
     let asks = !options.yes && !context.json();
+    let named = options.request.not_last_unseen(asks)?;
+    let until = ends(options.not_before, options.expires);
     let what = what(
         &options.record,
         options.collection.as_deref(),
         options.uses,
-        options.expires,
+        (options.expires, until),
     );
     let patient = context.patient_online().await?;
     if let Some(owner) = options.whose.acting_for {
         let delegate = patient.acting_for(owner).await?;
+        let request = match named {
+            Named::Whole(id) => id,
+            named => named.among(delegate.requests().await?.into_iter().map(|open| open.request_id))?,
+        };
         if asks {
-            let request = delegate.request(options.request).await?;
+            let request = delegate.request(request).await?;
             sure(&request, &what, &patient.look_alikes().await?)?;
         }
-        let (request, until_now) = (options.request, options.until_now);
+        let until_now = options.until_now;
         let permission = match (options.collection, options.all) {
             (Some(_), _) if until_now => return Err(Failure::usage(NOT_UNTIL_NOW)),
             (Some(collection), _) => {
@@ -143,13 +153,11 @@ pub(crate) async fn permit(context: &Context, options: PermitOptions) -> Result<
                 delegate.permit(request, &records, &terms).await?
             }
         };
-        return context.print(&Permitted {
-            request_id: request.to_string(),
-            permission_id: permission.to_string(),
-        });
+        return context.print(&Permitted::new(request, permission, until));
     }
+    let request = shorthand::request(&patient, named).await?;
     if asks {
-        let request = patient.request(options.request).await?;
+        let request = patient.request(request).await?;
         sure(&request, &what, &patient.look_alikes().await?)?;
     }
     let permission = match options.collection {
@@ -158,18 +166,21 @@ pub(crate) async fn permit(context: &Context, options: PermitOptions) -> Result<
                 id: patient.collection(&collection).await?.id,
                 until_now: options.until_now,
             };
-            patient.permit_collection(options.request, of, &terms).await?
+            patient.permit_collection(request, of, &terms).await?
         }
-        None if options.all => patient.permit(options.request, &Selection::All, &terms).await?,
+        None if options.all => patient.permit(request, &Selection::All, &terms).await?,
         None => {
             let records = Selection::Records(options.record);
-            patient.permit(options.request, &records, &terms).await?
+            patient.permit(request, &records, &terms).await?
         }
     };
-    context.print(&Permitted {
-        request_id: options.request.to_string(),
-        permission_id: permission.to_string(),
-    })
+    context.print(&Permitted::new(request, permission, until))
+}
+
+/// When it is over, in milliseconds since 1970.
+fn ends(not_before: Option<u64>, expires: Duration) -> u64 {
+    let life = u64::try_from(expires.as_millis()).unwrap_or(u64::MAX);
+    not_before.map_or_else(|| from_now(expires), |begins| begins.saturating_add(life))
 }
 
 /// Names who would read, and whom that one looks like (INS-17), before a permission is signed that cannot be unread.
@@ -191,16 +202,27 @@ fn sure(request: &OpenRequest, what: &str, alike: &LookAlikes) -> Result<(), Fai
     confirm(&about, "Permit it?")
 }
 
-fn what(records: &[RecordId], collection: Option<&str>, uses: u32, expires: Duration) -> String {
+fn what(
+    records: &[RecordId],
+    collection: Option<&str>,
+    uses: u32,
+    (expires, until): (Duration, u64),
+) -> String {
     let what = match (collection, records.len()) {
         (Some(name), _) => format!("the collection {}", plain(name)),
         (None, 0) => "all records that are there now".to_owned(),
         (None, 1) => "one record".to_owned(),
         (None, many) => format!("{many} records"),
     };
+    let short = if is_short(expires) {
+        format!(" ({MINUTES})")
+    } else {
+        String::new()
+    };
     format!(
-        "{what}, {uses} times within {}",
-        humantime::format_duration(expires)
+        "{what}, {uses} times within {}, until {}{short}",
+        humantime::format_duration(expires),
+        shown(until)
     )
 }
 
@@ -219,17 +241,27 @@ fn checked(conditions: Conditions) -> Result<Conditions, Failure> {
 }
 
 pub(crate) async fn deny(context: &Context, options: DenyOptions) -> Result<(), Failure> {
+    let named = options.request.not_last_unseen(false)?;
     let text = options.text.read(context.global()).await?;
     let patient = context.patient().await?;
-    match options.whose.acting_for {
-        None => patient.deny(options.request, &text).await?,
+    let request = match options.whose.acting_for {
+        None => {
+            let request = shorthand::request(&patient, named).await?;
+            patient.deny(request, &text).await?;
+            request
+        }
         Some(owner) => {
             let delegate = patient.acting_for(owner).await?;
-            delegate.deny(options.request, &text).await?;
+            let request = match named {
+                Named::Whole(id) => id,
+                named => named.among(delegate.requests().await?.into_iter().map(|open| open.request_id))?,
+            };
+            delegate.deny(request, &text).await?;
+            request
         }
-    }
+    };
     context.print(&Denied {
-        request_id: options.request.to_string(),
+        request_id: request.to_string(),
     })
 }
 
@@ -237,12 +269,27 @@ pub(crate) async fn deny(context: &Context, options: DenyOptions) -> Result<(), 
 struct Permitted {
     request_id: String,
     permission_id: String,
+    expires: String,
+    #[serde(skip)]
+    expires_ms: u64,
+}
+
+impl Permitted {
+    fn new(request: RequestId, permission: PermissionId, until: u64) -> Self {
+        Self {
+            request_id: request.to_string(),
+            permission_id: permission.to_string(),
+            expires: timestamp(until),
+            expires_ms: until,
+        }
+    }
 }
 
 impl Report for Permitted {
     fn text(&self) -> String {
         format!(
-            "Permitted. The permission key is delivered:\n  {}\n",
+            "Permitted until {}. The permission key is delivered:\n  {}\n",
+            shown(self.expires_ms),
             self.permission_id
         )
     }

@@ -10,6 +10,7 @@ use crate::{
     context::Context,
     failure::Failure,
     output::{Report, moment, party, plain, table, timestamp},
+    shorthand::Named,
     views::{PartView, ReceivedView, contents},
 };
 
@@ -30,8 +31,9 @@ enum Command {
     /// Open a record into a folder
     #[command(after_help = EXAMPLES)]
     Get {
-        /// The record
-        record: RecordId,
+        /// The record, shortened to what names one, or `last` for the newest
+        #[arg(value_name = "RECORD")]
+        record: Named<RecordId>,
         /// The folder; the files go into DIR/RECORD, which must not exist yet
         #[arg(long, value_name = "DIR")]
         out: PathBuf,
@@ -65,9 +67,19 @@ async fn get(
     context: &Context,
     patient: &Patient,
     acting_for: Option<PatientId>,
-    record: RecordId,
+    record: Named<RecordId>,
     out: &Path,
 ) -> Result<(), Failure> {
+    let record = match record {
+        Named::Whole(id) => id,
+        named => {
+            let found = match acting_for {
+                None => patient.records().await?,
+                Some(owner) => patient.acting_for(owner).await?.records().await?,
+            };
+            named.among(found.records.iter().map(|record| record.record_id))?
+        }
+    };
     let bar = context.progress("receiving");
     let received = match acting_for {
         None => patient.get_record(record, out, &bar).await?,

@@ -68,6 +68,10 @@ pub(crate) fn begin(outer: Global, options: Options) -> Result<Result<Cli, clap:
             arguments.extend([flag, value]);
         }
     }
+    // What was given outside is kept for the process, unless the command names another.
+    if let (Some(proxy), false) = (outer.proxy, options.command.contains(&OsString::from("--proxy"))) {
+        client_sdk::proxy::choose(proxy);
+    }
     if outer.secrets_in_arguments {
         arguments.push("--secrets-in-arguments".into());
     }

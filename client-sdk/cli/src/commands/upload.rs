@@ -8,10 +8,12 @@ use serde::Serialize;
 
 use crate::{
     args::{byte_count, duration},
+    confirm::{from_now, if_short},
     context::Context,
     failure::Failure,
     given::Text,
-    output::{Report, party},
+    output::{Report, moment, party, timestamp},
+    shorthand::{self, Named},
     views::{ReceiptView, size},
 };
 
@@ -45,13 +47,17 @@ pub(crate) struct RequestOptions {
     /// How many records may be sent
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), default_value = "1")]
     uses: u32,
+    /// Do not ask, also where it would be over within the hour
+    #[arg(long)]
+    yes: bool,
 }
 
 /// What is sent.
 #[derive(Args, Debug)]
 pub(crate) struct SendOptions {
-    /// The permission, as the inbox shows it
-    permission: PermissionId,
+    /// The permission, as the inbox shows it, shortened to what names one, or `last` for the newest
+    #[arg(value_name = "PERMISSION")]
+    permission: Named<PermissionId>,
     /// Files, or folders with all that is in them
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
@@ -79,6 +85,8 @@ async fn request(context: &Context, options: RequestOptions) -> Result<(), Failu
         uses: options.uses,
     };
     let text = options.text.read(context.global()).await?;
+    if_short(context, options.yes, options.expires)?;
+    let expires_ms = from_now(options.expires);
     let patient = context.patient_online().await?;
     let institution = patient.institution(&options.to).await?;
     let (request, permission) = patient.request_upload(&institution, &text, &terms).await?;
@@ -87,15 +95,16 @@ async fn request(context: &Context, options: RequestOptions) -> Result<(), Failu
         permission_id: permission.to_string(),
         institution_id: institution.id().to_string(),
         name: institution.name().as_str().to_owned(),
+        expires: timestamp(expires_ms),
+        expires_ms,
     })
 }
 
 async fn send(context: &Context, options: SendOptions) -> Result<(), Failure> {
     let institution = context.institution().await?;
+    let permission = shorthand::got(&institution, options.permission, true).await?;
     let bar = context.progress("sending");
-    let sent = institution
-        .send_upload(options.permission, &options.files, &bar)
-        .await?;
+    let sent = institution.send_upload(permission, &options.files, &bar).await?;
     drop(bar);
     context.print(&SentReport::from(&sent))
 }
@@ -106,14 +115,18 @@ struct Requested {
     permission_id: String,
     institution_id: String,
     name: String,
+    expires: String,
+    #[serde(skip)]
+    expires_ms: u64,
 }
 
 impl Report for Requested {
     fn text(&self) -> String {
         format!(
-            "Asked {}:\n  {}\nThe permission to send:\n  {}\n",
+            "Asked {}:\n  {}\nThe permission to send, until {}:\n  {}\n",
             party(&self.name, &self.institution_id),
             self.request_id,
+            moment(self.expires_ms),
             self.permission_id
         )
     }

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::{
     args::duration,
-    confirm::confirm,
+    confirm::{confirm, from_now},
     context::Context,
     failure::Failure,
     new_file::{self, NewFile},
@@ -123,7 +123,12 @@ async fn add(context: &Context, request: &Path, expires: Duration, yes: bool) ->
     let request = new_file::read(request)?;
     let asks = Institution::inspect_terminal(&request)?;
     if !yes && !context.json() {
-        let about = format!("name      {}\nterminal  {}", plain(&asks.name), asks.id);
+        let about = format!(
+            "name      {}\nterminal  {}\nuntil     {}",
+            plain(&asks.name),
+            asks.id,
+            moment(from_now(expires))
+        );
         confirm(
             &about,
             "Does the terminal show this id, and shall it act for the institution?",
