@@ -21,6 +21,8 @@ pub struct Cli {
     input: String,
     /// By how many seconds the program's clock is ahead.
     ahead: u64,
+    /// Further variables of its environment.
+    env: Vec<(String, String)>,
 }
 
 /// How a command that must fail did.
@@ -42,6 +44,7 @@ impl Cli {
             off: Vec::new(),
             input: String::new(),
             ahead: 0,
+            env: Vec::new(),
         }
     }
 
@@ -52,6 +55,14 @@ impl Cli {
             ahead: seconds,
             ..self.clone()
         }
+    }
+
+    /// The same principal, whose commands have this variable in their environment.
+    #[must_use]
+    pub fn with_env(&self, name: &str, value: &str) -> Self {
+        let mut with = self.clone();
+        with.env.push((name.to_owned(), value.to_owned()));
+        with
     }
 
     /// The same principal with the weakened build of the program, without these defences.
@@ -99,9 +110,17 @@ impl Cli {
             .env_remove("MEDVAULT_PASSPHRASE_FILE")
             // Nobody reads along here, and what a test says is easier to see in its arguments.
             .env("MEDVAULT_SECRETS_IN_ARGUMENTS", "yes")
+            .envs(self.env.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
+        // What the machine's own network has is not the test's.
+        for name in PROXIES
+            .iter()
+            .filter(|name| !self.env.iter().any(|(set, _)| set == *name))
+        {
+            command.env_remove(name);
+        }
         Ok(command)
     }
 
@@ -174,3 +193,14 @@ fn describe<S: AsRef<OsStr>>(args: &[S], output: &Output) -> String {
         String::from_utf8_lossy(&output.stderr),
     )
 }
+
+/// Variables that name proxies.
+const PROXIES: [&str; 7] = [
+    "HTTPS_PROXY",
+    "https_proxy",
+    "ALL_PROXY",
+    "all_proxy",
+    "NO_PROXY",
+    "no_proxy",
+    "MEDVAULT_PROXY",
+];

@@ -1,5 +1,6 @@
 //! The real programs as separate processes: a `vault-server`, and `medvault` once for each principal.
 
+mod certificates;
 mod cli;
 mod liar;
 mod proxy;
@@ -17,10 +18,11 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use protocol_spec::defence::{AHEAD, Defence, OFF};
 
+pub use certificates::{Authority, Issued};
 pub use cli::{Cli, Refused};
 pub use liar::Liar;
 pub use proxy::Proxy;
-pub use server::{Server, ServerOptions};
+pub use server::{Server, ServerOptions, refused_start};
 pub use witness::{Witness, WitnessOptions};
 pub use world::{World, text};
 

@@ -1,7 +1,8 @@
 //! One `vault-server` process on a free port of the loopback interface.
 
 use std::{
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Read, Write},
+    net::TcpStream,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     sync::mpsc,
@@ -11,7 +12,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 use protocol_spec::{defence::Defence, link::ServerLink};
 
-use super::with_defences_off;
+use super::{with_clock_ahead, with_defences_off};
 
 /// How to start a server.
 #[derive(Clone, Debug)]
@@ -28,6 +29,8 @@ pub struct ServerOptions {
     pub shell: String,
     /// Defences to do without: if any, the weakened build of the server is started.
     pub off: Vec<Defence>,
+    /// By how many seconds its clock is ahead; if by any, the weakened build is started.
+    pub ahead: u64,
 }
 
 /// A running server; dropping it ends the process.
@@ -52,7 +55,8 @@ impl Server {
         let mut child = command(&options)?
             .args(["--data".as_ref(), options.data.as_os_str()])
             .args(["--listen", &options.listen, "--registrar", &options.registrar])
-            .args(["--dev", "--admin", "127.0.0.1:0"])
+            .args(["--admin", "127.0.0.1:0"])
+            .args(certified(&options))
             .args(&options.extra)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -109,6 +113,35 @@ impl Server {
     /// `host:port` of `/livez`, `/readyz` and `/metrics`.
     pub fn admin(&self) -> &str {
         &self.admin
+    }
+
+    /// How it was started, to start it otherwise.
+    pub fn options(&self) -> &ServerOptions {
+        &self.options
+    }
+
+    /// Sends it a signal, such as `HUP`.
+    ///
+    /// # Errors
+    /// When it cannot be sent.
+    pub fn signal(&self, name: &str) -> Result<()> {
+        let pid = self.pid().to_string();
+        let sent = Command::new("kill").args(["-s", name, &pid]).status()?;
+        anyhow::ensure!(sent.success(), "kill failed");
+        Ok(())
+    }
+
+    /// What its operator's address answers, head and body.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub fn admin_answer(&self, path: &str) -> Result<String> {
+        let mut stream = TcpStream::connect(&self.admin)?;
+        let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes())?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        Ok(answer)
     }
 
     /// Its data directory.
@@ -183,6 +216,25 @@ impl Server {
     }
 }
 
+/// With a certificate of its own making, unless further flags name one.
+fn certified(options: &ServerOptions) -> &'static [&'static str] {
+    match options.extra.iter().any(|flag| flag == "--tls-cert") {
+        true => &[],
+        false => &["--dev"],
+    }
+}
+
+/// Starts a server that must not start, and returns what it says. Nothing of it is left.
+///
+/// # Errors
+/// When it serves, or does not end.
+pub fn refused_start(options: ServerOptions) -> Result<String> {
+    match Server::start(options) {
+        Ok(server) => bail!("it serves: {}", server.link()),
+        Err(error) => Ok(format!("{error:#}")),
+    }
+}
+
 /// What a process writes to standard output, line by line, as it comes.
 pub(super) fn lines_of(child: &mut Child) -> Result<mpsc::Receiver<String>> {
     let stdout = child.stdout.take().context("standard output")?;
@@ -199,8 +251,13 @@ pub(super) fn lines_of(child: &mut Child) -> Result<mpsc::Receiver<String>> {
 
 /// The server's program, or a shell that ends as it.
 fn command(options: &ServerOptions) -> Result<Command> {
-    let ServerOptions { shell, off, .. } = options;
-    let server = with_defences_off("vault-server", off)?;
+    let ServerOptions {
+        shell, off, ahead, ..
+    } = options;
+    let server = match ahead {
+        0 => with_defences_off("vault-server", off)?,
+        ahead => with_clock_ahead("vault-server", *ahead, off)?,
+    };
     if shell.is_empty() {
         return Ok(server);
     }

@@ -10,7 +10,7 @@ use protocol_spec::defence::Defence;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::{Cli, Liar, Proxy, Server, ServerOptions};
+use super::{Authority, Cli, Liar, Proxy, Server, ServerOptions};
 
 /// Everything a test needs; dropped, nothing is left.
 #[derive(Debug)]
@@ -107,6 +107,46 @@ impl World {
         ))
     }
 
+    /// A server with a certificate from files, which clients check against their system's roots: the principals of this world trust
+    /// the authority. Whoever likes may enrol.
+    ///
+    /// # Errors
+    /// When one of the programs fails.
+    pub fn start_certified(
+        authority: &Authority,
+        public: &str,
+        days: (i64, i64),
+        extra: &[&str],
+    ) -> Result<Self> {
+        let folder = TempDir::new()?;
+        let roots = folder.path().join("roots.pem");
+        authority.write(&roots)?;
+        let host = public.rsplit_once(':').context("no port")?.0;
+        let issued = authority.issue(folder.path(), host, days)?;
+        let flags = issued.flags();
+        let mut all: Vec<&str> = flags.iter().map(String::as_str).collect();
+        all.extend([
+            "--public-authority",
+            public,
+            "--enrolment",
+            "open",
+            "--enrolment-work",
+            "0",
+        ]);
+        all.extend(extra);
+        let listen = format!(
+            "127.0.0.1:{}",
+            public.rsplit_once(':').map_or("0", |(_, port)| port)
+        );
+        Self::start_in(folder, &listen, &all, "", &[])
+    }
+
+    /// A principal who trusts the authority of [`World::start_certified`], not enrolled.
+    pub fn trusting(&self, name: &str) -> Cli {
+        let roots = self.path("roots.pem").display().to_string();
+        self.principal(name).with_env("SSL_CERT_FILE", &roots)
+    }
+
     fn start_on(listen: &str, extra: &[&str], shell: &str, off: &[Defence]) -> Result<Self> {
         Self::start_in(TempDir::new()?, listen, extra, shell, off)
     }
@@ -121,6 +161,7 @@ impl World {
             extra: extra.iter().map(|&flag| flag.to_owned()).collect(),
             shell: shell.to_owned(),
             off: off.to_vec(),
+            ahead: 0,
         })?;
         Ok(Self {
             server,

@@ -62,6 +62,7 @@ impl RawWorld {
             extra: extra.iter().map(|&flag| flag.to_owned()).collect(),
             shell: shell.to_owned(),
             off: off.to_vec(),
+            ahead: 0,
         })?;
         let wire = Wire::connect(server.link()).await?;
         Ok(Self {

@@ -204,6 +204,7 @@ fn what_is_open_to_others_is_not_used() -> Result<()> {
             extra: Vec::new(),
             shell: String::new(),
             off: off.to_vec(),
+            ahead: 0,
         });
         let refused = server.as_ref().err().map(|error| format!("{error:#}"));
         ensure!(

@@ -30,6 +30,7 @@ mod mutation;
 mod names;
 mod old_copy;
 mod openapi;
+mod operating;
 mod pages;
 mod placements;
 mod programs;

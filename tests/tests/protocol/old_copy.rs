@@ -21,6 +21,9 @@ use super::{
     witnesses::copy,
 };
 
+/// The operator takes all witnesses away, and means it (OPR-3).
+const WITHOUT_WITNESSES: &[&str] = &["--accept-witness-policy", "none"];
+
 /// A patient who has permitted a record to a hospital twice, and lets another patient read it; a server with a witness.
 struct Scene {
     world: World,
@@ -280,7 +283,7 @@ fn a_contradicted_server_goes_on_with_the_newest_copy() -> Result<()> {
 #[test]
 fn what_has_come_back_to_life_can_be_revoked() -> Result<()> {
     let mut old = Scene::set(&[])?.set_back()?;
-    old.scene.world.server.restart_with(&[])?;
+    old.scene.world.server.restart_with(WITHOUT_WITNESSES)?;
     let (hospital, permission) = (old.scene.hospital.clone(), old.scene.permission.clone());
     ensure!(
         old.scene.fetch(&hospital, &permission)? == Ok(()),
@@ -305,7 +308,7 @@ fn what_took_its_place_is_closed_with_it() -> Result<()> {
             scene.patient.run(&["permissions"])?;
             Ok(())
         })?;
-        old.scene.world.server.restart_with(&[])?;
+        old.scene.world.server.restart_with(WITHOUT_WITNESSES)?;
         let (hospital, before) = (old.scene.hospital.clone(), old.scene.other.clone());
         ensure!(old.scene.fetch(&hospital, &before)? == Ok(()), "it has come back");
         let refused = old.revoke(if by_the_new { &new } else { &before })?;

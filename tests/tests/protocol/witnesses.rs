@@ -242,7 +242,7 @@ fn a_fork_that_is_shown_to_two_clients_is_refused() -> Result<()> {
     scene
         .world
         .server
-        .restart_with(&["--public-authority", &public])?;
+        .restart_with(&["--public-authority", &public, "--accept-witness-policy", "none"])?;
     scene.world.institution("Hope")?;
     scene.world.institution("Charity")?;
     refused(&second)?;
