@@ -14,13 +14,14 @@ const PREFIXES: [&str; 22] = [
     "ACC", "VLT", "IDX", "DLG", "INS", "KEY", "STM", "DEV", "PRM", "FLW", "COL", "CND", "REV", "RCV", "EMG",
     "CAS", "CNT", "API", "LOG", "LKG", "PRG", "OPR",
 ];
-const CRATES: [&str; 8] = [
+const CRATES: [&str; 9] = [
     "protocol-spec",
     "protocol-spec/guard",
     "protocol-spec/witness",
     "crypto",
     "client-sdk",
     "client-sdk/cli",
+    "client-sdk/reader",
     "vault-server",
     "tests",
 ];

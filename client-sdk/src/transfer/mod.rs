@@ -2,7 +2,7 @@
 //!
 //! | module | does |
 //! |---|---|
-//! | `source`, `describe`, `dicom` | what is sent: [`Source`], files and folders as one, what they say of themselves |
+//! | `source`, `describe` | what is sent: [`Source`], files and folders as one, what they say of themselves |
 //! | `sealing` | source → hashed parts and sealed leaves, on a thread of its own |
 //! | `journal` | what makes an upload resumable, written before anything leaves the machine |
 //! | `send` | leaves → server, several requests at once, retried |
@@ -12,7 +12,6 @@
 //! | `sink`, `disk` | where parts go: [`Sink`], a folder that appears only when all is verified |
 
 mod describe;
-mod dicom;
 mod disk;
 mod journal;
 mod opening;
@@ -35,7 +34,7 @@ pub(crate) use self::{
 };
 pub use self::{
     sink::{FolderSink, Sink},
-    source::{AsyncPart, FileSource, Source, SourcePart},
+    source::{AsyncPart, FileSource, LeftOut, Remark, Remarked, Source, SourcePart},
 };
 
 /// Hears how far a transfer is; counts stream bytes. `()` does not listen.

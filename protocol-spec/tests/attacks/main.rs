@@ -122,6 +122,7 @@ fn files(binary: &str, modules: &str) -> Vec<PathBuf> {
     let package = root().join(match package {
         "medvault" => "client-sdk/cli",
         "medvault-guard" => "protocol-spec/guard",
+        "medvault-reader" => "client-sdk/reader",
         package => package,
     });
     let (folder, first) = match target {

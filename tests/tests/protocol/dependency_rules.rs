@@ -71,6 +71,7 @@ fn dependencies_run_one_way() -> Result<()> {
         "client-sdk",
         "medvault",
         "medvault-guard",
+        "medvault-reader",
         "medvault-witness",
         "vault-server",
         "tests",
@@ -79,16 +80,32 @@ fn dependencies_run_one_way() -> Result<()> {
         ("protocol-spec", &[][..]),
         ("crypto", &["protocol-spec"]),
         ("medvault-guard", &["protocol-spec"]),
-        ("client-sdk", &["protocol-spec", "crypto", "medvault-guard"]),
+        ("medvault-reader", &[]),
+        (
+            "client-sdk",
+            &["protocol-spec", "crypto", "medvault-guard", "medvault-reader"],
+        ),
         (
             "medvault",
-            &["protocol-spec", "crypto", "client-sdk", "medvault-guard"],
+            &[
+                "protocol-spec",
+                "crypto",
+                "client-sdk",
+                "medvault-guard",
+                "medvault-reader",
+            ],
         ),
         ("medvault-witness", &["protocol-spec", "medvault-guard"]),
         ("vault-server", &["protocol-spec", "medvault-guard"]),
         (
             "tests",
-            &["protocol-spec", "crypto", "client-sdk", "medvault-guard"],
+            &[
+                "protocol-spec",
+                "crypto",
+                "client-sdk",
+                "medvault-guard",
+                "medvault-reader",
+            ],
         ),
     ]);
     for (package, allowed) in allowed {
@@ -118,6 +135,29 @@ fn no_program_links_a_library_for_whole_dicom_objects() -> Result<()> {
     }
     // The check can fail.
     assert!(has("tests")?);
+    Ok(())
+}
+
+/// CNT-19, ATK-91: what looks into strangers' files links no cipher, no signature and nothing of ours that could hand it a key.
+#[test]
+fn what_looks_into_files_holds_no_key() -> Result<()> {
+    const KEYS: [&str; 7] = [
+        "crypto",
+        "protocol-spec",
+        "hpke",
+        "chacha20poly1305",
+        "ed25519-dalek",
+        "x25519-dalek",
+        "hkdf",
+    ];
+    let metadata = metadata()?;
+    let keys = |package: &str| -> Result<usize> {
+        let linked = linked(&metadata, package)?;
+        Ok(KEYS.iter().filter(|name| linked.contains(**name)).count())
+    };
+    assert_eq!(keys("medvault-reader")?, 0);
+    // The check can fail.
+    assert_eq!(keys("client-sdk")?, KEYS.len());
     Ok(())
 }
 

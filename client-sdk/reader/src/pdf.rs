@@ -1,0 +1,194 @@
+//! PDF pages: the day on which the document was made, of its information dictionary (ISO 32000-1 §14.3.3) or its XMP metadata.
+//!
+//! A document is not parsed: its first and its last mebibyte are searched.
+
+use std::io::{Read, Seek, SeekFrom};
+
+use crate::day::Days;
+
+/// When it was made, if it says so where it is looked for.
+pub(crate) fn days(file: &mut (impl Read + Seek)) -> Option<Days> {
+    let head = window(file, 0)?;
+    let length = file.seek(SeekFrom::End(0)).ok()?;
+    let rest = length.saturating_sub(WINDOW).max(head.len() as u64);
+    let tail = window(file, rest)?;
+    let parts = [tail.as_slice(), head.as_slice()];
+    by_dictionary(&parts).or_else(|| parts.iter().find_map(|part| by_metadata(part)))
+}
+
+fn window(file: &mut (impl Read + Seek), from: u64) -> Option<Vec<u8>> {
+    file.seek(SeekFrom::Start(from)).ok()?;
+    let mut bytes = Vec::new();
+    file.take(WINDOW).read_to_end(&mut bytes).ok()?;
+    Some(bytes)
+}
+
+/// The trailer names the object, which has the date. Of several the last one counts, since changes are appended.
+fn by_dictionary(parts: &[&[u8]]) -> Option<Days> {
+    let object = parts.iter().find_map(|part| last(part, b"/Info", reference))?;
+    let begin = [object.as_slice(), b" obj"].concat();
+    parts.iter().find_map(|part| {
+        last_whole(part, &begin, |rest| {
+            let rest = rest.get(..LONGEST_DICTIONARY).unwrap_or(rest);
+            let end = find(rest, b"endobj").unwrap_or(rest.len());
+            let rest = rest.get(..end)?;
+            let at = find(rest, b"/CreationDate")?;
+            date(rest.get(at + b"/CreationDate".len()..)?)
+        })
+    })
+}
+
+/// ` 12 0 R` as `12 0`.
+fn reference(text: &[u8]) -> Option<Vec<u8>> {
+    let text = text.get(..32).unwrap_or(text);
+    let mut words = text
+        .split(u8::is_ascii_whitespace)
+        .filter(|word| !word.is_empty());
+    let (number, generation, mark) = (words.next()?, words.next()?, words.next()?);
+    let digits = |word: &[u8]| word.iter().all(u8::is_ascii_digit);
+    (digits(number) && digits(generation) && mark.starts_with(b"R"))
+        .then(|| [number, b" ", generation].concat())
+}
+
+/// `(D:20260501…)`, or the same in hexadecimal, as ASCII or as UTF-16.
+fn date(text: &[u8]) -> Option<Days> {
+    let text = text.trim_ascii_start();
+    let plain: Vec<u8> = match text {
+        [b'(', rest @ ..] => rest
+            .iter()
+            .copied()
+            .take(LONGEST_DATE)
+            .take_while(|byte| *byte != b')')
+            .collect(),
+        [b'<', rest @ ..] => {
+            let digits = rest
+                .iter()
+                .take(4 * LONGEST_DATE)
+                .map_while(|byte| char::from(*byte).to_digit(16));
+            let digits: Vec<u8> = digits.filter_map(|digit| u8::try_from(digit).ok()).collect();
+            digits
+                .as_chunks::<2>()
+                .0
+                .iter()
+                .map(|[high, low]| high << 4 | low)
+                .collect()
+        }
+        _ => return None,
+    };
+    // A byte order mark and the high halves of UTF-16 are no part of it.
+    let plain: Vec<u8> = plain
+        .into_iter()
+        .filter(|byte| byte.is_ascii() && *byte != 0)
+        .collect();
+    let plain = plain.strip_prefix(b"D:").unwrap_or(&plain);
+    // Behind the day stands a time, an offset such as `Z00'00'`, or nothing.
+    let end = plain.iter().position(|byte| !byte.is_ascii_digit());
+    Days::compact(plain.get(..end.unwrap_or(plain.len()))?)
+}
+
+/// `<xmp:CreateDate>2026-05-01T…<` or `xmp:CreateDate="2026-05-01T…"`.
+fn by_metadata(part: &[u8]) -> Option<Days> {
+    last(part, b"CreateDate", |rest| {
+        let rest = match rest {
+            [b'>', rest @ ..] | [b'=', b'"' | b'\'', rest @ ..] => rest,
+            _ => return None,
+        };
+        let rest = rest.get(..LONGEST_DATE).unwrap_or(rest);
+        let end = rest.iter().position(|byte| matches!(byte, b'<' | b'"' | b'\''))?;
+        Days::iso(rest.get(..end)?)
+    })
+}
+
+/// What is found behind the last place of a text where anything is.
+fn last<T>(part: &[u8], text: &[u8], found: impl Fn(&[u8]) -> Option<T>) -> Option<T> {
+    let mut end = part.len();
+    loop {
+        let at = part
+            .get(..end)?
+            .windows(text.len())
+            .rposition(|window| window == text)?;
+        if let Some(found) = part.get(at + text.len()..).and_then(&found) {
+            return Some(found);
+        }
+        // The next one is another place.
+        end = at + text.len() - 1;
+    }
+}
+
+/// The same of a text that begins with a number, which must not be the end of a longer one.
+fn last_whole<T>(part: &[u8], text: &[u8], found: impl Fn(&[u8]) -> Option<T>) -> Option<T> {
+    [b"\n", b"\r", b" "]
+        .iter()
+        .find_map(|before| last(part, &[before.as_slice(), text].concat(), &found))
+}
+
+fn find(part: &[u8], text: &[u8]) -> Option<usize> {
+    part.windows(text.len()).position(|window| window == text)
+}
+
+/// Of the beginning, and as much of the end.
+const WINDOW: u64 = 1 << 20;
+const LONGEST_DICTIONARY: usize = 4096;
+/// `2026-05-01T23:59:59.999+02:00`, in two bytes each, and more.
+const LONGEST_DATE: usize = 80;
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use super::*;
+
+    fn day(text: &str) -> Option<String> {
+        days(&mut Cursor::new(text)).map(|days| days.first.to_string())
+    }
+
+    fn with(date: &str) -> String {
+        let object = format!("12 0 obj\n<< /Producer (x) /CreationDate {date} >>\nendobj\n");
+        format!(
+            "%PDF-1.4\n112 0 obj\n<</CreationDate(D:19990101)>>\nendobj\n{object}trailer << /Info 12 0 R >>\n%%EOF"
+        )
+    }
+
+    /// CNT-20
+    #[test]
+    fn the_day_is_that_of_the_information_dictionary_or_of_the_metadata() {
+        let hex: String = "D:20260501".bytes().map(|byte| format!("{byte:02x}")).collect();
+        let wide: String = "D:20260501".bytes().map(|byte| format!("00{byte:02X}")).collect();
+        for written in [
+            "(D:20260501120000+02'00')".to_owned(),
+            "(D:20260501)".into(),
+            "(20260501)".into(),
+            format!("<{hex}>"),
+            format!("<FEFF{wide}>"),
+        ] {
+            assert_eq!(day(&with(&written)), Some("2026-05-01".into()), "{written}");
+        }
+        let long = with("(D:20260501Z)").replace("trailer", &format!("{}\ntrailer", " ".repeat(3 << 20)));
+        assert_eq!(day(&long), Some("2026-05-01".into()));
+        for xmp in [
+            "<xmp:CreateDate>2026-05-02T08:00:00Z</xmp:CreateDate>",
+            "xmp:CreateDate='2026-05-02'",
+        ] {
+            assert_eq!(
+                day(&format!("%PDF-1.7\n{xmp}\n%%EOF")),
+                Some("2026-05-02".into()),
+                "{xmp}"
+            );
+        }
+        for none in [
+            "%PDF-1.7",
+            "%PDF-1.7 /Info 12 0 R",
+            &with("(yesterday)"),
+            "%PDF-1.7 /CreationDate (D:20260501)",
+        ] {
+            assert_eq!(day(none), None, "{none}");
+        }
+    }
+
+    /// CNT-19: a place that leads nowhere costs no more than looking at it.
+    #[test]
+    fn many_places_that_lead_nowhere_end() {
+        let text = "/Info x CreateDate>".repeat(60_000);
+        assert_eq!(day(&text), None);
+    }
+}
