@@ -132,6 +132,7 @@ mod tests {
                 .into(),
             from: Some("2026-05-01".parse().unwrap()),
             to: Some("2026-05-31".parse().unwrap()),
+            undated: false,
         }
     }
 

@@ -6,6 +6,7 @@ use std::{collections::BTreeSet, fmt, str::FromStr};
 use crate::{
     Error,
     day::{Block, Day, LEVELS},
+    litter::decisive,
     manifest::Part,
 };
 
@@ -58,7 +59,7 @@ impl fmt::Display for MediaType {
 /// A record's media types and days (CND-3).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attributes {
-    /// Of all parts; none when the type of a part cannot be read.
+    /// Of all parts but litter (CND-13); none when the type of one of them cannot be read.
     pub media_types: Option<BTreeSet<MediaType>>,
     /// The first and the last of its parts' dates; none when no part has a date, or one cannot be read.
     pub days: Option<(Day, Day)>,
@@ -67,10 +68,15 @@ pub struct Attributes {
 impl Attributes {
     /// Those of a record with these parts.
     pub fn of(parts: &[Part]) -> Self {
-        let media_types = parts.iter().map(|part| MediaType::of(&part.media_type));
-        let dates = parts.iter().map(|part| part.clinical.date.as_str());
-        let days: Result<BTreeSet<Day>, Error> =
-            dates.filter(|date| !date.is_empty()).map(str::parse).collect();
+        let decisive = decisive(parts);
+        let media_types = decisive.iter().map(|part| MediaType::of(&part.media_type));
+        let dates = parts
+            .iter()
+            .flat_map(|part| [&part.clinical.date, &part.clinical.last_date]);
+        let days: Result<BTreeSet<Day>, Error> = dates
+            .filter(|date| !date.is_empty())
+            .map(|date| date.parse())
+            .collect();
         Self {
             media_types: media_types.collect::<Result<_, _>>().ok(),
             days: days.ok().and_then(|days| Some((*days.first()?, *days.last()?))),
@@ -129,7 +135,7 @@ impl Attribute {
     }
 
     /// What stands in its place for a record without a day.
-    fn no_day(side: Side, level: u8) -> Self {
+    pub(crate) fn no_day(side: Side, level: u8) -> Self {
         Self(vec![side as u8, level])
     }
 
@@ -155,6 +161,7 @@ mod tests {
                 date: date.into(),
                 ..Clinical::default()
             },
+            modified: None,
         }
     }
 
@@ -176,6 +183,10 @@ mod tests {
             .days
             .map(|(first, last)| (first.to_string(), last.to_string()));
         assert_eq!(days, Some(("2026-04-30".into(), "2026-05-03".into())));
+        let mut several = part("text/plain", "2026-05-01");
+        several.clinical.last_date = "2026-05-09".into();
+        let days = of(&[several, part("text/plain", "2026-05-03")]).days;
+        assert_eq!(days.map(|(_, last)| last.to_string()), Some("2026-05-09".into()));
         assert_eq!(of(&[part("text/plain", "")]).days, None);
         assert_eq!(
             of(&[part("text/plain", "2026-02-30"), part("text/plain", "2026-02-03")]).days,

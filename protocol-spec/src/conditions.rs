@@ -24,10 +24,12 @@ pub struct Conditions {
     pub from: Option<Day>,
     /// None of its days is after this one.
     pub to: Option<Day>,
+    /// What has no day fits `from` and `to` as well.
+    pub undated: bool,
 }
 
 /// Why a record does not fit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Misfit {
     /// It has a part of another media type.
     MediaType,
@@ -59,10 +61,12 @@ impl Conditions {
     /// Conditions that can be put into a permission (CND-8).
     ///
     /// # Errors
-    /// [`Error::Field`] when there are none, too many media types, or a window without a day.
+    /// [`Error::Field`] when there are none, too many media types, a window without a day, or no window that undated records could
+    /// fall out of.
     pub fn checked(self) -> Result<Self, Error> {
         let window = match (self.from, self.to) {
             (Some(from), Some(to)) => from <= to,
+            (None, None) => !self.undated,
             _ => true,
         };
         if self.is_empty() || !window || self.media_types.len() > MAX_MEDIA_TYPES {
@@ -83,7 +87,9 @@ impl Conditions {
         if self.from.is_none() && self.to.is_none() {
             return Ok(());
         }
-        let (first, last) = record.days.ok_or(Misfit::NoDate)?;
+        let Some((first, last)) = record.days else {
+            return if self.undated { Ok(()) } else { Err(Misfit::NoDate) };
+        };
         if self.from.is_some_and(|from| first < from) {
             return Err(Misfit::TooEarly);
         }
@@ -96,10 +102,9 @@ impl Conditions {
     /// The same in attributes: a record fits if it has one of each group (CND-4).
     pub fn groups(&self) -> Vec<Vec<Attribute>> {
         let side = |side: Side, blocks: Vec<crate::day::Block>| {
-            blocks
-                .into_iter()
-                .map(|block| Attribute::day(side, block))
-                .collect()
+            let undated = self.undated.then(|| Attribute::no_day(side, 1));
+            let days = blocks.into_iter().map(|block| Attribute::day(side, block));
+            days.chain(undated).collect()
         };
         let types = (!self.media_types.is_empty()).then(|| self.sets_of_types());
         let first = self.from.map(|from| side(Side::First, from.and_after()));
@@ -126,6 +131,7 @@ impl Conditions {
             media_types: self.media_types.iter().map(ToString::to_string).collect(),
             from: day(self.from),
             to: day(self.to),
+            undated: self.undated,
         }
         .encode_to_vec()
     }
@@ -139,6 +145,7 @@ impl Conditions {
             media_types,
             from,
             to,
+            undated,
         } = pb::decode_canonical(bytes)?;
         let day = |text: String| (!text.is_empty()).then(|| text.parse()).transpose();
         let ascending = media_types.is_sorted_by(|a, b| a < b);
@@ -150,6 +157,7 @@ impl Conditions {
             media_types: media_types?,
             from: day(from)?,
             to: day(to)?,
+            undated,
         }
         .checked()
     }
@@ -185,11 +193,11 @@ mod tests {
         #[test]
         fn groups_say_what_the_conditions_say(
             set in 0..32_u8,
-            (from, to) in (days(), days()),
+            (from, to, undated) in (days(), days(), any::<bool>()),
             record in proptest::option::of(0..32_u8),
             dates in proptest::option::of((45_000..45_040_u32, 0..6_u32)),
         ) {
-            let conditions = Conditions { media_types: types(set), from, to };
+            let conditions = Conditions { media_types: types(set), from, to, undated };
             prop_assume!(conditions.clone().checked().is_ok());
             let record = Attributes {
                 media_types: record.map(types),
@@ -202,8 +210,8 @@ mod tests {
         }
 
         #[test]
-        fn what_was_encoded_is_read_back(set in 0..32_u8, from in days(), to in days()) {
-            let conditions = Conditions { media_types: types(set), from, to };
+        fn what_was_encoded_is_read_back(set in 0..32_u8, from in days(), to in days(), undated in any::<bool>()) {
+            let conditions = Conditions { media_types: types(set), from, to, undated };
             let read = Conditions::decode(&conditions.encode());
             prop_assert_eq!(read, conditions.checked());
         }
@@ -218,6 +226,7 @@ mod tests {
                 media_types: types,
                 from: from.into(),
                 to: to.into(),
+                undated: false,
             };
             Conditions::decode(&message.encode_to_vec())
         };
@@ -234,5 +243,11 @@ mod tests {
         ] {
             assert!(wire(types, from, to).is_err(), "{types:?} {from} {to}");
         }
+        let undated = pb::Conditions {
+            media_types: vec!["a/b".into()],
+            undated: true,
+            ..pb::Conditions::default()
+        };
+        assert!(Conditions::decode(&undated.encode_to_vec()).is_err());
     }
 }

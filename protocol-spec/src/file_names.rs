@@ -1,5 +1,5 @@
-//! Names of parts as files: which a sender gives (CNT-17), and under which a reader writes what old or hostile senders have sent
-//! (CNT-18). People, shells and file systems take more names for one another than a manifest does.
+//! Names of parts as files: which a sender gives (CNT-17), and under which a reader writes them
+//! (CNT-18), whatever old or hostile senders have sent, and whatever other systems hold. People, shells and file systems take more names for one another than a manifest does.
 
 use std::collections::{HashMap, HashSet};
 
@@ -11,17 +11,15 @@ use crate::{
     names::{is_bidi_control, is_ignorable},
 };
 
-/// Checks the names of all parts that a sender puts into one record (CNT-17).
+/// Checks the names of all parts that a sender puts into one record (CNT-17). What only some file system does not hold, or takes for
+/// another one, is carried: a reader gives it another name (CNT-18).
 ///
 /// # Errors
 /// The first name that is refused, and what to do.
 pub fn check_sent<'a>(names: impl Iterator<Item = &'a PartName>) -> Result<(), (&'a PartName, &'static str)> {
-    let mut places = FileNames::default();
     let refused = |name: &'a PartName| {
-        let fault = name.as_str().split('/').find_map(fault);
-        let same = "some file systems take it for another one's: rename one of them";
-        let fault = fault.or_else(|| (places.place(name) != name.as_str()).then_some(same));
-        fault.map(|fault| (name, fault))
+        let fault = name.as_str().split('/').find_map(deceives)?;
+        Some((name, fault))
     };
     let refused = names.filter(|_| !Defence::FileNames.is_off()).find_map(refused);
     refused.map_or(Ok(()), Err)
@@ -39,20 +37,14 @@ pub fn tidied(name: &str) -> String {
     name.nfc().map(spaced).collect()
 }
 
-/// Why a component is a name that deceives people or that some file system does not hold.
-fn fault(component: &str) -> Option<&'static str> {
+/// Why a component deceives people, if it does.
+pub fn deceives(component: &str) -> Option<&'static str> {
     if component.contains(is_hidden) {
         Some("its name has characters that cannot be seen: rename it")
     } else if component.starts_with(['-', '.']) {
         Some(
             "its name begins with - or . and would be an option or a hidden file: rename it, or leave it out",
         )
-    } else if component.starts_with(' ') || component.ends_with([' ', '.']) {
-        Some("its name begins or ends with a space, or ends with a dot: rename it")
-    } else if component.contains(RESERVED) {
-        Some("its name has one of < > : \" | ? * \\, which some file systems do not hold: rename it")
-    } else if is_device(component) {
-        Some("its name is that of a device on some systems: rename it")
     } else if tidied(component) != component {
         Some("its name has accents apart from their letters, or unusual spaces: rename it")
     } else {
@@ -94,7 +86,7 @@ pub struct FileNames {
 
 #[derive(Clone, Debug, Default)]
 struct Folder {
-    /// What a component of a manifest is called here.
+    /// What a component of a manifest is called here, or a path whose folders are left out.
     given: HashMap<String, String>,
     /// Keys of the names that are taken.
     taken: HashSet<String>,
@@ -109,31 +101,49 @@ impl FileNames {
             return name.as_str().to_owned();
         }
         let mut path = String::new();
-        for component in name.as_str().split('/') {
-            let given = self.folders.entry(path.clone()).or_default().give(component);
-            if !path.is_empty() {
-                path.push('/');
+        let mut rest = name.as_str();
+        while let Some((component, deeper)) = rest.split_once('/') {
+            if path.len() > LONGEST_FOLDER {
+                // Deeper folders are left out of the path.
+                break;
             }
-            path.push_str(&given);
+            let given = self.folder(&path).give(component, component);
+            join(&mut path, &given);
+            rest = deeper;
         }
+        let last = rest.rsplit('/').next().unwrap_or(rest);
+        let given = self.folder(&path).give(rest, last);
+        join(&mut path, &given);
         path
+    }
+
+    fn folder(&mut self, path: &str) -> &mut Folder {
+        self.folders.entry(path.to_owned()).or_default()
     }
 }
 
+fn join(path: &mut String, component: &str) {
+    if !path.is_empty() {
+        path.push('/');
+    }
+    path.push_str(component);
+}
+
 impl Folder {
-    fn give(&mut self, component: &str) -> String {
-        if let Some(given) = self.given.get(component) {
+    /// The name that `key` has here, which is near to the component.
+    fn give(&mut self, key: &str, component: &str) -> String {
+        if let Some(given) = self.given.get(key) {
             return given.clone();
         }
         let safe = safe(component);
-        let key = folded(&safe);
+        let near = folded(&safe);
         let mut name = safe.clone();
         while !self.taken.insert(folded(&name)) {
-            let number = self.last.entry(key.clone()).or_insert(1);
+            let number = self.last.entry(near.clone()).or_insert(1);
             *number = number.saturating_add(1);
             name = numbered(&safe, *number);
         }
-        self.given.insert(component.to_owned(), name.clone());
+        self.given.insert(key.to_owned(), name.clone());
         name
     }
 }
@@ -190,6 +200,9 @@ const RESERVED: &[char] = &['<', '>', ':', '"', '|', '?', '*', '\\'];
 const DEVICES: &[&str] = &["CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$", "CLOCK$"];
 /// Most bytes of a component on the file systems that there are.
 const MAX_COMPONENT: usize = 255;
+/// Most bytes of a path to which more folders are joined: with one more and a file, no path is longer than 1,024 bytes, which
+/// with the folder that it lies in is what systems hold.
+const LONGEST_FOLDER: usize = 1024 - 2 * (MAX_COMPONENT + 1);
 /// With its dot; what is longer is no ending.
 const LONGEST_ENDING: usize = 16;
 

@@ -51,6 +51,7 @@ pub mod keys;
 pub mod labels;
 pub mod lifecycle;
 pub mod link;
+pub mod litter;
 pub mod log;
 pub mod manifest;
 pub mod messages;

@@ -7,8 +7,10 @@ use crate::{Error, bodies::RecordManifest, field::Field, hash::Sha256Digest, mes
 
 /// Most parts of one record.
 pub const MAX_PARTS: usize = 100_000;
-/// Longest name of a part, in bytes.
-pub const MAX_PART_NAME: usize = 1024;
+/// Longest name of a part, in bytes: what any system gives a file as its path.
+pub const MAX_PART_NAME: usize = 4096;
+/// Longest component of it, in bytes: 255 characters of up to four.
+pub const MAX_PART_COMPONENT: usize = 1020;
 
 /// One file inside a record.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +27,8 @@ pub struct Part {
     pub sha256: Sha256Digest,
     /// What a clinician sorts by.
     pub clinical: Clinical,
+    /// When the file was last changed, in nanoseconds since 1970; before that, less than 0.
+    pub modified: Option<i64>,
 }
 
 /// Clinical metadata; absent values are empty.
@@ -38,9 +42,12 @@ pub struct Clinical {
     pub dicom_series_uid: String,
     /// `YYYY-MM-DD`.
     pub date: String,
+    /// The last day, where it is of several; else empty.
+    pub last_date: String,
 }
 
-/// A relative path without empty, `.` or `..` components, backslashes or control characters (CNT-12).
+/// A relative path without empty, `.` or `..` components or control characters (CNT-12). Whether a file system holds it is another
+/// matter ([`crate::file_names`]).
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PartName(String);
 
@@ -60,8 +67,9 @@ impl TryFrom<String> for PartName {
     type Error = Error;
 
     fn try_from(name: String) -> Result<Self, Error> {
-        let component_ok = |part: &str| !part.is_empty() && part != "." && part != ".." && part.len() <= 255;
-        let text_ok = !name.chars().any(|c| c.is_control() || c == '\\' || c == ':');
+        let component_ok =
+            |part: &str| !part.is_empty() && part != "." && part != ".." && part.len() <= MAX_PART_COMPONENT;
+        let text_ok = !name.chars().any(char::is_control);
         if name.len() > MAX_PART_NAME || !text_ok || !name.split('/').all(component_ok) {
             return Err(Error::Field { field: "part name" });
         }
@@ -78,12 +86,14 @@ impl Field<pb::Part> for Part {
             length,
             sha256,
             clinical,
+            modified,
         } = wire;
         let pb::Clinical {
             fhir_resource_type,
             dicom_study_uid,
             dicom_series_uid,
             date,
+            last_date,
         } = clinical.ok_or(Error::Field { field })?;
         Ok(Self {
             name: name.try_into()?,
@@ -96,7 +106,9 @@ impl Field<pb::Part> for Part {
                 dicom_study_uid,
                 dicom_series_uid,
                 date,
+                last_date,
             },
+            modified,
         })
     }
 
@@ -108,12 +120,14 @@ impl Field<pb::Part> for Part {
             length,
             sha256,
             clinical,
+            modified,
         } = self.clone();
         let Clinical {
             fhir_resource_type,
             dicom_study_uid,
             dicom_series_uid,
             date,
+            last_date,
         } = clinical;
         pb::Part {
             name: name.0,
@@ -126,7 +140,9 @@ impl Field<pb::Part> for Part {
                 dicom_study_uid,
                 dicom_series_uid,
                 date,
+                last_date,
             }),
+            modified,
         }
     }
 }
@@ -178,20 +194,16 @@ mod tests {
 
     #[test]
     fn names_that_leave_the_folder_are_refused() {
-        for bad in [
-            "",
-            "/etc/passwd",
-            "a/../b",
-            "..",
-            "a//b",
-            "a/",
-            "a\\b",
-            "c:x",
-            "a\0b",
-            "./a",
-        ] {
+        for bad in ["", "/etc/passwd", "a/../b", "..", "a//b", "a/", "a\0b", "./a"] {
             assert!(PartName::try_from(bad.to_owned()).is_err(), "{bad:?}");
         }
-        assert!(PartName::try_from("series 1/IM_0001.dcm".to_owned()).is_ok());
+        for good in [
+            "series 1/IM_0001.dcm",
+            "a\\b",
+            "c:x",
+            &"nnn/".repeat(1000).trim_end_matches('/'),
+        ] {
+            assert!(PartName::try_from((*good).to_owned()).is_ok());
+        }
     }
 }

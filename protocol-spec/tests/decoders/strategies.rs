@@ -80,21 +80,26 @@ fn part() -> impl Strategy<Value = Part> {
         "[a-z]{1,8}(/[a-zß ]{1,8}){0,3}",
         text(),
         any::<(u64, u64, [u8; 32])>(),
-        (text(), text(), text(), text()),
+        (text(), text(), text(), text(), text()),
+        any::<Option<i64>>(),
     )
         .prop_map(
-            |(name, media_type, (offset, length, hash), (fhir, study, series, date))| Part {
-                name: PartName::try_from(name).unwrap(),
-                media_type,
-                offset,
-                length,
-                sha256: Sha256Digest::from_bytes(hash),
-                clinical: Clinical {
-                    fhir_resource_type: fhir,
-                    dicom_study_uid: study,
-                    dicom_series_uid: series,
-                    date,
-                },
+            |(name, media_type, (offset, length, hash), (fhir, study, series, date, last_date), modified)| {
+                Part {
+                    name: PartName::try_from(name).unwrap(),
+                    media_type,
+                    offset,
+                    length,
+                    sha256: Sha256Digest::from_bytes(hash),
+                    clinical: Clinical {
+                        fhir_resource_type: fhir,
+                        dicom_study_uid: study,
+                        dicom_series_uid: series,
+                        date,
+                        last_date,
+                    },
+                    modified,
+                }
             },
         )
 }

@@ -30,9 +30,9 @@ const COUNTS: &[(&str, usize, usize)] = &[
     ("keys", 3, 16),
     ("log", 36, 78),
     ("mirrors", 7, 30),
-    ("names", 22, 31),
+    ("names", 26, 21),
     ("content-geometry", 29, 9),
-    ("manifests", 4, 20),
+    ("manifests", 9, 18),
     ("provenance", 2, 20),
 ];
 

@@ -656,6 +656,7 @@ pub(crate) fn part(name: &str, offset: u64, length: u64) -> Part {
             date: "2026-11-23".to_owned(),
             ..Clinical::default()
         },
+        modified: None,
     }
 }
 

@@ -237,6 +237,8 @@ pub enum Check {
         media_types: Vec<String>,
         from: String,
         to: String,
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        undated: bool,
     },
     /// Opens a permission's conditions with the key that is derived for it; gives their encoding.
     OpenConditions {
@@ -549,6 +551,7 @@ impl Check {
                 media_types,
                 from,
                 to,
+                undated,
             } => {
                 let day = |text: &String| (!text.is_empty()).then(|| text.parse()).transpose();
                 let media_types: Result<_, _> = media_types.iter().map(|one| one.parse()).collect();
@@ -556,6 +559,7 @@ impl Check {
                     media_types: media_types?,
                     from: day(from)?,
                     to: day(to)?,
+                    undated: *undated,
                 };
                 let groups = tag_key(own_collection_key, patient)?.groups(&conditions.checked()?)?;
                 let group = |group: &TokenGroup| -> String {
@@ -647,6 +651,7 @@ fn part(media_type: &str, date: &str) -> Part {
             date: date.to_owned(),
             ..Clinical::default()
         },
+        modified: None,
     }
 }
 

@@ -39,6 +39,12 @@ fn parts() -> Vec<Case> {
                 part("note", 5, 7),
             ]),
         ),
+        good(
+            "CNT-21",
+            "parts-times",
+            "parts that were changed after 1970, at its first moment, before it, and nobody knows when; of several days",
+            check(times()),
+        ),
         wrong(
             "gap",
             "a byte that belongs to no part",
@@ -95,6 +101,19 @@ fn parts() -> Vec<Case> {
     ]
 }
 
+fn times() -> Vec<Part> {
+    let times = [Some(1_779_955_200_123_456_789), Some(0), Some(-1), None];
+    let parts = times.into_iter().zip(["a", "b", "c", "d"]);
+    let mut parts: Vec<Part> = parts
+        .map(|(modified, name)| Part {
+            modified,
+            ..part(name, 0, 0)
+        })
+        .collect();
+    parts[3].clinical.last_date = "2026-11-25".to_owned();
+    parts
+}
+
 fn names() -> Vec<Case> {
     let check = |name: &str| Check::PartName {
         name: name.to_owned(),
@@ -111,10 +130,12 @@ fn names() -> Vec<Case> {
         wrong("name-dot", "./a"),
         wrong("name-empty-component", "a//b"),
         wrong("name-trailing-slash", "a/"),
-        wrong("name-backslash", "a\\..\\b"),
-        wrong("name-drive", "c:x"),
+        right("name-backslash", "a\\..\\b"),
+        right("name-drive", "c:x"),
+        right("name-1020", &"n".repeat(1020)),
+        right("name-4096", &format!("{}nnnn", "nnn/".repeat(1023))),
         wrong("name-nul", "a\0b"),
-        wrong("name-256", &"n".repeat(256)),
-        wrong("name-1025", &"nnn/".repeat(257)),
+        wrong("name-1021", &"n".repeat(1021)),
+        wrong("name-4097", &format!("{}nnnnn", "nnn/".repeat(1023))),
     ]
 }

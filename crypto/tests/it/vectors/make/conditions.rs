@@ -19,6 +19,7 @@ pub fn cases() -> Vec<Case> {
     tags(&mut cases);
     tokens(&mut cases);
     sealed(&mut cases);
+    undated(&mut cases);
     cases.0
 }
 
@@ -68,6 +69,7 @@ fn tokens(cases: &mut Cases) {
         media_types: media_types.iter().map(|&one| one.to_owned()).collect(),
         from: from.to_owned(),
         to: to.to_owned(),
+        undated: false,
     };
     cases.success(
         "month",
@@ -103,6 +105,7 @@ fn sealed(cases: &mut Cases) {
         media_types: [DICOM.parse().unwrap()].into(),
         from: Some("2026-05-01".parse().unwrap()),
         to: None,
+        undated: false,
     };
     let sealed = key.seal(&conditions, &patient, &permission, Vec::new()).unwrap();
     let sealed = Hex(sealed.sealed.to_vec());
@@ -156,6 +159,26 @@ fn sealed(cases: &mut Cases) {
         "sealed-twice",
         "sealed rightly, but one media type twice",
         check(0x70, 0xa0, 0x61, &raw(&twice)),
+    );
+}
+
+/// Records without a day, taken along.
+fn undated(cases: &mut Cases) {
+    let check = |media_types: &[&str], from: &str, to: &str| Check::Tokens {
+        own_collection_key: bytes(0x70, 32),
+        patient: bytes(0xa0, 32),
+        media_types: media_types.iter().map(|&one| one.to_owned()).collect(),
+        from: from.to_owned(),
+        to: to.to_owned(),
+        undated: true,
+    };
+    let month = check(&[], "2026-05-01", "2026-05-31");
+    cases.success("month-or-undated", "CND-4", "a month, and what has no day", month);
+    cases.malformed(
+        "undated-of-any-day",
+        "CND-8",
+        "undated records are taken along where no day is asked for",
+        check(&[DICOM], "", ""),
     );
 }
 
