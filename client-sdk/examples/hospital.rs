@@ -7,7 +7,7 @@
 
 use std::{path::Path, time::Duration};
 
-use client_sdk::{Error, EventKind, InboxEvent, Institution, Result, Unlock};
+use client_sdk::{Error, EventKind, InboxEvent, Institution, Result, Unlock, transfer::FileSource};
 
 #[tokio::main]
 async fn main() -> Result<()> {
@@ -39,9 +39,11 @@ async fn serve(hospital: &Institution, event: &InboxEvent, outgoing: &Path, inco
     };
     match event.kind {
         EventKind::UploadRequest => {
-            let sent = hospital
-                .send_upload(permission, &[outgoing.to_owned()], &())
-                .await?;
+            let source = FileSource::list(&[outgoing.to_owned()])?;
+            for remark in source.remarks() {
+                println!("{}: {:?}", remark.path.display(), remark.what);
+            }
+            let sent = hospital.send_from(permission, source, &()).await?;
             println!(
                 "sent {} ({} bytes, {} resumed)",
                 sent.record_id, sent.bytes, sent.resumed_bytes

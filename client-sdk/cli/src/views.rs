@@ -1,6 +1,9 @@
 //! Values of the library as JSON and as lines: what several commands show alike.
 
 pub(crate) mod rules;
+pub(crate) mod taken;
+
+use std::time::{Duration, UNIX_EPOCH};
 
 use client_sdk::{Clinical, FetchedPart, Part, Provenance, Receipt, ReleaseReceipt, UploadReceipt};
 use indicatif::HumanBytes;
@@ -19,6 +22,9 @@ pub(crate) struct PartView {
     sha256: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     media_type: Option<String>,
+    /// When its sender changed it last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    modified: Option<String>,
     #[serde(flatten)]
     clinical: ClinicalView,
 }
@@ -34,6 +40,8 @@ struct ClinicalView {
     dicom_series_uid: String,
     #[serde(skip_serializing_if = "String::is_empty")]
     date: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    last_date: String,
 }
 
 impl From<&Clinical> for ClinicalView {
@@ -43,12 +51,14 @@ impl From<&Clinical> for ClinicalView {
             dicom_study_uid,
             dicom_series_uid,
             date,
+            last_date,
         } = clinical.clone();
         Self {
             fhir_resource_type,
             dicom_study_uid,
             dicom_series_uid,
             date,
+            last_date,
         }
     }
 }
@@ -61,6 +71,7 @@ impl From<&Part> for PartView {
             bytes: part.length,
             sha256: part.sha256.to_string(),
             media_type: Some(part.media_type.clone()),
+            modified: part.modified.and_then(file_time),
             clinical: (&part.clinical).into(),
         }
     }
@@ -74,6 +85,7 @@ impl From<&FetchedPart> for PartView {
             bytes: part.bytes,
             sha256: part.sha256.to_string(),
             media_type: None,
+            modified: None,
             clinical: ClinicalView::default(),
         }
     }
@@ -95,6 +107,12 @@ pub(crate) fn contents(parts: &[PartView]) -> String {
         format!("{} files", parts.len())
     };
     format!("{files}, {}", size(parts.iter().map(|part| part.bytes).sum()))
+}
+
+/// A moment in nanoseconds since 1970, as RFC 3339 in UTC; none before 1970, of which the manifest has it all the same.
+pub(crate) fn file_time(nanoseconds: i64) -> Option<String> {
+    let since = Duration::from_nanos(u64::try_from(nanoseconds).ok()?);
+    Some(humantime::format_rfc3339_nanos(UNIX_EPOCH + since).to_string())
 }
 
 /// Bytes for people.

@@ -40,7 +40,8 @@ struct Upload {
 
 impl Institution {
     /// Presents an upload permission and sends files and folders (recursively, sorted, symbolic links not
-    /// followed) as one record. Run again after an interruption, it goes on where it stopped.
+    /// followed) as one record. Run again after an interruption, it goes on where it stopped. Whoever wants to know what files were
+    /// taken for, or what is not sent (CNT-21), lists them with [`FileSource`] and sends with [`Self::send_from`].
     ///
     /// # Errors
     /// [`Error::SourceChanged`], [`Error::Refused`], [`Error::Interrupted`]; nothing is committed then.

@@ -1,6 +1,6 @@
 //! What is known of a request: read from the server and verified, for evaluation and for people who ask why.
 
-use protocol_spec::{ids::RequestId, messages::RequestState, permission::Kind};
+use protocol_spec::{ids::RequestId, litter::decisive, messages::RequestState, permission::Kind};
 
 use super::{
     model::Rules,
@@ -63,7 +63,8 @@ impl Patient {
 impl From<&OwnRecord> for RecordFacts {
     fn from(record: &OwnRecord) -> Self {
         let entry = &record.entry;
-        let files = entry.parts.iter().map(|part| FileFacts {
+        // What systems and viewers leave decides here as little as in conditions (CND-13).
+        let files = decisive(&entry.parts).into_iter().map(|part| FileFacts {
             media_type: part.media_type.clone(),
             fhir_resource_type: part.clinical.fhir_resource_type.clone(),
         });

@@ -12,6 +12,7 @@ use std::{
         mpsc::{Receiver, SyncSender, sync_channel},
     },
     thread::JoinHandle,
+    time::SystemTime,
 };
 
 use crate::{Error, Result};
@@ -38,8 +39,8 @@ struct Job {
 enum Work {
     Sync,
     Write(Block),
-    /// The last block, and the length of the whole file.
-    End(Block, u64),
+    /// The last block, the length of the whole file, and when its sender changed it last.
+    End(Block, u64, Option<SystemTime>),
 }
 
 /// A large file that is being written.
@@ -48,17 +49,19 @@ pub(super) struct LargeFile {
     path: PathBuf,
     block: Option<Block>,
     written: u64,
+    modified: Option<SystemTime>,
 }
 
 impl LargeFile {
-    /// Makes a new file that [`Disk::write`] fills.
-    pub(super) fn create(path: &Path) -> Result<Self> {
+    /// Makes a new file that [`Disk::write`] fills, and that was changed last at this time.
+    pub(super) fn create(path: &Path, modified: Option<SystemTime>) -> Result<Self> {
         let file = create_direct(path).map_err(Error::io("cannot write", path))?;
         Ok(Self {
             file: Arc::new(file),
             path: path.to_owned(),
             block: None,
             written: 0,
+            modified,
         })
     }
 }
@@ -102,10 +105,11 @@ impl Disk {
             path,
             block,
             written,
+            modified,
         } = large;
         let block = block.map_or_else(|| self.block(), Ok)?;
         let length = written + block.filled as u64;
-        self.send(file, path, Work::End(block, length))
+        self.send(file, path, Work::End(block, length, modified))
     }
 
     /// Waits until all is on the disk.
@@ -142,17 +146,26 @@ fn run(jobs: &Receiver<Job>, used: &SyncSender<Block>) -> Result<()> {
                 drop(used.send(block.emptied()));
                 written
             }
-            Work::End(block, length) => {
+            Work::End(block, length, modified) => {
                 let written = (&*file)
                     .write_all(block.padded())
                     .and_then(|()| file.set_len(length));
                 drop(used.send(block.emptied()));
+                if let Some(modified) = modified {
+                    date(&file, modified);
+                }
                 written.and_then(|()| file.sync_data())
             }
         }
         .map_err(Error::io("cannot write", &path))?;
     }
     Ok(())
+}
+
+/// Gives a file the time at which its sender changed it last. A file system that does not hold it has the time of now, and the manifest has
+/// the other.
+pub(super) fn date(file: &File, modified: SystemTime) {
+    drop(file.set_modified(modified));
 }
 
 /// Memory whose address and length are multiples of [`ALIGN`], as `O_DIRECT` wants it.
@@ -237,7 +250,7 @@ mod tests {
             .collect();
         let lengths = [0, 1, 4096, BLOCK, BLOCK + 1, text.len()];
         for length in lengths {
-            let mut large = LargeFile::create(&dir.path().join(length.to_string())).unwrap();
+            let mut large = LargeFile::create(&dir.path().join(length.to_string()), None).unwrap();
             for piece in text[..length].chunks(1_000_003) {
                 assert!(disk.write(&mut large, piece).is_ok());
             }
@@ -262,6 +275,7 @@ mod tests {
             path: "full".into(),
             block: None,
             written: 0,
+            modified: None,
         };
         let failed = (0..10).any(|_| disk.write(&mut large, &vec![1; BLOCK]).is_err());
         assert!(failed);

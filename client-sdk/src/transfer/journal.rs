@@ -318,6 +318,7 @@ mod tests {
             media_type: String::new(),
             length: 3,
             clinical: Clinical::default(),
+            modified: None,
             identity: identity.map(str::to_owned),
         }]
     }

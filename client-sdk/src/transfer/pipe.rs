@@ -19,6 +19,7 @@ pub(crate) fn through(parts: &[Part]) -> Result<(PipeSource, PipeSink)> {
         media_type: part.media_type.clone(),
         length: part.length,
         clinical: part.clinical.clone(),
+        modified: part.modified,
         identity: None,
     });
     let source = PipeSource {

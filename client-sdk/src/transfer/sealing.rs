@@ -185,6 +185,7 @@ impl<S: Source> Plaintext<S> {
             length: part.length,
             sha256,
             clinical: part.clinical,
+            modified: part.modified,
         });
         Ok(())
     }

@@ -5,11 +5,12 @@ use std::{
     fs::{self, File},
     io::{self, Write},
     path::{Path, PathBuf},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use protocol_spec::{file_names::FileNames, ids::RecordId, manifest::Part};
 
-use super::disk::{Disk, Failed, LARGE, LargeFile};
+use super::disk::{Disk, Failed, LARGE, LargeFile, date};
 use crate::{
     Error, Result,
     home::{make_folder, make_new_folder, sync_folder},
@@ -58,7 +59,8 @@ pub struct FolderSink {
 /// The part that is being written.
 enum Current {
     None,
-    Small(File, PathBuf),
+    /// And when its sender changed it last.
+    Small(File, PathBuf, Option<SystemTime>),
     Large(LargeFile),
 }
 
@@ -94,11 +96,17 @@ impl FolderSink {
     fn end_part(&mut self) -> Result<()> {
         let ended = match std::mem::replace(&mut self.current, Current::None) {
             Current::None => Ok(()),
-            Current::Small(file, path) if self.disk.is_none() && self.first.is_none() => {
-                self.first = Some((file, path));
-                Ok(())
+            Current::Small(file, path, modified) => {
+                if let Some(modified) = modified {
+                    date(&file, modified);
+                }
+                if self.disk.is_none() && self.first.is_none() {
+                    self.first = Some((file, path));
+                    Ok(())
+                } else {
+                    self.disk().and_then(|disk| disk.sync(file, path))
+                }
             }
-            Current::Small(file, path) => self.disk().and_then(|disk| disk.sync(file, path)),
             Current::Large(large) => self.disk().and_then(|disk| disk.end(large)),
         };
         ended.map_err(|failed| self.reason(failed))
@@ -130,22 +138,21 @@ impl Sink for FolderSink {
         let place = self.names.entry(*record).or_default().place(&part.name);
         let path = self.hidden.join(record.to_string()).join(place);
         make_folder(path.parent().unwrap_or(&self.hidden))?;
+        let modified = part.modified.map(time);
         self.current = if part.length < LARGE {
-            Current::Small(
-                File::create_new(&path).map_err(Error::io("cannot write", &path))?,
-                path,
-            )
+            let file = File::create_new(&path).map_err(Error::io("cannot write", &path))?;
+            Current::Small(file, path, modified)
         } else {
-            Current::Large(LargeFile::create(&path)?)
+            Current::Large(LargeFile::create(&path, modified)?)
         };
         Ok(())
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<()> {
         match std::mem::replace(&mut self.current, Current::None) {
-            Current::Small(mut file, path) => {
+            Current::Small(mut file, path, modified) => {
                 file.write_all(bytes).map_err(Error::io("cannot write", &path))?;
-                self.current = Current::Small(file, path);
+                self.current = Current::Small(file, path, modified);
             }
             Current::Large(mut large) => {
                 let written = self.disk().and_then(|disk| disk.write(&mut large, bytes));
@@ -196,6 +203,17 @@ impl Drop for FolderSink {
             drop(fs::remove_dir(&self.out));
         }
     }
+}
+
+/// From nanoseconds since 1970.
+fn time(modified: i64) -> SystemTime {
+    let away = Duration::from_nanos(modified.unsigned_abs());
+    let time = if modified < 0 {
+        UNIX_EPOCH.checked_sub(away)
+    } else {
+        UNIX_EPOCH.checked_add(away)
+    };
+    time.unwrap_or(UNIX_EPOCH)
 }
 
 /// Makes the hidden folder anew, of this process alone, unless another transfer is filling it.
@@ -263,6 +281,7 @@ mod tests {
             length: 5,
             sha256: Sha256Digest::of(b""),
             clinical: Clinical::default(),
+            modified: None,
         }
     }
 
@@ -327,6 +346,37 @@ mod tests {
             assert_eq!(fs::read_to_string(record.join(safe)).unwrap(), *name);
         }
         assert_eq!(fs::read_dir(&record).unwrap().count(), names.len());
+    }
+
+    /// CNT-21: small files and large ones, before and after 1970.
+    #[test]
+    fn files_keep_the_time_of_their_last_change() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut sink = sink(dir.path());
+        let large = vec![1; usize::try_from(LARGE).unwrap()];
+        let times = [1_779_955_200_123_456_700, 0, -86_400_000_000_000];
+        for (number, modified) in times.into_iter().enumerate() {
+            for text in [&b"small"[..], &large] {
+                let named = Part {
+                    modified: Some(modified),
+                    length: text.len() as u64,
+                    ..part(&format!("{number}-{}", text.len()))
+                };
+                sink.begin(&RECORD, &named).unwrap();
+                sink.write(text).unwrap();
+            }
+        }
+        sink.commit().unwrap();
+        for entry in fs::read_dir(dir.path().join(RECORD.to_string())).unwrap() {
+            let entry = entry.unwrap();
+            let name = entry.file_name().into_string().unwrap();
+            let number: usize = name.split('-').next().unwrap().parse().unwrap();
+            assert_eq!(
+                entry.metadata().unwrap().modified().unwrap(),
+                time(times[number]),
+                "{name}"
+            );
+        }
     }
 
     #[test]

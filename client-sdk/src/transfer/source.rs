@@ -2,13 +2,17 @@
 
 use std::{
     collections::HashSet,
+    ffi::{OsStr, OsString},
+    fmt,
     fs::{File, Metadata},
     io::{self, Read},
-    path::{Path, PathBuf},
+    path::{Component, Path, PathBuf},
+    time::{SystemTime, UNIX_EPOCH},
 };
 
 use protocol_spec::{
-    file_names::{check_sent, tidied},
+    file_names::{check_sent, deceives, tidied},
+    litter::is_left_by_a_system,
     manifest::{Clinical, MAX_PARTS, PartName},
 };
 use tokio::{
@@ -31,6 +35,8 @@ pub struct SourcePart {
     pub length: u64,
     /// What a clinician sorts by.
     pub clinical: Clinical,
+    /// When it was last changed, in nanoseconds since 1970, where that is known.
+    pub modified: Option<i64>,
     /// Changes when the part's content may have changed, for example size and time of a file. Equal texts let
     /// an interrupted upload go on; without one it starts anew.
     pub identity: Option<String>,
@@ -85,7 +91,7 @@ impl<R: AsyncRead + Unpin> Read for AsyncPart<R> {
     }
 }
 
-/// Refuses names under which the files would deceive whoever receives them, or could not lie side by side (CNT-17).
+/// Refuses names under which the files would deceive whoever receives them (CNT-17).
 ///
 /// # Errors
 /// [`Error::Usage`].
@@ -98,22 +104,99 @@ pub(crate) fn check_names(source: &impl Source) -> Result<()> {
 pub struct FileSource {
     paths: Vec<PathBuf>,
     parts: Vec<SourcePart>,
+    remarks: Vec<Remark>,
+}
+
+/// Something in the folders that is not sent, or not under its own name (CNT-21).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Remark {
+    /// What it is about.
+    pub path: PathBuf,
+    /// What became of it.
+    pub what: Remarked,
+}
+
+/// What became of something that is in a folder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Remarked {
+    /// It is not sent, for this reason.
+    LeftOut(LeftOut),
+    /// It is sent under this name, since its own is not of text, or not of one form alone.
+    Renamed(String),
+    /// Of a folder that was named: its own name is not sent, since it would deceive whoever receives it.
+    Unnamed,
+}
+
+/// Why something is not sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LeftOut {
+    /// It is a symbolic link, and those are not followed unless that is asked for.
+    Link,
+    /// It is a symbolic link that leads nowhere.
+    Dangling,
+    /// It is a symbolic link to a folder that it lies in.
+    Circle,
+    /// It is a FIFO.
+    Fifo,
+    /// It is a socket.
+    Socket,
+    /// It is a device.
+    Device,
+    /// A system has left it there, and it says nothing of anybody (CNT-22).
+    System,
+    /// It is a folder with nothing in it.
+    Empty,
+}
+
+impl fmt::Display for LeftOut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Link => "a symbolic link: give --follow to send what it leads to",
+            Self::Dangling => "a symbolic link that leads nowhere",
+            Self::Circle => "a symbolic link to a folder that it lies in",
+            Self::Fifo => "a FIFO, which has no content of its own",
+            Self::Socket => "a socket, which has no content",
+            Self::Device => "a device, which has no content of its own",
+            Self::System => "made by the system that shows folders, not by a person",
+            Self::Empty => "a folder with nothing in it",
+        })
+    }
 }
 
 impl FileSource {
-    /// Lists files, and folders recursively in the order of their names. Symbolic links are not followed: a
-    /// link given by name is an error, one inside a folder is left out.
+    /// Lists files, and folders recursively in the order of their names, each under its own name. Symbolic links are not followed: a
+    /// link given by name is an error, one inside a folder is left out. What is left out, [`Self::remarks`] says.
     ///
     /// # Errors
-    /// [`Error::Io`] for what is not there; [`Error::Usage`] for names that a record cannot hold or that should not be sent
-    /// (CNT-17), two files of one name, or none at all.
+    /// [`Error::Io`] for what is not there or cannot be read; [`Error::Usage`] for names that a record cannot hold or that should not be
+    /// sent (CNT-17), two files of one name, or none at all.
     pub fn list(paths: &[PathBuf]) -> Result<Self> {
+        Self::collect(paths, false)
+    }
+
+    /// As [`Self::list`], with whatever symbolic links lead to, under the names of the links.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn following(paths: &[PathBuf]) -> Result<Self> {
+        Self::collect(paths, true)
+    }
+
+    /// What is not sent, or not under its own name.
+    pub fn remarks(&self) -> &[Remark] {
+        &self.remarks
+    }
+
+    fn collect(paths: &[PathBuf], follow: bool) -> Result<Self> {
         let mut source = Self {
             paths: Vec::new(),
             parts: Vec::new(),
+            remarks: Vec::new(),
         };
         for path in paths {
-            source.add(path)?;
+            source.add(path, follow)?;
         }
         let mut names = HashSet::new();
         if let Some(twice) = source.parts.iter().find(|part| !names.insert(part.name.as_str())) {
@@ -132,65 +215,132 @@ impl FileSource {
         Ok(source)
     }
 
-    fn add(&mut self, path: &Path) -> Result<()> {
+    fn add(&mut self, path: &Path, follow: bool) -> Result<()> {
         let metadata = path.symlink_metadata().map_err(Error::io("cannot read", path))?;
-        if metadata.is_symlink() {
+        if metadata.is_symlink() && !follow {
             return Err(Error::Usage(format!(
-                "{} is a symbolic link: name the file itself",
+                "{} is a symbolic link: name the file itself, or give --follow",
                 path.display()
             )));
         }
-        if !metadata.is_dir() {
-            return self.add_file(
-                path,
-                Path::new(path.file_name().unwrap_or(path.as_os_str())),
-                &metadata,
-            );
+        let metadata = path.metadata().map_err(Error::io("cannot read", path))?;
+        if metadata.is_dir() {
+            return self.add_folder(path, follow);
         }
-        for entry in WalkDir::new(path).follow_links(false).sort_by_file_name() {
-            let entry = entry.map_err(|error| {
-                let at = error.path().unwrap_or(path).to_owned();
-                Error::io("cannot read", &at)(error.into())
-            })?;
-            if entry.file_type().is_file() {
-                let metadata = entry
-                    .path()
-                    .symlink_metadata()
-                    .map_err(Error::io("cannot read", entry.path()))?;
-                let name = entry.path().strip_prefix(path).unwrap_or(entry.path());
-                self.add_file(entry.path(), name, &metadata)?;
+        if let Some(why) = no_content(&metadata) {
+            return Err(Error::Usage(format!("{} is {why}: leave it out", path.display())));
+        }
+        let name = path.file_name().unwrap_or(path.as_os_str());
+        self.add_file(path, Path::new(name), &metadata)
+    }
+
+    /// What lies in a folder, under the folder's own name as far as that can be sent.
+    fn add_folder(&mut self, folder: &Path, follow: bool) -> Result<()> {
+        let own = own_name(folder).filter(|own| deceives(&named(own)).is_none());
+        if own.is_none() {
+            self.remark(folder, Remarked::Unnamed);
+        }
+        let mut entries = WalkDir::new(folder)
+            .follow_links(follow)
+            .sort_by_file_name()
+            .into_iter();
+        let mut empty: Option<PathBuf> = None;
+        loop {
+            let entry = match entries.next() {
+                None => break,
+                Some(Ok(entry)) => entry,
+                Some(Err(error)) => {
+                    self.add_broken(folder, error)?;
+                    empty = None;
+                    continue;
+                }
+            };
+            let path = entry.path();
+            // What comes next does not lie in it.
+            if let Some(empty) = empty
+                .take()
+                .filter(|empty| path.parent() != Some(empty.as_path()))
+            {
+                self.remark(&empty, Remarked::LeftOut(LeftOut::Empty));
             }
+            if entry.depth() > 0 && is_left_by_a_system(&entry.file_name().to_string_lossy()) {
+                self.remark(path, Remarked::LeftOut(LeftOut::System));
+                if entry.file_type().is_dir() {
+                    entries.skip_current_dir();
+                }
+            } else if entry.file_type().is_dir() {
+                empty = Some(path.to_owned());
+            } else if entry.path_is_symlink() && !follow {
+                let why = if path.exists() {
+                    LeftOut::Link
+                } else {
+                    LeftOut::Dangling
+                };
+                self.remark(path, Remarked::LeftOut(why));
+            } else {
+                let metadata = entry.metadata().map_err(|error| broken(path, error))?;
+                match no_content(&metadata) {
+                    Some(why) => self.remark(path, Remarked::LeftOut(why)),
+                    None => {
+                        let within = path.strip_prefix(folder).unwrap_or(path);
+                        let name = own
+                            .as_deref()
+                            .map_or_else(|| within.to_owned(), |own| Path::new(own).join(within));
+                        self.add_file(path, &name, &metadata)?;
+                    }
+                }
+            }
+        }
+        if let Some(empty) = empty.filter(|empty| empty != folder) {
+            self.remark(&empty, Remarked::LeftOut(LeftOut::Empty));
         }
         Ok(())
     }
 
+    /// A link that leads nowhere or into itself is left out; what cannot be read must be put right.
+    fn add_broken(&mut self, folder: &Path, error: walkdir::Error) -> Result<()> {
+        let path = error.path().unwrap_or(folder).to_owned();
+        let dangling = path.is_symlink()
+            && error
+                .io_error()
+                .is_some_and(|error| error.kind() == io::ErrorKind::NotFound);
+        let why = match error.loop_ancestor() {
+            Some(_) => LeftOut::Circle,
+            None if dangling => LeftOut::Dangling,
+            None => return Err(broken(&path, error)),
+        };
+        self.remark(&path, Remarked::LeftOut(why));
+        Ok(())
+    }
+
     fn add_file(&mut self, path: &Path, name: &Path, metadata: &Metadata) -> Result<()> {
-        if !metadata.is_file() {
-            return Err(Error::Usage(format!(
-                "{} is not a file: leave it out",
-                path.display()
-            )));
-        }
         let unfit = |_| {
             Error::Usage(format!(
                 "{} has a name that a record cannot hold: rename it",
                 path.display()
             ))
         };
-        let components: Vec<_> = name
-            .components()
-            .map(|part| part.as_os_str().to_string_lossy())
-            .collect();
-        let (media_type, clinical) = describe(path);
+        let components: Vec<_> = name.components().map(|part| named(part.as_os_str())).collect();
+        let sent = components.join("/");
+        if Path::new(&sent) != name {
+            self.remark(path, Remarked::Renamed(sent.clone()));
+        }
+        let (media_type, clinical) = describe(path).map_err(Error::io("cannot read", path))?;
         self.parts.push(SourcePart {
-            name: PartName::try_from(tidied(&components.join("/"))).map_err(unfit)?,
+            name: PartName::try_from(sent).map_err(unfit)?,
             media_type,
             length: metadata.len(),
             clinical,
+            modified: metadata.modified().ok().and_then(nanoseconds),
             identity: Some(identity(path, metadata)),
         });
         self.paths.push(path.to_owned());
         Ok(())
+    }
+
+    fn remark(&mut self, path: &Path, what: Remarked) {
+        let path = path.to_owned();
+        self.remarks.push(Remark { path, what });
     }
 
     fn unchanged(&self, index: usize, metadata: io::Result<Metadata>) -> Result<()> {
@@ -217,11 +367,65 @@ impl Source for FileSource {
     }
 
     fn check(&mut self, index: usize) -> Result<()> {
-        self.unchanged(index, self.path(index).symlink_metadata())
+        self.unchanged(index, self.path(index).metadata())
     }
 
     fn path(&self, index: usize) -> PathBuf {
         self.paths.get(index).cloned().unwrap_or_default()
+    }
+}
+
+/// A folder's name, also where it was called `.` or `..`; none for the outermost one.
+fn own_name(folder: &Path) -> Option<OsString> {
+    match folder.components().next_back() {
+        Some(Component::Normal(name)) => Some(name.to_owned()),
+        _ => folder.canonicalize().ok()?.file_name().map(OsStr::to_owned),
+    }
+}
+
+/// A component as text: what is none is written as `%FC`, and letters have their accents in one.
+fn named(component: &OsStr) -> String {
+    let text: String = component
+        .as_encoded_bytes()
+        .utf8_chunks()
+        .map(|chunk| {
+            let invalid: String = chunk
+                .invalid()
+                .iter()
+                .map(|byte| format!("%{byte:02X}"))
+                .collect();
+            format!("{}{invalid}", chunk.valid())
+        })
+        .collect();
+    tidied(&text)
+}
+
+/// Why something that is no folder cannot be sent.
+fn no_content(metadata: &Metadata) -> Option<LeftOut> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::FileTypeExt;
+        let kind = metadata.file_type();
+        if kind.is_fifo() {
+            return Some(LeftOut::Fifo);
+        } else if kind.is_socket() {
+            return Some(LeftOut::Socket);
+        }
+    }
+    (!metadata.is_file()).then_some(LeftOut::Device)
+}
+
+fn broken(path: &Path, error: walkdir::Error) -> Error {
+    Error::io("cannot read", path)(error.into())
+}
+
+/// Since 1970; none for what is further away than 292 years.
+fn nanoseconds(time: SystemTime) -> Option<i64> {
+    match time.duration_since(UNIX_EPOCH) {
+        Ok(after) => i64::try_from(after.as_nanos()).ok(),
+        Err(before) => i64::try_from(before.duration().as_nanos())
+            .ok()
+            .map(i64::saturating_neg),
     }
 }
 
@@ -253,85 +457,265 @@ fn identity(path: &Path, metadata: &Metadata) -> String {
 mod tests {
     use super::*;
 
+    /// A folder `study` with these files.
     fn tree(files: &[&str]) -> tempfile::TempDir {
         let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("study")).unwrap();
         for name in files {
-            let path = dir.path().join(name);
+            let path = dir.path().join("study").join(name);
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(path, name).unwrap();
         }
         dir
     }
 
+    fn study(dir: &tempfile::TempDir) -> [PathBuf; 1] {
+        [dir.path().join("study")]
+    }
+
     fn names(source: &FileSource) -> Vec<&str> {
         source.parts().iter().map(|part| part.name.as_str()).collect()
     }
 
+    /// What is left out of the study, and why.
+    fn left_out(source: &FileSource) -> Vec<(&str, LeftOut)> {
+        let remarks = source.remarks().iter();
+        let left = remarks.filter_map(|remark| match remark.what {
+            Remarked::LeftOut(why) => Some((remark.path.file_name()?.to_str()?, why)),
+            _ => None,
+        });
+        left.collect()
+    }
+
+    /// CNT-21: folders keep their own names.
     #[test]
     fn folders_are_listed_in_order_and_files_by_their_name() {
-        let dir = tree(&["b/2.txt", "b/1.txt", "a.json", "z/deep/er.xml"]);
-        let folder = FileSource::list(&[dir.path().to_owned()]).unwrap();
-        assert_eq!(names(&folder), ["a.json", "b/1.txt", "b/2.txt", "z/deep/er.xml"]);
-        let chosen = FileSource::list(&[dir.path().join("a.json"), dir.path().join("b")]).unwrap();
-        assert_eq!(names(&chosen), ["a.json", "1.txt", "2.txt"]);
+        let dir = tree(&["b/2.txt", "b/1.txt", "a.json", "z/deep/er.xml", "b/x/1.txt"]);
+        let folder = FileSource::list(&study(&dir)).unwrap();
+        let all = [
+            "study/a.json",
+            "study/b/1.txt",
+            "study/b/2.txt",
+            "study/b/x/1.txt",
+            "study/z/deep/er.xml",
+        ];
+        assert_eq!(names(&folder), all);
+        let at = |name: &str| dir.path().join("study").join(name);
+        let chosen = FileSource::list(&[at("a.json"), at("b/x"), at("z/deep/.."), at("b/1.txt")]).unwrap();
+        assert_eq!(names(&chosen), ["a.json", "x/1.txt", "z/deep/er.xml", "1.txt"]);
         assert_eq!(chosen.parts()[0].media_type, "application/json");
+        assert!(folder.remarks().is_empty() && chosen.remarks().is_empty());
+        let hidden = dir.path().join(".study");
+        std::fs::rename(at(""), &hidden).unwrap();
+        let unnamed = FileSource::list(std::slice::from_ref(&hidden)).unwrap();
+        assert_eq!(names(&unnamed)[0], "a.json");
+        let remark = Remark {
+            path: hidden,
+            what: Remarked::Unnamed,
+        };
+        assert_eq!(unnamed.remarks(), [remark]);
     }
 
     #[test]
     fn what_a_record_cannot_hold_is_refused() {
-        let dir = tree(&["a/x", "b/x", "c/bad\\name"]);
+        let dir = tree(&["a/x", "b/x", "c/bad\nname"]);
         let list = |names: &[&str]| {
-            FileSource::list(&names.iter().map(|name| dir.path().join(name)).collect::<Vec<_>>()).err()
+            let paths: Vec<_> = names
+                .iter()
+                .map(|name| dir.path().join("study").join(name))
+                .collect();
+            FileSource::list(&paths).err()
         };
         assert!(matches!(list(&["a/x", "b/x"]), Some(Error::Usage(_))));
+        assert!(list(&["a", "b"]).is_none());
         assert!(matches!(list(&["c"]), Some(Error::Usage(_))));
         assert!(matches!(list(&[]), Some(Error::Usage(_))));
         assert!(matches!(list(&["missing"]), Some(Error::Io { .. })));
     }
 
-    /// CNT-17, ATK-73; what the sender can put right by itself is.
+    /// CNT-17, ATK-73; what the sender can put right by itself is, and is said (CNT-21).
     #[cfg(unix)]
     #[test]
     fn names_that_deceive_are_refused_with_what_to_do() {
-        for bad in ["-rf", ".bashrc", "CON", "x ", "y.", "report\u{202e}fdp.exe"] {
+        for bad in ["-rf", ".bashrc", "report\u{202e}fdp.exe"] {
             let dir = tree(&[bad]);
-            let error = FileSource::list(&[dir.path().to_owned()])
-                .err()
-                .unwrap()
-                .to_string();
+            let error = FileSource::list(&study(&dir)).err().unwrap().to_string();
             assert!(error.contains("rename it"), "{error}");
         }
-        let dir = tree(&["A.txt", "a.txt"]);
-        let error = FileSource::list(&[dir.path().to_owned()])
-            .err()
-            .unwrap()
-            .to_string();
-        assert!(error.contains("\"a.txt\": some file systems"), "{error}");
         let dir = tree(&["u\u{308}bersicht\u{a0}1.txt"]);
-        let source = FileSource::list(&[dir.path().to_owned()]).unwrap();
-        assert_eq!(names(&source), ["übersicht 1.txt"]);
+        let source = FileSource::list(&study(&dir)).unwrap();
+        assert_eq!(names(&source), ["study/übersicht 1.txt"]);
+        let renamed = Remarked::Renamed("study/übersicht 1.txt".into());
+        assert_eq!(source.remarks()[0].what, renamed);
     }
 
+    /// CNT-17: names of zips that were made on Windows, names that differ in case alone, names that are no text.
     #[cfg(unix)]
     #[test]
-    fn symbolic_links_are_not_followed() {
-        let dir = tree(&["a/x"]);
-        std::os::unix::fs::symlink("/etc/passwd", dir.path().join("a/link")).unwrap();
-        assert_eq!(names(&FileSource::list(&[dir.path().join("a")]).unwrap()), ["x"]);
-        assert!(matches!(
-            FileSource::list(&[dir.path().join("a/link")]),
-            Err(Error::Usage(_))
-        ));
+    fn names_that_other_systems_do_not_hold_are_carried() {
+        use std::os::unix::ffi::OsStrExt;
+        let all = [
+            "A.txt",
+            "CON",
+            "IM1",
+            "a.txt",
+            "c:x",
+            "im1",
+            "series\\IM1",
+            "what?.txt",
+            "x ",
+        ];
+        let dir = tree(&all);
+        let deep = "folder-of-the-study/".repeat(60);
+        let deepest = dir.path().join("study").join(&deep);
+        std::fs::create_dir_all(&deepest).unwrap();
+        std::fs::write(deepest.join("IM1"), "x").unwrap();
+        std::fs::write(
+            dir.path().join("study").join(OsStr::from_bytes(b"z-M\xfcller")),
+            "x",
+        )
+        .unwrap();
+        let source = FileSource::list(&study(&dir)).unwrap();
+        let names = names(&source);
+        let expected: Vec<_> = all.iter().map(|name| format!("study/{name}")).collect();
+        assert!(
+            expected.iter().all(|name| names.contains(&name.as_str())),
+            "{names:?}"
+        );
+        assert!(names.contains(&format!("study/{deep}IM1").as_str()));
+        assert!(names.contains(&"study/z-M%FCller"));
+        assert_eq!(source.remarks().len(), 1);
+    }
+
+    /// CNT-21: not a word was said of any of them.
+    #[cfg(unix)]
+    #[test]
+    fn what_is_left_out_is_said_and_links_are_followed_where_that_is_asked_for() {
+        let dir = tree(&["IM1", "sub/IM2"]);
+        let elsewhere = tree(&["IM3", "deep/IM4"]);
+        let at = |name: &str| dir.path().join("study").join(name);
+        let link = |to: &Path, name: &str| std::os::unix::fs::symlink(to, at(name)).unwrap();
+        link(&elsewhere.path().join("study/IM3"), "link");
+        link(&elsewhere.path().join("study/deep"), "linked");
+        link(&at("missing"), "lost");
+        link(&at(""), "sub/round");
+        std::fs::create_dir_all(at("nothing/at/all")).unwrap();
+        let made = std::process::Command::new("mkfifo")
+            .arg(at("pipe"))
+            .status()
+            .unwrap();
+        assert!(made.success());
+        let socket = std::os::unix::net::UnixListener::bind(at("wire")).unwrap();
+
+        let source = FileSource::list(&study(&dir)).unwrap();
+        assert_eq!(names(&source), ["study/IM1", "study/sub/IM2"]);
+        let mut left = left_out(&source);
+        left.sort_unstable_by_key(|(name, _)| *name);
+        let expected = [
+            ("all", LeftOut::Empty),
+            ("link", LeftOut::Link),
+            ("linked", LeftOut::Link),
+            ("lost", LeftOut::Dangling),
+            ("pipe", LeftOut::Fifo),
+            ("round", LeftOut::Link),
+            ("wire", LeftOut::Socket),
+        ];
+        assert_eq!(left, expected);
+
+        let source = FileSource::following(&study(&dir)).unwrap();
+        let all = ["study/IM1", "study/link", "study/linked/IM4", "study/sub/IM2"];
+        assert_eq!(names(&source), all);
+        let mut left = left_out(&source);
+        left.sort_unstable_by_key(|(name, _)| *name);
+        let expected = [
+            ("all", LeftOut::Empty),
+            ("lost", LeftOut::Dangling),
+            ("pipe", LeftOut::Fifo),
+            ("round", LeftOut::Circle),
+            ("wire", LeftOut::Socket),
+        ];
+        assert_eq!(left, expected);
+        drop(socket);
+
+        let alone = [at("link")];
+        assert!(matches!(FileSource::list(&alone), Err(Error::Usage(_))));
+        let mut alone = FileSource::following(&alone).unwrap();
+        assert_eq!(names(&alone), ["link"]);
+        assert!(alone.open(0).is_ok() && alone.check(0).is_ok());
+        assert!(matches!(FileSource::list(&[at("pipe")]), Err(Error::Usage(_))));
+    }
+
+    /// CNT-22
+    #[test]
+    fn what_systems_leave_is_left_out_and_said() {
+        let dir = tree(&[
+            "IM1",
+            ".DS_Store",
+            "._IM1",
+            "sub/Thumbs.db",
+            "sub/desktop.ini",
+            "__MACOSX/x/y",
+            "autorun.inf",
+        ]);
+        let source = FileSource::list(&study(&dir)).unwrap();
+        assert_eq!(names(&source), ["study/IM1", "study/autorun.inf"]);
+        let left = left_out(&source);
+        assert!(left.iter().all(|(_, why)| *why == LeftOut::System));
+        let left: Vec<_> = left.into_iter().map(|(name, _)| name).collect();
+        assert_eq!(
+            left,
+            [".DS_Store", "._IM1", "__MACOSX", "Thumbs.db", "desktop.ini"]
+        );
+        // Who names it means it.
+        let named = FileSource::list(&[dir.path().join("study/sub/Thumbs.db")]).unwrap();
+        assert_eq!(names(&named), ["Thumbs.db"]);
+    }
+
+    /// CNT-21
+    #[test]
+    fn the_time_of_the_last_change_is_known() {
+        let dir = tree(&["x"]);
+        for nanoseconds in [1_779_955_200_123_456_700_i64, 0, -86_400_000_000_000] {
+            let since = std::time::Duration::from_nanos(nanoseconds.unsigned_abs());
+            let time = if nanoseconds < 0 {
+                UNIX_EPOCH - since
+            } else {
+                UNIX_EPOCH + since
+            };
+            let file = File::options()
+                .write(true)
+                .open(dir.path().join("study/x"))
+                .unwrap();
+            file.set_modified(time).unwrap();
+            let source = FileSource::list(&study(&dir)).unwrap();
+            assert_eq!(source.parts()[0].modified, Some(nanoseconds));
+        }
+    }
+
+    /// Everything that can be looked at is looked at before a permission is presented.
+    #[cfg(unix)]
+    #[test]
+    fn a_file_that_cannot_be_read_is_named() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tree(&["x", "y"]);
+        let path = dir.path().join("study/y");
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0)).unwrap();
+        if File::open(&path).is_ok() {
+            // Root reads everything.
+            return;
+        }
+        let error = FileSource::list(&study(&dir)).err().unwrap();
+        assert!(matches!(error, Error::Io { path: named, .. } if named == path));
     }
 
     #[test]
     fn a_file_that_changes_or_vanishes_is_noticed() {
         let dir = tree(&["x", "y"]);
-        let mut source = FileSource::list(&[dir.path().to_owned()]).unwrap();
+        let mut source = FileSource::list(&study(&dir)).unwrap();
         assert!(source.open(0).is_ok() && source.check(0).is_ok());
-        std::fs::write(dir.path().join("x"), "longer than before").unwrap();
+        std::fs::write(dir.path().join("study/x"), "longer than before").unwrap();
         assert!(matches!(source.check(0), Err(Error::SourceChanged { .. })));
-        std::fs::remove_file(dir.path().join("y")).unwrap();
+        std::fs::remove_file(dir.path().join("study/y")).unwrap();
         assert!(matches!(source.open(1), Err(Error::SourceChanged { .. })));
     }
 

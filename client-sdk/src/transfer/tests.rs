@@ -135,7 +135,7 @@ fn what_was_sealed_opens_byte_for_byte() {
         let dir = folder(lengths);
         let sealed = seal_folder(dir.path()).unwrap();
         open_into(dir.path(), &sealed, &sealed.leaves, &sealed.stream.parts).unwrap();
-        let out = dir.path().join("out").join(CONTEXT.record.to_string());
+        let out = dir.path().join("out").join(CONTEXT.record.to_string()).join("in");
         assert!(contents(&dir.path().join("in")) == contents(&out), "{lengths:?}");
     }
 }
@@ -221,6 +221,7 @@ fn two_plaintexts_never_leave_under_one_key_stream() {
         media_type: String::new(),
         length: 2_000_000,
         clinical: Clinical::default(),
+        modified: None,
         identity: Some("same".into()),
     };
     let run = |text: Vec<u8>| {

@@ -3,7 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Subcommand};
-use client_sdk::{PermissionId, Sent, UploadTerms};
+use client_sdk::{PermissionId, Sent, UploadTerms, transfer::FileSource};
 use serde::Serialize;
 
 use crate::{
@@ -14,7 +14,7 @@ use crate::{
     given::Text,
     output::{Report, moment, party, timestamp},
     shorthand::{self, Named},
-    views::{ReceiptView, size},
+    views::{ReceiptView, size, taken::TakenView},
 };
 
 /// The two sides of an upload.
@@ -61,6 +61,12 @@ pub(crate) struct SendOptions {
     /// Files, or folders with all that is in them
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
+    /// Send what symbolic links lead to; without this, they are left out
+    #[arg(long)]
+    follow: bool,
+    /// Say what would be sent, and send nothing
+    #[arg(long)]
+    dry_run: bool,
 }
 
 const EXAMPLES: &str = "\
@@ -69,6 +75,9 @@ Examples:
   echo 'the MRI of my knee' | medvault upload request --to 'St. Anna' --text -
   medvault upload send perm_ae5… series/ report.pdf
 
+  medvault upload send perm_ae5… CD/ --follow --dry-run
+
+What each file is, and of which day, is read from its content. What is not sent is said, with the reason.
 A broken upload goes on where it stopped when the same command is run again.";
 
 pub(crate) async fn run(context: &Context, command: Command) -> Result<(), Failure> {
@@ -101,12 +110,50 @@ async fn request(context: &Context, options: RequestOptions) -> Result<(), Failu
 }
 
 async fn send(context: &Context, options: SendOptions) -> Result<(), Failure> {
+    let SendOptions {
+        permission,
+        files,
+        follow,
+        dry_run,
+    } = options;
+    let list = move || {
+        if follow {
+            FileSource::following(&files)
+        } else {
+            FileSource::list(&files)
+        }
+    };
+    if dry_run {
+        let source = blocking(list).await?;
+        return context.print(&Taken(TakenView::from(&source)));
+    }
     let institution = context.institution().await?;
-    let permission = shorthand::got(&institution, options.permission, true).await?;
+    let permission = shorthand::got(&institution, permission, true).await?;
+    let source = blocking(list).await?;
+    let taken = TakenView::from(&source);
     let bar = context.progress("sending");
-    let sent = institution.send_upload(permission, &options.files, &bar).await?;
+    let sent = institution.send_from(permission, source, &bar).await?;
     drop(bar);
-    context.print(&SentReport::from(&sent))
+    context.print(&SentReport::of(&sent, taken))
+}
+
+/// Looking into files takes as long as it takes to read their beginnings.
+async fn blocking(
+    list: impl FnOnce() -> client_sdk::Result<FileSource> + Send + 'static,
+) -> Result<FileSource, Failure> {
+    let listed = tokio::task::spawn_blocking(list).await;
+    Ok(listed.map_err(|_| Failure::usage("the files could not be looked into: try again"))??)
+}
+
+/// What would be sent.
+#[derive(Serialize)]
+#[serde(transparent)]
+struct Taken(TakenView);
+
+impl Report for Taken {
+    fn text(&self) -> String {
+        format!("Would be sent:\n{}", self.0.lines())
+    }
 }
 
 #[derive(Serialize)]
@@ -139,16 +186,19 @@ struct SentReport {
     bytes: u64,
     resumed_bytes: u64,
     receipt: ReceiptView,
+    #[serde(flatten)]
+    taken: TakenView,
 }
 
-impl From<&Sent> for SentReport {
-    fn from(sent: &Sent) -> Self {
+impl SentReport {
+    fn of(sent: &Sent, taken: TakenView) -> Self {
         Self {
             record_id: sent.record_id.to_string(),
             version_id: sent.version_id.to_string(),
             bytes: sent.bytes,
             resumed_bytes: sent.resumed_bytes,
             receipt: ReceiptView::from(&sent.receipt),
+            taken,
         }
     }
 }
@@ -161,9 +211,10 @@ impl Report for SentReport {
             format!(", {} of them sent before", size(self.resumed_bytes))
         };
         format!(
-            "Stored as\n  {}\n{} sealed{resumed}; the server's receipt is verified.\n",
+            "Stored as\n  {}\n{} sealed{resumed}; the server's receipt is verified.\nTaken for:\n{}",
             self.record_id,
-            size(self.bytes)
+            size(self.bytes),
+            self.taken.lines()
         )
     }
 }
