@@ -81,7 +81,7 @@ pub use protocol_spec::{
     bodies::{Program, ReleaseReceipt, RevocationCertificate, UploadReceipt},
     case::{CaseError, CaseEvent, CaseWhat, VerifiedCase},
     certificate::ExposedVersion,
-    conditions::Conditions,
+    conditions::{Conditions, Misfit},
     day::Day,
     delegation::Power,
     devices::DeviceKind,

@@ -32,6 +32,7 @@ mod answers;
 mod case;
 mod certificate;
 mod collections;
+mod coverage;
 mod delegation;
 mod devices;
 mod emergency;
@@ -95,6 +96,7 @@ pub use self::{
     case::verify_case,
     certificate::{RevocationReport, verify_certificate},
     collections::CollectionInfo,
+    coverage::Coverage,
     delegation::{
         Delegate, DelegateRef, DelegationInfo, DelegationState, DelegationTerms, EndedDelegation,
         HeldDelegation, OpenRequest,

@@ -214,6 +214,9 @@ struct ConditionsView {
     from: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     to: Option<String>,
+    /// What has no day is taken along.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    undated: bool,
     /// Another device has sealed what does not open.
     #[serde(rename = "conditions_unreadable", skip_serializing_if = "std::ops::Not::not")]
     unreadable: bool,
@@ -228,6 +231,7 @@ impl From<Option<&Conditions>> for ConditionsView {
             media_types: conditions.media_types.iter().map(ToString::to_string).collect(),
             from: conditions.from.map(|day| day.to_string()),
             to: conditions.to.map(|day| day.to_string()),
+            undated: conditions.undated,
             unreadable,
         }
     }
@@ -240,6 +244,7 @@ impl Entry {
             media_types,
             from,
             to,
+            undated,
             unreadable,
         } = &self.conditions;
         let days = match (from, to) {
@@ -252,6 +257,7 @@ impl Entry {
             self.purpose.unwrap_or_default().to_owned(),
             media_types.join(" or "),
             days,
+            if *undated { "or of no day" } else { "" }.to_owned(),
             if *unreadable {
                 "conditions that do not open"
             } else {
@@ -379,6 +385,7 @@ mod tests {
                 media_types: ["text/plain".parse().unwrap()].into(),
                 from: Some("2026-05-01".parse().unwrap()),
                 to: None,
+                undated: false,
             }),
             delegate: None,
         };

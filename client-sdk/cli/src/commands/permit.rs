@@ -1,12 +1,12 @@
 //! `medvault permit` and `medvault deny`: the patient's answer to a download or reference request.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use clap::{ArgGroup, Args};
 use client_sdk::{
-    Conditions, Day, InCollection, LookAlikes, MediaType, PermissionId, PermissionKind, PermitTerms, Purpose,
-    RecordId, RequestId, Selection,
-    patient::{InstitutionRef, OpenRequest},
+    Conditions, Day, InCollection, LookAlikes, MediaType, Misfit, Patient, PermissionId, PermissionKind,
+    PermitTerms, Purpose, RecordId, RequestId, Selection,
+    patient::{Coverage, InstitutionRef, OpenRequest},
 };
 use serde::Serialize;
 
@@ -17,8 +17,9 @@ use crate::{
     context::Context,
     failure::Failure,
     given::Text,
-    output::{Report, moment as shown, plain, timestamp},
+    output::{Report, moment as shown, note, plain, timestamp},
     shorthand::{self, Named},
+    views::size,
 };
 
 /// What is permitted, and how far.
@@ -46,6 +47,9 @@ pub(crate) struct PermitOptions {
     /// Only records none of whose dates is after this day
     #[arg(long, value_name = "DAY", value_parser = day)]
     to: Option<Day>,
+    /// With --from or --to: also records of which no file says a day
+    #[arg(long)]
+    undated: bool,
     /// Only records all of whose files are of this media type; repeat it for up to four
     #[arg(long = "type", value_name = "TYPE", value_parser = media_type)]
     types: Vec<MediaType>,
@@ -81,6 +85,7 @@ Examples:
   medvault permit last --all
   medvault permit req_ae5… --collection cardiology --expires 90d --uses 20
   medvault permit req_ae5… --collection default --from 2026-05-01 --to 2026-05-31 --type application/dicom
+  medvault permit req_ae5… --all --from 2026-05-01 --undated
   medvault permit req_ae5… --all --type text/plain --purpose TREAT --not-before 2026-06-01 --expires 7d
   medvault permit req_ae5… --all --replaces perm_ae8… --expires 30d
   medvault permit req_ae5… --collection default --acting-for pat_ae9…
@@ -110,6 +115,7 @@ pub(crate) async fn permit(context: &Context, options: PermitOptions) -> Result<
         media_types: options.types.into_iter().collect(),
         from: options.from,
         to: options.to,
+        undated: options.undated,
     };
     let terms = PermitTerms {
         not_before: options.not_before,
@@ -138,7 +144,7 @@ pub(crate) async fn permit(context: &Context, options: PermitOptions) -> Result<
         };
         if asks {
             let request = delegate.request(request).await?;
-            sure(&request, &what, &patient.look_alikes().await?)?;
+            sure(&request, (&what, ""), &patient.look_alikes().await?)?;
         }
         let until_now = options.until_now;
         let permission = match (options.collection, options.all) {
@@ -153,28 +159,31 @@ pub(crate) async fn permit(context: &Context, options: PermitOptions) -> Result<
                 delegate.permit(request, &records, &terms).await?
             }
         };
-        return context.print(&Permitted::new(request, permission, until));
+        return context.print(&Permitted::new(request, permission, until, None));
     }
     let request = shorthand::request(&patient, named).await?;
+    let of = match options.collection {
+        Some(collection) => Of::Collection(InCollection {
+            id: patient.collection(&collection).await?.id,
+            until_now: options.until_now,
+        }),
+        None if options.all => Of::Records(Selection::All),
+        None => Of::Records(Selection::Records(options.record)),
+    };
+    let coverage = coverage(&patient, &of, &terms.conditions).await?;
     if asks {
         let request = patient.request(request).await?;
-        sure(&request, &what, &patient.look_alikes().await?)?;
+        let covered = coverage.as_ref().map(|coverage| coverage.line() + "\n");
+        let covered = covered.unwrap_or_default();
+        sure(&request, (&what, &covered), &patient.look_alikes().await?)?;
+    } else if let Some(coverage) = coverage.as_ref().filter(|_| !context.json()) {
+        note(&coverage.line());
     }
-    let permission = match options.collection {
-        Some(collection) => {
-            let of = InCollection {
-                id: patient.collection(&collection).await?.id,
-                until_now: options.until_now,
-            };
-            patient.permit_collection(request, of, &terms).await?
-        }
-        None if options.all => patient.permit(request, &Selection::All, &terms).await?,
-        None => {
-            let records = Selection::Records(options.record);
-            patient.permit(request, &records, &terms).await?
-        }
+    let permission = match of {
+        Of::Collection(of) => patient.permit_collection(request, of, &terms).await?,
+        Of::Records(records) => patient.permit(request, &records, &terms).await?,
     };
-    context.print(&Permitted::new(request, permission, until))
+    context.print(&Permitted::new(request, permission, until, coverage))
 }
 
 /// When it is over, in milliseconds since 1970.
@@ -183,8 +192,80 @@ fn ends(not_before: Option<u64>, expires: Duration) -> u64 {
     not_before.map_or_else(|| from_now(expires), |begins| begins.saturating_add(life))
 }
 
+/// What is permitted.
+enum Of {
+    Collection(InCollection),
+    Records(Selection),
+}
+
+/// What conditions come to, where there are any; said before anything is signed (CND-14).
+async fn coverage(
+    patient: &Patient,
+    of: &Of,
+    conditions: &Conditions,
+) -> Result<Option<CoverageView>, Failure> {
+    if conditions.is_empty() {
+        return Ok(None);
+    }
+    let coverage = match of {
+        Of::Collection(of) => patient.coverage_in(of.id, conditions).await?,
+        Of::Records(records) => patient.coverage(records, conditions).await?,
+    };
+    Ok(Some(CoverageView::from(&coverage)))
+}
+
+/// How many records that are there now the conditions cover, and how many not and why.
+#[derive(Serialize)]
+struct CoverageView {
+    covered: usize,
+    covered_bytes: u64,
+    not_covered: BTreeMap<&'static str, usize>,
+    #[serde(skip)]
+    why: Vec<String>,
+}
+
+impl From<&Coverage> for CoverageView {
+    fn from(coverage: &Coverage) -> Self {
+        let why = |(misfit, count): (&Misfit, &usize)| {
+            let more = match misfit {
+                Misfit::NoDate => " (--undated takes those along)",
+                _ => "",
+            };
+            format!("{count} not covered: {misfit}{more}")
+        };
+        let counted = |(misfit, count): (&Misfit, &usize)| (code(*misfit), *count);
+        Self {
+            covered: coverage.covered,
+            covered_bytes: coverage.bytes,
+            not_covered: coverage.misfits.iter().map(counted).collect(),
+            why: coverage.misfits.iter().map(why).collect(),
+        }
+    }
+}
+
+impl CoverageView {
+    fn line(&self) -> String {
+        let all = self.covered + self.not_covered.values().sum::<usize>();
+        let bytes = size(self.covered_bytes);
+        let why: String = self.why.iter().map(|why| format!("\n  {why}")).collect();
+        format!(
+            "The conditions cover {} of {all} records that are there now, {bytes}{why}",
+            self.covered
+        )
+    }
+}
+
+fn code(misfit: Misfit) -> &'static str {
+    match misfit {
+        Misfit::MediaType => "media-type",
+        Misfit::NoDate => "no-date",
+        Misfit::TooEarly => "too-early",
+        Misfit::TooLate => "too-late",
+    }
+}
+
 /// Names who would read, and whom that one looks like (INS-17), before a permission is signed that cannot be unread.
-fn sure(request: &OpenRequest, what: &str, alike: &LookAlikes) -> Result<(), Failure> {
+fn sure(request: &OpenRequest, (what, covered): (&str, &str), alike: &LookAlikes) -> Result<(), Failure> {
     let party = |party: &InstitutionRef| {
         let (name, marks) = (plain(&party.name), marks(&looks_like(alike, party.id)));
         format!("{name}\n  {}{marks}", party.id)
@@ -195,7 +276,7 @@ fn sure(request: &OpenRequest, what: &str, alike: &LookAlikes) -> Result<(), Fai
         _ => String::new(),
     };
     let about = format!(
-        "Would read {what}:\n  {}\n{asker}Purpose: {purpose}\nAsked until: {}",
+        "Would read {what}:\n  {}\n{asker}{covered}Purpose: {purpose}\nAsked until: {}",
         party(&request.to),
         shown(request.expires)
     );
@@ -235,7 +316,8 @@ fn checked(conditions: Conditions) -> Result<Conditions, Failure> {
     }
     conditions.checked().map_err(|_| {
         Failure::from(client_sdk::Error::Usage(
-            "conditions are at most four media types, and days from --from up to --to".into(),
+            "conditions are at most four media types, and days from --from up to --to; --undated goes with one of these"
+                .into(),
         ))
     })
 }
@@ -272,15 +354,23 @@ struct Permitted {
     expires: String,
     #[serde(skip)]
     expires_ms: u64,
+    #[serde(flatten)]
+    coverage: Option<CoverageView>,
 }
 
 impl Permitted {
-    fn new(request: RequestId, permission: PermissionId, until: u64) -> Self {
+    fn new(
+        request: RequestId,
+        permission: PermissionId,
+        until: u64,
+        coverage: Option<CoverageView>,
+    ) -> Self {
         Self {
             request_id: request.to_string(),
             permission_id: permission.to_string(),
             expires: timestamp(until),
             expires_ms: until,
+            coverage,
         }
     }
 }
