@@ -38,7 +38,8 @@ impl Scene {
 
     /// A record of one FHIR resource of a day, named after its status.
     fn result(&self, status: &str, day: &str) -> Result<String> {
-        let json = format!(r#"{{"resourceType":"Observation","status":"{status}","date":"{day}"}}"#);
+        let json =
+            format!(r#"{{"resourceType":"Observation","status":"{status}","effectiveDateTime":"{day}"}}"#);
         self.record(&format!("{status}.json"), &json)
     }
 

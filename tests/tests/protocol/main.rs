@@ -9,6 +9,7 @@ mod case;
 mod clocks;
 mod collections;
 mod conditions;
+mod contents;
 mod delegates;
 mod delegates_cli;
 mod dependency_rules;

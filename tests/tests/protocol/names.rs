@@ -180,7 +180,7 @@ fn asked_to_send(patient: &Cli) -> Result<String> {
     text(&asked, "permission_id")
 }
 
-/// CNT-17, ATK-73: files under names that deceive whoever receives them, or that cannot lie side by side, are not sent.
+/// CNT-17, ATK-73: files under names that deceive whoever receives them are not sent.
 #[test]
 fn files_with_deceiving_names_are_not_sent() -> Result<()> {
     play(&[Defence::FileNames], |without| {
@@ -229,7 +229,7 @@ fn files_with_deceiving_names_are_received_under_safe_ones() -> Result<()> {
             &fetched.display().to_string(),
         )?;
         let mut deceived = 0;
-        for folder in [own.join(&record), fetched.join(&record)] {
+        for folder in [own, fetched].map(|out| out.join(&record).join("sent")) {
             let names: Vec<String> = fs::read_dir(&folder)?
                 .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
                 .collect::<Result<_>>()?;
@@ -242,8 +242,8 @@ fn files_with_deceiving_names_are_received_under_safe_ones() -> Result<()> {
         if without.is_empty() {
             let told = array(&got, "parts")?
                 .iter()
-                .find(|part| part["name"] == ".bashrc");
-            ensure!(told.context("no such part")?["file"] == "_bashrc", "{got}");
+                .find(|part| part["name"] == "sent/.bashrc");
+            ensure!(told.context("no such part")?["file"] == "sent/_bashrc", "{got}");
         }
         Ok(deceived == 2 * DECEIVING.len())
     })
