@@ -24,7 +24,7 @@ use sha2::{Digest, Sha256};
 
 use super::{Institution, Sent, delivery::Delivered};
 use crate::{
-    Error, Progress, Result, mint,
+    Error, Progress, Reader, Result, mint,
     session::blocking,
     transfer::{FileSource, Journal, KeptCommit, SealedStream, Source, check_names, interrupted, upload},
 };
@@ -53,6 +53,8 @@ pub struct SendTerms {
     /// Takes the place of an upload that another terminal of the institution has begun under the permission, when no use is
     /// free (FLW-17). Of its own, which an earlier run has left, a client always does.
     pub take_over: bool,
+    /// Sends what symbolic links lead to; without it, they are left out (CNT-21).
+    pub follow: bool,
 }
 
 impl Institution {
@@ -89,7 +91,12 @@ impl Institution {
     ) -> Result<Sent> {
         let list = async || {
             let sources = sources.to_vec();
-            blocking(move || FileSource::list(&sources)).await
+            let list = if terms.follow {
+                FileSource::following
+            } else {
+                FileSource::list
+            };
+            blocking(move || list(&sources)).await
         };
         let mut contents = Contents::default();
         match self
@@ -488,6 +495,7 @@ pub(super) fn in_use(error: Error, others: &[String]) -> Error {
             ..
         } if !others.is_empty() => Error::Refused {
             problem: Problem::PermissionInUse,
+            reader: Reader::Institution,
             detail: Some(others.join("; ")),
         },
         error => error,
@@ -501,6 +509,7 @@ fn check_left(left: u64, needed: u64) -> Result<()> {
     }
     Err(Error::Refused {
         problem: Problem::BytesSpent,
+        reader: Reader::Institution,
         detail: Some(format!(
             "{left} bytes are left of those permitted, the sealed record has {needed}; nothing was sent or charged"
         )),
@@ -531,7 +540,7 @@ fn check_budget(permission: &VerifiedPermission, plaintext: u64) -> Result<()> {
         return Err(Error::Refused {
             problem: Problem::BytesSpent,
             detail: Some(detail),
-            reader: crate::error::Reader::Institution,
+            reader: Reader::Institution,
         });
     }
     Ok(())
