@@ -111,8 +111,8 @@ pub use self::{
     home::{CheckedHome, Unlock, change_unlock, check_home},
     inbox::{EventKind, InboxEvent},
     institution::{
-        EmergencyKey, FetchTerms, Fetched, FetchedPart, FetchedRecord, Institution, NewTerminal, Rotated,
-        SendTerms, Sent, TerminalInfo,
+        EmergencyKey, Fetched, FetchedPart, FetchedRecord, Institution, NewTerminal, Rotated, Sent,
+        TerminalInfo,
     },
     mirror::Audited,
     moving::{HomeServer, Moved, home_server, move_server},

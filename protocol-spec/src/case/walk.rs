@@ -13,7 +13,6 @@ use crate::{
     evidence::ProvenPresentation,
     hash::Sha256Digest,
     ids::{InstitutionId, RecordId, ReleaseId, TerminalId, UploadId, VersionId},
-    lifecycle::ShownUses,
     log::Receipt,
     messages as pb,
     patient::{Device, PatientSigned},
@@ -37,7 +36,7 @@ pub(super) fn walk(
         requested: false,
         permitted: false,
         revoked: false,
-        uses: ShownUses::default(),
+        uses: 0,
         bytes: 0,
         releases: BTreeMap::new(),
         presentations: HashSet::new(),
@@ -68,7 +67,7 @@ struct Walk<'a> {
     requested: bool,
     permitted: bool,
     revoked: bool,
-    uses: ShownUses,
+    uses: u32,
     bytes: u64,
     /// Presentations by the releases that they opened.
     releases: BTreeMap<ReleaseId, Sha256Digest>,
@@ -171,6 +170,8 @@ impl Walk<'_> {
         must(same, "presentation and permission")?;
         let institution = self.grounds.permitted(self.permission)?;
         let proven = ProvenPresentation::verify(presented, self.permission, institution)?;
+        self.uses = self.uses.saturating_add(1);
+        must(self.uses <= self.permission.uses, "uses and permission")?;
         let first = self.presentations.insert(proven.hash);
         must(first, "presentation and one before it")?;
         let purpose = Purpose::read(proven.presentation.purpose)?;
@@ -180,9 +181,6 @@ impl Walk<'_> {
             "purpose and permission",
         )?;
         let at = self.opened(presented, proven.hash)?;
-        let release = self.permission.kind != Kind::Upload;
-        let within = self.uses.presented(release, self.permission.uses);
-        must(within, "uses and permission")?;
         let in_time = (self.permission.not_before..self.permission.not_after).contains(&at);
         must(in_time, "time of the presentation and permission")?;
         let presented = CaseWhat::Presented {
@@ -232,7 +230,6 @@ impl Walk<'_> {
             && said.institution_id == self.permission.institution_id
             && said.replaces.is_none();
         must(same, "receipt and presentation")?;
-        must(self.uses.stored(self.permission.uses), "uses and permission")?;
         self.spend(said.stream_len)?;
         let stored = CaseWhat::Stored {
             record_id: said.record_id,
@@ -253,7 +250,6 @@ impl Walk<'_> {
             && said.patient_id == self.permission.patient_id
             && said.institution_id == self.permission.institution_id;
         must(same, "receipt and presentation")?;
-        self.uses.released(said.bytes);
         self.spend(said.bytes)?;
         let versions = self.grounds.released.get(&said.release_id).cloned();
         let versions = versions.unwrap_or_default();

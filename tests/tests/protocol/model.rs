@@ -1,9 +1,8 @@
 //! The flows as sequences of operations, checked after each step against a model of a hundred lines.
 //!
-//! The oracle in prose: a permission is live until it is revoked or its last use is spent. A
-//! presentation opens a session that holds one use; a revoked permission refuses before a spent one does.
-//! A session hands out leaves until its permission is revoked, its byte budget is gone or it is closed: the first time it
-//! spends its use and the bytes, again nothing. One that is closed and has handed out nothing gives its use back.
+//! The oracle in prose: a permission is live until it is revoked or its last use is presented. A
+//! presentation opens a session and spends one use; a revoked permission refuses before a spent one does.
+//! A session hands out leaves until its permission is revoked, its byte budget is gone or it is closed.
 //! The vault lists exactly what was committed, the permission list exactly what was permitted, with what
 //! is left of it, and the history has one entry for each thing that happened, in order.
 
@@ -14,7 +13,6 @@ use protocol_spec::{
     bodies::ReleaseTicket,
     defence::Defence,
     ids::{PermissionId, ReleaseId, VersionId},
-    lifecycle::TRIES,
     messages as pb,
     permission::RecordSelector,
     problem::Problem,
@@ -48,28 +46,14 @@ impl Choices {
 struct ModelPermission {
     revoked: bool,
     uses: u32,
-    /// Of releases that have handed out nothing.
-    held: u32,
-    /// Presentations that may still be.
-    tries: u32,
     bytes: u64,
 }
 
 impl ModelPermission {
-    fn new(uses: u32, bytes: u64) -> Self {
-        Self {
-            revoked: false,
-            uses,
-            held: 0,
-            tries: uses * TRIES,
-            bytes,
-        }
-    }
-
     fn state(&self) -> pb::PermissionState {
         match self {
             Self { revoked: true, .. } => pb::PermissionState::Revoked,
-            Self { uses: 0, held: 0, .. } | Self { bytes: 0, .. } => pb::PermissionState::Spent,
+            Self { uses: 0, .. } => pb::PermissionState::Spent,
             Self { .. } => pb::PermissionState::Live,
         }
     }
@@ -80,8 +64,6 @@ struct ModelRelease {
     permission: PermissionId,
     record: RecordSelector,
     closed: bool,
-    /// It has handed out the record.
-    brought: bool,
 }
 
 /// The server does not do what the model says.
@@ -164,8 +146,9 @@ impl Run {
         self.permissions.insert(
             *new,
             ModelPermission {
-                tries: TRIES - 1,
-                ..ModelPermission::new(0, left)
+                revoked: false,
+                uses: 0,
+                bytes: left,
             },
         );
         Ok(())
@@ -189,7 +172,14 @@ impl Run {
             },
         )?;
         self.patient.grant(&self.world.wire, permission.clone()).await?;
-        self.permissions.insert(id, ModelPermission::new(uses, bytes));
+        self.permissions.insert(
+            id,
+            ModelPermission {
+                revoked: false,
+                uses,
+                bytes,
+            },
+        );
         self.messages.insert(id, (permission, vec![record]));
         self.history += 2; // requested, permitted
         Ok(())
@@ -210,14 +200,8 @@ impl Run {
             pb::PermissionState::Revoked => {
                 agree!(answer.problem() == Some(Problem::PermissionRevoked), "{answer:?}")
             }
-            _ if model.tries == 0 || model.uses + model.held == 0 => {
-                agree!(answer.problem() == Some(Problem::PermissionSpent), "{answer:?}")
-            }
             pb::PermissionState::Spent => {
-                agree!(answer.problem() == Some(Problem::BytesSpent), "{answer:?}")
-            }
-            _ if model.uses == 0 => {
-                agree!(answer.problem() == Some(Problem::PermissionInUse), "{answer:?}")
+                agree!(answer.problem() == Some(Problem::PermissionSpent), "{answer:?}")
             }
             _ => {
                 let message: pb::PresentationAnswer = answer.message()?;
@@ -228,8 +212,6 @@ impl Run {
                     .verify(&self.world.wire.operator_key)?;
                 agree!(ticket.bytes == model.bytes, "the ticket says what is left");
                 model.uses -= 1;
-                model.held += 1;
-                model.tries -= 1;
                 self.history += 1;
                 let record = self
                     .messages
@@ -242,7 +224,6 @@ impl Run {
                     permission: id,
                     record,
                     closed: false,
-                    brought: false,
                 });
             }
         }
@@ -253,7 +234,7 @@ impl Run {
         let Some(at) = (!self.releases.is_empty()).then(|| self.choices.below(self.releases.len())) else {
             return Ok(());
         };
-        let release = self.releases.get_mut(at).context("no release")?;
+        let release = self.releases.get(at).context("no release")?;
         let path = format!(
             "/v1/releases/{}/records/{}/leaves?first=0&count=1",
             release.id, release.record.version_id
@@ -266,7 +247,7 @@ impl Run {
         let expected = match (
             model.revoked,
             release.closed,
-            !release.brought && model.bytes < release.record.stream_len,
+            model.bytes < release.record.stream_len,
         ) {
             (true, _, _) => Some(vec![Problem::PermissionRevoked, Problem::ReleaseClosed]),
             (_, true, _) => Some(vec![Problem::ReleaseClosed]),
@@ -278,12 +259,7 @@ impl Run {
                 agree!(expected.contains(&problem), "{problem:?}, not {expected:?}")
             }
             (None, None) => {
-                // What comes again costs nothing (FLW-9), and what comes first spends the use (FLW-16).
-                if !release.brought {
-                    release.brought = true;
-                    model.bytes -= release.record.stream_len;
-                    model.held -= 1;
-                }
+                model.bytes -= release.record.stream_len;
                 let root = protocol_spec::content::single_leaf_root(&answer.body);
                 agree!(
                     answer.complete && root == release.record.content_root,
@@ -315,13 +291,7 @@ impl Run {
             .releases
             .iter_mut()
             .filter(|release| release.permission == id && !release.closed);
-        for release in open {
-            self.history += 1;
-            release.closed = true;
-            if !release.brought {
-                (model.held, model.uses) = (model.held - 1, model.uses + 1);
-            }
-        }
+        self.history += open.map(|release| release.closed = true).count();
         Ok(())
     }
 
@@ -346,11 +316,6 @@ impl Run {
         answer.message::<pb::Receipt>()?;
         release.closed = true;
         self.history += 1;
-        if !release.brought {
-            let model = self.permissions.get_mut(&release.permission);
-            let model = model.context("unknown permission")?;
-            (model.held, model.uses) = (model.held - 1, model.uses + 1);
-        }
         Ok(())
     }
 
@@ -381,12 +346,10 @@ impl Run {
                 let permission =
                     protocol_spec::permission::SignedPermission::try_from(entry.permission)?.verify()?;
                 let revoked = state == pb::PermissionState::Revoked;
-                // How often it was presented, a server does not say.
                 let model = ModelPermission {
                     revoked,
-                    held: entry.uses_held,
-                    tries: 0,
-                    ..ModelPermission::new(entry.uses_left, entry.bytes_left)
+                    uses: entry.uses_left,
+                    bytes: entry.bytes_left,
                 };
                 Ok((permission.permission_id, (model, state)))
             })
@@ -399,13 +362,7 @@ impl Run {
         let wanted: BTreeMap<_, _> = self
             .permissions
             .iter()
-            .map(|(id, model)| {
-                let shown = ModelPermission {
-                    tries: 0,
-                    ..model.clone()
-                };
-                (*id, (shown, model.state()))
-            })
+            .map(|(id, model)| (*id, (model.clone(), model.state())))
             .collect();
         agree!(listed == wanted, "permissions: {listed:?}, not {wanted:?}");
 

@@ -386,8 +386,7 @@ async fn nothing_moves_under_a_replaced_permission() -> Result<()> {
             let replaces = Replaces {
                 permission_id: *old,
                 permission_hash: Sha256Digest::of(&message.body),
-                // The release that is open has brought nothing yet.
-                uses_left: 3,
+                uses_left: 2,
                 bytes_left: 64 << 20,
                 signed_again: false,
             };
@@ -419,7 +418,7 @@ async fn a_permission_is_replaced_once() -> Result<()> {
     let replaces = Replaces {
         permission_id: *old,
         permission_hash: Sha256Digest::of(&message.body),
-        uses_left: 3,
+        uses_left: 2,
         bytes_left: 64 << 20,
         signed_again: false,
     };

@@ -74,7 +74,6 @@ mod reseal;
 mod revocation;
 mod rewrap;
 mod rotation;
-mod sessions;
 mod standing;
 mod steady;
 mod strangers;

@@ -144,7 +144,7 @@ impl Hospital {
         let names = pb::Presentation {
             record_id: RecordId::mint(created, random()).as_bytes().to_vec().into(),
             version_id: VersionId::mint(created, random()).as_bytes().to_vec().into(),
-            ..pb::Presentation::default()
+            purpose: String::new(),
         };
         let path = format!("{path}/presentation");
         let mut ask = post(&path, &names);

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
-use client_sdk::{FetchTerms, FetchedRecord, PatientId, PermissionId, Purpose};
+use client_sdk::{FetchedRecord, PatientId, PermissionId, Purpose};
 use serde::Serialize;
 
 use crate::{
@@ -45,9 +45,6 @@ pub(crate) enum Command {
         /// What they are used for, as an HL7 PurposeOfUse code; without this, what was stated when it was asked for
         #[arg(long, value_name = "CODE", value_parser = purpose)]
         purpose: Option<Purpose>,
-        /// Go on with what another terminal of the institution has begun to fetch under this permission
-        #[arg(long)]
-        take_over: bool,
     },
 }
 
@@ -56,8 +53,7 @@ Examples:
   medvault download request --patient pat_ab3… --text-file question.txt --purpose TREAT
   medvault download fetch perm_ae5… --out ~/incoming
 
-Files appear under their names only when every byte and the maker's signature are verified.
-A broken download goes on where it stopped when the same command is run again.";
+Files appear under their names only when every byte and the maker's signature are verified.";
 
 pub(crate) async fn run(context: &Context, command: Command) -> Result<(), Failure> {
     match command {
@@ -70,8 +66,7 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<(), Failu
             permission,
             out,
             purpose,
-            take_over,
-        } => fetch(context, permission, FetchTerms { purpose, take_over }, &out).await,
+        } => fetch(context, permission, purpose, &out).await,
     }
 }
 
@@ -95,22 +90,19 @@ async fn request(
 async fn fetch(
     context: &Context,
     permission: Named<PermissionId>,
-    terms: FetchTerms,
+    purpose: Option<Purpose>,
     out: &Path,
 ) -> Result<(), Failure> {
     let institution = context.institution().await?;
     let permission = shorthand::got(&institution, permission, false).await?;
     let bar = context.progress("receiving");
-    let fetched = institution.fetch_files(permission, terms, out, &bar).await?;
+    let fetched = institution.fetch(permission, purpose, out, &bar).await?;
     drop(bar);
     context.print(&Fetched {
         folder: out.display().to_string(),
         records: fetched.records.iter().map(received).collect(),
         receipt: fetched.receipt.as_ref().map(ReceiptView::from),
-        already: fetched.already,
-    })?;
-    // Whoever is killed before this has perhaps not seen the answer, and gets it again.
-    Ok(institution.fetched_is_known(permission)?)
+    })
 }
 
 pub(crate) fn received(record: &FetchedRecord) -> ReceivedView {
@@ -142,8 +134,6 @@ pub(crate) struct Fetched {
     pub(crate) records: Vec<ReceivedView>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) receipt: Option<ReceiptView>,
-    /// An earlier run had fetched it.
-    pub(crate) already: bool,
 }
 
 impl Report for Fetched {
@@ -157,9 +147,6 @@ impl Report for Fetched {
             Some(_) => "The server's receipt is verified.\n",
             None => "The server's receipt did not come; the patient's history will have it.\n",
         };
-        if self.already {
-            return format!("An earlier run of this command has fetched it:\n{records}{receipt}");
-        }
         records + receipt
     }
 }

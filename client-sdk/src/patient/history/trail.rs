@@ -8,9 +8,8 @@ use protocol_spec::{
     bodies::{ReleaseReceipt, ReleaseTicket, StandbyTicket, UploadReceipt},
     hash::Sha256Digest,
     ids::{PermissionId, RecordId, ReleaseId, UploadId, VersionId},
-    lifecycle::ShownUses,
     messages::{self as pb, history_entry::What},
-    permission::{Kind, VerifiedPermission},
+    permission::VerifiedPermission,
 };
 use serde::{Deserialize, Serialize};
 
@@ -38,8 +37,7 @@ pub(super) struct Trail {
 /// A permission, and what was done under it.
 pub(super) struct Permitted {
     pub(super) permission: VerifiedPermission,
-    /// What was done with its uses.
-    pub(super) uses: ShownUses,
+    pub(super) presented: u32,
     released: u64,
 }
 
@@ -67,7 +65,7 @@ impl Trail {
     pub(super) fn permitted(&mut self, permission: VerifiedPermission) {
         let permitted = Permitted {
             permission,
-            uses: ShownUses::default(),
+            presented: 0,
             released: 0,
         };
         self.permissions
@@ -86,20 +84,23 @@ impl Trail {
         permitted.ok_or_else(|| tampered("its permission does not come before it"))
     }
 
-    /// A presentation opens a session: not too often (FLW-18), and a release has a use (FLW-16).
+    /// A presentation spends a use.
     pub(super) fn presented(&mut self, id: PermissionId, evidence: Sha256Digest) -> Result<()> {
         let first = self.presentations.insert(evidence);
         check(first, "it stands here a second time")?;
-        let Permitted { permission, uses, .. } = self.used(id)?;
-        let release = permission.kind != Kind::Upload;
-        let within = uses.presented(release, permission.uses);
-        check(within, MORE_USES)
+        let permitted = self.used(id)?;
+        permitted.presented = permitted.presented.saturating_add(1);
+        check(
+            permitted.presented <= permitted.permission.uses,
+            "it is one more use than was permitted",
+        )
     }
 
-    pub(super) fn opened_release(&mut self, ticket: &ReleaseTicket) -> Result<()> {
-        let opened = (ticket.permission_id, ticket.presentation_hash);
-        let first = self.releases.insert(ticket.release_id, opened).is_none();
-        check(first, "its release was opened before")
+    pub(super) fn opened_release(&mut self, ticket: &ReleaseTicket) {
+        self.releases.insert(
+            ticket.release_id,
+            (ticket.permission_id, ticket.presentation_hash),
+        );
     }
 
     pub(super) fn opened_upload(&mut self, ticket: &StandbyTicket, presentation: Sha256Digest) {
@@ -119,7 +120,6 @@ impl Trail {
             "the presentation that opened it does not come before it",
         )?;
         let permitted = self.used(receipt.permission_id)?;
-        permitted.uses.released(receipt.bytes);
         permitted.released = permitted.released.saturating_add(receipt.bytes);
         check(
             permitted.released <= permitted.permission.bytes,
@@ -143,12 +143,9 @@ impl Trail {
         });
         check(same, "the presentation that opened it does not come before it")?;
         self.stored.insert(receipt.version_id, receipt.record_id);
-        let Permitted { permission, uses, .. } = self.used(receipt.permission_id)?;
-        check(uses.stored(permission.uses), MORE_USES)
+        Ok(())
     }
 }
-
-const MORE_USES: &str = "it is one more use than was permitted";
 
 /// What this device has seen of its history: a digest over all entries up to a number. A server that later leaves one
 /// out, changes or reorders them cannot lead to the same digest.

@@ -132,7 +132,6 @@ impl Operation for Open<'_> {
                 request: None,
                 challenge: self.challenge.bytes.clone(),
                 challenge_expires: self.challenge.expires,
-                open: Vec::new(),
             }),
             share: Bytes::new(),
             proof: None,

@@ -23,7 +23,6 @@ mod release;
 mod requests;
 mod reseal;
 mod revocation;
-mod sessions;
 mod size;
 mod sweep;
 mod time;
