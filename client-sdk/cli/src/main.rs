@@ -3,6 +3,8 @@
 //! Exit codes: 0 done, 1 refused or failed, 2 usage. A failure is one line on standard error that says what
 //! to do; with `--json` it is also one object on standard output. See `args` for the list of commands.
 
+#[cfg(test)]
+mod advice;
 mod args;
 mod commands;
 mod confirm;

@@ -46,7 +46,7 @@ fn of_a_patient(problem: Problem) -> Option<&'static str> {
             "it begins later by the server's clock: set the clock of this machine right, or wait"
         }
         Problem::PermissionSpent | Problem::BytesSpent => "permit again, with more uses or bytes",
-        Problem::PermissionRevoked => "there is nothing left to do: medvault permissions shows it",
+        Problem::PermissionRevoked => "there is nothing left to do: see medvault permissions",
         Problem::RequestAnswered => "see what you have answered: medvault permissions, medvault history",
         Problem::RequestExpired => {
             "whoever asked has to ask again; if it should still be open, set the clock of this machine right"

@@ -179,7 +179,7 @@ fn in_force<T>(used: client_sdk::Result<T>, pages: Vec<Page>) -> Result<(T, Vec<
             if matches!(error, client_sdk::Error::Unreachable { .. }) {
                 for page in keep(pages) {
                     note(&format!(
-                        "{page} is kept, since it may be in force: look at medvault device list when the server answers again."
+                        "{page} is kept, since it may be in force: look at `medvault device list` when the server answers again."
                     ));
                 }
             }
@@ -203,7 +203,7 @@ fn to_leave(members: &[String]) -> String {
     let text = |member: &String| {
         format!(
             "{member} stays for a week, so that nobody who has one device of yours can take it from you. Then this device removes \
-             it, with the next command that needs the server. It goes at once with medvault device remove {member} --lost on another \
+             it, with the next command that needs the server. It goes at once with `medvault device remove {member} --lost` on another \
              device.\n"
         )
     };
