@@ -2,6 +2,7 @@
 //! as such, so that a bad event hides no good one.
 
 mod emergency;
+mod newest;
 
 use std::time::Duration;
 
@@ -132,6 +133,15 @@ pub struct InboxEvent {
     pub bytes: Option<u64>,
     /// The sealed text, opened; or why the event does not verify.
     pub text: Option<String>,
+}
+
+/// The newest events of an inbox.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NewestEvents {
+    /// In order, the newest last.
+    pub events: Vec<InboxEvent>,
+    /// How many events there are before them.
+    pub earlier: u64,
 }
 
 /// Whose inbox is read.

@@ -109,7 +109,7 @@ pub use self::{
     connect::{CertificateFault, proxy, trace},
     error::{Error, Reader, Result},
     home::{CheckedHome, Unlock, change_unlock, check_home},
-    inbox::{EventKind, InboxEvent},
+    inbox::{EventKind, InboxEvent, NewestEvents},
     institution::{
         EmergencyKey, Fetched, FetchedPart, FetchedRecord, Institution, NewTerminal, Rotated, Sent,
         TerminalInfo,

@@ -8,8 +8,8 @@ use std::{
 };
 
 use client_sdk::{
-    Audited, DirectoryEntry, Error, InboxEvent, Institution, LookAlikes, Patient, Registrar, Unlock, Vouched,
-    WitnessPolicy,
+    Audited, DirectoryEntry, Error, InboxEvent, Institution, LookAlikes, NewestEvents, Patient, Registrar,
+    Unlock, Vouched, WitnessPolicy,
     patient::{DelegationInfo, News, NewsKind, Rewrapped},
 };
 use zeroize::Zeroizing;
@@ -336,6 +336,13 @@ impl Member {
         match self {
             Self::Patient(patient) => patient.inbox(after, wait).await,
             Self::Institution(institution) => institution.inbox(after, wait).await,
+        }
+    }
+
+    pub(crate) async fn newest_events(&self, most: u64, since: u64) -> client_sdk::Result<NewestEvents> {
+        match self {
+            Self::Patient(patient) => patient.newest_events(most, since).await,
+            Self::Institution(institution) => institution.newest_events(most, since).await,
         }
     }
 }

@@ -17,6 +17,7 @@ mod progress;
 mod qr;
 mod shorthand;
 mod views;
+mod window;
 mod words;
 
 use std::{process::ExitCode, time::Duration};

@@ -44,7 +44,7 @@ pub use self::{
 use crate::{
     Audited, DirectoryEntry, InboxEvent, Progress, Provenance, Result, Vouched,
     home::Home,
-    inbox::Reader,
+    inbox::{NewestEvents, Reader},
     keystore::{KeyStoreError, open_by_any},
     patient::{SenderId, SenderInfo},
     session::Session,
@@ -233,10 +233,22 @@ impl Institution {
     /// As there.
     pub async fn inbox(&self, after: u64, wait: Option<Duration>) -> Result<Vec<InboxEvent>> {
         self.keep_up().await?;
-        let reader = Reader::Institution {
+        self.session.inbox(&self.reader(), after, wait).await
+    }
+
+    /// As [`crate::Patient::newest_events`].
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn newest_events(&self, most: u64, since: u64) -> Result<NewestEvents> {
+        self.keep_up().await?;
+        self.session.newest_events(&self.reader(), most, since).await
+    }
+
+    fn reader(&self) -> Reader<'_> {
+        Reader::Institution {
             id: self.id(),
             keys: &*self.keys.store,
-        };
-        self.session.inbox(&reader, after, wait).await
+        }
     }
 }

@@ -124,7 +124,7 @@ use crate::{
     clock::Moment,
     connect::bootstrap,
     home::{ClosedHome, Home, Kind, Pins, Principal},
-    inbox::Reader,
+    inbox::{NewestEvents, Reader},
     session::{Session, blocking},
 };
 
@@ -333,6 +333,16 @@ impl Patient {
     /// Of the connection alone; an event that does not verify is reported as such.
     pub async fn inbox(&self, after: u64, wait: Option<Duration>) -> Result<Vec<InboxEvent>> {
         self.session.inbox(&Reader::Patient(self), after, wait).await
+    }
+
+    /// At most `most` of her newest events, and none that arrived before `since`, in milliseconds since 1970.
+    ///
+    /// # Errors
+    /// As [`Self::inbox`].
+    pub async fn newest_events(&self, most: u64, since: u64) -> Result<NewestEvents> {
+        self.session
+            .newest_events(&Reader::Patient(self), most, since)
+            .await
     }
 
     /// Blocks a sender, whose unanswered things are deleted; or takes that back. It is told what anybody is told of whom she has

@@ -24,6 +24,7 @@ mod homes;
 mod index;
 mod institutions;
 mod institutions_cli;
+mod large;
 mod log;
 mod machine;
 mod model;

@@ -19,12 +19,13 @@ use super::{
 use pb::event::What;
 
 impl Vault {
-    /// The caller's events after this number, oldest first.
+    /// The caller's events after this number, oldest first, and the number of the newest.
     ///
     /// # Errors
     /// Those of the store.
     pub async fn inbox(&self, caller: &Caller, after: u64, limit: usize) -> Result<pb::InboxPage, Refusal> {
-        let first = tables::inbox(caller.principal(), after.saturating_add(1));
+        let principal = caller.principal();
+        let first = tables::inbox(principal, after.saturating_add(1));
         let (mut events, _) = self.shared.short_page(first, limit).await?;
         for event in &mut events {
             // Receipts come to the patient whose vault they are about.
@@ -33,7 +34,12 @@ impl Vault {
                 self.shared.complete(patient, receipt).await?;
             }
         }
-        Ok(pb::InboxPage { events })
+        let count = tables::count(principal, Counted::Inbox);
+        let count = count.get(&*self.shared.ledger).await?.unwrap_or_default();
+        Ok(pb::InboxPage {
+            events,
+            newest: count.value,
+        })
     }
 
     /// Resolves once something may have come. It counts from its creation on, not from its first poll:

@@ -17,20 +17,22 @@ use client_sdk::{
 use serde::Serialize;
 
 use crate::{
+    args::since,
     commands::verify::Case,
     context::Context,
     failure::Failure,
     new_file::NewFile,
     output::{Report, moment, party, plain, table, timestamp},
     views::size,
+    window::{self, Window},
 };
 
 /// Which part of the history, and how closely it is looked at.
 #[derive(Args, Debug, Default)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Options {
-    /// From this day or moment on (UTC)
-    #[arg(long, value_name = "DATE", value_parser = date)]
+    /// From then on: a day or moment (UTC), or how long ago (`30d`)
+    #[arg(long, visible_alias = "since", value_name = "DATE", value_parser = since)]
     from: Option<u64>,
     /// Before this day or moment (UTC)
     #[arg(long, value_name = "DATE", value_parser = date)]
@@ -38,11 +40,13 @@ pub(crate) struct Options {
     /// What concerns this institution alone: id or name; those with names that look alike are shown together
     #[arg(long, value_name = "INSTITUTION")]
     institution: Option<String>,
+    #[command(flatten)]
+    window: Window,
     /// Check every signature, receipt and number, hold all of it against the vault, and say what was checked
     #[arg(long)]
     verify: bool,
     /// Write the case of one permission, with every signature and proof, to this new file
-    #[arg(long, value_name = "FILE", requires = "permission", conflicts_with_all = ["verify", "from", "to", "institution"])]
+    #[arg(long, value_name = "FILE", requires = "permission", conflicts_with_all = ["verify", "from", "to", "institution", "last", "all"])]
     export: Option<PathBuf>,
     /// The permission whose case is written
     #[arg(long, value_name = "PERMISSION", requires = "export")]
@@ -52,6 +56,8 @@ pub(crate) struct Options {
 const EXAMPLES: &str = "\
 Examples:
   medvault history
+  medvault history --since 30d
+  medvault history --last 200
   medvault history --institution 'St. Anna' --from 2026-01-01 --to 2026-02-01
   medvault history --verify --json
   medvault history --export case.pb --permission perm_ae5…
@@ -68,11 +74,11 @@ pub(crate) async fn run(context: &Context, options: Options) -> Result<(), Failu
     let patient = context.patient_online().await?;
     if !options.verify {
         let items = patient.history().await?;
-        return context.print(&History::of(&items, &options));
+        return context.print(&History::of(&items, &options, context.json()));
     }
     let check = patient.check_history().await?;
     let report = Verified {
-        history: History::of(&check.items, &options),
+        history: History::of(&check.items, &options, context.json()),
         checked: Checked::from(&check),
     };
     if check.holds() {
@@ -108,31 +114,49 @@ fn date(text: &str) -> Result<u64, String> {
 #[derive(Serialize)]
 struct History {
     history: Vec<Entry>,
-    /// What each institution did, in what is shown.
+    /// How many entries before those were left out by `--last`.
+    earlier: u64,
+    /// What each institution did, in all that was asked for, shown or left out.
     totals: Vec<Total>,
 }
 
 impl History {
-    fn of(items: &[HistoryItem], options: &Options) -> Self {
-        let shown: Vec<Entry> = items
+    fn of(items: &[HistoryItem], options: &Options, json: bool) -> Self {
+        let fit: Vec<Entry> = items
             .iter()
             .filter(|item| options.shows(item))
             .map(Entry::from)
             .collect();
         let mut totals: BTreeMap<String, Total> = BTreeMap::new();
-        for entry in &shown {
+        for entry in &fit {
             if let Some(id) = &entry.institution_id {
                 totals.entry(id.clone()).or_default().add(entry);
             }
         }
+        let (shown, earlier) = options.newest(fit, json);
         Self {
             history: shown,
+            earlier,
             totals: totals.into_values().collect(),
         }
     }
 }
 
 impl Options {
+    /// The newest of these, as many as are shown, and how many are left out. What is not proven is never left out.
+    fn newest(&self, fit: Vec<Entry>, json: bool) -> (Vec<Entry>, u64) {
+        let all = fit.len() as u64;
+        let most = self.window.most(json, self.from.is_some());
+        let left = all.saturating_sub(most.unwrap_or(all));
+        let shown: Vec<Entry> = (0..)
+            .zip(fit)
+            .filter(|(at, entry)| *at >= left || entry.problem.is_some())
+            .map(|(_, entry)| entry)
+            .collect();
+        let earlier = all - shown.len() as u64;
+        (shown, earlier)
+    }
+
     /// An entry that is not proven may be anybody's: it is always shown.
     fn shows(&self, item: &HistoryItem) -> bool {
         let in_time = self.from.is_none_or(|from| from <= item.at) && self.to.is_none_or(|to| item.at < to);
@@ -425,7 +449,8 @@ impl Report for History {
         if self.history.is_empty() {
             return "Nothing has happened yet.\n".to_owned();
         }
-        let mut text = table(
+        let mut text = window::earlier(self.earlier, "history");
+        text += &table(
             [
                 "#", "WHEN", "WHO", "WHAT", "UNDER", "RECORDS", "FOR", "BYTES", "TOTAL", "BY", "PROOF",
             ],

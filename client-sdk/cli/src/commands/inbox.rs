@@ -5,18 +5,20 @@ mod senders;
 use std::{fmt::Write, time::Duration};
 
 use clap::Args;
-use client_sdk::{InboxEvent, LookAlikes, PatientId, Purpose, inbox::Party};
+use client_sdk::{InboxEvent, LookAlikes, NewestEvents, PatientId, Purpose, inbox::Party};
 use serde::Serialize;
 
 use crate::{
+    args::since,
     commands::{
         delegate,
         directory::{looks_like, marks},
     },
-    context::Context,
+    context::{Context, Member},
     failure::Failure,
     output::{Report, moment, plain, timestamp},
     views::size,
+    window::{self, Window},
 };
 
 /// Which events, and whether to wait for one; or what to do about them.
@@ -29,16 +31,23 @@ pub(crate) struct Options {
     #[arg(long, value_name = "SECONDS")]
     wait: Option<u64>,
     /// Only events after the one with this number
-    #[arg(long, value_name = "N", default_value = "0")]
-    after: u64,
+    #[arg(long, value_name = "N", conflicts_with_all = ["last", "all", "since"])]
+    after: Option<u64>,
+    /// Only what arrived since then: how long ago (`3d`), a day, or a moment with its offset
+    #[arg(long, value_name = "WHEN", value_parser = since)]
+    since: Option<u64>,
+    #[command(flatten)]
+    window: Window,
     /// Show what institutions ask this patient, who has made you her delegate, and is still open
-    #[arg(long, value_name = "PATIENT", conflicts_with_all = ["wait", "after"])]
+    #[arg(long, value_name = "PATIENT", conflicts_with_all = ["wait", "after", "since", "last", "all"])]
     acting_for: Option<PatientId>,
 }
 
 const EXAMPLES: &str = "\
 Examples:
   medvault inbox
+  medvault inbox --since 3d
+  medvault inbox --last 200
   medvault inbox --after 12 --wait 60 --json
   medvault inbox --acting-for pat_ae5…
   medvault inbox delete req_ae5…          what you will not answer
@@ -55,7 +64,7 @@ pub(crate) async fn run(context: &Context, options: Options) -> Result<(), Failu
     }
     let wait = options.wait.map(Duration::from_secs);
     let member = context.member().await?;
-    let events = member.inbox(options.after, wait).await?;
+    let NewestEvents { events, earlier } = read(&member, &options, wait, context.json()).await?;
     let alike = member.look_alikes().await?;
     let marked = |event: &InboxEvent| Event {
         from_looks_like: party_alike(&alike, Some(&event.from)),
@@ -64,12 +73,41 @@ pub(crate) async fn run(context: &Context, options: Options) -> Result<(), Failu
     };
     context.print(&Inbox {
         events: events.iter().map(marked).collect(),
+        earlier,
     })
+}
+
+/// What is asked for. Whoever waits has seen what is there, and wants what comes.
+async fn read(
+    member: &Member,
+    options: &Options,
+    wait: Option<Duration>,
+    json: bool,
+) -> Result<NewestEvents, Failure> {
+    let most = options.window.most(json, options.since.is_some());
+    if options.after.is_some() || (most.is_none() && options.since.is_none()) {
+        let events = member.inbox(options.after.unwrap_or_default(), wait).await?;
+        return Ok(NewestEvents { events, earlier: 0 });
+    }
+    let since = options.since.unwrap_or_default();
+    let newest = member.newest_events(most.unwrap_or(u64::MAX), since).await?;
+    if newest.events.is_empty() && wait.is_some() {
+        let events = member.inbox(newest.earlier, wait).await?;
+        return Ok(NewestEvents { events, ..newest });
+    }
+    Ok(newest)
 }
 
 #[derive(Serialize)]
 struct Inbox {
     events: Vec<Event>,
+    /// How many there are before those that are shown, where the newest were asked for.
+    #[serde(skip_serializing_if = "is_zero")]
+    earlier: u64,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 #[derive(Serialize)]
@@ -159,10 +197,11 @@ fn party_alike(alike: &LookAlikes, party: Option<&Party>) -> Vec<String> {
 
 impl Report for Inbox {
     fn text(&self) -> String {
-        if self.events.is_empty() {
-            "Nothing has arrived.\n".to_owned()
-        } else {
-            self.events.iter().map(Event::block).collect()
+        let blocks: String = self.events.iter().map(Event::block).collect();
+        match (self.events.is_empty(), self.earlier) {
+            (true, 0) => "Nothing has arrived.\n".to_owned(),
+            (true, earlier) => window::earlier(earlier, "inbox") + "Nothing has arrived since.\n",
+            (false, earlier) => window::earlier(earlier, "inbox") + &blocks,
         }
     }
 }
@@ -243,6 +282,7 @@ mod tests {
     fn json_has_the_promised_fields_and_leaves_out_what_is_not_there() {
         let inbox = Inbox {
             events: vec![Event::from(&permission())],
+            earlier: 0,
         };
         let event = json!({
             "id": 7,
