@@ -173,6 +173,17 @@ pub enum Error {
         /// The rule that does not hold.
         cause: String,
     },
+    /// More records than one permission names.
+    #[error(
+        "{found} records are too many for one permission, which names at most {most}: permit the collection that they lie in \
+         (--collection NAME; with --until-now only what lies there now), or fewer of them (--from, --to, --type)"
+    )]
+    TooManyRecords {
+        /// How many were chosen.
+        found: usize,
+        /// How many a permission names.
+        most: usize,
+    },
     /// The newest vault root key is none that this device can open (DEV-30).
     #[error(
         "the root key of epoch {epoch}, put by the device {by:?} at {}, does not open here, or not lead to the one before: if that device \
@@ -452,6 +463,7 @@ impl Error {
             Self::RecoveryWords(_) => "recovery-words",
             Self::UnknownRecovery => "unknown-recovery",
             Self::WrongShare { .. } => "wrong-share",
+            Self::TooManyRecords { .. } => "too-many-records",
             Self::Usage(_) => "usage",
             Self::SourceChanged { .. } => "source-changed",
             Self::Exists { .. } => "exists",

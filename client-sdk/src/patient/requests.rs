@@ -10,7 +10,7 @@ use protocol_spec::{
     ids::{CollectionId, PermissionId, RecordId, RequestId},
     messages::{self as pb, RequestState, stored_request::Request},
     patient::PatientSigned,
-    permission::{Kind, Replaces},
+    permission::{Kind, MAX_RECORDS, Replaces},
     purpose::Purpose,
     statement::Signed,
 };
@@ -314,5 +314,65 @@ pub(crate) fn chosen(
             "no record fits the conditions: list the records with their types and dates".into(),
         ));
     }
+    // Said before anything is signed.
+    if own.len() > MAX_RECORDS {
+        return Err(Error::TooManyRecords {
+            found: own.len(),
+            most: MAX_RECORDS,
+        });
+    }
     Ok(own)
+}
+
+#[cfg(test)]
+mod tests {
+    use crypto::DataKey;
+    use protocol_spec::{
+        hash::ContentRoot,
+        ids::{CollectionId, InstitutionId, VersionId},
+        index::IndexEntry,
+    };
+
+    use super::*;
+
+    fn record(number: u64) -> OwnRecord {
+        let mut id = [0; 16];
+        id[8..].copy_from_slice(&number.to_be_bytes());
+        OwnRecord {
+            entry: IndexEntry {
+                number,
+                record_id: RecordId::from_bytes(id),
+                version_id: VersionId::from_bytes(id),
+                collection_id: CollectionId::DEFAULT,
+                content_root: ContentRoot::from_bytes([3; 32]),
+                stream_len: 4,
+                received: 5,
+                institution_id: InstitutionId::from_bytes([6; 32]),
+                permission_id: PermissionId::from_bytes([7; 16]),
+                parts: Vec::new(),
+            },
+            key: DataKey::from_bytes(&[9; 32]),
+        }
+    }
+
+    /// PRM-4: what does not fit into one permission is said before anything is signed, with what does.
+    #[test]
+    fn as_many_records_as_a_permission_names_can_be_chosen() {
+        let choose = |count: usize| {
+            let own = (0..count as u64).map(record).collect();
+            chosen((own, Vec::new()), &Selection::All, &Conditions::default())
+        };
+        assert_eq!(choose(MAX_RECORDS).unwrap().len(), MAX_RECORDS);
+        for count in [MAX_RECORDS + 1, 15_083] {
+            let error = choose(count).err().unwrap().to_string();
+            assert!(
+                error.starts_with(&format!("{count} records are too many")),
+                "{error}"
+            );
+            assert!(
+                error.contains("at most 4096") && error.contains("--collection NAME"),
+                "{error}"
+            );
+        }
+    }
 }
