@@ -9,7 +9,7 @@ use protocol_spec::{
 };
 
 use super::{EventKind, InboxEvent, Party, check, party, tampered, verify};
-use crate::{Patient, Result, session::Session};
+use crate::{Error, Patient, Result, patient::OpenedBy, session::Session};
 
 impl Session {
     /// Somebody's emergency collection was opened: hers, or that of a patient whose guardian she is.
@@ -22,9 +22,7 @@ impl Session {
         let opening = self.emergency_opening(message)?;
         let institution = self.institution(opening.institution_id).await?;
         let text = if opening.patient_id == patient.id() {
-            "your emergency collection was opened; when the emergency is over, make a new card: \
-             medvault emergency card --pdf FILE"
-                .to_owned()
+            afterwards(patient.opened_by(&opening.card_key).await)?
         } else {
             format!("the emergency collection of {} was opened", opening.patient_id)
         };
@@ -68,6 +66,27 @@ impl Session {
             ..blank
         })
     }
+}
+
+/// What she can do when the emergency is over: the institution knows the half that it was opened with, and that one half ends by
+/// what ends its permission. A new card leaves a guardian's half as it is (EMG-5).
+fn afterwards(opened_by: Result<OpenedBy>) -> Result<String> {
+    const CARD: &str = "make a new card: medvault emergency card --pdf FILE";
+    let what = "your emergency collection was opened";
+    Ok(match opened_by {
+        Ok(OpenedBy::Card) => format!("{what} with your card; when the emergency is over, {CARD}"),
+        Ok(OpenedBy::Guardian(guardian)) => format!(
+            "{what} with the help of your guardian {guardian}; when the emergency is over, end what this help can open: \
+             medvault emergency guardian remove {guardian}; you can then name her anew"
+        ),
+        Ok(OpenedBy::Ended) => format!("{what}; what it was opened with opens nothing any more"),
+        Err(error @ (Error::Unreachable { .. } | Error::HomeLocked { .. })) => return Err(error),
+        // Her permissions cannot be read: the event itself is proven, and is not hidden for that.
+        Err(_) => format!(
+            "{what}; when the emergency is over, {CARD}; and if a guardian has helped, remove her and name her anew: \
+             medvault emergency guardian list"
+        ),
+    })
 }
 
 /// The patient has objected.

@@ -23,6 +23,7 @@ use protocol_spec::{
     permission::{Kind, PermissionBody},
 };
 
+pub(crate) use self::guardians::OpenedBy;
 pub use self::{
     card::{EmergencyCard, MadeCard},
     guardians::{GuardianInfo, HelpInfo},

@@ -81,6 +81,7 @@ use protocol_spec::{
     patient::DeviceChain,
 };
 
+pub(crate) use self::emergency::OpenedBy;
 use self::{
     acts::SeenActs,
     keys::{DeviceKeys, Keys},

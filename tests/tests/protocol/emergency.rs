@@ -97,6 +97,29 @@ impl Scene {
         events.iter().map(|event| text(event, "kind")).collect()
     }
 
+    /// What the inbox says of the newest opening.
+    fn advice(&self) -> Result<String> {
+        let inbox = self.patient.run(&["inbox"])?;
+        let events = inbox["events"].as_array().context("no events")?;
+        let opened = events.iter().rfind(|event| event["kind"] == "emergency-opened");
+        text(opened.context("nothing was opened")?, "text")
+    }
+
+    /// Runs the command that the inbox advises after the newest opening, which begins so.
+    fn follow(&self, begins: &str) -> Result<()> {
+        let advice = self.advice()?;
+        let at = advice.find(&format!("medvault {begins}"));
+        let command = at.and_then(|at| advice.get(at..)).context(advice.clone())?;
+        let command = command.split(';').next().unwrap_or_default();
+        let page = self.world.path("advised.pdf").display().to_string();
+        let words = command.split_whitespace().skip(1);
+        let words: Vec<&str> = words
+            .map(|word| if word == "FILE" { page.as_str() } else { word })
+            .collect();
+        self.patient.run(&words)?;
+        Ok(())
+    }
+
     fn history_holds(&self) -> Result<Vec<String>> {
         let history = self.patient.run(&["history", "--verify"])?;
         ensure!(history["checked"]["holds"] == true, "{history}");
@@ -266,6 +289,44 @@ fn a_guardian_helps_unless_the_patient_objects() -> Result<()> {
             "{want} is not in {kinds:?}"
         );
     }
+    Ok(())
+}
+
+/// Chapter 6 of emergency.md: what the inbox advises after an opening ends what was opened with. A new card does not end a guardian's help.
+#[test]
+fn what_the_inbox_advises_after_an_opening_ends_it() -> Result<()> {
+    let scene = Scene::set()?;
+    let (guardian, guardian_id) = scene.world.patient("guardian")?;
+    let add = ["emergency", "guardian", "add", &guardian_id, "--wait", "1s"];
+    scene.patient.run(&add)?;
+    guardian.run(&["emergency", "guardian", "accept", &scene.patient_id])?;
+    let help = ["emergency", "help", "--patient", &scene.patient_id];
+    guardian.run(&[&help[..], &["--institution", "Ambulance"]].concat())?;
+    std::thread::sleep(Duration::from_millis(1100));
+    assert_eq!(scene.open(&[])?, set(&["allergies"]));
+    scene.card("card.pdf")?;
+    assert_eq!(
+        scene.open(&[])?,
+        set(&["allergies"]),
+        "a new card is no end of a guardian's help"
+    );
+
+    scene.follow("emergency guardian remove")?;
+    let refused = scene.refused(&scene.ambulance, &[])?;
+    ensure!(
+        ["not-permitted", "unknown"].contains(&problem(&refused)),
+        "{refused:?}"
+    );
+    let ended = scene.advice()?;
+    ensure!(ended.contains("opens nothing any more"), "{ended}");
+
+    let (_, card) = scene.card("second.pdf")?;
+    assert_eq!(scene.open(&["--card", &card])?, set(&["allergies"]));
+    ensure!(scene.advice()?.contains("with your card"), "{}", scene.advice()?);
+    scene.follow("emergency card --pdf")?;
+    let refused = scene.refused(&scene.ambulance, &["--card", &card])?;
+    ensure!(problem(&refused) == "not-permitted", "{refused:?}");
+    scene.history_holds()?;
     Ok(())
 }
 

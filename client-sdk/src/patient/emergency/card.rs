@@ -145,7 +145,7 @@ impl Sheet<'_> {
             9.0,
             LEFT,
             574.0,
-            "medvault emergency open --patient ID --card CODE --out DIR",
+            "medvault emergency open --patient ID --card - --out DIR   (it asks for the code)",
         );
         let y = page.labelled("Patient id", &self.patient.to_string(), 552.0);
         let y = page.labelled("Server link", &self.link.to_string(), y);

@@ -10,6 +10,7 @@ use protocol_spec::{
     emergency::{EmergencyTerms, GuardianTerms, MAX_WAIT, MIN_WAIT},
     field::SealedBytes,
     ids::{InstitutionId, PatientId, PermissionId, RequestId},
+    keys::IdentityKey,
     messages as pb,
     patient::{PatientSigned, PatientVerified},
     permission::{Kind, SignedPermission, VerifiedPermission},
@@ -54,6 +55,17 @@ pub struct HelpInfo {
     pub institution: InstitutionId,
     /// When the waiting time is over, in milliseconds since 1970.
     pub opens: u64,
+}
+
+/// What an emergency collection was opened with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OpenedBy {
+    /// The half on her card.
+    Card,
+    /// This guardian's half.
+    Guardian(PatientId),
+    /// A half that opens nothing any more.
+    Ended,
 }
 
 impl Patient {
@@ -283,6 +295,21 @@ impl Patient {
             }
         }
         Ok(found)
+    }
+
+    /// Whose half has this card key, among the emergency permissions that hold: the card's, or a guardian's.
+    pub(crate) async fn opened_by(&self, card_key: &IdentityKey) -> Result<OpenedBy> {
+        for OwnPermission {
+            permission, state, ..
+        } in self.emergency_own().await?
+        {
+            let terms = permission.emergency.filter(|terms| terms.card_key == *card_key);
+            if let (Some(terms), PermissionState::Live) = (terms, state) {
+                let guardian = terms.guardian.map(|named| named.guardian_id);
+                return Ok(guardian.map_or(OpenedBy::Card, OpenedBy::Guardian));
+            }
+        }
+        Ok(OpenedBy::Ended)
     }
 
     async fn emergency_own(&self) -> Result<Vec<OwnPermission>> {
