@@ -18,8 +18,9 @@ use serde_json::json;
 
 use crate::build;
 use crate::process::workspace_root;
-use play::Play;
-use table::{Control, Row, TestName, rows};
+pub(crate) use play::Play;
+pub(crate) use table::TestName;
+use table::{Control, Row, rows};
 use verdict::Verdict;
 
 /// Which, and how to report.

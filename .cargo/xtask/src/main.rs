@@ -1,4 +1,4 @@
-//! The project's own commands: `cargo xtask demo | test | check | build | bench | model | attacks | decryptor | formal | release`.
+//! The project's own commands: `cargo xtask demo | test | check | build | bench | model | attacks | rough | decryptor | formal | release`.
 //!
 //! Everything builds in the one dev profile and with whole-workspace features, so that RocksDB, by far the
 //! most expensive dependency, is compiled once and then reused by every command here.
@@ -16,6 +16,7 @@ mod model;
 mod prerequisites;
 mod process;
 mod release;
+mod rough;
 mod test;
 
 use std::process::ExitCode;
@@ -45,6 +46,8 @@ enum Command {
     Model,
     /// Play every attack of spec/attacks.md, and its negative control
     Attacks(attacks::Options),
+    /// Play the troubles that users of other systems report, of tests/ROUGH.md
+    Rough(rough::Options),
     /// Open the test vectors with a program in another language, written from the specification alone
     Decryptor(decryptor::Options),
     /// Build the programs that users trust, the same bytes on every machine, and say their digests
@@ -87,6 +90,7 @@ fn run(command: Command) -> Result<()> {
         Command::Check => check::run(),
         Command::Model => model::run(),
         Command::Attacks(options) => attacks::run(&options),
+        Command::Rough(options) => rough::run(&options),
         Command::Decryptor(options) => decryptor::run(&options),
         Command::Release(options) => release::run(&options),
         Command::Formal(options) => formal::run(&options),

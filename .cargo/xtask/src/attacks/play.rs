@@ -23,22 +23,22 @@ use crate::process::cargo;
 const NOTES: &str = "MEDVAULT_ATTACK_NOTES";
 
 /// What came of the tests.
-pub(super) struct Play {
+pub(crate) struct Play {
     outcomes: BTreeMap<TestName, Outcome>,
 }
 
 /// What came of one.
-pub(super) struct Outcome {
+pub(crate) struct Outcome {
     /// Whether it ran and ended well.
-    pub(super) passed: bool,
-    pub(super) notes: Vec<Note>,
+    pub(crate) passed: bool,
+    pub(crate) notes: Vec<Note>,
 }
 
 /// One side of an attack, as it was seen.
-pub(super) struct Note {
+pub(crate) struct Note {
     /// The defences that were off; none: the programs as they are.
-    pub(super) off: Vec<String>,
-    pub(super) succeeded: bool,
+    pub(crate) off: Vec<String>,
+    pub(crate) succeeded: bool,
 }
 
 /// A test program of the workspace.
@@ -49,7 +49,7 @@ struct Program {
 
 impl Play {
     /// Builds the test programs and runs exactly these tests.
-    pub(super) fn of(tests: BTreeSet<TestName>) -> Result<Self> {
+    pub(crate) fn of(tests: BTreeSet<TestName>) -> Result<Self> {
         let programs = programs()?;
         for test in &tests {
             if !programs.contains_key(&test.binary) {
@@ -91,7 +91,7 @@ impl Play {
         })
     }
 
-    pub(super) fn outcome(&self, test: &TestName) -> Option<&Outcome> {
+    pub(crate) fn outcome(&self, test: &TestName) -> Option<&Outcome> {
         self.outcomes.get(test)
     }
 }
