@@ -9,11 +9,7 @@
 mod keeper;
 mod pair;
 
-use std::{
-    fs, io,
-    path::PathBuf,
-    sync::Arc,
-};
+use std::{fs, io, path::PathBuf, sync::Arc};
 
 use protocol_spec::hash::Sha256Digest;
 use rustls::{

@@ -34,9 +34,8 @@ fn unreachable(proxy: Option<&str>) -> Error {
 /// OPR-6 to OPR-9: cause → code → what the text must say → what would be untrue.
 #[test]
 fn an_error_names_its_own_cause() {
-    let read_only = Error::io("cannot write in", Path::new("/home/pat/vault"))(
-        io::ErrorKind::ReadOnlyFilesystem.into(),
-    );
+    let read_only =
+        Error::io("cannot write in", Path::new("/home/pat/vault"))(io::ErrorKind::ReadOnlyFilesystem.into());
     let table: [(Error, &str, &[&str], &[&str]); 9] = [
         (
             certificate(CertificateFault::Ended { at: 0, now: 1 }),

@@ -359,12 +359,7 @@ struct Permitted {
 }
 
 impl Permitted {
-    fn new(
-        request: RequestId,
-        permission: PermissionId,
-        until: u64,
-        coverage: Option<CoverageView>,
-    ) -> Self {
+    fn new(request: RequestId, permission: PermissionId, until: u64, coverage: Option<CoverageView>) -> Self {
         Self {
             request_id: request.to_string(),
             permission_id: permission.to_string(),

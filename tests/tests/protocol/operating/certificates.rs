@@ -148,6 +148,9 @@ fn says(who: &Cli, code: &str, words: &[&str]) -> Result<()> {
     }
     ensure!(!refused.text.contains("get the link again"), "{refused:?}");
     // Once, and not for each thing that a command looks after on its way.
-    ensure!(refused.text.matches("its certificate").count() == 1, "{refused:?}");
+    ensure!(
+        refused.text.matches("its certificate").count() == 1,
+        "{refused:?}"
+    );
     Ok(())
 }
