@@ -78,7 +78,7 @@ fn a_home_does_not_follow_to_another_server() -> Result<()> {
     Ok(())
 }
 
-/// OPR-10, ATK-105: somebody shows the operator's and the registrar's keys, which everybody knows, under a name of his own, in a link with
+/// OPR-10, ATK-97: somebody shows the operator's and the registrar's keys, which everybody knows, under a name of his own, in a link with
 /// the right fingerprint: he would see, from then on, when and how much is sent.
 #[test]
 fn keys_that_are_shown_prove_no_server() -> Result<()> {
