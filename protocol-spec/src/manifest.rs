@@ -201,7 +201,7 @@ mod tests {
             "series 1/IM_0001.dcm",
             "a\\b",
             "c:x",
-            &"nnn/".repeat(1000).trim_end_matches('/'),
+            "nnn/".repeat(1000).trim_end_matches('/'),
         ] {
             assert!(PartName::try_from((*good).to_owned()).is_ok());
         }

@@ -31,10 +31,8 @@ pub(crate) fn of_json(file: &mut (impl Read + Seek)) -> Option<Description> {
         one.root(b"");
         let whole = json::object(&mut bytes, &mut one).is_ok();
         let kind = one.resource.kind.as_slice();
-        if !whole && !(bytes.is_cut() && is_kind(kind)) {
-            return None;
-        }
-        if !is_kind(kind) {
+        let ends_well = whole || bytes.is_cut();
+        if !ends_well || !is_kind(kind) {
             return None;
         }
         let one = one.described(JSON, whole);

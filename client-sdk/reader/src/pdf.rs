@@ -89,9 +89,8 @@ fn date(text: &[u8]) -> Option<Days> {
 /// `<xmp:CreateDate>2026-05-01T…<` or `xmp:CreateDate="2026-05-01T…"`.
 fn by_metadata(part: &[u8]) -> Option<Days> {
     last(part, b"CreateDate", |rest| {
-        let rest = match rest {
-            [b'>', rest @ ..] | [b'=', b'"' | b'\'', rest @ ..] => rest,
-            _ => return None,
+        let ([b'>', rest @ ..] | [b'=', b'"' | b'\'', rest @ ..]) = rest else {
+            return None;
         };
         let rest = rest.get(..LONGEST_DATE).unwrap_or(rest);
         let end = rest.iter().position(|byte| matches!(byte, b'<' | b'"' | b'\''))?;

@@ -699,7 +699,7 @@ mod tests {
         use std::os::unix::fs::PermissionsExt;
         let dir = tree(&["x", "y"]);
         let path = dir.path().join("study/y");
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0)).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o000)).unwrap();
         if File::open(&path).is_ok() {
             // Root reads everything.
             return;

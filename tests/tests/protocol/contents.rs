@@ -362,9 +362,9 @@ fn names_that_other_systems_do_not_hold_are_carried() -> Result<()> {
         received.keys().map(|name| name.to_lowercase()).collect();
     ensure!(folded.len() == names.len(), "{received:?}");
     let held = |name: &&String| {
-        let parts = name.split('/');
+        let mut parts = name.split('/');
         !name.contains(['\\', ':', '?', '*', '"', '<', '>', '|'])
-            && parts.fold(true, |held, part| held && !part.ends_with([' ', '.']))
+            && parts.all(|part| !part.ends_with([' ', '.']))
     };
     ensure!(
         received.keys().filter(held).count() == names.len(),

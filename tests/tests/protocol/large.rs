@@ -18,6 +18,8 @@ async fn the_newest_are_shown_and_how_many_are_not() -> Result<()> {
     let world = World::start_with(&often)?;
     let (patient, id) = world.patient("patient")?;
     let (clinic, _) = world.institution("Clinic")?;
+    // Of one whom she knows, more is taken than of a stranger (ACC-8).
+    patient.run(&["upload", "request", "--to", "Clinic", "--text", "t"])?;
     let unlock = Unlock::KeyFile(clinic.home().with_extension("key"));
     let asking = Institution::open(clinic.home(), &unlock).await?;
     for number in 0..ASKED {

@@ -188,7 +188,7 @@ fn read_only(who: &Cli, args: &[&str]) -> Result<Option<std::process::Output>> {
         return Ok(Some(output));
     }
     ensure!(std::env::var_os("CI").is_none(), "no mount namespace: {said}");
-    println!("SKIPPED: no mount namespace for a read-only home: {said}");
+    eprintln!("SKIPPED: no mount namespace for a read-only home: {said}");
     Ok(None)
 }
 
