@@ -86,7 +86,8 @@ fn read() -> Result<Vec<Row>> {
 /// The rows of the page's table, whose first cell is a number.
 fn rows(page: &str) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
-    for line in page.lines().filter(|line| line.starts_with('|')) {
+    let is_row = |line: &&str| line.starts_with("| ");
+    for line in page.lines().filter(is_row) {
         let cells: Vec<&str> = line.trim_matches('|').split(" | ").map(str::trim).collect();
         let [kind, trouble, tests, seen] = cells.as_slice() else {
             bail!("{PAGE}: a row has four cells, this has not: {line}");
