@@ -11,7 +11,7 @@ use crate::attacks::{Play, TestName};
 use crate::build;
 use crate::process::workspace_root;
 
-/// Which, and how to report.
+/// Which kinds of trouble to play, and whether to report as a table or as JSON.
 #[derive(Args)]
 #[command(after_help = "Examples:\n  cargo xtask rough\n  cargo xtask rough 4 10 --json")]
 pub(crate) struct Options {
@@ -27,7 +27,7 @@ struct Row {
     kind: u32,
     trouble: String,
     tests: Vec<TestName>,
-    /// What a person sees now.
+    /// What the programs show a person in that trouble.
     seen: String,
 }
 

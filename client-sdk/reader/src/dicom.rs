@@ -132,13 +132,13 @@ impl Syntax {
 
 type Tag = (u16, u16);
 
-/// What stands before a value.
+/// The header of a data element, which stands before its value (PS3.5 section 7.1).
 #[derive(Debug)]
 struct Element {
     tag: Tag,
-    /// None: up to a delimiter.
+    /// Bytes of the value; none where the length is undefined, and a delimiter ends the value.
     length: Option<u32>,
-    /// Nobody has said what it is.
+    /// The VR is UN: what the value holds is unknown.
     unknown: bool,
 }
 

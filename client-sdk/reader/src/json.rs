@@ -4,13 +4,13 @@ use std::io::Read;
 
 use crate::bytes::{Bytes, keep};
 
-/// Hears what a text says. An array is as its elements one behind the other.
+/// Receives the members and values of a JSON text in their order. The elements of an array come one behind the other, within the member that has the array.
 pub(crate) trait Visit {
-    /// A member begins, or an element.
+    /// A member of an object begins; its name comes without quotes and escapes.
     fn enter(&mut self, name: &[u8]);
-    /// Its value is this.
+    /// A string, a number or a word: the value of the member that was entered last, or an element of its array.
     fn value(&mut self, value: &[u8]);
-    /// It ends.
+    /// The member that was entered last ends.
     fn leave(&mut self);
 }
 

@@ -192,7 +192,7 @@ fn ends(not_before: Option<u64>, expires: Duration) -> u64 {
     not_before.map_or_else(|| from_now(expires), |begins| begins.saturating_add(life))
 }
 
-/// What is permitted.
+/// The records that a permission is to name: a whole collection, or single ones.
 enum Of {
     Collection(InCollection),
     Records(Selection),

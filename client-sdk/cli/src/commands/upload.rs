@@ -145,7 +145,7 @@ async fn blocking(
     Ok(listed.map_err(|_| Failure::usage("the files could not be looked into: try again"))??)
 }
 
-/// What would be sent.
+/// Answer of `upload send --dry-run`: the files that a run without it would send.
 #[derive(Serialize)]
 #[serde(transparent)]
 struct Taken(TakenView);
