@@ -381,7 +381,7 @@ pub enum Error {
     #[error("{0}")]
     Usage(String),
     /// A file changed or vanished while it was read; nothing was committed.
-    #[error("{} changed or vanished while it was read: leave it alone and send it again", path.display())]
+    #[error("{} changed or vanished while it was read: leave it alone and send it again; no use is spent", path.display())]
     SourceChanged {
         /// The file.
         path: PathBuf,
@@ -492,8 +492,8 @@ impl Error {
     /// Whether a transfer that ended so cannot be taken up again: refused for good, or its source has changed.
     pub(crate) fn is_final(&self) -> bool {
         use Problem::{
-            Internal, LeafConflict, LogContradicted, SignatureExpired, StorageFull, TooMany, TooSlow,
-            Unavailable,
+            Internal, LeafConflict, LogContradicted, PermissionInUse, RecordDamaged, SignatureExpired,
+            StorageFull, TooMany, TooSlow, Unavailable,
         };
         match self {
             Self::SourceChanged { .. } => true,
@@ -502,6 +502,8 @@ impl Error {
                 Internal
                     | LeafConflict
                     | LogContradicted
+                    | PermissionInUse
+                    | RecordDamaged
                     | SignatureExpired
                     | StorageFull
                     | TooMany

@@ -111,8 +111,8 @@ pub use self::{
     home::{CheckedHome, Unlock, change_unlock, check_home},
     inbox::{EventKind, InboxEvent, NewestEvents},
     institution::{
-        EmergencyKey, Fetched, FetchedPart, FetchedRecord, Institution, NewTerminal, Rotated, Sent,
-        TerminalInfo,
+        EmergencyKey, FetchTerms, Fetched, FetchedPart, FetchedRecord, Institution, NewTerminal, Rotated,
+        SendTerms, Sent, TerminalInfo,
     },
     mirror::Audited,
     moving::{HomeServer, Moved, home_server, move_server},

@@ -111,6 +111,8 @@ problems! {
     RequestExpired = "request-expired", 409, "the request has expired";
     /// Permission and request do not belong together.
     RequestMismatch = "request-mismatch", 409, "the permission does not answer this request";
+    /// All uses or bytes that are left are held by sessions that are open.
+    PermissionInUse = "permission-in-use", 409, "open sessions hold what is left of the permission";
     /// The permission to be replaced has ended, or was used meanwhile.
     ReplacementConflict = "replacement-conflict", 409, "the permission to be replaced has ended or was used meanwhile";
     /// A permission over a record that is not there as described.
@@ -159,6 +161,8 @@ problems! {
     HeadersTooLarge = "headers-too-large", 431, "the header section is larger than the server accepts";
     /// The server's fault; the log has the cause.
     Internal = "internal", 500, "the server failed; the request may have been carried out";
+    /// A leaf fails its checksum: an operator restores it from a copy; nothing was charged for it.
+    RecordDamaged = "record-damaged", 500, "what the server has stored of this record is damaged";
     /// Shutting down or out of capacity.
     Unavailable = "unavailable", 503, "the server cannot answer now";
     /// A witness has seen another log, or more of it.

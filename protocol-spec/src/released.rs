@@ -5,6 +5,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     Error,
+    content::LEAF_LEN,
     field::Field,
     hash::Sha256Digest,
     ids::{RecordId, VersionId},
@@ -55,6 +56,12 @@ impl LeafRanges {
     /// First leaf and number of leaves of each range, in order.
     pub fn iter(&self) -> impl Iterator<Item = (u32, u32)> {
         self.0.iter().map(|&(first, end)| (first, end - first))
+    }
+
+    /// Bytes of these leaves, of a stream of this length.
+    pub fn bytes(&self, stream_len: u64) -> u64 {
+        let at = |leaf: u32| (u64::from(leaf) * LEAF_LEN).min(stream_len);
+        self.0.iter().map(|&(first, end)| at(end) - at(first)).sum()
     }
 
     /// All leaves of both.
@@ -206,6 +213,23 @@ mod tests {
             let told: Vec<u32> = ranges.iter().flat_map(|(first, count)| first..first + count).collect();
             prop_assert_eq!(told, all.into_iter().collect::<Vec<_>>());
             prop_assert_eq!(LeafRanges::try_from(Vec::from(&ranges)), Ok(ranges));
+        }
+    }
+
+    /// FLW-9
+    #[test]
+    fn bytes_are_those_of_the_leaves_each_once() {
+        let leaf = LEAF_LEN;
+        let stream = 3 * leaf + 100;
+        for (added, bytes) in [
+            (&[][..], 0),
+            (&[(0, 1)], leaf),
+            (&[(0, 2), (1, 1), (0, 1)], 2 * leaf),
+            (&[(3, 1)], 100),
+            (&[(0, 4), (3, 1)], stream),
+            (&[(7, 9)], 0),
+        ] {
+            assert_eq!(ranges(added).bytes(stream), bytes, "{added:?}");
         }
     }
 

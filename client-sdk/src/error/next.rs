@@ -96,6 +96,12 @@ fn of_an_institution(problem: Problem) -> Option<&'static str> {
 /// What is true for whoever reads it.
 fn of_anybody(problem: Problem) -> &'static str {
     match problem {
+        Problem::PermissionInUse => {
+            "wait until the other transfer under it is through, or take its place: --take-over"
+        }
+        Problem::RecordDamaged => {
+            "tell the operator which record it was, and fetch again when it is restored; the permission was not charged"
+        }
         Problem::UnsupportedVersion => "update this program",
         Problem::NotPermitted => "check the id, and that you use the right home",
         Problem::PermissionReplaced => "use the permission that took its place: look into the inbox",

@@ -2,10 +2,12 @@
 
 use crypto::{ExpectedPermission, OpenedPermission, RecipientSecret, permission::Granted};
 use protocol_spec::{
+    bodies::{ReleaseTicket, StandbyTicket},
     ids::{InstitutionId, PermissionId},
     keys::RecipientKey,
     messages::{self as pb, stored_request::Request},
     permission::{Kind, SignedPermission, VerifiedPermission},
+    statement::Signed,
 };
 
 use super::Institution;
@@ -13,6 +15,7 @@ use crate::{
     Error, Result,
     asked::Asked,
     connect::{Patience, Retry},
+    error::time,
     keystore::{KeyStore, KeyStoreError, StoredRecipient},
     session::Session,
 };
@@ -22,7 +25,29 @@ pub(crate) struct Delivered {
     pub(crate) permission: VerifiedPermission,
     /// What it answers, as the server says.
     pub(crate) request: Option<pb::StoredRequest>,
+    /// This institution's open sessions under it.
+    open: Vec<Open>,
     challenge: bytes::Bytes,
+}
+
+/// An open session, by its ticket, and whose key presented it.
+struct Open {
+    ticket: Ticket,
+    keyid: String,
+}
+
+enum Ticket {
+    Upload(StandbyTicket),
+    Release(ReleaseTicket),
+}
+
+impl Ticket {
+    fn expires(&self) -> u64 {
+        match self {
+            Self::Upload(ticket) => ticket.expires,
+            Self::Release(ticket) => ticket.expires,
+        }
+    }
 }
 
 impl Delivered {
@@ -31,8 +56,38 @@ impl Delivered {
         Self {
             permission,
             request: None,
+            open: Vec::new(),
             challenge,
         }
+    }
+
+    /// The open uploads, and whose key presented each.
+    pub(super) fn uploads(&self) -> Vec<(StandbyTicket, String)> {
+        let upload = |open: &Open| match &open.ticket {
+            Ticket::Upload(ticket) => Some((ticket.clone(), open.keyid.clone())),
+            Ticket::Release(_) => None,
+        };
+        self.open.iter().filter_map(upload).collect()
+    }
+
+    /// The open releases, and whose key presented each.
+    pub(super) fn releases(&self) -> Vec<(ReleaseTicket, String)> {
+        let release = |open: &Open| match &open.ticket {
+            Ticket::Release(ticket) => Some((ticket.clone(), open.keyid.clone())),
+            Ticket::Upload(_) => None,
+        };
+        self.open.iter().filter_map(release).collect()
+    }
+
+    /// Who else has a session, and until when, for people.
+    pub(super) fn others(&self, own: &str) -> Vec<String> {
+        let others = self.open.iter().filter(|open| open.keyid != own);
+        others
+            .map(|open| {
+                let until = time(open.ticket.expires());
+                format!("{} of your institution has it until {until} at most", open.keyid)
+            })
+            .collect()
     }
 }
 
@@ -49,6 +104,7 @@ impl Session {
             permission,
             request,
             challenge,
+            open,
             ..
         } = self.server.get(&format!("/v1/permissions/{id}")).await?;
         let permission = SignedPermission::try_from(permission)
@@ -70,11 +126,47 @@ impl Session {
         if let Some(head) = &permission.vault_head {
             self.met_head(permission.patient_id, head)?;
         }
+        let open = open.into_iter().map(|open| self.open_session(open, id, to));
         Ok(Delivered {
+            open: open.collect::<Result<_>>()?,
             permission,
             request,
             challenge,
         })
+    }
+
+    /// A session of this institution under this permission, as the operator has signed it.
+    fn open_session(&self, open: pb::OpenSession, id: PermissionId, to: InstitutionId) -> Result<Open> {
+        let pb::OpenSession {
+            standby_ticket,
+            release_ticket,
+            keyid,
+        } = open;
+        let operator = self.server.operator();
+        let (ticket, of) = if release_ticket.is_some() {
+            let ticket = Signed::<ReleaseTicket>::try_from(release_ticket)
+                .and_then(|ticket| ticket.verify(operator))
+                .map_err(Error::tampered(SESSION))?;
+            let of = (ticket.permission_id, ticket.institution_id);
+            (Ticket::Release(ReleaseTicket::clone(&ticket)), of)
+        } else {
+            let ticket = Signed::<StandbyTicket>::try_from(standby_ticket)
+                .and_then(|ticket| ticket.verify(operator))
+                .map_err(Error::tampered(SESSION))?;
+            let of = (ticket.permission_id, ticket.institution_id);
+            (Ticket::Upload(StandbyTicket::clone(&ticket)), of)
+        };
+        if of == (id, to) {
+            // Shown to people as it is.
+            let keyid = keyid
+                .chars()
+                .filter(char::is_ascii_graphic)
+                .take(MOST_KEYID)
+                .collect();
+            Ok(Open { ticket, keyid })
+        } else {
+            Err(Error::tampered(SESSION)("it is for something else"))
+        }
     }
 
     /// What a permission of kind download or reference answers, which comes with it.
@@ -162,3 +254,6 @@ impl Institution {
 }
 
 const WHAT: &str = "the permission";
+const SESSION: &str = "an open session";
+/// Characters of a key's id (API-5).
+const MOST_KEYID: usize = 64;

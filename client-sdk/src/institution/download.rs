@@ -11,21 +11,34 @@ use protocol_spec::{
     purpose::Purpose,
 };
 
-use super::{Fetched, FetchedRecord, Institution, delivery::Delivered, holding::Holding, release::Fetch};
+use super::{
+    Fetched, FetchedRecord, Institution, delivery::Delivered, finished::Finished, holding::Holding,
+    release::Fetch,
+};
 use crate::{
     Error, Progress, Result,
     session::blocking,
     transfer::{FetchJournal, FolderSink, Leaves, Sink, interrupted, receive},
 };
 
+/// How a fetch is presented.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct FetchTerms {
+    /// What the records are used for; without it, what was stated when it was asked for (CND-2).
+    pub purpose: Option<Purpose>,
+    /// Goes on with a release that another terminal of the institution has open under the permission (FLW-17). With its own,
+    /// which an earlier run has left, a client always does.
+    pub take_over: bool,
+}
+
 impl Institution {
     /// Presents a download or reference permission, and opens what it is for into `out/<record id>/…`. Files
     /// appear there only when all of them are verified. `purpose` is what they are used for; without it, what was stated
-    /// when it was asked for (CND-2).
+    /// when it was asked for (CND-2). Run again after an interruption, it goes on where it stopped.
     ///
     /// # Errors
     /// [`Error::Exists`], [`Error::Refused`], [`Error::Tampered`], [`Error::Interrupted`], and with a policy of witnesses
-    /// [`Error::NotWitnessed`] (LOG-23); nothing is left in `out` then.
+    /// [`Error::NotWitnessed`] (LOG-23); no file of it is in `out` then.
     pub async fn fetch(
         &self,
         permission: PermissionId,
@@ -33,9 +46,51 @@ impl Institution {
         out: &Path,
         progress: &dyn Progress,
     ) -> Result<Fetched> {
-        let out = out.to_owned();
-        let to_folder = |records: Vec<RecordId>| FolderSink::new(&out, &permission.to_string(), &records);
-        self.fetch_with(permission, purpose, to_folder, progress).await
+        let terms = FetchTerms {
+            purpose,
+            ..FetchTerms::default()
+        };
+        let fetched = self.fetch_files(permission, terms, out, progress).await?;
+        self.fetched_is_known(permission)?;
+        Ok(fetched)
+    }
+
+    /// As [`Self::fetch`]. Until [`Self::fetched_is_known`], a run that finds that the one before has fetched everything into the
+    /// same folder says so, and asks for nothing.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn fetch_files(
+        &self,
+        permission: PermissionId,
+        terms: FetchTerms,
+        out: &Path,
+        progress: &dyn Progress,
+    ) -> Result<Fetched> {
+        if let Some(found) = self.found(permission, out).await? {
+            return Ok(found);
+        }
+        let (out, name) = (out.to_owned(), permission.to_string());
+        let to_folder = |records: Vec<(RecordId, u64)>| {
+            let bytes = records.iter().map(|(_, bytes)| *bytes).sum();
+            let ids: Vec<_> = records.into_iter().map(|(id, _)| id).collect();
+            FolderSink::with_room(&out, &name, &ids, bytes)
+        };
+        let fetched = self
+            .fetch_with(permission, terms, Some(&out), to_folder, progress)
+            .await;
+        if fetched.as_ref().is_err_and(Error::is_final) {
+            FolderSink::discard(&out, &name);
+        }
+        fetched
+    }
+
+    /// The outcome of the fetch was told to whoever waits for it.
+    ///
+    /// # Errors
+    /// [`Error::HomeLocked`] while one is going on.
+    pub fn fetched_is_known(&self, permission: PermissionId) -> Result<()> {
+        FetchJournal::forget(&self.session.home, &permission)
     }
 
     /// As [`Self::fetch`], into any sink.
@@ -49,14 +104,48 @@ impl Institution {
         sink: impl Sink,
         progress: &dyn Progress,
     ) -> Result<Fetched> {
-        self.fetch_with(permission, purpose, |_| Ok(sink), progress).await
+        let terms = FetchTerms {
+            purpose,
+            ..FetchTerms::default()
+        };
+        self.fetch_with(permission, terms, None, |_| Ok(sink), progress)
+            .await
+    }
+
+    /// What an earlier run has fetched into this folder, if all of it is there; the release is closed then, if it was not.
+    async fn found(&self, permission: PermissionId, out: &Path) -> Result<Option<Fetched>> {
+        let Some(journal) = FetchJournal::left(&self.session.home, &permission)? else {
+            return Ok(None);
+        };
+        let Some(finished) = journal.finished::<Finished>() else {
+            return Ok(None);
+        };
+        let (out, name) = (out.to_owned(), permission.to_string());
+        let looked = blocking(move || Ok((finished.found(&out, &name)?, finished.ticket()))).await?;
+        let (Some(records), Some(ticket)) = looked else {
+            return Ok(None);
+        };
+        let ticket = ticket
+            .verify(self.session.server.operator())
+            .map_err(Error::tampered(TICKET))?;
+        let receipt = match self.close(&ticket, &journal).await {
+            Ok(receipt) => Some(receipt),
+            Err(Error::Unreachable { .. } | Error::HomeLocked { .. }) => None,
+            Err(error) => return Err(error),
+        };
+        Ok(Some(Fetched {
+            records,
+            receipt,
+            already: true,
+        }))
     }
 
     async fn fetch_with<S: Sink>(
         &self,
         permission: PermissionId,
-        purpose: Option<Purpose>,
-        make_sink: impl FnOnce(Vec<RecordId>) -> Result<S>,
+        terms: FetchTerms,
+        out: Option<&Path>,
+        make_sink: impl FnOnce(Vec<(RecordId, u64)>) -> Result<S>,
         progress: &dyn Progress,
     ) -> Result<Fetched> {
         let began = self.session.begin_witnessed().await?;
@@ -76,7 +165,9 @@ impl Institution {
         let fetch = Fetch {
             journal: &mut journal,
             holding: Holding::open(&self.session.home, &delivered.permission)?,
-            purpose: purpose.or(asked.purpose),
+            purpose: terms.purpose.or(asked.purpose),
+            take_over: terms.take_over,
+            out: out.map(Path::to_owned),
             emergency: None,
             began,
         };
@@ -84,8 +175,8 @@ impl Institution {
             .run_fetch(delivered, make_sink, fetch, progress)
             .await
             .map_err(interrupted);
-        // Kept otherwise: the same presentation goes on, and spends no second use.
-        if fetched.as_ref().map_or_else(Error::is_final, |_| true) {
+        // Kept otherwise: the same release goes on, and what was fetched is found again until it is known.
+        if fetched.as_ref().map_or_else(Error::is_final, |_| out.is_none()) {
             journal.remove();
         }
         fetched
@@ -94,7 +185,7 @@ impl Institution {
     pub(super) async fn run_fetch<S: Sink>(
         &self,
         delivered: Delivered,
-        make_sink: impl FnOnce(Vec<RecordId>) -> Result<S>,
+        make_sink: impl FnOnce(Vec<(RecordId, u64)>) -> Result<S>,
         mut fetch: Fetch<'_>,
         progress: &dyn Progress,
     ) -> Result<Fetched> {
@@ -103,11 +194,13 @@ impl Institution {
         let (release, mut sink) = if permission.collection.is_some() {
             // What lies in a collection is told to its holder alone.
             let release = self.open_release(delivered, &mut fetch).await?;
-            let sink = make_sink(release.record_ids())?;
+            let sink = make_sink(release.lengths())?;
             (release, sink)
         } else {
-            // The sink first: a folder that is in the way must not cost a use.
-            let sink = make_sink(permission.records.iter().map(|record| record.record_id).collect())?;
+            // The sink first: what is in the way is found before anything is presented (FLW-19).
+            let lengths = permission.records.iter();
+            let lengths = lengths.map(|record| (record.record_id, record.stream_len));
+            let sink = make_sink(lengths.collect())?;
             (self.open_release(delivered, &mut fetch).await?, sink)
         };
         progress.started(
@@ -147,6 +240,10 @@ impl Institution {
                 provenance: record.provenance(),
             });
         }
+        if let Some(out) = &fetch.out {
+            let finished = Finished::new(out, &release.ticket, &records);
+            fetch.journal.finish(&finished)?;
+        }
         blocking(move || sink.commit()).await?;
         progress.finished();
         // The files are there and verified: an answer that does not come must not make a failure of that.
@@ -159,7 +256,11 @@ impl Institution {
             Err(Error::Unreachable { .. } | Error::HomeLocked { .. }) => None,
             Err(error) => return Err(error),
         };
-        Ok(Fetched { records, receipt })
+        Ok(Fetched {
+            records,
+            receipt,
+            already: false,
+        })
     }
 
     /// Ends the release; the answer says what was handed out.
@@ -182,6 +283,8 @@ impl Institution {
         }
     }
 }
+
+const TICKET: &str = "the release ticket";
 
 /// Whether the receipt is for the release of the ticket, in all that both say.
 fn is_for(receipt: &ReleaseReceipt, ticket: &ReleaseTicket) -> bool {

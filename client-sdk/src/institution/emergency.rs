@@ -57,12 +57,17 @@ impl Institution {
         let (delivered, recipient) = self.sign_opening(patient, &half).await?;
         let permission = delivered.permission.permission_id;
         let out = out.to_owned();
-        let to_folder = |records: Vec<RecordId>| FolderSink::new(&out, &permission.to_string(), &records);
+        let to_folder = |records: Vec<(RecordId, u64)>| {
+            let ids: Vec<_> = records.into_iter().map(|(id, _)| id).collect();
+            FolderSink::new(&out, &permission.to_string(), &ids)
+        };
         let mut journal = FetchJournal::open(&self.session.home, &permission)?;
         let fetch = Fetch {
             journal: &mut journal,
             holding: Holding::open(&self.session.home, &delivered.permission)?,
             purpose: Some(Purpose::ETREAT),
+            take_over: false,
+            out: None,
             emergency: Some(recipient),
             began: Began::default(),
         };

@@ -5,6 +5,7 @@ use protocol_spec::{
     attributes::Attributes,
     conditions::Conditions,
     defence::Defence,
+    ids::ReleaseId,
     permission::{PermissionBody, VerifiedPermission},
     problem::Problem,
     purpose::Purpose,
@@ -32,12 +33,20 @@ struct Limits {
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Used {
-    /// Presentations that were answered.
+    /// Releases before the last one that have brought something (FLW-16).
     uses: u32,
-    /// Idempotency key of the last of them: repeated, it is none.
+    /// The last release: what goes on in it is no other use.
     last: String,
-    /// Stream bytes that were asked for.
+    /// Stream bytes that had been taken before it.
+    before: u64,
+    /// Stream bytes that have been taken, in each release each once.
     bytes: u64,
+}
+
+impl Used {
+    fn spent(&self) -> u32 {
+        self.uses.saturating_add(u32::from(self.bytes > self.before))
+    }
 }
 
 impl<'a> Holding<'a> {
@@ -69,10 +78,15 @@ impl<'a> Holding<'a> {
         })
     }
 
-    /// Refuses to present it when it is not the time, for another purpose (CND-2), or once too often.
-    pub(super) fn check(&self, now: Moment, purpose: Option<Purpose>, idempotency_key: &str) -> Result<()> {
+    /// Refuses to present it when it is not the time, for another purpose (CND-2), or once too often, unless the last release goes
+    /// on.
+    pub(super) fn check(
+        &self,
+        now: Moment,
+        purpose: Option<Purpose>,
+        goes_on: Option<ReleaseId>,
+    ) -> Result<()> {
         let limits = &self.limits;
-        let another = self.used.last != idempotency_key;
         let over = now.may_be_over(limits.not_after);
         held(!over, Problem::PermissionExpired, UNSENT)?;
         let begun = now.has_begun(limits.not_before);
@@ -81,32 +95,44 @@ impl<'a> Holding<'a> {
             let detail = format!("it is for {only}, {}", only.title());
             held(purpose == Some(only), Problem::PurposeMismatch, &detail)?;
         }
-        let unspent = !another || self.used.uses < limits.uses;
+        let last = goes_on.is_some_and(|release| self.used.last == release.to_string());
+        let unspent = last || self.used.spent() < limits.uses;
         held(unspent, Problem::PermissionSpent, UNSENT)
     }
 
-    /// The presentation under this key was answered.
-    pub(super) fn presented(&mut self, idempotency_key: &str) -> Result<()> {
-        if self.used.last == idempotency_key {
+    /// This release was opened, or goes on.
+    ///
+    /// # Errors
+    /// `permission-spent` where it is one more than there are uses.
+    pub(super) fn presented(&mut self, release: &ReleaseId) -> Result<()> {
+        let release = release.to_string();
+        if self.used.last == release {
             return Ok(());
         }
-        self.used.uses = self.used.uses.saturating_add(1);
-        idempotency_key.clone_into(&mut self.used.last);
+        let uses = self.used.spent();
+        held(uses < self.limits.uses, Problem::PermissionSpent, UNSENT)?;
+        self.used = Used {
+            uses,
+            last: release,
+            before: self.used.bytes,
+            bytes: self.used.bytes,
+        };
         self.save()
     }
 
-    /// What may still be asked for.
+    /// What may be taken in the last release, with what it has brought already.
     pub(super) fn budget(&self) -> Budget {
         if Defence::Holder.is_off() {
             return Budget::default();
         }
-        Budget::of(self.limits.bytes.saturating_sub(self.used.bytes))
+        Budget::of(self.limits.bytes.saturating_sub(self.used.before))
     }
 
-    /// So much of the budget is left.
+    /// So much of that is left.
     pub(super) fn keep(&mut self, budget: &Budget) -> Result<()> {
         if let Some(left) = budget.left() {
-            self.used.bytes = self.limits.bytes.saturating_sub(left);
+            let bytes = self.limits.bytes.saturating_sub(left);
+            self.used.bytes = self.used.bytes.max(bytes);
         }
         self.save()
     }

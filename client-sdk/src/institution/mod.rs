@@ -8,7 +8,7 @@
 //! | `requests` | ask patients for downloads and references |
 //! | `delivery` | fetch and open a permission key; present it |
 //! | `upload` | stand by, seal, send, commit |
-//! | `release`, `download` | receive, open, verify, close |
+//! | `release`, `download`, `finished` | receive, open, verify, close; what was fetched is found again |
 //! | `emergency` | open with a card, or with a guardian's help |
 //! | `holding` | keep to the permission |
 
@@ -16,6 +16,7 @@ mod delivery;
 mod download;
 mod emergency;
 mod enrol;
+mod finished;
 mod holding;
 mod inviting;
 mod release;
@@ -37,9 +38,11 @@ use protocol_spec::{
 
 use self::enrol::Keys;
 pub use self::{
+    download::FetchTerms,
     emergency::EmergencyKey,
     rotation::Rotated,
     terminals::{NewTerminal, TerminalInfo},
+    upload::SendTerms,
 };
 use crate::{
     Audited, DirectoryEntry, InboxEvent, Progress, Provenance, Result, Vouched,
@@ -71,6 +74,8 @@ pub struct Sent {
     pub bytes: u64,
     /// Those that an earlier run had sent already.
     pub resumed_bytes: u64,
+    /// An earlier run has stored it; this one has found it, and sent nothing.
+    pub already: bool,
 }
 
 /// What a fetch brought.
@@ -81,6 +86,8 @@ pub struct Fetched {
     /// The server's word on what it handed out; absent when its answer did not come. The server then closes
     /// the release when its ticket expires.
     pub receipt: Option<Receipt<ReleaseReceipt>>,
+    /// An earlier run has fetched it; this one has found it, and asked for nothing.
+    pub already: bool,
 }
 
 /// A record that was received, opened and verified.

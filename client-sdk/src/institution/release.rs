@@ -1,6 +1,9 @@
 //! What is released under a permission, believed before a byte of it is asked for: the records that the permission
 //! names, or those that lie in its collection.
 
+use std::path::PathBuf;
+
+use bytes::Bytes;
 use crypto::{CollectionKey, DataKey, OpenedPermission, RecipientSecret, WrappedKey};
 use protocol_spec::{
     bodies::ReleaseTicket,
@@ -11,6 +14,7 @@ use protocol_spec::{
     messages::{self as pb, presentation_answer::Answer},
     patient::PatientSigned,
     permission::{RecordSelector, VerifiedPermission},
+    problem::Problem,
     purpose::Purpose,
     statement::{Signed, Verified},
 };
@@ -19,6 +23,7 @@ use super::{
     Institution,
     delivery::Delivered,
     holding::{Holding, check_record},
+    upload::in_use,
 };
 use crate::{Error, Result, provenance::VerifiedRecord, transfer::FetchJournal, witnesses::Began};
 
@@ -33,6 +38,10 @@ pub(super) struct Fetch<'a> {
     pub(super) journal: &'a mut FetchJournal,
     pub(super) holding: Holding<'a>,
     pub(super) purpose: Option<Purpose>,
+    /// It goes on with a release that another terminal of the institution has open.
+    pub(super) take_over: bool,
+    /// The folder, where what was fetched is to be found again.
+    pub(super) out: Option<PathBuf>,
     /// Of an emergency: what both halves of its key give.
     pub(super) emergency: Option<RecipientSecret>,
     /// What was cosigned when it began; of an emergency, nothing is asked.
@@ -40,11 +49,10 @@ pub(super) struct Fetch<'a> {
 }
 
 impl Release {
-    pub(super) fn record_ids(&self) -> Vec<RecordId> {
-        self.records
-            .iter()
-            .map(|(record, _)| record.record_id())
-            .collect()
+    /// Its records, and the lengths of their streams.
+    pub(super) fn lengths(&self) -> Vec<(RecordId, u64)> {
+        let length = |(record, _): &(VerifiedRecord, DataKey)| (record.record_id(), record.stream_len());
+        self.records.iter().map(length).collect()
     }
 }
 
@@ -86,37 +94,61 @@ impl Institution {
     ) -> Result<(Verified<ReleaseTicket>, Vec<pb::StoredRecord>)> {
         let permission = delivered.permission.clone();
         let mut renewed = false;
+        // What an earlier run has left open goes on, whatever has become of its journal (FLW-17).
+        let mut session = self.left_open(&delivered, fetch.take_over);
         loop {
+            if session.is_some() {
+                // Not what an earlier run has asked.
+                fetch.journal.renew()?;
+            }
             let message = pb::Presentation {
                 purpose: fetch.purpose.map(Purpose::code).unwrap_or_default().to_owned(),
+                session: session.map_or_else(Bytes::new, |id| Bytes::copy_from_slice(id.as_bytes())),
                 ..pb::Presentation::default()
             };
-            let Fetch {
-                journal,
-                holding,
-                purpose,
-                emergency,
-                began,
-            } = &mut *fetch;
-            holding.check(self.session.clock.now(), *purpose, journal.idempotency_key())?;
-            let answer = self
-                .present(delivered, opened, &message, journal.idempotency_key())
-                .await?;
-            holding.presented(journal.idempotency_key())?;
+            let now = self.session.clock.now();
+            fetch.holding.check(now, fetch.purpose, session)?;
+            let others = delivered.others(&self.key_id());
+            let key = fetch.journal.idempotency_key();
+            let answer = match self.present(delivered, opened, &message, key).await {
+                // For another purpose, or over meanwhile: another one.
+                Err(error)
+                    if session.is_some()
+                        && (error.is_problem(Problem::PurposeMismatch)
+                            || error.is_problem(Problem::ReleaseClosed)) =>
+                {
+                    session = None;
+                    fetch.journal.renew()?;
+                    delivered = self.deliver(permission.permission_id).await?;
+                    continue;
+                }
+                answer => answer.map_err(|error| in_use(error, &others))?,
+            };
             let (ticket, records, log) = self.check_release_ticket(answer, &permission).await?;
             // Whoever opens in an emergency waits for no witness.
-            if emergency.is_none() {
-                self.session.witnessed_since(*began, log.size).await?;
+            if fetch.emergency.is_none() {
+                self.session.witnessed_since(fetch.began, log.size).await?;
             }
-            // An earlier run's session that has ended since: a new one, which spends a use.
+            // An earlier run's session that has ended since: a new one.
             let over = self.session.clock.now().is_over_by_both(ticket.expires);
             if !over || renewed {
+                fetch.holding.presented(&ticket.release_id)?;
                 return Ok((ticket, records));
             }
             renewed = true;
-            journal.renew()?;
+            session = None;
+            fetch.journal.renew()?;
             delivered = self.deliver(permission.permission_id).await?;
         }
+    }
+
+    /// A release that this home has left open, or any of the institution's.
+    fn left_open(&self, delivered: &Delivered, take_over: bool) -> Option<ReleaseId> {
+        let mine = self.key_id();
+        let open = delivered.releases();
+        let left = open.iter().find(|(_, keyid)| *keyid == mine);
+        let left = left.or_else(|| open.first().filter(|_| take_over));
+        left.map(|(ticket, _)| ticket.release_id)
     }
 
     async fn check_release_ticket(

@@ -1,7 +1,7 @@
 //! The upload: present, stand by, seal, send, commit. Every step is in the journal before it is taken, so
 //! that a run that was cut off is taken up by the next.
 
-use std::path::PathBuf;
+use std::{io::Read, path::PathBuf};
 
 use bytes::Bytes;
 use crypto::{
@@ -11,21 +11,22 @@ use crypto::{
 use prost::Message;
 use protocol_spec::{
     bodies::{RecordManifest, StandbyTicket, UploadReceipt},
-    content::{padme, stream_len},
+    content::{leaf_count, padme, stream_len},
     hash::Sha256Digest,
     ids::{PermissionId, UploadId},
     messages::{self as pb, presentation_answer::Answer},
     permission::{Kind, VerifiedPermission},
     problem::Problem,
     provenance::SealedManifest,
-    statement::Signed,
+    statement::{Signed, Verified},
 };
+use sha2::{Digest, Sha256};
 
 use super::{Institution, Sent, delivery::Delivered};
 use crate::{
-    Error, Progress, Result, mint,
+    Error, Progress, Reader, Result, mint,
     session::blocking,
-    transfer::{FileSource, Journal, SealedStream, Source, check_names, interrupted, upload},
+    transfer::{FileSource, Journal, KeptCommit, SealedStream, Source, check_names, interrupted, upload},
 };
 
 /// What a running upload knows.
@@ -38,22 +39,86 @@ struct Upload {
     plaintext_len: u64,
 }
 
+/// Where an upload stands when a run begins.
+struct Begun {
+    id: UploadId,
+    present: Vec<pb::LeafRange>,
+    /// It was committed before.
+    receipt: Option<pb::Receipt>,
+}
+
+/// How a run takes up what is there.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SendTerms {
+    /// Takes the place of an upload that another terminal of the institution has begun under the permission, when no use is
+    /// free (FLW-17). Of its own, which an earlier run has left, a client always does.
+    pub take_over: bool,
+    /// Sends what symbolic links lead to; without it, they are left out (CNT-21).
+    pub follow: bool,
+}
+
 impl Institution {
     /// Presents an upload permission and sends files and folders (recursively, sorted, symbolic links not
     /// followed) as one record. Run again after an interruption, it goes on where it stopped. Whoever wants to know what files were
     /// taken for, or what is not sent (CNT-21), lists them with [`FileSource`] and sends with [`Self::send_from`].
     ///
     /// # Errors
-    /// [`Error::SourceChanged`], [`Error::Refused`], [`Error::Interrupted`]; nothing is committed then.
+    /// [`Error::SourceChanged`], [`Error::Refused`], [`Error::Interrupted`]; nothing is committed then, and no use is spent.
     pub async fn send_upload(
         &self,
         permission: PermissionId,
         sources: &[PathBuf],
         progress: &dyn Progress,
     ) -> Result<Sent> {
-        let sources = sources.to_vec();
-        let source = blocking(move || FileSource::list(&sources)).await?;
-        self.send_from(permission, source, progress).await
+        let sent = self
+            .send_files(permission, sources, SendTerms::default(), progress)
+            .await?;
+        self.sent_is_known(permission)?;
+        Ok(sent)
+    }
+
+    /// As [`Self::send_upload`]. Until [`Self::sent_is_known`], the same files under the same permission are the same record:
+    /// a run that finds that the one before has stored it says so, and sends nothing.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn send_files(
+        &self,
+        permission: PermissionId,
+        sources: &[PathBuf],
+        terms: SendTerms,
+        progress: &dyn Progress,
+    ) -> Result<Sent> {
+        let list = async || {
+            let sources = sources.to_vec();
+            let list = if terms.follow {
+                FileSource::following
+            } else {
+                FileSource::list
+            };
+            blocking(move || list(&sources)).await
+        };
+        let mut contents = Contents::default();
+        match self
+            .send(permission, list().await?, terms, &mut contents, progress)
+            .await
+        {
+            // Sealed before of another content: now anew, under the use that the session holds.
+            Err(Error::SourceChanged { .. }) if contents.differ => {
+                let source = list().await?;
+                self.send(permission, source, terms, &mut contents, progress)
+                    .await
+            }
+            sent => sent,
+        }
+    }
+
+    /// The outcome of the upload was told to whoever waits for it: the same files are another record from now on.
+    ///
+    /// # Errors
+    /// [`Error::HomeLocked`] while one is going on.
+    pub fn sent_is_known(&self, permission: PermissionId) -> Result<()> {
+        Journal::forget(&self.session.home, &permission)
     }
 
     /// As [`Self::send_upload`], from any source.
@@ -66,16 +131,40 @@ impl Institution {
         source: impl Source,
         progress: &dyn Progress,
     ) -> Result<Sent> {
+        let (terms, mut contents) = (SendTerms::default(), Contents::default());
+        let sent = self
+            .send(permission, source, terms, &mut contents, progress)
+            .await?;
+        self.sent_is_known(permission)?;
+        Ok(sent)
+    }
+
+    async fn send<S: Source>(
+        &self,
+        permission: PermissionId,
+        source: S,
+        terms: SendTerms,
+        contents: &mut Contents,
+        progress: &dyn Progress,
+    ) -> Result<Sent> {
         check_names(&source)?;
         let delivered = self.deliver(permission).await?;
         check_budget(&delivered.permission, plaintext_len(&source))?;
         let mut journal = Journal::open(&self.session.home, &permission, source.parts())?;
+        let parts = source.parts().to_vec();
         let sent = self
-            .run(delivered, source, &mut journal, progress)
+            .run(delivered, (source, terms), &mut journal, progress)
             .await
             .map_err(interrupted);
         match &sent {
-            Ok(_) => journal.remove(),
+            Ok(_) => {}
+            Err(Error::SourceChanged { .. }) if journal.differs() => {
+                contents.differ = true;
+                // Its session is open, and is found by its permission.
+                journal.restart(&parts, None)?;
+            }
+            // What has changed meanwhile is compared by the next run.
+            Err(Error::SourceChanged { .. }) => {}
             // What was refused for good is not taken up again.
             Err(error) if error.is_final() => journal.remove(),
             Err(_) => {}
@@ -83,28 +172,14 @@ impl Institution {
         sent
     }
 
-    async fn run(
+    async fn run<S: Source>(
         &self,
         delivered: Delivered,
-        source: impl Source,
+        (source, terms): (S, SendTerms),
         journal: &mut Journal,
         progress: &dyn Progress,
     ) -> Result<Sent> {
-        let mut resumable = None;
-        if let Some(id) = journal.upload_id() {
-            match self
-                .session
-                .server
-                .get::<pb::UploadStatus>(&format!("/v1/uploads/{id}"))
-                .await
-            {
-                Ok(status) if journal.knows(&status.present)? => resumable = Some((id, status)),
-                Ok(_) => journal.restart(source.parts())?,
-                // The server waits no longer. A refusal that passes must not cost another use.
-                Err(error) if error.is_final() => journal.restart(source.parts())?,
-                Err(error) => return Err(error),
-            }
-        }
+        let (source, begun) = self.take_up(&delivered, source, terms, journal).await?;
         let permission = delivered.permission.clone();
         let opened = self.open_key::<UploadKey>(&permission, None)?;
         let context = RecordContext {
@@ -115,46 +190,124 @@ impl Institution {
         let key = opened
             .keys
             .record_key(&context.patient, &context.record, &context.version)?;
-        let (id, present, receipt) = match resumable {
-            Some((id, status)) => (id, status.present, status.receipt),
+        let plaintext_len = plaintext_len(&source);
+        let length = stream_len(padme(plaintext_len));
+        let begun = match begun {
+            Some(begun) => begun,
             None => {
+                let bytes = |id: &[u8; 16]| Bytes::copy_from_slice(id);
                 let message = pb::Presentation {
-                    record_id: Bytes::copy_from_slice(context.record.as_bytes()),
-                    version_id: Bytes::copy_from_slice(context.version.as_bytes()),
+                    record_id: bytes(context.record.as_bytes()),
+                    version_id: bytes(context.version.as_bytes()),
                     purpose: String::new(),
+                    session: journal.takes().map_or_else(Bytes::new, |id| bytes(id.as_bytes())),
                 };
+                let others = delivered.others(&self.key_id());
                 let answer = self
                     .present(delivered, &opened, &message, journal.idempotency_key())
-                    .await?;
-                (
-                    self.check_standby_ticket(answer, &permission, &context)?,
-                    Vec::new(),
-                    None,
-                )
+                    .await
+                    .map_err(|error| in_use(error, &others))?;
+                let ticket = self.check_standby_ticket(answer, &permission, &context)?;
+                check_left(ticket.bytes, length)?;
+                Begun {
+                    id: ticket.upload_id,
+                    present: Vec::new(),
+                    receipt: None,
+                }
             }
         };
         let upload = Upload {
             permission,
             context,
             key,
-            id,
-            present,
-            plaintext_len: plaintext_len(&source),
+            id: begun.id,
+            present: begun.present,
+            plaintext_len,
         };
-        progress.started(stream_len(padme(upload.plaintext_len)));
-        let (receipt, resumed_bytes) = match (receipt, journal.commit()?) {
-            (Some(receipt), _) => (receipt, stream_len(padme(upload.plaintext_len))),
-            (None, Some(commit)) => (
-                self.commit(&upload, journal, &commit).await?,
-                stream_len(padme(upload.plaintext_len)),
-            ),
+        progress.started(length);
+        let already = begun.receipt.is_some();
+        let (receipt, resumed_bytes) = match (begun.receipt, journal.commit()?) {
+            (Some(receipt), _) => (receipt, length),
+            (None, Some(commit)) => (self.commit(&upload, journal, &commit.message).await?, length),
             (None, None) => self.send_and_commit(&upload, source, journal, progress).await?,
         };
         let sent = self
-            .check_receipt(&upload, journal, receipt, resumed_bytes)
+            .check_receipt(&upload, journal, receipt, (resumed_bytes, already))
             .await?;
         progress.finished();
         Ok(sent)
+    }
+
+    /// Finds the session that an earlier run has opened, and forgets what cannot go on: of another content, ended, or with leaves
+    /// at the server of which the journal does not know how they were sealed. None where it is still to be opened.
+    async fn take_up<S: Source>(
+        &self,
+        delivered: &Delivered,
+        mut source: S,
+        terms: SendTerms,
+        journal: &mut Journal,
+    ) -> Result<(S, Option<Begun>)> {
+        let open = delivered.uploads();
+        let mine = self.key_id();
+        let version = journal.version_id()?;
+        let known = |ticket: &StandbyTicket| ticket.version_id == version;
+        let by_version = open.iter().find(|(ticket, _)| known(ticket));
+        // The answer of its presentation was lost: the delivery has the ticket (FLW-17).
+        let id = journal
+            .upload_id()
+            .or_else(|| by_version.map(|(ticket, _)| ticket.upload_id));
+        if let Some(id) = id {
+            let path = format!("/v1/uploads/{id}");
+            let status = match self.session.server.get::<pb::UploadStatus>(&path).await {
+                Err(error) if error.is_final() => None,
+                status => Some(status?),
+            };
+            let is_open = open.iter().any(|(ticket, _)| ticket.upload_id == id);
+            let (reader, same) = self.same_contents(source, journal).await?;
+            source = reader;
+            let goes_on = match &status {
+                Some(pb::UploadStatus { receipt: Some(_), .. }) => same,
+                Some(status) => is_open && same && journal.knows(&status.present)?,
+                None => false,
+            };
+            if let Some(status) = status.filter(|_| goes_on) {
+                let begun = Begun {
+                    id,
+                    present: status.present,
+                    receipt: status.receipt,
+                };
+                return Ok((source, Some(begun)));
+            }
+            journal.restart(source.parts(), None)?;
+        }
+        // What an earlier run of this home has left open holds a use for nothing.
+        let left = open.iter().find(|(_, keyid)| *keyid == mine);
+        let left = left.or_else(|| open.first().filter(|_| terms.take_over));
+        let left = left.map(|(ticket, _)| ticket.upload_id);
+        if left.is_some() && journal.takes() != left {
+            journal.restart(source.parts(), left)?;
+        }
+        Ok((source, None))
+    }
+
+    /// Whether what was committed, or is about to be, is what the source contains now. Before there is a commit, the leaves tell.
+    async fn same_contents<S: Source>(&self, source: S, journal: &Journal) -> Result<(S, bool)> {
+        let commit = journal.commit()?;
+        let Some(commit) = commit.filter(|_| !journal.looks_same(source.parts())) else {
+            return Ok((source, true));
+        };
+        blocking(move || {
+            let mut source = source;
+            let now = contents(&mut source)?;
+            Ok((source, now == commit.contents))
+        })
+        .await
+    }
+
+    /// By which the server knows the key of this home.
+    pub(super) fn key_id(&self) -> String {
+        self.terminal_id()
+            .map_or_else(|| self.id().to_string(), |terminal| terminal.to_string())
     }
 
     /// Seals and sends the leaves, then the manifest.
@@ -172,7 +325,10 @@ impl Institution {
             plaintext_len,
             ..
         } = running;
-        let sealer = match journal.header() {
+        // A stream of one leaf stands in no list of leaves: it is sealed again only if the source cannot have changed (CNT-14).
+        let long = leaf_count(stream_len(padme(*plaintext_len))) > 1;
+        let again = long || journal.looks_same(source.parts());
+        let sealer = match journal.header().filter(|_| again) {
             Some(header) => Sealer::resume(key, context, *plaintext_len, &header, 0)?,
             None => Sealer::new(key, context, *plaintext_len)?,
         };
@@ -193,10 +349,13 @@ impl Institution {
             sealed_manifest: sealed_manifest.into(),
             content: outcome.sealed.single.unwrap_or_default(),
         };
-        let commit = Bytes::from(commit.encode_to_vec());
-        journal.keep_commit(&commit)?;
+        let kept = KeptCommit {
+            contents: outcome.sealed.parts.iter().map(|part| part.sha256).collect(),
+            message: Bytes::from(commit.encode_to_vec()),
+        };
+        journal.keep_commit(&kept)?;
         Ok((
-            self.commit(running, journal, &commit).await?,
+            self.commit(running, journal, &kept.message).await?,
             outcome.resumed_bytes,
         ))
     }
@@ -235,7 +394,7 @@ impl Institution {
         answer: Answer,
         permission: &VerifiedPermission,
         context: &RecordContext,
-    ) -> Result<UploadId> {
+    ) -> Result<Verified<StandbyTicket>> {
         let Answer::Standby(standby) = answer else {
             return Err(Error::tampered(TICKET)("it is for a download"));
         };
@@ -249,7 +408,7 @@ impl Institution {
             && ticket.record_id == context.record
             && ticket.version_id == context.version;
         if same {
-            Ok(ticket.upload_id)
+            Ok(ticket)
         } else {
             Err(Error::tampered(TICKET)("it is for something else"))
         }
@@ -261,12 +420,12 @@ impl Institution {
         running: &Upload,
         journal: &Journal,
         message: pb::Receipt,
-        resumed_bytes: u64,
+        (resumed_bytes, already): (u64, bool),
     ) -> Result<Sent> {
         let commit = journal
             .commit()?
             .ok_or_else(|| Error::tampered(RECEIPT)("nothing was committed"))?;
-        let commit: pb::CommitUpload = protocol_spec::messages::decode(&commit)?;
+        let commit: pb::CommitUpload = protocol_spec::messages::decode(&commit.message)?;
         let receipt = self
             .session
             .receipt::<UploadReceipt>(Some(message), RECEIPT)
@@ -295,8 +454,66 @@ impl Institution {
             receipt,
             bytes: length,
             resumed_bytes,
+            already,
         })
     }
+}
+
+/// Of a source that was sealed in an earlier run.
+#[derive(Default)]
+struct Contents {
+    /// It is another one by now.
+    differ: bool,
+}
+
+/// SHA-256 of each part.
+fn contents(source: &mut impl Source) -> Result<Vec<Sha256Digest>> {
+    let mut hashes = Vec::new();
+    for index in 0..source.parts().len() {
+        let mut part = source.open(index)?;
+        let (mut hasher, mut buffer) = (Sha256::new(), vec![0; 256 << 10]);
+        loop {
+            let read = part.read(&mut buffer);
+            let read = read.map_err(|_| Error::SourceChanged {
+                path: source.path(index),
+            })?;
+            match buffer.get(..read) {
+                Some([]) | None => break,
+                Some(read) => hasher.update(read),
+            }
+        }
+        hashes.push(Sha256Digest::from_bytes(hasher.finalize().into()));
+    }
+    Ok(hashes)
+}
+
+/// Who has what is left of the permission, and until when.
+pub(super) fn in_use(error: Error, others: &[String]) -> Error {
+    match error {
+        Error::Refused {
+            problem: Problem::PermissionInUse,
+            ..
+        } if !others.is_empty() => Error::Refused {
+            problem: Problem::PermissionInUse,
+            reader: Reader::Institution,
+            detail: Some(others.join("; ")),
+        },
+        error => error,
+    }
+}
+
+/// Finds before a leaf is sent that what is left does not cover it; nothing is spent then.
+fn check_left(left: u64, needed: u64) -> Result<()> {
+    if needed <= left {
+        return Ok(());
+    }
+    Err(Error::Refused {
+        problem: Problem::BytesSpent,
+        reader: Reader::Institution,
+        detail: Some(format!(
+            "{left} bytes are left of those permitted, the sealed record has {needed}; nothing was sent or charged"
+        )),
+    })
 }
 
 fn plaintext_len(source: &impl Source) -> u64 {
@@ -323,7 +540,7 @@ fn check_budget(permission: &VerifiedPermission, plaintext: u64) -> Result<()> {
         return Err(Error::Refused {
             problem: Problem::BytesSpent,
             detail: Some(detail),
-            reader: crate::error::Reader::Institution,
+            reader: Reader::Institution,
         });
     }
     Ok(())

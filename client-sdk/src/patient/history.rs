@@ -430,7 +430,7 @@ impl Patient {
                 ticket.statement.presentation_hash == proven.hash,
                 "its ticket names another presentation",
             )?;
-            met.trail.opened_release(&ticket.statement);
+            met.trail.opened_release(&ticket.statement)?;
             met.receipt(ticket.checkpoint.size);
             item.logged = Some(ticket.checkpoint.size);
         } else {

@@ -41,41 +41,50 @@ impl OwnPermission {
         Replaces {
             permission_id: self.permission.permission_id,
             permission_hash: self.permission.hash(),
-            uses_left: self.left.uses,
-            bytes_left: self.left.bytes,
+            uses_left: self.left.uses(),
+            bytes_left: self.left.bytes(),
             signed_again,
         }
     }
 }
 
-/// What is left of a permission: never more than was signed, nor than its proven use leaves (PRM-17).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What is left of a permission, and what open sessions hold of it: never more than was signed, nor than its proven use
+/// leaves (PRM-17).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Left {
     uses: u32,
     bytes: u64,
+    uses_held: u32,
+    bytes_held: u64,
 }
 
 impl Left {
     /// What the server says, unless that is more than there can be.
-    fn new(said: Self, signed: Self, used: Use) -> Option<Self> {
-        let uses = signed.uses.saturating_sub(used.presented);
-        let bytes = signed.bytes.saturating_sub(used.bytes);
-        let within = said.uses <= uses && said.bytes <= bytes;
+    fn new(said: Self, signed: (u32, u64), used: Use) -> Option<Self> {
+        let uses = signed.0.saturating_sub(used.spent);
+        let bytes = signed.1.saturating_sub(used.bytes);
+        let within =
+            said.uses() <= uses && said.uses <= uses.saturating_sub(used.open) && said.bytes() <= bytes;
         Defence::PermissionLeft.holds(within).then_some(said)
     }
 
-    /// Presentations.
+    /// Uses that are not spent.
     pub(crate) fn uses(self) -> u32 {
-        self.uses
+        self.uses.saturating_add(self.uses_held)
     }
 
-    /// Stream bytes.
+    /// Those of them that open sessions hold.
+    pub(crate) fn uses_held(self) -> u32 {
+        self.uses_held
+    }
+
+    /// Stream bytes that are not spent.
     pub(crate) fn bytes(self) -> u64 {
-        self.bytes
+        self.bytes.saturating_add(self.bytes_held)
     }
 
     fn is_none(self) -> bool {
-        self.uses == 0 || self.bytes == 0
+        self.uses() == 0 || self.bytes() == 0
     }
 }
 
@@ -108,13 +117,12 @@ pub(super) fn stand(
         if let Err(misfit) = check_replaced(id, said, successor) {
             return Ok(Err(misfit));
         }
-        let signed = Left {
-            uses: permission.uses,
-            bytes: permission.bytes,
-        };
+        let signed = (permission.uses, permission.bytes);
         let left = Left {
             uses: entry.uses_left,
             bytes: entry.bytes_left,
+            uses_held: entry.uses_held,
+            bytes_held: entry.bytes_held,
         };
         let Some(left) = Left::new(left, signed, used(&id)) else {
             let more = "is shown with more left than was signed, or than its proven use leaves";
@@ -168,7 +176,16 @@ mod tests {
 
     const ID: PermissionId = PermissionId::from_bytes([1; 16]);
     const OTHER: PermissionId = PermissionId::from_bytes([2; 16]);
-    const SIGNED: Left = Left { uses: 3, bytes: 100 };
+    const SIGNED: Left = left(3, 100);
+
+    const fn left(uses: u32, bytes: u64) -> Left {
+        Left {
+            uses,
+            bytes,
+            uses_held: 0,
+            bytes_held: 0,
+        }
+    }
 
     /// VLT-10, ATK-63
     #[test]
@@ -189,7 +206,13 @@ mod tests {
     #[test]
     fn what_is_over_or_spent_is_not_live_whatever_the_server_says() {
         use PermissionState::{Expired, Live, Replaced, Revoked, Spent};
-        let none = [Left { uses: 0, bytes: 9 }, Left { uses: 9, bytes: 0 }];
+        let none = [left(0, 9), left(9, 0)];
+        let held = Left {
+            uses_held: 1,
+            bytes_held: 1,
+            ..left(0, 0)
+        };
+        assert_eq!(state(Live, false, held), Live);
         for said in [Live, Expired, Spent] {
             assert_eq!(state(said, false, SIGNED), Live);
             assert_eq!(state(said, true, SIGNED), Expired);
@@ -203,18 +226,45 @@ mod tests {
     /// PRM-17, ATK-64
     #[test]
     fn no_more_is_left_than_was_signed_and_was_not_used() {
+        let signed = (3, 100);
         let used = Use {
-            presented: 1,
+            spent: 1,
+            open: 0,
             bytes: 40,
         };
-        let left = |uses, bytes| Left::new(Left { uses, bytes }, SIGNED, used);
         for (uses, bytes) in [(2, 60), (0, 60), (2, 0), (1, 59)] {
-            assert_eq!(left(uses, bytes), Some(Left { uses, bytes }));
+            assert_eq!(
+                Left::new(left(uses, bytes), signed, used),
+                Some(left(uses, bytes))
+            );
         }
         for (uses, bytes) in [(3, 60), (2, 61), (u32::MAX, 0), (0, u64::MAX)] {
-            assert_eq!(left(uses, bytes), None, "{uses} {bytes}");
+            assert_eq!(Left::new(left(uses, bytes), signed, used), None, "{uses} {bytes}");
         }
-        let unused = Left::new(SIGNED, SIGNED, Use::default());
-        assert_eq!(unused, Some(SIGNED));
+        assert_eq!(Left::new(SIGNED, signed, Use::default()), Some(SIGNED));
+    }
+
+    /// PRM-17, FLW-16: what is held is not spent, and not more than is open.
+    #[test]
+    fn what_is_held_is_counted_once() {
+        let signed = (3, 100);
+        let used = Use {
+            spent: 1,
+            open: 1,
+            bytes: 40,
+        };
+        let said = |uses, uses_held, bytes_held| Left {
+            uses,
+            bytes: 60 - bytes_held,
+            uses_held,
+            bytes_held,
+        };
+        for fits in [said(1, 1, 20), said(1, 0, 0), said(0, 2, 60)] {
+            assert_eq!(Left::new(fits, signed, used), Some(fits));
+            assert_eq!((fits.bytes(), fits.uses()), (60, fits.uses + fits.uses_held));
+        }
+        for more in [said(2, 0, 0), said(1, 2, 0), said(u32::MAX, 1, 0)] {
+            assert_eq!(Left::new(more, signed, used), None, "{more:?}");
+        }
     }
 }

@@ -1,14 +1,13 @@
-//! What was proven of the use of her permissions: presentations by the signatures of the permission key and
-//! of the institution, bytes by the operator's receipts. The home keeps it: what was once seen as used stays
-//! used (PRM-17).
+//! What was proven of the use of her permissions: uses and bytes by the operator's receipts of what came of them
+//! (FLW-16), releases that are open by the signatures of the permission key and of the institution. The home keeps it:
+//! what was once seen as spent stays spent (PRM-17).
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use protocol_spec::{
-    bodies::{ReleaseReceipt, UploadReceipt},
+    bodies::{ReleaseReceipt, ReleaseTicket, UploadReceipt},
     evidence::ProvenPresentation,
-    hash::Sha256Digest,
-    ids::{InstitutionId, PermissionId},
+    ids::{InstitutionId, PermissionId, ReleaseId, UploadId},
     messages::{self as pb, history_entry::What},
     permission::{Kind, VerifiedPermission},
     statement::{Body, Signed, Verified},
@@ -22,24 +21,36 @@ use crate::{Error, Result};
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Used {
     entries: u64,
-    permissions: BTreeMap<String, Use>,
+    permissions: BTreeMap<String, Spent>,
+    /// Releases that were opened and have no receipt yet, and their permissions.
+    open: BTreeMap<String, String>,
     /// What was proven behind those, where something else was not: it is looked at again, and is never less.
-    #[serde(default)]
-    at_least: BTreeMap<String, Use>,
+    at_least: BTreeMap<String, Spent>,
 }
 
-/// What was used of one permission, at least: a session that runs has no receipt yet.
+/// What was spent of one permission, by receipts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Spent {
+    uses: u32,
+    bytes: u64,
+}
+
+/// What was used of one permission, at least.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Use {
-    pub(super) presented: u32,
+    /// Uses that have brought something.
+    pub(super) spent: u32,
+    /// Releases that are open: they hold a use, or have spent it.
+    pub(super) open: u32,
+    /// Bytes in receipts: a release that is open has none yet.
     pub(super) bytes: u64,
 }
 
-impl Use {
+impl Spent {
     /// Of each the larger.
     fn max(self, other: Self) -> Self {
         Self {
-            presented: self.presented.max(other.presented),
+            uses: self.uses.max(other.uses),
             bytes: self.bytes.max(other.bytes),
         }
     }
@@ -49,16 +60,54 @@ impl Use {
 pub(super) struct Further {
     entries: u64,
     presented: Vec<pb::Presented>,
-    moved: Vec<(PermissionId, u64)>,
+    moved: Vec<Moved>,
     /// Something in it is not proven, which the history shows as such. It counts for nothing, and is looked at again.
     unproven: bool,
+}
+
+/// A receipt of what came of a session.
+struct Moved {
+    permission: PermissionId,
+    session: Session,
+    bytes: u64,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Session {
+    Upload(UploadId),
+    Release(ReleaseId),
 }
 
 impl Used {
     pub(super) fn of(&self, permission: &PermissionId) -> Use {
         let id = permission.to_string();
-        let of = |all: &BTreeMap<String, Use>| all.get(&id).copied().unwrap_or_default();
-        of(&self.permissions).max(of(&self.at_least))
+        let of = |all: &BTreeMap<String, Spent>| all.get(&id).copied().unwrap_or_default();
+        let Spent { uses: spent, bytes } = of(&self.permissions).max(of(&self.at_least));
+        let open = self.open.values().filter(|open| **open == id).count();
+        Use {
+            spent,
+            open: u32::try_from(open).unwrap_or(u32::MAX),
+            bytes,
+        }
+    }
+
+    /// A release was opened.
+    fn opened(&mut self, permission: PermissionId, release: ReleaseId) {
+        self.open.insert(release.to_string(), permission.to_string());
+    }
+
+    /// A session has its receipt: a record is one use, a release is one if it has handed out something.
+    fn ended(&mut self, moved: &Moved) {
+        let brought = match moved.session {
+            Session::Upload(_) => true,
+            Session::Release(release) => {
+                self.open.remove(&release.to_string());
+                moved.bytes > 0
+            }
+        };
+        let spent = self.permissions.entry(moved.permission.to_string()).or_default();
+        spent.uses = spent.uses.saturating_add(u32::from(brought));
+        spent.bytes = spent.bytes.saturating_add(moved.bytes);
     }
 
     /// Takes what another look has found, as far as it is more; how far the history was counted stays.
@@ -67,10 +116,6 @@ impl Used {
             let floor = self.at_least.entry(id.clone()).or_default();
             *floor = floor.max(*used);
         }
-    }
-
-    fn change(&mut self, permission: PermissionId) -> &mut Use {
-        self.permissions.entry(permission.to_string()).or_default()
     }
 }
 
@@ -110,13 +155,21 @@ impl Patient {
             Some(What::Presented(presented)) => further.presented.push(presented),
             Some(What::Released(receipt)) => {
                 let said = self.receipt_of::<ReleaseReceipt>(receipt)?;
-                further.moved.push((said.permission_id, said.bytes));
+                further.moved.push(Moved {
+                    permission: said.permission_id,
+                    session: Session::Release(said.release_id),
+                    bytes: said.bytes,
+                });
             }
             Some(What::Stored(receipt)) => {
                 let said = self.receipt_of::<UploadReceipt>(receipt)?;
                 // What her own device has sealed anew costs no permission anything.
                 if said.replaces.is_none() {
-                    further.moved.push((said.permission_id, said.stream_len));
+                    further.moved.push(Moved {
+                        permission: said.permission_id,
+                        session: Session::Upload(said.upload_id),
+                        bytes: said.stream_len,
+                    });
                 }
             }
             _ => {}
@@ -140,28 +193,29 @@ impl Patient {
         let (mut seen, mut unproven) = (HashSet::new(), further.unproven);
         for presented in &further.presented {
             match self.proven(presented, &by_id).await {
-                Ok((id, evidence)) => {
-                    let used = used.change(id);
-                    used.presented = used.presented.saturating_add(u32::from(seen.insert(evidence)));
-                }
+                Ok((id, Some(release))) => used.opened(id, release),
+                // An upload is a use when its record is there.
+                Ok((_, None)) => {}
                 // What fails for want of a connection says nothing about the presentation.
                 Err(error @ (Error::Unreachable { .. } | Error::HomeLocked { .. })) => return Err(error),
                 Err(_) => unproven = true,
             }
         }
-        for (id, bytes) in further.moved {
-            let used = used.change(id);
-            used.bytes = used.bytes.saturating_add(bytes);
+        for moved in &further.moved {
+            if seen.insert(moved.session) {
+                used.ended(moved);
+            }
         }
         used.entries = further.entries;
         Ok(!unproven)
     }
 
+    /// Of which permission it is, and which release it has opened, if it was none of an upload's.
     async fn proven(
         &self,
         presented: &pb::Presented,
         permissions: &HashMap<PermissionId, &VerifiedPermission>,
-    ) -> Result<(PermissionId, Sha256Digest)> {
+    ) -> Result<(PermissionId, Option<ReleaseId>)> {
         let id = PermissionId::try_from(presented.permission_id.as_ref()).map_err(tampered)?;
         let permission = permissions.get(&id);
         let permission = permission.ok_or_else(|| tampered("it is of no permission of hers"))?;
@@ -170,8 +224,15 @@ impl Patient {
             return Err(tampered("it was presented by somebody else"));
         }
         let presenter = self.session.institution(by).await?;
-        let proven = ProvenPresentation::verify(presented, permission, &presenter);
-        Ok((id, proven.map_err(tampered)?.hash))
+        let proven = ProvenPresentation::verify(presented, permission, &presenter).map_err(tampered)?;
+        let Some(ticket) = presented.release_ticket.clone() else {
+            return Ok((id, None));
+        };
+        let ticket = self.receipt_of::<ReleaseTicket>(ticket)?;
+        if ticket.permission_id != id || ticket.presentation_hash != proven.hash {
+            return Err(tampered("its ticket is for something else"));
+        }
+        Ok((id, Some(ticket.release_id)))
     }
 
     /// Keeps what was found to fit: all of it, unless another process has kept more; where something is not proven, at least what is.
@@ -207,29 +268,57 @@ const USED: &str = "permissions.used";
 mod tests {
     use super::*;
 
-    fn counted(entries: u64, presented: u32) -> Used {
-        let used = Use {
-            presented,
-            bytes: 10 * u64::from(presented),
+    const ID: PermissionId = PermissionId::from_bytes([1; 16]);
+
+    fn counted(entries: u64, uses: u32) -> Used {
+        let spent = Spent {
+            uses,
+            bytes: 10 * u64::from(uses),
         };
         Used {
             entries,
-            permissions: [(PermissionId::from_bytes([1; 16]).to_string(), used)].into(),
-            at_least: BTreeMap::new(),
+            permissions: [(ID.to_string(), spent)].into(),
+            ..Used::default()
+        }
+    }
+
+    fn released(bytes: u64) -> Moved {
+        Moved {
+            permission: ID,
+            session: Session::Release(ReleaseId::from_bytes([2; 16])),
+            bytes,
         }
     }
 
     /// PRM-17: what was proven once is not forgotten because something else was not, and is not counted twice.
     #[test]
     fn what_was_proven_once_is_a_floor() {
-        let id = PermissionId::from_bytes([1; 16]);
         let mut kept = counted(5, 2);
         kept.raise(&counted(9, 4));
-        assert_eq!((kept.entries, kept.of(&id)), (5, counted(9, 4).of(&id)));
+        assert_eq!((kept.entries, kept.of(&ID)), (5, counted(9, 4).of(&ID)));
         kept.raise(&counted(9, 3));
-        assert_eq!(kept.of(&id).presented, 4);
-        kept.change(id).presented += 1;
-        assert_eq!(kept.of(&id).presented, 4, "counted again from where it was held");
+        assert_eq!(kept.of(&ID).spent, 4);
+        kept.ended(&released(1));
+        assert_eq!(kept.of(&ID).spent, 4, "counted again from where it was held");
         assert_eq!(kept.of(&PermissionId::from_bytes([2; 16])), Use::default());
+    }
+
+    /// PRM-17, FLW-16: a release that has handed out nothing is no use.
+    #[test]
+    fn what_brings_nothing_is_no_use() {
+        for (bytes, spent) in [(0, 0), (7, 1)] {
+            let mut used = Used::default();
+            used.opened(ID, ReleaseId::from_bytes([2; 16]));
+            assert_eq!((used.of(&ID).spent, used.of(&ID).open), (0, 1));
+            used.ended(&released(bytes));
+            let of = used.of(&ID);
+            assert_eq!((of.spent, of.open, of.bytes), (spent, 0, bytes));
+        }
+        let mut used = Used::default();
+        used.ended(&Moved {
+            session: Session::Upload(UploadId::from_bytes([3; 16])),
+            ..released(9)
+        });
+        assert_eq!((used.of(&ID).spent, used.of(&ID).bytes), (1, 9));
     }
 }

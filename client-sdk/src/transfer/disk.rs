@@ -15,6 +15,7 @@ use std::{
     time::SystemTime,
 };
 
+use super::sink::open_again;
 use crate::{Error, Result};
 
 /// Files from this length on are written past the page cache.
@@ -53,9 +54,10 @@ pub(super) struct LargeFile {
 }
 
 impl LargeFile {
-    /// Makes a new file that [`Disk::write`] fills, and that was changed last at this time.
-    pub(super) fn create(path: &Path, modified: Option<SystemTime>) -> Result<Self> {
-        let file = create_direct(path).map_err(Error::io("cannot write", path))?;
+    /// Makes a file of this length that [`Disk::write`] fills, and that was changed last at this time; one that is there is written
+    /// again.
+    pub(super) fn create(path: &Path, length: u64, modified: Option<SystemTime>) -> Result<Self> {
+        let file = create_direct(path, length).map_err(Error::io("cannot write", path))?;
         Ok(Self {
             file: Arc::new(file),
             path: path.to_owned(),
@@ -214,18 +216,19 @@ impl Block {
 }
 
 /// Without `O_DIRECT` where the file system has none.
-fn create_direct(path: &Path) -> io::Result<File> {
+fn create_direct(path: &Path, length: u64) -> io::Result<File> {
+    let file = open_again(path, length)?;
     #[cfg(target_os = "linux")]
     {
         use std::os::unix::fs::OpenOptionsExt;
         let mut options = File::options();
-        options.write(true).create_new(true).custom_flags(libc::O_DIRECT);
+        options.write(true).custom_flags(libc::O_DIRECT);
         match options.open(path) {
-            Err(error) if error.kind() == io::ErrorKind::InvalidInput => drop(std::fs::remove_file(path)),
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => {}
             opened => return opened,
         }
     }
-    File::create_new(path)
+    Ok(file)
 }
 
 /// Sectors and pages of all usual disks divide it.
@@ -250,7 +253,8 @@ mod tests {
             .collect();
         let lengths = [0, 1, 4096, BLOCK, BLOCK + 1, text.len()];
         for length in lengths {
-            let mut large = LargeFile::create(&dir.path().join(length.to_string()), None).unwrap();
+            let path = dir.path().join(length.to_string());
+            let mut large = LargeFile::create(&path, length as u64, None).unwrap();
             for piece in text[..length].chunks(1_000_003) {
                 assert!(disk.write(&mut large, piece).is_ok());
             }

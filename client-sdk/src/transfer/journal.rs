@@ -1,26 +1,34 @@
 //! What makes transfers resumable, in the institution's home.
 //!
 //! ```text
-//! uploads/<permission>/session.json   ids, idempotency key, header of the stream, what the files were
+//! uploads/<permission>/session.json   ids, idempotency key, header of the stream, what the files were; from before the first
+//!                                     presentation until the answer of the last run is known
 //!                      leaves         hashes of the leaves sealed so far, synced before they are sent
 //!                      commit         the commit as it is sent, once all leaves are there
-//! fetches/<permission>/idempotency-key
+//! fetches/<permission>                idempotency key; what was fetched, until that is known
 //! ```
 //! A stream is sealed again under the same header only to compare it: a leaf whose hash differs from the
 //! journal is never sent, because two plaintexts under one key and nonce would give each other away. A source
-//! that has changed starts a new record under a fresh key stream.
+//! that has changed starts a new record under a fresh key stream. What has changed, contents decide (FLW-19).
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use bytes::Bytes;
 use crypto::content::Header;
 use data_encoding::HEXLOWER;
 use protocol_spec::{
-    hash::LeafHash,
+    hash::{LeafHash, Sha256Digest},
     ids::{PermissionId, RecordId, UploadId, VersionId},
     messages as pb,
 };
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::SourcePart;
 use crate::{
@@ -34,6 +42,8 @@ pub(crate) struct Journal {
     home: Home,
     folder: PathBuf,
     session: Session,
+    /// A leaf came out otherwise than in an earlier run.
+    differs: Arc<AtomicBool>,
     _lock: Lock,
 }
 
@@ -43,8 +53,13 @@ struct Session {
     idempotency_key: String,
     record_id: String,
     version_id: String,
-    /// Empty when the source cannot tell whether it has changed.
-    parts: Vec<(String, String)>,
+    /// Name and length of each part. Empty when the source cannot tell whether it has changed.
+    parts: Vec<(String, u64)>,
+    /// How each of them looked.
+    identities: Vec<String>,
+    /// The open session whose place the presentation takes (FLW-17): part of what is presented, and repeated.
+    #[serde(default)]
+    takes: Option<String>,
     #[serde(default)]
     upload_id: Option<String>,
     /// Hex of the stream's header.
@@ -54,57 +69,87 @@ struct Session {
 
 impl Session {
     fn new(parts: &[SourcePart]) -> Result<Self> {
+        let identities = identities(parts);
         Ok(Self {
-            format: 1,
+            format: FORMAT,
             idempotency_key: mint::token()?,
             record_id: mint::id(RecordId::mint)?.to_string(),
             version_id: mint::id(VersionId::mint)?.to_string(),
-            parts: identities(parts),
+            parts: if identities.is_empty() {
+                Vec::new()
+            } else {
+                shapes(parts)
+            },
+            identities,
+            takes: None,
             upload_id: None,
             header: None,
         })
     }
 }
 
-fn identities(parts: &[SourcePart]) -> Vec<(String, String)> {
-    let each = |part: &SourcePart| Some((part.name.as_str().to_owned(), part.identity.clone()?));
+fn shapes(parts: &[SourcePart]) -> Vec<(String, u64)> {
+    let each = |part: &SourcePart| (part.name.as_str().to_owned(), part.length);
+    parts.iter().map(each).collect()
+}
+
+fn identities(parts: &[SourcePart]) -> Vec<String> {
+    let each = |part: &SourcePart| part.identity.clone();
     parts.iter().map(each).collect::<Option<_>>().unwrap_or_default()
 }
 
 impl Journal {
-    /// Takes up what an earlier run of the same source began, or begins anew.
+    /// Takes up what an earlier run began with parts of the same names and lengths, with the same key and ids whatever became
+    /// of it, or begins anew.
     pub(crate) fn open(home: &Home, permission: &PermissionId, parts: &[SourcePart]) -> Result<Self> {
         let at = home.below(&format!("uploads/{permission}"));
         let folder = at.path("");
         let lock = Home::lock_folder(&folder)?;
         let left: Option<Session> = at.read_json(SESSION).unwrap_or_default();
         let same =
-            |left: &Session| left.format == 1 && !left.parts.is_empty() && left.parts == identities(parts);
-        let session = match left.filter(same) {
-            Some(session) => session,
-            None => Session::new(parts)?,
-        };
+            |left: &Session| left.format == FORMAT && !left.parts.is_empty() && left.parts == shapes(parts);
+        let left = left.filter(same);
+        let begins = left.is_none();
+        let session = left.map_or_else(|| Session::new(parts), Ok)?;
         let mut journal = Self {
             home: at,
             folder,
             session,
+            differs: Arc::default(),
             _lock: lock,
         };
-        if journal.session.upload_id.is_none() {
-            journal.restart(parts)?;
+        if begins {
+            journal.restart(parts, None)?;
         }
         Ok(journal)
     }
 
     /// Forgets the earlier session: new ids, new key stream. First the header: as long as that may come back, so
-    /// must the hashes of what was sealed under it.
-    pub(crate) fn restart(&mut self, parts: &[SourcePart]) -> Result<()> {
+    /// must the hashes of what was sealed under it. The new one may take the place of an open session.
+    pub(crate) fn restart(&mut self, parts: &[SourcePart], takes: Option<UploadId>) -> Result<()> {
         self.session = Session::new(parts)?;
+        self.session.takes = takes.map(|takes| takes.to_string());
+        self.differs.store(false, Ordering::Relaxed);
         self.save()?;
         for name in [LEAVES, COMMIT] {
             drop(fs::remove_file(self.folder.join(name)));
         }
         Ok(())
+    }
+
+    /// Whether the parts look as they did when this session was begun; if not, their contents may be the same.
+    pub(crate) fn looks_same(&self, parts: &[SourcePart]) -> bool {
+        !self.session.identities.is_empty() && self.session.identities == identities(parts)
+    }
+
+    /// Whether a leaf came out otherwise than in an earlier run: what it sealed was of another source.
+    pub(crate) fn differs(&self) -> bool {
+        self.differs.load(Ordering::Relaxed)
+    }
+
+    /// The open session whose place the presentation takes.
+    pub(crate) fn takes(&self) -> Option<UploadId> {
+        self.session.takes.as_ref()?.parse().ok()
     }
 
     /// Whether an earlier run has presented already: its session at the server.
@@ -142,7 +187,7 @@ impl Journal {
 
     /// Opens the list of leaves.
     pub(crate) fn leaf_log(&self) -> Result<LeafLog> {
-        LeafLog::open(&self.home, &self.header_bytes())
+        LeafLog::open(&self.home, &self.header_bytes(), self.differs.clone())
     }
 
     /// Whether the list has every leaf that the server has. One that lacks some was cut, and could not tell whether they are sealed
@@ -159,13 +204,28 @@ impl Journal {
     }
 
     /// The commit that an earlier run was about to send, or sent.
-    pub(crate) fn commit(&self) -> Result<Option<Bytes>> {
-        Ok(self.home.read(COMMIT)?.map(Bytes::from))
+    pub(crate) fn commit(&self) -> Result<Option<KeptCommit>> {
+        Ok(self.home.read(COMMIT)?.and_then(|bytes| KeptCommit::read(&bytes)))
     }
 
     /// Keeps the commit: repeated, it must be the same bytes.
-    pub(crate) fn keep_commit(&self, message: &[u8]) -> Result<()> {
-        self.home.write(COMMIT, message)
+    pub(crate) fn keep_commit(&self, commit: &KeptCommit) -> Result<()> {
+        self.home.write(COMMIT, &commit.bytes())
+    }
+
+    /// Forgets an upload whose outcome is known, unless it is going on.
+    pub(crate) fn forget(home: &Home, permission: &PermissionId) -> Result<()> {
+        let at = home.below(&format!("uploads/{permission}"));
+        let folder = at.path("");
+        if !folder.exists() {
+            return Ok(());
+        }
+        let lock = Home::lock_folder(&folder)?;
+        drop(fs::remove_file(folder.join(SESSION)));
+        drop(fs::remove_dir_all(&folder));
+        drop(folder.parent().map(fs::remove_dir));
+        drop(lock);
+        Ok(())
     }
 
     /// The upload is over, one way or the other. The header goes first, as in [`Self::restart`].
@@ -181,16 +241,49 @@ impl Journal {
     }
 }
 
+/// A commit as it is sent, and of which contents it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct KeptCommit {
+    /// SHA-256 of each part, in order.
+    pub(crate) contents: Vec<Sha256Digest>,
+    /// An encoded `CommitUpload`.
+    pub(crate) message: Bytes,
+}
+
+impl KeptCommit {
+    /// u32be(number of parts) ‖ their hashes ‖ message
+    fn bytes(&self) -> Vec<u8> {
+        let count = u32::try_from(self.contents.len()).unwrap_or(u32::MAX);
+        let hashes = self.contents.iter().flat_map(Sha256Digest::as_bytes);
+        let mut bytes = count.to_be_bytes().to_vec();
+        bytes.extend(hashes);
+        bytes.extend_from_slice(&self.message);
+        bytes
+    }
+
+    fn read(bytes: &[u8]) -> Option<Self> {
+        let (count, rest) = bytes.split_first_chunk::<4>()?;
+        let count = usize::try_from(u32::from_be_bytes(*count)).ok()?;
+        let (hashes, message) = rest.split_at_checked(count.checked_mul(32)?)?;
+        let (hashes, _) = hashes.as_chunks::<32>();
+        Some(Self {
+            contents: hashes.iter().copied().map(Sha256Digest::from_bytes).collect(),
+            message: Bytes::copy_from_slice(message),
+        })
+    }
+}
+
 /// The hashes of the leaves sealed so far. What an earlier run wrote must come again. Of what a power cut has torn off the end, no leaf
 /// has left the machine.
 pub(crate) struct LeafLog {
     known: Vec<LeafHash>,
     home: Home,
     at: At,
+    differs: Arc<AtomicBool>,
 }
 
 impl LeafLog {
-    fn open(home: &Home, header: &[u8]) -> Result<Self> {
+    fn open(home: &Home, header: &[u8], differs: Arc<AtomicBool>) -> Result<Self> {
         let mut at = At::default();
         let known = match kept(home, header, &mut at)? {
             Some(known) => known,
@@ -207,6 +300,7 @@ impl LeafLog {
             known,
             home: home.clone(),
             at,
+            differs,
         })
     }
 
@@ -219,6 +313,7 @@ impl LeafLog {
                 .and_then(|index| self.known.get(index))
             {
                 Some(known) if known != hash => {
+                    self.differs.store(true, Ordering::Relaxed);
                     return Err(Error::SourceChanged {
                         path: self.home.path(LEAVES),
                     });
@@ -257,8 +352,15 @@ fn kept(home: &Home, header: &[u8], at: &mut At) -> Result<Option<Vec<LeafHash>>
 pub(crate) struct FetchJournal {
     home: Home,
     path: PathBuf,
-    key: String,
+    kept: Fetch,
     _lock: Lock,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Fetch {
+    idempotency_key: String,
+    /// What was fetched: its files are verified, and perhaps moved to where they belong.
+    finished: Option<serde_json::Value>,
 }
 
 impl FetchJournal {
@@ -267,30 +369,70 @@ impl FetchJournal {
         let (path, lock) = home.lock_in("", &permission.to_string())?;
         let kept = fs::read(&path).map_err(Error::io("cannot read", &path))?;
         let kept = home.opened(&permission.to_string(), kept)?.unwrap_or_default();
-        let key = String::from_utf8(kept).unwrap_or_default();
+        // Torn by a power cut, it is as if it were not there: the session is found by its permission (FLW-17).
+        let kept: Option<Fetch> = serde_json::from_slice(&kept).ok();
+        let begins = kept.is_none();
+        let kept = kept.unwrap_or(Fetch {
+            idempotency_key: String::new(),
+            finished: None,
+        });
         let mut journal = Self {
             home,
             path,
-            key,
+            kept,
             _lock: lock,
         };
-        if journal.key.len() != mint::token()?.len() {
+        if begins {
             journal.renew()?;
         }
         Ok(journal)
     }
 
+    /// That of an earlier run, if there is one.
+    pub(crate) fn left(home: &Home, permission: &PermissionId) -> Result<Option<Self>> {
+        let there = home.below(FETCHES).path(&permission.to_string()).exists();
+        there.then(|| Self::open(home, permission)).transpose()
+    }
+
+    /// What an earlier run has fetched, and had not told.
+    pub(crate) fn finished<T: DeserializeOwned>(&self) -> Option<T> {
+        serde_json::from_value(self.kept.finished.clone()?).ok()
+    }
+
+    /// Notes what was fetched, before it is moved to where it belongs.
+    pub(crate) fn finish(&mut self, finished: &impl Serialize) -> Result<()> {
+        self.kept.finished = serde_json::to_value(finished).ok();
+        self.save()
+    }
+
+    /// Forgets a fetch whose outcome is known, unless it is going on.
+    pub(crate) fn forget(home: &Home, permission: &PermissionId) -> Result<()> {
+        let home = home.below(FETCHES);
+        if home.path(&permission.to_string()).exists() {
+            let (path, lock) = home.lock_in("", &permission.to_string())?;
+            drop(fs::remove_file(path));
+            drop(lock);
+        }
+        Ok(())
+    }
+
     /// A new presentation, after the earlier session has ended.
     pub(crate) fn renew(&mut self) -> Result<()> {
-        self.key = mint::token()?;
-        // Not synced: what is kept from a process that dies is enough, a power cut may cost a use.
+        self.kept.idempotency_key = mint::token()?;
+        self.kept.finished = None;
+        self.save()
+    }
+
+    /// Not synced: what is kept from a process that dies is enough, and what a power cut takes the server has.
+    fn save(&self) -> Result<()> {
+        let kept = serde_json::to_vec(&self.kept).unwrap_or_default();
         let name = self.path.file_name().unwrap_or_default().to_string_lossy();
-        let sealed = self.home.sealed(&name, self.key.as_bytes());
+        let sealed = self.home.sealed(&name, &kept);
         fs::write(&self.path, sealed).map_err(Error::io("cannot write", &self.path))
     }
 
     pub(crate) fn idempotency_key(&self) -> &str {
-        &self.key
+        &self.kept.idempotency_key
     }
 
     pub(crate) fn remove(self) {
@@ -298,6 +440,7 @@ impl FetchJournal {
     }
 }
 
+const FORMAT: u32 = 2;
 const FETCHES: &str = "fetches";
 const SESSION: &str = "session.json";
 const LEAVES: &str = "leaves";
@@ -313,10 +456,14 @@ mod tests {
     const PERMISSION: PermissionId = PermissionId::from_bytes([1; 16]);
 
     fn parts(identity: Option<&str>) -> Vec<SourcePart> {
+        long_parts(identity, 3)
+    }
+
+    fn long_parts(identity: Option<&str>, length: u64) -> Vec<SourcePart> {
         vec![SourcePart {
             name: PartName::try_from("a".to_owned()).unwrap(),
             media_type: String::new(),
-            length: 3,
+            length,
             clinical: Clinical::default(),
             modified: None,
             identity: identity.map(str::to_owned),
@@ -341,11 +488,56 @@ mod tests {
             (again.idempotency_key(), again.header()),
             (key.as_str(), Some([7; HEADER_LEN]))
         );
-        assert!(again.upload_id().is_some());
+        assert!(again.upload_id().is_some() && again.looks_same(&parts(Some("1"))));
         drop(again);
-        let other = Journal::open(&home, &PERMISSION, &parts(Some("2"))).unwrap();
+        // Only its contents could tell whether it has changed.
+        let touched = Journal::open(&home, &PERMISSION, &parts(Some("2"))).unwrap();
+        assert_eq!(touched.idempotency_key(), key);
+        assert!(!touched.looks_same(&parts(Some("2"))));
+        drop(touched);
+        let other = Journal::open(&home, &PERMISSION, &long_parts(Some("1"), 4)).unwrap();
         assert_ne!(other.idempotency_key(), key);
         assert!(other.header().is_none() && other.upload_id().is_none());
+    }
+
+    /// API-10, FLW-17: killed before the answer has come, and before anything was sealed.
+    #[test]
+    fn a_presentation_is_repeated_by_the_same_key_whatever_came_of_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::at(dir.path());
+        let takes = UploadId::from_bytes([6; 16]);
+        let asked = |journal: &Journal| {
+            let key = journal.idempotency_key().to_owned();
+            (key, journal.version_id().unwrap(), journal.takes())
+        };
+        let mut journal = Journal::open(&home, &PERMISSION, &parts(Some("1"))).unwrap();
+        let first = asked(&journal);
+        drop(journal);
+        journal = Journal::open(&home, &PERMISSION, &parts(Some("1"))).unwrap();
+        assert_eq!(asked(&journal), first);
+        journal.restart(&parts(Some("1")), Some(takes)).unwrap();
+        let second = asked(&journal);
+        assert!(second.0 != first.0 && second.1 != first.1 && second.2 == Some(takes));
+        drop(journal);
+        journal = Journal::open(&home, &PERMISSION, &parts(Some("1"))).unwrap();
+        assert_eq!(asked(&journal), second);
+    }
+
+    #[test]
+    fn a_commit_is_kept_with_its_contents() {
+        let dir = tempfile::tempdir().unwrap();
+        let journal = Journal::open(&Home::at(dir.path()), &PERMISSION, &parts(Some("1"))).unwrap();
+        for count in [0, 1, 3] {
+            let kept = KeptCommit {
+                contents: vec![Sha256Digest::of(b"a part"); count],
+                message: Bytes::from_static(b"message"),
+            };
+            journal.keep_commit(&kept).unwrap();
+            assert_eq!(journal.commit().unwrap(), Some(kept));
+        }
+        for torn in [&[][..], &[0, 0], &[0, 0, 0, 1, 7], &[255; 8]] {
+            assert_eq!(KeptCommit::read(torn), None);
+        }
     }
 
     #[test]
@@ -392,7 +584,7 @@ mod tests {
         // A folder in its place keeps the new session from being written.
         fs::remove_file(journal.folder.join(SESSION)).unwrap();
         fs::create_dir(journal.folder.join(SESSION)).unwrap();
-        assert!(journal.restart(&parts(Some("1"))).is_err());
+        assert!(journal.restart(&parts(Some("1")), None).is_err());
         drop(journal);
         let left = kept(&log.home, &[7; HEADER_LEN], &mut At::default()).unwrap();
         assert_eq!(left.unwrap(), [LeafHash::from_bytes([5; 32])]);
@@ -438,7 +630,7 @@ mod tests {
         fs::remove_file(&path).unwrap();
         assert!(!journal.knows(&there).unwrap());
         drop(journal);
-        let mut other = Journal::open(&home, &PERMISSION, &parts(Some("2"))).unwrap();
+        let mut other = Journal::open(&home, &PERMISSION, &long_parts(Some("2"), 9)).unwrap();
         other
             .begin(&UploadId::from_bytes([2; 16]), &[8; HEADER_LEN])
             .unwrap();

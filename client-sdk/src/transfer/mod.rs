@@ -7,6 +7,7 @@
 //! | `journal` | what makes an upload resumable, written before anything leaves the machine |
 //! | `send` | leaves → server, several requests at once, retried |
 //! | `receive` | server → leaves, resumed where a connection broke |
+//! | `left` | what an earlier run has received → leaves again |
 //! | `opening` | leaves → verified parts, on a thread of its own |
 //! | `pipe` | plaintext that is sealed again as it is opened |
 //! | `sink`, `disk` | where parts go: [`Sink`], a folder that appears only when all is verified |
@@ -14,6 +15,7 @@
 mod describe;
 mod disk;
 mod journal;
+mod left;
 mod opening;
 pub(crate) mod pipe;
 mod receive;
@@ -25,7 +27,7 @@ mod source;
 mod tests;
 
 pub(crate) use self::{
-    journal::{FetchJournal, Journal},
+    journal::{FetchJournal, Journal, KeptCommit},
     opening::Expected,
     receive::{Budget, Leaves, interrupted, receive},
     sealing::SealedStream,
@@ -33,6 +35,7 @@ pub(crate) use self::{
     source::check_names,
 };
 pub use self::{
+    left::LeftBehind,
     sink::{FolderSink, Sink},
     source::{AsyncPart, FileSource, LeftOut, Remark, Remarked, Source, SourcePart},
 };

@@ -27,25 +27,47 @@ pub(crate) struct Expected {
     pub(crate) parts: Vec<Part>,
 }
 
-/// Opens a stream whose leaves come in order.
-pub(super) fn open<S: Sink>(mut leaves: mpsc::Receiver<Bytes>, expected: Expected, sink: S) -> Result<S> {
+/// Opens a stream whose leaves come in order. If they break off, the sink may keep what it has for a later run; if they are
+/// wrong, it forgets it.
+pub(super) fn open<S: Sink>(leaves: mpsc::Receiver<Bytes>, mut expected: Expected, sink: S) -> Result<S> {
     let mut roots = Roots::new(expected.lengths.stream);
-    let mut stream: Option<StreamOpener> = None;
-    let mut text = Vec::new();
     let mut parts = Parts {
         record: expected.context.record,
-        coming: expected.parts.into_iter(),
+        coming: std::mem::take(&mut expected.parts).into_iter(),
         current: None,
         sink,
     };
+    match open_leaves(leaves, &expected, &mut roots, &mut parts) {
+        Ok(()) => parts.finish(),
+        Err(error) => {
+            if roots.all_came() || roots.failed {
+                parts.sink.forget();
+            }
+            Err(error)
+        }
+    }
+}
+
+fn open_leaves<S: Sink>(
+    mut leaves: mpsc::Receiver<Bytes>,
+    expected: &Expected,
+    roots: &mut Roots,
+    parts: &mut Parts<S>,
+) -> Result<()> {
+    let mut stream: Option<StreamOpener> = None;
+    let mut text = Vec::new();
+    let mut first = None;
     while let Some(leaf) = leaves.blocking_recv() {
-        roots.add(&leaf);
+        // Until it is opened and written.
+        roots.failed = true;
+        let hash = roots.add(&leaf);
         let (opener, body) = match stream.as_mut() {
             Some(opener) => (opener, leaf.as_ref()),
             None => {
                 let (header, body) = leaf
                     .split_first_chunk::<HEADER_LEN>()
                     .ok_or_else(|| tampered("it is too short"))?;
+                first = Some(*header);
                 let opener = Opener::new(&expected.key, &expected.context, header, expected.lengths);
                 (stream.insert(opener.map_err(tampered)?.stream()), body)
             }
@@ -53,6 +75,10 @@ pub(super) fn open<S: Sink>(mut leaves: mpsc::Receiver<Bytes>, expected: Expecte
         text.clear();
         opener.push(body, &mut text).map_err(tampered)?;
         parts.write(&text)?;
+        if let (Some(header), Some(hash)) = (&first, hash) {
+            parts.sink.passed(&expected.context.record, header, &hash)?;
+        }
+        roots.failed = false;
     }
     let complete = stream
         .ok_or_else(|| tampered("it is empty"))?
@@ -61,34 +87,44 @@ pub(super) fn open<S: Sink>(mut leaves: mpsc::Receiver<Bytes>, expected: Expecte
     if complete.plaintext_len() != expected.lengths.plaintext || roots.root()? != expected.root {
         return Err(tampered("its bytes are not those that were signed"));
     }
-    parts.finish()
+    Ok(())
 }
 
 /// Computes the content root while leaves pass.
 struct Roots {
-    single: bool,
+    count: u64,
     root: Option<ContentRoot>,
     hashes: Vec<LeafHash>,
+    /// A leaf could not be opened or written.
+    failed: bool,
 }
 
 impl Roots {
     fn new(stream: u64) -> Self {
         Self {
-            single: leaf_count(stream) == 1,
+            count: leaf_count(stream),
             root: None,
             hashes: Vec::new(),
+            failed: false,
         }
     }
 
-    fn add(&mut self, leaf: &[u8]) {
-        if self.single {
+    /// The hash of a leaf, if it has one of its own (CNT-8).
+    fn add(&mut self, leaf: &[u8]) -> Option<LeafHash> {
+        if self.count == 1 {
             self.root = Some(single_leaf_root(leaf));
-        } else {
-            self.hashes.push(leaf_hash(self.hashes.len() as u64, leaf));
+            return None;
         }
+        let hash = leaf_hash(self.hashes.len() as u64, leaf);
+        self.hashes.push(hash);
+        Some(hash)
     }
 
-    fn root(self) -> Result<ContentRoot> {
+    fn all_came(&self) -> bool {
+        self.root.is_some() || self.hashes.len() as u64 >= self.count
+    }
+
+    fn root(&self) -> Result<ContentRoot> {
         self.root
             .map_or_else(|| content_root(&self.hashes).map_err(tampered), Ok)
     }
@@ -155,6 +191,7 @@ impl<S: Sink> Parts<S> {
     fn finish(mut self) -> Result<S> {
         while self.current.is_none() && self.begin_next()? {}
         if self.current.is_some() {
+            self.sink.forget();
             return Err(tampered("it is shorter than its parts"));
         }
         Ok(self.sink)

@@ -15,11 +15,13 @@ use tokio::sync::mpsc;
 
 use super::{
     Progress, Sink,
+    left::{LeftBehind, send_left},
     opening::{Expected, open},
 };
 use crate::{
     Error, Result,
     connect::{Patience, Retry, Server, lost},
+    session::blocking,
 };
 
 /// Where the leaves of a stream are.
@@ -70,17 +72,37 @@ impl Budget {
 }
 
 /// Receives, opens and verifies one record into the sink, and gives the sink back: nothing in it is final
-/// before it is committed. On an error the sink is dropped and forgets everything.
+/// before it is committed. What the sink has kept of it from an earlier run is not asked for again. On an error the sink is
+/// dropped, and forgets everything unless the transfer broke off.
 pub(crate) async fn receive<S: Sink>(
     server: &Server,
     leaves: &Leaves,
     expected: Expected,
-    sink: S,
+    mut sink: S,
     progress: &dyn Progress,
 ) -> Result<S> {
     let (sender, received) = mpsc::channel(QUEUE);
+    let (left, sink, expected) = blocking(move || {
+        let left = sink.left(&expected.context.record, &expected.parts)?;
+        Ok((left, sink, expected))
+    })
+    .await?;
+    let left = left.and_then(|left: LeftBehind| {
+        let sealer = left.sealer(&expected.key, &expected.context, expected.lengths)?;
+        Some((left, sealer))
+    });
     let opening = tokio::task::spawn_blocking(move || open(received, expected, sink));
-    let fetched = fetch_all(server, leaves, &sender, progress).await;
+    let there = match left {
+        None => 0,
+        Some((left, sealer)) => {
+            let sender = sender.clone();
+            blocking(move || Ok(send_left(left, sealer, &sender))).await?
+        }
+    };
+    let bytes = (0..there).map(|leaf| leaf_len(leaves.stream_len, leaf)).sum();
+    leaves.budget.spend(bytes);
+    progress.advanced(bytes);
+    let fetched = fetch_all(server, leaves, there, &sender, progress).await;
     drop(sender);
     let opened = opening
         .await
@@ -101,11 +123,12 @@ enum Stop {
 async fn fetch_all(
     server: &Server,
     leaves: &Leaves,
+    first: u64,
     opener: &mpsc::Sender<Bytes>,
     progress: &dyn Progress,
 ) -> Result<(), Stop> {
     let total = leaf_count(leaves.stream_len);
-    let (mut next, mut failures) = (0, 0);
+    let (mut next, mut failures) = (first, 0);
     while next < total {
         let before = next;
         let Err(retry) = fetch_some(server, leaves, &mut next, opener, progress).await else {

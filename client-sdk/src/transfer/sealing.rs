@@ -103,9 +103,14 @@ struct Plaintext<S> {
     /// The part being read, and how much of it is left.
     current: Option<(Box<dyn Read + Send>, u64)>,
     hasher: Sha256,
+    /// Bytes read since the source was last looked at.
+    unseen: u64,
     done: Vec<Part>,
     offset: u64,
 }
+
+/// So many bytes are read before the source is looked at again: often enough that a change is named at once.
+const LOOK: u64 = 4 << 20;
 
 impl<S: Source> Plaintext<S> {
     fn new(source: S) -> Self {
@@ -113,6 +118,7 @@ impl<S: Source> Plaintext<S> {
             source,
             current: None,
             hasher: Sha256::new(),
+            unseen: 0,
             done: Vec::new(),
             offset: 0,
         }
@@ -133,9 +139,12 @@ impl<S: Source> Plaintext<S> {
             *left -= wanted as u64;
             let ended = *left == 0;
             self.hasher.update(&*now);
+            self.unseen += wanted as u64;
             slot = rest;
             if ended {
                 self.end_part()?;
+            } else if self.unseen >= LOOK {
+                self.look()?;
             }
         }
         Ok(())
@@ -167,8 +176,8 @@ impl<S: Source> Plaintext<S> {
 
     fn end_part(&mut self) -> Result<()> {
         let index = self.done.len();
+        self.look()?;
         self.current = None;
-        self.source.check(index)?;
         let sha256 = Sha256Digest::from_bytes(self.hasher.finalize_reset().into());
         let part = self
             .source
@@ -188,6 +197,17 @@ impl<S: Source> Plaintext<S> {
             modified: part.modified,
         });
         Ok(())
+    }
+
+    /// Has the source look whether it is still what was read of it.
+    fn look(&mut self) -> Result<()> {
+        self.unseen = 0;
+        let index = self.done.len();
+        let left = self.current.as_ref().map_or(0, |(_, left)| *left);
+        let length = self.source.parts().get(index).map_or(0, |part| part.length);
+        let hasher = &self.hasher;
+        let hash = || Sha256Digest::from_bytes(hasher.clone().finalize().into());
+        self.source.look(index, length.saturating_sub(left), &hash)
     }
 
     fn unreadable(&self, source: std::io::Error) -> Error {

@@ -3,21 +3,25 @@
 use std::{
     collections::HashMap,
     fs::{self, File},
-    io::{self, Write},
+    io::{self, Read, Write},
     path::{Path, PathBuf},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use protocol_spec::{file_names::FileNames, ids::RecordId, manifest::Part};
+use crypto::content::Header;
+use protocol_spec::{file_names::FileNames, hash::LeafHash, ids::RecordId, manifest::Part};
 
-use super::disk::{Disk, Failed, LARGE, LargeFile, date};
+use super::{
+    disk::{Disk, Failed, LARGE, LargeFile, date},
+    left::{LeftBehind, read_list},
+};
 use crate::{
     Error, Result,
     home::{make_folder, make_new_folder, sync_folder},
 };
 
 /// Where opened parts go. Called on a thread that may block. What was written must not be used before
-/// [`Sink::commit`]; a sink that is dropped without it must forget everything.
+/// [`Sink::commit`]; a sink that is dropped without it must forget everything, unless it keeps it for [`Sink::left`].
 pub trait Sink: Send + 'static {
     /// The next part begins; those of one record come in order. A part's name is its sender's: under which name it is written,
     /// [`protocol_spec::file_names::FileNames`] says (CNT-18).
@@ -37,9 +41,36 @@ pub trait Sink: Send + 'static {
     /// # Errors
     /// Whatever keeps it from that; nothing may be visible then.
     fn commit(&mut self) -> Result<()>;
+
+    /// What an earlier run of the same transfer has left of a record with these parts. They begin again all the same, and what is
+    /// written to them is the same again as far as that goes.
+    ///
+    /// # Errors
+    /// Whatever keeps it from looking.
+    fn left(&mut self, _record: &RecordId, _parts: &[Part]) -> Result<Option<LeftBehind>> {
+        Ok(None)
+    }
+
+    /// All text of the next leaf of a record's stream has been written; the stream begins with this header. With both a later
+    /// run can tell what is left of it.
+    ///
+    /// # Errors
+    /// Whatever keeps it from being noted.
+    fn passed(&mut self, _record: &RecordId, _header: &Header, _leaf: &LeafHash) -> Result<()> {
+        Ok(())
+    }
+
+    /// What was received is not what it should be: nothing of it may be kept.
+    fn forget(&mut self) {}
 }
 
-/// Writes to `out/<record id>/<part name>`, as far as that is a safe name, by way of a hidden folder in `out`.
+/// Writes to `out/<record id>/<part name>`, as far as that is a safe name, by way of a hidden folder in `out`. A transfer that
+/// breaks off, or whose process is killed, leaves that folder, and goes on behind what is in it:
+///
+/// ```text
+/// .medvault-<name>.partial/<record id>/…      its parts, as far as they came
+///                          <record id>.leaves header of its stream ‖ hashes of the leaves that came
+/// ```
 pub struct FolderSink {
     out: PathBuf,
     hidden: PathBuf,
@@ -49,6 +80,12 @@ pub struct FolderSink {
     /// Under which names the parts of each record go.
     names: HashMap<RecordId, FileNames>,
     current: Current,
+    /// The list of leaves of the record that is being written.
+    leaves: Option<(RecordId, File, PathBuf)>,
+    /// Something is there with which a later run can go on.
+    keep: bool,
+    /// It is not what it should be.
+    forgotten: bool,
     /// The first small file, finished but not durable: often it is the only one, and needs no thread.
     first: Option<(File, PathBuf)>,
     disk: Option<Disk>,
@@ -65,8 +102,7 @@ enum Current {
 }
 
 impl FolderSink {
-    /// Prepares to write `records` below `out`; `name` tells hidden folders of different transfers apart. What
-    /// an earlier run of the same transfer left behind is removed.
+    /// Prepares to write `records` below `out`; `name` tells hidden folders of different transfers apart.
     ///
     /// # Errors
     /// [`Error::Exists`] when a record's folder is there already, [`Error::HomeLocked`] while the same transfer
@@ -77,8 +113,9 @@ impl FolderSink {
         }
         let made_out = !out.exists();
         make_folder(out)?;
-        let hidden = out.join(format!(".medvault-{name}.partial"));
+        let hidden = hidden(out, name);
         let lock = claim(&hidden)?;
+        let keep = has_lists(&hidden);
         Ok(Self {
             out: out.to_owned(),
             hidden,
@@ -86,10 +123,58 @@ impl FolderSink {
             records: records.to_vec(),
             names: HashMap::new(),
             current: Current::None,
+            leaves: None,
+            keep,
+            forgotten: false,
             first: None,
             disk: None,
             _lock: lock,
         })
+    }
+
+    /// The same, if the volume has room for so many bytes, with what an earlier run has left of them.
+    ///
+    /// # Errors
+    /// As [`Self::new`]; [`Error::Io`] of kind `StorageFull`.
+    pub fn with_room(out: &Path, name: &str, records: &[RecordId], bytes: u64) -> Result<Self> {
+        let sink = Self::new(out, name, records)?;
+        let there = size(&sink.hidden);
+        match free_bytes(out) {
+            Some(free) if free.saturating_add(there) < bytes => {
+                let full =
+                    format!("{bytes} bytes are needed, {free} are free; nothing was presented or charged");
+                let full = io::Error::new(io::ErrorKind::StorageFull, full);
+                Err(Error::io("there is no room in", out)(full))
+            }
+            _ => Ok(sink),
+        }
+    }
+
+    /// Removes what a transfer of this name has left below `out`, unless it is going on.
+    pub fn discard(out: &Path, name: &str) {
+        let hidden = hidden(out, name);
+        if File::open(&hidden).is_ok_and(|folder| lock(&folder, &hidden).is_ok()) {
+            drop(fs::remove_dir_all(&hidden));
+            // Fails when something else is in it.
+            drop(fs::remove_dir(out));
+        }
+    }
+
+    /// Where a record lies until it is moved.
+    pub(crate) fn unmoved(out: &Path, name: &str, record: &RecordId) -> PathBuf {
+        hidden(out, name).join(record.to_string())
+    }
+
+    /// Moves what an earlier run had finished, and not moved yet, to where it belongs.
+    pub(crate) fn finish(out: &Path, name: &str, record: &RecordId) -> Result<()> {
+        let (from, to) = (Self::unmoved(out, name, record), out.join(record.to_string()));
+        free(&to)?;
+        fs::rename(&from, &to).map_err(Error::io("cannot make", &to))?;
+        sync_folder(out)
+    }
+
+    fn list(&self, record: &RecordId) -> PathBuf {
+        self.hidden.join(format!("{record}.leaves"))
     }
 
     /// Hands the finished file to the disk's thread.
@@ -140,10 +225,10 @@ impl Sink for FolderSink {
         make_folder(path.parent().unwrap_or(&self.hidden))?;
         let modified = part.modified.map(time);
         self.current = if part.length < LARGE {
-            let file = File::create_new(&path).map_err(Error::io("cannot write", &path))?;
+            let file = open_again(&path, part.length).map_err(Error::io("cannot write", &path))?;
             Current::Small(file, path, modified)
         } else {
-            Current::Large(LargeFile::create(&path, modified)?)
+            Current::Large(LargeFile::create(&path, part.length, modified)?)
         };
         Ok(())
     }
@@ -188,8 +273,99 @@ impl Sink for FolderSink {
             moved.push(target);
         }
         self.made_out = false;
+        self.keep = false;
         sync_folder(&self.out)
     }
+
+    fn left(&mut self, record: &RecordId, parts: &[Part]) -> Result<Option<LeftBehind>> {
+        let list = self.list(record);
+        let bytes = match fs::read(&list) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(Error::io("cannot read", &list)(error)),
+        };
+        let Some((header, hashes)) = read_list(&bytes) else {
+            return Ok(None);
+        };
+        let mut names = FileNames::default();
+        let folder = self.hidden.join(record.to_string());
+        let files = parts
+            .iter()
+            .map(|part| (folder.join(names.place(&part.name)), part.length));
+        Ok(Some(LeftBehind {
+            header,
+            hashes,
+            text: Box::new(Text {
+                files: files.collect::<Vec<_>>().into_iter(),
+                current: None,
+            }),
+        }))
+    }
+
+    fn passed(&mut self, record: &RecordId, header: &Header, leaf: &LeafHash) -> Result<()> {
+        let (file, path) = match self.leaves.take().filter(|(of, ..)| of == record) {
+            Some((_, file, path)) => (file, path),
+            None => {
+                let path = self.list(record);
+                let mut file = File::options()
+                    .write(true)
+                    .create(true)
+                    .truncate(false)
+                    .open(&path)
+                    .map_err(Error::io("cannot write", &path))?;
+                file.write_all(header).map_err(Error::io("cannot write", &path))?;
+                (file, path)
+            }
+        };
+        (&file)
+            .write_all(leaf.as_bytes())
+            .map_err(Error::io("cannot write", &path))?;
+        self.leaves = Some((*record, file, path));
+        self.keep = true;
+        Ok(())
+    }
+
+    fn forget(&mut self) {
+        self.keep = false;
+        self.forgotten = true;
+    }
+}
+
+/// Parts one behind the other, up to the first that is not there as a whole.
+struct Text {
+    files: std::vec::IntoIter<(PathBuf, u64)>,
+    /// What is left of the one that is read.
+    current: Option<(File, u64)>,
+}
+
+impl Read for Text {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            if let Some((file, left)) = self.current.as_mut().filter(|(_, left)| *left > 0) {
+                let wanted = usize::try_from(*left).map_or(buffer.len(), |left| left.min(buffer.len()));
+                let read = file.read(buffer.get_mut(..wanted).unwrap_or_default())?;
+                *left -= read as u64;
+                return Ok(read);
+            }
+            let Some((path, length)) = self.files.next() else {
+                return Ok(0);
+            };
+            self.current = Some((File::open(path)?, length));
+        }
+    }
+}
+
+/// A file of an earlier run, as it is, or a new one: what is written to it is the same again as far as that goes.
+pub(super) fn open_again(path: &Path, length: u64) -> io::Result<File> {
+    let file = File::options()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(path)?;
+    if file.metadata()?.len() > length {
+        file.set_len(length)?;
+    }
+    Ok(file)
 }
 
 impl Drop for FolderSink {
@@ -197,7 +373,11 @@ impl Drop for FolderSink {
         // Some file systems do not remove what is open.
         self.current = Current::None;
         self.first = None;
+        self.leaves = None;
         drop(self.disk.take().map(Disk::finish));
+        if self.keep && !self.forgotten {
+            return;
+        }
         drop(fs::remove_dir_all(&self.hidden));
         if self.made_out {
             drop(fs::remove_dir(&self.out));
@@ -216,11 +396,68 @@ fn time(modified: i64) -> SystemTime {
     time.unwrap_or(UNIX_EPOCH)
 }
 
-/// Makes the hidden folder anew, of this process alone, unless another transfer is filling it.
+fn hidden(out: &Path, name: &str) -> PathBuf {
+    out.join(format!(".medvault-{name}.partial"))
+}
+
+/// Whether a hidden folder holds something with which a run can go on.
+fn has_lists(hidden: &Path) -> bool {
+    let entries = fs::read_dir(hidden).into_iter().flatten().flatten();
+    entries
+        .map(|entry| entry.path())
+        .any(|path| path.extension().is_some_and(|ending| ending == "leaves"))
+}
+
+/// Bytes that files in a folder take.
+fn size(folder: &Path) -> u64 {
+    let files = walkdir::WalkDir::new(folder).into_iter().filter_map(Result::ok);
+    let lengths = files.filter_map(|entry| entry.metadata().ok());
+    lengths
+        .filter(fs::Metadata::is_file)
+        .map(|metadata| metadata.len())
+        .sum()
+}
+
+/// Bytes that are free on the volume of a folder; none where the system does not say.
+fn free_bytes(folder: &Path) -> Option<u64> {
+    #[cfg(unix)]
+    {
+        let space = rustix::fs::statvfs(folder).ok()?;
+        Some(space.f_bavail.saturating_mul(space.f_frsize))
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = folder;
+        None
+    }
+}
+
+/// Whether a hidden folder is this user's alone, so that nobody else has put anything into it.
+fn is_ours(hidden: &Path) -> bool {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        hidden.symlink_metadata().is_ok_and(|metadata| {
+            metadata.is_dir()
+                && metadata.mode() & 0o077 == 0
+                && metadata.uid() == rustix::process::geteuid().as_raw()
+        })
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = hidden;
+        false
+    }
+}
+
+/// Takes the hidden folder of an earlier run, or makes it anew, of this process alone, unless another transfer is filling it.
 fn claim(hidden: &Path) -> Result<File> {
     match File::open(hidden) {
         Ok(left) => {
             lock(&left, hidden)?;
+            if is_ours(hidden) && has_lists(hidden) {
+                return Ok(left);
+            }
             fs::remove_dir_all(hidden).map_err(Error::io("cannot remove", hidden))?;
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}

@@ -12,9 +12,11 @@ use std::{
 
 use protocol_spec::{
     file_names::{check_sent, deceives, tidied},
+    hash::Sha256Digest,
     litter::is_left_by_a_system,
     manifest::{Clinical, MAX_PARTS, PartName},
 };
+use sha2::{Digest, Sha256};
 use tokio::{
     io::{AsyncRead, AsyncReadExt},
     runtime::Handle,
@@ -37,8 +39,8 @@ pub struct SourcePart {
     pub clinical: Clinical,
     /// When it was last changed, in nanoseconds since 1970, where that is known.
     pub modified: Option<i64>,
-    /// Changes when the part's content may have changed, for example size and time of a file. Equal texts let
-    /// an interrupted upload go on; without one it starts anew.
+    /// Changes when the part's content may have changed, for example size and time of a file. Where it has, contents are
+    /// compared before an interrupted upload goes on; without one it starts anew.
     pub identity: Option<String>,
 }
 
@@ -53,11 +55,12 @@ pub trait Source: Send + 'static {
     /// [`Error::SourceChanged`] or [`Error::Io`] when it cannot be read any more.
     fn open(&mut self, index: usize) -> Result<Box<dyn Read + Send>>;
 
-    /// Called after part `index` was read to its end.
+    /// Called again and again while part `index` is read, after its first `read` bytes, at last after all of them. `hash`
+    /// gives the SHA-256 of what was read.
     ///
     /// # Errors
-    /// [`Error::SourceChanged`] if it is not what it was at the beginning.
-    fn check(&mut self, _index: usize) -> Result<()> {
+    /// [`Error::SourceChanged`] if it has another content now than was read (FLW-19).
+    fn look(&mut self, _index: usize, _read: u64, _hash: &dyn Fn() -> Sha256Digest) -> Result<()> {
         Ok(())
     }
 
@@ -100,11 +103,13 @@ pub(crate) fn check_names(source: &impl Source) -> Result<()> {
     check_sent(names).map_err(|(name, fault)| Error::Usage(format!("{:?}: {fault}", name.as_str())))
 }
 
-/// Files and folders. Each is known by size, times and inode, so that one that changes is noticed.
+/// Files and folders. Each is known by size, times and inode: where these change, its content decides whether it has changed.
 pub struct FileSource {
     paths: Vec<PathBuf>,
     parts: Vec<SourcePart>,
     remarks: Vec<Remark>,
+    /// Of the part that is being read.
+    reading: Option<Reading>,
 }
 
 /// Something in the folders that is not sent, or not under its own name (CNT-21).
@@ -165,6 +170,14 @@ impl fmt::Display for LeftOut {
     }
 }
 
+/// How a file that is being read has looked.
+struct Reading {
+    index: usize,
+    identity: String,
+    /// It looked otherwise before, so that all of it is compared at the end.
+    changed: bool,
+}
+
 impl FileSource {
     /// Lists files, and folders recursively in the order of their names, each under its own name. Symbolic links are not followed: a
     /// link given by name is an error, one inside a folder is left out. What is left out, [`Self::remarks`] says.
@@ -194,6 +207,7 @@ impl FileSource {
             paths: Vec::new(),
             parts: Vec::new(),
             remarks: Vec::new(),
+            reading: None,
         };
         for path in paths {
             source.add(path, follow)?;
@@ -325,6 +339,7 @@ impl FileSource {
         if Path::new(&sent) != name {
             self.remark(path, Remarked::Renamed(sent.clone()));
         }
+        // What cannot be read is named before anything is presented (FLW-19).
         let (media_type, clinical) = describe(path).map_err(Error::io("cannot read", path))?;
         self.parts.push(SourcePart {
             name: PartName::try_from(sent).map_err(unfit)?,
@@ -343,14 +358,32 @@ impl FileSource {
         self.remarks.push(Remark { path, what });
     }
 
-    fn unchanged(&self, index: usize, metadata: io::Result<Metadata>) -> Result<()> {
-        let (Some(path), Some(part)) = (self.paths.get(index), self.parts.get(index)) else {
-            return Ok(());
-        };
-        match metadata {
-            Ok(metadata) if part.identity.as_deref() == Some(&identity(path, &metadata)) => Ok(()),
-            _ => Err(Error::SourceChanged { path: path.clone() }),
+    /// How a file looks now, if it is one and has the length that was announced.
+    fn identity_now(&self, index: usize) -> Result<String> {
+        let path = self.path(index);
+        let length = self.parts.get(index).map(|part| part.length);
+        match path.metadata() {
+            Ok(metadata) if metadata.is_file() && Some(metadata.len()) == length => {
+                Ok(identity(&path, &metadata))
+            }
+            _ => Err(Error::SourceChanged { path }),
         }
+    }
+
+    /// SHA-256 of the first bytes of a file as it is now.
+    fn hash_now(&self, index: usize, bytes: u64) -> Result<Sha256Digest> {
+        let path = self.path(index);
+        let changed = |_| Error::SourceChanged { path: path.clone() };
+        let mut file = File::open(&path).map_err(changed)?.take(bytes);
+        let (mut hasher, mut buffer) = (Sha256::new(), vec![0; 256 << 10]);
+        loop {
+            let read = file.read(&mut buffer).map_err(changed)?;
+            match buffer.get(..read) {
+                Some([]) | None => break,
+                Some(read) => hasher.update(read),
+            }
+        }
+        Ok(Sha256Digest::from_bytes(hasher.finalize().into()))
     }
 }
 
@@ -361,13 +394,38 @@ impl Source for FileSource {
 
     fn open(&mut self, index: usize) -> Result<Box<dyn Read + Send>> {
         let path = self.path(index);
-        let file = File::open(&path).map_err(|_| Error::SourceChanged { path })?;
-        self.unchanged(index, file.metadata())?;
+        let identity = self.identity_now(index)?;
+        let part = self.parts.get(index);
+        let as_listed = part.and_then(|part| part.identity.as_ref()) == Some(&identity);
+        // Whether it has changed since it was listed only what was said of it can tell.
+        let same = as_listed || part.is_some_and(|part| describes(part, &path));
+        let file = File::open(&path).ok().filter(|_| same);
+        let file = file.ok_or(Error::SourceChanged { path })?;
+        self.reading = Some(Reading {
+            index,
+            identity,
+            changed: false,
+        });
         Ok(Box::new(file))
     }
 
-    fn check(&mut self, index: usize) -> Result<()> {
-        self.unchanged(index, self.path(index).metadata())
+    fn look(&mut self, index: usize, read: u64, hash: &dyn Fn() -> Sha256Digest) -> Result<()> {
+        let now = self.identity_now(index)?;
+        let whole = self.parts.get(index).is_some_and(|part| part.length == read);
+        let before = self.reading.take().filter(|reading| reading.index == index);
+        let looks_other = before.as_ref().is_none_or(|before| before.identity != now);
+        let changed = looks_other || before.is_some_and(|before| before.changed);
+        // Compared as soon as it looks otherwise, and all of it at the end.
+        if (looks_other || whole && changed) && self.hash_now(index, read)? != hash() {
+            let path = self.path(index);
+            return Err(Error::SourceChanged { path });
+        }
+        self.reading = (!whole).then_some(Reading {
+            index,
+            identity: now,
+            changed,
+        });
+        Ok(())
     }
 
     fn path(&self, index: usize) -> PathBuf {
@@ -427,6 +485,12 @@ fn nanoseconds(time: SystemTime) -> Option<i64> {
             .ok()
             .map(i64::saturating_neg),
     }
+}
+
+/// Whether a file still says of itself what it said when it was listed.
+fn describes(part: &SourcePart, path: &Path) -> bool {
+    describe(path)
+        .is_ok_and(|(media_type, clinical)| (&part.media_type, &part.clinical) == (&media_type, &clinical))
 }
 
 #[cfg(unix)]
@@ -641,7 +705,9 @@ mod tests {
         assert!(matches!(FileSource::list(&alone), Err(Error::Usage(_))));
         let mut alone = FileSource::following(&alone).unwrap();
         assert_eq!(names(&alone), ["link"]);
-        assert!(alone.open(0).is_ok() && alone.check(0).is_ok());
+        let content = std::fs::read(at("link")).unwrap();
+        let hash = || Sha256Digest::of(&content);
+        assert!(alone.open(0).is_ok() && alone.look(0, content.len() as u64, &hash).is_ok());
         assert!(matches!(FileSource::list(&[at("pipe")]), Err(Error::Usage(_))));
     }
 
@@ -711,12 +777,71 @@ mod tests {
     #[test]
     fn a_file_that_changes_or_vanishes_is_noticed() {
         let dir = tree(&["x", "y"]);
-        let mut source = FileSource::list(&study(&dir)).unwrap();
-        assert!(source.open(0).is_ok() && source.check(0).is_ok());
-        std::fs::write(dir.path().join("study/x"), "longer than before").unwrap();
-        assert!(matches!(source.check(0), Err(Error::SourceChanged { .. })));
-        std::fs::remove_file(dir.path().join("study/y")).unwrap();
+        let mut source = FileSource::list(&[dir.path().to_owned()]).unwrap();
+        let hash = || Sha256Digest::of(b"x");
+        assert!(source.open(0).is_ok() && source.look(0, 1, &hash).is_ok());
+        source.open(0).unwrap();
+        std::fs::write(dir.path().join("x"), "longer than before").unwrap();
+        assert!(matches!(
+            source.look(0, 1, &hash),
+            Err(Error::SourceChanged { .. })
+        ));
+        std::fs::remove_file(dir.path().join("y")).unwrap();
         assert!(matches!(source.open(1), Err(Error::SourceChanged { .. })));
+    }
+
+    /// FLW-19: contents decide, not times, modes or links.
+    #[cfg(unix)]
+    #[test]
+    fn what_leaves_the_content_as_it_is_changes_nothing() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tree(&["abcdef"]);
+        let path = dir.path().join("abcdef");
+        let mut source = FileSource::list(&[path.clone()]).unwrap();
+        let after = |read: u64| move || Sha256Digest::of(&b"abcdef"[..usize::try_from(read).unwrap()]);
+        let age = || {
+            let file = File::options().write(true).open(&path).unwrap();
+            file.set_modified(SystemTime::UNIX_EPOCH).unwrap();
+        };
+        let changes: [&dyn Fn(); 4] = [
+            &|| std::fs::set_permissions(&path, PermissionsExt::from_mode(0o640)).unwrap(),
+            &|| std::fs::hard_link(&path, dir.path().join("link")).unwrap(),
+            &age,
+            &|| {
+                std::fs::write(dir.path().join("other"), "abcdef").unwrap();
+                std::fs::rename(dir.path().join("other"), &path).unwrap();
+            },
+        ];
+        source.open(0).unwrap();
+        for (change, read) in changes.into_iter().zip(1..) {
+            change();
+            source.look(0, read, &after(read)).unwrap();
+        }
+        source.look(0, 6, &after(6)).unwrap();
+        // Changed at the end while the beginning was read.
+        age();
+        source.open(0).unwrap();
+        std::fs::write(&path, "abcdeX").unwrap();
+        source.look(0, 2, &after(2)).unwrap();
+        assert!(matches!(
+            source.look(0, 6, &after(6)),
+            Err(Error::SourceChanged { .. })
+        ));
+    }
+
+    /// FLW-19
+    #[cfg(unix)]
+    #[test]
+    fn a_file_that_cannot_be_read_is_named_when_it_is_listed() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tree(&["closed", "open"]);
+        let path = dir.path().join("closed");
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(0)).unwrap();
+        // Whoever may read everything, such as root, reads this too.
+        if File::open(&path).is_err() {
+            let refused = FileSource::list(&[dir.path().to_owned()]).err().unwrap();
+            assert!(refused.to_string().contains("closed"), "{refused}");
+        }
     }
 
     #[tokio::test(flavor = "multi_thread")]

@@ -13,6 +13,7 @@ use crate::{
     evidence::ProvenPresentation,
     hash::Sha256Digest,
     ids::{InstitutionId, RecordId, ReleaseId, TerminalId, UploadId, VersionId},
+    lifecycle::ShownUses,
     log::Receipt,
     messages as pb,
     patient::{Device, PatientSigned},
@@ -36,7 +37,7 @@ pub(super) fn walk(
         requested: false,
         permitted: false,
         revoked: false,
-        uses: 0,
+        uses: ShownUses::default(),
         bytes: 0,
         releases: BTreeMap::new(),
         presentations: HashSet::new(),
@@ -67,7 +68,7 @@ struct Walk<'a> {
     requested: bool,
     permitted: bool,
     revoked: bool,
-    uses: u32,
+    uses: ShownUses,
     bytes: u64,
     /// Presentations by the releases that they opened.
     releases: BTreeMap<ReleaseId, Sha256Digest>,
@@ -170,8 +171,6 @@ impl Walk<'_> {
         must(same, "presentation and permission")?;
         let institution = self.grounds.permitted(self.permission)?;
         let proven = ProvenPresentation::verify(presented, self.permission, institution)?;
-        self.uses = self.uses.saturating_add(1);
-        must(self.uses <= self.permission.uses, "uses and permission")?;
         let first = self.presentations.insert(proven.hash);
         must(first, "presentation and one before it")?;
         let purpose = Purpose::read(proven.presentation.purpose)?;
@@ -181,6 +180,9 @@ impl Walk<'_> {
             "purpose and permission",
         )?;
         let at = self.opened(presented, proven.hash)?;
+        let release = self.permission.kind != Kind::Upload;
+        let within = self.uses.presented(release, self.permission.uses);
+        must(within, "uses and permission")?;
         let in_time = (self.permission.not_before..self.permission.not_after).contains(&at);
         must(in_time, "time of the presentation and permission")?;
         let presented = CaseWhat::Presented {
@@ -230,6 +232,7 @@ impl Walk<'_> {
             && said.institution_id == self.permission.institution_id
             && said.replaces.is_none();
         must(same, "receipt and presentation")?;
+        must(self.uses.stored(self.permission.uses), "uses and permission")?;
         self.spend(said.stream_len)?;
         let stored = CaseWhat::Stored {
             record_id: said.record_id,
@@ -250,6 +253,7 @@ impl Walk<'_> {
             && said.patient_id == self.permission.patient_id
             && said.institution_id == self.permission.institution_id;
         must(same, "receipt and presentation")?;
+        self.uses.released(said.bytes);
         self.spend(said.bytes)?;
         let versions = self.grounds.released.get(&said.release_id).cloned();
         let versions = versions.unwrap_or_default();

@@ -48,8 +48,6 @@ pub(crate) struct State {
     /// Rows of permissions, then the collection's, each with its version.
     ledger: [(Option<Row>, u8); PERMISSIONS + 1],
     in_flight: Vec<Transaction>,
-    /// Of each permission, the end of its open session.
-    sessions: [Option<u64>; PERMISSIONS],
     seen: Seen,
 }
 
@@ -58,12 +56,19 @@ enum Row {
     Permission {
         meter: Meter,
         epoch: u64,
+        /// Its newest session, as long as it is open.
+        session: Option<Session>,
     },
     /// Its current epoch, and the one under which the key of its record is wrapped.
-    Collection {
-        epoch: u64,
-        wrapped: u64,
-    },
+    Collection { epoch: u64, wrapped: u64 },
+}
+
+/// A release that is open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Session {
+    ends: u64,
+    /// It has handed out the record, and spent its use.
+    brought: bool,
 }
 
 /// What happens.
@@ -90,6 +95,8 @@ pub(crate) enum Deed {
     Present(usize),
     /// It asks for the record, of one byte, in its session.
     Use(usize),
+    /// Its session ends: it is closed, or its time is over.
+    End(usize),
     /// A device takes it back.
     Revoke(usize),
     /// A device opens the next epoch.
@@ -103,7 +110,8 @@ struct Transaction {
     deed: Deed,
     reads: [Option<u8>; PERMISSIONS + 1],
     writes: [Option<Row>; PERMISSIONS + 1],
-    session: Option<u64>,
+    /// The record was handed out in this session before.
+    again: bool,
     /// Whether, when it began, the permission's time was over or had not begun, or somebody had been told that it was.
     too_late: bool,
 }
@@ -126,7 +134,10 @@ impl Vault {
     pub(crate) fn new() -> Self {
         Self {
             bodies: world::permissions(),
-            rules: Rules::ALL,
+            rules: Rules {
+                tries: 2,
+                ..Rules::ALL
+            },
             commit_checks: true,
             durable_floor: true,
             epochs: true,
@@ -150,14 +161,14 @@ impl Vault {
             deed,
             reads: [None; PERMISSIONS + 1],
             writes: [None; PERMISSIONS + 1],
-            session: None,
+            again: false,
             too_late: false,
         };
         match deed {
             Deed::Issue(permission, epoch) => self.issue(state, &mut tx, permission, epoch)?,
             Deed::Replace(uses_left, bytes_left) => {
                 let (new, old) = REPLACES;
-                let (meter, epoch) = tx.permission(state, old)?;
+                let (meter, epoch, session) = tx.permission(state, old)?;
                 let over = self.has_passed(state, self.bodies[old].not_after);
                 let seen = Replaces {
                     permission_id: self.bodies[old].permission_id,
@@ -167,13 +178,17 @@ impl Vault {
                     signed_again: false,
                 };
                 let meter = meter.replace(&seen, over)?;
-                tx.writes[old] = Some(Row::Permission { meter, epoch });
+                tx.writes[old] = Some(Row::Permission {
+                    meter,
+                    epoch,
+                    session,
+                });
                 let (current, _) = tx.collection(state);
                 self.issue(state, &mut tx, new, current)?;
             }
             Deed::Present(permission) => {
                 let body = &self.bodies[permission];
-                let (meter, epoch) = tx.permission(state, permission)?;
+                let (meter, epoch, _) = tx.permission(state, permission)?;
                 let begun = state.floor.clone().now(state.clock) >= body.not_before;
                 tx.too_late = !begun || self.is_too_late(state, permission);
                 let presented = Presented {
@@ -183,15 +198,22 @@ impl Vault {
                 };
                 let meter = meter.present(body, presented, &self.rules);
                 state.note(permission, meter.err());
-                tx.writes[permission] = Some(Row::Permission { meter: meter?, epoch });
-                tx.session = Some(session_end(presented.now, u64::MAX, body));
+                let session = Some(Session {
+                    ends: session_end(presented.now, u64::MAX, body),
+                    brought: false,
+                });
+                tx.writes[permission] = Some(Row::Permission {
+                    meter: meter?,
+                    epoch,
+                    session,
+                });
             }
             Deed::Use(permission) => {
-                let end = state.sessions[permission].ok_or(Problem::ReleaseClosed)?;
-                let (meter, epoch) = tx.permission(state, permission)?;
+                let (meter, epoch, session) = tx.permission(state, permission)?;
+                let Session { ends, brought } = session.ok_or(Problem::ReleaseClosed)?;
                 tx.too_late = self.is_too_late(state, permission);
                 meter.check_not_ended(&self.rules)?;
-                if self.has_passed(state, end) {
+                if self.has_passed(state, ends) {
                     state.note(permission, Some(Problem::PermissionExpired));
                     return Err(Problem::ReleaseClosed);
                 }
@@ -204,13 +226,36 @@ impl Vault {
                 if self.epochs && !there {
                     return Err(Problem::NotPermitted);
                 }
-                let meter = meter.spend(1, &self.rules)?;
-                tx.writes[permission] = Some(Row::Permission { meter, epoch });
+                tx.again = brought;
+                let meter = match brought {
+                    true => meter,
+                    false => meter.spend(1, &self.rules)?.bring(0),
+                };
+                let session = Some(Session { ends, brought: true });
+                tx.writes[permission] = Some(Row::Permission {
+                    meter,
+                    epoch,
+                    session,
+                });
+            }
+            Deed::End(permission) => {
+                let (meter, epoch, session) = tx.permission(state, permission)?;
+                let Session { brought, .. } = session.ok_or(Problem::ReleaseClosed)?;
+                let meter = if brought { meter } else { meter.give_back(0) };
+                tx.writes[permission] = Some(Row::Permission {
+                    meter,
+                    epoch,
+                    session: None,
+                });
             }
             Deed::Revoke(permission) => {
-                let (meter, epoch) = tx.permission(state, permission)?;
+                let (meter, epoch, session) = tx.permission(state, permission)?;
                 let meter = meter.revoke().ok_or(Problem::AlreadyExists)?;
-                tx.writes[permission] = Some(Row::Permission { meter, epoch });
+                tx.writes[permission] = Some(Row::Permission {
+                    meter,
+                    epoch,
+                    session,
+                });
             }
             Deed::Rekey => {
                 let (epoch, wrapped) = tx.collection(state);
@@ -250,7 +295,11 @@ impl Vault {
             check_current(Some(current), epoch)?;
         }
         let meter = Meter::of(body);
-        tx.writes[permission] = Some(Row::Permission { meter, epoch });
+        tx.writes[permission] = Some(Row::Permission {
+            meter,
+            epoch,
+            session: None,
+        });
         Ok(())
     }
 
@@ -274,18 +323,23 @@ impl Vault {
                 *row = (written, row.1 + 1);
             }
         }
-        if let (Deed::Present(permission), Some(end)) = (tx.deed, tx.session) {
-            state.sessions[permission] = Some(end);
-        }
     }
 }
 
 impl Transaction {
-    fn permission(&mut self, state: &State, permission: usize) -> Result<(Meter, u64), Problem> {
+    fn permission(
+        &mut self,
+        state: &State,
+        permission: usize,
+    ) -> Result<(Meter, u64, Option<Session>), Problem> {
         let (row, version) = state.ledger[permission];
         self.reads[permission] = Some(version);
         match row {
-            Some(Row::Permission { meter, epoch }) => Ok((meter, epoch)),
+            Some(Row::Permission {
+                meter,
+                epoch,
+                session,
+            }) => Ok((meter, epoch, session)),
             _ => Err(Problem::NotPermitted),
         }
     }
@@ -310,16 +364,17 @@ impl Transaction {
                 seen.wrong_epoch |= of(REPLACES.0) != current;
             }
             Deed::Present(permission) => {
-                seen.uses[permission] += 1;
                 seen.without_live |= self.too_late || seen.ended[permission];
             }
+            // What comes again tells nobody anything new.
             Deed::Use(permission) => {
-                seen.bytes[permission] += 1;
+                seen.uses[permission] += u32::from(!self.again);
+                seen.bytes[permission] += u64::from(!self.again);
                 seen.without_live |= self.too_late || seen.ended[permission];
                 seen.wrong_epoch |= of(permission) != wrapped;
             }
             Deed::Revoke(permission) => seen.ended[permission] = true,
-            Deed::Rekey | Deed::Rewrap => {}
+            Deed::End(_) | Deed::Rekey | Deed::Rewrap => {}
         }
     }
 }
@@ -356,7 +411,6 @@ impl Model for Vault {
             floor: Floor::load(0),
             ledger: [(None, 0), (None, 0), (None, 0), (Some(collection), 0)],
             in_flight: Vec::new(),
-            sessions: [None; PERMISSIONS],
             seen: Seen::default(),
         }]
     }
@@ -385,6 +439,7 @@ impl Model for Vault {
                 [
                     Deed::Present(permission),
                     Deed::Use(permission),
+                    Deed::End(permission),
                     Deed::Revoke(permission),
                 ]
                 .map(begin),
@@ -425,7 +480,9 @@ impl Model for Vault {
             Property::always(NO_DOUBLE_SPEND, |model: &Self, state: &State| {
                 let within = |permission: usize| {
                     let body = &model.bodies[permission];
-                    state.seen.uses[permission] <= body.uses && state.seen.bytes[permission] <= body.bytes
+                    let unspent = state.meter(permission).map_or(0, |meter| meter.uses());
+                    state.seen.uses[permission] + unspent <= body.uses
+                        && state.seen.bytes[permission] <= body.bytes
                 };
                 (0..PERMISSIONS).all(within)
             }),
@@ -442,6 +499,10 @@ impl Model for Vault {
             Property::always(EPOCHS, |_, state: &State| !state.seen.wrong_epoch),
             Property::sometimes("each institution has received", |_, state: &State| {
                 state.seen.bytes[0] > 0 && state.seen.bytes[1] > 0
+            }),
+            Property::sometimes("a use is free again", |model: &Self, state: &State| {
+                let again = |meter: Meter| meter.presented > 0 && meter.uses_left == model.bodies[0].uses;
+                state.meter(0).is_some_and(again)
             }),
             Property::sometimes(
                 "a new permission is used after the old one was",

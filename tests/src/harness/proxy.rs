@@ -25,6 +25,8 @@ struct State {
     /// Bytes until the next cut; negative: none is planned.
     until_cut: AtomicI64,
     cuts: AtomicU64,
+    /// Bytes of answers after which each connection is cut; negative: none is.
+    each_after: AtomicI64,
 }
 
 impl Proxy {
@@ -38,6 +40,7 @@ impl Proxy {
             upstream,
             until_cut: AtomicI64::new(-1),
             cuts: AtomicU64::new(0),
+            each_after: AtomicI64::new(-1),
         });
         let proxy = Self {
             address: listener.local_addr()?,
@@ -62,6 +65,12 @@ impl Proxy {
         self.state.until_cut.store(i64::from(bytes), Ordering::SeqCst);
     }
 
+    /// Cuts each connection that begins from now on after so many bytes of answers; none without a number.
+    pub fn cut_each_after(&self, bytes: Option<u32>) {
+        let bytes = bytes.map_or(-1, i64::from);
+        self.state.each_after.store(bytes, Ordering::SeqCst);
+    }
+
     /// How often a connection was cut.
     pub fn cuts(&self) -> u64 {
         self.state.cuts.load(Ordering::SeqCst)
@@ -72,15 +81,23 @@ fn relay(client: &TcpStream, state: &Arc<State>) {
     let Ok(server) = TcpStream::connect(state.upstream) else {
         return;
     };
+    let answers = state.each_after.load(Ordering::SeqCst);
     thread::scope(|scope| {
-        scope.spawn(|| copy(client, &server, state));
-        copy(&server, client, state);
+        scope.spawn(|| copy(client, &server, state, -1));
+        copy(&server, client, state, answers);
     });
 }
 
-fn copy(mut from: &TcpStream, mut to: &TcpStream, state: &State) {
+/// Copies until the end, or so many bytes, if that is not negative.
+fn copy(mut from: &TcpStream, mut to: &TcpStream, state: &State, most: i64) {
     let mut buffer = vec![0; 64 * 1024];
+    let mut copied = 0;
     while let Ok(count @ 1..) = from.read(&mut buffer) {
+        copied += i64::try_from(count).unwrap_or(i64::MAX);
+        if (0..copied).contains(&most) {
+            state.cuts.fetch_add(1, Ordering::SeqCst);
+            break;
+        }
         let cut = state.spend(count);
         if cut || to.write_all(buffer.get(..count).unwrap_or_default()).is_err() {
             break;

@@ -203,6 +203,7 @@ impl RawInstitution {
             record_id: Bytes::copy_from_slice(RecordId::mint(now_ms(), random()?).as_bytes()),
             version_id: Bytes::copy_from_slice(VersionId::mint(now_ms(), random()?).as_bytes()),
             purpose: purpose.map(Purpose::code).unwrap_or_default().to_owned(),
+            session: Bytes::new(),
         };
         let call = Call::post(format!("/v1/permissions/{permission}/presentation"), &message)?;
         Ok(call.with("medvault-challenge", byte_sequence(&delivery.challenge)))

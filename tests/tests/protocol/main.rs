@@ -6,6 +6,7 @@ mod answers;
 mod bad_input;
 mod blindness;
 mod case;
+mod charges;
 mod clocks;
 mod collections;
 mod conditions;

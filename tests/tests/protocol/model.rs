@@ -1,8 +1,9 @@
 //! The flows as sequences of operations, checked after each step against a model of a hundred lines.
 //!
-//! The oracle in prose: a permission is live until it is revoked or its last use is presented. A
-//! presentation opens a session and spends one use; a revoked permission refuses before a spent one does.
-//! A session hands out leaves until its permission is revoked, its byte budget is gone or it is closed.
+//! The oracle in prose: a permission is live until it is revoked or its last use is spent. A
+//! presentation opens a session that holds one use; a revoked permission refuses before a spent one does.
+//! A session hands out leaves until its permission is revoked, its byte budget is gone or it is closed: the first time it
+//! spends its use and the bytes, again nothing. One that is closed and has handed out nothing gives its use back.
 //! The vault lists exactly what was committed, the permission list exactly what was permitted, with what
 //! is left of it, and the history has one entry for each thing that happened, in order.
 
@@ -13,6 +14,7 @@ use protocol_spec::{
     bodies::ReleaseTicket,
     defence::Defence,
     ids::{PermissionId, ReleaseId, VersionId},
+    lifecycle::TRIES,
     messages as pb,
     permission::RecordSelector,
     problem::Problem,
@@ -46,14 +48,28 @@ impl Choices {
 struct ModelPermission {
     revoked: bool,
     uses: u32,
+    /// Of releases that have handed out nothing.
+    held: u32,
+    /// Presentations that may still be.
+    tries: u32,
     bytes: u64,
 }
 
 impl ModelPermission {
+    fn new(uses: u32, bytes: u64) -> Self {
+        Self {
+            revoked: false,
+            uses,
+            held: 0,
+            tries: uses * TRIES,
+            bytes,
+        }
+    }
+
     fn state(&self) -> pb::PermissionState {
         match self {
             Self { revoked: true, .. } => pb::PermissionState::Revoked,
-            Self { uses: 0, .. } => pb::PermissionState::Spent,
+            Self { uses: 0, held: 0, .. } | Self { bytes: 0, .. } => pb::PermissionState::Spent,
             Self { .. } => pb::PermissionState::Live,
         }
     }
@@ -64,6 +80,8 @@ struct ModelRelease {
     permission: PermissionId,
     record: RecordSelector,
     closed: bool,
+    /// It has handed out the record.
+    brought: bool,
 }
 
 /// The server does not do what the model says.
@@ -146,9 +164,8 @@ impl Run {
         self.permissions.insert(
             *new,
             ModelPermission {
-                revoked: false,
-                uses: 0,
-                bytes: left,
+                tries: TRIES - 1,
+                ..ModelPermission::new(0, left)
             },
         );
         Ok(())
@@ -172,14 +189,7 @@ impl Run {
             },
         )?;
         self.patient.grant(&self.world.wire, permission.clone()).await?;
-        self.permissions.insert(
-            id,
-            ModelPermission {
-                revoked: false,
-                uses,
-                bytes,
-            },
-        );
+        self.permissions.insert(id, ModelPermission::new(uses, bytes));
         self.messages.insert(id, (permission, vec![record]));
         self.history += 2; // requested, permitted
         Ok(())
@@ -200,8 +210,14 @@ impl Run {
             pb::PermissionState::Revoked => {
                 agree!(answer.problem() == Some(Problem::PermissionRevoked), "{answer:?}")
             }
-            pb::PermissionState::Spent => {
+            _ if model.tries == 0 || model.uses + model.held == 0 => {
                 agree!(answer.problem() == Some(Problem::PermissionSpent), "{answer:?}")
+            }
+            pb::PermissionState::Spent => {
+                agree!(answer.problem() == Some(Problem::BytesSpent), "{answer:?}")
+            }
+            _ if model.uses == 0 => {
+                agree!(answer.problem() == Some(Problem::PermissionInUse), "{answer:?}")
             }
             _ => {
                 let message: pb::PresentationAnswer = answer.message()?;
@@ -212,6 +228,8 @@ impl Run {
                     .verify(&self.world.wire.operator_key)?;
                 agree!(ticket.bytes == model.bytes, "the ticket says what is left");
                 model.uses -= 1;
+                model.held += 1;
+                model.tries -= 1;
                 self.history += 1;
                 let record = self
                     .messages
@@ -224,6 +242,7 @@ impl Run {
                     permission: id,
                     record,
                     closed: false,
+                    brought: false,
                 });
             }
         }
@@ -234,7 +253,7 @@ impl Run {
         let Some(at) = (!self.releases.is_empty()).then(|| self.choices.below(self.releases.len())) else {
             return Ok(());
         };
-        let release = self.releases.get(at).context("no release")?;
+        let release = self.releases.get_mut(at).context("no release")?;
         let path = format!(
             "/v1/releases/{}/records/{}/leaves?first=0&count=1",
             release.id, release.record.version_id
@@ -247,7 +266,7 @@ impl Run {
         let expected = match (
             model.revoked,
             release.closed,
-            model.bytes < release.record.stream_len,
+            !release.brought && model.bytes < release.record.stream_len,
         ) {
             (true, _, _) => Some(vec![Problem::PermissionRevoked, Problem::ReleaseClosed]),
             (_, true, _) => Some(vec![Problem::ReleaseClosed]),
@@ -259,7 +278,12 @@ impl Run {
                 agree!(expected.contains(&problem), "{problem:?}, not {expected:?}")
             }
             (None, None) => {
-                model.bytes -= release.record.stream_len;
+                // What comes again costs nothing (FLW-9), and what comes first spends the use (FLW-16).
+                if !release.brought {
+                    release.brought = true;
+                    model.bytes -= release.record.stream_len;
+                    model.held -= 1;
+                }
                 let root = protocol_spec::content::single_leaf_root(&answer.body);
                 agree!(
                     answer.complete && root == release.record.content_root,
@@ -291,7 +315,13 @@ impl Run {
             .releases
             .iter_mut()
             .filter(|release| release.permission == id && !release.closed);
-        self.history += open.map(|release| release.closed = true).count();
+        for release in open {
+            self.history += 1;
+            release.closed = true;
+            if !release.brought {
+                (model.held, model.uses) = (model.held - 1, model.uses + 1);
+            }
+        }
         Ok(())
     }
 
@@ -316,6 +346,11 @@ impl Run {
         answer.message::<pb::Receipt>()?;
         release.closed = true;
         self.history += 1;
+        if !release.brought {
+            let model = self.permissions.get_mut(&release.permission);
+            let model = model.context("unknown permission")?;
+            (model.held, model.uses) = (model.held - 1, model.uses + 1);
+        }
         Ok(())
     }
 
@@ -346,10 +381,12 @@ impl Run {
                 let permission =
                     protocol_spec::permission::SignedPermission::try_from(entry.permission)?.verify()?;
                 let revoked = state == pb::PermissionState::Revoked;
+                // How often it was presented, a server does not say.
                 let model = ModelPermission {
                     revoked,
-                    uses: entry.uses_left,
-                    bytes: entry.bytes_left,
+                    held: entry.uses_held,
+                    tries: 0,
+                    ..ModelPermission::new(entry.uses_left, entry.bytes_left)
                 };
                 Ok((permission.permission_id, (model, state)))
             })
@@ -362,7 +399,13 @@ impl Run {
         let wanted: BTreeMap<_, _> = self
             .permissions
             .iter()
-            .map(|(id, model)| (*id, (model.clone(), model.state())))
+            .map(|(id, model)| {
+                let shown = ModelPermission {
+                    tries: 0,
+                    ..model.clone()
+                };
+                (*id, (shown, model.state()))
+            })
             .collect();
         agree!(listed == wanted, "permissions: {listed:?}, not {wanted:?}");
 

@@ -190,7 +190,7 @@ async fn every_covered_component_of_a_captured_presentation_is_bound() -> Result
             let other = pb::Presentation {
                 record_id: Bytes::copy_from_slice(record.as_bytes()),
                 version_id: Bytes::copy_from_slice(version.as_bytes()),
-                purpose: String::new(),
+                ..pb::Presentation::default()
             };
             *request.body_mut() = Full::new(other.encode_to_vec().into());
             Ok(())

@@ -69,8 +69,8 @@ endpoints! {
         refuses StorageFull;
     POST "/v1/permissions/{permission}/presentation" by "I, two signatures" is handlers::present
         refuses PermissionNotYetValid PermissionExpired PermissionRevoked PermissionReplaced PurposeMismatch
-            PermissionSpent BytesSpent KeyEnded DelegationEnded DelegationExpired AlreadyExists
-            RecordMismatch;
+            PermissionSpent BytesSpent PermissionInUse KeyEnded DelegationEnded DelegationExpired AlreadyExists
+            UploadClosed ReleaseClosed RecordMismatch;
     GET "/v1/uploads/{upload}" by "I" is handlers::upload_status;
     PUT "/v1/uploads/{upload}/leaves" by "I, P" is leaves::receive_leaves
         refuses UploadClosed PermissionRevoked PermissionReplaced KeyEnded DelegationEnded DelegationExpired
@@ -80,7 +80,7 @@ endpoints! {
             LeavesMissing LeafConflict BytesSpent AlreadyExists;
     GET "/v1/releases/{release}/records/{version}/leaves" by "I" is leaves::release_leaves
         refuses ReleaseClosed PermissionRevoked PermissionReplaced KeyEnded DelegationEnded DelegationExpired
-            BytesSpent RangeNotSatisfiable StorageFull;
+            BytesSpent RangeNotSatisfiable RecordDamaged StorageFull;
     GET "/v1/releases/{release}/records" by "I" is handlers::released_records
         refuses ReleaseClosed PermissionRevoked PermissionReplaced KeyEnded DelegationEnded DelegationExpired;
     POST "/v1/releases/{release}/close" by "I" is handlers::close_release;
@@ -91,7 +91,7 @@ endpoints! {
     POST "/v1/vault/index" by "P" is handlers::put_segment
         refuses IndexConflict TooMany;
     GET "/v1/vault/records/{version}/leaves" by "P" is leaves::own_leaves
-        refuses RangeNotSatisfiable DelegationScope StorageFull;
+        refuses RangeNotSatisfiable RecordDamaged DelegationScope StorageFull;
     POST "/v1/vault/records/{version}/adoption" by "P" is handlers::adopt
         refuses RecordMismatch EpochMismatch PlacementConflict;
     POST "/v1/vault/reseals" by "P" is handlers::open_reseal

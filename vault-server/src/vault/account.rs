@@ -116,8 +116,8 @@ impl Tx<'_> {
         .await
     }
 
-    /// An institution has presented what a patient has permitted.
-    pub(super) async fn has_presented(&mut self, institution: [u8; 32]) -> Result<(), Refusal> {
+    /// An institution has spent a use of what a patient has permitted.
+    pub(super) async fn has_used(&mut self, institution: [u8; 32]) -> Result<(), Refusal> {
         self.account(institution, |row| row.relations = row.relations.saturating_add(1))
             .await
     }

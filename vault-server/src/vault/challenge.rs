@@ -23,7 +23,7 @@ use super::{
 const MOST_OPEN: usize = 64;
 
 impl Vault {
-    /// The permission with its request and a fresh challenge, to the institution named in it. It is
+    /// The permission with its request, its open sessions and a fresh challenge, to the institution named in it. It is
     /// delivered also when it can no longer be used: the presentation tells why.
     ///
     /// # Errors
@@ -48,7 +48,12 @@ impl Vault {
             challenge: &challenge,
         };
         self.shared.run(&open).await?;
+        let sessions = self
+            .shared
+            .open_sessions(institution.id(), body.patient_id, body.permission_id)
+            .await?;
         Ok(pb::Delivery {
+            open: sessions,
             permission: Some(held.permission),
             request,
             challenge: challenge.bytes,

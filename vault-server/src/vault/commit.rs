@@ -254,10 +254,18 @@ impl Operation for CommitUpload {
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<pb::Receipt, Refusal> {
         let patient = self.stream.patient;
         let mut session = self.stream.check(tx).await?;
-        let Pays::Permission(permitted) = &session.pays else {
+        let held = session.row.bytes;
+        let Pays::Permission(permitted) = &mut session.pays else {
             return Err(Refusal::damaged("an upload without its ticket"));
         };
-        let (ticket, _) = &**permitted;
+        let (ticket, meter) = &mut **permitted;
+        // The record is there: what the session held is spent (FLW-16).
+        meter.bring(held);
+        tx.put(&tables::meter(patient, ticket.permission_id), meter);
+        tx.ended(patient, ticket.permission_id, self.stream.upload.as_bytes());
+        tx.has_used(*self.institution.as_bytes()).await?;
+        let ticket = ticket.clone();
+        let ticket = &ticket;
         let signed = self.receipt(tx, &session, ticket).await?;
         let receipt = pb::Receipt {
             statement: Some(signed.to_message()),

@@ -74,6 +74,7 @@ mod reseal;
 mod revocation;
 mod rewrap;
 mod rotation;
+mod sessions;
 mod standing;
 mod steady;
 mod strangers;

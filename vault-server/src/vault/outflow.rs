@@ -7,7 +7,7 @@ use bytes::Bytes;
 use protocol_spec::{content, ids::VersionId, problem::Problem};
 use tokio::task::JoinHandle;
 
-use super::{Caller, Refusal, Shared, refusal::ensure, standing::Use};
+use super::{Caller, Refusal, Shared, standing::Use};
 use crate::store::{LeafKey, StoreError};
 
 /// Leaves read ahead: enough to hide the device behind the network, in at most 3 MiB.
@@ -22,6 +22,8 @@ pub struct LeafStream {
     rest: Range<u32>,
     /// Asked for, not yet handed out.
     ahead: VecDeque<(u32, Read)>,
+    /// The first, which was read before anything was promised.
+    first: Option<Bytes>,
     total: u64,
     guard: Guard,
 }
@@ -56,6 +58,7 @@ impl LeafStream {
             total: lengths.sum(),
             rest,
             ahead: VecDeque::with_capacity(AHEAD),
+            first: None,
             guard,
         })
     }
@@ -63,6 +66,18 @@ impl LeafStream {
     /// Bytes in all.
     pub fn total(&self) -> u64 {
         self.total
+    }
+
+    /// Reads the first leaf, before anything is promised or taken for it (FLW-20).
+    ///
+    /// # Errors
+    /// `record-damaged`; those of the store.
+    pub(super) async fn begin(&mut self) -> Result<(), Refusal> {
+        self.read_ahead();
+        if let Some((leaf, read)) = self.ahead.pop_front() {
+            self.first = Some(self.whole(leaf, read).await?);
+        }
+        Ok(())
     }
 
     /// The next leaf, or none at the end. After an error the transfer must be broken off, so that the
@@ -73,8 +88,13 @@ impl LeafStream {
     /// `delegation-expired`, `log-contradicted`; those of the store.
     pub async fn next(&mut self) -> Option<Result<Bytes, Refusal>> {
         self.read_ahead();
-        let (leaf, read) = self.ahead.pop_front()?;
-        let result = self.hand_out(leaf, read).await;
+        let result = match self.first.take() {
+            Some(leaf) => self.check_guard().await.map(|()| leaf),
+            None => {
+                let (leaf, read) = self.ahead.pop_front()?;
+                self.hand_out(leaf, read).await
+            }
+        };
         if result.is_err() {
             self.rest = 0..0;
             self.ahead.clear();
@@ -94,18 +114,32 @@ impl LeafStream {
     }
 
     async fn hand_out(&mut self, leaf: u32, read: Read) -> Result<Bytes, Refusal> {
-        let bytes = read
-            .await
-            .map_err(|error| Refusal::new(Problem::Internal, error))??;
-        let bytes = bytes.ok_or_else(|| Refusal::damaged("a leaf is missing"))?;
-        let length = content::leaf_len(self.stream_len, u64::from(leaf));
-        ensure(
-            bytes.len() as u64 == length,
-            Problem::Internal,
-            "a stored leaf has another length",
-        )?;
+        let bytes = self.whole(leaf, read).await?;
         self.check_guard().await?;
         Ok(bytes)
+    }
+
+    /// A leaf as it was stored.
+    async fn whole(&self, leaf: u32, read: Read) -> Result<Bytes, Refusal> {
+        let bytes = match read.await {
+            Err(error) => return Err(Refusal::new(Problem::Internal, error)),
+            Ok(Err(StoreError::Corrupt(cause))) => return Err(self.damaged(leaf, &cause)),
+            Ok(Err(error)) => return Err(error.into()),
+            Ok(Ok(bytes)) => bytes.ok_or_else(|| self.damaged(leaf, "it is missing"))?,
+        };
+        let length = content::leaf_len(self.stream_len, u64::from(leaf));
+        if bytes.len() as u64 == length {
+            Ok(bytes)
+        } else {
+            Err(self.damaged(leaf, "it has another length"))
+        }
+    }
+
+    /// FLW-20. The id of a version says nothing of anybody, and is what an operator looks for in a copy.
+    fn damaged(&self, leaf: u32, cause: &str) -> Refusal {
+        let version = self.version;
+        tracing::error!(%version, leaf, cause, "a stored record is damaged: restore it from a copy");
+        Refusal::new(Problem::RecordDamaged, cause)
     }
 
     /// FLW-5, DEV-6, DLG-5, LOG-22.

@@ -129,6 +129,8 @@ impl Shared {
             state: state(&meter, expired).into(),
             uses_left: meter.uses_left,
             bytes_left: meter.bytes_left,
+            uses_held: meter.uses_held,
+            bytes_held: meter.bytes_held,
             upload_key_wrap: row.upload_key_wrap,
         })
     }
@@ -167,6 +169,9 @@ impl MeterRow {
         Meter {
             uses_left: self.uses_left,
             bytes_left: self.bytes_left,
+            uses_held: self.uses_held,
+            bytes_held: self.bytes_held,
+            presented: self.presented,
             revoked: self.revoked,
             replaced: self.replaced,
         }
@@ -177,12 +182,18 @@ impl MeterRow {
         let Meter {
             uses_left,
             bytes_left,
+            uses_held,
+            bytes_held,
+            presented,
             revoked,
             replaced,
         } = meter;
         Self {
             uses_left,
             bytes_left,
+            uses_held,
+            bytes_held,
+            presented,
             revoked,
             replaced,
             ..self
@@ -196,9 +207,28 @@ impl MeterRow {
 
     /// Takes bytes from what is left (FLW-6, FLW-9).
     pub(super) fn spend(&mut self, bytes: u64) -> Result<(), Refusal> {
-        let spent = self.meter().spend(bytes, &Rules::in_force())?;
-        *self = std::mem::take(self).with(spent);
+        self.set(self.meter().spend(bytes, &Rules::in_force())?);
         Ok(())
+    }
+
+    /// Has an upload hold bytes of what is left (FLW-6).
+    pub(super) fn hold(&mut self, bytes: u64) -> Result<(), Refusal> {
+        self.set(self.meter().hold(bytes, &Rules::in_force())?);
+        Ok(())
+    }
+
+    /// A session has brought something: what it held is spent (FLW-16).
+    pub(super) fn bring(&mut self, bytes: u64) {
+        self.set(self.meter().bring(bytes));
+    }
+
+    /// A session has ended in nothing: what it held is left (FLW-16).
+    pub(super) fn give_back(&mut self, bytes: u64) {
+        self.set(self.meter().give_back(bytes));
+    }
+
+    fn set(&mut self, meter: Meter) {
+        *self = std::mem::take(self).with(meter);
     }
 }
 
@@ -392,7 +422,7 @@ fn state(meter: &MeterRow, expired: bool) -> PermissionState {
         MeterRow { revoked: true, .. } => PermissionState::Revoked,
         MeterRow { replaced: true, .. } => PermissionState::Replaced,
         _ if expired => PermissionState::Expired,
-        MeterRow { uses_left: 0, .. } | MeterRow { bytes_left: 0, .. } => PermissionState::Spent,
+        _ if meter.meter().uses() == 0 || meter.meter().bytes() == 0 => PermissionState::Spent,
         _ => PermissionState::Live,
     }
 }

@@ -1,5 +1,6 @@
-//! Presentation: proof of possession opens a session. One commit uses the challenge up, spends a use,
-//! opens the session and keeps the evidence; a release ticket is in the log before it is answered.
+//! Presentation: proof of possession opens a session. One commit uses the challenge up, has the session hold a use,
+//! opens it and keeps the evidence; a release ticket is in the log before it is answered. One that names an open
+//! session takes that up ([`super::sessions`]).
 //!
 //! Order of refusals: first what looks alike for everybody who is not the proven holder, then the
 //! challenge, then a repetition's stored answer (a release only while the permission lives), and only then
@@ -89,7 +90,8 @@ impl Possession<'_> {
     /// Opens a session. `bytes` are the body that the proof covers, and that the message was read from.
     ///
     /// # Errors
-    /// `challenge-invalid`; then `permission-…`, `purpose-mismatch`, `bytes-spent`, `too-many`, `already-exists`.
+    /// `challenge-invalid`; then `permission-…`, `purpose-mismatch`, `bytes-spent`, `too-many`, `already-exists`, `upload-closed`,
+    /// `release-closed`.
     pub async fn present(
         &self,
         intent: &Intent,
@@ -181,6 +183,14 @@ impl Operation for Present<'_> {
             return Ok(answer);
         }
         check_live(tx, body, &meter).await?;
+        if !self.message.session.is_empty() {
+            if body.kind != Kind::Upload {
+                return self.go_on(tx).await;
+            }
+            tx.take_over(body, self.institution, &self.message.session)
+                .await?;
+        }
+        let meter = tx.read_existing(&key).await?;
         let presented = Presented {
             now: tx.now,
             over: tx.has_passed(body.not_after).await,
@@ -206,13 +216,28 @@ impl Operation for Present<'_> {
         tx.record_history(body.patient_id, history_entry::What::Presented(presented))
             .await?;
         let answer = pb::PresentationAnswer { answer: Some(answer) };
-        tx.has_presented(self.caller.principal()).await?;
         tx.remember(self.caller, self.intent, &answer);
         Ok(answer)
     }
 }
 
 impl Present<'_> {
+    /// The same session again: nothing is taken, and nothing comes into the history (FLW-17).
+    async fn go_on(&self, tx: &mut Tx<'_>) -> Result<pb::PresentationAnswer, Refusal> {
+        let holder = self.caller.holder()?;
+        let row = tx.goes_on(self.body, holder, &self.message).await?;
+        tx.check_there(self.body).await?;
+        let release = pb::Release {
+            ticket: row.ticket,
+            ..pb::Release::default()
+        };
+        let answer = pb::PresentationAnswer {
+            answer: Some(Answer::Release(release)),
+        };
+        tx.remember(self.caller, self.intent, &answer);
+        Ok(answer)
+    }
+
     async fn stand_by(&self, tx: &mut Tx<'_>, bytes: u64) -> Result<(Answer, pb::Presented), Refusal> {
         let Self { body, message, .. } = self;
         let record_id = RecordId::try_from(message.record_id.as_ref())?;
@@ -244,6 +269,7 @@ impl Present<'_> {
             ..UploadRow::default()
         };
         tx.put(&tables::upload(body.patient_id, upload_id), &row);
+        tx.opened(body, upload_id.as_bytes(), true, self.caller.key_id());
         tx.expire(expires, Expiring::Upload(body.patient_id, upload_id));
         let presented = pb::Presented {
             standby_ticket: row.ticket.clone(),
@@ -278,9 +304,11 @@ impl Present<'_> {
         tx.log(*body.patient_id.as_bytes(), &ticket.hash()).await?;
         let row = ReleaseRow {
             ticket: receipt.statement.clone(),
+            purpose: self.message.purpose.clone(),
             ..ReleaseRow::default()
         };
         tx.put(&tables::release(body.patient_id, release_id), &row);
+        tx.opened(body, release_id.as_bytes(), false, self.caller.key_id());
         let used = tables::used(body.patient_id, body.permission_id, release_id);
         tx.put(&used, &tables::Mark {});
         tx.expire(expires, Expiring::Release(body.patient_id, release_id));

@@ -97,7 +97,8 @@ impl Vault {
             .and_then(|row| row.stored)
             .ok_or_else(|| Refusal::absent("no such record"))?;
         let guard = Guard::Device(caller.clone());
-        let stream = LeafStream::new(&self.shared, version, record.stream_len, first, count, guard)?;
+        let mut stream = LeafStream::new(&self.shared, version, record.stream_len, first, count, guard)?;
+        stream.begin().await?;
         if let Some(acting) = caller.acting() {
             self.shared.run(&NoteRead { acting, version }).await?;
         }

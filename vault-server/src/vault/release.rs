@@ -2,7 +2,6 @@
 
 use protocol_spec::{
     bodies::ReleaseTicket,
-    content,
     defence::Defence,
     ids::{PatientId, RecordId, ReleaseId, VersionId},
     permission::PermissionBody,
@@ -20,10 +19,10 @@ use super::{
 };
 
 impl Vault {
-    /// Releases leaves of a record under an open session: spends their bytes, then streams.
+    /// Releases leaves of a record under an open session: reads the first of them, spends their bytes, then streams.
     ///
     /// # Errors
-    /// `not-permitted`, `release-closed`, `permission-revoked`, `bytes-spent`, `range-not-satisfiable`.
+    /// `not-permitted`, `release-closed`, `permission-revoked`, `bytes-spent`, `range-not-satisfiable`, `record-damaged`.
     pub async fn release_leaves(
         &self,
         caller: &Caller,
@@ -42,15 +41,13 @@ impl Vault {
             first,
             count,
         };
-        let (held, stream_len) = self.shared.run(&spend).await?;
-        LeafStream::new(
-            &self.shared,
-            version,
-            stream_len,
-            first,
-            count,
-            Guard::Permission(held),
-        )
+        // What cannot be read costs nothing (FLW-20).
+        let (held, stream_len) = self.shared.run(&LookAt(&spend)).await?;
+        let guard = Guard::Permission(held);
+        let mut leaves = LeafStream::new(&self.shared, version, stream_len, first, count, guard)?;
+        leaves.begin().await?;
+        self.shared.run(&spend).await?;
+        Ok(leaves)
     }
 }
 
@@ -131,37 +128,63 @@ impl SpendRelease {
     }
 }
 
-impl Operation for SpendRelease {
+/// The same, without spending anything.
+struct LookAt<'a>(&'a SpendRelease);
+
+impl Operation for LookAt<'_> {
     type Answer = (Use, u64);
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<(Use, u64), Refusal> {
-        let (mut row, ticket, mut meter) = tx.open_release(self.patient, self.release, self.holder).await?;
-        let permission = tables::permission(self.patient, ticket.permission_id);
-        let body = tx.read_existing(&permission).await?.body()?;
-        tx.check_key(body.recipient_key_hash).await?;
-        let (record, stream_len) = self.record(tx, &body).await?;
-        let key = tables::release(self.patient, self.release);
-        let meter_key = tables::meter(self.patient, ticket.permission_id);
-        let bytes = released_bytes(stream_len, self.first, self.count)?;
-        meter.spend(bytes)?;
-        row.bytes = row.bytes.saturating_add(bytes);
-        tx.put(&meter_key, &meter);
-        tx.put(&key, &row);
-        tx.note_released(
-            self.patient,
-            self.release,
-            (record, self.version),
-            (self.first, self.count),
-        )
-        .await?;
-        Ok((Use::new(self.holder, &body), stream_len))
+        let (of, _) = self.0.look(tx).await?;
+        Ok((Use::new(self.0.holder, &of.permission), of.stream_len))
     }
 }
 
-/// Bytes in these leaves of a stream.
-fn released_bytes(stream_len: u64, first: u32, count: u32) -> Result<u64, Refusal> {
-    let leaves = leaf_range(stream_len, first, count)?;
-    Ok(leaves
-        .map(|leaf| content::leaf_len(stream_len, u64::from(leaf)))
-        .sum())
+/// What leaves are asked of.
+struct Asked {
+    permission: PermissionBody,
+    record: RecordId,
+    stream_len: u64,
+}
+
+impl SpendRelease {
+    /// What is asked for, if it may be handed out.
+    async fn look(&self, tx: &mut Tx<'_>) -> Result<(Asked, (ReleaseRow, MeterRow)), Refusal> {
+        let (row, ticket, meter) = tx.open_release(self.patient, self.release, self.holder).await?;
+        let permission = tables::permission(self.patient, ticket.permission_id);
+        let permission = tx.read_existing(&permission).await?.body()?;
+        tx.check_key(permission.recipient_key_hash).await?;
+        let (record, stream_len) = self.record(tx, &permission).await?;
+        leaf_range(stream_len, self.first, self.count)?;
+        let asked = Asked {
+            permission,
+            record,
+            stream_len,
+        };
+        Ok((asked, (row, meter)))
+    }
+}
+
+impl Operation for SpendRelease {
+    type Answer = ();
+
+    async fn apply(&self, tx: &mut Tx<'_>) -> Result<(), Refusal> {
+        let (asked, (mut row, mut meter)) = self.look(tx).await?;
+        let of = (asked.record, self.version, asked.stream_len);
+        let range = (self.first, self.count);
+        let bytes = tx.note_released(self.patient, self.release, of, range).await?;
+        meter.spend(bytes)?;
+        if row.bytes == 0 {
+            // The first that it hands out (FLW-16).
+            meter.bring(0);
+            tx.has_used(*self.holder.institution.as_bytes()).await?;
+        }
+        row.bytes = row.bytes.saturating_add(bytes);
+        tx.put(
+            &tables::meter(self.patient, asked.permission.permission_id),
+            &meter,
+        );
+        tx.put(&tables::release(self.patient, self.release), &row);
+        Ok(())
+    }
 }

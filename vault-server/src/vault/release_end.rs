@@ -138,33 +138,43 @@ impl Operation for CloseRelease {
 }
 
 impl Tx<'_> {
-    /// Notes leaves that a release is about to hand out (REV-3); the release's row guards it.
+    /// Notes leaves that a release is about to hand out (REV-3), and gives the bytes of those that it has not handed out before
+    /// (FLW-9); the release's row guards it.
     pub(super) async fn note_released(
         &mut self,
         patient: PatientId,
         release: ReleaseId,
-        (record, version): (RecordId, VersionId),
+        (record, version, stream_len): (RecordId, VersionId, u64),
         (first, count): (u32, u32),
-    ) -> Result<(), Refusal> {
+    ) -> Result<u64, Refusal> {
         let key = tables::released(patient, release, version);
         let row = self.read(&key).await?.unwrap_or_default();
         let mut leaves = LeafRanges::try_from(row.leaves).map_err(Refusal::damaged)?;
+        let before = leaves.bytes(stream_len);
         leaves.add(first, count);
+        let new = leaves.bytes(stream_len).saturating_sub(before);
         let row = ReleasedRow {
             record: Bytes::copy_from_slice(record.as_bytes()),
             leaves: (&leaves).into(),
         };
         self.put(&key, &row);
-        Ok(())
+        Ok(new)
     }
 
-    /// Closes a release that has been read here, and gives its receipt.
+    /// Closes a release that has been read here, and gives its receipt. One that has handed out nothing gives its use back (FLW-16).
     pub(super) async fn close_release(&mut self, mut row: ReleaseRow) -> Result<pb::Receipt, Refusal> {
         if let Some(receipt) = row.receipt {
             return Ok(receipt);
         }
         let ticket = row.ticket()?;
         let patient = ticket.patient_id;
+        if row.bytes == 0 {
+            let key = tables::meter(patient, ticket.permission_id);
+            let mut meter = self.read_existing(&key).await?;
+            meter.give_back(0);
+            self.put(&key, &meter);
+        }
+        self.ended(patient, ticket.permission_id, ticket.release_id.as_bytes());
         let signed = self.release_receipt(&ticket, row.bytes).await?;
         let receipt = pb::Receipt {
             statement: Some(signed.to_message()),

@@ -169,15 +169,7 @@ impl Operation for GiveUp {
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<UploadRow, Refusal> {
         let key = tables::upload(self.patient, self.upload);
         let mut row = tx.read_existing(&key).await?;
-        if row.receipt.is_none() && !row.abandoned {
-            row.abandoned = true;
-            tx.put(&key, &row);
-            let sender = match row.reseal {
-                Some(_) => *self.patient.as_bytes(),
-                None => *row.ticket()?.institution_id.as_bytes(),
-            };
-            tx.close_session(sender).await?;
-        }
+        tx.give_up(self.patient, self.upload, &mut row).await?;
         Ok(row)
     }
 }

@@ -42,6 +42,7 @@
 //! | 38 terminal place | terminal | – | [`TerminalPlaceRow`] |
 //! | 39 program | server | SHA-256 of name, version and target | [`pb::Statement`] |
 //! | 40 kept collections | patient | root epoch | [`KeptCollectionsRow`]: collections as they lay under the root key of an epoch that is over |
+//! | 41 open session | patient | permission ‖ upload or release | [`OpenSessionRow`], as long as it is open |
 //! | 50 delegation | owner | delegation | [`DelegationRow`] |
 //! | 51 held delegation | delegate | delegation | [`HeldRow`]: whose it is |
 //! | 52 delegated key | owner | delegation ‖ collection ‖ epoch | [`pb::PatientStatement`] |
@@ -411,6 +412,20 @@ pub(super) fn all_used(patient: PatientId, permission: PermissionId) -> RowKey<M
     RowKey::new(*patient.as_bytes(), 29, *permission.as_bytes())
 }
 
+pub(super) fn open_session(
+    patient: PatientId,
+    permission: PermissionId,
+    session: &[u8; 16],
+) -> RowKey<OpenSessionRow> {
+    let suffix = [permission.as_bytes().as_slice(), session].concat();
+    RowKey::new(*patient.as_bytes(), 41, suffix)
+}
+
+/// Where the open sessions of a permission begin. Scanned on, it leads into the next permission.
+pub(super) fn open_sessions(patient: PatientId, permission: PermissionId) -> RowKey<OpenSessionRow> {
+    RowKey::new(*patient.as_bytes(), 41, *permission.as_bytes())
+}
+
 pub(super) fn device_list(patient: PatientId, sequence: u64) -> RowKey<pb::Statement> {
     RowKey::new(*patient.as_bytes(), 30, sequence.to_be_bytes())
 }
@@ -626,8 +641,8 @@ pub(super) enum Charged {
 /// By its table.
 pub(super) fn charged(key: &Key) -> Charged {
     // Leaves and manifests come with records that a patient has permitted, segments have a budget of their own; what waits for
-    // the log or its time goes, and of epochs that are over a few are kept.
-    const NOT: [u8; 7] = [9, 13, 19, 20, 34, 40, 63];
+    // the log or its time goes, and sessions with it, and of epochs that are over a few are kept.
+    const NOT: [u8; 8] = [9, 13, 19, 20, 34, 40, 41, 63];
     match key.table.number() {
         18 => Charged::Answer,
         table if NOT.contains(&table) => Charged::Not,

@@ -116,7 +116,8 @@ impl UploadRow {
         }
     }
 
-    fn is_closed(&self) -> bool {
+    /// Committed, or given up.
+    pub(super) fn is_closed(&self) -> bool {
         self.abandoned || self.receipt.is_some()
     }
 }
@@ -210,12 +211,13 @@ impl Tx<'_> {
         Ok(Pays::Permission(Box::new((ticket, meter))))
     }
 
-    /// Spends bytes of the session (FLW-6). Those of a reseal stand in its row, which the caller writes.
+    /// Has the session hold bytes of its permission (FLW-6). They stand in its row too, which the caller writes, as do those of a reseal.
     pub(super) fn spend_upload(&mut self, session: &mut OpenUpload, bytes: u64) -> Result<(), Refusal> {
         match &mut session.pays {
             Pays::Permission(permitted) => {
                 let (ticket, meter) = &mut **permitted;
-                meter.spend(bytes)?;
+                meter.hold(bytes)?;
+                session.row.bytes = session.row.bytes.saturating_add(bytes);
                 self.put(&tables::meter(ticket.patient_id, ticket.permission_id), meter);
             }
             Pays::Reseal(reseal) => {

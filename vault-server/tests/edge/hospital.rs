@@ -144,7 +144,7 @@ impl Hospital {
         let names = pb::Presentation {
             record_id: RecordId::mint(created, random()).as_bytes().to_vec().into(),
             version_id: VersionId::mint(created, random()).as_bytes().to_vec().into(),
-            purpose: String::new(),
+            ..pb::Presentation::default()
         };
         let path = format!("{path}/presentation");
         let mut ask = post(&path, &names);

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
-use client_sdk::{FetchedRecord, PatientId, PermissionId, Purpose};
+use client_sdk::{FetchTerms, FetchedRecord, PatientId, PermissionId, Purpose};
 use serde::Serialize;
 
 use crate::{
@@ -45,6 +45,9 @@ pub(crate) enum Command {
         /// What they are used for, as an HL7 PurposeOfUse code; without this, what was stated when it was asked for
         #[arg(long, value_name = "CODE", value_parser = purpose)]
         purpose: Option<Purpose>,
+        /// Go on with what another terminal of the institution has begun to fetch under this permission
+        #[arg(long)]
+        take_over: bool,
     },
 }
 
@@ -53,7 +56,8 @@ Examples:
   medvault download request --patient pat_ab3… --text-file question.txt --purpose TREAT
   medvault download fetch perm_ae5… --out ~/incoming
 
-Files appear under their names only when every byte and the maker's signature are verified.";
+Files appear under their names only when every byte and the maker's signature are verified.
+A broken download goes on where it stopped when the same command is run again.";
 
 pub(crate) async fn run(context: &Context, command: Command) -> Result<(), Failure> {
     match command {
@@ -66,7 +70,8 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<(), Failu
             permission,
             out,
             purpose,
-        } => fetch(context, permission, purpose, &out).await,
+            take_over,
+        } => fetch(context, permission, FetchTerms { purpose, take_over }, &out).await,
     }
 }
 
@@ -90,19 +95,22 @@ async fn request(
 async fn fetch(
     context: &Context,
     permission: Named<PermissionId>,
-    purpose: Option<Purpose>,
+    terms: FetchTerms,
     out: &Path,
 ) -> Result<(), Failure> {
     let institution = context.institution().await?;
     let permission = shorthand::got(&institution, permission, false).await?;
     let bar = context.progress("receiving");
-    let fetched = institution.fetch(permission, purpose, out, &bar).await?;
+    let fetched = institution.fetch_files(permission, terms, out, &bar).await?;
     drop(bar);
     context.print(&Fetched {
         folder: out.display().to_string(),
         records: fetched.records.iter().map(received).collect(),
         receipt: fetched.receipt.as_ref().map(ReceiptView::from),
-    })
+        already: fetched.already,
+    })?;
+    // Whoever is killed before this has perhaps not seen the answer, and gets it again.
+    Ok(institution.fetched_is_known(permission)?)
 }
 
 pub(crate) fn received(record: &FetchedRecord) -> ReceivedView {
@@ -134,6 +142,8 @@ pub(crate) struct Fetched {
     pub(crate) records: Vec<ReceivedView>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) receipt: Option<ReceiptView>,
+    /// An earlier run had fetched it.
+    pub(crate) already: bool,
 }
 
 impl Report for Fetched {
@@ -147,6 +157,9 @@ impl Report for Fetched {
             Some(_) => "The server's receipt is verified.\n",
             None => "The server's receipt did not come; the patient's history will have it.\n",
         };
+        if self.already {
+            return format!("An earlier run of this command has fetched it:\n{records}{receipt}");
+        }
         records + receipt
     }
 }

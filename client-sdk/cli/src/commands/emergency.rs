@@ -260,6 +260,7 @@ async fn open(
         folder: out.display().to_string(),
         records: fetched.records.iter().map(received).collect(),
         receipt: fetched.receipt.as_ref().map(ReceiptView::from),
+        already: fetched.already,
     })
 }
 

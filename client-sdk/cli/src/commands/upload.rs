@@ -3,7 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Subcommand};
-use client_sdk::{PermissionId, Sent, UploadTerms, transfer::FileSource};
+use client_sdk::{PermissionId, SendTerms, Sent, UploadTerms, transfer::FileSource};
 use serde::Serialize;
 
 use crate::{
@@ -67,6 +67,9 @@ pub(crate) struct SendOptions {
     /// Say what would be sent, and send nothing
     #[arg(long)]
     dry_run: bool,
+    /// Take the place of an upload that another terminal of the institution has begun under this permission
+    #[arg(long)]
+    take_over: bool,
 }
 
 const EXAMPLES: &str = "\
@@ -115,12 +118,14 @@ async fn send(context: &Context, options: SendOptions) -> Result<(), Failure> {
         files,
         follow,
         dry_run,
+        take_over,
     } = options;
+    let named = files.clone();
     let list = move || {
         if follow {
-            FileSource::following(&files)
+            FileSource::following(&named)
         } else {
-            FileSource::list(&files)
+            FileSource::list(&named)
         }
     };
     if dry_run {
@@ -129,12 +134,14 @@ async fn send(context: &Context, options: SendOptions) -> Result<(), Failure> {
     }
     let institution = context.institution().await?;
     let permission = shorthand::got(&institution, permission, true).await?;
-    let source = blocking(list).await?;
-    let taken = TakenView::from(&source);
+    let taken = TakenView::from(&blocking(list).await?);
     let bar = context.progress("sending");
-    let sent = institution.send_from(permission, source, &bar).await?;
+    let terms = SendTerms { take_over, follow };
+    let sent = institution.send_files(permission, &files, terms, &bar).await?;
     drop(bar);
-    context.print(&SentReport::of(&sent, taken))
+    context.print(&SentReport::of(&sent, taken))?;
+    // Whoever is killed before this has perhaps not seen the answer, and gets it again.
+    Ok(institution.sent_is_known(permission)?)
 }
 
 /// Looking into files takes as long as it takes to read their beginnings.
@@ -185,6 +192,8 @@ struct SentReport {
     version_id: String,
     bytes: u64,
     resumed_bytes: u64,
+    /// An earlier run had stored it.
+    already: bool,
     receipt: ReceiptView,
     #[serde(flatten)]
     taken: TakenView,
@@ -197,6 +206,7 @@ impl SentReport {
             version_id: sent.version_id.to_string(),
             bytes: sent.bytes,
             resumed_bytes: sent.resumed_bytes,
+            already: sent.already,
             receipt: ReceiptView::from(&sent.receipt),
             taken,
         }
@@ -205,6 +215,12 @@ impl SentReport {
 
 impl Report for SentReport {
     fn text(&self) -> String {
+        if self.already {
+            return format!(
+                "An earlier run of this command has stored it as\n  {}\nNothing was sent now; the server's receipt is verified.\n",
+                self.record_id
+            );
+        }
         let resumed = if self.resumed_bytes == 0 {
             String::new()
         } else {

@@ -8,8 +8,9 @@ use protocol_spec::{
     bodies::{ReleaseReceipt, ReleaseTicket, StandbyTicket, UploadReceipt},
     hash::Sha256Digest,
     ids::{PermissionId, RecordId, ReleaseId, UploadId, VersionId},
+    lifecycle::ShownUses,
     messages::{self as pb, history_entry::What},
-    permission::VerifiedPermission,
+    permission::{Kind, VerifiedPermission},
 };
 use serde::{Deserialize, Serialize};
 
@@ -37,7 +38,8 @@ pub(super) struct Trail {
 /// A permission, and what was done under it.
 pub(super) struct Permitted {
     pub(super) permission: VerifiedPermission,
-    pub(super) presented: u32,
+    /// What was done with its uses.
+    pub(super) uses: ShownUses,
     released: u64,
 }
 
@@ -65,7 +67,7 @@ impl Trail {
     pub(super) fn permitted(&mut self, permission: VerifiedPermission) {
         let permitted = Permitted {
             permission,
-            presented: 0,
+            uses: ShownUses::default(),
             released: 0,
         };
         self.permissions
@@ -84,23 +86,20 @@ impl Trail {
         permitted.ok_or_else(|| tampered("its permission does not come before it"))
     }
 
-    /// A presentation spends a use.
+    /// A presentation opens a session: not too often (FLW-18), and a release has a use (FLW-16).
     pub(super) fn presented(&mut self, id: PermissionId, evidence: Sha256Digest) -> Result<()> {
         let first = self.presentations.insert(evidence);
         check(first, "it stands here a second time")?;
-        let permitted = self.used(id)?;
-        permitted.presented = permitted.presented.saturating_add(1);
-        check(
-            permitted.presented <= permitted.permission.uses,
-            "it is one more use than was permitted",
-        )
+        let Permitted { permission, uses, .. } = self.used(id)?;
+        let release = permission.kind != Kind::Upload;
+        let within = uses.presented(release, permission.uses);
+        check(within, MORE_USES)
     }
 
-    pub(super) fn opened_release(&mut self, ticket: &ReleaseTicket) {
-        self.releases.insert(
-            ticket.release_id,
-            (ticket.permission_id, ticket.presentation_hash),
-        );
+    pub(super) fn opened_release(&mut self, ticket: &ReleaseTicket) -> Result<()> {
+        let opened = (ticket.permission_id, ticket.presentation_hash);
+        let first = self.releases.insert(ticket.release_id, opened).is_none();
+        check(first, "its release was opened before")
     }
 
     pub(super) fn opened_upload(&mut self, ticket: &StandbyTicket, presentation: Sha256Digest) {
@@ -120,6 +119,7 @@ impl Trail {
             "the presentation that opened it does not come before it",
         )?;
         let permitted = self.used(receipt.permission_id)?;
+        permitted.uses.released(receipt.bytes);
         permitted.released = permitted.released.saturating_add(receipt.bytes);
         check(
             permitted.released <= permitted.permission.bytes,
@@ -143,9 +143,12 @@ impl Trail {
         });
         check(same, "the presentation that opened it does not come before it")?;
         self.stored.insert(receipt.version_id, receipt.record_id);
-        Ok(())
+        let Permitted { permission, uses, .. } = self.used(receipt.permission_id)?;
+        check(uses.stored(permission.uses), MORE_USES)
     }
 }
+
+const MORE_USES: &str = "it is one more use than was permitted";
 
 /// What this device has seen of its history: a digest over all entries up to a number. A server that later leaves one
 /// out, changes or reorders them cannot lead to the same digest.

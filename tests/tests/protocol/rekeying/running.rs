@@ -31,7 +31,7 @@ async fn read_while_the_epoch_ends(off: &[Defence]) -> Result<(Answer, u64)> {
     patient.grant(wire, message).await?;
     let release = open(&hospital, wire, permission).await?;
     let again = hospital.present(wire, permission).await?;
-    ensure!(again.problem() == Some(Problem::PermissionSpent), "{again:?}");
+    ensure!(again.problem() == Some(Problem::PermissionInUse), "{again:?}");
 
     let path = format!(
         "/v1/releases/{release}/records/{}/leaves?first=0&count={LEAVES}",

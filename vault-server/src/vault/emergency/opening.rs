@@ -132,6 +132,7 @@ impl Operation for Open<'_> {
                 request: None,
                 challenge: self.challenge.bytes.clone(),
                 challenge_expires: self.challenge.expires,
+                open: Vec::new(),
             }),
             share: Bytes::new(),
             proof: None,

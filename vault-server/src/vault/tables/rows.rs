@@ -206,6 +206,26 @@ pub(in crate::vault) struct MeterRow {
     /// Another permission has taken its place.
     #[prost(bool, tag = "4")]
     pub(in crate::vault) replaced: bool,
+    /// Of open sessions that have brought nothing yet (FLW-6).
+    #[prost(uint32, tag = "6")]
+    pub(in crate::vault) uses_held: u32,
+    /// Of leaves that are not committed.
+    #[prost(uint64, tag = "7")]
+    pub(in crate::vault) bytes_held: u64,
+    /// Presentations that have opened a session (FLW-18).
+    #[prost(uint32, tag = "8")]
+    pub(in crate::vault) presented: u32,
+}
+
+/// An open session of a permission (FLW-17).
+#[derive(Clone, PartialEq, Message)]
+pub(in crate::vault) struct OpenSessionRow {
+    /// An upload; else a release.
+    #[prost(bool, tag = "1")]
+    pub(in crate::vault) upload: bool,
+    /// Whose key has presented it.
+    #[prost(string, tag = "2")]
+    pub(in crate::vault) keyid: String,
 }
 
 /// The challenges out for one permission, oldest first.
@@ -244,6 +264,9 @@ pub(in crate::vault) struct UploadRow {
     /// In place of a ticket: the patient's device seals a record anew.
     #[prost(message, optional, tag = "7")]
     pub(in crate::vault) reseal: Option<ResealRow>,
+    /// Of the leaves, as the permission's meter holds them.
+    #[prost(uint64, tag = "8")]
+    pub(in crate::vault) bytes: u64,
 }
 
 /// A session in which the patient's device seals a record anew.
@@ -276,12 +299,15 @@ pub(in crate::vault) struct ReleaseRow {
     /// `ReleaseTicketBody`.
     #[prost(message, optional, tag = "1")]
     pub(in crate::vault) ticket: Option<pb::Statement>,
-    /// Handed out, or about to be.
+    /// Of the leaves that were handed out, or are about to be, each once. Until the first of them it holds a use (FLW-16).
     #[prost(uint64, tag = "2")]
     pub(in crate::vault) bytes: u64,
     /// Once closed; without its proof.
     #[prost(message, optional, tag = "3")]
     pub(in crate::vault) receipt: Option<pb::Receipt>,
+    /// The purpose that was stated.
+    #[prost(string, tag = "4")]
+    pub(in crate::vault) purpose: String,
 }
 
 /// What of one version a release has handed out, or is about to.

@@ -23,6 +23,7 @@ mod release;
 mod requests;
 mod reseal;
 mod revocation;
+mod sessions;
 mod size;
 mod sweep;
 mod time;

@@ -136,7 +136,12 @@ async fn the_proven_holder_learns_why() {
         Problem::PermissionNotYetValid
     );
     world.clock.set(START + 1);
-    world.present(&world.first, later).await.unwrap();
+    let upload = world.stand_by(&world.first, later).await.upload_id;
+    assert_eq!(
+        problem(world.present(&world.first, later).await),
+        Problem::PermissionInUse
+    );
+    world.commit(&world.first, upload, &stream(10)).await.unwrap();
     assert_eq!(
         problem(world.present(&world.first, later).await),
         Problem::PermissionSpent
@@ -241,7 +246,7 @@ async fn racing_presentations_spend_each_use_once() {
         assert!(
             answers
                 .iter()
-                .all(|answer| !matches!(answer, Err(problem) if *problem != Problem::PermissionSpent))
+                .all(|answer| !matches!(answer, Err(problem) if *problem != Problem::PermissionInUse))
         );
         assert_eq!(world.entry(id).await.uses_left, 0);
         world.check().await;

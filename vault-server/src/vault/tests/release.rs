@@ -77,7 +77,7 @@ async fn only_what_the_permission_names_and_the_record_has() {
 #[tokio::test(flavor = "multi_thread")]
 async fn racing_requests_stay_within_the_budget() {
     let world = World::new().await;
-    let stream = stream(1 << 20);
+    let stream = stream(8 << 20);
     let record = world.store_record(&world.first, &stream).await;
     let terms = Terms {
         uses: 2,
@@ -99,9 +99,10 @@ async fn racing_requests_stay_within_the_budget() {
     for number in 0..16 {
         let (world, version) = (world.clone(), record.version_id);
         let release = if number % 2 == 0 { one } else { other };
+        let leaf = number / 2;
         tasks.spawn(async move {
             world
-                .fetch(&world.second, release, version, 0, 1)
+                .fetch(&world.second, release, version, leaf, 1)
                 .await
                 .map_err(|r| r.problem)
         });
@@ -118,10 +119,11 @@ async fn racing_requests_stay_within_the_budget() {
         world.close(&world.second, other).await.unwrap(),
     );
     assert_eq!(one.bytes + other.bytes, 3 << 20);
-    assert_eq!(
-        problem(world.present(&world.second, permission.permission_id).await),
-        Problem::PermissionSpent
-    );
+    // One of them may have come too late for all of its leaves, and has its use again.
+    let spent = problem(world.present(&world.second, permission.permission_id).await);
+    let uses = [one, other].iter().filter(|receipt| receipt.bytes > 0).count();
+    let expected = [Problem::BytesSpent, Problem::PermissionSpent][uses - 1];
+    assert_eq!(spent, expected);
     world.check().await;
 }
 

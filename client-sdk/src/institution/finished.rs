@@ -1,0 +1,160 @@
+//! What an earlier run has fetched: told again, if its files are there, whole. See `protocol-spec/spec/flows.md` §5.
+
+use std::{
+    fs::File,
+    io::Read,
+    path::{Path, PathBuf},
+};
+
+use data_encoding::HEXLOWER;
+use prost::Message;
+use protocol_spec::{
+    bodies::ReleaseTicket,
+    hash::Sha256Digest,
+    messages as pb,
+    statement::{Signed, Verified},
+};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::{FetchedPart, FetchedRecord};
+use crate::{Provenance, Result, transfer::FolderSink};
+
+/// As the journal keeps it.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Finished {
+    out: PathBuf,
+    /// Hex of the release's ticket.
+    ticket: String,
+    records: Vec<Record>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Record {
+    record_id: String,
+    version_id: String,
+    parts: Vec<(String, String, u64, String)>,
+    institution_id: String,
+    name: String,
+    permission_id: String,
+    created: u64,
+}
+
+impl Finished {
+    pub(super) fn new(out: &Path, ticket: &Verified<ReleaseTicket>, records: &[FetchedRecord]) -> Self {
+        let ticket = ticket.signed().to_message();
+        Self {
+            out: absolute(out),
+            ticket: HEXLOWER.encode(&ticket.encode_to_vec()),
+            records: records.iter().map(Record::from).collect(),
+        }
+    }
+
+    /// The records, if all their files lie in this folder, or are ready to be moved there. Whatever else stands there is not
+    /// touched.
+    ///
+    /// # Errors
+    /// Those of moving them.
+    pub(super) fn found(&self, out: &Path, name: &str) -> Result<Option<Vec<FetchedRecord>>> {
+        if self.out != absolute(out) {
+            return Ok(None);
+        }
+        let Some(records) = self.records.iter().map(Record::read).collect::<Option<Vec<_>>>() else {
+            return Ok(None);
+        };
+        let mut to_move = Vec::new();
+        for FetchedRecord { record_id, parts, .. } in &records {
+            let there = out.join(record_id.to_string());
+            let hidden = FolderSink::unmoved(out, name, record_id);
+            if !there.exists() && is_whole(&hidden, parts) {
+                to_move.push(record_id);
+            } else if !is_whole(&there, parts) {
+                return Ok(None);
+            }
+        }
+        for record in to_move {
+            FolderSink::finish(out, name, record)?;
+        }
+        FolderSink::discard(out, name);
+        Ok(Some(records))
+    }
+
+    /// The ticket of the release, as the operator signed it.
+    pub(super) fn ticket(&self) -> Option<Signed<ReleaseTicket>> {
+        let bytes = HEXLOWER.decode(self.ticket.as_bytes()).ok()?;
+        let message = pb::Statement::decode(bytes.as_slice()).ok()?;
+        Signed::try_from(Some(message)).ok()
+    }
+}
+
+impl From<&FetchedRecord> for Record {
+    fn from(record: &FetchedRecord) -> Self {
+        let part = |part: &FetchedPart| {
+            let hash = part.sha256.to_string();
+            (part.name.clone(), part.file.clone(), part.bytes, hash)
+        };
+        Self {
+            record_id: record.record_id.to_string(),
+            version_id: record.version_id.to_string(),
+            parts: record.parts.iter().map(part).collect(),
+            institution_id: record.provenance.institution_id.to_string(),
+            name: record.provenance.name.clone(),
+            permission_id: record.provenance.permission_id.to_string(),
+            created: record.provenance.created,
+        }
+    }
+}
+
+impl Record {
+    fn read(&self) -> Option<FetchedRecord> {
+        let part = |(name, file, bytes, hash): &(String, String, u64, String)| {
+            let hash = HEXLOWER.decode(hash.as_bytes()).ok()?;
+            Some(FetchedPart {
+                name: name.clone(),
+                file: file.clone(),
+                bytes: *bytes,
+                sha256: Sha256Digest::try_from(hash.as_slice()).ok()?,
+            })
+        };
+        Some(FetchedRecord {
+            record_id: self.record_id.parse().ok()?,
+            version_id: self.version_id.parse().ok()?,
+            parts: self.parts.iter().map(part).collect::<Option<_>>()?,
+            provenance: Provenance {
+                institution_id: self.institution_id.parse().ok()?,
+                name: self.name.clone(),
+                permission_id: self.permission_id.parse().ok()?,
+                created: self.created,
+            },
+        })
+    }
+}
+
+/// Whether every file of a record is there with its length and hash.
+fn is_whole(folder: &Path, parts: &[FetchedPart]) -> bool {
+    let whole = |part: &FetchedPart| {
+        let path = folder.join(&part.file);
+        let length = path.symlink_metadata().ok().filter(std::fs::Metadata::is_file);
+        length.is_some_and(|metadata| metadata.len() == part.bytes)
+            && hash(&path).is_some_and(|hash| hash == part.sha256)
+    };
+    parts.iter().all(whole)
+}
+
+fn hash(path: &Path) -> Option<Sha256Digest> {
+    let mut file = File::open(path).ok()?;
+    let (mut hasher, mut buffer) = (Sha256::new(), vec![0; 256 << 10]);
+    loop {
+        let read = file.read(&mut buffer).ok()?;
+        match buffer.get(..read)? {
+            [] => return Some(Sha256Digest::from_bytes(hasher.finalize().into())),
+            read => hasher.update(read),
+        }
+    }
+}
+
+fn absolute(path: &Path) -> PathBuf {
+    path.canonicalize()
+        .or_else(|_| std::path::absolute(path))
+        .unwrap_or_else(|_| path.to_owned())
+}

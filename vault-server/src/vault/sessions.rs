@@ -1,0 +1,162 @@
+//! Open sessions of a permission: found again by their institution, ended with what they held given back. See
+//! `spec/flows.md` §3 (FLW-16, FLW-17).
+
+use bytes::Bytes;
+use protocol_spec::{
+    defence::Defence,
+    ids::{InstitutionId, PatientId, PermissionId, ReleaseId, UploadId},
+    messages as pb,
+    permission::PermissionBody,
+    problem::Problem,
+};
+
+use super::{
+    Refusal, Shared,
+    refusal::ensure,
+    standing::Holder,
+    tables::{self, Expiring, OpenSessionRow, ReleaseRow, UploadRow},
+    tx::Tx,
+};
+use crate::store::SCAN_LIMIT;
+
+impl Shared {
+    /// The institution's open sessions under a permission, in the order of their ids.
+    pub(super) async fn open_sessions(
+        &self,
+        institution: InstitutionId,
+        patient: PatientId,
+        permission: PermissionId,
+    ) -> Result<Vec<pb::OpenSession>, Refusal> {
+        let first = tables::open_sessions(patient, permission);
+        let rows = first.scan(&*self.ledger, SCAN_LIMIT).await?;
+        let of_permission = rows.into_iter().map_while(|(suffix, row)| {
+            let session = suffix.strip_prefix(permission.as_bytes().as_slice())?;
+            Some((session.to_vec(), row))
+        });
+        let mut open = Vec::new();
+        for (session, row) in of_permission {
+            if let Some(session) = self.open_session(patient, &session, row, institution).await? {
+                open.push(session);
+            }
+        }
+        Ok(open)
+    }
+
+    /// None if it is another institution's, or its time is over.
+    async fn open_session(
+        &self,
+        patient: PatientId,
+        session: &[u8],
+        OpenSessionRow { upload, keyid }: OpenSessionRow,
+        institution: InstitutionId,
+    ) -> Result<Option<pb::OpenSession>, Refusal> {
+        let mut open = pb::OpenSession {
+            keyid,
+            ..pb::OpenSession::default()
+        };
+        let (own, expires) = if upload {
+            let id = UploadId::try_from(session).map_err(Refusal::damaged)?;
+            // It has ended meanwhile.
+            let Some(row) = tables::upload(patient, id).get(&*self.ledger).await? else {
+                return Ok(None);
+            };
+            let ticket = row.ticket()?;
+            open.standby_ticket = row.ticket;
+            (ticket.institution_id == institution, ticket.expires)
+        } else {
+            let id = ReleaseId::try_from(session).map_err(Refusal::damaged)?;
+            let Some(row) = tables::release(patient, id).get(&*self.ledger).await? else {
+                return Ok(None);
+            };
+            let ticket = row.ticket()?;
+            open.release_ticket = row.ticket;
+            (ticket.institution_id == institution, ticket.expires)
+        };
+        let over = self.time.has_passed(expires).await;
+        Ok((own && !over).then_some(open))
+    }
+}
+
+impl Tx<'_> {
+    /// Notes that a session is open.
+    pub(super) fn opened(&mut self, body: &PermissionBody, session: &[u8; 16], upload: bool, keyid: String) {
+        let key = tables::open_session(body.patient_id, body.permission_id, session);
+        self.put(&key, &OpenSessionRow { upload, keyid });
+    }
+
+    /// Notes that it is not open any more.
+    pub(super) fn ended(&mut self, patient: PatientId, permission: PermissionId, session: &[u8; 16]) {
+        self.delete(&tables::open_session(patient, permission, session));
+    }
+
+    /// Gives an upload up that was neither committed nor given up: what it held is the permission's again (FLW-16).
+    pub(super) async fn give_up(
+        &mut self,
+        patient: PatientId,
+        upload: UploadId,
+        row: &mut UploadRow,
+    ) -> Result<(), Refusal> {
+        if row.is_closed() {
+            return Ok(());
+        }
+        row.abandoned = true;
+        let sender = match row.reseal {
+            Some(_) => *patient.as_bytes(),
+            None => {
+                let ticket = row.ticket()?;
+                let key = tables::meter(patient, ticket.permission_id);
+                let mut meter = self.read_existing(&key).await?;
+                meter.give_back(row.bytes);
+                self.put(&key, &meter);
+                self.ended(patient, ticket.permission_id, upload.as_bytes());
+                *ticket.institution_id.as_bytes()
+            }
+        };
+        self.put(&tables::upload(patient, upload), row);
+        self.close_session(sender).await
+    }
+
+    /// Ends the upload whose place another presentation takes. Its leaves go with the next sweep.
+    pub(super) async fn take_over(
+        &mut self,
+        body: &PermissionBody,
+        institution: InstitutionId,
+        session: &Bytes,
+    ) -> Result<(), Refusal> {
+        let upload = UploadId::try_from(session.as_ref())?;
+        let patient = body.patient_id;
+        let mut row = self.read_existing(&tables::upload(patient, upload)).await?;
+        let own = row.reseal.is_none() && {
+            let ticket = row.ticket()?;
+            ticket.permission_id == body.permission_id
+                && Defence::SessionOwner.holds(ticket.institution_id == institution)
+        };
+        ensure(own, Problem::NotPermitted, "another's upload")?;
+        ensure(row.receipt.is_none(), Problem::UploadClosed, "it was committed")?;
+        self.give_up(patient, upload, &mut row).await?;
+        self.expire(self.now, Expiring::Upload(patient, upload));
+        Ok(())
+    }
+
+    /// A release that goes on for the purpose that it was opened for.
+    pub(super) async fn goes_on(
+        &mut self,
+        body: &PermissionBody,
+        holder: Holder,
+        presentation: &pb::Presentation,
+    ) -> Result<ReleaseRow, Refusal> {
+        let release = ReleaseId::try_from(presentation.session.as_ref())?;
+        let (row, ticket, _) = self.open_release(body.patient_id, release, holder).await?;
+        ensure(
+            ticket.permission_id == body.permission_id,
+            Problem::NotPermitted,
+            "another permission's release",
+        )?;
+        ensure(
+            Defence::Purpose.holds(row.purpose == presentation.purpose),
+            Problem::PurposeMismatch,
+            "it was opened for another purpose",
+        )?;
+        Ok(row)
+    }
+}
