@@ -13,6 +13,7 @@ mod failure;
 mod given;
 mod new_file;
 mod output;
+mod piped;
 mod progress;
 mod qr;
 mod shorthand;

@@ -25,6 +25,7 @@
 //! clock             the latest time that was seen
 //! rules/            a patient's standing rules, signed, and what they answered (see `rules`)
 //! uploads/ fetches/ journals of transfers that are not finished
+//! piped/            files on their way from or to a pipe, of whoever made them (the `medvault` program)
 //! ```
 //! All of it but what a cache can make again is authenticated by who has unlocked the home (see `guard`): a file that is
 //! missing, changed or older than it was is an error, and not a beginning. Files are replaced as a whole: written beside, synced, renamed;

@@ -8,6 +8,7 @@ use protocol_spec::{
     log::Receipt,
     messages as pb,
     permission::Kind,
+    problem::Problem,
     purpose::Purpose,
 };
 
@@ -29,6 +30,8 @@ pub struct FetchTerms {
     /// Goes on with a release that another terminal of the institution has open under the permission (FLW-17). With its own,
     /// which an earlier run has left, a client always does.
     pub take_over: bool,
+    /// One file is wanted: of more, none is received.
+    pub single: bool,
 }
 
 impl Institution {
@@ -74,12 +77,16 @@ impl Institution {
         let to_folder = |records: Vec<(RecordId, u64)>| {
             let bytes = records.iter().map(|(_, bytes)| *bytes).sum();
             let ids: Vec<_> = records.into_iter().map(|(id, _)| id).collect();
-            FolderSink::with_room(&out, &name, &ids, bytes)
+            let sink = FolderSink::with_room(&out, &name, &ids, bytes)?;
+            if terms.single { sink.single() } else { Ok(sink) }
         };
         let fetched = self
             .fetch_with(permission, terms, Some(&out), to_folder, progress)
             .await;
-        if fetched.as_ref().is_err_and(Error::is_final) {
+        if fetched
+            .as_ref()
+            .is_err_and(|error| error.is_final() || is_damage(error))
+        {
             FolderSink::discard(&out, &name);
         }
         fetched
@@ -285,6 +292,17 @@ impl Institution {
 }
 
 const TICKET: &str = "the release ticket";
+
+/// Whether it may take days until a repetition gets further: so long no half of a record lies about.
+fn is_damage(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::Refused {
+            problem: Problem::RecordDamaged,
+            ..
+        }
+    )
+}
 
 /// Whether the receipt is for the release of the ticket, in all that both say.
 fn is_for(receipt: &ReleaseReceipt, ticket: &ReleaseTicket) -> bool {

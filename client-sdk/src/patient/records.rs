@@ -118,20 +118,32 @@ impl Patient {
         progress: &dyn Progress,
     ) -> Result<Received> {
         let found = self.examine(record).await?;
-        open_record(&self.session.server, found, out, progress).await
+        open_record(&self.session.server, found, (out, false), progress).await
+    }
+
+    /// As [`Self::get_record`], if it is one file.
+    ///
+    /// # Errors
+    /// As there; [`Error::Usage`] when it is more.
+    pub async fn get_file(&self, record: RecordId, out: &Path, progress: &dyn Progress) -> Result<Received> {
+        let found = self.examine(record).await?;
+        open_record(&self.session.server, found, (out, true), progress).await
     }
 }
 
-/// Opens a record that was found in a vault into `out/<record id>/`.
+/// Opens a record that was found in a vault into `out/<record id>/`; perhaps only if it is one file.
 pub(super) async fn open_record(
     server: &Server,
     found: Examined,
-    out: &Path,
+    (out, single): (&Path, bool),
     progress: &dyn Progress,
 ) -> Result<Received> {
     let Examined { verified, key, .. } = found;
     let record_id = verified.record_id();
-    let sink = FolderSink::new(out, &record_id.to_string(), &[record_id])?;
+    let mut sink = FolderSink::new(out, &record_id.to_string(), &[record_id])?;
+    if single {
+        sink = sink.single()?;
+    }
     let path = format!("/v1/vault/records/{}/leaves", verified.version_id());
     let leaves = Leaves {
         path,

@@ -77,6 +77,8 @@ pub struct FolderSink {
     /// Whether `out` was made here, to be removed again if nothing comes of it.
     made_out: bool,
     records: Vec<RecordId>,
+    /// More than one file is not taken.
+    single: bool,
     /// Under which names the parts of each record go.
     names: HashMap<RecordId, FileNames>,
     current: Current,
@@ -121,6 +123,7 @@ impl FolderSink {
             hidden,
             made_out,
             records: records.to_vec(),
+            single: false,
             names: HashMap::new(),
             current: Current::None,
             leaves: None,
@@ -147,6 +150,20 @@ impl FolderSink {
                 Err(Error::io("there is no room in", out)(full))
             }
             _ => Ok(sink),
+        }
+    }
+
+    /// For who wants one file: of more, none is received.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] when there is more than one record.
+    pub fn single(mut self) -> Result<Self> {
+        self.single = true;
+        match self.records.len() {
+            1 => Ok(self),
+            count => Err(Error::Usage(format!(
+                "there are {count} records, and one file was asked for: {TO_FOLDER}"
+            ))),
         }
     }
 
@@ -278,6 +295,12 @@ impl Sink for FolderSink {
     }
 
     fn left(&mut self, record: &RecordId, parts: &[Part]) -> Result<Option<LeftBehind>> {
+        if self.single && parts.len() != 1 {
+            let count = parts.len();
+            return Err(Error::Usage(format!(
+                "the record has {count} files, and one was asked for: {TO_FOLDER}"
+            )));
+        }
         let list = self.list(record);
         let bytes = match fs::read(&list) {
             Ok(bytes) => bytes,
@@ -384,6 +407,8 @@ impl Drop for FolderSink {
         }
     }
 }
+
+const TO_FOLDER: &str = "nothing was received or charged; give a folder, --out DIR";
 
 /// From nanoseconds since 1970.
 fn time(modified: i64) -> SystemTime {

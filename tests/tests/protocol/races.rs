@@ -109,8 +109,9 @@ async fn race_for_bytes(world: RawWorld) -> Result<(usize, usize)> {
         let Some(pb::presentation_answer::Answer::Release(release)) = answer.answer else {
             anyhow::bail!("no release")
         };
-        let ticket =
-            protocol_spec::statement::Signed::<protocol_spec::bodies::ReleaseTicket>::try_from(release.ticket)?;
+        let ticket = protocol_spec::statement::Signed::<protocol_spec::bodies::ReleaseTicket>::try_from(
+            release.ticket,
+        )?;
         let path = format!(
             "/v1/releases/{}/records/{}/leaves?first=0&count=1",
             ticket.claimed().release_id,

@@ -12,6 +12,7 @@ use crate::{
     failure::Failure,
     given::Text,
     output::Report,
+    piped::{Output, is_pipe},
     shorthand::{self, Named},
     views::{PartView, ReceiptView, ReceivedView},
 };
@@ -39,7 +40,7 @@ pub(crate) enum Command {
         /// The permission, as the inbox shows it, shortened to what names one, or `last` for the newest
         #[arg(value_name = "PERMISSION")]
         permission: Named<PermissionId>,
-        /// The folder; the files go into DIR/RECORD, which must not exist yet
+        /// The folder; the files go into DIR/RECORD, which must not exist yet. `-`: the only file goes to standard output
         #[arg(long, value_name = "DIR")]
         out: PathBuf,
         /// What they are used for, as an HL7 PurposeOfUse code; without this, what was stated when it was asked for
@@ -55,6 +56,7 @@ const EXAMPLES: &str = "\
 Examples:
   medvault download request --patient pat_ab3… --text-file question.txt --purpose TREAT
   medvault download fetch perm_ae5… --out ~/incoming
+  medvault download fetch perm_ae5… --out - | lpr
 
 Files appear under their names only when every byte and the maker's signature are verified.
 A broken download goes on where it stopped when the same command is run again.";
@@ -71,7 +73,14 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<(), Failu
             out,
             purpose,
             take_over,
-        } => fetch(context, permission, FetchTerms { purpose, take_over }, &out).await,
+        } => {
+            let terms = FetchTerms {
+                purpose,
+                take_over,
+                single: is_pipe(&out),
+            };
+            fetch(context, permission, terms, &out).await
+        }
     }
 }
 
@@ -100,15 +109,28 @@ async fn fetch(
 ) -> Result<(), Failure> {
     let institution = context.institution().await?;
     let permission = shorthand::got(&institution, permission, false).await?;
+    let output = terms
+        .single
+        .then(|| Output::prepare(context, &permission.to_string()))
+        .transpose()?;
+    let out = output.as_ref().map_or(out, Output::folder);
     let bar = context.progress("receiving");
     let fetched = institution.fetch_files(permission, terms, out, &bar).await?;
     drop(bar);
-    context.print(&Fetched {
-        folder: out.display().to_string(),
-        records: fetched.records.iter().map(received).collect(),
-        receipt: fetched.receipt.as_ref().map(ReceiptView::from),
-        already: fetched.already,
-    })?;
+    match output {
+        None => context.print(&Fetched {
+            folder: out.display().to_string(),
+            records: fetched.records.iter().map(received).collect(),
+            receipt: fetched.receipt.as_ref().map(ReceiptView::from),
+            already: fetched.already,
+        })?,
+        Some(output) => {
+            let [FetchedRecord { record_id, parts, .. }] = fetched.records.as_slice() else {
+                return Err(Failure::usage("there is more than one record: give a folder"));
+            };
+            output.write(*record_id, parts).await?;
+        }
+    }
     // Whoever is killed before this has perhaps not seen the answer, and gets it again.
     Ok(institution.fetched_is_known(permission)?)
 }

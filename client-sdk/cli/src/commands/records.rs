@@ -10,6 +10,7 @@ use crate::{
     context::Context,
     failure::Failure,
     output::{Report, moment, party, plain, table, timestamp},
+    piped::{Output, is_pipe},
     shorthand::Named,
     views::{PartView, ReceivedView, contents},
 };
@@ -34,7 +35,7 @@ enum Command {
         /// The record, shortened to what names one, or `last` for the newest
         #[arg(value_name = "RECORD")]
         record: Named<RecordId>,
-        /// The folder; the files go into DIR/RECORD, which must not exist yet
+        /// The folder; the files go into DIR/RECORD, which must not exist yet. `-`: the only file goes to standard output
         #[arg(long, value_name = "DIR")]
         out: PathBuf,
     },
@@ -44,6 +45,7 @@ const EXAMPLES: &str = "\
 Examples:
   medvault records
   medvault records get rec_ae5… --out ~/Documents
+  medvault records get last --out - | less
   medvault records --acting-for pat_ae6…
 
 Files appear under their names only when every byte of the record is verified.";
@@ -80,6 +82,9 @@ async fn get(
             named.among(found.records.iter().map(|record| record.record_id))?
         }
     };
+    if is_pipe(out) {
+        return to_output(context, patient, acting_for, record).await;
+    }
     let bar = context.progress("receiving");
     let received = match acting_for {
         None => patient.get_record(record, out, &bar).await?,
@@ -98,6 +103,27 @@ async fn get(
             provenance: (&received.provenance).into(),
         },
     })
+}
+
+/// Writes the only file of a record to standard output.
+async fn to_output(
+    context: &Context,
+    patient: &Patient,
+    acting_for: Option<PatientId>,
+    record: RecordId,
+) -> Result<(), Failure> {
+    let output = Output::prepare(context, &record.to_string())?;
+    output.clear();
+    let bar = context.progress("receiving");
+    let received = match acting_for {
+        None => patient.get_file(record, output.folder(), &bar).await?,
+        Some(owner) => {
+            let delegate = patient.acting_for(owner).await?;
+            delegate.get_file(record, output.folder(), &bar).await?
+        }
+    };
+    drop(bar);
+    output.write(received.record_id, &received.parts).await
 }
 
 #[derive(Serialize)]

@@ -13,6 +13,7 @@ use crate::{
     failure::Failure,
     given::Text,
     output::{Report, moment, party, timestamp},
+    piped::{Input, is_pipe},
     shorthand::{self, Named},
     views::{ReceiptView, size, taken::TakenView},
 };
@@ -58,9 +59,12 @@ pub(crate) struct SendOptions {
     /// The permission, as the inbox shows it, shortened to what names one, or `last` for the newest
     #[arg(value_name = "PERMISSION")]
     permission: Named<PermissionId>,
-    /// Files, or folders with all that is in them
+    /// Files, or folders with all that is in them; `-` for standard input
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
+    /// Under which name standard input is sent
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
     /// Send what symbolic links lead to; without this, they are left out
     #[arg(long)]
     follow: bool,
@@ -79,6 +83,7 @@ Examples:
   medvault upload send perm_ae5… series/ report.pdf
 
   medvault upload send perm_ae5… CD/ --follow --dry-run
+  pg_dump … | medvault upload send perm_ae5… - --name export.sql
 
 What each file is, and of which day, is read from its content. What is not sent is said, with the reason.
 A broken upload goes on where it stopped when the same command is run again.";
@@ -115,11 +120,13 @@ async fn request(context: &Context, options: RequestOptions) -> Result<(), Failu
 async fn send(context: &Context, options: SendOptions) -> Result<(), Failure> {
     let SendOptions {
         permission,
-        files,
+        mut files,
+        name,
         follow,
         dry_run,
         take_over,
     } = options;
+    let _input = from_pipe(context, &mut files, name.as_deref()).await?;
     let named = files.clone();
     let list = move || {
         if follow {
@@ -142,6 +149,32 @@ async fn send(context: &Context, options: SendOptions) -> Result<(), Failure> {
     context.print(&SentReport::of(&sent, taken))?;
     // Whoever is killed before this has perhaps not seen the answer, and gets it again.
     Ok(institution.sent_is_known(permission)?)
+}
+
+/// Puts what comes by standard input in the place of `-`.
+async fn from_pipe(
+    context: &Context,
+    files: &mut [PathBuf],
+    name: Option<&str>,
+) -> Result<Option<Input>, Failure> {
+    let mut piped = files.iter_mut().filter(|file| is_pipe(file));
+    match (piped.next(), name) {
+        (None, None) => Ok(None),
+        (None, Some(_)) => Err(Failure::usage(
+            "--name is for standard input: give - as a file, or rename the file",
+        )),
+        (Some(_), None) => Err(Failure::usage(
+            "standard input has no name: give --name one, such as report.pdf",
+        )),
+        (Some(file), Some(name)) => {
+            if piped.next().is_some() {
+                return Err(Failure::usage("standard input can be sent once: give - once"));
+            }
+            let input = Input::read(context, name).await?;
+            *file = input.path();
+            Ok(Some(input))
+        }
+    }
 }
 
 /// Looking into files takes as long as it takes to read their beginnings.

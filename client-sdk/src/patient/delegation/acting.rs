@@ -216,6 +216,20 @@ impl Delegate<'_> {
         out: &Path,
         progress: &dyn Progress,
     ) -> Result<Received> {
+        let found = self.one(record).await?;
+        open_record(&self.server, found, (out, false), progress).await
+    }
+
+    /// As [`Self::get_record`], if it is one file.
+    ///
+    /// # Errors
+    /// As [`Patient::get_file`].
+    pub async fn get_file(&self, record: RecordId, out: &Path, progress: &dyn Progress) -> Result<Received> {
+        let found = self.one(record).await?;
+        open_record(&self.server, found, (out, true), progress).await
+    }
+
+    async fn one(&self, record: RecordId) -> Result<Examined> {
         let session = &self.patient.session;
         let began = session.begin_witnessed().await?;
         let (mut found, mut refused) = self.found(&Selection::Records(vec![record])).await?;
@@ -226,7 +240,7 @@ impl Delegate<'_> {
         // A delegation that was ended is not so on an old copy of the server's data (LOG-23).
         let size = session.log.lock().await.newest_size();
         session.witnessed_since(began, size).await?;
-        open_record(&self.server, found, out, progress).await
+        Ok(found)
     }
 
     /// What institutions ask the owner, and is still open.
