@@ -7,7 +7,7 @@ use bytes::Bytes;
 use protocol_spec::{content, ids::VersionId, problem::Problem};
 use tokio::task::JoinHandle;
 
-use super::{Caller, Refusal, Shared, standing::Use};
+use super::{Caller, Refusal, Shared, release::Charge, standing::Use};
 use crate::store::{LeafKey, StoreError};
 
 /// Leaves read ahead: enough to hide the device behind the network, in at most 3 MiB.
@@ -26,6 +26,8 @@ pub struct LeafStream {
     first: Option<Bytes>,
     total: u64,
     guard: Guard,
+    /// What was taken for it.
+    charge: Option<Charge>,
 }
 
 /// By what leaves leave, for as long as it holds.
@@ -60,7 +62,13 @@ impl LeafStream {
             ahead: VecDeque::with_capacity(AHEAD),
             first: None,
             guard,
+            charge: None,
         })
+    }
+
+    /// Notes what was taken for it.
+    pub(super) fn charged(&mut self, charge: Charge) {
+        self.charge = Some(charge);
     }
 
     /// Bytes in all.
@@ -92,7 +100,9 @@ impl LeafStream {
             Some(leaf) => self.check_guard().await.map(|()| leaf),
             None => {
                 let (leaf, read) = self.ahead.pop_front()?;
-                self.hand_out(leaf, read).await
+                let read = self.hand_out(leaf, read).await;
+                self.give_back_unread(leaf, &read).await;
+                read
             }
         };
         if result.is_err() {
@@ -100,6 +110,18 @@ impl LeafStream {
             self.ahead.clear();
         }
         Some(result)
+    }
+
+    /// FLW-20
+    async fn give_back_unread(&mut self, leaf: u32, read: &Result<Bytes, Refusal>) {
+        let damaged = read
+            .as_ref()
+            .is_err_and(|refusal| refusal.problem == Problem::RecordDamaged);
+        if let Some(charge) = self.charge.take_if(|_| damaged)
+            && let Err(refusal) = charge.give_back(&self.shared, leaf).await
+        {
+            tracing::warn!(cause = refusal.cause, "what was not sent was not given back");
+        }
     }
 
     fn read_ahead(&mut self) {

@@ -211,6 +211,11 @@ impl MeterRow {
         Ok(())
     }
 
+    /// Gives bytes back that were taken for what did not leave (FLW-20).
+    pub(super) fn unspend(&mut self, bytes: u64) {
+        self.bytes_left = self.bytes_left.saturating_add(bytes);
+    }
+
     /// Has an upload hold bytes of what is left (FLW-6).
     pub(super) fn hold(&mut self, bytes: u64) -> Result<(), Refusal> {
         self.set(self.meter().hold(bytes, &Rules::in_force())?);

@@ -110,7 +110,14 @@ impl Possession<'_> {
             message,
             bytes,
         };
-        let answer = self.shared.run(&present).await?;
+        let answer = match self.shared.run(&present).await {
+            // What holds the use may be over, and not be swept yet.
+            Err(refusal) if refusal.problem == Problem::PermissionInUse => {
+                self.shared.end_over(&self.held.body).await?;
+                self.shared.run(&present).await?
+            }
+            answer => answer?,
+        };
         self.shared.complete_answer(&self.held.body, answer).await
     }
 }

@@ -3,9 +3,10 @@
 use protocol_spec::{
     bodies::ReleaseTicket,
     defence::Defence,
-    ids::{PatientId, RecordId, ReleaseId, VersionId},
+    ids::{PatientId, PermissionId, RecordId, ReleaseId, VersionId},
     permission::PermissionBody,
     problem::Problem,
+    released::LeafRanges,
     statement::Signed,
 };
 
@@ -46,7 +47,8 @@ impl Vault {
         let guard = Guard::Permission(held);
         let mut leaves = LeafStream::new(&self.shared, version, stream_len, first, count, guard)?;
         leaves.begin().await?;
-        self.shared.run(&spend).await?;
+        let charge = self.shared.run(&spend).await?;
+        leaves.charged(charge);
         Ok(leaves)
     }
 }
@@ -128,14 +130,16 @@ impl SpendRelease {
     }
 }
 
-/// The same, without spending anything.
+/// The same, without spending anything: what cannot be paid is not read either.
 struct LookAt<'a>(&'a SpendRelease);
 
 impl Operation for LookAt<'_> {
     type Answer = (Use, u64);
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<(Use, u64), Refusal> {
-        let (of, _) = self.0.look(tx).await?;
+        let (of, (_, mut meter)) = self.0.look(tx).await?;
+        let before = tx.noted(self.0.patient, self.0.release, self.0.version).await?;
+        meter.spend(self.0.new_bytes(&before, of.stream_len).1)?;
         Ok((Use::new(self.0.holder, &of.permission), of.stream_len))
     }
 }
@@ -148,6 +152,14 @@ struct Asked {
 }
 
 impl SpendRelease {
+    /// With these leaves what has been handed out, and the bytes of those that have not been before (FLW-9).
+    fn new_bytes(&self, before: &LeafRanges, stream_len: u64) -> (LeafRanges, u64) {
+        let mut leaves = before.clone();
+        leaves.add(self.first, self.count);
+        let bytes = leaves.bytes(stream_len).saturating_sub(before.bytes(stream_len));
+        (leaves, bytes)
+    }
+
     /// What is asked for, if it may be handed out.
     async fn look(&self, tx: &mut Tx<'_>) -> Result<(Asked, (ReleaseRow, MeterRow)), Refusal> {
         let (row, ticket, meter) = tx.open_release(self.patient, self.release, self.holder).await?;
@@ -166,13 +178,12 @@ impl SpendRelease {
 }
 
 impl Operation for SpendRelease {
-    type Answer = ();
+    type Answer = Charge;
 
-    async fn apply(&self, tx: &mut Tx<'_>) -> Result<(), Refusal> {
+    async fn apply(&self, tx: &mut Tx<'_>) -> Result<Charge, Refusal> {
         let (asked, (mut row, mut meter)) = self.look(tx).await?;
-        let of = (asked.record, self.version, asked.stream_len);
-        let range = (self.first, self.count);
-        let bytes = tx.note_released(self.patient, self.release, of, range).await?;
+        let before = tx.noted(self.patient, self.release, self.version).await?;
+        let (leaves, bytes) = self.new_bytes(&before, asked.stream_len);
         meter.spend(bytes)?;
         if row.bytes == 0 {
             // The first that it hands out (FLW-16).
@@ -180,11 +191,84 @@ impl Operation for SpendRelease {
             tx.has_used(*self.holder.institution.as_bytes()).await?;
         }
         row.bytes = row.bytes.saturating_add(bytes);
-        tx.put(
-            &tables::meter(self.patient, asked.permission.permission_id),
-            &meter,
+        row.asked = row.asked.saturating_add(1);
+        tx.note(
+            (self.patient, self.release),
+            (asked.record, self.version),
+            &leaves,
         );
+        let meter_key = tables::meter(self.patient, asked.permission.permission_id);
+        tx.put(&meter_key, &meter);
         tx.put(&tables::release(self.patient, self.release), &row);
+        Ok(Charge {
+            patient: self.patient,
+            permission: asked.permission.permission_id,
+            release: self.release,
+            record: asked.record,
+            version: self.version,
+            stream_len: asked.stream_len,
+            first: self.first,
+            asked: row.asked,
+            before,
+        })
+    }
+}
+
+/// What was taken for a range of leaves that are about to be handed out.
+pub(super) struct Charge {
+    patient: PatientId,
+    permission: PermissionId,
+    release: ReleaseId,
+    record: RecordId,
+    version: VersionId,
+    stream_len: u64,
+    first: u32,
+    /// The number of this request among those of the release.
+    asked: u64,
+    /// What had been noted before it.
+    before: LeafRanges,
+}
+
+impl Charge {
+    /// Gives back what was taken for a leaf that cannot be read, and for those behind it (FLW-20).
+    pub(super) async fn give_back(self, shared: &Shared, damaged: u32) -> Result<(), Refusal> {
+        let unsent = Unsent {
+            charge: self,
+            damaged,
+        };
+        shared.run(&unsent).await
+    }
+}
+
+/// FLW-20. Leaves that were asked for meanwhile, at no cost since they were noted, stay paid.
+struct Unsent {
+    charge: Charge,
+    damaged: u32,
+}
+
+impl Operation for Unsent {
+    type Answer = ();
+
+    async fn apply(&self, tx: &mut Tx<'_>) -> Result<(), Refusal> {
+        let of = &self.charge;
+        let key = tables::release(of.patient, of.release);
+        let mut row = tx.read_existing(&key).await?;
+        if row.asked != of.asked || row.receipt.is_some() {
+            return Ok(());
+        }
+        let noted = tx.noted(of.patient, of.release, of.version).await?;
+        let mut sent = of.before.clone();
+        sent.add(of.first, self.damaged.saturating_sub(of.first));
+        let bytes = noted
+            .bytes(of.stream_len)
+            .saturating_sub(sent.bytes(of.stream_len));
+        let meter_key = tables::meter(of.patient, of.permission);
+        let mut meter = tx.read_existing(&meter_key).await?;
+        meter.unspend(bytes);
+        row.bytes = row.bytes.saturating_sub(bytes);
+        tx.note((of.patient, of.release), (of.record, of.version), &sent);
+        tx.put(&meter_key, &meter);
+        tx.put(&key, &row);
         Ok(())
     }
 }

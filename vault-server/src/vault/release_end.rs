@@ -138,27 +138,30 @@ impl Operation for CloseRelease {
 }
 
 impl Tx<'_> {
-    /// Notes leaves that a release is about to hand out (REV-3), and gives the bytes of those that it has not handed out before
-    /// (FLW-9); the release's row guards it.
-    pub(super) async fn note_released(
+    /// What a release has handed out of a version so far, or is about to; the release's row guards it.
+    pub(super) async fn noted(
         &mut self,
         patient: PatientId,
         release: ReleaseId,
-        (record, version, stream_len): (RecordId, VersionId, u64),
-        (first, count): (u32, u32),
-    ) -> Result<u64, Refusal> {
+        version: VersionId,
+    ) -> Result<LeafRanges, Refusal> {
         let key = tables::released(patient, release, version);
         let row = self.read(&key).await?.unwrap_or_default();
-        let mut leaves = LeafRanges::try_from(row.leaves).map_err(Refusal::damaged)?;
-        let before = leaves.bytes(stream_len);
-        leaves.add(first, count);
-        let new = leaves.bytes(stream_len).saturating_sub(before);
+        LeafRanges::try_from(row.leaves).map_err(Refusal::damaged)
+    }
+
+    /// Notes what a release has handed out of a version, or is about to (REV-3).
+    pub(super) fn note(
+        &mut self,
+        (patient, release): (PatientId, ReleaseId),
+        (record, version): (RecordId, VersionId),
+        leaves: &LeafRanges,
+    ) {
         let row = ReleasedRow {
             record: Bytes::copy_from_slice(record.as_bytes()),
-            leaves: (&leaves).into(),
+            leaves: leaves.into(),
         };
-        self.put(&key, &row);
-        Ok(new)
+        self.put(&tables::released(patient, release, version), &row);
     }
 
     /// Closes a release that has been read here, and gives its receipt. One that has handed out nothing gives its use back (FLW-16).

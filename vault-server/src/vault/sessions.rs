@@ -13,7 +13,9 @@ use protocol_spec::{
 use super::{
     Refusal, Shared,
     refusal::ensure,
+    release_end::CloseRelease,
     standing::Holder,
+    sweep::GiveUp,
     tables::{self, Expiring, OpenSessionRow, ReleaseRow, UploadRow},
     tx::Tx,
 };
@@ -27,19 +29,59 @@ impl Shared {
         patient: PatientId,
         permission: PermissionId,
     ) -> Result<Vec<pb::OpenSession>, Refusal> {
+        let mut open = Vec::new();
+        for (session, row) in self.session_rows(patient, permission).await? {
+            if let Some(session) = self.open_session(patient, &session, row, institution).await? {
+                open.push(session);
+            }
+        }
+        Ok(open)
+    }
+
+    /// Ends the sessions of a permission whose time is over, so that what they hold is free before they are swept.
+    pub(super) async fn end_over(&self, body: &PermissionBody) -> Result<(), Refusal> {
+        let patient = body.patient_id;
+        for (session, row) in self.session_rows(patient, body.permission_id).await? {
+            if row.upload {
+                let upload = UploadId::try_from(session.as_slice()).map_err(Refusal::damaged)?;
+                let key = tables::upload(patient, upload);
+                let Some(row) = key.get(&*self.ledger).await? else {
+                    continue;
+                };
+                if self.time.has_passed(row.ticket()?.expires).await {
+                    self.run(&GiveUp { patient, upload }).await?;
+                }
+            } else {
+                let release = ReleaseId::try_from(session.as_slice()).map_err(Refusal::damaged)?;
+                let key = tables::release(patient, release);
+                let Some(row) = key.get(&*self.ledger).await? else {
+                    continue;
+                };
+                if self.time.has_passed(row.ticket()?.expires).await {
+                    let close = CloseRelease {
+                        patient,
+                        release,
+                        institution: None,
+                    };
+                    self.run(&close).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn session_rows(
+        &self,
+        patient: PatientId,
+        permission: PermissionId,
+    ) -> Result<Vec<(Vec<u8>, OpenSessionRow)>, Refusal> {
         let first = tables::open_sessions(patient, permission);
         let rows = first.scan(&*self.ledger, SCAN_LIMIT).await?;
         let of_permission = rows.into_iter().map_while(|(suffix, row)| {
             let session = suffix.strip_prefix(permission.as_bytes().as_slice())?;
             Some((session.to_vec(), row))
         });
-        let mut open = Vec::new();
-        for (session, row) in of_permission {
-            if let Some(session) = self.open_session(patient, &session, row, institution).await? {
-                open.push(session);
-            }
-        }
-        Ok(open)
+        Ok(of_permission.collect())
     }
 
     /// None if it is another institution's, or its time is over.

@@ -154,9 +154,9 @@ fn due(rows: &[(Vec<u8>, Mark)], now: u64) -> Result<Vec<(u64, Expiring)>, Refus
     rows.iter().map(decode).take_while(is_due).collect()
 }
 
-struct GiveUp {
-    patient: PatientId,
-    upload: UploadId,
+pub(super) struct GiveUp {
+    pub(super) patient: PatientId,
+    pub(super) upload: UploadId,
 }
 
 impl Operation for GiveUp {

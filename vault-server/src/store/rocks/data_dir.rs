@@ -11,7 +11,7 @@ use crate::store::StoreError;
 
 /// First line of the marker. The number rises with every change that an older server would
 /// misread; a server opens only its own.
-const FORMAT: &str = "medvault data 1\n";
+const FORMAT: &str = "medvault data 2\n";
 
 /// Why a data directory could not be opened.
 #[derive(Debug, thiserror::Error)]

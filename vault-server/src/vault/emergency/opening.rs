@@ -9,6 +9,7 @@ use protocol_spec::{
     ids::{InstitutionId, PatientId, PermissionId},
     lifecycle::Rules,
     messages as pb,
+    permission::SignedPermission,
     problem::Problem,
 };
 
@@ -65,7 +66,24 @@ impl Vault {
             .prove(*opening.patient_id.as_bytes(), &hash)
             .await?;
         opened.proof = Some(proof);
+        if let Some(delivery) = &mut opened.delivery {
+            delivery.open = self.open_sessions(institution.id(), &opening, delivery).await?;
+        }
         Ok(opened)
+    }
+
+    /// Which sessions of it are open, a repetition must not say as it was (FLW-17).
+    async fn open_sessions(
+        &self,
+        institution: InstitutionId,
+        opening: &Opening,
+        delivery: &pb::Delivery,
+    ) -> Result<Vec<pb::OpenSession>, Refusal> {
+        let permission = SignedPermission::try_from(delivery.permission.clone()).map_err(Refusal::damaged)?;
+        let id = permission.claimed().permission_id;
+        self.shared
+            .open_sessions(institution, opening.patient_id, id)
+            .await
     }
 }
 

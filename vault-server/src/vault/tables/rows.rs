@@ -308,6 +308,9 @@ pub(in crate::vault) struct ReleaseRow {
     /// The purpose that was stated.
     #[prost(string, tag = "4")]
     pub(in crate::vault) purpose: String,
+    /// How often leaves were asked for.
+    #[prost(uint64, tag = "5")]
+    pub(in crate::vault) asked: u64,
 }
 
 /// What of one version a release has handed out, or is about to.

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use ed25519_dalek::Signer;
 use futures_util::future::BoxFuture;
 use protocol_spec::{
-    bodies::{EmergencyHelp, EmergencyObjection, EmergencyOpening},
+    bodies::{EmergencyHelp, EmergencyObjection, EmergencyOpening, ReleaseTicket},
     collection::{Collection, CollectionSelector},
     emergency::{ANY_INSTITUTION, EmergencyTerms, GuardianTerms, NOTHING, card_preimage, share_hash},
     hash::Sha256Digest,
@@ -21,7 +21,7 @@ use protocol_spec::{
     messages as pb,
     permission::{Kind, PermissionBody, Replaces},
     problem::Problem,
-    statement::Body,
+    statement::{Body, Signed},
 };
 
 use super::{
@@ -302,6 +302,12 @@ async fn a_card_opens_the_collection_for_an_accredited_institution() {
             .await
             .unwrap(),
     );
+    // Another terminal, or a home that has lost its journal, opens again and finds it (FLW-17).
+    let again = emergency.opening(&emergency.ambulance, CARD);
+    let again = emergency.send(&emergency.ambulance, again, CARD).await.unwrap();
+    let open = again.delivery.unwrap().open;
+    let told = Signed::<ReleaseTicket>::try_from(open[0].release_ticket.clone()).unwrap();
+    assert_eq!((open.len(), told.claimed().release_id), (1, ticket.release_id));
     let version = emergency.scene.records[0].version_id;
     let bytes = world
         .fetch(&emergency.ambulance, ticket.release_id, version, 0, 1)

@@ -242,7 +242,12 @@ async fn a_permission_takes_the_place_of_another_as_it_was_seen() {
         .await
         .release_id;
     let entry = world.entry(old.permission_id).await;
-    let left = (entry.uses_left, entry.bytes_left);
+    // What the open release holds is not spent.
+    assert_eq!(entry.uses_held, 1);
+    let left = (
+        entry.uses_left + entry.uses_held,
+        entry.bytes_left + entry.bytes_held,
+    );
     scene.put(ONCOLOGY, 1).await.unwrap();
     for wrong in [(left.0 + 1, left.1), (left.0, left.1 - 1)] {
         let body = replacement(&scene, &old, wrong);

@@ -319,6 +319,29 @@ async fn a_release_without_a_leaf_is_no_use() {
     world.check().await;
 }
 
+/// FLW-16: what holds a use and is over makes room at once, also where it was not swept yet.
+#[tokio::test]
+async fn a_session_that_is_over_makes_room_before_it_is_swept() {
+    let world = World::new().await;
+    let record = world.store_record(&world.first, &stream(10)).await;
+    let reading = world.permit_download(&world.second, vec![record], LONG).await;
+    let reading = reading.permission_id;
+    let sending = world.permit_upload(&world.first, LONG).await.permission_id;
+    let upload = world.stand_by(&world.first, sending).await;
+    let release = world.open_release(&world.second, reading).await;
+    for (hospital, permission) in [(&world.first, sending), (&world.second, reading)] {
+        let refused = world.present(hospital, permission).await;
+        assert_eq!(problem(refused), Problem::PermissionInUse);
+    }
+    world.clock.set(upload.expires.max(release.expires));
+    world.stand_by(&world.first, sending).await;
+    world.open_release(&world.second, reading).await;
+    for permission in [sending, reading] {
+        assert_eq!(world.left(permission).await, (0, 1, LONG.bytes, 0));
+    }
+    world.check().await;
+}
+
 /// FLW-18: a history is not filled with presentations that bring nothing.
 #[tokio::test]
 async fn one_use_is_presented_a_number_of_times() {
@@ -354,7 +377,8 @@ async fn one_use_is_presented_a_number_of_times() {
 #[tokio::test]
 async fn what_is_held_is_not_lost_when_a_permission_is_replaced() {
     let world = World::new().await;
-    let record = world.store_record(&world.first, &stream(10)).await;
+    let content = stream(10);
+    let record = world.store_record(&world.first, &content).await;
     let old = world
         .permit_download(&world.second, vec![record.clone()], LONG)
         .await;
@@ -393,7 +417,7 @@ async fn what_is_held_is_not_lost_when_a_permission_is_replaced() {
     let fetched = world
         .fetch(&world.second, open.release_id, record.version_id, 0, 1)
         .await;
-    assert_eq!(fetched.unwrap(), stream(10));
+    assert_eq!(fetched.unwrap(), content);
 }
 
 /// FLW-20: what cannot be read costs neither use nor bytes, and is named as such.
@@ -414,13 +438,52 @@ async fn a_damaged_leaf_costs_nothing() {
             .fetch(&world.second, open, record.version_id, first, count)
             .await
     };
+    let leaf = 1 << 20;
     assert_eq!(problem(fetch(1, 1).await), Problem::RecordDamaged);
     assert_eq!(world.left(id).await, (0, 1, LONG.bytes, 0));
-    // In the middle of a range the body breaks off; asked for from there on, it is refused.
+    // In the middle of a range the body breaks off, and what was not sent is not paid; asked for from there on, it is refused.
     assert_eq!(problem(fetch(0, 4).await), Problem::RecordDamaged);
+    assert_eq!(world.left(id).await, (0, 0, LONG.bytes - leaf, 0));
     assert_eq!(problem(fetch(1, 3).await), Problem::RecordDamaged);
+    assert_eq!(world.left(id).await, (0, 0, LONG.bytes - leaf, 0));
     assert!(fetch(2, 2).await.is_ok());
+    let all = record.stream_len;
+    assert_eq!(world.left(id).await, (0, 0, LONG.bytes - (all - leaf), 0));
+    // At the end of a range, behind what was paid before.
+    assert_eq!(problem(fetch(0, 2).await), Problem::RecordDamaged);
+    assert_eq!(world.left(id).await, (0, 0, LONG.bytes - (all - leaf), 0));
     let patient = world.as_patient().await;
     let own = world.vault.own_leaves(&patient, record.version_id, 1, 1).await;
     assert_eq!(problem(own.map(drop)), Problem::RecordDamaged);
+    let receipt = world.close(&world.second, open).await.unwrap();
+    assert_eq!(receipt.bytes, all - leaf);
+    world.check().await;
+}
+
+/// FLW-20: a leaf that was handed out at no cost while another request met the damage stays paid.
+#[tokio::test]
+async fn what_was_handed_out_beside_a_damaged_leaf_stays_paid() {
+    let world = World::new().await;
+    let stream = stream(3 << 20);
+    let record = world.store_record(&world.first, &stream).await;
+    let id = world
+        .permit_download(&world.second, vec![record.clone()], LONG)
+        .await
+        .permission_id;
+    let version = *record.version_id.as_bytes();
+    world.store.blobs.delete(version, 1..2).await.unwrap();
+    let open = world.open_release(&world.second, id).await.release_id;
+    let caller = world.as_hospital(&world.second).await;
+    let mut broken = world
+        .vault
+        .release_leaves(&caller, open, record.version_id, 0, 4)
+        .await
+        .unwrap();
+    assert!(broken.next().await.unwrap().is_ok());
+    let beside = world.fetch(&world.second, open, record.version_id, 2, 2).await;
+    assert!(beside.is_ok());
+    assert_eq!(problem(broken.next().await.unwrap()), Problem::RecordDamaged);
+    assert_eq!(world.left(id).await, (0, 0, LONG.bytes - record.stream_len, 0));
+    let receipt = world.close(&world.second, open).await.unwrap();
+    assert_eq!(receipt.bytes, record.stream_len);
 }
