@@ -133,11 +133,6 @@ impl Moment {
     pub(crate) fn is_over(self, end: u64) -> bool {
         self.own >= end
     }
-
-    /// Whether it is over by both clocks: for what the server itself has timed.
-    pub(crate) fn is_over_by_both(self, end: u64) -> bool {
-        self.own.min(self.server) >= end
-    }
 }
 
 /// This machine's time, never before what it was in this home, where there is no session yet.
@@ -182,11 +177,9 @@ mod tests {
             assert!(moment(own, server).may_be_over(END), "{own} {server}");
             assert_eq!(moment(own, server).has_begun(END), own.min(server) >= END);
             assert_eq!(moment(own, server).is_over(END), own >= END);
-            assert!(!moment(own, server).is_over_by_both(END));
         }
         assert!(!moment(END - 1, END - 1).may_be_over(END));
         assert!(moment(END, END).has_begun(END));
-        assert!(moment(END, END).is_over_by_both(END));
     }
 
     /// OPR-9: a clock that is behind gives nothing that is over at once; one that is ahead gives it, and says from when on it counts.

@@ -492,8 +492,8 @@ impl Error {
     /// Whether a transfer that ended so cannot be taken up again: refused for good, or its source has changed.
     pub(crate) fn is_final(&self) -> bool {
         use Problem::{
-            Internal, LeafConflict, LogContradicted, PermissionInUse, RecordDamaged, SignatureExpired,
-            StorageFull, TooMany, TooSlow, Unavailable,
+            Internal, LeafConflict, LogContradicted, PermissionInUse, RecordDamaged, ReleaseClosed,
+            SignatureExpired, StorageFull, TooMany, TooSlow, Unavailable,
         };
         match self {
             Self::SourceChanged { .. } => true,
@@ -504,6 +504,7 @@ impl Error {
                     | LogContradicted
                     | PermissionInUse
                     | RecordDamaged
+                    | ReleaseClosed
                     | SignatureExpired
                     | StorageFull
                     | TooMany

@@ -100,7 +100,7 @@ fn of_anybody(problem: Problem) -> &'static str {
             "wait until the other transfer under it is through, or take its place: --take-over"
         }
         Problem::RecordDamaged => {
-            "tell the operator which record it was, and fetch again when it is restored; the permission was not charged"
+            "tell the operator which record it was, and fetch again when it is restored; what cannot be read is not charged"
         }
         Problem::UnsupportedVersion => "update this program",
         Problem::NotPermitted => "check the id, and that you use the right home",

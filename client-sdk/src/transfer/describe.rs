@@ -6,11 +6,11 @@ use std::{fs::File, io, path::Path};
 use protocol_spec::manifest::Clinical;
 use reader::Description;
 
-/// RFC 6838 media type and clinical metadata of a file.
+/// RFC 6838 media type and clinical metadata of a file of this name, which is read from where it stands.
 ///
 /// # Errors
 /// Whatever keeps it from being read.
-pub(crate) fn describe(path: &Path) -> io::Result<(String, Clinical)> {
+pub(crate) fn describe(path: &Path, file: File) -> io::Result<(String, Clinical)> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let Description {
         media_type,
@@ -18,7 +18,7 @@ pub(crate) fn describe(path: &Path) -> io::Result<(String, Clinical)> {
         dicom_study_uid,
         dicom_series_uid,
         days,
-    } = reader::describe(&name, File::open(path)?)?;
+    } = reader::describe(&name, file)?;
     let last = days.filter(|days| days.first != days.last).map(|days| days.last);
     let clinical = Clinical {
         fhir_resource_type,
@@ -45,7 +45,7 @@ mod tests {
         let path = folder.path().join("1.2.276.0.1");
         let text = r#"{"resourceType":"Encounter","period":{"start":"2026-05-01","end":"2026-05-09"}}"#;
         fs::write(&path, text).unwrap();
-        let (media_type, clinical) = describe(&path).unwrap();
+        let (media_type, clinical) = describe(&path, File::open(&path).unwrap()).unwrap();
         assert_eq!(media_type, "application/fhir+json");
         assert_eq!(clinical.fhir_resource_type, "Encounter");
         assert_eq!(
@@ -62,7 +62,7 @@ mod tests {
         for (year, told) in [("1899", false), ("1900", true), ("2257", true), ("2259", false)] {
             let text = format!(r#"{{"resourceType":"List","date":"{year}-12-31"}}"#);
             fs::write(&path, text).unwrap();
-            let date = describe(&path).unwrap().1.date;
+            let date = describe(&path, File::open(&path).unwrap()).unwrap().1.date;
             assert_eq!(!date.is_empty(), told, "{year}");
             assert_eq!(format!("{year}-12-31").parse::<Day>().is_ok(), told, "{year}");
         }

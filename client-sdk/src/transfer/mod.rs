@@ -2,7 +2,7 @@
 //!
 //! | module | does |
 //! |---|---|
-//! | `source`, `describe` | what is sent: [`Source`], files and folders as one, what they say of themselves |
+//! | `source`, `file`, `describe` | what is sent: [`Source`], files and folders as one, each opened once, what they say of themselves |
 //! | `sealing` | source → hashed parts and sealed leaves, on a thread of its own |
 //! | `journal` | what makes an upload resumable, written before anything leaves the machine |
 //! | `send` | leaves → server, several requests at once, retried |
@@ -14,6 +14,7 @@
 
 mod describe;
 mod disk;
+mod file;
 mod journal;
 mod left;
 mod opening;

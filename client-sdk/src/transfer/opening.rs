@@ -27,8 +27,8 @@ pub(crate) struct Expected {
     pub(crate) parts: Vec<Part>,
 }
 
-/// Opens a stream whose leaves come in order. If they break off, the sink may keep what it has for a later run; if they are
-/// wrong, it forgets it.
+/// Opens a stream whose leaves come in order. If they break off, or cannot be written, the sink may keep what it has for a later run;
+/// if they are wrong, it forgets it.
 pub(super) fn open<S: Sink>(leaves: mpsc::Receiver<Bytes>, mut expected: Expected, sink: S) -> Result<S> {
     let mut roots = Roots::new(expected.lengths.stream);
     let mut parts = Parts {
@@ -40,7 +40,8 @@ pub(super) fn open<S: Sink>(leaves: mpsc::Receiver<Bytes>, mut expected: Expecte
     match open_leaves(leaves, &expected, &mut roots, &mut parts) {
         Ok(()) => parts.finish(),
         Err(error) => {
-            if roots.all_came() || roots.failed {
+            let wrong = matches!(error, Error::Tampered { .. });
+            if wrong && (roots.all_came() || roots.failed) {
                 parts.sink.forget();
             }
             Err(error)
@@ -95,7 +96,7 @@ struct Roots {
     count: u64,
     root: Option<ContentRoot>,
     hashes: Vec<LeafHash>,
-    /// A leaf could not be opened or written.
+    /// A leaf has come, and is not opened yet.
     failed: bool,
 }
 

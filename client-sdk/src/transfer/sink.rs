@@ -144,8 +144,7 @@ impl FolderSink {
         let there = size(&sink.hidden);
         match free_bytes(out) {
             Some(free) if free.saturating_add(there) < bytes => {
-                let full =
-                    format!("{bytes} bytes are needed, {free} are free; nothing was presented or charged");
+                let full = format!("{bytes} bytes are needed, {free} are free; nothing was charged");
                 let full = io::Error::new(io::ErrorKind::StorageFull, full);
                 Err(Error::io("there is no room in", out)(full))
             }
@@ -172,9 +171,12 @@ impl FolderSink {
         let hidden = hidden(out, name);
         if File::open(&hidden).is_ok_and(|folder| lock(&folder, &hidden).is_ok()) {
             drop(fs::remove_dir_all(&hidden));
-            // Fails when something else is in it.
-            drop(fs::remove_dir(out));
         }
+    }
+
+    /// The hidden folder with what a transfer of this name has left below `out`, if it has left something.
+    pub fn left_behind(out: &Path, name: &str) -> Option<PathBuf> {
+        Some(hidden(out, name)).filter(|hidden| has_lists(hidden))
     }
 
     /// Where a record lies until it is moved.
@@ -186,6 +188,8 @@ impl FolderSink {
     pub(crate) fn finish(out: &Path, name: &str, record: &RecordId) -> Result<()> {
         let (from, to) = (Self::unmoved(out, name, record), out.join(record.to_string()));
         free(&to)?;
+        // Its hashes were taken of what lies in memory.
+        sync_all(&from)?;
         fs::rename(&from, &to).map_err(Error::io("cannot make", &to))?;
         sync_folder(out)
     }
@@ -393,6 +397,10 @@ pub(super) fn open_again(path: &Path, length: u64) -> io::Result<File> {
 
 impl Drop for FolderSink {
     fn drop(&mut self) {
+        if self.keep && !self.forgotten {
+            // What is in memory belongs to leaves that are listed. If it fails, they are fetched again.
+            drop(self.end_part());
+        }
         // Some file systems do not remove what is open.
         self.current = Current::None;
         self.first = None;
@@ -513,6 +521,18 @@ fn free(target: &Path) -> Result<()> {
             path: target.to_owned(),
         }),
     }
+}
+
+/// Makes files and folders durable.
+fn sync_all(root: &Path) -> Result<()> {
+    for entry in walkdir::WalkDir::new(root).into_iter().filter_map(Result::ok) {
+        if entry.file_type().is_file() {
+            let path = entry.path();
+            let synced = File::open(path).and_then(|file| file.sync_all());
+            synced.map_err(Error::io("cannot write", path))?;
+        }
+    }
+    sync_folders(root)
 }
 
 fn sync_folders(root: &Path) -> Result<()> {

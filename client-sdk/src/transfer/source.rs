@@ -4,7 +4,7 @@ use std::{
     collections::HashSet,
     ffi::{OsStr, OsString},
     fmt,
-    fs::{File, Metadata},
+    fs::Metadata,
     io::{self, Read},
     path::{Component, Path, PathBuf},
     time::{SystemTime, UNIX_EPOCH},
@@ -16,14 +16,13 @@ use protocol_spec::{
     litter::is_left_by_a_system,
     manifest::{Clinical, MAX_PARTS, PartName},
 };
-use sha2::{Digest, Sha256};
 use tokio::{
     io::{AsyncRead, AsyncReadExt},
     runtime::Handle,
 };
 use walkdir::WalkDir;
 
-use super::describe::describe;
+use super::file::{Look, SentFile};
 use crate::{Error, Result};
 
 /// What a source says about one part before it is read.
@@ -103,11 +102,16 @@ pub(crate) fn check_names(source: &impl Source) -> Result<()> {
     check_sent(names).map_err(|(name, fault)| Error::Usage(format!("{:?}: {fault}", name.as_str())))
 }
 
-/// Files and folders. Each is known by size, times and inode: where these change, its content decides whether it has changed.
+/// Files and folders. Each is known by size, times and inode. Where size or times change its content decides whether it has changed;
+/// another file under its name is not taken for it.
 pub struct FileSource {
     paths: Vec<PathBuf>,
     parts: Vec<SourcePart>,
+    /// How each looked when it was listed.
+    looks: Vec<Look>,
     remarks: Vec<Remark>,
+    /// Whether symbolic links are.
+    follow: bool,
     /// Of the part that is being read.
     reading: Option<Reading>,
 }
@@ -170,12 +174,16 @@ impl fmt::Display for LeftOut {
     }
 }
 
-/// How a file that is being read has looked.
+/// A file that is being read.
 struct Reading {
     index: usize,
-    identity: String,
+    file: SentFile,
+    /// How it has looked.
+    look: Look,
     /// It looked otherwise before, so that all of it is compared at the end.
     changed: bool,
+    /// From so many bytes on it is compared again when it looks otherwise.
+    compare: u64,
 }
 
 impl FileSource {
@@ -206,11 +214,13 @@ impl FileSource {
         let mut source = Self {
             paths: Vec::new(),
             parts: Vec::new(),
+            looks: Vec::new(),
             remarks: Vec::new(),
+            follow,
             reading: None,
         };
         for path in paths {
-            source.add(path, follow)?;
+            source.add(path)?;
         }
         let mut names = HashSet::new();
         if let Some(twice) = source.parts.iter().find(|part| !names.insert(part.name.as_str())) {
@@ -229,9 +239,9 @@ impl FileSource {
         Ok(source)
     }
 
-    fn add(&mut self, path: &Path, follow: bool) -> Result<()> {
+    fn add(&mut self, path: &Path) -> Result<()> {
         let metadata = path.symlink_metadata().map_err(Error::io("cannot read", path))?;
-        if metadata.is_symlink() && !follow {
+        if metadata.is_symlink() && !self.follow {
             return Err(Error::Usage(format!(
                 "{} is a symbolic link: name the file itself, or give --follow",
                 path.display()
@@ -239,17 +249,18 @@ impl FileSource {
         }
         let metadata = path.metadata().map_err(Error::io("cannot read", path))?;
         if metadata.is_dir() {
-            return self.add_folder(path, follow);
+            return self.add_folder(path);
         }
         if let Some(why) = no_content(&metadata) {
             return Err(Error::Usage(format!("{} is {why}: leave it out", path.display())));
         }
         let name = path.file_name().unwrap_or(path.as_os_str());
-        self.add_file(path, Path::new(name), &metadata)
+        self.add_file(path, Path::new(name))
     }
 
     /// What lies in a folder, under the folder's own name as far as that can be sent.
-    fn add_folder(&mut self, folder: &Path, follow: bool) -> Result<()> {
+    fn add_folder(&mut self, folder: &Path) -> Result<()> {
+        let follow = self.follow;
         let own = own_name(folder).filter(|own| deceives(&named(own)).is_none());
         if own.is_none() {
             self.remark(folder, Remarked::Unnamed);
@@ -300,7 +311,7 @@ impl FileSource {
                         let name = own
                             .as_deref()
                             .map_or_else(|| within.to_owned(), |own| Path::new(own).join(within));
-                        self.add_file(path, &name, &metadata)?;
+                        self.add_file(path, &name)?;
                     }
                 }
             }
@@ -327,7 +338,7 @@ impl FileSource {
         Ok(())
     }
 
-    fn add_file(&mut self, path: &Path, name: &Path, metadata: &Metadata) -> Result<()> {
+    fn add_file(&mut self, path: &Path, name: &Path) -> Result<()> {
         let unfit = |_| {
             Error::Usage(format!(
                 "{} has a name that a record cannot hold: rename it",
@@ -340,15 +351,20 @@ impl FileSource {
             self.remark(path, Remarked::Renamed(sent.clone()));
         }
         // What cannot be read is named before anything is presented (FLW-19).
-        let (media_type, clinical) = describe(path).map_err(Error::io("cannot read", path))?;
+        let unreadable = || Error::io("cannot read", path);
+        let file = SentFile::open(path, self.follow).map_err(unreadable())?;
+        let metadata = file.metadata().map_err(unreadable())?;
+        let (media_type, clinical) = file.describe().map_err(unreadable())?;
+        let look = Look::of(path, &metadata);
         self.parts.push(SourcePart {
             name: PartName::try_from(sent).map_err(unfit)?,
             media_type,
             length: metadata.len(),
             clinical,
             modified: metadata.modified().ok().and_then(nanoseconds),
-            identity: Some(identity(path, metadata)),
+            identity: Some(look.text().to_owned()),
         });
+        self.looks.push(look);
         self.paths.push(path.to_owned());
         Ok(())
     }
@@ -358,32 +374,23 @@ impl FileSource {
         self.remarks.push(Remark { path, what });
     }
 
-    /// How a file looks now, if it is one and has the length that was announced.
-    fn identity_now(&self, index: usize) -> Result<String> {
-        let path = self.path(index);
-        let length = self.parts.get(index).map(|part| part.length);
-        match path.metadata() {
-            Ok(metadata) if metadata.is_file() && Some(metadata.len()) == length => {
-                Ok(identity(&path, &metadata))
-            }
-            _ => Err(Error::SourceChanged { path }),
-        }
-    }
-
-    /// SHA-256 of the first bytes of a file as it is now.
-    fn hash_now(&self, index: usize, bytes: u64) -> Result<Sha256Digest> {
-        let path = self.path(index);
-        let changed = |_| Error::SourceChanged { path: path.clone() };
-        let mut file = File::open(&path).map_err(changed)?.take(bytes);
-        let (mut hasher, mut buffer) = (Sha256::new(), vec![0; 256 << 10]);
-        loop {
-            let read = file.read(&mut buffer).map_err(changed)?;
-            match buffer.get(..read) {
-                Some([]) | None => break,
-                Some(read) => hasher.update(read),
-            }
-        }
-        Ok(Sha256Digest::from_bytes(hasher.finalize().into()))
+    /// Opens a file again, if it is the one that was listed and has the length that was announced. Whether it has changed since
+    /// only what it says of itself can tell.
+    fn reopen(&self, index: usize) -> io::Result<Option<(SentFile, Look)>> {
+        let (Some(path), Some(part), Some(listed)) = (
+            self.paths.get(index),
+            self.parts.get(index),
+            self.looks.get(index),
+        ) else {
+            return Ok(None);
+        };
+        let file = SentFile::open(path, self.follow)?;
+        let metadata = file.metadata()?;
+        let look = Look::of(path, &metadata);
+        let same = look.is_file_of(listed) && metadata.len() == part.length;
+        let same =
+            same && (look == *listed || file.describe()? == (part.media_type.clone(), part.clinical.clone()));
+        Ok(same.then_some((file, look)))
     }
 }
 
@@ -393,38 +400,46 @@ impl Source for FileSource {
     }
 
     fn open(&mut self, index: usize) -> Result<Box<dyn Read + Send>> {
+        let opened = self.reopen(index).ok().flatten();
+        let opened = opened.and_then(|(file, look)| Some((file.content().ok()?, file, look)));
         let path = self.path(index);
-        let identity = self.identity_now(index)?;
-        let part = self.parts.get(index);
-        let as_listed = part.and_then(|part| part.identity.as_ref()) == Some(&identity);
-        // Whether it has changed since it was listed only what was said of it can tell.
-        let same = as_listed || part.is_some_and(|part| describes(part, &path));
-        let file = File::open(&path).ok().filter(|_| same);
-        let file = file.ok_or(Error::SourceChanged { path })?;
+        let (content, file, look) = opened.ok_or(Error::SourceChanged { path })?;
         self.reading = Some(Reading {
             index,
-            identity,
+            file,
+            look,
             changed: false,
+            compare: 0,
         });
-        Ok(Box::new(file))
+        Ok(Box::new(content))
     }
 
     fn look(&mut self, index: usize, read: u64, hash: &dyn Fn() -> Sha256Digest) -> Result<()> {
-        let now = self.identity_now(index)?;
-        let whole = self.parts.get(index).is_some_and(|part| part.length == read);
-        let before = self.reading.take().filter(|reading| reading.index == index);
-        let looks_other = before.as_ref().is_none_or(|before| before.identity != now);
-        let changed = looks_other || before.is_some_and(|before| before.changed);
-        // Compared as soon as it looks otherwise, and all of it at the end.
-        if (looks_other || whole && changed) && self.hash_now(index, read)? != hash() {
-            let path = self.path(index);
-            return Err(Error::SourceChanged { path });
+        let path = self.path(index);
+        let changed = || Error::SourceChanged { path: path.clone() };
+        let reading = self.reading.as_mut().filter(|reading| reading.index == index);
+        let reading = reading.ok_or_else(changed)?;
+        let length = self.parts.get(index).map(|part| part.length);
+        let metadata = reading.file.metadata().map_err(|_| changed())?;
+        if Some(metadata.len()) != length {
+            return Err(changed());
         }
-        self.reading = (!whole).then_some(Reading {
-            index,
-            identity: now,
-            changed,
-        });
+        let whole = length == Some(read);
+        let look = Look::of(&path, &metadata);
+        let looks_other = reading.look != look;
+        reading.changed |= looks_other;
+        reading.look = look;
+        // Soon when it looks otherwise, so that a change is named before all is sent, and all of it at the end. Ever further apart:
+        // something that touches it all the time must not have it read again and again.
+        if reading.changed && (whole || looks_other && read >= reading.compare) {
+            reading.compare = read.saturating_mul(2);
+            if reading.file.hash(read).map_err(|_| changed())? != hash() {
+                return Err(changed());
+            }
+        }
+        if whole {
+            self.reading = None;
+        }
         Ok(())
     }
 
@@ -487,38 +502,10 @@ fn nanoseconds(time: SystemTime) -> Option<i64> {
     }
 }
 
-/// Whether a file still says of itself what it said when it was listed.
-fn describes(part: &SourcePart, path: &Path) -> bool {
-    describe(path)
-        .is_ok_and(|(media_type, clinical)| (&part.media_type, &part.clinical) == (&media_type, &clinical))
-}
-
-#[cfg(unix)]
-fn identity(path: &Path, metadata: &Metadata) -> String {
-    use std::os::unix::fs::MetadataExt;
-    let (m, c) = (metadata.mtime_nsec(), metadata.ctime_nsec());
-    let times = format!("{}.{m:09} {}.{c:09}", metadata.mtime(), metadata.ctime());
-    format!(
-        "{} {times} {}:{} {}",
-        metadata.len(),
-        metadata.dev(),
-        metadata.ino(),
-        path.display()
-    )
-}
-
-#[cfg(not(unix))]
-fn identity(path: &Path, metadata: &Metadata) -> String {
-    format!(
-        "{} {:?} {}",
-        metadata.len(),
-        metadata.modified().ok(),
-        path.display()
-    )
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
+
     use super::*;
 
     /// A folder `study` with these files.
@@ -759,18 +746,14 @@ mod tests {
     }
 
     /// FLW-19: everything that can be looked at is looked at before a permission is presented.
-    #[cfg(unix)]
+    #[cfg(target_os = "linux")]
     #[test]
     fn a_file_that_cannot_be_read_is_named() {
-        use std::os::unix::fs::PermissionsExt;
-        let dir = tree(&["x", "y"]);
+        let dir = tree(&["x"]);
+        // Nobody can read it at its beginning, whoever he is.
         let path = dir.path().join("study/y");
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o000)).unwrap();
-        if File::open(&path).is_ok() {
-            // Root reads everything.
-            return;
-        }
-        let error = FileSource::list(&study(&dir)).err().unwrap();
+        std::os::unix::fs::symlink("/proc/self/mem", &path).unwrap();
+        let error = FileSource::following(&study(&dir)).err().unwrap();
         assert!(matches!(error, Error::Io { path: named, .. } if named == path));
     }
 
@@ -788,6 +771,57 @@ mod tests {
         ));
         std::fs::remove_file(dir.path().join("study/y")).unwrap();
         assert!(matches!(source.open(1), Err(Error::SourceChanged { .. })));
+    }
+
+    /// CNT-21: whoever may write into the folder cannot have another file sent, by a link in the place of one that was listed.
+    #[cfg(unix)]
+    #[test]
+    fn a_link_that_takes_the_place_of_a_file_is_not_sent() {
+        let dir = tree(&["note.txt", "folder/note.txt"]);
+        let elsewhere = tree(&["note.txt"]);
+        for name in ["note.txt", "folder/note.txt"] {
+            let path = dir.path().join("study").join(name);
+            std::fs::write(&path, "note.txt").unwrap();
+            let list = |follow| FileSource::collect(std::slice::from_ref(&path), follow).unwrap();
+            let (mut plain, mut following) = (list(false), list(true));
+            assert!(plain.open(0).is_ok() && following.open(0).is_ok());
+            std::fs::remove_file(&path).unwrap();
+            std::os::unix::fs::symlink(elsewhere.path().join("study/note.txt"), &path).unwrap();
+            assert!(matches!(plain.open(0), Err(Error::SourceChanged { .. })));
+            // Where links are followed, it is another file than the one that was listed all the same.
+            assert!(matches!(following.open(0), Err(Error::SourceChanged { .. })));
+        }
+        // Nor does anybody wait for a FIFO in that place.
+        let path = dir.path().join("study/pipe");
+        std::fs::write(&path, "").unwrap();
+        let mut source = FileSource::list(std::slice::from_ref(&path)).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        let made = std::process::Command::new("mkfifo").arg(&path).status().unwrap();
+        assert!(made.success() && matches!(source.open(0), Err(Error::SourceChanged { .. })));
+    }
+
+    /// FLW-19: what touches a file all the time does not have all of it read again each time.
+    #[cfg(unix)]
+    #[test]
+    fn a_file_that_is_touched_all_the_time_is_compared_ever_less_often() {
+        let dir = tree(&["x"]);
+        let path = dir.path().join("study/x");
+        let content = vec![7; 1000];
+        std::fs::write(&path, &content).unwrap();
+        let mut source = FileSource::list(std::slice::from_ref(&path)).unwrap();
+        source.open(0).unwrap();
+        let compared = std::cell::Cell::new(0);
+        for read in 1..=1000_u64 {
+            let file = File::options().write(true).open(&path).unwrap();
+            file.set_modified(UNIX_EPOCH + std::time::Duration::from_secs(read))
+                .unwrap();
+            let hash = || {
+                compared.set(compared.get() + 1);
+                Sha256Digest::of(&content[..usize::try_from(read).unwrap()])
+            };
+            source.look(0, read, &hash).unwrap();
+        }
+        assert_eq!(compared.get(), 11);
     }
 
     /// FLW-19: contents decide, not times, modes or links.
@@ -818,6 +852,9 @@ mod tests {
             source.look(0, read, &after(read)).unwrap();
         }
         source.look(0, 6, &after(6)).unwrap();
+        // Another file under its name is what it is, and is listed first.
+        assert!(matches!(source.open(0), Err(Error::SourceChanged { .. })));
+        let mut source = FileSource::list(&[path.clone()]).unwrap();
         // Changed at the end while the beginning was read.
         age();
         source.open(0).unwrap();
