@@ -28,6 +28,12 @@ impl Failure {
         }
     }
 
+    /// The same, with more to know about it.
+    pub(crate) fn and(mut self, more: &str) -> Self {
+        self.message = format!("{}; {more}", self.message);
+        self
+    }
+
     /// The person at the terminal said no.
     pub(crate) fn declined() -> Self {
         Self::failed("declined", "nothing was done: it was not confirmed".to_owned())

@@ -51,16 +51,6 @@ impl Ticket {
 }
 
 impl Delivered {
-    /// Of an emergency, which answers no request; verified, with the challenge to present it over.
-    pub(super) fn new(permission: VerifiedPermission, challenge: bytes::Bytes) -> Self {
-        Self {
-            permission,
-            request: None,
-            open: Vec::new(),
-            challenge,
-        }
-    }
-
     /// The open uploads, and whose key presented each.
     pub(super) fn uploads(&self) -> Vec<(StandbyTicket, String)> {
         let upload = |open: &Open| match &open.ticket {
@@ -92,6 +82,25 @@ impl Delivered {
 }
 
 impl Session {
+    /// A permission of an emergency, which answers no request: verified, with the challenge to present it over and the sessions that
+    /// the institution has open under it.
+    pub(super) fn emergency(
+        &self,
+        permission: VerifiedPermission,
+        challenge: bytes::Bytes,
+        open: Vec<pb::OpenSession>,
+        to: InstitutionId,
+    ) -> Result<Delivered> {
+        let id = permission.permission_id;
+        let open = open.into_iter().map(|open| self.open_session(open, id, to));
+        Ok(Delivered {
+            open: open.collect::<Result<_>>()?,
+            permission,
+            request: None,
+            challenge,
+        })
+    }
+
     /// Fetches a permission and checks who signed it, that it is for these keys and this server, and that it is
     /// the one that was met under its id before.
     pub(crate) async fn delivered(

@@ -13,7 +13,10 @@ use protocol_spec::{
 };
 
 use super::{
-    Fetched, FetchedRecord, Institution, delivery::Delivered, finished::Finished, holding::Holding,
+    Fetched, FetchedRecord, Institution,
+    delivery::Delivered,
+    finished::Finished,
+    holding::{Holding, Noting},
     release::Fetch,
 };
 use crate::{
@@ -74,15 +77,21 @@ impl Institution {
             return Ok(found);
         }
         let (out, name) = (out.to_owned(), permission.to_string());
-        let to_folder = |records: Vec<(RecordId, u64)>| {
+        let to_folder = |records: &[(RecordId, u64)]| {
             let bytes = records.iter().map(|(_, bytes)| *bytes).sum();
-            let ids: Vec<_> = records.into_iter().map(|(id, _)| id).collect();
+            let ids: Vec<_> = records.iter().map(|(id, _)| *id).collect();
             let sink = FolderSink::with_room(&out, &name, &ids, bytes)?;
             if terms.single { sink.single() } else { Ok(sink) }
         };
-        let fetched = self
-            .fetch_with(permission, terms, Some(&out), to_folder, progress)
-            .await;
+        // Where its time is over in the middle, another one goes on behind what has come, as long as there are uses.
+        let fetched = loop {
+            let to_folder = |records: Vec<_>| to_folder(&records);
+            let fetched = self.fetch_with(permission, terms, Some(&out), to_folder, progress);
+            match fetched.await {
+                Err(error) if error.is_problem(Problem::ReleaseClosed) => {}
+                fetched => break fetched,
+            }
+        };
         if fetched
             .as_ref()
             .is_err_and(|error| error.is_final() || is_damage(error))
@@ -137,7 +146,7 @@ impl Institution {
             .map_err(Error::tampered(TICKET))?;
         let receipt = match self.close(&ticket, &journal).await {
             Ok(receipt) => Some(receipt),
-            Err(Error::Unreachable { .. } | Error::HomeLocked { .. }) => None,
+            Err(error) if says_nothing_of_it(&error) => None,
             Err(error) => return Err(error),
         };
         Ok(Some(Fetched {
@@ -218,6 +227,7 @@ impl Institution {
                 .sum(),
         );
         let budget = fetch.holding.budget();
+        let progress = &Noting::new(progress, &fetch.holding);
         let mut records = Vec::with_capacity(release.records.len());
         for (record, key) in release.records {
             let path = format!(
@@ -260,7 +270,7 @@ impl Institution {
                 self.session.met_receipt_head(vault, named, "the receipt")?;
                 Some(receipt)
             }
-            Err(Error::Unreachable { .. } | Error::HomeLocked { .. }) => None,
+            Err(error) if says_nothing_of_it(&error) => None,
             Err(error) => return Err(error),
         };
         Ok(Fetched {
@@ -292,6 +302,14 @@ impl Institution {
 }
 
 const TICKET: &str = "the release ticket";
+
+/// An answer that did not come, where the files are there and verified.
+fn says_nothing_of_it(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::Unreachable { .. } | Error::HomeLocked { .. } | Error::Refused { .. }
+    )
+}
 
 /// Whether it may take days until a repetition gets further: so long no half of a record lies about.
 fn is_damage(error: &Error) -> bool {

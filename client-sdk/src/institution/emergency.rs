@@ -58,15 +58,17 @@ impl Institution {
         let permission = delivered.permission.permission_id;
         let out = out.to_owned();
         let to_folder = |records: Vec<(RecordId, u64)>| {
+            let bytes = records.iter().map(|(_, bytes)| *bytes).sum();
             let ids: Vec<_> = records.into_iter().map(|(id, _)| id).collect();
-            FolderSink::new(&out, &permission.to_string(), &ids)
+            FolderSink::with_room(&out, &permission.to_string(), &ids, bytes)
         };
         let mut journal = FetchJournal::open(&self.session.home, &permission)?;
         let fetch = Fetch {
             journal: &mut journal,
             holding: Holding::open(&self.session.home, &delivered.permission)?,
             purpose: Some(Purpose::ETREAT),
-            take_over: false,
+            // Nobody in the institution waits for another terminal's.
+            take_over: true,
             out: None,
             emergency: Some(recipient),
             began: Began::default(),
@@ -123,7 +125,8 @@ impl Institution {
             permission.patient_id,
             &permission.request_hash,
         )?;
-        let delivered = Delivered::new(permission, delivery.challenge);
+        let (challenge, open) = (delivery.challenge, delivery.open);
+        let delivered = self.session.emergency(permission, challenge, open, self.id())?;
         Ok((delivered, recipient))
     }
 

@@ -1,6 +1,8 @@
 //! What this client has used of a permission: it keeps to what the patient signed, whatever the server allows. See
 //! `protocol-spec/spec/conditions.md` §7.
 
+use std::sync::{Mutex, PoisonError};
+
 use protocol_spec::{
     attributes::Attributes,
     conditions::Conditions,
@@ -12,7 +14,7 @@ use protocol_spec::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Result, clock::Moment, error::Reader, home::Home, transfer::Budget};
+use crate::{Error, Progress, Result, clock::Moment, error::Reader, home::Home, transfer::Budget};
 
 /// A permission as this client holds to it (CND-12).
 pub(super) struct Holding<'a> {
@@ -138,9 +140,51 @@ impl<'a> Holding<'a> {
     }
 
     fn save(&self) -> Result<()> {
-        let used = serde_json::to_vec(&self.used).map_err(|_| self.home.damaged(USED))?;
-        self.home.keep_last(USED, &self.permission, &used)
+        save(self.home, &self.permission, &self.used)
     }
+}
+
+/// Notes with the first leaf that its release has brought something, also if this process is killed then.
+pub(super) struct Noting<'a> {
+    progress: &'a dyn Progress,
+    first: Mutex<Option<(&'a Home, String, Used)>>,
+}
+
+impl<'a> Noting<'a> {
+    pub(super) fn new(progress: &'a dyn Progress, holding: &Holding<'a>) -> Self {
+        let mut used = holding.used.clone();
+        let new = used.bytes <= used.before;
+        used.bytes = used.bytes.max(used.before.saturating_add(1));
+        let first = new.then(|| (holding.home, holding.permission.clone(), used));
+        Self {
+            progress,
+            first: Mutex::new(first),
+        }
+    }
+}
+
+impl Progress for Noting<'_> {
+    fn started(&self, total: u64) {
+        self.progress.started(total);
+    }
+
+    fn advanced(&self, bytes: u64) {
+        let first = self.first.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some((home, permission, used)) = first {
+            // Noted again, with its error, when the transfer ends.
+            drop(save(home, &permission, &used));
+        }
+        self.progress.advanced(bytes);
+    }
+
+    fn finished(&self) {
+        self.progress.finished();
+    }
+}
+
+fn save(home: &Home, permission: &str, used: &Used) -> Result<()> {
+    let used = serde_json::to_vec(used).map_err(|_| home.damaged(USED))?;
+    home.keep_last(USED, permission, &used)
 }
 
 /// Refuses a record that does not fit the conditions, whoever released it (CND-11).

@@ -25,7 +25,7 @@ use super::{
     holding::{Holding, check_record},
     upload::in_use,
 };
-use crate::{Error, Result, provenance::VerifiedRecord, transfer::FetchJournal, witnesses::Began};
+use crate::{Error, Result, mint, provenance::VerifiedRecord, transfer::FetchJournal, witnesses::Began};
 
 /// A release that the server has opened, its records verified.
 pub(super) struct Release {
@@ -93,14 +93,12 @@ impl Institution {
         fetch: &mut Fetch<'_>,
     ) -> Result<(Verified<ReleaseTicket>, Vec<pb::StoredRecord>)> {
         let permission = delivered.permission.clone();
-        let mut renewed = false;
         // What an earlier run has left open goes on, whatever has become of its journal (FLW-17).
         let mut session = self.left_open(&delivered, fetch.take_over);
+        let mut again = true;
         loop {
-            if session.is_some() {
-                // Not what an earlier run has asked.
-                fetch.journal.renew()?;
-            }
+            // What an earlier run has asked is answered by its session, not by its key.
+            fetch.journal.renew()?;
             let message = pb::Presentation {
                 purpose: fetch.purpose.map(Purpose::code).unwrap_or_default().to_owned(),
                 session: session.map_or_else(Bytes::new, |id| Bytes::copy_from_slice(id.as_bytes())),
@@ -110,36 +108,56 @@ impl Institution {
             fetch.holding.check(now, fetch.purpose, session)?;
             let others = delivered.others(&self.key_id());
             let key = fetch.journal.idempotency_key();
-            let answer = match self.present(delivered, opened, &message, key).await {
-                // For another purpose, or over meanwhile: another one.
-                Err(error)
-                    if session.is_some()
-                        && (error.is_problem(Problem::PurposeMismatch)
-                            || error.is_problem(Problem::ReleaseClosed)) =>
-                {
-                    session = None;
-                    fetch.journal.renew()?;
-                    delivered = self.deliver(permission.permission_id).await?;
-                    continue;
+            match self.present(delivered, opened, &message, key).await {
+                Ok(answer) => {
+                    let (ticket, records, log) = self.check_release_ticket(answer, &permission).await?;
+                    // Whoever opens in an emergency waits for no witness.
+                    if fetch.emergency.is_none() {
+                        self.session.witnessed_since(fetch.began, log.size).await?;
+                    }
+                    fetch.holding.presented(&ticket.release_id)?;
+                    return Ok((ticket, records));
                 }
-                answer => answer.map_err(|error| in_use(error, &others))?,
-            };
-            let (ticket, records, log) = self.check_release_ticket(answer, &permission).await?;
-            // Whoever opens in an emergency waits for no witness.
-            if fetch.emergency.is_none() {
-                self.session.witnessed_since(fetch.began, log.size).await?;
+                Err(error) if again => {
+                    session = match (session, &error) {
+                        // Left open for another purpose: it makes room.
+                        (Some(left), error) if error.is_problem(Problem::PurposeMismatch) => {
+                            self.end_release(left).await?;
+                            None
+                        }
+                        // Over meanwhile.
+                        (Some(_), error) if error.is_problem(Problem::ReleaseClosed) => None,
+                        // An earlier run's presentation has come after the delivery.
+                        (None, error) if error.is_problem(Problem::PermissionInUse) => None,
+                        _ => return Err(in_use(error, &others)),
+                    };
+                    delivered = self.deliver_again(&permission).await?;
+                    session = session.or_else(|| self.left_open(&delivered, fetch.take_over));
+                    again = false;
+                }
+                Err(error) => return Err(in_use(error, &others)),
             }
-            // An earlier run's session that has ended since: a new one.
-            let over = self.session.clock.now().is_over_by_both(ticket.expires);
-            if !over || renewed {
-                fetch.holding.presented(&ticket.release_id)?;
-                return Ok((ticket, records));
-            }
-            renewed = true;
-            session = None;
-            fetch.journal.renew()?;
-            delivered = self.deliver(permission.permission_id).await?;
         }
+    }
+
+    /// The permission with another challenge, and the sessions that are open now.
+    async fn deliver_again(&self, permission: &VerifiedPermission) -> Result<Delivered> {
+        let delivered = self.deliver(permission.permission_id).await?;
+        if delivered.permission.bytes() == permission.bytes() {
+            return Ok(delivered);
+        }
+        Err(Error::tampered("the permission")("it is another one now"))
+    }
+
+    /// Ends a release that an earlier run has left open.
+    async fn end_release(&self, release: ReleaseId) -> Result<()> {
+        let path = format!("/v1/releases/{release}/close");
+        let ended: Result<pb::Receipt> = self
+            .session
+            .server
+            .post_once(&path, &pb::Accepted::default(), &mint::token()?)
+            .await;
+        ended.map(drop)
     }
 
     /// A release that this home has left open, or any of the institution's.

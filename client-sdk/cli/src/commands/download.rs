@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
-use client_sdk::{FetchTerms, FetchedRecord, PatientId, PermissionId, Purpose};
+use client_sdk::{Error, FetchTerms, FetchedRecord, PatientId, PermissionId, Purpose, transfer::FolderSink};
 use serde::Serialize;
 
 use crate::{
@@ -11,7 +11,7 @@ use crate::{
     context::Context,
     failure::Failure,
     given::Text,
-    output::Report,
+    output::{Report, note},
     piped::{Output, is_pipe},
     shorthand::{self, Named},
     views::{PartView, ReceiptView, ReceivedView},
@@ -59,7 +59,8 @@ Examples:
   medvault download fetch perm_ae5… --out - | lpr
 
 Files appear under their names only when every byte and the maker's signature are verified.
-A broken download goes on where it stopped when the same command is run again.";
+A broken download goes on where it stopped when the same command is run again. Until then what has come lies in a
+hidden folder of DIR, .medvault-PERMISSION.partial, for you alone; to give it up, remove that.";
 
 pub(crate) async fn run(context: &Context, command: Command) -> Result<(), Failure> {
     match command {
@@ -115,8 +116,9 @@ async fn fetch(
         .transpose()?;
     let out = output.as_ref().map_or(out, Output::folder);
     let bar = context.progress("receiving");
-    let fetched = institution.fetch_files(permission, terms, out, &bar).await?;
+    let fetched = institution.fetch_files(permission, terms, out, &bar).await;
     drop(bar);
+    let fetched = fetched.map_err(|error| with_what_is_left(error, out, &permission.to_string()))?;
     match output {
         None => context.print(&Fetched {
             folder: out.display().to_string(),
@@ -132,7 +134,26 @@ async fn fetch(
         }
     }
     // Whoever is killed before this has perhaps not seen the answer, and gets it again.
-    Ok(institution.fetched_is_known(permission)?)
+    is_known(institution.fetched_is_known(permission));
+    Ok(())
+}
+
+/// An outcome that was told, and will be told again where that cannot be noted.
+pub(crate) fn is_known(noted: Result<(), Error>) {
+    if let Err(error) = noted {
+        note(&format!("the same command will tell it again: {error}"));
+    }
+}
+
+/// A failure, with where half of something lies, which nobody else can read.
+pub(crate) fn with_what_is_left(error: Error, out: &Path, name: &str) -> Failure {
+    match FolderSink::left_behind(out, name) {
+        None => error.into(),
+        Some(left) => Failure::from(error).and(&format!(
+            "what has come lies hidden in {}, to be removed if you give up",
+            left.display()
+        )),
+    }
 }
 
 pub(crate) fn received(record: &FetchedRecord) -> ReceivedView {

@@ -6,6 +6,7 @@ use clap::{Args, Subcommand};
 use client_sdk::{Error, Patient, PatientId, RecordId, RecordInfo, Records};
 use serde::Serialize;
 
+use super::download::with_what_is_left;
 use crate::{
     context::Context,
     failure::Failure,
@@ -87,13 +88,14 @@ async fn get(
     }
     let bar = context.progress("receiving");
     let received = match acting_for {
-        None => patient.get_record(record, out, &bar).await?,
+        None => patient.get_record(record, out, &bar).await,
         Some(owner) => {
             let delegate = patient.acting_for(owner).await?;
-            delegate.get_record(record, out, &bar).await?
+            delegate.get_record(record, out, &bar).await
         }
     };
     drop(bar);
+    let received = received.map_err(|error| with_what_is_left(error, out, &record.to_string()))?;
     context.print(&Opened {
         folder: out.display().to_string(),
         record: ReceivedView {

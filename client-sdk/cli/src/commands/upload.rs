@@ -6,6 +6,7 @@ use clap::{Args, Subcommand};
 use client_sdk::{PermissionId, SendTerms, Sent, UploadTerms, transfer::FileSource};
 use serde::Serialize;
 
+use super::download::is_known;
 use crate::{
     args::{byte_count, duration},
     confirm::{from_now, if_short},
@@ -148,7 +149,8 @@ async fn send(context: &Context, options: SendOptions) -> Result<(), Failure> {
     drop(bar);
     context.print(&SentReport::of(&sent, taken))?;
     // Whoever is killed before this has perhaps not seen the answer, and gets it again.
-    Ok(institution.sent_is_known(permission)?)
+    is_known(institution.sent_is_known(permission));
+    Ok(())
 }
 
 /// Puts what comes by standard input in the place of `-`.
