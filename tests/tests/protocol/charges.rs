@@ -153,16 +153,27 @@ fn the_answer_of_a_presentation_may_be_lost() -> Result<()> {
     let scene = Scene::set()?;
     let file = scene.file("result.txt", 2000)?;
     let mut presented = 0;
-    for (number, bytes) in [3_000, 6_000, 7_000, 8_000, 10_000].into_iter().enumerate() {
+    let mut finished = 0;
+    for (number, bytes) in [3_000, 5_000, 6_000, 6_500, 7_000, 8_000].into_iter().enumerate() {
         let permission = scene.offer()?;
+        let cuts = scene.proxy.cuts();
         scene.proxy.cut_each_after(Some(bytes));
         let mut child = scene.sending(&permission, &file)?;
-        thread::sleep(Duration::from_millis(1500));
+        // Whatever it tries again, it comes no further.
+        wait_for(|| Ok(scene.proxy.cuts() >= cuts + 2 || child.try_wait()?.is_some()))?;
         child.kill()?;
-        child.wait()?;
+        let ended = child.wait()?;
         scene.proxy.cut_each_after(None);
-        presented += usize::from(scene.permission(&permission)?["uses_left"] != 1);
+        if ended.success() {
+            // Its answers were short enough; what it has told is not told again.
+            finished += 1;
+            assert_eq!(scene.records()?, number + 1);
+            continue;
+        }
+        ensure!(scene.proxy.cuts() > cuts, "nothing was cut");
         let history = scene.patient.run(&["history"])?;
+        let of_it = |entry: &&Value| entry["permission_id"] == permission && entry["kind"] == "presented";
+        presented += array(&history, "history")?.iter().filter(of_it).count();
         let sent = scene.send(&permission, &file).context(history.to_string())?;
         assert!(sent["record_id"].is_string(), "{sent}");
         assert_eq!(scene.permission(&permission)?["uses_left"], 0);
@@ -173,9 +184,87 @@ fn the_answer_of_a_presentation_may_be_lost() -> Result<()> {
         let entries = array(&all, "history")?.iter();
         Ok(entries.filter(|entry| entry["kind"] == kind).count())
     };
-    assert_eq!(of("stored")?, 5, "{all}");
-    assert!(of("presented")? >= 5, "{all}");
-    let _ = presented;
+    assert_eq!(of("stored")?, 6, "{all}");
+    // Of each upload once: the answer that was lost is found again, and asked for no second time.
+    assert_eq!(of("presented")?, 6, "{all}");
+    assert!(
+        presented > 0 && finished < 4,
+        "no cut came behind a presentation: the test shows nothing"
+    );
+    Ok(())
+}
+
+/// FLW-16, FLW-17: killed wherever it may be, and what its home notes of transfers torn as a power cut may leave it: the same command
+/// goes on, one use is enough, and nobody is accused.
+#[test]
+fn wherever_it_is_killed_and_whatever_is_torn_it_goes_on() -> Result<()> {
+    const RUNS: u64 = 12;
+    let scene = Scene::set()?;
+    let file = scene.file("study.bin", 12 << 20)?;
+    for run in 0..RUNS {
+        let sending = scene.offer()?;
+        kill_and_tear(&scene, run, "uploads", || scene.sending(&sending, &file))?;
+        let sent = scene.send(&sending, &file).context(format!("run {run}"))?;
+        let shown = scene.permission(&sending)?;
+        assert_eq!(shown["uses_left"], 0, "run {run}: {shown}");
+
+        let patient_id = &scene.patient_id;
+        let asked = scene
+            .north
+            .run(&["download", "request", "--patient", patient_id, "--text", "t"])?;
+        let (request, record) = (text(&asked, "request_id")?, text(&sent, "record_id")?);
+        let permitted = scene
+            .patient
+            .run(&["permit", &request, "--record", &record, "--uses", "1"])?;
+        let reading = text(&permitted, "permission_id")?;
+        kill_and_tear(&scene, run, "fetches", || scene.fetching(&reading))?;
+        // Where all of it is there, and the home does not know any more, that is said.
+        let there = scene.world.path("out").join(&record).exists();
+        match scene.fetch(&reading) {
+            Ok(fetched) => assert!(fetched["receipt"].is_object(), "run {run}: {fetched}"),
+            Err(error) => ensure!(
+                there && error.to_string().contains(r#""exists""#),
+                "run {run}: {error:#}"
+            ),
+        }
+        let received: Vec<_> = hashes(&scene.world.path("out"))?.into_values().collect();
+        let wanted: Vec<_> = hashes(&scene.world.path("sent"))?.into_values().collect();
+        assert_eq!(received, wanted, "run {run}");
+        fs::remove_dir_all(scene.world.path("out"))?;
+    }
+    assert_eq!(scene.records()?, usize::try_from(RUNS)?);
+    Ok(())
+}
+
+/// Kills a program after a time that grows with the runs, and tears each file below a folder of its home: gone, empty, half, or zeros.
+fn kill_and_tear(scene: &Scene, run: u64, folder: &str, start: impl FnOnce() -> Result<Child>) -> Result<()> {
+    let mut child = start()?;
+    thread::sleep(Duration::from_millis(30 * run));
+    // One that has ended by then has told what it did.
+    if child.try_wait()?.is_some_and(|status| status.success()) {
+        return Ok(());
+    }
+    child.kill()?;
+    child.wait()?;
+    for (number, entry) in walkdir::WalkDir::new(scene.north.home().join(folder))
+        .into_iter()
+        .flatten()
+        .filter(|entry| entry.file_type().is_file())
+        .enumerate()
+    {
+        let file = File::options().write(true).open(entry.path())?;
+        let length = file.metadata()?.len();
+        match (run + u64::try_from(number)?) % 5 {
+            0 => fs::remove_file(entry.path())?,
+            1 => file.set_len(0)?,
+            2 => file.set_len(length / 2)?,
+            3 => {
+                file.set_len(length / 2)?;
+                file.set_len(length)?;
+            }
+            _ => {}
+        }
+    }
     Ok(())
 }
 
@@ -270,14 +359,14 @@ fn a_download_that_is_killed_goes_on_where_it_stopped() -> Result<()> {
     let scene = Scene::set()?;
     let file = scene.file("study.bin", LENGTH)?;
     let permission = scene.readable(&file)?;
-    scene.kill_after(24 << 20, || scene.fetching(&permission))?;
-    scene.kill_after(12 << 20, || scene.fetching(&permission))?;
+    scene.kill_after(40 << 20, || scene.fetching(&permission))?;
+    scene.kill_after(8 << 20, || scene.fetching(&permission))?;
     fs::remove_dir_all(scene.north.home().join("fetches"))?;
-    // From here on less than half may come, or the connection is cut for ever.
+    // From here on less than all may come. What was on its way through this machine and not yet on its disk comes again.
     let out = scene.world.path("out");
     assert!(hashes(&out)?.keys().all(|name| name.contains(".partial")));
     let cuts = scene.proxy.cuts();
-    scene.proxy.cut_after(u32::try_from(LENGTH - (16 << 20))?);
+    scene.proxy.cut_after(u32::try_from(LENGTH - (8 << 20))?);
     let fetched = scene.fetch(&permission)?;
     assert_eq!(scene.proxy.cuts(), cuts, "it came once more from the beginning");
     scene.proxy.cut_after(u32::MAX);
@@ -406,7 +495,155 @@ fn a_damaged_record_is_named_and_costs_nothing() -> Result<()> {
     assert!(started.elapsed() < Duration::from_secs(10), "{refused:?}");
     let log = fs::read_to_string(scene.world.server.log())?;
     let named = |line: &&str| line.contains("ERROR") && line.contains("ver_");
-    assert!(log.lines().any(|line| named(&line)), "{log}");
+    let line = log.lines().find(named).context(log.clone())?;
+    let (_, behind) = line.split_once("leaf=").context("which leaf")?;
+    let digits: String = behind.chars().take_while(char::is_ascii_digit).collect();
+    let before: u64 = digits.parse()?;
+    ensure!(before > 0, "the first leaf is the damaged one: {line}");
+
+    // Paid is what came before it, and nothing else.
+    let shown = scene.permission(&permission)?;
+    let total = (6 << 20) + (64 << 10);
+    let left = shown["bytes_left"].as_u64().context("bytes_left")?;
+    assert!(
+        left > total - ((before + 1) << 20) && left < total,
+        "{shown} {line}"
+    );
+    let receipts = scene.patient.run(&["history", "--verify"])?;
+    assert_eq!(receipts["checked"]["holds"], true, "{receipts}");
+    assert!(
+        hashes(&scene.world.path("out"))?.is_empty(),
+        "half of a record lies about"
+    );
+    Ok(())
+}
+
+/// FLW-9, FLW-16: a transfer that takes longer than its release goes on under another use, and pays for the rest alone.
+#[test]
+fn a_download_longer_than_its_release_goes_on_behind_what_has_come() -> Result<()> {
+    let mut scene = Scene::set()?;
+    let file = scene.file("study.bin", LENGTH)?;
+    let sent = scene.send(&scene.offer()?, &file)?;
+    let patient_id = &scene.patient_id;
+    let asked = scene
+        .north
+        .run(&["download", "request", "--patient", patient_id, "--text", "t"])?;
+    let total = sent["bytes"].as_u64().context("bytes")?;
+    let permitted = scene.patient.run(&[
+        "permit",
+        &text(&asked, "request_id")?,
+        "--record",
+        &text(&sent, "record_id")?,
+        "--uses",
+        "20",
+        "--max-bytes",
+        &(2 * total).to_string(),
+    ])?;
+    let permission = text(&permitted, "permission_id")?;
+    scene.world.server.stop()?;
+    let public = scene.proxy.address().to_string();
+    scene
+        .world
+        .server
+        .restart_with(&["--public-authority", &public, "--release-ttl", "4s"])?;
+    scene.kill_after(40 << 20, || scene.fetching(&permission))?;
+    thread::sleep(Duration::from_secs(5));
+    scene.fetch(&permission)?;
+    let received: Vec<_> = hashes(&scene.world.path("out"))?.into_values().collect();
+    let sent: Vec<_> = hashes(&scene.world.path("sent"))?.into_values().collect();
+    assert_eq!(received, sent);
+    let shown = scene.permission(&permission)?;
+    let left = shown["bytes_left"].as_u64().context("bytes_left")?;
+    assert!(left > total / 4, "it paid for all of it again: {shown}");
+    assert!(
+        shown["uses_left"].as_u64() < Some(19),
+        "one release was enough: {shown}"
+    );
+    assert_eq!(scene.records()?, 1);
+    Ok(())
+}
+
+/// FLW-17, CND-2: what was begun for another purpose makes room, and what was fetched and put elsewhere is fetched by another use.
+#[test]
+fn what_an_earlier_run_has_left_stands_in_nobodys_way() -> Result<()> {
+    let scene = Scene::set()?;
+    let file = scene.file("study.bin", LENGTH)?;
+    let permission = scene.readable(&file)?;
+    // Cut before a leaf has come.
+    let out = scene.out();
+    let for_research = [
+        "download",
+        "fetch",
+        &permission,
+        "--out",
+        &out,
+        "--purpose",
+        "HRESCH",
+    ];
+    scene.kill_after(24 << 20, || scene.north.spawn(&for_research))?;
+    let treat = [
+        "download",
+        "fetch",
+        &permission,
+        "--out",
+        &out,
+        "--purpose",
+        "TREAT",
+    ];
+    let spent = scene.north.fail(&treat)?;
+    // A leaf has come for that purpose, so the only use is spent: it is not said that somebody has it.
+    assert_eq!(spent.json["error"]["code"], "permission-spent", "{spent:?}");
+
+    let small = scene.file("result.txt", 2000)?;
+    let sent = scene.send(&scene.offer()?, &small)?;
+    let patient_id = &scene.patient_id;
+    let asked = scene
+        .north
+        .run(&["download", "request", "--patient", patient_id, "--text", "t"])?;
+    let permitted = scene.patient.run(&[
+        "permit",
+        &text(&asked, "request_id")?,
+        "--record",
+        &text(&sent, "record_id")?,
+        "--uses",
+        "2",
+    ])?;
+    let permission = text(&permitted, "permission_id")?;
+    let first = scene.world.path("first").display().to_string();
+    let full = File::options().write(true).open("/dev/full")?;
+    let unseen = ["download", "fetch", &permission, "--out", &first];
+    let mut child = scene.north.command(&unseen)?.stdout(Stdio::from(full)).spawn()?;
+    ensure!(!child.wait()?.success(), "its answer was written");
+    let second = scene.world.path("second").display().to_string();
+    let fetched = scene
+        .north
+        .run(&["download", "fetch", &permission, "--out", &second])?;
+    assert_eq!(fetched["already"], false, "{fetched}");
+    assert_eq!(hashes(&scene.world.path("second"))?.len(), 1);
+    Ok(())
+}
+
+/// FLW-19: a file that cannot be read is named before anything is presented.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_file_that_cannot_be_read_is_named_before_it_is_presented() -> Result<()> {
+    let scene = Scene::set()?;
+    let permission = scene.offer()?;
+    let folder = scene.world.path("study");
+    fs::create_dir(&folder)?;
+    fs::write(folder.join("IM1"), "image")?;
+    // Nobody can read it at its beginning, whoever he is.
+    std::os::unix::fs::symlink("/proc/self/mem", folder.join("IM2"))?;
+    let path = folder.display().to_string();
+    let refused = scene
+        .north
+        .fail(&["upload", "send", &permission, &path, "--follow"])?;
+    assert!(refused.text.contains("IM2"), "{refused:?}");
+    let history = scene.patient.run(&["history"])?;
+    assert!(!history.to_string().contains("\"presented\""), "{history}");
+    fs::remove_file(folder.join("IM2"))?;
+    scene.send(&permission, &folder)?;
+    assert_eq!(scene.records()?, 1);
     Ok(())
 }
 

@@ -17,6 +17,9 @@ use tests::{
 
 use crate::flows::{array, download, hashes};
 
+#[cfg(target_os = "linux")]
+mod stick;
+
 /// A patient who has asked a hospital for two records.
 struct Scene {
     world: World,

@@ -35,6 +35,7 @@ mod old_copy;
 mod openapi;
 mod operating;
 mod pages;
+mod pipes;
 mod placements;
 mod programs;
 mod races;
