@@ -3,6 +3,9 @@
 
 use std::io::{Read, Seek};
 
+mod names;
+
+use self::names::Names;
 use crate::{
     Description,
     bytes::{Bytes, keep},
@@ -35,33 +38,36 @@ enum Is {
 #[derive(Default)]
 struct Root {
     is: Is,
-    name: Vec<u8>,
+    /// Of the outermost element; elements of another one are not what they are called.
+    namespace: Vec<u8>,
     fhir: Fhir,
     cda: Cda,
 }
 
 impl Root {
-    /// The namespace decides, under whatever prefix it stands.
-    fn namespace(&mut self, uri: &[u8]) {
-        self.is = match (self.is, uri) {
-            (Is::Unknown, b"http://hl7.org/fhir") => Is::Fhir,
-            (Is::Unknown, b"urn:hl7-org:v3") if self.name == b"ClinicalDocument" => Is::Cda,
-            (is, _) => is,
+    /// The namespace of the outermost element decides, under whatever prefix it stands, and not what others it declares.
+    fn decide(&mut self, namespace: &[u8], name: &[u8]) -> Result<(), Ended> {
+        self.namespace = namespace.to_vec();
+        self.is = match (namespace, name) {
+            (b"http://hl7.org/fhir", _) => Is::Fhir,
+            (b"urn:hl7-org:v3", b"ClinicalDocument") => Is::Cda,
+            _ => Is::Other,
         };
+        match self.is {
+            Is::Unknown | Is::Other => return Err(Ended),
+            Is::Fhir => self.fhir.root(name),
+            Is::Cda => {}
+        }
+        Ok(())
     }
 
-    /// The outermost element has been read up to its content.
-    fn decide(&mut self) -> Result<(), Ended> {
-        match self.is {
-            Is::Unknown => {
-                self.is = Is::Other;
-                Err(Ended)
-            }
-            Is::Fhir => {
-                self.fhir.root(&self.name);
-                Ok(())
-            }
-            _ => Ok(()),
+    /// An element within.
+    fn enter(&mut self, (namespace, name): (&[u8], &[u8]), value: Option<&[u8]>) {
+        let own = namespace == self.namespace;
+        let visit = self.visit();
+        visit.enter(if own { name } else { FOREIGN });
+        if let Some(value) = value.filter(|_| own) {
+            visit.value(value);
         }
     }
 
@@ -74,6 +80,7 @@ impl Root {
 }
 
 fn document<R: Read>(bytes: &mut Bytes<R>, root: &mut Root) -> Result<(), Ended> {
+    let (mut names, mut tag) = (Names::default(), Tag::default());
     let mut depth = 0_usize;
     loop {
         until(bytes, b"<")?;
@@ -86,18 +93,25 @@ fn document<R: Read>(bytes: &mut Bytes<R>, root: &mut Root) -> Result<(), Ended>
                 if depth == 0 {
                     return Ok(());
                 }
+                names.leave(depth);
                 root.visit().leave();
             }
             _ if depth == MOST_NESTED => return Err(Ended),
             _ => {
-                let open = element(bytes, root, depth == 0)?;
+                tag.read(bytes, &mut names, depth)?;
+                let (namespace, name) = names.resolve(&tag.name);
                 if depth == 0 {
-                    root.decide()?;
+                    root.decide(namespace, name)?;
+                } else {
+                    root.enter((namespace, name), tag.value());
                 }
-                match (open, depth) {
+                match (tag.is_open, depth) {
                     (true, _) => depth += 1,
                     (false, 0) => return Ok(()),
-                    (false, _) => root.visit().leave(),
+                    (false, _) => {
+                        names.leave(depth);
+                        root.visit().leave();
+                    }
                 }
             }
         }
@@ -120,36 +134,49 @@ fn declaration<R: Read>(bytes: &mut Bytes<R>, depth: usize) -> Result<(), Ended>
     }
 }
 
-/// A start tag; whether the element has content.
-fn element<R: Read>(bytes: &mut Bytes<R>, root: &mut Root, outermost: bool) -> Result<bool, Ended> {
-    let mut text = Vec::with_capacity(LONGEST + 1);
-    name(bytes, &mut text)?;
-    if outermost {
-        root.name = local(&text).to_vec();
-    } else {
-        root.visit().enter(local(&text));
+/// A start tag. Its name and its attribute `value` count only when all its attributes are known, so they are kept until then.
+#[derive(Default)]
+struct Tag {
+    name: Vec<u8>,
+    /// The attribute that is being read.
+    attribute: Vec<u8>,
+    text: Vec<u8>,
+    value: Vec<u8>,
+    has_value: bool,
+    /// The element has content, and an end tag.
+    is_open: bool,
+}
+
+impl Tag {
+    fn read<R: Read>(&mut self, bytes: &mut Bytes<R>, names: &mut Names, depth: usize) -> Result<(), Ended> {
+        self.has_value = false;
+        name(bytes, &mut self.name)?;
+        loop {
+            skip_space(bytes);
+            match bytes.peek().ok_or(Ended)? {
+                b'>' => {
+                    bytes.next();
+                    self.is_open = true;
+                    return Ok(());
+                }
+                b'/' => {
+                    self.is_open = false;
+                    return expect(bytes, b"/>");
+                }
+                _ => {}
+            }
+            name(bytes, &mut self.attribute)?;
+            quoted(bytes, &mut self.text)?;
+            names.attribute(depth, &self.attribute, &self.text)?;
+            if self.attribute == b"value" {
+                self.value.clone_from(&self.text);
+                self.has_value = true;
+            }
+        }
     }
-    loop {
-        skip_space(bytes);
-        match bytes.peek().ok_or(Ended)? {
-            b'>' => {
-                bytes.next();
-                return Ok(true);
-            }
-            b'/' => {
-                expect(bytes, b"/>")?;
-                return Ok(false);
-            }
-            _ => {}
-        }
-        name(bytes, &mut text)?;
-        let (value, space) = (text == b"value", text.starts_with(b"xmlns"));
-        quoted(bytes, &mut text)?;
-        if outermost && space {
-            root.namespace(&text);
-        } else if value && !outermost {
-            root.visit().value(&text);
-        }
+
+    fn value(&self) -> Option<&[u8]> {
+        self.has_value.then_some(&self.value)
     }
 }
 
@@ -163,11 +190,6 @@ fn name<R: Read>(bytes: &mut Bytes<R>, text: &mut Vec<u8>) -> Result<(), Ended> 
         bytes.next();
     }
     if text.is_empty() { Err(Ended) } else { Ok(()) }
-}
-
-/// Behind its prefix.
-fn local(name: &[u8]) -> &[u8] {
-    name.rsplit(|&byte| byte == b':').next().unwrap_or(name)
 }
 
 fn quoted<R: Read>(bytes: &mut Bytes<R>, text: &mut Vec<u8>) -> Result<(), Ended> {
@@ -210,3 +232,9 @@ fn until<R: Read>(bytes: &mut Bytes<R>, mark: &[u8]) -> Result<(), Ended> {
         }
     }
 }
+
+/// What an element of another namespace is called here: no element has such a name.
+const FOREIGN: &[u8] = b"?";
+
+#[cfg(test)]
+mod tests;
