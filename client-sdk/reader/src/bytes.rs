@@ -1,6 +1,36 @@
-//! Bytes of a file one by one, up to a bound.
+//! Bytes of a file up to a bound, and one by one.
 
-use std::io::Read;
+use std::io::{self, Read, Seek, SeekFrom};
+
+/// A file of which no more than [`MOST`] bytes are read, from wherever and however often. Whatever looks into a file has it in this form.
+pub(crate) struct Bounded<F> {
+    file: F,
+    /// Bytes that may still be read.
+    left: u64,
+}
+
+impl<F> Bounded<F> {
+    pub(crate) const fn new(file: F) -> Self {
+        Self { file, left: MOST }
+    }
+}
+
+impl<F: Read> Read for Bounded<F> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let most = usize::try_from(self.left)
+            .unwrap_or(buffer.len())
+            .min(buffer.len());
+        let read = self.file.read(buffer.get_mut(..most).unwrap_or_default())?;
+        self.left = self.left.saturating_sub(read as u64);
+        Ok(read)
+    }
+}
+
+impl<F: Seek> Seek for Bounded<F> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.file.seek(to)
+    }
+}
 
 /// Reads ahead a buffer at a time. A file that cannot be read further ends there.
 pub(crate) struct Bytes<R> {
@@ -48,7 +78,7 @@ impl<R: Read> Bytes<R> {
         self.at = 0;
         self.filled = loop {
             match self.file.read(room) {
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 read => break read.unwrap_or(0).min(most),
             }
         };
@@ -63,6 +93,6 @@ pub(crate) fn keep(text: &mut Vec<u8>, byte: u8, most: usize) {
     }
 }
 
-/// Of any file of text, however long. Sending it takes longer than reading so much.
+/// Of any file, however long. Sending it takes longer than reading so much.
 pub(crate) const MOST: u64 = 64 << 20;
 const BUFFER: usize = 8192;

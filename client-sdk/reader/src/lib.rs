@@ -5,6 +5,7 @@
 //!
 //! | module | reads |
 //! |---|---|
+//! | `bytes` | a file up to a bound |
 //! | `sniff` | which kind a file is, by its first bytes |
 //! | `dicom` | study, series and date, in every transfer syntax |
 //! | `json`, `xml` | members and elements one by one, of which nothing is kept |
@@ -35,7 +36,7 @@ mod xml;
 use std::io::{self, Read, Seek};
 
 pub use self::day::{Day, Days};
-use self::sniff::Kind;
+use self::{bytes::Bounded, sniff::Kind};
 
 /// What a file says of itself; whatever it does not say, or not well, is empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -60,7 +61,7 @@ pub fn describe(name: &str, mut file: impl Read + Seek) -> io::Result<Descriptio
     let head = sniff::head(&mut file)?;
     for kind in sniff::kinds(&head) {
         file.rewind()?;
-        if let Some(found) = look(kind, &mut file) {
+        if let Some(found) = look(kind, &mut Bounded::new(&mut file)) {
             return Ok(found);
         }
     }

@@ -27,14 +27,15 @@ fn window(file: &mut (impl Read + Seek), from: u64) -> Option<Vec<u8>> {
 fn by_dictionary(parts: &[&[u8]]) -> Option<Days> {
     let object = parts.iter().find_map(|part| last(part, b"/Info", reference))?;
     let begin = [object.as_slice(), b" obj"].concat();
-    parts.iter().find_map(|part| {
-        last_whole(part, &begin, |rest| {
-            let rest = rest.get(..LONGEST_DICTIONARY).unwrap_or(rest);
-            let end = find(rest, b"endobj").unwrap_or(rest.len());
-            let rest = rest.get(..end)?;
-            let at = find(rest, b"/CreationDate")?;
-            date(rest.get(at + b"/CreationDate".len()..)?)
-        })
+    let places = parts.iter().flat_map(|part| backwards(part, &begin));
+    // Behind another digit it is the end of another number.
+    let whole = places.filter(|(before, _)| before.last().is_some_and(|byte| is_space(*byte)));
+    whole.take(MOST_PLACES).find_map(|(_, rest)| {
+        let rest = rest.get(..LONGEST_DICTIONARY).unwrap_or(rest);
+        let end = find(rest, b"endobj").unwrap_or(rest.len());
+        let rest = rest.get(..end)?;
+        let at = find(rest, b"/CreationDate")?;
+        date(rest.get(at + b"/CreationDate".len()..)?)
     })
 }
 
@@ -98,27 +99,27 @@ fn by_metadata(part: &[u8]) -> Option<Days> {
     })
 }
 
-/// What is found behind the last place of a text where anything is.
+/// What is found behind the last place of a text where anything is. Looking at a place is a few steps.
 fn last<T>(part: &[u8], text: &[u8], found: impl Fn(&[u8]) -> Option<T>) -> Option<T> {
-    let mut end = part.len();
-    loop {
-        let at = part
-            .get(..end)?
-            .windows(text.len())
-            .rposition(|window| window == text)?;
-        if let Some(found) = part.get(at + text.len()..).and_then(&found) {
-            return Some(found);
-        }
-        // The next one is another place.
-        end = at + text.len() - 1;
-    }
+    backwards(part, text).find_map(|(_, rest)| found(rest))
 }
 
-/// The same of a text that begins with a number, which must not be the end of a longer one.
-fn last_whole<T>(part: &[u8], text: &[u8], found: impl Fn(&[u8]) -> Option<T>) -> Option<T> {
-    [b"\n", b"\r", b" "]
-        .iter()
-        .find_map(|before| last(part, &[before.as_slice(), text].concat(), &found))
+/// What is before and behind each place of a text, the last place first. However many there are, each byte is passed over once.
+fn backwards<'a>(part: &'a [u8], text: &'a [u8]) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
+    let mut end = part.len();
+    std::iter::from_fn(move || {
+        let windows = part.get(..end)?.windows(text.len());
+        let at = windows.rev().position(|window| window == text)?;
+        let behind = end - at;
+        // The next one is another place.
+        end = behind - 1;
+        Some((part.get(..behind - text.len())?, part.get(behind..)?))
+    })
+}
+
+/// ISO 32000-1 §7.2.2.
+const fn is_space(byte: u8) -> bool {
+    matches!(byte, 0 | b'\t' | b'\n' | 0x0c | b'\r' | b' ')
 }
 
 fn find(part: &[u8], text: &[u8]) -> Option<usize> {
@@ -128,6 +129,8 @@ fn find(part: &[u8], text: &[u8]) -> Option<usize> {
 /// Of the beginning, and as much of the end.
 const WINDOW: u64 = 1 << 20;
 const LONGEST_DICTIONARY: usize = 4096;
+/// Of the beginnings of one object, each of which is searched as far as a dictionary may be long. A document has one for each time that it was saved.
+const MOST_PLACES: usize = 64;
 /// `2026-05-01T23:59:59.999+02:00`, in two bytes each, and more.
 const LONGEST_DATE: usize = 80;
 
@@ -189,5 +192,38 @@ mod tests {
     fn many_places_that_lead_nowhere_end() {
         let text = "/Info x CreateDate>".repeat(60_000);
         assert_eq!(day(&text), None);
+    }
+
+    /// CNT-19, ATK-91: of places that cost a search each, only so many are looked at, in both parts together.
+    #[test]
+    fn so_many_objects_of_one_number_are_looked_at() {
+        let nowhere = "12 0 obj\n";
+        for between in [0, 3 << 20] {
+            let with = |others: usize| {
+                let (before, behind) = (" ".repeat(between), nowhere.repeat(others));
+                let object = "12 0 obj <</CreationDate(D:20260501)>>endobj\n";
+                format!("%PDF-1.4\n{object}{before}\n{behind}trailer << /Info 12 0 R >>")
+            };
+            assert_eq!(day(&with(MOST_PLACES - 1)), Some("2026-05-01".into()));
+            assert_eq!(day(&with(MOST_PLACES)), None);
+        }
+        // Ends of longer numbers are no places.
+        let others = "112 0 obj\n".repeat(1000);
+        let text = with("(D:20260501)").replace("trailer", &format!("{others}trailer"));
+        assert_eq!(day(&text), Some("2026-05-01".into()));
+    }
+
+    /// CNT-20: a change is appended by another program, which ends its lines in another way.
+    #[test]
+    fn the_last_of_several_counts_however_their_lines_end() {
+        for (one, other) in [("\n", "\r"), ("\r", "\n"), (" ", "\r\n"), ("\r\n", "\t")] {
+            let object = |end: &str, day| format!("{end}12 0 obj <</CreationDate(D:{day})>> endobj");
+            let text = format!(
+                "%PDF-1.4{}{}{other}trailer <</Info 12 0 R>>",
+                object(one, "20250101"),
+                object(other, "20260501")
+            );
+            assert_eq!(day(&text), Some("2026-05-01".into()), "{text:?}");
+        }
     }
 }

@@ -1,59 +1,88 @@
-//! A data set that was deflated as a whole (PS3.5 Annex A.5), inflated a buffer at a time and up to a bound.
+//! A data set that was deflated as a whole (PS3.5 Annex A.5), inflated a window at a time and up to bounds.
+//!
+//! A block of the format may be a few bits that stand for nothing, and each has tables that are built anew. So there is a bound on
+//! their number too: without it a file would have as much work done as it is long, for no byte that comes out.
 
 use std::io::{self, Read};
 
-use miniz_oxide::{
-    DataFormat, MZFlush,
-    inflate::stream::{InflateState, inflate},
+use miniz_oxide::inflate::{
+    TINFLStatus,
+    core::{
+        DecompressorOxide, TINFL_LZ_DICT_SIZE, decompress,
+        inflate_flags::{TINFL_FLAG_HAS_MORE_INPUT, TINFL_FLAG_STOP_ON_BLOCK_BOUNDARY},
+    },
 };
 
 use super::data::Skip;
 
 pub(super) struct Inflated<R> {
     file: R,
-    /// Has a window of 32 KiB, whatever the file says.
-    state: Box<InflateState>,
+    state: Box<DecompressorOxide>,
     buffer: [u8; BUFFER],
     at: usize,
     filled: usize,
-    /// Bytes that may still come out.
+    /// What came out last, as far back as the format may refer to it, whatever the file says.
+    window: Box<[u8; TINFL_LZ_DICT_SIZE]>,
+    /// What of the window has come out and was not taken.
+    ready: std::ops::Range<usize>,
+    /// Bytes that may still be taken.
     left: u64,
+    /// Blocks that may still end.
+    blocks: u32,
+    ended: bool,
 }
 
 impl<R: Read> Inflated<R> {
     pub(super) fn new(file: R) -> Self {
         Self {
             file,
-            state: InflateState::new_boxed(DataFormat::Raw),
+            state: Box::default(),
             buffer: [0; BUFFER],
             at: 0,
             filled: 0,
+            window: Box::new([0; TINFL_LZ_DICT_SIZE]),
+            ready: 0..0,
             left: MOST,
+            blocks: MOST_BLOCKS,
+            ended: false,
         }
+    }
+
+    /// Goes on for one block at most, and until the window's end.
+    fn inflate(&mut self) -> io::Result<()> {
+        if self.at == self.filled {
+            self.at = 0;
+            self.filled = self.file.read(&mut self.buffer)?;
+        }
+        let input = self.buffer.get(self.at..self.filled).unwrap_or_default();
+        let from = self.ready.end % self.window.len();
+        let (status, consumed, written) =
+            decompress(&mut self.state, input, self.window.as_mut_slice(), from, FLAGS);
+        self.at += consumed;
+        self.ready = from..from + written;
+        self.ended = match status {
+            TINFLStatus::HasMoreOutput => false,
+            TINFLStatus::NeedsMoreInput => input.is_empty(),
+            TINFLStatus::BlockBoundary => {
+                self.blocks = self.blocks.saturating_sub(1);
+                self.blocks == 0
+            }
+            _ => true,
+        };
+        Ok(())
     }
 }
 
 impl<R: Read> Read for Inflated<R> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        let most = usize::try_from(self.left).unwrap_or(out.len()).min(out.len());
-        let out = out.get_mut(..most).unwrap_or_default();
-        if out.is_empty() {
-            return Ok(0);
+        while self.ready.is_empty() && !self.ended {
+            self.inflate()?;
         }
-        loop {
-            if self.at == self.filled {
-                self.at = 0;
-                self.filled = self.file.read(&mut self.buffer)?;
-            }
-            let ready = self.buffer.get(self.at..self.filled).unwrap_or_default();
-            let done = inflate(&mut self.state, ready, out, MZFlush::None);
-            self.at += done.bytes_consumed;
-            self.left -= done.bytes_written as u64;
-            if done.bytes_written > 0 || done.bytes_consumed == 0 {
-                // Nothing in and nothing out: it has ended, or is none.
-                return Ok(done.bytes_written);
-            }
-        }
+        let ready = self.window.get(self.ready.clone()).unwrap_or_default();
+        let count = ready.take(self.left).read(out)?;
+        self.ready.start += count;
+        self.left -= count as u64;
+        Ok(count)
     }
 }
 
@@ -72,6 +101,9 @@ impl<R: Read> Skip for Inflated<R> {
     }
 }
 
+const FLAGS: u32 = TINFL_FLAG_HAS_MORE_INPUT | TINFL_FLAG_STOP_ON_BLOCK_BOUNDARY;
 /// Whatever it would come to.
-pub(super) const MOST: u64 = 64 << 20;
+const MOST: u64 = 64 << 20;
+/// As many as there may be elements. Programs that deflate begin one every sixteen thousand letters or so, or for each piece that they flush.
+pub(super) const MOST_BLOCKS: u32 = 1 << 16;
 const BUFFER: usize = 4096;

@@ -361,6 +361,85 @@ fn neither_memory_nor_time_is_for_a_file_to_say() {
     assert!(read_of(&flat) <= most, "{}", read_of(&flat));
 }
 
+/// A file that goes on for ever with the same bytes.
+struct Endless {
+    begin: Vec<u8>,
+    again: Vec<u8>,
+    at: u64,
+}
+
+impl Endless {
+    fn new(written: Written, again: &[u8]) -> Self {
+        Self {
+            begin: header(written.uid()),
+            again: again.to_vec(),
+            at: 0,
+        }
+    }
+
+    fn next(&mut self) -> u8 {
+        let at = usize::try_from(self.at).unwrap();
+        self.at += 1;
+        let again = |at: usize| self.again[at % self.again.len()];
+        let in_begin = self.begin.get(at).copied();
+        in_begin.unwrap_or_else(|| again(at - self.begin.len()))
+    }
+
+    /// What is said of it, and how much is read for that.
+    fn described(self) -> (Description, usize) {
+        let read = Rc::new(Cell::new(0));
+        let found = crate::describe("IMG", Counted(self, Rc::clone(&read))).unwrap();
+        (found, read.get())
+    }
+}
+
+impl Read for Endless {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        buffer.fill_with(|| self.next());
+        Ok(buffer.len())
+    }
+}
+
+impl Seek for Endless {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.at = match to {
+            SeekFrom::Start(at) => at,
+            SeekFrom::Current(by) => self.at.checked_add_signed(by).unwrap(),
+            SeekFrom::End(_) => return Err(io::ErrorKind::Unsupported.into()),
+        };
+        Ok(self.at)
+    }
+}
+
+/// CNT-19, ATK-91: what comes to nothing when it is inflated is read no further than what comes to something.
+#[test]
+fn blocks_of_nothing_are_not_read_to_the_end() {
+    let stored = [0, 0, 0, 0xff, 0xff];
+    // Four of ten bits each: not the last one, fixed tables, and their end.
+    let fixed = [0x02, 0x08, 0x20, 0x80, 0x00];
+    for (blocks, per_block) in [(stored, 5), (fixed, 2)] {
+        let (found, read) = Endless::new(Written::Deflated, &blocks).described();
+        assert_eq!(found, nothing_said());
+        let most = usize::try_from(inflate::MOST_BLOCKS).unwrap() * per_block + 3 * BUFFER;
+        assert!(read <= most, "{read}");
+        let some = [header(Written::Deflated.uid()), blocks.repeat(1000)].concat();
+        let whole = [some, compress_to_vec(&Written::Deflated.data_set(), 6)].concat();
+        assert_eq!(described(&whole), Some(the_study()));
+    }
+}
+
+/// CNT-19: passing over values reads ahead each time, and a long file is not read as a whole for that.
+#[test]
+fn reading_ahead_is_bounded_as_well() {
+    let element = Written::Explicit.element((0x0009, 0x1001), "OB", &[7; 2 * BUFFER]);
+    let (found, read) = Endless::new(Written::Explicit, &element).described();
+    assert_eq!(found, nothing_said());
+    assert!(
+        read <= usize::try_from(crate::bytes::MOST).unwrap() + 2 * BUFFER,
+        "{read}"
+    );
+}
+
 /// What a reader comes to that believes a file.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Believed {
