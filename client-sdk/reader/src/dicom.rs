@@ -9,15 +9,11 @@
 //! whole. Where a file is not what it says, it goes by what it sees.
 
 mod data;
-mod inflate;
 
 use std::io::{self, Read, Seek};
 
-use self::{
-    data::{Data, Skip},
-    inflate::Inflated,
-};
-use crate::{Description, day::Days, sniff::Start};
+use self::data::{Data, Skip};
+use crate::{Description, bytes::MOST, day::Days, inflate::Inflated, sniff::Start};
 
 /// Looks into a file from its beginning; none for one that is not DICOM, as far as that can be told.
 pub(crate) fn describe(file: &mut (impl Read + Seek), start: Start) -> Option<Description> {
@@ -65,7 +61,7 @@ fn read(file: &mut (impl Read + Seek), start: Start, found: &mut Found) -> io::R
     }
     let ahead = header.data.ahead();
     file.seek_relative(-ahead)?;
-    let mut data = Data::new(Inflated::new(file));
+    let mut data = Data::new(Inflated::new(file, MOST, MOST_BLOCKS));
     let syntax = Syntax::seen(data.peek()?, None);
     Reader::new(data, syntax).look(found)
 }
@@ -290,6 +286,8 @@ const LONGEST_VALUE: usize = 64;
 /// Images have some hundred elements before those that are wanted, and some have long sequences of other images.
 const MOST_ELEMENTS: u32 = 1 << 16;
 const MOST_NESTED: usize = 64;
+/// As many as there may be elements. Programs that deflate begin one every sixteen thousand letters or so, or for each piece that they flush.
+const MOST_BLOCKS: u32 = 1 << 16;
 
 #[cfg(test)]
 pub(crate) mod tests;

@@ -5,7 +5,7 @@
 //!
 //! | module | reads |
 //! |---|---|
-//! | `bytes` | a file up to a bound |
+//! | `bytes`, `inflate` | a file, and what is deflated in it, up to a bound |
 //! | `sniff` | which kind a file is, by its first bytes |
 //! | `dicom` | study, series and date, in every transfer syntax |
 //! | `json`, `xml` | members and elements one by one, of which nothing is kept |
@@ -28,6 +28,7 @@ mod day;
 mod dicom;
 mod fhir;
 mod hl7;
+mod inflate;
 mod json;
 mod pdf;
 mod sniff;

@@ -1,6 +1,9 @@
 //! PDF pages: the day on which the document was made, of its information dictionary (ISO 32000-1 §14.3.3) or its XMP metadata.
 //!
-//! A document is not parsed: its first and its last mebibyte are searched.
+//! A document is not parsed: its first and its last mebibyte are searched, and what lies packed in streams there. One that is encrypted says
+//! only what stands outside of that.
+
+mod packed;
 
 use std::io::{Read, Seek, SeekFrom};
 
@@ -25,30 +28,34 @@ fn window(file: &mut (impl Read + Seek), from: u64) -> Option<Vec<u8>> {
 
 /// The trailer names the object, which has the date. Of several the last one counts, since changes are appended.
 fn by_dictionary(parts: &[&[u8]]) -> Option<Days> {
-    let object = parts.iter().find_map(|part| last(part, b"/Info", reference))?;
-    let begin = [object.as_slice(), b" obj"].concat();
+    let (number, generation) = parts.iter().find_map(|part| last(part, b"/Info", reference))?;
+    let begin = [&number, &b" "[..], &generation, b" obj"].concat();
     let places = parts.iter().flat_map(|part| backwards(part, &begin));
     // Behind another digit it is the end of another number.
     let whole = places.filter(|(before, _)| before.last().is_some_and(|byte| is_space(*byte)));
-    whole.take(MOST_PLACES).find_map(|(_, rest)| {
+    let plain = whole.take(MOST_PLACES).find_map(|(_, rest)| {
         let rest = rest.get(..LONGEST_DICTIONARY).unwrap_or(rest);
-        let end = find(rest, b"endobj").unwrap_or(rest.len());
-        let rest = rest.get(..end)?;
-        let at = find(rest, b"/CreationDate")?;
-        date(rest.get(at + b"/CreationDate".len()..)?)
-    })
+        creation(rest.get(..find(rest, b"endobj").unwrap_or(rest.len()))?)
+    });
+    // What is packed has no generation but the first.
+    let packed = || packed::object(parts, &number, creation).filter(|_| generation == b"0");
+    plain.or_else(packed)
 }
 
-/// ` 12 0 R` as `12 0`.
-fn reference(text: &[u8]) -> Option<Vec<u8>> {
+/// The date of an information dictionary.
+fn creation(dictionary: &[u8]) -> Option<Days> {
+    let at = find(dictionary, b"/CreationDate")?;
+    date(dictionary.get(at + b"/CreationDate".len()..)?)
+}
+
+/// Number and generation of ` 12 0 R`.
+fn reference(text: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
     let text = text.get(..32).unwrap_or(text);
-    let mut words = text
-        .split(u8::is_ascii_whitespace)
-        .filter(|word| !word.is_empty());
+    let mut words = text.split(|byte| is_space(*byte)).filter(|word| !word.is_empty());
     let (number, generation, mark) = (words.next()?, words.next()?, words.next()?);
     let digits = |word: &[u8]| word.iter().all(u8::is_ascii_digit);
     (digits(number) && digits(generation) && mark.starts_with(b"R"))
-        .then(|| [number, b" ", generation].concat())
+        .then(|| (number.to_vec(), generation.to_vec()))
 }
 
 /// `(D:20260501…)`, or the same in hexadecimal, as ASCII or as UTF-16.

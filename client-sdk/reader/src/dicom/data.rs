@@ -2,6 +2,8 @@
 
 use std::io::{self, Read, Seek, SeekFrom};
 
+use crate::inflate::Inflated;
+
 /// Bytes that can be passed over.
 pub(super) trait Skip: Read {
     /// Passes over so many, or over all that are left.
@@ -12,6 +14,21 @@ impl<F: Read + Seek> Skip for &mut F {
     fn skip(&mut self, count: u64) -> io::Result<()> {
         let count = i64::try_from(count).map_err(|_| io::ErrorKind::InvalidData)?;
         self.seek(SeekFrom::Current(count)).map(drop)
+    }
+}
+
+impl<R: Read> Skip for Inflated<R> {
+    /// What is passed over is inflated all the same.
+    fn skip(&mut self, mut count: u64) -> io::Result<()> {
+        let mut nowhere = [0; BUFFER];
+        while count > 0 {
+            let most = usize::try_from(count).unwrap_or(BUFFER).min(BUFFER);
+            match self.read(nowhere.get_mut(..most).unwrap_or_default())? {
+                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                read => count -= read as u64,
+            }
+        }
+        Ok(())
     }
 }
 

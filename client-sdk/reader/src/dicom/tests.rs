@@ -420,7 +420,7 @@ fn blocks_of_nothing_are_not_read_to_the_end() {
     for (blocks, per_block) in [(stored, 5), (fixed, 2)] {
         let (found, read) = Endless::new(Written::Deflated, &blocks).described();
         assert_eq!(found, nothing_said());
-        let most = usize::try_from(inflate::MOST_BLOCKS).unwrap() * per_block + 3 * BUFFER;
+        let most = usize::try_from(MOST_BLOCKS).unwrap() * per_block + 3 * BUFFER;
         assert!(read <= most, "{read}");
         let some = [header(Written::Deflated.uid()), blocks.repeat(1000)].concat();
         let whole = [some, compress_to_vec(&Written::Deflated.data_set(), 6)].concat();
@@ -434,10 +434,7 @@ fn reading_ahead_is_bounded_as_well() {
     let element = Written::Explicit.element((0x0009, 0x1001), "OB", &[7; 2 * BUFFER]);
     let (found, read) = Endless::new(Written::Explicit, &element).described();
     assert_eq!(found, nothing_said());
-    assert!(
-        read <= usize::try_from(crate::bytes::MOST).unwrap() + 2 * BUFFER,
-        "{read}"
-    );
+    assert!(read <= usize::try_from(MOST).unwrap() + 2 * BUFFER, "{read}");
 }
 
 /// What a reader comes to that believes a file.

@@ -1,4 +1,4 @@
-//! A data set that was deflated as a whole (PS3.5 Annex A.5), inflated a window at a time and up to bounds.
+//! What was deflated (RFC 1951), inflated a window at a time and up to bounds.
 //!
 //! A block of the format may be a few bits that stand for nothing, and each has tables that are built anew. So there is a bound on
 //! their number too: without it a file would have as much work done as it is long, for no byte that comes out.
@@ -13,9 +13,8 @@ use miniz_oxide::inflate::{
     },
 };
 
-use super::data::Skip;
-
-pub(super) struct Inflated<R> {
+/// Reads what comes out.
+pub(crate) struct Inflated<R> {
     file: R,
     state: Box<DecompressorOxide>,
     buffer: [u8; BUFFER],
@@ -33,7 +32,8 @@ pub(super) struct Inflated<R> {
 }
 
 impl<R: Read> Inflated<R> {
-    pub(super) fn new(file: R) -> Self {
+    /// Gives no more than so many bytes, whatever it would come to, of no more than so many blocks.
+    pub(crate) fn new(file: R, most: u64, blocks: u32) -> Self {
         Self {
             file,
             state: Box::default(),
@@ -42,8 +42,8 @@ impl<R: Read> Inflated<R> {
             filled: 0,
             window: Box::new([0; TINFL_LZ_DICT_SIZE]),
             ready: 0..0,
-            left: MOST,
-            blocks: MOST_BLOCKS,
+            left: most,
+            blocks,
             ended: false,
         }
     }
@@ -86,24 +86,5 @@ impl<R: Read> Read for Inflated<R> {
     }
 }
 
-impl<R: Read> Skip for Inflated<R> {
-    /// What is passed over is inflated all the same.
-    fn skip(&mut self, mut count: u64) -> io::Result<()> {
-        let mut nowhere = [0; BUFFER];
-        while count > 0 {
-            let most = usize::try_from(count).unwrap_or(BUFFER).min(BUFFER);
-            match self.read(nowhere.get_mut(..most).unwrap_or_default())? {
-                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
-                read => count -= read as u64,
-            }
-        }
-        Ok(())
-    }
-}
-
 const FLAGS: u32 = TINFL_FLAG_HAS_MORE_INPUT | TINFL_FLAG_STOP_ON_BLOCK_BOUNDARY;
-/// Whatever it would come to.
-const MOST: u64 = 64 << 20;
-/// As many as there may be elements. Programs that deflate begin one every sixteen thousand letters or so, or for each piece that they flush.
-pub(super) const MOST_BLOCKS: u32 = 1 << 16;
 const BUFFER: usize = 4096;
