@@ -4,8 +4,10 @@
 //! | module | holds |
 //! |---|---|
 //! | `pair` | a certificate chain with its key: until when it holds, for which names |
+//! | `chain` | what each certificate of a chain says of itself |
 //! | `keeper` | files that are replaced while the server runs, and a certificate that is about to end (OPR-4, OPR-5) |
 
+mod chain;
 mod keeper;
 mod pair;
 
@@ -60,6 +62,16 @@ pub enum TlsError {
     /// Certificate and key do not fit each other or the library.
     #[error("certificate and key do not work together, give the pair that belongs together: {0}")]
     Pair(#[from] rustls::Error),
+    /// Something in the chain is no certificate.
+    #[error(
+        "certificate {number} of the chain cannot be read, take it out or put the right one there: {source}"
+    )]
+    Chain {
+        /// Where it stands; the server's own is 1.
+        number: usize,
+        /// The library's reason.
+        source: rustls::Error,
+    },
     /// A certificate that is to take another's place holds now no more, or not yet.
     #[error("the certificate holds from {} to {}, and not now: renew it, or set the clock", time(*.begins), time(*.ends))]
     NotNow {

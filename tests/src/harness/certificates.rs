@@ -35,12 +35,22 @@ impl Authority {
     /// # Errors
     /// The library's.
     pub fn new() -> Result<Self> {
+        Self::of_years("an authority of a test", 2000, 2200)
+    }
+
+    /// One whose own certificate is over, as old roots are.
+    ///
+    /// # Errors
+    /// The library's.
+    pub fn over() -> Result<Self> {
+        Self::of_years("an old root", 2000, 2021)
+    }
+
+    fn of_years(name: &str, from: i32, to: i32) -> Result<Self> {
         let mut params = CertificateParams::new(Vec::new())?;
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params
-            .distinguished_name
-            .push(DnType::CommonName, "an authority of a test");
-        (params.not_before, params.not_after) = (date_time_ymd(2000, 1, 1), date_time_ymd(2200, 1, 1));
+        params.distinguished_name.push(DnType::CommonName, name);
+        (params.not_before, params.not_after) = (date_time_ymd(from, 1, 1), date_time_ymd(to, 1, 1));
         Ok(Self(CertifiedIssuer::self_signed(params, KeyPair::generate()?)?))
     }
 

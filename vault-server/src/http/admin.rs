@@ -33,16 +33,20 @@ async fn ready(State(app): State<App>) -> (StatusCode, String) {
         return not("");
     }
     let ends = time(app.keeper.ends());
-    let unused = app.keeper.unused().map_or_else(String::new, |why| {
+    let mut more = app.keeper.unused().map_or_else(String::new, |why| {
         format!("what lies in the certificate's files is not served: {why}\n")
     });
+    for warning in app.keeper.warnings() {
+        more.push_str(&warning);
+        more.push('\n');
+    }
     match app.keeper.ending() {
-        Ending::Over => not(&format!(": the certificate ended at {ends}, renew it\n{unused}")),
+        Ending::Over => not(&format!(": the certificate ended at {ends}, renew it\n{more}")),
         Ending::Soon(days) => (
             StatusCode::OK,
-            format!("ready\nthe certificate ends in {days} days, at {ends}: renew it\n{unused}"),
+            format!("ready\nthe certificate ends in {days} days, at {ends}: renew it\n{more}"),
         ),
-        Ending::Far => (StatusCode::OK, format!("ready\n{unused}")),
+        Ending::Far => (StatusCode::OK, format!("ready\n{more}")),
     }
 }
 

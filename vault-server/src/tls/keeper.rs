@@ -124,6 +124,15 @@ impl Keeper {
         ending(self.ends(), now())
     }
 
+    /// What is to be said of other certificates of the chain, by this machine's clock. Whether clients refuse it for that is theirs to know.
+    pub(crate) fn warnings(&self) -> Vec<String> {
+        self.warnings_at(now())
+    }
+
+    fn warnings_at(&self, now: u64) -> Vec<String> {
+        self.state().pair.warnings(now)
+    }
+
     /// Why what lies in the files is not what is served, if it is not.
     pub(crate) fn unused(&self) -> Option<String> {
         self.state().unused.clone()
@@ -208,16 +217,20 @@ impl Keeper {
         }
     }
 
-    /// Once a day, from [`WARN_DAYS`] before the end.
+    /// Once a day, from [`WARN_DAYS`] before the end, and the same of the rest of the chain.
     fn tell_end(&self, now: u64) {
         let ending = ending(self.ends(), now);
+        let warnings = self.warnings_at(now);
         let today = now / DAY;
         {
             let mut state = self.state();
-            if state.told == today || ending == Ending::Far {
+            if state.told == today || ending == Ending::Far && warnings.is_empty() {
                 return;
             }
             state.told = today;
+        }
+        for warning in warnings {
+            tracing::warn!("{warning}");
         }
         let ends = time(self.ends());
         match ending {
@@ -257,7 +270,7 @@ fn unused(files: &str, why: &str, ends: &str) {
     );
 }
 
-fn ending(ends: u64, now: u64) -> Ending {
+pub(super) fn ending(ends: u64, now: u64) -> Ending {
     match ends.checked_sub(now) {
         None => Ending::Over,
         Some(left) if left / DAY < WARN_DAYS => Ending::Soon(left / DAY),
@@ -284,7 +297,7 @@ mod tests {
     use std::fs;
 
     use super::{
-        super::pair::tests::{made, put},
+        super::pair::tests::{chained, made, put},
         *,
     };
 
@@ -340,6 +353,27 @@ mod tests {
         let later = NOW + 40 * DAY;
         put(folder.path(), &made("vault.example", (2028, 2029)));
         assert_eq!(keeper.look(later), Looked::Replaced);
+    }
+
+    /// OPR-4, OPR-5: a chain with an older root that is over takes the place of one without, and the end that is told is the server's own
+    /// certificate's; the same root says nothing for a certificate of the server's own that is over.
+    #[test]
+    fn another_certificate_of_the_chain_is_told_of_and_refuses_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let keeper = keeper(folder.path());
+        let root = ("An Old Root", 2000, 2021);
+        put(folder.path(), &chained((2026, 2029), root));
+        assert_eq!(keeper.look(NOW), Looked::Replaced);
+        // 2029-01-01.
+        assert_eq!(keeper.ends(), 1_861_920_000);
+        assert_eq!(ending(keeper.ends(), NOW), Ending::Far);
+        let told = keeper.warnings_at(NOW);
+        assert!(
+            told.len() == 1 && told[0].contains("(An Old Root) ended"),
+            "{told:?}"
+        );
+        put(folder.path(), &chained((2020, 2021), root));
+        assert!(matches!(keeper.look(NOW), Looked::Refused(_)));
     }
 
     /// OPR-5

@@ -4,30 +4,29 @@ use std::{
     fmt, fs,
     path::{Path, PathBuf},
     sync::Arc,
-    time::Duration,
 };
 
 use protocol_spec::hash::Sha256Digest;
-use rustls::{
-    CertificateError, Error as RustlsError, RootCertStore,
-    client::{verify_server_cert_signed_by_trust_anchor, verify_server_name},
-    crypto::aws_lc_rs,
-    server::ParsedCertificate,
-    sign::CertifiedKey,
-};
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime, pem::PemObject};
+use rustls::{client::verify_server_name, server::ParsedCertificate, sign::CertifiedKey};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject};
 use zeroize::Zeroizing;
 
-use super::{TlsError, provider};
+use super::{
+    TlsError,
+    chain::{Other, Validity, validity},
+    provider,
+};
 
 /// What is served.
 #[derive(Debug)]
 pub(super) struct Pair {
     certified: Arc<CertifiedKey>,
-    /// From when it holds, in seconds since 1970.
+    /// From when the server's own certificate holds, in seconds since 1970.
     pub(super) begins: u64,
-    /// Until when all certificates of the chain hold, in seconds since 1970.
+    /// Until when it holds, in seconds since 1970.
     pub(super) ends: u64,
+    /// The rest of the chain.
+    others: Vec<Other>,
 }
 
 impl Pair {
@@ -36,18 +35,24 @@ impl Pair {
         chain: Vec<CertificateDer<'static>>,
         key: PrivateKeyDer<'static>,
     ) -> Result<Self, TlsError> {
-        let mut begins = 0;
-        let mut ends = u64::MAX;
-        for certificate in &chain {
-            let (begin, end) = validity(certificate)?;
-            begins = begin.max(begins);
-            ends = end.min(ends);
-        }
+        let own = chain.first().map(validity).transpose()?;
+        let Validity { begins, ends } = own.ok_or(rustls::Error::NoCertificatesPresented)?;
+        let others = chain.iter().zip(1..).skip(1);
+        let others = others.map(|(certificate, number)| Other::new(number, certificate));
         Ok(Self {
+            others: others.collect::<Result<_, _>>()?,
             certified: Arc::new(CertifiedKey::from_der(chain, key, &provider())?),
             begins,
             ends,
         })
+    }
+
+    /// What is to be said of the rest of the chain at this time, in seconds since 1970.
+    pub(super) fn warnings(&self, now: u64) -> Vec<String> {
+        self.others
+            .iter()
+            .filter_map(|other| other.warning(now))
+            .collect()
     }
 
     pub(super) fn certified(&self) -> Arc<CertifiedKey> {
@@ -148,37 +153,12 @@ impl Read {
     }
 }
 
-/// From and until when a certificate holds, in seconds since 1970. The library says it only to whom it refuses, so it is asked at both
-/// ends of time: it looks at the times before it looks for an issuer.
-fn validity(certificate: &CertificateDer<'_>) -> Result<(u64, u64), TlsError> {
-    let parsed = ParsedCertificate::try_from(certificate)?;
-    let refused = |seconds| {
-        let at = UnixTime::since_unix_epoch(Duration::from_secs(seconds));
-        let algorithms = aws_lc_rs::default_provider().signature_verification_algorithms;
-        let roots = RootCertStore::empty();
-        verify_server_cert_signed_by_trust_anchor(&parsed, &roots, &[], at, algorithms.all)
-    };
-    let begins = match refused(0) {
-        Err(RustlsError::InvalidCertificate(CertificateError::NotValidYetContext { not_before, .. })) => {
-            not_before.as_secs()
-        }
-        _ => 0,
-    };
-    let ends = match refused(u64::MAX) {
-        Err(RustlsError::InvalidCertificate(CertificateError::ExpiredContext { not_after, .. })) => {
-            not_after.as_secs()
-        }
-        _ => u64::MAX,
-    };
-    Ok((begins, ends))
-}
-
 const CERTIFICATE: &str = "certificate";
 const KEY: &str = "private key";
 
 #[cfg(test)]
 pub(super) mod tests {
-    use rcgen::{CertificateParams, KeyPair, date_time_ymd};
+    use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd};
 
     use super::*;
 
@@ -188,6 +168,26 @@ pub(super) mod tests {
         let mut params = CertificateParams::new([name.to_owned()]).unwrap();
         (params.not_before, params.not_after) = (date_time_ymd(years.0, 1, 1), date_time_ymd(years.1, 1, 1));
         (params.self_signed(&key).unwrap().pem(), key.serialize_pem())
+    }
+
+    /// The same, issued by an authority with this name and these years, whose own certificate stands behind it.
+    pub(in crate::tls) fn chained(years: (i32, i32), root: (&str, i32, i32)) -> (String, String) {
+        let of = |(from, to): (i32, i32), names: Vec<String>| {
+            let mut params = CertificateParams::new(names).unwrap();
+            (params.not_before, params.not_after) = (date_time_ymd(from, 1, 1), date_time_ymd(to, 1, 1));
+            params
+        };
+        let (name, from, to) = root;
+        let mut params = of((from, to), Vec::new());
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.distinguished_name.push(DnType::CommonName, name);
+        let root = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+        let key = KeyPair::generate().unwrap();
+        let own = of(years, vec!["vault.example".to_owned()])
+            .signed_by(&key, &root)
+            .unwrap();
+        let root: &rcgen::Certificate = root.as_ref();
+        (own.pem() + &root.pem(), key.serialize_pem())
     }
 
     /// Writes both files, the key for its owner alone.
@@ -207,6 +207,58 @@ pub(super) mod tests {
         assert_eq!((pair.begins, pair.ends), (1_577_836_800, 1_893_456_000));
         assert!(pair.holds_at(1_893_456_000) && !pair.holds_at(1_893_456_001));
         assert!(pair.is_for("vault.example") && !pair.is_for("other.example"));
+    }
+
+    /// OPR-4, OPR-5: a chain whose root is over, as one that was signed by an older root for older clients.
+    #[test]
+    fn the_servers_own_certificate_alone_says_until_when_a_pair_holds() {
+        let folder = tempfile::tempdir().unwrap();
+        let pair = |years, root| {
+            let files = put(folder.path(), &chained(years, root));
+            files.read().unwrap().pair().unwrap()
+        };
+        // 2026-01-01.
+        let now = 1_767_225_600;
+        let over = pair((2020, 2030), ("An Old Root", 2000, 2021));
+        assert_eq!((over.begins, over.ends), (1_577_836_800, 1_893_456_000));
+        assert!(over.holds_at(now));
+        let told = over.warnings(now);
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert!(
+            told[0].starts_with("certificate 2 of the chain (An Old Root) ended at 2021-01-01T00:00:00Z:"),
+            "{told:?}"
+        );
+        let soon = over.warnings(1_609_459_200 - 3 * 24 * 3600);
+        assert!(
+            soon[0].contains("(An Old Root) ends in 3 days, at 2021-01-01"),
+            "{soon:?}"
+        );
+        let later = pair((2020, 2030), ("A Root", 2027, 2030)).warnings(now);
+        assert!(
+            later[0].contains("(A Root) does not hold before 2027-01-01"),
+            "{later:?}"
+        );
+        assert!(
+            pair((2020, 2030), ("A Root", 2000, 2040))
+                .warnings(now)
+                .is_empty()
+        );
+        let own = pair((2020, 2021), ("A Root", 2000, 2040));
+        assert!(!own.holds_at(now) && own.warnings(now).is_empty());
+    }
+
+    /// OPR-4: what is no certificate keeps clients from reading the chain.
+    #[test]
+    fn what_is_no_certificate_makes_no_chain() {
+        let folder = tempfile::tempdir().unwrap();
+        let (chain, key) = made("vault.example", (2020, 2030));
+        let nothing = "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n";
+        let files = put(folder.path(), &(chain + nothing, key));
+        let refused = files.read().unwrap().pair().unwrap_err().to_string();
+        assert!(
+            refused.starts_with("certificate 2 of the chain cannot be read"),
+            "{refused}"
+        );
     }
 
     #[test]

@@ -91,6 +91,40 @@ fn a_certificate_is_replaced_while_the_server_runs() -> Result<()> {
     Ok(())
 }
 
+/// OPR-4, OPR-5: a chain with an older root that is over, for older clients, is served; which one that is stands in the log and in
+/// `/readyz`, and the end that is told is that of the server's own certificate.
+#[test]
+fn an_older_root_that_is_over_is_told_of_and_refuses_nothing() -> Result<()> {
+    let authority = Authority::new()?;
+    let world = certified(&authority, 60)?;
+    let patient = enrolled(&world)?;
+    let first = metric(&world.server, "medvault_certificate_ends_seconds")?;
+    Authority::over()?.write(&world.path("old.pem"))?;
+    let issued = authority.issue(world.folder(), "localhost", (-1, 90))?;
+    let chain = fs::read_to_string(&issued.chain)? + &fs::read_to_string(world.path("old.pem"))?;
+    fs::write(&issued.chain, chain)?;
+    let second = changed(&world.server, &first)?;
+    ensure!(second > first, "{first} {second}");
+
+    let told = "certificate 2 of the chain (an old root) ended at 2021-01-01T00:00:00Z";
+    let until = Instant::now() + Duration::from_secs(20);
+    let logged = || fs::read_to_string(world.server.log());
+    while !world.server.admin_answer("/readyz")?.contains(told) || !logged()?.contains(told) {
+        ensure!(Instant::now() < until, "it is not told");
+        sleep(Duration::from_millis(100));
+    }
+    let ready = world.server.admin_answer("/readyz")?;
+    ensure!(
+        ready.starts_with("HTTP/1.1 200") && ready.contains("\r\n\r\nready\n"),
+        "{ready}"
+    );
+    ensure!(metric(&world.server, "medvault_certificate_unused")? == "0");
+    ensure!(metric(&world.server, "medvault_certificate_ends_seconds")? == second);
+    ensure!(!logged()?.contains("clients refuse it"), "{}", logged()?);
+    patient.run(&["records"])?;
+    Ok(())
+}
+
 /// OPR-6: each wrong certificate has its own code and says what to do; nobody is sent for a new link.
 #[test]
 fn each_wrong_certificate_is_called_what_it_is() -> Result<()> {
