@@ -83,6 +83,8 @@ defences! {
     ContentDigest = "content-digest";
     /// A signature is taken once (API-8).
     Nonces = "nonces";
+    /// Data are served under the keys that they were served with (OPR-1).
+    BoundData = "bound-data";
     /// What a process before this one may have taken is not taken again (API-14).
     RestartReplay = "restart-replay";
     /// The log has a bounded number of lines for requests that were refused (LKG-4).

@@ -69,6 +69,9 @@ pub struct Config {
     /// The witness policy is another one than the data were served with, and is meant to be the one with this digest; `none` for none
     #[arg(long, value_name = "DIGEST")]
     pub accept_witness_policy: Option<String>,
+    /// The data do not show which registrar is theirs, and it is the one with this key
+    #[arg(long, value_name = "KEY", value_parser = registrar_key)]
+    pub accept_registrar: Option<IdentityKey>,
     /// Settings file, TOML, with the names of these flags
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,

@@ -149,12 +149,17 @@ pub async fn serve(config: Config) -> Result<Running, StartError> {
     let plan = Plan::make(config.limits.connections).map_err(StartError::Settings)?;
     let store = Arc::new(open_store(&config, plan.tables)?);
     let bound = Bound::read(&*store).await.map_err(unopened)?;
+    let accepted = Accepted {
+        link: config.accept_link.clone(),
+        witnesses: config.accept_witness_policy.clone(),
+        registrar: config.accept_registrar,
+    };
     let operator = if bound.has_operator() {
         OperatorIdentity::load(&config.data)?
     } else {
         OperatorIdentity::load_or_create(&config.data)?
     };
-    bound.check_keys(operator.key(), &config.registrar)?;
+    bound.check_keys(operator.key(), &config.registrar, &accepted)?;
     let tls = Tls::new(&config, source)?;
     let (listener, addr) = listen(config.listen).await?;
     let admin = match config.admin {
@@ -176,10 +181,6 @@ pub async fn serve(config: Config) -> Result<Running, StartError> {
         authorities: authorities.clone(),
         named: !config.public_authority.is_empty(),
         witnesses: witnesses.as_ref().map(Witnesses::digest),
-    };
-    let accepted = Accepted {
-        link: config.accept_link.clone(),
-        witnesses: config.accept_witness_policy.clone(),
     };
     bound.check_changes(&binding, &accepted)??;
     let link = binding.link()?;

@@ -7,7 +7,11 @@ mod moving;
 use std::{fs, net::TcpListener, os::unix::fs::PermissionsExt};
 
 use anyhow::{Result, ensure};
-use tests::harness::{Cli, Server, ServerOptions, Witness, World, refused_start, text};
+use protocol_spec::defence::Defence;
+use tests::{
+    attack::play,
+    harness::{Cli, Server, ServerOptions, Witness, World, refused_start, text},
+};
 
 /// A port that was free a moment ago.
 fn free_port() -> Result<u16> {
@@ -48,6 +52,64 @@ fn data_know_their_registrar() -> Result<()> {
             .is_none_or(Vec::is_empty)
     );
     Ok(())
+}
+
+/// OPR-1: data of patients alone, made by a server that did not write down whose they are, served with the wrong registrar: nothing in
+/// them shows the slip, and what is written then stands for ever. The registrar's key is asked for, once.
+#[test]
+fn data_that_do_not_know_their_registrar_ask_for_it() -> Result<()> {
+    play(&[Defence::BoundData], |off| {
+        let mut world = World::start_without(&[Defence::BoundData])?;
+        let (patient, _) = world.patient("pat")?;
+        let right = ServerOptions {
+            off: off.to_vec(),
+            listen: world.server.link().authority().to_owned(),
+            ..world.server.options().clone()
+        };
+        let (link, key) = (world.server.link().to_string(), right.registrar.clone());
+        let shown = text(&patient.run(&["server", "show"])?, "registrar_id")?;
+        world.server.stop()?;
+        let other = Cli::new(world.path("another-registrar"));
+        let other = text(&other.run(&["registrar", "init"])?, "registrar")?;
+        let wrong = ServerOptions {
+            registrar: other.clone(),
+            ..right.clone()
+        };
+        if !off.is_empty() {
+            world.server = Server::start(wrong)?;
+            return Ok(world.server.link().to_string() != link);
+        }
+        let accepting = |options: &ServerOptions, key: &str| {
+            let mut options = options.clone();
+            options
+                .extra
+                .extend(["--accept-registrar".to_owned(), key.to_owned()]);
+            options
+        };
+        for (options, key) in [
+            (wrong.clone(), &other),
+            (right.clone(), &key),
+            (accepting(&right, &other), &key),
+            (accepting(&wrong, &key), &other),
+        ] {
+            let said = refused_start(options)?;
+            // Before it stands what was said to the others.
+            let said = said.trim_end().lines().next_back().unwrap_or_default();
+            ensure!(said.contains(&format!("--accept-registrar {key}")), "{said}");
+            // What clients show tells the right one from another.
+            ensure!(said.contains(&shown) == (*key == right.registrar), "{said}");
+        }
+        world.server = Server::start(accepting(&right, &key))?;
+        ensure!(world.server.link().to_string() == link, "{}", world.server.link());
+        patient.run(&["records"])?;
+        world.server.stop()?;
+        // From here on the data say it.
+        let said = refused_start(accepting(&wrong, &other))?;
+        ensure!(said.contains(&format!("Start with --registrar {key}")), "{said}");
+        world.server = Server::start(right)?;
+        patient.run(&["records"])?;
+        Ok(false)
+    })
 }
 
 /// OPR-1: a data directory that came back without its operator's key, or with another's, makes no new one.

@@ -4,15 +4,17 @@
 //!
 //! One row of the ledger says it. As long as nothing stands in the log, nobody depends on it, and it may change freely.
 
+mod proof;
+
 use protocol_spec::{
-    directory::Institution,
+    defence::Defence,
     hash::Sha256Digest,
-    ids::OperatorId,
+    ids::{OperatorId, RegistrarId},
     keys::IdentityKey,
     link::{Fingerprint, ServerLink},
-    messages as pb,
 };
 
+use self::proof::Proof;
 use super::{
     Refusal,
     tables::{self, BoundRow, Row},
@@ -43,6 +45,8 @@ pub struct Accepted {
     pub link: Option<ServerLink>,
     /// The witness policy, by the digest's beginning, or `none`.
     pub witnesses: Option<String>,
+    /// The registrar's key, of data that do not show which one is theirs.
+    pub registrar: Option<IdentityKey>,
 }
 
 /// What the data say. Read before anything is written.
@@ -53,8 +57,8 @@ pub struct Bound {
     begun: bool,
     /// Whether anything stands in the log, or waits for its place.
     used: bool,
-    /// Somebody whom the registrar has accredited, for data without the row.
-    accredited: Option<pb::DirectoryEntry>,
+    /// Of data without the row.
+    proof: Proof,
 }
 
 /// Which setting differs, and what to do.
@@ -72,10 +76,23 @@ pub enum Unbound {
     },
     /// Another registrar, of which no more is known than that it is not this one.
     #[error(
-        "these data belong to another registrar than the one of --registrar: it has not accredited the institutions that are enrolled \
-         here. Start with the registrar's key that stood there before; nothing was served"
+        "these data belong to another registrar than the one of --registrar: it has not signed what a registrar has signed here. Start \
+         with the registrar's key that stood there before; nothing was served"
     )]
     OtherRegistrar,
+    /// Nothing shows which registrar is the right one.
+    #[error(
+        "these data do not say to which registrar they belong: a server made them that did not write it down, and nothing in them is \
+         signed by one. Clients keep its key, so another one would be in their way for ever: look at the settings of before, or have a patient \
+         run `medvault server show`; with the key of --registrar it must say {shown}. If it does, start once with \
+         --accept-registrar {given}; nothing was served"
+    )]
+    UnknownRegistrar {
+        /// The key of this start, as text.
+        given: String,
+        /// As clients show it.
+        shown: RegistrarId,
+    },
     /// Another operator key.
     #[error(
         "operator.key is not the key of these data: they were served by {bound}, and it is the key of {given}. Restore operator.key from a \
@@ -86,6 +103,17 @@ pub enum Unbound {
         bound: String,
         /// Of the key that lies there.
         given: String,
+    },
+    /// Another operator key, by the name of the log.
+    #[error(
+        "operator.key is not the key of these data: their log is {log}, and it is the key of {given}. Restore operator.key from a backup \
+         of this data directory; nothing was served"
+    )]
+    OtherLog {
+        /// The name that the log has.
+        log: String,
+        /// Of the key that lies there.
+        given: OperatorId,
     },
     /// A link that clients do not have.
     #[error(
@@ -118,7 +146,7 @@ impl Bound {
     /// Reads what the data are bound to.
     ///
     /// # Errors
-    /// Those of the store.
+    /// Those of the store, or a row that names no keys.
     pub async fn read(ledger: &dyn Ledger) -> Result<Self, Refusal> {
         let head = tables::log_head().get(ledger).await?;
         let used = match &head {
@@ -127,15 +155,16 @@ impl Bound {
             _ => !tables::log_queued(Vec::new()).scan(ledger, 1).await?.is_empty(),
         };
         let row = tables::bound().get(ledger).await?;
-        let accredited = match row {
-            Some(_) => None,
-            None => tables::first_institution().scan(ledger, 1).await?.pop(),
+        let proof = match &row {
+            None => Proof::find(ledger, head.as_ref()).await?,
+            Some(row) if row.operator().and(row.registrar()).is_some() => Proof::default(),
+            Some(_) => return Err(Refusal::damaged("what the data are bound to has no keys")),
         };
         Ok(Self {
             row,
             begun: head.is_some(),
             used,
-            accredited: accredited.map(|(_, entry)| entry),
+            proof,
         })
     }
 
@@ -147,13 +176,19 @@ impl Bound {
     /// The keys, which never change (OPR-1).
     ///
     /// # Errors
-    /// [`Unbound::Operator`], [`Unbound::Registrar`], [`Unbound::OtherRegistrar`].
-    pub fn check_keys(&self, operator: &IdentityKey, registrar: &IdentityKey) -> Result<(), Unbound> {
-        if !self.used {
+    /// [`Unbound::Operator`], [`Unbound::Registrar`]; of data without the row [`Unbound::OtherLog`], [`Unbound::OtherRegistrar`],
+    /// [`Unbound::UnknownRegistrar`].
+    pub fn check_keys(
+        &self,
+        operator: &IdentityKey,
+        registrar: &IdentityKey,
+        accepted: &Accepted,
+    ) -> Result<(), Unbound> {
+        if !self.used || Defence::BoundData.is_off() {
             return Ok(());
         }
         let Some(row) = &self.row else {
-            return self.check_accredited(operator, registrar);
+            return self.check_proof(operator, registrar, accepted);
         };
         if let Some(bound) = row.operator().filter(|bound| bound != operator) {
             return Err(Unbound::Operator {
@@ -169,12 +204,27 @@ impl Bound {
         }
     }
 
-    /// Data of a server that kept no row: the registrar is the one that has accredited whoever is enrolled.
-    fn check_accredited(&self, operator: &IdentityKey, registrar: &IdentityKey) -> Result<(), Unbound> {
-        let entry = self.accredited.clone();
-        match entry.map(|entry| Institution::from_entry(entry, registrar, OperatorId::from(operator))) {
-            Some(Err(_)) => Err(Unbound::OtherRegistrar),
-            Some(Ok(_)) | None => Ok(()),
+    /// Data of a server that kept no row: what they hold shows whose they are, or the operator says the registrar.
+    fn check_proof(
+        &self,
+        operator: &IdentityKey,
+        registrar: &IdentityKey,
+        accepted: &Accepted,
+    ) -> Result<(), Unbound> {
+        if let Some(log) = self.proof.other_log(operator) {
+            return Err(Unbound::OtherLog {
+                log: log.to_owned(),
+                given: OperatorId::from(operator),
+            });
+        }
+        match &self.proof.signed {
+            Some(signed) if signed.is_by(registrar, operator) => Ok(()),
+            Some(_) => Err(Unbound::OtherRegistrar),
+            None if accepted.registrar.as_ref() == Some(registrar) => Ok(()),
+            None => Err(Unbound::UnknownRegistrar {
+                given: registrar.to_text(IdentityKey::REGISTRAR_PREFIX),
+                shown: RegistrarId::from(registrar),
+            }),
         }
     }
 
@@ -231,6 +281,9 @@ impl Binding {
     /// # Errors
     /// Those of the store.
     pub async fn keep(&self, ledger: &dyn Ledger) -> Result<(), Refusal> {
+        if Defence::BoundData.is_off() {
+            return Ok(());
+        }
         transact(ledger, |_| self.kept(ledger)).await
     }
 
@@ -356,7 +409,7 @@ mod tests {
             row: Some(row),
             begun: true,
             used: true,
-            accredited: None,
+            proof: Proof::default(),
         }
     }
 
@@ -378,14 +431,20 @@ mod tests {
     #[test]
     fn keys_never_change_once_something_is_there() {
         let bound = used(row_of(&binding()));
-        assert_eq!(bound.check_keys(&key(1), &key(2)), Ok(()));
-        let registrar = bound.check_keys(&key(1), &key(3)).unwrap_err().to_string();
+        let said = Accepted {
+            registrar: Some(key(3)),
+            ..Accepted::default()
+        };
+        let check = |bound: &Bound, operator, registrar| bound.check_keys(&operator, &registrar, &said);
+        assert_eq!(check(&bound, key(1), key(2)), Ok(()));
+        // What they say themselves no word overrides.
+        let registrar = check(&bound, key(1), key(3)).unwrap_err().to_string();
         let right = key(2).to_text(IdentityKey::REGISTRAR_PREFIX);
         assert!(registrar.contains(&format!("--registrar {right}")), "{registrar}");
-        let operator = bound.check_keys(&key(3), &key(2)).unwrap_err().to_string();
+        let operator = check(&bound, key(3), key(2)).unwrap_err().to_string();
         assert!(operator.contains("Restore operator.key"), "{operator}");
         let unused = Bound { used: false, ..bound };
-        assert_eq!(unused.check_keys(&key(1), &key(3)), Ok(()));
+        assert_eq!(check(&unused, key(1), key(3)), Ok(()));
     }
 
     /// OPR-2: another certificate or name is refused until the operator has said the new link; a name that comes beside the old one is not.

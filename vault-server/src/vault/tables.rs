@@ -478,6 +478,11 @@ pub(super) fn terminal_place(terminal: TerminalId) -> RowKey<TerminalPlaceRow> {
     RowKey::new(*terminal.as_bytes(), 38, [])
 }
 
+/// Where the programs begin.
+pub(super) fn first_program() -> RowKey<pb::Statement> {
+    RowKey::new(SERVER, 39, [])
+}
+
 /// Texts have no control characters, so that a zero byte tells them apart.
 pub(super) fn program(program: &Program) -> RowKey<pb::Statement> {
     let Program {

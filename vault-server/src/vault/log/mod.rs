@@ -422,6 +422,11 @@ impl LogHeadRow {
         SignedCheckpoint::parse(self.checkpoint.as_bytes()).map_err(Refusal::damaged)
     }
 
+    /// The log's name, as its checkpoint has it.
+    pub(super) fn log_name(&self) -> Result<String, Refusal> {
+        Ok(self.signed()?.claimed().origin.clone())
+    }
+
     /// What its checkpoint says of the directory.
     fn directory(&self) -> Result<DirectoryHead, Refusal> {
         Ok(DirectoryHead {

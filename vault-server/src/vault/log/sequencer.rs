@@ -141,7 +141,7 @@ impl Log {
     pub(super) async fn ensure_head(&self) -> Result<LogHeadRow, Refusal> {
         if let Some(head) = tables::log_head().get(&*self.ledger).await? {
             ensure(
-                head.signed()?.claimed().origin == log_key(self.operator.key())?.name(),
+                head.log_name()? == log_key(self.operator.key())?.name(),
                 Problem::Internal,
                 "its log is signed by another operator key, restore operator.key from a backup",
             )?;

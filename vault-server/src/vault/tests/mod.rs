@@ -3,6 +3,7 @@
 //! server cannot tell.
 
 mod acts;
+mod bound;
 mod budgets;
 mod collections;
 mod contradicted;

@@ -17,9 +17,9 @@ use super::{
 };
 
 /// The world's registrar, by whose seed it signs.
-const REGISTRAR: u8 = 2;
+pub(super) const REGISTRAR: u8 = 2;
 
-fn program(signer: u8, change: impl FnOnce(&mut Program)) -> pb::PublishProgram {
+pub(super) fn program(signer: u8, change: impl FnOnce(&mut Program)) -> pb::PublishProgram {
     let text = |text: &str| text.to_owned().try_into().unwrap();
     let mut program = Program {
         created: START,
