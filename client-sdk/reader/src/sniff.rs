@@ -2,6 +2,8 @@
 
 use std::io::{self, Read};
 
+use crate::xml;
+
 /// What a file may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -52,7 +54,8 @@ fn by_magic(head: &[u8]) -> Option<Kind> {
         [0x89, b'P', b'N', b'G', b'\r', b'\n', 0x1a, b'\n', ..] => "image/png",
         [0xff, 0xd8, 0xff, ..] => "image/jpeg",
         [b'G', b'I', b'F', b'8', b'7' | b'9', b'a', ..] => "image/gif",
-        [b'I', b'I', 42, 0, ..] | [b'M', b'M', 0, 42, ..] => "image/tiff",
+        // 43 is of those that may be longer than 4 GiB, as slides of pathology are.
+        [b'I', b'I', 42 | 43, 0, ..] | [b'M', b'M', 0, 42 | 43, ..] => "image/tiff",
         [0x7f, b'E', b'L', b'F', ..] => "application/x-executable",
         [0xcf | 0xce, 0xfa, 0xed, 0xfe, ..] => "application/x-mach-binary",
         [b'M', b'Z', ..] if is_windows_program(head) => "application/vnd.microsoft.portable-executable",
@@ -71,6 +74,12 @@ fn is_windows_program(head: &[u8]) -> bool {
 
 /// By the first letter, behind a byte order mark and white space.
 fn written(head: &[u8]) -> Option<Kind> {
+    if let Some(order) = xml::Order::of(head) {
+        let mut units = head.as_chunks::<2>().0.iter().skip(1);
+        let first =
+            units.find_map(|unit| Some(order.letter(*unit)).filter(|letter| !letter.is_ascii_whitespace()));
+        return (first == Some(b'<')).then_some(Kind::Xml);
+    }
     let text = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head);
     let text = text.trim_ascii_start();
     // MLLP puts a vertical tab before a message.

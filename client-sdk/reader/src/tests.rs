@@ -70,6 +70,8 @@ fn content_counts_before_the_name() {
         (b"\xff\xd8\xff\xe0", "image/jpeg"),
         (b"GIF89a", "image/gif"),
         (b"MM\0*", "image/tiff"),
+        (b"II+\0", "image/tiff"),
+        (b"MM\0+", "image/tiff"),
         (br#"{"resourceType":"Patient"}"#, "application/fhir+json"),
         (document, "application/cda+xml"),
         (b"MSH|^~\\&|LAB\r", "application/hl7-v2"),

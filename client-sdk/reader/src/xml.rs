@@ -4,8 +4,10 @@
 use std::io::{Read, Seek};
 
 mod names;
+mod wide;
 
-use self::names::Names;
+pub(crate) use self::wide::Order;
+use self::{names::Names, wide::Letters};
 use crate::{
     Description,
     bytes::{Bytes, keep},
@@ -17,7 +19,8 @@ use crate::{
 /// A FHIR resource or a clinical document; none for any other.
 pub(crate) fn describe(file: &mut (impl Read + Seek)) -> Option<Description> {
     let mut root = Root::default();
-    let read = document(&mut Bytes::new(file), &mut root);
+    let letters = Letters::new(file).ok()?;
+    let read = document(&mut Bytes::new(letters), &mut root);
     match root.is {
         Is::Fhir => Some(root.fhir.described("application/fhir+xml", read.is_ok())),
         Is::Cda => Some(root.cda.described(read.is_ok())),

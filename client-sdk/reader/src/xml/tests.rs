@@ -113,6 +113,26 @@ fn elements_of_another_namespace_are_none_of_the_documents_own() {
     );
 }
 
+/// CNT-20: a document in UTF-16 is one as in UTF-8.
+#[test]
+fn documents_in_utf_16_are_read() {
+    let text = "<?xml version=\"1.0\" encoding=\"UTF-16\"?>\n<ä:ClinicalDocument xmlns:ä=\"urn:hl7-org:v3\">\
+                <ä:title>Überweisung \u{1f600}</ä:title><ä:effectiveTime value='20260501'/></ä:ClinicalDocument>";
+    let units = || std::iter::once(0xfeff).chain(text.encode_utf16());
+    let little: Vec<u8> = units().flat_map(u16::to_le_bytes).collect();
+    let big: Vec<u8> = units().flat_map(u16::to_be_bytes).collect();
+    for bytes in [&little, &big] {
+        let found = describe("x", Cursor::new(bytes)).unwrap();
+        let day = found.days.map(|days| days.first.to_string());
+        assert_eq!((found.media_type, day.unwrap_or_default()), cda("2026-05-01"));
+        // A byte is missing at the end.
+        let cut = describe("x", Cursor::new(&bytes[..bytes.len() - 1])).unwrap();
+        assert_eq!((cut.media_type.as_str(), cut.days), ("application/cda+xml", None));
+    }
+    let other = describe("x.txt", Cursor::new(b"\xff\xfea\0<\0")).unwrap();
+    assert_eq!(other.media_type, "text/plain");
+}
+
 /// CNT-19: declarations are kept as long as they are in force, and only so many.
 #[test]
 fn declarations_are_bounded() {
