@@ -116,6 +116,12 @@ impl Tx<'_> {
         .await
     }
 
+    /// What was taken for a use was given back (FLW-20).
+    pub(super) async fn has_not_used(&mut self, institution: [u8; 32]) -> Result<(), Refusal> {
+        self.account(institution, |row| row.relations = row.relations.saturating_sub(1))
+            .await
+    }
+
     /// An institution has spent a use of what a patient has permitted.
     pub(super) async fn has_used(&mut self, institution: [u8; 32]) -> Result<(), Refusal> {
         self.account(institution, |row| row.relations = row.relations.saturating_add(1))

@@ -5,7 +5,7 @@ use std::{collections::VecDeque, ops::Range, sync::Arc};
 
 use bytes::Bytes;
 use protocol_spec::{content, ids::VersionId, problem::Problem};
-use tokio::task::JoinHandle;
+use tokio::{runtime::Handle, task::JoinHandle};
 
 use super::{Caller, Refusal, Shared, release::Charge, standing::Use};
 use crate::store::{LeafKey, StoreError};
@@ -18,6 +18,8 @@ pub struct LeafStream {
     shared: Arc<Shared>,
     version: VersionId,
     stream_len: u64,
+    /// The next that is handed out.
+    next: u32,
     /// Not yet asked for.
     rest: Range<u32>,
     /// Asked for, not yet handed out.
@@ -58,6 +60,7 @@ impl LeafStream {
             version,
             stream_len,
             total: lengths.sum(),
+            next: rest.start,
             rest,
             ahead: VecDeque::with_capacity(AHEAD),
             first: None,
@@ -98,30 +101,26 @@ impl LeafStream {
         self.read_ahead();
         let result = match self.first.take() {
             Some(leaf) => self.check_guard().await.map(|()| leaf),
-            None => {
-                let (leaf, read) = self.ahead.pop_front()?;
-                let read = self.hand_out(leaf, read).await;
-                self.give_back_unread(leaf, &read).await;
-                read
-            }
+            None => match self.ahead.pop_front() {
+                Some((leaf, read)) => self.hand_out(leaf, read).await,
+                None => {
+                    // All of it was handed out.
+                    self.charge = None;
+                    return None;
+                }
+            },
         };
-        if result.is_err() {
-            self.rest = 0..0;
-            self.ahead.clear();
+        match &result {
+            Ok(_) => self.next = self.next.saturating_add(1),
+            Err(_) => {
+                self.rest = 0..0;
+                self.ahead.clear();
+                if let Some(charge) = self.charge.take() {
+                    give_back(&self.shared, charge, self.next).await;
+                }
+            }
         }
         Some(result)
-    }
-
-    /// FLW-20
-    async fn give_back_unread(&mut self, leaf: u32, read: &Result<Bytes, Refusal>) {
-        let damaged = read
-            .as_ref()
-            .is_err_and(|refusal| refusal.problem == Problem::RecordDamaged);
-        if let Some(charge) = self.charge.take_if(|_| damaged)
-            && let Err(refusal) = charge.give_back(&self.shared, leaf).await
-        {
-            tracing::warn!(cause = refusal.cause, "what was not sent was not given back");
-        }
     }
 
     fn read_ahead(&mut self) {
@@ -174,6 +173,26 @@ impl LeafStream {
                 self.shared.check_standing(caller).await
             }
         }
+    }
+}
+
+impl Drop for LeafStream {
+    /// The connection has ended before all was handed to it.
+    fn drop(&mut self) {
+        let unsent = self.first.is_some() || !self.ahead.is_empty() || !self.rest.is_empty();
+        if let Some(charge) = self.charge.take_if(|_| unsent)
+            && let Ok(runtime) = Handle::try_current()
+        {
+            let (shared, next) = (self.shared.clone(), self.next);
+            runtime.spawn(async move { give_back(&shared, charge, next).await });
+        }
+    }
+}
+
+/// FLW-20
+async fn give_back(shared: &Shared, charge: Charge, unsent: u32) {
+    if let Err(refusal) = charge.give_back(shared, unsent).await {
+        tracing::warn!(cause = refusal.cause, "what was not sent was not given back");
     }
 }
 

@@ -216,6 +216,11 @@ impl MeterRow {
         self.bytes_left = self.bytes_left.saturating_add(bytes);
     }
 
+    /// Has a session hold the use again that it had spent (FLW-20).
+    pub(super) fn hold_again(&mut self) {
+        self.uses_held = self.uses_held.saturating_add(1);
+    }
+
     /// Has an upload hold bytes of what is left (FLW-6).
     pub(super) fn hold(&mut self, bytes: u64) -> Result<(), Refusal> {
         self.set(self.meter().hold(bytes, &Rules::in_force())?);

@@ -230,12 +230,9 @@ pub(super) struct Charge {
 }
 
 impl Charge {
-    /// Gives back what was taken for a leaf that cannot be read, and for those behind it (FLW-20).
-    pub(super) async fn give_back(self, shared: &Shared, damaged: u32) -> Result<(), Refusal> {
-        let unsent = Unsent {
-            charge: self,
-            damaged,
-        };
+    /// Gives back what was taken for leaves from this one on, which did not leave (FLW-20).
+    pub(super) async fn give_back(self, shared: &Shared, first: u32) -> Result<(), Refusal> {
+        let unsent = Unsent { charge: self, first };
         shared.run(&unsent).await
     }
 }
@@ -243,7 +240,7 @@ impl Charge {
 /// FLW-20. Leaves that were asked for meanwhile, at no cost since they were noted, stay paid.
 struct Unsent {
     charge: Charge,
-    damaged: u32,
+    first: u32,
 }
 
 impl Operation for Unsent {
@@ -258,7 +255,7 @@ impl Operation for Unsent {
         }
         let noted = tx.noted(of.patient, of.release, of.version).await?;
         let mut sent = of.before.clone();
-        sent.add(of.first, self.damaged.saturating_sub(of.first));
+        sent.add(of.first, self.first.saturating_sub(of.first));
         let bytes = noted
             .bytes(of.stream_len)
             .saturating_sub(sent.bytes(of.stream_len));
@@ -266,6 +263,12 @@ impl Operation for Unsent {
         let mut meter = tx.read_existing(&meter_key).await?;
         meter.unspend(bytes);
         row.bytes = row.bytes.saturating_sub(bytes);
+        if row.bytes == 0 {
+            // It has brought nothing yet after all (FLW-16).
+            meter.hold_again();
+            let institution = row.ticket()?.institution_id;
+            tx.has_not_used(*institution.as_bytes()).await?;
+        }
         tx.note((of.patient, of.release), (of.record, of.version), &sent);
         tx.put(&meter_key, &meter);
         tx.put(&key, &row);

@@ -21,6 +21,21 @@ use super::{
 };
 use crate::store::SCAN_LIMIT;
 
+/// Which session it is.
+#[derive(Clone, Copy)]
+enum Id {
+    Upload(UploadId),
+    Release(ReleaseId),
+}
+
+/// A session that is open, or over and not swept yet.
+struct Session {
+    id: Id,
+    institution: InstitutionId,
+    over: bool,
+    open: pb::OpenSession,
+}
+
 impl Shared {
     /// The institution's open sessions under a permission, in the order of their ids.
     pub(super) async fn open_sessions(
@@ -29,93 +44,82 @@ impl Shared {
         patient: PatientId,
         permission: PermissionId,
     ) -> Result<Vec<pb::OpenSession>, Refusal> {
-        let mut open = Vec::new();
-        for (session, row) in self.session_rows(patient, permission).await? {
-            if let Some(session) = self.open_session(patient, &session, row, institution).await? {
-                open.push(session);
-            }
-        }
-        Ok(open)
+        let sessions = self.sessions(patient, permission).await?.into_iter();
+        let own = sessions.filter(|session| session.institution == institution && !session.over);
+        Ok(own.map(|session| session.open).collect())
     }
 
     /// Ends the sessions of a permission whose time is over, so that what they hold is free before they are swept.
     pub(super) async fn end_over(&self, body: &PermissionBody) -> Result<(), Refusal> {
         let patient = body.patient_id;
-        for (session, row) in self.session_rows(patient, body.permission_id).await? {
-            if row.upload {
-                let upload = UploadId::try_from(session.as_slice()).map_err(Refusal::damaged)?;
-                let key = tables::upload(patient, upload);
-                let Some(row) = key.get(&*self.ledger).await? else {
-                    continue;
-                };
-                if self.time.has_passed(row.ticket()?.expires).await {
-                    self.run(&GiveUp { patient, upload }).await?;
-                }
-            } else {
-                let release = ReleaseId::try_from(session.as_slice()).map_err(Refusal::damaged)?;
-                let key = tables::release(patient, release);
-                let Some(row) = key.get(&*self.ledger).await? else {
-                    continue;
-                };
-                if self.time.has_passed(row.ticket()?.expires).await {
+        let sessions = self.sessions(patient, body.permission_id).await?.into_iter();
+        for session in sessions.filter(|session| session.over) {
+            match session.id {
+                Id::Upload(upload) => drop(self.run(&GiveUp { patient, upload }).await?),
+                Id::Release(release) => {
                     let close = CloseRelease {
                         patient,
                         release,
                         institution: None,
                     };
-                    self.run(&close).await?;
+                    drop(self.run(&close).await?);
                 }
             }
         }
         Ok(())
     }
 
-    async fn session_rows(
-        &self,
-        patient: PatientId,
-        permission: PermissionId,
-    ) -> Result<Vec<(Vec<u8>, OpenSessionRow)>, Refusal> {
+    async fn sessions(&self, patient: PatientId, permission: PermissionId) -> Result<Vec<Session>, Refusal> {
         let first = tables::open_sessions(patient, permission);
         let rows = first.scan(&*self.ledger, SCAN_LIMIT).await?;
         let of_permission = rows.into_iter().map_while(|(suffix, row)| {
             let session = suffix.strip_prefix(permission.as_bytes().as_slice())?;
             Some((session.to_vec(), row))
         });
-        Ok(of_permission.collect())
+        let mut sessions = Vec::new();
+        for (id, OpenSessionRow { upload, keyid }) in of_permission {
+            let id = match upload {
+                true => UploadId::try_from(id.as_slice()).map(Id::Upload),
+                false => ReleaseId::try_from(id.as_slice()).map(Id::Release),
+            };
+            sessions.extend(
+                self.session(patient, id.map_err(Refusal::damaged)?, keyid)
+                    .await?,
+            );
+        }
+        Ok(sessions)
     }
 
-    /// None if it is another institution's, or its time is over.
-    async fn open_session(
-        &self,
-        patient: PatientId,
-        session: &[u8],
-        OpenSessionRow { upload, keyid }: OpenSessionRow,
-        institution: InstitutionId,
-    ) -> Result<Option<pb::OpenSession>, Refusal> {
+    /// None if it has ended meanwhile.
+    async fn session(&self, patient: PatientId, id: Id, keyid: String) -> Result<Option<Session>, Refusal> {
         let mut open = pb::OpenSession {
             keyid,
             ..pb::OpenSession::default()
         };
-        let (own, expires) = if upload {
-            let id = UploadId::try_from(session).map_err(Refusal::damaged)?;
-            // It has ended meanwhile.
-            let Some(row) = tables::upload(patient, id).get(&*self.ledger).await? else {
-                return Ok(None);
-            };
-            let ticket = row.ticket()?;
-            open.standby_ticket = row.ticket;
-            (ticket.institution_id == institution, ticket.expires)
-        } else {
-            let id = ReleaseId::try_from(session).map_err(Refusal::damaged)?;
-            let Some(row) = tables::release(patient, id).get(&*self.ledger).await? else {
-                return Ok(None);
-            };
-            let ticket = row.ticket()?;
-            open.release_ticket = row.ticket;
-            (ticket.institution_id == institution, ticket.expires)
+        let (institution, expires) = match id {
+            Id::Upload(upload) => {
+                let Some(row) = tables::upload(patient, upload).get(&*self.ledger).await? else {
+                    return Ok(None);
+                };
+                let ticket = row.ticket()?;
+                open.standby_ticket = row.ticket;
+                (ticket.institution_id, ticket.expires)
+            }
+            Id::Release(release) => {
+                let Some(row) = tables::release(patient, release).get(&*self.ledger).await? else {
+                    return Ok(None);
+                };
+                let ticket = row.ticket()?;
+                open.release_ticket = row.ticket;
+                (ticket.institution_id, ticket.expires)
+            }
         };
-        let over = self.time.has_passed(expires).await;
-        Ok((own && !over).then_some(open))
+        Ok(Some(Session {
+            id,
+            institution,
+            over: self.time.has_passed(expires).await,
+            open,
+        }))
     }
 }
 

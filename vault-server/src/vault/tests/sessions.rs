@@ -460,6 +460,48 @@ async fn a_damaged_leaf_costs_nothing() {
     world.check().await;
 }
 
+/// FLW-20: a connection that ends in the middle of a range pays for what was handed to it.
+#[tokio::test]
+async fn what_was_not_handed_to_a_connection_is_given_back() {
+    let world = World::new().await;
+    let record = world.store_record(&world.first, &stream(3 << 20)).await;
+    let id = world
+        .permit_download(&world.second, vec![record.clone()], LONG)
+        .await
+        .permission_id;
+    let open = world.open_release(&world.second, id).await.release_id;
+    let caller = world.as_hospital(&world.second).await;
+    let leaf = 1 << 20;
+    for (handed, held) in [(0, 1), (2, 0), (0, 0)] {
+        let range = world.vault.release_leaves(&caller, open, record.version_id, 0, 4);
+        let mut range = range.await.unwrap();
+        for _ in 0..handed {
+            assert!(range.next().await.unwrap().is_ok());
+        }
+        drop(range);
+        // Once something was handed out the use is spent, and a leaf that was paid stays so.
+        let wanted = if held == 1 {
+            LONG.bytes
+        } else {
+            LONG.bytes - 2 * leaf
+        };
+        for _ in 0..1000 {
+            if world.left(id).await == (0, held, wanted, 0) {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(world.left(id).await, (0, held, wanted, 0));
+    }
+    // Asked for to its end, all of it is paid.
+    let fetched = world.fetch(&world.second, open, record.version_id, 0, 4).await;
+    assert!(fetched.is_ok());
+    assert_eq!(world.left(id).await.2, LONG.bytes - record.stream_len);
+    let receipt = world.close(&world.second, open).await.unwrap();
+    assert_eq!(receipt.bytes, record.stream_len);
+    world.check().await;
+}
+
 /// FLW-20: a leaf that was handed out at no cost while another request met the damage stays paid.
 #[tokio::test]
 async fn what_was_handed_out_beside_a_damaged_leaf_stays_paid() {
