@@ -55,7 +55,7 @@ fn words(behind: &str) -> Vec<String> {
         match c {
             '\'' => quoted = !quoted,
             _ if quoted => word.push(c),
-            '"' | ';' | ',' | ')' | '(' | '`' | '\\' | '\n' | '>' => break,
+            '"' | ';' | ',' | ')' | '(' | '`' | '\\' | '\n' | '>' | '|' => break,
             _ if ends_sentence => break,
             ' ' if chars.peek() == Some(&' ') => break,
             ' ' => words.push(std::mem::take(&mut word)),

@@ -227,7 +227,7 @@ impl Institution {
                 .sum(),
         );
         let budget = fetch.holding.budget();
-        let progress = &Noting::new(progress, &fetch.holding);
+        let progress = &Noting::new(progress, &fetch.holding, &budget);
         let mut records = Vec::with_capacity(release.records.len());
         for (record, key) in release.records {
             let path = format!(

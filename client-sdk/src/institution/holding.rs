@@ -21,6 +21,8 @@ pub(super) struct Holding<'a> {
     home: &'a Home,
     permission: String,
     used: Used,
+    /// The last release was opened by this run.
+    is_new: bool,
     limits: Limits,
 }
 
@@ -43,6 +45,9 @@ struct Used {
     before: u64,
     /// Stream bytes that have been taken, in each release each once.
     bytes: u64,
+    /// Of those that were there when the last release went on, what earlier ones have brought.
+    #[serde(default)]
+    had: u64,
 }
 
 impl Used {
@@ -69,6 +74,7 @@ impl<'a> Holding<'a> {
         Ok(Self {
             home,
             used: used.map_err(damaged)?.unwrap_or_default(),
+            is_new: false,
             permission: id,
             limits: Limits {
                 not_before,
@@ -118,7 +124,9 @@ impl<'a> Holding<'a> {
             last: release,
             before: self.used.bytes,
             bytes: self.used.bytes,
+            had: 0,
         };
+        self.is_new = true;
         self.save()
     }
 
@@ -127,7 +135,8 @@ impl<'a> Holding<'a> {
         if Defence::Holder.is_off() {
             return Budget::default();
         }
-        Budget::of(self.limits.bytes.saturating_sub(self.used.before))
+        let left = self.limits.bytes.saturating_sub(self.used.before);
+        Budget::of(left.saturating_add(self.used.had), self.is_new)
     }
 
     /// So much of that is left.
@@ -135,6 +144,7 @@ impl<'a> Holding<'a> {
         if let Some(left) = budget.left() {
             let bytes = self.limits.bytes.saturating_sub(left);
             self.used.bytes = self.used.bytes.max(bytes);
+            self.used.had = self.used.had.max(budget.had());
         }
         self.save()
     }
@@ -147,17 +157,22 @@ impl<'a> Holding<'a> {
 /// Notes with the first leaf that its release has brought something, also if this process is killed then.
 pub(super) struct Noting<'a> {
     progress: &'a dyn Progress,
+    budget: Budget,
+    /// What was left before the first leaf.
+    left: Option<u64>,
     first: Mutex<Option<(&'a Home, String, Used)>>,
 }
 
 impl<'a> Noting<'a> {
-    pub(super) fn new(progress: &'a dyn Progress, holding: &Holding<'a>) -> Self {
+    pub(super) fn new(progress: &'a dyn Progress, holding: &Holding<'a>, budget: &Budget) -> Self {
         let mut used = holding.used.clone();
         let new = used.bytes <= used.before;
         used.bytes = used.bytes.max(used.before.saturating_add(1));
         let first = new.then(|| (holding.home, holding.permission.clone(), used));
         Self {
             progress,
+            budget: budget.clone(),
+            left: budget.left(),
             first: Mutex::new(first),
         }
     }
@@ -169,8 +184,11 @@ impl Progress for Noting<'_> {
     }
 
     fn advanced(&self, bytes: u64) {
-        let first = self.first.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some((home, permission, used)) = first {
+        let none_yet = self.budget.left() == self.left;
+        let mut first = self.first.lock().unwrap_or_else(PoisonError::into_inner);
+        let first = first.take_if(|_| !none_yet);
+        if let Some((home, permission, mut used)) = first {
+            used.had = used.had.max(self.budget.had());
             // Noted again, with its error, when the transfer ends.
             drop(save(home, &permission, &used));
         }

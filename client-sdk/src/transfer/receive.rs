@@ -35,17 +35,47 @@ pub(crate) struct Leaves {
 
 /// Bytes that may still be asked for; without a number, any.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Budget(Option<Arc<AtomicU64>>);
+pub(crate) struct Budget(Option<Arc<Counts>>);
+
+#[derive(Debug)]
+struct Counts {
+    left: AtomicU64,
+    /// Of what is there from an earlier run, what another release has brought: it costs this one nothing.
+    had: AtomicU64,
+    /// Nothing of what is there has come in this release.
+    is_new: bool,
+}
 
 impl Budget {
-    /// So many bytes.
-    pub(crate) fn of(bytes: u64) -> Self {
-        Self(Some(Arc::new(AtomicU64::new(bytes))))
+    /// So many bytes, with what is there already, unless the release is new.
+    pub(crate) fn of(bytes: u64, is_new: bool) -> Self {
+        Self(Some(Arc::new(Counts {
+            left: AtomicU64::new(bytes),
+            had: AtomicU64::new(0),
+            is_new,
+        })))
     }
 
     /// What is left of them.
     pub(crate) fn left(&self) -> Option<u64> {
-        self.0.as_ref().map(|left| left.load(Ordering::Relaxed))
+        Some(self.0.as_ref()?.left.load(Ordering::Relaxed))
+    }
+
+    /// What another release has brought of what was there.
+    pub(crate) fn had(&self) -> u64 {
+        self.0
+            .as_ref()
+            .map_or(0, |counts| counts.had.load(Ordering::Relaxed))
+    }
+
+    /// So many are there from an earlier run.
+    fn take_up(&self, bytes: u64) {
+        match &self.0 {
+            Some(counts) if counts.is_new => {
+                counts.had.fetch_add(bytes, Ordering::Relaxed);
+            }
+            _ => self.spend(bytes),
+        }
     }
 
     /// Before so many are asked for (CND-12).
@@ -62,7 +92,7 @@ impl Budget {
 
     /// So many have arrived.
     fn spend(&self, bytes: u64) {
-        if let Some(left) = &self.0 {
+        if let Some(Counts { left, .. }) = self.0.as_deref() {
             left.store(
                 left.load(Ordering::Relaxed).saturating_sub(bytes),
                 Ordering::Relaxed,
@@ -100,7 +130,7 @@ pub(crate) async fn receive<S: Sink>(
         }
     };
     let bytes = (0..there).map(|leaf| leaf_len(leaves.stream_len, leaf)).sum();
-    leaves.budget.spend(bytes);
+    leaves.budget.take_up(bytes);
     progress.advanced(bytes);
     let fetched = fetch_all(server, leaves, there, &sender, progress).await;
     drop(sender);
