@@ -1,6 +1,7 @@
 //! One `vault-server` process on a free port of the loopback interface.
 
 use std::{
+    fs,
     io::{BufRead, BufReader, Read, Write},
     net::TcpStream,
     path::{Path, PathBuf},
@@ -9,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use protocol_spec::{defence::Defence, link::ServerLink};
 
 use super::{with_clock_ahead, with_defences_off};
@@ -51,7 +52,7 @@ impl Server {
     /// When it does not print its link within 60 seconds; the text holds what it logged.
     pub fn start(options: ServerOptions) -> Result<Self> {
         let log = options.data.with_extension("log");
-        let log_file = std::fs::OpenOptions::new().create(true).append(true).open(&log)?;
+        let log_file = fs::OpenOptions::new().create(true).append(true).open(&log)?;
         let mut child = command(&options)?
             .args(["--data".as_ref(), options.data.as_os_str()])
             .args(["--listen", &options.listen, "--registrar", &options.registrar])
@@ -74,7 +75,7 @@ impl Server {
             Err(error) => {
                 let _ = child.kill();
                 let _ = child.wait();
-                let logged = std::fs::read_to_string(&log).unwrap_or_default();
+                let logged = fs::read_to_string(&log).unwrap_or_default();
                 Err(error.context(format!("vault-server did not start; it logged:\n{logged}")))
             }
         }
@@ -206,6 +207,24 @@ impl Server {
         Ok(())
     }
 
+    /// Flips a bit in the middle of its largest file of leaves. It must not run.
+    ///
+    /// # Errors
+    /// When there is no such file of at least so many bytes.
+    pub fn flip_a_leafs_bit(&self, at_least: usize) -> Result<()> {
+        let files = walkdir::WalkDir::new(self.data()).into_iter();
+        let leaves = files
+            .flatten()
+            .filter(|entry| entry.path().extension().is_some_and(|ending| ending == "sst"))
+            .max_by_key(|entry| entry.metadata().map_or(0, |metadata| metadata.len()))
+            .context("no leaves")?;
+        let mut bytes = fs::read(leaves.path())?;
+        ensure!(bytes.len() >= at_least, "the leaves lie elsewhere");
+        let middle = bytes.len() / 2;
+        *bytes.get_mut(middle).context("empty")? ^= 1;
+        Ok(fs::write(leaves.path(), bytes)?)
+    }
+
     /// Starts it again with other flags.
     ///
     /// # Errors
@@ -274,7 +293,7 @@ impl Drop for Server {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
-        let log = std::fs::read_to_string(&self.log).unwrap_or_default();
+        let log = fs::read_to_string(&self.log).unwrap_or_default();
         let undescribed = log.lines().find(|line| line.contains("undescribed refusal"));
         let excused = !self.options.off.is_empty() || std::thread::panicking();
         assert!(excused || undescribed.is_none(), "{undescribed:?}");

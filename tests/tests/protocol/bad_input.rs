@@ -298,21 +298,7 @@ fn a_tampered_blob_is_not_released_as_content() -> Result<()> {
     assert!(fetch(&control)?.status.success());
 
     world.server.stop()?;
-    let largest = walkdir::WalkDir::new(world.server.data())
-        .into_iter()
-        .filter_map(Result::ok)
-        .filter(|entry| {
-            entry
-                .path()
-                .extension()
-                .is_some_and(|extension| extension == "sst")
-        })
-        .max_by_key(|entry| entry.metadata().map_or(0, |metadata| metadata.len()))
-        .expect("an SST file with the leaves");
-    let mut bytes = fs::read(largest.path())?;
-    let middle = bytes.len() / 2;
-    bytes[middle] ^= 1;
-    fs::write(largest.path(), bytes)?;
+    world.server.flip_a_leafs_bit(5 << 20)?;
     world.server.restart()?;
     let out = world.path("out");
     let refused = fetch(&out.display().to_string())?;

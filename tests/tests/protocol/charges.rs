@@ -90,25 +90,46 @@ impl Scene {
         Ok(count)
     }
 
-    /// A record of a file, and a permission to read it with a budget for once and a `times`.
+    /// A record of a file, and a permission to read it once, with a budget for that.
     fn readable(&self, file: &Path) -> Result<String> {
+        self.readable_often(file, 1, 1)
+    }
+
+    /// A record of a file, and a permission to read it with so many uses and a budget for so many times.
+    fn readable_often(&self, file: &Path, uses: u32, times: u64) -> Result<String> {
         let sent = self.send(&self.offer()?, file)?;
-        let patient_id = &self.patient_id;
-        let asked = self
-            .north
-            .run(&["download", "request", "--patient", patient_id, "--text", "t"])?;
-        let bytes = sent["bytes"].as_u64().context("bytes")?.to_string();
+        let bytes = times * sent["bytes"].as_u64().context("bytes")?;
+        self.permit(&sent, uses, bytes)
+    }
+
+    fn permit(&self, sent: &Value, uses: u32, bytes: u64) -> Result<String> {
+        let asked = self.north.run(&[
+            "download",
+            "request",
+            "--patient",
+            &self.patient_id,
+            "--text",
+            "t",
+        ])?;
         let permitted = self.patient.run(&[
             "permit",
             &text(&asked, "request_id")?,
             "--record",
-            &text(&sent, "record_id")?,
+            &text(sent, "record_id")?,
             "--uses",
-            "1",
+            &uses.to_string(),
             "--max-bytes",
-            &bytes,
+            &bytes.to_string(),
         ])?;
         text(&permitted, "permission_id")
+    }
+
+    /// Whether a folder has what was sent, bit for bit.
+    fn has_arrived(&self, folder: &str) -> Result<bool> {
+        let contents = |folder: &str| -> Result<Vec<_>> {
+            Ok(hashes(&self.world.path(folder))?.into_values().collect())
+        };
+        Ok(contents(folder)? == contents("sent")?)
     }
 
     fn out(&self) -> String {
@@ -208,15 +229,9 @@ fn wherever_it_is_killed_and_whatever_is_torn_it_goes_on() -> Result<()> {
         let shown = scene.permission(&sending)?;
         assert_eq!(shown["uses_left"], 0, "run {run}: {shown}");
 
-        let patient_id = &scene.patient_id;
-        let asked = scene
-            .north
-            .run(&["download", "request", "--patient", patient_id, "--text", "t"])?;
-        let (request, record) = (text(&asked, "request_id")?, text(&sent, "record_id")?);
-        let permitted = scene
-            .patient
-            .run(&["permit", &request, "--record", &record, "--uses", "1"])?;
-        let reading = text(&permitted, "permission_id")?;
+        let record = text(&sent, "record_id")?;
+        let bytes = sent["bytes"].as_u64().context("bytes")?;
+        let reading = scene.permit(&sent, 1, bytes)?;
         kill_and_tear(&scene, run, "fetches", || scene.fetching(&reading))?;
         // Where all of it is there, and the home does not know any more, that is said.
         let there = scene.world.path("out").join(&record).exists();
@@ -227,9 +242,7 @@ fn wherever_it_is_killed_and_whatever_is_torn_it_goes_on() -> Result<()> {
                 "run {run}: {error:#}"
             ),
         }
-        let received: Vec<_> = hashes(&scene.world.path("out"))?.into_values().collect();
-        let wanted: Vec<_> = hashes(&scene.world.path("sent"))?.into_values().collect();
-        assert_eq!(received, wanted, "run {run}");
+        assert!(scene.has_arrived("out")?, "run {run}");
         fs::remove_dir_all(scene.world.path("out"))?;
     }
     assert_eq!(scene.records()?, usize::try_from(RUNS)?);
@@ -346,9 +359,7 @@ fn a_content_that_changes_is_named_and_costs_nothing() -> Result<()> {
     scene
         .patient
         .run(&["records", "get", &text(&sent, "record_id")?, "--out", &out])?;
-    let received: Vec<_> = hashes(&scene.world.path("own"))?.into_values().collect();
-    let now: Vec<_> = hashes(&scene.world.path("sent"))?.into_values().collect();
-    assert_eq!(received, now);
+    assert!(scene.has_arrived("own")?);
     assert_eq!(scene.records()?, 1);
     Ok(())
 }
@@ -371,9 +382,7 @@ fn a_download_that_is_killed_goes_on_where_it_stopped() -> Result<()> {
     assert_eq!(scene.proxy.cuts(), cuts, "it came once more from the beginning");
     scene.proxy.cut_after(u32::MAX);
     assert_eq!(fetched["already"], false, "{fetched}");
-    let received: Vec<_> = hashes(&out)?.into_values().collect();
-    let sent: Vec<_> = hashes(&scene.world.path("sent"))?.into_values().collect();
-    assert_eq!(received, sent);
+    assert!(scene.has_arrived("out")?);
     let shown = scene.permission(&permission)?;
     assert_eq!(
         (&shown["uses_left"], &shown["bytes_left"]),
@@ -401,9 +410,7 @@ fn a_torn_part_of_a_download_is_fetched_again() -> Result<()> {
     torn.write_all(&[0; 5000])?;
     drop(torn);
     scene.fetch(&permission)?;
-    let received: Vec<_> = hashes(&out)?.into_values().collect();
-    let sent: Vec<_> = hashes(&scene.world.path("sent"))?.into_values().collect();
-    assert_eq!(received, sent);
+    assert!(scene.has_arrived("out")?);
     Ok(())
 }
 
@@ -474,17 +481,7 @@ fn a_damaged_record_is_named_and_costs_nothing() -> Result<()> {
     let file = scene.file("study.bin", 6 << 20)?;
     let permission = scene.readable(&file)?;
     assert!(scene.world.server.stop()?.success());
-    let files = walkdir::WalkDir::new(scene.world.server.data()).into_iter();
-    let leaves = files
-        .flatten()
-        .filter(|entry| entry.path().extension().is_some_and(|ending| ending == "sst"))
-        .max_by_key(|entry| entry.metadata().map_or(0, |metadata| metadata.len()))
-        .context("no leaves")?;
-    let mut bytes = fs::read(leaves.path())?;
-    ensure!(bytes.len() > 5 << 20, "the leaves lie elsewhere");
-    let at = bytes.len() / 2;
-    *bytes.get_mut(at).context("empty")? ^= 1;
-    fs::write(leaves.path(), bytes)?;
+    scene.world.server.flip_a_leafs_bit(5 << 20)?;
     scene.world.server.restart()?;
 
     let started = Instant::now();
@@ -524,22 +521,8 @@ fn a_download_longer_than_its_release_goes_on_behind_what_has_come() -> Result<(
     let mut scene = Scene::set()?;
     let file = scene.file("study.bin", LENGTH)?;
     let sent = scene.send(&scene.offer()?, &file)?;
-    let patient_id = &scene.patient_id;
-    let asked = scene
-        .north
-        .run(&["download", "request", "--patient", patient_id, "--text", "t"])?;
     let total = sent["bytes"].as_u64().context("bytes")?;
-    let permitted = scene.patient.run(&[
-        "permit",
-        &text(&asked, "request_id")?,
-        "--record",
-        &text(&sent, "record_id")?,
-        "--uses",
-        "20",
-        "--max-bytes",
-        &(2 * total).to_string(),
-    ])?;
-    let permission = text(&permitted, "permission_id")?;
+    let permission = scene.permit(&sent, 20, 2 * total)?;
     scene.world.server.stop()?;
     let public = scene.proxy.address().to_string();
     scene
@@ -549,9 +532,7 @@ fn a_download_longer_than_its_release_goes_on_behind_what_has_come() -> Result<(
     scene.kill_after(40 << 20, || scene.fetching(&permission))?;
     thread::sleep(Duration::from_secs(5));
     scene.fetch(&permission)?;
-    let received: Vec<_> = hashes(&scene.world.path("out"))?.into_values().collect();
-    let sent: Vec<_> = hashes(&scene.world.path("sent"))?.into_values().collect();
-    assert_eq!(received, sent);
+    assert!(scene.has_arrived("out")?);
     let shown = scene.permission(&permission)?;
     let left = shown["bytes_left"].as_u64().context("bytes_left")?;
     assert!(left > total / 4, "it paid for all of it again: {shown}");
@@ -595,20 +576,7 @@ fn what_an_earlier_run_has_left_stands_in_nobodys_way() -> Result<()> {
     assert_eq!(spent.json["error"]["code"], "permission-spent", "{spent:?}");
 
     let small = scene.file("result.txt", 2000)?;
-    let sent = scene.send(&scene.offer()?, &small)?;
-    let patient_id = &scene.patient_id;
-    let asked = scene
-        .north
-        .run(&["download", "request", "--patient", patient_id, "--text", "t"])?;
-    let permitted = scene.patient.run(&[
-        "permit",
-        &text(&asked, "request_id")?,
-        "--record",
-        &text(&sent, "record_id")?,
-        "--uses",
-        "2",
-    ])?;
-    let permission = text(&permitted, "permission_id")?;
+    let permission = scene.readable_often(&small, 2, 2)?;
     let first = scene.world.path("first").display().to_string();
     let full = File::options().write(true).open("/dev/full")?;
     let unseen = ["download", "fetch", &permission, "--out", &first];

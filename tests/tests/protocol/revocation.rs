@@ -6,13 +6,14 @@ use protocol_spec::{
     bodies::ReleaseTicket,
     defence::Defence,
     ids::{PermissionId, ReleaseId},
+    lifecycle::TRIES,
     messages as pb,
     permission::RecordSelector,
     problem::Problem,
     statement::Signed,
 };
 use tests::{
-    attack::note,
+    attack::{note, play_async},
     raw::{Answer, RawInstitution, RawPatient, RawWorld},
 };
 
@@ -61,13 +62,7 @@ impl Scene {
     }
 
     async fn release(&self, id: PermissionId) -> Result<ReleaseId> {
-        let answer: pb::PresentationAnswer = self.hospital.present(&self.world.wire, id).await?.message()?;
-        let Some(pb::presentation_answer::Answer::Release(release)) = answer.answer else {
-            anyhow::bail!("no release")
-        };
-        Ok(Signed::<ReleaseTicket>::try_from(release.ticket)?
-            .claimed()
-            .release_id)
+        released(self.hospital.present(&self.world.wire, id).await?)
     }
 
     async fn leaves(&self, release: ReleaseId) -> Result<Answer> {
@@ -84,6 +79,16 @@ impl Scene {
             .message::<pb::RevocationAnswer>()?;
         Ok(())
     }
+}
+
+fn released(answer: Answer) -> Result<ReleaseId> {
+    let answer: pb::PresentationAnswer = answer.message()?;
+    let Some(pb::presentation_answer::Answer::Release(release)) = answer.answer else {
+        anyhow::bail!("no release")
+    };
+    Ok(Signed::<ReleaseTicket>::try_from(release.ticket)?
+        .claimed()
+        .release_id)
 }
 
 /// FLW-5.
@@ -190,6 +195,28 @@ async fn uses_are_spent_one_by_one_and_then_no_more() -> Result<()> {
     let third = scene.hospital.present(&scene.world.wire, id).await?;
     assert_eq!(third.problem(), Some(Problem::PermissionSpent));
     Ok(())
+}
+
+/// FLW-18: an institution that opens and closes releases, and takes nothing, fills the patient's history with them.
+#[tokio::test]
+async fn a_history_is_not_filled_with_presentations_that_bring_nothing() -> Result<()> {
+    play_async(&[Defence::Budgets], async |off| {
+        let scene = scene_without(off).await?;
+        let (id, _) = scene.permit(1, 3_600_000).await?;
+        let wire = &scene.world.wire;
+        for _ in 0..=TRIES {
+            let answer = scene.hospital.present(wire, id).await?;
+            if answer.problem() == Some(Problem::PermissionSpent) {
+                return Ok(false);
+            }
+            let release = released(answer)?;
+            let path = format!("/v1/releases/{release}/close");
+            let closed = scene.hospital.post(wire, &path, &pb::Accepted::default()).await?;
+            anyhow::ensure!(closed.status.is_success(), "{closed:?}");
+        }
+        Ok(true)
+    })
+    .await
 }
 
 /// ATK-34: an upload permission opens no release (PRM-3).
