@@ -615,6 +615,31 @@ fn a_file_that_cannot_be_read_is_named_before_it_is_presented() -> Result<()> {
     Ok(())
 }
 
+/// FLW-19: where there is no room for a download it is not presented.
+#[test]
+fn a_download_that_has_no_room_is_not_presented() -> Result<()> {
+    let scene = Scene::set()?;
+    let permission = scene.readable(&scene.file("study.bin", 6 << 20)?)?;
+    let (out, folder) = (scene.world.path("out"), scene.out());
+    fs::create_dir(&out)?;
+    let fetch = ["download", "fetch", &permission, "--out", &folder];
+    let small = r#"mount -t tmpfs -o size=2m tmpfs "$1""#;
+    let Some(refused) = scene.north.output_with_mount(small, &out, &fetch)? else {
+        return Ok(());
+    };
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(
+        said.contains("no room") && said.contains("nothing was charged"),
+        "{said}"
+    );
+    let presented = |history: &Value| history.to_string().matches("\"presented\"").count();
+    let before = presented(&scene.patient.run(&["history"])?);
+    scene.fetch(&permission)?;
+    assert!(scene.has_arrived("out")?);
+    assert_eq!(presented(&scene.patient.run(&["history"])?), before + 1);
+    Ok(())
+}
+
 /// FLW-19: what does not fit is said before anything is presented.
 #[test]
 fn what_is_too_large_is_refused_before_it_is_presented() -> Result<()> {

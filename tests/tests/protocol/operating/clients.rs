@@ -3,7 +3,6 @@
 use std::{
     io::{BufRead, BufReader, Write},
     net::{Shutdown, SocketAddr, TcpListener, TcpStream},
-    process::{Command, Stdio},
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -167,29 +166,8 @@ fn a_home_that_is_read_only_is_called_that() -> Result<()> {
 
 /// Runs a command where its home is mounted read-only; nothing where that cannot be done here.
 fn read_only(who: &Cli, args: &[&str]) -> Result<Option<std::process::Output>> {
-    let command = who.command(args)?;
-    let script = r#"mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" || exit 99; shift; exec "$@""#;
-    let mut inside = Command::new("unshare");
-    inside
-        .args(["--map-root-user", "--mount", "sh", "-c", script, "sh"])
-        .arg(who.home())
-        .arg(command.get_program())
-        .args(command.get_args());
-    for (name, value) in command.get_envs() {
-        match value {
-            Some(value) => inside.env(name, value),
-            None => inside.env_remove(name),
-        };
-    }
-    let output = inside.stdin(Stdio::null()).output()?;
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    let mounted = output.status.code() != Some(99) && !said.starts_with("unshare:");
-    if mounted {
-        return Ok(Some(output));
-    }
-    ensure!(std::env::var_os("CI").is_none(), "no mount namespace: {said}");
-    eprintln!("SKIPPED: no mount namespace for a read-only home: {said}");
-    Ok(None)
+    let mount = r#"mount --bind "$1" "$1" && mount -o remount,bind,ro "$1""#;
+    who.output_with_mount(mount, who.home(), args)
 }
 
 /// OPR-9: her clock is two hours ahead. She reads at once what that means, and the hospital why it is refused.
