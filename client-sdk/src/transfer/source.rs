@@ -831,7 +831,7 @@ mod tests {
         use std::os::unix::fs::PermissionsExt;
         let dir = tree(&["abcdef"]);
         let path = dir.path().join("study/abcdef");
-        let mut source = FileSource::list(&[path.clone()]).unwrap();
+        let mut source = FileSource::list(std::slice::from_ref(&path)).unwrap();
         let after = |read: u64| move || Sha256Digest::of(&b"abcdef"[..usize::try_from(read).unwrap()]);
         let age = || {
             let file = File::options().write(true).open(&path).unwrap();
@@ -854,7 +854,7 @@ mod tests {
         source.look(0, 6, &after(6)).unwrap();
         // Another file under its name is what it is, and is listed first.
         assert!(matches!(source.open(0), Err(Error::SourceChanged { .. })));
-        let mut source = FileSource::list(&[path.clone()]).unwrap();
+        let mut source = FileSource::list(std::slice::from_ref(&path)).unwrap();
         // Changed at the end while the beginning was read.
         age();
         source.open(0).unwrap();
