@@ -348,6 +348,30 @@ bodies! {
         /// Which epoch of its key.
         epoch: u64,
     }
+    /// Patient → server: this record is gone, with all that there is of it (DEL-1).
+    RecordDeletion: RecordDeletionBody, RECORD_DELETION {
+        /// Whose vault.
+        patient_id: PatientId,
+        /// Which record.
+        record_id: RecordId,
+        /// The version that is in the vault.
+        version_id: VersionId,
+    }
+    /// Institution → server: what we have stored is taken back (DEL-6).
+    TakeBack: TakeBackBody, TAKE_BACK {
+        /// At which server.
+        operator_id: OperatorId,
+        /// In whose vault.
+        patient_id: PatientId,
+        /// Who has stored it.
+        institution_id: InstitutionId,
+        /// Which record.
+        record_id: RecordId,
+        /// Its version.
+        version_id: VersionId,
+        /// SHA-256 of the upload receipt's body.
+        receipt_hash: Sha256Digest,
+    }
     /// Device: a revocation is carried out, and this is what cannot be taken back.
     RevocationCertificate: RevocationCertificateBody, REVOCATION_CERTIFICATE {
         /// Who revoked.

@@ -155,6 +155,10 @@ defences! {
     ClosedEpochs = "closed-epochs";
     /// Of a version that was sealed anew nothing is left under its old key (REV-9).
     ReplacedVersions = "replaced-versions";
+    /// Of a record that was deleted or taken back nothing is left, and nothing is handed out (DEL-2).
+    DeletedRecords = "deleted-records";
+    /// An institution takes back what nobody has opened, and nothing else (DEL-6, DEL-7).
+    OpenedRecords = "opened-records";
     /// Nothing moves under a key of an institution that has ended (INS-5).
     KeyOverlap = "key-overlap";
     /// A terminal that was removed, or whose time is over, gets nothing (INS-8, INS-11).
@@ -223,6 +227,8 @@ defences! {
     VaultHeads = "vault-heads";
     /// No record is shown where it lay before (COL-10).
     SeenPlacements = "seen-placements";
+    /// A record is deleted when a device of hers has signed it, and stays deleted (DEL-4).
+    Deletions = "deletions";
     /// Whether a permission holds follows from what her devices have signed and from her clock (VLT-10).
     PermissionStates = "permission-states";
     /// What is left of a permission is never more than was signed, and than its proven use leaves (PRM-17).

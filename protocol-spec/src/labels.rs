@@ -88,6 +88,10 @@ labels! {
     PLACEMENT = "medvault/v1 placement";
     /// Device signs that a record's content is sealed anew.
     RESEAL = "medvault/v1 reseal";
+    /// Device signs that a record is deleted.
+    RECORD_DELETION = "medvault/v1 record deletion";
+    /// Institution signs that it takes an upload back.
+    TAKE_BACK = "medvault/v1 take back";
     /// Device signs what has been done to the vault.
     VAULT_HEAD = "medvault/v1 vault head";
     /// Device signs a segment of the vault's index.

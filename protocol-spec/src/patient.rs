@@ -7,8 +7,8 @@ use crate::{
     Error,
     bodies::{
         DelegatedKey, Delegation, DelegationEnd, Denial, DeviceCertificate, EmergencyHelp,
-        EmergencyObjection, EpochClosure, IndexSegment, Placement, Reseal, Revocation, RevocationCertificate,
-        UploadRequest, VaultHead, VaultKeyStatement,
+        EmergencyObjection, EpochClosure, IndexSegment, Placement, RecordDeletion, Reseal, Revocation,
+        RevocationCertificate, UploadRequest, VaultHead, VaultKeyStatement,
     },
     defence::Defence,
     delegation::VerifiedDelegation,
@@ -49,6 +49,7 @@ of_patient!(
     EpochClosure,
     IndexSegment,
     Placement,
+    RecordDeletion,
     Reseal,
     Revocation,
     RevocationCertificate,

@@ -143,6 +143,10 @@ problems! {
     LeavesMissing = "leaves-missing", 409, "not all leaves of the upload have arrived";
     /// The release's session is over.
     ReleaseClosed = "release-closed", 409, "the release is closed or has expired";
+    /// An institution comes too late to take back what it has stored.
+    RecordOpened = "record-opened", 409, "the record was opened or taken into the vault";
+    /// A record that is gone for good.
+    RecordDeleted = "record-deleted", 410, "the record was deleted, or taken back by whoever stored it";
     /// A body over the limit.
     TooLarge = "too-large", 413, "the request is larger than the server accepts";
     /// A range outside the record.

@@ -4,7 +4,7 @@
 mod act;
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     ops::Range,
 };
 
@@ -50,6 +50,17 @@ pub struct Acts {
     acts: Vec<Act>,
     tree: Frontier,
     heads: Vec<Covered>,
+    deletions: HashMap<RecordId, Deleted>,
+    taken_back: HashSet<RecordId>,
+}
+
+/// What the acts say of a record's deletion.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Deleted {
+    /// SHA-256 of the deletion's body.
+    pub hash: Sha256Digest,
+    /// Acts before it.
+    pub acts: u64,
 }
 
 /// What the acts say of a head that stands among them.
@@ -95,6 +106,14 @@ impl Acts {
         if let Act::Head(hash) = act {
             let NextHead { acts, root, .. } = self.next_head();
             self.heads.push(Covered { hash, acts, root });
+        }
+        match act {
+            Act::Deletion(record, hash) => {
+                let acts = self.tree.size;
+                self.deletions.entry(record).or_insert(Deleted { hash, acts });
+            }
+            Act::TakeBack(record, _) => drop(self.taken_back.insert(record)),
+            _ => {}
         }
         self.tree.append(&act.bytes());
         self.acts.push(act);
@@ -264,7 +283,7 @@ impl Acts {
         })
     }
 
-    /// The last placement of each record: its number (COL-4) and its hash.
+    /// The last placement of each record that was not deleted: its number (COL-4) and its hash.
     pub fn placements(&self) -> HashMap<RecordId, (u64, Sha256Digest)> {
         let placed = self.acts.iter().filter_map(|act| match act {
             Act::Placement(record, hash) => Some((*record, *hash)),
@@ -273,7 +292,23 @@ impl Acts {
         let numbered = (1..).zip(placed);
         numbered
             .map(|(number, (record, hash))| (record, (number, hash)))
+            .filter(|(record, _)| !self.deletions.contains_key(record))
             .collect()
+    }
+
+    /// The records that are said to be deleted: of each the first deletion (DEL-4).
+    pub fn deletions(&self) -> &HashMap<RecordId, Deleted> {
+        &self.deletions
+    }
+
+    /// The records that were taken back by who had stored them (DEL-6).
+    pub fn taken_back(&self) -> &HashSet<RecordId> {
+        &self.taken_back
+    }
+
+    /// Whether a record was deleted or taken back, and must not be shown again (DEL-4).
+    pub fn is_gone(&self, record: &RecordId) -> bool {
+        self.deletions.contains_key(record) || self.taken_back.contains(record)
     }
 
     /// All permissions, and whether they are revoked.

@@ -10,9 +10,9 @@ use std::{
 
 use protocol_spec::{labels, problem::Problem};
 
-const PREFIXES: [&str; 22] = [
+const PREFIXES: [&str; 23] = [
     "ACC", "VLT", "IDX", "DLG", "INS", "KEY", "STM", "DEV", "PRM", "FLW", "COL", "CND", "REV", "RCV", "EMG",
-    "CAS", "CNT", "API", "LOG", "LKG", "PRG", "OPR",
+    "CAS", "CNT", "API", "LOG", "LKG", "PRG", "OPR", "DEL",
 ];
 const CRATES: [&str; 9] = [
     "protocol-spec",

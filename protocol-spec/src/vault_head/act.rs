@@ -29,6 +29,10 @@ pub enum Act {
     DelegationEnd(DelegationId, Sha256Digest),
     /// A vault head.
     Head(Sha256Digest),
+    /// A record's deletion (DEL-1).
+    Deletion(RecordId, Sha256Digest),
+    /// An upload that was taken back (DEL-6).
+    TakeBack(RecordId, Sha256Digest),
 }
 
 impl Act {
@@ -48,6 +52,8 @@ impl Act {
             Self::Delegation(id, hash) => (8, id.as_bytes(), hash),
             Self::DelegationEnd(id, hash) => (9, id.as_bytes(), hash),
             Self::Head(hash) => (10, &[0; 16], hash),
+            Self::Deletion(id, hash) => (12, id.as_bytes(), hash),
+            Self::TakeBack(id, hash) => (13, id.as_bytes(), hash),
         };
         let mut bytes = [0; Self::LEN];
         let (start, end) = bytes.split_at_mut(17);
@@ -75,6 +81,9 @@ impl Act {
             8 => Ok(Self::Delegation(delegation, hash)),
             9 => Ok(Self::DelegationEnd(delegation, hash)),
             10 if subject == [0; 16] => Ok(Self::Head(hash)),
+            // 11 is none: a vector of this version says so.
+            12 => Ok(Self::Deletion(RecordId::from_bytes(subject), hash)),
+            13 => Ok(Self::TakeBack(RecordId::from_bytes(subject), hash)),
             _ => Err(malformed),
         }
     }
@@ -90,7 +99,9 @@ impl Act {
             | Self::Permission(_, hash)
             | Self::Revocation(_, hash)
             | Self::Delegation(_, hash)
-            | Self::DelegationEnd(_, hash) => Some(*hash),
+            | Self::DelegationEnd(_, hash)
+            | Self::Deletion(_, hash)
+            | Self::TakeBack(_, hash) => Some(*hash),
         }
     }
 }

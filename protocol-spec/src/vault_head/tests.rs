@@ -30,6 +30,9 @@ fn some() -> Vec<Act> {
         Act::Delegation(delegation, hash(12)),
         Act::DelegationEnd(delegation, hash(13)),
         Act::Devices(hash(14)),
+        Act::Deletion(two, hash(15)),
+        Act::TakeBack(RecordId::from_bytes([6; 16]), hash(16)),
+        Act::Deletion(two, hash(17)),
     ]
 }
 
@@ -184,7 +187,7 @@ fn the_last_act_of_each_thing_counts() {
     assert_eq!(acts.devices(), Some(hash(14)));
     let placements = acts.placements();
     assert_eq!(placements[&RecordId::from_bytes([1; 16])], (3, hash(5)));
-    assert_eq!(placements[&RecordId::from_bytes([2; 16])], (2, hash(4)));
+    assert_eq!(placements.len(), 1, "the other one was deleted");
     assert_eq!(acts.placed(1), Some(RecordId::from_bytes([1; 16])));
     assert_eq!(acts.placed(2), Some(RecordId::from_bytes([2; 16])));
     assert_eq!((acts.placed(0), acts.placed(4)), (None, None));
@@ -199,6 +202,24 @@ fn the_last_act_of_each_thing_counts() {
     let permissions = acts.permissions();
     assert!(permissions[&PermissionId::from_bytes([3; 16])].revoked);
     assert!(!permissions[&PermissionId::from_bytes([5; 16])].revoked);
+}
+
+/// DEL-4, DEL-6: the first deletion counts, and what is gone stays so.
+#[test]
+fn what_is_deleted_or_taken_back_is_gone() {
+    let acts = acts();
+    let [one, two, six] = [1, 2, 6].map(|byte| RecordId::from_bytes([byte; 16]));
+    assert_eq!(acts.deletions().len(), 1);
+    let deleted = acts.deletions()[&two];
+    assert_eq!((deleted.hash, deleted.acts), (hash(15), 15));
+    assert!(acts.taken_back().contains(&six) && acts.taken_back().len() == 1);
+    let mut acts = acts;
+    acts.push(Act::Placement(two, hash(30)));
+    assert!(!acts.placements().contains_key(&two));
+    assert_eq!(
+        [one, two, six].map(|record| acts.is_gone(&record)),
+        [false, true, true]
+    );
 }
 
 /// VLT-5: by the acts alone, whatever a server says.

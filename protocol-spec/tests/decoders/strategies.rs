@@ -266,6 +266,10 @@ strategy! {
         operator_id: id32, institution_id: option32, invitation_id: id16, uses: count, expires: number,
     }
     epoch_closure: EpochClosure { patient_id: id32, collection_id: id16, epoch: number }
+    record_deletion: RecordDeletion { patient_id: id32, record_id: id16, version_id: id16 }
+    take_back: TakeBack {
+        operator_id: id32, patient_id: id32, institution_id: id32, record_id: id16, version_id: id16, receipt_hash: id32,
+    }
     index_segment: IndexSegment {
         patient_id: id32, generation: number, number: number, previous: id32, through: number, epoch: number,
         sealed_hash: id32,

@@ -597,6 +597,27 @@ pub(crate) fn invitation() -> bodies::Invitation {
     }
 }
 
+pub(crate) fn record_deletion() -> bodies::RecordDeletion {
+    bodies::RecordDeletion {
+        created: NOW,
+        patient_id: patient(),
+        record_id: record(0x51),
+        version_id: version(0x41),
+    }
+}
+
+pub(crate) fn take_back() -> bodies::TakeBack {
+    bodies::TakeBack {
+        created: NOW,
+        operator_id: operator(),
+        patient_id: patient(),
+        institution_id: institution(INSTITUTION),
+        record_id: record(0x51),
+        version_id: version(0x41),
+        receipt_hash: hash("receipt"),
+    }
+}
+
 pub(crate) fn epoch_closure() -> bodies::EpochClosure {
     bodies::EpochClosure {
         created: NOW,

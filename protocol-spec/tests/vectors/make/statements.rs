@@ -84,6 +84,8 @@ fn good_bodies() -> Vec<Case> {
         case(DEVICE, "EmergencyHelpBody", world::emergency_help()),
         case(DEVICE, "EmergencyObjectionBody", world::emergency_objection()),
         case(DEVICE, "EpochClosureBody", world::epoch_closure()),
+        case(DEVICE, "RecordDeletionBody", world::record_deletion()),
+        case(INSTITUTION, "TakeBackBody", world::take_back()),
         case(DEVICE, "VaultHeadBody", world::vault_head()),
         case(DEVICE, "IndexSegmentBody", world::index_segment()),
         case(

@@ -23,6 +23,10 @@ pub(crate) fn cases() -> Vec<Case> {
     };
     let (later, second) = next(after(&[Act::Devices(hash(0x21))]));
     let newer = Act::Placement(RecordId::from_bytes([1; 16]), hash(0x22));
+    let (gone, over_gone) = next(after(&[
+        Act::Deletion(RecordId::from_bytes([1; 16]), hash(0x23)),
+        Act::TakeBack(RecordId::from_bytes([5; 16]), hash(0x24)),
+    ]));
     let mut cases = vec![
         good(
             "VLT-3",
@@ -41,6 +45,12 @@ pub(crate) fn cases() -> Vec<Case> {
             "with-newer-acts",
             "an act has come since",
             check(&after(&[newer]), &first),
+        ),
+        good(
+            "VLT-3",
+            "over-what-is-gone",
+            "a head over a deletion and a take-back",
+            check(&gone, &over_gone),
         ),
     ];
     cases.extend(other_heads(&later, &second, &first));
