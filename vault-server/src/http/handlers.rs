@@ -6,8 +6,8 @@ use prost::Message;
 use protocol_spec::{
     collection::Collection,
     ids::{
-        CollectionId, DelegationId, DeviceId, InstitutionId, LinkId, PatientId, PermissionId, ReleaseId,
-        RequestId, TerminalId, UploadId, VersionId,
+        CollectionId, DelegationId, DeviceId, InstitutionId, LinkId, PatientId, PermissionId, RecordId,
+        ReleaseId, RequestId, TerminalId, UploadId, VersionId,
     },
     log::tile::TileKind,
     messages as pb,
@@ -64,6 +64,8 @@ submissions! {
     submit_revocation: SubmitRevocation -> RevocationAnswer;
     submit_head: SubmitVaultHead -> LoggedStatement;
     close_epoch: CloseEpoch -> LoggedStatement;
+    delete_record: DeleteRecord -> LoggedStatement;
+    take_back: TakeBackUpload -> Receipt;
     open_reseal: OpenReseal -> ResealOpened;
 }
 
@@ -547,6 +549,16 @@ pub(super) async fn wraps(
 
 /// The most bytes of one wrap with its ids.
 const WRAP: u64 = 192;
+
+pub(super) async fn deletions(
+    State(app): State<App>,
+    auth: Authenticated,
+    back: WayBack,
+    page: Page<RecordId>,
+) -> Answer<pb::DeletionPage> {
+    let room = back.room(auth.permit, app.vault.page_bytes()).await?;
+    room.reply(app.vault.deletions(&auth.caller, page.after, page.limit).await)
+}
 
 pub(super) async fn past_releases(
     State(app): State<App>,

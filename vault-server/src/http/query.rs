@@ -6,8 +6,8 @@ use axum::extract::{FromRequestParts, Path, Query};
 use http::request::Parts;
 use protocol_spec::{
     ids::{
-        CollectionId, DelegationId, DeviceId, InstitutionId, LinkId, PatientId, PermissionId, ReleaseId,
-        RequestId, TerminalId, UploadId, VersionId,
+        CollectionId, DelegationId, DeviceId, InstitutionId, LinkId, PatientId, PermissionId, RecordId,
+        ReleaseId, RequestId, TerminalId, UploadId, VersionId,
     },
     log::tile::TilePath,
     problem::Problem,
@@ -236,7 +236,7 @@ macro_rules! ids {
         }
     )*};
 }
-ids!(CollectionId DelegationId DeviceId InstitutionId LinkId PatientId PermissionId ReleaseId RequestId TerminalId UploadId VersionId);
+ids!(CollectionId DelegationId DeviceId InstitutionId LinkId PatientId PermissionId RecordId ReleaseId RequestId TerminalId UploadId VersionId);
 
 /// A patient or an institution.
 pub(super) enum Principal {

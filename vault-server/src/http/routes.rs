@@ -60,7 +60,7 @@ endpoints! {
         refuses ReceiverFull RequestExpired AlreadyExists;
     GET "/v1/requests/{request}" by "P, I" is handlers::request;
     POST "/v1/permissions" by "P" is handlers::submit_permission
-        refuses RequestMismatch RequestAnswered RequestExpired RecordMismatch EpochMismatch PermissionExpired
+        refuses RequestMismatch RequestAnswered RequestExpired RecordMismatch RecordDeleted EpochMismatch PermissionExpired
             DelegationScope ReplacementConflict AlreadyExists HeadConflict;
     POST "/v1/denials" by "P" is handlers::submit_denial
         refuses RequestMismatch RequestAnswered RequestExpired;
@@ -70,7 +70,7 @@ endpoints! {
     POST "/v1/permissions/{permission}/presentation" by "I, two signatures" is handlers::present
         refuses PermissionNotYetValid PermissionExpired PermissionRevoked PermissionReplaced PurposeMismatch
             PermissionSpent BytesSpent PermissionInUse KeyEnded DelegationEnded DelegationExpired AlreadyExists
-            UploadClosed ReleaseClosed RecordMismatch;
+            UploadClosed ReleaseClosed RecordMismatch RecordDeleted;
     GET "/v1/uploads/{upload}" by "I" is handlers::upload_status;
     PUT "/v1/uploads/{upload}/leaves" by "I, P" is leaves::receive_leaves
         refuses UploadClosed PermissionRevoked PermissionReplaced KeyEnded DelegationEnded DelegationExpired
@@ -78,26 +78,29 @@ endpoints! {
     POST "/v1/uploads/{upload}/commit" by "I" is handlers::commit_upload
         refuses UploadClosed PermissionRevoked PermissionReplaced KeyEnded DelegationEnded DelegationExpired
             LeavesMissing LeafConflict BytesSpent AlreadyExists;
+    POST "/v1/take-backs" by "I" is handlers::take_back
+        refuses RecordOpened RecordDeleted;
     GET "/v1/releases/{release}/records/{version}/leaves" by "I" is leaves::release_leaves
         refuses ReleaseClosed PermissionRevoked PermissionReplaced KeyEnded DelegationEnded DelegationExpired
-            BytesSpent RangeNotSatisfiable RecordDamaged StorageFull;
+            BytesSpent RangeNotSatisfiable RecordDamaged RecordDeleted StorageFull;
     GET "/v1/releases/{release}/records" by "I" is handlers::released_records
         refuses ReleaseClosed PermissionRevoked PermissionReplaced KeyEnded DelegationEnded DelegationExpired;
     POST "/v1/releases/{release}/close" by "I" is handlers::close_release;
     GET "/v1/vault/records" by "P" is handlers::vault_records;
     GET "/v1/vault/arrivals" by "P" is handlers::arrivals;
-    GET "/v1/vault/records/{version}" by "P" is handlers::vault_record;
+    GET "/v1/vault/records/{version}" by "P" is handlers::vault_record
+        refuses RecordDeleted;
     GET "/v1/vault/index" by "P" is handlers::index;
     POST "/v1/vault/index" by "P" is handlers::put_segment
         refuses IndexConflict TooMany;
     GET "/v1/vault/records/{version}/leaves" by "P" is leaves::own_leaves
-        refuses RangeNotSatisfiable RecordDamaged DelegationScope StorageFull;
+        refuses RangeNotSatisfiable RecordDamaged RecordDeleted DelegationScope StorageFull;
     POST "/v1/vault/records/{version}/adoption" by "P" is handlers::adopt
-        refuses RecordMismatch EpochMismatch PlacementConflict;
+        refuses RecordMismatch RecordDeleted EpochMismatch PlacementConflict;
     POST "/v1/vault/reseals" by "P" is handlers::open_reseal
-        refuses RecordMismatch AlreadyExists;
+        refuses RecordMismatch RecordDeleted AlreadyExists;
     POST "/v1/vault/reseals/{upload}" by "P" is handlers::commit_reseal
-        refuses UploadClosed LeavesMissing LeafConflict BytesSpent RecordMismatch EpochMismatch
+        refuses UploadClosed LeavesMissing LeafConflict BytesSpent RecordMismatch RecordDeleted EpochMismatch
             PlacementConflict;
     GET "/v1/vault/acts" by "P" is handlers::acts;
     POST "/v1/vault/heads" by "P" is handlers::submit_head
@@ -111,6 +114,9 @@ endpoints! {
         refuses EpochMismatch PlacementConflict;
     POST "/v1/vault/closures" by "P" is handlers::close_epoch
         refuses EpochMismatch WrapsMissing;
+    GET "/v1/vault/deletions" by "P" is handlers::deletions;
+    POST "/v1/vault/deletions" by "P" is handlers::delete_record
+        refuses RecordMismatch RecordDeleted;
     GET "/v1/vault/devices" by "P" is handlers::device_lists;
     POST "/v1/vault/devices" by "P" is handlers::change_devices
         refuses DeviceListConflict PlacementConflict EpochMismatch AlreadyExists RecoveryKept;

@@ -62,6 +62,13 @@ impl Payer {
     }
 }
 
+impl Payer {
+    /// Whether this principal pays.
+    pub(super) fn is(self, principal: &[u8; 32]) -> bool {
+        self.principal == *principal
+    }
+}
+
 /// What a try has written: bytes that came, bytes that went, bytes of answers.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Written {
@@ -119,6 +126,20 @@ impl Tx<'_> {
     /// What was taken for a use was given back (FLW-20).
     pub(super) async fn has_not_used(&mut self, institution: [u8; 32]) -> Result<(), Refusal> {
         self.account(institution, |row| row.relations = row.relations.saturating_sub(1))
+            .await
+    }
+
+    /// The manifest of a record is gone. That the record came stays true (ACC-6).
+    pub(super) async fn lost_manifest(&mut self, patient: PatientId, manifest: u64) -> Result<(), Refusal> {
+        self.account(*patient.as_bytes(), |row| {
+            row.manifests = row.manifests.saturating_sub(manifest);
+        })
+        .await
+    }
+
+    /// Rows are gone that this principal has paid for, by another one's doing.
+    pub(super) async fn returned_bytes(&mut self, principal: [u8; 32], bytes: u64) -> Result<(), Refusal> {
+        self.account(principal, |row| row.bytes = row.bytes.saturating_sub(bytes))
             .await
     }
 

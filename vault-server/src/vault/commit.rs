@@ -204,6 +204,7 @@ impl Stream {
             manifest_length: self.sealed_manifest.len() as u64,
             upload_key_wrap: upload_key.upload_key_wrap,
             upload_key_epoch: upload_key.upload_key_epoch,
+            opened: false,
         };
         tx.claim(&tables::record(self.patient, said.version_id), &record)
             .await?;

@@ -54,12 +54,16 @@ impl Shared {
         let HistoryRow { entry, permitted } = row;
         let mut entry = entry.unwrap_or_default();
         match &mut entry.what {
-            Some(What::Stored(receipt) | What::Released(receipt)) => self.complete(patient, receipt).await?,
+            Some(What::Stored(receipt) | What::Released(receipt) | What::TakenBack(receipt)) => {
+                self.complete(patient, receipt).await?;
+            }
             Some(What::EmergencyOpened(used)) => {
                 let hash = statement_hash(used.opening.as_ref());
                 used.proof = Some(self.log.prove(*patient.as_bytes(), &hash).await?);
             }
-            Some(What::Closed(logged)) => self.complete_logged(patient, logged).await?,
+            Some(What::Closed(logged) | What::RecordDeleted(logged)) => {
+                self.complete_logged(patient, logged).await?
+            }
             Some(What::Presented(pb::Presented {
                 release_ticket: Some(receipt),
                 ..

@@ -29,7 +29,9 @@ impl Vault {
         let (mut events, _) = self.shared.short_page(first, limit).await?;
         for event in &mut events {
             // Receipts come to the patient whose vault they are about.
-            if let Some(What::Stored(receipt) | What::Released(receipt)) = &mut event.what {
+            if let Some(What::Stored(receipt) | What::Released(receipt) | What::TakenBack(receipt)) =
+                &mut event.what
+            {
                 let patient = PatientId::from_bytes(caller.principal());
                 self.shared.complete(patient, receipt).await?;
             }

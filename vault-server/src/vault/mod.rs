@@ -26,6 +26,7 @@
 //! | `collections`, `placement`, `released` | collections, what lies in them, what is released of them |
 //! | `rewrap`, `closure` | data keys brought under a new key, the end of an old one |
 //! | `reseal` | content brought under a new data key |
+//! | `deletion`, `take_back` | records that go for good |
 //! | `emergency` | emergency permissions, their openings, guardians |
 //! | `records`, `history`, `inbox` | what principals see of their own |
 //! | `log`, `sweep` | transparency log, expired sessions |
@@ -41,6 +42,7 @@ mod closure;
 mod collections;
 mod commit;
 mod delegations;
+mod deletion;
 mod denial;
 mod devices;
 mod directory;
@@ -80,6 +82,7 @@ mod steady;
 mod strangers;
 mod sweep;
 mod tables;
+mod take_back;
 mod terminals;
 #[cfg(test)]
 mod tests;

@@ -4,7 +4,11 @@
 use std::{collections::VecDeque, ops::Range, sync::Arc};
 
 use bytes::Bytes;
-use protocol_spec::{content, ids::VersionId, problem::Problem};
+use protocol_spec::{
+    content,
+    ids::{PatientId, VersionId},
+    problem::Problem,
+};
 use tokio::{runtime::Handle, task::JoinHandle};
 
 use super::{Caller, Refusal, Shared, release::Charge, standing::Use};
@@ -16,6 +20,7 @@ const AHEAD: usize = 2;
 /// A range of leaves of one record, in order.
 pub struct LeafStream {
     shared: Arc<Shared>,
+    patient: PatientId,
     version: VersionId,
     stream_len: u64,
     /// The next that is handed out.
@@ -45,10 +50,9 @@ type Read = JoinHandle<Result<Option<Bytes>, StoreError>>;
 impl LeafStream {
     pub(super) fn new(
         shared: &Arc<Shared>,
-        version: VersionId,
+        (patient, version): (PatientId, VersionId),
         stream_len: u64,
-        first: u32,
-        count: u32,
+        (first, count): (u32, u32),
         guard: Guard,
     ) -> Result<Self, Refusal> {
         let rest = leaf_range(stream_len, first, count)?;
@@ -57,6 +61,7 @@ impl LeafStream {
             .map(|leaf| content::leaf_len(stream_len, u64::from(leaf)));
         Ok(Self {
             shared: shared.clone(),
+            patient,
             version,
             stream_len,
             total: lengths.sum(),
@@ -96,7 +101,7 @@ impl LeafStream {
     ///
     /// # Errors
     /// `permission-revoked`, `permission-replaced`, `key-ended`, `terminal-removed`, `institution-retired`, `unauthenticated`, `delegation-ended`,
-    /// `delegation-expired`, `log-contradicted`; those of the store.
+    /// `delegation-expired`, `record-deleted`, `log-contradicted`; those of the store.
     pub async fn next(&mut self) -> Option<Result<Bytes, Refusal>> {
         self.read_ahead();
         let result = match self.first.take() {
@@ -146,7 +151,11 @@ impl LeafStream {
             Err(error) => return Err(Refusal::new(Problem::Internal, error)),
             Ok(Err(StoreError::Corrupt(cause))) => return Err(self.damaged(leaf, &cause)),
             Ok(Err(error)) => return Err(error.into()),
-            Ok(Ok(bytes)) => bytes.ok_or_else(|| self.damaged(leaf, "it is missing"))?,
+            Ok(Ok(Some(bytes))) => bytes,
+            Ok(Ok(None)) => {
+                self.shared.check_not_gone(self.patient, self.version).await?;
+                return Err(self.damaged(leaf, "it is missing"));
+            }
         };
         let length = content::leaf_len(self.stream_len, u64::from(leaf));
         if bytes.len() as u64 == length {
@@ -163,9 +172,10 @@ impl LeafStream {
         Refusal::new(Problem::RecordDamaged, cause)
     }
 
-    /// FLW-5, DEV-6, DLG-5, LOG-22.
+    /// FLW-5, DEV-6, DLG-5, LOG-22, DEL-2.
     async fn check_guard(&self) -> Result<(), Refusal> {
         self.shared.log.check_uncontradicted()?;
+        self.shared.check_not_gone(self.patient, self.version).await?;
         match &self.guard {
             Guard::Permission(held) => self.shared.check_use(held).await,
             Guard::Device(caller) => {

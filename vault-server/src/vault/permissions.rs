@@ -346,6 +346,8 @@ impl Tx<'_> {
             let row = self
                 .read(&tables::record(permission.patient_id, selector.version_id))
                 .await?;
+            self.check_not_gone(permission.patient_id, selector.version_id)
+                .await?;
             let row = row.ok_or(Problem::RecordMismatch)?;
             let same = row.stored.is_some_and(|stored| {
                 stored.record_id == selector.record_id.as_bytes()[..]

@@ -107,6 +107,8 @@ impl Place {
     pub(super) async fn check_record(&self, tx: &mut Tx<'_>) -> Result<(), Refusal> {
         let Self { placement, .. } = self;
         let record = tables::record(placement.patient_id, placement.version_id);
+        tx.check_not_gone(placement.patient_id, placement.version_id)
+            .await?;
         let stored = tx.read_existing(&record).await?.stored.unwrap_or_default();
         let same = stored.record_id == placement.record_id.as_bytes()[..]
             && stored.version_id == placement.version_id.as_bytes()[..]
@@ -166,12 +168,17 @@ impl Place {
 
 impl Tx<'_> {
     /// Under its number nothing lies any more.
-    async fn end_placement(&mut self, patient: PatientId, before: &PlacementRow) -> Result<(), Refusal> {
+    pub(super) async fn end_placement(
+        &mut self,
+        patient: PatientId,
+        before: &PlacementRow,
+    ) -> Result<(), Refusal> {
         let id = before.body()?.collection_id;
         for epoch in self.open_epochs(patient, id).await? {
-            self.delete(&tables::wrap(patient, Collection { id, epoch }, before.number));
+            self.delete_read(&tables::wrap(patient, Collection { id, epoch }, before.number))
+                .await?;
         }
-        self.delete(&tables::placed(patient, before.number));
+        self.delete_read(&tables::placed(patient, before.number)).await?;
         Ok(())
     }
 }

@@ -151,10 +151,17 @@ impl Shared {
             let proof = self.log.prove(*permission.patient_id.as_bytes(), &hash).await?;
             release.proof = Some(proof);
             for selector in &permission.records {
-                let record = self
+                match self
                     .stored_record(permission.patient_id, selector.version_id)
-                    .await?;
-                release.records.push(record);
+                    .await
+                {
+                    Ok(record) => release.records.push(record),
+                    // DEL-3
+                    Err(refusal) => {
+                        let deletion = self.deletion(permission.patient_id, selector.record_id).await?;
+                        release.deleted.push(deletion.ok_or(refusal)?);
+                    }
+                }
             }
         }
         Ok(answer)
@@ -323,6 +330,7 @@ impl Present<'_> {
             ticket: receipt.statement.clone(),
             proof: None,
             records: Vec::new(),
+            deleted: Vec::new(),
         });
         let presented = pb::Presented {
             release_ticket: Some(receipt),
@@ -333,12 +341,21 @@ impl Present<'_> {
 }
 
 impl Tx<'_> {
-    /// Whether all that a permission names is there: the patient may have sealed it anew since (REV-9).
+    /// Whether all that a permission names is there, but for what was deleted: the patient may have sealed it anew since
+    /// (REV-9). Where nothing is left, that is said (DEL-3).
     async fn check_there(&mut self, body: &PermissionBody) -> Result<(), Refusal> {
+        let mut left = body.records.is_empty();
         for selector in &body.records {
-            self.check_stored(body.patient_id, selector.version_id).await?;
+            let key = tables::gone(body.patient_id, selector.record_id);
+            if let Some(gone) = self.read(&key).await? {
+                let deleted = gone.deletion.is_some();
+                ensure(deleted, Problem::RecordDeleted, "a record was taken back")?;
+            } else {
+                self.check_stored(body.patient_id, selector.version_id).await?;
+                left = true;
+            }
         }
-        Ok(())
+        ensure(left, Problem::RecordDeleted, "all its records were deleted")
     }
 
     /// Whether a version is there, by its row, which the commit checks again.
@@ -348,6 +365,7 @@ impl Tx<'_> {
         version: VersionId,
     ) -> Result<(), Refusal> {
         let there = self.read(&tables::record(patient, version)).await?.is_some();
+        self.check_not_gone(patient, version).await?;
         ensure(
             there,
             Problem::RecordMismatch,

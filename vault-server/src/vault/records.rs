@@ -15,6 +15,7 @@ use super::{
     acting::NoteRead,
     outflow::Guard,
     tables::{self, PlacementRow, RecordRow, RowKey, VersionRow, WrapRow},
+    take_back::NoteOpened,
 };
 
 impl Vault {
@@ -65,6 +66,7 @@ impl Vault {
         self.shared.log.check_uncontradicted()?;
         let patient = caller.patient()?;
         let row = tables::record(patient, version).get(&*self.shared.ledger).await?;
+        self.shared.check_not_gone(patient, version).await?;
         let row = row.ok_or_else(|| Refusal::absent("no such record"))?;
         Ok(RecordList {
             shared: &self.shared,
@@ -92,13 +94,16 @@ impl Vault {
         if let Some(acting) = caller.acting() {
             self.shared.check_in_scope(acting, version).await?;
         }
+        self.shared.check_not_gone(patient, version).await?;
         let row = tables::record(patient, version).get(&*self.shared.ledger).await?;
         let record = row
             .and_then(|row| row.stored)
             .ok_or_else(|| Refusal::absent("no such record"))?;
         let guard = Guard::Device(caller.clone());
-        let mut stream = LeafStream::new(&self.shared, version, record.stream_len, first, count, guard)?;
+        let of = (patient, version);
+        let mut stream = LeafStream::new(&self.shared, of, record.stream_len, (first, count), guard)?;
         stream.begin().await?;
+        self.shared.run(&NoteOpened { patient, version }).await?;
         if let Some(acting) = caller.acting() {
             self.shared.run(&NoteRead { acting, version }).await?;
         }

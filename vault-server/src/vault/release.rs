@@ -45,7 +45,8 @@ impl Vault {
         // What cannot be read costs nothing (FLW-20).
         let (held, stream_len) = self.shared.run(&LookAt(&spend)).await?;
         let guard = Guard::Permission(held);
-        let mut leaves = LeafStream::new(&self.shared, version, stream_len, first, count, guard)?;
+        let of = (patient, version);
+        let mut leaves = LeafStream::new(&self.shared, of, stream_len, (first, count), guard)?;
         leaves.begin().await?;
         let charge = self.shared.run(&spend).await?;
         leaves.charged(charge);
@@ -184,6 +185,7 @@ impl Operation for SpendRelease {
         let (asked, (mut row, mut meter)) = self.look(tx).await?;
         let before = tx.noted(self.patient, self.release, self.version).await?;
         let (leaves, bytes) = self.new_bytes(&before, asked.stream_len);
+        tx.note_opened(self.patient, self.version).await?;
         meter.spend(bytes)?;
         if row.bytes == 0 {
             // The first that it hands out (FLW-16).

@@ -183,6 +183,7 @@ impl Tx<'_> {
     ) -> Result<(RecordId, u64), Refusal> {
         let patient = permission.patient_id;
         self.check_open(patient, selector.collection).await?;
+        self.check_not_gone_from(permission, version).await?;
         let placement = self.read_existing(&tables::placement(patient, version)).await?;
         let body = placement.body()?;
         if !Defence::ReleasedRecords.is_off() {

@@ -169,7 +169,7 @@ impl Shared {
         )
     }
 
-    fn check_institution(
+    pub(super) fn check_institution(
         &self,
         caller: &Caller,
         institution: InstitutionId,

@@ -147,6 +147,7 @@ impl Tx<'_> {
         version: VersionId,
     ) -> Result<PlacedVersion, Refusal> {
         let record = self.read(&tables::record(patient, version)).await?;
+        self.check_not_gone(patient, version).await?;
         let placement = self.read(&tables::placement(patient, version)).await?;
         let gone = || Refusal::new(Problem::RecordMismatch, "the version is not placed in the vault");
         Ok(PlacedVersion {
@@ -243,15 +244,20 @@ impl Tx<'_> {
         self.delete(&tables::record(patient, version));
         self.delete(&tables::placement(patient, version));
         self.delete(&tables::manifest(patient, version));
+        self.expire_version(patient, version);
+    }
+
+    /// What was stored of a version is due to be destroyed.
+    pub(super) fn expire_version(&mut self, patient: PatientId, version: VersionId) {
         self.expire(AT_ONCE, Expiring::Version(patient, version));
     }
 }
 
-/// When what was stored of a replaced version is due.
+/// When what was stored of a version is due that is not in the vault any more.
 const AT_ONCE: u64 = 0;
 
 impl Shared {
-    /// Has the store forget replaced versions whose leaves are deleted, and the rows that were deleted with them, so that no
+    /// Has the store forget versions that are not in the vault any more, whose leaves are deleted, and the rows that were deleted with them, so that no
     /// file holds them. However many of one patient's there are: it rewrites all her rows.
     pub(super) async fn shred_versions(&self, replaced: &[(PatientId, VersionId)]) -> Result<(), Refusal> {
         if replaced.is_empty() {

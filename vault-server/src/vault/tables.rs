@@ -43,6 +43,8 @@
 //! | 39 program | server | SHA-256 of name, version and target | [`pb::Statement`] |
 //! | 40 kept collections | patient | root epoch | [`KeptCollectionsRow`]: collections as they lay under the root key of an epoch that is over |
 //! | 41 open session | patient | permission ‖ upload or release | [`OpenSessionRow`], as long as it is open |
+//! | 42 gone | patient | record | [`GoneRow`]: it was deleted or taken back |
+//! | 43 gone version | patient | version | [`GoneVersionRow`]: of such a record |
 //! | 50 delegation | owner | delegation | [`DelegationRow`] |
 //! | 51 held delegation | delegate | delegation | [`HeldRow`]: whose it is |
 //! | 52 delegated key | owner | delegation ‖ collection ‖ epoch | [`pb::PatientStatement`] |
@@ -426,6 +428,19 @@ pub(super) fn open_sessions(patient: PatientId, permission: PermissionId) -> Row
     RowKey::new(*patient.as_bytes(), 41, *permission.as_bytes())
 }
 
+pub(super) fn gone(patient: PatientId, record: RecordId) -> RowKey<GoneRow> {
+    RowKey::new(*patient.as_bytes(), 42, *record.as_bytes())
+}
+
+/// Where the records begin that are gone.
+pub(super) fn all_gone(patient: PatientId) -> RowKey<GoneRow> {
+    RowKey::new(*patient.as_bytes(), 42, [])
+}
+
+pub(super) fn gone_version(patient: PatientId, version: VersionId) -> RowKey<GoneVersionRow> {
+    RowKey::new(*patient.as_bytes(), 43, *version.as_bytes())
+}
+
 pub(super) fn device_list(patient: PatientId, sequence: u64) -> RowKey<pb::Statement> {
     RowKey::new(*patient.as_bytes(), 30, sequence.to_be_bytes())
 }
@@ -698,7 +713,7 @@ pub(super) enum Expiring {
     Epoch(PatientId, Collection),
     /// An offer of a new device.
     Offer(LinkId, DeviceId),
-    /// What was stored of a version whose place another has taken.
+    /// What was stored of a version whose place another has taken, or that is gone.
     Version(PatientId, VersionId),
     /// How often an invitation was used: SHA-256 of its body.
     Invitation(Sha256Digest),

@@ -66,10 +66,12 @@ impl Shared {
             logged: Vec::new(),
             woken: Vec::new(),
             payer: None,
+            returned: BTreeMap::new(),
             protects: false,
         };
         let answer = operation.apply(&mut tx).await?;
         if let Some(payer) = tx.payer {
+            tx.give_back(payer).await?;
             let written = tx.written();
             tx.charge(payer, written).await?;
         }
@@ -111,6 +113,8 @@ pub(super) struct Tx<'a> {
     logged: Vec<Queued>,
     woken: Vec<[u8; 32]>,
     payer: Option<Payer>,
+    /// Rows that go and others have paid for: who.
+    returned: BTreeMap<Key, [u8; 32]>,
     /// What is done protects, or takes away: it may use what is kept for that.
     pub(super) protects: bool,
 }
@@ -133,7 +137,8 @@ impl Tx<'_> {
             let new = value.as_ref().map_or(0, |value| row_bytes(key, value));
             match tables::charged(key) {
                 Charged::Kept => {
-                    let old = self.reads.get(key).and_then(Option::as_ref);
+                    let returned = self.returned.contains_key(key);
+                    let old = self.reads.get(key).filter(|_| !returned).and_then(Option::as_ref);
                     written.came += new;
                     written.went += old.map_or(0, |old| row_bytes(key, &old.value));
                 }
@@ -180,6 +185,39 @@ impl Tx<'_> {
     /// Deletes a row, if it is there.
     pub(super) fn delete<R: Row>(&mut self, row: &RowKey<R>) {
         self.writes.insert(row.key().clone(), None);
+    }
+
+    /// Deletes a row; what it took is given back to whoever pays for this.
+    pub(super) async fn delete_read<R: Row>(&mut self, row: &RowKey<R>) -> Result<(), Refusal> {
+        self.read(row).await?;
+        self.delete(row);
+        Ok(())
+    }
+
+    /// Deletes a row; what it took is given back to whom it was charged.
+    pub(super) async fn delete_paid<R: Row>(
+        &mut self,
+        row: &RowKey<R>,
+        payer: [u8; 32],
+    ) -> Result<(), Refusal> {
+        self.delete_read(row).await?;
+        self.returned.insert(row.key().clone(), payer);
+        Ok(())
+    }
+
+    /// Gives back what went, to those who had paid for it and do not pay for this.
+    async fn give_back(&mut self, payer: Payer) -> Result<(), Refusal> {
+        self.returned.retain(|_, paid| !payer.is(paid));
+        let mut went: BTreeMap<[u8; 32], u64> = BTreeMap::new();
+        for (key, paid) in &self.returned {
+            let old = self.reads.get(key).and_then(Option::as_ref);
+            let bytes = old.map_or(0, |old| row_bytes(key, &old.value));
+            *went.entry(*paid).or_default() += bytes;
+        }
+        for (paid, bytes) in went {
+            self.returned_bytes(paid, bytes).await?;
+        }
+        Ok(())
     }
 
     /// Writes a row that must not be there yet.

@@ -337,6 +337,35 @@ pub(in crate::vault) struct RecordRow {
     /// Of the key that `upload_key_wrap` is under.
     #[prost(uint64, tag = "4")]
     pub(in crate::vault) upload_key_epoch: u64,
+    /// A leaf of it was handed out before it was placed (DEL-7).
+    #[prost(bool, tag = "5")]
+    pub(in crate::vault) opened: bool,
+}
+
+/// A record that was deleted or taken back.
+#[derive(Clone, PartialEq, Message)]
+pub(in crate::vault) struct GoneRow {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub(in crate::vault) record: Bytes,
+    /// By the patient; its proof holds the salt only.
+    #[prost(message, optional, tag = "2")]
+    pub(in crate::vault) deletion: Option<pb::LoggedStatement>,
+    /// By the institution that had stored it; its proof holds the salt only.
+    #[prost(message, optional, tag = "3")]
+    pub(in crate::vault) take_back: Option<pb::Receipt>,
+    /// That one.
+    #[prost(bytes = "bytes", tag = "4")]
+    pub(in crate::vault) institution: Bytes,
+}
+
+/// Where a version lay that was deleted or taken back.
+#[derive(Clone, PartialEq, Message)]
+pub(in crate::vault) struct GoneVersionRow {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub(in crate::vault) collection: Bytes,
+    /// Of its placement; zero if it had none.
+    #[prost(uint64, tag = "2")]
+    pub(in crate::vault) number: u64,
 }
 
 /// A record's sealed manifest, apart from what lists read.

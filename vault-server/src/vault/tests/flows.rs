@@ -30,6 +30,8 @@ fn kinds(entries: &[pb::HistoryEntry]) -> Vec<&'static str> {
         history_entry::What::Stored(_) => "stored",
         history_entry::What::Released(_) => "released",
         history_entry::What::Closed(_) => "closed",
+        history_entry::What::RecordDeleted(_) => "record deleted",
+        history_entry::What::TakenBack(_) => "taken back",
         history_entry::What::DevicesChanged(_) => "devices changed",
         history_entry::What::Delegated(_) => "delegated",
         history_entry::What::DelegationEnded(_) => "delegation ended",

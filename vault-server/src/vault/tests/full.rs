@@ -182,6 +182,29 @@ async fn a_full_volume_takes_deletions() {
     assert_eq!(problem(again), Problem::NotPermitted, "nothing is left to delete");
 }
 
+/// FLW-14, DEL-1, DEL-6: what is to be destroyed is taken on a full volume as well.
+#[tokio::test]
+async fn a_full_volume_takes_what_destroys_records() {
+    let volume = Arc::new(Volume::default());
+    let world = World::over(Stores::of(&volume), limits()).await;
+    let deleted = world.store_record(&world.first, &stream(10)).await;
+    let taken_back = world.store_record(&world.first, &stream(20)).await;
+    volume.full.store(true, Ordering::Relaxed);
+    let answer = world.delete(&deleted).await.unwrap();
+    assert!(answer.proof.is_some(), "it stands in the log");
+    let answer = world.take_back(&world.first, &taken_back).await.unwrap();
+    assert!(answer.proof.is_some(), "it stands in the log");
+    world.vault.sweep().await.unwrap();
+    for record in [deleted, taken_back] {
+        let key = LeafKey {
+            version: *record.version_id.as_bytes(),
+            leaf: 0,
+        };
+        assert!(world.store.blobs.get(key).await.unwrap().is_none());
+    }
+    world.check().await;
+}
+
 /// ATK-89, the control: without a reserve, the same revocation is refused, and the permission lives on.
 #[tokio::test]
 async fn without_a_reserve_a_full_volume_keeps_a_revocation_out() {

@@ -7,6 +7,7 @@ mod bound;
 mod budgets;
 mod collections;
 mod contradicted;
+mod deletion;
 mod devices;
 mod emergency;
 mod flows;

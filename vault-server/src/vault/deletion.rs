@@ -1,0 +1,269 @@
+//! The end of a record: her own device deletes it, or whoever stored it takes it back ([`super::take_back`]). From the
+//! acknowledgement on nothing of it is handed out, and the store's files forget it. See `spec/deletion.md`.
+
+use bytes::Bytes;
+use protocol_spec::{
+    bodies::{RecordDeletion, UploadReceipt},
+    defence::Defence,
+    ids::{PatientId, RecordId, VersionId},
+    messages as pb,
+    patient::{PatientSigned, PatientVerified},
+    permission::PermissionBody,
+    problem::Problem,
+    statement::Signed,
+    vault_head::Act,
+};
+
+use super::{
+    Caller, Intent, Refusal, Shared, Vault,
+    refusal::ensure,
+    tables::{self, CountRow, Counted, GoneRow, GoneVersionRow, RecordRow},
+    tx::{Operation, Tx},
+};
+
+use pb::{event, history_entry};
+
+impl Vault {
+    /// The patient deletes a record (DEL-1). Deleting it again gives the first deletion.
+    ///
+    /// # Errors
+    /// `not-permitted`, `record-mismatch`; `record-deleted` for one that was taken back.
+    pub async fn delete_record(
+        &self,
+        caller: &Caller,
+        intent: &Intent,
+        message: pb::DeleteRecord,
+    ) -> Result<pb::LoggedStatement, Refusal> {
+        let deletion = PatientSigned::<RecordDeletion>::try_from(message.deletion)?.verify()?;
+        let shared = &self.shared;
+        shared.check_patient(caller, deletion.patient_id, shared.operator.id())?;
+        caller.check_device(deletion.device())?;
+        let patient = deletion.patient_id;
+        let mut logged = shared.mutate(caller, intent, Delete { deletion }).await?;
+        let first =
+            PatientSigned::<RecordDeletion>::try_from(logged.statement.clone()).map_err(Refusal::damaged)?;
+        shared.drop_leaves(first.claimed().version_id).await;
+        shared.complete_logged(patient, &mut logged).await?;
+        Ok(logged)
+    }
+
+    /// The deletions of the caller's records, by record id, after this one. Uploads that were taken back are not among them.
+    ///
+    /// # Errors
+    /// `not-permitted` unless a patient asks; those of the store.
+    pub async fn deletions(
+        &self,
+        caller: &Caller,
+        after: Option<RecordId>,
+        limit: usize,
+    ) -> Result<pb::DeletionPage, Refusal> {
+        let patient = caller.patient()?;
+        let first = match after {
+            Some(record) => tables::all_gone(patient).after(record.as_bytes()),
+            None => tables::all_gone(patient),
+        };
+        let limit = if limit == 0 { OF_PAGE } else { limit.min(OF_PAGE) };
+        let (rows, more) = self.shared.short_page(first, limit).await?;
+        let mut page = pb::DeletionPage::default();
+        for row in rows {
+            if more {
+                page.next = row.record;
+            }
+            if let Some(mut deletion) = row.deletion {
+                self.shared.complete_logged(patient, &mut deletion).await?;
+                page.deletions.push(deletion);
+            }
+        }
+        Ok(page)
+    }
+}
+
+struct Delete {
+    deletion: PatientVerified<RecordDeletion>,
+}
+
+impl Operation for Delete {
+    type Answer = pb::LoggedStatement;
+
+    fn is_urgent(&self) -> bool {
+        true
+    }
+
+    async fn apply(&self, tx: &mut Tx<'_>) -> Result<pb::LoggedStatement, Refusal> {
+        let Self { deletion } = self;
+        tx.protects = true;
+        let (patient, record) = (deletion.patient_id, deletion.record_id);
+        if let Some(gone) = tx.read(&tables::gone(patient, record)).await? {
+            return gone.deletion.ok_or_else(|| Problem::RecordDeleted.into());
+        }
+        let row = tx.read(&tables::record(patient, deletion.version_id)).await?;
+        let same = |row: &RecordRow| {
+            let stored = row.stored.as_ref();
+            stored.is_some_and(|stored| stored.record_id == record.as_bytes()[..])
+        };
+        let row = row.filter(same).ok_or_else(|| {
+            Refusal::new(
+                Problem::RecordMismatch,
+                "no such version of the record is in the vault",
+            )
+        })?;
+        let logged = pb::LoggedStatement {
+            statement: Some(deletion.to_message()),
+            proof: None,
+        };
+        tx.log(*patient.as_bytes(), &deletion.hash()).await?;
+        tx.act(patient, Act::Deletion(record, deletion.hash())).await?;
+        let gone = GoneRow {
+            deletion: Some(logged.clone()),
+            ..GoneRow::default()
+        };
+        tx.drop_record(patient, row, gone).await?;
+        let entry = history_entry::What::RecordDeleted(logged.clone());
+        tx.record_history(patient, entry).await?;
+        let event = event::What::RecordDeleted(deletion.to_message());
+        tx.notify(*patient.as_bytes(), event).await?;
+        Ok(logged)
+    }
+}
+
+impl Tx<'_> {
+    /// Takes a record that was read here out of the vault, with its placement, its wraps and its manifest; what its rows pointed
+    /// at is due to be destroyed (DEL-2). What they took is given back to whom it was charged.
+    pub(super) async fn drop_record(
+        &mut self,
+        patient: PatientId,
+        row: RecordRow,
+        gone: GoneRow,
+    ) -> Result<(), Refusal> {
+        if Defence::DeletedRecords.is_off() {
+            return Ok(());
+        }
+        let stored = row.stored.unwrap_or_default();
+        let said = stored.receipt.and_then(|receipt| receipt.statement);
+        let said = Signed::<UploadReceipt>::try_from(said).map_err(Refusal::damaged)?;
+        let said = said.claimed();
+        let (record, version) = (said.record_id, said.version_id);
+        let maker = *said.institution_id.as_bytes();
+        let payer = said.replaces.map_or(maker, |_| *patient.as_bytes());
+        let lay = self.end_placed(patient, version, maker).await?;
+        self.delete_paid(&tables::record(patient, version), payer).await?;
+        self.delete(&tables::manifest(patient, version));
+        self.delete_upload_key(patient, said).await?;
+        self.lost_manifest(patient, row.manifest_length).await?;
+        let bytes = |id: &[u8]| Bytes::copy_from_slice(id);
+        let gone = GoneRow {
+            record: bytes(record.as_bytes()),
+            institution: bytes(&maker),
+            ..gone
+        };
+        self.put(&tables::gone(patient, record), &gone);
+        self.put(&tables::gone_version(patient, version), &lay);
+        self.expire_version(patient, version);
+        Ok(())
+    }
+
+    /// Where it lay nothing lies any more; it says where that was.
+    async fn end_placed(
+        &mut self,
+        patient: PatientId,
+        version: VersionId,
+        maker: [u8; 32],
+    ) -> Result<GoneVersionRow, Refusal> {
+        let key = tables::placement(patient, version);
+        let Some(placed) = self.read(&key).await? else {
+            self.delete_paid(&tables::arrival(patient, version), maker)
+                .await?;
+            return Ok(GoneVersionRow::default());
+        };
+        let body = placed.body()?;
+        self.end_placement(patient, &placed).await?;
+        self.delete(&key);
+        let count = tables::count(*patient.as_bytes(), Counted::Placed);
+        let value = self.read(&count).await?.unwrap_or_default().value;
+        let value = value.saturating_sub(1);
+        self.put(&count, &CountRow { value });
+        Ok(GoneVersionRow {
+            collection: Bytes::copy_from_slice(body.collection_id.as_bytes()),
+            number: placed.number,
+        })
+    }
+
+    /// The wrap of the upload key, where it opens nothing but this record.
+    async fn delete_upload_key(&mut self, patient: PatientId, said: &UploadReceipt) -> Result<(), Refusal> {
+        let key = tables::permission(patient, said.permission_id);
+        let Some(mut permission) = self.read(&key).await? else {
+            return Ok(());
+        };
+        if permission.body()?.uses == 1 {
+            permission.upload_key_wrap = Bytes::new();
+            self.put(&key, &permission);
+        }
+        Ok(())
+    }
+
+    /// Refuses what is asked of a version that is gone (DEL-2).
+    pub(super) async fn check_not_gone(
+        &mut self,
+        patient: PatientId,
+        version: VersionId,
+    ) -> Result<(), Refusal> {
+        let gone = self.read(&tables::gone_version(patient, version)).await?;
+        ensure(gone.is_none(), Problem::RecordDeleted, GONE)
+    }
+
+    /// As [`Self::check_not_gone`], to whoever has a permission over a collection: of what lay elsewhere nothing is said.
+    pub(super) async fn check_not_gone_from(
+        &mut self,
+        permission: &PermissionBody,
+        version: VersionId,
+    ) -> Result<(), Refusal> {
+        let key = tables::gone_version(permission.patient_id, version);
+        let Some(gone) = self.read(&key).await? else {
+            return Ok(());
+        };
+        let lay = gone.collection.as_ref().try_into().map_err(Refusal::damaged);
+        let covered = match (&permission.collection, gone.number) {
+            (Some(_), 0) | (None, _) => false,
+            (Some(selector), number) => selector.covers(lay?, number),
+        };
+        ensure(!covered, Problem::RecordDeleted, GONE)
+    }
+}
+
+impl Shared {
+    /// As [`Tx::check_not_gone`], of what is in the vault now.
+    pub(super) async fn check_not_gone(&self, patient: PatientId, version: VersionId) -> Result<(), Refusal> {
+        let key = tables::gone_version(patient, version);
+        let gone = key.get(&*self.ledger).await?;
+        ensure(gone.is_none(), Problem::RecordDeleted, GONE)
+    }
+
+    /// Deletes the leaves of a version that is gone. What fails here, or never comes to it, the sweeper does.
+    pub(super) async fn drop_leaves(&self, version: VersionId) {
+        if Defence::DeletedRecords.is_off() {
+            return;
+        }
+        if let Err(error) = self.blobs.delete(*version.as_bytes(), 0..u32::MAX).await {
+            tracing::warn!(%error, "leaves of a deleted record are left to the sweeper");
+        }
+    }
+
+    /// The deletion of a record, for those whose permission names it (DEL-3); none of one that was taken back.
+    pub(super) async fn deletion(
+        &self,
+        patient: PatientId,
+        record: RecordId,
+    ) -> Result<Option<pb::LoggedStatement>, Refusal> {
+        let row = tables::gone(patient, record).get(&*self.ledger).await?;
+        let Some(mut deletion) = row.and_then(|row| row.deletion) else {
+            return Ok(None);
+        };
+        self.complete_logged(patient, &mut deletion).await?;
+        Ok(Some(deletion))
+    }
+}
+
+const GONE: &str = "the record was deleted or taken back";
+
+/// A deletion is a statement with its chain.
+const OF_PAGE: usize = 64;

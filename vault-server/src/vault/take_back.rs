@@ -1,0 +1,145 @@
+//! An institution takes back what it has stored, as long as nobody has opened it. See `spec/deletion.md` §3.
+
+use protocol_spec::{
+    bodies::{TakeBack, UploadReceipt},
+    defence::Defence,
+    ids::{PatientId, VersionId},
+    messages as pb,
+    problem::Problem,
+    statement::{Signed, Verified},
+    vault_head::Act,
+};
+
+use super::{
+    Caller, Intent, Refusal, Vault,
+    refusal::ensure,
+    tables::{self, GoneRow, RecordRow},
+    tx::{Operation, Tx},
+};
+
+use pb::{event, history_entry};
+
+impl Vault {
+    /// The institution that has stored a record takes it back (DEL-6). The same again gives the first take-back.
+    ///
+    /// # Errors
+    /// `not-permitted`, `record-opened`, `record-deleted`.
+    pub async fn take_back(
+        &self,
+        caller: &Caller,
+        intent: &Intent,
+        message: pb::TakeBackUpload,
+    ) -> Result<pb::Receipt, Refusal> {
+        let institution = caller.institution()?;
+        let take_back = Signed::<TakeBack>::try_from(message.take_back)?.verify_by(institution)?;
+        caller.check_signer(&take_back)?;
+        self.shared
+            .check_institution(caller, take_back.institution_id, take_back.operator_id)?;
+        let patient = take_back.patient_id;
+        let mut receipt = self.shared.mutate(caller, intent, Take { take_back }).await?;
+        let first = Signed::<TakeBack>::try_from(receipt.statement.clone()).map_err(Refusal::damaged)?;
+        self.shared.drop_leaves(first.claimed().version_id).await;
+        self.shared.complete(patient, &mut receipt).await?;
+        Ok(receipt)
+    }
+}
+
+struct Take {
+    take_back: Verified<TakeBack>,
+}
+
+impl Operation for Take {
+    type Answer = pb::Receipt;
+
+    fn is_urgent(&self) -> bool {
+        true
+    }
+
+    async fn apply(&self, tx: &mut Tx<'_>) -> Result<pb::Receipt, Refusal> {
+        let Self { take_back } = self;
+        tx.protects = true;
+        let (patient, record) = (take_back.patient_id, take_back.record_id);
+        if let Some(gone) = tx.read(&tables::gone(patient, record)).await? {
+            let own = gone.institution == take_back.institution_id.as_bytes()[..];
+            ensure(own, Problem::NotPermitted, "another institution's record")?;
+            return gone.take_back.ok_or_else(|| Problem::RecordDeleted.into());
+        }
+        let row = tx
+            .read_existing(&tables::record(patient, take_back.version_id))
+            .await?;
+        self.check_receipt(&row)?;
+        let opened = row.opened || tx.is_placed(patient, take_back.version_id).await?;
+        ensure(
+            Defence::OpenedRecords.holds(!opened),
+            Problem::RecordOpened,
+            "somebody has opened the record",
+        )?;
+        let receipt = pb::Receipt {
+            statement: Some(take_back.to_message()),
+            proof: None,
+        };
+        tx.log(*patient.as_bytes(), &take_back.hash()).await?;
+        tx.act(patient, Act::TakeBack(record, take_back.hash())).await?;
+        let gone = GoneRow {
+            take_back: Some(receipt.clone()),
+            ..GoneRow::default()
+        };
+        tx.drop_record(patient, row, gone).await?;
+        let entry = history_entry::What::TakenBack(receipt.clone());
+        tx.record_history(patient, entry).await?;
+        let event = event::What::TakenBack(receipt.clone());
+        tx.notify(*patient.as_bytes(), event).await?;
+        Ok(receipt)
+    }
+}
+
+impl Take {
+    /// The record is the one of the receipt, and the receipt is this institution's.
+    fn check_receipt(&self, row: &RecordRow) -> Result<(), Refusal> {
+        let Self { take_back } = self;
+        let receipt = row.stored.as_ref().and_then(|stored| stored.receipt.clone());
+        let receipt = receipt.and_then(|receipt| receipt.statement);
+        let receipt = Signed::<UploadReceipt>::try_from(receipt).map_err(Refusal::damaged)?;
+        let said = receipt.claimed();
+        let own = receipt.hash() == take_back.receipt_hash
+            && said.institution_id == take_back.institution_id
+            && said.record_id == take_back.record_id;
+        ensure(own, Problem::NotPermitted, "it is not what the receipt is of")
+    }
+}
+
+/// A leaf of a record is about to be handed out to somebody for the first time (DEL-7).
+pub(super) struct NoteOpened {
+    pub(super) patient: PatientId,
+    pub(super) version: VersionId,
+}
+
+impl Operation for NoteOpened {
+    type Answer = ();
+
+    async fn apply(&self, tx: &mut Tx<'_>) -> Result<(), Refusal> {
+        tx.note_opened(self.patient, self.version).await
+    }
+}
+
+impl Tx<'_> {
+    async fn is_placed(&mut self, patient: PatientId, version: VersionId) -> Result<bool, Refusal> {
+        Ok(self.read(&tables::placement(patient, version)).await?.is_some())
+    }
+
+    /// Notes that a record is opened, unless its placement says so already.
+    pub(super) async fn note_opened(
+        &mut self,
+        patient: PatientId,
+        version: VersionId,
+    ) -> Result<(), Refusal> {
+        let key = tables::record(patient, version);
+        let Some(row) = self.read(&key).await? else {
+            return self.check_not_gone(patient, version).await;
+        };
+        if !row.opened && !self.is_placed(patient, version).await? {
+            self.put(&key, &RecordRow { opened: true, ..row });
+        }
+        Ok(())
+    }
+}
