@@ -214,6 +214,14 @@ pub enum Error {
         /// That of the one that the server shows; none when it shows the record as not placed.
         shown: Option<u64>,
     },
+    /// A record that was deleted, or taken back by who had stored it (DEL-4).
+    #[error(
+        "{record} is gone for good: it was deleted, or taken back by who had stored it; by whom and when: `medvault history`"
+    )]
+    RecordGone {
+        /// The record.
+        record: RecordId,
+    },
     /// The server shows a vault in which less has been done than this device has seen (VLT-3).
     #[error(
         "this device has seen {seen} of the vault, and the server shows {shown}: an older state of it; permit and move nothing, try it \
@@ -447,6 +455,7 @@ impl Error {
             Self::Tampered { .. } => "tampered",
             Self::RootKeyUnusable { .. } => "root-key-unusable",
             Self::OlderPlacement { .. } => "older-placement",
+            Self::RecordGone { .. } => "record-deleted",
             Self::OlderVault { .. } => "older-vault",
             Self::OtherVault { .. } => "other-vault",
             Self::HiddenFromVault { .. } => "hidden-from-vault",

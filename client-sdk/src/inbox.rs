@@ -9,7 +9,9 @@ use std::time::Duration;
 use crypto::TextContext;
 use prost::Message;
 use protocol_spec::{
-    bodies::{Delegation, DelegationEnd, Denial, ReleaseReceipt, UploadReceipt, UploadRequest},
+    bodies::{
+        Delegation, DelegationEnd, Denial, RecordDeletion, ReleaseReceipt, UploadReceipt, UploadRequest,
+    },
     delegation::VerifiedDelegation,
     ids::{InstitutionId, PatientId, PermissionId, RecordId, RequestId},
     messages::{self as pb, event::What},
@@ -59,6 +61,10 @@ pub enum EventKind {
     EmergencyObjected,
     /// To a patient: another has named her as guardian.
     GuardianNamed,
+    /// To the patient: a device of hers deleted a record.
+    RecordDeleted,
+    /// To the patient: an institution took back what it had stored.
+    TakenBack,
     /// What stood here was deleted, or taken back, before anybody answered it.
     Deleted,
     /// Something that does not verify; `text` says why.
@@ -84,6 +90,8 @@ impl EventKind {
             Self::EmergencyHelp => "emergency-help",
             Self::EmergencyObjected => "emergency-objected",
             Self::GuardianNamed => "guardian-named",
+            Self::RecordDeleted => "record-deleted",
+            Self::TakenBack => "taken-back",
             Self::Deleted => "deleted",
             Self::Unverified => "unverified",
         }
@@ -314,6 +322,26 @@ impl Session {
                 kind: EventKind::Deleted,
                 ..blank
             }),
+            (What::RecordDeleted(statement), Reader::Patient(patient)) => {
+                let deletion: PatientVerified<RecordDeletion> = verify(statement)?;
+                check(deletion.patient_id == patient.id())?;
+                Ok(InboxEvent {
+                    kind: EventKind::RecordDeleted,
+                    from: Party::Patient(patient.id()),
+                    record_id: Some(deletion.record_id),
+                    ..blank
+                })
+            }
+            (What::TakenBack(receipt), Reader::Patient(patient)) => {
+                let (said, _) = self.taken_back(receipt).await?;
+                check(said.patient_id == patient.id())?;
+                Ok(InboxEvent {
+                    kind: EventKind::TakenBack,
+                    from: party(&self.institution(said.institution_id).await?),
+                    record_id: Some(said.record_id),
+                    ..blank
+                })
+            }
             (What::EmergencyObjected(statement), _) => emergency::objected(statement, blank),
             (What::GuardianNamed(permission), Reader::Patient(patient)) => {
                 emergency::guardian_named(permission, patient.id(), blank)

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use prost::{Message, Name};
 use protocol_spec::{
     defence::Defence,
-    ids::{DelegationId, PatientId, PermissionId, ReleaseId, RequestId, TerminalId, VersionId},
+    ids::{DelegationId, PatientId, PermissionId, RecordId, ReleaseId, RequestId, TerminalId, VersionId},
     messages as pb,
 };
 
@@ -98,6 +98,7 @@ ids!(
     DelegationId,
     PatientId,
     PermissionId,
+    RecordId,
     ReleaseId,
     RequestId,
     TerminalId,
@@ -135,6 +136,7 @@ macro_rules! pages {
 pages! {
     DelegatedKeyPage: keys behind next as u64, asked by "from";
     DelegationPage: delegations behind next as DelegationId;
+    DeletionPage: deletions behind next as RecordId;
     EntryPage: entries behind next as u64;
     HistoryPage: entries behind next as u64;
     PermissionList: permissions behind next as PermissionId;

@@ -290,8 +290,10 @@ fn meaning(name: &str, bytes: Bytes, body: Option<&str>) -> Value {
 fn standing(message: &str, path: &str) -> Option<&'static str> {
     match message {
         "Receipt" if path.ends_with("/close") => Some("ReleaseReceiptBody"),
+        "Receipt" if path.ends_with("/take-backs") => Some("TakeBackBody"),
         "Receipt" => Some("UploadReceiptBody"),
         "LoggedStatement" if path.ends_with("/heads") => Some("VaultHeadBody"),
+        "LoggedStatement" if path.ends_with("/deletions") => Some("RecordDeletionBody"),
         "LoggedStatement" => Some("EpochClosureBody"),
         _ => None,
     }

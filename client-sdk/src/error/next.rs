@@ -52,6 +52,7 @@ fn of_a_patient(problem: Problem) -> Option<&'static str> {
             "whoever asked has to ask again; if it should still be open, set the clock of this machine right"
         }
         Problem::RequestMismatch => "look at the request again: medvault inbox",
+        Problem::RecordDeleted => "it is gone for good; by whom and when: medvault history",
         Problem::KeyEnded => {
             "the institution has a new key: try again, so that it gets a permission to that one"
         }
@@ -79,6 +80,11 @@ fn of_an_institution(problem: Problem) -> Option<&'static str> {
              it right and to permit again"
         }
         Problem::PermissionRevoked => "ask the patient, if there is a reason to",
+        Problem::RecordDeleted => {
+            "the patient has deleted it, and nothing of it is left; what else a permission is for comes when the same command is \
+             run again"
+        }
+        Problem::RecordOpened => "it is the patient's now: ask her to delete it",
         Problem::RequestAnswered | Problem::RequestExpired | Problem::RequestMismatch => "make a new request",
         Problem::KeyEnded => "ask the patient to open her vault once, or for a new permission",
         Problem::EmergencyObjected => "talk to the patient: she can name the guardian anew",

@@ -162,6 +162,13 @@ fn a_refusal_is_true_for_whoever_reads_it() {
             "make a new request",
         ),
         (
+            Problem::RecordDeleted,
+            Reader::Institution,
+            "the patient has deleted it",
+        ),
+        (Problem::RecordDeleted, Reader::Patient, "medvault history"),
+        (Problem::RecordOpened, Reader::Institution, "ask her to delete it"),
+        (
             Problem::InstitutionRetired,
             Reader::Patient,
             "choose another institution",

@@ -37,6 +37,11 @@ impl Home {
         self.in_book(folder, |book, _| Ok(book.values.get(name).cloned()))
     }
 
+    /// The names for which something is kept in `folder`.
+    pub(crate) fn kept_names(&self, folder: &str) -> Result<Vec<String>> {
+        self.in_book(folder, |book, _| Ok(book.values.keys().cloned().collect()))
+    }
+
     /// Keeps the first text that is given for `name` in `folder`, and returns the one that is kept. A power cut may take it away.
     pub(crate) fn keep_first(&self, folder: &str, name: &str, text: &str) -> Result<Vec<u8>> {
         // What is first stays first: it is looked for in the file only by what would put another one in.

@@ -151,6 +151,7 @@ impl Institution {
         };
         Ok(Some(Fetched {
             records,
+            deleted: Vec::new(),
             receipt,
             already: true,
         }))
@@ -207,7 +208,7 @@ impl Institution {
     ) -> Result<Fetched> {
         let permission = &delivered.permission;
         let vault = (permission.patient_id, permission.vault_head);
-        let (release, mut sink) = if permission.collection.is_some() {
+        let (mut release, mut sink) = if permission.collection.is_some() {
             // What lies in a collection is told to its holder alone.
             let release = self.open_release(delivered, &mut fetch).await?;
             let sink = make_sink(release.lengths())?;
@@ -219,6 +220,8 @@ impl Institution {
             let sink = make_sink(lengths.collect())?;
             (self.open_release(delivered, &mut fetch).await?, sink)
         };
+        sink.leave_out(&release.deleted);
+        let deleted = std::mem::take(&mut release.deleted);
         progress.started(
             release
                 .records
@@ -275,6 +278,7 @@ impl Institution {
         };
         Ok(Fetched {
             records,
+            deleted,
             receipt,
             already: false,
         })

@@ -8,6 +8,7 @@
 //! | `requests` | ask patients for downloads and references |
 //! | `delivery` | fetch and open a permission key; present it |
 //! | `upload` | stand by, seal, send, commit |
+//! | `taking_back` | what went to the wrong patient |
 //! | `release`, `download`, `finished` | receive, open, verify, close; what was fetched is found again |
 //! | `emergency` | open with a card, or with a guardian's help |
 //! | `holding` | keep to the permission |
@@ -22,6 +23,7 @@ mod inviting;
 mod release;
 mod requests;
 mod rotation;
+mod taking_back;
 mod terminals;
 mod upload;
 
@@ -41,6 +43,7 @@ pub use self::{
     download::FetchTerms,
     emergency::EmergencyKey,
     rotation::Rotated,
+    taking_back::TakenBack,
     terminals::{NewTerminal, TerminalInfo},
     upload::SendTerms,
 };
@@ -83,6 +86,8 @@ pub struct Sent {
 pub struct Fetched {
     /// In the order of the permission.
     pub records: Vec<FetchedRecord>,
+    /// Records of the permission that the patient has deleted since (DEL-3).
+    pub deleted: Vec<RecordId>,
     /// The server's word on what it handed out; absent when its answer did not come. The server then closes
     /// the release when its ticket expires.
     pub receipt: Option<Receipt<ReleaseReceipt>>,

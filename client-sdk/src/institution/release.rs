@@ -6,11 +6,11 @@ use std::path::PathBuf;
 use bytes::Bytes;
 use crypto::{CollectionKey, DataKey, OpenedPermission, RecipientSecret, WrappedKey};
 use protocol_spec::{
-    bodies::ReleaseTicket,
+    bodies::{RecordDeletion, ReleaseTicket},
     collection::CollectionSelector,
     conditions::Conditions,
     ids::{PatientId, RecordId, ReleaseId},
-    log::VerifiedCheckpoint,
+    log::{Logged, VerifiedCheckpoint},
     messages::{self as pb, presentation_answer::Answer},
     patient::PatientSigned,
     permission::{RecordSelector, VerifiedPermission},
@@ -31,6 +31,8 @@ use crate::{Error, Result, mint, provenance::VerifiedRecord, transfer::FetchJour
 pub(super) struct Release {
     pub(super) ticket: Verified<ReleaseTicket>,
     pub(super) records: Vec<(VerifiedRecord, DataKey)>,
+    /// Of the records that the permission names, those that the patient has deleted.
+    pub(super) deleted: Vec<RecordId>,
 }
 
 /// One fetch: how it is presented, and how far it may go.
@@ -63,27 +65,40 @@ impl Institution {
         if let Some(selector) = permission.collection {
             let opened = self.open_key::<CollectionKey>(&permission, fetch.emergency.as_ref())?;
             let conditions = conditions(&permission, &opened)?;
-            let (ticket, _) = self.release(delivered, &opened, fetch).await?;
+            let (ticket, ..) = self.release(delivered, &opened, fetch).await?;
             let records = self.placed_records(ticket.release_id, &permission, &selector, &opened.keys);
             let records = records.await?;
             for (record, _) in &records {
                 check_record(&conditions, &record.attributes())?;
             }
-            return Ok(Release { records, ticket });
+            return Ok(Release {
+                records,
+                ticket,
+                deleted: Vec::new(),
+            });
         }
         let opened = self.open_key::<Vec<DataKey>>(&permission, None)?;
         let conditions = conditions(&permission, &opened)?;
-        let (ticket, stored) = self.release(delivered, &opened, fetch).await?;
-        if stored.len() != permission.records.len() {
+        let (ticket, stored, deleted) = self.release(delivered, &opened, fetch).await?;
+        let deleted = self.deletions(&permission, deleted).await?;
+        let named = permission.records.iter().zip(opened.keys);
+        let left: Vec<_> = named
+            .filter(|(selector, _)| !deleted.contains(&selector.record_id))
+            .collect();
+        if stored.len() != left.len() {
             return Err(Error::tampered(TICKET)("it is for other records"));
         }
         let mut records = Vec::with_capacity(stored.len());
-        for ((stored, key), selector) in stored.into_iter().zip(opened.keys).zip(&permission.records) {
+        for (stored, (selector, key)) in stored.into_iter().zip(left) {
             let record = self.check_record(stored, &key, &permission, selector).await?;
             check_record(&conditions, &record.attributes())?;
             records.push((record, key));
         }
-        Ok(Release { ticket, records })
+        Ok(Release {
+            ticket,
+            records,
+            deleted,
+        })
     }
 
     async fn release<K: crypto::permission::Granted>(
@@ -91,7 +106,11 @@ impl Institution {
         mut delivered: Delivered,
         opened: &OpenedPermission<K>,
         fetch: &mut Fetch<'_>,
-    ) -> Result<(Verified<ReleaseTicket>, Vec<pb::StoredRecord>)> {
+    ) -> Result<(
+        Verified<ReleaseTicket>,
+        Vec<pb::StoredRecord>,
+        Vec<pb::LoggedStatement>,
+    )> {
         let permission = delivered.permission.clone();
         // What an earlier run has left open goes on, whatever has become of its journal (FLW-17).
         let mut session = self.left_open(&delivered, fetch.take_over);
@@ -110,13 +129,18 @@ impl Institution {
             let key = fetch.journal.idempotency_key();
             match self.present(delivered, opened, &message, key).await {
                 Ok(answer) => {
-                    let (ticket, records, log) = self.check_release_ticket(answer, &permission).await?;
+                    let Answer::Release(release) = answer else {
+                        return Err(Error::tampered(TICKET)("it is for an upload"));
+                    };
+                    let (ticket, log) = self
+                        .check_release_ticket(release.ticket, release.proof, &permission)
+                        .await?;
                     // Whoever opens in an emergency waits for no witness.
                     if fetch.emergency.is_none() {
                         self.session.witnessed_since(fetch.began, log.size).await?;
                     }
                     fetch.holding.presented(&ticket.release_id)?;
-                    return Ok((ticket, records));
+                    return Ok((ticket, release.records, release.deleted));
                 }
                 Err(error) if again => {
                     session = match (session, &error) {
@@ -171,17 +195,10 @@ impl Institution {
 
     async fn check_release_ticket(
         &self,
-        answer: Answer,
+        ticket: Option<pb::Statement>,
+        proof: Option<pb::LogProof>,
         permission: &VerifiedPermission,
-    ) -> Result<(Verified<ReleaseTicket>, Vec<pb::StoredRecord>, VerifiedCheckpoint)> {
-        let Answer::Release(pb::Release {
-            ticket,
-            proof,
-            records,
-        }) = answer
-        else {
-            return Err(Error::tampered(TICKET)("it is for an upload"));
-        };
+    ) -> Result<(Verified<ReleaseTicket>, VerifiedCheckpoint)> {
         let ticket = Signed::<ReleaseTicket>::try_from(ticket)
             .and_then(|ticket| ticket.verify(self.session.server.operator()))
             .map_err(Error::tampered(TICKET))?;
@@ -191,10 +208,35 @@ impl Institution {
             && ticket.patient_id == permission.patient_id
             && ticket.institution_id == self.id();
         if same {
-            Ok((ticket, records, log))
+            Ok((ticket, log))
         } else {
             Err(Error::tampered(TICKET)("it is for something else"))
         }
+    }
+
+    /// Which records of the permission the patient has deleted, by what her devices have signed and the log has (DEL-3).
+    async fn deletions(
+        &self,
+        permission: &VerifiedPermission,
+        shown: Vec<pb::LoggedStatement>,
+    ) -> Result<Vec<RecordId>> {
+        let mut deleted = Vec::with_capacity(shown.len());
+        for message in shown {
+            let deletion = Logged::<RecordDeletion>::verify(message, self.session.server.operator())
+                .map_err(Error::tampered(DELETION))?;
+            self.session.accept_log(&deletion.checkpoint).await?;
+            let said = &deletion.statement;
+            let named = said.patient_id == permission.patient_id
+                && permission
+                    .records
+                    .iter()
+                    .any(|one| one.record_id == said.record_id);
+            if !named || deleted.contains(&said.record_id) {
+                return Err(Error::tampered(DELETION)("it is of another record"));
+            }
+            deleted.push(said.record_id);
+        }
+        Ok(deleted)
     }
 
     /// A record must be the one that the patient selected, with the content that she saw (PRM-4).
@@ -277,4 +319,5 @@ fn conditions<K>(permission: &VerifiedPermission, opened: &OpenedPermission<K>) 
 }
 
 const TICKET: &str = "the release ticket";
+const DELETION: &str = "the deletion of a record";
 const RECORD: &str = "a record of the collection";

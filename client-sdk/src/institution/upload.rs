@@ -447,6 +447,7 @@ impl Institution {
         }
         self.session
             .met_receipt_head((said.patient_id, permission.vault_head), said.vault_head, RECEIPT)?;
+        self.keep_sent(&receipt.statement)?;
         let (record_id, version_id) = (context.record, context.version);
         Ok(Sent {
             record_id,

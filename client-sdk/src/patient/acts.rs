@@ -109,6 +109,7 @@ impl Patient {
             return Ok(None);
         }
         self.check_lists(acts, listed).await?;
+        self.check_deletions(acts, before).await?;
         // Nothing has come, and the head is the one that was verified when it came.
         let shown = head
             .as_ref()

@@ -49,6 +49,7 @@ impl Patient {
         } = message;
         let stored = record.ok_or_else(|| tampered("it is empty"))?;
         let record = self.session.receipted(self.id(), stored).await?;
+        self.check_not_gone(record.receipt.statement.record_id).await?;
         self.check_receipt_head(record.receipt.statement.vault_head)
             .await?;
         let placed = match placement {

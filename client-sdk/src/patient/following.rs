@@ -33,7 +33,7 @@ impl Patient {
             }
             let receiver = self.session.institution(permission.institution_id).await?;
             let present = receiver.entry_hash() == permission.directory_entry_hash;
-            if present || receiver.check_goes_on().is_err() {
+            if present || receiver.check_goes_on().is_err() || self.is_over_nothing(&own).await? {
                 continue;
             }
             match self.replace(&own, |_| ()).await {

@@ -230,6 +230,20 @@ impl Patient {
             What::EmergencyOpened(used) => self.emergency_opened(used, met, blank).await,
             What::EmergencyHelp(help) => self.emergency_help(help, met, blank).await,
             What::EmergencyObjected(statement) => self.emergency_objected(statement, met, blank).await,
+            What::RecordDeleted(logged) => {
+                let deletion = self.record_deletion(logged).await?;
+                let said = &deletion.statement;
+                met.trail.gone(said.record_id, said.version_id)?;
+                met.trail.counts.statements += 1;
+                Ok(HistoryItem {
+                    kind: HistoryKind::RecordDeleted,
+                    device: Some(self.acted(said.device(), met)?),
+                    record_id: Some(said.record_id),
+                    logged: Some(deletion.checkpoint.size),
+                    ..blank
+                })
+            }
+            What::TakenBack(receipt) => self.taken_back(receipt, met, blank).await,
             What::Deleted(_) => Ok(HistoryItem {
                 kind: HistoryKind::Deleted,
                 ..blank
@@ -328,6 +342,8 @@ impl Patient {
         check(said.patient_id == self.id(), "it is about somebody else")?;
         held(met, said.permission_id, said.institution_id)?;
         met.trail.stored(said)?;
+        let receipted = (said.institution_id, said.hash());
+        met.trail.receipts.insert(said.version_id, receipted);
         met.receipt(receipt.checkpoint.size);
         let item = HistoryItem {
             permission_id: Some(said.permission_id),
@@ -341,6 +357,25 @@ impl Patient {
             None => HistoryKind::Stored,
         };
         self.concerning(kind, said.institution_id, item).await
+    }
+
+    async fn taken_back(
+        &self,
+        receipt: pb::Receipt,
+        met: &mut Met,
+        blank: HistoryItem,
+    ) -> Result<HistoryItem> {
+        let (said, log_size) = self.session.taken_back(receipt).await?;
+        check(said.patient_id == self.id(), "it is about somebody else")?;
+        met.trail.taken_back(&said)?;
+        met.trail.counts.statements += 1;
+        let item = HistoryItem {
+            record_id: Some(said.record_id),
+            logged: Some(log_size),
+            ..blank
+        };
+        self.concerning(HistoryKind::TakenBack, said.institution_id, item)
+            .await
     }
 
     async fn released(&self, receipt: pb::Receipt, met: &mut Met, blank: HistoryItem) -> Result<HistoryItem> {

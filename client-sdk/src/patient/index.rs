@@ -58,6 +58,12 @@ impl Index {
         }
     }
 
+    /// Has it say nothing of some records (DEL-5).
+    pub(super) fn leave_out(&mut self, which: impl Fn(&RecordId) -> bool) {
+        self.entries.retain(|record, _| !which(record));
+        self.unverified.retain(|record, _| !which(record));
+    }
+
     /// Has what it says of some records verified as if it said nothing.
     pub(super) fn doubt(&mut self, mut doubted: impl FnMut(&IndexEntry) -> bool) {
         let entries = self.entries.extract_if(|_, entry| doubted(entry));
@@ -221,6 +227,20 @@ impl Patient {
         Ok(())
     }
 
+    /// Has the index begin anew if it says something of a record: its segments hold the names of files (DEL-5). Where that cannot
+    /// be done now, the next deletion does it.
+    pub(super) async fn forget_in_index(&self, record: RecordId) -> Result<()> {
+        let index = self.read_index().await?;
+        if !index.entries.contains_key(&record) && !index.unverified.contains_key(&record) {
+            return Ok(());
+        }
+        let anew = IndexHead::begin(index.head.generation.saturating_add(1));
+        match self.put_segment(anew, &pb::IndexSegment::default(), 0).await {
+            Err(Error::Refused { .. }) => Ok(()),
+            done => done.map(drop),
+        }
+    }
+
     async fn put_segment(
         &self,
         head: IndexHead,
@@ -353,6 +373,25 @@ mod tests {
             unverified: Vec::new(),
         };
         index.add(IndexHead::begin(4), content);
+        assert!(index.unverified.is_empty());
+    }
+
+    /// DEL-5
+    #[test]
+    fn what_is_gone_is_left_out() {
+        let mut index = index();
+        for record in 1..=3 {
+            index.supersede(entry(record, u64::from(record)));
+        }
+        let unverified = RecordId::from_bytes([4; 16]);
+        index
+            .unverified
+            .insert(unverified, VersionId::from_bytes([4; 16]));
+        let gone = [RecordId::from_bytes([2; 16]), unverified];
+        index.leave_out(|record| gone.contains(record));
+        let mut left: Vec<u64> = index.entries.values().map(|entry| entry.number).collect();
+        left.sort_unstable();
+        assert_eq!(left, [1, 3]);
         assert!(index.unverified.is_empty());
     }
 

@@ -12,7 +12,7 @@ use protocol_spec::{
     problem::Problem,
 };
 
-use super::{Patient, Selection, examine::Examined, index::Index, records::unknown};
+use super::{Patient, Selection, examine::Examined, index::Index};
 use crate::{
     Error, Result,
     pages::{Cursor, Page, Pages},
@@ -67,6 +67,11 @@ impl Patient {
             ..
         } = self.listing().await?;
         if let Selection::Records(ids) = chosen {
+            let seen = self.known_acts().await?;
+            if let Some(record) = ids.iter().copied().find(|id| seen.acts().is_gone(id)) {
+                return Err(Error::RecordGone { record });
+            }
+            drop(seen);
             entries.retain(|entry| ids.contains(&entry.record_id));
             refused.retain(|(id, _)| ids.contains(id));
         }
@@ -80,7 +85,10 @@ impl Patient {
         } = self.listing().await?;
         let Some(entry) = entries.iter().find(|entry| entry.record_id == record) else {
             let at = refused.iter().position(|(id, _)| *id == record);
-            return Err(at.map_or_else(|| unknown(record), |at| refused.swap_remove(at).1));
+            return match at {
+                Some(at) => Err(refused.swap_remove(at).1),
+                None => Err(self.not_here(record).await),
+            };
         };
         self.own_record(self.shown(entry.version_id).await?).await
     }
@@ -93,6 +101,11 @@ impl Patient {
             let listing = self.list_all().await?;
             self.check_records(&before, &listing.entries, &listing.refused)
                 .await?;
+            // Another device has deleted it while this was read.
+            let gone = |(_, error): &(RecordId, Error)| matches!(error, Error::RecordGone { .. });
+            if listing.refused.iter().any(gone) {
+                continue;
+            }
             if Defence::VaultHeads.holds(listing.settled || self.has_all_placed(&listing).await?) {
                 // For what was taken in just now.
                 self.put_head_if_due().await?;
@@ -119,6 +132,9 @@ impl Patient {
         let settled = waiting.is_none_or(|page| page.records.is_empty());
         drop(self.seen_placements().await?);
         let mut index = self.read_index().await?;
+        let seen = self.known_acts().await?;
+        index.leave_out(|record| !Defence::Deletions.is_off() && seen.acts().is_gone(record));
+        drop(seen);
         let placements = self.seen_placements().await?;
         index.doubt(|entry| placements.check(entry.record_id, Some(entry.number)).is_err());
         drop(placements);
@@ -227,7 +243,7 @@ impl Patient {
     }
 
     /// All versions in the vault, as the server shows them, unverified.
-    pub(super) async fn shown_versions(&self) -> Result<Vec<VersionId>> {
+    pub(super) async fn shown_versions(&self) -> Result<Vec<(RecordId, VersionId)>> {
         let (mut shown, mut placed, mut arrivals) = (Vec::new(), self.placed_pages(), self.arrival_pages());
         while let Some(page) = placed.next().await? {
             shown.extend(page.records);
@@ -235,11 +251,15 @@ impl Patient {
         while let Some(page) = arrivals.next().await? {
             shown.extend(page.records);
         }
-        let version = |record: pb::VaultRecord| {
-            let version = record.record.unwrap_or_default().version_id;
-            VersionId::try_from(version.as_ref()).map_err(Error::tampered("a record"))
+        let ids = |record: pb::VaultRecord| {
+            let stored = record.record.unwrap_or_default();
+            Ok((
+                RecordId::try_from(stored.record_id.as_ref())?,
+                VersionId::try_from(stored.version_id.as_ref())?,
+            ))
         };
-        shown.into_iter().map(version).collect()
+        let ids: Result<_, protocol_spec::Error> = shown.into_iter().map(ids).collect();
+        ids.map_err(Error::tampered("a record"))
     }
 
     /// The records with their data keys, in the same order: those that are known, and the others as the server has them

@@ -25,6 +25,7 @@
 //! | `revoking`, `resending` | taking back; the same at a server that shows an older vault |
 //! | `rekey`, `certificate` | new keys for a collection, what cannot be taken back |
 //! | `reseal` | content under new data keys |
+//! | `deleting` | records that go for good |
 //! | `history`, `case` | what happened, proven; what happened under one permission, for others |
 
 mod acts;
@@ -34,6 +35,7 @@ mod certificate;
 mod collections;
 mod coverage;
 mod delegation;
+mod deleting;
 mod devices;
 mod emergency;
 mod enrolling;
@@ -102,6 +104,7 @@ pub use self::{
         Delegate, DelegateRef, DelegationInfo, DelegationState, DelegationTerms, EndedDelegation,
         HeldDelegation, OpenRequest,
     },
+    deleting::DeletedRecord,
     devices::DeviceInfo,
     emergency::{EmergencyCard, EmergencyLimits, GuardianInfo, HelpInfo, MadeCard},
     following::Rewrapped,

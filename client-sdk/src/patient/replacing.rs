@@ -6,7 +6,7 @@ use protocol_spec::{
     collection::CollectionSelector,
     ids::{CollectionId, PermissionId},
     messages as pb,
-    permission::{Kind, PermissionBody, VerifiedPermission},
+    permission::{Kind, PermissionBody, RecordSelector, VerifiedPermission},
     problem::Problem,
     tags::SealedConditions,
 };
@@ -21,6 +21,8 @@ use crate::{DirectoryEntry, Error, Result, mint};
 /// The keys of a new permission, and what beside them goes to the server.
 struct Keyed {
     key: PermissionKey,
+    /// As in the old one, without those that are gone.
+    records: Vec<RecordSelector>,
     collection: Option<CollectionSelector>,
     upload: Option<(u64, crypto::WrappedKey)>,
     /// Sealed under the new key.
@@ -76,6 +78,7 @@ impl Patient {
             permission_id: id,
             directory_entry_hash: receiver.entry_hash(),
             recipient_key_hash: receiver.recipient_key().digest(),
+            records: keyed.records.clone(),
             collection: keyed.collection,
             uses: left.uses(),
             bytes: left.bytes(),
@@ -101,6 +104,7 @@ impl Patient {
         let (key, epoch, wrap) = self.mint_upload_key(id).await?;
         Ok(Keyed {
             key: PermissionKey::mint(id, &key)?,
+            records: Vec::new(),
             collection: None,
             upload: Some((epoch, wrap)),
             conditions: None,
@@ -126,6 +130,7 @@ impl Patient {
         let (key, conditions) = self.mint_key(id, &key, &conditions, true).await?;
         Ok(Keyed {
             key,
+            records: Vec::new(),
             collection: Some(CollectionSelector {
                 collection,
                 until: selector.until,
@@ -136,11 +141,16 @@ impl Patient {
     }
 
     async fn same_data_keys(&self, id: &PermissionId, old: &VerifiedPermission) -> Result<Keyed> {
-        let wanted = Selection::Records(old.records.iter().map(|record| record.record_id).collect());
+        let mut records = old.records.clone();
+        let seen = self.known_acts().await?;
+        // Those go on that are there (DEL-3).
+        records.retain(|record| !seen.acts().is_gone(&record.record_id));
+        drop(seen);
+        let wanted = Selection::Records(records.iter().map(|record| record.record_id).collect());
         let mut own = self.own_records(&wanted).await?.0;
-        let mut keys: Vec<DataKey> = Vec::with_capacity(old.records.len());
+        let mut keys: Vec<DataKey> = Vec::with_capacity(records.len());
         // In the order of the body, which is that of the keys.
-        for selector in &old.records {
+        for selector in &records {
             let at = own
                 .iter()
                 .position(|record| record.entry.version_id == selector.version_id);
@@ -154,6 +164,7 @@ impl Patient {
         let (key, conditions) = self.mint_key(id, &keys, &conditions, false).await?;
         Ok(Keyed {
             key,
+            records,
             collection: None,
             upload: None,
             conditions,

@@ -32,8 +32,19 @@ impl Patient {
         let placed = before.placements();
         let listed = entries.iter().map(|entry| entry.record_id);
         let shown: HashSet<_> = listed.chain(refused.iter().map(|(record, _)| *record)).collect();
-        if let Some(record) = placed.keys().find(|record| !shown.contains(record)) {
-            return Err(hidden(format!("{record} lies in the vault and is not shown")));
+        let again = shown.iter().find(|record| before.is_gone(record));
+        if let (Some(record), false) = (again, Defence::Deletions.is_off()) {
+            return Err(hidden(format!(
+                "{record} was deleted or taken back, and is shown again"
+            )));
+        }
+        let missing: Vec<_> = placed.keys().filter(|record| !shown.contains(record)).collect();
+        if !missing.is_empty() {
+            // Another device may have deleted it since.
+            let seen = self.catch_up().await?;
+            if let Some(record) = missing.into_iter().find(|record| !seen.acts().is_gone(record)) {
+                return Err(hidden(format!("{record} lies in the vault and is not shown")));
+            }
         }
         let last = |record: &RecordId| placed.get(record).map(|(number, _)| *number);
         let moved: Vec<_> = entries

@@ -62,6 +62,9 @@ pub trait Sink: Send + 'static {
 
     /// What was received is not what it should be: nothing of it may be kept.
     fn forget(&mut self) {}
+
+    /// These of its records are not there any more, and nothing comes of them.
+    fn leave_out(&mut self, _records: &[RecordId]) {}
 }
 
 /// Writes to `out/<record id>/<part name>`, as far as that is a safe name, by way of a hidden folder in `out`. A transfer that
@@ -355,6 +358,15 @@ impl Sink for FolderSink {
     fn forget(&mut self) {
         self.keep = false;
         self.forgotten = true;
+    }
+
+    fn leave_out(&mut self, records: &[RecordId]) {
+        self.records.retain(|record| !records.contains(record));
+        for record in records {
+            // What an earlier run has received of them.
+            drop(fs::remove_dir_all(self.hidden.join(record.to_string())));
+            drop(fs::remove_file(self.list(record)));
+        }
     }
 }
 

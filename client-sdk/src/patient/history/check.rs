@@ -154,7 +154,7 @@ impl Patient {
 
     async fn compare_records(&self, trail: &Trail, check: &mut HistoryCheck) -> Result<()> {
         let mut listed = HashSet::new();
-        for version in self.shown_versions().await? {
+        for (_, version) in self.shown_versions().await? {
             check.records += 1;
             if !trail.stored.contains_key(&version) {
                 check.findings.push(format!(
@@ -167,6 +167,19 @@ impl Patient {
             check
                 .findings
                 .push(format!("{version} was stored, and is not in the vault any more"));
+        }
+        self.compare_gone(trail, check).await
+    }
+
+    /// What is gone by the acts is gone by the history, and the other way round.
+    async fn compare_gone(&self, trail: &Trail, check: &mut HistoryCheck) -> Result<()> {
+        let seen = self.known_acts().await?;
+        let (deleted, taken_back) = (seen.acts().deletions(), seen.acts().taken_back());
+        let gone: HashSet<_> = deleted.keys().chain(taken_back).copied().collect();
+        for record in gone.symmetric_difference(&trail.gone) {
+            check.findings.push(format!(
+                "{record} was deleted or taken back by the history or by what was done to the vault, not by both"
+            ));
         }
         Ok(())
     }

@@ -48,6 +48,10 @@ pub enum HistoryKind {
     DelegationEnded,
     /// A delegate has begun to read a record: the first time on a day.
     DelegateRead,
+    /// A device of hers deleted a record.
+    RecordDeleted,
+    /// An institution took back what it had stored.
+    TakenBack,
     /// An institution asked for something, which she has had deleted.
     Deleted,
     /// The server shows something that is not proven.

@@ -5,9 +5,9 @@ use std::collections::{HashMap, HashSet};
 
 use prost::Message;
 use protocol_spec::{
-    bodies::{ReleaseReceipt, ReleaseTicket, StandbyTicket, UploadReceipt},
+    bodies::{ReleaseReceipt, ReleaseTicket, StandbyTicket, TakeBack, UploadReceipt},
     hash::Sha256Digest,
-    ids::{PermissionId, RecordId, ReleaseId, UploadId, VersionId},
+    ids::{InstitutionId, PermissionId, RecordId, ReleaseId, UploadId, VersionId},
     lifecycle::ShownUses,
     messages::{self as pb, history_entry::What},
     permission::{Kind, VerifiedPermission},
@@ -27,6 +27,10 @@ pub(super) struct Trail {
     presentations: HashSet<Sha256Digest>,
     /// Versions that were stored, and of which record.
     pub(super) stored: HashMap<VersionId, RecordId>,
+    /// By whom, and the hash of the receipt.
+    pub(super) receipts: HashMap<VersionId, (InstitutionId, Sha256Digest)>,
+    /// Records that were deleted or taken back.
+    pub(super) gone: HashSet<RecordId>,
     /// What delegates have signed to read a record (DLG-11).
     pub(super) read_by_delegates: HashSet<Sha256Digest>,
     /// Permissions that were revoked.
@@ -127,6 +131,22 @@ impl Trail {
         )
     }
 
+    /// What was stored is gone for good, once.
+    pub(super) fn gone(&mut self, record: RecordId, version: VersionId) -> Result<()> {
+        let there = self.stored.remove(&version) == Some(record);
+        check(there, "no such version of the record was stored before it")?;
+        self.gone.insert(record);
+        Ok(())
+    }
+
+    /// What was taken back is what this institution had stored, by the receipt that it names (DEL-6).
+    pub(super) fn taken_back(&mut self, said: &TakeBack) -> Result<()> {
+        let stored = self.receipts.get(&said.version_id);
+        let own = stored == Some(&(said.institution_id, said.receipt_hash));
+        check(own, "it is not of what this institution had stored")?;
+        self.gone(said.record_id, said.version_id)
+    }
+
     /// A record is stored once, by the session that waited for it, or in the place of a version that was (REV-9).
     pub(super) fn stored(&mut self, receipt: &UploadReceipt) -> Result<()> {
         if let Some(before) = &receipt.replaces {
@@ -177,7 +197,10 @@ impl Seen {
     pub(super) fn add(&mut self, entry: &pb::HistoryEntry) {
         let mut entry = entry.clone();
         match &mut entry.what {
-            Some(What::Stored(receipt) | What::Released(receipt)) => receipt.proof = None,
+            Some(What::Stored(receipt) | What::Released(receipt) | What::TakenBack(receipt)) => {
+                receipt.proof = None;
+            }
+            Some(What::Closed(logged) | What::RecordDeleted(logged)) => logged.proof = None,
             Some(What::EmergencyOpened(used)) => used.proof = None,
             Some(What::Presented(presented)) => {
                 if let Some(ticket) = &mut presented.release_ticket {
