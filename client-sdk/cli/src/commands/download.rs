@@ -123,6 +123,7 @@ async fn fetch(
         None => context.print(&Fetched {
             folder: out.display().to_string(),
             records: fetched.records.iter().map(received).collect(),
+            deleted: fetched.deleted.iter().map(ToString::to_string).collect(),
             receipt: fetched.receipt.as_ref().map(ReceiptView::from),
             already: fetched.already,
         })?,
@@ -183,6 +184,9 @@ pub(crate) struct Fetched {
     #[serde(skip)]
     pub(crate) folder: String,
     pub(crate) records: Vec<ReceivedView>,
+    /// Of those that the permission is for, what the patient has deleted since.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) deleted: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) receipt: Option<ReceiptView>,
     /// An earlier run had fetched it.
@@ -203,6 +207,9 @@ impl Report for Fetched {
         if self.already {
             return format!("An earlier run of this command has fetched it:\n{records}{receipt}");
         }
-        records + receipt
+        let deleted =
+            |record: &String| format!("The patient has deleted {record}: nothing of it is left to get.\n");
+        let deleted: String = self.deleted.iter().map(deleted).collect();
+        records + &deleted + receipt
     }
 }

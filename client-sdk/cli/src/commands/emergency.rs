@@ -259,6 +259,7 @@ async fn open(
     context.print(&Fetched {
         folder: out.display().to_string(),
         records: fetched.records.iter().map(received).collect(),
+        deleted: Vec::new(),
         receipt: fetched.receipt.as_ref().map(ReceiptView::from),
         already: fetched.already,
     })

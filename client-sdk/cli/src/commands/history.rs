@@ -439,6 +439,8 @@ fn kind(kind: HistoryKind) -> &'static str {
         HistoryKind::EmergencyOpened => "emergency-opened",
         HistoryKind::EmergencyHelp => "emergency-help",
         HistoryKind::EmergencyObjected => "emergency-objected",
+        HistoryKind::RecordDeleted => "record-deleted",
+        HistoryKind::TakenBack => "taken-back",
         HistoryKind::Deleted => "deleted",
         HistoryKind::Unverified => "unverified",
     }

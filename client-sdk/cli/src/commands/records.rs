@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::download::with_what_is_left;
 use crate::{
+    confirm::confirm,
     context::Context,
     failure::Failure,
     output::{Report, moment, party, plain, table, timestamp},
@@ -40,6 +41,16 @@ enum Command {
         #[arg(long, value_name = "DIR")]
         out: PathBuf,
     },
+    /// Delete a record for good: the server destroys it, and no permission gives it any more
+    #[command(after_help = EXAMPLES)]
+    Delete {
+        /// The record, shortened to what names one, or `last` for the newest
+        #[arg(value_name = "RECORD")]
+        record: Named<RecordId>,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
 }
 
 const EXAMPLES: &str = "\
@@ -47,8 +58,10 @@ Examples:
   medvault records
   medvault records get rec_ae5… --out ~/Documents
   medvault records get last --out - | less
+  medvault records delete rec_ae5…
   medvault records --acting-for pat_ae6…
 
+What is deleted stands in the history, and nothing brings it back; what was handed out before stays with whoever has it.
 Files appear under their names only when every byte of the record is verified.";
 
 pub(crate) async fn run(context: &Context, options: Options) -> Result<(), Failure> {
@@ -63,6 +76,10 @@ pub(crate) async fn run(context: &Context, options: Options) -> Result<(), Failu
             context.print(&List::from(found))
         }
         (Some(Command::Get { record, out }), owner) => get(context, &patient, owner, record, &out).await,
+        (Some(Command::Delete { .. }), Some(_)) => Err(Failure::usage(
+            "a delegate deletes nothing: only the devices of whose vault it is can do that",
+        )),
+        (Some(Command::Delete { record, yes }), None) => delete(context, &patient, record, yes).await,
     }
 }
 
@@ -126,6 +143,65 @@ async fn to_output(
     };
     drop(bar);
     output.write(received.record_id, &received.parts).await
+}
+
+async fn delete(
+    context: &Context,
+    patient: &Patient,
+    record: Named<RecordId>,
+    yes: bool,
+) -> Result<(), Failure> {
+    let named = record.not_last_unseen(!yes)?;
+    let record = match named {
+        // What is deleted already is told again.
+        Named::Whole(id) if yes => id,
+        named => {
+            let found = patient.records().await?.records;
+            let id = named.among(found.iter().map(|record| record.record_id))?;
+            if let Some(info) = found.iter().find(|info| info.record_id == id).filter(|_| !yes) {
+                ask(info)?;
+            }
+            id
+        }
+    };
+    let deleted = patient.delete_record(record).await?;
+    context.print(&Deleted {
+        record_id: deleted.record_id.to_string(),
+        version_id: deleted.version_id.to_string(),
+        at: timestamp(deleted.at),
+        log_size: deleted.log_size,
+    })
+}
+
+fn ask(info: &RecordInfo) -> Result<(), Failure> {
+    let parts: Vec<PartView> = info.parts.iter().map(PartView::from).collect();
+    let about = format!(
+        "{}\n  {}, from {}, received {}\nIt will be destroyed at the server, for you and for everybody who has a permission. What was handed\n\
+         out before stays with whoever has it.",
+        info.record_id,
+        contents(&parts),
+        party(&info.from.name, &info.from.id.to_string()),
+        moment(info.received),
+    );
+    confirm(&about, "Delete it for good?")
+}
+
+#[derive(Serialize)]
+struct Deleted {
+    record_id: String,
+    version_id: String,
+    at: String,
+    /// Entries of the log under which it was proven to stand.
+    log_size: u64,
+}
+
+impl Report for Deleted {
+    fn text(&self) -> String {
+        format!(
+            "Deleted for good:\n  {}\nThe server destroys what it has of it; that it was deleted stands in your history and in the log.\n",
+            self.record_id
+        )
+    }
 }
 
 #[derive(Serialize)]

@@ -3,13 +3,13 @@
 use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Subcommand};
-use client_sdk::{PermissionId, SendTerms, Sent, UploadTerms, transfer::FileSource};
+use client_sdk::{PermissionId, RecordId, SendTerms, Sent, UploadTerms, transfer::FileSource};
 use serde::Serialize;
 
 use super::download::is_known;
 use crate::{
     args::{byte_count, duration},
-    confirm::{from_now, if_short},
+    confirm::{confirm, from_now, if_short},
     context::Context,
     failure::Failure,
     given::Text,
@@ -29,6 +29,16 @@ pub(crate) enum Command {
     /// Present a permission key and send files as one record (institution)
     #[command(after_help = EXAMPLES)]
     Send(SendOptions),
+    /// Take back a record that went to the wrong patient, before anybody has opened it (institution)
+    #[command(after_help = EXAMPLES)]
+    TakeBack {
+        /// The record, as `upload send` has shown it, shortened to what names one, or `last` for the newest
+        #[arg(value_name = "RECORD")]
+        record: Named<RecordId>,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
 }
 
 /// What is asked for, and what may be sent.
@@ -85,6 +95,7 @@ Examples:
 
   medvault upload send perm_ae5… CD/ --follow --dry-run
   pg_dump … | medvault upload send perm_ae5… - --name export.sql
+  medvault upload take-back rec_ae5…                     from the home that has sent it
 
 What each file is, and of which day, is read from its content. What is not sent is said, with the reason.
 A broken upload goes on where it stopped when the same command is run again.";
@@ -93,6 +104,7 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<(), Failu
     match command {
         Command::Request(options) => request(context, options).await,
         Command::Send(options) => send(context, options).await,
+        Command::TakeBack { record, yes } => take_back(context, record, yes).await,
     }
 }
 
@@ -179,6 +191,27 @@ async fn from_pipe(
     }
 }
 
+async fn take_back(context: &Context, record: Named<RecordId>, yes: bool) -> Result<(), Failure> {
+    let institution = context.institution().await?;
+    let record = record.not_last_unseen(!yes)?.among(institution.sent_records()?)?;
+    if !yes {
+        confirm(
+            &format!(
+                "{record} will be destroyed at the server, if nobody has opened it yet. The patient's history will say that you have\n\
+                 stored it and taken it back. The permission's use stays spent: to send again, ask for another permission."
+            ),
+            "Take it back?",
+        )?;
+    }
+    let taken = institution.take_back(record).await?;
+    context.print(&TakenBackReport {
+        record_id: taken.record_id.to_string(),
+        patient_id: taken.patient_id.to_string(),
+        at: timestamp(taken.at),
+        log_size: taken.log_size,
+    })
+}
+
 /// Looking into files takes as long as it takes to read their beginnings.
 async fn blocking(
     list: impl FnOnce() -> client_sdk::Result<FileSource> + Send + 'static,
@@ -195,6 +228,25 @@ struct Taken(TakenView);
 impl Report for Taken {
     fn text(&self) -> String {
         format!("Would be sent:\n{}", self.0.lines())
+    }
+}
+
+#[derive(Serialize)]
+struct TakenBackReport {
+    record_id: String,
+    patient_id: String,
+    at: String,
+    /// Entries of the log under which it was proven to stand.
+    log_size: u64,
+}
+
+impl Report for TakenBackReport {
+    fn text(&self) -> String {
+        format!(
+            "Taken back, before anybody had opened it:\n  {}\nThe server has destroyed it; that it was stored and taken back stands in \
+             the patient's history and in the log.\n",
+            self.record_id
+        )
     }
 }
 
