@@ -4,6 +4,7 @@
 mod chain;
 mod control;
 mod delegate;
+mod deleting;
 mod emergency;
 mod institution;
 mod patient;

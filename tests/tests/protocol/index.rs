@@ -106,6 +106,56 @@ fn listed(by: &Cli) -> Result<Vec<(String, String)>> {
         .collect()
 }
 
+/// DEL-5: what the index has named is forgotten with it: the next one is written without, and the old one does not bring it back.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_deleted_leaves_the_index() -> Result<()> {
+    let scene = Scene::set().await?;
+    let old: Arc<Mutex<Option<Bytes>>> = Arc::default();
+    let keep = old.clone();
+    scene.liar.tell(move |path, body| {
+        if path.starts_with("/v1/vault/index?after=0") {
+            *keep.lock().unwrap_or_else(PoisonError::into_inner) = Some(body.clone());
+        }
+        body
+    });
+    let wanted = listed(&scene.second)?;
+    let old = old.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let old = pb::IndexPage::decode(old.context("no index was read")?)?;
+    assert!(!old.segments.is_empty());
+    let (gone, _) = wanted.first().context("no record")?;
+    scene.first.run(&["records", "delete", gone, "--yes"])?;
+    let left: Vec<_> = wanted
+        .iter()
+        .filter(|(record, _)| record != gone)
+        .cloned()
+        .collect();
+    let verified = scene.count_verified();
+    assert_eq!(listed(&scene.second)?, left);
+    assert_eq!(
+        verified.load(Ordering::Relaxed),
+        left.len(),
+        "the index began anew"
+    );
+    assert_eq!(listed(&scene.first)?, left);
+    assert_eq!(
+        verified.load(Ordering::Relaxed),
+        left.len(),
+        "and holds what is left"
+    );
+    // The old segments, with the deleted record in them.
+    scene
+        .liar
+        .tell_of("/v1/vault/index?after=0", move |page: pb::IndexPage| {
+            pb::IndexPage {
+                segments: old.segments.clone(),
+                generation: old.generation,
+                ..page
+            }
+        });
+    assert_eq!(listed(&scene.second)?, left);
+    Ok(())
+}
+
 /// IDX-2, IDX-5, IDX-6
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_device_lists_without_verifying_again() -> Result<()> {

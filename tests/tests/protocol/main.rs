@@ -13,6 +13,7 @@ mod conditions;
 mod contents;
 mod delegates;
 mod delegates_cli;
+mod deleting;
 mod dependency_rules;
 mod devices;
 mod directory;

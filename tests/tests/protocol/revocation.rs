@@ -351,6 +351,8 @@ async fn the_patient_sees_every_step_in_her_history() -> Result<()> {
             What::DelegationEnded(_) => Ok("delegation ended"),
             What::DelegateRead(_) => Ok("delegate read"),
             What::Deleted(_) => Ok("deleted"),
+            What::RecordDeleted(_) => Ok("record deleted"),
+            What::TakenBack(_) => Ok("taken back"),
             What::EmergencyOpened(_) | What::EmergencyHelp(_) | What::EmergencyObjected(_) => Ok("emergency"),
         })
         .collect::<Result<_>>()?;
