@@ -33,6 +33,7 @@ use super::{
     collections::{Scene, set},
     devices::link,
     flows::array,
+    institutions_cli::rotate,
 };
 
 /// The ids of the records that a program lists.
@@ -127,6 +128,35 @@ fn a_deleted_record_is_gone_everywhere_and_the_rest_goes_on() -> Result<()> {
     let again = phone.fail(&["permit", &request, "--record", &heart])?;
     assert_eq!(again.json["error"]["code"], "record-deleted", "{again:?}");
     assert!(again.text.contains("gone for good"), "{again:?}");
+    Ok(())
+}
+
+/// DEL-3, INS-6: a permission that names a deleted record too is brought under an institution's new key, for the rest; one that names
+/// nothing else stays as it is, and keeps nobody from anything.
+#[test]
+fn a_permission_over_a_deleted_record_follows_a_rotation() -> Result<()> {
+    let scene = Scene::set()?;
+    let (heart, skin) = (scene.record("heart")?, scene.record("skin")?);
+    let (alone, both) = (permit(&scene, &[&heart])?, permit(&scene, &[&heart, &skin])?);
+    scene.patient.run(&["records", "delete", &heart, "--yes"])?;
+    rotate(&scene.world, &scene.clinic, "second", "1s")?;
+    let permissions = scene.patient.run(&["permissions"])?;
+    let live = array(&permissions, "permissions")?.iter();
+    let live: Vec<_> = live.filter(|permission| permission["state"] == "live").collect();
+    let ids: Vec<String> = live
+        .iter()
+        .map(|permission| text(permission, "permission_id"))
+        .collect::<Result<_>>()?;
+    assert!(ids.contains(&alone) && !ids.contains(&both), "{permissions}");
+    let new = ids.iter().filter(|id| **id != alone);
+    let mut fetched = Vec::new();
+    for permission in new {
+        if let Ok(contents) = scene.fetch(permission) {
+            fetched.push(contents);
+        }
+    }
+    assert_eq!(fetched, [set(&["skin"])], "{permissions}");
+    verified(&scene.patient, "record-deleted")?;
     Ok(())
 }
 
