@@ -38,9 +38,8 @@ impl Patient {
     /// [`Error::Unknown`] for a record that is not hers; [`Error::RecordGone`] for one that was taken back; what the server refuses.
     pub async fn delete_record(&self, record: RecordId) -> Result<DeletedRecord> {
         for _ in 0..MAX_TRIES {
-            let version = match self.version_in_vault(record).await? {
-                Some(version) => version,
-                None => return self.deleted_before(record).await,
+            let Some(version) = self.version_in_vault(record).await? else {
+                return self.deleted_before(record).await;
             };
             match self.submit_deletion(record, version).await {
                 Ok(deleted) => {
