@@ -305,6 +305,26 @@ pub enum Error {
         /// The checkpoint.
         kept: PathBuf,
     },
+    /// The server's log goes on under another origin, which this home has not accepted.
+    #[error(
+        "the operator says that an older copy of the server's data was put back, because the newest was lost (log {generation}): nothing was \
+         done. See what was lost, and go on: medvault server accept-restoration"
+    )]
+    Restored {
+        /// Of the log that is shown.
+        generation: u64,
+    },
+    /// The server shows the log of before a restoration that this home has accepted.
+    #[error(
+        "the server shows log {shown}, and this home goes by log {seen}, which a restoration has begun since: it works on an old copy of its \
+         data; report it to the operator"
+    )]
+    OlderLog {
+        /// Of the log that is known.
+        seen: u64,
+        /// Of the log that is shown.
+        shown: u64,
+    },
     /// The quorum of witnesses has not cosigned what the server shows.
     #[error(
         "the log is not witnessed as your policy demands ({cause}): wait a moment and try again; if it stays so, ask the operator and \
@@ -462,6 +482,8 @@ impl Error {
             Self::LogConflict { .. } => "log-conflict",
             Self::OlderDirectory { .. } => "older-directory",
             Self::DirectoryConflict { .. } => "directory-conflict",
+            Self::Restored { .. } => "log-restored",
+            Self::OlderLog { .. } => "older-log",
             Self::NotWitnessed { .. } => "not-witnessed",
             Self::RevokedOnly { cause, .. } => cause.code(),
             Self::UnknownInstitution { .. } => "unknown-institution",
@@ -501,7 +523,7 @@ impl Error {
     /// Whether a transfer that ended so cannot be taken up again: refused for good, or its source has changed.
     pub(crate) fn is_final(&self) -> bool {
         use Problem::{
-            Internal, LeafConflict, LogContradicted, PermissionInUse, RecordDamaged, ReleaseClosed,
+            Internal, LeafConflict, LogContradicted, PermissionInUse, RecordDamaged, ReleaseClosed, Restored,
             SignatureExpired, StorageFull, TooMany, TooSlow, Unavailable,
         };
         match self {
@@ -514,6 +536,7 @@ impl Error {
                     | PermissionInUse
                     | RecordDamaged
                     | ReleaseClosed
+                    | Restored
                     | SignatureExpired
                     | StorageFull
                     | TooMany

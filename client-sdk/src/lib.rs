@@ -40,6 +40,7 @@
 //! | `mirror`, `directory`, `receipts`, `scan`, `met`, `pages`, [`inbox`], `provenance` | what is verified before it is believed |
 //! | `clock`, [`notice`] | what time it is, for decisions; what a person is told beside an answer |
 //! | `programs` | client programs that the registrar vouches for |
+//! | `restoring` | a server that goes on with an older copy of its data |
 //! | [`rules`] | what the patient's device answers while she is not looking |
 //! | [`transfer`] | sources and sinks, sealing and opening in constant memory, resuming |
 //!
@@ -67,6 +68,7 @@ mod programs;
 mod provenance;
 mod receipts;
 pub mod registrar;
+mod restoring;
 pub mod rules;
 mod scan;
 mod session;
@@ -118,14 +120,15 @@ pub use self::{
     moving::{HomeServer, Moved, home_server, move_server},
     patient::{
         CollectionInfo, DeletedRecord, DeviceInfo, EmergencyCard, EmergencyLimits, Entrusted, EntrustedShare,
-        GuardianInfo, HelpInfo, HistoryItem, InCollection, Kit, MadeCard, NewDevice, NewTrustees, Patient,
-        PendingDevice, PermissionInfo, PermissionState, PermitTerms, Received, RecordInfo, Records,
-        Recovered, RecoveringMachine, RecoveryMember, Rehearsed, RevocationReport, Selection, Trustee,
-        UploadTerms, verify_case, verify_certificate,
+        GuardianInfo, HelpInfo, HistoryItem, InCollection, Kit, LostActs, MadeCard, NewDevice, NewTrustees,
+        Patient, PendingDevice, PermissionInfo, PermissionState, PermitTerms, Received, RecordInfo, Records,
+        Recovered, RecoveringMachine, RecoveryMember, Rehearsed, Returned, RevocationReport, Selection,
+        Trustee, UploadTerms, verify_case, verify_certificate,
     },
     programs::{ProgramAbout, PublishedProgram, publish_program},
     provenance::Provenance,
     registrar::{Accredited, Accrediting, Registrar},
+    restoring::{AcceptedRestoration, RestorationInfo, accept_restoration},
     shares::ReturnedFile,
     transfer::Progress,
     withdrawing::{WithdrawnAccreditation, withdraw_accreditation},

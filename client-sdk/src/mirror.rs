@@ -10,7 +10,7 @@ use prost::Message;
 use protocol_spec::{
     defence::Defence,
     ids::InstitutionId,
-    log::{DirectoryHead, SignedCheckpoint, VerifiedCheckpoint, log_key, verify_leaf},
+    log::{DirectoryHead, SignedCheckpoint, VerifiedCheckpoint, verify_leaf},
     messages as pb,
     mirror::Directory,
 };
@@ -227,7 +227,7 @@ impl Session {
 
     fn read_kept(&self, note: Vec<u8>) -> Result<Kept> {
         let server = &self.server;
-        let mut directory = Directory::new(*server.registrar(), server.operator_id());
+        let mut directory = Directory::new(*server.registrar(), *server.operator());
         let mut events = Vec::new();
         if note.is_empty() {
             return Ok(Kept::new(directory, events, note));
@@ -235,7 +235,7 @@ impl Session {
         let file = self.home.read(EVENTS)?.unwrap_or_default();
         let damaged = |_| self.home.damaged(CHECKPOINT);
         let checkpoint = SignedCheckpoint::parse(&note)
-            .and_then(|checkpoint| checkpoint.verify(&log_key(server.operator())?))
+            .and_then(|checkpoint| checkpoint.verify_by(server.operator()))
             .map_err(damaged)?;
         let count = DirectoryHead::of(&checkpoint).map_err(damaged)?.events;
         let damaged = |_| self.home.damaged(EVENTS);
@@ -252,6 +252,12 @@ impl Session {
         }
         directory.check(&checkpoint).map_err(damaged)?;
         Ok(Kept::new(directory, events, note))
+    }
+
+    /// The events that this home has kept, which were verified when they came.
+    pub(crate) fn kept_events(&self) -> Result<Vec<pb::DirectoryEvent>> {
+        let note = self.home.read(CHECKPOINT)?.unwrap_or_default();
+        Ok(self.read_kept(note)?.events)
     }
 
     /// Keeps what was verified, unless another process has kept more meanwhile: the events first, then the checkpoint that says how
@@ -283,7 +289,7 @@ impl Session {
     pub(crate) async fn audit_directory(&self, progress: &dyn Progress) -> Result<Audited> {
         self.forget_entries().await;
         let from = self.home.read_json::<u64>(AUDITED)?.unwrap_or_default();
-        let mut audited = Directory::new(*self.server.registrar(), self.server.operator_id());
+        let mut audited = Directory::new(*self.server.registrar(), *self.server.operator());
         let mirrored = {
             let mirror = self.mirror().await?;
             let events = mirror.kept.iter().flat_map(|kept| &kept.events);
@@ -341,7 +347,7 @@ pub struct Audited {
 }
 
 /// An event in its place (LOG-3), verified.
-fn take(
+pub(crate) fn take(
     directory: &mut Directory,
     checkpoint: &VerifiedCheckpoint,
     event: &pb::DirectoryEvent,
@@ -358,8 +364,8 @@ const KEEP_EVERY: Duration = Duration::from_secs(1);
 
 const WHAT: &str = "the directory";
 
-const EVENTS: &str = "directory.events";
-const CHECKPOINT: &str = "directory.checkpoint";
+pub(crate) const EVENTS: &str = "directory.events";
+pub(crate) const CHECKPOINT: &str = "directory.checkpoint";
 const AUDITED: &str = "directory-audited.json";
 const CONFLICT: &str = "directory-conflict.checkpoint";
 

@@ -8,7 +8,7 @@ use std::{
 
 use protocol_spec::{
     hash::Sha256Digest,
-    log::{Receipt, SignedCheckpoint, VerifiedCheckpoint, log_key, verify_consistency, verify_inclusion},
+    log::{Receipt, SignedCheckpoint, VerifiedCheckpoint, verify_consistency, verify_inclusion},
     messages as pb,
     problem::Problem,
     statement::Body,
@@ -66,6 +66,9 @@ impl Session {
 
     pub(crate) async fn accept(&self, log: &mut Log, seen: &VerifiedCheckpoint) -> Result<()> {
         let head = head(seen);
+        if let Some(newest) = &log.newest {
+            check_generation(newest, seen)?;
+        }
         if log.accepted.contains(&head) {
             return Ok(());
         }
@@ -175,14 +178,13 @@ impl Session {
         })
     }
 
-    fn pinned_log(&self) -> Result<Option<VerifiedCheckpoint>> {
+    pub(crate) fn pinned_log(&self) -> Result<Option<VerifiedCheckpoint>> {
         let Some(bytes) = self.home.read(CHECKPOINT)? else {
             return Ok(None);
         };
         let damaged = |_| self.home.damaged(CHECKPOINT);
-        let log = log_key(self.server.operator())?;
         SignedCheckpoint::parse(&bytes)
-            .and_then(|checkpoint| checkpoint.verify(&log))
+            .and_then(|checkpoint| checkpoint.verify_by(self.server.operator()))
             .map(Some)
             .map_err(damaged)
     }
@@ -200,6 +202,21 @@ impl Drop for Session {
         drop(self.pin_last());
         drop(self.keep_last_said());
         drop(self.clock.keep(&self.home));
+    }
+}
+
+/// A log of another generation is gone on with only after its restoration was accepted, and never an earlier one (RST-6).
+fn check_generation(known: &VerifiedCheckpoint, shown: &VerifiedCheckpoint) -> Result<()> {
+    let (known, shown) = (known.generation(), shown.generation());
+    match shown.cmp(&known) {
+        std::cmp::Ordering::Equal => Ok(()),
+        std::cmp::Ordering::Greater => Err(Error::Restored {
+            generation: shown.number(),
+        }),
+        std::cmp::Ordering::Less => Err(Error::OlderLog {
+            seen: known.number(),
+            shown: shown.number(),
+        }),
     }
 }
 
@@ -252,7 +269,7 @@ const LATELY: Duration = Duration::from_secs(1);
 /// A pin for each receipt would cost more than the receipt; what a crash loses is the last second's.
 const PIN_EVERY: Duration = Duration::from_secs(1);
 
-const CHECKPOINT: &str = "log.checkpoint";
+pub(crate) const CHECKPOINT: &str = "log.checkpoint";
 const CONFLICT_OLDER: &str = "log-conflict.older";
 const CONFLICT_NEWER: &str = "log-conflict.newer";
 

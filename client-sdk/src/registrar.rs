@@ -1,6 +1,7 @@
 //! The registrar: accredits institutions by a key that never touches a server.
 
 mod accredited;
+mod restored;
 
 use std::path::Path;
 

@@ -5,8 +5,7 @@ use std::time::{Duration, Instant};
 
 use protocol_spec::{
     defence::Defence,
-    keys::IdentityKey,
-    log::{Policy, SignedCheckpoint, VerifiedCheckpoint, log_key},
+    log::{Generation, Policy, SignedCheckpoint, VerifiedCheckpoint, log_key_of},
 };
 use serde::{Deserialize, Serialize};
 
@@ -44,8 +43,11 @@ impl WitnessPolicy {
     }
 
     /// Has a home ask for these witnesses from now on (LOG-11).
-    async fn keep(&self, home: &Home, operator: &IdentityKey) -> Result<()> {
-        let log = log_key(operator)?;
+    async fn keep(&self, session: &Session) -> Result<()> {
+        let home = &session.home;
+        let pinned = session.pinned_log()?;
+        let generation = pinned.map_or(Generation::FIRST, |pinned| pinned.generation());
+        let log = log_key_of(session.server.operator(), generation)?;
         if !Policy::parse(self.file.as_bytes())?.speaks_of(&log) {
             return Err(Error::Usage(format!(
                 "the policy is about other logs: this server's is {log}, ask whoever made the policy for the right one"
@@ -71,7 +73,7 @@ impl Patient {
     /// # Errors
     /// [`Error::Usage`] if the policy is about other logs than the server's.
     pub async fn use_witnesses(&self, policy: &WitnessPolicy) -> Result<()> {
-        policy.keep(self.home(), self.operator()).await
+        policy.keep(self.session()).await
     }
 }
 
@@ -89,7 +91,7 @@ impl Institution {
     /// # Errors
     /// [`Error::Usage`] if the policy is about other logs than the server's.
     pub async fn use_witnesses(&self, policy: &WitnessPolicy) -> Result<()> {
-        policy.keep(self.home(), self.operator()).await
+        policy.keep(self.session()).await
     }
 }
 
@@ -172,7 +174,7 @@ impl Session {
 
     fn signed_by_log(&self, note: &[u8]) -> Result<VerifiedCheckpoint> {
         SignedCheckpoint::parse(note)
-            .and_then(|checkpoint| checkpoint.verify(&log_key(self.server.operator())?))
+            .and_then(|checkpoint| checkpoint.verify_by(self.server.operator()))
             .map_err(Error::tampered("the log's checkpoint"))
     }
 

@@ -171,6 +171,23 @@ bodies! {
         /// SHA-256 of the file.
         file_hash: Sha256Digest,
     }
+    /// Operator and registrar → everybody: an older copy of the data was put back, and the log goes on from there (RST-2).
+    Restoration: RestorationBody, RESTORATION {
+        /// Whose log.
+        operator_id: OperatorId,
+        /// Who agrees.
+        registrar_id: RegistrarId,
+        /// Of the log that goes on, from 2.
+        generation: u64,
+        /// Leaves of the copy.
+        size: u64,
+        /// Root over them.
+        root: Sha256Digest,
+        /// Leaves that the log is known to have had before.
+        seen: u64,
+        /// When the copy was made at the latest: of its newest checkpoint, in milliseconds since 1970.
+        until: u64,
+    }
     /// An institution's entry in the directory of one operator.
     InstitutionKeys: InstitutionKeysBody, INSTITUTION_KEYS {
         /// Where it enrols.

@@ -61,6 +61,8 @@ defences! {
     LogProofs = "log-proofs";
     /// The log that is shown continues the one that was seen (LOG-4).
     LogGrowth = "log-growth";
+    /// The registrar has signed a restoration too (RST-2).
+    RestorationRegistrar = "restoration-registrar";
     /// The directory is all of what the log has of it (LOG-16).
     DirectoryHead = "directory-head";
     /// The quorum of witnesses has cosigned (LOG-8).
@@ -169,6 +171,8 @@ defences! {
     Retirement = "retirement";
     /// An institution whose accreditation was withdrawn gets nothing (INS-15, INS-16).
     Withdrawal = "withdrawal";
+    /// After a restoration nothing leaves a vault before one of her devices was back (RST-8).
+    RestoredHold = "restored-hold";
     /// A session serves its own institution (§4 and §5 of `flows.md`).
     SessionOwner = "session-owner";
     /// A release gives out the records of its permission (PRM-4).

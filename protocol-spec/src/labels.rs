@@ -56,6 +56,8 @@ labels! {
     WITHDRAWAL = "medvault/v1 withdrawal";
     /// Registrar signs what a file is: a client program.
     PROGRAM = "medvault/v1 program";
+    /// Operator and registrar sign where the log goes on after an older copy was put back.
+    RESTORATION = "medvault/v1 restoration";
     /// Institution signs its own end.
     RETIREMENT = "medvault/v1 retirement";
     /// Device signs an upload request.

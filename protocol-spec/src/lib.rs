@@ -66,6 +66,7 @@ pub mod purpose;
 pub mod recovery;
 pub mod released;
 pub mod request;
+pub mod restoration;
 pub mod statement;
 pub mod tags;
 pub mod vault_head;

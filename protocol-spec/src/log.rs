@@ -39,7 +39,7 @@ mod tests;
 pub mod tile;
 
 pub use self::{
-    checkpoint::{Checkpoint, SignedCheckpoint, VerifiedCheckpoint, log_key},
+    checkpoint::{Checkpoint, Generation, SignedCheckpoint, VerifiedCheckpoint, log_key, log_key_of},
     cosignature::{cosign, cosigned_at},
     directory_head::DirectoryHead,
     entry::{Entry, Mark, VaultSalt},

@@ -14,10 +14,11 @@ use crate::{
     hash::Sha256Digest,
     ids::{InstitutionId, OperatorId},
     keys::IdentityKey,
-    log::{Checkpoint, DirectoryHead, Entry},
+    log::{DirectoryHead, Entry, Generation, VerifiedCheckpoint},
     messages as pb,
     names::alike,
     programs::{Programs, Vouched, verify_program},
+    restoration::{Restored, verify_restoration},
     statement::Signed,
 };
 
@@ -28,12 +29,14 @@ pub type LookAlikes = BTreeMap<InstitutionId, BTreeSet<InstitutionId>>;
 #[derive(Clone, Debug)]
 pub struct Directory {
     registrar: IdentityKey,
+    operator_key: IdentityKey,
     operator: OperatorId,
     head: DirectoryHead,
     /// Entries of the log that hold no event but those that are here.
     covered: u64,
     listed: BTreeMap<InstitutionId, Listed>,
     programs: Programs,
+    restorations: Vec<Restored>,
 }
 
 /// An institution of a mirror.
@@ -46,14 +49,16 @@ struct Listed {
 
 impl Directory {
     /// A mirror with nothing in it, of the directory that these keys vouch for.
-    pub fn new(registrar: IdentityKey, operator: OperatorId) -> Self {
+    pub fn new(registrar: IdentityKey, operator_key: IdentityKey) -> Self {
         Self {
             registrar,
-            operator,
+            operator: OperatorId::from(&operator_key),
+            operator_key,
             head: DirectoryHead::NONE,
             covered: 0,
             listed: BTreeMap::new(),
             programs: Programs::default(),
+            restorations: Vec::new(),
         }
     }
 
@@ -111,6 +116,15 @@ impl Directory {
                 verify_program(program.try_into()?, &self.registrar)?;
                 self.add(index, entry)
             }
+            Entry::Restoration { operator, registrar } => {
+                verify_restoration(
+                    operator.try_into()?,
+                    registrar.try_into()?,
+                    &self.operator_key,
+                    &self.registrar,
+                )?;
+                self.add(index, entry)
+            }
         }
     }
 
@@ -137,6 +151,14 @@ impl Directory {
                 self.newest_of(signed.claimed().institution_id)?.withdrawal = Some(withdrawal);
             }
             Entry::Program(program) => self.programs.add(index, program)?,
+            Entry::Restoration { operator, .. } => {
+                let restored = Restored::read(index, operator)?;
+                must(
+                    restored.generation == self.generation().next(),
+                    "restoration and the one before",
+                )?;
+                self.restorations.push(restored);
+            }
         }
         self.head = self.head.with(index, entry);
         self.covered = index + 1;
@@ -172,12 +194,28 @@ impl Directory {
             })
     }
 
-    /// Checks that these are all events that the log of this checkpoint has: number and chain are those of its line (LOG-16). From
-    /// then on an event that stands before the checkpoint's end is refused.
+    /// Of which generation the log is in which these are the events (RST-5).
+    pub fn generation(&self) -> Generation {
+        self.restorations
+            .last()
+            .map_or(Generation::FIRST, |restored| restored.generation)
+    }
+
+    /// The restorations that there were, in their order.
+    pub fn restorations(&self) -> &[Restored] {
+        &self.restorations
+    }
+
+    /// Checks that these are all events that the log of this checkpoint has: number and chain are those of its line (LOG-16), and that
+    /// it is the log of the last restoration (RST-5). From then on an event that stands before the checkpoint's end is refused.
     ///
     /// # Errors
     /// [`Error::Mismatch`], [`Error::Note`].
-    pub fn check(&mut self, checkpoint: &Checkpoint) -> Result<(), Error> {
+    pub fn check(&mut self, checkpoint: &VerifiedCheckpoint) -> Result<(), Error> {
+        must(
+            checkpoint.generation() == self.generation(),
+            "restorations and the log's origin",
+        )?;
         let same = DirectoryHead::of(checkpoint)
             .and_then(|head| must(head == self.head, "directory and the checkpoint's line"))
             .and_then(|()| must(self.covered <= checkpoint.size, "directory and the log's size"));

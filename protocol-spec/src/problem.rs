@@ -171,6 +171,8 @@ problems! {
     Unavailable = "unavailable", 503, "the server cannot answer now";
     /// A witness has seen another log, or more of it.
     LogContradicted = "log-contradicted", 503, "a witness has seen more of the server's log than the server has: it gives out nothing";
+    /// After a restoration none of the patient's devices has been back.
+    Restored = "restored", 503, "the server was restored from an older copy: nothing of this vault moves until a device of the patient was back";
     /// No space left but the reserve.
     StorageFull = "storage-full", 507, "the server's storage is full: it shows what it has, and takes revocations and removals";
     /// The principal has the server keep as much as it may.

@@ -10,9 +10,9 @@ use std::{
 
 use protocol_spec::{labels, problem::Problem};
 
-const PREFIXES: [&str; 23] = [
+const PREFIXES: [&str; 24] = [
     "ACC", "VLT", "IDX", "DLG", "INS", "KEY", "STM", "DEV", "PRM", "FLW", "COL", "CND", "REV", "RCV", "EMG",
-    "CAS", "CNT", "API", "LOG", "LKG", "PRG", "OPR", "DEL",
+    "CAS", "CNT", "API", "LOG", "LKG", "PRG", "OPR", "DEL", "RST",
 ];
 const CRATES: [&str; 9] = [
     "protocol-spec",

@@ -128,6 +128,7 @@ Examples:
   vault-server … --public-authority new.example:443,vault.example:8443    # it moves: both names, until all clients have moved
   kill -HUP PID    # reads --tls-cert and --tls-key again at once; it ends nothing
   vault-server invite --data /var/lib/medvault --uses 20 --for 30d    # lets twenty patients enrol
+  vault-server restoration --help    # the newest data are lost, and an older copy is all there is
   vault-server openapi > openapi.json    # the API that this program serves, as an OpenAPI document
 
 Every flag can be given as MEDVAULT_… in the environment (MEDVAULT_DATA, MEDVAULT_HEADER_BYTES) and by

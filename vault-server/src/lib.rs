@@ -12,6 +12,7 @@
 //! | [`vault`] | the state machines: who may do what, when, how often |
 //! | [`store`] | where rows and leaves are kept |
 //! | [`invite`] | invitations of the operator's |
+//! | [`restoration`] | going on with an older copy of the data, when the newest is lost |
 //! | [`identity`], [`tls`], [`telemetry`] | the operator's key, certificates, logs and metrics |
 //!
 //! A server in this process, as tests start it:
@@ -34,6 +35,7 @@ mod files;
 mod http;
 pub mod identity;
 pub mod invite;
+pub mod restoration;
 mod running;
 pub mod store;
 pub mod telemetry;

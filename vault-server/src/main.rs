@@ -7,7 +7,10 @@ use std::{
 
 use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
-use vault_server::{Running, config::Config, invite::InviteOptions, openapi, serve, telemetry};
+use vault_server::{
+    Running, config::Config, invite::InviteOptions, openapi, restoration::RestorationOptions, serve,
+    telemetry,
+};
 
 fn main() -> ExitCode {
     // Needs no settings and starts nothing.
@@ -27,6 +30,12 @@ fn main() -> ExitCode {
         .is_some_and(|command| command == "invite")
     {
         return invite();
+    }
+    if std::env::args_os()
+        .nth(1)
+        .is_some_and(|command| command == "restoration")
+    {
+        return restoration();
     }
     let config = match Config::from_args(std::env::args_os()) {
         Ok(config) => config,
@@ -50,6 +59,20 @@ fn invite() -> ExitCode {
         Err(error) => error.exit(),
     };
     match options.make().map(|text| writeln!(io::stdout(), "{text}")) {
+        Ok(Ok(())) => ExitCode::SUCCESS,
+        Ok(Err(error)) => fail(&error.to_string()),
+        Err(error) => fail(&error.to_string()),
+    }
+}
+
+/// Needs the operator's key and the data, and no server that runs on them.
+#[tokio::main]
+async fn restoration() -> ExitCode {
+    let options = match RestorationOptions::try_parse_from(std::env::args_os().skip(1)) {
+        Ok(options) => options,
+        Err(error) => error.exit(),
+    };
+    match options.run().await.map(|text| write!(io::stdout(), "{text}")) {
         Ok(Ok(())) => ExitCode::SUCCESS,
         Ok(Err(error)) => fail(&error.to_string()),
         Err(error) => fail(&error.to_string()),

@@ -6,7 +6,7 @@ use protocol_spec::{
     Error,
     defence::Defence,
     link::ServerLink,
-    log::{NoteKey, log_key},
+    log::{NoteKey, log_key_of},
 };
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
@@ -170,8 +170,9 @@ pub async fn serve(config: Config) -> Result<Running, StartError> {
 
     let operator_key = *operator.key();
     let authorities = authorities(&config, addr);
+    let log = log_key_of(&operator_key, bound.generation())?;
     let witnesses = match &config.witness_policy {
-        Some(policy) => Some(Witnesses::open(policy, config.witness_pace, &operator_key)?),
+        Some(policy) => Some(Witnesses::open(policy, config.witness_pace, log.clone())?),
         None => None,
     };
     let binding = Binding {
@@ -240,7 +241,7 @@ pub async fn serve(config: Config) -> Result<Running, StartError> {
     }
     Ok(Running {
         link,
-        log: log_key(&operator_key)?,
+        log,
         addr,
         admin_addr,
         stop,

@@ -14,10 +14,9 @@ use hyper_util::{
 };
 use protocol_spec::{
     hash::Sha256Digest,
-    keys::IdentityKey,
     log::{
         Note, NoteKey, Policy, SignatureLine, SignedCheckpoint, Submission, VerifiedCheckpoint, Witness,
-        cosigned_at, log_key,
+        cosigned_at,
     },
 };
 use rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs};
@@ -79,12 +78,11 @@ enum Failure {
 
 impl Witnesses {
     /// Reads the policy: witnesses that it has URLs of are asked.
-    pub(crate) fn open(policy: &Path, pace: Duration, operator: &IdentityKey) -> Result<Self, StartError> {
+    pub(crate) fn open(policy: &Path, pace: Duration, log: NoteKey) -> Result<Self, StartError> {
         let wrong =
             |text: String| StartError::Settings(format!("witness policy {}: {text}", policy.display()));
         let file = fs::read(policy).map_err(|error| wrong(error.to_string()))?;
         let read = Policy::parse(&file).map_err(|error| wrong(error.to_string()))?;
-        let log = log_key(operator)?;
         if !read.speaks_of(&log) {
             return Err(wrong(format!("it is about other logs, this one is {log}")));
         }
@@ -260,8 +258,8 @@ fn contradicted(vault: &Vault, witness: &Witness, failure: &Failure) {
             witness = name,
             %failure,
             "a witness contradicts the log: this is an old copy of the data; nothing is given out any more. Stop the server and \
-             restore the newest copy of its folder. If the witness is wrong, take it out of the policy, start again, and confirm that \
-             as the server then says"
+             restore the newest copy of its folder; if the newest data are lost for good, see how to go on with this copy: vault-server \
+             restoration --help. If the witness is wrong, take it out of the policy, start again, and confirm that as the server then says"
         );
     }
 }

@@ -88,6 +88,9 @@ fn of_an_institution(problem: Problem) -> Option<&'static str> {
         Problem::RequestAnswered | Problem::RequestExpired | Problem::RequestMismatch => "make a new request",
         Problem::KeyEnded => "ask the patient to open her vault once, or for a new permission",
         Problem::EmergencyObjected => "talk to the patient: she can name the guardian anew",
+        Problem::Restored => {
+            "try again later: the patient's device has to look at her vault first; tell her, if it is urgent"
+        }
         Problem::TerminalRemoved | Problem::TerminalExpired => "have the institution certify a terminal",
         Problem::InstitutionRetired | Problem::AccreditationWithdrawn => {
             "this institution can do this no more: ask the registrar, if that is a mistake"
@@ -145,6 +148,9 @@ fn of_anybody(problem: Problem) -> &'static str {
         Problem::StorageFull => "tell the operator; try again when there is space",
         Problem::LogContradicted => {
             "it works on an old copy of its data: tell the operator; try again when the newest copy is restored"
+        }
+        Problem::Restored => {
+            "one of the devices of whose vault it is has to come back first: medvault server accept-restoration"
         }
         Problem::TooLarge => "send less at once",
         Problem::Unauthenticated => "enrol with this server first",

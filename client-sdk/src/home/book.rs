@@ -34,6 +34,8 @@ enum Keep {
 impl Home {
     /// What is kept for `name` in `folder`.
     pub(crate) fn kept(&self, folder: &str, name: &str) -> Result<Option<Vec<u8>>> {
+        let folder = self.of_era(folder);
+        let folder = &*folder;
         self.in_book(folder, |book, _| Ok(book.values.get(name).cloned()))
     }
 
@@ -44,6 +46,8 @@ impl Home {
 
     /// Keeps the first text that is given for `name` in `folder`, and returns the one that is kept. A power cut may take it away.
     pub(crate) fn keep_first(&self, folder: &str, name: &str, text: &str) -> Result<Vec<u8>> {
+        let folder = self.of_era(folder);
+        let folder = &*folder;
         // What is first stays first: it is looked for in the file only by what would put another one in.
         self.in_book_as_read(folder, |book, guard| {
             loop {
@@ -57,6 +61,8 @@ impl Home {
 
     /// Keeps the last value that is given for `name` in `folder`; when this returns, it outlasts a power cut.
     pub(crate) fn keep_last(&self, folder: &str, name: &str, value: &[u8]) -> Result<()> {
+        let folder = self.of_era(folder);
+        let folder = &*folder;
         self.in_book_as_read(folder, |book, guard| {
             while !book.put(guard, &file(folder), (name, value), Keep::Last)? {}
             book.shorten(guard, &file(folder))
@@ -65,6 +71,8 @@ impl Home {
 
     /// Keeps the highest number that is given for `name` in `folder`; a lower one is an older state.
     pub(crate) fn keep_highest(&self, folder: &str, name: &str, number: usize) -> Result<()> {
+        let folder = self.of_era(folder);
+        let folder = &*folder;
         self.in_book(folder, |book, guard| {
             loop {
                 let kept = match book.values.get(name) {

@@ -29,6 +29,7 @@ pub fn check_home(home: &Path, unlock: &Unlock, accept_clock: bool) -> Result<Ch
     let closed = ClosedHome::at(home);
     let principal = closed.principal()?;
     let (_, home) = closed.unlock(&principal, unlock)?;
+    let home = home.as_it_lies();
     let (files, chains) = home.guard.names();
     for name in &files {
         home.read(name)?;

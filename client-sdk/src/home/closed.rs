@@ -172,7 +172,7 @@ impl ClosedHome {
     /// The home of somebody whose secrets lie elsewhere, which is what it was; `proof` is what only they give.
     pub(crate) fn open(&self, principal: &Principal, proof: &[u8]) -> Result<Home> {
         let key = HomeSealKey::derive(proof, &principal.context())?;
-        let home = Home::new(&self.dir, Guard::load(&self.dir, key)?);
+        let home = Home::new(&self.dir, Guard::load(&self.dir, key)?).in_its_era()?;
         let here = home.principal()?;
         if (here.kind, &here.id) != (principal.kind, &principal.id) {
             return Err(self.damaged(PRINCIPAL));

@@ -11,6 +11,7 @@
 //! recipients.json   when an institution's earlier recipient keys end
 //! directory.events  the mirror of the directory     directory.checkpoint  under which all of it stands
 //! directory-audited.json  how far the log itself was read for it
+//! restored.json     restorations of the server that were accepted (see `era`)    restorations.json  those that a registrar has signed
 //! log.checkpoint    the newest log that was proven
 //! witness.policy    whose cosignatures are asked for   log-pending.json  what waits for them
 //! device-lists.book the newest list of devices that was met of each patient
@@ -36,6 +37,7 @@ mod book;
 mod chain;
 mod check;
 mod closed;
+mod era;
 mod files;
 mod guard;
 mod principal;
@@ -63,6 +65,7 @@ use self::{
 pub(crate) use self::{
     chain::At,
     closed::ClosedHome,
+    era::Lived,
     files::{make_folder, make_new_folder, sync_folder},
     guard::More,
     principal::{Kind, Pins, Principal},
@@ -83,6 +86,8 @@ pub(crate) struct Home {
     below: String,
     guard: Arc<Guard>,
     books: Arc<Books>,
+    /// How many restorations of its server it has accepted.
+    era: usize,
 }
 
 /// Held while files are read and replaced; released when dropped.
@@ -99,6 +104,7 @@ impl Home {
             below: String::new(),
             guard: Arc::new(guard),
             books: Arc::default(),
+            era: 0,
         }
     }
 
@@ -278,7 +284,7 @@ impl Home {
     }
 
     fn named(&self, name: &str) -> String {
-        format!("{}{name}", self.below)
+        format!("{}{}", self.below, self.of_era(name))
     }
 }
 

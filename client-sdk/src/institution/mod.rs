@@ -34,7 +34,6 @@ use protocol_spec::{
     bodies::{ReleaseReceipt, UploadReceipt},
     hash::Sha256Digest,
     ids::{InstitutionId, RecordId, TerminalId, VersionId},
-    keys::IdentityKey,
     log::Receipt,
 };
 
@@ -127,9 +126,9 @@ impl Institution {
         &self.session.home
     }
 
-    /// The key of its server.
-    pub(crate) fn operator(&self) -> &IdentityKey {
-        self.session.server.operator()
+    /// Its connection.
+    pub(crate) fn session(&self) -> &Session {
+        &self.session
     }
 
     /// Its id.

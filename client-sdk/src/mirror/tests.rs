@@ -70,7 +70,7 @@ fn event(index: u64, clinic: u8, registrar: u8) -> pb::DirectoryEvent {
 /// A checkpoint that says that these are all events of so many leaves.
 pub(crate) fn checkpoint(size: u64, events: &[pb::DirectoryEvent]) -> VerifiedCheckpoint {
     let operator = identity(OPERATOR);
-    let log = log_key(&operator.public()).unwrap();
+    let log = protocol_spec::log::log_key(&operator.public()).unwrap();
     let head = events.iter().fold(DirectoryHead::NONE, |head, event| {
         head.with(event.index, &event.entry)
     });

@@ -77,7 +77,7 @@ impl Patient {
                 made,
                 ..SeenActs::default()
             };
-            return Err(error);
+            return Err(self.session.or_restored(error).await);
         }
         seen.keep(&self.session.home).await?;
         Ok(seen)

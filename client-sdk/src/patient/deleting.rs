@@ -62,7 +62,11 @@ impl Patient {
         ))
     }
 
-    async fn submit_deletion(&self, record_id: RecordId, version_id: VersionId) -> Result<DeletedRecord> {
+    pub(super) async fn submit_deletion(
+        &self,
+        record_id: RecordId,
+        version_id: VersionId,
+    ) -> Result<DeletedRecord> {
         let deletion = RecordDeletion {
             created: mint::now_ms(),
             patient_id: self.id(),

@@ -425,6 +425,13 @@ impl Patient {
 
     /// As [`Self::refresh_devices`], with the X-Wing keys of the newest list's devices.
     async fn fetch_devices(&self) -> Result<(Arc<Known>, RecipientKeys)> {
+        match self.ask_for_devices().await {
+            Err(error) => Err(self.session.or_restored(error).await),
+            fetched => fetched,
+        }
+    }
+
+    async fn ask_for_devices(&self) -> Result<(Arc<Known>, RecipientKeys)> {
         let known = self.keys.known();
         let seen = known.newest();
         // Before the server is asked: what another process sees later is no older state.

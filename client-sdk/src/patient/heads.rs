@@ -1,5 +1,7 @@
 //! Heads over what has been done to her vault: signed by this device, or checked. See `protocol-spec/spec/vault-head.md` §2.
 
+use std::sync::atomic::Ordering;
+
 use protocol_spec::{
     bodies::VaultHead,
     hash::Sha256Digest,
@@ -19,10 +21,19 @@ impl Patient {
     /// Puts a head over whatever has come since the last one. When another device is faster, what it did is read first
     /// (VLT-4).
     pub(super) async fn put_head(&self) -> Result<()> {
+        self.put_head_unless(Acts::is_settled).await
+    }
+
+    /// The same although nothing may have come: it says how far this device has read the log (RST-9).
+    pub(super) async fn put_head_anyway(&self) -> Result<()> {
+        self.put_head_unless(|_| false).await
+    }
+
+    async fn put_head_unless(&self, settled: impl Fn(&Acts) -> bool) -> Result<()> {
         for _ in 0..MAX_TRIES {
             let mut seen = self.catch_up().await?;
             seen.find_made()?;
-            if seen.acts.is_settled() {
+            if settled(&seen.acts) {
                 return Ok(());
             }
             match self.submit_head(&seen.acts).await {
@@ -105,6 +116,10 @@ impl Patient {
     }
 
     fn sign_head(&self, next: &NextHead, salt: &VaultSalt) -> Result<PatientSigned<VaultHead>> {
+        // By a head her vault moves again: before it, what was taken back is taken back anew (RST-9).
+        if !self.returning.load(Ordering::Relaxed) {
+            self.session.must_be_back()?;
+        }
         let head = VaultHead {
             created: mint::now_ms(),
             operator_id: self.session.server.operator_id(),

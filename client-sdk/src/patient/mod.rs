@@ -23,6 +23,7 @@
 //! | `permissions`, `replacing` | list, revoke, give anew |
 //! | `standing`, `used` | how permissions stand, whatever the server says; what was proven of their use |
 //! | `revoking`, `resending` | taking back; the same at a server that shows an older vault |
+//! | `returning` | the first thing that a device does after a restoration |
 //! | `rekey`, `certificate` | new keys for a collection, what cannot be taken back |
 //! | `reseal` | content under new data keys |
 //! | `deleting` | records that go for good |
@@ -62,6 +63,7 @@ mod replacing;
 mod requests;
 mod reseal;
 mod resending;
+mod returning;
 mod revoking;
 mod ring;
 mod shown;
@@ -71,7 +73,7 @@ mod times;
 mod unanswered;
 mod used;
 
-use std::{path::Path, time::Duration};
+use std::{path::Path, sync::atomic::AtomicBool, time::Duration};
 
 use protocol_spec::{
     emergency::ANY_INSTITUTION,
@@ -121,6 +123,7 @@ pub use self::{
     removing::Removal,
     requests::{InCollection, PermitTerms, Selection, UploadTerms},
     reseal::{Kept, KeptWhy, Resealed},
+    returning::{LostActs, Returned},
     unanswered::{SenderId, SenderInfo, Unanswered},
 };
 use crate::{
@@ -142,6 +145,8 @@ pub struct Patient {
     acts: tokio::sync::Mutex<SeenActs>,
     /// Where this home has seen her records lie.
     placements: tokio::sync::Mutex<Placements>,
+    /// It does what a restoration asks of it.
+    returning: AtomicBool,
 }
 
 impl Patient {
@@ -261,6 +266,7 @@ impl Patient {
             ring: tokio::sync::Mutex::default(),
             acts: tokio::sync::Mutex::default(),
             placements: tokio::sync::Mutex::default(),
+            returning: AtomicBool::new(false),
         })
     }
 
@@ -381,14 +387,14 @@ impl Patient {
         }
     }
 
-    /// The key of her server.
-    pub(crate) fn operator(&self) -> &IdentityKey {
-        self.session.server.operator()
-    }
-
     /// What time it is.
     pub(crate) fn time(&self) -> Moment {
         self.session.clock.now()
+    }
+
+    /// Her connection.
+    pub(crate) fn session(&self) -> &Session {
+        &self.session
     }
 
     /// Her home.

@@ -96,7 +96,7 @@ impl Patient {
         }
     }
 
-    async fn revoke_one_unseen(&self, id: PermissionId, hash: Sha256Digest) -> Result<()> {
+    pub(super) async fn revoke_one_unseen(&self, id: PermissionId, hash: Sha256Digest) -> Result<()> {
         let answer = self.send_revocation(id, hash).await?;
         let receipt = Receipt::<RevocationReceipt>::verify(answer.receipt, self.session.server.operator())
             .map_err(Error::tampered(RECEIPT))?;
@@ -126,6 +126,14 @@ impl Patient {
         let mut known: Lines = home.read_json(LINES)?.unwrap_or_default();
         known.extend(lines);
         home.write_json(LINES, &known)
+    }
+
+    /// Whose place a permission has taken, as far as the home knows.
+    pub(super) fn took_place_of(&self, permission: PermissionId) -> Result<Option<PermissionId>> {
+        let known: Lines = self.session.home.read_json(LINES)?.unwrap_or_default();
+        let before = known.get(&permission.to_string());
+        let read = |id: &String| id.parse().map_err(|_| self.session.home.damaged(LINES));
+        before.map(read).transpose()
     }
 
     /// The first permission of the line that this one stands in, as far as the home knows it.

@@ -168,6 +168,8 @@ const BODIES: &[(&str, &str)] = &[
     ("PastRelease.ticket", "ReleaseTicketBody"),
     ("Release.ticket", "ReleaseTicketBody"),
     ("accreditation", "AccreditationBody"),
+    ("by_operator", "RestorationBody"),
+    ("by_registrar", "RestorationBody"),
     ("certificate", "TerminalCertificateBody"),
     ("certificates", "DeviceCertificateBody"),
     ("closed", "EpochClosureBody"),

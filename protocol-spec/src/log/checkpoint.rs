@@ -1,6 +1,6 @@
 //! Checkpoints, as c2sp.org/tlog-checkpoint has them: a note that says how large the log is, and its root.
 
-use std::ops::Deref;
+use std::{fmt, ops::Deref};
 
 use data_encoding::BASE64;
 
@@ -31,12 +31,78 @@ pub struct SignedCheckpoint {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VerifiedCheckpoint(SignedCheckpoint);
 
-/// The key of an operator's log: its name is the log's origin, which follows from the operator's key (LOG-2).
+/// Which of an operator's logs: the first, or the one that a restoration has begun (RST-1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Generation(u64);
+
+impl Generation {
+    /// Before any restoration.
+    pub const FIRST: Self = Self(1);
+
+    /// The one with this number, from 1.
+    ///
+    /// # Errors
+    /// [`Error::Field`] for zero.
+    pub fn new(number: u64) -> Result<Self, Error> {
+        match number {
+            0 => Err(Error::Field { field: "generation" }),
+            number => Ok(Self(number)),
+        }
+    }
+
+    /// What an origin says: the number behind the operator's id, and the first without any.
+    fn of(origin: &str) -> Result<Self, Error> {
+        let operator = origin.strip_prefix(LOG).unwrap_or(origin);
+        match operator.split_once('/') {
+            None => Ok(Self::FIRST),
+            Some((_, number)) => decimal(number)
+                .ok()
+                .filter(|number| *number > Self::FIRST.0)
+                .map(Self)
+                .ok_or(Error::Mismatch {
+                    what: "checkpoint and log",
+                }),
+        }
+    }
+
+    /// Its number, from 1.
+    pub fn number(self) -> u64 {
+        self.0
+    }
+
+    /// The one that the next restoration begins.
+    #[must_use]
+    pub fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
+}
+
+impl fmt::Display for Generation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+const LOG: &str = "medvault/log/";
+
+/// The key of an operator's first log: its name is the log's origin, which follows from the operator's key (LOG-2).
 ///
 /// # Errors
 /// None: an id is a name.
 pub fn log_key(operator: &IdentityKey) -> Result<NoteKey, Error> {
-    let origin = format!("medvault/log/{}", OperatorId::from(operator));
+    log_key_of(operator, Generation::FIRST)
+}
+
+/// The key of the log of a generation: the operator's key under that log's origin (RST-1).
+///
+/// # Errors
+/// None: an id and a number are a name.
+pub fn log_key_of(operator: &IdentityKey, generation: Generation) -> Result<NoteKey, Error> {
+    let mut origin = format!("{LOG}{}", OperatorId::from(operator));
+    if generation != Generation::FIRST {
+        origin.push('/');
+        origin.push_str(&generation.to_string());
+    }
     NoteKey::new(&origin, KeyKind::Ed25519, *operator)
 }
 
@@ -121,6 +187,15 @@ impl SignedCheckpoint {
         Ok(VerifiedCheckpoint(self))
     }
 
+    /// The same for a log of this operator's, of whatever generation it says: which one it may be is another question (RST-6).
+    ///
+    /// # Errors
+    /// As [`Self::verify`].
+    pub fn verify_by(self, operator: &IdentityKey) -> Result<VerifiedCheckpoint, Error> {
+        let generation = Generation::of(&self.checkpoint.origin)?;
+        self.verify(&log_key_of(operator, generation)?)
+    }
+
     /// What it claims: enough to choose the key that must verify it, and for nothing else.
     pub fn claimed(&self) -> &Checkpoint {
         &self.checkpoint
@@ -136,6 +211,11 @@ impl VerifiedCheckpoint {
     /// As it was read.
     pub fn signed(&self) -> &SignedCheckpoint {
         &self.0
+    }
+
+    /// Which of the operator's logs it is of; of others' logs it says nothing.
+    pub fn generation(&self) -> Generation {
+        Generation::of(&self.origin).unwrap_or(Generation::FIRST)
     }
 
     /// The note with all its signatures, also those of unknown keys.

@@ -1,4 +1,4 @@
-//! What stands in the log: institutions' keys, their end and programs in clear, everything else as a salted digest.
+//! What stands in the log: institutions' keys, their end, programs and restorations in clear, everything else as a salted digest.
 
 use std::fmt;
 
@@ -36,6 +36,13 @@ pub enum Entry {
     Withdrawal(pb::Statement),
     /// A client program.
     Program(pb::Statement),
+    /// Where the log goes on after an older copy of the data was put back (RST-2).
+    Restoration {
+        /// `RestorationBody`, signed by the operator.
+        operator: pb::Statement,
+        /// The same, signed by the registrar.
+        registrar: pb::Statement,
+    },
 }
 
 /// What a proof shows of a salted leaf, to whoever has the statement.
@@ -57,6 +64,7 @@ const KEYS: u8 = 1;
 const RETIREMENT: u8 = 2;
 const WITHDRAWAL: u8 = 3;
 const PROGRAM: u8 = 4;
+const RESTORATION: u8 = 5;
 
 impl Entry {
     /// Bytes of every salted leaf: they tell nothing by their length.
@@ -98,6 +106,9 @@ impl Entry {
             Self::Retirement(retirement) => [&[RETIREMENT][..], &frame(retirement)?].concat(),
             Self::Withdrawal(withdrawal) => [&[WITHDRAWAL][..], &frame(withdrawal)?].concat(),
             Self::Program(program) => [&[PROGRAM][..], &frame(program)?].concat(),
+            Self::Restoration { operator, registrar } => {
+                [&[RESTORATION][..], &frame(operator)?, &frame(registrar)?].concat()
+            }
         };
         match u16::try_from(bytes.len()) {
             Ok(_) => Ok(bytes),
@@ -134,6 +145,10 @@ impl Entry {
             Some([RETIREMENT]) => unframe(&mut rest).map(Self::Retirement),
             Some([WITHDRAWAL]) => unframe(&mut rest).map(Self::Withdrawal),
             Some([PROGRAM]) => unframe(&mut rest).map(Self::Program),
+            Some([RESTORATION]) => unframe(&mut rest).and_then(|operator| {
+                let registrar = unframe(&mut rest)?;
+                Some(Self::Restoration { operator, registrar })
+            }),
             _ => None,
         };
         let rule = "an entry is of no kind that is known here";

@@ -9,7 +9,7 @@ use super::{
     merkle::{Hash, verify_leaf},
     note::{Note, NoteKey, malformed},
 };
-use crate::Error;
+use crate::{Error, keys::IdentityKey};
 
 /// A parsed proof; nothing of it has been checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,6 +38,18 @@ impl TlogProof {
     /// As [`SignedCheckpoint::verify`] and [`verify_leaf`].
     pub fn verify(self, leaf: &[u8], log: &NoteKey) -> Result<VerifiedCheckpoint, Error> {
         let checkpoint = self.checkpoint.verify(log)?;
+        verify_leaf(&checkpoint, leaf, self.index, &self.path)?;
+        Ok(checkpoint)
+    }
+}
+
+impl TlogProof {
+    /// The same for a log of this operator's, of whatever generation.
+    ///
+    /// # Errors
+    /// As [`Self::verify`].
+    pub fn verify_by(self, leaf: &[u8], operator: &IdentityKey) -> Result<VerifiedCheckpoint, Error> {
+        let checkpoint = self.checkpoint.verify_by(operator)?;
         verify_leaf(&checkpoint, leaf, self.index, &self.path)?;
         Ok(checkpoint)
     }

@@ -1,7 +1,7 @@
 //! Statements that come with their place in the log.
 
 use super::{
-    checkpoint::{VerifiedCheckpoint, log_key},
+    checkpoint::VerifiedCheckpoint,
     entry::{Entry, Mark},
     proof::TlogProof,
 };
@@ -51,7 +51,7 @@ fn verify_entry(
     operator: &IdentityKey,
 ) -> Result<VerifiedCheckpoint, Error> {
     let proof: TlogProof = proof.proof.parse()?;
-    proof.verify(&entry.bytes()?, &log_key(operator)?)
+    proof.verify_by(&entry.bytes()?, operator)
 }
 
 /// A receipt: the operator's statement with its place in the log.

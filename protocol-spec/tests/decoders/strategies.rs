@@ -209,6 +209,9 @@ strategy! {
     program: Program {
         registrar_id: id32, name: name, version: name, target: name, source: name, toolchain: name, file_hash: id32,
     }
+    restoration: Restoration {
+        operator_id: id32, registrar_id: id32, generation: number, size: number, root: id32, seen: number, until: number,
+    }
     upload_request: UploadRequest {
         operator_id: id32, request_id: id16, patient_id: id32, institution_id: id32, expires: number, text: sealed,
     }

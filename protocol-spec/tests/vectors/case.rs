@@ -555,6 +555,7 @@ fn statement_hash(body: &str, key: &IdentityKey, statement: &Hex) -> Result<Stri
         "TerminalRemovalBody" => hash::<bodies::TerminalRemoval>(key, statement),
         "RetirementBody" => hash::<bodies::Retirement>(key, statement),
         "ProgramBody" => hash::<bodies::Program>(key, statement),
+        "RestorationBody" => hash::<bodies::Restoration>(key, statement),
         "WithdrawalBody" => hash::<bodies::Withdrawal>(key, statement),
         "UploadRequestBody" => hash::<bodies::UploadRequest>(key, statement),
         "DownloadRequestBody" => hash::<bodies::DownloadRequest>(key, statement),

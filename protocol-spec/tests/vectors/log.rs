@@ -40,6 +40,7 @@ pub(crate) fn run(check: &Check) -> Result<String, Error> {
                 Entry::Retirement(_) => "retirement",
                 Entry::Withdrawal(_) => "withdrawal",
                 Entry::Program(_) => "program",
+                Entry::Restoration { .. } => "restoration",
             }
             .to_owned())
         }
@@ -76,11 +77,11 @@ pub(crate) fn run(check: &Check) -> Result<String, Error> {
             operator_key,
         } => {
             let operator = identity(operator_key)?;
-            let mut directory = Directory::new(identity(registrar_key)?, (&operator).into());
+            let mut directory = Directory::new(identity(registrar_key)?, operator);
             for event in events {
                 directory.take(event.index, &event.entry.0.clone().into())?;
             }
-            let checkpoint = SignedCheckpoint::parse(note.as_bytes())?.verify(&log::log_key(&operator)?)?;
+            let checkpoint = SignedCheckpoint::parse(note.as_bytes())?.verify_by(&operator)?;
             directory.check(&checkpoint)?;
             Ok(format!("{} {}", directory.names().count(), directory.covered()))
         }

@@ -286,6 +286,19 @@ pub(crate) fn program() -> bodies::Program {
     }
 }
 
+pub(crate) fn restoration() -> bodies::Restoration {
+    bodies::Restoration {
+        created: NOW,
+        operator_id: operator(),
+        registrar_id: accreditation().registrar_id,
+        generation: 2,
+        size: 500,
+        root: Sha256Digest::from_bytes([5; 32]),
+        seen: 800,
+        until: NOW - HOUR,
+    }
+}
+
 pub(crate) fn upload_request() -> bodies::UploadRequest {
     bodies::UploadRequest {
         created: NOW,

@@ -175,7 +175,12 @@ impl Api {
 }
 
 /// What can be wrong with any request.
-const ANYWHERE: [Problem; 3] = [Problem::Internal, Problem::Unavailable, Problem::LogContradicted];
+const ANYWHERE: [Problem; 4] = [
+    Problem::Internal,
+    Problem::Unavailable,
+    Problem::LogContradicted,
+    Problem::Restored,
+];
 
 fn filter(method: &Method) -> MethodFilter {
     match *method {

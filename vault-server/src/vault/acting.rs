@@ -217,6 +217,7 @@ impl Shared {
             Problem::DelegationEnded,
             "the delegation has ended",
         )?;
+        self.check_back(delegation.patient_id).await?;
         let over = self.time.has_passed(delegation.not_after).await;
         ensure(
             Defence::DelegationLife.holds(!over),

@@ -134,6 +134,7 @@ impl Tx<'_> {
             "it names another salt",
         )?;
         self.put(&tables::vault_head(patient, head.sequence), &head.to_message());
+        self.note_back(head);
         self.log(*patient.as_bytes(), &hash).await?;
         self.act(patient, Act::Head(hash)).await?;
         Ok(logged(head))

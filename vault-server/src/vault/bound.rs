@@ -12,6 +12,7 @@ use protocol_spec::{
     ids::{OperatorId, RegistrarId},
     keys::IdentityKey,
     link::{Fingerprint, ServerLink},
+    log::Generation,
 };
 
 use self::proof::Proof;
@@ -57,6 +58,8 @@ pub struct Bound {
     begun: bool,
     /// Whether anything stands in the log, or waits for its place.
     used: bool,
+    /// Which of the operator's logs it is.
+    generation: Generation,
     /// Of data without the row.
     proof: Proof,
 }
@@ -163,6 +166,7 @@ impl Bound {
         Ok(Self {
             row,
             begun: head.is_some(),
+            generation: head.unwrap_or_default().generation()?,
             used,
             proof,
         })
@@ -171,6 +175,16 @@ impl Bound {
     /// Whether an operator's key has signed something here: it must be there, and is not made anew (OPR-1).
     pub fn has_operator(&self) -> bool {
         self.begun
+    }
+
+    /// Which of the operator's logs it is (RST-1).
+    pub fn generation(&self) -> Generation {
+        self.generation
+    }
+
+    /// The registrar of data that say so.
+    pub fn registrar(&self) -> Option<IdentityKey> {
+        self.row.as_ref().and_then(BoundRow::registrar)
     }
 
     /// The keys, which never change (OPR-1).
@@ -409,6 +423,7 @@ mod tests {
             row: Some(row),
             begun: true,
             used: true,
+            generation: Generation::FIRST,
             proof: Proof::default(),
         }
     }

@@ -35,6 +35,7 @@ mod account;
 mod acting;
 mod acts;
 mod admission;
+mod back;
 mod bound;
 mod caller;
 mod challenge;
@@ -132,7 +133,10 @@ use self::{
     tables::{Row, RowKey},
     time::Time,
 };
-pub(crate) use self::{log::for_who_has_seen, steady::since_1970};
+pub(crate) use self::{
+    log::{for_who_has_seen, restoring},
+    steady::since_1970,
+};
 use crate::{
     identity::OperatorIdentity,
     store::{BlobStore, Ledger},

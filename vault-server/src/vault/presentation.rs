@@ -397,5 +397,6 @@ impl Tx<'_> {
 async fn check_live(tx: &mut Tx<'_>, body: &PermissionBody, meter: &MeterRow) -> Result<(), Refusal> {
     let over = tx.has_passed(body.not_after).await;
     meter.meter().check_live(over, &Rules::in_force())?;
-    tx.check_key(body.recipient_key_hash).await
+    tx.check_key(body.recipient_key_hash).await?;
+    tx.shared.check_back(body.patient_id).await
 }

@@ -86,6 +86,7 @@ impl Tx<'_> {
         let meter = tables::meter(patient, ticket.permission_id);
         let meter = self.read_existing(&meter).await?;
         meter.check_not_ended()?;
+        self.shared.check_back(patient).await?;
         let open = row.receipt.is_none();
         ensure(open, Problem::ReleaseClosed, "the release is closed")?;
         let over = self.has_passed(ticket.expires).await;

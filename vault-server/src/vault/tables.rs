@@ -71,6 +71,7 @@
 //! | 84 account | principal | – | [`AccountRow`]: how much it has the server keep |
 //! | 85 offered delegation | delegate | delegation | [`HeldRow`]: whose it is, not accepted yet |
 //! | 86 bound | server | – | [`BoundRow`]: which operator, registrar, link and witnesses these data belong to |
+//! | 87 back | patient | – | [`BackRow`]: since a restoration one of her devices was here |
 //!
 //! Integers in suffixes are big-endian.
 
@@ -607,6 +608,10 @@ pub(super) fn acts(patient: PatientId) -> RowKey<ActsRow> {
 /// Scanned on, it gives the acts from there.
 pub(super) fn act(patient: PatientId, number: u64) -> RowKey<ActRow> {
     RowKey::new(*patient.as_bytes(), 71, number.to_be_bytes())
+}
+
+pub(super) fn back(patient: PatientId) -> RowKey<BackRow> {
+    RowKey::new(*patient.as_bytes(), 87, [])
 }
 
 pub(super) fn vault_head(patient: PatientId, sequence: u64) -> RowKey<pb::PatientStatement> {

@@ -204,6 +204,7 @@ impl Tx<'_> {
             .read_existing(&tables::meter(patient, ticket.permission_id))
             .await?;
         meter.check_not_ended()?;
+        self.shared.check_back(patient).await?;
         let permission = self
             .read_existing(&tables::permission(patient, ticket.permission_id))
             .await?;

@@ -55,6 +55,21 @@ pub(crate) enum Command {
         #[arg(long)]
         yes: bool,
     },
+    /// Agree that an operator goes on with an older copy of its data, because the newest is lost for good
+    #[command(after_help = RESTORE)]
+    Restore {
+        /// The file that the operator made with `vault-server restoration prepare`
+        request_file: PathBuf,
+        /// Where the agreement goes, for the operator
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+        /// Sign although you have signed another one for this log, which the operator has not begun with
+        #[arg(long)]
+        again: bool,
+        /// Do not ask whether it is right
+        #[arg(long)]
+        yes: bool,
+    },
     /// Vouch for a client program that you have built yourself; anybody can carry the file to the servers
     #[command(after_help = VOUCH)]
     Vouch(Vouching),
@@ -67,6 +82,14 @@ Example:
   medvault directory publish medvault-1.0.1.program --server 'https://vault.example:8443/#…'
 
 It cannot be taken back, and no other file is ever vouched for under this name, version and target.";
+
+const RESTORE: &str = "\
+Example:
+  medvault registrar restore restoration.ask --out restoration.signed --home ~/registrar
+
+By it what was revoked since that copy could hold again, so clients want your signature beside the operator's. Sign when you know by other
+means that the newest data are lost and no newer copy is left, and never twice for the same log. What you have withdrawn since then
+is withdrawn no more: carry those files to the server again.";
 
 const WITHDRAW: &str = "\
 Example:
@@ -119,6 +142,12 @@ pub(crate) fn run(context: &Context, command: Command) -> Result<(), Failure> {
             out,
             yes,
         } => withdraw(context, institution, &out, yes),
+        Command::Restore {
+            request_file,
+            out,
+            again,
+            yes,
+        } => restore(context, &request_file, &out, again, yes),
         Command::Vouch(vouching) => vouch(context, vouching),
     }
 }
@@ -136,6 +165,38 @@ fn withdraw(context: &Context, institution: InstitutionId, out: &Path, yes: bool
     context.print(&Withdrawal {
         institution_id: institution.to_string(),
         withdrawal: path.display().to_string(),
+    })
+}
+
+fn restore(
+    context: &Context,
+    request_file: &Path,
+    out: &Path,
+    again: bool,
+    yes: bool,
+) -> Result<(), Failure> {
+    let request = new_file::read(request_file)?;
+    let registrar = context.registrar()?;
+    let out = NewFile::at(out)?;
+    let asked = Registrar::inspect_restoration(&request)?;
+    let operator = asked.operator_id.to_string();
+    if !yes && !context.json() {
+        confirm(
+            &format!(
+                "operator      {operator}\nlog           {}\nthe copy has  {} leaves, until {}\nit had        {} leaves, as far as the operator knows",
+                asked.generation,
+                asked.size,
+                moment(asked.until),
+                asked.seen
+            ),
+            "Agree that it goes on from this copy, and that all that came later is lost?",
+        )?;
+    }
+    let path = out.write(&registrar.restore(&request, again)?)?;
+    context.print(&Restored {
+        operator_id: operator,
+        generation: asked.generation,
+        restoration: path.display().to_string(),
     })
 }
 
@@ -284,6 +345,22 @@ impl Report for List {
                     plain(&one.name),
                 ]
             }),
+        )
+    }
+}
+
+#[derive(Serialize)]
+struct Restored {
+    operator_id: String,
+    generation: u64,
+    restoration: String,
+}
+
+impl Report for Restored {
+    fn text(&self) -> String {
+        format!(
+            "Agreed that {} goes on with log {}.\nGive the operator the file {}; it takes it in by vault-server restoration begin.\n",
+            self.operator_id, self.generation, self.restoration
         )
     }
 }

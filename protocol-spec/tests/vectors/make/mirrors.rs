@@ -1,10 +1,10 @@
 //! Mirrors of a directory: events in the log's order, and what a checkpoint says of them.
 
 use protocol_spec::{
-    bodies::Program,
+    bodies::{Program, Restoration},
     hash::Sha256Digest,
     ids::RegistrarId,
-    log::{Checkpoint, DirectoryHead, Entry, SignedCheckpoint, log_key},
+    log::{Checkpoint, DirectoryHead, Entry, Generation, SignedCheckpoint, log_key_of},
     messages as pb,
 };
 
@@ -22,6 +22,7 @@ struct Told {
     events: Vec<(u64, Vec<u8>)>,
     lines: Vec<String>,
     size: u64,
+    generation: u64,
 }
 
 fn keys(entry: pb::DirectoryEntry) -> Vec<u8> {
@@ -71,11 +72,13 @@ fn life() -> Told {
         lines: vec![head(&events).line()],
         events,
         size: SIZE,
+        generation: 1,
     }
 }
 
 fn check(told: Told) -> Check {
-    let log = log_key(&key(OPERATOR).public()).unwrap();
+    let generation = Generation::new(told.generation).unwrap();
+    let log = log_key_of(&key(OPERATOR).public(), generation).unwrap();
     let checkpoint = Checkpoint {
         origin: log.name().to_owned(),
         size: told.size,
@@ -110,10 +113,17 @@ fn with_line(change: impl FnOnce(&mut Told)) -> Check {
 }
 
 pub(crate) fn cases() -> Vec<Case> {
-    [lines(), hidden(), events(), withdrawals(), programs()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        lines(),
+        hidden(),
+        events(),
+        withdrawals(),
+        programs(),
+        restorations(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 fn lines() -> Vec<Case> {
@@ -393,6 +403,107 @@ fn programs() -> Vec<Case> {
             after_keys(&[program(REGISTRAR, |program| {
                 program.registrar_id = RegistrarId::from(&key(STRANGER).public());
             })]),
+        ),
+    ]
+}
+
+/// Signed by the operator, and by this key in the registrar's place.
+fn restoration(registrar: u8, change: impl FnOnce(&mut Restoration)) -> Vec<u8> {
+    let mut restoration = world::restoration();
+    change(&mut restoration);
+    let operator = key(OPERATOR).signed(restoration.clone()).to_message();
+    let registrar = key(registrar).signed(restoration).to_message();
+    Entry::Restoration { operator, registrar }.bytes().unwrap()
+}
+
+/// Keys, a restoration of 500 leaves, and what else there is; under the log of this generation.
+fn restored(generation: u64, events: Vec<(u64, Vec<u8>)>) -> Check {
+    with_line(|told| {
+        told.events.truncate(1);
+        told.events.extend(events);
+        told.generation = generation;
+    })
+}
+
+fn restorations() -> Vec<Case> {
+    let right = || restoration(REGISTRAR, |_| ());
+    let next = |generation| {
+        restoration(REGISTRAR, |next| {
+            (next.generation, next.size) = (generation, 700);
+        })
+    };
+    let wrong = |expect, name, description, check| bad("RST-2", expect, name, description, check);
+    let other_words = {
+        let mut other = world::restoration();
+        other.seen += 1;
+        let operator = key(OPERATOR).signed(world::restoration()).to_message();
+        let registrar = key(REGISTRAR).signed(other).to_message();
+        Entry::Restoration { operator, registrar }.bytes().unwrap()
+    };
+    vec![
+        good(
+            "RST-2",
+            "restoration",
+            "a log that goes on after a restoration",
+            restored(2, vec![(500, right())]),
+        ),
+        good(
+            "RST-5",
+            "restoration-next",
+            "a second restoration",
+            restored(3, vec![(500, right()), (700, next(3))]),
+        ),
+        wrong(
+            "bad signature",
+            "restoration-operator-alone",
+            "a restoration that the registrar has not signed",
+            restored(2, vec![(500, restoration(OPERATOR, |_| ()))]),
+        ),
+        wrong(
+            "mismatch",
+            "restoration-other-words",
+            "operator and registrar have signed different restorations",
+            restored(2, vec![(500, other_words)]),
+        ),
+        wrong(
+            "mismatch",
+            "restoration-elsewhere",
+            "a restoration that stands behind other leaves than it says",
+            restored(2, vec![(501, right())]),
+        ),
+        wrong(
+            "mismatch",
+            "restoration-less-seen",
+            "a log that had fewer leaves than the copy",
+            restored(2, vec![(500, restoration(REGISTRAR, |body| body.seen = 499))]),
+        ),
+        bad(
+            "RST-5",
+            "mismatch",
+            "restoration-twice",
+            "a second restoration of one generation",
+            restored(2, vec![(500, right()), (700, next(2))]),
+        ),
+        bad(
+            "RST-5",
+            "mismatch",
+            "restoration-skipped",
+            "a restoration of a generation that is not the next one",
+            restored(4, vec![(500, right()), (700, next(4))]),
+        ),
+        bad(
+            "RST-5",
+            "mismatch",
+            "restoration-hidden",
+            "a log of the second generation without a restoration",
+            restored(2, Vec::new()),
+        ),
+        bad(
+            "RST-5",
+            "mismatch",
+            "restoration-old-log",
+            "a restoration in the log of before",
+            restored(1, vec![(500, right())]),
         ),
     ]
 }

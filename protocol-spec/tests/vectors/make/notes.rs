@@ -623,6 +623,14 @@ fn tiles() -> Vec<Case> {
                 entry: Hex([vec![4, 0, 2, 1, 1], vec![7; 64]].concat()),
             },
         ),
+        good(
+            "LOG-1",
+            "entry-restoration",
+            "a restoration in clear, signed twice",
+            Check::LogEntry {
+                entry: Hex([vec![5, 0, 2, 1, 1], vec![7; 64], vec![0, 2, 1, 1], vec![8; 64]].concat()),
+            },
+        ),
         bad(
             "LOG-1",
             "malformed",

@@ -70,6 +70,7 @@ fn good_bodies() -> Vec<Case> {
         case(INSTITUTION, "RetirementBody", world::retirement()),
         case(REGISTRAR, "WithdrawalBody", world::withdrawal()),
         case(REGISTRAR, "ProgramBody", world::program()),
+        case(OPERATOR, "RestorationBody", world::restoration()),
         case(DEVICE, "UploadRequestBody", world::upload_request()),
         case(INSTITUTION, "DownloadRequestBody", world::download_request()),
         case(INSTITUTION, "ReferenceRequestBody", world::reference_request()),

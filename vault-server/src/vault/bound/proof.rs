@@ -41,7 +41,11 @@ impl Proof {
     /// The log's name, if it is not this operator's.
     pub(super) fn other_log(&self, operator: &IdentityKey) -> Option<&str> {
         let own = log_key(operator).ok();
-        let is_own = |log: &&String| own.as_ref().is_some_and(|own| own.name() == *log);
+        // Behind it a generation may follow (RST-1).
+        let is_own = |log: &&String| {
+            let behind = own.as_ref().and_then(|own| log.strip_prefix(own.name()));
+            behind.is_some_and(|behind| behind.is_empty() || behind.starts_with('/'))
+        };
         self.log.as_ref().filter(|log| !is_own(log)).map(String::as_str)
     }
 }

@@ -117,6 +117,7 @@ impl Operation for Open<'_> {
         let meter = tx.read_existing(&tables::meter(patient, id)).await?;
         let over = tx.has_passed(body.not_after).await;
         meter.meter().check_live(over, &Rules::in_force())?;
+        tx.shared.check_back(patient).await?;
         tx.check_wait(&entry, opening.institution_id).await?;
         let share = entry.share;
         if let Some(answer) = tx.answered::<pb::EmergencyOpened>(caller, intent).await? {

@@ -6,6 +6,7 @@
 //! checkpoint, and a salted leaf is found again by its owner's salt.
 
 mod contradiction;
+pub(crate) mod restoring;
 mod rounds;
 mod seen;
 mod sequencer;
@@ -26,7 +27,7 @@ use bytes::Bytes;
 use protocol_spec::{
     hash::{Sha256Digest, sha256},
     log::{
-        DirectoryHead, Entry, Hash, SignedCheckpoint, TlogProof, VaultSalt, VerifiedCheckpoint,
+        DirectoryHead, Entry, Generation, Hash, SignedCheckpoint, TlogProof, VaultSalt, VerifiedCheckpoint,
         frontier::{join, leaf_hash},
         tile::{TileKind, TilePath, WIDTH, bundle},
     },
@@ -69,6 +70,9 @@ pub(super) struct Log {
     witnessed: AtomicBool,
     rounds: Rounds,
     contradiction: Contradiction,
+    /// Of the log, and where the restoration stands that began it; neither changes while a server runs.
+    generation: Generation,
+    restored: Option<u64>,
 }
 
 /// A leaf whose commit is durable and whose row stands in the queue.
@@ -95,7 +99,10 @@ impl Log {
         time: Arc<Time>,
         wait: Duration,
     ) -> Result<Self, Refusal> {
+        let before = tables::log_head().get(&*ledger).await?.unwrap_or_default();
         let log = Self {
+            generation: before.generation()?,
+            restored: before.restored(),
             ledger,
             operator,
             time,
@@ -156,6 +163,11 @@ impl Log {
     /// Whether the witnesses agree with this log, as far as they have said (LOG-22).
     pub(super) fn check_uncontradicted(&self) -> Result<(), Refusal> {
         self.contradiction.check()
+    }
+
+    /// Where the restoration stands that has begun it, if one has.
+    pub(super) fn restored(&self) -> Option<u64> {
+        self.restored
     }
 
     /// What witnesses say of it.
@@ -418,6 +430,15 @@ impl Log {
 }
 
 impl LogHeadRow {
+    /// Which log it is the head of.
+    pub(super) fn generation(&self) -> Result<Generation, Refusal> {
+        Generation::new(self.restorations.saturating_add(1)).map_err(Refusal::damaged)
+    }
+
+    fn restored(&self) -> Option<u64> {
+        (self.restorations > 0).then_some(self.restored)
+    }
+
     fn signed(&self) -> Result<SignedCheckpoint, Refusal> {
         SignedCheckpoint::parse(self.checkpoint.as_bytes()).map_err(Refusal::damaged)
     }

@@ -7,9 +7,9 @@ use bytes::Bytes;
 use protocol_spec::{
     hash::Sha256Digest,
     log::{
-        Checkpoint, DirectoryHead, Entry, SignedCheckpoint,
+        Checkpoint, DirectoryHead, Entry, Generation, SignedCheckpoint,
         frontier::{Frontier, leaf_hash},
-        log_key,
+        log_key_of,
     },
     problem::Problem,
 };
@@ -19,7 +19,8 @@ use super::{
     tile::{self, Place, TileId},
 };
 use crate::{
-    store::{Commit, CommitId, Key, Outcome},
+    identity::OperatorIdentity,
+    store::{Commit, CommitId, Key, Ledger, Outcome},
     vault::{
         Refusal,
         refusal::ensure,
@@ -31,7 +32,7 @@ use crate::{
 const BATCH: usize = 256;
 
 /// Tiles that grow in one commit, with all their hashes.
-type Tiles = BTreeMap<TileId, Vec<u8>>;
+pub(super) type Tiles = BTreeMap<TileId, Vec<u8>>;
 
 /// Pause after a failure of the store.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -69,22 +70,14 @@ impl Log {
         let mut events = head.directory()?;
         let mut commit = Commit::new(CommitId::fresh()).urgent();
         commit.checks.push((tables::log_head().key().clone(), version));
-        let mut tiles = self.edge(frontier.size).await?;
-        for entry in queued {
-            if Entry::is_event(&entry.row.entry) {
-                let index = frontier.size;
-                events = events.with(index, &entry.row.entry);
-                let key = tables::log_event(events.events).key().clone();
-                commit = commit.put(key, LogIndexRow { index }.bytes());
-            }
-            commit = append(commit, &mut frontier, &mut tiles, &entry)?;
+        let mut tiles = edge(&*self.ledger, frontier.size).await?;
+        for queued in queued {
+            commit = append(commit, &mut frontier, &mut tiles, &mut events, &queued.row.entry);
+            // A leaf that was sequenced meanwhile is not sequenced again.
+            commit = commit.delete(queued.key());
+            commit.checks.push((queued.key(), Some(queued.commit)));
         }
-        for (tile, hashes) in tiles {
-            let row = LogTileRow {
-                hashes: hashes.into(),
-            };
-            commit = commit.put(tables::log_tile(tile).key().clone(), row.bytes());
-        }
+        let commit = with_tiles(commit, tiles);
         let commit = self.with_head(commit, &frontier, events)?;
         match self.ledger.commit(commit).await {
             Ok(Outcome::Applied) => drop(self.size.send_replace(frontier.size)),
@@ -93,24 +86,6 @@ impl Log {
             Err(error) => return Err(error.into()),
         }
         Ok(true)
-    }
-
-    /// The tiles that grow. They change only in the commits that the head's row guards.
-    async fn edge(&self, size: u64) -> Result<Tiles, Refusal> {
-        let (ids, widths): (Vec<_>, Vec<_>) = tile::edge(size).unzip();
-        let keys: Vec<_> = ids.iter().copied().map(tables::log_tile).collect();
-        let rows = tables::get_many(&keys, &*self.ledger).await?;
-        let mut tiles = Tiles::new();
-        for ((id, width), row) in ids.into_iter().zip(widths).zip(rows) {
-            let hashes = row.unwrap_or_default().hashes.to_vec();
-            ensure(
-                hashes.len() == 32 * width,
-                Problem::Internal,
-                "a tile of the log is damaged",
-            )?;
-            tiles.insert(id, hashes);
-        }
-        Ok(tiles)
     }
 
     /// What was handed on, or, where something may be missing, what the ledger's queue holds.
@@ -141,7 +116,7 @@ impl Log {
     pub(super) async fn ensure_head(&self) -> Result<LogHeadRow, Refusal> {
         if let Some(head) = tables::log_head().get(&*self.ledger).await? {
             ensure(
-                head.log_name()? == log_key(self.operator.key())?.name(),
+                head.log_name()? == log_key_of(self.operator.key(), self.generation)?.name(),
                 Problem::Internal,
                 "its log is signed by another operator key, restore operator.key from a backup",
             )?;
@@ -165,15 +140,34 @@ impl Log {
         frontier: &Frontier,
         events: DirectoryHead,
     ) -> Result<Commit, Refusal> {
-        let log = log_key(self.operator.key())?;
+        let of = LogHeadRow {
+            at: self.time.now(),
+            restorations: self.generation.number() - Generation::FIRST.number(),
+            restored: self.restored.unwrap_or_default(),
+            ..LogHeadRow::default()
+        };
+        let head = of.over(&self.operator, frontier, events)?;
+        Ok(commit.put(tables::log_head().key().clone(), head.bytes()))
+    }
+}
+
+impl LogHeadRow {
+    /// The head of the same log over these leaves, signed.
+    pub(super) fn over(
+        self,
+        operator: &OperatorIdentity,
+        frontier: &Frontier,
+        events: DirectoryHead,
+    ) -> Result<Self, Refusal> {
+        let log = log_key_of(operator.key(), self.generation()?)?;
         let checkpoint = Checkpoint {
             origin: log.name().to_owned(),
             size: frontier.size,
             root: Sha256Digest::from_bytes(frontier.root()),
             extensions: vec![events.line()],
         };
-        let checkpoint = SignedCheckpoint::sign(checkpoint, &log, |text| self.operator.sign(text))?;
-        let head = LogHeadRow {
+        let checkpoint = SignedCheckpoint::sign(checkpoint, &log, |text| operator.sign(text))?;
+        Ok(Self {
             size: frontier.size,
             peaks: frontier
                 .peaks
@@ -181,11 +175,10 @@ impl Log {
                 .map(|peak| Bytes::copy_from_slice(peak))
                 .collect(),
             checkpoint: checkpoint.note().to_string(),
-            at: self.time.now(),
             events: events.events,
             events_hash: Bytes::copy_from_slice(events.hash.as_bytes()),
-        };
-        Ok(commit.put(tables::log_head().key().clone(), head.bytes()))
+            ..self
+        })
     }
 }
 
@@ -210,28 +203,60 @@ impl Queued {
     }
 }
 
-fn append(
+/// The tiles that grow. They change only in the commits that the head's row guards.
+pub(super) async fn edge(ledger: &dyn Ledger, size: u64) -> Result<Tiles, Refusal> {
+    let (ids, widths): (Vec<_>, Vec<_>) = tile::edge(size).unzip();
+    let keys: Vec<_> = ids.iter().copied().map(tables::log_tile).collect();
+    let rows = tables::get_many(&keys, ledger).await?;
+    let mut tiles = Tiles::new();
+    for ((id, width), row) in ids.into_iter().zip(widths).zip(rows) {
+        let hashes = row.unwrap_or_default().hashes.to_vec();
+        ensure(
+            hashes.len() == 32 * width,
+            Problem::Internal,
+            "a tile of the log is damaged",
+        )?;
+        tiles.insert(id, hashes);
+    }
+    Ok(tiles)
+}
+
+/// Writes the tiles that have grown.
+pub(super) fn with_tiles(mut commit: Commit, tiles: Tiles) -> Commit {
+    for (tile, hashes) in tiles {
+        let row = LogTileRow {
+            hashes: hashes.into(),
+        };
+        commit = commit.put(tables::log_tile(tile).key().clone(), row.bytes());
+    }
+    commit
+}
+
+/// Gives an entry the next place.
+pub(super) fn append(
     mut commit: Commit,
     frontier: &mut Frontier,
     tiles: &mut Tiles,
-    queued: &Queued,
-) -> Result<Commit, Refusal> {
-    let entry = &queued.row.entry;
+    events: &mut DirectoryHead,
+    entry: &Bytes,
+) -> Commit {
     let index = frontier.size;
+    if Entry::is_event(entry) {
+        *events = events.with(index, entry);
+        let key = tables::log_event(events.events).key().clone();
+        commit = commit.put(key, LogIndexRow { index }.bytes());
+    }
     let row = LogEntryRow { entry: entry.clone() };
     commit = commit
         .put(tables::log_entry(index).key().clone(), row.bytes())
         .put(
             tables::log_index(leaf_hash(entry)).key().clone(),
             LogIndexRow { index }.bytes(),
-        )
-        .delete(queued.key());
-    // A leaf that was sequenced meanwhile is not sequenced again.
-    commit.checks.push((queued.key(), Some(queued.commit)));
+        );
     for (node, hash) in frontier.append(entry) {
         if tile::is_kept(node) {
             tiles.entry(Place::of(node).tile).or_default().extend(hash);
         }
     }
-    Ok(commit)
+    commit
 }

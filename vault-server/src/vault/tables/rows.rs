@@ -456,6 +456,19 @@ pub(in crate::vault) struct LogHeadRow {
     pub(in crate::vault) events: u64,
     #[prost(bytes = "bytes", tag = "6")]
     pub(in crate::vault) events_hash: Bytes,
+    /// Restorations that there were (RST-1).
+    #[prost(uint64, tag = "7")]
+    pub(in crate::vault) restorations: u64,
+    /// Where the last of them stands.
+    #[prost(uint64, tag = "8")]
+    pub(in crate::vault) restored: u64,
+}
+
+/// How far a device of the patient's has read the log, by a head that it has signed (RST-8).
+#[derive(Clone, Copy, PartialEq, Message)]
+pub(in crate::vault) struct BackRow {
+    #[prost(uint64, tag = "1")]
+    pub(in crate::vault) log_size: u64,
 }
 
 /// A time that is past.

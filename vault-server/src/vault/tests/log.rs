@@ -58,7 +58,7 @@ async fn directory_events_are_served_with_their_places() {
     let mut world = World::new().await;
     let (registrar, operator) = (public(&signing_key(2)), world.operator_key());
     for round in 0..2 {
-        let mut directory = Directory::new(registrar, (&operator).into());
+        let mut directory = Directory::new(registrar, operator);
         let first = world.vault.directory_events(0, 1, false).await.unwrap();
         let rest = world.vault.directory_events(1, 0, false).await.unwrap();
         assert_eq!((first.events.len(), rest.events.len()), (1, 1));
@@ -385,7 +385,11 @@ async fn a_patients_leaves_are_hers_until_her_salt_is_deleted() {
     for (bytes, entry) in all.iter().zip(&read) {
         match entry {
             Entry::Salted { .. } => assert_eq!(bytes.len(), Entry::SALTED_LEN),
-            Entry::Keys { .. } | Entry::Retirement(_) | Entry::Withdrawal(_) | Entry::Program(_) => {
+            Entry::Keys { .. }
+            | Entry::Retirement(_)
+            | Entry::Withdrawal(_)
+            | Entry::Program(_)
+            | Entry::Restoration { .. } => {
                 assert!(!salt.recognises(entry));
             }
         }

@@ -24,6 +24,7 @@ mod programs;
 mod release;
 mod requests;
 mod reseal;
+mod restored;
 mod revocation;
 mod sessions;
 mod size;

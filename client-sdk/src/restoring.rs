@@ -1,0 +1,286 @@
+//! A server whose newest data were lost goes on with an older copy of them. A home goes with it only when operator and registrar
+//! have both signed that, and when somebody has been told. See `protocol-spec/spec/restoration.md`.
+
+use std::path::Path;
+
+use prost::Message;
+use protocol_spec::{
+    hash::Sha256Digest,
+    log::{Checkpoint, DirectoryHead, Hash, VerifiedCheckpoint, verify_consistency},
+    messages as pb,
+    mirror::Directory,
+    restoration::Restored,
+};
+
+use crate::{
+    Error, Institution, Patient, Result, Unlock,
+    home::{ClosedHome, Kind, Lived},
+    mirror,
+    pages::Whole,
+    patient::Returned,
+    receipts::CHECKPOINT,
+    session::Session,
+};
+
+/// What a home is told of a restoration, once (RST-7).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RestorationInfo {
+    /// Of the log that it began, from 2.
+    pub generation: u64,
+    /// When the copy was made at the latest, in milliseconds since 1970: what came later is lost.
+    pub until: u64,
+    /// When the operator has signed it, in milliseconds since 1970.
+    pub created: u64,
+    /// Leaves that the copy has.
+    pub leaves: u64,
+    /// Leaves that were lost, as far as operator or home know.
+    pub lost: u64,
+    /// Of these, how many the home itself had seen.
+    pub lost_seen: u64,
+}
+
+impl From<&Lived> for RestorationInfo {
+    fn from(lived: &Lived) -> Self {
+        Self {
+            generation: lived.generation,
+            until: lived.until,
+            created: lived.created,
+            leaves: lived.size,
+            lost: lived.seen.max(lived.seen_here).saturating_sub(lived.size),
+            lost_seen: lived.seen_here.saturating_sub(lived.size),
+        }
+    }
+}
+
+/// What has become of a restoration that somebody was told of.
+#[derive(Clone, Debug)]
+pub enum AcceptedRestoration {
+    /// By a device of a patient's.
+    Patient(Returned),
+    /// By an institution or a terminal: what was restored, and whether it was accepted before.
+    Institution(RestorationInfo, bool),
+}
+
+/// Goes on with a server that was restored, if operator and registrar have signed that.
+///
+/// # Errors
+/// [`Error::Usage`] if nothing was restored; [`Error::Tampered`] for what is not proven; of the connection. The home is then as it was.
+pub async fn accept_restoration(home: &Path, unlock: &Unlock) -> Result<AcceptedRestoration> {
+    match ClosedHome::at(home).principal()?.kind {
+        Kind::Patient => Ok(AcceptedRestoration::Patient(
+            Patient::accept_restoration(home, unlock).await?,
+        )),
+        _ => {
+            let institution = Institution::open(home, unlock).await?;
+            let (info, already) = institution.accept_restoration().await?;
+            Ok(AcceptedRestoration::Institution(info, already))
+        }
+    }
+}
+
+impl Institution {
+    /// Goes on with a server that was restored, if that is proven, in its next session: what was restored, and whether it was accepted
+    /// before.
+    ///
+    /// # Errors
+    /// As [`accept_restoration`].
+    pub async fn accept_restoration(&self) -> Result<(RestorationInfo, bool)> {
+        let home = self.home();
+        let found = self.session().find_restoration().await?;
+        let already = found.is_none();
+        if let Some(found) = found {
+            self.session().take_restoration(found, true).await?;
+        }
+        match home.restorations()?.last() {
+            Some(lived) => Ok((lived.into(), already)),
+            None => Err(Error::Usage(
+                "the server has not been restored, as far as this home is shown: there is nothing to accept"
+                    .into(),
+            )),
+        }
+    }
+}
+
+/// Restorations that a home has not accepted yet, verified, and what it goes on with.
+pub(crate) struct Found {
+    restorations: Vec<Restored>,
+    checkpoint: VerifiedCheckpoint,
+    events: Vec<pb::DirectoryEvent>,
+    seen_here: u64,
+}
+
+impl Session {
+    /// The restorations that the server's log has behind the one that this home goes by. All of the directory is read anew with
+    /// them: it says how many there are, and each is signed by operator and registrar and stands in its place (RST-5, RST-6).
+    pub(crate) async fn find_restoration(&self) -> Result<Option<Found>> {
+        let Some(pinned) = self.pinned_log()? else {
+            return Ok(None);
+        };
+        let shown = self.shown_log().await?;
+        if shown.generation() < pinned.generation() {
+            return Err(Error::OlderLog {
+                seen: pinned.generation().number(),
+                shown: shown.generation().number(),
+            });
+        }
+        if shown.generation() == pinned.generation() {
+            return Ok(None);
+        }
+        let (directory, events, checkpoint) = self.read_directory().await?;
+        let new = |restored: &&Restored| restored.generation > pinned.generation();
+        let restorations: Vec<Restored> = directory.restorations().iter().filter(new).copied().collect();
+        let first = restorations
+            .first()
+            .ok_or_else(|| Error::tampered(WHAT)("the log has none"))?;
+        for restored in &restorations {
+            self.must_begin(&checkpoint, restored.size, restored.root).await?;
+        }
+        // What this home has seen of the copy is in it.
+        if pinned.size <= first.size {
+            self.must_begin(&checkpoint, pinned.size, pinned.root).await?;
+        }
+        let before: Vec<_> = self.kept_events()?;
+        let common = |events: &[pb::DirectoryEvent]| -> Vec<_> {
+            let copied = events.iter().filter(|event| event.index < first.size);
+            copied.map(|event| (event.index, event.entry.clone())).collect()
+        };
+        let (here, there) = (common(&before), common(&events));
+        // The home may not have read all of them.
+        if !there.starts_with(&here) {
+            return Err(Error::tampered(WHAT)(
+                "the directory had other events before than it shows now",
+            ));
+        }
+        Ok(Some(Found {
+            seen_here: pinned.size,
+            restorations,
+            checkpoint,
+            events,
+        }))
+    }
+
+    /// From the next session on this home goes by the log that the last restoration has begun, and never by one before (RST-6).
+    /// Writing which restorations there were is what makes the rest count.
+    pub(crate) async fn take_restoration(&self, found: Found, done: bool) -> Result<()> {
+        let Found {
+            restorations,
+            checkpoint,
+            events,
+            seen_here,
+        } = found;
+        let home = &self.home;
+        let _lock = home.lock().await?;
+        let (next, note) = (home.after(), checkpoint.note().to_string().into_bytes());
+        let file = pb::DirectoryEvents {
+            checkpoint: String::new(),
+            events,
+        };
+        next.write(mirror::EVENTS, &file.encode_to_vec())?;
+        next.write(mirror::CHECKPOINT, &note)?;
+        next.write(CHECKPOINT, &note)?;
+        let mut lived = home.restorations()?;
+        let last = restorations.last();
+        // Several at once are one step for this home: from what it had seen to what there is now.
+        lived.extend(restorations.first().zip(last).map(|(first, last)| Lived {
+            generation: last.generation.number(),
+            size: first.size,
+            seen: first.seen,
+            seen_here,
+            until: first.until,
+            created: last.created,
+            done,
+        }));
+        home.keep_restorations(&lived)
+    }
+
+    /// Whether a patient's device still has to do what a restoration asks of it (RST-9).
+    pub(crate) fn must_be_back(&self) -> Result<()> {
+        match self.home.restorations()?.last() {
+            Some(lived) if !lived.done => Err(Error::Restored {
+                generation: lived.generation,
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// What contradicts what was seen may come of a restoration: then that is said, and what to do about it (RST-7).
+    pub(crate) async fn or_restored(&self, error: Error) -> Error {
+        let contradicts = matches!(
+            error,
+            Error::OlderVault { .. }
+                | Error::OtherVault { .. }
+                | Error::HiddenFromVault { .. }
+                | Error::Tampered { .. }
+        );
+        let (true, Ok(Some(pinned))) = (contradicts, self.pinned_log()) else {
+            return error;
+        };
+        match self.shown_log().await {
+            Ok(shown) if shown.generation() > pinned.generation() => Error::Restored {
+                generation: shown.generation().number(),
+            },
+            _ => error,
+        }
+    }
+
+    /// All events of the directory, as if this home had seen none.
+    async fn read_directory(&self) -> Result<(Directory, Vec<pb::DirectoryEvent>, VerifiedCheckpoint)> {
+        let witnessed = match self.policy.asks_for_witnesses() {
+            true => "&witnessed=true",
+            false => "",
+        };
+        let mut directory = Directory::new(*self.server.registrar(), *self.server.operator());
+        let mut events = Vec::new();
+        let mut whole = Whole::new(WHAT);
+        let mut before: Option<VerifiedCheckpoint> = None;
+        loop {
+            let after = directory.head().events;
+            let path = format!("/v1/directory/events?after={after}{witnessed}");
+            let page: pb::DirectoryEvents = self.server.get(&path).await?;
+            whole.add(page.events.len(), page.encoded_len())?;
+            let checkpoint = self.believe_shown(page.checkpoint.as_bytes())?;
+            if let Some(before) = before.filter(|before| before.size != checkpoint.size) {
+                self.must_begin(&checkpoint, before.size, before.root).await?;
+            }
+            let last = page.events.is_empty();
+            for event in page.events {
+                mirror::take(&mut directory, &checkpoint, &event)?;
+                events.push(pb::DirectoryEvent {
+                    path: Vec::new(),
+                    ..event
+                });
+            }
+            let said = DirectoryHead::of(&checkpoint).map_err(Error::tampered(WHAT))?;
+            if last || directory.head().events >= said.events {
+                directory.check(&checkpoint).map_err(Error::tampered(WHAT))?;
+                return Ok((directory, events, checkpoint));
+            }
+            before = Some(checkpoint);
+        }
+    }
+
+    /// Whether a log begins with so many leaves under this root, whatever the log was called then.
+    async fn must_begin(&self, log: &VerifiedCheckpoint, size: u64, root: Sha256Digest) -> Result<()> {
+        if size == 0 {
+            return Ok(());
+        }
+        let begin = Checkpoint {
+            origin: log.origin.clone(),
+            size,
+            root,
+            extensions: Vec::new(),
+        };
+        let path: Vec<Hash> = if size == log.size {
+            Vec::new()
+        } else {
+            let query = format!("/v1/log/consistency?first={size}&second={}", log.size);
+            let proof: pb::ConsistencyProof = self.server.get(&query).await?;
+            let path: Result<Vec<_>, _> = proof.path.iter().map(|hash| hash.as_ref().try_into()).collect();
+            path.map_err(|_| Error::tampered(WHAT)("a proof has no hashes"))?
+        };
+        verify_consistency(&begin, log, &path).map_err(Error::tampered(WHAT))
+    }
+}
+
+const WHAT: &str = "the restoration";
