@@ -102,6 +102,15 @@ impl Witness {
         Ok((status, String::from_utf8_lossy(&body).into_owned()))
     }
 
+    /// Starts it again, with one more log that it knows, after [`Witness::kill`].
+    ///
+    /// # Errors
+    /// As [`Witness::start`].
+    pub fn restart_knowing(&mut self, log: &str) -> Result<()> {
+        self.options.logs.push(log.to_owned());
+        self.restart()
+    }
+
     /// Its folder.
     pub fn data(&self) -> &Path {
         &self.options.data

@@ -417,7 +417,7 @@ async fn a_retirement_stands_in_the_directory() -> Result<()> {
     let (hospital, _, _) = permitted(&world).await?;
     hospital.retire(&world.wire).await?;
     let page: pb::DirectoryEvents = world.wire.ask("/v1/directory/events").await?.message()?;
-    let mut directory = Directory::new(world.registrar.public(), world.wire.operator_id());
+    let mut directory = Directory::new(world.registrar.public(), world.wire.operator_key);
     for event in page.events {
         directory.take(event.index, &event.entry)?;
     }

@@ -45,6 +45,7 @@ mod recovery;
 mod rekeying;
 mod replay;
 mod resealing;
+mod restored;
 mod resume;
 mod revocation;
 mod rules;

@@ -22,26 +22,26 @@ use super::{
 };
 
 /// The operator takes all witnesses away, and means it (OPR-3).
-const WITHOUT_WITNESSES: &[&str] = &["--accept-witness-policy", "none"];
+pub(super) const WITHOUT_WITNESSES: &[&str] = &["--accept-witness-policy", "none"];
 
 /// A patient who has permitted a record to a hospital twice, and lets another patient read it; a server with a witness.
-struct Scene {
-    world: World,
-    witness: Witness,
-    patient: Cli,
+pub(super) struct Scene {
+    pub(super) world: World,
+    pub(super) witness: Witness,
+    pub(super) patient: Cli,
     patient_id: String,
-    hospital: Cli,
-    mother: Cli,
+    pub(super) hospital: Cli,
+    pub(super) mother: Cli,
     record: String,
-    delegation: String,
-    permission: String,
-    other: String,
+    pub(super) delegation: String,
+    pub(super) permission: String,
+    pub(super) other: String,
     /// The request that the permission `other` answers.
     request: String,
 }
 
 impl Scene {
-    fn set(off: &[Defence]) -> Result<Self> {
+    pub(super) fn set(off: &[Defence]) -> Result<Self> {
         let mut world = match off {
             [] => World::start()?,
             off => World::start_without(off)?,
@@ -100,7 +100,7 @@ impl Scene {
     }
 
     /// The hospital and the delegate ask for the witness themselves.
-    fn with_policies(self) -> Result<Self> {
+    pub(super) fn with_policies(self) -> Result<Self> {
         let policy = self.world.path("client.policy").display().to_string();
         for principal in [&self.hospital, &self.mother] {
             principal.run(&["witnesses", "use", &policy])?;
@@ -124,12 +124,12 @@ impl Scene {
     }
 
     /// The patient takes one permission back, and the delegation, as the witness has seen; then the server's data is as it was before.
-    fn set_back(self) -> Result<OldCopy> {
+    pub(super) fn set_back(self) -> Result<OldCopy> {
         self.set_back_after(|_| Ok(()))
     }
 
     /// As [`Self::set_back`]; `more` is done after the copy was made, before anything is taken back.
-    fn set_back_after(mut self, more: impl FnOnce(&Self) -> Result<()>) -> Result<OldCopy> {
+    pub(super) fn set_back_after(mut self, more: impl FnOnce(&Self) -> Result<()>) -> Result<OldCopy> {
         let (data, before) = (self.world.server.data().to_owned(), self.world.path("before"));
         self.world.server.stop()?;
         copy(&data, &before)?;
@@ -151,7 +151,7 @@ impl Scene {
     }
 
     /// Whether the record arrives; if not, how it is refused.
-    fn fetch(&self, by: &Cli, permission: &str) -> Result<Result<(), String>> {
+    pub(super) fn fetch(&self, by: &Cli, permission: &str) -> Result<Result<(), String>> {
         let out = self
             .world
             .path(&format!("out-{}", fs::read_dir(self.world.folder())?.count()));
@@ -160,7 +160,7 @@ impl Scene {
     }
 
     /// The same for whoever acts for the patient.
-    fn read_as_delegate(&self, by: &Cli) -> Result<Result<(), String>> {
+    pub(super) fn read_as_delegate(&self, by: &Cli) -> Result<Result<(), String>> {
         let out = self
             .world
             .path(&format!("out-{}", fs::read_dir(self.world.folder())?.count()));
@@ -196,15 +196,20 @@ fn arrived(by: &Cli, command: &[&str], out: &Path) -> Result<Result<(), String>>
 
 /// Leaves that the witness has cosigned.
 fn cosigned(witness: &Witness) -> Result<u64> {
-    let mut files = fs::read_dir(witness.data().join("logs"))?;
-    let note = fs::read_to_string(files.next().context("a log")??.path())?;
-    Ok(note.lines().nth(1).context("a size")?.parse()?)
+    let mut most = None;
+    for file in fs::read_dir(witness.data().join("logs"))? {
+        // What is just being written has another name, and may have gone.
+        let note = fs::read_to_string(file?.path()).unwrap_or_default();
+        let size = note.lines().nth(1).and_then(|size| size.parse().ok());
+        most = most.max(size);
+    }
+    most.context("a size")
 }
 
 /// A server that is stopped, with an old copy of its data in its place.
-struct OldCopy {
-    scene: Scene,
-    newest: PathBuf,
+pub(super) struct OldCopy {
+    pub(super) scene: Scene,
+    pub(super) newest: PathBuf,
 }
 
 impl OldCopy {
@@ -222,7 +227,7 @@ impl OldCopy {
     }
 
     /// Status line of the operator's own address.
-    fn ready(&self) -> Result<String> {
+    pub(super) fn ready(&self) -> Result<String> {
         let mut stream = TcpStream::connect(self.scene.world.server.admin())?;
         stream.write_all(b"GET /readyz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")?;
         let mut answer = String::new();
