@@ -52,6 +52,9 @@ pub struct Acts {
     heads: Vec<Covered>,
     deletions: HashMap<RecordId, Deleted>,
     taken_back: HashSet<RecordId>,
+    placed: HashSet<RecordId>,
+    /// One that was taken back after it was placed.
+    wrongly_taken_back: Option<RecordId>,
 }
 
 /// What the acts say of a record's deletion.
@@ -112,7 +115,13 @@ impl Acts {
                 let acts = self.tree.size;
                 self.deletions.entry(record).or_insert(Deleted { hash, acts });
             }
-            Act::TakeBack(record, _) => drop(self.taken_back.insert(record)),
+            Act::TakeBack(record, _) => {
+                self.taken_back.insert(record);
+                if self.placed.contains(&record) {
+                    self.wrongly_taken_back.get_or_insert(record);
+                }
+            }
+            Act::Placement(record, _) => drop(self.placed.insert(record)),
             _ => {}
         }
         self.tree.append(&act.bytes());
@@ -304,6 +313,11 @@ impl Acts {
     /// The records that were taken back by who had stored them (DEL-6).
     pub fn taken_back(&self) -> &HashSet<RecordId> {
         &self.taken_back
+    }
+
+    /// A record that is said to have been taken back when it was placed already: nobody may do that (DEL-7).
+    pub fn wrongly_taken_back(&self) -> Option<RecordId> {
+        self.wrongly_taken_back
     }
 
     /// Whether a record was deleted or taken back, and must not be shown again (DEL-4).

@@ -43,7 +43,10 @@ impl Patient {
             };
             match self.submit_deletion(record, version).await {
                 Ok(deleted) => {
-                    self.put_head_if_room().await?;
+                    // The next thing that this device does signs one.
+                    if let Err(error) = self.put_head_if_room().await {
+                        tracing::debug!(%error, "no head was signed over a deletion");
+                    }
                     // The record is gone: an index that names it still is read without it (DEL-5).
                     if let Err(error) = self.forget_in_index(record).await {
                         tracing::debug!(%error, "the index was not begun anew");
@@ -135,12 +138,20 @@ impl Patient {
     /// Whether every deletion among the acts that came after so many is one that a device of hers has signed which was on the list
     /// then (DEL-4).
     pub(super) async fn check_deletions(&self, acts: &Acts, before: u64) -> Result<()> {
+        if Defence::Deletions.is_off() {
+            return Ok(());
+        }
+        if let Some(record) = acts.wrongly_taken_back() {
+            return Err(hidden(format!(
+                "{record} is said to have been taken back by its sender, and you had taken it in before"
+            )));
+        }
         let new = acts
             .deletions()
             .iter()
             .filter(|(_, deleted)| deleted.acts >= before);
         let mut new: HashMap<RecordId, Deleted> = new.map(|(record, deleted)| (*record, *deleted)).collect();
-        if new.is_empty() || Defence::Deletions.is_off() {
+        if new.is_empty() {
             return Ok(());
         }
         let mut pages = self.deletion_pages();
@@ -154,8 +165,8 @@ impl Patient {
                 let Some(said) = new.get(&record) else { continue };
                 match self.record_deletion(logged).await {
                     Ok(deletion) if self.signed_then(&deletion, said, acts) => drop(new.remove(&record)),
-                    Err(error) if error.is_of_this_side() => return Err(error),
-                    _ => {}
+                    Ok(_) | Err(Error::Tampered { .. }) => {}
+                    Err(error) => return Err(error),
                 }
             }
         }

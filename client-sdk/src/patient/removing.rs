@@ -287,6 +287,11 @@ impl Patient {
                 self.delegate_after(info.delegate.id, &terms, before).await?;
                 self.submit_end(own).await
             }
+            // Of what is gone nothing can be permitted again.
+            Holding::Permission(own) if self.is_over_nothing(own).await? => {
+                self.submit_revocation(own).await?;
+                Ok(Vec::new())
+            }
             Holding::Permission(own) => {
                 self.replace(own, |body| {
                     if let Some(old) = &mut body.replaces {

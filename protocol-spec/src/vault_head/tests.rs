@@ -214,6 +214,12 @@ fn what_is_deleted_or_taken_back_is_gone() {
     assert_eq!((deleted.hash, deleted.acts), (hash(15), 15));
     assert!(acts.taken_back().contains(&six) && acts.taken_back().len() == 1);
     let mut acts = acts;
+    assert_eq!(acts.wrongly_taken_back(), None);
+    let three = RecordId::from_bytes([33; 16]);
+    let mut wrong = acts.clone();
+    wrong.push(Act::Placement(three, hash(31)));
+    wrong.push(Act::TakeBack(three, hash(32)));
+    assert_eq!(wrong.wrongly_taken_back(), Some(three));
     acts.push(Act::Placement(two, hash(30)));
     assert!(!acts.placements().contains_key(&two));
     assert_eq!(

@@ -477,6 +477,26 @@ async fn a_record_does_not_go_without_a_word_of_hers() -> Result<()> {
     .await
 }
 
+/// DEL-4, DEL-7, ATK-99: an operator and the institution that has stored a record take it back when she has taken it in. No device of
+/// hers believes that.
+#[test]
+fn what_she_has_taken_in_is_not_believed_to_be_taken_back() -> Result<()> {
+    play(&[Defence::Deletions], |off| {
+        let scene = Scene::in_world(World::start_without(&[Defence::OpenedRecords])?)?;
+        let heart = scene.record("heart")?;
+        ensure!(listed(&scene.patient)?.contains(&heart), "it was not taken in");
+        scene.practice.run(&["upload", "take-back", &heart, "--yes"])?;
+        match listed(&scene.patient.without(off)) {
+            Ok(records) => Ok(!records.contains(&heart)),
+            Err(error) => {
+                let error = error.to_string();
+                ensure!(error.contains("taken back by its sender"), "{error}");
+                Ok(false)
+            }
+        }
+    })
+}
+
 /// DEL-3: a hospital does not believe that a record is gone because the server leaves it out.
 #[test]
 fn a_record_that_is_left_out_of_a_release_is_missed() -> Result<()> {

@@ -197,7 +197,7 @@ async fn uses_are_spent_one_by_one_and_then_no_more() -> Result<()> {
     Ok(())
 }
 
-/// FLW-18: an institution that opens and closes releases, and takes nothing, fills the patient's history with them.
+/// FLW-18, ATK-102: an institution that opens and closes releases, and takes nothing, fills the patient's history with them.
 #[tokio::test]
 async fn a_history_is_not_filled_with_presentations_that_bring_nothing() -> Result<()> {
     play_async(&[Defence::Budgets], async |off| {

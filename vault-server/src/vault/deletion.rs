@@ -140,8 +140,8 @@ impl Tx<'_> {
         }
         let stored = row.stored.unwrap_or_default();
         let said = stored.receipt.and_then(|receipt| receipt.statement);
-        let said = Signed::<UploadReceipt>::try_from(said).map_err(Refusal::damaged)?;
-        let said = said.claimed();
+        let receipt = Signed::<UploadReceipt>::try_from(said).map_err(Refusal::damaged)?;
+        let said = receipt.claimed();
         let (record, version) = (said.record_id, said.version_id);
         let maker = *said.institution_id.as_bytes();
         let payer = said.replaces.map_or(maker, |_| *patient.as_bytes());
@@ -154,6 +154,7 @@ impl Tx<'_> {
         let gone = GoneRow {
             record: bytes(record.as_bytes()),
             institution: bytes(&maker),
+            receipt_hash: bytes(receipt.hash().as_bytes()),
             ..gone
         };
         self.put(&tables::gone(patient, record), &gone);
@@ -176,6 +177,10 @@ impl Tx<'_> {
             return Ok(GoneVersionRow::default());
         };
         let body = placed.body()?;
+        // Who wraps what lies there anew goes by this row (`PutWraps`): it must see that something has gone.
+        let moves = tables::count(*patient.as_bytes(), Counted::Placements);
+        let last = self.read(&moves).await?.unwrap_or_default();
+        self.put(&moves, &last);
         self.end_placement(patient, &placed).await?;
         self.delete(&key);
         let count = tables::count(*patient.as_bytes(), Counted::Placed);

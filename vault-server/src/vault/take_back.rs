@@ -58,10 +58,13 @@ impl Operation for Take {
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<pb::Receipt, Refusal> {
         let Self { take_back } = self;
         tx.protects = true;
+        // What nobody has opened by an old copy somebody may have (LOG-22, DEL-6).
+        tx.shared.log.check_uncontradicted()?;
         let (patient, record) = (take_back.patient_id, take_back.record_id);
         if let Some(gone) = tx.read(&tables::gone(patient, record)).await? {
-            let own = gone.institution == take_back.institution_id.as_bytes()[..];
-            ensure(own, Problem::NotPermitted, "another institution's record")?;
+            let own = gone.institution == take_back.institution_id.as_bytes()[..]
+                && gone.receipt_hash == take_back.receipt_hash.as_bytes()[..];
+            ensure(own, Problem::NotPermitted, "it is not what the receipt is of")?;
             return gone.take_back.ok_or_else(|| Problem::RecordDeleted.into());
         }
         let row = tx

@@ -170,6 +170,9 @@ impl Tx<'_> {
             (Sender::Institution(holder), None) => self.open_permitted(&row, patient, holder).await?,
             (Sender::Patient(own), Some(reseal)) if own == patient => {
                 self.check_waiting(&row, reseal.expires).await?;
+                // Deleted meanwhile, nothing more of it is taken (DEL-2).
+                let replaces = VersionId::try_from(reseal.replaces.as_ref()).map_err(Refusal::damaged)?;
+                self.check_not_gone(patient, replaces).await?;
                 Pays::Reseal(reseal.clone())
             }
             _ => return Err(Refusal::absent("another's session")),

@@ -356,6 +356,9 @@ pub(in crate::vault) struct GoneRow {
     /// That one.
     #[prost(bytes = "bytes", tag = "4")]
     pub(in crate::vault) institution: Bytes,
+    /// Of the receipt for the version that is gone.
+    #[prost(bytes = "bytes", tag = "5")]
+    pub(in crate::vault) receipt_hash: Bytes,
 }
 
 /// Where a version lay that was deleted or taken back.

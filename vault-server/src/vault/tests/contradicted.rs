@@ -13,6 +13,7 @@ use super::{
 async fn a_contradicted_server_gives_out_nothing_and_takes_revocations() {
     let world = World::new().await;
     let record = world.store_record(&world.first, &stream(5 << 20)).await;
+    let unopened = world.store_record(&world.first, &stream(10)).await;
     let terms = Terms {
         uses: 3,
         ..Terms::default()
@@ -52,6 +53,8 @@ async fn a_contradicted_server_gives_out_nothing_and_takes_revocations() {
         problem(world.vault.vault_record(&patient, version).await),
     ];
     assert_eq!(refused, [Problem::LogContradicted; 6]);
+    let unopened = world.take_back(&world.first, &unopened).await;
+    assert_eq!(problem(unopened), Problem::LogContradicted);
     world.revoke(&other).await;
     assert_eq!(
         world.entry(other.permission_id).await.state(),

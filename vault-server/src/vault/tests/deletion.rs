@@ -22,7 +22,10 @@ use super::{
 };
 use crate::{
     store::LeafKey,
-    vault::{Caller, LeafStream, Refusal, tables},
+    vault::{
+        Caller, LeafStream, Refusal,
+        tables::{self, Counted},
+    },
 };
 
 impl World {
@@ -127,6 +130,24 @@ async fn placed() -> Scene {
 async fn placed_count(scene: &Scene) -> u64 {
     let patient = scene.world.as_patient().await;
     scene.world.vault.index(&patient, 0, 1).await.unwrap().placed
+}
+
+/// DEL-2: whoever wraps anew what lay where a record was deleted goes by the row that counts placements, which a deletion therefore
+/// changes.
+#[tokio::test]
+async fn a_deletion_is_seen_by_whoever_wraps_anew() {
+    let scene = placed().await;
+    let world = &scene.world;
+    let count = async || {
+        let key = tables::count(*world.patient.id.as_bytes(), Counted::Placements);
+        let rows = world.store.ledger.get(&[key.key().clone()]).await.unwrap();
+        let row = rows.into_iter().next().flatten().unwrap();
+        (row.version, row.value)
+    };
+    let before = count().await;
+    world.delete(&scene.records[0]).await.unwrap();
+    let after = count().await;
+    assert!(before.0 != after.0 && before.1 == after.1);
 }
 
 /// DEL-1, DEL-2: with all that there is of it, in one commit, for everybody.
