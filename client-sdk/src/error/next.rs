@@ -81,7 +81,7 @@ fn of_an_institution(problem: Problem) -> Option<&'static str> {
         }
         Problem::PermissionRevoked => "ask the patient, if there is a reason to",
         Problem::RecordDeleted => {
-            "it was deleted or taken back, and nothing of it is left; what else a permission is for comes when the same command is \
+            "nothing of it is left; what else a permission is for comes when the same command is \
              run again"
         }
         Problem::RecordOpened => "it is the patient's now: ask her to delete it",

@@ -164,7 +164,7 @@ fn a_refusal_is_true_for_whoever_reads_it() {
         (
             Problem::RecordDeleted,
             Reader::Institution,
-            "the patient has deleted it",
+            "nothing of it is left",
         ),
         (Problem::RecordDeleted, Reader::Patient, "medvault history"),
         (Problem::RecordOpened, Reader::Institution, "ask her to delete it"),

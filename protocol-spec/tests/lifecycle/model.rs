@@ -23,6 +23,8 @@ const REPLACES: (usize, usize) = (2, 0);
 /// The ledger's last row: the collection.
 const COLLECTION: usize = PERMISSIONS;
 const ID: CollectionId = CollectionId::DEFAULT;
+/// No version of a row.
+const OUTDATED: u8 = u8::MAX;
 
 /// What is explored, and which rules are kept.
 #[derive(Clone)]
@@ -323,6 +325,7 @@ impl Vault {
                 *row = (written, row.1 + 1);
             }
         }
+        state.forget_versions();
     }
 }
 
@@ -391,6 +394,19 @@ impl State {
         match self.ledger[permission].0 {
             Some(Row::Permission { meter, .. }) => Some(meter),
             _ => None,
+        }
+    }
+
+    /// Of a row's version it only matters who has read the present one. So it is 0 again, and what was read before never comes back: else
+    /// a session that hands out the same again would make new states without end.
+    fn forget_versions(&mut self) {
+        for (number, (_, version)) in self.ledger.iter_mut().enumerate() {
+            for tx in &mut self.in_flight {
+                if let Some(read) = &mut tx.reads[number] {
+                    *read = if *read == *version { 0 } else { OUTDATED };
+                }
+            }
+            *version = 0;
         }
     }
 

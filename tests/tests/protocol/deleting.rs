@@ -118,7 +118,7 @@ fn a_deleted_record_is_gone_everywhere_and_the_rest_goes_on() -> Result<()> {
     // The hospital: what was for this record alone is of no use, the rest goes on, and she is not asked to permit it again.
     let refused = scene.fetch_refused(&alone)?;
     assert_eq!(refused.json["error"]["code"], "record-deleted", "{refused:?}");
-    assert!(refused.text.contains("the patient has deleted it"), "{refused:?}");
+    assert!(refused.text.contains("nothing of it is left"), "{refused:?}");
     let out = scene.world.path("rest");
     let fetched = clinic.run(&["download", "fetch", &both, "--out", &out.display().to_string()])?;
     assert_eq!(array(&fetched, "deleted")?, &[Value::from(heart.as_str())]);

@@ -54,7 +54,7 @@ fn data_know_their_registrar() -> Result<()> {
     Ok(())
 }
 
-/// OPR-1: data of patients alone, made by a server that did not write down whose they are, served with the wrong registrar: nothing in
+/// OPR-1, ATK-103: data of patients alone, made by a server that did not write down whose they are, served with the wrong registrar: nothing in
 /// them shows the slip, and what is written then stands for ever. The registrar's key is asked for, once.
 #[test]
 fn data_that_do_not_know_their_registrar_ask_for_it() -> Result<()> {

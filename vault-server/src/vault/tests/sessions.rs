@@ -342,7 +342,7 @@ async fn a_session_that_is_over_makes_room_before_it_is_swept() {
     world.check().await;
 }
 
-/// FLW-18: a history is not filled with presentations that bring nothing.
+/// FLW-18, ATK-102: a history is not filled with presentations that bring nothing.
 #[tokio::test]
 async fn one_use_is_presented_a_number_of_times() {
     let world = World::new().await;
