@@ -57,7 +57,7 @@ impl From<&Lived> for RestorationInfo {
 #[derive(Clone, Debug)]
 pub enum AcceptedRestoration {
     /// By a device of a patient's.
-    Patient(Returned),
+    Patient(Box<Returned>),
     /// By an institution or a terminal: what was restored, and whether it was accepted before.
     Institution(RestorationInfo, bool),
 }
@@ -68,9 +68,9 @@ pub enum AcceptedRestoration {
 /// [`Error::Usage`] if nothing was restored; [`Error::Tampered`] for what is not proven; of the connection. The home is then as it was.
 pub async fn accept_restoration(home: &Path, unlock: &Unlock) -> Result<AcceptedRestoration> {
     match ClosedHome::at(home).principal()?.kind {
-        Kind::Patient => Ok(AcceptedRestoration::Patient(
+        Kind::Patient => Ok(AcceptedRestoration::Patient(Box::new(
             Patient::accept_restoration(home, unlock).await?,
-        )),
+        ))),
         _ => {
             let institution = Institution::open(home, unlock).await?;
             let (info, already) = institution.accept_restoration().await?;
