@@ -4,6 +4,7 @@ use std::path::Path;
 
 use protocol_spec::{
     bodies::{ReleaseReceipt, ReleaseTicket},
+    content::LEAF_LEN,
     ids::{PermissionId, RecordId},
     log::Receipt,
     messages as pb,
@@ -222,15 +223,16 @@ impl Institution {
         };
         sink.leave_out(&release.deleted);
         let deleted = std::mem::take(&mut release.deleted);
-        progress.started(
-            release
-                .records
-                .iter()
-                .map(|(record, _)| record.stream_len())
-                .sum(),
-        );
+        let total = release
+            .records
+            .iter()
+            .map(|(record, _)| record.stream_len())
+            .sum();
+        progress.started(total);
         let budget = fetch.holding.budget();
-        let progress = &Noting::new(progress, &fetch.holding, &budget);
+        let noting = Noting::new(progress, &fetch.holding, &budget);
+        // What is one leaf is noted as a whole, right behind it.
+        let progress: &dyn Progress = if total > LEAF_LEN { &noting } else { progress };
         let mut records = Vec::with_capacity(release.records.len());
         for (record, key) in release.records {
             let path = format!(
