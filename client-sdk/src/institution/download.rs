@@ -66,7 +66,7 @@ impl Institution {
     /// same folder says so, and asks for nothing.
     ///
     /// # Errors
-    /// As there.
+    /// As [`Self::fetch`].
     pub async fn fetch_files(
         &self,
         permission: PermissionId,
@@ -113,7 +113,7 @@ impl Institution {
     /// As [`Self::fetch`], into any sink.
     ///
     /// # Errors
-    /// As there.
+    /// As [`Self::fetch`].
     pub async fn fetch_into(
         &self,
         permission: PermissionId,

@@ -126,7 +126,7 @@ impl Institution {
         &self.session.home
     }
 
-    /// Its connection.
+    /// The connection to the server, with what this home has seen of its log and directory.
     pub(crate) fn session(&self) -> &Session {
         &self.session
     }

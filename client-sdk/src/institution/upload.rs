@@ -81,7 +81,7 @@ impl Institution {
     /// a run that finds that the one before has stored it says so, and sends nothing.
     ///
     /// # Errors
-    /// As there.
+    /// As [`Self::send_upload`].
     pub async fn send_files(
         &self,
         permission: PermissionId,

@@ -124,7 +124,7 @@ impl Patient {
     /// As [`Self::get_record`], if it is one file.
     ///
     /// # Errors
-    /// As there; [`Error::Usage`] when it is more.
+    /// As [`Self::get_record`]; [`Error::Usage`] when the record has more than one file.
     pub async fn get_file(&self, record: RecordId, out: &Path, progress: &dyn Progress) -> Result<Received> {
         let found = self.examine(record).await?;
         open_record(&self.session.server, found, (out, true), progress).await

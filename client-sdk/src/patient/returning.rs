@@ -20,7 +20,7 @@ use crate::{
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Returned {
-    /// What was restored.
+    /// The restoration that the operator and the registrar have signed.
     pub restoration: RestorationInfo,
     /// What of her vault was lost with the newest data.
     pub lost: LostActs,

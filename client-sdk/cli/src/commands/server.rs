@@ -119,7 +119,7 @@ impl Report for Followed {
 #[derive(Serialize)]
 struct Accepted {
     generation: u64,
-    /// What came later is lost.
+    /// The time of the copy, RFC 3339: changes that came after it are lost.
     until: String,
     leaves: u64,
     lost: u64,

@@ -42,7 +42,7 @@ pub(super) struct Trail {
 /// A permission, and what was done under it.
 pub(super) struct Permitted {
     pub(super) permission: VerifiedPermission,
-    /// What was done with its uses.
+    /// Presentations, spent uses and open releases, as the history shows them so far.
     pub(super) uses: ShownUses,
     released: u64,
 }
