@@ -107,20 +107,22 @@ impl Incoming {
         next
     }
 
+    /// What is empty is not a byte: a body that only goes on does not keep anybody waiting.
     async fn next_piece(&mut self) -> Result<Option<Bytes>, Failure> {
-        loop {
-            let frame = tokio::time::timeout(IDLE, self.body.frame())
-                .await
-                .map_err(|_| Failure::Transport("no bytes came for 30 seconds".into()))?;
-            match frame.transpose().map_err(|error| Failure::of(&error))? {
-                None => return Ok(None),
-                Some(frame) => match frame.into_data() {
+        let piece = async {
+            while let Some(frame) = self.body.frame().await.transpose()? {
+                match frame.into_data() {
                     Ok(data) if data.is_empty() => {}
                     Ok(data) => return Ok(Some(data)),
                     Err(_trailers) => {}
-                },
+                }
             }
-        }
+            Ok::<_, hyper::Error>(None)
+        };
+        tokio::time::timeout(IDLE, piece)
+            .await
+            .map_err(|_| Failure::Transport("no bytes came for 30 seconds".into()))?
+            .map_err(|error| Failure::of(&error))
     }
 
     /// The whole body, of at most `limit` bytes.
