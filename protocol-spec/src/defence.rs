@@ -241,6 +241,8 @@ defences! {
     Pages = "pages";
     /// Whoever holds a permission keeps to it, whatever the server allows (CND-11, CND-12).
     Holder = "holder";
+    /// A client opens no further release after two that brought nothing (FLW-21).
+    IdleReleases = "idle-releases";
     /// A client's home is what it was when it was left (KEY-19).
     HomeSeal = "home-seal";
     /// What ends does so by the client's own clock, whatever time the server says (PRM-16).

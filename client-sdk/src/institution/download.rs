@@ -1,10 +1,14 @@
 //! The download: present, receive, open, verify, close. Nothing is final before all of it is verified.
 
-use std::path::Path;
+use std::{
+    path::Path,
+    sync::atomic::{AtomicU64, Ordering},
+};
 
 use protocol_spec::{
     bodies::{ReleaseReceipt, ReleaseTicket},
     content::LEAF_LEN,
+    defence::Defence,
     ids::{PermissionId, RecordId},
     log::Receipt,
     messages as pb,
@@ -85,11 +89,12 @@ impl Institution {
             if terms.single { sink.single() } else { Ok(sink) }
         };
         // Where its time is over in the middle, another one goes on behind what has come, as long as there are uses.
+        let mut reach = Reach::new(progress);
         let fetched = loop {
             let to_folder = |records: Vec<_>| to_folder(&records);
-            let fetched = self.fetch_with(permission, terms, Some(&out), to_folder, progress);
+            let fetched = self.fetch_with(permission, terms, Some(&out), to_folder, &reach);
             match fetched.await {
-                Err(error) if error.is_problem(Problem::ReleaseClosed) => {}
+                Err(error) if error.is_problem(Problem::ReleaseClosed) && reach.has_grown() => {}
                 fetched => break fetched,
             }
         };
@@ -337,6 +342,57 @@ fn is_for(receipt: &ReleaseReceipt, ticket: &ReleaseTicket) -> bool {
         && receipt.institution_id == ticket.institution_id
         && receipt.presentation_hash == ticket.presentation_hash
 }
+
+/// How far the releases of one fetch have come. A server that closes each before it brings anything must not keep a client for ever
+/// (FLW-21).
+struct Reach<'a> {
+    progress: &'a dyn Progress,
+    /// Stream bytes that are there, in the release that is open.
+    now: AtomicU64,
+    /// Stream bytes that were there when the one before was closed.
+    before: u64,
+    /// Releases in a row that brought nothing.
+    idle: u32,
+}
+
+impl<'a> Reach<'a> {
+    fn new(progress: &'a dyn Progress) -> Self {
+        Self {
+            progress,
+            now: AtomicU64::new(0),
+            before: 0,
+            idle: 0,
+        }
+    }
+
+    /// Whether another release is worth opening, after one was closed: it has brought something, or it alone has not (one that an
+    /// earlier run left open may end just then).
+    fn has_grown(&mut self) -> bool {
+        let now = *self.now.get_mut();
+        self.idle = if now > self.before { 0 } else { self.idle + 1 };
+        self.before = self.before.max(now);
+        Defence::IdleReleases.holds(self.idle < MOST_IDLE)
+    }
+}
+
+impl Progress for Reach<'_> {
+    fn started(&self, total: u64) {
+        self.now.store(0, Ordering::Relaxed);
+        self.progress.started(total);
+    }
+
+    fn advanced(&self, bytes: u64) {
+        self.now.fetch_add(bytes, Ordering::Relaxed);
+        self.progress.advanced(bytes);
+    }
+
+    fn finished(&self) {
+        self.progress.finished();
+    }
+}
+
+/// Releases in a row that may be closed without a byte.
+const MOST_IDLE: u32 = 2;
 
 #[cfg(test)]
 mod tests {

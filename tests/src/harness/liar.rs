@@ -48,6 +48,8 @@ struct State {
     field_lie: Mutex<Arc<FieldLie>>,
     /// What the next request is answered instead of being passed on.
     refusal: Mutex<Option<(StatusCode, Bytes)>>,
+    /// Of which requests each is refused, by what their method and path contain.
+    refused: Mutex<Option<(&'static str, Problem)>>,
     /// Methods and paths, in the order in which they came.
     asked: Mutex<Vec<String>>,
 }
@@ -75,6 +77,7 @@ impl Liar {
             own: Mutex::new(Arc::new(|_: &str, _: &Bytes| None)),
             field_lie: Mutex::new(Arc::new(|_: &mut HeaderMap| ())),
             refusal: Mutex::default(),
+            refused: Mutex::default(),
             asked: Mutex::default(),
         });
         let liar = Self {
@@ -135,6 +138,11 @@ impl Liar {
         *self.state.refusal.lock().unwrap_or_else(PoisonError::into_inner) = Some(refusal);
     }
 
+    /// Refuses all requests from now on whose method and path contain this.
+    pub fn refuse(&self, part: &'static str, problem: Problem) {
+        *self.state.refused.lock().unwrap_or_else(PoisonError::into_inner) = Some((part, problem));
+    }
+
     /// How many requests have come whose method and path begin so.
     pub fn asked(&self, begins: &str) -> usize {
         let asked = self.state.asked.lock().unwrap_or_else(PoisonError::into_inner);
@@ -145,6 +153,7 @@ impl Liar {
     pub fn be_honest(&self) {
         self.tell(|_, body| body);
         self.take(|_, _| None);
+        *self.state.refused.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 }
 
@@ -207,7 +216,11 @@ async fn pass_on(
         .asked
         .lock()
         .unwrap_or_else(PoisonError::into_inner)
-        .push(named);
+        .push(named.clone());
+    let refused = *state.refused.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((_, problem)) = refused.filter(|(part, _)| named.contains(part)) {
+        return refusal(problem);
+    }
     if parts.headers.contains_key("signature") {
         let refusal = state
             .refusal
@@ -245,4 +258,15 @@ async fn pass_on(
         lie(&mut parts.headers);
     }
     Ok(Response::from_parts(parts, Full::new(body)))
+}
+
+fn refusal(problem: Problem) -> Result<Response<Full<Bytes>>> {
+    let (status, title) = (problem.status(), problem.title());
+    let body = serde_json::json!({
+        "type": format!("{}{}", Problem::TYPE_PREFIX, problem.code()), "title": title, "status": status,
+    });
+    let answer = Response::builder().status(status);
+    Ok(answer
+        .header(header::CONTENT_TYPE, "application/problem+json")
+        .body(Full::from(body.to_string()))?)
 }

@@ -19,6 +19,7 @@ use protocol_spec::{
     ids::PermissionId,
     messages::{self as pb, PermissionState},
     permission::PermissionBody,
+    problem::Problem,
     statement::{Body, Signed},
 };
 use serde_json::Value;
@@ -504,4 +505,45 @@ fn a_guardian_hands_on_her_own_half_alone() -> Result<()> {
     let refused = two.fail(&help)?;
     assert_eq!(refused.json["error"]["code"], "tampered", "{refused:?}");
     Ok(())
+}
+
+/// FLW-21, ATK-104: each release is closed before a byte of it has come; the client says so, and asks no further.
+#[test]
+fn releases_that_bring_nothing_come_to_an_end() -> Result<()> {
+    const MANY: usize = 12;
+    play(&[Defence::IdleReleases], |without| {
+        let shared = Shared::set()?;
+        let presented = || shared.liar.asked("POST /v1/permissions/");
+        let before = presented();
+        shared.liar.refuse("/leaves?first=", Problem::ReleaseClosed);
+        let clinic = shared.scene.clinic.without(without);
+        let out = shared.scene.world.path("out").display().to_string();
+        let args = ["download", "fetch", &shared.revoked, "--out", &out];
+        let mut child = clinic.spawn(&args)?;
+        let ended = loop {
+            if let Some(status) = child.try_wait()? {
+                break Some(status);
+            }
+            if presented() - before >= MANY {
+                child.kill()?;
+                child.wait()?;
+                break None;
+            }
+            thread::sleep(Duration::from_millis(20));
+        };
+        let asked = presented() - before;
+        ensure!(
+            ended.is_some_and(|status| !status.success()) || asked >= MANY,
+            "{ended:?}"
+        );
+        ensure!(asked >= 2, "a release may end when it is taken up: {asked}");
+        if without.is_empty() {
+            let refused = clinic.fail(&args)?;
+            ensure!(refused.json["error"]["code"] == "release-closed", "{refused:?}");
+            // Nothing is lost by it.
+            shared.liar.be_honest();
+            clinic.run(&args)?;
+        }
+        Ok(asked >= MANY)
+    })
 }
