@@ -1,5 +1,7 @@
 //! Release sessions: bytes are spent durably before the first of them leaves.
 
+use std::sync::Arc;
+
 use protocol_spec::{
     bodies::ReleaseTicket,
     defence::Defence,
@@ -35,6 +37,7 @@ impl Vault {
         let holder = caller.holder()?;
         let patient = self.shared.release_vault(release).await?;
         let spend = SpendRelease {
+            shared: self.shared.clone(),
             patient,
             release,
             holder,
@@ -42,13 +45,7 @@ impl Vault {
             first,
             count,
         };
-        // What cannot be read costs nothing (FLW-20).
-        let (held, stream_len) = self.shared.run(&LookAt(&spend)).await?;
-        let guard = Guard::Permission(held);
-        let of = (patient, version);
-        let mut leaves = LeafStream::new(&self.shared, of, stream_len, (first, count), guard)?;
-        leaves.begin().await?;
-        let charge = self.shared.run(&spend).await?;
+        let (mut leaves, charge) = self.shared.run(&spend).await?;
         leaves.charged(charge);
         Ok(leaves)
     }
@@ -97,6 +94,7 @@ impl Tx<'_> {
 
 /// FLW-9.
 struct SpendRelease {
+    shared: Arc<Shared>,
     patient: PatientId,
     release: ReleaseId,
     holder: Holder,
@@ -132,20 +130,6 @@ impl SpendRelease {
     }
 }
 
-/// The same, without spending anything: what cannot be paid is not read either.
-struct LookAt<'a>(&'a SpendRelease);
-
-impl Operation for LookAt<'_> {
-    type Answer = (Use, u64);
-
-    async fn apply(&self, tx: &mut Tx<'_>) -> Result<(Use, u64), Refusal> {
-        let (of, (_, mut meter)) = self.0.look(tx).await?;
-        let before = tx.noted(self.0.patient, self.0.release, self.0.version).await?;
-        meter.spend(self.0.new_bytes(&before, of.stream_len).1)?;
-        Ok((Use::new(self.0.holder, &of.permission), of.stream_len))
-    }
-}
-
 /// What leaves are asked of.
 struct Asked {
     permission: PermissionBody,
@@ -177,17 +161,29 @@ impl SpendRelease {
         };
         Ok((asked, (row, meter)))
     }
+
+    /// The leaves on their way, the first of them read.
+    async fn read(&self, asked: &Asked) -> Result<LeafStream, Refusal> {
+        let guard = Guard::Permission(Use::new(self.holder, &asked.permission));
+        let of = (self.patient, self.version);
+        let range = (self.first, self.count);
+        let mut leaves = LeafStream::new(&self.shared, of, asked.stream_len, range, guard)?;
+        leaves.begin().await?;
+        Ok(leaves)
+    }
 }
 
 impl Operation for SpendRelease {
-    type Answer = Charge;
+    type Answer = (LeafStream, Charge);
 
-    async fn apply(&self, tx: &mut Tx<'_>) -> Result<Charge, Refusal> {
+    async fn apply(&self, tx: &mut Tx<'_>) -> Result<(LeafStream, Charge), Refusal> {
         let (asked, (mut row, mut meter)) = self.look(tx).await?;
         let before = tx.noted(self.patient, self.release, self.version).await?;
-        let (leaves, bytes) = self.new_bytes(&before, asked.stream_len);
-        tx.note_opened(self.patient, self.version).await?;
+        let (noted, bytes) = self.new_bytes(&before, asked.stream_len);
         meter.spend(bytes)?;
+        // What cannot be paid is not read, and what cannot be read is not paid (FLW-20): this commits behind the first leaf.
+        let leaves = self.read(&asked).await?;
+        tx.note_opened(self.patient, self.version).await?;
         if row.bytes == 0 {
             // The first that it hands out (FLW-16).
             meter.bring(0);
@@ -195,15 +191,11 @@ impl Operation for SpendRelease {
         }
         row.bytes = row.bytes.saturating_add(bytes);
         row.asked = row.asked.saturating_add(1);
-        tx.note(
-            (self.patient, self.release),
-            (asked.record, self.version),
-            &leaves,
-        );
+        tx.note((self.patient, self.release), (asked.record, self.version), &noted);
         let meter_key = tables::meter(self.patient, asked.permission.permission_id);
         tx.put(&meter_key, &meter);
         tx.put(&tables::release(self.patient, self.release), &row);
-        Ok(Charge {
+        let charge = Charge {
             patient: self.patient,
             permission: asked.permission.permission_id,
             release: self.release,
@@ -213,7 +205,8 @@ impl Operation for SpendRelease {
             first: self.first,
             asked: row.asked,
             before,
-        })
+        };
+        Ok((leaves, charge))
     }
 }
 
