@@ -114,7 +114,7 @@ pub use self::{
     inbox::{EventKind, InboxEvent, NewestEvents},
     institution::{
         EmergencyKey, FetchTerms, Fetched, FetchedPart, FetchedRecord, Institution, NewTerminal, Rotated,
-        SendTerms, Sent, TakenBack, TerminalInfo,
+        SendTerms, Sent, StoredUpload, TakenBack, TerminalInfo,
     },
     mirror::Audited,
     moving::{HomeServer, Moved, home_server, move_server},

@@ -11,7 +11,10 @@ use bytes::Bytes;
 use prost::{Message, Name};
 use protocol_spec::{
     defence::Defence,
-    ids::{DelegationId, PatientId, PermissionId, RecordId, ReleaseId, RequestId, TerminalId, VersionId},
+    ids::{
+        DelegationId, PatientId, PermissionId, RecordId, ReleaseId, RequestId, TerminalId, UploadId,
+        VersionId,
+    },
     messages as pb,
 };
 
@@ -102,6 +105,7 @@ ids!(
     ReleaseId,
     RequestId,
     TerminalId,
+    UploadId,
     VersionId
 );
 
@@ -146,6 +150,7 @@ pages! {
     RequestPage: requests behind next as RequestId;
     SenderPage: senders behind next as PatientId;
     TerminalPage: terminals behind next as TerminalId;
+    UploadPage: receipts behind next as UploadId;
     VaultPage: records behind next_number as u64;
     VaultPage: records behind next as VersionId;
     WrapPage: wraps behind next as u64;

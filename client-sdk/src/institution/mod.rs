@@ -8,11 +8,13 @@
 //! | `requests` | ask patients for downloads and references |
 //! | `delivery` | fetch and open a permission key; present it |
 //! | `upload` | stand by, seal, send, commit |
+//! | `committed` | what the institution has stored under a permission |
 //! | `taking_back` | what went to the wrong patient |
 //! | `release`, `download`, `finished` | receive, open, verify, close; what was fetched is found again |
 //! | `emergency` | open with a card, or with a guardian's help |
 //! | `holding` | keep to the permission |
 
+mod committed;
 mod delivery;
 mod download;
 mod emergency;
@@ -39,6 +41,7 @@ use protocol_spec::{
 
 use self::enrol::Keys;
 pub use self::{
+    committed::StoredUpload,
     download::FetchTerms,
     emergency::EmergencyKey,
     rotation::Rotated,
@@ -150,7 +153,7 @@ impl Institution {
     /// As [`crate::Patient::directory`].
     ///
     /// # Errors
-    /// As there.
+    /// As [`crate::Patient::directory`].
     pub async fn directory(&self, filter: Option<&str>) -> Result<Vec<DirectoryEntry>> {
         self.session.directory(filter).await
     }
@@ -158,7 +161,7 @@ impl Institution {
     /// As [`crate::Patient::institution`].
     ///
     /// # Errors
-    /// As there.
+    /// As [`crate::Patient::institution`].
     pub async fn institution(&self, name_or_id: &str) -> Result<DirectoryEntry> {
         self.session.find_institution(name_or_id).await
     }
@@ -166,7 +169,7 @@ impl Institution {
     /// As [`crate::Patient::look_alikes`].
     ///
     /// # Errors
-    /// As there.
+    /// As [`crate::Patient::look_alikes`].
     pub async fn look_alikes(&self) -> Result<crate::LookAlikes> {
         self.session.look_alikes().await
     }
@@ -174,7 +177,7 @@ impl Institution {
     /// As [`crate::Patient::institution_entries`].
     ///
     /// # Errors
-    /// As there.
+    /// As [`crate::Patient::institution_entries`].
     pub async fn institution_entries(&self, name_or_id: &str) -> Result<Vec<DirectoryEntry>> {
         let newest = self.session.find_institution(name_or_id).await?;
         self.session.chain(newest.id()).await
@@ -183,7 +186,7 @@ impl Institution {
     /// As [`crate::Patient::audit_directory`].
     ///
     /// # Errors
-    /// As there.
+    /// As [`crate::Patient::audit_directory`].
     pub async fn audit_directory(&self, progress: &dyn Progress) -> Result<Audited> {
         self.session.audit_directory(progress).await
     }
@@ -191,7 +194,7 @@ impl Institution {
     /// As [`crate::Patient::programs`].
     ///
     /// # Errors
-    /// As there.
+    /// As [`crate::Patient::programs`].
     pub async fn programs(&self) -> Result<Vec<Vouched>> {
         self.session.programs().await
     }
@@ -199,7 +202,7 @@ impl Institution {
     /// As [`crate::Patient::check_program`].
     ///
     /// # Errors
-    /// As there.
+    /// As [`crate::Patient::check_program`].
     pub async fn check_program(&self, file: &Path) -> Result<Vouched> {
         self.session.check_program(file).await
     }
@@ -207,7 +210,7 @@ impl Institution {
     /// As [`crate::Patient::return_share`].
     ///
     /// # Errors
-    /// As there.
+    /// As [`crate::Patient::return_share`].
     pub async fn return_share(&self, file: &[u8], offer: &[u8], check: &str) -> Result<ReturnedFile> {
         let held = self.session.held_share(file, offer, check).await?;
         let holder = ShareReader::institution(&self.id());
@@ -222,7 +225,7 @@ impl Institution {
     /// As [`crate::Patient::block`], by the institution's identity key.
     ///
     /// # Errors
-    /// As there.
+    /// As [`crate::Patient::block`].
     pub async fn block(&self, sender: SenderId, blocked: bool) -> Result<()> {
         self.by_identity_key()?;
         self.session.block(sender, blocked).await
@@ -231,7 +234,7 @@ impl Institution {
     /// As [`crate::Patient::senders`], by the institution's identity key.
     ///
     /// # Errors
-    /// As there.
+    /// As [`crate::Patient::senders`].
     pub async fn senders(&self) -> Result<Vec<SenderInfo>> {
         self.by_identity_key()?;
         self.session.senders().await
@@ -241,7 +244,7 @@ impl Institution {
     /// answers.
     ///
     /// # Errors
-    /// As there.
+    /// As [`crate::Patient::inbox`].
     pub async fn inbox(&self, after: u64, wait: Option<Duration>) -> Result<Vec<InboxEvent>> {
         self.keep_up().await?;
         self.session.inbox(&self.reader(), after, wait).await
@@ -250,7 +253,7 @@ impl Institution {
     /// As [`crate::Patient::newest_events`].
     ///
     /// # Errors
-    /// As there.
+    /// As [`crate::Patient::newest_events`].
     pub async fn newest_events(&self, most: u64, since: u64) -> Result<NewestEvents> {
         self.keep_up().await?;
         self.session.newest_events(&self.reader(), most, since).await

@@ -25,7 +25,7 @@ pub struct TakenBack {
 }
 
 impl Institution {
-    /// Takes back a record that this home has sent, as long as nobody has opened it: the server destroys it (DEL-6). The use of the
+    /// Takes back a record that this home has sent, or has met in [`Self::stored_under`], as long as nobody has opened it: the server destroys it (DEL-6). The use of the
     /// permission stays spent. One that was taken back already is told again.
     ///
     /// # Errors
@@ -59,7 +59,7 @@ impl Institution {
         })
     }
 
-    /// The records that this home has sent, oldest first.
+    /// The records that this home can take back.
     ///
     /// # Errors
     /// [`Error::HomeDamaged`].
@@ -81,7 +81,7 @@ impl Institution {
 
     fn sent(&self, record: RecordId) -> Result<Verified<UploadReceipt>> {
         let unknown = || Error::Unknown {
-            what: "record that this home has sent:",
+            what: "record that this home has sent (`upload stored PERMISSION` finds what another terminal has):",
             id: record.to_string(),
         };
         let kept = self.session.home.kept(SENT, &record.to_string())?;

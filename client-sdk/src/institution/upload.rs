@@ -124,7 +124,7 @@ impl Institution {
     /// As [`Self::send_upload`], from any source.
     ///
     /// # Errors
-    /// As there.
+    /// As [`Self::send_upload`].
     pub async fn send_from(
         &self,
         permission: PermissionId,
@@ -205,8 +205,14 @@ impl Institution {
                 let others = delivered.others(&self.key_id());
                 let answer = self
                     .present(delivered, &opened, &message, journal.idempotency_key())
-                    .await
-                    .map_err(|error| in_use(error, &others))?;
+                    .await;
+                let answer = match answer {
+                    Ok(answer) => answer,
+                    Err(error) => {
+                        let error = in_use(error, &others);
+                        return Err(self.spent_for(error, permission.permission_id).await);
+                    }
+                };
                 let ticket = self.check_standby_ticket(answer, &permission, &context)?;
                 check_left(ticket.bytes, length)?;
                 Begun {

@@ -200,7 +200,7 @@ impl FileSource {
     /// As [`Self::list`], with whatever symbolic links lead to, under the names of the links.
     ///
     /// # Errors
-    /// As there.
+    /// As [`Self::list`].
     pub fn following(paths: &[PathBuf]) -> Result<Self> {
         Self::collect(paths, true)
     }

@@ -202,6 +202,7 @@ const BODIES: &[(&str, &str)] = &[
     ("placement", "PlacementBody"),
     ("program", "ProgramBody"),
     ("receipt", "UploadReceiptBody"),
+    ("receipts", "UploadReceiptBody"),
     ("record_deleted", "RecordDeletionBody"),
     ("reference", "ReferenceRequestBody"),
     ("reference_requested", "ReferenceRequestBody"),

@@ -8,7 +8,7 @@ use crypto::{
     TextContext, UploadKey, seal_text,
 };
 use protocol_spec::{
-    bodies::{Accreditation, DownloadRequest, InstitutionKeys, ReferenceRequest},
+    bodies::{Accreditation, DownloadRequest, InstitutionKeys, ReferenceRequest, StandbyTicket},
     content,
     directory::Institution,
     field::Name,
@@ -258,6 +258,25 @@ impl RawInstitution {
         patient: &RawPatient,
         stream: &[u8],
     ) -> Result<RecordSelector> {
+        let ticket = self.upload_under_offer(wire, patient, stream).await?;
+        Ok(RecordSelector {
+            record_id: ticket.claimed().record_id,
+            version_id: ticket.claimed().version_id,
+            content_root: content::single_leaf_root(stream),
+            stream_len: stream.len() as u64,
+        })
+    }
+
+    /// The same; the ticket under which it was sent.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub async fn upload_under_offer(
+        &self,
+        wire: &Wire,
+        patient: &RawPatient,
+        stream: &[u8],
+    ) -> Result<Signed<StandbyTicket>> {
         let offer = patient.offer(wire, &self.entry, |_| ())?;
         patient.submit_offer(wire, &offer).await?;
         let answer: pb::PresentationAnswer = self.present(wire, offer.permission_id).await?.message()?;
@@ -265,12 +284,7 @@ impl RawInstitution {
         self.commit(wire, &ticket, stream)
             .await?
             .message::<pb::Receipt>()?;
-        Ok(RecordSelector {
-            record_id: ticket.claimed().record_id,
-            version_id: ticket.claimed().version_id,
-            content_root: content::single_leaf_root(stream),
-            stream_len: stream.len() as u64,
-        })
+        Ok(ticket)
     }
 
     /// Uploads a record of this many full leaves, which has to be more than one.
@@ -334,12 +348,7 @@ impl RawInstitution {
         self.commit(wire, &ticket, stream).await
     }
 
-    async fn commit(
-        &self,
-        wire: &Wire,
-        ticket: &Signed<protocol_spec::bodies::StandbyTicket>,
-        stream: &[u8],
-    ) -> Result<Answer> {
+    async fn commit(&self, wire: &Wire, ticket: &Signed<StandbyTicket>, stream: &[u8]) -> Result<Answer> {
         let commit = pb::CommitUpload {
             content_root: Bytes::copy_from_slice(content::single_leaf_root(stream).as_bytes()),
             stream_len: stream.len() as u64,
@@ -420,7 +429,7 @@ impl RawInstitution {
 ///
 /// # Errors
 /// When the answer is something else.
-fn standby(answer: pb::PresentationAnswer) -> Result<Signed<protocol_spec::bodies::StandbyTicket>> {
+fn standby(answer: pb::PresentationAnswer) -> Result<Signed<StandbyTicket>> {
     match answer.answer.context("empty answer")? {
         pb::presentation_answer::Answer::Standby(standby) => Ok(standby.ticket.try_into()?),
         pb::presentation_answer::Answer::Release(_) => anyhow::bail!("a release, not a standby"),

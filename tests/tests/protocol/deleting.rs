@@ -14,6 +14,7 @@ use prost::Message;
 use protocol_spec::{
     bodies::{RecordDeletion, ReleaseTicket},
     collection::Collection,
+    content,
     defence::Defence,
     ids::{CollectionId, ReleaseId},
     messages as pb,
@@ -33,7 +34,7 @@ use super::{
     collections::{Scene, set},
     devices::link,
     flows::array,
-    institutions_cli::rotate,
+    institutions_cli::{rotate, terminal},
 };
 
 /// The ids of the records that a program lists.
@@ -254,7 +255,7 @@ async fn a_deleted_record_is_in_no_file_of_the_store() -> Result<()> {
             let patient = RawPatient::enrol(&wire).await?;
             let hospital = world.institution("Hospital North").await?;
             let stream: Vec<u8> = random::<20_000>()?.to_vec();
-            let length = protocol_spec::content::stream_len(10_000);
+            let length = content::stream_len(10_000);
             let stream = stream
                 .get(..usize::try_from(length)?)
                 .context("too short")?
@@ -369,6 +370,65 @@ fn what_went_to_the_wrong_patient_is_taken_back() -> Result<()> {
 }
 
 /// What of one record a path asks for.
+/// DEL-6, FLW-22: at another desk than the one that has sent it; and what was sent is told to whoever of the institution asks.
+#[test]
+fn what_another_terminal_has_sent_is_found_and_taken_back() -> Result<()> {
+    let world = World::start()?;
+    let (patient, _) = world.patient("patient")?;
+    let (practice, id) = world.institution("Practice")?;
+    let (ward, _) = terminal(&world, &practice, &id, "Ward 3")?;
+    let offer = [
+        "upload", "request", "--to", "Practice", "--text", "t", "--uses", "2",
+    ];
+    let permission = text(&patient.run(&offer)?, "permission_id")?;
+    let none = ward.run(&["upload", "stored", &permission])?;
+    assert_eq!(none["uploads"], serde_json::json!([]));
+    let mut sent = Vec::new();
+    for content in ["first", "second"] {
+        let file = world.path(content);
+        fs::write(&file, content)?;
+        let one = practice.run(&["upload", "send", &permission, &file.display().to_string()])?;
+        sent.push(text(&one, "record_id")?);
+    }
+    let unknown = ward.fail(&["upload", "take-back", &sent[0], "--yes"])?;
+    assert_eq!(unknown.json["error"]["code"], "unknown", "{unknown:?}");
+    assert!(unknown.text.contains("upload stored"), "{unknown:?}");
+    let stored = ward.run(&["upload", "stored", &permission])?;
+    let ids: Vec<_> = array(&stored, "uploads")?
+        .iter()
+        .map(|one| one["record_id"].clone())
+        .collect();
+    assert_eq!(ids, sent, "{stored}");
+    let taken = ward.run(&["upload", "take-back", &sent[0], "--yes"])?;
+    assert_eq!(text(&taken, "record_id")?, sent[0]);
+    assert_eq!(listed(&patient)?, [sent[1].as_str()]);
+    Ok(())
+}
+
+/// FLW-22: an institution learns nothing of what another has stored.
+#[tokio::test]
+async fn what_another_institution_has_stored_is_not_told() -> Result<()> {
+    let attack = async |world: &mut RawWorld| {
+        let wire = &world.wire;
+        let patient = RawPatient::enrol(wire).await?;
+        let hospital = world.institution("Hospital North").await?;
+        let thief = world.institution("Clinic South").await?;
+        let stream = vec![7; usize::try_from(content::stream_len(100))?];
+        let ticket = hospital.upload_under_offer(wire, &patient, &stream).await?;
+        let path = format!("/v1/permissions/{}/uploads", ticket.claimed().permission_id);
+        let own: pb::UploadPage = hospital.get(wire, &path).await?.message()?;
+        ensure!(own.receipts.len() == 1 && own.next.is_empty(), "{own:?}");
+        let answer = thief.get(wire, &path).await?;
+        if answer.status.is_success() {
+            let page = pb::UploadPage::decode(answer.body.clone())?;
+            ensure!(page.receipts.len() == 1, "nothing was told: {page:?}");
+        }
+        Ok(answer)
+    };
+    let off = [Defence::PermissionHolder, Defence::SessionOwner];
+    defended(&off, Problem::NotPermitted, attack).await
+}
+
 fn asks_for_records(path: &str) -> bool {
     path.starts_with("/v1/vault/records?")
 }

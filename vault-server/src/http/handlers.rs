@@ -638,6 +638,23 @@ pub(super) async fn terminals(
     room.reply(app.vault.terminals(&auth.caller, page.after, page.limit).await)
 }
 
+pub(super) async fn committed_uploads(
+    State(app): State<App>,
+    auth: Authenticated,
+    back: WayBack,
+    Id(permission): Id<PermissionId>,
+    page: Page<UploadId>,
+) -> Answer<pb::UploadPage> {
+    let most = app.vault.short_page_bytes(enrolled(&app));
+    let room = back.page_room(auth.permit, most).await?;
+    let Page { after, limit, .. } = page;
+    room.reply(
+        app.vault
+            .committed_uploads(&auth.caller, permission, after, limit)
+            .await,
+    )
+}
+
 pub(super) async fn vault_permissions(
     State(app): State<App>,
     auth: Authenticated,

@@ -71,6 +71,7 @@ endpoints! {
         refuses PermissionNotYetValid PermissionExpired PermissionRevoked PermissionReplaced PurposeMismatch
             PermissionSpent BytesSpent PermissionInUse KeyEnded DelegationEnded DelegationExpired AlreadyExists
             UploadClosed ReleaseClosed RecordMismatch RecordDeleted;
+    GET "/v1/permissions/{permission}/uploads" by "I" is handlers::committed_uploads;
     GET "/v1/uploads/{upload}" by "I" is handlers::upload_status;
     PUT "/v1/uploads/{upload}/leaves" by "I, P" is leaves::receive_leaves
         refuses UploadClosed PermissionRevoked PermissionReplaced KeyEnded DelegationEnded DelegationExpired

@@ -17,7 +17,7 @@ use super::{
     Caller, Intent, Refusal, Shared, Vault,
     intake::RangeClaim,
     refusal::ensure,
-    tables::{self, ManifestRow, PermissionRow, RecordRow, VersionRow},
+    tables::{self, CommittedRow, ManifestRow, PermissionRow, RecordRow, VersionRow},
     tx::{Operation, Tx},
     upload::{InspectUpload, OpenUpload, Pays, Sender},
 };
@@ -278,6 +278,17 @@ impl Operation for CommitUpload {
         session.row.receipt = Some(receipt.clone());
         tx.put(&tables::upload(patient, self.stream.upload), &session.row);
         let said = signed.claimed();
+        let bytes = |id: &[u8]| Bytes::copy_from_slice(id);
+        let committed = CommittedRow {
+            permission: bytes(said.permission_id.as_bytes()),
+            upload: bytes(said.upload_id.as_bytes()),
+            institution: bytes(said.institution_id.as_bytes()),
+            receipt: Some(receipt.clone()),
+        };
+        tx.put(
+            &tables::committed(patient, said.permission_id, said.upload_id),
+            &committed,
+        );
         self.stream
             .put_record(tx, said, &receipt, Some(permission))
             .await?;

@@ -429,6 +429,20 @@ pub(super) fn open_sessions(patient: PatientId, permission: PermissionId) -> Row
     RowKey::new(*patient.as_bytes(), 41, *permission.as_bytes())
 }
 
+pub(super) fn committed(
+    patient: PatientId,
+    permission: PermissionId,
+    upload: UploadId,
+) -> RowKey<CommittedRow> {
+    let suffix = [permission.as_bytes().as_slice(), upload.as_bytes()].concat();
+    RowKey::new(*patient.as_bytes(), 44, suffix)
+}
+
+/// Where the uploads that were committed under a permission begin. Scanned on, it leads into the next permission.
+pub(super) fn all_committed(patient: PatientId, permission: PermissionId) -> RowKey<CommittedRow> {
+    RowKey::new(*patient.as_bytes(), 44, *permission.as_bytes())
+}
+
 pub(super) fn gone(patient: PatientId, record: RecordId) -> RowKey<GoneRow> {
     RowKey::new(*patient.as_bytes(), 42, *record.as_bytes())
 }

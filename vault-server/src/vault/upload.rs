@@ -5,12 +5,13 @@
 //! The upload's row guards the rows of its leaves: whoever registers leaves changes it, so a commit that
 //! has read all leaves cannot overlook one.
 
+use bytes::Bytes;
 use protocol_spec::{
     bodies::StandbyTicket,
     content,
     defence::Defence,
     hash::{ContentRoot, LeafHash},
-    ids::{PatientId, UploadId, VersionId},
+    ids::{PatientId, PermissionId, UploadId, VersionId},
     messages as pb,
     problem::Problem,
     statement::Signed,
@@ -49,6 +50,45 @@ impl Vault {
             ticket: row.ticket,
             receipt: row.receipt,
         })
+    }
+
+    /// The receipts of what the caller's institution has committed under a permission, by upload id, after this one (FLW-22).
+    ///
+    /// # Errors
+    /// `not-permitted` unless the permission is the institution's; those of the store.
+    pub async fn committed_uploads(
+        &self,
+        caller: &Caller,
+        permission: PermissionId,
+        after: Option<UploadId>,
+        limit: usize,
+    ) -> Result<pb::UploadPage, Refusal> {
+        let institution = caller.institution()?;
+        let held = self.shared.held(institution, permission).await?;
+        let held = held.ok_or_else(|| Refusal::absent("no such permission"))?;
+        let patient = held.body.patient_id;
+        let first = tables::all_committed(patient, permission);
+        let first = match after {
+            Some(upload) => first.after(&[permission.as_bytes().as_slice(), upload.as_bytes()].concat()),
+            None => first,
+        };
+        let (rows, more) = self.shared.short_page(first, limit).await?;
+        let mut page = pb::UploadPage::default();
+        for row in rows {
+            if row.permission != permission.as_bytes()[..] {
+                page.next = Bytes::new();
+                break;
+            }
+            if more {
+                page.next = row.upload;
+            }
+            let own = Defence::SessionOwner.holds(row.institution == institution.id().as_bytes()[..]);
+            if let Some(mut receipt) = row.receipt.filter(|_| own) {
+                self.shared.complete(patient, &mut receipt).await?;
+                page.receipts.push(receipt);
+            }
+        }
+        Ok(page)
     }
 }
 

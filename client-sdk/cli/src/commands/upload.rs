@@ -3,7 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Subcommand};
-use client_sdk::{PermissionId, RecordId, SendTerms, Sent, UploadTerms, transfer::FileSource};
+use client_sdk::{PermissionId, RecordId, SendTerms, Sent, StoredUpload, UploadTerms, transfer::FileSource};
 use serde::Serialize;
 
 use super::download::is_known;
@@ -29,6 +29,13 @@ pub(crate) enum Command {
     /// Present a permission key and send files as one record (institution)
     #[command(after_help = EXAMPLES)]
     Send(SendOptions),
+    /// List what the institution has stored under a permission, whoever of it has sent it (institution)
+    #[command(after_help = EXAMPLES)]
+    Stored {
+        /// The permission, as the inbox shows it, shortened to what names one, or `last` for the newest
+        #[arg(value_name = "PERMISSION")]
+        permission: Named<PermissionId>,
+    },
     /// Take back a record that went to the wrong patient, before anybody has opened it (institution)
     #[command(after_help = EXAMPLES)]
     TakeBack {
@@ -95,7 +102,8 @@ Examples:
 
   medvault upload send perm_ae5… CD/ --follow --dry-run
   pg_dump … | medvault upload send perm_ae5… - --name export.sql
-  medvault upload take-back rec_ae5…                     from the home that has sent it
+  medvault upload stored perm_ae5…                       what a terminal or a run that was killed has sent
+  medvault upload take-back rec_ae5…
 
 What each file is, and of which day, is read from its content. What is not sent is said, with the reason.
 A broken upload goes on where it stopped when the same command is run again.";
@@ -104,6 +112,7 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<(), Failu
     match command {
         Command::Request(options) => request(context, options).await,
         Command::Send(options) => send(context, options).await,
+        Command::Stored { permission } => stored(context, permission).await,
         Command::TakeBack { record, yes } => take_back(context, record, yes).await,
     }
 }
@@ -191,6 +200,16 @@ async fn from_pipe(
     }
 }
 
+async fn stored(context: &Context, permission: Named<PermissionId>) -> Result<(), Failure> {
+    let institution = context.institution().await?;
+    let permission = shorthand::got(&institution, permission, true).await?;
+    let stored = institution.stored_under(permission).await?;
+    context.print(&StoredReport {
+        permission_id: permission.to_string(),
+        uploads: stored.iter().map(StoredView::from).collect(),
+    })
+}
+
 async fn take_back(context: &Context, record: Named<RecordId>, yes: bool) -> Result<(), Failure> {
     let institution = context.institution().await?;
     let record = record.not_last_unseen(!yes)?.among(institution.sent_records()?)?;
@@ -228,6 +247,50 @@ struct Taken(TakenView);
 impl Report for Taken {
     fn text(&self) -> String {
         format!("Would be sent:\n{}", self.0.lines())
+    }
+}
+
+#[derive(Serialize)]
+struct StoredReport {
+    permission_id: String,
+    uploads: Vec<StoredView>,
+}
+
+#[derive(Serialize)]
+struct StoredView {
+    record_id: String,
+    /// When the server has committed it.
+    at: String,
+    at_ms: u64,
+    /// Length of the sealed stream.
+    bytes: u64,
+}
+
+impl From<&StoredUpload> for StoredView {
+    fn from(stored: &StoredUpload) -> Self {
+        Self {
+            record_id: stored.record_id.to_string(),
+            at: timestamp(stored.at),
+            at_ms: stored.at,
+            bytes: stored.bytes,
+        }
+    }
+}
+
+impl Report for StoredReport {
+    fn text(&self) -> String {
+        if self.uploads.is_empty() {
+            return format!("Nothing is stored under {}.\n", self.permission_id);
+        }
+        let lines: String = self
+            .uploads
+            .iter()
+            .map(|one| format!("  {}  {}  {}\n", one.record_id, one.at, size(one.bytes)))
+            .collect();
+        format!(
+            "Stored under {}:\n{lines}What nobody has opened yet can be taken back: medvault upload take-back RECORD\n",
+            self.permission_id
+        )
     }
 }
 

@@ -228,6 +228,19 @@ pub(in crate::vault) struct OpenSessionRow {
     pub(in crate::vault) keyid: String,
 }
 
+/// An upload that was committed under a permission (FLW-22).
+#[derive(Clone, PartialEq, Message)]
+pub(in crate::vault) struct CommittedRow {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub(in crate::vault) permission: Bytes,
+    #[prost(bytes = "bytes", tag = "2")]
+    pub(in crate::vault) upload: Bytes,
+    #[prost(bytes = "bytes", tag = "3")]
+    pub(in crate::vault) institution: Bytes,
+    #[prost(message, tag = "4")]
+    pub(in crate::vault) receipt: Option<pb::Receipt>,
+}
+
 /// The challenges out for one permission, oldest first.
 #[derive(Clone, PartialEq, Message)]
 pub(in crate::vault) struct ChallengesRow {
