@@ -108,7 +108,8 @@ impl<'a> Holding<'a> {
         held(unspent, Problem::PermissionSpent, UNSENT)
     }
 
-    /// This release was opened, or goes on.
+    /// This release was opened, or goes on. It is kept with what it brings first ([`Noting`], [`Self::keep`]): until then it has used
+    /// nothing.
     ///
     /// # Errors
     /// `permission-spent` where it is one more than there are uses.
@@ -127,7 +128,7 @@ impl<'a> Holding<'a> {
             had: 0,
         };
         self.is_new = true;
-        self.save()
+        Ok(())
     }
 
     /// What may be taken in the last release, with what it has brought already.

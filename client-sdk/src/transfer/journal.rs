@@ -371,21 +371,16 @@ impl FetchJournal {
         let kept = home.opened(&permission.to_string(), kept)?.unwrap_or_default();
         // Torn by a power cut, it is as if it were not there: the session is found by its permission (FLW-17).
         let kept: Option<Fetch> = serde_json::from_slice(&kept).ok();
-        let begins = kept.is_none();
         let kept = kept.unwrap_or(Fetch {
             idempotency_key: String::new(),
             finished: None,
         });
-        let mut journal = Self {
+        Ok(Self {
             home,
             path,
             kept,
             _lock: lock,
-        };
-        if begins {
-            journal.renew()?;
-        }
-        Ok(journal)
+        })
     }
 
     /// That of an earlier run, if there is one.
@@ -416,7 +411,7 @@ impl FetchJournal {
         Ok(())
     }
 
-    /// A new presentation, after the earlier session has ended.
+    /// A new presentation. Until the first there is no key.
     pub(crate) fn renew(&mut self) -> Result<()> {
         self.kept.idempotency_key = mint::token()?;
         self.kept.finished = None;
@@ -643,7 +638,12 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let home = Home::at(dir.path());
         let open = || FetchJournal::open(&home, &PERMISSION).unwrap();
-        let key = open().idempotency_key().to_owned();
+        let presented = || {
+            let mut journal = open();
+            journal.renew().unwrap();
+            journal.idempotency_key().to_owned()
+        };
+        let key = presented();
         let path = open().path.clone();
         let whole = fs::read(&path).unwrap();
         for torn in [
@@ -653,7 +653,8 @@ mod tests {
             [&b"f"[..], &whole[1..]].concat(),
         ] {
             fs::write(&path, torn).unwrap();
-            let fresh = open().idempotency_key().to_owned();
+            assert!(open().idempotency_key().is_empty());
+            let fresh = presented();
             assert!(fresh != key && fresh.len() == key.len());
         }
     }
@@ -673,10 +674,10 @@ mod tests {
     fn a_fetch_keeps_its_key_until_it_is_over() {
         let dir = tempfile::tempdir().unwrap();
         let home = Home::at(dir.path());
-        let key = FetchJournal::open(&home, &PERMISSION)
-            .unwrap()
-            .idempotency_key()
-            .to_owned();
+        let mut journal = FetchJournal::open(&home, &PERMISSION).unwrap();
+        journal.renew().unwrap();
+        let key = journal.idempotency_key().to_owned();
+        drop(journal);
         let again = FetchJournal::open(&home, &PERMISSION).unwrap();
         assert_eq!(again.idempotency_key(), key);
         again.remove();

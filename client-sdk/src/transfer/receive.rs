@@ -112,11 +112,8 @@ pub(crate) async fn receive<S: Sink>(
     progress: &dyn Progress,
 ) -> Result<S> {
     let (sender, received) = mpsc::channel(QUEUE);
-    let (left, sink, expected) = blocking(move || {
-        let left = sink.left(&expected.context.record, &expected.parts)?;
-        Ok((left, sink, expected))
-    })
-    .await?;
+    // A look for a list that most often is not there: no work for a thread of its own.
+    let left = sink.left(&expected.context.record, &expected.parts)?;
     let left = left.and_then(|left: LeftBehind| {
         let sealer = left.sealer(&expected.key, &expected.context, expected.lengths)?;
         Some((left, sealer))

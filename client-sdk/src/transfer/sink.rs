@@ -119,8 +119,7 @@ impl FolderSink {
         let made_out = !out.exists();
         make_folder(out)?;
         let hidden = hidden(out, name);
-        let lock = claim(&hidden)?;
-        let keep = has_lists(&hidden);
+        let (lock, keep) = claim(&hidden)?;
         Ok(Self {
             out: out.to_owned(),
             hidden,
@@ -144,7 +143,7 @@ impl FolderSink {
     /// As [`Self::new`]; [`Error::Io`] of kind `StorageFull`.
     pub fn with_room(out: &Path, name: &str, records: &[RecordId], bytes: u64) -> Result<Self> {
         let sink = Self::new(out, name, records)?;
-        let there = size(&sink.hidden);
+        let there = if sink.keep { size(&sink.hidden) } else { 0 };
         match free_bytes(out) {
             Some(free) if free.saturating_add(there) < bytes => {
                 let full = format!("{bytes} bytes are needed, {free} are free; nothing was charged");
@@ -495,13 +494,14 @@ fn is_ours(hidden: &Path) -> bool {
     }
 }
 
-/// Takes the hidden folder of an earlier run, or makes it anew, of this process alone, unless another transfer is filling it.
-fn claim(hidden: &Path) -> Result<File> {
+/// Takes the hidden folder of an earlier run, or makes it anew, of this process alone, unless another transfer is filling it. And whether
+/// there is something in it to go on with.
+fn claim(hidden: &Path) -> Result<(File, bool)> {
     match File::open(hidden) {
         Ok(left) => {
             lock(&left, hidden)?;
             if is_ours(hidden) && has_lists(hidden) {
-                return Ok(left);
+                return Ok((left, true));
             }
             fs::remove_dir_all(hidden).map_err(Error::io("cannot remove", hidden))?;
         }
@@ -512,7 +512,7 @@ fn claim(hidden: &Path) -> Result<File> {
     make_new_folder(hidden)?;
     let folder = File::open(hidden).map_err(Error::io("cannot read", hidden))?;
     lock(&folder, hidden)?;
-    Ok(folder)
+    Ok((folder, false))
 }
 
 /// File systems without locks have to do without.
