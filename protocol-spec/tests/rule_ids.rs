@@ -2,6 +2,8 @@
 //! and in a test, nothing else is cited, and tables that exist twice are equal.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod rules;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
@@ -10,176 +12,66 @@ use std::{
 
 use protocol_spec::{labels, problem::Problem};
 
-const PREFIXES: [&str; 24] = [
-    "ACC", "VLT", "IDX", "DLG", "INS", "KEY", "STM", "DEV", "PRM", "FLW", "COL", "CND", "REV", "RCV", "EMG",
-    "CAS", "CNT", "API", "LOG", "LKG", "PRG", "OPR", "DEL", "RST",
-];
-const CRATES: [&str; 9] = [
-    "protocol-spec",
-    "protocol-spec/guard",
-    "protocol-spec/witness",
-    "crypto",
-    "client-sdk",
-    "client-sdk/cli",
-    "client-sdk/reader",
-    "vault-server",
-    "tests",
-];
+use rules::{Citation, Role, Rule, cited, files, packages};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
 }
 
 fn pages() -> Vec<(String, String)> {
-    let entries = fs::read_dir(root().join("protocol-spec/spec")).unwrap();
-    let page = |path: PathBuf| {
-        (
-            path.file_name().unwrap().to_str().unwrap().to_owned(),
-            fs::read_to_string(path).unwrap(),
-        )
-    };
-    entries.map(|entry| page(entry.unwrap().path())).collect()
+    rules::pages(&root()).unwrap()
 }
 
-/// Ids such as `KEY-3` in a text.
-fn ids(text: &str) -> BTreeSet<String> {
-    let mut found = BTreeSet::new();
-    for prefix in PREFIXES {
-        for (at, _) in text.match_indices(prefix) {
-            let before = text[..at].chars().next_back();
-            let Some(rest) = text[at + prefix.len()..].strip_prefix('-') else {
-                continue;
-            };
-            let number: String = rest.chars().take_while(char::is_ascii_digit).collect();
-            if !number.is_empty() && !before.is_some_and(|c| c.is_ascii_alphanumeric() || c == '-') {
-                found.insert(format!("{prefix}-{number}"));
-            }
-        }
-    }
-    found
+fn rules() -> BTreeMap<String, Rule> {
+    let rules = rules::rules(&pages()).unwrap();
+    rules.into_iter().map(|rule| (rule.id.clone(), rule)).collect()
 }
 
-/// Rules by id: the paragraph that starts with the bold id.
-fn rules() -> BTreeMap<String, String> {
-    let mut rules = BTreeMap::new();
-    for (page, text) in pages() {
-        for paragraph in text.split("\n\n") {
-            let Some((id, rest)) = paragraph
-                .trim()
-                .strip_prefix("**")
-                .and_then(|rest| rest.split_once("** "))
-            else {
-                continue;
-            };
-            if ids(id).first().map(String::as_str) != Some(id) {
-                continue;
-            }
-            assert_eq!(
-                rules.insert(id.to_owned(), rest.to_owned()),
-                None,
-                "{page}: {id} stands twice"
-            );
-        }
-    }
-    rules
+fn citations() -> Vec<Citation> {
+    rules::citations(&root())
 }
 
-#[derive(Default)]
-struct Citations {
-    code: BTreeMap<String, PathBuf>,
-    tests: BTreeMap<String, PathBuf>,
-}
-
-fn citations() -> Citations {
-    let mut found = Citations::default();
-    for name in CRATES {
-        for folder in ["src", "tests", "benches", "examples"] {
-            walk(&root().join(name).join(folder), &mut |path| {
-                cite(path, &mut found)
-            });
-        }
-    }
-    walk(&root().join("protocol-spec/vectors"), &mut |path| {
-        cite(path, &mut found)
-    });
-    found
-}
-
-fn walk(folder: &Path, visit: &mut dyn FnMut(&Path)) {
-    for entry in fs::read_dir(folder).into_iter().flatten() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            walk(&path, visit)
-        } else {
-            visit(&path)
-        }
-    }
-}
-
-/// What follows the first `#[cfg(test)]` of a file, test files, and vectors (a runner runs them all) are tests;
-/// the package `tests` is one as a whole.
-fn cite(path: &Path, found: &mut Citations) {
-    let (Ok(text), true) = (fs::read_to_string(path), is_source(path)) else {
-        return;
-    };
-    let inside = path.strip_prefix(root()).unwrap().to_owned();
-    let is_test = |part: &str| part == "tests" || part == "vectors" || part.ends_with("tests.rs");
-    let whole = inside
-        .iter()
-        .any(|part| is_test(part.to_str().unwrap_or_default()));
-    let (code, tests) = if whole {
-        ("", text.as_str())
-    } else {
-        split_tests(&text)
-    };
-    found
-        .code
-        .extend(ids(code).into_iter().map(|id| (id, inside.clone())));
-    found
-        .tests
-        .extend(ids(tests).into_iter().map(|id| (id, inside.clone())));
-}
-
-/// A test module that is declared, but stands in a file of its own, is followed by code.
-fn split_tests(text: &str) -> (&str, &str) {
-    let inline = text.find("#[cfg(test)]\nmod tests {").unwrap_or(text.len());
-    text.split_at(inline)
-}
-
-fn is_source(path: &Path) -> bool {
-    let ending = path.extension().and_then(|ending| ending.to_str());
-    let this = path.file_name().is_some_and(|name| name == "rule_ids.rs");
-    matches!(ending, Some("rs" | "json")) && !this
+/// Whether there is such a rule, and such a line of it.
+fn exists(rules: &BTreeMap<String, Rule>, id: &str, letter: Option<char>) -> bool {
+    let rule = rules.get(id);
+    rule.is_some_and(|rule| letter.is_none_or(|letter| rule.line(letter).is_some()))
 }
 
 #[test]
 fn every_rule_is_cited_in_code_and_in_a_test() {
     let (rules, found) = (rules(), citations());
-    let missing = |cited: &BTreeMap<String, PathBuf>| -> Vec<String> {
-        rules
-            .keys()
-            .filter(|id| !cited.contains_key(*id))
-            .cloned()
-            .collect()
+    let missing = |is_test: bool| -> Vec<&String> {
+        let cited: BTreeSet<_> = found
+            .iter()
+            .filter(|one| one.is_test == is_test)
+            .map(|one| &one.id)
+            .collect();
+        rules.keys().filter(|id| !cited.contains(id)).collect()
     };
-    let (code, tests) = (missing(&found.code), missing(&found.tests));
+    let (code, tests) = (missing(false), missing(true));
     assert!(
         code.is_empty() && tests.is_empty(),
         "not cited in code: {code:?}; not cited in tests: {tests:?}"
     );
-    assert!(rules.len() >= 60, "{} rules were found", rules.len());
+    assert!(rules.len() >= 300, "{} rules were found", rules.len());
 }
 
 #[test]
 fn every_citation_names_a_rule() {
-    let (rules, found) = (rules(), citations());
-    for (id, path) in found.code.iter().chain(&found.tests) {
-        assert!(rules.contains_key(id), "{}: {id} is not in spec/", path.display());
+    let rules = rules();
+    for one in citations() {
+        assert!(
+            exists(&rules, &one.id, one.letter),
+            "{}: {}{} is not in spec/",
+            one.path.display(),
+            one.id,
+            one.letter.map(String::from).unwrap_or_default()
+        );
     }
     for (page, text) in pages() {
-        let unknown: Vec<_> = ids(&text)
+        let unknown: Vec<_> = cited(&text)
             .into_iter()
-            .filter(|id| !rules.contains_key(id))
+            .filter(|(id, letter)| !exists(&rules, id, *letter))
             .collect();
         assert!(unknown.is_empty(), "{page}: {unknown:?}");
     }
@@ -197,22 +89,106 @@ fn whatever_must_be_has_an_id() {
     }
 }
 
+/// What a page that has this rule alone is refused with.
+fn refused(rule: &str) -> String {
+    let page = ("keys.md".to_owned(), format!("# Keys\n\n{rule}\n"));
+    rules::rules(&[page]).unwrap_err()
+}
+
+#[test]
+fn a_rule_says_who_keeps_it() {
+    let known = Role::ALL.map(Role::letter).join(", ");
+    let (page, text) = (
+        "keys.md".to_owned(),
+        format!("**KEY-1** ({known}) An id MUST be one."),
+    );
+    let read = rules::rules(&[(page, text)]).unwrap();
+    assert_eq!(read[0].roles, Role::ALL);
+    assert_eq!(read[0].text, "An id MUST be one.");
+    assert_eq!(read[0].heading, None);
+
+    assert_eq!(
+        refused("**KEY-1** An id MUST be one."),
+        "keys.md: KEY-1: it does not say who keeps it"
+    );
+    assert_eq!(
+        refused("**KEY-1** (S, X) An id MUST be one."),
+        "keys.md: KEY-1: there is no role \"X\""
+    );
+    assert_eq!(
+        refused("**KEY-1** (P, S) An id MUST be one."),
+        "keys.md: KEY-1: its roles are not in the order of the overview: P, S"
+    );
+    assert_eq!(
+        refused("**XYZ-1** (S) An id MUST be one."),
+        "keys.md: XYZ-1 has a prefix that is not known"
+    );
+}
+
+#[test]
+fn the_lines_of_a_rule_are_lettered_and_kept_by_those_who_keep_it() {
+    let text = "**KEY-1** (S, P)\n* a. (S) One MUST be.\n* b. (S, P) So MUST\n  the other.".to_owned();
+    let read = rules::rules(&[("keys.md".to_owned(), text)]).unwrap();
+    let line = read[0].line('b').unwrap();
+    assert_eq!(line.roles, [Role::Server, Role::Patient]);
+    assert_eq!(line.text, "So MUST the other.");
+    assert!(read[0].line('c').is_none());
+    let rules = read.into_iter().map(|rule| (rule.id.clone(), rule)).collect();
+    assert!(exists(&rules, "KEY-1", Some('b')) && !exists(&rules, "KEY-1", Some('c')));
+
+    assert_eq!(
+        refused("**KEY-1** (S) This:\n* a. one;\n* c. another."),
+        "keys.md: KEY-1: line b is missing or out of order"
+    );
+    assert_eq!(
+        refused("**KEY-1** (S, P) This:\n* a. (S) one;\n* b. another."),
+        "keys.md: KEY-1: some of its lines say who keeps them, and others do not"
+    );
+    assert_eq!(
+        refused("**KEY-1** (S, P) This:\n* a. (S) one;\n* b. (S) another."),
+        "keys.md: KEY-1: its roles are not those of its lines together"
+    );
+}
+
+#[test]
+fn a_citation_may_name_a_line() {
+    let found = cited("KEY-1, KEY-2b and KEY-3s: KEY-4th, MONKEY-5, a-KEY-6");
+    let named = |id: &str, letter| (id.to_owned(), letter);
+    assert_eq!(
+        found,
+        [
+            named("KEY-1", None),
+            named("KEY-2", Some('b')),
+            named("KEY-3", Some('s')),
+            named("KEY-4", None)
+        ]
+    );
+}
+
+/// The roles and their letters are those of the overview.
+#[test]
+fn the_roles_are_those_of_the_overview() {
+    let written: Vec<_> = table("overview.md", "| tag | who | what it is |")
+        .into_iter()
+        .map(|row| row[0].clone())
+        .collect();
+    assert_eq!(written, Role::ALL.map(Role::letter));
+}
+
 #[test]
 fn every_section_that_code_refers_to_exists() {
     let pages: BTreeMap<_, _> = pages().into_iter().collect();
     let mut broken = Vec::new();
-    for name in CRATES {
-        walk(&root().join(name).join("src"), &mut |path| {
-            let text = fs::read_to_string(path).unwrap_or_default();
-            for (page, section) in references(&text) {
-                let exists = pages.get(&page).is_some_and(|text| {
-                    section.is_none_or(|number| text.contains(&format!("\n## {number}. ")))
-                });
-                if !exists {
-                    broken.push(format!("{}: {page} §{section:?}", path.display()));
-                }
+    for path in packages(&root()).flat_map(|package| files(&package.join("src"))) {
+        let text = fs::read_to_string(&path).unwrap_or_default();
+        for (page, section) in references(&text) {
+            let exists = pages
+                .get(&page)
+                .is_some_and(|text| section.is_none_or(|number| text.contains(&format!("\n## {number}. "))));
+            if !exists {
+                broken.push(format!("{}: {page} §{section:?}", path.display()));
             }
-        });
+        }
     }
     assert!(broken.is_empty(), "{broken:#?}");
 }
