@@ -12,7 +12,11 @@ use std::{
 
 use protocol_spec::{labels, problem::Problem};
 
-use rules::{Citation, Role, Rule, cited, files, packages};
+use rules::{
+    cite::{citations, cited, packages},
+    files,
+    page::{Role, Rule},
+};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
@@ -27,10 +31,6 @@ fn rules() -> BTreeMap<String, Rule> {
     rules.into_iter().map(|rule| (rule.id.clone(), rule)).collect()
 }
 
-fn citations() -> Vec<Citation> {
-    rules::citations(&root())
-}
-
 /// Whether there is such a rule, and such a line of it.
 fn exists(rules: &BTreeMap<String, Rule>, id: &str, letter: Option<char>) -> bool {
     let rule = rules.get(id);
@@ -39,7 +39,7 @@ fn exists(rules: &BTreeMap<String, Rule>, id: &str, letter: Option<char>) -> boo
 
 #[test]
 fn every_rule_is_cited_in_code_and_in_a_test() {
-    let (rules, found) = (rules(), citations());
+    let (rules, found) = (rules(), citations(&root()));
     let missing = |is_test: bool| -> Vec<&String> {
         let cited: BTreeSet<_> = found
             .iter()
@@ -59,7 +59,7 @@ fn every_rule_is_cited_in_code_and_in_a_test() {
 #[test]
 fn every_citation_names_a_rule() {
     let rules = rules();
-    for one in citations() {
+    for one in citations(&root()) {
         assert!(
             exists(&rules, &one.id, one.letter),
             "{}: {}{} is not in spec/",

@@ -1,17 +1,20 @@
-//! The static checks: format, lints, documentation, dependency rules.
+//! The static checks: index of the specification's rules, format, lints, documentation, dependency rules.
 //!
-//! Each runs over the whole workspace, so that all of them share one set of features and the compiled
-//! metadata of the dependencies.
+//! The index takes no compiler, so it comes first. Each of the others runs over the whole workspace, so that all of them
+//! share one set of features and the compiled metadata of the dependencies.
 
 use anyhow::Result;
 
 use crate::process::{cargo, in_path, step};
+use crate::rules;
 
 /// Runs every static check.
 ///
 /// # Errors
 /// The first check that fails, with its command line.
 pub(crate) fn run() -> Result<()> {
+    eprintln!("==> index of rules");
+    rules::check()?;
     step("format", &mut cargo(["fmt", "--all", "--check"]))?;
     step(
         "lints",

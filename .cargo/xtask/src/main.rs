@@ -1,4 +1,4 @@
-//! The project's own commands: `cargo xtask demo | test | check | build | bench | model | attacks | rough | decryptor | formal | release`.
+//! The project's own commands: `cargo xtask demo | test | check | build | bench | model | attacks | rough | rules | decryptor | formal | release`.
 //!
 //! Everything builds in the one dev profile and with whole-workspace features, so that RocksDB, by far the
 //! most expensive dependency, is compiled once and then reused by every command here.
@@ -17,6 +17,7 @@ mod prerequisites;
 mod process;
 mod release;
 mod rough;
+mod rules;
 mod test;
 
 use std::process::ExitCode;
@@ -48,6 +49,8 @@ enum Command {
     Attacks(attacks::Options),
     /// Play the troubles that users of other systems report, of tests/ROUGH.md
     Rough(rough::Options),
+    /// Write spec/rules.md: all rules of the specification, who keeps each, and which tests cite it
+    Rules,
     /// Open the test vectors with a program in another language, written from the specification alone
     Decryptor(decryptor::Options),
     /// Build the programs that users trust, the same bytes on every machine, and say their digests
@@ -65,7 +68,7 @@ enum Command {
 impl Command {
     /// Whether it compiles the workspace, and so needs what that needs.
     fn compiles(&self) -> bool {
-        !matches!(self, Self::Decryptor(_) | Self::Formal(_))
+        !matches!(self, Self::Decryptor(_) | Self::Formal(_) | Self::Rules)
     }
 }
 
@@ -91,6 +94,7 @@ fn run(command: Command) -> Result<()> {
         Command::Model => model::run(),
         Command::Attacks(options) => attacks::run(&options),
         Command::Rough(options) => rough::run(&options),
+        Command::Rules => rules::run(),
         Command::Decryptor(options) => decryptor::run(&options),
         Command::Release(options) => release::run(&options),
         Command::Formal(options) => formal::run(&options),

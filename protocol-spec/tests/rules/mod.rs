@@ -1,16 +1,15 @@
 //! The rules of `spec/` and where they are cited: for the test that holds pages and code against each other, and for
 //! `cargo xtask rules`, which lists them.
 
-mod cite;
-mod page;
+pub(crate) mod cite;
+pub(crate) mod page;
 
 use std::{
     fs,
     path::{Path, PathBuf},
 };
 
-pub(crate) use cite::{Citation, citations, cited, packages};
-pub(crate) use page::{Role, Rule};
+use page::Rule;
 
 /// Made from the other pages: no page of rules itself.
 pub(crate) const INDEX: &str = "rules.md";

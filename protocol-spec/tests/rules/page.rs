@@ -1,7 +1,7 @@
 //! One page of `spec/`, read: a rule is a paragraph that begins with its id, says who must keep it, and may have
 //! lettered lines.
 
-use super::cited;
+use super::cite::cited;
 
 /// Who must keep a rule: `spec/overview.md` §5.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
