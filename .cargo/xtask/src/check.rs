@@ -1,10 +1,12 @@
-//! The static checks: index of the specification's rules, format, lints, documentation, dependency rules.
+//! The static checks: index of the specification's rules, format, drawings and links of pages, lints, documentation, dependency
+//! rules.
 //!
 //! The index takes no compiler, so it comes first. Each of the others runs over the whole workspace, so that all of them
 //! share one set of features and the compiled metadata of the dependencies.
 
 use anyhow::Result;
 
+use crate::drawings;
 use crate::process::{cargo, in_path, step};
 use crate::rules;
 
@@ -16,6 +18,7 @@ pub(crate) fn run() -> Result<()> {
     eprintln!("==> index of rules");
     rules::check()?;
     step("format", &mut cargo(["fmt", "--all", "--check"]))?;
+    drawings::check()?;
     step(
         "lints",
         &mut cargo(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]),

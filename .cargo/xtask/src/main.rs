@@ -1,4 +1,4 @@
-//! The project's own commands: `cargo xtask demo | test | check | build | bench | model | attacks | rough | rules | decryptor | formal | release`.
+//! The project's own commands: `cargo xtask demo | test | check | build | bench | model | attacks | rough | rules | decryptor | drawings | formal | release`.
 //!
 //! Everything builds in the one dev profile and with whole-workspace features, so that RocksDB, by far the
 //! most expensive dependency, is compiled once and then reused by every command here.
@@ -11,6 +11,7 @@ mod build;
 mod check;
 mod decryptor;
 mod demo;
+mod drawings;
 mod formal;
 mod model;
 mod prerequisites;
@@ -41,7 +42,7 @@ enum Command {
     Build,
     /// Run everything that CI runs; stop at the first failure
     Test,
-    /// Run the static part of `test`: format, lints, documentation, dependency rules
+    /// Run the static part of `test`: format, drawings, lints, documentation, dependency rules
     Check,
     /// Explore the model of permissions, also with requests that overlap
     Model,
@@ -57,6 +58,8 @@ enum Command {
     Release(release::Options),
     /// Run the formal models of the protocol: every claim must hold, and every control's attack must be found
     Formal(formal::Options),
+    /// Compare the drawings in the pages with what they draw, and render each
+    Drawings(drawings::Options),
     /// Measure throughput, latency and memory; arguments go to the benchmark program
     Bench {
         /// Arguments for the benchmark program
@@ -68,7 +71,7 @@ enum Command {
 impl Command {
     /// Whether it compiles the workspace, and so needs what that needs.
     fn compiles(&self) -> bool {
-        !matches!(self, Self::Decryptor(_) | Self::Formal(_) | Self::Rules)
+        !matches!(self, Self::Decryptor(_) | Self::Drawings(_) | Self::Formal(_) | Self::Rules)
     }
 }
 
@@ -96,6 +99,7 @@ fn run(command: Command) -> Result<()> {
         Command::Rough(options) => rough::run(&options),
         Command::Rules => rules::run(),
         Command::Decryptor(options) => decryptor::run(&options),
+        Command::Drawings(options) => drawings::run(&options),
         Command::Release(options) => release::run(&options),
         Command::Formal(options) => formal::run(&options),
         Command::Bench { arguments } => bench::run(&arguments),

@@ -1,5 +1,5 @@
-//! What cargo cannot bring along: RocksDB is C++ (a compiler), its bindings are generated (libclang), and the
-//! independent decryptor is Python.
+//! What cargo cannot bring along: RocksDB is C++ (a compiler), its bindings are generated (libclang), the
+//! independent decryptor is Python, and drawings are rendered in a browser by what npm fetches.
 //!
 //! Missing packages are installed after saying so when that needs no question (root, or sudo without
 //! password); otherwise the one line to run is printed. No environment variable is set here: a changed
@@ -10,7 +10,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
 use crate::process::{in_path, step, succeeds};
 
@@ -28,6 +28,23 @@ pub(crate) fn ensure() -> Result<()> {
 /// As [`ensure`].
 pub(crate) fn ensure_python() -> Result<()> {
     obtain("to run the decryptor", missing_python, |manager| manager.python)
+}
+
+/// Makes sure that a browser is there, and says which program it is.
+///
+/// # Errors
+/// As [`ensure`].
+pub(crate) fn ensure_browser() -> Result<&'static str> {
+    obtain("to render drawings", missing_browser, |manager| manager.browser)?;
+    browser().context("no browser was found: install Chromium")
+}
+
+/// Makes sure that npm is there.
+///
+/// # Errors
+/// As [`ensure`].
+pub(crate) fn ensure_npm() -> Result<()> {
+    obtain("to fetch Mermaid", missing_npm, |manager| manager.npm)
 }
 
 fn obtain(
@@ -62,6 +79,8 @@ struct Manager {
     install: &'static str,
     compiler: &'static str,
     python: &'static str,
+    browser: &'static str,
+    npm: &'static str,
     needs_root: bool,
 }
 
@@ -84,6 +103,8 @@ const MANAGERS: &[Manager] = &[
         install: "apt-get update && apt-get install -y --no-install-recommends",
         compiler: "g++ libclang-dev",
         python: "python3 python3-venv",
+        browser: "chromium",
+        npm: "npm",
         needs_root: true,
     },
     Manager {
@@ -91,6 +112,8 @@ const MANAGERS: &[Manager] = &[
         install: "dnf install -y",
         compiler: "gcc-c++ clang-devel",
         python: "python3",
+        browser: "chromium",
+        npm: "nodejs-npm",
         needs_root: true,
     },
     Manager {
@@ -98,6 +121,8 @@ const MANAGERS: &[Manager] = &[
         install: "pacman -Sy --needed --noconfirm",
         compiler: "gcc clang",
         python: "python",
+        browser: "chromium",
+        npm: "npm",
         needs_root: true,
     },
     Manager {
@@ -105,6 +130,8 @@ const MANAGERS: &[Manager] = &[
         install: "zypper --non-interactive install",
         compiler: "gcc-c++ clang-devel",
         python: "python3",
+        browser: "chromium",
+        npm: "npm",
         needs_root: true,
     },
     Manager {
@@ -112,6 +139,8 @@ const MANAGERS: &[Manager] = &[
         install: "apk add",
         compiler: "g++ clang-dev",
         python: "python3",
+        browser: "chromium",
+        npm: "npm",
         needs_root: true,
     },
     Manager {
@@ -119,6 +148,8 @@ const MANAGERS: &[Manager] = &[
         install: "brew install",
         compiler: "llvm",
         python: "python3",
+        browser: "chromium",
+        npm: "node",
         needs_root: false,
     },
 ];
@@ -142,6 +173,30 @@ fn missing_python() -> Vec<&'static str> {
     } else {
         vec!["Python 3.10 with venv"]
     }
+}
+
+fn missing_browser() -> Vec<&'static str> {
+    if browser().is_some() {
+        Vec::new()
+    } else {
+        vec!["Chromium"]
+    }
+}
+
+/// The first that is there of those that can be started without a window.
+fn browser() -> Option<&'static str> {
+    [
+        "chromium",
+        "chromium-browser",
+        "google-chrome",
+        "google-chrome-stable",
+    ]
+    .into_iter()
+    .find(|name| in_path(name))
+}
+
+fn missing_npm() -> Vec<&'static str> {
+    if in_path("npm") { Vec::new() } else { vec!["npm"] }
 }
 
 /// Looks where the binding generator looks: `LIBCLANG_PATH`, what `llvm-config` says, the usual folders.
@@ -200,7 +255,7 @@ const LIBRARY_FOLDERS: &[(&str, usize)] = &[
     ),
 ];
 
-fn is_root() -> bool {
+pub(crate) fn is_root() -> bool {
     Command::new("id")
         .arg("-u")
         .output()
