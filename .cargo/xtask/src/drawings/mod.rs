@@ -63,8 +63,8 @@ const EXPECTED: [(&str, &str); 6] = [
 
 fn checked(root: &Path) -> Result<Vec<Drawing>> {
     let pages = pages::all(root)?;
+    truth::check_readmes()?;
     pages::check_links(root, &pages)?;
-    truth::check_readmes(root)?;
     let drawings: Vec<Drawing> = pages
         .iter()
         .map(Page::drawings)
