@@ -75,7 +75,7 @@ impl Session {
     pub(crate) async fn mirror(&self) -> Result<MutexGuard<'_, Mirror>> {
         let mut mirror = self.mirror.lock().await;
         if !mirror.fresh {
-            // What does not verify is not gone on with: the home has what did.
+            // A mirror that fails verification is dropped: the last good one is in the home, and is read again.
             let mut before = mirror.kept.take();
             if !self.is_said_to_be_all(before.as_mut()).await? {
                 before = Some(self.catch_up(before).await?);
@@ -87,8 +87,8 @@ impl Session {
         Ok(mirror)
     }
 
-    /// Whether a checkpoint that has just been accepted says that there are no other events: then the server need not be asked.
-    /// What it says is kept, within a second, as if it had come with events.
+    /// True if a checkpoint that was accepted a moment ago lists exactly the events that we hold: then the server need not be asked.
+    /// That checkpoint is written to the home as if it had come with events, at most once a second.
     #[tracing::instrument(level = "debug", name = "verify", skip_all)]
     async fn is_said_to_be_all(&self, kept: Option<&mut Kept>) -> Result<bool> {
         // Only with the events comes one that the quorum has cosigned.
@@ -117,7 +117,7 @@ impl Session {
         self.keep(kept, &said, had).await
     }
 
-    /// What was said since it was kept last, when the session ends.
+    /// Writes the newest checkpoint that is not in the home yet, when the session ends.
     pub(crate) fn keep_last_said(&mut self) -> Result<()> {
         let Some(Kept {
             note,
@@ -135,13 +135,14 @@ impl Session {
         Ok(())
     }
 
-    /// From now on institutions are looked up in the directory as it is then.
+    /// Makes the next [`Session::mirror`] ask the server for new events, whatever the log has shown before.
     pub(crate) async fn forget_entries(&self) {
         self.log.lock().await.forget_shown();
         self.doubt_entries().await;
     }
 
-    /// The same, unless the log has just shown that the directory is as it was.
+    /// Makes the next [`Session::mirror`] look again. It asks the server only if no checkpoint that was accepted a moment ago says
+    /// that there are no new events.
     pub(crate) async fn doubt_entries(&self) {
         self.mirror.lock().await.fresh = false;
     }

@@ -82,7 +82,7 @@ impl Session {
         if grown {
             let due = log.pinned_at.is_none_or(|at| at.elapsed() >= PIN_EVERY);
             if due {
-                // What contradicts another process's pin is not gone on with.
+                // Fails if another process has pinned a log that this one contradicts.
                 self.pin(seen, &log.accepted).await?;
                 log.pinned_at = Some(Instant::now());
             }

@@ -20,7 +20,7 @@ impl TagKey {
     /// `tag key = HKDF-Expand-SHA-512 (own collection key, LABEL(TAG_KEY) ‖ patient, 32)`
     ///
     /// # Errors
-    /// None that a caller could cause.
+    /// None in practice: the lengths are fixed, and HKDF takes them.
     pub fn derive(own: &CollectionKey, patient: &PatientId) -> Result<Self, Error> {
         let key = kdf::expand(own.expose(), &[&TAG_KEY.bytes(), patient.as_bytes()])?;
         Ok(Self::from_bytes(&key))
@@ -29,7 +29,7 @@ impl TagKey {
     /// `token = HKDF-Expand-SHA-512 (tag key, LABEL(RECORD_TOKEN) ‖ attribute, 16)` (CND-5)
     ///
     /// # Errors
-    /// None that a caller could cause.
+    /// None in practice: the lengths are fixed, and HKDF takes them.
     pub fn token(&self, attribute: &Attribute) -> Result<Token, Error> {
         let token = kdf::expand(self.expose(), &[&RECORD_TOKEN.bytes(), attribute.as_bytes()])?;
         Ok(Token::from_bytes(*token))
@@ -38,7 +38,7 @@ impl TagKey {
     /// The tags of a record version (CND-6).
     ///
     /// # Errors
-    /// None that a caller could cause.
+    /// None in practice: as [`Self::token`], and a record has as many attributes as tags.
     pub fn tags(&self, record: &Attributes, version: &VersionId) -> Result<RecordTags, Error> {
         let tokens: Result<Vec<_>, _> = record.each().iter().map(|one| self.token(one)).collect();
         Ok(RecordTags::new(&tokens?, version)?)
@@ -47,7 +47,7 @@ impl TagKey {
     /// `conditions key = HKDF-Expand-SHA-512 (tag key, LABEL(CONDITIONS_KEY) ‖ permission, 32)` (CND-10)
     ///
     /// # Errors
-    /// None that a caller could cause.
+    /// None in practice: the lengths are fixed, and HKDF takes them.
     pub fn conditions_key(&self, permission: &PermissionId) -> Result<ConditionsKey, Error> {
         let key = kdf::expand(self.expose(), &[&CONDITIONS_KEY.bytes(), permission.as_bytes()])?;
         Ok(ConditionsKey::from_bytes(&key))
@@ -56,7 +56,7 @@ impl TagKey {
     /// The tokens by which a server tests the records of a collection.
     ///
     /// # Errors
-    /// None that a caller could cause.
+    /// None in practice: as [`Self::token`], and conditions have no more attributes than a group has tokens.
     pub fn groups(&self, conditions: &Conditions) -> Result<Vec<TokenGroup>, Error> {
         let group = |attributes: &Vec<Attribute>| {
             let tokens: Result<Vec<_>, _> = attributes.iter().map(|one| self.token(one)).collect();

@@ -30,7 +30,7 @@ impl CardHalf {
     /// `seed = HKDF-Expand-SHA-512 (card half, LABEL(EMERGENCY_CARD_KEY) ‖ patient id, 32)` (EMG-2)
     ///
     /// # Errors
-    /// None that a caller could cause.
+    /// None in practice: the lengths are fixed, and HKDF takes them.
     pub fn key(&self, patient: &PatientId) -> Result<SigningIdentity, Error> {
         let info: [&[u8]; 2] = [&labels::EMERGENCY_CARD_KEY.bytes(), patient.as_bytes()];
         SigningIdentity::from_seed(&*kdf::expand::<32>(self.expose(), &info)?)
@@ -42,7 +42,7 @@ impl CardHalf {
     /// (EMG-2)
     ///
     /// # Errors
-    /// None that a caller could cause.
+    /// None in practice: the lengths are fixed, and HKDF takes them.
     pub fn recipient(&self, server: &ServerHalf, patient: &PatientId) -> Result<RecipientSecret, Error> {
         let mut both = Zeroizing::new([0; 64]);
         let (first, second) = both.split_at_mut(32);

@@ -133,7 +133,7 @@ impl LinkCode {
     /// device that has read the code proves its list to the new one (DEV-11).
     ///
     /// # Errors
-    /// None for lengths as they are.
+    /// None in practice: the lengths are fixed, and HKDF takes them.
     pub fn approval(
         &self,
         patient: &PatientId,
@@ -229,7 +229,7 @@ impl VaultRootKey {
     /// offer. Nobody else can know it before it is shown, and whoever tries the code again gives no other (DEV-20).
     ///
     /// # Errors
-    /// None for lengths as they are.
+    /// None in practice: the lengths are fixed, and HKDF takes them.
     pub fn link_answer(&self, patient: &PatientId, code: &LinkCode) -> Result<LinkNonce, Error> {
         let label = labels::LINK_ANSWER.bytes();
         let info = [&label[..], patient.as_bytes(), code.offer.as_bytes()];

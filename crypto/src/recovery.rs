@@ -20,7 +20,7 @@ impl RecoverySecret {
     /// The 24 words that say it (RCV-1).
     ///
     /// # Errors
-    /// None that a caller could cause.
+    /// None in practice: 32 bytes are a length that BIP-39 has words for.
     pub fn words(&self) -> Result<RecoveryWords, Error> {
         // BIP-39: entropy (32 bytes) ‖ first byte of its SHA-256, cut into 24 indices of 11 bits
         Mnemonic::from_entropy_in(Language::English, self.expose())
@@ -56,7 +56,7 @@ impl RecoverySecret {
     /// `seed = HKDF-Expand-SHA-512 (secret, LABEL, 32)`, with a label for each key.
     ///
     /// # Errors
-    /// None that a caller could cause.
+    /// None in practice: the lengths are fixed, and HKDF takes them.
     pub fn keys(&self) -> Result<RecoveryKeys, Error> {
         let seed = |label: Label| kdf::expand::<32>(self.expose(), &[&label.bytes()]);
         Ok(RecoveryKeys {
@@ -71,7 +71,7 @@ impl RecoverySecret {
     /// id ‖ SHA-256(list) ‖ device id, 32) (RCV-3).
     ///
     /// # Errors
-    /// None for lengths as they are.
+    /// None in practice: the lengths are fixed, and HKDF takes them.
     pub fn approval(
         &self,
         patient: &PatientId,

@@ -99,7 +99,7 @@ impl UploadKey {
     /// `DEK = HKDF-Expand-SHA-512 (UK, LABEL(RECORD_KEY) ‖ patient ‖ record ‖ version, 32)`
     ///
     /// # Errors
-    /// None that a caller could cause.
+    /// None in practice: the lengths are fixed, and HKDF takes them.
     pub fn record_key(
         &self,
         patient: &PatientId,

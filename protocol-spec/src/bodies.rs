@@ -236,7 +236,7 @@ bodies! {
         /// Which.
         terminal_id: TerminalId,
     }
-    /// Institution: we are no more.
+    /// Institution → everybody: it has ended.
     Retirement: RetirementBody, RETIREMENT {
         /// At which server.
         operator_id: OperatorId,

@@ -52,7 +52,7 @@ impl Scope {
     /// Most collections of one delegation; a vault has no more.
     pub const MAX: usize = 64;
 
-    /// These, each once, in whatever order.
+    /// Sorts the given collections, and drops those that stand there twice.
     ///
     /// # Errors
     /// [`Error::Field`] if there are none, too many, or `own` is among them.

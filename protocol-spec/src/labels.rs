@@ -50,7 +50,7 @@ labels! {
     TERMINAL_REQUEST = "medvault/v1 terminal request";
     /// Institution identity key signs a terminal's keys.
     TERMINAL_CERTIFICATE = "medvault/v1 terminal certificate";
-    /// Institution identity key signs that a terminal is no more its own.
+    /// Institution identity key signs that a terminal is no longer its own.
     TERMINAL_REMOVAL = "medvault/v1 terminal removal";
     /// Registrar signs that an institution is accredited no more.
     WITHDRAWAL = "medvault/v1 withdrawal";

@@ -92,7 +92,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 /// Those of .cargo/config.toml, which the ones given here take the place of.
 const FLAGS: [&str; 2] = ["--cfg", "chacha20_avx512"];
 
-/// What a build may know of whoever runs it: all else would be in everybody's programs.
+/// The environment variables that are passed on to the build. Any other could get into the programs, and make them differ.
 const ENVIRONMENT: [&str; 12] = [
     "PATH",
     "HOME",

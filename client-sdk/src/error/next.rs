@@ -93,7 +93,7 @@ fn of_an_institution(problem: Problem) -> Option<&'static str> {
         }
         Problem::TerminalRemoved | Problem::TerminalExpired => "have the institution certify a terminal",
         Problem::InstitutionRetired | Problem::AccreditationWithdrawn => {
-            "this institution can do this no more: ask the registrar, if that is a mistake"
+            "this institution can no longer do this: ask the registrar, if that is a mistake"
         }
         Problem::Unauthenticated => {
             "enrol the institution, or have the terminal certified, with this server first"

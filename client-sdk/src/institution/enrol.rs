@@ -25,7 +25,7 @@ use crate::{
     session::{Session, blocking},
 };
 
-/// The keys of an institution's one terminal.
+/// The keys of the institution, or of one terminal with its certificate.
 pub(super) struct Keys {
     pub(super) institution: InstitutionId,
     /// By which right, if this is not the institution's own home.

@@ -40,7 +40,7 @@ impl Known {
         }
         if history.newest().device(own.id()).is_none() {
             return Err(Error::Usage(
-                "this device is no more one of the vault's: link it anew, in a new home".into(),
+                "this device is no longer one of the vault's: link it anew, in a new home".into(),
             ));
         }
         let used = epochs.open(&state, own, history.newest().patient_id);

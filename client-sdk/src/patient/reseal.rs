@@ -146,7 +146,7 @@ impl Patient {
         Ok(named)
     }
 
-    /// Brings one record under a new data key (REV-8). Broken off, it has changed nothing.
+    /// Brings one record under a new data key (REV-8). If it is interrupted, nothing has changed.
     async fn reseal_record(&self, record: RecordId, progress: &dyn Progress) -> Result<()> {
         let Examined {
             verified: old,

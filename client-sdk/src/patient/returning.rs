@@ -93,7 +93,7 @@ fn placement(act: &Act) -> Option<RecordId> {
 
 impl Patient {
     /// Goes on with a server that was restored, if that is proven (RST-5, RST-6): does what has to be done before her vault moves
-    /// again, and says what was lost. Broken off, it goes on when it is called again.
+    /// again, and says what was lost. If it is interrupted, call it again to resume.
     ///
     /// # Errors
     /// [`Error::Usage`] if nothing was restored, or if her list of devices was changed since the copy was made; [`Error::Tampered`] for

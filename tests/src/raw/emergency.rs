@@ -34,7 +34,7 @@ impl RawCard {
     /// The card's key.
     ///
     /// # Errors
-    /// None that a caller could cause.
+    /// None in practice: the lengths are fixed.
     pub fn key(&self) -> Result<SigningIdentity> {
         Ok(self.half.key(&self.patient)?)
     }

@@ -761,7 +761,7 @@ impl RawPatient {
     /// What she makes tokens and tags with.
     ///
     /// # Errors
-    /// None that a caller could cause.
+    /// None in practice: the lengths are fixed.
     pub fn tag_key(&self) -> Result<TagKey> {
         Ok(TagKey::derive(&CollectionKey::from_bytes(&[0x70; 32]), &self.id)?)
     }

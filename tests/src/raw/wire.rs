@@ -210,7 +210,7 @@ impl Wire {
     /// The same way to the server from another address of the loopback interface.
     ///
     /// # Errors
-    /// None that a caller could cause.
+    /// When TLS cannot be set up.
     pub fn from_address(&self, address: IpAddr) -> Result<Self> {
         Ok(Self {
             client: believing_client_at(Some(address), 0)?,
@@ -221,7 +221,7 @@ impl Wire {
     /// The same from another address, with one connection that is kept from request to request.
     ///
     /// # Errors
-    /// None that a caller could cause.
+    /// When TLS cannot be set up.
     pub fn kept_from(&self, address: IpAddr) -> Result<Self> {
         Ok(Self {
             client: believing_client_at(Some(address), 1)?,

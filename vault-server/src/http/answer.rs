@@ -31,7 +31,7 @@ pub(super) const SHORT: u64 = 4 << 10;
 /// A message as the answer, or a refusal.
 pub(super) type Answer<M> = Result<Reply<M>, Refused>;
 
-/// The way back to whoever asked.
+/// How an answer reaches the caller: connection, and format. Its memory is counted for that connection until it is sent.
 pub(super) struct WayBack {
     app: App,
     connection: Connection,
@@ -58,7 +58,7 @@ impl Describe for WayBack {
 }
 
 impl WayBack {
-    /// In whose share the body of an unsigned request is counted.
+    /// Who pays for the memory of an unsigned request's body: the caller's network address.
     pub(super) fn stranger(&self) -> Payer {
         Payer::Stranger(self.connection.origin())
     }
@@ -145,7 +145,7 @@ impl WayBack {
         bytes.saturating_mul(self.format.cost())
     }
 
-    /// Room that is already there.
+    /// An answer in memory that was reserved before.
     pub(super) fn with(self, share: Share, running: Option<QuotaPermit>) -> Room {
         Room {
             way: self,
@@ -155,7 +155,7 @@ impl WayBack {
     }
 }
 
-/// Memory for an answer, and the way that it takes. Until the answer is gone, the request counts as running.
+/// Memory that is reserved for an answer, with the way that the answer takes. Until the answer is sent, the request counts as running.
 pub(super) struct Room {
     way: WayBack,
     share: Share,

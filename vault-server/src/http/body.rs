@@ -44,7 +44,8 @@ pub(super) const PROTOBUF: HeaderValue = HeaderValue::from_static("application/p
 /// Media type of messages for people.
 pub(super) const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-/// Enough for whatever a person writes by hand. `{},` makes a message of each three bytes.
+/// Most bytes of a body in JSON. Each `{},` of three bytes can become a message, so 64 KiB of them become 22,000: see
+/// [`JSON_MEMORY`].
 const MOST_OF_JSON: usize = 64 << 10;
 /// The memory that JSON takes while it is read or made, by its length or that of the message.
 const JSON_MEMORY: u64 = 64;

@@ -10,7 +10,7 @@
 //! | [`offers`], [`enrolments`] | new devices offered, and from where; patients enrolled by one address |
 //! | [`memory`], [`answer`], [`outgoing`] | memory of bodies, and who gets how much; what a response carries, until it is gone |
 //! | [`routes`], [`api`], [`openapi`] | every endpoint, what its handler says of it, and the document made of that |
-//! | [`handlers`] | one line a message endpoint |
+//! | [`handlers`] | the endpoints that take and give one message |
 //! | [`leaves`], [`sse`] | the two kinds of streams |
 //! | [`problem`], [`observe`], [`refusals`] | refusals as documents, log lines and counts |
 //! | [`admin`] | the operator's own address |

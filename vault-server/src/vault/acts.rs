@@ -188,7 +188,7 @@ impl Tx<'_> {
     }
 }
 
-/// Its place in the log is added when it has one.
+/// Without a proof of its place in the log: `complete_logged` adds it, once the log has the leaf.
 fn logged(head: &PatientVerified<VaultHead>) -> pb::LoggedStatement {
     pb::LoggedStatement {
         statement: Some(head.to_message()),

@@ -87,7 +87,7 @@ impl Vault {
         ))
     }
 
-    /// Refuses a device that is no more in its patient's newest list (DEV-6).
+    /// Refuses a device that is no longer in its patient's newest list (DEV-6).
     ///
     /// # Errors
     /// `unauthenticated`; those of the store.
@@ -153,7 +153,7 @@ impl PatientRow {
 }
 
 impl Tx<'_> {
-    /// Refuses a patient's device that is no more in her newest list; the commit will check that this is still so
+    /// Refuses a patient's device that is no longer in her newest list; the commit will check that this is still so
     /// (DEV-6).
     pub(super) async fn check_listed(&mut self, caller: &Caller) -> Result<(), Refusal> {
         let Some((patient, device)) = caller.speaker() else {

@@ -1,6 +1,6 @@
 //! The vault's state machines: who may do what, when and how often. Knows no HTTP and no ciphers.
 //!
-//! Each mutation is an `tx::Operation`: it verifies what can be verified without the ledger, then reads,
+//! Each mutation is a `tx::Operation`: it verifies what can be verified without the ledger, then reads,
 //! decides and writes in one commit, which also spends what is spent, writes history, inbox events and
 //! the log's queue, and keeps the answer for repetitions. What was refused has changed nothing.
 //!
@@ -352,7 +352,7 @@ impl Vault {
         Ok(pb::ConsistencyProof { path })
     }
 
-    /// By what the caller recognises the leaves of her vault, or an institution those of its own (LOG-7).
+    /// The salt from which the caller makes the hashes of the log's leaves that are of her vault, or its own (LOG-7).
     ///
     /// # Errors
     /// Those of the store.

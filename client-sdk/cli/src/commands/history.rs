@@ -287,15 +287,15 @@ impl Report for Verified {
              {leaves} leaves of the log since the last check are this vault's, each of something that is shown.\n"
         ));
         for finding in findings {
-            text.push_str(&format!("DOES NOT HOLD: {}\n", plain(finding)));
+            text.push_str(&format!("PROBLEM: {}\n", plain(finding)));
         }
         if *unproven_entries > 0 {
             text.push_str(&format!(
-                "DOES NOT HOLD: {unproven_entries} entries are not proven, see above\n"
+                "PROBLEM: {unproven_entries} entries are not proven, see above\n"
             ));
         }
         if *holds {
-            text.push_str("Everything holds.\n");
+            text.push_str("Verified: no problems found.\n");
         }
         text
     }

@@ -49,8 +49,8 @@ Examples:
 
 What starts after this gets nothing, what is running stops. A collection that was permitted gets a new key. It does not
 unread what was received before: the certificate says what that was. With --reseal, what was not received is sealed anew,
-so that the keys that the institution may have kept open nothing, wherever it gets it from. Broken off, it goes on
-when it is run again.";
+so that the keys that the institution may have kept open nothing, wherever it gets it from. If it is interrupted,
+run it again to resume.";
 
 pub(crate) async fn list(context: &Context) -> Result<(), Failure> {
     let permissions = context.patient_online().await?.permissions().await?;

@@ -28,7 +28,7 @@ pub struct EndedDelegation {
 
 impl Patient {
     /// Ends a delegation: from the acknowledgement on the delegate can ask nothing more, and what is added later lies
-    /// under keys that she has not. Broken off, it goes on when it is called again, or with
+    /// under keys that she does not have. If it is interrupted, call it again to resume, or
     /// [`Self::tend_delegations`]. `progress` counts records.
     ///
     /// # Errors

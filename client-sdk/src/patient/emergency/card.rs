@@ -57,7 +57,7 @@ impl Patient {
     /// The card as a PDF of one page. It holds the code.
     ///
     /// # Errors
-    /// None that a caller could cause.
+    /// Those of reading the home.
     pub fn card_sheet(&self, card: &EmergencyCard) -> Result<Zeroizing<Vec<u8>>> {
         let principal = self.home().principal()?;
         Sheet {

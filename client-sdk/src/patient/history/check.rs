@@ -34,7 +34,7 @@ pub struct HistoryCheck {
 }
 
 impl HistoryCheck {
-    /// Whether everything holds.
+    /// Whether no problem was found, neither in an entry nor in the history as a whole.
     pub fn holds(&self) -> bool {
         self.findings.is_empty() && self.items.iter().all(|item| item.problem.is_none())
     }

@@ -67,7 +67,7 @@ impl Patient {
     /// The kit as a PDF of one page. It holds the words.
     ///
     /// # Errors
-    /// None that a caller could cause.
+    /// Those of reading the home.
     pub fn kit_sheet(&self, kit: &Kit) -> Result<Zeroizing<Vec<u8>>> {
         let principal = self.home().principal()?;
         let now = mint::now_ms();

@@ -60,7 +60,7 @@ pub(super) fn mend(db: &Path) -> Result<(), OpenError> {
     Ok(())
 }
 
-/// What of one log has been looked at.
+/// How far one write-ahead log has been read, and what was found.
 #[derive(Debug, Default)]
 struct Scan {
     /// Bytes before the block that comes next.

@@ -1,7 +1,7 @@
 //! What whoever asks has seen of the log: with the answer come proofs that each checkpoint in it continues that (LOG-19).
 //!
-//! It belongs to a request and changes nothing that is done for it, so it is not handed through every operation that ends in
-//! a proof.
+//! It belongs to a request and changes nothing that is done for it, so it lies in a task-local and is not handed through every
+//! operation that ends in a proof.
 
 use std::{
     collections::BTreeMap,
@@ -36,7 +36,8 @@ impl Seen {
     }
 }
 
-/// Works for somebody who has seen so many leaves, and gives what leads from there to the checkpoints of the answer.
+/// Runs `work` for a caller who has seen the log with `from` leaves. With its result come proofs that lead from there to each
+/// checkpoint in it: [`Log::lead_on`] notes them in a task-local, as long as `work` runs.
 pub(crate) async fn for_who_has_seen<T>(from: u64, work: impl Future<Output = T>) -> (T, Vec<Growth>) {
     let seen = Seen {
         size: from,

@@ -96,7 +96,7 @@ impl Log {
                 let batch = waiting.leaves.len().min(BATCH);
                 return Ok(waiting.leaves.drain(..batch).collect());
             }
-            // Whatever was handed on is durable, so it is found there.
+            // Queued leaves are in the ledger already: to empty the queue in memory loses nothing.
             waiting.leaves.clear();
             waiting.look = false;
         }
