@@ -1,5 +1,5 @@
-//! Whatever command a text of the client names is one that the program has, with options that it has: advice that cannot be
-//! followed is found here, and not by whoever needs it.
+//! Whatever command a text of the client, or a page of `client-sdk/docs`, names is one that the program has, with options that it
+//! has: advice that cannot be followed is found here, and not by whoever needs it.
 
 use std::{
     fs,
@@ -111,6 +111,36 @@ fn every_command_that_a_text_names_is_there() {
         }
     }
     assert!(seen > 150, "only {seen} commands were found");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// The shell listings of a page, without the quotation marks around values that a shell fills in.
+fn listings(page: &str) -> String {
+    let blocks = page.split("```sh\n").skip(1);
+    let listings: Vec<_> = blocks.filter_map(|block| block.split("```").next()).collect();
+    listings.concat().replace('"', "")
+}
+
+#[test]
+fn every_command_that_a_page_names_is_there() {
+    let cli = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let (mut seen, mut wrong) = (0, Vec::new());
+    for entry in fs::read_dir(cli.join("../docs")).unwrap() {
+        let path = entry.unwrap().path();
+        let text = listings(&fs::read_to_string(&path).unwrap());
+        for (at, name) in text.match_indices("medvault ") {
+            let behind = &text[at + name.len()..];
+            if !behind.starts_with(|c: char| c.is_ascii_lowercase()) {
+                continue;
+            }
+            seen += 1;
+            let words = words(behind);
+            if let Some(why) = unknown(&words) {
+                wrong.push(format!("{}: medvault {}: {why}", path.display(), words.join(" ")));
+            }
+        }
+    }
+    assert!(seen > 50, "only {seen} commands were found");
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
