@@ -71,7 +71,10 @@ enum Command {
 impl Command {
     /// Whether it compiles the workspace, and so needs what that needs.
     fn compiles(&self) -> bool {
-        !matches!(self, Self::Decryptor(_) | Self::Drawings(_) | Self::Formal(_) | Self::Rules)
+        !matches!(
+            self,
+            Self::Decryptor(_) | Self::Drawings(_) | Self::Formal(_) | Self::Rules
+        )
     }
 }
 

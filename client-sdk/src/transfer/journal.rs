@@ -12,7 +12,8 @@
 //! that has changed starts a new record under a fresh key stream. What has changed, contents decide (FLW-19).
 
 use std::{
-    fs,
+    fs::{self, File},
+    io::Write,
     path::PathBuf,
     sync::{
         Arc,
@@ -418,12 +419,18 @@ impl FetchJournal {
         self.save()
     }
 
-    /// Not synced: what is kept from a process that dies is enough, and what a power cut takes the server has.
+    /// Not synced: what is kept from a process that dies is enough, and what a power cut takes the server has. Written over what was
+    /// there, not behind a cut to nothing: ext4 writes a file that was cut so to the device when it is closed.
     fn save(&self) -> Result<()> {
         let kept = serde_json::to_vec(&self.kept).unwrap_or_default();
         let name = self.path.file_name().unwrap_or_default().to_string_lossy();
         let sealed = self.home.sealed(&name, &kept);
-        fs::write(&self.path, sealed).map_err(Error::io("cannot write", &self.path))
+        let written = || {
+            let mut file = File::options().write(true).open(&self.path)?;
+            file.write_all(&sealed)?;
+            file.set_len(sealed.len() as u64)
+        };
+        written().map_err(Error::io("cannot write", &self.path))
     }
 
     pub(crate) fn idempotency_key(&self) -> &str {
