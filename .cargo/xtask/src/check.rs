@@ -1,14 +1,14 @@
-//! The static checks: index of the specification's rules, format, drawings and links of pages, lints, documentation, dependency
+//! The static checks: index of the specification's rules, shape of the code, format, drawings and links of pages, lints, documentation, dependency
 //! rules.
 //!
-//! The index takes no compiler, so it comes first. Each of the others runs over the whole workspace, so that all of them
+//! The first two take no compiler. Each of the others runs over the whole workspace, so that all of them
 //! share one set of features and the compiled metadata of the dependencies.
 
 use anyhow::Result;
 
 use crate::drawings;
 use crate::process::{cargo, in_path, step};
-use crate::rules;
+use crate::{rules, shape};
 
 /// Runs every static check.
 ///
@@ -17,6 +17,8 @@ use crate::rules;
 pub(crate) fn run() -> Result<()> {
     eprintln!("==> index of rules");
     rules::check()?;
+    eprintln!("==> shape of the code");
+    shape::check()?;
     step("format", &mut cargo(["fmt", "--all", "--check"]))?;
     drawings::check()?;
     step(

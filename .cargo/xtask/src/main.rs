@@ -1,4 +1,4 @@
-//! The project's own commands: `cargo xtask demo | test | check | build | bench | model | attacks | rough | rules | decryptor | drawings | formal | release`.
+//! The project's own commands: `cargo xtask demo | test | check | build | bench | model | attacks | rough | rules | decryptor | drawings | formal | shape | release`.
 //!
 //! Everything builds in the one dev profile and with whole-workspace features, so that RocksDB, by far the
 //! most expensive dependency, is compiled once and then reused by every command here.
@@ -19,6 +19,7 @@ mod process;
 mod release;
 mod rough;
 mod rules;
+mod shape;
 mod test;
 
 use std::process::ExitCode;
@@ -60,6 +61,8 @@ enum Command {
     Formal(formal::Options),
     /// Compare the drawings in the pages with what they draw, and render each
     Drawings(drawings::Options),
+    /// Print the shape of the code: size, circles, long functions, repetition; `check` compares it with shape.toml
+    Shape(shape::Options),
     /// Measure throughput, latency and memory; arguments go to the benchmark program
     Bench {
         /// Arguments for the benchmark program
@@ -73,7 +76,7 @@ impl Command {
     fn compiles(&self) -> bool {
         !matches!(
             self,
-            Self::Decryptor(_) | Self::Drawings(_) | Self::Formal(_) | Self::Rules
+            Self::Decryptor(_) | Self::Drawings(_) | Self::Formal(_) | Self::Rules | Self::Shape(_)
         )
     }
 }
@@ -103,6 +106,7 @@ fn run(command: Command) -> Result<()> {
         Command::Rules => rules::run(),
         Command::Decryptor(options) => decryptor::run(&options),
         Command::Drawings(options) => drawings::run(&options),
+        Command::Shape(options) => shape::run(&options),
         Command::Release(options) => release::run(&options),
         Command::Formal(options) => formal::run(&options),
         Command::Bench { arguments } => bench::run(&arguments),

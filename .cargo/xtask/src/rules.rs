@@ -43,6 +43,17 @@ pub(crate) fn check() -> Result<()> {
     bail!("{}:{line} is stale: run `cargo xtask rules`", path.display());
 }
 
+/// How many rules there are, and how many of them say who must keep them.
+///
+/// # Errors
+/// A rule that is not of its form, and a page that cannot be read.
+pub(crate) fn counted(root: &Path) -> Result<(usize, usize)> {
+    let pages = spec::pages(root).map_err(|error| anyhow!(error))?;
+    let rules = spec::rules(&pages).map_err(|error| anyhow!(error))?;
+    let with_role = rules.iter().filter(|rule| !rule.roles.is_empty());
+    Ok((rules.len(), with_role.count()))
+}
+
 fn path(root: &Path) -> PathBuf {
     root.join("protocol-spec/spec").join(spec::INDEX)
 }

@@ -51,6 +51,18 @@ pub(crate) fn check() -> Result<()> {
     Ok(())
 }
 
+/// How many drawings the pages have.
+///
+/// # Errors
+/// When a page cannot be read, or a drawing has no name or no end.
+pub(crate) fn count(root: &Path) -> Result<usize> {
+    let drawings = pages::all(root)?
+        .iter()
+        .map(Page::drawings)
+        .collect::<Result<Vec<_>>>()?;
+    Ok(drawings.concat().len())
+}
+
 /// The drawings that there must be, each once, and of which kind each is.
 const EXPECTED: [(&str, &str); 6] = [
     ("crates", "flowchart"),
