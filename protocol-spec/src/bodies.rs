@@ -6,9 +6,7 @@ use prost::Message;
 
 use crate::{
     Error,
-    certificate::ExposedVersion,
-    collection::Collection,
-    delegation::{Power, Scope, SealedName},
+    body::{Body, Made},
     field::{Field, Name, SealedBytes, read_header, write_header},
     hash::{ContentRoot, Sha256Digest},
     ids::{
@@ -18,11 +16,15 @@ use crate::{
     keys::{IdentityKey, RecipientKey},
     labels::{self, Label},
     messages as pb,
+    parts::{
+        collection::Collection,
+        delegation::{Power, Scope, SealedName},
+        exposed::ExposedVersion,
+        head::HeadRef,
+    },
     purpose::Purpose,
     released::VersionLeaves,
-    statement::{Body, Made},
     tags::RecordTags,
-    vault_head::HeadRef,
 };
 
 /// Where an entry stands in its institution's chain.

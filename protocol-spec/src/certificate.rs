@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+pub use crate::parts::exposed::ExposedVersion;
 use crate::{
     Error,
     bodies::{
@@ -10,7 +11,6 @@ use crate::{
     },
     collection::Collection,
     error::must,
-    field::Field,
     ids::{RecordId, VersionId},
     keys::IdentityKey,
     link::ServerLink,
@@ -20,52 +20,6 @@ use crate::{
     permission::{Kind, SignedPermission, VerifiedPermission},
     released::{LeafRanges, ReceiptsHasher, ReleasedHasher, VersionLeaves},
 };
-
-/// A record version whose data key the institution may know.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct ExposedVersion {
-    /// The version.
-    pub version_id: VersionId,
-    /// Of which record.
-    pub record_id: RecordId,
-}
-
-impl Field<pb::ExposedVersion> for ExposedVersion {
-    fn read(wire: pb::ExposedVersion, field: &'static str) -> Result<Self, Error> {
-        let pb::ExposedVersion {
-            version_id,
-            record_id,
-        } = wire;
-        Ok(Self {
-            version_id: Field::read(version_id, field)?,
-            record_id: Field::read(record_id, field)?,
-        })
-    }
-
-    fn write(&self) -> pb::ExposedVersion {
-        pb::ExposedVersion {
-            version_id: self.version_id.write(),
-            record_id: self.record_id.write(),
-        }
-    }
-}
-
-impl Field<pb::ClosedEpoch> for Collection {
-    fn read(wire: pb::ClosedEpoch, field: &'static str) -> Result<Self, Error> {
-        let pb::ClosedEpoch { collection_id, epoch } = wire;
-        Ok(Self {
-            id: Field::read(collection_id, field)?,
-            epoch,
-        })
-    }
-
-    fn write(&self) -> pb::ClosedEpoch {
-        pb::ClosedEpoch {
-            collection_id: self.id.write(),
-            epoch: self.epoch,
-        }
-    }
-}
 
 /// What under a permission was handed out, in all its releases.
 pub fn join_released(releases: impl IntoIterator<Item = VersionLeaves>) -> Vec<VersionLeaves> {

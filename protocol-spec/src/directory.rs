@@ -3,6 +3,7 @@
 use crate::{
     Error,
     bodies::{Accreditation, InstitutionKeys, Retirement, TerminalCertificate, TerminalRemoval, Withdrawal},
+    body::{Body, Made},
     defence::Defence,
     error::must,
     field::Name,
@@ -316,5 +317,28 @@ impl Institution {
     /// The registrar's statement.
     pub fn accreditation(&self) -> &Verified<Accreditation> {
         &self.accreditation
+    }
+}
+
+impl<T: Body> Signed<T> {
+    /// Checks the signature of an institution or of one of its terminals, whose certificate then comes with the
+    /// statement and was valid when this was made (INS-9).
+    ///
+    /// # Errors
+    /// [`Error::Signature`] or [`Error::Mismatch`].
+    pub fn verify_by(self, institution: &Institution) -> Result<Verified<T>, Error>
+    where
+        T: Made,
+    {
+        let Some(certificate) = self.certificate.clone() else {
+            return self.verify_under(institution.identity_key());
+        };
+        let terminal = institution.verify_terminal(*certificate)?;
+        if !Defence::TerminalLife.holds(self.body.created() <= terminal.not_after) {
+            return Err(Error::Mismatch {
+                what: "statement and the time of its terminal's certificate",
+            });
+        }
+        self.verify_under(&terminal.terminal_key)
     }
 }

@@ -27,6 +27,7 @@
 
 pub mod attributes;
 pub mod bodies;
+mod body;
 pub mod case;
 pub mod certificate;
 pub mod collection;
@@ -57,6 +58,7 @@ pub mod manifest;
 pub mod messages;
 pub mod mirror;
 pub mod names;
+mod parts;
 pub mod patient;
 pub mod permission;
 pub mod problem;

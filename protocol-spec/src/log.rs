@@ -28,6 +28,7 @@ mod entry;
 pub mod frontier;
 mod growth;
 mod merkle;
+mod node;
 mod note;
 mod policy;
 mod proof;

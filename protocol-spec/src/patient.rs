@@ -11,11 +11,11 @@ use crate::{
         RevocationCertificate, UploadRequest, VaultHead, VaultKeyStatement,
     },
     defence::Defence,
-    delegation::VerifiedDelegation,
     hash::Sha256Digest,
     ids::{DeviceId, PatientId},
     keys::IdentityKey,
     messages as pb,
+    parts::delegation::Power,
     statement::{Body, Made, Signed, Verified},
 };
 
@@ -378,5 +378,68 @@ impl<T> Deref for PatientVerified<T> {
 
     fn deref(&self) -> &T {
         &self.statement
+    }
+}
+
+/// A delegation by the owner's own device, whose parts fit together. Whether it has been ended, the server and the
+/// owner know.
+#[derive(Clone, Debug)]
+pub struct VerifiedDelegation(PatientVerified<Delegation>);
+
+impl VerifiedDelegation {
+    /// Checks who signed it, and what it says (DLG-1, DLG-2).
+    ///
+    /// # Errors
+    /// [`Error::Field`], [`Error::Mismatch`], [`Error::Signature`].
+    pub fn verify(signed: PatientSigned<Delegation>) -> Result<Self, Error> {
+        let delegation = signed.verify()?;
+        if delegation.not_before >= delegation.not_after {
+            return Err(Error::Field { field: "not_after" });
+        }
+        if delegation.patient_id == delegation.delegate_id {
+            return Err(Error::Field { field: "delegate_id" });
+        }
+        Ok(Self(delegation))
+    }
+
+    /// The owner's device that signed.
+    pub fn device(&self) -> &Device {
+        self.0.device()
+    }
+
+    /// SHA-256 of the exact body.
+    pub fn hash(&self) -> Sha256Digest {
+        self.0.hash()
+    }
+
+    /// The statement again, to be passed on.
+    pub fn signed(&self) -> PatientSigned<Delegation> {
+        self.0.signed()
+    }
+
+    /// The message that carries it.
+    pub fn to_message(&self) -> pb::PatientStatement {
+        self.0.to_message()
+    }
+
+    /// Whether it is for a statement of this owner's that was made then (DLG-7, DLG-8).
+    pub(crate) fn speaks_for(&self, owner: PatientId, made: u64, holds_until: u64) -> Result<(), Error> {
+        let what = "delegation and statement";
+        let hers = Defence::DelegationChain.holds(self.patient_id == owner);
+        let permits = Defence::DelegationScope.holds(self.power == Power::Permit);
+        let within = self.not_before <= made && made < self.not_after && holds_until <= self.not_after;
+        if hers && permits && Defence::DelegationLife.holds(within) {
+            Ok(())
+        } else {
+            Err(Error::Mismatch { what })
+        }
+    }
+}
+
+impl Deref for VerifiedDelegation {
+    type Target = Delegation;
+
+    fn deref(&self) -> &Delegation {
+        &self.0
     }
 }

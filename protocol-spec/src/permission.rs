@@ -9,22 +9,23 @@ use prost::Message;
 use crate::{
     Error,
     bodies::Delegation,
-    collection::CollectionSelector,
     content,
     defence::Defence,
-    delegation::VerifiedDelegation,
-    emergency::{self, EmergencyTerms},
     field::{Field, SealedBytes, read_header, write_header},
     hash::{ContentRoot, Sha256Digest, sha256},
-    ids::{InstitutionId, OperatorId, PatientId, PermissionId, RecordId, VersionId},
+    ids::{CollectionId, InstitutionId, OperatorId, PatientId, PermissionId, RecordId, VersionId},
     keys::IdentityKey,
     labels::{self, Label},
     messages as pb,
-    patient::{Device, DeviceChain, PatientSigned, read_delegation},
+    parts::{
+        collection::CollectionSelector,
+        emergency::{ANY_INSTITUTION, EmergencyTerms, GuardianTerms, NOTHING},
+        head::HeadRef,
+    },
+    patient::{Device, DeviceChain, PatientSigned, VerifiedDelegation, read_delegation},
     purpose::Purpose,
     statement::{Body, preimage, signature_bytes},
     tags::SealedConditions,
-    vault_head::HeadRef,
 };
 
 /// Most records of one permission: wrap and body together then fit a message of 1 MiB.
@@ -252,7 +253,7 @@ impl PermissionBody {
         if self.replaces.as_ref().is_some_and(itself) {
             return field("replaces");
         }
-        emergency::check(&self)?;
+        check_emergency(&self)?;
         Ok(self)
     }
 }
@@ -561,5 +562,50 @@ impl fmt::Debug for VerifiedPermission {
             body,
         } = self;
         f.debug_tuple("VerifiedPermission").field(body).finish()
+    }
+}
+
+/// What an emergency permission must be, and no other may (EMG-1).
+fn check_emergency(body: &PermissionBody) -> Result<(), Error> {
+    let Some(terms) = body.emergency.as_ref().filter(|_| body.kind == Kind::Emergency) else {
+        return if body.kind == Kind::Emergency || body.emergency.is_some() {
+            Err(Error::Field { field: "emergency" })
+        } else {
+            Ok(())
+        };
+    };
+    let whole = body.collection.is_some_and(|selector| {
+        selector.collection.id == CollectionId::EMERGENCY && selector.until.is_none()
+    });
+    let nobody = body.institution_id == ANY_INSTITUTION
+        && body.directory_entry_hash == NOTHING
+        && body.request_hash == NOTHING;
+    let own = |guardian: GuardianTerms| guardian.guardian_id == body.patient_id;
+    let field = match () {
+        () if !whole => "collection",
+        () if !nobody => "institution_id",
+        () if body.purpose.is_some() => "purpose",
+        () if body.conditions.is_some() => "conditions",
+        () if body.delegation.is_some() => "delegation_hash",
+        () if terms.guardian.is_some_and(own) => "guardian_id",
+        () => return Ok(()),
+    };
+    Err(Error::Field { field })
+}
+
+impl VerifiedDelegation {
+    /// Whether a permission may be given through it (DLG-7).
+    pub(crate) fn check_permission(&self, body: &PermissionBody) -> Result<(), Error> {
+        self.speaks_for(body.patient_id, body.created, body.not_after)?;
+        let named = body.delegation == Some(self.hash()) && body.operator_id == self.operator_id;
+        let covered =
+            (body.collection.as_ref()).is_none_or(|selector| self.collections.has(selector.collection.id));
+        if named && Defence::DelegationScope.holds(covered) {
+            Ok(())
+        } else {
+            Err(Error::Mismatch {
+                what: "delegation and permission",
+            })
+        }
     }
 }

@@ -7,37 +7,16 @@ use std::{convert::Infallible, fmt, marker::PhantomData, ops::Deref};
 
 use bytes::Bytes;
 
+pub use crate::body::{Body, Made};
 use crate::{
     Error,
     bodies::TerminalCertificate,
     defence::Defence,
-    directory::Institution,
     hash::{Sha256Digest, sha256},
     keys::IdentityKey,
     labels::Label,
     messages as pb,
 };
-
-/// What a statement says: the validated form of one `…Body` message.
-pub trait Body: Sized {
-    /// The label under which it is signed.
-    const LABEL: Label;
-
-    /// Parses and validates the exact bytes.
-    ///
-    /// # Errors
-    /// The rule that is broken.
-    fn decode(bytes: &[u8]) -> Result<Self, Error>;
-
-    /// The canonical bytes to be signed.
-    fn encode(&self) -> Bytes;
-}
-
-/// A body that says when it was made, by its maker's clock.
-pub trait Made: Body {
-    /// In milliseconds since 1970.
-    fn created(&self) -> u64;
-}
 
 /// label ‖ u64be(len(body)) ‖ SHA-256(body) (STM-1).
 pub fn preimage(label: Label, body: &[u8]) -> Vec<u8> {
@@ -49,9 +28,9 @@ pub fn preimage(label: Label, body: &[u8]) -> Vec<u8> {
 pub struct Signed<T> {
     bytes: Bytes,
     signature: [u8; 64],
-    body: T,
+    pub(crate) body: T,
     /// Of the terminal that has signed, if an institution's terminal has.
-    certificate: Option<Box<Signed<TerminalCertificate>>>,
+    pub(crate) certificate: Option<Box<Signed<TerminalCertificate>>>,
 }
 
 impl<T: Body> Signed<T> {
@@ -97,28 +76,7 @@ impl<T: Body> Signed<T> {
         self.verify_under(key)
     }
 
-    /// Checks the signature of an institution or of one of its terminals, whose certificate then comes with the
-    /// statement and was valid when this was made (INS-9).
-    ///
-    /// # Errors
-    /// [`Error::Signature`] or [`Error::Mismatch`].
-    pub fn verify_by(self, institution: &Institution) -> Result<Verified<T>, Error>
-    where
-        T: Made,
-    {
-        let Some(certificate) = self.certificate.clone() else {
-            return self.verify_under(institution.identity_key());
-        };
-        let terminal = institution.verify_terminal(*certificate)?;
-        if !Defence::TerminalLife.holds(self.body.created() <= terminal.not_after) {
-            return Err(Error::Mismatch {
-                what: "statement and the time of its terminal's certificate",
-            });
-        }
-        self.verify_under(&terminal.terminal_key)
-    }
-
-    fn verify_under(self, key: &IdentityKey) -> Result<Verified<T>, Error> {
+    pub(crate) fn verify_under(self, key: &IdentityKey) -> Result<Verified<T>, Error> {
         let verified = key.verify(&preimage(T::LABEL, &self.bytes), &self.signature);
         Defence::StatementSignatures.check(verified)?;
         Ok(Verified {

@@ -1,4 +1,10 @@
 use super::*;
+use bytes::Bytes;
+
+use crate::{
+    field::Field,
+    ids::{CollectionId, PatientId},
+};
 use crate::{
     hash::Sha256Digest,
     ids::{DelegationId, OperatorId},

@@ -1,11 +1,9 @@
 //! The right edge of a tree of RFC 6962 §2.1: what appending to it and its root need. `ct-merkle` keeps its whole tree
 //! in memory, so this is ours.
 
-use super::merkle::Hash;
-use crate::{
-    Error,
-    hash::{Sha256Digest, sha256},
-};
+use super::node::Hash;
+pub use super::node::{join, leaf_hash, node_hash};
+use crate::{Error, hash::Sha256Digest};
 
 /// A complete subtree: the leaves `index << level .. (index + 1) << level`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -68,25 +66,4 @@ impl Frontier {
     pub fn root(&self) -> Hash {
         join(&self.peaks)
     }
-}
-
-/// MTH({d}) = SHA-256(0x00 ‖ d)
-pub fn leaf_hash(leaf: &[u8]) -> Hash {
-    sha256(&[&[0], leaf])
-}
-
-/// MTH of an inner node = SHA-256(0x01 ‖ left ‖ right)
-pub fn node_hash(left: &Hash, right: &Hash) -> Hash {
-    sha256(&[&[1], left, right])
-}
-
-/// The hash of a range from those of the largest complete subtrees that make it up, left to right; MTH({}) = SHA-256()
-/// for none.
-pub fn join(peaks: &[Hash]) -> Hash {
-    peaks
-        .iter()
-        .rev()
-        .copied()
-        .reduce(|right, left| node_hash(&left, &right))
-        .unwrap_or_else(|| sha256(&[]))
 }

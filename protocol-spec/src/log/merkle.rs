@@ -3,11 +3,9 @@
 use ct_merkle::{ConsistencyProof, InclusionProof, RootHash};
 use sha2::Sha256;
 
-use super::{checkpoint::Checkpoint, frontier::join};
+pub use super::node::Hash;
+use super::{checkpoint::Checkpoint, node::join};
 use crate::{Error, defence::Defence};
-
-/// A node of the tree.
-pub type Hash = [u8; 32];
 
 /// Checks that a leaf stands at this index under the checkpoint's root (LOG-3).
 ///

@@ -1,0 +1,26 @@
+//! What a statement says.
+
+use bytes::Bytes;
+
+use crate::{Error, labels::Label};
+
+/// What a statement says: the validated form of one `…Body` message.
+pub trait Body: Sized {
+    /// The label under which it is signed.
+    const LABEL: Label;
+
+    /// Parses and validates the exact bytes.
+    ///
+    /// # Errors
+    /// The rule that is broken.
+    fn decode(bytes: &[u8]) -> Result<Self, Error>;
+
+    /// The canonical bytes to be signed.
+    fn encode(&self) -> Bytes;
+}
+
+/// A body that says when it was made, by its maker's clock.
+pub trait Made: Body {
+    /// In milliseconds since 1970.
+    fn created(&self) -> u64;
+}
