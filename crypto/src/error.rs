@@ -26,7 +26,7 @@ pub enum Error {
     },
     /// A text is not the words of a secret.
     #[error(transparent)]
-    Words(#[from] crate::WordsError),
+    Words(#[from] crate::words_error::WordsError),
     /// Fewer shares than a division asks for say nothing.
     #[error("{have} shares are not enough, it takes {need} of them")]
     TooFewShares {

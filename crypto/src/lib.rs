@@ -82,6 +82,7 @@ pub mod shares;
 mod signing;
 mod terminal_keys;
 mod text;
+mod words_error;
 mod wrap;
 
 pub use protocol_spec::collection::Collection;
@@ -97,7 +98,7 @@ pub use self::{
     link::{LinkCode, LinkNonce},
     permission::{ExpectedPermission, OpenedPermission, PermissionKey},
     recipient::RecipientSecret,
-    recovery::{RecoveryKeys, RecoveryWords, WORDS, WordsError},
+    recovery::{RecoveryKeys, RecoveryWords},
     root_key::{RootKeyContext, open_root_key, seal_root_key},
     secret::{
         AccreditationSecret, CardHalf, CollectionKey, ConditionsKey, DataKey, PermissionSecret,
@@ -106,5 +107,6 @@ pub use self::{
     signing::SigningIdentity,
     terminal_keys::{open_terminal_keys, seal_terminal_keys},
     text::{MAX_TEXT, TextContext, open_text, seal_text},
+    words_error::{WORDS, WordsError},
     wrap::{Info, Opens},
 };

@@ -11,10 +11,12 @@ use protocol_spec::{
     labels::{self, Label},
 };
 use subtle::ConstantTimeEq;
-use thiserror::Error as ThisError;
 use zeroize::{ZeroizeOnDrop, Zeroizing};
 
-use crate::{Error, RecipientSecret, RecoverySecret, SigningIdentity, kdf, link};
+use crate::{
+    Error, RecipientSecret, RecoverySecret, SigningIdentity, kdf, link,
+    words_error::{WORDS, WordsError},
+};
 
 impl RecoverySecret {
     /// The 24 words that say it (RCV-1).
@@ -157,29 +159,6 @@ impl fmt::Debug for RecoveryWords {
         f.write_str("RecoveryWords(..)")
     }
 }
-
-/// Why a text is not the words of a secret. Tells places and counts, never a word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ThisError)]
-pub enum WordsError {
-    /// Too few or too many.
-    #[error("there are {got} words, not {WORDS}")]
-    Count {
-        /// Words found.
-        got: usize,
-    },
-    /// A word that is not in the list.
-    #[error("word {number} is not in the list of words")]
-    Unknown {
-        /// From 1.
-        number: usize,
-    },
-    /// All words are in the list, but they do not belong together.
-    #[error("a word is wrong, or two have changed places")]
-    Checksum,
-}
-
-/// 256 bits and 8 bits of checksum, 11 bits a word.
-pub const WORDS: usize = 24;
 
 #[cfg(test)]
 mod tests {
