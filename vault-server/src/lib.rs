@@ -37,15 +37,19 @@ pub mod identity;
 pub mod invite;
 pub mod restoration;
 mod running;
+mod start_error;
 pub mod store;
 pub mod telemetry;
 pub mod tls;
 pub mod vault;
 mod witnesses;
 
-pub use self::running::{Running, StartError, StopError, serve};
+pub use self::{
+    running::{Running, StopError, serve},
+    start_error::StartError,
+};
 
 /// What the server's API is, as an OpenAPI 3.1 document; it needs no running server.
-pub fn openapi() -> &'static str {
-    http::openapi::document()
+pub fn openapi() -> String {
+    http::document()
 }

@@ -1,9 +1,8 @@
 //! A server's life: opened in the order of its parts, served, drained, closed.
 
-use std::{io, net::SocketAddr, path::Path, sync::Arc, time::Duration};
+use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use protocol_spec::{
-    Error,
     defence::Defence,
     link::ServerLink,
     log::{NoteKey, log_key_of},
@@ -15,47 +14,13 @@ use crate::{
     config::Config,
     files::{self, Plan},
     http::{self, App, Gate, MAX_AHEAD},
-    identity::{IdentityError, OperatorIdentity},
+    identity::OperatorIdentity,
+    start_error::StartError,
     store::{OpenError, RocksConfig, RocksStore, StoreError},
-    tls::{Keeper, Tls, TlsError},
-    vault::{Accepted, Binding, Bound, Refusal, SystemClock, Unbound, Vault, VaultLimits},
+    tls::{Keeper, Tls},
+    vault::{Accepted, Binding, Bound, Refusal, SystemClock, Vault, VaultLimits},
     witnesses::Witnesses,
 };
-
-/// Why a server did not start.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum StartError {
-    /// The settings do not fit together.
-    #[error("{0}")]
-    Settings(String),
-    /// The data directory.
-    #[error(transparent)]
-    Open(#[from] OpenError),
-    /// The settings are not those of the data.
-    #[error(transparent)]
-    Unbound(#[from] Unbound),
-    /// The operator's key.
-    #[error(transparent)]
-    Identity(#[from] IdentityError),
-    /// The certificate.
-    #[error(transparent)]
-    Tls(#[from] TlsError),
-    /// The address.
-    #[error("cannot listen on {addr}, choose another address or stop what uses it: {source}")]
-    Listen {
-        /// As configured.
-        addr: SocketAddr,
-        /// The system's reason.
-        source: io::Error,
-    },
-    /// The link cannot be put together.
-    #[error(transparent)]
-    Link(#[from] Error),
-    /// The stored state cannot be read.
-    #[error("the vault does not open: {0}")]
-    Vault(String),
-}
 
 /// Why a server did not end well.
 #[derive(Debug, thiserror::Error)]

@@ -8,6 +8,7 @@
 //! | `keeper` | files that are replaced while the server runs, and a certificate that is about to end (OPR-4, OPR-5) |
 
 mod chain;
+mod ending;
 mod keeper;
 mod pair;
 
@@ -22,10 +23,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio_rustls::TlsAcceptor;
 
 use self::pair::Pair;
-pub(crate) use self::{
-    keeper::{Ending, Keeper},
-    pair::PemFiles,
-};
+pub(crate) use self::{ending::Ending, keeper::Keeper, pair::PemFiles};
 use crate::{
     config::{CertificateSource, Config},
     identity::write_private,

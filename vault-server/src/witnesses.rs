@@ -22,7 +22,7 @@ use protocol_spec::{
 use rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs};
 
 use crate::{
-    running::StartError,
+    start_error::StartError,
     vault::{Refusal, Vault},
 };
 

@@ -20,7 +20,6 @@ use super::{
     App,
     accept::Connection,
     api::{Describe, Endpoint, Signatures},
-    callers,
     memory::Principal,
     prefix::Origin,
     problem::Refused,
@@ -225,7 +224,7 @@ impl FromRequestParts<App> for Authenticated {
         let signature = app.gate.signature(parts, SignatureLabel::Id, now_ms)?;
         let caller = app.vault.find_key(&signature.params.key_id).await?;
         let mut admitted = app.gate.admit(caller, signature, origin(parts)?, now_ms)?;
-        callers::check(&admitted.caller, parts)?;
+        app.callers.check(&admitted.caller, parts)?;
         match delegation(parts)? {
             Some(delegation) => {
                 let Self {

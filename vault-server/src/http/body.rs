@@ -8,7 +8,7 @@ use axum::{
     extract::{FromRequest, FromRequestParts, Request},
 };
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, header, request::Parts};
+use http::{HeaderMap, HeaderValue, request::Parts};
 use http_body_util::BodyExt;
 use prost::{Message, Name};
 use protocol_spec::{
@@ -29,6 +29,7 @@ use super::{
     answer::{Room, SHORT, WayBack},
     api::{Content, Describe, Endpoint},
     auth::Authenticated,
+    format::Format,
     memory::{Payer, Share, Watch},
     problem::Refused,
     query::Id,
@@ -37,18 +38,6 @@ use crate::{
     config::Limits,
     vault::{Caller, Intent, Refusal},
 };
-
-/// Media type of messages.
-pub(super) const PROTOBUF: HeaderValue = HeaderValue::from_static("application/protobuf");
-
-/// Media type of messages for people.
-pub(super) const JSON: HeaderValue = HeaderValue::from_static("application/json");
-
-/// Most bytes of a body in JSON. Each `{},` of three bytes can become a message, so 64 KiB of them become 22,000: see
-/// [`JSON_MEMORY`].
-const MOST_OF_JSON: usize = 64 << 10;
-/// The memory that JSON takes while it is read or made, by its length or that of the message.
-const JSON_MEMORY: u64 = 64;
 
 /// Two ids. A presentation is kept, uncounted, while it waits for the memory of its answer.
 const MOST_OF_PRESENTATION: usize = 4 << 10;
@@ -260,67 +249,6 @@ impl<M: Name> Posted<M> {
             Problem::TooSlow,
             Problem::DigestMismatch,
         ]);
-    }
-}
-
-/// How a message is written down (API-12).
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Format {
-    Protobuf,
-    Json,
-}
-
-impl Format {
-    /// What the client accepts.
-    pub(super) fn of_answer(headers: &HeaderMap) -> Self {
-        match headers.get(header::ACCEPT) {
-            Some(accepted) if *accepted == JSON => Self::Json,
-            _ => Self::Protobuf,
-        }
-    }
-
-    fn of<M: Name>(headers: &HeaderMap) -> Result<Self, Refusal> {
-        match headers.get(header::CONTENT_TYPE) {
-            None => Ok(Self::Protobuf),
-            Some(given) if *given == PROTOBUF => Ok(Self::Protobuf),
-            Some(given) if *given == JSON && Self::is_json_for::<M>() => Ok(Self::Json),
-            Some(_) => Err(Refusal::new(
-                Problem::Malformed,
-                "messages are application/protobuf or application/json",
-            )),
-        }
-    }
-
-    /// Whether a message may come as JSON: a presentation is kept as evidence, as it came.
-    fn is_json_for<M: Name>() -> bool {
-        M::NAME != Presentation::NAME
-    }
-
-    /// JSON takes many times its length while it is read.
-    fn check_unsigned(self) -> Result<(), Refusal> {
-        match self {
-            Self::Protobuf => Ok(()),
-            Self::Json => Err(Refusal::new(
-                Problem::Malformed,
-                "whoever is not known yet sends application/protobuf",
-            )),
-        }
-    }
-
-    /// Most bytes of a body.
-    fn most(self) -> usize {
-        match self {
-            Self::Protobuf => usize::MAX,
-            Self::Json => MOST_OF_JSON,
-        }
-    }
-
-    /// Bytes of memory for each byte of a body, or of the message that becomes one.
-    pub(super) fn cost(self) -> u64 {
-        match self {
-            Self::Protobuf => 1,
-            Self::Json => JSON_MEMORY,
-        }
     }
 }
 

@@ -1,13 +1,13 @@
 //! Which kind of principal may call a route, by the words of the table of routes: looked at as soon as the caller is
 //! known, before there is memory for what he sends (API-16). The vault looks again, and closer.
 
-use std::{collections::HashMap, sync::LazyLock};
+use std::collections::HashMap;
 
 use axum::extract::MatchedPath;
 use http::{Method, request::Parts};
 use protocol_spec::{defence::Defence, problem::Problem};
 
-use super::routes;
+use super::api::Endpoint;
 use crate::vault::{Caller, Refusal};
 
 /// Whom a route is for.
@@ -44,34 +44,38 @@ impl Callers {
     }
 }
 
-/// By method and path template.
-static OF_ROUTES: LazyLock<HashMap<(Method, &str), Callers>> = LazyLock::new(|| {
-    let (_, endpoints) = routes::api().into_parts();
-    let callers = |endpoint: super::api::Endpoint| {
-        let callers = Callers::of(endpoint.caller).unwrap_or(Callers::Anybody);
-        ((endpoint.method, endpoint.path), callers)
-    };
-    endpoints.into_iter().map(callers).collect()
-});
+/// Whom each route is for, by method and path template.
+pub(super) struct OfRoutes(HashMap<(Method, &'static str), Callers>);
 
-/// Whether the route is for such callers.
-///
-/// # Errors
-/// `not-permitted`.
-pub(super) fn check(caller: &Caller, parts: &Parts) -> Result<(), Refusal> {
-    let path = parts.extensions.get::<MatchedPath>().map(MatchedPath::as_str);
-    let callers = path.and_then(|path| OF_ROUTES.get(&(parts.method.clone(), path)));
-    let included = callers.is_none_or(|callers| callers.include(caller));
-    if Defence::TransferShares.holds(included) {
-        Ok(())
-    } else {
-        Err(Refusal::new(Problem::NotPermitted, "this is for others"))
+impl OfRoutes {
+    pub(super) fn of(endpoints: &[Endpoint]) -> Self {
+        let callers = |endpoint: &Endpoint| {
+            let callers = Callers::of(endpoint.caller).unwrap_or(Callers::Anybody);
+            ((endpoint.method.clone(), endpoint.path), callers)
+        };
+        Self(endpoints.iter().map(callers).collect())
+    }
+
+    /// Whether the route is for such callers.
+    ///
+    /// # Errors
+    /// `not-permitted`.
+    pub(super) fn check(&self, caller: &Caller, parts: &Parts) -> Result<(), Refusal> {
+        let path = parts.extensions.get::<MatchedPath>().map(MatchedPath::as_str);
+        let callers = path.and_then(|path| self.0.get(&(parts.method.clone(), path)));
+        let included = callers.is_none_or(|callers| callers.include(caller));
+        if Defence::TransferShares.holds(included) {
+            Ok(())
+        } else {
+            Err(Refusal::new(Problem::NotPermitted, "this is for others"))
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::routes;
 
     /// API-16
     #[test]
@@ -81,9 +85,10 @@ mod tests {
             .iter()
             .find(|endpoint| Callers::of(endpoint.caller).is_none());
         assert!(unknown.is_none(), "{:?}", unknown.map(|endpoint| endpoint.caller));
+        let of_routes = OfRoutes::of(&endpoints);
         let commit = (Method::POST, "/v1/uploads/{upload}/commit");
-        assert_eq!(OF_ROUTES[&commit], Callers::Institutions);
+        assert_eq!(of_routes.0[&commit], Callers::Institutions);
         let index = (Method::POST, "/v1/vault/index");
-        assert_eq!(OF_ROUTES[&index], Callers::Patients);
+        assert_eq!(of_routes.0[&index], Callers::Patients);
     }
 }

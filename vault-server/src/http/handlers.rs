@@ -21,7 +21,6 @@ use super::{
     auth::{Authenticated, Called},
     body::{Brought, Introduced, Signed},
     enrolments::Counted,
-    openapi,
     presenting::Presenting,
     query::{Id, Ids, Page, Params, Principal, Text, TileName, parameters},
 };
@@ -135,12 +134,12 @@ pub(super) async fn server(
 }
 
 /// API-13
-pub(super) async fn openapi(State(_): State<App>, back: WayBack) -> Served<Description> {
-    let document = openapi::document();
+pub(super) async fn openapi(State(app): State<App>, back: WayBack) -> Served<Description> {
+    let document = app.document.as_bytes();
     let room = back
         .public_page_room(u64::try_from(document.len()).unwrap_or(u64::MAX))
         .await?;
-    room.file(Ok(document.into()))
+    room.file(Ok(document.to_vec()))
 }
 
 parameters! {

@@ -11,14 +11,14 @@
 //! | unsigned | bodies that are read before anybody is known, as they come | networks | an address: `address_memory`, or an eighth |
 
 mod pool;
-mod share;
 
 use std::sync::Arc;
 
 use protocol_spec::defence::Defence;
 
+use self::pool::share;
+pub(super) use self::pool::share::{Share, Watch};
 use self::pool::{Account, Key, Pool};
-pub(super) use self::share::{Share, Watch};
 use super::prefix::Origin;
 use crate::{
     config::{Limits, MESSAGE_PARTS, PUBLIC_PAGE_PARTS, UNSIGNED_PARTS},

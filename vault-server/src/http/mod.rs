@@ -23,13 +23,14 @@ mod auth;
 mod body;
 mod callers;
 mod enrolments;
+mod format;
 mod handlers;
 mod handshakes;
 mod leaves;
 mod memory;
 mod observe;
 mod offers;
-pub(crate) mod openapi;
+mod openapi;
 mod outgoing;
 mod places;
 mod prefix;
@@ -48,7 +49,9 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub(crate) use self::auth::{Gate, MAX_AHEAD};
 use self::{
+    api::Endpoint,
     auth::Quota,
+    callers::OfRoutes,
     enrolments::{Enrolments, HOUR},
     handshakes::Handshakes,
     leaves::LeafBuffers,
@@ -89,6 +92,11 @@ pub(crate) struct Shared {
     offers: Offers,
     enrolments: Enrolments,
     refusals: Refusals,
+    /// Every endpoint, and what is said of it.
+    endpoints: Vec<Endpoint>,
+    /// The OpenAPI document (API-13).
+    document: String,
+    callers: OfRoutes,
 }
 
 impl App {
@@ -100,7 +108,11 @@ impl App {
         limits: Limits,
         enrolments: usize,
     ) -> Self {
+        let (_, endpoints) = routes::api().into_parts();
         Self(Arc::new(Shared {
+            document: openapi::document(&endpoints),
+            callers: OfRoutes::of(&endpoints),
+            endpoints,
             vault,
             gate,
             keeper,
@@ -123,6 +135,11 @@ impl App {
         let rate = u64::try_from(self.limits.min_rate).unwrap_or(u64::MAX).max(1);
         Duration::from_secs(bytes / rate)
     }
+}
+
+/// The OpenAPI document.
+pub(crate) fn document() -> String {
+    openapi::document(&routes::api().into_parts().1)
 }
 
 /// The whole API.

@@ -41,7 +41,7 @@ pub(super) async fn observe(State(app): State<App>, request: Request, next: Next
     let mut response = run(&app, request, next).await;
     let refused = response.extensions_mut().remove::<Refused>();
     if let Some(Refused(refusal)) = &refused {
-        if !openapi::names(method, &route, refusal.problem) {
+        if !openapi::names(&app.endpoints, method, &route, refusal.problem) {
             let code = refusal.problem.code();
             tracing::error!(target: "vault_server::access", method, route, code, "undescribed refusal");
         }

@@ -1,10 +1,7 @@
 //! The API as an OpenAPI 3.1 document, made from what the routes are made from, the descriptors of the messages and the
 //! registry of problems (API-13). Nothing of it is written down a second time.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::LazyLock,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use http::HeaderName;
 use protocol_spec::{json::schema, problem::Problem, request};
@@ -12,25 +9,21 @@ use serde_json::{Map, Value, json};
 
 use super::{
     api::{Content, Endpoint, QueryParameter, Signatures},
-    routes,
     sse::LAST_EVENT,
 };
 
 /// The document, as it is served.
-pub(crate) fn document() -> &'static str {
-    static DOCUMENT: LazyLock<String> = LazyLock::new(|| of(&ENDPOINTS).to_string());
-    &DOCUMENT
+pub(super) fn document(endpoints: &[Endpoint]) -> String {
+    of(endpoints).to_string()
 }
 
 /// Whether an endpoint is said to refuse so; what is no endpoint has nothing said of it.
-pub(super) fn names(method: &str, path: &str, problem: Problem) -> bool {
-    ENDPOINTS
+pub(super) fn names(endpoints: &[Endpoint], method: &str, path: &str, problem: Problem) -> bool {
+    endpoints
         .iter()
         .filter(|endpoint| endpoint.method == method && endpoint.path == path)
         .all(|endpoint| endpoint.names(problem))
 }
-
-static ENDPOINTS: LazyLock<Vec<Endpoint>> = LazyLock::new(|| routes::api().into_parts().1);
 
 fn of(endpoints: &[Endpoint]) -> Value {
     let mut paths: BTreeMap<String, Map<String, Value>> = BTreeMap::new();
@@ -276,27 +269,31 @@ tag=\"medvault/v1\". A signature is taken once, within its two minutes.";
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::routes;
 
     /// API-13
     #[test]
     fn a_refusal_is_described_where_it_may_happen_and_nowhere_else() {
-        assert!(names("GET", "/v1/inbox", Problem::Unauthenticated));
-        assert!(!names("GET", "/v1/inbox", Problem::LeavesMissing));
+        let (_, endpoints) = routes::api().into_parts();
+        assert!(names(&endpoints, "GET", "/v1/inbox", Problem::Unauthenticated));
+        assert!(!names(&endpoints, "GET", "/v1/inbox", Problem::LeavesMissing));
         assert!(names(
+            &endpoints,
             "POST",
             "/v1/uploads/{upload}/commit",
             Problem::LeavesMissing
         ));
         // No endpoint, and so nothing is said of it.
-        assert!(names("POST", "/v1/inbox", Problem::MethodNotAllowed));
+        assert!(names(&endpoints, "POST", "/v1/inbox", Problem::MethodNotAllowed));
     }
 
     /// Each problem is one of some endpoint, or of none because it comes before one is found.
     #[test]
     fn every_problem_is_somewhere() {
+        let (_, endpoints) = routes::api().into_parts();
         let nowhere: Vec<_> = Problem::ALL
             .iter()
-            .filter(|problem| !ENDPOINTS.iter().any(|endpoint| endpoint.names(**problem)))
+            .filter(|problem| !endpoints.iter().any(|endpoint| endpoint.names(**problem)))
             .collect();
         assert_eq!(nowhere, [&Problem::MethodNotAllowed, &Problem::HeadersTooLarge]);
     }

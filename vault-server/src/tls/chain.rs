@@ -13,7 +13,7 @@ use rustls_pki_types::{CertificateDer, UnixTime};
 
 use super::{
     TlsError,
-    keeper::{Ending, ending},
+    ending::{Ending, ending},
     time,
 };
 

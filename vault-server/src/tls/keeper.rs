@@ -15,6 +15,7 @@ use tokio::sync::Notify;
 
 use super::{
     TlsError,
+    ending::{DAY, Ending, ending},
     pair::{Pair, PemFiles},
     time,
 };
@@ -38,17 +39,6 @@ struct State {
     unused: Option<String>,
     /// The day on which its end was told last, since 1970.
     told: u64,
-}
-
-/// How a certificate's end comes near.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Ending {
-    /// More than [`WARN_DAYS`] are left.
-    Far,
-    /// So many whole days are left.
-    Soon(u64),
-    /// Clients refuse it already.
-    Over,
 }
 
 /// What came of a look at the files.
@@ -270,23 +260,12 @@ fn unused(files: &str, why: &str, ends: &str) {
     );
 }
 
-pub(super) fn ending(ends: u64, now: u64) -> Ending {
-    match ends.checked_sub(now) {
-        None => Ending::Over,
-        Some(left) if left / DAY < WARN_DAYS => Ending::Soon(left / DAY),
-        Some(_) => Ending::Far,
-    }
-}
-
 /// Seconds since 1970.
 fn now() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     since.unwrap_or_default().as_secs()
 }
 
-/// Most certificates are renewed a month before their end: whoever hears of this has a renewal that does not work, and three weeks.
-const WARN_DAYS: u64 = 21;
-const DAY: u64 = 24 * 3600;
 /// Between the two files of a replacement.
 const SETTLE: Duration = Duration::from_secs(2);
 /// Reading two files more often than this helps nobody.

@@ -9,9 +9,7 @@ use protocol_spec::{
     collection::Collection,
     defence::Defence,
     delegation::Power,
-    hash::Sha256Digest,
-    ids::{CollectionId, DelegationId, DeviceId, PatientId, RequestId, VersionId},
-    keys::IdentityKey,
+    ids::{DelegationId, PatientId, RequestId, VersionId},
     messages as pb,
     permission::{PermissionBody, VerifiedPermission},
     problem::Problem,
@@ -25,32 +23,8 @@ use super::{
     requests::request_place,
     tables::{self, DelegationRow, Mark},
     tx::{Operation, Tx},
+    who::Acting,
 };
-
-/// A patient who acts for another one.
-#[derive(Clone, Debug)]
-pub struct Acting {
-    pub(super) id: PatientId,
-    pub(super) device: DeviceId,
-    pub(super) key: IdentityKey,
-    /// As its owner signed it, which was verified before it was stored.
-    pub(super) delegation: Delegation,
-    /// SHA-256 of its body.
-    pub(super) hash: Sha256Digest,
-    /// What she asks, as she signed it.
-    request: pb::Evidence,
-}
-
-impl Acting {
-    /// Whose vault it is.
-    pub(super) fn owner(&self) -> PatientId {
-        self.delegation.patient_id
-    }
-
-    fn has(&self, collection: CollectionId) -> bool {
-        Defence::DelegationScope.holds(self.delegation.collections.has(collection))
-    }
-}
 
 impl Vault {
     /// The caller as a delegate, by the delegation that its request names (DLG-5).

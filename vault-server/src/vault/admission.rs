@@ -10,6 +10,7 @@ use protocol_spec::{
 
 use super::{
     Refusal, Vault,
+    enrolment::Credential,
     refusal::ensure,
     tables::{self, Daily},
     tx::{Tx, random},
@@ -24,24 +25,6 @@ pub enum EnrolmentPolicy {
     Work(u32),
     /// Anybody: for development.
     Anybody,
-}
-
-/// What a patient brings to be enrolled by.
-#[derive(Clone, Debug)]
-pub(super) struct Credential {
-    invitation: Option<Signed<Invitation>>,
-    work: Option<pb::EnrolmentWork>,
-}
-
-impl TryFrom<(Option<pb::Statement>, Option<pb::EnrolmentWork>)> for Credential {
-    type Error = protocol_spec::Error;
-
-    fn try_from(
-        (invitation, work): (Option<pb::Statement>, Option<pb::EnrolmentWork>),
-    ) -> Result<Self, protocol_spec::Error> {
-        let invitation = invitation.map(Signed::try_from).transpose()?;
-        Ok(Self { invitation, work })
-    }
 }
 
 /// The challenge over which work is done: a new one every few minutes, the one before it counts too.

@@ -16,7 +16,12 @@ use protocol_spec::{
     statement::{Body, Signed, Verified},
 };
 
-use super::{Refusal, acting::Acting, enrol::Enrolment, refusal::ensure, standing::Holder, upload::Sender};
+use super::{
+    Refusal,
+    enrolment::Enrolment,
+    refusal::ensure,
+    who::{Acting, Holder, Sender},
+};
 
 /// An enrolled principal, or one whose enrolment has been checked.
 #[derive(Clone, Debug)]

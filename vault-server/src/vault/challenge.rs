@@ -15,8 +15,8 @@ use protocol_spec::{
 use super::{
     Caller, Refusal, Shared, Vault,
     tables::{self, Challenge},
-    time::millis,
     tx::{Operation, Tx, random},
+    units::millis,
 };
 
 /// Challenges out for one permission; beyond it the oldest are forgotten.

@@ -19,7 +19,8 @@ use super::{
     refusal::ensure,
     tables::{self, CommittedRow, ManifestRow, PermissionRow, RecordRow, VersionRow},
     tx::{Operation, Tx},
-    upload::{InspectUpload, OpenUpload, Pays, Sender},
+    upload::{InspectUpload, OpenUpload, Pays},
+    who::Sender,
 };
 use crate::store::{LeafKey, SMALL_LEAF_BYTES};
 

@@ -3,7 +3,6 @@
 
 use bytes::Bytes;
 use protocol_spec::{
-    Error,
     bodies::VaultKeyStatement,
     defence::Defence,
     devices::{
@@ -11,7 +10,6 @@ use protocol_spec::{
     },
     field::SealedBytes,
     ids::{DeviceId, PatientId},
-    keys::RecipientKey,
     messages as pb,
     patient::{Device, DeviceChain, PatientSigned},
     problem::Problem,
@@ -22,6 +20,7 @@ use protocol_spec::{
 use super::{
     Caller, Intent, Refusal, Shared, Vault,
     collections::{MAX_COLLECTIONS, MAX_EPOCHS, MAX_OPEN_EPOCHS, MAX_SEALED_NAME, RESERVED_EPOCHS},
+    enrolment::Joining,
     refusal::ensure,
     requests::KEY_WRAP_LEN,
     tables::{self, CollectionRow, Counted, DeviceRow, PatientRow, RowKey},
@@ -217,31 +216,6 @@ fn check_listed(row: Option<PatientRow>, device: DeviceId) -> Result<(), Refusal
         Problem::Unauthenticated,
         "the device was removed",
     )
-}
-
-/// A device as it comes to a list, well-formed.
-#[derive(Clone, Debug)]
-pub(super) struct Joining {
-    pub(super) chain: DeviceChain,
-    recipient_key: RecipientKey,
-    message: pb::NewDevice,
-}
-
-impl TryFrom<Option<pb::NewDevice>> for Joining {
-    type Error = Error;
-
-    fn try_from(message: Option<pb::NewDevice>) -> Result<Self, Error> {
-        let message = message.ok_or(Error::Field { field: "device" })?;
-        SealedBytes::try_from(message.root_key.clone())?;
-        if !message.approval.is_empty() && message.approval.len() != 32 {
-            return Err(Error::Field { field: "approval" });
-        }
-        Ok(Self {
-            chain: message.chain.clone().try_into()?,
-            recipient_key: message.recipient_key.as_ref().try_into()?,
-            message,
-        })
-    }
 }
 
 impl Joining {

@@ -11,31 +11,19 @@ use protocol_spec::{
     ids::{DeviceId, InstitutionId, PatientId, TerminalId},
     log::Entry,
     messages as pb,
-    patient::{Device, DeviceChain, PatientSigned, PatientVerified},
+    patient::{DeviceChain, PatientSigned},
     problem::Problem,
     statement::{Signed, Verified},
 };
 
 use super::{
     Caller, Intent, Refusal, Shared, Vault,
-    admission::Credential,
-    devices::Joining,
+    enrolment::{Credential, Enrolment, Joining},
     refusal::ensure,
     standing::check_entry,
     tables::{self, PatientRow, Row, RowKey, TerminalRow},
     tx::{Operation, Tx},
 };
-
-/// A patient's enrolment, verified.
-#[derive(Clone, Debug)]
-pub struct Enrolment {
-    /// Her first device.
-    pub(super) device: Device,
-    list: Verified<DeviceList>,
-    joining: Joining,
-    vault_key: PatientVerified<VaultKeyStatement>,
-    credential: Credential,
-}
 
 impl Vault {
     /// The enrolled caller with this key id (`dev_…` or `inst_…`).

@@ -5,10 +5,10 @@ use protocol_spec::{defence::Defence, problem::Problem};
 
 use super::{
     Caller, Intent, Refusal, Shared,
-    account::Payer,
+    payer::Payer,
     tables::{self, Expiring, IdempotencyRow, Row},
-    time::millis,
     tx::{Operation, Tx},
+    units::millis,
 };
 
 impl Shared {

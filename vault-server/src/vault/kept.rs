@@ -15,8 +15,8 @@ use super::{
     tables::{
         self, CollectionRow, Expiring, KeptCollectionsRow, KeptEpoch, KeptKey, KeptKeysRow, PatientRow,
     },
-    time::millis,
     tx::Tx,
+    units::millis,
 };
 
 /// Of how many epochs that are over something is kept: one that was in force for a day or longer is pushed out by none that come

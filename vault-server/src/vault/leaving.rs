@@ -13,8 +13,8 @@ use super::{
     Refusal,
     refusal::ensure,
     tables::{self, LeavingRow},
-    time::millis,
     tx::Tx,
+    units::millis,
 };
 
 impl Tx<'_> {

@@ -39,6 +39,7 @@ mod back;
 mod bound;
 mod caller;
 mod challenge;
+mod charge;
 mod closure;
 mod collections;
 mod commit;
@@ -49,6 +50,7 @@ mod devices;
 mod directory;
 mod emergency;
 mod enrol;
+mod enrolment;
 mod held;
 mod history;
 mod idempotency;
@@ -62,6 +64,7 @@ mod limits;
 mod links;
 mod log;
 mod outflow;
+mod payer;
 mod permissions;
 mod placement;
 mod presentation;
@@ -90,7 +93,9 @@ mod tests;
 mod time;
 mod tx;
 mod unanswered;
+mod units;
 mod upload;
+mod who;
 mod withdrawal;
 
 use std::sync::Arc;
@@ -107,12 +112,12 @@ use tokio::{sync::watch, task::JoinSet};
 
 pub use self::{
     account::Budgets,
-    acting::{Acting, KEYS_OF_PAGE},
+    acting::KEYS_OF_PAGE,
     acts::MAX_ACTS,
     admission::EnrolmentPolicy,
     bound::{Accepted, Binding, Bound, Unbound},
     caller::{Caller, Intent},
-    enrol::Enrolment,
+    enrolment::Enrolment,
     intake::LeafIntake,
     limits::VaultLimits,
     outflow::LeafStream,
@@ -123,6 +128,7 @@ pub use self::{
     release_end::MAX_VERSIONS,
     rewrap::MAX_WRAPS,
     time::{Clock, SystemClock},
+    who::Acting,
 };
 use self::{
     admission::Challenges,

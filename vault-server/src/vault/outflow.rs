@@ -11,7 +11,7 @@ use protocol_spec::{
 };
 use tokio::{runtime::Handle, task::JoinHandle};
 
-use super::{Caller, Refusal, Shared, release::Charge, standing::Use};
+use super::{Caller, Refusal, Shared, charge::Charge, standing::Use};
 use crate::store::{LeafKey, StoreError};
 
 /// Leaves read ahead: enough to hide the device behind the network, in at most 3 MiB.

@@ -29,8 +29,8 @@ use super::{
     records::release_bytes,
     refusal::ensure,
     tables::{self, CountRow, Counted, Expiring, MeterRow, ReleaseRow, UploadRow},
-    time::millis,
     tx::{Operation, Tx, random},
+    units::millis,
 };
 
 use pb::{history_entry, presentation_answer::Answer};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use protocol_spec::{
     bodies::ReleaseTicket,
     defence::Defence,
-    ids::{PatientId, PermissionId, RecordId, ReleaseId, VersionId},
+    ids::{PatientId, RecordId, ReleaseId, VersionId},
     permission::PermissionBody,
     problem::Problem,
     released::LeafRanges,
@@ -14,11 +14,13 @@ use protocol_spec::{
 
 use super::{
     Caller, LeafStream, Refusal, Shared, Vault,
+    charge::Charge,
     outflow::{Guard, leaf_range},
     refusal::ensure,
-    standing::{Holder, Use},
+    standing::Use,
     tables::{self, MeterRow, ReleaseRow},
     tx::{Operation, Tx},
+    who::Holder,
 };
 
 impl Vault {
@@ -207,67 +209,5 @@ impl Operation for SpendRelease {
             before,
         };
         Ok((leaves, charge))
-    }
-}
-
-/// What was taken for a range of leaves that are about to be handed out.
-pub(super) struct Charge {
-    patient: PatientId,
-    permission: PermissionId,
-    release: ReleaseId,
-    record: RecordId,
-    version: VersionId,
-    stream_len: u64,
-    first: u32,
-    /// The number of this request among those of the release.
-    asked: u64,
-    /// What had been noted before it.
-    before: LeafRanges,
-}
-
-impl Charge {
-    /// Gives back what was taken for leaves from this one on, which did not leave (FLW-20).
-    pub(super) async fn give_back(self, shared: &Shared, first: u32) -> Result<(), Refusal> {
-        let unsent = Unsent { charge: self, first };
-        shared.run(&unsent).await
-    }
-}
-
-/// FLW-20. Leaves that were asked for meanwhile, at no cost since they were noted, stay paid.
-struct Unsent {
-    charge: Charge,
-    first: u32,
-}
-
-impl Operation for Unsent {
-    type Answer = ();
-
-    async fn apply(&self, tx: &mut Tx<'_>) -> Result<(), Refusal> {
-        let of = &self.charge;
-        let key = tables::release(of.patient, of.release);
-        let mut row = tx.read_existing(&key).await?;
-        if row.asked != of.asked || row.receipt.is_some() {
-            return Ok(());
-        }
-        let noted = tx.noted(of.patient, of.release, of.version).await?;
-        let mut sent = of.before.clone();
-        sent.add(of.first, self.first.saturating_sub(of.first));
-        let bytes = noted
-            .bytes(of.stream_len)
-            .saturating_sub(sent.bytes(of.stream_len));
-        let meter_key = tables::meter(of.patient, of.permission);
-        let mut meter = tx.read_existing(&meter_key).await?;
-        meter.unspend(bytes);
-        row.bytes = row.bytes.saturating_sub(bytes);
-        if row.bytes == 0 {
-            // It has brought nothing yet after all (FLW-16).
-            meter.hold_again();
-            let institution = row.ticket()?.institution_id;
-            tx.has_not_used(*institution.as_bytes()).await?;
-        }
-        tx.note((of.patient, of.release), (of.record, of.version), &sent);
-        tx.put(&meter_key, &meter);
-        tx.put(&key, &row);
-        Ok(())
     }
 }

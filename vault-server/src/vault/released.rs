@@ -16,9 +16,9 @@ use super::{
     Caller, Refusal, Shared, Vault,
     records::placed_bytes,
     refusal::ensure,
-    standing::Holder,
     tables::{self, RecordRow, WrapRow},
     tx::{Operation, Tx},
+    who::Holder,
 };
 
 impl Vault {

@@ -20,9 +20,10 @@ use super::{
     placement::Place,
     refusal::ensure,
     tables::{self, Expiring, PlacementRow, RecordRow, ResealRow, UploadRow},
-    time::millis,
     tx::{Operation, Tx, random},
-    upload::{OpenUpload, Pays, Sender},
+    units::millis,
+    upload::{OpenUpload, Pays},
+    who::Sender,
 };
 
 use pb::history_entry::What;

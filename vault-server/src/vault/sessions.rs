@@ -14,10 +14,10 @@ use super::{
     Refusal, Shared,
     refusal::ensure,
     release_end::CloseRelease,
-    standing::Holder,
     sweep::GiveUp,
     tables::{self, Expiring, OpenSessionRow, ReleaseRow, UploadRow},
     tx::Tx,
+    who::Holder,
 };
 use crate::store::SCAN_LIMIT;
 

@@ -2,12 +2,7 @@
 //! own and in its time, and the key that a permission is wrapped to has not ended. See `spec/institutions.md`.
 
 use protocol_spec::{
-    defence::Defence,
-    hash::Sha256Digest,
-    ids::{InstitutionId, TerminalId},
-    messages as pb,
-    permission::PermissionBody,
-    problem::Problem,
+    defence::Defence, hash::Sha256Digest, messages as pb, permission::PermissionBody, problem::Problem,
 };
 
 use super::{
@@ -15,14 +10,8 @@ use super::{
     refusal::ensure,
     tables::{self, MeterRow, RecipientKeyRow, RowKey, TerminalRow},
     tx::Tx,
+    who::Holder,
 };
-
-/// For whom a session goes on: an institution, and the terminal that acts for it, if one does.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Holder {
-    pub(super) institution: InstitutionId,
-    pub(super) terminal: Option<TerminalId>,
-}
 
 /// Of a permission: what must hold before each leaf that leaves under it.
 pub(super) struct Use {

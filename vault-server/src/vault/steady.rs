@@ -6,7 +6,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::time::millis;
+use super::units::millis;
 
 /// How far a clock may be ahead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -19,6 +19,7 @@ use super::{
     Refusal, VaultLimits,
     steady::{Believed, Jumps, Steady, text},
     tables::{self, FloorRow, Row as _},
+    units::millis,
 };
 use crate::store::{Commit, CommitId, Decision, Ledger, transact};
 
@@ -54,11 +55,6 @@ impl Clock for SystemClock {
             std::sync::LazyLock::new(std::time::Instant::now);
         BEGIN.elapsed()
     }
-}
-
-/// A duration in the protocol's unit.
-pub(super) fn millis(duration: Duration) -> u64 {
-    duration.as_millis().try_into().unwrap_or(u64::MAX)
 }
 
 /// A clock with a floor that rises with it.

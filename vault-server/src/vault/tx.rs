@@ -14,8 +14,8 @@ use protocol_spec::{
 
 use super::{
     Refusal, Shared,
-    account::{Payer, Written},
     log::Queued,
+    payer::{Payer, Written},
     tables::{
         self, Charged, CountRow, Counted, Expiring, LogQueueRow, LogSaltRow, Mark, PlaceRow, Placed, Row,
         RowKey,

@@ -20,9 +20,9 @@ use protocol_spec::{
 use super::{
     Caller, Refusal, Shared, Vault,
     refusal::ensure,
-    standing::Holder,
     tables::{self, LeafRow, MeterRow, ResealRow, UploadRow},
     tx::{Operation, Tx},
+    who::{Holder, Sender},
 };
 use crate::store::SCAN_LIMIT;
 
@@ -160,15 +160,6 @@ impl UploadRow {
     pub(super) fn is_closed(&self) -> bool {
         self.abandoned || self.receipt.is_some()
     }
-}
-
-/// Who sends to a session.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Sender {
-    /// Under an upload permission.
-    Institution(Holder),
-    /// One of her devices, what it seals anew.
-    Patient(PatientId),
 }
 
 /// A session that takes leaves and a commit.

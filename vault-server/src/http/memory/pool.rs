@@ -5,6 +5,7 @@
 mod line;
 mod lookout;
 mod place;
+pub(super) mod share;
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -20,8 +21,8 @@ use tokio::{
     time::{Instant, timeout},
 };
 
+use self::share::{Meter, Share};
 use self::{lookout::Lookout, place::Place};
-use super::share::{Meter, Share};
 use crate::http::prefix::Prefix;
 
 /// Under what memory is counted.

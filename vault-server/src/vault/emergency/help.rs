@@ -16,8 +16,8 @@ use crate::vault::{
     Caller, Intent, Refusal, Vault,
     refusal::ensure,
     tables,
-    time::millis,
     tx::{Operation, Tx},
+    units::millis,
 };
 
 use pb::{event, history_entry};

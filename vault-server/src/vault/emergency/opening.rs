@@ -18,8 +18,8 @@ use crate::vault::{
     challenge::fresh_challenge,
     refusal::ensure,
     tables::{self, EmergencyEntryRow, Mark, OpeningRow, RateRow},
-    time::millis,
     tx::{Operation, Tx},
+    units::millis,
 };
 
 use pb::{event, history_entry};

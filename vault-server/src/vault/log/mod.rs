@@ -6,6 +6,7 @@
 //! checkpoint, and a salted leaf is found again by its owner's salt.
 
 mod contradiction;
+mod queued;
 pub(crate) mod restoring;
 mod rounds;
 mod seen;
@@ -13,6 +14,7 @@ mod sequencer;
 pub(super) mod tile;
 mod tree;
 
+pub(super) use self::queued::Queued;
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     ops::Range,
@@ -46,7 +48,7 @@ use self::{
 };
 use super::{
     Refusal,
-    tables::{self, LogCosignedRow, LogHeadRow, LogQueueRow, LogSaltRow, LogTileRow, Row},
+    tables::{self, LogCosignedRow, LogHeadRow, LogSaltRow, LogTileRow, Row},
     time::Time,
 };
 use crate::{
@@ -73,13 +75,6 @@ pub(super) struct Log {
     /// Of the log, and where the restoration stands that began it; neither changes while a server runs.
     generation: Generation,
     restored: Option<u64>,
-}
-
-/// A leaf whose commit is durable and whose row stands in the queue.
-pub(super) struct Queued {
-    pub(super) commit: CommitId,
-    pub(super) number: u8,
-    pub(super) row: LogQueueRow,
 }
 
 /// What the sequencer takes next. Nothing is lost with it: all of it stands in the ledger too, where it is

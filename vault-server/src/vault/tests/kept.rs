@@ -7,7 +7,7 @@ use super::{
     problem,
     world::{START, World, intent},
 };
-use crate::vault::{Refusal, time::millis};
+use crate::vault::{Refusal, units::millis};
 
 const HOUR: u64 = 3_600_000;
 const DAY: u64 = 24 * HOUR;

@@ -13,7 +13,7 @@ use super::{
     problem,
     world::{START, World, intent},
 };
-use crate::vault::{Refusal, time::millis};
+use crate::vault::{Refusal, units::millis};
 
 /// A patient with two devices and a kit.
 struct Drawer {

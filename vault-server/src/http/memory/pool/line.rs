@@ -7,8 +7,8 @@ use std::{cmp::Reverse, collections::VecDeque, sync::Arc, time::Duration};
 
 use tokio::{sync::oneshot, time::Instant};
 
+use super::share::{Meter, Share};
 use super::{Account, Holding, Key, Pool, State, Waiting};
-use crate::http::memory::share::{Meter, Share};
 
 impl State {
     /// Who waits for what is shared, in the order in which they are served.

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use tokio::{sync::oneshot, time::Instant};
 
+use super::share::Share;
 use super::{Account, Key, Pool, State, Waiting};
-use crate::http::memory::share::Share;
 
 /// A place in a queue, until dropped.
 pub(super) struct Place {

@@ -11,10 +11,8 @@ use std::{
 use protocol_spec::problem::Problem;
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    kib, length,
-    pool::{Account, Pool},
-};
+use super::{Account, Pool};
+use crate::http::memory::{kib, length};
 use crate::vault::Refusal;
 
 /// Memory that is counted as in use, until dropped.
@@ -27,7 +25,7 @@ pub(in crate::http) struct Share {
 }
 
 impl Share {
-    pub(super) fn new(
+    pub(in crate::http::memory) fn new(
         pool: Arc<Pool>,
         number: u64,
         amount: usize,
@@ -87,12 +85,12 @@ impl Drop for Share {
 }
 
 /// Why there is no share.
-pub(super) fn too_little() -> Refusal {
+pub(in crate::http::memory) fn too_little() -> Refusal {
     Refusal::new(Problem::Unavailable, "no memory for bodies is free")
 }
 
 /// What became of the bytes that a share is for.
-pub(super) struct Meter {
+pub(in crate::http::memory) struct Meter {
     since: Instant,
     moved: AtomicU64,
     /// A client is waited for: whoever holds it can let go.
@@ -101,7 +99,7 @@ pub(super) struct Meter {
 }
 
 impl Meter {
-    pub(super) fn new() -> Self {
+    pub(in crate::http::memory) fn new() -> Self {
         Self {
             since: Instant::now(),
             moved: AtomicU64::new(0),
@@ -111,20 +109,20 @@ impl Meter {
     }
 
     /// Whether it is held for so long, for a client who is waited for, and not to be given back already.
-    pub(super) fn is_slow(&self, after: Duration) -> bool {
+    pub(in crate::http::memory) fn is_slow(&self, after: Duration) -> bool {
         self.waits_for_client.load(Ordering::Relaxed)
             && !self.taken.is_cancelled()
             && self.since.elapsed() >= after
     }
 
     /// Bytes a second.
-    pub(super) fn rate(&self) -> u64 {
+    pub(in crate::http::memory) fn rate(&self) -> u64 {
         let millis = u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX);
         let moved = self.moved.load(Ordering::Relaxed);
         moved.saturating_mul(1000) / millis.max(1)
     }
 
-    pub(super) fn take_back(&self) {
+    pub(in crate::http::memory) fn take_back(&self) {
         self.taken.cancel();
     }
 }

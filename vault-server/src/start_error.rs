@@ -1,0 +1,42 @@
+//! Why a server does not start.
+
+use std::{io, net::SocketAddr};
+
+use protocol_spec::Error;
+
+use crate::{identity::IdentityError, store::OpenError, tls::TlsError, vault::Unbound};
+
+/// Why a server did not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The settings do not fit together.
+    #[error("{0}")]
+    Settings(String),
+    /// The data directory.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The settings are not those of the data.
+    #[error(transparent)]
+    Unbound(#[from] Unbound),
+    /// The operator's key.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// The certificate.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The address.
+    #[error("cannot listen on {addr}, choose another address or stop what uses it: {source}")]
+    Listen {
+        /// As configured.
+        addr: SocketAddr,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// The link cannot be put together.
+    #[error(transparent)]
+    Link(#[from] Error),
+    /// The stored state cannot be read.
+    #[error("the vault does not open: {0}")]
+    Vault(String),
+}

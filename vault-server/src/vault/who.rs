@@ -1,0 +1,51 @@
+//! For whom something is done: a delegate for a patient, an institution or its terminal, a sender of leaves.
+
+use protocol_spec::{
+    bodies::Delegation,
+    defence::Defence,
+    hash::Sha256Digest,
+    ids::{CollectionId, DeviceId, InstitutionId, PatientId, TerminalId},
+    keys::IdentityKey,
+    messages as pb,
+};
+
+/// A patient who acts for another one.
+#[derive(Clone, Debug)]
+pub struct Acting {
+    pub(super) id: PatientId,
+    pub(super) device: DeviceId,
+    pub(super) key: IdentityKey,
+    /// As its owner signed it, which was verified before it was stored.
+    pub(super) delegation: Delegation,
+    /// SHA-256 of its body.
+    pub(super) hash: Sha256Digest,
+    /// What she asks, as she signed it.
+    pub(super) request: pb::Evidence,
+}
+
+impl Acting {
+    /// Whose vault it is.
+    pub(super) fn owner(&self) -> PatientId {
+        self.delegation.patient_id
+    }
+
+    pub(super) fn has(&self, collection: CollectionId) -> bool {
+        Defence::DelegationScope.holds(self.delegation.collections.has(collection))
+    }
+}
+
+/// For whom a session goes on: an institution, and the terminal that acts for it, if one does.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Holder {
+    pub(super) institution: InstitutionId,
+    pub(super) terminal: Option<TerminalId>,
+}
+
+/// Who sends to a session.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Sender {
+    /// Under an upload permission.
+    Institution(Holder),
+    /// One of her devices, what it seals anew.
+    Patient(PatientId),
+}
