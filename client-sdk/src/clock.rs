@@ -12,7 +12,7 @@ use protocol_spec::defence::Defence;
 
 use crate::{
     Error, Result,
-    home::Home,
+    home::{Home, latest},
     mint,
     notice::{self, Notice},
 };
@@ -38,7 +38,7 @@ pub(crate) struct Moment {
 impl Clock {
     /// Goes on where the home's floor stands. A clock that is far behind it is told.
     pub(crate) fn begin(&self, home: &Home) -> Result<()> {
-        let kept = kept(home)?;
+        let kept = latest::kept(home)?;
         let now = mint::now_ms();
         if now.saturating_add(TELL) < kept {
             notice::tell(Notice::ClockSetBack { now, seen: kept });
@@ -102,8 +102,8 @@ impl Clock {
             return Ok(());
         }
         let _lock = home.try_lock()?;
-        *known = kept(home)?.max(floor);
-        home.write_json(FILE, &*known)
+        *known = latest::kept(home)?.max(floor);
+        latest::keep(home, *known)
     }
 }
 
@@ -137,18 +137,7 @@ impl Moment {
 
 /// This machine's time, never before what it was in this home, where there is no session yet.
 pub(crate) fn own_ms(home: &Home) -> Result<u64> {
-    Ok(kept(home)?.max(mint::now_ms()))
-}
-
-/// From now on the latest time that the home has seen is what this machine's clock says.
-pub(crate) fn accept(home: &Home) -> Result<()> {
-    let _lock = home.try_lock()?;
-    home.write_json(FILE, &mint::now_ms())
-}
-
-/// The latest time that a home has seen.
-pub(crate) fn kept(home: &Home) -> Result<u64> {
-    Ok(home.read_json(FILE)?.unwrap_or_default())
+    Ok(latest::kept(home)?.max(mint::now_ms()))
 }
 
 /// By how much what is given begins before it is given, in milliseconds: clocks differ.
@@ -157,8 +146,6 @@ pub(crate) const CLOCK_TOLERANCE: u64 = 5 * 60 * 1000;
 const TELL: u64 = 5 * 60 * 1000;
 /// Whoever sets a clock back gains no more than this.
 const KEEP_EVERY: u64 = 60 * 1000;
-
-const FILE: &str = "clock";
 
 #[cfg(test)]
 mod tests {

@@ -1,9 +1,22 @@
 //! What can go wrong, grouped by what the caller does next. Every text ends with that next step.
 
+mod date;
 mod next;
+
+impl KeyStoreError {
+    /// What does not open is the fault of what was sealed, everything else that of the store.
+    pub(crate) fn opening(what: &'static str) -> impl FnOnce(Self) -> Error {
+        move |error| match error {
+            Self::DoesNotOpen | Self::Crypto(_) => Error::tampered(what)(error),
+            error => error.into(),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests;
 
+pub(crate) use self::date::time;
 use std::{io, path::Path, path::PathBuf};
 
 use protocol_spec::{ids::RecordId, problem::Problem};
@@ -619,14 +632,4 @@ fn reach(proxied: bool) -> &'static str {
     } else {
         "check your network, and try again; if others reach it through a proxy, name that one with --proxy; if it stays so, ask the operator"
     }
-}
-
-/// To the second, in UTC. Another device has written it: of years that have no text form the number is shown.
-pub(crate) fn time(ms: u64) -> String {
-    const YEAR_10000: u64 = 253_402_300_800_000;
-    if ms >= YEAR_10000 {
-        return format!("{ms} ms");
-    }
-    let time = std::time::UNIX_EPOCH + std::time::Duration::from_millis(ms);
-    humantime::format_rfc3339_seconds(time).to_string()
 }

@@ -46,6 +46,7 @@
 //!
 //! Whatever is checked against the log, the directory or a vault head lies in a `tracing` span `verify` of level debug.
 
+mod accepting;
 mod asked;
 mod clock;
 mod connect;
@@ -76,6 +77,7 @@ mod shares;
 pub mod transfer;
 mod withdrawing;
 mod witnesses;
+mod witnessing;
 
 pub use crypto::RecoveryWords;
 pub use protocol_spec::{
@@ -108,13 +110,14 @@ pub use protocol_spec::{
 pub use protocol_spec::{file_names, names};
 
 pub use self::{
+    accepting::{AcceptedRestoration, accept_restoration},
     connect::{CertificateFault, proxy, trace},
     error::{Error, Reader, Result},
     home::{CheckedHome, Unlock, change_unlock, check_home},
     inbox::{EventKind, InboxEvent, NewestEvents},
     institution::{
-        EmergencyKey, FetchTerms, Fetched, FetchedPart, FetchedRecord, Institution, NewTerminal, Rotated,
-        SendTerms, Sent, StoredUpload, TakenBack, TerminalInfo,
+        EmergencyKey, FetchTerms, Fetched, FetchedRecord, Institution, NewTerminal, Rotated, SendTerms, Sent,
+        StoredUpload, TakenBack, TerminalInfo,
     },
     mirror::Audited,
     moving::{HomeServer, Moved, home_server, move_server},
@@ -126,9 +129,9 @@ pub use self::{
         Trustee, UploadTerms, verify_case, verify_certificate,
     },
     programs::{ProgramAbout, PublishedProgram, publish_program},
-    provenance::Provenance,
+    provenance::{FetchedPart, Provenance},
     registrar::{Accredited, Accrediting, Registrar},
-    restoring::{AcceptedRestoration, RestorationInfo, accept_restoration},
+    restoring::RestorationInfo,
     shares::ReturnedFile,
     transfer::Progress,
     withdrawing::{WithdrawnAccreditation, withdraw_accreditation},

@@ -1,74 +1,22 @@
 //! The mirror of the directory: every event that the log has of it, kept in the home and brought up to the log as it is
 //! now. Names and keys of institutions are looked up here and nowhere else. See `protocol-spec/spec/log.md` §6.
 
-use std::{
-    collections::HashMap,
-    time::{Duration, Instant},
-};
+mod held;
+
+use std::time::{Duration, Instant};
 
 use prost::Message;
 use protocol_spec::{
     defence::Defence,
-    ids::InstitutionId,
     log::{DirectoryHead, SignedCheckpoint, VerifiedCheckpoint, verify_leaf},
     messages as pb,
     mirror::Directory,
 };
 use tokio::sync::MutexGuard;
 
-use crate::{DirectoryEntry, Error, Progress, Result, pages::Whole, session::Session};
-
-/// What a session knows of the directory.
-#[derive(Default)]
-pub(crate) struct Mirror {
-    kept: Option<Kept>,
-    /// Nothing was said since that may have changed it.
-    fresh: bool,
-    /// Entries that were verified since the last event.
-    pub(crate) verified: HashMap<InstitutionId, DirectoryEntry>,
-}
-
-/// A mirror, and what of it stands in the home.
-struct Kept {
-    directory: Directory,
-    events: Vec<pb::DirectoryEvent>,
-    /// The note under which all of it stands; empty before there is one.
-    note: Vec<u8>,
-    /// One under which all of it was said to stand since, and which the home does not have yet.
-    said: Option<VerifiedCheckpoint>,
-    /// When the home got one.
-    kept_at: Option<Instant>,
-}
-
-impl Kept {
-    fn new(directory: Directory, events: Vec<pb::DirectoryEvent>, note: Vec<u8>) -> Self {
-        Self {
-            directory,
-            events,
-            note,
-            said: None,
-            kept_at: None,
-        }
-    }
-}
-
-impl Mirror {
-    /// What a session knows of these alone.
-    #[cfg(test)]
-    pub(crate) fn of(entries: impl IntoIterator<Item = DirectoryEntry>) -> Self {
-        Self {
-            kept: None,
-            fresh: true,
-            verified: entries.into_iter().map(|entry| (entry.id(), entry)).collect(),
-        }
-    }
-
-    /// The directory; [`Session::mirror`] has read it.
-    pub(crate) fn directory(&self) -> Result<&Directory> {
-        let kept = self.kept.as_ref().map(|kept| &kept.directory);
-        kept.ok_or_else(|| Error::Usage("the directory was not read: try again".into()))
-    }
-}
+use self::held::Kept;
+pub(crate) use self::held::Mirror;
+use crate::{Error, Progress, Result, pages::Whole, session::Session};
 
 impl Session {
     /// The mirror, brought up to the log once since [`Self::forget_entries`] or [`Self::doubt_entries`].

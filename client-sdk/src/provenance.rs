@@ -17,7 +17,7 @@ use protocol_spec::{
     statement::Verified,
 };
 
-use crate::{DirectoryEntry, Error, FetchedPart, Result, session::Session};
+use crate::{DirectoryEntry, Error, Result, session::Session};
 
 /// Who made a record, proven by its signed manifest and the verified directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -166,3 +166,16 @@ impl Session {
 }
 
 const WHAT: &str = "the record";
+
+/// A file that was received.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FetchedPart {
+    /// What its sender calls it.
+    pub name: String,
+    /// The relative path below the record's folder at which it lies: the same where that is a safe name (CNT-18).
+    pub file: String,
+    /// Its length.
+    pub bytes: u64,
+    /// Its hash, as the maker signed it and as it was received.
+    pub sha256: Sha256Digest,
+}

@@ -1,6 +1,8 @@
 //! Receipts and the log: what the operator signs is believed once it is proven to stand in a log that only
 //! grows. The newest log seen is pinned in the home; one that shrinks or forks is noticed.
 
+mod seen;
+
 use std::{
     collections::HashSet,
     time::{Duration, Instant, SystemTime},
@@ -14,6 +16,8 @@ use protocol_spec::{
     statement::Body,
 };
 
+pub(crate) use self::seen::Log;
+use self::seen::{Head, head};
 use crate::{Error, Result, session::Session};
 
 impl Session {
@@ -219,52 +223,6 @@ fn check_generation(known: &VerifiedCheckpoint, shown: &VerifiedCheckpoint) -> R
         }),
     }
 }
-
-/// What this session knows of the server's log.
-#[derive(Default)]
-pub(crate) struct Log {
-    /// Sizes and roots that were compared.
-    accepted: HashSet<Head>,
-    newest: Option<VerifiedCheckpoint>,
-    /// When the server has shown that: by two clocks, because one stands still while the machine sleeps, and the other is set.
-    shown_at: Option<(Instant, SystemTime)>,
-    unpinned: bool,
-    pinned_at: Option<Instant>,
-    /// Leaves that the quorum has cosigned.
-    pub(crate) witnessed: u64,
-    /// When that was looked at.
-    pub(crate) looked_at: Option<Instant>,
-}
-
-/// Size and root of a checkpoint.
-type Head = (u64, [u8; 32]);
-
-fn head(checkpoint: &VerifiedCheckpoint) -> Head {
-    (checkpoint.size, *checkpoint.root.as_bytes())
-}
-
-impl Log {
-    /// The newest checkpoint, if the server has shown it just now.
-    pub(crate) fn shown_lately(&self) -> Option<VerifiedCheckpoint> {
-        let lately = self.shown_at.is_some_and(|(at, by_the_clock)| {
-            at.elapsed() < LATELY && by_the_clock.elapsed().is_ok_and(|since| since < LATELY)
-        });
-        self.newest.clone().filter(|_| lately)
-    }
-
-    /// Leaves that are known.
-    pub(crate) fn newest_size(&self) -> u64 {
-        self.newest.as_ref().map_or(0, |newest| newest.size)
-    }
-
-    /// What it has shown until now was not just now.
-    pub(crate) fn forget_shown(&mut self) {
-        self.shown_at = None;
-    }
-}
-
-/// What is asked for again in one command was answered by then.
-const LATELY: Duration = Duration::from_secs(1);
 
 /// A pin for each receipt would cost more than the receipt; what a crash loses is the last second's.
 const PIN_EVERY: Duration = Duration::from_secs(1);

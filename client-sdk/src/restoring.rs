@@ -1,8 +1,6 @@
 //! A server whose newest data were lost goes on with an older copy of them. A home goes with it only when operator and registrar
 //! have both signed that, and when somebody has been told. See `protocol-spec/spec/restoration.md`.
 
-use std::path::Path;
-
 use prost::Message;
 use protocol_spec::{
     hash::Sha256Digest,
@@ -12,15 +10,7 @@ use protocol_spec::{
     restoration::Restored,
 };
 
-use crate::{
-    Error, Institution, Patient, Result, Unlock,
-    home::{ClosedHome, Kind, Lived},
-    mirror,
-    pages::Whole,
-    patient::Returned,
-    receipts::CHECKPOINT,
-    session::Session,
-};
+use crate::{Error, Result, home::Lived, mirror, pages::Whole, receipts::CHECKPOINT, session::Session};
 
 /// What a home is told of a restoration, once (RST-7).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,55 +39,6 @@ impl From<&Lived> for RestorationInfo {
             leaves: lived.size,
             lost: lived.seen.max(lived.seen_here).saturating_sub(lived.size),
             lost_seen: lived.seen_here.saturating_sub(lived.size),
-        }
-    }
-}
-
-/// What has become of a restoration that somebody was told of.
-#[derive(Clone, Debug)]
-pub enum AcceptedRestoration {
-    /// By a device of a patient's.
-    Patient(Box<Returned>),
-    /// By an institution or a terminal: what was restored, and whether it was accepted before.
-    Institution(RestorationInfo, bool),
-}
-
-/// Goes on with a server that was restored, if operator and registrar have signed that.
-///
-/// # Errors
-/// [`Error::Usage`] if nothing was restored; [`Error::Tampered`] for what is not proven; of the connection. The home is then as it was.
-pub async fn accept_restoration(home: &Path, unlock: &Unlock) -> Result<AcceptedRestoration> {
-    match ClosedHome::at(home).principal()?.kind {
-        Kind::Patient => Ok(AcceptedRestoration::Patient(Box::new(
-            Patient::accept_restoration(home, unlock).await?,
-        ))),
-        _ => {
-            let institution = Institution::open(home, unlock).await?;
-            let (info, already) = institution.accept_restoration().await?;
-            Ok(AcceptedRestoration::Institution(info, already))
-        }
-    }
-}
-
-impl Institution {
-    /// Goes on with a server that was restored, if that is proven, in its next session: what was restored, and whether it was accepted
-    /// before.
-    ///
-    /// # Errors
-    /// As [`accept_restoration`].
-    pub async fn accept_restoration(&self) -> Result<(RestorationInfo, bool)> {
-        let home = self.home();
-        let found = self.session().find_restoration().await?;
-        let already = found.is_none();
-        if let Some(found) = found {
-            self.session().take_restoration(found, true).await?;
-        }
-        match home.restorations()?.last() {
-            Some(lived) => Ok((lived.into(), already)),
-            None => Err(Error::Usage(
-                "the server has not been restored, as far as this home is shown: there is nothing to accept"
-                    .into(),
-            )),
         }
     }
 }

@@ -9,7 +9,7 @@ use protocol_spec::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Institution, Patient, Result, home::Home, receipts::Log, session::Session};
+use crate::{Error, Result, home::Home, receipts::Log, session::Session};
 
 /// What a home knows of the witnesses of its server's log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,13 +37,13 @@ impl WitnessPolicy {
         })
     }
 
-    fn of(home: &Home) -> Result<Self> {
+    pub(crate) fn of(home: &Home) -> Result<Self> {
         let file = home.read(POLICY)?.unwrap_or_else(|| b"quorum none\n".to_vec());
         Self::parse(&file).map_err(|_| home.damaged(POLICY))
     }
 
     /// Has a home ask for these witnesses from now on (LOG-11).
-    async fn keep(&self, session: &Session) -> Result<()> {
+    pub(crate) async fn keep(&self, session: &Session) -> Result<()> {
         let home = &session.home;
         let pinned = session.pinned_log()?;
         let generation = pinned.map_or(Generation::FIRST, |pinned| pinned.generation());
@@ -56,42 +56,6 @@ impl WitnessPolicy {
         let _lock = home.lock().await?;
         home.write(POLICY, self.file.as_bytes())?;
         home.seal()
-    }
-}
-
-impl Patient {
-    /// Whose cosignatures this home asks for.
-    ///
-    /// # Errors
-    /// [`Error::HomeAltered`], [`Error::HomeDamaged`].
-    pub fn witnesses(&self) -> Result<WitnessPolicy> {
-        WitnessPolicy::of(self.home())
-    }
-
-    /// Has this home ask for these witnesses from its next session on (LOG-11).
-    ///
-    /// # Errors
-    /// [`Error::Usage`] if the policy is about other logs than the server's.
-    pub async fn use_witnesses(&self, policy: &WitnessPolicy) -> Result<()> {
-        policy.keep(self.session()).await
-    }
-}
-
-impl Institution {
-    /// Whose cosignatures this home asks for.
-    ///
-    /// # Errors
-    /// [`Error::HomeAltered`], [`Error::HomeDamaged`].
-    pub fn witnesses(&self) -> Result<WitnessPolicy> {
-        WitnessPolicy::of(self.home())
-    }
-
-    /// Has this home ask for these witnesses from its next session on (LOG-11).
-    ///
-    /// # Errors
-    /// [`Error::Usage`] if the policy is about other logs than the server's.
-    pub async fn use_witnesses(&self, policy: &WitnessPolicy) -> Result<()> {
-        policy.keep(self.session()).await
     }
 }
 

@@ -15,7 +15,9 @@ use serde::Deserialize;
 
 use super::{
     Server,
-    http::{Failure, Http, Incoming, Pieces},
+    failure::Failure,
+    http::{Http, Incoming},
+    pieces::Pieces,
     trace::{self, Names},
 };
 use crate::{Error, Result, error::Reader, mint};

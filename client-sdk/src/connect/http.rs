@@ -1,18 +1,9 @@
 //! HTTP/1.1 over TLS: a pool of connections, bodies in pieces, timeouts everywhere.
 
-use std::{
-    collections::VecDeque,
-    convert::Infallible,
-    error::Error as StdError,
-    io,
-    pin::Pin,
-    task::{Context, Poll},
-    time::Duration,
-};
+use std::time::Duration;
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use http_body_util::BodyExt;
-use hyper::body::{Body, Frame, SizeHint};
 use hyper_rustls::HttpsConnector;
 use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
@@ -21,8 +12,9 @@ use hyper_util::{
 use rustls::ClientConfig;
 
 use super::{
-    fault::CertificateFault,
-    proxy::{Connector, NoWay, Route},
+    failure::Failure,
+    pieces::Pieces,
+    proxy::{Connector, Route},
     trace::Exchange,
 };
 
@@ -30,63 +22,6 @@ use super::{
 #[derive(Clone)]
 pub(crate) struct Http {
     client: Client<HttpsConnector<Connector>, Pieces>,
-}
-
-/// Why a request got no answer.
-#[derive(Debug)]
-pub(crate) enum Failure {
-    /// The certificate is not taken.
-    Certificate(CertificateFault),
-    /// A proxy does not lead to the server.
-    Proxy {
-        /// Which, and who has named it.
-        proxy: String,
-        /// Why.
-        cause: String,
-    },
-    /// Anything else of the transport, in the words of its innermost cause.
-    Transport(String),
-}
-
-/// A body in pieces that are sent as they are.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Pieces(VecDeque<Bytes>);
-
-impl Pieces {
-    pub(crate) fn len(&self) -> u64 {
-        self.0.iter().map(|piece| piece.remaining() as u64).sum()
-    }
-
-    /// A message, which is one piece.
-    pub(crate) fn whole(&self) -> Bytes {
-        self.0.front().cloned().unwrap_or_default()
-    }
-}
-
-impl From<Vec<Bytes>> for Pieces {
-    fn from(pieces: Vec<Bytes>) -> Self {
-        Self(pieces.into())
-    }
-}
-
-impl Body for Pieces {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        Poll::Ready(self.0.pop_front().map(|piece| Ok(Frame::data(piece))))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.len())
-    }
 }
 
 /// An answer's body, as it arrives.
@@ -190,39 +125,6 @@ impl Http {
             .await
             .map_err(|_| Failure::Transport("no answer in time".into()))?;
         Ok(answer.map_err(|error| Failure::of(&error))?.into_parts())
-    }
-}
-
-impl Failure {
-    fn of(error: &(dyn StdError + 'static)) -> Self {
-        let cause = innermost(error);
-        if let Some(rustls::Error::InvalidCertificate(fault)) = cause.downcast_ref() {
-            return Self::Certificate(CertificateFault::of(fault));
-        }
-        match cause.downcast_ref::<NoWay>() {
-            Some(NoWay { proxy, cause }) => Self::Proxy {
-                proxy: proxy.to_string(),
-                cause: cause.clone(),
-            },
-            None => Self::Transport(cause.to_string()),
-        }
-    }
-}
-
-/// What everything else was caused by. `io::Error` hides what it wraps from `source`, so it is unwrapped here.
-pub(super) fn innermost<'a>(error: &'a (dyn StdError + 'static)) -> &'a (dyn StdError + 'static) {
-    let mut cause = error;
-    loop {
-        let known =
-            cause.is::<NoWay>() || matches!(cause.downcast_ref(), Some(rustls::Error::InvalidCertificate(_)));
-        let wrapped = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        let inner = wrapped
-            .map(|inner| inner as &(dyn StdError + 'static))
-            .or_else(|| cause.source());
-        match inner {
-            Some(inner) if !known => cause = inner,
-            _ => return cause,
-        }
     }
 }
 

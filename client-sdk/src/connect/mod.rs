@@ -6,7 +6,9 @@
 //! | `tls` | TLS 1.3 with X25519MLKEM768; which certificates are accepted |
 //! | `fault` | what is wrong with a certificate, for people |
 //! | [`proxy`] | the way to it: straight, or through a proxy |
-//! | `http` | requests and answers as bytes, bodies in pieces |
+//! | `failure` | why a request got no answer |
+//! | `pieces` | a body that is sent |
+//! | `http` | requests and answers as bytes |
 //! | `call` | one request: signatures, retries, refusals |
 //! | `growth` | proofs of the log's growth that come along |
 //! | [`trace`] | what travels, for a user who asks to see it |
@@ -16,9 +18,11 @@
 
 mod bootstrap;
 mod call;
+mod failure;
 mod fault;
 mod growth;
 mod http;
+mod pieces;
 pub mod proxy;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -52,7 +56,8 @@ use self::{
 };
 pub(crate) use self::{
     call::{Patience, Retry, lost},
-    http::{Failure, Incoming},
+    failure::Failure,
+    http::Incoming,
 };
 use crate::{Result, clock::Clock, home::Pins, mint};
 

@@ -24,7 +24,7 @@ use hyper_util::{
 use tokio::net::TcpStream;
 use tower_service::Service;
 
-use super::http::innermost;
+use super::failure::{NoWay, innermost};
 use crate::{Error, Result};
 
 /// Which proxies are used.
@@ -195,21 +195,6 @@ pub(super) enum Connector {
     Straight(HttpConnector),
     Through(Tunnel<HttpConnector>, Arc<str>),
 }
-
-/// No way through a proxy.
-#[derive(Debug)]
-pub(super) struct NoWay {
-    pub(super) proxy: Arc<str>,
-    pub(super) cause: String,
-}
-
-impl fmt::Display for NoWay {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.proxy, self.cause)
-    }
-}
-
-impl std::error::Error for NoWay {}
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 

@@ -20,7 +20,7 @@ use protocol_spec::{json::view, request::LEAVES};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::http::{Failure, Pieces};
+use super::{failure::Failure, pieces::Pieces};
 
 /// What happens between client and server. Requests are numbered from 1; what belongs to one has its number.
 #[derive(Clone, Debug, Serialize)]

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use super::{At, ClosedHome, Home, Unlock};
-use crate::{Result, clock};
+use super::{At, ClosedHome, Home, Unlock, latest};
+use crate::Result;
 
 /// A home that is what it was.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,7 +40,7 @@ pub fn check_home(home: &Path, unlock: &Unlock, accept_clock: bool) -> Result<Ch
         entries += more.map_or(0, |more| more.entries.len());
     }
     if accept_clock {
-        clock::accept(&home)?;
+        latest::accept(&home)?;
     }
     checked(&home, principal.id, (files.len() + chains.len(), entries))
 }
@@ -50,6 +50,6 @@ fn checked(home: &Home, id: String, (files, entries): (usize, usize)) -> Result<
         id,
         files,
         entries,
-        latest: clock::kept(home)?,
+        latest: latest::kept(home)?,
     })
 }

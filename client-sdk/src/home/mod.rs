@@ -40,6 +40,7 @@ mod closed;
 mod era;
 mod files;
 mod guard;
+pub(crate) mod latest;
 mod principal;
 mod private;
 mod seal;

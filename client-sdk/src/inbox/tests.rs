@@ -7,7 +7,7 @@ use protocol_spec::{
     bodies::{Accreditation, DeviceCertificate, DownloadRequest, InstitutionKeys, VaultKeyStatement},
     field::SealedBytes,
     hash::Sha256Digest,
-    ids::{OperatorId, RegistrarId},
+    ids::{OperatorId, RegistrarId, RequestId},
     keys::IdentityKey,
     link::{Fingerprint, ServerLink},
     patient::DeviceChain,

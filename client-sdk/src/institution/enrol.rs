@@ -15,7 +15,7 @@ use protocol_spec::{
     statement::{Made, Signed},
 };
 
-use super::{Institution, rotation::Ends};
+use super::{Institution, ends::Ends};
 use crate::{
     Error, Result, Unlock, clock,
     connect::bootstrap,

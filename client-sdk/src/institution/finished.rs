@@ -17,8 +17,8 @@ use protocol_spec::{
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{FetchedPart, FetchedRecord};
-use crate::{Provenance, Result, transfer::FolderSink};
+use super::FetchedRecord;
+use crate::{Provenance, Result, provenance::FetchedPart, transfer::FolderSink};
 
 /// As the journal keeps it.
 #[derive(Serialize, Deserialize)]

@@ -18,6 +18,7 @@ mod committed;
 mod delivery;
 mod download;
 mod emergency;
+mod ends;
 mod enrol;
 mod finished;
 mod holding;
@@ -29,12 +30,11 @@ mod taking_back;
 mod terminals;
 mod upload;
 
-use std::{path::Path, time::Duration};
+use std::path::Path;
 
 use crypto::shares::ShareReader;
 use protocol_spec::{
     bodies::{ReleaseReceipt, UploadReceipt},
-    hash::Sha256Digest,
     ids::{InstitutionId, RecordId, TerminalId, VersionId},
     log::Receipt,
 };
@@ -50,11 +50,11 @@ pub use self::{
     upload::SendTerms,
 };
 use crate::{
-    Audited, DirectoryEntry, InboxEvent, Progress, Provenance, Result, Vouched,
+    Audited, DirectoryEntry, Progress, Provenance, Result, Vouched,
     home::Home,
-    inbox::{NewestEvents, Reader},
-    keystore::{KeyStoreError, open_by_any},
+    keystore::{KeyStore, KeyStoreError, open_by_any},
     patient::{SenderId, SenderInfo},
+    provenance::FetchedPart,
     session::Session,
     shares::ReturnedFile,
 };
@@ -110,19 +110,6 @@ pub struct FetchedRecord {
     pub provenance: Provenance,
 }
 
-/// A file that was received.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FetchedPart {
-    /// What its sender calls it.
-    pub name: String,
-    /// The relative path below the record's folder at which it lies: the same where that is a safe name (CNT-18).
-    pub file: String,
-    /// Its length.
-    pub bytes: u64,
-    /// Its hash, as the maker signed it and as it was received.
-    pub sha256: Sha256Digest,
-}
-
 impl Institution {
     /// Its home.
     pub(crate) fn home(&self) -> &Home {
@@ -132,6 +119,11 @@ impl Institution {
     /// The connection to the server, with what this home has seen of its log and directory.
     pub(crate) fn session(&self) -> &Session {
         &self.session
+    }
+
+    /// What opens what is sealed to it.
+    pub(crate) fn key_store(&self) -> &dyn KeyStore {
+        &*self.keys.store
     }
 
     /// Its id.
@@ -238,31 +230,5 @@ impl Institution {
     pub async fn senders(&self) -> Result<Vec<SenderInfo>> {
         self.by_identity_key()?;
         self.session.senders().await
-    }
-
-    /// As [`crate::Patient::inbox`]. A permission that has come is fetched, to verify whose it is and what it
-    /// answers.
-    ///
-    /// # Errors
-    /// As [`crate::Patient::inbox`].
-    pub async fn inbox(&self, after: u64, wait: Option<Duration>) -> Result<Vec<InboxEvent>> {
-        self.keep_up().await?;
-        self.session.inbox(&self.reader(), after, wait).await
-    }
-
-    /// As [`crate::Patient::newest_events`].
-    ///
-    /// # Errors
-    /// As [`crate::Patient::newest_events`].
-    pub async fn newest_events(&self, most: u64, since: u64) -> Result<NewestEvents> {
-        self.keep_up().await?;
-        self.session.newest_events(&self.reader(), most, since).await
-    }
-
-    fn reader(&self) -> Reader<'_> {
-        Reader::Institution {
-            id: self.id(),
-            keys: &*self.keys.store,
-        }
     }
 }

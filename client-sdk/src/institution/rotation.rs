@@ -1,6 +1,6 @@
 //! What an institution decides about itself: another recipient key, and its end. See `spec/institutions.md`.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use protocol_spec::{
     bodies::{InstitutionKeys, Retirement, Succession},
@@ -13,15 +13,10 @@ use protocol_spec::{
 
 use super::{
     Institution,
+    ends::Ends,
     enrol::{accreditation_request, open_file},
 };
-use crate::{
-    DirectoryEntry, Error, Result,
-    home::Home,
-    keystore::{KeyStore, KeyStoreError},
-    mint,
-    mint::millis,
-};
+use crate::{DirectoryEntry, Error, Result, mint, mint::millis};
 
 /// What a rotation led to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -164,74 +159,5 @@ impl Institution {
         Err(Error::Usage(
             "this is the home of a terminal: run it in the home of the institution itself".into(),
         ))
-    }
-}
-
-/// When recipient keys end, by their hashes.
-pub(super) struct Ends(BTreeMap<String, u64>);
-
-impl Ends {
-    fn read(home: &Home) -> Result<Self> {
-        Ok(Self(home.read_json(ENDS)?.unwrap_or_default()))
-    }
-
-    /// Changes what the home has now.
-    pub(super) fn change(home: &Home, change: impl FnOnce(&mut Self)) -> Result<()> {
-        let _lock = home.lock_here()?;
-        let mut ends = Self::read(home)?;
-        change(&mut ends);
-        home.write_json(ENDS, &ends.0)
-    }
-
-    /// A key ends once, at the earliest time noted.
-    pub(super) fn note(&mut self, key: &Sha256Digest, at: u64) {
-        let end = self.0.entry(key.to_string()).or_insert(at);
-        *end = at.min(*end);
-    }
-
-    /// Destroys the keys that have ended, a little later than the server ends them: clocks differ.
-    pub(super) fn destroy_ended(store: &dyn KeyStore, home: &Home, now: u64) -> Result<(), Error> {
-        let ends = Self::read(home)?;
-        for key in store.recipient_keys() {
-            let ended = |end: &u64| end.saturating_add(GRACE) <= now;
-            if ends.0.get(&key.digest().to_string()).is_some_and(ended) {
-                match store.destroy_recipient_key(&key.digest()) {
-                    // It works without, and is asked again next time.
-                    Err(KeyStoreError::Refused(_) | KeyStoreError::Unavailable(_)) => {}
-                    outcome => outcome?,
-                }
-            }
-        }
-        Ok(())
-    }
-}
-
-const ENDS: &str = "recipients.json";
-const GRACE: u64 = 3_600_000;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::keystore::KeyStoreDouble;
-
-    /// INS-5
-    #[test]
-    fn a_key_is_destroyed_after_its_earliest_end_and_not_before() {
-        let dir = tempfile::tempdir().unwrap();
-        let (home, store) = (Home::at(dir.path()), KeyStoreDouble::new().unwrap());
-        let old = store.recipient_keys().remove(0).digest();
-        let new = store.make_recipient_key().unwrap().digest();
-        for end in [5_000, 9_000] {
-            Ends::change(&home, |ends| ends.note(&old, end)).unwrap();
-        }
-        let held = || -> Vec<_> { store.recipient_keys().iter().map(|key| key.digest()).collect() };
-        Ends::destroy_ended(&store, &home, 5_000 + GRACE - 1).unwrap();
-        assert_eq!(held(), [new, old]);
-        store.refuse(true);
-        Ends::destroy_ended(&store, &home, 5_000 + GRACE).unwrap();
-        assert_eq!(held(), [new, old]);
-        store.refuse(false);
-        Ends::destroy_ended(&store, &home, 5_000 + GRACE).unwrap();
-        assert_eq!(held(), [new]);
     }
 }

@@ -17,8 +17,8 @@ use zeroize::Zeroizing;
 
 use super::{
     Institution,
+    ends::Ends,
     enrol::{CERTIFICATE, Keys},
-    rotation::Ends,
 };
 use crate::{
     DirectoryEntry, Error, Result, Unlock,
@@ -230,7 +230,7 @@ impl Institution {
     }
 
     /// On a terminal: takes the institution's newest recipient key, if it has rotated since.
-    pub(super) async fn keep_up(&self) -> Result<()> {
+    pub(crate) async fn keep_up(&self) -> Result<()> {
         if self.keys.certificate.is_none() {
             return Ok(());
         }

@@ -12,6 +12,7 @@
 //! keeps them in memory for tests, counts, and refuses when it is told to.
 
 mod double;
+mod error;
 mod file;
 
 use std::{fmt, sync::Arc};
@@ -24,11 +25,10 @@ use protocol_spec::{
     labels,
     statement::preimage,
 };
-use thiserror::Error;
 use zeroize::Zeroizing;
 
-pub use self::{double::KeyStoreDouble, file::FileKeyStore};
-use crate::{Error, Result, connect::Signs, home::Principal};
+pub use self::{double::KeyStoreDouble, error::KeyStoreError, file::FileKeyStore};
+use crate::{Result, connect::Signs, home::Principal};
 
 /// Secret keys of one institution, or of one of its terminals: a signing key for as long as it lives, and one or
 /// more recipient keys.
@@ -89,49 +89,6 @@ pub trait KeyStore: fmt::Debug + Send + Sync {
     /// As [`Self::export_recipient_key`].
     fn import_recipient_key(&self, _seed: &[u8; 32]) -> Result<RecipientKey, KeyStoreError> {
         Err(KeyStoreError::NotOffered)
-    }
-}
-
-/// Why a key store did not do what it was asked.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[non_exhaustive]
-pub enum KeyStoreError {
-    /// Not sealed to this key in this context, or altered since.
-    #[error("cannot be opened: wrong key, wrong context or altered bytes")]
-    DoesNotOpen,
-    /// It holds no such key, or none any more.
-    #[error("the key store has no such key: it was made elsewhere, or its time is over")]
-    NoSuchKey,
-    /// It does not let this caller do this now.
-    #[error("the key store refuses ({0}): ask whoever runs it")]
-    Refused(String),
-    /// It cannot be reached or has failed.
-    #[error("the key store cannot be used ({0}): check it and try again")]
-    Unavailable(String),
-    /// This kind of store cannot do this.
-    #[error("this kind of key store does not offer that: its keys do not leave it")]
-    NotOffered,
-    /// What was opened or sealed breaks a rule.
-    #[error(transparent)]
-    Crypto(crypto::Error),
-}
-
-impl From<crypto::Error> for KeyStoreError {
-    fn from(error: crypto::Error) -> Self {
-        match error {
-            crypto::Error::Open => Self::DoesNotOpen,
-            error => Self::Crypto(error),
-        }
-    }
-}
-
-impl KeyStoreError {
-    /// What does not open is the fault of what was sealed, everything else that of the store.
-    pub(crate) fn opening(what: &'static str) -> impl FnOnce(Self) -> Error {
-        move |error| match error {
-            Self::DoesNotOpen | Self::Crypto(_) => Error::tampered(what)(error),
-            error => error.into(),
-        }
     }
 }
 

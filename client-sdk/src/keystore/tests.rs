@@ -2,6 +2,7 @@ use crypto::seal_text;
 use protocol_spec::ids::{InstitutionId, PatientId, RequestId};
 
 use super::*;
+use crate::Error;
 use crate::{
     Unlock,
     home::{ClosedHome, Kind, Principal},

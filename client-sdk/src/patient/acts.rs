@@ -14,11 +14,7 @@ use protocol_spec::{
 };
 use tokio::sync::MutexGuard;
 
-use super::{
-    Patient,
-    heads::{tampered, text},
-    times,
-};
+use super::{Patient, times};
 use crate::{
     Error, Result,
     home::{At, Home},
@@ -276,6 +272,14 @@ pub(super) fn hidden(what: impl Into<String>) -> Error {
 const LEN: u64 = Act::LEN as u64;
 
 pub(super) const ACTS: &str = "vault.acts";
+pub(super) fn text(sequence: u64, hash: &Sha256Digest) -> String {
+    format!("head {sequence} ({:.16}…)", hash.to_string())
+}
+
+pub(super) fn tampered<E: std::fmt::Display>(cause: E) -> Error {
+    Error::tampered("the vault head")(cause)
+}
+
 pub(super) const SALT: &str = "log.salt";
 pub(super) const LOG_READ: &str = "log.read";
 

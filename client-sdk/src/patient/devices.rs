@@ -25,7 +25,7 @@ use protocol_spec::{
 use super::{
     Patient,
     known::{Known, tampered},
-    link::device_lists,
+    lists::device_lists,
     ring::Ring,
 };
 use crate::{Error, Result, mint};

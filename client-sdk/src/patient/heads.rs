@@ -14,7 +14,10 @@ use protocol_spec::{
     vault_head::{Act, Acts, HeadRef, NextHead},
 };
 
-use super::{Patient, acts::SALT};
+use super::{
+    Patient,
+    acts::{SALT, tampered, text},
+};
 use crate::{Error, Result, mint};
 
 impl Patient {
@@ -215,14 +218,6 @@ impl Patient {
         }
         Ok(head)
     }
-}
-
-pub(super) fn text(sequence: u64, hash: &Sha256Digest) -> String {
-    format!("head {sequence} ({:.16}…)", hash.to_string())
-}
-
-pub(super) fn tampered<E: std::fmt::Display>(cause: E) -> Error {
-    Error::tampered("the vault head")(cause)
 }
 
 /// What a permission that the server has taken does to the vault.

@@ -281,7 +281,7 @@ impl Patient {
     /// The device that signed, which must have been on the list at this point.
     fn acted(&self, device: &Device, met: &Met) -> Result<DeviceRef> {
         let listed = met.devices.claimed().device(device.id()).is_some();
-        check(listed, "a device signed it that was not on her list then")?;
+        ensure(listed, "a device signed it that was not on her list then")?;
         self.device_ref(device.id())
     }
 
@@ -298,7 +298,7 @@ impl Patient {
         };
         let before = met.delegations.get(&delegation.hash());
         let held = before.is_some_and(|(_, ended)| !ended) && delegation.check_time(blank.at).is_ok();
-        check(held, "a delegate signed it who was none at that time")?;
+        ensure(held, "a delegate signed it who was none at that time")?;
         let delegate = Some(self.delegate_ref(delegation)?);
         Ok(HistoryItem { delegate, ..blank })
     }
@@ -315,7 +315,7 @@ impl Patient {
         let sequence = met.devices.claimed().sequence + 1;
         let verified = self.keys.known().list(sequence);
         let same = verified.is_some_and(|verified| verified.hash() == list.hash());
-        check(same, "it is not the list that follows the one before")?;
+        ensure(same, "it is not the list that follows the one before")?;
         let before = met.devices.claimed();
         let shown = |device: &ListedDevice| self.device_ref(device.id());
         let change = DeviceChange {
@@ -339,7 +339,7 @@ impl Patient {
             .await?;
         self.check_receipt_head(receipt.statement.vault_head).await?;
         let said = &receipt.statement;
-        check(said.patient_id == self.id(), "it is about somebody else")?;
+        ensure(said.patient_id == self.id(), "it is about somebody else")?;
         held(met, said.permission_id, said.institution_id)?;
         met.trail.stored(said)?;
         let receipted = (said.institution_id, said.hash());
@@ -366,7 +366,7 @@ impl Patient {
         blank: HistoryItem,
     ) -> Result<HistoryItem> {
         let (said, log_size) = self.session.taken_back(receipt).await?;
-        check(said.patient_id == self.id(), "it is about somebody else")?;
+        ensure(said.patient_id == self.id(), "it is about somebody else")?;
         met.trail.taken_back(&said)?;
         met.trail.counts.statements += 1;
         let item = HistoryItem {
@@ -385,7 +385,7 @@ impl Patient {
             .await?;
         self.check_receipt_head(receipt.statement.vault_head).await?;
         let said = &receipt.statement;
-        check(said.patient_id == self.id(), "it is about somebody else")?;
+        ensure(said.patient_id == self.id(), "it is about somebody else")?;
         held(met, said.permission_id, said.institution_id)?;
         met.trail.released(said)?;
         met.receipt(receipt.checkpoint.size);
@@ -414,7 +414,7 @@ impl Patient {
                 }
             }
         }
-        check(
+        ensure(
             hasher.finish() == receipt.released_hash,
             "the receipt is over other records than those that are shown",
         )?;
@@ -434,7 +434,7 @@ impl Patient {
             .clone();
         let permission = &permission;
         let institution = InstitutionId::try_from(message.institution_id.as_ref())?;
-        check(
+        ensure(
             met.emergencies.may_hold(permission, institution),
             "it was presented by somebody else",
         )?;
@@ -457,11 +457,11 @@ impl Patient {
                 .session
                 .receipt::<ReleaseTicket>(Some(receipt), "the release ticket")
                 .await?;
-            check(
+            ensure(
                 ticket.statement.permission_id == permission.permission_id,
                 "its ticket is for something else",
             )?;
-            check(
+            ensure(
                 ticket.statement.presentation_hash == proven.hash,
                 "its ticket names another presentation",
             )?;
@@ -472,7 +472,7 @@ impl Patient {
             let ticket = Signed::<StandbyTicket>::try_from(standby_ticket)
                 .and_then(|ticket| ticket.verify(self.session.server.operator()))
                 .map_err(tampered)?;
-            check(
+            ensure(
                 ticket.permission_id == permission.permission_id,
                 "its ticket is for something else",
             )?;
@@ -516,7 +516,7 @@ impl Patient {
         let statement = PatientSigned::<T>::try_from(message)
             .and_then(PatientSigned::verify)
             .map_err(tampered)?;
-        check(statement.patient_id() == self.id(), "it is somebody else's")?;
+        ensure(statement.patient_id() == self.id(), "it is somebody else's")?;
         self.known_signer(statement.device(), statement.delegation())
             .await?;
         Ok(statement)
@@ -533,7 +533,7 @@ fn signed_text<'a>(base: &'a [u8], signature: &[u8], key: &IdentityKey) -> Resul
 
 /// The operator alone says who stored or received: it must be whom the patient permitted.
 fn held(met: &Met, permission: PermissionId, institution: InstitutionId) -> Result<()> {
-    check(
+    ensure(
         met.emergencies
             .may_hold(met.trail.known(permission)?, institution),
         "another institution was permitted",
@@ -574,7 +574,7 @@ impl Met {
     }
 }
 
-fn check(holds: bool, otherwise: &'static str) -> Result<()> {
+fn ensure(holds: bool, otherwise: &'static str) -> Result<()> {
     if holds { Ok(()) } else { Err(tampered(otherwise)) }
 }
 

@@ -9,59 +9,21 @@ use protocol_spec::{
     defence::Defence,
     devices::{DeviceList, FirstDevice},
     field::Name,
-    ids::{DeviceId, PatientId},
+    ids::PatientId,
     messages as pb,
     patient::{DeviceChain, PatientSigned},
     statement::Signed,
 };
-use zeroize::Zeroizing;
 
-use super::known::{Known, tampered};
+use super::{
+    device_keys::DeviceKeys,
+    known::{Known, tampered},
+};
 use crate::{
     Error, Result, Unlock,
-    connect::{Credentials, Server},
     home::{ClosedHome, Home, Kind, Pins, Principal, seeds},
     mint,
 };
-
-/// The keys of a device.
-pub(crate) struct DeviceKeys {
-    /// Signs requests and statements.
-    pub(crate) signing: Arc<SigningIdentity>,
-    /// Opens root keys.
-    pub(crate) recipient: RecipientSecret,
-}
-
-impl DeviceKeys {
-    /// New ones.
-    pub(crate) fn generate() -> Result<Self> {
-        Ok(Self {
-            signing: Arc::new(SigningIdentity::generate()?),
-            recipient: RecipientSecret::generate()?,
-        })
-    }
-
-    /// The device's id.
-    pub(crate) fn id(&self) -> DeviceId {
-        DeviceId::from(&self.signing.public())
-    }
-
-    /// A server that it signs its requests to.
-    pub(super) fn connect(&self, pins: &Pins) -> Result<Server> {
-        let credentials = Credentials {
-            key_id: self.id().to_string(),
-            key: self.signing.clone(),
-        };
-        Server::new(pins.clone(), Some(credentials))
-    }
-
-    fn secrets(&self) -> Zeroizing<Vec<u8>> {
-        let mut secrets = Zeroizing::new(Vec::with_capacity(2 * 32));
-        secrets.extend_from_slice(self.signing.expose_seed().as_slice());
-        secrets.extend_from_slice(self.recipient.expose_seed().as_slice());
-        secrets
-    }
-}
 
 /// A patient on this device.
 pub(super) struct Keys {

@@ -12,7 +12,7 @@ use protocol_spec::{
     statement::{Signed, Verified},
 };
 
-use super::{epochs::RootEpochs, keys::DeviceKeys};
+use super::{device_keys::DeviceKeys, epochs::RootEpochs};
 use crate::{Error, Result};
 
 /// Verified lists, and the keys of every root epoch up to the newest, as far as they open.

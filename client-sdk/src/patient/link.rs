@@ -5,9 +5,8 @@ use std::{path::Path, time::Duration};
 
 use bytes::Bytes;
 use crypto::{LinkCode, LinkNonce};
-use prost::Message;
 use protocol_spec::{
-    devices::{DeviceKind, DeviceList, MAX_LISTS, RESERVED_LISTS},
+    devices::{DeviceKind, DeviceList},
     field::Name,
     hash::Sha256Digest,
     ids::{DeviceId, PatientId},
@@ -21,15 +20,15 @@ use zeroize::Zeroizing;
 
 use super::{
     Patient,
+    device_keys::DeviceKeys,
     devices::{Newcomer, Proof, own_chain},
-    keys::DeviceKeys,
     known::tampered,
+    lists::device_lists,
 };
 use crate::{
     Error, Result, Unlock,
     connect::{Server, bootstrap},
     home::{ClosedHome, Pins},
-    pages::Whole,
 };
 
 /// A device that is nobody's yet.
@@ -265,28 +264,6 @@ impl Patient {
         };
         self.add_device(&newcomer).await?;
         Ok(pending.id())
-    }
-}
-
-/// All lists after this one, page by page, with what comes with the last page.
-pub(super) async fn device_lists(server: &Server, after: Option<u64>) -> Result<pb::DeviceLists> {
-    let (mut after, mut lists, mut whole) = (after, Vec::new(), Whole::new("the lists of devices"));
-    loop {
-        let query = after.map_or(String::new(), |after| format!("?after={after}"));
-        let answer: pb::DeviceLists = server.get(&format!("/v1/vault/devices{query}")).await?;
-        whole.add(answer.lists.len(), answer.encoded_len())?;
-        let count = u64::try_from(answer.lists.len()).unwrap_or(u64::MAX);
-        let last = !answer.more || count == 0;
-        after = Some(
-            after
-                .map_or(0, |after| after.saturating_add(1))
-                .saturating_add(count)
-                .saturating_sub(1),
-        );
-        lists.extend(answer.lists.iter().cloned());
-        if last || u64::try_from(lists.len()).is_ok_and(|count| count > MAX_LISTS + RESERVED_LISTS) {
-            return Ok(pb::DeviceLists { lists, ..answer });
-        }
     }
 }
 

@@ -37,6 +37,7 @@ mod collections;
 mod coverage;
 mod delegation;
 mod deleting;
+mod device_keys;
 mod devices;
 mod emergency;
 mod enrolling;
@@ -52,11 +53,13 @@ mod known;
 mod leaves;
 mod link;
 mod listing;
+mod lists;
 mod news;
 mod permissions;
 mod placements;
 mod records;
 mod recovery;
+mod refs;
 mod rekey;
 mod removing;
 mod replacing;
@@ -69,11 +72,12 @@ mod ring;
 mod shown;
 mod signers;
 mod standing;
+mod terms;
 mod times;
 mod unanswered;
 mod used;
 
-use std::{path::Path, sync::atomic::AtomicBool, time::Duration};
+use std::{path::Path, sync::atomic::AtomicBool};
 
 use protocol_spec::{
     emergency::ANY_INSTITUTION,
@@ -87,11 +91,7 @@ use protocol_spec::{
 
 pub(crate) use self::emergency::OpenedBy;
 use self::{
-    acts::SeenActs,
-    keys::{DeviceKeys, Keys},
-    known::Known,
-    placements::Placements,
-    ring::Ring,
+    acts::SeenActs, device_keys::DeviceKeys, keys::Keys, known::Known, placements::Placements, ring::Ring,
 };
 pub(crate) use self::{
     answers::{Limits, SignedAnswer},
@@ -104,7 +104,7 @@ pub use self::{
     coverage::Coverage,
     delegation::{
         Delegate, DelegateRef, DelegationInfo, DelegationState, DelegationTerms, EndedDelegation,
-        HeldDelegation, OpenRequest,
+        HeldDelegation,
     },
     deleting::DeletedRecord,
     devices::DeviceInfo,
@@ -114,24 +114,25 @@ pub use self::{
     history::{Counts, DeviceChange, DeviceRef, HistoryCheck, HistoryItem, HistoryKind, TerminalRef},
     link::{NewDevice, PendingDevice},
     news::{News, NewsKind},
-    permissions::{PermissionInfo, PermissionState},
-    records::{InstitutionRef, Received, RecordInfo, Records},
+    permissions::PermissionInfo,
+    records::{Received, RecordInfo, Records},
     recovery::{
         Entrusted, EntrustedShare, Kit, NewTrustees, PassedOver, Recovered, RecoveringMachine,
         RecoveryMember, Rehearsed, Trustee,
     },
+    refs::InstitutionRef,
     removing::Removal,
-    requests::{InCollection, PermitTerms, Selection, UploadTerms},
     reseal::{Kept, KeptWhy, Resealed},
     returning::{LostActs, Returned},
+    standing::PermissionState,
+    terms::{InCollection, OpenRequest, PermitTerms, Selection, UploadTerms},
     unanswered::{SenderId, SenderInfo, Unanswered},
 };
 use crate::{
-    Audited, DirectoryEntry, Error, InboxEvent, Progress, Result, Unlock, Vouched,
+    Audited, DirectoryEntry, Error, Progress, Result, Unlock, Vouched,
     clock::Moment,
     connect::bootstrap,
     home::{ClosedHome, Home, Kind, Pins, Principal},
-    inbox::{NewestEvents, Reader},
     session::{Session, blocking},
 };
 
@@ -334,25 +335,6 @@ impl Patient {
     /// [`Self::directory`].
     pub async fn check_program(&self, file: &Path) -> Result<Vouched> {
         self.session.check_program(file).await
-    }
-
-    /// Her events after number `after`, in order, opened and verified. With `wait` it waits so long for the
-    /// first one.
-    ///
-    /// # Errors
-    /// Of the connection alone; an event that does not verify is reported as such.
-    pub async fn inbox(&self, after: u64, wait: Option<Duration>) -> Result<Vec<InboxEvent>> {
-        self.session.inbox(&Reader::Patient(self), after, wait).await
-    }
-
-    /// At most `most` of her newest events, and none that arrived before `since`, in milliseconds since 1970.
-    ///
-    /// # Errors
-    /// As [`Self::inbox`].
-    pub async fn newest_events(&self, most: u64, since: u64) -> Result<NewestEvents> {
-        self.session
-            .newest_events(&Reader::Patient(self), most, since)
-            .await
     }
 
     /// Blocks a sender, whose unanswered things are deleted; or takes that back. It is told what anybody is told of whom she has

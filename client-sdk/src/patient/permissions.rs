@@ -13,24 +13,9 @@ use protocol_spec::{
 use super::{
     DelegateRef, InstitutionRef, Patient,
     acts::hidden,
-    standing::{Misfit, OwnPermission, Shown, stand},
+    standing::{Misfit, OwnPermission, PermissionState, Shown, stand},
 };
 use crate::{Error, Result, error::Reader};
-
-/// Whether a permission can still be presented.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PermissionState {
-    /// It can.
-    Live,
-    /// She revoked it.
-    Revoked,
-    /// Its time is over.
-    Expired,
-    /// Its uses are spent.
-    Spent,
-    /// Another permission has taken its place.
-    Replaced,
-}
 
 /// One of her permissions: what she signed, and what is left of it.
 #[derive(Clone, Debug)]
@@ -199,21 +184,6 @@ impl Patient {
         self.known_signer(permission.device(), permission.delegation())
             .await?;
         Ok(permission)
-    }
-}
-
-impl TryFrom<pb::PermissionState> for PermissionState {
-    type Error = Error;
-
-    fn try_from(state: pb::PermissionState) -> Result<Self> {
-        match state {
-            pb::PermissionState::Live => Ok(Self::Live),
-            pb::PermissionState::Revoked => Ok(Self::Revoked),
-            pb::PermissionState::Expired => Ok(Self::Expired),
-            pb::PermissionState::Spent => Ok(Self::Spent),
-            pb::PermissionState::Replaced => Ok(Self::Replaced),
-            pb::PermissionState::Unspecified => Err(protocol_spec::Error::Field { field: "state" }.into()),
-        }
     }
 }
 

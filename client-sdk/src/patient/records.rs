@@ -4,28 +4,19 @@ use std::{collections::HashMap, path::Path};
 
 use crypto::{DataKey, content::StreamLengths};
 use protocol_spec::{
-    ids::{CollectionId, InstitutionId, PermissionId, RecordId, VersionId},
+    ids::{CollectionId, PermissionId, RecordId, VersionId},
     index::IndexEntry,
     manifest::Part,
 };
 
-use super::{Patient, examine::Examined, listing::Listing};
+use super::{InstitutionRef, Patient, examine::Examined, listing::Listing};
 use crate::{
-    Error, FetchedPart, LogEntry, Progress, Provenance, Result, VerifiedCheckpoint,
+    Error, LogEntry, Progress, Provenance, Result, VerifiedCheckpoint,
     connect::Server,
-    provenance::VerifiedRecord,
+    provenance::{FetchedPart, VerifiedRecord},
     session::blocking,
     transfer::{Budget, Expected, FolderSink, Leaves, Sink, receive},
 };
-
-/// An institution as a list shows it; the name is the accredited one.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct InstitutionRef {
-    /// Its id.
-    pub id: InstitutionId,
-    /// Its name in the verified directory.
-    pub name: String,
-}
 
 /// A record of her vault, its provenance verified.
 #[derive(Clone, Debug)]

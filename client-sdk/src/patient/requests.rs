@@ -1,83 +1,24 @@
 //! What a patient decides: to ask for an upload, to permit or to deny what institutions ask.
 
-use std::time::Duration;
-
 use crypto::{PermissionKey, TextContext, seal_text};
 use protocol_spec::{
     attributes::Attributes,
     bodies::UploadRequest,
     conditions::Conditions,
-    ids::{CollectionId, PermissionId, RecordId, RequestId},
+    ids::{PermissionId, RecordId, RequestId},
     messages::{self as pb, RequestState, stored_request::Request},
     patient::PatientSigned,
     permission::{Kind, MAX_RECORDS, Replaces},
-    purpose::Purpose,
     statement::Signed,
 };
 
 use super::{
-    OpenRequest, Patient,
+    Patient,
     answers::{Grant, Limits},
     listing::OwnRecord,
+    terms::{InCollection, OpenRequest, PermitTerms, Selection, UploadTerms},
 };
 use crate::{DirectoryEntry, Error, Result, asked::Asked, mint, mint::millis};
-
-/// What an upload permission allows.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UploadTerms {
-    /// Bytes of sealed stream, over all uses.
-    pub max_bytes: u64,
-    /// For how long.
-    pub expires: Duration,
-    /// How many records.
-    pub uses: u32,
-}
-
-impl Default for UploadTerms {
-    /// One record of at most 16 GiB within a week.
-    fn default() -> Self {
-        Self {
-            max_bytes: 16 << 30,
-            expires: Duration::from_secs(7 * 24 * 3600),
-            uses: 1,
-        }
-    }
-}
-
-/// What a download or reference permission allows.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PermitTerms {
-    /// From when on, in milliseconds since 1970; none: now.
-    pub not_before: Option<u64>,
-    /// For how long, from then.
-    pub expires: Duration,
-    /// How many presentations.
-    pub uses: u32,
-    /// Bytes of sealed stream, over all uses; without it enough for every use and as much again for
-    /// transfers that break off.
-    pub bytes: Option<u64>,
-    /// The one purpose that it is for; none: the one that the request states, if it does.
-    pub purpose: Option<Purpose>,
-    /// What the records are like.
-    pub conditions: Conditions,
-    /// A permission that answers the same request, and ends when this one is taken: so one is narrowed or prolonged.
-    pub replaces: Option<PermissionId>,
-}
-
-impl Default for PermitTerms {
-    /// Once, within an hour.
-    fn default() -> Self {
-        Self {
-            not_before: None,
-            expires: Duration::from_secs(3600),
-            uses: 1,
-            bytes: None,
-            purpose: None,
-            conditions: Conditions::default(),
-            replaces: None,
-        }
-    }
-}
 
 impl PermitTerms {
     pub(crate) fn limits(&self, asked: &Asked, replaces: Option<Replaces>) -> Limits {
@@ -92,24 +33,6 @@ impl PermitTerms {
             replaces,
         }
     }
-}
-
-/// Which of her records a permission is for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Selection {
-    /// These.
-    Records(Vec<RecordId>),
-    /// All that are in the vault now.
-    All,
-}
-
-/// Whatever lies in one of her collections.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct InCollection {
-    /// Which.
-    pub id: CollectionId,
-    /// Only what lies there now, not what comes later.
-    pub until_now: bool,
 }
 
 impl Patient {

@@ -9,7 +9,7 @@ use protocol_spec::{
     vault_head::{Act, Acts},
 };
 
-use super::{Patient, PermissionState, acts::ACTS, link::device_lists};
+use super::{Patient, PermissionState, acts::ACTS, lists::device_lists};
 use crate::{
     Error, Result, Unlock,
     home::{At, Home},

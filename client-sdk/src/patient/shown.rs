@@ -14,7 +14,12 @@ use protocol_spec::{
     vault_head::{Acts, HeadRef, epoch_hash},
 };
 
-use super::{Patient, acts::hidden, delegation::OwnDelegation, heads::text, standing::Shown};
+use super::{
+    Patient,
+    acts::{hidden, text},
+    delegation::OwnDelegation,
+    standing::Shown,
+};
 use crate::{Error, Result};
 
 impl Patient {

@@ -13,8 +13,48 @@ use protocol_spec::{
     permission::{Replaces, VerifiedPermission},
 };
 
-use super::{PermissionState, used::Use};
-use crate::Result;
+use crate::{Error, Result};
+
+/// Whether a permission can still be presented.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PermissionState {
+    /// It can.
+    Live,
+    /// She revoked it.
+    Revoked,
+    /// Its time is over.
+    Expired,
+    /// Its uses are spent.
+    Spent,
+    /// Another permission has taken its place.
+    Replaced,
+}
+
+impl TryFrom<pb::PermissionState> for PermissionState {
+    type Error = Error;
+
+    fn try_from(state: pb::PermissionState) -> Result<Self> {
+        match state {
+            pb::PermissionState::Live => Ok(Self::Live),
+            pb::PermissionState::Revoked => Ok(Self::Revoked),
+            pb::PermissionState::Expired => Ok(Self::Expired),
+            pb::PermissionState::Spent => Ok(Self::Spent),
+            pb::PermissionState::Replaced => Ok(Self::Replaced),
+            pb::PermissionState::Unspecified => Err(protocol_spec::Error::Field { field: "state" }.into()),
+        }
+    }
+}
+
+/// What was used of one permission, at least.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Use {
+    /// Uses that have brought something.
+    pub(super) spent: u32,
+    /// Releases that are open: they hold a use, or have spent it.
+    pub(super) open: u32,
+    /// Bytes in receipts: a release that is open has none yet.
+    pub(super) bytes: u64,
+}
 
 /// One of her permissions.
 pub(crate) struct OwnPermission {

@@ -14,7 +14,10 @@ use protocol_spec::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{Patient, standing::Shown};
+use super::{
+    Patient,
+    standing::{Shown, Use},
+};
 use crate::{Error, Result};
 
 /// What was used of each permission, by the first so many entries of the history.
@@ -33,17 +36,6 @@ pub(super) struct Used {
 struct Spent {
     uses: u32,
     bytes: u64,
-}
-
-/// What was used of one permission, at least.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Use {
-    /// Uses that have brought something.
-    pub(super) spent: u32,
-    /// Releases that are open: they hold a use, or have spent it.
-    pub(super) open: u32,
-    /// Bytes in receipts: a release that is open has none yet.
-    pub(super) bytes: u64,
 }
 
 impl Spent {

@@ -4,15 +4,15 @@
 
 use std::{convert::Infallible, time::Duration};
 
-use protocol_spec::ids::{PermissionId, RecordId, RequestId};
+use protocol_spec::ids::RequestId;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    answering::is_about_the_request,
     answers::{Kept, State},
+    outcome::{Decision, Outcome, is_about_the_request},
     store::{FOLDER, StandingRules},
 };
-use crate::{Error, EventKind, Patient, Result, home::Lock, mint, patient::InstitutionRef};
+use crate::{Error, EventKind, Patient, Result, home::Lock, mint};
 
 /// Answers requests by the standing rules.
 pub struct Agent<'a> {
@@ -22,42 +22,6 @@ pub struct Agent<'a> {
     /// Whether answers may be kept that nobody knows to have arrived.
     unsettled: bool,
     _lock: Lock,
-}
-
-/// One request that the agent has dealt with.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Decision {
-    /// When, in milliseconds since 1970.
-    pub at: u64,
-    /// The request.
-    pub request_id: RequestId,
-    /// Who asks; none where that could not be verified.
-    pub from: Option<InstitutionRef>,
-    /// The rule that answers; none when no rule matches.
-    pub rule: Option<String>,
-    /// The number of the rules.
-    pub sequence: u64,
-    /// What came of it.
-    pub outcome: Outcome,
-}
-
-/// What came of a request.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// It was permitted.
-    Permitted {
-        /// By this permission.
-        permission_id: PermissionId,
-        /// The records in it.
-        records: Vec<RecordId>,
-    },
-    /// It was denied.
-    Denied,
-    /// It is left for her.
-    Ask {
-        /// Why.
-        why: String,
-    },
 }
 
 #[derive(Debug, Default, Serialize, Deserialize)]

@@ -6,8 +6,9 @@
 use protocol_spec::{conditions::Conditions, ids::RequestId, messages::RequestState, problem::Problem};
 
 use super::{
-    agent::{Agent, Decision, Outcome},
+    agent::Agent,
     answers::{By, Given, Kept, State},
+    outcome::{Decision, Outcome, is_about_the_request},
     store::StandingRules,
     verdict::{Answer, Verdict},
 };
@@ -161,18 +162,5 @@ impl Agent<'_> {
             rule,
             ..self.decision(rules, request, outcome)
         })
-    }
-}
-
-/// Whether an error leaves this request for her, while the others go on: it does not verify, or its answer is refused.
-pub(super) fn is_about_the_request(error: &Error) -> bool {
-    match error {
-        Error::Tampered { .. }
-        | Error::Protocol(_)
-        | Error::UnknownInstitution { .. }
-        | Error::Unknown { .. }
-        | Error::Usage(_) => true,
-        Error::Refused { .. } => !error.passes(),
-        _ => false,
     }
 }

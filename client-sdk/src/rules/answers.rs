@@ -19,7 +19,7 @@ use protocol_spec::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::agent::Outcome;
+use super::outcome::Outcome;
 use crate::{
     Error, Result,
     home::{Home, make_folder},

@@ -56,6 +56,7 @@
 //! | `facts` | what is known of a request, verified |
 //! | `store` | signed rules in the home |
 //! | `answers` | answers in the home, kept before they are sent |
+//! | `outcome` | what comes of a request |
 //! | `answering` | one request, and what a crash left |
 //! | `agent` | the loop |
 //!
@@ -66,6 +67,7 @@ mod answering;
 mod answers;
 mod facts;
 pub mod model;
+mod outcome;
 mod schema;
 mod store;
 mod values;
@@ -73,9 +75,10 @@ pub mod verdict;
 
 pub(crate) use self::answers::rules_by_statement;
 pub use self::{
-    agent::{Agent, Decision, Outcome},
+    agent::Agent,
     facts::Explained,
     model::Rules,
+    outcome::{Decision, Outcome},
     store::StandingRules,
     values::moment,
     verdict::{Answer, Facts, Known, Verdict},

@@ -15,7 +15,6 @@ use std::{
     time::SystemTime,
 };
 
-use super::sink::open_again;
 use crate::{Error, Result};
 
 /// Files from this length on are written past the page cache.
@@ -239,6 +238,19 @@ const BLOCK: usize = 4 << 20;
 const MAX_BLOCKS: usize = 3;
 /// Small files that may wait to be synced; bounds open files.
 const QUEUE: usize = 64;
+
+/// A file of an earlier run, as it is, or a new one: what is written to it is the same again as far as that goes.
+pub(super) fn open_again(path: &Path, length: u64) -> io::Result<File> {
+    let file = File::options()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(path)?;
+    if file.metadata()?.len() > length {
+        file.set_len(length)?;
+    }
+    Ok(file)
+}
 
 #[cfg(test)]
 mod tests {

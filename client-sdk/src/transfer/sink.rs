@@ -12,7 +12,7 @@ use crypto::content::Header;
 use protocol_spec::{file_names::FileNames, hash::LeafHash, ids::RecordId, manifest::Part};
 
 use super::{
-    disk::{Disk, Failed, LARGE, LargeFile, date},
+    disk::{Disk, Failed, LARGE, LargeFile, date, open_again},
     left::{LeftBehind, read_list},
 };
 use crate::{
@@ -391,19 +391,6 @@ impl Read for Text {
             self.current = Some((File::open(path)?, length));
         }
     }
-}
-
-/// A file of an earlier run, as it is, or a new one: what is written to it is the same again as far as that goes.
-pub(super) fn open_again(path: &Path, length: u64) -> io::Result<File> {
-    let file = File::options()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(path)?;
-    if file.metadata()?.len() > length {
-        file.set_len(length)?;
-    }
-    Ok(file)
 }
 
 impl Drop for FolderSink {

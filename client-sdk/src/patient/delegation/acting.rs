@@ -12,9 +12,7 @@ use protocol_spec::{
     index::IndexEntry,
     messages::{self as pb, stored_request::Request},
     patient::PatientSigned,
-    permission::Kind,
     problem::Problem,
-    purpose::Purpose,
 };
 
 use super::{DelegationState, state, tampered, verify_delegation};
@@ -24,7 +22,7 @@ use crate::{
     connect::Server,
     error::Reader,
     patient::{
-        InstitutionRef, OwnRecord, Patient,
+        InstitutionRef, OpenRequest, OwnRecord, Patient,
         examine::Examined,
         records::{open_record, unknown},
         requests::chosen,
@@ -48,23 +46,6 @@ pub struct HeldDelegation {
     pub not_after: u64,
     /// Whether she may now, as the server says.
     pub state: DelegationState,
-}
-
-/// What an institution asks the patient for whom a delegate acts. Its text is sealed to that patient.
-#[derive(Clone, Debug)]
-pub struct OpenRequest {
-    /// Its id.
-    pub request_id: RequestId,
-    /// Download or reference.
-    pub kind: Kind,
-    /// Who asks.
-    pub from: InstitutionRef,
-    /// Who would receive.
-    pub to: InstitutionRef,
-    /// What for, as the asker says.
-    pub purpose: Option<Purpose>,
-    /// When it ends, in milliseconds since 1970.
-    pub expires: u64,
 }
 
 impl OpenRequest {

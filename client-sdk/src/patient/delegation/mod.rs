@@ -11,21 +11,23 @@
 mod acting;
 mod ending;
 mod giving;
+mod named;
 mod offers;
 
 use crypto::Collection;
 use protocol_spec::{
     bodies::{Delegation, DelegationEnd},
     delegation::{Power, VerifiedDelegation},
-    ids::{CollectionId, DelegationId, PatientId},
+    ids::{CollectionId, DelegationId},
     messages as pb,
     patient::{Device, PatientSigned, PatientVerified},
 };
 
 pub use self::{
-    acting::{Delegate, HeldDelegation, OpenRequest},
+    acting::{Delegate, HeldDelegation},
     ending::EndedDelegation,
     giving::DelegationTerms,
+    named::DelegateRef,
 };
 use super::{Patient, known::readable};
 use crate::{Error, Result, clock::Moment};
@@ -45,17 +47,6 @@ pub enum DelegationState {
     Offered,
     /// She has refused it, or given it up, as the server says.
     Refused,
-}
-
-/// A delegate as lists and the history show her.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DelegateRef {
-    /// By which delegation she acts.
-    pub delegation: DelegationId,
-    /// Who she is.
-    pub id: PatientId,
-    /// What the owner calls her.
-    pub name: String,
 }
 
 /// A delegation that a patient has given.

@@ -12,7 +12,7 @@ use protocol_spec::{
     patient::{DeviceChain, PatientSigned},
 };
 
-use super::{HistoryItem, HistoryKind, Met, check, signed_text, tampered};
+use super::{HistoryItem, HistoryKind, Met, ensure, signed_text, tampered};
 use crate::{Patient, Result};
 
 impl Patient {
@@ -35,7 +35,7 @@ impl Patient {
         Defence::DelegateReads.check(asked_to_read(&evidence, device.key(), delegation, version))?;
         let request = Sha256Digest::of(&evidence.encode_to_vec());
         let first = met.trail.read_by_delegates.insert(request);
-        check(
+        ensure(
             Defence::DelegateReads.holds(first),
             "her request stands before it already",
         )?;
@@ -59,7 +59,7 @@ impl Patient {
         let end = PatientSigned::<DelegationEnd>::try_from(statement.clone()).map_err(tampered)?;
         let known = met.delegations.get(&end.claimed().delegation_hash);
         let (delegation, ended) = known.ok_or_else(|| tampered("its delegation does not come before it"))?;
-        check(!ended, "its delegation has ended before")?;
+        ensure(!ended, "its delegation has ended before")?;
         let end = self.own_delegation_end(statement, delegation).await?;
         let item = HistoryItem {
             kind: HistoryKind::DelegationEnded,
@@ -85,7 +85,7 @@ fn asked_to_read(
     let base = signed_text(&evidence.signature_base_id, &evidence.signature_id, key)?;
     let path = format!("\"@path\": /v1/vault/records/{version}/leaves\n");
     let named = format!("\n\"medvault-delegation\": {}\n", delegation.delegation_id);
-    check(
+    ensure(
         base.contains(&path) && base.contains(&named),
         "her request is another one",
     )

@@ -14,7 +14,7 @@ use protocol_spec::{
     permission::{Kind, VerifiedPermission},
 };
 
-use super::{HistoryItem, HistoryKind, Met, check, tampered};
+use super::{HistoryItem, HistoryKind, Met, ensure, tampered};
 use crate::{Patient, Result};
 
 /// What was met of emergencies.
@@ -54,7 +54,7 @@ impl Emergencies {
             .helps
             .get(&card)
             .is_some_and(|help| help.institution == institution && !help.objected && help.opens <= at);
-        check(
+        ensure(
             terms.guardian.is_none() || in_time,
             "no guardian's help comes before it, or it did not wait",
         )?;
@@ -64,7 +64,7 @@ impl Emergencies {
 
     /// A help, which opens no earlier than this (EMG-15).
     fn help(&mut self, card: IdentityKeyBytes, help: Helped, earliest: u64) -> Result<()> {
-        check(
+        ensure(
             help.opens >= earliest,
             "the waiting time is shorter than she has written down",
         )?;
@@ -95,7 +95,7 @@ impl Patient {
         blank: HistoryItem,
     ) -> Result<HistoryItem> {
         let opening = self.session.emergency_opening(&message)?;
-        check(opening.patient_id == self.id(), "it is about somebody else")?;
+        ensure(opening.patient_id == self.id(), "it is about somebody else")?;
         let hash = opening.statement().hash();
         self.session.included(message.proof, &hash, "the opening").await?;
         let terms = met.terms(&opening.card_key)?;
@@ -120,7 +120,7 @@ impl Patient {
         let help: PatientVerified<EmergencyHelp> = PatientSigned::<EmergencyHelp>::try_from(message.help)
             .and_then(PatientSigned::verify)
             .map_err(tampered)?;
-        check(help.patient_id == self.id(), "it is about somebody else")?;
+        ensure(help.patient_id == self.id(), "it is about somebody else")?;
         let named = met.terms(&help.card_key)?.guardian;
         let named = named.filter(|named| named.guardian_id == help.guardian_id);
         let named = named.ok_or_else(|| tampered("who helped is not the guardian"))?;
@@ -183,7 +183,7 @@ impl crate::session::Session {
         let institution = Institution::from_entry(entry, self.server.registrar(), self.server.operator_id())
             .map_err(tampered)?;
         let accredited = institution.check_emergency().is_ok();
-        check(accredited, "who opened was not accredited for emergencies")?;
+        ensure(accredited, "who opened was not accredited for emergencies")?;
         Opening::verify(message, &institution).map_err(tampered)
     }
 }

@@ -14,7 +14,7 @@ use protocol_spec::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{check, tampered};
+use super::{ensure, tampered};
 use crate::{Error, Result, home::Home};
 
 /// What was met on the way through a history.
@@ -93,17 +93,17 @@ impl Trail {
     /// A presentation opens a session: not too often (FLW-18), and a release has a use (FLW-16).
     pub(super) fn presented(&mut self, id: PermissionId, evidence: Sha256Digest) -> Result<()> {
         let first = self.presentations.insert(evidence);
-        check(first, "it stands here a second time")?;
+        ensure(first, "it stands here a second time")?;
         let Permitted { permission, uses, .. } = self.used(id)?;
         let release = permission.kind != Kind::Upload;
         let within = uses.presented(release, permission.uses);
-        check(within, MORE_USES)
+        ensure(within, MORE_USES)
     }
 
     pub(super) fn opened_release(&mut self, ticket: &ReleaseTicket) -> Result<()> {
         let opened = (ticket.permission_id, ticket.presentation_hash);
         let first = self.releases.insert(ticket.release_id, opened).is_none();
-        check(first, "its release was opened before")
+        ensure(first, "its release was opened before")
     }
 
     pub(super) fn opened_upload(&mut self, ticket: &StandbyTicket, presentation: Sha256Digest) {
@@ -118,14 +118,14 @@ impl Trail {
     /// A release ends once, under the permission and by the presentation that opened it, within the budget.
     pub(super) fn released(&mut self, receipt: &ReleaseReceipt) -> Result<()> {
         let opened = self.releases.remove(&receipt.release_id);
-        check(
+        ensure(
             opened == Some((receipt.permission_id, receipt.presentation_hash)),
             "the presentation that opened it does not come before it",
         )?;
         let permitted = self.used(receipt.permission_id)?;
         permitted.uses.released(receipt.bytes);
         permitted.released = permitted.released.saturating_add(receipt.bytes);
-        check(
+        ensure(
             permitted.released <= permitted.permission.bytes,
             "more bytes were released than were permitted",
         )
@@ -134,7 +134,7 @@ impl Trail {
     /// What was stored is gone for good, once.
     pub(super) fn gone(&mut self, record: RecordId, version: VersionId) -> Result<()> {
         let there = self.stored.remove(&version) == Some(record);
-        check(there, "no such version of the record was stored before it")?;
+        ensure(there, "no such version of the record was stored before it")?;
         self.gone.insert(record);
         Ok(())
     }
@@ -143,7 +143,7 @@ impl Trail {
     pub(super) fn taken_back(&mut self, said: &TakeBack) -> Result<()> {
         let stored = self.receipts.get(&said.version_id);
         let own = stored == Some(&(said.institution_id, said.receipt_hash));
-        check(own, "it is not of what this institution had stored")?;
+        ensure(own, "it is not of what this institution had stored")?;
         self.gone(said.record_id, said.version_id)
     }
 
@@ -151,7 +151,7 @@ impl Trail {
     pub(super) fn stored(&mut self, receipt: &UploadReceipt) -> Result<()> {
         if let Some(before) = &receipt.replaces {
             let there = self.stored.remove(before) == Some(receipt.record_id);
-            check(there, "the version whose place it takes was not stored before it")?;
+            ensure(there, "the version whose place it takes was not stored before it")?;
             self.stored.insert(receipt.version_id, receipt.record_id);
             return Ok(());
         }
@@ -161,10 +161,10 @@ impl Trail {
                 && standby.version == receipt.version_id
                 && standby.presentation == receipt.presentation_hash
         });
-        check(same, "the presentation that opened it does not come before it")?;
+        ensure(same, "the presentation that opened it does not come before it")?;
         self.stored.insert(receipt.version_id, receipt.record_id);
         let Permitted { permission, uses, .. } = self.used(receipt.permission_id)?;
-        check(uses.stored(permission.uses), MORE_USES)
+        ensure(uses.stored(permission.uses), MORE_USES)
     }
 }
 

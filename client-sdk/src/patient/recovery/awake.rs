@@ -8,11 +8,8 @@ use protocol_spec::{devices::DeviceKind, problem::Problem};
 use tempfile::TempDir;
 
 use super::super::{
-    Patient,
-    devices::own_chain,
-    keys::{DeviceKeys, Keys},
-    known::Known,
-    link::{approved, device_lists},
+    Patient, device_keys::DeviceKeys, devices::own_chain, keys::Keys, known::Known, link::approved,
+    lists::device_lists,
 };
 use crate::{
     Error, Result,

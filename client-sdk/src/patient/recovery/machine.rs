@@ -18,10 +18,10 @@ use protocol_spec::{
 
 use super::{
     super::{
+        device_keys::DeviceKeys,
         devices::{Change, Newcomer, Proof, own_chain},
-        keys::DeviceKeys,
         known::{Known, tampered},
-        link::device_lists,
+        lists::device_lists,
     },
     awake::Awake,
 };

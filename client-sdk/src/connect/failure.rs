@@ -1,0 +1,69 @@
+//! Why a request got no answer, in the words of its innermost cause.
+
+use std::{error::Error as StdError, fmt, io, sync::Arc};
+
+use super::fault::CertificateFault;
+
+/// Why a request got no answer.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The certificate is not taken.
+    Certificate(CertificateFault),
+    /// A proxy does not lead to the server.
+    Proxy {
+        /// Which, and who has named it.
+        proxy: String,
+        /// Why.
+        cause: String,
+    },
+    /// Anything else of the transport, in the words of its innermost cause.
+    Transport(String),
+}
+
+impl Failure {
+    pub(super) fn of(error: &(dyn StdError + 'static)) -> Self {
+        let cause = innermost(error);
+        if let Some(rustls::Error::InvalidCertificate(fault)) = cause.downcast_ref() {
+            return Self::Certificate(CertificateFault::of(fault));
+        }
+        match cause.downcast_ref::<NoWay>() {
+            Some(NoWay { proxy, cause }) => Self::Proxy {
+                proxy: proxy.to_string(),
+                cause: cause.clone(),
+            },
+            None => Self::Transport(cause.to_string()),
+        }
+    }
+}
+
+/// What everything else was caused by. `io::Error` hides what it wraps from `source`, so it is unwrapped here.
+pub(super) fn innermost<'a>(error: &'a (dyn StdError + 'static)) -> &'a (dyn StdError + 'static) {
+    let mut cause = error;
+    loop {
+        let known =
+            cause.is::<NoWay>() || matches!(cause.downcast_ref(), Some(rustls::Error::InvalidCertificate(_)));
+        let wrapped = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        let inner = wrapped
+            .map(|inner| inner as &(dyn StdError + 'static))
+            .or_else(|| cause.source());
+        match inner {
+            Some(inner) if !known => cause = inner,
+            _ => return cause,
+        }
+    }
+}
+
+/// No way through a proxy.
+#[derive(Debug)]
+pub(super) struct NoWay {
+    pub(super) proxy: Arc<str>,
+    pub(super) cause: String,
+}
+
+impl fmt::Display for NoWay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.proxy, self.cause)
+    }
+}
+
+impl std::error::Error for NoWay {}

@@ -1,0 +1,59 @@
+//! What a session has of the directory.
+
+use std::{collections::HashMap, time::Instant};
+
+use protocol_spec::{ids::InstitutionId, log::VerifiedCheckpoint, messages as pb, mirror::Directory};
+
+use crate::{DirectoryEntry, Error, Result};
+
+/// What a session knows of the directory.
+#[derive(Default)]
+pub(crate) struct Mirror {
+    pub(super) kept: Option<Kept>,
+    /// Nothing was said since that may have changed it.
+    pub(super) fresh: bool,
+    /// Entries that were verified since the last event.
+    pub(crate) verified: HashMap<InstitutionId, DirectoryEntry>,
+}
+
+/// A mirror, and what of it stands in the home.
+pub(super) struct Kept {
+    pub(super) directory: Directory,
+    pub(super) events: Vec<pb::DirectoryEvent>,
+    /// The note under which all of it stands; empty before there is one.
+    pub(super) note: Vec<u8>,
+    /// One under which all of it was said to stand since, and which the home does not have yet.
+    pub(super) said: Option<VerifiedCheckpoint>,
+    /// When the home got one.
+    pub(super) kept_at: Option<Instant>,
+}
+
+impl Kept {
+    pub(super) fn new(directory: Directory, events: Vec<pb::DirectoryEvent>, note: Vec<u8>) -> Self {
+        Self {
+            directory,
+            events,
+            note,
+            said: None,
+            kept_at: None,
+        }
+    }
+}
+
+impl Mirror {
+    /// What a session knows of these alone.
+    #[cfg(test)]
+    pub(crate) fn of(entries: impl IntoIterator<Item = DirectoryEntry>) -> Self {
+        Self {
+            kept: None,
+            fresh: true,
+            verified: entries.into_iter().map(|entry| (entry.id(), entry)).collect(),
+        }
+    }
+
+    /// The directory; `Session::mirror` has read it.
+    pub(crate) fn directory(&self) -> Result<&Directory> {
+        let kept = self.kept.as_ref().map(|kept| &kept.directory);
+        kept.ok_or_else(|| Error::Usage("the directory was not read: try again".into()))
+    }
+}

@@ -1,0 +1,12 @@
+//! Institutions as lists and the history name them.
+
+use protocol_spec::ids::InstitutionId;
+
+/// An institution as a list shows it; the name is the accredited one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InstitutionRef {
+    /// Its id.
+    pub id: InstitutionId,
+    /// Its name in the verified directory.
+    pub name: String,
+}

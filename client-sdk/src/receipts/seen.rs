@@ -1,0 +1,54 @@
+//! What a session has seen of the log.
+
+use std::{
+    collections::HashSet,
+    time::{Duration, Instant, SystemTime},
+};
+
+use protocol_spec::log::VerifiedCheckpoint;
+
+/// What this session knows of the server's log.
+#[derive(Default)]
+pub(crate) struct Log {
+    /// Sizes and roots that were compared.
+    pub(super) accepted: HashSet<Head>,
+    pub(super) newest: Option<VerifiedCheckpoint>,
+    /// When the server has shown that: by two clocks, because one stands still while the machine sleeps, and the other is set.
+    pub(super) shown_at: Option<(Instant, SystemTime)>,
+    pub(super) unpinned: bool,
+    pub(super) pinned_at: Option<Instant>,
+    /// Leaves that the quorum has cosigned.
+    pub(crate) witnessed: u64,
+    /// When that was looked at.
+    pub(crate) looked_at: Option<Instant>,
+}
+
+/// Size and root of a checkpoint.
+pub(super) type Head = (u64, [u8; 32]);
+
+pub(super) fn head(checkpoint: &VerifiedCheckpoint) -> Head {
+    (checkpoint.size, *checkpoint.root.as_bytes())
+}
+
+impl Log {
+    /// The newest checkpoint, if the server has shown it just now.
+    pub(crate) fn shown_lately(&self) -> Option<VerifiedCheckpoint> {
+        let lately = self.shown_at.is_some_and(|(at, by_the_clock)| {
+            at.elapsed() < LATELY && by_the_clock.elapsed().is_ok_and(|since| since < LATELY)
+        });
+        self.newest.clone().filter(|_| lately)
+    }
+
+    /// Leaves that are known.
+    pub(crate) fn newest_size(&self) -> u64 {
+        self.newest.as_ref().map_or(0, |newest| newest.size)
+    }
+
+    /// What it has shown until now was not just now.
+    pub(crate) fn forget_shown(&mut self) {
+        self.shown_at = None;
+    }
+}
+
+/// What is asked for again in one command was answered by then.
+const LATELY: Duration = Duration::from_secs(1);
