@@ -64,7 +64,7 @@ mod tests {
 
     #[test]
     fn an_hour_is_not_short() {
-        let read = |text| crate::args::duration(text).unwrap();
+        let read = |text| crate::values::duration(text).unwrap();
         assert!(is_short(read("6m")) && is_short(read("59m 59s")));
         assert!(!is_short(read("1h")) && !is_short(read("6months")) && !is_short(read("180d")));
         let ends = from_now(read("180d"));

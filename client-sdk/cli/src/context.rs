@@ -15,10 +15,10 @@ use client_sdk::{
 use zeroize::Zeroizing;
 
 use crate::{
-    args::Global,
     failure::Failure,
     output::{self, Report, note, plain},
     progress::Bar,
+    values::Global,
 };
 
 /// Longest time that a command waits for what is to be told first.

@@ -10,7 +10,7 @@ use clap::Args;
 use protocol_spec::defence::Defence;
 use zeroize::Zeroizing;
 
-use crate::{args::Global, failure::Failure, new_file, words};
+use crate::{failure::Failure, new_file, values::Global, words};
 
 /// Where a text that is sealed comes from.
 #[derive(Args, Debug)]

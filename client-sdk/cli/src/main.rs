@@ -1,7 +1,7 @@
 //! The `medvault` program: one command for each thing a patient, an institution or a registrar does.
 //!
 //! Exit codes: 0 done, 1 refused or failed, 2 usage. A failure is one line on standard error that says what
-//! to do; with `--json` it is also one object on standard output. See `args` for the list of commands.
+//! to do; with `--json` it is also one object on standard output. See `commands` for the list of them.
 
 #[cfg(test)]
 mod advice;
@@ -17,6 +17,7 @@ mod piped;
 mod progress;
 mod qr;
 mod shorthand;
+mod values;
 mod views;
 mod window;
 mod words;
@@ -28,8 +29,8 @@ use client_sdk::proxy::Choice;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
-    args::{Cli, Command},
-    commands::trace,
+    args::Cli,
+    commands::{Command, trace},
     context::Context,
     failure::Failure,
 };
@@ -78,7 +79,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
 }
 
 /// A password in an argument is seen by everybody on the machine (PRG-7), in the environment it is not.
-fn choose_proxy(global: &args::Global) -> Result<(), Failure> {
+fn choose_proxy(global: &values::Global) -> Result<(), Failure> {
     let Some(choice) = &global.proxy else {
         return Ok(());
     };

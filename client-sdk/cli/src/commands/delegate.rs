@@ -13,13 +13,13 @@ use client_sdk::{
 use serde::Serialize;
 
 use crate::{
-    args::{duration, moment as moment_arg},
     commands::permissions::kind,
     confirm::if_short,
     context::Context,
     failure::Failure,
     output::{Report, moment, party, plain, table, timestamp},
     progress::Bar,
+    values::{duration, moment as moment_arg},
 };
 
 /// What a patient does about delegates.

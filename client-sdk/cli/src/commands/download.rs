@@ -7,13 +7,13 @@ use client_sdk::{Error, FetchTerms, FetchedRecord, PatientId, PermissionId, Purp
 use serde::Serialize;
 
 use crate::{
-    args::purpose,
     context::Context,
     failure::Failure,
     given::Text,
     output::{Report, note},
     piped::{Output, is_pipe},
     shorthand::{self, Named},
+    values::purpose,
     views::{PartView, ReceiptView, ReceivedView},
 };
 

@@ -10,7 +10,6 @@ use client_sdk::{EmergencyCard, EmergencyKey, EmergencyLimits, PatientId, Reques
 use serde::Serialize;
 
 use crate::{
-    args::{byte_count, duration},
     commands::download::{Fetched, received},
     context::Context,
     failure::Failure,
@@ -18,6 +17,7 @@ use crate::{
     new_file::{NewFile, Page},
     output::{Report, moment, note, party, table, timestamp},
     progress::Bar,
+    values::{byte_count, duration},
     views::ReceiptView,
 };
 

@@ -17,12 +17,12 @@ use client_sdk::{
 use serde::Serialize;
 
 use crate::{
-    args::since,
     commands::verify::Case,
     context::Context,
     failure::Failure,
     new_file::NewFile,
     output::{Report, moment, party, plain, table, timestamp},
+    values::since,
     views::size,
     window::{self, Window},
 };

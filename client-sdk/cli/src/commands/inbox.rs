@@ -9,7 +9,6 @@ use client_sdk::{InboxEvent, LookAlikes, NewestEvents, PatientId, Purpose, inbox
 use serde::Serialize;
 
 use crate::{
-    args::since,
     commands::{
         delegate,
         directory::{looks_like, marks},
@@ -17,6 +16,7 @@ use crate::{
     context::{Context, Member},
     failure::Failure,
     output::{Report, moment, plain, timestamp},
+    values::since,
     views::size,
     window::{self, Window},
 };

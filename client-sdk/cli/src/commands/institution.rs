@@ -14,12 +14,12 @@ use serde::Serialize;
 
 use super::witnesses;
 use crate::{
-    args::duration,
     context::Context,
     failure::Failure,
     new_file::{self, NewFile},
     output::{Report, plain},
     qr,
+    values::duration,
 };
 
 /// Joining, terminals, another key, the end.

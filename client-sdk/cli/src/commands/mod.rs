@@ -1,4 +1,4 @@
-//! One file for each command group: its options, what it does, and what it prints.
+//! The list of commands, and one file for each group of them: its options, what it does, and what it prints.
 
 pub(crate) mod agent;
 pub(crate) mod certificate;
@@ -28,7 +28,86 @@ pub(crate) mod upload;
 pub(crate) mod verify;
 pub(crate) mod witnesses;
 
-use crate::{args::Command, context::Context, failure::Failure};
+use clap::Subcommand;
+
+use crate::{context::Context, failure::Failure};
+
+/// One of the program's commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Accredit institutions; works offline
+    #[command(subcommand)]
+    Registrar(registrar::Command),
+    /// Open a vault as a patient
+    #[command(subcommand)]
+    Patient(patient::Command),
+    /// Join a server as an institution
+    #[command(subcommand)]
+    Institution(institution::Command),
+    /// List accredited institutions, each verified; audit the server's log for them
+    Directory(directory::Options),
+    /// Show what has arrived: requests, permission keys, denials, receipts
+    Inbox(inbox::Options),
+    /// Bring medical information into a vault
+    #[command(subcommand)]
+    Upload(upload::Command),
+    /// List or read the records of the patient's own vault
+    Records(records::Options),
+    /// Keep records in collections, which can be permitted as a whole (patient)
+    #[command(subcommand)]
+    Collection(collection::Command),
+    /// Let another patient act in the vault: a parent, a carer, who holds a power of attorney (patient)
+    #[command(subcommand)]
+    Delegate(delegate::Command),
+    /// Open the vault on several devices: link, approve, list, name, remove (patient)
+    #[command(subcommand)]
+    Device(device::Command),
+    /// Prepare for the loss of all devices: a kit of 24 words, trustees, a rehearsal (patient)
+    #[command(subcommand)]
+    Recovery(recovery::Command),
+    /// Open a vault again on a machine that has nothing but a kit's words or trustees' shares (patient)
+    Recover(recover::Options),
+    /// Prepare for emergencies, open in one, object: a card, guardians
+    #[command(subcommand)]
+    Emergency(emergency::Command),
+    /// Read records with a patient's permission
+    #[command(subcommand)]
+    Download(download::Command),
+    /// Ask a patient to let another institution read
+    #[command(subcommand)]
+    Reference(reference::Command),
+    /// Answer a download or reference request with a permission key (patient)
+    Permit(permit::PermitOptions),
+    /// Answer a download or reference request with a refusal (patient)
+    Deny(permit::DenyOptions),
+    /// List the permissions given, with state and uses (patient)
+    #[command(after_help = permissions::EXAMPLES)]
+    Permissions,
+    /// Withdraw a permission: the server releases nothing more to it (patient)
+    Revoke(permissions::RevokeOptions),
+    /// Check the case of a permission, from the request to its end, without asking anybody
+    Verify(verify::Options),
+    /// Check the certificate of a revocation, without asking anybody
+    Certificate(certificate::Options),
+    /// Let this device answer by rules while nobody looks: read, activate, try them (patient)
+    #[command(subcommand)]
+    Rules(rules::Command),
+    /// Answer requests by the active rules, now or for as long as it runs (patient)
+    Agent(agent::Options),
+    /// Show who asked, permitted, presented and received, with verified receipts (patient)
+    History(history::Options),
+    /// Ask for cosignatures of the server's log by witnesses that the operator does not run
+    #[command(subcommand)]
+    Witnesses(witnesses::Command),
+    /// Look whether the home is what it was when it was left; change its passphrase
+    #[command(subcommand)]
+    Home(home::Command),
+    /// Show the home's server, or follow it to another name or port
+    #[command(subcommand)]
+    Server(server::Command),
+    /// Run another command, and show every request and answer of it, decoded
+    Trace(trace::Options),
+}
 
 /// Runs one command and prints its result.
 pub(crate) async fn run(context: &Context, command: Command) -> Result<(), Failure> {

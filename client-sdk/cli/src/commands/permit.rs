@@ -11,7 +11,6 @@ use client_sdk::{
 use serde::Serialize;
 
 use crate::{
-    args::{ActingFor, byte_count, day, duration, media_type, moment, purpose},
     commands::directory::{looks_like, marks},
     confirm::{MINUTES, confirm, from_now, is_short},
     context::Context,
@@ -19,6 +18,7 @@ use crate::{
     given::Text,
     output::{Report, moment as shown, note, plain, timestamp},
     shorthand::{self, Named},
+    values::{ActingFor, byte_count, day, duration, media_type, moment, purpose},
     views::size,
 };
 

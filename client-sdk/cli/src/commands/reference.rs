@@ -3,7 +3,9 @@
 use clap::Subcommand;
 use client_sdk::{PatientId, Purpose};
 
-use crate::{args::purpose, commands::download::Requested, context::Context, failure::Failure, given::Text};
+use crate::{
+    commands::download::Requested, context::Context, failure::Failure, given::Text, values::purpose,
+};
 
 /// What the first institution does in a reference.
 #[derive(Debug, Subcommand)]

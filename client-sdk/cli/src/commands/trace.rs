@@ -13,11 +13,7 @@ use clap::{Args, Parser};
 use client_sdk::trace::{self, Carried, Step};
 use serde_json::Value;
 
-use crate::{
-    args::{Cli, Global},
-    failure::Failure,
-    output::plain,
-};
+use crate::{failure::Failure, output::plain, values::Global};
 
 /// A command and where its trace goes.
 #[derive(Args, Debug)]
@@ -50,7 +46,7 @@ Examples:
 ///
 /// # Errors
 /// Usage, as the outer `Result` the trace's own.
-pub(crate) fn begin(outer: Global, options: Options) -> Result<Result<Cli, clap::Error>, Failure> {
+pub(crate) fn begin<C: Parser>(outer: Global, options: Options) -> Result<Result<C, clap::Error>, Failure> {
     let mut arguments: Vec<OsString> = vec!["medvault".into()];
     let path = |path: Option<PathBuf>| path.map(OsString::from);
     let inherited = [
@@ -76,7 +72,7 @@ pub(crate) fn begin(outer: Global, options: Options) -> Result<Result<Cli, clap:
         arguments.push("--secrets-in-arguments".into());
     }
     arguments.extend(options.command);
-    let command = match Cli::try_parse_from(arguments) {
+    let command = match C::try_parse_from(arguments) {
         Ok(command) => command,
         Err(error) => return Ok(Err(error)),
     };

@@ -8,7 +8,6 @@ use serde::Serialize;
 
 use super::download::is_known;
 use crate::{
-    args::{byte_count, duration},
     confirm::{confirm, from_now, if_short},
     context::Context,
     failure::Failure,
@@ -16,6 +15,7 @@ use crate::{
     output::{Report, moment, party, timestamp},
     piped::{Input, is_pipe},
     shorthand::{self, Named},
+    values::{byte_count, duration},
     views::{ReceiptView, size, taken::TakenView},
 };
 

@@ -14,12 +14,12 @@ use serde::Serialize;
 
 use super::{Entry, read_line, rows as rows_of};
 use crate::{
-    args,
     confirm::confirm,
     context::Context,
     failure::Failure,
     output::{Report, moment, note, plain, table, timestamp},
     progress::Bar,
+    values,
 };
 
 /// The device whose grants are listed.
@@ -28,7 +28,7 @@ pub(crate) struct GivenOptions {
     /// The device: name or id
     device: String,
     /// Say of each whether this device had seen it at this moment: a moment, or how long ago, such as 3d
-    #[arg(long, value_name = "WHEN", value_parser = args::since)]
+    #[arg(long, value_name = "WHEN", value_parser = values::since)]
     since: Option<u64>,
 }
 
@@ -42,7 +42,7 @@ pub(crate) struct RemoveOptions {
     lost: bool,
     /// Since when: a moment such as 2026-11-29T10:00Z, or how long ago, such as 3d. What this device had seen before then
     /// stays, once you have confirmed it
-    #[arg(long, value_name = "WHEN", requires = "lost", value_parser = args::since)]
+    #[arg(long, value_name = "WHEN", requires = "lost", value_parser = values::since)]
     since: Option<u64>,
     /// Confirm what stays, or is still listed and goes as well, without being asked
     #[arg(long)]

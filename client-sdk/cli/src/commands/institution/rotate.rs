@@ -6,12 +6,12 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::{
-    args::duration,
     confirm::confirm,
     context::Context,
     failure::Failure,
     new_file::{self, NewFile},
     output::{Report, moment, plain, timestamp},
+    values::duration,
 };
 
 /// The two steps of a rotation.

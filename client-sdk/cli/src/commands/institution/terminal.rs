@@ -10,12 +10,12 @@ use client_sdk::{Institution, InstitutionId, ServerLink, TerminalId, TerminalInf
 use serde::Serialize;
 
 use crate::{
-    args::duration,
     confirm::{confirm, from_now},
     context::Context,
     failure::Failure,
     new_file::{self, NewFile},
     output::{Report, moment, plain, table, timestamp},
+    values::duration,
 };
 
 /// From a new machine to one that acts, and to its end.
