@@ -267,6 +267,9 @@ medvault-delegation those that the request has, in this order; parameters are cr
 tag=\"medvault/v1\". A signature is taken once, within its two minutes.";
 
 #[cfg(test)]
+mod golden;
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::http::routes;
