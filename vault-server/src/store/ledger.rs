@@ -102,7 +102,7 @@ impl Key {
     }
 
     /// partition ‖ table ‖ suffix
-    pub(super) fn encode(&self) -> Vec<u8> {
+    pub(crate) fn encode(&self) -> Vec<u8> {
         Self::encode_parts(&self.partition, self.table, &self.suffix)
     }
 

@@ -77,6 +77,9 @@
 
 mod rows;
 
+#[cfg(test)]
+mod golden;
+
 use std::{any::type_name, marker::PhantomData};
 
 use bytes::Bytes;
