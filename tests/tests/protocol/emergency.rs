@@ -129,7 +129,7 @@ impl Scene {
 }
 
 /// The code as it stands on the page, in lines.
-fn code(page: &[u8]) -> Result<String> {
+pub(super) fn code(page: &[u8]) -> Result<String> {
     let page = String::from_utf8_lossy(page);
     let (_, rest) = page.split_once("(emg-").context("no code on the page")?;
     let shown = |line: &str| Some(line.strip_prefix('(')?.strip_suffix(") Tj")?.to_owned());

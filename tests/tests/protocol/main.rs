@@ -22,6 +22,7 @@ mod enrolment;
 mod floods;
 mod flows;
 mod full_volume;
+mod golden;
 mod homes;
 mod index;
 mod institutions;
