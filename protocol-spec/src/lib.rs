@@ -4,7 +4,8 @@
 //! |---|---|
 //! | [`messages`], [`json`] | what travels, as generated from the `.proto` files, unvalidated; the same as JSON |
 //! | [`ids`], [`hash`], [`keys`], [`labels`] | the words of the protocol as types |
-//! | [`statement`], [`bodies`], [`patient`], [`permission`] | what somebody signs: parsed, then verified |
+//! | `parts`, [`bodies`] | what statements hold, and what they say |
+//! | [`statement`], [`patient`], [`permission`] | what somebody signs: parsed, then verified |
 //! | [`directory`], [`mirror`], [`log`], [`link`] | where trust in keys comes from |
 //! | [`programs`] | client programs that the registrar vouches for |
 //! | [`evidence`], [`case`], [`certificate`] | what proves things to whoever was not there |
@@ -19,12 +20,14 @@
 //! | [`content`], [`manifest`] | geometry and hashes of records, their parts |
 //! | [`provenance`] | who made a record, whatever it is sealed under |
 //! | [`lifecycle`] | what may be done under a permission, and what is left then |
+//! | [`api`] | every endpoint: path, callers, messages, refusals |
 //! | [`request`] | RFC 9421 signatures of requests |
 //! | [`problem`] | refusals |
 //! | [`defence`] | what tests switch off to see an attack succeed |
 //!
 //! The normative text is in `spec/`; each rule there has an id that the code cites.
 
+pub mod api;
 pub mod attributes;
 pub mod bodies;
 mod body;

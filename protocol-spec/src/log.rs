@@ -8,6 +8,7 @@
 //! | `tile` | tlog-tiles | names of tiles, entry bundles |
 //! | `proof` | tlog-proof | where a leaf stands |
 //! | `submission` | tlog-witness | what a log sends to a witness |
+//! | `node` | – | hashes of nodes |
 //! | `merkle` | – | RFC 6962 inclusion and consistency, by `ct-merkle` |
 //! | [`frontier`] | – | what grows: the right edge of such a tree |
 //! | `scan` | – | all entries of a log, verified while they are read |

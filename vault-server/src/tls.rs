@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `pair` | a certificate chain with its key: until when it holds, for which names |
 //! | `chain` | what each certificate of a chain says of itself |
+//! | `ending` | how its end comes near |
 //! | `keeper` | files that are replaced while the server runs, and a certificate that is about to end (OPR-4, OPR-5) |
 
 mod chain;

@@ -10,17 +10,15 @@ use axum::{
     routing::{MethodFilter, on},
 };
 use http::{HeaderName, Method};
-use protocol_spec::problem::Problem;
+use protocol_spec::{api::Row, problem::Problem};
 use serde_json::Value;
 
 use super::{App, accept::Connection, problem::Refused};
 
 /// One line of `spec/api.md` §2.
 pub(super) struct Endpoint {
-    pub(super) method: Method,
-    pub(super) path: &'static str,
-    /// Who may ask, in the words of the specification.
-    pub(super) caller: &'static str,
+    /// What the specification says of it.
+    pub(super) row: &'static Row,
     /// Of the function that serves it.
     pub(super) name: &'static str,
     /// Schemas of what stands in the path, in its order.
@@ -135,23 +133,15 @@ impl Api {
         }
     }
 
-    /// Adds an endpoint; `refusals` are those that come from the vault.
-    pub(super) fn route<H, A, B>(
-        mut self,
-        (method, path): (Method, &'static str),
-        caller: &'static str,
-        (name, handler): (&'static str, H),
-        refusals: &[Problem],
-    ) -> Self
+    /// Adds an endpoint.
+    pub(super) fn route<H, A, B>(mut self, row: &'static Row, (name, handler): (&'static str, H)) -> Self
     where
         H: Handler<A, App> + Described<B>,
         A: 'static,
     {
-        let filter = filter(&method);
+        let filter = filter(&row.method);
         let mut endpoint = Endpoint {
-            method,
-            path,
-            caller,
+            row,
             name,
             ids: Vec::new(),
             query: Vec::new(),
@@ -163,9 +153,9 @@ impl Api {
         };
         endpoint.refuses(&ANYWHERE);
         handler.describe(&mut endpoint);
-        endpoint.refuses(refusals);
+        endpoint.refuses(row.refuses);
         self.endpoints.push(endpoint);
-        self.router = self.router.route(path, on(filter, handler));
+        self.router = self.router.route(row.path, on(filter, handler));
         self
     }
 

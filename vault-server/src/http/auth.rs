@@ -4,7 +4,7 @@
 mod nonces;
 mod quota;
 
-use axum::extract::{FromRequestParts, MatchedPath};
+use axum::extract::FromRequestParts;
 use http::{HeaderMap, Uri, header, request::Parts};
 use protocol_spec::{
     defence::Defence,
@@ -20,6 +20,7 @@ use super::{
     App,
     accept::Connection,
     api::{Describe, Endpoint, Signatures},
+    callers::OfRoutes,
     memory::Principal,
     prefix::Origin,
     problem::Refused,
@@ -225,7 +226,7 @@ impl FromRequestParts<App> for Authenticated {
         let caller = app.vault.find_key(&signature.params.key_id).await?;
         let mut admitted = app.gate.admit(caller, signature, origin(parts)?, now_ms)?;
         app.callers.check(&admitted.caller, parts)?;
-        match delegation(parts)? {
+        match delegation(parts, &app.callers)? {
             Some(delegation) => {
                 let Self {
                     caller, signature, ..
@@ -255,7 +256,7 @@ impl Describe for Authenticated {
             Problem::InstitutionRetired,
             Problem::AccreditationWithdrawn,
         ]);
-        if FOR_DELEGATES.contains(&(endpoint.method.as_str(), endpoint.path)) {
+        if endpoint.row.for_delegates {
             endpoint.fields.push(request::DELEGATION);
             endpoint.refuses(&[
                 Problem::DelegationEnded,
@@ -270,30 +271,17 @@ impl Describe for Authenticated {
 
 /// The delegation by which the caller acts for another, where a request has one. It is signed with the rest; what a
 /// delegate cannot ask for at all is refused here (DLG-5).
-fn delegation(parts: &Parts) -> Result<Option<DelegationId>, Refusal> {
+fn delegation(parts: &Parts, callers: &OfRoutes) -> Result<Option<DelegationId>, Refusal> {
     let Some(value) = parts.headers.get(&request::DELEGATION) else {
         return Ok(None);
     };
-    let path = parts.extensions.get::<MatchedPath>().map(MatchedPath::as_str);
-    let asked = (parts.method.as_str(), path.unwrap_or_default());
     let unknown = |_| Refusal::new(Problem::NotPermitted, "no such delegation");
-    if !Defence::DelegationScope.holds(FOR_DELEGATES.contains(&asked)) {
+    if !Defence::DelegationScope.holds(callers.is_for_delegates(parts)) {
         return Err(Refusal::new(Problem::NotPermitted, "this is not for delegates"));
     }
     let text = value.to_str().unwrap_or_default();
     text.parse().map(Some).map_err(unknown)
 }
-
-/// All that a delegate may ask for.
-const FOR_DELEGATES: [(&str, &str); 7] = [
-    ("GET", "/v1/vault/records"),
-    ("GET", "/v1/vault/records/{version}/leaves"),
-    ("GET", "/v1/delegated-keys"),
-    ("GET", "/v1/delegated-requests"),
-    ("GET", "/v1/requests/{request}"),
-    ("POST", "/v1/permissions"),
-    ("POST", "/v1/denials"),
-];
 
 impl Authenticated {
     /// A request signed by a key that is only being enrolled.

@@ -13,13 +13,11 @@ use http_body_util::BodyExt;
 use prost::{Message, Name};
 use protocol_spec::{
     Error,
+    api::Size,
     defence::Defence,
     hash::{Sha256Digest, sha256},
     json,
-    messages::{
-        CommitReseal, CommitUpload, EnrolInstitution, EnrolPatient, LinkOffer, LinkOpening, Presentation,
-        PublishProgram, WithdrawInstitution,
-    },
+    messages::{CommitReseal, CommitUpload},
     problem::Problem,
     request::{CONTENT_DIGEST, DELEGATION, IDEMPOTENCY_KEY, RequestSignature, content_digest},
 };
@@ -168,17 +166,11 @@ impl<M: Message + Default + Name> Posted<M> {
     pub(super) async fn read(app: &App, parts: &Parts, body: Body, payer: &Payer) -> Result<Self, Refusal> {
         let key = idempotency_key(&parts.headers)?;
         let format = Format::of::<M>(&parts.headers)?;
-        let limit = match M::NAME {
-            CommitUpload::NAME => app.limits.commit_bytes,
-            // Anybody may send these.
-            EnrolPatient::NAME
-            | EnrolInstitution::NAME
-            | LinkOffer::NAME
-            | LinkOpening::NAME
-            | WithdrawInstitution::NAME
-            | PublishProgram::NAME => app.limits.enrolment_bytes,
-            Presentation::NAME => MOST_OF_PRESENTATION,
-            _ => app.limits.message_bytes,
+        let limit = match app.callers.row(parts).map(|row| row.size) {
+            Some(Size::Commit) => app.limits.commit_bytes,
+            Some(Size::Enrolment) => app.limits.enrolment_bytes,
+            Some(Size::Presentation) => MOST_OF_PRESENTATION,
+            Some(Size::Message) | None => app.limits.message_bytes,
         };
         let limit = limit.min(format.most());
         let declared = declared_length(&body, limit)?;

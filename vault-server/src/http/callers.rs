@@ -1,18 +1,21 @@
-//! Which kind of principal may call a route, by the words of the table of routes: looked at as soon as the caller is
+//! Which kind of principal may call a route, by the table of endpoints: looked at as soon as the caller is
 //! known, before there is memory for what he sends (API-16). The vault looks again, and closer.
 
 use std::collections::HashMap;
 
 use axum::extract::MatchedPath;
 use http::{Method, request::Parts};
-use protocol_spec::{defence::Defence, problem::Problem};
+use protocol_spec::{
+    api::{self, Callers, Row},
+    defence::Defence,
+    problem::Problem,
+};
 
-use super::api::Endpoint;
 use crate::vault::{Caller, Refusal};
 
 /// Whom a route is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Callers {
+enum Kinds {
     Patients,
     Institutions,
     Both,
@@ -20,18 +23,17 @@ enum Callers {
     Anybody,
 }
 
-impl Callers {
-    /// None, if nobody has said what these words mean.
-    fn of(words: &str) -> Option<Self> {
-        match words {
-            "P" | "P, a guardian" | "a delegate" => Some(Self::Patients),
-            "I" | "I, identity key" | "I, two signatures" | "a terminal" => Some(Self::Institutions),
-            "P, I" | "I, P" | "P; I, identity key" => Some(Self::Both),
-            "anybody"
-            | "P, signed by the key being enrolled"
-            | "I, signed by the key being enrolled"
-            | "signed by the device key that is offered" => Some(Self::Anybody),
-            _ => None,
+impl Kinds {
+    fn of(callers: Callers) -> Self {
+        match callers {
+            Callers::Patient | Callers::Guardian | Callers::Delegate => Self::Patients,
+            Callers::Institution | Callers::IdentityKey | Callers::Holder | Callers::Terminal => {
+                Self::Institutions
+            }
+            Callers::PatientOrInstitution | Callers::PatientOrIdentityKey => Self::Both,
+            Callers::Anybody | Callers::NewPatient | Callers::NewInstitution | Callers::OfferedDevice => {
+                Self::Anybody
+            }
         }
     }
 
@@ -45,15 +47,22 @@ impl Callers {
 }
 
 /// Whom each route is for, by method and path template.
-pub(super) struct OfRoutes(HashMap<(Method, &'static str), Callers>);
+pub(super) struct OfRoutes(HashMap<(Method, &'static str), &'static Row>);
 
 impl OfRoutes {
-    pub(super) fn of(endpoints: &[Endpoint]) -> Self {
-        let callers = |endpoint: &Endpoint| {
-            let callers = Callers::of(endpoint.caller).unwrap_or(Callers::Anybody);
-            ((endpoint.method.clone(), endpoint.path), callers)
-        };
-        Self(endpoints.iter().map(callers).collect())
+    pub(super) fn new() -> Self {
+        Self(
+            api::ALL
+                .iter()
+                .map(|row| ((row.method.clone(), row.path), *row))
+                .collect(),
+        )
+    }
+
+    /// What the specification says of the route, if it is one.
+    pub(super) fn row(&self, parts: &Parts) -> Option<&'static Row> {
+        let path = parts.extensions.get::<MatchedPath>()?.as_str();
+        self.0.get(&(parts.method.clone(), path)).copied()
     }
 
     /// Whether the route is for such callers.
@@ -61,34 +70,30 @@ impl OfRoutes {
     /// # Errors
     /// `not-permitted`.
     pub(super) fn check(&self, caller: &Caller, parts: &Parts) -> Result<(), Refusal> {
-        let path = parts.extensions.get::<MatchedPath>().map(MatchedPath::as_str);
-        let callers = path.and_then(|path| self.0.get(&(parts.method.clone(), path)));
-        let included = callers.is_none_or(|callers| callers.include(caller));
+        let row = self.row(parts);
+        let included = row.is_none_or(|row| Kinds::of(row.by).include(caller));
         if Defence::TransferShares.holds(included) {
             Ok(())
         } else {
             Err(Refusal::new(Problem::NotPermitted, "this is for others"))
         }
     }
+
+    /// Whether a delegate may ask for it (DLG-5).
+    pub(super) fn is_for_delegates(&self, parts: &Parts) -> bool {
+        self.row(parts).is_some_and(|row| row.for_delegates)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::routes;
 
     /// API-16
     #[test]
-    fn it_is_said_of_every_route_whom_it_is_for() {
-        let (_, endpoints) = routes::api().into_parts();
-        let unknown = endpoints
-            .iter()
-            .find(|endpoint| Callers::of(endpoint.caller).is_none());
-        assert!(unknown.is_none(), "{:?}", unknown.map(|endpoint| endpoint.caller));
-        let of_routes = OfRoutes::of(&endpoints);
-        let commit = (Method::POST, "/v1/uploads/{upload}/commit");
-        assert_eq!(of_routes.0[&commit], Callers::Institutions);
-        let index = (Method::POST, "/v1/vault/index");
-        assert_eq!(of_routes.0[&index], Callers::Patients);
+    fn routes_are_for_whom_the_specification_says() {
+        assert_eq!(Kinds::of(api::COMMIT_UPLOAD.row.by), Kinds::Institutions);
+        assert_eq!(Kinds::of(api::PUT_SEGMENT.row.by), Kinds::Patients);
+        assert_eq!(Kinds::of(api::INBOX.row.by), Kinds::Both);
     }
 }

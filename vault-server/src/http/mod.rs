@@ -6,10 +6,10 @@
 //! | [`accept`], [`stall`] | connections, their limits and their end |
 //! | [`prefix`], [`places`], [`handshakes`] | network addresses, and what they have of the server before anybody is known |
 //! | [`auth`], [`callers`] | who signed a request, and may call what; replay |
-//! | [`body`], [`query`], [`presenting`] | what a request carries, bounded and checked against its digest |
+//! | [`body`], [`format`], [`query`], [`presenting`] | what a request carries and how it is written, bounded and checked against its digest |
 //! | [`offers`], [`enrolments`] | new devices offered, and from where; patients enrolled by one address |
 //! | [`memory`], [`answer`], [`outgoing`] | memory of bodies, and who gets how much; what a response carries, until it is gone |
-//! | [`routes`], [`api`], [`openapi`] | every endpoint, what its handler says of it, and the document made of that |
+//! | [`routes`], [`api`], [`openapi`] | who serves each endpoint of the specification, what its handler says of it, and the document made of that |
 //! | [`handlers`] | the endpoints that take and give one message |
 //! | [`leaves`], [`sse`] | the two kinds of streams |
 //! | [`problem`], [`observe`], [`refusals`] | refusals as documents, log lines and counts |
@@ -111,7 +111,7 @@ impl App {
         let (_, endpoints) = routes::api().into_parts();
         Self(Arc::new(Shared {
             document: openapi::document(&endpoints),
-            callers: OfRoutes::of(&endpoints),
+            callers: OfRoutes::new(),
             endpoints,
             vault,
             gate,

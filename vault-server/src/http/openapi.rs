@@ -21,7 +21,7 @@ pub(super) fn document(endpoints: &[Endpoint]) -> String {
 pub(super) fn names(endpoints: &[Endpoint], method: &str, path: &str, problem: Problem) -> bool {
     endpoints
         .iter()
-        .filter(|endpoint| endpoint.method == method && endpoint.path == path)
+        .filter(|endpoint| endpoint.row.method == method && endpoint.row.path == path)
         .all(|endpoint| endpoint.names(problem))
 }
 
@@ -29,8 +29,11 @@ fn of(endpoints: &[Endpoint]) -> Value {
     let mut paths: BTreeMap<String, Map<String, Value>> = BTreeMap::new();
     for endpoint in endpoints {
         // A rest of several parts is one parameter here.
-        let path = paths.entry(endpoint.path.replace("{*", "{")).or_default();
-        path.insert(endpoint.method.as_str().to_ascii_lowercase(), operation(endpoint));
+        let path = paths.entry(endpoint.row.path.replace("{*", "{")).or_default();
+        path.insert(
+            endpoint.row.method.as_str().to_ascii_lowercase(),
+            operation(endpoint),
+        );
     }
     let mut schemas = schema::all();
     schemas.insert("Problem".into(), problem_schema());
@@ -69,11 +72,11 @@ fn operation(endpoint: &Endpoint) -> Value {
     }
     let mut operation = json!({
         "operationId": endpoint.name,
-        "tags": [endpoint.path.split(['/', '.']).nth(2)],
-        "description": format!("Caller: {}.", endpoint.caller),
+        "tags": [endpoint.row.path.split(['/', '.']).nth(2)],
+        "description": format!("Caller: {}.", endpoint.row.by.words()),
         "parameters": parameters(endpoint),
         "responses": responses,
-        "x-medvault-caller": endpoint.caller,
+        "x-medvault-caller": endpoint.row.by.words(),
         "x-medvault-problems": problems.iter().map(|problem| problem.code()).collect::<Vec<_>>(),
     });
     if let Some(body) = endpoint.body {
@@ -112,6 +115,7 @@ fn content(content: Content) -> Value {
 /// In the path, in the query, and in the header section.
 fn parameters(endpoint: &Endpoint) -> Vec<Value> {
     let path = endpoint
+        .row
         .path
         .split('/')
         .filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));

@@ -6,11 +6,11 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | `caller`, `known`, `refusal`, `limits`, `time`, `steady` | who asks, what is answered instead, bounds, time |
+//! | `caller`, `who`, `known`, `refusal`, `limits`, `time`, `steady`, `units` | who asks, and for whom; what is answered instead, bounds, time |
 //! | `tables`, `tx`, `idempotency` | rows, one try at a commit, mutations that may be repeated |
 //! | `bound` | whose data these are |
-//! | `enrol`, `directory` | principals |
-//! | `account` | what each principal has the server keep, and may |
+//! | `enrol`, `enrolment`, `directory` | principals; what a patient brings to be enrolled |
+//! | `account`, `payer` | what each principal has the server keep, and may |
 //! | `admission` | who may enrol as a patient |
 //! | `strangers` | what others see of a patient |
 //! | `programs` | client programs that the registrar vouches for |
@@ -22,7 +22,7 @@
 //! | `requests`, `permissions`, `denial`, `revocation` | asking, permitting, denying, taking back |
 //! | `challenge`, `presentation` | delivery of a permission key, proof of possession |
 //! | `upload`, `intake`, `commit` | sessions of upload, leaves on their way in, the record |
-//! | `release`, `outflow`, `release_end` | sessions of release, leaves on their way out, the receipt |
+//! | `release`, `charge`, `outflow`, `release_end` | sessions of release, what a range costs, leaves on their way out, the receipt |
 //! | `collections`, `placement`, `released` | collections, what lies in them, what is released of them |
 //! | `rewrap`, `closure` | data keys brought under a new key, the end of an old one |
 //! | `reseal` | content brought under a new data key |

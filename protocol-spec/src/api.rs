@@ -1,0 +1,265 @@
+//! Every endpoint, once: its method and path, who may call it, what comes and what is answered, what may be refused. See
+//! `spec/api.md` §2. The server's routes and descriptions, and the client's calls, follow from this table.
+
+mod table;
+
+use std::{fmt::Display, marker::PhantomData};
+
+use http::Method;
+
+pub use self::table::*;
+use crate::problem::Problem;
+
+/// One endpoint: `N` ids in its path, a body of type `Q` (`()` for none), an answer of type `A`.
+pub struct Endpoint<const N: usize, Q, A> {
+    /// What is known of it without its types.
+    pub row: Row,
+    types: PhantomData<fn(Q) -> A>,
+}
+
+/// One line of the table.
+#[derive(Debug)]
+pub struct Row {
+    /// In which it is named in code.
+    pub name: &'static str,
+    /// Its method.
+    pub method: Method,
+    /// Its path, with the names of its ids in braces.
+    pub path: &'static str,
+    /// Who may call it.
+    pub by: Callers,
+    /// Whether a delegate may call it for a patient (`spec/delegates.md` §3).
+    pub for_delegates: bool,
+    /// How large its body may be.
+    pub size: Size,
+    /// The message that comes, or what stands in its place.
+    pub body: &'static str,
+    /// The message that is answered, or what stands in its place.
+    pub answer: &'static str,
+    /// What the server may refuse for reasons of its own; what any request may be refused for is not among it.
+    pub refuses: &'static [Problem],
+}
+
+/// Who may call an endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Callers {
+    /// Whoever likes, unsigned.
+    Anybody,
+    /// A patient.
+    Patient,
+    /// An institution or a terminal of it.
+    Institution,
+    /// A patient or an institution.
+    PatientOrInstitution,
+    /// An institution by its identity key, and no terminal.
+    IdentityKey,
+    /// A patient, or an institution by its identity key.
+    PatientOrIdentityKey,
+    /// A terminal.
+    Terminal,
+    /// An institution that also signs by a permission's possession key.
+    Holder,
+    /// A patient who is another's guardian.
+    Guardian,
+    /// A patient who acts for another one.
+    Delegate,
+    /// A patient whose key is enrolled by this request.
+    NewPatient,
+    /// An institution whose key is enrolled by this request.
+    NewInstitution,
+    /// A device that is nobody's yet.
+    OfferedDevice,
+}
+
+impl Callers {
+    /// The words of the specification.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Anybody => "anybody",
+            Self::Patient => "P",
+            Self::Institution => "I",
+            Self::PatientOrInstitution => "P, I",
+            Self::IdentityKey => "I, identity key",
+            Self::PatientOrIdentityKey => "P; I, identity key",
+            Self::Terminal => "a terminal",
+            Self::Holder => "I, two signatures",
+            Self::Guardian => "P, a guardian",
+            Self::Delegate => "a delegate",
+            Self::NewPatient => "P, signed by the key being enrolled",
+            Self::NewInstitution => "I, signed by the key being enrolled",
+            Self::OfferedDevice => "signed by the device key that is offered",
+        }
+    }
+}
+
+/// How large a body may be: the server says the numbers (`ServerInfo`, API-16).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Size {
+    /// As any message.
+    Message,
+    /// As what anybody may send, before it is known who it is.
+    Enrolment,
+    /// A presentation, which is kept as evidence.
+    Presentation,
+    /// A commit, which may hold a whole leaf.
+    Commit,
+}
+
+/// Leaves, one behind the other: a body or an answer that is no message.
+#[derive(Debug)]
+pub enum Leaves {}
+
+/// A signed note, `text/plain`.
+#[derive(Debug)]
+pub enum SignedNote {}
+
+/// Hashes or entries of a tile of the log, `application/octet-stream`.
+#[derive(Debug)]
+pub enum TileData {}
+
+/// Server-sent events (`spec/api.md` §7).
+#[derive(Debug)]
+pub enum Events {}
+
+/// The API as an OpenAPI document.
+#[derive(Debug)]
+pub enum OpenApiDocument {}
+
+/// An endpoint with its ids and its query: what a request line holds.
+pub struct At<Q, A> {
+    path: String,
+    types: PhantomData<fn(Q) -> A>,
+}
+
+impl<const N: usize, Q, A> Endpoint<N, Q, A> {
+    const fn new(row: Row) -> Self {
+        assert!(ids(row.path) == N, "the path has another number of ids");
+        Self {
+            row,
+            types: PhantomData,
+        }
+    }
+
+    /// With these ids, in the order in which they stand in the path.
+    pub fn at(&self, ids: [&dyn Display; N]) -> At<Q, A> {
+        let mut path = String::with_capacity(self.row.path.len() + 40 * N);
+        let mut rest = self.row.path;
+        for id in ids {
+            let (before, behind) = rest.split_once('{').unwrap_or((rest, ""));
+            path.push_str(before);
+            path.push_str(&id.to_string());
+            rest = behind.split_once('}').map_or("", |(_, rest)| rest);
+        }
+        path.push_str(rest);
+        At {
+            path,
+            types: PhantomData,
+        }
+    }
+}
+
+impl<Q, A> Endpoint<0, Q, A> {
+    /// Where it is: its path has no ids.
+    pub fn here(&self) -> At<Q, A> {
+        self.at([])
+    }
+}
+
+impl<Q, A> At<Q, A> {
+    /// With a parameter of the query.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: &dyn Display) -> Self {
+        let before = if self.path.contains('?') { '&' } else { '?' };
+        self.path.push(before);
+        self.path.push_str(name);
+        self.path.push('=');
+        self.path.push_str(&value.to_string());
+        self
+    }
+
+    /// The same, to be asked for another time.
+    #[must_use]
+    pub fn again(&self) -> Self {
+        Self {
+            path: self.path.clone(),
+            types: PhantomData,
+        }
+    }
+
+    /// Path and query.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+}
+
+impl<Q, A> std::fmt::Debug for At<Q, A> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("At").field(&self.path).finish()
+    }
+}
+
+/// How many ids a path has.
+const fn ids(path: &str) -> usize {
+    let (bytes, mut at, mut count) = (path.as_bytes(), 0, 0);
+    while let Some((byte, _)) = split(bytes, at) {
+        if byte == b'{' {
+            count += 1;
+        }
+        at += 1;
+    }
+    count
+}
+
+const fn split(bytes: &[u8], at: usize) -> Option<(u8, ())> {
+    match bytes.split_at_checked(at) {
+        Some((_, [byte, ..])) => Some((*byte, ())),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::{PermissionId, RequestId};
+
+    #[test]
+    fn ids_and_queries_stand_where_they_belong() {
+        let id = PermissionId::from_bytes([7; 16]);
+        let at = DELIVER.at([&id]);
+        assert_eq!(at.path(), format!("/v1/permissions/{id}"));
+        let at = COMMITTED_UPLOADS.at([&id]).with("after", &3).with("limit", &9);
+        assert_eq!(at.path(), format!("/v1/permissions/{id}/uploads?after=3&limit=9"));
+        assert_eq!(SUBMIT_DENIAL.here().path(), "/v1/denials");
+        let (release, version) = (RequestId::from_bytes([1; 16]), RequestId::from_bytes([2; 16]));
+        let path = format!("/v1/releases/{release}/records/{version}/leaves");
+        assert_eq!(RELEASE_LEAVES.at([&release, &version]).path(), path);
+    }
+
+    /// Each line of the table of `spec/api.md` §2 is one of these, with its caller and its messages, and none is more.
+    #[test]
+    fn the_page_has_the_same_endpoints() {
+        let page = include_str!("../spec/api.md");
+        for row in ALL {
+            let path = row.path.replace("{*name}", "{level}/{number}[.p/{width}]");
+            let begins = format!("| `{} {path}", row.method);
+            let line = page.lines().find(|line| {
+                line.starts_with(&begins) && matches!(line.as_bytes()[begins.len()], b'`' | b'?')
+            });
+            let line = line.unwrap_or_else(|| panic!("{begins} is not on the page"));
+            assert!(line.contains(&format!("| {} |", row.by.words())), "{line}");
+        }
+        let lines = page.lines().filter(|line| {
+            ["GET", "POST", "PUT"]
+                .iter()
+                .any(|method| line.starts_with(&format!("| `{method} /v1/")))
+        });
+        // Tiles and bundles of entries are one endpoint.
+        assert_eq!(lines.count(), ALL.len() + 1);
+    }
+
+    #[test]
+    fn no_endpoint_stands_twice() {
+        let mut seen = std::collections::HashSet::new();
+        assert!(ALL.iter().all(|row| seen.insert((&row.method, row.path))));
+    }
+}
