@@ -2,7 +2,7 @@
 //! them (ATK-1).
 
 use protocol_spec::{
-    directory::Institution, ids::InstitutionId, messages as pb, mirror::LookAlikes, names::Look,
+    api, directory::Institution, ids::InstitutionId, messages as pb, mirror::LookAlikes, names::Look,
 };
 
 use crate::{Error, Result, error::Reader, session::Session};
@@ -95,8 +95,8 @@ impl Session {
     /// The same entries as the server shows them, with proofs, to be handed on: whoever gets them verifies them.
     pub(crate) async fn raw_chain(&self, id: InstitutionId) -> Result<Vec<pb::DirectoryEntry>> {
         let mut chain = Vec::new();
-        let path = format!("/v1/directory/{id}/entries?limit=100");
-        let mut pages = self.server.pages::<pb::EntryPage, _>(path);
+        let path = api::DIRECTORY_ENTRIES.at([&id]).with("limit", &100);
+        let mut pages = self.server.pages(path);
         while let Some(page) = pages.next().await? {
             chain.extend(page.entries);
         }

@@ -11,6 +11,7 @@ use std::time::Duration;
 use crypto::TextContext;
 use prost::Message;
 use protocol_spec::{
+    api,
     bodies::{
         Delegation, DelegationEnd, Denial, RecordDeletion, ReleaseReceipt, UploadReceipt, UploadRequest,
     },
@@ -75,7 +76,7 @@ impl Session {
         loop {
             let page: pb::InboxPage = self
                 .server
-                .get(&format!("/v1/inbox?after={after}&limit=200"))
+                .get(api::INBOX.here().with("after", &after).with("limit", &200))
                 .await?;
             if page.events.is_empty() {
                 return Ok(all);
@@ -96,7 +97,7 @@ impl Session {
         let mut line = Vec::new();
         if let Ok(mut stream) = self
             .server
-            .stream(&format!("/v1/inbox/stream?after={after}"))
+            .stream(api::INBOX_STREAM.here().with("after", &after))
             .await
         {
             while let Ok(Some(bytes)) = stream.next().await {

@@ -40,7 +40,8 @@
 //! | `mirror`, `directory`, `receipts`, `scan`, `met`, `pages`, [`inbox`], `provenance` | what is verified before it is believed |
 //! | `clock`, [`notice`] | what time it is, for decisions; what a person is told beside an answer |
 //! | `programs` | client programs that the registrar vouches for |
-//! | `restoring` | a server that goes on with an older copy of its data |
+//! | `restoring`, `accepting` | a server that goes on with an older copy of its data; who goes on with it |
+//! | `witnesses`, `witnessing` | cosignatures of the log; whose a home asks for |
 //! | [`rules`] | what the patient's device answers while she is not looking |
 //! | [`transfer`] | sources and sinks, sealing and opening in constant memory, resuming |
 //!

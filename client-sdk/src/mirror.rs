@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use prost::Message;
 use protocol_spec::{
+    api::{self, At},
     defence::Defence,
     log::{DirectoryHead, SignedCheckpoint, VerifiedCheckpoint, verify_leaf},
     messages as pb,
@@ -105,14 +106,14 @@ impl Session {
         let mut kept = self.newest_kept(before)?;
         let had = kept.events.len();
         let (witnessed, seen) = match self.policy.asks_for_witnesses() {
-            true => ("&witnessed=true", 0),
-            false => ("", self.log.lock().await.newest_size()),
+            true => (true, 0),
+            false => (false, self.log.lock().await.newest_size()),
         };
         let mut whole = Whole::new(WHAT);
         let checkpoint = loop {
             let after = kept.directory.head().events;
-            let path = format!("/v1/directory/events?after={after}{witnessed}");
-            let page: pb::DirectoryEvents = self.server.get(&path).await?;
+            let path = events_after(after, witnessed);
+            let page: pb::DirectoryEvents = self.server.get(path).await?;
             whole.add(page.events.len(), page.encoded_len())?;
             let checkpoint = self.believe_shown(page.checkpoint.as_bytes())?;
             self.accept_log(&checkpoint).await?;
@@ -293,6 +294,16 @@ pub struct Audited {
     pub events: u64,
     /// Institutions that they are about.
     pub institutions: u64,
+}
+
+/// Where the events of the directory behind so many are: in the newest log, or in that of which a quorum has cosigned a checkpoint.
+pub(crate) fn events_after(after: u64, witnessed: bool) -> At<(), pb::DirectoryEvents> {
+    let at = api::DIRECTORY_EVENTS.here().with("after", &after);
+    if witnessed {
+        at.with("witnessed", &true)
+    } else {
+        at
+    }
 }
 
 /// An event in its place (LOG-3), verified.

@@ -5,11 +5,12 @@
 //! Most lists say themselves where they go on, by a cursor: [`Pages`]. Of a few the reader knows it, because
 //! he counts what he has: they use [`Whole`] alone.
 
-use std::{fmt::Display, marker::PhantomData};
+use std::fmt::Display;
 
 use bytes::Bytes;
 use prost::{Message, Name};
 use protocol_spec::{
+    api::At,
     defence::Defence,
     ids::{
         DelegationId, PatientId, PermissionId, RecordId, ReleaseId, RequestId, TerminalId, UploadId,
@@ -159,13 +160,12 @@ pages! {
 /// A list that is being read.
 pub(crate) struct Pages<'a, M, C> {
     server: &'a Server,
-    path: String,
+    list: At<(), M>,
     whole: Whole,
-    at: At<C>,
-    page: PhantomData<fn() -> M>,
+    place: Place<C>,
 }
 
-enum At<C> {
+enum Place<C> {
     Begin,
     Behind(C),
     End,
@@ -173,15 +173,13 @@ enum At<C> {
 
 impl Server {
     /// The list under this path, which may have a query, from its beginning.
-    pub(crate) fn pages<M: Page<C>, C: Cursor>(&self, path: impl Into<String>) -> Pages<'_, M, C> {
-        let path: String = path.into();
-        let list = path.split('?').next().unwrap_or_default();
+    pub(crate) fn pages<M: Page<C>, C: Cursor>(&self, list: At<(), M>) -> Pages<'_, M, C> {
+        let name = list.path().split('?').next().unwrap_or_default();
         Pages {
             server: self,
-            whole: Whole::new(list),
-            path,
-            at: At::Begin,
-            page: PhantomData,
+            whole: Whole::new(name),
+            list,
+            place: Place::Begin,
         }
     }
 }
@@ -190,16 +188,16 @@ impl<M: Page<C>, C: Cursor> Pages<'_, M, C> {
     /// The same list, from behind this on.
     pub(crate) fn behind(self, cursor: C) -> Self {
         Self {
-            at: At::Behind(cursor),
+            place: Place::Behind(cursor),
             ..self
         }
     }
 
     /// Behind what the next page begins; none at the beginning and at the end.
     pub(crate) fn place(&self) -> Option<C> {
-        match self.at {
-            At::Behind(cursor) => Some(cursor),
-            At::Begin | At::End => None,
+        match self.place {
+            Place::Behind(cursor) => Some(cursor),
+            Place::Begin | Place::End => None,
         }
     }
 
@@ -208,17 +206,19 @@ impl<M: Page<C>, C: Cursor> Pages<'_, M, C> {
     /// # Errors
     /// Of the connection; [`Error::Tampered`] when the list goes back or stands still (API-21), or is longer than one can be.
     pub(crate) async fn next(&mut self) -> Result<Option<M>> {
-        let before = match self.at {
-            At::End => return Ok(None),
-            At::Begin => None,
-            At::Behind(cursor) => Some(cursor),
+        let before = match self.place {
+            Place::End => return Ok(None),
+            Place::Begin => None,
+            Place::Behind(cursor) => Some(cursor),
         };
-        let page: M = self.server.get(&self.query(before)).await?;
+        let page: M = self.server.get(self.query(before)).await?;
         self.whole.add(page.rows(), page.encoded_len())?;
         let next = C::read(page.next()).map_err(|_| self.whole.refuse("its cursor is none"))?;
-        self.at = match next {
-            None => At::End,
-            Some(next) if Defence::Pages.holds(before.is_none_or(|before| before < next)) => At::Behind(next),
+        self.place = match next {
+            None => Place::End,
+            Some(next) if Defence::Pages.holds(before.is_none_or(|before| before < next)) => {
+                Place::Behind(next)
+            }
             Some(_) => {
                 return Err(self
                     .whole
@@ -228,12 +228,11 @@ impl<M: Page<C>, C: Cursor> Pages<'_, M, C> {
         Ok(Some(page))
     }
 
-    fn query(&self, before: Option<C>) -> String {
-        let Some(cursor) = before else {
-            return self.path.clone();
-        };
-        let joint = if self.path.contains('?') { '&' } else { '?' };
-        format!("{}{joint}{}={cursor}", self.path, M::PARAMETER)
+    fn query(&self, before: Option<C>) -> At<(), M> {
+        match before {
+            None => self.list.again(),
+            Some(cursor) => self.list.again().with(M::PARAMETER, &cursor),
+        }
     }
 }
 

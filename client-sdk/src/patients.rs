@@ -2,10 +2,10 @@
 //! has it. See `protocol-spec/spec/devices.md` §2.
 
 use protocol_spec::{
+    api,
     bodies::VaultKeyStatement,
     devices::{DeviceList, verify_newest},
     ids::{DeviceId, PatientId},
-    messages as pb,
     patient::{PatientSigned, PatientVerified},
     problem::Problem,
     statement::{Signed, Verified},
@@ -16,10 +16,7 @@ use crate::{Error, Result, session::Session};
 impl Session {
     /// To which key to seal for another patient. One before a key that was met is refused (DEV-7).
     pub(crate) async fn patient_key(&self, patient: PatientId) -> Result<PatientVerified<VaultKeyStatement>> {
-        let info = self
-            .server
-            .get::<pb::PatientInfo>(&format!("/v1/patients/{patient}"))
-            .await;
+        let info = self.server.get(api::PATIENT_INFO.at([&patient])).await;
         let info = info.map_err(|error| unknown(error, patient))?;
         let key = PatientSigned::<VaultKeyStatement>::try_from(info.vault_key)
             .and_then(PatientSigned::verify)
@@ -40,8 +37,8 @@ impl Session {
         patient: PatientId,
         member: DeviceId,
     ) -> Result<Option<Verified<DeviceList>>> {
-        let path = format!("/v1/patients/{patient}/recovery/{member}");
-        let answer = match self.server.get::<pb::MemberList>(&path).await {
+        let path = api::MEMBER_LIST.at([&patient, &member]);
+        let answer = match self.server.get(path).await {
             Ok(answer) => answer,
             Err(error) if error.is_problem(Problem::NotPermitted) => return Ok(None),
             Err(error) => return Err(error),

@@ -4,6 +4,7 @@
 use std::{fs::File, io::Read, path::Path};
 
 use protocol_spec::{
+    api,
     field::Name,
     hash::Sha256Digest,
     link::ServerLink,
@@ -58,7 +59,7 @@ pub async fn publish_program(link: &ServerLink, file: &[u8]) -> Result<Published
     let message = pb::PublishProgram {
         program: Some(program.to_message()),
     };
-    let answer: pb::ProgramPublished = server.post("/v1/directory/programs", &message).await?;
+    let answer: pb::ProgramPublished = server.post(api::PUBLISH_PROGRAM.here(), &message).await?;
     let refused = Error::tampered::<protocol_spec::Error>;
     let stands = Signed::try_from(answer.program)
         .and_then(|stands| verify_program(stands, server.registrar()))

@@ -9,6 +9,7 @@ use std::{
 };
 
 use protocol_spec::{
+    api,
     hash::Sha256Digest,
     log::{Receipt, SignedCheckpoint, VerifiedCheckpoint, verify_consistency, verify_inclusion},
     messages as pb,
@@ -152,9 +153,12 @@ impl Session {
         let path = if old.size == new.size {
             Ok(Vec::new())
         } else {
-            let query = format!("/v1/log/consistency?first={}&second={}", old.size, new.size);
+            let query = api::LOG_CONSISTENCY
+                .here()
+                .with("first", &old.size)
+                .with("second", &new.size);
             self.server
-                .get(&query)
+                .get(query)
                 .await
                 .map(|proof: pb::ConsistencyProof| proof.path)
         };

@@ -3,6 +3,7 @@
 
 use prost::Message;
 use protocol_spec::{
+    api,
     hash::Sha256Digest,
     log::{Checkpoint, DirectoryHead, Hash, VerifiedCheckpoint, verify_consistency},
     messages as pb,
@@ -167,18 +168,15 @@ impl Session {
 
     /// All events of the directory, as if this home had seen none.
     async fn read_directory(&self) -> Result<(Directory, Vec<pb::DirectoryEvent>, VerifiedCheckpoint)> {
-        let witnessed = match self.policy.asks_for_witnesses() {
-            true => "&witnessed=true",
-            false => "",
-        };
+        let witnessed = self.policy.asks_for_witnesses();
         let mut directory = Directory::new(*self.server.registrar(), *self.server.operator());
         let mut events = Vec::new();
         let mut whole = Whole::new(WHAT);
         let mut before: Option<VerifiedCheckpoint> = None;
         loop {
             let after = directory.head().events;
-            let path = format!("/v1/directory/events?after={after}{witnessed}");
-            let page: pb::DirectoryEvents = self.server.get(&path).await?;
+            let path = mirror::events_after(after, witnessed);
+            let page: pb::DirectoryEvents = self.server.get(path).await?;
             whole.add(page.events.len(), page.encoded_len())?;
             let checkpoint = self.believe_shown(page.checkpoint.as_bytes())?;
             if let Some(before) = before.filter(|before| before.size != checkpoint.size) {
@@ -215,8 +213,11 @@ impl Session {
         let path: Vec<Hash> = if size == log.size {
             Vec::new()
         } else {
-            let query = format!("/v1/log/consistency?first={size}&second={}", log.size);
-            let proof: pb::ConsistencyProof = self.server.get(&query).await?;
+            let query = api::LOG_CONSISTENCY
+                .here()
+                .with("first", &size)
+                .with("second", &log.size);
+            let proof: pb::ConsistencyProof = self.server.get(query).await?;
             let path: Result<Vec<_>, _> = proof.path.iter().map(|hash| hash.as_ref().try_into()).collect();
             path.map_err(|_| Error::tampered(WHAT)("a proof has no hashes"))?
         };

@@ -2,6 +2,7 @@
 //! `protocol-spec/spec/log.md` §4.
 
 use futures_util::{StreamExt, stream};
+use protocol_spec::api;
 use protocol_spec::log::{Entry, Scan, VerifiedCheckpoint};
 
 use crate::{Error, Progress, Result, session::Session};
@@ -28,7 +29,11 @@ impl Session {
         progress.started(entries);
         let mut scan = Scan::new(&checkpoint, from);
         let mut tiles = stream::iter(scan.plan())
-            .map(async |path| self.server.get_file(&format!("/v1/log/{path}")).await)
+            .map(async |tile| {
+                let path = tile.to_string();
+                let name = path.strip_prefix("tile/").unwrap_or(&path);
+                self.server.get_file(api::LOG_TILE.at([&name])).await
+            })
             .buffered(AHEAD);
         while let Some(tile) = tiles.next().await {
             let entries = scan.take(tile?).map_err(Error::tampered(WHAT))?;

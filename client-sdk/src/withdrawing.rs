@@ -2,6 +2,7 @@
 //! is proven by its log.
 
 use protocol_spec::{
+    api,
     directory::verify_withdrawal,
     ids::InstitutionId,
     link::ServerLink,
@@ -39,7 +40,7 @@ pub async fn withdraw_accreditation(link: &ServerLink, file: &[u8]) -> Result<Wi
     let message = pb::WithdrawInstitution {
         withdrawal: Some(withdrawal.to_message()),
     };
-    let answer: pb::Withdrawn = server.post("/v1/directory/withdrawals", &message).await?;
+    let answer: pb::Withdrawn = server.post(api::WITHDRAW_INSTITUTION.here(), &message).await?;
     let refused = Error::tampered::<protocol_spec::Error>;
     let stands = Signed::try_from(answer.withdrawal)
         .and_then(|stands| verify_withdrawal(stands, server.registrar()))

@@ -4,6 +4,7 @@
 use std::time::{Duration, Instant};
 
 use protocol_spec::{
+    api::{self, At, SignedNote},
     defence::Defence,
     log::{Generation, Policy, SignedCheckpoint, VerifiedCheckpoint, log_key_of},
 };
@@ -73,7 +74,7 @@ impl Session {
     /// The checkpoint that the server shows now. With a policy (LOG-8), the quorum has cosigned it lately (LOG-11); it is not compared
     /// with others yet.
     pub(crate) async fn shown_log(&self) -> Result<VerifiedCheckpoint> {
-        self.believe_shown(&self.server.get_file("/v1/log/checkpoint").await?)
+        self.believe_shown(&self.server.get_file(api::LOG_CHECKPOINT.here()).await?)
     }
 
     /// The same of a note that came with something else.
@@ -90,7 +91,7 @@ impl Session {
             return Ok(Began::default());
         }
         let at = self.clock.own_ms() / 1000;
-        let shown = self.note_shown("/v1/log/checkpoint").await?;
+        let shown = self.note_shown(api::LOG_CHECKPOINT.here()).await?;
         let cosigned = self.policy.cosigned_since(&shown);
         let cosigned = cosigned.map_err(not_witnessed)?.unwrap_or_default();
         Ok(Began {
@@ -108,7 +109,9 @@ impl Session {
         }
         let until = Instant::now() + ROUND;
         loop {
-            let shown = self.note_shown("/v1/log/checkpoint?fresh=true").await?;
+            let shown = self
+                .note_shown(api::LOG_CHECKPOINT.here().with("fresh", &true))
+                .await?;
             let cause = match self.policy.witnessed(shown, began.since) {
                 Ok(witnessed) if witnessed.checkpoint().size >= leaves => {
                     return self.accept_log(witnessed.checkpoint()).await;
@@ -132,8 +135,8 @@ impl Session {
         }
     }
 
-    async fn note_shown(&self, path: &str) -> Result<VerifiedCheckpoint> {
-        self.signed_by_log(&self.server.get_file(path).await?)
+    async fn note_shown(&self, at: At<(), SignedNote>) -> Result<VerifiedCheckpoint> {
+        self.signed_by_log(&self.server.get_file(at).await?)
     }
 
     fn signed_by_log(&self, note: &[u8]) -> Result<VerifiedCheckpoint> {

@@ -3,6 +3,7 @@
 
 use protocol_spec::{
     Error as SpecError,
+    api::{self, At},
     defence::Defence,
     field::{SUITE, VERSION},
     keys::IdentityKey,
@@ -17,7 +18,7 @@ use crate::{Error, Result, home::Pins, mint};
 /// Follows a link for the first time. Nothing but an unsigned GET leaves the machine before the
 /// fingerprint has been compared (KEY-9).
 pub(crate) async fn bootstrap(link: &ServerLink) -> Result<Pins> {
-    Ok(found(link, "/v1/server").await?.0)
+    Ok(found(link, api::SERVER.here()).await?.0)
 }
 
 /// Follows a link to where a home's server is now: both keys are those of the home, and the operator's has signed that it answers
@@ -28,7 +29,7 @@ pub(crate) async fn follow(link: &ServerLink, home: &Pins) -> Result<Pins> {
         rule,
     };
     let nonce = mint::token()?;
-    let (pins, info) = match found(link, &format!("/v1/server?nonce={nonce}")).await {
+    let (pins, info) = match found(link, api::SERVER.here().with("nonce", &nonce)).await {
         Err(error) if error.is_problem(Problem::NotPermitted) => {
             return Err(other(
                 "what answers there does not go by that name: its operator has to give it, --public-authority",
@@ -48,9 +49,9 @@ pub(crate) async fn follow(link: &ServerLink, home: &Pins) -> Result<Pins> {
 }
 
 /// What a link leads to, and what that says of itself.
-async fn found(link: &ServerLink, path: &str) -> Result<(Pins, pb::ServerInfo)> {
+async fn found(link: &ServerLink, at: At<(), pb::ServerInfo>) -> Result<(Pins, pb::ServerInfo)> {
     let (config, seen) = tls::capturing()?;
-    let info = Server::first_contact(link, config, path).await?;
+    let info = Server::first_contact(link, config, at).await?;
     if (info.version, info.suite) != (VERSION, SUITE) {
         return Err(SpecError::Version {
             version: info.version,
@@ -101,9 +102,9 @@ impl Server {
     async fn first_contact(
         link: &ServerLink,
         config: rustls::ClientConfig,
-        path: &str,
+        at: At<(), pb::ServerInfo>,
     ) -> Result<pb::ServerInfo> {
         let http = super::Http::new(config, &Route::to(link.authority())?);
-        super::call::fetch_unsigned(http, link.authority(), path).await
+        super::call::fetch_unsigned(http, link.authority(), at).await
     }
 }

@@ -7,6 +7,7 @@ use crypto::SigningIdentity;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
 use prost::{Message, Name};
 use protocol_spec::{
+    api::At,
     messages::decode,
     problem::Problem,
     request::{self, Params, SignatureLabel, Signer},
@@ -267,9 +268,9 @@ impl Server {
 pub(crate) async fn fetch_unsigned<M: Message + Default + Name>(
     http: Http,
     authority: &str,
-    path: &str,
+    at: At<(), M>,
 ) -> Result<M> {
-    let call = Call::new(Method::GET, path).answered_by::<M>();
+    let call = Call::new(Method::GET, at.path()).answered_by::<M>();
     let mut done = 0;
     loop {
         let answer = http.send(call.request(authority)?).await;

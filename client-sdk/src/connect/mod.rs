@@ -36,8 +36,9 @@ use bytes::Bytes;
 use crypto::SigningIdentity;
 use prost::{Message, Name};
 use protocol_spec::{
+    api::{self, At},
     hash::{LeafHash, Sha256Digest},
-    ids::{DelegationId, OperatorId, PermissionId},
+    ids::{DelegationId, OperatorId, PermissionId, UploadId},
     keys::IdentityKey,
     link::ServerLink,
     log::Hash,
@@ -162,41 +163,46 @@ impl Server {
     }
 
     /// GET of a file of the log.
-    pub(crate) async fn get_file(&self, path: &str) -> Result<Bytes> {
-        self.execute(&Call::new(Method::GET, path), Patience::SHORT).await
+    pub(crate) async fn get_file<A>(&self, at: At<(), A>) -> Result<Bytes> {
+        let call = Call::new(Method::GET, at.path());
+        self.execute(&call, Patience::SHORT).await
     }
 
     /// GET of a message.
-    pub(crate) async fn get<M: Message + Default + Name>(&self, path: &str) -> Result<M> {
-        let call = Call::new(Method::GET, path).answered_by::<M>();
+    pub(crate) async fn get<A: Message + Default + Name>(&self, at: At<(), A>) -> Result<A> {
+        let call = Call::new(Method::GET, at.path()).answered_by::<A>();
         self.message(&call, Patience::SHORT).await
     }
 
     /// POST of a message under an idempotency key of its own.
-    pub(crate) async fn post<M: Message + Default + Name>(&self, path: &str, body: &impl Name) -> Result<M> {
-        self.post_as(path, body, &mint::token()?, Patience::SHORT).await
+    pub(crate) async fn post<Q: Name, A: Message + Default + Name>(
+        &self,
+        at: At<Q, A>,
+        body: &Q,
+    ) -> Result<A> {
+        self.post_as(at, body, &mint::token()?, Patience::SHORT).await
     }
 
     /// POST of a message under a key that an earlier run may have used: the effect happens once.
-    pub(crate) async fn post_once<M: Message + Default + Name>(
+    pub(crate) async fn post_once<Q: Name, A: Message + Default + Name>(
         &self,
-        path: &str,
-        body: &impl Name,
+        at: At<Q, A>,
+        body: &Q,
         idempotency_key: &str,
-    ) -> Result<M> {
-        self.post_as(path, body, idempotency_key, Patience::LONG).await
+    ) -> Result<A> {
+        self.post_as(at, body, idempotency_key, Patience::LONG).await
     }
 
-    async fn post_as<M: Message + Default + Name>(
+    async fn post_as<Q: Name, A: Message + Default + Name>(
         &self,
-        path: &str,
-        body: &impl Name,
+        at: At<Q, A>,
+        body: &Q,
         idempotency_key: &str,
         patience: Patience,
-    ) -> Result<M> {
-        let call = Call::new(Method::POST, path)
+    ) -> Result<A> {
+        let call = Call::new(Method::POST, at.path())
             .message(body)
-            .answered_by::<M>()
+            .answered_by::<A>()
             .header(request::IDEMPOTENCY_KEY, idempotency_key);
         self.message(&call, patience).await
     }
@@ -213,25 +219,29 @@ impl Server {
         body: &pb::Presentation,
         idempotency_key: &str,
     ) -> Result<pb::PresentationAnswer, Retry> {
-        let call = Call::new(
-            Method::POST,
-            &format!("/v1/permissions/{permission}/presentation"),
-        )
-        .message(body)
-        .answered_by::<pb::PresentationAnswer>()
-        .header(request::IDEMPOTENCY_KEY, idempotency_key)
-        .header(request::CHALLENGE, &request::bytes_field(challenge))
-        .possession(Possession {
-            permission: permission.to_string(),
-            key: possession,
-        });
+        let call = Call::new(Method::POST, api::PRESENT.at([permission]).path())
+            .message(body)
+            .answered_by::<pb::PresentationAnswer>()
+            .header(request::IDEMPOTENCY_KEY, idempotency_key)
+            .header(request::CHALLENGE, &request::bytes_field(challenge))
+            .possession(Possession {
+                permission: permission.to_string(),
+                key: possession,
+            });
         self.attempt_message(&call).await
     }
 
-    /// PUT of leaves, one behind the other. Repeating it does no harm.
-    pub(crate) async fn put_leaves(&self, path: &str, leaves: &[Bytes], hashes: &[LeafHash]) -> Result<()> {
+    /// PUT of leaves from this one on, one behind the other. Repeating it does no harm.
+    pub(crate) async fn put_leaves(
+        &self,
+        upload: &UploadId,
+        first: u64,
+        leaves: &[Bytes],
+        hashes: &[LeafHash],
+    ) -> Result<()> {
         let hashes: Vec<u8> = hashes.iter().flat_map(|hash| *hash.as_bytes()).collect();
-        let call = Call::new(Method::PUT, path)
+        let at = api::RECEIVE_LEAVES.at([upload]).with("first", &first);
+        let call = Call::new(Method::PUT, at.path())
             .pieces(leaves.to_vec())
             // The server may still be busy with an attempt whose connection broke.
             .passing(Problem::LeafConflict)
@@ -241,8 +251,8 @@ impl Server {
     }
 
     /// GET of raw bytes that arrive as they come. Tried once; whoever reads knows where to go on.
-    pub(crate) async fn stream(&self, path: &str) -> Result<Incoming, Retry> {
-        self.attempt(&Call::new(Method::GET, path)).await
+    pub(crate) async fn stream<A>(&self, at: At<(), A>) -> Result<Incoming, Retry> {
+        self.attempt(&Call::new(Method::GET, at.path())).await
     }
 
     async fn message<M: Message + Default + Name>(&self, call: &Call<'_>, patience: Patience) -> Result<M> {

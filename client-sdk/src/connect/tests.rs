@@ -15,6 +15,7 @@ use hyper::{Request, Response, body::Incoming, service::service_fn};
 use hyper_util::rt::TokioIo;
 use prost::Message;
 use protocol_spec::{
+    api,
     hash::Sha256Digest,
     keys::IdentityKey,
     link::{Fingerprint, ServerLink},
@@ -117,7 +118,7 @@ async fn the_link_of_a_development_server_pins_its_certificate() {
         (key(1), key(2), Some(server.certificate))
     );
     let again = Server::new(pins, None).unwrap();
-    assert_eq!(again.get::<pb::ServerInfo>("/v1/server").await.unwrap(), info(1));
+    assert_eq!(again.get(api::SERVER.here()).await.unwrap(), info(1));
 }
 
 #[tokio::test]
@@ -150,10 +151,7 @@ async fn a_pinned_certificate_that_changes_is_refused_at_once() {
         link: second.own_link(),
         ..pins
     };
-    let answer = Server::new(moved, None)
-        .unwrap()
-        .get::<pb::ServerInfo>("/v1/server")
-        .await;
+    let answer = Server::new(moved, None).unwrap().get(api::SERVER.here()).await;
     let refused = answer.unwrap_err();
     assert!(
         matches!(
@@ -210,7 +208,7 @@ async fn the_servers_clock_is_followed_by_signatures_once_it_is_told() {
     };
     let server = Server::new(pins, None).unwrap();
     assert!(server.clock().for_signatures() > 1_700_000_000_000);
-    assert!(server.get::<pb::ServerInfo>("/v1/server").await.is_err());
+    assert!(server.get(api::SERVER.here()).await.is_err());
     assert!((5_000_000..5_060_000).contains(&server.clock().for_signatures()));
     let now = server.clock().now();
     assert!(now.own() > 1_700_000_000_000);
@@ -223,7 +221,7 @@ async fn refusals_carry_the_problem() {
     let server = serve(403, document.to_vec()).await;
     let refused = Server::new(pins(&server), None)
         .unwrap()
-        .get::<pb::ServerInfo>("/v1/server")
+        .get(api::SERVER.here())
         .await
         .unwrap_err();
     assert!(refused.is_problem(Problem::PermissionRevoked));
@@ -252,7 +250,7 @@ fn pins(server: &TestServer) -> Pins {
 async fn only_the_server_of_the_link_is_asked() {
     let (elsewhere, server) = planted().await;
     let client = Server::new(pins(&server), None).unwrap();
-    let answer = client.get::<pb::ServerInfo>("/v1/server").await;
+    let answer = client.get(api::SERVER.here()).await;
     assert!(matches!(answer, Err(Error::Unreachable { .. })));
     assert!(server.asked.load(Ordering::SeqCst) > 0);
     assert_eq!(elsewhere.asked.load(Ordering::SeqCst), 0);
@@ -263,7 +261,7 @@ async fn only_the_server_of_the_link_is_asked() {
 async fn control_whoever_follows_is_seen_elsewhere() {
     let (elsewhere, server) = planted().await;
     let followed = Server::new(pins(&elsewhere), None).unwrap();
-    followed.get::<pb::ServerInfo>("/v1/server").await.unwrap();
+    followed.get(api::SERVER.here()).await.unwrap();
     assert_eq!(elsewhere.asked.load(Ordering::SeqCst), 1);
     assert_eq!(server.asked.load(Ordering::SeqCst), 0);
 }

@@ -1,7 +1,7 @@
 //! The newest events of an inbox, read from its end backwards: a large inbox is not fetched for its last page.
 
 use prost::Message;
-use protocol_spec::messages as pb;
+use protocol_spec::{api, messages as pb};
 
 use super::{NewestEvents, Reader};
 use crate::{Error, Result, pages::Whole, session::Session};
@@ -45,7 +45,7 @@ impl Session {
     }
 
     async fn newest_event(&self) -> Result<u64> {
-        let page: pb::InboxPage = self.server.get("/v1/inbox?limit=1").await?;
+        let page: pb::InboxPage = self.server.get(api::INBOX.here().with("limit", &1)).await?;
         Ok(page.newest)
     }
 
@@ -53,8 +53,11 @@ impl Session {
     async fn events_between(&self, begin: u64, end: u64, whole: &mut Whole) -> Result<Vec<pb::Event>> {
         let (mut all, mut after) = (Vec::new(), begin);
         while after < end {
-            let path = format!("/v1/inbox?after={after}&limit={}", end - after);
-            let page: pb::InboxPage = self.server.get(&path).await?;
+            let path = api::INBOX
+                .here()
+                .with("after", &after)
+                .with("limit", &(end - after));
+            let page: pb::InboxPage = self.server.get(path).await?;
             whole.add(page.events.len(), page.encoded_len())?;
             if page.events.is_empty() {
                 return Err(Error::tampered("the inbox")("events are missing or out of order"));

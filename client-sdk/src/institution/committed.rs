@@ -2,9 +2,9 @@
 //! (FLW-22).
 
 use protocol_spec::{
+    api,
     bodies::UploadReceipt,
     ids::{PermissionId, RecordId, UploadId},
-    messages as pb,
     problem::Problem,
 };
 
@@ -33,8 +33,8 @@ impl Institution {
     pub async fn stored_under(&self, permission: PermissionId) -> Result<Vec<StoredUpload>> {
         self.keep_up().await?;
         let known = self.sent_records()?;
-        let path = format!("/v1/permissions/{permission}/uploads");
-        let mut pages = self.session.server.pages::<pb::UploadPage, UploadId>(path);
+        let path = api::COMMITTED_UPLOADS.at([&permission]);
+        let mut pages = self.session.server.pages::<_, UploadId>(path);
         let mut stored = Vec::new();
         while let Some(page) = pages.next().await? {
             for message in page.receipts {

@@ -2,6 +2,7 @@
 
 use crypto::{ExpectedPermission, OpenedPermission, RecipientSecret, permission::Granted};
 use protocol_spec::{
+    api,
     bodies::{ReleaseTicket, StandbyTicket},
     ids::{InstitutionId, PermissionId},
     keys::RecipientKey,
@@ -115,7 +116,7 @@ impl Session {
             challenge,
             open,
             ..
-        } = self.server.get(&format!("/v1/permissions/{id}")).await?;
+        } = self.server.get(api::DELIVER.at([&id])).await?;
         let permission = SignedPermission::try_from(permission)
             .and_then(SignedPermission::verify)
             .map_err(Error::tampered(WHAT))?;

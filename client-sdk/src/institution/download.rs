@@ -6,6 +6,7 @@ use std::{
 };
 
 use protocol_spec::{
+    api,
     bodies::{ReleaseReceipt, ReleaseTicket},
     content::LEAF_LEN,
     defence::Defence,
@@ -240,13 +241,8 @@ impl Institution {
         let progress: &dyn Progress = if total > LEAF_LEN { &noting } else { progress };
         let mut records = Vec::with_capacity(release.records.len());
         for (record, key) in release.records {
-            let path = format!(
-                "/v1/releases/{}/records/{}/leaves",
-                release.ticket.release_id,
-                record.version_id()
-            );
             let leaves = Leaves {
-                path,
+                at: api::RELEASE_LEAVES.at([&release.ticket.release_id, &record.version_id()]),
                 stream_len: record.stream_len(),
                 budget: budget.clone(),
             };
@@ -293,12 +289,12 @@ impl Institution {
 
     /// Ends the release; the answer says what was handed out.
     async fn close(&self, ticket: &ReleaseTicket, journal: &FetchJournal) -> Result<Receipt<ReleaseReceipt>> {
-        let path = format!("/v1/releases/{}/close", ticket.release_id);
+        let path = api::CLOSE_RELEASE.at([&ticket.release_id]);
         let key = format!("{}-close", journal.idempotency_key());
         let message: pb::Receipt = self
             .session
             .server
-            .post_once(&path, &pb::Accepted::default(), &key)
+            .post_once(path, &pb::Accepted::default(), &key)
             .await?;
         let receipt = self
             .session

@@ -6,6 +6,7 @@ use std::path::Path;
 use bytes::Bytes;
 use crypto::{CardHalf, HalfContext, HalfReader, RecipientSecret, ServerHalf};
 use protocol_spec::{
+    api,
     bodies::{EmergencyHelp, EmergencyOpening},
     emergency::card_preimage,
     ids::{PatientId, RecordId, RequestId},
@@ -108,7 +109,7 @@ impl Institution {
         let opened: pb::EmergencyOpened = self
             .session
             .server
-            .post("/v1/emergency/openings", &message)
+            .post(api::OPEN_EMERGENCY.here(), &message)
             .await?;
         self.session.included(opened.proof, &opening.hash(), WHAT).await?;
         let delivery = opened.delivery.ok_or_else(|| tampered("it is empty"))?;
@@ -156,8 +157,8 @@ impl Institution {
     /// The half that a guardian has sealed to this institution, of the newest help that opens.
     async fn guardians_half(&self, patient: PatientId) -> Result<CardHalf> {
         self.keep_up().await?;
-        let path = format!("/v1/emergency/{patient}");
-        let info: pb::EmergencyInfo = self.session.server.get(&path).await?;
+        let path = api::EMERGENCY_INFO.at([&patient]);
+        let info: pb::EmergencyInfo = self.session.server.get(path).await?;
         let newest = info.helps.into_iter().min_by_key(|help| help.opens);
         let newest = newest.ok_or_else(|| Error::Unknown {
             what: "guardian's help for this institution, with patient",

@@ -5,6 +5,7 @@ use std::{path::Path, sync::Arc};
 use crypto::open_accreditation;
 use prost::Message;
 use protocol_spec::{
+    api,
     bodies::{Accreditation, AccreditationRequest, InstitutionKeys, TerminalCertificate},
     directory,
     field::{Name, SealedBytes},
@@ -192,7 +193,7 @@ impl Institution {
         institution
             .session
             .server
-            .post::<pb::Accepted>("/v1/institutions", &message)
+            .post(api::ENROL_INSTITUTION.here(), &message)
             .await?;
         principal.set_pins(&pins);
         principal.name = Some(name);

@@ -3,6 +3,7 @@
 //! | module | does |
 //! |---|---|
 //! | `enrol` | keys, accreditation request, enrolment |
+//! | `ends` | when its recipient keys end |
 //! | `rotation`, `terminals` | another recipient key, the end; machines that act with certificates |
 //! | `inviting` | lets patients enrol |
 //! | `requests` | ask patients for downloads and references |

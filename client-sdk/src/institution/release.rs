@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use bytes::Bytes;
 use crypto::{CollectionKey, DataKey, OpenedPermission, RecipientSecret, WrappedKey};
 use protocol_spec::{
+    api,
     bodies::{RecordDeletion, ReleaseTicket},
     collection::CollectionSelector,
     conditions::Conditions,
@@ -175,11 +176,11 @@ impl Institution {
 
     /// Ends a release that an earlier run has left open.
     async fn end_release(&self, release: ReleaseId) -> Result<()> {
-        let path = format!("/v1/releases/{release}/close");
+        let path = api::CLOSE_RELEASE.at([&release]);
         let ended: Result<pb::Receipt> = self
             .session
             .server
-            .post_once(&path, &pb::Accepted::default(), &mint::token()?)
+            .post_once(path, &pb::Accepted::default(), &mint::token()?)
             .await;
         ended.map(drop)
     }
@@ -270,8 +271,8 @@ impl Institution {
         key: &CollectionKey,
     ) -> Result<Vec<(VerifiedRecord, DataKey)>> {
         let mut records = Vec::new();
-        let path = format!("/v1/releases/{release}/records?limit=100");
-        let mut pages = self.session.server.pages::<pb::ReleasedPage, _>(path);
+        let path = api::RELEASED_RECORDS.at([&release]).with("limit", &100);
+        let mut pages = self.session.server.pages(path);
         while let Some(page) = pages.next().await? {
             for record in page.records {
                 records.push(

@@ -2,6 +2,7 @@
 
 use crypto::{TextContext, seal_text};
 use protocol_spec::{
+    api,
     bodies::{DownloadRequest, ReferenceRequest},
     field::SealedBytes,
     ids::{PatientId, RequestId},
@@ -44,7 +45,7 @@ impl Institution {
         };
         self.session
             .server
-            .post::<pb::Accepted>("/v1/requests/download", &message)
+            .post(api::SUBMIT_DOWNLOAD_REQUEST.here(), &message)
             .await?;
         Ok(request_id)
     }
@@ -81,7 +82,7 @@ impl Institution {
         };
         self.session
             .server
-            .post::<pb::Accepted>("/v1/requests/reference", &message)
+            .post(api::SUBMIT_REFERENCE_REQUEST.here(), &message)
             .await?;
         Ok(request_id)
     }

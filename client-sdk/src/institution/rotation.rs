@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use protocol_spec::{
+    api,
     bodies::{InstitutionKeys, Retirement, Succession},
     directory,
     hash::Sha256Digest,
@@ -93,7 +94,7 @@ impl Institution {
         };
         self.session
             .server
-            .post::<pb::Accepted>("/v1/institutions/rotation", &message)
+            .post(api::ROTATE_INSTITUTION.here(), &message)
             .await?;
         self.session.forget_entries().await;
         self.rotated(&next, count)
@@ -135,9 +136,7 @@ impl Institution {
             retirement: Some(retirement.to_message()),
         };
         let server = &self.session.server;
-        let answer = server
-            .post::<pb::Accepted>("/v1/institutions/retirement", &message)
-            .await;
+        let answer = server.post(api::RETIRE_INSTITUTION.here(), &message).await;
         match answer {
             // An earlier attempt whose answer was lost.
             Err(error) if !error.is_problem(Problem::InstitutionRetired) => Err(error),

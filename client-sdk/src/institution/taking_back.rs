@@ -2,6 +2,7 @@
 
 use prost::Message;
 use protocol_spec::{
+    api,
     bodies::{TakeBack, UploadReceipt},
     ids::{PatientId, RecordId},
     messages as pb,
@@ -46,7 +47,7 @@ impl Institution {
         let message = pb::TakeBackUpload {
             take_back: Some(self.keys.statement(body)?.to_message()),
         };
-        let answer: pb::Receipt = self.session.server.post("/v1/take-backs", &message).await?;
+        let answer: pb::Receipt = self.session.server.post(api::TAKE_BACK.here(), &message).await?;
         let (taken, log_size) = self.session.taken_back(answer).await?;
         if taken.record_id != record || taken.receipt_hash != receipt.hash() {
             return Err(Error::tampered(TAKE_BACK)("it is of another record"));

@@ -6,6 +6,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 use crypto::{RecipientSecret, open_terminal_keys, seal_terminal_keys};
 use prost::Message;
 use protocol_spec::{
+    api,
     bodies::{TerminalCertificate, TerminalRemoval, TerminalRequest},
     field::{Name, SealedBytes},
     ids::{InstitutionId, TerminalId},
@@ -122,7 +123,7 @@ impl Institution {
         };
         self.session
             .server
-            .post::<pb::Accepted>("/v1/institutions/terminals", &message)
+            .post(api::ADD_TERMINAL.here(), &message)
             .await?;
         Ok(info(certificate.claimed(), None))
     }
@@ -164,7 +165,7 @@ impl Institution {
         };
         self.session
             .server
-            .post::<pb::Accepted>("/v1/institutions/terminals/removals", &message)
+            .post(api::REMOVE_TERMINAL.here(), &message)
             .await?;
         self.note_removal(terminal)
     }
@@ -196,7 +197,7 @@ impl Institution {
             store: Arc::new(store),
         };
         let mut joined = Self::with_id(home, pins.clone(), keys, &principal.id, String::new())?;
-        let terminal: pb::Terminal = joined.session.server.get("/v1/institutions/terminal").await?;
+        let terminal: pb::Terminal = joined.session.server.get(api::TERMINAL.here()).await?;
         let certificate = joined.own_certificate(&terminal, institution).await?;
         joined
             .session
@@ -239,7 +240,7 @@ impl Institution {
         if held.iter().any(|key| key.digest() == newest) {
             return Ok(());
         }
-        let terminal = self.session.server.get("/v1/institutions/terminal").await?;
+        let terminal = self.session.server.get(api::TERMINAL.here()).await?;
         self.take_keys(terminal).await
     }
 
@@ -319,7 +320,7 @@ impl Institution {
     ) -> Result<Vec<(Verified<TerminalCertificate>, Option<u64>)>> {
         let mut all = Vec::new();
         let server = &self.session.server;
-        let mut pages = server.pages::<pb::TerminalPage, _>("/v1/institutions/terminals?limit=100");
+        let mut pages = server.pages(api::TERMINALS.here().with("limit", &100));
         while let Some(page) = pages.next().await? {
             for terminal in page.terminals {
                 let certificate = Signed::<TerminalCertificate>::try_from(terminal.certificate)

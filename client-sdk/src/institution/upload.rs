@@ -10,6 +10,7 @@ use crypto::{
 };
 use prost::Message;
 use protocol_spec::{
+    api,
     bodies::{RecordManifest, StandbyTicket, UploadReceipt},
     content::{leaf_count, padme, stream_len},
     hash::Sha256Digest,
@@ -263,8 +264,8 @@ impl Institution {
             .upload_id()
             .or_else(|| by_version.map(|(ticket, _)| ticket.upload_id));
         if let Some(id) = id {
-            let path = format!("/v1/uploads/{id}");
-            let status = match self.session.server.get::<pb::UploadStatus>(&path).await {
+            let path = api::UPLOAD_STATUS.at([&id]);
+            let status = match self.session.server.get(path).await {
                 Err(error) if error.is_final() => None,
                 status => Some(status?),
             };
@@ -388,10 +389,10 @@ impl Institution {
     /// The commit point: once the server has answered, the record is stored.
     async fn commit(&self, running: &Upload, journal: &Journal, commit: &Bytes) -> Result<pb::Receipt> {
         let message: pb::CommitUpload = protocol_spec::messages::decode(commit)?;
-        let path = format!("/v1/uploads/{}/commit", running.id);
+        let path = api::COMMIT_UPLOAD.at([&running.id]);
         self.session
             .server
-            .post_once(&path, &message, &format!("{}-commit", journal.idempotency_key()))
+            .post_once(path, &message, &format!("{}-commit", journal.idempotency_key()))
             .await
     }
 

@@ -4,6 +4,7 @@
 use std::collections::HashSet;
 
 use protocol_spec::{
+    api,
     bodies::VaultHead,
     defence::Defence,
     hash::Sha256Digest,
@@ -86,8 +87,8 @@ impl Patient {
         let listed = self.keys.known().newest().sequence;
         let mut whole = Whole::new("the acts");
         let head = loop {
-            let path = format!("/v1/vault/acts?after={}", acts.count());
-            let page: pb::VaultActs = self.session.server.get(&path).await?;
+            let path = api::ACTS.here().with("after", &acts.count());
+            let page: pb::VaultActs = self.session.server.get(path).await?;
             if page.count < acts.count() {
                 let shown = format!("{} acts", page.count);
                 return Err(self.older(before, newest, shown));
@@ -144,7 +145,7 @@ impl Patient {
         let bytes = match self.session.home.read(SALT)? {
             Some(kept) => kept,
             None => {
-                let answer: pb::LogSalt = self.session.server.get("/v1/log/salt").await?;
+                let answer: pb::LogSalt = self.session.server.get(api::LOG_SALT.here()).await?;
                 answer.salt.to_vec()
             }
         };

@@ -6,6 +6,7 @@ use crypto::{
 };
 use prost::Message;
 use protocol_spec::{
+    api,
     bodies::Denial,
     collection::CollectionSelector,
     conditions::Conditions,
@@ -86,13 +87,9 @@ impl SignedAnswer {
     pub(crate) async fn send(&self, server: &Server) -> Result<()> {
         match self {
             Self::Permission(message) => {
-                drop(
-                    server
-                        .post::<pb::PermissionAnswer>("/v1/permissions", &**message)
-                        .await?,
-                );
+                drop(server.post(api::SUBMIT_PERMISSION.here(), &**message).await?);
             }
-            Self::Denial(message) => drop(server.post::<pb::Accepted>("/v1/denials", message).await?),
+            Self::Denial(message) => drop(server.post(api::SUBMIT_DENIAL.here(), message).await?),
         }
         Ok(())
     }

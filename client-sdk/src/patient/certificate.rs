@@ -7,6 +7,7 @@ use bytes::Bytes;
 use crypto::Collection;
 use prost::Message;
 use protocol_spec::{
+    api,
     bodies::{ReleaseReceipt, RevocationCertificate},
     certificate::{ExposedVersion, VerifiedCertificate, join_released},
     ids::{PermissionId, ReleaseId, VersionId},
@@ -131,8 +132,8 @@ impl Patient {
     /// The releases there were under a permission, each with what it handed out (REV-4).
     async fn certified_releases(&self, permission: PermissionId) -> Result<Vec<pb::CertifiedRelease>> {
         let mut releases = Vec::new();
-        let path = format!("/v1/vault/permissions/{permission}/releases?limit=64");
-        let mut pages = self.session.server.pages::<pb::ReleaseList, _>(path);
+        let path = api::PAST_RELEASES.at([&permission]).with("limit", &64);
+        let mut pages = self.session.server.pages(path);
         while let Some(list) = pages.next().await? {
             for past in list.releases {
                 let receipt =
@@ -149,8 +150,8 @@ impl Patient {
 
     pub(super) async fn released_ranges(&self, release: ReleaseId) -> Result<Vec<pb::VersionRanges>> {
         let mut versions = Vec::new();
-        let path = format!("/v1/vault/releases/{release}/ranges?limit=256");
-        let mut pages = self.session.server.pages::<pb::ReleasedRanges, _>(path);
+        let path = api::RELEASED_RANGES.at([&release]).with("limit", &256);
+        let mut pages = self.session.server.pages(path);
         while let Some(page) = pages.next().await? {
             versions.extend(page.versions);
         }

@@ -2,6 +2,7 @@
 
 use crypto::{Collection, CollectionKey, DataKey};
 use protocol_spec::{
+    api,
     attributes::Attributes,
     bodies::Placement,
     field::Name,
@@ -120,7 +121,7 @@ impl Patient {
         };
         self.session
             .server
-            .post::<pb::Accepted>("/v1/vault/collections", &message)
+            .post(api::PUT_COLLECTION.here(), &message)
             .await?;
         self.did(Act::Epoch(id, epoch_hash(0, &message.key_wrap))).await;
         Ok(())
@@ -144,10 +145,10 @@ impl Patient {
         key: &DataKey,
         to: CollectionId,
     ) -> Result<u64> {
-        let path = format!("/v1/vault/records/{}/adoption", record.version_id());
+        let path = api::ADOPT.at([&record.version_id()]);
         let adopt = |adoption| {
             let (server, path) = (&self.session.server, &path);
-            async move { server.post::<pb::Accepted>(path, &adoption).await }
+            async move { server.post(path.again(), &adoption).await }
         };
         let (number, _) = self.placing(&record.into(), key, to, adopt).await?;
         Ok(number)

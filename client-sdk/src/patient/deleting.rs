@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use protocol_spec::{
+    api,
     bodies::RecordDeletion,
     defence::Defence,
     ids::{RecordId, VersionId},
@@ -81,7 +82,11 @@ impl Patient {
         let message = pb::DeleteRecord {
             deletion: Some((&deletion).into()),
         };
-        let logged: pb::LoggedStatement = self.session.server.post("/v1/vault/deletions", &message).await?;
+        let logged: pb::LoggedStatement = self
+            .session
+            .server
+            .post(api::DELETE_RECORD.here(), &message)
+            .await?;
         let deleted = self.record_deletion(logged).await?;
         let said = &deleted.statement;
         if said.record_id != record_id {
@@ -211,7 +216,7 @@ impl Patient {
     }
 
     fn deletion_pages(&self) -> Pages<'_, pb::DeletionPage, RecordId> {
-        self.session.server.pages("/v1/vault/deletions")
+        self.session.server.pages(api::DELETIONS.here())
     }
 }
 

@@ -7,6 +7,7 @@ use crypto::{
     Collection, CollectionKey, LinkCode, RecoverySecret, RootKeyContext, VaultRootKey, seal_root_key,
 };
 use protocol_spec::{
+    api,
     bodies::DeviceCertificate,
     defence::Defence,
     devices::{DeviceKind, DeviceList, ListedDevice},
@@ -188,7 +189,7 @@ impl Patient {
             match self
                 .session
                 .server
-                .post::<pb::Accepted>("/v1/vault/devices", &message)
+                .post(api::CHANGE_DEVICES.here(), &message)
                 .await
             {
                 Ok(_) => {

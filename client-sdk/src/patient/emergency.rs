@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use crypto::{CardHalf, CollectionKey, PermissionKey, ServerHalf};
 use protocol_spec::{
+    api,
     collection::CollectionSelector,
     defence::Defence,
     emergency::{ANY_INSTITUTION, EmergencyTerms, GuardianTerms, NOTHING},
@@ -124,7 +125,7 @@ impl Patient {
         };
         self.session
             .server
-            .post::<pb::Accepted>("/v1/vault/emergency", &message)
+            .post(api::PUT_EMERGENCY.here(), &message)
             .await?;
         self.did_permit(message.permission.as_ref()).await?;
         self.put_head().await?;
@@ -169,7 +170,7 @@ impl Patient {
         };
         self.session
             .server
-            .post::<pb::Accepted>("/v1/vault/emergency", &message)
+            .post(api::PUT_EMERGENCY.here(), &message)
             .await?;
         self.did_permit(message.permission.as_ref()).await?;
         Ok(id)
@@ -193,7 +194,7 @@ impl Patient {
     }
 
     async fn emergency_list(&self) -> Result<Vec<pb::EmergencyEntry>> {
-        let list: pb::EmergencyList = self.session.server.get("/v1/vault/emergency").await?;
+        let list: pb::EmergencyList = self.session.server.get(api::EMERGENCY.here()).await?;
         Ok(list.entries)
     }
 }

@@ -5,6 +5,7 @@
 
 use crypto::{Collection, DataKey, WrappedKey};
 use protocol_spec::{
+    api,
     bodies::Placement,
     ids::{CollectionId, VersionId},
     index::IndexEntry,
@@ -33,8 +34,8 @@ pub(super) struct Examined {
 impl Patient {
     /// A record as the server shows it.
     pub(super) async fn shown(&self, version: VersionId) -> Result<pb::VaultRecord> {
-        let path = format!("/v1/vault/records/{version}");
-        self.session.server.get(&path).await
+        let path = api::VAULT_RECORD.at([&version]);
+        self.session.server.get(path).await
     }
 
     /// Verifies a record; one that is new is adopted.

@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use protocol_spec::{
+    api,
     bodies::VaultHead,
     hash::Sha256Digest,
     log::{Logged, VaultSalt},
@@ -76,7 +77,12 @@ impl Patient {
                 head: Some((&head).into()),
                 ..message.clone()
             };
-            match self.session.server.post("/v1/permissions", &message).await {
+            match self
+                .session
+                .server
+                .post(api::SUBMIT_PERMISSION.here(), &message)
+                .await
+            {
                 Ok(pb::PermissionAnswer { head: logged }) => {
                     self.check_own_head(logged, &salt, &head.hash()).await?;
                     seen.acts.push(act);
@@ -113,7 +119,11 @@ impl Patient {
         let message = pb::SubmitVaultHead {
             head: Some((&head).into()),
         };
-        let logged: pb::LoggedStatement = self.session.server.post("/v1/vault/heads", &message).await?;
+        let logged: pb::LoggedStatement = self
+            .session
+            .server
+            .post(api::SUBMIT_HEAD.here(), &message)
+            .await?;
         self.check_own_head(Some(logged), &salt, &head.hash()).await?;
         Ok(Act::Head(head.hash()))
     }

@@ -10,6 +10,7 @@ mod trail;
 use std::collections::HashMap;
 
 use protocol_spec::{
+    api,
     bodies::{
         Denial, ReleaseReceipt, ReleaseTicket, Revocation, StandbyTicket, UploadReceipt, UploadRequest,
     },
@@ -118,7 +119,7 @@ impl Patient {
 
     /// The history as the server shows it.
     pub(super) fn history_pages(&self) -> Pages<'_, pb::HistoryPage, u64> {
-        self.session.server.pages("/v1/vault/history?limit=200")
+        self.session.server.pages(api::HISTORY.here().with("limit", &200))
     }
 
     async fn read(&self, entry: pb::HistoryEntry, met: &mut Met) -> Result<HistoryItem> {
@@ -403,8 +404,8 @@ impl Patient {
     /// The records of which something was handed out: what the receipt's hash is over (REV-4).
     async fn released_records(&self, receipt: &ReleaseReceipt) -> Result<Vec<RecordId>> {
         let (mut hasher, mut records) = (ReleasedHasher::default(), Vec::new());
-        let path = format!("/v1/vault/releases/{}/ranges?limit=200", receipt.release_id);
-        let mut pages = self.session.server.pages::<pb::ReleasedRanges, _>(path);
+        let path = api::RELEASED_RANGES.at([&receipt.release_id]).with("limit", &200);
+        let mut pages = self.session.server.pages(path);
         while let Some(page) = pages.next().await? {
             for version in page.versions {
                 let version = VersionLeaves::try_from(version).map_err(tampered)?;

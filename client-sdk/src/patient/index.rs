@@ -7,6 +7,7 @@ use bytes::Bytes;
 use crypto::Collection;
 use prost::Message;
 use protocol_spec::{
+    api,
     bodies::IndexSegment,
     hash::Sha256Digest,
     ids::{CollectionId, RecordId, VersionId},
@@ -154,8 +155,8 @@ impl Patient {
     }
 
     async fn index_page(&self, after: u64) -> Result<pb::IndexPage> {
-        let path = format!("/v1/vault/index?after={after}");
-        self.session.server.get(&path).await
+        let path = api::INDEX.here().with("after", &after);
+        self.session.server.get(path).await
     }
 
     async fn read_segment(&self, message: &pb::SignedSegment, index: &Index) -> Result<(IndexHead, Content)> {
@@ -274,7 +275,7 @@ impl Patient {
         };
         self.session
             .server
-            .post::<pb::Accepted>("/v1/vault/index", &message)
+            .post(api::PUT_SEGMENT.here(), &message)
             .await?;
         Ok(after)
     }

@@ -6,6 +6,7 @@ use std::{path::Path, time::Duration};
 use bytes::Bytes;
 use crypto::{LinkCode, LinkNonce};
 use protocol_spec::{
+    api,
     devices::{DeviceKind, DeviceList},
     field::Name,
     hash::Sha256Digest,
@@ -62,8 +63,8 @@ impl NewDevice {
             recipient_key: Bytes::copy_from_slice(keys.recipient.public().as_bytes()),
             commitment: Bytes::copy_from_slice(commitment.as_bytes()),
         };
-        let path = format!("/v1/links/{}", code.place());
-        server.post::<pb::Accepted>(&path, &message).await?;
+        let path = api::OFFER_LINK.at([&code.place()]);
+        server.post(path, &message).await?;
         Ok(Self {
             home,
             keys,
@@ -95,17 +96,19 @@ impl NewDevice {
             device_key: Bytes::copy_from_slice(self.keys.signing.public().as_bytes()),
             nonce: Bytes::copy_from_slice(self.nonce.as_bytes()),
         };
-        let path = format!("/v1/links/{}/opening", self.code.place());
-        self.server.post::<pb::Accepted>(&path, &message).await?;
+        let path = api::OPEN_LINK.at([&self.code.place()]);
+        self.server.post(path, &message).await?;
         Ok(self.code.short_string(&self.nonce, &answer))
     }
 
     async fn first_answer(&self, patience: Duration) -> Result<LinkNonce> {
-        let path = format!("/v1/links/{}/answer", self.code.place());
+        let path = api::LINK_ANSWER.at([&self.code.place()]);
         let late = "nobody has entered the code in time: run it again for a new code";
-        let answer: pb::LinkAnswer = wait_for(patience, late, async || match self.server.get(&path).await {
-            Err(error) if error.is_problem(Problem::NotFound) => Ok(None),
-            answer => answer.map(Some),
+        let answer: pb::LinkAnswer = wait_for(patience, late, async || {
+            match self.server.get(path.again()).await {
+                Err(error) if error.is_problem(Problem::NotFound) => Ok(None),
+                answer => answer.map(Some),
+            }
         })
         .await?;
         LinkNonce::try_from(answer.nonce.as_ref()).map_err(Error::tampered("the answer to the code"))
@@ -212,20 +215,20 @@ impl Patient {
         let code: LinkCode = code.parse().map_err(|_| {
             Error::Usage("this is no code of a new device: enter it as the new device shows it".into())
         })?;
-        let path = format!("/v1/links/{}", code.place());
-        let state: pb::LinkState = self.session.server.get(&path).await.map_err(used_up)?;
+        let path = api::LINK_STATE.at([&code.place()]);
+        let state = self.session.server.get(path.again()).await.map_err(used_up)?;
         let offered = Offered::read(state.offer, &code)?;
         let known = self.refresh_devices().await?;
         let answer = known.root()?.link_answer(&self.id(), &code)?;
         let message = pb::LinkAnswer {
             nonce: Bytes::copy_from_slice(answer.as_bytes()),
         };
-        let answers = format!("{path}/answer");
-        let posted = self.session.server.post::<pb::Accepted>(&answers, &message);
+        let answers = api::ANSWER_LINK.at([&code.place()]);
+        let posted = self.session.server.post(answers, &message);
         posted.await.map_err(used_up)?;
         let late = "the new device does not answer: see that it still shows the code and has a network, and try again";
         let opening = wait_for(ANSWER_PATIENCE, late, async || {
-            let state: pb::LinkState = self.session.server.get(&path).await?;
+            let state = self.session.server.get(path.again()).await?;
             Ok((!state.opening.is_empty()).then_some(state.opening))
         })
         .await?;

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crypto::DataKey;
 use protocol_spec::{
+    api,
     defence::Defence,
     ids::{CollectionId, RecordId, VersionId},
     index::IndexEntry,
@@ -234,12 +235,12 @@ impl Patient {
 
     /// Records that are placed, by the numbers of their placements.
     fn placed_pages(&self) -> Pages<'_, pb::VaultPage, u64> {
-        self.session.server.pages("/v1/vault/records").behind(0)
+        self.session.server.pages(api::VAULT_RECORDS.here()).behind(0)
     }
 
     /// Records that are not placed, by their versions.
     fn arrival_pages(&self) -> Pages<'_, pb::VaultPage, VersionId> {
-        self.session.server.pages("/v1/vault/arrivals")
+        self.session.server.pages(api::ARRIVALS.here())
     }
 
     /// All versions in the vault, as the server shows them, unverified.

@@ -2,6 +2,7 @@
 
 use prost::Message;
 use protocol_spec::{
+    api,
     devices::{MAX_LISTS, RESERVED_LISTS},
     messages as pb,
 };
@@ -12,8 +13,12 @@ use crate::{Result, connect::Server, pages::Whole};
 pub(super) async fn device_lists(server: &Server, after: Option<u64>) -> Result<pb::DeviceLists> {
     let (mut after, mut lists, mut whole) = (after, Vec::new(), Whole::new("the lists of devices"));
     loop {
-        let query = after.map_or(String::new(), |after| format!("?after={after}"));
-        let answer: pb::DeviceLists = server.get(&format!("/v1/vault/devices{query}")).await?;
+        let all = api::DEVICE_LISTS.here();
+        let at = match after {
+            Some(after) => all.with("after", &after),
+            None => all,
+        };
+        let answer = server.get(at).await?;
         whole.add(answer.lists.len(), answer.encoded_len())?;
         let count = u64::try_from(answer.lists.len()).unwrap_or(u64::MAX);
         let last = !answer.more || count == 0;

@@ -2,7 +2,8 @@
 //!
 //! | module | does |
 //! |---|---|
-//! | `keys`, `known`, `epochs` | what her home keeps: keys of this device, lists of all, root keys |
+//! | `keys`, `device_keys`, `known`, `epochs` | what her home keeps: keys of this device, lists of all, root keys |
+//! | `lists` | the lists of devices as the server has them |
 //! | `enrolling` | what the server asks of whoever enrols |
 //! | `devices`, `link` | her devices: add, name; the way of a new one |
 //! | `removing`, `given` | a device is removed: what it has given ends, or is signed again |
@@ -11,6 +12,7 @@
 //! | `recovery` | kits and trustees, and the way back when all devices are lost |
 //! | `emergency` | a card, guardians, objections |
 //! | `unanswered` | what she has deleted, whom she blocks |
+//! | `terms`, `refs` | what is asked and permitted; institutions as lists name them |
 //! | `requests` | ask for an upload; permit or deny what institutions ask |
 //! | `answers` | permissions and denials as they are signed, and sent |
 //! | `records` | list, adopt and open her own records |

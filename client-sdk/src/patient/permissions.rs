@@ -1,6 +1,7 @@
 //! Her permissions: what she has signed, and what has been used of it.
 
 use protocol_spec::{
+    api,
     conditions::Conditions,
     defence::Defence,
     ids::{CollectionId, PermissionId, RecordId},
@@ -166,7 +167,7 @@ impl Patient {
     pub(super) async fn permission_entries(&self) -> Result<Vec<pb::PermissionEntry>> {
         let mut entries = Vec::new();
         let server = &self.session.server;
-        let mut pages = server.pages::<pb::PermissionList, _>("/v1/vault/permissions");
+        let mut pages = server.pages(api::VAULT_PERMISSIONS.here());
         while let Some(list) = pages.next().await? {
             entries.extend(list.permissions);
         }

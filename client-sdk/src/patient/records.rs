@@ -4,6 +4,7 @@ use std::{collections::HashMap, path::Path};
 
 use crypto::{DataKey, content::StreamLengths};
 use protocol_spec::{
+    api,
     ids::{CollectionId, PermissionId, RecordId, VersionId},
     index::IndexEntry,
     manifest::Part,
@@ -135,9 +136,8 @@ pub(super) async fn open_record(
     if single {
         sink = sink.single()?;
     }
-    let path = format!("/v1/vault/records/{}/leaves", verified.version_id());
     let leaves = Leaves {
-        path,
+        at: api::OWN_LEAVES.at([&verified.version_id()]),
         stream_len: verified.stream_len(),
         budget: Budget::default(),
     };

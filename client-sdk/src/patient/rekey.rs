@@ -7,6 +7,7 @@ use std::collections::{HashMap, HashSet};
 use bytes::Bytes;
 use crypto::{Collection, CollectionKey, DataKey, WrappedKey};
 use protocol_spec::{
+    api,
     bodies::EpochClosure,
     ids::{CollectionId, VersionId},
     log::Logged,
@@ -87,7 +88,7 @@ impl Patient {
         };
         self.session
             .server
-            .post::<pb::Accepted>("/v1/vault/collections", &message)
+            .post(api::PUT_COLLECTION.here(), &message)
             .await?;
         let act = Act::Epoch(next.id, epoch_hash(next.epoch, &message.key_wrap));
         self.did(act).await;
@@ -124,10 +125,7 @@ impl Patient {
                     epoch: current.epoch,
                     wraps,
                 };
-                self.session
-                    .server
-                    .post::<pb::Accepted>("/v1/vault/wraps", &message)
-                    .await?;
+                self.session.server.post(api::PUT_WRAPS.here(), &message).await?;
                 let wraps = message.wraps.iter();
                 let wraps = wraps.map(|wrap| (wrap.number, wrap.data_key_wrap.as_ref()));
                 self.did(Act::Wraps(old.id, wraps_hash(current.epoch, wraps)))
@@ -202,15 +200,24 @@ impl Patient {
     /// The data keys of a collection, as they are wrapped in one epoch, page by page.
     pub(super) fn all_wraps(&self, of: Collection) -> Pages<'_, pb::WrapPage, u64> {
         let Collection { id, epoch } = of;
-        let path = format!("/v1/vault/wraps?collection={id}&epoch={epoch}&limit={MAX_WRAPS}");
+        let path = api::WRAPS
+            .here()
+            .with("collection", &id)
+            .with("epoch", &epoch)
+            .with("limit", &MAX_WRAPS);
         self.session.server.pages(path)
     }
 
     /// One page of the data keys of a collection, as they are wrapped in one epoch.
     pub(super) async fn wraps(&self, of: Collection, after: u64, limit: usize) -> Result<pb::WrapPage> {
         let Collection { id, epoch } = of;
-        let path = format!("/v1/vault/wraps?collection={id}&epoch={epoch}&after={after}&limit={limit}");
-        self.session.server.get(&path).await
+        let path = api::WRAPS
+            .here()
+            .with("collection", &id)
+            .with("epoch", &epoch)
+            .with("after", &after)
+            .with("limit", &limit);
+        self.session.server.get(path).await
     }
 
     /// Gives permissions over an old epoch of a collection anew, under its current key: those that rest on the word of devices
@@ -265,7 +272,11 @@ impl Patient {
         let message = pb::CloseEpoch {
             closure: Some((&closure).into()),
         };
-        let logged: pb::LoggedStatement = self.session.server.post("/v1/vault/closures", &message).await?;
+        let logged: pb::LoggedStatement = self
+            .session
+            .server
+            .post(api::CLOSE_EPOCH.here(), &message)
+            .await?;
         let closed = self.epoch_closure(logged.clone()).await?;
         if (closed.statement.collection_id, closed.statement.epoch) != (old.id, old.epoch) {
             return Err(Error::tampered(CLOSURE)("it is of another epoch"));

@@ -3,6 +3,7 @@
 
 use crypto::{CollectionKey, DataKey, PermissionKey, UploadKey};
 use protocol_spec::{
+    api,
     collection::CollectionSelector,
     ids::{CollectionId, PermissionId},
     messages as pb,
@@ -59,7 +60,7 @@ impl Patient {
         };
         self.session
             .server
-            .post::<pb::PermissionAnswer>("/v1/permissions", &message)
+            .post(api::SUBMIT_PERMISSION.here(), &message)
             .await?;
         self.did_permit(message.permission.as_ref()).await?;
         Ok(id)

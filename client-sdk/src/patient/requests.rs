@@ -2,6 +2,7 @@
 
 use crypto::{PermissionKey, TextContext, seal_text};
 use protocol_spec::{
+    api,
     attributes::Attributes,
     bodies::UploadRequest,
     conditions::Conditions,
@@ -92,7 +93,7 @@ impl Patient {
         };
         self.session
             .server
-            .post::<pb::Accepted>("/v1/requests/upload", &message)
+            .post(api::SUBMIT_UPLOAD_REQUEST.here(), &message)
             .await?;
         self.did_permit(message.permission.as_ref()).await?;
         self.put_head().await?;
@@ -164,7 +165,7 @@ impl Patient {
     /// Fetches a request and checks that it is to her, by the institution in it; and what the server says has
     /// become of it.
     pub(crate) async fn asked(&self, id: RequestId) -> Result<(Asked, RequestState)> {
-        let stored: pb::StoredRequest = self.session.server.get(&format!("/v1/requests/{id}")).await?;
+        let stored: pb::StoredRequest = self.session.server.get(api::REQUEST.at([&id])).await?;
         let state = stored.state();
         let asked = match stored.request {
             Some(Request::Download(statement)) => self.session.asked_download(statement).await?,

@@ -9,6 +9,7 @@ use crypto::{
     content::{RecordContext, Sealer, seal_manifest},
 };
 use protocol_spec::{
+    api,
     bodies::{Reseal, UploadReceipt},
     certificate::ExposedVersion,
     ids::{CollectionId, PermissionId, RecordId, UploadId, VersionId},
@@ -159,7 +160,7 @@ impl Patient {
             replaces: Bytes::copy_from_slice(old.version_id().as_bytes()),
             version_id: Bytes::copy_from_slice(version.as_bytes()),
         };
-        let opened: pb::ResealOpened = self.session.server.post("/v1/vault/reseals", &open).await?;
+        let opened: pb::ResealOpened = self.session.server.post(api::OPEN_RESEAL.here(), &open).await?;
         let anew = Anew {
             context: RecordContext {
                 version,
@@ -206,7 +207,7 @@ impl Patient {
         let (source, sink) = pipe::through(&manifest.parts)?;
         let sealer = Sealer::new(key, context, manifest.plaintext_len)?;
         let leaves = Leaves {
-            path: format!("/v1/vault/records/{}/leaves", old.version_id()),
+            at: api::OWN_LEAVES.at([&old.version_id()]),
             stream_len: old.stream_len(),
             budget: Budget::default(),
         };
@@ -253,14 +254,14 @@ impl Patient {
             stream_len: old.stream_len(),
             attributes: old.attributes(),
         };
-        let path = format!("/v1/vault/reseals/{}", anew.upload);
+        let path = api::COMMIT_RESEAL.at([&anew.upload]);
         let commit = |adoption| {
             let message = pb::CommitReseal {
                 upload: Some(stream.clone()),
                 adoption: Some(adoption),
             };
             let (server, path) = (&self.session.server, &path);
-            async move { server.post::<pb::Receipt>(path, &message).await }
+            async move { server.post(path.again(), &message).await }
         };
         let (_, receipt) = self.placing(&place, key, anew.collection, commit).await?;
         self.keep_placements(&[]).await?;

@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use protocol_spec::{
+    api,
     bodies::{Revocation, RevocationReceipt},
     hash::Sha256Digest,
     ids::PermissionId,
@@ -201,7 +202,10 @@ impl Patient {
         let message = pb::SubmitRevocation {
             revocation: Some((&revocation).into()),
         };
-        self.session.server.post("/v1/revocations", &message).await
+        self.session
+            .server
+            .post(api::SUBMIT_REVOCATION.here(), &message)
+            .await
     }
 
     async fn keep_revocation(&self, id: PermissionId) -> Result<()> {

@@ -7,6 +7,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use bytes::Bytes;
 use crypto::{Collection, CollectionKey, TagKey, VaultRootKey, WrappedKey};
 use protocol_spec::{
+    api,
     field::Name,
     ids::{CollectionId, PatientId},
     messages as pb,
@@ -144,7 +145,7 @@ impl Patient {
     async fn shown_collections(&self) -> Result<(pb::CollectionList, Arc<Known>)> {
         let before = self.known_acts().await?.acts().clone();
         let placed = before.last_placement();
-        let list: pb::CollectionList = self.session.server.get("/v1/vault/collections").await?;
+        let list: pb::CollectionList = self.session.server.get(api::COLLECTIONS.here()).await?;
         Self::check_collections(&before, &list.collections)?;
         self.check_last_placement(placed, list.last_placement).await?;
         let known = self.known_epoch(list.root_epoch).await?;
@@ -176,8 +177,8 @@ impl Patient {
             if !ring.collections.values().any(Keyed::lacks) && (any || known.opens()) {
                 break;
             }
-            let path = format!("/v1/vault/collections?kept={epoch}");
-            let kept = match self.session.server.get::<pb::CollectionList>(&path).await {
+            let path = api::COLLECTIONS.here().with("kept", &epoch);
+            let kept = match self.session.server.get(path).await {
                 Err(error) if error.is_problem(Problem::NotFound) => continue,
                 kept => kept?,
             };

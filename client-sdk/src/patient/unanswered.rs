@@ -5,6 +5,7 @@ use std::fmt;
 
 use bytes::Bytes;
 use protocol_spec::{
+    api,
     ids::{DelegationId, InstitutionId, PatientId, RequestId},
     messages::{self as pb, delete_unanswered::What},
 };
@@ -77,7 +78,7 @@ impl Patient {
         let message = pb::DeleteUnanswered { what: Some(what) };
         self.session
             .server
-            .post::<pb::Accepted>("/v1/inbox/deletions", &message)
+            .post(api::DELETE_UNANSWERED.here(), &message)
             .await?;
         Ok(())
     }
@@ -90,9 +91,7 @@ impl Session {
             sender_id: Bytes::copy_from_slice(sender.as_bytes()),
             blocked,
         };
-        self.server
-            .post::<pb::Accepted>("/v1/inbox/blocks", &message)
-            .await?;
+        self.server.post(api::BLOCK_SENDER.here(), &message).await?;
         Ok(())
     }
 
@@ -100,9 +99,7 @@ impl Session {
     pub(crate) async fn senders(&self) -> Result<Vec<SenderInfo>> {
         let mut all = Vec::new();
         // The cursor is an id of either kind.
-        let mut pages = self
-            .server
-            .pages::<pb::SenderPage, PatientId>("/v1/inbox/senders");
+        let mut pages = self.server.pages::<_, PatientId>(api::SENDERS.here());
         while let Some(page) = pages.next().await? {
             for sender in page.senders {
                 all.push(SenderInfo {

@@ -8,6 +8,7 @@ use std::sync::{
 
 use bytes::{Bytes, BytesMut};
 use protocol_spec::{
+    api::{self, At},
     content::{leaf_count, leaf_len},
     problem::Problem,
 };
@@ -26,8 +27,8 @@ use crate::{
 
 /// Where the leaves of a stream are.
 pub(crate) struct Leaves {
-    /// Path up to `/leaves`.
-    pub(crate) path: String,
+    /// Where they are asked for.
+    pub(crate) at: At<(), api::Leaves>,
     pub(crate) stream_len: u64,
     /// What may be asked for, of this stream and others.
     pub(crate) budget: Budget,
@@ -186,8 +187,8 @@ async fn fetch_some(
         .sum();
     let covered = leaves.budget.covers(bytes);
     covered.map_err(|error| Some(Retry { error, useful: false }))?;
-    let query = format!("{}?first={next}&count={count}", leaves.path);
-    let mut body = server.stream(&query).await.map_err(Some)?;
+    let query = leaves.at.again().with("first", next).with("count", &count);
+    let mut body = server.stream(query).await.map_err(Some)?;
     let failed = |failure| Some(lost(failure, server.authority()));
     let end = *next + count;
     let mut piece = Bytes::new();

@@ -96,11 +96,7 @@ async fn send_all(
 async fn send(server: &Server, upload: &UploadId, run: Run) -> Result<u64> {
     let bytes = run.leaves.iter().map(|leaf| leaf.len() as u64).sum();
     server
-        .put_leaves(
-            &format!("/v1/uploads/{upload}/leaves?first={}", run.first),
-            &run.leaves,
-            &run.hashes,
-        )
+        .put_leaves(upload, run.first, &run.leaves, &run.hashes)
         .await?;
     Ok(bytes)
 }

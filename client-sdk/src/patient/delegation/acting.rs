@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, path::Path};
 
 use crypto::{Collection, CollectionKey, DelegatedKeyContext, WrappedKey, open_delegated_key};
 use protocol_spec::{
+    api::{self, At},
     bodies::{DelegatedKey, Placement},
     collection::CollectionSelector,
     delegation::{Power, VerifiedDelegation},
@@ -125,13 +126,16 @@ impl Patient {
 
     /// Delegations that she has accepted, verified, and whether the server says that they have ended.
     async fn held(&self) -> Result<Vec<(VerifiedDelegation, bool)>> {
-        self.delegations_to_her("/v1/delegations").await
+        self.delegations_to_her(api::HELD_DELEGATIONS.here()).await
     }
 
-    /// Delegations to her that the server shows at this path, verified.
-    pub(super) async fn delegations_to_her(&self, path: &str) -> Result<Vec<(VerifiedDelegation, bool)>> {
+    /// Delegations to her of this list that the server shows, verified.
+    pub(super) async fn delegations_to_her(
+        &self,
+        list: At<(), pb::DelegationPage>,
+    ) -> Result<Vec<(VerifiedDelegation, bool)>> {
         let mut held = Vec::new();
-        let mut pages = self.session.server.pages::<pb::DelegationPage, _>(path);
+        let mut pages = self.session.server.pages(list);
         while let Some(page) = pages.next().await? {
             for entry in page.delegations {
                 let delegation = verify_delegation(entry.delegation)?;
@@ -230,7 +234,7 @@ impl Delegate<'_> {
     /// [`Error::Refused`] unless the delegation is to permit; [`Error::Tampered`].
     pub async fn requests(&self) -> Result<Vec<OpenRequest>> {
         let mut open = Vec::new();
-        let mut pages = self.server.pages::<pb::RequestPage, _>("/v1/delegated-requests");
+        let mut pages = self.server.pages(api::DELEGATED_REQUESTS.here());
         while let Some(page) = pages.next().await? {
             for stored in page.requests {
                 let asked = self.verify_asked(stored.request).await?;
@@ -340,7 +344,7 @@ impl Delegate<'_> {
     }
 
     async fn asked(&self, id: RequestId) -> Result<Asked> {
-        let stored: pb::StoredRequest = self.server.get(&format!("/v1/requests/{id}")).await?;
+        let stored: pb::StoredRequest = self.server.get(api::REQUEST.at([&id])).await?;
         let asked = self.verify_asked(stored.request).await?;
         if asked.request_id == id {
             Ok(asked)
@@ -362,10 +366,7 @@ impl Delegate<'_> {
 
     async fn found(&self, chosen: &Selection) -> Result<(Vec<Examined>, Vec<(RecordId, Error)>)> {
         let (mut found, mut refused) = (Vec::new(), Vec::new());
-        let mut pages = self
-            .server
-            .pages::<pb::VaultPage, u64>("/v1/vault/records")
-            .behind(0);
+        let mut pages = self.server.pages::<_, u64>(api::VAULT_RECORDS.here()).behind(0);
         while let Some(page) = pages.next().await? {
             for record in page.records {
                 let id = record.record.as_ref().map(|stored| stored.record_id.clone());
@@ -428,8 +429,8 @@ impl Delegate<'_> {
     /// Opens the keys that the owner's devices have given (DLG-3).
     async fn open_keys(&mut self) -> Result<()> {
         for id in self.delegation.collections.ids().to_vec() {
-            let path = format!("/v1/delegated-keys?collection={id}");
-            let (mut keys, mut pages) = (Vec::new(), self.server.pages::<pb::DelegatedKeyPage, _>(path));
+            let path = api::DELEGATED_KEYS.here().with("collection", &id);
+            let (mut keys, mut pages) = (Vec::new(), self.server.pages(path));
             while let Some(page) = pages.next().await? {
                 keys.extend(page.keys);
             }

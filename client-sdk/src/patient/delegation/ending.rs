@@ -3,6 +3,7 @@
 
 use crypto::Collection;
 use protocol_spec::{
+    api,
     bodies::DelegationEnd,
     delegation::VerifiedDelegation,
     ids::{CollectionId, DelegationId},
@@ -102,7 +103,7 @@ impl Patient {
         };
         self.session
             .server
-            .post::<pb::Accepted>("/v1/vault/delegations/ends", &message)
+            .post(api::END_DELEGATION.here(), &message)
             .await?;
         // Another device may have been faster: then its end is the one that counts.
         let ended = self.find_delegation(own.delegation.delegation_id).await?;

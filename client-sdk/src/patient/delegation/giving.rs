@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use crypto::{Collection, CollectionKey, DelegatedKeyContext, seal_delegated_key};
 use protocol_spec::{
+    api,
     bodies::{DelegatedKey, Delegation},
     delegation::{Power, Scope, SealedName, VerifiedDelegation},
     field::Name,
@@ -95,7 +96,7 @@ impl Patient {
         };
         self.session
             .server
-            .post::<pb::Accepted>("/v1/vault/delegations", &message)
+            .post(api::PUT_DELEGATION.here(), &message)
             .await?;
         self.did(Act::Delegation(id, own.delegation.hash())).await;
         self.put_head().await?;
@@ -179,7 +180,7 @@ impl Patient {
             };
             self.session
                 .server
-                .post::<pb::Accepted>("/v1/vault/delegations/keys", &message)
+                .post(api::PUT_DELEGATED_KEYS.here(), &message)
                 .await?;
         }
         Ok(())

@@ -16,6 +16,7 @@ mod offers;
 
 use crypto::Collection;
 use protocol_spec::{
+    api,
     bodies::{Delegation, DelegationEnd},
     delegation::{Power, VerifiedDelegation},
     ids::{CollectionId, DelegationId},
@@ -147,10 +148,7 @@ impl Patient {
     pub(super) async fn own_delegations(&self) -> Result<Vec<OwnDelegation>> {
         let before = self.known_acts().await?.acts().clone();
         let mut own = Vec::new();
-        let mut pages = self
-            .session
-            .server
-            .pages::<pb::DelegationPage, _>("/v1/vault/delegations");
+        let mut pages = self.session.server.pages(api::GIVEN_DELEGATIONS.here());
         while let Some(page) = pages.next().await? {
             for entry in page.delegations {
                 own.push(self.own_delegation(entry).await?);

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use protocol_spec::{
+    api,
     delegation::VerifiedDelegation,
     ids::{DelegationId, PatientId},
     messages as pb,
@@ -39,13 +40,13 @@ impl Patient {
         };
         self.session
             .server
-            .post::<pb::Accepted>("/v1/delegations/acceptances", &message)
+            .post(api::ACCEPT_DELEGATION.here(), &message)
             .await?;
         Ok(HeldDelegation::of(delegation, DelegationState::Live))
     }
 
     async fn offered(&self) -> Result<Vec<(VerifiedDelegation, bool)>> {
-        self.delegations_to_her("/v1/delegations/offered").await
+        self.delegations_to_her(api::OFFERED_DELEGATIONS.here()).await
     }
 
     /// Why she cannot act for somebody.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use crypto::{CardHalf, HalfContext, HalfReader};
 use protocol_spec::{
+    api,
     bodies::{EmergencyHelp, EmergencyObjection},
     emergency::{EmergencyTerms, GuardianTerms, MAX_WAIT, MIN_WAIT},
     field::SealedBytes,
@@ -186,7 +187,7 @@ impl Patient {
         };
         self.session
             .server
-            .post::<pb::Accepted>("/v1/vault/emergency/objections", &message)
+            .post(api::SUBMIT_OBJECTION.here(), &message)
             .await?;
         Ok(())
     }
@@ -202,7 +203,7 @@ impl Patient {
         };
         self.session
             .server
-            .post::<pb::Accepted>("/v1/emergency/guardianships", &message)
+            .post(api::ACCEPT_GUARDIANSHIP.here(), &message)
             .await?;
         Ok(())
     }
@@ -242,7 +243,7 @@ impl Patient {
         let message = pb::StartHelp {
             help: Some((&help).into()),
         };
-        let started: pb::HelpStarted = self.session.server.post("/v1/emergency/helps", &message).await?;
+        let started: pb::HelpStarted = self.session.server.post(api::START_HELP.here(), &message).await?;
         Ok(HelpInfo {
             help_id,
             institution: to.id(),
@@ -255,7 +256,7 @@ impl Patient {
         let info: pb::EmergencyInfo = self
             .session
             .server
-            .get(&format!("/v1/emergency/{patient}"))
+            .get(api::EMERGENCY_INFO.at([&patient]))
             .await?;
         let permission = info.permission.ok_or_else(|| Error::Unknown {
             what: "patient whose guardian you are",
