@@ -16,6 +16,7 @@
 //! | `root_key`, `link` | vault root keys to devices; the code of a new device |
 //! | `conditions` | tokens and tags of records; a permission's conditions, sealed |
 //! | `at_rest`, `home_seal` | the secrets of a client's home, under its passphrase or key file; tags of its files |
+//! | `words_error` | why words are not those of a recovery |
 //! | `recovery`, [`shares`] | the secret of a recovery member: as words, as keys, divided among trustees |
 //! | `emergency` | the two halves of an emergency key |
 //! | [`permission`] | permission keys: mint, seal, open, possession |
