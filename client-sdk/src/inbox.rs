@@ -3,8 +3,9 @@
 
 mod emergency;
 mod event;
+mod institution;
 mod newest;
-mod readers;
+mod patient;
 
 use std::time::Duration;
 
@@ -12,10 +13,7 @@ use crypto::TextContext;
 use prost::Message;
 use protocol_spec::{
     api,
-    bodies::{
-        Delegation, DelegationEnd, Denial, RecordDeletion, ReleaseReceipt, UploadReceipt, UploadRequest,
-    },
-    delegation::VerifiedDelegation,
+    bodies::{Denial, UploadRequest},
     ids::{InstitutionId, PermissionId},
     messages::{self as pb, event::What},
     patient::{OfPatient, PatientSigned, PatientVerified},
@@ -143,123 +141,12 @@ impl Session {
         what: Option<What>,
         blank: InboxEvent,
     ) -> Result<InboxEvent> {
-        match (what.ok_or_else(|| tampered("it is empty"))?, reader) {
-            (What::UploadRequested(permitted), Reader::Institution { id, keys }) => {
-                self.upload_requested(permitted, *id, *keys, blank)
-            }
-            (What::DownloadRequested(statement), Reader::Patient(patient)) => {
-                let asked = self.asked_download(statement).await?;
-                self.asked_event(&asked, patient, blank).await
-            }
-            (What::ReferenceRequested(statement), Reader::Patient(patient)) => {
-                let asked = self.asked_reference(statement).await?;
-                self.asked_event(&asked, patient, blank).await
-            }
-            (What::DevicesChanged(list), Reader::Patient(patient)) => {
-                let text = patient.devices_changed_text(list).await?;
-                Ok(InboxEvent {
-                    kind: EventKind::DevicesChanged,
-                    from: Party::Patient(patient.id()),
-                    text: Some(text),
-                    ..blank
-                })
-            }
-            (What::Delegated(statement), Reader::Patient(patient)) => {
-                let delegation = PatientSigned::<Delegation>::try_from(statement)
-                    .and_then(VerifiedDelegation::verify)
-                    .map_err(tampered)?;
-                check(delegation.delegate_id == patient.id())?;
-                Ok(InboxEvent {
-                    kind: EventKind::Delegated,
-                    from: Party::Patient(delegation.patient_id),
-                    ..blank
-                })
-            }
-            (What::DelegationEnded(statement), Reader::Patient(_)) => {
-                let end: PatientVerified<DelegationEnd> = verify(statement)?;
-                Ok(InboxEvent {
-                    kind: EventKind::DelegationEnded,
-                    from: Party::Patient(end.patient_id),
-                    ..blank
-                })
-            }
-            (What::Permitted(message), Reader::Institution { id, keys }) => {
-                self.permitted(&message, *id, *keys, blank).await
-            }
-            (What::Denied(denial), Reader::Institution { id, keys }) => denied(denial, *id, *keys, blank),
-            (What::Revoked(revocation), _) => emergency::revoked(revocation, blank),
-            (What::EmergencyOpened(used), Reader::Patient(patient)) => {
-                self.emergency_opened(&used, patient, blank).await
-            }
-            (What::EmergencyHelp(help), Reader::Patient(patient)) => {
-                self.emergency_help(help, Some(patient.id()), blank).await
-            }
-            (What::EmergencyHelp(help), Reader::Institution { .. }) => {
-                self.emergency_help(help, None, blank).await
-            }
-            (What::Deleted(_), _) => Ok(InboxEvent {
-                kind: EventKind::Deleted,
-                ..blank
-            }),
-            (What::RecordDeleted(statement), Reader::Patient(patient)) => {
-                let deletion: PatientVerified<RecordDeletion> = verify(statement)?;
-                check(deletion.patient_id == patient.id())?;
-                Ok(InboxEvent {
-                    kind: EventKind::RecordDeleted,
-                    from: Party::Patient(patient.id()),
-                    record_id: Some(deletion.record_id),
-                    ..blank
-                })
-            }
-            (What::TakenBack(receipt), Reader::Patient(patient)) => {
-                let (said, _) = self.taken_back(receipt).await?;
-                check(said.patient_id == patient.id())?;
-                Ok(InboxEvent {
-                    kind: EventKind::TakenBack,
-                    from: party(&self.institution(said.institution_id).await?),
-                    record_id: Some(said.record_id),
-                    ..blank
-                })
-            }
-            (What::EmergencyObjected(statement), _) => emergency::objected(statement, blank),
-            (What::GuardianNamed(permission), Reader::Patient(patient)) => {
-                emergency::guardian_named(permission, patient.id(), blank)
-            }
-            (What::Stored(receipt), Reader::Patient(patient)) => {
-                let receipt = self
-                    .receipt::<UploadReceipt>(Some(receipt), "a receipt")
-                    .await?
-                    .statement;
-                check(receipt.patient_id == patient.id())?;
-                patient.check_receipt_head(receipt.vault_head).await?;
-                Ok(InboxEvent {
-                    kind: EventKind::Stored,
-                    from: party(&self.institution(receipt.institution_id).await?),
-                    permission_id: Some(receipt.permission_id),
-                    record_id: Some(receipt.record_id),
-                    bytes: Some(receipt.stream_len),
-                    ..blank
-                })
-            }
-            (What::Released(receipt), Reader::Patient(patient)) => {
-                let receipt = self
-                    .receipt::<ReleaseReceipt>(Some(receipt), "a receipt")
-                    .await?
-                    .statement;
-                check(receipt.patient_id == patient.id())?;
-                patient.check_receipt_head(receipt.vault_head).await?;
-                Ok(InboxEvent {
-                    kind: EventKind::Released,
-                    from: party(&self.institution(receipt.institution_id).await?),
-                    permission_id: Some(receipt.permission_id),
-                    bytes: Some(receipt.bytes),
-                    ..blank
-                })
-            }
-            _ => Err(tampered("it is not for this kind of reader")),
+        let what = what.ok_or_else(|| tampered("it is empty"))?;
+        match reader {
+            Reader::Patient(patient) => self.to_patient(patient, what, blank).await,
+            Reader::Institution { id, keys } => self.to_institution(*id, *keys, what, blank).await,
         }
     }
-
     fn upload_requested(
         &self,
         message: pb::UploadPermitted,

@@ -41,13 +41,15 @@
 //! | `clock`, [`notice`] | what time it is, for decisions; what a person is told beside an answer |
 //! | `programs` | client programs that the registrar vouches for |
 //! | `restoring`, `accepting` | a server that goes on with an older copy of its data; who goes on with it |
-//! | `witnesses`, `witnessing` | cosignatures of the log; whose a home asks for |
+//! | `witnesses` | cosignatures of the log |
+//! | `alike` | what patients and institutions do alike |
 //! | [`rules`] | what the patient's device answers while she is not looking |
 //! | [`transfer`] | sources and sinks, sealing and opening in constant memory, resuming |
 //!
 //! Whatever is checked against the log, the directory or a vault head lies in a `tracing` span `verify` of level debug.
 
 mod accepting;
+mod alike;
 mod asked;
 mod clock;
 mod connect;
@@ -78,7 +80,6 @@ mod shares;
 pub mod transfer;
 mod withdrawing;
 mod witnesses;
-mod witnessing;
 
 pub use crypto::RecoveryWords;
 pub use protocol_spec::{

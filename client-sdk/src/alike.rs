@@ -1,9 +1,12 @@
-//! Whose inbox is read: a patient's or an institution's.
+//! What patients and institutions do alike: read their inboxes, and choose the witnesses whose cosignatures their homes ask for.
 
 use std::time::Duration;
 
-use super::{InboxEvent, NewestEvents, Reader};
-use crate::{Institution, Patient, Result};
+use crate::{
+    InboxEvent, Institution, Patient, Result,
+    inbox::{NewestEvents, Reader},
+    witnesses::WitnessPolicy,
+};
 
 impl Patient {
     /// Her events after number `after`, in order, opened and verified. With `wait` it waits so long for the
@@ -23,6 +26,22 @@ impl Patient {
         self.session()
             .newest_events(&Reader::Patient(self), most, since)
             .await
+    }
+
+    /// Whose cosignatures this home asks for.
+    ///
+    /// # Errors
+    /// [`crate::Error::HomeAltered`], [`crate::Error::HomeDamaged`].
+    pub fn witnesses(&self) -> Result<WitnessPolicy> {
+        WitnessPolicy::of(self.home())
+    }
+
+    /// Has this home ask for these witnesses from its next session on (LOG-11).
+    ///
+    /// # Errors
+    /// [`crate::Error::Usage`] if the policy is about other logs than the server's.
+    pub async fn use_witnesses(&self, policy: &WitnessPolicy) -> Result<()> {
+        policy.keep(self.session()).await
     }
 }
 
@@ -51,5 +70,21 @@ impl Institution {
             id: self.id(),
             keys: self.key_store(),
         }
+    }
+
+    /// Whose cosignatures this home asks for.
+    ///
+    /// # Errors
+    /// [`crate::Error::HomeAltered`], [`crate::Error::HomeDamaged`].
+    pub fn witnesses(&self) -> Result<WitnessPolicy> {
+        WitnessPolicy::of(self.home())
+    }
+
+    /// Has this home ask for these witnesses from its next session on (LOG-11).
+    ///
+    /// # Errors
+    /// [`crate::Error::Usage`] if the policy is about other logs than the server's.
+    pub async fn use_witnesses(&self, policy: &WitnessPolicy) -> Result<()> {
+        policy.keep(self.session()).await
     }
 }

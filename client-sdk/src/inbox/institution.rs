@@ -1,0 +1,41 @@
+//! Events in an institution's inbox.
+
+use protocol_spec::{ids::InstitutionId, messages::event::What};
+
+use super::{EventKind, InboxEvent, denied, emergency, tampered};
+use crate::{Result, keystore::KeyStore, session::Session};
+
+impl Session {
+    /// Verifies and opens what was sent to an institution.
+    pub(super) async fn to_institution(
+        &self,
+        id: InstitutionId,
+        keys: &dyn KeyStore,
+        what: What,
+        blank: InboxEvent,
+    ) -> Result<InboxEvent> {
+        match what {
+            What::UploadRequested(permitted) => self.upload_requested(permitted, id, keys, blank),
+            What::Permitted(message) => self.permitted(&message, id, keys, blank).await,
+            What::Denied(denial) => denied(denial, id, keys, blank),
+            What::Revoked(revocation) => emergency::revoked(revocation, blank),
+            What::EmergencyHelp(help) => self.emergency_help(help, None, blank).await,
+            What::EmergencyObjected(statement) => emergency::objected(statement, blank),
+            What::Deleted(_) => Ok(InboxEvent {
+                kind: EventKind::Deleted,
+                ..blank
+            }),
+            What::DownloadRequested(_)
+            | What::ReferenceRequested(_)
+            | What::DevicesChanged(_)
+            | What::Delegated(_)
+            | What::DelegationEnded(_)
+            | What::EmergencyOpened(_)
+            | What::GuardianNamed(_)
+            | What::Stored(_)
+            | What::Released(_)
+            | What::RecordDeleted(_)
+            | What::TakenBack(_) => Err(tampered("it is for patients")),
+        }
+    }
+}
