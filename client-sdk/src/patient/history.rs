@@ -165,17 +165,7 @@ impl Patient {
 
     async fn read_what(&self, what: What, met: &mut Met, blank: HistoryItem) -> Result<HistoryItem> {
         match what {
-            What::UploadRequested(statement) => {
-                let request: PatientVerified<UploadRequest> = self.own(statement).await?;
-                met.trail.counts.statements += 1;
-                let item = HistoryItem {
-                    request_id: Some(request.request_id),
-                    device: Some(self.acted(request.device(), met)?),
-                    ..blank
-                };
-                self.concerning(HistoryKind::UploadRequested, request.institution_id, item)
-                    .await
-            }
+            What::UploadRequested(statement) => self.upload_requested(statement, met, blank).await,
             What::DownloadRequested(statement) => {
                 let asked = self.session.asked_download(statement).await?;
                 met.trail.counts.statements += 1;
@@ -188,88 +178,20 @@ impl Patient {
                 self.asked_item(HistoryKind::ReferenceRequested, &asked, blank)
                     .await
             }
-            What::Permitted(permission) => {
-                let permission = self.own_permission(Some(permission)).await?;
-                met.trail.counts.statements += 1;
-                met.trail.permitted(permission.clone());
-                let signer = (permission.device(), permission.delegation());
-                let item = HistoryItem {
-                    purpose: permission.purpose,
-                    rule: met.rule(&permission.hash()),
-                    ..under(&permission, self.signed_by(signer, met, blank)?)
-                };
-                self.concerning(HistoryKind::Permitted, permission.institution_id, item)
-                    .await
-            }
-            What::Denied(statement) => {
-                let denial: PatientVerified<Denial> = self.own(statement).await?;
-                met.trail.counts.statements += 1;
-                let signer = (denial.device(), denial.delegation());
-                let item = HistoryItem {
-                    request_id: Some(denial.request_id),
-                    rule: met.rule(&denial.hash()),
-                    ..self.signed_by(signer, met, blank)?
-                };
-                self.concerning(HistoryKind::Denied, denial.institution_id, item)
-                    .await
-            }
-            What::Revoked(statement) => {
-                let revocation: PatientVerified<Revocation> = self.own(statement).await?;
-                let permission = met.trail.known(revocation.permission_id)?.clone();
-                if revocation.permission_hash != permission.hash() {
-                    return Err(tampered("it revokes another permission"));
-                }
-                met.trail.counts.statements += 1;
-                met.trail.revoked.insert(revocation.permission_id);
-                let item = HistoryItem {
-                    device: Some(self.acted(revocation.device(), met)?),
-                    ..under(&permission, blank)
-                };
-                self.concerning(HistoryKind::Revoked, permission.institution_id, item)
-                    .await
-            }
+            What::Permitted(permission) => self.permitted(permission, met, blank).await,
+            What::Denied(statement) => self.denied(statement, met, blank).await,
+            What::Revoked(statement) => self.revoked(statement, met, blank).await,
             What::EmergencyOpened(used) => self.emergency_opened(used, met, blank).await,
             What::EmergencyHelp(help) => self.emergency_help(help, met, blank).await,
             What::EmergencyObjected(statement) => self.emergency_objected(statement, met, blank).await,
-            What::RecordDeleted(logged) => {
-                let deletion = self.record_deletion(logged).await?;
-                let said = &deletion.statement;
-                met.trail.gone(said.record_id, said.version_id)?;
-                met.trail.counts.statements += 1;
-                Ok(HistoryItem {
-                    kind: HistoryKind::RecordDeleted,
-                    device: Some(self.acted(said.device(), met)?),
-                    record_id: Some(said.record_id),
-                    logged: Some(deletion.checkpoint.size),
-                    ..blank
-                })
-            }
+            What::RecordDeleted(logged) => self.record_deleted(logged, met, blank).await,
             What::TakenBack(receipt) => self.taken_back(receipt, met, blank).await,
             What::Deleted(_) => Ok(HistoryItem {
                 kind: HistoryKind::Deleted,
                 ..blank
             }),
-            What::Closed(logged) => {
-                let closure = self.epoch_closure(logged).await?;
-                Ok(HistoryItem {
-                    kind: HistoryKind::EpochClosed,
-                    device: Some(self.acted(closure.statement.device(), met)?),
-                    logged: Some(closure.checkpoint.size),
-                    ..blank
-                })
-            }
-            What::Delegated(statement) => {
-                let delegation = self.own_delegation_statement(Some(statement)).await?;
-                met.trail.counts.statements += 1;
-                let item = HistoryItem {
-                    kind: HistoryKind::Delegated,
-                    device: Some(self.acted(delegation.device(), met)?),
-                    delegate: Some(self.delegate_ref(&delegation)?),
-                    ..blank
-                };
-                met.delegations.insert(delegation.hash(), (delegation, false));
-                Ok(item)
-            }
+            What::Closed(logged) => self.epoch_closed(logged, met, blank).await,
+            What::Delegated(statement) => self.delegated(statement, met, blank).await,
             What::DelegateRead(read) => self.delegate_read(read, met, blank),
             What::DelegationEnded(statement) => self.delegation_ended(statement, met, blank).await,
             What::DevicesChanged(list) => self.devices_changed(list, met, blank),
@@ -279,6 +201,132 @@ impl Patient {
         }
     }
 
+    async fn upload_requested(
+        &self,
+        statement: pb::PatientStatement,
+        met: &mut Met,
+        blank: HistoryItem,
+    ) -> Result<HistoryItem> {
+        let request: PatientVerified<UploadRequest> = self.own(statement).await?;
+        met.trail.counts.statements += 1;
+        let item = HistoryItem {
+            request_id: Some(request.request_id),
+            device: Some(self.acted(request.device(), met)?),
+            ..blank
+        };
+        self.concerning(HistoryKind::UploadRequested, request.institution_id, item)
+            .await
+    }
+
+    async fn permitted(
+        &self,
+        permission: pb::Permission,
+        met: &mut Met,
+        blank: HistoryItem,
+    ) -> Result<HistoryItem> {
+        let permission = self.own_permission(Some(permission)).await?;
+        met.trail.counts.statements += 1;
+        met.trail.permitted(permission.clone());
+        let signer = (permission.device(), permission.delegation());
+        let item = HistoryItem {
+            purpose: permission.purpose,
+            rule: met.rule(&permission.hash()),
+            ..under(&permission, self.signed_by(signer, met, blank)?)
+        };
+        self.concerning(HistoryKind::Permitted, permission.institution_id, item)
+            .await
+    }
+
+    async fn denied(
+        &self,
+        statement: pb::PatientStatement,
+        met: &mut Met,
+        blank: HistoryItem,
+    ) -> Result<HistoryItem> {
+        let denial: PatientVerified<Denial> = self.own(statement).await?;
+        met.trail.counts.statements += 1;
+        let signer = (denial.device(), denial.delegation());
+        let item = HistoryItem {
+            request_id: Some(denial.request_id),
+            rule: met.rule(&denial.hash()),
+            ..self.signed_by(signer, met, blank)?
+        };
+        self.concerning(HistoryKind::Denied, denial.institution_id, item)
+            .await
+    }
+
+    async fn revoked(
+        &self,
+        statement: pb::PatientStatement,
+        met: &mut Met,
+        blank: HistoryItem,
+    ) -> Result<HistoryItem> {
+        let revocation: PatientVerified<Revocation> = self.own(statement).await?;
+        let permission = met.trail.known(revocation.permission_id)?.clone();
+        if revocation.permission_hash != permission.hash() {
+            return Err(tampered("it revokes another permission"));
+        }
+        met.trail.counts.statements += 1;
+        met.trail.revoked.insert(revocation.permission_id);
+        let item = HistoryItem {
+            device: Some(self.acted(revocation.device(), met)?),
+            ..under(&permission, blank)
+        };
+        self.concerning(HistoryKind::Revoked, permission.institution_id, item)
+            .await
+    }
+
+    async fn record_deleted(
+        &self,
+        logged: pb::LoggedStatement,
+        met: &mut Met,
+        blank: HistoryItem,
+    ) -> Result<HistoryItem> {
+        let deletion = self.record_deletion(logged).await?;
+        let said = &deletion.statement;
+        met.trail.gone(said.record_id, said.version_id)?;
+        met.trail.counts.statements += 1;
+        Ok(HistoryItem {
+            kind: HistoryKind::RecordDeleted,
+            device: Some(self.acted(said.device(), met)?),
+            record_id: Some(said.record_id),
+            logged: Some(deletion.checkpoint.size),
+            ..blank
+        })
+    }
+
+    async fn epoch_closed(
+        &self,
+        logged: pb::LoggedStatement,
+        met: &mut Met,
+        blank: HistoryItem,
+    ) -> Result<HistoryItem> {
+        let closure = self.epoch_closure(logged).await?;
+        Ok(HistoryItem {
+            kind: HistoryKind::EpochClosed,
+            device: Some(self.acted(closure.statement.device(), met)?),
+            logged: Some(closure.checkpoint.size),
+            ..blank
+        })
+    }
+
+    async fn delegated(
+        &self,
+        statement: pb::PatientStatement,
+        met: &mut Met,
+        blank: HistoryItem,
+    ) -> Result<HistoryItem> {
+        let delegation = self.own_delegation_statement(Some(statement)).await?;
+        met.trail.counts.statements += 1;
+        let item = HistoryItem {
+            kind: HistoryKind::Delegated,
+            device: Some(self.acted(delegation.device(), met)?),
+            delegate: Some(self.delegate_ref(&delegation)?),
+            ..blank
+        };
+        met.delegations.insert(delegation.hash(), (delegation, false));
+        Ok(item)
+    }
     /// The device that signed, which must have been on the list at this point.
     fn acted(&self, device: &Device, met: &Met) -> Result<DeviceRef> {
         let listed = met.devices.claimed().device(device.id()).is_some();
