@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use prost::Message;
 use protocol_spec::{
-    api::{self, At},
+    api::{self, RequestTarget},
     defence::Defence,
     log::{DirectoryHead, SignedCheckpoint, VerifiedCheckpoint, verify_leaf},
     messages as pb,
@@ -297,7 +297,7 @@ pub struct Audited {
 }
 
 /// Where the events of the directory behind so many are: in the newest log, or in that of which a quorum has cosigned a checkpoint.
-pub(crate) fn events_after(after: u64, witnessed: bool) -> At<(), pb::DirectoryEvents> {
+pub(crate) fn events_after(after: u64, witnessed: bool) -> RequestTarget<(), pb::DirectoryEvents> {
     let at = api::DIRECTORY_EVENTS.here().with("after", &after);
     if witnessed {
         at.with("witnessed", &true)

@@ -10,7 +10,7 @@ use std::fmt::Display;
 use bytes::Bytes;
 use prost::{Message, Name};
 use protocol_spec::{
-    api::At,
+    api::RequestTarget,
     defence::Defence,
     ids::{
         DelegationId, PatientId, PermissionId, RecordId, ReleaseId, RequestId, TerminalId, UploadId,
@@ -160,12 +160,12 @@ pages! {
 /// A list that is being read.
 pub(crate) struct Pages<'a, M, C> {
     server: &'a Server,
-    list: At<(), M>,
+    list: RequestTarget<(), M>,
     whole: Whole,
-    place: Place<C>,
+    position: Position<C>,
 }
 
-enum Place<C> {
+enum Position<C> {
     Begin,
     Behind(C),
     End,
@@ -173,13 +173,13 @@ enum Place<C> {
 
 impl Server {
     /// The list under this path, which may have a query, from its beginning.
-    pub(crate) fn pages<M: Page<C>, C: Cursor>(&self, list: At<(), M>) -> Pages<'_, M, C> {
+    pub(crate) fn pages<M: Page<C>, C: Cursor>(&self, list: RequestTarget<(), M>) -> Pages<'_, M, C> {
         let name = list.path().split('?').next().unwrap_or_default();
         Pages {
             server: self,
             whole: Whole::new(name),
             list,
-            place: Place::Begin,
+            position: Position::Begin,
         }
     }
 }
@@ -188,16 +188,16 @@ impl<M: Page<C>, C: Cursor> Pages<'_, M, C> {
     /// The same list, from behind this on.
     pub(crate) fn behind(self, cursor: C) -> Self {
         Self {
-            place: Place::Behind(cursor),
+            position: Position::Behind(cursor),
             ..self
         }
     }
 
     /// Behind what the next page begins; none at the beginning and at the end.
     pub(crate) fn place(&self) -> Option<C> {
-        match self.place {
-            Place::Behind(cursor) => Some(cursor),
-            Place::Begin | Place::End => None,
+        match self.position {
+            Position::Behind(cursor) => Some(cursor),
+            Position::Begin | Position::End => None,
         }
     }
 
@@ -206,18 +206,18 @@ impl<M: Page<C>, C: Cursor> Pages<'_, M, C> {
     /// # Errors
     /// Of the connection; [`Error::Tampered`] when the list goes back or stands still (API-21), or is longer than one can be.
     pub(crate) async fn next(&mut self) -> Result<Option<M>> {
-        let before = match self.place {
-            Place::End => return Ok(None),
-            Place::Begin => None,
-            Place::Behind(cursor) => Some(cursor),
+        let before = match self.position {
+            Position::End => return Ok(None),
+            Position::Begin => None,
+            Position::Behind(cursor) => Some(cursor),
         };
         let page: M = self.server.get(self.query(before)).await?;
         self.whole.add(page.rows(), page.encoded_len())?;
         let next = C::read(page.next()).map_err(|_| self.whole.refuse("its cursor is none"))?;
-        self.place = match next {
-            None => Place::End,
+        self.position = match next {
+            None => Position::End,
             Some(next) if Defence::Pages.holds(before.is_none_or(|before| before < next)) => {
-                Place::Behind(next)
+                Position::Behind(next)
             }
             Some(_) => {
                 return Err(self
@@ -228,7 +228,7 @@ impl<M: Page<C>, C: Cursor> Pages<'_, M, C> {
         Ok(Some(page))
     }
 
-    fn query(&self, before: Option<C>) -> At<(), M> {
+    fn query(&self, before: Option<C>) -> RequestTarget<(), M> {
         match before {
             None => self.list.again(),
             Some(cursor) => self.list.again().with(M::PARAMETER, &cursor),

@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use protocol_spec::{
-    api::{self, At, SignedNote},
+    api::{self, RequestTarget, SignedNote},
     defence::Defence,
     log::{Generation, Policy, SignedCheckpoint, VerifiedCheckpoint, log_key_of},
 };
@@ -135,7 +135,7 @@ impl Session {
         }
     }
 
-    async fn note_shown(&self, at: At<(), SignedNote>) -> Result<VerifiedCheckpoint> {
+    async fn note_shown(&self, at: RequestTarget<(), SignedNote>) -> Result<VerifiedCheckpoint> {
         self.signed_by_log(&self.server.get_file(at).await?)
     }
 

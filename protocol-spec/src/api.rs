@@ -13,20 +13,20 @@ use crate::problem::Problem;
 /// One endpoint: `N` ids in its path, a body of type `Q` (`()` for none), an answer of type `A`.
 pub struct Endpoint<const N: usize, Q, A> {
     /// What is known of it without its types.
-    pub row: Row,
+    pub row: EndpointInfo,
     types: PhantomData<fn(Q) -> A>,
 }
 
 /// One line of the table.
 #[derive(Debug)]
-pub struct Row {
-    /// In which it is named in code.
+pub struct EndpointInfo {
+    /// The name of its static in this table, such as `SUBMIT_DENIAL`.
     pub name: &'static str,
-    /// Its method.
+    /// GET, POST or PUT, as RFC 9110 §9 has them.
     pub method: Method,
     /// Its path, with the names of its ids in braces.
     pub path: &'static str,
-    /// Who may call it.
+    /// Who may call it, as the server checks before it reads a body.
     pub by: Callers,
     /// Whether a delegate may call it for a patient (`spec/delegates.md` §3).
     pub for_delegates: bool,
@@ -45,17 +45,17 @@ pub struct Row {
 pub enum Callers {
     /// Whoever likes, unsigned.
     Anybody,
-    /// A patient.
+    /// A patient, by one of her devices.
     Patient,
     /// An institution or a terminal of it.
     Institution,
-    /// A patient or an institution.
+    /// A patient or an institution, each for its own things.
     PatientOrInstitution,
     /// An institution by its identity key, and no terminal.
     IdentityKey,
     /// A patient, or an institution by its identity key.
     PatientOrIdentityKey,
-    /// A terminal.
+    /// A terminal, for itself alone.
     Terminal,
     /// An institution that also signs by a permission's possession key.
     Holder,
@@ -72,7 +72,7 @@ pub enum Callers {
 }
 
 impl Callers {
-    /// The words of the specification.
+    /// The words that the table of `spec/api.md` §2 has for it.
     pub const fn words(self) -> &'static str {
         match self {
             Self::Anybody => "anybody",
@@ -95,7 +95,7 @@ impl Callers {
 /// How large a body may be: the server says the numbers (`ServerInfo`, API-16).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Size {
-    /// As any message.
+    /// As much as any message may have.
     Message,
     /// As what anybody may send, before it is known who it is.
     Enrolment,
@@ -107,7 +107,7 @@ pub enum Size {
 
 /// Leaves, one behind the other: a body or an answer that is no message.
 #[derive(Debug)]
-pub enum Leaves {}
+pub enum LeafBytes {}
 
 /// A signed note, `text/plain`.
 #[derive(Debug)]
@@ -119,20 +119,20 @@ pub enum TileData {}
 
 /// Server-sent events (`spec/api.md` §7).
 #[derive(Debug)]
-pub enum Events {}
+pub enum EventStream {}
 
 /// The API as an OpenAPI document.
 #[derive(Debug)]
 pub enum OpenApiDocument {}
 
 /// An endpoint with its ids and its query: what a request line holds.
-pub struct At<Q, A> {
+pub struct RequestTarget<Q, A> {
     path: String,
     types: PhantomData<fn(Q) -> A>,
 }
 
 impl<const N: usize, Q, A> Endpoint<N, Q, A> {
-    const fn new(row: Row) -> Self {
+    const fn new(row: EndpointInfo) -> Self {
         assert!(ids(row.path) == N, "the path has another number of ids");
         Self {
             row,
@@ -141,7 +141,7 @@ impl<const N: usize, Q, A> Endpoint<N, Q, A> {
     }
 
     /// With these ids, in the order in which they stand in the path.
-    pub fn at(&self, ids: [&dyn Display; N]) -> At<Q, A> {
+    pub fn at(&self, ids: [&dyn Display; N]) -> RequestTarget<Q, A> {
         let mut path = String::with_capacity(self.row.path.len() + 40 * N);
         let mut rest = self.row.path;
         for id in ids {
@@ -151,7 +151,7 @@ impl<const N: usize, Q, A> Endpoint<N, Q, A> {
             rest = behind.split_once('}').map_or("", |(_, rest)| rest);
         }
         path.push_str(rest);
-        At {
+        RequestTarget {
             path,
             types: PhantomData,
         }
@@ -160,12 +160,12 @@ impl<const N: usize, Q, A> Endpoint<N, Q, A> {
 
 impl<Q, A> Endpoint<0, Q, A> {
     /// Where it is: its path has no ids.
-    pub fn here(&self) -> At<Q, A> {
+    pub fn here(&self) -> RequestTarget<Q, A> {
         self.at([])
     }
 }
 
-impl<Q, A> At<Q, A> {
+impl<Q, A> RequestTarget<Q, A> {
     /// With a parameter of the query.
     #[must_use]
     pub fn with(mut self, name: &str, value: &dyn Display) -> Self {
@@ -186,15 +186,15 @@ impl<Q, A> At<Q, A> {
         }
     }
 
-    /// Path and query.
+    /// Path and query, as the request line and the signature have them.
     pub fn path(&self) -> &str {
         &self.path
     }
 }
 
-impl<Q, A> std::fmt::Debug for At<Q, A> {
+impl<Q, A> std::fmt::Debug for RequestTarget<Q, A> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("At").field(&self.path).finish()
+        f.debug_tuple("RequestTarget").field(&self.path).finish()
     }
 }
 
@@ -255,6 +255,20 @@ mod tests {
         });
         // Tiles and bundles of entries are one endpoint.
         assert_eq!(lines.count(), ALL.len() + 1);
+    }
+
+    /// What a delegate may ask for stands in the table of `spec/delegates.md` §3 (DLG-5).
+    #[test]
+    fn the_page_of_delegates_has_the_same() {
+        let page = include_str!("../spec/delegates.md");
+        let (_, table) = page.split_once("| method, path | power |").unwrap();
+        let rows = table.lines().skip(2).take_while(|line| line.starts_with('|'));
+        let named: std::collections::BTreeSet<_> =
+            rows.flat_map(|row| row.split('`').skip(1).step_by(2)).collect();
+        let here = ALL.iter().filter(|row| row.for_delegates);
+        let here: Vec<_> = here.map(|row| format!("{} {}", row.method, row.path)).collect();
+        let here: std::collections::BTreeSet<_> = here.iter().map(String::as_str).collect();
+        assert_eq!(named, here);
     }
 
     #[test]

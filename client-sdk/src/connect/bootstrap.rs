@@ -3,7 +3,7 @@
 
 use protocol_spec::{
     Error as SpecError,
-    api::{self, At},
+    api::{self, RequestTarget},
     defence::Defence,
     field::{SUITE, VERSION},
     keys::IdentityKey,
@@ -49,7 +49,7 @@ pub(crate) async fn follow(link: &ServerLink, home: &Pins) -> Result<Pins> {
 }
 
 /// What a link leads to, and what that says of itself.
-async fn found(link: &ServerLink, at: At<(), pb::ServerInfo>) -> Result<(Pins, pb::ServerInfo)> {
+async fn found(link: &ServerLink, at: RequestTarget<(), pb::ServerInfo>) -> Result<(Pins, pb::ServerInfo)> {
     let (config, seen) = tls::capturing()?;
     let info = Server::first_contact(link, config, at).await?;
     if (info.version, info.suite) != (VERSION, SUITE) {
@@ -102,7 +102,7 @@ impl Server {
     async fn first_contact(
         link: &ServerLink,
         config: rustls::ClientConfig,
-        at: At<(), pb::ServerInfo>,
+        at: RequestTarget<(), pb::ServerInfo>,
     ) -> Result<pb::ServerInfo> {
         let http = super::Http::new(config, &Route::to(link.authority())?);
         super::call::fetch_unsigned(http, link.authority(), at).await

@@ -7,7 +7,7 @@ use crypto::SigningIdentity;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
 use prost::{Message, Name};
 use protocol_spec::{
-    api::At,
+    api::RequestTarget,
     messages::decode,
     problem::Problem,
     request::{self, Params, SignatureLabel, Signer},
@@ -268,7 +268,7 @@ impl Server {
 pub(crate) async fn fetch_unsigned<M: Message + Default + Name>(
     http: Http,
     authority: &str,
-    at: At<(), M>,
+    at: RequestTarget<(), M>,
 ) -> Result<M> {
     let call = Call::new(Method::GET, at.path()).answered_by::<M>();
     let mut done = 0;

@@ -36,7 +36,7 @@ use bytes::Bytes;
 use crypto::SigningIdentity;
 use prost::{Message, Name};
 use protocol_spec::{
-    api::{self, At},
+    api::{self, RequestTarget},
     hash::{LeafHash, Sha256Digest},
     ids::{DelegationId, OperatorId, PermissionId, UploadId},
     keys::IdentityKey,
@@ -163,13 +163,13 @@ impl Server {
     }
 
     /// GET of a file of the log.
-    pub(crate) async fn get_file<A>(&self, at: At<(), A>) -> Result<Bytes> {
+    pub(crate) async fn get_file<A>(&self, at: RequestTarget<(), A>) -> Result<Bytes> {
         let call = Call::new(Method::GET, at.path());
         self.execute(&call, Patience::SHORT).await
     }
 
     /// GET of a message.
-    pub(crate) async fn get<A: Message + Default + Name>(&self, at: At<(), A>) -> Result<A> {
+    pub(crate) async fn get<A: Message + Default + Name>(&self, at: RequestTarget<(), A>) -> Result<A> {
         let call = Call::new(Method::GET, at.path()).answered_by::<A>();
         self.message(&call, Patience::SHORT).await
     }
@@ -177,7 +177,7 @@ impl Server {
     /// POST of a message under an idempotency key of its own.
     pub(crate) async fn post<Q: Name, A: Message + Default + Name>(
         &self,
-        at: At<Q, A>,
+        at: RequestTarget<Q, A>,
         body: &Q,
     ) -> Result<A> {
         self.post_as(at, body, &mint::token()?, Patience::SHORT).await
@@ -186,7 +186,7 @@ impl Server {
     /// POST of a message under a key that an earlier run may have used: the effect happens once.
     pub(crate) async fn post_once<Q: Name, A: Message + Default + Name>(
         &self,
-        at: At<Q, A>,
+        at: RequestTarget<Q, A>,
         body: &Q,
         idempotency_key: &str,
     ) -> Result<A> {
@@ -195,7 +195,7 @@ impl Server {
 
     async fn post_as<Q: Name, A: Message + Default + Name>(
         &self,
-        at: At<Q, A>,
+        at: RequestTarget<Q, A>,
         body: &Q,
         idempotency_key: &str,
         patience: Patience,
@@ -251,7 +251,7 @@ impl Server {
     }
 
     /// GET of raw bytes that arrive as they come. Tried once; whoever reads knows where to go on.
-    pub(crate) async fn stream<A>(&self, at: At<(), A>) -> Result<Incoming, Retry> {
+    pub(crate) async fn stream<A>(&self, at: RequestTarget<(), A>) -> Result<Incoming, Retry> {
         self.attempt(&Call::new(Method::GET, at.path())).await
     }
 

@@ -14,7 +14,7 @@ use crate::{Error, Result, error::time};
 /// A record that the institution has stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StoredUpload {
-    /// The record.
+    /// The record that the receipt is for.
     pub record_id: RecordId,
     /// When the server has committed it, in milliseconds since 1970.
     pub at: u64,

@@ -16,9 +16,9 @@ use super::InstitutionRef;
 pub struct UploadTerms {
     /// Bytes of sealed stream, over all uses.
     pub max_bytes: u64,
-    /// For how long.
+    /// For how long, from when it is signed.
     pub expires: Duration,
-    /// How many records.
+    /// How many records may be stored with it.
     pub uses: u32,
 }
 
@@ -40,7 +40,7 @@ pub struct PermitTerms {
     pub not_before: Option<u64>,
     /// For how long, from then.
     pub expires: Duration,
-    /// How many presentations.
+    /// How many releases may bring something (FLW-16).
     pub uses: u32,
     /// Bytes of sealed stream, over all uses; without it enough for every use and as much again for
     /// transfers that break off.
@@ -71,7 +71,7 @@ impl Default for PermitTerms {
 /// Which of her records a permission is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Selection {
-    /// These.
+    /// These, at most as many as a permission names.
     Records(Vec<RecordId>),
     /// All that are in the vault now.
     All,
@@ -80,7 +80,7 @@ pub enum Selection {
 /// Whatever lies in one of her collections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InCollection {
-    /// Which.
+    /// Which of her collections.
     pub id: CollectionId,
     /// Only what lies there now, not what comes later.
     pub until_now: bool,
@@ -91,11 +91,11 @@ pub struct InCollection {
 pub struct OpenRequest {
     /// Its id.
     pub request_id: RequestId,
-    /// Download or reference.
+    /// Whether it is a download or a reference.
     pub kind: Kind,
-    /// Who asks.
+    /// The institution that has signed it.
     pub from: InstitutionRef,
-    /// Who would receive.
+    /// The institution that would receive: the same, or the one that it refers to.
     pub to: InstitutionRef,
     /// What for, as the asker says.
     pub purpose: Option<Purpose>,

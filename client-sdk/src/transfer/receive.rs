@@ -8,7 +8,7 @@ use std::sync::{
 
 use bytes::{Bytes, BytesMut};
 use protocol_spec::{
-    api::{self, At},
+    api::{self, RequestTarget},
     content::{leaf_count, leaf_len},
     problem::Problem,
 };
@@ -28,7 +28,7 @@ use crate::{
 /// Where the leaves of a stream are.
 pub(crate) struct Leaves {
     /// Where they are asked for.
-    pub(crate) at: At<(), api::Leaves>,
+    pub(crate) at: RequestTarget<(), api::LeafBytes>,
     pub(crate) stream_len: u64,
     /// What may be asked for, of this stream and others.
     pub(crate) budget: Budget,

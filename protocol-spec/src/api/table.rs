@@ -2,7 +2,9 @@
 
 use http::Method;
 
-use super::{Callers, Endpoint, Events, Leaves, OpenApiDocument, Row, SignedNote, Size, TileData};
+use super::{
+    Callers, Endpoint, EndpointInfo, EventStream, LeafBytes, OpenApiDocument, SignedNote, Size, TileData,
+};
 use crate::{messages as pb, problem::Problem};
 
 macro_rules! endpoints {
@@ -14,7 +16,7 @@ macro_rules! endpoints {
         $(, refuses $($problem:ident)*)?;)*) => {
         $(
             #[doc = concat!("`", stringify!($method), " ", $path, "`")]
-            pub static $name: Endpoint<$ids, $body, $answer> = Endpoint::new(Row {
+            pub static $name: Endpoint<$ids, $body, $answer> = Endpoint::new(EndpointInfo {
                 name: stringify!($name),
                 method: Method::$method,
                 path: $path,
@@ -27,8 +29,8 @@ macro_rules! endpoints {
             });
         )*
 
-        /// All of them.
-        pub static ALL: &[&Row] = &[$(&$name.row),*];
+        /// What is known of every endpoint, in the order of the page.
+        pub static ALL: &[&EndpointInfo] = &[$(&$name.row),*];
     };
 }
 
@@ -83,7 +85,7 @@ endpoints! {
             UploadClosed ReleaseClosed RecordMismatch RecordDeleted;
     COMMITTED_UPLOADS[1]: GET "/v1/permissions/{permission}/uploads" by Institution, () => pb::UploadPage;
     UPLOAD_STATUS[1]: GET "/v1/uploads/{upload}" by Institution, () => pb::UploadStatus;
-    RECEIVE_LEAVES[1]: PUT "/v1/uploads/{upload}/leaves" by PatientOrInstitution, Leaves => pb::Accepted,
+    RECEIVE_LEAVES[1]: PUT "/v1/uploads/{upload}/leaves" by PatientOrInstitution, LeafBytes => pb::Accepted,
         refuses UploadClosed PermissionRevoked PermissionReplaced KeyEnded DelegationEnded DelegationExpired
             LeafConflict BytesSpent StorageFull;
     COMMIT_UPLOAD[1]: POST "/v1/uploads/{upload}/commit" by Institution up to Commit, pb::CommitUpload => pb::Receipt,
@@ -91,7 +93,7 @@ endpoints! {
             LeavesMissing LeafConflict BytesSpent AlreadyExists;
     TAKE_BACK[0]: POST "/v1/take-backs" by Institution, pb::TakeBackUpload => pb::Receipt,
         refuses RecordOpened RecordDeleted;
-    RELEASE_LEAVES[2]: GET "/v1/releases/{release}/records/{version}/leaves" by Institution, () => Leaves,
+    RELEASE_LEAVES[2]: GET "/v1/releases/{release}/records/{version}/leaves" by Institution, () => LeafBytes,
         refuses ReleaseClosed PermissionRevoked PermissionReplaced KeyEnded DelegationEnded DelegationExpired
             BytesSpent RangeNotSatisfiable RecordDamaged RecordDeleted StorageFull;
     RELEASED_RECORDS[1]: GET "/v1/releases/{release}/records" by Institution, () => pb::ReleasedPage,
@@ -103,7 +105,7 @@ endpoints! {
     INDEX[0]: GET "/v1/vault/index" by Patient, () => pb::IndexPage;
     PUT_SEGMENT[0]: POST "/v1/vault/index" by Patient, pb::SignedSegment => pb::Accepted,
         refuses IndexConflict TooMany;
-    OWN_LEAVES[1]: GET "/v1/vault/records/{version}/leaves" by Patient for delegates, () => Leaves,
+    OWN_LEAVES[1]: GET "/v1/vault/records/{version}/leaves" by Patient for delegates, () => LeafBytes,
         refuses RangeNotSatisfiable RecordDamaged RecordDeleted DelegationScope StorageFull;
     ADOPT[1]: POST "/v1/vault/records/{version}/adoption" by Patient, pb::AdoptRecord => pb::Accepted,
         refuses RecordMismatch RecordDeleted EpochMismatch PlacementConflict;
@@ -166,7 +168,7 @@ endpoints! {
     RELEASED_RANGES[1]: GET "/v1/vault/releases/{release}/ranges" by Patient, () => pb::ReleasedRanges;
     HISTORY[0]: GET "/v1/vault/history" by Patient, () => pb::HistoryPage;
     INBOX[0]: GET "/v1/inbox" by PatientOrInstitution, () => pb::InboxPage;
-    INBOX_STREAM[0]: GET "/v1/inbox/stream" by PatientOrInstitution, () => Events;
+    INBOX_STREAM[0]: GET "/v1/inbox/stream" by PatientOrInstitution, () => EventStream;
     DELETE_UNANSWERED[0]: POST "/v1/inbox/deletions" by Patient, pb::DeleteUnanswered => pb::Accepted,
         refuses RequestAnswered;
     BLOCK_SENDER[0]: POST "/v1/inbox/blocks" by PatientOrIdentityKey, pb::BlockSender => pb::Accepted,

@@ -7,9 +7,9 @@ use crate::{Error, field::Field, ids::CollectionId, messages as pb};
 /// What a delegate may do; the greater one includes the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Power {
-    /// Read records.
+    /// Read the records of the named collections.
     Read,
-    /// Answer requests, too.
+    /// Answer requests for them, too.
     Permit,
 }
 
@@ -49,7 +49,7 @@ impl Scope {
         Self::ascending(collections, "collections")
     }
 
-    /// The collections.
+    /// The collections, in ascending order.
     pub fn ids(&self) -> &[CollectionId] {
         &self.0
     }
@@ -86,7 +86,7 @@ impl Field<Vec<Bytes>> for Scope {
 pub struct SealedName(Bytes);
 
 impl SealedName {
-    /// The bytes.
+    /// The sealed bytes, as they stand in the body.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }

@@ -36,9 +36,9 @@ pub struct EmergencyTerms {
 /// Who helps without a card, and how long the patient can object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GuardianTerms {
-    /// Another patient.
+    /// The patient who guards: another than the owner.
     pub guardian_id: PatientId,
-    /// In milliseconds.
+    /// The waiting time before she can open it, in milliseconds.
     pub wait: u64,
 }
 

@@ -10,9 +10,9 @@ use crate::{
 /// A record version whose data key the institution may know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ExposedVersion {
-    /// The version.
+    /// The version whose data key it is.
     pub version_id: VersionId,
-    /// Of which record.
+    /// The record that this is a version of.
     pub record_id: RecordId,
 }
 

@@ -17,9 +17,9 @@ pub struct Part {
     pub media_type: String,
     /// Where it starts in the plaintext.
     pub offset: u64,
-    /// Bytes.
+    /// How many bytes of the plaintext are its own.
     pub length: u64,
-    /// SHA-256 of its bytes.
+    /// SHA-256 of its bytes, as its maker has signed it.
     pub sha256: Sha256Digest,
     /// What a clinician sorts by.
     pub clinical: Clinical,

@@ -10,7 +10,7 @@ use axum::{
     routing::{MethodFilter, on},
 };
 use http::{HeaderName, Method};
-use protocol_spec::{api::Row, problem::Problem};
+use protocol_spec::{api::EndpointInfo, problem::Problem};
 use serde_json::Value;
 
 use super::{App, accept::Connection, problem::Refused};
@@ -18,7 +18,7 @@ use super::{App, accept::Connection, problem::Refused};
 /// One line of `spec/api.md` §2.
 pub(super) struct Endpoint {
     /// What the specification says of it.
-    pub(super) row: &'static Row,
+    pub(super) row: &'static EndpointInfo,
     /// Of the function that serves it.
     pub(super) name: &'static str,
     /// Schemas of what stands in the path, in its order.
@@ -134,7 +134,11 @@ impl Api {
     }
 
     /// Adds an endpoint.
-    pub(super) fn route<H, A, B>(mut self, row: &'static Row, (name, handler): (&'static str, H)) -> Self
+    pub(super) fn route<H, A, B>(
+        mut self,
+        row: &'static EndpointInfo,
+        (name, handler): (&'static str, H),
+    ) -> Self
     where
         H: Handler<A, App> + Described<B>,
         A: 'static,

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use axum::extract::MatchedPath;
 use http::{Method, request::Parts};
 use protocol_spec::{
-    api::{self, Callers, Row},
+    api::{self, Callers, EndpointInfo},
     defence::Defence,
     problem::Problem,
 };
@@ -47,7 +47,7 @@ impl Kinds {
 }
 
 /// Whom each route is for, by method and path template.
-pub(super) struct OfRoutes(HashMap<(Method, &'static str), &'static Row>);
+pub(super) struct OfRoutes(HashMap<(Method, &'static str), &'static EndpointInfo>);
 
 impl OfRoutes {
     pub(super) fn new() -> Self {
@@ -60,7 +60,7 @@ impl OfRoutes {
     }
 
     /// What the specification says of the route, if it is one.
-    pub(super) fn row(&self, parts: &Parts) -> Option<&'static Row> {
+    pub(super) fn row(&self, parts: &Parts) -> Option<&'static EndpointInfo> {
         let path = parts.extensions.get::<MatchedPath>()?.as_str();
         self.0.get(&(parts.method.clone(), path)).copied()
     }

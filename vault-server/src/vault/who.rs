@@ -17,14 +17,14 @@ pub struct Acting {
     pub(super) key: IdentityKey,
     /// As its owner signed it, which was verified before it was stored.
     pub(super) delegation: Delegation,
-    /// SHA-256 of its body.
+    /// SHA-256 of the body of the delegation.
     pub(super) hash: Sha256Digest,
     /// What she asks, as she signed it.
     pub(super) request: pb::Evidence,
 }
 
 impl Acting {
-    /// Whose vault it is.
+    /// The patient for whom she acts.
     pub(super) fn owner(&self) -> PatientId {
         self.delegation.patient_id
     }

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::Path};
 
 use crypto::{Collection, CollectionKey, DelegatedKeyContext, WrappedKey, open_delegated_key};
 use protocol_spec::{
-    api::{self, At},
+    api::{self, RequestTarget},
     bodies::{DelegatedKey, Placement},
     collection::CollectionSelector,
     delegation::{Power, VerifiedDelegation},
@@ -132,7 +132,7 @@ impl Patient {
     /// Delegations to her of this list that the server shows, verified.
     pub(super) async fn delegations_to_her(
         &self,
-        list: At<(), pb::DelegationPage>,
+        list: RequestTarget<(), pb::DelegationPage>,
     ) -> Result<Vec<(VerifiedDelegation, bool)>> {
         let mut held = Vec::new();
         let mut pages = self.session.server.pages(list);
