@@ -70,7 +70,7 @@ impl Budget {
     }
 
     /// So many are there from an earlier run.
-    fn take_up(&self, bytes: u64) {
+    pub(crate) fn take_up(&self, bytes: u64) {
         match &self.0 {
             Some(counts) if counts.is_new => {
                 counts.had.fetch_add(bytes, Ordering::Relaxed);
@@ -109,12 +109,11 @@ pub(crate) async fn receive<S: Sink>(
     server: &Server,
     leaves: &Leaves,
     expected: Expected,
-    mut sink: S,
+    sink: S,
     progress: &dyn Progress,
 ) -> Result<S> {
     let (sender, received) = mpsc::channel(QUEUE);
-    // A look for a list that most often is not there: no work for a thread of its own.
-    let left = sink.left(&expected.context.record, &expected.parts)?;
+    let (left, sink, expected) = look_for_left(sink, expected).await?;
     let left = left.and_then(|left: LeftBehind| {
         let sealer = left.sealer(&expected.key, &expected.context, expected.lengths)?;
         Some((left, sealer))
@@ -141,6 +140,28 @@ pub(crate) async fn receive<S: Sink>(
         Err(Stop::Transfer(error)) => Err(error),
         Err(Stop::Opener) | Ok(()) => opened,
     }
+}
+
+/// What an earlier run has left. Most often that is nothing, and a thread of its own would be waited for in vain.
+async fn look_for_left<S: Sink>(
+    mut sink: S,
+    expected: Expected,
+) -> Result<(Option<LeftBehind>, S, Expected)> {
+    if !sink.has_left() {
+        return Ok((
+            sink.left(&expected.context.record, &expected.parts)?,
+            sink,
+            expected,
+        ));
+    }
+    blocking(move || {
+        Ok((
+            sink.left(&expected.context.record, &expected.parts)?,
+            sink,
+            expected,
+        ))
+    })
+    .await
 }
 
 enum Stop {

@@ -51,6 +51,11 @@ pub trait Sink: Send + 'static {
         Ok(None)
     }
 
+    /// Whether there may be something for [`Sink::left`] to read, which then takes a while.
+    fn has_left(&self) -> bool {
+        false
+    }
+
     /// All text of the next leaf of a record's stream has been written; the stream begins with this header. With both a later
     /// run can tell what is left of it.
     ///
@@ -298,6 +303,10 @@ impl Sink for FolderSink {
         self.made_out = false;
         self.keep = false;
         sync_folder(&self.out)
+    }
+
+    fn has_left(&self) -> bool {
+        self.keep
     }
 
     fn left(&mut self, record: &RecordId, parts: &[Part]) -> Result<Option<LeftBehind>> {
