@@ -108,12 +108,14 @@ impl<'a> Holding<'a> {
         held(unspent, Problem::PermissionSpent, UNSENT)
     }
 
-    /// This release was opened, or goes on. It is kept with what it brings first ([`Noting`], [`Self::keep`]): until then it has used
-    /// nothing.
+    /// This release was opened, or goes on if it is the session that was named. It is kept with what it brings first ([`Noting`],
+    /// [`Self::keep`]): until then it has used nothing. One that goes on and is not known here was opened by a run that was ended before
+    /// that; what lies in the folder is counted as its own.
     ///
     /// # Errors
     /// `permission-spent` where it is one more than there are uses.
-    pub(super) fn presented(&mut self, release: &ReleaseId) -> Result<()> {
+    pub(super) fn presented(&mut self, release: &ReleaseId, named: Option<ReleaseId>) -> Result<()> {
+        let goes_on = named == Some(*release);
         let release = release.to_string();
         if self.used.last == release {
             return Ok(());
@@ -127,7 +129,7 @@ impl<'a> Holding<'a> {
             bytes: self.used.bytes,
             had: 0,
         };
-        self.is_new = true;
+        self.is_new = !goes_on;
         Ok(())
     }
 
@@ -230,3 +232,46 @@ fn held(holds: bool, problem: Problem, detail: &str) -> Result<()> {
 
 const USED: &str = "used";
 const UNSENT: &str = "nothing was sent";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RELEASE: ReleaseId = ReleaseId::from_bytes([7; 16]);
+
+    fn holding(home: &Home) -> Holding<'_> {
+        Holding {
+            home,
+            permission: "perm".to_owned(),
+            used: Used::default(),
+            is_new: false,
+            limits: Limits {
+                not_before: 0,
+                not_after: u64::MAX,
+                uses: 1,
+                bytes: 100,
+                purpose: None,
+            },
+        }
+    }
+
+    /// CND-12, FLW-16: a run that was ended before it could note its release has brought what lies in the folder all the same; what an
+    /// earlier release has brought costs a new one nothing.
+    #[test]
+    fn what_a_run_that_was_ended_has_brought_counts() {
+        for (named, spent, left) in [(Some(RELEASE), 1, 60), (None, 0, 100)] {
+            let dir = tempfile::tempdir().unwrap();
+            let home = Home::at(dir.path());
+            let mut holding = holding(&home);
+            holding.presented(&RELEASE, named).unwrap();
+            let budget = holding.budget();
+            budget.take_up(40);
+            holding.keep(&budget).unwrap();
+            assert_eq!(
+                (holding.used.spent(), budget.left()),
+                (spent, Some(left)),
+                "{named:?}"
+            );
+        }
+    }
+}

@@ -140,7 +140,7 @@ impl Institution {
                     if fetch.emergency.is_none() {
                         self.session.witnessed_since(fetch.began, log.size).await?;
                     }
-                    fetch.holding.presented(&ticket.release_id)?;
+                    fetch.holding.presented(&ticket.release_id, session)?;
                     return Ok((ticket, release.records, release.deleted));
                 }
                 Err(error) if again => {
