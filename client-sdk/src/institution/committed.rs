@@ -5,6 +5,9 @@ use protocol_spec::{
     api,
     bodies::UploadReceipt,
     ids::{PermissionId, RecordId, UploadId},
+    log::Receipt,
+    messages as pb,
+    permission::{Kind, VerifiedPermission},
     problem::Problem,
 };
 
@@ -31,24 +34,20 @@ impl Institution {
     /// # Errors
     /// `not-permitted` for a permission that is not the institution's; [`Error::Tampered`]; of the connection.
     pub async fn stored_under(&self, permission: PermissionId) -> Result<Vec<StoredUpload>> {
-        self.keep_up().await?;
+        let delivered = self.deliver(permission).await?;
+        let body = &delivered.permission;
+        if body.kind != Kind::Upload {
+            return Err(Error::Usage(
+                "this permission is for downloads: nothing is stored with it".into(),
+            ));
+        }
         let known = self.sent_records()?;
-        let path = api::COMMITTED_UPLOADS.at([&permission]);
-        let mut pages = self.session.server.pages::<_, UploadId>(path);
+        let list = api::COMMITTED_UPLOADS.at([&permission]);
+        let mut pages = self.session.server.pages::<_, UploadId>(list);
         let mut stored = Vec::new();
         while let Some(page) = pages.next().await? {
             for message in page.receipts {
-                let receipt = self
-                    .session
-                    .receipt::<UploadReceipt>(Some(message), RECEIPT)
-                    .await?;
-                let said = &receipt.statement;
-                let own = said.permission_id == permission
-                    && said.institution_id == self.id()
-                    && said.operator_id == self.session.server.operator_id();
-                if !own {
-                    return Err(Error::tampered(RECEIPT)("it is for something else"));
-                }
+                let said = &self.receipt_under(body, message).await?.statement;
                 let known = known.contains(&said.record_id);
                 if !known {
                     self.keep_sent(said)?;
@@ -65,8 +64,31 @@ impl Institution {
         Ok(stored)
     }
 
-    /// Says with a permission that is spent what it was spent for: an earlier run may not have seen its answer.
-    pub(super) async fn spent_for(&self, error: Error, permission: PermissionId) -> Error {
+    /// A receipt for what this institution has stored under this permission.
+    async fn receipt_under(
+        &self,
+        permission: &VerifiedPermission,
+        message: pb::Receipt,
+    ) -> Result<Receipt<UploadReceipt>> {
+        let receipt = self
+            .session
+            .receipt::<UploadReceipt>(Some(message), RECEIPT)
+            .await?;
+        let said = &receipt.statement;
+        let own = said.permission_id == permission.permission_id
+            && said.patient_id == permission.patient_id
+            && said.institution_id == self.id()
+            && said.operator_id == self.session.server.operator_id();
+        if own {
+            Ok(receipt)
+        } else {
+            Err(Error::tampered(RECEIPT)("it is for something else"))
+        }
+    }
+
+    /// Says with a permission that is spent what it was spent for: an earlier run, which was to send a stream of this length, may not have
+    /// seen its answer. What that finds to be false is said instead.
+    pub(super) async fn spent_for(&self, error: Error, permission: PermissionId, length: u64) -> Error {
         let Error::Refused {
             problem: problem @ Problem::PermissionSpent,
             reader,
@@ -75,27 +97,31 @@ impl Institution {
         else {
             return error;
         };
-        match self.stored_under(permission).await {
-            Ok(stored) if !stored.is_empty() => {
-                let each = |stored: &StoredUpload| {
-                    format!(
-                        "{} ({} bytes sealed, {})",
-                        stored.record_id,
-                        stored.bytes,
-                        time(stored.at)
-                    )
-                };
-                let newest: Vec<_> = stored.iter().rev().take(MOST_NAMED).map(each).collect();
-                Error::Refused {
-                    problem,
-                    detail: Some(format!(
-                        "your institution has stored {} with it, newest first; if that is what you are sending, nothing is left to do",
-                        newest.join(", ")
-                    )),
-                    reader,
-                }
-            }
-            _ => error,
+        let stored = match self.stored_under(permission).await {
+            Ok(stored) if !stored.is_empty() => stored,
+            Err(found @ Error::Tampered { .. }) => return found,
+            _ => return error,
+        };
+        let each = |stored: &StoredUpload| {
+            let StoredUpload {
+                record_id, at, bytes, ..
+            } = stored;
+            format!("{record_id} ({bytes} bytes sealed, {})", time(*at))
+        };
+        let newest: Vec<_> = stored.iter().rev().take(MOST_NAMED).map(each).collect();
+        let mut detail = format!(
+            "your institution has stored {} with it, newest first",
+            newest.join(", ")
+        );
+        if stored.iter().any(|stored| stored.bytes == length) {
+            detail.push_str(
+                "; one has the length of what you are sending: if it is that, nothing is left to do",
+            );
+        }
+        Error::Refused {
+            problem,
+            detail: Some(detail),
+            reader,
         }
     }
 }

@@ -211,7 +211,7 @@ impl Institution {
                     Ok(answer) => answer,
                     Err(error) => {
                         let error = in_use(error, &others);
-                        return Err(self.spent_for(error, permission.permission_id).await);
+                        return Err(self.spent_for(error, permission.permission_id, length).await);
                     }
                 };
                 let ticket = self.check_standby_ticket(answer, &permission, &context)?;
