@@ -1,6 +1,6 @@
 //! Release sessions: bytes are spent durably before the first of them leaves.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use protocol_spec::{
     bodies::ReleaseTicket,
@@ -46,8 +46,11 @@ impl Vault {
             version,
             first,
             count,
+            leaves: Mutex::default(),
         };
-        let (mut leaves, charge) = self.shared.run(&spend).await?;
+        let charge = self.shared.run(&spend).await?;
+        let leaves = spend.leaves.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let mut leaves = leaves.ok_or_else(|| Refusal::damaged("leaves were paid and not read"))?;
         leaves.charged(charge);
         Ok(leaves)
     }
@@ -103,6 +106,8 @@ struct SpendRelease {
     version: VersionId,
     first: u32,
     count: u32,
+    /// On their way, the first of them read: once, however often the transaction is tried.
+    leaves: Mutex<Option<LeafStream>>,
 }
 
 impl SpendRelease {
@@ -164,27 +169,36 @@ impl SpendRelease {
         Ok((asked, (row, meter)))
     }
 
-    /// The leaves on their way, the first of them read.
-    async fn read(&self, asked: &Asked) -> Result<LeafStream, Refusal> {
+    /// Begins to read the leaves, if an earlier try has not. A version's leaves never change.
+    async fn read(&self, asked: &Asked) -> Result<(), Refusal> {
+        if self
+            .leaves
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .is_some()
+        {
+            return Ok(());
+        }
         let guard = Guard::Permission(Use::new(self.holder, &asked.permission));
         let of = (self.patient, self.version);
         let range = (self.first, self.count);
         let mut leaves = LeafStream::new(&self.shared, of, asked.stream_len, range, guard)?;
         leaves.begin().await?;
-        Ok(leaves)
+        *self.leaves.lock().unwrap_or_else(PoisonError::into_inner) = Some(leaves);
+        Ok(())
     }
 }
 
 impl Operation for SpendRelease {
-    type Answer = (LeafStream, Charge);
+    type Answer = Charge;
 
-    async fn apply(&self, tx: &mut Tx<'_>) -> Result<(LeafStream, Charge), Refusal> {
+    async fn apply(&self, tx: &mut Tx<'_>) -> Result<Charge, Refusal> {
         let (asked, (mut row, mut meter)) = self.look(tx).await?;
         let before = tx.noted(self.patient, self.release, self.version).await?;
         let (noted, bytes) = self.new_bytes(&before, asked.stream_len);
         meter.spend(bytes)?;
         // What cannot be paid is not read, and what cannot be read is not paid (FLW-20): this commits behind the first leaf.
-        let leaves = self.read(&asked).await?;
+        self.read(&asked).await?;
         tx.note_opened(self.patient, self.version).await?;
         if row.bytes == 0 {
             // The first that it hands out (FLW-16).
@@ -197,7 +211,7 @@ impl Operation for SpendRelease {
         let meter_key = tables::meter(self.patient, asked.permission.permission_id);
         tx.put(&meter_key, &meter);
         tx.put(&tables::release(self.patient, self.release), &row);
-        let charge = Charge {
+        Ok(Charge {
             patient: self.patient,
             permission: asked.permission.permission_id,
             release: self.release,
@@ -207,7 +221,6 @@ impl Operation for SpendRelease {
             first: self.first,
             asked: row.asked,
             before,
-        };
-        Ok((leaves, charge))
+        })
     }
 }
