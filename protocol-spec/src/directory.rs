@@ -330,11 +330,11 @@ impl<T: Body> Signed<T> {
     where
         T: Made,
     {
-        let Some(certificate) = self.certificate.clone() else {
+        let Some(certificate) = self.terminal().cloned() else {
             return self.verify_under(institution.identity_key());
         };
-        let terminal = institution.verify_terminal(*certificate)?;
-        if !Defence::TerminalLife.holds(self.body.created() <= terminal.not_after) {
+        let terminal = institution.verify_terminal(certificate)?;
+        if !Defence::TerminalLife.holds(self.claimed().created() <= terminal.not_after) {
             return Err(Error::Mismatch {
                 what: "statement and the time of its terminal's certificate",
             });

@@ -28,9 +28,9 @@ pub fn preimage(label: Label, body: &[u8]) -> Vec<u8> {
 pub struct Signed<T> {
     bytes: Bytes,
     signature: [u8; 64],
-    pub(crate) body: T,
+    body: T,
     /// Of the terminal that has signed, if an institution's terminal has.
-    pub(crate) certificate: Option<Box<Signed<TerminalCertificate>>>,
+    certificate: Option<Box<Signed<TerminalCertificate>>>,
 }
 
 impl<T: Body> Signed<T> {
