@@ -38,7 +38,7 @@ pub struct EmergencyTerms {
 pub struct GuardianTerms {
     /// The patient who guards: another than the owner.
     pub guardian_id: PatientId,
-    /// The waiting time before she can open it, in milliseconds.
+    /// How long the patient can object before her help opens, in milliseconds.
     pub wait: u64,
 }
 

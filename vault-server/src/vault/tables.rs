@@ -45,6 +45,7 @@
 //! | 41 open session | patient | permission ‖ upload or release | [`OpenSessionRow`], as long as it is open |
 //! | 42 gone | patient | record | [`GoneRow`]: it was deleted or taken back |
 //! | 43 gone version | patient | version | [`GoneVersionRow`]: of such a record |
+//! | 44 committed | patient | permission ‖ upload | [`CommittedRow`]: its receipt (FLW-22) |
 //! | 50 delegation | owner | delegation | [`DelegationRow`] |
 //! | 51 held delegation | delegate | delegation | [`HeldRow`]: whose it is |
 //! | 52 delegated key | owner | delegation ‖ collection ‖ epoch | [`pb::PatientStatement`] |
