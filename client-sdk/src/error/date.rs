@@ -1,4 +1,4 @@
-//! Times in texts.
+//! How times stand in texts for people.
 
 /// To the second, in UTC. Another device has written it: of years that have no text form the number is shown.
 pub(crate) fn time(ms: u64) -> String {

@@ -1,11 +1,11 @@
-//! What an inbox shows.
+//! The types that an inbox shows: events, what each tells, and who sent it.
 
 use protocol_spec::{
     ids::{InstitutionId, PatientId, PermissionId, RecordId, RequestId},
     purpose::Purpose,
 };
 
-/// What an event tells.
+/// What an event of an inbox tells its reader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EventKind {
     /// To the institution: a patient asks for an upload and has given the permission key.

@@ -21,7 +21,7 @@ use clap::Args;
 use crate::process::workspace_root;
 use pages::{Drawing, Page};
 
-/// What to do beside the check.
+/// The options of `cargo xtask drawings`: where the rendered drawings are kept.
 #[derive(Args)]
 #[command(after_help = "Examples:\n  cargo xtask drawings\n  cargo xtask drawings --out /tmp/drawings")]
 pub(crate) struct Options {

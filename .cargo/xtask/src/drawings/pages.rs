@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 
-/// One page.
+/// A Markdown page of the repository that is searched for drawings.
 pub(super) struct Page {
-    /// Its path from the root.
+    /// The page's path from the root of the workspace.
     pub(super) path: PathBuf,
     pub(super) text: String,
 }
@@ -17,7 +17,7 @@ pub(super) struct Page {
 pub(super) struct Drawing {
     pub(super) page: String,
     pub(super) name: String,
-    /// Without the line that names it.
+    /// The Mermaid source without the line that names the drawing.
     pub(super) text: String,
 }
 
@@ -29,7 +29,7 @@ impl Drawing {
 }
 
 impl Page {
-    /// Its drawings.
+    /// All `mermaid` blocks of the page, in their order.
     ///
     /// # Errors
     /// When one has no name or no end.

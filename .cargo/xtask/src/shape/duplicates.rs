@@ -23,7 +23,7 @@ pub(super) struct Pair {
 struct CodeLine<'a> {
     path: &'a str,
     number: usize,
-    /// Without white space.
+    /// The line's text without white space.
     text: String,
     is_boilerplate: bool,
 }
@@ -115,7 +115,7 @@ fn is_bare(text: &str) -> bool {
     !text.contains(char::is_alphanumeric)
 }
 
-/// What a line is part of.
+/// The construct that a line is part of, as far as it tells boilerplate from code.
 #[derive(Clone, Copy, PartialEq)]
 enum Within {
     Code,

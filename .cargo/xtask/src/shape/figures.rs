@@ -19,7 +19,7 @@ const MOST_NAMES: usize = 6;
 /// One figure that has a limit.
 #[derive(Serialize)]
 pub(super) struct Figure {
-    /// Its name in `shape.toml`.
+    /// The key under which its limit stands in `shape.toml`.
     pub(super) key: &'static str,
     pub(super) value: usize,
     /// Limits are multiples of this: one for what should not grow at all.

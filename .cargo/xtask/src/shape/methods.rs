@@ -19,7 +19,7 @@ pub(super) struct Methods {
     file: usize,
 }
 
-/// What one type has.
+/// How many inherent functions one type has, and in which files.
 #[derive(Default)]
 pub(super) struct OfType {
     /// Functions of its inherent `impl`s, with or without `self`.

@@ -89,7 +89,7 @@ pub(crate) struct Options {
 /// Prints the shape, and compares it with the limits, which are lowered before where that is asked for.
 ///
 /// # Errors
-/// Those of [`check`].
+/// The errors of [`check`]: a figure above its limit, a file that cannot be read.
 pub(crate) fn run(options: &Options) -> Result<()> {
     let root = workspace_root();
     let crates = crates(&root)?;

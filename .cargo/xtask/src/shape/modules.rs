@@ -21,7 +21,7 @@ pub(super) struct Crate {
 
 /// One module, in a file of its own or in that of another.
 pub(super) struct Module {
-    /// An index of [`Crate::files`].
+    /// The index in [`Crate::files`] of the file that defines the module.
     pub(super) file: usize,
     /// An index of [`Crate::modules`], as those of `children`.
     pub(super) parent: Option<usize>,
@@ -29,7 +29,7 @@ pub(super) struct Module {
     /// What it defines, modules apart.
     pub(super) defined: BTreeSet<String>,
     pub(super) imports: Vec<Import>,
-    /// Without modules and imports.
+    /// The file's items, without modules and imports.
     pub(super) items: Vec<Item>,
 }
 

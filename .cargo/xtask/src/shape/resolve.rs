@@ -2,10 +2,10 @@
 
 use super::modules::{Crate, Module};
 
-/// What a path names.
+/// What a path in an import or expression names, once re-exports are followed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Target {
-    /// An index of [`Crate::modules`].
+    /// A module, by its index in [`Crate::modules`].
     Module(usize),
     /// The file of an item: an index of [`Crate::files`].
     Item(usize),

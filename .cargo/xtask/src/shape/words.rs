@@ -2,7 +2,7 @@
 
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
-/// What an item says.
+/// The paths and the method names that stand in an item.
 #[derive(Default)]
 pub(super) struct Words {
     /// Segments of each path, also of paths of one segment. Generic arguments end a path.
@@ -74,7 +74,7 @@ enum Before {
     Dot,
     /// A variable of a macro, or its crate.
     Dollar,
-    /// A lifetime.
+    /// The quote that begins a lifetime.
     Quote,
     Other,
 }
