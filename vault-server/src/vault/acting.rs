@@ -118,14 +118,15 @@ impl Vault {
     ) -> Result<pb::RequestPage, Refusal> {
         acting(caller)?;
         let owner = caller.acts_for(Power::Permit)?;
-        let first = match after {
-            None => tables::requests(owner),
+        let after = match after {
+            None => None,
             Some(id) => {
                 let place = tables::place(&id).get(&*self.shared.ledger).await?;
                 let place = place.ok_or_else(|| Refusal::absent("no such request"))?;
-                tables::requests(owner).after(request_place(place)?.1.as_bytes())
+                Some(request_place(place)?.1)
             }
         };
+        let first = tables::requests(owner).behind(after);
         let (rows, more) = self.shared.short_page(first, limit).await?;
         let mut page = pb::RequestPage {
             next: rows

@@ -6,6 +6,7 @@
 
 mod proof;
 
+use bytes::Bytes;
 use protocol_spec::{
     defence::Defence,
     hash::Sha256Digest,
@@ -310,8 +311,8 @@ impl Binding {
             _ => before.authority,
         };
         let row = BoundRow {
-            operator: self.operator.as_bytes().to_vec(),
-            registrar: self.registrar.as_bytes().to_vec(),
+            operator: Bytes::copy_from_slice(self.operator.as_bytes()),
+            registrar: Bytes::copy_from_slice(self.registrar.as_bytes()),
             certificate: bytes(self.certificate),
             authority,
             witnesses: bytes(self.witnesses),
@@ -328,19 +329,19 @@ impl Binding {
 
 impl BoundRow {
     fn operator(&self) -> Option<IdentityKey> {
-        self.operator.as_slice().try_into().ok()
+        self.operator.as_ref().try_into().ok()
     }
 
     fn registrar(&self) -> Option<IdentityKey> {
-        self.registrar.as_slice().try_into().ok()
+        self.registrar.as_ref().try_into().ok()
     }
 
     fn certificate(&self) -> Option<Sha256Digest> {
-        self.certificate.as_slice().try_into().ok()
+        self.certificate.as_ref().try_into().ok()
     }
 
     fn witnesses(&self) -> Option<Sha256Digest> {
-        self.witnesses.as_slice().try_into().ok()
+        self.witnesses.as_ref().try_into().ok()
     }
 
     /// What is another certificate, and how to go on with the one of before.
@@ -387,9 +388,9 @@ fn short(witnesses: Option<Sha256Digest>) -> String {
     )
 }
 
-fn bytes(digest: Option<Sha256Digest>) -> Vec<u8> {
+fn bytes(digest: Option<Sha256Digest>) -> Bytes {
     digest
-        .map(|digest| digest.as_bytes().to_vec())
+        .map(|digest| Bytes::copy_from_slice(digest.as_bytes()))
         .unwrap_or_default()
 }
 
@@ -430,8 +431,8 @@ mod tests {
 
     fn row_of(binding: &Binding) -> BoundRow {
         BoundRow {
-            operator: binding.operator.as_bytes().to_vec(),
-            registrar: binding.registrar.as_bytes().to_vec(),
+            operator: Bytes::copy_from_slice(binding.operator.as_bytes()),
+            registrar: Bytes::copy_from_slice(binding.registrar.as_bytes()),
             certificate: bytes(binding.certificate),
             authority: binding.authorities[0].clone(),
             witnesses: bytes(binding.witnesses),

@@ -111,10 +111,7 @@ impl Vault {
         limit: usize,
     ) -> Result<pb::DelegationPage, Refusal> {
         let owner = caller.patient()?;
-        let first = match after {
-            Some(after) => tables::delegations(owner).after(after.as_bytes()),
-            None => tables::delegations(owner),
-        };
+        let first = tables::delegations(owner).behind(after);
         let (rows, more) = self.shared.short_page(first, limit).await?;
         let mut page = pb::DelegationPage::default();
         if let Some(last) = rows.last().filter(|_| more) {

@@ -58,10 +58,7 @@ impl Vault {
         limit: usize,
     ) -> Result<pb::DeletionPage, Refusal> {
         let patient = caller.patient()?;
-        let first = match after {
-            Some(record) => tables::all_gone(patient).after(record.as_bytes()),
-            None => tables::all_gone(patient),
-        };
+        let first = tables::all_gone(patient).behind(after);
         let limit = if limit == 0 { OF_PAGE } else { limit.min(OF_PAGE) };
         let (rows, more) = self.shared.short_page(first, limit).await?;
         let mut page = pb::DeletionPage::default();

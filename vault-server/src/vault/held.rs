@@ -67,10 +67,7 @@ impl Vault {
         after: Option<DelegationId>,
         limit: usize,
     ) -> Result<pb::DelegationPage, Refusal> {
-        let first = match after {
-            Some(after) => first.after(after.as_bytes()),
-            None => first,
-        };
+        let first = first.behind(after);
         let (rows, more) = self.shared.short_page(first, limit.min(OF_PAGE)).await?;
         let mut page = pb::DelegationPage::default();
         for HeldRow {

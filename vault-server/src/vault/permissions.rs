@@ -98,10 +98,7 @@ impl Vault {
         limit: usize,
     ) -> Result<pb::PermissionList, Refusal> {
         let patient = caller.patient()?;
-        let first = match after {
-            Some(permission) => tables::permissions(patient).after(permission.as_bytes()),
-            None => tables::permissions(patient),
-        };
+        let first = tables::permissions(patient).behind(after);
         let (rows, more) = self.shared.short_page(first, limit).await?;
         let mut list = pb::PermissionList::default();
         if let Some(last) = rows.last().filter(|_| more) {

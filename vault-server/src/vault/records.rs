@@ -51,10 +51,7 @@ impl Vault {
         limit: usize,
     ) -> Result<RecordList<'_>, Refusal> {
         let patient = caller.patient()?;
-        let first = match after {
-            Some(version) => tables::arrivals(patient).after(version.as_bytes()),
-            None => tables::arrivals(patient),
-        };
+        let first = tables::arrivals(patient).behind(after);
         self.shared.record_list(patient, first, limit).await
     }
 

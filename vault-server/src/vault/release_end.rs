@@ -85,17 +85,12 @@ impl Shared {
         after: Option<VersionId>,
         limit: usize,
     ) -> Result<Vec<VersionLeaves>, Refusal> {
-        let from = match after {
-            None => tables::all_released(patient, release),
-            Some(version) => {
-                let last = [release.as_bytes().as_slice(), version.as_bytes()].concat();
-                tables::all_released(patient, release).after(&last)
-            }
-        };
+        let first = tables::all_released(patient, release);
+        let from = tables::all_released(patient, release).behind(after);
         let rows = from.scan(&*self.ledger, limit).await?;
-        let of_release = rows.into_iter().map_while(|(suffix, row)| {
-            Some((suffix.strip_prefix(release.as_bytes().as_slice())?.to_vec(), row))
-        });
+        let of_release = rows
+            .into_iter()
+            .map_while(|(suffix, row)| Some((first.rest(&suffix)?.to_vec(), row)));
         of_release
             .map(|(version, row)| {
                 let message = pb::VersionRanges {

@@ -275,14 +275,9 @@ impl Shared {
         limit: usize,
     ) -> Result<Vec<ReleaseId>, Refusal> {
         let first = tables::all_used(patient, permission);
-        let from = match after {
-            None => first,
-            Some(release) => first.after(&[permission.as_bytes().as_slice(), release.as_bytes()].concat()),
-        };
+        let from = tables::all_used(patient, permission).behind(after);
         let rows = from.scan(&*self.ledger, limit).await?;
-        let of_permission = rows
-            .iter()
-            .map_while(|(suffix, _)| suffix.strip_prefix(permission.as_bytes().as_slice()));
+        let of_permission = rows.iter().map_while(|(suffix, _)| first.rest(suffix));
         of_permission
             .map(|release| ReleaseId::try_from(release).map_err(Refusal::damaged))
             .collect()

@@ -73,8 +73,8 @@ impl Shared {
         let first = tables::open_sessions(patient, permission);
         let rows = first.scan(&*self.ledger, SCAN_LIMIT).await?;
         let of_permission = rows.into_iter().map_while(|(suffix, row)| {
-            let session = suffix.strip_prefix(permission.as_bytes().as_slice())?;
-            Some((session.to_vec(), row))
+            let session = first.rest(&suffix)?.to_vec();
+            Some((session, row))
         });
         let mut sessions = Vec::new();
         for (id, OpenSessionRow { upload, keyid }) in of_permission {

@@ -73,11 +73,7 @@ impl Vault {
         limit: usize,
     ) -> Result<pb::TerminalPage, Refusal> {
         let institution = caller.institution()?.id();
-        let first = tables::terminals(institution);
-        let first = match after {
-            Some(terminal) => first.after(terminal.as_bytes()),
-            None => first,
-        };
+        let first = tables::terminals(institution).behind(after);
         let (rows, more) = self.shared.short_page(first, limit).await?;
         let mut page = pb::TerminalPage::default();
         for row in rows {

@@ -74,10 +74,7 @@ impl Vault {
         limit: usize,
     ) -> Result<pb::SenderPage, Refusal> {
         let receiver = decides(caller)?;
-        let first = match after {
-            Some(after) => tables::senders(receiver).after(&after),
-            None => tables::senders(receiver),
-        };
+        let first = tables::senders(receiver).behind(after);
         let (rows, more) = self.shared.short_page(first, limit).await?;
         let last = rows.last().filter(|_| more).map(|row| row.sender.clone());
         let mut page = pb::SenderPage {

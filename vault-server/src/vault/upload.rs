@@ -67,11 +67,7 @@ impl Vault {
         let held = self.shared.held(institution, permission).await?;
         let held = held.ok_or_else(|| Refusal::absent("no such permission"))?;
         let patient = held.body.patient_id;
-        let first = tables::all_committed(patient, permission);
-        let first = match after {
-            Some(upload) => first.after(&[permission.as_bytes().as_slice(), upload.as_bytes()].concat()),
-            None => first,
-        };
+        let first = tables::all_committed(patient, permission).behind(after);
         let (rows, more) = self.shared.short_page(first, limit).await?;
         let mut page = pb::UploadPage::default();
         for row in rows {

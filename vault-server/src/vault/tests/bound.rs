@@ -92,7 +92,7 @@ async fn where_nothing_shows_the_registrar_it_is_asked_for() {
 async fn a_row_without_keys_is_damaged() {
     let world = World::new().await;
     let row = BoundRow {
-        operator: world.operator_key().as_bytes().to_vec(),
+        operator: world.operator_key().as_bytes().to_vec().into(),
         ..BoundRow::default()
     };
     let commit = Commit::new(CommitId::fresh()).put(tables::bound().key().clone(), row.bytes());

@@ -2,6 +2,8 @@
 
 use data_encoding::HEXLOWER;
 
+use protocol_spec::field::Name;
+
 use super::{super::*, name_of, sample::Sample};
 
 /// One line of the golden file.

@@ -50,7 +50,6 @@ values! {
     u64: source => source.next().into(),
     String: source => source.text(),
     Bytes: source => vec![source.next()].into(),
-    Vec<u8>: source => vec![source.next()],
 }
 
 impl<T: Sample> Sample for Option<T> {
@@ -104,7 +103,7 @@ macro_rules! rows {
             }
         })*
 
-        /// All row types of `rows.rs`.
+        /// All row types of `rows/*.proto`.
         #[allow(clippy::field_reassign_with_default)]
         pub(super) fn rows() -> Vec<GoldenRow> {
             vec![$(GoldenRow {
