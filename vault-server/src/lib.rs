@@ -35,6 +35,7 @@ mod files;
 mod http;
 pub mod identity;
 pub mod invite;
+mod opening;
 pub mod restoration;
 mod running;
 mod start_error;
