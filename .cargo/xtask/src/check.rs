@@ -1,5 +1,5 @@
-//! The static checks: index of the specification's rules, shape of the code, format, drawings and links of pages, lints, documentation, dependency
-//! rules.
+//! The static checks: order and index of the specification's rules, shape of the code, format, drawings and links of
+//! pages, lints, documentation, dependency rules.
 //!
 //! The first two take no compiler. Each of the others runs over the whole workspace, so that all of them
 //! share one set of features and the compiled metadata of the dependencies.
@@ -10,10 +10,9 @@ use crate::drawings;
 use crate::process::{cargo, in_path, step};
 use crate::{rules, shape};
 
-/// Runs every static check.
+/// Runs every static check, until one fails.
 ///
-/// # Errors
-/// The first check that fails, with its command line.
+/// Errors: the first check that fails, with its command line.
 pub(crate) fn run() -> Result<()> {
     eprintln!("==> index of rules");
     rules::check()?;

@@ -5,6 +5,7 @@
 
 mod does;
 mod index;
+mod order;
 #[path = "../../../protocol-spec/tests/rules/mod.rs"]
 mod spec;
 mod tests_of;
@@ -16,24 +17,28 @@ use anyhow::{Context, Result, anyhow, bail};
 
 use crate::process::workspace_root;
 
-/// Writes the index.
+/// Writes the index, and the tables at the tops of pages whose later rules stand in earlier sections.
 ///
-/// # Errors
-/// A rule that is not of its form, and a file that cannot be read or written.
+/// Errors: a rule that is not of its form or out of order, and a file that cannot be read or written.
 pub(crate) fn run() -> Result<()> {
     let root = workspace_root();
+    for (name, text) in read(&root)? {
+        let path = root.join("protocol-spec/spec").join(&name);
+        fs::write(&path, order::with_table(&name, &text)?)
+            .with_context(|| format!("cannot write {}", path.display()))?;
+    }
     let (path, made) = (path(&root), made(&root)?);
     fs::write(&path, made).with_context(|| format!("cannot write {}", path.display()))?;
     println!("wrote {}", path.display());
     Ok(())
 }
 
-/// Whether the index is what would be made.
+/// Whether rules stand in their order, and index and tables are what would be made.
 ///
-/// # Errors
-/// When it is not, and those of [`run`].
+/// Fails when it is not, and those of [`run`].
 pub(crate) fn check() -> Result<()> {
     let root = workspace_root();
+    order::check(&read(&root)?)?;
     let path = path(&root);
     let made = made(&root)?;
     let found = fs::read_to_string(&path).unwrap_or_default();
@@ -45,10 +50,9 @@ pub(crate) fn check() -> Result<()> {
 
 /// How many rules there are, and how many of them say who must keep them.
 ///
-/// # Errors
-/// A rule that is not of its form, and a page that cannot be read.
+/// Errors: a rule that is not of its form, and a page that cannot be read.
 pub(crate) fn counted(root: &Path) -> Result<(usize, usize)> {
-    let pages = spec::pages(root).map_err(|error| anyhow!(error))?;
+    let pages = read(root)?;
     let rules = spec::rules(&pages).map_err(|error| anyhow!(error))?;
     let with_role = rules.iter().filter(|rule| !rule.roles.is_empty());
     Ok((rules.len(), with_role.count()))
@@ -58,8 +62,12 @@ fn path(root: &Path) -> PathBuf {
     root.join("protocol-spec/spec").join(spec::INDEX)
 }
 
+fn read(root: &Path) -> Result<Vec<(String, String)>> {
+    spec::pages(root).map_err(|error| anyhow!(error))
+}
+
 fn made(root: &Path) -> Result<String> {
-    let pages = spec::pages(root).map_err(|error| anyhow!(error))?;
+    let pages = read(root)?;
     let rules = spec::rules(&pages).map_err(|error| anyhow!(error))?;
     let does = does::read(&pages, &rules)?;
     let citations = spec::cite::citations(root);

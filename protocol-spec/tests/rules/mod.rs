@@ -14,13 +14,17 @@ use page::Rule;
 /// Made from the other pages: no page of rules itself.
 pub(crate) const INDEX: &str = "rules.md";
 
-/// The pages of `spec/` by name, without the index.
+/// The pages of `spec/` by name, without the index and what lies in folders.
 ///
 /// # Errors
 /// Which file cannot be read.
 pub(crate) fn pages(root: &Path) -> Result<Vec<(String, String)>, String> {
     let mut pages = Vec::new();
-    for path in files(&root.join("protocol-spec/spec")) {
+    let folder = root.join("protocol-spec/spec");
+    for path in files(&folder)
+        .into_iter()
+        .filter(|path| path.parent() == Some(&folder))
+    {
         let name = path
             .file_name()
             .unwrap_or_default()

@@ -128,7 +128,7 @@ impl Line {
 }
 
 /// The rules of one page, in its order.
-pub(super) fn rules(page: &str, text: &str) -> Result<Vec<Rule>, String> {
+pub(crate) fn rules(page: &str, text: &str) -> Result<Vec<Rule>, String> {
     let mut found = Vec::new();
     let mut heading = None;
     for paragraph in text.split("\n\n").map(str::trim) {

@@ -18,10 +18,9 @@ pub(super) struct Activity {
     pub(super) rules: Vec<(String, Option<char>)>,
 }
 
-/// Reads the table.
+/// Reads the table of `overview.md` that says what institutions do.
 ///
-/// # Errors
-/// When there is none, and when it names what an institution does not keep.
+/// Fails when there is none, and when it names what an institution does not keep.
 pub(super) fn read(pages: &[(String, String)], rules: &[Rule]) -> Result<Vec<Activity>> {
     let page = pages.iter().find(|(name, _)| name == "overview.md");
     let (_, text) = page.context("there is no overview.md")?;

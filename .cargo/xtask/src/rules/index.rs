@@ -77,12 +77,13 @@ fn row(rule: &Rule, citations: &[Citation]) -> String {
     format!("| {} |", cells.join(" | "))
 }
 
-fn section(heading: &str) -> &str {
+/// The number of a section.
+pub(super) fn section(heading: &str) -> &str {
     heading.split_once(". ").map_or(heading, |(number, _)| number)
 }
 
 /// As a heading is linked to: lower case, without punctuation, hyphens for spaces.
-fn anchor(heading: &str) -> String {
+pub(super) fn anchor(heading: &str) -> String {
     let kept = heading
         .chars()
         .filter(|c| c.is_alphanumeric() || " -_".contains(*c));
