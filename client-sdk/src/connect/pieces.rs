@@ -19,6 +19,11 @@ impl Pieces {
         self.0.iter().map(|piece| piece.remaining() as u64).sum()
     }
 
+    /// All of them, one behind the other.
+    pub(crate) fn pieces(&self) -> impl Iterator<Item = &[u8]> {
+        self.0.iter().map(|piece| &piece[..])
+    }
+
     /// A message, which is one piece.
     pub(crate) fn whole(&self) -> Bytes {
         self.0.front().cloned().unwrap_or_default()

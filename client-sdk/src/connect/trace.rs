@@ -13,12 +13,13 @@ use std::{
 };
 
 use bytes::Bytes;
-use data_encoding::BASE64;
+use data_encoding::{BASE64, HEXLOWER};
 use http::{HeaderMap, Request, header, response::Parts};
 use hyper::body::Body as _;
 use protocol_spec::{json::view, request::LEAVES};
 use serde::Serialize;
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
 use super::{failure::Failure, pieces::Pieces};
 
@@ -35,7 +36,7 @@ pub enum Step {
         method: String,
         /// Path and query.
         path: String,
-        /// Header fields. Hashes of leaves are only counted.
+        /// Header fields. Hashes of leaves are only counted, unless bodies are asked for.
         fields: BTreeMap<String, String>,
         /// Its body.
         #[serde(flatten)]
@@ -49,6 +50,9 @@ pub enum Step {
         status: u16,
         /// Milliseconds since the request.
         millis: u64,
+        /// Header fields, where bodies are asked for.
+        #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+        fields: BTreeMap<String, String>,
         /// The answer's body.
         #[serde(flatten)]
         carried: Carried,
@@ -71,6 +75,9 @@ pub enum Step {
         millis: u64,
         /// Bytes that came.
         bytes: u64,
+        /// These bytes, where bodies are asked for and they are leaves.
+        #[serde(flatten)]
+        raw: Raw,
     },
     /// No answer came, or it broke off.
     Lost {
@@ -100,21 +107,48 @@ pub struct Carried {
     /// What it says.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub content: Option<Value>,
+    /// The body itself.
+    #[serde(flatten)]
+    pub raw: Raw,
 }
 
-type Tracer = Box<dyn Fn(&Step) + Send + Sync>;
+/// A body as it travels, for whoever asks for bodies: without what holds a secret (LKG-3), and of long ones the hash.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Raw {
+    /// Its bytes, up to 64 KiB.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub base64: Option<String>,
+    /// SHA-256 of a longer one, in hexadecimal digits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
+}
+
+/// How much is told of each step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Detail {
+    /// What messages say.
+    Meaning,
+    /// Bodies as they travel, too, and all header fields whole.
+    Bodies,
+}
+
+struct Tracer {
+    detail: Detail,
+    tell: Box<dyn Fn(&Step) + Send + Sync>,
+}
 
 static TRACER: OnceLock<Tracer> = OnceLock::new();
 
 /// Tells every step from now on, as it happens. The first one to ask is told, and nobody else.
-pub fn to(tracer: impl Fn(&Step) + Send + Sync + 'static) {
-    drop(TRACER.set(Box::new(tracer)));
+pub fn to(detail: Detail, tracer: impl Fn(&Step) + Send + Sync + 'static) {
+    let tell = Box::new(tracer);
+    drop(TRACER.set(Tracer { detail, tell }));
 }
 
 /// Says that a request is made once more.
 pub(crate) fn again(attempts: u32) {
     if let Some(tracer) = TRACER.get() {
-        tracer(&Step::Again { attempts });
+        (tracer.tell)(&Step::Again { attempts });
     }
 }
 
@@ -133,6 +167,7 @@ pub(crate) struct Exchange {
     path: String,
     answer: Option<&'static str>,
     status: u16,
+    fields: BTreeMap<String, String>,
     reading: Reading,
     came: u64,
 }
@@ -141,8 +176,8 @@ pub(crate) struct Exchange {
 enum Reading {
     /// They are one message, a text or a refusal.
     Whole,
-    /// They are counted.
-    Leaves,
+    /// They are counted, and kept where bodies are asked for.
+    Leaves(BodyCopy),
     /// They are events, of which one may have come in part.
     Events(Vec<u8>),
 }
@@ -157,15 +192,17 @@ impl Exchange {
         let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
         let bytes = request.body().size_hint().exact();
         let content = names.body.map(|name| meaning(name, request.body().whole(), None));
-        tracer(&Step::Request {
+        let pieces = request.body().pieces();
+        (tracer.tell)(&Step::Request {
             number,
             method: request.method().to_string(),
             path: path.to_owned(),
-            fields: fields(request.headers()),
+            fields: fields(request.headers(), tracer.detail),
             carried: Carried {
                 bytes: bytes.filter(|bytes| *bytes > 0 || content.is_some()),
                 message: names.body,
                 content,
+                raw: tracer.raw(names.body, pieces),
             },
         });
         Some(Self {
@@ -175,6 +212,7 @@ impl Exchange {
             path: path.to_owned(),
             answer: names.answer,
             status: 0,
+            fields: BTreeMap::new(),
             reading: Reading::Whole,
             came: 0,
         })
@@ -183,12 +221,15 @@ impl Exchange {
     /// The head of the answer.
     pub(crate) fn head(&mut self, parts: &Parts) {
         self.status = parts.status.as_u16();
+        if self.tracer.detail == Detail::Bodies {
+            self.fields = fields(&parts.headers, Detail::Bodies);
+        }
         self.reading = match parts
             .headers
             .get(header::CONTENT_TYPE)
             .map(|kind| kind.as_bytes())
         {
-            Some(b"application/octet-stream") => Reading::Leaves,
+            Some(b"application/octet-stream") => Reading::Leaves(BodyCopy::default()),
             Some(b"text/event-stream") => Reading::Events(Vec::new()),
             _ => return,
         };
@@ -198,8 +239,10 @@ impl Exchange {
     /// A piece of the answer.
     pub(crate) fn piece(&mut self, piece: &[u8]) {
         self.came = self.came.saturating_add(length(piece));
-        let Reading::Events(pending) = &mut self.reading else {
-            return;
+        let pending = match &mut self.reading {
+            Reading::Events(pending) => pending,
+            Reading::Leaves(kept) if self.tracer.detail == Detail::Bodies => return kept.add(piece),
+            _ => return,
         };
         pending.extend_from_slice(piece);
         let mut events = Vec::new();
@@ -208,13 +251,14 @@ impl Exchange {
             events.push(std::mem::replace(pending, rest));
         }
         for event in events.iter().filter_map(|lines| data(lines)) {
-            (self.tracer)(&Step::Event {
+            (self.tracer.tell)(&Step::Event {
                 number: self.number,
                 millis: self.millis(),
                 carried: Carried {
                     bytes: Some(length(&event)),
                     message: Some("Event"),
-                    content: Some(meaning("Event", event.into(), None)),
+                    content: Some(meaning("Event", event.clone().into(), None)),
+                    raw: self.tracer.raw(Some("Event"), [event.as_slice()]),
                 },
             });
         }
@@ -237,6 +281,7 @@ impl Exchange {
             bytes: Some(length(bytes)),
             message,
             content: Some(content).filter(|content| !content.is_null()),
+            raw: self.tracer.raw(message, [&bytes[..]]),
         });
     }
 
@@ -247,7 +292,7 @@ impl Exchange {
             Failure::Proxy { proxy, cause } => format!("the proxy {proxy}: {cause}"),
             Failure::Transport(cause) => cause.clone(),
         };
-        (self.tracer)(&Step::Lost {
+        (self.tracer.tell)(&Step::Lost {
             number: self.number,
             millis: self.millis(),
             cause,
@@ -255,10 +300,11 @@ impl Exchange {
     }
 
     fn tell_answer(&self, carried: Carried) {
-        (self.tracer)(&Step::Answer {
+        (self.tracer.tell)(&Step::Answer {
             number: self.number,
             status: self.status,
             millis: self.millis(),
+            fields: self.fields.clone(),
             carried,
         });
     }
@@ -271,15 +317,64 @@ impl Exchange {
 /// Whoever reads a stream goes when he has enough.
 impl Drop for Exchange {
     fn drop(&mut self) {
-        if !matches!(self.reading, Reading::Whole) {
-            (self.tracer)(&Step::End {
-                number: self.number,
-                millis: self.millis(),
-                bytes: self.came,
-            });
+        let raw = match &self.reading {
+            Reading::Whole => return,
+            Reading::Leaves(kept) if self.tracer.detail == Detail::Bodies => kept.raw(),
+            Reading::Leaves(_) | Reading::Events(_) => Raw::default(),
+        };
+        (self.tracer.tell)(&Step::End {
+            number: self.number,
+            millis: self.millis(),
+            bytes: self.came,
+            raw,
+        });
+    }
+}
+
+impl Tracer {
+    /// A body, if bodies are asked for and it holds no secret.
+    fn raw<'a>(&self, message: Option<&str>, pieces: impl IntoIterator<Item = &'a [u8]>) -> Raw {
+        if self.detail == Detail::Meaning {
+            return Raw::default();
+        }
+        let mut kept = BodyCopy::default();
+        pieces.into_iter().for_each(|piece| kept.add(piece));
+        match message {
+            Some(name) if view::holds_secret(name, &kept.first) => Raw::default(),
+            _ => kept.raw(),
         }
     }
 }
+
+/// What is kept of a body that comes in pieces: all of it while it is short.
+#[derive(Default)]
+struct BodyCopy {
+    first: Vec<u8>,
+    all: Sha256,
+    is_long: bool,
+}
+
+impl BodyCopy {
+    fn add(&mut self, piece: &[u8]) {
+        self.all.update(piece);
+        self.is_long |= self.first.len().saturating_add(piece.len()) > LONG;
+        if !self.is_long {
+            self.first.extend_from_slice(piece);
+        }
+    }
+
+    fn raw(&self) -> Raw {
+        if self.is_long {
+            let sha256 = Some(HEXLOWER.encode(&self.all.clone().finalize()));
+            return Raw { base64: None, sha256 };
+        }
+        let base64 = Some(BASE64.encode(&self.first)).filter(|base64| !base64.is_empty());
+        Raw { base64, sha256: None }
+    }
+}
+
+/// Of a longer body only the hash is told.
+const LONG: usize = 64 * 1024;
 
 /// A message's content, or its bytes where it is none.
 fn meaning(name: &str, bytes: Bytes, body: Option<&str>) -> Value {
@@ -299,10 +394,10 @@ fn standing(message: &str, path: &str) -> Option<&'static str> {
     }
 }
 
-fn fields(headers: &HeaderMap) -> BTreeMap<String, String> {
+fn fields(headers: &HeaderMap, detail: Detail) -> BTreeMap<String, String> {
     let field = |(name, value): (&header::HeaderName, &header::HeaderValue)| {
         let text = String::from_utf8_lossy(value.as_bytes());
-        let shown = match *name == LEAVES {
+        let shown = match *name == LEAVES && detail == Detail::Meaning {
             true => format!("({} hashes)", text.len() * 3 / 4 / 32),
             false => text.into_owned(),
         };

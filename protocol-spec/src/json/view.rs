@@ -16,6 +16,27 @@ pub fn view(name: &str, bytes: Bytes, body: Option<&str>) -> Option<Value> {
     Some(of_message(&message, body))
 }
 
+/// Whether what is left out of a view stands in these bytes; in bytes that are no such message it might.
+pub fn holds_secret(name: &str, bytes: &[u8]) -> bool {
+    let message = descriptor(name).and_then(|message| DynamicMessage::decode(message, bytes).ok());
+    !Defence::TraceRedaction.is_off() && message.is_none_or(|message| has_secret(&message))
+}
+
+fn has_secret(message: &DynamicMessage) -> bool {
+    message
+        .fields()
+        .any(|(field, value)| is_secret(&field) || is_there(value))
+}
+
+fn is_there(value: &Field) -> bool {
+    match value {
+        Field::Message(message) => has_secret(message),
+        Field::List(values) => values.iter().any(is_there),
+        Field::Map(values) => values.values().any(is_there),
+        _ => false,
+    }
+}
+
 /// Bytes that are no message: how many, and their SHA-256; the bytes as well when they are few.
 pub fn octets(bytes: &[u8]) -> Value {
     if bytes.len() <= SHORT {

@@ -10,7 +10,7 @@ use std::{
 };
 
 use clap::{Args, Parser};
-use client_sdk::trace::{self, Carried, Step};
+use client_sdk::trace::{self, Carried, Detail, Step};
 use serde_json::Value;
 
 use crate::{failure::Failure, output::plain, values::Global};
@@ -22,6 +22,9 @@ pub(crate) struct Options {
     /// Write the trace to this new file instead of standard error
     #[arg(long, value_name = "FILE")]
     to: Option<PathBuf>,
+    /// Give bodies as they travel, too, and header fields whole; needs --json
+    #[arg(long)]
+    bytes: bool,
     /// The command with its options, as after `medvault`
     #[arg(
         required = true,
@@ -34,7 +37,7 @@ pub(crate) struct Options {
 
 const EXAMPLES: &str = "\
 Each attempt of each request is shown with its header fields, its message and the answer, decoded, with sizes and times. Leaves are
-counted. Secrets are left out; ids, and who corresponds with whom, are not: give a trace only to whom you would tell that.
+counted. With --bytes the trace has each body as it travels, but for those that hold a secret. Secrets are left out; ids, and who corresponds with whom, are not: give a trace only to whom you would tell that.
 The traced command prints what it always prints. With --json before COMMAND the trace has one JSON object a line.
 
 Examples:
@@ -84,7 +87,12 @@ pub(crate) fn begin<C: Parser>(outer: Global, options: Options) -> Result<Result
         }
     };
     let out = Mutex::new(out);
-    trace::to(move |step| {
+    let detail = if options.bytes {
+        Detail::Bodies
+    } else {
+        Detail::Meaning
+    };
+    trace::to(detail, move |step| {
         let text = if outer.json { line(step) } else { paragraph(step) };
         // A trace that cannot be written keeps no command from its work.
         if let Ok(mut out) = out.lock() {
@@ -121,6 +129,7 @@ fn paragraph(step: &Step) -> String {
             status,
             millis,
             carried,
+            ..
         } => {
             let _ = writeln!(text, "<-- {number}  {status}, {millis} ms{}", size(carried));
             write_content(&mut text, carried)
@@ -137,6 +146,7 @@ fn paragraph(step: &Step) -> String {
             number,
             millis,
             bytes,
+            ..
         } => writeln!(text, "<-- {number}  end, {millis} ms, {bytes} bytes"),
         Step::Lost {
             number,
