@@ -65,7 +65,7 @@ impl Registrar {
         Ok(Self { key, home })
     }
 
-    /// Opens the home.
+    /// Opens the home of a registrar that was made before.
     ///
     /// # Errors
     /// [`Error::HomeMissing`], [`Error::WrongUnlock`], [`Error::HomeKind`].

@@ -46,11 +46,11 @@ use crate::{DataKey, Error};
 /// Whose record, which record and which version of it: what a stream opens as, and as nothing else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RecordContext {
-    /// Whose vault.
+    /// The patient in whose vault the record lies.
     pub patient: PatientId,
-    /// The record.
+    /// The record, which all its versions share.
     pub record: RecordId,
-    /// Its version.
+    /// The version, under which nothing else is ever sealed.
     pub version: VersionId,
 }
 

@@ -13,7 +13,7 @@ use crate::{
 /// Where a delegate's collection key belongs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DelegatedKeyContext {
-    /// Whose collection.
+    /// The patient who owns the collection.
     pub owner: PatientId,
     /// Whose vault key opens it.
     pub delegate: PatientId,

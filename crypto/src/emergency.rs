@@ -144,11 +144,11 @@ impl CardHalf {
 /// Which half is sealed, and for whom (EMG-10).
 #[derive(Clone, Copy, Debug)]
 pub struct HalfContext {
-    /// Whose vault.
+    /// The patient whose vault is opened.
     pub patient: PatientId,
-    /// Of the permission.
+    /// The card key of the permission that is opened.
     pub card_key: IdentityKey,
-    /// For whom.
+    /// Who opens the half: a guardian, or the institution that is helped.
     pub reader: HalfReader,
 }
 

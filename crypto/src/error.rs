@@ -13,15 +13,15 @@ pub enum Error {
     /// Something has a form that nobody who follows the protocol makes; seen without any key.
     #[error("{what} is malformed")]
     Malformed {
-        /// What was looked at.
+        /// What is not of the form that it must have.
         what: &'static str,
     },
-    /// More than fits.
+    /// More was given than fits the format.
     #[error("{what} is too long, at most {max} bytes fit")]
     TooLong {
         /// What was to be sealed.
         what: &'static str,
-        /// Bytes that fit.
+        /// How many bytes fit at most.
         max: u64,
     },
     /// A text is not the words of a secret.
@@ -30,9 +30,9 @@ pub enum Error {
     /// Fewer shares than a division asks for say nothing.
     #[error("{have} shares are not enough, it takes {need} of them")]
     TooFewShares {
-        /// Different ones at hand.
+        /// How many different shares are at hand.
         have: usize,
-        /// The threshold.
+        /// How many different shares it takes.
         need: u8,
     },
     /// The operating system gave no random bytes.

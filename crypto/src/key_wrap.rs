@@ -22,7 +22,7 @@ use crate::{CollectionKey, DataKey, Error, UploadKey, VaultRootKey, committed};
 pub struct WrappedKey([u8; Self::LEN]);
 
 impl WrappedKey {
-    /// Bytes of every wrap.
+    /// How many bytes every wrapped key has.
     pub const LEN: usize = 32 + committed::OVERHEAD;
 
     /// The bytes as they stand in messages.

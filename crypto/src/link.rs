@@ -21,7 +21,7 @@ use crate::{Error, VaultRootKey, kdf, random};
 pub struct LinkNonce([u8; 32]);
 
 impl LinkNonce {
-    /// A new device's.
+    /// The nonce of a new device, fresh and random.
     ///
     /// # Errors
     /// [`Error::Randomness`].

@@ -74,7 +74,7 @@ mod sealed {
 
 /// A permission key on the patient's side, before it is wrapped. Wrapped once.
 pub struct PermissionKey {
-    /// permission secret ‖ keys
+    /// permission secret ‖ keys, as they are sealed and derived from
     material: Zeroizing<Vec<u8>>,
     possession: SigningIdentity,
 }
@@ -162,7 +162,7 @@ impl fmt::Debug for PermissionKey {
 pub struct ExpectedPermission<'a> {
     /// The exact bytes of the body.
     pub body: &'a [u8],
-    /// The permission's id.
+    /// The permission that the wrap is of.
     pub id: &'a PermissionId,
     /// Number of keys: of records, or 1 for a collection or an upload.
     pub keys: usize,
@@ -174,9 +174,9 @@ pub struct ExpectedPermission<'a> {
 
 /// A permission key that has been opened and matches its body.
 pub struct OpenedPermission<K> {
-    /// Signs presentations (label `pop`).
+    /// The key that signs presentations, under the label `pop`.
     pub possession: SigningIdentity,
-    /// What the permission gives.
+    /// The keys that the permission gives, of its kind.
     pub keys: K,
     /// Opens its conditions, where it has any.
     pub conditions: Option<ConditionsKey>,

@@ -16,7 +16,7 @@ pub struct RecipientSecret {
 }
 
 impl RecipientSecret {
-    /// A fresh one.
+    /// A secret from a fresh random seed.
     ///
     /// # Errors
     /// [`Error::Randomness`].

@@ -29,9 +29,9 @@ impl VaultRootKey {
 /// Where a sealed root key belongs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RootKeyContext {
-    /// Whose vault.
+    /// The patient whose vault the key is of.
     pub patient: PatientId,
-    /// The key's epoch.
+    /// The epoch of the root key, counted from 0.
     pub epoch: u64,
     /// Whose X-Wing key opens it.
     pub device: DeviceId,

@@ -118,7 +118,7 @@ impl ShareReader {
 }
 
 impl Share {
-    /// From 1.
+    /// Which share it is, counted from 1.
     pub fn number(&self) -> u8 {
         self.number
     }

@@ -16,7 +16,7 @@ pub struct SigningIdentity {
 }
 
 impl SigningIdentity {
-    /// A fresh one.
+    /// A key pair from a fresh random seed.
     ///
     /// # Errors
     /// [`Error::Randomness`].
@@ -35,7 +35,7 @@ impl SigningIdentity {
         Ok(Self { key, public })
     }
 
-    /// The public key.
+    /// The public key, by which signatures are verified.
     pub fn public(&self) -> IdentityKey {
         self.public
     }

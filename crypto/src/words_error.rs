@@ -8,13 +8,13 @@ pub enum WordsError {
     /// Too few or too many.
     #[error("there are {got} words, not {WORDS}")]
     Count {
-        /// Words found.
+        /// How many words were found.
         got: usize,
     },
     /// A word that is not in the list.
     #[error("word {number} is not in the list of words")]
     Unknown {
-        /// From 1.
+        /// Which word it is, counted from 1.
         number: usize,
     },
     /// All words are in the list, but they do not belong together.

@@ -19,7 +19,7 @@ use crate::{Error, RecipientSecret, random::Drawn};
 pub struct Info([u8; 32]);
 
 impl Info {
-    /// As HPKE takes it.
+    /// The 32 bytes, as HPKE takes them.
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }

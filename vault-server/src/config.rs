@@ -90,15 +90,15 @@ pub struct Config {
     /// How much anybody may have kept, and put before others.
     #[command(flatten)]
     pub accounts: AccountSettings,
-    /// The vault's own bounds.
+    /// What one session and one account may use at most.
     #[command(flatten)]
     pub session_limits: SessionLimits,
 }
 
-/// Form of the log.
+/// In which form the log is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
-    /// Lines for people.
+    /// Lines for people at a terminal.
     Text,
     /// One JSON object a line.
     Json,
@@ -109,11 +109,11 @@ pub enum LogFormat {
 pub enum CertificateSource<'a> {
     /// Made by the server itself.
     Development,
-    /// From PEM files.
+    /// Chain and key from PEM files.
     Files {
-        /// Certificate chain.
+        /// The file of the certificate chain.
         chain: &'a Path,
-        /// Its private key.
+        /// The file of the private key.
         key: &'a Path,
     },
 }

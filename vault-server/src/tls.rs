@@ -42,9 +42,9 @@ pub enum TlsError {
     Pem {
         /// The file.
         path: PathBuf,
-        /// Certificate or key.
+        /// Which of both it is: certificate or key.
         what: &'static str,
-        /// The reader's reason.
+        /// Why it could not be read as PEM.
         source: rustls_pki_types::pem::Error,
     },
     /// The development certificate cannot be kept.
@@ -52,7 +52,7 @@ pub enum TlsError {
     Development {
         /// The file.
         path: PathBuf,
-        /// The system's reason.
+        /// Why the system could not read it.
         source: io::Error,
     },
     /// Others can read the private key.
@@ -68,7 +68,7 @@ pub enum TlsError {
     Chain {
         /// Where it stands; the server's own is 1.
         number: usize,
-        /// The library's reason.
+        /// Why the TLS library refused it.
         source: rustls::Error,
     },
     /// A certificate that is to take another's place holds now no more, or not yet.
@@ -87,13 +87,13 @@ pub enum TlsError {
     },
 }
 
-/// Accepts TLS connections.
+/// The server's side of TLS: handshakes, and the certificate that they show.
 pub struct Tls {
-    /// Does the handshakes.
+    /// What makes a connection one of TLS.
     pub acceptor: TlsAcceptor,
     /// SHA-256 of the certificate (DER) if the server made it itself.
     pub development_certificate: Option<Sha256Digest>,
-    /// Looks after the certificate.
+    /// Reads the certificate anew when its files were replaced.
     pub(crate) keeper: Arc<Keeper>,
 }
 

@@ -13,7 +13,7 @@ pub struct Day {
 /// The days that a file is of, from the first to the last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Days {
-    /// The first.
+    /// The first day, of which the last is never earlier.
     pub first: Day,
     /// The last, which may be the same one.
     pub last: Day,

@@ -12,12 +12,12 @@ mod data;
 
 use std::io::{self, Read, Seek};
 
-use self::data::{Data, Skip};
+use self::data::{DataSet, Skip};
 use crate::{Description, bytes::MOST, day::Days, inflate::Inflated, sniff::Start};
 
 /// Looks into a file from its beginning; none for one that is not DICOM, as far as that can be told.
 pub(crate) fn describe(file: &mut (impl Read + Seek), start: Start) -> Option<Description> {
-    let mut found = Found::default();
+    let mut found = DicomTags::default();
     // What cannot be read to the end has said what came before.
     drop(read(file, start, &mut found));
     let sure = start == Start::Preamble || !found.study_uid.is_empty();
@@ -32,7 +32,7 @@ pub(crate) fn describe(file: &mut (impl Read + Seek), start: Start) -> Option<De
 }
 
 #[derive(Default)]
-struct Found {
+struct DicomTags {
     study_uid: String,
     series_uid: String,
     /// Of the study, the series, the acquisition, the content: the first that there is counts.
@@ -40,8 +40,8 @@ struct Found {
 }
 
 /// Reads the file's own header, which says how the rest is written, and the rest.
-fn read(file: &mut (impl Read + Seek), start: Start, found: &mut Found) -> io::Result<()> {
-    let mut header = Reader::new(Data::new(&mut *file), Syntax::Explicit);
+fn read(file: &mut (impl Read + Seek), start: Start, found: &mut DicomTags) -> io::Result<()> {
+    let mut header = DataSetReader::new(DataSet::new(&mut *file), Syntax::Explicit);
     if start == Start::Preamble {
         header.data.skip(PREAMBLE)?;
     }
@@ -57,16 +57,16 @@ fn read(file: &mut (impl Read + Seek), start: Start, found: &mut Found) -> io::R
     let said = named.as_deref().map(Syntax::of);
     if said != Some(Syntax::Deflated) {
         let syntax = Syntax::seen(header.data.peek()?, said);
-        return Reader::new(header.data, syntax).look(found);
+        return DataSetReader::new(header.data, syntax).look(found);
     }
     let ahead = header.data.ahead();
     file.seek_relative(-ahead)?;
-    let mut data = Data::new(Inflated::new(file, MOST, MOST_BLOCKS));
+    let mut data = DataSet::new(Inflated::new(file, MOST, MOST_BLOCKS));
     let syntax = Syntax::seen(data.peek()?, None);
-    Reader::new(data, syntax).look(found)
+    DataSetReader::new(data, syntax).look(found)
 }
 
-/// How elements are written.
+/// How the elements of a file are written: the transfer syntax.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Syntax {
     Implicit,
@@ -138,8 +138,8 @@ struct Element {
     unknown: bool,
 }
 
-struct Reader<S> {
-    data: Data<S>,
+struct DataSetReader<S> {
+    data: DataSet<S>,
     syntax: Syntax,
     /// It is within a sequence of which nobody has said that it is one.
     unknown: bool,
@@ -148,8 +148,8 @@ struct Reader<S> {
     left: u32,
 }
 
-impl<S: Skip> Reader<S> {
-    const fn new(data: Data<S>, syntax: Syntax) -> Self {
+impl<S: Skip> DataSetReader<S> {
+    const fn new(data: DataSet<S>, syntax: Syntax) -> Self {
         Self {
             data,
             syntax,
@@ -160,7 +160,7 @@ impl<S: Skip> Reader<S> {
     }
 
     /// Elements stand in the order of their tags, so whatever comes behind the last one that is wanted is not looked at.
-    fn look(mut self, found: &mut Found) -> io::Result<()> {
+    fn look(mut self, found: &mut DicomTags) -> io::Result<()> {
         loop {
             let element = self.element()?;
             let (tag, own) = (element.tag, self.around.is_empty());

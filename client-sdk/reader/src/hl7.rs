@@ -11,7 +11,7 @@ use crate::{
 /// All messages of a file; none for one that has no header behind all.
 pub(crate) fn describe(file: &mut (impl Read + Seek)) -> Option<Description> {
     let mut bytes = Bytes::new(file);
-    let mut found = Found::default();
+    let mut found = SeenFields::default();
     while found.segment(&mut bytes)? {}
     let days = found.observed.or(found.sent);
     found.separator.map(|_| Description {
@@ -23,14 +23,14 @@ pub(crate) fn describe(file: &mut (impl Read + Seek)) -> Option<Description> {
 }
 
 #[derive(Default)]
-struct Found {
+struct SeenFields {
     /// Between fields, as the first header says.
     separator: Option<u8>,
     observed: Option<Days>,
     sent: Option<Days>,
 }
 
-impl Found {
+impl SeenFields {
     /// Reads one segment; whether there may be more. None if there was no header before it.
     fn segment<R: Read>(&mut self, bytes: &mut Bytes<R>) -> Option<bool> {
         let mut kind = Vec::with_capacity(LONGEST);

@@ -13,7 +13,7 @@ use miniz_oxide::inflate::{
     },
 };
 
-/// Reads what comes out.
+/// What is deflated in a file, read as it comes out.
 pub(crate) struct Inflated<R> {
     file: R,
     state: Box<DecompressorOxide>,

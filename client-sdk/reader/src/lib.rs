@@ -37,7 +37,7 @@ mod xml;
 use std::io::{self, Read, Seek};
 
 pub use self::day::{Day, Days};
-use self::{bytes::Bounded, sniff::Kind};
+use self::{bytes::Bounded, sniff::FileKind};
 
 /// What a file says of itself; whatever it does not say, or not well, is empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -46,9 +46,9 @@ pub struct Description {
     pub media_type: String,
     /// For example `Bundle`; of several resources one behind the other, the one that they all are.
     pub fhir_resource_type: String,
-    /// DICOM (0020,000D).
+    /// Study Instance UID, DICOM (0020,000D).
     pub dicom_study_uid: String,
-    /// DICOM (0020,000E).
+    /// Series Instance UID, DICOM (0020,000E).
     pub dicom_series_uid: String,
     /// The days that it is of.
     pub days: Option<Days>,
@@ -70,17 +70,17 @@ pub fn describe(name: &str, mut file: impl Read + Seek) -> io::Result<Descriptio
 }
 
 /// What a file of this kind says; none if it is of another kind after all.
-fn look(kind: Kind, file: &mut (impl Read + Seek)) -> Option<Description> {
+fn look(kind: FileKind, file: &mut (impl Read + Seek)) -> Option<Description> {
     match kind {
-        Kind::Known(media_type) => Some(of_type(media_type)),
-        Kind::Dicom(start) => dicom::describe(file, start),
-        Kind::Pdf => Some(Description {
+        FileKind::Known(media_type) => Some(of_type(media_type)),
+        FileKind::Dicom(start) => dicom::describe(file, start),
+        FileKind::Pdf => Some(Description {
             days: pdf::days(file),
             ..of_type("application/pdf")
         }),
-        Kind::Json => fhir::of_json(file),
-        Kind::Xml => xml::describe(file),
-        Kind::Hl7 => hl7::describe(file),
+        FileKind::Json => fhir::of_json(file),
+        FileKind::Xml => xml::describe(file),
+        FileKind::Hl7 => hl7::describe(file),
     }
 }
 

@@ -124,7 +124,7 @@ fn backwards<'a>(part: &'a [u8], text: &'a [u8]) -> impl Iterator<Item = (&'a [u
     })
 }
 
-/// ISO 32000-1 §7.2.2.
+/// White space as ISO 32000-1 §7.2.2 has it.
 const fn is_space(byte: u8) -> bool {
     matches!(byte, 0 | b'\t' | b'\n' | 0x0c | b'\r' | b' ')
 }

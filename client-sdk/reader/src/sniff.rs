@@ -6,7 +6,7 @@ use crate::xml;
 
 /// What a file may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum FileKind {
     /// Its first bytes are all there is to know.
     Known(&'static str),
     Dicom(Start),
@@ -34,22 +34,22 @@ pub(crate) fn head(file: &mut impl Read) -> io::Result<Vec<u8>> {
 }
 
 /// What a file that begins so may be, the likeliest first. A preamble may be the head of another format, so DICOM comes first.
-pub(crate) fn kinds(head: &[u8]) -> impl Iterator<Item = Kind> {
+pub(crate) fn kinds(head: &[u8]) -> impl Iterator<Item = FileKind> {
     let preamble = head
         .get(128..132)
         .filter(|mark| mark == b"DICM")
-        .map(|_| Kind::Dicom(Start::Preamble));
+        .map(|_| FileKind::Dicom(Start::Preamble));
     let pdf = head
         .windows(5)
         .any(|window| window == b"%PDF-")
-        .then_some(Kind::Pdf);
-    let bare = matches!(head, [2 | 8, 0, ..] | [0, 8, ..]).then_some(Kind::Dicom(Start::Bare));
+        .then_some(FileKind::Pdf);
+    let bare = matches!(head, [2 | 8, 0, ..] | [0, 8, ..]).then_some(FileKind::Dicom(Start::Bare));
     [preamble, by_magic(head), written(head), pdf, bare]
         .into_iter()
         .flatten()
 }
 
-fn by_magic(head: &[u8]) -> Option<Kind> {
+fn by_magic(head: &[u8]) -> Option<FileKind> {
     let media_type = match head {
         [0x89, b'P', b'N', b'G', b'\r', b'\n', 0x1a, b'\n', ..] => "image/png",
         [0xff, 0xd8, 0xff, ..] => "image/jpeg",
@@ -61,7 +61,7 @@ fn by_magic(head: &[u8]) -> Option<Kind> {
         [b'M', b'Z', ..] if is_windows_program(head) => "application/vnd.microsoft.portable-executable",
         _ => return None,
     };
-    Some(Kind::Known(media_type))
+    Some(FileKind::Known(media_type))
 }
 
 /// `MZ` alone may begin any text: a program says where its second header lies.
@@ -73,23 +73,23 @@ fn is_windows_program(head: &[u8]) -> bool {
 }
 
 /// By the first letter, behind a byte order mark and white space.
-fn written(head: &[u8]) -> Option<Kind> {
-    if let Some(order) = xml::Order::of(head) {
+fn written(head: &[u8]) -> Option<FileKind> {
+    if let Some(order) = xml::ByteOrder::of(head) {
         let mut units = head.as_chunks::<2>().0.iter().skip(1);
         let first =
             units.find_map(|unit| Some(order.letter(*unit)).filter(|letter| !letter.is_ascii_whitespace()));
-        return (first == Some(b'<')).then_some(Kind::Xml);
+        return (first == Some(b'<')).then_some(FileKind::Xml);
     }
     let text = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head);
     let text = text.trim_ascii_start();
     // MLLP puts a vertical tab before a message.
     let message = text.strip_prefix(b"\x0b").unwrap_or(text);
     match message {
-        [b'{', ..] => Some(Kind::Json),
-        [b'<', ..] => Some(Kind::Xml),
+        [b'{', ..] => Some(FileKind::Json),
+        [b'<', ..] => Some(FileKind::Xml),
         [b'M', b'S', b'H', separator, rest @ ..] | [b'F' | b'B', b'H', b'S', separator, rest @ ..] => {
             let encoding = rest.iter().position(|byte| byte == separator);
-            (separator.is_ascii_punctuation() && matches!(encoding, Some(3..=6))).then_some(Kind::Hl7)
+            (separator.is_ascii_punctuation() && matches!(encoding, Some(3..=6))).then_some(FileKind::Hl7)
         }
         _ => None,
     }

@@ -6,7 +6,7 @@ use std::io::{Read, Seek};
 mod names;
 mod wide;
 
-pub(crate) use self::wide::Order;
+pub(crate) use self::wide::ByteOrder;
 use self::{names::Names, wide::Letters};
 use crate::{
     Description,
@@ -64,7 +64,7 @@ impl Root {
         Ok(())
     }
 
-    /// An element within.
+    /// Goes into an element, with the value that it has as an attribute.
     fn enter(&mut self, (namespace, name): (&[u8], &[u8]), value: Option<&[u8]>) {
         let own = namespace == self.namespace;
         let visit = self.visit();

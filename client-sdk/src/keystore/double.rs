@@ -21,7 +21,7 @@ use super::{KeyStore, KeyStoreError};
 /// Stands in for a security module whose keys cannot leave it. Nothing of it outlives the process.
 pub struct KeyStoreDouble {
     signing: SigningIdentity,
-    /// The newest last.
+    /// Its recipient keys, the newest last.
     recipients: Mutex<Vec<RecipientSecret>>,
     refuses: AtomicBool,
     signed: AtomicU64,
@@ -29,7 +29,7 @@ pub struct KeyStoreDouble {
 }
 
 impl KeyStoreDouble {
-    /// With fresh keys.
+    /// A store with fresh keys in it.
     ///
     /// # Errors
     /// When the system gives no random bytes.
@@ -40,7 +40,7 @@ impl KeyStoreDouble {
         ))
     }
 
-    /// With these keys.
+    /// A store with these keys in it.
     pub fn of(signing: SigningIdentity, recipient: RecipientSecret) -> Self {
         Self {
             signing,
@@ -56,7 +56,7 @@ impl KeyStoreDouble {
         self.refuses.store(refuses, Ordering::SeqCst);
     }
 
-    /// Signatures made.
+    /// How many signatures it has made.
     pub fn signed(&self) -> u64 {
         self.signed.load(Ordering::SeqCst)
     }

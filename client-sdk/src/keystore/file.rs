@@ -27,7 +27,7 @@ pub struct FileKeyStore {
     key: SecretsKey,
     principal: Principal,
     signing: SigningIdentity,
-    /// The newest last.
+    /// Its recipient keys, the newest last.
     recipients: Mutex<Vec<RecipientSecret>>,
 }
 
@@ -51,7 +51,7 @@ impl FileKeyStore {
         })
     }
 
-    /// Reads them back.
+    /// Reads back the keys that lie in a home.
     pub(crate) fn open(home: &ClosedHome, principal: &Principal, unlock: &Unlock) -> Result<Self> {
         let (secrets, home, key) = home.unlock_to_change(principal, unlock)?;
         let (signing, recipients) = read(&secrets).ok_or_else(|| home.damaged("secrets.sealed"))?;

@@ -10,7 +10,7 @@ use crate::{Error, Result, home::Home, mint};
 /// An institution that this registrar has accredited.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Accredited {
-    /// Its id.
+    /// The institution's id, in its text form.
     pub institution_id: String,
     /// The name that it is known by.
     pub name: String,
@@ -18,7 +18,7 @@ pub struct Accredited {
     pub at: u64,
     /// Whether it may open in emergencies.
     pub emergency: bool,
-    /// Whether that was withdrawn.
+    /// Whether the accreditation was withdrawn since.
     #[serde(default)]
     pub withdrawn: bool,
 }

@@ -43,11 +43,11 @@ pub(super) struct Kept {
     /// SHA-256 of the body that was signed.
     statement: String,
     pub(super) state: State,
-    /// The exact message, base64.
+    /// The exact message as it was sent first, in base64.
     message: String,
 }
 
-/// Which answer.
+/// Which answer a file of this folder holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Given {
@@ -55,7 +55,7 @@ pub(super) enum Given {
     Denied,
 }
 
-/// What became of it.
+/// How far an answer has come, as the diagram above has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum State {

@@ -15,11 +15,11 @@ use crate::{
 /// A request and what rules say of it.
 #[derive(Clone, Debug)]
 pub struct Explained {
-    /// What is asked.
+    /// Whether a download or a reference is asked for.
     pub kind: Kind,
-    /// Who asks.
+    /// The institution that asks.
     pub from: InstitutionRef,
-    /// Who would receive.
+    /// The institution that would receive.
     pub to: InstitutionRef,
     /// Whether it can still be answered; what rules say of others is what they would have said.
     pub open: bool,

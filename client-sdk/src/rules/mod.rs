@@ -84,7 +84,7 @@ pub use self::{
     verdict::{Answer, Facts, Known, Verdict},
 };
 
-/// A documented rules file.
+/// A rules file with a comment on each key.
 pub const EXAMPLE: &str = include_str!("example.toml");
 /// The JSON Schema of rules files.
 pub const SCHEMA: &str = include_str!("rules.schema.json");

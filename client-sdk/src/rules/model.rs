@@ -9,71 +9,71 @@ use protocol_spec::purpose::Purpose;
 
 pub use super::values::MediaGlob;
 
-/// Rules in their order.
+/// The rules of a file, in the order in which they are tried.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rules<I> {
     /// In the order of the file: the first that matches answers.
     pub rules: Vec<Rule<I>>,
 }
 
-/// One rule.
+/// One rule: of whom, what is asked, which records, and what it answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rule<I> {
-    /// Unique in its file.
+    /// Its name, which no other rule of the file has.
     pub name: String,
-    /// Who asks.
+    /// The institution that must ask.
     pub from: Whom<I>,
-    /// What is asked.
+    /// What must be asked for.
     pub asked: WhatIsAsked<I>,
     /// What for; empty for any purpose, and for none.
     pub purpose: Vec<Purpose>,
     /// It matches before this moment, in milliseconds since 1970.
     pub until: Option<u64>,
-    /// What it answers.
+    /// What it answers where all of that holds.
     pub action: Action<I>,
 }
 
-/// One institution, or any.
+/// One institution by its id, or any one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Whom<I> {
-    /// Whoever it is.
+    /// Any institution of the directory.
     Any,
-    /// This one.
+    /// This institution and no other.
     One(I),
 }
 
 /// The kinds of requests that a rule is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WhatIsAsked<I> {
-    /// Downloads and references.
+    /// Downloads and references to anybody.
     Any,
-    /// Downloads.
+    /// Downloads, for the asker itself.
     Download,
     /// References, by who would receive.
     Reference {
-        /// The second institution.
+        /// The second institution, which would receive.
         to: Whom<I>,
     },
 }
 
-/// What a rule answers.
+/// What a rule answers in the patient's name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action<I> {
     /// A permission for what is selected.
     Permit(Permit<I>),
-    /// A denial.
+    /// It denies, with a text.
     Deny {
         /// What the institution is told.
         text: String,
     },
-    /// Nothing: she answers herself.
+    /// It answers nothing: she does so herself.
     Ask,
 }
 
 /// What a rule permits, and how far.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Permit<I> {
-    /// Which of her records.
+    /// Which of her records it gives.
     pub records: RecordRule<I>,
     /// For how long each permission is valid.
     pub expires: Duration,
@@ -113,7 +113,7 @@ impl<I: Clone> Rules<I> {
     /// The same rules with each institution replaced, or the first that cannot be.
     ///
     /// # Errors
-    /// Of `find`.
+    /// The first error that `find` gives.
     pub fn resolve<J, E>(self, find: impl Fn(&I) -> Result<J, E>) -> Result<Rules<J>, E> {
         let resolve = |rule: Rule<I>| {
             Ok(Rule {

@@ -9,7 +9,7 @@ use crate::{Error, patient::InstitutionRef};
 pub struct Decision {
     /// When, in milliseconds since 1970.
     pub at: u64,
-    /// The request.
+    /// The request that was decided.
     pub request_id: RequestId,
     /// Who asks; none where that could not be verified.
     pub from: Option<InstitutionRef>,
@@ -17,25 +17,25 @@ pub struct Decision {
     pub rule: Option<String>,
     /// The number of the rules.
     pub sequence: u64,
-    /// What came of it.
+    /// What was done about it.
     pub outcome: Outcome,
 }
 
 /// What came of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// It was permitted.
+    /// A permission was signed and sent.
     Permitted {
-        /// By this permission.
+        /// The permission that answers it.
         permission_id: PermissionId,
-        /// The records in it.
+        /// The records that it gives.
         records: Vec<RecordId>,
     },
-    /// It was denied.
+    /// A denial was signed and sent.
     Denied,
     /// It is left for her.
     Ask {
-        /// Why.
+        /// Why it was left to the patient.
         why: String,
     },
 }

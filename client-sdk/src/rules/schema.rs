@@ -18,7 +18,7 @@ use super::{
 use crate::{Error, Result};
 
 impl Rules<String> {
-    /// Reads a rules file.
+    /// Reads a rules file, and checks what needs no directory.
     ///
     /// # Errors
     /// [`Error::RulesFile`] with the line, and what is allowed there.

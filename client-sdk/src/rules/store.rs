@@ -34,9 +34,9 @@ pub struct StandingRules {
     pub sequence: u64,
     /// When they were activated, in milliseconds since 1970.
     pub created: u64,
-    /// The file.
+    /// The rules file, as its author wrote it.
     pub text: String,
-    /// What it says.
+    /// What the file says, with institutions by id.
     pub rules: Rules<Known>,
 }
 

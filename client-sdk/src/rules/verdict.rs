@@ -22,7 +22,7 @@ use crate::mint::millis;
 /// An institution that rules name, found in the patient's verified directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Known {
-    /// Its id: what decides.
+    /// Its id, by which alone rules decide.
     pub id: InstitutionId,
     /// How the file names it: what explanations show.
     pub written: String,
@@ -34,9 +34,9 @@ pub struct Known {
 pub struct Facts {
     /// Of the permission that would answer.
     pub kind: Kind,
-    /// Who asks.
+    /// The institution that asks.
     pub from: InstitutionId,
-    /// Who would receive.
+    /// The institution that would receive.
     pub to: InstitutionId,
     /// What for, as who asks says.
     pub purpose: Option<Purpose>,
@@ -49,13 +49,13 @@ pub struct Facts {
 /// What is known of one version of a record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecordFacts {
-    /// The record.
+    /// The record that is asked about.
     pub record_id: RecordId,
-    /// Its version.
+    /// The version of it that is placed.
     pub version_id: VersionId,
     /// When the server received it, in milliseconds since 1970 by the server's clock.
     pub received: u64,
-    /// Who made it.
+    /// The institution that made it, as its manifest says.
     pub made_by: InstitutionId,
     /// Its files, as their maker describes them.
     pub files: Vec<FileFacts>,
@@ -64,7 +64,7 @@ pub struct RecordFacts {
 /// What is known of one file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileFacts {
-    /// RFC 6838 media type.
+    /// The file's media type (RFC 6838).
     pub media_type: String,
     /// Empty if it is no FHIR resource.
     pub fhir_resource_type: String,
@@ -73,7 +73,7 @@ pub struct FileFacts {
 /// What the rules say of a request, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verdict {
-    /// The answer.
+    /// What the rules answer to this request.
     pub answer: Answer,
     /// The rule that gives it; none when no rule matches.
     pub rule: Option<String>,
@@ -83,42 +83,42 @@ pub struct Verdict {
     pub left_out: Vec<(RecordId, String)>,
 }
 
-/// An answer.
+/// What the rules answer to one request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// Permit this.
+    /// Permit these records on these terms.
     Permit(Grant),
-    /// Deny.
+    /// Deny the request, with a text.
     Deny {
         /// What the institution is told.
         text: String,
     },
-    /// Leave it to her.
+    /// Leave the answer to the patient.
     Ask {
-        /// Why.
+        /// Why no rule answers for her.
         why: String,
     },
 }
 
-/// What is permitted.
+/// What a permission by a rule gives, and on which terms.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Grant {
     /// Versions of records in her vault, at least one, none twice.
     pub records: Vec<(RecordId, VersionId)>,
     /// When the permission ends, in milliseconds since 1970.
     pub not_after: u64,
-    /// Presentations.
+    /// How often it may be presented.
     pub uses: u32,
 }
 
 /// One rule that was looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LookedAt {
-    /// Its name.
+    /// The name of the rule.
     pub rule: String,
-    /// Whether it matches.
+    /// Whether all its conditions hold.
     pub matches: bool,
-    /// Why or why not.
+    /// Why it matches, or which condition does not hold.
     pub why: String,
 }
 

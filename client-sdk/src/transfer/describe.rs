@@ -8,8 +8,7 @@ use reader::Description;
 
 /// RFC 6838 media type and clinical metadata of a file of this name, which is read from where it stands.
 ///
-/// # Errors
-/// Whatever keeps it from being read.
+/// Errors: whatever keeps it from being read.
 pub(crate) fn describe(path: &Path, file: File) -> io::Result<(String, Clinical)> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let Description {

@@ -21,8 +21,7 @@ pub(super) struct SentFile {
 impl SentFile {
     /// Opens it. A symbolic link is an error unless those are followed, and nothing waits for whoever would write into a FIFO.
     ///
-    /// # Errors
-    /// Whatever keeps it from being read; kind `InvalidInput` for what is no regular file.
+    /// Errors: whatever keeps it from being read; kind `InvalidInput` for what is no regular file.
     pub(super) fn open(path: &Path, follow: bool) -> io::Result<Self> {
         let file = options(follow).open(path)?;
         if file.metadata()?.is_file() {

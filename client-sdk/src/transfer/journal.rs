@@ -247,7 +247,7 @@ impl Journal {
 pub(crate) struct KeptCommit {
     /// SHA-256 of each part, in order.
     pub(crate) contents: Vec<Sha256Digest>,
-    /// An encoded `CommitUpload`.
+    /// The commit as it is sent: an encoded `CommitUpload`.
     pub(crate) message: Bytes,
 }
 

@@ -15,7 +15,7 @@ use crate::Error;
 
 /// The beginning of a record, as a [`super::Sink`] has kept it from an earlier run.
 pub struct LeftBehind {
-    /// Of the sealed stream.
+    /// The header of the sealed stream.
     pub(crate) header: Header,
     /// Hashes of the leaves that had come.
     pub(crate) hashes: Vec<LeafHash>,

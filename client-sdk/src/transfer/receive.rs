@@ -91,7 +91,7 @@ impl Budget {
         }
     }
 
-    /// So many have arrived.
+    /// Counts bytes that have arrived against the budget.
     fn spend(&self, bytes: u64) {
         if let Some(Counts { left, .. }) = self.0.as_deref() {
             left.store(

@@ -60,7 +60,7 @@ struct Plan {
     present: Vec<pb::LeafRange>,
 }
 
-/// Leaves of one request.
+/// Leaves that follow one another and go in one request.
 struct Run {
     first: u64,
     leaves: Vec<Bytes>,

@@ -425,7 +425,7 @@ impl Drop for FolderSink {
 
 const TO_FOLDER: &str = "nothing was received or charged; give a folder, --out DIR";
 
-/// From nanoseconds since 1970.
+/// The time that a manifest has in nanoseconds since 1970.
 fn time(modified: i64) -> SystemTime {
     let away = Duration::from_nanos(modified.unsigned_abs());
     let time = if modified < 0 {

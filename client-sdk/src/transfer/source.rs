@@ -30,7 +30,7 @@ use crate::{Error, Result};
 pub struct SourcePart {
     /// Relative path below the record's folder.
     pub name: PartName,
-    /// RFC 6838 media type.
+    /// The part's media type (RFC 6838).
     pub media_type: String,
     /// Its exact length in bytes.
     pub length: u64,
@@ -110,7 +110,7 @@ pub struct FileSource {
     /// How each looked when it was listed.
     looks: Vec<Look>,
     remarks: Vec<Remark>,
-    /// Whether symbolic links are.
+    /// Whether what symbolic links lead to is sent.
     follow: bool,
     /// Of the part that is being read.
     reading: Option<Reading>,
@@ -119,9 +119,9 @@ pub struct FileSource {
 /// Something in the folders that is not sent, or not under its own name (CNT-21).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Remark {
-    /// What it is about.
+    /// The file or folder that it is about.
     pub path: PathBuf,
-    /// What became of it.
+    /// Why it is not sent, or sent otherwise than it lies there.
     pub what: Remarked,
 }
 
@@ -147,11 +147,11 @@ pub enum LeftOut {
     Dangling,
     /// It is a symbolic link to a folder that it lies in.
     Circle,
-    /// It is a FIFO.
+    /// It is a FIFO (named pipe).
     Fifo,
-    /// It is a socket.
+    /// It is a socket in the file system.
     Socket,
-    /// It is a device.
+    /// It is a block or character device.
     Device,
     /// A system has left it there, and it says nothing of anybody (CNT-22).
     System,
@@ -178,7 +178,7 @@ impl fmt::Display for LeftOut {
 struct Reading {
     index: usize,
     file: SentFile,
-    /// How it has looked.
+    /// How the file looked when it was listed.
     look: Look,
     /// It looked otherwise before, so that all of it is compared at the end.
     changed: bool,

@@ -27,8 +27,7 @@ impl Layout {
         Ok(Self { plaintext })
     }
 
-    /// # Errors
-    /// [`Error::Malformed`] for lengths that no stream has (CNT-3).
+    /// Errors: [`Error::Malformed`] for lengths that no stream has (CNT-3).
     pub(super) fn of_stream(stream: u64) -> Result<Self, Error> {
         let plaintext = content::plaintext_len(stream).map_err(|_| Error::Malformed {
             what: "stream length",

@@ -22,7 +22,7 @@ use crate::{DataKey, Error, padding::is_zero};
 /// What the verified manifest and the permission or receipt say about a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StreamLengths {
-    /// Bytes of the stream.
+    /// How many bytes the sealed stream has.
     pub stream: u64,
     /// Bytes of plaintext, without padding.
     pub plaintext: u64,

@@ -18,7 +18,7 @@ pub struct Sealer {
     framing: Framing<ChaCha20Poly1305>,
     header: Header,
     layout: Layout,
-    /// Plaintext bytes without padding.
+    /// How many bytes of plaintext there are, without padding.
     length: u64,
     leaf: u64,
     chunk: u64,

@@ -16,11 +16,11 @@ pub enum Exposed {
     /// Others may read, enter or change it.
     #[error("{} is open to other users (mode {mode:03o}): `chmod {want}` it, and make new keys if others can have read these", .path.display())]
     Mode {
-        /// What is open.
+        /// The file or folder that others can use.
         path: PathBuf,
-        /// Its permission bits.
+        /// The permission bits that it has.
         mode: u32,
-        /// What they should be.
+        /// The permission bits that it should have.
         want: &'static str,
     },
     /// It is somebody else's, who can change it and open it at any time.
@@ -29,9 +29,9 @@ pub enum Exposed {
     /// The system does not tell.
     #[error("{} cannot be looked at, or closed to others: {source}", .path.display())]
     Io {
-        /// What.
+        /// The file or folder that could not be looked at.
         path: PathBuf,
-        /// The system's reason.
+        /// Why the system refused that.
         source: io::Error,
     },
 }

@@ -23,7 +23,7 @@ pub(crate) async fn serve(
     most: usize,
     stop: impl Future<Output = ()>,
 ) {
-    let mut held = Held::default();
+    let mut held = OpenConnections::default();
     let mut stop = pin!(stop);
     loop {
         let accepted = tokio::select! {
@@ -36,7 +36,7 @@ pub(crate) async fn serve(
                     held.make_room(most);
                 }
                 let task = tokio::spawn(serve_one(stream, router.clone())).abort_handle();
-                held.connections.push((Source::of(peer.ip()), task));
+                held.connections.push((Network::of(peer.ip()), task));
             }
             // Out of file descriptors, mostly: it passes as connections end.
             Err(_) => sleep(PAUSE).await,
@@ -59,13 +59,13 @@ async fn serve_one(stream: TcpStream, router: Router) {
     drop(builder.serve_connection(TokioIo::new(stream), service).await);
 }
 
-/// Connections, the oldest first.
+/// The connections that are open, the oldest first.
 #[derive(Default)]
-struct Held {
-    connections: Vec<(Source, AbortHandle)>,
+struct OpenConnections {
+    connections: Vec<(Network, AbortHandle)>,
 }
 
-impl Held {
+impl OpenConnections {
     /// Ends the oldest connections of whoever has most, until there is room for one more.
     fn make_room(&mut self, most: usize) {
         self.connections.retain(|(_, task)| !task.is_finished());
@@ -82,8 +82,8 @@ impl Held {
         }
     }
 
-    fn greediest(&self) -> Option<Source> {
-        let mut counts = HashMap::<Source, usize>::new();
+    fn greediest(&self) -> Option<Network> {
+        let mut counts = HashMap::<Network, usize>::new();
         for (source, _) in &self.connections {
             *counts.entry(*source).or_default() += 1;
         }
@@ -96,12 +96,12 @@ impl Held {
 
 /// Who may well be one: an IPv4 address, or the half of an IPv6 address that its network has.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-enum Source {
+enum Network {
     V4([u8; 4]),
     V6([u16; 4]),
 }
 
-impl Source {
+impl Network {
     fn of(address: IpAddr) -> Self {
         match address.to_canonical() {
             IpAddr::V4(address) => Self::V4(address.octets()),
@@ -124,14 +124,14 @@ const PAUSE: Duration = Duration::from_millis(100);
 mod tests {
     use super::*;
 
-    fn source(last: u8) -> Source {
-        Source::of(IpAddr::from([192, 0, 2, last]))
+    fn source(last: u8) -> Network {
+        Network::of(IpAddr::from([192, 0, 2, last]))
     }
 
     /// LOG-21: who holds most loses its oldest, and nobody else loses any.
     #[tokio::test]
     async fn the_greediest_makes_room() {
-        let mut held = Held::default();
+        let mut held = OpenConnections::default();
         let hold = |last| {
             (
                 source(last),
@@ -151,9 +151,9 @@ mod tests {
     #[test]
     fn a_network_of_ipv6_counts_as_one() {
         let [one, other, far] = ["2001:db8:0:1::1", "2001:db8:0:1:ffff::2", "2001:db8:0:2::1"]
-            .map(|text| Source::of(text.parse().unwrap()));
+            .map(|text| Network::of(text.parse().unwrap()));
         assert_eq!(one, other);
         assert_ne!(one, far);
-        assert_eq!(Source::of("::ffff:192.0.2.7".parse().unwrap()), source(7));
+        assert_eq!(Network::of("::ffff:192.0.2.7".parse().unwrap()), source(7));
     }
 }

@@ -13,12 +13,12 @@ use axum::{
 use protocol_spec::{Error, log::Submission};
 use tokio::time::timeout;
 
-use crate::witness::{Refusal, Witness};
+use crate::witness::{NotCosigned, Witness};
 
 /// For the body of a request, some kilobytes.
 const BODY_TIME: Duration = Duration::from_secs(10);
 
-/// The one resource.
+/// Serves the one resource of tlog-witness, `add-checkpoint`.
 pub(crate) fn router(witness: Arc<Witness>) -> Router {
     Router::new()
         .route("/add-checkpoint", post(add_checkpoint))
@@ -35,7 +35,7 @@ async fn add_checkpoint(State(witness): State<Arc<Witness>>, body: Body) -> Resp
     let text = std::str::from_utf8(&body).map_err(|_| Error::Field { field: "submission" });
     let submission = match text.and_then(str::parse::<Submission>) {
         Ok(submission) => submission,
-        Err(error) => return refuse(&Refusal::Malformed(error)),
+        Err(error) => return refuse(&NotCosigned::Malformed(error)),
     };
     // It waits for the disk.
     match tokio::task::spawn_blocking(move || witness.add(submission)).await {
@@ -45,17 +45,17 @@ async fn add_checkpoint(State(witness): State<Arc<Witness>>, body: Body) -> Resp
     }
 }
 
-fn refuse(refusal: &Refusal) -> Response {
+fn refuse(refusal: &NotCosigned) -> Response {
     let status = match refusal {
-        Refusal::Malformed(_) => StatusCode::BAD_REQUEST,
-        Refusal::Unsigned => StatusCode::FORBIDDEN,
-        Refusal::UnknownLog => StatusCode::NOT_FOUND,
-        Refusal::Conflict(size) => {
+        NotCosigned::Malformed(_) => StatusCode::BAD_REQUEST,
+        NotCosigned::Unsigned => StatusCode::FORBIDDEN,
+        NotCosigned::UnknownLog => StatusCode::NOT_FOUND,
+        NotCosigned::Conflict(size) => {
             let size = format!("{size}\n");
             return (StatusCode::CONFLICT, [(CONTENT_TYPE, "text/x.tlog.size")], size).into_response();
         }
-        Refusal::Inconsistent => StatusCode::UNPROCESSABLE_ENTITY,
-        Refusal::Forgotten | Refusal::Storage(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        NotCosigned::Inconsistent => StatusCode::UNPROCESSABLE_ENTITY,
+        NotCosigned::Forgotten | NotCosigned::Storage(_) => StatusCode::INTERNAL_SERVER_ERROR,
     };
     (status, format!("{refusal}\n")).into_response()
 }

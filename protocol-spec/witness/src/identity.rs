@@ -61,7 +61,7 @@ impl Identity {
         &self.key
     }
 
-    /// RFC 8032 §5.1.6.
+    /// Signs by Ed25519 (RFC 8032 §5.1.6).
     pub(crate) fn sign(&self, message: &[u8]) -> [u8; 64] {
         self.signing.sign(message).to_bytes()
     }

@@ -29,11 +29,11 @@ use crate::{
 /// A witness of some logs.
 pub(crate) struct Witness {
     identity: Identity,
-    logs: HashMap<String, Log>,
+    logs: HashMap<String, WitnessedLog>,
 }
 
 /// A log as far as it is known here.
-struct Log {
+struct WitnessedLog {
     key: NoteKey,
     file: PathBuf,
     /// What was cosigned last. Held while the next is compared, stored and cosigned, so that no submission overtakes another.
@@ -57,26 +57,26 @@ struct Said {
 
 /// Why a submission is not cosigned, each with its status of tlog-witness.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Refusal {
-    /// 400.
+pub(crate) enum NotCosigned {
+    /// 400: the request is not of the protocol's form.
     #[error("malformed: {0}")]
     Malformed(#[from] Error),
-    /// 403.
+    /// 403: the log has not signed the checkpoint.
     #[error("no signature of the log")]
     Unsigned,
-    /// 404.
+    /// 404: the origin is not this witness's log.
     #[error("not a log that is witnessed here")]
     UnknownLog,
     /// 409: leaves of the log that was cosigned last.
     #[error("another size was cosigned last")]
     Conflict(u64),
-    /// 422.
+    /// 422: the consistency proof does not verify.
     #[error("it does not continue what was cosigned last")]
     Inconsistent,
-    /// 500.
+    /// 500: less is stored than was cosigned.
     #[error("what was cosigned last is gone from the folder: restore it, and restart the witness")]
     Forgotten,
-    /// 500.
+    /// 500: the folder cannot be written or read.
     #[error("cannot be stored: {0}")]
     Storage(#[from] std::io::Error),
 }
@@ -90,7 +90,7 @@ impl Witness {
         let mut logs = HashMap::new();
         for key in keys {
             let file = folder.join(HEXLOWER.encode(&sha256(&[key.name().as_bytes()])));
-            let log = Log {
+            let log = WitnessedLog {
                 key,
                 file,
                 last: Mutex::default(),
@@ -98,7 +98,7 @@ impl Witness {
             let last = log.stored()?;
             logs.insert(
                 log.key.name().to_owned(),
-                Log {
+                WitnessedLog {
                     last: Mutex::new(last),
                     ..log
                 },
@@ -108,15 +108,15 @@ impl Witness {
     }
 
     /// Checks a submission, remembers it, and cosigns it (LOG-12). Blocks.
-    pub(crate) fn add(&self, submission: Submission) -> Result<SignatureLine, Refusal> {
+    pub(crate) fn add(&self, submission: Submission) -> Result<SignatureLine, NotCosigned> {
         let Submission {
             old,
             path,
             checkpoint,
         } = submission;
         let log = self.logs.get(&checkpoint.claimed().origin);
-        let log = log.ok_or(Refusal::UnknownLog)?;
-        let checkpoint = checkpoint.verify(&log.key).map_err(|_| Refusal::Unsigned)?;
+        let log = log.ok_or(NotCosigned::UnknownLog)?;
+        let checkpoint = checkpoint.verify(&log.key).map_err(|_| NotCosigned::Unsigned)?;
         if old > checkpoint.size {
             return Err(Error::Field { field: "old size" }.into());
         }
@@ -143,7 +143,7 @@ impl Witness {
     }
 
     /// Cosigns what is remembered: for everybody in one second once (LOG-21).
-    fn say(&self, last: &mut Last, checkpoint: &VerifiedCheckpoint) -> Result<SignatureLine, Refusal> {
+    fn say(&self, last: &mut Last, checkpoint: &VerifiedCheckpoint) -> Result<SignatureLine, NotCosigned> {
         let (text, at) = (checkpoint.note().text(), now());
         if let Some(said) = last
             .said
@@ -164,24 +164,24 @@ impl Witness {
     }
 }
 
-impl Log {
+impl WitnessedLog {
     /// Takes over what the file holds, which is what counts, whatever this process remembers (LOG-20). It never holds less; if it
     /// does, what is remembered stays.
-    fn look(&self, last: &mut Last) -> Result<(), Refusal> {
+    fn look(&self, last: &mut Last) -> Result<(), NotCosigned> {
         let bytes = files::read(&self.file)?;
         if bytes == last.bytes {
             return Ok(());
         }
-        let stored = self.parse(bytes).map_err(|_| Refusal::Forgotten)?;
+        let stored = self.parse(bytes).map_err(|_| NotCosigned::Forgotten)?;
         let size = |last: &Last| last.checkpoint.as_ref().map(|checkpoint| checkpoint.size);
         if size(&stored) < size(last) {
-            return Err(Refusal::Forgotten);
+            return Err(NotCosigned::Forgotten);
         }
         *last = stored;
         Ok(())
     }
 
-    /// What the file holds.
+    /// The checkpoint that the file holds, read anew.
     fn stored(&self) -> Result<Last> {
         let file = &self.file;
         let bytes = files::read(file).with_context(|| format!("cannot read {}", file.display()))?;
@@ -205,25 +205,25 @@ fn check_continues(
     old: u64,
     path: &[Hash],
     checkpoint: &VerifiedCheckpoint,
-) -> Result<(), Refusal> {
+) -> Result<(), NotCosigned> {
     let seen = last.map_or(0, |last| last.size);
     if old != seen {
-        return Err(Refusal::Conflict(seen));
+        return Err(NotCosigned::Conflict(seen));
     }
     match last {
         Some(last) if last.size == checkpoint.size && last.root != checkpoint.root => {
-            Err(Refusal::Conflict(seen))
+            Err(NotCosigned::Conflict(seen))
         }
         Some(last) if last.size > 0 => {
-            verify_consistency(last, checkpoint, path).map_err(|_| Refusal::Inconsistent)
+            verify_consistency(last, checkpoint, path).map_err(|_| NotCosigned::Inconsistent)
         }
         // Every log continues the empty one.
         _ if path.is_empty() && (checkpoint.size > 0 || checkpoint.root == Sha256Digest::of(b"")) => Ok(()),
-        _ => Err(Refusal::Inconsistent),
+        _ => Err(NotCosigned::Inconsistent),
     }
 }
 
-/// Seconds since 1970.
+/// The system's clock, in seconds since 1970.
 fn now() -> u64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)

@@ -33,7 +33,7 @@ pub enum EnrolmentChoice {
 }
 
 impl EnrolmentSettings {
-    /// The rule that holds.
+    /// The rule by which patients enrol here.
     pub(crate) fn policy(&self, dev: bool) -> EnrolmentPolicy {
         match (self.enrolment, dev) {
             (Some(EnrolmentChoice::Invitation), _) | (None, false) => EnrolmentPolicy::Invitation,

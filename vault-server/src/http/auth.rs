@@ -209,7 +209,7 @@ impl Describe for Called {
 
 /// A request whose caller is proven.
 pub(super) struct Authenticated {
-    /// Who signed it.
+    /// The patient's device, institution or terminal that has signed.
     pub(super) caller: Caller,
     /// The caller's signature, as evidence.
     pub(super) signature: RequestSignature,

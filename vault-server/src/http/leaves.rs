@@ -80,9 +80,9 @@ impl Describe for LeavesIn {
 }
 
 /// What says that they have come: `Accepted`, which is empty.
-pub(super) struct Taken(Format);
+pub(super) struct LeavesTaken(Format);
 
-impl IntoResponse for Taken {
+impl IntoResponse for LeavesTaken {
     fn into_response(self) -> Response {
         match self.0 {
             Format::Protobuf => ([(header::CONTENT_TYPE, PROTOBUF)], Body::empty()).into_response(),
@@ -91,7 +91,7 @@ impl IntoResponse for Taken {
     }
 }
 
-impl Describe for Taken {
+impl Describe for LeavesTaken {
     fn describe(endpoint: &mut Endpoint) {
         endpoint.answer = Content::Message {
             name: Accepted::NAME,
@@ -107,7 +107,7 @@ pub(super) async fn receive_leaves(
     Params(First { first }): Params<First>,
     auth: Authenticated,
     LeavesIn(request): LeavesIn,
-) -> Result<Taken, Refused> {
+) -> Result<LeavesTaken, Refused> {
     let (parts, body) = request.into_parts();
     let hashes = announced(&parts.headers)?;
     let count = hashes.len();
@@ -128,7 +128,7 @@ pub(super) async fn receive_leaves(
     };
     let taken = taking.take_leaves(body, count).await;
     taking.finish(taken).await?;
-    Ok(Taken(Format::of_answer(&parts.headers)))
+    Ok(LeavesTaken(Format::of_answer(&parts.headers)))
 }
 
 /// The hashes of the leaves in the body, as signed (API-2).

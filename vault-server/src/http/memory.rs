@@ -40,13 +40,13 @@ pub(super) struct BodyMemory {
 /// In whose share a body is counted.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Payer {
-    /// Whoever has signed.
+    /// A principal whose signature was verified.
     Principal(Principal),
-    /// Whoever has not.
+    /// An address, while nobody knows who sends.
     Stranger(Origin),
 }
 
-/// Whoever has signed.
+/// Somebody who has signed, by what its memory is shared out.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Principal {
     /// An institution, which somebody has accredited.
@@ -92,7 +92,7 @@ impl BodyMemory {
         }
     }
 
-    /// Bytes in use.
+    /// How many bytes are reserved now.
     pub(super) fn in_use(&self) -> usize {
         let messages = self.messages.as_ref().map(|section| &section.pool);
         let pools = [&self.transfers.pool, &self.public.pool, &self.unsigned.pool];
@@ -102,8 +102,7 @@ impl BodyMemory {
 
     /// Waits for so many bytes; for all that the payer may have, if they are fewer.
     ///
-    /// # Errors
-    /// `unavailable` after the queue timeout.
+    /// Errors: `unavailable` after the queue timeout.
     pub(super) async fn reserve(&self, payer: &Payer, bytes: u64) -> Result<Share, Refusal> {
         match payer {
             Payer::Stranger(from) => self.public.take(*from, bytes, false).await,
@@ -115,8 +114,7 @@ impl BodyMemory {
     /// As [`BodyMemory::reserve`], for a page that everybody must be able to read: transfers are not in its
     /// way, nor is it in the way of short public answers.
     ///
-    /// # Errors
-    /// `unavailable` after the queue timeout.
+    /// Errors: `unavailable` after the queue timeout.
     pub(super) async fn reserve_page(&self, payer: &Payer, bytes: u64) -> Result<Share, Refusal> {
         match payer {
             Payer::Stranger(from) => self.public.take(*from, bytes, true).await,
@@ -129,8 +127,7 @@ impl BodyMemory {
 
     /// For a body that is read before it is known whose it is (API-15): it grows with what has come.
     ///
-    /// # Errors
-    /// `unavailable` after the queue timeout.
+    /// Errors: `unavailable` after the queue timeout.
     pub(super) async fn reserve_unsigned(&self, from: Origin, bytes: u64) -> Result<Share, Refusal> {
         self.unsigned.take(from, bytes, false).await
     }

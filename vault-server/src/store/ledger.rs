@@ -71,7 +71,7 @@ impl Table {
         Self(number)
     }
 
-    /// Its number.
+    /// Its number, as keys have it.
     pub const fn number(self) -> u8 {
         self.0
     }
@@ -89,10 +89,10 @@ pub struct Key {
 }
 
 impl Key {
-    /// Bytes before the suffix.
+    /// How many bytes of a key stand before the suffix.
     const PREFIX: usize = 33;
 
-    /// Names a row.
+    /// The key of a row of this partition and table.
     pub fn new(partition: [u8; 32], table: Table, suffix: impl Into<Vec<u8>>) -> Self {
         Self {
             partition,
@@ -141,7 +141,7 @@ impl fmt::Debug for Key {
 pub struct CommitId([u8; 16]);
 
 impl CommitId {
-    /// A new id (UUIDv7).
+    /// An id that no commit has yet (UUIDv7).
     pub fn fresh() -> Self {
         Self(uuid::Uuid::now_v7().into_bytes())
     }
@@ -160,19 +160,19 @@ impl CommitId {
 /// A row as read. `Debug` shows its size only.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Versioned {
-    /// What was written.
+    /// The bytes that the commit wrote.
     pub value: Bytes,
     /// The commit that wrote it.
     pub version: CommitId,
 }
 
 impl Versioned {
-    /// commit id ‖ value
+    /// The row as it is stored: commit id ‖ value.
     pub(super) fn encode(version: CommitId, value: &[u8]) -> Vec<u8> {
         [version.as_bytes(), value].concat()
     }
 
-    /// Inverse of [`Versioned::encode`].
+    /// Reads a stored row: inverse of [`Versioned::encode`].
     ///
     /// # Errors
     /// `Corrupt` if there is not even a version.
@@ -269,7 +269,7 @@ impl fmt::Debug for Commit {
     }
 }
 
-/// How a commit ended.
+/// How a commit ended that did not fail.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use = "a conflict means that nothing was written"]
 pub enum Outcome {

@@ -18,18 +18,18 @@ use super::{
 /// Rows and leaves in two ordered maps. Clones share them.
 #[derive(Debug, Clone, Default)]
 pub struct MemoryStore {
-    state: Arc<Mutex<State>>,
+    state: Arc<Mutex<Stored>>,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct Stored {
     rows: BTreeMap<Key, Versioned>,
     leaves: BTreeMap<LeafKey, Bytes>,
 }
 
 impl MemoryStore {
     /// The maps, which no panic can leave half-changed: each change to them is one call.
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, Stored> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -42,7 +42,7 @@ impl MemoryStore {
     }
 }
 
-impl State {
+impl Stored {
     fn commit(&mut self, commit: Commit) -> Outcome {
         for (key, version) in commit.checks {
             if self.rows.get(&key).map(|row| row.version) != version {

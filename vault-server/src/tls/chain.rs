@@ -36,8 +36,7 @@ pub(super) struct Other {
 }
 
 impl Other {
-    /// # Errors
-    /// If it is no certificate.
+    /// Fails if it is no certificate.
     pub(super) fn new(number: usize, certificate: &CertificateDer<'_>) -> Result<Self, TlsError> {
         let mut roots = RootCertStore::empty();
         let read = roots.add(certificate.clone());

@@ -7,7 +7,7 @@ pub(crate) enum Ending {
     Far,
     /// So many whole days are left.
     Soon(u64),
-    /// Clients refuse it already.
+    /// It has ended: clients refuse it.
     Over,
 }
 

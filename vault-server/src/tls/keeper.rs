@@ -26,12 +26,12 @@ pub(crate) struct Keeper {
     files: Option<PemFiles>,
     /// Hosts that the operator has given out.
     hosts: Vec<String>,
-    state: Mutex<State>,
+    state: Mutex<InUse>,
     wanted: Notify,
 }
 
 #[derive(Debug)]
-struct State {
+struct InUse {
     pair: Pair,
     /// Of what the files held when they were looked at last.
     seen: Option<Sha256Digest>,
@@ -65,7 +65,7 @@ impl Keeper {
         Self {
             files,
             hosts,
-            state: Mutex::new(State {
+            state: Mutex::new(InUse {
                 pair,
                 seen: None,
                 unused: None,
@@ -240,7 +240,7 @@ impl Keeper {
     }
 
     /// Each change is whole before it is let go.
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, InUse> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -260,7 +260,7 @@ fn unused(files: &str, why: &str, ends: &str) {
     );
 }
 
-/// Seconds since 1970.
+/// The system's clock, in seconds since 1970.
 fn now() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     since.unwrap_or_default().as_secs()

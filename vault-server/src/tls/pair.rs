@@ -17,7 +17,7 @@ use super::{
     provider,
 };
 
-/// What is served.
+/// A chain and its key, as they are shown in handshakes.
 #[derive(Debug)]
 pub(super) struct Pair {
     certified: Arc<CertifiedKey>,
@@ -102,7 +102,7 @@ impl PemFiles {
         }
     }
 
-    /// Reads both. Blocks.
+    /// Reads chain and key from their files; this blocks.
     pub(super) fn read(&self) -> Result<Read, TlsError> {
         let of = |path: &Path, what| {
             fs::read(path).map_err(|source| TlsError::Pem {

@@ -33,14 +33,14 @@ impl<R: Read> Skip for Inflated<R> {
 }
 
 /// Reads ahead a buffer at a time, so that short elements cost no call each.
-pub(super) struct Data<S> {
+pub(super) struct DataSet<S> {
     source: S,
     buffer: [u8; BUFFER],
     at: usize,
     filled: usize,
 }
 
-impl<S: Skip> Data<S> {
+impl<S: Skip> DataSet<S> {
     pub(super) const fn new(source: S) -> Self {
         Self {
             source,

@@ -16,9 +16,9 @@ pub(super) fn object<T>(parts: &[&[u8]], number: &[u8], found: impl Fn(&[u8]) ->
     })
 }
 
-/// A stream of objects.
+/// An object stream (ISO 32000-1 §7.5.7), with its dictionary read.
 struct Stream<'a> {
-    /// How many there are.
+    /// How many objects it holds.
     count: usize,
     /// Where the first one begins, and their numbers and places end.
     first: usize,
@@ -28,7 +28,7 @@ struct Stream<'a> {
 }
 
 impl<'a> Stream<'a> {
-    /// Around its type.
+    /// Reads the dictionary around the word that says its type.
     fn at(before: &[u8], behind: &'a [u8]) -> Option<Self> {
         let before = before.get(before.len().saturating_sub(LONGEST_HEAD)..)?;
         let begin = backwards(before, b"obj").next()?.1;

@@ -4,12 +4,12 @@ use std::io::{self, Read, Seek};
 
 /// How a file is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Order {
+pub(crate) enum ByteOrder {
     Little,
     Big,
 }
 
-impl Order {
+impl ByteOrder {
     /// By the first bytes of a file; none of one that is not in UTF-16.
     pub(crate) fn of(head: &[u8]) -> Option<Self> {
         match head {
@@ -32,7 +32,7 @@ impl Order {
 /// A text as bytes of ASCII, whichever way it is written.
 pub(super) struct Letters<F> {
     file: F,
-    order: Option<Order>,
+    order: Option<ByteOrder>,
 }
 
 impl<F: Read + Seek> Letters<F> {
@@ -40,7 +40,7 @@ impl<F: Read + Seek> Letters<F> {
     pub(super) fn new(mut file: F) -> io::Result<Self> {
         let mut mark = Vec::new();
         file.by_ref().take(2).read_to_end(&mut mark)?;
-        let order = Order::of(&mark);
+        let order = ByteOrder::of(&mark);
         if order.is_none() {
             file.rewind()?;
         }

@@ -54,9 +54,9 @@ fn what_another_process_has_cosigned_counts() {
     let (one, other) = (operator.witness(&folder), operator.witness(&folder));
     one.add(operator.submission(0, 1)).unwrap();
     let refused = other.add(operator.submission(0, 2)).unwrap_err();
-    assert!(matches!(refused, Refusal::Conflict(1)), "{refused}");
+    assert!(matches!(refused, NotCosigned::Conflict(1)), "{refused}");
     let refused = other.add(operator.submission(1, 2)).unwrap_err();
-    assert!(matches!(refused, Refusal::Conflict(1)), "{refused}");
+    assert!(matches!(refused, NotCosigned::Conflict(1)), "{refused}");
     other.add(operator.submission(1, 1)).unwrap();
 }
 
@@ -70,12 +70,12 @@ fn what_is_gone_from_the_folder_is_not_begun_anew() {
     fs::remove_file(&file).unwrap();
     for old in [0, 1] {
         let refused = witness.add(operator.submission(old, 1)).unwrap_err();
-        assert!(matches!(refused, Refusal::Forgotten), "{refused}");
+        assert!(matches!(refused, NotCosigned::Forgotten), "{refused}");
     }
     fs::write(&file, "nonsense").unwrap();
     assert!(matches!(
         witness.add(operator.submission(1, 1)),
-        Err(Refusal::Forgotten)
+        Err(NotCosigned::Forgotten)
     ));
 }
 

@@ -18,7 +18,7 @@ use protocol_spec::{
 pub(super) enum Admission {
     /// Never seen; it is remembered now.
     Fresh,
-    /// Seen before.
+    /// The same nonce came before.
     Seen,
     /// Made so long ago that it may have been forgotten.
     Forgotten,
@@ -45,7 +45,7 @@ pub(super) struct Nonces {
 
 #[derive(Default)]
 struct Table {
-    of: HashMap<Signer, Seen>,
+    of: HashMap<Signer, Remembered>,
     count: usize,
     /// The second of the last sweep.
     swept: u64,
@@ -53,7 +53,7 @@ struct Table {
 
 /// What one signer has signed.
 #[derive(Default)]
-struct Seen {
+struct Remembered {
     /// Up to this second nothing more is taken.
     forgotten: Option<u64>,
     /// By the second in which they were made. Where a new one stands is the signer's choice, and must not matter: in a tree each
@@ -156,7 +156,7 @@ impl Table {
     }
 }
 
-impl Seen {
+impl Remembered {
     /// What there is to say of a signature; none, if it is new.
     fn knows(&self, name: (u64, [u8; 16])) -> Option<Admission> {
         if self.names.contains(&name) {

@@ -7,19 +7,19 @@ use std::{
 
 use crate::http::memory::{Payer, Principal};
 
-type Counts = Mutex<HashMap<[u8; 32], usize>>;
+type CountsByPrincipal = Mutex<HashMap<[u8; 32], usize>>;
 
 /// So many at once for each principal.
 pub(in crate::http) struct Quota {
     limit: usize,
     /// Principals that have something in use; others have no entry.
-    counts: Arc<Counts>,
+    counts: Arc<CountsByPrincipal>,
 }
 
 /// One in use, until dropped.
 pub(in crate::http) struct QuotaPermit {
     principal: Principal,
-    counts: Arc<Counts>,
+    counts: Arc<CountsByPrincipal>,
 }
 
 impl Quota {

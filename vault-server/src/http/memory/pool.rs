@@ -22,13 +22,13 @@ use tokio::{
 };
 
 use self::share::{Meter, Share};
-use self::{lookout::Lookout, place::Place};
+use self::{lookout::Lookout, place::QueuePlace};
 use crate::http::prefix::Prefix;
 
 /// Under what memory is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Key {
-    /// The section.
+    /// The whole section, which all share.
     All,
     /// Long pages, in the section of public answers.
     Pages,
@@ -66,7 +66,7 @@ impl Account {
     }
 }
 
-/// Counts whole KiB.
+/// A section of memory, counted in whole KiB.
 pub(super) struct Pool {
     most: usize,
     patience: Duration,
@@ -74,27 +74,27 @@ pub(super) struct Pool {
     used: AtomicUsize,
     lookout: Lookout,
     /// Guards what is held and who waits together.
-    state: Mutex<State>,
+    state: Mutex<Accounts>,
 }
 
 #[derive(Default)]
-struct State {
+struct Accounts {
     next: u64,
     held: HashMap<Key, usize>,
-    holdings: HashMap<u64, Holding>,
+    holdings: HashMap<u64, HeldMemory>,
     /// By [`Account::queue`]; none is empty.
-    waiting: HashMap<Key, VecDeque<Waiting>>,
+    waiting: HashMap<Key, VecDeque<WaitingRequest>>,
 }
 
 /// What is held for one body.
-struct Holding {
+struct HeldMemory {
     account: Arc<Account>,
     amount: usize,
     meter: Arc<Meter>,
 }
 
-/// Somebody who waits.
-struct Waiting {
+/// Somebody who waits for memory, and for how much.
+struct WaitingRequest {
     /// Rises with the time of arrival.
     number: u64,
     since: Instant,
@@ -116,7 +116,7 @@ impl Pool {
         })
     }
 
-    /// Of everything.
+    /// How many bytes the section has in all.
     pub(super) fn most(&self) -> usize {
         self.most
     }
@@ -137,7 +137,7 @@ impl Pool {
                 return Some(state.grant(self, account, amount));
             }
             let first = !state.waiting.contains_key(&account.queue());
-            let place = Place::in_queue(self, &mut state, account, amount)?;
+            let place = QueuePlace::in_queue(self, &mut state, account, amount)?;
             (place, fits && first)
         };
         // Those who wait for themselves are in nobody's way. Whoever finds too little makes no difference to others.
@@ -215,12 +215,12 @@ impl Pool {
         self.lookout.times.load(Ordering::Relaxed)
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, Accounts> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl State {
+impl Accounts {
     fn held(&self, key: Key) -> usize {
         self.held.get(&key).copied().unwrap_or_default()
     }
@@ -261,7 +261,7 @@ impl State {
         );
         self.holdings.insert(
             number,
-            Holding {
+            HeldMemory {
                 account,
                 amount,
                 meter,

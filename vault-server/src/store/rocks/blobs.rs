@@ -6,7 +6,7 @@ use bytes::Bytes;
 use futures_util::{FutureExt, future::BoxFuture};
 use rocksdb::{Direction, IteratorMode, ReadOptions};
 
-use super::{Inner, LEAVES, ReadError, RocksStore, SMALL, committer::Work, leaf_writer::RocksLeafWriter};
+use super::{Inner, LEAVES, ReadError, RocksStore, SMALL, committer::WriteJob, leaf_writer::RocksLeafWriter};
 use crate::store::{BlobStore, LeafKey, LeafWriter, SMALL_LEAF_BYTES, StoreError, blob::check_size};
 
 impl BlobStore for RocksStore {
@@ -24,7 +24,7 @@ impl BlobStore for RocksStore {
     fn put_small(&self, key: LeafKey, bytes: Bytes) -> BoxFuture<'_, Result<(), StoreError>> {
         async move {
             check_size(&bytes, SMALL_LEAF_BYTES)?;
-            self.submit(Work::PutSmall(key, bytes)).await.map(drop)
+            self.submit(WriteJob::PutSmall(key, bytes)).await.map(drop)
         }
         .boxed()
     }
@@ -65,7 +65,9 @@ impl BlobStore for RocksStore {
                     .inner
                     .blocking(move |inner| inner.leaf_keys(family, first, last))
                     .await?;
-                self.submit(Work::DeleteLeaves(family, left)).await.map(drop)?;
+                self.submit(WriteJob::DeleteLeaves(family, left))
+                    .await
+                    .map(drop)?;
             }
             Ok(())
         }

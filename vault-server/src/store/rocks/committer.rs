@@ -22,7 +22,7 @@ const QUEUE: usize = 256;
 const GROUP_BYTES: usize = 4 << 20;
 
 /// What goes through the WAL.
-pub(super) enum Work {
+pub(super) enum WriteJob {
     Commit(Commit),
     PutSmall(LeafKey, Bytes),
     /// Keys of leaves in a column family.
@@ -31,7 +31,7 @@ pub(super) enum Work {
     Close,
 }
 
-impl Work {
+impl WriteJob {
     /// Whether it may take from the reserve.
     pub(super) const fn is_urgent(&self) -> bool {
         match self {
@@ -50,7 +50,7 @@ type Reply = oneshot::Sender<Result<Outcome, StoreError>>;
 #[derive(Debug)]
 pub(super) struct Committer {
     /// Gone only while the committer is dropped.
-    jobs: Option<mpsc::Sender<(Work, Reply)>>,
+    jobs: Option<mpsc::Sender<(WriteJob, Reply)>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -66,7 +66,7 @@ impl Committer {
     }
 
     /// Has the thread do this together with what else waits, and waits for the answer.
-    pub(super) async fn submit(&self, work: Work) -> Result<Outcome, StoreError> {
+    pub(super) async fn submit(&self, work: WriteJob) -> Result<Outcome, StoreError> {
         let (reply, answer) = oneshot::channel();
         let jobs = self.jobs.as_ref().ok_or(StoreError::Unavailable)?;
         jobs.send((work, reply))
@@ -87,14 +87,14 @@ impl Drop for Committer {
     }
 }
 
-/// Runs until [`Work::Close`], or until all senders are gone.
-fn run(inner: &Inner, mut jobs: mpsc::Receiver<(Work, Reply)>) {
+/// Runs until [`WriteJob::Close`], or until all senders are gone.
+fn run(inner: &Inner, mut jobs: mpsc::Receiver<(WriteJob, Reply)>) {
     let mut open = true;
     while open && let Some(first) = jobs.blocking_recv() {
         let mut group = Group::new(inner);
         let mut next = Some(first);
         while let Some((work, reply)) = next {
-            open = !matches!(work, Work::Close);
+            open = !matches!(work, WriteJob::Close);
             group.add(work, reply);
             next = if open && group.has_room() {
                 jobs.try_recv().ok()
@@ -131,12 +131,12 @@ impl<'a> Group<'a> {
         self.batch.size_in_bytes() < GROUP_BYTES && self.waiting.len() < QUEUE
     }
 
-    fn add(&mut self, work: Work, reply: Reply) {
+    fn add(&mut self, work: WriteJob, reply: Reply) {
         let added = match work {
-            Work::Commit(commit) => self.add_commit(commit),
-            Work::PutSmall(key, bytes) => self.put_small(key, &bytes),
-            Work::DeleteLeaves(family, keys) => self.delete_leaves(family, &keys),
-            Work::Close => Ok(Outcome::Applied),
+            WriteJob::Commit(commit) => self.add_commit(commit),
+            WriteJob::PutSmall(key, bytes) => self.put_small(key, &bytes),
+            WriteJob::DeleteLeaves(family, keys) => self.delete_leaves(family, &keys),
+            WriteJob::Close => Ok(Outcome::Applied),
         };
         match added {
             Ok(outcome) => self.waiting.push((reply, outcome)),

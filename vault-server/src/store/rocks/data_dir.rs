@@ -17,26 +17,26 @@ const FORMAT: &str = "medvault data 2\n";
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
-    /// Another process has it.
+    /// Another process has the data directory open.
     #[error("data directory {} is in use by another server: stop it, or choose another directory", .0.display())]
     InUse(PathBuf),
     /// It holds a database without a format marker, or a marker of another version.
     #[error("data directory {} {found}, this server needs {:?}: use the server version that wrote it, or another directory", .path.display(), FORMAT.trim_end())]
     Format {
-        /// The data directory.
+        /// The data directory that was given.
         path: PathBuf,
-        /// What stands there instead.
+        /// The format that stands there instead.
         found: String,
     },
-    /// The file system refused.
+    /// The file system refused something.
     #[error("data directory {} cannot be prepared: {source}", .path.display())]
     Io {
         /// The file or directory concerned.
         path: PathBuf,
-        /// The system's reason.
+        /// Why the system refused it.
         source: io::Error,
     },
-    /// Others can enter it.
+    /// Other users of the machine can enter it.
     #[error("data directory {0}")]
     Exposed(#[from] guard::Exposed),
     /// The database in it does not open.

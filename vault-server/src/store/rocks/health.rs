@@ -9,11 +9,11 @@ use crate::store::StoreError;
 /// One state for all clones of the store, which only ever leaves `Serving`.
 #[derive(Debug, Default)]
 pub(super) struct Health {
-    state: watch::Sender<State>,
+    state: watch::Sender<StoreState>,
 }
 
 #[derive(Debug, Default)]
-enum State {
+enum StoreState {
     #[default]
     Serving,
     Closed,
@@ -21,33 +21,32 @@ enum State {
 }
 
 impl Health {
-    /// # Errors
-    /// `Unavailable` unless the store is serving.
+    /// Errors: `Unavailable` unless the store is serving.
     pub(super) fn check(&self) -> Result<(), StoreError> {
         match *self.state.borrow() {
-            State::Serving => Ok(()),
-            State::Closed | State::Failed(_) => Err(StoreError::Unavailable),
+            StoreState::Serving => Ok(()),
+            StoreState::Closed | StoreState::Failed(_) => Err(StoreError::Unavailable),
         }
     }
 
     pub(super) fn fail(&self, cause: &StoreError) {
         tracing::error!(%cause, "a write failed, the store takes no more operations");
-        self.leave_serving(State::Failed(cause.to_string()));
+        self.leave_serving(StoreState::Failed(cause.to_string()));
     }
 
     pub(super) fn close(&self) {
-        self.leave_serving(State::Closed);
+        self.leave_serving(StoreState::Closed);
     }
 
     /// Pending until [`Health::fail`] was called.
     pub(super) async fn failed(&self) -> String {
         let mut state = self.state.subscribe();
         let failed = match state
-            .wait_for(|state| matches!(state, State::Failed(_)))
+            .wait_for(|state| matches!(state, StoreState::Failed(_)))
             .await
             .as_deref()
         {
-            Ok(State::Failed(cause)) => Some(cause.clone()),
+            Ok(StoreState::Failed(cause)) => Some(cause.clone()),
             _ => None,
         };
         match failed {
@@ -56,9 +55,9 @@ impl Health {
         }
     }
 
-    fn leave_serving(&self, next: State) {
+    fn leave_serving(&self, next: StoreState) {
         self.state.send_if_modified(|state| {
-            let leaves = matches!(state, State::Serving);
+            let leaves = matches!(state, StoreState::Serving);
             if leaves {
                 *state = next;
             }

@@ -18,10 +18,10 @@ use crate::store::{LEAF_BYTES, LeafKey, LeafWriter, StoreError, blob::check_size
 pub(super) struct RocksLeafWriter {
     inner: Arc<Inner>,
     next: LeafKey,
-    state: State,
+    state: WriterState,
 }
 
-enum State {
+enum WriterState {
     Idle(Files),
     Busy(JoinHandle<Result<Files, StoreError>>),
     /// An error was returned, and the files are gone.
@@ -38,16 +38,16 @@ impl RocksLeafWriter {
         Self {
             inner: Arc::clone(inner),
             next: first,
-            state: State::Idle(files),
+            state: WriterState::Idle(files),
         }
     }
 
     /// Waits for the work begun last. Cancelling the wait loses nothing.
     pub(super) async fn settle(&mut self) -> Result<(), StoreError> {
-        if let State::Busy(work) = &mut self.state {
+        if let WriterState::Busy(work) = &mut self.state {
             let done = work.await.unwrap_or(Err(StoreError::Unavailable));
-            self.state = State::Broken;
-            self.state = State::Idle(done?);
+            self.state = WriterState::Broken;
+            self.state = WriterState::Idle(done?);
         }
         Ok(())
     }
@@ -58,11 +58,11 @@ impl RocksLeafWriter {
         work: impl FnOnce(&mut Files) -> Result<(), StoreError> + Send + 'static,
     ) -> Result<(), StoreError> {
         self.settle().await?;
-        let State::Idle(mut files) = mem::replace(&mut self.state, State::Broken) else {
+        let WriterState::Idle(mut files) = mem::replace(&mut self.state, WriterState::Broken) else {
             return Err(StoreError::Unavailable);
         };
         files.inner.health.check()?;
-        self.state = State::Busy(spawn_blocking(move || work(&mut files).map(|()| files)));
+        self.state = WriterState::Busy(spawn_blocking(move || work(&mut files).map(|()| files)));
         Ok(())
     }
 }

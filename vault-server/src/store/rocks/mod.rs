@@ -30,7 +30,7 @@ use rocksdb::{
 };
 
 use self::{
-    committer::{Committer, Work},
+    committer::{Committer, WriteJob},
     data_dir::DataDir,
     health::{Health, classify},
     reserve::Reserve,
@@ -128,13 +128,13 @@ impl RocksStore {
     /// # Errors
     /// As [`super::Ledger::commit`]; nothing acknowledged is lost.
     pub async fn close(&self) -> Result<(), StoreError> {
-        let closed = self.submit(Work::Close).await;
+        let closed = self.submit(WriteJob::Close).await;
         self.inner.health.close();
         closed.map(drop)?;
         self.inner.blocking(Inner::flush).await
     }
 
-    async fn submit(&self, work: Work) -> Result<Outcome, StoreError> {
+    async fn submit(&self, work: WriteJob) -> Result<Outcome, StoreError> {
         self.inner.health.check()?;
         if !work.is_urgent() {
             self.inner.reserve.check()?;

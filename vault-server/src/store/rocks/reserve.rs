@@ -27,8 +27,7 @@ impl Reserve {
 
     /// Whether something may be written.
     ///
-    /// # Errors
-    /// `Full` while no more than the reserve is free.
+    /// Errors: `Full` while no more than the reserve is free.
     pub(super) fn check(&self) -> Result<(), StoreError> {
         // Where the system does not say, the write itself does.
         let free = Space::of(&self.volume).map_or(u64::MAX, |space| space.free);
@@ -40,7 +39,7 @@ impl Reserve {
     }
 }
 
-/// Bytes of a volume.
+/// How large a volume is, and how much is free.
 struct Space {
     size: u64,
     free: u64,

@@ -3,7 +3,7 @@
 use futures_util::{FutureExt, future::BoxFuture};
 use rocksdb::{BottommostLevelCompaction, CompactOptions, Direction, IteratorMode, PrefixRange, ReadOptions};
 
-use super::{Inner, LEDGER, ReadError, RocksStore, committer::Work};
+use super::{Inner, LEDGER, ReadError, RocksStore, committer::WriteJob};
 use crate::store::{Commit, Key, Ledger, Outcome, SCAN_LIMIT, StoreError, Table, Versioned};
 
 impl Ledger for RocksStore {
@@ -30,7 +30,7 @@ impl Ledger for RocksStore {
     }
 
     fn commit(&self, commit: Commit) -> BoxFuture<'_, Result<Outcome, StoreError>> {
-        self.submit(Work::Commit(commit)).boxed()
+        self.submit(WriteJob::Commit(commit)).boxed()
     }
 
     fn purge<'a>(&'a self, partition: &'a [u8; 32]) -> BoxFuture<'a, Result<(), StoreError>> {

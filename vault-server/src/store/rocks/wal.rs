@@ -23,14 +23,14 @@ const HEADER: usize = 7;
 
 /// Which part of its record a fragment is. Recycled and compressed logs, which have others, are off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Part {
+enum Fragment {
     Full,
     First,
     Middle,
     Last,
 }
 
-impl Part {
+impl Fragment {
     fn starts(self) -> bool {
         matches!(self, Self::Full | Self::First)
     }
@@ -42,8 +42,7 @@ impl Part {
 
 /// Cuts torn tails off all logs of a database that is not open.
 ///
-/// # Errors
-/// `Corrupt`, with the file's name, when a record before the last is damaged.
+/// Errors: `Corrupt`, with the file's name, when a record before the last is damaged.
 pub(super) fn mend(db: &Path) -> Result<(), OpenError> {
     for path in logs(db).map_err(io_error(db))? {
         let mut scan = Scan::default();
@@ -69,7 +68,7 @@ struct Scan {
     whole: u64,
     /// The record behind it has begun.
     begun: bool,
-    /// The first damage.
+    /// Where the first damaged record begins.
     damage: Option<u64>,
     /// The first damage, if another record starts behind it.
     rot: Option<u64>,
@@ -95,7 +94,7 @@ impl Scan {
     }
 
     /// A sound fragment, from `place` to `end`.
-    fn fragment(&mut self, part: Part, place: u64, end: u64) {
+    fn fragment(&mut self, part: Fragment, place: u64, end: u64) {
         if part.starts() == self.begun {
             self.damage.get_or_insert(place);
         }
@@ -110,14 +109,14 @@ impl Scan {
 }
 
 /// The sound fragment at the beginning of these bytes, and what is behind it.
-fn fragment(bytes: &[u8]) -> Option<(Part, &[u8])> {
+fn fragment(bytes: &[u8]) -> Option<(Fragment, &[u8])> {
     let (header, rest) = bytes.split_first_chunk::<HEADER>()?;
     let [c0, c1, c2, c3, l0, l1, number] = *header;
     let part = match number {
-        1 => Part::Full,
-        2 => Part::First,
-        3 => Part::Middle,
-        4 => Part::Last,
+        1 => Fragment::Full,
+        2 => Fragment::First,
+        3 => Fragment::Middle,
+        4 => Fragment::Last,
         _ => return None,
     };
     let (payload, behind) = rest.split_at_checked(u16::from_le_bytes([l0, l1]).into())?;

@@ -8,13 +8,13 @@ use std::{cmp::Reverse, collections::VecDeque, sync::Arc, time::Duration};
 use tokio::{sync::oneshot, time::Instant};
 
 use super::share::{Meter, Share};
-use super::{Account, Holding, Key, Pool, State, Waiting};
+use super::{Account, Accounts, HeldMemory, Key, Pool, WaitingRequest};
 
-impl State {
+impl Accounts {
     /// Who waits for what is shared, in the order in which they are served.
-    fn line(&self) -> Vec<&Waiting> {
+    fn line(&self) -> Vec<&WaitingRequest> {
         let heads = self.waiting.values().filter_map(VecDeque::front);
-        let for_others = |waiting: &&Waiting| {
+        let for_others = |waiting: &&WaitingRequest| {
             let own = |key: Key| !key.is_shared();
             self.lacking(&waiting.account, waiting.amount, own).is_none()
         };
@@ -24,11 +24,11 @@ impl State {
     }
 
     /// The first in line for each kind of memory that is short, with what it is that he lacks; or one who lacks nothing.
-    fn firsts(&self) -> Vec<(&Waiting, Option<Key>)> {
-        let mut firsts: Vec<(&Waiting, Option<Key>)> = Vec::new();
+    fn firsts(&self) -> Vec<(&WaitingRequest, Option<Key>)> {
+        let mut firsts: Vec<(&WaitingRequest, Option<Key>)> = Vec::new();
         for waiting in self.line() {
             // Nobody overtakes one who waits for the same.
-            let behind = |(_, lacking): &(&Waiting, Option<Key>)| {
+            let behind = |(_, lacking): &(&WaitingRequest, Option<Key>)| {
                 lacking.is_some_and(|key| waiting.account.is_under(key))
             };
             if firsts.iter().any(behind) {
@@ -79,12 +79,12 @@ impl State {
     /// The slowest of the greediest, and so on, until it is enough; nothing, if it would not be.
     fn of_the_greediest(
         &self,
-        waiting: &Waiting,
+        waiting: &WaitingRequest,
         lacking: Key,
         missing: usize,
         after: Duration,
     ) -> Vec<Arc<Meter>> {
-        let due = |holding: &&Holding| {
+        let due = |holding: &&HeldMemory| {
             holding.account.is_under(lacking)
                 && holding.meter.is_slow(after)
                 && self.holds_more(&holding.account, waiting)
@@ -105,7 +105,7 @@ impl State {
     }
 
     /// Whether the one who waits would still have less than this account has, between those who differ first.
-    fn holds_more(&self, account: &Account, waiting: &Waiting) -> bool {
+    fn holds_more(&self, account: &Account, waiting: &WaitingRequest) -> bool {
         let mut both = account.between.into_iter().zip(waiting.account.between);
         let differ = both.find(|(holder, other)| holder != other);
         differ.is_some_and(|(holder, other)| self.held(holder) > self.held(other) + waiting.amount)

@@ -5,21 +5,21 @@ use std::sync::Arc;
 use tokio::{sync::oneshot, time::Instant};
 
 use super::share::Share;
-use super::{Account, Key, Pool, State, Waiting};
+use super::{Account, Accounts, Key, Pool, WaitingRequest};
 
 /// A place in a queue, until dropped.
-pub(super) struct Place {
+pub(super) struct QueuePlace {
     pool: Arc<Pool>,
     queue: Key,
     number: u64,
     pub(super) granted: oneshot::Receiver<Share>,
 }
 
-impl Place {
+impl QueuePlace {
     /// None, if too many are before it.
     pub(super) fn in_queue(
         pool: &Arc<Pool>,
-        state: &mut State,
+        state: &mut Accounts,
         account: Arc<Account>,
         amount: usize,
     ) -> Option<Self> {
@@ -29,7 +29,7 @@ impl Place {
             return None;
         }
         let (sender, granted) = oneshot::channel();
-        waiting.push_back(Waiting {
+        waiting.push_back(WaitingRequest {
             number,
             since: Instant::now(),
             account,
@@ -48,7 +48,7 @@ impl Place {
 /// As many as a principal may have requests running: more of one address are refused at once.
 const LONGEST_QUEUE: usize = 64;
 
-impl Drop for Place {
+impl Drop for QueuePlace {
     fn drop(&mut self) {
         let was_first = self.pool.lock().leave(self.queue, self.number);
         // Only the first of a queue has others wait behind it.
@@ -58,7 +58,7 @@ impl Drop for Place {
     }
 }
 
-impl State {
+impl Accounts {
     /// Whether it was the first of those who still wait in this queue.
     fn leave(&mut self, queue: Key, number: u64) -> bool {
         let Some(waiting) = self.waiting.get_mut(&queue) else {

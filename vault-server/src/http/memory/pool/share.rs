@@ -52,8 +52,7 @@ impl Share {
 
     /// Waits until there is enough for so many bytes.
     ///
-    /// # Errors
-    /// `unavailable` after the queue timeout.
+    /// Errors: `unavailable` after the queue timeout.
     pub(in crate::http) async fn grow_to(&mut self, bytes: usize) -> Result<(), Refusal> {
         let missing = kib(length(bytes)).saturating_sub(self.amount);
         if missing == 0 {
@@ -115,7 +114,7 @@ impl Meter {
             && self.since.elapsed() >= after
     }
 
-    /// Bytes a second.
+    /// How fast its bytes have moved so far, in bytes a second.
     pub(in crate::http::memory) fn rate(&self) -> u64 {
         let millis = u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX);
         let moved = self.moved.load(Ordering::Relaxed);
@@ -151,8 +150,7 @@ impl Watch {
 
     /// What comes of something else that is waited for, unless the memory is needed for others first.
     ///
-    /// # Errors
-    /// `unavailable`: whoever holds the memory lets go of it now.
+    /// Errors: `unavailable`: whoever holds the memory lets go of it now.
     pub(in crate::http) async fn unless_taken<T>(
         &self,
         other: impl Future<Output = T>,

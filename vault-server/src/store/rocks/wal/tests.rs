@@ -168,7 +168,7 @@ fn begun(payload: &[u8]) -> Vec<u8> {
     let fragment = [&header, payload].concat();
     assert_eq!(
         super::fragment(&fragment).map(|(part, _)| part),
-        Some(Part::First)
+        Some(Fragment::First)
     );
     fragment
 }
