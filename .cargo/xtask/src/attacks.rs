@@ -21,7 +21,7 @@ use crate::process::workspace_root;
 pub(crate) use play::Play;
 pub(crate) use table::TestName;
 use table::{Control, Row, rows};
-use verdict::Verdict;
+use verdict::RowVerdict;
 
 /// Which, and how to report.
 #[derive(Args)]
@@ -36,8 +36,8 @@ pub(crate) struct Options {
 
 /// Builds what is needed, plays the attacks, prints the table.
 ///
-/// # Errors
-/// When a build fails, when there is no such row, and when not every row is defended with a control that succeeds.
+/// Fails when a build fails, when there is no such row, and when not
+/// every row is defended with a control that succeeds.
 pub(crate) fn run(options: &Options) -> Result<()> {
     let rows = chosen(&options.rows)?;
     let wanted: BTreeSet<TestName> = rows.iter().flat_map(tests_of).cloned().collect();
@@ -46,9 +46,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         build::run()?;
     }
     let played = Play::of(wanted)?;
-    let verdicts: Vec<Verdict<'_>> = rows.iter().map(|row| Verdict::of(row, &played)).collect();
+    let verdicts: Vec<RowVerdict<'_>> = rows.iter().map(|row| RowVerdict::of(row, &played)).collect();
     if options.json {
-        let rows: Vec<_> = verdicts.iter().map(Verdict::json).collect();
+        let rows: Vec<_> = verdicts.iter().map(RowVerdict::json).collect();
         print_line(&serde_json::to_string_pretty(&json!({ "rows": rows }))?);
     } else {
         verdict::table(&verdicts).iter().for_each(|line| print_line(line));

@@ -9,8 +9,7 @@ use crate::process::{cargo, program, step};
 /// Builds all programs and runs the benchmark with the given arguments. The log is measured inside the server, because
 /// outside it nobody places leaves: `log` alone, or `log N` for a log that grows to so many leaves.
 ///
-/// # Errors
-/// When the build or the benchmark fails, with its command line.
+/// Fails when the build or the benchmark fails, with its command line.
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
     if let [first, rest @ ..] = arguments
         && first == "log"

@@ -12,7 +12,7 @@ use clap::Args;
 use crate::prerequisites;
 use crate::process::{program, step, workspace_root};
 
-/// How to report.
+/// Options of `cargo xtask decryptor`.
 #[derive(Args, Default)]
 #[command(after_help = "Example:\n  cargo xtask decryptor --json")]
 pub(crate) struct Options {
@@ -23,8 +23,8 @@ pub(crate) struct Options {
 
 /// Runs the decryptor over the vectors, then its tests, which see it fail over altered ones.
 ///
-/// # Errors
-/// When Python or what it needs cannot be had, when a vector gives something else than it says, or when there is none.
+/// Fails when Python or what it needs cannot be had, when a vector gives
+/// something else than it says, or when there is none.
 pub(crate) fn run(options: &Options) -> Result<()> {
     prerequisites::ensure_python()?;
     let folder = workspace_root().join("protocol-spec/vectors/decryptor");

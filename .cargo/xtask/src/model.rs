@@ -6,8 +6,7 @@ use crate::process::{cargo, step};
 
 /// Explores the model, also with transactions that overlap, and says how many states there are.
 ///
-/// # Errors
-/// When a property does not hold, with the events that lead there.
+/// Fails when a property does not hold, with the events that lead there.
 pub(crate) fn run() -> Result<()> {
     let arguments = [
         "test",

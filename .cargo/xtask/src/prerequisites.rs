@@ -16,33 +16,23 @@ use crate::process::{in_path, step, succeeds};
 
 /// Makes sure that a C++ compiler and libclang are there.
 ///
-/// # Errors
-/// With the line that installs what is missing, when it could not be installed from here.
+/// The error has the line that installs what is missing, where it could not be installed from here.
 pub(crate) fn ensure() -> Result<()> {
     obtain("to compile RocksDB", missing, |manager| manager.compiler)
 }
 
 /// Makes sure that Python 3.10 or later is there, and can make environments.
-///
-/// # Errors
-/// As [`ensure`].
 pub(crate) fn ensure_python() -> Result<()> {
     obtain("to run the decryptor", missing_python, |manager| manager.python)
 }
 
 /// Makes sure that a browser is there, and says which program it is.
-///
-/// # Errors
-/// As [`ensure`].
 pub(crate) fn ensure_browser() -> Result<&'static str> {
     obtain("to render drawings", missing_browser, |manager| manager.browser)?;
     browser().context("no browser was found: install Chromium")
 }
 
 /// Makes sure that npm is there.
-///
-/// # Errors
-/// As [`ensure`].
 pub(crate) fn ensure_npm() -> Result<()> {
     obtain("to fetch Mermaid", missing_npm, |manager| manager.npm)
 }

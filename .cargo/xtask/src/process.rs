@@ -29,8 +29,7 @@ where
 
 /// Runs one named step with its output passed through, and says on standard error how long it took.
 ///
-/// # Errors
-/// Names the command line when it cannot be started or does not succeed.
+/// The error names the command line that could not be started or did not succeed.
 pub(crate) fn step(name: &str, command: &mut Command) -> Result<()> {
     let line = command_line(command);
     eprintln!("==> {name}: {line}");
@@ -64,8 +63,7 @@ pub(crate) fn in_path(program: &str) -> bool {
 
 /// A program of the workspace; cargo puts all of them beside this one.
 ///
-/// # Errors
-/// When the system does not tell where this program lies.
+/// Fails when the system does not tell where this program lies.
 pub(crate) fn program(name: &str) -> Result<PathBuf> {
     Ok(env::current_exe()
         .context("cannot tell where this program lies")?

@@ -16,7 +16,7 @@ use crate::process::{cargo, step, workspace_root};
 /// Whoever runs these trusts them; a server's program has nothing to hide or to give away.
 const PROGRAMS: [&str; 2] = ["medvault", "medvault-witness"];
 
-/// Where to put them.
+/// Options of `cargo xtask release`.
 #[derive(Args)]
 #[command(
     after_help = "Examples:\n  cargo xtask release\n  cargo xtask release medvault --out programs\n\nTwo builds of one revision by the same compilers, linker and C library are the same, byte for byte: compare programs.json."
@@ -41,7 +41,7 @@ struct Release {
     source: Option<String>,
     /// Compilers, linker and C library: parts of the programs are written in C.
     toolchain: Vec<String>,
-    /// For which machine.
+    /// The target triple that it was built for.
     target: String,
     programs: Vec<Program>,
 }
@@ -50,14 +50,13 @@ struct Release {
 struct Program {
     name: &'static str,
     bytes: usize,
-    /// Of the file, hex.
+    /// SHA-256 of the program, in hexadecimal digits.
     sha256: String,
 }
 
 /// Builds the programs and says what came of it.
 ///
-/// # Errors
-/// When the build fails or a file cannot be written.
+/// Fails when the build fails or a file cannot be written.
 pub(crate) fn run(options: &Options) -> Result<()> {
     let target = target_folder()?;
     let compiler = Compiler::ask()?;
@@ -178,7 +177,7 @@ fn remapping(target: &Path, compiler: &Compiler) -> Result<Vec<String>> {
     Ok(folders.map(flag).into())
 }
 
-/// Where crates lie.
+/// The folder in which cargo keeps the sources of crates.
 fn cargo_home() -> Result<PathBuf> {
     match env::var_os("CARGO_HOME") {
         Some(home) => Ok(PathBuf::from(home)),

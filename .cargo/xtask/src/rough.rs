@@ -22,8 +22,8 @@ pub(crate) struct Options {
     json: bool,
 }
 
-/// One trouble.
-struct Row {
+/// One trouble of the page, and the tests that play it.
+struct TroubleRow {
     kind: u32,
     trouble: String,
     tests: Vec<TestName>,
@@ -33,8 +33,7 @@ struct Row {
 
 /// Builds what is needed, plays the stories, prints the table.
 ///
-/// # Errors
-/// When a build fails, a row of the page is none, or a test does not pass.
+/// Fails when a build fails, a row of the page is none, or a test does not pass.
 pub(crate) fn run(options: &Options) -> Result<()> {
     let mut rows = read()?;
     rows.retain(|row| options.kinds.is_empty() || options.kinds.contains(&row.kind));
@@ -42,7 +41,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     build::run()?;
     let wanted: BTreeSet<TestName> = rows.iter().flat_map(|row| row.tests.clone()).collect();
     let played = Play::of(wanted)?;
-    let passed = |row: &Row| {
+    let passed = |row: &TroubleRow| {
         row.tests
             .iter()
             .all(|test| played.outcome(test).is_some_and(|outcome| outcome.passed))
@@ -77,14 +76,14 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     Ok(())
 }
 
-fn read() -> Result<Vec<Row>> {
+fn read() -> Result<Vec<TroubleRow>> {
     let path = workspace_root().join(PAGE);
     let page = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
     rows(&page)
 }
 
 /// The rows of the page's table, whose first cell is a number.
-fn rows(page: &str) -> Result<Vec<Row>> {
+fn rows(page: &str) -> Result<Vec<TroubleRow>> {
     let mut rows = Vec::new();
     let is_row = |line: &&str| line.starts_with("| ");
     for line in page.lines().filter(is_row) {
@@ -98,7 +97,7 @@ fn rows(page: &str) -> Result<Vec<Row>> {
         let names = tests.split('`').skip(1).step_by(2);
         let tests: Option<Vec<_>> = names.map(test).collect();
         let tests = tests.filter(|tests| !tests.is_empty());
-        rows.push(Row {
+        rows.push(TroubleRow {
             kind,
             trouble: (*trouble).to_owned(),
             tests: tests.with_context(|| format!("{PAGE}: no test is named in: {line}"))?,

@@ -1,4 +1,4 @@
-//! Everything that CI runs.
+//! `cargo xtask test`: everything that CI runs.
 //!
 //! One build of all targets comes first, because the protocol tests start the programs of other packages.
 
@@ -11,8 +11,7 @@ use crate::{build, check, decryptor};
 
 /// Runs the static checks, then all tests, then the decryptor over the vectors.
 ///
-/// # Errors
-/// The first step that fails, with its command line.
+/// Errors: the first step that fails, with its command line.
 pub(crate) fn run() -> Result<()> {
     let started = Instant::now();
     check::run()?;

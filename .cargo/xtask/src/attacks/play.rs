@@ -19,16 +19,16 @@ use tempfile::TempDir;
 use super::table::TestName;
 use crate::process::cargo;
 
-/// As `tests::attack` has it.
+/// The variable by which `tests::attack` is told where to note outcomes.
 const NOTES: &str = "MEDVAULT_ATTACK_NOTES";
 
 /// What came of the tests.
 pub(crate) struct Play {
-    outcomes: BTreeMap<TestName, Outcome>,
+    outcomes: BTreeMap<TestName, TestOutcome>,
 }
 
-/// What came of one.
-pub(crate) struct Outcome {
+/// What came of one test, and what it has noted of its attack.
+pub(crate) struct TestOutcome {
     /// Whether it ran and ended well.
     pub(crate) passed: bool,
     pub(crate) notes: Vec<Note>,
@@ -91,7 +91,7 @@ impl Play {
         })
     }
 
-    pub(crate) fn outcome(&self, test: &TestName) -> Option<&Outcome> {
+    pub(crate) fn outcome(&self, test: &TestName) -> Option<&TestOutcome> {
         self.outcomes.get(test)
     }
 }
@@ -138,7 +138,7 @@ fn program(message: &Value) -> Option<(String, Program)> {
     Some((id, Program { path, package }))
 }
 
-fn run(program: &Program, test: &TestName, notes: &Path) -> Outcome {
+fn run(program: &Program, test: &TestName, notes: &Path) -> TestOutcome {
     // As cargo would: in the folder of the package.
     let output = Command::new(&program.path)
         .args(["--exact", &test.name, "--include-ignored", "--nocapture"])
@@ -162,7 +162,7 @@ fn run(program: &Program, test: &TestName, notes: &Path) -> Outcome {
         }
     }
     let notes = fs::read_to_string(notes).unwrap_or_default();
-    Outcome {
+    TestOutcome {
         passed,
         notes: notes.lines().filter_map(note).collect(),
     }

@@ -2,17 +2,17 @@
 
 use serde_json::{Value, json};
 
-use super::play::{Outcome, Play};
+use super::play::{Play, TestOutcome};
 use super::table::{Control, Row, TestName};
 
 /// Both columns, each from what was seen of it.
-pub(super) struct Verdict<'a> {
+pub(super) struct RowVerdict<'a> {
     row: &'a Row,
     pub(super) defended: bool,
     pub(super) control_succeeds: bool,
 }
 
-impl<'a> Verdict<'a> {
+impl<'a> RowVerdict<'a> {
     pub(super) fn of(row: &'a Row, played: &Play) -> Self {
         let defended = row.missing.is_empty()
             && !row.tests.is_empty()
@@ -62,8 +62,8 @@ impl<'a> Verdict<'a> {
 }
 
 /// A test that notes what it sees is believed by its notes; and if it fails all the same, only its control may have.
-fn refused(outcome: Option<&Outcome>) -> bool {
-    let Some(Outcome { passed, notes }) = outcome else {
+fn refused(outcome: Option<&TestOutcome>) -> bool {
+    let Some(TestOutcome { passed, notes }) = outcome else {
         return false;
     };
     let mut as_it_is = notes.iter().filter(|note| note.off.is_empty()).peekable();
@@ -101,7 +101,7 @@ fn control_name(control: &Control) -> String {
 }
 
 /// One line a row, and under it what is missing.
-pub(super) fn table(verdicts: &[Verdict<'_>]) -> Vec<String> {
+pub(super) fn table(verdicts: &[RowVerdict<'_>]) -> Vec<String> {
     let mut lines = vec![line(["row", "source", "attack", "defence", "verdict", "control"])];
     for verdict in verdicts {
         let row = verdict.row;
@@ -142,7 +142,7 @@ fn line([id, source, attack, defence, verdict, control]: [&str; 6]) -> String {
     )
 }
 
-/// As much as fits.
+/// The beginning of a text, as much as fits the width.
 fn short(text: &str, width: usize) -> String {
     if text.chars().count() <= width {
         return text.to_owned();
@@ -156,12 +156,12 @@ mod tests {
     use super::super::play::Note;
     use super::*;
 
-    fn outcome(passed: bool, notes: &[(&[&str], bool)]) -> Outcome {
+    fn outcome(passed: bool, notes: &[(&[&str], bool)]) -> TestOutcome {
         let notes = notes.iter().map(|(off, succeeded)| Note {
             off: off.iter().map(|name| (*name).to_owned()).collect(),
             succeeded: *succeeded,
         });
-        Outcome {
+        TestOutcome {
             passed,
             notes: notes.collect(),
         }

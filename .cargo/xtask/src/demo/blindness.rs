@@ -19,8 +19,7 @@ use search::{Haystack, Needles};
 
 /// Searches the server's folder and log.
 ///
-/// # Errors
-/// When something is found there, or the control does not find everything.
+/// Fails when something is found there, or the control does not find everything.
 pub(super) fn prove(server: &Server, input: &Path, canaries: &[String], texts: &[String]) -> Result<()> {
     heading("Blindness: what the server could have read");
     let mut needles = Needles::default();
@@ -115,7 +114,7 @@ fn is_telling(window: &[u8]) -> bool {
     seen.iter().filter(|seen| **seen).count() >= WINDOW / 3
 }
 
-/// Pieces of each file.
+/// How many pieces of each file are searched for.
 const WINDOWS: usize = 16;
 
 /// Length of a piece; random data holds a given one with probability 2⁻²⁵⁶ at each place.

@@ -6,14 +6,14 @@ use anyhow::{Context, Result};
 
 use super::cast::Cast;
 use super::narrator::heading;
-use super::principal::{PASSPHRASE, Principal};
+use super::principal::{Actor, PASSPHRASE};
 use crate::process::program;
 
 /// Prints commands that work while the server runs.
 pub(super) fn explain(cast: &Cast, folder: &Path, record: &str) -> Result<()> {
     let programs = program("medvault")?;
     let programs = programs.parent().context("the programs lie in no folder")?;
-    let home = |principal: &Principal| format!("--home {}", principal.home().display());
+    let home = |principal: &Actor| format!("--home {}", principal.home().display());
     let (patient, north, south) = (home(&cast.patient), home(&cast.north), home(&cast.south));
     heading("The server keeps running. In another terminal:");
     println!(

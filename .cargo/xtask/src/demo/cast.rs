@@ -5,25 +5,25 @@ use std::path::Path;
 use anyhow::Result;
 
 use super::narrator::{heading, remark, tell};
-use super::principal::{Principal, text};
+use super::principal::{Actor, text};
 use super::server::Server;
 
 /// The registrar, the server, one patient and two hospitals, all enrolled.
 pub(super) struct Cast {
     pub(super) server: Server,
-    pub(super) patient: Principal,
+    pub(super) patient: Actor,
     pub(super) patient_id: String,
-    /// Has the patient's files.
-    pub(super) north: Principal,
-    /// Treats her next.
-    pub(super) south: Principal,
+    /// The hospital that has the patient's files.
+    pub(super) north: Actor,
+    /// The hospital that treats her next, and asks for them.
+    pub(super) south: Actor,
 }
 
 impl Cast {
     /// Makes all keys, starts the server and enrols everybody.
     pub(super) fn gather(folder: &Path) -> Result<Self> {
         heading("Setting up: who takes part");
-        let registrar = Principal::new("Registrar", folder.join("registrar"));
+        let registrar = Actor::new("Registrar", folder.join("registrar"));
         let key = tell("Registrar", "makes its key pair, offline", || {
             registrar.run(&["registrar", "init"])
         })?;
@@ -35,12 +35,12 @@ impl Cast {
         )?;
         remark(server.link());
 
-        let north = Principal::new("Hospital North", folder.join("hospital-north"));
-        let south = Principal::new("Hospital South", folder.join("hospital-south"));
+        let north = Actor::new("Hospital North", folder.join("hospital-north"));
+        let south = Actor::new("Hospital South", folder.join("hospital-south"));
         for hospital in [&north, &south] {
             enrol(hospital, &registrar, &server)?;
         }
-        let patient = Principal::new("Patient", folder.join("patient"));
+        let patient = Actor::new("Patient", folder.join("patient"));
         let enrolled = tell(
             "Patient ──▶ server",
             "opens a vault: her public keys; the vault's keys stay with her",
@@ -57,7 +57,7 @@ impl Cast {
     }
 }
 
-fn enrol(hospital: &Principal, registrar: &Principal, server: &Server) -> Result<()> {
+fn enrol(hospital: &Actor, registrar: &Actor, server: &Server) -> Result<()> {
     let name = hospital.name();
     let request = hospital.home().with_extension("request");
     let accreditation = hospital.home().with_extension("accreditation");

@@ -8,13 +8,13 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail, ensure};
 
 /// A file that was found.
-pub(super) struct Found {
+pub(super) struct FoundFile {
     pub(super) path: PathBuf,
     pub(super) bytes: u64,
 }
 
 /// All files in a folder, or the one file itself, by their path relative to it. Symbolic links are not followed.
-pub(super) fn list(root: &Path) -> Result<BTreeMap<PathBuf, Found>> {
+pub(super) fn list(root: &Path) -> Result<BTreeMap<PathBuf, FoundFile>> {
     let mut found = BTreeMap::new();
     let mut waiting = vec![root.to_path_buf()];
     while let Some(path) = waiting.pop() {
@@ -27,7 +27,7 @@ pub(super) fn list(root: &Path) -> Result<BTreeMap<PathBuf, Found>> {
             let relative = path.strip_prefix(root)?.to_path_buf();
             found.insert(
                 relative,
-                Found {
+                FoundFile {
                     path,
                     bytes: about.len(),
                 },
@@ -39,8 +39,7 @@ pub(super) fn list(root: &Path) -> Result<BTreeMap<PathBuf, Found>> {
 
 /// Compares what was sent with the one record in the folder that received it.
 ///
-/// # Errors
-/// When a file is missing, added or different.
+/// Fails when a file is missing, added or different.
 pub(super) fn compare(sent: &Path, received: &Path) -> Result<()> {
     let original = list(sent)?;
     let copy = list(&record_root(sent, received)?)?;

@@ -17,8 +17,7 @@ pub(super) fn heading(title: &str) {
 
 /// Does a step and tells of it when it is done. Times include starting the program and unlocking its keys.
 ///
-/// # Errors
-/// What the step returns.
+/// Errors: what the step returns.
 pub(super) fn tell<T>(route: &str, what: impl Display, action: impl FnOnce() -> Result<T>) -> Result<T> {
     let started = Instant::now();
     let done = action()?;
@@ -28,8 +27,7 @@ pub(super) fn tell<T>(route: &str, what: impl Display, action: impl FnOnce() -> 
 
 /// Like [`tell`], but what is told depends on the outcome and the time.
 ///
-/// # Errors
-/// What the step returns.
+/// Errors: what the step returns.
 pub(super) fn tell_after<T>(
     route: &str,
     action: impl FnOnce() -> Result<T>,

@@ -12,13 +12,13 @@ use crate::process::program;
 /// The passphrase of every home in the demo.
 pub(super) const PASSPHRASE: &str = "correct horse demo staple";
 
-/// Whoever has keys.
-pub(super) struct Principal {
+/// A patient, hospital or registrar of the demo: keys in a home, and commands run in it.
+pub(super) struct Actor {
     name: String,
     home: PathBuf,
 }
 
-impl Principal {
+impl Actor {
     pub(super) fn new(name: &str, home: PathBuf) -> Self {
         Self {
             name: name.to_owned(),

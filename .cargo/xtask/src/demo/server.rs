@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::process::program;
 
-/// A running server.
+/// The process of the server, and the folders that it writes.
 pub(super) struct Server {
     child: Child,
     // kept open, so that the server can go on printing

@@ -10,7 +10,7 @@ use super::cast::Cast;
 use super::narrator::{heading, rate, remark, size, tell, tell_after};
 use super::principal::text;
 
-/// What came of it.
+/// What the flows left: a record, the folders it was received in, the texts said.
 pub(super) struct Told {
     /// The record that the first hospital sent.
     pub(super) record: String,

@@ -25,8 +25,7 @@ pub(super) fn nodes(text: &str) -> BTreeMap<String, String> {
 
 /// The arrows: `from --> to`, `from -->|label| to` of flowcharts, `from --> to : label` of states.
 ///
-/// # Errors
-/// A line with an arrow that is written in another way.
+/// Errors: a line with an arrow that is written in another way.
 pub(super) fn arrows(text: &str) -> Result<Vec<Arrow>> {
     let lines = text.lines().filter_map(|line| line.split_once("-->"));
     let arrow = |(from, to): (&str, &str)| {

@@ -32,8 +32,8 @@ pub(crate) struct Options {
 
 /// Checks all drawings, then renders them.
 ///
-/// # Errors
-/// As [`check`]; when Mermaid or a browser cannot be had; the drawings that do not render, each with the reason.
+/// Errors: as [`check`]; when Mermaid or a browser cannot be had; the
+/// drawings that do not render, each with the reason.
 pub(crate) fn run(options: &Options) -> Result<()> {
     let drawings = checked(&workspace_root())?;
     render::all(&drawings, options.out.as_deref())?;
@@ -43,8 +43,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 
 /// Compares each drawing with what it draws, and follows the links between pages. It needs no renderer.
 ///
-/// # Errors
-/// The first drawing that is not true, or page with a link that leads nowhere.
+/// Errors: the first drawing that is not true, or page with a link that leads nowhere.
 pub(crate) fn check() -> Result<()> {
     let drawings = checked(&workspace_root())?;
     eprintln!("==> drawings: {} are as what they draw", drawings.len());
@@ -53,8 +52,7 @@ pub(crate) fn check() -> Result<()> {
 
 /// How many drawings the pages have.
 ///
-/// # Errors
-/// When a page cannot be read, or a drawing has no name or no end.
+/// Fails when a page cannot be read, or a drawing has no name or no end.
 pub(crate) fn count(root: &Path) -> Result<usize> {
     let drawings = pages::all(root)?
         .iter()

@@ -31,8 +31,7 @@ impl Drawing {
 impl Page {
     /// All `mermaid` blocks of the page, in their order.
     ///
-    /// # Errors
-    /// When one has no name or no end.
+    /// Fails when one has no name or no end.
     pub(super) fn drawings(&self) -> Result<Vec<Drawing>> {
         let page = self.path.display().to_string();
         let blocks = self.text.split("\n```mermaid\n").skip(1);
@@ -56,8 +55,7 @@ impl Page {
 
 /// All pages below the root, in the order of their paths.
 ///
-/// # Errors
-/// When one cannot be read.
+/// Fails when one cannot be read.
 pub(super) fn all(root: &Path) -> Result<Vec<Page>> {
     let mut pages = Vec::new();
     walk(root, root, &mut pages)?;
@@ -87,8 +85,7 @@ fn walk(root: &Path, folder: &Path, pages: &mut Vec<Page>) -> Result<()> {
 
 /// Follows every link from a page to a file or a heading of the project.
 ///
-/// # Errors
-/// All links that lead nowhere.
+/// Errors: all links that lead nowhere.
 pub(super) fn check_links(root: &Path, pages: &[Page]) -> Result<()> {
     let mut broken = Vec::new();
     for page in pages {

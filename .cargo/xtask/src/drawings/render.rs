@@ -19,8 +19,7 @@ const SHA256: &str = "07e37dfa97b337ccc85365d57eddf99b9706f09db3b59b260d0333b23b
 
 /// Renders all of them, and writes them where that is asked for.
 ///
-/// # Errors
-/// When the renderer cannot be had; the drawings that do not render, each with what Mermaid says.
+/// Fails when the renderer cannot be had; the drawings that do not render, each with what Mermaid says.
 pub(super) fn all(drawings: &[Drawing], out: Option<&Path>) -> Result<()> {
     let browser = prerequisites::ensure_browser()?;
     let mermaid = mermaid()?;

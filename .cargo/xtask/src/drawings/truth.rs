@@ -11,10 +11,9 @@ use super::flowchart::{arrows, nodes};
 use super::pages::Drawing;
 use crate::process::cargo;
 
-/// Compares one drawing.
+/// Compares one drawing with what it draws.
 ///
-/// # Errors
-/// What it lacks, and what it has beside.
+/// Errors: what it lacks, and what it has beside.
 pub(super) fn check(root: &Path, drawing: &Drawing) -> Result<()> {
     let spec = |page: &str| {
         let path = root.join("protocol-spec/spec").join(page);
@@ -31,8 +30,7 @@ pub(super) fn check(root: &Path, drawing: &Drawing) -> Result<()> {
 
 /// Each member of the workspace has a page that says what it is for.
 ///
-/// # Errors
-/// The members without.
+/// Errors: the members of the workspace that have no README.
 pub(super) fn check_readmes() -> Result<()> {
     let folders = metadata()?.into_iter().filter_map(|package| package.folder);
     let without: Vec<String> = folders

@@ -14,7 +14,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use crate::process::workspace_root;
-use model::{Model, Verdict};
+use model::{Model, QueryVerdict};
 
 /// What to run and how to report.
 #[derive(Args)]
@@ -24,26 +24,25 @@ use model::{Model, Verdict};
 pub(crate) struct Options {
     /// Models to run; all when none is named
     models: Vec<String>,
-    /// Print one JSON object
+    /// Print one JSON object instead of lines
     #[arg(long)]
     json: bool,
 }
 
 /// One query of one model.
-struct Row {
+struct ModelRow {
     tool: &'static str,
     model: String,
     query: String,
-    expected: Verdict,
-    found: Verdict,
-    /// Of the whole model.
+    expected: QueryVerdict,
+    found: QueryVerdict,
+    /// How long the tool took for the whole model.
     seconds: f64,
 }
 
-/// Runs the models.
+/// Runs the models, and says which queries give what they must.
 ///
-/// # Errors
-/// When Verifpal cannot be had, a header is not as it must be, or a query gives something else than expected.
+/// Fails when Verifpal cannot be had, a header is not as it must be, or a query gives something else than expected.
 pub(crate) fn run(options: &Options) -> Result<()> {
     let folder = workspace_root().join("protocol-spec/formal");
     let (verifpal, proverif) = (model::all(&folder, "vp")?, model::all(&folder, "pv")?);
@@ -76,8 +75,8 @@ fn run_one(
     options: &Options,
     tool: &'static str,
     model: &Model,
-    rows: &mut Vec<Row>,
-    ask: impl Fn(&Model) -> Result<Vec<(String, Verdict)>>,
+    rows: &mut Vec<ModelRow>,
+    ask: impl Fn(&Model) -> Result<Vec<(String, QueryVerdict)>>,
 ) -> Result<()> {
     let started = Instant::now();
     let found = ask(model)?;
@@ -92,9 +91,9 @@ fn run_one(
     let from = rows.len();
     for (query, expected) in &model.expected {
         let answer = found.iter().find(|(asked, _)| asked == query);
-        let found = answer.map_or(Verdict::Open, |(_, verdict)| *verdict);
+        let found = answer.map_or(QueryVerdict::Open, |(_, verdict)| *verdict);
         let (model, query, expected) = (model.name.clone(), query.clone(), *expected);
-        rows.push(Row {
+        rows.push(ModelRow {
             tool,
             model,
             query,
@@ -109,7 +108,7 @@ fn run_one(
     Ok(())
 }
 
-fn show(model: &Model, rows: &[Row]) {
+fn show(model: &Model, rows: &[ModelRow]) {
     let Some(first) = rows.first() else { return };
     let lacks = model
         .control
@@ -133,11 +132,14 @@ fn show(model: &Model, rows: &[Row]) {
     }
 }
 
-fn report(options: &Options, rows: &[Row], has_proverif: bool) {
+fn report(options: &Options, rows: &[ModelRow], has_proverif: bool) {
     let models = rows
         .chunk_by(|left, right| (left.tool, &left.model) == (right.tool, &right.model))
         .count();
-    let attacks = rows.iter().filter(|row| row.found == Verdict::Attack).count();
+    let attacks = rows
+        .iter()
+        .filter(|row| row.found == QueryVerdict::Attack)
+        .count();
     let proverif = if has_proverif {
         "run"
     } else {
@@ -160,11 +162,11 @@ fn report(options: &Options, rows: &[Row], has_proverif: bool) {
     println!("ProVerif: {proverif}");
 }
 
-fn differ(rows: &[Row]) -> usize {
+fn differ(rows: &[ModelRow]) -> usize {
     rows.iter().filter(|row| row.expected != row.found).count()
 }
 
-fn row_json(row: &Row) -> Value {
+fn row_json(row: &ModelRow) -> Value {
     json!({
         "tool": row.tool,
         "model": row.model,

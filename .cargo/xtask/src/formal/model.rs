@@ -26,14 +26,14 @@ const LINES_OF_A_CONTROL: usize = 16;
 
 /// What a query is expected to give, or gave.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Verdict {
+pub(super) enum QueryVerdict {
     Holds,
     Attack,
     /// The tool could not decide.
     Open,
 }
 
-impl Verdict {
+impl QueryVerdict {
     fn from_word(word: &str) -> Option<Self> {
         match word {
             "holds" | "true" => Some(Self::Holds),
@@ -61,15 +61,14 @@ pub(super) struct Model {
     /// The model that it is a control of, and what it lacks.
     pub(super) control: Option<(String, String)>,
     /// By query, in the order of the header.
-    pub(super) expected: Vec<(String, Verdict)>,
+    pub(super) expected: Vec<(String, QueryVerdict)>,
     /// Queries that are explored with another number of sessions.
     other_sessions: BTreeMap<String, String>,
     text: String,
 }
 
 impl Model {
-    /// # Errors
-    /// When the header lacks something, or its name is not the file's.
+    /// Fails when the header lacks something, or its name is not the file's.
     pub(super) fn parse(path: PathBuf, text: String) -> Result<Self> {
         let shown = path.display().to_string();
         let stem = path
@@ -122,7 +121,7 @@ impl Model {
     }
 
     fn holds(&self, query: &str) -> bool {
-        self.expected.contains(&(query.to_owned(), Verdict::Holds))
+        self.expected.contains(&(query.to_owned(), QueryVerdict::Holds))
     }
 
     fn queries(&self) -> BTreeSet<&str> {
@@ -132,8 +131,7 @@ impl Model {
 
 /// All models of the folder with this ending, by name.
 ///
-/// # Errors
-/// When the folder cannot be read, or a header is not as it must be.
+/// Fails when the folder cannot be read, or a header is not as it must be.
 pub(super) fn all(folder: &Path, ending: &str) -> Result<BTreeMap<String, Model>> {
     let mut models = BTreeMap::new();
     for entry in fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))? {
@@ -152,8 +150,7 @@ pub(super) fn all(folder: &Path, ending: &str) -> Result<BTreeMap<String, Model>
 /// an attack that has none in the model; each flow is there for ProVerif too, with the same claims and a control, and no model
 /// for ProVerif has a name that ProVerif keeps for itself.
 ///
-/// # Errors
-/// The first thing that does not hold.
+/// Errors: the first thing that does not hold.
 pub(super) fn check(verifpal: &BTreeMap<String, Model>, proverif: &BTreeMap<String, Model>) -> Result<()> {
     ensure!(!verifpal.is_empty(), "no models");
     for model in verifpal.values() {
@@ -216,7 +213,7 @@ fn check_control(control: &Model, of: &Model) -> Result<()> {
     let mut found = control
         .expected
         .iter()
-        .filter(|(_, verdict)| *verdict == Verdict::Attack);
+        .filter(|(_, verdict)| *verdict == QueryVerdict::Attack);
     ensure!(
         found.any(|(query, _)| of.holds(query)),
         "{name}: expects no attack that {} does not",
@@ -276,10 +273,10 @@ fn asked(block: &str) -> impl Iterator<Item = &str> {
 }
 
 /// `holds | query` or `holds @2 | query`.
-fn expectation(line: &str) -> Option<(Verdict, Option<&str>, &str)> {
+fn expectation(line: &str) -> Option<(QueryVerdict, Option<&str>, &str)> {
     let (start, query) = line.split_once('|')?;
     let mut words = start.split_whitespace();
-    let verdict = Verdict::from_word(words.next()?)?;
+    let verdict = QueryVerdict::from_word(words.next()?)?;
     let sessions = match words.next() {
         Some(word) => Some(
             word.strip_prefix('@')

@@ -7,15 +7,14 @@ use std::process::Command;
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
-use super::model::{Model, Verdict};
+use super::model::{Model, QueryVerdict};
 use crate::process::{cargo, in_path, program};
 
 const VERIFPAL: &str = "1.6.7";
 
 /// Verifpal at the pinned version, which is installed first where it is missing.
 ///
-/// # Errors
-/// When it cannot be installed, with what cargo says.
+/// Fails when it cannot be installed, with what cargo says.
 pub(super) fn verifpal() -> Result<PathBuf> {
     let root = program(&format!("verifpal-{VERIFPAL}"))?;
     let tool = root.join("bin/verifpal");
@@ -47,9 +46,8 @@ pub(super) fn verifpal() -> Result<PathBuf> {
 
 /// The verdict of each query.
 ///
-/// # Errors
-/// When Verifpal does not understand the model.
-pub(super) fn ask_verifpal(tool: &Path, model: &Model) -> Result<Vec<(String, Verdict)>> {
+/// Fails when Verifpal does not understand the model.
+pub(super) fn ask_verifpal(tool: &Path, model: &Model) -> Result<Vec<(String, QueryVerdict)>> {
     let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
     let path = folder.path().join(format!("{}.vp", model.name));
     let mut answers = Vec::new();
@@ -60,7 +58,7 @@ pub(super) fn ask_verifpal(tool: &Path, model: &Model) -> Result<Vec<(String, Ve
     Ok(answers)
 }
 
-fn explore(tool: &Path, name: &str, path: &Path, sessions: &str) -> Result<Vec<(String, Verdict)>> {
+fn explore(tool: &Path, name: &str, path: &Path, sessions: &str) -> Result<Vec<(String, QueryVerdict)>> {
     let mut command = Command::new(tool);
     command
         .args(["verify", "--format", "json", "--sessions", sessions])
@@ -82,16 +80,16 @@ fn explore(tool: &Path, name: &str, path: &Path, sessions: &str) -> Result<Vec<(
 }
 
 /// A query is `resolved` when an attack was found.
-fn answer(name: &str, query: &Value) -> Result<(String, Verdict)> {
+fn answer(name: &str, query: &Value) -> Result<(String, QueryVerdict)> {
     let parts = (query["query"].as_str(), query["resolved"].as_bool());
     let (Some(text), Some(resolved)) = parts else {
         bail!("{name}: a query of verifpal's report is not as expected");
     };
     let exhausted = query["envelope"]["exhausted"] == true;
     let verdict = match (resolved, exhausted) {
-        (true, _) => Verdict::Attack,
-        (false, true) => Verdict::Holds,
-        (false, false) => Verdict::Open,
+        (true, _) => QueryVerdict::Attack,
+        (false, true) => QueryVerdict::Holds,
+        (false, false) => QueryVerdict::Open,
     };
     Ok((text.to_owned(), verdict))
 }
@@ -102,9 +100,8 @@ pub(super) fn has_proverif() -> bool {
 
 /// ProVerif names queries in its own way, so its answers are taken in their order.
 ///
-/// # Errors
-/// When ProVerif does not understand the model.
-pub(super) fn ask_proverif(model: &Model) -> Result<Vec<(String, Verdict)>> {
+/// Fails when ProVerif does not understand the model.
+pub(super) fn ask_proverif(model: &Model) -> Result<Vec<(String, QueryVerdict)>> {
     let output = Command::new("proverif")
         .arg(&model.path)
         .output()
@@ -125,15 +122,15 @@ pub(super) fn ask_proverif(model: &Model) -> Result<Vec<(String, Verdict)>> {
 }
 
 /// Of a query over injective events that does not hold, a second line in brackets says whether it does without that.
-fn results(text: &str) -> Vec<Verdict> {
+fn results(text: &str) -> Vec<QueryVerdict> {
     let lines = text
         .lines()
         .filter_map(|line| line.strip_prefix("RESULT "))
         .filter(|line| !line.starts_with('('));
     let verdict = |line: &str| match line {
-        _ if line.ends_with(" is true.") => Verdict::Holds,
-        _ if line.ends_with(" is false.") => Verdict::Attack,
-        _ => Verdict::Open,
+        _ if line.ends_with(" is true.") => QueryVerdict::Holds,
+        _ if line.ends_with(" is false.") => QueryVerdict::Attack,
+        _ => QueryVerdict::Open,
     };
     lines.map(verdict).collect()
 }
@@ -150,9 +147,9 @@ mod tests {
             let query = json!({ "query": "q", "resolved": resolved, "envelope": { "exhausted": exhausted } });
             answer("model", &query).unwrap().1
         };
-        assert_eq!(query(false, true), Verdict::Holds);
-        assert_eq!(query(false, false), Verdict::Open);
-        assert_eq!(query(true, false), Verdict::Attack);
+        assert_eq!(query(false, true), QueryVerdict::Holds);
+        assert_eq!(query(false, false), QueryVerdict::Open);
+        assert_eq!(query(true, false), QueryVerdict::Attack);
         assert!(answer("model", &json!({ "query": "q" })).is_err());
     }
 
@@ -160,6 +157,9 @@ mod tests {
     fn lines_of_proverif_are_read_in_their_order() {
         let text = "RESULT not attacker(record[]) is true.\nRESULT inj-event(A) ==> inj-event(B) is false.\n\
                     RESULT (even event(A) ==> event(B) is false.)\nRESULT event(C) cannot be proved.\n";
-        assert_eq!(results(text), [Verdict::Holds, Verdict::Attack, Verdict::Open]);
+        assert_eq!(
+            results(text),
+            [QueryVerdict::Holds, QueryVerdict::Attack, QueryVerdict::Open]
+        );
     }
 }

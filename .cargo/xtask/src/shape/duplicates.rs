@@ -12,9 +12,9 @@ const WINDOW: usize = 10;
 
 /// One run of equal lines.
 pub(super) struct Pair {
-    /// `path:line` of both.
+    /// Where each of both begins: `path:line`.
     pub(super) places: [String; 2],
-    /// Lines of code.
+    /// How many lines of code are the same.
     pub(super) lines: usize,
     /// Whether it says nothing but imports, attributes, fields and braces.
     pub(super) is_boilerplate: bool,

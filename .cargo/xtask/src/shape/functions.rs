@@ -8,7 +8,7 @@ use super::modules::Crate;
 
 /// One function with a body.
 pub(super) struct Function {
-    /// `path:line name`.
+    /// Where it begins and what it is called: `path:line name`.
     pub(super) place: String,
     pub(super) lines: usize,
 }

@@ -14,8 +14,7 @@ const MOST_PLACES: usize = 20;
 
 /// Reads the limits: exactly one for each figure.
 ///
-/// # Errors
-/// Which figure has no limit, or which limit no figure.
+/// Errors: which figure has no limit, or which limit no figure.
 pub(super) fn read(text: &str, figures: &[Figure]) -> Result<Ceilings> {
     let limits: Ceilings = toml::from_str(text).context("not a list of `figure = limit`")?;
     for figure in figures {

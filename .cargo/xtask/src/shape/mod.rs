@@ -88,8 +88,7 @@ pub(crate) struct Options {
 
 /// Prints the shape, and compares it with the limits, which are lowered before where that is asked for.
 ///
-/// # Errors
-/// The errors of [`check`]: a figure above its limit, a file that cannot be read.
+/// Errors: the errors of [`check`]: a figure above its limit, a file that cannot be read.
 pub(crate) fn run(options: &Options) -> Result<()> {
     let root = workspace_root();
     let crates = crates(&root)?;
@@ -113,9 +112,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 
 /// Whether no figure is above its limit. Says which limits can be lowered.
 ///
-/// # Errors
-/// Each figure that has grown, with what makes it. When a file cannot be read or is not Rust, and when limits and figures are not
-/// the same ones.
+/// Errors: each figure that has grown, with what makes it. When a file cannot be read or is not Rust, and when limits
+/// and figures are not the same ones.
 pub(crate) fn check() -> Result<()> {
     let root = workspace_root();
     let figures = figures::all(&crates(&root)?);

@@ -39,8 +39,7 @@ pub(super) type ReadFile<'a> = &'a dyn Fn(&str) -> Option<String>;
 impl Crate {
     /// Reads all production files of the package in `folder`.
     ///
-    /// # Errors
-    /// When one is not Rust, or a `mod` leads to no file.
+    /// Fails when one is not Rust, or a `mod` leads to no file.
     pub(super) fn read(folder: &str, read: ReadFile<'_>) -> Result<Self> {
         let mut found = Self {
             name: folder.to_owned(),

@@ -34,8 +34,7 @@ impl Line {
 impl SourceFile {
     /// Reads the text of a file.
     ///
-    /// # Errors
-    /// When it is not Rust.
+    /// Fails when it is not Rust.
     pub(super) fn parse(path: &str, text: &str) -> Result<Self> {
         let unreadable = |error: &dyn std::fmt::Display| anyhow!("{path} is not Rust: {error}");
         let tokens: TokenStream = text.parse().map_err(|error| unreadable(&error))?;

@@ -4,7 +4,7 @@ use super::modules::{Crate, Module};
 
 /// What a path in an import or expression names, once re-exports are followed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Target {
+pub(super) enum Resolved {
     /// A module, by its index in [`Crate::modules`].
     Module(usize),
     /// The file of an item: an index of [`Crate::files`].
@@ -16,33 +16,33 @@ const MOST_STEPS: usize = 16;
 
 impl Crate {
     /// What a path means in a module; nothing where it leads out of the crate.
-    pub(super) fn resolve(&self, module: usize, path: &[String]) -> Option<Target> {
+    pub(super) fn resolve(&self, module: usize, path: &[String]) -> Option<Resolved> {
         self.follow(module, path, true, MOST_STEPS)
     }
 
     /// `to_item`: whether the last segment may be a function or a value; before more segments it may not.
-    fn follow(&self, module: usize, path: &[String], to_item: bool, steps: usize) -> Option<Target> {
+    fn follow(&self, module: usize, path: &[String], to_item: bool, steps: usize) -> Option<Resolved> {
         let steps = steps.checked_sub(1)?;
         let (first, rest) = path.split_first()?;
         let mut here = match first.as_str() {
-            "crate" => Target::Module(self.root_of(module)),
-            "self" => Target::Module(module),
-            "super" => Target::Module(self.modules.get(module)?.parent?),
+            "crate" => Resolved::Module(self.root_of(module)),
+            "self" => Resolved::Module(module),
+            "super" => Resolved::Module(self.modules.get(module)?.parent?),
             name => self.member(module, name, to_item && rest.is_empty(), steps)?,
         };
         for (index, name) in rest.iter().enumerate() {
-            let Target::Module(module) = here else {
+            let Resolved::Module(module) = here else {
                 return Some(here);
             };
             let parent = self.modules.get(module)?.parent;
             here = match parent {
-                Some(parent) if name == "super" => Target::Module(parent),
+                Some(parent) if name == "super" => Resolved::Module(parent),
                 _ => {
                     let is_last = to_item && index + 1 == rest.len();
                     match self.member(module, name, is_last, steps) {
                         Some(found) => found,
                         // What a macro defines stands in no list: it is of the module that the path names.
-                        None => return self.modules.get(module).map(|module| Target::Item(module.file)),
+                        None => return self.modules.get(module).map(|module| Resolved::Item(module.file)),
                     }
                 }
             };
@@ -51,13 +51,13 @@ impl Crate {
     }
 
     /// What a name means in a module. A function and a module may share one.
-    fn member(&self, index: usize, name: &str, to_item: bool, steps: usize) -> Option<Target> {
+    fn member(&self, index: usize, name: &str, to_item: bool, steps: usize) -> Option<Resolved> {
         let module = self.modules.get(index)?;
-        let child = module.children.get(name).copied().map(Target::Module);
+        let child = module.children.get(name).copied().map(Resolved::Module);
         if !to_item && child.is_some() {
             return child;
         }
-        let own = Some(Target::Item(module.file)).filter(|_| module.defined.contains(name));
+        let own = Some(Resolved::Item(module.file)).filter(|_| module.defined.contains(name));
         if to_item && own.is_some() {
             return own;
         }
@@ -85,13 +85,13 @@ impl Crate {
         name: &str,
         to_item: bool,
         steps: usize,
-    ) -> Option<Target> {
+    ) -> Option<Resolved> {
         let steps = steps.checked_sub(1)?;
         let globs = module.imports.iter().filter(|import| import.name.is_none());
         globs
             .filter_map(|glob| self.follow(index, &glob.path, false, steps))
             .find_map(|target| match target {
-                Target::Module(other) if other != index => self.member(other, name, to_item, steps),
+                Resolved::Module(other) if other != index => self.member(other, name, to_item, steps),
                 _ => None,
             })
     }
@@ -105,10 +105,10 @@ impl Crate {
     }
 
     /// The file of what a path means.
-    pub(super) fn file_of(&self, target: Target) -> Option<usize> {
+    pub(super) fn file_of(&self, target: Resolved) -> Option<usize> {
         match target {
-            Target::Module(module) => self.modules.get(module).map(|module| module.file),
-            Target::Item(file) => Some(file),
+            Resolved::Module(module) => self.modules.get(module).map(|module| module.file),
+            Resolved::Item(file) => Some(file),
         }
     }
 }

@@ -14,7 +14,7 @@ use quote::ToTokens;
 
 use super::methods::Methods;
 use super::modules::Crate;
-use super::resolve::Target;
+use super::resolve::Resolved;
 use super::words::Words;
 
 /// The names for which one file needs another, by the two files.
@@ -37,7 +37,7 @@ impl Tied {
             for import in module.imports.iter().filter(|import| !import.is_shown) {
                 let target = krate.resolve(index, &import.path);
                 let is_glob = import.name.is_none();
-                if is_glob || !matches!(target, Some(Target::Module(_))) {
+                if is_glob || !matches!(target, Some(Resolved::Module(_))) {
                     let to = target.and_then(|target| krate.file_of(target));
                     found.path(krate, index, to, &import.path);
                 }
@@ -47,7 +47,7 @@ impl Tied {
                 words.read(item.to_token_stream());
             }
             for path in &words.paths {
-                if let Some(Target::Item(to)) = krate.resolve(index, path) {
+                if let Some(Resolved::Item(to)) = krate.resolve(index, path) {
                     found.path(krate, index, Some(to), path);
                 }
             }
