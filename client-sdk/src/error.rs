@@ -33,15 +33,15 @@ pub enum Error {
     /// The home directory holds no principal.
     #[error("{} holds no keys: enrol first, or name another home", home.display())]
     HomeMissing {
-        /// The directory looked at.
+        /// The directory in which a home was looked for.
         home: PathBuf,
     },
     /// The home directory already holds a principal.
     #[error("{} already holds the keys of {id}: choose an empty home", home.display())]
     HomeExists {
-        /// The directory looked at.
+        /// The directory in which a home was looked for.
         home: PathBuf,
-        /// Who lives there.
+        /// The id of the principal that lives there.
         id: String,
     },
     /// Another process is using the home.
@@ -53,15 +53,15 @@ pub enum Error {
     /// The home belongs to a principal of another kind.
     #[error("this is the home of {have}, the operation needs that of {want}: name another home")]
     HomeKind {
-        /// Who lives there.
+        /// Which kind of principal lives there.
         have: &'static str,
-        /// Who is needed.
+        /// Which kind of principal the operation needs.
         want: &'static str,
     },
     /// A file of the home is not what was written there.
     #[error("{} is damaged: restore the home from a backup", file.display())]
     HomeDamaged {
-        /// The file.
+        /// The file that is not as it was written.
         file: PathBuf,
     },
     /// A file of the home is missing, changed or older than it was: somebody else has been at it.
@@ -72,7 +72,7 @@ pub enum Error {
         file.display()
     )]
     HomeAltered {
-        /// The file.
+        /// The file that is not as it was written.
         file: PathBuf,
         /// How the file differs from what the home has sealed.
         how: &'static str,
@@ -88,7 +88,7 @@ pub enum Error {
     /// A file of standing rules breaks a rule of its format.
     #[error("rules file, line {line}: {cause}")]
     RulesFile {
-        /// From 1.
+        /// The line of the file, counted from 1.
         line: usize,
         /// What is wrong, and what is allowed.
         cause: String,
@@ -96,15 +96,15 @@ pub enum Error {
     /// The standing rules in the home are not those that its device signed last.
     #[error("{} is not what this device signed last ({cause}): look through your rules and activate them again", file.display())]
     RulesChanged {
-        /// The file.
+        /// The file that is not as it was written.
         file: PathBuf,
-        /// What differs.
+        /// How it differs from what was signed.
         cause: &'static str,
     },
     /// The home has keys, but no server knows them yet.
     #[error("{} is not enrolled with a server yet: enrol it first", home.display())]
     NotEnrolled {
-        /// The home directory.
+        /// The home whose keys no server knows.
         home: PathBuf,
     },
     /// The passphrase or key file does not open the home.
@@ -118,9 +118,9 @@ pub enum Error {
     /// The server cannot be reached or does not answer.
     #[error("{authority} does not answer{}: {}", unreached(.proxy.as_deref(), .cause), reach(.proxy.is_some()))]
     Unreachable {
-        /// `host:port` of the link.
+        /// `host:port`, as the link has it.
         authority: String,
-        /// What the transport says.
+        /// What the transport says went wrong.
         cause: String,
         /// The proxy that did not lead there, and who has named it.
         proxy: Option<String>,
@@ -128,9 +128,9 @@ pub enum Error {
     /// The server's certificate is not taken.
     #[error("{authority}: {fault}")]
     Certificate {
-        /// `host:port` of the link.
+        /// `host:port`, as the link has it.
         authority: String,
-        /// Why.
+        /// Why the certificate is not taken.
         fault: CertificateFault,
     },
     /// A link that a home is to follow from now on leads to another server than the home's.
@@ -141,7 +141,7 @@ pub enum Error {
     OtherServer {
         /// `host:port` of the new link.
         authority: String,
-        /// What differs.
+        /// Which part of the server's identity differs.
         rule: &'static str,
     },
     /// By the server's clock what is to be given would be over at once.
@@ -161,17 +161,17 @@ pub enum Error {
         "{authority} is not the server of this link ({rule}): get the link again from a source you trust"
     )]
     WrongServer {
-        /// `host:port` of the link.
+        /// `host:port`, as the link has it.
         authority: String,
-        /// What differs.
+        /// Which part of the server's identity differs.
         rule: &'static str,
     },
     /// The server refused, by a rule of the protocol.
     #[error("refused: {}: {}{}", .problem.title(), next_step(*.problem, *.reader), detail.as_ref().map(|text| format!(" ({text})")).unwrap_or_default())]
     Refused {
-        /// The rule.
+        /// The rule by which it was refused.
         problem: Problem,
-        /// What the server adds.
+        /// What the server adds in words.
         detail: Option<String>,
         /// To whom it is said.
         reader: Reader,
@@ -181,7 +181,7 @@ pub enum Error {
         "{what} cannot be trusted ({cause}): nothing of it was kept; report it to the operator and the sender"
     )]
     Tampered {
-        /// What was being checked.
+        /// What was checked when it failed.
         what: &'static str,
         /// The rule that does not hold.
         cause: String,
@@ -192,7 +192,7 @@ pub enum Error {
          (--collection NAME; with --until-now only what lies there now), or fewer of them (--from, --to, --type)"
     )]
     TooManyRecords {
-        /// How many were chosen.
+        /// How many records were chosen.
         found: usize,
         /// How many a permission names.
         most: usize,
@@ -209,7 +209,7 @@ pub enum Error {
         epoch: u64,
         /// What she calls the device that has put it.
         by: String,
-        /// That device.
+        /// The id of that device, in its text form.
         device: String,
         /// When, in milliseconds since 1970, by the clock of that device.
         at: u64,
@@ -220,7 +220,7 @@ pub enum Error {
          nothing was kept; report it to the operator", shown.map_or_else(|| "none".to_owned(), |number| format!("placement {number}"))
     )]
     OlderPlacement {
-        /// The record.
+        /// The record that was asked for.
         record: RecordId,
         /// The number of the newest placement that was seen.
         seen: u64,
@@ -232,7 +232,7 @@ pub enum Error {
         "{record} is gone for good: it was deleted, or taken back by who had stored it; by whom and when: `medvault history`"
     )]
     RecordGone {
-        /// The record.
+        /// The record that was asked for.
         record: RecordId,
     },
     /// The server shows a vault in which less has been done than this device has seen (VLT-3).
@@ -255,9 +255,9 @@ pub enum Error {
          compare with another device of the vault, and report it to the operator, a witness or the authority"
     )]
     OtherVault {
-        /// What was seen.
+        /// What this device has seen of the vault.
         seen: String,
-        /// What was shown.
+        /// What the server shows of the vault.
         shown: String,
     },
     /// What the server shows of the vault is not what was done to it (VLT-5, VLT-9).
@@ -266,7 +266,7 @@ pub enum Error {
          of yours, and report it to the operator, a witness or the authority"
     )]
     HiddenFromVault {
-        /// What was found.
+        /// What was found when both were compared.
         what: String,
     },
     /// The server shows a log that does not continue the one that it has shown before.
@@ -278,11 +278,11 @@ pub enum Error {
     LogConflict {
         /// Leaves of the smaller log.
         older: u64,
-        /// Its root.
+        /// The root of the smaller log.
         older_root: String,
         /// Leaves of the larger log.
         newer: u64,
-        /// Its root.
+        /// The root of the larger log.
         newer_root: String,
         /// The larger log's checkpoint; the smaller one's lies beside it.
         kept: PathBuf,
@@ -307,15 +307,15 @@ pub enum Error {
     DirectoryConflict {
         /// Events that came, or that the log has.
         events: u64,
-        /// The chain over them.
+        /// The chain over these events.
         hash: String,
         /// Events by the checkpoint's line.
         said_events: u64,
         /// The chain by that line.
         said_hash: String,
-        /// Leaves of the log.
+        /// How many leaves the log has.
         size: u64,
-        /// The checkpoint.
+        /// The file in which the checkpoint was kept.
         kept: PathBuf,
     },
     /// The server's log goes on under another origin, which this home has not accepted.
@@ -344,7 +344,7 @@ pub enum Error {
          the witnesses, and rely on nothing that only this server says"
     )]
     NotWitnessed {
-        /// What is missing.
+        /// Which cosignatures the policy asks for and lacks.
         cause: String,
     },
     /// A revocation was taken, and what follows it was not done.
@@ -360,7 +360,7 @@ pub enum Error {
     /// No accredited institution has this name or id.
     #[error("no accredited institution is called {name:?}: list the directory for the right name")]
     UnknownInstitution {
-        /// What was looked for.
+        /// The name or id that was looked for.
         name: String,
     },
     /// The registrar vouches for no such file.
@@ -369,17 +369,17 @@ pub enum Error {
          it was published, or build it from its source", path.display()
     )]
     UnknownProgram {
-        /// The file.
+        /// The file that was asked about.
         path: PathBuf,
-        /// Its SHA-256.
+        /// SHA-256 of the file, in hexadecimal digits.
         hash: String,
     },
     /// Several institutions have this name, or one that looks like it (INS-17).
     #[error("several institutions are called {name:?}, or have a name that looks like it: name one by its id ({})", ids.join(", "))]
     AmbiguousInstitution {
-        /// What was looked for.
+        /// The name or id that was looked for.
         name: String,
-        /// Their ids.
+        /// The ids of the institutions that have it.
         ids: Vec<String>,
     },
     /// The registrar has accredited others whose names look like this one (INS-17).
@@ -396,9 +396,9 @@ pub enum Error {
     /// There is no such thing of one's own.
     #[error("there is no {what} {id} here: list what there is")]
     Unknown {
-        /// What kind of thing.
+        /// Which kind of thing was asked for.
         what: &'static str,
-        /// Its id.
+        /// The id that was asked for.
         id: String,
     },
     /// A text is not the words of a recovery kit.
@@ -424,7 +424,7 @@ pub enum Error {
     /// A file changed or vanished while it was read; nothing was committed.
     #[error("{} changed or vanished while it was read: leave it alone and send it again; no use is spent", path.display())]
     SourceChanged {
-        /// The file.
+        /// The file that was asked about.
         path: PathBuf,
     },
     /// The target of a download is taken.
@@ -433,20 +433,20 @@ pub enum Error {
         /// The path in the way.
         path: PathBuf,
     },
-    /// A file operation failed.
+    /// The system could not read or write a file.
     #[error("{doing} {}: {source}", path.display())]
     Io {
         /// The operation, as the beginning of a sentence.
         doing: &'static str,
-        /// On what.
+        /// The file or folder that it failed on.
         path: PathBuf,
-        /// What the system says.
+        /// What the system says went wrong.
         source: io::Error,
     },
     /// The transfer broke off more often than it was retried. What arrived is kept where resuming is possible.
     #[error("the transfer broke off ({cause}): run the same command again, it goes on where it stopped")]
     Interrupted {
-        /// What broke.
+        /// What broke inside the program.
         cause: String,
     },
     /// The store of this institution's keys did not do what it was asked.

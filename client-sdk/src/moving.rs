@@ -14,9 +14,9 @@ use crate::{Result, Unlock, connect::follow, home::ClosedHome, session::blocking
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct HomeServer {
-    /// Where it is.
+    /// The link by which the home finds its server.
     pub link: ServerLink,
-    /// Whose it is.
+    /// The operator whose keys the home has pinned.
     pub operator: OperatorId,
     /// Whose accreditations it goes by.
     pub registrar: RegistrarId,
@@ -28,9 +28,9 @@ pub struct HomeServer {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Moved {
-    /// Where it was.
+    /// The link by which it was found until now.
     pub before: ServerLink,
-    /// Where it is now.
+    /// The link by which it is found from now on.
     pub now: ServerLink,
 }
 

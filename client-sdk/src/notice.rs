@@ -12,25 +12,25 @@ use std::{
 pub enum Notice {
     /// The server says another time than this machine has; in milliseconds since 1970.
     ServerClock {
-        /// By this machine's clock.
+        /// The time by this machine's clock.
         own: u64,
-        /// By the server's.
+        /// The time by the server's clock.
         server: u64,
     },
     /// What was given begins only later by the server's clock.
     BeginsLater {
         /// By this machine's clock, in milliseconds since 1970.
         own: u64,
-        /// By the server's.
+        /// The time by the server's clock.
         server: u64,
         /// For how long the server will refuse it, in milliseconds.
         wait: u64,
     },
     /// This machine's clock is behind what it was in this home; in milliseconds since 1970.
     ClockSetBack {
-        /// What it says.
+        /// The time that the clock says now.
         now: u64,
-        /// What it has said.
+        /// The later time that it has said before.
         seen: u64,
     },
 }

@@ -79,7 +79,6 @@ impl Page {
         Ok(())
     }
 
-    /// The PDF file.
     pub(crate) fn into_pdf(self, title: &str) -> Zeroizing<Vec<u8>> {
         let content = Zeroizing::new(self.0.finish().to_vec());
         let [catalog, pages, page, regular, bold, mono, stream, info] =

@@ -23,7 +23,7 @@ use crate::{Error, Result, session::Session};
 pub struct ReturnedFile {
     /// Whose vault it helps to restore.
     pub patient: PatientId,
-    /// From 1.
+    /// Which share it is, counted from 1.
     pub number: u8,
     /// The file for the machine that recovers; to anybody else it says nothing.
     pub file: Vec<u8>,

@@ -18,9 +18,9 @@ const LEAST_TABLES: usize = 64;
 /// What open files are for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Plan {
-    /// Of clients.
+    /// Most connections of clients at once.
     pub(crate) connections: usize,
-    /// Of the store.
+    /// Most files that the store keeps open.
     pub(crate) tables: usize,
 }
 
@@ -28,8 +28,7 @@ impl Plan {
     /// Raises the limit of this process as far as needed and allowed, and divides what there is. Says so in the log, if there
     /// are fewer connections than were asked for.
     ///
-    /// # Errors
-    /// What to change, if there are too few for a service.
+    /// Errors: what to change, if there are too few for a service.
     pub(crate) fn make(connections: usize) -> Result<Self, String> {
         let asked = Self {
             connections,

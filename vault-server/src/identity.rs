@@ -19,12 +19,12 @@ use zeroize::Zeroizing;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum IdentityError {
-    /// The file system refused.
+    /// The file system refused to read or write the key file.
     #[error("operator key {} cannot be read or made: {source}", .path.display())]
     Io {
-        /// The key file.
+        /// The file in which the key lies.
         path: PathBuf,
-        /// The system's reason.
+        /// Why the system refused that.
         source: io::Error,
     },
     /// There is none, and there was one.
@@ -62,8 +62,7 @@ impl OperatorIdentity {
 
     /// Reads `operator.key` in the data directory, or makes it. Blocks.
     ///
-    /// # Errors
-    /// See [`IdentityError`].
+    /// [`IdentityError`] says what can go wrong.
     pub fn load_or_create(data_dir: &Path) -> Result<Self, IdentityError> {
         let path = data_dir.join("operator.key");
         match fs::read(&path).map(Zeroizing::new) {
@@ -75,8 +74,7 @@ impl OperatorIdentity {
 
     /// Reads `operator.key` in the data directory of a server that was started before. Blocks.
     ///
-    /// # Errors
-    /// See [`IdentityError`].
+    /// [`IdentityError`] says what can go wrong.
     pub fn load(data_dir: &Path) -> Result<Self, IdentityError> {
         let path = data_dir.join("operator.key");
         match fs::read(&path).map(Zeroizing::new) {
@@ -111,7 +109,7 @@ impl OperatorIdentity {
         self.id
     }
 
-    /// RFC 8032 §5.1.6.
+    /// Signs by Ed25519 (RFC 8032 §5.1.6).
     pub fn sign(&self, message: &[u8]) -> [u8; 64] {
         self.signing_key.sign(message).to_bytes()
     }

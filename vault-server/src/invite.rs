@@ -44,8 +44,7 @@ Hand it to those who shall enrol: medvault patient enrol --server LINK --invitat
 impl InviteOptions {
     /// The invitation, behind the link if there is one.
     ///
-    /// # Errors
-    /// When the operator's key cannot be read, or the system has no random bytes.
+    /// Fails when the operator's key cannot be read, or the system has no random bytes.
     pub fn make(self) -> anyhow::Result<String> {
         let operator = OperatorIdentity::load(&self.data)?;
         let now = SystemClock.now_ms();

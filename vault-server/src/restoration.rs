@@ -72,8 +72,7 @@ devices was back. Witnesses and their policies name the log by its new key, whic
 impl RestorationOptions {
     /// Does it, and says what comes next.
     ///
-    /// # Errors
-    /// When the data do not open, or what was given is not of them.
+    /// Fails when the data do not open, or what was given is not of them.
     pub async fn run(self) -> anyhow::Result<String> {
         match self.step {
             Step::Prepare { data, seen, out } => data.prepare(seen, &out).await,

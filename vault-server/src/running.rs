@@ -31,7 +31,7 @@ pub enum StopError {
     Supervision(#[from] tokio::task::JoinError),
 }
 
-/// A server that serves.
+/// A server that has begun to serve.
 #[derive(Debug)]
 pub struct Running {
     link: ServerLink,
@@ -44,7 +44,7 @@ pub struct Running {
 }
 
 impl Running {
-    /// What clients are given.
+    /// The link that clients are given.
     pub fn link(&self) -> &ServerLink {
         &self.link
     }
@@ -54,7 +54,7 @@ impl Running {
         &self.log
     }
 
-    /// Where it listens.
+    /// The address on which it listens.
     pub fn addr(&self) -> SocketAddr {
         self.addr
     }
@@ -82,8 +82,7 @@ impl Running {
 
     /// Waits for its end.
     ///
-    /// # Errors
-    /// See [`StopError`].
+    /// [`StopError`] says what can go wrong.
     pub async fn wait(self) -> Result<(), StopError> {
         self.supervision.await?
     }
@@ -91,8 +90,7 @@ impl Running {
 
 /// Starts a server; it serves when this returns.
 ///
-/// # Errors
-/// See [`StartError`].
+/// [`StartError`] says what can go wrong.
 pub async fn serve(config: Config) -> Result<Running, StartError> {
     let source = check_settings(&config)?;
     let plan = Plan::make(config.limits.connections).map_err(StartError::Settings)?;

@@ -13,24 +13,24 @@ pub enum StartError {
     /// The settings do not fit together.
     #[error("{0}")]
     Settings(String),
-    /// The data directory.
+    /// The data directory cannot be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
     /// The settings are not those of the data.
     #[error(transparent)]
     Unbound(#[from] Unbound),
-    /// The operator's key.
+    /// The operator's key cannot be read or made.
     #[error(transparent)]
     Identity(#[from] IdentityError),
-    /// The certificate.
+    /// The certificate cannot be read or served.
     #[error(transparent)]
     Tls(#[from] TlsError),
-    /// The address.
+    /// The server cannot listen on the address.
     #[error("cannot listen on {addr}, choose another address or stop what uses it: {source}")]
     Listen {
-        /// As configured.
+        /// The address as it was configured.
         addr: SocketAddr,
-        /// The system's reason.
+        /// Why the system refused the address.
         source: io::Error,
     },
     /// The link cannot be put together.

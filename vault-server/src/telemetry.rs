@@ -19,8 +19,7 @@ use crate::config::LogFormat;
 
 /// Sends logs to standard error. Only the first call of a process counts.
 ///
-/// # Errors
-/// The filter's text does not parse.
+/// Errors: the filter's text does not parse.
 pub fn init_logs(filter: &str, format: LogFormat) -> Result<(), tracing_subscriber::filter::ParseError> {
     let filter = EnvFilter::builder().parse(filter)?;
     let builder = tracing_subscriber::fmt()
@@ -48,7 +47,6 @@ pub(crate) struct RefusalLabels {
     pub(crate) code: &'static str,
 }
 
-/// Everything that is counted.
 #[derive(Debug)]
 pub(crate) struct Metrics {
     registry: Registry,
@@ -151,7 +149,7 @@ impl Metrics {
         self.refusals.get_or_create(&RefusalLabels { code }).inc();
     }
 
-    /// OpenMetrics text.
+    /// All figures as OpenMetrics text.
     pub(crate) fn text(&self) -> String {
         let mut text = String::new();
         match encode(&mut text, &self.registry) {

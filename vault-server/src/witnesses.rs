@@ -48,24 +48,24 @@ const REFRESH: Duration = Duration::from_secs(3600);
 /// Why a witness has not cosigned.
 #[derive(Debug, thiserror::Error)]
 enum Failure {
-    /// Nobody answers in time.
+    /// The witness has not answered in time.
     #[error("it does not answer: {0}")]
     Silent(String),
-    /// It refuses.
+    /// The witness refuses, with this status.
     #[error("it answers {0}")]
     Refused(StatusCode),
     /// It has cosigned more than there is: this log was set back.
     #[error("it has cosigned {seen} leaves, and the log has {here}")]
     Ahead {
-        /// By the witness.
+        /// How many leaves the witness has cosigned.
         seen: u64,
-        /// Of the log.
+        /// How many leaves the log has.
         here: u64,
     },
     /// It has cosigned other leaves than there are: this log was set back, and has grown since.
     #[error("what it has cosigned is not continued by the {here} leaves of the log")]
     Other {
-        /// Leaves of the log.
+        /// How many leaves the log has.
         here: u64,
     },
     /// What it answers is no cosignature of it.

@@ -11,7 +11,7 @@ pub enum Reader {
     Patient,
     /// An institution or a terminal of one.
     Institution,
-    /// Nobody has signed.
+    /// The request was not signed: it was anybody's.
     Anybody,
 }
 

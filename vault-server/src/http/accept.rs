@@ -61,7 +61,6 @@ impl Connection {
         self.peer
     }
 
-    /// Where it comes from.
     pub(super) fn origin(&self) -> Origin {
         self.peer.into()
     }

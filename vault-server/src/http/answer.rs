@@ -65,8 +65,7 @@ impl WayBack {
 
     /// Counts an offer of a new device (DEV-12).
     ///
-    /// # Errors
-    /// `too-many`.
+    /// It may be refused with `too-many`.
     pub(super) fn admit_offer(&self) -> Result<(), Refusal> {
         if self.app.offers.admit(self.connection.peer(), Instant::now()) {
             Ok(())
@@ -77,8 +76,7 @@ impl WayBack {
 
     /// Counts an enrolment of a patient (ACC-5).
     ///
-    /// # Errors
-    /// `too-many`.
+    /// It may be refused with `too-many`.
     pub(super) fn admit_enrolment(&self) -> Result<Counted, Refusal> {
         let admitted = self.app.enrolments.admit(self.connection.peer(), Instant::now());
         if Defence::EnrolmentsOfAddress.holds(admitted.is_some()) {
@@ -90,8 +88,7 @@ impl WayBack {
 
     /// Room for so many bytes to the principal whose running request this is.
     ///
-    /// # Errors
-    /// `unavailable`.
+    /// It may be refused with `unavailable`.
     pub(super) async fn room(self, running: QuotaPermit, bytes: u64) -> Result<Room, Refusal> {
         let share = self
             .app
@@ -103,8 +100,7 @@ impl WayBack {
 
     /// Room for a short page, which transfers are not in the way of.
     ///
-    /// # Errors
-    /// `unavailable`.
+    /// It may be refused with `unavailable`.
     pub(super) async fn page_room(self, running: QuotaPermit, bytes: u64) -> Result<Room, Refusal> {
         let share = self
             .app
@@ -116,8 +112,7 @@ impl WayBack {
 
     /// Room for so many bytes to somebody, in the part of the address.
     ///
-    /// # Errors
-    /// `unavailable`.
+    /// It may be refused with `unavailable`.
     pub(super) async fn public_room(self, bytes: u64) -> Result<Room, Refusal> {
         let share = self
             .app
@@ -129,8 +124,7 @@ impl WayBack {
 
     /// Room for a page to somebody: pages are not in the way of what is shorter, and needed by every client.
     ///
-    /// # Errors
-    /// `unavailable`.
+    /// It may be refused with `unavailable`.
     pub(super) async fn public_page_room(self, bytes: u64) -> Result<Room, Refusal> {
         let share = self
             .app
@@ -191,8 +185,7 @@ impl Room {
 
     /// Gives this room, which is somebody's, back and waits for another.
     ///
-    /// # Errors
-    /// `unavailable`.
+    /// It may be refused with `unavailable`.
     pub(super) async fn exchanged(self, bytes: u64) -> Result<Self, Refusal> {
         let Self { way, share, running } = self;
         drop(share);
@@ -203,7 +196,7 @@ impl Room {
 
 /// What is served as it is kept.
 pub(super) trait FileKind {
-    /// Media type.
+    /// The media type of such an answer.
     const TYPE: &str;
     /// How long others may keep it.
     const CACHING: &str;

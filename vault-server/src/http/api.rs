@@ -42,15 +42,14 @@ pub(super) struct QueryParameter {
 /// Whose signatures a request has.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Signatures {
-    /// Anybody may ask.
+    /// The request need not be signed.
     None,
-    /// The caller's.
+    /// The request has the caller's signature.
     Id,
     /// And that of a permission's possession key.
     IdAndPop,
 }
 
-/// What a body is.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Content {
     /// The message of this name; of some, only its encoding.
@@ -133,7 +132,7 @@ impl Api {
         }
     }
 
-    /// Adds an endpoint.
+    /// Adds an endpoint to routes and document.
     pub(super) fn route<H, A, B>(
         mut self,
         row: &'static EndpointInfo,

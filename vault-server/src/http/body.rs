@@ -161,8 +161,7 @@ pub(super) struct Posted<M> {
 impl<M: Message + Default + Name> Posted<M> {
     /// Reads the body in the payer's share.
     ///
-    /// # Errors
-    /// `idempotency-key-missing`, `malformed`, `too-large`, `unavailable`, `too-slow`, `digest-mismatch`.
+    /// Errors: `idempotency-key-missing`, `malformed`, `too-large`, `unavailable`, `too-slow`, `digest-mismatch`.
     pub(super) async fn read(app: &App, parts: &Parts, body: Body, payer: &Payer) -> Result<Self, Refusal> {
         let key = idempotency_key(&parts.headers)?;
         let format = Format::of::<M>(&parts.headers)?;
@@ -352,8 +351,7 @@ impl PacedBody {
 
     /// The next bytes, or none at the end.
     ///
-    /// # Errors
-    /// `too-slow`; `unavailable` when others need the memory; `malformed` when the connection broke.
+    /// Errors: `too-slow`; `unavailable` when others need the memory; `malformed` when the connection broke.
     pub(super) async fn next(&mut self) -> Result<Option<Bytes>, Refusal> {
         loop {
             let (asked, patience) = (Instant::now(), self.patience());

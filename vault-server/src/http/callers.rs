@@ -67,8 +67,7 @@ impl OfRoutes {
 
     /// Whether the route is for such callers.
     ///
-    /// # Errors
-    /// `not-permitted`.
+    /// It may be refused with `not-permitted`.
     pub(super) fn check(&self, caller: &Caller, parts: &Parts) -> Result<(), Refusal> {
         let row = self.row(parts);
         let included = row.is_none_or(|row| Kinds::of(row.by).include(caller));

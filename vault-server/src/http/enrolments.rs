@@ -42,7 +42,7 @@ struct Count {
     count: usize,
 }
 
-/// Where one is counted.
+/// The network and address under which an enrolment is counted.
 struct Place {
     level: usize,
     prefix: Prefix,
@@ -163,7 +163,7 @@ fn lock(made: &Mutex<Made>) -> MutexGuard<'_, Made> {
     made.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The while.
+/// The time over which enrolments are counted.
 pub(super) const HOUR: Duration = Duration::from_secs(3600);
 /// From one look for what is over to the next.
 const SELDOM: Duration = Duration::from_secs(1);

@@ -27,7 +27,7 @@ pub(super) enum Format {
 }
 
 impl Format {
-    /// What the client accepts.
+    /// The format that the client accepts.
     pub(super) fn of_answer(headers: &HeaderMap) -> Self {
         match headers.get(header::ACCEPT) {
             Some(accepted) if *accepted == JSON => Self::Json,

@@ -61,7 +61,6 @@ use self::{
 };
 use crate::{config::Limits, telemetry::Metrics, tls::Keeper, vault::Vault};
 
-/// What every handler needs.
 #[derive(Clone)]
 pub(crate) struct App(Arc<Shared>);
 
@@ -73,7 +72,7 @@ impl std::ops::Deref for App {
     }
 }
 
-/// One for the process.
+/// What all handlers share, once in the process.
 pub(crate) struct Shared {
     pub(crate) vault: Vault,
     pub(crate) limits: Limits,
@@ -82,7 +81,6 @@ pub(crate) struct Shared {
     pub(crate) stop: CancellationToken,
     /// Connections, and what goes on after one is gone: waited for at the end.
     pub(crate) tasks: TaskTracker,
-    /// Looks after the certificate.
     pub(crate) keeper: Arc<Keeper>,
     gate: Gate,
     handshakes: Handshakes,
@@ -94,7 +92,6 @@ pub(crate) struct Shared {
     refusals: Refusals,
     /// Every endpoint, and what is said of it.
     endpoints: Vec<Endpoint>,
-    /// The OpenAPI document (API-13).
     document: String,
     callers: OfRoutes,
 }
@@ -137,12 +134,11 @@ impl App {
     }
 }
 
-/// The OpenAPI document.
+/// The OpenAPI document, as it is served (API-13).
 pub(crate) fn document() -> String {
     openapi::document(&routes::api().into_parts().1)
 }
 
-/// The whole API.
 pub(crate) fn router(app: App) -> Router {
     let (routes, _) = routes::api().into_parts();
     routes

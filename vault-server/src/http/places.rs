@@ -37,18 +37,17 @@ struct Taken {
     order: Order,
 }
 
-/// One connection's place.
 struct Held {
     origin: Origin,
     turn: Turn,
-    /// Requests that run.
+    /// How many of its requests run now.
     running: usize,
     /// It has to go, and counts no more.
     told: bool,
     close: CancellationToken,
 }
 
-/// A place, until dropped.
+/// A connection's place, which it has until this is dropped.
 pub(super) struct Place {
     activity: Arc<Activity>,
     _permit: OwnedSemaphorePermit,
@@ -105,7 +104,7 @@ impl Places {
         })
     }
 
-    /// In milliseconds.
+    /// Milliseconds since the server began.
     fn now(&self) -> u64 {
         u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
@@ -222,7 +221,7 @@ impl Activity {
         self.places.lock().does(self.number, Doing::Nothing, now);
     }
 
-    /// Counts a request.
+    /// Counts a request until what this gives is dropped.
     pub(super) fn begin(self: &Arc<Self>) -> Running {
         let now = self.places.now();
         self.places.lock().begin(self.number, now);

@@ -112,7 +112,7 @@ impl<T: Parameters> Describe for Params<T> {
 pub(super) struct Page<T> {
     /// The entry to go on after.
     pub(super) after: Option<T>,
-    /// Entries wanted.
+    /// How many entries are wanted at most.
     pub(super) limit: usize,
 }
 
@@ -190,7 +190,7 @@ pub(super) trait Parameter {
     /// Whether it may not be absent.
     const REQUIRED: bool = true;
 
-    /// Its JSON Schema.
+    /// The JSON Schema of such a value.
     fn schema() -> Value;
 }
 

@@ -26,14 +26,14 @@ struct Window {
 /// What is to be written.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Written {
-    /// The refusal itself.
+    /// Whether the refusal itself is written.
     pub(super) line: bool,
     /// How many of each code had no line in the time that is over now.
     pub(super) left_out: BTreeMap<&'static str, u64>,
 }
 
 impl Refusals {
-    /// Counts one more.
+    /// Counts a refusal, and says what of it is written.
     pub(super) fn count(&self, from: Option<IpAddr>, code: &'static str, now: Instant) -> Written {
         let mut window = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let running = window

@@ -7,7 +7,7 @@ use super::{api::Api, handlers, leaves, sse};
 
 macro_rules! routes {
     ($($endpoint:ident is $module:ident::$handler:ident;)*) => {
-        /// All of them.
+        /// All endpoints, each with what serves it.
         pub(super) fn api() -> Api {
             Api::new()$(.route(&api::$endpoint.row, (stringify!($handler), $module::$handler)))*
         }

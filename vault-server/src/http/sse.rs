@@ -32,7 +32,7 @@ const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream");
 pub(super) const LAST_EVENT: HeaderName = HeaderName::from_static("last-event-id");
 /// A comment: says that the stream lives, and brings the response's head on its way.
 const ALIVE: Bytes = Bytes::from_static(b":\n\n");
-/// Events read at once.
+/// How many events are read from the store at once.
 const BATCH: usize = 32;
 
 parameters! {
@@ -62,7 +62,7 @@ impl Describe for LastEvent {
     }
 }
 
-/// Events as they come.
+/// An answer that goes on with each event that comes.
 pub(super) struct Events(Response);
 
 impl IntoResponse for Events {
@@ -108,7 +108,7 @@ pub(super) async fn inbox_stream(
     ))
 }
 
-/// One listener.
+/// What one listener has had, and waits for.
 struct Feed {
     caller: Caller,
     after: u64,

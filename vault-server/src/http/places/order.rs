@@ -16,9 +16,9 @@ use crate::http::prefix::{Origin, Prefix};
 pub(super) enum Doing {
     /// It has not even shaken hands.
     Handshake,
-    /// No request runs.
+    /// No request of the connection runs.
     Nothing,
-    /// Requests run.
+    /// Requests of the connection run.
     Requests,
 }
 
@@ -36,11 +36,11 @@ type OfSubscriber = (usize, Reverse<Turn>);
 /// How many a network has, and its greediest subscriber.
 type OfNetwork = (usize, OfSubscriber);
 
-/// All connections that count.
+/// All connections, in the order in which they make room.
 #[derive(Default)]
 pub(super) struct Order {
     networks: HashMap<Prefix, Network>,
-    /// The greediest network last.
+    /// Networks by what they hold, the greediest last.
     greed: BTreeSet<(OfNetwork, Prefix)>,
 }
 
@@ -48,7 +48,7 @@ pub(super) struct Order {
 struct Network {
     count: usize,
     subscribers: HashMap<Prefix, BTreeSet<Turn>>,
-    /// The greediest subscriber last.
+    /// Subscribers by what they hold, the greediest last.
     greed: BTreeSet<(OfSubscriber, Prefix)>,
 }
 
