@@ -1,20 +1,21 @@
 //! Every endpoint, once: its method and path, who may call it, what comes and what is answered, what may be refused. See
 //! `spec/api.md` §2. The server's routes and descriptions, and the client's calls, follow from this table.
 
+mod query;
 mod table;
 
 use std::{fmt::Display, marker::PhantomData};
 
 use http::Method;
 
-pub use self::table::*;
+pub use self::{query::*, table::*};
 use crate::problem::Problem;
 
-/// One endpoint: `N` ids in its path, a body of type `Q` (`()` for none), an answer of type `A`.
-pub struct Endpoint<const N: usize, Q, A> {
+/// One endpoint: `N` ids in its path, a query of type `X`, a body of type `Q` (`()` for none), an answer of type `A`.
+pub struct Endpoint<const N: usize, X, Q, A> {
     /// What is known of it without its types.
     pub row: EndpointInfo,
-    types: PhantomData<fn(Q) -> A>,
+    types: PhantomData<fn(X, Q) -> A>,
 }
 
 /// One line of the table.
@@ -26,6 +27,8 @@ pub struct EndpointInfo {
     pub method: Method,
     /// Its path, with the names of its ids in braces.
     pub path: &'static str,
+    /// The parameters of its query.
+    pub query: fn() -> Vec<QueryParameter>,
     /// Who may call it, as the server checks before it reads a body.
     pub by: Callers,
     /// Whether a delegate may call it for a patient (`spec/delegates.md` §3).
@@ -131,7 +134,7 @@ pub struct RequestTarget<Q, A> {
     types: PhantomData<fn(Q) -> A>,
 }
 
-impl<const N: usize, Q, A> Endpoint<N, Q, A> {
+impl<const N: usize, X, Q, A> Endpoint<N, X, Q, A> {
     const fn new(row: EndpointInfo) -> Self {
         assert!(ids(row.path) == N, "the path has another number of ids");
         Self {
@@ -158,7 +161,7 @@ impl<const N: usize, Q, A> Endpoint<N, Q, A> {
     }
 }
 
-impl<Q, A> Endpoint<0, Q, A> {
+impl<X, Q, A> Endpoint<0, X, Q, A> {
     /// Where it is: its path has no ids.
     pub fn here(&self) -> RequestTarget<Q, A> {
         self.at([])
@@ -247,6 +250,13 @@ mod tests {
             });
             let line = line.unwrap_or_else(|| panic!("{begins} is not on the page"));
             assert!(line.contains(&format!("| {} |", row.by.words())), "{line}");
+            let query: Vec<_> = (row.query)()
+                .iter()
+                .map(|parameter| format!("{}=", parameter.name))
+                .collect();
+            let (_, behind) = line.split_at(begins.len());
+            let (asked, _) = behind.split_once('`').unwrap();
+            assert_eq!(asked.trim_start_matches('?'), query.join("&"), "{line}");
         }
         let lines = page.lines().filter(|line| {
             ["GET", "POST", "PUT"]

@@ -10,7 +10,10 @@ use axum::{
     routing::{MethodFilter, on},
 };
 use http::{HeaderName, Method};
-use protocol_spec::{api::EndpointInfo, problem::Problem};
+use protocol_spec::{
+    api::{EndpointInfo, QueryParameter},
+    problem::Problem,
+};
 use serde_json::Value;
 
 use super::{App, accept::Connection, problem::Refused};
@@ -19,8 +22,6 @@ use super::{App, accept::Connection, problem::Refused};
 pub(super) struct Endpoint {
     /// What the specification says of it.
     pub(super) row: &'static EndpointInfo,
-    /// Of the function that serves it.
-    pub(super) name: &'static str,
     /// Schemas of what stands in the path, in its order.
     pub(super) ids: Vec<Value>,
     pub(super) query: Vec<QueryParameter>,
@@ -30,13 +31,6 @@ pub(super) struct Endpoint {
     pub(super) body: Option<Content>,
     pub(super) answer: Content,
     problems: BTreeSet<&'static str>,
-}
-
-/// A parameter of a query.
-pub(super) struct QueryParameter {
-    pub(super) name: &'static str,
-    pub(super) required: bool,
-    pub(super) schema: Value,
 }
 
 /// Whose signatures a request has.
@@ -66,6 +60,11 @@ pub(super) trait Describe {
 
 /// What the server has anyway.
 impl Describe for State<App> {
+    fn describe(_: &mut Endpoint) {}
+}
+
+/// No ids.
+impl Describe for () {
     fn describe(_: &mut Endpoint) {}
 }
 
@@ -133,11 +132,7 @@ impl Api {
     }
 
     /// Adds an endpoint to routes and document.
-    pub(super) fn route<H, A, B>(
-        mut self,
-        row: &'static EndpointInfo,
-        (name, handler): (&'static str, H),
-    ) -> Self
+    pub(super) fn route<H, A, B>(mut self, row: &'static EndpointInfo, handler: H) -> Self
     where
         H: Handler<A, App> + Described<B>,
         A: 'static,
@@ -145,7 +140,6 @@ impl Api {
         let filter = filter(&row.method);
         let mut endpoint = Endpoint {
             row,
-            name,
             ids: Vec::new(),
             query: Vec::new(),
             fields: Vec::new(),

@@ -15,6 +15,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, header};
 use prost::Name;
 use protocol_spec::{
+    api::{FirstLeaf, LeafQuery},
     content::LEAF_LEN,
     defence::Defence,
     hash::LeafHash,
@@ -36,7 +37,7 @@ use super::{
     memory::Share,
     outgoing,
     problem::Refused,
-    query::{Id, Ids, Params, parameters},
+    query::{Asked, Id, Ids},
 };
 use crate::vault::{LeafIntake, LeafStream, Refusal};
 
@@ -48,12 +49,6 @@ const OCTETS: HeaderValue = HeaderValue::from_static("application/octet-stream")
 
 /// What one transfer holds at most: a leaf being assembled or sent, and those on their way to or from the store.
 const IN_TRANSIT: u64 = 5 * LEAF_LEN;
-
-parameters! {
-    struct First {
-        first: u32,
-    }
-}
 
 /// What carries leaves to the server.
 pub(super) struct LeavesIn(Request);
@@ -104,7 +99,7 @@ impl Describe for LeavesTaken {
 pub(super) async fn receive_leaves(
     State(app): State<App>,
     Id(upload): Id<UploadId>,
-    Params(First { first }): Params<First>,
+    Asked(FirstLeaf { first }): Asked<FirstLeaf>,
     auth: Authenticated,
     LeavesIn(request): LeavesIn,
 ) -> Result<LeavesTaken, Refused> {
@@ -217,13 +212,6 @@ impl Drop for Taking {
     }
 }
 
-parameters! {
-    struct Range {
-        first: u32,
-        count: u32,
-    }
-}
-
 /// Leaves on their way to a client.
 pub(super) struct LeavesOut(Response);
 
@@ -244,7 +232,7 @@ pub(super) async fn release_leaves(
     State(app): State<App>,
     auth: Authenticated,
     Ids(release, version): Ids<ReleaseId, VersionId>,
-    Params(Range { first, count }): Params<Range>,
+    Asked(LeafQuery { first, count }): Asked<LeafQuery>,
     Extension(connection): Extension<Connection>,
 ) -> Result<LeavesOut, Refused> {
     let memory = app.memory.reserve(&auth.permit.payer(), IN_TRANSIT).await?;
@@ -260,7 +248,7 @@ pub(super) async fn own_leaves(
     State(app): State<App>,
     auth: Authenticated,
     Id(version): Id<VersionId>,
-    Params(Range { first, count }): Params<Range>,
+    Asked(LeafQuery { first, count }): Asked<LeafQuery>,
     Extension(connection): Extension<Connection>,
 ) -> Result<LeavesOut, Refused> {
     let memory = app.memory.reserve(&auth.permit.payer(), IN_TRANSIT).await?;

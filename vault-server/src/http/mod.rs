@@ -8,9 +8,9 @@
 //! | [`auth`], [`callers`] | who signed a request, and may call what; replay |
 //! | [`body`], [`format`], [`query`], [`presenting`] | what a request carries and how it is written, bounded and checked against its digest |
 //! | [`offers`], [`enrolments`] | new devices offered, and from where; patients enrolled by one address |
-//! | [`memory`], [`answer`], [`outgoing`] | memory of bodies, and who gets how much; what a response carries, until it is gone |
+//! | [`memory`], [`most`], [`answer`], [`outgoing`] | memory of bodies, and who gets how much; how long answers can be; what a response carries, until it is gone |
 //! | [`routes`], [`api`], [`openapi`] | who serves each endpoint of the specification, what its handler says of it, and the document made of that |
-//! | [`handlers`] | the endpoints that take and give one message |
+//! | [`handlers`], [`odd`] | generic handlers of whatever takes and gives one message; those that are like no other |
 //! | [`leaves`], [`sse`] | the two kinds of streams |
 //! | [`problem`], [`observe`], [`refusals`] | refusals as documents, log lines and counts |
 //! | [`admin`] | the operator's own address |
@@ -28,7 +28,9 @@ mod handlers;
 mod handshakes;
 mod leaves;
 mod memory;
+mod most;
 mod observe;
+mod odd;
 mod offers;
 mod openapi;
 mod outgoing;

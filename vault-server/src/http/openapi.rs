@@ -4,11 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use http::HeaderName;
-use protocol_spec::{json::schema, problem::Problem, request};
+use protocol_spec::{api::QueryParameter, json::schema, problem::Problem, request};
 use serde_json::{Map, Value, json};
 
 use super::{
-    api::{Content, Endpoint, QueryParameter, Signatures},
+    api::{Content, Endpoint, Signatures},
     sse::LAST_EVENT,
 };
 
@@ -71,7 +71,7 @@ fn operation(endpoint: &Endpoint) -> Value {
         responses.insert(status.to_string(), response);
     }
     let mut operation = json!({
-        "operationId": endpoint.name,
+        "operationId": endpoint.row.name.to_ascii_lowercase(),
         "tags": [endpoint.row.path.split(['/', '.']).nth(2)],
         "description": format!("Caller: {}.", endpoint.row.by.words()),
         "parameters": parameters(endpoint),

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use data_encoding::BASE64;
 use http::{HeaderName, HeaderValue, header, request::Parts};
 use prost::Message;
-use protocol_spec::{messages as pb, problem::Problem};
+use protocol_spec::{api::StreamQuery, messages as pb, problem::Problem};
 use tokio::{sync::mpsc, time::Instant};
 use tokio_stream::{StreamExt, wrappers::ReceiverStream};
 
@@ -24,7 +24,7 @@ use super::{
     auth::{Authenticated, QuotaPermit, principal},
     outgoing::Lease,
     problem::Refused,
-    query::{Params, parameters},
+    query::Asked,
 };
 use crate::vault::{Caller, Refusal};
 
@@ -34,12 +34,6 @@ pub(super) const LAST_EVENT: HeaderName = HeaderName::from_static("last-event-id
 const ALIVE: Bytes = Bytes::from_static(b":\n\n");
 /// How many events are read from the store at once.
 const BATCH: usize = 32;
-
-parameters! {
-    struct After {
-        after: Option<u64>,
-    }
-}
 
 /// The last event that a client has of a stream that broke.
 pub(super) struct LastEvent(Option<u64>);
@@ -81,7 +75,7 @@ impl Describe for Events {
 pub(super) async fn inbox_stream(
     State(app): State<App>,
     auth: Authenticated,
-    Params(After { after }): Params<After>,
+    Asked(StreamQuery { after }): Asked<StreamQuery>,
     LastEvent(last): LastEvent,
     Extension(connection): Extension<Connection>,
 ) -> Result<Events, Refused> {
