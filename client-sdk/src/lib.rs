@@ -37,11 +37,10 @@
 //! | [`keystore`] | an institution's secret keys, in the home or elsewhere |
 //! | `connect`, [`trace`] | one server: link, TLS, request signatures, retries; what travels, to be shown |
 //! | [`patient`], [`institution`], [`registrar`] | the entry points |
-//! | `mirror`, `directory`, `receipts`, `scan`, `met`, `pages`, [`inbox`], `provenance` | what is verified before it is believed |
+//! | `trust`, `pages`, [`inbox`] | what is verified before it is believed |
 //! | `clock`, [`notice`] | what time it is, for decisions; what a person is told beside an answer |
 //! | `programs` | client programs that the registrar vouches for |
-//! | `restoring`, `accepting` | a server that goes on with an older copy of its data; who goes on with it |
-//! | `witnesses` | cosignatures of the log |
+//! | `accepting` | who goes on with a server that was restored |
 //! | `alike` | what patients and institutions do alike |
 //! | [`rules`] | what the patient's device answers while she is not looking |
 //! | [`transfer`] | sources and sinks, sealing and opening in constant memory, resuming |
@@ -50,36 +49,29 @@
 
 mod accepting;
 mod alike;
-mod asked;
 mod clock;
 mod connect;
-mod directory;
 mod error;
 mod home;
 pub mod inbox;
 pub mod institution;
 pub mod keystore;
-mod met;
 mod mint;
-mod mirror;
 mod moving;
 pub mod notice;
 mod pages;
 mod paper;
 pub mod patient;
-mod patients;
 mod programs;
-mod provenance;
-mod receipts;
 pub mod registrar;
-mod restoring;
 pub mod rules;
-mod scan;
 mod session;
 mod shares;
 pub mod transfer;
+mod trust;
 mod withdrawing;
-mod witnesses;
+
+use self::trust::{asked, lookup as directory, provenance, restoring, witnesses};
 
 pub use crypto::RecoveryWords;
 pub use protocol_spec::{
@@ -121,7 +113,6 @@ pub use self::{
         EmergencyKey, FetchTerms, Fetched, FetchedRecord, Institution, NewTerminal, Rotated, SendTerms, Sent,
         StoredUpload, TakenBack, TerminalInfo,
     },
-    mirror::Audited,
     moving::{HomeServer, Moved, home_server, move_server},
     patient::{
         CollectionInfo, DeletedRecord, DeviceInfo, EmergencyCard, EmergencyLimits, Entrusted, EntrustedShare,
@@ -131,11 +122,14 @@ pub use self::{
         Trustee, UploadTerms, verify_case, verify_certificate,
     },
     programs::{ProgramAbout, PublishedProgram, publish_program},
-    provenance::{FetchedPart, Provenance},
     registrar::{Accredited, Accrediting, Registrar},
-    restoring::RestorationInfo,
     shares::ReturnedFile,
     transfer::Progress,
+    trust::{
+        mirror::Audited,
+        provenance::{FetchedPart, Provenance},
+        restoring::RestorationInfo,
+        witnesses::WitnessPolicy,
+    },
     withdrawing::{WithdrawnAccreditation, withdraw_accreditation},
-    witnesses::WitnessPolicy,
 };

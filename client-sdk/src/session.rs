@@ -10,8 +10,7 @@ use crate::{
     clock::Clock,
     connect::{Credentials, Server, Signs},
     home::{Home, Pins},
-    mirror::Mirror,
-    receipts::Log,
+    trust::{log::Log, mirror::Mirror},
 };
 
 /// An enrolled principal's connection. Everything that comes out of it has been verified.

@@ -21,7 +21,7 @@ use crate::{
     connect::tests::serve,
     home::{Home, Pins},
     keystore::KeyStoreDouble,
-    mirror::Mirror,
+    trust::mirror::Mirror,
 };
 
 const OPERATOR: u8 = 1;

@@ -10,7 +10,7 @@ use protocol_spec::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Result, home::Home, receipts::Log, session::Session};
+use crate::{Error, Result, home::Home, session::Session, trust::log::Log};
 
 /// What a home knows of the witnesses of its server's log.
 #[derive(Clone, Debug, PartialEq, Eq)]

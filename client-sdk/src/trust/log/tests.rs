@@ -1,7 +1,7 @@
 //! What of the log is pinned in a home that several processes share.
 
 use super::*;
-use crate::mirror::tests::{checkpoint, session};
+use crate::trust::mirror::tests::{checkpoint, session};
 
 fn pinned(home: &std::path::Path) -> u64 {
     session(home).pinned_log().unwrap().unwrap().size

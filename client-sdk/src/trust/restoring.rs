@@ -11,7 +11,8 @@ use protocol_spec::{
     restoration::Restored,
 };
 
-use crate::{Error, Result, home::Lived, mirror, pages::Whole, receipts::CHECKPOINT, session::Session};
+use super::{log::CHECKPOINT, mirror};
+use crate::{Error, Result, home::Lived, pages::Whole, session::Session};
 
 /// What a home is told of a restoration, once (RST-7).
 #[derive(Clone, Debug, PartialEq, Eq)]
