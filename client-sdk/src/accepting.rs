@@ -3,10 +3,9 @@
 use std::path::Path;
 
 use crate::{
-    Error, Institution, Patient, Result, Unlock,
+    Error, Institution, Patient, RestorationInfo, Result, Unlock,
     home::{ClosedHome, Kind},
     patient::Returned,
-    restoring::RestorationInfo,
 };
 
 /// What has become of a restoration that somebody was told of.
@@ -43,10 +42,10 @@ impl Institution {
     /// As [`accept_restoration`].
     pub async fn accept_restoration(&self) -> Result<(RestorationInfo, bool)> {
         let home = self.home();
-        let found = self.session().find_restoration().await?;
+        let found = self.session().restorations.find().await?;
         let already = found.is_none();
         if let Some(found) = found {
-            self.session().take_restoration(found, true).await?;
+            self.session().restorations.take(found, true).await?;
         }
         match home.restorations()?.last() {
             Some(lived) => Ok((lived.into(), already)),

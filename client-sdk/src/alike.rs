@@ -3,9 +3,8 @@
 use std::time::Duration;
 
 use crate::{
-    InboxEvent, Institution, Patient, Result,
+    InboxEvent, Institution, Patient, Result, WitnessPolicy,
     inbox::{NewestEvents, Reader},
-    witnesses::WitnessPolicy,
 };
 
 impl Patient {
@@ -41,7 +40,7 @@ impl Patient {
     /// # Errors
     /// [`crate::Error::Usage`] if the policy is about other logs than the server's.
     pub async fn use_witnesses(&self, policy: &WitnessPolicy) -> Result<()> {
-        policy.keep(self.session()).await
+        policy.keep(self.home(), &self.session().log.key()?).await
     }
 }
 
@@ -85,6 +84,6 @@ impl Institution {
     /// # Errors
     /// [`crate::Error::Usage`] if the policy is about other logs than the server's.
     pub async fn use_witnesses(&self, policy: &WitnessPolicy) -> Result<()> {
-        policy.keep(self.session()).await
+        policy.keep(self.home(), &self.session().log.key()?).await
     }
 }

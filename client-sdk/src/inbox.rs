@@ -23,10 +23,10 @@ use protocol_spec::{
 pub use self::event::{EventKind, InboxEvent, NewestEvents, Party};
 use crate::{
     DirectoryEntry, Error, Patient, Result,
-    asked::Asked,
     keystore::{KeyStore, KeyStoreError, open_text},
     pages::Whole,
     session::Session,
+    trust::Asked,
 };
 
 /// Whose inbox is read.

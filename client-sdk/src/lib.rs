@@ -49,6 +49,7 @@
 
 mod accepting;
 mod alike;
+mod blocking;
 mod clock;
 mod connect;
 mod error;
@@ -71,7 +72,7 @@ pub mod transfer;
 mod trust;
 mod withdrawing;
 
-use self::trust::{asked, lookup as directory, provenance, restoring, witnesses};
+use self::trust::{self as asked, self as directory, self as provenance, self as restoring};
 
 pub use crypto::RecoveryWords;
 pub use protocol_spec::{
@@ -125,11 +126,6 @@ pub use self::{
     registrar::{Accredited, Accrediting, Registrar},
     shares::ReturnedFile,
     transfer::Progress,
-    trust::{
-        mirror::Audited,
-        provenance::{FetchedPart, Provenance},
-        restoring::RestorationInfo,
-        witnesses::WitnessPolicy,
-    },
+    trust::{Audited, FetchedPart, Provenance, RestorationInfo, WitnessPolicy},
     withdrawing::{WithdrawnAccreditation, withdraw_accreditation},
 };

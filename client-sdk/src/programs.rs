@@ -17,8 +17,9 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     Error, Result,
+    blocking::blocking,
     connect::{Server, bootstrap},
-    session::{Session, blocking},
+    trust::Mirror,
 };
 
 /// What a registrar says of a program, beside its hash.
@@ -80,27 +81,15 @@ pub async fn publish_program(link: &ServerLink, file: &[u8]) -> Result<Published
     })
 }
 
-impl Session {
-    /// All programs, in the order of the log as it is now.
-    pub(crate) async fn programs(&self) -> Result<Vec<Vouched>> {
-        self.forget_entries().await;
-        let mirror = self.mirror().await?;
-        mirror.directory()?.programs().map_err(Error::tampered(ENTRY))
-    }
-
-    /// The program that a file is, by the log as it is now (PRG-4).
-    pub(crate) async fn check_program(&self, file: &Path) -> Result<Vouched> {
-        let path = file.to_owned();
-        let hash = blocking(move || file_hash(&path)).await?;
-        self.forget_entries().await;
-        let mirror = self.mirror().await?;
-        let found = mirror.directory()?.program(&hash);
-        let found = found.map_err(Error::tampered(ENTRY))?;
-        found.ok_or_else(|| Error::UnknownProgram {
-            path: file.to_owned(),
-            hash: hash.to_string(),
-        })
-    }
+/// The program that a file is, by the log as it is now (PRG-4).
+pub(crate) async fn check(mirror: &Mirror, file: &Path) -> Result<Vouched> {
+    let path = file.to_owned();
+    let hash = blocking(move || file_hash(&path)).await?;
+    let found = mirror.program(&hash).await?;
+    found.ok_or_else(|| Error::UnknownProgram {
+        path: file.to_owned(),
+        hash: hash.to_string(),
+    })
 }
 
 /// SHA-256 of a file of any size.
@@ -123,7 +112,6 @@ const BUFFER: usize = 1 << 16;
 const READ: &str = "cannot read";
 const WHAT: &str = "the statement about a program";
 const ANSWER: &str = "the server's answer about a program";
-const ENTRY: &str = "a program in the directory";
 
 #[cfg(test)]
 mod tests {

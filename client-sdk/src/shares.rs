@@ -16,7 +16,7 @@ use protocol_spec::{
     statement::Signed,
 };
 
-use crate::{Error, Result, session::Session};
+use crate::{Error, Result, trust::OtherPatients};
 
 /// A share on its way back.
 #[derive(Clone, Debug)]
@@ -38,38 +38,41 @@ pub(crate) struct HeldShare {
     to: RecipientKey,
 }
 
-impl Session {
-    /// Reads a share and the offer of a machine that wants it, and checks both: the string that the owner has told
-    /// (RCV-9), and that the division is in force (RCV-8).
-    pub(crate) async fn held_share(&self, file: &[u8], offer: &[u8], check: &str) -> Result<HeldShare> {
-        let to = read_offer(offer)?;
-        if !CheckString::of(&to).is(check) {
-            return Err(Error::Usage(
-                "the check string is not that of this offer: ask the patient again, by voice, and do not go on if it \
-                 stays so"
-                    .into(),
-            ));
-        }
-        let message: pb::TrusteeShare =
-            protocol_spec::messages::decode(file).map_err(|_| wrong(THIS, "is no share"))?;
-        let held = HeldShare {
-            division: read_division(message.division, THIS)?,
-            number: u8::try_from(message.number).unwrap_or_default(),
-            root_epoch: message.root_epoch,
-            sealed: SealedBytes::try_from(message.share).map_err(|_| wrong(THIS, "is no share"))?,
-            to,
-        };
-        let member = DeviceId::from(&held.division.recovery_key);
-        let list = self.member_list(held.division.patient_id, member).await?;
-        let member = list.as_ref().and_then(|list| list.device(member));
-        if member.is_none_or(|member| member.kind != DeviceKind::Recovery) {
-            return Err(Error::Usage(
-                "this share opens nothing any more: the patient has made others, or has removed her trustees"
-                    .into(),
-            ));
-        }
-        Ok(held)
+/// Reads a share and the offer of a machine that wants it, and checks both: the string that the owner has told
+/// (RCV-9), and that the division is in force (RCV-8).
+pub(crate) async fn held_share(
+    patients: &OtherPatients,
+    file: &[u8],
+    offer: &[u8],
+    check: &str,
+) -> Result<HeldShare> {
+    let to = read_offer(offer)?;
+    if !CheckString::of(&to).is(check) {
+        return Err(Error::Usage(
+            "the check string is not that of this offer: ask the patient again, by voice, and do not go on if it \
+             stays so"
+                .into(),
+        ));
     }
+    let message: pb::TrusteeShare =
+        protocol_spec::messages::decode(file).map_err(|_| wrong(THIS, "is no share"))?;
+    let held = HeldShare {
+        division: read_division(message.division, THIS)?,
+        number: u8::try_from(message.number).unwrap_or_default(),
+        root_epoch: message.root_epoch,
+        sealed: SealedBytes::try_from(message.share).map_err(|_| wrong(THIS, "is no share"))?,
+        to,
+    };
+    let member = DeviceId::from(&held.division.recovery_key);
+    let list = patients.member_list(held.division.patient_id, member).await?;
+    let member = list.as_ref().and_then(|list| list.device(member));
+    if member.is_none_or(|member| member.kind != DeviceKind::Recovery) {
+        return Err(Error::Usage(
+            "this share opens nothing any more: the patient has made others, or has removed her trustees"
+                .into(),
+        ));
+    }
+    Ok(held)
 }
 
 impl HeldShare {

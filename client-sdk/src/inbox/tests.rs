@@ -21,7 +21,6 @@ use crate::{
     connect::tests::serve,
     home::{Home, Pins},
     keystore::KeyStoreDouble,
-    trust::mirror::Mirror,
 };
 
 const OPERATOR: u8 = 1;
@@ -234,7 +233,7 @@ async fn a_request_under_an_id_that_was_shown_for_another_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let session = session(dir.path(), &pins);
     let entries = [entry(CLINIC), entry(OTHER_CLINIC)];
-    *session.mirror.lock().await = Mirror::of(entries);
+    session.mirror.know_only(entries).await;
     let (shown, other) = (download_request(CLINIC), download_request(OTHER_CLINIC));
     for _ in 0..2 {
         let asked = session.asked_download(shown.clone()).await.unwrap();
@@ -253,11 +252,11 @@ async fn a_record_version_stays_what_it_was_when_it_was_first_verified() {
     let dir = tempfile::tempdir().unwrap();
     let version = protocol_spec::ids::VersionId::from_bytes([9; 16]);
     let (made, forged) = (Sha256Digest::of(b"made"), Sha256Digest::of(b"forged"));
-    session(dir.path(), &pins).met_version(version, &made).unwrap();
+    session(dir.path(), &pins).met.version(version, &made).unwrap();
     let later = session(dir.path(), &pins);
-    assert!(later.met_version(version, &made).is_ok());
+    assert!(later.met.version(version, &made).is_ok());
     assert!(matches!(
-        later.met_version(version, &forged),
+        later.met.version(version, &forged),
         Err(Error::Tampered { .. })
     ));
 }
@@ -274,7 +273,8 @@ async fn two_heads_under_one_number_are_a_fork() {
     let dir = tempfile::tempdir().unwrap();
     let (anna, bert) = ((&public(ANNA)).into(), (&public(BERT)).into());
     session(dir.path(), &pins)
-        .met_head(anna, &head(3, b"one"))
+        .met
+        .head(anna, &head(3, b"one"))
         .unwrap();
     let later = session(dir.path(), &pins);
     for (patient, head) in [
@@ -282,9 +282,9 @@ async fn two_heads_under_one_number_are_a_fork() {
         (anna, head(2, b"other")),
         (bert, head(3, b"other")),
     ] {
-        later.met_head(patient, &head).unwrap();
+        later.met.head(patient, &head).unwrap();
     }
-    let forked = later.met_head(anna, &head(3, b"other"));
+    let forked = later.met.head(anna, &head(3, b"other"));
     assert!(matches!(forked, Err(Error::OtherVault { .. })), "{forked:?}");
 }
 
@@ -301,14 +301,15 @@ async fn an_older_or_another_vault_key_than_was_met_is_refused() {
         vault_key: keys[key].clone(),
     };
     session(dir.path(), &pins)
-        .met_vault_key(&key(ANNA, 3, 0))
+        .met
+        .vault_key(&key(ANNA, 3, 0))
         .unwrap();
     let later = session(dir.path(), &pins);
     for same in [key(ANNA, 3, 0), key(BERT, 2, 0), key(ANNA, 4, 1)] {
-        later.met_vault_key(&same).unwrap();
+        later.met.vault_key(&same).unwrap();
     }
     for refused in [key(ANNA, 3, 0), key(ANNA, 4, 0)] {
-        assert!(later.met_vault_key(&refused).is_err(), "{refused:?}");
+        assert!(later.met.vault_key(&refused).is_err(), "{refused:?}");
     }
 }
 
@@ -318,8 +319,11 @@ async fn a_receipt_is_of_no_older_vault_than_its_permission() {
     let pins = server(Vec::new()).await;
     let dir = tempfile::tempdir().unwrap();
     let session = session(dir.path(), &pins);
-    let check =
-        |permission, receipt| session.met_receipt_head(((&public(ANNA)).into(), permission), receipt, "it");
+    let check = |permission, receipt| {
+        session
+            .met
+            .receipt_head(((&public(ANNA)).into(), permission), receipt, "it")
+    };
     let newest = head(5, b"five");
     for permission in [None, Some(head(4, b"four")), Some(newest)] {
         check(permission, Some(newest)).unwrap();

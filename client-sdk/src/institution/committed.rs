@@ -72,6 +72,7 @@ impl Institution {
     ) -> Result<Receipt<UploadReceipt>> {
         let receipt = self
             .session
+            .log
             .receipt::<UploadReceipt>(Some(message), RECEIPT)
             .await?;
         let said = &receipt.statement;

@@ -14,11 +14,11 @@ use protocol_spec::{
 use super::Institution;
 use crate::{
     Error, Result,
-    asked::Asked,
     connect::{Patience, Retry},
     error::time,
     keystore::{KeyStore, KeyStoreError, StoredRecipient},
     session::Session,
+    trust::Asked,
 };
 
 /// A permission that is for this institution, with the challenge to present it over.
@@ -132,9 +132,10 @@ impl Session {
         if !emergency && !keys.recipient_keys().iter().any(held) {
             return Err(KeyStoreError::NoSuchKey.into());
         }
-        self.met_permission(id, permission.patient_id, &permission.request_hash)?;
+        self.met
+            .permission(id, permission.patient_id, &permission.request_hash)?;
         if let Some(head) = &permission.vault_head {
-            self.met_head(permission.patient_id, head)?;
+            self.met.head(permission.patient_id, head)?;
         }
         let open = open.into_iter().map(|open| self.open_session(open, id, to));
         Ok(Delivered {
@@ -182,8 +183,8 @@ impl Session {
     /// What a permission of kind download or reference answers, which comes with it.
     pub(crate) async fn answered(&self, delivered: &mut Delivered) -> Result<Asked> {
         let asked = match delivered.request.take().and_then(|stored| stored.request) {
-            Some(Request::Download(statement)) => self.asked_download(statement).await?,
-            Some(Request::Reference(statement)) => self.asked_reference(statement).await?,
+            Some(Request::Download(statement)) => self.asks.download(statement).await?,
+            Some(Request::Reference(statement)) => self.asks.reference(statement).await?,
             Some(Request::Upload(_)) | None => return Err(Error::tampered(WHAT)("it answers nothing")),
         };
         if asked.answered_by(&delivered.permission) {

@@ -172,7 +172,7 @@ impl Institution {
         make_sink: impl FnOnce(Vec<(RecordId, u64)>) -> Result<S>,
         progress: &dyn Progress,
     ) -> Result<Fetched> {
-        let began = self.session.begin_witnessed().await?;
+        let began = self.session.witnesses.begin().await?;
         let mut delivered = self.deliver(permission).await?;
         if delivered.permission.kind == Kind::Upload {
             return Err(Error::Usage(
@@ -273,7 +273,7 @@ impl Institution {
         let receipt = match self.close(&release.ticket, fetch.journal).await {
             Ok(receipt) => {
                 let named = receipt.statement.vault_head;
-                self.session.met_receipt_head(vault, named, "the receipt")?;
+                self.session.met.receipt_head(vault, named, "the receipt")?;
                 Some(receipt)
             }
             Err(error) if says_nothing_of_it(&error) => None,
@@ -298,6 +298,7 @@ impl Institution {
             .await?;
         let receipt = self
             .session
+            .log
             .receipt::<ReleaseReceipt>(Some(message), "the receipt")
             .await?;
         if is_for(&receipt.statement, ticket) {

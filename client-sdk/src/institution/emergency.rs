@@ -22,7 +22,7 @@ use crate::{
     keystore::{KeyStoreError, open_by_any},
     mint,
     transfer::{FetchJournal, FolderSink, interrupted},
-    witnesses::Began,
+    trust::Began,
 };
 
 /// Where the first half of the key comes from.
@@ -111,7 +111,10 @@ impl Institution {
             .server
             .post(api::OPEN_EMERGENCY.here(), &message)
             .await?;
-        self.session.included(opened.proof, &opening.hash(), WHAT).await?;
+        self.session
+            .log
+            .included(opened.proof, &opening.hash(), WHAT)
+            .await?;
         let delivery = opened.delivery.ok_or_else(|| tampered("it is empty"))?;
         let permission = SignedPermission::try_from(delivery.permission)
             .and_then(SignedPermission::verify)
@@ -119,9 +122,9 @@ impl Institution {
         let share: &[u8; 32] = opened.share.as_ref().try_into().map_err(tampered)?;
         let recipient = self.check_opened(&permission, patient, half, &ServerHalf::from_bytes(share))?;
         if let Some(head) = &permission.vault_head {
-            self.session.met_head(patient, head)?;
+            self.session.met.head(patient, head)?;
         }
-        self.session.met_permission(
+        self.session.met.permission(
             permission.permission_id,
             permission.patient_id,
             &permission.request_hash,

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::FetchedRecord;
-use crate::{Provenance, Result, provenance::FetchedPart, transfer::FolderSink};
+use crate::{FetchedPart, Provenance, Result, transfer::FolderSink};
 
 /// As the journal keeps it.
 #[derive(Serialize, Deserialize)]

@@ -51,11 +51,10 @@ pub use self::{
     upload::SendTerms,
 };
 use crate::{
-    Audited, DirectoryEntry, Progress, Provenance, Result, Vouched,
+    Audited, DirectoryEntry, FetchedPart, Progress, Provenance, Result, Vouched,
     home::Home,
     keystore::{KeyStore, KeyStoreError, open_by_any},
     patient::{SenderId, SenderInfo},
-    provenance::FetchedPart,
     session::Session,
     shares::ReturnedFile,
 };
@@ -148,7 +147,7 @@ impl Institution {
     /// # Errors
     /// As [`crate::Patient::directory`].
     pub async fn directory(&self, filter: Option<&str>) -> Result<Vec<DirectoryEntry>> {
-        self.session.directory(filter).await
+        self.session.mirror.institutions(filter).await
     }
 
     /// As [`crate::Patient::institution`].
@@ -156,7 +155,7 @@ impl Institution {
     /// # Errors
     /// As [`crate::Patient::institution`].
     pub async fn institution(&self, name_or_id: &str) -> Result<DirectoryEntry> {
-        self.session.find_institution(name_or_id).await
+        self.session.mirror.find_named(name_or_id).await
     }
 
     /// As [`crate::Patient::look_alikes`].
@@ -164,7 +163,7 @@ impl Institution {
     /// # Errors
     /// As [`crate::Patient::look_alikes`].
     pub async fn look_alikes(&self) -> Result<crate::LookAlikes> {
-        self.session.look_alikes().await
+        self.session.mirror.look_alikes().await
     }
 
     /// As [`crate::Patient::institution_entries`].
@@ -172,8 +171,8 @@ impl Institution {
     /// # Errors
     /// As [`crate::Patient::institution_entries`].
     pub async fn institution_entries(&self, name_or_id: &str) -> Result<Vec<DirectoryEntry>> {
-        let newest = self.session.find_institution(name_or_id).await?;
-        self.session.chain(newest.id()).await
+        let newest = self.session.mirror.find_named(name_or_id).await?;
+        self.session.mirror.chain(newest.id()).await
     }
 
     /// As [`crate::Patient::audit_directory`].
@@ -181,7 +180,7 @@ impl Institution {
     /// # Errors
     /// As [`crate::Patient::audit_directory`].
     pub async fn audit_directory(&self, progress: &dyn Progress) -> Result<Audited> {
-        self.session.audit_directory(progress).await
+        self.session.mirror.audit(progress).await
     }
 
     /// As [`crate::Patient::programs`].
@@ -189,7 +188,7 @@ impl Institution {
     /// # Errors
     /// As [`crate::Patient::programs`].
     pub async fn programs(&self) -> Result<Vec<Vouched>> {
-        self.session.programs().await
+        self.session.mirror.programs().await
     }
 
     /// As [`crate::Patient::check_program`].

@@ -26,7 +26,11 @@ use super::{
     holding::{Holding, check_record},
     upload::in_use,
 };
-use crate::{Error, Result, mint, provenance::VerifiedRecord, transfer::FetchJournal, witnesses::Began};
+use crate::{
+    Error, Result, mint,
+    transfer::FetchJournal,
+    trust::{Began, VerifiedRecord},
+};
 
 /// A release that the server has opened, its records verified.
 pub(super) struct Release {
@@ -138,7 +142,7 @@ impl Institution {
                         .await?;
                     // Whoever opens in an emergency waits for no witness.
                     if fetch.emergency.is_none() {
-                        self.session.witnessed_since(fetch.began, log.size).await?;
+                        self.session.log.witnessed_since(fetch.began, log.size).await?;
                     }
                     fetch.holding.presented(&ticket.release_id, session)?;
                     return Ok((ticket, release.records, release.deleted));
@@ -203,7 +207,7 @@ impl Institution {
         let ticket = Signed::<ReleaseTicket>::try_from(ticket)
             .and_then(|ticket| ticket.verify(self.session.server.operator()))
             .map_err(Error::tampered(TICKET))?;
-        let log = self.session.included(proof, &ticket.hash(), TICKET).await?;
+        let log = self.session.log.included(proof, &ticket.hash(), TICKET).await?;
         let same = ticket.operator_id == self.session.server.operator_id()
             && ticket.permission_id == permission.permission_id
             && ticket.patient_id == permission.patient_id
@@ -225,7 +229,7 @@ impl Institution {
         for message in shown {
             let deletion = Logged::<RecordDeletion>::verify(message, self.session.server.operator())
                 .map_err(Error::tampered(DELETION))?;
-            self.session.accept_log(&deletion.checkpoint).await?;
+            self.session.log.accept(&deletion.checkpoint).await?;
             let said = &deletion.statement;
             let named = said.patient_id == permission.patient_id
                 && permission
@@ -248,7 +252,11 @@ impl Institution {
         permission: &VerifiedPermission,
         selector: &RecordSelector,
     ) -> Result<VerifiedRecord> {
-        let record = self.session.receipted(permission.patient_id, stored).await?;
+        let record = self
+            .session
+            .records
+            .receipted(permission.patient_id, stored)
+            .await?;
         let said = &record.receipt.statement;
         let selected = said.record_id == selector.record_id
             && said.version_id == selector.version_id
@@ -259,7 +267,7 @@ impl Institution {
                 "it is not the one that the patient permitted",
             ));
         }
-        self.session.verify_record(record, key).await
+        self.session.records.open(record, key).await
     }
 
     /// All that lies in the permission's collection now and is covered, with the keys.
@@ -298,7 +306,7 @@ impl Institution {
             data_key_wrap,
         } = released;
         let record = record.ok_or_else(|| Error::tampered(RECORD)("it is empty"))?;
-        let record = self.session.receipted(patient, record).await?;
+        let record = self.session.records.receipted(patient, record).await?;
         let placement = PatientSigned::try_from(placement)
             .and_then(|placement| selector.verify_placement(placement, patient, &record.receipt.statement))
             .map_err(Error::tampered(RECORD))?;
@@ -306,7 +314,7 @@ impl Institution {
         let data_key = key
             .unwrap_data_key(&wrapped, &selector.collection, &placement.version_id)
             .map_err(Error::tampered(RECORD))?;
-        Ok((self.session.verify_record(record, &data_key).await?, data_key))
+        Ok((self.session.records.open(record, &data_key).await?, data_key))
     }
 }
 

@@ -94,7 +94,7 @@ impl Institution {
         request: RequestId,
         text: &str,
     ) -> Result<(SealedBytes, u64)> {
-        let key = self.session.patient_key(patient).await?;
+        let key = self.session.patients.vault_key(patient).await?;
         let context = TextContext::to_patient(request, &self.id(), &patient);
         Ok((seal_text(&key.vault_key, &context, text)?, key.root_epoch))
     }

@@ -96,7 +96,7 @@ impl Institution {
             .server
             .post(api::ROTATE_INSTITUTION.here(), &message)
             .await?;
-        self.session.forget_entries().await;
+        self.session.mirror.invalidate().await;
         self.rotated(&next, count)
     }
 
@@ -146,8 +146,8 @@ impl Institution {
 
     /// Its own present entry, verified along the chain.
     pub(super) async fn own_entry(&self) -> Result<DirectoryEntry> {
-        self.session.forget_entries().await;
-        self.session.institution(self.id()).await
+        self.session.mirror.invalidate().await;
+        self.session.mirror.institution(self.id()).await
     }
 
     /// Only the identity key decides about the institution (INS-10).

@@ -10,7 +10,7 @@ use protocol_spec::{
 };
 
 use super::Institution;
-use crate::{Error, Result, mint, session::Session};
+use crate::{Error, Result, mint, trust::TAKE_BACK};
 
 /// A record that was stored and taken back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,7 +48,7 @@ impl Institution {
             take_back: Some(self.keys.statement(body)?.to_message()),
         };
         let answer: pb::Receipt = self.session.server.post(api::TAKE_BACK.here(), &message).await?;
-        let (taken, log_size) = self.session.taken_back(answer).await?;
+        let (taken, log_size) = self.session.records.taken_back(answer).await?;
         if taken.record_id != record || taken.receipt_hash != receipt.hash() {
             return Err(Error::tampered(TAKE_BACK)("it is of another record"));
         }
@@ -93,19 +93,4 @@ impl Institution {
     }
 }
 
-impl Session {
-    /// Checks what an institution has signed to take something back, and its place in the log; and the log's size.
-    pub(crate) async fn taken_back(&self, message: pb::Receipt) -> Result<(Verified<TakeBack>, u64)> {
-        let signed = Signed::<TakeBack>::try_from(message.statement).map_err(Error::tampered(TAKE_BACK))?;
-        let maker = self.institution(signed.claimed().institution_id).await?;
-        let taken = signed.verify_by(&maker).map_err(Error::tampered(TAKE_BACK))?;
-        if taken.operator_id != self.server.operator_id() {
-            return Err(Error::tampered(TAKE_BACK)("it is for another server"));
-        }
-        let log = self.included(message.proof, &taken.hash(), TAKE_BACK).await?;
-        Ok((taken, log.size))
-    }
-}
-
-const TAKE_BACK: &str = "what was taken back";
 const SENT: &str = "sent";

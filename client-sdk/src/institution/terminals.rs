@@ -203,7 +203,7 @@ impl Institution {
             .session
             .home
             .write(CERTIFICATE, &certificate.to_message().encode_to_vec())?;
-        let entry = joined.session.institution(institution).await?;
+        let entry = joined.session.mirror.institution(institution).await?;
         joined.name = entry.name().as_str().to_owned();
         joined.keys.certificate = Some(certificate.signed().clone());
         joined.take_keys(terminal).await?;
@@ -219,7 +219,7 @@ impl Institution {
         terminal: &pb::Terminal,
         institution: InstitutionId,
     ) -> Result<Verified<TerminalCertificate>> {
-        let entry = self.session.institution(institution).await?;
+        let entry = self.session.mirror.institution(institution).await?;
         let certificate = Signed::<TerminalCertificate>::try_from(terminal.certificate.clone())
             .and_then(|certificate| entry.verify_terminal(certificate))
             .map_err(Error::tampered(WHAT))?;
@@ -258,7 +258,7 @@ impl Institution {
         let id = TerminalId::from(&certificate.terminal_key);
         let seeds =
             open_terminal_keys(&recipient, &self.id(), &id, &sealed).map_err(KeyStoreError::opening(WHAT))?;
-        let chain = self.session.chain(self.id()).await?;
+        let chain = self.session.mirror.chain(self.id()).await?;
         let mut noted = Vec::new();
         for seed in seeds {
             let key = RecipientSecret::from_seed(&seed)?.public().digest();
@@ -327,6 +327,7 @@ impl Institution {
                     .and_then(|certificate| entry.verify_terminal(certificate))
                     .map_err(Error::tampered(WHAT))?;
                 self.session
+                    .log
                     .included(terminal.proof, &certificate.hash(), WHAT)
                     .await?;
                 let removal = match terminal.removal {

@@ -435,6 +435,7 @@ impl Institution {
         let commit: pb::CommitUpload = protocol_spec::messages::decode(&commit.message)?;
         let receipt = self
             .session
+            .log
             .receipt::<UploadReceipt>(Some(message), RECEIPT)
             .await?;
         let Upload {
@@ -453,7 +454,8 @@ impl Institution {
             return Err(Error::tampered(RECEIPT)("it is for something else"));
         }
         self.session
-            .met_receipt_head((said.patient_id, permission.vault_head), said.vault_head, RECEIPT)?;
+            .met
+            .receipt_head((said.patient_id, permission.vault_head), said.vault_head, RECEIPT)?;
         self.keep_sent(&receipt.statement)?;
         let (record_id, version_id) = (context.record, context.version);
         Ok(Sent {

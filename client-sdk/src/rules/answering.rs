@@ -14,8 +14,8 @@ use super::{
 };
 use crate::{
     Error, Result,
-    asked::Asked,
     patient::{Limits, OwnRecord},
+    trust::Asked,
 };
 
 impl Agent<'_> {

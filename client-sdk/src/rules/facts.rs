@@ -8,8 +8,8 @@ use super::{
 };
 use crate::{
     Patient, Result, Selection,
-    asked::Asked,
     patient::{InstitutionRef, OwnRecord},
+    trust::Asked,
 };
 
 /// A request and what rules say of it.

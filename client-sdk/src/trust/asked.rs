@@ -1,5 +1,7 @@
 //! What institutions ask patients: download and reference requests, verified by the directory and opened.
 
+use std::sync::Arc;
+
 use crypto::{RecipientSecret, TextContext, open_text};
 use protocol_spec::{
     bodies::{DownloadRequest, ReferenceRequest},
@@ -12,7 +14,8 @@ use protocol_spec::{
     statement::{Made, Signed, Verified},
 };
 
-use crate::{DirectoryEntry, Error, Result, session::Session};
+use super::{met::Meanings, mirror::Mirror};
+use crate::{DirectoryEntry, Error, Result};
 
 /// A request whose signature is that of the institution in it.
 pub(crate) struct Asked {
@@ -36,8 +39,18 @@ pub(crate) struct Asked {
     text: SealedBytes,
 }
 
-impl Session {
-    pub(crate) async fn asked_download(&self, statement: pb::Statement) -> Result<Asked> {
+/// Verifies requests by the directory.
+pub(crate) struct Asks {
+    met: Arc<Meanings>,
+    mirror: Arc<Mirror>,
+}
+
+impl Asks {
+    pub(crate) fn new(met: Arc<Meanings>, mirror: Arc<Mirror>) -> Self {
+        Self { met, mirror }
+    }
+
+    pub(crate) async fn download(&self, statement: pb::Statement) -> Result<Asked> {
         let (request, asker) = self
             .verify_by(statement, |request: &DownloadRequest| request.institution_id)
             .await?;
@@ -51,7 +64,7 @@ impl Session {
             ..
         } = *request;
         let (hash, text) = (request.hash(), request.text.clone());
-        self.met_request(request_id, &hash)?;
+        self.met.request(request_id, &hash)?;
         let receiver = asker.id();
         Ok(Asked {
             kind: Kind::Download,
@@ -68,7 +81,7 @@ impl Session {
         })
     }
 
-    pub(crate) async fn asked_reference(&self, statement: pb::Statement) -> Result<Asked> {
+    pub(crate) async fn reference(&self, statement: pb::Statement) -> Result<Asked> {
         let (request, asker) = self
             .verify_by(statement, |request: &ReferenceRequest| request.institution_id)
             .await?;
@@ -83,7 +96,7 @@ impl Session {
             ..
         } = *request;
         let (hash, text) = (request.hash(), request.text.clone());
-        self.met_request(request_id, &hash)?;
+        self.met.request(request_id, &hash)?;
         Ok(Asked {
             kind: Kind::Reference,
             request_id,
@@ -106,7 +119,7 @@ impl Session {
         claimed: impl Fn(&T) -> InstitutionId,
     ) -> Result<(Verified<T>, DirectoryEntry)> {
         let signed = Signed::<T>::try_from(statement).map_err(Error::tampered(WHAT))?;
-        let asker = self.institution(claimed(signed.claimed())).await?;
+        let asker = self.mirror.institution(claimed(signed.claimed())).await?;
         Ok((signed.verify_by(&asker).map_err(Error::tampered(WHAT))?, asker))
     }
 }

@@ -1,37 +1,54 @@
 //! Receipts and the log: what the operator signs is believed once it is proven to stand in a log that only
 //! grows. The newest log seen is pinned in the home; one that shrinks or forks is noticed.
 
+mod scan;
 mod seen;
 
 use std::{
     collections::HashSet,
+    sync::Arc,
     time::{Duration, Instant, SystemTime},
 };
 
 use protocol_spec::{
     api,
     hash::Sha256Digest,
-    log::{Receipt, SignedCheckpoint, VerifiedCheckpoint, verify_consistency, verify_inclusion},
+    log::{
+        Generation, NoteKey, Receipt, SignedCheckpoint, VerifiedCheckpoint, log_key_of, verify_consistency,
+        verify_inclusion,
+    },
     messages as pb,
     problem::Problem,
     statement::Body,
 };
+use tokio::sync::{Mutex, MutexGuard};
 
-pub(crate) use self::seen::Log;
-use self::seen::{Head, head};
-use crate::{Error, Result, session::Session};
+use self::seen::{Head, SeenLog, head};
+use super::witnesses::{Began, Witnesses};
+use crate::{Error, Result, connect::Server, home::Home};
 
-impl Session {
-    /// What is asked is asked by somebody who knows the pinned log.
-    pub(crate) fn begin_log(&mut self) -> Result<()> {
-        let pinned = self.pinned_log()?;
-        let log = self.log.get_mut();
-        if let Some(pinned) = &pinned {
-            log.accepted.insert(head(pinned));
-            self.server.has_seen_log(pinned.size);
+/// The server's log, as far as this session has found it consistent with what is pinned in the home.
+pub(crate) struct PinnedLog {
+    server: Arc<Server>,
+    home: Home,
+    witnesses: Arc<Witnesses>,
+    seen: Mutex<SeenLog>,
+}
+
+impl PinnedLog {
+    /// What is asked from now on is asked by somebody who knows the pinned log.
+    pub(crate) fn new(home: Home, server: Arc<Server>, witnesses: Arc<Witnesses>) -> Result<Self> {
+        let mut log = Self {
+            server,
+            home,
+            witnesses,
+            seen: Mutex::default(),
+        };
+        if let Some(pinned) = log.pinned()? {
+            log.server.has_seen_log(pinned.size);
+            *log.seen.get_mut() = SeenLog::begin(pinned);
         }
-        log.newest = pinned;
-        Ok(())
+        Ok(log)
     }
 
     /// Checks a receipt, its place in the log, and that log (LOG-3, LOG-4).
@@ -42,7 +59,7 @@ impl Session {
         what: &'static str,
     ) -> Result<Receipt<T>> {
         let receipt = Receipt::verify(message, self.server.operator()).map_err(Error::tampered(what))?;
-        self.accept_log(&receipt.checkpoint).await?;
+        self.accept(&receipt.checkpoint).await?;
         Ok(receipt)
     }
 
@@ -56,20 +73,66 @@ impl Session {
     ) -> Result<VerifiedCheckpoint> {
         let checkpoint =
             verify_inclusion(proof, statement, self.server.operator()).map_err(Error::tampered(what))?;
-        self.accept_log(&checkpoint).await?;
+        self.accept(&checkpoint).await?;
         Ok(checkpoint)
     }
 
     /// Compares a checkpoint with the largest one seen, and keeps the larger.
     #[tracing::instrument(level = "debug", name = "verify", skip_all)]
-    pub(crate) async fn accept_log(&self, seen: &VerifiedCheckpoint) -> Result<()> {
-        let mut log = self.log.lock().await;
-        self.look_at_witnesses(&mut log).await?;
-        self.accept(&mut log, seen).await?;
-        self.note_pending(&log, seen).await
+    pub(crate) async fn accept(&self, shown: &VerifiedCheckpoint) -> Result<()> {
+        let mut seen = self.seen.lock().await;
+        if let Some(witnessed) = self.witnesses.due().await? {
+            self.compare(&mut seen, &witnessed).await?;
+            self.witnesses.compared(&witnessed).await?;
+        }
+        self.compare(&mut seen, shown).await?;
+        self.witnesses.note_pending(shown).await
     }
 
-    pub(crate) async fn accept(&self, log: &mut Log, seen: &VerifiedCheckpoint) -> Result<()> {
+    /// The checkpoint that the server shows now, cosigned where there is a policy, and consistent with what was seen before.
+    pub(crate) async fn shown(&self) -> Result<VerifiedCheckpoint> {
+        let shown = self.witnesses.shown().await?;
+        self.accept(&shown).await?;
+        Ok(shown)
+    }
+
+    /// With a policy, whether the quorum has cosigned a log of so many leaves or more since something began (LOG-23).
+    pub(crate) async fn witnessed_since(&self, began: Began, leaves: u64) -> Result<()> {
+        match self.witnesses.since(began, leaves).await? {
+            Some(witnessed) => self.accept(&witnessed).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Leaves that are known.
+    pub(crate) async fn newest_size(&self) -> u64 {
+        self.seen.lock().await.newest_size()
+    }
+
+    /// For callers that still look into it.
+    pub(crate) async fn lock(&self) -> MutexGuard<'_, SeenLog> {
+        self.seen.lock().await
+    }
+
+    /// The newest checkpoint, if the server has shown it just now.
+    pub(super) async fn shown_lately(&self) -> Option<VerifiedCheckpoint> {
+        self.seen.lock().await.shown_lately()
+    }
+
+    /// What was shown until now was not just now.
+    pub(super) async fn forget_shown(&self) {
+        self.seen.lock().await.forget_shown();
+    }
+
+    /// The log's name and key, of the generation that this home goes by.
+    pub(crate) fn key(&self) -> Result<NoteKey> {
+        let generation = self
+            .pinned()?
+            .map_or(Generation::FIRST, |pinned| pinned.generation());
+        Ok(log_key_of(self.server.operator(), generation)?)
+    }
+
+    async fn compare(&self, log: &mut SeenLog, seen: &VerifiedCheckpoint) -> Result<()> {
         let head = head(seen);
         if let Some(newest) = &log.newest {
             check_generation(newest, seen)?;
@@ -93,7 +156,7 @@ impl Session {
             }
             log.unpinned = !due;
             // One that works for weeks may be killed; where another process writes just now, that one keeps its own time.
-            drop(self.clock.keep(&self.home));
+            drop(self.server.clock().keep(&self.home));
             log.shown_at = Some((Instant::now(), SystemTime::now()));
             log.newest = Some(seen.clone());
             self.server.has_seen_log(seen.size);
@@ -106,7 +169,7 @@ impl Session {
     /// while the server is asked; if another process has pinned meanwhile, its pin is compared next.
     async fn pin(&self, newest: &VerifiedCheckpoint, accepted: &HashSet<Head>) -> Result<()> {
         loop {
-            let pinned = self.pinned_log()?;
+            let pinned = self.pinned()?;
             // Whatever was accepted here is what the newest continues.
             let other = pinned.as_ref().filter(|pinned| !accepted.contains(&head(pinned)));
             if let Some(pinned) = other {
@@ -115,31 +178,31 @@ impl Session {
                 self.check_growth(old, new).await?;
             }
             let _lock = self.home.lock().await?;
-            if self.pinned_log()? == pinned {
+            if self.pinned()? == pinned {
                 return match pinned {
                     Some(pinned) if pinned.size >= newest.size => Ok(()),
-                    _ => self.pin_log(newest),
+                    _ => self.keep(newest),
                 };
             }
         }
     }
 
-    /// What was seen since the last pin, when the session ends.
+    /// Pins what was seen since the last pin, when the session ends.
     fn pin_last(&mut self) -> Result<()> {
-        let Log {
+        let SeenLog {
             accepted,
             newest: Some(newest),
             unpinned: true,
             ..
-        } = std::mem::take(self.log.get_mut())
+        } = std::mem::take(self.seen.get_mut())
         else {
             return Ok(());
         };
         let _lock = self.home.try_lock()?;
-        match self.pinned_log()? {
+        match self.pinned()? {
             // Another process's, which nobody has compared with this one's.
             Some(pinned) if pinned.size >= newest.size || !accepted.contains(&head(&pinned)) => Ok(()),
-            _ => self.pin_log(&newest),
+            _ => self.keep(&newest),
         }
     }
 
@@ -186,7 +249,7 @@ impl Session {
         })
     }
 
-    pub(crate) fn pinned_log(&self) -> Result<Option<VerifiedCheckpoint>> {
+    pub(crate) fn pinned(&self) -> Result<Option<VerifiedCheckpoint>> {
         let Some(bytes) = self.home.read(CHECKPOINT)? else {
             return Ok(None);
         };
@@ -198,18 +261,16 @@ impl Session {
     }
 
     /// An older pin that comes back after a power cut is still one that the log must continue.
-    fn pin_log(&self, checkpoint: &VerifiedCheckpoint) -> Result<()> {
+    fn keep(&self, checkpoint: &VerifiedCheckpoint) -> Result<()> {
         self.home
             .write_soon(CHECKPOINT, checkpoint.note().to_string().as_bytes())
     }
 }
 
-impl Drop for Session {
+impl Drop for PinnedLog {
     fn drop(&mut self) {
-        // Without it the pin is older than it could be, and still one that the log must continue; so is the directory's.
+        // Without it the pin is older than it could be, and still one that the log must continue.
         drop(self.pin_last());
-        drop(self.keep_last_said());
-        drop(self.clock.keep(&self.home));
     }
 }
 
@@ -231,7 +292,7 @@ fn check_generation(known: &VerifiedCheckpoint, shown: &VerifiedCheckpoint) -> R
 /// A pin for each receipt would cost more than the receipt; what a crash loses is the last second's.
 const PIN_EVERY: Duration = Duration::from_secs(1);
 
-pub(crate) const CHECKPOINT: &str = "log.checkpoint";
+pub(super) const CHECKPOINT: &str = "log.checkpoint";
 const CONFLICT_OLDER: &str = "log-conflict.older";
 const CONFLICT_NEWER: &str = "log-conflict.newer";
 

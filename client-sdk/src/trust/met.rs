@@ -13,37 +13,46 @@ use protocol_spec::{
     vault_head::HeadRef,
 };
 
-use crate::{Error, Result, session::Session};
+use crate::{Error, Result, home::Home};
 
-impl Session {
+/// The first meanings of ids, in the books of a home. A book is read and written in one call, so there is nothing to lock.
+pub(crate) struct Meanings {
+    home: Home,
+}
+
+impl Meanings {
+    pub(crate) fn new(home: Home) -> Self {
+        Self { home }
+    }
+
     /// This request was met: from now on its id means these bytes.
-    pub(crate) fn met_request(&self, id: RequestId, hash: &Sha256Digest) -> Result<()> {
-        self.met(&id.to_string(), &hash.to_string(), "the request")
+    pub(crate) fn request(&self, id: RequestId, hash: &Sha256Digest) -> Result<()> {
+        self.keep(&id.to_string(), &hash.to_string(), "the request")
     }
 
     /// This permission was met: from now on its id means one by this patient, in answer to this request.
-    pub(crate) fn met_permission(
+    pub(crate) fn permission(
         &self,
         id: PermissionId,
         patient: PatientId,
         request: &Sha256Digest,
     ) -> Result<()> {
-        self.met(&id.to_string(), &format!("{patient} {request}"), "the permission")
+        self.keep(&id.to_string(), &format!("{patient} {request}"), "the permission")
     }
 
     /// This record version was met: from now on its id means this manifest, and with it this content. Whoever was
     /// permitted to read a version has its key, and could seal another content with it.
-    pub(crate) fn met_version(&self, id: VersionId, manifest: &Sha256Digest) -> Result<()> {
-        self.met(&id.to_string(), &manifest.to_string(), "the record")
+    pub(crate) fn version(&self, id: VersionId, manifest: &Sha256Digest) -> Result<()> {
+        self.keep(&id.to_string(), &manifest.to_string(), "the record")
     }
 
     /// This vault key of a patient was met: from now on none of an epoch before, and no other of this one (DEV-7).
-    pub(crate) fn met_vault_key(&self, key: &VaultKeyStatement) -> Result<()> {
+    pub(crate) fn vault_key(&self, key: &VaultKeyStatement) -> Result<()> {
         let (patient, epoch) = (key.patient_id, key.root_epoch);
         let number = usize::try_from(epoch).unwrap_or(usize::MAX);
         self.home.keep_highest(VAULT_KEYS, &patient.to_string(), number)?;
         let hash = key.vault_key.digest().to_string();
-        self.met(
+        self.keep(
             &format!("{patient}.key.{epoch}"),
             &hash,
             "the patient's vault key",
@@ -51,18 +60,18 @@ impl Session {
     }
 
     /// This list of a patient's devices was met: from now on none before it, and no other under its number (DEV-7).
-    pub(crate) fn met_device_list(&self, list: &Verified<DeviceList>) -> Result<()> {
+    pub(crate) fn device_list(&self, list: &Verified<DeviceList>) -> Result<()> {
         let (patient, sequence) = (list.patient_id, list.sequence);
         let number = usize::try_from(sequence).unwrap_or(usize::MAX);
         self.home
             .keep_highest(DEVICE_LISTS, &patient.to_string(), number)?;
         let what = "the patient's list of devices";
-        self.met(&format!("{patient}.{sequence}"), &list.hash().to_string(), what)
+        self.keep(&format!("{patient}.{sequence}"), &list.hash().to_string(), what)
     }
 
     /// This head of a patient's vault was met: from now on none other under its number (VLT-8).
     #[tracing::instrument(level = "debug", name = "verify", skip_all)]
-    pub(crate) fn met_head(&self, patient: PatientId, head: &HeadRef) -> Result<()> {
+    pub(crate) fn head(&self, patient: PatientId, head: &HeadRef) -> Result<()> {
         let (number, hash) = (head.sequence, head.hash.to_string());
         // After a restoration the vault goes on from an older head, and its numbers come again (RST-10).
         let id = match self.home.era() {
@@ -81,7 +90,7 @@ impl Session {
 
     /// What a receipt says of the vault is not older than what the permission says that it is for (VLT-8).
     #[tracing::instrument(level = "debug", name = "verify", skip_all)]
-    pub(crate) fn met_receipt_head(
+    pub(crate) fn receipt_head(
         &self,
         (patient, permission): (PatientId, Option<HeadRef>),
         receipt: Option<HeadRef>,
@@ -90,7 +99,7 @@ impl Session {
         let Some(head) = receipt else {
             return Defence::VaultHeads.check(Err(Error::tampered(what)("it names no head of the vault")));
         };
-        self.met_head(patient, &head)?;
+        self.head(patient, &head)?;
         match permission {
             Some(seen) if !Defence::VaultHeads.holds(seen.sequence <= head.sequence) => {
                 Err(Error::tampered(what)(
@@ -101,7 +110,7 @@ impl Session {
         }
     }
 
-    fn met(&self, id: &str, meaning: &str, what: &'static str) -> Result<()> {
+    fn keep(&self, id: &str, meaning: &str, what: &'static str) -> Result<()> {
         if self.home.keep_first(MET, id, meaning)? == meaning.as_bytes() {
             Ok(())
         } else {

@@ -1,50 +1,85 @@
 //! The mirror of the directory: every event that the log has of it, kept in the home and brought up to the log as it is
 //! now. Names and keys of institutions are looked up here and nowhere else. See `protocol-spec/spec/log.md` §6.
 
+mod audit;
+mod files;
 mod held;
+mod lookup;
 
-use std::time::{Duration, Instant};
+use std::{sync::Arc, time::Duration};
 
 use prost::Message;
 use protocol_spec::{
     api::{self, RequestTarget},
     defence::Defence,
-    log::{DirectoryHead, SignedCheckpoint, VerifiedCheckpoint, verify_leaf},
+    log::{DirectoryHead, VerifiedCheckpoint, verify_leaf},
     messages as pb,
     mirror::Directory,
 };
-use tokio::sync::MutexGuard;
+use tokio::sync::{Mutex, MutexGuard};
 
-use self::held::Kept;
-pub(crate) use self::held::Mirror;
-use crate::{Error, Progress, Result, pages::Whole, session::Session};
+pub use self::audit::Audited;
+pub(super) use self::files::write_all;
+pub(crate) use self::lookup::must_go_on;
+use self::{
+    files::MirrorFiles,
+    held::{Kept, Mirrored},
+};
+use super::{log::PinnedLog, witnesses::Witnesses};
+use crate::{Error, Result, connect::Server, home::Home, pages::Whole};
 
-impl Session {
-    /// The mirror, brought up to the log once since [`Self::forget_entries`] or [`Self::doubt_entries`].
-    pub(crate) async fn mirror(&self) -> Result<MutexGuard<'_, Mirror>> {
-        let mut mirror = self.mirror.lock().await;
-        if !mirror.fresh {
-            // A mirror that fails verification is dropped: the last good one is in the home, and is read again.
-            let mut before = mirror.kept.take();
-            if !self.is_said_to_be_all(before.as_mut()).await? {
-                before = Some(self.catch_up(before).await?);
-                mirror.verified.clear();
-            }
-            mirror.kept = before;
-            mirror.fresh = true;
+/// The directory as the log has it.
+pub(crate) struct Mirror {
+    server: Arc<Server>,
+    home: Home,
+    witnesses: Arc<Witnesses>,
+    log: Arc<PinnedLog>,
+    files: MirrorFiles,
+    mirrored: Mutex<Mirrored>,
+}
+
+impl Mirror {
+    pub(crate) fn new(
+        home: Home,
+        server: Arc<Server>,
+        witnesses: Arc<Witnesses>,
+        log: Arc<PinnedLog>,
+    ) -> Self {
+        Self {
+            files: MirrorFiles::new(home.clone(), server.clone()),
+            server,
+            home,
+            witnesses,
+            log,
+            mirrored: Mutex::default(),
         }
-        Ok(mirror)
     }
 
-    /// True if a checkpoint that was accepted a moment ago lists exactly the events that we hold: then the server need not be asked.
+    /// The mirror, brought up to the log once since [`Self::invalidate`] or [`Self::revalidate_unless_recent`].
+    async fn current(&self) -> Result<MutexGuard<'_, Mirrored>> {
+        let mut mirrored = self.mirrored.lock().await;
+        if !mirrored.fresh {
+            // A mirror that fails verification is dropped: the last good one is in the home, and is read again.
+            let mut before = mirrored.kept.take();
+            if !self.covered_by_recent_checkpoint(before.as_mut()).await? {
+                before = Some(self.catch_up(before).await?);
+                mirrored.verified.clear();
+            }
+            mirrored.kept = before;
+            mirrored.fresh = true;
+        }
+        Ok(mirrored)
+    }
+
+    /// True if a checkpoint accepted within the last second lists exactly the events we hold: then the server need not be asked.
     /// That checkpoint is written to the home as if it had come with events, at most once a second.
     #[tracing::instrument(level = "debug", name = "verify", skip_all)]
-    async fn is_said_to_be_all(&self, kept: Option<&mut Kept>) -> Result<bool> {
+    async fn covered_by_recent_checkpoint(&self, kept: Option<&mut Kept>) -> Result<bool> {
         // Only with the events comes one that the quorum has cosigned.
-        if self.policy.asks_for_witnesses() || Defence::DirectoryHead.is_off() {
+        if self.witnesses.are_asked_for() || Defence::DirectoryHead.is_off() {
             return Ok(false);
         }
-        let lately = self.log.lock().await.shown_lately();
+        let lately = self.log.shown_lately().await;
         let Some((kept, lately)) = kept.zip(lately) else {
             return Ok(false);
         };
@@ -53,47 +88,21 @@ impl Session {
         }
         kept.said = Some(lately);
         if kept.kept_at.is_none_or(|at| at.elapsed() >= KEEP_EVERY) {
-            self.keep_said(kept).await?;
+            self.files.keep_said(kept).await?;
         }
         Ok(true)
     }
 
-    async fn keep_said(&self, kept: &mut Kept) -> Result<()> {
-        let Some(said) = kept.said.take() else {
-            return Ok(());
-        };
-        let had = kept.events.len();
-        self.keep(kept, &said, had).await
+    /// The next look into the mirror asks the server for new events, whatever the log has shown before.
+    pub(crate) async fn invalidate(&self) {
+        self.log.forget_shown().await;
+        self.revalidate_unless_recent().await;
     }
 
-    /// Writes the newest checkpoint that is not in the home yet, when the session ends.
-    pub(crate) fn keep_last_said(&mut self) -> Result<()> {
-        let Some(Kept {
-            note,
-            said: Some(said),
-            ..
-        }) = self.mirror.get_mut().kept.take()
-        else {
-            return Ok(());
-        };
-        let _lock = self.home.try_lock()?;
-        if self.home.read(CHECKPOINT)?.unwrap_or_default() == note {
-            self.home
-                .write_soon(CHECKPOINT, said.note().to_string().as_bytes())?;
-        }
-        Ok(())
-    }
-
-    /// Makes the next [`Session::mirror`] ask the server for new events, whatever the log has shown before.
-    pub(crate) async fn forget_entries(&self) {
-        self.log.lock().await.forget_shown();
-        self.doubt_entries().await;
-    }
-
-    /// Makes the next [`Session::mirror`] look again. It asks the server only if no checkpoint that was accepted a moment ago says
-    /// that there are no new events.
-    pub(crate) async fn doubt_entries(&self) {
-        self.mirror.lock().await.fresh = false;
+    /// The next look into the mirror asks the server for new events, unless a checkpoint accepted within the last second says that
+    /// there are none.
+    pub(crate) async fn revalidate_unless_recent(&self) {
+        self.mirrored.lock().await.fresh = false;
     }
 
     /// Reads the events since the last, verifies each and its place in the log, and that there are no others (LOG-16).
@@ -101,13 +110,13 @@ impl Session {
     async fn catch_up(&self, mut before: Option<Kept>) -> Result<Kept> {
         if let Some(kept) = &mut before {
             // It counts whatever comes of the answer.
-            self.keep_said(kept).await?;
+            self.files.keep_said(kept).await?;
         }
-        let mut kept = self.newest_kept(before)?;
+        let mut kept = self.files.newest(before)?;
         let had = kept.events.len();
-        let (witnessed, seen) = match self.policy.asks_for_witnesses() {
+        let (witnessed, seen) = match self.witnesses.are_asked_for() {
             true => (true, 0),
-            false => (false, self.log.lock().await.newest_size()),
+            false => (false, self.log.newest_size().await),
         };
         let mut whole = Whole::new(WHAT);
         let checkpoint = loop {
@@ -115,8 +124,8 @@ impl Session {
             let path = events_after(after, witnessed);
             let page: pb::DirectoryEvents = self.server.get(path).await?;
             whole.add(page.events.len(), page.encoded_len())?;
-            let checkpoint = self.believe_shown(page.checkpoint.as_bytes())?;
-            self.accept_log(&checkpoint).await?;
+            let checkpoint = self.witnesses.believe(page.checkpoint.as_bytes())?;
+            self.log.accept(&checkpoint).await?;
             let current = checkpoint.size >= seen || Defence::LogGrowth.is_off();
             if !Defence::DirectoryHead.holds(current) {
                 let shown = checkpoint.size;
@@ -136,8 +145,19 @@ impl Session {
             }
         };
         self.check_head(&mut kept.directory, &checkpoint).await?;
-        self.keep(&mut kept, &checkpoint, had).await?;
+        self.files.keep(&mut kept, &checkpoint, had).await?;
         Ok(kept)
+    }
+
+    /// Has it know these institutions, and nothing else.
+    #[cfg(test)]
+    pub(crate) async fn know_only(&self, entries: impl IntoIterator<Item = crate::DirectoryEntry>) {
+        *self.mirrored.lock().await = Mirrored::of(entries);
+    }
+
+    /// The events that this home has kept, which were verified when they came.
+    pub(super) fn kept_events(&self) -> Result<Vec<pb::DirectoryEvent>> {
+        Ok(self.files.newest(None)?.events)
     }
 
     /// Holds a mirror against the checkpoint's line. A line that is false, or events that are, are proof of the operator's fault.
@@ -165,139 +185,19 @@ impl Session {
             kept: self.home.path(CONFLICT),
         })
     }
-
-    /// What this session or another process of the home has verified last.
-    fn newest_kept(&self, before: Option<Kept>) -> Result<Kept> {
-        let note = self.home.read(CHECKPOINT)?.unwrap_or_default();
-        match before {
-            Some(kept) if kept.note == note => Ok(kept),
-            _ => self.read_kept(note),
-        }
-    }
-
-    fn read_kept(&self, note: Vec<u8>) -> Result<Kept> {
-        let server = &self.server;
-        let mut directory = Directory::new(*server.registrar(), *server.operator());
-        let mut events = Vec::new();
-        if note.is_empty() {
-            return Ok(Kept::new(directory, events, note));
-        }
-        let file = self.home.read(EVENTS)?.unwrap_or_default();
-        let damaged = |_| self.home.damaged(CHECKPOINT);
-        let checkpoint = SignedCheckpoint::parse(&note)
-            .and_then(|checkpoint| checkpoint.verify_by(server.operator()))
-            .map_err(damaged)?;
-        let count = DirectoryHead::of(&checkpoint).map_err(damaged)?.events;
-        let damaged = |_| self.home.damaged(EVENTS);
-        let all =
-            pb::DirectoryEvents::decode(bytes::Bytes::from(file)).map_err(|_| self.home.damaged(EVENTS))?;
-        // What is more was written just before a crash, and is read again.
-        for event in all
-            .events
-            .into_iter()
-            .take(usize::try_from(count).unwrap_or(usize::MAX))
-        {
-            directory.recall(event.index, &event.entry).map_err(damaged)?;
-            events.push(event);
-        }
-        directory.check(&checkpoint).map_err(damaged)?;
-        Ok(Kept::new(directory, events, note))
-    }
-
-    /// The events that this home has kept, which were verified when they came.
-    pub(crate) fn kept_events(&self) -> Result<Vec<pb::DirectoryEvent>> {
-        let note = self.home.read(CHECKPOINT)?.unwrap_or_default();
-        Ok(self.read_kept(note)?.events)
-    }
-
-    /// Keeps what was verified, unless another process has kept more meanwhile: the events first, then the checkpoint that says how
-    /// many of them there are.
-    async fn keep(&self, kept: &mut Kept, checkpoint: &VerifiedCheckpoint, had: usize) -> Result<()> {
-        let note = checkpoint.note().to_string().into_bytes();
-        if kept.note == note {
-            return Ok(());
-        }
-        let _lock = self.home.lock().await?;
-        if self.home.read(CHECKPOINT)?.unwrap_or_default() == kept.note {
-            if kept.events.len() > had {
-                let file = pb::DirectoryEvents {
-                    checkpoint: String::new(),
-                    events: kept.events.clone(),
-                };
-                self.home.write(EVENTS, &file.encode_to_vec())?;
-            }
-            self.home.write_soon(CHECKPOINT, &note)?;
-        }
-        kept.note = note;
-        kept.said = None;
-        kept.kept_at = Some(Instant::now());
-        Ok(())
-    }
-
-    /// Reads the log itself, from where it was audited last, and checks that what it has of the directory is what this home's
-    /// mirror has and what the checkpoint says (LOG-18).
-    pub(crate) async fn audit_directory(&self, progress: &dyn Progress) -> Result<Audited> {
-        self.forget_entries().await;
-        let from = self.home.read_json::<u64>(AUDITED)?.unwrap_or_default();
-        let mut audited = Directory::new(*self.server.registrar(), *self.server.operator());
-        let mirrored = {
-            let mirror = self.mirror().await?;
-            let events = mirror.kept.iter().flat_map(|kept| &kept.events);
-            for event in events.take_while(|event| event.index < from) {
-                audited
-                    .recall(event.index, &event.entry)
-                    .map_err(Error::tampered(WHAT))?;
-            }
-            mirror.directory()?.clone()
-        };
-        let mut then = None;
-        let checkpoint = self
-            .scan_log(from, progress, |index, entry| {
-                if index == mirrored.covered() {
-                    then = Some(audited.head());
-                }
-                let bytes = entry.bytes()?;
-                if protocol_spec::log::Entry::is_event(&bytes) {
-                    audited
-                        .take(index, &bytes.into())
-                        .map_err(Error::tampered(WHAT))?;
-                }
-                Ok(())
-            })
-            .await?;
-        let same = then.unwrap_or(audited.head()) == mirrored.head();
-        if !Defence::DirectoryHead.holds(same) {
-            return Err(Error::tampered(WHAT)(
-                "the log has other events than the server has shown",
-            ));
-        }
-        self.check_head(&mut audited, &checkpoint).await?;
-        let _lock = self.home.lock().await?;
-        self.home.write_json(AUDITED, &checkpoint.size)?;
-        Ok(Audited {
-            from,
-            size: checkpoint.size,
-            events: audited.head().events,
-            institutions: audited.names().count() as u64,
-        })
-    }
 }
 
-/// What an audit of the log has read and found in order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Audited {
-    /// The first entry that was read.
-    pub from: u64,
-    /// Entries of the log.
-    pub size: u64,
-    /// Events of the directory among them.
-    pub events: u64,
-    /// Institutions that they are about.
-    pub institutions: u64,
+impl Drop for Mirror {
+    fn drop(&mut self) {
+        // Without it what the home has of the directory is of before, and still true.
+        if let Some(kept) = self.mirrored.get_mut().kept.take() {
+            drop(self.files.keep_last_said(kept));
+        }
+    }
 }
 
 /// Where the events of the directory behind so many are: in the newest log, or in that of which a quorum has cosigned a checkpoint.
-pub(crate) fn events_after(after: u64, witnessed: bool) -> RequestTarget<(), pb::DirectoryEvents> {
+pub(super) fn events_after(after: u64, witnessed: bool) -> RequestTarget<(), pb::DirectoryEvents> {
     let at = api::DIRECTORY_EVENTS.here().with("after", &after);
     if witnessed {
         at.with("witnessed", &true)
@@ -307,7 +207,7 @@ pub(crate) fn events_after(after: u64, witnessed: bool) -> RequestTarget<(), pb:
 }
 
 /// An event in its place (LOG-3), verified.
-pub(crate) fn take(
+pub(super) fn take(
     directory: &mut Directory,
     checkpoint: &VerifiedCheckpoint,
     event: &pb::DirectoryEvent,
@@ -324,9 +224,6 @@ const KEEP_EVERY: Duration = Duration::from_secs(1);
 
 const WHAT: &str = "the directory";
 
-pub(crate) const EVENTS: &str = "directory.events";
-pub(crate) const CHECKPOINT: &str = "directory.checkpoint";
-const AUDITED: &str = "directory-audited.json";
 const CONFLICT: &str = "directory-conflict.checkpoint";
 
 #[cfg(test)]

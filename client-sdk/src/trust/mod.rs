@@ -1,21 +1,39 @@
 //! What is believed of what the server says: the log, the directory, and what is proven by them.
 //!
-//! | module | does |
+//! | module | owns |
 //! |---|---|
 //! | `met` | what ids stood for when they were first met |
-//! | `witnesses` | cosignatures of the log |
-//! | `log`, `scan` | the log that only grows; reading all of it |
-//! | `mirror`, `lookup` | the mirror of the directory, and what is looked up in it |
+//! | `witnesses` | whose cosignatures of the log are asked for, and which there are |
+//! | `log` | the log that only grows, as it is pinned |
+//! | `mirror` | the mirror of the directory, and what is looked up in it |
 //! | `provenance`, `asked`, `patients` | records, requests and other patients, proven |
 //! | `restoring` | a server that goes on with an older copy of its data |
+//!
+//! An owner has its state and its mutex, works over server and home, and uses only owners above it in this list. Locks are therefore
+//! taken from below, and whoever holds one takes none but those after it: `mirror`, `log`, `witnesses`, and last the home's files.
 
-pub(crate) mod asked;
-pub(crate) mod log;
-pub(crate) mod lookup;
+mod asked;
+mod log;
 mod met;
-pub(crate) mod mirror;
+mod mirror;
 mod patients;
-pub(crate) mod provenance;
-pub(crate) mod restoring;
-mod scan;
-pub(crate) mod witnesses;
+mod provenance;
+mod restoring;
+mod witnesses;
+
+pub(crate) use self::{
+    asked::{Asked, Asks},
+    log::PinnedLog,
+    met::Meanings,
+    mirror::{Mirror, must_go_on},
+    patients::OtherPatients,
+    provenance::{ReceiptedRecord, StoredRecords, TAKE_BACK, VerifiedRecord},
+    restoring::{Found, Restorations},
+    witnesses::{Began, Witnesses},
+};
+pub use self::{
+    mirror::Audited,
+    provenance::{FetchedPart, Provenance},
+    restoring::RestorationInfo,
+    witnesses::WitnessPolicy,
+};

@@ -1,6 +1,8 @@
 //! Patients as others see them: the key to seal to, and, for whoever holds a share of a recovery key, the list of devices that
 //! has it. See `protocol-spec/spec/devices.md` §2.
 
+use std::sync::Arc;
+
 use protocol_spec::{
     api,
     bodies::VaultKeyStatement,
@@ -11,11 +13,22 @@ use protocol_spec::{
     statement::{Signed, Verified},
 };
 
-use crate::{Error, Result, session::Session};
+use super::met::Meanings;
+use crate::{Error, Result, connect::Server};
 
-impl Session {
+/// Verifies what the server shows of other patients.
+pub(crate) struct OtherPatients {
+    server: Arc<Server>,
+    met: Arc<Meanings>,
+}
+
+impl OtherPatients {
+    pub(crate) fn new(server: Arc<Server>, met: Arc<Meanings>) -> Self {
+        Self { server, met }
+    }
+
     /// To which key to seal for another patient. One before a key that was met is refused (DEV-7).
-    pub(crate) async fn patient_key(&self, patient: PatientId) -> Result<PatientVerified<VaultKeyStatement>> {
+    pub(crate) async fn vault_key(&self, patient: PatientId) -> Result<PatientVerified<VaultKeyStatement>> {
         let info = self.server.get(api::PATIENT_INFO.at([&patient])).await;
         let info = info.map_err(|error| unknown(error, patient))?;
         let key = PatientSigned::<VaultKeyStatement>::try_from(info.vault_key)
@@ -24,7 +37,7 @@ impl Session {
         if key.patient_id != patient {
             return Err(Error::tampered(KEY)("it is another patient's"));
         }
-        self.met_vault_key(&key)?;
+        self.met.vault_key(&key)?;
         Ok(key)
     }
 
@@ -46,7 +59,7 @@ impl Session {
         let list = Signed::<DeviceList>::try_from(answer.list)
             .and_then(|list| verify_newest(list, answer.signer.try_into()?, patient))
             .map_err(Error::tampered("the patient's list of devices"))?;
-        self.met_device_list(&list)?;
+        self.met.device_list(&list)?;
         Ok(Some(list))
     }
 }

@@ -1,23 +1,26 @@
 //! Who made a record, and that it is the record that was stored. Believed only from the maker's signed
 //! manifest, opened with the record's own key, and the operator's receipt for the very same bytes.
 
+use std::sync::Arc;
+
 use crypto::{
     DataKey,
     content::{RecordContext, open_manifest},
 };
 use protocol_spec::{
     attributes::Attributes,
-    bodies::{RecordManifest, UploadReceipt},
+    bodies::{RecordManifest, TakeBack, UploadReceipt},
     file_names::FileNames,
     hash::{ContentRoot, Sha256Digest},
     ids::{InstitutionId, PatientId, PermissionId, RecordId, VersionId},
     log::Receipt,
     messages as pb,
     provenance::SealedManifest,
-    statement::Verified,
+    statement::{Signed, Verified},
 };
 
-use crate::{DirectoryEntry, Error, Result, session::Session};
+use super::{log::PinnedLog, mirror::Mirror};
+use crate::{DirectoryEntry, Error, Result, connect::Server};
 
 /// Who made a record, proven by its signed manifest and the verified directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -110,7 +113,18 @@ impl VerifiedRecord {
     }
 }
 
-impl Session {
+/// Verifies what is stored, by the log and by the directory.
+pub(crate) struct StoredRecords {
+    server: Arc<Server>,
+    log: Arc<PinnedLog>,
+    mirror: Arc<Mirror>,
+}
+
+impl StoredRecords {
+    pub(crate) fn new(server: Arc<Server>, log: Arc<PinnedLog>, mirror: Arc<Mirror>) -> Self {
+        Self { server, log, mirror }
+    }
+
     /// Checks a stored record against its receipt.
     pub(crate) async fn receipted(
         &self,
@@ -125,7 +139,7 @@ impl Session {
             sealed_manifest,
             receipt,
         } = stored;
-        let receipt = self.receipt::<UploadReceipt>(receipt, WHAT).await?;
+        let receipt = self.log.receipt::<UploadReceipt>(receipt, WHAT).await?;
         let said = &receipt.statement;
         let same = said.operator_id == self.server.operator_id()
             && said.patient_id == patient
@@ -144,16 +158,12 @@ impl Session {
     }
 
     /// Opens the manifest and checks who signed it and that it speaks of this record (CNT-15) (CNT-16).
-    pub(crate) async fn verify_record(
-        &self,
-        record: ReceiptedRecord,
-        key: &DataKey,
-    ) -> Result<VerifiedRecord> {
+    pub(crate) async fn open(&self, record: ReceiptedRecord, key: &DataKey) -> Result<VerifiedRecord> {
         let wire =
             open_manifest(key, &record.context(), &record.sealed_manifest).map_err(Error::tampered(WHAT))?;
         let ReceiptedRecord { receipt, .. } = record;
         let sealed = SealedManifest::decode(&wire).map_err(Error::tampered(WHAT))?;
-        let maker = self.institution(sealed.maker()).await?;
+        let maker = self.mirror.institution(sealed.maker()).await?;
         let manifest = sealed
             .verify(&maker, &receipt.statement)
             .map_err(Error::tampered(WHAT))?;
@@ -163,9 +173,23 @@ impl Session {
             maker,
         })
     }
+
+    /// Checks what an institution has signed to take something back, and its place in the log; and the log's size.
+    pub(crate) async fn taken_back(&self, message: pb::Receipt) -> Result<(Verified<TakeBack>, u64)> {
+        let signed = Signed::<TakeBack>::try_from(message.statement).map_err(Error::tampered(TAKE_BACK))?;
+        let maker = self.mirror.institution(signed.claimed().institution_id).await?;
+        let taken = signed.verify_by(&maker).map_err(Error::tampered(TAKE_BACK))?;
+        if taken.operator_id != self.server.operator_id() {
+            return Err(Error::tampered(TAKE_BACK)("it is for another server"));
+        }
+        let log = self.log.included(message.proof, &taken.hash(), TAKE_BACK).await?;
+        Ok((taken, log.size))
+    }
 }
 
 const WHAT: &str = "the record";
+/// What an institution has taken back, in errors.
+pub(crate) const TAKE_BACK: &str = "what was taken back";
 
 /// A file that was received.
 #[derive(Clone, Debug, PartialEq, Eq)]

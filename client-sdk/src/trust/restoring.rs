@@ -1,6 +1,8 @@
 //! A server whose newest data were lost goes on with an older copy of them. A home goes with it only when operator and registrar
 //! have both signed that, and when somebody has been told. See `protocol-spec/spec/restoration.md`.
 
+use std::sync::Arc;
+
 use prost::Message;
 use protocol_spec::{
     api,
@@ -11,8 +13,17 @@ use protocol_spec::{
     restoration::Restored,
 };
 
-use super::{log::CHECKPOINT, mirror};
-use crate::{Error, Result, home::Lived, pages::Whole, session::Session};
+use super::{
+    log::{self, PinnedLog},
+    mirror::{self, Mirror},
+    witnesses::Witnesses,
+};
+use crate::{
+    Error, Result,
+    connect::Server,
+    home::{Home, Lived},
+    pages::Whole,
+};
 
 /// What a home is told of a restoration, once (RST-7).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,14 +64,39 @@ pub(crate) struct Found {
     seen_here: u64,
 }
 
-impl Session {
+/// Finds and accepts restorations of the server.
+pub(crate) struct Restorations {
+    server: Arc<Server>,
+    home: Home,
+    witnesses: Arc<Witnesses>,
+    log: Arc<PinnedLog>,
+    mirror: Arc<Mirror>,
+}
+
+impl Restorations {
+    pub(crate) fn new(
+        home: Home,
+        server: Arc<Server>,
+        witnesses: Arc<Witnesses>,
+        log: Arc<PinnedLog>,
+        mirror: Arc<Mirror>,
+    ) -> Self {
+        Self {
+            server,
+            home,
+            witnesses,
+            log,
+            mirror,
+        }
+    }
+
     /// The restorations that the server's log has behind the one that this home goes by. All of the directory is read anew with
     /// them: it says how many there are, and each is signed by operator and registrar and stands in its place (RST-5, RST-6).
-    pub(crate) async fn find_restoration(&self) -> Result<Option<Found>> {
-        let Some(pinned) = self.pinned_log()? else {
+    pub(crate) async fn find(&self) -> Result<Option<Found>> {
+        let Some(pinned) = self.log.pinned()? else {
             return Ok(None);
         };
-        let shown = self.shown_log().await?;
+        let shown = self.witnesses.shown().await?;
         if shown.generation() < pinned.generation() {
             return Err(Error::OlderLog {
                 seen: pinned.generation().number(),
@@ -83,7 +119,7 @@ impl Session {
         if pinned.size <= first.size {
             self.must_begin(&checkpoint, pinned.size, pinned.root).await?;
         }
-        let before: Vec<_> = self.kept_events()?;
+        let before: Vec<_> = self.mirror.kept_events()?;
         let common = |events: &[pb::DirectoryEvent]| -> Vec<_> {
             let copied = events.iter().filter(|event| event.index < first.size);
             copied.map(|event| (event.index, event.entry.clone())).collect()
@@ -105,7 +141,7 @@ impl Session {
 
     /// From the next session on this home goes by the log that the last restoration has begun, and never by one before (RST-6).
     /// Writing which restorations there were is what makes the rest count.
-    pub(crate) async fn take_restoration(&self, found: Found, done: bool) -> Result<()> {
+    pub(crate) async fn take(&self, found: Found, done: bool) -> Result<()> {
         let Found {
             restorations,
             checkpoint,
@@ -115,13 +151,8 @@ impl Session {
         let home = &self.home;
         let _lock = home.lock().await?;
         let (next, note) = (home.after(), checkpoint.note().to_string().into_bytes());
-        let file = pb::DirectoryEvents {
-            checkpoint: String::new(),
-            events,
-        };
-        next.write(mirror::EVENTS, &file.encode_to_vec())?;
-        next.write(mirror::CHECKPOINT, &note)?;
-        next.write(CHECKPOINT, &note)?;
+        mirror::write_all(&next, events, &note)?;
+        next.write(log::CHECKPOINT, &note)?;
         let mut lived = home.restorations()?;
         let last = restorations.last();
         // Several at once are one step for this home: from what it had seen to what there is now.
@@ -156,10 +187,10 @@ impl Session {
                 | Error::HiddenFromVault { .. }
                 | Error::Tampered { .. }
         );
-        let (true, Ok(Some(pinned))) = (contradicts, self.pinned_log()) else {
+        let (true, Ok(Some(pinned))) = (contradicts, self.log.pinned()) else {
             return error;
         };
-        match self.shown_log().await {
+        match self.witnesses.shown().await {
             Ok(shown) if shown.generation() > pinned.generation() => Error::Restored {
                 generation: shown.generation().number(),
             },
@@ -169,7 +200,7 @@ impl Session {
 
     /// All events of the directory, as if this home had seen none.
     async fn read_directory(&self) -> Result<(Directory, Vec<pb::DirectoryEvent>, VerifiedCheckpoint)> {
-        let witnessed = self.policy.asks_for_witnesses();
+        let witnessed = self.witnesses.are_asked_for();
         let mut directory = Directory::new(*self.server.registrar(), *self.server.operator());
         let mut events = Vec::new();
         let mut whole = Whole::new(WHAT);
@@ -179,7 +210,7 @@ impl Session {
             let path = mirror::events_after(after, witnessed);
             let page: pb::DirectoryEvents = self.server.get(path).await?;
             whole.add(page.events.len(), page.encoded_len())?;
-            let checkpoint = self.believe_shown(page.checkpoint.as_bytes())?;
+            let checkpoint = self.witnesses.believe(page.checkpoint.as_bytes())?;
             if let Some(before) = before.filter(|before| before.size != checkpoint.size) {
                 self.must_begin(&checkpoint, before.size, before.root).await?;
             }

@@ -1,16 +1,19 @@
 //! Whose cosignatures this home asks for: a policy in the form of c2sp.org/tlog-policy, and what follows from it for
 //! everything that the log proves. See `protocol-spec/spec/log.md` §5.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
 
 use protocol_spec::{
     api::{self, RequestTarget, SignedNote},
     defence::Defence,
-    log::{Generation, Policy, SignedCheckpoint, VerifiedCheckpoint, log_key_of},
+    log::{NoteKey, Policy, SignedCheckpoint, VerifiedCheckpoint},
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Result, home::Home, session::Session, trust::log::Log};
+use crate::{Error, Result, connect::Server, home::Home};
 
 /// What a home knows of the witnesses of its server's log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,13 +46,9 @@ impl WitnessPolicy {
         Self::parse(&file).map_err(|_| home.damaged(POLICY))
     }
 
-    /// Has a home ask for these witnesses from now on (LOG-11).
-    pub(crate) async fn keep(&self, session: &Session) -> Result<()> {
-        let home = &session.home;
-        let pinned = session.pinned_log()?;
-        let generation = pinned.map_or(Generation::FIRST, |pinned| pinned.generation());
-        let log = log_key_of(session.server.operator(), generation)?;
-        if !Policy::parse(self.file.as_bytes())?.speaks_of(&log) {
+    /// Has a home ask for these witnesses of its server's log from now on (LOG-11).
+    pub(crate) async fn keep(&self, home: &Home, log: &NoteKey) -> Result<()> {
+        if !Policy::parse(self.file.as_bytes())?.speaks_of(log) {
             return Err(Error::Usage(format!(
                 "the policy is about other logs: this server's is {log}, ask whoever made the policy for the right one"
             )));
@@ -60,37 +59,62 @@ impl WitnessPolicy {
     }
 }
 
-impl Home {
-    /// The policy to follow.
-    pub(crate) fn policy(&self) -> Result<Policy> {
-        match self.read(POLICY)? {
-            Some(file) => Policy::parse(&file).map_err(|_| self.damaged(POLICY)),
-            None => Ok(Policy::none()),
-        }
-    }
+/// The witnesses whose cosignatures are asked for, and what they have cosigned.
+pub(crate) struct Witnesses {
+    policy: Policy,
+    server: Arc<Server>,
+    home: Home,
+    looked: Mutex<Looked>,
 }
 
-impl Session {
+/// What was found when the log was last compared with what the quorum has cosigned.
+#[derive(Default)]
+struct Looked {
+    /// Leaves that are cosigned.
+    witnessed: u64,
+    at: Option<Instant>,
+}
+
+impl Witnesses {
+    /// Those of the home's policy.
+    pub(crate) fn new(home: Home, server: Arc<Server>) -> Result<Self> {
+        let policy = match home.read(POLICY)? {
+            Some(file) => Policy::parse(&file).map_err(|_| home.damaged(POLICY))?,
+            None => Policy::none(),
+        };
+        Ok(Self {
+            policy,
+            server,
+            home,
+            looked: Mutex::default(),
+        })
+    }
+
+    /// Whether cosignatures are asked for at all.
+    pub(super) fn are_asked_for(&self) -> bool {
+        self.policy.asks_for_witnesses()
+    }
+
     /// The checkpoint that the server shows now. With a policy (LOG-8), the quorum has cosigned it lately (LOG-11); it is not compared
     /// with others yet.
-    pub(crate) async fn shown_log(&self) -> Result<VerifiedCheckpoint> {
-        self.believe_shown(&self.server.get_file(api::LOG_CHECKPOINT.here()).await?)
+    pub(crate) async fn shown(&self) -> Result<VerifiedCheckpoint> {
+        self.believe(&self.server.get_file(api::LOG_CHECKPOINT.here()).await?)
     }
 
     /// The same of a note that came with something else.
-    pub(crate) fn believe_shown(&self, note: &[u8]) -> Result<VerifiedCheckpoint> {
+    pub(super) fn believe(&self, note: &[u8]) -> Result<VerifiedCheckpoint> {
         let checkpoint = self.signed_by_log(note)?;
-        let lately = (self.clock.own_ms() / 1000).saturating_sub(LAG.as_secs());
+        let lately = self.seconds().saturating_sub(LAG.as_secs());
         let witnessed = self.policy.witnessed(checkpoint, lately);
         Ok(witnessed.map_err(not_witnessed)?.into_checkpoint())
     }
 
-    /// With a policy, notes what is cosigned now, for [`Self::witnessed_since`].
-    pub(crate) async fn begin_witnessed(&self) -> Result<Began> {
+    /// With a policy, notes what is cosigned now, for [`Self::since`].
+    pub(crate) async fn begin(&self) -> Result<Began> {
         if !self.policy.asks_for_witnesses() || Defence::FreshCosignature.is_off() {
             return Ok(Began::default());
         }
-        let at = self.clock.own_ms() / 1000;
+        let at = self.seconds();
         let shown = self.note_shown(api::LOG_CHECKPOINT.here()).await?;
         let cosigned = self.policy.cosigned_since(&shown);
         let cosigned = cosigned.map_err(not_witnessed)?.unwrap_or_default();
@@ -101,11 +125,11 @@ impl Session {
         })
     }
 
-    /// With a policy, whether the quorum has cosigned a log of so many leaves or more since something began (LOG-23). On an old copy
-    /// of its data a server gets no cosignature any more. It waits for one round of the witnesses, at most [`ROUND`].
-    pub(crate) async fn witnessed_since(&self, began: Began, leaves: u64) -> Result<()> {
+    /// With a policy, what the quorum has cosigned since something began, of so many leaves or more (LOG-23). On an old copy of its
+    /// data a server gets no cosignature any more. It waits for one round of the witnesses, at most [`ROUND`].
+    pub(super) async fn since(&self, began: Began, leaves: u64) -> Result<Option<VerifiedCheckpoint>> {
         if !self.policy.asks_for_witnesses() || Defence::FreshCosignature.is_off() {
-            return Ok(());
+            return Ok(None);
         }
         let until = Instant::now() + ROUND;
         loop {
@@ -114,7 +138,7 @@ impl Session {
                 .await?;
             let cause = match self.policy.witnessed(shown, began.since) {
                 Ok(witnessed) if witnessed.checkpoint().size >= leaves => {
-                    return self.accept_log(witnessed.checkpoint()).await;
+                    return Ok(Some(witnessed.into_checkpoint()));
                 }
                 Ok(witnessed) => format!(
                     "{} leaves are cosigned, and this is about {leaves}",
@@ -145,21 +169,23 @@ impl Session {
             .map_err(Error::tampered("the log's checkpoint"))
     }
 
-    /// Compares the log with what the quorum has cosigned lately, once a minute. What was accepted before it was cosigned
-    /// must be cosigned within a day.
-    pub(crate) async fn look_at_witnesses(&self, log: &mut Log) -> Result<()> {
-        let fresh = log.looked_at.is_some_and(|at| at.elapsed() < LOOK_EVERY);
+    /// Once a minute, what the quorum has cosigned lately, for the log to be compared with; then [`Self::compared`].
+    pub(super) async fn due(&self) -> Result<Option<VerifiedCheckpoint>> {
+        let fresh = self.looked().at.is_some_and(|at| at.elapsed() < LOOK_EVERY);
         if fresh || !self.policy.asks_for_witnesses() {
-            return Ok(());
+            return Ok(None);
         }
-        let witnessed = self.shown_log().await?;
-        self.accept(log, &witnessed).await?;
+        self.shown().await.map(Some)
+    }
+
+    /// The log continues what is cosigned. What was accepted before it was cosigned must be cosigned within a day.
+    pub(super) async fn compared(&self, witnessed: &VerifiedCheckpoint) -> Result<()> {
         let pending: Option<Option<Pending>> = self.home.read_json(PENDING)?;
         if let Some(pending) = pending.flatten() {
             if pending.size <= witnessed.size {
                 let _lock = self.home.lock().await?;
                 self.home.write_json(PENDING, &None::<Pending>)?;
-            } else if (self.clock.own_ms() / 1000).saturating_sub(pending.since) > LAG.as_secs() {
+            } else if self.seconds().saturating_sub(pending.since) > LAG.as_secs() {
                 return Err(Error::NotWitnessed {
                     cause: format!(
                         "{} leaves that were shown more than a day ago are not cosigned, only {}",
@@ -168,14 +194,16 @@ impl Session {
                 });
             }
         }
-        log.witnessed = witnessed.size;
-        log.looked_at = Some(Instant::now());
+        *self.looked() = Looked {
+            witnessed: witnessed.size,
+            at: Some(Instant::now()),
+        };
         Ok(())
     }
 
     /// Remembers since when something is believed that is not cosigned yet.
-    pub(crate) async fn note_pending(&self, log: &Log, seen: &VerifiedCheckpoint) -> Result<()> {
-        if !self.policy.asks_for_witnesses() || seen.size <= log.witnessed {
+    pub(super) async fn note_pending(&self, seen: &VerifiedCheckpoint) -> Result<()> {
+        if !self.policy.asks_for_witnesses() || seen.size <= self.looked().witnessed {
             return Ok(());
         }
         let kept: Option<Option<Pending>> = self.home.read_json(PENDING)?;
@@ -184,10 +212,20 @@ impl Session {
         }
         let pending = Pending {
             size: seen.size,
-            since: self.clock.own_ms() / 1000,
+            since: self.seconds(),
         };
         let _lock = self.home.lock().await?;
         self.home.write_json(PENDING, &pending)
+    }
+
+    /// This machine's time in seconds since 1970.
+    fn seconds(&self) -> u64 {
+        self.server.clock().own_ms() / 1000
+    }
+
+    /// Each change is one assignment, so no panic leaves it half-changed.
+    fn looked(&self) -> MutexGuard<'_, Looked> {
+        self.looked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

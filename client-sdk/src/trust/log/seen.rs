@@ -7,20 +7,17 @@ use std::{
 
 use protocol_spec::log::VerifiedCheckpoint;
 
-/// What this session knows of the server's log.
+/// Which checkpoints a session has compared, and the newest.
 #[derive(Default)]
-pub(crate) struct Log {
+pub(crate) struct SeenLog {
     /// Sizes and roots that were compared.
     pub(super) accepted: HashSet<Head>,
     pub(super) newest: Option<VerifiedCheckpoint>,
     /// When the server has shown that: by two clocks, because one stands still while the machine sleeps, and the other is set.
     pub(super) shown_at: Option<(Instant, SystemTime)>,
+    /// The newest is not pinned yet.
     pub(super) unpinned: bool,
     pub(super) pinned_at: Option<Instant>,
-    /// Leaves that the quorum has cosigned.
-    pub(crate) witnessed: u64,
-    /// When that was looked at.
-    pub(crate) looked_at: Option<Instant>,
 }
 
 /// Size and root of a checkpoint.
@@ -30,9 +27,18 @@ pub(super) fn head(checkpoint: &VerifiedCheckpoint) -> Head {
     (checkpoint.size, *checkpoint.root.as_bytes())
 }
 
-impl Log {
+impl SeenLog {
+    /// Of a session that has seen nothing yet but what is pinned.
+    pub(super) fn begin(pinned: VerifiedCheckpoint) -> Self {
+        Self {
+            accepted: HashSet::from([head(&pinned)]),
+            newest: Some(pinned),
+            ..Self::default()
+        }
+    }
+
     /// The newest checkpoint, if the server has shown it just now.
-    pub(crate) fn shown_lately(&self) -> Option<VerifiedCheckpoint> {
+    pub(super) fn shown_lately(&self) -> Option<VerifiedCheckpoint> {
         let lately = self.shown_at.is_some_and(|(at, by_the_clock)| {
             at.elapsed() < LATELY && by_the_clock.elapsed().is_ok_and(|since| since < LATELY)
         });
@@ -45,7 +51,7 @@ impl Log {
     }
 
     /// What it has shown until now was not just now.
-    pub(crate) fn forget_shown(&mut self) {
+    pub(super) fn forget_shown(&mut self) {
         self.shown_at = None;
     }
 }

@@ -4,7 +4,7 @@ use super::*;
 use crate::trust::mirror::tests::{checkpoint, session};
 
 fn pinned(home: &std::path::Path) -> u64 {
-    session(home).pinned_log().unwrap().unwrap().size
+    session(home).log.pinned().unwrap().unwrap().size
 }
 
 /// LOG-4: when a session ends, what it has seen takes the place of what it had compared with it, and of nothing else.
@@ -13,15 +13,15 @@ async fn another_processes_pin_is_replaced_by_nothing_that_was_not_compared_with
     for (known, size) in [(true, 7), (false, 6)] {
         let dir = tempfile::tempdir().unwrap();
         let other = checkpoint(6, &[]);
-        let mut ending = session(dir.path());
+        let ending = session(dir.path());
         let newest = checkpoint(7, &[]);
-        *ending.log.get_mut() = Log {
+        *ending.log.seen.lock().await = SeenLog {
             accepted: known.then(|| head(&other)).into_iter().collect(),
             newest: Some(newest),
             unpinned: true,
-            ..Log::default()
+            ..SeenLog::default()
         };
-        session(dir.path()).pin_log(&other).unwrap();
+        session(dir.path()).log.keep(&other).unwrap();
         drop(ending);
         assert_eq!(pinned(dir.path()), size);
     }
@@ -32,10 +32,10 @@ async fn another_processes_pin_is_replaced_by_nothing_that_was_not_compared_with
 async fn what_contradicts_another_processes_pin_is_not_accepted() {
     let dir = tempfile::tempdir().unwrap();
     let late = session(dir.path());
-    session(dir.path()).pin_log(&checkpoint(6, &[])).unwrap();
+    session(dir.path()).log.keep(&checkpoint(6, &[])).unwrap();
     for _ in 0..2 {
         // Nobody answers here, so that there is no proof.
-        let refused = late.accept_log(&checkpoint(7, &[])).await;
+        let refused = late.log.accept(&checkpoint(7, &[])).await;
         assert!(matches!(refused, Err(Error::Unreachable { .. })), "{refused:?}");
     }
     drop(late);

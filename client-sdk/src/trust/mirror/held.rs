@@ -8,12 +8,12 @@ use crate::{DirectoryEntry, Error, Result};
 
 /// What a session knows of the directory.
 #[derive(Default)]
-pub(crate) struct Mirror {
+pub(super) struct Mirrored {
     pub(super) kept: Option<Kept>,
     /// Nothing was said since that may have changed it.
     pub(super) fresh: bool,
     /// Entries that were verified since the last event.
-    pub(crate) verified: HashMap<InstitutionId, DirectoryEntry>,
+    pub(super) verified: HashMap<InstitutionId, DirectoryEntry>,
 }
 
 /// A mirror, and what of it stands in the home.
@@ -40,10 +40,10 @@ impl Kept {
     }
 }
 
-impl Mirror {
+impl Mirrored {
     /// What a session knows of these alone.
     #[cfg(test)]
-    pub(crate) fn of(entries: impl IntoIterator<Item = DirectoryEntry>) -> Self {
+    pub(super) fn of(entries: impl IntoIterator<Item = DirectoryEntry>) -> Self {
         Self {
             kept: None,
             fresh: true,
@@ -51,8 +51,8 @@ impl Mirror {
         }
     }
 
-    /// The directory; `Session::mirror` has read it.
-    pub(crate) fn directory(&self) -> Result<&Directory> {
+    /// The directory; [`super::Mirror`] has read it before.
+    pub(super) fn directory(&self) -> Result<&Directory> {
         let kept = self.kept.as_ref().map(|kept| &kept.directory);
         kept.ok_or_else(|| Error::Usage("the directory was not read: try again".into()))
     }

@@ -1,17 +1,22 @@
 //! What of the directory is kept in a home, and read again.
 
+use std::time::Instant;
+
 use crypto::{RecipientSecret, SigningIdentity};
 use protocol_spec::{
     bodies::{Accreditation, InstitutionKeys},
     hash::Sha256Digest,
     ids::RegistrarId,
     link::{Fingerprint, ServerLink},
-    log::{Checkpoint, Entry},
+    log::{Checkpoint, Entry, SignedCheckpoint},
     statement::Signed,
 };
 
-use super::*;
-use crate::home::{Home, Pins};
+use super::{
+    files::{CHECKPOINT, EVENTS},
+    *,
+};
+use crate::{home::Pins, session::Session};
 
 const OPERATOR: u8 = 1;
 const REGISTRAR: u8 = 2;
@@ -30,7 +35,7 @@ pub(crate) fn session(home: &std::path::Path) -> Session {
         registrar,
         certificate: None,
     };
-    Session::new(Home::at(home), pins, &"pat_a", std::sync::Arc::new(identity(9))).unwrap()
+    Session::new(Home::at(home), pins, &"pat_a", Arc::new(identity(9))).unwrap()
 }
 
 /// The event of a clinic that enrols, accredited by this key.
@@ -86,7 +91,7 @@ pub(crate) fn checkpoint(size: u64, events: &[pb::DirectoryEvent]) -> VerifiedCh
 
 /// Takes and keeps these events.
 async fn keep(session: &Session, size: u64, events: &[pb::DirectoryEvent]) {
-    let mut kept = session.newest_kept(None).unwrap();
+    let mut kept = session.mirror.files.newest(None).unwrap();
     let had = kept.events.len();
     for event in &events[had..] {
         kept.directory.take(event.index, &event.entry).unwrap();
@@ -94,17 +99,23 @@ async fn keep(session: &Session, size: u64, events: &[pb::DirectoryEvent]) {
     }
     let checkpoint = checkpoint(size, events);
     session
+        .mirror
         .check_head(&mut kept.directory, &checkpoint)
         .await
         .unwrap();
-    session.keep(&mut kept, &checkpoint, had).await.unwrap();
+    session
+        .mirror
+        .files
+        .keep(&mut kept, &checkpoint, had)
+        .await
+        .unwrap();
 }
 
 /// ATK-1, FLW-4: an entry is nothing without the pinned registrar's signature.
 #[test]
 fn an_event_that_is_not_vouched_for_is_refused() {
     let dir = tempfile::tempdir().unwrap();
-    let mut directory = session(dir.path()).read_kept(Vec::new()).unwrap().directory;
+    let mut directory = session(dir.path()).mirror.files.newest(None).unwrap().directory;
     for registrar in [STRANGER, REGISTRAR] {
         let event = event(0, 3, registrar);
         let taken = directory.take(event.index, &event.entry);
@@ -116,7 +127,7 @@ fn an_event_that_is_not_vouched_for_is_refused() {
 #[test]
 fn an_event_that_does_not_stand_in_the_log_is_refused() {
     let dir = tempfile::tempdir().unwrap();
-    let mut directory = session(dir.path()).read_kept(Vec::new()).unwrap().directory;
+    let mut directory = session(dir.path()).mirror.files.newest(None).unwrap().directory;
     let event = event(0, 3, REGISTRAR);
     let refused = take(
         &mut directory,
@@ -138,7 +149,9 @@ async fn what_was_kept_is_gone_on_with() {
     keep(&session(dir.path()), 9, &[first, second]).await;
     assert_eq!(
         session(dir.path())
-            .newest_kept(None)
+            .mirror
+            .files
+            .newest(None)
             .unwrap()
             .directory
             .names()
@@ -148,7 +161,7 @@ async fn what_was_kept_is_gone_on_with() {
     for (name, bytes) in old {
         std::fs::write(dir.path().join(name), bytes).unwrap();
     }
-    let kept = session(dir.path()).newest_kept(None).unwrap();
+    let kept = session(dir.path()).mirror.files.newest(None).unwrap();
     assert_eq!((kept.events.len(), kept.directory.covered()), (1, 5));
 }
 
@@ -159,14 +172,18 @@ async fn what_comes_later_stands_behind_what_was_complete() {
     let first = event(1, 3, REGISTRAR);
     keep(&session(dir.path()), 5, std::slice::from_ref(&first)).await;
     let session = session(dir.path());
-    let mut kept = session.newest_kept(None).unwrap();
+    let mut kept = session.mirror.files.newest(None).unwrap();
     let hidden = event(3, 5, REGISTRAR);
     assert!(kept.directory.take(hidden.index, &hidden.entry).is_err());
     let older = session
+        .mirror
         .check_head(&mut kept.directory, &checkpoint(4, std::slice::from_ref(&first)))
         .await;
     assert!(matches!(older, Err(Error::OlderDirectory { seen: 5, shown: 4 })));
-    let other = session.check_head(&mut kept.directory, &checkpoint(6, &[])).await;
+    let other = session
+        .mirror
+        .check_head(&mut kept.directory, &checkpoint(6, &[]))
+        .await;
     assert!(matches!(
         other,
         Err(Error::DirectoryConflict {
@@ -191,20 +208,34 @@ async fn what_was_said_to_be_all_is_kept() {
             drop(std::fs::remove_file(dir.path().join(name)));
         }
         let session = session(dir.path());
-        let mut kept = session.newest_kept(None).unwrap();
-        assert!(!session.is_said_to_be_all(Some(&mut kept)).await.unwrap());
-        session.accept_log(&checkpoint(size, said)).await.unwrap();
+        let mut kept = session.mirror.files.newest(None).unwrap();
+        assert!(
+            !session
+                .mirror
+                .covered_by_recent_checkpoint(Some(&mut kept))
+                .await
+                .unwrap()
+        );
+        session.log.accept(&checkpoint(size, said)).await.unwrap();
         assert_eq!(
-            session.is_said_to_be_all(Some(&mut kept)).await.unwrap(),
+            session
+                .mirror
+                .covered_by_recent_checkpoint(Some(&mut kept))
+                .await
+                .unwrap(),
             believed
         );
-        session.forget_entries().await;
+        session.mirror.invalidate().await;
         assert!(
-            !session.is_said_to_be_all(Some(&mut kept)).await.unwrap(),
+            !session
+                .mirror
+                .covered_by_recent_checkpoint(Some(&mut kept))
+                .await
+                .unwrap(),
             "no longer"
         );
     }
-    let mut kept = session(dir.path()).newest_kept(None).unwrap();
+    let mut kept = session(dir.path()).mirror.files.newest(None).unwrap();
     let hidden = event(7, 5, REGISTRAR);
     assert!(kept.directory.take(hidden.index, &hidden.entry).is_err());
     let later = event(9, 5, REGISTRAR);
@@ -218,19 +249,37 @@ async fn what_was_said_last_is_kept_at_the_end() {
     let first = event(1, 3, REGISTRAR);
     let all = std::slice::from_ref(&first);
     keep(&session(dir.path()), 5, all).await;
-    let mut ending = session(dir.path());
-    let mut kept = ending.newest_kept(None).unwrap();
+    let ending = session(dir.path());
+    let mut kept = ending.mirror.files.newest(None).unwrap();
     kept.kept_at = Some(Instant::now());
-    ending.accept_log(&checkpoint(9, all)).await.unwrap();
-    assert!(ending.is_said_to_be_all(Some(&mut kept)).await.unwrap());
+    ending.log.accept(&checkpoint(9, all)).await.unwrap();
+    assert!(
+        ending
+            .mirror
+            .covered_by_recent_checkpoint(Some(&mut kept))
+            .await
+            .unwrap()
+    );
     assert_eq!(
-        session(dir.path()).newest_kept(None).unwrap().directory.covered(),
+        session(dir.path())
+            .mirror
+            .files
+            .newest(None)
+            .unwrap()
+            .directory
+            .covered(),
         5
     );
-    ending.mirror.get_mut().kept = Some(kept);
+    ending.mirror.mirrored.lock().await.kept = Some(kept);
     drop(ending);
     assert_eq!(
-        session(dir.path()).newest_kept(None).unwrap().directory.covered(),
+        session(dir.path())
+            .mirror
+            .files
+            .newest(None)
+            .unwrap()
+            .directory
+            .covered(),
         9
     );
 }
@@ -249,7 +298,7 @@ async fn changed_files_are_noticed() {
         for bytes in [bad, good[..good.len() - 1].to_vec()] {
             let session = session(dir.path());
             std::fs::write(&file, bytes).unwrap();
-            let refused = session.newest_kept(None);
+            let refused = session.mirror.files.newest(None);
             assert!(
                 matches!(
                     refused.map(drop),
@@ -259,6 +308,6 @@ async fn changed_files_are_noticed() {
             );
             std::fs::write(&file, &good).unwrap();
         }
-        session(dir.path()).newest_kept(None).unwrap();
+        session(dir.path()).mirror.files.newest(None).unwrap();
     }
 }

@@ -2,14 +2,16 @@
 //! them (ATK-1).
 
 use protocol_spec::{
-    api, directory::Institution, ids::InstitutionId, messages as pb, mirror::LookAlikes, names::Look,
+    api, directory::Institution, hash::Sha256Digest, ids::InstitutionId, messages as pb, mirror::LookAlikes,
+    names::Look, programs::Vouched,
 };
 
-use crate::{Error, Result, error::Reader, session::Session};
+use super::Mirror;
+use crate::{Error, Result, error::Reader};
 
-impl Session {
+impl Mirror {
     /// All institutions whose name contains `filter` or looks like it, by name.
-    pub(crate) async fn directory(&self, filter: Option<&str>) -> Result<Vec<Institution>> {
+    pub(crate) async fn institutions(&self, filter: Option<&str>) -> Result<Vec<Institution>> {
         let filter = filter.unwrap_or_default().to_lowercase();
         let look = Look::of(&filter);
         let matches = |name: &str| name.to_lowercase().contains(&filter) || Look::of(name).is_like(&look);
@@ -19,7 +21,7 @@ impl Session {
     }
 
     /// The one institution with this id or name. Names that look alike are one name (INS-17).
-    pub(crate) async fn find_institution(&self, name_or_id: &str) -> Result<Institution> {
+    pub(crate) async fn find_named(&self, name_or_id: &str) -> Result<Institution> {
         if let Ok(id) = name_or_id.parse() {
             return self.institution(id).await;
         }
@@ -40,13 +42,13 @@ impl Session {
 
     /// Which institutions have names that look like others' (INS-17).
     pub(crate) async fn look_alikes(&self) -> Result<LookAlikes> {
-        let mirror = self.mirror().await?;
-        Ok(mirror.directory()?.look_alikes())
+        let mirrored = self.current().await?;
+        Ok(mirrored.directory()?.look_alikes())
     }
 
     async fn named(&self, matches: impl Fn(&str) -> bool) -> Result<Vec<Institution>> {
-        let mirror = self.mirror().await?;
-        let directory = mirror.directory()?;
+        let mirrored = self.current().await?;
+        let directory = mirrored.directory()?;
         let found = directory.names().filter(|(_, name)| matches(name.as_str()));
         found
             .filter_map(|(id, _)| directory.institution(id).transpose())
@@ -59,27 +61,27 @@ impl Session {
         if let Some(entry) = self.listed(id).await? {
             return Ok(entry);
         }
-        self.forget_entries().await;
+        self.invalidate().await;
         let entry = self.listed(id).await?;
         entry.ok_or_else(|| Error::UnknownInstitution { name: id.to_string() })
     }
 
     async fn listed(&self, id: InstitutionId) -> Result<Option<Institution>> {
-        let mut mirror = self.mirror().await?;
-        if let Some(entry) = mirror.verified.get(&id) {
+        let mut mirrored = self.current().await?;
+        if let Some(entry) = mirrored.verified.get(&id) {
             return Ok(Some(entry.clone()));
         }
-        let entry = mirror.directory()?.institution(id);
+        let entry = mirrored.directory()?.institution(id);
         let entry = entry.map_err(Error::tampered(ENTRY))?;
         if let Some(entry) = &entry {
-            mirror.verified.insert(id, entry.clone());
+            mirrored.verified.insert(id, entry.clone());
         }
         Ok(entry)
     }
 
     /// The institution as the directory has it now: before anything is sealed to it (LOG-16), and only if it goes on (INS-14, INS-16).
-    pub(crate) async fn present(&self, id: InstitutionId) -> Result<Institution> {
-        self.doubt_entries().await;
+    pub(crate) async fn as_of_now(&self, id: InstitutionId) -> Result<Institution> {
+        self.revalidate_unless_recent().await;
         let entry = self.institution(id).await?;
         must_go_on(&entry)?;
         Ok(entry)
@@ -87,8 +89,8 @@ impl Session {
 
     /// All entries of an institution, from the first to the newest, each the successor of the one before (INS-1).
     pub(crate) async fn chain(&self, id: InstitutionId) -> Result<Vec<Institution>> {
-        let mirror = self.mirror().await?;
-        let chain = mirror.directory()?.chain(id);
+        let mirrored = self.current().await?;
+        let chain = mirrored.directory()?.chain(id);
         chain.map_err(Error::tampered(ENTRY))
     }
 
@@ -102,6 +104,23 @@ impl Session {
         }
         Ok(chain)
     }
+
+    /// All programs that the registrar vouches for, in the order of the log as it is now.
+    pub(crate) async fn programs(&self) -> Result<Vec<Vouched>> {
+        self.invalidate().await;
+        let mirrored = self.current().await?;
+        mirrored.directory()?.programs().map_err(Error::tampered(PROGRAM))
+    }
+
+    /// The program with this SHA-256, by the log as it is now (PRG-4).
+    pub(crate) async fn program(&self, hash: &Sha256Digest) -> Result<Option<Vouched>> {
+        self.invalidate().await;
+        let mirrored = self.current().await?;
+        mirrored
+            .directory()?
+            .program(hash)
+            .map_err(Error::tampered(PROGRAM))
+    }
 }
 
 /// Refuses to seal to an institution that has ended (INS-14, INS-16).
@@ -114,3 +133,4 @@ pub(crate) fn must_go_on(entry: &Institution) -> Result<()> {
 }
 
 const ENTRY: &str = "an entry of the directory";
+const PROGRAM: &str = "a program in the directory";

@@ -2,23 +2,25 @@
 //! `protocol-spec/spec/log.md` §4.
 
 use futures_util::{StreamExt, stream};
-use protocol_spec::api;
-use protocol_spec::log::{Entry, Scan, VerifiedCheckpoint};
+use protocol_spec::{
+    api,
+    log::{Entry, Scan, VerifiedCheckpoint},
+};
 
-use crate::{Error, Progress, Result, session::Session};
+use super::PinnedLog;
+use crate::{Error, Progress, Result};
 
-impl Session {
+impl PinnedLog {
     /// Gives `visit` all entries from number `from` on, in order, each verified against the checkpoint that is returned
     /// (LOG-14): the one that the server shows now, cosigned where there is a policy, and consistent with what was seen
     /// before. What `visit` refuses ends it. `progress` counts entries; memory is bounded, however long the log is.
-    pub(crate) async fn scan_log(
+    pub(crate) async fn scan(
         &self,
         from: u64,
         progress: &dyn Progress,
         mut visit: impl FnMut(u64, Entry) -> Result<()>,
     ) -> Result<VerifiedCheckpoint> {
-        let checkpoint = self.shown_log().await?;
-        self.accept_log(&checkpoint).await?;
+        let checkpoint = self.shown().await?;
         let Some(entries) = checkpoint.size.checked_sub(from) else {
             let cause = format!(
                 "it was read up to {from} and is shown with {} leaves",
