@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::{
-    Error, Institution, Patient, RestorationInfo, Result, Unlock,
+    Institution, Patient, RestorationInfo, Result, Unlock,
     home::{ClosedHome, Kind},
     patient::Returned,
 };
@@ -30,29 +30,6 @@ pub async fn accept_restoration(home: &Path, unlock: &Unlock) -> Result<Accepted
             let institution = Institution::open(home, unlock).await?;
             let (info, already) = institution.accept_restoration().await?;
             Ok(AcceptedRestoration::Institution(info, already))
-        }
-    }
-}
-
-impl Institution {
-    /// Goes on with a server that was restored, if that is proven, in its next session: what was restored, and whether it was accepted
-    /// before.
-    ///
-    /// # Errors
-    /// As [`accept_restoration`].
-    pub async fn accept_restoration(&self) -> Result<(RestorationInfo, bool)> {
-        let home = self.home();
-        let found = self.session().restorations.find().await?;
-        let already = found.is_none();
-        if let Some(found) = found {
-            self.session().restorations.take(found, true).await?;
-        }
-        match home.restorations()?.last() {
-            Some(lived) => Ok((lived.into(), already)),
-            None => Err(Error::Usage(
-                "the server has not been restored, as far as this home is shown: there is nothing to accept"
-                    .into(),
-            )),
         }
     }
 }

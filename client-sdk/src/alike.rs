@@ -1,9 +1,9 @@
-//! What patients and institutions do alike: read their inboxes, and choose the witnesses whose cosignatures their homes ask for.
+//! What a patient does as an institution does: reads her inbox, and chooses the witnesses whose cosignatures their homes ask for.
 
 use std::time::Duration;
 
 use crate::{
-    InboxEvent, Institution, Patient, Result, WitnessPolicy,
+    InboxEvent, Patient, Result, WitnessPolicy,
     inbox::{NewestEvents, Reader},
 };
 
@@ -25,50 +25,6 @@ impl Patient {
         self.session()
             .newest_events(&Reader::Patient(self), most, since)
             .await
-    }
-
-    /// Whose cosignatures this home asks for.
-    ///
-    /// # Errors
-    /// [`crate::Error::HomeAltered`], [`crate::Error::HomeDamaged`].
-    pub fn witnesses(&self) -> Result<WitnessPolicy> {
-        WitnessPolicy::of(self.home())
-    }
-
-    /// Has this home ask for these witnesses from its next session on (LOG-11).
-    ///
-    /// # Errors
-    /// [`crate::Error::Usage`] if the policy is about other logs than the server's.
-    pub async fn use_witnesses(&self, policy: &WitnessPolicy) -> Result<()> {
-        policy.keep(self.home(), &self.session().log.key()?).await
-    }
-}
-
-impl Institution {
-    /// As [`crate::Patient::inbox`]. A permission that has come is fetched, to verify whose it is and what it
-    /// answers.
-    ///
-    /// # Errors
-    /// As [`crate::Patient::inbox`].
-    pub async fn inbox(&self, after: u64, wait: Option<Duration>) -> Result<Vec<InboxEvent>> {
-        self.keep_up().await?;
-        self.session().inbox(&self.reader(), after, wait).await
-    }
-
-    /// As [`crate::Patient::newest_events`].
-    ///
-    /// # Errors
-    /// As [`crate::Patient::newest_events`].
-    pub async fn newest_events(&self, most: u64, since: u64) -> Result<NewestEvents> {
-        self.keep_up().await?;
-        self.session().newest_events(&self.reader(), most, since).await
-    }
-
-    fn reader(&self) -> Reader<'_> {
-        Reader::Institution {
-            id: self.id(),
-            keys: self.key_store(),
-        }
     }
 
     /// Whose cosignatures this home asks for.

@@ -23,6 +23,7 @@ use protocol_spec::{
 pub use self::event::{EventKind, InboxEvent, NewestEvents, Party};
 use crate::{
     DirectoryEntry, Error, Patient, Result,
+    institution::{answered, delivered},
     keystore::{KeyStore, KeyStoreError, open_text},
     pages::Whole,
     session::Session,
@@ -181,8 +182,8 @@ impl Session {
         blank: InboxEvent,
     ) -> Result<InboxEvent> {
         let permission_id = PermissionId::try_from(message.permission_id.as_ref())?;
-        let mut delivered = self.delivered(permission_id, id, keys).await?;
-        let asked = self.answered(&mut delivered).await?;
+        let mut delivered = delivered(self, permission_id, id, keys).await?;
+        let asked = answered(self, &mut delivered).await?;
         let permission = delivered.permission;
         Ok(InboxEvent {
             kind: EventKind::Permission,

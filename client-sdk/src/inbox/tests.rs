@@ -184,7 +184,7 @@ async fn a_permission_by_another_than_the_patient_shown_is_refused() {
     // Control: by itself it is a good permission.
     std::fs::create_dir(dir.path().join("unread")).unwrap();
     let unread = session(&dir.path().join("unread"), &pins);
-    assert!(unread.delivered(PERMISSION, clinic, &keys).await.is_ok());
+    assert!(delivered(&unread, PERMISSION, clinic, &keys).await.is_ok());
 
     let event = pb::Event {
         number: 1,
@@ -203,7 +203,7 @@ async fn a_permission_by_another_than_the_patient_shown_is_refused() {
     );
     let later = session(&read, &pins);
     assert!(matches!(
-        later.delivered(PERMISSION, clinic, &keys).await,
+        delivered(&later, PERMISSION, clinic, &keys).await,
         Err(Error::Tampered { .. })
     ));
 }

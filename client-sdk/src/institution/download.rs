@@ -19,11 +19,11 @@ use protocol_spec::{
 };
 
 use super::{
-    Fetched, FetchedRecord, Institution,
-    delivery::Delivered,
-    finished::Finished,
+    delivery::{self, Delivered},
+    finished::{Fetched, FetchedRecord, Finished},
     holding::{Holding, Noting},
-    release::Fetch,
+    office::Office,
+    release::{self, Fetch},
 };
 use crate::{
     Error, Progress, Result,
@@ -43,269 +43,249 @@ pub struct FetchTerms {
     pub single: bool,
 }
 
-impl Institution {
-    /// Presents a download or reference permission, and opens what it is for into `out/<record id>/…`. Files
-    /// appear there only when all of them are verified. `purpose` is what they are used for; without it, what was stated
-    /// when it was asked for (CND-2). Run again after an interruption, it goes on where it stopped.
-    ///
-    /// # Errors
-    /// [`Error::Exists`], [`Error::Refused`], [`Error::Tampered`], [`Error::Interrupted`], and with a policy of witnesses
-    /// [`Error::NotWitnessed`] (LOG-23); no file of it is in `out` then.
-    pub async fn fetch(
-        &self,
-        permission: PermissionId,
-        purpose: Option<Purpose>,
-        out: &Path,
-        progress: &dyn Progress,
-    ) -> Result<Fetched> {
-        let terms = FetchTerms {
-            purpose,
-            ..FetchTerms::default()
-        };
-        let fetched = self.fetch_files(permission, terms, out, progress).await?;
-        self.fetched_is_known(permission)?;
-        Ok(fetched)
-    }
+pub(super) async fn fetch(
+    office: &Office,
+    permission: PermissionId,
+    purpose: Option<Purpose>,
+    out: &Path,
+    progress: &dyn Progress,
+) -> Result<Fetched> {
+    let terms = FetchTerms {
+        purpose,
+        ..FetchTerms::default()
+    };
+    let fetched = fetch_files(office, permission, terms, out, progress).await?;
+    fetched_is_known(office, permission)?;
+    Ok(fetched)
+}
 
-    /// As [`Self::fetch`]. Until [`Self::fetched_is_known`], a run that finds that the one before has fetched everything into the
-    /// same folder says so, and asks for nothing.
-    ///
-    /// # Errors
-    /// As [`Self::fetch`].
-    pub async fn fetch_files(
-        &self,
-        permission: PermissionId,
-        terms: FetchTerms,
-        out: &Path,
-        progress: &dyn Progress,
-    ) -> Result<Fetched> {
-        if let Some(found) = self.found(permission, out).await? {
-            return Ok(found);
-        }
-        let (out, name) = (out.to_owned(), permission.to_string());
-        let to_folder = |records: &[(RecordId, u64)]| {
-            let bytes = records.iter().map(|(_, bytes)| *bytes).sum();
-            let ids: Vec<_> = records.iter().map(|(id, _)| *id).collect();
-            let sink = FolderSink::with_room(&out, &name, &ids, bytes)?;
-            if terms.single { sink.single() } else { Ok(sink) }
-        };
-        // Where its time is over in the middle, another one goes on behind what has come, as long as there are uses.
-        let mut reach = Reach::new(progress);
-        let fetched = loop {
-            let to_folder = |records: Vec<_>| to_folder(&records);
-            let fetched = self.fetch_with(permission, terms, Some(&out), to_folder, &reach);
-            match fetched.await {
-                Err(error) if error.is_problem(Problem::ReleaseClosed) && reach.has_grown() => {}
-                fetched => break fetched,
-            }
-        };
-        if fetched
-            .as_ref()
-            .is_err_and(|error| error.is_final() || is_damage(error))
-        {
-            FolderSink::discard(&out, &name);
-        }
-        fetched
+pub(super) async fn fetch_files(
+    office: &Office,
+    permission: PermissionId,
+    terms: FetchTerms,
+    out: &Path,
+    progress: &dyn Progress,
+) -> Result<Fetched> {
+    if let Some(found) = found(office, permission, out).await? {
+        return Ok(found);
     }
-
-    /// The outcome of the fetch was told to whoever waits for it.
-    ///
-    /// # Errors
-    /// [`Error::HomeLocked`] while one is going on.
-    pub fn fetched_is_known(&self, permission: PermissionId) -> Result<()> {
-        FetchJournal::forget(&self.session.home, &permission)
+    let (out, name) = (out.to_owned(), permission.to_string());
+    let to_folder = |records: &[(RecordId, u64)]| {
+        let bytes = records.iter().map(|(_, bytes)| *bytes).sum();
+        let ids: Vec<_> = records.iter().map(|(id, _)| *id).collect();
+        let sink = FolderSink::with_room(&out, &name, &ids, bytes)?;
+        if terms.single { sink.single() } else { Ok(sink) }
+    };
+    // Where its time is over in the middle, another one goes on behind what has come, as long as there are uses.
+    let mut reach = Reach::new(progress);
+    let fetched = loop {
+        let to_folder = |records: Vec<_>| to_folder(&records);
+        let fetched = fetch_with(office, permission, terms, Some(&out), to_folder, &reach);
+        match fetched.await {
+            Err(error) if error.is_problem(Problem::ReleaseClosed) && reach.has_grown() => {}
+            fetched => break fetched,
+        }
+    };
+    if fetched
+        .as_ref()
+        .is_err_and(|error| error.is_final() || is_damage(error))
+    {
+        FolderSink::discard(&out, &name);
     }
+    fetched
+}
 
-    /// As [`Self::fetch`], into any sink.
-    ///
-    /// # Errors
-    /// As [`Self::fetch`].
-    pub async fn fetch_into(
-        &self,
-        permission: PermissionId,
-        purpose: Option<Purpose>,
-        sink: impl Sink,
-        progress: &dyn Progress,
-    ) -> Result<Fetched> {
-        let terms = FetchTerms {
-            purpose,
-            ..FetchTerms::default()
-        };
-        self.fetch_with(permission, terms, None, |_| Ok(sink), progress)
-            .await
+pub(super) fn fetched_is_known(office: &Office, permission: PermissionId) -> Result<()> {
+    FetchJournal::forget(&office.session.home, &permission)
+}
+
+pub(super) async fn fetch_into(
+    office: &Office,
+    permission: PermissionId,
+    purpose: Option<Purpose>,
+    sink: impl Sink,
+    progress: &dyn Progress,
+) -> Result<Fetched> {
+    let terms = FetchTerms {
+        purpose,
+        ..FetchTerms::default()
+    };
+    fetch_with(office, permission, terms, None, |_| Ok(sink), progress).await
+}
+
+/// What an earlier run has fetched into this folder, if all of it is there; the release is closed then, if it was not.
+async fn found(office: &Office, permission: PermissionId, out: &Path) -> Result<Option<Fetched>> {
+    let Some(journal) = FetchJournal::left(&office.session.home, &permission)? else {
+        return Ok(None);
+    };
+    let Some(finished) = journal.finished::<Finished>() else {
+        return Ok(None);
+    };
+    let (out, name) = (out.to_owned(), permission.to_string());
+    let looked = blocking(move || Ok((finished.found(&out, &name)?, finished.ticket()))).await?;
+    let (Some(records), Some(ticket)) = looked else {
+        return Ok(None);
+    };
+    let ticket = ticket
+        .verify(office.session.server.operator())
+        .map_err(Error::tampered(TICKET))?;
+    let receipt = match close(office, &ticket, &journal).await {
+        Ok(receipt) => Some(receipt),
+        Err(error) if says_nothing_of_it(&error) => None,
+        Err(error) => return Err(error),
+    };
+    Ok(Some(Fetched {
+        records,
+        deleted: Vec::new(),
+        receipt,
+        already: true,
+    }))
+}
+
+async fn fetch_with<S: Sink>(
+    office: &Office,
+    permission: PermissionId,
+    terms: FetchTerms,
+    out: Option<&Path>,
+    make_sink: impl FnOnce(Vec<(RecordId, u64)>) -> Result<S>,
+    progress: &dyn Progress,
+) -> Result<Fetched> {
+    let began = office.session.witnesses.begin().await?;
+    let mut delivered = delivery::deliver(office, permission).await?;
+    if delivered.permission.kind == Kind::Upload {
+        return Err(Error::Usage(
+            "this permission is for an upload: send with it".into(),
+        ));
     }
-
-    /// What an earlier run has fetched into this folder, if all of it is there; the release is closed then, if it was not.
-    async fn found(&self, permission: PermissionId, out: &Path) -> Result<Option<Fetched>> {
-        let Some(journal) = FetchJournal::left(&self.session.home, &permission)? else {
-            return Ok(None);
-        };
-        let Some(finished) = journal.finished::<Finished>() else {
-            return Ok(None);
-        };
-        let (out, name) = (out.to_owned(), permission.to_string());
-        let looked = blocking(move || Ok((finished.found(&out, &name)?, finished.ticket()))).await?;
-        let (Some(records), Some(ticket)) = looked else {
-            return Ok(None);
-        };
-        let ticket = ticket
-            .verify(self.session.server.operator())
-            .map_err(Error::tampered(TICKET))?;
-        let receipt = match self.close(&ticket, &journal).await {
-            Ok(receipt) => Some(receipt),
-            Err(error) if says_nothing_of_it(&error) => None,
-            Err(error) => return Err(error),
-        };
-        Ok(Some(Fetched {
-            records,
-            deleted: Vec::new(),
-            receipt,
-            already: true,
-        }))
+    if delivered.permission.kind == Kind::Emergency {
+        return Err(Error::Usage(
+            "this permission is for an emergency: open it with the patient's card".into(),
+        ));
     }
-
-    async fn fetch_with<S: Sink>(
-        &self,
-        permission: PermissionId,
-        terms: FetchTerms,
-        out: Option<&Path>,
-        make_sink: impl FnOnce(Vec<(RecordId, u64)>) -> Result<S>,
-        progress: &dyn Progress,
-    ) -> Result<Fetched> {
-        let began = self.session.witnesses.begin().await?;
-        let mut delivered = self.deliver(permission).await?;
-        if delivered.permission.kind == Kind::Upload {
-            return Err(Error::Usage(
-                "this permission is for an upload: send with it".into(),
-            ));
-        }
-        if delivered.permission.kind == Kind::Emergency {
-            return Err(Error::Usage(
-                "this permission is for an emergency: open it with the patient's card".into(),
-            ));
-        }
-        let asked = self.session.answered(&mut delivered).await?;
-        let mut journal = FetchJournal::open(&self.session.home, &permission)?;
-        let fetch = Fetch {
-            journal: &mut journal,
-            holding: Holding::open(&self.session.home, &delivered.permission)?,
-            purpose: terms.purpose.or(asked.purpose),
-            take_over: terms.take_over,
-            out: out.map(Path::to_owned),
-            emergency: None,
-            began,
-        };
-        let fetched = self
-            .run_fetch(delivered, make_sink, fetch, progress)
-            .await
-            .map_err(interrupted);
-        // Kept otherwise: the same release goes on, and what was fetched is found again until it is known.
-        if fetched.as_ref().map_or_else(Error::is_final, |_| out.is_none()) {
-            journal.remove();
-        }
-        fetched
+    let asked = delivery::answered(&office.session, &mut delivered).await?;
+    let mut journal = FetchJournal::open(&office.session.home, &permission)?;
+    let fetch = Fetch {
+        journal: &mut journal,
+        holding: Holding::open(&office.session.home, &delivered.permission)?,
+        purpose: terms.purpose.or(asked.purpose),
+        take_over: terms.take_over,
+        out: out.map(Path::to_owned),
+        emergency: None,
+        began,
+    };
+    let fetched = run_fetch(office, delivered, make_sink, fetch, progress)
+        .await
+        .map_err(interrupted);
+    // Kept otherwise: the same release goes on, and what was fetched is found again until it is known.
+    if fetched.as_ref().map_or_else(Error::is_final, |_| out.is_none()) {
+        journal.remove();
     }
+    fetched
+}
 
-    pub(super) async fn run_fetch<S: Sink>(
-        &self,
-        delivered: Delivered,
-        make_sink: impl FnOnce(Vec<(RecordId, u64)>) -> Result<S>,
-        mut fetch: Fetch<'_>,
-        progress: &dyn Progress,
-    ) -> Result<Fetched> {
-        let permission = &delivered.permission;
-        let vault = (permission.patient_id, permission.vault_head);
-        let (mut release, mut sink) = if permission.collection.is_some() {
-            // What lies in a collection is told to its holder alone.
-            let release = self.open_release(delivered, &mut fetch).await?;
-            let sink = make_sink(release.lengths())?;
-            (release, sink)
-        } else {
-            // The sink first: what is in the way is found before anything is presented (FLW-19).
-            let lengths = permission.records.iter();
-            let lengths = lengths.map(|record| (record.record_id, record.stream_len));
-            let sink = make_sink(lengths.collect())?;
-            (self.open_release(delivered, &mut fetch).await?, sink)
+pub(super) async fn run_fetch<S: Sink>(
+    office: &Office,
+    delivered: Delivered,
+    make_sink: impl FnOnce(Vec<(RecordId, u64)>) -> Result<S>,
+    mut fetch: Fetch<'_>,
+    progress: &dyn Progress,
+) -> Result<Fetched> {
+    let permission = &delivered.permission;
+    let vault = (permission.patient_id, permission.vault_head);
+    let (mut release, mut sink) = if permission.collection.is_some() {
+        // What lies in a collection is told to its holder alone.
+        let release = release::open_release(office, delivered, &mut fetch).await?;
+        let sink = make_sink(release.lengths())?;
+        (release, sink)
+    } else {
+        // The sink first: what is in the way is found before anything is presented (FLW-19).
+        let lengths = permission.records.iter();
+        let lengths = lengths.map(|record| (record.record_id, record.stream_len));
+        let sink = make_sink(lengths.collect())?;
+        (release::open_release(office, delivered, &mut fetch).await?, sink)
+    };
+    sink.leave_out(&release.deleted);
+    let deleted = std::mem::take(&mut release.deleted);
+    let total = release
+        .records
+        .iter()
+        .map(|(record, _)| record.stream_len())
+        .sum();
+    progress.started(total);
+    let budget = fetch.holding.budget();
+    let noting = Noting::new(progress, &fetch.holding, &budget);
+    // What is one leaf is noted as a whole, right behind it.
+    let progress: &dyn Progress = if total > LEAF_LEN { &noting } else { progress };
+    let mut records = Vec::with_capacity(release.records.len());
+    for (record, key) in release.records {
+        let leaves = Leaves {
+            at: api::RELEASE_LEAVES.at([&release.ticket.release_id, &record.version_id()]),
+            stream_len: record.stream_len(),
+            budget: budget.clone(),
         };
-        sink.leave_out(&release.deleted);
-        let deleted = std::mem::take(&mut release.deleted);
-        let total = release
-            .records
-            .iter()
-            .map(|(record, _)| record.stream_len())
-            .sum();
-        progress.started(total);
-        let budget = fetch.holding.budget();
-        let noting = Noting::new(progress, &fetch.holding, &budget);
-        // What is one leaf is noted as a whole, right behind it.
-        let progress: &dyn Progress = if total > LEAF_LEN { &noting } else { progress };
-        let mut records = Vec::with_capacity(release.records.len());
-        for (record, key) in release.records {
-            let leaves = Leaves {
-                at: api::RELEASE_LEAVES.at([&release.ticket.release_id, &record.version_id()]),
-                stream_len: record.stream_len(),
-                budget: budget.clone(),
-            };
-            let received = receive(
-                &self.session.server,
-                &leaves,
-                record.expected(key),
-                sink,
-                progress,
-            )
-            .await;
-            fetch.holding.keep(&budget)?;
-            sink = received?;
-            records.push(FetchedRecord {
-                record_id: record.record_id(),
-                version_id: record.version_id(),
-                parts: record.fetched_parts(),
-                provenance: record.provenance(),
-            });
-        }
-        if let Some(out) = &fetch.out {
-            let finished = Finished::new(out, &release.ticket, &records);
-            fetch.journal.finish(&finished)?;
-        }
-        blocking(move || sink.commit()).await?;
-        progress.finished();
-        // The files are there and verified: an answer that does not come must not make a failure of that.
-        let receipt = match self.close(&release.ticket, fetch.journal).await {
-            Ok(receipt) => {
-                let named = receipt.statement.vault_head;
-                self.session.met.receipt_head(vault, named, "the receipt")?;
-                Some(receipt)
-            }
-            Err(error) if says_nothing_of_it(&error) => None,
-            Err(error) => return Err(error),
-        };
-        Ok(Fetched {
-            records,
-            deleted,
-            receipt,
-            already: false,
-        })
+        let received = receive(
+            &office.session.server,
+            &leaves,
+            record.expected(key),
+            sink,
+            progress,
+        )
+        .await;
+        fetch.holding.keep(&budget)?;
+        sink = received?;
+        records.push(FetchedRecord {
+            record_id: record.record_id(),
+            version_id: record.version_id(),
+            parts: record.fetched_parts(),
+            provenance: record.provenance(),
+        });
     }
-
-    /// Ends the release; the answer says what was handed out.
-    async fn close(&self, ticket: &ReleaseTicket, journal: &FetchJournal) -> Result<Receipt<ReleaseReceipt>> {
-        let path = api::CLOSE_RELEASE.at([&ticket.release_id]);
-        let key = format!("{}-close", journal.idempotency_key());
-        let message: pb::Receipt = self
-            .session
-            .server
-            .post_once(path, &pb::Accepted::default(), &key)
-            .await?;
-        let receipt = self
-            .session
-            .log
-            .receipt::<ReleaseReceipt>(Some(message), "the receipt")
-            .await?;
-        if is_for(&receipt.statement, ticket) {
-            Ok(receipt)
-        } else {
-            Err(Error::tampered("the receipt")("it is for something else"))
+    if let Some(out) = &fetch.out {
+        let finished = Finished::new(out, &release.ticket, &records);
+        fetch.journal.finish(&finished)?;
+    }
+    blocking(move || sink.commit()).await?;
+    progress.finished();
+    // The files are there and verified: an answer that does not come must not make a failure of that.
+    let receipt = match close(office, &release.ticket, fetch.journal).await {
+        Ok(receipt) => {
+            let named = receipt.statement.vault_head;
+            office.session.met.receipt_head(vault, named, "the receipt")?;
+            Some(receipt)
         }
+        Err(error) if says_nothing_of_it(&error) => None,
+        Err(error) => return Err(error),
+    };
+    Ok(Fetched {
+        records,
+        deleted,
+        receipt,
+        already: false,
+    })
+}
+
+/// Ends the release; the answer says what was handed out.
+async fn close(
+    office: &Office,
+    ticket: &ReleaseTicket,
+    journal: &FetchJournal,
+) -> Result<Receipt<ReleaseReceipt>> {
+    let path = api::CLOSE_RELEASE.at([&ticket.release_id]);
+    let key = format!("{}-close", journal.idempotency_key());
+    let message: pb::Receipt = office
+        .session
+        .server
+        .post_once(path, &pb::Accepted::default(), &key)
+        .await?;
+    let receipt = office
+        .session
+        .log
+        .receipt::<ReleaseReceipt>(Some(message), "the receipt")
+        .await?;
+    if is_for(&receipt.statement, ticket) {
+        Ok(receipt)
+    } else {
+        Err(Error::tampered("the receipt")("it is for something else"))
     }
 }
 

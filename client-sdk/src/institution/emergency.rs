@@ -16,7 +16,15 @@ use protocol_spec::{
     purpose::Purpose,
 };
 
-use super::{Fetched, Institution, delivery::Delivered, holding::Holding, release::Fetch};
+use super::{
+    delivery::{self, Delivered},
+    download,
+    finished::Fetched,
+    holding::Holding,
+    keeping_up,
+    office::Office,
+    release::Fetch,
+};
 use crate::{
     Error, Progress, Result,
     keystore::{KeyStoreError, open_by_any},
@@ -34,153 +42,145 @@ pub enum EmergencyKey<'a> {
     Guardian,
 }
 
-impl Institution {
-    /// Opens a patient's emergency collection, and what lies in it into `out/<record id>/…`. The server writes the
-    /// opening down and tells the patient before it gives anything.
-    ///
-    /// # Errors
-    /// [`Error::Usage`] for a code that is none, or another patient's; [`Error::Unknown`] where no guardian has named
-    /// this institution; what the server refuses: `not-for-emergencies`, `not-permitted` for a card that is not in
-    /// force, `emergency-waiting`, `emergency-objected`, `emergency-limit`; then as [`Institution::fetch`].
-    pub async fn open_emergency(
-        &self,
-        patient: PatientId,
-        key: EmergencyKey<'_>,
-        out: &Path,
-        progress: &dyn Progress,
-    ) -> Result<Fetched> {
-        let half = match key {
-            EmergencyKey::Card(code) => CardHalf::from_code(code, &patient).map_err(|_| {
-                Error::Usage("this is not the code of this patient's card: type it anew".into())
-            })?,
-            EmergencyKey::Guardian => self.guardians_half(patient).await?,
-        };
-        let (delivered, recipient) = self.sign_opening(patient, &half).await?;
-        let permission = delivered.permission.permission_id;
-        let out = out.to_owned();
-        let to_folder = |records: Vec<(RecordId, u64)>| {
-            let bytes = records.iter().map(|(_, bytes)| *bytes).sum();
-            let ids: Vec<_> = records.into_iter().map(|(id, _)| id).collect();
-            FolderSink::with_room(&out, &permission.to_string(), &ids, bytes)
-        };
-        let mut journal = FetchJournal::open(&self.session.home, &permission)?;
-        let fetch = Fetch {
-            journal: &mut journal,
-            holding: Holding::open(&self.session.home, &delivered.permission)?,
-            purpose: Some(Purpose::ETREAT),
-            // Nobody in the institution waits for another terminal's.
-            take_over: true,
-            out: None,
-            emergency: Some(recipient),
-            began: Began::default(),
-        };
-        let fetched = self
-            .run_fetch(delivered, to_folder, fetch, progress)
-            .await
-            .map_err(interrupted);
-        if fetched.as_ref().map_or_else(Error::is_final, |_| true) {
-            journal.remove();
-        }
-        fetched
+pub(super) async fn open_emergency(
+    office: &Office,
+    patient: PatientId,
+    key: EmergencyKey<'_>,
+    out: &Path,
+    progress: &dyn Progress,
+) -> Result<Fetched> {
+    let half = match key {
+        EmergencyKey::Card(code) => CardHalf::from_code(code, &patient)
+            .map_err(|_| Error::Usage("this is not the code of this patient's card: type it anew".into()))?,
+        EmergencyKey::Guardian => guardians_half(office, patient).await?,
+    };
+    let (delivered, recipient) = sign_opening(office, patient, &half).await?;
+    let permission = delivered.permission.permission_id;
+    let out = out.to_owned();
+    let to_folder = |records: Vec<(RecordId, u64)>| {
+        let bytes = records.iter().map(|(_, bytes)| *bytes).sum();
+        let ids: Vec<_> = records.into_iter().map(|(id, _)| id).collect();
+        FolderSink::with_room(&out, &permission.to_string(), &ids, bytes)
+    };
+    let mut journal = FetchJournal::open(&office.session.home, &permission)?;
+    let fetch = Fetch {
+        journal: &mut journal,
+        holding: Holding::open(&office.session.home, &delivered.permission)?,
+        purpose: Some(Purpose::ETREAT),
+        // Nobody in the institution waits for another terminal's.
+        take_over: true,
+        out: None,
+        emergency: Some(recipient),
+        began: Began::default(),
+    };
+    let fetched = download::run_fetch(office, delivered, to_folder, fetch, progress)
+        .await
+        .map_err(interrupted);
+    if fetched.as_ref().map_or_else(Error::is_final, |_| true) {
+        journal.remove();
     }
+    fetched
+}
 
-    /// Signs the opening by this institution and by the card's key, and takes the second half for what both halves
-    /// prove it to be (EMG-7, EMG-9).
-    async fn sign_opening(
-        &self,
-        patient: PatientId,
-        half: &CardHalf,
-    ) -> Result<(Delivered, RecipientSecret)> {
-        let card = half.key(&patient)?;
-        let opening = self.keys.statement(EmergencyOpening {
-            created: self.session.clock.own_ms(),
-            operator_id: self.session.server.operator_id(),
-            opening_id: mint::id(RequestId::mint)?,
-            patient_id: patient,
-            institution_id: self.id(),
-            card_key: card.public(),
-        })?;
-        let statement = opening.to_message();
-        let message = pb::EmergencyUse {
-            card_signature: Bytes::copy_from_slice(&card.sign_bytes(&card_preimage(&statement.body))),
-            opening: Some(statement),
-            ..pb::EmergencyUse::default()
-        };
-        let opened: pb::EmergencyOpened = self
-            .session
-            .server
-            .post(api::OPEN_EMERGENCY.here(), &message)
-            .await?;
-        self.session
-            .log
-            .included(opened.proof, &opening.hash(), WHAT)
-            .await?;
-        let delivery = opened.delivery.ok_or_else(|| tampered("it is empty"))?;
-        let permission = SignedPermission::try_from(delivery.permission)
-            .and_then(SignedPermission::verify)
-            .map_err(tampered)?;
-        let share: &[u8; 32] = opened.share.as_ref().try_into().map_err(tampered)?;
-        let recipient = self.check_opened(&permission, patient, half, &ServerHalf::from_bytes(share))?;
-        if let Some(head) = &permission.vault_head {
-            self.session.met.head(patient, head)?;
-        }
-        self.session.met.permission(
-            permission.permission_id,
-            permission.patient_id,
-            &permission.request_hash,
-        )?;
-        let (challenge, open) = (delivery.challenge, delivery.open);
-        let delivered = self.session.emergency(permission, challenge, open, self.id())?;
-        Ok((delivered, recipient))
+/// Signs the opening by this institution and by the card's key, and takes the second half for what both halves
+/// prove it to be (EMG-7, EMG-9).
+async fn sign_opening(
+    office: &Office,
+    patient: PatientId,
+    half: &CardHalf,
+) -> Result<(Delivered, RecipientSecret)> {
+    let card = half.key(&patient)?;
+    let opening = office.keys.statement(EmergencyOpening {
+        created: office.session.clock.own_ms(),
+        operator_id: office.session.server.operator_id(),
+        opening_id: mint::id(RequestId::mint)?,
+        patient_id: patient,
+        institution_id: office.id(),
+        card_key: card.public(),
+    })?;
+    let statement = opening.to_message();
+    let message = pb::EmergencyUse {
+        card_signature: Bytes::copy_from_slice(&card.sign_bytes(&card_preimage(&statement.body))),
+        opening: Some(statement),
+        ..pb::EmergencyUse::default()
+    };
+    let opened: pb::EmergencyOpened = office
+        .session
+        .server
+        .post(api::OPEN_EMERGENCY.here(), &message)
+        .await?;
+    office
+        .session
+        .log
+        .included(opened.proof, &opening.hash(), WHAT)
+        .await?;
+    let delivery = opened.delivery.ok_or_else(|| tampered("it is empty"))?;
+    let permission = SignedPermission::try_from(delivery.permission)
+        .and_then(SignedPermission::verify)
+        .map_err(tampered)?;
+    let share: &[u8; 32] = opened.share.as_ref().try_into().map_err(tampered)?;
+    let recipient = check_opened(office, &permission, patient, half, &ServerHalf::from_bytes(share))?;
+    if let Some(head) = &permission.vault_head {
+        office.session.met.head(patient, head)?;
     }
+    office.session.met.permission(
+        permission.permission_id,
+        permission.patient_id,
+        &permission.request_hash,
+    )?;
+    let (challenge, open) = (delivery.challenge, delivery.open);
+    let delivered = delivery::in_emergency(&office.session, permission, challenge, open, office.id())?;
+    Ok((delivered, recipient))
+}
 
-    fn check_opened(
-        &self,
-        permission: &VerifiedPermission,
-        patient: PatientId,
-        half: &CardHalf,
-        share: &ServerHalf,
-    ) -> Result<RecipientSecret> {
-        let recipient = half.recipient(share, &patient)?;
-        let terms = permission
-            .emergency
-            .ok_or_else(|| tampered("it is for no emergency"))?;
-        let same = permission.patient_id == patient
-            && permission.operator_id == self.session.server.operator_id()
-            && terms.card_key == half.key(&patient)?.public()
-            && terms.share_hash == share.hash()
-            && permission.recipient_key_hash == recipient.public().digest();
-        if same {
-            Ok(recipient)
-        } else {
-            Err(tampered("it is not what the two halves open"))
-        }
+fn check_opened(
+    office: &Office,
+    permission: &VerifiedPermission,
+    patient: PatientId,
+    half: &CardHalf,
+    share: &ServerHalf,
+) -> Result<RecipientSecret> {
+    let recipient = half.recipient(share, &patient)?;
+    let terms = permission
+        .emergency
+        .ok_or_else(|| tampered("it is for no emergency"))?;
+    let same = permission.patient_id == patient
+        && permission.operator_id == office.session.server.operator_id()
+        && terms.card_key == half.key(&patient)?.public()
+        && terms.share_hash == share.hash()
+        && permission.recipient_key_hash == recipient.public().digest();
+    if same {
+        Ok(recipient)
+    } else {
+        Err(tampered("it is not what the two halves open"))
     }
+}
 
-    /// The half that a guardian has sealed to this institution, of the newest help that opens.
-    async fn guardians_half(&self, patient: PatientId) -> Result<CardHalf> {
-        self.keep_up().await?;
-        let path = api::EMERGENCY_INFO.at([&patient]);
-        let info: pb::EmergencyInfo = self.session.server.get(path).await?;
-        let newest = info.helps.into_iter().min_by_key(|help| help.opens);
-        let newest = newest.ok_or_else(|| Error::Unknown {
-            what: "guardian's help for this institution, with patient",
-            id: patient.to_string(),
-        })?;
-        let help = PatientSigned::<EmergencyHelp>::try_from(newest.help)
-            .and_then(PatientSigned::verify)
-            .map_err(tampered)?;
-        if help.patient_id != patient || help.institution_id != self.id() {
-            return Err(tampered("it is for somebody else"));
-        }
-        let context = HalfContext {
-            patient,
-            card_key: help.card_key,
-            reader: HalfReader::Institution(self.id(), help.help_id),
-        };
-        open_by_any(&*self.keys.store, |key| CardHalf::open(key, &help.half, &context))
-            .map_err(KeyStoreError::opening(WHAT))
+/// The half that a guardian has sealed to this institution, of the newest help that opens.
+async fn guardians_half(office: &Office, patient: PatientId) -> Result<CardHalf> {
+    keeping_up::keep_up(office).await?;
+    let path = api::EMERGENCY_INFO.at([&patient]);
+    let info: pb::EmergencyInfo = office.session.server.get(path).await?;
+    let newest = info.helps.into_iter().min_by_key(|help| help.opens);
+    let newest = newest.ok_or_else(|| Error::Unknown {
+        what: "guardian's help for this institution, with patient",
+        id: patient.to_string(),
+    })?;
+    let help = PatientSigned::<EmergencyHelp>::try_from(newest.help)
+        .and_then(PatientSigned::verify)
+        .map_err(tampered)?;
+    if help.patient_id != patient || help.institution_id != office.id() {
+        return Err(tampered("it is for somebody else"));
     }
+    let context = HalfContext {
+        patient,
+        card_key: help.card_key,
+        reader: HalfReader::Institution(office.id(), help.help_id),
+    };
+    open_by_any(&*office.keys.store, |key| {
+        CardHalf::open(key, &help.half, &context)
+    })
+    .map_err(KeyStoreError::opening(WHAT))
 }
 
 fn tampered<E: std::fmt::Display>(cause: E) -> Error {

@@ -6,105 +6,25 @@ use crypto::open_accreditation;
 use prost::Message;
 use protocol_spec::{
     api,
-    bodies::{Accreditation, AccreditationRequest, InstitutionKeys, TerminalCertificate},
+    bodies::{Accreditation, AccreditationRequest, InstitutionKeys},
     directory,
     field::{Name, SealedBytes},
     ids::{InstitutionId, OperatorId, RegistrarId},
-    keys::{IdentityKey, RecipientKey},
+    keys::IdentityKey,
     link::ServerLink,
     messages as pb,
-    statement::{Made, Signed},
+    statement::Signed,
 };
 
-use super::{Institution, ends::Ends};
+use super::{Institution, ends::Ends, keys::Keys, office::Office};
 use crate::{
     Error, Result, Unlock, clock,
     connect::bootstrap,
     home::{ClosedHome, Home, Kind, Pins, Principal},
-    keystore::{FileKeyStore, KeyStore, KeyStoreError, StoredRecipient, StoredSigner, home_proof},
+    keystore::{KeyStore, KeyStoreError, StoredRecipient, home_proof},
     mint,
-    session::{Session, blocking},
+    session::blocking,
 };
-
-/// The keys of the institution, or of one terminal with its certificate.
-pub(super) struct Keys {
-    pub(super) institution: InstitutionId,
-    /// By which right, if this is not the institution's own home.
-    pub(super) certificate: Option<Signed<TerminalCertificate>>,
-    /// Signs requests and statements, and opens what is sealed to the institution.
-    pub(super) store: Arc<dyn KeyStore>,
-}
-
-impl Keys {
-    fn new(store: Arc<dyn KeyStore>) -> Self {
-        Self {
-            institution: InstitutionId::from(&store.signing_key()),
-            certificate: None,
-            store,
-        }
-    }
-
-    /// Those in a store that must be the home's.
-    fn of(store: Arc<dyn KeyStore>, home: &ClosedHome, principal: &Principal) -> Result<(Self, Home)> {
-        let keys = Self::new(store);
-        if keys.institution.to_string() == principal.id {
-            let home = home.open(principal, home_proof(&*keys.store, principal)?.as_slice())?;
-            Ok((keys, home))
-        } else {
-            Err(Error::Usage(format!(
-                "the key store has the keys of {}, and {} is the home of {}",
-                keys.institution,
-                home.dir().display(),
-                principal.id
-            )))
-        }
-    }
-
-    fn create(home: &ClosedHome, unlock: &Unlock, name: &Name) -> Result<Self> {
-        let store = FileKeyStore::create(home, unlock, |key| principal(key, name))?;
-        Ok(Self::new(Arc::new(store)))
-    }
-
-    fn open(home: &ClosedHome, principal: &Principal, unlock: &Unlock) -> Result<(Self, Home)> {
-        let store = FileKeyStore::open(home, principal, unlock)?;
-        let home = store.home().clone();
-        if principal.kind != Kind::Terminal {
-            return Ok((Self::new(Arc::new(store)), home));
-        }
-        let certificate = home
-            .read(CERTIFICATE)?
-            .and_then(|bytes| protocol_spec::messages::decode::<pb::Statement>(&bytes).ok())
-            .and_then(|statement| Signed::<TerminalCertificate>::try_from(statement).ok())
-            .filter(|certificate| certificate.claimed().terminal_key == store.signing_key())
-            .ok_or_else(|| home.damaged(CERTIFICATE))?;
-        let keys = Self {
-            institution: certificate.claimed().institution_id,
-            certificate: Some(certificate),
-            store: Arc::new(store),
-        };
-        Ok((keys, home))
-    }
-
-    /// Signs what is said in the institution's name (INS-9).
-    pub(super) fn statement<T: Made>(&self, body: T) -> Result<Signed<T>, KeyStoreError> {
-        let signed = Signed::try_sign(body, |message| self.sign(message))?;
-        Ok(match &self.certificate {
-            Some(certificate) => signed.with_certificate(certificate.clone()),
-            None => signed,
-        })
-    }
-
-    /// Signs a statement.
-    pub(super) fn sign(&self, message: &[u8]) -> Result<[u8; 64], KeyStoreError> {
-        self.store.sign(message)
-    }
-
-    /// The newest recipient key.
-    pub(super) fn recipient(&self) -> Result<RecipientKey> {
-        let newest = self.store.recipient_keys().into_iter().next();
-        Ok(newest.ok_or(KeyStoreError::NoSuchKey)?)
-    }
-}
 
 impl Institution {
     /// Makes keys in `home` and a signed accreditation request for the registrar. Works offline; asked again
@@ -120,7 +40,7 @@ impl Institution {
             Ok(principal) if begun(&principal, &name) => Keys::open(&home, &principal, unlock)?.0,
             _ => {
                 home.must_be_free()?;
-                Keys::create(&home, unlock, &name)?
+                Keys::create(&home, unlock, |key| principal(key, &name))?
             }
         };
         accreditation_request(&keys, name)
@@ -189,8 +109,9 @@ impl Institution {
             .name
             .as_str()
             .to_owned();
-        let institution = Self::with(home, pins.clone(), keys, name.clone())?;
-        institution
+        let id = keys.institution.to_string();
+        let office = Office::new(home, pins.clone(), keys, &id, name.clone())?;
+        office
             .session
             .server
             .post(api::ENROL_INSTITUTION.here(), &message)
@@ -198,8 +119,8 @@ impl Institution {
         principal.set_pins(&pins);
         principal.name = Some(name);
         principal.enrolled = true;
-        institution.session.home.save(&principal)?;
-        Ok(institution)
+        office.session.home.save(&principal)?;
+        Ok(Self { office })
     }
 
     /// Opens an enrolled home. Nothing is sent yet.
@@ -240,24 +161,9 @@ impl Institution {
     fn in_home(home: Home, keys: Keys) -> Result<Self> {
         let principal = home.principal()?;
         let pins = home.pins(&principal)?;
-        Self::with_id(
-            home,
-            pins,
-            keys,
-            &principal.id,
-            principal.name.unwrap_or_default(),
-        )
-    }
-
-    fn with(home: Home, pins: Pins, keys: Keys, name: String) -> Result<Self> {
-        let id = keys.institution.to_string();
-        Self::with_id(home, pins, keys, &id, name)
-    }
-
-    /// Requests are signed as `id`: the institution's, or its terminal's.
-    pub(super) fn with_id(home: Home, pins: Pins, keys: Keys, id: &str, name: String) -> Result<Self> {
-        let session = Session::new(home, pins, &id, Arc::new(StoredSigner(keys.store.clone())))?;
-        Ok(Self { session, keys, name })
+        let name = principal.name.unwrap_or_default();
+        let office = Office::new(home, pins, keys, &principal.id, name)?;
+        Ok(Self { office })
     }
 }
 
@@ -378,4 +284,3 @@ fn wrong<E: std::fmt::Display>(cause: E) -> Error {
 }
 
 const KEYS: &str = "keys.pb";
-pub(super) const CERTIFICATE: &str = "terminal.pb";

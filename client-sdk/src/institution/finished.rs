@@ -1,4 +1,4 @@
-//! What an earlier run has fetched: told again, if its files are there, whole. See `protocol-spec/spec/flows.md` §5.
+//! What a fetch has brought: told again to a later run, if its files are there, whole. See `protocol-spec/spec/flows.md` §5.
 
 use std::{
     fs::File,
@@ -9,16 +9,44 @@ use std::{
 use data_encoding::HEXLOWER;
 use prost::Message;
 use protocol_spec::{
-    bodies::ReleaseTicket,
+    bodies::{ReleaseReceipt, ReleaseTicket},
     hash::Sha256Digest,
+    ids::{RecordId, VersionId},
+    log::Receipt,
     messages as pb,
     statement::{Signed, Verified},
 };
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::FetchedRecord;
 use crate::{FetchedPart, Provenance, Result, transfer::FolderSink};
+
+/// What a fetch brought.
+#[derive(Clone, Debug)]
+pub struct Fetched {
+    /// In the order of the permission.
+    pub records: Vec<FetchedRecord>,
+    /// Records of the permission that the patient has deleted since (DEL-3).
+    pub deleted: Vec<RecordId>,
+    /// The server's word on what it handed out; absent when its answer did not come. The server then closes
+    /// the release when its ticket expires.
+    pub receipt: Option<Receipt<ReleaseReceipt>>,
+    /// An earlier run has fetched it; this one has found it, and asked for nothing.
+    pub already: bool,
+}
+
+/// A record that was received, opened and verified.
+#[derive(Clone, Debug)]
+pub struct FetchedRecord {
+    /// The record.
+    pub record_id: RecordId,
+    /// Its version.
+    pub version_id: VersionId,
+    /// Its files.
+    pub parts: Vec<FetchedPart>,
+    /// Who made it.
+    pub provenance: Provenance,
+}
 
 /// As the journal keeps it.
 #[derive(Serialize, Deserialize)]

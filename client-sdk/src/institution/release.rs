@@ -21,9 +21,9 @@ use protocol_spec::{
 };
 
 use super::{
-    Institution,
-    delivery::Delivered,
+    delivery::{self, Delivered},
     holding::{Holding, check_record},
+    office::Office,
     upload::in_use,
 };
 use crate::{
@@ -63,259 +63,257 @@ impl Release {
     }
 }
 
-impl Institution {
-    /// Presents the permission key and verifies what is released before a byte of it is asked for.
-    pub(super) async fn open_release(&self, delivered: Delivered, fetch: &mut Fetch<'_>) -> Result<Release> {
-        let permission = delivered.permission.clone();
-        if let Some(selector) = permission.collection {
-            let opened = self.open_key::<CollectionKey>(&permission, fetch.emergency.as_ref())?;
-            let conditions = conditions(&permission, &opened)?;
-            let (ticket, ..) = self.release(delivered, &opened, fetch).await?;
-            let records = self.placed_records(ticket.release_id, &permission, &selector, &opened.keys);
-            let records = records.await?;
-            for (record, _) in &records {
-                check_record(&conditions, &record.attributes())?;
-            }
-            return Ok(Release {
-                records,
-                ticket,
-                deleted: Vec::new(),
-            });
-        }
-        let opened = self.open_key::<Vec<DataKey>>(&permission, None)?;
+/// Presents the permission key and verifies what is released before a byte of it is asked for.
+pub(super) async fn open_release(
+    office: &Office,
+    delivered: Delivered,
+    fetch: &mut Fetch<'_>,
+) -> Result<Release> {
+    let permission = delivered.permission.clone();
+    if let Some(selector) = permission.collection {
+        let opened = office.open_key::<CollectionKey>(&permission, fetch.emergency.as_ref())?;
         let conditions = conditions(&permission, &opened)?;
-        let (ticket, stored, deleted) = self.release(delivered, &opened, fetch).await?;
-        let deleted = self.deletions(&permission, deleted).await?;
-        let named = permission.records.iter().zip(opened.keys);
-        let left: Vec<_> = named
-            .filter(|(selector, _)| !deleted.contains(&selector.record_id))
-            .collect();
-        if stored.len() != left.len() {
-            return Err(Error::tampered(TICKET)("it is for other records"));
-        }
-        let mut records = Vec::with_capacity(stored.len());
-        for (stored, (selector, key)) in stored.into_iter().zip(left) {
-            let record = self.check_record(stored, &key, &permission, selector).await?;
+        let (ticket, ..) = release(office, delivered, &opened, fetch).await?;
+        let records = placed_records(office, ticket.release_id, &permission, &selector, &opened.keys);
+        let records = records.await?;
+        for (record, _) in &records {
             check_record(&conditions, &record.attributes())?;
-            records.push((record, key));
         }
-        Ok(Release {
-            ticket,
+        return Ok(Release {
             records,
-            deleted,
-        })
+            ticket,
+            deleted: Vec::new(),
+        });
     }
+    let opened = office.open_key::<Vec<DataKey>>(&permission, None)?;
+    let conditions = conditions(&permission, &opened)?;
+    let (ticket, stored, deleted) = release(office, delivered, &opened, fetch).await?;
+    let deleted = deletions(office, &permission, deleted).await?;
+    let named = permission.records.iter().zip(opened.keys);
+    let left: Vec<_> = named
+        .filter(|(selector, _)| !deleted.contains(&selector.record_id))
+        .collect();
+    if stored.len() != left.len() {
+        return Err(Error::tampered(TICKET)("it is for other records"));
+    }
+    let mut records = Vec::with_capacity(stored.len());
+    for (stored, (selector, key)) in stored.into_iter().zip(left) {
+        let record = permitted_record(office, stored, &key, &permission, selector).await?;
+        check_record(&conditions, &record.attributes())?;
+        records.push((record, key));
+    }
+    Ok(Release {
+        ticket,
+        records,
+        deleted,
+    })
+}
 
-    async fn release<K: crypto::permission::Granted>(
-        &self,
-        mut delivered: Delivered,
-        opened: &OpenedPermission<K>,
-        fetch: &mut Fetch<'_>,
-    ) -> Result<(
-        Verified<ReleaseTicket>,
-        Vec<pb::StoredRecord>,
-        Vec<pb::LoggedStatement>,
-    )> {
-        let permission = delivered.permission.clone();
-        // What an earlier run has left open goes on, whatever has become of its journal (FLW-17).
-        let mut session = self.left_open(&delivered, fetch.take_over);
-        let mut again = true;
-        loop {
-            // What an earlier run has asked is answered by its session, not by its key.
-            fetch.journal.renew()?;
-            let message = pb::Presentation {
-                purpose: fetch.purpose.map(Purpose::code).unwrap_or_default().to_owned(),
-                session: session.map_or_else(Bytes::new, |id| Bytes::copy_from_slice(id.as_bytes())),
-                ..pb::Presentation::default()
-            };
-            let now = self.session.clock.now();
-            fetch.holding.check(now, fetch.purpose, session)?;
-            let others = delivered.others(&self.key_id());
-            let key = fetch.journal.idempotency_key();
-            match self.present(delivered, opened, &message, key).await {
-                Ok(answer) => {
-                    let Answer::Release(release) = answer else {
-                        return Err(Error::tampered(TICKET)("it is for an upload"));
-                    };
-                    let (ticket, log) = self
-                        .check_release_ticket(release.ticket, release.proof, &permission)
-                        .await?;
-                    // Whoever opens in an emergency waits for no witness.
-                    if fetch.emergency.is_none() {
-                        self.session.log.witnessed_since(fetch.began, log.size).await?;
+async fn release<K: crypto::permission::Granted>(
+    office: &Office,
+    mut delivered: Delivered,
+    opened: &OpenedPermission<K>,
+    fetch: &mut Fetch<'_>,
+) -> Result<(
+    Verified<ReleaseTicket>,
+    Vec<pb::StoredRecord>,
+    Vec<pb::LoggedStatement>,
+)> {
+    let permission = delivered.permission.clone();
+    // What an earlier run has left open goes on, whatever has become of its journal (FLW-17).
+    let mut session = left_open(office, &delivered, fetch.take_over);
+    let mut again = true;
+    loop {
+        // What an earlier run has asked is answered by its session, not by its key.
+        fetch.journal.renew()?;
+        let message = pb::Presentation {
+            purpose: fetch.purpose.map(Purpose::code).unwrap_or_default().to_owned(),
+            session: session.map_or_else(Bytes::new, |id| Bytes::copy_from_slice(id.as_bytes())),
+            ..pb::Presentation::default()
+        };
+        let now = office.session.clock.now();
+        fetch.holding.check(now, fetch.purpose, session)?;
+        let others = delivered.others(&office.key_id());
+        let key = fetch.journal.idempotency_key();
+        match delivery::present(office, delivered, opened, &message, key).await {
+            Ok(answer) => {
+                let Answer::Release(release) = answer else {
+                    return Err(Error::tampered(TICKET)("it is for an upload"));
+                };
+                let (ticket, log) =
+                    check_release_ticket(office, release.ticket, release.proof, &permission).await?;
+                // Whoever opens in an emergency waits for no witness.
+                if fetch.emergency.is_none() {
+                    office.session.log.witnessed_since(fetch.began, log.size).await?;
+                }
+                fetch.holding.presented(&ticket.release_id, session)?;
+                return Ok((ticket, release.records, release.deleted));
+            }
+            Err(error) if again => {
+                session = match (session, &error) {
+                    // Left open for another purpose: it makes room.
+                    (Some(left), error) if error.is_problem(Problem::PurposeMismatch) => {
+                        end_release(office, left).await?;
+                        None
                     }
-                    fetch.holding.presented(&ticket.release_id, session)?;
-                    return Ok((ticket, release.records, release.deleted));
-                }
-                Err(error) if again => {
-                    session = match (session, &error) {
-                        // Left open for another purpose: it makes room.
-                        (Some(left), error) if error.is_problem(Problem::PurposeMismatch) => {
-                            self.end_release(left).await?;
-                            None
-                        }
-                        // Over meanwhile.
-                        (Some(_), error) if error.is_problem(Problem::ReleaseClosed) => None,
-                        // An earlier run's presentation has come after the delivery.
-                        (None, error) if error.is_problem(Problem::PermissionInUse) => None,
-                        _ => return Err(in_use(error, &others)),
-                    };
-                    delivered = self.deliver_again(&permission).await?;
-                    session = session.or_else(|| self.left_open(&delivered, fetch.take_over));
-                    again = false;
-                }
-                Err(error) => return Err(in_use(error, &others)),
+                    // Over meanwhile.
+                    (Some(_), error) if error.is_problem(Problem::ReleaseClosed) => None,
+                    // An earlier run's presentation has come after the delivery.
+                    (None, error) if error.is_problem(Problem::PermissionInUse) => None,
+                    _ => return Err(in_use(error, &others)),
+                };
+                delivered = deliver_again(office, &permission).await?;
+                session = session.or_else(|| left_open(office, &delivered, fetch.take_over));
+                again = false;
             }
+            Err(error) => return Err(in_use(error, &others)),
         }
     }
+}
 
-    /// The permission with another challenge, and the sessions that are open now.
-    async fn deliver_again(&self, permission: &VerifiedPermission) -> Result<Delivered> {
-        let delivered = self.deliver(permission.permission_id).await?;
-        if delivered.permission.bytes() == permission.bytes() {
-            return Ok(delivered);
+/// The permission with another challenge, and the sessions that are open now.
+async fn deliver_again(office: &Office, permission: &VerifiedPermission) -> Result<Delivered> {
+    let delivered = delivery::deliver(office, permission.permission_id).await?;
+    if delivered.permission.bytes() == permission.bytes() {
+        return Ok(delivered);
+    }
+    Err(Error::tampered("the permission")("it is another one now"))
+}
+
+/// Ends a release that an earlier run has left open.
+async fn end_release(office: &Office, release: ReleaseId) -> Result<()> {
+    let path = api::CLOSE_RELEASE.at([&release]);
+    let ended: Result<pb::Receipt> = office
+        .session
+        .server
+        .post_once(path, &pb::Accepted::default(), &mint::token()?)
+        .await;
+    ended.map(drop)
+}
+
+/// A release that this home has left open, or any of the institution's.
+fn left_open(office: &Office, delivered: &Delivered, take_over: bool) -> Option<ReleaseId> {
+    let mine = office.key_id();
+    let open = delivered.releases();
+    let left = open.iter().find(|(_, keyid)| *keyid == mine);
+    let left = left.or_else(|| open.first().filter(|_| take_over));
+    left.map(|(ticket, _)| ticket.release_id)
+}
+
+async fn check_release_ticket(
+    office: &Office,
+    ticket: Option<pb::Statement>,
+    proof: Option<pb::LogProof>,
+    permission: &VerifiedPermission,
+) -> Result<(Verified<ReleaseTicket>, VerifiedCheckpoint)> {
+    let ticket = Signed::<ReleaseTicket>::try_from(ticket)
+        .and_then(|ticket| ticket.verify(office.session.server.operator()))
+        .map_err(Error::tampered(TICKET))?;
+    let log = office.session.log.included(proof, &ticket.hash(), TICKET).await?;
+    let same = ticket.operator_id == office.session.server.operator_id()
+        && ticket.permission_id == permission.permission_id
+        && ticket.patient_id == permission.patient_id
+        && ticket.institution_id == office.id();
+    if same {
+        Ok((ticket, log))
+    } else {
+        Err(Error::tampered(TICKET)("it is for something else"))
+    }
+}
+
+/// Which records of the permission the patient has deleted, by what her devices have signed and the log has (DEL-3).
+async fn deletions(
+    office: &Office,
+    permission: &VerifiedPermission,
+    shown: Vec<pb::LoggedStatement>,
+) -> Result<Vec<RecordId>> {
+    let mut deleted = Vec::with_capacity(shown.len());
+    for message in shown {
+        let deletion = Logged::<RecordDeletion>::verify(message, office.session.server.operator())
+            .map_err(Error::tampered(DELETION))?;
+        office.session.log.accept(&deletion.checkpoint).await?;
+        let said = &deletion.statement;
+        let named = said.patient_id == permission.patient_id
+            && permission
+                .records
+                .iter()
+                .any(|one| one.record_id == said.record_id);
+        if !named || deleted.contains(&said.record_id) {
+            return Err(Error::tampered(DELETION)("it is of another record"));
         }
-        Err(Error::tampered("the permission")("it is another one now"))
+        deleted.push(said.record_id);
     }
+    Ok(deleted)
+}
 
-    /// Ends a release that an earlier run has left open.
-    async fn end_release(&self, release: ReleaseId) -> Result<()> {
-        let path = api::CLOSE_RELEASE.at([&release]);
-        let ended: Result<pb::Receipt> = self
-            .session
-            .server
-            .post_once(path, &pb::Accepted::default(), &mint::token()?)
-            .await;
-        ended.map(drop)
+/// A record must be the one that the patient selected, with the content that she saw (PRM-4).
+async fn permitted_record(
+    office: &Office,
+    stored: pb::StoredRecord,
+    key: &DataKey,
+    permission: &VerifiedPermission,
+    selector: &RecordSelector,
+) -> Result<VerifiedRecord> {
+    let record = office
+        .session
+        .records
+        .receipted(permission.patient_id, stored)
+        .await?;
+    let said = &record.receipt.statement;
+    let selected = said.record_id == selector.record_id
+        && said.version_id == selector.version_id
+        && said.content_root == selector.content_root
+        && said.stream_len == selector.stream_len;
+    if !selected {
+        return Err(Error::tampered("the record")(
+            "it is not the one that the patient permitted",
+        ));
     }
+    office.session.records.open(record, key).await
+}
 
-    /// A release that this home has left open, or any of the institution's.
-    fn left_open(&self, delivered: &Delivered, take_over: bool) -> Option<ReleaseId> {
-        let mine = self.key_id();
-        let open = delivered.releases();
-        let left = open.iter().find(|(_, keyid)| *keyid == mine);
-        let left = left.or_else(|| open.first().filter(|_| take_over));
-        left.map(|(ticket, _)| ticket.release_id)
-    }
-
-    async fn check_release_ticket(
-        &self,
-        ticket: Option<pb::Statement>,
-        proof: Option<pb::LogProof>,
-        permission: &VerifiedPermission,
-    ) -> Result<(Verified<ReleaseTicket>, VerifiedCheckpoint)> {
-        let ticket = Signed::<ReleaseTicket>::try_from(ticket)
-            .and_then(|ticket| ticket.verify(self.session.server.operator()))
-            .map_err(Error::tampered(TICKET))?;
-        let log = self.session.log.included(proof, &ticket.hash(), TICKET).await?;
-        let same = ticket.operator_id == self.session.server.operator_id()
-            && ticket.permission_id == permission.permission_id
-            && ticket.patient_id == permission.patient_id
-            && ticket.institution_id == self.id();
-        if same {
-            Ok((ticket, log))
-        } else {
-            Err(Error::tampered(TICKET)("it is for something else"))
+/// All that lies in the permission's collection now and is covered, with the keys.
+async fn placed_records(
+    office: &Office,
+    release: ReleaseId,
+    permission: &VerifiedPermission,
+    selector: &CollectionSelector,
+    key: &CollectionKey,
+) -> Result<Vec<(VerifiedRecord, DataKey)>> {
+    let mut records = Vec::new();
+    let path = api::RELEASED_RECORDS.at([&release]).with("limit", &100);
+    let mut pages = office.session.server.pages(path);
+    while let Some(page) = pages.next().await? {
+        for record in page.records {
+            records.push(placed_record(office, permission.patient_id, record, selector, key).await?);
         }
     }
+    Ok(records)
+}
 
-    /// Which records of the permission the patient has deleted, by what her devices have signed and the log has (DEL-3).
-    async fn deletions(
-        &self,
-        permission: &VerifiedPermission,
-        shown: Vec<pb::LoggedStatement>,
-    ) -> Result<Vec<RecordId>> {
-        let mut deleted = Vec::with_capacity(shown.len());
-        for message in shown {
-            let deletion = Logged::<RecordDeletion>::verify(message, self.session.server.operator())
-                .map_err(Error::tampered(DELETION))?;
-            self.session.log.accept(&deletion.checkpoint).await?;
-            let said = &deletion.statement;
-            let named = said.patient_id == permission.patient_id
-                && permission
-                    .records
-                    .iter()
-                    .any(|one| one.record_id == said.record_id);
-            if !named || deleted.contains(&said.record_id) {
-                return Err(Error::tampered(DELETION)("it is of another record"));
-            }
-            deleted.push(said.record_id);
-        }
-        Ok(deleted)
-    }
-
-    /// A record must be the one that the patient selected, with the content that she saw (PRM-4).
-    async fn check_record(
-        &self,
-        stored: pb::StoredRecord,
-        key: &DataKey,
-        permission: &VerifiedPermission,
-        selector: &RecordSelector,
-    ) -> Result<VerifiedRecord> {
-        let record = self
-            .session
-            .records
-            .receipted(permission.patient_id, stored)
-            .await?;
-        let said = &record.receipt.statement;
-        let selected = said.record_id == selector.record_id
-            && said.version_id == selector.version_id
-            && said.content_root == selector.content_root
-            && said.stream_len == selector.stream_len;
-        if !selected {
-            return Err(Error::tampered("the record")(
-                "it is not the one that the patient permitted",
-            ));
-        }
-        self.session.records.open(record, key).await
-    }
-
-    /// All that lies in the permission's collection now and is covered, with the keys.
-    async fn placed_records(
-        &self,
-        release: ReleaseId,
-        permission: &VerifiedPermission,
-        selector: &CollectionSelector,
-        key: &CollectionKey,
-    ) -> Result<Vec<(VerifiedRecord, DataKey)>> {
-        let mut records = Vec::new();
-        let path = api::RELEASED_RECORDS.at([&release]).with("limit", &100);
-        let mut pages = self.session.server.pages(path);
-        while let Some(page) = pages.next().await? {
-            for record in page.records {
-                records.push(
-                    self.placed_record(permission.patient_id, record, selector, key)
-                        .await?,
-                );
-            }
-        }
-        Ok(records)
-    }
-
-    /// A record must lie where the patient's own device says, and be what it says (COL-8).
-    async fn placed_record(
-        &self,
-        patient: PatientId,
-        released: pb::ReleasedRecord,
-        selector: &CollectionSelector,
-        key: &CollectionKey,
-    ) -> Result<(VerifiedRecord, DataKey)> {
-        let pb::ReleasedRecord {
-            record,
-            placement,
-            data_key_wrap,
-        } = released;
-        let record = record.ok_or_else(|| Error::tampered(RECORD)("it is empty"))?;
-        let record = self.session.records.receipted(patient, record).await?;
-        let placement = PatientSigned::try_from(placement)
-            .and_then(|placement| selector.verify_placement(placement, patient, &record.receipt.statement))
-            .map_err(Error::tampered(RECORD))?;
-        let wrapped = WrappedKey::try_from(data_key_wrap.as_ref()).map_err(Error::tampered(RECORD))?;
-        let data_key = key
-            .unwrap_data_key(&wrapped, &selector.collection, &placement.version_id)
-            .map_err(Error::tampered(RECORD))?;
-        Ok((self.session.records.open(record, &data_key).await?, data_key))
-    }
+/// A record must lie where the patient's own device says, and be what it says (COL-8).
+async fn placed_record(
+    office: &Office,
+    patient: PatientId,
+    released: pb::ReleasedRecord,
+    selector: &CollectionSelector,
+    key: &CollectionKey,
+) -> Result<(VerifiedRecord, DataKey)> {
+    let pb::ReleasedRecord {
+        record,
+        placement,
+        data_key_wrap,
+    } = released;
+    let record = record.ok_or_else(|| Error::tampered(RECORD)("it is empty"))?;
+    let record = office.session.records.receipted(patient, record).await?;
+    let placement = PatientSigned::try_from(placement)
+        .and_then(|placement| selector.verify_placement(placement, patient, &record.receipt.statement))
+        .map_err(Error::tampered(RECORD))?;
+    let wrapped = WrappedKey::try_from(data_key_wrap.as_ref()).map_err(Error::tampered(RECORD))?;
+    let data_key = key
+        .unwrap_data_key(&wrapped, &selector.collection, &placement.version_id)
+        .map_err(Error::tampered(RECORD))?;
+    Ok((office.session.records.open(record, &data_key).await?, data_key))
 }
 
 /// The permission's conditions, opened with the key that came with it (CND-11).

@@ -14,7 +14,8 @@ use protocol_spec::{
     bodies::{RecordManifest, StandbyTicket, UploadReceipt},
     content::{leaf_count, padme, stream_len},
     hash::Sha256Digest,
-    ids::{PermissionId, UploadId},
+    ids::{PermissionId, RecordId, UploadId, VersionId},
+    log::Receipt,
     messages::{self as pb, presentation_answer::Answer},
     permission::{Kind, VerifiedPermission},
     problem::Problem,
@@ -23,12 +24,34 @@ use protocol_spec::{
 };
 use sha2::{Digest, Sha256};
 
-use super::{Institution, Sent, delivery::Delivered};
+use super::{
+    committed,
+    delivery::{self, Delivered},
+    office::Office,
+    taking_back,
+};
 use crate::{
     Error, Progress, Reader, Result, mint,
     session::blocking,
     transfer::{FileSource, Journal, KeptCommit, SealedStream, Source, check_names, interrupted, upload},
 };
+
+/// What an upload led to.
+#[derive(Clone, Debug)]
+pub struct Sent {
+    /// The record that came to be.
+    pub record_id: RecordId,
+    /// Its version.
+    pub version_id: VersionId,
+    /// The server's word that it is stored, with its place in the log; verified.
+    pub receipt: Receipt<UploadReceipt>,
+    /// Bytes of the sealed stream.
+    pub bytes: u64,
+    /// Those that an earlier run had sent already.
+    pub resumed_bytes: u64,
+    /// An earlier run has stored it; this one has found it, and sent nothing.
+    pub already: bool,
+}
 
 /// What a running upload knows.
 struct Upload {
@@ -58,415 +81,378 @@ pub struct SendTerms {
     pub follow: bool,
 }
 
-impl Institution {
-    /// Presents an upload permission and sends files and folders (recursively, sorted, symbolic links not
-    /// followed) as one record. Run again after an interruption, it goes on where it stopped. Whoever wants to know what files were
-    /// taken for, or what is not sent (CNT-21), lists them with [`FileSource`] and sends with [`Self::send_from`].
-    ///
-    /// # Errors
-    /// [`Error::SourceChanged`], [`Error::Refused`], [`Error::Interrupted`]; nothing is committed then, and no use is spent.
-    pub async fn send_upload(
-        &self,
-        permission: PermissionId,
-        sources: &[PathBuf],
-        progress: &dyn Progress,
-    ) -> Result<Sent> {
-        let sent = self
-            .send_files(permission, sources, SendTerms::default(), progress)
-            .await?;
-        self.sent_is_known(permission)?;
-        Ok(sent)
-    }
+pub(super) async fn send_upload(
+    office: &Office,
+    permission: PermissionId,
+    sources: &[PathBuf],
+    progress: &dyn Progress,
+) -> Result<Sent> {
+    let sent = send_files(office, permission, sources, SendTerms::default(), progress).await?;
+    sent_is_known(office, permission)?;
+    Ok(sent)
+}
 
-    /// As [`Self::send_upload`]. Until [`Self::sent_is_known`], the same files under the same permission are the same record:
-    /// a run that finds that the one before has stored it says so, and sends nothing.
-    ///
-    /// # Errors
-    /// As [`Self::send_upload`].
-    pub async fn send_files(
-        &self,
-        permission: PermissionId,
-        sources: &[PathBuf],
-        terms: SendTerms,
-        progress: &dyn Progress,
-    ) -> Result<Sent> {
-        let list = async || {
-            let sources = sources.to_vec();
-            let list = if terms.follow {
-                FileSource::following
-            } else {
-                FileSource::list
-            };
-            blocking(move || list(&sources)).await
-        };
-        let mut contents = Contents::default();
-        match self
-            .send(permission, list().await?, terms, &mut contents, progress)
-            .await
-        {
-            // Sealed before of another content: now anew, under the use that the session holds.
-            Err(Error::SourceChanged { .. }) if contents.differ => {
-                let source = list().await?;
-                self.send(permission, source, terms, &mut contents, progress)
-                    .await
-            }
-            sent => sent,
-        }
-    }
-
-    /// The outcome of the upload was told to whoever waits for it: the same files are another record from now on.
-    ///
-    /// # Errors
-    /// [`Error::HomeLocked`] while one is going on.
-    pub fn sent_is_known(&self, permission: PermissionId) -> Result<()> {
-        Journal::forget(&self.session.home, &permission)
-    }
-
-    /// As [`Self::send_upload`], from any source.
-    ///
-    /// # Errors
-    /// As [`Self::send_upload`].
-    pub async fn send_from(
-        &self,
-        permission: PermissionId,
-        source: impl Source,
-        progress: &dyn Progress,
-    ) -> Result<Sent> {
-        let (terms, mut contents) = (SendTerms::default(), Contents::default());
-        let sent = self
-            .send(permission, source, terms, &mut contents, progress)
-            .await?;
-        self.sent_is_known(permission)?;
-        Ok(sent)
-    }
-
-    async fn send<S: Source>(
-        &self,
-        permission: PermissionId,
-        source: S,
-        terms: SendTerms,
-        contents: &mut Contents,
-        progress: &dyn Progress,
-    ) -> Result<Sent> {
-        check_names(&source)?;
-        let delivered = self.deliver(permission).await?;
-        check_budget(&delivered.permission, plaintext_len(&source))?;
-        let mut journal = Journal::open(&self.session.home, &permission, source.parts())?;
-        let parts = source.parts().to_vec();
-        let sent = self
-            .run(delivered, (source, terms), &mut journal, progress)
-            .await
-            .map_err(interrupted);
-        match &sent {
-            Ok(_) => {}
-            Err(Error::SourceChanged { .. }) if journal.differs() => {
-                contents.differ = true;
-                // Its session is open, and is found by its permission.
-                journal.restart(&parts, None)?;
-            }
-            // What has changed meanwhile is compared by the next run.
-            Err(Error::SourceChanged { .. }) => {}
-            // What was refused for good is not taken up again.
-            Err(error) if error.is_final() => journal.remove(),
-            Err(_) => {}
-        }
-        sent
-    }
-
-    async fn run<S: Source>(
-        &self,
-        delivered: Delivered,
-        (source, terms): (S, SendTerms),
-        journal: &mut Journal,
-        progress: &dyn Progress,
-    ) -> Result<Sent> {
-        let (source, begun) = self.take_up(&delivered, source, terms, journal).await?;
-        let permission = delivered.permission.clone();
-        let opened = self.open_key::<UploadKey>(&permission, None)?;
-        let context = RecordContext {
-            patient: permission.patient_id,
-            record: journal.record_id()?,
-            version: journal.version_id()?,
-        };
-        let key = opened
-            .keys
-            .record_key(&context.patient, &context.record, &context.version)?;
-        let plaintext_len = plaintext_len(&source);
-        let length = stream_len(padme(plaintext_len));
-        let begun = match begun {
-            Some(begun) => begun,
-            None => {
-                let bytes = |id: &[u8; 16]| Bytes::copy_from_slice(id);
-                let message = pb::Presentation {
-                    record_id: bytes(context.record.as_bytes()),
-                    version_id: bytes(context.version.as_bytes()),
-                    purpose: String::new(),
-                    session: journal.takes().map_or_else(Bytes::new, |id| bytes(id.as_bytes())),
-                };
-                let others = delivered.others(&self.key_id());
-                let answer = self
-                    .present(delivered, &opened, &message, journal.idempotency_key())
-                    .await;
-                let answer = match answer {
-                    Ok(answer) => answer,
-                    Err(error) => {
-                        let error = in_use(error, &others);
-                        return Err(self.spent_for(error, permission.permission_id, length).await);
-                    }
-                };
-                let ticket = self.check_standby_ticket(answer, &permission, &context)?;
-                check_left(ticket.bytes, length)?;
-                Begun {
-                    id: ticket.upload_id,
-                    present: Vec::new(),
-                    receipt: None,
-                }
-            }
-        };
-        let upload = Upload {
-            permission,
-            context,
-            key,
-            id: begun.id,
-            present: begun.present,
-            plaintext_len,
-        };
-        progress.started(length);
-        let already = begun.receipt.is_some();
-        let (receipt, resumed_bytes) = match (begun.receipt, journal.commit()?) {
-            (Some(receipt), _) => (receipt, length),
-            (None, Some(commit)) => (self.commit(&upload, journal, &commit.message).await?, length),
-            (None, None) => self.send_and_commit(&upload, source, journal, progress).await?,
-        };
-        let sent = self
-            .check_receipt(&upload, journal, receipt, (resumed_bytes, already))
-            .await?;
-        progress.finished();
-        Ok(sent)
-    }
-
-    /// Finds the session that an earlier run has opened, and forgets what cannot go on: of another content, ended, or with leaves
-    /// at the server of which the journal does not know how they were sealed. None where it is still to be opened.
-    async fn take_up<S: Source>(
-        &self,
-        delivered: &Delivered,
-        mut source: S,
-        terms: SendTerms,
-        journal: &mut Journal,
-    ) -> Result<(S, Option<Begun>)> {
-        let open = delivered.uploads();
-        let mine = self.key_id();
-        let version = journal.version_id()?;
-        let known = |ticket: &StandbyTicket| ticket.version_id == version;
-        let by_version = open.iter().find(|(ticket, _)| known(ticket));
-        // The answer of its presentation was lost: the delivery has the ticket (FLW-17).
-        let id = journal
-            .upload_id()
-            .or_else(|| by_version.map(|(ticket, _)| ticket.upload_id));
-        if let Some(id) = id {
-            let path = api::UPLOAD_STATUS.at([&id]);
-            let status = match self.session.server.get(path).await {
-                Err(error) if error.is_final() => None,
-                status => Some(status?),
-            };
-            let is_open = open.iter().any(|(ticket, _)| ticket.upload_id == id);
-            let (reader, same) = self.same_contents(source, journal).await?;
-            source = reader;
-            let goes_on = match &status {
-                Some(pb::UploadStatus { receipt: Some(_), .. }) => same,
-                Some(status) => is_open && same && journal.knows(&status.present)?,
-                None => false,
-            };
-            if let Some(status) = status.filter(|_| goes_on) {
-                let begun = Begun {
-                    id,
-                    present: status.present,
-                    receipt: status.receipt,
-                };
-                return Ok((source, Some(begun)));
-            }
-            journal.restart(source.parts(), None)?;
-        }
-        // What an earlier run of this home has left open holds a use for nothing.
-        let left = open.iter().find(|(_, keyid)| *keyid == mine);
-        let left = left.or_else(|| open.first().filter(|_| terms.take_over));
-        let left = left.map(|(ticket, _)| ticket.upload_id);
-        if left.is_some() && journal.takes() != left {
-            journal.restart(source.parts(), left)?;
-        }
-        Ok((source, None))
-    }
-
-    /// Whether what was committed, or is about to be, is what the source contains now. Before there is a commit, the leaves tell.
-    async fn same_contents<S: Source>(&self, source: S, journal: &Journal) -> Result<(S, bool)> {
-        let commit = journal.commit()?;
-        let Some(commit) = commit.filter(|_| !journal.looks_same(source.parts())) else {
-            return Ok((source, true));
-        };
-        blocking(move || {
-            let mut source = source;
-            let now = contents(&mut source)?;
-            Ok((source, now == commit.contents))
-        })
-        .await
-    }
-
-    /// By which the server knows the key of this home.
-    pub(super) fn key_id(&self) -> String {
-        self.terminal_id()
-            .map_or_else(|| self.id().to_string(), |terminal| terminal.to_string())
-    }
-
-    /// Seals and sends the leaves, then the manifest.
-    async fn send_and_commit(
-        &self,
-        running: &Upload,
-        source: impl Source,
-        journal: &mut Journal,
-        progress: &dyn Progress,
-    ) -> Result<(pb::Receipt, u64)> {
-        let Upload {
-            key,
-            context,
-            id,
-            plaintext_len,
-            ..
-        } = running;
-        // A stream of one leaf stands in no list of leaves: it is sealed again only if the source cannot have changed (CNT-14).
-        let long = leaf_count(stream_len(padme(*plaintext_len))) > 1;
-        let again = long || journal.looks_same(source.parts());
-        let sealer = match journal.header().filter(|_| again) {
-            Some(header) => Sealer::resume(key, context, *plaintext_len, &header, 0)?,
-            None => Sealer::new(key, context, *plaintext_len)?,
-        };
-        journal.begin(id, sealer.header())?;
-        let length = sealer.stream_len();
-        let outcome = upload(
-            &self.session.server,
-            id,
-            &running.present,
-            (source, sealer, Some(journal.leaf_log()?)),
-            progress,
-        )
-        .await?;
-        let sealed_manifest = self.seal_manifest(running, &outcome.sealed)?;
-        let commit = pb::CommitUpload {
-            content_root: Bytes::copy_from_slice(outcome.sealed.root.as_bytes()),
-            stream_len: length,
-            sealed_manifest: sealed_manifest.into(),
-            content: outcome.sealed.single.unwrap_or_default(),
-        };
-        let kept = KeptCommit {
-            contents: outcome.sealed.parts.iter().map(|part| part.sha256).collect(),
-            message: Bytes::from(commit.encode_to_vec()),
-        };
-        journal.keep_commit(&kept)?;
-        Ok((
-            self.commit(running, journal, &kept.message).await?,
-            outcome.resumed_bytes,
-        ))
-    }
-
-    /// Signs what the record contains, and seals it with the record's key.
-    fn seal_manifest(&self, running: &Upload, sealed: &SealedStream) -> Result<Vec<u8>> {
-        let Upload { context, key, .. } = running;
-        let manifest = RecordManifest {
-            created: mint::now_ms(),
-            patient_id: context.patient,
-            record_id: context.record,
-            version_id: context.version,
-            institution_id: self.id(),
-            permission_id: running.permission.permission_id,
-            content_root: sealed.root,
-            plaintext_len: running.plaintext_len,
-            parts: sealed.parts.clone(),
-        };
-        manifest.check_parts()?;
-        let manifest = SealedManifest::new(self.keys.statement(manifest)?);
-        Ok(seal_manifest(key, context, &manifest.encode())?)
-    }
-
-    /// The commit point: once the server has answered, the record is stored.
-    async fn commit(&self, running: &Upload, journal: &Journal, commit: &Bytes) -> Result<pb::Receipt> {
-        let message: pb::CommitUpload = protocol_spec::messages::decode(commit)?;
-        let path = api::COMMIT_UPLOAD.at([&running.id]);
-        self.session
-            .server
-            .post_once(path, &message, &format!("{}-commit", journal.idempotency_key()))
-            .await
-    }
-
-    fn check_standby_ticket(
-        &self,
-        answer: Answer,
-        permission: &VerifiedPermission,
-        context: &RecordContext,
-    ) -> Result<Verified<StandbyTicket>> {
-        let Answer::Standby(standby) = answer else {
-            return Err(Error::tampered(TICKET)("it is for a download"));
-        };
-        let ticket = Signed::<StandbyTicket>::try_from(standby.ticket)
-            .and_then(|ticket| ticket.verify(self.session.server.operator()))
-            .map_err(Error::tampered(TICKET))?;
-        let same = ticket.operator_id == self.session.server.operator_id()
-            && ticket.permission_id == permission.permission_id
-            && ticket.patient_id == permission.patient_id
-            && ticket.institution_id == self.id()
-            && ticket.record_id == context.record
-            && ticket.version_id == context.version;
-        if same {
-            Ok(ticket)
+pub(super) async fn send_files(
+    office: &Office,
+    permission: PermissionId,
+    sources: &[PathBuf],
+    terms: SendTerms,
+    progress: &dyn Progress,
+) -> Result<Sent> {
+    let list = async || {
+        let sources = sources.to_vec();
+        let list = if terms.follow {
+            FileSource::following
         } else {
-            Err(Error::tampered(TICKET)("it is for something else"))
+            FileSource::list
+        };
+        blocking(move || list(&sources)).await
+    };
+    let mut contents = Contents::default();
+    match send(office, permission, list().await?, terms, &mut contents, progress).await {
+        // Sealed before of another content: now anew, under the use that the session holds.
+        Err(Error::SourceChanged { .. }) if contents.differ => {
+            let source = list().await?;
+            send(office, permission, source, terms, &mut contents, progress).await
         }
+        sent => sent,
     }
+}
 
-    /// The receipt must be about what was sent.
-    async fn check_receipt(
-        &self,
-        running: &Upload,
-        journal: &Journal,
-        message: pb::Receipt,
-        (resumed_bytes, already): (u64, bool),
-    ) -> Result<Sent> {
-        let commit = journal
-            .commit()?
-            .ok_or_else(|| Error::tampered(RECEIPT)("nothing was committed"))?;
-        let commit: pb::CommitUpload = protocol_spec::messages::decode(&commit.message)?;
-        let receipt = self
-            .session
-            .log
-            .receipt::<UploadReceipt>(Some(message), RECEIPT)
-            .await?;
-        let Upload {
-            permission, context, ..
-        } = running;
-        let said = &receipt.statement;
-        let length = stream_len(padme(running.plaintext_len));
-        let same = said.operator_id == self.session.server.operator_id()
-            && said.upload_id == running.id
-            && said.permission_id == permission.permission_id
-            && said.patient_id == permission.patient_id
-            && said.institution_id == self.id()
-            && (said.record_id, said.version_id) == (context.record, context.version)
-            && stores(said, &commit);
-        if !same {
-            return Err(Error::tampered(RECEIPT)("it is for something else"));
+pub(super) fn sent_is_known(office: &Office, permission: PermissionId) -> Result<()> {
+    Journal::forget(&office.session.home, &permission)
+}
+
+pub(super) async fn send_from(
+    office: &Office,
+    permission: PermissionId,
+    source: impl Source,
+    progress: &dyn Progress,
+) -> Result<Sent> {
+    let (terms, mut contents) = (SendTerms::default(), Contents::default());
+    let sent = send(office, permission, source, terms, &mut contents, progress).await?;
+    sent_is_known(office, permission)?;
+    Ok(sent)
+}
+
+async fn send<S: Source>(
+    office: &Office,
+    permission: PermissionId,
+    source: S,
+    terms: SendTerms,
+    contents: &mut Contents,
+    progress: &dyn Progress,
+) -> Result<Sent> {
+    check_names(&source)?;
+    let delivered = delivery::deliver(office, permission).await?;
+    check_budget(&delivered.permission, plaintext_len(&source))?;
+    let mut journal = Journal::open(&office.session.home, &permission, source.parts())?;
+    let parts = source.parts().to_vec();
+    let sent = run(office, delivered, (source, terms), &mut journal, progress)
+        .await
+        .map_err(interrupted);
+    match &sent {
+        Ok(_) => {}
+        Err(Error::SourceChanged { .. }) if journal.differs() => {
+            contents.differ = true;
+            // Its session is open, and is found by its permission.
+            journal.restart(&parts, None)?;
         }
-        self.session
-            .met
-            .receipt_head((said.patient_id, permission.vault_head), said.vault_head, RECEIPT)?;
-        self.keep_sent(&receipt.statement)?;
-        let (record_id, version_id) = (context.record, context.version);
-        Ok(Sent {
-            record_id,
-            version_id,
-            receipt,
-            bytes: length,
-            resumed_bytes,
-            already,
-        })
+        // What has changed meanwhile is compared by the next run.
+        Err(Error::SourceChanged { .. }) => {}
+        // What was refused for good is not taken up again.
+        Err(error) if error.is_final() => journal.remove(),
+        Err(_) => {}
     }
+    sent
+}
+
+async fn run<S: Source>(
+    office: &Office,
+    delivered: Delivered,
+    (source, terms): (S, SendTerms),
+    journal: &mut Journal,
+    progress: &dyn Progress,
+) -> Result<Sent> {
+    let (source, begun) = take_up(office, &delivered, source, terms, journal).await?;
+    let permission = delivered.permission.clone();
+    let opened = office.open_key::<UploadKey>(&permission, None)?;
+    let context = RecordContext {
+        patient: permission.patient_id,
+        record: journal.record_id()?,
+        version: journal.version_id()?,
+    };
+    let key = opened
+        .keys
+        .record_key(&context.patient, &context.record, &context.version)?;
+    let plaintext_len = plaintext_len(&source);
+    let length = stream_len(padme(plaintext_len));
+    let begun = match begun {
+        Some(begun) => begun,
+        None => {
+            let bytes = |id: &[u8; 16]| Bytes::copy_from_slice(id);
+            let message = pb::Presentation {
+                record_id: bytes(context.record.as_bytes()),
+                version_id: bytes(context.version.as_bytes()),
+                purpose: String::new(),
+                session: journal.takes().map_or_else(Bytes::new, |id| bytes(id.as_bytes())),
+            };
+            let others = delivered.others(&office.key_id());
+            let answer =
+                delivery::present(office, delivered, &opened, &message, journal.idempotency_key()).await;
+            let answer = match answer {
+                Ok(answer) => answer,
+                Err(error) => {
+                    let error = in_use(error, &others);
+                    return Err(committed::spent_for(office, error, permission.permission_id, length).await);
+                }
+            };
+            let ticket = check_standby_ticket(office, answer, &permission, &context)?;
+            check_left(ticket.bytes, length)?;
+            Begun {
+                id: ticket.upload_id,
+                present: Vec::new(),
+                receipt: None,
+            }
+        }
+    };
+    let upload = Upload {
+        permission,
+        context,
+        key,
+        id: begun.id,
+        present: begun.present,
+        plaintext_len,
+    };
+    progress.started(length);
+    let already = begun.receipt.is_some();
+    let (receipt, resumed_bytes) = match (begun.receipt, journal.commit()?) {
+        (Some(receipt), _) => (receipt, length),
+        (None, Some(commit)) => (commit(office, &upload, journal, &commit.message).await?, length),
+        (None, None) => send_and_commit(office, &upload, source, journal, progress).await?,
+    };
+    let sent = check_receipt(office, &upload, journal, receipt, (resumed_bytes, already)).await?;
+    progress.finished();
+    Ok(sent)
+}
+
+/// Finds the session that an earlier run has opened, and forgets what cannot go on: of another content, ended, or with leaves
+/// at the server of which the journal does not know how they were sealed. None where it is still to be opened.
+async fn take_up<S: Source>(
+    office: &Office,
+    delivered: &Delivered,
+    mut source: S,
+    terms: SendTerms,
+    journal: &mut Journal,
+) -> Result<(S, Option<Begun>)> {
+    let open = delivered.uploads();
+    let mine = office.key_id();
+    let version = journal.version_id()?;
+    let known = |ticket: &StandbyTicket| ticket.version_id == version;
+    let by_version = open.iter().find(|(ticket, _)| known(ticket));
+    // The answer of its presentation was lost: the delivery has the ticket (FLW-17).
+    let id = journal
+        .upload_id()
+        .or_else(|| by_version.map(|(ticket, _)| ticket.upload_id));
+    if let Some(id) = id {
+        let path = api::UPLOAD_STATUS.at([&id]);
+        let status = match office.session.server.get(path).await {
+            Err(error) if error.is_final() => None,
+            status => Some(status?),
+        };
+        let is_open = open.iter().any(|(ticket, _)| ticket.upload_id == id);
+        let (reader, same) = same_contents(office, source, journal).await?;
+        source = reader;
+        let goes_on = match &status {
+            Some(pb::UploadStatus { receipt: Some(_), .. }) => same,
+            Some(status) => is_open && same && journal.knows(&status.present)?,
+            None => false,
+        };
+        if let Some(status) = status.filter(|_| goes_on) {
+            let begun = Begun {
+                id,
+                present: status.present,
+                receipt: status.receipt,
+            };
+            return Ok((source, Some(begun)));
+        }
+        journal.restart(source.parts(), None)?;
+    }
+    // What an earlier run of this home has left open holds a use for nothing.
+    let left = open.iter().find(|(_, keyid)| *keyid == mine);
+    let left = left.or_else(|| open.first().filter(|_| terms.take_over));
+    let left = left.map(|(ticket, _)| ticket.upload_id);
+    if left.is_some() && journal.takes() != left {
+        journal.restart(source.parts(), left)?;
+    }
+    Ok((source, None))
+}
+
+/// Whether what was committed, or is about to be, is what the source contains now. Before there is a commit, the leaves tell.
+async fn same_contents<S: Source>(office: &Office, source: S, journal: &Journal) -> Result<(S, bool)> {
+    let commit = journal.commit()?;
+    let Some(commit) = commit.filter(|_| !journal.looks_same(source.parts())) else {
+        return Ok((source, true));
+    };
+    blocking(move || {
+        let mut source = source;
+        let now = contents(&mut source)?;
+        Ok((source, now == commit.contents))
+    })
+    .await
+}
+
+/// Seals and sends the leaves, then the manifest.
+async fn send_and_commit(
+    office: &Office,
+    running: &Upload,
+    source: impl Source,
+    journal: &mut Journal,
+    progress: &dyn Progress,
+) -> Result<(pb::Receipt, u64)> {
+    let Upload {
+        key,
+        context,
+        id,
+        plaintext_len,
+        ..
+    } = running;
+    // A stream of one leaf stands in no list of leaves: it is sealed again only if the source cannot have changed (CNT-14).
+    let long = leaf_count(stream_len(padme(*plaintext_len))) > 1;
+    let again = long || journal.looks_same(source.parts());
+    let sealer = match journal.header().filter(|_| again) {
+        Some(header) => Sealer::resume(key, context, *plaintext_len, &header, 0)?,
+        None => Sealer::new(key, context, *plaintext_len)?,
+    };
+    journal.begin(id, sealer.header())?;
+    let length = sealer.stream_len();
+    let outcome = upload(
+        &office.session.server,
+        id,
+        &running.present,
+        (source, sealer, Some(journal.leaf_log()?)),
+        progress,
+    )
+    .await?;
+    let sealed_manifest = seal_manifest(office, running, &outcome.sealed)?;
+    let commit = pb::CommitUpload {
+        content_root: Bytes::copy_from_slice(outcome.sealed.root.as_bytes()),
+        stream_len: length,
+        sealed_manifest: sealed_manifest.into(),
+        content: outcome.sealed.single.unwrap_or_default(),
+    };
+    let kept = KeptCommit {
+        contents: outcome.sealed.parts.iter().map(|part| part.sha256).collect(),
+        message: Bytes::from(commit.encode_to_vec()),
+    };
+    journal.keep_commit(&kept)?;
+    Ok((
+        commit(office, running, journal, &kept.message).await?,
+        outcome.resumed_bytes,
+    ))
+}
+
+/// Signs what the record contains, and seals it with the record's key.
+fn seal_manifest(office: &Office, running: &Upload, sealed: &SealedStream) -> Result<Vec<u8>> {
+    let Upload { context, key, .. } = running;
+    let manifest = RecordManifest {
+        created: mint::now_ms(),
+        patient_id: context.patient,
+        record_id: context.record,
+        version_id: context.version,
+        institution_id: office.id(),
+        permission_id: running.permission.permission_id,
+        content_root: sealed.root,
+        plaintext_len: running.plaintext_len,
+        parts: sealed.parts.clone(),
+    };
+    manifest.check_parts()?;
+    let manifest = SealedManifest::new(office.keys.statement(manifest)?);
+    Ok(seal_manifest(key, context, &manifest.encode())?)
+}
+
+/// The commit point: once the server has answered, the record is stored.
+async fn commit(office: &Office, running: &Upload, journal: &Journal, commit: &Bytes) -> Result<pb::Receipt> {
+    let message: pb::CommitUpload = protocol_spec::messages::decode(commit)?;
+    let path = api::COMMIT_UPLOAD.at([&running.id]);
+    office
+        .session
+        .server
+        .post_once(path, &message, &format!("{}-commit", journal.idempotency_key()))
+        .await
+}
+
+fn check_standby_ticket(
+    office: &Office,
+    answer: Answer,
+    permission: &VerifiedPermission,
+    context: &RecordContext,
+) -> Result<Verified<StandbyTicket>> {
+    let Answer::Standby(standby) = answer else {
+        return Err(Error::tampered(TICKET)("it is for a download"));
+    };
+    let ticket = Signed::<StandbyTicket>::try_from(standby.ticket)
+        .and_then(|ticket| ticket.verify(office.session.server.operator()))
+        .map_err(Error::tampered(TICKET))?;
+    let same = ticket.operator_id == office.session.server.operator_id()
+        && ticket.permission_id == permission.permission_id
+        && ticket.patient_id == permission.patient_id
+        && ticket.institution_id == office.id()
+        && ticket.record_id == context.record
+        && ticket.version_id == context.version;
+    if same {
+        Ok(ticket)
+    } else {
+        Err(Error::tampered(TICKET)("it is for something else"))
+    }
+}
+
+/// The receipt must be about what was sent.
+async fn check_receipt(
+    office: &Office,
+    running: &Upload,
+    journal: &Journal,
+    message: pb::Receipt,
+    (resumed_bytes, already): (u64, bool),
+) -> Result<Sent> {
+    let commit = journal
+        .commit()?
+        .ok_or_else(|| Error::tampered(RECEIPT)("nothing was committed"))?;
+    let commit: pb::CommitUpload = protocol_spec::messages::decode(&commit.message)?;
+    let receipt = office
+        .session
+        .log
+        .receipt::<UploadReceipt>(Some(message), RECEIPT)
+        .await?;
+    let Upload {
+        permission, context, ..
+    } = running;
+    let said = &receipt.statement;
+    let length = stream_len(padme(running.plaintext_len));
+    let same = said.operator_id == office.session.server.operator_id()
+        && said.upload_id == running.id
+        && said.permission_id == permission.permission_id
+        && said.patient_id == permission.patient_id
+        && said.institution_id == office.id()
+        && (said.record_id, said.version_id) == (context.record, context.version)
+        && stores(said, &commit);
+    if !same {
+        return Err(Error::tampered(RECEIPT)("it is for something else"));
+    }
+    office
+        .session
+        .met
+        .receipt_head((said.patient_id, permission.vault_head), said.vault_head, RECEIPT)?;
+    taking_back::keep_sent(office, &receipt.statement)?;
+    let (record_id, version_id) = (context.record, context.version);
+    Ok(Sent {
+        record_id,
+        version_id,
+        receipt,
+        bytes: length,
+        resumed_bytes,
+        already,
+    })
 }
 
 /// Of a source that was sealed in an earlier run.

@@ -1,0 +1,452 @@
+//! What an institution, or one of its terminals, does: each verb in its module, over the [`Office`](super::office::Office).
+
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use protocol_spec::{
+    ids::{InstitutionId, PatientId, PermissionId, RecordId, RequestId, TerminalId},
+    invitation::Invited,
+    link::ServerLink,
+    purpose::Purpose,
+};
+
+use super::{
+    Institution, committed, download, emergency, inviting, joining, keeping_up, requests, returning,
+    rotation, taking_back, terminals, upload,
+};
+use crate::{
+    Audited, DirectoryEntry, EmergencyKey, FetchTerms, Fetched, InboxEvent, NewTerminal, NewestEvents,
+    Progress, RestorationInfo, Result, ReturnedFile, Rotated, SendTerms, Sent, StoredUpload, TakenBack,
+    TerminalInfo, Unlock, Vouched, WitnessPolicy,
+    inbox::Reader,
+    patient::{SenderId, SenderInfo},
+    programs,
+    transfer::{Sink, Source},
+};
+
+impl Institution {
+    /// Its id.
+    pub fn id(&self) -> InstitutionId {
+        self.office.id()
+    }
+
+    /// The terminal whose home this is, unless it is the institution's own.
+    pub fn terminal_id(&self) -> Option<TerminalId> {
+        self.office.terminal_id()
+    }
+
+    /// The name that the registrar accredited.
+    pub fn name(&self) -> &str {
+        &self.office.name
+    }
+
+    /// On the new terminal: makes its keys in `home`, and a signed request for the institution. Works offline.
+    ///
+    /// # Errors
+    /// [`Error::HomeExists`]; [`Error::Protocol`] for a name that cannot be shown.
+    pub fn terminal_request(home: &Path, unlock: &Unlock, name: &str) -> Result<(TerminalId, Vec<u8>)> {
+        joining::terminal_request(home, unlock, name)
+    }
+
+    /// Reads a terminal's request, to be looked at before it is certified.
+    ///
+    /// # Errors
+    /// [`Error::Tampered`].
+    pub fn inspect_terminal(request: &[u8]) -> Result<NewTerminal> {
+        terminals::inspect_terminal(request)
+    }
+
+    /// Certifies a terminal for so long, and gives it the recipient keys.
+    ///
+    /// # Errors
+    /// As [`Self::inspect_terminal`]; [`Error::Usage`] in the home of a terminal; what the server refuses.
+    pub async fn add_terminal(&self, request: &[u8], valid: Duration) -> Result<TerminalInfo> {
+        terminals::add_terminal(&self.office, request, valid).await
+    }
+
+    /// All terminals, also those that were removed.
+    ///
+    /// # Errors
+    /// [`Error::Tampered`] for one that this institution has not certified.
+    pub async fn terminals(&self) -> Result<Vec<TerminalInfo>> {
+        terminals::terminals(&self.office).await
+    }
+
+    /// Removes a terminal, for ever: from now on the server refuses it. It still knows the recipient key: rotate.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`]; [`Error::Usage`] in the home of a terminal; what the server refuses.
+    pub async fn remove_terminal(&self, terminal: TerminalId) -> Result<()> {
+        terminals::remove_terminal(&self.office, terminal).await
+    }
+
+    /// On the new terminal, once it is certified: joins the server of the link for this institution.
+    ///
+    /// # Errors
+    /// [`Error::Tampered`] when the certificate is not for this terminal, or not by this institution; what the server
+    /// refuses, `unauthenticated` while nobody has certified it.
+    pub async fn join(
+        home: &Path,
+        unlock: &Unlock,
+        link: &ServerLink,
+        institution: InstitutionId,
+    ) -> Result<Self> {
+        Ok(Self {
+            office: joining::join(home, unlock, link, institution).await?,
+        })
+    }
+
+    /// Presents a download or reference permission, and opens what it is for into `out/<record id>/…`. Files
+    /// appear there only when all of them are verified. `purpose` is what they are used for; without it, what was stated
+    /// when it was asked for (CND-2). Run again after an interruption, it goes on where it stopped.
+    ///
+    /// # Errors
+    /// [`Error::Exists`], [`Error::Refused`], [`Error::Tampered`], [`Error::Interrupted`], and with a policy of witnesses
+    /// [`Error::NotWitnessed`] (LOG-23); no file of it is in `out` then.
+    pub async fn fetch(
+        &self,
+        permission: PermissionId,
+        purpose: Option<Purpose>,
+        out: &Path,
+        progress: &dyn Progress,
+    ) -> Result<Fetched> {
+        download::fetch(&self.office, permission, purpose, out, progress).await
+    }
+
+    /// As [`Self::fetch`]. Until [`Self::fetched_is_known`], a run that finds that the one before has fetched everything into the
+    /// same folder says so, and asks for nothing.
+    ///
+    /// # Errors
+    /// As [`Self::fetch`].
+    pub async fn fetch_files(
+        &self,
+        permission: PermissionId,
+        terms: FetchTerms,
+        out: &Path,
+        progress: &dyn Progress,
+    ) -> Result<Fetched> {
+        download::fetch_files(&self.office, permission, terms, out, progress).await
+    }
+
+    /// The outcome of the fetch was told to whoever waits for it.
+    ///
+    /// # Errors
+    /// [`Error::HomeLocked`] while one is going on.
+    pub fn fetched_is_known(&self, permission: PermissionId) -> Result<()> {
+        download::fetched_is_known(&self.office, permission)
+    }
+
+    /// As [`Self::fetch`], into any sink.
+    ///
+    /// # Errors
+    /// As [`Self::fetch`].
+    pub async fn fetch_into(
+        &self,
+        permission: PermissionId,
+        purpose: Option<Purpose>,
+        sink: impl Sink,
+        progress: &dyn Progress,
+    ) -> Result<Fetched> {
+        download::fetch_into(&self.office, permission, purpose, sink, progress).await
+    }
+
+    /// Presents an upload permission and sends files and folders (recursively, sorted, symbolic links not
+    /// followed) as one record. Run again after an interruption, it goes on where it stopped. Whoever wants to know what files were
+    /// taken for, or what is not sent (CNT-21), lists them with [`FileSource`] and sends with [`Self::send_from`].
+    ///
+    /// # Errors
+    /// [`Error::SourceChanged`], [`Error::Refused`], [`Error::Interrupted`]; nothing is committed then, and no use is spent.
+    pub async fn send_upload(
+        &self,
+        permission: PermissionId,
+        sources: &[PathBuf],
+        progress: &dyn Progress,
+    ) -> Result<Sent> {
+        upload::send_upload(&self.office, permission, sources, progress).await
+    }
+
+    /// As [`Self::send_upload`]. Until [`Self::sent_is_known`], the same files under the same permission are the same record:
+    /// a run that finds that the one before has stored it says so, and sends nothing.
+    ///
+    /// # Errors
+    /// As [`Self::send_upload`].
+    pub async fn send_files(
+        &self,
+        permission: PermissionId,
+        sources: &[PathBuf],
+        terms: SendTerms,
+        progress: &dyn Progress,
+    ) -> Result<Sent> {
+        upload::send_files(&self.office, permission, sources, terms, progress).await
+    }
+
+    /// The outcome of the upload was told to whoever waits for it: the same files are another record from now on.
+    ///
+    /// # Errors
+    /// [`Error::HomeLocked`] while one is going on.
+    pub fn sent_is_known(&self, permission: PermissionId) -> Result<()> {
+        upload::sent_is_known(&self.office, permission)
+    }
+
+    /// As [`Self::send_upload`], from any source.
+    ///
+    /// # Errors
+    /// As [`Self::send_upload`].
+    pub async fn send_from(
+        &self,
+        permission: PermissionId,
+        source: impl Source,
+        progress: &dyn Progress,
+    ) -> Result<Sent> {
+        upload::send_from(&self.office, permission, source, progress).await
+    }
+
+    /// What the institution has stored under an upload permission, oldest first, also what the patient has deleted since. This home
+    /// can take it back from now on.
+    ///
+    /// # Errors
+    /// `not-permitted` for a permission that is not the institution's; [`Error::Tampered`]; of the connection.
+    pub async fn stored_under(&self, permission: PermissionId) -> Result<Vec<StoredUpload>> {
+        committed::stored_under(&self.office, permission).await
+    }
+
+    /// Asks a patient to let this institution download; `text` says what and why, sealed to her, and `purpose` what for,
+    /// for the server to see too.
+    ///
+    /// # Errors
+    /// [`crate::Error::Unknown`] for a patient whom the server does not know; what it refuses.
+    pub async fn request_download(
+        &self,
+        patient: PatientId,
+        text: &str,
+        purpose: Option<Purpose>,
+    ) -> Result<RequestId> {
+        requests::request_download(&self.office, patient, text, purpose).await
+    }
+
+    /// Asks a patient to let another institution download: a referral.
+    ///
+    /// # Errors
+    /// As [`Self::request_download`].
+    pub async fn request_reference(
+        &self,
+        patient: PatientId,
+        to: &DirectoryEntry,
+        text: &str,
+        purpose: Option<Purpose>,
+    ) -> Result<RequestId> {
+        requests::request_reference(&self.office, patient, to, text, purpose).await
+    }
+
+    /// An invitation for so many patients, and the link of the server with it.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] in the home of a terminal, or for more patients or longer than there may be;
+    /// [`Error::KeyStore`].
+    pub fn invite(&self, uses: u32, lifetime: Duration) -> Result<Invited> {
+        inviting::invite(&self.office, uses, lifetime)
+    }
+
+    /// Opens a patient's emergency collection, and what lies in it into `out/<record id>/…`. The server writes the
+    /// opening down and tells the patient before it gives anything.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for a code that is none, or another patient's; [`Error::Unknown`] where no guardian has named
+    /// this institution; what the server refuses: `not-for-emergencies`, `not-permitted` for a card that is not in
+    /// force, `emergency-waiting`, `emergency-objected`, `emergency-limit`; then as [`Institution::fetch`].
+    pub async fn open_emergency(
+        &self,
+        patient: PatientId,
+        key: EmergencyKey<'_>,
+        out: &Path,
+        progress: &dyn Progress,
+    ) -> Result<Fetched> {
+        emergency::open_emergency(&self.office, patient, key, out, progress).await
+    }
+
+    /// Makes the next recipient key, and a request to the registrar to accredit it. Asked again before the rotation,
+    /// the same key makes a new request.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] in the home of a terminal; [`Error::KeyStore`]; those of the connection.
+    pub async fn rotation_request(&self) -> Result<Vec<u8>> {
+        rotation::rotation_request(&self.office).await
+    }
+
+    /// Goes on with the key that the registrar has accredited. Permissions that are wrapped to earlier keys can be
+    /// used for `overlap` longer, or until those end anyway. The same again changes nothing.
+    ///
+    /// # Errors
+    /// [`Error::Tampered`] for an accreditation that is not for this key or not by the server's registrar; what the
+    /// server refuses.
+    pub async fn rotate(&self, accreditation: &[u8], overlap: Duration) -> Result<Rotated> {
+        rotation::rotate(&self.office, accreditation, overlap).await
+    }
+
+    /// Ends the institution at this server, for ever: nothing is asked, received or permitted by it from now on.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] in the home of a terminal; [`Error::KeyStore`]; those of the connection.
+    pub async fn retire(&self) -> Result<()> {
+        rotation::retire(&self.office).await
+    }
+
+    /// Takes back a record that this home has sent, or has met in [`Self::stored_under`], as long as nobody has opened it: the server destroys it (DEL-6). The use of the
+    /// permission stays spent. One that was taken back already is told again.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`] for a record that this home has not sent; `record-opened` when it is too late: then only the patient can
+    /// delete it.
+    pub async fn take_back(&self, record: RecordId) -> Result<TakenBack> {
+        taking_back::take_back(&self.office, record).await
+    }
+
+    /// The records that this home can take back.
+    ///
+    /// # Errors
+    /// [`Error::HomeDamaged`].
+    pub fn sent_records(&self) -> Result<Vec<RecordId>> {
+        taking_back::sent_records(&self.office)
+    }
+
+    /// As [`crate::Patient::directory`].
+    ///
+    /// # Errors
+    /// As [`crate::Patient::directory`].
+    pub async fn directory(&self, filter: Option<&str>) -> Result<Vec<DirectoryEntry>> {
+        self.office.session.mirror.institutions(filter).await
+    }
+
+    /// As [`crate::Patient::institution`].
+    ///
+    /// # Errors
+    /// As [`crate::Patient::institution`].
+    pub async fn institution(&self, name_or_id: &str) -> Result<DirectoryEntry> {
+        self.office.session.mirror.find_named(name_or_id).await
+    }
+
+    /// As [`crate::Patient::look_alikes`].
+    ///
+    /// # Errors
+    /// As [`crate::Patient::look_alikes`].
+    pub async fn look_alikes(&self) -> Result<crate::LookAlikes> {
+        self.office.session.mirror.look_alikes().await
+    }
+
+    /// As [`crate::Patient::institution_entries`].
+    ///
+    /// # Errors
+    /// As [`crate::Patient::institution_entries`].
+    pub async fn institution_entries(&self, name_or_id: &str) -> Result<Vec<DirectoryEntry>> {
+        let newest = self.office.session.mirror.find_named(name_or_id).await?;
+        self.office.session.mirror.chain(newest.id()).await
+    }
+
+    /// As [`crate::Patient::audit_directory`].
+    ///
+    /// # Errors
+    /// As [`crate::Patient::audit_directory`].
+    pub async fn audit_directory(&self, progress: &dyn Progress) -> Result<Audited> {
+        self.office.session.mirror.audit(progress).await
+    }
+
+    /// As [`crate::Patient::programs`].
+    ///
+    /// # Errors
+    /// As [`crate::Patient::programs`].
+    pub async fn programs(&self) -> Result<Vec<Vouched>> {
+        self.office.session.mirror.programs().await
+    }
+
+    /// As [`crate::Patient::check_program`].
+    ///
+    /// # Errors
+    /// As [`crate::Patient::check_program`].
+    pub async fn check_program(&self, file: &Path) -> Result<Vouched> {
+        programs::check(&self.office.session.mirror, file).await
+    }
+
+    /// As [`crate::Patient::block`], by the institution's identity key.
+    ///
+    /// # Errors
+    /// As [`crate::Patient::block`].
+    pub async fn block(&self, sender: SenderId, blocked: bool) -> Result<()> {
+        self.office.by_identity_key()?;
+        self.office.session.block(sender, blocked).await
+    }
+
+    /// As [`crate::Patient::senders`], by the institution's identity key.
+    ///
+    /// # Errors
+    /// As [`crate::Patient::senders`].
+    pub async fn senders(&self) -> Result<Vec<SenderInfo>> {
+        self.office.by_identity_key()?;
+        self.office.session.senders().await
+    }
+
+    /// As [`crate::Patient::return_share`].
+    ///
+    /// # Errors
+    /// As [`crate::Patient::return_share`].
+    pub async fn return_share(&self, file: &[u8], offer: &[u8], check: &str) -> Result<ReturnedFile> {
+        returning::return_share(&self.office, file, offer, check).await
+    }
+
+    /// As [`crate::Patient::inbox`]. A permission that has come is fetched, to verify whose it is and what it
+    /// answers.
+    ///
+    /// # Errors
+    /// As [`crate::Patient::inbox`].
+    pub async fn inbox(&self, after: u64, wait: Option<Duration>) -> Result<Vec<InboxEvent>> {
+        keeping_up::keep_up(&self.office).await?;
+        self.office.session.inbox(&self.reader(), after, wait).await
+    }
+
+    /// As [`crate::Patient::newest_events`].
+    ///
+    /// # Errors
+    /// As [`crate::Patient::newest_events`].
+    pub async fn newest_events(&self, most: u64, since: u64) -> Result<NewestEvents> {
+        keeping_up::keep_up(&self.office).await?;
+        self.office
+            .session
+            .newest_events(&self.reader(), most, since)
+            .await
+    }
+
+    fn reader(&self) -> Reader<'_> {
+        Reader::Institution {
+            id: self.office.id(),
+            keys: self.office.key_store(),
+        }
+    }
+
+    /// Whose cosignatures this home asks for.
+    ///
+    /// # Errors
+    /// [`crate::Error::HomeAltered`], [`crate::Error::HomeDamaged`].
+    pub fn witnesses(&self) -> Result<WitnessPolicy> {
+        WitnessPolicy::of(&self.office.session.home)
+    }
+
+    /// Has this home ask for these witnesses from its next session on (LOG-11).
+    ///
+    /// # Errors
+    /// [`crate::Error::Usage`] if the policy is about other logs than the server's.
+    pub async fn use_witnesses(&self, policy: &WitnessPolicy) -> Result<()> {
+        policy
+            .keep(&self.office.session.home, &self.office.session.log.key()?)
+            .await
+    }
+
+    /// Goes on with a server that was restored, if that is proven, in its next session: what was restored, and whether it was accepted
+    /// before.
+    ///
+    /// # Errors
+    /// As [`crate::accept_restoration`].
+    pub async fn accept_restoration(&self) -> Result<(RestorationInfo, bool)> {
+        returning::accept_restoration(&self.office).await
+    }
+}
