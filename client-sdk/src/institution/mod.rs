@@ -12,7 +12,7 @@
 //! | `inviting` | lets patients enrol |
 //! | `requests` | ask patients for downloads and references |
 //! | `delivery` | fetch and open a permission key; present it |
-//! | `upload` | stand by, seal, send, commit |
+//! | `upload`, `committing` | stand by; seal, send, commit |
 //! | `committed` | what the institution has stored under a permission |
 //! | `taking_back` | what went to the wrong patient |
 //! | `release`, `download`, `finished` | receive, open, verify, close; what was fetched is found again |
@@ -21,6 +21,7 @@
 //! | `returning` | shares that it gives back; a server that was restored |
 
 mod committed;
+mod committing;
 mod delivery;
 mod download;
 mod emergency;
@@ -46,13 +47,14 @@ pub(crate) use self::delivery::{answered, delivered};
 use self::office::Office;
 pub use self::{
     committed::StoredUpload,
+    committing::Sent,
     download::FetchTerms,
     emergency::EmergencyKey,
     finished::{Fetched, FetchedRecord},
     rotation::Rotated,
     taking_back::TakenBack,
     terminals::{NewTerminal, TerminalInfo},
-    upload::{SendTerms, Sent},
+    upload::SendTerms,
 };
 
 /// An institution's terminal with its keys, connected to its server.

@@ -71,7 +71,7 @@ pub(super) async fn open_release(
 ) -> Result<Release> {
     let permission = delivered.permission.clone();
     if let Some(selector) = permission.collection {
-        let opened = office.open_key::<CollectionKey>(&permission, fetch.emergency.as_ref())?;
+        let opened = delivery::open_key::<CollectionKey>(office, &permission, fetch.emergency.as_ref())?;
         let conditions = conditions(&permission, &opened)?;
         let (ticket, ..) = release(office, delivered, &opened, fetch).await?;
         let records = placed_records(office, ticket.release_id, &permission, &selector, &opened.keys);
@@ -85,7 +85,7 @@ pub(super) async fn open_release(
             deleted: Vec::new(),
         });
     }
-    let opened = office.open_key::<Vec<DataKey>>(&permission, None)?;
+    let opened = delivery::open_key::<Vec<DataKey>>(office, &permission, None)?;
     let conditions = conditions(&permission, &opened)?;
     let (ticket, stored, deleted) = release(office, delivered, &opened, fetch).await?;
     let deleted = deletions(office, &permission, deleted).await?;

@@ -1,0 +1,242 @@
+//! The end of an upload: its leaves are sealed and sent, then its manifest, and the receipt is held against both.
+
+use bytes::Bytes;
+use crypto::{
+    DataKey,
+    content::{RecordContext, Sealer, seal_manifest},
+};
+use prost::Message;
+use protocol_spec::{
+    api,
+    bodies::{RecordManifest, UploadReceipt},
+    content::{leaf_count, padme, stream_len},
+    hash::Sha256Digest,
+    ids::{RecordId, UploadId, VersionId},
+    log::Receipt,
+    messages as pb,
+    permission::VerifiedPermission,
+    provenance::SealedManifest,
+};
+
+use super::{office::Office, taking_back};
+use crate::{
+    Error, Progress, Result, mint,
+    transfer::{Journal, KeptCommit, SealedStream, Source, upload},
+};
+
+/// What an upload led to.
+#[derive(Clone, Debug)]
+pub struct Sent {
+    /// The record that came to be.
+    pub record_id: RecordId,
+    /// Its version.
+    pub version_id: VersionId,
+    /// The server's word that it is stored, with its place in the log; verified.
+    pub receipt: Receipt<UploadReceipt>,
+    /// Bytes of the sealed stream.
+    pub bytes: u64,
+    /// Those that an earlier run had sent already.
+    pub resumed_bytes: u64,
+    /// An earlier run has stored it; this one has found it, and sent nothing.
+    pub already: bool,
+}
+
+/// What a running upload knows.
+pub(super) struct Upload {
+    pub(super) permission: VerifiedPermission,
+    pub(super) context: RecordContext,
+    pub(super) key: DataKey,
+    pub(super) id: UploadId,
+    pub(super) present: Vec<pb::LeafRange>,
+    pub(super) plaintext_len: u64,
+}
+
+/// Seals and sends the leaves, then the manifest.
+pub(super) async fn send_and_commit(
+    office: &Office,
+    running: &Upload,
+    source: impl Source,
+    journal: &mut Journal,
+    progress: &dyn Progress,
+) -> Result<(pb::Receipt, u64)> {
+    let Upload {
+        key,
+        context,
+        id,
+        plaintext_len,
+        ..
+    } = running;
+    // A stream of one leaf stands in no list of leaves: it is sealed again only if the source cannot have changed (CNT-14).
+    let long = leaf_count(stream_len(padme(*plaintext_len))) > 1;
+    let again = long || journal.looks_same(source.parts());
+    let sealer = match journal.header().filter(|_| again) {
+        Some(header) => Sealer::resume(key, context, *plaintext_len, &header, 0)?,
+        None => Sealer::new(key, context, *plaintext_len)?,
+    };
+    journal.begin(id, sealer.header())?;
+    let length = sealer.stream_len();
+    let outcome = upload(
+        &office.session.server,
+        id,
+        &running.present,
+        (source, sealer, Some(journal.leaf_log()?)),
+        progress,
+    )
+    .await?;
+    let sealed_manifest = sealed_manifest(office, running, &outcome.sealed)?;
+    let commit = pb::CommitUpload {
+        content_root: Bytes::copy_from_slice(outcome.sealed.root.as_bytes()),
+        stream_len: length,
+        sealed_manifest: sealed_manifest.into(),
+        content: outcome.sealed.single.unwrap_or_default(),
+    };
+    let kept = KeptCommit {
+        contents: outcome.sealed.parts.iter().map(|part| part.sha256).collect(),
+        message: Bytes::from(commit.encode_to_vec()),
+    };
+    journal.keep_commit(&kept)?;
+    Ok((
+        post_commit(office, running, journal, &kept.message).await?,
+        outcome.resumed_bytes,
+    ))
+}
+
+/// Signs what the record contains, and seals it with the record's key.
+fn sealed_manifest(office: &Office, running: &Upload, sealed: &SealedStream) -> Result<Vec<u8>> {
+    let Upload { context, key, .. } = running;
+    let manifest = RecordManifest {
+        created: mint::now_ms(),
+        patient_id: context.patient,
+        record_id: context.record,
+        version_id: context.version,
+        institution_id: office.id(),
+        permission_id: running.permission.permission_id,
+        content_root: sealed.root,
+        plaintext_len: running.plaintext_len,
+        parts: sealed.parts.clone(),
+    };
+    manifest.check_parts()?;
+    let manifest = SealedManifest::new(office.keys.statement(manifest)?);
+    Ok(seal_manifest(key, context, &manifest.encode())?)
+}
+
+/// The commit point: once the server has answered, the record is stored.
+pub(super) async fn post_commit(
+    office: &Office,
+    running: &Upload,
+    journal: &Journal,
+    commit: &Bytes,
+) -> Result<pb::Receipt> {
+    let message: pb::CommitUpload = protocol_spec::messages::decode(commit)?;
+    let path = api::COMMIT_UPLOAD.at([&running.id]);
+    office
+        .session
+        .server
+        .post_once(path, &message, &format!("{}-commit", journal.idempotency_key()))
+        .await
+}
+
+/// The receipt must be about what was sent.
+pub(super) async fn check_receipt(
+    office: &Office,
+    running: &Upload,
+    journal: &Journal,
+    message: pb::Receipt,
+    (resumed_bytes, already): (u64, bool),
+) -> Result<Sent> {
+    let commit = journal
+        .commit()?
+        .ok_or_else(|| Error::tampered(RECEIPT)("nothing was committed"))?;
+    let commit: pb::CommitUpload = protocol_spec::messages::decode(&commit.message)?;
+    let receipt = office
+        .session
+        .log
+        .receipt::<UploadReceipt>(Some(message), RECEIPT)
+        .await?;
+    let Upload {
+        permission, context, ..
+    } = running;
+    let said = &receipt.statement;
+    let length = stream_len(padme(running.plaintext_len));
+    let same = said.operator_id == office.session.server.operator_id()
+        && said.upload_id == running.id
+        && said.permission_id == permission.permission_id
+        && said.patient_id == permission.patient_id
+        && said.institution_id == office.id()
+        && (said.record_id, said.version_id) == (context.record, context.version)
+        && stores(said, &commit);
+    if !same {
+        return Err(Error::tampered(RECEIPT)("it is for something else"));
+    }
+    office
+        .session
+        .met
+        .receipt_head((said.patient_id, permission.vault_head), said.vault_head, RECEIPT)?;
+    taking_back::keep_sent(office, &receipt.statement)?;
+    let (record_id, version_id) = (context.record, context.version);
+    Ok(Sent {
+        record_id,
+        version_id,
+        receipt,
+        bytes: length,
+        resumed_bytes,
+        already,
+    })
+}
+
+/// Whether the receipt is for the very bytes that were committed.
+fn stores(receipt: &UploadReceipt, commit: &pb::CommitUpload) -> bool {
+    receipt.content_root.as_bytes()[..] == commit.content_root
+        && receipt.stream_len == commit.stream_len
+        && receipt.sealed_manifest_hash == Sha256Digest::of(&commit.sealed_manifest)
+}
+
+const RECEIPT: &str = "the receipt";
+
+#[cfg(test)]
+mod tests {
+    use protocol_spec::{
+        hash::ContentRoot,
+        ids::{InstitutionId, OperatorId, PatientId, PermissionId},
+    };
+
+    use super::*;
+
+    /// ATK-37: such a receipt would prove nothing about what was sent.
+    #[test]
+    fn a_receipt_for_other_bytes_than_those_committed_is_refused() {
+        let commit = pb::CommitUpload {
+            content_root: Bytes::from_static(&[1; 32]),
+            stream_len: 5,
+            sealed_manifest: Bytes::from_static(b"manifest"),
+            content: Bytes::new(),
+        };
+        let good = UploadReceipt {
+            created: 1,
+            operator_id: OperatorId::from_bytes([1; 32]),
+            upload_id: UploadId::from_bytes([2; 16]),
+            permission_id: PermissionId::from_bytes([3; 16]),
+            patient_id: PatientId::from_bytes([4; 32]),
+            institution_id: InstitutionId::from_bytes([5; 32]),
+            record_id: RecordId::from_bytes([6; 16]),
+            version_id: VersionId::from_bytes([7; 16]),
+            content_root: ContentRoot::from_bytes([1; 32]),
+            stream_len: 5,
+            sealed_manifest_hash: Sha256Digest::of(b"manifest"),
+            presentation_hash: Sha256Digest::of(b""),
+            replaces: None,
+            vault_head: None,
+        };
+        assert!(stores(&good, &commit));
+        let wrong: [fn(&mut UploadReceipt); 3] = [
+            |receipt| receipt.content_root = ContentRoot::from_bytes([2; 32]),
+            |receipt| receipt.stream_len = 6,
+            |receipt| receipt.sealed_manifest_hash = Sha256Digest::of(b"another"),
+        ];
+        for change in wrong {
+            let mut receipt = good.clone();
+            change(&mut receipt);
+            assert!(!stores(&receipt, &commit));
+        }
+    }
+}
