@@ -1,9 +1,9 @@
-//! What a patient does as an institution does: reads her inbox, and chooses the witnesses whose cosignatures their homes ask for.
+//! What a patient does as an institution does: reads her inbox, and looks at what her home believes of its server.
 
 use std::time::Duration;
 
 use crate::{
-    InboxEvent, Patient, Result, WitnessPolicy,
+    InboxEvent, Patient, Result, Trust,
     inbox::{NewestEvents, Reader},
 };
 
@@ -27,19 +27,8 @@ impl Patient {
             .await
     }
 
-    /// Whose cosignatures this home asks for.
-    ///
-    /// # Errors
-    /// [`crate::Error::HomeAltered`], [`crate::Error::HomeDamaged`].
-    pub fn witnesses(&self) -> Result<WitnessPolicy> {
-        WitnessPolicy::of(self.home())
-    }
-
-    /// Has this home ask for these witnesses from its next session on (LOG-11).
-    ///
-    /// # Errors
-    /// [`crate::Error::Usage`] if the policy is about other logs than the server's.
-    pub async fn use_witnesses(&self, policy: &WitnessPolicy) -> Result<()> {
-        policy.keep(self.home(), &self.session().log.key()?).await
+    /// The directory and the log of her server, as far as they are proven.
+    pub fn trust(&self) -> Trust<'_> {
+        self.session().trust()
     }
 }

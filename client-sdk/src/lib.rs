@@ -126,6 +126,6 @@ pub use self::{
     registrar::{Accredited, Accrediting, Registrar},
     shares::ReturnedFile,
     transfer::Progress,
-    trust::{Audited, FetchedPart, Provenance, RestorationInfo, WitnessPolicy},
+    trust::{Audited, FetchedPart, Provenance, RestorationInfo, Trust, WitnessPolicy},
     withdrawing::{WithdrawnAccreditation, withdraw_accreditation},
 };

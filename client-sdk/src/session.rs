@@ -23,7 +23,7 @@ use crate::{
     shares::{HeldShare, held_share},
     trust::{
         Asked, Asks, Began, Found, Meanings, Mirror, OtherPatients, PinnedLog, ReceiptedRecord, Restorations,
-        StoredRecords, VerifiedRecord, Witnesses,
+        StoredRecords, Trust, VerifiedRecord, Witnesses,
     },
 };
 
@@ -80,6 +80,10 @@ impl Session {
             log,
             mirror,
         })
+    }
+
+    pub(crate) fn trust(&self) -> Trust<'_> {
+        Trust::new(&self.home, &self.log, &self.mirror)
     }
 }
 

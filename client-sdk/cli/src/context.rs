@@ -8,8 +8,7 @@ use std::{
 };
 
 use client_sdk::{
-    Audited, DirectoryEntry, Error, InboxEvent, Institution, LookAlikes, NewestEvents, Patient, Registrar,
-    Unlock, Vouched, WitnessPolicy,
+    Error, InboxEvent, Institution, NewestEvents, Patient, Registrar, Trust, Unlock,
     patient::{DelegationInfo, News, NewsKind, Rewrapped},
 };
 use zeroize::Zeroizing;
@@ -269,62 +268,11 @@ pub(crate) enum Member {
 }
 
 impl Member {
-    pub(crate) async fn directory(&self, filter: Option<&str>) -> client_sdk::Result<Vec<DirectoryEntry>> {
+    /// The directory and the log of the server, as the home believes them.
+    pub(crate) fn trust(&self) -> Trust<'_> {
         match self {
-            Self::Patient(patient) => patient.directory(filter).await,
-            Self::Institution(institution) => institution.directory(filter).await,
-        }
-    }
-
-    pub(crate) async fn look_alikes(&self) -> client_sdk::Result<LookAlikes> {
-        match self {
-            Self::Patient(patient) => patient.look_alikes().await,
-            Self::Institution(institution) => institution.look_alikes().await,
-        }
-    }
-
-    pub(crate) async fn institution_entries(
-        &self,
-        name_or_id: &str,
-    ) -> client_sdk::Result<Vec<DirectoryEntry>> {
-        match self {
-            Self::Patient(patient) => patient.institution_entries(name_or_id).await,
-            Self::Institution(institution) => institution.institution_entries(name_or_id).await,
-        }
-    }
-
-    pub(crate) fn witnesses(&self) -> client_sdk::Result<WitnessPolicy> {
-        match self {
-            Self::Patient(patient) => patient.witnesses(),
-            Self::Institution(institution) => institution.witnesses(),
-        }
-    }
-
-    pub(crate) async fn use_witnesses(&self, policy: &WitnessPolicy) -> client_sdk::Result<()> {
-        match self {
-            Self::Patient(patient) => patient.use_witnesses(policy).await,
-            Self::Institution(institution) => institution.use_witnesses(policy).await,
-        }
-    }
-
-    pub(crate) async fn audit_directory(&self, progress: &Bar) -> client_sdk::Result<Audited> {
-        match self {
-            Self::Patient(patient) => patient.audit_directory(progress).await,
-            Self::Institution(institution) => institution.audit_directory(progress).await,
-        }
-    }
-
-    pub(crate) async fn programs(&self) -> client_sdk::Result<Vec<Vouched>> {
-        match self {
-            Self::Patient(patient) => patient.programs().await,
-            Self::Institution(institution) => institution.programs().await,
-        }
-    }
-
-    pub(crate) async fn check_program(&self, file: &Path) -> client_sdk::Result<Vouched> {
-        match self {
-            Self::Patient(patient) => patient.check_program(file).await,
-            Self::Institution(institution) => institution.check_program(file).await,
+            Self::Patient(patient) => patient.trust(),
+            Self::Institution(institution) => institution.trust(),
         }
     }
 

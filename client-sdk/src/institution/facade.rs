@@ -17,12 +17,11 @@ use super::{
     rotation, taking_back, terminals, upload,
 };
 use crate::{
-    Audited, DirectoryEntry, EmergencyKey, FetchTerms, Fetched, InboxEvent, NewTerminal, NewestEvents,
-    Progress, RestorationInfo, Result, ReturnedFile, Rotated, SendTerms, Sent, StoredUpload, TakenBack,
-    TerminalInfo, Unlock, Vouched, WitnessPolicy,
+    DirectoryEntry, EmergencyKey, FetchTerms, Fetched, InboxEvent, NewTerminal, NewestEvents, Progress,
+    RestorationInfo, Result, ReturnedFile, Rotated, SendTerms, Sent, StoredUpload, TakenBack, TerminalInfo,
+    Trust, Unlock,
     inbox::Reader,
     patient::{SenderId, SenderInfo},
-    programs,
     transfer::{Sink, Source},
 };
 
@@ -311,12 +310,9 @@ impl Institution {
         taking_back::sent_records(&self.office)
     }
 
-    /// As [`crate::Patient::directory`].
-    ///
-    /// # Errors
-    /// As [`crate::Patient::directory`].
-    pub async fn directory(&self, filter: Option<&str>) -> Result<Vec<DirectoryEntry>> {
-        self.office.session.mirror.institutions(filter).await
+    /// The directory and the log of its server, as far as they are proven.
+    pub fn trust(&self) -> Trust<'_> {
+        self.office.session.trust()
     }
 
     /// As [`crate::Patient::institution`].
@@ -325,47 +321,6 @@ impl Institution {
     /// As [`crate::Patient::institution`].
     pub async fn institution(&self, name_or_id: &str) -> Result<DirectoryEntry> {
         self.office.session.mirror.find_named(name_or_id).await
-    }
-
-    /// As [`crate::Patient::look_alikes`].
-    ///
-    /// # Errors
-    /// As [`crate::Patient::look_alikes`].
-    pub async fn look_alikes(&self) -> Result<crate::LookAlikes> {
-        self.office.session.mirror.look_alikes().await
-    }
-
-    /// As [`crate::Patient::institution_entries`].
-    ///
-    /// # Errors
-    /// As [`crate::Patient::institution_entries`].
-    pub async fn institution_entries(&self, name_or_id: &str) -> Result<Vec<DirectoryEntry>> {
-        let newest = self.office.session.mirror.find_named(name_or_id).await?;
-        self.office.session.mirror.chain(newest.id()).await
-    }
-
-    /// As [`crate::Patient::audit_directory`].
-    ///
-    /// # Errors
-    /// As [`crate::Patient::audit_directory`].
-    pub async fn audit_directory(&self, progress: &dyn Progress) -> Result<Audited> {
-        self.office.session.mirror.audit(progress).await
-    }
-
-    /// As [`crate::Patient::programs`].
-    ///
-    /// # Errors
-    /// As [`crate::Patient::programs`].
-    pub async fn programs(&self) -> Result<Vec<Vouched>> {
-        self.office.session.mirror.programs().await
-    }
-
-    /// As [`crate::Patient::check_program`].
-    ///
-    /// # Errors
-    /// As [`crate::Patient::check_program`].
-    pub async fn check_program(&self, file: &Path) -> Result<Vouched> {
-        programs::check(&self.office.session.mirror, file).await
     }
 
     /// As [`crate::Patient::block`], by the institution's identity key.
@@ -421,24 +376,6 @@ impl Institution {
             id: self.office.id(),
             keys: self.office.key_store(),
         }
-    }
-
-    /// Whose cosignatures this home asks for.
-    ///
-    /// # Errors
-    /// [`crate::Error::HomeAltered`], [`crate::Error::HomeDamaged`].
-    pub fn witnesses(&self) -> Result<WitnessPolicy> {
-        WitnessPolicy::of(&self.office.session.home)
-    }
-
-    /// Has this home ask for these witnesses from its next session on (LOG-11).
-    ///
-    /// # Errors
-    /// [`crate::Error::Usage`] if the policy is about other logs than the server's.
-    pub async fn use_witnesses(&self, policy: &WitnessPolicy) -> Result<()> {
-        policy
-            .keep(&self.office.session.home, &self.office.session.log.key()?)
-            .await
     }
 
     /// Goes on with a server that was restored, if that is proven, in its next session: what was restored, and whether it was accepted

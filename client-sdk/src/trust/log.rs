@@ -125,7 +125,7 @@ impl PinnedLog {
     }
 
     /// The log's name and key, of the generation that this home goes by.
-    pub(crate) fn key(&self) -> Result<NoteKey> {
+    pub(super) fn key(&self) -> Result<NoteKey> {
         let generation = self
             .pinned()?
             .map_or(Generation::FIRST, |pinned| pinned.generation());

@@ -8,6 +8,7 @@
 //! | `mirror` | the mirror of the directory, and what is looked up in it |
 //! | `provenance`, `asked`, `patients` | records, requests and other patients, proven |
 //! | `restoring` | a server that goes on with an older copy of its data |
+//! | `view` | nothing: what all of it is to whoever uses the library |
 //!
 //! An owner has its state and its mutex, works over server and home, and uses only owners above it in this list. Locks are therefore
 //! taken from below, and whoever holds one takes none but those after it: `mirror`, `log`, `witnesses`, and last the home's files.
@@ -19,6 +20,7 @@ mod mirror;
 mod patients;
 mod provenance;
 mod restoring;
+mod view;
 mod witnesses;
 
 pub(crate) use self::{
@@ -35,5 +37,6 @@ pub use self::{
     mirror::Audited,
     provenance::{FetchedPart, Provenance},
     restoring::RestorationInfo,
+    view::Trust,
     witnesses::WitnessPolicy,
 };

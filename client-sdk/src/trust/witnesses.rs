@@ -41,13 +41,13 @@ impl WitnessPolicy {
         })
     }
 
-    pub(crate) fn of(home: &Home) -> Result<Self> {
+    pub(super) fn of(home: &Home) -> Result<Self> {
         let file = home.read(POLICY)?.unwrap_or_else(|| b"quorum none\n".to_vec());
         Self::parse(&file).map_err(|_| home.damaged(POLICY))
     }
 
     /// Has a home ask for these witnesses of its server's log from now on (LOG-11).
-    pub(crate) async fn keep(&self, home: &Home, log: &NoteKey) -> Result<()> {
+    pub(super) async fn keep(&self, home: &Home, log: &NoteKey) -> Result<()> {
         if !Policy::parse(self.file.as_bytes())?.speaks_of(log) {
             return Err(Error::Usage(format!(
                 "the policy is about other logs: this server's is {log}, ask whoever made the policy for the right one"

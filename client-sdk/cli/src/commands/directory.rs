@@ -101,14 +101,14 @@ pub(crate) async fn run(context: &Context, options: Options) -> Result<(), Failu
         None => list(context, options.name.as_deref()).await,
         Some(Command::List { name }) => list(context, name.as_deref()).await,
         Some(Command::Show { institution }) => {
-            let entries = context.member().await?.institution_entries(&institution).await?;
+            let entries = context.member().await?.trust().entries(&institution).await?;
             context.print(&Chain {
                 entries: entries.iter().map(ChainEntry::from).collect(),
             })
         }
         Some(Command::Audit) => {
             let bar = Bar::entries("reading the log", context.json());
-            let audited = context.member().await?.audit_directory(&bar).await?;
+            let audited = context.member().await?.trust().audit(&bar).await?;
             context.print(&Audit::from(audited))
         }
         Some(Command::Withdraw { file, server }) => {
@@ -123,8 +123,8 @@ pub(crate) async fn run(context: &Context, options: Options) -> Result<(), Failu
 
 async fn list(context: &Context, filter: Option<&str>) -> Result<(), Failure> {
     let member = context.member().await?;
-    let entries = member.directory(filter).await?;
-    let alike = member.look_alikes().await?;
+    let entries = member.trust().institutions(filter).await?;
+    let alike = member.trust().look_alikes().await?;
     let marked = |entry: &DirectoryEntry| Entry {
         looks_like: looks_like(&alike, entry.id()),
         ..Entry::from(entry)

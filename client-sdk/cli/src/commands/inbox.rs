@@ -65,7 +65,7 @@ pub(crate) async fn run(context: &Context, options: Options) -> Result<(), Failu
     let wait = options.wait.map(Duration::from_secs);
     let member = context.member().await?;
     let NewestEvents { events, earlier } = read(&member, &options, wait, context.json()).await?;
-    let alike = member.look_alikes().await?;
+    let alike = member.trust().look_alikes().await?;
     let marked = |event: &InboxEvent| Event {
         from_looks_like: party_alike(&alike, Some(&event.from)),
         to_looks_like: party_alike(&alike, event.to.as_ref()),

@@ -123,7 +123,7 @@ async fn enrol(
     let accreditation = new_file::read(accreditation)?;
     let institution = Institution::enrol(context.home()?, &context.unlock()?, server, &accreditation).await?;
     if let Some(policy) = policy {
-        institution.use_witnesses(&policy).await?;
+        institution.trust().use_witnesses(&policy).await?;
     }
     context.print(&Enrolled {
         institution_id: institution.id().to_string(),

@@ -50,7 +50,7 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<(), Failu
     let (home, unlock) = (context.home()?, context.unlock_to_make()?);
     let patient = Patient::enrol_by(home, &unlock, &server.link, invitation.as_ref()).await?;
     if let Some(policy) = policy {
-        patient.use_witnesses(&policy).await?;
+        patient.trust().use_witnesses(&policy).await?;
     }
     context.print(&Enrolled {
         patient_id: patient.id().to_string(),

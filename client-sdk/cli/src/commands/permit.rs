@@ -144,7 +144,7 @@ pub(crate) async fn permit(context: &Context, options: PermitOptions) -> Result<
         };
         if asks {
             let request = delegate.request(request).await?;
-            sure(&request, (&what, ""), &patient.look_alikes().await?)?;
+            sure(&request, (&what, ""), &patient.trust().look_alikes().await?)?;
         }
         let until_now = options.until_now;
         let permission = match (options.collection, options.all) {
@@ -175,7 +175,7 @@ pub(crate) async fn permit(context: &Context, options: PermitOptions) -> Result<
         let request = patient.request(request).await?;
         let covered = coverage.as_ref().map(|coverage| coverage.line() + "\n");
         let covered = covered.unwrap_or_default();
-        sure(&request, (&what, &covered), &patient.look_alikes().await?)?;
+        sure(&request, (&what, &covered), &patient.trust().look_alikes().await?)?;
     } else if let Some(coverage) = coverage.as_ref().filter(|_| !context.json()) {
         note(&coverage.line());
     }

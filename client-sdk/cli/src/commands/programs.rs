@@ -95,7 +95,7 @@ pub(crate) async fn publish(context: &Context, file: &Path, server: &ServerLink)
 
 /// Lists all of them.
 pub(crate) async fn list(context: &Context) -> Result<(), Failure> {
-    let programs = context.member().await?.programs().await?;
+    let programs = context.member().await?.trust().programs().await?;
     context.print(&Programs {
         programs: programs.iter().map(Listed::from).collect(),
     })
@@ -103,7 +103,7 @@ pub(crate) async fn list(context: &Context) -> Result<(), Failure> {
 
 /// Says which one a file is.
 pub(crate) async fn check(context: &Context, file: &Path) -> Result<(), Failure> {
-    let program = context.member().await?.check_program(file).await?;
+    let program = context.member().await?.trust().check_program(file).await?;
     context.print(&Checked {
         file: file.display().to_string(),
         program: Listed::from(&program),

@@ -46,10 +46,10 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<(), Failu
     let policy = match command {
         Command::Use { policy } => {
             let policy = read(&policy)?;
-            member.use_witnesses(&policy).await?;
+            member.trust().use_witnesses(&policy).await?;
             policy
         }
-        Command::Show => member.witnesses()?,
+        Command::Show => member.trust().witnesses()?,
     };
     context.print(&Shown {
         witnesses: policy.witnesses,
