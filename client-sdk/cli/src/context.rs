@@ -9,7 +9,7 @@ use std::{
 
 use client_sdk::{
     Error, InboxEvent, Institution, NewestEvents, Patient, Registrar, Trust, Unlock,
-    patient::{DelegationInfo, News, NewsKind, Rewrapped},
+    patient::{News, NewsKind},
 };
 use zeroize::Zeroizing;
 
@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// Longest time that a command waits for what is to be told first.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The environment variable with the passphrase of the home. It stays in the memory of this process, and in that of the
 /// one that started it, as long as they run: a file or a descriptor does not.
@@ -104,88 +104,6 @@ impl Context {
                 "Your recovery kit was last tried on {}: find out that it still works with `medvault recovery drill`.",
                 output::moment(since)
             ));
-        }
-    }
-
-    /// The patient whose home this is, for what needs the server anyway: first, her permissions follow institutions
-    /// that have other keys now, delegations that are over lose their keys, and what was broken off or announced goes on. What goes wrong with that must not keep her from what she came for.
-    pub(crate) async fn patient_online(&self) -> Result<Patient, Failure> {
-        let patient = self.patient().await?;
-        match patient.resend_revocations().await {
-            Ok(sent) => {
-                for permission in sent {
-                    note(&format!(
-                        "{permission} was revoked again: the server had lost the revocation"
-                    ));
-                }
-            }
-            // What the command came for says it.
-            Err(error) if error.has_no_way() => {}
-            Err(error) => note(&format!("a revocation was not sent again: {error}")),
-        }
-        match patient.follow_rotations().await {
-            Ok(done) => {
-                for Rewrapped {
-                    institution,
-                    old,
-                    new,
-                } in done
-                {
-                    let name = plain(&institution.name);
-                    note(&format!(
-                        "{name} has another key: {old} was wrapped anew as {new}"
-                    ));
-                }
-            }
-            // What the command came for says it.
-            Err(error) if error.has_no_way() => {}
-            Err(error) => note(&format!("permissions were not wrapped anew: {error}")),
-        }
-        match patient.tend_delegations(&()).await {
-            Ok(ended) => {
-                for DelegationInfo { delegate, .. } in ended {
-                    let name = plain(&delegate.name);
-                    note(&format!(
-                        "{name} may not act for you any more: her time is over, and the collections have new keys"
-                    ));
-                }
-            }
-            // What the command came for says it.
-            Err(error) if error.has_no_way() => {}
-            Err(error) => note(&format!("delegations were not looked after: {error}")),
-        }
-        self.finish(&patient).await;
-        // What cannot be asked now is asked the next time.
-        for (device, count) in patient.left_behind().await.unwrap_or_default() {
-            note(&format!(
-                "{count} of what a removed device gave still holds, without new keys: end it with medvault device remove {device} \
-                 --lost, or see it with medvault device given {device}, and keep it with medvault device retire {device}"
-            ));
-        }
-        Ok(patient)
-    }
-
-    /// Does what revocations and removals have left to do, for a while: the rest is done with the next command.
-    async fn finish(&self, patient: &Patient) {
-        let finish = async {
-            patient.finish_revocations(&()).await?;
-            patient.finish_leaving(&()).await
-        };
-        match tokio::time::timeout(PATIENCE, finish).await {
-            Ok(Ok(stay)) => {
-                for (member, name) in stay {
-                    note(&format!(
-                        "{} could leave now, and something rests on it: say what becomes of that, with medvault device retire {member}, \
-                         or medvault device remove {member} --lost",
-                        plain(name.as_str())
-                    ));
-                }
-            }
-            Ok(Err(error)) if error.has_no_way() => {}
-            Err(_) => note("what a revocation or a removal has left to do goes on with the next command"),
-            Ok(Err(error)) => note(&format!(
-                "what a revocation or a removal has left to do was not done: {error}"
-            )),
         }
     }
 

@@ -17,6 +17,7 @@ mod piped;
 mod progress;
 mod qr;
 mod shorthand;
+mod tending;
 mod values;
 mod views;
 mod window;

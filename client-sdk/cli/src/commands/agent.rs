@@ -8,6 +8,7 @@ use crate::{
     context::Context,
     failure::Failure,
     output::{Report, moment, note, plain, timestamp},
+    tending::tend,
 };
 
 /// How long it runs.
@@ -32,7 +33,8 @@ stopped, outlasts restarts of the server, and with --json prints one object a li
 when it is stopped or cannot go on, the last line is an object with the error.";
 
 pub(crate) async fn run(context: &Context, options: Options) -> Result<(), Failure> {
-    let patient = context.patient_online().await?;
+    let patient = context.patient().await?;
+    tend(&patient).await;
     patient.rules()?.ok_or_else(super::rules::none_active)?;
     let mut agent = patient.agent()?;
     if options.once {

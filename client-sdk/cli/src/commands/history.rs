@@ -71,7 +71,7 @@ pub(crate) async fn run(context: &Context, options: Options) -> Result<(), Failu
     if let (Some(file), Some(permission)) = (&options.export, options.permission) {
         return export(context, file, permission).await;
     }
-    let patient = context.patient_online().await?;
+    let patient = context.patient().await?;
     if !options.verify {
         let items = patient.history().await?;
         return context.print(&History::of(&items, &options, context.json()));
@@ -93,7 +93,7 @@ pub(crate) async fn run(context: &Context, options: Options) -> Result<(), Failu
 
 async fn export(context: &Context, file: &Path, permission: PermissionId) -> Result<(), Failure> {
     let file = NewFile::at(file)?;
-    let patient = context.patient_online().await?;
+    let patient = context.patient().await?;
     let bundle = patient.export_case(permission).await?;
     let case = verify_case(&bundle, patient.link())?;
     let written = file.write(&bundle)?;

@@ -17,6 +17,7 @@ use crate::{
     output::{Report, moment, party, table, timestamp},
     progress::Bar,
     shorthand::{self, Named},
+    tending::tend,
     views::size,
 };
 
@@ -53,7 +54,10 @@ so that the keys that the institution may have kept open nothing, wherever it ge
 run it again to resume.";
 
 pub(crate) async fn list(context: &Context) -> Result<(), Failure> {
-    let permissions = context.patient_online().await?.permissions().await?;
+    let patient = context.patient().await?;
+    // The states that are shown are those after what is due (INS-6).
+    tend(&patient).await;
+    let permissions = patient.permissions().await?;
     context.print(&List {
         permissions: permissions.iter().map(Entry::from).collect(),
     })

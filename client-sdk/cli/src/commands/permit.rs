@@ -18,6 +18,7 @@ use crate::{
     given::Text,
     output::{Report, moment as shown, note, plain, timestamp},
     shorthand::{self, Named},
+    tending::tend,
     values::{ActingFor, byte_count, day, duration, media_type, moment, purpose},
     views::size,
 };
@@ -135,7 +136,8 @@ pub(crate) async fn permit(context: &Context, options: PermitOptions) -> Result<
         options.uses,
         (options.expires, until),
     );
-    let patient = context.patient_online().await?;
+    let patient = context.patient().await?;
+    tend(&patient).await;
     if let Some(owner) = options.whose.acting_for {
         let delegate = patient.acting_for(owner).await?;
         let request = match named {

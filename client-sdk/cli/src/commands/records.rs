@@ -14,6 +14,7 @@ use crate::{
     output::{Report, moment, party, plain, table, timestamp},
     piped::{Output, is_pipe},
     shorthand::Named,
+    tending::tend,
     views::{PartView, ReceivedView, contents},
 };
 
@@ -65,10 +66,11 @@ What is deleted stands in the history, and nothing brings it back; what was hand
 Files appear under their names only when every byte of the record is verified.";
 
 pub(crate) async fn run(context: &Context, options: Options) -> Result<(), Failure> {
-    let patient = match &options.command {
-        None => context.patient_online().await?,
-        Some(_) => context.patient().await?,
-    };
+    let patient = context.patient().await?;
+    if options.command.is_none() {
+        // Whatever she looks at first, an announced removal is not put off for it (DEV-28).
+        tend(&patient).await;
+    }
     match (options.command, options.acting_for) {
         (None, None) => context.print(&List::from(patient.records().await?)),
         (None, Some(owner)) => {

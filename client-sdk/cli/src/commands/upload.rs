@@ -15,6 +15,7 @@ use crate::{
     output::{Report, moment, party, timestamp},
     piped::{Input, is_pipe},
     shorthand::{self, Named},
+    tending::tend,
     values::{byte_count, duration},
     views::{ReceiptView, size, taken::TakenView},
 };
@@ -126,7 +127,8 @@ async fn request(context: &Context, options: RequestOptions) -> Result<(), Failu
     let text = options.text.read(context.global()).await?;
     if_short(context, options.yes, options.expires)?;
     let expires_ms = from_now(options.expires);
-    let patient = context.patient_online().await?;
+    let patient = context.patient().await?;
+    tend(&patient).await;
     let institution = patient.institution(&options.to).await?;
     let (request, permission) = patient.request_upload(&institution, &text, &terms).await?;
     context.print(&Requested {
