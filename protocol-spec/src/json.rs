@@ -18,6 +18,9 @@ static POOL: LazyLock<DescriptorPool> = LazyLock::new(|| {
     DescriptorPool::decode(files.as_slice()).unwrap_or_default()
 });
 
+/// Where our types stand; the files also hold those of the options.
+const PACKAGE: &str = "medvault.v1";
+
 /// What the `.proto` files say of a message.
 fn descriptor<M: Name>() -> Result<MessageDescriptor, Error> {
     let found = POOL.get_message_by_name(&M::full_name());
@@ -27,6 +30,7 @@ fn descriptor<M: Name>() -> Result<MessageDescriptor, Error> {
 /// All message types.
 pub fn descriptors() -> impl Iterator<Item = MessageDescriptor> {
     POOL.all_messages()
+        .filter(|message| message.package_name() == PACKAGE)
 }
 
 /// A message as JSON: names in lower camel case, bytes in base64, numbers of 64 bits as strings, defaults left out.

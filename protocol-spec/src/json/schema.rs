@@ -4,20 +4,20 @@
 use prost_reflect::{EnumDescriptor, FieldDescriptor, Kind, MessageDescriptor, OneofDescriptor, prost_types};
 use serde_json::{Map, Value, json};
 
-use super::{POOL, view::body_of};
+use super::{PACKAGE, POOL, descriptors, view::said_by};
 
 /// Where an OpenAPI document has its schemas.
 const PLACE: &str = "#/components/schemas/";
 
 /// The schema of every message and enumeration, by name.
 pub fn all() -> Map<String, Value> {
-    let messages = POOL
-        .all_messages()
-        .map(|message| (message.name().to_owned(), of_message(&message)));
-    let choices = POOL
-        .all_enums()
-        .map(|choice| (choice.name().to_owned(), of_enum(&choice)));
+    let messages = descriptors().map(|message| (message.name().to_owned(), of_message(&message)));
+    let choices = choices().map(|choice| (choice.name().to_owned(), of_enum(&choice)));
     messages.chain(choices).collect()
+}
+
+fn choices() -> impl Iterator<Item = EnumDescriptor> {
+    POOL.all_enums().filter(|choice| choice.package_name() == PACKAGE)
 }
 
 /// Refers to the schema of a message or enumeration.
@@ -69,7 +69,7 @@ fn of_field(field: &FieldDescriptor) -> Value {
         kind => of_kind(&kind),
     };
     // The one thing that a type does not say: of what the bytes in a statement are the encoding.
-    if let Some(body) = body_of(field) {
+    if let Some(body) = said_by(field).filter(|_| field.kind().as_message().is_some()) {
         schema.insert("x-medvault-body".into(), body.into());
     }
     let message = field.parent_message();
@@ -154,7 +154,7 @@ mod tests {
 
     #[test]
     fn no_two_have_one_name() {
-        let names = POOL.all_messages().count() + POOL.all_enums().count();
+        let names = descriptors().count() + choices().count();
         assert_eq!(all().len(), names);
     }
 }

@@ -6,7 +6,7 @@ use data_encoding::{BASE64, HEXLOWER};
 use prost_reflect::{DynamicMessage, FieldDescriptor, MapKey, MessageDescriptor, Value as Field};
 use serde_json::{Map, Value, json};
 
-use super::POOL;
+use super::{PACKAGE, POOL};
 use crate::{defence::Defence, hash::sha256};
 
 /// What the message of this name means; `body` is the type of its statement, for those that are one themselves. Nothing for
@@ -49,25 +49,25 @@ pub fn octets(bytes: &[u8]) -> Value {
     shown
 }
 
-/// The type of the statement in a field, where the message or the field's name alone says it.
-pub(super) fn body_of(field: &FieldDescriptor) -> Option<&'static str> {
-    let holds = field.kind();
-    if !holds
-        .as_message()
-        .is_some_and(|holds| WRAPPERS.contains(&holds.name()))
-    {
-        return None;
-    }
-    let message = field.parent_message();
-    let place = |(place, _): &&(&str, &str)| match place.split_once('.') {
-        Some((owner, name)) => owner == message.name() && name == field.name(),
-        None => *place == field.name(),
-    };
-    BODIES.iter().find(place).map(|(_, body)| *body)
+/// What the statement in a field says, or of which message its bytes are the encoding.
+pub(super) fn said_by(field: &FieldDescriptor) -> Option<String> {
+    option(field, "says")?.as_str().map(str::to_owned)
+}
+
+fn is_secret(field: &FieldDescriptor) -> bool {
+    option(field, "hidden").and_then(|hidden| hidden.as_bool()) == Some(true)
+}
+
+/// An option of `options.proto`, where the field has it.
+fn option(field: &FieldDescriptor, name: &str) -> Option<Field> {
+    let extension = POOL.get_extension_by_name(&format!("{PACKAGE}.{name}"))?;
+    let options = field.options();
+    let set = options.has_extension(&extension);
+    set.then(|| options.get_extension(&extension).into_owned())
 }
 
 fn descriptor(name: &str) -> Option<MessageDescriptor> {
-    POOL.get_message_by_name(&format!("medvault.v1.{name}"))
+    POOL.get_message_by_name(&format!("{PACKAGE}.{name}"))
 }
 
 fn of_message(message: &DynamicMessage, body: Option<&str>) -> Value {
@@ -75,11 +75,10 @@ fn of_message(message: &DynamicMessage, body: Option<&str>) -> Value {
         let shown = if is_secret(&field) && !Defence::TraceRedaction.is_off() {
             hidden(value)
         } else if field.name() == "body" {
-            let own = (field.parent_message().name() == "Permission").then_some("PermissionBody");
-            of_body(value, own.or(body))
+            of_body(value, said_by(&field).as_deref().or(body))
         } else {
             // What only wraps a statement has the type from outside.
-            of_value(value, &field, body_of(&field).or(body))
+            of_value(value, &field, said_by(&field).as_deref().or(body))
         };
         (field.json_name().to_owned(), shown)
     });
@@ -129,11 +128,6 @@ fn of_body(value: &Field, name: Option<&str>) -> Value {
     })
 }
 
-fn is_secret(field: &FieldDescriptor) -> bool {
-    let message = field.parent_message();
-    SECRETS.contains(&(message.name(), field.name()))
-}
-
 fn hidden(value: &Field) -> Value {
     let length = value.as_bytes().map_or(0, Bytes::len);
     format!("(secret, {length} bytes)").into()
@@ -150,103 +144,10 @@ fn text(key: &MapKey) -> String {
     }
 }
 
-/// What a statement stands in.
-const WRAPPERS: [&str; 4] = ["Statement", "PatientStatement", "LoggedStatement", "Receipt"];
-
 /// Keys, hashes, ids and signatures are shown as they are.
 const SHORT: usize = 64;
 /// Nothing longer is shown.
 const LONG: usize = 4096;
-
-/// Fields that no trace shows. Whatever else is secret is sealed before it stands in a message.
-const SECRETS: &[(&str, &str)] = &[
-    ("EnrolInstitution", "secret"),
-    ("RotateInstitution", "secret"),
-    // Halves of keys for emergencies.
-    ("PutEmergency", "share"),
-    ("EmergencyOpened", "share"),
-    // By which the log's leaves are recognised.
-    ("LogSalt", "salt"),
-    ("LogProof", "salt"),
-];
-
-/// What a statement in a field of this name says; of this message, where names say too little.
-const BODIES: &[(&str, &str)] = &[
-    ("CertificateFile.certificate", "RevocationCertificateBody"),
-    ("PutDelegatedKeys.keys", "DelegatedKeyBody"),
-    ("DelegatedKeyPage.keys", "DelegatedKeyBody"),
-    ("SubmitPermission.head", "VaultHeadBody"),
-    ("PermissionAnswer.head", "VaultHeadBody"),
-    ("SubmitVaultHead.head", "VaultHeadBody"),
-    ("VaultActs.head", "VaultHeadBody"),
-    ("SubmitUploadRequest.request", "UploadRequestBody"),
-    ("SubmitDownloadRequest.request", "DownloadRequestBody"),
-    ("SubmitReferenceRequest.request", "ReferenceRequestBody"),
-    ("UploadPermitted.request", "UploadRequestBody"),
-    ("RevocationAnswer.receipt", "RevocationReceiptBody"),
-    ("PastRelease.receipt", "ReleaseReceiptBody"),
-    ("CertifiedRelease.receipt", "ReleaseReceiptBody"),
-    ("PastRelease.ticket", "ReleaseTicketBody"),
-    ("Release.ticket", "ReleaseTicketBody"),
-    ("accreditation", "AccreditationBody"),
-    ("by_operator", "RestorationBody"),
-    ("by_registrar", "RestorationBody"),
-    ("certificate", "TerminalCertificateBody"),
-    ("certificates", "DeviceCertificateBody"),
-    ("closed", "EpochClosureBody"),
-    ("closure", "EpochClosureBody"),
-    ("closures", "EpochClosureBody"),
-    ("delegated", "DelegationBody"),
-    ("delegation", "DelegationBody"),
-    ("delegation_ended", "DelegationEndBody"),
-    ("denial", "DenialBody"),
-    ("deleted", "RecordDeletionBody"),
-    ("deletion", "RecordDeletionBody"),
-    ("deletions", "RecordDeletionBody"),
-    ("denied", "DenialBody"),
-    ("device_lists", "DeviceListBody"),
-    ("devices_changed", "DeviceListBody"),
-    ("division", "RecoverySharesBody"),
-    ("download", "DownloadRequestBody"),
-    ("download_requested", "DownloadRequestBody"),
-    ("emergency_objected", "EmergencyObjectionBody"),
-    ("end", "DelegationEndBody"),
-    ("head", "IndexSegmentBody"),
-    ("help", "EmergencyHelpBody"),
-    ("invitation", "InvitationBody"),
-    ("keys", "InstitutionKeysBody"),
-    ("list", "DeviceListBody"),
-    ("lists", "DeviceListBody"),
-    ("manifest", "RecordManifestBody"),
-    ("objection", "EmergencyObjectionBody"),
-    ("opening", "EmergencyOpeningBody"),
-    ("placement", "PlacementBody"),
-    ("program", "ProgramBody"),
-    ("receipt", "UploadReceiptBody"),
-    ("receipts", "UploadReceiptBody"),
-    ("record_deleted", "RecordDeletionBody"),
-    ("reference", "ReferenceRequestBody"),
-    ("reference_requested", "ReferenceRequestBody"),
-    ("release_ticket", "ReleaseTicketBody"),
-    ("released", "ReleaseReceiptBody"),
-    ("removal", "TerminalRemovalBody"),
-    ("reseal", "ResealBody"),
-    ("reseals", "UploadReceiptBody"),
-    ("retirement", "RetirementBody"),
-    ("revocation", "RevocationBody"),
-    ("revocation_receipt", "RevocationReceiptBody"),
-    ("revoked", "RevocationBody"),
-    ("standby_ticket", "StandbyTicketBody"),
-    ("stored", "UploadReceiptBody"),
-    ("take_back", "TakeBackBody"),
-    ("taken_back", "TakeBackBody"),
-    ("terminal", "TerminalCertificateBody"),
-    ("ticket", "StandbyTicketBody"),
-    ("upload", "UploadRequestBody"),
-    ("upload_requested", "UploadRequestBody"),
-    ("vault_key", "VaultKeyBody"),
-    ("withdrawal", "WithdrawalBody"),
-];
 
 #[cfg(test)]
 mod tests;

@@ -3,11 +3,14 @@
 use prost::Message;
 use prost_reflect::Kind;
 
-use super::*;
+use super::{super::descriptors, *};
 use crate::messages as pb;
 
+/// What a statement stands in.
+const WRAPPERS: [&str; 4] = ["Statement", "PatientStatement", "LoggedStatement", "Receipt"];
+
 fn fields() -> Vec<FieldDescriptor> {
-    POOL.all_messages()
+    descriptors()
         .flat_map(|message| message.fields().collect::<Vec<_>>())
         .collect()
 }
@@ -29,7 +32,6 @@ fn whatever_sounds_secret_is_hidden() {
     const WORDS: [&str; 9] = [
         "secret", "salt", "share", "half", "seed", "pass", "token", "private", "word",
     ];
-    let mut hidden = 0;
     for field in fields() {
         let sounds = WORDS.iter().any(|word| field.name().contains(word));
         let plain = matches!(field.kind(), Kind::Bytes | Kind::String);
@@ -40,10 +42,8 @@ fn whatever_sounds_secret_is_hidden() {
                 is_secret(&field),
                 "{message}.{name}: hide it, or say here why not"
             );
-            hidden += 1;
         }
     }
-    assert_eq!(hidden, SECRETS.len(), "some in the table are no fields");
 }
 
 /// Each field that holds a statement has a type, which is the one in the comment beside it, if that names one.
@@ -60,8 +60,8 @@ fn the_type_of_every_statement_is_known() {
             continue;
         }
         found += 1;
-        let body = body_of(&field).unwrap_or_else(|| panic!("{owner}.{name} holds a statement of no type"));
-        assert!(descriptor(body).is_some(), "{body} is no message");
+        let body = said_by(&field).unwrap_or_else(|| panic!("{owner}.{name} holds a statement of no type"));
+        assert!(descriptor(&body).is_some(), "{body} is no message");
         let said = &schemas[&owner]["properties"][field.json_name()]["description"];
         let said = said.as_str().unwrap_or_default();
         let named = said
