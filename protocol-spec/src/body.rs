@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::{Error, labels::Label};
+use crate::{Error, ids::PatientId, labels::Label};
 
 /// What a statement says: the validated form of one `…Body` message.
 pub trait Body: Sized {
@@ -23,4 +23,13 @@ pub trait Body: Sized {
 pub trait Made: Body {
     /// In milliseconds since 1970.
     fn created(&self) -> u64;
+}
+
+/// A body that names the patient who vouches for it.
+pub trait OfPatient: Made {
+    /// Whether a delegate may make it for her (DLG-2).
+    const BY_DELEGATES: bool;
+
+    /// Whose device must have signed.
+    fn patient_id(&self) -> PatientId;
 }

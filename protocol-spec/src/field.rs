@@ -92,7 +92,24 @@ macro_rules! number_fields {
     )*};
 }
 
-number_fields!(u32, u64, bool);
+number_fields!(u32, u64, i64, bool);
+
+macro_rules! free_fields {
+    ($($name:ident),*) => {$(
+        /// As it stands; what holds it checks it.
+        impl Field<Self> for $name {
+            fn read(wire: Self, _: &'static str) -> Result<Self, Error> {
+                Ok(wire)
+            }
+
+            fn write(&self) -> Self {
+                self.clone()
+            }
+        }
+    )*};
+}
+
+free_fields!(Bytes, String);
 
 /// A name that is shown to people who decide by it (STM-8).
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

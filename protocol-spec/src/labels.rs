@@ -11,6 +11,12 @@ impl Label {
         self.0
     }
 
+    /// A name that fits 32 bytes.
+    pub(crate) const fn new(name: &'static str) -> Self {
+        assert!(name.len() <= 32 && name.is_ascii(), "a label that does not fit");
+        Self(name)
+    }
+
     /// The 32 bytes that enter hashes and key derivations.
     pub fn bytes(self) -> [u8; 32] {
         let mut out = [0; 32];
@@ -23,99 +29,17 @@ impl Label {
 
 macro_rules! labels {
     ($($(#[$doc:meta])* $name:ident = $text:literal;)*) => {
-        $($(#[$doc])* pub const $name: Label = Label($text);)*
+        $($(#[$doc])* pub const $name: Label = Label::new($text);)*
 
-        /// All registered labels, in the order of the registry.
+        /// All labels but those of bodies ([`crate::bodies::labels`]).
         pub const ALL: &[Label] = &[$($name),*];
     };
 }
 
 labels! {
-    // statements (signatures)
-    /// Patient identity key or device signs a device's keys.
-    DEVICE_CERTIFICATE = "medvault/v1 device certificate";
-    /// Patient identity key or device signs which devices there are.
-    DEVICE_LIST = "medvault/v1 device list";
-    /// Device signs to which key everybody seals.
-    VAULT_KEY_STATEMENT = "medvault/v1 vault key statement";
-    /// Operator or institution signs who may enrol as a patient.
-    INVITATION = "medvault/v1 invitation";
-    /// Institution signs its own keys for the registrar.
-    ACCREDITATION_REQUEST = "medvault/v1 accreditation req";
-    /// Registrar signs an institution's name and key hashes.
-    ACCREDITATION = "medvault/v1 accreditation";
-    /// Institution signs its keys into the directory.
-    INSTITUTION_KEYS = "medvault/v1 institution keys";
-    /// Terminal signs its own keys for its institution.
-    TERMINAL_REQUEST = "medvault/v1 terminal request";
-    /// Institution identity key signs a terminal's keys.
-    TERMINAL_CERTIFICATE = "medvault/v1 terminal certificate";
-    /// Institution identity key signs that a terminal is no longer its own.
-    TERMINAL_REMOVAL = "medvault/v1 terminal removal";
-    /// Registrar signs that an institution is accredited no more.
-    WITHDRAWAL = "medvault/v1 withdrawal";
-    /// Registrar signs what a file is: a client program.
-    PROGRAM = "medvault/v1 program";
-    /// Operator and registrar sign where the log goes on after an older copy was put back.
-    RESTORATION = "medvault/v1 restoration";
-    /// Institution signs its own end.
-    RETIREMENT = "medvault/v1 retirement";
-    /// Device signs an upload request.
-    UPLOAD_REQUEST = "medvault/v1 upload request";
-    /// Institution signs that it opens in an emergency.
-    EMERGENCY_OPENING = "medvault/v1 emergency opening";
-    /// Card key signs the same.
+    // signatures of what is no body, or is one under another label
+    /// Card key signs an opening in an emergency, beside the institution.
     EMERGENCY_CARD = "medvault/v1 emergency card";
-    /// Guardian's device signs that an institution may open in an emergency.
-    EMERGENCY_HELP = "medvault/v1 emergency help";
-    /// Device signs that it objects to a guardian's help.
-    EMERGENCY_OBJECTION = "medvault/v1 emergency objection";
-    /// Institution signs a download request.
-    DOWNLOAD_REQUEST = "medvault/v1 download request";
-    /// First institution signs a reference request.
-    REFERENCE_REQUEST = "medvault/v1 reference request";
-    /// Device signs a permission, its `enc` and its ciphertext.
-    PERMISSION = "medvault/v1 permission";
-    /// Device signs a denial.
-    DENIAL = "medvault/v1 denial";
-    /// Device signs a revocation.
-    REVOCATION = "medvault/v1 revocation";
-    /// Operator signs what left under a revoked permission.
-    REVOCATION_RECEIPT = "medvault/v1 revocation receipt";
-    /// Device signs what a revocation could not take back.
-    REVOCATION_CERTIFICATE = "medvault/v1 revocation cert";
-    /// Device signs that a collection's epoch is over.
-    EPOCH_CLOSURE = "medvault/v1 epoch closure";
-    /// Device signs which collection a record version lies in.
-    PLACEMENT = "medvault/v1 placement";
-    /// Device signs that a record's content is sealed anew.
-    RESEAL = "medvault/v1 reseal";
-    /// Device signs that a record is deleted.
-    RECORD_DELETION = "medvault/v1 record deletion";
-    /// Institution signs that it takes an upload back.
-    TAKE_BACK = "medvault/v1 take back";
-    /// Device signs what has been done to the vault.
-    VAULT_HEAD = "medvault/v1 vault head";
-    /// Device signs a segment of the vault's index.
-    INDEX_HEAD = "medvault/v1 index head";
-    /// Institution signs what a record contains.
-    RECORD_MANIFEST = "medvault/v1 record manifest";
-    /// Recovery key signs how many shares of it there are, and what each must be.
-    RECOVERY_SHARES = "medvault/v1 recovery shares";
-    /// Device signs what another patient may do in a vault.
-    DELEGATION = "medvault/v1 delegation";
-    /// Device signs a collection key that is sealed to a delegate.
-    DELEGATED_KEY = "medvault/v1 delegated key";
-    /// Device signs that a delegation is over.
-    DELEGATION_END = "medvault/v1 delegation end";
-    /// Operator signs that it waits for an upload.
-    STANDBY_TICKET = "medvault/v1 standby ticket";
-    /// Operator signs what it will release.
-    RELEASE_TICKET = "medvault/v1 release ticket";
-    /// Operator signs what it stored.
-    UPLOAD_RECEIPT = "medvault/v1 upload receipt";
-    /// Operator signs what it released.
-    RELEASE_RECEIPT = "medvault/v1 release receipt";
     /// Device signs the rules by which it answers requests, on its own disk.
     STANDING_RULES = "medvault/v1 standing rules";
     /// Operator signs that its server answers under an authority.
@@ -225,14 +149,12 @@ mod tests {
     use std::collections::HashSet;
 
     use super::*;
+    use crate::bodies;
 
     #[test]
-    fn labels_are_distinct_and_fit_32_bytes() {
-        let distinct: HashSet<_> = ALL.iter().map(|label| label.bytes()).collect();
-        assert_eq!(distinct.len(), ALL.len());
-        assert!(
-            ALL.iter()
-                .all(|label| label.name().len() <= 32 && label.name().is_ascii())
-        );
+    fn no_two_purposes_have_one_label() {
+        let all = || ALL.iter().copied().chain(bodies::labels());
+        let distinct: HashSet<_> = all().map(Label::bytes).collect();
+        assert_eq!(distinct.len(), all().count());
     }
 }

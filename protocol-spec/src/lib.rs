@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`messages`], [`json`] | what travels, as generated from the `.proto` files, unvalidated; the same as JSON |
 //! | [`ids`], [`hash`], [`keys`], [`labels`] | the words of the protocol as types |
-//! | `parts`, [`bodies`] | what statements hold, and what they say |
+//! | `declare`, `parts`, [`bodies`] | what statements hold, and what they say: one declaration each |
 //! | [`statement`], [`patient`], [`permission`] | what somebody signs: parsed, then verified |
 //! | [`directory`], [`mirror`], [`log`], [`link`] | where trust in keys comes from |
 //! | [`programs`] | client programs that the registrar vouches for |
@@ -37,6 +37,7 @@ pub mod collection;
 pub mod conditions;
 pub mod content;
 pub mod day;
+mod declare;
 pub mod defence;
 pub mod delegation;
 pub mod devices;

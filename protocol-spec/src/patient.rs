@@ -3,73 +3,18 @@
 
 use std::ops::Deref;
 
+pub use crate::body::OfPatient;
 use crate::{
     Error,
-    bodies::{
-        DelegatedKey, Delegation, DelegationEnd, Denial, DeviceCertificate, EmergencyHelp,
-        EmergencyObjection, EpochClosure, IndexSegment, Placement, RecordDeletion, Reseal, Revocation,
-        RevocationCertificate, UploadRequest, VaultHead, VaultKeyStatement,
-    },
+    bodies::{Delegation, DeviceCertificate},
     defence::Defence,
     hash::Sha256Digest,
     ids::{DeviceId, PatientId},
     keys::IdentityKey,
     messages as pb,
     parts::delegation::Power,
-    statement::{Body, Made, Signed, Verified},
+    statement::{Body, Signed, Verified},
 };
-
-/// A body that names the patient who vouches for it.
-pub trait OfPatient: Made {
-    /// Whether a delegate may make it for her (DLG-2).
-    const BY_DELEGATES: bool;
-
-    /// Whose device must have signed.
-    fn patient_id(&self) -> PatientId;
-}
-
-macro_rules! of_patient {
-    ($by_delegates:literal: $($name:ident),*) => {$(
-        impl OfPatient for $name {
-            const BY_DELEGATES: bool = $by_delegates;
-
-            fn patient_id(&self) -> PatientId {
-                self.patient_id
-            }
-        }
-    )*};
-}
-
-of_patient!(true: Denial);
-of_patient!(
-    false: DelegatedKey,
-    Delegation,
-    DelegationEnd,
-    EmergencyObjection,
-    EpochClosure,
-    IndexSegment,
-    Placement,
-    RecordDeletion,
-    Reseal,
-    Revocation,
-    RevocationCertificate,
-    UploadRequest,
-    VaultHead,
-    VaultKeyStatement
-);
-
-/// The guardian vouches for it, not the patient whose vault it is about.
-#[allow(
-    clippy::misnamed_getters,
-    reason = "a help names two patients, and the guardian has signed"
-)]
-impl OfPatient for EmergencyHelp {
-    const BY_DELEGATES: bool = false;
-
-    fn patient_id(&self) -> PatientId {
-        self.guardian_id
-    }
-}
 
 /// Identity key → device → device …, parsed only.
 #[derive(Clone, Debug)]

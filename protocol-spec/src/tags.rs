@@ -4,7 +4,8 @@
 use bytes::Bytes;
 
 use crate::{
-    Error, attributes::Attribute, field::Field, hash::sha256, ids::VersionId, labels, messages as pb,
+    Error, attributes::Attribute, declare::fields, field::Field, hash::sha256, ids::VersionId, labels,
+    messages as pb,
 };
 
 /// Stands for one attribute in one vault, for any record. Made by the patient's devices; the server gets those that a
@@ -130,14 +131,16 @@ impl Field<pb::TokenGroup> for TokenGroup {
     }
 }
 
-/// Conditions as a permission carries them: tokens for the server, the conditions themselves sealed to the
-/// institution and to the patient's devices (CND-8).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SealedConditions {
-    /// Over a collection: a record must have a tag of each.
-    pub groups: Vec<TokenGroup>,
-    /// [`crate::conditions::Conditions`], sealed.
-    pub sealed: Bytes,
+fields! {
+    /// Conditions as a permission carries them: tokens for the server, the conditions themselves sealed to the
+    /// institution and to the patient's devices (CND-8).
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    SealedConditions: SealedConditions where are_bounded {
+        /// Over a collection: a record must have a tag of each.
+        groups: Vec<TokenGroup>,
+        /// [`crate::conditions::Conditions`], sealed.
+        sealed: Bytes,
+    }
 }
 
 impl SealedConditions {
@@ -153,27 +156,15 @@ impl SealedConditions {
         let has_one = |group: &TokenGroup| group.0.iter().any(|token| tags.holds(token, version));
         self.groups.iter().all(has_one)
     }
-}
 
-impl Field<pb::SealedConditions> for SealedConditions {
-    fn read(wire: pb::SealedConditions, field: &'static str) -> Result<Self, Error> {
-        let pb::SealedConditions { groups, sealed } = wire;
-        let framed = sealed.len().saturating_sub(Self::OVERHEAD);
+    fn are_bounded(&self) -> Result<(), Error> {
+        let framed = self.sealed.len().saturating_sub(Self::OVERHEAD);
         let class = framed / Self::CLASS_UNIT;
         let sized = framed % Self::CLASS_UNIT == 0 && class.is_power_of_two() && framed <= Self::MAX_FRAMED;
-        if groups.len() > Self::MAX_GROUPS || !sized {
-            return Err(Error::Field { field });
-        }
-        Ok(Self {
-            groups: Field::read(groups, field)?,
-            sealed,
-        })
-    }
-
-    fn write(&self) -> pb::SealedConditions {
-        pb::SealedConditions {
-            groups: self.groups.write(),
-            sealed: self.sealed.clone(),
+        if self.groups.len() <= Self::MAX_GROUPS && sized {
+            Ok(())
+        } else {
+            Err(Error::Field { field: "conditions" })
         }
     }
 }
@@ -236,7 +227,7 @@ mod tests {
         assert!(RecordTags::read(wire.slice(8..), "tags").is_err());
         assert!(RecordTags::read(wire.slice(1..), "tags").is_err());
 
-        let good = conditions(&[&[1, 2], &[3]]).write();
+        let good: pb::SealedConditions = conditions(&[&[1, 2], &[3]]).write();
         assert!(SealedConditions::read(good.clone(), "c").is_ok());
         let group = |tokens: Vec<u8>| pb::TokenGroup {
             tokens: tokens.into(),

@@ -1,7 +1,11 @@
 use ed25519_dalek::{Signer, SigningKey};
 
 use super::*;
-use crate::{hash::sha256, ids::PatientId};
+use crate::{
+    hash::{Sha256Digest, sha256},
+    ids::PatientId,
+    statement::Body,
+};
 
 fn key(seed: u8) -> SigningKey {
     SigningKey::from_bytes(&[seed; 32])

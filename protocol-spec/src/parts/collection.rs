@@ -1,14 +1,16 @@
 //! A collection in an epoch of its key, and what of it a permission is for.
 
-use crate::{Error, field::Field, ids::CollectionId, messages as pb};
+use crate::{Error, declare::fields, field::Field, ids::CollectionId, messages as pb};
 
-/// A collection of a vault, in one epoch of its key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Collection {
-    /// Which collection.
-    pub id: CollectionId,
-    /// Counts the collection's keys, from 0.
-    pub epoch: u64,
+fields! {
+    /// A collection of a vault, in one epoch of its key.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    Collection: ClosedEpoch {
+        /// Which collection.
+        (collection_id) id: CollectionId,
+        /// Counts the collection's keys, from 0.
+        epoch: u64,
+    }
 }
 
 impl Collection {
@@ -59,22 +61,5 @@ impl CollectionSelector {
     /// Whether a record placed so is covered (COL-6).
     pub fn covers(&self, collection: CollectionId, number: u64) -> bool {
         self.collection.id == collection && self.until.is_none_or(|until| number <= until)
-    }
-}
-
-impl Field<pb::ClosedEpoch> for Collection {
-    fn read(wire: pb::ClosedEpoch, field: &'static str) -> Result<Self, Error> {
-        let pb::ClosedEpoch { collection_id, epoch } = wire;
-        Ok(Self {
-            id: Field::read(collection_id, field)?,
-            epoch,
-        })
-    }
-
-    fn write(&self) -> pb::ClosedEpoch {
-        pb::ClosedEpoch {
-            collection_id: self.id.write(),
-            epoch: self.epoch,
-        }
     }
 }

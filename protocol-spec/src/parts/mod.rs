@@ -6,3 +6,4 @@ pub(crate) mod emergency;
 pub(crate) mod exposed;
 pub(crate) mod head;
 pub(crate) mod part;
+pub(crate) mod permission;

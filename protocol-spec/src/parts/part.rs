@@ -1,6 +1,6 @@
 //! A file inside a record.
 
-use crate::{Error, field::Field, hash::Sha256Digest, messages as pb};
+use crate::{Error, declare::fields, field::Field, hash::Sha256Digest};
 
 /// Longest name of a part, in bytes: what any system gives a file as its path.
 pub const MAX_PART_NAME: usize = 4096;
@@ -8,38 +8,40 @@ pub const MAX_PART_NAME: usize = 4096;
 /// Longest component of it, in bytes: 255 characters of up to four.
 pub const MAX_PART_COMPONENT: usize = 1020;
 
-/// One file inside a record.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Part {
-    /// Relative path with `/` between components.
-    pub name: PartName,
-    /// RFC 6838 media type.
-    pub media_type: String,
-    /// Where it starts in the plaintext.
-    pub offset: u64,
-    /// How many bytes of the plaintext are its own.
-    pub length: u64,
-    /// SHA-256 of its bytes, as its maker has signed it.
-    pub sha256: Sha256Digest,
-    /// What a clinician sorts by.
-    pub clinical: Clinical,
-    /// When the file was last changed, in nanoseconds since 1970; before that, less than 0.
-    pub modified: Option<i64>,
-}
+fields! {
+    /// One file inside a record.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    Part: Part {
+        /// Relative path with `/` between components.
+        name: PartName,
+        /// RFC 6838 media type.
+        media_type: String,
+        /// Where it starts in the plaintext.
+        offset: u64,
+        /// How many bytes of the plaintext are its own.
+        length: u64,
+        /// SHA-256 of its bytes, as its maker has signed it.
+        sha256: Sha256Digest,
+        /// What a clinician sorts by.
+        clinical: Clinical,
+        /// When the file was last changed, in nanoseconds since 1970; before that, less than 0.
+        modified: Option<i64>,
+    }
 
-/// Clinical metadata; absent values are empty.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Clinical {
-    /// For example `Bundle`.
-    pub fhir_resource_type: String,
-    /// DICOM (0020,000D).
-    pub dicom_study_uid: String,
-    /// DICOM (0020,000E).
-    pub dicom_series_uid: String,
-    /// `YYYY-MM-DD`.
-    pub date: String,
-    /// The last day, where it is of several; else empty.
-    pub last_date: String,
+    /// Clinical metadata; absent values are empty.
+    #[derive(Clone, Debug, Default, PartialEq, Eq)]
+    Clinical: Clinical {
+        /// For example `Bundle`.
+        fhir_resource_type: String,
+        /// DICOM (0020,000D).
+        dicom_study_uid: String,
+        /// DICOM (0020,000E).
+        dicom_series_uid: String,
+        /// `YYYY-MM-DD`.
+        date: String,
+        /// The last day, where it is of several; else empty.
+        last_date: String,
+    }
 }
 
 /// A relative path without empty, `.` or `..` components or control characters (CNT-12). Whether a file system holds it is another
@@ -73,72 +75,12 @@ impl TryFrom<String> for PartName {
     }
 }
 
-impl Field<pb::Part> for Part {
-    fn read(wire: pb::Part, field: &'static str) -> Result<Self, Error> {
-        let pb::Part {
-            name,
-            media_type,
-            offset,
-            length,
-            sha256,
-            clinical,
-            modified,
-        } = wire;
-        let pb::Clinical {
-            fhir_resource_type,
-            dicom_study_uid,
-            dicom_series_uid,
-            date,
-            last_date,
-        } = clinical.ok_or(Error::Field { field })?;
-        Ok(Self {
-            name: name.try_into()?,
-            media_type,
-            offset,
-            length,
-            sha256: sha256.as_ref().try_into()?,
-            clinical: Clinical {
-                fhir_resource_type,
-                dicom_study_uid,
-                dicom_series_uid,
-                date,
-                last_date,
-            },
-            modified,
-        })
+impl Field<String> for PartName {
+    fn read(wire: String, _: &'static str) -> Result<Self, Error> {
+        wire.try_into()
     }
 
-    fn write(&self) -> pb::Part {
-        let Self {
-            name,
-            media_type,
-            offset,
-            length,
-            sha256,
-            clinical,
-            modified,
-        } = self.clone();
-        let Clinical {
-            fhir_resource_type,
-            dicom_study_uid,
-            dicom_series_uid,
-            date,
-            last_date,
-        } = clinical;
-        pb::Part {
-            name: name.0,
-            media_type,
-            offset,
-            length,
-            sha256: sha256.write(),
-            clinical: Some(pb::Clinical {
-                fhir_resource_type,
-                dicom_study_uid,
-                dicom_series_uid,
-                date,
-                last_date,
-            }),
-            modified,
-        }
+    fn write(&self) -> String {
+        self.0.clone()
     }
 }

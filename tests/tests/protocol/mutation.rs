@@ -9,8 +9,15 @@ use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
 use prost::Message;
 use protocol_spec::{
-    collection::Collection, conditions::Conditions, defence::Defence, ids::CollectionId, messages as pb,
-    problem::Problem, purpose::Purpose,
+    bodies::UploadRequest,
+    collection::Collection,
+    conditions::Conditions,
+    defence::Defence,
+    ids::CollectionId,
+    messages as pb,
+    problem::Problem,
+    purpose::Purpose,
+    statement::{Body, preimage},
 };
 use tests::{
     attack::note,
@@ -655,7 +662,7 @@ async fn submit_resigned(world: &RawWorld, change: impl Fn(&Bytes) -> Result<Vec
     let request = message.request.get_or_insert_default();
     let statement = request.statement.get_or_insert_default();
     let body = change(&statement.body)?;
-    let preimage = protocol_spec::statement::preimage(protocol_spec::labels::UPLOAD_REQUEST, &body);
+    let preimage = preimage(UploadRequest::LABEL, &body);
     statement.signature = Bytes::copy_from_slice(&scene.patient.key().signing.sign_bytes(&preimage));
     statement.body = body.into();
     scene

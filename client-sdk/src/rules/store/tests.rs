@@ -1,6 +1,7 @@
 //! Whoever can write to the home, but not unlock it, cannot change the rules.
 
 use crypto::SigningIdentity;
+use protocol_spec::{bodies::Denial, statement::Body};
 
 use super::*;
 
@@ -115,7 +116,7 @@ fn another_device_another_patient_and_another_label_are_refused() {
     assert!(it.load().is_ok(), "the control");
     let honest = it.signed(1);
     let (_, body) = honest.split_once('\n').unwrap();
-    let denial = it.device.sign_bytes(&preimage(labels::DENIAL, body.as_bytes()));
+    let denial = it.device.sign_bytes(&preimage(Denial::LABEL, body.as_bytes()));
     it.put(&format!("{}\n{body}", HEXLOWER.encode(&denial)));
     assert_eq!(it.refused(), "its signature does not verify");
 }

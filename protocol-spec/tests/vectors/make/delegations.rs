@@ -4,7 +4,7 @@ use bytes::Bytes;
 use prost::Message;
 use protocol_spec::{
     bodies::Delegation,
-    labels, messages as pb,
+    messages as pb,
     patient::{DeviceChain, PatientSigned},
     permission::{Kind, permission_preimage},
     statement::Body,
@@ -37,7 +37,7 @@ fn delegation(change: impl FnOnce(&mut pb::DelegationBody)) -> pb::PatientStatem
     let mut wire = pb::DelegationBody::decode(world::delegation_body().encode()).unwrap();
     change(&mut wire);
     pb::PatientStatement {
-        statement: Some(key(DEVICE).statement(labels::DELEGATION, wire.encode_to_vec())),
+        statement: Some(key(DEVICE).statement(Delegation::LABEL, wire.encode_to_vec())),
         device: Some((&world::chain()).into()),
         delegation: None,
     }

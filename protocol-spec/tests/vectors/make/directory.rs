@@ -5,7 +5,7 @@ use protocol_spec::{
     bodies::{Accreditation, InstitutionKeys, Retirement, Succession},
     hash::Sha256Digest,
     ids::RegistrarId,
-    labels, messages as pb,
+    messages as pb,
     statement::Body,
 };
 
@@ -87,7 +87,7 @@ fn chains() -> Vec<Case> {
     if let Some(keys) = &mut unplaced.keys {
         let mut wire = pb::InstitutionKeysBody::decode(keys.body.clone()).unwrap();
         wire.succession.as_mut().unwrap().sequence = 0;
-        *keys = key(INSTITUTION).statement(labels::INSTITUTION_KEYS, wire.encode_to_vec());
+        *keys = key(INSTITUTION).statement(InstitutionKeys::LABEL, wire.encode_to_vec());
     }
     vec![
         good(

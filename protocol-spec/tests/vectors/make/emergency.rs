@@ -6,7 +6,7 @@ use protocol_spec::{
     bodies::EmergencyOpening,
     emergency::{ANY_INSTITUTION, MAX_WAIT, NOTHING, card_preimage},
     ids::{CollectionId, OperatorId},
-    labels, messages as pb,
+    messages as pb,
     permission::Kind,
     statement::{Body, preimage},
 };
@@ -206,7 +206,7 @@ pub(crate) fn openings() -> Vec<Case> {
             opening(
                 INSTITUTION,
                 |_| (),
-                |body| key(POSSESSION).sign(&preimage(labels::EMERGENCY_OPENING, body)),
+                |body| key(POSSESSION).sign(&preimage(EmergencyOpening::LABEL, body)),
             ),
         ),
         bad(

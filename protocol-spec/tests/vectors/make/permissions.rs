@@ -5,9 +5,9 @@ use prost::Message;
 use protocol_spec::{
     field::SealedBytes,
     ids::{CollectionId, PatientId, PermissionId},
-    labels, messages as pb,
+    messages as pb,
     patient::DeviceChain,
-    permission::{Kind, Replaces, permission_preimage},
+    permission::{Kind, PermissionBody, Replaces, permission_preimage},
     statement::{Body, preimage},
 };
 
@@ -348,7 +348,7 @@ fn bad_chains() -> Vec<Case> {
     wider.uses += 1;
     let other_kind = world::permission_body(Kind::Reference).encode();
     let body = right().body;
-    let plain = key(DEVICE).sign(&preimage(labels::PERMISSION, &body));
+    let plain = key(DEVICE).sign(&preimage(PermissionBody::LABEL, &body));
     vec![
         case(
             "wider-body",

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use prost::Message;
-use protocol_spec::{labels, messages as pb, statement::Body};
+use protocol_spec::{bodies, messages as pb, statement::Body};
 
 use super::{bad, flipped, good};
 use crate::{
@@ -117,7 +117,7 @@ const ORDER: [u8; 32] = [
 fn bad_signatures() -> Vec<Case> {
     let device = key(DEVICE);
     let body = world::revocation().encode();
-    let right = device.statement(labels::REVOCATION, body.clone());
+    let right = device.statement(bodies::Revocation::LABEL, body.clone());
     let case = |rule, name, description, statement: &pb::Statement| {
         bad(
             rule,
@@ -184,13 +184,13 @@ fn bad_signatures() -> Vec<Case> {
             "STM-2",
             "another-signer",
             "signed by another key",
-            &key(STRANGER).statement(labels::REVOCATION, body.clone()),
+            &key(STRANGER).statement(bodies::Revocation::LABEL, body.clone()),
         ),
         case(
             "STM-1",
             "another-label",
             "signed under the label of a denial",
-            &device.statement(labels::DENIAL, body.clone()),
+            &device.statement(bodies::Denial::LABEL, body.clone()),
         ),
         case(
             "STM-1",
@@ -224,7 +224,7 @@ fn bad_signatures() -> Vec<Case> {
 fn bad_encodings() -> Vec<Case> {
     let canonical = world::revocation().encode().to_vec();
     let case = |name, description, body: Vec<u8>| {
-        let statement = key(DEVICE).statement(labels::REVOCATION, body);
+        let statement = key(DEVICE).statement(bodies::Revocation::LABEL, body);
         bad(
             "STM-5",
             "malformed",
@@ -283,7 +283,7 @@ fn bad_encodings() -> Vec<Case> {
 
 fn bad_fields() -> Vec<Case> {
     let case = |rule, expect, name, description, message: pb::RevocationBody| {
-        let statement = key(DEVICE).statement(labels::REVOCATION, message.encode_to_vec());
+        let statement = key(DEVICE).statement(bodies::Revocation::LABEL, message.encode_to_vec());
         bad(
             rule,
             expect,
@@ -308,7 +308,8 @@ fn bad_fields() -> Vec<Case> {
         }
     };
     let request = |rule, expect, name, description, message: pb::AccreditationRequestBody| {
-        let statement = key(INSTITUTION).statement(labels::ACCREDITATION_REQUEST, message.encode_to_vec());
+        let statement =
+            key(INSTITUTION).statement(bodies::AccreditationRequest::LABEL, message.encode_to_vec());
         bad(
             rule,
             expect,
@@ -433,7 +434,7 @@ fn sealed_with(name: &str, description: &str, enc: usize, ciphertext: usize) -> 
         ..wire
     }
     .encode_to_vec();
-    let statement = key(DEVICE).statement(labels::DENIAL, body);
+    let statement = key(DEVICE).statement(bodies::Denial::LABEL, body);
     bad(
         "STM-7",
         "malformed",
@@ -448,14 +449,14 @@ fn bad_tags() -> Vec<Case> {
     let placement = |name, description, change: &dyn Fn(Vec<u8>) -> Vec<u8>| {
         let mut wire = pb::PlacementBody::decode(world::placement().encode()).unwrap();
         wire.tags = change(wire.tags.to_vec()).into();
-        let statement = key(DEVICE).statement(labels::PLACEMENT, wire.encode_to_vec());
+        let statement = key(DEVICE).statement(bodies::Placement::LABEL, wire.encode_to_vec());
         let check = check("PlacementBody", &key(DEVICE), &statement);
         bad("CND-6", "malformed", name, description, check)
     };
     let request = || {
         let mut wire = pb::DownloadRequestBody::decode(world::download_request().encode()).unwrap();
         wire.purpose = "CURE".into();
-        let statement = key(INSTITUTION).statement(labels::DOWNLOAD_REQUEST, wire.encode_to_vec());
+        let statement = key(INSTITUTION).statement(bodies::DownloadRequest::LABEL, wire.encode_to_vec());
         check("DownloadRequestBody", &key(INSTITUTION), &statement)
     };
     vec![

@@ -1,0 +1,89 @@
+//! What a permission is for, and whose place it takes.
+
+use crate::{
+    Error, content,
+    declare::fields,
+    field::Field,
+    hash::{ContentRoot, Sha256Digest},
+    ids::{PermissionId, RecordId, VersionId},
+    messages as pb,
+};
+
+/// What a permission lets its holder do. Nothing converts one into another (PRM-3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Send records that the institution makes.
+    Upload,
+    /// Receive records, asked for by the institution itself.
+    Download,
+    /// Receive records, asked for by the institution that refers the patient.
+    Reference,
+    /// Receive the emergency collection, with both halves of its key (`spec/emergency.md`).
+    Emergency,
+}
+
+impl Field<i32> for Kind {
+    fn read(wire: i32, field: &'static str) -> Result<Self, Error> {
+        match pb::PermissionKind::try_from(wire) {
+            Ok(pb::PermissionKind::Upload) => Ok(Self::Upload),
+            Ok(pb::PermissionKind::Download) => Ok(Self::Download),
+            Ok(pb::PermissionKind::Reference) => Ok(Self::Reference),
+            Ok(pb::PermissionKind::Emergency) => Ok(Self::Emergency),
+            Ok(pb::PermissionKind::Unspecified) | Err(_) => Err(Error::Field { field }),
+        }
+    }
+
+    fn write(&self) -> i32 {
+        let kind: pb::PermissionKind = (*self).into();
+        kind.into()
+    }
+}
+
+impl From<Kind> for pb::PermissionKind {
+    fn from(kind: Kind) -> Self {
+        match kind {
+            Kind::Upload => Self::Upload,
+            Kind::Download => Self::Download,
+            Kind::Reference => Self::Reference,
+            Kind::Emergency => Self::Emergency,
+        }
+    }
+}
+
+fields! {
+    /// One record version, bound to its content: a holder of its key cannot put other content in its place.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    RecordSelector: RecordSelector where is_a_stream {
+        /// The record.
+        record_id: RecordId,
+        /// Its version.
+        version_id: VersionId,
+        /// BLAKE3 of its stream.
+        content_root: ContentRoot,
+        /// Bytes of its stream.
+        stream_len: u64,
+    }
+
+    /// A permission that ends when another one is taken in its place, and what was left of it when the device
+    /// signed that (PRM-14).
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    Replaces: Replaces {
+        /// Which.
+        permission_id: PermissionId,
+        /// SHA-256 of its body.
+        permission_hash: Sha256Digest,
+        /// Presentations left.
+        uses_left: u32,
+        /// Ciphertext bytes left.
+        bytes_left: u64,
+        /// The patient was asked: from now on it is the word of its signer alone, and not of whoever signed the old one
+        /// (DEV-21).
+        signed_again: bool,
+    }
+}
+
+impl RecordSelector {
+    fn is_a_stream(&self) -> Result<(), Error> {
+        content::plaintext_len(self.stream_len).map(drop)
+    }
+}
