@@ -14,7 +14,10 @@ impl Patient {
     /// # Errors
     /// Of the connection alone; an event that does not verify is reported as such.
     pub async fn inbox(&self, after: u64, wait: Option<Duration>) -> Result<Vec<InboxEvent>> {
-        self.session().inbox(&Reader::Patient(self), after, wait).await
+        self.vault
+            .session()
+            .inbox(&Reader::Patient(&self.vault), after, wait)
+            .await
     }
 
     /// At most `most` of her newest events, and none that arrived before `since`, in milliseconds since 1970.
@@ -22,13 +25,14 @@ impl Patient {
     /// # Errors
     /// As [`Self::inbox`].
     pub async fn newest_events(&self, most: u64, since: u64) -> Result<NewestEvents> {
-        self.session()
-            .newest_events(&Reader::Patient(self), most, since)
+        self.vault
+            .session()
+            .newest_events(&Reader::Patient(&self.vault), most, since)
             .await
     }
 
     /// The directory and the log of her server, as far as they are proven.
     pub fn trust(&self) -> Trust<'_> {
-        self.session().trust()
+        self.vault.session().trust()
     }
 }

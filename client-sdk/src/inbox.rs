@@ -22,17 +22,18 @@ use protocol_spec::{
 
 pub use self::event::{EventKind, InboxEvent, NewestEvents, Party};
 use crate::{
-    DirectoryEntry, Error, Patient, Result,
+    DirectoryEntry, Error, Result,
     institution::{answered, delivered},
     keystore::{KeyStore, KeyStoreError, open_text},
     pages::Whole,
+    patient::{Vault, requests},
     session::Session,
     trust::Asked,
 };
 
 /// Whose inbox is read.
 pub(crate) enum Reader<'a> {
-    Patient(&'a Patient),
+    Patient(&'a Vault),
     Institution {
         id: InstitutionId,
         keys: &'a dyn KeyStore,
@@ -196,8 +197,8 @@ impl Session {
         })
     }
 
-    async fn asked_event(&self, asked: &Asked, patient: &Patient, blank: InboxEvent) -> Result<InboxEvent> {
-        let text = patient.open_asked(asked).await?;
+    async fn asked_event(&self, asked: &Asked, patient: &Vault, blank: InboxEvent) -> Result<InboxEvent> {
+        let text = requests::open_asked(patient, asked).await?;
         let reference = asked.kind == Kind::Reference;
         Ok(InboxEvent {
             kind: if reference {

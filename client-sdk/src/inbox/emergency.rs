@@ -9,20 +9,24 @@ use protocol_spec::{
 };
 
 use super::{EventKind, InboxEvent, Party, check, party, tampered, verify};
-use crate::{Error, Patient, Result, patient::OpenedBy, session::Session};
+use crate::{
+    Error, Result,
+    patient::{OpenedBy, Vault, emergency::guardians},
+    session::Session,
+};
 
 impl Session {
     /// Somebody's emergency collection was opened: hers, or that of a patient whose guardian she is.
     pub(super) async fn emergency_opened(
         &self,
         message: &pb::EmergencyUse,
-        patient: &Patient,
+        patient: &Vault,
         blank: InboxEvent,
     ) -> Result<InboxEvent> {
         let opening = self.emergency_opening(message)?;
         let institution = self.institution(opening.institution_id).await?;
         let text = if opening.patient_id == patient.id() {
-            afterwards(patient.opened_by(&opening.card_key).await)?
+            afterwards(guardians::opened_by(patient, &opening.card_key).await)?
         } else {
             format!("the emergency collection of {} was opened", opening.patient_id)
         };

@@ -8,13 +8,17 @@ use protocol_spec::{
 };
 
 use super::{EventKind, InboxEvent, Party, check, emergency, party, tampered, verify};
-use crate::{Patient, Result, session::Session};
+use crate::{
+    Result,
+    patient::{Vault, devices, shown},
+    session::Session,
+};
 
 impl Session {
     /// Verifies and opens what was sent to a patient.
     pub(super) async fn to_patient(
         &self,
-        patient: &Patient,
+        patient: &Vault,
         what: What,
         blank: InboxEvent,
     ) -> Result<InboxEvent> {
@@ -30,7 +34,7 @@ impl Session {
             What::DevicesChanged(list) => Ok(InboxEvent {
                 kind: EventKind::DevicesChanged,
                 from: Party::Patient(patient.id()),
-                text: Some(patient.devices_changed_text(list).await?),
+                text: Some(devices::devices_changed_text(patient, list).await?),
                 ..blank
             }),
             What::Delegated(statement) => delegated(patient, statement, blank),
@@ -61,13 +65,13 @@ impl Session {
         }
     }
 
-    async fn stored(&self, patient: &Patient, receipt: pb::Receipt, blank: InboxEvent) -> Result<InboxEvent> {
+    async fn stored(&self, patient: &Vault, receipt: pb::Receipt, blank: InboxEvent) -> Result<InboxEvent> {
         let receipt = self
             .receipt::<UploadReceipt>(Some(receipt), RECEIPT)
             .await?
             .statement;
         check(receipt.patient_id == patient.id())?;
-        patient.check_receipt_head(receipt.vault_head).await?;
+        shown::check_receipt_head(patient, receipt.vault_head).await?;
         Ok(InboxEvent {
             kind: EventKind::Stored,
             from: party(&self.institution(receipt.institution_id).await?),
@@ -78,18 +82,13 @@ impl Session {
         })
     }
 
-    async fn released(
-        &self,
-        patient: &Patient,
-        receipt: pb::Receipt,
-        blank: InboxEvent,
-    ) -> Result<InboxEvent> {
+    async fn released(&self, patient: &Vault, receipt: pb::Receipt, blank: InboxEvent) -> Result<InboxEvent> {
         let receipt = self
             .receipt::<ReleaseReceipt>(Some(receipt), RECEIPT)
             .await?
             .statement;
         check(receipt.patient_id == patient.id())?;
-        patient.check_receipt_head(receipt.vault_head).await?;
+        shown::check_receipt_head(patient, receipt.vault_head).await?;
         Ok(InboxEvent {
             kind: EventKind::Released,
             from: party(&self.institution(receipt.institution_id).await?),
@@ -101,7 +100,7 @@ impl Session {
 
     async fn was_taken_back(
         &self,
-        patient: &Patient,
+        patient: &Vault,
         receipt: pb::Receipt,
         blank: InboxEvent,
     ) -> Result<InboxEvent> {
@@ -116,7 +115,7 @@ impl Session {
     }
 }
 
-fn delegated(patient: &Patient, statement: pb::PatientStatement, blank: InboxEvent) -> Result<InboxEvent> {
+fn delegated(patient: &Vault, statement: pb::PatientStatement, blank: InboxEvent) -> Result<InboxEvent> {
     let delegation = PatientSigned::<Delegation>::try_from(statement)
         .and_then(VerifiedDelegation::verify)
         .map_err(tampered)?;
@@ -128,11 +127,7 @@ fn delegated(patient: &Patient, statement: pb::PatientStatement, blank: InboxEve
     })
 }
 
-fn record_deleted(
-    patient: &Patient,
-    statement: pb::PatientStatement,
-    blank: InboxEvent,
-) -> Result<InboxEvent> {
+fn record_deleted(patient: &Vault, statement: pb::PatientStatement, blank: InboxEvent) -> Result<InboxEvent> {
     let deletion: PatientVerified<RecordDeletion> = verify(statement)?;
     check(deletion.patient_id == patient.id())?;
     Ok(InboxEvent {

@@ -22,10 +22,23 @@ use protocol_spec::{
     tags::SealedConditions,
 };
 
-pub(super) use crate::clock::CLOCK_TOLERANCE;
+use crate::{
+    DirectoryEntry, Error, Result,
+    asked::Asked,
+    connect::Server,
+    directory::must_go_on,
+    mint,
+    patient::{
+        acts,
+        heads::{self, permission_act},
+        listing::OwnRecord,
+        ring,
+        terms::InCollection,
+        vault::Vault,
+    },
+};
 
-use super::{InCollection, Patient, heads::permission_act, listing::OwnRecord};
-use crate::{DirectoryEntry, Error, Result, asked::Asked, connect::Server, directory::must_go_on, mint};
+pub(super) use crate::clock::CLOCK_TOLERANCE;
 
 /// What a permission is for, besides its limits.
 pub(super) struct Grant<'a> {
@@ -102,243 +115,240 @@ impl SignedAnswer {
     }
 }
 
-impl Patient {
-    /// Signs a permission for exactly these records. The receiver is looked up in her own verified directory (FLW-4).
-    pub(crate) async fn sign_permit(
-        &self,
-        asked: &Asked,
-        chosen: Vec<OwnRecord>,
-        limits: &Limits,
-        behalf: Option<&VerifiedDelegation>,
-    ) -> Result<(PermissionId, SignedAnswer)> {
-        let receiver = self.session.present(asked.receiver).await?;
-        let id = mint::id(PermissionId::mint)?;
-        let records: Vec<_> = chosen.iter().map(selector).collect();
-        let all = records
-            .iter()
-            .map(|record| record.stream_len)
-            .fold(0, u64::saturating_add);
-        // Transfers that break off are charged too, so without a limit there is room for as much again.
-        let enough = all.saturating_mul(u64::from(limits.uses)).saturating_mul(2);
-        let limits = Limits {
-            bytes: Some(limits.bytes.unwrap_or(enough)),
-            ..limits.clone()
-        };
-        let keys: Vec<DataKey> = chosen.into_iter().map(|record| record.key).collect();
-        let (key, conditions) = self.mint_key(&id, &keys, &limits.conditions, false).await?;
-        let grant = Grant {
-            id,
-            kind: asked.kind,
-            to: &receiver,
-            records,
-            collection: None,
-            request_hash: asked.hash,
-            replaces: limits.replaces,
-            conditions,
-            behalf,
-        };
-        self.sign_answer(grant, key, &limits).await
-    }
+/// Signs a permission for exactly these records. The receiver is looked up in her own verified directory (FLW-4).
+pub(crate) async fn sign_permit(
+    vault: &Vault,
+    asked: &Asked,
+    chosen: Vec<OwnRecord>,
+    limits: &Limits,
+    behalf: Option<&VerifiedDelegation>,
+) -> Result<(PermissionId, SignedAnswer)> {
+    let receiver = vault.session.present(asked.receiver).await?;
+    let id = mint::id(PermissionId::mint)?;
+    let records: Vec<_> = chosen.iter().map(selector).collect();
+    let all = records
+        .iter()
+        .map(|record| record.stream_len)
+        .fold(0, u64::saturating_add);
+    // Transfers that break off are charged too, so without a limit there is room for as much again.
+    let enough = all.saturating_mul(u64::from(limits.uses)).saturating_mul(2);
+    let limits = Limits {
+        bytes: Some(limits.bytes.unwrap_or(enough)),
+        ..limits.clone()
+    };
+    let keys: Vec<DataKey> = chosen.into_iter().map(|record| record.key).collect();
+    let (key, conditions) = mint_key(vault, &id, &keys, &limits.conditions, false).await?;
+    let grant = Grant {
+        id,
+        kind: asked.kind,
+        to: &receiver,
+        records,
+        collection: None,
+        request_hash: asked.hash,
+        replaces: limits.replaces,
+        conditions,
+        behalf,
+    };
+    sign_answer(vault, grant, key, &limits).await
+}
 
-    /// The permission key that gives `keys`, and the conditions as the permission carries them: with tokens where the
-    /// server is to test records (CND-8).
-    pub(super) async fn mint_key<K: Granted>(
-        &self,
-        id: &PermissionId,
-        keys: &K,
-        conditions: &Conditions,
-        tested: bool,
-    ) -> Result<(PermissionKey, Option<SealedConditions>)> {
-        if conditions.is_empty() {
-            return Ok((PermissionKey::mint(id, keys)?, None));
+/// The permission key that gives `keys`, and the conditions as the permission carries them: with tokens where the
+/// server is to test records (CND-8).
+pub(super) async fn mint_key<K: Granted>(
+    vault: &Vault,
+    id: &PermissionId,
+    keys: &K,
+    conditions: &Conditions,
+    tested: bool,
+) -> Result<(PermissionKey, Option<SealedConditions>)> {
+    if conditions.is_empty() {
+        return Ok((PermissionKey::mint(id, keys)?, None));
+    }
+    let conditions = conditions.clone().checked()?;
+    let tag_key = ring::tag_key(vault).await?;
+    let groups = if tested {
+        tag_key.groups(&conditions)?
+    } else {
+        Vec::new()
+    };
+    let key: ConditionsKey = tag_key.conditions_key(id)?;
+    let sealed = key.seal(&conditions, &vault.id(), id, groups)?;
+    Ok((PermissionKey::mint_with(id, keys, Some(&key))?, Some(sealed)))
+}
+
+/// Signs a permission for whatever lies in a collection, under its current key (COL-5).
+pub(crate) async fn sign_permit_collection(
+    vault: &Vault,
+    asked: &Asked,
+    of: InCollection,
+    limits: &Limits,
+) -> Result<(PermissionId, SignedAnswer)> {
+    let (selector, key) = {
+        let ring = ring::refresh_ring(vault).await?;
+        let (collection, key) = ring.current(of.id).ok_or_else(|| Error::Unknown {
+            what: "collection",
+            id: of.id.to_string(),
+        })?;
+        let until = of.until_now.then_some(ring.last_placement);
+        if until == Some(0) {
+            return Err(Error::Usage(
+                "there is no record to permit: ask for an upload first".into(),
+            ));
         }
-        let conditions = conditions.clone().checked()?;
-        let tag_key = self.tag_key().await?;
-        let groups = if tested {
-            tag_key.groups(&conditions)?
-        } else {
-            Vec::new()
-        };
-        let key: ConditionsKey = tag_key.conditions_key(id)?;
-        let sealed = key.seal(&conditions, &self.id(), id, groups)?;
-        Ok((PermissionKey::mint_with(id, keys, Some(&key))?, Some(sealed)))
-    }
+        let key = CollectionKey::from_bytes(key.expose());
+        (CollectionSelector { collection, until }, key)
+    };
+    sign_permit_selector(vault, asked, (selector, key), limits, None).await
+}
 
-    /// Signs a permission for whatever lies in a collection, under its current key (COL-5).
-    pub(crate) async fn sign_permit_collection(
-        &self,
-        asked: &Asked,
-        of: InCollection,
-        limits: &Limits,
-    ) -> Result<(PermissionId, SignedAnswer)> {
-        let (selector, key) = {
-            let ring = self.refresh_ring().await?;
-            let (collection, key) = ring.current(of.id).ok_or_else(|| Error::Unknown {
-                what: "collection",
-                id: of.id.to_string(),
-            })?;
-            let until = of.until_now.then_some(ring.last_placement);
-            if until == Some(0) {
-                return Err(Error::Usage(
-                    "there is no record to permit: ask for an upload first".into(),
-                ));
-            }
-            let key = CollectionKey::from_bytes(key.expose());
-            (CollectionSelector { collection, until }, key)
-        };
-        self.sign_permit_selector(asked, (selector, key), limits, None)
-            .await
-    }
+/// Signs a permission for what a selector names, of whose collection this is the key.
+pub(crate) async fn sign_permit_selector(
+    vault: &Vault,
+    asked: &Asked,
+    (selector, key): (CollectionSelector, CollectionKey),
+    limits: &Limits,
+    behalf: Option<&VerifiedDelegation>,
+) -> Result<(PermissionId, SignedAnswer)> {
+    let receiver = vault.session.present(asked.receiver).await?;
+    let id = mint::id(PermissionId::mint)?;
+    let (key, conditions) = mint_key(vault, &id, &key, &limits.conditions, true).await?;
+    let grant = Grant {
+        id,
+        kind: asked.kind,
+        to: &receiver,
+        records: Vec::new(),
+        collection: Some(selector),
+        request_hash: asked.hash,
+        replaces: limits.replaces,
+        conditions,
+        behalf,
+    };
+    sign_answer(vault, grant, key, limits).await
+}
 
-    /// Signs a permission for what a selector names, of whose collection this is the key.
-    pub(crate) async fn sign_permit_selector(
-        &self,
-        asked: &Asked,
-        (selector, key): (CollectionSelector, CollectionKey),
-        limits: &Limits,
-        behalf: Option<&VerifiedDelegation>,
-    ) -> Result<(PermissionId, SignedAnswer)> {
-        let receiver = self.session.present(asked.receiver).await?;
-        let id = mint::id(PermissionId::mint)?;
-        let (key, conditions) = self.mint_key(&id, &key, &limits.conditions, true).await?;
-        let grant = Grant {
-            id,
-            kind: asked.kind,
-            to: &receiver,
-            records: Vec::new(),
-            collection: Some(selector),
-            request_hash: asked.hash,
-            replaces: limits.replaces,
-            conditions,
-            behalf,
-        };
-        self.sign_answer(grant, key, limits).await
-    }
+async fn sign_answer(
+    vault: &Vault,
+    grant: Grant<'_>,
+    key: PermissionKey,
+    limits: &Limits,
+) -> Result<(PermissionId, SignedAnswer)> {
+    let id = grant.id;
+    let permission = pb::Permission::from(&sign_permission(vault, grant, key, limits).await?);
+    Ok((id, SignedAnswer::Permission(Box::new(permission.into()))))
+}
 
-    async fn sign_answer(
-        &self,
-        grant: Grant<'_>,
-        key: PermissionKey,
-        limits: &Limits,
-    ) -> Result<(PermissionId, SignedAnswer)> {
-        let id = grant.id;
-        let permission = pb::Permission::from(&self.sign_permission(grant, key, limits).await?);
-        Ok((id, SignedAnswer::Permission(Box::new(permission.into()))))
-    }
+/// Signs a denial, of her own or by a delegation.
+pub(crate) async fn sign_denial(
+    vault: &Vault,
+    asked: &Asked,
+    text: &str,
+    behalf: Option<&VerifiedDelegation>,
+) -> Result<SignedAnswer> {
+    let Asked { request_id, hash, .. } = asked;
+    let asker = vault.session.present(asked.asker.id()).await?;
+    let patient_id = behalf.map_or(vault.id(), |delegation| delegation.patient_id);
+    let context = TextContext::to_institution(*request_id, &patient_id, &asker.id());
+    let denial = Denial {
+        created: mint::now_ms(),
+        request_id: *request_id,
+        request_hash: *hash,
+        patient_id,
+        institution_id: asker.id(),
+        text: seal_text(asker.recipient_key(), &context, text)?,
+    };
+    let signed = Signed::sign(denial, |message| vault.keys.sign(message));
+    let denial = PatientSigned::new(signed, vault.keys.chain.clone());
+    let denial = match behalf {
+        Some(delegation) => denial.through(delegation.signed()),
+        None => denial,
+    };
+    Ok(SignedAnswer::Denial(pb::SubmitDenial {
+        denial: Some((&denial).into()),
+    }))
+}
 
-    /// Signs a denial, of her own or by a delegation.
-    pub(crate) async fn sign_denial(
-        &self,
-        asked: &Asked,
-        text: &str,
-        behalf: Option<&VerifiedDelegation>,
-    ) -> Result<SignedAnswer> {
-        let Asked { request_id, hash, .. } = asked;
-        let asker = self.session.present(asked.asker.id()).await?;
-        let patient_id = behalf.map_or(self.id(), |delegation| delegation.patient_id);
-        let context = TextContext::to_institution(*request_id, &patient_id, &asker.id());
-        let denial = Denial {
-            created: mint::now_ms(),
-            request_id: *request_id,
-            request_hash: *hash,
-            patient_id,
-            institution_id: asker.id(),
-            text: seal_text(asker.recipient_key(), &context, text)?,
-        };
-        let signed = Signed::sign(denial, |message| self.keys.sign(message));
-        let denial = PatientSigned::new(signed, self.keys.chain.clone());
-        let denial = match behalf {
-            Some(delegation) => denial.through(delegation.signed()),
-            None => denial,
-        };
-        Ok(SignedAnswer::Denial(pb::SubmitDenial {
-            denial: Some((&denial).into()),
-        }))
+/// Sends an answer.
+pub(crate) async fn submit(vault: &Vault, answer: &SignedAnswer) -> Result<()> {
+    match answer {
+        SignedAnswer::Permission(message) => heads::submit_with_head(vault, message).await,
+        SignedAnswer::Denial(_) => answer.send(&vault.session.server).await,
     }
+}
 
-    /// Sends an answer.
-    pub(crate) async fn submit(&self, answer: &SignedAnswer) -> Result<()> {
-        match answer {
-            SignedAnswer::Permission(message) => self.submit_with_head(message).await,
-            SignedAnswer::Denial(_) => answer.send(&self.session.server).await,
-        }
-    }
+/// Notes a permission that the server has taken.
+pub(super) async fn did_permit(vault: &Vault, permission: Option<&pb::Permission>) -> Result<()> {
+    acts::did(vault, permission_act(permission)?).await;
+    Ok(())
+}
 
-    /// Notes a permission that the server has taken.
-    pub(super) async fn did_permit(&self, permission: Option<&pb::Permission>) -> Result<()> {
-        self.did(permission_act(permission)?).await;
-        Ok(())
-    }
+/// Encodes the body, wraps the key over it, and signs both (PRM-2, PRM-6).
+pub(super) async fn sign_permission(
+    vault: &Vault,
+    grant: Grant<'_>,
+    key: PermissionKey,
+    limits: &Limits,
+) -> Result<SignedPermission> {
+    must_go_on(grant.to)?;
+    let Grant {
+        id,
+        kind,
+        to,
+        records,
+        collection,
+        request_hash,
+        replaces,
+        conditions,
+        behalf,
+    } = grant;
+    let vault_head = match behalf {
+        None => Some(heads::head(vault).await?),
+        Some(_) => None,
+    };
+    let now = mint::now_ms();
+    let body = PermissionBody {
+        created: now,
+        operator_id: vault.session.server.operator_id(),
+        permission_id: id,
+        kind,
+        patient_id: behalf.map_or(vault.id(), |delegation| delegation.patient_id),
+        institution_id: to.id(),
+        directory_entry_hash: to.entry_hash(),
+        recipient_key_hash: to.recipient_key().digest(),
+        records,
+        collection,
+        // Clocks differ: a permission that is to hold now must not wait for the server's clock.
+        not_before: limits.not_before.unwrap_or(now.saturating_sub(CLOCK_TOLERANCE)),
+        not_after: limits.not_after,
+        uses: limits.uses,
+        bytes: limits.bytes.unwrap_or(u64::MAX),
+        request_hash,
+        possession_key: key.possession(),
+        replaces,
+        purpose: limits.purpose,
+        conditions,
+        vault_head,
+        delegation: behalf.map(VerifiedDelegation::hash),
+        emergency: None,
+    };
+    let permission = seal_permission(vault, &body, key, to.recipient_key())?;
+    Ok(match behalf {
+        Some(delegation) => permission.through(delegation.signed()),
+        None => permission,
+    })
+}
 
-    /// Encodes the body, wraps the key over it, and signs both (PRM-2, PRM-6).
-    pub(super) async fn sign_permission(
-        &self,
-        grant: Grant<'_>,
-        key: PermissionKey,
-        limits: &Limits,
-    ) -> Result<SignedPermission> {
-        must_go_on(grant.to)?;
-        let Grant {
-            id,
-            kind,
-            to,
-            records,
-            collection,
-            request_hash,
-            replaces,
-            conditions,
-            behalf,
-        } = grant;
-        let vault_head = match behalf {
-            None => Some(self.head().await?),
-            Some(_) => None,
-        };
-        let now = mint::now_ms();
-        let body = PermissionBody {
-            created: now,
-            operator_id: self.session.server.operator_id(),
-            permission_id: id,
-            kind,
-            patient_id: behalf.map_or(self.id(), |delegation| delegation.patient_id),
-            institution_id: to.id(),
-            directory_entry_hash: to.entry_hash(),
-            recipient_key_hash: to.recipient_key().digest(),
-            records,
-            collection,
-            // Clocks differ: a permission that is to hold now must not wait for the server's clock.
-            not_before: limits.not_before.unwrap_or(now.saturating_sub(CLOCK_TOLERANCE)),
-            not_after: limits.not_after,
-            uses: limits.uses,
-            bytes: limits.bytes.unwrap_or(u64::MAX),
-            request_hash,
-            possession_key: key.possession(),
-            replaces,
-            purpose: limits.purpose,
-            conditions,
-            vault_head,
-            delegation: behalf.map(VerifiedDelegation::hash),
-            emergency: None,
-        };
-        let permission = self.seal_permission(&body, key, to.recipient_key())?;
-        Ok(match behalf {
-            Some(delegation) => permission.through(delegation.signed()),
-            None => permission,
-        })
-    }
-
-    pub(super) fn seal_permission(
-        &self,
-        body: &PermissionBody,
-        key: PermissionKey,
-        to: &RecipientKey,
-    ) -> Result<SignedPermission> {
-        let bytes = body.encode();
-        let wrap = key.seal(to, &bytes)?;
-        let chain = self.keys.chain.clone();
-        Ok(SignedPermission::sign(bytes, wrap, chain, |message| {
-            self.keys.sign(message)
-        })?)
-    }
+pub(super) fn seal_permission(
+    vault: &Vault,
+    body: &PermissionBody,
+    key: PermissionKey,
+    to: &RecipientKey,
+) -> Result<SignedPermission> {
+    let bytes = body.encode();
+    let wrap = key.seal(to, &bytes)?;
+    let chain = vault.keys.chain.clone();
+    Ok(SignedPermission::sign(bytes, wrap, chain, |message| {
+        vault.keys.sign(message)
+    })?)
 }
 
 fn selector(record: &OwnRecord) -> RecordSelector {

@@ -16,8 +16,10 @@ use protocol_spec::{
     statement::{Body, Signed},
 };
 
-use super::Patient;
-use crate::{Error, Result};
+use crate::{
+    Error, Result,
+    patient::{certificate, listed, paged, permissions, revoking, vault::Vault},
+};
 
 /// Checks a case with nothing but the link of the server that it is about.
 ///
@@ -28,90 +30,83 @@ pub fn verify_case(file: &[u8], link: &ServerLink) -> Result<VerifiedCase> {
     VerifiedCase::verify(bundle, link).map_err(tampered)
 }
 
-impl Patient {
-    /// All that happened under a permission, as a file to be shown to whoever was not there.
-    ///
-    /// # Errors
-    /// [`Error::Unknown`]; [`Error::Usage`] of an emergency permission; [`Error::Tampered`] when what the server shows does not
-    /// hold.
-    pub async fn export_case(&self, permission: PermissionId) -> Result<Vec<u8>> {
-        let all = self.own_permissions().await?;
-        let own = all
-            .into_iter()
-            .find(|own| own.permission.permission_id == permission);
-        let own = own.ok_or_else(|| Error::Unknown {
-            what: "permission",
-            id: permission.to_string(),
-        })?;
-        let permission = &own.permission;
-        if permission.kind == Kind::Emergency {
-            return Err(Error::Usage(
-                "what happens under an emergency permission is checked by `history --verify`".into(),
-            ));
+pub(super) async fn export_case(vault: &Vault, permission: PermissionId) -> Result<Vec<u8>> {
+    let all = permissions::own_permissions(vault).await?;
+    let own = all
+        .into_iter()
+        .find(|own| own.permission.permission_id == permission);
+    let own = own.ok_or_else(|| Error::Unknown {
+        what: "permission",
+        id: permission.to_string(),
+    })?;
+    let permission = &own.permission;
+    if permission.kind == Kind::Emergency {
+        return Err(Error::Usage(
+            "what happens under an emergency permission is checked by `history --verify`".into(),
+        ));
+    }
+    let entries = entries_of(vault, permission).await?;
+    let mut institutions = Vec::new();
+    for id in named(&entries, permission)? {
+        institutions.extend(vault.session.raw_chain(id).await?);
+    }
+    let mut released = Vec::new();
+    for entry in &entries {
+        if let Some(What::Released(receipt)) = &entry.what {
+            let receipt = claimed::<ReleaseReceipt>(receipt)?;
+            released.push(pb::ReleasedBy {
+                release_id: Bytes::copy_from_slice(receipt.release_id.as_bytes()),
+                versions: certificate::released_ranges(vault, receipt.release_id).await?,
+            });
         }
-        let entries = self.entries_of(permission).await?;
-        let mut institutions = Vec::new();
-        for id in named(&entries, permission)? {
-            institutions.extend(self.session.raw_chain(id).await?);
-        }
-        let mut released = Vec::new();
-        for entry in &entries {
-            if let Some(What::Released(receipt)) = &entry.what {
-                let receipt = claimed::<ReleaseReceipt>(receipt)?;
-                released.push(pb::ReleasedBy {
-                    release_id: Bytes::copy_from_slice(receipt.release_id.as_bytes()),
-                    versions: self.released_ranges(receipt.release_id).await?,
-                });
+    }
+    let revoked = entries
+        .iter()
+        .any(|entry| matches!(entry.what, Some(What::Revoked(_))));
+    let revocation_receipt = match revoked {
+        // The same permission again is answered with the first revocation's receipt (REV-2).
+        true => revoking::submit_revocation(vault, &own).await?.receipt,
+        false => None,
+    };
+    let server = &vault.session.server;
+    let bundle = pb::CaseBundle {
+        revocation_receipt,
+        entries,
+        released,
+        institutions,
+        device_lists: device_lists(vault).await?,
+        operator_key: Bytes::copy_from_slice(server.operator().as_bytes()),
+        registrar_key: Bytes::copy_from_slice(server.registrar().as_bytes()),
+        server_certificate: server
+            .certificate()
+            .map_or_else(Bytes::new, |digest| Bytes::copy_from_slice(digest.as_bytes())),
+    };
+    let file = bundle.encode_to_vec();
+    // What a stranger would find wrong, she finds first.
+    verify_case(&file, server.link())?;
+    Ok(file)
+}
+
+/// The entries of her history that concern a permission, as the server shows them.
+async fn entries_of(vault: &Vault, permission: &VerifiedPermission) -> Result<Vec<pb::HistoryEntry>> {
+    let (mut entries, mut pages) = (Vec::new(), paged::history_pages(vault));
+    while let Some(page) = pages.next().await? {
+        for entry in page.entries {
+            if let Some(what) = &entry.what
+                && concerns(what, permission)?
+            {
+                entries.push(entry);
             }
         }
-        let revoked = entries
-            .iter()
-            .any(|entry| matches!(entry.what, Some(What::Revoked(_))));
-        let revocation_receipt = match revoked {
-            // The same permission again is answered with the first revocation's receipt (REV-2).
-            true => self.submit_revocation(&own).await?.receipt,
-            false => None,
-        };
-        let server = &self.session.server;
-        let bundle = pb::CaseBundle {
-            revocation_receipt,
-            entries,
-            released,
-            institutions,
-            device_lists: self.device_lists().await?,
-            operator_key: Bytes::copy_from_slice(server.operator().as_bytes()),
-            registrar_key: Bytes::copy_from_slice(server.registrar().as_bytes()),
-            server_certificate: server
-                .certificate()
-                .map_or_else(Bytes::new, |digest| Bytes::copy_from_slice(digest.as_bytes())),
-        };
-        let file = bundle.encode_to_vec();
-        // What a stranger would find wrong, she finds first.
-        verify_case(&file, server.link())?;
-        Ok(file)
     }
+    Ok(entries)
+}
 
-    /// The entries of her history that concern a permission, as the server shows them.
-    async fn entries_of(&self, permission: &VerifiedPermission) -> Result<Vec<pb::HistoryEntry>> {
-        let (mut entries, mut pages) = (Vec::new(), self.history_pages());
-        while let Some(page) = pages.next().await? {
-            for entry in page.entries {
-                if let Some(what) = &entry.what
-                    && concerns(what, permission)?
-                {
-                    entries.push(entry);
-                }
-            }
-        }
-        Ok(entries)
-    }
-
-    /// All lists of her devices, each verified by this device.
-    async fn device_lists(&self) -> Result<Vec<pb::Statement>> {
-        let known = self.refresh_devices().await?;
-        let lists = (0..).map_while(|sequence| known.list(sequence));
-        Ok(lists.map(|list| list.to_message()).collect())
-    }
+/// All lists of her devices, each verified by this device.
+async fn device_lists(vault: &Vault) -> Result<Vec<pb::Statement>> {
+    let known = listed::refresh_devices(vault).await?;
+    let lists = (0..).map_while(|sequence| known.list(sequence));
+    Ok(lists.map(|list| list.to_message()).collect())
 }
 
 /// Whether an entry is of the case.

@@ -9,8 +9,10 @@ use protocol_spec::{
     index::IndexEntry,
 };
 
-use super::{Patient, Selection};
-use crate::Result;
+use crate::{
+    Result,
+    patient::{listing, terms::Selection, vault::Vault},
+};
 
 /// Of the records that are there now, what conditions let through.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -44,27 +46,21 @@ impl Coverage {
     }
 }
 
-impl Patient {
-    /// How many of these records fit the conditions.
-    ///
-    /// # Errors
-    /// Of the connection.
-    pub async fn coverage(&self, of: &Selection, conditions: &Conditions) -> Result<Coverage> {
-        let listing = self.listing().await?;
-        let chosen = |entry: &&IndexEntry| match of {
-            Selection::Records(ids) => ids.contains(&entry.record_id),
-            Selection::All => true,
-        };
-        Ok(Coverage::of(listing.entries.iter().filter(chosen), conditions))
-    }
+pub(super) async fn coverage(vault: &Vault, of: &Selection, conditions: &Conditions) -> Result<Coverage> {
+    let listing = listing::listing(vault).await?;
+    let chosen = |entry: &&IndexEntry| match of {
+        Selection::Records(ids) => ids.contains(&entry.record_id),
+        Selection::All => true,
+    };
+    Ok(Coverage::of(listing.entries.iter().filter(chosen), conditions))
+}
 
-    /// How many of the records that lie in a collection now fit the conditions.
-    ///
-    /// # Errors
-    /// Of the connection.
-    pub async fn coverage_in(&self, of: CollectionId, conditions: &Conditions) -> Result<Coverage> {
-        let listing = self.listing().await?;
-        let entries = listing.entries.iter().filter(|entry| entry.collection_id == of);
-        Ok(Coverage::of(entries, conditions))
-    }
+pub(super) async fn coverage_in(
+    vault: &Vault,
+    of: CollectionId,
+    conditions: &Conditions,
+) -> Result<Coverage> {
+    let listing = listing::listing(vault).await?;
+    let entries = listing.entries.iter().filter(|entry| entry.collection_id == of);
+    Ok(Coverage::of(entries, conditions))
 }

@@ -6,8 +6,8 @@
 //! | `card` | makes a card; the page to print |
 //! | `guardians` | names and removes guardians; helps as one; objects |
 
-mod card;
-mod guardians;
+pub(in crate::patient) mod card;
+pub(crate) mod guardians;
 
 use std::time::Duration;
 
@@ -24,14 +24,20 @@ use protocol_spec::{
     permission::{Kind, PermissionBody},
 };
 
+use crate::{
+    Error, Result, mint,
+    patient::{
+        answers, collections, heads, ring,
+        standing::OwnPermission,
+        vault::{Vault, ring::Ring},
+    },
+};
+
 pub(crate) use self::guardians::OpenedBy;
 pub use self::{
     card::{EmergencyCard, MadeCard},
     guardians::{GuardianInfo, HelpInfo},
 };
-use super::{Patient, ring::Ring, standing::OwnPermission};
-use crate::{Error, Result, mint};
-
 /// How far an emergency permission goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EmergencyLimits {
@@ -61,142 +67,142 @@ struct Guarded {
     root_epoch: u64,
 }
 
-impl Patient {
-    /// Makes the second half, wraps the collection's key to both, and sends it with what the server is to keep (EMG-2,
-    /// EMG-4). The first half is the caller's to hand over.
-    async fn put_emergency(
-        &self,
-        half: &CardHalf,
-        guarded: Option<Guarded>,
-        limits: &EmergencyLimits,
-    ) -> Result<PermissionId> {
-        if self
-            .refresh_ring()
-            .await?
-            .current(CollectionId::EMERGENCY)
-            .is_none()
-        {
-            self.create_collection(super::collections::EMERGENCY).await?;
-        }
-        let share = ServerHalf::generate()?;
-        let recipient = half.recipient(&share, &self.id())?;
-        let id = mint::id(PermissionId::mint)?;
-        let (collection, key) = self.emergency_key(&id).await?;
-        let now = mint::now_ms();
-        let body = PermissionBody {
-            created: now,
-            operator_id: self.session.server.operator_id(),
-            permission_id: id,
-            kind: Kind::Emergency,
-            patient_id: self.id(),
-            institution_id: ANY_INSTITUTION,
-            directory_entry_hash: NOTHING,
-            recipient_key_hash: recipient.public().digest(),
-            records: Vec::new(),
-            collection: Some(collection),
-            not_before: now.saturating_sub(super::answers::CLOCK_TOLERANCE),
-            not_after: now.saturating_add(mint::millis(limits.expires)),
-            uses: limits.uses,
-            bytes: limits.bytes.unwrap_or(u64::MAX),
-            request_hash: NOTHING,
-            possession_key: key.possession(),
-            replaces: None,
-            purpose: None,
-            conditions: None,
-            vault_head: Some(self.head().await?),
-            delegation: None,
-            emergency: Some(EmergencyTerms {
-                card_key: half.key(&self.id())?.public(),
-                share_hash: share.hash(),
-                guardian: guarded.as_ref().map(|guarded| guarded.terms),
-            }),
-        };
-        let permission = self.seal_permission(&body, key, recipient.public())?;
-        let (guardian_half, guardian_root_epoch) = match &guarded {
-            Some(guarded) => (Some((&guarded.half).into()), guarded.root_epoch),
-            None => (None, 0),
-        };
-        let message = pb::PutEmergency {
-            permission: Some((&permission).into()),
-            share: bytes::Bytes::copy_from_slice(share.expose()),
-            recipient_key: bytes::Bytes::copy_from_slice(recipient.public().as_bytes()),
-            guardian_half,
-            guardian_root_epoch,
-        };
-        self.session
-            .server
-            .post(api::PUT_EMERGENCY.here(), &message)
-            .await?;
-        self.did_permit(message.permission.as_ref()).await?;
-        self.put_head().await?;
-        Ok(id)
+/// Makes the second half, wraps the collection's key to both, and sends it with what the server is to keep (EMG-2,
+/// EMG-4). The first half is the caller's to hand over.
+async fn put_emergency(
+    vault: &Vault,
+    half: &CardHalf,
+    guarded: Option<Guarded>,
+    limits: &EmergencyLimits,
+) -> Result<PermissionId> {
+    if ring::refresh_ring(vault)
+        .await?
+        .current(CollectionId::EMERGENCY)
+        .is_none()
+    {
+        collections::create_collection(vault, collections::EMERGENCY).await?;
     }
+    let share = ServerHalf::generate()?;
+    let recipient = half.recipient(&share, &vault.id())?;
+    let id = mint::id(PermissionId::mint)?;
+    let (collection, key) = emergency_key(vault, &id).await?;
+    let now = mint::now_ms();
+    let body = PermissionBody {
+        created: now,
+        operator_id: vault.session.server.operator_id(),
+        permission_id: id,
+        kind: Kind::Emergency,
+        patient_id: vault.id(),
+        institution_id: ANY_INSTITUTION,
+        directory_entry_hash: NOTHING,
+        recipient_key_hash: recipient.public().digest(),
+        records: Vec::new(),
+        collection: Some(collection),
+        not_before: now.saturating_sub(answers::CLOCK_TOLERANCE),
+        not_after: now.saturating_add(mint::millis(limits.expires)),
+        uses: limits.uses,
+        bytes: limits.bytes.unwrap_or(u64::MAX),
+        request_hash: NOTHING,
+        possession_key: key.possession(),
+        replaces: None,
+        purpose: None,
+        conditions: None,
+        vault_head: Some(heads::head(vault).await?),
+        delegation: None,
+        emergency: Some(EmergencyTerms {
+            card_key: half.key(&vault.id())?.public(),
+            share_hash: share.hash(),
+            guardian: guarded.as_ref().map(|guarded| guarded.terms),
+        }),
+    };
+    let permission = answers::seal_permission(vault, &body, key, recipient.public())?;
+    let (guardian_half, guardian_root_epoch) = match &guarded {
+        Some(guarded) => (Some((&guarded.half).into()), guarded.root_epoch),
+        None => (None, 0),
+    };
+    let message = pb::PutEmergency {
+        permission: Some((&permission).into()),
+        share: bytes::Bytes::copy_from_slice(share.expose()),
+        recipient_key: bytes::Bytes::copy_from_slice(recipient.public().as_bytes()),
+        guardian_half,
+        guardian_root_epoch,
+    };
+    vault
+        .session
+        .server
+        .post(api::PUT_EMERGENCY.here(), &message)
+        .await?;
+    answers::did_permit(vault, message.permission.as_ref()).await?;
+    heads::put_head(vault).await?;
+    Ok(id)
+}
 
-    /// Wraps the collection's present key anew, to the same halves: neither card nor guardian notices. The key to wrap
-    /// to is the server's to keep, and the old permission's to name.
-    pub(super) async fn rewrap_emergency(
-        &self,
-        old: &OwnPermission,
-        change: impl FnOnce(&mut PermissionBody),
-    ) -> Result<PermissionId> {
-        let OwnPermission { permission, left, .. } = old;
-        let shown = self.emergency_list().await?;
-        let of_this =
-            |entry: &pb::EmergencyEntry| entry.permission_id == permission.permission_id.as_bytes()[..];
-        let shown = shown.into_iter().find(of_this);
-        let shown = shown.ok_or_else(|| tampered("the server does not show its key"))?;
-        let recipient = RecipientKey::try_from(shown.recipient_key.as_ref()).map_err(tampered)?;
-        let same = recipient.digest() == permission.recipient_key_hash;
-        if !Defence::EmergencyKey.holds(same) {
-            return Err(tampered("the server shows another key to wrap to"));
-        }
-        let id = mint::id(PermissionId::mint)?;
-        let (collection, key) = self.emergency_key(&id).await?;
-        let mut body = PermissionBody {
-            created: mint::now_ms(),
-            permission_id: id,
-            collection: Some(collection),
-            uses: left.uses(),
-            bytes: left.bytes(),
-            possession_key: key.possession(),
-            replaces: Some(old.replaces(false)),
-            vault_head: Some(self.head().await?),
-            ..PermissionBody::clone(permission)
-        };
-        change(&mut body);
-        let message = pb::PutEmergency {
-            permission: Some((&self.seal_permission(&body, key, &recipient)?).into()),
-            ..pb::PutEmergency::default()
-        };
-        self.session
-            .server
-            .post(api::PUT_EMERGENCY.here(), &message)
-            .await?;
-        self.did_permit(message.permission.as_ref()).await?;
-        Ok(id)
+/// Wraps the collection's present key anew, to the same halves: neither card nor guardian notices. The key to wrap
+/// to is the server's to keep, and the old permission's to name.
+pub(super) async fn rewrap_emergency(
+    vault: &Vault,
+    old: &OwnPermission,
+    change: impl FnOnce(&mut PermissionBody),
+) -> Result<PermissionId> {
+    let OwnPermission { permission, left, .. } = old;
+    let shown = emergency_list(vault).await?;
+    let of_this = |entry: &pb::EmergencyEntry| entry.permission_id == permission.permission_id.as_bytes()[..];
+    let shown = shown.into_iter().find(of_this);
+    let shown = shown.ok_or_else(|| tampered("the server does not show its key"))?;
+    let recipient = RecipientKey::try_from(shown.recipient_key.as_ref()).map_err(tampered)?;
+    let same = recipient.digest() == permission.recipient_key_hash;
+    if !Defence::EmergencyKey.holds(same) {
+        return Err(tampered("the server shows another key to wrap to"));
     }
+    let id = mint::id(PermissionId::mint)?;
+    let (collection, key) = emergency_key(vault, &id).await?;
+    let mut body = PermissionBody {
+        created: mint::now_ms(),
+        permission_id: id,
+        collection: Some(collection),
+        uses: left.uses(),
+        bytes: left.bytes(),
+        possession_key: key.possession(),
+        replaces: Some(old.replaces(false)),
+        vault_head: Some(heads::head(vault).await?),
+        ..PermissionBody::clone(permission)
+    };
+    change(&mut body);
+    let message = pb::PutEmergency {
+        permission: Some((&answers::seal_permission(vault, &body, key, &recipient)?).into()),
+        ..pb::PutEmergency::default()
+    };
+    vault
+        .session
+        .server
+        .post(api::PUT_EMERGENCY.here(), &message)
+        .await?;
+    answers::did_permit(vault, message.permission.as_ref()).await?;
+    Ok(id)
+}
 
-    /// The key of the collection in its present epoch, as a permission gives it.
-    async fn emergency_key(&self, id: &PermissionId) -> Result<(CollectionSelector, PermissionKey)> {
-        let current = |ring: &Ring| {
-            let (collection, key) = ring.current(CollectionId::EMERGENCY)?;
-            let selector = CollectionSelector {
-                collection,
-                until: None,
-            };
-            Some((selector, PermissionKey::mint::<CollectionKey>(id, key)))
+/// The key of the collection in its present epoch, as a permission gives it.
+async fn emergency_key(vault: &Vault, id: &PermissionId) -> Result<(CollectionSelector, PermissionKey)> {
+    let current = |ring: &Ring| {
+        let (collection, key) = ring.current(CollectionId::EMERGENCY)?;
+        let selector = CollectionSelector {
+            collection,
+            until: None,
         };
-        let (collection, key) = self.in_ring(current).await?.ok_or_else(|| Error::Unknown {
+        Some((selector, PermissionKey::mint::<CollectionKey>(id, key)))
+    };
+    let (collection, key) = ring::in_ring(vault, current)
+        .await?
+        .ok_or_else(|| Error::Unknown {
             what: "collection",
-            id: super::collections::EMERGENCY.to_owned(),
+            id: collections::EMERGENCY.to_owned(),
         })?;
-        Ok((collection, key?))
-    }
+    Ok((collection, key?))
+}
 
-    async fn emergency_list(&self) -> Result<Vec<pb::EmergencyEntry>> {
-        let list: pb::EmergencyList = self.session.server.get(api::EMERGENCY.here()).await?;
-        Ok(list.entries)
-    }
+pub(super) async fn emergency_list(vault: &Vault) -> Result<Vec<pb::EmergencyEntry>> {
+    let list: pb::EmergencyList = vault.session.server.get(api::EMERGENCY.here()).await?;
+    Ok(list.entries)
 }
 
 fn tampered<E: std::fmt::Display>(cause: E) -> Error {

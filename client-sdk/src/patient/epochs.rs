@@ -9,7 +9,7 @@ use protocol_spec::{
     messages as pb,
 };
 
-use super::device_keys::DeviceKeys;
+use crate::patient::device_keys::DeviceKeys;
 
 /// All root epochs, from 0, up to that of the newest list.
 #[derive(Default)]

@@ -10,15 +10,19 @@ use protocol_spec::{
     vault_head::Act,
 };
 
-use super::{
-    Patient, PermissionState,
-    delegation::OwnDelegation,
-    known::{Known, tampered},
-    signers::Words,
-    standing::OwnPermission,
-    times,
+use crate::{
+    Result,
+    patient::{
+        catching_up,
+        delegation::{self, OwnDelegation},
+        known::{Known, tampered},
+        listed, permissions,
+        signers::Words,
+        standing::{OwnPermission, PermissionState},
+        times,
+        vault::Vault,
+    },
 };
-use crate::Result;
 
 /// What kind of thing a device has given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,192 +81,181 @@ pub(super) enum Holding {
     Permission(Box<OwnPermission>),
 }
 
-impl Patient {
-    /// What a device has given that still holds, also by way of devices that it has added: all of it, each with whether this
-    /// device had seen it at `since`, in milliseconds since 1970. Of a device that was removed, what its removal has left.
-    ///
-    /// # Errors
-    /// [`crate::Error::Tampered`] for what is not hers; of the connection.
-    pub async fn given_by(&self, device: DeviceId, since: Option<u64>) -> Result<Vec<Given>> {
-        let known = self.refresh_devices().await?;
-        let by = self.going_with(&known, device, |_| false);
-        let items = self.given(&by, since).await?;
-        Ok(items.into_iter().map(|item| item.given).collect())
-    }
+pub(super) async fn given_by(vault: &Vault, device: DeviceId, since: Option<u64>) -> Result<Vec<Given>> {
+    let known = listed::refresh_devices(vault).await?;
+    let by = going_with(vault, &known, device, |_| false);
+    let items = given(vault, &by, since).await?;
+    Ok(items.into_iter().map(|item| item.given).collect())
+}
 
-    /// Of what [`Self::given_by`] shows, what stays when the device is removed and this is kept: nothing by devices that go with it.
-    ///
-    /// # Errors
-    /// As [`Self::given_by`].
-    pub async fn staying(
-        &self,
-        device: DeviceId,
-        since: Option<u64>,
-        keep: impl Fn(&Given) -> bool,
-    ) -> Result<Vec<Given>> {
-        let known = self.refresh_devices().await?;
-        let by = self.going_with(&known, device, |_| false);
-        let mut items = self.given(&by, since).await?;
-        items.retain(|item| keep(&item.given));
-        let kept: HashSet<String> = items.iter().map(|item| item.given.id.clone()).collect();
-        let going = self.going_with(&known, device, |id| kept.contains(&id.to_string()));
-        items.retain(|item| !item.rests_on_others(&going));
-        Ok(items.into_iter().map(|item| item.given).collect())
-    }
+pub(super) async fn staying(
+    vault: &Vault,
+    device: DeviceId,
+    since: Option<u64>,
+    keep: impl Fn(&Given) -> bool,
+) -> Result<Vec<Given>> {
+    let known = listed::refresh_devices(vault).await?;
+    let by = going_with(vault, &known, device, |_| false);
+    let mut items = given(vault, &by, since).await?;
+    items.retain(|item| keep(&item.given));
+    let kept: HashSet<String> = items.iter().map(|item| item.given.id.clone()).collect();
+    let going = going_with(vault, &known, device, |id| kept.contains(&id.to_string()));
+    items.retain(|item| !item.rests_on_others(&going));
+    Ok(items.into_iter().map(|item| item.given).collect())
+}
 
-    /// What still holds by the word of devices that are off the list, as a removal that was broken off or asked for nothing leaves it:
-    /// how much, by device. It gets no new keys (DEV-21), and what is spent gets none anyway.
-    ///
-    /// # Errors
-    /// As [`Self::given_by`].
-    pub async fn left_behind(&self) -> Result<Vec<(DeviceId, usize)>> {
-        let gone = self.keys.known().history().removed();
-        let mut left = Vec::new();
-        if gone.is_empty() {
-            return Ok(left);
+pub(super) async fn left_behind(vault: &Vault) -> Result<Vec<(DeviceId, usize)>> {
+    let gone = vault.keys.known().history().removed();
+    let mut left = Vec::new();
+    if gone.is_empty() {
+        return Ok(left);
+    }
+    let items = given(vault, &gone, None).await?;
+    for device in gone {
+        let held = |item: &&Item| item.under.contains(&device) && !item.given.spent;
+        let count = items.iter().filter(held).count();
+        if count > 0 {
+            left.push((device, count));
         }
-        let items = self.given(&gone, None).await?;
-        for device in gone {
-            let held = |item: &&Item| item.under.contains(&device) && !item.given.spent;
-            let count = items.iter().filter(held).count();
-            if count > 0 {
-                left.push((device, count));
-            }
-        }
-        Ok(left)
     }
+    Ok(left)
+}
 
-    /// A device, and those that are there by its word; of one that was removed, those that have gone with it, and those that it
-    /// has added and are listed still. This one stays, and whatever it has come by: it is in her hand.
-    pub(super) fn going_with(
-        &self,
-        known: &Known,
-        device: DeviceId,
-        keep: impl Fn(DeviceId) -> bool,
-    ) -> Vec<DeviceId> {
-        let history = known.history();
-        let through = history.came_through(self.keys.own.id());
-        let spared = |id| through.contains(&id) || keep(id);
-        if known.newest().device(device).is_none() {
-            let mut gone = history.gone_with(device);
-            gone.extend(history.left_by(&gone, spared));
-            return gone;
-        }
-        let mut going = vec![device];
-        going.extend(history.there_by(device, spared));
-        going
+/// A device, and those that are there by its word; of one that was removed, those that have gone with it, and those that it
+/// has added and are listed still. This one stays, and whatever it has come by: it is in her hand.
+pub(super) fn going_with(
+    vault: &Vault,
+    known: &Known,
+    device: DeviceId,
+    keep: impl Fn(DeviceId) -> bool,
+) -> Vec<DeviceId> {
+    let history = known.history();
+    let through = history.came_through(vault.keys.own.id());
+    let spared = |id| through.contains(&id) || keep(id);
+    if known.newest().device(device).is_none() {
+        let mut gone = history.gone_with(device);
+        gone.extend(history.left_by(&gone, spared));
+        return gone;
     }
+    let mut going = vec![device];
+    going.extend(history.there_by(device, spared));
+    going
+}
 
-    /// What holds by the word of these devices. Whether it does follows from the acts and from this machine's clock: what only
-    /// the server calls over or spent, it could still let be used (DEV-26).
-    pub(super) async fn given(&self, by: &[DeviceId], since: Option<u64>) -> Result<Vec<Item>> {
-        let seen = match since {
-            Some(moment) => times::seen(&self.session.home, moment)?,
-            None => 0,
+/// What holds by the word of these devices. Whether it does follows from the acts and from this machine's clock: what only
+/// the server calls over or spent, it could still let be used (DEV-26).
+pub(super) async fn given(vault: &Vault, by: &[DeviceId], since: Option<u64>) -> Result<Vec<Item>> {
+    let seen = match since {
+        Some(moment) => times::seen(&vault.session.home, moment)?,
+        None => 0,
+    };
+    let delegations = delegation::own_delegations(vault).await?;
+    let permissions = permissions::own_permissions(vault).await?;
+    let order = Order::of(&*catching_up::known_acts(vault).await?, seen);
+    let mut items = given_devices(vault, by, &order)?;
+    for own in delegations {
+        items.extend(given_delegation(vault, own, by, &order)?);
+    }
+    let words = Words::of(&permissions);
+    for own in permissions {
+        items.extend(given_permission(vault, own, by, (&words, &order)).await?);
+    }
+    Ok(items)
+}
+
+/// The devices among these that are still listed, but for the first, which is the one that is asked about.
+fn given_devices(vault: &Vault, by: &[DeviceId], order: &Order) -> Result<Vec<Item>> {
+    let known = vault.keys.known();
+    let mut items = Vec::new();
+    for id in by.iter().skip(1) {
+        let Some(listed) = known.newest().device(*id) else {
+            continue;
         };
-        let delegations = self.own_delegations().await?;
-        let permissions = self.own_permissions().await?;
-        let order = Order::of(&*self.known_acts().await?, seen);
-        let mut items = self.given_devices(by, &order)?;
-        for own in delegations {
-            items.extend(self.given_delegation(own, by, &order)?);
-        }
-        let words = Words::of(&permissions);
-        for own in permissions {
-            items.extend(self.given_permission(own, by, (&words, &order)).await?);
-        }
-        Ok(items)
-    }
-
-    /// The devices among these that are still listed, but for the first, which is the one that is asked about.
-    fn given_devices(&self, by: &[DeviceId], order: &Order) -> Result<Vec<Item>> {
-        let known = self.keys.known();
-        let mut items = Vec::new();
-        for id in by.iter().skip(1) {
-            let Some(listed) = known.newest().device(*id) else {
-                continue;
-            };
-            let added = known.device(*id).and_then(|device| known.list(device.added));
-            let added = added.ok_or_else(|| tampered("a device is in no list"))?;
-            let given = Given {
-                id: id.to_string(),
-                kind: match listed.kind {
-                    DeviceKind::Device => GivenKind::Device,
-                    DeviceKind::Recovery => GivenKind::Recovery,
-                },
-                name: known.name(*id)?.as_str().to_owned(),
-                created: added.claimed().created,
-                earlier: order.is_earlier(&Act::Devices(added.hash())),
-                spent: false,
-            };
-            items.push(Item {
-                given,
-                under: HashSet::new(),
-                word: Holding::Device,
-            });
-        }
-        Ok(items)
-    }
-
-    fn given_delegation(&self, own: OwnDelegation, by: &[DeviceId], order: &Order) -> Result<Option<Item>> {
-        let delegation = &own.delegation;
-        let signer = delegation.device().id();
-        let over = own.end.is_some() || self.session.clock.now().is_over(delegation.not_after);
-        if over || !by.contains(&signer) {
-            return Ok(None);
-        }
-        let given = Given {
-            id: delegation.delegation_id.to_string(),
-            kind: GivenKind::Delegation,
-            name: self.delegate_ref(delegation)?.name,
-            created: delegation.created,
-            earlier: order.is_earlier(&Act::Delegation(delegation.delegation_id, delegation.hash())),
-            spent: false,
-        };
-        Ok(Some(Item {
-            given,
-            under: [signer].into(),
-            word: Holding::Delegation(Box::new(own)),
-        }))
-    }
-
-    async fn given_permission(
-        &self,
-        own: OwnPermission,
-        by: &[DeviceId],
-        (words, order): (&Words, &Order),
-    ) -> Result<Option<Item>> {
-        let permission = &own.permission;
-        let id = permission.permission_id;
-        let under = words.under(id);
-        let theirs: Vec<_> = under.iter().filter(|(_, word)| by.contains(&word.by)).collect();
-        let ended = matches!(own.state, PermissionState::Revoked | PermissionState::Replaced);
-        if ended || self.session.clock.now().is_over(permission.not_after) || theirs.is_empty() {
-            return Ok(None);
-        }
-        let guardian = permission.emergency.as_ref().and_then(|terms| terms.guardian);
-        let (kind, name) = match (permission.kind, guardian) {
-            (Kind::Emergency, Some(guardian)) => (GivenKind::Guardian, guardian.guardian_id.to_string()),
-            (Kind::Emergency, None) => (GivenKind::Card, "emergency card".to_owned()),
-            _ => (
-                GivenKind::Permission,
-                self.institution_ref(permission.institution_id).await?.name,
-            ),
-        };
+        let added = known.device(*id).and_then(|device| known.list(device.added));
+        let added = added.ok_or_else(|| tampered("a device is in no list"))?;
         let given = Given {
             id: id.to_string(),
-            kind,
-            name,
-            created: permission.created,
-            earlier: theirs.iter().all(|(id, _)| order.is_permission_earlier(**id)),
-            spent: own.state == PermissionState::Spent,
+            kind: match listed.kind {
+                DeviceKind::Device => GivenKind::Device,
+                DeviceKind::Recovery => GivenKind::Recovery,
+            },
+            name: known.name(*id)?.as_str().to_owned(),
+            created: added.claimed().created,
+            earlier: order.is_earlier(&Act::Devices(added.hash())),
+            spent: false,
         };
-        Ok(Some(Item {
+        items.push(Item {
             given,
-            under: under.values().map(|word| word.by).collect(),
-            word: Holding::Permission(Box::new(own)),
-        }))
+            under: HashSet::new(),
+            word: Holding::Device,
+        });
     }
+    Ok(items)
+}
+
+fn given_delegation(
+    vault: &Vault,
+    own: OwnDelegation,
+    by: &[DeviceId],
+    order: &Order,
+) -> Result<Option<Item>> {
+    let delegation = &own.delegation;
+    let signer = delegation.device().id();
+    let over = own.end.is_some() || vault.session.clock.now().is_over(delegation.not_after);
+    if over || !by.contains(&signer) {
+        return Ok(None);
+    }
+    let given = Given {
+        id: delegation.delegation_id.to_string(),
+        kind: GivenKind::Delegation,
+        name: delegation::delegate_ref(vault, delegation)?.name,
+        created: delegation.created,
+        earlier: order.is_earlier(&Act::Delegation(delegation.delegation_id, delegation.hash())),
+        spent: false,
+    };
+    Ok(Some(Item {
+        given,
+        under: [signer].into(),
+        word: Holding::Delegation(Box::new(own)),
+    }))
+}
+
+async fn given_permission(
+    vault: &Vault,
+    own: OwnPermission,
+    by: &[DeviceId],
+    (words, order): (&Words, &Order),
+) -> Result<Option<Item>> {
+    let permission = &own.permission;
+    let id = permission.permission_id;
+    let under = words.under(id);
+    let theirs: Vec<_> = under.iter().filter(|(_, word)| by.contains(&word.by)).collect();
+    let ended = matches!(own.state, PermissionState::Revoked | PermissionState::Replaced);
+    if ended || vault.session.clock.now().is_over(permission.not_after) || theirs.is_empty() {
+        return Ok(None);
+    }
+    let guardian = permission.emergency.as_ref().and_then(|terms| terms.guardian);
+    let (kind, name) = match (permission.kind, guardian) {
+        (Kind::Emergency, Some(guardian)) => (GivenKind::Guardian, guardian.guardian_id.to_string()),
+        (Kind::Emergency, None) => (GivenKind::Card, "emergency card".to_owned()),
+        _ => (
+            GivenKind::Permission,
+            vault.institution_ref(permission.institution_id).await?.name,
+        ),
+    };
+    let given = Given {
+        id: id.to_string(),
+        kind,
+        name,
+        created: permission.created,
+        earlier: theirs.iter().all(|(id, _)| order.is_permission_earlier(**id)),
+        spent: own.state == PermissionState::Spent,
+    };
+    Ok(Some(Item {
+        given,
+        under: under.values().map(|word| word.by).collect(),
+        word: Holding::Permission(Box::new(own)),
+    }))
 }
 
 /// What was done first, as this device has seen it.
@@ -272,7 +265,7 @@ struct Order {
 }
 
 impl Order {
-    fn of(acts: &super::acts::SeenActs, seen: u64) -> Self {
+    fn of(acts: &crate::patient::vault::acts::SeenActs, seen: u64) -> Self {
         let seen = usize::try_from(seen).unwrap_or(usize::MAX);
         let mut permissions = HashMap::new();
         for (at, act) in acts.acts().iter().enumerate() {
@@ -293,4 +286,27 @@ impl Order {
     fn is_permission_earlier(&self, id: PermissionId) -> bool {
         self.permissions.get(&id).copied().unwrap_or(false)
     }
+}
+
+/// The devices that are to go because the newest root key does not open, or not lead on, with those that are there by their word;
+/// recovery members have their time (DEV-23). None if it does.
+pub(super) fn responsible(vault: &Vault, known: &Known) -> Vec<DeviceId> {
+    let mut going = responsible_with_members(vault, known);
+    going.retain(|id| {
+        let listed = known.newest().device(*id);
+        listed.is_some_and(|device| !device.is_for_recovery())
+    });
+    going
+}
+
+/// The devices and recovery members that put root keys which do not open, and those that are there by their word.
+pub(super) fn responsible_with_members(vault: &Vault, known: &Known) -> Vec<DeviceId> {
+    let mut going = Vec::new();
+    for device in known.responsible() {
+        let with = going_with(vault, known, device, |_| false);
+        let more: Vec<_> = with.into_iter().filter(|id| !going.contains(id)).collect();
+        going.extend(more);
+    }
+    going.retain(|id| *id != vault.keys.own.id());
+    going
 }

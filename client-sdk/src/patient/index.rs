@@ -18,8 +18,11 @@ use protocol_spec::{
     statement::Signed,
 };
 
-use super::Patient;
-use crate::{Error, Result, mint, pages::Whole};
+use crate::{
+    Error, Result, mint,
+    pages::Whole,
+    patient::{catching_up, listed, ring, shown, vault::Vault},
+};
 
 /// What may be used of the index.
 pub(super) struct Index {
@@ -110,175 +113,182 @@ impl Content {
     }
 }
 
-impl Patient {
-    /// Reads the index, as far as it may be used (IDX-4).
-    pub(super) async fn read_index(&self) -> Result<Index> {
-        let before = self.known_acts().await?.acts().clone();
-        let mut page = self.index_page(0).await?;
-        let last_placement = self
-            .last_placement(before.last_placement(), page.last_placement)
-            .await?;
-        let placed = u64::try_from(before.placements().len()).unwrap_or(u64::MAX);
-        let mut index = Index {
-            entries: HashMap::new(),
-            unverified: HashMap::new(),
-            last_placement,
-            // What was placed is not less for a server that says so: what is written must not cover what was
-            // withheld.
-            placed: page.placed.max(placed),
-            head: IndexHead::begin(page.generation),
-        };
-        // The lists as they were when the page was made: a device may have been removed.
-        self.known_epoch(page.root_epoch).await?;
-        let mut whole = Whole::new("the index");
-        loop {
-            whole.add(page.segments.len(), page.encoded_len())?;
-            for segment in &page.segments {
-                match self.read_segment(segment, &index).await {
-                    Ok((head, content)) => index.add(head, content),
-                    Err(error) if error.is_of_this_side() => return Err(error),
-                    // Begun anew by what is verified now alone: nobody vouches for another device's word.
-                    Err(_) => {
-                        index.forget();
-                        return Ok(index);
-                    }
-                }
-            }
-            if !page.more || page.segments.is_empty() {
-                if index.is_in_pieces() {
+/// Reads the index, as far as it may be used (IDX-4).
+pub(super) async fn read_index(vault: &Vault) -> Result<Index> {
+    let before = catching_up::known_acts(vault).await?.acts().clone();
+    let mut page = index_page(vault, 0).await?;
+    let last_placement = shown::last_placement(vault, before.last_placement(), page.last_placement).await?;
+    let placed = u64::try_from(before.placements().len()).unwrap_or(u64::MAX);
+    let mut index = Index {
+        entries: HashMap::new(),
+        unverified: HashMap::new(),
+        last_placement,
+        // What was placed is not less for a server that says so: what is written must not cover what was
+        // withheld.
+        placed: page.placed.max(placed),
+        head: IndexHead::begin(page.generation),
+    };
+    // The lists as they were when the page was made: a device may have been removed.
+    listed::known_epoch(vault, page.root_epoch).await?;
+    let mut whole = Whole::new("the index");
+    loop {
+        whole.add(page.segments.len(), page.encoded_len())?;
+        for segment in &page.segments {
+            match read_segment(vault, segment, &index).await {
+                Ok((head, content)) => index.add(head, content),
+                Err(error) if error.is_of_this_side() => return Err(error),
+                // Begun anew by what is verified now alone: nobody vouches for another device's word.
+                Err(_) => {
                     index.forget();
+                    return Ok(index);
                 }
-                return Ok(index);
-            }
-            page = self.index_page(index.head.segments).await?;
-        }
-    }
-
-    async fn index_page(&self, after: u64) -> Result<pb::IndexPage> {
-        let path = api::INDEX.here().with("after", &after);
-        self.session.server.get(path).await
-    }
-
-    async fn read_segment(&self, message: &pb::SignedSegment, index: &Index) -> Result<(IndexHead, Content)> {
-        let signed = PatientSigned::<IndexSegment>::try_from(message.head.clone())
-            .and_then(PatientSigned::verify)
-            .map_err(tampered)?;
-        let device = signed.device();
-        let known = self.known_device(device).await?;
-        let counts = signed.patient_id == self.id()
-            && known.newest().device(device.id()).is_some()
-            && signed.through <= index.last_placement;
-        if !counts {
-            return Err(tampered("it is not by one of her devices"));
-        }
-        let head = index.head.then(&signed).map_err(tampered)?;
-        let own = Collection {
-            id: CollectionId::OWN,
-            epoch: signed.epoch,
-        };
-        let open =
-            |ring: &super::ring::Ring| Some(ring.key(own)?.open_index_segment(&signed, &message.sealed));
-        let content = self.in_ring(open).await?;
-        let content = content
-            .ok_or_else(|| tampered("its key is gone"))?
-            .map_err(tampered)?;
-        Ok((head, Content::decode(&content).map_err(tampered)?))
-    }
-
-    /// Writes down what was verified now, if it is worth it: entries up to placement `through`, which are all that were placed
-    /// since the index, and what did not verify. What another device has written meanwhile stays.
-    pub(super) async fn write_index(&self, index: &Index, fresh: &[IndexEntry], through: u64) -> Result<()> {
-        if fresh.len() < WORTH_WRITING {
-            return Ok(());
-        }
-        let mut head = index.head;
-        let mut entries: Vec<&IndexEntry> = fresh.iter().collect();
-        entries.retain(|entry| entry.number <= through);
-        entries.sort_unstable_by_key(|entry| entry.number);
-        let mut segments = split(&entries);
-        let unverified = index
-            .unverified
-            .iter()
-            .map(|(record, version)| pb::UnverifiedRecord {
-                record_id: Bytes::copy_from_slice(record.as_bytes()),
-                version_id: Bytes::copy_from_slice(version.as_bytes()),
-            });
-        // What holds for all of them comes first: whoever reads less than all of it knows too much, not too little.
-        if let Some(first) = segments.first_mut() {
-            first.unverified = unverified.collect();
-        }
-        let last = segments.len();
-        for (number, segment) in (1..).zip(&segments) {
-            // Up to the last one, the segment's own entries say how far it goes.
-            let upto = segment.entries.last().map_or(0, |entry| entry.number);
-            let upto = if number == last { through } else { upto };
-            match self.put_segment(head, segment, upto.max(head.through)).await {
-                Ok(after) => head = after,
-                // It has grown by what holds no more: the next reader verifies all of it, and writes that down anew (ACC-7).
-                Err(error) if is_full(&error) && !index.entries.is_empty() => {
-                    let anew = IndexHead::begin(head.generation + 1);
-                    drop(self.put_segment(anew, &pb::IndexSegment::default(), 0).await);
-                    return Ok(());
-                }
-                // Another device was there first, or the server has no space: nothing is lost by it.
-                Err(Error::Refused { .. }) => return Ok(()),
-                Err(error) => return Err(error),
             }
         }
-        Ok(())
-    }
-
-    /// Has the index begin anew if it says something of a record: its segments hold the names of files (DEL-5). Where that cannot
-    /// be done now, the next deletion does it.
-    pub(super) async fn forget_in_index(&self, record: RecordId) -> Result<()> {
-        let index = self.read_index().await?;
-        if !index.entries.contains_key(&record) && !index.unverified.contains_key(&record) {
-            return Ok(());
+        if !page.more || page.segments.is_empty() {
+            if index.is_in_pieces() {
+                index.forget();
+            }
+            return Ok(index);
         }
-        let anew = IndexHead::begin(index.head.generation.saturating_add(1));
-        match self.put_segment(anew, &pb::IndexSegment::default(), 0).await {
-            Err(Error::Refused { .. }) => Ok(()),
-            done => done.map(drop),
+        page = index_page(vault, index.head.segments).await?;
+    }
+}
+
+async fn index_page(vault: &Vault, after: u64) -> Result<pb::IndexPage> {
+    let path = api::INDEX.here().with("after", &after);
+    vault.session.server.get(path).await
+}
+
+async fn read_segment(
+    vault: &Vault,
+    message: &pb::SignedSegment,
+    index: &Index,
+) -> Result<(IndexHead, Content)> {
+    let signed = PatientSigned::<IndexSegment>::try_from(message.head.clone())
+        .and_then(PatientSigned::verify)
+        .map_err(tampered)?;
+    let device = signed.device();
+    let known = listed::known_device(vault, device).await?;
+    let counts = signed.patient_id == vault.id()
+        && known.newest().device(device.id()).is_some()
+        && signed.through <= index.last_placement;
+    if !counts {
+        return Err(tampered("it is not by one of her devices"));
+    }
+    let head = index.head.then(&signed).map_err(tampered)?;
+    let own = Collection {
+        id: CollectionId::OWN,
+        epoch: signed.epoch,
+    };
+    let open = |ring: &crate::patient::vault::ring::Ring| {
+        Some(ring.key(own)?.open_index_segment(&signed, &message.sealed))
+    };
+    let content = ring::in_ring(vault, open).await?;
+    let content = content
+        .ok_or_else(|| tampered("its key is gone"))?
+        .map_err(tampered)?;
+    Ok((head, Content::decode(&content).map_err(tampered)?))
+}
+
+/// Writes down what was verified now, if it is worth it: entries up to placement `through`, which are all that were placed
+/// since the index, and what did not verify. What another device has written meanwhile stays.
+pub(super) async fn write_index(
+    vault: &Vault,
+    index: &Index,
+    fresh: &[IndexEntry],
+    through: u64,
+) -> Result<()> {
+    if fresh.len() < WORTH_WRITING {
+        return Ok(());
+    }
+    let mut head = index.head;
+    let mut entries: Vec<&IndexEntry> = fresh.iter().collect();
+    entries.retain(|entry| entry.number <= through);
+    entries.sort_unstable_by_key(|entry| entry.number);
+    let mut segments = split(&entries);
+    let unverified = index
+        .unverified
+        .iter()
+        .map(|(record, version)| pb::UnverifiedRecord {
+            record_id: Bytes::copy_from_slice(record.as_bytes()),
+            version_id: Bytes::copy_from_slice(version.as_bytes()),
+        });
+    // What holds for all of them comes first: whoever reads less than all of it knows too much, not too little.
+    if let Some(first) = segments.first_mut() {
+        first.unverified = unverified.collect();
+    }
+    let last = segments.len();
+    for (number, segment) in (1..).zip(&segments) {
+        // Up to the last one, the segment's own entries say how far it goes.
+        let upto = segment.entries.last().map_or(0, |entry| entry.number);
+        let upto = if number == last { through } else { upto };
+        match put_segment(vault, head, segment, upto.max(head.through)).await {
+            Ok(after) => head = after,
+            // It has grown by what holds no more: the next reader verifies all of it, and writes that down anew (ACC-7).
+            Err(error) if is_full(&error) && !index.entries.is_empty() => {
+                let anew = IndexHead::begin(head.generation + 1);
+                drop(put_segment(vault, anew, &pb::IndexSegment::default(), 0).await);
+                return Ok(());
+            }
+            // Another device was there first, or the server has no space: nothing is lost by it.
+            Err(Error::Refused { .. }) => return Ok(()),
+            Err(error) => return Err(error),
         }
     }
+    Ok(())
+}
 
-    async fn put_segment(
-        &self,
-        head: IndexHead,
-        content: &pb::IndexSegment,
-        through: u64,
-    ) -> Result<IndexHead> {
-        let mut body = IndexSegment {
-            created: mint::now_ms(),
-            patient_id: self.id(),
-            generation: head.generation,
-            number: head.segments,
-            previous: head.last,
-            through,
-            epoch: 0,
-            sealed_hash: Sha256Digest::from_bytes([0; 32]),
-        };
-        let content = content.encode_to_vec();
-        let sealed = {
-            let ring = self.ring.lock().await;
-            let (own, key) = ring
-                .current(CollectionId::OWN)
-                .ok_or_else(super::ring::no_own_collection)?;
-            body.epoch = own.epoch;
-            key.seal_index_segment(&mut body, &content)?
-        };
-        let after = head.then(&body).map_err(tampered)?;
-        let signed = Signed::sign(body, |message| self.keys.sign(message));
-        let message = pb::SignedSegment {
-            head: Some((&PatientSigned::new(signed, self.keys.chain.clone())).into()),
-            sealed: sealed.into(),
-        };
-        self.session
-            .server
-            .post(api::PUT_SEGMENT.here(), &message)
-            .await?;
-        Ok(after)
+/// Has the index begin anew if it says something of a record: its segments hold the names of files (DEL-5). Where that cannot
+/// be done now, the next deletion does it.
+pub(super) async fn forget_in_index(vault: &Vault, record: RecordId) -> Result<()> {
+    let index = read_index(vault).await?;
+    if !index.entries.contains_key(&record) && !index.unverified.contains_key(&record) {
+        return Ok(());
     }
+    let anew = IndexHead::begin(index.head.generation.saturating_add(1));
+    match put_segment(vault, anew, &pb::IndexSegment::default(), 0).await {
+        Err(Error::Refused { .. }) => Ok(()),
+        done => done.map(drop),
+    }
+}
+
+async fn put_segment(
+    vault: &Vault,
+    head: IndexHead,
+    content: &pb::IndexSegment,
+    through: u64,
+) -> Result<IndexHead> {
+    let mut body = IndexSegment {
+        created: mint::now_ms(),
+        patient_id: vault.id(),
+        generation: head.generation,
+        number: head.segments,
+        previous: head.last,
+        through,
+        epoch: 0,
+        sealed_hash: Sha256Digest::from_bytes([0; 32]),
+    };
+    let content = content.encode_to_vec();
+    let sealed = {
+        let ring = vault.ring.lock().await;
+        let (own, key) = ring
+            .current(CollectionId::OWN)
+            .ok_or_else(ring::no_own_collection)?;
+        body.epoch = own.epoch;
+        key.seal_index_segment(&mut body, &content)?
+    };
+    let after = head.then(&body).map_err(tampered)?;
+    let signed = Signed::sign(body, |message| vault.keys.sign(message));
+    let message = pb::SignedSegment {
+        head: Some((&PatientSigned::new(signed, vault.keys.chain.clone())).into()),
+        sealed: sealed.into(),
+    };
+    vault
+        .session
+        .server
+        .post(api::PUT_SEGMENT.here(), &message)
+        .await?;
+    Ok(after)
 }
 
 /// Entries in segments that fit a message; at least one segment.

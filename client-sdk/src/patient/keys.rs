@@ -15,14 +15,14 @@ use protocol_spec::{
     statement::Signed,
 };
 
-use super::{
-    device_keys::DeviceKeys,
-    known::{Known, tampered},
-};
 use crate::{
     Error, Result, Unlock,
     home::{ClosedHome, Home, Kind, Pins, Principal, seeds},
     mint,
+    patient::{
+        device_keys::DeviceKeys,
+        known::{Known, tampered},
+    },
 };
 
 /// A patient on this device.

@@ -12,8 +12,10 @@ use protocol_spec::{
     statement::{Signed, Verified},
 };
 
-use super::{device_keys::DeviceKeys, epochs::RootEpochs};
-use crate::{Error, Result};
+use crate::{
+    Error, Result,
+    patient::{device_keys::DeviceKeys, epochs::RootEpochs},
+};
 
 /// Verified lists, and the keys of every root epoch up to the newest, as far as they open.
 pub(crate) struct Known {

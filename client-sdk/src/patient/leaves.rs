@@ -17,8 +17,13 @@ use protocol_spec::{
     vault_head::Acts,
 };
 
-use super::{Patient, acts::hidden};
-use crate::{Error, Result};
+use crate::{
+    Error, Result,
+    patient::{
+        acts, paged, reading_acts,
+        vault::{Vault, acts::hidden},
+    },
+};
 
 /// What was found in the log.
 pub(super) struct LogRead {
@@ -28,105 +33,106 @@ pub(super) struct LogRead {
     pub(super) size: u64,
 }
 
-impl Patient {
-    /// Reads the log from this leaf on, then what has been done until then, and finds for each leaf that is hers what it is of
-    /// (VLT-9).
-    pub(super) async fn check_log(&self, acts: &mut Acts, from: u64) -> Result<LogRead> {
-        let salt = self.log_salt().await?;
-        let mut own: Vec<(u64, Entry)> = Vec::new();
-        let visit = |index, entry: Entry| {
-            if salt.recognises(&entry) {
-                own.push((index, entry));
-            }
-            Ok(())
-        };
-        let checkpoint = self.session.scan_log(from, &(), visit).await?;
-        // After the log: whatever stands there is in these by now.
-        self.read_acts(acts).await?;
-        let mut shown = Shown::new(&salt);
-        acts.iter()
-            .filter_map(|act| act.statement())
-            .for_each(|statement| shown.add(&statement));
-        self.show_others(&mut shown).await?;
-        if let Some((index, _)) = own.iter().find(|(_, entry)| !shown.explains(entry)) {
-            return Err(hidden(format!(
-                "leaf {index} of the log is of this vault, and the server shows nothing that it could be of"
-            )));
-        }
-        self.keep_log_read(checkpoint.size)?;
-        Ok(LogRead {
-            own: own.len() as u64,
-            size: checkpoint.size,
-        })
-    }
-
-    /// What is logged and is no act: what the operator has signed, and what others do in emergencies.
-    async fn show_others(&self, shown: &mut Shown<'_>) -> Result<()> {
-        let mut pages = self.history_pages();
-        while let Some(page) = pages.next().await? {
-            for what in page.entries.into_iter().filter_map(|entry| entry.what) {
-                self.show_other(what, shown)?;
-            }
-        }
-        for entry in self.permission_entries().await? {
-            if entry.revocation_receipt.is_some() {
-                shown.add(&self.by_operator::<RevocationReceipt>(entry.revocation_receipt)?);
-            }
+/// Reads the log from this leaf on, then what has been done until then, and finds for each leaf that is hers what it is of
+/// (VLT-9).
+pub(super) async fn check_log(vault: &Vault, acts: &mut Acts, from: u64) -> Result<LogRead> {
+    let salt = acts::log_salt(vault).await?;
+    let mut own: Vec<(u64, Entry)> = Vec::new();
+    let visit = |index, entry: Entry| {
+        if salt.recognises(&entry) {
+            own.push((index, entry));
         }
         Ok(())
+    };
+    let checkpoint = vault.session.scan_log(from, &(), visit).await?;
+    // After the log: whatever stands there is in these by now.
+    reading_acts::read_acts(vault, acts).await?;
+    let mut shown = Shown::new(&salt);
+    acts.iter()
+        .filter_map(|act| act.statement())
+        .for_each(|statement| shown.add(&statement));
+    show_others(vault, &mut shown).await?;
+    if let Some((index, _)) = own.iter().find(|(_, entry)| !shown.explains(entry)) {
+        return Err(hidden(format!(
+            "leaf {index} of the log is of this vault, and the server shows nothing that it could be of"
+        )));
     }
+    acts::keep_log_read(vault, checkpoint.size)?;
+    Ok(LogRead {
+        own: own.len() as u64,
+        size: checkpoint.size,
+    })
+}
 
-    /// Each place takes its own kind of statement: what is to be hidden cannot be passed off as another.
-    fn show_other(&self, what: What, shown: &mut Shown<'_>) -> Result<()> {
-        match what {
-            What::Presented(presented) => {
-                if let Some(ticket) = presented.release_ticket {
-                    shown.add(&self.by_operator::<ReleaseTicket>(ticket.statement)?);
-                }
-                if presented.standby_ticket.is_some() {
-                    shown.add(&self.by_operator::<StandbyTicket>(presented.standby_ticket)?);
-                }
-            }
-            What::Stored(receipt) => shown.add(&self.by_operator::<UploadReceipt>(receipt.statement)?),
-            What::Released(receipt) => shown.add(&self.by_operator::<ReleaseReceipt>(receipt.statement)?),
-            What::EmergencyOpened(used) => {
-                // Signed by an institution, which the history verifies; no other statement has these fields.
-                let opening = Signed::<EmergencyOpening>::try_from(used.opening).map_err(tampered)?;
-                self.must_be_hers(opening.claimed().patient_id)?;
-                shown.add(&opening.hash());
-            }
-            What::EmergencyHelp(help) => {
-                let help = PatientSigned::<EmergencyHelp>::try_from(help.help)
-                    .and_then(PatientSigned::verify)
-                    .map_err(tampered)?;
-                self.must_be_hers(help.patient_id)?;
-                shown.add(&help.hash());
-            }
-            What::EmergencyObjected(objection) => {
-                let objection = PatientSigned::<EmergencyObjection>::try_from(objection)
-                    .and_then(PatientSigned::verify)
-                    .map_err(tampered)?;
-                self.must_be_hers(objection.patient_id)?;
-                shown.add(&objection.hash());
-            }
-            // Acts, or not logged.
-            _ => {}
+/// What is logged and is no act: what the operator has signed, and what others do in emergencies.
+async fn show_others(vault: &Vault, shown: &mut Shown<'_>) -> Result<()> {
+    let mut pages = paged::history_pages(vault);
+    while let Some(page) = pages.next().await? {
+        for what in page.entries.into_iter().filter_map(|entry| entry.what) {
+            show_other(vault, what, shown)?;
         }
+    }
+    for entry in paged::permission_entries(vault).await? {
+        if entry.revocation_receipt.is_some() {
+            shown.add(&by_operator::<RevocationReceipt>(
+                vault,
+                entry.revocation_receipt,
+            )?);
+        }
+    }
+    Ok(())
+}
+
+/// Each place takes its own kind of statement: what is to be hidden cannot be passed off as another.
+fn show_other(vault: &Vault, what: What, shown: &mut Shown<'_>) -> Result<()> {
+    match what {
+        What::Presented(presented) => {
+            if let Some(ticket) = presented.release_ticket {
+                shown.add(&by_operator::<ReleaseTicket>(vault, ticket.statement)?);
+            }
+            if presented.standby_ticket.is_some() {
+                shown.add(&by_operator::<StandbyTicket>(vault, presented.standby_ticket)?);
+            }
+        }
+        What::Stored(receipt) => shown.add(&by_operator::<UploadReceipt>(vault, receipt.statement)?),
+        What::Released(receipt) => shown.add(&by_operator::<ReleaseReceipt>(vault, receipt.statement)?),
+        What::EmergencyOpened(used) => {
+            // Signed by an institution, which the history verifies; no other statement has these fields.
+            let opening = Signed::<EmergencyOpening>::try_from(used.opening).map_err(tampered)?;
+            must_be_hers(vault, opening.claimed().patient_id)?;
+            shown.add(&opening.hash());
+        }
+        What::EmergencyHelp(help) => {
+            let help = PatientSigned::<EmergencyHelp>::try_from(help.help)
+                .and_then(PatientSigned::verify)
+                .map_err(tampered)?;
+            must_be_hers(vault, help.patient_id)?;
+            shown.add(&help.hash());
+        }
+        What::EmergencyObjected(objection) => {
+            let objection = PatientSigned::<EmergencyObjection>::try_from(objection)
+                .and_then(PatientSigned::verify)
+                .map_err(tampered)?;
+            must_be_hers(vault, objection.patient_id)?;
+            shown.add(&objection.hash());
+        }
+        // Acts, or not logged.
+        _ => {}
+    }
+    Ok(())
+}
+
+fn by_operator<T: Body>(vault: &Vault, statement: Option<pb::Statement>) -> Result<Sha256Digest> {
+    let signed =
+        Signed::<T>::try_from(statement).and_then(|signed| signed.verify(vault.session.server.operator()));
+    Ok(signed.map_err(tampered)?.hash())
+}
+
+fn must_be_hers(vault: &Vault, patient: PatientId) -> Result<()> {
+    if patient == vault.id() {
         Ok(())
-    }
-
-    fn by_operator<T: Body>(&self, statement: Option<pb::Statement>) -> Result<Sha256Digest> {
-        let signed =
-            Signed::<T>::try_from(statement).and_then(|signed| signed.verify(self.session.server.operator()));
-        Ok(signed.map_err(tampered)?.hash())
-    }
-
-    fn must_be_hers(&self, patient: PatientId) -> Result<()> {
-        if patient == self.id() {
-            Ok(())
-        } else {
-            Err(tampered("it is about somebody else"))
-        }
+    } else {
+        Err(tampered("it is about somebody else"))
     }
 }
 

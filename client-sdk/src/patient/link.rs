@@ -19,17 +19,19 @@ use protocol_spec::{
 };
 use zeroize::Zeroizing;
 
-use super::{
-    Patient,
-    device_keys::DeviceKeys,
-    devices::{Newcomer, Proof, own_chain},
-    known::tampered,
-    lists::device_lists,
-};
 use crate::{
-    Error, Result, Unlock,
+    Error, Patient, Result, Unlock,
     connect::{Server, bootstrap},
     home::{ClosedHome, Pins},
+    patient::{
+        device_keys::DeviceKeys,
+        devices::{self, own_chain},
+        known::tampered,
+        listed::{self, Newcomer, Proof},
+        lists::device_lists,
+        opening,
+        vault::Vault,
+    },
 };
 
 /// A device that is nobody's yet.
@@ -132,7 +134,8 @@ impl NewDevice {
             self.code.check_approval(approval, patient, list, device)
         })?;
         let chain = own_chain(&answer.devices, self.keys.id(), patient)?;
-        Patient::settle(self.home, unlock, self.pins, self.keys, chain, answer).await
+        let vault = opening::settle(self.home, unlock, self.pins, self.keys, chain, answer).await?;
+        Ok(Patient { vault })
     }
 }
 
@@ -204,70 +207,59 @@ impl Offered {
     }
 }
 
-impl Patient {
-    /// Looks up the device whose code this is, answers it, and waits until it has opened its nonce: it then shows the short
-    /// string. The same code may be tried again.
-    ///
-    /// # Errors
-    /// [`Error::Usage`] for a code that is none, was used or is over, and when the new device does not answer;
-    /// [`Error::Tampered`] when the server shows something else than the code names (DEV-9).
-    pub async fn pending_device(&self, code: &str) -> Result<PendingDevice> {
-        let code: LinkCode = code.parse().map_err(|_| {
-            Error::Usage("this is no code of a new device: enter it as the new device shows it".into())
-        })?;
-        let path = api::LINK_STATE.at([&code.place()]);
-        let state = self.session.server.get(path.again()).await.map_err(used_up)?;
-        let offered = Offered::read(state.offer, &code)?;
-        let known = self.refresh_devices().await?;
-        let answer = known.root()?.link_answer(&self.id(), &code)?;
-        let message = pb::LinkAnswer {
-            nonce: Bytes::copy_from_slice(answer.as_bytes()),
-        };
-        let answers = api::ANSWER_LINK.at([&code.place()]);
-        let posted = self.session.server.post(answers, &message);
-        posted.await.map_err(used_up)?;
-        let late = "the new device does not answer: see that it still shows the code and has a network, and try again";
-        let opening = wait_for(ANSWER_PATIENCE, late, async || {
-            let state = self.session.server.get(path.again()).await?;
-            Ok((!state.opening.is_empty()).then_some(state.opening))
-        })
-        .await?;
-        let short_string = code.short_string(&offered.opened(&opening)?, &answer);
-        Ok(PendingDevice {
-            code,
-            device_key: offered.device_key,
-            recipient_key: offered.recipient_key,
-            short_string,
-        })
-    }
+pub(super) async fn pending_device(vault: &Vault, code: &str) -> Result<PendingDevice> {
+    let code: LinkCode = code.parse().map_err(|_| {
+        Error::Usage("this is no code of a new device: enter it as the new device shows it".into())
+    })?;
+    let path = api::LINK_STATE.at([&code.place()]);
+    let state = vault.session.server.get(path.again()).await.map_err(used_up)?;
+    let offered = Offered::read(state.offer, &code)?;
+    let known = listed::refresh_devices(vault).await?;
+    let answer = known.root()?.link_answer(&vault.id(), &code)?;
+    let message = pb::LinkAnswer {
+        nonce: Bytes::copy_from_slice(answer.as_bytes()),
+    };
+    let answers = api::ANSWER_LINK.at([&code.place()]);
+    let posted = vault.session.server.post(answers, &message);
+    posted.await.map_err(used_up)?;
+    let late =
+        "the new device does not answer: see that it still shows the code and has a network, and try again";
+    let opening = wait_for(ANSWER_PATIENCE, late, async || {
+        let state = vault.session.server.get(path.again()).await?;
+        Ok((!state.opening.is_empty()).then_some(state.opening))
+    })
+    .await?;
+    let short_string = code.short_string(&offered.opened(&opening)?, &answer);
+    Ok(PendingDevice {
+        code,
+        device_key: offered.device_key,
+        recipient_key: offered.recipient_key,
+        short_string,
+    })
+}
 
-    /// Adds it, if `short_string` is what she has read on the new device.
-    ///
-    /// # Errors
-    /// [`Error::Usage`] when the strings differ: nothing is then sent.
-    pub async fn approve_device(
-        &self,
-        pending: &PendingDevice,
-        short_string: &str,
-        name: &str,
-    ) -> Result<DeviceId> {
-        let digits = |text: &str| text.chars().filter(char::is_ascii_digit).collect::<String>();
-        if digits(short_string) != digits(&pending.short_string) {
-            return Err(Error::Usage(
-                "the short strings differ: this is not the code of the device in front of you; do not add it"
-                    .into(),
-            ));
-        }
-        let newcomer = Newcomer {
-            device_key: pending.device_key,
-            recipient_key: &pending.recipient_key,
-            kind: DeviceKind::Device,
-            name: &Name::try_from(name.to_owned())?,
-            proof: Proof::Code(&pending.code),
-        };
-        self.add_device(&newcomer).await?;
-        Ok(pending.id())
+pub(super) async fn approve_device(
+    vault: &Vault,
+    pending: &PendingDevice,
+    short_string: &str,
+    name: &str,
+) -> Result<DeviceId> {
+    let digits = |text: &str| text.chars().filter(char::is_ascii_digit).collect::<String>();
+    if digits(short_string) != digits(&pending.short_string) {
+        return Err(Error::Usage(
+            "the short strings differ: this is not the code of the device in front of you; do not add it"
+                .into(),
+        ));
     }
+    let newcomer = Newcomer {
+        device_key: pending.device_key,
+        recipient_key: &pending.recipient_key,
+        kind: DeviceKind::Device,
+        name: &Name::try_from(name.to_owned())?,
+        proof: Proof::Code(&pending.code),
+    };
+    devices::add_device(vault, &newcomer).await?;
+    Ok(pending.id())
 }
 
 /// What a code's place answers when the code is of no use any more.

@@ -10,8 +10,10 @@ use protocol_spec::{
     vault_head::Act,
 };
 
-use super::{Patient, known::tampered};
-use crate::Result;
+use crate::{
+    Result,
+    patient::{catching_up, delegation, known::tampered, permissions, vault::Vault},
+};
 
 /// Something that another device has done.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,95 +57,94 @@ struct Fresh {
     permissions: HashSet<PermissionId>,
 }
 
-impl Patient {
-    /// What other devices have added since this home was told last, once. A home that has been told nothing yet begins with what
-    /// there is.
-    ///
-    /// # Errors
-    /// [`crate::Error::Tampered`] and others for what is not hers; of the connection. It is then told the next time.
-    pub async fn news(&self) -> Result<Vec<News>> {
-        let told: Option<u64> = self.home().read_json(TOLD)?;
-        let (fresh, count) = {
-            let seen = self.catch_up().await?;
-            let acts = seen.acts();
-            let known = usize::try_from(told.unwrap_or(acts.count())).unwrap_or(usize::MAX);
-            (Fresh::of(acts.iter(), known), acts.count())
+pub(super) async fn news(vault: &Vault) -> Result<Vec<News>> {
+    let told: Option<u64> = vault.home().read_json(TOLD)?;
+    let (fresh, count) = {
+        let seen = catching_up::catch_up(vault).await?;
+        let acts = seen.acts();
+        let known = usize::try_from(told.unwrap_or(acts.count())).unwrap_or(usize::MAX);
+        (Fresh::of(acts.iter(), known), acts.count())
+    };
+    if told == Some(count) {
+        return Ok(Vec::new());
+    }
+    let mut news = news_of_lists(vault, &fresh.lists)?;
+    if !fresh.delegations.is_empty() {
+        news.extend(news_of_delegations(vault, &fresh.delegations).await?);
+    }
+    if !fresh.permissions.is_empty() {
+        news.extend(news_of_permissions(vault, &fresh.permissions).await?);
+    }
+    vault.home().write_json(TOLD, &count)?;
+    Ok(news)
+}
+
+fn news_of_lists(vault: &Vault, lists: &[u64]) -> Result<Vec<News>> {
+    let known = vault.keys.known();
+    let mut news = Vec::new();
+    for sequence in lists.iter().filter(|sequence| **sequence > 0) {
+        let list = known.list(*sequence).zip(known.list(sequence - 1));
+        let (list, before) = list.ok_or_else(|| tampered("it is in no list"))?;
+        let (list, before) = (list.claimed(), before.claimed());
+        if list.signer == vault.keys.own.id() {
+            continue;
+        }
+        for (what, id) in changes(list, before) {
+            let name = known.name(id)?.as_str().to_owned();
+            news.push(told(vault, what, name, id.to_string(), list.signer)?);
+        }
+    }
+    Ok(news)
+}
+
+async fn news_of_delegations(vault: &Vault, fresh: &HashSet<DelegationId>) -> Result<Vec<News>> {
+    let mut news = Vec::new();
+    for own in delegation::own_delegations(vault).await? {
+        let delegation = &own.delegation;
+        let by = delegation.device().id();
+        if by != vault.keys.own.id() && fresh.contains(&delegation.delegation_id) {
+            let name = delegation::delegate_ref(vault, delegation)?.name;
+            news.push(told(
+                vault,
+                NewsKind::Delegate,
+                name,
+                delegation.delegation_id.to_string(),
+                by,
+            )?);
+        }
+    }
+    Ok(news)
+}
+
+async fn news_of_permissions(vault: &Vault, fresh: &HashSet<PermissionId>) -> Result<Vec<News>> {
+    let mut news = Vec::new();
+    for own in permissions::own_permissions(vault).await? {
+        let permission = &own.permission;
+        let (id, by) = (permission.permission_id, permission.device().id());
+        // One in the place of another is for the same card or guardian.
+        let new = permission.replaces.is_none() && fresh.contains(&id);
+        if permission.kind != Kind::Emergency || !new || by == vault.keys.own.id() {
+            continue;
+        }
+        let guardian = permission.emergency.as_ref().and_then(|terms| terms.guardian);
+        let (what, name) = match guardian {
+            Some(terms) => (NewsKind::Guardian, terms.guardian_id.to_string()),
+            None => (NewsKind::Card, "emergency card".to_owned()),
         };
-        if told == Some(count) {
-            return Ok(Vec::new());
-        }
-        let mut news = self.news_of_lists(&fresh.lists)?;
-        if !fresh.delegations.is_empty() {
-            news.extend(self.news_of_delegations(&fresh.delegations).await?);
-        }
-        if !fresh.permissions.is_empty() {
-            news.extend(self.news_of_permissions(&fresh.permissions).await?);
-        }
-        self.home().write_json(TOLD, &count)?;
-        Ok(news)
+        news.push(told(vault, what, name, id.to_string(), by)?);
     }
+    Ok(news)
+}
 
-    fn news_of_lists(&self, lists: &[u64]) -> Result<Vec<News>> {
-        let known = self.keys.known();
-        let mut news = Vec::new();
-        for sequence in lists.iter().filter(|sequence| **sequence > 0) {
-            let list = known.list(*sequence).zip(known.list(sequence - 1));
-            let (list, before) = list.ok_or_else(|| tampered("it is in no list"))?;
-            let (list, before) = (list.claimed(), before.claimed());
-            if list.signer == self.keys.own.id() {
-                continue;
-            }
-            for (what, id) in changes(list, before) {
-                let name = known.name(id)?.as_str().to_owned();
-                news.push(self.told(what, name, id.to_string(), list.signer)?);
-            }
-        }
-        Ok(news)
-    }
-
-    async fn news_of_delegations(&self, fresh: &HashSet<DelegationId>) -> Result<Vec<News>> {
-        let mut news = Vec::new();
-        for own in self.own_delegations().await? {
-            let delegation = &own.delegation;
-            let by = delegation.device().id();
-            if by != self.keys.own.id() && fresh.contains(&delegation.delegation_id) {
-                let name = self.delegate_ref(delegation)?.name;
-                news.push(self.told(NewsKind::Delegate, name, delegation.delegation_id.to_string(), by)?);
-            }
-        }
-        Ok(news)
-    }
-
-    async fn news_of_permissions(&self, fresh: &HashSet<PermissionId>) -> Result<Vec<News>> {
-        let mut news = Vec::new();
-        for own in self.own_permissions().await? {
-            let permission = &own.permission;
-            let (id, by) = (permission.permission_id, permission.device().id());
-            // One in the place of another is for the same card or guardian.
-            let new = permission.replaces.is_none() && fresh.contains(&id);
-            if permission.kind != Kind::Emergency || !new || by == self.keys.own.id() {
-                continue;
-            }
-            let guardian = permission.emergency.as_ref().and_then(|terms| terms.guardian);
-            let (what, name) = match guardian {
-                Some(terms) => (NewsKind::Guardian, terms.guardian_id.to_string()),
-                None => (NewsKind::Card, "emergency card".to_owned()),
-            };
-            news.push(self.told(what, name, id.to_string(), by)?);
-        }
-        Ok(news)
-    }
-
-    fn told(&self, what: NewsKind, name: String, id: String, device: DeviceId) -> Result<News> {
-        let by = self.keys.known().name(device)?.as_str().to_owned();
-        Ok(News {
-            what,
-            name,
-            id,
-            by,
-            device,
-        })
-    }
+fn told(vault: &Vault, what: NewsKind, name: String, id: String, device: DeviceId) -> Result<News> {
+    let by = vault.keys.known().name(device)?.as_str().to_owned();
+    Ok(News {
+        what,
+        name,
+        id,
+        by,
+        device,
+    })
 }
 
 impl Fresh {

@@ -10,10 +10,15 @@ use protocol_spec::{
     manifest::Part,
 };
 
-use super::{InstitutionRef, Patient, examine::Examined, listing::Listing};
 use crate::{
     Error, LogEntry, Progress, Provenance, Result, VerifiedCheckpoint,
     connect::Server,
+    patient::{
+        examine::Examined,
+        listing::{self, Listing},
+        refs::InstitutionRef,
+        vault::Vault,
+    },
     provenance::{FetchedPart, VerifiedRecord},
     session::blocking,
     transfer::{Budget, Expected, FolderSink, Leaves, Sink, receive},
@@ -62,65 +67,50 @@ pub struct Received {
     pub provenance: Provenance,
 }
 
-impl Patient {
-    /// Reads the server's log from entry number `from` on, under the checkpoint that it returns: all entries in order, each
-    /// verified before `visit` gets it (LOG-14). `progress` counts entries.
-    ///
-    /// # Errors
-    /// [`crate::Error::Tampered`] when a tile is not that of the checkpoint or `from` lies beyond it, [`crate::Error::LogConflict`],
-    /// [`crate::Error::NotWitnessed`], what `visit` returns, or of the connection.
-    pub async fn scan_log(
-        &self,
-        from: u64,
-        progress: &dyn Progress,
-        visit: impl FnMut(u64, LogEntry) -> Result<()>,
-    ) -> Result<VerifiedCheckpoint> {
-        self.session.scan_log(from, progress, visit).await
-    }
+pub(super) async fn scan_log(
+    vault: &Vault,
+    from: u64,
+    progress: &dyn Progress,
+    visit: impl FnMut(u64, LogEntry) -> Result<()>,
+) -> Result<VerifiedCheckpoint> {
+    vault.session.scan_log(from, progress, visit).await
+}
 
-    /// Her records, each verified by this device or another one of hers; new ones are adopted into the vault.
-    ///
-    /// # Errors
-    /// Of the connection alone; a record that does not verify stands in `refused`.
-    pub async fn records(&self) -> Result<Records> {
-        let Listing { entries, refused, .. } = self.listing().await?;
-        let mut makers = HashMap::new();
-        let mut records = Vec::with_capacity(entries.len());
-        for entry in entries {
-            let from = match makers.get(&entry.institution_id) {
-                Some(known) => InstitutionRef::clone(known),
-                None => {
-                    let maker = self.institution_ref(entry.institution_id).await?;
-                    makers.entry(entry.institution_id).or_insert(maker).clone()
-                }
-            };
-            records.push(RecordInfo::of(entry, from));
-        }
-        Ok(Records { records, refused })
+pub(super) async fn records(vault: &Vault) -> Result<Records> {
+    let Listing { entries, refused, .. } = listing::listing(vault).await?;
+    let mut makers = HashMap::new();
+    let mut records = Vec::with_capacity(entries.len());
+    for entry in entries {
+        let from = match makers.get(&entry.institution_id) {
+            Some(known) => InstitutionRef::clone(known),
+            None => {
+                let maker = vault.institution_ref(entry.institution_id).await?;
+                makers.entry(entry.institution_id).or_insert(maker).clone()
+            }
+        };
+        records.push(RecordInfo::of(entry, from));
     }
+    Ok(Records { records, refused })
+}
 
-    /// Opens one of her records into `out/<record id>/`.
-    ///
-    /// # Errors
-    /// [`Error::Unknown`], [`Error::Exists`], [`Error::Tampered`]; nothing is then left in `out`.
-    pub async fn get_record(
-        &self,
-        record: RecordId,
-        out: &Path,
-        progress: &dyn Progress,
-    ) -> Result<Received> {
-        let found = self.examine(record).await?;
-        open_record(&self.session.server, found, (out, false), progress).await
-    }
+pub(super) async fn get_record(
+    vault: &Vault,
+    record: RecordId,
+    out: &Path,
+    progress: &dyn Progress,
+) -> Result<Received> {
+    let found = listing::examine(vault, record).await?;
+    open_record(&vault.session.server, found, (out, false), progress).await
+}
 
-    /// As [`Self::get_record`], if it is one file.
-    ///
-    /// # Errors
-    /// As [`Self::get_record`]; [`Error::Usage`] when the record has more than one file.
-    pub async fn get_file(&self, record: RecordId, out: &Path, progress: &dyn Progress) -> Result<Received> {
-        let found = self.examine(record).await?;
-        open_record(&self.session.server, found, (out, true), progress).await
-    }
+pub(super) async fn get_file(
+    vault: &Vault,
+    record: RecordId,
+    out: &Path,
+    progress: &dyn Progress,
+) -> Result<Received> {
+    let found = listing::examine(vault, record).await?;
+    open_record(&vault.session.server, found, (out, true), progress).await
 }
 
 /// Opens a record that was found in a vault into `out/<record id>/`; perhaps only if it is one file.
@@ -184,12 +174,5 @@ impl VerifiedRecord {
             root,
             parts,
         }
-    }
-}
-
-pub(super) fn unknown(record: RecordId) -> Error {
-    Error::Unknown {
-        what: "record",
-        id: record.to_string(),
     }
 }

@@ -13,13 +13,19 @@ use protocol_spec::{
     statement::Signed,
 };
 
-use super::{
-    Patient,
-    answers::{Grant, Limits},
-    listing::OwnRecord,
-    terms::{InCollection, OpenRequest, PermitTerms, Selection, UploadTerms},
+use crate::{
+    DirectoryEntry, Error, Result,
+    asked::Asked,
+    mint::{self, millis},
+    patient::{
+        answers::{self, Grant, Limits},
+        heads, listed,
+        listing::{self, OwnRecord},
+        permissions, replacing,
+        terms::{InCollection, OpenRequest, PermitTerms, Selection, UploadTerms},
+        vault::Vault,
+    },
 };
-use crate::{DirectoryEntry, Error, Result, asked::Asked, mint, mint::millis};
 
 impl PermitTerms {
     pub(crate) fn limits(&self, asked: &Asked, replaces: Option<Replaces>) -> Limits {
@@ -36,167 +42,149 @@ impl PermitTerms {
     }
 }
 
-impl Patient {
-    /// Asks an institution to upload, and gives it the permission key to do so.
-    ///
-    /// # Errors
-    /// What the server refuses; [`Error::Crypto`] for a text that is too long.
-    pub async fn request_upload(
-        &self,
-        to: &DirectoryEntry,
-        text: &str,
-        terms: &UploadTerms,
-    ) -> Result<(RequestId, PermissionId)> {
-        let to = &self.session.present(to.id()).await?;
-        let (request_id, permission_id) = (mint::id(RequestId::mint)?, mint::id(PermissionId::mint)?);
-        let now = mint::now_ms();
-        let context = TextContext::to_institution(request_id, &self.id(), &to.id());
-        let request = UploadRequest {
-            created: now,
-            operator_id: self.session.server.operator_id(),
-            request_id,
-            patient_id: self.id(),
-            institution_id: to.id(),
-            expires: now.saturating_add(millis(terms.expires)),
-            text: seal_text(to.recipient_key(), &context, text)?,
-        };
-        let request = Signed::sign(request, |message| self.keys.sign(message));
-        let ends = now.saturating_add(millis(terms.expires));
-        self.session.clock.check_given(None, ends)?;
-        let (key, epoch, wrap) = self.mint_upload_key(&permission_id).await?;
-        let grant = Grant {
-            id: permission_id,
-            kind: Kind::Upload,
-            to,
-            records: Vec::new(),
-            collection: None,
-            request_hash: request.hash(),
-            replaces: None,
-            conditions: None,
-            behalf: None,
-        };
-        let limits = Limits {
-            not_before: None,
-            not_after: ends,
-            uses: terms.uses,
-            bytes: Some(terms.max_bytes),
-            purpose: None,
-            conditions: Conditions::default(),
-            replaces: None,
-        };
-        let minted = PermissionKey::mint(&permission_id, &key)?;
-        let message = pb::SubmitUploadRequest {
-            request: Some((&PatientSigned::new(request, self.keys.chain.clone())).into()),
-            permission: Some((&self.sign_permission(grant, minted, &limits).await?).into()),
-            upload_key_wrap: bytes::Bytes::copy_from_slice(wrap.as_bytes()),
-            upload_key_epoch: epoch,
-        };
-        self.session
-            .server
-            .post(api::SUBMIT_UPLOAD_REQUEST.here(), &message)
-            .await?;
-        self.did_permit(message.permission.as_ref()).await?;
-        self.put_head().await?;
-        Ok((request_id, permission_id))
-    }
+pub(super) async fn request_upload(
+    vault: &Vault,
+    to: &DirectoryEntry,
+    text: &str,
+    terms: &UploadTerms,
+) -> Result<(RequestId, PermissionId)> {
+    let to = &vault.session.present(to.id()).await?;
+    let (request_id, permission_id) = (mint::id(RequestId::mint)?, mint::id(PermissionId::mint)?);
+    let now = mint::now_ms();
+    let context = TextContext::to_institution(request_id, &vault.id(), &to.id());
+    let request = UploadRequest {
+        created: now,
+        operator_id: vault.session.server.operator_id(),
+        request_id,
+        patient_id: vault.id(),
+        institution_id: to.id(),
+        expires: now.saturating_add(millis(terms.expires)),
+        text: seal_text(to.recipient_key(), &context, text)?,
+    };
+    let request = Signed::sign(request, |message| vault.keys.sign(message));
+    let ends = now.saturating_add(millis(terms.expires));
+    vault.session.clock.check_given(None, ends)?;
+    let (key, epoch, wrap) = replacing::mint_upload_key(vault, &permission_id).await?;
+    let grant = Grant {
+        id: permission_id,
+        kind: Kind::Upload,
+        to,
+        records: Vec::new(),
+        collection: None,
+        request_hash: request.hash(),
+        replaces: None,
+        conditions: None,
+        behalf: None,
+    };
+    let limits = Limits {
+        not_before: None,
+        not_after: ends,
+        uses: terms.uses,
+        bytes: Some(terms.max_bytes),
+        purpose: None,
+        conditions: Conditions::default(),
+        replaces: None,
+    };
+    let minted = PermissionKey::mint(&permission_id, &key)?;
+    let message = pb::SubmitUploadRequest {
+        request: Some((&PatientSigned::new(request, vault.keys.chain.clone())).into()),
+        permission: Some((&answers::sign_permission(vault, grant, minted, &limits).await?).into()),
+        upload_key_wrap: bytes::Bytes::copy_from_slice(wrap.as_bytes()),
+        upload_key_epoch: epoch,
+    };
+    vault
+        .session
+        .server
+        .post(api::SUBMIT_UPLOAD_REQUEST.here(), &message)
+        .await?;
+    answers::did_permit(vault, message.permission.as_ref()).await?;
+    heads::put_head(vault).await?;
+    Ok((request_id, permission_id))
+}
 
-    /// A download or reference request to her, verified: who asks, and who would receive.
-    ///
-    /// # Errors
-    /// [`Error::Tampered`] for a request that does not verify; what the server refuses.
-    pub async fn request(&self, request: RequestId) -> Result<OpenRequest> {
-        OpenRequest::of(self, &self.asked(request).await?.0).await
-    }
+pub(super) async fn request(vault: &Vault, request: RequestId) -> Result<OpenRequest> {
+    OpenRequest::of(vault, &asked(vault, request).await?.0).await
+}
 
-    /// Permits a download or reference request. For a reference the receiver is looked up in her own verified
-    /// directory, never taken from the referral's word (FLW-4).
-    ///
-    /// # Errors
-    /// [`Error::Unknown`] for a record that is not hers; [`Error::Tampered`] for a request or a record that
-    /// does not verify; what the server refuses.
-    pub async fn permit(
-        &self,
-        request: RequestId,
-        records: &Selection,
-        terms: &PermitTerms,
-    ) -> Result<PermissionId> {
-        let asked = self.asked(request).await?.0;
-        let chosen = self.choose(records, &terms.conditions).await?;
-        let limits = terms.limits(&asked, self.replaced(terms.replaces).await?);
-        self.session
-            .clock
-            .check_given(limits.not_before, limits.not_after)?;
-        let (id, answer) = self.sign_permit(&asked, chosen, &limits, None).await?;
-        self.submit(&answer).await?;
-        Ok(id)
-    }
+pub(super) async fn permit(
+    vault: &Vault,
+    request: RequestId,
+    records: &Selection,
+    terms: &PermitTerms,
+) -> Result<PermissionId> {
+    let asked = asked(vault, request).await?.0;
+    let chosen = choose(vault, records, &terms.conditions).await?;
+    let limits = terms.limits(&asked, permissions::replaced(vault, terms.replaces).await?);
+    vault
+        .session
+        .clock
+        .check_given(limits.not_before, limits.not_after)?;
+    let (id, answer) = answers::sign_permit(vault, &asked, chosen, &limits, None).await?;
+    answers::submit(vault, &answer).await?;
+    Ok(id)
+}
 
-    /// Permits a download or reference request over a collection: one wrap, however many records lie in it, and what
-    /// is placed there later too, unless it is to be for those of now alone (COL-6).
-    ///
-    /// # Errors
-    /// As [`Self::permit`].
-    pub async fn permit_collection(
-        &self,
-        request: RequestId,
-        of: InCollection,
-        terms: &PermitTerms,
-    ) -> Result<PermissionId> {
-        let asked = self.asked(request).await?.0;
-        let limits = terms.limits(&asked, self.replaced(terms.replaces).await?);
-        self.session
-            .clock
-            .check_given(limits.not_before, limits.not_after)?;
-        let (id, answer) = self.sign_permit_collection(&asked, of, &limits).await?;
-        self.submit(&answer).await?;
-        Ok(id)
-    }
+pub(super) async fn permit_collection(
+    vault: &Vault,
+    request: RequestId,
+    of: InCollection,
+    terms: &PermitTerms,
+) -> Result<PermissionId> {
+    let asked = asked(vault, request).await?.0;
+    let limits = terms.limits(&asked, permissions::replaced(vault, terms.replaces).await?);
+    vault
+        .session
+        .clock
+        .check_given(limits.not_before, limits.not_after)?;
+    let (id, answer) = answers::sign_permit_collection(vault, &asked, of, &limits).await?;
+    answers::submit(vault, &answer).await?;
+    Ok(id)
+}
 
-    /// Denies a download or reference request; `text` tells the institution why.
-    ///
-    /// # Errors
-    /// As [`Self::permit`].
-    pub async fn deny(&self, request: RequestId, text: &str) -> Result<()> {
-        let asked = self.asked(request).await?.0;
-        let answer = self.sign_denial(&asked, text, None).await?;
-        self.submit(&answer).await
-    }
+pub(super) async fn deny(vault: &Vault, request: RequestId, text: &str) -> Result<()> {
+    let asked = asked(vault, request).await?.0;
+    let answer = answers::sign_denial(vault, &asked, text, None).await?;
+    answers::submit(vault, &answer).await
+}
 
-    /// Fetches a request and checks that it is to her, by the institution in it; and what the server says has
-    /// become of it.
-    pub(crate) async fn asked(&self, id: RequestId) -> Result<(Asked, RequestState)> {
-        let stored: pb::StoredRequest = self.session.server.get(api::REQUEST.at([&id])).await?;
-        let state = stored.state();
-        let asked = match stored.request {
-            Some(Request::Download(statement)) => self.session.asked_download(statement).await?,
-            Some(Request::Reference(statement)) => self.session.asked_reference(statement).await?,
-            Some(Request::Upload(_)) => {
-                return Err(Error::Usage(format!(
-                    "{id} is an upload request of one's own: it is not answered"
-                )));
-            }
-            None => return Err(Error::tampered("the request")("it is empty")),
-        };
-        if asked.request_id != id {
-            return Err(Error::tampered("the request")("it is another one"));
+/// Fetches a request and checks that it is to her, by the institution in it; and what the server says has
+/// become of it.
+pub(crate) async fn asked(vault: &Vault, id: RequestId) -> Result<(Asked, RequestState)> {
+    let stored: pb::StoredRequest = vault.session.server.get(api::REQUEST.at([&id])).await?;
+    let state = stored.state();
+    let asked = match stored.request {
+        Some(Request::Download(statement)) => vault.session.asked_download(statement).await?,
+        Some(Request::Reference(statement)) => vault.session.asked_reference(statement).await?,
+        Some(Request::Upload(_)) => {
+            return Err(Error::Usage(format!(
+                "{id} is an upload request of one's own: it is not answered"
+            )));
         }
-        self.open_asked(&asked).await?;
-        Ok((asked, state))
+        None => return Err(Error::tampered("the request")("it is empty")),
+    };
+    if asked.request_id != id {
+        return Err(Error::tampered("the request")("it is another one"));
     }
+    open_asked(vault, &asked).await?;
+    Ok((asked, state))
+}
 
-    /// The text of a request to her, by the vault key that it was sealed to.
-    pub(crate) async fn open_asked(&self, asked: &Asked) -> Result<String> {
-        let known = self.known_epoch(asked.root_epoch).await?;
-        let key = known
-            .vault_key(asked.root_epoch)
-            .ok_or_else(|| Error::tampered("the request")(known.no_vault_key(asked.root_epoch)))?;
-        asked.open(self.id(), key, self.session.server.operator_id())
-    }
+/// The text of a request to her, by the vault key that it was sealed to.
+pub(crate) async fn open_asked(vault: &Vault, asked: &Asked) -> Result<String> {
+    let known = listed::known_epoch(vault, asked.root_epoch).await?;
+    let key = known
+        .vault_key(asked.root_epoch)
+        .ok_or_else(|| Error::tampered("the request")(known.no_vault_key(asked.root_epoch)))?;
+    asked.open(vault.id(), key, vault.session.server.operator_id())
+}
 
-    /// The records of a selection with their keys, verified.
-    async fn choose(&self, selection: &Selection, conditions: &Conditions) -> Result<Vec<OwnRecord>> {
-        chosen(self.own_records(selection).await?, selection, conditions)
-    }
+/// The records of a selection with their keys, verified.
+async fn choose(vault: &Vault, selection: &Selection, conditions: &Conditions) -> Result<Vec<OwnRecord>> {
+    chosen(
+        listing::own_records(vault, selection).await?,
+        selection,
+        conditions,
+    )
 }
 
 /// Of what was found for a selection: of all records, those that fit the conditions; of those that were named, each

@@ -9,10 +9,16 @@ use protocol_spec::{
     vault_head::{Act, Acts},
 };
 
-use super::{Patient, PermissionState, acts::ACTS, lists::device_lists};
 use crate::{
     Error, Result, Unlock,
     home::{At, Home},
+    patient::{
+        catching_up, delegation, deleting, heads, lines, listing,
+        lists::device_lists,
+        opening, permissions, resending, revoking,
+        standing::PermissionState,
+        vault::{Vault, acts::ACTS},
+    },
     restoring::RestorationInfo,
 };
 
@@ -91,127 +97,118 @@ fn placement(act: &Act) -> Option<RecordId> {
     }
 }
 
-impl Patient {
-    /// Goes on with a server that was restored, if that is proven (RST-5, RST-6): does what has to be done before her vault moves
-    /// again, and says what was lost. If it is interrupted, call it again to resume.
-    ///
-    /// # Errors
-    /// [`Error::Usage`] if nothing was restored, or if her list of devices was changed since the copy was made; [`Error::Tampered`] for
-    /// what is not proven; of the connection.
-    pub async fn accept_restoration(home: &Path, unlock: &Unlock) -> Result<Returned> {
-        let patient = Self::open(home, unlock).await?;
-        let Some(found) = patient.session.find_restoration().await? else {
-            return patient.come_back().await;
-        };
-        if let Err(error) = patient.lists_are_there().await {
-            patient.revoke_all_again().await?;
+pub(super) async fn accept_restoration(home: &Path, unlock: &Unlock) -> Result<Returned> {
+    let vault = &opening::open(home, unlock).await?;
+    let Some(found) = vault.session.find_restoration().await? else {
+        return come_back(vault).await;
+    };
+    if let Err(error) = lists_are_there(vault).await {
+        revoke_all_again(vault).await?;
+        return Err(error);
+    }
+    vault.session.take_restoration(found, false).await?;
+    come_back(&opening::open(home, unlock).await?).await
+}
+
+async fn come_back(vault: &Vault) -> Result<Returned> {
+    let mut lived = vault.session.home.restorations()?;
+    let (Some(last), Some(before)) = (lived.last_mut(), vault.session.home.before()) else {
+        return Err(Error::Usage(
+            "the server has not been restored, as far as this home is shown: there is nothing to accept"
+                .into(),
+        ));
+    };
+    let seen = kept_acts(&before)?;
+    let lost = {
+        let shown = catching_up::catch_up(vault).await?;
+        LostActs::between(&seen, shown.acts())
+    };
+    let mut returned = Returned {
+        restoration: RestorationInfo::from(&*last),
+        lost,
+        revoked: Vec::new(),
+        ended: Vec::new(),
+        deleted: Vec::new(),
+        already: last.done,
+    };
+    if !last.done {
+        vault.returning.store(true, Ordering::Relaxed);
+        take_back_again(vault, &mut returned).await?;
+        heads::put_head_anyway(vault).await?;
+        last.done = true;
+        let _lock = vault.session.home.lock().await?;
+        vault.session.home.keep_restorations(&lived)?;
+        vault.returning.store(false, Ordering::Relaxed);
+    }
+    Ok(returned)
+}
+
+/// Revokes what was revoked, and what another permission had taken the place of; ends delegations that were ended, and deletes what
+/// was deleted.
+async fn take_back_again(vault: &Vault, returned: &mut Returned) -> Result<()> {
+    let lost = &returned.lost;
+    let mut gone: HashSet<PermissionId> = lost.revocations.iter().copied().collect();
+    for permission in &lost.permissions {
+        gone.extend(lines::took_place_of(vault, *permission)?);
+    }
+    for own in permissions::own_permissions(vault).await? {
+        let id = own.permission.permission_id;
+        let over = matches!(own.state, PermissionState::Revoked | PermissionState::Replaced);
+        if gone.contains(&id) && !over {
+            revoking::submit_revocation(vault, &own).await?;
+            returned.revoked.push(id);
+        }
+    }
+    for own in delegation::own_delegations(vault).await? {
+        let id = own.delegation.delegation_id;
+        if lost.delegation_ends.contains(&id) && own.end.is_none() {
+            delegation::ending::submit_end(vault, &own).await?;
+            returned.ended.push(id);
+        }
+    }
+    for (record, version) in listing::shown_versions(vault).await? {
+        if lost.deletions.contains(&record) {
+            deleting::submit_deletion(vault, record, version).await?;
+            returned.deleted.push(record);
+        }
+    }
+    Ok(())
+}
+
+/// Whether the server has the newest list of her devices that this one knows. An older one cannot be gone on from: the next list
+/// would be another one under a number that others have met (RST-10).
+async fn lists_are_there(vault: &Vault) -> Result<()> {
+    let known = vault.keys.known();
+    let newest = known.newest();
+    let answer = device_lists(&vault.session.server, newest.sequence.checked_sub(1)).await?;
+    let shown = answer.lists.first();
+    let same = shown.is_some_and(|list| list.body == newest.to_message().body);
+    if same {
+        return Ok(());
+    }
+    Err(Error::Usage(
+        "your list of devices was changed since the copy was made, and the server has the one of before, with devices on it that you may have \
+         removed: this home cannot go on there. What you had revoked is revoked again, and nothing else was done. Ask the operator whether a newer \
+         copy can be found; else begin a new vault in a new home"
+            .into(),
+    ))
+}
+
+/// Revokes all that this device knows to be revoked, whatever the server shows (REV-11).
+async fn revoke_all_again(vault: &Vault) -> Result<()> {
+    let known = {
+        let mut seen = vault.acts.lock().await;
+        seen.kept(&vault.session.home)?.permissions()
+    };
+    for (id, permission) in known.into_iter().filter(|(_, permission)| permission.revoked) {
+        // What the older copy has not is not there to be revoked.
+        if let Err(error) = resending::revoke_one_unseen(vault, id, permission.hash).await
+            && error.is_of_this_side()
+        {
             return Err(error);
         }
-        patient.session.take_restoration(found, false).await?;
-        drop(patient);
-        Self::open(home, unlock).await?.come_back().await
     }
-
-    async fn come_back(&self) -> Result<Returned> {
-        let mut lived = self.session.home.restorations()?;
-        let (Some(last), Some(before)) = (lived.last_mut(), self.session.home.before()) else {
-            return Err(Error::Usage(
-                "the server has not been restored, as far as this home is shown: there is nothing to accept"
-                    .into(),
-            ));
-        };
-        let seen = kept_acts(&before)?;
-        let lost = {
-            let shown = self.catch_up().await?;
-            LostActs::between(&seen, shown.acts())
-        };
-        let mut returned = Returned {
-            restoration: RestorationInfo::from(&*last),
-            lost,
-            revoked: Vec::new(),
-            ended: Vec::new(),
-            deleted: Vec::new(),
-            already: last.done,
-        };
-        if !last.done {
-            self.returning.store(true, Ordering::Relaxed);
-            self.take_back_again(&mut returned).await?;
-            self.put_head_anyway().await?;
-            last.done = true;
-            let _lock = self.session.home.lock().await?;
-            self.session.home.keep_restorations(&lived)?;
-            self.returning.store(false, Ordering::Relaxed);
-        }
-        Ok(returned)
-    }
-
-    /// Revokes what was revoked, and what another permission had taken the place of; ends delegations that were ended, and deletes what
-    /// was deleted.
-    async fn take_back_again(&self, returned: &mut Returned) -> Result<()> {
-        let lost = &returned.lost;
-        let mut gone: HashSet<PermissionId> = lost.revocations.iter().copied().collect();
-        for permission in &lost.permissions {
-            gone.extend(self.took_place_of(*permission)?);
-        }
-        for own in self.own_permissions().await? {
-            let id = own.permission.permission_id;
-            let over = matches!(own.state, PermissionState::Revoked | PermissionState::Replaced);
-            if gone.contains(&id) && !over {
-                self.submit_revocation(&own).await?;
-                returned.revoked.push(id);
-            }
-        }
-        for own in self.own_delegations().await? {
-            let id = own.delegation.delegation_id;
-            if lost.delegation_ends.contains(&id) && own.end.is_none() {
-                self.submit_end(&own).await?;
-                returned.ended.push(id);
-            }
-        }
-        for (record, version) in self.shown_versions().await? {
-            if lost.deletions.contains(&record) {
-                self.submit_deletion(record, version).await?;
-                returned.deleted.push(record);
-            }
-        }
-        Ok(())
-    }
-
-    /// Whether the server has the newest list of her devices that this one knows. An older one cannot be gone on from: the next list
-    /// would be another one under a number that others have met (RST-10).
-    async fn lists_are_there(&self) -> Result<()> {
-        let known = self.keys.known();
-        let newest = known.newest();
-        let answer = device_lists(&self.session.server, newest.sequence.checked_sub(1)).await?;
-        let shown = answer.lists.first();
-        let same = shown.is_some_and(|list| list.body == newest.to_message().body);
-        if same {
-            return Ok(());
-        }
-        Err(Error::Usage(
-            "your list of devices was changed since the copy was made, and the server has the one of before, with devices on it that you may have \
-             removed: this home cannot go on there. What you had revoked is revoked again, and nothing else was done. Ask the operator whether a newer \
-             copy can be found; else begin a new vault in a new home"
-                .into(),
-        ))
-    }
-
-    /// Revokes all that this device knows to be revoked, whatever the server shows (REV-11).
-    async fn revoke_all_again(&self) -> Result<()> {
-        let known = {
-            let mut seen = self.acts.lock().await;
-            seen.kept(&self.session.home)?.permissions()
-        };
-        for (id, permission) in known.into_iter().filter(|(_, permission)| permission.revoked) {
-            // What the older copy has not is not there to be revoked.
-            if let Err(error) = self.revoke_one_unseen(id, permission.hash).await
-                && error.is_of_this_side()
-            {
-                return Err(error);
-            }
-        }
-        Ok(())
-    }
+    Ok(())
 }
 
 /// What a home had seen before it accepted the restoration.

@@ -11,188 +11,173 @@ use protocol_spec::{
     vault_head::Act,
 };
 
-use super::{
-    Patient, PermissionState,
-    certificate::{Released, RevocationReport},
-    standing::OwnPermission,
+use crate::{
+    Error, Progress, Result,
+    patient::{
+        acts,
+        certificate::{self, Released, RevocationReport},
+        heads, permissions, rekey, reseal,
+        resending::{self, RECEIPT, WAITING, unsettled},
+        ring,
+        standing::{OwnPermission, PermissionState},
+        vault::Vault,
+    },
 };
-use crate::{Error, Progress, Result};
 
-impl Patient {
-    /// Revokes a permission, or the one that has taken its place: what starts after the server's acknowledgement gets
-    /// nothing, what runs stops at the next leaf. A permission over a collection has handed out the collection's key, so the collection then gets a new
-    /// one, and whatever lies under the old key at the server is destroyed. A revocation that was broken off is
-    /// taken up again. `progress` counts records. The report says what cannot be taken back.
-    ///
-    /// The revocation is sent whatever else the server shows (REV-11).
-    ///
-    /// # Errors
-    /// [`Error::Unknown`]; what the server refuses. [`Error::RevokedOnly`] when the server has signed that nothing is released
-    /// any more, and the rest was not done.
-    pub async fn revoke(
-        &self,
-        permission: PermissionId,
-        progress: &dyn Progress,
-    ) -> Result<RevocationReport> {
-        self.revoke_with(permission, progress, None).await
-    }
+pub(super) async fn revoke(
+    vault: &Vault,
+    permission: PermissionId,
+    progress: &dyn Progress,
+) -> Result<RevocationReport> {
+    revoke_with(vault, permission, progress, None).await
+}
 
-    /// As [`Self::revoke`], and then seals anew what the permission exposed and was never handed out, so that its old data
-    /// keys open nothing: the records travel to this device and back, which `bytes` counts.
-    ///
-    /// # Errors
-    /// As there, and those of the transfer; what was sealed anew until then stays so.
-    pub async fn revoke_and_reseal(
-        &self,
-        permission: PermissionId,
-        progress: &dyn Progress,
-        bytes: &dyn Progress,
-    ) -> Result<RevocationReport> {
-        self.revoke_with(permission, progress, Some(bytes)).await
-    }
+pub(super) async fn revoke_and_reseal(
+    vault: &Vault,
+    permission: PermissionId,
+    progress: &dyn Progress,
+    bytes: &dyn Progress,
+) -> Result<RevocationReport> {
+    revoke_with(vault, permission, progress, Some(bytes)).await
+}
 
-    async fn revoke_with(
-        &self,
-        permission: PermissionId,
-        progress: &dyn Progress,
-        bytes: Option<&dyn Progress>,
-    ) -> Result<RevocationReport> {
-        let own = match self.newest_permission(permission).await {
-            Ok(own) => own,
-            Err(error) => return Err(self.revoke_all_the_same(permission, error).await),
-        };
-        let revoked = match self.submit_revocation(&own).await {
-            Ok(revoked) => revoked,
-            Err(error) => return Err(self.revoke_all_the_same(permission, error).await),
-        };
-        match self.follow_revocation(&own, revoked, progress, bytes).await {
-            Err(error)
-                if error.is_problem(Problem::StorageFull) || error.is_problem(Problem::LogContradicted) =>
-            {
-                Err(self.only_revoked(&own.permission, error).await)
-            }
-            report => report,
+async fn revoke_with(
+    vault: &Vault,
+    permission: PermissionId,
+    progress: &dyn Progress,
+    bytes: Option<&dyn Progress>,
+) -> Result<RevocationReport> {
+    let own = match permissions::newest_permission(vault, permission).await {
+        Ok(own) => own,
+        Err(error) => return Err(resending::revoke_all_the_same(vault, permission, error).await),
+    };
+    let revoked = match submit_revocation(vault, &own).await {
+        Ok(revoked) => revoked,
+        Err(error) => return Err(resending::revoke_all_the_same(vault, permission, error).await),
+    };
+    match follow_revocation(vault, &own, revoked, progress, bytes).await {
+        Err(error)
+            if error.is_problem(Problem::StorageFull) || error.is_problem(Problem::LogContradicted) =>
+        {
+            Err(resending::only_revoked(vault, &own.permission, error).await)
         }
-    }
-
-    /// Takes the keys out of use that went out under a permission that is revoked now, and writes the certificate.
-    async fn follow_revocation(
-        &self,
-        own: &OwnPermission,
-        revoked: pb::RevocationAnswer,
-        progress: &dyn Progress,
-        bytes: Option<&dyn Progress>,
-    ) -> Result<RevocationReport> {
-        if let Some(selector) = own.permission.collection {
-            // First, so that nothing is placed under the old key once it is written down what lies there.
-            self.newer_epoch(selector.collection).await?;
-        }
-        let exposed = self.exposed(&own.permission).await?;
-        let closure = match own.permission.collection {
-            Some(selector) => {
-                let old = selector.collection;
-                Some((old, self.retire_epoch(old, progress).await?))
-            }
-            None => None,
-        };
-        progress.finished();
-        let released = self.released_under(own.permission.permission_id).await?;
-        let resealed = match bytes {
-            Some(bytes) => {
-                let handed_out = self.ever_handed_out(own, &released).await?;
-                Some(self.reseal(&own.permission, &exposed, &handed_out, bytes).await?)
-            }
-            None => None,
-        };
-        self.put_head_if_room().await?;
-        let report = self
-            .certify(&own.permission, revoked, exposed, released, closure)
-            .await?;
-        Ok(RevocationReport { resealed, ..report })
-    }
-
-    /// Versions of which something was handed out under a permission, or under those whose place it has taken.
-    async fn ever_handed_out(&self, own: &OwnPermission, released: &Released) -> Result<HashSet<VersionId>> {
-        let mut versions: HashSet<VersionId> = released.versions().collect();
-        let all = self.own_permissions().await?;
-        let mut before = own.permission.replaces;
-        while let Some(replaced) = before {
-            versions.extend(self.released_under(replaced.permission_id).await?.versions());
-            // By its hash: by ids alone a chain could be a circle.
-            let own = all
-                .iter()
-                .find(|own| own.permission.hash() == replaced.permission_hash);
-            before = own.and_then(|own| own.permission.replaces);
-        }
-        Ok(versions)
-    }
-
-    /// Takes up what earlier revocations, and removals of devices, have left to do. What another process or device is just
-    /// doing they do together.
-    ///
-    /// # Errors
-    /// As [`Self::revoke`].
-    pub async fn finish_revocations(&self, progress: &dyn Progress) -> Result<()> {
-        drop(self.refresh_ring().await?);
-        for own in self.own_permissions().await? {
-            let Some(selector) = own.permission.collection else {
-                continue;
-            };
-            let open = self.ring.lock().await.is_open(selector.collection);
-            if open && own.state == PermissionState::Revoked {
-                self.newer_epoch(selector.collection).await?;
-                self.exposed(&own.permission).await?;
-                self.retire_epoch(selector.collection, progress).await?;
-            }
-        }
-        // And removals of devices: an epoch that is not the current one is on its way out.
-        self.retire_old_epochs(progress).await?;
-        self.put_head().await
-    }
-
-    /// The permission with this id, or the newest of those that have taken its place one after the other: whoever
-    /// takes back what she once permitted means what holds now.
-    pub(super) async fn newest_permission(&self, id: PermissionId) -> Result<OwnPermission> {
-        let mut all = self.own_permissions().await?;
-        let is = |own: &OwnPermission| own.permission.permission_id == id;
-        let at = all.iter().position(is).ok_or_else(|| Error::Unknown {
-            what: "permission",
-            id: id.to_string(),
-        })?;
-        let mut own = all.swap_remove(at);
-        loop {
-            let before = own.permission.hash();
-            let takes_its_place = |next: &OwnPermission| {
-                let replaces = next.permission.replaces.as_ref();
-                replaces.is_some_and(|replaces| replaces.permission_hash == before)
-            };
-            let Some(at) = all.iter().position(takes_its_place) else {
-                return Ok(own);
-            };
-            own = all.swap_remove(at);
-        }
-    }
-
-    pub(super) async fn submit_revocation(&self, own: &OwnPermission) -> Result<pb::RevocationAnswer> {
-        let permission = &own.permission;
-        let answer = self
-            .send_revocation(permission.permission_id, permission.hash())
-            .await?;
-        let receipt = self
-            .session
-            .receipt::<RevocationReceipt>(answer.receipt.clone(), RECEIPT)
-            .await?;
-        let said = &receipt.statement;
-        let same = said.permission_id == permission.permission_id
-            && said.patient_id == self.id()
-            && said.institution_id == permission.institution_id;
-        if !same {
-            return Err(Error::tampered(RECEIPT)("it is about another permission"));
-        }
-        self.did(Act::Revocation(permission.permission_id, said.revocation_hash))
-            .await;
-        Ok(answer)
+        report => report,
     }
 }
 
-pub(super) const RECEIPT: &str = "the receipt of the revocation";
+/// Takes the keys out of use that went out under a permission that is revoked now, and writes the certificate.
+async fn follow_revocation(
+    vault: &Vault,
+    own: &OwnPermission,
+    revoked: pb::RevocationAnswer,
+    progress: &dyn Progress,
+    bytes: Option<&dyn Progress>,
+) -> Result<RevocationReport> {
+    if let Some(selector) = own.permission.collection {
+        // First, so that nothing is placed under the old key once it is written down what lies there.
+        rekey::newer_epoch(vault, selector.collection).await?;
+    }
+    let exposed = certificate::exposed(vault, &own.permission).await?;
+    let closure = match own.permission.collection {
+        Some(selector) => {
+            let old = selector.collection;
+            Some((old, rekey::retire_epoch(vault, old, progress).await?))
+        }
+        None => None,
+    };
+    progress.finished();
+    let released = certificate::released_under(vault, own.permission.permission_id).await?;
+    let resealed = match bytes {
+        Some(bytes) => {
+            let handed_out = ever_handed_out(vault, own, &released).await?;
+            Some(reseal::reseal(vault, &own.permission, &exposed, &handed_out, bytes).await?)
+        }
+        None => None,
+    };
+    heads::put_head_if_room(vault).await?;
+    let report = certificate::certify(vault, &own.permission, revoked, exposed, released, closure).await?;
+    Ok(RevocationReport { resealed, ..report })
+}
+
+/// Versions of which something was handed out under a permission, or under those whose place it has taken.
+async fn ever_handed_out(
+    vault: &Vault,
+    own: &OwnPermission,
+    released: &Released,
+) -> Result<HashSet<VersionId>> {
+    let mut versions: HashSet<VersionId> = released.versions().collect();
+    let all = permissions::own_permissions(vault).await?;
+    let mut before = own.permission.replaces;
+    while let Some(replaced) = before {
+        versions.extend(
+            certificate::released_under(vault, replaced.permission_id)
+                .await?
+                .versions(),
+        );
+        // By its hash: by ids alone a chain could be a circle.
+        let own = all
+            .iter()
+            .find(|own| own.permission.hash() == replaced.permission_hash);
+        before = own.and_then(|own| own.permission.replaces);
+    }
+    Ok(versions)
+}
+
+pub(super) async fn finish_revocations(vault: &Vault, progress: &dyn Progress) -> Result<()> {
+    drop(ring::refresh_ring(vault).await?);
+    for own in permissions::own_permissions(vault).await? {
+        let Some(selector) = own.permission.collection else {
+            continue;
+        };
+        let open = vault.ring.lock().await.is_open(selector.collection);
+        if open && own.state == PermissionState::Revoked {
+            rekey::newer_epoch(vault, selector.collection).await?;
+            certificate::exposed(vault, &own.permission).await?;
+            rekey::retire_epoch(vault, selector.collection, progress).await?;
+        }
+    }
+    // And removals of devices: an epoch that is not the current one is on its way out.
+    rekey::retire_old_epochs(vault, progress).await?;
+    heads::put_head(vault).await
+}
+
+pub(super) async fn submit_revocation(vault: &Vault, own: &OwnPermission) -> Result<pb::RevocationAnswer> {
+    let permission = &own.permission;
+    let answer = resending::send_revocation(vault, permission.permission_id, permission.hash()).await?;
+    let receipt = vault
+        .session
+        .receipt::<RevocationReceipt>(answer.receipt.clone(), RECEIPT)
+        .await?;
+    let said = &receipt.statement;
+    let same = said.permission_id == permission.permission_id
+        && said.patient_id == vault.id()
+        && said.institution_id == permission.institution_id;
+    if !same {
+        return Err(Error::tampered(RECEIPT)("it is about another permission"));
+    }
+    acts::did(
+        vault,
+        Act::Revocation(permission.permission_id, said.revocation_hash),
+    )
+    .await;
+    Ok(answer)
+}
+
+pub(super) async fn resend_revocations(vault: &Vault) -> Result<Vec<PermissionId>> {
+    let waiting = resending::waiting_revocations(vault)?;
+    if waiting.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut sent = Vec::new();
+    for own in unsettled(&waiting, permissions::own_permissions(vault).await?) {
+        submit_revocation(vault, &own).await?;
+        sent.push(own.permission.permission_id);
+    }
+    // What works on an old copy takes no head.
+    heads::put_head(vault).await?;
+    let _lock = vault.session.home.lock().await?;
+    let mut left = resending::waiting_revocations(vault)?;
+    left.retain(|id| !waiting.contains(id));
+    vault.session.home.write_json(WAITING, &left)?;
+    Ok(sent)
+}

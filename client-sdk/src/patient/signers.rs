@@ -7,10 +7,13 @@ use protocol_spec::{
     defence::Defence,
     delegation::VerifiedDelegation,
     ids::{DeviceId, PermissionId},
+    permission::Kind,
 };
 
-use super::{Patient, known::Known, standing::OwnPermission};
-use crate::Result;
+use crate::{
+    Result,
+    patient::{known::Known, permissions, standing::OwnPermission, vault::Vault},
+};
 
 /// By whose word each of her permissions is given.
 pub(super) struct Words(HashMap<PermissionId, Word>);
@@ -65,20 +68,28 @@ impl Known {
     }
 }
 
-impl Patient {
-    /// Her permissions that rest on the word of devices which she still has.
-    pub(super) async fn standing_permissions(&self) -> Result<Vec<OwnPermission>> {
-        let mut all = self.own_permissions().await?;
-        let (words, known) = (Words::of(&all), self.keys.known());
-        all.retain(|own| {
-            let under = words.under(own.permission.permission_id);
-            under.values().all(|word| known.is_hers(word.by))
-        });
-        Ok(all)
-    }
+/// Her permissions that rest on the word of devices which she still has.
+pub(super) async fn standing_permissions(vault: &Vault) -> Result<Vec<OwnPermission>> {
+    let mut all = permissions::own_permissions(vault).await?;
+    let (words, known) = (Words::of(&all), vault.keys.known());
+    all.retain(|own| {
+        let under = words.under(own.permission.permission_id);
+        under.values().all(|word| known.is_hers(word.by))
+    });
+    Ok(all)
+}
 
-    /// Whether a delegation is the word of a device which she still has.
-    pub(super) fn delegation_stands(&self, delegation: &VerifiedDelegation) -> bool {
-        self.keys.known().is_hers(delegation.device().id())
+/// Whether a delegation is the word of a device which she still has.
+pub(super) fn delegation_stands(vault: &Vault, delegation: &VerifiedDelegation) -> bool {
+    vault.keys.known().is_hers(delegation.device().id())
+}
+
+/// Nothing is released to an institution that has ended, by whatever key (INS-13, INS-15). An emergency permission is for
+/// none in particular.
+pub(super) async fn is_for_a_retired_one(vault: &Vault, own: &OwnPermission) -> Result<bool> {
+    if own.permission.kind == Kind::Emergency {
+        return Ok(false);
     }
+    let receiver = vault.session.institution(own.permission.institution_id).await?;
+    Ok(receiver.check_goes_on().is_err())
 }

@@ -9,7 +9,7 @@ use protocol_spec::{
     purpose::Purpose,
 };
 
-use super::InstitutionRef;
+use crate::patient::refs::InstitutionRef;
 
 /// What an upload permission allows.
 #[derive(Clone, Debug, PartialEq, Eq)]

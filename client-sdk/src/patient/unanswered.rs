@@ -10,8 +10,7 @@ use protocol_spec::{
     messages::{self as pb, delete_unanswered::What},
 };
 
-use super::Patient;
-use crate::{Result, session::Session};
+use crate::{Result, patient::vault::Vault, session::Session};
 
 /// Something that others have asked of a patient.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,24 +63,19 @@ pub struct SenderInfo {
     pub open: u32,
 }
 
-impl Patient {
-    /// Has something deleted that she has not answered; refuses, or gives up, to be somebody's delegate or guardian (ACC-9).
-    ///
-    /// # Errors
-    /// What the server refuses: `not-permitted` for what is not there, `request-answered`.
-    pub async fn delete_unanswered(&self, what: Unanswered) -> Result<()> {
-        let what = match what {
-            Unanswered::Request(id) => What::RequestId(Bytes::copy_from_slice(id.as_bytes())),
-            Unanswered::Delegation(id) => What::DelegationId(Bytes::copy_from_slice(id.as_bytes())),
-            Unanswered::Guardianship(id) => What::PatientId(Bytes::copy_from_slice(id.as_bytes())),
-        };
-        let message = pb::DeleteUnanswered { what: Some(what) };
-        self.session
-            .server
-            .post(api::DELETE_UNANSWERED.here(), &message)
-            .await?;
-        Ok(())
-    }
+pub(super) async fn delete_unanswered(vault: &Vault, what: Unanswered) -> Result<()> {
+    let what = match what {
+        Unanswered::Request(id) => What::RequestId(Bytes::copy_from_slice(id.as_bytes())),
+        Unanswered::Delegation(id) => What::DelegationId(Bytes::copy_from_slice(id.as_bytes())),
+        Unanswered::Guardianship(id) => What::PatientId(Bytes::copy_from_slice(id.as_bytes())),
+    };
+    let message = pb::DeleteUnanswered { what: Some(what) };
+    vault
+        .session
+        .server
+        .post(api::DELETE_UNANSWERED.here(), &message)
+        .await?;
+    Ok(())
 }
 
 impl Session {

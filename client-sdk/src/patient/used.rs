@@ -14,11 +14,14 @@ use protocol_spec::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{
-    Patient,
-    standing::{Shown, Use},
+use crate::{
+    Error, Result,
+    patient::{
+        paged,
+        standing::{Shown, Use},
+        vault::Vault,
+    },
 };
-use crate::{Error, Result};
 
 /// What was used of each permission, by the first so many entries of the history.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -111,143 +114,146 @@ impl Used {
     }
 }
 
-impl Patient {
-    /// What was used, as this home has seen it last.
-    pub(super) fn used(&self) -> Result<Used> {
-        Ok(self.session.home.read_json(USED)?.unwrap_or_default())
-    }
+/// What was used, as this home has seen it last.
+pub(super) fn read_used(vault: &Vault) -> Result<Used> {
+    Ok(vault.session.home.read_json(USED)?.unwrap_or_default())
+}
 
-    /// What the history says since. It is read before the list of permissions: what is used meanwhile makes
-    /// that say less.
-    pub(super) async fn used_further(&self, since: &Used) -> Result<Further> {
-        let mut further = Further {
-            entries: since.entries,
-            presented: Vec::new(),
-            moved: Vec::new(),
-            unproven: false,
-        };
-        let mut pages = self.history_pages().behind(since.entries);
-        while let Some(page) = pages.next().await? {
-            for entry in page.entries {
-                // `history` says so; here what is behind counts for nothing, and what was counted before stays.
-                if entry.number != further.entries.saturating_add(1) {
-                    further.unproven = true;
-                    return Ok(further);
-                }
-                further.entries = entry.number;
-                let noted = self.note_use(entry.what, &mut further);
-                further.unproven |= noted.is_err();
+/// What the history says since. It is read before the list of permissions: what is used meanwhile makes
+/// that say less.
+pub(super) async fn used_further(vault: &Vault, since: &Used) -> Result<Further> {
+    let mut further = Further {
+        entries: since.entries,
+        presented: Vec::new(),
+        moved: Vec::new(),
+        unproven: false,
+    };
+    let mut pages = paged::history_pages(vault).behind(since.entries);
+    while let Some(page) = pages.next().await? {
+        for entry in page.entries {
+            // `history` says so; here what is behind counts for nothing, and what was counted before stays.
+            if entry.number != further.entries.saturating_add(1) {
+                further.unproven = true;
+                return Ok(further);
             }
+            further.entries = entry.number;
+            let noted = note_use(vault, entry.what, &mut further);
+            further.unproven |= noted.is_err();
         }
-        Ok(further)
     }
+    Ok(further)
+}
 
-    fn note_use(&self, what: Option<What>, further: &mut Further) -> Result<()> {
-        match what {
-            Some(What::Presented(presented)) => further.presented.push(presented),
-            Some(What::Released(receipt)) => {
-                let said = self.receipt_of::<ReleaseReceipt>(receipt)?;
+fn note_use(vault: &Vault, what: Option<What>, further: &mut Further) -> Result<()> {
+    match what {
+        Some(What::Presented(presented)) => further.presented.push(presented),
+        Some(What::Released(receipt)) => {
+            let said = receipt_of::<ReleaseReceipt>(vault, receipt)?;
+            further.moved.push(Moved {
+                permission: said.permission_id,
+                session: Session::Release(said.release_id),
+                bytes: said.bytes,
+            });
+        }
+        Some(What::Stored(receipt)) => {
+            let said = receipt_of::<UploadReceipt>(vault, receipt)?;
+            // What her own device has sealed anew costs no permission anything.
+            if said.replaces.is_none() {
                 further.moved.push(Moved {
                     permission: said.permission_id,
-                    session: Session::Release(said.release_id),
-                    bytes: said.bytes,
+                    session: Session::Upload(said.upload_id),
+                    bytes: said.stream_len,
                 });
             }
-            Some(What::Stored(receipt)) => {
-                let said = self.receipt_of::<UploadReceipt>(receipt)?;
-                // What her own device has sealed anew costs no permission anything.
-                if said.replaces.is_none() {
-                    further.moved.push(Moved {
-                        permission: said.permission_id,
-                        session: Session::Upload(said.upload_id),
-                        bytes: said.stream_len,
-                    });
-                }
-            }
-            _ => {}
         }
-        Ok(())
+        _ => {}
     }
+    Ok(())
+}
 
-    fn receipt_of<T: Body>(&self, receipt: pb::Receipt) -> Result<Verified<T>> {
-        Signed::<T>::try_from(receipt.statement)
-            .and_then(|receipt| receipt.verify(self.session.server.operator()))
-            .map_err(tampered)
-    }
+fn receipt_of<T: Body>(vault: &Vault, receipt: pb::Receipt) -> Result<Verified<T>> {
+    Signed::<T>::try_from(receipt.statement)
+        .and_then(|receipt| receipt.verify(vault.session.server.operator()))
+        .map_err(tampered)
+}
 
-    /// Adds what has come, each presentation by the signatures under it and once. Says whether all of it is proven: what is
-    /// counted otherwise is too little to be kept.
-    pub(super) async fn add_use(&self, used: &mut Used, further: Further, shown: &[Shown]) -> Result<bool> {
-        let by_id: HashMap<PermissionId, &VerifiedPermission> = shown
-            .iter()
-            .map(|one| (one.permission.permission_id, &one.permission))
-            .collect();
-        let (mut seen, mut unproven) = (HashSet::new(), further.unproven);
-        for presented in &further.presented {
-            match self.proven(presented, &by_id).await {
-                Ok((id, Some(release))) => used.opened(id, release),
-                // An upload is a use when its record is there.
-                Ok((_, None)) => {}
-                // What fails for want of a connection says nothing about the presentation.
-                Err(error @ (Error::Unreachable { .. } | Error::HomeLocked { .. })) => return Err(error),
-                Err(_) => unproven = true,
-            }
+/// Adds what has come, each presentation by the signatures under it and once. Says whether all of it is proven: what is
+/// counted otherwise is too little to be kept.
+pub(super) async fn add_use(
+    vault: &Vault,
+    used: &mut Used,
+    further: Further,
+    shown: &[Shown],
+) -> Result<bool> {
+    let by_id: HashMap<PermissionId, &VerifiedPermission> = shown
+        .iter()
+        .map(|one| (one.permission.permission_id, &one.permission))
+        .collect();
+    let (mut seen, mut unproven) = (HashSet::new(), further.unproven);
+    for presented in &further.presented {
+        match proven(vault, presented, &by_id).await {
+            Ok((id, Some(release))) => used.opened(id, release),
+            // An upload is a use when its record is there.
+            Ok((_, None)) => {}
+            // What fails for want of a connection says nothing about the presentation.
+            Err(error @ (Error::Unreachable { .. } | Error::HomeLocked { .. })) => return Err(error),
+            Err(_) => unproven = true,
         }
-        for moved in &further.moved {
-            if seen.insert(moved.session) {
-                used.ended(moved);
-            }
-        }
-        used.entries = further.entries;
-        Ok(!unproven)
     }
+    for moved in &further.moved {
+        if seen.insert(moved.session) {
+            used.ended(moved);
+        }
+    }
+    used.entries = further.entries;
+    Ok(!unproven)
+}
 
-    /// Of which permission it is, and which release it has opened, if it was none of an upload's.
-    async fn proven(
-        &self,
-        presented: &pb::Presented,
-        permissions: &HashMap<PermissionId, &VerifiedPermission>,
-    ) -> Result<(PermissionId, Option<ReleaseId>)> {
-        let id = PermissionId::try_from(presented.permission_id.as_ref()).map_err(tampered)?;
-        let permission = permissions.get(&id);
-        let permission = permission.ok_or_else(|| tampered("it is of no permission of hers"))?;
-        let by = InstitutionId::try_from(presented.institution_id.as_ref()).map_err(tampered)?;
-        if permission.kind != Kind::Emergency && permission.institution_id != by {
-            return Err(tampered("it was presented by somebody else"));
-        }
-        let presenter = self.session.institution(by).await?;
-        let proven = ProvenPresentation::verify(presented, permission, &presenter).map_err(tampered)?;
-        let Some(ticket) = presented.release_ticket.clone() else {
-            return Ok((id, None));
-        };
-        let ticket = self.receipt_of::<ReleaseTicket>(ticket)?;
-        if ticket.permission_id != id || ticket.presentation_hash != proven.hash {
-            return Err(tampered("its ticket is for something else"));
-        }
-        Ok((id, Some(ticket.release_id)))
+/// Of which permission it is, and which release it has opened, if it was none of an upload's.
+async fn proven(
+    vault: &Vault,
+    presented: &pb::Presented,
+    permissions: &HashMap<PermissionId, &VerifiedPermission>,
+) -> Result<(PermissionId, Option<ReleaseId>)> {
+    let id = PermissionId::try_from(presented.permission_id.as_ref()).map_err(tampered)?;
+    let permission = permissions.get(&id);
+    let permission = permission.ok_or_else(|| tampered("it is of no permission of hers"))?;
+    let by = InstitutionId::try_from(presented.institution_id.as_ref()).map_err(tampered)?;
+    if permission.kind != Kind::Emergency && permission.institution_id != by {
+        return Err(tampered("it was presented by somebody else"));
     }
+    let presenter = vault.session.institution(by).await?;
+    let proven = ProvenPresentation::verify(presented, permission, &presenter).map_err(tampered)?;
+    let Some(ticket) = presented.release_ticket.clone() else {
+        return Ok((id, None));
+    };
+    let ticket = receipt_of::<ReleaseTicket>(vault, ticket)?;
+    if ticket.permission_id != id || ticket.presentation_hash != proven.hash {
+        return Err(tampered("its ticket is for something else"));
+    }
+    Ok((id, Some(ticket.release_id)))
+}
 
-    /// Keeps what was found to fit: all of it, unless another process has kept more; where something is not proven, at least what is.
-    pub(super) async fn keep_used(&self, used: &Used, all_proven: bool) -> Result<()> {
-        let home = &self.session.home;
-        if self.used()? == *used {
-            return Ok(());
-        }
-        let _lock = home.lock().await?;
-        let kept = self.used()?;
-        let mut next = kept.clone();
-        if all_proven && kept.entries < used.entries {
-            next = used.clone();
-            next.at_least.clear();
-            next.raise(&kept);
-        } else {
-            next.raise(used);
-        }
-        if next != kept {
-            home.write_json(USED, &next)?;
-        }
-        Ok(())
+/// Keeps what was found to fit: all of it, unless another process has kept more; where something is not proven, at least what is.
+pub(super) async fn keep_used(vault: &Vault, used: &Used, all_proven: bool) -> Result<()> {
+    let home = &vault.session.home;
+    if read_used(vault)? == *used {
+        return Ok(());
     }
+    let _lock = home.lock().await?;
+    let kept = read_used(vault)?;
+    let mut next = kept.clone();
+    if all_proven && kept.entries < used.entries {
+        next = used.clone();
+        next.at_least.clear();
+        next.raise(&kept);
+    } else {
+        next.raise(used);
+    }
+    if next != kept {
+        home.write_json(USED, &next)?;
+    }
+    Ok(())
 }
 
 fn tampered<E: std::fmt::Display>(cause: E) -> Error {

@@ -36,7 +36,7 @@ impl Patient {
     /// # Errors
     /// [`Error::HomeLocked`] when another one runs in this home.
     pub fn agent(&self) -> Result<Agent<'_>> {
-        let (_, lock) = self.home().lock_in(FOLDER, LOCK)?;
+        let (_, lock) = self.vault.home().lock_in(FOLDER, LOCK)?;
         Ok(Agent {
             patient: self,
             seen: 0,
@@ -120,7 +120,7 @@ impl Agent<'_> {
     /// What a request gets, once that has been kept and sent; none when it has been answered or has expired.
     async fn decide(&mut self, rules: &StandingRules, request: RequestId) -> Result<Option<Decision>> {
         self.not_older(rules)?;
-        if let Some(kept) = Kept::load(self.patient.home(), request)? {
+        if let Some(kept) = Kept::load(self.patient.vault.home(), request)? {
             return if kept.state == State::Signed {
                 self.settle_one(rules, kept).await.map(Some)
             } else {
@@ -155,7 +155,7 @@ impl Agent<'_> {
     pub(super) fn not_older(&mut self, rules: &StandingRules) -> Result<()> {
         if rules.sequence < self.seen {
             return Err(Error::RulesChanged {
-                file: self.patient.home().path(FOLDER),
+                file: self.patient.vault.home().path(FOLDER),
                 cause: "older rules were put back while the agent ran",
             });
         }
@@ -165,7 +165,7 @@ impl Agent<'_> {
 
     /// Where to go on: at the beginning when the rules have changed, for what is still open.
     fn cursor(&self, rules: &StandingRules) -> Result<Cursor> {
-        let kept: Cursor = self.patient.home().read_json(CURSOR)?.unwrap_or_default();
+        let kept: Cursor = self.patient.vault.home().read_json(CURSOR)?.unwrap_or_default();
         if kept.sequence == rules.sequence {
             return Ok(kept);
         }
@@ -177,7 +177,7 @@ impl Agent<'_> {
 
     /// An older cursor would do as well: what has been answered is not answered again.
     fn keep_cursor(&self, cursor: &Cursor) -> Result<()> {
-        let home = self.patient.home();
+        let home = self.patient.vault.home();
         let bytes = serde_json::to_vec(cursor).map_err(|_| home.damaged(CURSOR))?;
         home.write_soon(CURSOR, &bytes)
     }

@@ -14,21 +14,21 @@ use super::{
 };
 use crate::{
     Error, Result,
-    patient::{Limits, OwnRecord},
+    patient::{Limits, OwnRecord, answers, requests},
     trust::Asked,
 };
 
 impl Agent<'_> {
     /// Evaluates and, where a rule answers, signs, keeps and sends.
     pub(super) async fn answer(&self, rules: &StandingRules, request: RequestId) -> Result<Option<Decision>> {
-        let (asked, state) = self.patient.asked(request).await?;
-        let time = self.patient.time();
+        let (asked, state) = requests::asked(&self.patient.vault, request).await?;
+        let time = self.patient.vault.time();
         if state != RequestState::Open || time.may_be_over(asked.expires) {
             return Ok(None);
         }
         let (facts, own) = self.patient.facts(&asked).await?;
         let Verdict { answer, rule, .. } = rules.rules.evaluate(&facts, time.own());
-        let from = Some(self.patient.institution_ref(asked.asker.id()).await?);
+        let from = Some(self.patient.vault.institution_ref(asked.asker.id()).await?);
         let kept = match (&answer, &rule) {
             (Answer::Permit(_) | Answer::Deny { .. }, Some(name)) => {
                 let by = By {
@@ -47,7 +47,7 @@ impl Agent<'_> {
             },
             (_, Some(kept)) => {
                 // Commit point: from here on this answer is given, if it takes a restart.
-                kept.save(self.patient.home())?;
+                kept.save(self.patient.vault.home())?;
                 self.send(kept).await?
             }
         };
@@ -75,10 +75,14 @@ impl Agent<'_> {
                     conditions: Conditions::default(),
                     replaces: None,
                 };
-                let (id, signed) = self.patient.sign_permit(asked, own, &limits, None).await?;
+                let (id, signed) =
+                    answers::sign_permit(&self.patient.vault, asked, own, &limits, None).await?;
                 (Some(id), signed)
             }
-            Answer::Deny { text } => (None, self.patient.sign_denial(asked, text, None).await?),
+            Answer::Deny { text } => (
+                None,
+                answers::sign_denial(&self.patient.vault, asked, text, None).await?,
+            ),
             Answer::Ask { .. } => {
                 return Err(Error::Usage("nothing is signed for what is left to her".into()));
             }
@@ -88,8 +92,8 @@ impl Agent<'_> {
 
     /// Sends a kept answer and notes what became of it.
     async fn send(&self, mut kept: Kept) -> Result<Outcome> {
-        let home = self.patient.home();
-        let outcome = match self.patient.submit(&kept.answer(home)?).await {
+        let home = self.patient.vault.home();
+        let outcome = match answers::submit(&self.patient.vault, &kept.answer(home)?).await {
             Ok(()) => kept.outcome(home)?,
             Err(error) if error.is_problem(Problem::RequestAnswered) => {
                 if self.arrived_before(&kept).await? {
@@ -137,7 +141,7 @@ impl Agent<'_> {
         report: &mut (dyn FnMut(Decision) + Send),
     ) -> Result<()> {
         self.not_older(rules)?;
-        for kept in Kept::all(self.patient.home())? {
+        for kept in Kept::all(self.patient.vault.home())? {
             if kept.state == State::Signed {
                 report(self.settle_one(rules, kept).await?);
             }
@@ -146,7 +150,7 @@ impl Agent<'_> {
     }
 
     pub(super) async fn settle_one(&self, rules: &StandingRules, mut kept: Kept) -> Result<Decision> {
-        let home = self.patient.home();
+        let home = self.patient.vault.home();
         let (request, rule) = (kept.request(home)?, Some(kept.rule.clone()));
         let outcome = if kept.sequence != rules.sequence {
             kept.state = State::Withdrawn;

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     Patient, Result, Selection,
-    patient::{InstitutionRef, OwnRecord},
+    patient::{InstitutionRef, OwnRecord, listing, requests},
     trust::Asked,
 };
 
@@ -33,21 +33,21 @@ impl Patient {
     /// # Errors
     /// [`crate::Error::Refused`] for an unknown request; of the connection.
     pub async fn explain(&self, request: RequestId, rules: &Rules<Known>) -> Result<Explained> {
-        let (asked, state) = self.asked(request).await?;
+        let (asked, state) = requests::asked(&self.vault, request).await?;
         let (facts, _) = self.facts(&asked).await?;
         Ok(Explained {
             kind: asked.kind,
-            from: self.institution_ref(asked.asker.id()).await?,
-            to: self.institution_ref(asked.receiver).await?,
+            from: self.vault.institution_ref(asked.asker.id()).await?,
+            to: self.vault.institution_ref(asked.receiver).await?,
             open: state == RequestState::Open,
-            verdict: rules.evaluate(&facts, self.time().own()),
+            verdict: rules.evaluate(&facts, self.vault.time().own()),
         })
     }
 
     /// The facts, and the records that they are about with their keys.
     pub(super) async fn facts(&self, asked: &Asked) -> Result<(Facts, Vec<OwnRecord>)> {
         // Records that do not verify are none of hers to give.
-        let (own, _) = self.own_records(&Selection::All).await?;
+        let (own, _) = listing::own_records(&self.vault, &Selection::All).await?;
         let facts = Facts {
             kind: asked.kind,
             from: asked.asker.id(),

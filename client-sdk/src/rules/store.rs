@@ -60,7 +60,7 @@ impl Patient {
         let mut found = BTreeMap::new();
         for name in rules.institutions() {
             if !found.contains_key(name) {
-                found.insert(name.clone(), self.exact_institution(name).await?);
+                found.insert(name.clone(), self.vault.exact_institution(name).await?);
             }
         }
         rules.resolve(|name| known(&found, name))
@@ -72,13 +72,13 @@ impl Patient {
     /// As [`Self::resolve_rules`].
     pub async fn use_rules(&self, text: &str) -> Result<StandingRules> {
         let rules = self.resolve_rules(text).await?;
-        let home = self.home();
+        let home = self.vault.home();
         make_folder(&home.path(FOLDER))?;
         let _lock = home.lock().await?;
         // Higher than the present rules too, if a crash kept their number from being noted.
         let present = home.read(ACTIVE)?.unwrap_or_default();
         let present =
-            decode(&present, self.id(), &self.device_key()).map_or(0, |(header, _)| header.sequence);
+            decode(&present, self.id(), &self.vault.device_key()).map_or(0, |(header, _)| header.sequence);
         let sequence = highest(home)?.max(present).saturating_add(1);
         let header = Header {
             format: 1,
@@ -91,7 +91,7 @@ impl Patient {
                 .map(|known| (known.written.clone(), known.id.to_string()))
                 .collect(),
         };
-        let signed = encode(&header, text, |message| self.sign_by_device(message))
+        let signed = encode(&header, text, |message| self.vault.sign_by_device(message))
             .ok_or_else(|| home.damaged(ACTIVE))?;
         home.write(ACTIVE, &signed)?;
         home.write(HIGHEST, sequence.to_string().as_bytes())?;
@@ -108,8 +108,8 @@ impl Patient {
     /// # Errors
     /// [`Error::RulesChanged`] when they are not what this device signed last.
     pub fn rules(&self) -> Result<Option<StandingRules>> {
-        let device = self.device_key();
-        load(self.home(), self.id(), &device)
+        let device = self.vault.device_key();
+        load(self.vault.home(), self.id(), &device)
     }
 }
 

@@ -5,53 +5,44 @@ use std::{collections::BTreeMap, path::Path};
 
 use crypto::{Collection, CollectionKey, DelegatedKeyContext, WrappedKey, open_delegated_key};
 use protocol_spec::{
-    api::{self, RequestTarget},
+    api,
     bodies::{DelegatedKey, Placement},
     collection::CollectionSelector,
-    delegation::{Power, VerifiedDelegation},
-    ids::{CollectionId, DelegationId, PatientId, PermissionId, RecordId, RequestId},
+    delegation::VerifiedDelegation,
+    ids::{CollectionId, PatientId, PermissionId, RecordId, RequestId},
     index::IndexEntry,
     messages::{self as pb, stored_request::Request},
     patient::PatientSigned,
     problem::Problem,
 };
 
-use super::{DelegationState, state, tampered, verify_delegation};
 use crate::{
     Error, PermitTerms, Progress, Received, RecordInfo, Records, Result, Selection,
     asked::Asked,
     connect::Server,
     error::Reader,
     patient::{
-        InstitutionRef, OpenRequest, OwnRecord, Patient,
+        answers,
+        delegation::{
+            DelegationState,
+            offers::{self, HeldDelegation},
+            state, tampered,
+        },
         examine::Examined,
-        records::{open_record, unknown},
+        gone::unknown,
+        listed,
+        listing::OwnRecord,
+        records::open_record,
+        refs::InstitutionRef,
         requests::chosen,
+        terms::OpenRequest,
+        vault::Vault,
     },
 };
 
-/// A delegation that a patient was given.
-#[derive(Clone, Debug)]
-pub struct HeldDelegation {
-    /// Its id.
-    pub id: DelegationId,
-    /// For whom she may act.
-    pub owner: PatientId,
-    /// What she may do.
-    pub power: Power,
-    /// With what lies in these.
-    pub collections: Vec<CollectionId>,
-    /// From when on, in milliseconds since 1970.
-    pub not_before: u64,
-    /// Until when, in milliseconds since 1970.
-    pub not_after: u64,
-    /// Whether she may now, as the server says.
-    pub state: DelegationState,
-}
-
 impl OpenRequest {
     /// With the names that `patient`'s own verified directory has.
-    pub(in crate::patient) async fn of(patient: &Patient, asked: &Asked) -> Result<Self> {
+    pub(in crate::patient) async fn of(patient: &Vault, asked: &Asked) -> Result<Self> {
         Ok(Self {
             request_id: asked.request_id,
             kind: asked.kind,
@@ -65,90 +56,59 @@ impl OpenRequest {
 
 /// A patient who acts for another one.
 pub struct Delegate<'a> {
-    patient: &'a Patient,
+    vault: &'a Vault,
     server: Server,
     delegation: VerifiedDelegation,
     keys: BTreeMap<(CollectionId, u64), CollectionKey>,
 }
 
-impl Patient {
-    /// What others let her do, also what is over.
-    ///
-    /// # Errors
-    /// [`Error::Tampered`] for one that is not for her.
-    pub async fn held_delegations(&self) -> Result<Vec<HeldDelegation>> {
-        let now = self.session.clock.now();
-        let held = self.held().await?;
-        let info = |(delegation, ended): &(VerifiedDelegation, bool)| {
-            HeldDelegation::of(delegation, state(delegation, *ended, now))
-        };
-        Ok(held.iter().map(info).collect())
-    }
+pub(in crate::patient) async fn held_delegations(vault: &Vault) -> Result<Vec<HeldDelegation>> {
+    let now = vault.session.clock.now();
+    let held = held(vault).await?;
+    let info = |(delegation, ended): &(VerifiedDelegation, bool)| {
+        HeldDelegation::of(delegation, state(delegation, *ended, now))
+    };
+    Ok(held.iter().map(info).collect())
+}
 
-    /// Acts for another patient by the delegation of hers that allows most, and holds longest.
-    ///
-    /// # Errors
-    /// [`Error::Usage`] when she has given none; [`Error::Refused`] when none holds now.
-    pub async fn acting_for(&self, owner: PatientId) -> Result<Delegate<'_>> {
-        let now = self.session.clock.now();
-        let mut held = self.held().await?;
-        held.retain(|(delegation, _)| delegation.patient_id == owner);
-        let live = |(delegation, ended): &(VerifiedDelegation, bool)| {
-            state(delegation, *ended, now) == DelegationState::Live
-        };
-        held.sort_by_key(|held| (live(held), held.0.power, held.0.not_after));
-        let Some((delegation, ended)) = held.pop() else {
-            return Err(self.no_delegate_of(owner).await?);
-        };
-        let refused = |problem| {
-            Err(Error::Refused {
-                problem,
-                detail: None,
-                reader: Reader::Patient,
-            })
-        };
-        match state(&delegation, ended, now) {
-            DelegationState::Live => {}
-            DelegationState::Ended => return refused(Problem::DelegationEnded),
-            DelegationState::Expired => return refused(Problem::DelegationExpired),
-            DelegationState::NotYet => return refused(Problem::DelegationNotYetValid),
-            DelegationState::Offered | DelegationState::Refused => return refused(Problem::NotAccepted),
-        }
-        let mut delegate = Delegate {
-            patient: self,
-            server: self.session.server.acting(delegation.delegation_id)?,
-            delegation,
-            keys: BTreeMap::new(),
-        };
-        delegate.open_keys().await?;
-        Ok(delegate)
+pub(in crate::patient) async fn acting_for(vault: &Vault, owner: PatientId) -> Result<Delegate<'_>> {
+    let now = vault.session.clock.now();
+    let mut held = held(vault).await?;
+    held.retain(|(delegation, _)| delegation.patient_id == owner);
+    let live = |(delegation, ended): &(VerifiedDelegation, bool)| {
+        state(delegation, *ended, now) == DelegationState::Live
+    };
+    held.sort_by_key(|held| (live(held), held.0.power, held.0.not_after));
+    let Some((delegation, ended)) = held.pop() else {
+        return Err(offers::no_delegate_of(vault, owner).await?);
+    };
+    let refused = |problem| {
+        Err(Error::Refused {
+            problem,
+            detail: None,
+            reader: Reader::Patient,
+        })
+    };
+    match state(&delegation, ended, now) {
+        DelegationState::Live => {}
+        DelegationState::Ended => return refused(Problem::DelegationEnded),
+        DelegationState::Expired => return refused(Problem::DelegationExpired),
+        DelegationState::NotYet => return refused(Problem::DelegationNotYetValid),
+        DelegationState::Offered | DelegationState::Refused => return refused(Problem::NotAccepted),
     }
+    let mut delegate = Delegate {
+        vault,
+        server: vault.session.server.acting(delegation.delegation_id)?,
+        delegation,
+        keys: BTreeMap::new(),
+    };
+    delegate.open_keys().await?;
+    Ok(delegate)
+}
 
-    /// Delegations that she has accepted, verified, and whether the server says that they have ended.
-    async fn held(&self) -> Result<Vec<(VerifiedDelegation, bool)>> {
-        self.delegations_to_her(api::HELD_DELEGATIONS.here()).await
-    }
-
-    /// Delegations to her of this list that the server shows, verified.
-    pub(super) async fn delegations_to_her(
-        &self,
-        list: RequestTarget<(), pb::DelegationPage>,
-    ) -> Result<Vec<(VerifiedDelegation, bool)>> {
-        let mut held = Vec::new();
-        let mut pages = self.session.server.pages(list);
-        while let Some(page) = pages.next().await? {
-            for entry in page.delegations {
-                let delegation = verify_delegation(entry.delegation)?;
-                let hers = delegation.delegate_id == self.id()
-                    && delegation.operator_id == self.session.server.operator_id();
-                if !hers {
-                    return Err(tampered("it is for somebody else"));
-                }
-                held.push((delegation, entry.end.is_some()));
-            }
-        }
-        Ok(held)
-    }
+/// Delegations that she has accepted, verified, and whether the server says that they have ended.
+async fn held(vault: &Vault) -> Result<Vec<(VerifiedDelegation, bool)>> {
+    offers::delegations_to_her(vault, api::HELD_DELEGATIONS.here()).await
 }
 
 impl Delegate<'_> {
@@ -215,7 +175,7 @@ impl Delegate<'_> {
     }
 
     async fn one(&self, record: RecordId) -> Result<Examined> {
-        let session = &self.patient.session;
+        let session = &self.vault.session;
         let began = session.begin_witnessed().await?;
         let (mut found, mut refused) = self.found(&Selection::Records(vec![record])).await?;
         if let Some((_, error)) = refused.pop() {
@@ -238,7 +198,7 @@ impl Delegate<'_> {
         while let Some(page) = pages.next().await? {
             for stored in page.requests {
                 let asked = self.verify_asked(stored.request).await?;
-                open.push(OpenRequest::of(self.patient, &asked).await?);
+                open.push(OpenRequest::of(self.vault, &asked).await?);
             }
         }
         Ok(open)
@@ -249,7 +209,7 @@ impl Delegate<'_> {
     /// # Errors
     /// As [`Self::requests`].
     pub async fn request(&self, request: RequestId) -> Result<OpenRequest> {
-        OpenRequest::of(self.patient, &self.asked(request).await?).await
+        OpenRequest::of(self.vault, &self.asked(request).await?).await
     }
 
     /// Permits a request for the owner: records that lie in the collections of the delegation. The terms have neither
@@ -273,7 +233,7 @@ impl Delegate<'_> {
             .clock()
             .check_given(limits.not_before, limits.not_after)?;
         let through = Some(&self.delegation);
-        let (id, answer) = self.patient.sign_permit(&asked, chosen, &limits, through).await?;
+        let (id, answer) = answers::sign_permit(self.vault, &asked, chosen, &limits, through).await?;
         answer.send(&self.server).await?;
         Ok(id)
     }
@@ -304,10 +264,8 @@ impl Delegate<'_> {
             .clock()
             .check_given(limits.not_before, limits.not_after)?;
         let through = Some(&self.delegation);
-        let (id, answer) = self
-            .patient
-            .sign_permit_selector(&asked, (selector, key), &limits, through)
-            .await?;
+        let (id, answer) =
+            answers::sign_permit_selector(self.vault, &asked, (selector, key), &limits, through).await?;
         answer.send(&self.server).await?;
         Ok(id)
     }
@@ -318,10 +276,7 @@ impl Delegate<'_> {
     /// As [`Self::permit`].
     pub async fn deny(&self, request: RequestId, text: &str) -> Result<()> {
         let asked = self.asked(request).await?;
-        let answer = self
-            .patient
-            .sign_denial(&asked, text, Some(&self.delegation))
-            .await?;
+        let answer = answers::sign_denial(self.vault, &asked, text, Some(&self.delegation)).await?;
         answer.send(&self.server).await
     }
 
@@ -354,7 +309,7 @@ impl Delegate<'_> {
     }
 
     async fn verify_asked(&self, request: Option<Request>) -> Result<Asked> {
-        let session = &self.patient.session;
+        let session = &self.vault.session;
         let asked = match request {
             Some(Request::Download(statement)) => session.asked_download(statement).await?,
             Some(Request::Reference(statement)) => session.asked_reference(statement).await?,
@@ -391,7 +346,7 @@ impl Delegate<'_> {
 
     /// A record whose placement the owner's device has signed, in a collection of the delegation.
     async fn read(&self, message: pb::VaultRecord) -> Result<Examined> {
-        let session = &self.patient.session;
+        let session = &self.vault.session;
         let stored = message.record.unwrap_or_default();
         let record = session.receipted(self.owner(), stored).await?;
         let placement = PatientSigned::<Placement>::try_from(message.placement)
@@ -458,11 +413,11 @@ impl Delegate<'_> {
         };
         let context = DelegatedKeyContext {
             owner: self.owner(),
-            delegate: self.patient.id(),
+            delegate: self.vault.id(),
             delegation: self.delegation.hash(),
             collection,
         };
-        let known = self.patient.known_epoch(given.root_epoch).await?;
+        let known = listed::known_epoch(self.vault, given.root_epoch).await?;
         let with = known
             .vault_key(given.root_epoch)
             .ok_or_else(|| tampered(known.no_vault_key(given.root_epoch)))?;

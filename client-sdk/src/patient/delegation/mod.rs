@@ -8,31 +8,39 @@
 //! | `offers` | what others offer her: accept, refuse |
 //! | `acting` | read, permit and deny for another patient |
 
-mod acting;
-mod ending;
-mod giving;
-mod named;
-mod offers;
+pub(in crate::patient) mod acting;
+pub(in crate::patient) mod ending;
+pub(in crate::patient) mod giving;
+pub(in crate::patient) mod named;
+pub(in crate::patient) mod offers;
 
 use crypto::Collection;
 use protocol_spec::{
     api,
     bodies::{Delegation, DelegationEnd},
+    defence::Defence,
     delegation::{Power, VerifiedDelegation},
     ids::{CollectionId, DelegationId},
     messages as pb,
     patient::{Device, PatientSigned, PatientVerified},
+    vault_head::Acts,
+};
+
+use crate::{
+    Error, Result,
+    clock::Moment,
+    patient::{
+        catching_up,
+        known::readable,
+        listed,
+        vault::{Vault, acts::hidden},
+    },
 };
 
 pub use self::{
-    acting::{Delegate, HeldDelegation},
-    ending::EndedDelegation,
-    giving::DelegationTerms,
-    named::DelegateRef,
+    acting::Delegate, ending::EndedDelegation, giving::DelegationTerms, named::DelegateRef,
+    offers::HeldDelegation,
 };
-use super::{Patient, known::readable};
-use crate::{Error, Result, clock::Moment};
-
 /// Whether a delegate may act.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DelegationState {
@@ -107,134 +115,130 @@ fn state(delegation: &Delegation, ended: bool, now: Moment) -> DelegationState {
     }
 }
 
-impl Patient {
-    /// What she lets others do, also what is over.
-    ///
-    /// # Errors
-    /// [`Error::Tampered`] for one that is not hers.
-    pub async fn delegations(&self) -> Result<Vec<DelegationInfo>> {
-        let own = self.own_delegations().await?;
-        own.iter().map(|own| self.delegation_info(own)).collect()
-    }
+pub(super) async fn delegations(vault: &Vault) -> Result<Vec<DelegationInfo>> {
+    let own = own_delegations(vault).await?;
+    own.iter().map(|own| delegation_info(vault, own)).collect()
+}
 
-    pub(super) fn delegation_info(&self, own: &OwnDelegation) -> Result<DelegationInfo> {
-        let delegation = &own.delegation;
-        Ok(DelegationInfo {
-            delegate: self.delegate_ref(delegation)?,
-            power: delegation.power,
-            collections: delegation.collections.ids().to_vec(),
-            not_before: delegation.not_before,
-            not_after: delegation.not_after,
-            state: own.state(self.session.clock.now()),
-        })
-    }
+pub(super) fn delegation_info(vault: &Vault, own: &OwnDelegation) -> Result<DelegationInfo> {
+    let delegation = &own.delegation;
+    Ok(DelegationInfo {
+        delegate: delegate_ref(vault, delegation)?,
+        power: delegation.power,
+        collections: delegation.collections.ids().to_vec(),
+        not_before: delegation.not_before,
+        not_after: delegation.not_after,
+        state: own.state(vault.session.clock.now()),
+    })
+}
 
-    /// A delegate of hers, by the name that she gave her. A name that does not open is shown by the beginning
-    /// of the delegation's id: whoever has sealed it must not keep the delegation from being ended (DEV-25).
-    pub(super) fn delegate_ref(&self, delegation: &VerifiedDelegation) -> Result<DelegateRef> {
-        let (known, id) = (self.keys.known(), delegation.delegation_id);
-        let sealed = delegation.sealed_name.as_bytes();
-        let name = match known.root_of(delegation.root_epoch) {
-            Some(root) => root.open_delegate_name(sealed, &self.id(), &id).map_err(tampered),
-            None => Err(tampered("its name is under a root key that is not hers")),
-        };
-        Ok(DelegateRef {
-            delegation: id,
-            id: delegation.delegate_id,
-            name: readable(name, &id)?.as_str().to_owned(),
-        })
-    }
+/// A delegate of hers, by the name that she gave her. A name that does not open is shown by the beginning
+/// of the delegation's id: whoever has sealed it must not keep the delegation from being ended (DEV-25).
+pub(super) fn delegate_ref(vault: &Vault, delegation: &VerifiedDelegation) -> Result<DelegateRef> {
+    let (known, id) = (vault.keys.known(), delegation.delegation_id);
+    let sealed = delegation.sealed_name.as_bytes();
+    let name = match known.root_of(delegation.root_epoch) {
+        Some(root) => root
+            .open_delegate_name(sealed, &vault.id(), &id)
+            .map_err(tampered),
+        None => Err(tampered("its name is under a root key that is not hers")),
+    };
+    Ok(DelegateRef {
+        delegation: id,
+        id: delegation.delegate_id,
+        name: readable(name, &id)?.as_str().to_owned(),
+    })
+}
 
-    pub(super) async fn own_delegations(&self) -> Result<Vec<OwnDelegation>> {
-        let before = self.known_acts().await?.acts().clone();
-        let mut own = Vec::new();
-        let mut pages = self.session.server.pages(api::GIVEN_DELEGATIONS.here());
-        while let Some(page) = pages.next().await? {
-            for entry in page.delegations {
-                own.push(self.own_delegation(entry).await?);
-            }
-        }
-        Self::check_delegations(&before, &own)?;
-        Ok(own)
-    }
-
-    async fn find_delegation(&self, id: DelegationId) -> Result<OwnDelegation> {
-        let all = self.own_delegations().await?;
-        let found = all.into_iter().find(|own| own.delegation.delegation_id == id);
-        found.ok_or_else(|| Error::Unknown {
-            what: "delegation",
-            id: id.to_string(),
-        })
-    }
-
-    /// Checks that a delegation and its end were signed by devices of hers, for this server.
-    async fn own_delegation(&self, entry: pb::DelegationEntry) -> Result<OwnDelegation> {
-        let delegation = self.own_delegation_statement(entry.delegation).await?;
-        let end = match entry.end {
-            None => None,
-            Some(end) => Some(self.own_delegation_end(end, &delegation).await?),
-        };
-        let mut given = Vec::with_capacity(entry.given.len());
-        for epoch in entry.given {
-            given.push(Collection {
-                id: CollectionId::try_from(epoch.collection_id.as_ref())?,
-                epoch: epoch.epoch,
-            });
-        }
-        Ok(OwnDelegation {
-            delegation,
-            end,
-            given,
-            answer: match (entry.accepted, entry.refused) {
-                (_, true) => Answer::Refused,
-                (true, false) => Answer::Accepted,
-                (false, false) => Answer::None,
-            },
-        })
-    }
-
-    pub(super) async fn own_delegation_statement(
-        &self,
-        statement: Option<pb::PatientStatement>,
-    ) -> Result<VerifiedDelegation> {
-        let delegation = verify_delegation(statement)?;
-        let hers =
-            delegation.patient_id == self.id() && delegation.operator_id == self.session.server.operator_id();
-        if !hers {
-            return Err(tampered("it is somebody else's"));
-        }
-        self.known_device(delegation.device()).await?;
-        // Its name may be under a root key that another device has made since.
-        self.known_epoch(delegation.root_epoch).await?;
-        Ok(delegation)
-    }
-
-    pub(super) async fn own_delegation_end(
-        &self,
-        statement: pb::PatientStatement,
-        of: &VerifiedDelegation,
-    ) -> Result<PatientVerified<DelegationEnd>> {
-        let end = PatientSigned::<DelegationEnd>::try_from(statement)
-            .and_then(PatientSigned::verify)
-            .map_err(tampered)?;
-        self.known_device(end.device()).await?;
-        if end.is_of(of) {
-            Ok(end)
-        } else {
-            Err(tampered("it is the end of another one"))
+pub(super) async fn own_delegations(vault: &Vault) -> Result<Vec<OwnDelegation>> {
+    let before = catching_up::known_acts(vault).await?.acts().clone();
+    let mut own = Vec::new();
+    let mut pages = vault.session.server.pages(api::GIVEN_DELEGATIONS.here());
+    while let Some(page) = pages.next().await? {
+        for entry in page.delegations {
+            own.push(own_delegation(vault, entry).await?);
         }
     }
+    check_delegations(&before, &own)?;
+    Ok(own)
+}
 
-    /// Whether a statement in her name was signed by a device of hers, or through a delegation that one has signed
-    /// (DEV-8, DLG-7).
-    pub(super) async fn known_signer(
-        &self,
-        device: &Device,
-        delegation: Option<&VerifiedDelegation>,
-    ) -> Result<()> {
-        let own = delegation.map_or(device, VerifiedDelegation::device);
-        self.known_device(own).await.map(drop)
+pub(super) async fn find_delegation(vault: &Vault, id: DelegationId) -> Result<OwnDelegation> {
+    let all = own_delegations(vault).await?;
+    let found = all.into_iter().find(|own| own.delegation.delegation_id == id);
+    found.ok_or_else(|| Error::Unknown {
+        what: "delegation",
+        id: id.to_string(),
+    })
+}
+
+/// Checks that a delegation and its end were signed by devices of hers, for this server.
+async fn own_delegation(vault: &Vault, entry: pb::DelegationEntry) -> Result<OwnDelegation> {
+    let delegation = own_delegation_statement(vault, entry.delegation).await?;
+    let end = match entry.end {
+        None => None,
+        Some(end) => Some(own_delegation_end(vault, end, &delegation).await?),
+    };
+    let mut given = Vec::with_capacity(entry.given.len());
+    for epoch in entry.given {
+        given.push(Collection {
+            id: CollectionId::try_from(epoch.collection_id.as_ref())?,
+            epoch: epoch.epoch,
+        });
     }
+    Ok(OwnDelegation {
+        delegation,
+        end,
+        given,
+        answer: match (entry.accepted, entry.refused) {
+            (_, true) => Answer::Refused,
+            (true, false) => Answer::Accepted,
+            (false, false) => Answer::None,
+        },
+    })
+}
+
+pub(super) async fn own_delegation_statement(
+    vault: &Vault,
+    statement: Option<pb::PatientStatement>,
+) -> Result<VerifiedDelegation> {
+    let delegation = verify_delegation(statement)?;
+    let hers =
+        delegation.patient_id == vault.id() && delegation.operator_id == vault.session.server.operator_id();
+    if !hers {
+        return Err(tampered("it is somebody else's"));
+    }
+    listed::known_device(vault, delegation.device()).await?;
+    // Its name may be under a root key that another device has made since.
+    listed::known_epoch(vault, delegation.root_epoch).await?;
+    Ok(delegation)
+}
+
+pub(super) async fn own_delegation_end(
+    vault: &Vault,
+    statement: pb::PatientStatement,
+    of: &VerifiedDelegation,
+) -> Result<PatientVerified<DelegationEnd>> {
+    let end = PatientSigned::<DelegationEnd>::try_from(statement)
+        .and_then(PatientSigned::verify)
+        .map_err(tampered)?;
+    listed::known_device(vault, end.device()).await?;
+    if end.is_of(of) {
+        Ok(end)
+    } else {
+        Err(tampered("it is the end of another one"))
+    }
+}
+
+/// Whether a statement in her name was signed by a device of hers, or through a delegation that one has signed
+/// (DEV-8, DLG-7).
+pub(super) async fn known_signer(
+    vault: &Vault,
+    device: &Device,
+    delegation: Option<&VerifiedDelegation>,
+) -> Result<()> {
+    let own = delegation.map_or(device, VerifiedDelegation::device);
+    listed::known_device(vault, own).await.map(drop)
 }
 
 fn verify_delegation(statement: Option<pb::PatientStatement>) -> Result<VerifiedDelegation> {
@@ -245,4 +249,20 @@ fn verify_delegation(statement: Option<pb::PatientStatement>) -> Result<Verified
 
 fn tampered<E: std::fmt::Display>(cause: E) -> Error {
     Error::tampered("a delegation")(cause)
+}
+
+/// Whether all delegations are shown, and those ended that are (VLT-5).
+pub(super) fn check_delegations(before: &Acts, shown: &[OwnDelegation]) -> Result<()> {
+    if Defence::VaultHeads.is_off() {
+        return Ok(());
+    }
+    for (id, (hash, ended)) in before.delegations() {
+        let own = shown.iter().find(|own| own.delegation.delegation_id == id);
+        if own.is_none_or(|own| own.delegation.hash() != hash || (ended && own.end.is_none())) {
+            return Err(hidden(format!(
+                "{id} is shown otherwise than it was given or ended"
+            )));
+        }
+    }
+    Ok(())
 }

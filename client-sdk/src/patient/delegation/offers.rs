@@ -2,67 +2,64 @@
 
 use bytes::Bytes;
 use protocol_spec::{
-    api,
-    delegation::VerifiedDelegation,
-    ids::{DelegationId, PatientId},
+    api::{self, RequestTarget},
+    delegation::{Power, VerifiedDelegation},
+    ids::{CollectionId, DelegationId, PatientId},
     messages as pb,
 };
 
-use super::{DelegationState, HeldDelegation};
-use crate::{Error, Patient, Result};
+use crate::{
+    Error, Result,
+    patient::{
+        delegation::{DelegationState, verify_delegation},
+        known::tampered,
+        vault::Vault,
+    },
+};
 
-impl Patient {
-    /// Delegations that she was offered and has not answered.
-    ///
-    /// # Errors
-    /// [`Error::Tampered`] for one that is not for her.
-    pub async fn offered_delegations(&self) -> Result<Vec<HeldDelegation>> {
-        let offered = self.offered().await?;
-        let info = |(delegation, _): &(VerifiedDelegation, bool)| {
-            HeldDelegation::of(delegation, DelegationState::Offered)
-        };
-        Ok(offered.iter().map(info).collect())
-    }
+pub(in crate::patient) async fn offered_delegations(vault: &Vault) -> Result<Vec<HeldDelegation>> {
+    let offered = offered(vault).await?;
+    let info = |(delegation, _): &(VerifiedDelegation, bool)| {
+        HeldDelegation::of(delegation, DelegationState::Offered)
+    };
+    Ok(offered.iter().map(info).collect())
+}
 
-    /// Accepts a delegation that she was offered: from now on she may act (ACC-10).
-    ///
-    /// # Errors
-    /// [`Error::Unknown`] for one that she was not offered, [`Error::Tampered`] for one that is not for her.
-    pub async fn accept_delegation(&self, id: DelegationId) -> Result<HeldDelegation> {
-        let offered = self.offered().await?;
-        let found = offered.iter().find(|(offered, _)| offered.delegation_id == id);
-        let (delegation, _) = found.ok_or_else(|| Error::Unknown {
-            what: "offered delegation",
-            id: id.to_string(),
-        })?;
-        let message = pb::AcceptDelegation {
-            delegation_id: Bytes::copy_from_slice(id.as_bytes()),
-        };
-        self.session
-            .server
-            .post(api::ACCEPT_DELEGATION.here(), &message)
-            .await?;
-        Ok(HeldDelegation::of(delegation, DelegationState::Live))
-    }
+pub(in crate::patient) async fn accept_delegation(vault: &Vault, id: DelegationId) -> Result<HeldDelegation> {
+    let offered = offered(vault).await?;
+    let found = offered.iter().find(|(offered, _)| offered.delegation_id == id);
+    let (delegation, _) = found.ok_or_else(|| Error::Unknown {
+        what: "offered delegation",
+        id: id.to_string(),
+    })?;
+    let message = pb::AcceptDelegation {
+        delegation_id: Bytes::copy_from_slice(id.as_bytes()),
+    };
+    vault
+        .session
+        .server
+        .post(api::ACCEPT_DELEGATION.here(), &message)
+        .await?;
+    Ok(HeldDelegation::of(delegation, DelegationState::Live))
+}
 
-    async fn offered(&self) -> Result<Vec<(VerifiedDelegation, bool)>> {
-        self.delegations_to_her(api::OFFERED_DELEGATIONS.here()).await
-    }
+async fn offered(vault: &Vault) -> Result<Vec<(VerifiedDelegation, bool)>> {
+    delegations_to_her(vault, api::OFFERED_DELEGATIONS.here()).await
+}
 
-    /// Why she cannot act for somebody.
-    pub(super) async fn no_delegate_of(&self, owner: PatientId) -> Result<Error> {
-        let offered = self.offered_delegations().await?;
-        Ok(match offered.iter().find(|offered| offered.owner == owner) {
-            Some(offered) => Error::Usage(format!(
-                "you have not accepted to act for {owner}: medvault delegate accept {}",
-                offered.id
-            )),
-            None => Error::Usage(format!(
-                "{owner} has not made you a delegate: ask for `medvault delegate add {}`",
-                self.id()
-            )),
-        })
-    }
+/// Why she cannot act for somebody.
+pub(in crate::patient) async fn no_delegate_of(vault: &Vault, owner: PatientId) -> Result<Error> {
+    let offered = offered_delegations(vault).await?;
+    Ok(match offered.iter().find(|offered| offered.owner == owner) {
+        Some(offered) => Error::Usage(format!(
+            "you have not accepted to act for {owner}: medvault delegate accept {}",
+            offered.id
+        )),
+        None => Error::Usage(format!(
+            "{owner} has not made you a delegate: ask for `medvault delegate add {}`",
+            vault.id()
+        )),
+    })
 }
 
 impl HeldDelegation {
@@ -77,4 +74,44 @@ impl HeldDelegation {
             state,
         }
     }
+}
+
+/// Delegations to her of this list that the server shows, verified.
+pub(in crate::patient) async fn delegations_to_her(
+    vault: &Vault,
+    list: RequestTarget<(), pb::DelegationPage>,
+) -> Result<Vec<(VerifiedDelegation, bool)>> {
+    let mut held = Vec::new();
+    let mut pages = vault.session.server.pages(list);
+    while let Some(page) = pages.next().await? {
+        for entry in page.delegations {
+            let delegation = verify_delegation(entry.delegation)?;
+            let hers = delegation.delegate_id == vault.id()
+                && delegation.operator_id == vault.session.server.operator_id();
+            if !hers {
+                return Err(tampered("it is for somebody else"));
+            }
+            held.push((delegation, entry.end.is_some()));
+        }
+    }
+    Ok(held)
+}
+
+/// A delegation that a patient was given.
+#[derive(Clone, Debug)]
+pub struct HeldDelegation {
+    /// Its id.
+    pub id: DelegationId,
+    /// For whom she may act.
+    pub owner: PatientId,
+    /// What she may do.
+    pub power: Power,
+    /// With what lies in these.
+    pub collections: Vec<CollectionId>,
+    /// From when on, in milliseconds since 1970.
+    pub not_before: u64,
+    /// Until when, in milliseconds since 1970.
+    pub not_after: u64,
+    /// Whether she may now, as the server says.
+    pub state: DelegationState,
 }

@@ -9,10 +9,14 @@ use protocol_spec::{
 };
 use zeroize::Zeroizing;
 
-use super::EmergencyLimits;
 use crate::{
-    Patient, Progress, Result, mint,
+    Progress, Result, mint,
     paper::{BOLD, LEFT, MONO, Page, REGULAR, WIDTH},
+    patient::{
+        emergency::{self, EmergencyLimits, guardians},
+        revoking,
+        vault::Vault,
+    },
 };
 
 /// A card that was made on this machine and is kept nowhere. It opens nothing before [`Patient::use_card`].
@@ -53,72 +57,59 @@ pub struct MadeCard {
     pub before: Vec<PermissionId>,
 }
 
-impl Patient {
-    /// The card as a PDF of one page. It holds the code.
-    ///
-    /// # Errors
-    /// Those of reading the home.
-    pub fn card_sheet(&self, card: &EmergencyCard) -> Result<Zeroizing<Vec<u8>>> {
-        let principal = self.home().principal()?;
-        Sheet {
-            code: &card.code(&self.id()),
-            patient: self.id(),
-            link: &self.home().pins(&principal)?.link,
-            date: &crate::patient::recovery::day(mint::now_ms()),
-        }
-        .to_pdf()
+pub(in crate::patient) fn card_sheet(vault: &Vault, card: &EmergencyCard) -> Result<Zeroizing<Vec<u8>>> {
+    let principal = vault.home().principal()?;
+    Sheet {
+        code: &card.code(&vault.id()),
+        patient: vault.id(),
+        link: &vault.home().pins(&principal)?.link,
+        date: &crate::patient::recovery::day(mint::now_ms()),
     }
+    .to_pdf()
+}
 
-    /// From now on this card opens the emergency collection, and so does the one before it, which is then to be closed
-    /// (EMG-14). If there were two before, because that was broken off, the older one is closed first; `progress` counts
-    /// records.
-    ///
-    /// # Errors
-    /// Of the connection, and what the server refuses. The card before this one is then as good as ever.
-    pub async fn use_card(
-        &self,
-        card: &EmergencyCard,
-        limits: &EmergencyLimits,
-        progress: &dyn Progress,
-    ) -> Result<MadeCard> {
-        let mut before = self.emergency_permissions(None).await?;
-        before.sort_by_key(|(_, permission)| permission.created);
-        while before.len() > 1 {
-            let (older, _) = before.remove(0);
-            self.revoke(older, progress).await?;
-        }
-        let permission_id = self.put_emergency(&card.half, None, limits).await?;
-        let before = if before.is_empty() {
-            Vec::new()
-        } else {
-            // Closing one has given the permission of the other anew.
-            self.cards_but(&card.half).await?
-        };
-        Ok(MadeCard {
-            permission_id,
-            before,
-        })
+pub(in crate::patient) async fn use_card(
+    vault: &Vault,
+    card: &EmergencyCard,
+    limits: &EmergencyLimits,
+    progress: &dyn Progress,
+) -> Result<MadeCard> {
+    let mut before = guardians::emergency_permissions(vault, None).await?;
+    before.sort_by_key(|(_, permission)| permission.created);
+    while before.len() > 1 {
+        let (older, _) = before.remove(0);
+        revoking::revoke(vault, older, progress).await?;
     }
+    let permission_id = emergency::put_emergency(vault, &card.half, None, limits).await?;
+    let before = if before.is_empty() {
+        Vec::new()
+    } else {
+        // Closing one has given the permission of the other anew.
+        cards_but(vault, &card.half).await?
+    };
+    Ok(MadeCard {
+        permission_id,
+        before,
+    })
+}
 
-    /// The cards before one that is in force open nothing any more, and what they could open is brought under a new key;
-    /// `progress` counts records (EMG-14).
-    ///
-    /// # Errors
-    /// As [`Patient::revoke`]: which of them is not closed can be revoked.
-    pub async fn close_cards_before(&self, made: &MadeCard, progress: &dyn Progress) -> Result<()> {
-        for id in &made.before {
-            self.revoke(*id, progress).await?;
-        }
-        Ok(())
+pub(in crate::patient) async fn close_cards_before(
+    vault: &Vault,
+    made: &MadeCard,
+    progress: &dyn Progress,
+) -> Result<()> {
+    for id in &made.before {
+        revoking::revoke(vault, *id, progress).await?;
     }
+    Ok(())
+}
 
-    /// The permissions of all cards but this one.
-    async fn cards_but(&self, half: &CardHalf) -> Result<Vec<PermissionId>> {
-        let ours = half.key(&self.id())?.public();
-        let mut others = self.emergency_permissions(None).await?;
-        others.retain(|(_, permission)| permission.emergency.is_none_or(|terms| terms.card_key != ours));
-        Ok(others.into_iter().map(|(id, _)| id).collect())
-    }
+/// The permissions of all cards but this one.
+async fn cards_but(vault: &Vault, half: &CardHalf) -> Result<Vec<PermissionId>> {
+    let ours = half.key(&vault.id())?.public();
+    let mut others = guardians::emergency_permissions(vault, None).await?;
+    others.retain(|(_, permission)| permission.emergency.is_none_or(|terms| terms.card_key != ours));
+    Ok(others.into_iter().map(|(id, _)| id).collect())
 }
 
 /// What stands on the page.

@@ -18,12 +18,17 @@ use protocol_spec::{
     statement::Signed,
 };
 
-use super::{EmergencyLimits, Guarded, tampered};
 use crate::{
-    DirectoryEntry, Error, Patient, Progress, Result,
+    DirectoryEntry, Error, Progress, Result,
     error::Reader,
     mint,
-    patient::{PermissionState, RevocationReport, standing::OwnPermission},
+    patient::{
+        certificate::RevocationReport,
+        emergency::{self, EmergencyLimits, Guarded, tampered},
+        listed, permissions, revoking,
+        standing::{OwnPermission, PermissionState},
+        vault::Vault,
+    },
 };
 
 /// A guardian whom she has named.
@@ -69,255 +74,235 @@ pub(crate) enum OpenedBy {
     Ended,
 }
 
-impl Patient {
-    /// Names a guardian: another patient, who can help without the card after this waiting time. Her half is sealed to
-    /// the vault key of her newest list of devices (EMG-10).
-    ///
-    /// # Errors
-    /// [`Error::Unknown`] for a patient whom the server does not know; [`Error::Usage`] for herself and for waiting times
-    /// that are none; what the server refuses, `already-exists` for one who is a guardian already.
-    pub async fn add_guardian(
-        &self,
-        guardian: PatientId,
-        wait: Duration,
-        limits: &EmergencyLimits,
-    ) -> Result<PermissionId> {
-        if guardian == self.id() {
-            return Err(Error::Usage(
-                "you cannot be your own guardian: name somebody else".into(),
-            ));
+pub(in crate::patient) async fn add_guardian(
+    vault: &Vault,
+    guardian: PatientId,
+    wait: Duration,
+    limits: &EmergencyLimits,
+) -> Result<PermissionId> {
+    if guardian == vault.id() {
+        return Err(Error::Usage(
+            "you cannot be your own guardian: name somebody else".into(),
+        ));
+    }
+    let wait = mint::millis(wait);
+    if !(MIN_WAIT..=MAX_WAIT).contains(&wait) {
+        return Err(Error::Usage(
+            "the waiting time is from 1 second to 30 days".into(),
+        ));
+    }
+    let half = CardHalf::generate()?;
+    let key = vault.session.patient_key(guardian).await?;
+    let context = HalfContext {
+        patient: vault.id(),
+        card_key: half.key(&vault.id())?.public(),
+        reader: HalfReader::Guardian(guardian),
+    };
+    let guarded = Guarded {
+        terms: GuardianTerms {
+            guardian_id: guardian,
+            wait,
+        },
+        half: half.seal(&key.vault_key, &context)?,
+        root_epoch: key.root_epoch,
+    };
+    emergency::put_emergency(vault, &half, Some(guarded), limits).await
+}
+
+pub(in crate::patient) async fn remove_guardian(
+    vault: &Vault,
+    guardian: PatientId,
+    progress: &dyn Progress,
+) -> Result<RevocationReport> {
+    let found = emergency_permissions(vault, Some(guardian)).await?;
+    let (id, _) = found.into_iter().next().ok_or_else(|| Error::Unknown {
+        what: "guardian",
+        id: guardian.to_string(),
+    })?;
+    revoking::revoke(vault, id, progress).await
+}
+
+pub(in crate::patient) async fn guardians(vault: &Vault) -> Result<Vec<GuardianInfo>> {
+    let shown = emergency::emergency_list(vault).await?;
+    let mut infos = Vec::new();
+    for OwnPermission {
+        permission, state, ..
+    } in emergency_own(vault).await?
+    {
+        let Some(terms) = permission.emergency.and_then(|terms| terms.guardian) else {
+            continue;
+        };
+        if state != PermissionState::Live {
+            continue;
         }
-        let wait = mint::millis(wait);
-        if !(MIN_WAIT..=MAX_WAIT).contains(&wait) {
-            return Err(Error::Usage(
-                "the waiting time is from 1 second to 30 days".into(),
-            ));
+        let id = permission.permission_id;
+        let shown = shown
+            .iter()
+            .find(|shown| shown.permission_id == id.as_bytes()[..]);
+        let shown = shown.ok_or_else(|| tampered("the server leaves out a guardian"))?;
+        let help = match shown.help.clone() {
+            Some(message) => Some(help_info(message, &permission)?),
+            None => None,
+        };
+        infos.push(GuardianInfo {
+            guardian: terms.guardian_id,
+            permission_id: id,
+            wait: Duration::from_millis(terms.wait),
+            not_after: permission.not_after,
+            help,
+            objected: shown.objected,
+            accepted: shown.accepted,
+            refused: shown.refused,
+        });
+    }
+    infos.sort_by_key(|info| info.guardian);
+    Ok(infos)
+}
+
+pub(in crate::patient) async fn object(vault: &Vault, help: RequestId) -> Result<()> {
+    let objection = EmergencyObjection {
+        created: mint::now_ms(),
+        operator_id: vault.session.server.operator_id(),
+        help_id: help,
+        patient_id: vault.id(),
+    };
+    let signed = Signed::sign(objection, |message| vault.sign_by_device(message));
+    let objection = PatientSigned::new(signed, vault.keys.chain.clone());
+    let message = pb::SubmitObjection {
+        objection: Some((&objection).into()),
+    };
+    vault
+        .session
+        .server
+        .post(api::SUBMIT_OBJECTION.here(), &message)
+        .await?;
+    Ok(())
+}
+
+pub(in crate::patient) async fn accept_guardianship(vault: &Vault, patient: PatientId) -> Result<()> {
+    guarded_half(vault, patient).await?;
+    let message = pb::AcceptGuardianship {
+        patient_id: Bytes::copy_from_slice(patient.as_bytes()),
+    };
+    vault
+        .session
+        .server
+        .post(api::ACCEPT_GUARDIANSHIP.here(), &message)
+        .await?;
+    Ok(())
+}
+
+pub(in crate::patient) async fn help(
+    vault: &Vault,
+    patient: PatientId,
+    to: &DirectoryEntry,
+) -> Result<HelpInfo> {
+    let to = &vault.session.present(to.id()).await?;
+    to.check_emergency().map_err(|problem| Error::Refused {
+        problem,
+        detail: Some("nothing was sent".into()),
+        reader: Reader::Patient,
+    })?;
+    let (half, terms) = guarded_half(vault, patient).await?;
+    let help_id = mint::id(RequestId::mint)?;
+    let context = HalfContext {
+        patient,
+        card_key: terms.card_key,
+        reader: HalfReader::Institution(to.id(), help_id),
+    };
+    let help = EmergencyHelp {
+        created: mint::now_ms(),
+        operator_id: vault.session.server.operator_id(),
+        help_id,
+        patient_id: patient,
+        guardian_id: vault.id(),
+        institution_id: to.id(),
+        card_key: terms.card_key,
+        half: half.seal(to.recipient_key(), &context)?,
+    };
+    let signed = Signed::sign(help, |message| vault.sign_by_device(message));
+    let help = PatientSigned::new(signed, vault.keys.chain.clone());
+    let message = pb::StartHelp {
+        help: Some((&help).into()),
+    };
+    let started: pb::HelpStarted = vault
+        .session
+        .server
+        .post(api::START_HELP.here(), &message)
+        .await?;
+    Ok(HelpInfo {
+        help_id,
+        institution: to.id(),
+        opens: started.opens,
+    })
+}
+
+/// The half that another patient has given her, by a permission that names her.
+async fn guarded_half(vault: &Vault, patient: PatientId) -> Result<(CardHalf, EmergencyTerms)> {
+    let info: pb::EmergencyInfo = vault
+        .session
+        .server
+        .get(api::EMERGENCY_INFO.at([&patient]))
+        .await?;
+    let permission = info.permission.ok_or_else(|| Error::Unknown {
+        what: "patient whose guardian you are",
+        id: patient.to_string(),
+    })?;
+    let permission = SignedPermission::try_from(permission)
+        .and_then(SignedPermission::verify)
+        .map_err(tampered)?;
+    let terms = guardian_terms(&permission, patient, vault.id())?;
+    let sealed = SealedBytes::try_from(info.guardian_half).map_err(tampered)?;
+    let epoch = info.guardian_root_epoch;
+    let known = listed::known_epoch(vault, epoch).await?;
+    let key = known.vault_key(epoch);
+    let key = key.ok_or_else(|| tampered(known.no_vault_key(epoch)))?;
+    let context = HalfContext {
+        patient,
+        card_key: terms.card_key,
+        reader: HalfReader::Guardian(vault.id()),
+    };
+    Ok((CardHalf::open(key, &sealed, &context).map_err(tampered)?, terms))
+}
+
+/// Emergency permissions that are not revoked or replaced: the card's, or a guardian's.
+pub(in crate::patient) async fn emergency_permissions(
+    vault: &Vault,
+    of: Option<PatientId>,
+) -> Result<Vec<(PermissionId, VerifiedPermission)>> {
+    let mut found = Vec::new();
+    for OwnPermission {
+        permission, state, ..
+    } in emergency_own(vault).await?
+    {
+        let guardian = permission.emergency.and_then(|terms| terms.guardian);
+        let ended = matches!(state, PermissionState::Revoked | PermissionState::Replaced);
+        if !ended && guardian.map(|terms| terms.guardian_id) == of {
+            found.push((permission.permission_id, permission));
         }
-        let half = CardHalf::generate()?;
-        let key = self.session.patient_key(guardian).await?;
-        let context = HalfContext {
-            patient: self.id(),
-            card_key: half.key(&self.id())?.public(),
-            reader: HalfReader::Guardian(guardian),
-        };
-        let guarded = Guarded {
-            terms: GuardianTerms {
-                guardian_id: guardian,
-                wait,
-            },
-            half: half.seal(&key.vault_key, &context)?,
-            root_epoch: key.root_epoch,
-        };
-        self.put_emergency(&half, Some(guarded), limits).await
     }
+    Ok(found)
+}
 
-    /// A guardian can help no more; what her half could open is brought under a new key. `progress` counts records.
-    ///
-    /// # Errors
-    /// [`Error::Unknown`] for one who is no guardian; what the server refuses.
-    pub async fn remove_guardian(
-        &self,
-        guardian: PatientId,
-        progress: &dyn Progress,
-    ) -> Result<RevocationReport> {
-        let found = self.emergency_permissions(Some(guardian)).await?;
-        let (id, _) = found.into_iter().next().ok_or_else(|| Error::Unknown {
-            what: "guardian",
-            id: guardian.to_string(),
-        })?;
-        self.revoke(id, progress).await
-    }
-
-    /// Her guardians, with what they have begun.
-    ///
-    /// # Errors
-    /// [`Error::Tampered`] for what is not hers.
-    pub async fn guardians(&self) -> Result<Vec<GuardianInfo>> {
-        let shown = self.emergency_list().await?;
-        let mut infos = Vec::new();
-        for OwnPermission {
-            permission, state, ..
-        } in self.emergency_own().await?
-        {
-            let Some(terms) = permission.emergency.and_then(|terms| terms.guardian) else {
-                continue;
-            };
-            if state != PermissionState::Live {
-                continue;
-            }
-            let id = permission.permission_id;
-            let shown = shown
-                .iter()
-                .find(|shown| shown.permission_id == id.as_bytes()[..]);
-            let shown = shown.ok_or_else(|| tampered("the server leaves out a guardian"))?;
-            let help = match shown.help.clone() {
-                Some(message) => Some(help_info(message, &permission)?),
-                None => None,
-            };
-            infos.push(GuardianInfo {
-                guardian: terms.guardian_id,
-                permission_id: id,
-                wait: Duration::from_millis(terms.wait),
-                not_after: permission.not_after,
-                help,
-                objected: shown.objected,
-                accepted: shown.accepted,
-                refused: shown.refused,
-            });
+/// Whose half has this card key, among the emergency permissions that hold: the card's, or a guardian's.
+pub(crate) async fn opened_by(vault: &Vault, card_key: &IdentityKey) -> Result<OpenedBy> {
+    for OwnPermission {
+        permission, state, ..
+    } in emergency_own(vault).await?
+    {
+        let terms = permission.emergency.filter(|terms| terms.card_key == *card_key);
+        if let (Some(terms), PermissionState::Live) = (terms, state) {
+            let guardian = terms.guardian.map(|named| named.guardian_id);
+            return Ok(guardian.map_or(OpenedBy::Card, OpenedBy::Guardian));
         }
-        infos.sort_by_key(|info| info.guardian);
-        Ok(infos)
     }
+    Ok(OpenedBy::Ended)
+}
 
-    /// Objects to a guardian's help: nothing is opened by it, nor by this guardian again (EMG-13).
-    ///
-    /// # Errors
-    /// `not-permitted` for an id that is none; `emergency-over` when the waiting time is over.
-    pub async fn object(&self, help: RequestId) -> Result<()> {
-        let objection = EmergencyObjection {
-            created: mint::now_ms(),
-            operator_id: self.session.server.operator_id(),
-            help_id: help,
-            patient_id: self.id(),
-        };
-        let signed = Signed::sign(objection, |message| self.sign_by_device(message));
-        let objection = PatientSigned::new(signed, self.keys.chain.clone());
-        let message = pb::SubmitObjection {
-            objection: Some((&objection).into()),
-        };
-        self.session
-            .server
-            .post(api::SUBMIT_OBJECTION.here(), &message)
-            .await?;
-        Ok(())
-    }
-
-    /// Accepts to be another patient's guardian, once the half that she has given opens (ACC-10).
-    ///
-    /// # Errors
-    /// [`Error::Unknown`] where nobody has asked; [`Error::Tampered`] for a half that is not hers.
-    pub async fn accept_guardianship(&self, patient: PatientId) -> Result<()> {
-        self.guarded_half(patient).await?;
-        let message = pb::AcceptGuardianship {
-            patient_id: Bytes::copy_from_slice(patient.as_bytes()),
-        };
-        self.session
-            .server
-            .post(api::ACCEPT_GUARDIANSHIP.here(), &message)
-            .await?;
-        Ok(())
-    }
-
-    /// As a guardian: begins to help, and hands the half to an institution that is accredited for emergencies. Gives
-    /// when the patient can object no more.
-    ///
-    /// # Errors
-    /// [`Error::Unknown`] where this is no guardian; `not-for-emergencies`, before anything is sealed (EMG-6); what the
-    /// server refuses.
-    pub async fn help(&self, patient: PatientId, to: &DirectoryEntry) -> Result<HelpInfo> {
-        let to = &self.session.present(to.id()).await?;
-        to.check_emergency().map_err(|problem| Error::Refused {
-            problem,
-            detail: Some("nothing was sent".into()),
-            reader: Reader::Patient,
-        })?;
-        let (half, terms) = self.guarded_half(patient).await?;
-        let help_id = mint::id(RequestId::mint)?;
-        let context = HalfContext {
-            patient,
-            card_key: terms.card_key,
-            reader: HalfReader::Institution(to.id(), help_id),
-        };
-        let help = EmergencyHelp {
-            created: mint::now_ms(),
-            operator_id: self.session.server.operator_id(),
-            help_id,
-            patient_id: patient,
-            guardian_id: self.id(),
-            institution_id: to.id(),
-            card_key: terms.card_key,
-            half: half.seal(to.recipient_key(), &context)?,
-        };
-        let signed = Signed::sign(help, |message| self.sign_by_device(message));
-        let help = PatientSigned::new(signed, self.keys.chain.clone());
-        let message = pb::StartHelp {
-            help: Some((&help).into()),
-        };
-        let started: pb::HelpStarted = self.session.server.post(api::START_HELP.here(), &message).await?;
-        Ok(HelpInfo {
-            help_id,
-            institution: to.id(),
-            opens: started.opens,
-        })
-    }
-
-    /// The half that another patient has given her, by a permission that names her.
-    async fn guarded_half(&self, patient: PatientId) -> Result<(CardHalf, EmergencyTerms)> {
-        let info: pb::EmergencyInfo = self
-            .session
-            .server
-            .get(api::EMERGENCY_INFO.at([&patient]))
-            .await?;
-        let permission = info.permission.ok_or_else(|| Error::Unknown {
-            what: "patient whose guardian you are",
-            id: patient.to_string(),
-        })?;
-        let permission = SignedPermission::try_from(permission)
-            .and_then(SignedPermission::verify)
-            .map_err(tampered)?;
-        let terms = guardian_terms(&permission, patient, self.id())?;
-        let sealed = SealedBytes::try_from(info.guardian_half).map_err(tampered)?;
-        let epoch = info.guardian_root_epoch;
-        let known = self.known_epoch(epoch).await?;
-        let key = known.vault_key(epoch);
-        let key = key.ok_or_else(|| tampered(known.no_vault_key(epoch)))?;
-        let context = HalfContext {
-            patient,
-            card_key: terms.card_key,
-            reader: HalfReader::Guardian(self.id()),
-        };
-        Ok((CardHalf::open(key, &sealed, &context).map_err(tampered)?, terms))
-    }
-
-    /// Emergency permissions that are not revoked or replaced: the card's, or a guardian's.
-    pub(super) async fn emergency_permissions(
-        &self,
-        of: Option<PatientId>,
-    ) -> Result<Vec<(PermissionId, VerifiedPermission)>> {
-        let mut found = Vec::new();
-        for OwnPermission {
-            permission, state, ..
-        } in self.emergency_own().await?
-        {
-            let guardian = permission.emergency.and_then(|terms| terms.guardian);
-            let ended = matches!(state, PermissionState::Revoked | PermissionState::Replaced);
-            if !ended && guardian.map(|terms| terms.guardian_id) == of {
-                found.push((permission.permission_id, permission));
-            }
-        }
-        Ok(found)
-    }
-
-    /// Whose half has this card key, among the emergency permissions that hold: the card's, or a guardian's.
-    pub(crate) async fn opened_by(&self, card_key: &IdentityKey) -> Result<OpenedBy> {
-        for OwnPermission {
-            permission, state, ..
-        } in self.emergency_own().await?
-        {
-            let terms = permission.emergency.filter(|terms| terms.card_key == *card_key);
-            if let (Some(terms), PermissionState::Live) = (terms, state) {
-                let guardian = terms.guardian.map(|named| named.guardian_id);
-                return Ok(guardian.map_or(OpenedBy::Card, OpenedBy::Guardian));
-            }
-        }
-        Ok(OpenedBy::Ended)
-    }
-
-    async fn emergency_own(&self) -> Result<Vec<OwnPermission>> {
-        let mut own = self.own_permissions().await?;
-        own.retain(|own| own.permission.kind == Kind::Emergency);
-        Ok(own)
-    }
+async fn emergency_own(vault: &Vault) -> Result<Vec<OwnPermission>> {
+    let mut own = permissions::own_permissions(vault).await?;
+    own.retain(|own| own.permission.kind == Kind::Emergency);
+    Ok(own)
 }
 
 /// The terms of a permission of this patient's that names this guardian.

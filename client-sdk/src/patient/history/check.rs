@@ -5,13 +5,20 @@ use std::collections::{HashMap, HashSet};
 
 use protocol_spec::ids::{DelegationId, PermissionId};
 
-use super::{
-    HistoryItem, Walk,
-    trail::{Counts, Trail},
-};
 use crate::{
     Error, Result,
-    patient::{DelegationInfo, DelegationState, Patient, PermissionState},
+    patient::{
+        acts, catching_up,
+        delegation::{self, DelegationInfo, DelegationState},
+        history::{
+            self, Walk,
+            item::HistoryItem,
+            trail::{Counts, Trail},
+        },
+        leaves, listing, permissions,
+        standing::PermissionState,
+        vault::Vault,
+    },
 };
 
 /// What a check of the whole history has found.
@@ -40,147 +47,139 @@ impl HistoryCheck {
     }
 }
 
-impl Patient {
-    /// Checks each entry, each with those before it, and all with the permissions and records that the server lists.
-    ///
-    /// # Errors
-    /// Of the connection; [`crate::Error::Tampered`] when numbers are missing, or the history is not the one that this device
-    /// has seen before.
-    pub async fn check_history(&self) -> Result<HistoryCheck> {
-        let Walk {
-            items,
-            trail,
-            delegations,
-            seen,
-            before,
-        } = self.walk_history().await?;
-        let mut check = HistoryCheck {
-            items,
-            counts: trail.counts,
-            seen_before: before.as_ref().map_or(0, |before| before.entries),
-            permissions: 0,
-            records: 0,
-            leaves: 0,
-            findings: Vec::new(),
-        };
-        self.compare_permissions(&trail, &mut check).await?;
-        self.compare_records(&trail, &mut check).await?;
-        let delegations = (delegations.into_values()).map(|(given, ended)| (given.delegation_id, ended));
-        self.compare_delegations(delegations.collect(), &mut check)
-            .await?;
-        self.compare_log(&mut check).await?;
-        if check.holds() {
-            seen.keep(&self.session.home, before).await?;
-        }
-        Ok(check)
+pub(in crate::patient) async fn check_history(vault: &Vault) -> Result<HistoryCheck> {
+    let Walk {
+        items,
+        trail,
+        delegations,
+        seen,
+        before,
+    } = history::walk_history(vault).await?;
+    let mut check = HistoryCheck {
+        items,
+        counts: trail.counts,
+        seen_before: before.as_ref().map_or(0, |before| before.entries),
+        permissions: 0,
+        records: 0,
+        leaves: 0,
+        findings: Vec::new(),
+    };
+    compare_permissions(vault, &trail, &mut check).await?;
+    compare_records(vault, &trail, &mut check).await?;
+    let delegations = (delegations.into_values()).map(|(given, ended)| (given.delegation_id, ended));
+    compare_delegations(vault, delegations.collect(), &mut check).await?;
+    compare_log(vault, &mut check).await?;
+    if check.holds() {
+        seen.keep(&vault.session.home, before).await?;
     }
+    Ok(check)
+}
 
-    /// Reads the log from where this device has read it until now (VLT-9).
-    async fn compare_log(&self, check: &mut HistoryCheck) -> Result<()> {
-        let mut acts = self.known_acts().await?.acts().clone();
-        match self.check_log(&mut acts, self.log_read()?).await {
-            Ok(read) => {
-                check.leaves = read.own;
-                check.counts.log_size = check.counts.log_size.max(read.size);
-            }
-            Err(Error::HiddenFromVault { what }) => check.findings.push(what),
-            Err(error) => return Err(error),
+/// Reads the log from where this device has read it until now (VLT-9).
+async fn compare_log(vault: &Vault, check: &mut HistoryCheck) -> Result<()> {
+    let mut acts = catching_up::known_acts(vault).await?.acts().clone();
+    match leaves::check_log(vault, &mut acts, acts::log_read(vault)?).await {
+        Ok(read) => {
+            check.leaves = read.own;
+            check.counts.log_size = check.counts.log_size.max(read.size);
         }
-        Ok(())
+        Err(Error::HiddenFromVault { what }) => check.findings.push(what),
+        Err(error) => return Err(error),
     }
+    Ok(())
+}
 
-    async fn compare_permissions(&self, trail: &Trail, check: &mut HistoryCheck) -> Result<()> {
-        let mut listed: HashSet<PermissionId> = HashSet::new();
-        for own in self.own_permissions().await? {
-            let (permission, left) = (&own.permission, own.left);
-            let id = permission.permission_id;
-            check.permissions += 1;
-            listed.insert(id);
-            let Some(permitted) = trail.permissions.get(&id) else {
-                check
-                    .findings
-                    .push(format!("{id} is in force or was, and the history leaves it out"));
-                continue;
-            };
-            if permitted.permission.hash() != permission.hash() {
-                check
-                    .findings
-                    .push(format!("{id} is another permission than in the history"));
-            }
-            let unspent = permission.uses.saturating_sub(permitted.uses.spent());
-            // A release that has no receipt yet may have spent its use.
-            let (least, most) = (unspent.saturating_sub(permitted.uses.open()), unspent);
-            if !(least..=most).contains(&left.uses()) || left.uses_held() > left.uses() {
-                let left = left.uses();
-                check.findings.push(format!(
-                    "{id} has {left} uses left, by the history {least} to {most}: something was left out or made up"
-                ));
-            }
-            let revoked = own.state == PermissionState::Revoked;
-            if trail.revoked.contains(&id) && !revoked {
-                check
-                    .findings
-                    .push(format!("{id} was revoked and is not treated as such"));
-            }
-        }
-        for id in trail.permissions.keys().filter(|id| !listed.contains(id)) {
-            check.findings.push(format!(
-                "{id} is in the history, and not in the list of permissions"
-            ));
-        }
-        Ok(())
-    }
-
-    async fn compare_delegations(
-        &self,
-        mut told: HashMap<DelegationId, bool>,
-        check: &mut HistoryCheck,
-    ) -> Result<()> {
-        for DelegationInfo { delegate, state, .. } in self.delegations().await? {
-            let id = delegate.delegation;
-            let ended = state == DelegationState::Ended;
-            if told.remove(&id) != Some(ended) {
-                check
-                    .findings
-                    .push(format!("{id} is listed otherwise than the history has it"));
-            }
-        }
-        let missing = told
-            .keys()
-            .map(|id| format!("{id} is in the history, and not in the list of delegations"));
-        check.findings.extend(missing);
-        Ok(())
-    }
-
-    async fn compare_records(&self, trail: &Trail, check: &mut HistoryCheck) -> Result<()> {
-        let mut listed = HashSet::new();
-        for (_, version) in self.shown_versions().await? {
-            check.records += 1;
-            if !trail.stored.contains_key(&version) {
-                check.findings.push(format!(
-                    "{version} is in the vault, and the history does not say how it came there"
-                ));
-            }
-            listed.insert(version);
-        }
-        for version in trail.stored.keys().filter(|version| !listed.contains(version)) {
+async fn compare_permissions(vault: &Vault, trail: &Trail, check: &mut HistoryCheck) -> Result<()> {
+    let mut listed: HashSet<PermissionId> = HashSet::new();
+    for own in permissions::own_permissions(vault).await? {
+        let (permission, left) = (&own.permission, own.left);
+        let id = permission.permission_id;
+        check.permissions += 1;
+        listed.insert(id);
+        let Some(permitted) = trail.permissions.get(&id) else {
             check
                 .findings
-                .push(format!("{version} was stored, and is not in the vault any more"));
+                .push(format!("{id} is in force or was, and the history leaves it out"));
+            continue;
+        };
+        if permitted.permission.hash() != permission.hash() {
+            check
+                .findings
+                .push(format!("{id} is another permission than in the history"));
         }
-        self.compare_gone(trail, check).await
-    }
-
-    /// What is gone by the acts is gone by the history, and the other way round.
-    async fn compare_gone(&self, trail: &Trail, check: &mut HistoryCheck) -> Result<()> {
-        let seen = self.known_acts().await?;
-        let (deleted, taken_back) = (seen.acts().deletions(), seen.acts().taken_back());
-        let gone: HashSet<_> = deleted.keys().chain(taken_back).copied().collect();
-        for record in gone.symmetric_difference(&trail.gone) {
+        let unspent = permission.uses.saturating_sub(permitted.uses.spent());
+        // A release that has no receipt yet may have spent its use.
+        let (least, most) = (unspent.saturating_sub(permitted.uses.open()), unspent);
+        if !(least..=most).contains(&left.uses()) || left.uses_held() > left.uses() {
+            let left = left.uses();
             check.findings.push(format!(
-                "{record} was deleted or taken back by the history or by what was done to the vault, not by both"
+                "{id} has {left} uses left, by the history {least} to {most}: something was left out or made up"
             ));
         }
-        Ok(())
+        let revoked = own.state == PermissionState::Revoked;
+        if trail.revoked.contains(&id) && !revoked {
+            check
+                .findings
+                .push(format!("{id} was revoked and is not treated as such"));
+        }
     }
+    for id in trail.permissions.keys().filter(|id| !listed.contains(id)) {
+        check.findings.push(format!(
+            "{id} is in the history, and not in the list of permissions"
+        ));
+    }
+    Ok(())
+}
+
+async fn compare_delegations(
+    vault: &Vault,
+    mut told: HashMap<DelegationId, bool>,
+    check: &mut HistoryCheck,
+) -> Result<()> {
+    for DelegationInfo { delegate, state, .. } in delegation::delegations(vault).await? {
+        let id = delegate.delegation;
+        let ended = state == DelegationState::Ended;
+        if told.remove(&id) != Some(ended) {
+            check
+                .findings
+                .push(format!("{id} is listed otherwise than the history has it"));
+        }
+    }
+    let missing = told
+        .keys()
+        .map(|id| format!("{id} is in the history, and not in the list of delegations"));
+    check.findings.extend(missing);
+    Ok(())
+}
+
+async fn compare_records(vault: &Vault, trail: &Trail, check: &mut HistoryCheck) -> Result<()> {
+    let mut listed = HashSet::new();
+    for (_, version) in listing::shown_versions(vault).await? {
+        check.records += 1;
+        if !trail.stored.contains_key(&version) {
+            check.findings.push(format!(
+                "{version} is in the vault, and the history does not say how it came there"
+            ));
+        }
+        listed.insert(version);
+    }
+    for version in trail.stored.keys().filter(|version| !listed.contains(version)) {
+        check
+            .findings
+            .push(format!("{version} was stored, and is not in the vault any more"));
+    }
+    compare_gone(vault, trail, check).await
+}
+
+/// What is gone by the acts is gone by the history, and the other way round.
+async fn compare_gone(vault: &Vault, trail: &Trail, check: &mut HistoryCheck) -> Result<()> {
+    let seen = catching_up::known_acts(vault).await?;
+    let (deleted, taken_back) = (seen.acts().deletions(), seen.acts().taken_back());
+    let gone: HashSet<_> = deleted.keys().chain(taken_back).copied().collect();
+    for record in gone.symmetric_difference(&trail.gone) {
+        check.findings.push(format!(
+            "{record} was deleted or taken back by the history or by what was done to the vault, not by both"
+        ));
+    }
+    Ok(())
 }

@@ -14,8 +14,17 @@ use protocol_spec::{
     permission::{Kind, VerifiedPermission},
 };
 
-use super::{HistoryItem, HistoryKind, Met, ensure, tampered};
-use crate::{Patient, Result};
+use crate::{
+    Result,
+    patient::{
+        history::{
+            Met, ensure,
+            item::{HistoryItem, HistoryKind},
+            signed, tampered,
+        },
+        vault::Vault,
+    },
+};
 
 /// What was met of emergencies.
 #[derive(Default)]
@@ -85,81 +94,79 @@ fn bytes(key: &IdentityKey) -> IdentityKeyBytes {
     *key.as_bytes()
 }
 
-impl Patient {
-    /// An opening is proven by both keys and by its place in the log, and its institution by the entry that it had then;
-    /// one by a guardian comes when the time to object was over.
-    pub(super) async fn emergency_opened(
-        &self,
-        message: pb::EmergencyUse,
-        met: &mut Met,
-        blank: HistoryItem,
-    ) -> Result<HistoryItem> {
-        let opening = self.session.emergency_opening(&message)?;
-        ensure(opening.patient_id == self.id(), "it is about somebody else")?;
-        let hash = opening.statement().hash();
-        self.session.included(message.proof, &hash, "the opening").await?;
-        let terms = met.terms(&opening.card_key)?;
-        met.emergencies.open(&terms, opening.institution_id, blank.at)?;
-        met.trail.counts.statements += 1;
-        let item = HistoryItem {
-            request_id: Some(opening.opening_id),
-            guardian: terms.guardian.map(|named| named.guardian_id),
-            ..blank
-        };
-        self.concerning(HistoryKind::EmergencyOpened, opening.institution_id, item)
-            .await
-    }
+/// An opening is proven by both keys and by its place in the log, and its institution by the entry that it had then;
+/// one by a guardian comes when the time to object was over.
+pub(super) async fn emergency_opened(
+    vault: &Vault,
+    message: pb::EmergencyUse,
+    met: &mut Met,
+    blank: HistoryItem,
+) -> Result<HistoryItem> {
+    let opening = vault.session.emergency_opening(&message)?;
+    ensure(opening.patient_id == vault.id(), "it is about somebody else")?;
+    let hash = opening.statement().hash();
+    vault
+        .session
+        .included(message.proof, &hash, "the opening")
+        .await?;
+    let terms = met.terms(&opening.card_key)?;
+    met.emergencies.open(&terms, opening.institution_id, blank.at)?;
+    met.trail.counts.statements += 1;
+    let item = HistoryItem {
+        request_id: Some(opening.opening_id),
+        guardian: terms.guardian.map(|named| named.guardian_id),
+        ..blank
+    };
+    signed::concerning(vault, HistoryKind::EmergencyOpened, opening.institution_id, item).await
+}
 
-    /// A help by the guardian whom her permission names, with the waiting time in it.
-    pub(super) async fn emergency_help(
-        &self,
-        message: pb::EmergencyHelp,
-        met: &mut Met,
-        blank: HistoryItem,
-    ) -> Result<HistoryItem> {
-        let help: PatientVerified<EmergencyHelp> = PatientSigned::<EmergencyHelp>::try_from(message.help)
-            .and_then(PatientSigned::verify)
-            .map_err(tampered)?;
-        ensure(help.patient_id == self.id(), "it is about somebody else")?;
-        let named = met.terms(&help.card_key)?.guardian;
-        let named = named.filter(|named| named.guardian_id == help.guardian_id);
-        let named = named.ok_or_else(|| tampered("who helped is not the guardian"))?;
-        met.trail.counts.statements += 1;
-        let helped = Helped {
-            id: help.help_id,
-            institution: help.institution_id,
-            opens: message.opens,
-            objected: false,
-        };
-        met.emergencies
-            .help(bytes(&help.card_key), helped, blank.at.saturating_add(named.wait))?;
-        let item = HistoryItem {
-            request_id: Some(help.help_id),
-            guardian: Some(help.guardian_id),
-            ..blank
-        };
-        self.concerning(HistoryKind::EmergencyHelp, help.institution_id, item)
-            .await
-    }
+/// A help by the guardian whom her permission names, with the waiting time in it.
+pub(super) async fn emergency_help(
+    vault: &Vault,
+    message: pb::EmergencyHelp,
+    met: &mut Met,
+    blank: HistoryItem,
+) -> Result<HistoryItem> {
+    let help: PatientVerified<EmergencyHelp> = PatientSigned::<EmergencyHelp>::try_from(message.help)
+        .and_then(PatientSigned::verify)
+        .map_err(tampered)?;
+    ensure(help.patient_id == vault.id(), "it is about somebody else")?;
+    let named = met.terms(&help.card_key)?.guardian;
+    let named = named.filter(|named| named.guardian_id == help.guardian_id);
+    let named = named.ok_or_else(|| tampered("who helped is not the guardian"))?;
+    met.trail.counts.statements += 1;
+    let helped = Helped {
+        id: help.help_id,
+        institution: help.institution_id,
+        opens: message.opens,
+        objected: false,
+    };
+    met.emergencies
+        .help(bytes(&help.card_key), helped, blank.at.saturating_add(named.wait))?;
+    let item = HistoryItem {
+        request_id: Some(help.help_id),
+        guardian: Some(help.guardian_id),
+        ..blank
+    };
+    signed::concerning(vault, HistoryKind::EmergencyHelp, help.institution_id, item).await
+}
 
-    /// Her objection to a help that came before.
-    pub(super) async fn emergency_objected(
-        &self,
-        message: pb::PatientStatement,
-        met: &mut Met,
-        blank: HistoryItem,
-    ) -> Result<HistoryItem> {
-        let objection: PatientVerified<EmergencyObjection> = self.own(message).await?;
-        met.trail.counts.statements += 1;
-        let institution = met.emergencies.object(objection.help_id)?;
-        let item = HistoryItem {
-            request_id: Some(objection.help_id),
-            device: Some(self.acted(objection.device(), met)?),
-            ..blank
-        };
-        self.concerning(HistoryKind::EmergencyObjected, institution, item)
-            .await
-    }
+/// Her objection to a help that came before.
+pub(super) async fn emergency_objected(
+    vault: &Vault,
+    message: pb::PatientStatement,
+    met: &mut Met,
+    blank: HistoryItem,
+) -> Result<HistoryItem> {
+    let objection: PatientVerified<EmergencyObjection> = signed::own(vault, message).await?;
+    met.trail.counts.statements += 1;
+    let institution = met.emergencies.object(objection.help_id)?;
+    let item = HistoryItem {
+        request_id: Some(objection.help_id),
+        device: Some(signed::acted(vault, objection.device(), met)?),
+        ..blank
+    };
+    signed::concerning(vault, HistoryKind::EmergencyObjected, institution, item).await
 }
 
 impl Met {

@@ -7,7 +7,10 @@ use protocol_spec::{
     statement::Verified,
 };
 
-use crate::patient::{DelegateRef, InstitutionRef};
+use crate::{
+    Error,
+    patient::{delegation::named::DelegateRef, refs::InstitutionRef},
+};
 
 /// What happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -140,4 +143,8 @@ impl From<&Verified<TerminalCertificate>> for TerminalRef {
             name: certificate.name.as_str().to_owned(),
         }
     }
+}
+
+pub(in crate::patient) fn tampered<E: std::fmt::Display>(cause: E) -> Error {
+    Error::tampered("the history entry")(cause)
 }

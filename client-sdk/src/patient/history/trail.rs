@@ -14,8 +14,11 @@ use protocol_spec::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{ensure, tampered};
-use crate::{Error, Result, home::Home};
+use crate::{
+    Error, Result,
+    home::Home,
+    patient::history::{ensure, tampered},
+};
 
 /// What was met on the way through a history.
 #[derive(Default)]

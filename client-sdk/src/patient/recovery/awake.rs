@@ -7,18 +7,18 @@ use crypto::{RecoveryKeys, RecoverySecret};
 use protocol_spec::{devices::DeviceKind, problem::Problem};
 use tempfile::TempDir;
 
-use super::super::{
-    Patient, device_keys::DeviceKeys, devices::own_chain, keys::Keys, known::Known, link::approved,
-    lists::device_lists,
-};
 use crate::{
     Error, Result,
     home::{ClosedHome, Pins},
+    patient::{
+        device_keys::DeviceKeys, devices::own_chain, keys::Keys, known::Known, link::approved,
+        lists::device_lists, vault::Vault,
+    },
 };
 
 /// The member, verified to be one of the vault that it was made for.
 pub(super) struct Awake {
-    pub(super) patient: Patient,
+    pub(super) vault: Vault,
     _scratch: TempDir,
 }
 
@@ -51,7 +51,7 @@ impl Awake {
         let scratch = scratch.map_err(Error::io("cannot make a folder in", &std::env::temp_dir()))?;
         let keys = Keys::in_memory(own, chain, known);
         Ok(Self {
-            patient: Patient::with(ClosedHome::at(scratch.path()).scratch()?, pins.clone(), keys)?,
+            vault: Vault::with(ClosedHome::at(scratch.path()).scratch()?, pins.clone(), keys)?,
             _scratch: scratch,
         })
     }

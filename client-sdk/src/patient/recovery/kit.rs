@@ -6,8 +6,14 @@ use crypto::{RecoverySecret, RecoveryWords};
 use protocol_spec::ids::DeviceId;
 use zeroize::Zeroizing;
 
-use super::{KIT, RecoveryMember, awake::Awake, sheet::Sheet};
-use crate::{CollectionInfo, DeviceInfo, Error, Patient, Progress, Result, mint};
+use crate::{
+    CollectionInfo, DeviceInfo, Error, Progress, Result, mint,
+    patient::{
+        collections, devices, listed,
+        recovery::{self, KIT, RecoveryMember, awake::Awake, reminder, sheet::Sheet},
+        vault::Vault,
+    },
+};
 
 /// A kit that was made on this machine and is kept nowhere. It opens nothing before [`Patient::use_kit`].
 pub struct Kit {
@@ -63,90 +69,74 @@ pub struct Rehearsed {
     pub list_made: u64,
 }
 
-impl Patient {
-    /// The kit as a PDF of one page. It holds the words.
-    ///
-    /// # Errors
-    /// Those of reading the home.
-    pub fn kit_sheet(&self, kit: &Kit) -> Result<Zeroizing<Vec<u8>>> {
-        let principal = self.home().principal()?;
-        let now = mint::now_ms();
-        Sheet {
-            words: &kit.words,
-            patient: self.id(),
-            link: &self.home().pins(&principal)?.link,
-            date: &day(now),
-        }
-        .to_pdf()
+pub(in crate::patient) fn kit_sheet(vault: &Vault, kit: &Kit) -> Result<Zeroizing<Vec<u8>>> {
+    let principal = vault.home().principal()?;
+    let now = mint::now_ms();
+    Sheet {
+        words: &kit.words,
+        patient: vault.id(),
+        link: &vault.home().pins(&principal)?.link,
+        date: &day(now),
     }
+    .to_pdf()
+}
 
-    /// From now on this kit opens the vault, and one before it does not any more: what the one before could open is
-    /// brought under new keys, and `progress` counts its records. One that is settled goes at once only with its own words,
-    /// `before`; else it stays for a while, and its leaving is announced on all devices (DEV-23).
-    ///
-    /// # Errors
-    /// [`Error::RecoveryWords`], [`Error::UnknownRecovery`] for words that are not those of the one before.
-    /// Of the connection, and what the server refuses. After [`Error::Unreachable`] nobody knows which kit is in force; else
-    /// the new one is of no use, and one before it as good as ever.
-    pub async fn use_kit(
-        &self,
-        kit: &Kit,
-        before: Option<&str>,
-        progress: &dyn Progress,
-    ) -> Result<RecoveryMember> {
-        if let Some(words) = before {
-            self.wake(words).await?.patient.announce_own_leaving().await?;
-        }
-        let member = self.add_member(&kit.secret, KIT, progress).await?;
-        self.recovery_proven()?;
-        Ok(member)
+pub(in crate::patient) async fn use_kit(
+    vault: &Vault,
+    kit: &Kit,
+    before: Option<&str>,
+    progress: &dyn Progress,
+) -> Result<RecoveryMember> {
+    if let Some(words) = before {
+        devices::announce_own_leaving(&wake(vault, words).await?.vault).await?;
     }
+    let member = recovery::add_member(vault, &kit.secret, KIT, progress).await?;
+    reminder::recovery_proven(vault)?;
+    Ok(member)
+}
 
-    /// Whether the list of devices has a kit.
-    ///
-    /// # Errors
-    /// As [`Self::devices`].
-    pub async fn has_kit(&self) -> Result<bool> {
-        Ok(self.devices().await?.iter().any(|device| device.name == KIT))
-    }
+pub(in crate::patient) async fn has_kit(vault: &Vault) -> Result<bool> {
+    Ok(listed::devices(vault)
+        .await?
+        .iter()
+        .any(|device| device.name == KIT))
+}
 
-    /// Does with a kit's words all that a restoration does before it changes anything (RCV-11).
-    ///
-    /// # Errors
-    /// [`Error::RecoveryWords`], [`Error::UnknownRecovery`]; [`Error::Usage`] for the words of another vault.
-    pub async fn rehearse(&self, words: &str) -> Result<Rehearsed> {
-        // Its folder lives as long as it does, and goes with it.
-        let woken = self.wake(words).await?;
-        let awake = &woken.patient;
-        let (shown, seen) = (awake.refresh_devices().await?, self.refresh_devices().await?);
-        if shown.newest().hash() != seen.newest().hash() {
-            return Err(Error::tampered("the list of devices")(
-                "the kit is shown another one than this device",
-            ));
-        }
-        let rehearsed = Rehearsed {
-            member: awake.keys.own.id(),
-            collections: awake.collections().await?,
-            devices: awake.devices().await?,
-            list_made: shown.newest().created,
-        };
-        self.recovery_proven()?;
-        Ok(rehearsed)
+pub(in crate::patient) async fn rehearse(vault: &Vault, words: &str) -> Result<Rehearsed> {
+    // Its folder lives as long as it does, and goes with it.
+    let woken = wake(vault, words).await?;
+    let awake = &woken.vault;
+    let (shown, seen) = (
+        listed::refresh_devices(awake).await?,
+        listed::refresh_devices(vault).await?,
+    );
+    if shown.newest().hash() != seen.newest().hash() {
+        return Err(Error::tampered("the list of devices")(
+            "the kit is shown another one than this device",
+        ));
     }
+    let rehearsed = Rehearsed {
+        member: awake.keys.own.id(),
+        collections: collections::collections(awake).await?,
+        devices: listed::devices(awake).await?,
+        list_made: shown.newest().created,
+    };
+    reminder::recovery_proven(vault)?;
+    Ok(rehearsed)
+}
 
-    /// The member of this vault whose words these are.
-    async fn wake(&self, words: &str) -> Result<Awake> {
-        let secret = RecoverySecret::from_words(words).map_err(Error::RecoveryWords)?;
-        let pins = self.home().pins(&self.home().principal()?)?;
-        let woken = Awake::wake(&pins, &secret).await?;
-        if woken.patient.id() != self.id() {
-            return Err(Error::Usage(format!(
-                "these are the words of another vault, that of {}",
-                woken.patient.id()
-            )));
-        }
-        Ok(woken)
+/// The member of this vault whose words these are.
+async fn wake(vault: &Vault, words: &str) -> Result<Awake> {
+    let secret = RecoverySecret::from_words(words).map_err(Error::RecoveryWords)?;
+    let pins = vault.home().pins(&vault.home().principal()?)?;
+    let woken = Awake::wake(&pins, &secret).await?;
+    if woken.vault.id() != vault.id() {
+        return Err(Error::Usage(format!(
+            "these are the words of another vault, that of {}",
+            woken.vault.id()
+        )));
     }
+    Ok(woken)
 }
 
 /// `2026-11-25`, in UTC.

@@ -16,19 +16,22 @@ use protocol_spec::{
     statement::Signed,
 };
 
-use super::{
-    super::{
-        device_keys::DeviceKeys,
-        devices::{Change, Newcomer, Proof, own_chain},
-        known::{Known, tampered},
-        lists::device_lists,
-    },
-    awake::Awake,
-};
 use crate::{
     DeviceInfo, Error, Patient, Result, Unlock,
     connect::bootstrap,
     home::{ClosedHome, Home, Kind, Principal, seeds},
+    patient::{
+        device_keys::DeviceKeys,
+        devices::{self, Change, own_chain},
+        given, heads,
+        known::{Known, tampered},
+        listed::{self, Newcomer, Proof},
+        lists::device_lists,
+        opening,
+        recovery::awake::Awake,
+        removing,
+        vault::Vault,
+    },
     session::blocking,
     shares::{read_division, wrong},
 };
@@ -96,7 +99,7 @@ async fn restore(
     let name = Name::try_from(name.to_owned())?;
     let pins = bootstrap(link).await?;
     let awake = Awake::wake(&pins, secret).await?;
-    let member = &awake.patient;
+    let member = &awake.vault;
     // RCV-10
     if expected.is_some_and(|expected| expected != member.id()) {
         return Err(Error::tampered("the vault")("the shares are of another patient"));
@@ -124,18 +127,18 @@ async fn restore(
         // The key to which the shares were sealed has served.
         waiting.discard();
     }
-    let patient = Patient::settle(home, unlock, pins, own, chain, answer).await?;
+    let vault = opening::settle(home, unlock, pins, own, chain, answer).await?;
     if let Some(passed_over) = &mut passed_over {
         // The vault is open, whatever fails from here on.
         for (device, _) in &passed_over.removed {
-            if let Err(error) = patient.remove_device(*device, &HashSet::new(), &()).await {
+            if let Err(error) = removing::remove_device(&vault, *device, &HashSet::new(), &()).await {
                 passed_over.unfinished = Some(error.to_string());
             }
         }
     }
-    let devices = patient.devices().await?;
+    let devices = listed::devices(&vault).await?;
     Ok(Recovered {
-        patient,
+        patient: Patient { vault },
         devices,
         list_made,
         passed_over,
@@ -144,26 +147,25 @@ async fn restore(
 
 /// Adds a machine to the list of devices. If the newest root key does not open, or not lead on, the list goes on from the last one
 /// that does, and those who have put it are not on it any more (DEV-30).
-async fn enter(member: &Patient, newcomer: &Newcomer<'_>) -> Result<Option<PassedOver>> {
+async fn enter(member: &Vault, newcomer: &Newcomer<'_>) -> Result<Option<PassedOver>> {
     let before = member.keys.known();
     if before.is_sound() {
-        member.add_device(newcomer).await?;
+        devices::add_device(member, newcomer).await?;
         return Ok(None);
     }
-    let all = |known: &Known| member.responsible_with_members(known);
-    let done = member.change(&Change::Replace(&all, Some(newcomer))).await;
+    let all = |known: &Known| given::responsible_with_members(member, known);
+    let done = devices::change(member, &Change::Replace(&all, Some(newcomer))).await;
     // Recovery members of theirs may be settled: they have their time (DEV-23).
     if matches!(&done, Err(error) if error.is_problem(Problem::RecoveryKept)) {
-        member
-            .change(&Change::Replace(
-                &|known| member.responsible(known),
-                Some(newcomer),
-            ))
-            .await?;
+        devices::change(
+            member,
+            &Change::Replace(&|known| given::responsible(member, known), Some(newcomer)),
+        )
+        .await?;
     } else {
         done?;
     }
-    member.put_head().await?;
+    heads::put_head(member).await?;
     let after = member.keys.known();
     let removed = after.newest().removed(before.newest()).map(|device| {
         let id = device.id();

@@ -9,15 +9,25 @@
 //! | `machine` | a machine that has nothing yet |
 //! | `reminder` | once a year |
 
-mod awake;
-mod kit;
-mod machine;
-mod reminder;
-mod sheet;
-mod trustees;
+pub(in crate::patient) mod awake;
+pub(in crate::patient) mod kit;
+pub(in crate::patient) mod machine;
+pub(in crate::patient) mod reminder;
+pub(in crate::patient) mod sheet;
+pub(in crate::patient) mod trustees;
 
 use crypto::{RecoveryKeys, RecoverySecret};
 use protocol_spec::{devices::DeviceKind, field::Name, ids::DeviceId, problem::Problem};
+
+use crate::{
+    Error, Progress, Result,
+    patient::{
+        devices, given,
+        listed::{self, Newcomer, Proof},
+        removing,
+        vault::Vault,
+    },
+};
 
 pub(crate) use self::kit::day;
 pub use self::{
@@ -25,12 +35,6 @@ pub use self::{
     machine::{PassedOver, Recovered, RecoveringMachine},
     trustees::{Entrusted, EntrustedShare, NewTrustees, Trustee},
 };
-use super::{
-    Patient,
-    devices::{Newcomer, Proof},
-};
-use crate::{Error, Progress, Result};
-
 /// A recovery member that was added to the list of devices.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecoveryMember {
@@ -44,65 +48,69 @@ pub struct RecoveryMember {
     pub unfinished: Option<String>,
 }
 
-impl Patient {
-    /// Adds the member that follows from a secret, in the place of those with the same name. Those that are settled stay for a
-    /// while: their leaving is announced (DEV-23).
-    async fn add_member(
-        &self,
-        secret: &RecoverySecret,
-        name: &str,
-        progress: &dyn Progress,
-    ) -> Result<RecoveryMember> {
-        let devices = self.devices().await?;
-        let same = devices
-            .iter()
-            .filter(|device| device.kind == DeviceKind::Recovery && device.name == name);
-        let before: Vec<DeviceId> = same.map(|device| device.id).collect();
-        self.check_left_alone(&before)?;
-        let RecoveryKeys { identity, recipient } = secret.keys()?;
-        let newcomer = Newcomer {
-            device_key: identity.public(),
-            recipient_key: recipient.public(),
-            kind: DeviceKind::Recovery,
-            name: &Name::try_from(name.to_owned())?,
-            proof: Proof::Secret(secret),
-        };
-        let id = DeviceId::from(&identity.public());
-        let mut member = RecoveryMember {
-            id,
-            replaced: before.clone(),
-            leaving: Vec::new(),
-            unfinished: None,
-        };
-        let mut done = self.replace_devices(&before, &newcomer, progress).await;
-        if matches!(&done, Err(error) if error.is_problem(Problem::RecoveryKept)) {
-            done = self.add_beside(&newcomer, &before).await;
-            member.leaving = std::mem::take(&mut member.replaced);
-        }
-        match done {
-            Ok(()) => {}
-            // Once it is in the list it is in force, whatever has failed since.
-            Err(error) if self.refresh_devices().await?.newest().device(id).is_some() => {
-                member.unfinished = Some(error.to_string());
-            }
-            Err(error) => return Err(error),
-        }
-        Ok(member)
+/// Adds the member that follows from a secret, in the place of those with the same name. Those that are settled stay for a
+/// while: their leaving is announced (DEV-23).
+pub(super) async fn add_member(
+    vault: &Vault,
+    secret: &RecoverySecret,
+    name: &str,
+    progress: &dyn Progress,
+) -> Result<RecoveryMember> {
+    let devices = listed::devices(vault).await?;
+    let same = devices
+        .iter()
+        .filter(|device| device.kind == DeviceKind::Recovery && device.name == name);
+    let before: Vec<DeviceId> = same.map(|device| device.id).collect();
+    check_left_alone(vault, &before)?;
+    let RecoveryKeys { identity, recipient } = secret.keys()?;
+    let newcomer = Newcomer {
+        device_key: identity.public(),
+        recipient_key: recipient.public(),
+        kind: DeviceKind::Recovery,
+        name: &Name::try_from(name.to_owned())?,
+        proof: Proof::Secret(secret),
+    };
+    let id = DeviceId::from(&identity.public());
+    let mut member = RecoveryMember {
+        id,
+        replaced: before.clone(),
+        leaving: Vec::new(),
+        unfinished: None,
+    };
+    let mut done = removing::replace_devices(vault, &before, &newcomer, progress).await;
+    if matches!(&done, Err(error) if error.is_problem(Problem::RecoveryKept)) {
+        done = devices::add_beside(vault, &newcomer, &before).await;
+        member.leaving = std::mem::take(&mut member.replaced);
     }
+    match done {
+        Ok(()) => {}
+        // Once it is in the list it is in force, whatever has failed since.
+        Err(error)
+            if listed::refresh_devices(vault)
+                .await?
+                .newest()
+                .device(id)
+                .is_some() =>
+        {
+            member.unfinished = Some(error.to_string());
+        }
+        Err(error) => return Err(error),
+    }
+    Ok(member)
+}
 
-    /// What a member has added, she is asked about before the member goes (DEV-22).
-    fn check_left_alone(&self, members: &[DeviceId]) -> Result<()> {
-        let known = self.keys.known();
-        for member in members {
-            if let Some(added) = self.going_with(&known, *member, |_| false).get(1) {
-                return Err(Error::Usage(format!(
-                    "{member} has added {added}: say first what becomes of that, with `medvault device retire {member}`, or \
-                     `medvault device remove {member} --lost`"
-                )));
-            }
+/// What a member has added, she is asked about before the member goes (DEV-22).
+fn check_left_alone(vault: &Vault, members: &[DeviceId]) -> Result<()> {
+    let known = vault.keys.known();
+    for member in members {
+        if let Some(added) = given::going_with(vault, &known, *member, |_| false).get(1) {
+            return Err(Error::Usage(format!(
+                "{member} has added {added}: say first what becomes of that, with `medvault device retire {member}`, or \
+                 `medvault device remove {member} --lost`"
+            )));
         }
-        Ok(())
     }
+    Ok(())
 }
 
 /// What the list of devices calls a kit.

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Patient, Result, mint};
+use crate::{Result, mint, patient::vault::Vault};
 
 #[derive(Serialize, Deserialize)]
 struct Proven {
@@ -14,40 +14,33 @@ struct Proven {
     reminded: u64,
 }
 
-impl Patient {
-    /// Whether she should be reminded to rehearse, which she is once a day when a kit has not been tried for a year;
-    /// and since when.
-    ///
-    /// # Errors
-    /// [`crate::Error::HomeDamaged`], [`crate::Error::Io`].
-    pub fn recovery_reminder(&self) -> Result<Option<u64>> {
-        let Some(kept) = self.home().read_json::<Proven>(FILE)? else {
-            return Ok(None);
-        };
-        let now = mint::now_ms();
-        let old = now >= kept.proven.saturating_add(YEAR);
-        if !old || now < kept.reminded.saturating_add(DAY) {
-            return Ok(None);
-        }
-        let proven = kept.proven;
-        self.home().write_json(
-            FILE,
-            &Proven {
-                reminded: now,
-                ..kept
-            },
-        )?;
-        Ok(Some(proven))
+pub(in crate::patient) fn recovery_reminder(vault: &Vault) -> Result<Option<u64>> {
+    let Some(kept) = vault.home().read_json::<Proven>(FILE)? else {
+        return Ok(None);
+    };
+    let now = mint::now_ms();
+    let old = now >= kept.proven.saturating_add(YEAR);
+    if !old || now < kept.reminded.saturating_add(DAY) {
+        return Ok(None);
     }
+    let proven = kept.proven;
+    vault.home().write_json(
+        FILE,
+        &Proven {
+            reminded: now,
+            ..kept
+        },
+    )?;
+    Ok(Some(proven))
+}
 
-    /// The kit has been made or tried just now.
-    pub(super) fn recovery_proven(&self) -> Result<()> {
-        let proven = Proven {
-            proven: mint::now_ms(),
-            reminded: 0,
-        };
-        self.home().write_json(FILE, &proven)
-    }
+/// The kit has been made or tried just now.
+pub(in crate::patient) fn recovery_proven(vault: &Vault) -> Result<()> {
+    let proven = Proven {
+        proven: mint::now_ms(),
+        reminded: 0,
+    };
+    vault.home().write_json(FILE, &proven)
 }
 
 const FILE: &str = "recovery.json";

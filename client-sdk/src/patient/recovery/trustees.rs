@@ -17,8 +17,15 @@ use protocol_spec::{
     statement::Signed,
 };
 
-use super::{RecoveryMember, TRUSTEES};
-use crate::{DirectoryEntry, Error, Patient, Progress, Result, mint, shares::ReturnedFile};
+use crate::{
+    DirectoryEntry, Error, Progress, Result, mint,
+    patient::{
+        listed,
+        recovery::{self, RecoveryMember, TRUSTEES},
+        vault::Vault,
+    },
+    shares::ReturnedFile,
+};
 
 /// Somebody who is trusted with a share.
 #[derive(Clone, Debug)]
@@ -76,133 +83,126 @@ pub struct Entrusted {
     pub threshold: u8,
 }
 
-impl Patient {
-    /// The trustee with this patient id, or the institution with this id or name.
-    ///
-    /// # Errors
-    /// As [`Self::institution`].
-    pub async fn trustee(&self, id_or_name: &str) -> Result<Trustee> {
-        match id_or_name.parse() {
-            Ok(id) => Ok(Trustee::Patient(id)),
-            Err(_) => {
-                let found = self.institution(id_or_name).await?;
-                let present = self.session.present(found.id()).await?;
-                Ok(Trustee::Institution(Box::new(present)))
-            }
+pub(in crate::patient) async fn trustee(vault: &Vault, id_or_name: &str) -> Result<Trustee> {
+    match id_or_name.parse() {
+        Ok(id) => Ok(Trustee::Patient(id)),
+        Err(_) => {
+            let found = vault.session.find_institution(id_or_name).await?;
+            let present = vault.session.present(found.id()).await?;
+            Ok(Trustee::Institution(Box::new(present)))
         }
     }
+}
 
-    /// Divides a new secret among trustees, any `threshold` of whom can restore the vault.
-    ///
-    /// # Errors
-    /// [`Error::Usage`] for numbers that make no sense; [`Error::Unknown`] for a patient whom the server does not know.
-    pub async fn new_trustees(&self, threshold: u8, trustees: &[Trustee]) -> Result<NewTrustees> {
-        let holders = self.check_trustees(threshold, trustees)?;
-        let secret = RecoverySecret::generate()?;
-        let identity = secret.keys()?.identity;
-        let shares = secret.divide(threshold, holders)?;
-        let (patient_id, recovery_key) = (self.id(), identity.public());
-        let body = RecoveryShares {
-            created: mint::now_ms(),
-            patient_id,
-            recovery_key,
-            threshold: threshold.into(),
-            commitments: shares
-                .iter()
-                .map(|share| share.commitment(&patient_id, &recovery_key))
-                .collect(),
-        };
-        let division = Division::verify(Signed::sign(body, |message| identity.sign_bytes(message)))?;
-        let mut entrusted = Vec::with_capacity(shares.len());
-        for (share, trustee) in shares.iter().zip(trustees) {
-            entrusted.push(EntrustedShare {
-                number: share.number(),
-                trustee: trustee.to_string(),
-                file: self.entrust(share, &division, trustee).await?.encode_to_vec(),
-            });
-        }
-        Ok(NewTrustees {
-            secret,
-            threshold,
-            shares: entrusted,
-        })
+pub(in crate::patient) async fn new_trustees(
+    vault: &Vault,
+    threshold: u8,
+    trustees: &[Trustee],
+) -> Result<NewTrustees> {
+    let holders = check_trustees(vault, threshold, trustees)?;
+    let secret = RecoverySecret::generate()?;
+    let identity = secret.keys()?.identity;
+    let shares = secret.divide(threshold, holders)?;
+    let (patient_id, recovery_key) = (vault.id(), identity.public());
+    let body = RecoveryShares {
+        created: mint::now_ms(),
+        patient_id,
+        recovery_key,
+        threshold: threshold.into(),
+        commitments: shares
+            .iter()
+            .map(|share| share.commitment(&patient_id, &recovery_key))
+            .collect(),
+    };
+    let division = Division::verify(Signed::sign(body, |message| identity.sign_bytes(message)))?;
+    let mut entrusted = Vec::with_capacity(shares.len());
+    for (share, trustee) in shares.iter().zip(trustees) {
+        entrusted.push(EntrustedShare {
+            number: share.number(),
+            trustee: trustee.to_string(),
+            file: entrust(vault, share, &division, trustee).await?.encode_to_vec(),
+        });
     }
+    Ok(NewTrustees {
+        secret,
+        threshold,
+        shares: entrusted,
+    })
+}
 
-    /// From now on these trustees can restore the vault, and others before them cannot any more, as with
-    /// [`Self::use_kit`].
-    ///
-    /// # Errors
-    /// Of the connection, and what the server refuses: the shares are then of no use, and those before them as good as
-    /// ever.
-    pub async fn use_trustees(&self, new: &NewTrustees, progress: &dyn Progress) -> Result<Entrusted> {
-        Ok(Entrusted {
-            member: self.add_member(&new.secret, TRUSTEES, progress).await?,
-            threshold: new.threshold,
-        })
-    }
+pub(in crate::patient) async fn use_trustees(
+    vault: &Vault,
+    new: &NewTrustees,
+    progress: &dyn Progress,
+) -> Result<Entrusted> {
+    Ok(Entrusted {
+        member: recovery::add_member(vault, &new.secret, TRUSTEES, progress).await?,
+        threshold: new.threshold,
+    })
+}
 
-    /// Gives a share that this patient holds back to a machine whose check string its owner has told.
-    ///
-    /// # Errors
-    /// [`Error::Usage`] when the check string is another, or the share is not in force; [`Error::WrongShare`].
-    pub async fn return_share(&self, file: &[u8], offer: &[u8], check: &str) -> Result<ReturnedFile> {
-        let held = self.session.held_share(file, offer, check).await?;
-        let known = self.known_epoch(held.root_epoch()).await?;
-        let key = known
-            .vault_key(held.root_epoch())
-            .ok_or_else(|| held.wrong("is sealed to a key that the vault never had"))?;
-        let share = held.open(key, &ShareReader::patient(&self.id()));
-        held.give_back(&share.map_err(|_| held.not_opened())?)
-    }
+pub(in crate::patient) async fn return_share(
+    vault: &Vault,
+    file: &[u8],
+    offer: &[u8],
+    check: &str,
+) -> Result<ReturnedFile> {
+    let held = vault.session.held_share(file, offer, check).await?;
+    let known = listed::known_epoch(vault, held.root_epoch()).await?;
+    let key = known
+        .vault_key(held.root_epoch())
+        .ok_or_else(|| held.wrong("is sealed to a key that the vault never had"))?;
+    let share = held.open(key, &ShareReader::patient(&vault.id()));
+    held.give_back(&share.map_err(|_| held.not_opened())?)
+}
 
-    fn check_trustees(&self, threshold: u8, trustees: &[Trustee]) -> Result<u8> {
-        let usage = |text: String| Err(Error::Usage(text));
-        let holders = u8::try_from(trustees.len()).unwrap_or(u8::MAX);
-        if !(2..=MAX_SHARES).contains(&holders) {
-            return usage(format!("name 2 to {MAX_SHARES} trustees"));
-        }
-        if !(2..=holders).contains(&threshold) {
-            return usage(format!(
-                "the threshold is from 2 to the number of trustees, {holders}"
-            ));
-        }
-        let ids: HashSet<_> = trustees.iter().map(Trustee::id).collect();
-        if ids.len() != trustees.len() {
-            return usage("a trustee stands twice: name each once".into());
-        }
-        if ids.contains(self.id().as_bytes()) {
-            return usage("you cannot be your own trustee: name somebody else".into());
-        }
-        Ok(holders)
+fn check_trustees(vault: &Vault, threshold: u8, trustees: &[Trustee]) -> Result<u8> {
+    let usage = |text: String| Err(Error::Usage(text));
+    let holders = u8::try_from(trustees.len()).unwrap_or(u8::MAX);
+    if !(2..=MAX_SHARES).contains(&holders) {
+        return usage(format!("name 2 to {MAX_SHARES} trustees"));
     }
+    if !(2..=holders).contains(&threshold) {
+        return usage(format!(
+            "the threshold is from 2 to the number of trustees, {holders}"
+        ));
+    }
+    let ids: HashSet<_> = trustees.iter().map(Trustee::id).collect();
+    if ids.len() != trustees.len() {
+        return usage("a trustee stands twice: name each once".into());
+    }
+    if ids.contains(vault.id().as_bytes()) {
+        return usage("you cannot be your own trustee: name somebody else".into());
+    }
+    Ok(holders)
+}
 
-    /// Seals a share to its holder alone (RCV-8).
-    async fn entrust(
-        &self,
-        share: &Share,
-        division: &Division,
-        trustee: &Trustee,
-    ) -> Result<pb::TrusteeShare> {
-        let (sealed, holder, root_epoch): (SealedBytes, _, _) = match trustee {
-            Trustee::Patient(id) => {
-                let key = self.session.patient_key(*id).await?;
-                let sealed = share.seal(&key.vault_key, division, &ShareReader::patient(id))?;
-                (sealed, Holder::PatientId(copy(id.as_bytes())), key.root_epoch)
-            }
-            Trustee::Institution(entry) => {
-                let reader = ShareReader::institution(&entry.id());
-                let sealed = share.seal(entry.recipient_key(), division, &reader)?;
-                (sealed, Holder::InstitutionId(copy(entry.id().as_bytes())), 0)
-            }
-        };
-        Ok(pb::TrusteeShare {
-            division: Some(division.to_message()),
-            number: share.number().into(),
-            holder: Some(holder),
-            root_epoch,
-            share: Some((&sealed).into()),
-        })
-    }
+/// Seals a share to its holder alone (RCV-8).
+async fn entrust(
+    vault: &Vault,
+    share: &Share,
+    division: &Division,
+    trustee: &Trustee,
+) -> Result<pb::TrusteeShare> {
+    let (sealed, holder, root_epoch): (SealedBytes, _, _) = match trustee {
+        Trustee::Patient(id) => {
+            let key = vault.session.patient_key(*id).await?;
+            let sealed = share.seal(&key.vault_key, division, &ShareReader::patient(id))?;
+            (sealed, Holder::PatientId(copy(id.as_bytes())), key.root_epoch)
+        }
+        Trustee::Institution(entry) => {
+            let reader = ShareReader::institution(&entry.id());
+            let sealed = share.seal(entry.recipient_key(), division, &reader)?;
+            (sealed, Holder::InstitutionId(copy(entry.id().as_bytes())), 0)
+        }
+    };
+    Ok(pb::TrusteeShare {
+        division: Some(division.to_message()),
+        number: share.number().into(),
+        holder: Some(holder),
+        root_epoch,
+        share: Some((&sealed).into()),
+    })
 }
 
 fn copy(id: &[u8; 32]) -> Bytes {

@@ -1,0 +1,114 @@
+//! A patient's vault, as one of her devices has it: what her home keeps, what this session has verified, and the connection.
+
+pub(super) mod acts;
+pub(super) mod placements;
+pub(super) mod ring;
+
+use std::sync::atomic::AtomicBool;
+
+use protocol_spec::{
+    emergency::ANY_INSTITUTION,
+    ids::{InstitutionId, PatientId},
+    keys::IdentityKey,
+};
+use tokio::sync::Mutex;
+
+use self::{acts::SeenActs, placements::Placements, ring::Ring};
+use crate::{
+    Error, Result,
+    clock::Moment,
+    home::{Home, Pins},
+    patient::{keys::Keys, refs::InstitutionRef},
+    session::Session,
+};
+
+/// A patient with her device's keys, connected to her server.
+pub struct Patient {
+    pub(crate) vault: Vault,
+}
+
+/// The state that the functions of `patient` work on.
+pub(crate) struct Vault {
+    pub(super) session: Session,
+    pub(super) keys: Keys,
+    /// What this session knows of her collections.
+    pub(super) ring: Mutex<Ring>,
+    /// What has been done to the vault, as this home has seen it.
+    pub(super) acts: Mutex<SeenActs>,
+    /// Where this home has seen her records lie.
+    pub(super) placements: Mutex<Placements>,
+    /// It does what a restoration asks of it.
+    pub(super) returning: AtomicBool,
+}
+
+impl Vault {
+    pub(super) fn with(home: Home, pins: Pins, keys: Keys) -> Result<Self> {
+        let session = Session::new(home, pins, &keys.own.id(), keys.own.signing.clone())?;
+        Ok(Self {
+            session,
+            keys,
+            ring: Mutex::default(),
+            acts: Mutex::default(),
+            placements: Mutex::default(),
+            returning: AtomicBool::new(false),
+        })
+    }
+
+    /// Her id.
+    pub(crate) fn id(&self) -> PatientId {
+        self.keys.patient
+    }
+
+    /// What time it is.
+    pub(crate) fn time(&self) -> Moment {
+        self.session.clock.now()
+    }
+
+    /// Her connection.
+    pub(crate) fn session(&self) -> &Session {
+        &self.session
+    }
+
+    /// Her home.
+    pub(crate) fn home(&self) -> &Home {
+        &self.session.home
+    }
+
+    /// Signs a pre-image by her device.
+    pub(crate) fn sign_by_device(&self, message: &[u8]) -> [u8; 64] {
+        self.keys.sign(message)
+    }
+
+    /// The key that verifies what her device signs.
+    pub(crate) fn device_key(&self) -> IdentityKey {
+        self.keys.own.signing.public()
+    }
+
+    /// An institution as lists show it.
+    pub(crate) async fn institution_ref(&self, id: InstitutionId) -> Result<InstitutionRef> {
+        if id == ANY_INSTITUTION {
+            let name = "any institution accredited for emergencies".to_owned();
+            return Ok(InstitutionRef { id, name });
+        }
+        let entry = self.session.institution(id).await?;
+        Ok(InstitutionRef {
+            id,
+            name: entry.name().as_str().to_owned(),
+        })
+    }
+
+    /// The id of the one institution with this id or exactly this name.
+    pub(crate) async fn exact_institution(&self, name_or_id: &str) -> Result<InstitutionId> {
+        if let Ok(id) = name_or_id.parse() {
+            return Ok(self.session.institution(id).await?.id());
+        }
+        let found = self.session.find_institution(name_or_id).await?;
+        if found.name().as_str() == name_or_id {
+            Ok(found.id())
+        } else {
+            Err(Error::UnknownInstitution {
+                name: name_or_id.to_owned(),
+            })
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! Data keys as the server keeps them, wrapped under the keys of her collections.
+
+use crypto::{Collection, DataKey, WrappedKey};
+use protocol_spec::{api, ids::VersionId, messages as pb};
+
+use crate::{Error, Result, pages::Pages, patient::vault::Vault};
+
+/// The data key in a wrap.
+pub(super) async fn unwrapped(
+    vault: &Vault,
+    wrap: &pb::Wrap,
+    version: VersionId,
+    of: Collection,
+) -> Result<DataKey> {
+    let ring = vault.ring.lock().await;
+    let key = ring.key(of);
+    let key = key.ok_or_else(|| Error::tampered("a collection")("an epoch of it is not shown"))?;
+    let wrapped = WrappedKey::try_from(wrap.data_key_wrap.as_ref()).map_err(Error::tampered("a record"))?;
+    key.unwrap_data_key(&wrapped, &of, &version)
+        .map_err(Error::tampered("a record"))
+}
+
+/// The data keys of a collection, as they are wrapped in one epoch, page by page.
+pub(super) fn all_wraps(vault: &Vault, of: Collection) -> Pages<'_, pb::WrapPage, u64> {
+    let Collection { id, epoch } = of;
+    let path = api::WRAPS
+        .here()
+        .with("collection", &id)
+        .with("epoch", &epoch)
+        .with("limit", &MAX_WRAPS);
+    vault.session.server.pages(path)
+}
+
+/// One page of the data keys of a collection, as they are wrapped in one epoch.
+pub(super) async fn wraps(vault: &Vault, of: Collection, after: u64, limit: usize) -> Result<pb::WrapPage> {
+    let Collection { id, epoch } = of;
+    let path = api::WRAPS
+        .here()
+        .with("collection", &id)
+        .with("epoch", &epoch)
+        .with("after", &after)
+        .with("limit", &limit);
+    vault.session.server.get(path).await
+}
+
+/// Wraps of one page; the server may give fewer.
+pub(super) const MAX_WRAPS: usize = 4000;
