@@ -1,7 +1,5 @@
 //! Goes on with a server that was restored from a backup, as whoever lives in a home. See `protocol-spec/spec/restoration.md`.
 
-use std::path::Path;
-
 use crate::{
     Institution, Patient, RestorationInfo, Result, Unlock,
     home::{ClosedHome, Kind},
@@ -21,7 +19,7 @@ pub enum AcceptedRestoration {
 ///
 /// # Errors
 /// [`Error::Usage`] if nothing was restored; [`Error::Tampered`] for what is not proven; of the connection. The home is then as it was.
-pub async fn accept_restoration(home: &Path, unlock: &Unlock) -> Result<AcceptedRestoration> {
+pub async fn accept_restoration(home: &std::path::Path, unlock: &Unlock) -> Result<AcceptedRestoration> {
     match ClosedHome::at(home).principal()?.kind {
         Kind::Patient => Ok(AcceptedRestoration::Patient(Box::new(
             Patient::accept_restoration(home, unlock).await?,

@@ -4,7 +4,7 @@
 //! The home keeps the latest time that was seen in it: a clock that was set back revives nothing.
 
 use std::sync::{
-    Mutex, PoisonError,
+    Arc, Mutex, PoisonError,
     atomic::{AtomicI64, AtomicU64, Ordering},
 };
 
@@ -12,14 +12,15 @@ use protocol_spec::defence::Defence;
 
 use crate::{
     Error, Result,
+    ground::System,
     home::{Home, latest},
-    mint,
     notice::{self, Notice},
 };
 
 /// This machine's clock, the latest time that the home has seen, and how far the server's clock is from this one's.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Clock {
+    system: Arc<dyn System>,
     /// Milliseconds to add to this machine's clock for the server's, as it has said when it refused a signature.
     skew: AtomicI64,
     /// The latest time that was seen.
@@ -36,10 +37,24 @@ pub(crate) struct Moment {
 }
 
 impl Clock {
+    pub(crate) fn new(system: Arc<dyn System>) -> Self {
+        Self {
+            system,
+            skew: AtomicI64::default(),
+            floor: AtomicU64::default(),
+            kept: Mutex::default(),
+        }
+    }
+
+    /// Time and chance as they come, with no word of any server.
+    pub(crate) fn system(&self) -> &dyn System {
+        &*self.system
+    }
+
     /// Goes on where the home's floor stands. A clock that is far behind it is told.
     pub(crate) fn begin(&self, home: &Home) -> Result<()> {
         let kept = latest::kept(home)?;
-        let now = mint::now_ms();
+        let now = self.system.now_ms();
         if now.saturating_add(TELL) < kept {
             notice::tell(Notice::ClockSetBack { now, seen: kept });
         }
@@ -50,7 +65,7 @@ impl Clock {
 
     /// The time.
     pub(crate) fn now(&self) -> Moment {
-        let clock = mint::now_ms();
+        let clock = self.system.now_ms();
         let own = clock.max(self.floor.fetch_max(clock, Ordering::Relaxed));
         let server = clock.saturating_add_signed(self.skew.load(Ordering::Relaxed));
         Moment { own, server }
@@ -68,7 +83,7 @@ impl Clock {
 
     /// The server has refused a signature, and says what time it has.
     pub(crate) fn follow(&self, server: u64) {
-        let own = mint::now_ms();
+        let own = self.system.now_ms();
         let signed = |ms: u64| i64::try_from(ms).unwrap_or(i64::MAX);
         self.skew
             .store(signed(server).saturating_sub(signed(own)), Ordering::Relaxed);
@@ -81,7 +96,7 @@ impl Clock {
     /// server's clock, as far as that has said how it goes, it may be over already, and then nothing is given; or begin later than she
     /// thinks, and then she is told (OPR-9).
     pub(crate) fn check_given(&self, not_before: Option<u64>, not_after: u64) -> Result<()> {
-        let own = mint::now_ms();
+        let own = self.system.now_ms();
         let server = self.for_signatures();
         if server >= not_after && own < not_after {
             return Err(Error::ClockBehind { own, server });
@@ -137,7 +152,7 @@ impl Moment {
 
 /// This machine's time, never before what it was in this home, where there is no session yet.
 pub(crate) fn own_ms(home: &Home) -> Result<u64> {
-    Ok(latest::kept(home)?.max(mint::now_ms()))
+    Ok(latest::kept(home)?.max(home.system().now_ms()))
 }
 
 /// By how much what is given begins before it is given, in milliseconds: clocks differ.
@@ -150,6 +165,7 @@ const KEEP_EVERY: u64 = 60 * 1000;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ground::native::Native;
 
     const END: u64 = 1_000_000;
 
@@ -173,8 +189,8 @@ mod tests {
     #[test]
     fn what_is_given_is_looked_at_by_the_servers_clock_too() {
         const HOUR: u64 = 3_600_000;
-        let clock = Clock::default();
-        let now = mint::now_ms();
+        let clock = Clock::new(Arc::new(Native::default()));
+        let now = clock.system.now_ms();
         assert!(clock.check_given(None, now + HOUR).is_ok() && notice::take().is_empty());
         clock.follow(now + 2 * HOUR);
         let behind = clock.check_given(None, now + HOUR).unwrap_err();
@@ -201,8 +217,8 @@ mod tests {
     /// PRM-16, ATK-66
     #[test]
     fn what_the_server_says_moves_signatures_alone() {
-        let clock = Clock::default();
-        let before = mint::now_ms();
+        let clock = Clock::new(Arc::new(Native::default()));
+        let before = clock.system.now_ms();
         clock.follow(before - 3_600_000);
         assert!(clock.for_signatures() < before - 3_500_000);
         assert!(clock.own_ms() >= before);

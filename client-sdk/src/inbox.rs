@@ -48,7 +48,8 @@ impl Session {
         after: u64,
         wait: Option<Duration>,
     ) -> Result<Vec<InboxEvent>> {
-        let deadline = wait.map(|wait| tokio::time::Instant::now() + wait);
+        let system = self.system();
+        let deadline = wait.map(|wait| system.uptime().saturating_add(wait));
         loop {
             let events = self.events(after).await?;
             if !events.is_empty() {
@@ -60,11 +61,12 @@ impl Session {
                 }
                 return Ok(opened);
             }
-            match deadline {
-                Some(deadline) if tokio::time::Instant::now() < deadline => {
+            let left = deadline.map(|deadline| deadline.saturating_sub(system.uptime()));
+            match left {
+                Some(left) if !left.is_zero() => {
                     // Until something comes, the stream breaks off, or the time is over: the events are then read
                     // as above, so that what the stream says need not be believed.
-                    drop(tokio::time::timeout_at(deadline, self.until_event(after)).await);
+                    system.within(left, self.until_event(after)).await;
                 }
                 _ => return Ok(Vec::new()),
             }
@@ -106,7 +108,7 @@ impl Session {
                 }
             }
         }
-        tokio::time::sleep(STREAM_PAUSE).await;
+        self.system().sleep(STREAM_PAUSE).await;
     }
 
     /// Verifies and opens one event. Only what keeps all events from being verified is an error.

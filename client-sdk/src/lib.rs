@@ -33,6 +33,7 @@
 //!
 //! | module | does |
 //! |---|---|
+//! | [`ground`] | what it all stands on: files, network, clock, chance |
 //! | `home` | keys and pins at rest: sealed, locked, replaced atomically |
 //! | [`keystore`] | an institution's secret keys, in the home or elsewhere |
 //! | `connect`, [`trace`] | one server: link, TLS, request signatures, retries; what travels, to be shown |
@@ -53,6 +54,7 @@ mod blocking;
 mod clock;
 mod connect;
 mod error;
+pub mod ground;
 mod home;
 pub mod inbox;
 pub mod institution;
@@ -106,8 +108,9 @@ pub use protocol_spec::{file_names, names};
 
 pub use self::{
     accepting::{AcceptedRestoration, accept_restoration},
-    connect::{CertificateFault, proxy, trace},
+    connect::{CertificateFault, trace},
     error::{Error, Reader, Result},
+    ground::{Ground, native::proxy},
     home::{CheckedHome, Unlock, change_unlock, check_home},
     inbox::{EventKind, InboxEvent, NewestEvents},
     institution::{

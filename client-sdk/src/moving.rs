@@ -1,14 +1,12 @@
 //! A home's server: which one it is, and that it has moved (OPR-10). Everything that a home knows stays; only the way there, and
 //! the certificate that a link may pin, are others.
 
-use std::path::Path;
-
 use protocol_spec::{
     ids::{OperatorId, RegistrarId},
     link::ServerLink,
 };
 
-use crate::{Result, Unlock, connect::follow, home::ClosedHome, session::blocking};
+use crate::{Ground, Result, Unlock, connect::follow, home::ClosedHome, session::blocking};
 
 /// The server of a home.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,7 +36,7 @@ pub struct Moved {
 ///
 /// # Errors
 /// [`crate::Error::NotEnrolled`], and those of unlocking.
-pub fn home_server(home: &Path, unlock: &Unlock) -> Result<HomeServer> {
+pub fn home_server(home: impl Into<Ground>, unlock: &Unlock) -> Result<HomeServer> {
     let closed = ClosedHome::at(home);
     let principal = closed.principal()?;
     let (_, home) = closed.unlock(&principal, unlock)?;
@@ -57,13 +55,13 @@ pub fn home_server(home: &Path, unlock: &Unlock) -> Result<HomeServer> {
 /// # Errors
 /// [`crate::Error::OtherServer`] for another one, [`crate::Error::WrongServer`] or [`crate::Error::Certificate`] for a link that leads
 /// nowhere good; the home is then as it was.
-pub async fn move_server(home: &Path, unlock: &Unlock, link: &ServerLink) -> Result<Moved> {
+pub async fn move_server(home: impl Into<Ground>, unlock: &Unlock, link: &ServerLink) -> Result<Moved> {
     let closed = ClosedHome::at(home);
     let principal = closed.principal()?;
     let unlock = unlock.clone();
     let home = blocking(move || Ok(closed.unlock(&principal, &unlock)?.1)).await?;
     let before = home.pins(&home.principal()?)?;
-    let pins = follow(link, &before).await?;
+    let pins = follow(link, &before, home.ground()).await?;
     let _lock = home.lock().await?;
     // As it is now: another process may have written it meanwhile.
     let mut principal = home.principal()?;

@@ -1,24 +1,24 @@
 //! Client programs: what the registrar vouches for, carried to a server, and held against a file. See
 //! `protocol-spec/spec/programs.md`.
 
-use std::{fs::File, io::Read, path::Path};
+use std::path::Path;
 
 use protocol_spec::{
     api,
     field::Name,
-    hash::Sha256Digest,
     link::ServerLink,
     log::{Entry, TlogProof, verify_published},
     messages as pb,
     programs::{Vouched, verify_program},
     statement::Signed,
 };
-use sha2::{Digest, Sha256};
 
 use crate::{
     Error, Result,
     blocking::blocking,
-    connect::{Server, bootstrap},
+    connect::{Server, bootstrap_on},
+    ground::Ground,
+    transfer::files::file_hash,
     trust::Mirror,
 };
 
@@ -46,16 +46,16 @@ pub struct PublishedProgram {
     pub size: u64,
 }
 
-/// Carries what a registrar says of a program to a server, and verifies its place in the log (PRG-2, LOG-3). It needs no home: the
-/// statement proves itself.
+/// Carries what a registrar says of a program to a server, and verifies its place in the log (PRG-2, LOG-3). It needs no home
+/// ([`Ground::nowhere`]): the statement proves itself.
 ///
 /// # Errors
 /// [`Error::Tampered`] for what the server's registrar has not signed, or a proof that does not verify; `already-exists` if
 /// something else stands under its name, version and target; of the connection.
-pub async fn publish_program(link: &ServerLink, file: &[u8]) -> Result<PublishedProgram> {
+pub async fn publish_program(link: &ServerLink, file: &[u8], ground: &Ground) -> Result<PublishedProgram> {
     let statement: pb::Statement = protocol_spec::messages::decode(file).map_err(Error::tampered(WHAT))?;
     let signed = Signed::try_from(statement).map_err(Error::tampered(WHAT))?;
-    let server = Server::new(bootstrap(link).await?, None)?;
+    let server = Server::on(bootstrap_on(link, ground).await?, None, ground)?;
     let program = verify_program(signed, server.registrar()).map_err(Error::tampered(WHAT))?;
     let message = pb::PublishProgram {
         program: Some(program.to_message()),
@@ -92,42 +92,5 @@ pub(crate) async fn check(mirror: &Mirror, file: &Path) -> Result<Vouched> {
     })
 }
 
-/// SHA-256 of a file of any size.
-pub(crate) fn file_hash(path: &Path) -> Result<Sha256Digest> {
-    let mut file = File::open(path).map_err(Error::io(READ, path))?;
-    let (mut hasher, mut buffer) = (Sha256::new(), vec![0; BUFFER]);
-    loop {
-        let read = file.read(&mut buffer).map_err(Error::io(READ, path))?;
-        match buffer.get(..read) {
-            Some(&[]) | None => break,
-            Some(bytes) => hasher.update(bytes),
-        }
-    }
-    Ok(Sha256Digest::from_bytes(hasher.finalize().into()))
-}
-
-/// Bytes that are read at once.
-const BUFFER: usize = 1 << 16;
-
-const READ: &str = "cannot read";
 const WHAT: &str = "the statement about a program";
 const ANSWER: &str = "the server's answer about a program";
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// PRG-4.
-    #[test]
-    fn a_file_is_hashed_whole_whatever_its_size() {
-        let folder = tempfile::tempdir().unwrap();
-        for size in [0, 1, BUFFER - 1, BUFFER, 3 * BUFFER + 7] {
-            let content = vec![7; size];
-            let path = folder.path().join(size.to_string());
-            std::fs::write(&path, &content).unwrap();
-            assert_eq!(file_hash(&path).unwrap(), Sha256Digest::of(&content));
-        }
-        let missing = file_hash(&folder.path().join("missing"));
-        assert!(matches!(missing, Err(Error::Io { .. })));
-    }
-}

@@ -20,10 +20,10 @@ pub use self::accredited::Accredited;
 
 use self::accredited::{List, must_differ};
 use crate::{
-    Error, Result, Unlock,
+    Error, Ground, Result, Unlock,
     home::{ClosedHome, Home, Kind, Principal, seeds},
-    mint,
-    programs::{ProgramAbout, file_hash},
+    programs::ProgramAbout,
+    transfer::files::file_hash,
 };
 
 /// A registrar with its key, and the list of what it has accredited. Works offline.
@@ -57,7 +57,7 @@ impl Registrar {
     ///
     /// # Errors
     /// [`Error::HomeExists`].
-    pub fn init(home: &Path, unlock: &Unlock) -> Result<Self> {
+    pub fn init(home: impl Into<Ground>, unlock: &Unlock) -> Result<Self> {
         let key = SigningIdentity::generate()?;
         let principal = Principal::new(Kind::Registrar, RegistrarId::from(&key.public()));
         let secret = key.expose_seed();
@@ -69,7 +69,7 @@ impl Registrar {
     ///
     /// # Errors
     /// [`Error::HomeMissing`], [`Error::WrongUnlock`], [`Error::HomeKind`].
-    pub fn open(home: &Path, unlock: &Unlock) -> Result<Self> {
+    pub fn open(home: impl Into<Ground>, unlock: &Unlock) -> Result<Self> {
         let home = ClosedHome::at(home);
         let principal = home.principal_of(Kind::Registrar)?;
         let (secrets, home) = home.unlock(&principal, unlock)?;
@@ -120,7 +120,7 @@ impl Registrar {
         let _lock = self.home.try_lock()?;
         let mut list = List::read(&self.home)?;
         must_differ(&applicant, &list.alike(&applicant), how.although_alike)?;
-        list.add(&applicant, how.emergency);
+        list.add(&applicant, how.emergency, self.home.system().now_ms());
         let file = self.accreditation(&request, &applicant, how.emergency)?;
         list.write(&self.home)?;
         Ok((applicant, file))
@@ -135,7 +135,7 @@ impl Registrar {
         let registrar_id = RegistrarId::from(&self.key.public());
         let secret = AccreditationSecret::generate()?;
         let accreditation = Accreditation {
-            created: mint::now_ms(),
+            created: self.home.system().now_ms(),
             registrar_id,
             institution_id: applicant.institution_id,
             name: request.name.clone(),
@@ -172,7 +172,7 @@ impl Registrar {
             list.write(&self.home)?;
         }
         let withdrawal = Withdrawal {
-            created: mint::now_ms(),
+            created: self.home.system().now_ms(),
             registrar_id: RegistrarId::from(&self.key.public()),
             institution_id: institution,
         };
@@ -193,7 +193,7 @@ impl Registrar {
             toolchain,
         } = about;
         Ok(Program {
-            created: mint::now_ms(),
+            created: self.home.system().now_ms(),
             registrar_id: RegistrarId::from(&self.key.public()),
             name,
             version,

@@ -18,6 +18,7 @@ use crate::{
     Audited, DirectoryEntry, Error, LookAlikes, Progress, Result, Vouched,
     clock::Clock,
     connect::{Credentials, Server, Signs},
+    ground::System,
     home::{Home, Pins},
     programs,
     shares::{HeldShare, held_share},
@@ -50,7 +51,7 @@ impl Session {
             key_id: id.to_string(),
             key,
         };
-        let server = Arc::new(Server::new(pins, Some(credentials))?);
+        let server = Arc::new(Server::on(pins, Some(credentials), home.ground())?);
         server.clock().begin(&home)?;
         let met = Arc::new(Meanings::new(home.clone()));
         let witnesses = Arc::new(Witnesses::new(home.clone(), server.clone())?);
@@ -80,6 +81,11 @@ impl Session {
             log,
             mirror,
         })
+    }
+
+    /// The machine's time and chance as they come. What ends or begins is decided by [`Self::clock`].
+    pub(crate) fn system(&self) -> &dyn System {
+        self.clock.system()
     }
 
     pub(crate) fn trust(&self) -> Trust<'_> {

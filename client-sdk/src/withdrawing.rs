@@ -13,7 +13,8 @@ use protocol_spec::{
 
 use crate::{
     Error, Result,
-    connect::{Server, bootstrap},
+    connect::{Server, bootstrap_on},
+    ground::Ground,
 };
 
 /// Where a withdrawal stands.
@@ -27,15 +28,19 @@ pub struct WithdrawnAccreditation {
     pub size: u64,
 }
 
-/// Submits a withdrawal, and verifies its place in the server's log (INS-15, LOG-3).
+/// Submits a withdrawal, and verifies its place in the server's log (INS-15, LOG-3). It needs no home ([`Ground::nowhere`]).
 ///
 /// # Errors
 /// [`Error::Tampered`] for what the server's registrar has not signed, or a proof that does not verify; `not-permitted` for an
 /// institution that is not enrolled there; of the connection.
-pub async fn withdraw_accreditation(link: &ServerLink, file: &[u8]) -> Result<WithdrawnAccreditation> {
+pub async fn withdraw_accreditation(
+    link: &ServerLink,
+    file: &[u8],
+    ground: &Ground,
+) -> Result<WithdrawnAccreditation> {
     let statement: pb::Statement = protocol_spec::messages::decode(file).map_err(Error::tampered(WHAT))?;
     let signed = Signed::try_from(statement).map_err(Error::tampered(WHAT))?;
-    let server = Server::new(bootstrap(link).await?, None)?;
+    let server = Server::on(bootstrap_on(link, ground).await?, None, ground)?;
     let withdrawal = verify_withdrawal(signed, server.registrar()).map_err(Error::tampered(WHAT))?;
     let message = pb::WithdrawInstitution {
         withdrawal: Some(withdrawal.to_message()),

@@ -12,24 +12,28 @@ use protocol_spec::{
     problem::Problem,
 };
 
-use super::{Server, proxy::Route, tls};
-use crate::{Error, Result, home::Pins, mint};
+use super::{Http, call::fetch_unsigned};
+use crate::{
+    Error, Result,
+    ground::{FirstCertificate, Ground, Trust},
+    home::Pins,
+};
 
 /// Follows a link for the first time. Nothing but an unsigned GET leaves the machine before the
 /// fingerprint has been compared (KEY-9).
-pub(crate) async fn bootstrap(link: &ServerLink) -> Result<Pins> {
-    Ok(found(link, api::SERVER.here()).await?.0)
+pub(crate) async fn bootstrap(link: &ServerLink, ground: &Ground) -> Result<Pins> {
+    Ok(found(link, ground, api::SERVER.here()).await?.0)
 }
 
 /// Follows a link to where a home's server is now: both keys are those of the home, and the operator's has signed that it answers
 /// there (OPR-10). Keys alone prove nothing: everybody can show them, and whoever passes on what he is asked could stand between.
-pub(crate) async fn follow(link: &ServerLink, home: &Pins) -> Result<Pins> {
+pub(crate) async fn follow(link: &ServerLink, home: &Pins, ground: &Ground) -> Result<Pins> {
     let other = |rule| Error::OtherServer {
         authority: link.authority().to_owned(),
         rule,
     };
-    let nonce = mint::token()?;
-    let (pins, info) = match found(link, api::SERVER.here().with("nonce", &nonce)).await {
+    let nonce = ground.system.token()?;
+    let (pins, info) = match found(link, ground, api::SERVER.here().with("nonce", &nonce)).await {
         Err(error) if error.is_problem(Problem::NotPermitted) => {
             return Err(other(
                 "what answers there does not go by that name: its operator has to give it, --public-authority",
@@ -49,9 +53,14 @@ pub(crate) async fn follow(link: &ServerLink, home: &Pins) -> Result<Pins> {
 }
 
 /// What a link leads to, and what that says of itself.
-async fn found(link: &ServerLink, at: RequestTarget<(), pb::ServerInfo>) -> Result<(Pins, pb::ServerInfo)> {
-    let (config, seen) = tls::capturing()?;
-    let info = Server::first_contact(link, config, at).await?;
+async fn found(
+    link: &ServerLink,
+    ground: &Ground,
+    at: RequestTarget<(), pb::ServerInfo>,
+) -> Result<(Pins, pb::ServerInfo)> {
+    let first = FirstCertificate::default();
+    let http = Http::to(link.authority(), Trust::Any(first.clone()), ground)?;
+    let info = fetch_unsigned(http, link.authority(), at).await?;
     if (info.version, info.suite) != (VERSION, SUITE) {
         return Err(SpecError::Version {
             version: info.version,
@@ -70,7 +79,7 @@ async fn found(link: &ServerLink, at: RequestTarget<(), pb::ServerInfo>) -> Resu
         registrar: key(&info.registrar_key)?,
         certificate: None,
     };
-    let certificate = seen.take().ok_or_else(|| wrong("it shows no certificate"))?;
+    let certificate = first.take().ok_or_else(|| wrong("it shows no certificate"))?;
     let matches = |digest| Fingerprint::of(&pins.operator, &pins.registrar, digest) == *link.fingerprint();
     if matches(Some(&certificate.digest)) {
         let pins = Pins {
@@ -95,16 +104,5 @@ async fn found(link: &ServerLink, at: RequestTarget<(), pb::ServerInfo>) -> Resu
             authority: link.authority().to_owned(),
             fault,
         }),
-    }
-}
-
-impl Server {
-    async fn first_contact(
-        link: &ServerLink,
-        config: rustls::ClientConfig,
-        at: RequestTarget<(), pb::ServerInfo>,
-    ) -> Result<pb::ServerInfo> {
-        let http = super::Http::new(config, &Route::to(link.authority())?);
-        super::call::fetch_unsigned(http, link.authority(), at).await
     }
 }

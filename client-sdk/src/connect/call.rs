@@ -16,12 +16,14 @@ use serde::Deserialize;
 
 use super::{
     Server,
-    failure::Failure,
     http::{Http, Incoming},
-    pieces::Pieces,
-    trace::{self, Names},
+    trace::Names,
 };
-use crate::{Error, Result, error::Reader, mint};
+use crate::{
+    Error, Result,
+    error::Reader,
+    ground::{Failure, Pieces, System},
+};
 
 /// What is to be sent, before it is signed.
 pub(crate) struct Call<'a> {
@@ -62,12 +64,12 @@ impl Patience {
     pub(crate) const LONG: Self = Self { attempts: 13 };
 
     /// Waits before attempt `done + 1`, if there is to be one.
-    pub(crate) async fn pause(self, done: u32) -> bool {
+    pub(crate) async fn pause(self, done: u32, system: &dyn System) -> bool {
         if done >= self.attempts {
             return false;
         }
         let factor = 1_u32 << done.saturating_sub(1).min(8);
-        tokio::time::sleep((FIRST_PAUSE * factor).min(LONGEST_PAUSE)).await;
+        system.sleep((FIRST_PAUSE * factor).min(LONGEST_PAUSE)).await;
         true
     }
 }
@@ -152,11 +154,11 @@ impl Server {
                 Ok(body) => return Ok(body),
                 Err(Retry { error, useful }) => {
                     done += 1;
-                    if !useful || !patience.pause(done).await {
+                    if !useful || !patience.pause(done, self.clock.system()).await {
                         return Err(error);
                     }
                     tracing::debug!(attempt = done, %error, "trying again");
-                    trace::again(done);
+                    self.http.again(done);
                 }
             }
         }
@@ -258,7 +260,7 @@ impl Server {
         Ok(Params {
             created,
             expires: created + LIFETIME,
-            nonce: mint::token()?,
+            nonce: self.clock.system().token()?,
             key_id: key_id.to_owned(),
         })
     }
@@ -286,7 +288,7 @@ pub(crate) async fn fetch_unsigned<M: Message + Default + Name>(
             Ok(body) => return Ok(decode(&body)?),
             Err(Retry { error, useful }) => {
                 done += 1;
-                if !useful || !Patience::SHORT.pause(done).await {
+                if !useful || !Patience::SHORT.pause(done, &*http.system).await {
                     return Err(error);
                 }
             }

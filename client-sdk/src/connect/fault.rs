@@ -3,8 +3,6 @@
 
 use std::fmt;
 
-use rustls::{CertificateError, pki_types::UnixTime};
-
 use crate::error::time;
 
 /// Why a certificate is not taken.
@@ -44,31 +42,6 @@ pub enum CertificateFault {
 }
 
 impl CertificateFault {
-    pub(super) fn of(error: &CertificateError) -> Self {
-        match error {
-            CertificateError::ExpiredContext { time, not_after } => Self::Ended {
-                at: not_after.as_secs(),
-                now: time.as_secs(),
-            },
-            CertificateError::NotValidYetContext { time, not_before } => Self::NotYet {
-                from: not_before.as_secs(),
-                now: time.as_secs(),
-            },
-            CertificateError::NotValidForNameContext { presented, .. } => Self::OtherName {
-                names: presented.iter().take(SHOWN).map(|name| bare(name)).collect(),
-            },
-            CertificateError::NotValidForName => Self::OtherName { names: Vec::new() },
-            // An authority of the same name, with another key, is not the one that the system trusts.
-            CertificateError::UnknownIssuer | CertificateError::BadSignature => Self::UnknownIssuer,
-            CertificateError::ApplicationVerificationFailure => Self::NotPinned,
-            CertificateError::Expired => Self::Ended { at: 0, now: now() },
-            CertificateError::NotValidYet => Self::NotYet { from: 0, now: now() },
-            other => Self::Unusable {
-                cause: other.to_string(),
-            },
-        }
-    }
-
     /// A stable name for programs.
     pub(crate) const fn code(&self) -> &'static str {
         match self {
@@ -129,94 +102,6 @@ impl fmt::Display for CertificateFault {
             Self::Unusable { cause } => {
                 write!(f, "its certificate cannot be used ({cause}): tell the operator")
             }
-        }
-    }
-}
-
-/// `DnsName("a.example")` is `a.example`.
-fn bare(name: &str) -> String {
-    let inside = name.split_once('(').map_or(name, |(_, rest)| rest);
-    let inside = inside.trim_end_matches(')').trim_matches('"');
-    inside.chars().take(LONGEST).collect()
-}
-
-fn now() -> u64 {
-    UnixTime::now().as_secs()
-}
-
-/// Names of a certificate that are shown.
-const SHOWN: usize = 5;
-/// Characters of a name.
-const LONGEST: usize = 100;
-
-#[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use rustls::pki_types::ServerName;
-
-    use super::*;
-
-    fn at(seconds: u64) -> UnixTime {
-        UnixTime::since_unix_epoch(Duration::from_secs(seconds))
-    }
-
-    /// OPR-6
-    #[test]
-    fn each_cause_has_its_own_code_and_next_step() {
-        let table = [
-            (
-                CertificateError::ExpiredContext {
-                    time: at(1_795_996_800),
-                    not_after: at(1_793_404_800),
-                },
-                "certificate-expired",
-                "ended at 2026-10-31T00:00:00Z, and this machine's clock says 2026-11-30T00:00:00Z",
-                "tell the operator to renew",
-            ),
-            (
-                CertificateError::NotValidYetContext {
-                    time: at(0),
-                    not_before: at(1_793_404_800),
-                },
-                "certificate-not-yet-valid",
-                "holds from 2026-10-31T00:00:00Z on, and this machine's clock says 1970-01-01T00:00:00Z",
-                "set the clock of this machine right",
-            ),
-            (
-                CertificateError::NotValidForNameContext {
-                    expected: ServerName::try_from("vault.example").unwrap(),
-                    presented: vec![r#"DnsName("other.example")"#.to_owned()],
-                },
-                "certificate-name",
-                "is for other.example, and not for this name",
-                "medvault server move LINK",
-            ),
-            (
-                CertificateError::UnknownIssuer,
-                "certificate-issuer",
-                "nobody whom this system trusts",
-                "SSL_CERT_FILE",
-            ),
-            (
-                CertificateError::ApplicationVerificationFailure,
-                "wrong-server",
-                "another one than your link names",
-                "Ask the operator by another way",
-            ),
-            (
-                CertificateError::BadEncoding,
-                "certificate",
-                "cannot be used",
-                "tell the operator",
-            ),
-        ];
-        for (error, code, cause, step) in table {
-            let fault = CertificateFault::of(&error);
-            let text = fault.to_string();
-            assert_eq!(fault.code(), code);
-            assert!(text.contains(cause) && text.contains(step), "{text}");
-            assert!(!text.contains("get the link again"), "{text}");
         }
     }
 }

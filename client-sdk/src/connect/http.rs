@@ -1,32 +1,28 @@
-//! HTTP/1.1 over TLS: a pool of connections, bodies in pieces, timeouts everywhere.
+//! Requests and answers as bytes: timeouts everywhere, and what is told of them.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use http_body_util::BodyExt;
-use hyper_rustls::HttpsConnector;
-use hyper_util::{
-    client::legacy::{Client, connect::HttpConnector},
-    rt::{TokioExecutor, TokioTimer},
-};
-use rustls::ClientConfig;
+use futures_util::{TryStreamExt, stream::BoxStream};
 
-use super::{
-    failure::Failure,
-    pieces::Pieces,
-    proxy::{Connector, Route},
-    trace::Exchange,
+use super::trace::{Exchange, Tracer};
+use crate::{
+    Result,
+    ground::{Answer, Connection, Failure, Ground, Pieces, System, Trust},
 };
 
-/// Connections to one server. HTTP/1.1 alone: bulk data gains nothing from multiplexing.
+/// Requests to one server.
 #[derive(Clone)]
 pub(crate) struct Http {
-    client: Client<HttpsConnector<Connector>, Pieces>,
+    connection: Arc<dyn Connection>,
+    pub(super) system: Arc<dyn System>,
+    tracer: Option<Tracer>,
 }
 
 /// An answer's body, as it arrives.
 pub(crate) struct Incoming {
-    body: hyper::body::Incoming,
+    body: BoxStream<'static, Result<Bytes, Failure>>,
+    system: Arc<dyn System>,
     exchange: Option<Exchange>,
 }
 
@@ -45,19 +41,15 @@ impl Incoming {
     /// What is empty is not a byte: a body that only goes on does not keep anybody waiting.
     async fn next_piece(&mut self) -> Result<Option<Bytes>, Failure> {
         let piece = async {
-            while let Some(frame) = self.body.frame().await.transpose()? {
-                match frame.into_data() {
-                    Ok(data) if data.is_empty() => {}
-                    Ok(data) => return Ok(Some(data)),
-                    Err(_trailers) => {}
+            while let Some(data) = self.body.try_next().await? {
+                if !data.is_empty() {
+                    return Ok(Some(data));
                 }
             }
-            Ok::<_, hyper::Error>(None)
+            Ok(None)
         };
-        tokio::time::timeout(IDLE, piece)
-            .await
-            .map_err(|_| Failure::Transport("no bytes came for 30 seconds".into()))?
-            .map_err(|error| Failure::of(&error))
+        let silent = || Failure::Transport("no bytes came for 30 seconds".into());
+        self.system.within(IDLE, piece).await.ok_or_else(silent)?
     }
 
     /// The whole body, of at most `limit` bytes.
@@ -80,60 +72,56 @@ impl Incoming {
 }
 
 impl Http {
-    /// By this route to one server.
-    pub(super) fn new(config: ClientConfig, route: &Route) -> Self {
-        let mut connector = HttpConnector::new();
-        connector.enforce_http(false);
-        connector.set_nodelay(true);
-        connector.set_connect_timeout(Some(CONNECT));
-        let https = hyper_rustls::HttpsConnectorBuilder::new()
-            .with_tls_config(config)
-            .https_only()
-            .enable_http1()
-            .wrap_connector(route.connector(connector));
-        let client = Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .timer(TokioTimer::new())
-            .pool_idle_timeout(Duration::from_secs(20))
-            .http1_max_buf_size(READ_BUFFER)
-            .build(https);
-        Self { client }
+    pub(super) fn to(authority: &str, trust: Trust, ground: &Ground) -> Result<Self> {
+        Ok(Self {
+            connection: ground.transport.to(authority, trust)?,
+            system: ground.system.clone(),
+            tracer: ground.tracer.clone(),
+        })
     }
 
     /// Sends one request and waits for the head of its answer.
     pub(crate) async fn send(
         &self,
-        request: hyper::Request<Pieces>,
+        request: http::Request<Pieces>,
     ) -> Result<(http::response::Parts, Incoming), Failure> {
-        let mut exchange = Exchange::begin(&request);
+        let mut exchange = self
+            .tracer
+            .as_ref()
+            .map(|tracer| Exchange::begin(tracer, &self.system, &request));
         let answer = self.answer(request).await;
         match (&mut exchange, &answer) {
-            (Some(exchange), Ok((parts, _))) => exchange.head(parts),
+            (Some(exchange), Ok(Answer { head, .. })) => exchange.head(head),
             (Some(exchange), Err(failure)) => exchange.lost(failure),
             (None, _) => {}
         }
-        let (parts, body) = answer?;
-        Ok((parts, Incoming { body, exchange }))
+        let Answer { head, body } = answer?;
+        let incoming = Incoming {
+            body,
+            system: self.system.clone(),
+            exchange,
+        };
+        Ok((head, incoming))
     }
 
-    async fn answer(
-        &self,
-        request: hyper::Request<Pieces>,
-    ) -> Result<(http::response::Parts, hyper::body::Incoming), Failure> {
+    /// Says that a request is made once more.
+    pub(super) fn again(&self, attempts: u32) {
+        if let Some(tracer) = &self.tracer {
+            tracer.again(attempts);
+        }
+    }
+
+    async fn answer(&self, request: http::Request<Pieces>) -> Result<Answer, Failure> {
         let patience = ANSWER + Duration::from_secs(request.body().len() / SLOWEST);
-        let answer = tokio::time::timeout(patience, self.client.request(request))
-            .await
-            .map_err(|_| Failure::Transport("no answer in time".into()))?;
-        Ok(answer.map_err(|error| Failure::of(&error))?.into_parts())
+        let late = || Failure::Transport("no answer in time".into());
+        let answer = self.connection.send(request);
+        self.system.within(patience, answer).await.ok_or_else(late)?
     }
 }
 
-const CONNECT: Duration = Duration::from_secs(10);
 /// Longest silence inside a body.
 const IDLE: Duration = Duration::from_secs(30);
 /// Longest wait for the head of an answer, besides the time that the request's body takes.
 const ANSWER: Duration = Duration::from_secs(60);
 /// Bytes a second that a link must carry.
 const SLOWEST: u64 = 64 * 1024;
-/// Read buffer: large enough that a leaf arrives in few pieces, small enough to stay in the cache.
-const READ_BUFFER: usize = 512 * 1024;

@@ -3,11 +3,7 @@
 //! | module | does |
 //! |---|---|
 //! | `bootstrap` | first contact: what the link's fingerprint proves |
-//! | `tls` | TLS 1.3 with X25519MLKEM768; which certificates are accepted |
 //! | `fault` | what is wrong with a certificate, for people |
-//! | [`proxy`] | the way to it: straight, or through a proxy |
-//! | `failure` | why a request got no answer |
-//! | `pieces` | a body that is sent |
 //! | `http` | requests and answers as bytes |
 //! | `call` | one request: signatures, retries, refusals |
 //! | `growth` | proofs of the log's growth that come along |
@@ -18,15 +14,11 @@
 
 mod bootstrap;
 mod call;
-mod failure;
 mod fault;
 mod growth;
 mod http;
-mod pieces;
-pub mod proxy;
 #[cfg(test)]
 pub(crate) mod tests;
-mod tls;
 pub mod trace;
 
 use std::sync::Arc;
@@ -47,20 +39,27 @@ use protocol_spec::{
     request,
 };
 
-pub(crate) use self::bootstrap::{bootstrap, follow};
+pub(crate) use self::bootstrap::{bootstrap as bootstrap_on, follow};
 pub use self::fault::CertificateFault;
 use self::{
     call::{Call, Possession},
     growth::Growth,
     http::Http,
-    proxy::Route,
 };
 pub(crate) use self::{
     call::{Patience, Retry, lost},
-    failure::Failure,
     http::Incoming,
 };
-use crate::{Result, clock::Clock, home::Pins, mint};
+use crate::{
+    Result,
+    clock::Clock,
+    ground::{Ground, Trust},
+    home::Pins,
+};
+
+pub(crate) async fn bootstrap(link: &ServerLink) -> Result<Pins> {
+    bootstrap_on(link, &Ground::nowhere()).await
+}
 
 /// A pinned server and the principal that speaks to it.
 pub(crate) struct Server {
@@ -68,6 +67,7 @@ pub(crate) struct Server {
     operator_id: OperatorId,
     http: Http,
     principal: Option<Credentials>,
+    ground: Ground,
     /// By which the principal acts for another one.
     delegation: Option<DelegationId>,
     clock: Arc<Clock>,
@@ -95,16 +95,21 @@ impl Signs for SigningIdentity {
 
 impl Server {
     pub(crate) fn new(pins: Pins, principal: Option<Credentials>) -> Result<Self> {
-        let route = Route::to(pins.link.authority())?;
-        let http = Http::new(tls::config(&pins)?, &route);
+        Self::on(pins, principal, &Ground::nowhere())
+    }
+
+    pub(crate) fn on(pins: Pins, principal: Option<Credentials>, ground: &Ground) -> Result<Self> {
+        let trust = pins.certificate.map_or(Trust::System, Trust::Pinned);
+        let http = Http::to(pins.link.authority(), trust, ground)?;
         let operator_id = OperatorId::from(&pins.operator);
         Ok(Self {
             pins,
             operator_id,
             http,
             principal,
+            ground: ground.clone(),
             delegation: None,
-            clock: Arc::default(),
+            clock: Arc::new(Clock::new(ground.system.clone())),
             growth: Growth::default(),
         })
     }
@@ -114,7 +119,7 @@ impl Server {
         Ok(Self {
             delegation: Some(delegation),
             clock: self.clock.clone(),
-            ..Self::new(self.pins.clone(), self.principal.clone())?
+            ..Self::on(self.pins.clone(), self.principal.clone(), &self.ground)?
         })
     }
 
@@ -180,7 +185,8 @@ impl Server {
         at: RequestTarget<Q, A>,
         body: &Q,
     ) -> Result<A> {
-        self.post_as(at, body, &mint::token()?, Patience::SHORT).await
+        self.post_as(at, body, &self.clock.system().token()?, Patience::SHORT)
+            .await
     }
 
     /// POST of a message under a key that an earlier run may have used: the effect happens once.

@@ -1,27 +1,26 @@
 //! What a client sends and gets, for a user who asks to see it: each attempt of each request, decoded, without secrets.
 //!
-//! One for the process, as a log is, but apart from it: a log holds nothing of this (LKG-2), and this comes to be only
-//! where somebody asks for it (LKG-3).
+//! It is apart from a log, which holds nothing of this (LKG-2), and comes to be only where somebody asks for it (LKG-3).
 
 use std::{
     collections::BTreeMap,
+    fmt,
     sync::{
-        OnceLock,
+        Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::Instant,
+    time::Duration,
 };
 
 use bytes::Bytes;
 use data_encoding::{BASE64, HEXLOWER};
 use http::{HeaderMap, Request, header, response::Parts};
-use hyper::body::Body as _;
 use protocol_spec::{json::view, request::LEAVES};
 use serde::Serialize;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::{failure::Failure, pieces::Pieces};
+use crate::ground::{Failure, Pieces, System, millis};
 
 /// What happens between client and server. Requests are numbered from 1; what belongs to one has its number.
 #[derive(Clone, Debug, Serialize)]
@@ -132,24 +131,21 @@ pub enum Detail {
     Bodies,
 }
 
-struct Tracer {
-    detail: Detail,
-    tell: Box<dyn Fn(&Step) + Send + Sync>,
-}
-
-static TRACER: OnceLock<Tracer> = OnceLock::new();
+/// Who is told by whatever stands on this machine's own ground.
+pub(crate) static TOLD: std::sync::OnceLock<Tracer> = std::sync::OnceLock::new();
 
 /// Tells every step from now on, as it happens. The first one to ask is told, and nobody else.
 pub fn to(detail: Detail, tracer: impl Fn(&Step) + Send + Sync + 'static) {
-    let tell = Box::new(tracer);
-    drop(TRACER.set(Tracer { detail, tell }));
+    drop(TOLD.set(Tracer::new(detail, tracer)));
 }
 
-/// Says that a request is made once more.
-pub(crate) fn again(attempts: u32) {
-    if let Some(tracer) = TRACER.get() {
-        (tracer.tell)(&Step::Again { attempts });
-    }
+/// Who is told every step, as it happens. Copies of it count the requests together.
+#[derive(Clone)]
+pub struct Tracer {
+    detail: Detail,
+    tell: Arc<dyn Fn(&Step) + Send + Sync>,
+    /// Requests so far.
+    count: Arc<AtomicU64>,
 }
 
 /// Names of the messages that a request and its answer are, among the request's extensions.
@@ -161,9 +157,10 @@ pub(crate) struct Names {
 
 /// A request and what comes of it.
 pub(crate) struct Exchange {
-    tracer: &'static Tracer,
+    tracer: Tracer,
+    system: Arc<dyn System>,
     number: u64,
-    begun: Instant,
+    begun: Duration,
     path: String,
     answer: Option<&'static str>,
     status: u16,
@@ -183,14 +180,12 @@ enum Reading {
 }
 
 impl Exchange {
-    /// Tells what goes out, if anybody asked.
-    pub(crate) fn begin(request: &Request<Pieces>) -> Option<Self> {
-        static NUMBER: AtomicU64 = AtomicU64::new(1);
-        let tracer = TRACER.get()?;
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    /// Tells what goes out.
+    pub(super) fn begin(tracer: &Tracer, system: &Arc<dyn System>, request: &Request<Pieces>) -> Self {
+        let number = tracer.count.fetch_add(1, Ordering::Relaxed).saturating_add(1);
         let names = request.extensions().get::<Names>().copied().unwrap_or_default();
         let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
-        let bytes = request.body().size_hint().exact();
+        let bytes = request.body().len();
         let content = names.body.map(|name| meaning(name, request.body().whole(), None));
         let pieces = request.body().pieces();
         (tracer.tell)(&Step::Request {
@@ -199,23 +194,24 @@ impl Exchange {
             path: path.to_owned(),
             fields: fields(request.headers(), tracer.detail),
             carried: Carried {
-                bytes: bytes.filter(|bytes| *bytes > 0 || content.is_some()),
+                bytes: Some(bytes).filter(|bytes| *bytes > 0 || content.is_some()),
                 message: names.body,
                 content,
                 raw: tracer.raw(names.body, pieces),
             },
         });
-        Some(Self {
-            tracer,
+        Self {
+            tracer: tracer.clone(),
+            system: system.clone(),
             number,
-            begun: Instant::now(),
+            begun: system.uptime(),
             path: path.to_owned(),
             answer: names.answer,
             status: 0,
             fields: BTreeMap::new(),
             reading: Reading::Whole,
             came: 0,
-        })
+        }
     }
 
     /// The head of the answer.
@@ -310,7 +306,7 @@ impl Exchange {
     }
 
     fn millis(&self) -> u64 {
-        u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX)
+        millis(self.system.since(self.begun))
     }
 }
 
@@ -332,6 +328,20 @@ impl Drop for Exchange {
 }
 
 impl Tracer {
+    /// Tells them by this function, which may be called from several threads at once.
+    pub fn new(detail: Detail, tell: impl Fn(&Step) + Send + Sync + 'static) -> Self {
+        Self {
+            detail,
+            tell: Arc::new(tell),
+            count: Arc::default(),
+        }
+    }
+
+    /// Says that a request is made once more.
+    pub(super) fn again(&self, attempts: u32) {
+        (self.tell)(&Step::Again { attempts });
+    }
+
     /// A body, if bodies are asked for and it holds no secret.
     fn raw<'a>(&self, message: Option<&str>, pieces: impl IntoIterator<Item = &'a [u8]>) -> Raw {
         if self.detail == Detail::Meaning {
@@ -343,6 +353,20 @@ impl Tracer {
             Some(name) if view::holds_secret(name, &kept.first) => Raw::default(),
             _ => kept.raw(),
         }
+    }
+}
+
+impl fmt::Debug for Tracer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            detail,
+            tell: _,
+            count,
+        } = self;
+        f.debug_struct("Tracer")
+            .field("detail", detail)
+            .field("count", count)
+            .finish_non_exhaustive()
     }
 }
 

@@ -1,9 +1,7 @@
 //! Looks at every file of a home that its seal names.
 
-use std::path::Path;
-
 use super::{At, ClosedHome, Home, Unlock, latest};
-use crate::Result;
+use crate::{Ground, Result};
 
 /// A home that is what it was.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,7 +23,7 @@ pub struct CheckedHome {
 /// # Errors
 /// [`crate::Error::HomeAltered`] names the first file that is missing, changed or older; [`crate::Error::WrongUnlock`] and others
 /// of unlocking.
-pub fn check_home(home: &Path, unlock: &Unlock, accept_clock: bool) -> Result<CheckedHome> {
+pub fn check_home(home: impl Into<Ground>, unlock: &Unlock, accept_clock: bool) -> Result<CheckedHome> {
     let closed = ClosedHome::at(home);
     let principal = closed.principal()?;
     let (_, home) = closed.unlock(&principal, unlock)?;

@@ -1,40 +1,58 @@
 //! A home that is not unlocked: nothing that is read of it is proven. It says who seems to live there, and how it is opened.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crypto::HomeSealKey;
 use zeroize::Zeroizing;
 
 use super::{
-    Home, Kind, LOCK, Lock, PRINCIPAL, Principal, SECRETS, files,
-    guard::{Guard, SEAL},
-    lock_file, make_folder, private,
+    Home, Kind, LOCK, Lock, PRINCIPAL, Principal, SECRETS,
+    guard::{Guard, READ, SEAL},
     seal::Sealed,
     secrets::{self, SecretsKey, Unlock},
+    take_lock,
 };
-use crate::{Error, Result, mint};
+use crate::{
+    Error, Result,
+    ground::{Ground, HomeFiles, System},
+};
 
 /// A folder that may be a home.
 #[derive(Clone, Debug)]
 pub(crate) struct ClosedHome {
-    dir: PathBuf,
+    ground: Ground,
 }
 
 impl ClosedHome {
-    pub(crate) fn at(dir: &Path) -> Self {
-        Self { dir: dir.to_owned() }
+    pub(crate) fn at(ground: impl Into<Ground>) -> Self {
+        Self {
+            ground: ground.into(),
+        }
     }
 
-    pub(crate) fn dir(&self) -> &Path {
-        &self.dir
+    /// Where it is, for people.
+    pub(crate) fn place(&self) -> PathBuf {
+        self.files().place("")
+    }
+
+    fn files(&self) -> &dyn HomeFiles {
+        &*self.ground.files
+    }
+
+    /// What it stands on.
+    pub(crate) fn ground(&self) -> &Ground {
+        &self.ground
+    }
+
+    /// Time and chance as they come.
+    pub(crate) fn system(&self) -> &dyn System {
+        &*self.ground.system
     }
 
     /// Who seems to live here.
     pub(crate) fn principal(&self) -> Result<Principal> {
-        private::home(&self.dir)?;
-        let missing = || Error::HomeMissing {
-            home: self.dir.clone(),
-        };
+        self.files().check_private()?;
+        let missing = || Error::HomeMissing { home: self.place() };
         let bytes = self.content(PRINCIPAL)?.ok_or_else(missing)?;
         let principal: Option<Principal> = serde_json::from_slice(&bytes).ok();
         let readable = principal.filter(Principal::is_readable);
@@ -59,16 +77,14 @@ impl ClosedHome {
         if principal.enrolled {
             return Ok(());
         }
-        Err(Error::NotEnrolled {
-            home: self.dir.clone(),
-        })
+        Err(Error::NotEnrolled { home: self.place() })
     }
 
     /// Refuses a home in which somebody lives already.
     pub(crate) fn must_be_free(&self) -> Result<()> {
         match self.principal() {
             Ok(principal) => Err(Error::HomeExists {
-                home: self.dir.clone(),
+                home: self.place(),
                 id: principal.id,
             }),
             Err(Error::HomeMissing { .. }) => Ok(()),
@@ -96,8 +112,8 @@ impl ClosedHome {
         files: &[(&str, &[u8])],
     ) -> Result<(Home, SecretsKey)> {
         // An empty folder is closed to others before a key file is made in it.
-        private::home(&self.dir)?;
-        let key = SecretsKey::new(unlock)?;
+        self.files().check_private()?;
+        let key = SecretsKey::new(unlock, self.system())?;
         let sealed = key.seal(&principal.context(), secrets)?;
         let home = self.make(principal, first_seed(secrets), |home| {
             home.write_json(SECRETS, &sealed)?;
@@ -117,14 +133,15 @@ impl ClosedHome {
         secret: &[u8],
         write: impl FnOnce(&Home) -> Result<()>,
     ) -> Result<Home> {
-        make_folder(&self.dir)?;
-        private::home(&self.dir)?;
+        let made = self.files().make_folder("");
+        made.map_err(self.files().failed("cannot make", ""))?;
+        self.files().check_private()?;
         let _lock = self.try_lock()?;
         self.must_be_free()?;
         // Left by one that was not made to the end.
-        drop(std::fs::remove_file(self.dir.join(SEAL)));
+        drop(self.files().remove(SEAL));
         let key = HomeSealKey::derive(secret, &principal.context())?;
-        let home = Home::new(&self.dir, Guard::begin(&self.dir, key));
+        let home = Home::new(Guard::begin(key, self.ground.clone()));
         write(&home)?;
         home.guard.announce(PRINCIPAL);
         home.seal()?;
@@ -134,9 +151,11 @@ impl ClosedHome {
 
     /// A home for a moment, whose keys are kept nowhere.
     pub(crate) fn scratch(&self) -> Result<Home> {
-        let secret = Zeroizing::new(mint::random::<32>()?);
+        let secret = Zeroizing::new(self.system().random::<32>()?);
         let key = HomeSealKey::derive(secret.as_slice(), b"")?;
-        Ok(Home::new(&self.dir, Guard::begin(&self.dir, key)))
+        let made = self.files().make_folder("");
+        made.map_err(self.files().failed("cannot make", ""))?;
+        Ok(Home::new(Guard::begin(key, self.ground.clone())))
     }
 
     /// The secrets and the home, which is what it was; Argon2id takes its time and 64 MiB.
@@ -172,7 +191,7 @@ impl ClosedHome {
     /// The home of somebody whose secrets lie elsewhere, which is what it was; `proof` is what only they give.
     pub(crate) fn open(&self, principal: &Principal, proof: &[u8]) -> Result<Home> {
         let key = HomeSealKey::derive(proof, &principal.context())?;
-        let home = Home::new(&self.dir, Guard::load(&self.dir, key)?).in_its_era()?;
+        let home = Home::new(Guard::load(key, self.ground.clone())?).in_its_era()?;
         let here = home.principal()?;
         if (here.kind, &here.id) != (principal.kind, &principal.id) {
             return Err(self.damaged(PRINCIPAL));
@@ -181,18 +200,18 @@ impl ClosedHome {
     }
 
     pub(crate) fn try_lock(&self) -> Result<Lock> {
-        lock_file(&self.dir.join(LOCK))
+        take_lock(self.files(), LOCK)
     }
 
     pub(crate) fn damaged(&self, name: &str) -> Error {
         Error::HomeDamaged {
-            file: self.dir.join(name),
+            file: self.files().place(name),
         }
     }
 
     /// What a file says, without its last line; nobody has proven it.
     fn content(&self, name: &str) -> Result<Option<Vec<u8>>> {
-        let bytes = files::read_if_there(&self.dir.join(name))?;
+        let bytes = self.files().read(name).map_err(self.files().failed(READ, name))?;
         Ok(bytes.map(|bytes| match Sealed::split(&bytes) {
             Some((content, _)) => content.to_vec(),
             None => bytes,

@@ -7,11 +7,9 @@
 
 use std::{
     cmp::Ordering,
-    fs::File,
-    io,
-    path::{Path, PathBuf},
+    collections::BTreeSet,
     sync::{Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use crypto::HomeSealKey;
@@ -20,15 +18,18 @@ use protocol_spec::defence::Defence;
 use super::{
     Lock,
     chain::{At, Entries, FIRST},
-    files, lock_file,
     seal::{End, Floors, LINE, Seal, Sealed},
+    take_lock,
 };
-use crate::{Error, Result};
+use crate::{
+    Error, Result,
+    ground::{Behind, Ground, HomeFiles, System},
+};
 
 /// Who reads and writes the files of one unlocked home.
 pub(super) struct Guard {
-    dir: PathBuf,
     key: HomeSealKey,
+    ground: Ground,
     known: Mutex<Known>,
 }
 
@@ -39,7 +40,8 @@ struct Known {
     seal: Seal,
     /// What was written since.
     ahead: Floors,
-    sealed_at: Option<Instant>,
+    /// By [`System::uptime`].
+    sealed_at: Option<Duration>,
     /// The home is given up: nothing is written any more.
     discarded: bool,
 }
@@ -66,17 +68,17 @@ pub(crate) struct More {
 
 impl Guard {
     /// Of a home that is being made: nothing is there.
-    pub(super) fn begin(dir: &Path, key: HomeSealKey) -> Self {
+    pub(super) fn begin(key: HomeSealKey, ground: Ground) -> Self {
         Self {
-            dir: dir.to_owned(),
             key,
+            ground,
             known: Mutex::default(),
         }
     }
 
     /// Of a home that is there: all that its seal names is there too, and none of it older.
-    pub(super) fn load(dir: &Path, key: HomeSealKey) -> Result<Self> {
-        let guard = Self::begin(dir, key);
+    pub(super) fn load(key: HomeSealKey, ground: Ground) -> Result<Self> {
+        let guard = Self::begin(key, ground);
         let seal = guard.read_seal()?;
         if Defence::HomeSeal.is_off() {
             guard.known().seal = seal.unwrap_or_default();
@@ -86,7 +88,8 @@ impl Guard {
         let floors = seal.floors.clone();
         guard.known().seal = seal;
         for (name, floor) in &floors.files {
-            let end = files::read_end(&dir.join(name), LINE)?;
+            let read = guard.files().read_end(name, LINE);
+            let end = read.map_err(guard.files().failed(READ, name))?;
             let end = end.ok_or_else(|| guard.altered(name, MISSING))?;
             let (_, sealed) = Sealed::split(&end).ok_or_else(|| guard.altered(name, CHANGED))?;
             if sealed.version < *floor {
@@ -102,8 +105,8 @@ impl Guard {
 
     /// Whether a file that grows is there, and as long as it was; what is in it is seen when it is read.
     fn check_length(&self, name: &str, end: &End) -> Result<()> {
-        let begin = files::read_begin(&self.dir.join(name), FIRST)?;
-        let (first, length) = begin.ok_or_else(|| self.altered(name, MISSING))?;
+        let begin = self.read_behind(name, u64::MAX)?;
+        let Behind { first, length, .. } = begin.ok_or_else(|| self.altered(name, MISSING))?;
         let begin = At::read_begin(&self.key, name, &first).ok_or_else(|| self.altered(name, CHANGED))?;
         match begin.epoch().cmp(&end.epoch) {
             Ordering::Less => Err(self.altered(name, OLDER)),
@@ -145,32 +148,32 @@ impl Guard {
     /// Replaces a file: the old content or the new, never something between. `durable` when an older one would not do after a power
     /// cut.
     pub(super) fn write(&self, name: &str, content: &[u8], durable: bool) -> Result<()> {
-        let path = self.dir.join(name);
-        let replace: fn(&Path, &[u8]) -> Result<()> = if durable {
-            files::replace
-        } else {
-            files::replace_soon
-        };
         match kind(name) {
-            Kind::Plain => return replace(&path, content),
-            Kind::Cache | Kind::Marked => return replace(&path, &self.sealed(name, content)),
+            Kind::Plain => return self.replace(name, content, durable),
+            Kind::Cache | Kind::Marked => return self.replace(name, &self.sealed(name, content), durable),
             Kind::Protects => {}
         }
         {
             let _writing = self.writing()?;
             let version = self.version(name)?.saturating_add(1);
             let generation = self.known().seal.generation;
-            replace(
-                &path,
-                &Sealed::put(&self.key, name, (version, generation), content),
-            )?;
+            let sealed = Sealed::put(&self.key, name, (version, generation), content);
+            self.replace(name, &sealed, durable)?;
             self.known().ahead.files.insert(name.to_owned(), version);
         }
         self.seal_if_due()
     }
 
-    /// A content with its last line, for a file that is written otherwise.
-    pub(super) fn sealed(&self, name: &str, content: &[u8]) -> Vec<u8> {
+    /// Writes over a file in its place, torn or whole after a power cut.
+    pub(super) fn write_over(&self, name: &str, content: &[u8]) -> Result<()> {
+        let put = self
+            .files()
+            .put_after(name, 0, &self.sealed(name, content), false);
+        put.map_err(self.files().failed(WRITE, name))
+    }
+
+    /// A content with the last line of a file whose age does not count.
+    fn sealed(&self, name: &str, content: &[u8]) -> Vec<u8> {
         Sealed::put(&self.key, name, (0, 0), content)
     }
 
@@ -178,10 +181,7 @@ impl Guard {
     pub(super) fn read_chain(&self, name: &str, at: &mut At) -> Result<Option<More>> {
         let floor = self.chain_floor(name);
         let floor = floor.filter(|_| kind(name) == Kind::Protects && !Defence::HomeSeal.is_off());
-        let read = self
-            .read_behind(name, at)
-            .map_err(Error::io("cannot read", &self.dir.join(name)))?;
-        let Some((begin, bytes)) = read else {
+        let Some((begin, bytes)) = self.read_from(name, at)? else {
             return match floor {
                 Some(_) => Err(self.altered(name, MISSING)),
                 None => Ok(None),
@@ -239,7 +239,8 @@ impl Guard {
             for payload in payloads {
                 new.extend(at.put(&self.key, name, payload));
             }
-            files::put_after(&self.dir.join(name), before, &new, durable)?;
+            let put = self.files().put_after(name, before, &new, durable);
+            put.map_err(self.files().failed(WRITE, name))?;
             if kind(name) == Kind::Protects {
                 self.known().ahead.chains.insert(name.to_owned(), at.end());
             }
@@ -264,7 +265,7 @@ impl Guard {
         for payload in payloads {
             bytes.extend(fresh.put(&self.key, name, payload));
         }
-        files::replace(&self.dir.join(name), &bytes)?;
+        self.replace(name, &bytes, true)?;
         self.known().ahead.chains.insert(name.to_owned(), fresh.end());
         *at = fresh;
         Ok(None)
@@ -278,30 +279,23 @@ impl Guard {
         }
         let _writing = self.writing()?;
         for name in ahead.chains.keys() {
-            files::sync(&self.dir.join(name))?;
+            let synced = self.files().sync(name);
+            synced.map_err(self.files().failed(SYNC, name))?;
         }
-        let mut folders: Vec<_> = ahead
-            .files
-            .keys()
-            .filter_map(|name| Path::new(name).parent())
-            .collect();
-        folders.push(Path::new(""));
-        folders.sort_unstable();
-        folders.dedup();
+        let names = ahead.files.keys().map(|name| folder_of(name));
+        let folders: BTreeSet<_> = names.chain([""]).collect();
         for folder in folders {
-            files::sync_folder(&self.dir.join(folder))?;
+            let synced = self.files().sync_folder(folder);
+            synced.map_err(self.files().failed(SYNC, folder))?;
         }
         let next = self.newest_seal()?.next(&ahead);
         let text = serde_json::to_vec_pretty(&next).map_err(|_| self.altered(SEAL, CHANGED))?;
         let numbers = (next.generation, next.generation);
-        files::replace(
-            &self.dir.join(SEAL),
-            &Sealed::put(&self.key, SEAL, numbers, &text),
-        )?;
+        self.replace(SEAL, &Sealed::put(&self.key, SEAL, numbers, &text), true)?;
         let mut known = self.known();
         known.ahead.without(&next.floors);
         known.seal = next;
-        known.sealed_at = Some(Instant::now());
+        known.sealed_at = Some(self.system().uptime());
         Ok(())
     }
 
@@ -323,9 +317,21 @@ impl Guard {
             .collect()
     }
 
+    pub(super) fn ground(&self) -> &Ground {
+        &self.ground
+    }
+
+    pub(super) fn files(&self) -> &dyn HomeFiles {
+        &*self.ground.files
+    }
+
+    fn system(&self) -> &dyn System {
+        &*self.ground.system
+    }
+
     pub(super) fn altered(&self, name: &str, how: &'static str) -> Error {
         Error::HomeAltered {
-            file: self.dir.join(name),
+            file: self.files().place(name),
             how,
         }
     }
@@ -363,7 +369,7 @@ impl Guard {
 
     /// How new the file is that lies there.
     fn version(&self, name: &str) -> Result<u64> {
-        let bytes = files::read_if_there(&self.dir.join(name))?.unwrap_or_default();
+        let bytes = self.read(name)?.unwrap_or_default();
         let whole = Sealed::split(&bytes).filter(|(content, sealed)| sealed.is_of(&self.key, name, content));
         let there = whole.map_or(0, |(_, sealed)| sealed.version);
         Ok(there.max(self.floor(name)))
@@ -394,7 +400,7 @@ impl Guard {
     }
 
     fn read_seal(&self) -> Result<Option<Seal>> {
-        let Some(bytes) = files::read_if_there(&self.dir.join(SEAL))? else {
+        let Some(bytes) = self.read(SEAL)? else {
             return Ok(None);
         };
         let split = Sealed::split(&bytes);
@@ -408,42 +414,57 @@ impl Guard {
     }
 
     /// The first entry, if it is one, and the bytes behind `at`, or behind the first entry if `at` is of another file.
-    fn read_behind(&self, name: &str, at: &At) -> io::Result<Option<(Option<At>, Vec<u8>)>> {
-        let file = match File::open(self.dir.join(name)) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error),
-        };
-        let length = file.metadata()?.len();
-        let first = files::read_part(&file, 0, length.min(FIRST as u64))?;
-        let begin = At::read_begin(&self.key, name, &first);
-        let behind = begin
-            .as_ref()
-            .filter(|begin| at.is_of(begin))
-            .map_or(FIRST as u64, |_| at.offset());
-        let rest = files::read_part(&file, behind, length.saturating_sub(behind))?;
-        Ok(Some((begin, rest)))
+    fn read_from(&self, name: &str, at: &At) -> Result<Option<(Option<At>, Vec<u8>)>> {
+        let mut from = at.offset().max(FIRST as u64);
+        loop {
+            let Some(Behind { first, rest, .. }) = self.read_behind(name, from)? else {
+                return Ok(None);
+            };
+            let begin = At::read_begin(&self.key, name, &first);
+            let goes_on = begin.as_ref().is_some_and(|begin| at.is_of(begin));
+            if goes_on || from == FIRST as u64 {
+                return Ok(Some((begin, rest)));
+            }
+            // It was written anew: all of it counts.
+            from = FIRST as u64;
+        }
+    }
+
+    /// The first entry of a file that grows, and what is behind a place.
+    fn read_behind(&self, name: &str, from: u64) -> Result<Option<Behind>> {
+        let read = self.files().read_behind(name, FIRST, from);
+        read.map_err(self.files().failed(READ, name))
+    }
+
+    /// The bytes that lie there, whatever they are.
+    pub(super) fn read(&self, name: &str) -> Result<Option<Vec<u8>>> {
+        let read = self.files().read(name);
+        read.map_err(self.files().failed(READ, name))
+    }
+
+    fn replace(&self, name: &str, bytes: &[u8], durable: bool) -> Result<()> {
+        let replaced = self.files().replace(name, bytes, durable);
+        replaced.map_err(self.files().failed(WRITE, name))
     }
 
     fn seal_if_due(&self) -> Result<()> {
         let due = {
             let mut known = self.known();
-            let at = *known.sealed_at.get_or_insert_with(Instant::now);
-            at.elapsed() >= SEAL_EVERY
+            let at = *known.sealed_at.get_or_insert_with(|| self.system().uptime());
+            self.system().since(at) >= SEAL_EVERY
         };
         if due { self.seal() } else { Ok(()) }
     }
 
     /// Held while a version is read and the next one written.
     fn writing(&self) -> Result<Lock> {
-        let path = self.dir.join(SEAL_LOCK);
         for _ in 0..LOCK_TRIES {
-            match lock_file(&path) {
-                Err(Error::HomeLocked { .. }) => std::thread::sleep(LOCK_PAUSE),
+            match take_lock(self.files(), SEAL_LOCK) {
+                Err(Error::HomeLocked { .. }) => self.system().hold_up(LOCK_PAUSE),
                 result => return result,
             }
         }
-        lock_file(&path)
+        take_lock(self.files(), SEAL_LOCK)
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
@@ -456,6 +477,10 @@ impl Drop for Guard {
         // Without it the seal is older than it could be.
         drop(self.seal());
     }
+}
+
+fn folder_of(name: &str) -> &str {
+    name.rsplit_once('/').map_or("", |(folder, _)| folder)
 }
 
 fn kind(name: &str) -> Kind {
@@ -484,6 +509,10 @@ const SEAL_EVERY: Duration = Duration::from_secs(5);
 /// What is written under it takes milliseconds.
 const LOCK_TRIES: u32 = 5_000;
 const LOCK_PAUSE: Duration = Duration::from_millis(2);
+
+pub(super) const READ: &str = "cannot read";
+const WRITE: &str = "cannot write";
+const SYNC: &str = "cannot sync";
 
 const MISSING: &str = "is missing";
 const CHANGED: &str = "is not as medvault wrote it";

@@ -1,12 +1,12 @@
 //! The latest time that a home has seen.
 
 use super::Home;
-use crate::{Result, mint};
+use crate::Result;
 
 /// From now on the latest time that the home has seen is what this machine's clock says.
 pub(crate) fn accept(home: &Home) -> Result<()> {
     let _lock = home.try_lock()?;
-    home.write_json(FILE, &mint::now_ms())
+    home.write_json(FILE, &home.system().now_ms())
 }
 
 /// The latest time that a home has seen.

@@ -38,36 +38,27 @@ mod chain;
 mod check;
 mod closed;
 mod era;
-mod files;
 mod guard;
 pub(crate) mod latest;
 mod principal;
-mod private;
 mod seal;
 mod secrets;
 mod strength;
 mod unlocking;
 
-use std::{
-    fmt,
-    fs::File,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
 use serde::{Serialize, de::DeserializeOwned};
 use zeroize::Zeroizing;
 
 use self::{
     book::Books,
-    guard::{Guard, SEAL, SEAL_LOCK},
+    guard::{Guard, READ, SEAL, SEAL_LOCK},
 };
 pub(crate) use self::{
     chain::At,
     closed::ClosedHome,
     era::Lived,
-    files::{make_folder, make_new_folder, sync_folder},
     guard::More,
     principal::{Kind, Pins, Principal},
     secrets::SecretsKey,
@@ -77,12 +68,14 @@ pub use self::{
     secrets::Unlock,
     unlocking::change_unlock,
 };
-use crate::{Error, Result};
+use crate::{
+    Error, Result,
+    ground::{Ground, Held, HomeFiles, System},
+};
 
 /// A home that is unlocked: what is read of it is what was written there.
 #[derive(Clone)]
 pub(crate) struct Home {
-    dir: PathBuf,
     /// The folder of it that this is, with a slash; empty for all of it.
     below: String,
     guard: Arc<Guard>,
@@ -95,13 +88,12 @@ pub(crate) struct Home {
 #[derive(Debug)]
 #[must_use]
 pub(crate) struct Lock {
-    _file: File,
+    _held: Box<dyn Held>,
 }
 
 impl Home {
-    fn new(dir: &Path, guard: Guard) -> Self {
+    fn new(guard: Guard) -> Self {
         Self {
-            dir: dir.to_owned(),
             below: String::new(),
             guard: Arc::new(guard),
             books: Arc::default(),
@@ -109,15 +101,17 @@ impl Home {
         }
     }
 
-    /// A folder that is a home for a test, and the same one for whoever asks again.
+    /// A home for a test, and the same one for whoever asks again.
     #[cfg(test)]
-    pub(crate) fn at(dir: &Path) -> Self {
+    pub(crate) fn at(ground: impl Into<Ground>) -> Self {
+        let ground = ground.into();
         let key = crypto::HomeSealKey::derive(&[7; 32], b"a test").unwrap();
-        let guard = match dir.join(SEAL).exists() {
-            true => Guard::load(dir, key).unwrap(),
-            false => Guard::begin(dir, key),
-        };
-        Self::new(dir, guard)
+        ground.files.make_folder("").unwrap();
+        let there = ground.files.read(SEAL).unwrap().is_some();
+        Self::new(match there {
+            true => Guard::load(key, ground).unwrap(),
+            false => Guard::begin(key, ground),
+        })
     }
 
     /// A folder of it, whose files are read and written alike.
@@ -128,9 +122,23 @@ impl Home {
         }
     }
 
-    /// A path below the home.
+    /// Where a file of it is, for people.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
-        self.dir.join(self.named(name))
+        self.files().place(&self.named(name))
+    }
+
+    fn files(&self) -> &dyn HomeFiles {
+        self.guard.files()
+    }
+
+    /// What it stands on.
+    pub(crate) fn ground(&self) -> &Ground {
+        self.guard.ground()
+    }
+
+    /// Time and chance as they come.
+    pub(crate) fn system(&self) -> &dyn System {
+        &*self.ground().system
     }
 
     /// Who lives here.
@@ -143,7 +151,7 @@ impl Home {
     /// The server that an enrolled principal belongs to.
     pub(crate) fn pins(&self, principal: &Principal) -> Result<Pins> {
         let not_enrolled = || Error::NotEnrolled {
-            home: self.dir.clone(),
+            home: self.files().place(""),
         };
         let stored = principal.pins().ok_or_else(not_enrolled)?;
         stored.ok_or_else(|| self.damaged(PRINCIPAL))
@@ -157,10 +165,10 @@ impl Home {
             .into_iter()
             .chain(known)
         {
-            drop(std::fs::remove_file(self.dir.join(name)));
+            drop(self.files().remove(name));
         }
         // Fails when the caller keeps something else in it, and that is right.
-        drop(std::fs::remove_dir(&self.dir));
+        drop(self.files().remove_folder("", false));
     }
 
     /// The secrets as they are now, by the key that has opened them before.
@@ -191,7 +199,7 @@ impl Home {
     pub(crate) async fn lock(&self) -> Result<Lock> {
         for _ in 0..LOCK_TRIES {
             match self.try_lock() {
-                Err(Error::HomeLocked { .. }) => tokio::time::sleep(LOCK_PAUSE).await,
+                Err(Error::HomeLocked { .. }) => self.system().sleep(LOCK_PAUSE).await,
                 result => return result,
             }
         }
@@ -202,7 +210,7 @@ impl Home {
     pub(crate) fn lock_here(&self) -> Result<Lock> {
         for _ in 0..LOCK_TRIES {
             match self.try_lock() {
-                Err(Error::HomeLocked { .. }) => std::thread::sleep(LOCK_PAUSE),
+                Err(Error::HomeLocked { .. }) => self.system().hold_up(LOCK_PAUSE),
                 result => return result,
             }
         }
@@ -210,27 +218,73 @@ impl Home {
     }
 
     pub(crate) fn try_lock(&self) -> Result<Lock> {
-        lock_file(&self.dir.join(LOCK))
+        take_lock(self.files(), LOCK)
     }
 
-    /// Takes the lock in `folder`, for as long as one transfer runs.
-    pub(crate) fn lock_folder(folder: &Path) -> Result<Lock> {
-        make_folder(folder)?;
-        lock_file(&folder.join(LOCK))
+    /// Takes the lock of a folder of the home, for as long as one transfer runs.
+    pub(crate) fn lock_folder(&self) -> Result<Lock> {
+        self.lock_own(LOCK)
     }
 
     /// Takes a file of this name in a folder of the home as its own lock.
     pub(crate) fn lock_in(&self, folder: &str, name: &str) -> Result<(PathBuf, Lock)> {
-        let folder = self.path(folder);
-        make_folder(&folder)?;
-        let path = folder.join(name);
-        let lock = lock_file(&path)?;
-        Ok((path, lock))
+        let folder = self.below(folder);
+        let lock = folder.lock_own(name)?;
+        Ok((folder.path(name), lock))
+    }
+
+    /// Takes a file of this name as its own lock.
+    pub(crate) fn lock_own(&self, name: &str) -> Result<Lock> {
+        self.make_folder("")?;
+        take_lock(self.files(), &self.named(name))
+    }
+
+    /// Makes a folder of the home, if it is not there.
+    pub(crate) fn make_folder(&self, folder: &str) -> Result<()> {
+        let folder = self.named(folder);
+        let made = self.files().make_folder(&folder);
+        made.map_err(self.files().failed("cannot make", &folder))
+    }
+
+    /// Makes durable which files of a folder of the home there are.
+    pub(crate) fn sync_folder(&self, folder: &str) -> Result<()> {
+        let folder = self.named(folder);
+        let synced = self.files().sync_folder(&folder);
+        synced.map_err(self.files().failed("cannot sync", &folder))
+    }
+
+    /// Names of what lies in a folder of the home, in no order; those that a writer has left who died are among them.
+    pub(crate) fn list(&self, folder: &str) -> Result<Vec<String>> {
+        let folder = self.named(folder);
+        let listed = self.files().list(&folder);
+        listed.map_err(self.files().failed(READ, &folder))
+    }
+
+    /// Whether there is such a file, whatever is in it.
+    pub(crate) fn is_there(&self, name: &str) -> Result<bool> {
+        let name = self.named(name);
+        let end = self.files().read_end(&name, 0);
+        let end = end.map_err(self.files().failed(READ, &name))?;
+        Ok(end.is_some())
+    }
+
+    /// Removes a file, if it is there; a power cut may bring it back.
+    pub(crate) fn remove(&self, name: &str) {
+        drop(self.files().remove(&self.named(name)));
+    }
+
+    /// Removes this folder of the home with all that is in it, and the one above it if that is empty then.
+    pub(crate) fn remove_folder(&self) {
+        let folder = self.below.trim_end_matches('/');
+        drop(self.files().remove_folder(folder, true));
+        if let Some((above, _)) = folder.rsplit_once('/') {
+            drop(self.files().remove_folder(above, false));
+        }
     }
 
     pub(crate) fn read(&self, name: &str) -> Result<Option<Vec<u8>>> {
-        let bytes = files::read_if_there(&self.path(name))?;
-        self.guard.open(&self.named(name), bytes)
+        let name = self.named(name);
+        self.guard.open(&name, self.guard.read(&name)?)
     }
 
     /// Replaces a file: the old content or the new, never something between.
@@ -243,14 +297,9 @@ impl Home {
         self.guard.write(&self.named(name), bytes, false)
     }
 
-    /// A content as it lies in a file that its owner writes otherwise; only a cache may be.
-    pub(crate) fn sealed(&self, name: &str, content: &[u8]) -> Vec<u8> {
-        self.guard.sealed(&self.named(name), content)
-    }
-
-    /// The content of such a file.
-    pub(crate) fn opened(&self, name: &str, bytes: Vec<u8>) -> Result<Option<Vec<u8>>> {
-        self.guard.open(&self.named(name), Some(bytes))
+    /// Writes over a file under whose lock this is called, without making it durable; only a cache may be torn by a power cut.
+    pub(crate) fn write_over(&self, name: &str, content: &[u8]) -> Result<()> {
+        self.guard.write_over(&self.named(name), content)
     }
 
     /// What a file that grows has behind a place; none if there is no such file.
@@ -295,19 +344,19 @@ impl fmt::Debug for Home {
     }
 }
 
-fn lock_file(path: &Path) -> Result<Lock> {
-    let file = File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(path)
-        .map_err(Error::io("cannot open", path))?;
-    let home = || path.parent().unwrap_or(path).to_owned();
-    match file.try_lock() {
-        Ok(()) => Ok(Lock { _file: file }),
-        Err(std::fs::TryLockError::WouldBlock) => Err(Error::HomeLocked { home: home() }),
-        Err(std::fs::TryLockError::Error(error)) => Err(Error::io("cannot lock", path)(error)),
-    }
+fn take_lock(files: &dyn HomeFiles, name: &str) -> Result<Lock> {
+    let held = files.try_lock(name).map_err(files.failed("cannot lock", name))?;
+    let home = || {
+        let place = files.place(name);
+        place.parent().unwrap_or(&place).to_owned()
+    };
+    let held = held.ok_or_else(|| Error::HomeLocked { home: home() })?;
+    Ok(Lock { _held: held })
+}
+
+/// Makes a folder and those above it, open to the owner alone; one that is there stays as it is.
+pub(crate) fn make_folder(path: &std::path::Path) -> Result<()> {
+    crate::ground::native::disk::make_folder(path).map_err(Error::io("cannot make", path))
 }
 
 /// Cuts a blob of secrets into its N seeds.

@@ -9,11 +9,11 @@ use serde::{Deserialize, Serialize};
 use unicode_normalization::UnicodeNormalization;
 use zeroize::Zeroizing;
 
-use super::{
-    files::{read_if_there, sync_folder, write_new},
-    private, strength,
+use super::strength;
+use crate::{
+    Error, Result,
+    ground::{System, native::key_file},
 };
-use crate::{Error, Result, mint};
 
 /// What opens a home.
 #[derive(Clone)]
@@ -116,7 +116,7 @@ pub(crate) struct SecretsKey {
 
 impl SecretsKey {
     /// Under a fresh salt with the work that this version asks for; a key file is made if there is none.
-    pub(super) fn new(unlock: &Unlock) -> Result<Self> {
+    pub(super) fn new(unlock: &Unlock, system: &dyn System) -> Result<Self> {
         let source = match unlock {
             Unlock::Passphrase(text) => {
                 strength::check(&normal(text))?;
@@ -124,17 +124,13 @@ impl SecretsKey {
                     memory_kib: MIN_MEMORY_KIB,
                     passes: MIN_PASSES,
                     lanes: 1,
-                    salt: HEXLOWER.encode(&mint::random::<16>()?),
+                    salt: HEXLOWER.encode(&system.random::<16>()?),
                     normal: true,
                 }
             }
             Unlock::KeyFile(path) => {
-                private::key_file(path)?;
-                if read_if_there(path)?.is_none() {
-                    let key = Zeroizing::new(mint::random::<32>()?);
-                    write_new(path, key.as_slice()).map_err(Error::io("cannot write", path))?;
-                    // No power cut may take it away from the home that is sealed under it.
-                    sync_folder(path.parent().unwrap_or(path))?;
+                if key_file::read(path)?.is_none() {
+                    key_file::make(path, &Zeroizing::new(system.random::<32>()?))?;
                 }
                 KeySource::KeyFile
             }
@@ -212,8 +208,7 @@ impl KeySource {
             }
             (Self::KeyFile, Unlock::KeyFile(path)) => {
                 let missing = || Error::io("cannot read", path)(io::ErrorKind::NotFound.into());
-                private::key_file(path)?;
-                let bytes = Zeroizing::new(read_if_there(path)?.ok_or_else(missing)?);
+                let bytes = key_file::read(path)?.ok_or_else(missing)?;
                 let key = bytes.as_slice().try_into().map_err(|_| Error::WrongUnlock {
                     with: "key file",
                     needs: "key file",

@@ -20,7 +20,7 @@ use protocol_spec::{
 
 use super::{office::Office, taking_back};
 use crate::{
-    Error, Progress, Result, mint,
+    Error, Progress, Result,
     transfer::{Journal, KeptCommit, SealedStream, Source, upload},
 };
 
@@ -105,7 +105,7 @@ pub(super) async fn send_and_commit(
 fn sealed_manifest(office: &Office, running: &Upload, sealed: &SealedStream) -> Result<Vec<u8>> {
     let Upload { context, key, .. } = running;
     let manifest = RecordManifest {
-        created: mint::now_ms(),
+        created: office.session.system().now_ms(),
         patient_id: context.patient,
         record_id: context.record,
         version_id: context.version,

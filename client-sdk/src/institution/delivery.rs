@@ -259,7 +259,7 @@ pub(super) async fn present<K: Granted>(
             Err(retry) => retry,
         };
         done += 1;
-        if !useful || !Patience::LONG.pause(done).await {
+        if !useful || !Patience::LONG.pause(done, office.session.system()).await {
             return Err(error);
         }
         delivered = deliver(office, id).await?;

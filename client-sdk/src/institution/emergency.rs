@@ -28,7 +28,6 @@ use super::{
 use crate::{
     Error, Progress, Result,
     keystore::{KeyStoreError, open_by_any},
-    mint,
     transfer::{FetchJournal, FolderSink, interrupted},
     trust::Began,
 };
@@ -93,7 +92,7 @@ async fn sign_opening(
     let opening = office.keys.statement(EmergencyOpening {
         created: office.session.clock.own_ms(),
         operator_id: office.session.server.operator_id(),
-        opening_id: mint::id(RequestId::mint)?,
+        opening_id: office.session.system().id(RequestId::mint)?,
         patient_id: patient,
         institution_id: office.id(),
         card_key: card.public(),

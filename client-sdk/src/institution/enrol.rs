@@ -1,6 +1,6 @@
 //! How an institution comes to be: keys, a request to the registrar, an accreditation, an enrolment.
 
-use std::{path::Path, sync::Arc};
+use std::sync::Arc;
 
 use crypto::open_accreditation;
 use prost::Message;
@@ -19,10 +19,10 @@ use protocol_spec::{
 use super::{Institution, ends::Ends, keys::Keys, office::Office};
 use crate::{
     Error, Result, Unlock, clock,
-    connect::bootstrap,
+    connect::bootstrap_on,
+    ground::{Ground, System},
     home::{ClosedHome, Home, Kind, Pins, Principal},
     keystore::{KeyStore, KeyStoreError, StoredRecipient, home_proof},
-    mint,
     session::blocking,
 };
 
@@ -33,7 +33,7 @@ impl Institution {
     /// # Errors
     /// [`Error::HomeExists`] for a home that is enrolled or has another name; [`Error::Protocol`] for a name
     /// that cannot be shown.
-    pub fn request(home: &Path, unlock: &Unlock, name: &str) -> Result<(InstitutionId, Vec<u8>)> {
+    pub fn request(home: impl Into<Ground>, unlock: &Unlock, name: &str) -> Result<(InstitutionId, Vec<u8>)> {
         let name = Name::try_from(name.trim().to_owned())?;
         let home = ClosedHome::at(home);
         let keys = match home.principal() {
@@ -43,7 +43,7 @@ impl Institution {
                 Keys::create(&home, unlock, |key| principal(key, &name))?
             }
         };
-        accreditation_request(&keys, name)
+        accreditation_request(&keys, name, home.system())
     }
 
     /// As [`Self::request`], with keys that live in a store of their own. The home keeps no secret.
@@ -51,7 +51,7 @@ impl Institution {
     /// # Errors
     /// As there; [`Error::KeyStore`].
     pub fn request_with(
-        home: &Path,
+        home: impl Into<Ground>,
         store: Arc<dyn KeyStore>,
         name: &str,
     ) -> Result<(InstitutionId, Vec<u8>)> {
@@ -65,7 +65,7 @@ impl Institution {
                 home.create_without_secrets(&principal, proof.as_slice())?;
             }
         }
-        accreditation_request(&Keys::new(store), name)
+        accreditation_request(&Keys::new(store), name, home.system())
     }
 
     /// Enrols with the server of the link, by the accreditation that the registrar handed back.
@@ -73,7 +73,7 @@ impl Institution {
     /// # Errors
     /// [`Error::Tampered`] for an accreditation that is not for these keys or not by the server's registrar.
     pub async fn enrol(
-        home: &Path,
+        home: impl Into<Ground>,
         unlock: &Unlock,
         link: &ServerLink,
         accreditation: &[u8],
@@ -90,7 +90,7 @@ impl Institution {
     /// # Errors
     /// As there; [`Error::KeyStore`].
     pub async fn enrol_with(
-        home: &Path,
+        home: impl Into<Ground>,
         store: Arc<dyn KeyStore>,
         link: &ServerLink,
         accreditation: &[u8],
@@ -127,7 +127,7 @@ impl Institution {
     ///
     /// # Errors
     /// [`Error::HomeMissing`], [`Error::NotEnrolled`], [`Error::WrongUnlock`], [`Error::HomeKind`].
-    pub async fn open(home: &Path, unlock: &Unlock) -> Result<Self> {
+    pub async fn open(home: impl Into<Ground>, unlock: &Unlock) -> Result<Self> {
         let home = ClosedHome::at(home);
         let principal = match home.principal() {
             Ok(principal) if principal.kind == Kind::Terminal => principal,
@@ -148,7 +148,7 @@ impl Institution {
     ///
     /// # Errors
     /// As there; [`Error::Usage`] for the store of another institution.
-    pub fn open_with(home: &Path, store: Arc<dyn KeyStore>) -> Result<Self> {
+    pub fn open_with(home: impl Into<Ground>, store: Arc<dyn KeyStore>) -> Result<Self> {
         let home = ClosedHome::at(home);
         let principal = home.principal_of(Kind::Institution)?;
         home.must_be_enrolled(&principal)?;
@@ -173,7 +173,7 @@ async fn enrolling(home: &ClosedHome, link: &ServerLink) -> Result<(Principal, P
     if principal.enrolled {
         home.must_be_free()?;
     }
-    Ok((principal, bootstrap(link).await?))
+    Ok((principal, bootstrap_on(link, home.ground()).await?))
 }
 
 /// An institution whose keys have been made.
@@ -184,9 +184,13 @@ fn principal(key: &IdentityKey, name: &Name) -> Principal {
 }
 
 /// The request to the registrar, for the newest recipient key.
-pub(super) fn accreditation_request(keys: &Keys, name: Name) -> Result<(InstitutionId, Vec<u8>)> {
+pub(super) fn accreditation_request(
+    keys: &Keys,
+    name: Name,
+    system: &dyn System,
+) -> Result<(InstitutionId, Vec<u8>)> {
     let request = AccreditationRequest {
-        created: mint::now_ms(),
+        created: system.now_ms(),
         name,
         identity_key: keys.store.signing_key(),
         recipient_key: keys.recipient()?,
@@ -266,7 +270,7 @@ fn institution_keys(
         return Ok(kept);
     }
     let statement = InstitutionKeys {
-        created: mint::now_ms(),
+        created: home.system().now_ms(),
         operator_id,
         name: accreditation.claimed().name.clone(),
         identity_key: keys.store.signing_key(),

@@ -17,9 +17,9 @@ use super::{
     rotation, taking_back, terminals, upload,
 };
 use crate::{
-    DirectoryEntry, EmergencyKey, FetchTerms, Fetched, InboxEvent, NewTerminal, NewestEvents, Progress,
-    RestorationInfo, Result, ReturnedFile, Rotated, SendTerms, Sent, StoredUpload, TakenBack, TerminalInfo,
-    Trust, Unlock,
+    DirectoryEntry, EmergencyKey, FetchTerms, Fetched, Ground, InboxEvent, NewTerminal, NewestEvents,
+    Progress, RestorationInfo, Result, ReturnedFile, Rotated, SendTerms, Sent, StoredUpload, TakenBack,
+    TerminalInfo, Trust, Unlock,
     inbox::Reader,
     patient::{SenderId, SenderInfo},
     transfer::{Sink, Source},
@@ -45,7 +45,11 @@ impl Institution {
     ///
     /// # Errors
     /// [`Error::HomeExists`]; [`Error::Protocol`] for a name that cannot be shown.
-    pub fn terminal_request(home: &Path, unlock: &Unlock, name: &str) -> Result<(TerminalId, Vec<u8>)> {
+    pub fn terminal_request(
+        home: impl Into<Ground>,
+        unlock: &Unlock,
+        name: &str,
+    ) -> Result<(TerminalId, Vec<u8>)> {
         joining::terminal_request(home, unlock, name)
     }
 
@@ -87,7 +91,7 @@ impl Institution {
     /// [`Error::Tampered`] when the certificate is not for this terminal, or not by this institution; what the server
     /// refuses, `unauthenticated` while nobody has certified it.
     pub async fn join(
-        home: &Path,
+        home: impl Into<Ground>,
         unlock: &Unlock,
         link: &ServerLink,
         institution: InstitutionId,

@@ -1,10 +1,6 @@
 //! What a fetch has brought: told again to a later run, if its files are there, whole. See `protocol-spec/spec/flows.md` §5.
 
-use std::{
-    fs::File,
-    io::Read,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use data_encoding::HEXLOWER;
 use prost::Message;
@@ -17,9 +13,11 @@ use protocol_spec::{
     statement::{Signed, Verified},
 };
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
-use crate::{FetchedPart, Provenance, Result, transfer::FolderSink};
+use crate::{
+    FetchedPart, Provenance, Result,
+    transfer::{FolderSink, files},
+};
 
 /// What a fetch brought.
 #[derive(Clone, Debug)]
@@ -72,7 +70,7 @@ impl Finished {
     pub(super) fn new(out: &Path, ticket: &Verified<ReleaseTicket>, records: &[FetchedRecord]) -> Self {
         let ticket = ticket.signed().to_message();
         Self {
-            out: absolute(out),
+            out: files::absolute(out),
             ticket: HEXLOWER.encode(&ticket.encode_to_vec()),
             records: records.iter().map(Record::from).collect(),
         }
@@ -84,7 +82,7 @@ impl Finished {
     /// # Errors
     /// Those of moving them.
     pub(super) fn found(&self, out: &Path, name: &str) -> Result<Option<Vec<FetchedRecord>>> {
-        if self.out != absolute(out) {
+        if self.out != files::absolute(out) {
             return Ok(None);
         }
         let Some(records) = self.records.iter().map(Record::read).collect::<Option<Vec<_>>>() else {
@@ -160,29 +158,6 @@ impl Record {
 
 /// Whether every file of a record is there with its length and hash.
 fn is_whole(folder: &Path, parts: &[FetchedPart]) -> bool {
-    let whole = |part: &FetchedPart| {
-        let path = folder.join(&part.file);
-        let length = path.symlink_metadata().ok().filter(std::fs::Metadata::is_file);
-        length.is_some_and(|metadata| metadata.len() == part.bytes)
-            && hash(&path).is_some_and(|hash| hash == part.sha256)
-    };
+    let whole = |part: &FetchedPart| files::is_whole(&folder.join(&part.file), part.bytes, &part.sha256);
     parts.iter().all(whole)
-}
-
-fn hash(path: &Path) -> Option<Sha256Digest> {
-    let mut file = File::open(path).ok()?;
-    let (mut hasher, mut buffer) = (Sha256::new(), vec![0; 256 << 10]);
-    loop {
-        let read = file.read(&mut buffer).ok()?;
-        match buffer.get(..read)? {
-            [] => return Some(Sha256Digest::from_bytes(hasher.finalize().into())),
-            read => hasher.update(read),
-        }
-    }
-}
-
-fn absolute(path: &Path) -> PathBuf {
-    path.canonicalize()
-        .or_else(|_| std::path::absolute(path))
-        .unwrap_or_else(|_| path.to_owned())
 }

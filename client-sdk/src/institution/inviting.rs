@@ -11,22 +11,22 @@ use protocol_spec::{
 };
 
 use super::office::Office;
-use crate::{Error, Result, mint};
+use crate::{Error, Result, ground::millis};
 
 pub(super) fn invite(office: &Office, uses: u32, lifetime: Duration) -> Result<Invited> {
     office.by_identity_key()?;
-    let lifetime = mint::millis(lifetime);
+    let lifetime = millis(lifetime);
     if !(1..=MAX_USES).contains(&uses) || !(1..=MAX_LIFE).contains(&lifetime) {
         return Err(Error::Usage(format!(
             "an invitation is for 1 to {MAX_USES} patients, and lives for 366 days at most"
         )));
     }
-    let now = mint::now_ms();
+    let now = office.session.system().now_ms();
     let body = Invitation {
         created: now,
         operator_id: office.session.server.operator_id(),
         institution_id: Some(office.id()),
-        invitation_id: mint::id(InvitationId::mint)?,
+        invitation_id: office.session.system().id(InvitationId::mint)?,
         uses,
         expires: now.saturating_add(lifetime),
     };

@@ -1,6 +1,6 @@
 //! How a machine becomes an institution's terminal. See `spec/institutions.md` §3.
 
-use std::{path::Path, sync::Arc};
+use std::sync::Arc;
 
 use prost::Message;
 use protocol_spec::{
@@ -19,15 +19,18 @@ use super::{
     office::Office,
 };
 use crate::{
-    Error, Result, Unlock,
-    connect::bootstrap,
+    Error, Ground, Result, Unlock,
+    connect::bootstrap_on,
     home::{ClosedHome, Kind, Principal},
     keystore::{FileKeyStore, KeyStore, KeyStoreError},
-    mint,
     session::blocking,
 };
 
-pub(super) fn terminal_request(home: &Path, unlock: &Unlock, name: &str) -> Result<(TerminalId, Vec<u8>)> {
+pub(super) fn terminal_request(
+    home: impl Into<Ground>,
+    unlock: &Unlock,
+    name: &str,
+) -> Result<(TerminalId, Vec<u8>)> {
     let (home, name) = (ClosedHome::at(home), Name::try_from(name.trim().to_owned())?);
     let store = match home.principal() {
         Ok(principal) if principal.kind == Kind::Terminal && !principal.enrolled => {
@@ -42,7 +45,7 @@ pub(super) fn terminal_request(home: &Path, unlock: &Unlock, name: &str) -> Resu
     };
     let own = store.recipient_keys().pop().ok_or(KeyStoreError::NoSuchKey)?;
     let request = TerminalRequest {
-        created: mint::now_ms(),
+        created: home.system().now_ms(),
         name,
         terminal_key: store.signing_key(),
         recipient_key: own,
@@ -55,7 +58,7 @@ pub(super) fn terminal_request(home: &Path, unlock: &Unlock, name: &str) -> Resu
 }
 
 pub(super) async fn join(
-    home: &Path,
+    home: impl Into<Ground>,
     unlock: &Unlock,
     link: &ServerLink,
     institution: InstitutionId,
@@ -65,7 +68,7 @@ pub(super) async fn join(
     if principal.enrolled {
         home.must_be_free()?;
     }
-    let pins = bootstrap(link).await?;
+    let pins = bootstrap_on(link, home.ground()).await?;
     let unlock = unlock.clone();
     let store = blocking(move || FileKeyStore::open(&home, &principal, &unlock)).await?;
     let home = store.home().clone();

@@ -50,7 +50,7 @@ impl Keys {
             Err(Error::Usage(format!(
                 "the key store has the keys of {}, and {} is the home of {}",
                 keys.institution,
-                home.dir().display(),
+                home.place().display(),
                 principal.id
             )))
         }

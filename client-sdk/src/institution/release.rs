@@ -27,7 +27,7 @@ use super::{
     upload::in_use,
 };
 use crate::{
-    Error, Result, mint,
+    Error, Result,
     transfer::FetchJournal,
     trust::{Began, VerifiedRecord},
 };
@@ -186,7 +186,7 @@ async fn end_release(office: &Office, release: ReleaseId) -> Result<()> {
     let ended: Result<pb::Receipt> = office
         .session
         .server
-        .post_once(path, &pb::Accepted::default(), &mint::token()?)
+        .post_once(path, &pb::Accepted::default(), &office.session.system().token()?)
         .await;
     ended.map(drop)
 }

@@ -11,7 +11,7 @@ use protocol_spec::{
 };
 
 use super::office::Office;
-use crate::{DirectoryEntry, Result, mint};
+use crate::{DirectoryEntry, Result};
 
 pub(super) async fn request_download(
     office: &Office,
@@ -19,9 +19,9 @@ pub(super) async fn request_download(
     text: &str,
     purpose: Option<Purpose>,
 ) -> Result<RequestId> {
-    let request_id = mint::id(RequestId::mint)?;
+    let request_id = office.session.system().id(RequestId::mint)?;
     let (text, root_epoch) = seal_to(office, patient, request_id, text).await?;
-    let created = mint::now_ms();
+    let created = office.session.system().now_ms();
     let request = DownloadRequest {
         created,
         operator_id: office.session.server.operator_id(),
@@ -52,9 +52,9 @@ pub(super) async fn request_reference(
     text: &str,
     purpose: Option<Purpose>,
 ) -> Result<RequestId> {
-    let request_id = mint::id(RequestId::mint)?;
+    let request_id = office.session.system().id(RequestId::mint)?;
     let (text, root_epoch) = seal_to(office, patient, request_id, text).await?;
-    let created = mint::now_ms();
+    let created = office.session.system().now_ms();
     let request = ReferenceRequest {
         created,
         operator_id: office.session.server.operator_id(),

@@ -18,7 +18,7 @@ use super::{
     office::Office,
     terminals,
 };
-use crate::{DirectoryEntry, Error, Result, mint, mint::millis};
+use crate::{DirectoryEntry, Error, Result, ground::millis};
 
 /// What a rotation led to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,7 +40,7 @@ pub(super) async fn rotation_request(office: &Office) -> Result<Vec<u8>> {
     if office.keys.recipient()?.digest() == present {
         office.keys.store.make_recipient_key()?;
     }
-    Ok(accreditation_request(&office.keys, entry.name().clone())?.1)
+    Ok(accreditation_request(&office.keys, entry.name().clone(), office.session.system())?.1)
 }
 
 pub(super) async fn rotate(office: &Office, accreditation: &[u8], overlap: Duration) -> Result<Rotated> {
@@ -52,7 +52,7 @@ pub(super) async fn rotate(office: &Office, accreditation: &[u8], overlap: Durat
     }
     let recipient_key = office.keys.recipient()?;
     let keys = InstitutionKeys {
-        created: mint::now_ms(),
+        created: office.session.system().now_ms(),
         operator_id: office.session.server.operator_id(),
         name: accreditation.claimed().name.clone(),
         identity_key: office.keys.store.signing_key(),
@@ -112,7 +112,7 @@ fn rotated(office: &Office, entry: &DirectoryEntry, terminals: usize) -> Result<
 pub(super) async fn retire(office: &Office) -> Result<()> {
     office.by_identity_key()?;
     let retirement = Retirement {
-        created: mint::now_ms(),
+        created: office.session.system().now_ms(),
         operator_id: office.session.server.operator_id(),
         institution_id: office.id(),
         entry_hash: office.own_entry().await?.entry_hash(),

@@ -10,7 +10,7 @@ use protocol_spec::{
 };
 
 use super::office::Office;
-use crate::{Error, Result, mint, trust::TAKE_BACK};
+use crate::{Error, Result, trust::TAKE_BACK};
 
 /// A record that was stored and taken back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +29,7 @@ pub(super) async fn take_back(office: &Office, record: RecordId) -> Result<Taken
     let receipt = sent(office, record)?;
     let said = &*receipt;
     let body = TakeBack {
-        created: mint::now_ms(),
+        created: office.session.system().now_ms(),
         operator_id: office.session.server.operator_id(),
         patient_id: said.patient_id,
         institution_id: office.id(),

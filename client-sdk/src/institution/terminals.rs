@@ -12,7 +12,7 @@ use protocol_spec::{
 };
 
 use super::office::Office;
-use crate::{DirectoryEntry, Error, Result, mint, mint::millis};
+use crate::{DirectoryEntry, Error, Result, ground::millis};
 
 /// A terminal of the institution, by its verified certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,7 +49,7 @@ pub(super) fn inspect_terminal(request: &[u8]) -> Result<NewTerminal> {
 pub(super) async fn add_terminal(office: &Office, request: &[u8], valid: Duration) -> Result<TerminalInfo> {
     office.by_identity_key()?;
     let request = verify_request(request)?;
-    let created = mint::now_ms();
+    let created = office.session.system().now_ms();
     let certificate = TerminalCertificate {
         created,
         operator_id: office.session.server.operator_id(),
@@ -90,7 +90,7 @@ pub(super) async fn remove_terminal(office: &Office, terminal: TerminalId) -> Re
         });
     }
     let removal = TerminalRemoval {
-        created: mint::now_ms(),
+        created: office.session.system().now_ms(),
         operator_id: office.session.server.operator_id(),
         institution_id: office.id(),
         terminal_id: terminal,

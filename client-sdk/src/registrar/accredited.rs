@@ -5,7 +5,7 @@ use protocol_spec::names::Look;
 use serde::{Deserialize, Serialize};
 
 use super::Applicant;
-use crate::{Error, Result, home::Home, mint};
+use crate::{Error, Result, home::Home};
 
 /// An institution that this registrar has accredited.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,11 +58,11 @@ impl List {
         alike.cloned().collect()
     }
 
-    pub(super) fn add(&mut self, applicant: &Applicant, emergency: bool) {
+    pub(super) fn add(&mut self, applicant: &Applicant, emergency: bool, at: u64) {
         let one = Accredited {
             institution_id: applicant.institution_id.to_string(),
             name: applicant.name.clone(),
-            at: mint::now_ms(),
+            at,
             emergency,
             withdrawn: false,
         };

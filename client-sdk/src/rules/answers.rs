@@ -20,11 +20,7 @@ use protocol_spec::{
 use serde::{Deserialize, Serialize};
 
 use super::outcome::Outcome;
-use crate::{
-    Error, Result,
-    home::{Home, make_folder},
-    patient::SignedAnswer,
-};
+use crate::{Result, home::Home, patient::SignedAnswer};
 
 /// One answer, as it is kept.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -132,7 +128,7 @@ impl Kept {
 
     /// Keeps it; when this returns, it outlasts a power cut.
     pub(super) fn save(&self, home: &Home) -> Result<()> {
-        make_folder(&home.path(FOLDER))?;
+        home.make_folder(FOLDER)?;
         home.write_json(&file(&self.request_id), self)
     }
 
@@ -154,18 +150,10 @@ impl Kept {
 
     /// All that are kept, in the order in which they were signed.
     pub(super) fn all(home: &Home) -> Result<Vec<Self>> {
-        let folder = home.path(FOLDER);
-        let entries = match std::fs::read_dir(&folder) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(Error::io("cannot read", &folder)(error)),
-        };
         let mut all = Vec::new();
-        for entry in entries {
-            let entry = entry.map_err(Error::io("cannot read", &folder))?;
+        for name in home.list(FOLDER)? {
             // Others are left behind by a writer that died before it renamed.
-            let request = entry.file_name().to_str().and_then(|name| name.parse().ok());
-            if let Some(request) = request {
+            if let Ok(request) = name.parse() {
                 all.extend(Self::load(home, request)?);
             }
         }

@@ -17,7 +17,7 @@ use protocol_spec::{
 };
 
 use super::model::{Action, Permit, RecordRule, Rule, Rules, WhatIsAsked, Whom};
-use crate::mint::millis;
+use crate::ground::millis;
 
 /// An institution that rules name, found in the patient's verified directory.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -11,14 +11,9 @@
 //! journal is never sent, because two plaintexts under one key and nonce would give each other away. A source
 //! that has changed starts a new record under a fresh key stream. What has changed, contents decide (FLW-19).
 
-use std::{
-    fs::{self, File},
-    io::Write,
-    path::PathBuf,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
 };
 
 use bytes::Bytes;
@@ -34,14 +29,13 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use super::SourcePart;
 use crate::{
     Error, Result,
-    home::{At, Home, Lock, sync_folder},
-    mint,
+    ground::System,
+    home::{At, Home, Lock},
 };
 
 /// One upload under one permission, locked against a second process.
 pub(crate) struct Journal {
     home: Home,
-    folder: PathBuf,
     session: Session,
     /// A leaf came out otherwise than in an earlier run.
     differs: Arc<AtomicBool>,
@@ -69,13 +63,13 @@ struct Session {
 }
 
 impl Session {
-    fn new(parts: &[SourcePart]) -> Result<Self> {
+    fn new(parts: &[SourcePart], system: &dyn System) -> Result<Self> {
         let identities = identities(parts);
         Ok(Self {
             format: FORMAT,
-            idempotency_key: mint::token()?,
-            record_id: mint::id(RecordId::mint)?.to_string(),
-            version_id: mint::id(VersionId::mint)?.to_string(),
+            idempotency_key: system.token()?,
+            record_id: system.id(RecordId::mint)?.to_string(),
+            version_id: system.id(VersionId::mint)?.to_string(),
             parts: if identities.is_empty() {
                 Vec::new()
             } else {
@@ -104,17 +98,15 @@ impl Journal {
     /// of it, or begins anew.
     pub(crate) fn open(home: &Home, permission: &PermissionId, parts: &[SourcePart]) -> Result<Self> {
         let at = home.below(&format!("uploads/{permission}"));
-        let folder = at.path("");
-        let lock = Home::lock_folder(&folder)?;
+        let lock = at.lock_folder()?;
         let left: Option<Session> = at.read_json(SESSION).unwrap_or_default();
         let same =
             |left: &Session| left.format == FORMAT && !left.parts.is_empty() && left.parts == shapes(parts);
         let left = left.filter(same);
         let begins = left.is_none();
-        let session = left.map_or_else(|| Session::new(parts), Ok)?;
+        let session = left.map_or_else(|| Session::new(parts, home.system()), Ok)?;
         let mut journal = Self {
             home: at,
-            folder,
             session,
             differs: Arc::default(),
             _lock: lock,
@@ -128,12 +120,12 @@ impl Journal {
     /// Forgets the earlier session: new ids, new key stream. First the header: as long as that may come back, so
     /// must the hashes of what was sealed under it. The new one may take the place of an open session.
     pub(crate) fn restart(&mut self, parts: &[SourcePart], takes: Option<UploadId>) -> Result<()> {
-        self.session = Session::new(parts)?;
+        self.session = Session::new(parts, self.home.system())?;
         self.session.takes = takes.map(|takes| takes.to_string());
         self.differs.store(false, Ordering::Relaxed);
         self.save()?;
         for name in [LEAVES, COMMIT] {
-            drop(fs::remove_file(self.folder.join(name)));
+            self.home.remove(name);
         }
         Ok(())
     }
@@ -217,24 +209,21 @@ impl Journal {
     /// Forgets an upload whose outcome is known, unless it is going on.
     pub(crate) fn forget(home: &Home, permission: &PermissionId) -> Result<()> {
         let at = home.below(&format!("uploads/{permission}"));
-        let folder = at.path("");
-        if !folder.exists() {
+        if at.list("")?.is_empty() {
             return Ok(());
         }
-        let lock = Home::lock_folder(&folder)?;
-        drop(fs::remove_file(folder.join(SESSION)));
-        drop(fs::remove_dir_all(&folder));
-        drop(folder.parent().map(fs::remove_dir));
+        let lock = at.lock_folder()?;
+        at.remove(SESSION);
+        at.remove_folder();
         drop(lock);
         Ok(())
     }
 
     /// The upload is over, one way or the other. The header goes first, as in [`Self::restart`].
     pub(crate) fn remove(self) {
-        drop(fs::remove_file(self.folder.join(SESSION)));
-        drop(fs::remove_dir_all(&self.folder));
-        // Fails while other uploads are under way.
-        drop(self.folder.parent().map(fs::remove_dir));
+        self.home.remove(SESSION);
+        // That above it stays while other uploads are under way.
+        self.home.remove_folder();
     }
 
     fn save(&self) -> Result<()> {
@@ -289,14 +278,14 @@ impl LeafLog {
         let known = match kept(home, header, &mut at)? {
             Some(known) => known,
             None => {
-                drop(fs::remove_file(home.path(LEAVES)));
+                home.remove(LEAVES);
                 at = At::default();
                 home.extend_chain(LEAVES, &mut at, &[header])?;
                 Vec::new()
             }
         };
         // No power cut may take the list away and leave the header.
-        sync_folder(&home.path(""))?;
+        home.sync_folder("")?;
         Ok(Self {
             known,
             home: home.clone(),
@@ -352,7 +341,7 @@ fn kept(home: &Home, header: &[u8], at: &mut At) -> Result<Option<Vec<LeafHash>>
 /// One fetch under one permission: repeated, it spends no second use. One file, which is its own lock.
 pub(crate) struct FetchJournal {
     home: Home,
-    path: PathBuf,
+    name: String,
     kept: Fetch,
     _lock: Lock,
 }
@@ -366,10 +355,9 @@ struct Fetch {
 
 impl FetchJournal {
     pub(crate) fn open(home: &Home, permission: &PermissionId) -> Result<Self> {
-        let home = home.below(FETCHES);
-        let (path, lock) = home.lock_in("", &permission.to_string())?;
-        let kept = fs::read(&path).map_err(Error::io("cannot read", &path))?;
-        let kept = home.opened(&permission.to_string(), kept)?.unwrap_or_default();
+        let (home, name) = (home.below(FETCHES), permission.to_string());
+        let lock = home.lock_own(&name)?;
+        let kept = home.read(&name)?.unwrap_or_default();
         // Torn by a power cut, it is as if it were not there: the session is found by its permission (FLW-17).
         let kept: Option<Fetch> = serde_json::from_slice(&kept).ok();
         let kept = kept.unwrap_or(Fetch {
@@ -378,7 +366,7 @@ impl FetchJournal {
         });
         Ok(Self {
             home,
-            path,
+            name,
             kept,
             _lock: lock,
         })
@@ -386,7 +374,7 @@ impl FetchJournal {
 
     /// That of an earlier run, if there is one.
     pub(crate) fn left(home: &Home, permission: &PermissionId) -> Result<Option<Self>> {
-        let there = home.below(FETCHES).path(&permission.to_string()).exists();
+        let there = home.below(FETCHES).is_there(&permission.to_string())?;
         there.then(|| Self::open(home, permission)).transpose()
     }
 
@@ -403,10 +391,10 @@ impl FetchJournal {
 
     /// Forgets a fetch whose outcome is known, unless it is going on.
     pub(crate) fn forget(home: &Home, permission: &PermissionId) -> Result<()> {
-        let home = home.below(FETCHES);
-        if home.path(&permission.to_string()).exists() {
-            let (path, lock) = home.lock_in("", &permission.to_string())?;
-            drop(fs::remove_file(path));
+        let (home, name) = (home.below(FETCHES), permission.to_string());
+        if home.is_there(&name)? {
+            let lock = home.lock_own(&name)?;
+            home.remove(&name);
             drop(lock);
         }
         Ok(())
@@ -414,23 +402,15 @@ impl FetchJournal {
 
     /// A new presentation. Until the first there is no key.
     pub(crate) fn renew(&mut self) -> Result<()> {
-        self.kept.idempotency_key = mint::token()?;
+        self.kept.idempotency_key = self.home.system().token()?;
         self.kept.finished = None;
         self.save()
     }
 
-    /// Not synced: what is kept from a process that dies is enough, and what a power cut takes the server has. Written over what was
-    /// there, not behind a cut to nothing: ext4 writes a file that was cut so to the device when it is closed.
+    /// Not synced: what is kept from a process that dies is enough, and what a power cut takes the server has.
     fn save(&self) -> Result<()> {
         let kept = serde_json::to_vec(&self.kept).unwrap_or_default();
-        let name = self.path.file_name().unwrap_or_default().to_string_lossy();
-        let sealed = self.home.sealed(&name, &kept);
-        let written = || {
-            let mut file = File::options().write(true).open(&self.path)?;
-            file.write_all(&sealed)?;
-            file.set_len(sealed.len() as u64)
-        };
-        written().map_err(Error::io("cannot write", &self.path))
+        self.home.write_over(&self.name, &kept)
     }
 
     pub(crate) fn idempotency_key(&self) -> &str {
@@ -438,7 +418,7 @@ impl FetchJournal {
     }
 
     pub(crate) fn remove(self) {
-        drop(fs::remove_file(&self.path));
+        self.home.remove(&self.name);
     }
 }
 
@@ -450,6 +430,8 @@ const COMMIT: &str = "commit";
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use crypto::content::HEADER_LEN;
     use protocol_spec::manifest::{Clinical, PartName};
 
@@ -584,8 +566,8 @@ mod tests {
         let mut log = journal.leaf_log().unwrap();
         log.extend(0, &[LeafHash::from_bytes([5; 32])]).unwrap();
         // A folder in its place keeps the new session from being written.
-        fs::remove_file(journal.folder.join(SESSION)).unwrap();
-        fs::create_dir(journal.folder.join(SESSION)).unwrap();
+        fs::remove_file(journal.home.path(SESSION)).unwrap();
+        fs::create_dir(journal.home.path(SESSION)).unwrap();
         assert!(journal.restart(&parts(Some("1")), None).is_err());
         drop(journal);
         let left = kept(&log.home, &[7; HEADER_LEN], &mut At::default()).unwrap();
@@ -602,7 +584,7 @@ mod tests {
             begun(&home, &parts(Some("1")));
             let journal = Journal::open(&home, &PERMISSION, &parts(Some("1"))).unwrap();
             journal.leaf_log().unwrap().extend(0, &[five]).unwrap();
-            let path = journal.folder.join(LEAVES);
+            let path = journal.home.path(LEAVES);
             let bytes = [&fs::read(&path).unwrap(), torn].concat();
             fs::write(&path, bytes).unwrap();
             let mut log = journal.leaf_log().unwrap();
@@ -623,7 +605,7 @@ mod tests {
         let there = [pb::LeafRange { first: 0, count: 2 }];
         log.extend(0, &[LeafHash::from_bytes([5; 32])]).unwrap();
         assert!(!journal.knows(&there).unwrap());
-        let path = journal.folder.join(LEAVES);
+        let path = journal.home.path(LEAVES);
         let before = fs::read(&path).unwrap();
         log.extend(1, &[LeafHash::from_bytes([6; 32])]).unwrap();
         assert!(journal.knows(&there).unwrap());
@@ -651,7 +633,7 @@ mod tests {
             journal.idempotency_key().to_owned()
         };
         let key = presented();
-        let path = open().path.clone();
+        let path = home.path(&format!("{FETCHES}/{PERMISSION}"));
         let whole = fs::read(&path).unwrap();
         for torn in [
             vec![0; whole.len()],

@@ -2,7 +2,8 @@
 //!
 //! | module | does |
 //! |---|---|
-//! | `source`, `file`, `describe` | what is sent: [`Source`], files and folders as one, each opened once, what they say of themselves |
+//! | `source`, `sink` | what is sent: [`Source`]; where parts go: [`Sink`] |
+//! | `files` | the user's files and folders as both |
 //! | `sealing` | source → hashed parts and sealed leaves, on a thread of its own |
 //! | `journal` | what makes an upload resumable, written before anything leaves the machine |
 //! | `send` | leaves → server, several requests at once, retried |
@@ -10,11 +11,8 @@
 //! | `left` | what an earlier run has received → leaves again |
 //! | `opening` | leaves → verified parts, on a thread of its own |
 //! | `pipe` | plaintext that is sealed again as it is opened |
-//! | `sink`, `disk` | where parts go: [`Sink`], a folder that appears only when all is verified |
 
-mod describe;
-mod disk;
-mod file;
+pub(crate) mod files;
 mod journal;
 mod left;
 mod opening;
@@ -27,6 +25,12 @@ mod source;
 #[cfg(test)]
 mod tests;
 
+pub use self::{
+    files::{FileSource, FolderSink, LeftOut, Remark, Remarked},
+    left::LeftBehind,
+    sink::Sink,
+    source::{AsyncPart, Source, SourcePart},
+};
 pub(crate) use self::{
     journal::{FetchJournal, Journal, KeptCommit},
     opening::Expected,
@@ -34,11 +38,6 @@ pub(crate) use self::{
     sealing::SealedStream,
     send::upload,
     source::check_names,
-};
-pub use self::{
-    left::LeftBehind,
-    sink::{FolderSink, Sink},
-    source::{AsyncPart, FileSource, LeftOut, Remark, Remarked, Source, SourcePart},
 };
 
 /// Hears how far a transfer is; counts stream bytes. `()` does not listen.

@@ -187,7 +187,7 @@ async fn fetch_all(
             return Err(Stop::Opener);
         };
         failures = if next > before { 1 } else { failures + 1 };
-        if !retry.useful || !Patience::LONG.pause(failures).await {
+        if !retry.useful || !Patience::LONG.pause(failures, server.clock().system()).await {
             return Err(Stop::Transfer(interrupted(retry.error)));
         }
     }
@@ -219,7 +219,7 @@ async fn fetch_some(
         while leaf.len() < wanted {
             if piece.is_empty() {
                 let cut = || {
-                    failed(crate::connect::Failure::Transport(
+                    failed(crate::ground::Failure::Transport(
                         "the answer is too short".into(),
                     ))
                 };

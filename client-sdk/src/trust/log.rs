@@ -4,11 +4,7 @@
 mod scan;
 mod seen;
 
-use std::{
-    collections::HashSet,
-    sync::Arc,
-    time::{Duration, Instant, SystemTime},
-};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use protocol_spec::{
     api,
@@ -116,7 +112,7 @@ impl PinnedLog {
 
     /// The newest checkpoint, if the server has shown it just now.
     pub(super) async fn shown_lately(&self) -> Option<VerifiedCheckpoint> {
-        self.seen.lock().await.shown_lately()
+        self.seen.lock().await.shown_lately(self.home.system())
     }
 
     /// What was shown until now was not just now.
@@ -148,16 +144,19 @@ impl PinnedLog {
             None => true,
         };
         if grown {
-            let due = log.pinned_at.is_none_or(|at| at.elapsed() >= PIN_EVERY);
+            let due = log
+                .pinned_at
+                .is_none_or(|at| self.home.system().since(at) >= PIN_EVERY);
             if due {
                 // Fails if another process has pinned a log that this one contradicts.
                 self.pin(seen, &log.accepted).await?;
-                log.pinned_at = Some(Instant::now());
+                log.pinned_at = Some(self.home.system().uptime());
             }
             log.unpinned = !due;
             // One that works for weeks may be killed; where another process writes just now, that one keeps its own time.
             drop(self.server.clock().keep(&self.home));
-            log.shown_at = Some((Instant::now(), SystemTime::now()));
+            let system = self.home.system();
+            log.shown_at = Some((system.uptime(), system.now_ms()));
             log.newest = Some(seen.clone());
             self.server.has_seen_log(seen.size);
         }

@@ -87,7 +87,10 @@ impl Mirror {
             return Ok(false);
         }
         kept.said = Some(lately);
-        if kept.kept_at.is_none_or(|at| at.elapsed() >= KEEP_EVERY) {
+        if kept
+            .kept_at
+            .is_none_or(|at| self.home.system().since(at) >= KEEP_EVERY)
+        {
             self.files.keep_said(kept).await?;
         }
         Ok(true)

@@ -3,7 +3,7 @@
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use protocol_spec::{
@@ -72,7 +72,7 @@ pub(crate) struct Witnesses {
 struct Looked {
     /// Leaves that are cosigned.
     witnessed: u64,
-    at: Option<Instant>,
+    at: Option<Duration>,
 }
 
 impl Witnesses {
@@ -131,7 +131,8 @@ impl Witnesses {
         if !self.policy.asks_for_witnesses() || Defence::FreshCosignature.is_off() {
             return Ok(None);
         }
-        let until = Instant::now() + ROUND;
+        let system = self.home.system();
+        let until = system.uptime() + ROUND;
         loop {
             let shown = self
                 .note_shown(api::LOG_CHECKPOINT.here().with("fresh", &true))
@@ -146,7 +147,7 @@ impl Witnesses {
                 ),
                 Err(error) => error.to_string(),
             };
-            if Instant::now() >= until {
+            if system.uptime() >= until {
                 return Err(Error::NotWitnessed {
                     cause: format!(
                         "no quorum has cosigned it since this began, waited for {} seconds: {cause}; the server may work on an old \
@@ -155,7 +156,7 @@ impl Witnesses {
                     ),
                 });
             }
-            tokio::time::sleep(PAUSE).await;
+            system.sleep(PAUSE).await;
         }
     }
 
@@ -171,7 +172,10 @@ impl Witnesses {
 
     /// Once a minute, what the quorum has cosigned lately, for the log to be compared with; then [`Self::compared`].
     pub(super) async fn due(&self) -> Result<Option<VerifiedCheckpoint>> {
-        let fresh = self.looked().at.is_some_and(|at| at.elapsed() < LOOK_EVERY);
+        let fresh = self
+            .looked()
+            .at
+            .is_some_and(|at| self.home.system().since(at) < LOOK_EVERY);
         if fresh || !self.policy.asks_for_witnesses() {
             return Ok(None);
         }
@@ -196,7 +200,7 @@ impl Witnesses {
         }
         *self.looked() = Looked {
             witnessed: witnessed.size,
-            at: Some(Instant::now()),
+            at: Some(self.home.system().uptime()),
         };
         Ok(())
     }

@@ -112,7 +112,9 @@ pub(crate) async fn run(context: &Context, options: Options) -> Result<(), Failu
             context.print(&Audit::from(audited))
         }
         Some(Command::Withdraw { file, server }) => {
-            let withdrawn = withdraw_accreditation(&server, &new_file::read(&file)?).await?;
+            let withdrawn =
+                withdraw_accreditation(&server, &new_file::read(&file)?, &client_sdk::Ground::nowhere())
+                    .await?;
             context.print(&Withdrawn::from(withdrawn))
         }
         Some(Command::Publish { file, server }) => programs::publish(context, &file, &server).await,

@@ -86,7 +86,8 @@ pub(crate) fn vouch(context: &Context, vouching: Vouching) -> Result<(), Failure
 
 /// Carries a registrar's statement to a server.
 pub(crate) async fn publish(context: &Context, file: &Path, server: &ServerLink) -> Result<(), Failure> {
-    let PublishedProgram { program, size } = publish_program(server, &new_file::read(file)?).await?;
+    let PublishedProgram { program, size } =
+        publish_program(server, &new_file::read(file)?, &client_sdk::Ground::nowhere()).await?;
     context.print(&Published {
         program: Listed::from(&program),
         log_size: size,

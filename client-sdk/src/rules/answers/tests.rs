@@ -1,6 +1,7 @@
 use bytes::Bytes;
 
 use super::*;
+use crate::Error;
 
 fn denial(body: &'static [u8]) -> SignedAnswer {
     let statement = pb::Statement {

@@ -17,7 +17,7 @@ struct Fixture {
 fn fixture() -> Fixture {
     let dir = tempfile::tempdir().unwrap();
     let home = Home::at(dir.path());
-    make_folder(&home.path(FOLDER)).unwrap();
+    home.make_folder(FOLDER).unwrap();
     let device = SigningIdentity::from_seed(&[1; 32]).unwrap();
     Fixture {
         _dir: dir,

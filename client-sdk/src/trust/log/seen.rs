@@ -1,11 +1,10 @@
 //! What a session has seen of the log.
 
-use std::{
-    collections::HashSet,
-    time::{Duration, Instant, SystemTime},
-};
+use std::{collections::HashSet, time::Duration};
 
 use protocol_spec::log::VerifiedCheckpoint;
+
+use crate::ground::{System, millis};
 
 /// Which checkpoints a session has compared, and the newest.
 #[derive(Default)]
@@ -14,10 +13,10 @@ pub(crate) struct SeenLog {
     pub(super) accepted: HashSet<Head>,
     pub(super) newest: Option<VerifiedCheckpoint>,
     /// When the server has shown that: by two clocks, because one stands still while the machine sleeps, and the other is set.
-    pub(super) shown_at: Option<(Instant, SystemTime)>,
+    pub(super) shown_at: Option<(Duration, u64)>,
     /// The newest is not pinned yet.
     pub(super) unpinned: bool,
-    pub(super) pinned_at: Option<Instant>,
+    pub(super) pinned_at: Option<Duration>,
 }
 
 /// Size and root of a checkpoint.
@@ -38,9 +37,10 @@ impl SeenLog {
     }
 
     /// The newest checkpoint, if the server has shown it just now.
-    pub(super) fn shown_lately(&self) -> Option<VerifiedCheckpoint> {
+    pub(super) fn shown_lately(&self, system: &dyn System) -> Option<VerifiedCheckpoint> {
         let lately = self.shown_at.is_some_and(|(at, by_the_clock)| {
-            at.elapsed() < LATELY && by_the_clock.elapsed().is_ok_and(|since| since < LATELY)
+            let since = system.now_ms().checked_sub(by_the_clock);
+            system.since(at) < LATELY && since.is_some_and(|since| since < millis(LATELY))
         });
         self.newest.clone().filter(|_| lately)
     }

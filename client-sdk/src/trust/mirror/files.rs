@@ -1,6 +1,6 @@
 //! What a home keeps of the directory: its events, and the checkpoint under which they are all.
 
-use std::{sync::Arc, time::Instant};
+use std::sync::Arc;
 
 use prost::Message;
 use protocol_spec::{
@@ -82,7 +82,7 @@ impl MirrorFiles {
         }
         kept.note = note;
         kept.said = None;
-        kept.kept_at = Some(Instant::now());
+        kept.kept_at = Some(self.home.system().uptime());
         Ok(())
     }
 

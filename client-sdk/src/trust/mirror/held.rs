@@ -1,6 +1,6 @@
 //! What a session has of the directory.
 
-use std::{collections::HashMap, time::Instant};
+use std::{collections::HashMap, time::Duration};
 
 use protocol_spec::{ids::InstitutionId, log::VerifiedCheckpoint, messages as pb, mirror::Directory};
 
@@ -25,7 +25,7 @@ pub(super) struct Kept {
     /// One under which all of it was said to stand since, and which the home does not have yet.
     pub(super) said: Option<VerifiedCheckpoint>,
     /// When the home got one.
-    pub(super) kept_at: Option<Instant>,
+    pub(super) kept_at: Option<Duration>,
 }
 
 impl Kept {

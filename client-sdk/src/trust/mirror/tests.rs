@@ -1,7 +1,5 @@
 //! What of the directory is kept in a home, and read again.
 
-use std::time::Instant;
-
 use crypto::{RecipientSecret, SigningIdentity};
 use protocol_spec::{
     bodies::{Accreditation, InstitutionKeys},
@@ -251,7 +249,7 @@ async fn what_was_said_last_is_kept_at_the_end() {
     keep(&session(dir.path()), 5, all).await;
     let ending = session(dir.path());
     let mut kept = ending.mirror.files.newest(None).unwrap();
-    kept.kept_at = Some(Instant::now());
+    kept.kept_at = Some(ending.home.system().uptime());
     ending.log.accept(&checkpoint(9, all)).await.unwrap();
     assert!(
         ending

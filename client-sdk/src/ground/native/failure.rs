@@ -2,37 +2,21 @@
 
 use std::{error::Error as StdError, fmt, io, sync::Arc};
 
-use super::fault::CertificateFault;
+use super::fault;
+use crate::ground::Failure;
 
-/// Why a request got no answer.
-#[derive(Debug)]
-pub(crate) enum Failure {
-    /// The certificate is not taken.
-    Certificate(CertificateFault),
-    /// A proxy does not lead to the server.
-    Proxy {
-        /// Which, and who has named it.
-        proxy: String,
-        /// Why.
-        cause: String,
-    },
-    /// Anything else of the transport, in the words of its innermost cause.
-    Transport(String),
-}
-
-impl Failure {
-    pub(super) fn of(error: &(dyn StdError + 'static)) -> Self {
-        let cause = innermost(error);
-        if let Some(rustls::Error::InvalidCertificate(fault)) = cause.downcast_ref() {
-            return Self::Certificate(CertificateFault::of(fault));
-        }
-        match cause.downcast_ref::<NoWay>() {
-            Some(NoWay { proxy, cause }) => Self::Proxy {
-                proxy: proxy.to_string(),
-                cause: cause.clone(),
-            },
-            None => Self::Transport(cause.to_string()),
-        }
+/// What has failed.
+pub(super) fn of(error: &(dyn StdError + 'static)) -> Failure {
+    let cause = innermost(error);
+    if let Some(rustls::Error::InvalidCertificate(error)) = cause.downcast_ref() {
+        return Failure::Certificate(fault::of(error));
+    }
+    match cause.downcast_ref::<NoWay>() {
+        Some(NoWay { proxy, cause }) => Failure::Proxy {
+            proxy: proxy.to_string(),
+            cause: cause.clone(),
+        },
+        None => Failure::Transport(cause.to_string()),
     }
 }
 

@@ -1,14 +1,12 @@
 //! The way to the server: straight, or through an HTTP proxy that the user or her system has named (OPR-7). A proxy is asked
 //! for a tunnel (CONNECT); TLS with the server goes through it, so it sees the server's name, and when how much is sent.
-//!
-//! One choice for the process, as for a browser: whoever embeds this library makes it before the first connection.
 
 use std::{
     fmt,
     future::Future,
     pin::Pin,
     str::FromStr,
-    sync::{Arc, OnceLock},
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
@@ -28,9 +26,10 @@ use super::failure::{NoWay, innermost};
 use crate::{Error, Result};
 
 /// Which proxies are used.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Choice {
     /// Those that the environment names: `HTTPS_PROXY`, else `ALL_PROXY`, but for what `NO_PROXY` excepts and for this machine itself.
+    #[default]
     Environment,
     /// None, whatever the environment says.
     Straight,
@@ -38,24 +37,18 @@ pub enum Choice {
     Through(Proxy),
 }
 
-/// An HTTP proxy, `http://[user:password@]host:port`.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Proxy {
-    uri: Uri,
-    auth: Option<HeaderValue>,
-}
-
 /// Makes the choice of this process. Later calls change nothing.
 pub fn choose(choice: Choice) {
     drop(CHOICE.set(choice));
 }
 
-static CHOICE: OnceLock<Choice> = OnceLock::new();
+pub(crate) static CHOICE: std::sync::OnceLock<Choice> = std::sync::OnceLock::new();
 
-impl Choice {
-    fn made() -> Self {
-        CHOICE.get().cloned().unwrap_or(Self::Environment)
-    }
+/// An HTTP proxy, `http://[user:password@]host:port`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Proxy {
+    uri: Uri,
+    auth: Option<HeaderValue>,
 }
 
 /// `none`, or a proxy.
@@ -125,9 +118,9 @@ pub(super) enum Route {
 }
 
 impl Route {
-    /// The way of this process to an authority.
-    pub(super) fn to(authority: &str) -> Result<Self> {
-        Self::by(&Choice::made(), authority, |name| std::env::var(name).ok())
+    /// The way to an authority.
+    pub(super) fn to(choice: &Choice, authority: &str) -> Result<Self> {
+        Self::by(choice, authority, |name| std::env::var(name).ok())
     }
 
     fn by(choice: &Choice, authority: &str, env: impl Fn(&str) -> Option<String>) -> Result<Self> {

@@ -1,6 +1,6 @@
 //! TLS 1.3 with X25519MLKEM768 preferred, and the three ways to look at a certificate.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use protocol_spec::hash::Sha256Digest;
 use rustls::{
@@ -13,59 +13,32 @@ use rustls::{
     pki_types::{CertificateDer, ServerName, UnixTime},
 };
 
-use super::CertificateFault;
-use crate::{Error, Result, home::Pins};
+use super::fault;
+use crate::{
+    CertificateFault, Error, Result,
+    ground::{Certificate, FirstCertificate, Trust},
+};
 
-/// For a server that is pinned: its own development certificate, or the system's roots.
-pub(crate) fn config(pins: &Pins) -> Result<ClientConfig> {
-    let check = match pins.certificate {
-        Some(digest) => Check::Pinned(digest),
-        None => Check::System(system_roots().ok_or_else(|| Error::Certificate {
-            authority: pins.link.authority().to_owned(),
+/// For the server at `authority`.
+pub(super) fn config(authority: &str, trust: Trust) -> Result<ClientConfig> {
+    config_with(match trust {
+        Trust::Pinned(digest) => Check::Pinned(digest),
+        Trust::System => Check::System(system_roots().ok_or_else(|| Error::Certificate {
+            authority: authority.to_owned(),
             fault: CertificateFault::NoRoots,
         })?),
-    };
-    config_with(check)
-}
-
-/// For first contact: takes any certificate and keeps it, because the link's fingerprint decides.
-pub(crate) fn capturing() -> Result<(ClientConfig, Seen)> {
-    let seen = Seen::default();
-    Ok((
-        config_with(Check::Capture {
-            seen: seen.clone(),
+        // The link's fingerprint decides.
+        Trust::Any(first) => Check::Capture {
+            first,
             system: system_roots(),
-        })?,
-        seen,
-    ))
-}
-
-/// What the server showed at first contact.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Seen(Arc<Mutex<Option<Certificate>>>);
-
-#[derive(Clone, Debug)]
-pub(crate) struct Certificate {
-    /// SHA-256 of the end-entity certificate (DER).
-    pub(crate) digest: Sha256Digest,
-    /// Why the system's roots do not vouch for it, if they do not.
-    pub(crate) fault: Option<CertificateFault>,
-}
-
-impl Seen {
-    pub(crate) fn take(&self) -> Option<Certificate> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
-    }
-
-    fn put(&self, certificate: Certificate) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(certificate);
-    }
+        },
+    })
 }
 
 #[derive(Debug)]
 enum Check {
     Capture {
-        seen: Seen,
+        first: FirstCertificate,
         system: Option<Arc<WebPkiServerVerifier>>,
     },
     Pinned(Sha256Digest),
@@ -95,16 +68,16 @@ impl ServerCertVerifier for Verifier {
             Check::System(system) => by_system(system),
             Check::Pinned(pin) if *pin == digest => Ok(ServerCertVerified::assertion()),
             Check::Pinned(_) => Err(CertificateError::ApplicationVerificationFailure.into()),
-            Check::Capture { seen, system } => {
+            Check::Capture { first, system } => {
                 let fault = match system.as_deref().map(by_system) {
                     None => Some(CertificateFault::NoRoots),
                     Some(Ok(_)) => None,
-                    Some(Err(TlsError::InvalidCertificate(error))) => Some(CertificateFault::of(&error)),
+                    Some(Err(TlsError::InvalidCertificate(error))) => Some(fault::of(&error)),
                     Some(Err(error)) => Some(CertificateFault::Unusable {
                         cause: error.to_string(),
                     }),
                 };
-                seen.put(Certificate { digest, fault });
+                first.put(Certificate { digest, fault });
                 Ok(ServerCertVerified::assertion())
             }
         }
