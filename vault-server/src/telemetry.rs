@@ -79,55 +79,56 @@ impl Metrics {
             refusals: Family::default(),
             seconds: Histogram::new(exponential_buckets(0.001, 4.0, 8)),
         };
-        let registry = &mut metrics.registry;
-        registry.register("connections", "Connections open", metrics.connections.clone());
+        metrics.register();
+        metrics
+    }
+
+    /// Names what is counted.
+    fn register(&mut self) {
+        let registry = &mut self.registry;
+        registry.register("connections", "Connections open", self.connections.clone());
         registry.register(
             "connections_refused",
             "Connections for which there was no place",
-            metrics.connections_refused.clone(),
+            self.connections_refused.clone(),
         );
         registry.register(
             "handshake_failures",
             "TLS handshakes that failed",
-            metrics.handshake_failures.clone(),
+            self.handshake_failures.clone(),
         );
         registry.register(
             "body_memory_bytes",
             "Memory of bodies in transit",
-            metrics.body_memory.clone(),
+            self.body_memory.clone(),
         );
         registry.register(
             "certificate_ends_seconds",
             "When the certificate ends, in seconds since 1970",
-            metrics.certificate_ends.clone(),
+            self.certificate_ends.clone(),
         );
         registry.register(
             "certificate_unused",
             "1 while the certificate's files hold what cannot be served",
-            metrics.certificate_unused.clone(),
+            self.certificate_unused.clone(),
         );
         registry.register(
             "leaf_bytes_in",
             "Bytes of leaves stored",
-            metrics.leaf_bytes_in.clone(),
+            self.leaf_bytes_in.clone(),
         );
         registry.register(
             "leaf_bytes_out",
             "Bytes of leaves handed out",
-            metrics.leaf_bytes_out.clone(),
+            self.leaf_bytes_out.clone(),
         );
-        registry.register("requests", "Requests answered", metrics.requests.clone());
-        registry.register(
-            "refusals",
-            "Requests refused, by problem",
-            metrics.refusals.clone(),
-        );
+        registry.register("requests", "Requests answered", self.requests.clone());
+        registry.register("refusals", "Requests refused, by problem", self.refusals.clone());
         registry.register(
             "request_seconds",
             "Time to the answer's head",
-            metrics.seconds.clone(),
+            self.seconds.clone(),
         );
-        metrics
     }
 
     pub(crate) fn answered(&self, labels: &RequestLabels, took: Duration) {
