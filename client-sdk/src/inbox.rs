@@ -12,7 +12,7 @@ use std::time::Duration;
 use crypto::TextContext;
 use prost::Message;
 use protocol_spec::{
-    api,
+    api::{self, PageQuery, StreamQuery},
     bodies::{Denial, UploadRequest},
     ids::{InstitutionId, PermissionId},
     messages::{self as pb, event::What},
@@ -78,7 +78,13 @@ impl Session {
         loop {
             let page: pb::InboxPage = self
                 .server
-                .get(api::INBOX.here().with("after", &after).with("limit", &200))
+                .get(api::INBOX.ask(
+                    [],
+                    PageQuery {
+                        after: Some(after),
+                        limit: Some(200),
+                    },
+                ))
                 .await?;
             if page.events.is_empty() {
                 return Ok(all);
@@ -99,7 +105,7 @@ impl Session {
         let mut line = Vec::new();
         if let Ok(mut stream) = self
             .server
-            .stream(api::INBOX_STREAM.here().with("after", &after))
+            .stream(api::INBOX_STREAM.ask([], StreamQuery { after: Some(after) }))
             .await
         {
             while let Ok(Some(bytes)) = stream.next().await {

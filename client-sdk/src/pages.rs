@@ -10,7 +10,7 @@ use std::fmt::Display;
 use bytes::Bytes;
 use prost::{Message, Name};
 use protocol_spec::{
-    api::RequestTarget,
+    api::{PagedBy, RequestTarget},
     defence::Defence,
     ids::{
         DelegationId, PatientId, PermissionId, RecordId, ReleaseId, RequestId, TerminalId, UploadId,
@@ -112,9 +112,6 @@ ids!(
 
 /// A page of a list, which goes on behind a `C`.
 pub(crate) trait Page<C: Cursor>: Message + Default + Name {
-    /// The query's parameter that says behind what to go on.
-    const PARAMETER: &'static str = "after";
-
     /// How many rows it has.
     fn rows(&self) -> usize;
 
@@ -123,10 +120,8 @@ pub(crate) trait Page<C: Cursor>: Message + Default + Name {
 }
 
 macro_rules! pages {
-    ($($page:ident: $rows:ident behind $next:ident as $cursor:ty $(, asked by $parameter:literal)?;)*) => {
+    ($($page:ident: $rows:ident behind $next:ident as $cursor:ty;)*) => {
         $(impl Page<$cursor> for pb::$page {
-            $(const PARAMETER: &'static str = $parameter;)?
-
             fn rows(&self) -> usize {
                 self.$rows.len()
             }
@@ -139,7 +134,7 @@ macro_rules! pages {
 }
 
 pages! {
-    DelegatedKeyPage: keys behind next as u64, asked by "from";
+    DelegatedKeyPage: keys behind next as u64;
     DelegationPage: delegations behind next as DelegationId;
     DeletionPage: deletions behind next as RecordId;
     EntryPage: entries behind next as u64;
@@ -160,7 +155,7 @@ pages! {
 /// A list that is being read.
 pub(crate) struct Pages<'a, M, C> {
     server: &'a Server,
-    list: RequestTarget<(), M>,
+    list: Box<dyn Fn(Option<C>) -> RequestTarget<(), M> + Send + Sync>,
     whole: Whole,
     position: Position<C>,
 }
@@ -173,12 +168,17 @@ enum Position<C> {
 
 impl Server {
     /// The list under this path, which may have a query, from its beginning.
-    pub(crate) fn pages<M: Page<C>, C: Cursor>(&self, list: RequestTarget<(), M>) -> Pages<'_, M, C> {
-        let name = list.path().split('?').next().unwrap_or_default();
+    pub(crate) fn pages<M: Page<C> + 'static, C: Cursor>(
+        &self,
+        list: RequestTarget<(), M, impl PagedBy<C> + Send + Sync + 'static>,
+    ) -> Pages<'_, M, C> {
         Pages {
             server: self,
-            whole: Whole::new(name),
-            list,
+            whole: Whole::new(list.resource()),
+            list: Box::new(move |before| match before {
+                None => list.written(),
+                Some(cursor) => list.again().asking(list.query().clone().behind(cursor)).written(),
+            }),
             position: Position::Begin,
         }
     }
@@ -211,7 +211,7 @@ impl<M: Page<C>, C: Cursor> Pages<'_, M, C> {
             Position::Begin => None,
             Position::Behind(cursor) => Some(cursor),
         };
-        let page: M = self.server.get(self.query(before)).await?;
+        let page: M = self.server.get((self.list)(before)).await?;
         self.whole.add(page.rows(), page.encoded_len())?;
         let next = C::read(page.next()).map_err(|_| self.whole.refuse("its cursor is none"))?;
         self.position = match next {
@@ -226,13 +226,6 @@ impl<M: Page<C>, C: Cursor> Pages<'_, M, C> {
             }
         };
         Ok(Some(page))
-    }
-
-    fn query(&self, before: Option<C>) -> RequestTarget<(), M> {
-        match before {
-            None => self.list.again(),
-            Some(cursor) => self.list.again().with(M::PARAMETER, &cursor),
-        }
     }
 }
 

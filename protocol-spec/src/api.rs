@@ -129,8 +129,9 @@ pub enum EventStream {}
 pub enum OpenApiDocument {}
 
 /// An endpoint with its ids and its query: what a request line holds.
-pub struct RequestTarget<Q, A> {
+pub struct RequestTarget<Q, A, X = ()> {
     path: String,
+    query: X,
     types: PhantomData<fn(Q) -> A>,
 }
 
@@ -142,9 +143,19 @@ impl<const N: usize, X, Q, A> Endpoint<N, X, Q, A> {
             types: PhantomData,
         }
     }
+}
 
+impl<const N: usize, X: Query, Q, A> Endpoint<N, X, Q, A> {
     /// With these ids, in the order in which they stand in the path.
-    pub fn at(&self, ids: [&dyn Display; N]) -> RequestTarget<Q, A> {
+    pub fn at(&self, ids: [&dyn Display; N]) -> RequestTarget<Q, A, X>
+    where
+        X: Default,
+    {
+        self.ask(ids, X::default())
+    }
+
+    /// With these ids and this query.
+    pub fn ask(&self, ids: [&dyn Display; N], query: X) -> RequestTarget<Q, A, X> {
         let mut path = String::with_capacity(self.row.path.len() + 40 * N);
         let mut rest = self.row.path;
         for id in ids {
@@ -156,48 +167,67 @@ impl<const N: usize, X, Q, A> Endpoint<N, X, Q, A> {
         path.push_str(rest);
         RequestTarget {
             path,
+            query,
             types: PhantomData,
         }
     }
 }
 
-impl<X, Q, A> Endpoint<0, X, Q, A> {
+impl<X: Query + Default, Q, A> Endpoint<0, X, Q, A> {
     /// Where it is: its path has no ids.
-    pub fn here(&self) -> RequestTarget<Q, A> {
+    pub fn here(&self) -> RequestTarget<Q, A, X> {
         self.at([])
     }
 }
 
-impl<Q, A> RequestTarget<Q, A> {
-    /// With a parameter of the query.
+impl<Q, A, X: Query> RequestTarget<Q, A, X> {
+    /// With this query in place of its own.
     #[must_use]
-    pub fn with(mut self, name: &str, value: &dyn Display) -> Self {
-        let before = if self.path.contains('?') { '&' } else { '?' };
-        self.path.push(before);
-        self.path.push_str(name);
-        self.path.push('=');
-        self.path.push_str(&value.to_string());
-        self
+    pub fn asking(self, query: X) -> Self {
+        Self { query, ..self }
     }
 
     /// The same, to be asked for another time.
     #[must_use]
-    pub fn again(&self) -> Self {
+    pub fn again(&self) -> Self
+    where
+        X: Clone,
+    {
         Self {
             path: self.path.clone(),
+            query: self.query.clone(),
             types: PhantomData,
         }
     }
 
-    /// Path and query, as the request line and the signature have them.
-    pub fn path(&self) -> &str {
+    /// The same, whatever its query: that cannot be changed any more.
+    pub fn written(&self) -> RequestTarget<Q, A> {
+        RequestTarget {
+            path: self.path(),
+            query: (),
+            types: PhantomData,
+        }
+    }
+
+    /// Its query.
+    pub const fn query(&self) -> &X {
+        &self.query
+    }
+
+    /// Where it is, whatever is asked there.
+    pub fn resource(&self) -> &str {
         &self.path
+    }
+
+    /// Path and query, as the request line and the signature have them.
+    pub fn path(&self) -> String {
+        format!("{}{}", self.path, self.query.pairs())
     }
 }
 
-impl<Q, A> std::fmt::Debug for RequestTarget<Q, A> {
+impl<Q, A, X: Query> std::fmt::Debug for RequestTarget<Q, A, X> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("RequestTarget").field(&self.path).finish()
+        f.debug_tuple("RequestTarget").field(&self.path()).finish()
     }
 }
 
@@ -223,15 +253,17 @@ const fn split(bytes: &[u8], at: usize) -> Option<(u8, ())> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ids::{PermissionId, RequestId};
+    use crate::ids::{PermissionId, RequestId, UploadId};
 
     #[test]
     fn ids_and_queries_stand_where_they_belong() {
         let id = PermissionId::from_bytes([7; 16]);
         let at = DELIVER.at([&id]);
         assert_eq!(at.path(), format!("/v1/permissions/{id}"));
-        let at = COMMITTED_UPLOADS.at([&id]).with("after", &3).with("limit", &9);
-        assert_eq!(at.path(), format!("/v1/permissions/{id}/uploads?after=3&limit=9"));
+        let after = UploadId::from_bytes([3; 16]);
+        let at = COMMITTED_UPLOADS.ask([&id], PageQuery::of(9).behind(after));
+        let path = format!("/v1/permissions/{id}/uploads?after={after}&limit=9");
+        assert_eq!(at.path(), path);
         assert_eq!(SUBMIT_DENIAL.here().path(), "/v1/denials");
         let (release, version) = (RequestId::from_bytes([1; 16]), RequestId::from_bytes([2; 16]));
         let path = format!("/v1/releases/{release}/records/{version}/leaves");

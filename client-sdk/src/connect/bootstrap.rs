@@ -3,7 +3,7 @@
 
 use protocol_spec::{
     Error as SpecError,
-    api::{self, RequestTarget},
+    api::{self, RequestTarget, ServerQuery},
     defence::Defence,
     field::{SUITE, VERSION},
     keys::IdentityKey,
@@ -33,7 +33,10 @@ pub(crate) async fn follow(link: &ServerLink, home: &Pins, ground: &Ground) -> R
         rule,
     };
     let nonce = ground.system.token()?;
-    let (pins, info) = match found(link, ground, api::SERVER.here().with("nonce", &nonce)).await {
+    let proven = ServerQuery {
+        nonce: Some(nonce.clone()),
+    };
+    let (pins, info) = match found(link, ground, api::SERVER.ask([], proven)).await {
         Err(error) if error.is_problem(Problem::NotPermitted) => {
             return Err(other(
                 "what answers there does not go by that name: its operator has to give it, --public-authority",
@@ -56,7 +59,7 @@ pub(crate) async fn follow(link: &ServerLink, home: &Pins, ground: &Ground) -> R
 async fn found(
     link: &ServerLink,
     ground: &Ground,
-    at: RequestTarget<(), pb::ServerInfo>,
+    at: RequestTarget<(), pb::ServerInfo, ServerQuery>,
 ) -> Result<(Pins, pb::ServerInfo)> {
     let first = FirstCertificate::default();
     let http = Http::to(link.authority(), Trust::Any(first.clone()), ground)?;

@@ -7,7 +7,7 @@ use crypto::SigningIdentity;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
 use prost::{Message, Name};
 use protocol_spec::{
-    api::RequestTarget,
+    api::{Query, RequestTarget},
     messages::decode,
     problem::Problem,
     request::{self, Params, SignatureLabel, Signer},
@@ -267,12 +267,12 @@ impl Server {
 }
 
 /// GET of a public message from a server that is not pinned yet.
-pub(crate) async fn fetch_unsigned<M: Message + Default + Name>(
+pub(crate) async fn fetch_unsigned<M: Message + Default + Name, X: Query>(
     http: Http,
     authority: &str,
-    at: RequestTarget<(), M>,
+    at: RequestTarget<(), M, X>,
 ) -> Result<M> {
-    let call = Call::new(Method::GET, at.path()).answered_by::<M>();
+    let call = Call::new(Method::GET, &at.path()).answered_by::<M>();
     let mut done = 0;
     loop {
         let answer = http.send(call.request(authority)?).await;

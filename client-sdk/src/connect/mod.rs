@@ -28,7 +28,7 @@ use bytes::Bytes;
 use crypto::SigningIdentity;
 use prost::{Message, Name};
 use protocol_spec::{
-    api::{self, RequestTarget},
+    api::{self, FirstLeaf, Query, RequestTarget},
     hash::{LeafHash, Sha256Digest},
     ids::{DelegationId, OperatorId, PermissionId, UploadId},
     keys::IdentityKey,
@@ -168,14 +168,17 @@ impl Server {
     }
 
     /// GET of a file of the log.
-    pub(crate) async fn get_file<A>(&self, at: RequestTarget<(), A>) -> Result<Bytes> {
-        let call = Call::new(Method::GET, at.path());
+    pub(crate) async fn get_file<A, X: Query>(&self, at: RequestTarget<(), A, X>) -> Result<Bytes> {
+        let call = Call::new(Method::GET, &at.path());
         self.execute(&call, Patience::SHORT).await
     }
 
     /// GET of a message.
-    pub(crate) async fn get<A: Message + Default + Name>(&self, at: RequestTarget<(), A>) -> Result<A> {
-        let call = Call::new(Method::GET, at.path()).answered_by::<A>();
+    pub(crate) async fn get<A: Message + Default + Name, X: Query>(
+        &self,
+        at: RequestTarget<(), A, X>,
+    ) -> Result<A> {
+        let call = Call::new(Method::GET, &at.path()).answered_by::<A>();
         self.message(&call, Patience::SHORT).await
     }
 
@@ -206,7 +209,7 @@ impl Server {
         idempotency_key: &str,
         patience: Patience,
     ) -> Result<A> {
-        let call = Call::new(Method::POST, at.path())
+        let call = Call::new(Method::POST, &at.path())
             .message(body)
             .answered_by::<A>()
             .header(request::IDEMPOTENCY_KEY, idempotency_key);
@@ -225,7 +228,7 @@ impl Server {
         body: &pb::Presentation,
         idempotency_key: &str,
     ) -> Result<pb::PresentationAnswer, Retry> {
-        let call = Call::new(Method::POST, api::PRESENT.at([permission]).path())
+        let call = Call::new(Method::POST, &api::PRESENT.at([permission]).path())
             .message(body)
             .answered_by::<pb::PresentationAnswer>()
             .header(request::IDEMPOTENCY_KEY, idempotency_key)
@@ -246,8 +249,8 @@ impl Server {
         hashes: &[LeafHash],
     ) -> Result<()> {
         let hashes: Vec<u8> = hashes.iter().flat_map(|hash| *hash.as_bytes()).collect();
-        let at = api::RECEIVE_LEAVES.at([upload]).with("first", &first);
-        let call = Call::new(Method::PUT, at.path())
+        let at = api::RECEIVE_LEAVES.ask([upload], FirstLeaf::from_number(first));
+        let call = Call::new(Method::PUT, &at.path())
             .pieces(leaves.to_vec())
             // The server may still be busy with an attempt whose connection broke.
             .passing(Problem::LeafConflict)
@@ -257,8 +260,8 @@ impl Server {
     }
 
     /// GET of raw bytes that arrive as they come. Tried once; whoever reads knows where to go on.
-    pub(crate) async fn stream<A>(&self, at: RequestTarget<(), A>) -> Result<Incoming, Retry> {
-        self.attempt(&Call::new(Method::GET, at.path())).await
+    pub(crate) async fn stream<A, X: Query>(&self, at: RequestTarget<(), A, X>) -> Result<Incoming, Retry> {
+        self.attempt(&Call::new(Method::GET, &at.path())).await
     }
 
     async fn message<M: Message + Default + Name>(&self, call: &Call<'_>, patience: Patience) -> Result<M> {

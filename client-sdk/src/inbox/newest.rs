@@ -1,7 +1,10 @@
 //! The newest events of an inbox, read from its end backwards: a large inbox is not fetched for its last page.
 
 use prost::Message;
-use protocol_spec::{api, messages as pb};
+use protocol_spec::{
+    api::{self, PageQuery},
+    messages as pb,
+};
 
 use super::{NewestEvents, Reader};
 use crate::{Error, Result, pages::Whole, session::Session};
@@ -45,7 +48,7 @@ impl Session {
     }
 
     async fn newest_event(&self) -> Result<u64> {
-        let page: pb::InboxPage = self.server.get(api::INBOX.here().with("limit", &1)).await?;
+        let page: pb::InboxPage = self.server.get(api::INBOX.ask([], PageQuery::of(1))).await?;
         Ok(page.newest)
     }
 
@@ -53,10 +56,11 @@ impl Session {
     async fn events_between(&self, begin: u64, end: u64, whole: &mut Whole) -> Result<Vec<pb::Event>> {
         let (mut all, mut after) = (Vec::new(), begin);
         while after < end {
-            let path = api::INBOX
-                .here()
-                .with("after", &after)
-                .with("limit", &(end - after));
+            let query = PageQuery {
+                after: Some(after),
+                limit: usize::try_from(end - after).ok(),
+            };
+            let path = api::INBOX.ask([], query);
             let page: pb::InboxPage = self.server.get(path).await?;
             whole.add(page.events.len(), page.encoded_len())?;
             if page.events.is_empty() {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use bytes::Bytes;
 use crypto::{CollectionKey, DataKey, OpenedPermission, RecipientSecret, WrappedKey};
 use protocol_spec::{
-    api,
+    api::{self, PageQuery},
     bodies::{RecordDeletion, ReleaseTicket},
     collection::CollectionSelector,
     conditions::Conditions,
@@ -281,7 +281,7 @@ async fn placed_records(
     key: &CollectionKey,
 ) -> Result<Vec<(VerifiedRecord, DataKey)>> {
     let mut records = Vec::new();
-    let path = api::RELEASED_RECORDS.at([&release]).with("limit", &100);
+    let path = api::RELEASED_RECORDS.ask([&release], PageQuery::of(100));
     let mut pages = office.session.server.pages(path);
     while let Some(page) = pages.next().await? {
         for record in page.records {

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use protocol_spec::{
-    api,
+    api::{self, PageQuery},
     bodies::{TerminalCertificate, TerminalRemoval, TerminalRequest},
     ids::TerminalId,
     messages as pb,
@@ -135,7 +135,7 @@ pub(super) async fn listed(
 ) -> Result<Vec<(Verified<TerminalCertificate>, Option<u64>)>> {
     let mut all = Vec::new();
     let server = &office.session.server;
-    let mut pages = server.pages(api::TERMINALS.here().with("limit", &100));
+    let mut pages = server.pages(api::TERMINALS.ask([], PageQuery::of(100)));
     while let Some(page) = pages.next().await? {
         for terminal in page.terminals {
             let certificate = Signed::<TerminalCertificate>::try_from(terminal.certificate)

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use crypto::Collection;
 use prost::Message;
 use protocol_spec::{
-    api,
+    api::{self, PageQuery},
     bodies::{ReleaseReceipt, RevocationCertificate},
     certificate::{ExposedVersion, VerifiedCertificate, join_released},
     defence::Defence,
@@ -143,7 +143,7 @@ pub(super) async fn released_under(vault: &Vault, permission: PermissionId) -> R
 /// The releases there were under a permission, each with what it handed out (REV-4).
 async fn certified_releases(vault: &Vault, permission: PermissionId) -> Result<Vec<pb::CertifiedRelease>> {
     let mut releases = Vec::new();
-    let path = api::PAST_RELEASES.at([&permission]).with("limit", &64);
+    let path = api::PAST_RELEASES.ask([&permission], PageQuery::of(64));
     let mut pages = vault.session.server.pages(path);
     while let Some(list) = pages.next().await? {
         for past in list.releases {
@@ -161,7 +161,7 @@ async fn certified_releases(vault: &Vault, permission: PermissionId) -> Result<V
 
 pub(super) async fn released_ranges(vault: &Vault, release: ReleaseId) -> Result<Vec<pb::VersionRanges>> {
     let mut versions = Vec::new();
-    let path = api::RELEASED_RANGES.at([&release]).with("limit", &256);
+    let path = api::RELEASED_RANGES.ask([&release], PageQuery::of(256));
     let mut pages = vault.session.server.pages(path);
     while let Some(page) = pages.next().await? {
         versions.extend(page.versions);

@@ -11,7 +11,7 @@ pub(in crate::patient) mod trail;
 use std::collections::HashMap;
 
 use protocol_spec::{
-    api,
+    api::{self, PageQuery},
     bodies::{
         Denial, ReleaseReceipt, ReleaseTicket, Revocation, StandbyTicket, UploadReceipt, UploadRequest,
     },
@@ -432,7 +432,7 @@ async fn released(
 /// The records of which something was handed out: what the receipt's hash is over (REV-4).
 async fn released_records(vault: &Vault, receipt: &ReleaseReceipt) -> Result<Vec<RecordId>> {
     let (mut hasher, mut records) = (ReleasedHasher::default(), Vec::new());
-    let path = api::RELEASED_RANGES.at([&receipt.release_id]).with("limit", &200);
+    let path = api::RELEASED_RANGES.ask([&receipt.release_id], PageQuery::of(200));
     let mut pages = vault.session.server.pages(path);
     while let Some(page) = pages.next().await? {
         for version in page.versions {

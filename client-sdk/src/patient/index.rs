@@ -7,7 +7,7 @@ use bytes::Bytes;
 use crypto::Collection;
 use prost::Message;
 use protocol_spec::{
-    api,
+    api::{self, PageQuery},
     bodies::IndexSegment,
     hash::Sha256Digest,
     ids::{CollectionId, RecordId, VersionId},
@@ -155,7 +155,7 @@ pub(super) async fn read_index(vault: &Vault) -> Result<Index> {
 }
 
 async fn index_page(vault: &Vault, after: u64) -> Result<pb::IndexPage> {
-    let path = api::INDEX.here().with("after", &after);
+    let path = api::INDEX.ask([], PageQuery::behind_entry(after));
     vault.session.server.get(path).await
 }
 

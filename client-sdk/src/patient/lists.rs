@@ -2,7 +2,7 @@
 
 use prost::Message;
 use protocol_spec::{
-    api,
+    api::{self, PageQuery},
     devices::{MAX_LISTS, RESERVED_LISTS},
     messages as pb,
 };
@@ -13,12 +13,8 @@ use crate::{Result, connect::Server, pages::Whole};
 pub(super) async fn device_lists(server: &Server, after: Option<u64>) -> Result<pb::DeviceLists> {
     let (mut after, mut lists, mut whole) = (after, Vec::new(), Whole::new("the lists of devices"));
     loop {
-        let all = api::DEVICE_LISTS.here();
-        let at = match after {
-            Some(after) => all.with("after", &after),
-            None => all,
-        };
-        let answer = server.get(at).await?;
+        let query = PageQuery { after, limit: None };
+        let answer = server.get(api::DEVICE_LISTS.ask([], query)).await?;
         whole.add(answer.lists.len(), answer.encoded_len())?;
         let count = u64::try_from(answer.lists.len()).unwrap_or(u64::MAX);
         let last = !answer.more || count == 0;

@@ -1,7 +1,7 @@
 //! Pages of what the server has of her vault, none of it verified yet.
 
 use protocol_spec::{
-    api,
+    api::{self, PageQuery},
     ids::{RecordId, VersionId},
     messages as pb,
 };
@@ -17,7 +17,7 @@ pub(super) fn history_pages(vault: &Vault) -> Pages<'_, pb::HistoryPage, u64> {
     vault
         .session
         .server
-        .pages(api::HISTORY.here().with("limit", &200))
+        .pages(api::HISTORY.ask([], PageQuery::of(200)))
 }
 
 /// The list as the server shows it, not verified.

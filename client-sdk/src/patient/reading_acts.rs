@@ -2,7 +2,7 @@
 //! of devices against it (VLT-5, VLT-9).
 
 use protocol_spec::{
-    api,
+    api::{self, PageQuery},
     bodies::VaultHead,
     defence::Defence,
     hash::Sha256Digest,
@@ -29,7 +29,7 @@ pub(super) async fn read_acts(vault: &Vault, acts: &mut Acts) -> Result<Option<P
     let listed = vault.keys.known().newest().sequence;
     let mut whole = Whole::new("the acts");
     let head = loop {
-        let path = api::ACTS.here().with("after", &acts.count());
+        let path = api::ACTS.ask([], PageQuery::behind_entry(acts.count()));
         let page: pb::VaultActs = vault.session.server.get(path).await?;
         if page.count < acts.count() {
             let shown = format!("{} acts", page.count);

@@ -5,7 +5,12 @@
 use std::sync::Arc;
 
 use crypto::{Collection, TagKey};
-use protocol_spec::{api, ids::CollectionId, messages as pb, problem::Problem};
+use protocol_spec::{
+    api::{self, CollectionsQuery},
+    ids::CollectionId,
+    messages as pb,
+    problem::Problem,
+};
 
 use crate::{
     Error, Result,
@@ -85,7 +90,7 @@ async fn open_ring(vault: &Vault, list: pb::CollectionList, known: &Known) -> Re
         if !ring.lacks() && (any || known.opens()) {
             break;
         }
-        let path = api::COLLECTIONS.here().with("kept", &epoch);
+        let path = api::COLLECTIONS.ask([], CollectionsQuery { kept: Some(epoch) });
         let kept = match vault.session.server.get(path).await {
             Err(error) if error.is_problem(Problem::NotFound) => continue,
             kept => kept?,

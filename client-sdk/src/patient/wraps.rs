@@ -1,7 +1,11 @@
 //! Data keys as the server keeps them, wrapped under the keys of her collections.
 
 use crypto::{Collection, DataKey, WrappedKey};
-use protocol_spec::{api, ids::VersionId, messages as pb};
+use protocol_spec::{
+    api::{self, WrapsQuery},
+    ids::VersionId,
+    messages as pb,
+};
 
 use crate::{Error, Result, pages::Pages, patient::vault::Vault};
 
@@ -23,23 +27,26 @@ pub(super) async fn unwrapped(
 /// The data keys of a collection, as they are wrapped in one epoch, page by page.
 pub(super) fn all_wraps(vault: &Vault, of: Collection) -> Pages<'_, pb::WrapPage, u64> {
     let Collection { id, epoch } = of;
-    let path = api::WRAPS
-        .here()
-        .with("collection", &id)
-        .with("epoch", &epoch)
-        .with("limit", &MAX_WRAPS);
+    let query = WrapsQuery {
+        collection: id,
+        epoch,
+        after: None,
+        limit: Some(MAX_WRAPS),
+    };
+    let path = api::WRAPS.ask([], query);
     vault.session.server.pages(path)
 }
 
 /// One page of the data keys of a collection, as they are wrapped in one epoch.
 pub(super) async fn wraps(vault: &Vault, of: Collection, after: u64, limit: usize) -> Result<pb::WrapPage> {
     let Collection { id, epoch } = of;
-    let path = api::WRAPS
-        .here()
-        .with("collection", &id)
-        .with("epoch", &epoch)
-        .with("after", &after)
-        .with("limit", &limit);
+    let query = WrapsQuery {
+        collection: id,
+        epoch,
+        after: Some(after),
+        limit: Some(limit),
+    };
+    let path = api::WRAPS.ask([], query);
     vault.session.server.get(path).await
 }
 

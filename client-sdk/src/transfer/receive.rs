@@ -8,7 +8,7 @@ use std::sync::{
 
 use bytes::{Bytes, BytesMut};
 use protocol_spec::{
-    api::{self, RequestTarget},
+    api::{self, LeafQuery, RequestTarget},
     content::{leaf_count, leaf_len},
     problem::Problem,
 };
@@ -28,7 +28,7 @@ use crate::{
 /// Where the leaves of a stream are.
 pub(crate) struct Leaves {
     /// Where they are asked for.
-    pub(crate) at: RequestTarget<(), api::LeafBytes>,
+    pub(crate) at: RequestTarget<(), api::LeafBytes, LeafQuery>,
     pub(crate) stream_len: u64,
     /// What may be asked for, of this stream and others.
     pub(crate) budget: Budget,
@@ -208,7 +208,7 @@ async fn fetch_some(
         .sum();
     let covered = leaves.budget.covers(bytes);
     covered.map_err(|error| Some(Retry { error, useful: false }))?;
-    let query = leaves.at.again().with("first", next).with("count", &count);
+    let query = leaves.at.again().asking(LeafQuery::range(*next, count));
     let mut body = server.stream(query).await.map_err(Some)?;
     let failed = |failure| Some(lost(failure, server.authority()));
     let end = *next + count;

@@ -7,7 +7,7 @@ mod seen;
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use protocol_spec::{
-    api,
+    api::{self, ConsistencyQuery},
     hash::Sha256Digest,
     log::{
         Generation, NoteKey, Receipt, SignedCheckpoint, VerifiedCheckpoint, log_key_of, verify_consistency,
@@ -215,10 +215,11 @@ impl PinnedLog {
         let path = if old.size == new.size {
             Ok(Vec::new())
         } else {
-            let query = api::LOG_CONSISTENCY
-                .here()
-                .with("first", &old.size)
-                .with("second", &new.size);
+            let query = ConsistencyQuery {
+                first: old.size,
+                second: new.size,
+            };
+            let query = api::LOG_CONSISTENCY.ask([], query);
             self.server
                 .get(query)
                 .await

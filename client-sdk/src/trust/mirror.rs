@@ -10,7 +10,7 @@ use std::{sync::Arc, time::Duration};
 
 use prost::Message;
 use protocol_spec::{
-    api::{self, RequestTarget},
+    api::{self, EventsQuery, RequestTarget},
     defence::Defence,
     log::{DirectoryHead, VerifiedCheckpoint, verify_leaf},
     messages as pb,
@@ -200,13 +200,16 @@ impl Drop for Mirror {
 }
 
 /// Where the events of the directory behind so many are: in the newest log, or in that of which a quorum has cosigned a checkpoint.
-pub(super) fn events_after(after: u64, witnessed: bool) -> RequestTarget<(), pb::DirectoryEvents> {
-    let at = api::DIRECTORY_EVENTS.here().with("after", &after);
-    if witnessed {
-        at.with("witnessed", &true)
-    } else {
-        at
-    }
+pub(super) fn events_after(
+    after: u64,
+    witnessed: bool,
+) -> RequestTarget<(), pb::DirectoryEvents, EventsQuery> {
+    let query = EventsQuery {
+        after: Some(after),
+        limit: None,
+        witnessed: witnessed.then_some(true),
+    };
+    api::DIRECTORY_EVENTS.ask([], query)
 }
 
 /// An event in its place (LOG-3), verified.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use prost::Message;
 use protocol_spec::{
-    api,
+    api::{self, ConsistencyQuery},
     hash::Sha256Digest,
     log::{Checkpoint, DirectoryHead, Hash, VerifiedCheckpoint, verify_consistency},
     messages as pb,
@@ -245,10 +245,11 @@ impl Restorations {
         let path: Vec<Hash> = if size == log.size {
             Vec::new()
         } else {
-            let query = api::LOG_CONSISTENCY
-                .here()
-                .with("first", &size)
-                .with("second", &log.size);
+            let query = ConsistencyQuery {
+                first: size,
+                second: log.size,
+            };
+            let query = api::LOG_CONSISTENCY.ask([], query);
             let proof: pb::ConsistencyProof = self.server.get(query).await?;
             let path: Result<Vec<_>, _> = proof.path.iter().map(|hash| hash.as_ref().try_into()).collect();
             path.map_err(|_| Error::tampered(WHAT)("a proof has no hashes"))?

@@ -7,7 +7,7 @@ use std::{
 };
 
 use protocol_spec::{
-    api::{self, RequestTarget, SignedNote},
+    api::{self, CheckpointQuery, RequestTarget, SignedNote},
     defence::Defence,
     log::{NoteKey, Policy, SignedCheckpoint, VerifiedCheckpoint},
 };
@@ -135,7 +135,7 @@ impl Witnesses {
         let until = system.uptime() + ROUND;
         loop {
             let shown = self
-                .note_shown(api::LOG_CHECKPOINT.here().with("fresh", &true))
+                .note_shown(api::LOG_CHECKPOINT.ask([], CheckpointQuery { fresh: Some(true) }))
                 .await?;
             let cause = match self.policy.witnessed(shown, began.since) {
                 Ok(witnessed) if witnessed.checkpoint().size >= leaves => {
@@ -160,7 +160,10 @@ impl Witnesses {
         }
     }
 
-    async fn note_shown(&self, at: RequestTarget<(), SignedNote>) -> Result<VerifiedCheckpoint> {
+    async fn note_shown(
+        &self,
+        at: RequestTarget<(), SignedNote, CheckpointQuery>,
+    ) -> Result<VerifiedCheckpoint> {
         self.signed_by_log(&self.server.get_file(at).await?)
     }
 

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::Path};
 
 use crypto::{Collection, CollectionKey, DelegatedKeyContext, WrappedKey, open_delegated_key};
 use protocol_spec::{
-    api,
+    api::{self, DelegatedKeysQuery},
     bodies::{DelegatedKey, Placement},
     collection::CollectionSelector,
     delegation::VerifiedDelegation,
@@ -384,7 +384,7 @@ impl Delegate<'_> {
     /// Opens the keys that the owner's devices have given (DLG-3).
     async fn open_keys(&mut self) -> Result<()> {
         for id in self.delegation.collections.ids().to_vec() {
-            let path = api::DELEGATED_KEYS.here().with("collection", &id);
+            let path = api::DELEGATED_KEYS.ask([], DelegatedKeysQuery::of(id));
             let (mut keys, mut pages) = (Vec::new(), self.server.pages(path));
             while let Some(page) = pages.next().await? {
                 keys.extend(page.keys);

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use protocol_spec::{
-    api::{self, RequestTarget},
+    api::{self, PageQuery, RequestTarget},
     delegation::{Power, VerifiedDelegation},
     ids::{CollectionId, DelegationId, PatientId},
     messages as pb,
@@ -79,7 +79,7 @@ impl HeldDelegation {
 /// Delegations to her of this list that the server shows, verified.
 pub(in crate::patient) async fn delegations_to_her(
     vault: &Vault,
-    list: RequestTarget<(), pb::DelegationPage>,
+    list: RequestTarget<(), pb::DelegationPage, PageQuery<DelegationId>>,
 ) -> Result<Vec<(VerifiedDelegation, bool)>> {
     let mut held = Vec::new();
     let mut pages = vault.session.server.pages(list);

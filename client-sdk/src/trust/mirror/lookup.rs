@@ -2,8 +2,14 @@
 //! them (ATK-1).
 
 use protocol_spec::{
-    api, directory::Institution, hash::Sha256Digest, ids::InstitutionId, messages as pb, mirror::LookAlikes,
-    names::Look, programs::Vouched,
+    api::{self, PageQuery},
+    directory::Institution,
+    hash::Sha256Digest,
+    ids::InstitutionId,
+    messages as pb,
+    mirror::LookAlikes,
+    names::Look,
+    programs::Vouched,
 };
 
 use super::Mirror;
@@ -97,7 +103,7 @@ impl Mirror {
     /// The same entries as the server shows them, with proofs, to be handed on: whoever gets them verifies them.
     pub(crate) async fn raw_chain(&self, id: InstitutionId) -> Result<Vec<pb::DirectoryEntry>> {
         let mut chain = Vec::new();
-        let path = api::DIRECTORY_ENTRIES.at([&id]).with("limit", &100);
+        let path = api::DIRECTORY_ENTRIES.ask([&id], PageQuery::of(100));
         let mut pages = self.server.pages(path);
         while let Some(page) = pages.next().await? {
             chain.extend(page.entries);
