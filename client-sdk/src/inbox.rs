@@ -54,7 +54,7 @@ impl Session {
             let events = self.events(after).await?;
             if !events.is_empty() {
                 // Who asks may have rotated or retired while this waited.
-                self.forget_entries().await;
+                self.mirror.invalidate().await;
                 let mut opened = Vec::with_capacity(events.len());
                 for event in events {
                     opened.push(self.open_event(reader, event).await?);
@@ -171,7 +171,8 @@ impl Session {
         let text = open_text(keys, &context, &request.text).map_err(opening)?;
         let permission_id = PermissionId::try_from(message.permission_id.as_ref())?;
         // Which permission comes with the request is the server's word: sending checks it by what was met here.
-        self.met_permission(permission_id, request.patient_id, &request.hash())?;
+        self.met
+            .permission(permission_id, request.patient_id, &request.hash())?;
         Ok(InboxEvent {
             kind: EventKind::UploadRequest,
             from: Party::Patient(request.patient_id),
@@ -216,7 +217,7 @@ impl Session {
             },
             from: party(&asked.asker),
             to: if reference {
-                Some(party(&self.institution(asked.receiver).await?))
+                Some(party(&self.mirror.institution(asked.receiver).await?))
             } else {
                 None
             },

@@ -68,13 +68,12 @@ pub mod patient;
 mod programs;
 pub mod registrar;
 pub mod rules;
+mod senders;
 mod session;
 mod shares;
 pub mod transfer;
 mod trust;
 mod withdrawing;
-
-use self::trust::{self as asked, self as directory, self as provenance, self as restoring};
 
 pub use crypto::RecoveryWords;
 pub use protocol_spec::{

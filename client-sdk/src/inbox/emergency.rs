@@ -24,7 +24,7 @@ impl Session {
         blank: InboxEvent,
     ) -> Result<InboxEvent> {
         let opening = self.emergency_opening(message)?;
-        let institution = self.institution(opening.institution_id).await?;
+        let institution = self.mirror.institution(opening.institution_id).await?;
         let text = if opening.patient_id == patient.id() {
             afterwards(guardians::opened_by(patient, &opening.card_key).await)?
         } else {
@@ -64,7 +64,7 @@ impl Session {
         Ok(InboxEvent {
             kind: EventKind::EmergencyHelp,
             from: Party::Patient(help.guardian_id),
-            to: Some(party(&self.institution(help.institution_id).await?)),
+            to: Some(party(&self.mirror.institution(help.institution_id).await?)),
             request_id: Some(help.help_id),
             text: Some(text),
             ..blank

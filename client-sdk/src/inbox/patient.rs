@@ -24,11 +24,11 @@ impl Session {
     ) -> Result<InboxEvent> {
         match what {
             What::DownloadRequested(statement) => {
-                let asked = self.asked_download(statement).await?;
+                let asked = self.asks.download(statement).await?;
                 self.asked_event(&asked, patient, blank).await
             }
             What::ReferenceRequested(statement) => {
-                let asked = self.asked_reference(statement).await?;
+                let asked = self.asks.reference(statement).await?;
                 self.asked_event(&asked, patient, blank).await
             }
             What::DevicesChanged(list) => Ok(InboxEvent {
@@ -67,6 +67,7 @@ impl Session {
 
     async fn stored(&self, patient: &Vault, receipt: pb::Receipt, blank: InboxEvent) -> Result<InboxEvent> {
         let receipt = self
+            .log
             .receipt::<UploadReceipt>(Some(receipt), RECEIPT)
             .await?
             .statement;
@@ -74,7 +75,7 @@ impl Session {
         shown::check_receipt_head(patient, receipt.vault_head).await?;
         Ok(InboxEvent {
             kind: EventKind::Stored,
-            from: party(&self.institution(receipt.institution_id).await?),
+            from: party(&self.mirror.institution(receipt.institution_id).await?),
             permission_id: Some(receipt.permission_id),
             record_id: Some(receipt.record_id),
             bytes: Some(receipt.stream_len),
@@ -84,6 +85,7 @@ impl Session {
 
     async fn released(&self, patient: &Vault, receipt: pb::Receipt, blank: InboxEvent) -> Result<InboxEvent> {
         let receipt = self
+            .log
             .receipt::<ReleaseReceipt>(Some(receipt), RECEIPT)
             .await?
             .statement;
@@ -91,7 +93,7 @@ impl Session {
         shown::check_receipt_head(patient, receipt.vault_head).await?;
         Ok(InboxEvent {
             kind: EventKind::Released,
-            from: party(&self.institution(receipt.institution_id).await?),
+            from: party(&self.mirror.institution(receipt.institution_id).await?),
             permission_id: Some(receipt.permission_id),
             bytes: Some(receipt.bytes),
             ..blank
@@ -104,11 +106,11 @@ impl Session {
         receipt: pb::Receipt,
         blank: InboxEvent,
     ) -> Result<InboxEvent> {
-        let (said, _) = self.taken_back(receipt).await?;
+        let (said, _) = self.records.taken_back(receipt).await?;
         check(said.patient_id == patient.id())?;
         Ok(InboxEvent {
             kind: EventKind::TakenBack,
-            from: party(&self.institution(said.institution_id).await?),
+            from: party(&self.mirror.institution(said.institution_id).await?),
             record_id: Some(said.record_id),
             ..blank
         })

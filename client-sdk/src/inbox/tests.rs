@@ -236,10 +236,10 @@ async fn a_request_under_an_id_that_was_shown_for_another_is_refused() {
     session.mirror.know_only(entries).await;
     let (shown, other) = (download_request(CLINIC), download_request(OTHER_CLINIC));
     for _ in 0..2 {
-        let asked = session.asked_download(shown.clone()).await.unwrap();
+        let asked = session.asks.download(shown.clone()).await.unwrap();
         assert_eq!(asked.asker.id(), (&public(CLINIC)).into());
         assert!(matches!(
-            session.asked_download(other.clone()).await,
+            session.asks.download(other.clone()).await,
             Err(Error::Tampered { .. })
         ));
     }

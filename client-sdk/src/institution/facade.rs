@@ -22,6 +22,7 @@ use crate::{
     TerminalInfo, Trust, Unlock,
     inbox::Reader,
     patient::{SenderId, SenderInfo},
+    senders,
     transfer::{Sink, Source},
 };
 
@@ -333,7 +334,7 @@ impl Institution {
     /// As [`crate::Patient::block`].
     pub async fn block(&self, sender: SenderId, blocked: bool) -> Result<()> {
         self.office.by_identity_key()?;
-        self.office.session.block(sender, blocked).await
+        senders::block(&self.office.session.server, sender, blocked).await
     }
 
     /// As [`crate::Patient::senders`], by the institution's identity key.
@@ -342,7 +343,7 @@ impl Institution {
     /// As [`crate::Patient::senders`].
     pub async fn senders(&self) -> Result<Vec<SenderInfo>> {
         self.office.by_identity_key()?;
-        self.office.session.senders().await
+        senders::senders(&self.office.session.server).await
     }
 
     /// As [`crate::Patient::return_share`].

@@ -49,8 +49,8 @@ pub(super) fn keep_log_read(vault: &Vault, size: u64) -> Result<()> {
 
 /// Nothing has been done to a vault that is being enrolled, and none of the leaves that there are is of it.
 pub(super) async fn begin_acts(vault: &Vault) -> Result<()> {
-    let shown = vault.session.shown_log().await?;
-    vault.session.accept_log(&shown).await?;
+    let shown = vault.session.witnesses.shown().await?;
+    vault.session.log.accept(&shown).await?;
     keep_log_read(vault, shown.size)?;
     let none = vault.session.home.extend_chain(ACTS, &mut At::default(), &[])?;
     if none.is_none() {

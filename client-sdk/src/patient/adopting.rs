@@ -26,7 +26,7 @@ pub(super) async fn own_record(vault: &Vault, message: pb::VaultRecord) -> Resul
         data_key_wrap,
     } = message;
     let stored = record.ok_or_else(|| tampered("it is empty"))?;
-    let record = vault.session.receipted(vault.id(), stored).await?;
+    let record = vault.session.records.receipted(vault.id(), stored).await?;
     gone::check_not_gone(vault, record.receipt.statement.record_id).await?;
     shown::check_receipt_head(vault, record.receipt.statement.vault_head).await?;
     let placed = match placement {
@@ -44,10 +44,11 @@ pub(super) async fn own_record(vault: &Vault, message: pb::VaultRecord) -> Resul
             examine::uploaded_key(vault, &record, upload_key_epoch, &upload_key_wrap).await?
         }
     };
-    let verified = vault.session.verify_record(record, &key).await?;
+    let verified = vault.session.records.open(record, &key).await?;
     vault
         .session
-        .met_version(verified.version_id(), &verified.manifest.hash())?;
+        .met
+        .version(verified.version_id(), &verified.manifest.hash())?;
     let (collection, number) = match placed {
         Some(placed) => placed,
         None => {

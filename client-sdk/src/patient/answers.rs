@@ -24,9 +24,7 @@ use protocol_spec::{
 
 use crate::{
     DirectoryEntry, Error, Result,
-    asked::Asked,
     connect::Server,
-    directory::must_go_on,
     mint,
     patient::{
         acts,
@@ -36,6 +34,8 @@ use crate::{
         terms::InCollection,
         vault::Vault,
     },
+    trust::Asked,
+    trust::must_go_on,
 };
 
 pub(super) use crate::clock::CLOCK_TOLERANCE;
@@ -123,7 +123,7 @@ pub(crate) async fn sign_permit(
     limits: &Limits,
     behalf: Option<&VerifiedDelegation>,
 ) -> Result<(PermissionId, SignedAnswer)> {
-    let receiver = vault.session.present(asked.receiver).await?;
+    let receiver = vault.session.mirror.as_of_now(asked.receiver).await?;
     let id = mint::id(PermissionId::mint)?;
     let records: Vec<_> = chosen.iter().map(selector).collect();
     let all = records
@@ -209,7 +209,7 @@ pub(crate) async fn sign_permit_selector(
     limits: &Limits,
     behalf: Option<&VerifiedDelegation>,
 ) -> Result<(PermissionId, SignedAnswer)> {
-    let receiver = vault.session.present(asked.receiver).await?;
+    let receiver = vault.session.mirror.as_of_now(asked.receiver).await?;
     let id = mint::id(PermissionId::mint)?;
     let (key, conditions) = mint_key(vault, &id, &key, &limits.conditions, true).await?;
     let grant = Grant {
@@ -245,7 +245,7 @@ pub(crate) async fn sign_denial(
     behalf: Option<&VerifiedDelegation>,
 ) -> Result<SignedAnswer> {
     let Asked { request_id, hash, .. } = asked;
-    let asker = vault.session.present(asked.asker.id()).await?;
+    let asker = vault.session.mirror.as_of_now(asked.asker.id()).await?;
     let patient_id = behalf.map_or(vault.id(), |delegation| delegation.patient_id);
     let context = TextContext::to_institution(*request_id, &patient_id, &asker.id());
     let denial = Denial {

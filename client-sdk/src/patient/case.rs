@@ -48,7 +48,7 @@ pub(super) async fn export_case(vault: &Vault, permission: PermissionId) -> Resu
     let entries = entries_of(vault, permission).await?;
     let mut institutions = Vec::new();
     for id in named(&entries, permission)? {
-        institutions.extend(vault.session.raw_chain(id).await?);
+        institutions.extend(vault.session.mirror.raw_chain(id).await?);
     }
     let mut released = Vec::new();
     for entry in &entries {

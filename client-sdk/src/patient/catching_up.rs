@@ -41,7 +41,7 @@ pub(super) async fn catch_up(vault: &Vault) -> Result<MutexGuard<'_, SeenActs>> 
     if let Err(error) = read {
         // What was read on top of what the home has is not believed.
         seen.forget();
-        return Err(vault.session.or_restored(error).await);
+        return Err(vault.session.restorations.or_restored(error).await);
     }
     seen.keep(&vault.session.home).await?;
     Ok(seen)

@@ -77,7 +77,7 @@ pub(super) async fn record_deletion(
 ) -> Result<Logged<RecordDeletion>> {
     let deletion = Logged::<RecordDeletion>::verify(message, vault.session.server.operator())
         .map_err(Error::tampered(DELETION))?;
-    vault.session.accept_log(&deletion.checkpoint).await?;
+    vault.session.log.accept(&deletion.checkpoint).await?;
     listed::known_device(vault, deletion.statement.device()).await?;
     if deletion.statement.patient_id == vault.id() {
         Ok(deletion)

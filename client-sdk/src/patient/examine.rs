@@ -20,7 +20,7 @@ use crate::{
         ring::{self, no_own_collection},
         vault::{Vault, ring::Ring},
     },
-    provenance::{ReceiptedRecord, VerifiedRecord},
+    trust::{ReceiptedRecord, VerifiedRecord},
 };
 
 /// A record with all that it was verified by.
@@ -75,9 +75,9 @@ pub(super) async fn placement_of(vault: &Vault, message: Option<pb::PatientState
 /// The data key that a record came with, whatever became of its wrap since.
 pub(super) async fn arrived_key(vault: &Vault, message: pb::VaultRecord) -> Result<DataKey> {
     let stored = message.record.ok_or_else(|| tampered("it is empty"))?;
-    let record = vault.session.receipted(vault.id(), stored).await?;
+    let record = vault.session.records.receipted(vault.id(), stored).await?;
     let key = uploaded_key(vault, &record, message.upload_key_epoch, &message.upload_key_wrap).await?;
-    vault.session.verify_record(record, &key).await?;
+    vault.session.records.open(record, &key).await?;
     Ok(key)
 }
 

@@ -13,8 +13,8 @@ use protocol_spec::{
 use zeroize::Zeroizing;
 
 use crate::{
-    Audited, CollectionInfo, DeviceInfo, DirectoryEntry, Error, LogEntry, Patient, PermissionInfo, Progress,
-    Received, Records, Result, Unlock, Vouched,
+    CollectionInfo, DeviceInfo, DirectoryEntry, Error, LogEntry, Patient, PermissionInfo, Progress, Received,
+    Records, Result, Unlock,
     patient::{
         case,
         certificate::RevocationReport,
@@ -41,6 +41,7 @@ use crate::{
         terms::{InCollection, OpenRequest, PermitTerms, Selection, UploadTerms},
         unanswered::{self, SenderId, SenderInfo, Unanswered},
     },
+    senders,
     shares::ReturnedFile,
 };
 
@@ -88,65 +89,12 @@ impl Patient {
         self.vault.session.server.link()
     }
 
-    /// The accredited institutions whose names contain `filter` (in any case), each verified.
-    ///
-    /// # Errors
-    /// [`crate::Error::Tampered`] when an event of the directory does not verify, [`crate::Error::DirectoryConflict`] when it is not
-    /// all of what the log has.
-    pub async fn directory(&self, filter: Option<&str>) -> Result<Vec<DirectoryEntry>> {
-        self.vault.session.directory(filter).await
-    }
-
     /// The one institution with this id or this name (in any case).
     ///
     /// # Errors
-    /// [`crate::Error::UnknownInstitution`], [`crate::Error::AmbiguousInstitution`], or as [`Self::directory`].
+    /// [`crate::Error::UnknownInstitution`], [`crate::Error::AmbiguousInstitution`], or as [`crate::Trust::institutions`].
     pub async fn institution(&self, name_or_id: &str) -> Result<DirectoryEntry> {
-        self.vault.session.find_institution(name_or_id).await
-    }
-
-    /// Which institutions have names that look like others': to be shown wherever somebody decides by a name (INS-17).
-    ///
-    /// # Errors
-    /// As [`Self::directory`].
-    pub async fn look_alikes(&self) -> Result<crate::LookAlikes> {
-        self.vault.session.look_alikes().await
-    }
-
-    /// All entries of the institution with this id or name, from the first to the newest.
-    ///
-    /// # Errors
-    /// As [`Self::institution`].
-    pub async fn institution_entries(&self, name_or_id: &str) -> Result<Vec<DirectoryEntry>> {
-        let newest = self.vault.session.find_institution(name_or_id).await?;
-        self.vault.session.chain(newest.id()).await
-    }
-
-    /// Reads the log itself, from where this home has audited it last, and checks that all that it has of the directory verifies
-    /// and is what its checkpoint says and this home was shown. `progress` counts entries.
-    ///
-    /// # Errors
-    /// [`crate::Error::DirectoryConflict`], [`crate::Error::Tampered`], [`crate::Error::LogConflict`], [`crate::Error::NotWitnessed`].
-    pub async fn audit_directory(&self, progress: &dyn Progress) -> Result<Audited> {
-        self.vault.session.audit_directory(progress).await
-    }
-
-    /// The client programs that the registrar vouches for, in the order of the log as it is now.
-    ///
-    /// # Errors
-    /// As [`Self::directory`].
-    pub async fn programs(&self) -> Result<Vec<Vouched>> {
-        self.vault.session.programs().await
-    }
-
-    /// Which client program a file is, by its SHA-256 and the log as it is now: to be asked before the file is put in the place of
-    /// a program that is trusted.
-    ///
-    /// # Errors
-    /// [`crate::Error::UnknownProgram`] if the registrar does not vouch for exactly this file, [`crate::Error::Io`], or as
-    /// [`Self::directory`].
-    pub async fn check_program(&self, file: &Path) -> Result<Vouched> {
-        self.vault.session.check_program(file).await
+        self.vault.session.mirror.find_named(name_or_id).await
     }
 
     /// Blocks a sender, whose unanswered things are deleted; or takes that back. It is told what anybody is told of whom she has
@@ -155,7 +103,7 @@ impl Patient {
     /// # Errors
     /// `not-permitted` where nobody has this id.
     pub async fn block(&self, sender: SenderId, blocked: bool) -> Result<()> {
-        self.vault.session.block(sender, blocked).await
+        senders::block(&self.vault.session.server, sender, blocked).await
     }
 
     /// With whom she deals, of whom something is unanswered, whom she has blocked.
@@ -163,7 +111,7 @@ impl Patient {
     /// # Errors
     /// Of the connection.
     pub async fn senders(&self) -> Result<Vec<SenderInfo>> {
-        self.vault.session.senders().await
+        senders::senders(&self.vault.session.server).await
     }
 
     /// All that happened under a permission, as a file to be shown to whoever was not there.

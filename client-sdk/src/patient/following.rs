@@ -20,14 +20,18 @@ pub struct Rewrapped {
 }
 
 pub(super) async fn follow_rotations(vault: &Vault) -> Result<Vec<Rewrapped>> {
-    vault.session.forget_entries().await;
+    vault.session.mirror.invalidate().await;
     let mut done = Vec::new();
     for own in signers::standing_permissions(vault).await? {
         let permission = &own.permission;
         if !own.is_live() || permission.kind == Kind::Emergency {
             continue;
         }
-        let receiver = vault.session.institution(permission.institution_id).await?;
+        let receiver = vault
+            .session
+            .mirror
+            .institution(permission.institution_id)
+            .await?;
         let present = receiver.entry_hash() == permission.directory_entry_hash;
         if present || receiver.check_goes_on().is_err() || gone::is_over_nothing(vault, &own).await? {
             continue;

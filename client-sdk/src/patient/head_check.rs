@@ -82,7 +82,7 @@ async fn logged_head(
 ) -> Result<PatientVerified<VaultHead>> {
     let mark = message.proof.clone().unwrap_or_default();
     let logged = Logged::<VaultHead>::verify(message, vault.session.server.operator()).map_err(tampered)?;
-    vault.session.accept_log(&logged.checkpoint).await?;
+    vault.session.log.accept(&logged.checkpoint).await?;
     let head = logged.statement;
     if head.patient_id != vault.id() || head.operator_id != vault.session.server.operator_id() {
         return Err(tampered("it is of another vault"));

@@ -132,7 +132,7 @@ async fn submit_head(vault: &Vault, acts: &Acts) -> Result<Act> {
 fn sign_head(vault: &Vault, next: &NextHead, salt: &VaultSalt) -> Result<PatientSigned<VaultHead>> {
     // By a head her vault moves again: before it, what was taken back is taken back anew (RST-9).
     if !vault.returning.load(Ordering::Relaxed) {
-        vault.session.must_be_back()?;
+        vault.session.restorations.must_be_back()?;
     }
     let head = VaultHead {
         created: mint::now_ms(),

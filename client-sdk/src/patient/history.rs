@@ -31,7 +31,6 @@ use protocol_spec::{
 
 use crate::{
     Error, Result,
-    asked::Asked,
     patient::{
         delegation, deletions,
         history::{
@@ -45,6 +44,7 @@ use crate::{
         vault::Vault,
     },
     rules::rules_by_statement,
+    trust::Asked,
 };
 
 pub use self::{
@@ -168,12 +168,12 @@ async fn read_what(vault: &Vault, what: What, met: &mut Met, blank: HistoryItem)
     match what {
         What::UploadRequested(statement) => upload_requested(vault, statement, met, blank).await,
         What::DownloadRequested(statement) => {
-            let asked = vault.session.asked_download(statement).await?;
+            let asked = vault.session.asks.download(statement).await?;
             met.trail.counts.statements += 1;
             asked_item(vault, HistoryKind::DownloadRequested, &asked, blank).await
         }
         What::ReferenceRequested(statement) => {
-            let asked = vault.session.asked_reference(statement).await?;
+            let asked = vault.session.asks.reference(statement).await?;
             met.trail.counts.statements += 1;
             asked_item(vault, HistoryKind::ReferenceRequested, &asked, blank).await
         }
@@ -361,6 +361,7 @@ async fn stored(
 ) -> Result<HistoryItem> {
     let receipt = vault
         .session
+        .log
         .receipt::<UploadReceipt>(Some(receipt), "the receipt")
         .await?;
     shown::check_receipt_head(vault, receipt.statement.vault_head).await?;
@@ -391,7 +392,7 @@ async fn taken_back(
     met: &mut Met,
     blank: HistoryItem,
 ) -> Result<HistoryItem> {
-    let (said, log_size) = vault.session.taken_back(receipt).await?;
+    let (said, log_size) = vault.session.records.taken_back(receipt).await?;
     ensure(said.patient_id == vault.id(), "it is about somebody else")?;
     met.trail.taken_back(&said)?;
     met.trail.counts.statements += 1;
@@ -411,6 +412,7 @@ async fn released(
 ) -> Result<HistoryItem> {
     let receipt = vault
         .session
+        .log
         .receipt::<ReleaseReceipt>(Some(receipt), "the receipt")
         .await?;
     shown::check_receipt_head(vault, receipt.statement.vault_head).await?;
@@ -467,7 +469,7 @@ async fn presented(
         met.emergencies.may_hold(permission, institution),
         "it was presented by somebody else",
     )?;
-    let presenter = vault.session.institution(institution).await?;
+    let presenter = vault.session.mirror.institution(institution).await?;
     let proven = ProvenPresentation::verify(&message, permission, &presenter).map_err(tampered)?;
     let pb::Presented {
         release_ticket,
@@ -484,6 +486,7 @@ async fn presented(
     if let Some(receipt) = release_ticket {
         let ticket = vault
             .session
+            .log
             .receipt::<ReleaseTicket>(Some(receipt), "the release ticket")
             .await?;
         ensure(

@@ -44,7 +44,7 @@ pub(super) async fn check_log(vault: &Vault, acts: &mut Acts, from: u64) -> Resu
         }
         Ok(())
     };
-    let checkpoint = vault.session.scan_log(from, &(), visit).await?;
+    let checkpoint = vault.session.log.scan(from, &(), visit).await?;
     // After the log: whatever stands there is in these by now.
     reading_acts::read_acts(vault, acts).await?;
     let mut shown = Shown::new(&salt);

@@ -104,7 +104,7 @@ pub(crate) async fn refresh_devices(vault: &Vault) -> Result<Arc<Known>> {
 /// As `refresh_devices`, with the X-Wing keys of the newest list's devices.
 pub(super) async fn fetch_devices(vault: &Vault) -> Result<(Arc<Known>, RecipientKeys)> {
     match ask_for_devices(vault).await {
-        Err(error) => Err(vault.session.or_restored(error).await),
+        Err(error) => Err(vault.session.restorations.or_restored(error).await),
         fetched => fetched,
     }
 }

@@ -19,7 +19,7 @@ use protocol_spec::{
 use crate::{
     Error, Result, mint,
     patient::{acts, placements, ring, vault::Vault},
-    provenance::VerifiedRecord,
+    trust::VerifiedRecord,
 };
 
 /// Places a record version in a collection. Gives the number of the placement.

@@ -19,9 +19,9 @@ use crate::{
         refs::InstitutionRef,
         vault::Vault,
     },
-    provenance::{FetchedPart, VerifiedRecord},
     session::blocking,
     transfer::{Budget, Expected, FolderSink, Leaves, Sink, receive},
+    trust::{FetchedPart, VerifiedRecord},
 };
 
 /// A record of her vault, its provenance verified.
@@ -73,7 +73,7 @@ pub(super) async fn scan_log(
     progress: &dyn Progress,
     visit: impl FnMut(u64, LogEntry) -> Result<()>,
 ) -> Result<VerifiedCheckpoint> {
-    vault.session.scan_log(from, progress, visit).await
+    vault.session.log.scan(from, progress, visit).await
 }
 
 pub(super) async fn records(vault: &Vault) -> Result<Records> {

@@ -256,7 +256,7 @@ pub(super) async fn epoch_closure(
 ) -> Result<Logged<EpochClosure>> {
     let closure = Logged::<EpochClosure>::verify(message, vault.session.server.operator())
         .map_err(Error::tampered(CLOSURE))?;
-    vault.session.accept_log(&closure.checkpoint).await?;
+    vault.session.log.accept(&closure.checkpoint).await?;
     listed::known_device(vault, closure.statement.device()).await?;
     if closure.statement.patient_id == vault.id() {
         Ok(closure)

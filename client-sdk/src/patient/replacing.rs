@@ -46,7 +46,7 @@ pub(crate) async fn replace(
     if permission.kind == Kind::Emergency {
         return emergency::rewrap_emergency(vault, old, change).await;
     }
-    let receiver = vault.session.present(permission.institution_id).await?;
+    let receiver = vault.session.mirror.as_of_now(permission.institution_id).await?;
     let id = mint::id(PermissionId::mint)?;
     let keyed = replacement_keys(vault, &id, permission).await?;
     let mut body = replacement_body(vault, id, old, &receiver, &keyed);

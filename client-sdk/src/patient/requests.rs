@@ -15,7 +15,6 @@ use protocol_spec::{
 
 use crate::{
     DirectoryEntry, Error, Result,
-    asked::Asked,
     mint::{self, millis},
     patient::{
         answers::{self, Grant, Limits},
@@ -25,6 +24,7 @@ use crate::{
         terms::{InCollection, OpenRequest, PermitTerms, Selection, UploadTerms},
         vault::Vault,
     },
+    trust::Asked,
 };
 
 impl PermitTerms {
@@ -48,7 +48,7 @@ pub(super) async fn request_upload(
     text: &str,
     terms: &UploadTerms,
 ) -> Result<(RequestId, PermissionId)> {
-    let to = &vault.session.present(to.id()).await?;
+    let to = &vault.session.mirror.as_of_now(to.id()).await?;
     let (request_id, permission_id) = (mint::id(RequestId::mint)?, mint::id(PermissionId::mint)?);
     let now = mint::now_ms();
     let context = TextContext::to_institution(request_id, &vault.id(), &to.id());
@@ -153,8 +153,8 @@ pub(crate) async fn asked(vault: &Vault, id: RequestId) -> Result<(Asked, Reques
     let stored: pb::StoredRequest = vault.session.server.get(api::REQUEST.at([&id])).await?;
     let state = stored.state();
     let asked = match stored.request {
-        Some(Request::Download(statement)) => vault.session.asked_download(statement).await?,
-        Some(Request::Reference(statement)) => vault.session.asked_reference(statement).await?,
+        Some(Request::Download(statement)) => vault.session.asks.download(statement).await?,
+        Some(Request::Reference(statement)) => vault.session.asks.reference(statement).await?,
         Some(Request::Upload(_)) => {
             return Err(Error::Usage(format!(
                 "{id} is an upload request of one's own: it is not answered"

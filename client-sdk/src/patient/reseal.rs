@@ -31,8 +31,8 @@ use crate::{
         standing::PermissionState,
         vault::Vault,
     },
-    provenance::VerifiedRecord,
     transfer::{Budget, Leaves, SealedStream, interrupted, pipe, receive, upload},
+    trust::VerifiedRecord,
 };
 
 /// A record that stays as it is sealed, though its data key was given away.
@@ -181,6 +181,7 @@ async fn reseal_record(vault: &Vault, record: RecordId, progress: &dyn Progress)
     let receipt = commit_anew(vault, &anew, sealed).await?;
     let receipt = vault
         .session
+        .log
         .receipt::<UploadReceipt>(Some(receipt), RECEIPT)
         .await?;
     let said = &receipt.statement;
@@ -294,6 +295,7 @@ pub(super) async fn reseals(
         let stored = examine::shown(vault, *version).await?.record.unwrap_or_default();
         let receipt = vault
             .session
+            .log
             .receipt::<UploadReceipt>(stored.receipt.clone(), RECEIPT)
             .await?;
         if receipt.statement.replaces == Some(one.version_id) {

@@ -19,7 +19,7 @@ use crate::{
         standing::PermissionState,
         vault::{Vault, acts::ACTS},
     },
-    restoring::RestorationInfo,
+    trust::RestorationInfo,
 };
 
 /// What a patient is told of a restoration, and what her device has done about it.
@@ -99,14 +99,14 @@ fn placement(act: &Act) -> Option<RecordId> {
 
 pub(super) async fn accept_restoration(home: &Path, unlock: &Unlock) -> Result<Returned> {
     let vault = &opening::open(home, unlock).await?;
-    let Some(found) = vault.session.find_restoration().await? else {
+    let Some(found) = vault.session.restorations.find().await? else {
         return come_back(vault).await;
     };
     if let Err(error) = lists_are_there(vault).await {
         revoke_all_again(vault).await?;
         return Err(error);
     }
-    vault.session.take_restoration(found, false).await?;
+    vault.session.restorations.take(found, false).await?;
     come_back(&opening::open(home, unlock).await?).await
 }
 

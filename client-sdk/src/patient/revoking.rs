@@ -146,6 +146,7 @@ pub(super) async fn submit_revocation(vault: &Vault, own: &OwnPermission) -> Res
     let answer = resending::send_revocation(vault, permission.permission_id, permission.hash()).await?;
     let receipt = vault
         .session
+        .log
         .receipt::<RevocationReceipt>(answer.receipt.clone(), RECEIPT)
         .await?;
     let said = &receipt.statement;

@@ -90,6 +90,10 @@ pub(super) async fn is_for_a_retired_one(vault: &Vault, own: &OwnPermission) -> 
     if own.permission.kind == Kind::Emergency {
         return Ok(false);
     }
-    let receiver = vault.session.institution(own.permission.institution_id).await?;
+    let receiver = vault
+        .session
+        .mirror
+        .institution(own.permission.institution_id)
+        .await?;
     Ok(receiver.check_goes_on().is_err())
 }

@@ -10,7 +10,7 @@ use protocol_spec::{
     messages::{self as pb, delete_unanswered::What},
 };
 
-use crate::{Result, patient::vault::Vault, session::Session};
+use crate::{Result, patient::vault::Vault};
 
 /// Something that others have asked of a patient.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +42,7 @@ impl fmt::Display for SenderId {
 }
 
 impl SenderId {
-    fn as_bytes(&self) -> &[u8; 32] {
+    pub(crate) fn as_bytes(&self) -> &[u8; 32] {
         match self {
             Self::Patient(id) => id.as_bytes(),
             Self::Institution(id) => id.as_bytes(),
@@ -76,38 +76,4 @@ pub(super) async fn delete_unanswered(vault: &Vault, what: Unanswered) -> Result
         .post(api::DELETE_UNANSWERED.here(), &message)
         .await?;
     Ok(())
-}
-
-impl Session {
-    /// Blocks a sender, whose unanswered things are deleted; or takes that back (ACC-9).
-    pub(crate) async fn block(&self, sender: SenderId, blocked: bool) -> Result<()> {
-        let message = pb::BlockSender {
-            sender_id: Bytes::copy_from_slice(sender.as_bytes()),
-            blocked,
-        };
-        self.server.post(api::BLOCK_SENDER.here(), &message).await?;
-        Ok(())
-    }
-
-    /// With whom the reader deals, of whom something is open, whom she has blocked.
-    pub(crate) async fn senders(&self) -> Result<Vec<SenderInfo>> {
-        let mut all = Vec::new();
-        // The cursor is an id of either kind.
-        let mut pages = self.server.pages::<_, PatientId>(api::SENDERS.here());
-        while let Some(page) = pages.next().await? {
-            for sender in page.senders {
-                all.push(SenderInfo {
-                    id: if sender.institution {
-                        SenderId::Institution(sender.sender_id.as_ref().try_into()?)
-                    } else {
-                        SenderId::Patient(sender.sender_id.as_ref().try_into()?)
-                    },
-                    known: sender.known,
-                    blocked: sender.blocked,
-                    open: sender.open,
-                });
-            }
-        }
-        Ok(all)
-    }
 }

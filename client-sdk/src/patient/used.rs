@@ -222,7 +222,7 @@ async fn proven(
     if permission.kind != Kind::Emergency && permission.institution_id != by {
         return Err(tampered("it was presented by somebody else"));
     }
-    let presenter = vault.session.institution(by).await?;
+    let presenter = vault.session.mirror.institution(by).await?;
     let proven = ProvenPresentation::verify(presented, permission, &presenter).map_err(tampered)?;
     let Some(ticket) = presented.release_ticket.clone() else {
         return Ok((id, None));

@@ -17,7 +17,7 @@ use protocol_spec::{
     problem::Problem,
     statement::Body,
 };
-use tokio::sync::{Mutex, MutexGuard};
+use tokio::sync::Mutex;
 
 use self::seen::{Head, SeenLog, head};
 use super::witnesses::{Began, Witnesses};
@@ -103,11 +103,6 @@ impl PinnedLog {
     /// Leaves that are known.
     pub(crate) async fn newest_size(&self) -> u64 {
         self.seen.lock().await.newest_size()
-    }
-
-    /// For callers that still look into it.
-    pub(crate) async fn lock(&self) -> MutexGuard<'_, SeenLog> {
-        self.seen.lock().await
     }
 
     /// The newest checkpoint, if the server has shown it just now.

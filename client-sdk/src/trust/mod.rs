@@ -30,7 +30,7 @@ pub(crate) use self::{
     mirror::{Mirror, must_go_on},
     patients::OtherPatients,
     provenance::{ReceiptedRecord, StoredRecords, TAKE_BACK, VerifiedRecord},
-    restoring::{Found, Restorations},
+    restoring::Restorations,
     witnesses::{Began, Witnesses},
 };
 pub use self::{

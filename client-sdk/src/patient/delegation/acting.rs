@@ -18,7 +18,6 @@ use protocol_spec::{
 
 use crate::{
     Error, PermitTerms, Progress, Received, RecordInfo, Records, Result, Selection,
-    asked::Asked,
     connect::Server,
     error::Reader,
     patient::{
@@ -38,6 +37,7 @@ use crate::{
         terms::OpenRequest,
         vault::Vault,
     },
+    trust::Asked,
 };
 
 impl OpenRequest {
@@ -176,15 +176,15 @@ impl Delegate<'_> {
 
     async fn one(&self, record: RecordId) -> Result<Examined> {
         let session = &self.vault.session;
-        let began = session.begin_witnessed().await?;
+        let began = session.witnesses.begin().await?;
         let (mut found, mut refused) = self.found(&Selection::Records(vec![record])).await?;
         if let Some((_, error)) = refused.pop() {
             return Err(error);
         }
         let found = found.pop().ok_or_else(|| unknown(record))?;
         // A delegation that was ended is not so on an old copy of the server's data (LOG-23).
-        let size = session.log.lock().await.newest_size();
-        session.witnessed_since(began, size).await?;
+        let size = session.log.newest_size().await;
+        session.log.witnessed_since(began, size).await?;
         Ok(found)
     }
 
@@ -311,8 +311,8 @@ impl Delegate<'_> {
     async fn verify_asked(&self, request: Option<Request>) -> Result<Asked> {
         let session = &self.vault.session;
         let asked = match request {
-            Some(Request::Download(statement)) => session.asked_download(statement).await?,
-            Some(Request::Reference(statement)) => session.asked_reference(statement).await?,
+            Some(Request::Download(statement)) => session.asks.download(statement).await?,
+            Some(Request::Reference(statement)) => session.asks.reference(statement).await?,
             _ => return Err(Error::tampered("the request")("it is none of an institution's")),
         };
         asked.check_for(self.owner(), self.server.operator_id())?;
@@ -348,7 +348,7 @@ impl Delegate<'_> {
     async fn read(&self, message: pb::VaultRecord) -> Result<Examined> {
         let session = &self.vault.session;
         let stored = message.record.unwrap_or_default();
-        let record = session.receipted(self.owner(), stored).await?;
+        let record = session.records.receipted(self.owner(), stored).await?;
         let placement = PatientSigned::<Placement>::try_from(message.placement)
             .and_then(PatientSigned::verify)
             .map_err(wrong)?;
@@ -371,8 +371,10 @@ impl Delegate<'_> {
         let key = key
             .unwrap_data_key(&wrapped, &collection, &placement.version_id)
             .map_err(wrong)?;
-        let verified = session.verify_record(record, &key).await?;
-        session.met_version(verified.version_id(), &verified.manifest.hash())?;
+        let verified = session.records.open(record, &key).await?;
+        session
+            .met
+            .version(verified.version_id(), &verified.manifest.hash())?;
         Ok(Examined {
             verified,
             key,

@@ -59,7 +59,7 @@ pub(in crate::patient) async fn delegate_after(
         return Err(Error::Usage("you need no delegation from yourself".into()));
     }
     // Before anything is signed for somebody who is not there.
-    vault.session.patient_key(to).await?;
+    vault.session.patients.vault_key(to).await?;
     let now = mint::now_ms();
     let not_before = terms.not_before.unwrap_or(now.saturating_sub(CLOCK_TOLERANCE));
     if terms.not_after <= now.max(not_before) {
@@ -160,7 +160,7 @@ async fn seal_keys(
     if keys.is_empty() {
         return Ok(());
     }
-    let receiver = vault.session.patient_key(to.delegate_id).await?;
+    let receiver = vault.session.patients.vault_key(to.delegate_id).await?;
     let seal = |(collection, key): &(Collection, CollectionKey)| {
         let context = DelegatedKeyContext {
             owner: vault.id(),

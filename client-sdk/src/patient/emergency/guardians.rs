@@ -92,7 +92,7 @@ pub(in crate::patient) async fn add_guardian(
         ));
     }
     let half = CardHalf::generate()?;
-    let key = vault.session.patient_key(guardian).await?;
+    let key = vault.session.patients.vault_key(guardian).await?;
     let context = HalfContext {
         patient: vault.id(),
         card_key: half.key(&vault.id())?.public(),
@@ -197,7 +197,7 @@ pub(in crate::patient) async fn help(
     patient: PatientId,
     to: &DirectoryEntry,
 ) -> Result<HelpInfo> {
-    let to = &vault.session.present(to.id()).await?;
+    let to = &vault.session.mirror.as_of_now(to.id()).await?;
     to.check_emergency().map_err(|problem| Error::Refused {
         problem,
         detail: Some("nothing was sent".into()),

@@ -107,6 +107,7 @@ pub(super) async fn emergency_opened(
     let hash = opening.statement().hash();
     vault
         .session
+        .log
         .included(message.proof, &hash, "the opening")
         .await?;
     let terms = met.terms(&opening.card_key)?;

@@ -24,7 +24,7 @@ use crate::{
         recovery::{self, RecoveryMember, TRUSTEES},
         vault::Vault,
     },
-    shares::ReturnedFile,
+    shares::{ReturnedFile, held_share},
 };
 
 /// Somebody who is trusted with a share.
@@ -87,8 +87,8 @@ pub(in crate::patient) async fn trustee(vault: &Vault, id_or_name: &str) -> Resu
     match id_or_name.parse() {
         Ok(id) => Ok(Trustee::Patient(id)),
         Err(_) => {
-            let found = vault.session.find_institution(id_or_name).await?;
-            let present = vault.session.present(found.id()).await?;
+            let found = vault.session.mirror.find_named(id_or_name).await?;
+            let present = vault.session.mirror.as_of_now(found.id()).await?;
             Ok(Trustee::Institution(Box::new(present)))
         }
     }
@@ -147,7 +147,7 @@ pub(in crate::patient) async fn return_share(
     offer: &[u8],
     check: &str,
 ) -> Result<ReturnedFile> {
-    let held = vault.session.held_share(file, offer, check).await?;
+    let held = held_share(&vault.session.patients, file, offer, check).await?;
     let known = listed::known_epoch(vault, held.root_epoch()).await?;
     let key = known
         .vault_key(held.root_epoch())
@@ -186,7 +186,7 @@ async fn entrust(
 ) -> Result<pb::TrusteeShare> {
     let (sealed, holder, root_epoch): (SealedBytes, _, _) = match trustee {
         Trustee::Patient(id) => {
-            let key = vault.session.patient_key(*id).await?;
+            let key = vault.session.patients.vault_key(*id).await?;
             let sealed = share.seal(&key.vault_key, division, &ShareReader::patient(id))?;
             (sealed, Holder::PatientId(copy(id.as_bytes())), key.root_epoch)
         }

@@ -90,7 +90,7 @@ impl Vault {
             let name = "any institution accredited for emergencies".to_owned();
             return Ok(InstitutionRef { id, name });
         }
-        let entry = self.session.institution(id).await?;
+        let entry = self.session.mirror.institution(id).await?;
         Ok(InstitutionRef {
             id,
             name: entry.name().as_str().to_owned(),
@@ -100,9 +100,9 @@ impl Vault {
     /// The id of the one institution with this id or exactly this name.
     pub(crate) async fn exact_institution(&self, name_or_id: &str) -> Result<InstitutionId> {
         if let Ok(id) = name_or_id.parse() {
-            return Ok(self.session.institution(id).await?.id());
+            return Ok(self.session.mirror.institution(id).await?.id());
         }
-        let found = self.session.find_institution(name_or_id).await?;
+        let found = self.session.mirror.find_named(name_or_id).await?;
         if found.name().as_str() == name_or_id {
             Ok(found.id())
         } else {

@@ -8,7 +8,7 @@ use crate::ground::{System, millis};
 
 /// Which checkpoints a session has compared, and the newest.
 #[derive(Default)]
-pub(crate) struct SeenLog {
+pub(super) struct SeenLog {
     /// Sizes and roots that were compared.
     pub(super) accepted: HashSet<Head>,
     pub(super) newest: Option<VerifiedCheckpoint>,
@@ -46,7 +46,7 @@ impl SeenLog {
     }
 
     /// Leaves that are known.
-    pub(crate) fn newest_size(&self) -> u64 {
+    pub(super) fn newest_size(&self) -> u64 {
         self.newest.as_ref().map_or(0, |newest| newest.size)
     }
 

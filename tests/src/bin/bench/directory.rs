@@ -61,7 +61,7 @@ async fn each(homes: &[std::path::PathBuf], found: usize) -> Result<Samples> {
         let patient = Patient::open(home, &unlock(home)).await?;
         let filter = if found == 0 { Some("no such name") } else { None };
         let started = Instant::now();
-        let entries = patient.directory(filter).await?;
+        let entries = patient.trust().institutions(filter).await?;
         times.add(started.elapsed().as_secs_f64() * 1e3);
         ensure!(entries.len() == found, "{} of {found}", entries.len());
     }
