@@ -11,13 +11,17 @@ use crate::process::{cargo, program, step};
 
 const PROGRAMS: [&str; 3] = ["vault-server", "medvault", "medvault-witness"];
 
-/// Builds everything.
-///
-/// # Errors
-/// When a build fails, with its command line, or a program cannot be copied.
+/// Builds the weakened programs, then everything in the workspace.
+/// Fails when a build fails, with its command line, or a program cannot be copied.
 pub(crate) fn run() -> Result<()> {
     weakened()?;
     step("build", &mut cargo(["build", "--workspace", "--all-targets"]))
+}
+
+/// Builds the programs alone, without tests: as they are, and weakened.
+pub(crate) fn programs() -> Result<()> {
+    weakened()?;
+    step("build", &mut cargo(["build", "--workspace", "--bins"]))
 }
 
 /// Of the whole workspace, so that all dependencies have the features they have without.

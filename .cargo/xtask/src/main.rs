@@ -1,4 +1,4 @@
-//! The project's own commands: `cargo xtask demo | test | check | build | bench | model | attacks | rough | rules | decryptor | drawings | formal | shape | release`.
+//! The project's own commands: `cargo xtask demo | test | check | build | bench | model | attacks | rough | rules | decryptor | drawings | formal | shape | release | transcripts`.
 //!
 //! Everything builds in the one dev profile and with whole-workspace features, so that RocksDB, by far the
 //! most expensive dependency, is compiled once and then reused by every command here.
@@ -27,7 +27,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
-/// Medvault's development commands.
+/// Development commands of Medvault: build, test, measure, explore, release.
 #[derive(Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask")]
 struct Arguments {
@@ -63,6 +63,8 @@ enum Command {
     Drawings(drawings::Options),
     /// Print the shape of the code: size, circles, long functions, repetition; `check` compares it with shape.toml
     Shape(shape::Options),
+    /// Play the three flows and keep what travels: spec/transcripts, both forms
+    Transcripts,
     /// Measure throughput, latency and memory; arguments go to the benchmark program
     Bench {
         /// Arguments for the benchmark program
@@ -109,6 +111,7 @@ fn run(command: Command) -> Result<()> {
         Command::Shape(options) => shape::run(&options),
         Command::Release(options) => release::run(&options),
         Command::Formal(options) => formal::run(&options),
+        Command::Transcripts => demo::transcripts::run(),
         Command::Bench { arguments } => bench::run(&arguments),
     }
 }

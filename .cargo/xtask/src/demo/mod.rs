@@ -11,6 +11,7 @@ mod narrator;
 mod principal;
 mod server;
 mod story;
+pub(crate) mod transcripts;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -41,8 +42,7 @@ pub(crate) struct Options {
 
 /// Builds the programs, plays the demo, and cleans up what it made.
 ///
-/// # Errors
-/// The first step that fails, with the command and what it printed; or what the server could have read.
+/// Errors: the first step that fails, with the command and what it printed; or what the server could have read.
 pub(crate) fn run(options: &Options) -> Result<()> {
     step("build", &mut cargo(["build", "--workspace", "--bins"]))?;
     let started = Instant::now();

@@ -51,8 +51,7 @@ struct Pages {
 impl Report {
     /// Puts the figures together with those that have no limits.
     ///
-    /// # Errors
-    /// When a page cannot be read.
+    /// Fails when a page cannot be read.
     pub(super) fn new(
         root: &Path,
         crates: &[Crate],
@@ -60,7 +59,8 @@ impl Report {
         limits: &Ceilings,
     ) -> Result<Self> {
         let (rules, rules_with_role) = rules::counted(root)?;
-        let transcripts = fs::read_dir(root.join("protocol-spec/transcripts"));
+        // Each is there twice: for people, and for programs.
+        let transcripts = fs::read_dir(root.join("protocol-spec/spec/transcripts"));
         Ok(Self {
             crates: crates.iter().map(Size::of).collect(),
             figures,
@@ -69,7 +69,7 @@ impl Report {
                 rules,
                 rules_with_role,
                 drawings: drawings::count(root)?,
-                transcripts: transcripts.map_or(0, Iterator::count),
+                transcripts: transcripts.map_or(0, |files| files.count() / 2),
             },
         })
     }
