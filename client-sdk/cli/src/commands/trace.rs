@@ -37,11 +37,13 @@ pub(crate) struct Options {
 
 const EXAMPLES: &str = "\
 Each attempt of each request is shown with its header fields, its message and the answer, decoded, with sizes and times. Leaves are
-counted. With --bytes the trace has each body as it travels, but for those that hold a secret. Secrets are left out; ids, and who corresponds with whom, are not: give a trace only to whom you would tell that.
+counted. Secrets are left out; ids, and who corresponds with whom, are not: give a trace only to whom you would tell that. With --json
+--bytes the trace has bodies as they travel, too, without those that hold a secret.
 The traced command prints what it always prints. With --json before COMMAND the trace has one JSON object a line.
 
 Examples:
   medvault trace records --home ~/vault
+  medvault trace --json --bytes --to all.jsonl inbox
   medvault trace --json --to trace.jsonl download fetch perm_… --out received --home anna
   medvault --home ~/vault trace permit req_… --all 2> trace.txt";
 
