@@ -18,7 +18,7 @@ use super::flows::array;
 fn traced(world: &World, by: &Cli, command: &[&str]) -> Result<(Value, Vec<Value>)> {
     let number = fs::read_dir(world.folder())?.count();
     let to = world.path(&format!("trace-{number}")).display().to_string();
-    let answer = by.run(&[&["trace", "--json", "--to", &to], command].concat())?;
+    let answer = by.run(&[&["trace", "--json", "--bytes", "--to", &to], command].concat())?;
     let lines = fs::read_to_string(&to)?;
     let lines: Vec<Value> = lines
         .lines()
@@ -288,6 +288,11 @@ fn no_secret_is_shown() -> Result<()> {
         // The half of the card that the server keeps.
         let half = trace.iter().find_map(|line| line["content"]["share"].as_str());
         let half = half.context("no half")?;
+        let bodies = trace.iter().filter_map(|line| line["base64"].as_str());
+        let bodies: Vec<_> = bodies
+            .map(|body| BASE64.decode(body.as_bytes()))
+            .collect::<Result<_, _>>()?;
+        ensure!(bodies.len() > 20, "bodies are not shown");
         let plain = |secret: &Vec<u8>| {
             let forms = [
                 BASE64.encode(secret),
@@ -295,6 +300,9 @@ fn no_secret_is_shown() -> Result<()> {
                 String::from_utf8_lossy(secret).into_owned(),
             ];
             forms.iter().any(|form| shown.contains(form.as_str()))
+                || bodies
+                    .iter()
+                    .any(|body| body.windows(secret.len()).any(|part| part == secret.as_slice()))
         };
         Ok(secrets.iter().any(plain) || !half.starts_with("(secret"))
     })

@@ -115,3 +115,18 @@ fn secrets_are_not_shown_and_long_bytes_shortened() {
     assert!(octets(&[0; 4097])["base64"].is_null());
     assert_eq!(octets(&[0; 4097])["length"], 4097);
 }
+
+/// Also in a message within: bytes are shown as a whole, or not at all.
+#[test]
+fn a_message_with_a_secret_anywhere_is_known() {
+    let with_salt = |salt: &'static [u8]| pb::Receipt {
+        proof: Some(pb::LogProof {
+            salt: Bytes::from_static(salt),
+            ..Default::default()
+        }),
+        ..Default::default()
+    };
+    let holds = |salt: &'static [u8]| holds_secret("Receipt", &with_salt(salt).encode_to_vec());
+    assert!(holds(&[7; 16]) && !holds(&[]));
+    assert!(holds_secret("Receipt", b"\xff") && holds_secret("Nothing", b""));
+}
