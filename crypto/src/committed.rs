@@ -20,7 +20,7 @@ const SALT: usize = 24;
 /// Seals `bytes` under `key`, for one purpose and in one place.
 pub(crate) fn seal(key: &[u8; 32], label: Label, aad: &[u8], bytes: &[u8]) -> Result<Vec<u8>, Error> {
     let salt: [u8; SALT] = random::public()?;
-    let derived = derive(key, label, &salt, aad)?;
+    let derived = derive(key, label, &salt, aad);
     let mut body = Zeroizing::new(bytes.to_vec());
     // The derived key serves this one message, so any nonce would do; the derived one costs nothing.
     let tag = derived
@@ -42,7 +42,7 @@ pub(crate) fn open(
     let (salt, rest) = sealed.split_first_chunk().ok_or(Error::Open)?;
     let (commitment, rest) = rest.split_first_chunk().ok_or(Error::Open)?;
     let (body, tag) = rest.split_last_chunk::<16>().ok_or(Error::Open)?;
-    let derived = derive(key, label, salt, aad)?;
+    let derived = derive(key, label, salt, aad);
     derived.check(commitment)?;
     let mut bytes = Zeroizing::new(body.to_vec());
     derived
@@ -58,12 +58,7 @@ pub(crate) fn open(
 }
 
 /// key ‖ nonce ‖ commitment = HKDF-Expand-SHA-512 (key, LABEL ‖ salt ‖ aad)
-fn derive(
-    key: &[u8; 32],
-    label: Label,
-    salt: &[u8; SALT],
-    aad: &[u8],
-) -> Result<Committing<ChaCha20Poly1305>, Error> {
+fn derive(key: &[u8; 32], label: Label, salt: &[u8; SALT], aad: &[u8]) -> Committing<ChaCha20Poly1305> {
     Committing::derive(key, &[&label.bytes(), salt, aad])
 }
 
@@ -81,7 +76,7 @@ mod tests {
         forged[SALT] ^= 1;
         assert_eq!(open(&[1; 32], KEY_WRAP, b"place", &forged), Err(Error::Open));
         let salt = forged.first_chunk().unwrap();
-        let derived = derive(&[1; 32], KEY_WRAP, salt, b"place").unwrap();
+        let derived = derive(&[1; 32], KEY_WRAP, salt, b"place");
         let (body, tag) = forged[SALT + 32..].split_last_chunk::<16>().unwrap();
         let mut body = body.to_vec();
         let raw = derived.aead.decrypt_inout_detached(

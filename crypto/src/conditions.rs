@@ -18,49 +18,42 @@ impl TagKey {
     /// The tag key of a vault, from the key of its own collection in epoch 0 (CND-5).
     ///
     /// `tag key = HKDF-Expand-SHA-512 (own collection key, LABEL(TAG_KEY) ‖ patient, 32)`
-    ///
-    /// # Errors
-    /// None in practice: the lengths are fixed, and HKDF takes them.
-    pub fn derive(own: &CollectionKey, patient: &PatientId) -> Result<Self, Error> {
-        let key = kdf::expand(own.expose(), &[&TAG_KEY.bytes(), patient.as_bytes()])?;
-        Ok(Self::from_bytes(&key))
+    pub fn derive(own: &CollectionKey, patient: &PatientId) -> Self {
+        Self::from_bytes(&kdf::expand(
+            own.expose(),
+            &[&TAG_KEY.bytes(), patient.as_bytes()],
+        ))
     }
 
     /// `token = HKDF-Expand-SHA-512 (tag key, LABEL(RECORD_TOKEN) ‖ attribute, 16)` (CND-5)
-    ///
-    /// # Errors
-    /// None in practice: the lengths are fixed, and HKDF takes them.
-    pub fn token(&self, attribute: &Attribute) -> Result<Token, Error> {
-        let token = kdf::expand(self.expose(), &[&RECORD_TOKEN.bytes(), attribute.as_bytes()])?;
-        Ok(Token::from_bytes(*token))
+    pub fn token(&self, attribute: &Attribute) -> Token {
+        let token = kdf::expand(self.expose(), &[&RECORD_TOKEN.bytes(), attribute.as_bytes()]);
+        Token::from_bytes(*token)
     }
 
     /// The tags of a record version (CND-6).
     ///
     /// # Errors
-    /// None in practice: as [`Self::token`], and a record has as many attributes as tags.
+    /// None in practice: a record has as many attributes as tags.
     pub fn tags(&self, record: &Attributes, version: &VersionId) -> Result<RecordTags, Error> {
-        let tokens: Result<Vec<_>, _> = record.each().iter().map(|one| self.token(one)).collect();
-        Ok(RecordTags::new(&tokens?, version)?)
+        let tokens: Vec<_> = record.each().iter().map(|one| self.token(one)).collect();
+        Ok(RecordTags::new(&tokens, version)?)
     }
 
     /// `conditions key = HKDF-Expand-SHA-512 (tag key, LABEL(CONDITIONS_KEY) ‖ permission, 32)` (CND-10)
-    ///
-    /// # Errors
-    /// None in practice: the lengths are fixed, and HKDF takes them.
-    pub fn conditions_key(&self, permission: &PermissionId) -> Result<ConditionsKey, Error> {
-        let key = kdf::expand(self.expose(), &[&CONDITIONS_KEY.bytes(), permission.as_bytes()])?;
-        Ok(ConditionsKey::from_bytes(&key))
+    pub fn conditions_key(&self, permission: &PermissionId) -> ConditionsKey {
+        let info: [&[u8]; 2] = [&CONDITIONS_KEY.bytes(), permission.as_bytes()];
+        ConditionsKey::from_bytes(&kdf::expand(self.expose(), &info))
     }
 
     /// The tokens by which a server tests the records of a collection.
     ///
     /// # Errors
-    /// None in practice: as [`Self::token`], and conditions have no more attributes than a group has tokens.
+    /// None in practice: conditions have no more attributes than a group has tokens.
     pub fn groups(&self, conditions: &Conditions) -> Result<Vec<TokenGroup>, Error> {
         let group = |attributes: &Vec<Attribute>| {
-            let tokens: Result<Vec<_>, _> = attributes.iter().map(|one| self.token(one)).collect();
-            Ok(TokenGroup::new(tokens?)?)
+            let tokens = attributes.iter().map(|one| self.token(one)).collect();
+            Ok(TokenGroup::new(tokens)?)
         };
         conditions.groups().iter().map(group).collect()
     }
@@ -122,7 +115,7 @@ mod tests {
     const PERMISSION: PermissionId = PermissionId::from_bytes([2; 16]);
 
     fn key(byte: u8) -> TagKey {
-        TagKey::derive(&CollectionKey::from_bytes(&[byte; 32]), &PATIENT).unwrap()
+        TagKey::derive(&CollectionKey::from_bytes(&[byte; 32]), &PATIENT)
     }
 
     fn conditions() -> Conditions {
@@ -162,24 +155,21 @@ mod tests {
         assert!(!admits(&key(1), &key(1), &record("text/html", "2026-05-31")));
         assert!(!admits(&key(1), &key(2), &may));
         let stranger = PatientId::from_bytes([9; 32]);
-        let other = TagKey::derive(&CollectionKey::from_bytes(&[1; 32]), &stranger).unwrap();
+        let other = TagKey::derive(&CollectionKey::from_bytes(&[1; 32]), &stranger);
         assert!(!admits(&key(1), &other, &may));
     }
 
     /// CND-10
     #[test]
     fn open_rejects_wrong_key_patient_permission_and_every_flipped_byte() {
-        let own = key(1).conditions_key(&PERMISSION).unwrap();
+        let own = key(1).conditions_key(&PERMISSION);
         let sealed = own.seal(&conditions(), &PATIENT, &PERMISSION, vec![]).unwrap();
         assert_eq!(sealed.sealed.len(), 64 + committed::OVERHEAD);
         assert_eq!(committed::OVERHEAD, SealedConditions::OVERHEAD);
         assert_eq!(own.open(&sealed, &PATIENT, &PERMISSION), Ok(conditions()));
         let other = PermissionId::from_bytes([9; 16]);
         for opened in [
-            key(1)
-                .conditions_key(&other)
-                .unwrap()
-                .open(&sealed, &PATIENT, &PERMISSION),
+            key(1).conditions_key(&other).open(&sealed, &PATIENT, &PERMISSION),
             own.open(&sealed, &PATIENT, &other),
             own.open(&sealed, &PatientId::from_bytes([9; 32]), &PERMISSION),
         ] {

@@ -30,10 +30,10 @@ impl CardHalf {
     /// `seed = HKDF-Expand-SHA-512 (card half, LABEL(EMERGENCY_CARD_KEY) ‖ patient id, 32)` (EMG-2)
     ///
     /// # Errors
-    /// None in practice: the lengths are fixed, and HKDF takes them.
+    /// [`Error::Protocol`] if the public key were degenerate, which no seed is known to cause.
     pub fn key(&self, patient: &PatientId) -> Result<SigningIdentity, Error> {
         let info: [&[u8]; 2] = [&labels::EMERGENCY_CARD_KEY.bytes(), patient.as_bytes()];
-        SigningIdentity::from_seed(&*kdf::expand::<32>(self.expose(), &info)?)
+        SigningIdentity::from_seed(&kdf::expand(self.expose(), &info))
     }
 
     /// The key pair that the permission key is wrapped to.
@@ -42,7 +42,7 @@ impl CardHalf {
     /// (EMG-2)
     ///
     /// # Errors
-    /// None in practice: the lengths are fixed, and HKDF takes them.
+    /// [`Error::Protocol`] if the public key were degenerate, which no seed is known to cause.
     pub fn recipient(&self, server: &ServerHalf, patient: &PatientId) -> Result<RecipientSecret, Error> {
         let mut both = Zeroizing::new([0; 64]);
         let (first, second) = both.split_at_mut(32);
@@ -54,7 +54,7 @@ impl CardHalf {
             patient.as_bytes(),
             card_key.as_bytes(),
         ];
-        RecipientSecret::from_seed(&*kdf::extract_and_expand(both.as_slice(), &info)?)
+        RecipientSecret::from_seed(&kdf::extract_and_expand(both.as_slice(), &info))
     }
 
     /// The code on the card: `emg`, and in groups of four the base32 of the half and four check bytes (EMG-3).

@@ -13,34 +13,40 @@ use zeroize::Zeroizing;
 use crate::Error;
 
 /// HKDF-Expand-SHA-512 (prk, info, N): for keys that are uniformly random already.
-pub(crate) fn expand<const N: usize>(prk: &[u8], info: &[&[u8]]) -> Result<Zeroizing<[u8; N]>, Error> {
-    // The library wants a PRK of HashLen bytes. HMAC extends shorter keys with zeros (RFC 2104 §2), so
-    // that doing it here changes no output.
+#[allow(
+    clippy::expect_used,
+    reason = "the library refuses lengths alone, and these are right"
+)]
+pub(crate) fn expand<const N: usize>(prk: &[u8], info: &[&[u8]]) -> Zeroizing<[u8; N]> {
+    const { assert!(N <= 255 * 64, "HKDF has no output of this length") };
+    // The library wants a PRK of at least HashLen bytes. HMAC extends shorter keys with zeros (RFC 2104 §2), so that
+    // doing it here changes no output.
     let mut padded = Zeroizing::new([0; 64]);
-    let head = padded.get_mut(..prk.len()).ok_or(Error::Malformed {
-        what: "pseudorandom key",
-    })?;
-    head.copy_from_slice(prk);
-    let hkdf = Hkdf::<Sha512>::from_prk(padded.as_slice()).map_err(|_| Error::Malformed {
-        what: "pseudorandom key",
-    })?;
+    let prk = match padded.get_mut(..prk.len()) {
+        Some(head) => {
+            head.copy_from_slice(prk);
+            padded.as_slice()
+        }
+        None => prk,
+    };
+    let hkdf = Hkdf::<Sha512>::from_prk(prk).expect("it has 64 bytes or more");
     let mut okm = Zeroizing::new([0; N]);
     hkdf.expand_multi_info(info, okm.as_mut_slice())
-        .map_err(|_| Error::Malformed {
-            what: "derived key length",
-        })?;
-    Ok(okm)
+        .expect("HKDF has outputs of this length");
+    okm
 }
 
 /// HKDF-SHA-256 (salt = empty, ikm, info, 32): for keys made from several secrets.
-pub(crate) fn extract_and_expand(ikm: &[u8], info: &[&[u8]]) -> Result<Zeroizing<[u8; 32]>, Error> {
+#[allow(
+    clippy::expect_used,
+    reason = "the library refuses lengths alone, and 32 bytes are right"
+)]
+pub(crate) fn extract_and_expand(ikm: &[u8], info: &[&[u8]]) -> Zeroizing<[u8; 32]> {
     let mut okm = Zeroizing::new([0; 32]);
     Hkdf::<Sha256>::new(None, ikm)
         .expand_multi_info(info, okm.as_mut_slice())
-        .map_err(|_| Error::Malformed {
-            what: "derived key length",
-        })?;
-    Ok(okm)
+        .expect("HKDF has outputs of 32 bytes");
+    okm
 }
 
 /// An AEAD with the sizes that the framing needs: 12-byte nonce, 16-byte tag.
@@ -58,12 +64,11 @@ pub(crate) struct Committing<A> {
 
 impl<A: Cipher> Committing<A> {
     /// key ‖ nonce (12) ‖ commitment (32) = HKDF-Expand-SHA-512 (prk, info)
-    pub(crate) fn derive(prk: &[u8], info: &[&[u8]]) -> Result<Self, Error> {
+    #[allow(clippy::expect_used, reason = "the longest key has 32 bytes")]
+    pub(crate) fn derive(prk: &[u8], info: &[&[u8]]) -> Self {
         // Long enough for keys of 32 bytes; a shorter key takes a prefix, as HKDF outputs nest.
-        let okm = expand::<76>(prk, info)?;
-        Self::split(okm.as_slice()).ok_or(Error::Malformed {
-            what: "derived key length",
-        })
+        let okm = expand::<76>(prk, info);
+        Self::split(okm.as_slice()).expect("76 bytes hold key, nonce and commitment")
     }
 
     fn split(okm: &[u8]) -> Option<Self> {
@@ -95,7 +100,7 @@ mod tests {
 
     #[test]
     fn hkdf_sha256_gives_the_output_of_rfc_5869_a_3() {
-        let okm = extract_and_expand(&[0x0b; 22], &[]).unwrap();
+        let okm = extract_and_expand(&[0x0b; 22], &[]);
         assert_eq!(
             HEX.encode(&okm[..]),
             "8da4e775a563c18f715f802a063c5a31b8a11f5c5ee1879ec3454e5f3c738d2d"
@@ -108,9 +113,8 @@ mod tests {
         let mut hmac = <Hmac<Sha512> as KeyInit>::new_from_slice(&[7; 32]).unwrap();
         hmac.update(b"info\x01");
         assert_eq!(
-            expand::<64>(&[7; 32], &[b"in", b"fo"]).unwrap()[..],
+            expand::<64>(&[7; 32], &[b"in", b"fo"])[..],
             hmac.finalize().into_bytes()[..]
         );
-        assert!(expand::<64>(&[7; 65], &[]).is_err());
     }
 }

@@ -131,15 +131,7 @@ impl LinkCode {
 
     /// HKDF-Expand-SHA-512 (secret, LABEL(LINK_APPROVAL) ‖ patient id ‖ SHA-256(list) ‖ device id, 32): by which a
     /// device that has read the code proves its list to the new one (DEV-11).
-    ///
-    /// # Errors
-    /// None in practice: the lengths are fixed, and HKDF takes them.
-    pub fn approval(
-        &self,
-        patient: &PatientId,
-        list: &Sha256Digest,
-        device: &DeviceId,
-    ) -> Result<[u8; 32], Error> {
+    pub fn approval(&self, patient: &PatientId, list: &Sha256Digest, device: &DeviceId) -> [u8; 32] {
         approval(
             self.secret.as_slice(),
             labels::LINK_APPROVAL,
@@ -161,7 +153,7 @@ impl LinkCode {
         device: &DeviceId,
     ) -> Result<(), Error> {
         let same: bool = self
-            .approval(patient, list, device)?
+            .approval(patient, list, device)
             .as_slice()
             .ct_eq(approval)
             .into();
@@ -218,22 +210,19 @@ pub(crate) fn approval(
     patient: &PatientId,
     list: &Sha256Digest,
     device: &DeviceId,
-) -> Result<[u8; 32], Error> {
+) -> [u8; 32] {
     let label = label.bytes();
     let info = [&label[..], patient.as_bytes(), list.as_bytes(), device.as_bytes()];
-    Ok(*kdf::expand::<32>(secret, &info)?)
+    *kdf::expand(secret, &info)
 }
 
 impl VaultRootKey {
     /// HKDF-Expand-SHA-512 (vault root key, LABEL(LINK_ANSWER) ‖ patient id ‖ offer, 32): by which a device of hers answers an
     /// offer. Nobody else can know it before it is shown, and whoever tries the code again gives no other (DEV-20).
-    ///
-    /// # Errors
-    /// None in practice: the lengths are fixed, and HKDF takes them.
-    pub fn link_answer(&self, patient: &PatientId, code: &LinkCode) -> Result<LinkNonce, Error> {
+    pub fn link_answer(&self, patient: &PatientId, code: &LinkCode) -> LinkNonce {
         let label = labels::LINK_ANSWER.bytes();
         let info = [&label[..], patient.as_bytes(), code.offer.as_bytes()];
-        Ok(LinkNonce(*kdf::expand::<32>(self.expose(), &info)?))
+        LinkNonce(*kdf::expand(self.expose(), &info))
     }
 }
 

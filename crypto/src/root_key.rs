@@ -22,7 +22,7 @@ impl VaultRootKey {
     pub fn vault_key(&self, patient: &PatientId, epoch: u64) -> Result<RecipientSecret, Error> {
         let label = labels::VAULT_KEY.bytes();
         let info = [&label[..], patient.as_bytes(), &epoch.to_be_bytes()];
-        RecipientSecret::from_seed(&*kdf::expand::<32>(self.expose(), &info)?)
+        RecipientSecret::from_seed(&kdf::expand(self.expose(), &info))
     }
 }
 

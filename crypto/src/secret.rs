@@ -97,22 +97,14 @@ impl UploadKey {
     /// The data key of one record version uploaded under this key's permission (KEY-14).
     ///
     /// `DEK = HKDF-Expand-SHA-512 (UK, LABEL(RECORD_KEY) ‖ patient ‖ record ‖ version, 32)`
-    ///
-    /// # Errors
-    /// None in practice: the lengths are fixed, and HKDF takes them.
-    pub fn record_key(
-        &self,
-        patient: &PatientId,
-        record: &RecordId,
-        version: &VersionId,
-    ) -> Result<DataKey, Error> {
+    pub fn record_key(&self, patient: &PatientId, record: &RecordId, version: &VersionId) -> DataKey {
         let info: [&[u8]; 4] = [
             &labels::RECORD_KEY.bytes(),
             patient.as_bytes(),
             record.as_bytes(),
             version.as_bytes(),
         ];
-        kdf::expand(self.expose(), &info).map(Box::new).map(DataKey)
+        DataKey(Box::new(kdf::expand(self.expose(), &info)))
     }
 }
 
@@ -171,18 +163,15 @@ mod tests {
             VersionId::from_bytes([5; 16]),
         );
         let keys = [
-            key.record_key(&patient, &record, &version).unwrap(),
-            other.record_key(&patient, &record, &version).unwrap(),
-            key.record_key(&PatientId::from_bytes([6; 32]), &record, &version)
-                .unwrap(),
-            key.record_key(&patient, &RecordId::from_bytes([6; 16]), &version)
-                .unwrap(),
-            key.record_key(&patient, &record, &VersionId::from_bytes([6; 16]))
-                .unwrap(),
+            key.record_key(&patient, &record, &version),
+            other.record_key(&patient, &record, &version),
+            key.record_key(&PatientId::from_bytes([6; 32]), &record, &version),
+            key.record_key(&patient, &RecordId::from_bytes([6; 16]), &version),
+            key.record_key(&patient, &record, &VersionId::from_bytes([6; 16])),
         ];
         for (i, a) in keys.iter().enumerate() {
             assert!(keys.iter().skip(i + 1).all(|b| a != b));
         }
-        assert_eq!(keys[0], key.record_key(&patient, &record, &version).unwrap());
+        assert_eq!(keys[0], key.record_key(&patient, &record, &version));
     }
 }

@@ -124,7 +124,7 @@ mod tests {
     use super::*;
 
     fn key() -> HomeSealKey {
-        HomeSealKey::derive(&[1; 32], b"").unwrap()
+        HomeSealKey::derive(&[1; 32], b"")
     }
 
     fn chain(payloads: &[&[u8]]) -> (At, Vec<u8>) {

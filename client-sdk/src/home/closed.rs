@@ -140,7 +140,7 @@ impl ClosedHome {
         self.must_be_free()?;
         // Left by one that was not made to the end.
         drop(self.files().remove(SEAL));
-        let key = HomeSealKey::derive(secret, &principal.context())?;
+        let key = HomeSealKey::derive(secret, &principal.context());
         let home = Home::new(Guard::begin(key, self.ground.clone()));
         write(&home)?;
         home.guard.announce(PRINCIPAL);
@@ -152,7 +152,7 @@ impl ClosedHome {
     /// A home for a moment, whose keys are kept nowhere.
     pub(crate) fn scratch(&self) -> Result<Home> {
         let secret = Zeroizing::new(self.system().random::<32>()?);
-        let key = HomeSealKey::derive(secret.as_slice(), b"")?;
+        let key = HomeSealKey::derive(secret.as_slice(), b"");
         let made = self.files().make_folder("");
         made.map_err(self.files().failed("cannot make", ""))?;
         Ok(Home::new(Guard::begin(key, self.ground.clone())))
@@ -190,7 +190,7 @@ impl ClosedHome {
 
     /// The home of somebody whose secrets lie elsewhere, which is what it was; `proof` is what only they give.
     pub(crate) fn open(&self, principal: &Principal, proof: &[u8]) -> Result<Home> {
-        let key = HomeSealKey::derive(proof, &principal.context())?;
+        let key = HomeSealKey::derive(proof, &principal.context());
         let home = Home::new(Guard::load(key, self.ground.clone())?).in_its_era()?;
         let here = home.principal()?;
         if (here.kind, &here.id) != (principal.kind, &principal.id) {

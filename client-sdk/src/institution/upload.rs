@@ -151,7 +151,7 @@ async fn run<S: Source>(
     };
     let key = opened
         .keys
-        .record_key(&context.patient, &context.record, &context.version)?;
+        .record_key(&context.patient, &context.record, &context.version);
     let plaintext_len = plaintext_len(&source);
     let length = stream_len(padme(plaintext_len));
     let begun = match begun {

@@ -171,7 +171,7 @@ pub(super) async fn mint_key<K: Granted>(
     } else {
         Vec::new()
     };
-    let key: ConditionsKey = tag_key.conditions_key(id)?;
+    let key: ConditionsKey = tag_key.conditions_key(id);
     let sealed = key.seal(&conditions, &vault.id(), id, groups)?;
     Ok((PermissionKey::mint_with(id, keys, Some(&key))?, Some(sealed)))
 }

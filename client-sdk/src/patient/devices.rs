@@ -233,8 +233,8 @@ fn new_device(
     let sealed = seal_root_key(newcomer.recipient_key, &context, root)?;
     let (patient, hash, device) = (vault.id(), list.hash(), newcomer.id());
     let approval = match newcomer.proof {
-        Proof::Code(code) => Bytes::copy_from_slice(&code.approval(&patient, &hash, &device)?),
-        Proof::Secret(secret) => Bytes::copy_from_slice(&secret.approval(&patient, &hash, &device)?),
+        Proof::Code(code) => Bytes::copy_from_slice(&code.approval(&patient, &hash, &device)),
+        Proof::Secret(secret) => Bytes::copy_from_slice(&secret.approval(&patient, &hash, &device)),
         Proof::Same => Bytes::new(),
     };
     Ok(pb::NewDevice {

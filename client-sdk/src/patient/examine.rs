@@ -124,7 +124,7 @@ pub(super) async fn uploaded_key(
         .await?
         .ok_or_else(no_own_collection)?;
     let upload_key = upload_key.map_err(tampered)?;
-    Ok(upload_key.record_key(&vault.id(), &said.record_id, &said.version_id)?)
+    Ok(upload_key.record_key(&vault.id(), &said.record_id, &said.version_id))
 }
 
 impl From<&Examined> for IndexEntry {

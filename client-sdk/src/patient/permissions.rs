@@ -116,7 +116,7 @@ pub(super) async fn conditions(vault: &Vault, permission: &VerifiedPermission) -
         return Ok(Conditions::default());
     };
     let id = permission.permission_id;
-    let key = ring::tag_key(vault).await?.conditions_key(&id)?;
+    let key = ring::tag_key(vault).await?.conditions_key(&id);
     key.open(sealed, &vault.id(), &id)
         .map_err(Error::tampered("a permission"))
 }

@@ -32,7 +32,7 @@ pub(super) async fn tag_key(vault: &Vault) -> Result<TagKey> {
         epoch: 0,
     };
     let derive = |ring: &Ring| Some(TagKey::derive(ring.key(own)?, &vault.id()));
-    Ok(in_ring(vault, derive).await?.ok_or_else(no_own_collection)??)
+    in_ring(vault, derive).await?.ok_or_else(no_own_collection)
 }
 
 /// Asks the server for her collections, opens them, and remembers them. One that shows an epoch before one that

@@ -37,7 +37,7 @@ impl<A: NamedCipher> Framing<A> {
     /// A new stream under `input_key`, with a random salt.
     pub(super) fn start(input_key: &[u8], context: &[u8]) -> Result<(Self, Header), Error> {
         let salt: [u8; 24] = random::public()?;
-        let framing = Self::derive(input_key, &salt, context)?;
+        let framing = Self::derive(input_key, &salt, context);
         let mut header = [0; HEADER_LEN];
         let bytes = salt.into_iter().chain(framing.derived.commitment);
         header.iter_mut().zip(bytes).for_each(|(to, from)| *to = from);
@@ -48,13 +48,13 @@ impl<A: NamedCipher> Framing<A> {
     pub(super) fn open(input_key: &[u8], context: &[u8], header: &Header) -> Result<Self, Error> {
         let (salt, commitment) = header.split_first_chunk().ok_or(Error::Open)?;
         let commitment = commitment.first_chunk().ok_or(Error::Open)?;
-        let framing = Self::derive(input_key, salt, context)?;
+        let framing = Self::derive(input_key, salt, context);
         framing.derived.check(commitment)?;
         Ok(framing)
     }
 
     /// key ‖ base nonce ‖ commitment = HKDF-Expand (input key, "…@v1+" ‖ aead ‖ 0x00 ‖ salt ‖ context)
-    fn derive(input_key: &[u8], salt: &[u8; 24], context: &[u8]) -> Result<Self, Error> {
+    fn derive(input_key: &[u8], salt: &[u8; 24], context: &[u8]) -> Self {
         let info = [
             b"c2sp.org/chunked-encryption@v1+",
             A::NAME.as_bytes(),
@@ -62,7 +62,9 @@ impl<A: NamedCipher> Framing<A> {
             salt,
             context,
         ];
-        Committing::derive(input_key, &info).map(|derived| Self { derived })
+        Self {
+            derived: Committing::derive(input_key, &info),
+        }
     }
 
     /// Seals chunk `index` in place; the last 16 bytes of `chunk` receive the tag (CNT-4).

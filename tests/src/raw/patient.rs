@@ -648,7 +648,7 @@ impl RawPatient {
             stream_len: selector.stream_len,
             collection_id: collection.id,
             number,
-            tags: self.tag_key()?.tags(record, &selector.version_id)?,
+            tags: self.tag_key().tags(record, &selector.version_id)?,
         };
         let signed = Signed::sign(body, |message| self.device.sign_bytes(message));
         let placement = PatientSigned::new(signed, self.chain.clone());
@@ -759,11 +759,8 @@ impl RawPatient {
     }
 
     /// What she makes tokens and tags with.
-    ///
-    /// # Errors
-    /// None in practice: the lengths are fixed.
-    pub fn tag_key(&self) -> Result<TagKey> {
-        Ok(TagKey::derive(&CollectionKey::from_bytes(&[0x70; 32]), &self.id)?)
+    pub fn tag_key(&self) -> TagKey {
+        TagKey::derive(&CollectionKey::from_bytes(&[0x70; 32]), &self.id)
     }
 
     /// Conditions as a permission over a collection has them. What is sealed is random: the server cannot tell.
@@ -772,7 +769,7 @@ impl RawPatient {
     /// When there is no randomness.
     pub fn conditions(&self, conditions: &Conditions) -> Result<SealedConditions> {
         Ok(SealedConditions {
-            groups: self.tag_key()?.groups(conditions)?,
+            groups: self.tag_key().groups(conditions)?,
             sealed: Bytes::copy_from_slice(&random::<136>()?),
         })
     }

@@ -99,7 +99,7 @@ async fn each_record_has_a_key_of_its_own() -> Result<()> {
         };
         let key = opened
             .keys
-            .record_key(&context.patient, &context.record, &context.version)?;
+            .record_key(&context.patient, &context.record, &context.version);
         let manifest = seal_manifest(&key, &context, b"a manifest")?;
         sealed.push((key, context, manifest));
     }

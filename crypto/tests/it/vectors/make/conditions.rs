@@ -99,8 +99,8 @@ fn sealed(cases: &mut Cases) {
         PatientId::from_bytes([0xa0; 32]),
         PermissionId::from_bytes([0x61; 16]),
     );
-    let tag_key = TagKey::derive(&CollectionKey::from_bytes(&[0x70; 32]), &patient).unwrap();
-    let key = tag_key.conditions_key(&permission).unwrap();
+    let tag_key = TagKey::derive(&CollectionKey::from_bytes(&[0x70; 32]), &patient);
+    let key = tag_key.conditions_key(&permission);
     let conditions = Conditions {
         media_types: [DICOM.parse().unwrap()].into(),
         from: Some("2026-05-01".parse().unwrap()),
