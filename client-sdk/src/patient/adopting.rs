@@ -10,7 +10,7 @@ use crate::{
         examine::{self, Examined},
         gone,
         known::tampered,
-        placements, placing, shown,
+        placing, shown,
         vault::Vault,
     },
 };
@@ -40,7 +40,7 @@ pub(super) async fn own_record(vault: &Vault, message: pb::VaultRecord) -> Resul
         }
         None => {
             let id = record.receipt.statement.record_id;
-            placements::seen_placements(vault).await?.check(id, None)?;
+            vault.placements.check(id, None)?;
             examine::uploaded_key(vault, &record, upload_key_epoch, &upload_key_wrap).await?
         }
     };

@@ -189,7 +189,7 @@ pub(crate) async fn sign_permit_collection(
             what: "collection",
             id: of.id.to_string(),
         })?;
-        let until = of.until_now.then_some(ring.last_placement);
+        let until = of.until_now.then_some(ring.last_placement());
         if until == Some(0) {
             return Err(Error::Usage(
                 "there is no record to permit: ask for an upload first".into(),

@@ -197,7 +197,7 @@ pub(super) async fn exposed(vault: &Vault, permission: &VerifiedPermission) -> R
     if !open {
         // Another device has closed it: what lies in the collection now is no less than what lay there then,
         // but for what was moved away.
-        let current = vault.ring.lock().await.current(of.id).map(|(current, _)| current);
+        let current = vault.ring.get().current(of.id).map(|(current, _)| current);
         of = current.unwrap_or(of);
     }
     let mut versions = Vec::new();

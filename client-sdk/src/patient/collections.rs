@@ -12,7 +12,7 @@ use protocol_spec::{
 
 use crate::{
     Error, Result, mint,
-    patient::{acts, examine::Examined, heads, listing, placements, placing, ring, vault::Vault},
+    patient::{acts, examine::Examined, heads, listing, placing, ring, vault::Vault},
 };
 
 /// A collection as a list shows it.
@@ -114,7 +114,7 @@ async fn put_collection(vault: &Vault, id: CollectionId, name: &Name) -> Result<
 pub(super) async fn move_record(vault: &Vault, record: RecordId, to: CollectionId) -> Result<()> {
     let Examined { verified, key, .. } = listing::examine(vault, record).await?;
     placing::place(vault, &verified, &key, to).await?;
-    placements::keep_placements(vault, &[]).await?;
+    vault.placements.keep().await?;
     heads::put_head(vault).await
 }
 

@@ -92,7 +92,7 @@ pub(super) async fn change(vault: &Vault, change: &Change<'_>) -> Result<()> {
                 let list = Sha256Digest::of(list.unwrap_or_default());
                 acts::did(vault, Act::Devices(list)).await;
                 listed::refresh_devices(vault).await?;
-                drop(ring::refresh_ring(vault).await?);
+                ring::refresh_ring(vault).await?;
                 return Ok(());
             }
             Err(Error::Refused {
@@ -120,7 +120,7 @@ fn next_list(
         sequence: before.sequence + 1,
         previous_hash: before.hash(),
         signer: vault.keys.own.id(),
-        last_placement: ring.last_placement,
+        last_placement: ring.last_placement(),
         ..(**before).clone()
     };
     match change {

@@ -16,7 +16,7 @@ use protocol_spec::{
 use crate::{
     Error, Result,
     patient::{
-        listed, placements,
+        listed,
         ring::{self, no_own_collection},
         vault::{Vault, ring::Ring},
     },
@@ -66,9 +66,10 @@ pub(super) async fn placement_of(vault: &Vault, message: Option<pb::PatientState
     if placement.patient_id != vault.id() {
         return Err(tampered("its placement is of another vault"));
     }
-    let mut seen = placements::seen_placements(vault).await?;
-    seen.check(placement.record_id, Some(placement.number))?;
-    seen.note(placement.record_id, placement.number);
+    vault
+        .placements
+        .check(placement.record_id, Some(placement.number))?;
+    vault.placements.note(placement.record_id, placement.number)?;
     Ok(Placement::clone(&placement))
 }
 

@@ -270,7 +270,7 @@ async fn put_segment(
     };
     let content = content.encode_to_vec();
     let sealed = {
-        let ring = vault.ring.lock().await;
+        let ring = vault.ring.get();
         let (own, key) = ring
             .current(CollectionId::OWN)
             .ok_or_else(ring::no_own_collection)?;

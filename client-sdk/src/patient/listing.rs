@@ -20,7 +20,7 @@ use crate::{
         examine::{self, Examined},
         gone, heads,
         index::{self, Index},
-        paged, placements, ring, shown,
+        paged, ring, shown,
         terms::Selection,
         vault::Vault,
         wraps,
@@ -137,14 +137,17 @@ async fn has_all_placed(vault: &Vault, listing: &Listing) -> Result<bool> {
 async fn list_all(vault: &Vault) -> Result<Listing> {
     let waiting = paged::arrival_pages(vault).next().await?;
     let settled = waiting.is_none_or(|page| page.records.is_empty());
-    drop(placements::seen_placements(vault).await?);
+    vault.placements.read()?;
     let mut index = index::read_index(vault).await?;
     let seen = catching_up::known_acts(vault).await?;
     index.leave_out(|record| !Defence::Deletions.is_off() && seen.acts().is_gone(record));
     drop(seen);
-    let placements = placements::seen_placements(vault).await?;
-    index.doubt(|entry| placements.check(entry.record_id, Some(entry.number)).is_err());
-    drop(placements);
+    index.doubt(|entry| {
+        vault
+            .placements
+            .check(entry.record_id, Some(entry.number))
+            .is_err()
+    });
     let mut fresh = look_at_placed(vault, &index).await?;
     if covers(&index, &fresh) < index.placed && index.through() > 0 {
         // Somebody has left something out of the index, or has kept it from whoever wrote it.
@@ -166,7 +169,10 @@ async fn list_all(vault: &Vault) -> Result<Listing> {
     }
     let mut entries: Vec<IndexEntry> = index.entries.into_values().collect();
     entries.sort_unstable_by_key(|entry| (entry.received, entry.version_id));
-    placements::keep_placements(vault, &entries).await?;
+    for entry in &entries {
+        vault.placements.note(entry.record_id, entry.number)?;
+    }
+    vault.placements.keep().await?;
     Ok(Listing {
         entries,
         refused: fresh.refused,

@@ -18,7 +18,7 @@
 //! | `requests` | ask for an upload; permit or deny what institutions ask |
 //! | `answers` | permissions and denials as they are signed, and sent |
 //! | `records`, `listing`, `examine`, `adopting`, `index` | list, verify, adopt and open her own records; the index over them |
-//! | `placements`, `placing` | where records lie: none is shown where it lay before; a new place |
+//! | `placing` | a new place for a record |
 //! | `acts`, `reading_acts`, `catching_up` | what was done to the vault: what this device knows of it, and brings up to date |
 //! | `heads`, `head_check` | the heads over it: signed by this device; verified |
 //! | `shown`, `leaves`, `paged` | what the server shows of it, and what the log has of it, held against that; its pages |
@@ -74,7 +74,6 @@ mod news;
 mod opening;
 mod paged;
 mod permissions;
-mod placements;
 mod placing;
 mod reading_acts;
 mod records;

@@ -18,7 +18,7 @@ use protocol_spec::{
 
 use crate::{
     Error, Result, mint,
-    patient::{acts, placements, ring, vault::Vault},
+    patient::{acts, ring, vault::Vault},
     trust::VerifiedRecord,
 };
 
@@ -51,20 +51,17 @@ pub(super) async fn placing<A, F: Future<Output = Result<A>>>(
         let (number, hash, message) = placement(vault, record, key, to).await?;
         match send(message).await {
             Ok(answer) => {
-                {
-                    let mut ring = vault.ring.lock().await;
-                    ring.last_placement = ring.last_placement.max(number);
-                }
-                placements::seen_placements(vault)
-                    .await?
-                    .note(record.record_id, number);
+                vault.ring.get().placed(number);
+                vault.placements.note(record.record_id, number)?;
                 acts::did(vault, Act::Placement(record.record_id, hash)).await;
                 return Ok((number, answer));
             }
             Err(Error::Refused {
                 problem: Problem::PlacementConflict | Problem::EpochMismatch,
                 ..
-            }) => drop(ring::refresh_ring(vault).await?),
+            }) => {
+                ring::refresh_ring(vault).await?;
+            }
             Err(error) => return Err(error),
         }
     }
@@ -85,7 +82,7 @@ async fn placement(
         let (collection, wrapping) = ring.current(to)?;
         Some((
             collection.epoch,
-            ring.last_placement,
+            ring.last_placement(),
             wrapping.wrap_data_key(key, &collection, &version),
         ))
     };

@@ -37,7 +37,7 @@ pub(super) async fn retire_epoch(
     for _ in 0..MAX_TRIES {
         let done = async {
             let current = newer_epoch(vault, old).await?;
-            if vault.ring.lock().await.is_open(old) {
+            if vault.ring.get().is_open(old) {
                 rewrap(vault, old, current, progress).await?;
             }
             // Who still acts for her is not left without the new key.
@@ -50,7 +50,9 @@ pub(super) async fn retire_epoch(
             Err(Error::Refused {
                 problem: Problem::EpochMismatch | Problem::PlacementConflict | Problem::WrapsMissing,
                 ..
-            }) => drop(ring::refresh_ring(vault).await?),
+            }) => {
+                ring::refresh_ring(vault).await?;
+            }
             done => return done,
         }
     }
@@ -97,7 +99,7 @@ pub(super) async fn newer_epoch(vault: &Vault, old: Collection) -> Result<Collec
         .await?;
     let act = Act::Epoch(next.id, epoch_hash(next.epoch, &message.key_wrap));
     acts::did(vault, act).await;
-    drop(ring::refresh_ring(vault).await?);
+    ring::refresh_ring(vault).await?;
     Ok(next)
 }
 
@@ -180,7 +182,7 @@ async fn rewrapped(
     let missing = || Error::tampered("a collection")("an epoch of it is not shown");
     let data_key_wrap = match key {
         Some(key) => {
-            let ring = vault.ring.lock().await;
+            let ring = vault.ring.get();
             let to = ring.key(current).ok_or_else(missing)?;
             Bytes::copy_from_slice(to.wrap_data_key(&key, &current, &version)?.as_bytes())
         }

@@ -26,7 +26,7 @@ use crate::{
     patient::{
         examine::{self, Examined},
         listing::{self, Listing},
-        permissions, placements,
+        permissions,
         placing::{self, ToPlace},
         standing::PermissionState,
         vault::Vault,
@@ -271,7 +271,7 @@ async fn commit_anew(vault: &Vault, anew: &Anew, sealed: SealedStream) -> Result
         async move { server.post(path.again(), &message).await }
     };
     let (_, receipt) = placing::placing(vault, &place, key, anew.collection, commit).await?;
-    placements::keep_placements(vault, &[]).await?;
+    vault.placements.keep().await?;
     Ok(receipt)
 }
 

@@ -124,12 +124,12 @@ async fn ever_handed_out(
 }
 
 pub(super) async fn finish_revocations(vault: &Vault, progress: &dyn Progress) -> Result<()> {
-    drop(ring::refresh_ring(vault).await?);
+    ring::refresh_ring(vault).await?;
     for own in permissions::own_permissions(vault).await? {
         let Some(selector) = own.permission.collection else {
             continue;
         };
-        let open = vault.ring.lock().await.is_open(selector.collection);
+        let open = vault.ring.get().is_open(selector.collection);
         if open && own.state == PermissionState::Revoked {
             rekey::newer_epoch(vault, selector.collection).await?;
             certificate::exposed(vault, &own.permission).await?;

@@ -37,13 +37,11 @@ pub(super) async fn tag_key(vault: &Vault) -> Result<TagKey> {
 
 /// Asks the server for her collections, opens them, and remembers them. One that shows an epoch before one that
 /// was seen is refused (COL-3).
-pub(super) async fn refresh_ring(vault: &Vault) -> Result<tokio::sync::MutexGuard<'_, Ring>> {
+pub(super) async fn refresh_ring(vault: &Vault) -> Result<Arc<Ring>> {
     let (list, known) = shown_collections(vault).await?;
     known.root()?;
     let (ring, _) = open_ring(vault, list, &known).await?;
-    let mut known = vault.ring.lock().await;
-    *known = ring;
-    Ok(known)
+    Ok(vault.ring.set(ring))
 }
 
 /// Her collections as far as they open without the newest root key, by what is kept of epochs before: a new root key is made
@@ -105,7 +103,7 @@ async fn open_ring(vault: &Vault, list: pb::CollectionList, known: &Known) -> Re
 
 /// Looks something up in the ring, and once more after asking the server.
 pub(super) async fn in_ring<T>(vault: &Vault, find: impl Fn(&Ring) -> Option<T>) -> Result<Option<T>> {
-    if let Some(found) = find(&*vault.ring.lock().await) {
+    if let Some(found) = find(&*vault.ring.get()) {
         return Ok(Some(found));
     }
     Ok(find(&*refresh_ring(vault).await?))

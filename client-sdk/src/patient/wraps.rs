@@ -16,7 +16,7 @@ pub(super) async fn unwrapped(
     version: VersionId,
     of: Collection,
 ) -> Result<DataKey> {
-    let ring = vault.ring.lock().await;
+    let ring = vault.ring.get();
     let key = ring.key(of);
     let key = key.ok_or_else(|| Error::tampered("a collection")("an epoch of it is not shown"))?;
     let wrapped = WrappedKey::try_from(wrap.data_key_wrap.as_ref()).map_err(Error::tampered("a record"))?;

@@ -1,4 +1,8 @@
 //! A patient's vault, as one of her devices has it: what her home keeps, what this session has verified, and the connection.
+//!
+//! Each part has its own lock. `ring`, `placements` and the lists in `keys` are locked for a moment and never over an await. `acts` is
+//! held while the server is asked what has come since; whoever holds it takes the locks of `crate::trust` and that of the home, and
+//! nobody who holds one of those takes `acts`. So the order is: `acts`, `mirror`, `log`, `witnesses`, and last the home.
 
 pub(super) mod acts;
 pub(super) mod placements;
@@ -13,7 +17,7 @@ use protocol_spec::{
 };
 use tokio::sync::Mutex;
 
-use self::{acts::SeenActs, placements::Placements, ring::Ring};
+use self::{acts::SeenActs, placements::SeenPlacements, ring::KnownRing};
 use crate::{
     Error, Result,
     clock::Moment,
@@ -32,11 +36,11 @@ pub(crate) struct Vault {
     pub(super) session: Session,
     pub(super) keys: Keys,
     /// What this session knows of her collections.
-    pub(super) ring: Mutex<Ring>,
+    pub(super) ring: KnownRing,
     /// What has been done to the vault, as this home has seen it.
     pub(super) acts: Mutex<SeenActs>,
     /// Where this home has seen her records lie.
-    pub(super) placements: Mutex<Placements>,
+    pub(super) placements: SeenPlacements,
     /// It does what a restoration asks of it.
     pub(super) returning: AtomicBool,
 }
@@ -45,11 +49,11 @@ impl Vault {
     pub(super) fn with(home: Home, pins: Pins, keys: Keys) -> Result<Self> {
         let session = Session::new(home, pins, &keys.own.id(), keys.own.signing.clone())?;
         Ok(Self {
+            placements: SeenPlacements::new(session.home.clone()),
             session,
             keys,
-            ring: Mutex::default(),
+            ring: KnownRing::default(),
             acts: Mutex::default(),
-            placements: Mutex::default(),
             returning: AtomicBool::new(false),
         })
     }

@@ -1,9 +1,13 @@
 //! The keys of her collections, as far as this session has opened them.
 
-use crate::{
-    Error, Result,
-    patient::known::{Known, readable},
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
+
 use bytes::Bytes;
 use crypto::{Collection, CollectionKey, VaultRootKey, WrappedKey};
 use protocol_spec::{
@@ -11,13 +15,38 @@ use protocol_spec::{
     ids::{CollectionId, PatientId},
     messages as pb,
 };
-use std::collections::BTreeMap;
+
+use crate::{
+    Error, Result,
+    patient::known::{Known, readable},
+};
+
+/// The ring that this session has. It is replaced as a whole: whoever looks something up holds no lock.
+#[derive(Default)]
+pub(in crate::patient) struct KnownRing(Mutex<Arc<Ring>>);
+
+impl KnownRing {
+    pub(in crate::patient) fn get(&self) -> Arc<Ring> {
+        self.lock().clone()
+    }
+
+    pub(in crate::patient) fn set(&self, ring: Ring) -> Arc<Ring> {
+        let ring = Arc::new(ring);
+        *self.lock() = ring.clone();
+        ring
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Arc<Ring>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 /// Her collections, and the number of the vault's last placement.
 #[derive(Default)]
 pub(in crate::patient) struct Ring {
     collections: BTreeMap<CollectionId, Keyed>,
-    pub(in crate::patient) last_placement: u64,
+    /// The number of the vault's last placement.
+    last_placement: AtomicU64,
 }
 
 /// One collection with its keys.
@@ -36,7 +65,7 @@ impl Ring {
     /// None yet.
     pub(in crate::patient) fn with(last_placement: u64) -> Self {
         Self {
-            last_placement,
+            last_placement: last_placement.into(),
             ..Self::default()
         }
     }
@@ -52,6 +81,16 @@ impl Ring {
         let epochs = keyed.keys.len();
         self.collections.insert(id, keyed);
         Ok((id, epochs))
+    }
+
+    /// The number of the vault's last placement.
+    pub(in crate::patient) fn last_placement(&self) -> u64 {
+        self.last_placement.load(Ordering::Relaxed)
+    }
+
+    /// This session has placed something.
+    pub(in crate::patient) fn placed(&self, number: u64) {
+        self.last_placement.fetch_max(number, Ordering::Relaxed);
     }
 
     /// Whether a name, or a key before a current one, does not open.
