@@ -124,30 +124,12 @@ fn next_list(
         ..(**before).clone()
     };
     match change {
-        Change::Add(newcomer, leaving) => {
-            announce(&mut next, leaving);
-            let device = listed::listed(vault, known, known.root()?, newcomer)?;
-            next.devices.push(device);
-            if !next.finds_room(before) {
-                return Err(Error::Usage(
-                    "there are as many devices as there can be: remove one first with `medvault device remove` or `medvault device retire`".into(),
-                ));
-            }
-            let list = sign_list(vault, next);
-            Ok(pb::ChangeDevices {
-                added: Some(new_device(vault, known.root()?, newcomer, &list)?),
-                list: Some(list.to_message()),
-                rotation: None,
-            })
-        }
+        Change::Add(newcomer, leaving) => with_newcomer(vault, known, next, newcomer, leaving),
         Change::Name(id, name) => {
             let listed = next.devices.iter_mut().find(|device| device.id() == *id);
             let listed = listed.ok_or_else(|| unknown(*id))?;
             listed.sealed_name = listed::sealed_name(vault, known.root()?, name, *id)?;
-            Ok(pb::ChangeDevices {
-                list: Some(sign_list(vault, next).to_message()),
-                ..pb::ChangeDevices::default()
-            })
+            Ok(only_list(vault, next))
         }
         Change::Leaving(id) | Change::Staying(id) => {
             let member = before.device(*id).filter(|device| device.is_for_recovery());
@@ -156,55 +138,98 @@ fn next_list(
             if let Change::Leaving(id) = change {
                 announce(&mut next, &[*id]);
             }
-            Ok(pb::ChangeDevices {
-                list: Some(sign_list(vault, next).to_message()),
-                ..pb::ChangeDevices::default()
-            })
+            Ok(only_list(vault, next))
         }
         Change::Replace(old, newcomer) => {
-            let mut old = old(known);
-            // Whoever has put a root key that does not open is given no other; but she is asked about it.
-            let more = given::responsible(vault, known);
-            if !more.is_empty() && !more.iter().any(|id| old.contains(id)) {
-                return Err(known.unusable());
-            }
-            let more: Vec<_> = more.into_iter().filter(|id| !old.contains(id)).collect();
-            old.extend(more);
-            let missing = old.iter().find(|id| before.device(**id).is_none());
-            if let Some(missing) = missing {
-                return Err(unknown(*missing));
-            }
-            next.devices.retain(|device| !old.contains(&device.id()));
-            // What a device has announced that is gone now is not her word.
-            let announced = |id: &DeviceId| known.history().announced(*id).map(|(by, _)| by);
-            let holds = |id: &DeviceId| announced(id).is_some_and(|by| !old.contains(&by));
-            next.leaving.retain(|id| !old.contains(id) && holds(id));
-            let root = VaultRootKey::generate()?;
-            next.root_epoch += 1;
-            next.vault_key = root.vault_key(&vault.id(), next.root_epoch)?.public().clone();
-            for device in &mut next.devices {
-                let id = device.id();
-                device.sealed_name = listed::sealed_name(vault, &root, &known.name(id)?, id)?;
-            }
-            let rotation = pb::Rotation {
-                root_keys: root_keys(vault, keys, &root, &next)?,
-                previous_root_key: previous_root(vault, known, &root)?,
-                collections: ring.rewrapped(&vault.id(), &root)?,
-                vault_key: Some(vault.keys.vault_key(&next)),
-                passed_over: passed_over(known),
-            };
-            if let Some(newcomer) = newcomer {
-                next.devices.push(listed::listed(vault, known, &root, newcomer)?);
-            }
-            let list = sign_list(vault, next);
-            let added = newcomer.map(|newcomer| new_device(vault, &root, newcomer, &list));
-            Ok(pb::ChangeDevices {
-                added: added.transpose()?,
-                list: Some(list.to_message()),
-                rotation: Some(rotation),
-            })
+            leave(vault, known, &mut next, old(known))?;
+            under_new_root(vault, (known, keys, ring), next, *newcomer)
         }
     }
+}
+
+fn only_list(vault: &Vault, next: DeviceList) -> pb::ChangeDevices {
+    pb::ChangeDevices {
+        list: Some(sign_list(vault, next).to_message()),
+        ..pb::ChangeDevices::default()
+    }
+}
+
+/// The list with one more device, which announces that these leave.
+fn with_newcomer(
+    vault: &Vault,
+    known: &Known,
+    mut next: DeviceList,
+    newcomer: &Newcomer<'_>,
+    leaving: &[DeviceId],
+) -> Result<pb::ChangeDevices> {
+    announce(&mut next, leaving);
+    let device = listed::listed(vault, known, known.root()?, newcomer)?;
+    next.devices.push(device);
+    if !next.finds_room(known.newest()) {
+        return Err(Error::Usage(
+            "there are as many devices as there can be: remove one first with `medvault device remove` or `medvault device retire`".into(),
+        ));
+    }
+    let list = sign_list(vault, next);
+    Ok(pb::ChangeDevices {
+        added: Some(new_device(vault, known.root()?, newcomer, &list)?),
+        list: Some(list.to_message()),
+        rotation: None,
+    })
+}
+
+/// Takes devices off the list, and with them whoever has put a root key that does not open.
+fn leave(vault: &Vault, known: &Known, next: &mut DeviceList, mut old: Vec<DeviceId>) -> Result<()> {
+    // Whoever has put a root key that does not open is given no other; but she is asked about it.
+    let more = given::responsible(vault, known);
+    if !more.is_empty() && !more.iter().any(|id| old.contains(id)) {
+        return Err(known.unusable());
+    }
+    let more: Vec<_> = more.into_iter().filter(|id| !old.contains(id)).collect();
+    old.extend(more);
+    let missing = old.iter().find(|id| known.newest().device(**id).is_none());
+    if let Some(missing) = missing {
+        return Err(unknown(*missing));
+    }
+    next.devices.retain(|device| !old.contains(&device.id()));
+    // What a device has announced that is gone now is not her word.
+    let announced = |id: &DeviceId| known.history().announced(*id).map(|(by, _)| by);
+    let holds = |id: &DeviceId| announced(id).is_some_and(|by| !old.contains(&by));
+    next.leaving.retain(|id| !old.contains(id) && holds(id));
+    Ok(())
+}
+
+/// Makes a new root key, seals it to the devices of the list, and adds one if there is one to add.
+fn under_new_root(
+    vault: &Vault,
+    (known, keys, ring): (&Known, &RecipientKeys, &Ring),
+    mut next: DeviceList,
+    newcomer: Option<&Newcomer<'_>>,
+) -> Result<pb::ChangeDevices> {
+    let root = VaultRootKey::generate()?;
+    next.root_epoch += 1;
+    next.vault_key = root.vault_key(&vault.id(), next.root_epoch)?.public().clone();
+    for device in &mut next.devices {
+        let id = device.id();
+        device.sealed_name = listed::sealed_name(vault, &root, &known.name(id)?, id)?;
+    }
+    let rotation = pb::Rotation {
+        root_keys: root_keys(vault, keys, &root, &next)?,
+        previous_root_key: previous_root(vault, known, &root)?,
+        collections: ring.rewrapped(&vault.id(), &root)?,
+        vault_key: Some(vault.keys.vault_key(&next)),
+        passed_over: passed_over(known),
+    };
+    if let Some(newcomer) = newcomer {
+        next.devices.push(listed::listed(vault, known, &root, newcomer)?);
+    }
+    let list = sign_list(vault, next);
+    let added = newcomer.map(|newcomer| new_device(vault, &root, newcomer, &list));
+    Ok(pb::ChangeDevices {
+        added: added.transpose()?,
+        list: Some(list.to_message()),
+        rotation: Some(rotation),
+    })
 }
 
 fn sign_list(vault: &Vault, list: DeviceList) -> Signed<DeviceList> {
