@@ -76,7 +76,7 @@ macro_rules! optional_fields {
     )*};
 }
 
-optional_fields!(InstitutionId, Sha256Digest, VersionId);
+optional_fields!(DelegationId, InstitutionId, Sha256Digest, VersionId);
 
 macro_rules! number_fields {
     ($($name:ident),*) => {$(

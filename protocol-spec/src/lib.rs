@@ -21,6 +21,7 @@
 //! | [`provenance`] | who made a record, whatever it is sealed under |
 //! | [`lifecycle`] | what may be done under a permission, and what is left then |
 //! | [`api`] | every endpoint: path, callers, messages, refusals |
+//! | [`submitted`] | what principals submit, well-formed
 //! | [`request`] | RFC 9421 signatures of requests |
 //! | [`problem`] | refusals |
 //! | [`defence`] | what tests switch off to see an attack succeed |
@@ -74,6 +75,7 @@ pub mod released;
 pub mod request;
 pub mod restoration;
 pub mod statement;
+pub mod submitted;
 pub mod tags;
 pub mod vault_head;
 pub mod work;

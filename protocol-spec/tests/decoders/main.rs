@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod strategies;
+mod submitted;
 
 use bytes::Bytes;
 use ed25519_dalek::{Signer, SigningKey};

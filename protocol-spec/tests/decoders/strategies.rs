@@ -32,11 +32,11 @@ pub(crate) fn identity(key: &SigningKey) -> IdentityKey {
     IdentityKey::try_from(key.verifying_key().as_bytes().as_slice()).unwrap()
 }
 
-fn key() -> impl Strategy<Value = IdentityKey> {
+pub(crate) fn key() -> impl Strategy<Value = IdentityKey> {
     signer().prop_map(|key| identity(&key))
 }
 
-fn recipient() -> impl Strategy<Value = RecipientKey> {
+pub(crate) fn recipient() -> impl Strategy<Value = RecipientKey> {
     (vec(0..3329_u16, 768), any::<[u8; 32]>(), any::<[u8; 32]>()).prop_map(|(coefficients, seed, scalar)| {
         let pack = |pair: &[u16]| {
             let packed = u32::from(pair[0]) | (u32::from(pair[1]) << 12);

@@ -1,0 +1,94 @@
+//! Emergency permissions, the helps of guardians, objections.
+
+use bytes::Bytes;
+
+use super::{Submitted, fits, submitted};
+use crate::{
+    Error,
+    bodies::{EmergencyHelp, EmergencyObjection},
+    emergency::share_hash,
+    field::{Field, SealedBytes},
+    ids::PatientId,
+    keys::RecipientKey,
+    messages as pb,
+    patient::PatientSigned,
+    permission::{Kind, SignedPermission},
+};
+
+submitted! {
+    /// A guardian begins to help (EMG-11).
+    StartHelp {
+        help: PatientSigned<EmergencyHelp>,
+    }
+    /// The patient objects to a help (EMG-13).
+    SubmitObjection {
+        objection: PatientSigned<EmergencyObjection>,
+    }
+    /// The caller accepts to be a patient's guardian (ACC-10).
+    AcceptGuardianship {
+        patient_id: PatientId,
+    }
+}
+
+/// A card or a guardian, with the halves that its permission names; one in the place of another comes without (EMG-4).
+#[derive(Clone, Debug)]
+pub struct PutEmergency {
+    /// Of the kind for emergencies.
+    pub permission: SignedPermission,
+    /// Of a new card or guardian.
+    pub halves: Option<Halves>,
+}
+
+/// What a new emergency permission comes with.
+#[derive(Clone, Debug)]
+pub struct Halves {
+    /// The server's half.
+    pub share: Bytes,
+    /// From both halves.
+    pub recipient_key: RecipientKey,
+    /// To the guardian, if there is one.
+    pub guardian_half: Option<SealedBytes>,
+    /// Of the vault key that the guardian's half is sealed to.
+    pub guardian_root_epoch: u64,
+}
+
+impl Submitted for PutEmergency {
+    type Wire = pb::PutEmergency;
+
+    fn read(wire: pb::PutEmergency) -> Result<Self, Error> {
+        let permission = SignedPermission::try_from(wire.permission.clone())?;
+        let body = permission.claimed();
+        let terms = body.emergency.as_ref().filter(|_| body.kind == Kind::Emergency);
+        let terms = terms.ok_or(Error::Field { field: "kind" })?;
+        if body.replaces.is_some() {
+            let pb::PutEmergency {
+                share,
+                recipient_key,
+                guardian_half,
+                ..
+            } = wire;
+            let bare = share.is_empty() && recipient_key.is_empty() && guardian_half.is_none();
+            fits(bare, "share")?;
+            return Ok(Self {
+                permission,
+                halves: None,
+            });
+        }
+        let halves = Halves {
+            recipient_key: Field::read(wire.recipient_key, "recipient_key")?,
+            guardian_half: Field::read(wire.guardian_half, "guardian_half")?,
+            guardian_root_epoch: wire.guardian_root_epoch,
+            share: wire.share,
+        };
+        let share = halves.share.len() == 32 && share_hash(&halves.share) == terms.share_hash;
+        fits(share, "share")?;
+        let key = halves.recipient_key.digest() == body.recipient_key_hash;
+        fits(key, "recipient_key")?;
+        let half = halves.guardian_half.is_some() == terms.guardian.is_some();
+        fits(half, "guardian_half")?;
+        Ok(Self {
+            permission,
+            halves: Some(halves),
+        })
+    }
+}

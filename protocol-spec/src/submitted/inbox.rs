@@ -1,0 +1,53 @@
+//! What a receiver does about what she was asked and has not answered.
+
+use super::{Submitted, submitted};
+use crate::{
+    Error,
+    field::Field,
+    ids::{DelegationId, PatientId, RequestId},
+    messages as pb,
+};
+
+use pb::delete_unanswered::What;
+
+submitted! {
+    /// Blocks a sender, or takes that back (ACC-9).
+    BlockSender {
+        sender_id: [u8; 32],
+        blocked: bool,
+    }
+}
+
+/// Deletes something that was not answered, or gives up what was accepted (ACC-9).
+#[derive(Clone, Copy, Debug)]
+pub enum DeleteUnanswered {
+    /// An institution's request.
+    Request(RequestId),
+    /// A delegation.
+    Delegation(DelegationId),
+    /// To be this patient's guardian.
+    Guardianship(PatientId),
+}
+
+impl Submitted for DeleteUnanswered {
+    type Wire = pb::DeleteUnanswered;
+
+    fn read(wire: pb::DeleteUnanswered) -> Result<Self, Error> {
+        Ok(match wire.what.ok_or(Error::Field { field: "what" })? {
+            What::RequestId(id) => Self::Request(Field::read(id, "request_id")?),
+            What::DelegationId(id) => Self::Delegation(Field::read(id, "delegation_id")?),
+            What::PatientId(id) => Self::Guardianship(Field::read(id, "patient_id")?),
+        })
+    }
+}
+
+/// An id of a patient or of an institution.
+impl Field<bytes::Bytes> for [u8; 32] {
+    fn read(wire: bytes::Bytes, field: &'static str) -> Result<Self, Error> {
+        wire.as_ref().try_into().map_err(|_| Error::Field { field })
+    }
+
+    fn write(&self) -> bytes::Bytes {
+        bytes::Bytes::copy_from_slice(self)
+    }
+}
