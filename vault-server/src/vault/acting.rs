@@ -23,6 +23,7 @@ use super::{
     requests::request_place,
     tables::{self, DelegationRow, Mark},
     tx::{Operation, Tx},
+    weakened,
     who::Acting,
 };
 
@@ -47,12 +48,9 @@ impl Vault {
             None => {
                 let offered = tables::offered_delegation(id, delegation).get(ledger).await?;
                 let offered = offered.ok_or_else(absent)?;
-                ensure(
-                    Defence::Acceptance.is_off(),
-                    Problem::NotAccepted,
-                    "the delegation was not accepted",
-                )?;
-                offered
+                let accepted = weakened::accepted(offered);
+                accepted
+                    .ok_or_else(|| Refusal::new(Problem::NotAccepted, "the delegation was not accepted"))?
             }
         };
         let owner = held.owner;
@@ -213,9 +211,13 @@ impl Shared {
             .await?;
         let within = match placed {
             Some(placed) => acting.has(placed.body()?.collection_id),
-            None => Defence::DelegationScope.is_off(),
+            None => false,
         };
-        ensure(within, Problem::NotPermitted, "the record lies elsewhere")
+        ensure(
+            Defence::DelegationScope.holds(within),
+            Problem::NotPermitted,
+            "the record lies elsewhere",
+        )
     }
 }
 

@@ -20,6 +20,7 @@ use super::{
     Refusal,
     enrolment::Enrolment,
     refusal::ensure,
+    weakened,
     who::{Acting, Holder, Sender},
 };
 
@@ -102,8 +103,8 @@ impl Caller {
     pub(super) fn patient(&self) -> Result<PatientId, Refusal> {
         match self {
             Self::Patient { id, .. } => Ok(*id),
-            Self::Delegate(acting) if Defence::DelegationScope.is_off() => Ok(acting.owner()),
-            _ => Err(Refusal::absent("only patients may do this")),
+            Self::Delegate(acting) => weakened::owner(acting).ok_or_else(only_patients),
+            _ => Err(only_patients()),
         }
     }
 
@@ -223,6 +224,10 @@ impl Caller {
             Err(Refusal::absent("another device signed the statement"))
         }
     }
+}
+
+fn only_patients() -> Refusal {
+    Refusal::absent("only patients may do this")
 }
 
 /// What makes a mutation the same mutation again.

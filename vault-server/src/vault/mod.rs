@@ -29,6 +29,7 @@
 //! | `deletion`, `take_back` | records that go for good |
 //! | `emergency` | emergency permissions, their openings, guardians |
 //! | `records`, `history`, `inbox` | what principals see of their own |
+//! | `weakened` | what builds for negative controls let a delegate have, and no other |
 //! | `log`, `sweep` | transparency log, expired sessions |
 
 mod account;
@@ -95,6 +96,7 @@ mod tx;
 mod unanswered;
 mod units;
 mod upload;
+mod weakened;
 mod who;
 mod withdrawal;
 
