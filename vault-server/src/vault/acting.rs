@@ -11,7 +11,7 @@ use protocol_spec::{
     delegation::Power,
     ids::{DelegationId, PatientId, RequestId, VersionId},
     messages as pb,
-    permission::{PermissionBody, VerifiedPermission},
+    permission::VerifiedPermission,
     problem::Problem,
     request::RequestSignature,
 };
@@ -154,21 +154,6 @@ fn acting(caller: &Caller) -> Result<&Acting, Refusal> {
 
 /// Most keys of one page: each is a statement with its chain.
 pub const KEYS_OF_PAGE: usize = 32;
-
-impl Caller {
-    /// Whether a permission over a collection is over one that the delegate acts in (DLG-6).
-    pub(super) fn check_collection(&self, permission: &PermissionBody) -> Result<(), Refusal> {
-        let over = permission.collection.map(|selector| selector.collection.id);
-        let (Some(acting), Some(over)) = (self.acting(), over) else {
-            return Ok(());
-        };
-        ensure(
-            acting.has(over),
-            Problem::DelegationScope,
-            "the delegation is for other collections",
-        )
-    }
-}
 
 impl Shared {
     /// DLG-5.

@@ -8,16 +8,20 @@ use protocol_spec::{
     ids::PatientId,
     log::frontier::Frontier,
     messages as pb,
-    patient::{PatientSigned, PatientVerified},
+    patient::PatientVerified,
     permission::PermissionBody,
     problem::Problem,
+    submitted,
     vault_head::{Act, HeadRef},
 };
 
 use super::{
-    Caller, Intent, Refusal, Shared, Vault,
+    Caller, Refusal, Vault,
+    proven::{Admitted, OwnDevice, Proven},
     refusal::ensure,
+    submission::{Submission, Turn},
     tables::{self, ActRow, ActsRow},
+    tell::Tells,
     tx::{Operation, Tx},
 };
 use crate::store::SCAN_LIMIT;
@@ -61,27 +65,30 @@ impl Vault {
             head,
         })
     }
-
-    /// A device says what has been done to the vault (VLT-2). The same head again changes nothing.
-    ///
-    /// # Errors
-    /// `not-permitted`, `malformed`, `head-conflict`.
-    pub async fn submit_head(
-        &self,
-        caller: &Caller,
-        intent: &Intent,
-        message: pb::SubmitVaultHead,
-    ) -> Result<pb::LoggedStatement, Refusal> {
-        let head = self.shared.verify_head(caller, message.head)?;
-        let patient = head.patient_id;
-        let mut logged = self.shared.mutate(caller, intent, SubmitHead { head }).await?;
-        self.shared.complete_logged(patient, &mut logged).await?;
-        Ok(logged)
-    }
 }
 
-struct SubmitHead {
-    head: PatientVerified<VaultHead>,
+/// A device says what has been done to the vault (VLT-2). The same head again changes nothing.
+pub(super) struct SubmitHead {
+    head: Admitted<PatientVerified<VaultHead>>,
+}
+
+impl Submission for SubmitHead {
+    type Message = submitted::SubmitVaultHead;
+    type By = OwnDevice;
+
+    fn admit(message: Self::Message, who: &Proven<'_, OwnDevice>) -> Result<Self, Refusal> {
+        Ok(Self {
+            head: who.statement(message.head)?,
+        })
+    }
+
+    async fn carry_out(&self, turn: Turn<'_>) -> Result<pb::LoggedStatement, Refusal> {
+        let mut logged = turn.commit(self).await?;
+        turn.shared
+            .complete_logged(self.head.patient_id, &mut logged)
+            .await?;
+        Ok(logged)
+    }
 }
 
 impl Operation for SubmitHead {
@@ -98,25 +105,11 @@ impl Operation for SubmitHead {
     }
 }
 
-impl Shared {
-    /// A head that one of the caller's devices has signed, over the caller's own vault.
-    pub(super) fn verify_head(
-        &self,
-        caller: &Caller,
-        message: Option<pb::PatientStatement>,
-    ) -> Result<PatientVerified<VaultHead>, Refusal> {
-        let head = PatientSigned::<VaultHead>::try_from(message)?.verify()?;
-        self.check_patient(caller, head.patient_id, head.operator_id)?;
-        caller.check_device(head.device())?;
-        Ok(head)
-    }
-}
-
 impl Tx<'_> {
     /// Takes a head in, if it is over all that has been done until now, in this commit too (VLT-2).
     pub(super) async fn take_head(
         &mut self,
-        head: &PatientVerified<VaultHead>,
+        head: &Admitted<PatientVerified<VaultHead>>,
     ) -> Result<pb::LoggedStatement, Refusal> {
         let (patient, hash) = (head.patient_id, head.hash());
         let row = self.read(&tables::acts(patient)).await?.unwrap_or_default();
@@ -135,8 +128,8 @@ impl Tx<'_> {
         )?;
         self.put(&tables::vault_head(patient, head.sequence), &head.to_message());
         self.note_back(head);
-        self.log(*patient.as_bytes(), &hash).await?;
-        self.act(patient, Act::Head(hash)).await?;
+        self.tell(Tells::logged(patient, head).act(Act::Head(hash)))
+            .await?;
         Ok(logged(head))
     }
 

@@ -8,12 +8,10 @@ use protocol_spec::{
     defence::Defence,
     delegation::Power,
     directory::Institution,
-    hash::Sha256Digest,
     ids::{DeviceId, PatientId, TerminalId},
     keys::IdentityKey,
-    patient::Device,
     problem::Problem,
-    statement::{Body, Signed, Verified},
+    statement::Verified,
 };
 
 use super::{
@@ -129,16 +127,6 @@ impl Caller {
         }
     }
 
-    /// Whether a statement was made through the delegation that the caller names, or through none (DLG-7).
-    pub(super) fn check_through(&self, delegation: Option<Sha256Digest>) -> Result<(), Refusal> {
-        let own = self.acting().map(|acting| acting.hash) == delegation;
-        ensure(
-            Defence::OwnStatements.holds(own),
-            Problem::NotPermitted,
-            "the statement is made through another delegation",
-        )
-    }
-
     /// The institution, where only an institution may ask.
     pub(crate) fn institution(&self) -> Result<&Arc<Institution>, Refusal> {
         match self {
@@ -187,17 +175,6 @@ impl Caller {
         }
     }
 
-    /// Whether an institution's statement was signed by whoever asks, not by another of its terminals (INS-9).
-    pub(super) fn check_signer<T: Body>(&self, statement: &Verified<T>) -> Result<(), Refusal> {
-        let by = statement.signed().terminal().map(Signed::hash);
-        let own = by == self.certificate().map(Verified::hash);
-        ensure(
-            Defence::OwnStatements.holds(own),
-            Problem::NotPermitted,
-            "another terminal signed the statement",
-        )
-    }
-
     /// The patient who asks, for herself or another, and her device.
     pub(super) fn speaker(&self) -> Option<(PatientId, DeviceId)> {
         match self {
@@ -212,16 +189,6 @@ impl Caller {
         match self {
             Self::Patient { id, device, .. } => Ok((*id, *device)),
             _ => Err(Refusal::absent("only patients may do this")),
-        }
-    }
-
-    /// Whether a statement's device is the one that asks, which is in the newest list (DEV-6).
-    pub(super) fn check_device(&self, other: &Device) -> Result<(), Refusal> {
-        let own = self.speaker().is_some_and(|(_, device)| device == other.id());
-        if Defence::OwnStatements.holds(own) {
-            Ok(())
-        } else {
-            Err(Refusal::absent("another device signed the statement"))
         }
     }
 }

@@ -3,55 +3,22 @@
 
 use bytes::Bytes;
 use protocol_spec::{
-    bodies::EpochClosure,
-    collection::Collection,
-    defence::Defence,
-    ids::{CollectionId, PatientId},
-    messages as pb,
-    patient::{PatientSigned, PatientVerified},
-    problem::Problem,
-    vault_head::Act,
+    bodies::EpochClosure, collection::Collection, defence::Defence, ids::PatientId, messages as pb,
+    patient::PatientVerified, problem::Problem, submitted, vault_head::Act,
 };
 
 use super::{
-    Caller, Intent, Refusal, Shared, Vault,
+    Refusal, Shared,
+    proven::{Admitted, OwnDevice, Proven},
     refusal::ensure,
+    submission::{Submission, Turn},
     tables::{self, Expiring},
+    tell::Tells,
     tx::{Operation, Tx},
 };
 use crate::store::SCAN_LIMIT;
 
 use pb::history_entry::What;
-
-impl Vault {
-    /// Closes an epoch of the caller's collection (REV-6). Repeating it gives the first closure.
-    ///
-    /// # Errors
-    /// `not-permitted`, `malformed`, `epoch-mismatch`, `wraps-missing`.
-    pub async fn close_epoch(
-        &self,
-        caller: &Caller,
-        intent: &Intent,
-        message: pb::CloseEpoch,
-    ) -> Result<pb::LoggedStatement, Refusal> {
-        let closure = PatientSigned::<EpochClosure>::try_from(message.closure)?.verify()?;
-        let shared = &self.shared;
-        shared.check_patient(caller, closure.patient_id, shared.operator.id())?;
-        caller.check_device(closure.device())?;
-        // COL-9: what lies under its key is re-wrapped by nobody.
-        ensure(
-            closure.collection_id != CollectionId::OWN,
-            Problem::Malformed,
-            "the epochs of this collection stay open",
-        )?;
-        let (patient, collection) = (closure.patient_id, collection(&closure));
-        shared.check_rewrapped(patient, collection).await?;
-        let mut logged = shared.mutate(caller, intent, CloseEpoch { closure }).await?;
-        shared.shred_if_due(patient, collection).await?;
-        shared.complete_logged(patient, &mut logged).await?;
-        Ok(logged)
-    }
-}
 
 fn collection(closure: &EpochClosure) -> Collection {
     Collection {
@@ -126,8 +93,30 @@ impl Shared {
 /// When a closed epoch is due.
 pub(super) const AT_ONCE: u64 = 0;
 
-struct CloseEpoch {
-    closure: PatientVerified<EpochClosure>,
+/// Closes an epoch of the caller's collection (REV-6). Repeating it gives the first closure.
+pub(super) struct CloseEpoch {
+    closure: Admitted<PatientVerified<EpochClosure>>,
+}
+
+impl Submission for CloseEpoch {
+    type Message = submitted::CloseEpoch;
+    type By = OwnDevice;
+
+    fn admit(message: Self::Message, who: &Proven<'_, OwnDevice>) -> Result<Self, Refusal> {
+        Ok(Self {
+            closure: who.statement(message.closure)?,
+        })
+    }
+
+    async fn carry_out(&self, turn: Turn<'_>) -> Result<pb::LoggedStatement, Refusal> {
+        let shared = turn.shared;
+        let (patient, collection) = (self.closure.patient_id, collection(&self.closure));
+        shared.check_rewrapped(patient, collection).await?;
+        let mut logged = turn.commit(self).await?;
+        shared.shred_if_due(patient, collection).await?;
+        shared.complete_logged(patient, &mut logged).await?;
+        Ok(logged)
+    }
 }
 
 impl Operation for CloseEpoch {
@@ -157,10 +146,11 @@ impl Operation for CloseEpoch {
             statement: Some(closure.to_message()),
             proof: None,
         };
-        tx.log(*patient.as_bytes(), &closure.hash()).await?;
-        tx.act(patient, Act::Closure(closed.id, closure.hash())).await?;
         tx.put(&stored, &logged);
-        tx.record_history(patient, What::Closed(logged.clone())).await?;
+        let tells = Tells::logged(patient, closure)
+            .act(Act::Closure(closed.id, closure.hash()))
+            .history(What::Closed(logged.clone()));
+        tx.tell(tells).await?;
         // Should this process end before the wraps are shredded, the sweeper does it.
         tx.expire(AT_ONCE, Expiring::Epoch(patient, closed));
         Ok(logged)

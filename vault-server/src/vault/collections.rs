@@ -7,45 +7,20 @@ use protocol_spec::{
     ids::{CollectionId, PatientId},
     messages as pb,
     problem::Problem,
+    submitted,
     vault_head::{Act, epoch_hash},
 };
 
 use super::{
-    Caller, Intent, Refusal, Vault,
+    Caller, Refusal, Vault,
+    proven::{OwnDevice, Proven},
     refusal::ensure,
-    requests::KEY_WRAP_LEN,
+    submission::Submission,
     tables::{self, CollectionRow, Counted},
     tx::{Operation, Tx},
 };
 
-/// Of a sealed name: 256 bytes in its size class, and what sealing adds.
-pub(super) const MAX_SEALED_NAME: usize = 256 + 72;
-
 impl Vault {
-    /// Opens an epoch of a collection (COL-1, DEV-13).
-    ///
-    /// # Errors
-    /// `malformed`, `epoch-mismatch`, `too-many`.
-    pub async fn put_collection(
-        &self,
-        caller: &Caller,
-        intent: &Intent,
-        message: pb::PutCollection,
-    ) -> Result<pb::Accepted, Refusal> {
-        let patient = caller.patient()?;
-        let id = CollectionId::try_from(message.collection_id.as_ref())?;
-        let formed = message.key_wrap.len() == KEY_WRAP_LEN
-            && message.sealed_name.len() <= MAX_SEALED_NAME
-            && message.sealed_name.is_empty() == (message.epoch != 0);
-        ensure(
-            formed,
-            Problem::Malformed,
-            "a wrap of 104 bytes, and a name with epoch 0 alone",
-        )?;
-        let operation = PutCollection { patient, id, message };
-        self.shared.mutate(caller, intent, operation).await
-    }
-
     /// The caller's collections with all their epochs, by id, and the number of her last placement.
     ///
     /// # Errors
@@ -75,19 +50,32 @@ impl Vault {
     }
 }
 
-struct PutCollection {
+/// Opens an epoch of a collection (COL-1, DEV-13).
+pub(super) struct PutCollection {
     patient: PatientId,
-    id: CollectionId,
-    message: pb::PutCollection,
+    message: submitted::PutCollection,
+}
+
+impl Submission for PutCollection {
+    type Message = submitted::PutCollection;
+    type By = OwnDevice;
+
+    fn admit(message: Self::Message, who: &Proven<'_, OwnDevice>) -> Result<Self, Refusal> {
+        Ok(Self {
+            patient: who.principal(),
+            message,
+        })
+    }
 }
 
 impl Operation for PutCollection {
-    type Answer = pb::Accepted;
+    type Answer = ();
 
-    async fn apply(&self, tx: &mut Tx<'_>) -> Result<pb::Accepted, Refusal> {
-        let Self { patient, id, message } = self;
+    async fn apply(&self, tx: &mut Tx<'_>) -> Result<(), Refusal> {
+        let Self { patient, message } = self;
+        let (id, wrap) = (message.collection_id, message.key_wrap.bytes());
         tx.check_root_epoch(*patient, message.root_epoch).await?;
-        let key = tables::collection(*patient, *id);
+        let key = tables::collection(*patient, id);
         let stored = tx.read(&key).await?;
         // Another epoch, as a revocation makes one.
         tx.protects = stored.is_some();
@@ -98,8 +86,8 @@ impl Operation for PutCollection {
         }
         let mut row = stored.unwrap_or_default();
         let epoch = usize::try_from(message.epoch).unwrap_or(usize::MAX);
-        if row.key_wraps.get(epoch) == Some(&message.key_wrap) {
-            return Ok(pb::Accepted {});
+        if row.key_wraps.get(epoch) == Some(wrap) {
+            return Ok(());
         }
         check_next(row.current(), message.epoch)?;
         tx.check_open_epochs(*patient).await?;
@@ -111,10 +99,9 @@ impl Operation for PutCollection {
         if message.epoch == 0 {
             row.sealed_name = message.sealed_name.clone();
         }
-        row.key_wraps.push(message.key_wrap.clone());
+        row.key_wraps.push(wrap.clone());
         tx.put(&key, &row);
-        tx.act_of_epoch(*patient, *id, &row).await?;
-        Ok(pb::Accepted {})
+        tx.act_of_epoch(*patient, id, &row).await
     }
 }
 

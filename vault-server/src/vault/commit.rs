@@ -4,13 +4,14 @@
 use bytes::Bytes;
 use protocol_spec::{
     bodies::{StandbyTicket, UploadReceipt},
-    content::{self, LEAF_LEN},
+    content,
     defence::Defence,
     hash::{ContentRoot, Sha256Digest},
     ids::{InstitutionId, PatientId, UploadId},
     messages as pb,
     problem::Problem,
     statement::Signed,
+    submitted::{self, Submitted},
 };
 
 use super::{
@@ -45,11 +46,12 @@ impl Vault {
         let stored = match self.shared.answered(caller, intent).await? {
             Some(receipt) => Ok(receipt),
             None => {
+                let message = Submitted::read(message)?;
                 let stream = Stream::new(patient, upload, sender, message, &self.shared)?;
                 let _claim = self.shared.store_inline(&stream).await?;
                 let institution = holder.institution;
                 let commit = CommitUpload { institution, stream };
-                self.shared.mutate(caller, intent, commit).await
+                self.shared.mutate(caller, intent, &commit).await
             }
         };
         let mut receipt = stored?;
@@ -113,37 +115,23 @@ impl Stream {
         patient: PatientId,
         upload: UploadId,
         sender: Sender,
-        message: pb::CommitUpload,
+        message: submitted::CommitUpload,
         shared: &Shared,
     ) -> Result<Self, Refusal> {
-        let pb::CommitUpload {
-            content_root,
-            stream_len,
-            sealed_manifest,
-            content,
-        } = message;
-        content::plaintext_len(stream_len)?;
-        let content_root = content_root.as_ref().try_into()?;
-        let most = shared.limits.sealed_manifest_bytes;
         ensure(
-            !sealed_manifest.is_empty(),
-            Problem::Malformed,
-            "sealed_manifest is empty",
-        )?;
-        ensure(
-            sealed_manifest.len() <= most,
+            message.sealed_manifest.len() <= shared.limits.sealed_manifest_bytes,
             Problem::TooLarge,
             "sealed_manifest is too long",
         )?;
-        let inline = stream_len <= LEAF_LEN;
-        let length = if inline { stream_len } else { 0 };
-        ensure(
-            content.len() as u64 == length,
-            Problem::Malformed,
-            "content is not the stream of one leaf",
-        )?;
-        if inline {
-            let same = content::single_leaf_root(&content) == content_root;
+        let content = message.inline().cloned();
+        let submitted::CommitUpload {
+            content_root,
+            stream_len,
+            sealed_manifest,
+            ..
+        } = message;
+        if let Some(content) = &content {
+            let same = content::single_leaf_root(content) == content_root;
             ensure(same, Problem::DigestMismatch, "content has another root")?;
         }
         Ok(Self {
@@ -153,7 +141,7 @@ impl Stream {
             content_root,
             stream_len,
             sealed_manifest,
-            content: inline.then_some(content),
+            content,
         })
     }
 

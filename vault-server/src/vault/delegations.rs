@@ -10,96 +10,24 @@ use protocol_spec::{
     messages as pb,
     patient::{PatientSigned, PatientVerified},
     problem::Problem,
+    submitted,
     vault_head::Act,
 };
 
 use super::{
-    Caller, Intent, Refusal, Vault,
+    Caller, Refusal, Vault,
+    proven::{Admitted, OwnDevice, Proven},
     received::{Arrival, Asking},
     refusal::ensure,
+    submission::Submission,
     tables::{self, Counted, DelegationRow, HeldRow},
+    tell::Tells,
     tx::{Operation, Tx},
 };
 
 use pb::{event, history_entry};
 
 impl Vault {
-    /// A patient lets another one act in her vault.
-    ///
-    /// # Errors
-    /// `not-permitted` (also when there is no such delegate), `epoch-mismatch` for a collection that is not there,
-    /// `delegation-expired`, `already-exists`, `too-many`.
-    pub async fn put_delegation(
-        &self,
-        caller: &Caller,
-        intent: &Intent,
-        message: pb::PutDelegation,
-    ) -> Result<pb::Accepted, Refusal> {
-        // Never by a delegate (DLG-2).
-        caller.patient()?;
-        let signed = PatientSigned::<Delegation>::try_from(message.delegation)?;
-        let delegation = VerifiedDelegation::verify(signed)?;
-        self.shared
-            .check_patient(caller, delegation.patient_id, delegation.operator_id)?;
-        caller.check_device(delegation.device())?;
-        let follows = match message.in_place_of.as_ref() {
-            [] => None,
-            id => Some(DelegationId::try_from(id)?),
-        };
-        let put = PutDelegation { delegation, follows };
-        self.shared.mutate(caller, intent, put).await
-    }
-
-    /// A patient gives a delegate keys of her collections (DLG-4).
-    ///
-    /// # Errors
-    /// `not-permitted`, `malformed`, `delegation-ended`, `delegation-expired`, `epoch-mismatch`.
-    pub async fn put_delegated_keys(
-        &self,
-        caller: &Caller,
-        intent: &Intent,
-        message: pb::PutDelegatedKeys,
-    ) -> Result<pb::Accepted, Refusal> {
-        let patient = caller.patient()?;
-        let delegation = DelegationId::try_from(message.delegation_id.as_ref())?;
-        let few = (1..=KEYS_AT_ONCE).contains(&message.keys.len());
-        ensure(few, Problem::Malformed, "no keys, or too many at once")?;
-        let mut keys = Vec::with_capacity(message.keys.len());
-        for key in message.keys {
-            let key = PatientSigned::<DelegatedKey>::try_from(key)?.verify()?;
-            self.shared
-                .check_patient(caller, key.patient_id, self.shared.operator.id())?;
-            caller.check_device(key.device())?;
-            let formed = key.key.ciphertext.len() == SEALED_KEY;
-            ensure(formed, Problem::Malformed, "a sealed key has 48 bytes")?;
-            keys.push(key);
-        }
-        let put = PutKeys {
-            patient,
-            delegation,
-            keys,
-        };
-        self.shared.mutate(caller, intent, put).await
-    }
-
-    /// A patient ends a delegation. The same again changes nothing.
-    ///
-    /// # Errors
-    /// `not-permitted`.
-    pub async fn end_delegation(
-        &self,
-        caller: &Caller,
-        intent: &Intent,
-        message: pb::EndDelegation,
-    ) -> Result<pb::Accepted, Refusal> {
-        caller.patient()?;
-        let end = PatientSigned::<DelegationEnd>::try_from(message.end)?.verify()?;
-        self.shared
-            .check_patient(caller, end.patient_id, self.shared.operator.id())?;
-        caller.check_device(end.device())?;
-        self.shared.mutate(caller, intent, EndDelegation { end }).await
-    }
-
     /// What the caller lets others do, in the order of ids, after this one.
     ///
     /// # Errors
@@ -137,23 +65,32 @@ pub(super) fn delegation_of(row: &DelegationRow) -> Result<PatientSigned<Delegat
     PatientSigned::try_from(row.delegation.clone()).map_err(Refusal::damaged)
 }
 
-/// Each is a statement of 1.5 to 9 KiB.
-const KEYS_AT_ONCE: usize = 64;
-/// A key of 32 bytes under HPKE.
-const SEALED_KEY: usize = 48;
 /// Delegations that one patient may have given.
 const MOST: u64 = 1000;
 
-struct PutDelegation {
-    delegation: VerifiedDelegation,
+/// A patient lets another one act in her vault; never does a delegate (DLG-2).
+pub(super) struct PutDelegation {
+    delegation: Admitted<VerifiedDelegation>,
     /// The one in whose place it comes.
     follows: Option<DelegationId>,
 }
 
-impl Operation for PutDelegation {
-    type Answer = pb::Accepted;
+impl Submission for PutDelegation {
+    type Message = submitted::PutDelegation;
+    type By = OwnDevice;
 
-    async fn apply(&self, tx: &mut Tx<'_>) -> Result<pb::Accepted, Refusal> {
+    fn admit(message: Self::Message, who: &Proven<'_, OwnDevice>) -> Result<Self, Refusal> {
+        Ok(Self {
+            delegation: who.statement(message.delegation)?,
+            follows: message.in_place_of,
+        })
+    }
+}
+
+impl Operation for PutDelegation {
+    type Answer = ();
+
+    async fn apply(&self, tx: &mut Tx<'_>) -> Result<(), Refusal> {
         let Self { delegation, follows } = self;
         let (owner, id) = (delegation.patient_id, delegation.delegation_id);
         let key = tables::delegation(owner, id);
@@ -161,7 +98,7 @@ impl Operation for PutDelegation {
         if let Some(row) = tx.read(&key).await? {
             let same = row.delegation.as_ref() == Some(&message);
             ensure(same, Problem::AlreadyExists, "another delegation has this id")?;
-            return Ok(pb::Accepted {});
+            return Ok(());
         }
         let over = tx.has_passed(delegation.not_after).await;
         ensure(
@@ -205,22 +142,21 @@ impl Operation for PutDelegation {
             ..DelegationRow::default()
         };
         tx.put(&key, &row);
-        tx.log(*owner.as_bytes(), &delegation.hash()).await?;
-        tx.act(owner, Act::Delegation(id, delegation.hash())).await?;
-        tx.record_history(owner, history_entry::What::Delegated(message.clone()))
-            .await?;
+        let tells = Tells::logged(owner, delegation)
+            .act(Act::Delegation(id, delegation.hash()))
+            .history(history_entry::What::Delegated(message.clone()))
+            .inbox(delegate, event::What::Delegated(message));
         let hers = HeldRow {
             owner: Bytes::copy_from_slice(owner.as_bytes()),
             delegation: Bytes::copy_from_slice(id.as_bytes()),
-            event: tx.notify(delegate, event::What::Delegated(message)).await?,
+            event: tx.tell(tells).await?.event,
         };
         let place = if accepted {
             tables::held_delegation(delegation.delegate_id, id)
         } else {
             tables::offered_delegation(delegation.delegate_id, id)
         };
-        tx.claim(&place, &hers).await?;
-        Ok(pb::Accepted {})
+        tx.claim(&place, &hers).await
     }
 }
 
@@ -250,26 +186,48 @@ impl Tx<'_> {
     }
 }
 
-struct PutKeys {
+/// A patient gives a delegate keys of her collections (DLG-4).
+pub(super) struct PutKeys {
     patient: PatientId,
     delegation: DelegationId,
-    keys: Vec<PatientVerified<DelegatedKey>>,
+    keys: Vec<Admitted<PatientVerified<DelegatedKey>>>,
+}
+
+impl Submission for PutKeys {
+    type Message = submitted::PutDelegatedKeys;
+    type By = OwnDevice;
+
+    fn admit(message: Self::Message, who: &Proven<'_, OwnDevice>) -> Result<Self, Refusal> {
+        let keys: Result<_, _> = message.keys.into_iter().map(|key| who.statement(key)).collect();
+        Ok(Self {
+            patient: who.principal(),
+            delegation: message.delegation_id,
+            keys: keys?,
+        })
+    }
 }
 
 impl Operation for PutKeys {
-    type Answer = pb::Accepted;
+    type Answer = ();
 
-    async fn apply(&self, tx: &mut Tx<'_>) -> Result<pb::Accepted, Refusal> {
+    async fn apply(&self, tx: &mut Tx<'_>) -> Result<(), Refusal> {
         let owner = self.patient;
         let key = tables::delegation(owner, self.delegation);
         let mut row = tx.read_existing(&key).await?;
         let signed = delegation_of(&row)?;
         let delegation = signed.claimed();
         // A key may come before its time, and not after it.
-        let ended = row.end.is_some() && !Defence::DelegationLife.is_off();
-        ensure(!ended, Problem::DelegationEnded, "the delegation has ended")?;
-        let over = tx.has_passed(delegation.not_after).await && !Defence::DelegationLife.is_off();
-        ensure(!over, Problem::DelegationExpired, "the delegation is over")?;
+        ensure(
+            Defence::DelegationLife.holds(row.end.is_none()),
+            Problem::DelegationEnded,
+            "the delegation has ended",
+        )?;
+        let over = tx.has_passed(delegation.not_after).await;
+        ensure(
+            Defence::DelegationLife.holds(!over),
+            Problem::DelegationExpired,
+            "the delegation is over",
+        )?;
         for given in &self.keys {
             let of = Collection {
                 id: given.collection_id,
@@ -292,22 +250,34 @@ impl Operation for PutKeys {
             );
         }
         tx.put(&key, &row);
-        Ok(pb::Accepted {})
+        Ok(())
     }
 }
 
-struct EndDelegation {
-    end: PatientVerified<DelegationEnd>,
+/// A patient ends a delegation. The same again changes nothing.
+pub(super) struct EndDelegation {
+    end: Admitted<PatientVerified<DelegationEnd>>,
+}
+
+impl Submission for EndDelegation {
+    type Message = submitted::EndDelegation;
+    type By = OwnDevice;
+
+    fn admit(message: Self::Message, who: &Proven<'_, OwnDevice>) -> Result<Self, Refusal> {
+        Ok(Self {
+            end: who.statement(message.end)?,
+        })
+    }
 }
 
 impl Operation for EndDelegation {
-    type Answer = pb::Accepted;
+    type Answer = ();
 
     fn is_urgent(&self) -> bool {
         true
     }
 
-    async fn apply(&self, tx: &mut Tx<'_>) -> Result<pb::Accepted, Refusal> {
+    async fn apply(&self, tx: &mut Tx<'_>) -> Result<(), Refusal> {
         let Self { end } = self;
         tx.protects = true;
         let owner = end.patient_id;
@@ -317,7 +287,7 @@ impl Operation for EndDelegation {
         let same = signed.hash() == end.delegation_hash;
         ensure(same, Problem::NotPermitted, "it ends another delegation")?;
         if row.end.is_some() {
-            return Ok(pb::Accepted {});
+            return Ok(());
         }
         row.end = Some(end.to_message());
         for given in &row.given {
@@ -330,18 +300,18 @@ impl Operation for EndDelegation {
             tx.delete(&tables::delegated_key(owner, end.delegation_id, of));
         }
         tx.put(&key, &row);
-        tx.log(*owner.as_bytes(), &end.hash()).await?;
-        tx.act(owner, Act::DelegationEnd(end.delegation_id, end.hash()))
-            .await?;
         let message = end.to_message();
-        tx.record_history(owner, history_entry::What::DelegationEnded(message.clone()))
-            .await?;
+        let tells = Tells::logged(owner, end)
+            .act(Act::DelegationEnd(end.delegation_id, end.hash()))
+            .history(history_entry::What::DelegationEnded(message.clone()));
+        tx.tell(tells).await?;
         let delegate = signed.claimed().delegate_id;
         // Whoever never accepted it has nothing to do with its end.
         if !tx.withdraw_offer(owner, delegate, end.delegation_id).await? && !row.refused {
-            tx.notify(*delegate.as_bytes(), event::What::DelegationEnded(message))
+            let told = event::What::DelegationEnded(message);
+            tx.tell(Tells::of(owner).inbox(*delegate.as_bytes(), told))
                 .await?;
         }
-        Ok(pb::Accepted {})
+        Ok(())
     }
 }

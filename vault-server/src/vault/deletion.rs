@@ -11,42 +11,23 @@ use protocol_spec::{
     permission::PermissionBody,
     problem::Problem,
     statement::Signed,
+    submitted,
     vault_head::Act,
 };
 
 use super::{
-    Caller, Intent, Refusal, Shared, Vault,
+    Caller, Refusal, Shared, Vault,
+    proven::{Admitted, OwnDevice, Proven},
     refusal::ensure,
+    submission::{Submission, Turn},
     tables::{self, CountRow, Counted, GoneRow, GoneVersionRow, RecordRow},
+    tell::Tells,
     tx::{Operation, Tx},
 };
 
 use pb::{event, history_entry};
 
 impl Vault {
-    /// The patient deletes a record (DEL-1). Deleting it again gives the first deletion.
-    ///
-    /// # Errors
-    /// `not-permitted`, `record-mismatch`; `record-deleted` for one that was taken back.
-    pub async fn delete_record(
-        &self,
-        caller: &Caller,
-        intent: &Intent,
-        message: pb::DeleteRecord,
-    ) -> Result<pb::LoggedStatement, Refusal> {
-        let deletion = PatientSigned::<RecordDeletion>::try_from(message.deletion)?.verify()?;
-        let shared = &self.shared;
-        shared.check_patient(caller, deletion.patient_id, shared.operator.id())?;
-        caller.check_device(deletion.device())?;
-        let patient = deletion.patient_id;
-        let mut logged = shared.mutate(caller, intent, Delete { deletion }).await?;
-        let first =
-            PatientSigned::<RecordDeletion>::try_from(logged.statement.clone()).map_err(Refusal::damaged)?;
-        shared.drop_leaves(first.claimed().version_id).await;
-        shared.complete_logged(patient, &mut logged).await?;
-        Ok(logged)
-    }
-
     /// The deletions of the caller's records, by record id, after this one. Uploads that were taken back are not among them.
     ///
     /// # Errors
@@ -75,11 +56,34 @@ impl Vault {
     }
 }
 
-struct Delete {
-    deletion: PatientVerified<RecordDeletion>,
+/// The patient deletes a record (DEL-1). Deleting it again gives the first deletion.
+pub(super) struct DeleteRecord {
+    deletion: Admitted<PatientVerified<RecordDeletion>>,
 }
 
-impl Operation for Delete {
+impl Submission for DeleteRecord {
+    type Message = submitted::DeleteRecord;
+    type By = OwnDevice;
+
+    fn admit(message: Self::Message, who: &Proven<'_, OwnDevice>) -> Result<Self, Refusal> {
+        Ok(Self {
+            deletion: who.statement(message.deletion)?,
+        })
+    }
+
+    async fn carry_out(&self, turn: Turn<'_>) -> Result<pb::LoggedStatement, Refusal> {
+        let mut logged = turn.commit(self).await?;
+        let first = PatientSigned::<RecordDeletion>::try_from(logged.statement.clone());
+        let first = first.map_err(Refusal::damaged)?;
+        turn.shared.drop_leaves(first.claimed().version_id).await;
+        turn.shared
+            .complete_logged(self.deletion.patient_id, &mut logged)
+            .await?;
+        Ok(logged)
+    }
+}
+
+impl Operation for DeleteRecord {
     type Answer = pb::LoggedStatement;
 
     fn is_urgent(&self) -> bool {
@@ -108,17 +112,17 @@ impl Operation for Delete {
             statement: Some(deletion.to_message()),
             proof: None,
         };
-        tx.log(*patient.as_bytes(), &deletion.hash()).await?;
-        tx.act(patient, Act::Deletion(record, deletion.hash())).await?;
         let gone = GoneRow {
             deletion: Some(logged.clone()),
             ..GoneRow::default()
         };
         tx.drop_record(patient, row, gone).await?;
-        let entry = history_entry::What::RecordDeleted(logged.clone());
-        tx.record_history(patient, entry).await?;
-        let event = event::What::RecordDeleted(deletion.to_message());
-        tx.notify(*patient.as_bytes(), event).await?;
+        let told = event::What::RecordDeleted(deletion.to_message());
+        let tells = Tells::logged(patient, deletion)
+            .act(Act::Deletion(record, deletion.hash()))
+            .history(history_entry::What::RecordDeleted(logged.clone()))
+            .inbox(*patient.as_bytes(), told);
+        tx.tell(tells).await?;
         Ok(logged)
     }
 }

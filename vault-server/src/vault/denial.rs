@@ -1,53 +1,42 @@
 //! Denial: the patient answers a request with no.
 
 use protocol_spec::{
-    bodies::Denial,
-    defence::Defence,
-    delegation::VerifiedDelegation,
-    messages as pb,
-    patient::{PatientSigned, PatientVerified},
-    problem::Problem,
+    bodies::Denial, defence::Defence, messages as pb, patient::PatientVerified, problem::Problem, submitted,
 };
 
 use super::{
-    Caller, Intent, Refusal, Vault,
+    Refusal,
+    proven::{Admitted, MayPermit, Proven},
     refusal::ensure,
     requests::request_place,
+    submission::Submission,
     tables,
+    tell::Tells,
     tx::{Operation, Tx},
 };
 
 use pb::{RequestState, event, history_entry};
 
-impl Vault {
-    /// The patient, or a delegate of hers, denies a request.
-    ///
-    /// # Errors
-    /// `not-permitted`, `delegation-power`, `request-mismatch`, `request-answered`, `request-expired`.
-    pub async fn submit_denial(
-        &self,
-        caller: &Caller,
-        intent: &Intent,
-        message: pb::SubmitDenial,
-    ) -> Result<pb::Accepted, Refusal> {
-        let denial = PatientSigned::<Denial>::try_from(message.denial)?;
-        self.shared
-            .check_answer(caller, denial.claimed().patient_id, self.shared.operator.id())?;
-        let denial = denial.verify()?;
-        caller.check_device(denial.device())?;
-        caller.check_through(denial.delegation().map(VerifiedDelegation::hash))?;
-        self.shared.mutate(caller, intent, SubmitDenial { denial }).await
+/// The patient, or a delegate of hers, denies a request.
+pub(super) struct SubmitDenial {
+    denial: Admitted<PatientVerified<Denial>>,
+}
+
+impl Submission for SubmitDenial {
+    type Message = submitted::SubmitDenial;
+    type By = MayPermit;
+
+    fn admit(message: Self::Message, who: &Proven<'_, MayPermit>) -> Result<Self, Refusal> {
+        Ok(Self {
+            denial: who.statement(message.denial)?,
+        })
     }
 }
 
-struct SubmitDenial {
-    denial: PatientVerified<Denial>,
-}
-
 impl Operation for SubmitDenial {
-    type Answer = pb::Accepted;
+    type Answer = ();
 
-    async fn apply(&self, tx: &mut Tx<'_>) -> Result<pb::Accepted, Refusal> {
+    async fn apply(&self, tx: &mut Tx<'_>) -> Result<(), Refusal> {
         let Self { denial } = self;
         tx.protects = true;
         let place = tx.read_existing(&tables::place(&denial.request_id)).await?;
@@ -63,16 +52,16 @@ impl Operation for SubmitDenial {
             "the denial is of another request",
         )?;
         let row = tx.answer_request(patient, hash, RequestState::Denied).await?;
-        let asker = denial.institution_id.as_bytes();
+        let asker = *denial.institution_id.as_bytes();
         ensure(
             Defence::RequestMatch.holds(row.asker == asker[..]),
             Problem::RequestMismatch,
             "another institution asked",
         )?;
-        tx.record_history(patient, history_entry::What::Denied(denial.to_message()))
-            .await?;
-        tx.notify(*asker, event::What::Denied(denial.to_message()))
-            .await?;
-        Ok(pb::Accepted {})
+        let tells = Tells::of(patient)
+            .history(history_entry::What::Denied(denial.to_message()))
+            .inbox(asker, event::What::Denied(denial.to_message()));
+        tx.tell(tells).await?;
+        Ok(())
     }
 }

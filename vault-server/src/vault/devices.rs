@@ -3,62 +3,33 @@
 
 use bytes::Bytes;
 use protocol_spec::{
-    bodies::VaultKeyStatement,
     defence::Defence,
     devices::{
         DeviceList, ListedDevice, MAX_LISTS, RESERVED_LISTS, verify_newest, verify_next, verify_vault_key,
     },
-    field::SealedBytes,
     ids::{DeviceId, PatientId},
     messages as pb,
-    patient::{Device, DeviceChain, PatientSigned},
+    patient::{Device, DeviceChain},
     problem::Problem,
     statement::{Signed, Verified},
+    submitted::{self, CollectionEpochs, NewDevice, Rotation},
     vault_head::Act,
 };
 
 use super::{
-    Caller, Intent, Refusal, Shared, Vault,
-    collections::{MAX_COLLECTIONS, MAX_EPOCHS, MAX_OPEN_EPOCHS, MAX_SEALED_NAME, RESERVED_EPOCHS},
-    enrolment::Joining,
+    Caller, Refusal, Shared, Vault,
+    collections::{MAX_COLLECTIONS, MAX_EPOCHS, MAX_OPEN_EPOCHS, RESERVED_EPOCHS},
+    proven::{Admitted, OwnDevice, Proven},
     refusal::ensure,
-    requests::KEY_WRAP_LEN,
+    submission::Submission,
     tables::{self, CollectionRow, Counted, DeviceRow, PatientRow, RowKey},
+    tell::Tells,
     tx::{Operation, Tx},
 };
 
 use pb::{event, history_entry};
 
 impl Vault {
-    /// A device puts a list after the newest one (DEV-13).
-    ///
-    /// # Errors
-    /// `not-permitted`, `malformed`, `device-list-conflict`, `placement-conflict`, `epoch-mismatch`,
-    /// `already-exists`, `too-many`, `recovery-kept`.
-    pub async fn change_devices(
-        &self,
-        caller: &Caller,
-        intent: &Intent,
-        message: pb::ChangeDevices,
-    ) -> Result<pb::Accepted, Refusal> {
-        let (patient, device) = caller.device()?;
-        let list = Signed::<DeviceList>::try_from(message.list)?;
-        let claimed = list.claimed();
-        ensure(
-            Defence::OwnStatements.holds(claimed.patient_id == patient && claimed.signer == device),
-            Problem::NotPermitted,
-            "the list is another's",
-        )?;
-        let added = message.added.map(|added| Joining::try_from(Some(added)));
-        let operation = ChangeDevices {
-            patient: claimed.patient_id,
-            list,
-            added: added.transpose()?,
-            rotation: message.rotation,
-        };
-        self.shared.mutate(caller, intent, operation).await
-    }
-
     /// The caller's lists after this sequence number, and what a device needs with the newest.
     ///
     /// # Errors
@@ -173,10 +144,10 @@ impl Tx<'_> {
     }
 
     /// Notes whose device this is from now on, and takes back its offer; it must not have been anybody's (DEV-12).
-    pub(super) async fn join(&mut self, device: &Device, joining: &Joining) -> Result<(), Refusal> {
+    pub(super) async fn join(&mut self, device: &Device, joining: &NewDevice) -> Result<(), Refusal> {
         let row = DeviceRow {
             patient: Bytes::copy_from_slice(device.patient_id().as_bytes()),
-            device: Some(joining.message.clone()),
+            device: Some(joining.to_message()),
             listed: self.now,
         };
         self.claim(&tables::device(device.id()), &row).await?;
@@ -218,33 +189,47 @@ fn check_listed(row: Option<PatientRow>, device: DeviceId) -> Result<(), Refusal
     )
 }
 
-impl Joining {
-    /// Whether the list names this device's keys.
-    pub(super) fn check(&self, device: &Device, listed: &ListedDevice) -> Result<(), Refusal> {
-        let digest = self.recipient_key.digest();
-        let same = listed.device_key == *device.key()
-            && listed.recipient_key_hash == digest
-            && *device.recipient_key_hash() == digest;
-        ensure(same, Problem::NotPermitted, "the list names other keys")
+/// Whether the list names the keys of a device that comes to it.
+pub(super) fn check_keys(joining: &NewDevice, device: &Device, listed: &ListedDevice) -> Result<(), Refusal> {
+    let digest = joining.recipient_key.digest();
+    let same = listed.device_key == *device.key()
+        && listed.recipient_key_hash == digest
+        && *device.recipient_key_hash() == digest;
+    ensure(same, Problem::NotPermitted, "the list names other keys")
+}
+
+/// A device puts a list after the newest one (DEV-13).
+pub(super) struct ChangeDevices {
+    patient: PatientId,
+    list: Admitted<Signed<DeviceList>>,
+    added: Option<NewDevice>,
+    rotation: Option<Rotation>,
+}
+
+impl Submission for ChangeDevices {
+    type Message = submitted::ChangeDevices;
+    type By = OwnDevice;
+
+    fn admit(message: Self::Message, who: &Proven<'_, OwnDevice>) -> Result<Self, Refusal> {
+        let list = who.statement(message.list)?;
+        Ok(Self {
+            patient: list.claimed().patient_id,
+            list,
+            added: message.added,
+            rotation: message.rotation,
+        })
     }
 }
 
-struct ChangeDevices {
-    patient: PatientId,
-    list: Signed<DeviceList>,
-    added: Option<Joining>,
-    rotation: Option<pb::Rotation>,
-}
-
 impl Operation for ChangeDevices {
-    type Answer = pb::Accepted;
+    type Answer = ();
 
     /// A list to which none is added takes devices off, or replaces keys.
     fn is_urgent(&self) -> bool {
         self.added.is_none()
     }
 
-    async fn apply(&self, tx: &mut Tx<'_>) -> Result<pb::Accepted, Refusal> {
+    async fn apply(&self, tx: &mut Tx<'_>) -> Result<(), Refusal> {
         let key = tables::patient(self.patient);
         let mut row = tx.read_existing(&key).await?;
         let before = newest(&row, self.patient)?;
@@ -255,7 +240,7 @@ impl Operation for ChangeDevices {
             Problem::DeviceListConflict,
             "it does not continue the newest list",
         )?;
-        let list = verify_next(self.list.clone(), &before)?;
+        let list = verify_next(Signed::clone(&self.list), &before)?;
         tx.protects = list.removed(&before).next().is_some();
         let room = tx.room(&list, &before).await?;
         ensure(list.sequence < room.lists(), Problem::TooMany, "too many lists")?;
@@ -273,7 +258,7 @@ impl Operation for ChangeDevices {
             (None, None) => {}
             (Some(listed), Some(joining)) => {
                 let device = joining.chain.clone().verify(self.patient)?;
-                joining.check(&device, listed)?;
+                check_keys(joining, &device, listed)?;
                 ensure(
                     device.issuer() == Some(list.signer),
                     Problem::NotPermitted,
@@ -290,10 +275,9 @@ impl Operation for ChangeDevices {
         match (&self.rotation, list.root_epoch == before.root_epoch) {
             (None, true) => {}
             (Some(rotation), false) => {
-                row.previous_root_keys
-                    .push(key_wrap(&rotation.previous_root_key)?);
-                let vault_key = PatientSigned::<VaultKeyStatement>::try_from(rotation.vault_key.clone())?;
-                let vault_key = verify_vault_key(vault_key, &list, list.signer)?;
+                let previous = rotation.previous_root_key.bytes();
+                row.previous_root_keys.push(previous.clone());
+                let vault_key = verify_vault_key(rotation.vault_key.clone(), &list, list.signer)?;
                 row.vault_key = Some(vault_key.to_message());
                 pass_over(&mut row, rotation, &list)?;
                 room.check(&rotation.collections)?;
@@ -308,11 +292,11 @@ impl Operation for ChangeDevices {
         }
         tx.put_list(&key, row, &list, &signer).await?;
         let message = list.to_message();
-        tx.record_history(self.patient, history_entry::What::DevicesChanged(message.clone()))
-            .await?;
-        tx.notify(*self.patient.as_bytes(), event::What::DevicesChanged(message))
-            .await?;
-        Ok(pb::Accepted {})
+        let tells = Tells::of(self.patient)
+            .history(history_entry::What::DevicesChanged(message.clone()))
+            .inbox(*self.patient.as_bytes(), event::What::DevicesChanged(message));
+        tx.tell(tells).await?;
+        Ok(())
     }
 }
 
@@ -321,7 +305,7 @@ impl Tx<'_> {
     async fn rotate(
         &mut self,
         row: &mut PatientRow,
-        rotation: &pb::Rotation,
+        rotation: &Rotation,
         list: &DeviceList,
         before: &DeviceList,
     ) -> Result<(), Refusal> {
@@ -337,8 +321,7 @@ impl Tx<'_> {
         )?;
         self.keep_epoch(list.patient_id, row, &stay).await?;
         for (id, sealed) in stay.into_iter().zip(&rotation.root_keys) {
-            SealedBytes::try_from(Some(sealed.clone()))?;
-            self.take_root_key(id, Some(sealed.clone())).await?;
+            self.take_root_key(id, Some(sealed.into())).await?;
         }
         self.rewrap_collections(list.patient_id, &rotation.collections)
             .await
@@ -357,7 +340,7 @@ impl Tx<'_> {
     async fn rewrap_collections(
         &mut self,
         patient: PatientId,
-        collections: &[pb::CollectionEpochs],
+        collections: &[CollectionEpochs],
     ) -> Result<(), Refusal> {
         // Whoever makes a collection counts it, so that a new one makes this commit fail.
         self.read(&tables::count(*patient.as_bytes(), Counted::Collections))
@@ -365,36 +348,29 @@ impl Tx<'_> {
         let stored = tables::collections(patient)
             .scan(&*self.shared.ledger, MAX_COLLECTIONS)
             .await?;
-        let ids = |ids: &mut dyn Iterator<Item = &[u8]>| ids.map(<[u8]>::to_vec).collect::<Vec<_>>();
         let mismatch = |holds| ensure(holds, Problem::EpochMismatch, "not the collections of the vault");
-        mismatch(
-            ids(&mut stored.iter().map(|(id, _)| id.as_slice()))
-                == ids(&mut collections.iter().map(|new| new.collection_id.as_ref())),
-        )?;
+        let ids = collections
+            .iter()
+            .map(|new| new.collection_id.as_bytes().as_slice());
+        mismatch(stored.iter().map(|(id, _)| id.as_slice()).eq(ids))?;
         for new in collections {
-            let key = tables::collection(patient, new.collection_id.as_ref().try_into()?);
+            let key = tables::collection(patient, new.collection_id);
             let old = self.read_existing(&key).await?;
             mismatch(new.key_wraps.len() == old.key_wraps.len() + 1)?;
             // The key of an epoch that is closed is gone.
             let mut kept = old.key_wraps.iter().zip(&new.key_wraps);
-            mismatch(kept.all(|(old, new)| old.is_empty() == new.is_empty()))?;
-            let named = (1..=MAX_SEALED_NAME).contains(&new.sealed_name.len());
-            ensure(named, Problem::Malformed, "no sealed name")?;
-            for wrap in new
-                .key_wraps
-                .iter()
-                .filter(|wrap| !wrap.is_empty())
-                .chain(new.key_wraps.last())
-            {
-                key_wrap(wrap)?;
-            }
+            mismatch(kept.all(|(old, new)| old.is_empty() == new.is_none()))?;
+            let pb::CollectionEpochs {
+                sealed_name,
+                key_wraps,
+                ..
+            } = new.to_message();
             let row = CollectionRow {
-                sealed_name: new.sealed_name.clone(),
-                key_wraps: new.key_wraps.clone(),
+                sealed_name,
+                key_wraps,
             };
             self.put(&key, &row);
-            self.act_of_epoch(patient, new.collection_id.as_ref().try_into()?, &row)
-                .await?;
+            self.act_of_epoch(patient, new.collection_id, &row).await?;
         }
         Ok(())
     }
@@ -422,14 +398,14 @@ impl Room {
     }
 
     /// Whether a rotation leaves so many epochs that the next one fits a message (COL-11).
-    fn check(self, collections: &[pb::CollectionEpochs]) -> Result<(), Refusal> {
+    fn check(self, collections: &[CollectionEpochs]) -> Result<(), Refusal> {
         let parts = match self {
             Self::Ordinary => 0,
             Self::Reserved => 1,
             Self::Settled => 2,
         };
         let reserved = parts * RESERVED_EPOCHS;
-        let open = |one: &pb::CollectionEpochs| one.key_wraps.iter().filter(|wrap| !wrap.is_empty()).count();
+        let open = |one: &CollectionEpochs| one.key_wraps.iter().flatten().count();
         let each = collections
             .iter()
             .all(|one| one.key_wraps.len() <= MAX_EPOCHS - RESERVED_EPOCHS + reserved);
@@ -459,10 +435,8 @@ impl Tx<'_> {
 }
 
 /// Notes which root epochs a rotation passes over: there are so many before it.
-fn pass_over(row: &mut PatientRow, rotation: &pb::Rotation, list: &DeviceList) -> Result<(), Refusal> {
-    let pb::Rotation {
-        passed_over: epochs, ..
-    } = *rotation;
+fn pass_over(row: &mut PatientRow, rotation: &Rotation, list: &DeviceList) -> Result<(), Refusal> {
+    let epochs = rotation.passed_over;
     ensure(
         epochs < list.root_epoch,
         Problem::Malformed,
@@ -475,15 +449,6 @@ fn pass_over(row: &mut PatientRow, rotation: &pb::Rotation, list: &DeviceList) -
         });
     }
     Ok(())
-}
-
-fn key_wrap(wrap: &Bytes) -> Result<Bytes, Refusal> {
-    ensure(
-        wrap.len() == KEY_WRAP_LEN,
-        Problem::Malformed,
-        "a wrap is not 104 bytes",
-    )?;
-    Ok(wrap.clone())
 }
 
 /// The newest list, as it was verified before it was stored.

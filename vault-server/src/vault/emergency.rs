@@ -10,47 +10,33 @@ mod opening;
 use bytes::Bytes;
 use protocol_spec::{
     defence::Defence,
-    emergency::{GuardianTerms, MAX_GUARDIANS, share_hash},
-    field::SealedBytes,
+    emergency::{EmergencyTerms, GuardianTerms, MAX_GUARDIANS},
     ids::{InstitutionId, PatientId, PermissionId},
-    keys::{IdentityKey, RecipientKey},
+    keys::IdentityKey,
     messages as pb,
-    permission::{Kind, SignedPermission, VerifiedPermission},
+    permission::{PermissionBody, VerifiedPermission},
     problem::Problem,
+    submitted::{self, Halves},
 };
 
 use super::{
-    Caller, Intent, Refusal, Vault,
+    Caller, Refusal, Vault,
+    proven::{Admitted, OwnDevice, Proven},
     received::{Arrival, Asking},
     refusal::ensure,
+    submission::Submission,
     tables::{self, EmergencyEntryRow, EmergencyRow, PermissionRow},
     tx::{Operation, Tx},
 };
 
 use pb::event;
 
-impl Vault {
-    /// A patient's device makes a card or names a guardian, or wraps anew what there is (EMG-4, EMG-5).
-    ///
-    /// # Errors
-    /// `not-permitted`, `malformed`, `permission-expired`, `epoch-mismatch`, `already-exists`, `too-many`,
-    /// `replacement-conflict`.
-    pub async fn put_emergency(
-        &self,
-        caller: &Caller,
-        intent: &Intent,
-        message: pb::PutEmergency,
-    ) -> Result<pb::Accepted, Refusal> {
-        let permission = SignedPermission::try_from(message.permission.clone())?.verify()?;
-        let shared = &self.shared;
-        shared.check_patient(caller, permission.patient_id, permission.operator_id)?;
-        caller.check_device(permission.device())?;
-        let entry = entry(&permission, message)?;
-        shared
-            .mutate(caller, intent, PutEmergency { permission, entry })
-            .await
-    }
+pub(super) use self::{
+    guardianship::AcceptGuardianship,
+    help::{Object, StartHelp},
+};
 
+impl Vault {
     /// What the caller has prepared, the card first, and who has begun to help.
     ///
     /// # Errors
@@ -109,59 +95,25 @@ impl Vault {
 }
 
 /// What a new emergency permission comes with; of one in the place of another, only what it says itself.
-fn entry(permission: &VerifiedPermission, message: pb::PutEmergency) -> Result<EmergencyEntryRow, Refusal> {
-    let malformed = |rule| Refusal::new(Problem::Malformed, rule);
-    let terms = permission
-        .emergency
-        .as_ref()
-        .filter(|_| permission.kind == Kind::Emergency);
-    let terms = terms.ok_or_else(|| malformed("it is no emergency permission"))?;
-    let pb::PutEmergency {
-        share,
-        recipient_key,
-        guardian_half,
-        guardian_root_epoch,
-        ..
-    } = message;
-    let entry = EmergencyEntryRow {
-        permission: Bytes::copy_from_slice(permission.permission_id.as_bytes()),
-        card_key: Bytes::copy_from_slice(terms.card_key.as_bytes()),
-        guardian: terms.guardian.map_or_else(Bytes::new, |guardian| {
-            Bytes::copy_from_slice(guardian.guardian_id.as_bytes())
-        }),
+fn entry(permission: &PermissionBody, terms: &EmergencyTerms, halves: Option<Halves>) -> EmergencyEntryRow {
+    let bytes = |id: &[u8]| Bytes::copy_from_slice(id);
+    let said = EmergencyEntryRow {
+        permission: bytes(permission.permission_id.as_bytes()),
+        card_key: bytes(terms.card_key.as_bytes()),
+        guardian: terms
+            .guardian
+            .map_or_else(Bytes::new, |guardian| bytes(guardian.guardian_id.as_bytes())),
         wait: terms.guardian.map_or(0, |guardian| guardian.wait),
-        share,
-        recipient_key,
-        guardian_half,
-        guardian_root_epoch,
         ..EmergencyEntryRow::default()
     };
-    if permission.replaces.is_some() {
-        let bare = entry.share.is_empty() && entry.recipient_key.is_empty() && entry.guardian_half.is_none();
-        ensure(
-            bare,
-            Problem::Malformed,
-            "in the place of another, it keeps its halves",
-        )?;
-        return Ok(entry);
+    let Some(halves) = halves else { return said };
+    EmergencyEntryRow {
+        share: halves.share,
+        recipient_key: bytes(halves.recipient_key.as_bytes()),
+        guardian_half: halves.guardian_half.as_ref().map(Into::into),
+        guardian_root_epoch: halves.guardian_root_epoch,
+        ..said
     }
-    let key = RecipientKey::try_from(entry.recipient_key.as_ref())?;
-    let named = entry.share.len() == 32
-        && share_hash(&entry.share) == terms.share_hash
-        && key.digest() == permission.recipient_key_hash;
-    ensure(named, Problem::Malformed, "half and key are those that it names")?;
-    let half = entry
-        .guardian_half
-        .clone()
-        .map(|half| SealedBytes::try_from(Some(half)));
-    let half = half.transpose()?;
-    let fits = half.is_some() == terms.guardian.is_some();
-    ensure(
-        fits,
-        Problem::Malformed,
-        "a guardian, and nobody else, gets a half",
-    )?;
-    Ok(entry)
 }
 
 impl EmergencyEntryRow {
@@ -236,15 +188,29 @@ impl Tx<'_> {
 /// The one that is carried, and the one that is to take its place (EMG-14).
 const MAX_CARDS: usize = 2;
 
-struct PutEmergency {
-    permission: VerifiedPermission,
+/// A patient's device makes a card or names a guardian, or wraps anew what there is (EMG-4, EMG-5).
+pub(super) struct PutEmergency {
+    permission: Admitted<VerifiedPermission>,
     entry: EmergencyEntryRow,
 }
 
-impl Operation for PutEmergency {
-    type Answer = pb::Accepted;
+impl Submission for PutEmergency {
+    type Message = submitted::PutEmergency;
+    type By = OwnDevice;
 
-    async fn apply(&self, tx: &mut Tx<'_>) -> Result<pb::Accepted, Refusal> {
+    fn admit(message: Self::Message, who: &Proven<'_, OwnDevice>) -> Result<Self, Refusal> {
+        let permission = who.statement(message.permission)?;
+        let terms = permission.emergency.as_ref();
+        let terms = terms.ok_or_else(|| Refusal::new(Problem::Malformed, "it is no emergency permission"))?;
+        let entry = entry(&permission, terms, message.halves);
+        Ok(Self { permission, entry })
+    }
+}
+
+impl Operation for PutEmergency {
+    type Answer = ();
+
+    async fn apply(&self, tx: &mut Tx<'_>) -> Result<(), Refusal> {
         let Self { permission, entry } = self;
         let patient = permission.patient_id;
         let selector = permission.collection.as_ref();
@@ -292,8 +258,7 @@ impl Operation for PutEmergency {
             row.entries.sort_by(|a, b| a.guardian.cmp(&b.guardian));
         }
         tx.put(&key, &row);
-        tx.take_in(permission, PermissionRow::default()).await?;
-        Ok(pb::Accepted {})
+        tx.take_in(permission, PermissionRow::default()).await
     }
 }
 

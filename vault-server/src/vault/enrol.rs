@@ -4,23 +4,26 @@
 use std::sync::Arc;
 
 use protocol_spec::{
-    bodies::{Accreditation, InstitutionKeys, VaultKeyStatement},
+    bodies::{Accreditation, InstitutionKeys},
     defence::Defence,
-    devices::{DeviceList, verify_first, verify_vault_key},
+    devices::{verify_first, verify_vault_key},
     directory::Institution,
     ids::{DeviceId, InstitutionId, PatientId, TerminalId},
     log::Entry,
     messages as pb,
-    patient::{DeviceChain, PatientSigned},
+    patient::DeviceChain,
     problem::Problem,
     statement::{Signed, Verified},
+    submitted::{self, Submitted},
 };
 
 use super::{
     Caller, Intent, Refusal, Shared, Vault,
-    enrolment::{Credential, Enrolment, Joining},
+    devices::check_keys,
+    enrolment::{Credential, Enrolment},
     refusal::ensure,
     standing::check_entry,
+    submission::Turn,
     tables::{self, PatientRow, Row, RowKey, TerminalRow},
     tx::{Operation, Tx},
 };
@@ -111,21 +114,6 @@ impl Vault {
         }))
     }
 
-    /// An entry with its accreditation, whose secret was opened (KEY-7, KEY-8).
-    pub(super) fn accredited(
-        &self,
-        keys: Signed<InstitutionKeys>,
-        accreditation: Signed<Accreditation>,
-        secret: &[u8],
-    ) -> Result<Institution, Refusal> {
-        let Shared {
-            registrar, operator, ..
-        } = &*self.shared;
-        Institution::verify(keys, accreditation, registrar, operator.id())
-            .and_then(|institution| institution.check_secret(secret).map(|()| institution))
-            .map_err(|error| Refusal::new(Problem::NotAccredited, error))
-    }
-
     async fn known<R: Row>(
         &self,
         row: RowKey<R>,
@@ -145,23 +133,27 @@ impl Vault {
     /// # Errors
     /// `malformed`, `degenerate-key`, or `not-permitted` when something does not verify.
     pub fn enrolling_patient(&self, message: pb::EnrolPatient) -> Result<Caller, Refusal> {
-        let list = Signed::<DeviceList>::try_from(message.list)?;
-        let joining = Joining::try_from(message.device)?;
+        let submitted::EnrolPatient {
+            list,
+            device: joining,
+            vault_key,
+            invitation,
+            work,
+        } = Submitted::read(message)?;
         let patient = list.claimed().patient_id;
         let device = joining.chain.clone().verify(patient)?;
         let list = verify_first(list, device.chain().identity_key())?;
         let listed = list
             .device(device.id())
             .ok_or_else(|| Refusal::absent("another device"))?;
-        joining.check(&device, listed)?;
+        check_keys(&joining, &device, listed)?;
         ensure(
             device.issuer().is_none(),
             Problem::NotPermitted,
             "the first device is certified by another",
         )?;
-        let vault_key = PatientSigned::<VaultKeyStatement>::try_from(message.vault_key)?;
         let vault_key = verify_vault_key(vault_key, &list, device.id())?;
-        let credential = Credential::try_from((message.invitation, message.work))?;
+        let credential = Credential { invitation, work };
         Ok(Caller::Enrolling(Arc::new(Enrolment {
             device,
             list,
@@ -176,8 +168,12 @@ impl Vault {
     /// # Errors
     /// `malformed`, `degenerate-key`, or `not-accredited`.
     pub fn enrolling_institution(&self, message: pb::EnrolInstitution) -> Result<Caller, Refusal> {
-        let (keys, accreditation) = (message.keys.try_into()?, message.accreditation.try_into()?);
-        let institution = self.accredited(keys, accreditation, &message.secret)?;
+        let submitted::EnrolInstitution {
+            keys,
+            accreditation,
+            secret,
+        } = Submitted::read(message)?;
+        let institution = self.shared.accredited(keys, accreditation, &secret)?;
         let first = institution.sequence() == 0;
         ensure(
             first,
@@ -192,23 +188,39 @@ impl Vault {
     /// # Errors
     /// `already-exists` when it is enrolled with other keys.
     pub async fn enrol(&self, caller: &Caller, intent: &Intent) -> Result<pb::Accepted, Refusal> {
+        let turn = Turn {
+            shared: &self.shared,
+            caller,
+            intent,
+        };
         match caller {
-            Caller::Enrolling(enrolment) => self.shared.mutate(caller, intent, EnrolPatient(enrolment)).await,
+            Caller::Enrolling(enrolment) => turn.commit(&EnrolPatient(enrolment)).await?,
             Caller::Institution(institution) => {
-                let enrol = EnrolInstitution { institution };
-                let accepted = self.shared.mutate(caller, intent, enrol).await?;
+                turn.commit(&EnrolInstitution { institution }).await?;
                 self.shared.log.placed(&Entry::keys(institution)).await?;
-                Ok(accepted)
             }
             Caller::Patient { .. } | Caller::Delegate(_) | Caller::NewDevice { .. } => {
-                Err(Refusal::absent("its enrolment was not checked"))
+                return Err(Refusal::absent("its enrolment was not checked"));
             }
-            Caller::Terminal { .. } => Err(Refusal::absent("terminals do not enrol")),
+            Caller::Terminal { .. } => return Err(Refusal::absent("terminals do not enrol")),
         }
+        Ok(pb::Accepted {})
     }
 }
 
 impl Shared {
+    /// An entry with its accreditation, whose secret was opened (KEY-7, KEY-8).
+    pub(super) fn accredited(
+        &self,
+        keys: Signed<InstitutionKeys>,
+        accreditation: Signed<Accreditation>,
+        secret: &[u8],
+    ) -> Result<Institution, Refusal> {
+        Institution::verify(keys, accreditation, &self.registrar, self.operator.id())
+            .and_then(|institution| institution.check_secret(secret).map(|()| institution))
+            .map_err(|error| Refusal::new(Problem::NotAccredited, error))
+    }
+
     /// Reads an entry of the directory.
     pub(super) fn stored_institution(&self, entry: pb::DirectoryEntry) -> Result<Institution, Refusal> {
         Institution::from_entry(entry, &self.registrar, self.operator.id()).map_err(Refusal::damaged)
@@ -227,9 +239,9 @@ impl Tx<'_> {
 struct EnrolPatient<'a>(&'a Enrolment);
 
 impl Operation for EnrolPatient<'_> {
-    type Answer = pb::Accepted;
+    type Answer = ();
 
-    async fn apply(&self, tx: &mut Tx<'_>) -> Result<pb::Accepted, Refusal> {
+    async fn apply(&self, tx: &mut Tx<'_>) -> Result<(), Refusal> {
         let Self(Enrolment {
             device,
             list,
@@ -242,7 +254,7 @@ impl Operation for EnrolPatient<'_> {
         if tx.read(&key).await?.is_some() {
             let same = stored == Some(list.to_message());
             ensure(same, Problem::AlreadyExists, "enrolled with another device")?;
-            return Ok(pb::Accepted {});
+            return Ok(());
         }
         let invited_by = tx.admit_patient(list.patient_id, credential).await?;
         if let Some(institution) = invited_by {
@@ -255,7 +267,7 @@ impl Operation for EnrolPatient<'_> {
             ..PatientRow::default()
         };
         tx.put_list(&key, row, list, device.chain()).await?;
-        Ok(pb::Accepted {})
+        Ok(())
     }
 }
 
@@ -264,18 +276,18 @@ struct EnrolInstitution<'a> {
 }
 
 impl Operation for EnrolInstitution<'_> {
-    type Answer = pb::Accepted;
+    type Answer = ();
 
-    async fn apply(&self, tx: &mut Tx<'_>) -> Result<pb::Accepted, Refusal> {
+    async fn apply(&self, tx: &mut Tx<'_>) -> Result<(), Refusal> {
         let Self { institution } = self;
         let key = tables::institution(institution.id());
         let keys: &Verified<InstitutionKeys> = institution.keys();
         if let Some(stored) = tx.read(&key).await? {
             let same = stored.keys == Some(keys.to_message());
             ensure(same, Problem::AlreadyExists, "enrolled with another entry")?;
-            return Ok(pb::Accepted {});
+            return Ok(());
         }
         tx.put_entry(institution).await?;
-        Ok(pb::Accepted {})
+        Ok(())
     }
 }

@@ -4,13 +4,16 @@ use protocol_spec::{
     ids::{DelegationId, PatientId},
     messages as pb,
     problem::Problem,
+    submitted,
 };
 
 use super::{
-    Caller, Intent, Refusal, Vault,
+    Caller, Refusal, Vault,
     delegations::entry,
+    proven::{OwnDevice, Proven},
     received::Asking,
     refusal::ensure,
+    submission::Submission,
     tables::{self, HeldRow, RowKey},
     tx::{Operation, Tx},
 };
@@ -44,23 +47,6 @@ impl Vault {
         self.delegations_from(first, after, limit).await
     }
 
-    /// The caller accepts what she was offered: from now on she may act (ACC-10). The same again changes nothing.
-    ///
-    /// # Errors
-    /// `not-permitted`, `delegation-expired`.
-    pub async fn accept_delegation(
-        &self,
-        caller: &Caller,
-        intent: &Intent,
-        message: pb::AcceptDelegation,
-    ) -> Result<pb::Accepted, Refusal> {
-        let accept = Accept {
-            delegate: caller.patient()?,
-            id: message.delegation_id.as_ref().try_into()?,
-        };
-        self.shared.mutate(caller, intent, accept).await
-    }
-
     async fn delegations_from(
         &self,
         first: RowKey<HeldRow>,
@@ -90,22 +76,35 @@ impl Vault {
     }
 }
 
-struct Accept {
+/// The caller accepts what she was offered: from now on she may act (ACC-10). The same again changes nothing.
+pub(super) struct AcceptDelegation {
     delegate: PatientId,
     id: DelegationId,
 }
 
-impl Operation for Accept {
-    type Answer = pb::Accepted;
+impl Submission for AcceptDelegation {
+    type Message = submitted::AcceptDelegation;
+    type By = OwnDevice;
 
-    async fn apply(&self, tx: &mut Tx<'_>) -> Result<pb::Accepted, Refusal> {
+    fn admit(message: Self::Message, who: &Proven<'_, OwnDevice>) -> Result<Self, Refusal> {
+        Ok(Self {
+            delegate: who.principal(),
+            id: message.delegation_id,
+        })
+    }
+}
+
+impl Operation for AcceptDelegation {
+    type Answer = ();
+
+    async fn apply(&self, tx: &mut Tx<'_>) -> Result<(), Refusal> {
         let Self { delegate, id } = *self;
         let (offered, held) = (
             tables::offered_delegation(delegate, id),
             tables::held_delegation(delegate, id),
         );
         if tx.read(&held).await?.is_some() {
-            return Ok(pb::Accepted {});
+            return Ok(());
         }
         let row = tx.read_existing(&offered).await?;
         let owner = PatientId::try_from(row.owner.as_ref()).map_err(Refusal::damaged)?;
@@ -129,7 +128,7 @@ impl Operation for Accept {
         if tx.has_met(delegate, owner).await? {
             tx.have_met(delegate, owner).await?;
         }
-        Ok(pb::Accepted {})
+        Ok(())
     }
 }
 

@@ -17,7 +17,7 @@ impl Shared {
         &self,
         caller: &Caller,
         intent: &Intent,
-        operation: O,
+        operation: &O,
     ) -> Result<O::Answer, Refusal>
     where
         O: Operation<Answer: Row>,
@@ -83,7 +83,7 @@ impl Tx<'_> {
 struct Repeatable<'a, O> {
     caller: &'a Caller,
     intent: &'a Intent,
-    operation: O,
+    operation: &'a O,
 }
 
 impl<O: Operation<Answer: Row>> Operation for Repeatable<'_, O> {

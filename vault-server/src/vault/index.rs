@@ -10,40 +10,21 @@ use protocol_spec::{
     ids::PatientId,
     index::{IndexHead, MAX_SEGMENTS},
     messages as pb,
-    patient::{PatientSigned, PatientVerified},
+    patient::PatientVerified,
     problem::Problem,
+    submitted,
 };
 
 use super::{
-    Caller, Intent, Refusal, Vault,
+    Caller, Refusal, Vault,
+    proven::{Admitted, OwnDevice, Proven},
     refusal::ensure,
+    submission::Submission,
     tables::{self, Counted, IndexRow},
     tx::{Operation, Tx},
 };
 
 impl Vault {
-    /// Takes the next segment of the index, or the first of a new generation (IDX-3).
-    ///
-    /// # Errors
-    /// `not-permitted`, `digest-mismatch`, `index-conflict`, `too-many`.
-    pub async fn put_segment(
-        &self,
-        caller: &Caller,
-        intent: &Intent,
-        message: pb::SignedSegment,
-    ) -> Result<pb::Accepted, Refusal> {
-        let head = PatientSigned::<IndexSegment>::try_from(message.head.clone())?.verify()?;
-        let shared = &self.shared;
-        shared.check_patient(caller, head.patient_id, shared.operator.id())?;
-        caller.check_device(head.device())?;
-        ensure(
-            head.sealed_hash == Sha256Digest::of(&message.sealed),
-            Problem::DigestMismatch,
-            "what is sealed is not what was signed",
-        )?;
-        shared.mutate(caller, intent, PutSegment { head, message }).await
-    }
-
     /// Segments of the caller's newest generation from this number on.
     ///
     /// # Errors
@@ -79,15 +60,35 @@ impl Vault {
     }
 }
 
-struct PutSegment {
-    head: PatientVerified<IndexSegment>,
+/// The next segment of the index, or the first of a new generation (IDX-3).
+pub(super) struct PutSegment {
+    head: Admitted<PatientVerified<IndexSegment>>,
     message: pb::SignedSegment,
 }
 
-impl Operation for PutSegment {
-    type Answer = pb::Accepted;
+impl Submission for PutSegment {
+    type Message = submitted::SignedSegment;
+    type By = OwnDevice;
 
-    async fn apply(&self, tx: &mut Tx<'_>) -> Result<pb::Accepted, Refusal> {
+    fn admit(message: Self::Message, who: &Proven<'_, OwnDevice>) -> Result<Self, Refusal> {
+        let segment = message.to_message();
+        let head = who.statement(message.head)?;
+        ensure(
+            head.sealed_hash == Sha256Digest::of(&segment.sealed),
+            Problem::DigestMismatch,
+            "what is sealed is not what was signed",
+        )?;
+        Ok(Self {
+            head,
+            message: segment,
+        })
+    }
+}
+
+impl Operation for PutSegment {
+    type Answer = ();
+
+    async fn apply(&self, tx: &mut Tx<'_>) -> Result<(), Refusal> {
         let Self { head, message } = self;
         let patient = head.patient_id;
         let key = tables::index(patient);
@@ -120,7 +121,7 @@ impl Operation for PutSegment {
         };
         tx.put(&key, &row);
         tx.put(&tables::segment(patient, head.generation, head.number), message);
-        Ok(pb::Accepted {})
+        Ok(())
     }
 }
 

@@ -3,17 +3,19 @@
 
 use bytes::Bytes;
 use protocol_spec::{
-    Error,
-    hash::{Sha256Digest, sha256},
+    hash::sha256,
     ids::{DeviceId, LinkId},
-    keys::{IdentityKey, RecipientKey},
+    keys::IdentityKey,
     labels, messages as pb,
     problem::Problem,
+    submitted::{self, Submitted},
 };
 
 use super::{
-    Caller, Intent, Refusal, Vault,
+    Caller, Refusal, Vault,
+    proven::{Newcomer, OwnDevice, Proven},
     refusal::ensure,
+    submission::Submission,
     tables::{self, CountRow, Expiring, LinkRow, OfferRow},
     tx::{Operation, Tx},
 };
@@ -24,10 +26,8 @@ impl Vault {
     /// # Errors
     /// `malformed`, `degenerate-key`.
     pub fn offering(&self, message: &pb::LinkOffer) -> Result<Caller, Refusal> {
-        let key = IdentityKey::try_from(message.device_key.as_ref())?;
-        RecipientKey::try_from(message.recipient_key.as_ref())?;
-        Sha256Digest::try_from(message.commitment.as_ref())?;
-        Ok(new_device(key))
+        let offer = submitted::LinkOffer::read(message.clone())?;
+        Ok(new_device(offer.device_key))
     }
 
     /// Checks the form of an opening, and gives the caller who must have signed.
@@ -35,30 +35,8 @@ impl Vault {
     /// # Errors
     /// `malformed`, `degenerate-key`.
     pub fn opening(&self, message: &pb::LinkOpening) -> Result<Caller, Refusal> {
-        nonce(&message.nonce)?;
-        Ok(new_device(IdentityKey::try_from(message.device_key.as_ref())?))
-    }
-
-    /// Keeps an offer for a while (DEV-12).
-    ///
-    /// # Errors
-    /// `already-exists`, `too-many`.
-    pub async fn offer(
-        &self,
-        caller: &Caller,
-        intent: &Intent,
-        link: LinkId,
-        message: pb::LinkOffer,
-    ) -> Result<pb::Accepted, Refusal> {
-        let Caller::NewDevice { id, .. } = caller else {
-            return Err(Refusal::absent("only new devices offer themselves"));
-        };
-        let operation = Offer {
-            device: *id,
-            link,
-            message,
-        };
-        self.shared.mutate(caller, intent, operation).await
+        let opening = submitted::LinkOpening::read(message.clone())?;
+        Ok(new_device(opening.device_key))
     }
 
     /// What lies at this place.
@@ -93,39 +71,6 @@ impl Vault {
             _ => Ok(None),
         }
     }
-
-    /// Keeps a patient's answer to an offer, the first one (DEV-20).
-    ///
-    /// # Errors
-    /// `not-permitted` unless a patient answers what is there, `already-exists` for another answer than the first.
-    pub async fn answer_link(
-        &self,
-        caller: &Caller,
-        intent: &Intent,
-        link: LinkId,
-        message: pb::LinkAnswer,
-    ) -> Result<pb::Accepted, Refusal> {
-        caller.patient()?;
-        let nonce = nonce(&message.nonce)?;
-        let operation = Answer { link, nonce };
-        self.shared.mutate(caller, intent, operation).await
-    }
-
-    /// Keeps what a new device opens, once there is an answer (DEV-20).
-    ///
-    /// # Errors
-    /// `not-permitted` for another device than the one that has offered itself, before there is an answer, and for another
-    /// nonce than the device is bound to.
-    pub async fn open_link(
-        &self,
-        caller: &Caller,
-        intent: &Intent,
-        link: LinkId,
-        message: pb::LinkOpening,
-    ) -> Result<pb::Accepted, Refusal> {
-        let operation = Opening { link, message };
-        self.shared.mutate(caller, intent, operation).await
-    }
 }
 
 fn new_device(key: IdentityKey) -> Caller {
@@ -135,48 +80,66 @@ fn new_device(key: IdentityKey) -> Caller {
     }
 }
 
-fn nonce(bytes: &Bytes) -> Result<Bytes, Refusal> {
-    let wanted = Error::Field { field: "nonce" };
-    if bytes.len() == NONCE {
-        Ok(bytes.clone())
-    } else {
-        Err(wanted.into())
-    }
-}
-
-struct Answer {
+/// Keeps a patient's answer to an offer, the first one (DEV-20).
+pub(super) struct AnswerLink {
     link: LinkId,
     nonce: Bytes,
 }
 
-impl Operation for Answer {
-    type Answer = pb::Accepted;
+impl Submission for AnswerLink {
+    type Message = (LinkId, submitted::LinkAnswer);
+    type By = OwnDevice;
 
-    async fn apply(&self, tx: &mut Tx<'_>) -> Result<pb::Accepted, Refusal> {
+    fn admit((link, message): Self::Message, _: &Proven<'_, OwnDevice>) -> Result<Self, Refusal> {
+        let nonce = message.nonce.bytes().clone();
+        Ok(Self { link, nonce })
+    }
+}
+
+impl Operation for AnswerLink {
+    type Answer = ();
+
+    async fn apply(&self, tx: &mut Tx<'_>) -> Result<(), Refusal> {
         let mut row = tx.live_link(self.link).await?;
         let first = row.answer.is_empty() || row.answer == self.nonce;
         ensure(first, Problem::AlreadyExists, "another answer was first")?;
         row.answer = self.nonce.clone();
         tx.put(&tables::link(self.link), &row);
-        Ok(pb::Accepted {})
+        Ok(())
     }
 }
 
-struct Opening {
+/// Keeps what a new device opens, once there is an answer (DEV-20).
+pub(super) struct OpenLink {
+    device: DeviceId,
     link: LinkId,
-    message: pb::LinkOpening,
+    nonce: Bytes,
 }
 
-impl Operation for Opening {
-    type Answer = pb::Accepted;
+impl Submission for OpenLink {
+    type Message = (LinkId, submitted::LinkOpening);
+    type By = Newcomer;
 
-    async fn apply(&self, tx: &mut Tx<'_>) -> Result<pb::Accepted, Refusal> {
-        let pb::LinkOpening { device_key, nonce } = &self.message;
+    fn admit((link, message): Self::Message, who: &Proven<'_, Newcomer>) -> Result<Self, Refusal> {
+        Ok(Self {
+            device: who.principal(),
+            link,
+            nonce: message.nonce.bytes().clone(),
+        })
+    }
+}
+
+impl Operation for OpenLink {
+    type Answer = ();
+
+    async fn apply(&self, tx: &mut Tx<'_>) -> Result<(), Refusal> {
+        let nonce = &self.nonce;
         let mut row = tx.live_link(self.link).await?;
         let offer = row.offer.as_ref();
         let offer = offer.ok_or_else(|| Refusal::damaged("an offer's row is empty"))?;
         let bound = sha256(&[&labels::LINK_COMMITMENT.bytes(), nonce]);
-        let its = offer.device_key == *device_key && offer.commitment.as_ref() == bound;
+        let offered = IdentityKey::try_from(offer.device_key.as_ref()).map_err(Refusal::damaged)?;
+        let its = DeviceId::from(&offered) == self.device && offer.commitment.as_ref() == bound;
         ensure(
             its && !row.answer.is_empty(),
             Problem::NotPermitted,
@@ -184,20 +147,34 @@ impl Operation for Opening {
         )?;
         row.opening = nonce.clone();
         tx.put(&tables::link(self.link), &row);
-        Ok(pb::Accepted {})
+        Ok(())
     }
 }
 
-struct Offer {
+/// Keeps an offer for a while (DEV-12).
+pub(super) struct Offer {
     device: DeviceId,
     link: LinkId,
     message: pb::LinkOffer,
 }
 
-impl Operation for Offer {
-    type Answer = pb::Accepted;
+impl Submission for Offer {
+    type Message = (LinkId, submitted::LinkOffer);
+    type By = Newcomer;
 
-    async fn apply(&self, tx: &mut Tx<'_>) -> Result<pb::Accepted, Refusal> {
+    fn admit((link, message): Self::Message, who: &Proven<'_, Newcomer>) -> Result<Self, Refusal> {
+        Ok(Self {
+            device: who.principal(),
+            link,
+            message: message.to_message(),
+        })
+    }
+}
+
+impl Operation for Offer {
+    type Answer = ();
+
+    async fn apply(&self, tx: &mut Tx<'_>) -> Result<(), Refusal> {
         let Self {
             device,
             link,
@@ -225,7 +202,7 @@ impl Operation for Offer {
         };
         tx.put(&tables::offer(*device), &at);
         tx.expire(expires, Expiring::Offer(*link, *device));
-        Ok(pb::Accepted {})
+        Ok(())
     }
 }
 
@@ -278,7 +255,5 @@ impl Operation for EndOffer {
 
 /// Ten minutes, in milliseconds.
 const TTL: u64 = 10 * 60 * 1000;
-/// Of a nonce, in bytes.
-const NONCE: usize = 32;
 /// Of all new devices at once: some megabytes. Twice of what comes in at the edge in this time, which forgets at a restart.
 const MAX_OFFERS: u64 = 8192;

@@ -7,6 +7,7 @@
 //! | module | holds |
 //! |---|---|
 //! | `caller`, `who`, `known`, `refusal`, `limits`, `time`, `steady`, `units` | who asks, and for whom; what is answered instead, bounds, time |
+//! | `submission`, `submissions`, `proven`, `tell` | the one way by which a principal changes something: what is its own, what is told of it |
 //! | `tables`, `tx`, `idempotency` | rows, one try at a commit, mutations that may be repeated |
 //! | `bound` | whose data these are |
 //! | `enrol`, `enrolment`, `directory` | principals; what a patient brings to be enrolled |
@@ -70,6 +71,7 @@ mod permissions;
 mod placement;
 mod presentation;
 mod programs;
+mod proven;
 mod received;
 mod records;
 mod refusal;
@@ -85,9 +87,12 @@ mod sessions;
 mod standing;
 mod steady;
 mod strangers;
+mod submission;
+mod submissions;
 mod sweep;
 mod tables;
 mod take_back;
+mod tell;
 mod terminals;
 #[cfg(test)]
 mod tests;
@@ -128,7 +133,6 @@ pub use self::{
     records::RecordList,
     refusal::Refusal,
     release_end::MAX_VERSIONS,
-    rewrap::MAX_WRAPS,
     time::{Clock, SystemClock},
     who::Acting,
 };
@@ -149,6 +153,7 @@ use crate::{
     identity::OperatorIdentity,
     store::{BlobStore, Ledger},
 };
+pub use protocol_spec::submitted::MAX_WRAPS;
 
 /// The vault. Clones share it.
 #[derive(Clone)]

@@ -5,88 +5,32 @@ use bytes::Bytes;
 use protocol_spec::{
     bodies::VaultHead,
     defence::Defence,
-    delegation::VerifiedDelegation,
     hash::Sha256Digest,
     ids::{PatientId, PermissionId},
     lifecycle::{Meter, Rules},
     messages as pb,
     patient::PatientVerified,
-    permission::{Kind, PermissionBody, Replaces, SignedPermission, VerifiedPermission},
+    permission::{Kind, PermissionBody, Replaces, VerifiedPermission},
     problem::Problem,
     statement::Body,
+    submitted,
     vault_head::Act,
 };
 
 use super::{
-    Caller, Intent, Refusal, Shared, Vault,
+    Caller, Refusal, Shared, Vault,
+    proven::{Admitted, MayPermit, Proven},
     records::release_bytes,
     refusal::ensure,
-    requests::KEY_WRAP_LEN,
+    submission::{Submission, Turn},
     tables::{self, MeterRow, PermissionRow, RequestRow},
+    tell::Tells,
     tx::{Operation, Tx},
 };
 
 use pb::{PermissionState, RequestState, event};
 
 impl Vault {
-    /// The patient, or a delegate of hers, permits what was asked for.
-    ///
-    /// # Errors
-    /// `not-permitted`, `request-mismatch`, `request-answered`, `request-expired`, `record-mismatch`,
-    /// `permission-expired`, `delegation-power`, `delegation-scope`, `replacement-conflict`, `too-large`, `already-exists`;
-    /// `head-conflict` for a head that is over other acts: then the permission is not taken either.
-    pub async fn submit_permission(
-        &self,
-        caller: &Caller,
-        intent: &Intent,
-        message: pb::SubmitPermission,
-    ) -> Result<pb::PermissionAnswer, Refusal> {
-        let permission = SignedPermission::try_from(message.permission)?;
-        let claimed = permission.claimed();
-        self.shared
-            .check_answer(caller, claimed.patient_id, claimed.operator_id)?;
-        caller.check_collection(claimed)?;
-        let permission = permission.verify()?;
-        let emergency = permission.kind == Kind::Emergency;
-        ensure(
-            !emergency,
-            Problem::Malformed,
-            "an emergency permission comes with its halves",
-        )?;
-        let wrap = message.upload_key_wrap;
-        let fits = match permission.kind {
-            Kind::Upload if permission.replaces.is_some() => wrap.len() == KEY_WRAP_LEN,
-            _ => wrap.is_empty(),
-        };
-        ensure(
-            fits,
-            Problem::Malformed,
-            "upload_key_wrap is for uploads, and has 104 bytes",
-        )?;
-        caller.check_device(permission.device())?;
-        caller.check_through(permission.delegation().map(VerifiedDelegation::hash))?;
-        let row = PermissionRow {
-            upload_key_wrap: wrap,
-            upload_key_epoch: message.upload_key_epoch,
-            ..PermissionRow::default()
-        };
-        let head = match message.head {
-            None => None,
-            head => Some(self.shared.verify_head(caller, head)?),
-        };
-        let patient = permission.patient_id;
-        let operation = SubmitPermission {
-            permission,
-            row,
-            head,
-        };
-        let mut answer = self.shared.mutate(caller, intent, operation).await?;
-        if let Some(head) = &mut answer.head {
-            self.shared.complete_logged(patient, head).await?;
-        }
-        Ok(answer)
-    }
-
     /// The caller's own permissions in the order of their ids, after this one, with what is left of them.
     ///
     /// # Errors
@@ -245,7 +189,7 @@ impl Tx<'_> {
     /// and `salt` are filled in here.
     pub(super) async fn grant(
         &mut self,
-        permission: &VerifiedPermission,
+        permission: &Admitted<VerifiedPermission>,
         row: PermissionRow,
     ) -> Result<(), Refusal> {
         if self.has_passed(permission.not_after).await {
@@ -265,7 +209,7 @@ impl Tx<'_> {
     /// Writes a permission, its meter, its place in history and in the log.
     pub(super) async fn take_in(
         &mut self,
-        permission: &VerifiedPermission,
+        permission: &Admitted<VerifiedPermission>,
         row: PermissionRow,
     ) -> Result<(), Refusal> {
         let patient = permission.patient_id;
@@ -274,9 +218,8 @@ impl Tx<'_> {
         }
         self.place(&permission.permission_id, patient).await?;
         self.check_head(permission).await?;
-        self.log(*patient.as_bytes(), &permission.hash()).await?;
         let act = Act::Permission(permission.permission_id, permission.hash());
-        self.act(patient, act).await?;
+        self.tell(Tells::logged(patient, permission).act(act)).await?;
         let row = PermissionRow {
             permission: Some(permission.to_message()),
             ..row
@@ -366,12 +309,44 @@ impl Tx<'_> {
     }
 }
 
-struct SubmitPermission {
-    permission: VerifiedPermission,
+/// The patient, or a delegate of hers, permits what was asked for.
+pub(super) struct SubmitPermission {
+    permission: Admitted<VerifiedPermission>,
     /// What comes beside it.
     row: PermissionRow,
     /// Over it and what came before.
-    head: Option<PatientVerified<VaultHead>>,
+    head: Option<Admitted<PatientVerified<VaultHead>>>,
+}
+
+impl Submission for SubmitPermission {
+    type Message = submitted::SubmitPermission;
+    type By = MayPermit;
+
+    fn admit(message: Self::Message, who: &Proven<'_, MayPermit>) -> Result<Self, Refusal> {
+        let permission = who.statement(message.permission)?;
+        let wrap = message.upload_key_wrap.map(|wrap| wrap.bytes().clone());
+        let row = PermissionRow {
+            upload_key_wrap: wrap.unwrap_or_default(),
+            upload_key_epoch: message.upload_key_epoch,
+            ..PermissionRow::default()
+        };
+        // Heads are for devices of her own.
+        let head = message.head.map(|head| who.own()?.statement(head)).transpose()?;
+        Ok(Self {
+            permission,
+            row,
+            head,
+        })
+    }
+
+    async fn carry_out(&self, turn: Turn<'_>) -> Result<pb::PermissionAnswer, Refusal> {
+        let mut answer = turn.commit(self).await?;
+        if let Some(head) = &mut answer.head {
+            let patient = self.permission.patient_id;
+            turn.shared.complete_logged(patient, head).await?;
+        }
+        Ok(answer)
+    }
 }
 
 impl Operation for SubmitPermission {
@@ -407,7 +382,7 @@ impl Operation for SubmitPermission {
             ..row.clone()
         };
         tx.grant(permission, row).await?;
-        let event = event::What::Permitted(pb::PermissionDelivered {
+        let permitted = event::What::Permitted(pb::PermissionDelivered {
             permission_id: Bytes::copy_from_slice(permission.permission_id.as_bytes()),
             request_id: request.request_id,
             patient_id: Bytes::copy_from_slice(patient.as_bytes()),
@@ -416,7 +391,8 @@ impl Operation for SubmitPermission {
                 Bytes::copy_from_slice(replaces.permission_id.as_bytes())
             }),
         });
-        tx.notify(*permission.institution_id.as_bytes(), event).await?;
+        let institution = *permission.institution_id.as_bytes();
+        tx.tell(Tells::of(patient).inbox(institution, permitted)).await?;
         Ok(pb::PermissionAnswer {
             head: match head {
                 Some(head) => Some(tx.take_head(head).await?),

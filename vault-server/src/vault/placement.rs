@@ -6,77 +6,49 @@ use protocol_spec::{
     bodies::Placement,
     collection::Collection,
     ids::{CollectionId, PatientId, VersionId},
-    messages as pb,
     patient::{PatientSigned, PatientVerified},
     problem::Problem,
+    submitted,
     vault_head::Act,
 };
 
 use super::{
-    Caller, Intent, Refusal, Shared, Vault,
+    Refusal,
+    proven::{Admitted, OwnDevice, Proven},
     refusal::ensure,
-    requests::KEY_WRAP_LEN,
+    submission::Submission,
     tables::{self, Counted, PlacementRow, VersionRow, WrapRow},
+    tell::Tells,
     tx::{Operation, Tx},
 };
 
-impl Vault {
-    /// The patient adopts a record version, or moves it to another collection (COL-4).
-    ///
-    /// # Errors
-    /// `not-permitted`, `malformed`, `record-mismatch`, `epoch-mismatch`, `placement-conflict`.
-    pub async fn adopt(
-        &self,
-        caller: &Caller,
-        intent: &Intent,
-        version: VersionId,
-        message: pb::AdoptRecord,
-    ) -> Result<pb::Accepted, Refusal> {
-        let place = self.shared.placing(caller, message)?;
-        ensure(
-            place.placement.version_id == version,
-            Problem::Malformed,
-            "the placement is of another version",
-        )?;
-        self.shared.mutate(caller, intent, place).await
-    }
-}
-
-impl Shared {
-    /// A placement by the caller's own device, and the data key that goes with it.
-    pub(super) fn placing(&self, caller: &Caller, message: pb::AdoptRecord) -> Result<Place, Refusal> {
-        let placement = PatientSigned::<Placement>::try_from(message.placement)?.verify()?;
-        self.check_patient(caller, placement.patient_id, self.operator.id())?;
-        caller.check_device(placement.device())?;
-        ensure(
-            placement.collection_id != CollectionId::OWN,
-            Problem::Malformed,
-            "this collection holds no records",
-        )?;
-        ensure(
-            message.data_key_wrap.len() == KEY_WRAP_LEN,
-            Problem::Malformed,
-            "data_key_wrap is not 104 bytes",
-        )?;
-        Ok(Place {
-            placement,
-            epoch: message.epoch,
-            wrap: message.data_key_wrap,
-        })
-    }
-}
-
 /// A record that is about to lie where its patient wants it.
 pub(super) struct Place {
-    placement: PatientVerified<Placement>,
+    placement: Admitted<PatientVerified<Placement>>,
     epoch: u64,
     wrap: Bytes,
 }
 
-impl Operation for Place {
-    type Answer = pb::Accepted;
+/// The patient adopts a record version, or moves it to another collection (COL-4).
+impl Submission for Place {
+    type Message = (VersionId, submitted::AdoptRecord);
+    type By = OwnDevice;
 
-    async fn apply(&self, tx: &mut Tx<'_>) -> Result<pb::Accepted, Refusal> {
+    fn admit((version, message): Self::Message, who: &Proven<'_, OwnDevice>) -> Result<Self, Refusal> {
+        let place = Self::of(message, who)?;
+        ensure(
+            place.names(version),
+            Problem::Malformed,
+            "the placement is of another version",
+        )?;
+        Ok(place)
+    }
+}
+
+impl Operation for Place {
+    type Answer = ();
+
+    async fn apply(&self, tx: &mut Tx<'_>) -> Result<(), Refusal> {
         let message = self.placement.to_message();
         let key = tables::placement(self.placement.patient_id, self.placement.version_id);
         let before = tx.read(&key).await?;
@@ -84,15 +56,23 @@ impl Operation for Place {
             .as_ref()
             .is_some_and(|row| row.placement.as_ref() == Some(&message))
         {
-            return Ok(pb::Accepted {});
+            return Ok(());
         }
         self.check_record(tx).await?;
-        self.put(tx, before).await?;
-        Ok(pb::Accepted {})
+        self.put(tx, before).await
     }
 }
 
 impl Place {
+    /// A placement by the caller's own device, and the data key that goes with it.
+    pub(super) fn of(message: submitted::AdoptRecord, who: &Proven<'_, OwnDevice>) -> Result<Self, Refusal> {
+        Ok(Self {
+            placement: who.statement(message.placement)?,
+            epoch: message.epoch,
+            wrap: message.data_key_wrap.bytes().clone(),
+        })
+    }
+
     /// Whether it is of this version.
     pub(super) fn names(&self, version: VersionId) -> bool {
         self.placement.version_id == version
@@ -162,7 +142,8 @@ impl Place {
         };
         tx.put(&tables::wrap(patient, collection, number), &row);
         let act = Act::Placement(placement.record_id, placement.hash());
-        tx.act(patient, act).await
+        tx.tell(Tells::of(patient).act(act)).await?;
+        Ok(())
     }
 }
 

@@ -7,6 +7,7 @@ use protocol_spec::{
     problem::Problem,
     programs::verify_program,
     statement::{Signed, Verified},
+    submitted::{self, Submitted},
 };
 
 use super::{
@@ -28,7 +29,8 @@ impl Vault {
         message: pb::PublishProgram,
     ) -> Result<pb::ProgramPublished, Refusal> {
         let Shared { registrar, log, .. } = &*self.shared;
-        let program = verify_program(message.program.try_into()?, registrar)?;
+        let submitted::PublishProgram { program } = Submitted::read(message)?;
+        let program = verify_program(program, registrar)?;
         let first = self.shared.run(&Publish { program }).await?;
         Ok(pb::ProgramPublished {
             proof: Some(log.prove_published(&Entry::Program(first.clone())).await?),

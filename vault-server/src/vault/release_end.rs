@@ -41,7 +41,7 @@ impl Vault {
             release,
             institution,
         };
-        let mut receipt = self.shared.mutate(caller, intent, close).await?;
+        let mut receipt = self.shared.mutate(caller, intent, &close).await?;
         self.shared.complete(patient, &mut receipt).await?;
         Ok(receipt)
     }

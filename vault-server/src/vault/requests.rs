@@ -9,101 +9,27 @@ use protocol_spec::{
     hash::Sha256Digest,
     ids::{InstitutionId, PatientId, RequestId},
     messages as pb,
-    patient::{PatientSigned, PatientVerified},
-    permission::{Kind, SignedPermission, VerifiedPermission},
+    patient::PatientVerified,
+    permission::{Kind, VerifiedPermission},
     problem::Problem,
-    statement::{Signed, Verified},
+    statement::Verified,
+    submitted,
 };
 
 use super::{
-    Caller, Intent, Refusal, Shared, Vault,
+    Caller, Refusal, Vault,
+    proven::{Admitted, AnyTerminal, OwnDevice, Proven},
     received::{Arrival, Asking},
     refusal::ensure,
+    submission::Submission,
     tables::{self, PermissionRow, PlaceRow, RequestRow},
+    tell::Tells,
     tx::{Operation, Tx},
 };
 
 use pb::{RequestState, event, history_entry, stored_request::Request};
 
-/// Bytes of a key under a key.
-pub(super) const KEY_WRAP_LEN: usize = 104;
-
 impl Vault {
-    /// The patient asks an institution to upload, and permits it.
-    ///
-    /// # Errors
-    /// `not-permitted`, `request-mismatch`, `request-expired`, `permission-expired`, `already-exists`.
-    pub async fn submit_upload_request(
-        &self,
-        caller: &Caller,
-        intent: &Intent,
-        message: pb::SubmitUploadRequest,
-    ) -> Result<pb::Accepted, Refusal> {
-        let request = PatientSigned::<UploadRequest>::try_from(message.request)?.verify()?;
-        let permission = SignedPermission::try_from(message.permission)?.verify()?;
-        let wrap = message.upload_key_wrap;
-        ensure(
-            wrap.len() == KEY_WRAP_LEN,
-            Problem::Malformed,
-            "upload_key_wrap is not 104 bytes",
-        )?;
-        self.shared
-            .check_patient(caller, request.patient_id, request.operator_id)?;
-        self.shared
-            .check_patient(caller, permission.patient_id, permission.operator_id)?;
-        caller.check_device(request.device())?;
-        caller.check_device(permission.device())?;
-        let operation = SubmitUpload {
-            request,
-            permission,
-            wrap,
-            epoch: message.upload_key_epoch,
-        };
-        self.shared.mutate(caller, intent, operation).await
-    }
-
-    /// An institution asks a patient for records.
-    ///
-    /// # Errors
-    /// `not-permitted` (also when there is no such patient), `request-expired`, `already-exists`.
-    pub async fn submit_download_request(
-        &self,
-        caller: &Caller,
-        intent: &Intent,
-        message: pb::SubmitDownloadRequest,
-    ) -> Result<pb::Accepted, Refusal> {
-        let institution = caller.institution()?;
-        let request = Signed::<DownloadRequest>::try_from(message.request)?.verify_by(institution)?;
-        caller.check_signer(&request)?;
-        self.shared
-            .check_institution(caller, request.institution_id, request.operator_id)?;
-        self.shared
-            .mutate(caller, intent, SubmitDownload { request })
-            .await
-    }
-
-    /// An institution asks a patient to let a second institution have records.
-    ///
-    /// # Errors
-    /// As [`Vault::submit_download_request`]; `malformed` when the second is the first.
-    pub async fn submit_reference_request(
-        &self,
-        caller: &Caller,
-        intent: &Intent,
-        message: pb::SubmitReferenceRequest,
-    ) -> Result<pb::Accepted, Refusal> {
-        let institution = caller.institution()?;
-        let request = Signed::<ReferenceRequest>::try_from(message.request)?.verify_by(institution)?;
-        caller.check_signer(&request)?;
-        self.shared
-            .check_institution(caller, request.institution_id, request.operator_id)?;
-        let second = request.second_institution_id != request.institution_id;
-        ensure(second, Problem::Malformed, "a referral names another institution")?;
-        self.shared
-            .mutate(caller, intent, SubmitReference { request })
-            .await
-    }
-
     /// A request and its state, for the patient, the one that asked and the one that may be permitted; what was asked of
     /// her, also for a delegate who may answer it.
     ///
@@ -127,65 +53,6 @@ impl Vault {
         ensure(concerned, Problem::NotPermitted, "somebody else's request")?;
         row.stored
             .ok_or_else(|| Refusal::damaged("a request's row is empty"))
-    }
-}
-
-impl Shared {
-    /// A patient's statement speaks of the caller and of this server (FLW-12).
-    pub(super) fn check_patient(
-        &self,
-        caller: &Caller,
-        patient: PatientId,
-        operator: protocol_spec::ids::OperatorId,
-    ) -> Result<(), Refusal> {
-        self.check_own(caller.patient()?, patient, operator)
-    }
-
-    /// As [`Self::check_patient`], where delegates may speak who can permit (DLG-7, DLG-8).
-    pub(super) fn check_answer(
-        &self,
-        caller: &Caller,
-        patient: PatientId,
-        operator: protocol_spec::ids::OperatorId,
-    ) -> Result<(), Refusal> {
-        self.check_own(caller.acts_for(Power::Permit)?, patient, operator)
-    }
-
-    fn check_own(
-        &self,
-        own: PatientId,
-        patient: PatientId,
-        operator: protocol_spec::ids::OperatorId,
-    ) -> Result<(), Refusal> {
-        ensure(
-            Defence::OwnStatements.holds(own == patient),
-            Problem::NotPermitted,
-            "the statement is another patient's",
-        )?;
-        ensure(
-            Defence::OwnStatements.holds(operator == self.operator.id()),
-            Problem::NotPermitted,
-            "the statement is for another server",
-        )
-    }
-
-    pub(super) fn check_institution(
-        &self,
-        caller: &Caller,
-        institution: InstitutionId,
-        operator: protocol_spec::ids::OperatorId,
-    ) -> Result<(), Refusal> {
-        let own = caller.institution()?.id() == institution;
-        ensure(
-            Defence::OwnStatements.holds(own),
-            Problem::NotPermitted,
-            "the statement is another institution's",
-        )?;
-        ensure(
-            Defence::OwnStatements.holds(operator == self.operator.id()),
-            Problem::NotPermitted,
-            "the statement is for another server",
-        )
     }
 }
 
@@ -279,29 +146,47 @@ impl Tx<'_> {
         self.open_request(new).await?;
         let key = tables::request(patient, hash);
         let mut row = self.read_existing(&key).await?;
-        row.history = self.record_history(patient, asked).await?;
-        row.event = self.notify(*patient.as_bytes(), told).await?;
+        let tells = Tells::of(patient).history(asked).inbox(*patient.as_bytes(), told);
+        let numbers = self.tell(tells).await?;
+        (row.history, row.event) = (numbers.history, numbers.event);
         self.put(&key, &row);
         Ok(())
     }
 }
 
-struct SubmitUpload {
-    request: PatientVerified<UploadRequest>,
-    permission: VerifiedPermission,
-    wrap: Bytes,
-    epoch: u64,
+/// The patient asks an institution to upload, and permits it.
+pub(super) struct SubmitUpload {
+    request: Admitted<PatientVerified<UploadRequest>>,
+    permission: Admitted<VerifiedPermission>,
+    /// What comes beside it.
+    row: PermissionRow,
+}
+
+impl Submission for SubmitUpload {
+    type Message = submitted::SubmitUploadRequest;
+    type By = OwnDevice;
+
+    fn admit(message: Self::Message, who: &Proven<'_, OwnDevice>) -> Result<Self, Refusal> {
+        Ok(Self {
+            request: who.statement(message.request)?,
+            permission: who.statement(message.permission)?,
+            row: PermissionRow {
+                upload_key_wrap: message.upload_key_wrap.bytes().clone(),
+                upload_key_epoch: message.upload_key_epoch,
+                ..PermissionRow::default()
+            },
+        })
+    }
 }
 
 impl Operation for SubmitUpload {
-    type Answer = pb::Accepted;
+    type Answer = ();
 
-    async fn apply(&self, tx: &mut Tx<'_>) -> Result<pb::Accepted, Refusal> {
+    async fn apply(&self, tx: &mut Tx<'_>) -> Result<(), Refusal> {
         let Self {
             request,
             permission,
-            wrap,
-            epoch,
+            row,
         } = self;
         let fits = permission.kind == Kind::Upload
             && permission.request_hash == request.hash()
@@ -330,31 +215,38 @@ impl Operation for SubmitUpload {
             state: RequestState::Permitted,
         })
         .await?;
-        let asked = history_entry::What::UploadRequested(request.to_message());
-        tx.record_history(request.patient_id, asked).await?;
-        let row = PermissionRow {
-            upload_key_wrap: wrap.clone(),
-            upload_key_epoch: *epoch,
-            ..PermissionRow::default()
-        };
-        tx.grant(permission, row).await?;
-        let event = event::What::UploadRequested(pb::UploadPermitted {
+        let told = event::What::UploadRequested(pb::UploadPermitted {
             request: Some(request.to_message()),
             permission_id: Bytes::copy_from_slice(permission.permission_id.as_bytes()),
         });
-        tx.notify(*request.institution_id.as_bytes(), event).await?;
-        Ok(pb::Accepted {})
+        let tells = Tells::of(request.patient_id)
+            .history(history_entry::What::UploadRequested(request.to_message()))
+            .inbox(*request.institution_id.as_bytes(), told);
+        tx.tell(tells).await?;
+        tx.grant(permission, row.clone()).await
     }
 }
 
-struct SubmitDownload {
-    request: Verified<DownloadRequest>,
+/// An institution asks a patient for records.
+pub(super) struct SubmitDownload {
+    request: Admitted<Verified<DownloadRequest>>,
+}
+
+impl Submission for SubmitDownload {
+    type Message = submitted::SubmitDownloadRequest;
+    type By = AnyTerminal;
+
+    fn admit(message: Self::Message, who: &Proven<'_, AnyTerminal>) -> Result<Self, Refusal> {
+        Ok(Self {
+            request: who.statement(message.request)?,
+        })
+    }
 }
 
 impl Operation for SubmitDownload {
-    type Answer = pb::Accepted;
+    type Answer = ();
 
-    async fn apply(&self, tx: &mut Tx<'_>) -> Result<pb::Accepted, Refusal> {
+    async fn apply(&self, tx: &mut Tx<'_>) -> Result<(), Refusal> {
         let Self { request } = self;
         let message = request.to_message();
         tx.check_root_epoch(request.patient_id, request.root_epoch)
@@ -370,19 +262,30 @@ impl Operation for SubmitDownload {
             request: Request::Download(message.clone()),
             state: RequestState::Open,
         };
-        tx.ask(new, message).await?;
-        Ok(pb::Accepted {})
+        tx.ask(new, message).await
     }
 }
 
-struct SubmitReference {
-    request: Verified<ReferenceRequest>,
+/// An institution asks a patient to let a second institution have records.
+pub(super) struct SubmitReference {
+    request: Admitted<Verified<ReferenceRequest>>,
+}
+
+impl Submission for SubmitReference {
+    type Message = submitted::SubmitReferenceRequest;
+    type By = AnyTerminal;
+
+    fn admit(message: Self::Message, who: &Proven<'_, AnyTerminal>) -> Result<Self, Refusal> {
+        Ok(Self {
+            request: who.statement(message.request)?,
+        })
+    }
 }
 
 impl Operation for SubmitReference {
-    type Answer = pb::Accepted;
+    type Answer = ();
 
-    async fn apply(&self, tx: &mut Tx<'_>) -> Result<pb::Accepted, Refusal> {
+    async fn apply(&self, tx: &mut Tx<'_>) -> Result<(), Refusal> {
         let Self { request } = self;
         let message = request.to_message();
         tx.check_root_epoch(request.patient_id, request.root_epoch)
@@ -399,8 +302,7 @@ impl Operation for SubmitReference {
             request: Request::Reference(message.clone()),
             state: RequestState::Open,
         };
-        tx.ask(new, message).await?;
-        Ok(pb::Accepted {})
+        tx.ask(new, message).await
     }
 }
 

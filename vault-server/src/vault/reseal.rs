@@ -12,13 +12,16 @@ use protocol_spec::{
     messages as pb,
     problem::Problem,
     statement::Signed,
+    submitted::{self, Submitted},
 };
 
 use super::{
     Caller, Intent, Refusal, Shared, Vault,
     commit::Stream,
     placement::Place,
+    proven::{OwnDevice, Proven},
     refusal::ensure,
+    submission::Submission,
     tables::{self, Expiring, PlacementRow, RecordRow, ResealRow, UploadRow},
     tx::{Operation, Tx, random},
     units::millis,
@@ -32,24 +35,6 @@ use pb::history_entry::What;
 const MOST: u64 = 16;
 
 impl Vault {
-    /// Opens a session in which a placed record of the caller is sealed anew (REV-9).
-    ///
-    /// # Errors
-    /// `not-permitted`, `malformed`, `record-mismatch`, `already-exists`, `too-many`.
-    pub async fn open_reseal(
-        &self,
-        caller: &Caller,
-        intent: &Intent,
-        message: pb::OpenReseal,
-    ) -> Result<pb::ResealOpened, Refusal> {
-        let open = OpenReseal {
-            patient: caller.patient()?,
-            replaces: message.replaces.as_ref().try_into()?,
-            version: message.version_id.as_ref().try_into()?,
-        };
-        self.shared.mutate(caller, intent, open).await
-    }
-
     /// Puts the new version in the place of the old one, of which nothing can be read any more; the sweeper has the store's
     /// files forget it.
     ///
@@ -63,18 +48,21 @@ impl Vault {
         upload: UploadId,
         message: pb::CommitReseal,
     ) -> Result<pb::Receipt, Refusal> {
-        let patient = caller.patient()?;
+        let who = Proven::<OwnDevice>::new(&self.shared, caller)?;
+        let patient = who.principal();
         let stored = match self.shared.answered(caller, intent).await? {
             Some(receipt) => Ok(receipt),
             None => {
-                let stream = message.upload.ok_or(Problem::Malformed)?;
-                let stream = Stream::new(patient, upload, Sender::Patient(patient), stream, &self.shared)?;
-                let place = self
-                    .shared
-                    .placing(caller, message.adoption.ok_or(Problem::Malformed)?)?;
+                let submitted::CommitReseal {
+                    upload: stream,
+                    adoption,
+                } = Submitted::read(message)?;
+                let sender = Sender::Patient(patient);
+                let stream = Stream::new(patient, upload, sender, stream, &self.shared)?;
+                let place = Place::of(adoption, &who)?;
                 let _claim = self.shared.store_inline(&stream).await?;
                 let commit = CommitReseal { stream, place };
-                self.shared.mutate(caller, intent, commit).await
+                self.shared.mutate(caller, intent, &commit).await
             }
         };
         let mut receipt: pb::Receipt = stored?;
@@ -95,10 +83,24 @@ impl Vault {
     }
 }
 
-struct OpenReseal {
+/// Opens a session in which a placed record of the caller is sealed anew (REV-9).
+pub(super) struct OpenReseal {
     patient: PatientId,
     replaces: VersionId,
     version: VersionId,
+}
+
+impl Submission for OpenReseal {
+    type Message = submitted::OpenReseal;
+    type By = OwnDevice;
+
+    fn admit(message: Self::Message, who: &Proven<'_, OwnDevice>) -> Result<Self, Refusal> {
+        Ok(Self {
+            patient: who.principal(),
+            replaces: message.replaces,
+            version: message.version_id,
+        })
+    }
 }
 
 impl Operation for OpenReseal {

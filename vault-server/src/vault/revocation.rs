@@ -12,15 +12,19 @@ use protocol_spec::{
     problem::Problem,
     released::ReceiptsHasher,
     statement::Signed,
+    submitted,
     vault_head::Act,
 };
 
 use super::{
-    Caller, Intent, Refusal, Shared, Vault,
+    Caller, Refusal, Shared, Vault,
     log::statement_hash,
+    proven::{Admitted, OwnDevice, Proven},
     refusal::ensure,
     release_end::CloseRelease,
+    submission::{Submission, Turn},
     tables,
+    tell::Tells,
     tx::{Operation, Tx},
 };
 use crate::store::SCAN_LIMIT;
@@ -28,50 +32,6 @@ use crate::store::SCAN_LIMIT;
 use pb::{event, history_entry};
 
 impl Vault {
-    /// The patient takes a permission back. Repeating it changes nothing, and gives the first receipt.
-    ///
-    /// # Errors
-    /// `not-permitted`.
-    pub async fn submit_revocation(
-        &self,
-        caller: &Caller,
-        intent: &Intent,
-        message: pb::SubmitRevocation,
-    ) -> Result<pb::RevocationAnswer, Refusal> {
-        let revocation = PatientSigned::<Revocation>::try_from(message.revocation)?.verify()?;
-        self.shared
-            .check_patient(caller, revocation.patient_id, self.shared.operator.id())?;
-        caller.check_device(revocation.device())?;
-        let shared = &self.shared;
-        let answer = match shared.answered(caller, intent).await? {
-            Some(answer) => answer,
-            None => {
-                let revoke = Revoke {
-                    caller,
-                    revocation: &revocation,
-                };
-                shared.run(&revoke).await?;
-                shared
-                    .close_releases(revocation.patient_id, revocation.permission_id)
-                    .await?;
-                shared
-                    .mutate(
-                        caller,
-                        intent,
-                        Conclude {
-                            revocation: &revocation,
-                        },
-                    )
-                    .await?
-            }
-        };
-        let mut answer: pb::RevocationAnswer = answer;
-        if let Some(receipt) = &mut answer.receipt {
-            shared.complete(revocation.patient_id, receipt).await?;
-        }
-        Ok(answer)
-    }
-
     /// The releases there were under one of the caller's permissions, in the order of their ids, after this one.
     ///
     /// # Errors
@@ -116,10 +76,44 @@ impl Vault {
     }
 }
 
+/// The patient takes a permission back. Repeating it changes nothing, and gives the first receipt.
+pub(super) struct SubmitRevocation {
+    revocation: Admitted<PatientVerified<Revocation>>,
+}
+
+impl Submission for SubmitRevocation {
+    type Message = submitted::SubmitRevocation;
+    type By = OwnDevice;
+
+    fn admit(message: Self::Message, who: &Proven<'_, OwnDevice>) -> Result<Self, Refusal> {
+        Ok(Self {
+            revocation: who.statement(message.revocation)?,
+        })
+    }
+
+    async fn carry_out(&self, turn: Turn<'_>) -> Result<pb::RevocationAnswer, Refusal> {
+        let Turn { shared, caller, .. } = turn;
+        let (patient, permission) = (self.revocation.patient_id, self.revocation.permission_id);
+        let mut answer = match turn.answered().await? {
+            Some(answer) => answer,
+            None => {
+                let revocation = &self.revocation;
+                shared.run(&Revoke { caller, revocation }).await?;
+                shared.close_releases(patient, permission).await?;
+                turn.commit(self).await?
+            }
+        };
+        if let Some(receipt) = &mut answer.receipt {
+            shared.complete(patient, receipt).await?;
+        }
+        Ok(answer)
+    }
+}
+
 /// From here on nothing moves under the permission.
 struct Revoke<'a> {
     caller: &'a Caller,
-    revocation: &'a PatientVerified<Revocation>,
+    revocation: &'a Admitted<PatientVerified<Revocation>>,
 }
 
 impl Operation for Revoke<'_> {
@@ -152,26 +146,23 @@ impl Operation for Revoke<'_> {
             receipt: None,
         });
         tx.put(&key, &meter);
-        tx.log(*patient.as_bytes(), &revocation.hash()).await?;
-        tx.act(patient, Act::Revocation(id, revocation.hash())).await?;
-        tx.record_history(patient, history_entry::What::Revoked(message.clone()))
-            .await?;
+        let tells = Tells::logged(patient, revocation)
+            .act(Act::Revocation(id, revocation.hash()))
+            .history(history_entry::What::Revoked(message.clone()));
         let body = permission.body()?;
         if body.kind == Kind::Emergency {
+            tx.tell(tells).await?;
             return tx.end_emergency(patient, id, message).await;
         }
-        tx.notify(*body.institution_id.as_bytes(), event::What::Revoked(message))
+        let institution = *body.institution_id.as_bytes();
+        tx.tell(tells.inbox(institution, event::What::Revoked(message)))
             .await?;
         Ok(())
     }
 }
 
 /// Says what there was, once everything under the permission is closed (REV-2).
-struct Conclude<'a> {
-    revocation: &'a PatientVerified<Revocation>,
-}
-
-impl Operation for Conclude<'_> {
+impl Operation for SubmitRevocation {
     type Answer = pb::RevocationAnswer;
 
     fn is_urgent(&self) -> bool {

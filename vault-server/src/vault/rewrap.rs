@@ -3,23 +3,23 @@
 
 use protocol_spec::{
     collection::Collection,
-    ids::{CollectionId, PatientId},
+    ids::PatientId,
     messages as pb,
     problem::Problem,
+    submitted::{self, MAX_WRAPS},
     vault_head::{Act, wraps_hash},
 };
 
 use super::{
-    Caller, Intent, Refusal, Shared, Vault,
+    Caller, Refusal, Shared, Vault,
+    proven::{OwnDevice, Proven},
     refusal::ensure,
-    requests::KEY_WRAP_LEN,
+    submission::Submission,
     tables::{self, Counted, WrapRow},
+    tell::Tells,
     tx::{Operation, Tx},
 };
 use crate::store::SCAN_LIMIT;
-
-/// Most wraps of one message: they are about half a mebibyte.
-pub const MAX_WRAPS: usize = 4000;
 
 impl Vault {
     /// Data keys of the caller's collection as they are wrapped in one epoch, in the order of their placements.
@@ -43,33 +43,6 @@ impl Vault {
         let last = wraps.last().filter(|_| more);
         let next = last.map_or(0, |wrap: &pb::Wrap| wrap.number);
         Ok(pb::WrapPage { wraps, next })
-    }
-
-    /// Takes data keys of a collection under its current key (REV-5).
-    ///
-    /// # Errors
-    /// `malformed`, `epoch-mismatch`, `placement-conflict`.
-    pub async fn put_wraps(
-        &self,
-        caller: &Caller,
-        intent: &Intent,
-        message: pb::PutWraps,
-    ) -> Result<pb::Accepted, Refusal> {
-        let patient = caller.patient()?;
-        let id = CollectionId::try_from(message.collection_id.as_ref())?;
-        let formed = message.wraps.len() <= MAX_WRAPS
-            && message
-                .wraps
-                .iter()
-                .all(|wrap| wrap.data_key_wrap.len() == KEY_WRAP_LEN && wrap.record_id.is_empty());
-        ensure(
-            formed,
-            Problem::Malformed,
-            "too many wraps, or one that is not 104 bytes",
-        )?;
-        self.shared
-            .mutate(caller, intent, PutWraps { patient, id, message })
-            .await
     }
 }
 
@@ -114,28 +87,39 @@ impl Shared {
     }
 }
 
-struct PutWraps {
+/// Takes data keys of a collection under its current key (REV-5).
+pub(super) struct PutWraps {
     patient: PatientId,
-    id: CollectionId,
-    message: pb::PutWraps,
+    message: submitted::PutWraps,
+}
+
+impl Submission for PutWraps {
+    type Message = submitted::PutWraps;
+    type By = OwnDevice;
+
+    fn admit(message: Self::Message, who: &Proven<'_, OwnDevice>) -> Result<Self, Refusal> {
+        Ok(Self {
+            patient: who.principal(),
+            message,
+        })
+    }
 }
 
 impl Operation for PutWraps {
-    type Answer = pb::Accepted;
+    type Answer = ();
 
-    async fn apply(&self, tx: &mut Tx<'_>) -> Result<pb::Accepted, Refusal> {
-        let Self { patient, id, message } = self;
+    async fn apply(&self, tx: &mut Tx<'_>) -> Result<(), Refusal> {
+        let Self { patient, message } = self;
         tx.protects = true;
-        let (from, to) = (
-            Collection {
-                id: *id,
-                epoch: message.from_epoch,
-            },
-            Collection {
-                id: *id,
-                epoch: message.epoch,
-            },
-        );
+        let id = message.collection_id;
+        let from = Collection {
+            id,
+            epoch: message.from_epoch,
+        };
+        let to = Collection {
+            epoch: message.epoch,
+            ..from
+        };
         tx.check_current(*patient, to).await?;
         ensure(
             from.epoch < to.epoch,
@@ -152,10 +136,10 @@ impl Operation for PutWraps {
             .collect();
         let rows = tx.peek(&keys).await?;
         for (new, row) in message.wraps.iter().zip(rows) {
-            let row = row.filter(|row| row.version == new.version_id);
+            let row = row.filter(|row| row.version == new.version_id.as_bytes()[..]);
             let row = row.ok_or(Problem::PlacementConflict)?;
             let row = WrapRow {
-                wrap: new.data_key_wrap.clone(),
+                wrap: new.data_key_wrap.bytes().clone(),
                 epoch: to.epoch,
                 ..row
             };
@@ -164,9 +148,9 @@ impl Operation for PutWraps {
         let wraps = message
             .wraps
             .iter()
-            .map(|wrap| (wrap.number, wrap.data_key_wrap.as_ref()));
-        tx.act(*patient, Act::Wraps(*id, wraps_hash(to.epoch, wraps)))
-            .await?;
-        Ok(pb::Accepted {})
+            .map(|wrap| (wrap.number, wrap.data_key_wrap.bytes().as_ref()));
+        let act = Act::Wraps(id, wraps_hash(to.epoch, wraps));
+        tx.tell(Tells::of(*patient).act(act)).await?;
+        Ok(())
     }
 }

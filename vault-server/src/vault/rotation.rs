@@ -4,95 +4,65 @@ use protocol_spec::{
     bodies::Retirement,
     defence::Defence,
     directory::Institution,
-    field::SealedBytes,
-    ids::{InstitutionId, TerminalId},
+    ids::InstitutionId,
     log::Entry,
     messages as pb,
     problem::Problem,
-    statement::{Signed, Verified},
+    statement::Verified,
+    submitted::{self, TerminalKeys},
 };
 
 use super::{
-    Caller, Intent, Refusal, Vault,
+    Refusal,
+    proven::{Admitted, IdentityAlone, Proven},
     refusal::ensure,
+    submission::{Submission, Turn},
     tables::{self, RecipientKeyRow},
+    terminals::MOST_TERMINALS,
     tx::{Operation, Tx},
 };
 
-impl Vault {
-    /// An institution goes on with another recipient key.
-    ///
-    /// # Errors
-    /// `not-permitted`, `not-accredited`, `chain-conflict`, `already-exists` for a key that was used before.
-    pub async fn rotate_institution(
-        &self,
-        caller: &Caller,
-        intent: &Intent,
-        message: pb::RotateInstitution,
-    ) -> Result<pb::Accepted, Refusal> {
-        let institution = caller.identity()?.id();
-        let (keys, accreditation) = (message.keys.try_into()?, message.accreditation.try_into()?);
-        let next = self.accredited(keys, accreditation, &message.secret)?;
-        let own = Defence::OwnStatements.holds(next.id() == institution);
-        ensure(own, Problem::NotPermitted, "the entry is another institution's")?;
-        let most = message.terminals.len() <= super::terminals::MOST_TERMINALS;
-        ensure(most, Problem::TooLarge, "more terminals than there can be")?;
-        let terminals: Result<Vec<_>, _> = message.terminals.into_iter().map(terminal_keys).collect();
-        let rotate = Rotate {
-            next: &next,
-            terminals: terminals?,
-        };
-        let accepted = self.shared.mutate(caller, intent, rotate).await?;
-        self.shared.log.placed(&Entry::keys(&next)).await?;
-        Ok(accepted)
-    }
+/// An institution goes on with another recipient key.
+pub(super) struct Rotate {
+    next: Institution,
+    terminals: Vec<TerminalKeys>,
+}
 
-    /// An institution ends.
-    ///
-    /// # Errors
-    /// `not-permitted`; `chain-conflict` when the retirement is over another entry than the present one.
-    pub async fn retire_institution(
-        &self,
-        caller: &Caller,
-        intent: &Intent,
-        message: pb::RetireInstitution,
-    ) -> Result<pb::Accepted, Refusal> {
-        let institution = caller.identity()?;
-        let signed = Signed::<Retirement>::try_from(message.retirement)?;
+impl Submission for Rotate {
+    type Message = submitted::RotateInstitution;
+    type By = IdentityAlone;
+
+    fn admit(message: Self::Message, who: &Proven<'_, IdentityAlone>) -> Result<Self, Refusal> {
+        let shared = who.shared();
+        let next = shared.accredited(message.keys, message.accreditation, &message.secret)?;
         ensure(
-            signed.claimed().entry_hash == institution.entry_hash(),
-            Problem::ChainConflict,
-            "it is over another entry",
+            Defence::OwnStatements.holds(next.id() == who.principal().id()),
+            Problem::NotPermitted,
+            "the entry is another institution's",
         )?;
-        let retire = Retire {
-            institution: institution.id(),
-            retirement: institution.verify_retirement(signed)?,
-        };
-        let entry = Entry::retirement(&retire.retirement);
-        let accepted = self.shared.mutate(caller, intent, retire).await?;
-        self.shared.log.placed(&entry).await?;
-        Ok(accepted)
+        let terminals = message.terminals;
+        ensure(
+            terminals.len() <= MOST_TERMINALS,
+            Problem::TooLarge,
+            "more terminals than there can be",
+        )?;
+        Ok(Self { next, terminals })
+    }
+
+    async fn carry_out(&self, turn: Turn<'_>) -> Result<(), Refusal> {
+        turn.commit(self).await?;
+        turn.shared.log.placed(&Entry::keys(&self.next)).await
     }
 }
 
-fn terminal_keys(message: pb::TerminalKeys) -> Result<(TerminalId, pb::Sealed), Refusal> {
-    let sealed = SealedBytes::try_from(message.keys)?;
-    Ok((message.terminal_id.as_ref().try_into()?, (&sealed).into()))
-}
+impl Operation for Rotate {
+    type Answer = ();
 
-struct Rotate<'a> {
-    next: &'a Institution,
-    terminals: Vec<(TerminalId, pb::Sealed)>,
-}
-
-impl Operation for Rotate<'_> {
-    type Answer = pb::Accepted;
-
-    async fn apply(&self, tx: &mut Tx<'_>) -> Result<pb::Accepted, Refusal> {
+    async fn apply(&self, tx: &mut Tx<'_>) -> Result<(), Refusal> {
         let Self { next, terminals } = self;
         let row = tx.read_existing(&tables::institution(next.id())).await?;
         if row.keys == Some(next.keys().to_message()) {
-            return Ok(pb::Accepted {});
+            return Ok(());
         }
         let present = tx.shared.stored_institution(row)?;
         next.check_succeeds(&present.link())
@@ -100,10 +70,10 @@ impl Operation for Rotate<'_> {
         let overlap_ends = next.keys().succession.map_or(0, |place| place.overlap_ends);
         tx.end_keys(&present, overlap_ends.max(1)).await?;
         tx.put_entry(next).await?;
-        for (terminal, keys) in terminals {
-            tx.give_keys(next.id(), *terminal, keys).await?;
+        for TerminalKeys { terminal_id, keys } in terminals {
+            tx.give_keys(next.id(), *terminal_id, keys).await?;
         }
-        Ok(pb::Accepted {})
+        Ok(())
     }
 }
 
@@ -154,19 +124,37 @@ impl Tx<'_> {
     }
 }
 
-struct Retire {
+/// An institution ends.
+pub(super) struct Retire {
     institution: InstitutionId,
-    retirement: Verified<Retirement>,
+    retirement: Admitted<Verified<Retirement>>,
+}
+
+impl Submission for Retire {
+    type Message = submitted::RetireInstitution;
+    type By = IdentityAlone;
+
+    fn admit(message: Self::Message, who: &Proven<'_, IdentityAlone>) -> Result<Self, Refusal> {
+        Ok(Self {
+            institution: who.principal().id(),
+            retirement: who.statement(message.retirement)?,
+        })
+    }
+
+    async fn carry_out(&self, turn: Turn<'_>) -> Result<(), Refusal> {
+        turn.commit(self).await?;
+        turn.shared.log.placed(&Entry::retirement(&self.retirement)).await
+    }
 }
 
 impl Operation for Retire {
-    type Answer = pb::Accepted;
+    type Answer = ();
 
     fn is_urgent(&self) -> bool {
         true
     }
 
-    async fn apply(&self, tx: &mut Tx<'_>) -> Result<pb::Accepted, Refusal> {
+    async fn apply(&self, tx: &mut Tx<'_>) -> Result<(), Refusal> {
         let key = tables::institution(self.institution);
         let mut entry = tx.read_existing(&key).await?;
         let present = tx.shared.stored_institution(entry.clone())?;
@@ -177,6 +165,6 @@ impl Operation for Retire {
         )?;
         entry.retirement = Some(self.retirement.to_message());
         tx.end_institution(self.institution, &entry, &Entry::retirement(&self.retirement))?;
-        Ok(pb::Accepted {})
+        Ok(())
     }
 }

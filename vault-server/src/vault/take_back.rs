@@ -7,45 +7,46 @@ use protocol_spec::{
     messages as pb,
     problem::Problem,
     statement::{Signed, Verified},
+    submitted,
     vault_head::Act,
 };
 
 use super::{
-    Caller, Intent, Refusal, Vault,
+    Refusal,
+    proven::{Admitted, AnyTerminal, Proven},
     refusal::ensure,
+    submission::{Submission, Turn},
     tables::{self, GoneRow, RecordRow},
+    tell::Tells,
     tx::{Operation, Tx},
 };
 
 use pb::{event, history_entry};
 
-impl Vault {
-    /// The institution that has stored a record takes it back (DEL-6). The same again gives the first take-back.
-    ///
-    /// # Errors
-    /// `not-permitted`, `record-opened`, `record-deleted`.
-    pub async fn take_back(
-        &self,
-        caller: &Caller,
-        intent: &Intent,
-        message: pb::TakeBackUpload,
-    ) -> Result<pb::Receipt, Refusal> {
-        let institution = caller.institution()?;
-        let take_back = Signed::<TakeBack>::try_from(message.take_back)?.verify_by(institution)?;
-        caller.check_signer(&take_back)?;
-        self.shared
-            .check_institution(caller, take_back.institution_id, take_back.operator_id)?;
-        let patient = take_back.patient_id;
-        let mut receipt = self.shared.mutate(caller, intent, Take { take_back }).await?;
-        let first = Signed::<TakeBack>::try_from(receipt.statement.clone()).map_err(Refusal::damaged)?;
-        self.shared.drop_leaves(first.claimed().version_id).await;
-        self.shared.complete(patient, &mut receipt).await?;
-        Ok(receipt)
-    }
+/// The institution that has stored a record takes it back (DEL-6). The same again gives the first take-back.
+pub(super) struct Take {
+    take_back: Admitted<Verified<TakeBack>>,
 }
 
-struct Take {
-    take_back: Verified<TakeBack>,
+impl Submission for Take {
+    type Message = submitted::TakeBackUpload;
+    type By = AnyTerminal;
+
+    fn admit(message: Self::Message, who: &Proven<'_, AnyTerminal>) -> Result<Self, Refusal> {
+        Ok(Self {
+            take_back: who.statement(message.take_back)?,
+        })
+    }
+
+    async fn carry_out(&self, turn: Turn<'_>) -> Result<pb::Receipt, Refusal> {
+        let mut receipt = turn.commit(self).await?;
+        let first = Signed::<TakeBack>::try_from(receipt.statement.clone()).map_err(Refusal::damaged)?;
+        turn.shared.drop_leaves(first.claimed().version_id).await;
+        turn.shared
+            .complete(self.take_back.patient_id, &mut receipt)
+            .await?;
+        Ok(receipt)
+    }
 }
 
 impl Operation for Take {
@@ -81,17 +82,16 @@ impl Operation for Take {
             statement: Some(take_back.to_message()),
             proof: None,
         };
-        tx.log(*patient.as_bytes(), &take_back.hash()).await?;
-        tx.act(patient, Act::TakeBack(record, take_back.hash())).await?;
         let gone = GoneRow {
             take_back: Some(receipt.clone()),
             ..GoneRow::default()
         };
         tx.drop_record(patient, row, gone).await?;
-        let entry = history_entry::What::TakenBack(receipt.clone());
-        tx.record_history(patient, entry).await?;
-        let event = event::What::TakenBack(receipt.clone());
-        tx.notify(*patient.as_bytes(), event).await?;
+        let tells = Tells::logged(patient, take_back)
+            .act(Act::TakeBack(record, take_back.hash()))
+            .history(history_entry::What::TakenBack(receipt.clone()))
+            .inbox(*patient.as_bytes(), event::What::TakenBack(receipt.clone()));
+        tx.tell(tells).await?;
         Ok(receipt)
     }
 }

@@ -8,13 +8,16 @@ use protocol_spec::{
     ids::{InstitutionId, TerminalId},
     messages as pb,
     problem::Problem,
-    statement::{Signed, Verified},
+    statement::Verified,
+    submitted,
 };
 
 use super::{
-    Caller, Intent, Refusal, Shared, Vault,
+    Caller, Refusal, Shared, Vault,
     log::statement_hash,
+    proven::{Admitted, IdentityAlone, Proven},
     refusal::ensure,
+    submission::Submission,
     tables::{self, Counted, TerminalPlaceRow, TerminalRow},
     tx::{Operation, Tx},
 };
@@ -23,45 +26,6 @@ use super::{
 pub(super) const MOST_TERMINALS: usize = 1000;
 
 impl Vault {
-    /// An institution certifies a terminal, or gives it a newer certificate.
-    ///
-    /// # Errors
-    /// `not-permitted`, `terminal-removed` for one that was removed before, `terminal-expired`, `too-many`.
-    pub async fn add_terminal(
-        &self,
-        caller: &Caller,
-        intent: &Intent,
-        message: pb::AddTerminal,
-    ) -> Result<pb::Accepted, Refusal> {
-        let institution = caller.identity()?;
-        let certificate = Signed::<TerminalCertificate>::try_from(message.certificate)?;
-        let keys = message.keys.map(|keys| SealedBytes::try_from(Some(keys)));
-        let add = AddTerminal {
-            institution: institution.id(),
-            certificate: institution.verify_terminal(certificate)?,
-            keys: keys.transpose()?.as_ref().map(Into::into),
-        };
-        self.shared.mutate(caller, intent, add).await
-    }
-
-    /// An institution removes a terminal, for ever. Repeating it changes nothing.
-    ///
-    /// # Errors
-    /// `not-permitted`.
-    pub async fn remove_terminal(
-        &self,
-        caller: &Caller,
-        intent: &Intent,
-        message: pb::RemoveTerminal,
-    ) -> Result<pb::Accepted, Refusal> {
-        let institution = caller.identity()?;
-        let removal = Signed::<TerminalRemoval>::try_from(message.removal)?;
-        let remove = RemoveTerminal {
-            removal: institution.verify_removal(removal)?,
-        };
-        self.shared.mutate(caller, intent, remove).await
-    }
-
     /// The caller's institution's terminals in the order of their ids, after this one.
     ///
     /// # Errors
@@ -121,16 +85,30 @@ impl Shared {
     }
 }
 
-struct AddTerminal {
+/// An institution certifies a terminal, or gives it a newer certificate.
+pub(super) struct AddTerminal {
     institution: InstitutionId,
-    certificate: Verified<TerminalCertificate>,
-    keys: Option<pb::Sealed>,
+    certificate: Admitted<Verified<TerminalCertificate>>,
+    keys: Option<SealedBytes>,
+}
+
+impl Submission for AddTerminal {
+    type Message = submitted::AddTerminal;
+    type By = IdentityAlone;
+
+    fn admit(message: Self::Message, who: &Proven<'_, IdentityAlone>) -> Result<Self, Refusal> {
+        Ok(Self {
+            institution: who.principal().id(),
+            certificate: who.statement(message.certificate)?,
+            keys: message.keys,
+        })
+    }
 }
 
 impl Operation for AddTerminal {
-    type Answer = pb::Accepted;
+    type Answer = ();
 
-    async fn apply(&self, tx: &mut Tx<'_>) -> Result<pb::Accepted, Refusal> {
+    async fn apply(&self, tx: &mut Tx<'_>) -> Result<(), Refusal> {
         let Self {
             institution,
             certificate,
@@ -164,34 +142,46 @@ impl Operation for AddTerminal {
             not_after: certificate.not_after,
             terminal: Some(pb::Terminal {
                 certificate: Some(certificate.to_message()),
-                keys: keys.clone(),
+                keys: keys.as_ref().map(Into::into),
                 ..pb::Terminal::default()
             }),
         };
         tx.put(&key, &row);
-        Ok(pb::Accepted {})
+        Ok(())
     }
 }
 
-struct RemoveTerminal {
-    removal: Verified<TerminalRemoval>,
+/// An institution removes a terminal, for ever. Repeating it changes nothing.
+pub(super) struct RemoveTerminal {
+    removal: Admitted<Verified<TerminalRemoval>>,
+}
+
+impl Submission for RemoveTerminal {
+    type Message = submitted::RemoveTerminal;
+    type By = IdentityAlone;
+
+    fn admit(message: Self::Message, who: &Proven<'_, IdentityAlone>) -> Result<Self, Refusal> {
+        Ok(Self {
+            removal: who.statement(message.removal)?,
+        })
+    }
 }
 
 impl Operation for RemoveTerminal {
-    type Answer = pb::Accepted;
+    type Answer = ();
 
     fn is_urgent(&self) -> bool {
         true
     }
 
-    async fn apply(&self, tx: &mut Tx<'_>) -> Result<pb::Accepted, Refusal> {
+    async fn apply(&self, tx: &mut Tx<'_>) -> Result<(), Refusal> {
         let Self { removal } = self;
         tx.protects = true;
         let key = tables::terminal(removal.institution_id, removal.terminal_id);
         let mut row = tx.read_existing(&key).await?;
         let terminal = row.terminal.get_or_insert_default();
         if terminal.removal.is_some() {
-            return Ok(pb::Accepted {});
+            return Ok(());
         }
         terminal.removal = Some(removal.to_message());
         // Nothing more is sealed to it.
@@ -201,7 +191,7 @@ impl Operation for RemoveTerminal {
             .await?;
         // Its inbox streams end.
         tx.wake(*removal.institution_id.as_bytes());
-        Ok(pb::Accepted {})
+        Ok(())
     }
 }
 
@@ -211,7 +201,7 @@ impl Tx<'_> {
         &mut self,
         institution: InstitutionId,
         terminal: TerminalId,
-        keys: &pb::Sealed,
+        keys: &SealedBytes,
     ) -> Result<(), Refusal> {
         let key = tables::terminal(institution, terminal);
         let mut row = self.read_existing(&key).await?;
@@ -222,7 +212,7 @@ impl Tx<'_> {
             Problem::TerminalRemoved,
             "keys for a terminal that was removed",
         )?;
-        kept.keys = Some(keys.clone());
+        kept.keys = Some(keys.into());
         self.put(&key, &row);
         Ok(())
     }

@@ -6,63 +6,23 @@ use protocol_spec::{
     ids::{DelegationId, InstitutionId, PatientId, RequestId},
     messages as pb,
     problem::Problem,
+    submitted::{self, DeleteUnanswered as What},
 };
 
 use super::{
-    Caller, Intent, Refusal, Vault,
+    Caller, Refusal, Vault,
+    proven::{OwnDevice, Proven, Receiver, Role},
     received::Asking,
     refusal::ensure,
     requests::request_place,
+    submission::Submission,
     tables::{self, SenderRow},
     tx::{Operation, Tx},
 };
 
-use pb::{RequestState, delete_unanswered::What};
+use pb::RequestState;
 
 impl Vault {
-    /// The receiver has something deleted that she has not answered, or gives up what she had accepted (ACC-9).
-    ///
-    /// # Errors
-    /// `not-permitted`, `request-answered`.
-    pub async fn delete_unanswered(
-        &self,
-        caller: &Caller,
-        intent: &Intent,
-        message: pb::DeleteUnanswered,
-    ) -> Result<pb::Accepted, Refusal> {
-        let receiver = caller.patient()?;
-        let what = message
-            .what
-            .ok_or_else(|| Refusal::new(Problem::Malformed, "it names nothing"))?;
-        self.shared
-            .mutate(caller, intent, Delete { receiver, what })
-            .await
-    }
-
-    /// Blocks a sender, whose unanswered things are deleted; or takes that back (ACC-9).
-    ///
-    /// # Errors
-    /// `not-permitted`, `malformed`.
-    pub async fn block_sender(
-        &self,
-        caller: &Caller,
-        intent: &Intent,
-        message: pb::BlockSender,
-    ) -> Result<pb::Accepted, Refusal> {
-        let receiver = decides(caller)?;
-        let sender: [u8; 32] = message
-            .sender_id
-            .as_ref()
-            .try_into()
-            .map_err(|_| Refusal::new(Problem::Malformed, "an id has 32 bytes"))?;
-        let block = Block {
-            receiver,
-            sender,
-            blocked: message.blocked,
-        };
-        self.shared.mutate(caller, intent, block).await
-    }
-
     /// Those with whom the caller deals, of whom something is open, or whom it has blocked, by id, after this one.
     ///
     /// # Errors
@@ -73,7 +33,7 @@ impl Vault {
         after: Option<[u8; 32]>,
         limit: usize,
     ) -> Result<pb::SenderPage, Refusal> {
-        let receiver = decides(caller)?;
+        let receiver = Receiver::of(caller)?;
         let first = tables::senders(receiver).behind(after);
         let (rows, more) = self.shared.short_page(first, limit).await?;
         let last = rows.last().filter(|_| more).map(|row| row.sender.clone());
@@ -90,14 +50,6 @@ impl Vault {
     }
 }
 
-/// A patient by any device, an institution by its identity key.
-fn decides(caller: &Caller) -> Result<[u8; 32], Refusal> {
-    match caller {
-        Caller::Patient { .. } | Caller::Institution(_) => Ok(caller.principal()),
-        _ => Err(Refusal::absent("it is not hers to decide whom she hears")),
-    }
-}
-
 fn shown(row: SenderRow, institution: bool, now: u64) -> pb::Sender {
     let open = row.open.iter().filter(|open| open.expires > now).count();
     pb::Sender {
@@ -109,58 +61,76 @@ fn shown(row: SenderRow, institution: bool, now: u64) -> pb::Sender {
     }
 }
 
-struct Delete {
+/// The receiver has something deleted that she has not answered, or gives up what she had accepted (ACC-9).
+pub(super) struct DeleteUnanswered {
     receiver: PatientId,
-    what: What,
+    what: submitted::DeleteUnanswered,
 }
 
-impl Operation for Delete {
-    type Answer = pb::Accepted;
+impl Submission for DeleteUnanswered {
+    type Message = submitted::DeleteUnanswered;
+    type By = OwnDevice;
+
+    fn admit(what: Self::Message, who: &Proven<'_, OwnDevice>) -> Result<Self, Refusal> {
+        Ok(Self {
+            receiver: who.principal(),
+            what,
+        })
+    }
+}
+
+impl Operation for DeleteUnanswered {
+    type Answer = ();
 
     /// It ends something, and frees what that took.
     fn is_urgent(&self) -> bool {
         true
     }
 
-    async fn apply(&self, tx: &mut Tx<'_>) -> Result<pb::Accepted, Refusal> {
+    async fn apply(&self, tx: &mut Tx<'_>) -> Result<(), Refusal> {
         tx.protects = true;
         let receiver = self.receiver;
-        match &self.what {
-            What::RequestId(id) => {
-                let place = tx
-                    .read_existing(&tables::place(&RequestId::try_from(id.as_ref())?))
-                    .await?;
+        match self.what {
+            What::Request(id) => {
+                let place = tx.read_existing(&tables::place(&id)).await?;
                 let (patient, hash) = request_place(place)?;
                 ensure(
                     patient == receiver,
                     Problem::NotPermitted,
                     "it is asked of somebody else",
                 )?;
-                tx.delete_request(patient, hash).await?;
+                tx.delete_request(patient, hash).await
             }
-            What::DelegationId(id) => {
-                tx.refuse_delegation(receiver, DelegationId::try_from(id.as_ref())?)
-                    .await?;
-            }
-            What::PatientId(id) => {
-                tx.refuse_guardianship(PatientId::try_from(id.as_ref())?, receiver)
-                    .await?;
-            }
+            What::Delegation(id) => tx.refuse_delegation(receiver, id).await,
+            What::Guardianship(patient) => tx.refuse_guardianship(patient, receiver).await,
         }
-        Ok(pb::Accepted {})
     }
 }
 
-struct Block {
+/// Blocks a sender, whose unanswered things are deleted; or takes that back (ACC-9).
+pub(super) struct Block {
     receiver: [u8; 32],
     sender: [u8; 32],
     blocked: bool,
 }
 
-impl Operation for Block {
-    type Answer = pb::Accepted;
+impl Submission for Block {
+    type Message = submitted::BlockSender;
+    type By = Receiver;
 
-    async fn apply(&self, tx: &mut Tx<'_>) -> Result<pb::Accepted, Refusal> {
+    fn admit(message: Self::Message, who: &Proven<'_, Receiver>) -> Result<Self, Refusal> {
+        Ok(Self {
+            receiver: who.principal(),
+            sender: message.sender_id,
+            blocked: message.blocked,
+        })
+    }
+}
+
+impl Operation for Block {
+    type Answer = ();
+
+    async fn apply(&self, tx: &mut Tx<'_>) -> Result<(), Refusal> {
         let Self {
             receiver,
             sender,
@@ -192,7 +162,7 @@ impl Operation for Block {
         row.sender = sender.to_vec().into();
         row.blocked = blocked;
         tx.put_sender(&key, &row);
-        Ok(pb::Accepted {})
+        Ok(())
     }
 }
 

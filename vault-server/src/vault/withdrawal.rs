@@ -1,8 +1,13 @@
 //! The registrar withdraws an accreditation: whoever carries its statement here. See `spec/institutions.md` §5.
 
 use protocol_spec::{
-    bodies::Withdrawal, directory::verify_withdrawal, ids::InstitutionId, log::Entry, messages as pb,
+    bodies::Withdrawal,
+    directory::verify_withdrawal,
+    ids::InstitutionId,
+    log::Entry,
+    messages as pb,
     statement::Verified,
+    submitted::{self, Submitted},
 };
 
 use super::{
@@ -21,7 +26,8 @@ impl Vault {
         message: pb::WithdrawInstitution,
     ) -> Result<pb::Withdrawn, Refusal> {
         let Shared { registrar, log, .. } = &*self.shared;
-        let withdrawal = verify_withdrawal(message.withdrawal.try_into()?, registrar)?;
+        let submitted::WithdrawInstitution { withdrawal } = Submitted::read(message)?;
+        let withdrawal = verify_withdrawal(withdrawal, registrar)?;
         let first = self.shared.run(&Withdraw { withdrawal }).await?;
         Ok(pb::Withdrawn {
             proof: Some(log.prove_published(&Entry::Withdrawal(first.clone())).await?),

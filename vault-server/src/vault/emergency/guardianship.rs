@@ -1,43 +1,39 @@
 //! A guardian accepts, or refuses, what a patient has asked of her. See `spec/emergency.md` §5.
 
-use protocol_spec::{ids::PatientId, messages as pb};
+use protocol_spec::{ids::PatientId, submitted};
 
 use crate::vault::{
-    Caller, Intent, Refusal, Vault,
+    Refusal,
+    proven::{OwnDevice, Proven},
     received::Asking,
+    submission::Submission,
     tables,
     tx::{Operation, Tx},
 };
 
-impl Vault {
-    /// The caller accepts to be a patient's guardian: from now on she is told, and can help (ACC-10). The same again changes
-    /// nothing.
-    ///
-    /// # Errors
-    /// `not-permitted`.
-    pub async fn accept_guardianship(
-        &self,
-        caller: &Caller,
-        intent: &Intent,
-        message: pb::AcceptGuardianship,
-    ) -> Result<pb::Accepted, Refusal> {
-        let accept = Accept {
-            guardian: caller.patient()?,
-            patient: message.patient_id.as_ref().try_into()?,
-        };
-        self.shared.mutate(caller, intent, accept).await
-    }
-}
-
-struct Accept {
+/// The caller accepts to be a patient's guardian: from now on she is told, and can help (ACC-10). The same again changes
+/// nothing.
+pub(in crate::vault) struct AcceptGuardianship {
     guardian: PatientId,
     patient: PatientId,
 }
 
-impl Operation for Accept {
-    type Answer = pb::Accepted;
+impl Submission for AcceptGuardianship {
+    type Message = submitted::AcceptGuardianship;
+    type By = OwnDevice;
 
-    async fn apply(&self, tx: &mut Tx<'_>) -> Result<pb::Accepted, Refusal> {
+    fn admit(message: Self::Message, who: &Proven<'_, OwnDevice>) -> Result<Self, Refusal> {
+        Ok(Self {
+            guardian: who.principal(),
+            patient: message.patient_id,
+        })
+    }
+}
+
+impl Operation for AcceptGuardianship {
+    type Answer = ();
+
+    async fn apply(&self, tx: &mut Tx<'_>) -> Result<(), Refusal> {
         let Self { guardian, patient } = *self;
         let key = tables::emergency(patient);
         let mut row = tx.read(&key).await?.unwrap_or_default();
@@ -47,7 +43,7 @@ impl Operation for Accept {
             .find(|entry| entry.is_guarded_by(guardian) && !entry.refused);
         let entry = asked.ok_or_else(|| Refusal::absent("nobody has asked her to be a guardian"))?;
         if entry.accepted {
-            return Ok(pb::Accepted {});
+            return Ok(());
         }
         entry.accepted = true;
         tx.put(&key, &row);
@@ -57,7 +53,7 @@ impl Operation for Accept {
         if tx.has_met(guardian, patient).await? {
             tx.have_met(guardian, patient).await?;
         }
-        Ok(pb::Accepted {})
+        Ok(())
     }
 }
 

@@ -8,56 +8,23 @@ use protocol_spec::{
     ids::PermissionId,
     lifecycle::Rules,
     messages as pb,
-    patient::{PatientSigned, PatientVerified},
+    patient::PatientVerified,
     problem::Problem,
+    submitted,
 };
 
 use crate::vault::{
-    Caller, Intent, Refusal, Vault,
+    Refusal,
+    proven::{Admitted, OwnDevice, Proven},
     refusal::ensure,
+    submission::Submission,
     tables,
+    tell::Tells,
     tx::{Operation, Tx},
     units::millis,
 };
 
 use pb::{event, history_entry};
-
-impl Vault {
-    /// A guardian begins to help: from now on the waiting time runs (EMG-11).
-    ///
-    /// # Errors
-    /// `not-permitted`, `not-for-emergencies`, `institution-retired`, `emergency-objected`, `permission-expired`,
-    /// `already-exists` while a help runs.
-    pub async fn start_help(
-        &self,
-        caller: &Caller,
-        intent: &Intent,
-        message: pb::StartHelp,
-    ) -> Result<pb::HelpStarted, Refusal> {
-        let help = PatientSigned::<EmergencyHelp>::try_from(message.help)?.verify()?;
-        let shared = &self.shared;
-        shared.check_patient(caller, help.guardian_id, help.operator_id)?;
-        caller.check_device(help.device())?;
-        shared.mutate(caller, intent, StartHelp { help }).await
-    }
-
-    /// The patient objects in time: nothing is opened by this guardian any more (EMG-13).
-    ///
-    /// # Errors
-    /// `not-permitted`, `emergency-over`.
-    pub async fn submit_objection(
-        &self,
-        caller: &Caller,
-        intent: &Intent,
-        message: pb::SubmitObjection,
-    ) -> Result<pb::Accepted, Refusal> {
-        let objection = PatientSigned::<EmergencyObjection>::try_from(message.objection)?.verify()?;
-        let shared = &self.shared;
-        shared.check_patient(caller, objection.patient_id, objection.operator_id)?;
-        caller.check_device(objection.device())?;
-        shared.mutate(caller, intent, Object { objection }).await
-    }
-}
 
 impl Tx<'_> {
     /// When a help, long after its waiting time, opens nothing more.
@@ -66,8 +33,20 @@ impl Tx<'_> {
     }
 }
 
-struct StartHelp {
-    help: PatientVerified<EmergencyHelp>,
+/// A guardian begins to help: from now on the waiting time runs (EMG-11).
+pub(in crate::vault) struct StartHelp {
+    help: Admitted<PatientVerified<EmergencyHelp>>,
+}
+
+impl Submission for StartHelp {
+    type Message = submitted::StartHelp;
+    type By = OwnDevice;
+
+    fn admit(message: Self::Message, who: &Proven<'_, OwnDevice>) -> Result<Self, Refusal> {
+        Ok(Self {
+            help: who.statement(message.help)?,
+        })
+    }
 }
 
 impl Operation for StartHelp {
@@ -115,9 +94,8 @@ impl Operation for StartHelp {
         entry.help_id = Bytes::copy_from_slice(help.help_id.as_bytes());
         entry.helped = Bytes::copy_from_slice(help.institution_id.as_bytes());
         tx.put(&key, &row);
-        tx.log(*patient.as_bytes(), &help.hash()).await?;
-        tx.record_history(patient, history_entry::What::EmergencyHelp(begun.clone()))
-            .await?;
+        let told = history_entry::What::EmergencyHelp(begun.clone());
+        tx.tell(Tells::logged(patient, help).history(told)).await?;
         tx.announce(patient, &row, event::What::EmergencyHelp(begun.clone()))
             .await?;
         tx.notify(*help.institution_id.as_bytes(), event::What::EmergencyHelp(begun))
@@ -126,18 +104,30 @@ impl Operation for StartHelp {
     }
 }
 
-struct Object {
-    objection: PatientVerified<EmergencyObjection>,
+/// The patient objects in time: nothing is opened by this guardian any more (EMG-13).
+pub(in crate::vault) struct Object {
+    objection: Admitted<PatientVerified<EmergencyObjection>>,
+}
+
+impl Submission for Object {
+    type Message = submitted::SubmitObjection;
+    type By = OwnDevice;
+
+    fn admit(message: Self::Message, who: &Proven<'_, OwnDevice>) -> Result<Self, Refusal> {
+        Ok(Self {
+            objection: who.statement(message.objection)?,
+        })
+    }
 }
 
 impl Operation for Object {
-    type Answer = pb::Accepted;
+    type Answer = ();
 
     fn is_urgent(&self) -> bool {
         true
     }
 
-    async fn apply(&self, tx: &mut Tx<'_>) -> Result<pb::Accepted, Refusal> {
+    async fn apply(&self, tx: &mut Tx<'_>) -> Result<(), Refusal> {
         let Self { objection } = self;
         tx.protects = true;
         let patient = objection.patient_id;
@@ -147,7 +137,7 @@ impl Operation for Object {
         let entry = row.entries.iter_mut().find(|entry| entry.help_id == id[..]);
         let entry = entry.ok_or_else(|| Refusal::absent("no such help"))?;
         if entry.objected {
-            return Ok(pb::Accepted {});
+            return Ok(());
         }
         let opens = entry.help.as_ref().map_or(0, |help| help.opens);
         let over = tx.has_passed(opens).await;
@@ -155,12 +145,12 @@ impl Operation for Object {
         entry.objected = true;
         let institution: [u8; 32] = entry.helped.as_ref().try_into().map_err(Refusal::damaged)?;
         tx.put(&key, &row);
-        tx.log(*patient.as_bytes(), &objection.hash()).await?;
         let message = objection.to_message();
-        tx.record_history(patient, history_entry::What::EmergencyObjected(message.clone()))
-            .await?;
+        let told = history_entry::What::EmergencyObjected(message.clone());
+        tx.tell(Tells::logged(patient, objection).history(told)).await?;
         let event = event::What::EmergencyObjected(message);
         tx.announce(patient, &row, event.clone()).await?;
-        tx.notify(institution, event).await.map(|_| pb::Accepted {})
+        tx.notify(institution, event).await?;
+        Ok(())
     }
 }

@@ -16,8 +16,10 @@ use protocol_spec::{
 use crate::vault::{
     Caller, Intent, Refusal, Shared, Vault,
     challenge::fresh_challenge,
+    proven::{Admitted, AnyTerminal, Proven},
     refusal::ensure,
     tables::{self, EmergencyEntryRow, Mark, OpeningRow, RateRow},
+    tell::Tells,
     tx::{Operation, Tx},
     units::millis,
 };
@@ -38,12 +40,10 @@ impl Vault {
         intent: &Intent,
         message: pb::EmergencyUse,
     ) -> Result<pb::EmergencyOpened, Refusal> {
-        let institution = caller.institution()?;
+        let who = Proven::<AnyTerminal>::new(&self.shared, caller)?;
+        let institution = who.principal();
         institution.check_emergency()?;
-        let opening = Opening::verify(&message, institution)?;
-        let here = opening.operator_id == self.shared.operator.id();
-        ensure(here, Problem::NotPermitted, "the opening is for another server")?;
-        caller.check_signer(opening.statement())?;
+        let opening = who.statement(&message)?;
         let fresh = opening.created.abs_diff(self.now_ms()) <= OPENING_WINDOW;
         ensure(
             fresh,
@@ -92,7 +92,7 @@ struct Open<'a> {
     intent: &'a Intent,
     /// The institution's, as it is now: kept with the opening.
     entry: Option<pb::DirectoryEntry>,
-    opening: &'a Opening,
+    opening: &'a Admitted<Opening>,
     challenge: tables::Challenge,
 }
 
@@ -130,13 +130,12 @@ impl Operation for Open<'_> {
         tx.count_emergency(*patient.as_bytes(), per_patient).await?;
         tx.count_emergency(*opening.institution_id.as_bytes(), per_institution)
             .await?;
-        tx.log(*patient.as_bytes(), &opening.statement().hash()).await?;
         let used = pb::EmergencyUse {
             entry: self.entry.clone(),
             ..opening.to_message()
         };
-        tx.record_history(patient, history_entry::What::EmergencyOpened(used.clone()))
-            .await?;
+        let told = history_entry::What::EmergencyOpened(used.clone());
+        tx.tell(Tells::logged(patient, opening).history(told)).await?;
         tx.announce(patient, &row, event::What::EmergencyOpened(used))
             .await?;
         let ends = tx.now.saturating_add(millis(tx.shared.limits.release_ttl));
