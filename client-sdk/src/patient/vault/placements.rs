@@ -119,7 +119,6 @@ mod tests {
     #[tokio::test]
     async fn an_older_placement_than_any_process_has_kept_is_refused() {
         let dir = tempfile::tempdir().unwrap();
-        let home = Home::at(dir.path());
         let read = || SeenPlacements::new(Home::at(dir.path()));
         let (one, other) = (read(), read());
         one.check(RECORD, None).unwrap();
