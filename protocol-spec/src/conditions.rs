@@ -29,7 +29,8 @@ pub struct Conditions {
 }
 
 /// Why a record does not fit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Misfit {
     /// It has a part of another media type.
     MediaType,

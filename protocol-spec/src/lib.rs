@@ -77,6 +77,7 @@ pub mod restoration;
 pub mod statement;
 pub mod submitted;
 pub mod tags;
+mod text;
 pub mod vault_head;
 pub mod work;
 

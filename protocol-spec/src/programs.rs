@@ -14,11 +14,12 @@ use crate::{
 };
 
 /// A program as the directory has it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, serde::Serialize)]
 pub struct Vouched {
     /// Its place in the log.
     pub index: u64,
     /// What the registrar says of it.
+    #[serde(flatten)]
     pub program: Verified<Program>,
 }
 

@@ -95,7 +95,7 @@ impl From<&LeafRanges> for Vec<pb::LeafRange> {
 }
 
 /// What of one record version was handed out.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct VersionLeaves {
     /// The version.
     pub version_id: VersionId,
@@ -103,6 +103,13 @@ pub struct VersionLeaves {
     pub record_id: RecordId,
     /// Its leaves.
     pub leaves: LeafRanges,
+}
+
+/// Pairs of the first leaf and the number of leaves.
+impl serde::Serialize for LeafRanges {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_seq(self.iter())
+    }
 }
 
 impl Field<pb::VersionRanges> for VersionLeaves {

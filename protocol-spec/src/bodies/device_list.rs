@@ -20,7 +20,8 @@ pub const MAX_DEVICES: usize = 16;
 pub const MAX_SEALED_NAME: usize = 256 + 72;
 
 /// What a device is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum DeviceKind {
     /// A telephone, a computer.
     Device,

@@ -4,9 +4,10 @@ use crate::{Error, declare::fields, field::Field, ids::CollectionId, messages as
 
 fields! {
     /// A collection of a vault, in one epoch of its key.
-    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
     Collection: ClosedEpoch {
         /// Which collection.
+        #[serde(rename = "collection_id")]
         (collection_id) id: CollectionId,
         /// Counts the collection's keys, from 0.
         epoch: u64,

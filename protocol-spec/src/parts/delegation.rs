@@ -5,7 +5,8 @@ use bytes::Bytes;
 use crate::{Error, field::Field, ids::CollectionId, messages as pb};
 
 /// What a delegate may do; the greater one includes the other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Power {
     /// Read the records of the named collections.
     Read,

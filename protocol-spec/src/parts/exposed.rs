@@ -7,7 +7,7 @@ use crate::{
 
 fields! {
     /// A record version whose data key the institution may know.
-    #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
     ExposedVersion: ExposedVersion {
         /// The version whose data key it is.
         version_id: VersionId,

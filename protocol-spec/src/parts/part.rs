@@ -29,17 +29,22 @@ fields! {
     }
 
     /// Clinical metadata; absent values are empty.
-    #[derive(Clone, Debug, Default, PartialEq, Eq)]
+    #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
     Clinical: Clinical {
         /// For example `Bundle`.
+        #[serde(skip_serializing_if = "String::is_empty")]
         fhir_resource_type: String,
         /// DICOM (0020,000D).
+        #[serde(skip_serializing_if = "String::is_empty")]
         dicom_study_uid: String,
         /// DICOM (0020,000E).
+        #[serde(skip_serializing_if = "String::is_empty")]
         dicom_series_uid: String,
         /// `YYYY-MM-DD`.
+        #[serde(skip_serializing_if = "String::is_empty")]
         date: String,
         /// The last day, where it is of several; else empty.
+        #[serde(skip_serializing_if = "String::is_empty")]
         last_date: String,
     }
 }

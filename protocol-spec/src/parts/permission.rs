@@ -10,7 +10,8 @@ use crate::{
 };
 
 /// What a permission lets its holder do. Nothing converts one into another (PRM-3).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Kind {
     /// Send records that the institution makes.
     Upload,
