@@ -5,6 +5,8 @@ mod walk;
 
 use std::collections::BTreeMap;
 
+use serde::{Serialize, Serializer};
+
 use crate::{
     Error,
     bodies::RevocationReceipt,
@@ -51,30 +53,35 @@ pub struct CaseEvent {
 }
 
 /// What happened.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum CaseWhat {
     /// It was asked for.
     Requested {
         /// The request.
+        #[serde(skip)]
         request_id: RequestId,
     },
-    /// The patient, or a delegate of hers, permitted.
-    Permitted {
-        /// Whether a delegate did.
-        by_delegate: bool,
-    },
+    /// The patient permitted.
+    Permitted,
+    /// A delegate of hers permitted.
+    PermittedByDelegate,
     /// The institution proved that it has the permission key.
     Presented {
         /// By which of its terminals; none if by its identity key.
+        #[serde(rename = "terminal_id", skip_serializing_if = "Option::is_none")]
         terminal: Option<TerminalId>,
         /// What for.
+        #[serde(skip_serializing_if = "Option::is_none")]
         purpose: Option<Purpose>,
     },
     /// A record was stored.
     Stored {
         /// The record.
+        #[serde(rename = "records", serialize_with = "one")]
         record_id: RecordId,
         /// Its version.
+        #[serde(skip)]
         version_id: VersionId,
         /// Bytes of its stream.
         bytes: u64,
@@ -86,12 +93,25 @@ pub enum CaseWhat {
         /// Stream bytes that were handed out.
         bytes: u64,
         /// Of which versions which leaves.
+        #[serde(
+            rename = "records",
+            serialize_with = "records",
+            skip_serializing_if = "Vec::is_empty"
+        )]
         versions: Vec<VersionLeaves>,
         /// Size of the log that holds the receipt.
         log_size: u64,
     },
     /// The patient took the permission back.
     Revoked,
+}
+
+fn one<S: Serializer>(record: &RecordId, to: S) -> Result<S::Ok, S::Error> {
+    to.collect_seq([record])
+}
+
+fn records<S: Serializer>(versions: &[VersionLeaves], to: S) -> Result<S::Ok, S::Error> {
+    to.collect_seq(versions.iter().map(|version| version.record_id))
 }
 
 /// What does not hold, and where.
@@ -123,19 +143,19 @@ impl VerifiedCase {
         });
         let permission = SignedPermission::try_from(permitted)?.verify()?;
         must(permission.kind != Kind::Emergency, "case and kind of permission")?;
-        let grounds = Grounds::verify(&bundle, link, &permission)?;
+        let bundled = Bundled::verify(&bundle, link, &permission)?;
         must(
-            permission.operator_id == OperatorId::from(&grounds.operator),
+            permission.operator_id == OperatorId::from(&bundled.operator),
             "permission and operator",
         )?;
-        let events = walk::walk(&bundle.entries, &grounds, &permission)?;
+        let events = walk::walk(&bundle.entries, &bundled, &permission)?;
         let revoked = events.iter().any(|event| event.what == CaseWhat::Revoked);
         must(
-            revoked == grounds.revoked.is_some(),
+            revoked == bundled.revoked.is_some(),
             "revocation and the operator's receipt",
         )?;
-        let institution = grounds.permitted(&permission)?.clone();
-        let asker = grounds.asker(&bundle.entries)?.cloned();
+        let institution = bundled.permitted(&permission)?.clone();
+        let asker = bundled.asker(&bundle.entries)?.cloned();
         Ok(Self {
             permission,
             institution,
@@ -146,7 +166,8 @@ impl VerifiedCase {
 }
 
 /// What the entries rest on, verified.
-struct Grounds {
+#[derive(Debug)]
+struct Bundled {
     operator: IdentityKey,
     /// All entries of each.
     institutions: Vec<Institution>,
@@ -156,7 +177,7 @@ struct Grounds {
     revoked: Option<Verified<RevocationReceipt>>,
 }
 
-impl Grounds {
+impl Bundled {
     /// Checks what the entries rest on (CAS-1) (CAS-2).
     fn verify(
         bundle: &pb::CaseBundle,

@@ -69,6 +69,12 @@ pub enum Error {
         /// The rule broken.
         rule: &'static str,
     },
+    /// An entry of a history does not go with those before it.
+    #[error("{rule}")]
+    History {
+        /// What does not hold.
+        rule: &'static str,
+    },
     /// A vault head is not over the acts that are known.
     #[error("vault head: {rule}")]
     VaultHead {

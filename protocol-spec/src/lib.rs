@@ -8,6 +8,7 @@
 //! | [`statement`], [`patient`], [`permission`] | what somebody signs: parsed, then verified |
 //! | [`directory`], [`mirror`], [`log`], [`link`] | where trust in keys comes from |
 //! | [`programs`] | client programs that the registrar vouches for |
+//! | [`history`] | the entries of a vault's history, each held against those before it |
 //! | [`evidence`], [`case`], [`certificate`] | what proves things to whoever was not there |
 //! | [`collection`] | collections, epochs, placements |
 //! | [`purpose`], [`conditions`], [`attributes`], [`day`], [`tags`] | what for, and for which records |
@@ -49,6 +50,7 @@ pub mod evidence;
 pub mod field;
 pub mod file_names;
 pub mod hash;
+pub mod history;
 pub mod ids;
 pub mod index;
 pub mod invitation;

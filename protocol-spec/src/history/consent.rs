@@ -1,0 +1,140 @@
+//! What was asked for, permitted and revoked.
+
+use super::{Grounds, Permitted, Walk, ensure};
+use crate::{
+    Error,
+    bodies::{Denial, DownloadRequest, ReferenceRequest, Revocation, UploadRequest},
+    hash::Sha256Digest,
+    ids::{InstitutionId, PatientId},
+    lifecycle::ShownUses,
+    patient::PatientVerified,
+    permission::{Kind, VerifiedPermission},
+};
+
+/// What a permission must agree on with the request that it answers (FLW-2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AskedFor {
+    /// Of the permission that would answer it.
+    pub kind: Kind,
+    /// Who is asked, or asks.
+    pub patient_id: PatientId,
+    /// Who would be permitted.
+    pub institution_id: InstitutionId,
+}
+
+impl From<&UploadRequest> for AskedFor {
+    fn from(request: &UploadRequest) -> Self {
+        Self {
+            kind: Kind::Upload,
+            patient_id: request.patient_id,
+            institution_id: request.institution_id,
+        }
+    }
+}
+
+impl From<&DownloadRequest> for AskedFor {
+    fn from(request: &DownloadRequest) -> Self {
+        Self {
+            kind: Kind::Download,
+            patient_id: request.patient_id,
+            institution_id: request.institution_id,
+        }
+    }
+}
+
+impl From<&ReferenceRequest> for AskedFor {
+    fn from(request: &ReferenceRequest) -> Self {
+        Self {
+            kind: Kind::Reference,
+            patient_id: request.patient_id,
+            institution_id: request.second_institution_id,
+        }
+    }
+}
+
+impl<G: Grounds> Walk<G> {
+    /// An institution asked; `hash` is that of its statement.
+    ///
+    /// # Errors
+    /// It asked somebody else.
+    pub fn requested(&mut self, hash: Sha256Digest, asked: AskedFor) -> Result<(), Error> {
+        self.of_patient(asked.patient_id)?;
+        self.counts.statements += 1;
+        self.requests.insert(hash, asked);
+        Ok(())
+    }
+
+    /// The patient asked an institution to upload.
+    ///
+    /// # Errors
+    /// Her device could not.
+    pub fn upload_requested(&mut self, request: &PatientVerified<UploadRequest>) -> Result<(), Error> {
+        self.grounds.device(request.device())?;
+        self.requested(request.hash(), AskedFor::from(&**request))
+    }
+
+    /// She, or a delegate, permitted; the server received it at `at`. A request that comes before it, and that it names, is of
+    /// the same kind, patient and institution (FLW-2).
+    ///
+    /// # Errors
+    /// Who signed could not, it stands here already, or the request is for something else.
+    pub fn permitted(&mut self, permission: VerifiedPermission, at: u64) -> Result<(), Error> {
+        self.of_patient(permission.patient_id)?;
+        match permission.delegation() {
+            Some(delegation) => self.grounds.delegation(delegation, at)?,
+            None => self.grounds.device(permission.device())?,
+        }
+        let answers = AskedFor {
+            kind: permission.kind,
+            patient_id: permission.patient_id,
+            institution_id: permission.institution_id,
+        };
+        let asked = self.requests.get(&permission.request_hash);
+        let fits = asked.is_none_or(|asked| *asked == answers);
+        ensure(fits, "the request that it answers asks for something else")?;
+        let id = permission.permission_id;
+        ensure(
+            !self.permissions.contains_key(&id),
+            "it stands here a second time",
+        )?;
+        let permitted = Permitted {
+            permission,
+            uses: ShownUses::default(),
+            revoked: false,
+            bytes: 0,
+        };
+        self.permissions.insert(id, permitted);
+        self.counts.statements += 1;
+        Ok(())
+    }
+
+    /// She, or a delegate, denied a request; the server received it at `at`.
+    ///
+    /// # Errors
+    /// Who signed could not.
+    pub fn denied(&mut self, denial: &PatientVerified<Denial>, at: u64) -> Result<(), Error> {
+        self.of_patient(denial.patient_id)?;
+        match denial.delegation() {
+            Some(delegation) => self.grounds.delegation(delegation, at)?,
+            None => self.grounds.device(denial.device())?,
+        }
+        self.counts.statements += 1;
+        Ok(())
+    }
+
+    /// She revoked a permission, which she names by its hash.
+    ///
+    /// # Errors
+    /// Her device could not, or it was another one.
+    pub fn revoked(&mut self, revocation: &PatientVerified<Revocation>) -> Result<(), Error> {
+        self.of_patient(revocation.patient_id)?;
+        self.grounds.device(revocation.device())?;
+        let permitted = self.permitted_mut(revocation.permission_id)?;
+        let same = revocation.permission_hash == permitted.permission.hash();
+        ensure(same, "it revokes another permission")?;
+        ensure(!permitted.revoked, "its permission was revoked before")?;
+        permitted.revoked = true;
+        self.counts.statements += 1;
+        Ok(())
+    }
+}
