@@ -7,7 +7,7 @@
 
 use std::{path::Path, time::Duration};
 
-use client_sdk::{Error, EventKind, InboxEvent, Institution, Result, Unlock, transfer::FileSource};
+use client_sdk::{Error, InboxEvent, InboxWhat, Institution, Result, Unlock, transfer::FileSource};
 
 #[tokio::main]
 async fn main() -> Result<()> {
@@ -34,23 +34,20 @@ async fn main() -> Result<()> {
 }
 
 async fn serve(hospital: &Institution, event: &InboxEvent, outgoing: &Path, incoming: &Path) -> Result<()> {
-    let Some(permission) = event.permission_id else {
-        return Ok(());
-    };
-    match event.kind {
-        EventKind::UploadRequest => {
+    match event.what {
+        InboxWhat::UploadRequest { permission_id, .. } => {
             let source = FileSource::list(&[outgoing.to_owned()])?;
             for remark in source.remarks() {
                 println!("{}: {:?}", remark.path.display(), remark.what);
             }
-            let sent = hospital.send_from(permission, source, &()).await?;
+            let sent = hospital.send_from(permission_id, source, &()).await?;
             println!(
                 "sent {} ({} bytes, {} resumed)",
                 sent.record_id, sent.bytes, sent.resumed_bytes
             );
         }
-        EventKind::Permission => {
-            for record in hospital.fetch(permission, None, incoming, &()).await?.records {
+        InboxWhat::Permission { permission_id, .. } => {
+            for record in hospital.fetch(permission_id, None, incoming, &()).await?.records {
                 println!(
                     "{}: {} files, made by {}",
                     record.record_id,

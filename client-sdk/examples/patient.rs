@@ -7,7 +7,7 @@
 
 use std::{path::Path, time::Duration};
 
-use client_sdk::{Error, EventKind, Patient, PermitTerms, Result, Selection, Unlock};
+use client_sdk::{Error, Patient, PermitTerms, Result, Selection, Unlock};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<()> {
@@ -24,10 +24,8 @@ async fn main() -> Result<()> {
 
     // Permit whatever is asked for an hour; a real app asks the person.
     for event in patient.inbox(0, Some(Duration::from_secs(60))).await? {
-        println!("{} {:?} {:?}", event.kind.as_str(), event.from, event.text);
-        if let (EventKind::DownloadRequest | EventKind::ReferenceRequest, Some(request)) =
-            (event.kind, event.request_id)
-        {
+        println!("{:?} {:?} {:?}", event.what, event.from, event.text);
+        if let Some(request) = event.what.asked() {
             match patient
                 .permit(request, &Selection::All, &PermitTerms::default())
                 .await

@@ -20,7 +20,8 @@ use protocol_spec::{
     permission::Kind,
 };
 
-pub use self::event::{EventKind, InboxEvent, NewestEvents, Party};
+use self::event::Content;
+pub use self::event::{InboxEvent, InboxWhat, NewestEvents, Party};
 use crate::{
     DirectoryEntry, Error, Result,
     institution::{answered, delivered},
@@ -120,50 +121,35 @@ impl Session {
     /// Verifies and opens one event. Only what keeps all events from being verified is an error.
     async fn open_event(&self, reader: &Reader<'_>, event: pb::Event) -> Result<InboxEvent> {
         let pb::Event { number, at, what } = event;
-        let blank = InboxEvent {
+        let (from, what, text) = match self.open_what(reader, what).await {
+            // What fails on this side says nothing about the event (OPR-8).
+            Err(error) if error.is_of_this_side() => return Err(error),
+            Err(error) => (Party::Server, InboxWhat::Unverified, error.to_string()),
+            Ok(content) => content,
+        };
+        Ok(InboxEvent {
             number,
             at,
-            kind: EventKind::Unverified,
-            from: Party::Server,
-            request_id: None,
-            permission_id: None,
-            record_id: None,
-            to: None,
-            purpose: None,
-            delegate: None,
-            bytes: None,
-            text: None,
-        };
-        match self.open_what(reader, what, blank.clone()).await {
-            // What fails on this side says nothing about the event (OPR-8).
-            Err(error) if error.is_of_this_side() => Err(error),
-            Err(error) => Ok(InboxEvent {
-                text: Some(error.to_string()),
-                ..blank
-            }),
-            Ok(event) => Ok(event),
+            from,
+            what,
+            text,
+        })
+    }
+
+    async fn open_what(&self, reader: &Reader<'_>, what: Option<What>) -> Result<Content> {
+        let what = what.ok_or_else(|| tampered("it is empty"))?;
+        match reader {
+            Reader::Patient(patient) => self.to_patient(patient, what).await,
+            Reader::Institution { id, keys } => self.to_institution(*id, *keys, what).await,
         }
     }
 
-    async fn open_what(
-        &self,
-        reader: &Reader<'_>,
-        what: Option<What>,
-        blank: InboxEvent,
-    ) -> Result<InboxEvent> {
-        let what = what.ok_or_else(|| tampered("it is empty"))?;
-        match reader {
-            Reader::Patient(patient) => self.to_patient(patient, what, blank).await,
-            Reader::Institution { id, keys } => self.to_institution(*id, *keys, what, blank).await,
-        }
-    }
     fn upload_requested(
         &self,
         message: pb::UploadPermitted,
         id: InstitutionId,
         keys: &dyn KeyStore,
-        blank: InboxEvent,
-    ) -> Result<InboxEvent> {
+    ) -> Result<Content> {
         let request: PatientVerified<UploadRequest> =
             verify(message.request.ok_or_else(|| tampered("it is empty"))?)?;
         check(request.institution_id == id && request.operator_id == self.server.operator_id())?;
@@ -173,14 +159,11 @@ impl Session {
         // Which permission comes with the request is the server's word: sending checks it by what was met here.
         self.met
             .permission(permission_id, request.patient_id, &request.hash())?;
-        Ok(InboxEvent {
-            kind: EventKind::UploadRequest,
-            from: Party::Patient(request.patient_id),
-            request_id: Some(request.request_id),
-            permission_id: Some(permission_id),
-            text: Some(text),
-            ..blank
-        })
+        let what = InboxWhat::UploadRequest {
+            request_id: request.request_id,
+            permission_id,
+        };
+        Ok((Party::Patient(request.patient_id), what, text))
     }
 
     /// A permission key waits. Whose it is and what it answers is read from the permission itself (FLW-13).
@@ -189,43 +172,32 @@ impl Session {
         message: &pb::PermissionDelivered,
         id: InstitutionId,
         keys: &dyn KeyStore,
-        blank: InboxEvent,
-    ) -> Result<InboxEvent> {
+    ) -> Result<Content> {
         let permission_id = PermissionId::try_from(message.permission_id.as_ref())?;
         let mut delivered = delivered(self, permission_id, id, keys).await?;
         let asked = answered(self, &mut delivered).await?;
         let permission = delivered.permission;
-        Ok(InboxEvent {
-            kind: EventKind::Permission,
-            from: Party::Patient(permission.patient_id),
-            request_id: Some(asked.request_id),
-            permission_id: Some(permission_id),
+        let what = InboxWhat::Permission {
+            request_id: asked.request_id,
+            permission_id,
             purpose: permission.purpose,
             delegate: permission.delegation().map(|given| given.delegate_id),
-            ..blank
-        })
+        };
+        Ok((Party::Patient(permission.patient_id), what, String::new()))
     }
 
-    async fn asked_event(&self, asked: &Asked, patient: &Vault, blank: InboxEvent) -> Result<InboxEvent> {
+    async fn asked_event(&self, asked: &Asked, patient: &Vault) -> Result<Content> {
         let text = requests::open_asked(patient, asked).await?;
-        let reference = asked.kind == Kind::Reference;
-        Ok(InboxEvent {
-            kind: if reference {
-                EventKind::ReferenceRequest
-            } else {
-                EventKind::DownloadRequest
+        let (request_id, purpose) = (asked.request_id, asked.purpose);
+        let what = match asked.kind {
+            Kind::Reference => InboxWhat::ReferenceRequest {
+                request_id,
+                to: party(&self.mirror.institution(asked.receiver).await?),
+                purpose,
             },
-            from: party(&asked.asker),
-            to: if reference {
-                Some(party(&self.mirror.institution(asked.receiver).await?))
-            } else {
-                None
-            },
-            request_id: Some(asked.request_id),
-            purpose: asked.purpose,
-            text: Some(text),
-            ..blank
-        })
+            _ => InboxWhat::DownloadRequest { request_id, purpose },
+        };
+        Ok((party(&asked.asker), what, text))
     }
 }
 
@@ -245,23 +217,16 @@ fn says_data(line: &mut Vec<u8>, bytes: &[u8]) -> bool {
     false
 }
 
-fn denied(
-    message: pb::PatientStatement,
-    id: InstitutionId,
-    keys: &dyn KeyStore,
-    blank: InboxEvent,
-) -> Result<InboxEvent> {
+fn denied(message: pb::PatientStatement, id: InstitutionId, keys: &dyn KeyStore) -> Result<Content> {
     let denial: PatientVerified<Denial> = verify(message)?;
     check(denial.institution_id == id)?;
     let context = TextContext::to_institution(denial.request_id, &denial.patient_id, &id);
-    Ok(InboxEvent {
-        kind: EventKind::Denial,
-        from: Party::Patient(denial.patient_id),
-        request_id: Some(denial.request_id),
+    let text = open_text(keys, &context, &denial.text).map_err(opening)?;
+    let what = InboxWhat::Denial {
+        request_id: denial.request_id,
         delegate: denial.delegation().map(|given| given.delegate_id),
-        text: Some(open_text(keys, &context, &denial.text).map_err(opening)?),
-        ..blank
-    })
+    };
+    Ok((Party::Patient(denial.patient_id), what, text))
 }
 
 fn verify<T: OfPatient>(message: pb::PatientStatement) -> Result<PatientVerified<T>> {

@@ -44,6 +44,7 @@
 //! | `accepting` | who goes on with a server that was restored |
 //! | `alike` | what patients and institutions do alike |
 //! | [`rules`] | what the patient's device answers while she is not looking |
+//! | [`text`] | how answers stand in JSON |
 //! | [`transfer`] | sources and sinks, sealing and opening in constant memory, resuming |
 //!
 //! Whatever is checked against the log, the directory or a vault head lies in a `tracing` span `verify` of level debug.
@@ -71,6 +72,7 @@ pub mod rules;
 mod senders;
 mod session;
 mod shares;
+pub mod text;
 pub mod transfer;
 mod trust;
 mod withdrawing;
@@ -111,7 +113,7 @@ pub use self::{
     error::{Error, Reader, Result},
     ground::{Ground, native::proxy},
     home::{CheckedHome, Unlock, change_unlock, check_home},
-    inbox::{EventKind, InboxEvent, NewestEvents},
+    inbox::{InboxEvent, InboxWhat, NewestEvents},
     institution::{
         EmergencyKey, FetchTerms, Fetched, FetchedRecord, Institution, NewTerminal, Rotated, SendTerms, Sent,
         StoredUpload, TakenBack, TerminalInfo,

@@ -9,26 +9,29 @@ use protocol_spec::{
 use crate::{Ground, Result, Unlock, connect::follow, home::ClosedHome, session::blocking};
 
 /// The server of a home.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 #[non_exhaustive]
 pub struct HomeServer {
     /// The link by which the home finds its server.
     pub link: ServerLink,
     /// The operator whose keys the home has pinned.
+    #[serde(rename = "operator_id")]
     pub operator: OperatorId,
     /// Whose accreditations it goes by.
+    #[serde(rename = "registrar_id")]
     pub registrar: RegistrarId,
     /// Whether its own certificate is pinned, as of a development server.
     pub pins_certificate: bool,
 }
 
 /// A home that follows its server.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 #[non_exhaustive]
 pub struct Moved {
     /// The link by which it was found until now.
     pub before: ServerLink,
     /// The link by which it is found from now on.
+    #[serde(rename = "link")]
     pub now: ServerLink,
 }
 

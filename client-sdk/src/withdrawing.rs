@@ -18,13 +18,15 @@ use crate::{
 };
 
 /// Where a withdrawal stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct WithdrawnAccreditation {
     /// Who is accredited no more.
+    #[serde(rename = "institution_id")]
     pub institution: InstitutionId,
     /// Its place in the log.
     pub index: u64,
     /// Leaves of the log.
+    #[serde(rename = "log_size")]
     pub size: u64,
 }
 

@@ -3,12 +3,14 @@
 //! Texts that others wrote (names, request texts, file names) pass [`plain`] before they reach a terminal.
 
 use std::{
-    fmt::Write as _,
+    fmt::{Display, Write as _},
     io::{self, Write as _},
-    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use client_sdk::names::{is_bidi_control, is_ignorable};
+use client_sdk::{
+    names::{is_bidi_control, is_ignorable},
+    text::system_time,
+};
 use serde::Serialize;
 
 use crate::failure::Failure;
@@ -68,15 +70,16 @@ pub(crate) fn plain(text: &str) -> String {
 }
 
 /// Another party for people who decide: its name, and as much of its id as nobody can imitate (INS-17).
-pub(crate) fn party(name: &str, id: &str) -> String {
+pub(crate) fn party(name: &str, id: impl Display) -> String {
     format!("{} ({})", plain(name), short_id(id))
 }
 
 /// An id's kind and its first 80 bits.
-pub(crate) fn short_id(id: &str) -> String {
+pub(crate) fn short_id(id: impl Display) -> String {
+    let id = id.to_string();
     let kind = id.find('_').map_or(0, |at| at + 1);
     id.get(..kind + SHORT_ID)
-        .map_or_else(|| id.to_owned(), |short| format!("{short}…"))
+        .map_or_else(|| id.clone(), |short| format!("{short}…"))
 }
 
 /// Characters of base32, five bits each.
@@ -88,9 +91,24 @@ pub(crate) fn moment(ms: u64) -> String {
     seconds.trim_end_matches('Z').replace('T', " ") + " UTC"
 }
 
-/// A moment for programs: RFC 3339 in UTC with milliseconds.
-pub(crate) fn timestamp(ms: u64) -> String {
-    humantime::format_rfc3339_millis(system_time(ms)).to_string()
+/// The word by which programs know a value: what its JSON says.
+pub(crate) fn word(value: &impl Serialize) -> String {
+    match serde_json::to_value(value) {
+        Ok(serde_json::Value::String(text)) => text,
+        _ => String::new(),
+    }
+}
+
+/// The word by which programs know which of several things a value is.
+pub(crate) fn tag(value: &impl Serialize, field: &str) -> String {
+    let value = serde_json::to_value(value).unwrap_or_default();
+    value[field].as_str().unwrap_or_default().to_owned()
+}
+
+/// Several words, one behind the other.
+pub(crate) fn words<T: Display>(values: &[T]) -> String {
+    let all: Vec<String> = values.iter().map(ToString::to_string).collect();
+    all.join(" ")
 }
 
 /// Lays out rows under their headings; the last column is not padded, so free text goes there.
@@ -115,11 +133,6 @@ pub(crate) fn table<const N: usize>(
             });
         out + line.trim_end() + "\n"
     })
-}
-
-// Times come from other people's clocks; RFC 3339 ends with the year 9999, and humantime fails beyond it.
-fn system_time(ms: u64) -> SystemTime {
-    UNIX_EPOCH + Duration::from_millis(ms.min(253_402_300_799_999))
 }
 
 #[derive(Serialize)]
@@ -181,7 +194,10 @@ mod tests {
     #[test]
     fn moments_are_in_utc() {
         assert_eq!(moment(1_700_000_000_999), "2023-11-14 22:13:20 UTC");
-        assert_eq!(timestamp(1_700_000_000_999), "2023-11-14T22:13:20.999Z");
+        assert_eq!(
+            client_sdk::text::timestamp(1_700_000_000_999),
+            "2023-11-14T22:13:20.999Z"
+        );
         assert_eq!(moment(u64::MAX), "9999-12-31 23:59:59 UTC");
     }
 }

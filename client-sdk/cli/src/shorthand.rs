@@ -3,7 +3,7 @@
 
 use std::{fmt::Display, str::FromStr};
 
-use client_sdk::{EventKind, Institution, Patient, PermissionId, RecordId, RequestId};
+use client_sdk::{InboxWhat, Institution, Patient, PermissionId, RecordId, RequestId};
 
 use crate::failure::Failure;
 
@@ -154,10 +154,8 @@ pub(crate) async fn request(patient: &Patient, named: Named<RequestId>) -> Resul
     if let Named::Whole(id) = named {
         return Ok(id);
     }
-    let asked = |kind| matches!(kind, EventKind::DownloadRequest | EventKind::ReferenceRequest);
     let events = patient.inbox(0, None).await?;
-    let asked = events.into_iter().filter(|event| asked(event.kind));
-    named.among(asked.filter_map(|event| event.request_id))
+    named.among(events.iter().filter_map(|event| event.what.asked()))
 }
 
 /// A permission that she has given.
@@ -178,14 +176,13 @@ pub(crate) async fn got(
     if let Named::Whole(id) = named {
         return Ok(id);
     }
-    let wanted = if to_send {
-        EventKind::UploadRequest
-    } else {
-        EventKind::Permission
+    let wanted = |what: &InboxWhat| match what {
+        InboxWhat::UploadRequest { permission_id, .. } if to_send => Some(*permission_id),
+        InboxWhat::Permission { permission_id, .. } if !to_send => Some(*permission_id),
+        _ => None,
     };
     let events = institution.inbox(0, None).await?;
-    let wanted = events.into_iter().filter(|event| event.kind == wanted);
-    named.among(wanted.filter_map(|event| event.permission_id))
+    named.among(events.iter().filter_map(|event| wanted(&event.what)))
 }
 
 /// Letters of an id that are worth looking for.

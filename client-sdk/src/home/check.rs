@@ -4,7 +4,7 @@ use super::{At, ClosedHome, Home, Unlock, latest};
 use crate::{Ground, Result};
 
 /// A home that is what it was.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 #[non_exhaustive]
 pub struct CheckedHome {
     /// Who lives there.
@@ -14,6 +14,7 @@ pub struct CheckedHome {
     /// Entries of those that grow.
     pub entries: usize,
     /// The latest time that was seen in it, in milliseconds since 1970.
+    #[serde(serialize_with = "crate::text::moment")]
     pub latest: u64,
 }
 

@@ -8,7 +8,7 @@ use protocol_spec::{
     permission::SignedPermission,
 };
 
-use super::{EventKind, InboxEvent, Party, check, party, tampered, verify};
+use super::{Content, InboxWhat, Party, check, party, patient::wordless, tampered, verify};
 use crate::{
     Error, Result,
     patient::{OpenedBy, Vault, emergency::guardians},
@@ -21,8 +21,7 @@ impl Session {
         &self,
         message: &pb::EmergencyUse,
         patient: &Vault,
-        blank: InboxEvent,
-    ) -> Result<InboxEvent> {
+    ) -> Result<Content> {
         let opening = self.emergency_opening(message)?;
         let institution = self.mirror.institution(opening.institution_id).await?;
         let text = if opening.patient_id == patient.id() {
@@ -30,13 +29,10 @@ impl Session {
         } else {
             format!("the emergency collection of {} was opened", opening.patient_id)
         };
-        Ok(InboxEvent {
-            kind: EventKind::EmergencyOpened,
-            from: party(&institution),
-            request_id: Some(opening.opening_id),
-            text: Some(text),
-            ..blank
-        })
+        let what = InboxWhat::EmergencyOpened {
+            request_id: opening.opening_id,
+        };
+        Ok((party(&institution), what, text))
     }
 
     /// A guardian has begun to help. `reader` is the patient or guardian who reads this; an institution otherwise.
@@ -44,8 +40,7 @@ impl Session {
         &self,
         message: pb::EmergencyHelp,
         reader: Option<PatientId>,
-        blank: InboxEvent,
-    ) -> Result<InboxEvent> {
+    ) -> Result<Content> {
         let help: PatientVerified<EmergencyHelp> =
             verify(message.help.ok_or_else(|| tampered("it is empty"))?)?;
         let opens = when(message.opens);
@@ -61,14 +56,11 @@ impl Session {
                 help.patient_id
             )
         };
-        Ok(InboxEvent {
-            kind: EventKind::EmergencyHelp,
-            from: Party::Patient(help.guardian_id),
-            to: Some(party(&self.mirror.institution(help.institution_id).await?)),
-            request_id: Some(help.help_id),
-            text: Some(text),
-            ..blank
-        })
+        let what = InboxWhat::EmergencyHelp {
+            request_id: help.help_id,
+            to: party(&self.mirror.institution(help.institution_id).await?),
+        };
+        Ok((Party::Patient(help.guardian_id), what, text))
     }
 }
 
@@ -94,22 +86,16 @@ fn afterwards(opened_by: Result<OpenedBy>) -> Result<String> {
 }
 
 /// The patient has objected.
-pub(super) fn objected(message: pb::PatientStatement, blank: InboxEvent) -> Result<InboxEvent> {
+pub(super) fn objected(message: pb::PatientStatement) -> Result<Content> {
     let objection: PatientVerified<EmergencyObjection> = verify(message)?;
-    Ok(InboxEvent {
-        kind: EventKind::EmergencyObjected,
-        from: Party::Patient(objection.patient_id),
-        request_id: Some(objection.help_id),
-        ..blank
-    })
+    let what = InboxWhat::EmergencyObjected {
+        request_id: objection.help_id,
+    };
+    Ok(wordless(Party::Patient(objection.patient_id), what))
 }
 
 /// Another patient has named this one as her guardian.
-pub(super) fn guardian_named(
-    message: pb::Permission,
-    reader: PatientId,
-    blank: InboxEvent,
-) -> Result<InboxEvent> {
+pub(super) fn guardian_named(message: pb::Permission, reader: PatientId) -> Result<Content> {
     let permission = SignedPermission::try_from(message)
         .and_then(SignedPermission::verify)
         .map_err(tampered)?;
@@ -119,24 +105,19 @@ pub(super) fn guardian_named(
         "you are the guardian of {0}; in an emergency: medvault emergency help --patient {0} --institution NAME",
         permission.patient_id
     );
-    Ok(InboxEvent {
-        kind: EventKind::GuardianNamed,
-        from: Party::Patient(permission.patient_id),
-        permission_id: Some(permission.permission_id),
-        text: Some(text),
-        ..blank
-    })
+    let what = InboxWhat::GuardianNamed {
+        permission_id: permission.permission_id,
+    };
+    Ok((Party::Patient(permission.patient_id), what, text))
 }
 
 /// A permission was revoked: to its institution, or to a guardian.
-pub(super) fn revoked(message: pb::PatientStatement, blank: InboxEvent) -> Result<InboxEvent> {
+pub(super) fn revoked(message: pb::PatientStatement) -> Result<Content> {
     let revocation: PatientVerified<Revocation> = verify(message)?;
-    Ok(InboxEvent {
-        kind: EventKind::Revoked,
-        from: Party::Patient(revocation.patient_id),
-        permission_id: Some(revocation.permission_id),
-        ..blank
-    })
+    let what = InboxWhat::Revoked {
+        permission_id: revocation.permission_id,
+    };
+    Ok(wordless(Party::Patient(revocation.patient_id), what))
 }
 
 /// In UTC.

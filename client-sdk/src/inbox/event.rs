@@ -4,73 +4,205 @@ use protocol_spec::{
     ids::{InstitutionId, PatientId, PermissionId, RecordId, RequestId},
     purpose::Purpose,
 };
+use serde::{Serialize, Serializer, ser::SerializeMap};
 
 /// What an event of an inbox tells its reader.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum EventKind {
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum InboxWhat {
     /// To the institution: a patient asks for an upload and has given the permission key.
-    UploadRequest,
+    UploadRequest {
+        /// Her request.
+        request_id: RequestId,
+        /// To send by.
+        permission_id: PermissionId,
+    },
     /// To the patient: an institution asks to download.
-    DownloadRequest,
+    DownloadRequest {
+        /// Its request.
+        request_id: RequestId,
+        /// What for, as it says.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        purpose: Option<Purpose>,
+    },
     /// To the patient: an institution asks that another may download.
-    ReferenceRequest,
+    ReferenceRequest {
+        /// Its request.
+        request_id: RequestId,
+        /// Who would receive.
+        #[serde(flatten, serialize_with = "Party::receiver")]
+        to: Party,
+        /// What for, as it says.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        purpose: Option<Purpose>,
+    },
     /// To the institution: a permission key has come.
-    Permission,
+    Permission {
+        /// The request that it answers.
+        request_id: RequestId,
+        /// To receive by.
+        permission_id: PermissionId,
+        /// What for, as the patient permits.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        purpose: Option<Purpose>,
+        /// The delegate who has answered for the patient.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        delegate: Option<PatientId>,
+    },
     /// To the institution: the patient has denied.
-    Denial,
+    Denial {
+        /// The request that it answers.
+        request_id: RequestId,
+        /// The delegate who has answered for the patient.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        delegate: Option<PatientId>,
+    },
     /// To the patient: a record was stored.
-    Stored,
+    Stored {
+        /// By which permission.
+        permission_id: PermissionId,
+        /// The record.
+        record_id: RecordId,
+        /// Bytes of its stream.
+        bytes: u64,
+    },
     /// To the patient: bytes were released.
-    Released,
+    Released {
+        /// By which permission.
+        permission_id: PermissionId,
+        /// Stream bytes.
+        bytes: u64,
+    },
     /// To the institution: a permission was revoked.
-    Revoked,
-    /// To the patient: a device of hers was added, named or removed; `text` says which.
+    Revoked {
+        /// Which one.
+        permission_id: PermissionId,
+    },
+    /// To the patient: a device of hers was added, named or removed; the text says which.
     DevicesChanged,
     /// To a delegate: a patient lets her act for her.
     Delegated,
     /// To a delegate: that has ended.
     DelegationEnded,
     /// To the patient and her guardians: her emergency collection was opened.
-    EmergencyOpened,
+    EmergencyOpened {
+        /// The opening.
+        request_id: RequestId,
+    },
     /// To the patient, her guardians and an institution: a guardian has begun to help.
-    EmergencyHelp,
+    EmergencyHelp {
+        /// The help, to which she can object.
+        request_id: RequestId,
+        /// Who may open.
+        #[serde(flatten, serialize_with = "Party::receiver")]
+        to: Party,
+    },
     /// To the same: the patient has objected.
-    EmergencyObjected,
+    EmergencyObjected {
+        /// The help.
+        request_id: RequestId,
+    },
     /// To a patient: another has named her as guardian.
-    GuardianNamed,
+    GuardianNamed {
+        /// By which permission.
+        permission_id: PermissionId,
+    },
     /// To the patient: a device of hers deleted a record.
-    RecordDeleted,
+    RecordDeleted {
+        /// Which one.
+        record_id: RecordId,
+    },
     /// To the patient: an institution took back what it had stored.
-    TakenBack,
+    TakenBack {
+        /// Which record.
+        record_id: RecordId,
+    },
     /// What stood here was deleted, or taken back, before anybody answered it.
     Deleted,
-    /// Something that does not verify; `text` says why.
+    /// Something that does not verify; the text says why.
     Unverified,
 }
 
-impl EventKind {
-    /// The name that programs use, such as `upload-request`.
-    pub const fn as_str(self) -> &'static str {
+impl InboxWhat {
+    /// What a patient is asked: a download or reference request.
+    pub fn asked(&self) -> Option<RequestId> {
         match self {
-            Self::UploadRequest => "upload-request",
-            Self::DownloadRequest => "download-request",
-            Self::ReferenceRequest => "reference-request",
-            Self::Permission => "permission",
-            Self::Denial => "denial",
-            Self::Stored => "stored",
-            Self::Released => "released",
-            Self::Revoked => "revoked",
-            Self::DevicesChanged => "devices-changed",
-            Self::Delegated => "delegated",
-            Self::DelegationEnded => "delegation-ended",
-            Self::EmergencyOpened => "emergency-opened",
-            Self::EmergencyHelp => "emergency-help",
-            Self::EmergencyObjected => "emergency-objected",
-            Self::GuardianNamed => "guardian-named",
-            Self::RecordDeleted => "record-deleted",
-            Self::TakenBack => "taken-back",
-            Self::Deleted => "deleted",
-            Self::Unverified => "unverified",
+            Self::DownloadRequest { request_id, .. } | Self::ReferenceRequest { request_id, .. } => {
+                Some(*request_id)
+            }
+            _ => None,
+        }
+    }
+
+    /// The request, opening or help that it is about.
+    pub fn request(&self) -> Option<RequestId> {
+        match self {
+            Self::UploadRequest { request_id, .. }
+            | Self::DownloadRequest { request_id, .. }
+            | Self::ReferenceRequest { request_id, .. }
+            | Self::Permission { request_id, .. }
+            | Self::Denial { request_id, .. }
+            | Self::EmergencyOpened { request_id }
+            | Self::EmergencyHelp { request_id, .. }
+            | Self::EmergencyObjected { request_id } => Some(*request_id),
+            _ => None,
+        }
+    }
+
+    /// The permission that it is about.
+    pub fn permission(&self) -> Option<PermissionId> {
+        match self {
+            Self::UploadRequest { permission_id, .. }
+            | Self::Permission { permission_id, .. }
+            | Self::Stored { permission_id, .. }
+            | Self::Released { permission_id, .. }
+            | Self::Revoked { permission_id }
+            | Self::GuardianNamed { permission_id } => Some(*permission_id),
+            _ => None,
+        }
+    }
+
+    /// The record that it is about.
+    pub fn record(&self) -> Option<RecordId> {
+        match self {
+            Self::Stored { record_id, .. }
+            | Self::RecordDeleted { record_id }
+            | Self::TakenBack { record_id } => Some(*record_id),
+            _ => None,
+        }
+    }
+
+    /// The institution that would receive.
+    pub fn receiver(&self) -> Option<&Party> {
+        match self {
+            Self::ReferenceRequest { to, .. } | Self::EmergencyHelp { to, .. } => Some(to),
+            _ => None,
+        }
+    }
+
+    /// What for.
+    pub fn purpose(&self) -> Option<Purpose> {
+        match self {
+            Self::DownloadRequest { purpose, .. }
+            | Self::ReferenceRequest { purpose, .. }
+            | Self::Permission { purpose, .. } => *purpose,
+            _ => None,
+        }
+    }
+
+    /// The delegate who has answered for the patient.
+    pub fn delegate(&self) -> Option<PatientId> {
+        match self {
+            Self::Permission { delegate, .. } | Self::Denial { delegate, .. } => *delegate,
+            _ => None,
+        }
+    }
+
+    /// Stream bytes stored or released.
+    pub fn bytes(&self) -> Option<u64> {
+        match self {
+            Self::Stored { bytes, .. } | Self::Released { bytes, .. } => Some(*bytes),
+            _ => None,
         }
     }
 }
@@ -91,34 +223,55 @@ pub enum Party {
     Server,
 }
 
+impl Party {
+    fn sender<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        self.under("from", "from_name", to)
+    }
+
+    fn receiver<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        self.under("to", "to_name", to)
+    }
+
+    fn under<S: Serializer>(
+        &self,
+        id_field: &'static str,
+        name_field: &'static str,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        let mut map = to.serialize_map(None)?;
+        match self {
+            Self::Patient(id) => map.serialize_entry(id_field, id)?,
+            Self::Institution { id, name } => {
+                map.serialize_entry(id_field, id)?;
+                map.serialize_entry(name_field, name)?;
+            }
+            Self::Server => map.serialize_entry(id_field, "server")?,
+        }
+        map.end()
+    }
+}
+
 /// One event of an inbox, opened and verified.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct InboxEvent {
     /// From 1, without gaps: the cursor.
+    #[serde(rename = "id")]
     pub number: u64,
     /// When it arrived, in milliseconds since 1970, by the server's clock.
+    #[serde(serialize_with = "crate::text::moment")]
     pub at: u64,
-    /// What it tells.
-    pub kind: EventKind,
     /// Who sent it.
+    #[serde(flatten, serialize_with = "Party::sender")]
     pub from: Party,
-    /// The request, where there is one.
-    pub request_id: Option<RequestId>,
-    /// The permission, where there is one.
-    pub permission_id: Option<PermissionId>,
-    /// The record, where there is one.
-    pub record_id: Option<RecordId>,
-    /// The institution that is to receive, in references.
-    pub to: Option<Party>,
-    /// What for: as the institution says that asks, or as the patient permits.
-    pub purpose: Option<Purpose>,
-    /// To the institution: the delegate who has answered for the patient.
-    pub delegate: Option<PatientId>,
-    /// Stream bytes stored or released.
-    pub bytes: Option<u64>,
-    /// The sealed text, opened; or why the event does not verify.
-    pub text: Option<String>,
+    /// What it tells.
+    #[serde(flatten)]
+    pub what: InboxWhat,
+    /// The sealed text, opened; or why the event does not verify. Empty where there is none.
+    pub text: String,
 }
+
+/// What an event says, whenever it came: who sent it, what it tells, and in which words.
+pub(super) type Content = (Party, InboxWhat, String);
 
 /// The newest events of an inbox.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use protocol_spec::{ids::InstitutionId, messages::event::What};
 
-use super::{EventKind, InboxEvent, denied, emergency, tampered};
+use super::{Content, InboxWhat, Party, denied, emergency, tampered};
 use crate::{Result, keystore::KeyStore, session::Session};
 
 impl Session {
@@ -12,19 +12,15 @@ impl Session {
         id: InstitutionId,
         keys: &dyn KeyStore,
         what: What,
-        blank: InboxEvent,
-    ) -> Result<InboxEvent> {
+    ) -> Result<Content> {
         match what {
-            What::UploadRequested(permitted) => self.upload_requested(permitted, id, keys, blank),
-            What::Permitted(message) => self.permitted(&message, id, keys, blank).await,
-            What::Denied(denial) => denied(denial, id, keys, blank),
-            What::Revoked(revocation) => emergency::revoked(revocation, blank),
-            What::EmergencyHelp(help) => self.emergency_help(help, None, blank).await,
-            What::EmergencyObjected(statement) => emergency::objected(statement, blank),
-            What::Deleted(_) => Ok(InboxEvent {
-                kind: EventKind::Deleted,
-                ..blank
-            }),
+            What::UploadRequested(permitted) => self.upload_requested(permitted, id, keys),
+            What::Permitted(message) => self.permitted(&message, id, keys).await,
+            What::Denied(denial) => denied(denial, id, keys),
+            What::Revoked(revocation) => emergency::revoked(revocation),
+            What::EmergencyHelp(help) => self.emergency_help(help, None).await,
+            What::EmergencyObjected(statement) => emergency::objected(statement),
+            What::Deleted(_) => Ok((Party::Server, InboxWhat::Deleted, String::new())),
             What::DownloadRequested(_)
             | What::ReferenceRequested(_)
             | What::DevicesChanged(_)

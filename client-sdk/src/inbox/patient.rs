@@ -7,7 +7,7 @@ use protocol_spec::{
     patient::{PatientSigned, PatientVerified},
 };
 
-use super::{EventKind, InboxEvent, Party, check, emergency, party, tampered, verify};
+use super::{Content, InboxWhat, Party, check, emergency, party, tampered, verify};
 use crate::{
     Result,
     patient::{Vault, devices, shown},
@@ -16,56 +16,45 @@ use crate::{
 
 impl Session {
     /// Verifies and opens what was sent to a patient.
-    pub(super) async fn to_patient(
-        &self,
-        patient: &Vault,
-        what: What,
-        blank: InboxEvent,
-    ) -> Result<InboxEvent> {
+    pub(super) async fn to_patient(&self, patient: &Vault, what: What) -> Result<Content> {
         match what {
             What::DownloadRequested(statement) => {
                 let asked = self.asks.download(statement).await?;
-                self.asked_event(&asked, patient, blank).await
+                self.asked_event(&asked, patient).await
             }
             What::ReferenceRequested(statement) => {
                 let asked = self.asks.reference(statement).await?;
-                self.asked_event(&asked, patient, blank).await
+                self.asked_event(&asked, patient).await
             }
-            What::DevicesChanged(list) => Ok(InboxEvent {
-                kind: EventKind::DevicesChanged,
-                from: Party::Patient(patient.id()),
-                text: Some(devices::devices_changed_text(patient, list).await?),
-                ..blank
-            }),
-            What::Delegated(statement) => delegated(patient, statement, blank),
+            What::DevicesChanged(list) => {
+                let text = devices::devices_changed_text(patient, list).await?;
+                Ok((Party::Patient(patient.id()), InboxWhat::DevicesChanged, text))
+            }
+            What::Delegated(statement) => delegated(patient, statement),
             What::DelegationEnded(statement) => {
                 let end: PatientVerified<DelegationEnd> = verify(statement)?;
-                Ok(InboxEvent {
-                    kind: EventKind::DelegationEnded,
-                    from: Party::Patient(end.patient_id),
-                    ..blank
-                })
+                Ok(wordless(
+                    Party::Patient(end.patient_id),
+                    InboxWhat::DelegationEnded,
+                ))
             }
-            What::Stored(receipt) => self.stored(patient, receipt, blank).await,
-            What::Released(receipt) => self.released(patient, receipt, blank).await,
-            What::RecordDeleted(statement) => record_deleted(patient, statement, blank),
-            What::TakenBack(receipt) => self.was_taken_back(patient, receipt, blank).await,
-            What::Revoked(revocation) => emergency::revoked(revocation, blank),
-            What::EmergencyOpened(used) => self.emergency_opened(&used, patient, blank).await,
-            What::EmergencyHelp(help) => self.emergency_help(help, Some(patient.id()), blank).await,
-            What::EmergencyObjected(statement) => emergency::objected(statement, blank),
-            What::GuardianNamed(permission) => emergency::guardian_named(permission, patient.id(), blank),
-            What::Deleted(_) => Ok(InboxEvent {
-                kind: EventKind::Deleted,
-                ..blank
-            }),
+            What::Stored(receipt) => self.stored(patient, receipt).await,
+            What::Released(receipt) => self.released(patient, receipt).await,
+            What::RecordDeleted(statement) => record_deleted(patient, statement),
+            What::TakenBack(receipt) => self.was_taken_back(patient, receipt).await,
+            What::Revoked(revocation) => emergency::revoked(revocation),
+            What::EmergencyOpened(used) => self.emergency_opened(&used, patient).await,
+            What::EmergencyHelp(help) => self.emergency_help(help, Some(patient.id())).await,
+            What::EmergencyObjected(statement) => emergency::objected(statement),
+            What::GuardianNamed(permission) => emergency::guardian_named(permission, patient.id()),
+            What::Deleted(_) => Ok(wordless(Party::Server, InboxWhat::Deleted)),
             What::UploadRequested(_) | What::Permitted(_) | What::Denied(_) => {
                 Err(tampered("it is for institutions"))
             }
         }
     }
 
-    async fn stored(&self, patient: &Vault, receipt: pb::Receipt, blank: InboxEvent) -> Result<InboxEvent> {
+    async fn stored(&self, patient: &Vault, receipt: pb::Receipt) -> Result<Content> {
         let receipt = self
             .log
             .receipt::<UploadReceipt>(Some(receipt), RECEIPT)
@@ -73,17 +62,18 @@ impl Session {
             .statement;
         check(receipt.patient_id == patient.id())?;
         shown::check_receipt_head(patient, receipt.vault_head).await?;
-        Ok(InboxEvent {
-            kind: EventKind::Stored,
-            from: party(&self.mirror.institution(receipt.institution_id).await?),
-            permission_id: Some(receipt.permission_id),
-            record_id: Some(receipt.record_id),
-            bytes: Some(receipt.stream_len),
-            ..blank
-        })
+        let what = InboxWhat::Stored {
+            permission_id: receipt.permission_id,
+            record_id: receipt.record_id,
+            bytes: receipt.stream_len,
+        };
+        Ok(wordless(
+            party(&self.mirror.institution(receipt.institution_id).await?),
+            what,
+        ))
     }
 
-    async fn released(&self, patient: &Vault, receipt: pb::Receipt, blank: InboxEvent) -> Result<InboxEvent> {
+    async fn released(&self, patient: &Vault, receipt: pb::Receipt) -> Result<Content> {
         let receipt = self
             .log
             .receipt::<ReleaseReceipt>(Some(receipt), RECEIPT)
@@ -91,53 +81,52 @@ impl Session {
             .statement;
         check(receipt.patient_id == patient.id())?;
         shown::check_receipt_head(patient, receipt.vault_head).await?;
-        Ok(InboxEvent {
-            kind: EventKind::Released,
-            from: party(&self.mirror.institution(receipt.institution_id).await?),
-            permission_id: Some(receipt.permission_id),
-            bytes: Some(receipt.bytes),
-            ..blank
-        })
+        let what = InboxWhat::Released {
+            permission_id: receipt.permission_id,
+            bytes: receipt.bytes,
+        };
+        Ok(wordless(
+            party(&self.mirror.institution(receipt.institution_id).await?),
+            what,
+        ))
     }
 
-    async fn was_taken_back(
-        &self,
-        patient: &Vault,
-        receipt: pb::Receipt,
-        blank: InboxEvent,
-    ) -> Result<InboxEvent> {
+    async fn was_taken_back(&self, patient: &Vault, receipt: pb::Receipt) -> Result<Content> {
         let (said, _) = self.records.taken_back(receipt).await?;
         check(said.patient_id == patient.id())?;
-        Ok(InboxEvent {
-            kind: EventKind::TakenBack,
-            from: party(&self.mirror.institution(said.institution_id).await?),
-            record_id: Some(said.record_id),
-            ..blank
-        })
+        let what = InboxWhat::TakenBack {
+            record_id: said.record_id,
+        };
+        Ok(wordless(
+            party(&self.mirror.institution(said.institution_id).await?),
+            what,
+        ))
     }
 }
 
-fn delegated(patient: &Vault, statement: pb::PatientStatement, blank: InboxEvent) -> Result<InboxEvent> {
+fn delegated(patient: &Vault, statement: pb::PatientStatement) -> Result<Content> {
     let delegation = PatientSigned::<Delegation>::try_from(statement)
         .and_then(VerifiedDelegation::verify)
         .map_err(tampered)?;
     check(delegation.delegate_id == patient.id())?;
-    Ok(InboxEvent {
-        kind: EventKind::Delegated,
-        from: Party::Patient(delegation.patient_id),
-        ..blank
-    })
+    Ok(wordless(
+        Party::Patient(delegation.patient_id),
+        InboxWhat::Delegated,
+    ))
 }
 
-fn record_deleted(patient: &Vault, statement: pb::PatientStatement, blank: InboxEvent) -> Result<InboxEvent> {
+fn record_deleted(patient: &Vault, statement: pb::PatientStatement) -> Result<Content> {
     let deletion: PatientVerified<RecordDeletion> = verify(statement)?;
     check(deletion.patient_id == patient.id())?;
-    Ok(InboxEvent {
-        kind: EventKind::RecordDeleted,
-        from: Party::Patient(patient.id()),
-        record_id: Some(deletion.record_id),
-        ..blank
-    })
+    let what = InboxWhat::RecordDeleted {
+        record_id: deletion.record_id,
+    };
+    Ok(wordless(Party::Patient(patient.id()), what))
+}
+
+/// What says all by its kind.
+pub(super) fn wordless(from: Party, what: InboxWhat) -> Content {
+    (from, what, String::new())
 }
 
 const RECEIPT: &str = "a receipt";

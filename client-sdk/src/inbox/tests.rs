@@ -198,8 +198,14 @@ async fn a_permission_by_another_than_the_patient_shown_is_refused() {
     std::fs::create_dir(&read).unwrap();
     let shown = session(&read, &pins).open_event(&reader, event).await.unwrap();
     assert_eq!(
-        (shown.kind, shown.from),
-        (EventKind::UploadRequest, Party::Patient((&public(ANNA)).into()))
+        (shown.what, shown.from),
+        (
+            InboxWhat::UploadRequest {
+                request_id: REQUEST,
+                permission_id: PERMISSION,
+            },
+            Party::Patient((&public(ANNA)).into())
+        )
     );
     let later = session(&read, &pins);
     assert!(matches!(

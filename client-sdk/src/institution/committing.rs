@@ -25,13 +25,14 @@ use crate::{
 };
 
 /// What an upload led to.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, serde::Serialize)]
 pub struct Sent {
     /// The record that came to be.
     pub record_id: RecordId,
     /// Its version.
     pub version_id: VersionId,
     /// The server's word that it is stored, with its place in the log; verified.
+    #[serde(serialize_with = "crate::text::upload_receipt")]
     pub receipt: Receipt<UploadReceipt>,
     /// Bytes of the sealed stream.
     pub bytes: u64,

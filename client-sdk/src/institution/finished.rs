@@ -20,21 +20,26 @@ use crate::{
 };
 
 /// What a fetch brought.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, serde::Serialize)]
 pub struct Fetched {
     /// In the order of the permission.
     pub records: Vec<FetchedRecord>,
     /// Records of the permission that the patient has deleted since (DEL-3).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub deleted: Vec<RecordId>,
     /// The server's word on what it handed out; absent when its answer did not come. The server then closes
     /// the release when its ticket expires.
+    #[serde(
+        serialize_with = "crate::text::release_receipt",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub receipt: Option<Receipt<ReleaseReceipt>>,
     /// An earlier run has fetched it; this one has found it, and asked for nothing.
     pub already: bool,
 }
 
 /// A record that was received, opened and verified.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, serde::Serialize)]
 pub struct FetchedRecord {
     /// The record.
     pub record_id: RecordId,

@@ -21,13 +21,14 @@ use super::{
 use crate::{DirectoryEntry, Error, Result, ground::millis};
 
 /// What a rotation led to.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Rotated {
     /// Place of the new entry in the institution's chain.
     pub sequence: u64,
     /// SHA-256 of the new recipient key.
     pub recipient_key: Sha256Digest,
     /// When the earlier keys end, in milliseconds since 1970.
+    #[serde(serialize_with = "crate::text::moment")]
     pub overlap_ends: u64,
     /// Terminals that were given the new key.
     pub terminals: usize,

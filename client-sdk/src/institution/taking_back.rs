@@ -13,13 +13,14 @@ use super::office::Office;
 use crate::{Error, Result, trust::TAKE_BACK};
 
 /// A record that was stored and taken back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct TakenBack {
     /// The record.
     pub record_id: RecordId,
     /// In whose vault it was.
     pub patient_id: PatientId,
     /// When this institution signed that, in milliseconds since 1970.
+    #[serde(serialize_with = "crate::text::moment")]
     pub at: u64,
     /// Entries of the log under which it was proven to stand.
     pub log_size: u64,

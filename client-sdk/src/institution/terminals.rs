@@ -15,17 +15,24 @@ use super::office::Office;
 use crate::{DirectoryEntry, Error, Result, ground::millis};
 
 /// A terminal of the institution, by its verified certificate.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct TerminalInfo {
     /// Its id.
+    #[serde(rename = "terminal_id")]
     pub id: TerminalId,
     /// As the institution calls it.
     pub name: String,
     /// When it was certified, in milliseconds since 1970.
+    #[serde(serialize_with = "crate::text::moment")]
     pub added: u64,
     /// When its certificate ends.
+    #[serde(rename = "expires", serialize_with = "crate::text::moment")]
     pub not_after: u64,
     /// When it was removed.
+    #[serde(
+        serialize_with = "crate::text::moment_if",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub removed: Option<u64>,
 }
 

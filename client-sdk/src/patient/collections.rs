@@ -16,9 +16,10 @@ use crate::{
 };
 
 /// A collection as a list shows it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct CollectionInfo {
     /// Its id.
+    #[serde(rename = "collection_id")]
     pub id: CollectionId,
     /// Its name, which only her devices know.
     pub name: String,

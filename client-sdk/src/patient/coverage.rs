@@ -15,13 +15,15 @@ use crate::{
 };
 
 /// Of the records that are there now, what conditions let through.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Coverage {
     /// Records that fit.
     pub covered: usize,
     /// Bytes of their sealed streams.
+    #[serde(rename = "covered_bytes")]
     pub bytes: u64,
     /// Records that do not fit, by the first condition that does not hold.
+    #[serde(rename = "not_covered")]
     pub misfits: BTreeMap<Misfit, usize>,
 }
 

@@ -25,7 +25,8 @@ use crate::{
 };
 
 /// What kind of thing a device has given.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum GivenKind {
     /// A device that it has added.
     Device,
@@ -42,7 +43,7 @@ pub enum GivenKind {
 }
 
 /// Something that a device has given, and that still holds.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Given {
     /// Of the device, delegation or permission.
     pub id: String,
@@ -51,10 +52,12 @@ pub struct Given {
     /// To whom, or what she calls it.
     pub name: String,
     /// When, in milliseconds since 1970, by the clock of whoever has signed it: it may say what it likes.
+    #[serde(rename = "given", serialize_with = "crate::text::moment")]
     pub created: u64,
     /// Whether this device had seen it before the moment that was asked about.
     pub earlier: bool,
     /// Nothing is left of it, as the server says; what was begun with it may still run.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub spent: bool,
 }
 

@@ -68,13 +68,14 @@ pub(super) async fn is_over_nothing(vault: &Vault, own: &OwnPermission) -> Resul
 }
 
 /// A record that is deleted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct DeletedRecord {
     /// The record.
     pub record_id: RecordId,
     /// The version that was in the vault.
     pub version_id: VersionId,
     /// When a device of hers signed it, in milliseconds since 1970.
+    #[serde(serialize_with = "crate::text::moment")]
     pub at: u64,
     /// Entries of the log under which the deletion was proven to stand.
     pub log_size: u64,

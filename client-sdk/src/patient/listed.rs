@@ -211,9 +211,10 @@ impl Newcomer<'_> {
 }
 
 /// A device as a list shows it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct DeviceInfo {
     /// Its id.
+    #[serde(rename = "device_id")]
     pub id: DeviceId,
     /// What she calls it.
     pub name: String,
@@ -222,6 +223,7 @@ pub struct DeviceInfo {
     /// Whether it is the one that asks.
     pub this: bool,
     /// When it was added, in milliseconds since 1970, by the clock of the device that added it.
+    #[serde(serialize_with = "crate::text::moment")]
     pub added: u64,
     /// Whether it is announced that it leaves.
     pub leaving: bool,

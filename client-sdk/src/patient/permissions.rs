@@ -26,13 +26,14 @@ use crate::{
 };
 
 /// One of her permissions: what she signed, and what is left of it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, serde::Serialize)]
 pub struct PermissionInfo {
     /// Its id.
     pub permission_id: PermissionId,
     /// What it allows.
     pub kind: Kind,
     /// Whom.
+    #[serde(flatten)]
     pub institution: InstitutionRef,
     /// By what was signed, what was used, and this machine's clock.
     pub state: PermissionState,
@@ -43,20 +44,27 @@ pub struct PermissionInfo {
     /// Stream bytes left.
     pub bytes_left: u64,
     /// When it was made, in milliseconds since 1970.
+    #[serde(serialize_with = "crate::text::moment")]
     pub created: u64,
     /// When it begins, in milliseconds since 1970.
+    #[serde(rename = "begins", serialize_with = "crate::text::moment")]
     pub not_before: u64,
     /// When it ends, in milliseconds since 1970.
+    #[serde(rename = "expires", serialize_with = "crate::text::moment")]
     pub not_after: u64,
     /// The records it is for; none for uploads, and where there is a collection.
     pub records: Vec<RecordId>,
     /// The collection it is for.
+    #[serde(rename = "collection_id", skip_serializing_if = "Option::is_none")]
     pub collection: Option<CollectionId>,
     /// The one purpose that it is for.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub purpose: Option<Purpose>,
     /// What its records are like; none where another device has sealed what does not open (DEV-25).
+    #[serde(flatten, serialize_with = "crate::text::conditions")]
     pub conditions: Option<Conditions>,
     /// Who gave it for her, if a delegate did.
+    #[serde(flatten, serialize_with = "crate::text::delegate")]
     pub delegate: Option<DelegateRef>,
 }
 

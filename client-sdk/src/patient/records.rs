@@ -25,37 +25,43 @@ use crate::{
 };
 
 /// A record of her vault, its provenance verified.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, serde::Serialize)]
 pub struct RecordInfo {
     /// The record.
     pub record_id: RecordId,
     /// Its version.
     pub version_id: VersionId,
     /// When the server stored it, in milliseconds since 1970.
+    #[serde(serialize_with = "crate::text::moment")]
     pub received: u64,
     /// Who made it.
+    #[serde(flatten, serialize_with = "crate::text::from")]
     pub from: InstitutionRef,
     /// The permission it was uploaded under.
     pub permission_id: PermissionId,
     /// The collection it lies in.
+    #[serde(rename = "collection_id")]
     pub collection: CollectionId,
     /// Its files.
+    #[serde(serialize_with = "crate::text::parts")]
     pub parts: Vec<Part>,
     /// Bytes of its sealed stream.
+    #[serde(rename = "stream_bytes")]
     pub stream_len: u64,
 }
 
 /// What [`Patient::records`] found.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, serde::Serialize)]
 pub struct Records {
     /// Verified, oldest first; what was new is adopted.
     pub records: Vec<RecordInfo>,
     /// Those that do not verify, and why. They were not adopted.
+    #[serde(serialize_with = "crate::text::refused")]
     pub refused: Vec<(RecordId, Error)>,
 }
 
 /// A record that was opened into a folder.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, serde::Serialize)]
 pub struct Received {
     /// The record.
     pub record_id: RecordId,

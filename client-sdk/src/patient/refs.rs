@@ -3,9 +3,10 @@
 use protocol_spec::ids::InstitutionId;
 
 /// An institution as a list shows it; the name is the accredited one.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct InstitutionRef {
     /// Its id.
+    #[serde(rename = "institution_id")]
     pub id: InstitutionId,
     /// Its name in the verified directory.
     pub name: String,

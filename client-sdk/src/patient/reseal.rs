@@ -36,31 +36,42 @@ use crate::{
 };
 
 /// A record that stays as it is sealed, though its data key was given away.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Kept {
     /// The record.
     pub record_id: RecordId,
     /// Why.
+    #[serde(flatten)]
     pub why: KeptWhy,
 }
 
 /// Why a record is not sealed anew.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(tag = "why", rename_all = "kebab-case")]
 pub enum KeptWhy {
     /// The institution has received it already, at least in part.
+    #[serde(rename = "received")]
     HandedOut,
     /// The institution has made it.
     ItsOwn,
     /// Another permission that still holds, or whose last use may still run, names it as it is.
-    Named(PermissionId),
+    #[serde(rename = "permitted")]
+    Named {
+        /// The other permission.
+        permission_id: PermissionId,
+    },
     /// It does not verify, or could not be passed on: what went wrong.
-    Failed(String),
+    Failed {
+        /// What went wrong.
+        error: String,
+    },
 }
 
 /// What sealing anew came to.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Resealed {
     /// Records that now lie under another data key.
+    #[serde(rename = "sealed_anew")]
     pub records: Vec<RecordId>,
     /// Records that lie as before.
     pub kept: Vec<Kept>,
@@ -89,7 +100,9 @@ pub(super) async fn reseal(
     let (entries, refused) = still_there(vault, exposed).await?;
     let failed = |record_id, error: &Error| Kept {
         record_id,
-        why: KeptWhy::Failed(error.to_string()),
+        why: KeptWhy::Failed {
+            error: error.to_string(),
+        },
     };
     resealed
         .kept
@@ -101,7 +114,9 @@ pub(super) async fn reseal(
         } else if entry.institution_id == permission.institution_id {
             KeptWhy::ItsOwn
         } else if let Some(other) = named.get(&version) {
-            KeptWhy::Named(*other)
+            KeptWhy::Named {
+                permission_id: *other,
+            }
         } else {
             bytes = bytes.saturating_add(entry.stream_len);
             wanted.push(record_id);

@@ -23,44 +23,59 @@ use crate::{
 };
 
 /// What a patient is told of a restoration, and what her device has done about it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, serde::Serialize)]
 #[non_exhaustive]
 pub struct Returned {
     /// The restoration that the operator and the registrar have signed.
+    #[serde(skip)]
     pub restoration: RestorationInfo,
     /// What of her vault was lost with the newest data.
+    #[serde(flatten)]
     pub lost: LostActs,
     /// Permissions that she had taken back, or given another for, and that are revoked again.
+    #[serde(rename = "revoked_again")]
     pub revoked: Vec<PermissionId>,
     /// Delegations that she had ended, and that are ended again.
+    #[serde(rename = "ended_again")]
     pub ended: Vec<DelegationId>,
     /// Records that she had deleted, and that are deleted again.
+    #[serde(rename = "deleted_again")]
     pub deleted: Vec<RecordId>,
     /// All of it was done before.
+    #[serde(skip)]
     pub already: bool,
 }
 
 /// What was done to a vault, as her device has seen it, and is not done any more.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
 #[non_exhaustive]
 pub struct LostActs {
     /// How many in all.
+    #[serde(rename = "lost_acts")]
     pub acts: u64,
     /// Permissions that were given.
+    #[serde(rename = "lost_permissions")]
     pub permissions: Vec<PermissionId>,
     /// Permissions that were taken back.
+    #[serde(rename = "lost_revocations")]
     pub revocations: Vec<PermissionId>,
     /// Records that had come.
+    #[serde(rename = "lost_records")]
     pub records: Vec<RecordId>,
     /// Delegations that were given.
+    #[serde(rename = "lost_delegations")]
     pub delegations: Vec<DelegationId>,
     /// Delegations that were ended.
+    #[serde(rename = "lost_delegation_ends")]
     pub delegation_ends: Vec<DelegationId>,
     /// Records that were deleted.
+    #[serde(rename = "lost_deletions")]
     pub deletions: Vec<RecordId>,
     /// Uploads that were taken back.
+    #[serde(rename = "lost_take_backs")]
     pub taken_back: Vec<RecordId>,
     /// Whether a collection had a new key.
+    #[serde(rename = "lost_keys")]
     pub keys: bool,
 }
 

@@ -16,7 +16,8 @@ use protocol_spec::{
 use crate::{Error, Result};
 
 /// Whether a permission can still be presented.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum PermissionState {
     /// It can.
     Live,

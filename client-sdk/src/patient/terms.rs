@@ -87,18 +87,22 @@ pub struct InCollection {
 }
 
 /// What an institution asks the patient for whom a delegate acts. Its text is sealed to that patient.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, serde::Serialize)]
 pub struct OpenRequest {
     /// Its id.
     pub request_id: RequestId,
     /// Whether it is a download or a reference.
     pub kind: Kind,
     /// The institution that has signed it.
+    #[serde(flatten, serialize_with = "crate::text::from")]
     pub from: InstitutionRef,
     /// The institution that would receive: the same, or the one that it refers to.
+    #[serde(flatten, serialize_with = "crate::text::to")]
     pub to: InstitutionRef,
     /// What for, as the asker says.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub purpose: Option<Purpose>,
     /// When it ends, in milliseconds since 1970.
+    #[serde(serialize_with = "crate::text::moment")]
     pub expires: u64,
 }

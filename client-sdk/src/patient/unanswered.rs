@@ -24,7 +24,8 @@ pub enum Unanswered {
 }
 
 /// Who puts things before others.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(untagged)]
 pub enum SenderId {
     /// A patient.
     Patient(PatientId),
@@ -51,7 +52,7 @@ impl SenderId {
 }
 
 /// Somebody with whom the reader deals, who has put something before her, or whom she has blocked, as the server says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct SenderInfo {
     /// Who.
     pub id: SenderId,
@@ -60,6 +61,7 @@ pub struct SenderInfo {
     /// The reader has blocked it.
     pub blocked: bool,
     /// What of it is unanswered.
+    #[serde(rename = "unanswered")]
     pub open: u32,
 }
 

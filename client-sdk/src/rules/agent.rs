@@ -12,7 +12,7 @@ use super::{
     outcome::{Decision, Outcome, is_about_the_request},
     store::{FOLDER, StandingRules},
 };
-use crate::{Error, EventKind, Patient, Result, home::Lock, mint};
+use crate::{Error, Patient, Result, home::Lock, mint};
 
 /// Answers requests by the standing rules.
 pub struct Agent<'a> {
@@ -75,11 +75,7 @@ impl Agent<'_> {
         let mut cursor = self.cursor(&rules)?;
         self.unsettled = true;
         for event in self.patient.inbox(cursor.after, wait).await? {
-            let asks = matches!(
-                event.kind,
-                EventKind::DownloadRequest | EventKind::ReferenceRequest
-            );
-            if let (true, Some(request)) = (asks, event.request_id)
+            if let Some(request) = event.what.asked()
                 // The rules may have changed while this waited.
                 && let Some(decision) = self.decide(&self.rules()?, request).await?
             {

@@ -13,17 +13,20 @@ use crate::{
 };
 
 /// A request and what rules say of it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, serde::Serialize)]
 pub struct Explained {
     /// Whether a download or a reference is asked for.
     pub kind: Kind,
     /// The institution that asks.
+    #[serde(flatten, serialize_with = "crate::text::from")]
     pub from: InstitutionRef,
     /// The institution that would receive.
+    #[serde(flatten, serialize_with = "crate::text::to")]
     pub to: InstitutionRef,
     /// Whether it can still be answered; what rules say of others is what they would have said.
     pub open: bool,
     /// What the rules say of it now.
+    #[serde(flatten)]
     pub verdict: Verdict,
 }
 

@@ -5,24 +5,29 @@ use protocol_spec::ids::{PermissionId, RecordId, RequestId};
 use crate::{Error, patient::InstitutionRef};
 
 /// One request that the agent has dealt with.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Decision {
     /// When, in milliseconds since 1970.
+    #[serde(serialize_with = "crate::text::moment")]
     pub at: u64,
     /// The request that was decided.
     pub request_id: RequestId,
     /// Who asks; none where that could not be verified.
+    #[serde(flatten, serialize_with = "crate::text::from_if")]
     pub from: Option<InstitutionRef>,
     /// The rule that answers; none when no rule matches.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub rule: Option<String>,
     /// The number of the rules.
     pub sequence: u64,
     /// What was done about it.
+    #[serde(flatten)]
     pub outcome: Outcome,
 }
 
 /// What came of a request.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(tag = "verdict", rename_all = "kebab-case")]
 pub enum Outcome {
     /// A permission was signed and sent.
     Permitted {

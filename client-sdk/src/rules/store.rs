@@ -28,15 +28,18 @@ use crate::{
 };
 
 /// Rules that are active, verified.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct StandingRules {
     /// One more with each activation.
     pub sequence: u64,
     /// When they were activated, in milliseconds since 1970.
+    #[serde(serialize_with = "crate::text::moment")]
     pub created: u64,
     /// The rules file, as its author wrote it.
+    #[serde(skip)]
     pub text: String,
     /// What the file says, with institutions by id.
+    #[serde(flatten)]
     pub rules: Rules<Known>,
 }
 

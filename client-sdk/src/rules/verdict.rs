@@ -8,13 +8,17 @@
 //! * A record is selected when every condition holds for each of its files, and for each of its versions: a
 //!   permission opens whole records.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 use protocol_spec::{
     ids::{InstitutionId, RecordId, VersionId},
     permission::{Kind, MAX_RECORDS},
     purpose::Purpose,
 };
+use serde::{Serialize, Serializer};
 
 use super::model::{Action, Permit, RecordRule, Rule, Rules, WhatIsAsked, Whom};
 use crate::ground::millis;
@@ -26,6 +30,12 @@ pub struct Known {
     pub id: InstitutionId,
     /// How the file names it: what explanations show.
     pub written: String,
+}
+
+impl fmt::Display for Known {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.written)
+    }
 }
 
 /// What is known of a request when it is evaluated: signed by who asks, or verified in her vault. Its text is not
@@ -71,20 +81,24 @@ pub struct FileFacts {
 }
 
 /// What the rules say of a request, and why.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Verdict {
     /// What the rules answer to this request.
+    #[serde(flatten)]
     pub answer: Answer,
     /// The rule that gives it; none when no rule matches.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub rule: Option<String>,
     /// Every rule that was looked at, in order.
     pub looked_at: Vec<LookedAt>,
     /// When a permit matched: records that it leaves out, and why.
+    #[serde(serialize_with = "left_out")]
     pub left_out: Vec<(RecordId, String)>,
 }
 
 /// What the rules answer to one request.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "verdict", rename_all = "kebab-case")]
 pub enum Answer {
     /// Permit these records on these terms.
     Permit(Grant),
@@ -101,18 +115,20 @@ pub enum Answer {
 }
 
 /// What a permission by a rule gives, and on which terms.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Grant {
     /// Versions of records in her vault, at least one, none twice.
+    #[serde(serialize_with = "record_ids")]
     pub records: Vec<(RecordId, VersionId)>,
     /// When the permission ends, in milliseconds since 1970.
+    #[serde(rename = "expires", serialize_with = "crate::text::moment")]
     pub not_after: u64,
     /// How often it may be presented.
     pub uses: u32,
 }
 
 /// One rule that was looked at.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct LookedAt {
     /// The name of the rule.
     pub rule: String,
@@ -120,6 +136,22 @@ pub struct LookedAt {
     pub matches: bool,
     /// Why it matches, or which condition does not hold.
     pub why: String,
+}
+
+fn record_ids<S: Serializer>(records: &[(RecordId, VersionId)], to: S) -> Result<S::Ok, S::Error> {
+    to.collect_seq(records.iter().map(|(record, _)| record))
+}
+
+fn left_out<S: Serializer>(records: &[(RecordId, String)], to: S) -> Result<S::Ok, S::Error> {
+    #[derive(Serialize)]
+    struct LeftOut<'a> {
+        record_id: RecordId,
+        why: &'a str,
+    }
+    to.collect_seq(records.iter().map(|(record, why)| LeftOut {
+        record_id: *record,
+        why,
+    }))
 }
 
 impl Rules<Known> {

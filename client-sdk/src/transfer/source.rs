@@ -18,20 +18,28 @@ use tokio::{
 use crate::{Error, Result};
 
 /// What a source says about one part before it is read.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct SourcePart {
     /// Relative path below the record's folder.
+    #[serde(serialize_with = "crate::text::part_name")]
     pub name: PartName,
     /// The part's media type (RFC 6838).
     pub media_type: String,
     /// Its exact length in bytes.
+    #[serde(rename = "bytes")]
     pub length: u64,
     /// What a clinician sorts by.
+    #[serde(flatten)]
     pub clinical: Clinical,
     /// When it was last changed, in nanoseconds since 1970, where that is known.
+    #[serde(
+        serialize_with = "crate::text::modified",
+        skip_serializing_if = "crate::text::has_no_time"
+    )]
     pub modified: Option<i64>,
     /// Changes when the part's content may have changed, for example size and time of a file. Where it has, contents are
     /// compared before an interrupted upload goes on; without one it starts anew.
+    #[serde(skip)]
     pub identity: Option<String>,
 }
 

@@ -18,12 +18,13 @@ use protocol_spec::{
     provenance::SealedManifest,
     statement::{Signed, Verified},
 };
+use serde::{Serialize, Serializer, ser::SerializeStruct};
 
 use super::{log::PinnedLog, mirror::Mirror};
 use crate::{DirectoryEntry, Error, Result, connect::Server};
 
 /// Who made a record, proven by its signed manifest and the verified directory.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Provenance {
     /// The institution that signed it.
     pub institution_id: InstitutionId,
@@ -32,6 +33,7 @@ pub struct Provenance {
     /// The upload permission it was made under.
     pub permission_id: PermissionId,
     /// When it was made, in milliseconds since 1970, by the institution's clock.
+    #[serde(serialize_with = "crate::text::moment")]
     pub created: u64,
 }
 
@@ -202,4 +204,19 @@ pub struct FetchedPart {
     pub bytes: u64,
     /// Its hash, as the maker signed it and as it was received.
     pub sha256: Sha256Digest,
+}
+
+/// The path is left out where it is the name.
+impl Serialize for FetchedPart {
+    fn serialize<S: Serializer>(&self, to: S) -> std::result::Result<S::Ok, S::Error> {
+        let renamed = self.file != self.name;
+        let mut part = to.serialize_struct("FetchedPart", 4)?;
+        part.serialize_field("name", &self.name)?;
+        if renamed {
+            part.serialize_field("file", &self.file)?;
+        }
+        part.serialize_field("bytes", &self.bytes)?;
+        part.serialize_field("sha256", &self.sha256)?;
+        part.end()
+    }
 }

@@ -26,14 +26,16 @@ use crate::{
 };
 
 /// What a home is told of a restoration, once (RST-7).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 #[non_exhaustive]
 pub struct RestorationInfo {
     /// Of the log that it began, from 2.
     pub generation: u64,
     /// When the copy was made at the latest, in milliseconds since 1970: what came later is lost.
+    #[serde(serialize_with = "crate::text::moment")]
     pub until: u64,
     /// When the operator has signed it, in milliseconds since 1970.
+    #[serde(skip)]
     pub created: u64,
     /// Leaves that the copy has.
     pub leaves: u64,

@@ -16,9 +16,10 @@ use serde::{Deserialize, Serialize};
 use crate::{Error, Result, connect::Server, home::Home};
 
 /// What a home knows of the witnesses of its server's log.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct WitnessPolicy {
     /// The file as it was given; empty if no witness is asked for.
+    #[serde(rename = "policy")]
     pub file: String,
     /// Names of the witnesses, in the order of the file.
     pub witnesses: Vec<String>,

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::{
     context::Context,
     failure::Failure,
-    output::{Report, moment, note, plain, timestamp},
+    output::{Report, moment, note, plain, words},
     tending::tend,
 };
 
@@ -39,9 +39,7 @@ pub(crate) async fn run(context: &Context, options: Options) -> Result<(), Failu
     let mut agent = patient.agent()?;
     if options.once {
         let mut decisions = Vec::new();
-        let outcome = agent
-            .pass(None, &mut |decision| decisions.push(Line::from(&decision)))
-            .await;
+        let outcome = agent.pass(None, &mut |decision| decisions.push(decision)).await;
         // What was decided is done, also when it then broke off.
         if outcome.is_ok() || !context.json() {
             context.print(&Decisions { decisions })?;
@@ -51,7 +49,7 @@ pub(crate) async fn run(context: &Context, options: Options) -> Result<(), Failu
     let never = agent
         .run(&mut |decision| {
             // An answer that cannot be shown has been given all the same: the history has it.
-            if let Err(failure) = context.print(&Line::from(&decision)) {
+            if let Err(failure) = context.print(&decision) {
                 note(failure.message());
             }
         })
@@ -61,7 +59,7 @@ pub(crate) async fn run(context: &Context, options: Options) -> Result<(), Failu
 
 #[derive(Serialize)]
 struct Decisions {
-    decisions: Vec<Line>,
+    decisions: Vec<Decision>,
 }
 
 impl Report for Decisions {
@@ -69,87 +67,23 @@ impl Report for Decisions {
         if self.decisions.is_empty() {
             "Nothing new was asked.\n".to_owned()
         } else {
-            self.decisions.iter().map(Line::text).collect()
+            self.decisions.iter().map(Decision::text).collect()
         }
     }
 }
 
-#[derive(Serialize)]
-struct Line {
-    at: String,
-    #[serde(skip)]
-    at_ms: u64,
-    request_id: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    from: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    from_name: Option<String>,
-    /// `permitted`, `denied` or `ask`.
-    verdict: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    rule: Option<String>,
-    /// The number of the rules.
-    sequence: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    permission_id: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    records: Option<Vec<String>>,
-    /// Why it is left to her.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    why: Option<String>,
-}
-
-impl From<&Decision> for Line {
-    fn from(decision: &Decision) -> Self {
-        let blank = Self {
-            at: timestamp(decision.at),
-            at_ms: decision.at,
-            request_id: decision.request_id.to_string(),
-            from: decision.from.as_ref().map(|from| from.id.to_string()),
-            from_name: decision.from.as_ref().map(|from| from.name.clone()),
-            verdict: "denied",
-            rule: decision.rule.clone(),
-            sequence: decision.sequence,
-            permission_id: None,
-            records: None,
-            why: None,
-        };
-        match &decision.outcome {
-            Outcome::Permitted {
-                permission_id,
-                records,
-            } => Self {
-                verdict: "permitted",
-                permission_id: Some(permission_id.to_string()),
-                records: Some(records.iter().map(ToString::to_string).collect()),
-                ..blank
-            },
-            Outcome::Denied => blank,
-            Outcome::Ask { why } => Self {
-                verdict: "ask",
-                why: Some(why.clone()),
-                ..blank
-            },
-        }
-    }
-}
-
-impl Report for Line {
+impl Report for Decision {
     fn text(&self) -> String {
-        let from = self
-            .from_name
-            .as_deref()
-            .map_or(String::new(), |name| format!(" from {}", plain(name)));
-        let rule = self
-            .rule
-            .as_deref()
-            .map_or("no rule".to_owned(), |rule| format!("rule {rule:?}"));
-        let more = match (&self.records, &self.why) {
-            (Some(records), _) => format!(", records: {}", records.join(" ")),
-            (None, Some(why)) => format!(": {}", plain(why)),
-            (None, None) => String::new(),
+        let from = self.from.as_ref();
+        let from = from.map_or(String::new(), |from| format!(" from {}", plain(&from.name)));
+        let rule = self.rule.as_deref();
+        let rule = rule.map_or("no rule".to_owned(), |rule| format!("rule {rule:?}"));
+        let (verdict, more) = match &self.outcome {
+            Outcome::Permitted { records, .. } => ("permitted", format!(", records: {}", words(records))),
+            Outcome::Denied => ("denied", String::new()),
+            Outcome::Ask { why } => ("ask", format!(": {}", plain(why))),
         };
-        let (when, verdict) = (moment(self.at_ms), self.verdict);
+        let when = moment(self.at);
         format!("{when}  {verdict}  {}{from}  by {rule}{more}\n", self.request_id)
     }
 }

@@ -3,13 +3,17 @@
 use std::{fs, path::PathBuf};
 
 use clap::Args;
-use client_sdk::{ExposedVersion, RevocationCertificate, ServerLink, verify_certificate};
+use client_sdk::{
+    ExposedVersion, InstitutionId, PatientId, PermissionId, RevocationCertificate, ServerLink, text,
+    verify_certificate,
+};
+use protocol_spec::{collection::Collection, released::VersionLeaves};
 use serde::Serialize;
 
 use crate::{
     context::Context,
     failure::Failure,
-    output::{Report, moment, timestamp},
+    output::{Report, moment},
 };
 
 /// Which certificate, and of which server.
@@ -39,72 +43,33 @@ pub(crate) fn verify(context: &Context, options: &Options) -> Result<(), Failure
 /// What a certificate says.
 #[derive(Serialize)]
 pub(crate) struct Certificate {
-    permission_id: String,
-    patient_id: String,
-    institution_id: String,
-    signed: String,
-    #[serde(skip)]
-    signed_ms: u64,
-    released: Vec<Released>,
-    exposed: Vec<Version>,
-    closed: Vec<Closed>,
+    permission_id: PermissionId,
+    patient_id: PatientId,
+    institution_id: InstitutionId,
+    #[serde(serialize_with = "text::moment")]
+    signed: u64,
+    /// Of each, the first leaf and number of leaves; a leaf is 1 MiB of the sealed record.
+    released: Vec<VersionLeaves>,
+    exposed: Vec<ExposedVersion>,
+    closed: Vec<Collection>,
     /// Of the exposed versions, those that lie under other data keys since.
-    resealed: Vec<Version>,
+    resealed: Vec<ExposedVersion>,
     #[serde(skip_serializing_if = "Option::is_none")]
     certificate: Option<String>,
-}
-
-#[derive(Serialize)]
-struct Version {
-    record_id: String,
-    version_id: String,
-}
-
-impl From<&ExposedVersion> for Version {
-    fn from(version: &ExposedVersion) -> Self {
-        Self {
-            record_id: version.record_id.to_string(),
-            version_id: version.version_id.to_string(),
-        }
-    }
-}
-
-#[derive(Serialize)]
-struct Released {
-    record_id: String,
-    version_id: String,
-    /// First leaf and number of leaves; a leaf is 1 MiB of the sealed record.
-    leaves: Vec<(u32, u32)>,
-}
-
-#[derive(Serialize)]
-struct Closed {
-    collection_id: String,
-    epoch: u64,
 }
 
 impl Certificate {
     /// With the file that was written.
     pub(crate) fn new(says: &RevocationCertificate, file: Option<PathBuf>) -> Self {
-        let released = says.released.iter().map(|leaves| Released {
-            record_id: leaves.record_id.to_string(),
-            version_id: leaves.version_id.to_string(),
-            leaves: leaves.leaves.iter().collect(),
-        });
-        let closed = says.closed.iter().map(|collection| Closed {
-            collection_id: collection.id.to_string(),
-            epoch: collection.epoch,
-        });
         Self {
-            permission_id: says.permission_id.to_string(),
-            patient_id: says.patient_id.to_string(),
-            institution_id: says.institution_id.to_string(),
-            signed: timestamp(says.created),
-            signed_ms: says.created,
-            released: released.collect(),
-            exposed: says.exposed.iter().map(Version::from).collect(),
-            resealed: says.resealed.iter().map(Version::from).collect(),
-            closed: closed.collect(),
+            permission_id: says.permission_id,
+            patient_id: says.patient_id,
+            institution_id: says.institution_id,
+            signed: says.created,
+            released: says.released.clone(),
+            exposed: says.exposed.clone(),
+            resealed: says.resealed.clone(),
+            closed: says.closed.clone(),
             certificate: file.map(|file| file.display().to_string()),
         }
     }
@@ -117,12 +82,7 @@ impl Report for Certificate {
             _ => self
                 .closed
                 .iter()
-                .map(|closed| {
-                    format!(
-                        "Key {} of {} opens nothing any more.\n",
-                        closed.epoch, closed.collection_id
-                    )
-                })
+                .map(|closed| format!("Key {} of {} opens nothing any more.\n", closed.epoch, closed.id))
                 .collect(),
         };
         let released: String = self
@@ -144,7 +104,7 @@ impl Report for Certificate {
         format!(
             "Revoked, certified {}: nothing more is released to {}.\n{closed}\
              Received before: {} of {} records whose keys it may know.\n{released}{resealed}{file}",
-            moment(self.signed_ms),
+            moment(self.signed),
             self.institution_id,
             self.released.len(),
             self.exposed.len(),

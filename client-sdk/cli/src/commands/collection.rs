@@ -1,7 +1,7 @@
 //! `medvault collection`: the patient's collections, and what lies in them.
 
 use clap::Subcommand;
-use client_sdk::{CollectionInfo, RecordId};
+use client_sdk::{CollectionId, CollectionInfo, RecordId};
 use serde::Serialize;
 
 use crate::{
@@ -47,13 +47,11 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<(), Failu
     match command {
         Command::Create { name } => {
             let made = patient.create_collection(&name).await?;
-            context.print(&Created(Entry::from(&made)))
+            context.print(&Created(made))
         }
         Command::List => {
             let collections = patient.collections().await?;
-            context.print(&List {
-                collections: collections.iter().map(Entry::from).collect(),
-            })
+            context.print(&List { collections })
         }
         Command::Move { records, to } => {
             let to = patient.collection(&to).await?;
@@ -61,66 +59,45 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<(), Failu
                 patient.move_record(*record, to.id).await?;
             }
             context.print(&Moved {
-                collection_id: to.id.to_string(),
+                collection_id: to.id,
                 name: to.name,
-                records: records.iter().map(ToString::to_string).collect(),
+                records,
             })
         }
     }
 }
 
 #[derive(Serialize)]
-struct Entry {
-    collection_id: String,
-    name: String,
-    epoch: u64,
-}
-
-impl From<&CollectionInfo> for Entry {
-    fn from(info: &CollectionInfo) -> Self {
-        Self {
-            collection_id: info.id.to_string(),
-            name: info.name.clone(),
-            epoch: info.epoch,
-        }
-    }
-}
-
-#[derive(Serialize)]
 #[serde(transparent)]
-struct Created(Entry);
+struct Created(CollectionInfo);
 
 impl Report for Created {
     fn text(&self) -> String {
-        format!("Made.\n  {}\n", self.0.collection_id)
+        format!("Made.\n  {}\n", self.0.id)
     }
 }
 
 #[derive(Serialize)]
 struct List {
-    collections: Vec<Entry>,
+    collections: Vec<CollectionInfo>,
 }
 
 impl Report for List {
     fn text(&self) -> String {
         table(
             ["COLLECTION", "NAME", "EPOCH"],
-            self.collections.iter().map(|entry| {
-                [
-                    entry.collection_id.clone(),
-                    plain(&entry.name),
-                    entry.epoch.to_string(),
-                ]
-            }),
+            self.collections
+                .iter()
+                .map(|entry| [entry.id.to_string(), plain(&entry.name), entry.epoch.to_string()]),
         )
     }
 }
 
 #[derive(Serialize)]
 struct Moved {
-    collection_id: String,
+    collection_id: CollectionId,
     name: String,
-    records: Vec<String>,
+    records: Vec<RecordId>,
 }
 
 impl Report for Moved {

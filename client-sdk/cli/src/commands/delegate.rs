@@ -4,20 +4,20 @@ use std::time::{Duration, SystemTime};
 
 use clap::{ArgGroup, Args, Subcommand, ValueEnum};
 use client_sdk::{
-    CollectionId, DelegationId, PatientId, PermissionInfo, Power, Purpose,
+    DelegationId, PatientId, Power, Purpose,
     patient::{
-        DelegationInfo, DelegationState, DelegationTerms, EndedDelegation, HeldDelegation, OpenRequest,
+        DelegateRef, DelegationInfo, DelegationTerms, EndedDelegation, HeldDelegation, OpenRequest,
         Unanswered,
     },
+    text::timestamp,
 };
 use serde::Serialize;
 
 use crate::{
-    commands::permissions::kind,
     confirm::if_short,
     context::Context,
     failure::Failure,
-    output::{Report, moment, party, plain, table, timestamp},
+    output::{Report, moment, party, plain, table, word, words},
     progress::Bar,
     values::{duration, moment as moment_arg},
 };
@@ -127,35 +127,28 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<(), Failu
                 not_after: until.ok_or_else(|| Failure::usage("say when it ends: --until or --expires"))?,
             };
             let made = patient.delegate(add.patient, &terms).await?;
-            context.print(&Added(Given::from(&made)))
+            context.print(&Added(made))
         }
         Command::List => context.print(&List {
-            given: patient.delegations().await?.iter().map(Given::from).collect(),
-            held: patient.held_delegations().await?.iter().map(Held::from).collect(),
-            offered: patient
-                .offered_delegations()
-                .await?
-                .iter()
-                .map(Held::from)
-                .collect(),
+            given: patient.delegations().await?,
+            held: patient.held_delegations().await?,
+            offered: patient.offered_delegations().await?,
         }),
         Command::Accept { delegation } => {
             let held = patient.accept_delegation(delegation).await?;
-            context.print(&Accepted(Held::from(&held)))
+            context.print(&Accepted(held))
         }
         Command::Refuse { delegation } => {
             patient
                 .delete_unanswered(Unanswered::Delegation(delegation))
                 .await?;
-            context.print(&Refused {
-                refused: delegation.to_string(),
-            })
+            context.print(&Refused { refused: delegation })
         }
         Command::End { delegation } => {
             let progress = Bar::records("Re-wrapping", context.json());
             let ended = patient.end_delegation(delegation, &progress).await?;
             drop(progress);
-            context.print(&Ended::from(&ended))
+            context.print(&ended)
         }
     }
 }
@@ -175,97 +168,40 @@ impl From<PowerArg> for Power {
     }
 }
 
-fn power(power: Power) -> &'static str {
-    match power {
-        Power::Read => "read",
-        Power::Permit => "permit",
-    }
-}
-
-fn state(state: DelegationState) -> &'static str {
-    match state {
-        DelegationState::Live => "live",
-        DelegationState::NotYet => "not-yet",
-        DelegationState::Expired => "expired",
-        DelegationState::Ended => "ended",
-        DelegationState::Offered => "offered",
-        DelegationState::Refused => "refused",
-    }
-}
-
-fn ids(collections: &[CollectionId]) -> Vec<String> {
-    collections.iter().map(ToString::to_string).collect()
-}
-
-#[derive(Serialize)]
-struct Given {
-    delegation_id: String,
-    delegate_id: String,
-    name: String,
-    power: &'static str,
-    collections: Vec<String>,
-    begins: String,
-    ends: String,
-    #[serde(skip)]
-    ends_ms: u64,
-    state: &'static str,
-}
-
-impl From<&DelegationInfo> for Given {
-    fn from(info: &DelegationInfo) -> Self {
-        Self {
-            delegation_id: info.delegate.delegation.to_string(),
-            delegate_id: info.delegate.id.to_string(),
-            name: info.delegate.name.clone(),
-            power: power(info.power),
-            collections: ids(&info.collections),
-            begins: timestamp(info.not_before),
-            ends: timestamp(info.not_after),
-            ends_ms: info.not_after,
-            state: state(info.state),
-        }
-    }
-}
-
 #[derive(Serialize)]
 #[serde(transparent)]
-struct Added(Given);
+struct Added(DelegationInfo);
 
 impl Report for Added {
     fn text(&self) -> String {
-        let Given {
-            delegation_id,
-            name,
-            power,
-            ends_ms,
-            ..
-        } = &self.0;
-        let (name, ends) = (plain(name), moment(*ends_ms));
+        let DelegateRef { delegation, name, .. } = &self.0.delegate;
+        let (name, power, ends) = (plain(name), word(&self.0.power), moment(self.0.not_after));
         format!(
-            "{name} may {power} for you until {ends}, once she has accepted it: medvault delegate accept {delegation_id}\n"
+            "{name} may {power} for you until {ends}, once she has accepted it: medvault delegate accept {delegation}\n"
         )
     }
 }
 
 #[derive(Serialize)]
 #[serde(transparent)]
-struct Accepted(Held);
+struct Accepted(HeldDelegation);
 
 impl Report for Accepted {
     fn text(&self) -> String {
-        let Held {
-            owner_id,
+        let HeldDelegation {
+            owner,
             power,
-            ends_ms,
+            not_after,
             ..
         } = &self.0;
-        format!("You may {power} for {owner_id} until {}.\n", moment(*ends_ms))
+        let (power, ends) = (word(power), moment(*not_after));
+        format!("You may {power} for {owner} until {ends}.\n")
     }
 }
 
 #[derive(Serialize)]
 struct Refused {
-    refused: String,
+    refused: DelegationId,
 }
 
 impl Report for Refused {
@@ -275,41 +211,13 @@ impl Report for Refused {
 }
 
 #[derive(Serialize)]
-struct Held {
-    delegation_id: String,
-    owner_id: String,
-    power: &'static str,
-    collections: Vec<String>,
-    begins: String,
-    ends: String,
-    #[serde(skip)]
-    ends_ms: u64,
-    state: &'static str,
-}
-
-impl From<&HeldDelegation> for Held {
-    fn from(held: &HeldDelegation) -> Self {
-        Self {
-            delegation_id: held.id.to_string(),
-            owner_id: held.owner.to_string(),
-            power: power(held.power),
-            collections: ids(&held.collections),
-            begins: timestamp(held.not_before),
-            ends: timestamp(held.not_after),
-            ends_ms: held.not_after,
-            state: state(held.state),
-        }
-    }
-}
-
-#[derive(Serialize)]
 struct List {
     /// Who may act in this vault.
-    given: Vec<Given>,
+    given: Vec<DelegationInfo>,
     /// For whom this patient may act.
-    held: Vec<Held>,
+    held: Vec<HeldDelegation>,
     /// For whom she may, once she has accepted it.
-    offered: Vec<Held>,
+    offered: Vec<HeldDelegation>,
 }
 
 impl Report for List {
@@ -332,13 +240,13 @@ impl Report for List {
                 ],
                 self.given.iter().map(|given| {
                     [
-                        given.delegation_id.clone(),
-                        plain(&given.name),
-                        given.power.to_owned(),
-                        moment(given.ends_ms),
-                        given.state.to_owned(),
-                        given.collections.join(" "),
-                        given.delegate_id.clone(),
+                        given.delegate.delegation.to_string(),
+                        plain(&given.delegate.name),
+                        word(&given.power),
+                        moment(given.not_after),
+                        word(&given.state),
+                        words(&given.collections),
+                        given.delegate.id.to_string(),
                     ]
                 }),
             ));
@@ -358,12 +266,12 @@ impl Report for List {
                 ["DELEGATION", "PATIENT", "POWER", "UNTIL", "STATE", "COLLECTIONS"],
                 list.iter().map(|held| {
                     [
-                        held.delegation_id.clone(),
-                        held.owner_id.clone(),
-                        held.power.to_owned(),
-                        moment(held.ends_ms),
-                        held.state.to_owned(),
-                        held.collections.join(" "),
+                        held.id.to_string(),
+                        held.owner.to_string(),
+                        word(&held.power),
+                        moment(held.not_after),
+                        word(&held.state),
+                        words(&held.collections),
                     ]
                 }),
             ));
@@ -372,57 +280,18 @@ impl Report for List {
     }
 }
 
-#[derive(Serialize)]
-struct Ended {
-    #[serde(flatten)]
-    delegation: Given,
-    /// Epochs of collections that were taken out of use.
-    epochs_closed: usize,
-    /// What the delegate has permitted and still holds.
-    permissions: Vec<Permission>,
-}
-
-#[derive(Serialize)]
-struct Permission {
-    permission_id: String,
-    institution_id: String,
-    name: String,
-    expires: String,
-}
-
-impl From<&PermissionInfo> for Permission {
-    fn from(info: &PermissionInfo) -> Self {
-        Self {
-            permission_id: info.permission_id.to_string(),
-            institution_id: info.institution.id.to_string(),
-            name: info.institution.name.clone(),
-            expires: timestamp(info.not_after),
-        }
-    }
-}
-
-impl From<&EndedDelegation> for Ended {
-    fn from(ended: &EndedDelegation) -> Self {
-        Self {
-            delegation: Given::from(&ended.delegation),
-            epochs_closed: ended.closed,
-            permissions: ended.permissions.iter().map(Permission::from).collect(),
-        }
-    }
-}
-
-impl Report for Ended {
+impl Report for EndedDelegation {
     fn text(&self) -> String {
         let mut text = format!(
             "Ended: {} can do nothing more here. What is added from now on is under new keys ({} were taken out of use).\n",
-            plain(&self.delegation.name),
-            self.epochs_closed
+            plain(&self.delegation.delegate.name),
+            self.closed
         );
         for permission in &self.permissions {
             text.push_str(&format!(
                 "Still valid, as she gave it to {} (until {}); to take it back: medvault revoke {}\n",
-                party(&permission.name, &permission.institution_id),
-                permission.expires,
+                party(&permission.institution.name, permission.institution.id),
+                timestamp(permission.not_after),
                 permission.permission_id
             ));
         }
@@ -433,42 +302,7 @@ impl Report for Ended {
 /// What institutions ask the patient for whom a delegate acts.
 #[derive(Serialize)]
 pub(super) struct Requests {
-    requests: Vec<Request>,
-}
-
-#[derive(Serialize)]
-struct Request {
-    request_id: String,
-    kind: &'static str,
-    from: String,
-    from_name: String,
-    to: String,
-    to_name: String,
-    /// HL7 PurposeOfUse code.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    purpose: Option<&'static str>,
-    expires: String,
-    #[serde(skip)]
-    expires_ms: u64,
-}
-
-impl From<Vec<OpenRequest>> for Requests {
-    fn from(requests: Vec<OpenRequest>) -> Self {
-        let request = |open: OpenRequest| Request {
-            request_id: open.request_id.to_string(),
-            kind: kind(open.kind),
-            from: open.from.id.to_string(),
-            from_name: open.from.name,
-            to: open.to.id.to_string(),
-            to_name: open.to.name,
-            purpose: open.purpose.map(Purpose::code),
-            expires: timestamp(open.expires),
-            expires_ms: open.expires,
-        };
-        Self {
-            requests: requests.into_iter().map(request).collect(),
-        }
-    }
+    pub(super) requests: Vec<OpenRequest>,
 }
 
 impl Report for Requests {
@@ -478,12 +312,12 @@ impl Report for Requests {
         }
         let rows = self.requests.iter().map(|request| {
             [
-                request.request_id.clone(),
-                request.kind.to_owned(),
-                party(&request.from_name, &request.from),
-                party(&request.to_name, &request.to),
-                request.purpose.unwrap_or_default().to_owned(),
-                moment(request.expires_ms),
+                request.request_id.to_string(),
+                word(&request.kind),
+                party(&request.from.name, request.from.id),
+                party(&request.to.name, request.to.id),
+                request.purpose.map(Purpose::code).unwrap_or_default().to_owned(),
+                moment(request.expires),
             ]
         });
         let list = table(["REQUEST", "KIND", "FROM", "FOR", "PURPOSE", "OPEN UNTIL"], rows);

@@ -8,7 +8,7 @@ use std::{
 };
 
 use clap::Subcommand;
-use client_sdk::{DeviceInfo, DeviceKind, NewDevice, ServerLink};
+use client_sdk::{DeviceId, DeviceInfo, NewDevice, PatientId, ServerLink};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
@@ -16,7 +16,7 @@ use crate::{
     context::{Context, tell},
     failure::Failure,
     given,
-    output::{Report, moment, plain, table, timestamp},
+    output::{Report, moment, plain, table, word},
     qr,
 };
 
@@ -95,9 +95,7 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<(), Failu
         } => approve(context, code, &name, short_string).await,
         Command::List => {
             let devices = context.patient().await?.devices().await?;
-            context.print(&List {
-                devices: devices.iter().map(Entry::from).collect(),
-            })
+            context.print(&List { devices })
         }
         Command::Name { device, name } => {
             let patient = context.patient().await?;
@@ -105,7 +103,7 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<(), Failu
             patient.name_device(device.id, &name).await?;
             context.print(&Done {
                 done: "renamed",
-                device_id: device.id.to_string(),
+                device_id: device.id,
                 name,
             })
         }
@@ -118,7 +116,7 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<(), Failu
             patient.keep_member(member.id).await?;
             context.print(&Done {
                 done: "stays",
-                device_id: member.id.to_string(),
+                device_id: member.id,
                 name: member.name,
             })
         }
@@ -142,8 +140,8 @@ async fn link(context: &Context, server: &ServerLink) -> Result<(), Failure> {
     // From here on it is told what others add.
     tell(&patient).await;
     context.print(&Linked {
-        patient_id: patient.id().to_string(),
-        devices: devices.iter().map(Entry::from).collect(),
+        patient_id: patient.id(),
+        devices,
     })
 }
 
@@ -163,7 +161,7 @@ async fn approve(
     let id = patient.approve_device(&pending, &short_string, name).await?;
     context.print(&Done {
         done: "added",
-        device_id: id.to_string(),
+        device_id: id,
         name: name.to_owned(),
     })
 }
@@ -224,8 +222,8 @@ impl Report for ShortString {
 
 #[derive(Serialize)]
 struct Linked {
-    patient_id: String,
-    devices: Vec<Entry>,
+    patient_id: PatientId,
+    devices: Vec<DeviceInfo>,
 }
 
 impl Report for Linked {
@@ -239,38 +237,8 @@ impl Report for Linked {
 }
 
 #[derive(Serialize)]
-pub(super) struct Entry {
-    device_id: String,
-    name: String,
-    kind: &'static str,
-    this: bool,
-    added: String,
-    /// Whether it is announced that it leaves.
-    leaving: bool,
-    #[serde(skip)]
-    added_ms: u64,
-}
-
-impl From<&DeviceInfo> for Entry {
-    fn from(info: &DeviceInfo) -> Self {
-        Self {
-            device_id: info.id.to_string(),
-            name: info.name.clone(),
-            kind: match info.kind {
-                DeviceKind::Device => "device",
-                DeviceKind::Recovery => "recovery",
-            },
-            this: info.this,
-            added: timestamp(info.added),
-            leaving: info.leaving,
-            added_ms: info.added,
-        }
-    }
-}
-
-#[derive(Serialize)]
 struct List {
-    devices: Vec<Entry>,
+    devices: Vec<DeviceInfo>,
 }
 
 impl Report for List {
@@ -279,14 +247,14 @@ impl Report for List {
     }
 }
 
-pub(super) fn rows(devices: &[Entry]) -> String {
+pub(super) fn rows(devices: &[DeviceInfo]) -> String {
     table(
         ["DEVICE", "KIND", "ADDED", "", "NAME"],
         devices.iter().map(|device| {
             [
-                device.device_id.clone(),
-                device.kind.to_owned(),
-                moment(device.added_ms),
+                device.id.to_string(),
+                word(&device.kind),
+                moment(device.added),
                 match (device.this, device.leaving) {
                     (true, _) => "this one",
                     (false, true) => "leaves",
@@ -302,7 +270,7 @@ pub(super) fn rows(devices: &[Entry]) -> String {
 #[derive(Serialize)]
 struct Done {
     done: &'static str,
-    device_id: String,
+    device_id: DeviceId,
     name: String,
 }
 

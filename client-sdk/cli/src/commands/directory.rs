@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use client_sdk::{
-    Audited, DirectoryEntry, InstitutionId, LookAlikes, ServerLink, WithdrawnAccreditation,
+    Audited, DirectoryEntry, InstitutionId, LookAlikes, ServerLink, Sha256Digest, WithdrawnAccreditation,
     withdraw_accreditation,
 };
 use serde::Serialize;
@@ -109,13 +109,13 @@ pub(crate) async fn run(context: &Context, options: Options) -> Result<(), Failu
         Some(Command::Audit) => {
             let bar = Bar::entries("reading the log", context.json());
             let audited = context.member().await?.trust().audit(&bar).await?;
-            context.print(&Audit::from(audited))
+            context.print(&audited)
         }
         Some(Command::Withdraw { file, server }) => {
             let withdrawn =
                 withdraw_accreditation(&server, &new_file::read(&file)?, &client_sdk::Ground::nowhere())
                     .await?;
-            context.print(&Withdrawn::from(withdrawn))
+            context.print(&withdrawn)
         }
         Some(Command::Publish { file, server }) => programs::publish(context, &file, &server).await,
         Some(Command::Programs) => programs::list(context).await,
@@ -137,13 +137,12 @@ async fn list(context: &Context, filter: Option<&str>) -> Result<(), Failure> {
 }
 
 /// The ids of others whose names look like this institution's.
-pub(crate) fn looks_like(alike: &LookAlikes, institution: InstitutionId) -> Vec<String> {
-    let others = alike.get(&institution).into_iter().flatten();
-    others.map(ToString::to_string).collect()
+pub(crate) fn looks_like(alike: &LookAlikes, institution: InstitutionId) -> Vec<InstitutionId> {
+    alike.get(&institution).into_iter().flatten().copied().collect()
 }
 
 /// `, looks like inst_…` for each of them.
-pub(crate) fn marks(looks_like: &[String]) -> String {
+pub(crate) fn marks(looks_like: &[InstitutionId]) -> String {
     let marks = looks_like
         .iter()
         .map(|id| format!(", looks like {}", short_id(id)));
@@ -157,7 +156,7 @@ struct Directory {
 
 #[derive(Serialize)]
 struct Entry {
-    institution_id: String,
+    institution_id: InstitutionId,
     name: String,
     /// Entries of its chain before this one.
     rotations: u64,
@@ -166,13 +165,13 @@ struct Entry {
     withdrawn: bool,
     /// Others whose names look like this one.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    looks_like: Vec<String>,
+    looks_like: Vec<InstitutionId>,
 }
 
 impl From<&DirectoryEntry> for Entry {
     fn from(entry: &DirectoryEntry) -> Self {
         Self {
-            institution_id: entry.id().to_string(),
+            institution_id: entry.id(),
             name: entry.name().as_str().to_owned(),
             rotations: entry.sequence(),
             retired: entry.retirement().is_some(),
@@ -202,7 +201,7 @@ impl Report for Directory {
             self.institutions.iter().map(|entry| {
                 let marks = entry.state().to_owned() + &marks(&entry.looks_like);
                 let marks = marks.trim_start_matches(", ").to_owned();
-                [entry.institution_id.clone(), plain(&entry.name), marks]
+                [entry.institution_id.to_string(), plain(&entry.name), marks]
             }),
         )
     }
@@ -217,10 +216,9 @@ struct Chain {
 struct ChainEntry {
     #[serde(flatten)]
     entry: Entry,
-    /// SHA-256, hex.
-    entry_hash: String,
-    /// SHA-256 of the key, hex.
-    recipient_key: String,
+    entry_hash: Sha256Digest,
+    /// The hash of the key.
+    recipient_key: Sha256Digest,
     emergency: bool,
 }
 
@@ -228,8 +226,8 @@ impl From<&DirectoryEntry> for ChainEntry {
     fn from(entry: &DirectoryEntry) -> Self {
         Self {
             entry: entry.into(),
-            entry_hash: entry.entry_hash().to_string(),
-            recipient_key: entry.recipient_key().digest().to_string(),
+            entry_hash: entry.entry_hash(),
+            recipient_key: entry.recipient_key().digest(),
             emergency: entry.accreditation().emergency,
         }
     }
@@ -258,33 +256,11 @@ impl Report for Chain {
     }
 }
 
-#[derive(Serialize)]
-struct Audit {
-    /// Entry of the log from which it was read.
-    from: u64,
-    /// Entries of the log.
-    log_size: u64,
-    /// Events of the directory among them.
-    events: u64,
-    institutions: u64,
-}
-
-impl From<Audited> for Audit {
-    fn from(audited: Audited) -> Self {
-        Self {
-            from: audited.from,
-            log_size: audited.size,
-            events: audited.events,
-            institutions: audited.institutions,
-        }
-    }
-}
-
-impl Report for Audit {
+impl Report for Audited {
     fn text(&self) -> String {
         let Self {
             from,
-            log_size,
+            size: log_size,
             events,
             institutions,
         } = self;
@@ -295,31 +271,12 @@ impl Report for Audit {
     }
 }
 
-#[derive(Serialize)]
-struct Withdrawn {
-    institution_id: String,
-    /// Its place in the log.
-    index: u64,
-    /// Entries of the log.
-    log_size: u64,
-}
-
-impl From<WithdrawnAccreditation> for Withdrawn {
-    fn from(withdrawn: WithdrawnAccreditation) -> Self {
-        Self {
-            institution_id: withdrawn.institution.to_string(),
-            index: withdrawn.index,
-            log_size: withdrawn.size,
-        }
-    }
-}
-
-impl Report for Withdrawn {
+impl Report for WithdrawnAccreditation {
     fn text(&self) -> String {
         let Self {
-            institution_id,
+            institution: institution_id,
             index,
-            log_size,
+            size: log_size,
         } = self;
         format!(
             "The accreditation of {institution_id} is withdrawn.\nIt stands at {index} in the server's log of {log_size} entries, proven.\n"

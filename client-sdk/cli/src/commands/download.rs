@@ -3,7 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
-use client_sdk::{Error, FetchTerms, FetchedRecord, PatientId, PermissionId, Purpose, transfer::FolderSink};
+use client_sdk::{
+    Error, FetchTerms, Fetched, FetchedRecord, PatientId, PermissionId, Purpose, RequestId,
+    transfer::FolderSink,
+};
 use serde::Serialize;
 
 use crate::{
@@ -14,7 +17,7 @@ use crate::{
     piped::{Output, is_pipe},
     shorthand::{self, Named},
     values::purpose,
-    views::{PartView, ReceiptView, ReceivedView},
+    views::received,
 };
 
 /// The institution's two steps.
@@ -97,9 +100,7 @@ async fn request(
         .await?
         .request_download(patient, &text, purpose)
         .await?;
-    context.print(&Requested {
-        request_id: request.to_string(),
-    })
+    context.print(&Requested { request_id: request })
 }
 
 async fn fetch(
@@ -120,12 +121,9 @@ async fn fetch(
     drop(bar);
     let fetched = fetched.map_err(|error| with_what_is_left(error, out, &permission.to_string()))?;
     match output {
-        None => context.print(&Fetched {
+        None => context.print(&FetchedInto {
             folder: out.display().to_string(),
-            records: fetched.records.iter().map(received).collect(),
-            deleted: fetched.deleted.iter().map(ToString::to_string).collect(),
-            receipt: fetched.receipt.as_ref().map(ReceiptView::from),
-            already: fetched.already,
+            fetched,
         })?,
         Some(output) => {
             let [FetchedRecord { record_id, parts, .. }] = fetched.records.as_slice() else {
@@ -157,19 +155,10 @@ pub(crate) fn with_what_is_left(error: Error, out: &Path, name: &str) -> Failure
     }
 }
 
-pub(crate) fn received(record: &FetchedRecord) -> ReceivedView {
-    ReceivedView {
-        record_id: record.record_id.to_string(),
-        version_id: record.version_id.to_string(),
-        parts: record.parts.iter().map(PartView::from).collect(),
-        provenance: (&record.provenance).into(),
-    }
-}
-
 /// A request that is on its way to a patient.
 #[derive(Serialize)]
 pub(crate) struct Requested {
-    pub(crate) request_id: String,
+    pub(crate) request_id: RequestId,
 }
 
 impl Report for Requested {
@@ -180,36 +169,36 @@ impl Report for Requested {
 
 /// What was received, and where it lies.
 #[derive(Serialize)]
-pub(crate) struct Fetched {
+pub(crate) struct FetchedInto {
     #[serde(skip)]
     pub(crate) folder: String,
-    pub(crate) records: Vec<ReceivedView>,
-    /// Of those that the permission is for, what the patient has deleted since.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(crate) deleted: Vec<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) receipt: Option<ReceiptView>,
-    /// An earlier run had fetched it.
-    pub(crate) already: bool,
+    #[serde(flatten)]
+    pub(crate) fetched: Fetched,
 }
 
-impl Report for Fetched {
+impl Report for FetchedInto {
     fn text(&self) -> String {
-        let records: String = self
-            .records
+        let Fetched {
+            records,
+            deleted,
+            receipt,
+            already,
+        } = &self.fetched;
+        let records: String = records
             .iter()
-            .map(|record| record.lines(&self.folder))
+            .map(|one| received(&self.folder, one.record_id, &one.parts, &one.provenance))
             .collect();
-        let receipt = match self.receipt {
+        let receipt = match receipt {
             Some(_) => "The server's receipt is verified.\n",
             None => "The server's receipt did not come; the patient's history will have it.\n",
         };
-        if self.already {
+        if *already {
             return format!("An earlier run of this command has fetched it:\n{records}{receipt}");
         }
-        let deleted =
-            |record: &String| format!("The patient has deleted {record}: nothing of it is left to get.\n");
-        let deleted: String = self.deleted.iter().map(deleted).collect();
+        let deleted: String = deleted
+            .iter()
+            .map(|record| format!("The patient has deleted {record}: nothing of it is left to get.\n"))
+            .collect();
         records + &deleted + receipt
     }
 }

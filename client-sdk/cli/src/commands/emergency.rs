@@ -6,19 +6,23 @@ use std::{
 };
 
 use clap::{Args, Subcommand};
-use client_sdk::{EmergencyCard, EmergencyKey, EmergencyLimits, PatientId, RequestId, patient::Unanswered};
+use client_sdk::{
+    EmergencyCard, EmergencyKey, EmergencyLimits, GuardianInfo, HelpInfo, MadeCard, PatientId, PermissionId,
+    RequestId,
+    patient::Unanswered,
+    text::{self, timestamp},
+};
 use serde::Serialize;
 
 use crate::{
-    commands::download::{Fetched, received},
+    commands::download::FetchedInto,
     context::Context,
     failure::Failure,
     given,
     new_file::{NewFile, Page},
-    output::{Report, moment, note, party, table, timestamp},
+    output::{Report, moment, note, party, table},
     progress::Bar,
     values::{byte_count, duration},
-    views::ReceiptView,
 };
 
 /// How a patient prepares, how helpers open, how she objects.
@@ -155,7 +159,7 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<(), Failu
         Command::Guardian(GuardianCommand::Accept { patient }) => {
             context.patient().await?.accept_guardianship(patient).await?;
             context.print(&Answered {
-                patient: patient.to_string(),
+                patient,
                 accepted: true,
             })
         }
@@ -163,7 +167,7 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<(), Failu
             let what = Unanswered::Guardianship(patient);
             context.patient().await?.delete_unanswered(what).await?;
             context.print(&Answered {
-                patient: patient.to_string(),
+                patient,
                 accepted: false,
             })
         }
@@ -192,41 +196,23 @@ async fn card(context: &Context, pdf: &Path, limits: &Limits) -> Result<(), Fail
         }
         return Err(error.into());
     }
-    context.print(&CardMade {
-        permission_id: made.permission_id.to_string(),
-        replaced: made.before.iter().map(ToString::to_string).collect(),
-        pdf,
-    })
+    context.print(&CardMade { made, pdf })
 }
 
 async fn add(context: &Context, guardian: PatientId, wait: Duration, limits: &Limits) -> Result<(), Failure> {
     let patient = context.patient().await?;
     let permission = patient.add_guardian(guardian, wait, &limits.into()).await?;
     context.print(&Added {
-        guardian: guardian.to_string(),
-        permission_id: permission.to_string(),
-        wait_seconds: wait.as_secs(),
-        patient: patient.id().to_string(),
+        guardian,
+        permission_id: permission,
+        wait,
+        patient: patient.id(),
     })
 }
 
 async fn list(context: &Context) -> Result<(), Failure> {
     let guardians = context.patient().await?.guardians().await?;
-    let guardians = guardians.iter().map(|info| Guardian {
-        guardian: info.guardian.to_string(),
-        permission_id: info.permission_id.to_string(),
-        wait_seconds: info.wait.as_secs(),
-        expires: timestamp(info.not_after),
-        help_id: info.help.as_ref().map(|help| help.help_id.to_string()),
-        institution_id: info.help.as_ref().map(|help| help.institution.to_string()),
-        opens: info.help.as_ref().map(|help| timestamp(help.opens)),
-        objected: info.objected,
-        accepted: info.accepted,
-        refused: info.refused,
-    });
-    context.print(&Guardians {
-        guardians: guardians.collect(),
-    })
+    context.print(&Guardians { guardians })
 }
 
 async fn remove(context: &Context, guardian: PatientId) -> Result<(), Failure> {
@@ -234,8 +220,8 @@ async fn remove(context: &Context, guardian: PatientId) -> Result<(), Failure> {
     let bar = Bar::records("Re-wrapping", context.json());
     let report = patient.remove_guardian(guardian, &bar).await?;
     context.print(&Removed {
-        guardian: guardian.to_string(),
-        permission_id: report.says.permission_id.to_string(),
+        guardian,
+        permission_id: report.says.permission_id,
     })
 }
 
@@ -256,12 +242,9 @@ async fn open(
     let bar = context.progress("receiving");
     let fetched = institution.open_emergency(patient, key, out, &bar).await?;
     drop(bar);
-    context.print(&Fetched {
+    context.print(&FetchedInto {
         folder: out.display().to_string(),
-        records: fetched.records.iter().map(received).collect(),
-        deleted: Vec::new(),
-        receipt: fetched.receipt.as_ref().map(ReceiptView::from),
-        already: fetched.already,
+        fetched,
     })
 }
 
@@ -270,31 +253,26 @@ async fn help(context: &Context, of: PatientId, institution: &str) -> Result<(),
     let to = patient.institution(institution).await?;
     let help = patient.help(of, &to).await?;
     context.print(&Helped {
-        help_id: help.help_id.to_string(),
-        institution_id: help.institution.to_string(),
+        help,
         name: to.name().as_str().to_owned(),
-        opens: timestamp(help.opens),
-        opens_ms: help.opens,
     })
 }
 
 async fn object(context: &Context, help: RequestId) -> Result<(), Failure> {
     context.patient().await?.object(help).await?;
-    context.print(&Objected {
-        help_id: help.to_string(),
-    })
+    context.print(&Objected { help_id: help })
 }
 
 #[derive(Serialize)]
 struct CardMade {
-    permission_id: String,
-    replaced: Vec<String>,
+    #[serde(flatten)]
+    made: MadeCard,
     pdf: String,
 }
 
 impl Report for CardMade {
     fn text(&self) -> String {
-        let before = if self.replaced.is_empty() {
+        let before = if self.made.before.is_empty() {
             ""
         } else {
             "The card before it opens nothing any more.\n"
@@ -309,11 +287,12 @@ impl Report for CardMade {
 
 #[derive(Serialize)]
 struct Added {
-    guardian: String,
-    permission_id: String,
-    wait_seconds: u64,
+    guardian: PatientId,
+    permission_id: PermissionId,
+    #[serde(rename = "wait_seconds", serialize_with = "text::seconds")]
+    wait: Duration,
     #[serde(skip)]
-    patient: String,
+    patient: PatientId,
 }
 
 impl Report for Added {
@@ -322,7 +301,7 @@ impl Report for Added {
             "{} can help when you have not objected for {}, once she has accepted it. She needs your id:\n  \
              medvault emergency guardian accept {}\n",
             self.guardian,
-            humantime::format_duration(Duration::from_secs(self.wait_seconds)),
+            humantime::format_duration(Duration::from_secs(self.wait.as_secs())),
             self.patient
         )
     }
@@ -331,7 +310,7 @@ impl Report for Added {
 /// The printed outcome of accepting or refusing to be a guardian.
 #[derive(Serialize)]
 struct Answered {
-    patient: String,
+    patient: PatientId,
     accepted: bool,
 }
 
@@ -348,24 +327,7 @@ impl Report for Answered {
 
 #[derive(Serialize)]
 struct Guardians {
-    guardians: Vec<Guardian>,
-}
-
-#[derive(Serialize)]
-struct Guardian {
-    guardian: String,
-    permission_id: String,
-    wait_seconds: u64,
-    expires: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    help_id: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    institution_id: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    opens: Option<String>,
-    objected: bool,
-    accepted: bool,
-    refused: bool,
+    guardians: Vec<GuardianInfo>,
 }
 
 impl Report for Guardians {
@@ -374,15 +336,15 @@ impl Report for Guardians {
             return "You have named no guardian.\n".to_owned();
         }
         let rows = self.guardians.iter().map(|guardian| {
-            let begun = match (&guardian.help_id, &guardian.opens) {
+            let begun = match &guardian.help {
                 _ if guardian.objected => "objected".to_owned(),
                 _ if guardian.refused => "she has refused".to_owned(),
                 _ if !guardian.accepted => "not accepted yet".to_owned(),
-                (Some(help), Some(opens)) => format!("{help} opens {opens}"),
-                _ => "-".to_owned(),
+                Some(help) => format!("{} opens {}", help.help_id, timestamp(help.opens)),
+                None => "-".to_owned(),
             };
-            let wait = humantime::format_duration(Duration::from_secs(guardian.wait_seconds));
-            [guardian.guardian.clone(), wait.to_string(), begun]
+            let wait = humantime::format_duration(guardian.wait);
+            [guardian.guardian.to_string(), wait.to_string(), begun]
         });
         table(["GUARDIAN", "WAITS", "HELP"], rows)
     }
@@ -390,8 +352,8 @@ impl Report for Guardians {
 
 #[derive(Serialize)]
 struct Removed {
-    guardian: String,
-    permission_id: String,
+    guardian: PatientId,
+    permission_id: PermissionId,
 }
 
 impl Report for Removed {
@@ -402,28 +364,25 @@ impl Report for Removed {
 
 #[derive(Serialize)]
 struct Helped {
-    help_id: String,
-    institution_id: String,
+    #[serde(flatten)]
+    help: HelpInfo,
     name: String,
-    opens: String,
-    #[serde(skip)]
-    opens_ms: u64,
 }
 
 impl Report for Helped {
     fn text(&self) -> String {
         format!(
             "The patient is told. Unless she objects, {} can open from {} on.\n  {}\n",
-            party(&self.name, &self.institution_id),
-            moment(self.opens_ms),
-            self.help_id
+            party(&self.name, self.help.institution),
+            moment(self.help.opens),
+            self.help.help_id
         )
     }
 }
 
 #[derive(Serialize)]
 struct Objected {
-    help_id: String,
+    help_id: RequestId,
 }
 
 impl Report for Objected {

@@ -12,6 +12,7 @@ use client_sdk::{
     HistoryItem, PermissionId, Purpose,
     names::Look,
     patient::{DeviceRef, HistoryCheck, HistoryKind},
+    text::timestamp,
     verify_case,
 };
 use serde::Serialize;
@@ -21,7 +22,7 @@ use crate::{
     context::Context,
     failure::Failure,
     new_file::NewFile,
-    output::{Report, moment, party, plain, table, timestamp},
+    output::{Report, moment, party, plain, table},
     values::since,
     views::size,
     window::{self, Window},

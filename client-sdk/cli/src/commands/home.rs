@@ -3,13 +3,13 @@
 use std::path::PathBuf;
 
 use clap::Subcommand;
-use client_sdk::{CheckedHome, Unlock, change_unlock, check_home};
+use client_sdk::{CheckedHome, Unlock, change_unlock, check_home, text::timestamp};
 use serde::Serialize;
 
 use crate::{
     context::{Context, next_unlock},
     failure::Failure,
-    output::{Report, plain, timestamp},
+    output::{Report, plain},
 };
 
 /// What can be done with a home as such.
@@ -55,7 +55,7 @@ pub(crate) fn run(context: &Context, command: Command) -> Result<(), Failure> {
     match command {
         Command::Check { accept_clock } => {
             let checked = check_home(context.home()?, &context.unlock()?, accept_clock)?;
-            context.print(&Checked::from(checked))
+            context.print(&checked)
         }
         Command::Passphrase {
             new_passphrase_file,
@@ -91,34 +91,14 @@ impl Report for Changed {
     }
 }
 
-#[derive(Serialize)]
-struct Checked {
-    id: String,
-    files: usize,
-    entries: usize,
-    /// The latest time that was seen in it.
-    latest: String,
-}
-
-impl From<CheckedHome> for Checked {
-    fn from(checked: CheckedHome) -> Self {
-        Self {
-            id: checked.id,
-            files: checked.files,
-            entries: checked.entries,
-            latest: timestamp(checked.latest),
-        }
-    }
-}
-
-impl Report for Checked {
+impl Report for CheckedHome {
     fn text(&self) -> String {
         format!(
             "The home of {} is what it was: {} files, and {} entries of those that grow.\nThe latest time that it has seen: {}\n",
             plain(&self.id),
             self.files,
             self.entries,
-            self.latest
+            timestamp(self.latest)
         )
     }
 }

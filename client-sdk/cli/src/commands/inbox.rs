@@ -5,7 +5,7 @@ mod senders;
 use std::{fmt::Write, time::Duration};
 
 use clap::Args;
-use client_sdk::{InboxEvent, LookAlikes, NewestEvents, PatientId, Purpose, inbox::Party};
+use client_sdk::{InboxEvent, InstitutionId, LookAlikes, NewestEvents, PatientId, inbox::Party};
 use serde::Serialize;
 
 use crate::{
@@ -15,7 +15,7 @@ use crate::{
     },
     context::{Context, Member},
     failure::Failure,
-    output::{Report, moment, plain, timestamp},
+    output::{Report, moment, plain, tag},
     values::since,
     views::size,
     window::{self, Window},
@@ -60,19 +60,19 @@ pub(crate) async fn run(context: &Context, options: Options) -> Result<(), Failu
     if let Some(owner) = options.acting_for {
         let patient = context.patient().await?;
         let requests = patient.acting_for(owner).await?.requests().await?;
-        return context.print(&delegate::Requests::from(requests));
+        return context.print(&delegate::Requests { requests });
     }
     let wait = options.wait.map(Duration::from_secs);
     let member = context.member().await?;
     let NewestEvents { events, earlier } = read(&member, &options, wait, context.json()).await?;
     let alike = member.trust().look_alikes().await?;
-    let marked = |event: &InboxEvent| Event {
+    let marked = |event: InboxEvent| Event {
         from_looks_like: party_alike(&alike, Some(&event.from)),
-        to_looks_like: party_alike(&alike, event.to.as_ref()),
-        ..Event::from(event)
+        to_looks_like: party_alike(&alike, event.what.receiver()),
+        event,
     };
     context.print(&Inbox {
-        events: events.iter().map(marked).collect(),
+        events: events.into_iter().map(marked).collect(),
         earlier,
     })
 }
@@ -112,83 +112,17 @@ fn is_zero(number: &u64) -> bool {
 
 #[derive(Serialize)]
 struct Event {
-    id: u64,
-    at: String,
-    #[serde(skip)]
-    at_ms: u64,
-    kind: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    request_id: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    permission_id: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    record_id: Option<String>,
-    from: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    from_name: Option<String>,
-    /// Others whose names look like that.
+    #[serde(flatten)]
+    event: InboxEvent,
+    /// Others whose names look like the sender's.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    from_looks_like: Vec<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    to: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    to_name: Option<String>,
+    from_looks_like: Vec<InstitutionId>,
+    /// Others whose names look like the receiver's.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    to_looks_like: Vec<String>,
-    /// HL7 PurposeOfUse code.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    purpose: Option<&'static str>,
-    #[serde(skip)]
-    purpose_title: &'static str,
-    /// Who has answered for the patient.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    delegate: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    bytes: Option<u64>,
-    text: String,
+    to_looks_like: Vec<InstitutionId>,
 }
 
-impl From<&InboxEvent> for Event {
-    fn from(event: &InboxEvent) -> Self {
-        Self {
-            id: event.number,
-            at: timestamp(event.at),
-            at_ms: event.at,
-            kind: event.kind.as_str(),
-            request_id: event.request_id.map(|id| id.to_string()),
-            permission_id: event.permission_id.map(|id| id.to_string()),
-            record_id: event.record_id.map(|id| id.to_string()),
-            from: party_id(&event.from),
-            from_name: party_name(&event.from),
-            from_looks_like: Vec::new(),
-            to: event.to.as_ref().map(party_id),
-            to_name: event.to.as_ref().and_then(party_name),
-            to_looks_like: Vec::new(),
-            purpose: event.purpose.map(Purpose::code),
-            purpose_title: event.purpose.map(Purpose::title).unwrap_or_default(),
-            delegate: event.delegate.map(|id| id.to_string()),
-            bytes: event.bytes,
-            text: event.text.clone().unwrap_or_default(),
-        }
-    }
-}
-
-fn party_id(party: &Party) -> String {
-    match party {
-        Party::Patient(id) => id.to_string(),
-        Party::Institution { id, .. } => id.to_string(),
-        Party::Server => "server".to_owned(),
-    }
-}
-
-fn party_name(party: &Party) -> Option<String> {
-    match party {
-        Party::Institution { name, .. } => Some(name.clone()),
-        Party::Patient(_) | Party::Server => None,
-    }
-}
-
-fn party_alike(alike: &LookAlikes, party: Option<&Party>) -> Vec<String> {
+fn party_alike(alike: &LookAlikes, party: Option<&Party>) -> Vec<InstitutionId> {
     match party {
         Some(Party::Institution { id, .. }) => looks_like(alike, *id),
         _ => Vec::new(),
@@ -209,79 +143,82 @@ impl Report for Inbox {
 impl Event {
     /// A heading and one line for each thing there is; the text by others comes last.
     fn block(&self) -> String {
-        let mut block = format!("#{}  {}  {}\n", self.id, moment(self.at_ms), self.kind);
-        let mut line = |what: &str, value: &str| {
-            let _ = writeln!(block, "    {what:<10}  {value}");
-        };
-        line(
-            "from",
-            &named(&self.from, self.from_name.as_deref(), &self.from_looks_like),
-        );
-        if let Some(to) = &self.to {
-            line("to", &named(to, self.to_name.as_deref(), &self.to_looks_like));
-        }
-        for (what, id) in [
-            ("request", &self.request_id),
-            ("permission", &self.permission_id),
-            ("record", &self.record_id),
-        ] {
-            if let Some(id) = id {
-                line(what, id);
+        let InboxEvent {
+            number,
+            at,
+            from,
+            what,
+            text,
+        } = &self.event;
+        let mut block = format!("#{number}  {}  {}\n", moment(*at), tag(what, "kind"));
+        let mut line = |name: &str, value: Option<String>| {
+            if let Some(value) = value {
+                let _ = writeln!(block, "    {name:<10}  {value}");
             }
-        }
-        if let Some(code) = self.purpose {
-            line("purpose", &format!("{code} ({})", self.purpose_title));
-        }
-        if let Some(delegate) = &self.delegate {
-            line("delegate", delegate);
-        }
-        if let Some(bytes) = self.bytes {
-            line("bytes", &size(bytes));
-        }
-        if !self.text.is_empty() {
-            let lines: Vec<String> = self.text.lines().map(plain).collect();
-            line("text", &lines.join("\n                "));
+        };
+        let purpose = what.purpose();
+        line("from", Some(named(from, &self.from_looks_like)));
+        line("to", what.receiver().map(|to| named(to, &self.to_looks_like)));
+        line("request", what.request().map(|id| id.to_string()));
+        line("permission", what.permission().map(|id| id.to_string()));
+        line("record", what.record().map(|id| id.to_string()));
+        line(
+            "purpose",
+            purpose.map(|of| format!("{} ({})", of.code(), of.title())),
+        );
+        line("delegate", what.delegate().map(|id| id.to_string()));
+        line("bytes", what.bytes().map(size));
+        if !text.is_empty() {
+            let lines: Vec<String> = text.lines().map(plain).collect();
+            line("text", Some(lines.join("\n                ")));
         }
         block
     }
 }
 
-fn named(id: &str, name: Option<&str>, looks_like: &[String]) -> String {
-    let named = name.map_or_else(|| id.to_owned(), |name| format!("{} ({id})", plain(name)));
+fn named(party: &Party, looks_like: &[InstitutionId]) -> String {
+    let named = match party {
+        Party::Patient(id) => id.to_string(),
+        Party::Institution { id, name } => format!("{} ({id})", plain(name)),
+        Party::Server => "server".to_owned(),
+    };
     named + &marks(looks_like)
 }
 
 #[cfg(test)]
 mod tests {
-    use client_sdk::{EventKind, InstitutionId, PermissionId, RequestId};
+    use client_sdk::{InboxWhat, InstitutionId, PermissionId, Purpose, RequestId};
     use serde_json::json;
 
     use super::*;
 
-    fn permission() -> InboxEvent {
-        InboxEvent {
+    fn permission() -> Event {
+        let event = InboxEvent {
             number: 7,
             at: 1_700_000_000_000,
-            kind: EventKind::Permission,
             from: Party::Institution {
                 id: InstitutionId::from_bytes([1; 32]),
                 name: "St. Anna".to_owned(),
             },
-            request_id: Some(RequestId::from_bytes([2; 16])),
-            permission_id: Some(PermissionId::from_bytes([3; 16])),
-            record_id: None,
-            to: None,
-            purpose: Some(Purpose::TREAT),
-            delegate: None,
-            bytes: None,
-            text: Some("a\u{1b}b\n#8".to_owned()),
+            what: InboxWhat::Permission {
+                request_id: RequestId::from_bytes([2; 16]),
+                permission_id: PermissionId::from_bytes([3; 16]),
+                purpose: Some(Purpose::TREAT),
+                delegate: None,
+            },
+            text: "a\u{1b}b\n#8".to_owned(),
+        };
+        Event {
+            event,
+            from_looks_like: Vec::new(),
+            to_looks_like: Vec::new(),
         }
     }
 
     #[test]
     fn json_has_the_promised_fields_and_leaves_out_what_is_not_there() {
         let inbox = Inbox {
-            events: vec![Event::from(&permission())],
+            events: vec![permission()],
             earlier: 0,
         };
         let event = json!({
@@ -303,7 +240,7 @@ mod tests {
 
     #[test]
     fn text_for_people_carries_no_control_characters_and_stays_indented() {
-        let block = Event::from(&permission()).block();
+        let block = permission().block();
         assert!(
             block.starts_with("#7  2023-11-14 22:13:20 UTC  permission\n"),
             "{block}"
@@ -318,11 +255,12 @@ mod tests {
     /// INS-17
     #[test]
     fn who_looks_like_another_is_marked() {
-        let other = InstitutionId::from_bytes([9; 32]).to_string();
+        let other = InstitutionId::from_bytes([9; 32]);
         let event = Event {
-            from_looks_like: vec![other.clone()],
-            ..Event::from(&permission())
+            from_looks_like: vec![other],
+            ..permission()
         };
+        let other = other.to_string();
         let short = other.get(..21).unwrap();
         let expected = format!(
             "    from        St. Anna ({}), looks like {short}…\n",

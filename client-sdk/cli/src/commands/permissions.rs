@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 use client_sdk::{
-    Conditions, PermissionId, PermissionInfo, PermissionKind, PermissionState, Purpose,
-    patient::{Kept, KeptWhy, Resealed},
+    Conditions, MediaType, PermissionId, PermissionInfo, Purpose,
+    patient::{KeptWhy, Resealed},
 };
 use serde::Serialize;
 
@@ -14,7 +14,7 @@ use crate::{
     context::Context,
     failure::Failure,
     new_file::NewFile,
-    output::{Report, moment, party, table, timestamp},
+    output::{Report, moment, party, table, word},
     progress::Bar,
     shorthand::{self, Named},
     tending::tend,
@@ -58,9 +58,7 @@ pub(crate) async fn list(context: &Context) -> Result<(), Failure> {
     // The states that are shown are those after what is due (INS-6).
     tend(&patient).await;
     let permissions = patient.permissions().await?;
-    context.print(&List {
-        permissions: permissions.iter().map(Entry::from).collect(),
-    })
+    context.print(&List { permissions })
 }
 
 pub(crate) async fn revoke(context: &Context, options: RevokeOptions) -> Result<(), Failure> {
@@ -77,10 +75,9 @@ pub(crate) async fn revoke(context: &Context, options: RevokeOptions) -> Result<
     };
     drop(progress);
     let certificate = file.map(|file| file.write(&report.certificate)).transpose()?;
-    let resealed = report.resealed.as_ref().map(ResealedView::from);
     context.print(&Revoked {
         certificate: Certificate::new(&report.says, certificate),
-        resealed,
+        resealed: report.resealed,
     })
 }
 
@@ -90,84 +87,28 @@ struct Revoked {
     #[serde(flatten)]
     certificate: Certificate,
     #[serde(flatten)]
-    resealed: Option<ResealedView>,
+    resealed: Option<Resealed>,
 }
 
-#[derive(Serialize)]
-struct ResealedView {
-    /// Records that were sealed anew now.
-    sealed_anew: Vec<String>,
-    kept: Vec<KeptView>,
-}
-
-#[derive(Serialize)]
-struct KeptView {
-    record_id: String,
-    why: &'static str,
-    /// Another permission that names it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    permission_id: Option<String>,
-    /// What went wrong.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<String>,
-}
-
-impl From<&Resealed> for ResealedView {
-    fn from(resealed: &Resealed) -> Self {
-        Self {
-            sealed_anew: resealed.records.iter().map(ToString::to_string).collect(),
-            kept: resealed.kept.iter().map(KeptView::from).collect(),
+fn reason(why: &KeptWhy) -> String {
+    match why {
+        KeptWhy::HandedOut => "the institution has received it".to_owned(),
+        KeptWhy::Named { permission_id } => {
+            format!("{permission_id} names it: revoke that one too, and run this again")
         }
-    }
-}
-
-impl From<&Kept> for KeptView {
-    fn from(kept: &Kept) -> Self {
-        let blank = Self {
-            record_id: kept.record_id.to_string(),
-            why: "received",
-            permission_id: None,
-            error: None,
-        };
-        match &kept.why {
-            KeptWhy::HandedOut => blank,
-            KeptWhy::ItsOwn => Self {
-                why: "its-own",
-                ..blank
-            },
-            KeptWhy::Named(other) => Self {
-                why: "permitted",
-                permission_id: Some(other.to_string()),
-                ..blank
-            },
-            KeptWhy::Failed(error) => Self {
-                why: "failed",
-                error: Some(error.clone()),
-                ..blank
-            },
-        }
-    }
-}
-
-impl KeptView {
-    fn reason(&self) -> String {
-        match (self.why, &self.permission_id, &self.error) {
-            ("received", ..) => "the institution has received it".to_owned(),
-            (_, Some(other), _) => format!("{other} names it: revoke that one too, and run this again"),
-            (_, _, Some(error)) => error.clone(),
-            _ => "the institution has made it".to_owned(),
-        }
+        KeptWhy::Failed { error } => error.clone(),
+        KeptWhy::ItsOwn => "the institution has made it".to_owned(),
     }
 }
 
 impl Report for Revoked {
     fn text(&self) -> String {
         let mut text = self.certificate.text();
-        if let Some(ResealedView { sealed_anew, kept }) = &self.resealed {
-            text += &format!("Sealed anew: {} records.\n", sealed_anew.len());
+        if let Some(Resealed { records, kept }) = &self.resealed {
+            text += &format!("Sealed anew: {} records.\n", records.len());
             let kept = kept
                 .iter()
-                .map(|kept| format!("  {} stays as it is: {}.\n", kept.record_id, kept.reason()));
+                .map(|kept| format!("  {} stays as it is: {}.\n", kept.record_id, reason(&kept.why)));
             text.extend(kept);
         }
         text
@@ -176,152 +117,44 @@ impl Report for Revoked {
 
 #[derive(Serialize)]
 struct List {
-    permissions: Vec<Entry>,
+    permissions: Vec<PermissionInfo>,
 }
 
-#[derive(Serialize)]
-struct Entry {
-    permission_id: String,
-    kind: &'static str,
-    institution_id: String,
-    name: String,
-    state: &'static str,
-    uses: u32,
-    uses_left: u32,
-    bytes_left: u64,
-    created: String,
-    begins: String,
-    expires: String,
-    #[serde(skip)]
-    expires_ms: u64,
-    records: Vec<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    collection_id: Option<String>,
-    /// HL7 PurposeOfUse code.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    purpose: Option<&'static str>,
-    #[serde(flatten)]
-    conditions: ConditionsView,
-    /// Who gave it for the patient.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    delegate_id: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    delegate: Option<String>,
-}
-
-/// What the records are like.
-#[derive(Serialize)]
-struct ConditionsView {
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    media_types: Vec<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    from: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    to: Option<String>,
-    /// What has no day is taken along.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    undated: bool,
-    /// Another device has sealed what does not open.
-    #[serde(rename = "conditions_unreadable", skip_serializing_if = "std::ops::Not::not")]
-    unreadable: bool,
-}
-
-impl From<Option<&Conditions>> for ConditionsView {
-    fn from(conditions: Option<&Conditions>) -> Self {
-        let none = Conditions::default();
-        let unreadable = conditions.is_none();
-        let conditions = conditions.unwrap_or(&none);
-        Self {
-            media_types: conditions.media_types.iter().map(ToString::to_string).collect(),
-            from: conditions.from.map(|day| day.to_string()),
-            to: conditions.to.map(|day| day.to_string()),
-            undated: conditions.undated,
-            unreadable,
-        }
-    }
-}
-
-impl Entry {
-    /// `TREAT; text/plain; 2026-05-01 to 2026-05-31`.
-    fn only(&self) -> String {
-        let ConditionsView {
-            media_types,
-            from,
-            to,
-            undated,
-            unreadable,
-        } = &self.conditions;
-        let days = match (from, to) {
-            (None, None) => String::new(),
-            (Some(from), None) => format!("from {from}"),
-            (None, Some(to)) => format!("up to {to}"),
-            (Some(from), Some(to)) => format!("{from} to {to}"),
-        };
-        let all = [
-            self.purpose.unwrap_or_default().to_owned(),
-            media_types.join(" or "),
-            days,
-            if *undated { "or of no day" } else { "" }.to_owned(),
-            if *unreadable {
-                "conditions that do not open"
-            } else {
-                ""
-            }
+/// `TREAT; text/plain; 2026-05-01 to 2026-05-31`.
+fn only(permission: &PermissionInfo) -> String {
+    let none = Conditions::default();
+    let unreadable = permission.conditions.is_none();
+    let Conditions {
+        media_types,
+        from,
+        to,
+        undated,
+    } = permission.conditions.as_ref().unwrap_or(&none);
+    let types: Vec<&str> = media_types.iter().map(MediaType::as_str).collect();
+    let days = match (from, to) {
+        (None, None) => String::new(),
+        (Some(from), None) => format!("from {from}"),
+        (None, Some(to)) => format!("up to {to}"),
+        (Some(from), Some(to)) => format!("{from} to {to}"),
+    };
+    let all = [
+        permission
+            .purpose
+            .map(Purpose::code)
+            .unwrap_or_default()
             .to_owned(),
-        ];
-        all.iter()
-            .filter(|one| !one.is_empty())
-            .cloned()
-            .collect::<Vec<_>>()
-            .join("; ")
-    }
-}
-
-impl From<&PermissionInfo> for Entry {
-    fn from(permission: &PermissionInfo) -> Self {
-        Self {
-            permission_id: permission.permission_id.to_string(),
-            kind: kind(permission.kind),
-            institution_id: permission.institution.id.to_string(),
-            name: permission.institution.name.clone(),
-            state: state(permission.state),
-            uses: permission.uses,
-            uses_left: permission.uses_left,
-            bytes_left: permission.bytes_left,
-            created: timestamp(permission.created),
-            begins: timestamp(permission.not_before),
-            expires: timestamp(permission.not_after),
-            expires_ms: permission.not_after,
-            records: permission.records.iter().map(ToString::to_string).collect(),
-            collection_id: permission.collection.map(|id| id.to_string()),
-            purpose: permission.purpose.map(Purpose::code),
-            conditions: permission.conditions.as_ref().into(),
-            delegate_id: permission
-                .delegate
-                .as_ref()
-                .map(|delegate| delegate.id.to_string()),
-            delegate: permission.delegate.as_ref().map(|delegate| delegate.name.clone()),
+        types.join(" or "),
+        days,
+        if *undated { "or of no day" } else { "" }.to_owned(),
+        if unreadable {
+            "conditions that do not open"
+        } else {
+            ""
         }
-    }
-}
-
-pub(crate) fn kind(kind: PermissionKind) -> &'static str {
-    match kind {
-        PermissionKind::Upload => "upload",
-        PermissionKind::Download => "download",
-        PermissionKind::Reference => "reference",
-        PermissionKind::Emergency => "emergency",
-    }
-}
-
-fn state(state: PermissionState) -> &'static str {
-    match state {
-        PermissionState::Live => "live",
-        PermissionState::Revoked => "revoked",
-        PermissionState::Replaced => "replaced",
-        PermissionState::Expired => "expired",
-        PermissionState::Spent => "spent",
-    }
+        .to_owned(),
+    ];
+    let said: Vec<String> = all.into_iter().filter(|one| !one.is_empty()).collect();
+    said.join("; ")
 }
 
 impl Report for List {
@@ -342,17 +175,17 @@ impl Report for List {
             ],
             self.permissions.iter().map(|permission| {
                 [
-                    permission.permission_id.clone(),
-                    permission.kind.to_owned(),
-                    permission.state.to_owned(),
+                    permission.permission_id.to_string(),
+                    word(&permission.kind),
+                    word(&permission.state),
                     format!("{} of {}", permission.uses_left, permission.uses),
                     match permission.bytes_left {
                         u64::MAX => "no limit".to_owned(),
                         bytes => size(bytes),
                     },
-                    moment(permission.expires_ms),
-                    permission.only(),
-                    party(&permission.name, &permission.institution_id),
+                    moment(permission.not_after),
+                    only(permission),
+                    party(&permission.institution.name, permission.institution.id),
                 ]
             }),
         )
@@ -361,7 +194,7 @@ impl Report for List {
 
 #[cfg(test)]
 mod tests {
-    use client_sdk::{InstitutionId, RecordId, patient::InstitutionRef};
+    use client_sdk::{InstitutionId, PermissionKind, PermissionState, RecordId, patient::InstitutionRef};
     use serde_json::json;
 
     use super::*;
@@ -410,10 +243,7 @@ mod tests {
             "media_types": ["text/plain"],
             "from": "2026-05-01",
         });
-        assert_eq!(serde_json::to_value(Entry::from(&permission)).unwrap(), entry);
-        assert_eq!(
-            Entry::from(&permission).only(),
-            "TREAT; text/plain; from 2026-05-01"
-        );
+        assert_eq!(serde_json::to_value(&permission).unwrap(), entry);
+        assert_eq!(only(&permission), "TREAT; text/plain; from 2026-05-01");
     }
 }

@@ -1,12 +1,13 @@
 //! `medvault permit` and `medvault deny`: the patient's answer to a download or reference request.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use clap::{ArgGroup, Args};
 use client_sdk::{
     Conditions, Day, InCollection, LookAlikes, MediaType, Misfit, Patient, PermissionId, PermissionKind,
     PermitTerms, Purpose, RecordId, RequestId, Selection,
     patient::{Coverage, InstitutionRef, OpenRequest},
+    text,
 };
 use serde::Serialize;
 
@@ -16,7 +17,7 @@ use crate::{
     context::Context,
     failure::Failure,
     given::Text,
-    output::{Report, moment as shown, note, plain, timestamp},
+    output::{Report, moment as shown, note, plain},
     shorthand::{self, Named},
     tending::tend,
     values::{ActingFor, byte_count, day, duration, media_type, moment, purpose},
@@ -161,7 +162,12 @@ pub(crate) async fn permit(context: &Context, options: PermitOptions) -> Result<
                 delegate.permit(request, &records, &terms).await?
             }
         };
-        return context.print(&Permitted::new(request, permission, until, None));
+        return context.print(&Permitted {
+            request_id: request,
+            permission_id: permission,
+            expires: until,
+            coverage: None,
+        });
     }
     let request = shorthand::request(&patient, named).await?;
     let of = match options.collection {
@@ -175,17 +181,22 @@ pub(crate) async fn permit(context: &Context, options: PermitOptions) -> Result<
     let coverage = coverage(&patient, &of, &terms.conditions).await?;
     if asks {
         let request = patient.request(request).await?;
-        let covered = coverage.as_ref().map(|coverage| coverage.line() + "\n");
+        let covered = coverage.as_ref().map(|coverage| line(coverage) + "\n");
         let covered = covered.unwrap_or_default();
         sure(&request, (&what, &covered), &patient.trust().look_alikes().await?)?;
     } else if let Some(coverage) = coverage.as_ref().filter(|_| !context.json()) {
-        note(&coverage.line());
+        note(&line(coverage));
     }
     let permission = match of {
         Of::Collection(of) => patient.permit_collection(request, of, &terms).await?,
         Of::Records(records) => patient.permit(request, &records, &terms).await?,
     };
-    context.print(&Permitted::new(request, permission, until, coverage))
+    context.print(&Permitted {
+        request_id: request,
+        permission_id: permission,
+        expires: until,
+        coverage,
+    })
 }
 
 /// When it is over, in milliseconds since 1970.
@@ -201,11 +212,7 @@ enum Of {
 }
 
 /// What conditions come to, where there are any; said before anything is signed (CND-14).
-async fn coverage(
-    patient: &Patient,
-    of: &Of,
-    conditions: &Conditions,
-) -> Result<Option<CoverageView>, Failure> {
+async fn coverage(patient: &Patient, of: &Of, conditions: &Conditions) -> Result<Option<Coverage>, Failure> {
     if conditions.is_empty() {
         return Ok(None);
     }
@@ -213,57 +220,29 @@ async fn coverage(
         Of::Collection(of) => patient.coverage_in(of.id, conditions).await?,
         Of::Records(records) => patient.coverage(records, conditions).await?,
     };
-    Ok(Some(CoverageView::from(&coverage)))
+    Ok(Some(coverage))
 }
 
 /// How many records that are there now the conditions cover, and how many not and why.
-#[derive(Serialize)]
-struct CoverageView {
-    covered: usize,
-    covered_bytes: u64,
-    not_covered: BTreeMap<&'static str, usize>,
-    #[serde(skip)]
-    why: Vec<String>,
-}
-
-impl From<&Coverage> for CoverageView {
-    fn from(coverage: &Coverage) -> Self {
-        let why = |(misfit, count): (&Misfit, &usize)| {
-            let more = match misfit {
-                Misfit::NoDate => " (--undated takes those along)",
-                _ => "",
-            };
-            format!("{count} not covered: {misfit}{more}")
+fn line(coverage: &Coverage) -> String {
+    let Coverage {
+        covered,
+        bytes,
+        misfits,
+    } = coverage;
+    let all = covered + misfits.values().sum::<usize>();
+    let why = misfits.iter().map(|(misfit, count)| {
+        let more = match misfit {
+            Misfit::NoDate => " (--undated takes those along)",
+            _ => "",
         };
-        let counted = |(misfit, count): (&Misfit, &usize)| (code(*misfit), *count);
-        Self {
-            covered: coverage.covered,
-            covered_bytes: coverage.bytes,
-            not_covered: coverage.misfits.iter().map(counted).collect(),
-            why: coverage.misfits.iter().map(why).collect(),
-        }
-    }
-}
-
-impl CoverageView {
-    fn line(&self) -> String {
-        let all = self.covered + self.not_covered.values().sum::<usize>();
-        let bytes = size(self.covered_bytes);
-        let why: String = self.why.iter().map(|why| format!("\n  {why}")).collect();
-        format!(
-            "The conditions cover {} of {all} records that are there now, {bytes}{why}",
-            self.covered
-        )
-    }
-}
-
-fn code(misfit: Misfit) -> &'static str {
-    match misfit {
-        Misfit::MediaType => "media-type",
-        Misfit::NoDate => "no-date",
-        Misfit::TooEarly => "too-early",
-        Misfit::TooLate => "too-late",
-    }
+        format!("\n  {count} not covered: {misfit}{more}")
+    });
+    format!(
+        "The conditions cover {covered} of {all} records that are there now, {}{}",
+        size(*bytes),
+        why.collect::<String>()
+    )
 }
 
 /// Names who would read, and whom that one looks like (INS-17), before a permission is signed that cannot be unread.
@@ -344,39 +323,24 @@ pub(crate) async fn deny(context: &Context, options: DenyOptions) -> Result<(), 
             request
         }
     };
-    context.print(&Denied {
-        request_id: request.to_string(),
-    })
+    context.print(&Denied { request_id: request })
 }
 
 #[derive(Serialize)]
 struct Permitted {
-    request_id: String,
-    permission_id: String,
-    expires: String,
-    #[serde(skip)]
-    expires_ms: u64,
+    request_id: RequestId,
+    permission_id: PermissionId,
+    #[serde(serialize_with = "text::moment")]
+    expires: u64,
     #[serde(flatten)]
-    coverage: Option<CoverageView>,
-}
-
-impl Permitted {
-    fn new(request: RequestId, permission: PermissionId, until: u64, coverage: Option<CoverageView>) -> Self {
-        Self {
-            request_id: request.to_string(),
-            permission_id: permission.to_string(),
-            expires: timestamp(until),
-            expires_ms: until,
-            coverage,
-        }
-    }
+    coverage: Option<Coverage>,
 }
 
 impl Report for Permitted {
     fn text(&self) -> String {
         format!(
             "Permitted until {}. The permission key is delivered:\n  {}\n",
-            shown(self.expires_ms),
+            shown(self.expires),
             self.permission_id
         )
     }
@@ -384,7 +348,7 @@ impl Report for Permitted {
 
 #[derive(Serialize)]
 struct Denied {
-    request_id: String,
+    request_id: RequestId,
 }
 
 impl Report for Denied {

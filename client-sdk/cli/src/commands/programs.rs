@@ -70,16 +70,15 @@ pub(crate) fn vouch(context: &Context, vouching: Vouching) -> Result<(), Failure
         toolchain,
     };
     let program = registrar.describe_program(&file, about)?;
-    let shown = Shown::from(&program);
     if !yes && !context.json() {
         confirm(
-            &shown.lines(),
+            &lines(&program),
             "Vouch for it, for all to see and for ever? Only if you have built the same file from this source yourself",
         )?;
     }
-    let path = out.write(&registrar.vouch(program))?;
+    let path = out.write(&registrar.vouch(program.clone()))?;
     context.print(&Made {
-        program: shown,
+        program,
         statement: path.display().to_string(),
     })
 }
@@ -89,7 +88,7 @@ pub(crate) async fn publish(context: &Context, file: &Path, server: &ServerLink)
     let PublishedProgram { program, size } =
         publish_program(server, &new_file::read(file)?, &client_sdk::Ground::nowhere()).await?;
     context.print(&Published {
-        program: Listed::from(&program),
+        program,
         log_size: size,
     })
 }
@@ -97,9 +96,7 @@ pub(crate) async fn publish(context: &Context, file: &Path, server: &ServerLink)
 /// Lists all of them.
 pub(crate) async fn list(context: &Context) -> Result<(), Failure> {
     let programs = context.member().await?.trust().programs().await?;
-    context.print(&Programs {
-        programs: programs.iter().map(Listed::from).collect(),
-    })
+    context.print(&Programs { programs })
 }
 
 /// Says which one a file is.
@@ -107,79 +104,39 @@ pub(crate) async fn check(context: &Context, file: &Path) -> Result<(), Failure>
     let program = context.member().await?.trust().check_program(file).await?;
     context.print(&Checked {
         file: file.display().to_string(),
-        program: Listed::from(&program),
+        program,
     })
 }
 
-#[derive(Serialize)]
-struct Shown {
-    name: String,
-    version: String,
-    target: String,
-    source: String,
-    toolchain: String,
-    /// Of the file, hex.
-    sha256: String,
+fn title(program: &Program) -> String {
+    let Program {
+        name,
+        version,
+        target,
+        ..
+    } = program;
+    let [name, version, target] = [name, version, target].map(|text| plain(text.as_str()));
+    format!("{name} {version} for {target}")
 }
 
-impl From<&Program> for Shown {
-    fn from(program: &Program) -> Self {
-        let text = |name: &Name| name.as_str().to_owned();
-        Self {
-            name: text(&program.name),
-            version: text(&program.version),
-            target: text(&program.target),
-            source: text(&program.source),
-            toolchain: text(&program.toolchain),
-            sha256: program.file_hash.to_string(),
-        }
-    }
+fn lines(program: &Program) -> String {
+    format!(
+        "program       {}\nsource        {}\ntoolchain     {}\nSHA-256       {}",
+        title(program),
+        plain(program.source.as_str()),
+        plain(program.toolchain.as_str()),
+        program.file_hash
+    )
 }
 
-impl Shown {
-    fn title(&self) -> String {
-        let [name, version, target] = [&self.name, &self.version, &self.target].map(|text| plain(text));
-        format!("{name} {version} for {target}")
-    }
-
-    fn lines(&self) -> String {
-        format!(
-            "program       {}\nsource        {}\ntoolchain     {}\nSHA-256       {}",
-            self.title(),
-            plain(&self.source),
-            plain(&self.toolchain),
-            self.sha256
-        )
-    }
-}
-
-#[derive(Serialize)]
-struct Listed {
-    #[serde(flatten)]
-    program: Shown,
-    /// Its place in the log.
-    index: u64,
-}
-
-impl From<&Vouched> for Listed {
-    fn from(vouched: &Vouched) -> Self {
-        Self {
-            program: Shown::from(&*vouched.program),
-            index: vouched.index,
-        }
-    }
-}
-
-impl Listed {
-    fn lines(&self) -> String {
-        format!("{}\nin the log at  {}\n", self.program.lines(), self.index)
-    }
+fn listed(vouched: &Vouched) -> String {
+    format!("{}\nin the log at  {}\n", lines(&vouched.program), vouched.index)
 }
 
 #[derive(Serialize)]
 struct Made {
     #[serde(flatten)]
-    program: Shown,
+    program: Program,
     statement: String,
 }
 
@@ -189,7 +146,7 @@ impl Report for Made {
         format!(
             "The registrar vouches for {} by\n  {statement}\nNobody sees it before a server has it: \
              medvault directory publish {statement} --server LINK\n",
-            program.title()
+            title(program)
         )
     }
 }
@@ -197,7 +154,7 @@ impl Report for Made {
 #[derive(Serialize)]
 struct Published {
     #[serde(flatten)]
-    program: Listed,
+    program: Vouched,
     /// Entries of the log.
     log_size: u64,
 }
@@ -207,7 +164,7 @@ impl Report for Published {
         let Self { program, log_size } = self;
         format!(
             "{} is published.\nIt stands at {} in the server's log of {log_size} entries, proven.\n",
-            program.program.title(),
+            title(&program.program),
             program.index
         )
     }
@@ -215,7 +172,7 @@ impl Report for Published {
 
 #[derive(Serialize)]
 struct Programs {
-    programs: Vec<Listed>,
+    programs: Vec<Vouched>,
 }
 
 impl Report for Programs {
@@ -223,7 +180,7 @@ impl Report for Programs {
         if self.programs.is_empty() {
             return "The registrar vouches for no program.\n".to_owned();
         }
-        let all: Vec<String> = self.programs.iter().map(Listed::lines).collect();
+        let all: Vec<String> = self.programs.iter().map(listed).collect();
         all.join("\n")
     }
 }
@@ -232,7 +189,7 @@ impl Report for Programs {
 struct Checked {
     file: String,
     #[serde(flatten)]
-    program: Listed,
+    program: Vouched,
 }
 
 impl Report for Checked {
@@ -240,7 +197,7 @@ impl Report for Checked {
         format!(
             "{} is what the registrar vouches for. Look at the version: an older one may have known faults.\n{}",
             plain(&self.file),
-            self.program.lines()
+            listed(&self.program)
         )
     }
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
-use client_sdk::{Error, Patient, PatientId, RecordId, RecordInfo, Records};
+use client_sdk::{DeletedRecord, Patient, PatientId, Received, RecordId, RecordInfo, Records};
 use serde::Serialize;
 
 use super::download::with_what_is_left;
@@ -11,11 +11,11 @@ use crate::{
     confirm::confirm,
     context::Context,
     failure::Failure,
-    output::{Report, moment, party, plain, table, timestamp},
+    output::{Report, moment, party, plain, table},
     piped::{Output, is_pipe},
     shorthand::Named,
     tending::tend,
-    views::{PartView, ReceivedView, contents},
+    views::{contents, received},
 };
 
 /// List, or read one.
@@ -72,10 +72,10 @@ pub(crate) async fn run(context: &Context, options: Options) -> Result<(), Failu
         tend(&patient).await;
     }
     match (options.command, options.acting_for) {
-        (None, None) => context.print(&List::from(patient.records().await?)),
+        (None, None) => context.print(&patient.records().await?),
         (None, Some(owner)) => {
             let found = patient.acting_for(owner).await?.records().await?;
-            context.print(&List::from(found))
+            context.print(&found)
         }
         (Some(Command::Get { record, out }), owner) => get(context, &patient, owner, record, &out).await,
         (Some(Command::Delete { .. }), Some(_)) => Err(Failure::usage(
@@ -114,15 +114,10 @@ async fn get(
         }
     };
     drop(bar);
-    let received = received.map_err(|error| with_what_is_left(error, out, &record.to_string()))?;
+    let record = received.map_err(|error| with_what_is_left(error, out, &record.to_string()))?;
     context.print(&Opened {
         folder: out.display().to_string(),
-        record: ReceivedView {
-            record_id: received.record_id.to_string(),
-            version_id: received.version_id.to_string(),
-            parts: received.parts.iter().map(PartView::from).collect(),
-            provenance: (&received.provenance).into(),
-        },
+        record,
     })
 }
 
@@ -167,37 +162,22 @@ async fn delete(
         }
     };
     let deleted = patient.delete_record(record).await?;
-    context.print(&Deleted {
-        record_id: deleted.record_id.to_string(),
-        version_id: deleted.version_id.to_string(),
-        at: timestamp(deleted.at),
-        log_size: deleted.log_size,
-    })
+    context.print(&deleted)
 }
 
 fn ask(info: &RecordInfo) -> Result<(), Failure> {
-    let parts: Vec<PartView> = info.parts.iter().map(PartView::from).collect();
     let about = format!(
         "{}\n  {}, from {}, received {}\nIt will be destroyed at the server, for you and for everybody who has a permission. What was handed\n\
          out before stays with whoever has it.",
         info.record_id,
-        contents(&parts),
-        party(&info.from.name, &info.from.id.to_string()),
+        contents(info.parts.iter().map(|part| part.length)),
+        party(&info.from.name, info.from.id),
         moment(info.received),
     );
     confirm(&about, "Delete it for good?")
 }
 
-#[derive(Serialize)]
-struct Deleted {
-    record_id: String,
-    version_id: String,
-    at: String,
-    /// Entries of the log under which it was proven to stand.
-    log_size: u64,
-}
-
-impl Report for Deleted {
+impl Report for DeletedRecord {
     fn text(&self) -> String {
         format!(
             "Deleted for good:\n  {}\nThe server destroys what it has of it; that it was deleted stands in your history and in the log.\n",
@@ -206,72 +186,7 @@ impl Report for Deleted {
     }
 }
 
-#[derive(Serialize)]
-struct List {
-    records: Vec<Entry>,
-    /// Not verified, so not part of the vault; empty when all is well.
-    refused: Vec<Refused>,
-}
-
-#[derive(Serialize)]
-struct Entry {
-    record_id: String,
-    version_id: String,
-    received: String,
-    #[serde(skip)]
-    received_ms: u64,
-    from: String,
-    from_name: String,
-    permission_id: String,
-    collection_id: String,
-    parts: Vec<PartView>,
-    stream_bytes: u64,
-}
-
-#[derive(Serialize)]
-struct Refused {
-    record_id: String,
-    code: &'static str,
-    message: String,
-}
-
-impl From<Records> for List {
-    fn from(found: Records) -> Self {
-        Self {
-            records: found.records.iter().map(Entry::from).collect(),
-            refused: found.refused.iter().map(Refused::from).collect(),
-        }
-    }
-}
-
-impl From<&RecordInfo> for Entry {
-    fn from(record: &RecordInfo) -> Self {
-        Self {
-            record_id: record.record_id.to_string(),
-            version_id: record.version_id.to_string(),
-            received: timestamp(record.received),
-            received_ms: record.received,
-            from: record.from.id.to_string(),
-            from_name: record.from.name.clone(),
-            permission_id: record.permission_id.to_string(),
-            collection_id: record.collection.to_string(),
-            parts: record.parts.iter().map(PartView::from).collect(),
-            stream_bytes: record.stream_len,
-        }
-    }
-}
-
-impl From<&(RecordId, Error)> for Refused {
-    fn from((record, error): &(RecordId, Error)) -> Self {
-        Self {
-            record_id: record.to_string(),
-            code: error.code(),
-            message: error.to_string(),
-        }
-    }
-}
-
-impl Report for List {
+impl Report for Records {
     fn text(&self) -> String {
         let mut text = if self.records.is_empty() {
             "The vault has no records yet.\n".to_owned()
@@ -279,22 +194,17 @@ impl Report for List {
             table(
                 ["RECORD", "RECEIVED", "CONTENTS", "FROM"],
                 self.records.iter().map(|record| {
-                    let contents = contents(&record.parts);
                     [
-                        record.record_id.clone(),
-                        moment(record.received_ms),
-                        contents,
-                        party(&record.from_name, &record.from),
+                        record.record_id.to_string(),
+                        moment(record.received),
+                        contents(record.parts.iter().map(|part| part.length)),
+                        party(&record.from.name, record.from.id),
                     ]
                 }),
             )
         };
-        for refused in &self.refused {
-            text += &format!(
-                "Not accepted: {}: {}\n",
-                refused.record_id,
-                plain(&refused.message)
-            );
+        for (record, error) in &self.refused {
+            text += &format!("Not accepted: {record}: {}\n", plain(&error.to_string()));
         }
         text
     }
@@ -305,18 +215,24 @@ struct Opened {
     #[serde(skip)]
     folder: String,
     #[serde(flatten)]
-    record: ReceivedView,
+    record: Received,
 }
 
 impl Report for Opened {
     fn text(&self) -> String {
-        self.record.lines(&self.folder)
+        let Received {
+            record_id,
+            parts,
+            provenance,
+            ..
+        } = &self.record;
+        received(&self.folder, *record_id, parts, provenance)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use client_sdk::{InstitutionId, PermissionId, VersionId, patient::InstitutionRef};
+    use client_sdk::{Error, InstitutionId, PermissionId, VersionId, patient::InstitutionRef};
     use serde_json::json;
 
     use super::*;
@@ -347,7 +263,7 @@ mod tests {
 
     #[test]
     fn json_has_records_and_what_was_refused() {
-        let list = serde_json::to_value(List::from(found())).unwrap();
+        let list = serde_json::to_value(found()).unwrap();
         let record = json!({
             "record_id": RecordId::from_bytes([4; 16]).to_string(),
             "version_id": VersionId::from_bytes([5; 16]).to_string(),
@@ -365,7 +281,7 @@ mod tests {
 
     #[test]
     fn text_names_what_was_refused() {
-        let text = List::from(found()).text();
+        let text = found().text();
         assert!(text.contains("0 files, 0 B"), "{text}");
         assert!(
             text.contains("Not accepted: rec_ayda") && text.contains("cannot be trusted"),

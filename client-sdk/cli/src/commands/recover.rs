@@ -3,15 +3,17 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use client_sdk::{Recovered, RecoveringMachine, ServerLink, patient::PassedOver};
+use client_sdk::{
+    DeviceInfo, PatientId, Recovered, RecoveringMachine, ServerLink, patient::PassedOver, text,
+};
 use serde::Serialize;
 
 use crate::{
-    commands::device::{Entry, rows},
+    commands::device::rows,
     context::{Context, tell},
     failure::Failure,
     new_file,
-    output::{Report, moment, plain, timestamp},
+    output::{Report, moment, plain},
     words,
 };
 
@@ -52,21 +54,22 @@ pub(crate) async fn run(context: &Context, options: Options) -> Result<(), Failu
     // From here on it is told what others add.
     tell(&recovered.patient).await;
     context.print(&Restored {
-        patient_id: recovered.patient.id().to_string(),
-        devices: recovered.devices.iter().map(Entry::from).collect(),
-        list_made: timestamp(recovered.list_made),
-        list_made_ms: recovered.list_made,
-        passed_over: recovered.passed_over.map(Passed::from),
+        patient_id: recovered.patient.id(),
+        devices: recovered.devices,
+        list_made: recovered.list_made,
+        passed_over: recovered.passed_over.map(|passed| Passed {
+            root_epochs: [passed.from, passed.until],
+            passed,
+        }),
     })
 }
 
 #[derive(Serialize)]
 struct Restored {
-    patient_id: String,
-    devices: Vec<Entry>,
-    list_made: String,
-    #[serde(skip)]
-    list_made_ms: u64,
+    patient_id: PatientId,
+    devices: Vec<DeviceInfo>,
+    #[serde(serialize_with = "text::moment")]
+    list_made: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     passed_over: Option<Passed>,
 }
@@ -75,43 +78,23 @@ struct Restored {
 #[derive(Serialize)]
 struct Passed {
     root_epochs: [u64; 2],
-    by: String,
-    at: String,
-    #[serde(skip)]
-    at_ms: u64,
-    removed: Vec<Removed>,
-    unfinished: Option<String>,
-}
-
-#[derive(Serialize)]
-struct Removed {
-    device_id: String,
-    name: String,
-}
-
-impl From<PassedOver> for Passed {
-    fn from(passed: PassedOver) -> Self {
-        let removed = passed.removed.into_iter().map(|(id, name)| Removed {
-            device_id: id.to_string(),
-            name,
-        });
-        Self {
-            root_epochs: [passed.from, passed.until],
-            by: passed.by,
-            at: timestamp(passed.at),
-            at_ms: passed.at,
-            removed: removed.collect(),
-            unfinished: passed.unfinished,
-        }
-    }
+    #[serde(flatten)]
+    passed: PassedOver,
 }
 
 impl Passed {
     fn text(&self) -> String {
-        let [from, until] = self.root_epochs;
-        let removed = self.removed.iter();
-        let removed = removed.map(|gone| format!("  {} ({})\n", plain(&gone.name), gone.device_id));
-        let unfinished = self.unfinished.as_ref().map_or_else(String::new, |cause| {
+        let PassedOver {
+            from,
+            until,
+            by,
+            at,
+            removed,
+            unfinished,
+        } = &self.passed;
+        let removed = removed.iter();
+        let removed = removed.map(|(id, name)| format!("  {} ({id})\n", plain(name)));
+        let unfinished = unfinished.as_ref().map_or_else(String::new, |cause| {
             format!(
                 "What they have given has not all ended ({}): remove them once more, by their ids.\n",
                 plain(cause)
@@ -121,8 +104,8 @@ impl Passed {
             "The newest root key did not open (epochs {from} to {until}): {} put the first on {}, or the server shows another one. The \
              vault goes on from what the server had kept of the epoch before. What was sealed or placed under those keys cannot be read \
              here, but for records that are still as they came. Removed for it, with all that they have given:\n{}{unfinished}",
-            plain(&self.by),
-            moment(self.at_ms),
+            plain(by),
+            moment(*at),
             removed.collect::<String>()
         )
     }
@@ -137,7 +120,7 @@ impl Report for Restored {
              Now remove what you have lost, and make a new kit, since its words were typed here:\n  \
              medvault device remove NAME --lost\n  medvault recovery kit\n",
             self.patient_id,
-            moment(self.list_made_ms),
+            moment(self.list_made),
             rows(&self.devices)
         )
     }

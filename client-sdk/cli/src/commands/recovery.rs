@@ -6,7 +6,7 @@ use std::{
 };
 
 use clap::Subcommand;
-use client_sdk::{Kit, Patient, RecoveringMachine, ReturnedFile};
+use client_sdk::{DeviceId, Kit, Patient, PatientId, RecoveringMachine, RecoveryMember, ReturnedFile, text};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
@@ -14,7 +14,7 @@ use crate::{
     context::{Context, Member},
     failure::Failure,
     new_file::{self, NewFile, Page},
-    output::{Report, moment, note, plain, table, timestamp},
+    output::{Report, moment, note, plain, table},
     progress::Bar,
     words,
 };
@@ -137,11 +137,8 @@ async fn kit(context: &Context, pdf: Option<&Path>, before: Option<&Path>) -> Re
         .await;
     let (member, pages) = in_force(used, page.into_iter().collect())?;
     context.print(&KitMade {
-        device_id: member.id.to_string(),
-        replaced: member.replaced.iter().map(ToString::to_string).collect(),
-        leaving: member.leaving.iter().map(ToString::to_string).collect(),
+        member,
         pdf: pages.into_iter().next(),
-        unfinished: member.unfinished,
     })
 }
 
@@ -199,8 +196,8 @@ fn to_finish(unfinished: Option<&String>) -> String {
 }
 
 /// What to do about those that stay for a while.
-fn to_leave(members: &[String]) -> String {
-    let text = |member: &String| {
+fn to_leave(members: &[DeviceId]) -> String {
+    let text = |member: &DeviceId| {
         format!(
             "{member} stays for a week, so that nobody who has one device of yours can take it from you. Then this device removes \
              it, with the next command that needs the server. It goes at once with `medvault device remove {member} --lost` on another \
@@ -215,16 +212,15 @@ async fn drill(context: &Context) -> Result<(), Failure> {
     let words = words::read().await?;
     let found = patient.rehearse(&words).await?;
     context.print(&Drilled {
-        device_id: found.member.to_string(),
-        patient_id: patient.id().to_string(),
+        device_id: found.member,
+        patient_id: patient.id(),
         collections: found
             .collections
             .into_iter()
             .map(|collection| collection.name)
             .collect(),
         devices: found.devices.into_iter().map(|device| device.name).collect(),
-        list_made: timestamp(found.list_made),
-        list_made_ms: found.list_made,
+        list_made: found.list_made,
     })
 }
 
@@ -250,17 +246,9 @@ async fn trustees(context: &Context, threshold: u8, out: &Path, names: &[String]
         file,
     });
     context.print(&Divided {
-        device_id: entrusted.member.id.to_string(),
-        replaced: entrusted
-            .member
-            .replaced
-            .iter()
-            .map(ToString::to_string)
-            .collect(),
-        leaving: entrusted.member.leaving.iter().map(ToString::to_string).collect(),
+        member: entrusted.member,
         threshold,
         shares: shares.collect(),
-        unfinished: entrusted.member.unfinished,
     })
 }
 
@@ -287,7 +275,7 @@ async fn give_back(
         Member::Institution(institution) => institution.return_share(&share, &ask, check).await?,
     };
     context.print(&Returned {
-        patient_id: returned.patient.to_string(),
+        patient_id: returned.patient,
         number: returned.number,
         file: file.write(&returned.file)?.display().to_string(),
     })
@@ -295,15 +283,10 @@ async fn give_back(
 
 #[derive(Serialize)]
 struct KitMade {
-    device_id: String,
-    replaced: Vec<String>,
-    /// Those before that stay for a while.
-    leaving: Vec<String>,
+    #[serde(flatten)]
+    member: RecoveryMember,
     #[serde(skip_serializing_if = "Option::is_none")]
     pdf: Option<String>,
-    /// Why re-keying broke off.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    unfinished: Option<String>,
 }
 
 impl Report for KitMade {
@@ -311,28 +294,27 @@ impl Report for KitMade {
         let page = self.pdf.as_ref().map_or(String::new(), |pdf| {
             format!("Print {pdf}, then delete it: whoever has the file has the vault.\n")
         });
-        let before = if self.replaced.is_empty() {
-            to_leave(&self.leaving)
+        let before = if self.member.replaced.is_empty() {
+            to_leave(&self.member.leaving)
         } else {
             "The kit before opens nothing any more: destroy it.\n".to_owned()
         };
         format!(
             "The kit opens your vault from now on.\n  {}\n{page}{before}{}Try it once a year: medvault recovery drill\n",
-            self.device_id,
-            to_finish(self.unfinished.as_ref())
+            self.member.id,
+            to_finish(self.member.unfinished.as_ref())
         )
     }
 }
 
 #[derive(Serialize)]
 struct Drilled {
-    device_id: String,
-    patient_id: String,
+    device_id: DeviceId,
+    patient_id: PatientId,
     collections: Vec<String>,
     devices: Vec<String>,
-    list_made: String,
-    #[serde(skip)]
-    list_made_ms: u64,
+    #[serde(serialize_with = "text::moment")]
+    list_made: u64,
 }
 
 impl Report for Drilled {
@@ -350,7 +332,7 @@ impl Report for Drilled {
             self.patient_id,
             names(&self.collections),
             names(&self.devices),
-            moment(self.list_made_ms)
+            moment(self.list_made)
         )
     }
 }
@@ -364,15 +346,10 @@ struct Given {
 
 #[derive(Serialize)]
 struct Divided {
-    device_id: String,
-    replaced: Vec<String>,
-    /// Those before that stay for a while.
-    leaving: Vec<String>,
+    #[serde(flatten)]
+    member: RecoveryMember,
     threshold: u8,
     shares: Vec<Given>,
-    /// Why re-keying broke off.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    unfinished: Option<String>,
 }
 
 impl Report for Divided {
@@ -387,8 +364,8 @@ impl Report for Divided {
         format!(
             "Any {} of these can restore your vault together, and fewer learn nothing. Give each its file, in any way:\n{}{}",
             self.threshold,
-            table(["SHARE", "TRUSTEE", "FILE"], rows) + &to_leave(&self.leaving),
-            to_finish(self.unfinished.as_ref())
+            table(["SHARE", "TRUSTEE", "FILE"], rows) + &to_leave(&self.member.leaving),
+            to_finish(self.member.unfinished.as_ref())
         )
     }
 }
@@ -411,7 +388,7 @@ impl Report for Asked {
 
 #[derive(Serialize)]
 struct Returned {
-    patient_id: String,
+    patient_id: PatientId,
     number: u8,
     file: String,
 }

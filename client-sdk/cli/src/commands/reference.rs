@@ -48,7 +48,5 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<(), Failu
     let request = institution
         .request_reference(patient, &second, &text, purpose)
         .await?;
-    context.print(&Requested {
-        request_id: request.to_string(),
-    })
+    context.print(&Requested { request_id: request })
 }

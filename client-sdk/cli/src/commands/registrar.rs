@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
-use client_sdk::{Accredited, Accrediting, InstitutionId, Registrar, registrar::Applicant};
+use client_sdk::{Accredited, Accrediting, InstitutionId, Registrar, registrar::Applicant, text};
 use serde::Serialize;
 
 use super::programs::{Vouching, vouch};
@@ -12,7 +12,7 @@ use crate::{
     context::Context,
     failure::Failure,
     new_file::{self, NewFile},
-    output::{Report, moment, party, plain, table, timestamp},
+    output::{Report, moment, party, plain, table},
 };
 
 /// What a registrar does.
@@ -305,11 +305,10 @@ struct List {
 struct Listed {
     institution_id: String,
     name: String,
-    accredited: String,
+    #[serde(rename = "accredited", serialize_with = "text::moment")]
+    at: u64,
     emergency: bool,
     withdrawn: bool,
-    #[serde(skip)]
-    at: u64,
 }
 
 impl From<Accredited> for Listed {
@@ -317,10 +316,9 @@ impl From<Accredited> for Listed {
         Self {
             institution_id: one.institution_id,
             name: one.name,
-            accredited: timestamp(one.at),
+            at: one.at,
             emergency: one.emergency,
             withdrawn: one.withdrawn,
-            at: one.at,
         }
     }
 }

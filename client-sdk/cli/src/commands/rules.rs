@@ -1,19 +1,22 @@
 //! `medvault rules`: standing rules, by which the patient's own device answers while she is not looking.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fmt::Display,
+    path::{Path, PathBuf},
+};
 
 use clap::{Args, Subcommand};
 use client_sdk::{
     RequestId,
-    rules::{Explained, Rules, StandingRules},
+    rules::{Explained, Rules, StandingRules, model::Rule},
 };
 use serde::Serialize;
 
 use crate::{
     context::Context,
     failure::Failure,
-    output::{Report, moment, party, plain, timestamp},
-    views::rules::{RuleView, VerdictView},
+    output::{Report, moment, party, plain, word},
+    views::rules::{explanation, line},
 };
 
 /// What is to be done with rules.
@@ -115,9 +118,7 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<(), Failu
 
 fn check(context: &Context, file: &Path) -> Result<(), Failure> {
     let rules = Rules::parse(&read(file)?)?;
-    context.print(&Checked {
-        rules: rules.rules.iter().map(RuleView::from).collect(),
-    })
+    context.print(&Checked { rules })
 }
 
 async fn activate(context: &Context, file: &Path) -> Result<(), Failure> {
@@ -125,14 +126,14 @@ async fn activate(context: &Context, file: &Path) -> Result<(), Failure> {
     // Before a passphrase is asked for.
     Rules::parse(&text)?;
     let active = context.patient().await?.use_rules(&text).await?;
-    context.print(&Active::from(&active))
+    context.print(&active)
 }
 
 async fn show(context: &Context) -> Result<(), Failure> {
     match context.patient().await?.rules()? {
         Some(active) => context.print(&Shown {
-            text: active.text.clone(),
-            active: Active::from(&active),
+            text: &active.text,
+            active: &active,
         }),
         None => Err(none_active()),
     }
@@ -146,7 +147,10 @@ async fn test(context: &Context, options: TestOptions) -> Result<(), Failure> {
         None => patient.rules()?.ok_or_else(none_active)?.rules,
     };
     let explained = patient.explain(options.request, &rules).await?;
-    context.print(&Tested::new(options.request, &explained))
+    context.print(&Tested {
+        request_id: options.request,
+        explained,
+    })
 }
 
 pub(super) fn none_active() -> Failure {
@@ -159,109 +163,71 @@ fn read(file: &Path) -> Result<String, Failure> {
 
 #[derive(Serialize)]
 struct Checked {
-    rules: Vec<RuleView>,
+    #[serde(flatten)]
+    rules: Rules<String>,
 }
 
 impl Report for Checked {
     fn text(&self) -> String {
-        format!("The file is in order.\n{}", lines(&self.rules))
+        format!("The file is in order.\n{}", lines(&self.rules.rules))
     }
 }
 
-#[derive(Serialize)]
-struct Active {
-    sequence: u64,
-    created: String,
-    #[serde(skip)]
-    created_ms: u64,
-    rules: Vec<RuleView>,
-}
-
-impl From<&StandingRules> for Active {
-    fn from(active: &StandingRules) -> Self {
-        Self {
-            sequence: active.sequence,
-            created: timestamp(active.created),
-            created_ms: active.created,
-            rules: active.rules.rules.iter().map(RuleView::from).collect(),
-        }
-    }
-}
-
-impl Report for Active {
+impl Report for StandingRules {
     fn text(&self) -> String {
-        let (sequence, since, lines) = (self.sequence, moment(self.created_ms), lines(&self.rules));
+        let (sequence, since, lines) = (self.sequence, moment(self.created), lines(&self.rules.rules));
         format!("Rules {sequence} are signed and active since {since}.\n{lines}")
     }
 }
 
 #[derive(Serialize)]
-struct Shown {
+struct Shown<'a> {
     #[serde(flatten)]
-    active: Active,
-    text: String,
+    active: &'a StandingRules,
+    text: &'a str,
 }
 
-impl Report for Shown {
+impl Report for Shown<'_> {
     fn text(&self) -> String {
         let file: String = self.text.lines().map(|line| plain(line) + "\n").collect();
         format!("{}\n{file}", self.active.text())
     }
 }
 
-fn lines(rules: &[RuleView]) -> String {
+fn lines<I: Display>(rules: &[Rule<I>]) -> String {
     let lines = rules
         .iter()
         .enumerate()
-        .map(|(at, rule)| format!("  {}. {}\n", at + 1, rule.line()));
+        .map(|(at, rule)| format!("  {}. {}\n", at + 1, line(rule)));
     lines.collect::<String>() + "  What none of these matches is left for you.\n"
 }
 
 #[derive(Serialize)]
 struct Tested {
-    request_id: String,
-    kind: &'static str,
-    from: String,
-    from_name: String,
-    to: String,
-    to_name: String,
-    /// Whether it can still be answered.
-    open: bool,
+    request_id: RequestId,
     #[serde(flatten)]
-    verdict: VerdictView,
-}
-
-impl Tested {
-    fn new(request: RequestId, explained: &Explained) -> Self {
-        Self {
-            request_id: request.to_string(),
-            kind: super::permissions::kind(explained.kind),
-            from: explained.from.id.to_string(),
-            from_name: explained.from.name.clone(),
-            to: explained.to.id.to_string(),
-            to_name: explained.to.name.clone(),
-            open: explained.open,
-            verdict: VerdictView::from(&explained.verdict),
-        }
-    }
+    explained: Explained,
 }
 
 impl Report for Tested {
     fn text(&self) -> String {
-        let to = if self.to == self.from {
+        let Explained {
+            kind,
+            from,
+            to,
+            open,
+            verdict,
+        } = &self.explained;
+        let receiver = if to.id == from.id {
             String::new()
         } else {
-            format!(" for {}", party(&self.to_name, &self.to))
+            format!(" for {}", party(&to.name, to.id))
         };
-        let answered = if self.open {
-            ""
-        } else {
-            " (it is answered already)"
-        };
-        let (kind, from) = (self.kind, party(&self.from_name, &self.from));
+        let answered = if *open { "" } else { " (it is answered already)" };
+        let (kind, from) = (word(kind), party(&from.name, from.id));
         format!(
-            "{kind} request from {from}{to}{answered}\n{}",
-            self.verdict.text()
+            "{kind} request from {from}{receiver}{answered}\n{}",
+            explanation(verdict)
         )
     }
 }

@@ -3,7 +3,11 @@
 use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Subcommand};
-use client_sdk::{PermissionId, RecordId, SendTerms, Sent, StoredUpload, UploadTerms, transfer::FileSource};
+use client_sdk::{
+    InstitutionId, PermissionId, RecordId, RequestId, SendTerms, Sent, StoredUpload, TakenBack, UploadTerms,
+    text::{self, timestamp},
+    transfer::FileSource,
+};
 use serde::Serialize;
 
 use super::download::is_known;
@@ -12,12 +16,12 @@ use crate::{
     context::Context,
     failure::Failure,
     given::Text,
-    output::{Report, moment, party, timestamp},
+    output::{Report, moment, party},
     piped::{Input, is_pipe},
     shorthand::{self, Named},
     tending::tend,
     values::{byte_count, duration},
-    views::{ReceiptView, size, taken::TakenView},
+    views::{size, taken::TakenView},
 };
 
 /// The two sides of an upload.
@@ -126,18 +130,17 @@ async fn request(context: &Context, options: RequestOptions) -> Result<(), Failu
     };
     let text = options.text.read(context.global()).await?;
     if_short(context, options.yes, options.expires)?;
-    let expires_ms = from_now(options.expires);
+    let expires = from_now(options.expires);
     let patient = context.patient().await?;
     tend(&patient).await;
     let institution = patient.institution(&options.to).await?;
     let (request, permission) = patient.request_upload(&institution, &text, &terms).await?;
     context.print(&Requested {
-        request_id: request.to_string(),
-        permission_id: permission.to_string(),
-        institution_id: institution.id().to_string(),
+        request_id: request,
+        permission_id: permission,
+        institution_id: institution.id(),
         name: institution.name().as_str().to_owned(),
-        expires: timestamp(expires_ms),
-        expires_ms,
+        expires,
     })
 }
 
@@ -170,7 +173,7 @@ async fn send(context: &Context, options: SendOptions) -> Result<(), Failure> {
     let terms = SendTerms { take_over, follow };
     let sent = institution.send_files(permission, &files, terms, &bar).await?;
     drop(bar);
-    context.print(&SentReport::of(&sent, taken))?;
+    context.print(&SentReport { sent, taken })?;
     // Whoever is killed before this has perhaps not seen the answer, and gets it again.
     is_known(institution.sent_is_known(permission));
     Ok(())
@@ -207,8 +210,8 @@ async fn stored(context: &Context, permission: Named<PermissionId>) -> Result<()
     let permission = shorthand::got(&institution, permission, true).await?;
     let stored = institution.stored_under(permission).await?;
     context.print(&StoredReport {
-        permission_id: permission.to_string(),
-        uploads: stored.iter().map(StoredView::from).collect(),
+        permission_id: permission,
+        uploads: stored.into_iter().map(StoredView::from).collect(),
     })
 }
 
@@ -225,12 +228,7 @@ async fn take_back(context: &Context, record: Named<RecordId>, yes: bool) -> Res
         )?;
     }
     let taken = institution.take_back(record).await?;
-    context.print(&TakenBackReport {
-        record_id: taken.record_id.to_string(),
-        patient_id: taken.patient_id.to_string(),
-        at: timestamp(taken.at),
-        log_size: taken.log_size,
-    })
+    context.print(&taken)
 }
 
 /// Looking into files takes as long as it takes to read their beginnings.
@@ -254,13 +252,13 @@ impl Report for Taken {
 
 #[derive(Serialize)]
 struct StoredReport {
-    permission_id: String,
+    permission_id: PermissionId,
     uploads: Vec<StoredView>,
 }
 
 #[derive(Serialize)]
 struct StoredView {
-    record_id: String,
+    record_id: RecordId,
     /// When the server has committed it.
     at: String,
     at_ms: u64,
@@ -268,10 +266,10 @@ struct StoredView {
     bytes: u64,
 }
 
-impl From<&StoredUpload> for StoredView {
-    fn from(stored: &StoredUpload) -> Self {
+impl From<StoredUpload> for StoredView {
+    fn from(stored: StoredUpload) -> Self {
         Self {
-            record_id: stored.record_id.to_string(),
+            record_id: stored.record_id,
             at: timestamp(stored.at),
             at_ms: stored.at,
             bytes: stored.bytes,
@@ -296,16 +294,7 @@ impl Report for StoredReport {
     }
 }
 
-#[derive(Serialize)]
-struct TakenBackReport {
-    record_id: String,
-    patient_id: String,
-    at: String,
-    /// Entries of the log under which it was proven to stand.
-    log_size: u64,
-}
-
-impl Report for TakenBackReport {
+impl Report for TakenBack {
     fn text(&self) -> String {
         format!(
             "Taken back, before anybody had opened it:\n  {}\nThe server has destroyed it; that it was stored and taken back stands in \
@@ -317,22 +306,21 @@ impl Report for TakenBackReport {
 
 #[derive(Serialize)]
 struct Requested {
-    request_id: String,
-    permission_id: String,
-    institution_id: String,
+    request_id: RequestId,
+    permission_id: PermissionId,
+    institution_id: InstitutionId,
     name: String,
-    expires: String,
-    #[serde(skip)]
-    expires_ms: u64,
+    #[serde(serialize_with = "text::moment")]
+    expires: u64,
 }
 
 impl Report for Requested {
     fn text(&self) -> String {
         format!(
             "Asked {}:\n  {}\nThe permission to send, until {}:\n  {}\n",
-            party(&self.name, &self.institution_id),
+            party(&self.name, self.institution_id),
             self.request_id,
-            moment(self.expires_ms),
+            moment(self.expires),
             self.permission_id
         )
     }
@@ -340,48 +328,33 @@ impl Report for Requested {
 
 #[derive(Serialize)]
 struct SentReport {
-    record_id: String,
-    version_id: String,
-    bytes: u64,
-    resumed_bytes: u64,
-    /// An earlier run had stored it.
-    already: bool,
-    receipt: ReceiptView,
+    #[serde(flatten)]
+    sent: Sent,
     #[serde(flatten)]
     taken: TakenView,
 }
 
-impl SentReport {
-    fn of(sent: &Sent, taken: TakenView) -> Self {
-        Self {
-            record_id: sent.record_id.to_string(),
-            version_id: sent.version_id.to_string(),
-            bytes: sent.bytes,
-            resumed_bytes: sent.resumed_bytes,
-            already: sent.already,
-            receipt: ReceiptView::from(&sent.receipt),
-            taken,
-        }
-    }
-}
-
 impl Report for SentReport {
     fn text(&self) -> String {
-        if self.already {
+        let Sent {
+            record_id,
+            bytes,
+            resumed_bytes,
+            already,
+            ..
+        } = &self.sent;
+        if *already {
             return format!(
-                "An earlier run of this command has stored it as\n  {}\nNothing was sent now; the server's receipt is verified.\n",
-                self.record_id
+                "An earlier run of this command has stored it as\n  {record_id}\nNothing was sent now; the server's receipt is verified.\n"
             );
         }
-        let resumed = if self.resumed_bytes == 0 {
-            String::new()
-        } else {
-            format!(", {} of them sent before", size(self.resumed_bytes))
+        let resumed = match resumed_bytes {
+            0 => String::new(),
+            before => format!(", {} of them sent before", size(*before)),
         };
         format!(
-            "Stored as\n  {}\n{} sealed{resumed}; the server's receipt is verified.\nTaken for:\n{}",
-            self.record_id,
-            size(self.bytes),
+            "Stored as\n  {record_id}\n{} sealed{resumed}; the server's receipt is verified.\nTaken for:\n{}",
+            size(*bytes),
             self.taken.lines()
         )
     }

@@ -3,14 +3,16 @@
 use std::{fs, path::PathBuf};
 
 use clap::Args;
-use client_sdk::{CaseEvent, CaseWhat, Purpose, ServerLink, VerifiedCase, verify_case};
+use client_sdk::{
+    CaseEvent, CaseWhat, InstitutionId, PatientId, PermissionId, PermissionKind, ServerLink, VerifiedCase,
+    text, verify_case,
+};
 use serde::Serialize;
 
 use crate::{
-    commands::permissions::kind,
     context::Context,
     failure::Failure,
-    output::{Report, moment, plain, table, timestamp},
+    output::{Report, moment, plain, table, tag, word, words},
     views::size,
 };
 
@@ -43,16 +45,18 @@ pub(crate) fn run(context: &Context, options: &Options) -> Result<(), Failure> {
 /// What a case shows.
 #[derive(Serialize)]
 pub(crate) struct Case {
-    permission_id: String,
-    kind: &'static str,
-    patient_id: String,
-    institution_id: String,
+    permission_id: PermissionId,
+    kind: PermissionKind,
+    patient_id: PatientId,
+    institution_id: InstitutionId,
     name: String,
     /// Who asked, if an institution did.
     #[serde(skip_serializing_if = "Option::is_none")]
     asked_by: Option<String>,
-    permitted: String,
-    expires: String,
+    #[serde(serialize_with = "text::moment")]
+    permitted: u64,
+    #[serde(serialize_with = "text::moment")]
+    expires: u64,
     uses: u32,
     events: Vec<Event>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -62,21 +66,10 @@ pub(crate) struct Case {
 #[derive(Serialize)]
 struct Event {
     number: u64,
-    at: String,
-    #[serde(skip)]
-    at_ms: u64,
-    kind: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    terminal_id: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    purpose: Option<&'static str>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    records: Vec<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    bytes: Option<u64>,
-    /// Entries of the log under which the receipt stands.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    log_size: Option<u64>,
+    #[serde(serialize_with = "text::moment")]
+    at: u64,
+    #[serde(flatten)]
+    what: CaseWhat,
 }
 
 impl Case {
@@ -89,14 +82,14 @@ impl Case {
             events,
         } = case;
         Self {
-            permission_id: permission.permission_id.to_string(),
-            kind: kind(permission.kind),
-            patient_id: case.patient().to_string(),
-            institution_id: institution.id().to_string(),
+            permission_id: permission.permission_id,
+            kind: permission.kind,
+            patient_id: case.patient(),
+            institution_id: institution.id(),
             name: institution.name().as_str().to_owned(),
             asked_by: asker.as_ref().map(|asker| asker.name().as_str().to_owned()),
-            permitted: timestamp(permission.created),
-            expires: timestamp(permission.not_after),
+            permitted: permission.created,
+            expires: permission.not_after,
             uses: permission.uses,
             events: events.iter().map(Event::from).collect(),
             bundle: file.map(|file| file.display().to_string()),
@@ -106,64 +99,45 @@ impl Case {
 
 impl From<&CaseEvent> for Event {
     fn from(event: &CaseEvent) -> Self {
-        let blank = Self {
+        Self {
             number: event.number,
-            at: timestamp(event.at),
-            at_ms: event.at,
-            kind: "requested",
-            terminal_id: None,
-            purpose: None,
-            records: Vec::new(),
-            bytes: None,
-            log_size: None,
-        };
-        match &event.what {
-            CaseWhat::Requested { .. } => blank,
-            CaseWhat::Permitted { by_delegate } => Self {
-                kind: if *by_delegate {
-                    "permitted-by-delegate"
-                } else {
-                    "permitted"
-                },
-                ..blank
-            },
-            CaseWhat::Presented { terminal, purpose } => Self {
-                kind: "presented",
-                terminal_id: terminal.map(|id| id.to_string()),
-                purpose: purpose.map(Purpose::code),
-                ..blank
-            },
+            at: event.at,
+            what: event.what.clone(),
+        }
+    }
+}
+
+impl Event {
+    /// Number, time, kind, records, bytes and the size of the log.
+    fn row(&self) -> [String; 6] {
+        let (records, moved) = match &self.what {
             CaseWhat::Stored {
                 record_id,
                 bytes,
                 log_size,
                 ..
-            } => Self {
-                kind: "stored",
-                records: vec![record_id.to_string()],
-                bytes: Some(*bytes),
-                log_size: Some(*log_size),
-                ..blank
-            },
+            } => (record_id.to_string(), Some((*bytes, *log_size))),
             CaseWhat::Released {
                 bytes,
                 versions,
                 log_size,
-            } => Self {
-                kind: "released",
-                records: versions
-                    .iter()
-                    .map(|version| version.record_id.to_string())
-                    .collect(),
-                bytes: Some(*bytes),
-                log_size: Some(*log_size),
-                ..blank
-            },
-            CaseWhat::Revoked => Self {
-                kind: "revoked",
-                ..blank
-            },
-        }
+            } => {
+                let records: Vec<_> = versions.iter().map(|version| version.record_id).collect();
+                (words(&records), Some((*bytes, *log_size)))
+            }
+            _ => (String::new(), None),
+        };
+        let (bytes, log_size) = moved
+            .map(|(bytes, log_size)| (size(bytes), log_size.to_string()))
+            .unwrap_or_default();
+        [
+            self.number.to_string(),
+            moment(self.at),
+            tag(&self.what, "kind"),
+            records,
+            bytes,
+            log_size,
+        ]
     }
 }
 
@@ -175,16 +149,7 @@ impl Report for Case {
         };
         let events = table(
             ["#", "WHEN", "WHAT", "RECORDS", "BYTES", "LOG"],
-            self.events.iter().map(|event| {
-                [
-                    event.number.to_string(),
-                    moment(event.at_ms),
-                    event.kind.to_owned(),
-                    event.records.join(" "),
-                    event.bytes.map(size).unwrap_or_default(),
-                    event.log_size.map(|size| size.to_string()).unwrap_or_default(),
-                ]
-            }),
+            self.events.iter().map(Event::row),
         );
         let file = self
             .bundle
@@ -192,7 +157,7 @@ impl Report for Case {
             .map_or(String::new(), |file| format!("Case: {file}\n"));
         format!(
             "Verified: {} {} for {}, {asked}, by patient {}.\n{events}{file}",
-            self.kind,
+            word(&self.kind),
             self.permission_id,
             plain(&self.name),
             self.patient_id,

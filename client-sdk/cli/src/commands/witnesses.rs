@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 use client_sdk::WitnessPolicy;
-use serde::Serialize;
 
 use crate::{
     context::Context,
@@ -51,11 +50,7 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<(), Failu
         }
         Command::Show => member.trust().witnesses()?,
     };
-    context.print(&Shown {
-        witnesses: policy.witnesses,
-        required: policy.required,
-        policy: policy.file,
-    })
+    context.print(&policy)
 }
 
 /// Reads a policy that is to be used.
@@ -63,15 +58,7 @@ pub(crate) fn read(path: &Path) -> Result<WitnessPolicy, Failure> {
     Ok(WitnessPolicy::parse(&new_file::read(path)?)?)
 }
 
-#[derive(Serialize)]
-struct Shown {
-    witnesses: Vec<String>,
-    /// Whether cosignatures are asked for.
-    required: bool,
-    policy: String,
-}
-
-impl Report for Shown {
+impl Report for WitnessPolicy {
     fn text(&self) -> String {
         if !self.required {
             return "No witnesses are asked for: the server could show others another log. Use a policy with\n  \
@@ -80,7 +67,7 @@ impl Report for Shown {
         }
         format!(
             "Cosignatures are asked for by this policy:\n{}",
-            plain_lines(&self.policy)
+            plain_lines(&self.file)
         )
     }
 }

@@ -3,13 +3,13 @@
 use client_sdk::transfer::{FileSource, LeftOut, Remark, Remarked, Source, SourcePart};
 use serde::Serialize;
 
-use super::{ClinicalView, file_time, size};
+use super::size;
 use crate::output::plain;
 
 /// What a record is made of, or would be.
 #[derive(Serialize)]
 pub(crate) struct TakenView {
-    files: Vec<TakenFile>,
+    files: Vec<SourcePart>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     left_out: Vec<LeftOutView>,
     /// Files that are sent under another name than theirs.
@@ -20,23 +20,11 @@ pub(crate) struct TakenView {
     unnamed: Vec<String>,
 }
 
-/// A file, and what it was taken for.
-#[derive(Serialize)]
-struct TakenFile {
-    name: String,
-    bytes: u64,
-    media_type: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    modified: Option<String>,
-    #[serde(flatten)]
-    clinical: ClinicalView,
-}
-
 #[derive(Serialize)]
 struct LeftOutView {
     path: String,
     /// For programs.
-    reason: &'static str,
+    reason: LeftOut,
     /// For people.
     why: String,
 }
@@ -50,7 +38,7 @@ struct RenamedView {
 impl From<&FileSource> for TakenView {
     fn from(source: &FileSource) -> Self {
         let mut view = Self {
-            files: source.parts().iter().map(TakenFile::from).collect(),
+            files: source.parts().to_vec(),
             left_out: Vec::new(),
             renamed: Vec::new(),
             unnamed: Vec::new(),
@@ -60,7 +48,7 @@ impl From<&FileSource> for TakenView {
             match what {
                 Remarked::LeftOut(why) => view.left_out.push(LeftOutView {
                     path,
-                    reason: reason(*why),
+                    reason: *why,
                     why: why.to_string(),
                 }),
                 Remarked::Renamed(name) => view.renamed.push(RenamedView {
@@ -74,46 +62,21 @@ impl From<&FileSource> for TakenView {
     }
 }
 
-impl From<&SourcePart> for TakenFile {
-    fn from(part: &SourcePart) -> Self {
-        Self {
-            name: part.name.as_str().to_owned(),
-            bytes: part.length,
-            media_type: part.media_type.clone(),
-            modified: part.modified.and_then(file_time),
-            clinical: (&part.clinical).into(),
-        }
-    }
-}
-
-fn reason(why: LeftOut) -> &'static str {
-    match why {
-        LeftOut::Link => "symbolic-link",
-        LeftOut::Dangling => "dangling-link",
-        LeftOut::Circle => "circular-link",
-        LeftOut::Fifo => "fifo",
-        LeftOut::Socket => "socket",
-        LeftOut::System => "system-file",
-        LeftOut::Empty => "empty-folder",
-        _ => "device",
-    }
-}
-
 impl TakenView {
     /// One line for files of one kind one behind the other, and one for each thing that was left out or is called another name.
     pub(crate) fn lines(&self) -> String {
-        let mut groups: Vec<(String, Vec<&TakenFile>)> = Vec::new();
+        let mut groups: Vec<(String, Vec<&SourcePart>)> = Vec::new();
         for file in &self.files {
-            let kind = file.kind();
+            let kind = kind(file);
             match groups.iter_mut().find(|(known, _)| *known == kind) {
                 Some((_, files)) => files.push(file),
                 None => groups.push((kind, vec![file])),
             }
         }
         let taken = groups.iter().map(|(kind, files)| match files.as_slice() {
-            [file] => format!("{}: {kind}, {}", plain(&file.name), size(file.bytes)),
+            [file] => format!("{}: {kind}, {}", plain(file.name.as_str()), size(file.length)),
             files => {
-                let bytes = files.iter().map(|file| file.bytes).sum();
+                let bytes = files.iter().map(|file| file.length).sum();
                 format!("{} files: {kind}, {}", files.len(), size(bytes))
             }
         });
@@ -148,25 +111,18 @@ fn some(mut lines: impl ExactSizeIterator<Item = String>) -> Vec<String> {
     shown
 }
 
-impl TakenFile {
-    /// `application/dicom, of 2026-05-01`.
-    fn kind(&self) -> String {
-        let ClinicalView {
-            fhir_resource_type,
-            date,
-            last_date,
-            ..
-        } = &self.clinical;
-        let kind = if fhir_resource_type.is_empty() {
-            self.media_type.clone()
-        } else {
-            format!("{} ({fhir_resource_type})", self.media_type)
-        };
-        match (date.as_str(), last_date.as_str()) {
-            ("", _) => format!("{kind}, no day"),
-            (first, "") => format!("{kind}, of {first}"),
-            (first, last) => format!("{kind}, of {first} to {last}"),
-        }
+/// `application/dicom, of 2026-05-01`.
+fn kind(file: &SourcePart) -> String {
+    let clinical = &file.clinical;
+    let kind = if clinical.fhir_resource_type.is_empty() {
+        file.media_type.clone()
+    } else {
+        format!("{} ({})", file.media_type, clinical.fhir_resource_type)
+    };
+    match (clinical.date.as_str(), clinical.last_date.as_str()) {
+        ("", _) => format!("{kind}, no day"),
+        (first, "") => format!("{kind}, of {first}"),
+        (first, last) => format!("{kind}, of {first} to {last}"),
     }
 }
 
@@ -174,20 +130,22 @@ const MOST_LINES: usize = 20;
 
 #[cfg(test)]
 mod tests {
+    use client_sdk::Clinical;
     use serde_json::json;
 
     use super::*;
 
-    fn file(name: &str, media_type: &str, date: &str) -> TakenFile {
-        TakenFile {
-            name: name.to_owned(),
-            bytes: 3,
+    fn file(name: &str, media_type: &str, date: &str) -> SourcePart {
+        SourcePart {
+            name: name.to_owned().try_into().unwrap(),
+            length: 3,
             media_type: media_type.to_owned(),
             modified: None,
-            clinical: ClinicalView {
+            clinical: Clinical {
                 date: date.to_owned(),
-                ..ClinicalView::default()
+                ..Clinical::default()
             },
+            identity: None,
         }
     }
 
@@ -202,7 +160,7 @@ mod tests {
             ],
             left_out: vec![LeftOutView {
                 path: "study/pipe".into(),
-                reason: reason(LeftOut::Fifo),
+                reason: LeftOut::Fifo,
                 why: LeftOut::Fifo.to_string(),
             }],
             renamed: Vec::new(),

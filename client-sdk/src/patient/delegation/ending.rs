@@ -26,13 +26,16 @@ use crate::{
 };
 
 /// What the end of a delegation came to.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, serde::Serialize)]
 pub struct EndedDelegation {
     /// What has ended.
+    #[serde(flatten)]
     pub delegation: DelegationInfo,
     /// Epochs of collections whose keys were taken out of use.
+    #[serde(rename = "epochs_closed")]
     pub closed: usize,
     /// What the delegate has permitted and still holds; only revoking ends it.
+    #[serde(serialize_with = "crate::text::still_held")]
     pub permissions: Vec<PermissionInfo>,
 }
 

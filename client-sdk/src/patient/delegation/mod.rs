@@ -42,7 +42,8 @@ pub use self::{
     offers::HeldDelegation,
 };
 /// Whether a delegate may act.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum DelegationState {
     /// She may.
     Live,
@@ -59,17 +60,20 @@ pub enum DelegationState {
 }
 
 /// A delegation that a patient has given.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, serde::Serialize)]
 pub struct DelegationInfo {
     /// To whom.
+    #[serde(flatten)]
     pub delegate: DelegateRef,
     /// What she may do.
     pub power: Power,
     /// With what lies in these.
     pub collections: Vec<CollectionId>,
     /// From when on, in milliseconds since 1970.
+    #[serde(rename = "begins", serialize_with = "crate::text::moment")]
     pub not_before: u64,
     /// Until when, in milliseconds since 1970.
+    #[serde(rename = "ends", serialize_with = "crate::text::moment")]
     pub not_after: u64,
     /// Whether she may now.
     pub state: DelegationState,

@@ -3,11 +3,13 @@
 use protocol_spec::ids::{DelegationId, PatientId};
 
 /// A delegate as lists and the history show her.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct DelegateRef {
     /// By which delegation she acts.
+    #[serde(rename = "delegation_id")]
     pub delegation: DelegationId,
     /// Who she is.
+    #[serde(rename = "delegate_id")]
     pub id: PatientId,
     /// What the owner calls her.
     pub name: String,

@@ -98,19 +98,23 @@ pub(in crate::patient) async fn delegations_to_her(
 }
 
 /// A delegation that a patient was given.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, serde::Serialize)]
 pub struct HeldDelegation {
     /// Its id.
+    #[serde(rename = "delegation_id")]
     pub id: DelegationId,
     /// For whom she may act.
+    #[serde(rename = "owner_id")]
     pub owner: PatientId,
     /// What she may do.
     pub power: Power,
     /// With what lies in these.
     pub collections: Vec<CollectionId>,
     /// From when on, in milliseconds since 1970.
+    #[serde(rename = "begins", serialize_with = "crate::text::moment")]
     pub not_before: u64,
     /// Until when, in milliseconds since 1970.
+    #[serde(rename = "ends", serialize_with = "crate::text::moment")]
     pub not_after: u64,
     /// Whether she may now, as the server says.
     pub state: DelegationState,

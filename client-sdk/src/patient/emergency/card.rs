@@ -49,11 +49,12 @@ impl fmt::Debug for EmergencyCard {
 }
 
 /// A card that is in force.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct MadeCard {
     /// Its permission.
     pub permission_id: PermissionId,
     /// Those of the cards before it, which still open until [`Patient::close_cards_before`].
+    #[serde(rename = "replaced")]
     pub before: Vec<PermissionId>,
 }
 

@@ -32,17 +32,20 @@ use crate::{
 };
 
 /// A guardian whom she has named.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct GuardianInfo {
     /// Who.
     pub guardian: PatientId,
     /// The permission that she helps with.
     pub permission_id: PermissionId,
     /// How long she can object.
+    #[serde(rename = "wait_seconds", serialize_with = "crate::text::seconds")]
     pub wait: Duration,
     /// When it ends, in milliseconds since 1970.
+    #[serde(rename = "expires", serialize_with = "crate::text::moment")]
     pub not_after: u64,
     /// The help that has begun last.
+    #[serde(flatten)]
     pub help: Option<HelpInfo>,
     /// Whether she has objected: this guardian can not help any more.
     pub objected: bool,
@@ -53,13 +56,15 @@ pub struct GuardianInfo {
 }
 
 /// A help that has begun.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct HelpInfo {
     /// Its id: to object.
     pub help_id: RequestId,
     /// Who may open.
+    #[serde(rename = "institution_id")]
     pub institution: InstitutionId,
     /// When the waiting time is over, in milliseconds since 1970.
+    #[serde(serialize_with = "crate::text::moment")]
     pub opens: u64,
 }
 

@@ -50,17 +50,21 @@ pub struct Recovered {
 }
 
 /// A newest root key that did not open, and that the vault was opened in spite of (DEV-30).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct PassedOver {
     /// The first root epoch whose key did not open.
+    #[serde(skip)]
     pub from: u64,
     /// The last.
+    #[serde(skip)]
     pub until: u64,
     /// What she calls the device that has put the first of these keys.
     pub by: String,
     /// When, in milliseconds since 1970, by the clock of that device.
+    #[serde(serialize_with = "crate::text::moment")]
     pub at: u64,
     /// The devices that are off the list for it: whoever has put such a key, and what is there by their word or was added since.
+    #[serde(serialize_with = "crate::text::named_devices")]
     pub removed: Vec<(DeviceId, String)>,
     /// Why what they have given has not all ended yet: removing them once more by their ids goes on with it.
     pub unfinished: Option<String>,

@@ -36,15 +36,17 @@ pub use self::{
     trustees::{Entrusted, EntrustedShare, NewTrustees, Trustee},
 };
 /// A recovery member that was added to the list of devices.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct RecoveryMember {
     /// Its id.
+    #[serde(rename = "device_id")]
     pub id: DeviceId,
     /// Those of the same name that were there before, and are of no use any more.
     pub replaced: Vec<DeviceId>,
     /// Those of the same name that stay for a while, because they are settled: their leaving is announced (DEV-23).
     pub leaving: Vec<DeviceId>,
     /// Why what those could open is not all under new keys yet: [`Patient::finish_revocations`] goes on with it.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub unfinished: Option<String>,
 }
 

@@ -60,14 +60,18 @@ pub enum Remarked {
 }
 
 /// Why something is not sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum LeftOut {
     /// It is a symbolic link, and those are not followed unless that is asked for.
+    #[serde(rename = "symbolic-link")]
     Link,
     /// It is a symbolic link that leads nowhere.
+    #[serde(rename = "dangling-link")]
     Dangling,
     /// It is a symbolic link to a folder that it lies in.
+    #[serde(rename = "circular-link")]
     Circle,
     /// It is a FIFO (named pipe).
     Fifo,
@@ -76,8 +80,10 @@ pub enum LeftOut {
     /// It is a block or character device.
     Device,
     /// A system has left it there, and it says nothing of anybody (CNT-22).
+    #[serde(rename = "system-file")]
     System,
     /// It is a folder with nothing in it.
+    #[serde(rename = "empty-folder")]
     Empty,
 }
 

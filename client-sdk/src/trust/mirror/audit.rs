@@ -6,11 +6,12 @@ use super::{Mirror, WHAT};
 use crate::{Error, Progress, Result};
 
 /// What an audit of the log has read and found in order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Audited {
     /// The first entry that was read.
     pub from: u64,
     /// Entries of the log.
+    #[serde(rename = "log_size")]
     pub size: u64,
     /// Events of the directory among them.
     pub events: u64,

@@ -8,16 +8,16 @@ use std::{
 use clap::Args;
 use client_sdk::{
     DeviceId, Patient,
-    patient::{DeviceInfo, Given, GivenKind, Removal},
+    patient::{DeviceInfo, Given, Removal},
 };
 use serde::Serialize;
 
-use super::{Entry, read_line, rows as rows_of};
+use super::{read_line, rows as rows_of};
 use crate::{
     confirm::confirm,
     context::Context,
     failure::Failure,
-    output::{Report, moment, note, plain, table, timestamp},
+    output::{Report, moment, note, plain, table, word},
     progress::Bar,
     values,
 };
@@ -66,9 +66,7 @@ pub(super) async fn given(context: &Context, options: GivenOptions) -> Result<()
     let patient = context.patient().await?;
     let device = find(&patient, &options.device).await?;
     let given = patient.given_by(device, options.since).await?;
-    context.print(&List {
-        given: given.iter().map(Row::from).collect(),
-    })
+    context.print(&List { given })
 }
 
 pub(super) async fn remove(context: &Context, options: RemoveOptions) -> Result<(), Failure> {
@@ -143,10 +141,9 @@ fn confirm_goes(left: &[DeviceInfo], device: DeviceId, yes: bool) -> Result<(), 
     if left.is_empty() || yes {
         return Ok(());
     }
-    let rows: Vec<_> = left.iter().map(Entry::from).collect();
     let about = format!(
         "The device is off the list. It had added these, which are there still:\n{}",
-        rows_of(&rows)
+        rows_of(left)
     );
     let otherwise = format!("to say what stays, medvault device retire {device}");
     if !stdin().is_terminal() {
@@ -161,7 +158,7 @@ fn confirm_goes(left: &[DeviceInfo], device: DeviceId, yes: bool) -> Result<(), 
 
 fn confirm_stays(stays: &[Given], yes: bool, otherwise: &str) -> Result<(), Failure> {
     // What is spent needs no new signature.
-    let rows: Vec<_> = stays.iter().filter(|given| !given.spent).map(Row::from).collect();
+    let rows: Vec<_> = stays.iter().filter(|given| !given.spent).cloned().collect();
     if rows.is_empty() || yes {
         return Ok(());
     }
@@ -203,68 +200,26 @@ async fn finish(
         })?;
     context.print(&Removed {
         done,
-        device_id: device.to_string(),
+        device_id: device,
         name,
-        ended: ended.iter().map(Row::from).collect(),
-        signed_again: signed_again.iter().map(Row::from).collect(),
+        ended,
+        signed_again,
         not_signed_again: not_signed_again
             .into_iter()
-            .map(|(given, why)| NotSigned {
-                given: Row::from(&given),
-                why,
-            })
+            .map(|(given, why)| NotSigned { given, why })
             .collect(),
-        leaving: leaving.iter().map(ToString::to_string).collect(),
+        leaving,
     })
 }
 
-#[derive(Serialize)]
-struct Row {
-    id: String,
-    kind: &'static str,
-    name: String,
-    given: String,
-    earlier: bool,
-    /// Nothing is left of it, as the server says.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    spent: bool,
-    #[serde(skip)]
-    given_ms: u64,
-}
-
-impl From<&Given> for Row {
-    fn from(given: &Given) -> Self {
-        Self {
-            id: given.id.clone(),
-            kind: match given.kind {
-                GivenKind::Device => "device",
-                GivenKind::Recovery => "recovery",
-                GivenKind::Delegation => "delegation",
-                GivenKind::Permission => "permission",
-                GivenKind::Card => "card",
-                GivenKind::Guardian => "guardian",
-            },
-            name: given.name.clone(),
-            given: timestamp(given.created),
-            earlier: given.earlier,
-            spent: given.spent,
-            given_ms: given.created,
-        }
-    }
-}
-
-fn rows_text(rows: &[Row]) -> String {
+fn rows_text(rows: &[Given]) -> String {
     table(
         ["ID", "KIND", "GIVEN, AS IT SAYS", "TO"],
         rows.iter().map(|row| {
             [
                 row.id.clone(),
-                if row.spent {
-                    format!("{}, spent", row.kind)
-                } else {
-                    row.kind.to_owned()
-                },
-                moment(row.given_ms),
+                word(&row.kind) + if row.spent { ", spent" } else { "" },
+                moment(row.created),
                 plain(&row.name),
             ]
         }),
@@ -273,7 +228,7 @@ fn rows_text(rows: &[Row]) -> String {
 
 #[derive(Serialize)]
 struct List {
-    given: Vec<Row>,
+    given: Vec<Given>,
 }
 
 impl Report for List {
@@ -289,19 +244,19 @@ impl Report for List {
 #[derive(Serialize)]
 struct NotSigned {
     #[serde(flatten)]
-    given: Row,
+    given: Given,
     why: String,
 }
 
 #[derive(Serialize)]
 struct Removed {
     done: &'static str,
-    device_id: String,
+    device_id: DeviceId,
     name: String,
-    ended: Vec<Row>,
-    signed_again: Vec<Row>,
+    ended: Vec<Given>,
+    signed_again: Vec<Given>,
     not_signed_again: Vec<NotSigned>,
-    leaving: Vec<String>,
+    leaving: Vec<DeviceId>,
 }
 
 impl Report for Removed {
@@ -318,7 +273,7 @@ impl Report for Removed {
         for NotSigned { given, why } in &self.not_signed_again {
             text += &format!(
                 "Not signed again, and without new keys: {} {} ({}): {}; give it anew, or end it.\n",
-                given.kind,
+                word(&given.kind),
                 given.id,
                 plain(&given.name),
                 plain(why)

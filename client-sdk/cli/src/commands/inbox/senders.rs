@@ -55,9 +55,7 @@ pub(super) async fn run(context: &Context, command: Command) -> Result<(), Failu
         Command::Unblock { sender } => block(context, sender, false).await,
         Command::Senders => {
             let senders = context.member().await?.senders().await?;
-            context.print(&Senders {
-                senders: senders.iter().map(Sender::from).collect(),
-            })
+            context.print(&Senders { senders })
         }
     }
 }
@@ -109,26 +107,7 @@ impl Report for Done {
 
 #[derive(Serialize)]
 struct Senders {
-    senders: Vec<Sender>,
-}
-
-#[derive(Serialize)]
-struct Sender {
-    id: String,
-    known: bool,
-    blocked: bool,
-    unanswered: u32,
-}
-
-impl From<&SenderInfo> for Sender {
-    fn from(info: &SenderInfo) -> Self {
-        Self {
-            id: info.id.to_string(),
-            known: info.known,
-            blocked: info.blocked,
-            unanswered: info.open,
-        }
-    }
+    senders: Vec<SenderInfo>,
 }
 
 impl Report for Senders {
@@ -142,7 +121,7 @@ impl Report for Senders {
                 (false, true) => "known",
                 (false, false) => "stranger",
             };
-            [sender.id.clone(), state.to_owned(), sender.unanswered.to_string()]
+            [sender.id.to_string(), state.to_owned(), sender.open.to_string()]
         });
         table(["SENDER", "STATE", "UNANSWERED"], rows)
     }

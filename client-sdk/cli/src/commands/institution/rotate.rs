@@ -3,6 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use clap::Args;
+use client_sdk::{InstitutionId, Rotated};
 use serde::Serialize;
 
 use crate::{
@@ -10,7 +11,7 @@ use crate::{
     context::Context,
     failure::Failure,
     new_file::{self, NewFile},
-    output::{Report, moment, plain, timestamp},
+    output::{Report, moment, plain},
     values::duration,
 };
 
@@ -68,13 +69,9 @@ pub(crate) async fn rotate(context: &Context, options: RotateOptions) -> Result<
     let accreditation = new_file::read(&file)?;
     let institution = context.institution().await?;
     let rotated = institution.rotate(&accreditation, options.overlap).await?;
-    context.print(&Rotated {
-        institution_id: institution.id().to_string(),
-        sequence: rotated.sequence,
-        recipient_key: rotated.recipient_key.to_string(),
-        overlap_ends: timestamp(rotated.overlap_ends),
-        overlap_ends_ms: rotated.overlap_ends,
-        terminals: rotated.terminals,
+    context.print(&RotatedKey {
+        institution_id: institution.id(),
+        rotated,
     })
 }
 
@@ -106,24 +103,20 @@ impl Report for Requested {
 }
 
 #[derive(Serialize)]
-struct Rotated {
-    institution_id: String,
-    sequence: u64,
-    recipient_key: String,
-    overlap_ends: String,
-    #[serde(skip)]
-    overlap_ends_ms: u64,
-    terminals: usize,
+struct RotatedKey {
+    institution_id: InstitutionId,
+    #[serde(flatten)]
+    rotated: Rotated,
 }
 
-impl Report for Rotated {
+impl Report for RotatedKey {
     fn text(&self) -> String {
         format!(
             "Patients wrap to the new key from now on (entry {}); {} terminals have it.\n\
              Permissions under earlier keys can be used until {}.\n",
-            self.sequence,
-            self.terminals,
-            moment(self.overlap_ends_ms)
+            self.rotated.sequence,
+            self.rotated.terminals,
+            moment(self.rotated.overlap_ends)
         )
     }
 }

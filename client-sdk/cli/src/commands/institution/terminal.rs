@@ -6,7 +6,7 @@ use std::{
 };
 
 use clap::Subcommand;
-use client_sdk::{Institution, InstitutionId, ServerLink, TerminalId, TerminalInfo};
+use client_sdk::{Institution, InstitutionId, ServerLink, TerminalId, TerminalInfo, text::timestamp};
 use serde::Serialize;
 
 use crate::{
@@ -14,7 +14,7 @@ use crate::{
     context::Context,
     failure::Failure,
     new_file::{self, NewFile},
-    output::{Report, moment, plain, table, timestamp},
+    output::{Report, moment, plain, table},
     values::duration,
 };
 
@@ -95,9 +95,7 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<(), Failu
         }
         Command::List => {
             let terminals = context.institution().await?.terminals().await?;
-            context.print(&Terminals {
-                terminals: terminals.iter().map(Entry::from).collect(),
-            })
+            context.print(&Terminals { terminals })
         }
         Command::Remove { terminal } => {
             context.institution().await?.remove_terminal(terminal).await?;
@@ -139,9 +137,7 @@ async fn add(context: &Context, request: &Path, expires: Duration, yes: bool) ->
         .await?
         .add_terminal(&request, expires)
         .await?;
-    context.print(&Added {
-        terminal: Entry::from(&added),
-    })
+    context.print(&Added(added))
 }
 
 #[derive(Serialize)]
@@ -178,49 +174,22 @@ impl Report for Joined {
 }
 
 #[derive(Serialize)]
-struct Added {
-    #[serde(flatten)]
-    terminal: Entry,
-}
+#[serde(transparent)]
+struct Added(TerminalInfo);
 
 impl Report for Added {
     fn text(&self) -> String {
         format!(
             "{} is certified until {}.\nOn it, run `medvault institution terminal join`.\n",
-            plain(&self.terminal.name),
-            moment(self.terminal.not_after_ms)
+            plain(&self.0.name),
+            moment(self.0.not_after)
         )
     }
 }
 
 #[derive(Serialize)]
 struct Terminals {
-    terminals: Vec<Entry>,
-}
-
-#[derive(Serialize)]
-struct Entry {
-    terminal_id: String,
-    name: String,
-    added: String,
-    expires: String,
-    #[serde(skip)]
-    not_after_ms: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    removed: Option<String>,
-}
-
-impl From<&TerminalInfo> for Entry {
-    fn from(terminal: &TerminalInfo) -> Self {
-        Self {
-            terminal_id: terminal.id.to_string(),
-            name: terminal.name.clone(),
-            added: timestamp(terminal.added),
-            expires: timestamp(terminal.not_after),
-            not_after_ms: terminal.not_after,
-            removed: terminal.removed.map(timestamp),
-        }
-    }
+    terminals: Vec<TerminalInfo>,
 }
 
 impl Report for Terminals {
@@ -232,10 +201,10 @@ impl Report for Terminals {
             ["TERMINAL", "NAME", "EXPIRES", "REMOVED"],
             self.terminals.iter().map(|terminal| {
                 [
-                    terminal.terminal_id.clone(),
+                    terminal.id.to_string(),
                     plain(&terminal.name),
-                    moment(terminal.not_after_ms),
-                    terminal.removed.clone().unwrap_or_default(),
+                    moment(terminal.not_after),
+                    terminal.removed.map(timestamp).unwrap_or_default(),
                 ]
             }),
         )
