@@ -1,7 +1,7 @@
 //! Goes on with a server that was restored from a backup, as whoever lives in a home. See `protocol-spec/spec/restoration.md`.
 
 use crate::{
-    Institution, Patient, RestorationInfo, Result, Unlock,
+    Ground, Institution, Patient, RestorationInfo, Result, Unlock,
     home::{ClosedHome, Kind},
     patient::Returned,
 };
@@ -19,8 +19,9 @@ pub enum AcceptedRestoration {
 ///
 /// # Errors
 /// [`Error::Usage`] if nothing was restored; [`Error::Tampered`] for what is not proven; of the connection. The home is then as it was.
-pub async fn accept_restoration(home: &std::path::Path, unlock: &Unlock) -> Result<AcceptedRestoration> {
-    match ClosedHome::at(home).principal()?.kind {
+pub async fn accept_restoration(home: impl Into<Ground>, unlock: &Unlock) -> Result<AcceptedRestoration> {
+    let home = home.into();
+    match ClosedHome::at(home.clone()).principal()?.kind {
         Kind::Patient => Ok(AcceptedRestoration::Patient(Box::new(
             Patient::accept_restoration(home, unlock).await?,
         ))),

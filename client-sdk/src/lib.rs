@@ -60,7 +60,6 @@ mod home;
 pub mod inbox;
 pub mod institution;
 pub mod keystore;
-mod mint;
 mod moving;
 pub mod notice;
 mod pages;

@@ -16,7 +16,7 @@ use protocol_spec::{
 use crate::{
     Error, Result,
     blocking::blocking,
-    connect::{Server, bootstrap_on},
+    connect::{Server, bootstrap},
     ground::Ground,
     transfer::files::file_hash,
     trust::Mirror,
@@ -55,7 +55,7 @@ pub struct PublishedProgram {
 pub async fn publish_program(link: &ServerLink, file: &[u8], ground: &Ground) -> Result<PublishedProgram> {
     let statement: pb::Statement = protocol_spec::messages::decode(file).map_err(Error::tampered(WHAT))?;
     let signed = Signed::try_from(statement).map_err(Error::tampered(WHAT))?;
-    let server = Server::on(bootstrap_on(link, ground).await?, None, ground)?;
+    let server = Server::new(bootstrap(link, ground).await?, None, ground)?;
     let program = verify_program(signed, server.registrar()).map_err(Error::tampered(WHAT))?;
     let message = pb::PublishProgram {
         program: Some(program.to_message()),

@@ -37,7 +37,7 @@ impl Session {
             key_id: id.to_string(),
             key,
         };
-        let server = Arc::new(Server::on(pins, Some(credentials), home.ground())?);
+        let server = Arc::new(Server::new(pins, Some(credentials), home.ground())?);
         server.clock().begin(&home)?;
         let met = Arc::new(Meanings::new(home.clone()));
         let witnesses = Arc::new(Witnesses::new(home.clone(), server.clone())?);

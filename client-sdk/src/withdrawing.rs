@@ -13,7 +13,7 @@ use protocol_spec::{
 
 use crate::{
     Error, Result,
-    connect::{Server, bootstrap_on},
+    connect::{Server, bootstrap},
     ground::Ground,
 };
 
@@ -42,7 +42,7 @@ pub async fn withdraw_accreditation(
 ) -> Result<WithdrawnAccreditation> {
     let statement: pb::Statement = protocol_spec::messages::decode(file).map_err(Error::tampered(WHAT))?;
     let signed = Signed::try_from(statement).map_err(Error::tampered(WHAT))?;
-    let server = Server::on(bootstrap_on(link, ground).await?, None, ground)?;
+    let server = Server::new(bootstrap(link, ground).await?, None, ground)?;
     let withdrawal = verify_withdrawal(signed, server.registrar()).map_err(Error::tampered(WHAT))?;
     let message = pb::WithdrawInstitution {
         withdrawal: Some(withdrawal.to_message()),

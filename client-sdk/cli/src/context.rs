@@ -8,8 +8,9 @@ use std::{
 };
 
 use client_sdk::{
-    Error, InboxEvent, Institution, NewestEvents, Patient, Registrar, Trust, Unlock,
+    Error, Ground, InboxEvent, Institution, NewestEvents, Patient, Registrar, Trust, Unlock,
     patient::{News, NewsKind},
+    trace::Tracer,
 };
 use zeroize::Zeroizing;
 
@@ -30,11 +31,13 @@ const PASSPHRASE: &str = "MEDVAULT_PASSPHRASE";
 /// What the global options say.
 pub(crate) struct Context {
     global: Global,
+    /// Who is told of all that travels.
+    tracer: Option<Tracer>,
 }
 
 impl Context {
-    pub(crate) fn new(global: Global) -> Self {
-        Self { global }
+    pub(crate) fn new(global: Global, tracer: Option<Tracer>) -> Self {
+        Self { global, tracer }
     }
 
     /// The home's folder.
@@ -48,6 +51,24 @@ impl Context {
                     "whose home is it? give --home DIR or set MEDVAULT_HOME to the folder with its keys",
                 )
             })
+    }
+
+    /// What the home stands on: its folder, and the way to servers.
+    pub(crate) fn ground(&self) -> Result<Ground, Failure> {
+        Ok(self.reaching(Ground::folder(self.home()?)))
+    }
+
+    /// The same for what needs no home.
+    pub(crate) fn nowhere(&self) -> Ground {
+        self.reaching(Ground::nowhere())
+    }
+
+    fn reaching(&self, ground: Ground) -> Ground {
+        let ground = ground.through(self.global.proxy.clone().unwrap_or_default());
+        match &self.tracer {
+            Some(tracer) => ground.traced(tracer.clone()),
+            None => ground,
+        }
     }
 
     /// How a home is unlocked that is there, or that is about to be made; then a typed passphrase is typed twice.
@@ -82,12 +103,12 @@ impl Context {
 
     /// The registrar whose home this is.
     pub(crate) fn registrar(&self) -> Result<Registrar, Failure> {
-        Ok(Registrar::open(self.home()?, &self.unlock()?)?)
+        Ok(Registrar::open(self.ground()?, &self.unlock()?)?)
     }
 
     /// The patient whose home this is.
     pub(crate) async fn patient(&self) -> Result<Patient, Failure> {
-        let patient = Patient::open(self.home()?, &self.unlock()?).await?;
+        let patient = Patient::open(self.ground()?, &self.unlock()?).await?;
         self.remind(&patient);
         tell(&patient).await;
         Ok(patient)
@@ -109,13 +130,13 @@ impl Context {
 
     /// The institution whose home this is.
     pub(crate) async fn institution(&self) -> Result<Institution, Failure> {
-        Ok(Institution::open(self.home()?, &self.unlock()?).await?)
+        Ok(Institution::open(self.ground()?, &self.unlock()?).await?)
     }
 
     /// The patient or institution whose home this is.
     pub(crate) async fn member(&self) -> Result<Member, Failure> {
-        let (home, unlock) = (self.home()?, self.unlock()?);
-        match Patient::open(home, &unlock).await {
+        let (home, unlock) = (self.ground()?, self.unlock()?);
+        match Patient::open(home.clone(), &unlock).await {
             Ok(patient) => Ok(Member::Patient(Box::new(patient))),
             Err(Error::HomeKind { .. }) => {
                 let institution = Institution::open(home, &unlock).await?;

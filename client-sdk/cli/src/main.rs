@@ -26,7 +26,7 @@ mod words;
 use std::{process::ExitCode, time::Duration};
 
 use clap::Parser;
-use client_sdk::proxy::Choice;
+use client_sdk::{proxy::Choice, trace::Tracer};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
@@ -45,25 +45,32 @@ fn main() -> ExitCode {
         Ok(Cli {
             global,
             command: Command::Trace(options),
-        }) => match trace::begin(global, options) {
-            Ok(Ok(traced)) => start(traced),
-            Ok(Err(error)) => explain_usage(&error),
-            Err(failure) => fail(&failure, wants_json()),
-        },
-        Ok(cli) => start(cli),
+        }) => {
+            let proxy = global.proxy.clone();
+            match trace::begin::<Cli>(global, options) {
+                Ok(Ok((mut traced, tracer))) => {
+                    // What was given outside holds, unless the command names another.
+                    traced.global.proxy = traced.global.proxy.or(proxy);
+                    start(traced, Some(tracer))
+                }
+                Ok(Err(error)) => explain_usage(&error),
+                Err(failure) => fail(&failure, wants_json()),
+            }
+        }
+        Ok(cli) => start(cli, None),
         Err(error) => explain_usage(&error),
     }
 }
 
-fn start(cli: Cli) -> ExitCode {
+fn start(cli: Cli, tracer: Option<Tracer>) -> ExitCode {
     let json = cli.global.json;
-    run(cli).map_or_else(|failure| fail(&failure, json), |()| ExitCode::SUCCESS)
+    run(cli, tracer).map_or_else(|failure| fail(&failure, json), |()| ExitCode::SUCCESS)
 }
 
-fn run(cli: Cli) -> Result<(), Failure> {
+fn run(cli: Cli, tracer: Option<Tracer>) -> Result<(), Failure> {
     start_log();
-    choose_proxy(&cli.global)?;
-    let context = Context::new(cli.global);
+    check_proxy(&cli.global)?;
+    let context = Context::new(cli.global, tracer);
     let runtime = tokio::runtime::Runtime::new().map_err(|source| Failure::runtime(&source))?;
     let outcome = runtime.block_on(async {
         tokio::select! {
@@ -80,7 +87,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
 }
 
 /// A password in an argument is seen by everybody on the machine (PRG-7), in the environment it is not.
-fn choose_proxy(global: &values::Global) -> Result<(), Failure> {
+fn check_proxy(global: &values::Global) -> Result<(), Failure> {
     let Some(choice) = &global.proxy else {
         return Ok(());
     };
@@ -95,7 +102,6 @@ fn choose_proxy(global: &values::Global) -> Result<(), Failure> {
             "everybody on this machine can read the command line: name a proxy with a password in MEDVAULT_PROXY or HTTPS_PROXY",
         ));
     }
-    client_sdk::proxy::choose(choice.clone());
     Ok(())
 }
 

@@ -6,7 +6,7 @@ use std::{
     io::{self, BufRead, IsTerminal, Read, Write, stderr, stdin, stdout},
 };
 
-use client_sdk::{Kit, RecoveryWords};
+use client_sdk::{Kit, Patient, RecoveryWords};
 use zeroize::Zeroizing;
 
 use crate::{failure::Failure, output::note};
@@ -54,8 +54,8 @@ pub(crate) async fn show(words: &RecoveryWords) -> Result<(), Failure> {
 }
 
 /// Asks for three of the words, which shows that they were written down.
-pub(crate) async fn ask_for_three(kit: &Kit) -> Result<(), Failure> {
-    for number in kit.three_places()? {
+pub(crate) async fn ask_for_three(patient: &Patient, kit: &Kit) -> Result<(), Failure> {
+    for number in kit.three_places(patient)? {
         let mut tries = 0;
         while !kit.words().is(number, &answer(number).await?) {
             tries += 1;

@@ -39,7 +39,7 @@ use protocol_spec::{
     request,
 };
 
-pub(crate) use self::bootstrap::{bootstrap as bootstrap_on, follow};
+pub(crate) use self::bootstrap::{bootstrap, follow};
 pub use self::fault::CertificateFault;
 use self::{
     call::{Call, Possession},
@@ -56,10 +56,6 @@ use crate::{
     ground::{Ground, Trust},
     home::Pins,
 };
-
-pub(crate) async fn bootstrap(link: &ServerLink) -> Result<Pins> {
-    bootstrap_on(link, &Ground::nowhere()).await
-}
 
 /// A pinned server and the principal that speaks to it.
 pub(crate) struct Server {
@@ -94,11 +90,7 @@ impl Signs for SigningIdentity {
 }
 
 impl Server {
-    pub(crate) fn new(pins: Pins, principal: Option<Credentials>) -> Result<Self> {
-        Self::on(pins, principal, &Ground::nowhere())
-    }
-
-    pub(crate) fn on(pins: Pins, principal: Option<Credentials>, ground: &Ground) -> Result<Self> {
+    pub(crate) fn new(pins: Pins, principal: Option<Credentials>, ground: &Ground) -> Result<Self> {
         let trust = pins.certificate.map_or(Trust::System, Trust::Pinned);
         let http = Http::to(pins.link.authority(), trust, ground)?;
         let operator_id = OperatorId::from(&pins.operator);
@@ -119,7 +111,7 @@ impl Server {
         Ok(Self {
             delegation: Some(delegation),
             clock: self.clock.clone(),
-            ..Self::on(self.pins.clone(), self.principal.clone(), &self.ground)?
+            ..Self::new(self.pins.clone(), self.principal.clone(), &self.ground)?
         })
     }
 

@@ -112,14 +112,12 @@ impl TestServer {
 #[tokio::test]
 async fn the_link_of_a_development_server_pins_its_certificate() {
     let server = serve(200, info(1).encode_to_vec()).await;
-    let pins = bootstrap_on(&server.own_link(), &Ground::nowhere())
-        .await
-        .unwrap();
+    let pins = bootstrap(&server.own_link(), &Ground::nowhere()).await.unwrap();
     assert_eq!(
         (pins.operator, pins.registrar, pins.certificate),
         (key(1), key(2), Some(server.certificate))
     );
-    let again = Server::on(pins, None, &Ground::nowhere()).unwrap();
+    let again = Server::new(pins, None, &Ground::nowhere()).unwrap();
     assert_eq!(again.get(api::SERVER.here()).await.unwrap(), info(1));
 }
 
@@ -133,7 +131,7 @@ async fn other_keys_another_certificate_and_untrusted_ones_are_refused() {
         server.link(&key(1), None),
     ];
     for link in wrong {
-        let refused = bootstrap_on(&link, &Ground::nowhere()).await.unwrap_err();
+        let refused = bootstrap(&link, &Ground::nowhere()).await.unwrap_err();
         let code = refused.code();
         assert!(
             matches!(code, "wrong-server" | "certificate-issuer" | "no-roots"),
@@ -148,12 +146,12 @@ async fn a_pinned_certificate_that_changes_is_refused_at_once() {
         serve(200, info(1).encode_to_vec()).await,
         serve(200, info(1).encode_to_vec()).await,
     );
-    let pins = bootstrap_on(&first.own_link(), &Ground::nowhere()).await.unwrap();
+    let pins = bootstrap(&first.own_link(), &Ground::nowhere()).await.unwrap();
     let moved = Pins {
         link: second.own_link(),
         ..pins
     };
-    let answer = Server::on(moved, None, &Ground::nowhere())
+    let answer = Server::new(moved, None, &Ground::nowhere())
         .unwrap()
         .get(api::SERVER.here())
         .await;
@@ -173,23 +171,23 @@ async fn a_pinned_certificate_that_changes_is_refused_at_once() {
 #[tokio::test]
 async fn unknown_versions_silence_and_nonsense_are_told_apart() {
     let newer = serve(200, info(2).encode_to_vec()).await;
-    let answer = bootstrap_on(&newer.own_link(), &Ground::nowhere()).await;
+    let answer = bootstrap(&newer.own_link(), &Ground::nowhere()).await;
     assert!(matches!(
         answer,
         Err(Error::Protocol(protocol_spec::Error::Version { version: 2, .. }))
     ));
     let nonsense = serve(200, b"<html>".to_vec()).await;
     assert!(matches!(
-        bootstrap_on(&nonsense.own_link(), &Ground::nowhere()).await,
+        bootstrap(&nonsense.own_link(), &Ground::nowhere()).await,
         Err(Error::Protocol(_))
     ));
     let not_ours = serve(404, b"nothing here".to_vec()).await;
     assert!(matches!(
-        bootstrap_on(&not_ours.own_link(), &Ground::nowhere()).await,
+        bootstrap(&not_ours.own_link(), &Ground::nowhere()).await,
         Err(Error::Unreachable { .. })
     ));
     let nobody = ServerLink::new("127.0.0.1:9", Fingerprint::of(&key(1), &key(2), None)).unwrap();
-    let error = bootstrap_on(&nobody, &Ground::nowhere()).await.unwrap_err();
+    let error = bootstrap(&nobody, &Ground::nowhere()).await.unwrap_err();
     assert!(
         matches!(&error, Error::Unreachable { authority, .. } if authority == "127.0.0.1:9"),
         "{error}"
@@ -211,7 +209,7 @@ async fn the_servers_clock_is_followed_by_signatures_once_it_is_told() {
         registrar: key(2),
         certificate: Some(server.certificate),
     };
-    let server = Server::on(pins, None, &Ground::nowhere()).unwrap();
+    let server = Server::new(pins, None, &Ground::nowhere()).unwrap();
     assert!(server.clock().for_signatures() > 1_700_000_000_000);
     assert!(server.get(api::SERVER.here()).await.is_err());
     assert!((5_000_000..5_060_000).contains(&server.clock().for_signatures()));
@@ -224,7 +222,7 @@ async fn the_servers_clock_is_followed_by_signatures_once_it_is_told() {
 async fn refusals_carry_the_problem() {
     let document = br#"{"type":"urn:medvault:problem:permission-revoked","title":"t","status":403}"#;
     let server = serve(403, document.to_vec()).await;
-    let refused = Server::on(pins(&server), None, &Ground::nowhere())
+    let refused = Server::new(pins(&server), None, &Ground::nowhere())
         .unwrap()
         .get(api::SERVER.here())
         .await
@@ -254,7 +252,7 @@ fn pins(server: &TestServer) -> Pins {
 #[tokio::test]
 async fn only_the_server_of_the_link_is_asked() {
     let (elsewhere, server) = planted().await;
-    let client = Server::on(pins(&server), None, &Ground::nowhere()).unwrap();
+    let client = Server::new(pins(&server), None, &Ground::nowhere()).unwrap();
     let answer = client.get(api::SERVER.here()).await;
     assert!(matches!(answer, Err(Error::Unreachable { .. })));
     assert!(server.asked.load(Ordering::SeqCst) > 0);
@@ -265,7 +263,7 @@ async fn only_the_server_of_the_link_is_asked() {
 #[tokio::test]
 async fn control_whoever_follows_is_seen_elsewhere() {
     let (elsewhere, server) = planted().await;
-    let followed = Server::on(pins(&elsewhere), None, &Ground::nowhere()).unwrap();
+    let followed = Server::new(pins(&elsewhere), None, &Ground::nowhere()).unwrap();
     followed.get(api::SERVER.here()).await.unwrap();
     assert_eq!(elsewhere.asked.load(Ordering::SeqCst), 1);
     assert_eq!(server.asked.load(Ordering::SeqCst), 0);

@@ -131,14 +131,6 @@ pub enum Detail {
     Bodies,
 }
 
-/// Who is told by whatever stands on this machine's own ground.
-pub(crate) static TOLD: std::sync::OnceLock<Tracer> = std::sync::OnceLock::new();
-
-/// Tells every step from now on, as it happens. The first one to ask is told, and nobody else.
-pub fn to(detail: Detail, tracer: impl Fn(&Step) + Send + Sync + 'static) {
-    drop(TOLD.set(Tracer::new(detail, tracer)));
-}
-
 /// Who is told every step, as it happens. Copies of it count the requests together.
 #[derive(Clone)]
 pub struct Tracer {

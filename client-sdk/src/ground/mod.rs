@@ -47,6 +47,14 @@ impl Ground {
         }
     }
 
+    /// The same with other files, which nobody keeps: for a home of a moment.
+    pub(crate) fn with_files_of_a_moment(&self) -> Self {
+        Self {
+            files: Arc::new(memory::MemoryFiles::default()),
+            ..self.clone()
+        }
+    }
+
     /// This machine, with the home in this folder.
     pub fn folder(home: &Path) -> Self {
         Self::native(Arc::new(native::Folder::new(home)))
@@ -61,10 +69,10 @@ impl Ground {
         Self {
             files,
             transport: Arc::new(native::Sockets {
-                proxy: proxy::CHOICE.get().cloned().unwrap_or_default(),
+                proxy: proxy::Choice::default(),
             }),
             system: Arc::new(native::Native::default()),
-            tracer: crate::trace::TOLD.get().cloned(),
+            tracer: None,
         }
     }
 

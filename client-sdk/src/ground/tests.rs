@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     CertificateFault, Error, Registrar, Unlock,
-    connect::{Credentials, Server, bootstrap_on},
+    connect::{Credentials, Server, bootstrap},
 };
 
 pub(crate) fn key(seed: u8) -> IdentityKey {
@@ -103,18 +103,18 @@ pub(crate) async fn while_time_passes<T>(system: &StillSystem, future: impl Futu
 async fn a_link_pins_what_it_was_made_for() {
     let system = StillSystem::new(NOW, 1);
     let ground = ground(Asked::default().server(|_| (404, Vec::new())), &system);
-    let pins = bootstrap_on(&link(), &ground).await.unwrap();
+    let pins = bootstrap(&link(), &ground).await.unwrap();
     assert_eq!((pins.operator, pins.registrar), (key(1), key(2)));
     assert_eq!(pins.certificate, Some(certificate()));
     let other = Fingerprint::of(&key(1), &key(2), Some(&Sha256Digest::of(b"another")));
     let other = ServerLink::new("vault.example:8443", other).unwrap();
-    let refused = bootstrap_on(&other, &ground).await.unwrap_err();
+    let refused = bootstrap(&other, &ground).await.unwrap_err();
     assert_eq!(refused.code(), "wrong-server");
     let moved = crate::home::Pins {
         certificate: Some(Sha256Digest::of(b"another")),
         ..pins
     };
-    let server = Server::on(moved, None, &ground).unwrap();
+    let server = Server::new(moved, None, &ground).unwrap();
     let refused = server.get(api::SERVER.here()).await.unwrap_err();
     let fault = CertificateFault::NotPinned;
     assert!(matches!(refused, Error::Certificate { fault: found, .. } if found == fault));
@@ -137,12 +137,12 @@ async fn pauses_and_signatures_go_by_the_given_clock() {
         }),
         &system,
     );
-    let pins = bootstrap_on(&link(), &ground).await.unwrap();
+    let pins = bootstrap(&link(), &ground).await.unwrap();
     let credentials = Credentials {
         key_id: "pat_a".to_owned(),
         key: Arc::new(SigningIdentity::from_seed(&[9; 32]).unwrap()),
     };
-    let server = Server::on(pins, Some(credentials), &ground).unwrap();
+    let server = Server::new(pins, Some(credentials), &ground).unwrap();
     drop(asked.all());
     let at = api::LOG_CHECKPOINT.here();
     assert!(

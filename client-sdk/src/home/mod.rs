@@ -226,13 +226,6 @@ impl Home {
         self.lock_own(LOCK)
     }
 
-    /// Takes a file of this name in a folder of the home as its own lock.
-    pub(crate) fn lock_in(&self, folder: &str, name: &str) -> Result<(PathBuf, Lock)> {
-        let folder = self.below(folder);
-        let lock = folder.lock_own(name)?;
-        Ok((folder.path(name), lock))
-    }
-
     /// Takes a file of this name as its own lock.
     pub(crate) fn lock_own(&self, name: &str) -> Result<Lock> {
         self.make_folder("")?;
@@ -352,11 +345,6 @@ fn take_lock(files: &dyn HomeFiles, name: &str) -> Result<Lock> {
     };
     let held = held.ok_or_else(|| Error::HomeLocked { home: home() })?;
     Ok(Lock { _held: held })
-}
-
-/// Makes a folder and those above it, open to the owner alone; one that is there stays as it is.
-pub(crate) fn make_folder(path: &std::path::Path) -> Result<()> {
-    crate::ground::native::disk::make_folder(path).map_err(Error::io("cannot make", path))
 }
 
 /// Cuts a blob of secrets into its N seeds.

@@ -19,7 +19,7 @@ use protocol_spec::{
 use super::{Institution, ends::Ends, keys::Keys, office::Office};
 use crate::{
     Error, Result, Unlock, clock,
-    connect::bootstrap_on,
+    connect::bootstrap,
     ground::{Ground, System},
     home::{ClosedHome, Home, Kind, Pins, Principal},
     keystore::{KeyStore, KeyStoreError, StoredRecipient, home_proof},
@@ -173,7 +173,7 @@ async fn enrolling(home: &ClosedHome, link: &ServerLink) -> Result<(Principal, P
     if principal.enrolled {
         home.must_be_free()?;
     }
-    Ok((principal, bootstrap_on(link, home.ground()).await?))
+    Ok((principal, bootstrap(link, home.ground()).await?))
 }
 
 /// An institution whose keys have been made.

@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     Error, Ground, Result, Unlock,
-    connect::bootstrap_on,
+    connect::bootstrap,
     home::{ClosedHome, Kind, Principal},
     keystore::{FileKeyStore, KeyStore, KeyStoreError},
     session::blocking,
@@ -68,7 +68,7 @@ pub(super) async fn join(
     if principal.enrolled {
         home.must_be_free()?;
     }
-    let pins = bootstrap_on(link, home.ground()).await?;
+    let pins = bootstrap(link, home.ground()).await?;
     let unlock = unlock.clone();
     let store = blocking(move || FileKeyStore::open(&home, &principal, &unlock)).await?;
     let home = store.home().clone();

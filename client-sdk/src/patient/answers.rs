@@ -25,7 +25,6 @@ use protocol_spec::{
 use crate::{
     DirectoryEntry, Error, Result,
     connect::Server,
-    mint,
     patient::{
         acts,
         heads::{self, permission_act},
@@ -124,7 +123,7 @@ pub(crate) async fn sign_permit(
     behalf: Option<&VerifiedDelegation>,
 ) -> Result<(PermissionId, SignedAnswer)> {
     let receiver = vault.session.mirror.as_of_now(asked.receiver).await?;
-    let id = mint::id(PermissionId::mint)?;
+    let id = vault.session.system().id(PermissionId::mint)?;
     let records: Vec<_> = chosen.iter().map(selector).collect();
     let all = records
         .iter()
@@ -210,7 +209,7 @@ pub(crate) async fn sign_permit_selector(
     behalf: Option<&VerifiedDelegation>,
 ) -> Result<(PermissionId, SignedAnswer)> {
     let receiver = vault.session.mirror.as_of_now(asked.receiver).await?;
-    let id = mint::id(PermissionId::mint)?;
+    let id = vault.session.system().id(PermissionId::mint)?;
     let (key, conditions) = mint_key(vault, &id, &key, &limits.conditions, true).await?;
     let grant = Grant {
         id,
@@ -249,7 +248,7 @@ pub(crate) async fn sign_denial(
     let patient_id = behalf.map_or(vault.id(), |delegation| delegation.patient_id);
     let context = TextContext::to_institution(*request_id, &patient_id, &asker.id());
     let denial = Denial {
-        created: mint::now_ms(),
+        created: vault.session.system().now_ms(),
         request_id: *request_id,
         request_hash: *hash,
         patient_id,
@@ -304,7 +303,7 @@ pub(super) async fn sign_permission(
         None => Some(heads::head(vault).await?),
         Some(_) => None,
     };
-    let now = mint::now_ms();
+    let now = vault.session.system().now_ms();
     let body = PermissionBody {
         created: now,
         operator_id: vault.session.server.operator_id(),

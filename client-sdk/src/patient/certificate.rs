@@ -24,8 +24,6 @@ use protocol_spec::{
 
 use crate::{
     Error, Result,
-    home::make_folder,
-    mint,
     patient::{
         catching_up, listing,
         reseal::{self, Resealed},
@@ -92,7 +90,7 @@ pub(super) async fn certify(
     let (resealed, reseals) = reseal::reseals(vault, kept).await?;
     let (closed, closures) = closure.into_iter().unzip();
     let says = RevocationCertificate {
-        created: mint::now_ms(),
+        created: vault.session.system().now_ms(),
         patient_id: vault.id(),
         permission_id: permission.permission_id,
         permission_hash: permission.hash(),
@@ -214,7 +212,7 @@ pub(super) async fn exposed(vault: &Vault, permission: &VerifiedPermission) -> R
         exposed: versions,
         ..pb::RevocationCertificateBody::default()
     };
-    make_folder(&vault.home().path(EXPOSED))?;
+    vault.home().make_folder(EXPOSED)?;
     vault.home().write(&path, &kept.encode_to_vec())?;
     kept.exposed.into_iter().map(exposed_version).collect()
 }

@@ -11,7 +11,7 @@ use protocol_spec::{
 };
 
 use crate::{
-    Error, Result, mint,
+    Error, Result,
     patient::{acts, examine::Examined, heads, listing, placing, ring, vault::Vault},
 };
 
@@ -69,7 +69,7 @@ pub(super) async fn create_collection(vault: &Vault, name: &str) -> Result<Colle
     let id = if name.as_str() == EMERGENCY {
         CollectionId::EMERGENCY
     } else {
-        mint::id(CollectionId::mint)?
+        vault.session.system().id(CollectionId::mint)?
     };
     put_collection(vault, id, &name).await?;
     heads::put_head(vault).await?;

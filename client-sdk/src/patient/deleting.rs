@@ -12,7 +12,7 @@ use protocol_spec::{
 };
 
 use crate::{
-    Error, Result, mint,
+    Error, Result,
     patient::{
         acts,
         deletions::{self, DELETION},
@@ -56,7 +56,7 @@ pub(super) async fn submit_deletion(
     version_id: VersionId,
 ) -> Result<DeletedRecord> {
     let deletion = RecordDeletion {
-        created: mint::now_ms(),
+        created: vault.session.system().now_ms(),
         patient_id: vault.id(),
         record_id,
         version_id,

@@ -7,7 +7,7 @@ use protocol_spec::ids::DeviceId;
 use zeroize::Zeroizing;
 
 use crate::{
-    Result,
+    Ground, Result,
     connect::{Credentials, Server},
     home::Pins,
 };
@@ -35,12 +35,12 @@ impl DeviceKeys {
     }
 
     /// A server that it signs its requests to.
-    pub(super) fn connect(&self, pins: &Pins) -> Result<Server> {
+    pub(super) fn connect(&self, pins: &Pins, ground: &Ground) -> Result<Server> {
         let credentials = Credentials {
             key_id: self.id().to_string(),
             key: self.signing.clone(),
         };
-        Server::new(pins.clone(), Some(credentials))
+        Server::new(pins.clone(), Some(credentials), ground)
     }
 
     pub(super) fn secrets(&self) -> Zeroizing<Vec<u8>> {

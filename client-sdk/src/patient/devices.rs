@@ -17,7 +17,7 @@ use protocol_spec::{
 };
 
 use crate::{
-    Error, Result, mint,
+    Error, Result,
     patient::{
         acts, catching_up, given, heads,
         known::{Known, tampered},
@@ -116,7 +116,7 @@ fn next_list(
 ) -> Result<pb::ChangeDevices> {
     let before = known.newest();
     let mut next = DeviceList {
-        created: mint::now_ms(),
+        created: vault.session.system().now_ms(),
         sequence: before.sequence + 1,
         previous_hash: before.hash(),
         signer: vault.keys.own.id(),
@@ -244,7 +244,7 @@ fn new_device(
     list: &Signed<DeviceList>,
 ) -> Result<pb::NewDevice> {
     let certificate = DeviceCertificate {
-        created: mint::now_ms(),
+        created: vault.session.system().now_ms(),
         patient_id: vault.id(),
         device_key: newcomer.device_key,
         recipient_key_hash: newcomer.recipient_key.digest(),

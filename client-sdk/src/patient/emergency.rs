@@ -25,7 +25,8 @@ use protocol_spec::{
 };
 
 use crate::{
-    Error, Result, mint,
+    Error, Result,
+    ground::millis,
     patient::{
         answers, collections, heads, ring,
         standing::OwnPermission,
@@ -84,9 +85,9 @@ async fn put_emergency(
     }
     let share = ServerHalf::generate()?;
     let recipient = half.recipient(&share, &vault.id())?;
-    let id = mint::id(PermissionId::mint)?;
+    let id = vault.session.system().id(PermissionId::mint)?;
     let (collection, key) = emergency_key(vault, &id).await?;
-    let now = mint::now_ms();
+    let now = vault.session.system().now_ms();
     let body = PermissionBody {
         created: now,
         operator_id: vault.session.server.operator_id(),
@@ -99,7 +100,7 @@ async fn put_emergency(
         records: Vec::new(),
         collection: Some(collection),
         not_before: now.saturating_sub(answers::CLOCK_TOLERANCE),
-        not_after: now.saturating_add(mint::millis(limits.expires)),
+        not_after: now.saturating_add(millis(limits.expires)),
         uses: limits.uses,
         bytes: limits.bytes.unwrap_or(u64::MAX),
         request_hash: NOTHING,
@@ -154,10 +155,10 @@ pub(super) async fn rewrap_emergency(
     if !Defence::EmergencyKey.holds(same) {
         return Err(tampered("the server shows another key to wrap to"));
     }
-    let id = mint::id(PermissionId::mint)?;
+    let id = vault.session.system().id(PermissionId::mint)?;
     let (collection, key) = emergency_key(vault, &id).await?;
     let mut body = PermissionBody {
-        created: mint::now_ms(),
+        created: vault.session.system().now_ms(),
         permission_id: id,
         collection: Some(collection),
         uses: left.uses(),

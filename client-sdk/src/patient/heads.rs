@@ -16,7 +16,7 @@ use protocol_spec::{
 };
 
 use crate::{
-    Error, Result, mint,
+    Error, Result,
     patient::{
         acts, catching_up, head_check,
         vault::{Vault, acts::tampered},
@@ -135,7 +135,7 @@ fn sign_head(vault: &Vault, next: &NextHead, salt: &VaultSalt) -> Result<Patient
         vault.session.restorations.must_be_back()?;
     }
     let head = VaultHead {
-        created: mint::now_ms(),
+        created: vault.session.system().now_ms(),
         operator_id: vault.session.server.operator_id(),
         patient_id: vault.id(),
         sequence: next.sequence,

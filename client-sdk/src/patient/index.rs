@@ -19,7 +19,7 @@ use protocol_spec::{
 };
 
 use crate::{
-    Error, Result, mint,
+    Error, Result,
     pages::Whole,
     patient::{catching_up, listed, ring, shown, vault::Vault},
 };
@@ -259,7 +259,7 @@ async fn put_segment(
     through: u64,
 ) -> Result<IndexHead> {
     let mut body = IndexSegment {
-        created: mint::now_ms(),
+        created: vault.session.system().now_ms(),
         patient_id: vault.id(),
         generation: head.generation,
         number: head.segments,

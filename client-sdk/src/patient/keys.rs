@@ -18,7 +18,6 @@ use protocol_spec::{
 use crate::{
     Error, Result, Unlock,
     home::{ClosedHome, Home, Kind, Pins, Principal, seeds},
-    mint,
     patient::{
         device_keys::DeviceKeys,
         known::{Known, tampered},
@@ -47,7 +46,7 @@ impl Keys {
         let name = Name::try_from(FIRST_NAME.to_owned())?;
         let vault_key = root.vault_key(&patient, 0)?;
         let first = FirstDevice {
-            created: mint::now_ms(),
+            created: home.system().now_ms(),
             identity_key: identity.public(),
             device_key: own.signing.public(),
             recipient_key: own.recipient.public(),

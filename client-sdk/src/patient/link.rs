@@ -1,7 +1,7 @@
 //! Linking: a new device shows a code and offers its keys; a device that she has answers, both show a short string, and she
 //! compares it before the new one is added. See `protocol-spec/spec/devices.md` §4.
 
-use std::{path::Path, time::Duration};
+use std::time::Duration;
 
 use bytes::Bytes;
 use crypto::{LinkCode, LinkNonce};
@@ -20,8 +20,9 @@ use protocol_spec::{
 use zeroize::Zeroizing;
 
 use crate::{
-    Error, Patient, Result, Unlock,
+    Error, Ground, Patient, Result, Unlock,
     connect::{Server, bootstrap},
+    ground::System,
     home::{ClosedHome, Pins},
     patient::{
         device_keys::DeviceKeys,
@@ -51,15 +52,15 @@ impl NewDevice {
     ///
     /// # Errors
     /// [`Error::HomeExists`], [`Error::WrongServer`], [`Error::Unreachable`] and others.
-    pub async fn offer(home: &Path, link: &ServerLink) -> Result<Self> {
+    pub async fn offer(home: impl Into<Ground>, link: &ServerLink) -> Result<Self> {
         let home = ClosedHome::at(home);
         home.must_be_free()?;
-        let pins = bootstrap(link).await?;
+        let pins = bootstrap(link, home.ground()).await?;
         let keys = DeviceKeys::generate()?;
         let nonce = LinkNonce::generate()?;
         let commitment = nonce.commitment();
         let code = LinkCode::generate(&keys.signing.public(), keys.recipient.public(), &commitment)?;
-        let server = keys.connect(&pins)?;
+        let server = keys.connect(&pins, home.ground())?;
         let message = pb::LinkOffer {
             device_key: Bytes::copy_from_slice(keys.signing.public().as_bytes()),
             recipient_key: Bytes::copy_from_slice(keys.recipient.public().as_bytes()),
@@ -106,13 +107,16 @@ impl NewDevice {
     async fn first_answer(&self, patience: Duration) -> Result<LinkNonce> {
         let path = api::LINK_ANSWER.at([&self.code.place()]);
         let late = "nobody has entered the code in time: run it again for a new code";
-        let answer: pb::LinkAnswer = wait_for(patience, late, async || {
-            match self.server.get(path.again()).await {
+        let answer: pb::LinkAnswer =
+            wait_for(self.server.clock().system(), patience, late, async || match self
+                .server
+                .get(path.again())
+                .await
+            {
                 Err(error) if error.is_problem(Problem::NotFound) => Ok(None),
                 answer => answer.map(Some),
-            }
-        })
-        .await?;
+            })
+            .await?;
         LinkNonce::try_from(answer.nonce.as_ref()).map_err(Error::tampered("the answer to the code"))
     }
 
@@ -123,12 +127,15 @@ impl NewDevice {
     /// that nobody who has the code has approved (DEV-11).
     pub async fn wait(self, unlock: &Unlock, patience: Duration) -> Result<Patient> {
         let late = "nobody has approved this device in time: run it again for a new code";
-        let answer = wait_for(patience, late, async || {
-            match device_lists(&self.server, None).await {
+        let answer = wait_for(
+            self.server.clock().system(),
+            patience,
+            late,
+            async || match device_lists(&self.server, None).await {
                 Err(error) if error.is_problem(Problem::Unauthenticated) => Ok(None),
                 answer => answer.map(Some),
-            }
-        })
+            },
+        )
         .await?;
         let patient = approved(&answer, self.keys.id(), |approval, patient, list, device| {
             self.code.check_approval(approval, patient, list, device)
@@ -224,7 +231,7 @@ pub(super) async fn pending_device(vault: &Vault, code: &str) -> Result<PendingD
     posted.await.map_err(used_up)?;
     let late =
         "the new device does not answer: see that it still shows the code and has a network, and try again";
-    let opening = wait_for(ANSWER_PATIENCE, late, async || {
+    let opening = wait_for(vault.session.system(), ANSWER_PATIENCE, late, async || {
         let state = vault.session.server.get(path.again()).await?;
         Ok((!state.opening.is_empty()).then_some(state.opening))
     })
@@ -276,21 +283,22 @@ fn used_up(error: Error) -> Error {
 
 /// Looks again and again until there is something.
 async fn wait_for<T>(
+    system: &dyn System,
     patience: Duration,
     late: &'static str,
     look: impl AsyncFn() -> Result<Option<T>>,
 ) -> Result<T> {
-    let deadline = tokio::time::Instant::now() + patience;
+    let deadline = system.uptime().saturating_add(patience);
     loop {
         match look().await {
             Ok(Some(found)) => return Ok(found),
             Err(error) if !error.passes() => return Err(error),
             _ => {}
         }
-        if tokio::time::Instant::now() >= deadline {
+        if system.uptime() >= deadline {
             return Err(Error::Usage(late.into()));
         }
-        tokio::time::sleep(PAUSE).await;
+        system.sleep(PAUSE).await;
     }
 }
 

@@ -1,11 +1,9 @@
 //! How a vault is opened on this machine: enrolled, read from its home, or made for a device that is on the lists already.
 
-use std::path::Path;
-
 use protocol_spec::{invitation::InvitationText, link::ServerLink, messages as pb, patient::DeviceChain};
 
 use crate::{
-    Result, Unlock,
+    Ground, Result, Unlock,
     connect::bootstrap,
     home::{ClosedHome, Home, Kind, Pins, Principal},
     patient::{
@@ -15,7 +13,7 @@ use crate::{
 };
 
 pub(super) async fn enrol(
-    home: &Path,
+    home: Ground,
     unlock: &Unlock,
     link: &ServerLink,
     invitation: Option<&InvitationText>,
@@ -28,7 +26,7 @@ pub(super) async fn enrol(
     if begun.is_none() {
         home.must_be_free()?;
     }
-    let pins = bootstrap(link).await?;
+    let pins = bootstrap(link, home.ground()).await?;
     let fresh = begun.is_none();
     let (keys, home) = {
         let (unlock, pins) = (unlock.clone(), pins.clone());
@@ -65,7 +63,7 @@ async fn register(home: Home, pins: Pins, keys: Keys, invitation: Option<&Invita
     Ok(vault)
 }
 
-pub(super) async fn open(home: &Path, unlock: &Unlock) -> Result<Vault> {
+pub(super) async fn open(home: Ground, unlock: &Unlock) -> Result<Vault> {
     let home = ClosedHome::at(home);
     let claimed = home.principal_of(Kind::Patient)?;
     home.must_be_enrolled(&claimed)?;

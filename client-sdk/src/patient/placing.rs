@@ -17,7 +17,7 @@ use protocol_spec::{
 };
 
 use crate::{
-    Error, Result, mint,
+    Error, Result,
     patient::{acts, ring, vault::Vault},
     trust::VerifiedRecord,
 };
@@ -91,7 +91,7 @@ async fn placement(
         id: to.to_string(),
     })?;
     let body = Placement {
-        created: mint::now_ms(),
+        created: vault.session.system().now_ms(),
         patient_id: vault.id(),
         record_id: record.record_id,
         version_id: version,

@@ -19,7 +19,7 @@ use protocol_spec::{
 };
 
 use crate::{
-    Error, Progress, Result, mint,
+    Error, Progress, Result,
     patient::{
         acts, catching_up, delegation, examine, listed, listing, replacing, ring, signers,
         vault::Vault,
@@ -228,7 +228,7 @@ async fn give_anew(vault: &Vault, old: Collection) -> Result<()> {
 
 async fn close_epoch(vault: &Vault, old: Collection) -> Result<pb::LoggedStatement> {
     let closure = EpochClosure {
-        created: mint::now_ms(),
+        created: vault.session.system().now_ms(),
         patient_id: vault.id(),
         collection_id: old.id,
         epoch: old.epoch,

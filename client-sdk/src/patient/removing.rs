@@ -16,7 +16,8 @@ use protocol_spec::{
 };
 
 use crate::{
-    Error, Progress, Result, mint,
+    Error, Progress, Result,
+    ground::millis,
     patient::{
         certificate,
         delegation::{self, giving::DelegationTerms},
@@ -306,7 +307,7 @@ pub(super) async fn finish_leaving(vault: &Vault, progress: &dyn Progress) -> Re
     let due = |id: &DeviceId| {
         let (by, list) = known.history().announced(*id)?;
         let at = known.list(list)?.claimed().created;
-        let over = now.is_over(at.saturating_add(mint::millis(RECOVERY_DELAY)));
+        let over = now.is_over(at.saturating_add(millis(RECOVERY_DELAY)));
         (by == vault.keys.own.id() && over).then_some(*id)
     };
     let mut stay = Vec::new();

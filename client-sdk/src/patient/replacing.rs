@@ -13,7 +13,7 @@ use protocol_spec::{
 };
 
 use crate::{
-    DirectoryEntry, Error, Result, mint,
+    DirectoryEntry, Error, Result,
     patient::{
         answers, catching_up, emergency, heads, listing, permissions,
         ring::{self, no_own_collection},
@@ -47,7 +47,7 @@ pub(crate) async fn replace(
         return emergency::rewrap_emergency(vault, old, change).await;
     }
     let receiver = vault.session.mirror.as_of_now(permission.institution_id).await?;
-    let id = mint::id(PermissionId::mint)?;
+    let id = vault.session.system().id(PermissionId::mint)?;
     let keyed = replacement_keys(vault, &id, permission).await?;
     let mut body = replacement_body(vault, id, old, &receiver, &keyed);
     body.vault_head = Some(heads::head(vault).await?);
@@ -82,7 +82,7 @@ fn replacement_body(
 ) -> PermissionBody {
     let OwnPermission { permission, left, .. } = old;
     PermissionBody {
-        created: mint::now_ms(),
+        created: _vault.session.system().now_ms(),
         permission_id: id,
         directory_entry_hash: receiver.entry_hash(),
         recipient_key_hash: receiver.recipient_key().digest(),

@@ -15,7 +15,7 @@ use protocol_spec::{
 
 use crate::{
     DirectoryEntry, Error, Result,
-    mint::{self, millis},
+    ground::{System, millis},
     patient::{
         answers::{self, Grant, Limits},
         heads, listed,
@@ -28,8 +28,8 @@ use crate::{
 };
 
 impl PermitTerms {
-    pub(crate) fn limits(&self, asked: &Asked, replaces: Option<Replaces>) -> Limits {
-        let from = self.not_before.unwrap_or_else(mint::now_ms);
+    pub(crate) fn limits(&self, asked: &Asked, replaces: Option<Replaces>, system: &dyn System) -> Limits {
+        let from = self.not_before.unwrap_or_else(|| system.now_ms());
         Limits {
             not_before: self.not_before,
             not_after: from.saturating_add(millis(self.expires)),
@@ -49,8 +49,11 @@ pub(super) async fn request_upload(
     terms: &UploadTerms,
 ) -> Result<(RequestId, PermissionId)> {
     let to = &vault.session.mirror.as_of_now(to.id()).await?;
-    let (request_id, permission_id) = (mint::id(RequestId::mint)?, mint::id(PermissionId::mint)?);
-    let now = mint::now_ms();
+    let (request_id, permission_id) = (
+        vault.session.system().id(RequestId::mint)?,
+        vault.session.system().id(PermissionId::mint)?,
+    );
+    let now = vault.session.system().now_ms();
     let context = TextContext::to_institution(request_id, &vault.id(), &to.id());
     let request = UploadRequest {
         created: now,
@@ -114,7 +117,11 @@ pub(super) async fn permit(
 ) -> Result<PermissionId> {
     let asked = asked(vault, request).await?.0;
     let chosen = choose(vault, records, &terms.conditions).await?;
-    let limits = terms.limits(&asked, permissions::replaced(vault, terms.replaces).await?);
+    let limits = terms.limits(
+        &asked,
+        permissions::replaced(vault, terms.replaces).await?,
+        vault.session.system(),
+    );
     vault
         .session
         .clock
@@ -131,7 +138,11 @@ pub(super) async fn permit_collection(
     terms: &PermitTerms,
 ) -> Result<PermissionId> {
     let asked = asked(vault, request).await?.0;
-    let limits = terms.limits(&asked, permissions::replaced(vault, terms.replaces).await?);
+    let limits = terms.limits(
+        &asked,
+        permissions::replaced(vault, terms.replaces).await?,
+        vault.session.system(),
+    );
     vault
         .session
         .clock

@@ -22,7 +22,7 @@ use protocol_spec::{
 };
 
 use crate::{
-    Error, Progress, Result, mint,
+    Error, Progress, Result,
     patient::{
         examine::{self, Examined},
         listing::{self, Listing},
@@ -176,7 +176,7 @@ async fn reseal_record(vault: &Vault, record: RecordId, progress: &dyn Progress)
         collection,
         ..
     } = listing::examine(vault, record).await?;
-    let version = mint::id(VersionId::mint)?;
+    let version = vault.session.system().id(VersionId::mint)?;
     let open = pb::OpenReseal {
         replaces: Bytes::copy_from_slice(old.version_id().as_bytes()),
         version_id: Bytes::copy_from_slice(version.as_bytes()),
@@ -252,7 +252,7 @@ async fn commit_anew(vault: &Vault, anew: &Anew, sealed: SealedStream) -> Result
     } = anew;
     let manifest = &old.manifest;
     let reseal = Reseal {
-        created: mint::now_ms(),
+        created: vault.session.system().now_ms(),
         patient_id: vault.id(),
         record_id: context.record,
         replaces: old.version_id(),

@@ -17,7 +17,7 @@ use protocol_spec::{
 };
 
 use crate::{
-    Error, Result, mint,
+    Error, Result,
     patient::{
         lines::{self, LINES, Lines},
         paged, permissions,
@@ -134,7 +134,7 @@ pub(super) async fn send_revocation(
     permission_hash: Sha256Digest,
 ) -> Result<pb::RevocationAnswer> {
     let revocation = Revocation {
-        created: mint::now_ms(),
+        created: vault.session.system().now_ms(),
         permission_id,
         permission_hash,
         patient_id: vault.id(),

@@ -2,7 +2,7 @@
 //! was taken back since holds again. The device begins anew with what there is (VLT-9), takes all of that back, and only then
 //! signs the head by which the vault moves again (RST-9). See `protocol-spec/spec/restoration.md` §4.
 
-use std::{collections::HashSet, path::Path, sync::atomic::Ordering};
+use std::{collections::HashSet, sync::atomic::Ordering};
 
 use protocol_spec::{
     ids::{DelegationId, PermissionId, RecordId},
@@ -10,7 +10,7 @@ use protocol_spec::{
 };
 
 use crate::{
-    Error, Result, Unlock,
+    Error, Ground, Result, Unlock,
     home::{At, Home},
     patient::{
         catching_up, delegation, deleting, heads, lines, listing,
@@ -112,8 +112,8 @@ fn placement(act: &Act) -> Option<RecordId> {
     }
 }
 
-pub(super) async fn accept_restoration(home: &Path, unlock: &Unlock) -> Result<Returned> {
-    let vault = &opening::open(home, unlock).await?;
+pub(super) async fn accept_restoration(home: Ground, unlock: &Unlock) -> Result<Returned> {
+    let vault = &opening::open(home.clone(), unlock).await?;
     let Some(found) = vault.session.restorations.find().await? else {
         return come_back(vault).await;
     };

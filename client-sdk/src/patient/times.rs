@@ -1,12 +1,12 @@
 //! When this device has seen how much of what was done to the vault. What a thief signs can name any time, and so can the
 //! server; what this device had seen by then is a fact of its own.
 
-use crate::{Result, home::Home, mint};
+use crate::{Result, home::Home};
 
 /// Notes how many acts have been seen until now.
 pub(super) fn note(home: &Home, acts: u64) -> Result<()> {
     let mut times = read(home)?;
-    let now = mint::now_ms();
+    let now = home.system().now_ms();
     if times.last().is_some_and(|(at, _)| now < at.saturating_add(STEP)) {
         return Ok(());
     }

@@ -12,7 +12,7 @@ use super::{
     outcome::{Decision, Outcome, is_about_the_request},
     store::{FOLDER, StandingRules},
 };
-use crate::{Error, Patient, Result, home::Lock, mint};
+use crate::{Error, Patient, Result, home::Lock};
 
 /// Answers requests by the standing rules.
 pub struct Agent<'a> {
@@ -36,7 +36,7 @@ impl Patient {
     /// # Errors
     /// [`Error::HomeLocked`] when another one runs in this home.
     pub fn agent(&self) -> Result<Agent<'_>> {
-        let (_, lock) = self.vault.home().lock_in(FOLDER, LOCK)?;
+        let lock = self.vault.home().below(FOLDER).lock_own(LOCK)?;
         Ok(Agent {
             patient: self,
             seen: 0,
@@ -100,7 +100,7 @@ impl Agent<'_> {
                 Ok(()) => pause = FIRST_PAUSE,
                 Err(error) if error.passes() => {
                     tracing::warn!(%error, seconds = pause.as_secs(), "pausing");
-                    tokio::time::sleep(pause).await;
+                    self.patient.vault.home().system().sleep(pause).await;
                     pause = (pause * 2).min(LONGEST_PAUSE);
                 }
                 Err(error) => return Err(error),
@@ -139,7 +139,7 @@ impl Agent<'_> {
         outcome: Outcome,
     ) -> Decision {
         Decision {
-            at: mint::now_ms(),
+            at: self.patient.vault.home().system().now_ms(),
             request_id,
             from: None,
             rule: None,

@@ -21,11 +21,7 @@ use protocol_spec::{
 use serde::{Deserialize, Serialize};
 
 use super::{model::Rules, verdict::Known};
-use crate::{
-    Error, Patient, Result,
-    home::{Home, make_folder},
-    mint,
-};
+use crate::{Error, Patient, Result, home::Home};
 
 /// Rules that are active, verified.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -76,7 +72,7 @@ impl Patient {
     pub async fn use_rules(&self, text: &str) -> Result<StandingRules> {
         let rules = self.resolve_rules(text).await?;
         let home = self.vault.home();
-        make_folder(&home.path(FOLDER))?;
+        home.make_folder(FOLDER)?;
         let _lock = home.lock().await?;
         // Higher than the present rules too, if a crash kept their number from being noted.
         let present = home.read(ACTIVE)?.unwrap_or_default();
@@ -87,7 +83,7 @@ impl Patient {
             format: 1,
             patient: self.id().to_string(),
             sequence,
-            created: mint::now_ms(),
+            created: home.system().now_ms(),
             institutions: rules
                 .institutions()
                 .into_iter()

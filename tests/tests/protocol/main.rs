@@ -33,6 +33,7 @@ mod machine;
 mod model;
 mod mutation;
 mod names;
+mod native_modules;
 mod old_copy;
 mod openapi;
 mod operating;

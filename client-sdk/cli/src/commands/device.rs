@@ -124,7 +124,7 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<(), Failu
 }
 
 async fn link(context: &Context, server: &ServerLink) -> Result<(), Failure> {
-    let home = context.home()?;
+    let home = context.ground()?;
     let unlock = context.unlock_to_make()?;
     let mut device = NewDevice::offer(home, server).await?;
     let code = device.code();

@@ -113,8 +113,7 @@ pub(crate) async fn run(context: &Context, options: Options) -> Result<(), Failu
         }
         Some(Command::Withdraw { file, server }) => {
             let withdrawn =
-                withdraw_accreditation(&server, &new_file::read(&file)?, &client_sdk::Ground::nowhere())
-                    .await?;
+                withdraw_accreditation(&server, &new_file::read(&file)?, &context.nowhere()).await?;
             context.print(&withdrawn)
         }
         Some(Command::Publish { file, server }) => programs::publish(context, &file, &server).await,

@@ -54,14 +54,14 @@ refuses what it reads then. A copy of the whole folder, put back as a whole, is 
 pub(crate) fn run(context: &Context, command: Command) -> Result<(), Failure> {
     match command {
         Command::Check { accept_clock } => {
-            let checked = check_home(context.home()?, &context.unlock()?, accept_clock)?;
+            let checked = check_home(context.ground()?, &context.unlock()?, accept_clock)?;
             context.print(&checked)
         }
         Command::Passphrase {
             new_passphrase_file,
             new_key_file,
         } => {
-            let home = context.home()?;
+            let home = context.ground()?;
             let present = context.unlock()?;
             let next = next_unlock(new_passphrase_file.as_deref(), new_key_file)?;
             change_unlock(home, &present, &next)?;

@@ -98,7 +98,7 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<(), Failu
 fn request(context: &Context, name: &str, out: &Path) -> Result<(), Failure> {
     let out = NewFile::at(out)?;
     let (id, request) =
-        Institution::request(context.home()?, &context.unlock_to_make()?, name).map_err(name_rule)?;
+        Institution::request(context.ground()?, &context.unlock_to_make()?, name).map_err(name_rule)?;
     let path = out.write(&request)?;
     context.print(&Requested {
         institution_id: id.to_string(),
@@ -121,7 +121,8 @@ async fn enrol(
 ) -> Result<(), Failure> {
     let policy = policy.map(witnesses::read).transpose()?;
     let accreditation = new_file::read(accreditation)?;
-    let institution = Institution::enrol(context.home()?, &context.unlock()?, server, &accreditation).await?;
+    let institution =
+        Institution::enrol(context.ground()?, &context.unlock()?, server, &accreditation).await?;
     if let Some(policy) = policy {
         institution.trust().use_witnesses(&policy).await?;
     }

@@ -47,7 +47,7 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<(), Failu
         None => server.invitation,
     };
     let policy = policy.as_deref().map(witnesses::read).transpose()?;
-    let (home, unlock) = (context.home()?, context.unlock_to_make()?);
+    let (home, unlock) = (context.ground()?, context.unlock_to_make()?);
     let patient = Patient::enrol_by(home, &unlock, &server.link, invitation.as_ref()).await?;
     if let Some(policy) = policy {
         patient.trust().use_witnesses(&policy).await?;

@@ -86,7 +86,7 @@ pub(crate) fn vouch(context: &Context, vouching: Vouching) -> Result<(), Failure
 /// Carries a registrar's statement to a server.
 pub(crate) async fn publish(context: &Context, file: &Path, server: &ServerLink) -> Result<(), Failure> {
     let PublishedProgram { program, size } =
-        publish_program(server, &new_file::read(file)?, &client_sdk::Ground::nowhere()).await?;
+        publish_program(server, &new_file::read(file)?, &context.nowhere()).await?;
     context.print(&Published {
         program,
         log_size: size,

@@ -39,7 +39,7 @@ Examples:
 
 pub(crate) async fn run(context: &Context, options: Options) -> Result<(), Failure> {
     let Options { server, shares, name } = options;
-    let home = context.home()?;
+    let home = context.ground()?;
     let recovered = if shares.is_empty() {
         let unlock = context.unlock_to_make()?;
         let words = words::read().await?;

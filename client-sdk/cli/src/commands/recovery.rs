@@ -127,7 +127,7 @@ async fn kit(context: &Context, pdf: Option<&Path>, before: Option<&Path>) -> Re
     } else if let Some(page) = &page {
         note(&format!("The words stand in {}.", page.path().display()));
     }
-    words::ask_for_three(&kit).await?;
+    words::ask_for_three(&patient, &kit).await?;
     let used = patient
         .use_kit(
             &kit,
@@ -254,7 +254,7 @@ async fn trustees(context: &Context, threshold: u8, out: &Path, names: &[String]
 
 async fn ask(context: &Context, out: &Path) -> Result<(), Failure> {
     let file = NewFile::at(out)?;
-    let machine = RecoveringMachine::prepare(context.home()?, &context.unlock_to_make()?).await?;
+    let machine = RecoveringMachine::prepare(context.ground()?, &context.unlock_to_make()?).await?;
     context.print(&Asked {
         check_string: machine.check_string(),
         file: file.write(&machine.offer())?.display().to_string(),

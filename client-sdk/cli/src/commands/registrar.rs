@@ -111,7 +111,7 @@ the name for that of another that you have accredited.";
 pub(crate) fn run(context: &Context, command: Command) -> Result<(), Failure> {
     match command {
         Command::Init => {
-            let registrar = Registrar::init(context.home()?, &context.unlock_to_make()?)?;
+            let registrar = Registrar::init(context.ground()?, &context.unlock_to_make()?)?;
             context.print(&Made {
                 registrar: registrar.key_text(),
             })

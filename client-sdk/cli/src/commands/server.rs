@@ -50,7 +50,7 @@ otherwise. Transfers that were broken off go on at the new place. What was print
 emergency cards, invitations) still says that one: print it again, or keep the new link beside it.";
 
 pub(crate) async fn run(context: &Context, command: Command) -> Result<(), Failure> {
-    let (home, unlock) = (context.home()?, context.unlock()?);
+    let (home, unlock) = (context.ground()?, context.unlock()?);
     match command {
         Command::Show => context.print(&home_server(home, &unlock)?),
         Command::AcceptRestoration => {

@@ -10,7 +10,7 @@ use std::{
 };
 
 use clap::{Args, Parser};
-use client_sdk::trace::{self, Carried, Detail, Step};
+use client_sdk::trace::{Carried, Detail, Step, Tracer};
 use serde_json::Value;
 
 use crate::{failure::Failure, output::plain, values::Global};
@@ -47,11 +47,14 @@ Examples:
   medvault trace --json --to trace.jsonl download fetch perm_… --out received --home anna
   medvault --home ~/vault trace permit req_… --all 2> trace.txt";
 
-/// The command that is traced from now on. Its home is the one that is given before `trace`, unless it names another.
+/// The command that is traced, and who is told of what it sends and gets. Its home is the one that is given before `trace`, unless it names another.
 ///
 /// # Errors
 /// Usage, as the outer `Result` the trace's own.
-pub(crate) fn begin<C: Parser>(outer: Global, options: Options) -> Result<Result<C, clap::Error>, Failure> {
+pub(crate) fn begin<C: Parser>(
+    outer: Global,
+    options: Options,
+) -> Result<Result<(C, Tracer), clap::Error>, Failure> {
     let mut arguments: Vec<OsString> = vec!["medvault".into()];
     let path = |path: Option<PathBuf>| path.map(OsString::from);
     let inherited = [
@@ -68,10 +71,6 @@ pub(crate) fn begin<C: Parser>(outer: Global, options: Options) -> Result<Result
         if let (Some(value), false) = (value, options.command.contains(&flag)) {
             arguments.extend([flag, value]);
         }
-    }
-    // What was given outside is kept for the process, unless the command names another.
-    if let (Some(proxy), false) = (outer.proxy, options.command.contains(&OsString::from("--proxy"))) {
-        client_sdk::proxy::choose(proxy);
     }
     if outer.secrets_in_arguments {
         arguments.push("--secrets-in-arguments".into());
@@ -94,14 +93,14 @@ pub(crate) fn begin<C: Parser>(outer: Global, options: Options) -> Result<Result
     } else {
         Detail::Meaning
     };
-    trace::to(detail, move |step| {
+    let tracer = Tracer::new(detail, move |step| {
         let text = if outer.json { line(step) } else { paragraph(step) };
         // A trace that cannot be written keeps no command from its work.
         if let Ok(mut out) = out.lock() {
             let _ = out.write_all(text.as_bytes());
         }
     });
-    Ok(Ok(command))
+    Ok(Ok((command, tracer)))
 }
 
 fn line(step: &Step) -> String {

@@ -37,13 +37,6 @@ pub enum Choice {
     Through(Proxy),
 }
 
-/// Makes the choice of this process. Later calls change nothing.
-pub fn choose(choice: Choice) {
-    drop(CHOICE.set(choice));
-}
-
-pub(crate) static CHOICE: std::sync::OnceLock<Choice> = std::sync::OnceLock::new();
-
 /// An HTTP proxy, `http://[user:password@]host:port`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Proxy {

@@ -228,7 +228,7 @@ impl Delegate<'_> {
         let (found, refused) = self.found(records).await?;
         let own = found.into_iter().map(OwnRecord::from).collect();
         let chosen = chosen((own, refused), records, &terms.conditions)?;
-        let limits = terms.limits(&asked, None);
+        let limits = terms.limits(&asked, None, self.server.clock().system());
         self.server
             .clock()
             .check_given(limits.not_before, limits.not_after)?;
@@ -259,7 +259,7 @@ impl Delegate<'_> {
             until: None,
         };
         let key = CollectionKey::from_bytes(key.expose());
-        let limits = terms.limits(&asked, None);
+        let limits = terms.limits(&asked, None, self.server.clock().system());
         self.server
             .clock()
             .check_given(limits.not_before, limits.not_after)?;
@@ -288,8 +288,10 @@ impl Delegate<'_> {
                     .into(),
             ));
         }
-        let from = terms.not_before.unwrap_or_else(crate::mint::now_ms);
-        let until = from.saturating_add(crate::mint::millis(terms.expires));
+        let from = terms
+            .not_before
+            .unwrap_or_else(|| self.server.clock().system().now_ms());
+        let until = from.saturating_add(crate::ground::millis(terms.expires));
         if until > self.delegation.not_after {
             return Err(Error::Usage(
                 "it would hold longer than the delegation: give a shorter --expires".into(),

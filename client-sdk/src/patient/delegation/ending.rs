@@ -14,7 +14,7 @@ use protocol_spec::{
 };
 
 use crate::{
-    PermissionInfo, PermissionState, Progress, Result, mint,
+    PermissionInfo, PermissionState, Progress, Result,
     patient::{
         acts,
         delegation::{
@@ -97,7 +97,7 @@ pub(in crate::patient) async fn submit_end(vault: &Vault, own: &OwnDelegation) -
     }
     let last = newest_epochs(vault, &own.delegation).await?;
     let end = DelegationEnd {
-        created: mint::now_ms(),
+        created: vault.session.system().now_ms(),
         patient_id: vault.id(),
         delegation_id: own.delegation.delegation_id,
         delegation_hash: own.delegation.hash(),

@@ -16,7 +16,7 @@ use protocol_spec::{
 };
 
 use crate::{
-    Error, Result, mint,
+    Error, Result,
     patient::{
         acts,
         delegation::{self, Answer, DelegationInfo, DelegationState, OwnDelegation},
@@ -60,7 +60,7 @@ pub(in crate::patient) async fn delegate_after(
     }
     // Before anything is signed for somebody who is not there.
     vault.session.patients.vault_key(to).await?;
-    let now = mint::now_ms();
+    let now = vault.session.system().now_ms();
     let not_before = terms.not_before.unwrap_or(now.saturating_sub(CLOCK_TOLERANCE));
     if terms.not_after <= now.max(not_before) {
         return Err(Error::Usage("it would be over already: name a later end".into()));
@@ -69,7 +69,7 @@ pub(in crate::patient) async fn delegate_after(
         .session
         .clock
         .check_given(terms.not_before, terms.not_after)?;
-    let id = mint::id(DelegationId::mint)?;
+    let id = vault.session.system().id(DelegationId::mint)?;
     let (name, known) = (Name::try_from(terms.name.clone())?, vault.keys.known());
     let sealed = known.root()?.seal_delegate_name(&name, &vault.id(), &id)?;
     let collections = Scope::new(terms.collections.clone())
@@ -169,7 +169,7 @@ async fn seal_keys(
             collection: *collection,
         };
         let body = DelegatedKey {
-            created: mint::now_ms(),
+            created: vault.session.system().now_ms(),
             patient_id: vault.id(),
             delegation_hash: to.hash(),
             collection_id: collection.id,

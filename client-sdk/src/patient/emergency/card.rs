@@ -10,7 +10,7 @@ use protocol_spec::{
 use zeroize::Zeroizing;
 
 use crate::{
-    Progress, Result, mint,
+    Progress, Result,
     paper::{BOLD, LEFT, MONO, Page, REGULAR, WIDTH},
     patient::{
         emergency::{self, EmergencyLimits, guardians},
@@ -64,7 +64,7 @@ pub(in crate::patient) fn card_sheet(vault: &Vault, card: &EmergencyCard) -> Res
         code: &card.code(&vault.id()),
         patient: vault.id(),
         link: &vault.home().pins(&principal)?.link,
-        date: &crate::patient::recovery::day(mint::now_ms()),
+        date: &crate::patient::recovery::day(vault.session.system().now_ms()),
     }
     .to_pdf()
 }

@@ -21,7 +21,7 @@ use protocol_spec::{
 use crate::{
     DirectoryEntry, Error, Progress, Result,
     error::Reader,
-    mint,
+    ground::millis,
     patient::{
         certificate::RevocationReport,
         emergency::{self, EmergencyLimits, Guarded, tampered},
@@ -90,7 +90,7 @@ pub(in crate::patient) async fn add_guardian(
             "you cannot be your own guardian: name somebody else".into(),
         ));
     }
-    let wait = mint::millis(wait);
+    let wait = millis(wait);
     if !(MIN_WAIT..=MAX_WAIT).contains(&wait) {
         return Err(Error::Usage(
             "the waiting time is from 1 second to 30 days".into(),
@@ -166,7 +166,7 @@ pub(in crate::patient) async fn guardians(vault: &Vault) -> Result<Vec<GuardianI
 
 pub(in crate::patient) async fn object(vault: &Vault, help: RequestId) -> Result<()> {
     let objection = EmergencyObjection {
-        created: mint::now_ms(),
+        created: vault.session.system().now_ms(),
         operator_id: vault.session.server.operator_id(),
         help_id: help,
         patient_id: vault.id(),
@@ -209,14 +209,14 @@ pub(in crate::patient) async fn help(
         reader: Reader::Patient,
     })?;
     let (half, terms) = guarded_half(vault, patient).await?;
-    let help_id = mint::id(RequestId::mint)?;
+    let help_id = vault.session.system().id(RequestId::mint)?;
     let context = HalfContext {
         patient,
         card_key: terms.card_key,
         reader: HalfReader::Institution(to.id(), help_id),
     };
     let help = EmergencyHelp {
-        created: mint::now_ms(),
+        created: vault.session.system().now_ms(),
         operator_id: vault.session.server.operator_id(),
         help_id,
         patient_id: patient,

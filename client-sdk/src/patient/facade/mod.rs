@@ -13,7 +13,7 @@ use protocol_spec::{
 };
 
 use crate::{
-    CollectionInfo, DirectoryEntry, LogEntry, Patient, Progress, Received, Records, Result, Unlock,
+    CollectionInfo, DirectoryEntry, Ground, LogEntry, Patient, Progress, Received, Records, Result, Unlock,
     patient::{
         case, collections, deleting,
         gone::DeletedRecord,
@@ -29,7 +29,7 @@ impl Patient {
     /// # Errors
     /// [`crate::Error::HomeExists`], [`crate::Error::WrongServer`], [`crate::Error::Unreachable`] and others; the home is then as
     /// before.
-    pub async fn enrol(home: &Path, unlock: &Unlock, link: &ServerLink) -> Result<Self> {
+    pub async fn enrol(home: impl Into<Ground>, unlock: &Unlock, link: &ServerLink) -> Result<Self> {
         Self::enrol_by(home, unlock, link, None).await
     }
 
@@ -38,12 +38,12 @@ impl Patient {
     /// # Errors
     /// As [`Self::enrol`]; what the server refuses.
     pub async fn enrol_by(
-        home: &Path,
+        home: impl Into<Ground>,
         unlock: &Unlock,
         link: &ServerLink,
         invitation: Option<&InvitationText>,
     ) -> Result<Self> {
-        let vault = opening::enrol(home, unlock, link, invitation).await?;
+        let vault = opening::enrol(home.into(), unlock, link, invitation).await?;
         Ok(Self { vault })
     }
 
@@ -51,8 +51,8 @@ impl Patient {
     ///
     /// # Errors
     /// [`crate::Error::HomeMissing`], [`crate::Error::NotEnrolled`], [`crate::Error::WrongUnlock`], [`crate::Error::HomeKind`].
-    pub async fn open(home: &Path, unlock: &Unlock) -> Result<Self> {
-        let vault = opening::open(home, unlock).await?;
+    pub async fn open(home: impl Into<Ground>, unlock: &Unlock) -> Result<Self> {
+        let vault = opening::open(home.into(), unlock).await?;
         Ok(Self { vault })
     }
 

@@ -1,7 +1,7 @@
 //! What a patient can do with her devices, and for the day when she has lost them.
 
 use crate::{
-    DeviceInfo, Error, Patient, Progress, Result, Unlock,
+    DeviceInfo, Error, Ground, Patient, Progress, Result, Unlock,
     patient::{
         devices,
         given::{self, Given},
@@ -15,7 +15,7 @@ use crate::{
     shares::ReturnedFile,
 };
 use protocol_spec::{field::Name, ids::DeviceId};
-use std::{collections::HashSet, path::Path};
+use std::collections::HashSet;
 use zeroize::Zeroizing;
 
 impl Patient {
@@ -107,8 +107,8 @@ impl Patient {
     /// # Errors
     /// [`Error::Usage`] if nothing was restored, or if her list of devices was changed since the copy was made; [`Error::Tampered`] for
     /// what is not proven; of the connection.
-    pub async fn accept_restoration(home: &Path, unlock: &Unlock) -> Result<Returned> {
-        returning::accept_restoration(home, unlock).await
+    pub async fn accept_restoration(home: impl Into<Ground>, unlock: &Unlock) -> Result<Returned> {
+        returning::accept_restoration(home.into(), unlock).await
     }
 
     /// Looks up the device whose code this is, answers it, and waits until it has opened its nonce: it then shows the short

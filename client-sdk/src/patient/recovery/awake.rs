@@ -1,14 +1,13 @@
 //! A recovery member at work: the device that lies in a drawer, taken out for a moment. It is a patient like any
-//! other, whose home is a folder that goes with it, and holds nothing secret.
+//! other, whose home is in memory, goes with it, and holds nothing secret.
 
 use std::sync::Arc;
 
 use crypto::{RecoveryKeys, RecoverySecret};
 use protocol_spec::{devices::DeviceKind, problem::Problem};
-use tempfile::TempDir;
 
 use crate::{
-    Error, Result,
+    Error, Ground, Result,
     home::{ClosedHome, Pins},
     patient::{
         device_keys::DeviceKeys, devices::own_chain, keys::Keys, known::Known, link::approved,
@@ -19,24 +18,25 @@ use crate::{
 /// The member, verified to be one of the vault that it was made for.
 pub(super) struct Awake {
     pub(super) vault: Vault,
-    _scratch: TempDir,
 }
 
 impl Awake {
     /// Finds the vault with nothing but the secret, and verifies all that the server shows of it (RCV-4).
-    pub(super) async fn wake(pins: &Pins, secret: &RecoverySecret) -> Result<Self> {
+    pub(super) async fn wake(pins: &Pins, secret: &RecoverySecret, ground: &Ground) -> Result<Self> {
         let RecoveryKeys { identity, recipient } = secret.keys()?;
         let own = DeviceKeys {
             signing: Arc::new(identity),
             recipient,
         };
-        let answer = device_lists(&own.connect(pins)?, None).await.map_err(|error| {
-            if error.is_problem(Problem::Unauthenticated) {
-                Error::UnknownRecovery
-            } else {
-                error
-            }
-        })?;
+        let answer = device_lists(&own.connect(pins, ground)?, None)
+            .await
+            .map_err(|error| {
+                if error.is_problem(Problem::Unauthenticated) {
+                    Error::UnknownRecovery
+                } else {
+                    error
+                }
+            })?;
         // RCV-3
         let id = approved(&answer, own.id(), |approval, patient, list, device| {
             secret.check_approval(approval, patient, list, device)
@@ -47,12 +47,10 @@ impl Awake {
         if listed.is_none_or(|device| device.kind != DeviceKind::Recovery) {
             return Err(Error::tampered("the list of devices")("it is no recovery member"));
         }
-        let scratch = tempfile::Builder::new().prefix("medvault-recovery-").tempdir();
-        let scratch = scratch.map_err(Error::io("cannot make a folder in", &std::env::temp_dir()))?;
+        let home = ClosedHome::at(ground.with_files_of_a_moment());
         let keys = Keys::in_memory(own, chain, known);
         Ok(Self {
-            vault: Vault::with(ClosedHome::at(scratch.path()).scratch()?, pins.clone(), keys)?,
-            _scratch: scratch,
+            vault: Vault::with(home.scratch()?, pins.clone(), keys)?,
         })
     }
 }

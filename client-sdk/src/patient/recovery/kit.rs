@@ -7,7 +7,7 @@ use protocol_spec::ids::DeviceId;
 use zeroize::Zeroizing;
 
 use crate::{
-    CollectionInfo, DeviceInfo, Error, Progress, Result, mint,
+    CollectionInfo, DeviceInfo, Error, Patient, Progress, Result,
     patient::{
         collections, devices, listed,
         recovery::{self, KIT, RecoveryMember, awake::Awake, reminder, sheet::Sheet},
@@ -36,9 +36,9 @@ impl Kit {
     ///
     /// # Errors
     /// When the system has no random bytes.
-    pub fn three_places(&self) -> Result<[usize; 3]> {
+    pub fn three_places(&self, patient: &Patient) -> Result<[usize; 3]> {
         let mut places: Vec<usize> = (1..=crypto::WORDS).collect();
-        let chance: [u8; 3] = mint::random()?;
+        let chance: [u8; 3] = patient.vault.session().system().random()?;
         let drawn = chance.map(|byte| places.swap_remove(usize::from(byte) % places.len()));
         Ok(drawn)
     }
@@ -71,7 +71,7 @@ pub struct Rehearsed {
 
 pub(in crate::patient) fn kit_sheet(vault: &Vault, kit: &Kit) -> Result<Zeroizing<Vec<u8>>> {
     let principal = vault.home().principal()?;
-    let now = mint::now_ms();
+    let now = vault.session.system().now_ms();
     Sheet {
         words: &kit.words,
         patient: vault.id(),
@@ -129,7 +129,7 @@ pub(in crate::patient) async fn rehearse(vault: &Vault, words: &str) -> Result<R
 async fn wake(vault: &Vault, words: &str) -> Result<Awake> {
     let secret = RecoverySecret::from_words(words).map_err(Error::RecoveryWords)?;
     let pins = vault.home().pins(&vault.home().principal()?)?;
-    let woken = Awake::wake(&pins, &secret).await?;
+    let woken = Awake::wake(&pins, &secret, vault.home().ground()).await?;
     if woken.vault.id() != vault.id() {
         return Err(Error::Usage(format!(
             "these are the words of another vault, that of {}",

@@ -1,7 +1,7 @@
 //! A machine that has nothing yet, and opens a vault again: with a kit's words, or with shares that trustees have
 //! sealed to it.
 
-use std::{collections::HashSet, path::Path};
+use std::collections::HashSet;
 
 use crypto::{RecipientSecret, RecoverySecret, shares::Share};
 use prost::Message;
@@ -17,7 +17,7 @@ use protocol_spec::{
 };
 
 use crate::{
-    DeviceInfo, Error, Patient, Result, Unlock,
+    DeviceInfo, Error, Ground, Patient, Result, Unlock,
     connect::bootstrap,
     home::{ClosedHome, Home, Kind, Principal, seeds},
     patient::{
@@ -77,7 +77,7 @@ impl Recovered {
     /// [`Error::RecoveryWords`], [`Error::UnknownRecovery`], [`Error::HomeExists`]; [`Error::Tampered`] when the server shows
     /// a vault that the kit was not made for, or lists that do not verify. Nothing was changed then.
     pub async fn with_words(
-        home: &Path,
+        home: impl Into<Ground>,
         unlock: &Unlock,
         link: &ServerLink,
         words: &str,
@@ -101,8 +101,8 @@ async fn restore(
 ) -> Result<Recovered> {
     let expected = waited.as_ref().map(|(_, patient)| *patient);
     let name = Name::try_from(name.to_owned())?;
-    let pins = bootstrap(link).await?;
-    let awake = Awake::wake(&pins, secret).await?;
+    let pins = bootstrap(link, home.ground()).await?;
+    let awake = Awake::wake(&pins, secret, home.ground()).await?;
     let member = &awake.vault;
     // RCV-10
     if expected.is_some_and(|expected| expected != member.id()) {
@@ -118,7 +118,7 @@ async fn restore(
         proof: Proof::Same,
     };
     let mut passed_over = enter(member, &newcomer).await?;
-    let answer = device_lists(&own.connect(&pins)?, None).await?;
+    let answer = device_lists(&own.connect(&pins, home.ground())?, None).await?;
     // The lists are those that the member has verified and gone on with.
     let ours = member.keys.known();
     let shown = usize::try_from(ours.newest().sequence).ok();
@@ -200,7 +200,7 @@ impl RecoveringMachine {
     ///
     /// # Errors
     /// [`Error::HomeExists`] and others.
-    pub async fn prepare(home: &Path, unlock: &Unlock) -> Result<Self> {
+    pub async fn prepare(home: impl Into<Ground>, unlock: &Unlock) -> Result<Self> {
         let place = ClosedHome::at(home);
         let key = RecipientSecret::generate()?;
         let principal = Principal::new(Kind::Recovering, CheckString::of(key.public()));
@@ -213,7 +213,7 @@ impl RecoveringMachine {
     ///
     /// # Errors
     /// [`Error::HomeMissing`], [`Error::HomeKind`], [`Error::WrongUnlock`].
-    pub async fn open(home: &Path, unlock: &Unlock) -> Result<Self> {
+    pub async fn open(home: impl Into<Ground>, unlock: &Unlock) -> Result<Self> {
         let place = ClosedHome::at(home);
         let principal = place.principal_of(Kind::Recovering)?;
         let (at, unlock) = (place.clone(), unlock.clone());

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Result, mint, patient::vault::Vault};
+use crate::{Result, patient::vault::Vault};
 
 #[derive(Serialize, Deserialize)]
 struct Proven {
@@ -18,7 +18,7 @@ pub(in crate::patient) fn recovery_reminder(vault: &Vault) -> Result<Option<u64>
     let Some(kept) = vault.home().read_json::<Proven>(FILE)? else {
         return Ok(None);
     };
-    let now = mint::now_ms();
+    let now = vault.session.system().now_ms();
     let old = now >= kept.proven.saturating_add(YEAR);
     if !old || now < kept.reminded.saturating_add(DAY) {
         return Ok(None);
@@ -37,7 +37,7 @@ pub(in crate::patient) fn recovery_reminder(vault: &Vault) -> Result<Option<u64>
 /// The kit has been made or tried just now.
 pub(in crate::patient) fn recovery_proven(vault: &Vault) -> Result<()> {
     let proven = Proven {
-        proven: mint::now_ms(),
+        proven: vault.session.system().now_ms(),
         reminded: 0,
     };
     vault.home().write_json(FILE, &proven)

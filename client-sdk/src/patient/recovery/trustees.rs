@@ -18,7 +18,7 @@ use protocol_spec::{
 };
 
 use crate::{
-    DirectoryEntry, Error, Progress, Result, mint,
+    DirectoryEntry, Error, Progress, Result,
     patient::{
         listed,
         recovery::{self, RecoveryMember, TRUSTEES},
@@ -105,7 +105,7 @@ pub(in crate::patient) async fn new_trustees(
     let shares = secret.divide(threshold, holders)?;
     let (patient_id, recovery_key) = (vault.id(), identity.public());
     let body = RecoveryShares {
-        created: mint::now_ms(),
+        created: vault.session.system().now_ms(),
         patient_id,
         recovery_key,
         threshold: threshold.into(),

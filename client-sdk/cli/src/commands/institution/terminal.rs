@@ -86,7 +86,7 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<(), Failu
         } => add(context, &request_file, expires, yes).await,
         Command::Join { server, institution } => {
             let unlock = context.unlock()?;
-            let joined = Institution::join(context.home()?, &unlock, &server, institution).await?;
+            let joined = Institution::join(context.ground()?, &unlock, &server, institution).await?;
             context.print(&Joined {
                 terminal_id: joined.terminal_id().map(|id| id.to_string()).unwrap_or_default(),
                 institution_id: joined.id().to_string(),
@@ -108,7 +108,7 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<(), Failu
 
 fn request(context: &Context, name: &str, out: &Path) -> Result<(), Failure> {
     let out = NewFile::at(out)?;
-    let (id, request) = Institution::terminal_request(context.home()?, &context.unlock_to_make()?, name)
+    let (id, request) = Institution::terminal_request(context.ground()?, &context.unlock_to_make()?, name)
         .map_err(super::name_rule)?;
     let path = out.write(&request)?;
     context.print(&Requested {

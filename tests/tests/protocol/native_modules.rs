@@ -1,0 +1,204 @@
+//! What the SDK stands on is given to it (`client-sdk/src/ground`): only the modules that are named here touch a file system, a socket,
+//! a clock or a source of chance of their own.
+
+use std::{fs, path::Path};
+
+use anyhow::{Context, Result, ensure};
+
+/// Folders and files below `client-sdk/src`, and what they are for.
+const NATIVE: [(&str, &str); 3] = [
+    (
+        "ground/native/",
+        "the three traits on a machine with an operating system",
+    ),
+    ("transfer/files/", "the user's own files, which she names"),
+    ("transfer/pipe.rs", "a pipe from one thread to another"),
+];
+
+/// Paths, or pieces of them, and methods.
+const FORBIDDEN: [&str; 29] = [
+    "std::env",
+    "std::fs",
+    "std::net",
+    "std::os",
+    "std::process",
+    "io::pipe",
+    "thread::sleep",
+    "SystemTime",
+    "Instant",
+    "tokio::fs",
+    "tokio::net",
+    "tokio::process",
+    "tokio::time",
+    "getrandom",
+    "hyper",
+    "hyper_rustls",
+    "hyper_util",
+    "libc",
+    "rustix",
+    "rustls",
+    "rustls_native_certs",
+    "tempfile",
+    "walkdir",
+    ".canonicalize",
+    ".exists",
+    ".is_dir",
+    ".is_file",
+    ".metadata",
+    ".symlink_metadata",
+];
+
+#[test]
+fn the_sdk_has_no_files_sockets_or_clocks_of_its_own() -> Result<()> {
+    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("../client-sdk/src");
+    let mut elsewhere = Vec::new();
+    let mut native = [0_usize; NATIVE.len()];
+    for entry in walkdir::WalkDir::new(&sources) {
+        let entry = entry?;
+        let name = entry.path().strip_prefix(&sources)?.to_str().context("no text")?;
+        let is_test = name.ends_with("/tests.rs") || name.contains("/tests/");
+        if !name.ends_with(".rs") || is_test {
+            continue;
+        }
+        let found = touched(&fs::read_to_string(entry.path())?);
+        match NATIVE.iter().position(|(native, _)| name.starts_with(native)) {
+            Some(place) => native[place] += found.len(),
+            None => elsewhere.extend(found.into_iter().map(|found| format!("{name}: {found}"))),
+        }
+    }
+    ensure!(elsewhere.is_empty(), "{}", elsewhere.join("\n"));
+    // The list is short because each of them needs to be on it.
+    for ((name, what), count) in NATIVE.iter().zip(native) {
+        ensure!(
+            count > 0,
+            "{name} ({what}) is native no more: strike it off the list"
+        );
+    }
+    Ok(())
+}
+
+/// The check can fail.
+#[test]
+fn whatever_is_imported_or_called_is_found() {
+    for (code, expected) in [
+        ("use std::fs;", "std::fs"),
+        ("use std::{io, fs::{self, File}};", "std::fs"),
+        ("use std::{\n    time::{Duration, Instant},\n};", "Instant"),
+        ("let now = std::time::SystemTime::now();", "SystemTime"),
+        ("tokio::time::sleep(pause).await", "tokio::time"),
+        ("if path\n    .exists() { }", ".exists"),
+        ("getrandom::fill(&mut bytes)?;", "getrandom"),
+        ("let text = \"a // b\"; std::net::lookup()", "std::net"),
+        ("let quote = '\"'; std::env::var(\"HOME\")", "std::env"),
+    ] {
+        assert_eq!(touched(code), [expected], "{code}");
+    }
+    for code in [
+        "use std::{fmt, time::Duration};",
+        "// std::fs\n/// `Instant`\n//! tokio::net",
+        "let text = \"std::fs \\\" tempfile\";",
+        "fn exists(&self) -> bool { self.files.is_there() }",
+        "use crate::ground::System;\n#[cfg(test)]\nmod tests {\n    use std::fs;\n}",
+        "let lifetime: &'static str = \"libc\";",
+    ] {
+        assert!(touched(code).is_empty(), "{code}");
+    }
+}
+
+/// What a file touches of what is forbidden, outside its tests.
+fn touched(code: &str) -> Vec<&'static str> {
+    let code = code.split("#[cfg(test)]\nmod ").next().unwrap_or_default();
+    let mut tokens = tokens(code).into_iter().peekable();
+    let mut paths = Vec::new();
+    while let Some(token) = tokens.next() {
+        match token.as_str() {
+            "use" => tree(&mut tokens, &[], &mut paths),
+            "." => paths.extend(tokens.next().map(|method| vec![format!(".{method}")])),
+            name if is_name(name) => {
+                let mut path = vec![token];
+                while tokens.next_if_eq("::").is_some() {
+                    path.extend(tokens.next_if(|next| is_name(next)));
+                }
+                paths.push(path);
+            }
+            _ => {}
+        }
+    }
+    let is_in = |forbidden: &&str| {
+        let pieces: Vec<_> = forbidden.split("::").collect();
+        let has = |path: &Vec<String>| path.windows(pieces.len()).any(|part| part == pieces);
+        paths.iter().any(has)
+    };
+    FORBIDDEN.into_iter().filter(is_in).collect()
+}
+
+/// The paths of an import, up to the end of this branch.
+fn tree(
+    tokens: &mut std::iter::Peekable<impl Iterator<Item = String>>,
+    above: &[String],
+    paths: &mut Vec<Vec<String>>,
+) {
+    let mut path = above.to_vec();
+    while let Some(token) = tokens.next_if(|next| !matches!(next.as_str(), "," | "}" | ";")) {
+        match token.as_str() {
+            "{" => {
+                while tokens.next_if_eq("}").is_none() && tokens.peek().is_some() {
+                    tree(tokens, &path, paths);
+                    tokens.next_if_eq(",");
+                }
+            }
+            name if is_name(name) => path.push(token),
+            _ => {}
+        }
+    }
+    paths.push(path);
+}
+
+fn is_name(token: &str) -> bool {
+    token.starts_with(|first: char| first.is_alphanumeric() || first == '_')
+}
+
+/// Names, `::` and other characters, without comments and texts.
+fn tokens(code: &str) -> Vec<String> {
+    let (mut tokens, mut rest) = (Vec::new(), code);
+    while let Some(first) = rest.chars().next() {
+        let length = match first {
+            _ if rest.starts_with("//") => rest.find('\n').unwrap_or(rest.len()),
+            _ if rest.starts_with("'\"'") || rest.starts_with("b'\"'") => {
+                rest.find("\"'").map_or(1, |end| end + 2)
+            }
+            '"' => text_end(rest),
+            _ if is_name(rest) => {
+                let name = rest.find(|c: char| !c.is_alphanumeric() && c != '_');
+                let name = rest.get(..name.unwrap_or(rest.len())).unwrap_or_default();
+                tokens.push(name.to_owned());
+                name.len()
+            }
+            _ if rest.starts_with("::") => {
+                tokens.push("::".to_owned());
+                2
+            }
+            _ => {
+                if !first.is_whitespace() {
+                    tokens.push(first.to_string());
+                }
+                first.len_utf8()
+            }
+        };
+        rest = rest.get(length..).unwrap_or_default();
+    }
+    tokens
+}
+
+/// How long a text is, with its quotes.
+fn text_end(code: &str) -> usize {
+    let mut escaped = true;
+    for (place, character) in code.char_indices() {
+        match character {
+            '"' if !escaped => return place + 1,
+            '\\' => escaped = !escaped,
+            _ => escaped = false,
+        }
+    }
+    code.len()
+}
