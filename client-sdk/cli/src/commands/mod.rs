@@ -80,11 +80,8 @@ pub(crate) enum Command {
     Permit(permit::PermitOptions),
     /// Answer a download or reference request with a refusal (patient)
     Deny(permit::DenyOptions),
-    /// List the permissions given, with state and uses (patient)
-    #[command(after_help = permissions::EXAMPLES)]
-    Permissions,
-    /// Withdraw a permission: the server releases nothing more to it (patient)
-    Revoke(permissions::RevokeOptions),
+    #[command(flatten)]
+    Permissions(permissions::Command),
     /// Check the case of a permission, from the request to its end, without asking anybody
     Verify(verify::Options),
     /// Check the certificate of a revocation, without asking anybody
@@ -129,8 +126,7 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<(), Failu
         Command::Recover(options) => recover::run(context, options).await,
         Command::Permit(options) => permit::permit(context, options).await,
         Command::Deny(options) => permit::deny(context, options).await,
-        Command::Permissions => permissions::list(context).await,
-        Command::Revoke(options) => permissions::revoke(context, options).await,
+        Command::Permissions(command) => permissions::run(context, command).await,
         Command::Certificate(options) => certificate::verify(context, &options),
         Command::Verify(options) => verify::run(context, &options),
         Command::Rules(command) => rules::run(context, command).await,

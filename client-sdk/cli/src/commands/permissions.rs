@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, Subcommand};
 use client_sdk::{
     Conditions, MediaType, PermissionId, PermissionInfo, Purpose,
     patient::{KeptWhy, Resealed},
@@ -21,6 +21,16 @@ use crate::{
     views::size,
 };
 
+/// What is done about permissions that were given.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// List the permissions given, with state and uses (patient)
+    #[command(after_help = EXAMPLES)]
+    Permissions,
+    /// Withdraw a permission: the server releases nothing more to it (patient)
+    Revoke(RevokeOptions),
+}
+
 /// What is withdrawn.
 #[derive(Args, Debug)]
 #[command(after_help = REVOKE_EXAMPLES)]
@@ -36,7 +46,7 @@ pub(crate) struct RevokeOptions {
     reseal: bool,
 }
 
-pub(crate) const EXAMPLES: &str = "\
+const EXAMPLES: &str = "\
 Examples:
   medvault permissions
   medvault permissions --json";
@@ -53,7 +63,14 @@ unread what was received before: the certificate says what that was. With --rese
 so that the keys that the institution may have kept open nothing, wherever it gets it from. If it is interrupted,
 run it again to resume.";
 
-pub(crate) async fn list(context: &Context) -> Result<(), Failure> {
+pub(crate) async fn run(context: &Context, command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Permissions => list(context).await,
+        Command::Revoke(options) => revoke(context, options).await,
+    }
+}
+
+async fn list(context: &Context) -> Result<(), Failure> {
     let patient = context.patient().await?;
     // The states that are shown are those after what is due (INS-6).
     tend(&patient).await;
@@ -61,7 +78,7 @@ pub(crate) async fn list(context: &Context) -> Result<(), Failure> {
     context.print(&List { permissions })
 }
 
-pub(crate) async fn revoke(context: &Context, options: RevokeOptions) -> Result<(), Failure> {
+async fn revoke(context: &Context, options: RevokeOptions) -> Result<(), Failure> {
     let named = options.permission.not_last_unseen(false)?;
     let file = options.certificate.as_deref().map(NewFile::at).transpose()?;
     let patient = context.patient().await?;
