@@ -57,6 +57,11 @@ pub enum InboxWhat {
         #[serde(skip_serializing_if = "Option::is_none")]
         delegate: Option<PatientId>,
     },
+    /// To the institution: the patient says something about a permission.
+    Note {
+        /// Which one.
+        permission_id: PermissionId,
+    },
     /// To the patient: a record was stored.
     Stored {
         /// By which permission.
@@ -156,6 +161,7 @@ impl InboxWhat {
             | Self::Permission { permission_id, .. }
             | Self::Stored { permission_id, .. }
             | Self::Released { permission_id, .. }
+            | Self::Note { permission_id }
             | Self::Revoked { permission_id }
             | Self::GuardianNamed { permission_id } => Some(*permission_id),
             _ => None,

@@ -48,7 +48,7 @@ impl Session {
             What::EmergencyObjected(statement) => emergency::objected(statement),
             What::GuardianNamed(permission) => emergency::guardian_named(permission, patient.id()),
             What::Deleted(_) => Ok(wordless(Party::Server, InboxWhat::Deleted)),
-            What::UploadRequested(_) | What::Permitted(_) | What::Denied(_) => {
+            What::UploadRequested(_) | What::Permitted(_) | What::Denied(_) | What::Noted(_) => {
                 Err(tampered("it is for institutions"))
             }
         }

@@ -13,7 +13,7 @@ use std::collections::HashMap;
 use protocol_spec::{
     api::{self, PageQuery},
     bodies::{
-        Denial, ReleaseReceipt, ReleaseTicket, Revocation, StandbyTicket, UploadReceipt, UploadRequest,
+        Denial, Note, ReleaseReceipt, ReleaseTicket, Revocation, StandbyTicket, UploadReceipt, UploadRequest,
     },
     delegation::VerifiedDelegation,
     devices::{DeviceList, ListedDevice},
@@ -179,6 +179,7 @@ async fn read_what(vault: &Vault, what: What, met: &mut Met, blank: HistoryItem)
         }
         What::Permitted(permission) => permitted(vault, permission, met, blank).await,
         What::Denied(statement) => denied(vault, statement, met, blank).await,
+        What::Noted(statement) => noted(vault, statement, met, blank).await,
         What::Revoked(statement) => revoked(vault, statement, met, blank).await,
         What::EmergencyOpened(used) => emergency::emergency_opened(vault, used, met, blank).await,
         What::EmergencyHelp(help) => emergency::emergency_help(vault, help, met, blank).await,
@@ -251,6 +252,25 @@ async fn denied(
         ..signed::signed_by(vault, signer, met, blank)?
     };
     signed::concerning(vault, HistoryKind::Denied, denial.institution_id, item).await
+}
+
+/// A note must be about a permission that stands before it, for its institution (NOTE-4).
+async fn noted(
+    vault: &Vault,
+    statement: pb::PatientStatement,
+    met: &mut Met,
+    blank: HistoryItem,
+) -> Result<HistoryItem> {
+    let note: PatientVerified<Note> = signed::own(vault, statement).await?;
+    let permission = met.trail.known(note.permission_id)?.clone();
+    let about = (note.permission_hash, note.institution_id) == (permission.hash(), permission.institution_id);
+    ensure(about, "it is about another permission")?;
+    met.trail.counts.statements += 1;
+    let item = HistoryItem {
+        device: Some(signed::acted(vault, note.device(), met)?),
+        ..under(&permission, blank)
+    };
+    signed::concerning(vault, HistoryKind::Noted, note.institution_id, item).await
 }
 
 async fn revoked(

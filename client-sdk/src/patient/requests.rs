@@ -4,7 +4,7 @@ use crypto::{PermissionKey, TextContext, seal_text};
 use protocol_spec::{
     api,
     attributes::Attributes,
-    bodies::UploadRequest,
+    bodies::{Note, UploadRequest},
     conditions::Conditions,
     ids::{PermissionId, RecordId, RequestId},
     messages::{self as pb, RequestState, stored_request::Request},
@@ -156,6 +156,49 @@ pub(super) async fn deny(vault: &Vault, request: RequestId, text: &str) -> Resul
     let asked = asked(vault, request).await?.0;
     let answer = answers::sign_denial(vault, &asked, text, None).await?;
     answers::submit(vault, &answer).await
+}
+
+pub(super) async fn note(vault: &Vault, permission: PermissionId, text: &str) -> Result<()> {
+    Note::check_text(text).map_err(|_| {
+        Error::Usage(format!(
+            "a note has 1 to {} characters, and of control characters only line feeds",
+            Note::MAX_TEXT
+        ))
+    })?;
+    let all = permissions::own_permissions(vault).await?;
+    let found = all
+        .into_iter()
+        .find(|own| own.permission.permission_id == permission);
+    let about = found.map(|own| own.permission).ok_or_else(|| Error::Unknown {
+        what: "permission",
+        id: permission.to_string(),
+    })?;
+    if about.kind == Kind::Emergency {
+        let problem = "an emergency permission names no institution that could read a note";
+        return Err(Error::Usage(problem.into()));
+    }
+    let to = vault.session.mirror.as_of_now(about.institution_id).await?;
+    let note_id = vault.session.system().id(RequestId::mint)?;
+    let context = TextContext::to_institution(note_id, &vault.id(), &to.id());
+    let note = Note {
+        created: vault.session.system().now_ms(),
+        note_id,
+        permission_id: permission,
+        permission_hash: about.hash(),
+        patient_id: vault.id(),
+        institution_id: to.id(),
+        text: seal_text(to.recipient_key(), &context, text)?,
+    };
+    let signed = Signed::sign(note, |message| vault.keys.sign(message));
+    let message = pb::SubmitNote {
+        note: Some((&PatientSigned::new(signed, vault.keys.chain.clone())).into()),
+    };
+    vault
+        .session
+        .server
+        .post(api::SUBMIT_NOTE.here(), &message)
+        .await?;
+    Ok(())
 }
 
 /// Fetches a request and checks that it is to her, by the institution in it; and what the server says has

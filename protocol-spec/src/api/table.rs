@@ -86,6 +86,7 @@ endpoints! {
             PermissionExpired DelegationScope ReplacementConflict AlreadyExists HeadConflict;
     SUBMIT_DENIAL[0]: POST "/v1/denials" by Patient for delegates, pb::SubmitDenial => pb::Accepted,
         refuses RequestMismatch RequestAnswered RequestExpired;
+    SUBMIT_NOTE[0]: POST "/v1/notes" by Patient, pb::SubmitNote => pb::Accepted, refuses ReceiverFull;
     SUBMIT_REVOCATION[0]: POST "/v1/revocations" by Patient, pb::SubmitRevocation => pb::RevocationAnswer;
     DELIVER[1]: GET "/v1/permissions/{permission}" by Institution, () => pb::Delivery, refuses StorageFull;
     PRESENT[1]: POST "/v1/permissions/{permission}/presentation" by Holder up to Presentation, pb::Presentation => pb::PresentationAnswer,

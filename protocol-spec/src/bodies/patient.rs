@@ -1,6 +1,7 @@
 //! What patients say, by their devices and by those of whom they let act for them.
 
 use crate::{
+    Error,
     declare::bodies,
     field::SealedBytes,
     hash::{ContentRoot, Sha256Digest},
@@ -63,6 +64,21 @@ bodies! {
         /// Who asked.
         institution_id: InstitutionId,
         /// Why, sealed to the institution.
+        text: SealedBytes,
+    }
+    /// Patient → institution: something about a permission (NOTE-1).
+    Note: NoteBody, NOTE = "medvault/v1 note", by patient where is_short {
+        /// Minted by the device; it binds the text.
+        note_id: RequestId,
+        /// The permission that it is about.
+        permission_id: PermissionId,
+        /// SHA-256 of its body.
+        permission_hash: Sha256Digest,
+        /// Who writes.
+        patient_id: PatientId,
+        /// Who reads: whom the permission names.
+        institution_id: InstitutionId,
+        /// What she says, sealed to the institution.
         text: SealedBytes,
     }
     /// Patient → server: no more release under this permission.
@@ -266,5 +282,33 @@ bodies! {
         delegation_hash: Sha256Digest,
         /// The newest epoch of each of its collections: these and those before are given up.
         last: Vec<Collection>,
+    }
+}
+
+impl Note {
+    /// Most characters of a text.
+    pub const MAX_TEXT: usize = 2000;
+    /// Four bytes a character and their length, in their size class, and the tag.
+    const MAX_CIPHERTEXT: usize = 8192 + 16;
+
+    /// Whether a note may say this (NOTE-3).
+    ///
+    /// # Errors
+    /// [`Error::Field`].
+    pub fn check_text(text: &str) -> Result<(), Error> {
+        let sized = (1..=Self::MAX_TEXT).contains(&text.chars().count());
+        if sized && text.chars().all(|each| each == '\n' || !each.is_control()) {
+            Ok(())
+        } else {
+            Err(Error::Field { field: "text" })
+        }
+    }
+
+    fn is_short(&self) -> Result<(), Error> {
+        if self.text.ciphertext.len() <= Self::MAX_CIPHERTEXT {
+            Ok(())
+        } else {
+            Err(Error::Field { field: "text" })
+        }
     }
 }

@@ -15,7 +15,7 @@ use protocol_spec::{
     bodies::{
         Accreditation, AccreditationRequest, DelegatedKey, Delegation, DelegationEnd, Denial,
         DeviceCertificate, DownloadRequest, EmergencyHelp, EmergencyObjection, EmergencyOpening,
-        EpochClosure, IndexSegment, InstitutionKeys, Invitation, Placement, Program, RecordDeletion,
+        EpochClosure, IndexSegment, InstitutionKeys, Invitation, Note, Placement, Program, RecordDeletion,
         RecordManifest, RecoveryShares, ReferenceRequest, ReleaseReceipt, ReleaseTicket, Reseal, Restoration,
         Retirement, Revocation, RevocationCertificate, RevocationReceipt, StandbyTicket, TakeBack,
         TerminalCertificate, TerminalRemoval, TerminalRequest, UploadReceipt, UploadRequest, VaultHead,
@@ -132,6 +132,7 @@ bodies! {
     delegated_key: DelegatedKey,
     delegation_end: DelegationEnd,
     denial: Denial,
+    note: Note,
     revocation: Revocation,
     placement: Placement,
     reseal: Reseal,

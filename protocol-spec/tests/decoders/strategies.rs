@@ -224,6 +224,9 @@ strategy! {
         expires: number, text: sealed, root_epoch: number, purpose: purpose,
     }
     denial: Denial { request_id: id16, request_hash: id32, patient_id: id32, institution_id: id32, text: sealed }
+    note: Note {
+        note_id: id16, permission_id: id16, permission_hash: id32, patient_id: id32, institution_id: id32, text: sealed,
+    }
     revocation: Revocation { permission_id: id16, permission_hash: id32, patient_id: id32 }
     placement: Placement {
         patient_id: id32, record_id: id16, version_id: id16, content_root: id32, stream_len: number,

@@ -7,9 +7,9 @@ use std::{
 
 use super::files;
 
-const PREFIXES: [&str; 24] = [
+const PREFIXES: [&str; 25] = [
     "ACC", "VLT", "IDX", "DLG", "INS", "KEY", "STM", "DEV", "PRM", "FLW", "COL", "CND", "REV", "RCV", "EMG",
-    "CAS", "CNT", "API", "LOG", "LKG", "PRG", "OPR", "DEL", "RST",
+    "CAS", "CNT", "API", "LOG", "LKG", "PRG", "OPR", "DEL", "RST", "NOTE",
 ];
 const PACKAGES: [&str; 9] = [
     "protocol-spec",

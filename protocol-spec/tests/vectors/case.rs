@@ -561,6 +561,7 @@ fn statement_hash(body: &str, key: &IdentityKey, statement: &Hex) -> Result<Stri
         "DownloadRequestBody" => hash::<bodies::DownloadRequest>(key, statement),
         "ReferenceRequestBody" => hash::<bodies::ReferenceRequest>(key, statement),
         "DenialBody" => hash::<bodies::Denial>(key, statement),
+        "NoteBody" => hash::<bodies::Note>(key, statement),
         "RevocationBody" => hash::<bodies::Revocation>(key, statement),
         "PlacementBody" => hash::<bodies::Placement>(key, statement),
         "ResealBody" => hash::<bodies::Reseal>(key, statement),
@@ -599,6 +600,7 @@ fn patient_hash(body: &str, message: &Hex) -> Result<String, Error> {
     match body {
         "UploadRequestBody" => hash::<bodies::UploadRequest>(message),
         "DenialBody" => hash::<bodies::Denial>(message),
+        "NoteBody" => hash::<bodies::Note>(message),
         "RevocationBody" => hash::<bodies::Revocation>(message),
         "PlacementBody" => hash::<bodies::Placement>(message),
         "ResealBody" => hash::<bodies::Reseal>(message),

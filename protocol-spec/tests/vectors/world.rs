@@ -351,6 +351,18 @@ pub(crate) fn denial() -> bodies::Denial {
     }
 }
 
+pub(crate) fn note() -> bodies::Note {
+    bodies::Note {
+        created: NOW,
+        note_id: RequestId::from_bytes([0x16; 16]),
+        permission_id: PERMISSION_ID,
+        permission_hash: hash("permission"),
+        patient_id: patient(),
+        institution_id: institution(INSTITUTION),
+        text: sealed(0x25),
+    }
+}
+
 pub(crate) const DELEGATION_ID: DelegationId = DelegationId::from_bytes([0x15; 16]);
 
 pub(crate) fn delegate() -> PatientId {

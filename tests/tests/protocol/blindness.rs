@@ -14,7 +14,7 @@ use tests::{
 };
 use walkdir::WalkDir;
 
-const CANARIES: [&str; 10] = [
+const CANARIES: [&str; 11] = [
     "canary-upload-text-Q7",
     "canary-download-text-Q7",
     "canary-reference-text-Q7",
@@ -25,6 +25,7 @@ const CANARIES: [&str; 10] = [
     "canary-small-content-Q7",
     "canary-key-file-Q7",
     "canary-delegate-name-Q7",
+    "canary-note-text-Q7",
 ];
 
 fn holds(bytes: &[u8], canary: &str) -> bool {
@@ -149,6 +150,10 @@ fn no_canary_reaches_the_server() -> Result<()> {
     ];
     let referred = north.run(&referred)?;
     patient.run(&["deny", &text(&referred, "request_id")?, "--text", CANARIES[3]])?;
+    let about = text(&permitted, "permission_id")?;
+    patient.run(&["note", &about, "--text", CANARIES[10]])?;
+    // Control: it has arrived.
+    assert!(south.run(&["inbox"])?.to_string().contains(CANARIES[10]));
     let history = patient.run(&["history"])?;
     assert!(history.to_string().len() > 100);
 

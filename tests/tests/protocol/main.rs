@@ -34,6 +34,7 @@ mod model;
 mod mutation;
 mod names;
 mod native_modules;
+mod notes;
 mod old_copy;
 mod openapi;
 mod operating;

@@ -341,6 +341,7 @@ async fn the_patient_sees_every_step_in_her_history() -> Result<()> {
             What::ReferenceRequested(_) => Ok("reference requested"),
             What::Permitted(_) => Ok("permitted"),
             What::Denied(_) => Ok("denied"),
+            What::Noted(_) => Ok("noted"),
             What::Revoked(_) => Ok("revoked"),
             What::Presented(_) => Ok("presented"),
             What::Stored(_) => Ok("stored"),

@@ -57,6 +57,7 @@ routes! {
     reading REQUEST up to two_messages: |vault, caller, Id(request), ()| vault.request(caller, request);
     submission SUBMIT_PERMISSION is submit_permission;
     submission SUBMIT_DENIAL is submit_denial;
+    submission SUBMIT_NOTE is submit_note;
     submission SUBMIT_REVOCATION is submit_revocation;
     reading DELIVER up to two_messages: |vault, caller, Id(permission), ()| vault.deliver(caller, permission);
     odd PRESENT by odd::present;

@@ -1,12 +1,20 @@
-//! Denial: the patient answers a request with no.
+//! What a patient says to an institution: no, to its request (a denial); something about a permission (a note).
 
 use protocol_spec::{
-    bodies::Denial, defence::Defence, messages as pb, patient::PatientVerified, problem::Problem, submitted,
+    Error,
+    bodies::{Denial, Note},
+    defence::Defence,
+    ids::OperatorId,
+    messages as pb,
+    patient::{PatientSigned, PatientVerified},
+    permission::Kind,
+    problem::Problem,
+    submitted::{self, Submitted},
 };
 
 use super::{
     Refusal,
-    proven::{Admitted, MayPermit, Proven},
+    proven::{Admitted, MayPermit, OfVault, OwnDevice, Proven},
     refusal::ensure,
     requests::request_place,
     submission::Submission,
@@ -61,6 +69,71 @@ impl Operation for SubmitDenial {
         let tells = Tells::of(patient)
             .history(history_entry::What::Denied(denial.to_message()))
             .inbox(asker, event::What::Denied(denial.to_message()));
+        tx.tell(tells).await?;
+        Ok(())
+    }
+}
+
+/// The patient tells an institution something about a permission that it has of her (NOTE-2).
+pub(super) struct SubmitNote {
+    note: Admitted<PatientVerified<Note>>,
+}
+
+/// The message of a note, well-formed.
+pub(super) struct NoteMessage(PatientSigned<Note>);
+
+impl Submitted for NoteMessage {
+    type Wire = pb::SubmitNote;
+
+    fn read(wire: pb::SubmitNote) -> Result<Self, Error> {
+        PatientSigned::try_from(wire.note).map(Self)
+    }
+}
+
+impl OfVault for Note {
+    fn operator(&self) -> Option<OperatorId> {
+        None
+    }
+}
+
+impl Submission for SubmitNote {
+    type Message = NoteMessage;
+    type By = OwnDevice;
+
+    fn admit(message: NoteMessage, who: &Proven<'_, OwnDevice>) -> Result<Self, Refusal> {
+        Ok(Self {
+            note: who.statement(message.0)?,
+        })
+    }
+}
+
+impl Operation for SubmitNote {
+    type Answer = ();
+
+    async fn apply(&self, tx: &mut Tx<'_>) -> Result<(), Refusal> {
+        let Self { note } = self;
+        let (patient, reader) = (note.patient_id, *note.institution_id.as_bytes());
+        let permission = tx
+            .read_existing(&tables::permission(patient, note.permission_id))
+            .await?;
+        let same = permission.hash() == note.permission_hash;
+        ensure(
+            Defence::RequestMatch.holds(same),
+            Problem::NotPermitted,
+            "the note is about another permission",
+        )?;
+        let permission = permission.body()?;
+        let named = permission.kind != Kind::Emergency && permission.institution_id == note.institution_id;
+        ensure(
+            Defence::RequestMatch.holds(named),
+            Problem::NotPermitted,
+            "the permission is another institution's",
+        )?;
+        let daily = tx.shared.limits.inbox.daily_to_institution;
+        tx.admit_unasked(reader, *patient.as_bytes(), daily).await?;
+        let tells = Tells::of(patient)
+            .history(history_entry::What::Noted(note.to_message()))
+            .inbox(reader, event::What::Noted(note.to_message()));
         tx.tell(tells).await?;
         Ok(())
     }

@@ -12,7 +12,7 @@ use super::{
     collections::PutCollection,
     delegations::{EndDelegation, PutDelegation, PutKeys},
     deletion::DeleteRecord,
-    denial::SubmitDenial,
+    denial::{SubmitDenial, SubmitNote},
     devices::ChangeDevices,
     emergency::{AcceptGuardianship, Object, PutEmergency, StartHelp},
     held::AcceptDelegation,
@@ -60,6 +60,7 @@ submissions! {
     submit_reference_request: SubmitReference, SubmitReferenceRequest;
     submit_permission: SubmitPermission, SubmitPermission -> PermissionAnswer;
     submit_denial: SubmitDenial, SubmitDenial;
+    submit_note: SubmitNote, SubmitNote;
     submit_revocation: SubmitRevocation, SubmitRevocation -> RevocationAnswer;
     delete_unanswered: DeleteUnanswered, DeleteUnanswered;
     block_sender: Block, BlockSender;

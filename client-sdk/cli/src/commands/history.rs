@@ -427,6 +427,7 @@ fn kind(kind: HistoryKind) -> &'static str {
         HistoryKind::ReferenceRequested => "reference-requested",
         HistoryKind::Permitted => "permitted",
         HistoryKind::Denied => "denied",
+        HistoryKind::Noted => "noted",
         HistoryKind::Revoked => "revoked",
         HistoryKind::Presented => "presented",
         HistoryKind::Stored => "stored",

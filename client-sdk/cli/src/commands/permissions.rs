@@ -1,4 +1,5 @@
-//! `medvault permissions` and `medvault revoke`: what the patient has allowed, and taking it back.
+//! `medvault permissions`, `medvault revoke` and `medvault note`: what the patient has allowed, taking it back, and saying something
+//! about it.
 
 use std::path::PathBuf;
 
@@ -13,6 +14,7 @@ use crate::{
     commands::certificate::Certificate,
     context::Context,
     failure::Failure,
+    given::Text,
     new_file::NewFile,
     output::{Report, moment, party, table, word},
     progress::Bar,
@@ -29,6 +31,8 @@ pub(crate) enum Command {
     Permissions,
     /// Withdraw a permission: the server releases nothing more to it (patient)
     Revoke(RevokeOptions),
+    /// Tell an institution something about a permission that it has (patient)
+    Note(NoteOptions),
 }
 
 /// What is withdrawn.
@@ -45,6 +49,24 @@ pub(crate) struct RevokeOptions {
     #[arg(long)]
     reseal: bool,
 }
+
+/// What is said, and about which permission.
+#[derive(Args, Debug)]
+#[command(after_help = NOTE_EXAMPLES)]
+pub(crate) struct NoteOptions {
+    /// The permission, as `medvault permissions` shows it, or shortened to what names one
+    #[arg(value_name = "PERMISSION")]
+    permission: Named<PermissionId>,
+    /// What to tell the institution that has it: at most 2,000 characters
+    #[command(flatten)]
+    text: Text,
+}
+
+const NOTE_EXAMPLES: &str = "\
+Example:
+  echo 'the second file is of my other knee' | medvault note perm_ae5… --text -
+
+It is sealed to the institution, which reads it in its inbox. Your history shows that you wrote, and about what.";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -67,6 +89,7 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<(), Failu
     match command {
         Command::Permissions => list(context).await,
         Command::Revoke(options) => revoke(context, options).await,
+        Command::Note(options) => note(context, options).await,
     }
 }
 
@@ -96,6 +119,28 @@ async fn revoke(context: &Context, options: RevokeOptions) -> Result<(), Failure
         certificate: Certificate::new(&report.says, certificate),
         resealed: report.resealed,
     })
+}
+
+async fn note(context: &Context, options: NoteOptions) -> Result<(), Failure> {
+    let named = options.permission.not_last_unseen(false)?;
+    let text = options.text.read(context.global()).await?;
+    let patient = context.patient().await?;
+    let permission = shorthand::given(&patient, named).await?;
+    patient.note(permission, &text).await?;
+    context.print(&Noted {
+        permission_id: permission.to_string(),
+    })
+}
+
+#[derive(Serialize)]
+struct Noted {
+    permission_id: String,
+}
+
+impl Report for Noted {
+    fn text(&self) -> String {
+        "Sent. The institution finds it in its inbox.\n".to_owned()
+    }
 }
 
 /// What a revocation came to.

@@ -165,6 +165,15 @@ impl Patient {
         requests::deny(&self.vault, request, text).await
     }
 
+    /// Tells an institution something about a permission that it has of her: at most
+    /// [`protocol_spec::bodies::Note::MAX_TEXT`] characters, sealed to it (NOTE-3).
+    ///
+    /// # Errors
+    /// [`crate::Error::Usage`], [`crate::Error::Unknown`]; what the server refuses.
+    pub async fn note(&self, permission: PermissionId, text: &str) -> Result<()> {
+        requests::note(&self.vault, permission, text).await
+    }
+
     /// Has something deleted that she has not answered; refuses, or gives up, to be somebody's delegate or guardian (ACC-9).
     ///
     /// # Errors

@@ -25,6 +25,8 @@ pub enum HistoryKind {
     Permitted,
     /// She denied a request.
     Denied,
+    /// She wrote a note about a permission to its institution.
+    Noted,
     /// She revoked a permission.
     Revoked,
     /// A device was added, named or removed.

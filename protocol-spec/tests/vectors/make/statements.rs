@@ -27,6 +27,7 @@ pub(crate) fn cases() -> Vec<Case> {
         bad_encodings(),
         bad_fields(),
         bad_tags(),
+        bad_notes(),
     ]
     .into_iter()
     .flatten()
@@ -75,6 +76,7 @@ fn good_bodies() -> Vec<Case> {
         case(INSTITUTION, "DownloadRequestBody", world::download_request()),
         case(INSTITUTION, "ReferenceRequestBody", world::reference_request()),
         case(DEVICE, "DenialBody", world::denial()),
+        case(DEVICE, "NoteBody", world::note()),
         case(DEVICE, "DelegationBody", world::delegation_body()),
         case(DEVICE, "DelegatedKeyBody", world::delegated_key()),
         case(DEVICE, "DelegationEndBody", world::delegation_end()),
@@ -442,6 +444,32 @@ fn sealed_with(name: &str, description: &str, enc: usize, ciphertext: usize) -> 
         description,
         check("DenialBody", &key(DEVICE), &statement),
     )
+}
+
+/// NOTE-1
+fn bad_notes() -> Vec<Case> {
+    let case = |rule, name, description, change: &dyn Fn(&mut pb::NoteBody)| {
+        let mut wire = pb::NoteBody::decode(world::note().encode()).unwrap();
+        change(&mut wire);
+        let statement = key(DEVICE).statement(bodies::Note::LABEL, wire.encode_to_vec());
+        let check = check("NoteBody", &key(DEVICE), &statement);
+        bad(rule, "malformed", name, description, check)
+    };
+    vec![
+        case("NOTE-1", "note-too-long", "a ciphertext of 8209 bytes", &|wire| {
+            let text = wire.text.get_or_insert_default();
+            text.ciphertext = vec![1; 8209].into();
+        }),
+        case("STM-7", "note-without-text", "the text is missing", &|wire| {
+            wire.text = None;
+        }),
+        case(
+            "STM-7",
+            "note-about-nothing",
+            "the permission's hash is missing",
+            &|wire| wire.permission_hash = Bytes::new(),
+        ),
+    ]
 }
 
 /// CND-6, CND-1

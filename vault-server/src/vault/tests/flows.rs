@@ -25,6 +25,7 @@ fn kinds(entries: &[pb::HistoryEntry]) -> Vec<&'static str> {
         history_entry::What::ReferenceRequested(_) => "reference requested",
         history_entry::What::Permitted(_) => "permitted",
         history_entry::What::Denied(_) => "denied",
+        history_entry::What::Noted(_) => "noted",
         history_entry::What::Revoked(_) => "revoked",
         history_entry::What::Presented(_) => "presented",
         history_entry::What::Stored(_) => "stored",

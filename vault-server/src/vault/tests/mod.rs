@@ -17,6 +17,7 @@ mod kept;
 mod leaving;
 mod log;
 mod log_figures;
+mod notes;
 mod pages;
 mod presentation;
 mod principals;

@@ -113,6 +113,8 @@ fn under_conditions(book: &mut Book, patient: &Cli, clinic: &Cli, id: &str) -> R
     let permission = text(&permitted, "permission_id")?;
     book.run(patient, &["permissions"])?;
     book.run(patient, &["revoke", &permission, "--reseal"])?;
+    book.run(patient, &["note", &permission, "--text", "of June, please"])?;
+    book.run(clinic, &["inbox"])?;
     Ok(())
 }
 
