@@ -17,7 +17,10 @@ mod moved;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-pub use self::{consent::AskedFor, moved::SessionTicket};
+pub use self::{
+    consent::AskedFor,
+    moved::{SessionTicket, purpose_of},
+};
 use self::{emergencies::Emergencies, moved::Sessions};
 use crate::{
     Error,

@@ -19,12 +19,12 @@ use protocol_spec::{
     devices::{DeviceList, ListedDevice},
     evidence::ProvenPresentation,
     hash::Sha256Digest,
+    history::purpose_of,
     ids::{InstitutionId, PermissionId, RecordId},
     keys::IdentityKey,
     messages::{self as pb, history_entry::What},
     patient::PatientVerified,
     permission::VerifiedPermission,
-    purpose::Purpose,
     released::{ReleasedHasher, VersionLeaves},
     statement::Signed,
 };
@@ -500,7 +500,6 @@ async fn presented(
     met.trail.counts.presentations += 1;
     let mut item = HistoryItem {
         terminal: proven.terminal.as_ref().map(TerminalRef::from),
-        purpose: Purpose::read(proven.presentation.purpose).map_err(tampered)?,
         ..under(permission, blank)
     };
     if let Some(receipt) = release_ticket {
@@ -517,6 +516,7 @@ async fn presented(
             ticket.statement.presentation_hash == proven.hash,
             "its ticket names another presentation",
         )?;
+        item.purpose = purpose_of(&proven, permission, ticket.statement.created).map_err(tampered)?;
         met.trail.opened_release(&ticket.statement)?;
         met.receipt(ticket.checkpoint.size);
         item.logged = Some(ticket.checkpoint.size);
@@ -528,6 +528,7 @@ async fn presented(
             ticket.permission_id == permission.permission_id,
             "its ticket is for something else",
         )?;
+        item.purpose = purpose_of(&proven, permission, ticket.created).map_err(tampered)?;
         met.trail.opened_upload(&ticket, proven.hash);
         item.record_id = Some(ticket.record_id);
     }

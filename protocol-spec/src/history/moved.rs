@@ -82,6 +82,26 @@ impl SessionTicket {
     }
 }
 
+/// What a presentation was for: what the permission names, where it names something, and its session was opened in the permission's
+/// time (CND-2, PRM-12).
+///
+/// # Errors
+/// [`Error::History`] for another purpose or another time; [`Error::Field`].
+pub fn purpose_of(
+    proven: &ProvenPresentation,
+    permission: &VerifiedPermission,
+    opened: u64,
+) -> Result<Option<Purpose>, Error> {
+    let purpose = Purpose::read(proven.presentation.purpose.clone())?;
+    ensure(
+        permission.purpose.is_none() || permission.purpose == purpose,
+        "it was presented for another purpose than was permitted",
+    )?;
+    let in_time = (permission.not_before..permission.not_after).contains(&opened);
+    ensure(in_time, "it was presented at a time that was not permitted")?;
+    Ok(purpose)
+}
+
 impl<G: Grounds> Walk<G> {
     /// An institution presented a permission: by both keys, before it was revoked, for its purpose and in its time, not too
     /// often (FLW-18), and a release has a use (FLW-16).
@@ -108,14 +128,7 @@ impl<G: Grounds> Walk<G> {
             opened.is_of(permission, session),
             "its ticket is for something else",
         )?;
-        let purpose = Purpose::read(proven.presentation.purpose.clone())?;
-        let for_this = permission.purpose.is_none() || permission.purpose == purpose;
-        ensure(
-            for_this,
-            "it was presented for another purpose than was permitted",
-        )?;
-        let in_time = (permission.not_before..permission.not_after).contains(&opened.at());
-        ensure(in_time, "it was presented at a time that was not permitted")?;
+        purpose_of(&proven, permission, opened.at())?;
         let first = self.presentations.insert(proven.hash);
         ensure(first, "it stands here a second time")?;
         self.open(session, opened)?;

@@ -342,6 +342,23 @@ async fn a_permission_is_not_presented_for_another_purpose() -> Result<()> {
     defended(&[Defence::Purpose], Problem::PurposeMismatch, attack).await
 }
 
+/// CND-2, FLW-11: a server that lets the clinic present for another purpose. Her history says so.
+#[test]
+fn a_presentation_for_another_purpose_is_found_in_her_history() -> Result<()> {
+    let scene = Scene::set(World::start_without(&[Defence::Purpose])?)?;
+    scene.record("note.txt", "n")?;
+    let treat = scene.permit(&["--all"])?;
+    scene.fetch(&scene.clinic, &treat, &[])?;
+    // The control: presented for what she has permitted.
+    let honest = scene.patient.run(&["history", "--verify"])?;
+    assert_eq!(honest["checked"]["holds"], true, "{honest}");
+    let careless = scene.clinic.without(&[Defence::Holder]);
+    scene.fetch(&careless, &treat, &["--purpose", "HRESCH"])?;
+    let found = scene.patient.fail(&["history", "--verify"])?;
+    ensure!(found.json.to_string().contains("another purpose"), "{found:?}");
+    Ok(())
+}
+
 /// CND-2: stated when it is asked for, shown to her, carried by the permission, stated when it is presented, shown in
 /// her history; the clinic's own client does not send another.
 #[test]
