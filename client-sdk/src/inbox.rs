@@ -261,5 +261,10 @@ fn opening(error: KeyStoreError) -> Error {
 /// Before a stream that failed is opened again.
 const STREAM_PAUSE: Duration = Duration::from_millis(500);
 
+/// What says all by its kind.
+fn wordless(from: Party, what: InboxWhat) -> Content {
+    (from, what, String::new())
+}
+
 #[cfg(test)]
 mod tests;

@@ -42,7 +42,6 @@
 //! | `clock`, [`notice`] | what time it is, for decisions; what a person is told beside an answer |
 //! | `programs` | client programs that the registrar vouches for |
 //! | `accepting` | who goes on with a server that was restored |
-//! | `alike` | what patients and institutions do alike |
 //! | [`rules`] | what the patient's device answers while she is not looking |
 //! | [`text`] | how answers stand in JSON |
 //! | [`transfer`] | sources and sinks, sealing and opening in constant memory, resuming |
@@ -50,7 +49,6 @@
 //! Whatever is checked against the log, the directory or a vault head lies in a `tracing` span `verify` of level debug.
 
 mod accepting;
-mod alike;
 mod blocking;
 mod clock;
 mod connect;

@@ -8,7 +8,7 @@ use protocol_spec::{
     permission::SignedPermission,
 };
 
-use super::{Content, InboxWhat, Party, check, party, patient::wordless, tampered, verify};
+use super::{Content, InboxWhat, Party, check, party, tampered, verify, wordless};
 use crate::{
     Error, Result,
     patient::{OpenedBy, Vault, emergency::guardians},

@@ -7,7 +7,7 @@ use protocol_spec::{
     patient::{PatientSigned, PatientVerified},
 };
 
-use super::{Content, InboxWhat, Party, check, emergency, party, tampered, verify};
+use super::{Content, InboxWhat, Party, check, emergency, party, tampered, verify, wordless};
 use crate::{
     Result,
     patient::{Vault, devices, shown},
@@ -122,11 +122,6 @@ fn record_deleted(patient: &Vault, statement: pb::PatientStatement) -> Result<Co
         record_id: deletion.record_id,
     };
     Ok(wordless(Party::Patient(patient.id()), what))
-}
-
-/// What says all by its kind.
-pub(super) fn wordless(from: Party, what: InboxWhat) -> Content {
-    (from, what, String::new())
 }
 
 const RECEIPT: &str = "a receipt";

@@ -3,7 +3,7 @@
 mod own_devices;
 mod sharing;
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use protocol_spec::{
     ids::{CollectionId, PatientId, PermissionId, RecordId},
@@ -13,7 +13,9 @@ use protocol_spec::{
 };
 
 use crate::{
-    CollectionInfo, DirectoryEntry, Ground, LogEntry, Patient, Progress, Received, Records, Result, Unlock,
+    CollectionInfo, DirectoryEntry, Ground, InboxEvent, LogEntry, Patient, Progress, Received, Records,
+    Result, Trust, Unlock,
+    inbox::{NewestEvents, Reader},
     patient::{
         case, collections, deleting,
         gone::DeletedRecord,
@@ -184,5 +186,33 @@ impl Patient {
     /// has seen before.
     pub async fn check_history(&self) -> Result<HistoryCheck> {
         history::check::check_history(&self.vault).await
+    }
+
+    /// Her events after number `after`, in order, opened and verified. With `wait` it waits so long for the
+    /// first one.
+    ///
+    /// # Errors
+    /// Of the connection alone; an event that does not verify is reported as such.
+    pub async fn inbox(&self, after: u64, wait: Option<Duration>) -> Result<Vec<InboxEvent>> {
+        self.vault
+            .session()
+            .inbox(&Reader::Patient(&self.vault), after, wait)
+            .await
+    }
+
+    /// At most `most` of her newest events, and none that arrived before `since`, in milliseconds since 1970.
+    ///
+    /// # Errors
+    /// As [`Self::inbox`].
+    pub async fn newest_events(&self, most: u64, since: u64) -> Result<NewestEvents> {
+        self.vault
+            .session()
+            .newest_events(&Reader::Patient(&self.vault), most, since)
+            .await
+    }
+
+    /// The directory and the log of her server, as far as they are proven.
+    pub fn trust(&self) -> Trust<'_> {
+        self.vault.session().trust()
     }
 }
