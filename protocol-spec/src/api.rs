@@ -266,8 +266,9 @@ mod tests {
         assert_eq!(at.path(), path);
         assert_eq!(SUBMIT_DENIAL.here().path(), "/v1/denials");
         let (release, version) = (RequestId::from_bytes([1; 16]), RequestId::from_bytes([2; 16]));
-        let path = format!("/v1/releases/{release}/records/{version}/leaves");
-        assert_eq!(RELEASE_LEAVES.at([&release, &version]).path(), path);
+        let path = format!("/v1/releases/{release}/records/{version}/leaves?first=4&count=2");
+        let at = RELEASE_LEAVES.ask([&release, &version], LeafQuery::range(4, 2));
+        assert_eq!(at.path(), path);
     }
 
     /// Each line of the table of `spec/api.md` §2 is one of these, with its caller and its messages, and none is more.
