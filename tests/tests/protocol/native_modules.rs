@@ -100,6 +100,7 @@ fn whatever_is_imported_or_called_is_found() {
         "fn exists(&self) -> bool { self.files.is_there() }",
         "use crate::ground::System;\n#[cfg(test)]\nmod tests {\n    use std::fs;\n}",
         "let lifetime: &'static str = \"libc\";",
+        "fn pages(&self) -> impl Iterator + use<'_> { self.first(); self.rest() }",
     ] {
         assert!(touched(code).is_empty(), "{code}");
     }
@@ -112,7 +113,8 @@ fn touched(code: &str) -> Vec<&'static str> {
     let mut paths = Vec::new();
     while let Some(token) = tokens.next() {
         match token.as_str() {
-            "use" => tree(&mut tokens, &[], &mut paths),
+            // Not what an opaque type captures: `impl Future + use<'_>`.
+            "use" if tokens.peek().is_some_and(|next| next != "<") => tree(&mut tokens, &[], &mut paths),
             "." => paths.extend(tokens.next().map(|method| vec![format!(".{method}")])),
             name if is_name(name) => {
                 let mut path = vec![token];
@@ -144,7 +146,8 @@ fn tree(
             "{" => {
                 while tokens.next_if_eq("}").is_none() && tokens.peek().is_some() {
                     tree(tokens, &path, paths);
-                    tokens.next_if_eq(",");
+                    // A branch ends before any of these, so that each turn goes on.
+                    tokens.next_if(|next| matches!(next.as_str(), "," | ";"));
                 }
             }
             name if is_name(name) => path.push(token),
