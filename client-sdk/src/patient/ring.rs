@@ -103,7 +103,7 @@ async fn open_ring(vault: &Vault, list: pb::CollectionList, known: &Known) -> Re
 
 /// Looks something up in the ring, and once more after asking the server.
 pub(super) async fn in_ring<T>(vault: &Vault, find: impl Fn(&Ring) -> Option<T>) -> Result<Option<T>> {
-    if let Some(found) = find(&*vault.ring.get()) {
+    if let Some(found) = find(&vault.ring.get()) {
         return Ok(Some(found));
     }
     Ok(find(&*refresh_ring(vault).await?))

@@ -68,7 +68,7 @@ async fn a_note_comes_to_its_reader_and_stands_in_the_history() {
             event::What::Noted(note) => Some(note),
             _ => None,
         });
-    assert_eq!(told.collect::<Vec<_>>(), [statement.clone()]);
+    assert_eq!(told.collect::<Vec<_>>(), std::slice::from_ref(&statement));
     let noted = world
         .history()
         .await
