@@ -18,7 +18,7 @@ pub enum AcceptedRestoration {
 /// Goes on with a server that was restored, if operator and registrar have signed that.
 ///
 /// # Errors
-/// [`Error::Usage`] if nothing was restored; [`Error::Tampered`] for what is not proven; of the connection. The home is then as it was.
+/// [`crate::Error::Usage`] if nothing was restored; [`crate::Error::Tampered`] for what is not proven; of the connection. The home is then as it was.
 pub async fn accept_restoration(home: impl Into<Ground>, unlock: &Unlock) -> Result<AcceptedRestoration> {
     let home = home.into();
     match ClosedHome::at(home.clone()).principal()?.kind {

@@ -1,5 +1,5 @@
 //! What statements say, in the files of those who sign it. One declaration of a body gives its type, its label, how it is read and
-//! written, and whose device must have signed it ([`crate::declare`]); what its fields mean stands in
+//! written, and whose device must have signed it (`declare.rs`); what its fields mean stands in
 //! `proto/medvault/v1/statements.proto`, rules in `spec/statements.md` §4.
 //!
 //! | file | holds |

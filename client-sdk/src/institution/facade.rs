@@ -45,7 +45,7 @@ impl Institution {
     /// On the new terminal: makes its keys in `home`, and a signed request for the institution. Works offline.
     ///
     /// # Errors
-    /// [`Error::HomeExists`]; [`Error::Protocol`] for a name that cannot be shown.
+    /// [`crate::Error::HomeExists`]; [`crate::Error::Protocol`] for a name that cannot be shown.
     pub fn terminal_request(
         home: impl Into<Ground>,
         unlock: &Unlock,
@@ -57,7 +57,7 @@ impl Institution {
     /// Reads a terminal's request, to be looked at before it is certified.
     ///
     /// # Errors
-    /// [`Error::Tampered`].
+    /// [`crate::Error::Tampered`].
     pub fn inspect_terminal(request: &[u8]) -> Result<NewTerminal> {
         terminals::inspect_terminal(request)
     }
@@ -65,7 +65,7 @@ impl Institution {
     /// Certifies a terminal for so long, and gives it the recipient keys.
     ///
     /// # Errors
-    /// As [`Self::inspect_terminal`]; [`Error::Usage`] in the home of a terminal; what the server refuses.
+    /// As [`Self::inspect_terminal`]; [`crate::Error::Usage`] in the home of a terminal; what the server refuses.
     pub async fn add_terminal(&self, request: &[u8], valid: Duration) -> Result<TerminalInfo> {
         terminals::add_terminal(&self.office, request, valid).await
     }
@@ -73,7 +73,7 @@ impl Institution {
     /// All terminals, also those that were removed.
     ///
     /// # Errors
-    /// [`Error::Tampered`] for one that this institution has not certified.
+    /// [`crate::Error::Tampered`] for one that this institution has not certified.
     pub async fn terminals(&self) -> Result<Vec<TerminalInfo>> {
         terminals::terminals(&self.office).await
     }
@@ -81,7 +81,7 @@ impl Institution {
     /// Removes a terminal, for ever: from now on the server refuses it. It still knows the recipient key: rotate.
     ///
     /// # Errors
-    /// [`Error::Unknown`]; [`Error::Usage`] in the home of a terminal; what the server refuses.
+    /// [`crate::Error::Unknown`]; [`crate::Error::Usage`] in the home of a terminal; what the server refuses.
     pub async fn remove_terminal(&self, terminal: TerminalId) -> Result<()> {
         terminals::remove_terminal(&self.office, terminal).await
     }
@@ -89,7 +89,7 @@ impl Institution {
     /// On the new terminal, once it is certified: joins the server of the link for this institution.
     ///
     /// # Errors
-    /// [`Error::Tampered`] when the certificate is not for this terminal, or not by this institution; what the server
+    /// [`crate::Error::Tampered`] when the certificate is not for this terminal, or not by this institution; what the server
     /// refuses, `unauthenticated` while nobody has certified it.
     pub async fn join(
         home: impl Into<Ground>,
@@ -107,8 +107,8 @@ impl Institution {
     /// when it was asked for (CND-2). Run again after an interruption, it goes on where it stopped.
     ///
     /// # Errors
-    /// [`Error::Exists`], [`Error::Refused`], [`Error::Tampered`], [`Error::Interrupted`], and with a policy of witnesses
-    /// [`Error::NotWitnessed`] (LOG-23); no file of it is in `out` then.
+    /// [`crate::Error::Exists`], [`crate::Error::Refused`], [`crate::Error::Tampered`], [`crate::Error::Interrupted`], and with a policy of witnesses
+    /// [`crate::Error::NotWitnessed`] (LOG-23); no file of it is in `out` then.
     pub async fn fetch(
         &self,
         permission: PermissionId,
@@ -137,7 +137,7 @@ impl Institution {
     /// The outcome of the fetch was told to whoever waits for it.
     ///
     /// # Errors
-    /// [`Error::HomeLocked`] while one is going on.
+    /// [`crate::Error::HomeLocked`] while one is going on.
     pub fn fetched_is_known(&self, permission: PermissionId) -> Result<()> {
         download::fetched_is_known(&self.office, permission)
     }
@@ -158,10 +158,10 @@ impl Institution {
 
     /// Presents an upload permission and sends files and folders (recursively, sorted, symbolic links not
     /// followed) as one record. Run again after an interruption, it goes on where it stopped. Whoever wants to know what files were
-    /// taken for, or what is not sent (CNT-21), lists them with [`FileSource`] and sends with [`Self::send_from`].
+    /// taken for, or what is not sent (CNT-21), lists them with `FileSource` and sends with [`Self::send_from`].
     ///
     /// # Errors
-    /// [`Error::SourceChanged`], [`Error::Refused`], [`Error::Interrupted`]; nothing is committed then, and no use is spent.
+    /// [`crate::Error::SourceChanged`], [`crate::Error::Refused`], [`crate::Error::Interrupted`]; nothing is committed then, and no use is spent.
     pub async fn send_upload(
         &self,
         permission: PermissionId,
@@ -189,7 +189,7 @@ impl Institution {
     /// The outcome of the upload was told to whoever waits for it: the same files are another record from now on.
     ///
     /// # Errors
-    /// [`Error::HomeLocked`] while one is going on.
+    /// [`crate::Error::HomeLocked`] while one is going on.
     pub fn sent_is_known(&self, permission: PermissionId) -> Result<()> {
         upload::sent_is_known(&self.office, permission)
     }
@@ -211,7 +211,7 @@ impl Institution {
     /// can take it back from now on.
     ///
     /// # Errors
-    /// `not-permitted` for a permission that is not the institution's; [`Error::Tampered`]; of the connection.
+    /// `not-permitted` for a permission that is not the institution's; [`crate::Error::Tampered`]; of the connection.
     pub async fn stored_under(&self, permission: PermissionId) -> Result<Vec<StoredUpload>> {
         committed::stored_under(&self.office, permission).await
     }
@@ -247,8 +247,8 @@ impl Institution {
     /// An invitation for so many patients, and the link of the server with it.
     ///
     /// # Errors
-    /// [`Error::Usage`] in the home of a terminal, or for more patients or longer than there may be;
-    /// [`Error::KeyStore`].
+    /// [`crate::Error::Usage`] in the home of a terminal, or for more patients or longer than there may be;
+    /// [`crate::Error::KeyStore`].
     pub fn invite(&self, uses: u32, lifetime: Duration) -> Result<Invited> {
         inviting::invite(&self.office, uses, lifetime)
     }
@@ -257,7 +257,7 @@ impl Institution {
     /// opening down and tells the patient before it gives anything.
     ///
     /// # Errors
-    /// [`Error::Usage`] for a code that is none, or another patient's; [`Error::Unknown`] where no guardian has named
+    /// [`crate::Error::Usage`] for a code that is none, or another patient's; [`crate::Error::Unknown`] where no guardian has named
     /// this institution; what the server refuses: `not-for-emergencies`, `not-permitted` for a card that is not in
     /// force, `emergency-waiting`, `emergency-objected`, `emergency-limit`; then as [`Institution::fetch`].
     pub async fn open_emergency(
@@ -274,7 +274,7 @@ impl Institution {
     /// the same key makes a new request.
     ///
     /// # Errors
-    /// [`Error::Usage`] in the home of a terminal; [`Error::KeyStore`]; those of the connection.
+    /// [`crate::Error::Usage`] in the home of a terminal; [`crate::Error::KeyStore`]; those of the connection.
     pub async fn rotation_request(&self) -> Result<Vec<u8>> {
         rotation::rotation_request(&self.office).await
     }
@@ -283,7 +283,7 @@ impl Institution {
     /// used for `overlap` longer, or until those end anyway. The same again changes nothing.
     ///
     /// # Errors
-    /// [`Error::Tampered`] for an accreditation that is not for this key or not by the server's registrar; what the
+    /// [`crate::Error::Tampered`] for an accreditation that is not for this key or not by the server's registrar; what the
     /// server refuses.
     pub async fn rotate(&self, accreditation: &[u8], overlap: Duration) -> Result<Rotated> {
         rotation::rotate(&self.office, accreditation, overlap).await
@@ -292,7 +292,7 @@ impl Institution {
     /// Ends the institution at this server, for ever: nothing is asked, received or permitted by it from now on.
     ///
     /// # Errors
-    /// [`Error::Usage`] in the home of a terminal; [`Error::KeyStore`]; those of the connection.
+    /// [`crate::Error::Usage`] in the home of a terminal; [`crate::Error::KeyStore`]; those of the connection.
     pub async fn retire(&self) -> Result<()> {
         rotation::retire(&self.office).await
     }
@@ -301,7 +301,7 @@ impl Institution {
     /// permission stays spent. One that was taken back already is told again.
     ///
     /// # Errors
-    /// [`Error::Unknown`] for a record that this home has not sent; `record-opened` when it is too late: then only the patient can
+    /// [`crate::Error::Unknown`] for a record that this home has not sent; `record-opened` when it is too late: then only the patient can
     /// delete it.
     pub async fn take_back(&self, record: RecordId) -> Result<TakenBack> {
         taking_back::take_back(&self.office, record).await
@@ -310,7 +310,7 @@ impl Institution {
     /// The records that this home can take back.
     ///
     /// # Errors
-    /// [`Error::HomeDamaged`].
+    /// [`crate::Error::HomeDamaged`].
     pub fn sent_records(&self) -> Result<Vec<RecordId>> {
         taking_back::sent_records(&self.office)
     }

@@ -97,7 +97,7 @@ impl Finished {
         for FetchedRecord { record_id, parts, .. } in &records {
             let there = out.join(record_id.to_string());
             let hidden = FolderSink::unmoved(out, name, record_id);
-            if !there.exists() && is_whole(&hidden, parts) {
+            if !files::is_there(&there) && is_whole(&hidden, parts) {
                 to_move.push(record_id);
             } else if !is_whole(&there, parts) {
                 return Ok(None);

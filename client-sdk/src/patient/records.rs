@@ -50,7 +50,7 @@ pub struct RecordInfo {
     pub stream_len: u64,
 }
 
-/// What [`Patient::records`] found.
+/// What [`crate::Patient::records`] found.
 #[derive(Debug, Default, serde::Serialize)]
 pub struct Records {
     /// Verified, oldest first; what was new is adopted.

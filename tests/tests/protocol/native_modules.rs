@@ -16,7 +16,7 @@ const NATIVE: [(&str, &str); 3] = [
 ];
 
 /// Paths, or pieces of them, and methods.
-const FORBIDDEN: [&str; 29] = [
+const FORBIDDEN: [&str; 30] = [
     "std::env",
     "std::fs",
     "std::net",
@@ -24,7 +24,7 @@ const FORBIDDEN: [&str; 29] = [
     "std::process",
     "io::pipe",
     "thread::sleep",
-    "SystemTime",
+    "SystemTime::now",
     "Instant",
     "tokio::fs",
     "tokio::net",
@@ -41,6 +41,7 @@ const FORBIDDEN: [&str; 29] = [
     "tempfile",
     "walkdir",
     ".canonicalize",
+    ".elapsed",
     ".exists",
     ".is_dir",
     ".is_file",
@@ -84,7 +85,7 @@ fn whatever_is_imported_or_called_is_found() {
         ("use std::fs;", "std::fs"),
         ("use std::{io, fs::{self, File}};", "std::fs"),
         ("use std::{\n    time::{Duration, Instant},\n};", "Instant"),
-        ("let now = std::time::SystemTime::now();", "SystemTime"),
+        ("let now = std::time::SystemTime::now();", "SystemTime::now"),
         ("tokio::time::sleep(pause).await", "tokio::time"),
         ("if path\n    .exists() { }", ".exists"),
         ("getrandom::fill(&mut bytes)?;", "getrandom"),

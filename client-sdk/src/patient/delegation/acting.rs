@@ -121,7 +121,7 @@ impl Delegate<'_> {
     /// the owner's alone.
     ///
     /// # Errors
-    /// [`Error::Usage`].
+    /// [`crate::Error::Usage`].
     pub fn collection(&self, id_or_name: &str) -> Result<CollectionId> {
         let named = match id_or_name {
             "default" => Some(CollectionId::DEFAULT),
@@ -154,7 +154,7 @@ impl Delegate<'_> {
     /// Opens a record into `out/<record id>/`.
     ///
     /// # Errors
-    /// As [`Patient::get_record`].
+    /// As [`crate::Patient::get_record`].
     pub async fn get_record(
         &self,
         record: RecordId,
@@ -168,7 +168,7 @@ impl Delegate<'_> {
     /// As [`Self::get_record`], if it is one file.
     ///
     /// # Errors
-    /// As [`Patient::get_file`].
+    /// As [`crate::Patient::get_file`].
     pub async fn get_file(&self, record: RecordId, out: &Path, progress: &dyn Progress) -> Result<Received> {
         let found = self.one(record).await?;
         open_record(&self.server, found, (out, true), progress).await
@@ -191,7 +191,7 @@ impl Delegate<'_> {
     /// What institutions ask the owner, and is still open.
     ///
     /// # Errors
-    /// [`Error::Refused`] unless the delegation is to permit; [`Error::Tampered`].
+    /// [`crate::Error::Refused`] unless the delegation is to permit; [`crate::Error::Tampered`].
     pub async fn requests(&self) -> Result<Vec<OpenRequest>> {
         let mut open = Vec::new();
         let mut pages = self.server.pages(api::DELEGATED_REQUESTS.here());
@@ -216,7 +216,7 @@ impl Delegate<'_> {
     /// conditions nor a permission to replace, and end with the delegation at the latest (DLG-7, DLG-8).
     ///
     /// # Errors
-    /// As [`Patient::permit`]; [`Error::Usage`] for such terms.
+    /// As [`crate::Patient::permit`]; [`crate::Error::Usage`] for such terms.
     pub async fn permit(
         &self,
         request: RequestId,
@@ -238,7 +238,7 @@ impl Delegate<'_> {
         Ok(id)
     }
 
-    /// Permits a request over a collection of the delegation, as [`Patient::permit_collection`].
+    /// Permits a request over a collection of the delegation, as [`crate::Patient::permit_collection`].
     ///
     /// # Errors
     /// As [`Self::permit`].

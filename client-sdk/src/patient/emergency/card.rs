@@ -19,7 +19,7 @@ use crate::{
     },
 };
 
-/// A card that was made on this machine and is kept nowhere. It opens nothing before [`Patient::use_card`].
+/// A card that was made on this machine and is kept nowhere. It opens nothing before [`crate::Patient::use_card`].
 pub struct EmergencyCard {
     half: CardHalf,
 }
@@ -53,7 +53,7 @@ impl fmt::Debug for EmergencyCard {
 pub struct MadeCard {
     /// Its permission.
     pub permission_id: PermissionId,
-    /// Those of the cards before it, which still open until [`Patient::close_cards_before`].
+    /// Those of the cards before it, which still open until [`crate::Patient::close_cards_before`].
     #[serde(rename = "replaced")]
     pub before: Vec<PermissionId>,
 }

@@ -79,7 +79,7 @@ impl Patient {
     /// All that happened under a permission, as a file to be shown to whoever was not there.
     ///
     /// # Errors
-    /// [`Error::Unknown`]; [`Error::Usage`] of an emergency permission; [`Error::Tampered`] when what the server shows does not
+    /// [`crate::Error::Unknown`]; [`crate::Error::Usage`] of an emergency permission; [`crate::Error::Tampered`] when what the server shows does not
     /// hold.
     pub async fn export_case(&self, permission: PermissionId) -> Result<Vec<u8>> {
         case::export_case(&self.vault, permission).await
@@ -89,7 +89,7 @@ impl Patient {
     /// stays with whoever has it. One that is deleted already is told again (DEL-1).
     ///
     /// # Errors
-    /// [`Error::Unknown`] for a record that is not hers; [`Error::RecordGone`] for one that was taken back; what the server refuses.
+    /// [`crate::Error::Unknown`] for a record that is not hers; [`crate::Error::RecordGone`] for one that was taken back; what the server refuses.
     pub async fn delete_record(&self, record: RecordId) -> Result<DeletedRecord> {
         deleting::delete_record(&self.vault, record).await
     }
@@ -97,7 +97,7 @@ impl Patient {
     /// All that happened to her vault, each entry verified. One that fails is reported, not dropped.
     ///
     /// # Errors
-    /// Of the connection, and [`Error::Tampered`] when numbers are missing, or what this device has seen before has
+    /// Of the connection, and [`crate::Error::Tampered`] when numbers are missing, or what this device has seen before has
     /// changed.
     pub async fn history(&self) -> Result<Vec<HistoryItem>> {
         history::history(&self.vault).await
@@ -106,7 +106,7 @@ impl Patient {
     /// Her collections.
     ///
     /// # Errors
-    /// [`Error::Tampered`] when the server shows one that is not hers, or an older state than this device has seen.
+    /// [`crate::Error::Tampered`] when the server shows one that is not hers, or an older state than this device has seen.
     pub async fn collections(&self) -> Result<Vec<CollectionInfo>> {
         collections::collections(&self.vault).await
     }
@@ -114,7 +114,7 @@ impl Patient {
     /// The collection with this id or name.
     ///
     /// # Errors
-    /// [`Error::Usage`] when there is none, or several have the name.
+    /// [`crate::Error::Usage`] when there is none, or several have the name.
     pub async fn collection(&self, id_or_name: &str) -> Result<CollectionInfo> {
         collections::collection(&self.vault, id_or_name).await
     }
@@ -122,7 +122,7 @@ impl Patient {
     /// Makes a collection. `emergency` is the name of the one that is opened in an emergency.
     ///
     /// # Errors
-    /// [`Error::Usage`] for a name that is taken or is none.
+    /// [`crate::Error::Usage`] for a name that is taken or is none.
     pub async fn create_collection(&self, name: &str) -> Result<CollectionInfo> {
         collections::create_collection(&self.vault, name).await
     }
@@ -130,7 +130,7 @@ impl Patient {
     /// Moves one of her records into a collection. Permissions over the collection it leaves release it no more.
     ///
     /// # Errors
-    /// [`Error::Unknown`], [`Error::Tampered`].
+    /// [`crate::Error::Unknown`], [`crate::Error::Tampered`].
     pub async fn move_record(&self, record: RecordId, to: CollectionId) -> Result<()> {
         collections::move_record(&self.vault, record, to).await
     }
@@ -161,7 +161,7 @@ impl Patient {
     /// Opens one of her records into `out/<record id>/`.
     ///
     /// # Errors
-    /// [`Error::Unknown`], [`Error::Exists`], [`Error::Tampered`]; nothing is then left in `out`.
+    /// [`crate::Error::Unknown`], [`crate::Error::Exists`], [`crate::Error::Tampered`]; nothing is then left in `out`.
     pub async fn get_record(
         &self,
         record: RecordId,
@@ -174,7 +174,7 @@ impl Patient {
     /// As [`Self::get_record`], if it is one file.
     ///
     /// # Errors
-    /// As [`Self::get_record`]; [`Error::Usage`] when the record has more than one file.
+    /// As [`Self::get_record`]; [`crate::Error::Usage`] when the record has more than one file.
     pub async fn get_file(&self, record: RecordId, out: &Path, progress: &dyn Progress) -> Result<Received> {
         records::get_file(&self.vault, record, out, progress).await
     }

@@ -58,7 +58,7 @@ impl Patient {
     /// The revocation is sent whatever else the server shows (REV-11).
     ///
     /// # Errors
-    /// [`Error::Unknown`]; what the server refuses. [`Error::RevokedOnly`] when the server has signed that nothing is released
+    /// [`crate::Error::Unknown`]; what the server refuses. [`crate::Error::RevokedOnly`] when the server has signed that nothing is released
     /// any more, and the rest was not done.
     pub async fn revoke(
         &self,
@@ -110,7 +110,7 @@ impl Patient {
     /// Asks an institution to upload, and gives it the permission key to do so.
     ///
     /// # Errors
-    /// What the server refuses; [`Error::Crypto`] for a text that is too long.
+    /// What the server refuses; [`crate::Error::Crypto`] for a text that is too long.
     pub async fn request_upload(
         &self,
         to: &DirectoryEntry,
@@ -123,7 +123,7 @@ impl Patient {
     /// A download or reference request to her, verified: who asks, and who would receive.
     ///
     /// # Errors
-    /// [`Error::Tampered`] for a request that does not verify; what the server refuses.
+    /// [`crate::Error::Tampered`] for a request that does not verify; what the server refuses.
     pub async fn request(&self, request: RequestId) -> Result<OpenRequest> {
         requests::request(&self.vault, request).await
     }
@@ -132,7 +132,7 @@ impl Patient {
     /// directory, never taken from the referral's word (FLW-4).
     ///
     /// # Errors
-    /// [`Error::Unknown`] for a record that is not hers; [`Error::Tampered`] for a request or a record that
+    /// [`crate::Error::Unknown`] for a record that is not hers; [`crate::Error::Tampered`] for a request or a record that
     /// does not verify; what the server refuses.
     pub async fn permit(
         &self,
@@ -194,7 +194,7 @@ impl Patient {
     /// All her permissions; each was checked to be hers.
     ///
     /// # Errors
-    /// [`Error::Tampered`] when one is not.
+    /// [`crate::Error::Tampered`] when one is not.
     pub async fn permissions(&self) -> Result<Vec<PermissionInfo>> {
         permissions::permissions(&self.vault).await
     }
@@ -203,7 +203,7 @@ impl Patient {
     /// the vault key of her newest list of devices (EMG-10).
     ///
     /// # Errors
-    /// [`Error::Unknown`] for a patient whom the server does not know; [`Error::Usage`] for herself and for waiting times
+    /// [`crate::Error::Unknown`] for a patient whom the server does not know; [`crate::Error::Usage`] for herself and for waiting times
     /// that are none; what the server refuses, `already-exists` for one who is a guardian already.
     pub async fn add_guardian(
         &self,
@@ -217,7 +217,7 @@ impl Patient {
     /// A guardian can help no more; what her half could open is brought under a new key. `progress` counts records.
     ///
     /// # Errors
-    /// [`Error::Unknown`] for one who is no guardian; what the server refuses.
+    /// [`crate::Error::Unknown`] for one who is no guardian; what the server refuses.
     pub async fn remove_guardian(
         &self,
         guardian: PatientId,
@@ -229,7 +229,7 @@ impl Patient {
     /// Her guardians, with what they have begun.
     ///
     /// # Errors
-    /// [`Error::Tampered`] for what is not hers.
+    /// [`crate::Error::Tampered`] for what is not hers.
     pub async fn guardians(&self) -> Result<Vec<GuardianInfo>> {
         emergency::guardians::guardians(&self.vault).await
     }
@@ -245,7 +245,7 @@ impl Patient {
     /// Accepts to be another patient's guardian, once the half that she has given opens (ACC-10).
     ///
     /// # Errors
-    /// [`Error::Unknown`] where nobody has asked; [`Error::Tampered`] for a half that is not hers.
+    /// [`crate::Error::Unknown`] where nobody has asked; [`crate::Error::Tampered`] for a half that is not hers.
     pub async fn accept_guardianship(&self, patient: PatientId) -> Result<()> {
         emergency::guardians::accept_guardianship(&self.vault, patient).await
     }
@@ -254,7 +254,7 @@ impl Patient {
     /// when the patient can object no more.
     ///
     /// # Errors
-    /// [`Error::Unknown`] where this is no guardian; `not-for-emergencies`, before anything is sealed (EMG-6); what the
+    /// [`crate::Error::Unknown`] where this is no guardian; `not-for-emergencies`, before anything is sealed (EMG-6); what the
     /// server refuses.
     pub async fn help(&self, patient: PatientId, to: &DirectoryEntry) -> Result<HelpInfo> {
         emergency::guardians::help(&self.vault, patient, to).await
@@ -295,7 +295,7 @@ impl Patient {
     /// What others let her do, also what is over.
     ///
     /// # Errors
-    /// [`Error::Tampered`] for one that is not for her.
+    /// [`crate::Error::Tampered`] for one that is not for her.
     pub async fn held_delegations(&self) -> Result<Vec<HeldDelegation>> {
         delegation::acting::held_delegations(&self.vault).await
     }
@@ -303,7 +303,7 @@ impl Patient {
     /// Acts for another patient by the delegation of hers that allows most, and holds longest.
     ///
     /// # Errors
-    /// [`Error::Usage`] when she has given none; [`Error::Refused`] when none holds now.
+    /// [`crate::Error::Usage`] when she has given none; [`crate::Error::Refused`] when none holds now.
     pub async fn acting_for(&self, owner: PatientId) -> Result<Delegate<'_>> {
         delegation::acting::acting_for(&self.vault, owner).await
     }
@@ -311,8 +311,8 @@ impl Patient {
     /// Lets another patient of the server act in her vault, and gives her the keys for it.
     ///
     /// # Errors
-    /// [`Error::Unknown`] for a patient or collection that is not there, [`Error::Usage`] for terms that make no
-    /// sense, [`Error::Tampered`] when the delegate's vault key does not verify: then no key is given.
+    /// [`crate::Error::Unknown`] for a patient or collection that is not there, [`crate::Error::Usage`] for terms that make no
+    /// sense, [`crate::Error::Tampered`] when the delegate's vault key does not verify: then no key is given.
     pub async fn delegate(&self, to: PatientId, terms: &DelegationTerms) -> Result<DelegationInfo> {
         delegation::giving::delegate(&self.vault, to, terms).await
     }
@@ -320,7 +320,7 @@ impl Patient {
     /// Delegations that she was offered and has not answered.
     ///
     /// # Errors
-    /// [`Error::Tampered`] for one that is not for her.
+    /// [`crate::Error::Tampered`] for one that is not for her.
     pub async fn offered_delegations(&self) -> Result<Vec<HeldDelegation>> {
         delegation::offers::offered_delegations(&self.vault).await
     }
@@ -328,7 +328,7 @@ impl Patient {
     /// Accepts a delegation that she was offered: from now on she may act (ACC-10).
     ///
     /// # Errors
-    /// [`Error::Unknown`] for one that she was not offered, [`Error::Tampered`] for one that is not for her.
+    /// [`crate::Error::Unknown`] for one that she was not offered, [`crate::Error::Tampered`] for one that is not for her.
     pub async fn accept_delegation(&self, id: DelegationId) -> Result<HeldDelegation> {
         delegation::offers::accept_delegation(&self.vault, id).await
     }
@@ -355,7 +355,7 @@ impl Patient {
     /// What she lets others do, also what is over.
     ///
     /// # Errors
-    /// [`Error::Tampered`] for one that is not hers.
+    /// [`crate::Error::Tampered`] for one that is not hers.
     pub async fn delegations(&self) -> Result<Vec<DelegationInfo>> {
         delegation::delegations(&self.vault).await
     }

@@ -45,7 +45,7 @@ pub struct RecoveryMember {
     pub replaced: Vec<DeviceId>,
     /// Those of the same name that stay for a while, because they are settled: their leaving is announced (DEV-23).
     pub leaving: Vec<DeviceId>,
-    /// Why what those could open is not all under new keys yet: [`Patient::finish_revocations`] goes on with it.
+    /// Why what those could open is not all under new keys yet: [`crate::Patient::finish_revocations`] goes on with it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unfinished: Option<String>,
 }

@@ -55,7 +55,7 @@ impl fmt::Display for Trustee {
     }
 }
 
-/// A divided secret that opens nothing before [`Patient::use_trustees`].
+/// A divided secret that opens nothing before [`crate::Patient::use_trustees`].
 pub struct NewTrustees {
     secret: RecoverySecret,
     threshold: u8,

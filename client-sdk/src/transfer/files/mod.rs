@@ -14,7 +14,7 @@ mod file_source;
 mod folder_sink;
 mod whole;
 
-pub(crate) use self::whole::{absolute, file_hash, is_whole};
+pub(crate) use self::whole::{absolute, file_hash, is_there, is_whole};
 pub use self::{
     file_source::{FileSource, LeftOut, Remark, Remarked},
     folder_sink::FolderSink,

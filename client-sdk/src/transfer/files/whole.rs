@@ -16,6 +16,11 @@ pub(crate) fn file_hash(path: &Path) -> Result<Sha256Digest> {
     hash(path).map_err(Error::io("cannot read", path))
 }
 
+/// Whether anything is there.
+pub(crate) fn is_there(path: &Path) -> bool {
+    path.exists()
+}
+
 /// Whether a file is there, with this length and hash.
 pub(crate) fn is_whole(path: &Path, length: u64, expected: &Sha256Digest) -> bool {
     let metadata = path.symlink_metadata().ok().filter(Metadata::is_file);
