@@ -16,7 +16,7 @@ pub(crate) fn file_hash(path: &Path) -> Result<Sha256Digest> {
     hash(path).map_err(Error::io("cannot read", path))
 }
 
-/// Whether anything is there.
+/// True if the path names a file or a folder that exists.
 pub(crate) fn is_there(path: &Path) -> bool {
     path.exists()
 }
