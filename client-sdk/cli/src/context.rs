@@ -58,7 +58,7 @@ impl Context {
         Ok(self.reaching(Ground::folder(self.home()?)))
     }
 
-    /// The same for what needs no home.
+    /// The way to servers alone, for commands that need no home.
     pub(crate) fn nowhere(&self) -> Ground {
         self.reaching(Ground::nowhere())
     }

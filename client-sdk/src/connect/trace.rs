@@ -114,7 +114,7 @@ pub struct Carried {
 /// A body as it travels, for whoever asks for bodies: without what holds a secret (LKG-3), and of long ones the hash.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Raw {
-    /// Its bytes, up to 64 KiB.
+    /// The bytes of a body of at most 64 KiB, in Base64.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub base64: Option<String>,
     /// SHA-256 of a longer one, in hexadecimal digits.
@@ -125,7 +125,7 @@ pub struct Raw {
 /// How much is told of each step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Detail {
-    /// What messages say.
+    /// Messages are told by their fields, bodies are left out.
     Meaning,
     /// Bodies as they travel, too, and all header fields whole.
     Bodies,

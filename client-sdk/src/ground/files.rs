@@ -71,7 +71,7 @@ pub trait Held: fmt::Debug + Send + Sync {}
 /// Two pieces of one file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Behind {
-    /// Its first bytes.
+    /// The first bytes of the file.
     pub first: Vec<u8>,
     /// Those from the place on that was asked for.
     pub rest: Vec<u8>,

@@ -37,7 +37,7 @@ pub struct Ground {
 }
 
 impl Ground {
-    /// These.
+    /// A ground of these files, this transport and this system, without a tracer.
     pub fn new(files: Arc<dyn HomeFiles>, transport: Arc<dyn Transport>, system: Arc<dyn System>) -> Self {
         Self {
             files,

@@ -33,7 +33,7 @@ use crate::{
     },
 };
 
-/// What a revocation came to.
+/// The certificate of a revocation, and what followed from it.
 #[derive(Clone, Debug)]
 pub struct RevocationReport {
     /// The certificate, as a file to keep and to show.

@@ -143,7 +143,7 @@ impl Report for Noted {
     }
 }
 
-/// What a revocation came to.
+/// What `revoke` answers: the certificate, and what was sealed anew.
 #[derive(Serialize)]
 struct Revoked {
     #[serde(flatten)]
