@@ -46,7 +46,7 @@ pub struct EndpointInfo {
 /// Who may call an endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Callers {
-    /// Whoever likes, unsigned.
+    /// Whoever likes; the request needs no signature.
     Anybody,
     /// A patient, by one of her devices.
     Patient,
@@ -112,7 +112,7 @@ pub enum Size {
 #[derive(Debug)]
 pub enum LeafBytes {}
 
-/// A signed note, `text/plain`.
+/// An answer that is a signed note of the log, as `text/plain`.
 #[derive(Debug)]
 pub enum SignedNote {}
 
@@ -120,7 +120,7 @@ pub enum SignedNote {}
 #[derive(Debug)]
 pub enum TileData {}
 
-/// Server-sent events (`spec/api.md` §7).
+/// An answer that is a stream of server-sent events (`spec/api.md` §7).
 #[derive(Debug)]
 pub enum EventStream {}
 
@@ -209,7 +209,7 @@ impl<Q, A, X: Query> RequestTarget<Q, A, X> {
         }
     }
 
-    /// Its query.
+    /// The query that is sent with the path.
     pub const fn query(&self) -> &X {
         &self.query
     }

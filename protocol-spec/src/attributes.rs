@@ -15,14 +15,12 @@ use crate::{
 pub struct MediaType(String);
 
 impl MediaType {
-    /// `type/subtype`.
+    /// The media type as text: type, slash, subtype.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// What a media type comes to as it is written elsewhere: case and parameters do not count.
-    ///
-    /// # Errors
+    /// What a media type comes to as it is written elsewhere: case and parameters do not count. Fails with
     /// [`Error::Field`] for what is no media type.
     pub fn of(text: &str) -> Result<Self, Error> {
         let essence = text.split(';').next().unwrap_or_default().trim();
@@ -99,12 +97,12 @@ impl Attributes {
     }
 }
 
-/// Which of a record's two days.
+/// Which of the two days of a record: its content may be of several.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
-    /// Its first day.
+    /// The first day that its content is of.
     First = 2,
-    /// Its last day.
+    /// The last day that its content is of.
     Last = 3,
 }
 

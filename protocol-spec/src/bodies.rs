@@ -2,6 +2,10 @@
 //! written, and whose device must have signed it (`declare.rs`); what its fields mean stands in
 //! `proto/medvault/v1/statements.proto`, rules in `spec/statements.md` §4.
 //!
+//! In every body times are milliseconds since 1970 and lengths are bytes. `operator_id` names the server that it is for, `patient_id`
+//! the owner of the vault, `institution_id` the institution that it is by, for or about; `…_hash` is the SHA-256 of the encoded body of
+//! what stands before it. A field has a line of its own where there is more to say.
+//!
 //! | file | holds |
 //! |---|---|
 //! | `patient`, `institution`, `operator`, `registrar` | what they say |

@@ -1,4 +1,4 @@
-//! What a statement says.
+//! The traits of bodies: what a statement says, and who vouches for it.
 
 use bytes::Bytes;
 
@@ -10,9 +10,6 @@ pub trait Body: Sized {
     const LABEL: Label;
 
     /// Parses and validates the exact bytes.
-    ///
-    /// # Errors
-    /// The rule that is broken.
     fn decode(bytes: &[u8]) -> Result<Self, Error>;
 
     /// The canonical bytes to be signed.
@@ -21,7 +18,7 @@ pub trait Body: Sized {
 
 /// A body that says when it was made, by its maker's clock.
 pub trait Made: Body {
-    /// In milliseconds since 1970.
+    /// The time of making, in milliseconds since 1970.
     fn created(&self) -> u64;
 }
 
@@ -30,6 +27,6 @@ pub trait OfPatient: Made {
     /// Whether a delegate may make it for her (DLG-2).
     const BY_DELEGATES: bool;
 
-    /// Whose device must have signed.
+    /// The patient whose device must have signed.
     fn patient_id(&self) -> PatientId;
 }

@@ -41,7 +41,7 @@ pub fn join_released(releases: impl IntoIterator<Item = VersionLeaves>) -> Vec<V
 /// A certificate that has been verified with everything that it rests on.
 #[derive(Clone, Debug)]
 pub struct VerifiedCertificate {
-    /// What it says.
+    /// The certificate itself, verified with the chain of its device.
     pub certificate: PatientVerified<RevocationCertificate>,
     /// The permission that was revoked.
     pub permission: VerifiedPermission,
@@ -50,10 +50,8 @@ pub struct VerifiedCertificate {
 }
 
 impl VerifiedCertificate {
-    /// Checks a certificate against the link of the server that it is about (REV-7).
-    ///
-    /// # Errors
-    /// What does not verify or does not fit, first.
+    /// Checks a certificate against the link of the server that it is about (REV-7). The error is the first thing
+    /// that does not verify or does not fit.
     pub fn verify(file: pb::CertificateFile, link: &ServerLink) -> Result<Self, Error> {
         let operator = operator(&file, link)?;
         let certificate = PatientSigned::<RevocationCertificate>::try_from(file.certificate)?.verify()?;

@@ -12,9 +12,6 @@ use crate::{
 impl CollectionSelector {
     /// Believes a placement that a server shows under a permission over this collection of this patient's: it
     /// must be hers, be covered, and name what the upload receipt says (COL-8).
-    ///
-    /// # Errors
-    /// [`Error::Signature`] or [`Error::Mismatch`].
     pub fn verify_placement(
         &self,
         placement: PatientSigned<Placement>,
@@ -37,10 +34,7 @@ impl CollectionSelector {
 }
 
 /// Whether a permission, or a placement, names a collection's current epoch; none where there is no such collection
-/// (COL-4, COL-6).
-///
-/// # Errors
-/// `epoch-mismatch`.
+/// (COL-4, COL-6). Refused as `epoch-mismatch`.
 pub fn check_current(current: Option<u64>, named: u64) -> Result<(), Problem> {
     if current == Some(named) {
         Ok(())
@@ -49,10 +43,8 @@ pub fn check_current(current: Option<u64>, named: u64) -> Result<(), Problem> {
     }
 }
 
-/// Whether an epoch is the one that comes next: 0 of an unknown collection, else the one after the current (COL-1).
-///
-/// # Errors
-/// `epoch-mismatch`.
+/// Whether an epoch is the one that comes next: 0 of an unknown collection, else the one after the
+/// current (COL-1). Refused as `epoch-mismatch`.
 pub fn check_next(current: Option<u64>, opened: u64) -> Result<(), Problem> {
     let next = match current {
         None => Some(0),

@@ -54,16 +54,13 @@ impl fmt::Display for Misfit {
 }
 
 impl Conditions {
-    /// Whether there are none.
+    /// Whether no condition is set, so that every record fits.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 
-    /// Conditions that can be put into a permission (CND-8).
-    ///
-    /// # Errors
-    /// [`Error::Field`] when there are none, too many media types, a window without a day, or no window that undated records could
-    /// fall out of.
+    /// Conditions that can be put into a permission (CND-8). Fails with [`Error::Field`] when there are none, too
+    /// many media types, a window without a day, or no window that undated records could fall out of.
     pub fn checked(self) -> Result<Self, Error> {
         let window = match (self.from, self.to) {
             (Some(from), Some(to)) => from <= to,
@@ -76,10 +73,7 @@ impl Conditions {
         Ok(self)
     }
 
-    /// Whether a record fits (CND-3).
-    ///
-    /// # Errors
-    /// The first condition that does not hold.
+    /// Whether a record fits (CND-3). The error is the first condition that does not hold.
     pub fn check(&self, record: &Attributes) -> Result<(), Misfit> {
         let fits = |types: &BTreeSet<MediaType>| !types.is_empty() && types.is_subset(&self.media_types);
         if !self.media_types.is_empty() && !record.media_types.as_ref().is_some_and(fits) {
@@ -125,7 +119,7 @@ impl Conditions {
         .collect()
     }
 
-    /// As they are sealed.
+    /// The bytes of the message `Conditions`, which are then sealed.
     pub fn encode(&self) -> Vec<u8> {
         let day = |day: Option<Day>| day.map(|day| day.to_string()).unwrap_or_default();
         pb::Conditions {
@@ -138,9 +132,6 @@ impl Conditions {
     }
 
     /// Reads what [`Self::encode`] made; each of them has one form (STM-5).
-    ///
-    /// # Errors
-    /// [`Error::Decode`] or [`Error::Field`].
     pub fn decode(bytes: &[u8]) -> Result<Self, Error> {
         let pb::Conditions {
             media_types,

@@ -25,10 +25,8 @@ pub const fn stream_len(plaintext: u64) -> u64 {
     HEADER_LEN + plaintext + TAG_LEN * (plaintext / CHUNK_LEN + 1)
 }
 
-/// Plaintext length of a sealed stream, if any plaintext seals to this length.
-///
-/// # Errors
-/// [`Error::Field`] for lengths that no stream has.
+/// Plaintext length of a sealed stream, if any plaintext seals to this length. Fails with [`Error::Field`] for
+/// lengths that no stream has.
 pub fn plaintext_len(stream: u64) -> Result<u64, Error> {
     let invalid = Error::Field {
         field: "stream length",
@@ -83,10 +81,8 @@ pub fn single_leaf_root(stream: &[u8]) -> ContentRoot {
     ContentRoot::from_bytes(*blake3::hash(stream).as_bytes())
 }
 
-/// Content root from the hashes of all leaves, in order (CNT-8).
-///
-/// # Errors
-/// [`Error::Field`] for fewer than two leaves: a stream of one leaf is hashed by [`single_leaf_root`].
+/// Content root from the hashes of all leaves, in order (CNT-8). Fails with [`Error::Field`] for fewer than two
+/// leaves: a stream of one leaf is hashed by [`single_leaf_root`].
 pub fn content_root(leaves: &[LeafHash]) -> Result<ContentRoot, Error> {
     let (left, right) = split(leaves).ok_or(Error::Field { field: "leaf hashes" })?;
     Ok(ContentRoot::from_bytes(

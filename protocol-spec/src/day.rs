@@ -1,8 +1,8 @@
 //! Days of records, and how windows of days fall into blocks. See `spec/conditions.md` §3.
 //!
-//! A day is a number of [`LEVELS`] bits; a block of level ℓ is all days whose numbers begin with the same ℓ bits. So
-//! each day lies in one block of each level, and a window that is open on one side is a few blocks, never more than
-//! [`LEVELS`].
+//! A day is a number of [`LEVELS`] bits; a block of level ℓ is all days whose numbers begin with the same ℓ
+//! bits. So each day lies in one block of each level, and a window that is open on one side is a few
+//! blocks, never more than [`LEVELS`].
 
 use std::{fmt, str::FromStr};
 
@@ -11,7 +11,7 @@ use crate::Error;
 /// Bits of a day's number.
 pub const LEVELS: u8 = 17;
 
-/// Days in all.
+/// How many days there are, and numbers for them.
 const DAYS: u32 = 1 << LEVELS;
 /// 1900-01-01 is so many days before 1970-01-01.
 const BEFORE_1970: i64 = 25_567;
@@ -25,14 +25,14 @@ pub struct Day(u32);
 pub struct Block {
     /// How many bits: 1 to [`LEVELS`].
     pub level: u8,
-    /// The bits.
+    /// The bits that they have in common, as a number.
     pub number: u32,
 }
 
 impl Day {
-    /// The first day.
+    /// The earliest day, 1900-01-01.
     pub const FIRST: Self = Self(0);
-    /// The last day.
+    /// The latest day, 2^17 - 1 days later.
     pub const LAST: Self = Self(DAYS - 1);
 
     /// A day by its number from 1900-01-01.
@@ -40,7 +40,7 @@ impl Day {
         (number < DAYS).then_some(Self(number))
     }
 
-    /// Days since 1900-01-01.
+    /// The day's number, counted from 1900-01-01.
     pub fn number(self) -> u32 {
         self.0
     }

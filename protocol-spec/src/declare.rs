@@ -1,5 +1,5 @@
-//! Declarations of what statements hold and say. From one declaration follow the type, how it is read from its message, and how
-//! it is written again.
+//! Declarations of what statements hold and say. From one declaration follow the type, how it is read from its
+//! message, and how it is written again.
 
 /// A nested message: its type, the fields with the rules of their types and, with `where`, the rules between them. A field that is
 /// called otherwise in the message has that name in parentheses before it.
@@ -9,7 +9,11 @@ macro_rules! fields {
     })*) => {$(
         $(#[$meta])*
         pub struct $name {
-            $($(#[$doc])* pub $field: $type,)*
+            $(
+                $(#[$doc])*
+                #[allow(missing_docs, reason = "a field has a line where that says more than its name and type")]
+                pub $field: $type,
+            )*
         }
 
         impl $crate::field::Field<$crate::messages::$message> for $name {
@@ -26,7 +30,7 @@ macro_rules! fields {
             }
         }
 
-        /// Where it must be there.
+        /// Reads a nested message that must be there.
         impl $crate::field::Field<Option<$crate::messages::$message>> for $name {
             fn read(
                 wire: Option<$crate::messages::$message>,
@@ -58,7 +62,11 @@ macro_rules! bodies {
             pub struct $name {
                 /// When it was made, in milliseconds since 1970, by the maker's clock.
                 pub created: u64,
-                $($(#[$doc])* pub $field: $type,)*
+                $(
+                    $(#[$doc])*
+                    #[allow(missing_docs, reason = "a field has a line where that says more than its name and type")]
+                    pub $field: $type,
+                )*
             }
 
             impl $crate::body::Made for $name {

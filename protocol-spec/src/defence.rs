@@ -19,10 +19,10 @@ macro_rules! defences {
         }
 
         impl Defence {
-            /// All of them.
+            /// All defences, in the order in which they are declared.
             pub const ALL: &[Self] = &[$(Self::$name),*];
 
-            /// How [`OFF`] names it.
+            /// The name by which [`OFF`] switches it off.
             pub const fn name(self) -> &'static str {
                 match self {
                     $(Self::$name => $text,)*
@@ -299,9 +299,6 @@ impl Defence {
     }
 
     /// The outcome of this defence's check, if anybody asks.
-    ///
-    /// # Errors
-    /// The check's own.
     #[inline]
     pub fn check<E>(self, outcome: Result<(), E>) -> Result<(), E> {
         if self.is_off() { Ok(()) } else { outcome }

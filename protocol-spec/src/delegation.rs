@@ -10,10 +10,8 @@ pub use crate::{
 };
 
 impl Delegation {
-    /// Whether it holds at this time, in milliseconds since 1970 (DLG-5).
-    ///
-    /// # Errors
-    /// `delegation-not-yet-valid`, `delegation-expired`.
+    /// Whether it holds at this time, in milliseconds since 1970 (DLG-5). Refused
+    /// as `delegation-not-yet-valid` or `delegation-expired`.
     pub fn check_time(&self, now: u64) -> Result<(), Problem> {
         if now < self.not_before {
             return Err(Problem::DelegationNotYetValid);

@@ -1,5 +1,5 @@
-//! The list of a patient's devices: a chain of signed lists, from the first, which her identity key signs once, to
-//! the newest. See `spec/devices.md`.
+//! The list of a patient's devices: a chain of signed lists, from the first, which her identity key signs once,
+//! to the newest. See `spec/devices.md`.
 
 mod history;
 
@@ -91,19 +91,19 @@ impl DeviceList {
     }
 }
 
-/// What a first list is made of.
+/// The values of which a patient's first list of devices is made.
 pub struct FirstDevice<'a> {
-    /// When, in milliseconds since 1970.
+    /// When the list is made, in milliseconds since 1970.
     pub created: u64,
-    /// Signs, and is then destroyed.
+    /// The patient's identity key, which signs the list and is then destroyed.
     pub identity_key: IdentityKey,
-    /// The device's.
+    /// The key that verifies what the device signs.
     pub device_key: IdentityKey,
-    /// The device's.
+    /// The X-Wing key to which vault root keys are sealed for the device.
     pub recipient_key: &'a RecipientKey,
-    /// Of root epoch 0.
+    /// The vault key of root epoch 0.
     pub vault_key: &'a RecipientKey,
-    /// What the patient calls it.
+    /// The patient's name for the device, under the vault root key.
     pub sealed_name: Bytes,
 }
 
@@ -149,9 +149,6 @@ impl FirstDevice<'_> {
 }
 
 /// Verifies a first list: the identity key names one device, in the root key's first epoch (DEV-2).
-///
-/// # Errors
-/// [`Error::Signature`], [`Error::Mismatch`], [`Error::DeviceList`].
 pub fn verify_first(
     list: Signed<DeviceList>,
     identity_key: &IdentityKey,
@@ -174,9 +171,6 @@ pub fn verify_first(
 }
 
 /// Verifies the list that comes right after another: signed by a device of that one (DEV-3, DEV-4).
-///
-/// # Errors
-/// [`Error::Signature`], [`Error::Mismatch`], [`Error::DeviceList`].
 pub fn verify_next(
     list: Signed<DeviceList>,
     before: &Verified<DeviceList>,
@@ -203,9 +197,6 @@ pub fn verify_next(
 }
 
 /// Verifies the newest list for somebody who has not the ones before: by a device to which a chain leads (DEV-7).
-///
-/// # Errors
-/// [`Error::Signature`], [`Error::Mismatch`].
 pub fn verify_newest(
     list: Signed<DeviceList>,
     signer: DeviceChain,
@@ -233,9 +224,6 @@ pub fn verify_newest(
 }
 
 /// Verifies that a statement tells the vault key of this list, by this device (DEV-19).
-///
-/// # Errors
-/// [`Error::Signature`], [`Error::Mismatch`].
 pub fn verify_vault_key(
     statement: PatientSigned<VaultKeyStatement>,
     list: &DeviceList,

@@ -15,8 +15,8 @@ use crate::{
     statement::{Signed, Verified},
 };
 
-/// An institution whose entry has been verified: only this may be shown to a person who decides,
-/// wrapped to, or believed.
+/// An institution whose entry has been verified: only this may be shown to a person who
+/// decides, wrapped to, or believed.
 #[derive(Clone, Debug)]
 pub struct Institution {
     keys: Verified<InstitutionKeys>,
@@ -28,23 +28,20 @@ pub struct Institution {
 /// What the successor of an entry must know of it: all that a client need keep (INS-4).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChainLink {
-    /// Whose.
+    /// The institution whose chain the entry stands in.
     pub institution: InstitutionId,
-    /// As accredited.
+    /// The name that the registrar has accredited.
     pub name: Name,
     /// Its place in the chain, from 0.
     pub sequence: u64,
-    /// SHA-256 of the entry.
+    /// SHA-256 of the body of the entry.
     pub entry_hash: Sha256Digest,
     /// SHA-256 of its X-Wing key.
     pub recipient_key_hash: Sha256Digest,
 }
 
-/// Checks that the pinned registrar withdraws an accreditation (INS-15). Whether the institution stands in a directory is another
-/// question.
-///
-/// # Errors
-/// [`Error::Signature`] or [`Error::Mismatch`].
+/// Checks that the pinned registrar withdraws an accreditation (INS-15). Whether the institution stands in
+/// a directory is another question.
 pub fn verify_withdrawal(
     withdrawal: Signed<Withdrawal>,
     registrar: &IdentityKey,
@@ -73,9 +70,6 @@ impl ChainLink {
 impl Institution {
     /// Checks an entry against the pinned registrar and operator (KEY-8): the registrar's signature, the
     /// institution's own, and that both speak of the same id, name and X-Wing key.
-    ///
-    /// # Errors
-    /// [`Error::Signature`] or [`Error::Mismatch`].
     pub fn verify(
         keys: Signed<InstitutionKeys>,
         accreditation: Signed<Accreditation>,
@@ -118,10 +112,8 @@ impl Institution {
         })
     }
 
-    /// Verifies an entry as the directory serves it; its log proof is checked apart.
-    ///
-    /// # Errors
-    /// As [`Institution::verify`], or [`Error::Field`] when a part is missing.
+    /// Verifies an entry as the directory serves it; its log proof is checked apart. Fails as [`Institution::verify`]
+    /// does, and with [`Error::Field`] when a part is missing.
     pub fn from_entry(
         entry: pb::DirectoryEntry,
         registrar: &IdentityKey,
@@ -148,9 +140,6 @@ impl Institution {
     }
 
     /// Checks that the institution itself ends, by this very entry (INS-13).
-    ///
-    /// # Errors
-    /// [`Error::Signature`] or [`Error::Mismatch`].
     pub fn verify_retirement(&self, retirement: Signed<Retirement>) -> Result<Verified<Retirement>, Error> {
         let retirement = retirement.verify(self.identity_key())?;
         let same = retirement.institution_id == self.id()
@@ -167,9 +156,6 @@ impl Institution {
 
     /// Checks that the institution's identity key vouches for a terminal, here (INS-7). Whether it has been removed
     /// or is over is another question.
-    ///
-    /// # Errors
-    /// [`Error::Signature`] or [`Error::Mismatch`].
     pub fn verify_terminal(
         &self,
         certificate: Signed<TerminalCertificate>,
@@ -187,9 +173,6 @@ impl Institution {
     }
 
     /// Checks a removal of one of its terminals (INS-11).
-    ///
-    /// # Errors
-    /// [`Error::Signature`] or [`Error::Mismatch`].
     pub fn verify_removal(
         &self,
         removal: Signed<TerminalRemoval>,
@@ -205,9 +188,6 @@ impl Institution {
     }
 
     /// Checks that this entry follows another one directly (INS-1).
-    ///
-    /// # Errors
-    /// [`Error::Mismatch`].
     pub fn check_succeeds(&self, previous: &ChainLink) -> Result<(), Error> {
         let here = self.link();
         let follows = self.keys.succession.is_some_and(|place| {
@@ -245,9 +225,7 @@ impl Institution {
     }
 
     /// Whether it goes on: what has ended is sealed nothing to, and given nothing (INS-14, INS-16).
-    ///
-    /// # Errors
-    /// `accreditation-withdrawn`, `institution-retired`.
+    /// Refused as `accreditation-withdrawn` or `institution-retired`.
     pub fn check_goes_on(&self) -> Result<(), Problem> {
         if !Defence::Withdrawal.holds(self.withdrawal.is_none()) {
             return Err(Problem::AccreditationWithdrawn);
@@ -259,9 +237,6 @@ impl Institution {
     }
 
     /// Checks the secret that only the holder of the X-Wing key can have opened (KEY-7).
-    ///
-    /// # Errors
-    /// [`Error::Mismatch`].
     pub fn check_secret(&self, secret: &[u8]) -> Result<(), Error> {
         if Defence::AccreditationSecret.holds(Sha256Digest::of(secret) == self.accreditation.secret_hash) {
             Ok(())
@@ -272,10 +247,7 @@ impl Institution {
         }
     }
 
-    /// Checks that the registrar lets it open in emergencies (EMG-6).
-    ///
-    /// # Errors
-    /// `not-for-emergencies`.
+    /// Checks that the registrar lets it open in emergencies (EMG-6). Refused as `not-for-emergencies`.
     pub fn check_emergency(&self) -> Result<(), Problem> {
         if Defence::EmergencyAccreditation.holds(self.accreditation.emergency) {
             Ok(())
@@ -284,7 +256,7 @@ impl Institution {
         }
     }
 
-    /// Its id.
+    /// The institution's id, which follows from its identity key.
     pub fn id(&self) -> InstitutionId {
         self.accreditation.institution_id
     }
@@ -314,7 +286,7 @@ impl Institution {
         &self.keys
     }
 
-    /// The registrar's statement.
+    /// The registrar's statement that vouches for this entry.
     pub fn accreditation(&self) -> &Verified<Accreditation> {
         &self.accreditation
     }
@@ -323,9 +295,6 @@ impl Institution {
 impl<T: Body> Signed<T> {
     /// Checks the signature of an institution or of one of its terminals, whose certificate then comes with the
     /// statement and was valid when this was made (INS-9).
-    ///
-    /// # Errors
-    /// [`Error::Signature`] or [`Error::Mismatch`].
     pub fn verify_by(self, institution: &Institution) -> Result<Verified<T>, Error>
     where
         T: Made,

@@ -16,7 +16,7 @@ use crate::{
     statement::{Signed, Verified, preimage, signature_bytes},
 };
 
-/// Guardians of one patient.
+/// Most guardians that one patient may have.
 pub const MAX_GUARDIANS: usize = 8;
 /// How far an opening's `created` may lie from the server's time, in milliseconds.
 pub const OPENING_WINDOW: u64 = 5 * 60_000;
@@ -40,9 +40,6 @@ pub struct Opening {
 
 impl Opening {
     /// Checks that the institution, or a terminal of its, and the card's key have signed (EMG-7).
-    ///
-    /// # Errors
-    /// [`Error::Signature`] or [`Error::Mismatch`].
     pub fn verify(message: &pb::EmergencyUse, institution: &Institution) -> Result<Self, Error> {
         let signed = Signed::<EmergencyOpening>::try_from(message.opening.clone())?;
         let card_signature = signature_bytes(&message.card_signature)?;
@@ -62,7 +59,7 @@ impl Opening {
         })
     }
 
-    /// The institution's statement.
+    /// The statement by which the institution opens.
     pub fn statement(&self) -> &Verified<EmergencyOpening> {
         &self.statement
     }

@@ -2,122 +2,71 @@
 
 use thiserror::Error;
 
-/// Why something was refused. Texts hold lengths, field names and rules, never contents.
+/// Why something was refused. Texts hold lengths, rules, and names of fields and messages as in the `.proto` files, never contents.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
+#[allow(missing_docs, reason = "the texts say what the fields are")]
 pub enum Error {
     /// The bytes are not the protobuf message expected here.
     #[error("{message} is not a valid message")]
-    Decode {
-        /// Message name in the `.proto` files.
-        message: &'static str,
-    },
+    Decode { message: &'static str },
     /// A field of fixed size has another size.
     #[error("{field} is {got} bytes, expected {want}")]
     Length {
-        /// What was measured.
         field: &'static str,
-        /// Bytes found.
         got: usize,
-        /// Bytes required.
         want: usize,
     },
     /// A field is absent, empty or outside its range.
     #[error("{field} is missing or out of range")]
-    Field {
-        /// Field name in the `.proto` files.
-        field: &'static str,
-    },
+    Field { field: &'static str },
     /// A text is no name (STM-8).
     #[error("not a name: {rule}")]
-    Name {
-        /// The rule broken, and what to do.
-        rule: &'static str,
-    },
+    Name { rule: &'static str },
     /// A text is not an identifier of the kind wanted.
     #[error("not an identifier of the form {want}")]
-    IdText {
-        /// The form wanted.
-        want: &'static str,
-    },
+    IdText { want: &'static str },
     /// A protocol version or suite other than the one this build speaks.
     #[error("protocol version {version}, suite {suite} is not spoken here: update the program")]
-    Version {
-        /// Version found.
-        version: u32,
-        /// Suite found.
-        suite: u32,
-    },
+    Version { version: u32, suite: u32 },
     /// A public key that must not be used: small order or not canonical.
     #[error("{kind} public key is degenerate")]
-    DegenerateKey {
-        /// Which algorithm.
-        kind: &'static str,
-    },
+    DegenerateKey { kind: &'static str },
     /// A signature does not verify.
     #[error("signature does not verify")]
     Signature,
     /// Two things that must belong together do not.
     #[error("{what} does not match")]
-    Mismatch {
-        /// The pair, in words.
-        what: &'static str,
-    },
+    Mismatch { what: &'static str },
     /// A list of devices does not continue the one before.
     #[error("device list: {rule}")]
-    DeviceList {
-        /// The rule broken.
-        rule: &'static str,
-    },
+    DeviceList { rule: &'static str },
     /// An entry of a history does not go with those before it.
     #[error("{rule}")]
-    History {
-        /// What does not hold.
-        rule: &'static str,
-    },
+    History { rule: &'static str },
     /// A vault head is not over the acts that are known.
     #[error("vault head: {rule}")]
-    VaultHead {
-        /// The rule broken.
-        rule: &'static str,
-    },
+    VaultHead { rule: &'static str },
     /// The signature parameters of a request are not those of the profile.
     #[error("request signature: {rule}")]
-    RequestSignature {
-        /// The rule broken.
-        rule: &'static str,
-    },
+    RequestSignature { rule: &'static str },
     /// A Merkle proof does not lead to the checkpoint's root.
     #[error("log proof does not verify")]
     LogProof,
     /// A signed note, or what the log writes in that form, is malformed.
     #[error("signed note: {rule}")]
-    Note {
-        /// The rule broken.
-        rule: &'static str,
-    },
+    Note { rule: &'static str },
     /// A policy of witnesses is malformed.
     #[error("witness policy: {rule}")]
-    Policy {
-        /// The rule broken.
-        rule: &'static str,
-    },
+    Policy { rule: &'static str },
     /// The quorum of witnesses has not cosigned a checkpoint.
     #[error(
         "the log of {size} leaves is cosigned by {cosigned} known witnesses in time, fewer than the policy demands"
     )]
-    Witnesses {
-        /// Leaves of the log.
-        size: u64,
-        /// Witnesses that have.
-        cosigned: usize,
-    },
+    Witnesses { size: u64, cosigned: usize },
     /// A server link is malformed or names other keys than the server shows.
     #[error("server link: {rule}")]
-    Link {
-        /// The rule broken.
-        rule: &'static str,
-    },
+    Link { rule: &'static str },
 }
 
 /// Refuses what does not belong together; `what` names the pair.

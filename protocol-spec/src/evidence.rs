@@ -17,7 +17,7 @@ use crate::{
 /// A presentation that both keys have signed.
 #[derive(Clone, Debug)]
 pub struct ProvenPresentation {
-    /// What was presented.
+    /// The presentation that was signed, as it came.
     pub presentation: pb::Presentation,
     /// SHA-256 of the evidence, by which tickets and receipts name it.
     pub hash: Sha256Digest,
@@ -27,10 +27,8 @@ pub struct ProvenPresentation {
 
 impl ProvenPresentation {
     /// Checks that the permission's possession key and a key of the institution signed this very presentation: its path
-    /// names the permission, its digest the body (PRM-10).
-    ///
-    /// # Errors
-    /// [`Error::Signature`]; [`Error::Mismatch`] when something else was signed; [`Error::Field`].
+    /// names the permission, its digest the body (PRM-10). Fails with [`Error::Mismatch`]
+    /// when something else was signed.
     pub fn verify(
         presented: &pb::Presented,
         permission: &VerifiedPermission,

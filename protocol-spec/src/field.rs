@@ -116,7 +116,7 @@ free_fields!(Bytes, String);
 pub struct Name(String);
 
 impl Name {
-    /// The text.
+    /// The name as text, which the rules of STM-8 allow.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -154,9 +154,9 @@ const ID_SHOWN: usize = 12;
 /// An HPKE seal as it travels: `enc` of the right length, a ciphertext within bounds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SealedBytes {
-    /// X-Wing encapsulation, [`SealedBytes::ENC_LEN`] bytes.
+    /// The X-Wing encapsulation, [`SealedBytes::ENC_LEN`] bytes long.
     pub enc: Bytes,
-    /// Ciphertext and tag.
+    /// The ciphertext with its tag of 16 bytes.
     pub ciphertext: Bytes,
 }
 

@@ -12,10 +12,8 @@ use crate::{
 };
 
 /// Checks the names of all parts that a sender puts into one record (CNT-17). What only some file system does not hold, or takes for
-/// another one, is carried: a reader gives it another name (CNT-18).
-///
-/// # Errors
-/// The first name that is refused, and what to do.
+/// another one, is carried: a reader gives it another name (CNT-18). The error is the first name that is refused, and
+/// what to do about it.
 pub fn check_sent<'a>(names: impl Iterator<Item = &'a PartName>) -> Result<(), (&'a PartName, &'static str)> {
     let refused = |name: &'a PartName| {
         let fault = name.as_str().split('/').find_map(deceives)?;
@@ -171,7 +169,7 @@ fn safe(component: &str) -> String {
     name
 }
 
-/// `report~2.pdf`
+/// The name with a number before its ending, as in `report~2.pdf`.
 fn numbered(name: &str, number: u32) -> String {
     let dot = name.rfind('.').filter(|at| name.len() - at <= LONGEST_ENDING);
     let (stem, ending) = name.split_at(dot.unwrap_or(name.len()));

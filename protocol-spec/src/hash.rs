@@ -73,7 +73,7 @@ digest_type!(
 );
 
 impl Sha256Digest {
-    /// SHA-256 of `bytes`.
+    /// The SHA-256 digest of `bytes`.
     pub fn of(bytes: &[u8]) -> Self {
         Self(sha256(&[bytes]))
     }

@@ -134,7 +134,7 @@ uuid_id!(
     RequestId, "req"
 );
 uuid_id!(
-    /// A permission key.
+    /// One permission, and the permission key that belongs to it.
     PermissionId, "perm"
 );
 uuid_id!(

@@ -16,25 +16,25 @@ use crate::{
 /// A record version as some device of hers has verified it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IndexEntry {
-    /// Of its placement.
+    /// Number of the placement that the entry follows from.
     pub number: u64,
-    /// The record.
+    /// The record that has this version.
     pub record_id: RecordId,
-    /// Its version.
+    /// The version that lies in the vault.
     pub version_id: VersionId,
-    /// Where it lies.
+    /// The collection that the placement puts it into.
     pub collection_id: CollectionId,
-    /// Of its content.
+    /// BLAKE3 of its sealed stream, as the placement names it.
     pub content_root: ContentRoot,
     /// Bytes of its sealed stream.
     pub stream_len: u64,
     /// When the server stored it, in milliseconds since 1970.
     pub received: u64,
-    /// Who made it.
+    /// The institution that made and uploaded it.
     pub institution_id: InstitutionId,
     /// The permission it was uploaded under.
     pub permission_id: PermissionId,
-    /// Its files.
+    /// The files inside of it, as its manifest lists them.
     pub parts: Vec<Part>,
 }
 
@@ -74,21 +74,21 @@ impl From<&IndexEntry> for pb::IndexEntry {
     }
 }
 
-/// The segments of one generation so far.
+/// Where one generation of the index stands: how many segments it has, and the last of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct IndexHead {
-    /// Which generation.
+    /// Counts how often the index was begun, from 0.
     pub generation: u64,
     /// Segments so far: the number of the next.
     pub segments: u64,
     /// SHA-256 of the body of the last; zeros when there is none.
     pub last: Sha256Digest,
-    /// Of the last.
+    /// The placement number that the last segment goes up to.
     pub through: u64,
 }
 
 impl IndexHead {
-    /// A generation without segments.
+    /// A generation that has no segments yet.
     pub fn begin(generation: u64) -> Self {
         Self {
             generation,
@@ -98,10 +98,8 @@ impl IndexHead {
         }
     }
 
-    /// The generation after a segment.
-    ///
-    /// # Errors
-    /// [`Error::Mismatch`] for one that does not continue it (IDX-3), or that goes back (IDX-4).
+    /// The generation after a segment. Fails with [`Error::Mismatch`] for one that does not continue it
+    /// (IDX-3), or that goes back (IDX-4).
     pub fn then(self, segment: &IndexSegment) -> Result<Self, Error> {
         let continues = segment.generation == self.generation
             && segment.number == self.segments

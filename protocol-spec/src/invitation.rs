@@ -25,7 +25,7 @@ pub const MAX_LIFE: u64 = 366 * 24 * 3600 * 1000;
 pub struct InvitationText(Signed<Invitation>);
 
 impl InvitationText {
-    /// The statement, not verified.
+    /// The invitation's statement, which nobody has verified.
     pub fn signed(&self) -> &Signed<Invitation> {
         &self.0
     }
@@ -62,9 +62,9 @@ impl fmt::Display for InvitationText {
 /// A server's link, with which an invitation may come along: `https://host:port/#fingerprint.inv_…`.
 #[derive(Clone, Debug)]
 pub struct Invited {
-    /// The server.
+    /// The link of the server at which one enrols.
     pub link: ServerLink,
-    /// By which one may enrol there.
+    /// The invitation by which one may enrol there, if one came along.
     pub invitation: Option<InvitationText>,
 }
 
@@ -93,11 +93,8 @@ impl fmt::Display for Invited {
     }
 }
 
-/// Checks an invitation under the key of whoever it says invites: of this server, for no more patients and no longer than
-/// there may be (ACC-2).
-///
-/// # Errors
-/// [`Error::Signature`], [`Error::Mismatch`], [`Error::Field`].
+/// Checks an invitation under the key of whoever it says invites: of this server, for no more patients and no longer
+/// than there may be (ACC-2).
 pub fn verify(
     invitation: Signed<Invitation>,
     operator: OperatorId,

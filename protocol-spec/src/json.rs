@@ -11,7 +11,7 @@ use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor};
 
 use crate::Error;
 
-/// The `.proto` files, compiled.
+/// The descriptors of the `.proto` files, compiled at build time.
 static POOL: LazyLock<DescriptorPool> = LazyLock::new(|| {
     let files = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
     // The build has made them; without, no message has a descriptor, and each is refused.
@@ -27,16 +27,14 @@ fn descriptor<M: Name>() -> Result<MessageDescriptor, Error> {
     found.ok_or(Error::Decode { message: M::NAME })
 }
 
-/// All message types.
+/// The descriptors of all message types of the protocol.
 pub fn descriptors() -> impl Iterator<Item = MessageDescriptor> {
     POOL.all_messages()
         .filter(|message| message.package_name() == PACKAGE)
 }
 
 /// A message as JSON: names in lower camel case, bytes in base64, numbers of 64 bits as strings, defaults left out.
-///
-/// # Errors
-/// [`Error::Decode`] for what is none of our messages.
+/// Fails with [`Error::Decode`] for what is none of our messages.
 pub fn encode<M: Message + Name>(message: &M) -> Result<Vec<u8>, Error> {
     let malformed = Error::Decode { message: M::NAME };
     let mut dynamic = DynamicMessage::new(descriptor::<M>()?);
@@ -45,9 +43,6 @@ pub fn encode<M: Message + Name>(message: &M) -> Result<Vec<u8>, Error> {
 }
 
 /// A message from JSON; unknown names are refused.
-///
-/// # Errors
-/// [`Error::Decode`].
 pub fn decode<M: Message + Default + Name>(json: &[u8]) -> Result<M, Error> {
     let malformed = || Error::Decode { message: M::NAME };
     let mut reader = serde_json::Deserializer::from_slice(json);

@@ -17,9 +17,7 @@ impl IdentityKey {
         self.0.as_bytes()
     }
 
-    /// RFC 8032 §5.1.7 with the strict rules of `verify_strict` (STM-3).
-    ///
-    /// # Errors
+    /// RFC 8032 §5.1.7 with the strict rules of `verify_strict` (STM-3). Fails with
     /// [`Error::Signature`] whatever the reason.
     pub fn verify(&self, message: &[u8], signature: &[u8; 64]) -> Result<(), Error> {
         let signature = Signature::from_bytes(signature);
@@ -44,10 +42,8 @@ impl IdentityKey {
         )
     }
 
-    /// Inverse of [`IdentityKey::to_text`].
-    ///
-    /// # Errors
-    /// [`Error::IdText`] for another form or prefix, [`Error::DegenerateKey`].
+    /// Inverse of [`IdentityKey::to_text`]. Fails with [`Error::IdText`] for another form or prefix, and with
+    /// [`Error::DegenerateKey`] for a key that is weak.
     pub fn from_text(text: &str, prefix: &'static str) -> Result<Self, Error> {
         let malformed = Error::IdText { want: prefix };
         let body = text

@@ -6,7 +6,7 @@
 pub struct Label(&'static str);
 
 impl Label {
-    /// The name as registered.
+    /// The label's text, as `spec/statements.md` §2 registers it.
     pub const fn name(self) -> &'static str {
         self.0
     }
@@ -106,7 +106,7 @@ labels! {
     SEAL_GUARDIAN_HALF = "medvault/v1 seal guardian half";
     /// HPKE `info` of a guardian's half for an institution.
     SEAL_HELP_HALF = "medvault/v1 seal help half";
-    /// Context of sealed content.
+    /// Context under which the stream of a record is sealed.
     SEAL_CONTENT = "medvault/v1 seal content";
     /// Secrets of a client's home directory, on its own disk.
     HOME_SECRETS = "medvault/v1 home secrets";
@@ -114,7 +114,7 @@ labels! {
     HOME_SEAL = "medvault/v1 home seal";
 
     // hashes
-    /// Commitment to one share.
+    /// Commitment to one share of a recovery secret.
     SHARE_COMMITMENT = "medvault/v1 share commitment";
     /// Check string of a machine that recovers.
     RECOVERY_CHECK = "medvault/v1 recovery check";

@@ -28,6 +28,11 @@
 //! | [`defence`] | what tests switch off to see an attack succeed |
 //!
 //! The normative text is in `spec/`; each rule there has an id that the code cites.
+//!
+//! Some failures are said here alone: whatever verifies fails as [`Error::Signature`] where a signature does not
+//! hold, and as [`Error::Mismatch`] where things speak of something else than they should; whatever reads fails as
+//! [`Error::Decode`] for other messages, as [`Error::Field`] or [`Error::Length`] for a field that is not
+//! well-formed, and as [`Error::Note`] for what is no note of the log.
 
 pub mod api;
 pub mod attributes;

@@ -1,5 +1,5 @@
-//! What may be done under a permission, and what is left of it then: the decisions alone. See `spec/permission.md` §4 and
-//! `spec/flows.md` §3.
+//! What may be done under a permission, and what is left of it then: the decisions alone. See
+//! `spec/permission.md` §4 and `spec/flows.md` §3.
 //!
 //! A server reads a [`Meter`] and its [`Floor`] of time, decides here, and commits what comes out if nothing has changed
 //! meanwhile. `tests/lifecycle` runs these same functions through every order of events within its bounds.
@@ -17,9 +17,9 @@ use crate::{
 /// What is left of a permission. What is neither left nor held is spent (FLW-16).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Meter {
-    /// Uses that nobody has.
+    /// Uses that are neither spent nor held by a session.
     pub uses_left: u32,
-    /// Ciphertext bytes that nobody has.
+    /// Ciphertext bytes that are neither spent nor held by an upload.
     pub bytes_left: u64,
     /// Uses of open sessions that have brought nothing yet (FLW-6).
     pub uses_held: u32,
@@ -54,7 +54,7 @@ pub struct Rules {
 pub const TRIES: u32 = 16;
 
 impl Rules {
-    /// All.
+    /// Every rule is kept.
     pub const ALL: Self = Self {
         revocation: true,
         replacement: true,
@@ -80,7 +80,7 @@ impl Rules {
 /// What a presentation is judged by, besides the meter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Presented {
-    /// The server's time.
+    /// The server's time, in milliseconds since 1970.
     pub now: u64,
     /// Whether `not_after` has passed, as [`Floor::judge`] says.
     pub over: bool,
@@ -102,10 +102,7 @@ impl Meter {
         }
     }
 
-    /// Neither revoked nor replaced.
-    ///
-    /// # Errors
-    /// `permission-revoked`, `permission-replaced`.
+    /// Neither revoked nor replaced. Refused as `permission-revoked` or `permission-replaced`.
     pub fn check_not_ended(&self, rules: &Rules) -> Result<(), Problem> {
         if self.revoked && rules.revocation {
             return Err(Problem::PermissionRevoked);
@@ -116,10 +113,8 @@ impl Meter {
         Ok(())
     }
 
-    /// Neither ended nor over: something may leave the server under it (FLW-5).
-    ///
-    /// # Errors
-    /// As [`Self::check_not_ended`]; `permission-expired`.
+    /// Neither ended nor over: something may leave the server under it (FLW-5). Refused as
+    /// [`Self::check_not_ended`] says, and as `permission-expired`.
     pub fn check_live(&self, over: bool, rules: &Rules) -> Result<(), Problem> {
         self.check_not_ended(rules)?;
         if over {
@@ -128,10 +123,8 @@ impl Meter {
         Ok(())
     }
 
-    /// A presentation, by which a session holds a use (PRM-12, CND-2, FLW-6).
-    ///
-    /// # Errors
-    /// The first reason why not, in the order of PRM-12.
+    /// A presentation, by which a session holds a use (PRM-12, CND-2, FLW-6). Refused for the first
+    /// reason in the order of PRM-12.
     pub fn present(
         self,
         permission: &PermissionBody,
@@ -169,10 +162,7 @@ impl Meter {
         self.bytes_left.saturating_add(self.bytes_held)
     }
 
-    /// A leaf has come to an upload that is not committed (FLW-6).
-    ///
-    /// # Errors
-    /// `bytes-spent`.
+    /// A leaf has come to an upload that is not committed (FLW-6). Refused as `bytes-spent`.
     pub fn hold(self, bytes: u64, rules: &Rules) -> Result<Self, Problem> {
         let spent = self.spend(bytes, rules)?;
         Ok(Self {
@@ -204,10 +194,7 @@ impl Meter {
         }
     }
 
-    /// Takes bytes from what is left (FLW-6, FLW-9).
-    ///
-    /// # Errors
-    /// `bytes-spent`.
+    /// Takes bytes from what is left (FLW-6, FLW-9). Refused as `bytes-spent`.
     pub fn spend(self, bytes: u64, rules: &Rules) -> Result<Self, Problem> {
         if rules.budgets && bytes > self.bytes_left {
             return Err(Problem::BytesSpent);
@@ -226,10 +213,8 @@ impl Meter {
         })
     }
 
-    /// Another permission takes its place, if it is live and as the device saw it (PRM-14).
-    ///
-    /// # Errors
-    /// `replacement-conflict`.
+    /// Another permission takes its place, if it is live and as the device saw it
+    /// (PRM-14). Refused as `replacement-conflict`.
     pub fn replace(self, seen: &Replaces, over: bool) -> Result<Self, Problem> {
         let live = !self.revoked && !self.replaced && !over;
         let same = (self.uses(), self.bytes()) == (seen.uses_left, seen.bytes_left);

@@ -13,7 +13,7 @@ use crate::{
     statement::preimage,
 };
 
-/// `https://host:port/#fingerprint`.
+/// A server's link, in the form `https://host:port/#fingerprint`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerLink {
     authority: String,
@@ -21,10 +21,8 @@ pub struct ServerLink {
 }
 
 impl ServerLink {
-    /// Puts a link together; `authority` is `host:port` as clients reach it.
-    ///
-    /// # Errors
-    /// [`Error::Link`] when the authority is not one.
+    /// Puts a link together; `authority` is `host:port` as clients reach it. Fails with [`Error::Link`] when
+    /// the authority is not one.
     pub fn new(authority: &str, fingerprint: Fingerprint) -> Result<Self, Error> {
         let parsed: http::uri::Authority = authority.parse().map_err(|_| Error::Link {
             rule: "host and port are malformed",
@@ -40,7 +38,7 @@ impl ServerLink {
         })
     }
 
-    /// `host:port`.
+    /// The server's address as clients reach it, `host:port`.
     pub fn authority(&self) -> &str {
         &self.authority
     }
@@ -52,9 +50,6 @@ impl ServerLink {
 
     /// The operator's and the registrar's key that a file shows, and the digest of the server's certificate or nothing, if
     /// this link covers them (KEY-9).
-    ///
-    /// # Errors
-    /// What is wrong with a key.
     pub(crate) fn keys(
         &self,
         [operator, registrar, certificate]: [&[u8]; 3],
@@ -100,10 +95,8 @@ pub fn proof_message(authority: &str, nonce: &str) -> Vec<u8> {
     )
 }
 
-/// Checks such a proof.
-///
-/// # Errors
-/// [`Error::Signature`] for a proof by another key, for another authority or nonce, or none.
+/// Checks such a proof. Fails with [`Error::Signature`] for a proof by another key, for another
+/// authority or nonce, or none.
 pub fn verify_proof(operator: &IdentityKey, authority: &str, nonce: &str, proof: &[u8]) -> Result<(), Error> {
     let verified = match proof.try_into() {
         Ok(signature) => operator.verify(&proof_message(authority, nonce), signature),

@@ -83,7 +83,7 @@ fn essence(part: &Part) -> &str {
     part.media_type.split(';').next().unwrap_or_default().trim()
 }
 
-/// In lower case.
+/// Names, in lower case, of files that systems leave in folders.
 const BY_SYSTEMS: [&str; 14] = [
     ".appledouble",
     ".directory",

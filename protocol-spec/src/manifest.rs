@@ -1,5 +1,5 @@
-//! Parts of a record: names that cannot leave the folder they are written to, ranges that tile the
-//! plaintext. See `spec/content.md` §5.
+//! Parts of a record: names that cannot leave the folder they are written to, ranges that tile
+//! the plaintext. See `spec/content.md` §5.
 
 use std::collections::HashSet;
 
@@ -11,9 +11,6 @@ pub const MAX_PARTS: usize = 100_000;
 
 impl RecordManifest {
     /// Parts tile the plaintext in order, and no name stands twice or inside another (CNT-11).
-    ///
-    /// # Errors
-    /// [`Error::Field`] or [`Error::Mismatch`].
     pub fn check_parts(&self) -> Result<(), Error> {
         if self.parts.is_empty() || self.parts.len() > MAX_PARTS {
             return Err(Error::Field { field: "parts" });

@@ -15,18 +15,12 @@ use crate::{Error, defence::Defence};
 include!(concat!(env!("OUT_DIR"), "/medvault.v1.rs"));
 
 /// Decodes a message from the wire.
-///
-/// # Errors
-/// [`Error::Decode`] with the message's name.
 pub fn decode<M: Message + Default + prost::Name>(bytes: &[u8]) -> Result<M, Error> {
     M::decode(bytes).map_err(|_| Error::Decode { message: M::NAME })
 }
 
 /// Decodes a message that must be the canonical encoding of itself (STM-5): fields in order, each once,
 /// none unknown, none at its default. Whatever is signed has exactly one form.
-///
-/// # Errors
-/// [`Error::Decode`] with the message's name.
 pub fn decode_canonical<M: Message + Default + prost::Name>(bytes: &[u8]) -> Result<M, Error> {
     let message: M = decode(bytes)?;
     if Defence::CanonicalBodies.holds(message.encode_to_vec() == bytes) {

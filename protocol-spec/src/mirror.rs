@@ -42,7 +42,7 @@ pub struct Directory {
 /// An institution of a mirror.
 #[derive(Clone, Debug)]
 struct Listed {
-    /// Of its newest entry.
+    /// What the successor of its newest entry must name.
     link: ChainLink,
     chain: Vec<pb::DirectoryEntry>,
 }
@@ -73,10 +73,8 @@ impl Directory {
     }
 
     /// Takes the next event, which stands at this index of the log, and verifies it: the registrar's and the institution's
-    /// signatures, the place in its chain (KEY-8, KEY-17, INS-1, INS-13, INS-15, PRG-3, LOG-16). That it stands there is another question.
-    ///
-    /// # Errors
-    /// What is wrong with it. Nothing has changed then.
+    /// signatures, the place in its chain (KEY-8, KEY-17, INS-1, INS-13, INS-15, PRG-3, LOG-16). That it stands there
+    /// is another question. After a failure nothing has changed.
     pub fn take(&mut self, index: u64, entry: &Bytes) -> Result<(), Error> {
         match Entry::parse(entry)? {
             Entry::Salted { .. } => Err(Error::Field { field: "entry" }),
@@ -129,9 +127,6 @@ impl Directory {
     }
 
     /// Takes an event that [`Self::take`] has verified before: signatures are not verified again, the chain is ([`Self::check`]).
-    ///
-    /// # Errors
-    /// As there.
     pub fn recall(&mut self, index: u64, entry: &Bytes) -> Result<(), Error> {
         self.add(index, entry)
     }
@@ -208,9 +203,6 @@ impl Directory {
 
     /// Checks that these are all events that the log of this checkpoint has: number and chain are those of its line (LOG-16), and that
     /// it is the log of the last restoration (RST-5). From then on an event that stands before the checkpoint's end is refused.
-    ///
-    /// # Errors
-    /// [`Error::Mismatch`], [`Error::Note`].
     pub fn check(&mut self, checkpoint: &VerifiedCheckpoint) -> Result<(), Error> {
         must(
             checkpoint.generation() == self.generation(),
@@ -225,18 +217,12 @@ impl Directory {
     }
 
     /// An institution by its newest entry, verified.
-    ///
-    /// # Errors
-    /// What is wrong with the entry.
     pub fn institution(&self, id: InstitutionId) -> Result<Option<Institution>, Error> {
         let newest = self.listed.get(&id).and_then(|listed| listed.chain.last());
         newest.map(|entry| self.verified(entry)).transpose()
     }
 
     /// All entries of an institution, from the first to the newest, verified; none if it is not listed.
-    ///
-    /// # Errors
-    /// What is wrong with one of them.
     pub fn chain(&self, id: InstitutionId) -> Result<Vec<Institution>, Error> {
         let chain = self.listed.get(&id).map_or(&[][..], |listed| &listed.chain);
         chain.iter().map(|entry| self.verified(entry)).collect()
@@ -247,17 +233,11 @@ impl Directory {
     }
 
     /// All programs, in the order of the log, verified.
-    ///
-    /// # Errors
-    /// What is wrong with one of them.
     pub fn programs(&self) -> Result<Vec<Vouched>, Error> {
         self.programs.verified(&self.registrar)
     }
 
     /// The program that a file with this SHA-256 is, if it is one (PRG-4): the first that the registrar has vouched for.
-    ///
-    /// # Errors
-    /// As [`Self::programs`].
     pub fn program(&self, file_hash: &Sha256Digest) -> Result<Option<Vouched>, Error> {
         let mut all = self.programs()?.into_iter();
         Ok(all.find(|vouched| Defence::Program.holds(vouched.program.file_hash == *file_hash)))

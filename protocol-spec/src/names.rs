@@ -16,10 +16,7 @@ pub const MAX_NAME: usize = 200;
 /// Marks that may follow one letter.
 const MAX_MARKS: usize = 4;
 
-/// Checks a name (STM-8).
-///
-/// # Errors
-/// [`Error::Name`], with what to do instead.
+/// Checks a name (STM-8). Fails with [`Error::Name`], which says what to do instead.
 pub(crate) fn check(text: &str) -> Result<(), Error> {
     must(!text.is_empty(), "it is empty: give one")?;
     must(text.len() <= MAX_NAME, "it is longer than 200 bytes: shorten it")?;
@@ -102,7 +99,7 @@ pub struct Look {
 }
 
 impl Look {
-    /// Of any text.
+    /// How a text looks, whether or not it is a name.
     pub fn of(text: &str) -> Self {
         let lower = text.trim().to_lowercase();
         Self {

@@ -47,9 +47,6 @@ impl<T: OfPatient> PatientSigned<T> {
 
     /// Checks the chain identity key → device → statement (STM-6); of a delegate's device, also the delegation by
     /// which it speaks (DLG-2, DLG-8).
-    ///
-    /// # Errors
-    /// [`Error::Signature`] or [`Error::Mismatch`].
     pub fn verify(self) -> Result<PatientVerified<T>, Error> {
         let claimed = self.statement.claimed();
         let (owner, made) = (claimed.patient_id(), claimed.created());
@@ -76,7 +73,7 @@ impl<T: OfPatient> PatientSigned<T> {
         })
     }
 
-    /// What the statement claims.
+    /// The body, which the patient only claims as long as nothing is verified.
     pub fn claimed(&self) -> &T {
         self.statement.claimed()
     }
@@ -183,16 +180,13 @@ impl<T> Deref for PatientVerified<T> {
     }
 }
 
-/// A delegation by the owner's own device, whose parts fit together. Whether it has been ended, the server and the
-/// owner know.
+/// A delegation by the owner's own device, whose parts fit together. Whether it has been ended, the
+/// server and the owner know.
 #[derive(Clone, Debug)]
 pub struct VerifiedDelegation(PatientVerified<Delegation>);
 
 impl VerifiedDelegation {
     /// Checks who signed it, and what it says (DLG-1, DLG-2).
-    ///
-    /// # Errors
-    /// [`Error::Field`], [`Error::Mismatch`], [`Error::Signature`].
     pub fn verify(signed: PatientSigned<Delegation>) -> Result<Self, Error> {
         let delegation = signed.verify()?;
         if delegation.not_before >= delegation.not_after {

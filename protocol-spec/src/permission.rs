@@ -32,7 +32,7 @@ pub fn wrap_info(body: &[u8]) -> [u8; 32] {
     sha256(&[&labels::WRAP_PERMISSION.bytes(), body])
 }
 
-/// A permission, parsed only.
+/// A permission that was parsed, and whose signatures nobody has checked.
 #[derive(Clone)]
 pub struct SignedPermission {
     bytes: Bytes,
@@ -45,10 +45,7 @@ pub struct SignedPermission {
 
 impl SignedPermission {
     /// Puts a permission together: `bytes` are the encoded body that `wrap` was made over,
-    /// `sign` gets the pre-image.
-    ///
-    /// # Errors
-    /// The rule that the body breaks.
+    /// `sign` gets the pre-image. Fails with the rule that the body breaks.
     pub fn sign(
         bytes: Bytes,
         wrap: SealedBytes,
@@ -78,9 +75,6 @@ impl SignedPermission {
 
     /// Checks the chain identity key → device → body and wrap (PRM-2); where a delegate has signed, owner →
     /// delegation → delegate's device (DLG-7).
-    ///
-    /// # Errors
-    /// [`Error::Signature`] or [`Error::Mismatch`].
     pub fn verify(self) -> Result<VerifiedPermission, Error> {
         let Self {
             bytes,
@@ -121,7 +115,7 @@ impl SignedPermission {
         })
     }
 
-    /// What the permission claims.
+    /// The body, which is only claimed as long as nothing is verified.
     pub fn claimed(&self) -> &PermissionBody {
         &self.body
     }
@@ -211,7 +205,7 @@ impl VerifiedPermission {
         &self.bytes
     }
 
-    /// The permission key.
+    /// The permission key, sealed to the institution (`spec/permission.md` §3).
     pub fn wrap(&self) -> &SealedBytes {
         &self.wrap
     }

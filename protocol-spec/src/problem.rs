@@ -2,7 +2,7 @@
 
 macro_rules! problems {
     ($($(#[$doc:meta])* $name:ident = $code:literal, $status:literal, $title:literal;)*) => {
-        /// Why a server refuses.
+        /// Why a server refuses a request (`spec/api.md` §6).
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum Problem {
             $($(#[$doc])* $name,)*
@@ -17,12 +17,12 @@ macro_rules! problems {
                 match self { $(Self::$name => $code,)* }
             }
 
-            /// HTTP status.
+            /// The HTTP status code of the refusal.
             pub const fn status(self) -> u16 {
                 match self { $(Self::$name => $status,)* }
             }
 
-            /// What happened, for people.
+            /// A sentence for people that says what happened.
             pub const fn title(self) -> &'static str {
                 match self { $(Self::$name => $title,)* }
             }
@@ -57,9 +57,9 @@ problems! {
     PermissionReplaced = "permission-replaced", 403, "another permission has taken this one's place";
     /// The holder states another purpose than the permission's.
     PurposeMismatch = "purpose-mismatch", 403, "the permission is for another purpose of use";
-    /// No uses left.
+    /// The permission has no uses left.
     PermissionSpent = "permission-spent", 403, "all uses of the permission are spent";
-    /// No bytes left.
+    /// The permission has fewer bytes left than this needs.
     BytesSpent = "bytes-spent", 403, "the permission's byte budget does not cover this";
     /// The registrar's signature, the keys or the secret do not fit.
     NotAccredited = "not-accredited", 403, "the accreditation does not cover these keys";
@@ -97,7 +97,7 @@ problems! {
     WorkNeeded = "work-needed", 403, "the enrolment needs work over the present challenge";
     /// A delegation or guardianship that its receiver has not accepted.
     NotAccepted = "not-accepted", 403, "it was not accepted yet";
-    /// Public resources only.
+    /// Answered for public resources only, which may be known not to exist.
     NotFound = "not-found", 404, "there is no such resource";
     /// Method not of the resource.
     MethodNotAllowed = "method-not-allowed", 405, "the resource has no such method";
@@ -105,7 +105,7 @@ problems! {
     AlreadyExists = "already-exists", 409, "this id already exists with other content";
     /// The same key with another request.
     IdempotencyMismatch = "idempotency-mismatch", 409, "the idempotency key was used for another request";
-    /// A request answered twice.
+    /// An answer to a request that has one already.
     RequestAnswered = "request-answered", 409, "the request is already answered";
     /// A request past its time.
     RequestExpired = "request-expired", 409, "the request has expired";
@@ -151,9 +151,9 @@ problems! {
     TooLarge = "too-large", 413, "the request is larger than the server accepts";
     /// A range outside the record.
     RangeNotSatisfiable = "range-not-satisfiable", 416, "the record has no such leaves";
-    /// Bytes and hash differ.
+    /// The bytes do not have the hash that was signed.
     DigestMismatch = "digest-mismatch", 422, "the content does not have the hash that was signed";
-    /// A degenerate public key.
+    /// A public key of small order or not canonical.
     DegenerateKey = "degenerate-key", 422, "a public key is degenerate";
     /// Rate or session limits of this principal.
     TooMany = "too-many", 429, "too many requests or sessions at once";

@@ -28,9 +28,6 @@ pub struct Vouched {
 pub(crate) struct Programs(BTreeMap<[Name; 3], (u64, pb::Statement)>);
 
 /// Checks that the pinned registrar vouches for a program (PRG-1). Whether it stands in a directory is another question.
-///
-/// # Errors
-/// [`Error::Signature`] or [`Error::Mismatch`].
 pub fn verify_program(program: Signed<Program>, registrar: &IdentityKey) -> Result<Verified<Program>, Error> {
     let program = program.verify(registrar)?;
     must(

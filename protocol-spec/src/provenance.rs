@@ -44,7 +44,7 @@ impl SealedManifest {
         self.manifest.claimed().institution_id
     }
 
-    /// As it is sealed.
+    /// The bytes that are sealed beside the record's content.
     pub fn encode(&self) -> Vec<u8> {
         let message = pb::SealedManifest {
             manifest: Some(self.manifest.to_message()),
@@ -53,10 +53,7 @@ impl SealedManifest {
         message.encode_to_vec()
     }
 
-    /// As it was opened.
-    ///
-    /// # Errors
-    /// [`Error::Field`] and others of what is not formed.
+    /// Reads the bytes that were opened; nothing is verified by that.
     pub fn decode(bytes: &[u8]) -> Result<Self, Error> {
         let pb::SealedManifest { manifest, reseal } = pb::decode(bytes)?;
         let reseal = reseal.map(|reseal| PatientSigned::try_from(Some(reseal)));
@@ -68,9 +65,6 @@ impl SealedManifest {
 
     /// Checks that the maker signed it, and that it speaks of the version that the receipt is for (CNT-11) (CNT-15)
     /// (CNT-16).
-    ///
-    /// # Errors
-    /// [`Error::Signature`], [`Error::Mismatch`], [`Error::Field`].
     pub fn verify(
         self,
         maker: &Institution,

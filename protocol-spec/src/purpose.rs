@@ -14,7 +14,7 @@ pub struct Purpose {
 impl Purpose {
     /// The code system, as the URN of its OID.
     pub const SYSTEM: &str = "urn:oid:2.16.840.1.113883.5.8";
-    /// Health care.
+    /// Purpose of health care, outside of emergencies.
     pub const TREAT: Self = Self {
         code: "TREAT",
         title: "treatment",
@@ -35,7 +35,7 @@ impl Purpose {
         self.title
     }
 
-    /// All of them.
+    /// All purposes of the code system.
     pub fn all() -> impl Iterator<Item = Self> {
         CODES.iter().map(|&(code, title)| Self { code, title })
     }
@@ -78,10 +78,7 @@ impl Field<String> for Option<Purpose> {
 }
 
 impl Purpose {
-    /// Reads a field of a message that is not signed.
-    ///
-    /// # Errors
-    /// [`Error::Field`] for a code that is none.
+    /// Reads a field of a message that is not signed. Fails with [`Error::Field`] for a code that is none.
     pub fn read(wire: String) -> Result<Option<Self>, Error> {
         Field::read(wire, "purpose")
     }

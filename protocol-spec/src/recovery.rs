@@ -27,9 +27,6 @@ pub struct Division {
 impl Division {
     /// Checks the numbers and the signature (RCV-6). Whose recovery key it is, if anybody's, is not known by that:
     /// a list of devices says it (RCV-3).
-    ///
-    /// # Errors
-    /// [`Error::Field`] or [`Error::Signature`].
     pub fn verify(signed: Signed<RecoveryShares>) -> Result<Self, Error> {
         let RecoveryShares {
             recovery_key,

@@ -1,5 +1,5 @@
-//! What a release has handed out: leaves of record versions, and the hash over them that its receipt signs.
-//! See `spec/revocation.md` §3.
+//! What a release has handed out: leaves of record versions, and the hash over them that its
+//! receipt signs. See `spec/revocation.md` §3.
 
 use sha2::{Digest, Sha256};
 
@@ -64,7 +64,7 @@ impl LeafRanges {
         self.0.iter().map(|&(first, end)| at(end) - at(first)).sum()
     }
 
-    /// All leaves of both.
+    /// Adds all leaves of the other set.
     pub fn join(&mut self, other: &Self) {
         for (first, count) in other.iter() {
             self.add(first, count);
@@ -97,11 +97,11 @@ impl From<&LeafRanges> for Vec<pb::LeafRange> {
 /// What of one record version was handed out.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct VersionLeaves {
-    /// The version.
+    /// The version whose leaves were handed out.
     pub version_id: VersionId,
-    /// Of which record.
+    /// The record that this is a version of.
     pub record_id: RecordId,
-    /// Its leaves.
+    /// The leaves that were handed out, each once.
     pub leaves: LeafRanges,
 }
 
@@ -152,10 +152,7 @@ pub struct ReleasedHasher {
 }
 
 impl ReleasedHasher {
-    /// The next version.
-    ///
-    /// # Errors
-    /// [`Error::Field`] when it does not come after the one before.
+    /// The next version. Fails with [`Error::Field`] when it does not come after the one before.
     pub fn add(&mut self, leaves: &VersionLeaves) -> Result<(), Error> {
         if self.last.is_some_and(|last| last >= leaves.version_id) {
             return Err(Error::Field { field: "version_id" });
@@ -172,7 +169,7 @@ impl ReleasedHasher {
         Ok(())
     }
 
-    /// The hash over all.
+    /// The hash over all versions that were added.
     pub fn finish(self) -> Sha256Digest {
         Sha256Digest::from_bytes(self.hasher.finalize().into())
     }
@@ -188,7 +185,7 @@ impl ReceiptsHasher {
         self.0.update(receipt.as_bytes());
     }
 
-    /// The hash over all.
+    /// The hash over all receipts that were added.
     pub fn finish(self) -> Sha256Digest {
         Sha256Digest::from_bytes(self.0.finalize().into())
     }

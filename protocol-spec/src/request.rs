@@ -27,9 +27,9 @@ pub const LEAVES: HeaderName = HeaderName::from_static("medvault-leaves");
 pub const OPERATOR: HeaderName = HeaderName::from_static("medvault-operator");
 /// The delegation by which the caller acts for another patient (DLG-5).
 pub const DELEGATION: HeaderName = HeaderName::from_static("medvault-delegation");
-/// RFC 9421 §4.1.
+/// Labels and parameters of the signatures (RFC 9421 §4.1).
 pub const SIGNATURE_INPUT: HeaderName = HeaderName::from_static("signature-input");
-/// RFC 9421 §4.2.
+/// The signatures, by their labels (RFC 9421 §4.2).
 pub const SIGNATURE: HeaderName = HeaderName::from_static("signature");
 
 /// Fields that are covered when the request has them, in this order; `OPERATOR` every request has.
@@ -42,17 +42,17 @@ const FIELDS: [HeaderName; 6] = [
     DELEGATION,
 ];
 
-/// Who signs.
+/// The label of a signature, which says whose key it is by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SignatureLabel {
-    /// A principal's own key.
+    /// The own key of a principal: a device, institution or terminal.
     Id,
     /// The possession key of a permission.
     Pop,
 }
 
 impl SignatureLabel {
-    /// As in `Signature-Input`.
+    /// The label as it stands in `Signature-Input`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Id => "id",
@@ -61,12 +61,12 @@ impl SignatureLabel {
     }
 }
 
-/// What a signer chooses.
+/// The parameters of a signature, which its signer chooses (API-6).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Params {
-    /// Seconds since 1970.
+    /// When it was signed, in seconds since 1970.
     pub created: u64,
-    /// Seconds since 1970, at most [`MAX_AGE`] after `created`.
+    /// When it ends, in seconds since 1970, at most [`MAX_AGE`] after `created`.
     pub expires: u64,
     /// 16 random bytes or more, in base64url or hex.
     pub nonce: String,
@@ -77,21 +77,19 @@ pub struct Params {
 /// The parts of a request that are covered.
 #[derive(Clone, Copy, Debug)]
 pub struct Target<'a> {
-    /// Method.
+    /// The method of the request.
     pub method: &'a Method,
     /// `host:port` as the client knows the server.
     pub authority: &'a str,
-    /// Path and query.
+    /// The path and the query of the request.
     pub uri: &'a Uri,
-    /// All fields.
+    /// All fields of the request's header.
     pub headers: &'a HeaderMap,
 }
 
 impl Target<'_> {
-    /// RFC 9421 §2.5: one line a component, then the parameters (API-4).
-    ///
-    /// # Errors
-    /// [`Error::RequestSignature`] when a covered field is absent, repeated or not text.
+    /// RFC 9421 §2.5: one line a component, then the parameters (API-4). Fails with [`Error::RequestSignature`] when
+    /// a covered field is absent, repeated or not text.
     pub fn signature_base(&self, params: &Params) -> Result<String, Error> {
         let mut base = format!(
             "\"@method\": {}\n\"@authority\": {}\n\"@path\": {}\n\"@query\": ?{}\n",
@@ -148,18 +146,15 @@ impl Target<'_> {
 
 /// One signer of a request.
 pub struct Signer<'a> {
-    /// Its label.
+    /// The label under which it signs.
     pub label: SignatureLabel,
-    /// Its parameters.
+    /// The parameters that it has chosen.
     pub params: Params,
-    /// Signs the signature base.
+    /// Signs the signature base with Ed25519.
     pub sign: &'a dyn Fn(&[u8]) -> [u8; 64],
 }
 
 /// Adds `Signature-Input` and `Signature` for all signers. Everything else in the request must stand.
-///
-/// # Errors
-/// [`Error::RequestSignature`].
 pub fn sign(parts: &mut request::Parts, authority: &str, signers: &[Signer<'_>]) -> Result<(), Error> {
     let (mut inputs, mut signatures) = (Vec::new(), Vec::new());
     for Signer { label, params, sign } in signers {
@@ -185,16 +180,14 @@ pub fn sign(parts: &mut request::Parts, authority: &str, signers: &[Signer<'_>])
 /// One signature of a request, parsed and rebuilt, not yet verified.
 #[derive(Clone, Debug)]
 pub struct RequestSignature {
-    /// What its signer chose.
+    /// The parameters that its signer has chosen.
     pub params: Params,
     base: String,
     signature: [u8; 64],
 }
 
 impl RequestSignature {
-    /// Reads the signature with this label, by the rules of the profile (API-4 to API-6).
-    ///
-    /// # Errors
+    /// Reads the signature with this label, by the rules of the profile (API-4 to API-6). Fails with
     /// [`Error::RequestSignature`] with the rule broken.
     pub fn parse(target: &Target<'_>, label: SignatureLabel) -> Result<Self, Error> {
         let input = dictionary(target.headers, &SIGNATURE_INPUT)?;
@@ -224,9 +217,6 @@ impl RequestSignature {
     }
 
     /// Checks that the signature is neither old nor from the future (API-7); `now` in seconds.
-    ///
-    /// # Errors
-    /// [`Error::RequestSignature`].
     pub fn check_time(&self, now: u64) -> Result<(), Error> {
         let Params { created, expires, .. } = self.params;
         let fresh = created <= expires
@@ -240,10 +230,7 @@ impl RequestSignature {
         }
     }
 
-    /// Verifies it.
-    ///
-    /// # Errors
-    /// [`Error::Signature`].
+    /// Checks the signature under this key (API-4).
     pub fn verify(&self, key: &IdentityKey) -> Result<(), Error> {
         Defence::RequestSignatures.check(key.verify(self.base.as_bytes(), &self.signature))
     }
@@ -280,10 +267,8 @@ pub fn bytes_field(bytes: &[u8]) -> String {
     format!(":{}:", data_encoding::BASE64.encode(bytes))
 }
 
-/// Inverse of [`bytes_field`].
-///
-/// # Errors
-/// [`Error::RequestSignature`] when the field is absent, repeated or of another form.
+/// Inverse of [`bytes_field`]. Fails with [`Error::RequestSignature`] when the field is absent,
+/// repeated or of another form.
 pub fn read_bytes_field(headers: &HeaderMap, name: &HeaderName) -> Result<Vec<u8>, Error> {
     let wrong = || rule("the field is exactly one byte sequence");
     let mut values = headers.get_all(name).iter();

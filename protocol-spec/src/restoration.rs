@@ -1,5 +1,5 @@
-//! Restorations: an older copy of an operator's data was put back, and its log goes on from there under another origin. See
-//! `spec/restoration.md`.
+//! Restorations: an older copy of an operator's data was put back, and its log goes on from there
+//! under another origin. See `spec/restoration.md`.
 
 use crate::{
     Error,
@@ -67,11 +67,8 @@ impl Restored {
     }
 }
 
-/// Checks that operator and registrar have signed the same restoration (RST-2). The operator alone could bring back to life what
-/// was revoked.
-///
-/// # Errors
-/// [`Error::Signature`], [`Error::Mismatch`], [`Error::Field`].
+/// Checks that operator and registrar have signed the same restoration (RST-2). The operator alone could bring back
+/// to life what was revoked.
 pub fn verify_restoration(
     by_operator: Signed<Restoration>,
     by_registrar: Signed<Restoration>,

@@ -41,9 +41,6 @@ impl<T: Body> Signed<T> {
     }
 
     /// As [`Signed::sign`], by a signer that may refuse.
-    ///
-    /// # Errors
-    /// The signer's.
     pub fn try_sign<E>(body: T, sign: impl FnOnce(&[u8]) -> Result<[u8; 64], E>) -> Result<Self, E> {
         let bytes = body.encode();
         let signature = sign(&preimage(T::LABEL, &bytes))?;
@@ -64,10 +61,7 @@ impl<T: Body> Signed<T> {
         }
     }
 
-    /// Checks the signature (STM-2).
-    ///
-    /// # Errors
-    /// [`Error::Signature`].
+    /// Checks the signature over label and body under this key (STM-2).
     pub fn verify(self, key: &IdentityKey) -> Result<Verified<T>, Error> {
         // Whoever may sign by a terminal is verified by its institution.
         if self.certificate.is_some() {

@@ -1,5 +1,5 @@
-//! How a server tests a record against conditions that it cannot read: tags on placements, tokens in permissions.
-//! See `spec/conditions.md` §5.
+//! How a server tests a record against conditions that it cannot read: tags on placements, tokens
+//! in permissions. See `spec/conditions.md` §5.
 
 use bytes::Bytes;
 
@@ -8,13 +8,13 @@ use crate::{
     messages as pb,
 };
 
-/// Stands for one attribute in one vault, for any record. Made by the patient's devices; the server gets those that a
-/// permission needs.
+/// Stands for one attribute in one vault, for any record. Made by the patient's devices; the server gets
+/// those that a permission needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Token([u8; Self::LEN]);
 
 impl Token {
-    /// Bytes of a token.
+    /// How many bytes a token has.
     pub const LEN: usize = 16;
 
     /// Wraps bytes as they are.
@@ -22,7 +22,7 @@ impl Token {
         Self(bytes)
     }
 
-    /// The bytes.
+    /// The token's 16 bytes, which the server gets.
     pub const fn as_bytes(&self) -> &[u8; Self::LEN] {
         &self.0
     }
@@ -44,10 +44,8 @@ impl RecordTags {
     /// Bytes of a tag: enough that no server meets one by chance.
     pub const TAG_LEN: usize = 8;
 
-    /// Those of a version whose attributes have these tokens (CND-6).
-    ///
-    /// # Errors
-    /// [`Error::Field`] unless there is one for each attribute.
+    /// Those of a version whose attributes have these tokens (CND-6). Fails with [`Error::Field`] unless there
+    /// is one for each attribute.
     pub fn new(tokens: &[Token], version: &VersionId) -> Result<Self, Error> {
         if tokens.len() != Attribute::COUNT {
             return Err(Error::Field { field: "tags" });
@@ -57,7 +55,7 @@ impl RecordTags {
         Ok(Self(tags))
     }
 
-    /// One behind the other.
+    /// The tags one behind the other, as they stand in a placement.
     pub fn to_bytes(&self) -> Bytes {
         self.0.concat().into()
     }
@@ -89,17 +87,14 @@ impl TokenGroup {
     /// Most tokens of a group.
     pub const MAX: usize = 32;
 
-    /// A group of these; their order tells nothing.
-    ///
-    /// # Errors
-    /// [`Error::Field`] for none or too many.
+    /// A group of these; their order tells nothing. Fails with [`Error::Field`] for none or too many.
     pub fn new(mut tokens: Vec<Token>) -> Result<Self, Error> {
         tokens.sort_unstable();
         tokens.dedup();
         Self(tokens).checked("tokens")
     }
 
-    /// In ascending order.
+    /// The tokens of the group, in ascending order.
     pub fn tokens(&self) -> &[Token] {
         &self.0
     }
@@ -138,7 +133,7 @@ fields! {
     SealedConditions: SealedConditions where are_bounded {
         /// Over a collection: a record must have a tag of each.
         groups: Vec<TokenGroup>,
-        /// [`crate::conditions::Conditions`], sealed.
+        /// The [`crate::conditions::Conditions`] themselves, sealed under the key that the permission gives.
         sealed: Bytes,
     }
 }

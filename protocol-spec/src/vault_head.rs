@@ -1,5 +1,5 @@
-//! What has been done to a vault, as a list that only grows, and the heads that her devices sign over it. See
-//! `spec/vault-head.md`.
+//! What has been done to a vault, as a list that only grows, and the heads that her devices
+//! sign over it. See `spec/vault-head.md`.
 
 mod act;
 
@@ -36,7 +36,7 @@ pub struct Acts {
 pub struct Deleted {
     /// SHA-256 of the deletion's body.
     pub hash: Sha256Digest,
-    /// Acts before it.
+    /// How many acts stand before it.
     pub acts: u64,
 }
 
@@ -44,30 +44,28 @@ pub struct Deleted {
 #[derive(Clone, Copy, Debug)]
 struct Covered {
     hash: Sha256Digest,
-    /// Acts before it.
+    /// How many acts stand before it.
     acts: u64,
-    /// Of the tree over these.
+    /// Root of the vault tree over these acts.
     root: Sha256Digest,
 }
 
 /// What the next head must say of the vault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NextHead {
-    /// Its number.
+    /// The number of the head, from 0.
     pub sequence: u64,
     /// The head before it; zeros for the first.
     pub previous_hash: Sha256Digest,
-    /// All there are.
+    /// How many acts there are, all of which it is over.
     pub acts: u64,
-    /// Of the tree over them.
+    /// Root of the vault tree over these acts.
     pub root: Sha256Digest,
 }
 
 impl Acts {
-    /// Adds the acts that come next, in the form in which they travel.
-    ///
-    /// # Errors
-    /// [`Error::Field`] for bytes that are no acts; nothing is added then.
+    /// Adds the acts that come next, in the form in which they travel. Fails with [`Error::Field`] for bytes that are
+    /// no acts; nothing is added then.
     pub fn extend(&mut self, bytes: &[u8]) -> Result<(), Error> {
         let (acts, rest) = bytes.as_chunks::<{ Act::LEN }>();
         if !rest.is_empty() {
@@ -113,7 +111,7 @@ impl Acts {
         self.acts.iter()
     }
 
-    /// How many there are.
+    /// How many acts there are.
     pub fn count(&self) -> u64 {
         self.tree.size
     }
@@ -123,7 +121,7 @@ impl Acts {
         matches!(self.acts.last(), Some(Act::Head(_)))
     }
 
-    /// The newest head.
+    /// The newest head that stands among the acts.
     pub fn newest(&self) -> Option<HeadRef> {
         let sequence = self.heads.len().checked_sub(1)?;
         self.head(u64::try_from(sequence).ok()?)
@@ -159,9 +157,7 @@ impl Acts {
         }
     }
 
-    /// Whether the newest head says what the acts say (VLT-3). `hash` is that of its body.
-    ///
-    /// # Errors
+    /// Whether the newest head says what the acts say (VLT-3). `hash` is that of its body. Fails with
     /// [`Error::VaultHead`] with what does not fit.
     pub fn check_newest(&self, head: &VaultHead, hash: &Sha256Digest) -> Result<(), Error> {
         let refuse = |rule| Err(Error::VaultHead { rule });
@@ -323,7 +319,7 @@ impl Acts {
 /// What the acts say of a permission.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PermissionActs {
-    /// SHA-256 of its body.
+    /// SHA-256 of the permission's body.
     pub hash: Sha256Digest,
     /// Whether it was taken back.
     pub revoked: bool,

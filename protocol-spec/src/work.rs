@@ -1,8 +1,8 @@
-//! Work that whoever enrols does where anybody may: a hash with zeros in front, over a challenge of the server's and her own id.
-//! See `spec/accounts.md` §2.
+//! Work that whoever enrols does where anybody may: a hash with zeros in front, over a challenge of the server's and
+//! her own id. See `spec/accounts.md` §2.
 //!
-//! Own code, since it is one hash: the crates for it bring a format, a clock and a store of what was spent, which the patient's
-//! id makes needless here.
+//! Own code, since it is one hash: the crates for it bring a format, a clock and a store of what was spent, which the
+//! patient's id makes needless here.
 
 use crate::{hash::sha256, ids::PatientId, labels, messages as pb};
 
@@ -11,7 +11,7 @@ use crate::{hash::sha256, ids::PatientId, labels, messages as pb};
 pub struct Work {
     /// The server's, new every few minutes: nobody can begin before.
     pub challenge: [u8; 32],
-    /// Zero bits in front.
+    /// How many zero bits the hash must begin with.
     pub bits: u32,
 }
 

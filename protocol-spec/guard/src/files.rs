@@ -40,9 +40,6 @@ pub enum Exposed {
 /// Folders above it are not looked at: who can rename this one can put only his own in its place, and that is refused.
 ///
 /// An empty folder of this user's, as `mkdir` makes it, is closed to others here: nobody can have read anything in it.
-///
-/// # Errors
-/// See [`Exposed`].
 pub fn folder(path: &Path) -> Result<(), Exposed> {
     match look(path, 0o077, "700", false) {
         Err(Exposed::Mode { .. }) if is_empty(path)? => close(path),
@@ -60,25 +57,16 @@ fn close(path: &Path) -> Result<(), Exposed> {
 }
 
 /// Refuses a file with a secret that others may read or write, or that is not this user's.
-///
-/// # Errors
-/// See [`Exposed`].
 pub fn secret(path: &Path) -> Result<(), Exposed> {
     look(path, 0o077, "600", false)
 }
 
 /// The same for the key of a server's certificate, which systems keep as root's and readable to one group.
-///
-/// # Errors
-/// See [`Exposed`].
 pub fn server_key(path: &Path) -> Result<(), Exposed> {
     look(path, 0o037, "640", true)
 }
 
 /// Refuses a file that decides about keys, such as settings, if everybody may write it or it is neither this user's nor root's.
-///
-/// # Errors
-/// See [`Exposed`].
 pub fn settings(path: &Path) -> Result<(), Exposed> {
     look(path, 0o002, "o-w", true)
 }

@@ -10,10 +10,7 @@ use rustix::{
 
 /// To be called before anything secret is read (PRG-5). A core dump would hold passphrases and keys in clear, wherever the
 /// system puts it, and who may trace a process reads them while it runs; both also come with the environment that it
-/// was started with.
-///
-/// # Errors
-/// When the system refuses: the program must not go on.
+/// was started with. If the system refuses, the program must not go on.
 pub fn process() -> io::Result<()> {
     umask(Mode::RWXG | Mode::RWXO);
     if Defence::MemoryDumps.is_off() {

@@ -1,5 +1,5 @@
-//! What queries hold: a type for each kind, which servers read and clients write, and which says what the API's description has of
-//! it.
+//! What queries hold: a type for each kind, which servers read and clients write, and which says what the
+//! API's description has of it.
 
 use std::{fmt, fmt::Display, str::FromStr};
 

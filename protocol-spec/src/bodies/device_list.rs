@@ -23,7 +23,7 @@ pub const MAX_SEALED_NAME: usize = 256 + 72;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum DeviceKind {
-    /// A telephone, a computer.
+    /// A telephone or computer that the patient uses.
     Device,
     /// Keys that lie in a drawer until all else is lost.
     Recovery,
@@ -51,11 +51,9 @@ fields! {
     /// One device of a list.
     #[derive(Clone, Debug, PartialEq, Eq)]
     ListedDevice: ListedDevice where is_named {
-        /// Verifies what it signs.
         device_key: IdentityKey,
         /// SHA-256 of the X-Wing key to which vault root keys are sealed.
         recipient_key_hash: Sha256Digest,
-        /// What it is for.
         kind: DeviceKind,
         /// What the patient calls it, under the vault root key.
         sealed_name: Bytes,
@@ -65,21 +63,19 @@ fields! {
 bodies! {
     /// All devices of a patient after one change.
     DeviceList: DeviceListBody, DEVICE_LIST = "medvault/v1 device list", by identity or device where check {
-        /// Whose.
         patient_id: PatientId,
         /// Counts the lists, from 0.
         sequence: u64,
         /// SHA-256 of the body of the list before; zeros in the first.
         previous_hash: Sha256Digest,
-        /// Who signs: SHA-256 of the key.
+        /// Device that signs this list.
         signer: DeviceId,
         /// Counts the vault root keys, from 0.
         root_epoch: u64,
-        /// From that vault root key: what is sealed to the patient is sealed to this.
+        /// Key that follows from that vault root key: what is sealed to the patient is sealed to this.
         vault_key: RecipientKey,
         /// Number of the vault's last placement.
         last_placement: u64,
-        /// The devices.
         devices: Vec<ListedDevice>,
         /// Recovery members whose removal is announced, ascending (DEV-23).
         leaving: Vec<DeviceId>,
@@ -87,7 +83,7 @@ bodies! {
 }
 
 impl ListedDevice {
-    /// Its id.
+    /// The device's id, which follows from its key.
     pub fn id(&self) -> DeviceId {
         DeviceId::from(&self.device_key)
     }
@@ -128,7 +124,7 @@ impl DeviceList {
         before.removed(self)
     }
 
-    /// DEV-1
+    /// What DEV-1 asks of every list.
     fn check(&self) -> Result<(), Error> {
         let keys: HashSet<_> = self.devices.iter().map(ListedDevice::id).collect();
         let recipients: HashSet<_> = self

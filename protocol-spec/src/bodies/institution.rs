@@ -15,7 +15,7 @@ fields! {
     /// Where an entry stands in its institution's chain.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     Succession: Succession where follows {
-        /// From 1.
+        /// Counts the entries of the institution, from 1.
         sequence: u64,
         /// SHA-256 of the entry before it.
         previous: Sha256Digest,
@@ -36,18 +36,14 @@ impl Succession {
 bodies! {
     /// An institution's keys, for the registrar.
     AccreditationRequest: AccreditationRequestBody, ACCREDITATION_REQUEST = "medvault/v1 accreditation req", by institution {
-        /// As people know it.
         name: Name,
-        /// Signs this.
         identity_key: IdentityKey,
         /// What is sealed to the institution is sealed to this.
         recipient_key: RecipientKey,
     }
     /// An institution's entry in the directory of one operator.
     InstitutionKeys: InstitutionKeysBody, INSTITUTION_KEYS = "medvault/v1 institution keys", by institution {
-        /// Where it enrols.
         operator_id: OperatorId,
-        /// As accredited.
         name: Name,
         /// Signs this and its requests.
         identity_key: IdentityKey,
@@ -60,20 +56,15 @@ bodies! {
     }
     /// A terminal's keys, for its institution.
     TerminalRequest: TerminalRequestBody, TERMINAL_REQUEST = "medvault/v1 terminal request", by terminal {
-        /// As people know it.
         name: Name,
-        /// Signs this.
         terminal_key: IdentityKey,
         /// What is sealed to the terminal is sealed to this.
         recipient_key: RecipientKey,
     }
     /// Institution → one of its terminals: it speaks for us.
     TerminalCertificate: TerminalCertificateBody, TERMINAL_CERTIFICATE = "medvault/v1 terminal certificate", by institution {
-        /// At which server.
         operator_id: OperatorId,
-        /// For whom it speaks.
         institution_id: InstitutionId,
-        /// As people know it.
         name: Name,
         /// Verifies the terminal's statements and requests.
         terminal_key: IdentityKey,
@@ -84,97 +75,70 @@ bodies! {
     }
     /// Institution: this terminal does not speak for us any more.
     TerminalRemoval: TerminalRemovalBody, TERMINAL_REMOVAL = "medvault/v1 terminal removal", by institution {
-        /// At which server.
         operator_id: OperatorId,
-        /// Whose terminal it was.
         institution_id: InstitutionId,
-        /// Which.
         terminal_id: TerminalId,
     }
     /// Institution → everybody: it has ended.
     Retirement: RetirementBody, RETIREMENT = "medvault/v1 retirement", by institution {
-        /// At which server.
         operator_id: OperatorId,
-        /// Who retires.
         institution_id: InstitutionId,
         /// SHA-256 of its newest entry.
         entry_hash: Sha256Digest,
     }
     /// Institution → patient: may I download?
     DownloadRequest: DownloadRequestBody, DOWNLOAD_REQUEST = "medvault/v1 download request", by institution {
-        /// Audience.
         operator_id: OperatorId,
-        /// Minted by the institution.
         request_id: RequestId,
-        /// Who asks.
         institution_id: InstitutionId,
-        /// Who is asked.
         patient_id: PatientId,
         /// After this it cannot be permitted.
         expires: u64,
         /// What is wanted and why, sealed to the patient.
         text: SealedBytes,
-        /// Of the vault key that the text is sealed to.
+        /// Epoch of the vault key that the text is sealed to.
         root_epoch: u64,
-        /// What for.
         purpose: Option<Purpose>,
     }
     /// First institution → patient: may the second download?
     ReferenceRequest: ReferenceRequestBody, REFERENCE_REQUEST = "medvault/v1 reference request", by institution {
-        /// Audience.
         operator_id: OperatorId,
         /// Minted by the first institution.
         request_id: RequestId,
-        /// The first institution.
+        /// The first institution, which asks and signs this.
         institution_id: InstitutionId,
-        /// The second institution.
         second_institution_id: InstitutionId,
-        /// Who is asked.
         patient_id: PatientId,
         /// After this it cannot be permitted.
         expires: u64,
         /// The referral's reason, sealed to the patient.
         text: SealedBytes,
-        /// Of the vault key that the text is sealed to.
+        /// Epoch of the vault key that the text is sealed to.
         root_epoch: u64,
-        /// What for.
         purpose: Option<Purpose>,
     }
     /// Institution → server: what we have stored is taken back (DEL-6).
     TakeBack: TakeBackBody, TAKE_BACK = "medvault/v1 take back", by institution {
-        /// At which server.
         operator_id: OperatorId,
-        /// In whose vault.
         patient_id: PatientId,
-        /// Who has stored it.
         institution_id: InstitutionId,
-        /// Which record.
         record_id: RecordId,
-        /// Its version.
         version_id: VersionId,
         /// SHA-256 of the upload receipt's body.
         receipt_hash: Sha256Digest,
     }
     /// Institution: it opens in an emergency. Believed as an [`crate::emergency::Opening`].
     EmergencyOpening: EmergencyOpeningBody, EMERGENCY_OPENING = "medvault/v1 emergency opening", by institution {
-        /// Audience.
         operator_id: OperatorId,
-        /// Minted by the institution.
         opening_id: RequestId,
-        /// Whose vault.
         patient_id: PatientId,
-        /// Who opens.
         institution_id: InstitutionId,
-        /// By which emergency permission.
         card_key: IdentityKey,
     }
     /// Institution: what a record contains.
     RecordManifest: RecordManifestBody, RECORD_MANIFEST = "medvault/v1 record manifest", by institution {
-        /// Whose vault.
         patient_id: PatientId,
-        /// The record.
         record_id: RecordId,
-        /// Its version.
         version_id: VersionId,
         /// Who made it, and signs this.
         institution_id: InstitutionId,

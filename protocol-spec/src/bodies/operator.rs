@@ -13,26 +13,19 @@ use crate::{
 bodies! {
     /// Operator or institution → whoever holds it: may enrol as a patient (ACC-2).
     Invitation: InvitationBody, INVITATION = "medvault/v1 invitation", by operator or institution {
-        /// At which server.
         operator_id: OperatorId,
         /// Who invites; none is the operator.
         institution_id: Option<InstitutionId>,
-        /// Names it.
         invitation_id: InvitationId,
         /// How many patients may enrol by it.
         uses: u32,
-        /// In milliseconds since 1970.
         expires: u64,
     }
     /// Operator → patient: nothing leaves under this permission any more, and this is what did.
     RevocationReceipt: RevocationReceiptBody, REVOCATION_RECEIPT = "medvault/v1 revocation receipt", by operator {
-        /// Who stops.
         operator_id: OperatorId,
-        /// The permission revoked.
         permission_id: PermissionId,
-        /// Who revoked it.
         patient_id: PatientId,
-        /// Who had it.
         institution_id: InstitutionId,
         /// SHA-256 of the revocation's body.
         revocation_hash: Sha256Digest,
@@ -43,19 +36,13 @@ bodies! {
     }
     /// Operator → institution: I wait for your upload.
     StandbyTicket: StandbyTicketBody, STANDBY_TICKET = "medvault/v1 standby ticket", by operator {
-        /// Who waits.
         operator_id: OperatorId,
-        /// The session.
         upload_id: UploadId,
-        /// What was presented.
         permission_id: PermissionId,
-        /// Whose vault.
         patient_id: PatientId,
-        /// Who may send.
         institution_id: InstitutionId,
         /// The record that comes to be.
         record_id: RecordId,
-        /// Its version.
         version_id: VersionId,
         /// Stream bytes that may be sent.
         bytes: u64,
@@ -64,72 +51,53 @@ bodies! {
     }
     /// Operator → institution: I release this to you.
     ReleaseTicket: ReleaseTicketBody, RELEASE_TICKET = "medvault/v1 release ticket", by operator {
-        /// Who releases.
         operator_id: OperatorId,
-        /// The session.
         release_id: ReleaseId,
-        /// What was presented.
         permission_id: PermissionId,
-        /// Whose vault.
         patient_id: PatientId,
-        /// Who may receive.
         institution_id: InstitutionId,
         /// Stream bytes left under the permission.
         bytes: u64,
-        /// When the session ends.
         expires: u64,
-        /// SHA-256 of the evidence.
+        /// SHA-256 of the evidence that the permission was presented (PRM-10).
         presentation_hash: Sha256Digest,
     }
     /// Operator: this is stored, durably.
     UploadReceipt: UploadReceiptBody, UPLOAD_RECEIPT = "medvault/v1 upload receipt", by operator {
-        /// Who stores.
         operator_id: OperatorId,
-        /// The session.
         upload_id: UploadId,
-        /// What was presented.
         permission_id: PermissionId,
-        /// Whose vault.
         patient_id: PatientId,
-        /// Who sent it.
         institution_id: InstitutionId,
-        /// The record.
         record_id: RecordId,
-        /// Its version.
         version_id: VersionId,
         /// BLAKE3 of the stream, recomputed by the server.
         content_root: ContentRoot,
-        /// Bytes of the stream.
         stream_len: u64,
         /// SHA-256 of the sealed manifest.
         sealed_manifest_hash: Sha256Digest,
-        /// SHA-256 of the evidence.
+        /// SHA-256 of the evidence that the permission was presented (PRM-10).
         presentation_hash: Sha256Digest,
         /// The version in whose place the patient's device put this one, with the same content. Permission, institution,
         /// and evidence are then those that the record first came by (REV-9).
         replaces: Option<VersionId>,
-        /// The newest there is of the vault.
+        /// Newest head of the vault that the server has, if there is one.
         vault_head: Option<HeadRef>,
     }
     /// Operator: so much was released.
     ReleaseReceipt: ReleaseReceiptBody, RELEASE_RECEIPT = "medvault/v1 release receipt", by operator {
-        /// Who released.
         operator_id: OperatorId,
-        /// The session.
         release_id: ReleaseId,
-        /// What was presented.
         permission_id: PermissionId,
-        /// Whose vault.
         patient_id: PatientId,
-        /// Who received.
         institution_id: InstitutionId,
-        /// Stream bytes handed out.
+        /// Stream bytes that this release has handed out.
         bytes: u64,
-        /// SHA-256 of the evidence.
+        /// SHA-256 of the evidence that the permission was presented (PRM-10).
         presentation_hash: Sha256Digest,
         /// SHA-256 of what was handed out, leaf by leaf.
         released_hash: Sha256Digest,
-        /// The newest there is of the vault.
+        /// Newest head of the vault that the server has, if there is one.
         vault_head: Option<HeadRef>,
     }
 }

@@ -22,7 +22,6 @@ use crate::{
 bodies! {
     /// Patient identity or device → the keys of a device of hers.
     DeviceCertificate: DeviceCertificateBody, DEVICE_CERTIFICATE = "medvault/v1 device certificate", by identity or device {
-        /// Whose device.
         patient_id: PatientId,
         /// Verifies the device's statements and requests.
         device_key: IdentityKey,
@@ -31,50 +30,38 @@ bodies! {
     }
     /// Device → everybody: what this patient is to read is sealed to this key (DEV-7).
     VaultKeyStatement: VaultKeyBody, VAULT_KEY_STATEMENT = "medvault/v1 vault key statement", by patient {
-        /// Whose.
         patient_id: PatientId,
-        /// Of the vault root key.
+        /// Epoch of the vault root key that it follows from.
         root_epoch: u64,
-        /// From that vault root key.
         vault_key: RecipientKey,
     }
     /// Patient → institution: please upload.
     UploadRequest: UploadRequestBody, UPLOAD_REQUEST = "medvault/v1 upload request", by patient {
-        /// Audience.
         operator_id: OperatorId,
-        /// Minted by the device.
         request_id: RequestId,
-        /// Who asks.
         patient_id: PatientId,
-        /// Who is asked.
         institution_id: InstitutionId,
         /// After this nobody need answer.
         expires: u64,
         /// What is wanted, sealed to the institution.
         text: SealedBytes,
     }
-    /// Patient → institution: no.
+    /// Patient → institution: the request is denied.
     Denial: DenialBody, DENIAL = "medvault/v1 denial", by patient or delegate {
-        /// The request denied.
         request_id: RequestId,
-        /// SHA-256 of its body.
         request_hash: Sha256Digest,
-        /// Who denies.
         patient_id: PatientId,
-        /// Who asked.
         institution_id: InstitutionId,
         /// Why, sealed to the institution.
         text: SealedBytes,
     }
     /// Patient → institution: something about a permission (NOTE-1).
     Note: NoteBody, NOTE = "medvault/v1 note", by patient where is_short {
-        /// Minted by the device; it binds the text.
+        /// Minted by the device; the sealed text is bound to it.
         note_id: RequestId,
         /// The permission that it is about.
         permission_id: PermissionId,
-        /// SHA-256 of its body.
         permission_hash: Sha256Digest,
-        /// Who writes.
         patient_id: PatientId,
         /// Who reads: whom the permission names.
         institution_id: InstitutionId,
@@ -83,16 +70,12 @@ bodies! {
     }
     /// Patient → server: no more release under this permission.
     Revocation: RevocationBody, REVOCATION = "medvault/v1 revocation", by patient {
-        /// The permission revoked.
         permission_id: PermissionId,
-        /// SHA-256 of its body.
         permission_hash: Sha256Digest,
-        /// Who revokes.
         patient_id: PatientId,
     }
     /// Device: what it has verified of the vault, sealed beside this (IDX-2).
     IndexSegment: IndexSegmentBody, INDEX_HEAD = "medvault/v1 index head", by patient {
-        /// Whose vault.
         patient_id: PatientId,
         /// Counts how often the index was begun, from 0.
         generation: u64,
@@ -102,38 +85,30 @@ bodies! {
         previous: Sha256Digest,
         /// Of all placements up to this one, those that still hold stand in the segments so far.
         through: u64,
-        /// Of the key of `own` that it is sealed with.
+        /// Epoch of the key of `own` that the segment is sealed with.
         epoch: u64,
         /// SHA-256 of the sealed segment.
         sealed_hash: Sha256Digest,
     }
     /// Patient → server: forget the keys that lie under this epoch's key.
     EpochClosure: EpochClosureBody, EPOCH_CLOSURE = "medvault/v1 epoch closure", by patient {
-        /// Whose vault.
         patient_id: PatientId,
-        /// Which collection.
         collection_id: CollectionId,
         /// Which epoch of its key.
         epoch: u64,
     }
     /// Patient → server: this record is gone, with all that there is of it (DEL-1).
     RecordDeletion: RecordDeletionBody, RECORD_DELETION = "medvault/v1 record deletion", by patient {
-        /// Whose vault.
         patient_id: PatientId,
-        /// Which record.
         record_id: RecordId,
         /// The version that is in the vault.
         version_id: VersionId,
     }
     /// Device: a revocation is carried out, and this is what cannot be taken back.
     RevocationCertificate: RevocationCertificateBody, REVOCATION_CERTIFICATE = "medvault/v1 revocation cert", by patient {
-        /// Who revoked.
         patient_id: PatientId,
-        /// The permission revoked.
         permission_id: PermissionId,
-        /// SHA-256 of its body.
         permission_hash: Sha256Digest,
-        /// Who had it.
         institution_id: InstitutionId,
         /// What was handed out under it, by version id.
         released: Vec<VersionLeaves>,
@@ -146,9 +121,7 @@ bodies! {
     }
     /// Device: what has been done to the vault. Checked by [`crate::vault_head::Acts`].
     VaultHead: VaultHeadBody, VAULT_HEAD = "medvault/v1 vault head", by patient {
-        /// At which server.
         operator_id: OperatorId,
-        /// Whose vault.
         patient_id: PatientId,
         /// Counts the heads, from 0.
         sequence: u64,
@@ -156,37 +129,31 @@ bodies! {
         previous_hash: Sha256Digest,
         /// How many acts it is over.
         acts: u64,
-        /// Of the vault tree over them.
+        /// Root of the Merkle tree over these acts.
         root: Sha256Digest,
         /// SHA-256 of the vault salt.
         log_salt_hash: Sha256Digest,
-        /// Leaves of the log that the device had accepted.
+        /// Leaves of the newest log that the device has accepted.
         log_size: u64,
     }
     /// Device: a record version lies in a collection (COL-4).
     Placement: PlacementBody, PLACEMENT = "medvault/v1 placement", by patient {
-        /// Whose vault.
         patient_id: PatientId,
-        /// The record.
         record_id: RecordId,
-        /// Its version.
         version_id: VersionId,
         /// BLAKE3 of its stream: what the version is, whoever wraps keys for it.
         content_root: ContentRoot,
-        /// Bytes of its stream.
         stream_len: u64,
-        /// Where it lies from now on.
+        /// Collection that the record lies in from now on.
         collection_id: CollectionId,
         /// Counts the vault's placements, from 1.
         number: u64,
-        /// What the server tests the record by.
+        /// By these the server tests the record against conditions (CND-6).
         tags: RecordTags,
     }
     /// Device: the content of a record is sealed anew (REV-8).
     Reseal: ResealBody, RESEAL = "medvault/v1 reseal", by patient {
-        /// Whose vault.
         patient_id: PatientId,
-        /// The record.
         record_id: RecordId,
         /// The version that its content was taken from.
         replaces: VersionId,
@@ -199,86 +166,68 @@ bodies! {
     }
     /// Guardian's device: an institution may open in an emergency, with this half.
     EmergencyHelp: EmergencyHelpBody, EMERGENCY_HELP = "medvault/v1 emergency help", by guardian {
-        /// Audience.
         operator_id: OperatorId,
-        /// Minted by the guardian.
         help_id: RequestId,
-        /// Whose vault.
         patient_id: PatientId,
         /// Who helps, and whose device signs this.
         guardian_id: PatientId,
-        /// Who may open.
         institution_id: InstitutionId,
-        /// By which emergency permission.
         card_key: IdentityKey,
         /// The guardian's half, to the institution.
         half: SealedBytes,
     }
     /// Device: the patient objects to a guardian's help.
     EmergencyObjection: EmergencyObjectionBody, EMERGENCY_OBJECTION = "medvault/v1 emergency objection", by patient {
-        /// Audience.
         operator_id: OperatorId,
-        /// Which help.
         help_id: RequestId,
-        /// Who objects.
         patient_id: PatientId,
     }
     /// Recovery key: so it is divided, and these are its shares. Believed as a [`crate::recovery::Division`].
     RecoveryShares: RecoverySharesBody, RECOVERY_SHARES = "medvault/v1 recovery shares", by recovery_key {
-        /// Whose vault.
         patient_id: PatientId,
-        /// Of the recovery member whose secret is divided; signs this.
+        /// Key of the recovery member whose secret is divided; it signs this.
         recovery_key: IdentityKey,
-        /// Shares that give the secret.
+        /// How many shares give the secret back.
         threshold: u32,
-        /// What each share must be, by its number, from 1.
+        /// Commitment to each share, in the order of their numbers, from 1.
         commitments: Vec<Sha256Digest>,
     }
     /// Owner → delegate: act for me so far. Believed as a [`crate::delegation::VerifiedDelegation`].
     Delegation: DelegationBody, DELEGATION = "medvault/v1 delegation", by patient {
-        /// Audience.
         operator_id: OperatorId,
         /// Minted by the owner's device.
         delegation_id: DelegationId,
-        /// Whose vault.
         patient_id: PatientId,
         /// Who may act in it.
         delegate_id: PatientId,
-        /// What she may do.
         power: Power,
-        /// With what lies in these.
+        /// The collections that she may do it with.
         collections: Scope,
         /// First millisecond at which she may.
         not_before: u64,
         /// First millisecond at which she may no longer.
         not_after: u64,
-        /// Of the vault root key that the name is sealed under.
+        /// Epoch of the vault root key that the name is sealed under.
         root_epoch: u64,
         /// What the owner calls her.
         sealed_name: SealedName,
     }
     /// Owner → delegate: the key of a collection.
     DelegatedKey: DelegatedKeyBody, DELEGATED_KEY = "medvault/v1 delegated key", by patient {
-        /// Whose vault.
         patient_id: PatientId,
         /// SHA-256 of the delegation's body.
         delegation_hash: Sha256Digest,
-        /// Which collection.
         collection_id: CollectionId,
-        /// Which of its keys.
+        /// Epoch of the collection's key that is given.
         epoch: u64,
-        /// Of the delegate's vault key that it is sealed to.
+        /// Epoch of the delegate's vault key that it is sealed to.
         root_epoch: u64,
-        /// The key, sealed.
         key: SealedBytes,
     }
     /// Owner → server: the delegation is over.
     DelegationEnd: DelegationEndBody, DELEGATION_END = "medvault/v1 delegation end", by patient {
-        /// Whose vault.
         patient_id: PatientId,
-        /// Which.
         delegation_id: DelegationId,
-        /// SHA-256 of its body.
         delegation_hash: Sha256Digest,
         /// The newest epoch of each of its collections: these and those before are given up.
         last: Vec<Collection>,
@@ -292,9 +241,6 @@ impl Note {
     const MAX_CIPHERTEXT: usize = 8192 + 16;
 
     /// Whether a note may say this (NOTE-3).
-    ///
-    /// # Errors
-    /// [`Error::Field`].
     pub fn check_text(text: &str) -> Result<(), Error> {
         let sized = (1..=Self::MAX_TEXT).contains(&text.chars().count());
         if sized && text.chars().all(|each| each == '\n' || !each.is_control()) {

@@ -24,13 +24,9 @@ pub const MAX_RECORDS: usize = 4096;
 bodies! {
     /// The signed conditions of a permission.
     PermissionBody: PermissionBody, PERMISSION = "medvault/v1 permission", by device where check {
-        /// Audience.
         operator_id: OperatorId,
-        /// Minted by the device.
         permission_id: PermissionId,
-        /// What may be done.
         kind: Kind,
-        /// Whose vault.
         patient_id: PatientId,
         /// Who may; in emergencies [`crate::emergency::ANY_INSTITUTION`].
         institution_id: InstitutionId,
@@ -46,19 +42,19 @@ bodies! {
         not_before: u64,
         /// First millisecond at which it may no longer be used.
         not_after: u64,
-        /// Presentations.
+        /// How often it may be presented.
         uses: u32,
-        /// Ciphertext bytes, over all uses.
+        /// Ciphertext bytes that may be moved, over all uses.
         bytes: u64,
         /// SHA-256 of the body of the request that it answers or comes with.
         request_hash: Sha256Digest,
-        /// Verifies presentations.
+        /// Key that signs presentations; only the holder of the permission key derives it.
         possession_key: IdentityKey,
         /// The permission whose place it takes.
         replaces: Option<Replaces>,
         /// The one purpose of use; none: any.
         purpose: Option<Purpose>,
-        /// Which records, of those that it is for.
+        /// Conditions that a record must meet besides being selected.
         conditions: Option<SealedConditions>,
         /// The vault as the signer knows it; none through a delegation (VLT-6).
         vault_head: Option<HeadRef>,

@@ -1,4 +1,4 @@
-//! What the registrar says.
+//! The bodies that the registrar signs, alone or together with an operator.
 
 use crate::{
     declare::bodies,
@@ -10,11 +10,8 @@ use crate::{
 bodies! {
     /// Registrar → institution: name and keys were checked.
     Accreditation: AccreditationBody, ACCREDITATION = "medvault/v1 accreditation", by registrar {
-        /// Who accredits.
         registrar_id: RegistrarId,
-        /// Who is accredited.
         institution_id: InstitutionId,
-        /// The name checked.
         name: Name,
         /// SHA-256 of the X-Wing key.
         recipient_key_hash: Sha256Digest,
@@ -25,39 +22,32 @@ bodies! {
     }
     /// Registrar → everybody: what was accredited under this identity key is accredited no more.
     Withdrawal: WithdrawalBody, WITHDRAWAL = "medvault/v1 withdrawal", by registrar {
-        /// Who withdraws.
         registrar_id: RegistrarId,
         /// Who is accredited no more.
         institution_id: InstitutionId,
     }
     /// Registrar → everybody: a file is a client program (PRG-1).
     Program: ProgramBody, PROGRAM = "medvault/v1 program", by registrar {
-        /// Who vouches for it.
         registrar_id: RegistrarId,
-        /// What it is called.
         name: Name,
         /// Which one of that name.
         version: Name,
-        /// For which machines.
+        /// The machines it runs on, as compilers name them.
         target: Name,
         /// The revision of the source that it was built from.
         source: Name,
-        /// By which compiler.
         toolchain: Name,
-        /// SHA-256 of the file.
         file_hash: Sha256Digest,
     }
     /// Operator and registrar → everybody: an older copy of the data was put back, and the log goes on from there (RST-2).
     Restoration: RestorationBody, RESTORATION = "medvault/v1 restoration", by operator or registrar {
-        /// Whose log.
         operator_id: OperatorId,
-        /// Who agrees.
         registrar_id: RegistrarId,
-        /// Of the log that goes on, from 2.
+        /// Generation of the log that goes on, from 2.
         generation: u64,
-        /// Leaves of the copy.
+        /// Leaves of the log as it stands in the copy.
         size: u64,
-        /// Root over them.
+        /// Root of the Merkle tree over those leaves.
         root: Sha256Digest,
         /// Leaves that the log is known to have had before.
         seen: u64,

@@ -22,8 +22,8 @@ pub struct KnownDevice {
     pub added: u64,
     /// Who signed that list; itself for the first device.
     pub added_by: DeviceId,
-    /// Who vouches for it now: who added it, or whoever has signed the list that removed who vouched before; itself, if that
-    /// is itself (DEV-22).
+    /// Who vouches for it now: who added it, or whoever has signed the list that removed who vouched before; itself,
+    /// if that is itself (DEV-22).
     voucher: DeviceId,
     /// Number of the last placement before it was added.
     placed_before: u64,
@@ -49,9 +49,6 @@ pub struct DeviceHistory {
 
 impl DeviceHistory {
     /// Begins with the first list.
-    ///
-    /// # Errors
-    /// As [`verify_first`].
     pub fn begin(list: Signed<DeviceList>, identity_key: &IdentityKey) -> Result<Self, Error> {
         let newest = verify_first(list, identity_key)?;
         let mut history = Self {
@@ -63,10 +60,7 @@ impl DeviceHistory {
         Ok(history)
     }
 
-    /// Takes in the next list.
-    ///
-    /// # Errors
-    /// As [`verify_next`]; also when a device that was removed comes back.
+    /// Takes in the next list. Fails as [`verify_next`] does, and when a device that was removed comes back.
     pub fn extend(&mut self, list: Signed<DeviceList>) -> Result<(), Error> {
         let list = verify_next(list, &self.newest)?;
         let back = list.devices.iter().any(|device| {
@@ -113,7 +107,7 @@ impl DeviceHistory {
         self.newest = list;
     }
 
-    /// The newest list.
+    /// The newest list that was taken in.
     pub fn newest(&self) -> &Verified<DeviceList> {
         &self.newest
     }

@@ -146,7 +146,7 @@ fn text(key: &MapKey) -> String {
 
 /// Keys, hashes, ids and signatures are shown as they are.
 const SHORT: usize = 64;
-/// Nothing longer is shown.
+/// Fields of more bytes than this are shown by their length alone.
 const LONG: usize = 4096;
 
 #[cfg(test)]

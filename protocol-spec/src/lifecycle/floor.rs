@@ -12,11 +12,11 @@ pub struct Floor {
 /// What a [`Floor`] says of a deadline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Judgement {
-    /// It has not passed.
+    /// The deadline has not passed yet.
     Ahead,
-    /// It has passed, and this is on disk.
+    /// The deadline has passed, and that is on disk.
     Passed,
-    /// It has passed; this time must be written before anybody is told.
+    /// The deadline has passed; this time must be written before anybody is told.
     PassedOnceWritten(u64),
 }
 
@@ -61,7 +61,7 @@ impl Floor {
 }
 
 impl Judgement {
-    /// Whether it has passed.
+    /// Whether the deadline has passed, be it written or not.
     pub fn passed(self) -> bool {
         self != Self::Ahead
     }

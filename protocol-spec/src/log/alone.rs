@@ -8,7 +8,7 @@ use sha2::Sha256;
 use super::{Checkpoint, Entry, SignedCheckpoint, TlogProof, VaultSalt, log_key};
 use crate::{hash::Sha256Digest, keys::IdentityKey, messages as pb};
 
-/// Of a salted statement.
+/// The proof for a salted statement that is the only leaf of its log.
 pub(crate) fn salted(statement: &Sha256Digest, operator: &SigningKey) -> pb::LogProof {
     let mark = VaultSalt::from_bytes([6; 32]).mark(statement);
     pb::LogProof {

@@ -7,12 +7,12 @@ use data_encoding::BASE64;
 use super::note::{KeyKind, Note, NoteKey, malformed};
 use crate::{Error, hash::Sha256Digest, ids::OperatorId, keys::IdentityKey};
 
-/// What a checkpoint says.
+/// The values that a checkpoint states: which log, how large, under which root.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Checkpoint {
-    /// Which log.
+    /// The name of the log, which is also that of its key.
     pub origin: String,
-    /// Leaves.
+    /// How many leaves the log has.
     pub size: u64,
     /// Root of the tree over them.
     pub root: Sha256Digest,
@@ -36,13 +36,10 @@ pub struct VerifiedCheckpoint(SignedCheckpoint);
 pub struct Generation(u64);
 
 impl Generation {
-    /// Before any restoration.
+    /// The log that the operator has begun with, before any restoration.
     pub const FIRST: Self = Self(1);
 
-    /// The one with this number, from 1.
-    ///
-    /// # Errors
-    /// [`Error::Field`] for zero.
+    /// The one with this number, from 1. Fails with [`Error::Field`] for zero.
     pub fn new(number: u64) -> Result<Self, Error> {
         match number {
             0 => Err(Error::Field { field: "generation" }),
@@ -65,7 +62,7 @@ impl Generation {
         }
     }
 
-    /// Its number, from 1.
+    /// The number of the generation, from 1.
     pub fn number(self) -> u64 {
         self.0
     }
@@ -86,17 +83,13 @@ impl fmt::Display for Generation {
 const LOG: &str = "medvault/log/";
 
 /// The key of an operator's first log: its name is the log's origin, which follows from the operator's key (LOG-2).
-///
-/// # Errors
-/// None: an id is a name.
+/// This never fails: an id is a name.
 pub fn log_key(operator: &IdentityKey) -> Result<NoteKey, Error> {
     log_key_of(operator, Generation::FIRST)
 }
 
-/// The key of the log of a generation: the operator's key under that log's origin (RST-1).
-///
-/// # Errors
-/// None: an id and a number are a name.
+/// The key of the log of a generation: the operator's key under that log's origin (RST-1). This never fails: an id
+/// and a number are a name.
 pub fn log_key_of(operator: &IdentityKey, generation: Generation) -> Result<NoteKey, Error> {
     let mut origin = format!("{LOG}{}", OperatorId::from(operator));
     if generation != Generation::FIRST {
@@ -142,10 +135,8 @@ impl Checkpoint {
 }
 
 impl SignedCheckpoint {
-    /// Has a checkpoint signed by its log's key: `sign` gets the text.
-    ///
-    /// # Errors
-    /// [`Error::Note`] if the origin is not the key's name or a line is none.
+    /// Has a checkpoint signed by its log's key: `sign` gets the text. Fails with [`Error::Note`] if the origin is
+    /// not the key's name or a line is none.
     pub fn sign(
         checkpoint: Checkpoint,
         key: &NoteKey,
@@ -162,10 +153,7 @@ impl SignedCheckpoint {
         })
     }
 
-    /// Reads a checkpoint (LOG-6).
-    ///
-    /// # Errors
-    /// [`Error::Note`].
+    /// Reads a checkpoint and checks its form, but no signature (LOG-6).
     pub fn parse(bytes: &[u8]) -> Result<Self, Error> {
         let note = Note::parse(bytes)?;
         let checkpoint = Checkpoint::parse(note.text())?;
@@ -173,10 +161,7 @@ impl SignedCheckpoint {
     }
 
     /// Checks that the log has signed it (LOG-2): the key's name is the origin, there is a signature of that key, and all
-    /// there are of it verify.
-    ///
-    /// # Errors
-    /// [`Error::Mismatch`] for another log's, [`Error::Signature`].
+    /// there are of it verify. Fails with [`Error::Mismatch`] for the checkpoint of another log.
     pub fn verify(self, log: &NoteKey) -> Result<VerifiedCheckpoint, Error> {
         if self.checkpoint.origin != log.name() {
             return Err(Error::Mismatch {
@@ -188,9 +173,6 @@ impl SignedCheckpoint {
     }
 
     /// The same for a log of this operator's, of whatever generation it says: which one it may be is another question (RST-6).
-    ///
-    /// # Errors
-    /// As [`Self::verify`].
     pub fn verify_by(self, operator: &IdentityKey) -> Result<VerifiedCheckpoint, Error> {
         let generation = Generation::of(&self.checkpoint.origin)?;
         self.verify(&log_key_of(operator, generation)?)
@@ -201,14 +183,14 @@ impl SignedCheckpoint {
         &self.checkpoint
     }
 
-    /// The note.
+    /// The signed note that carries the checkpoint.
     pub fn note(&self) -> &Note {
         &self.note
     }
 }
 
 impl VerifiedCheckpoint {
-    /// As it was read.
+    /// The checkpoint as it was read, with all its signatures.
     pub fn signed(&self) -> &SignedCheckpoint {
         &self.0
     }

@@ -7,10 +7,8 @@ use super::{
 };
 use crate::Error;
 
-/// Has a checkpoint cosigned at a time, in seconds since 1970: `sign` gets the message.
-///
-/// # Errors
-/// [`Error::Note`] if the key is no witness's, or the time beyond 2^63.
+/// Has a checkpoint cosigned at a time, in seconds since 1970: `sign` gets the message. Fails with [`Error::Note`] if
+/// the key is no witness's, or the time beyond 2^63.
 pub fn cosign(
     checkpoint: &VerifiedCheckpoint,
     witness: &NoteKey,
@@ -24,9 +22,7 @@ pub fn cosign(
     Ok(witness.line([time.to_be_bytes().as_slice(), &signature].concat()))
 }
 
-/// The newest time at which this witness has cosigned the checkpoint; none if it has not (LOG-8).
-///
-/// # Errors
+/// The newest time at which this witness has cosigned the checkpoint; none if it has not (LOG-8). Fails with
 /// [`Error::Signature`] if a line that says it is this witness's does not verify.
 pub fn cosigned_at(checkpoint: &VerifiedCheckpoint, witness: &NoteKey) -> Result<Option<u64>, Error> {
     let mut newest = None;

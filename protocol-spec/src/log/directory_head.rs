@@ -13,7 +13,7 @@ use crate::{
 /// The directory events of a log up to some size. It follows from the entries alone (LOG-15).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DirectoryHead {
-    /// How many.
+    /// How many events of the directory the log holds.
     pub events: u64,
     /// The chain over them; zeros over none.
     pub hash: Sha256Digest,
@@ -50,10 +50,8 @@ impl DirectoryHead {
         format!("{NAME}{events} {}", BASE64.encode(hash.as_bytes()))
     }
 
-    /// What a checkpoint says, in the one line of it that is about the directory (LOG-15).
-    ///
-    /// # Errors
-    /// [`Error::Note`] if there is no such line or two, or if it is not of its form.
+    /// What a checkpoint says, in the one line of it that is about the directory (LOG-15). Fails with [`Error::Note`]
+    /// if there is no such line or two, or if it is not of its form.
     pub fn of(checkpoint: &Checkpoint) -> Result<Self, Error> {
         let mut lines = checkpoint
             .extensions

@@ -20,21 +20,21 @@ pub enum Entry {
     Salted {
         /// SHA-256(label ‖ salt ‖ SHA-256(statement body)).
         digest: [u8; 32],
-        /// By which its owner recognises it.
+        /// Tag by which the owner of the vault recognises the leaf.
         tag: [u8; 16],
     },
     /// An institution's keys, as the directory shows them.
     Keys {
-        /// `InstitutionKeysBody`.
+        /// The statement of `InstitutionKeysBody`, signed by the institution.
         keys: pb::Statement,
-        /// `AccreditationBody`.
+        /// The statement of `AccreditationBody`, signed by the registrar.
         accreditation: pb::Statement,
     },
-    /// An institution's end.
+    /// The end of an institution, by its own word.
     Retirement(pb::Statement),
     /// The end of an institution's accreditation.
     Withdrawal(pb::Statement),
-    /// A client program.
+    /// A client program that the registrar vouches for.
     Program(pb::Statement),
     /// Where the log goes on after an older copy of the data was put back (RST-2).
     Restoration {
@@ -48,9 +48,9 @@ pub enum Entry {
 /// What a proof shows of a salted leaf, to whoever has the statement.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mark {
-    /// Without it the digest cannot be guessed.
+    /// Salt of this statement: without it the digest cannot be guessed.
     pub salt: [u8; 16],
-    /// As it stands in the leaf.
+    /// Tag of this statement, as it stands in the leaf.
     pub tag: [u8; 16],
 }
 
@@ -93,10 +93,8 @@ impl Entry {
         Self::Program(program.to_message())
     }
 
-    /// The bytes that are hashed and published (LOG-1).
-    ///
-    /// # Errors
-    /// [`Error::Field`] for a statement that has no place here.
+    /// The bytes that are hashed and published (LOG-1). Fails with [`Error::Field`] for a statement
+    /// that has no place here.
     pub fn bytes(&self) -> Result<Vec<u8>, Error> {
         let bytes = match self {
             Self::Salted { digest, tag } => [&[SALTED], digest.as_slice(), tag].concat(),
@@ -122,9 +120,6 @@ impl Entry {
     }
 
     /// Reads an entry; what it says is not verified.
-    ///
-    /// # Errors
-    /// [`Error::Note`].
     pub fn parse(bytes: &Bytes) -> Result<Self, Error> {
         let mut rest = bytes.clone();
         let kind = if rest.is_empty() {

@@ -8,7 +8,7 @@ use crate::{Error, hash::Sha256Digest};
 /// A complete subtree: the leaves `index << level .. (index + 1) << level`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Node {
-    /// Height above the leaves.
+    /// Height of its root above the leaves.
     pub level: u8,
     /// Its number among the subtrees of this height.
     pub index: u64,
@@ -17,17 +17,15 @@ pub struct Node {
 /// The right edge of a tree: all that appending needs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Frontier {
-    /// Leaves.
+    /// How many leaves the tree has.
     pub size: u64,
     /// Roots of the largest complete subtrees, left to right.
     pub peaks: Vec<Hash>,
 }
 
 impl Frontier {
-    /// The edge as it was stored.
-    ///
-    /// # Errors
-    /// [`Error::Length`] for what is no hash, [`Error::Field`] for another number of peaks than the size has.
+    /// The edge as it was stored. Fails with [`Error::Length`] for what is no hash, [`Error::Field`] for another
+    /// number of peaks than the size has.
     pub fn read(size: u64, peaks: &[bytes::Bytes]) -> Result<Self, Error> {
         if peaks.len() != usize::try_from(size.count_ones()).unwrap_or(usize::MAX) {
             return Err(Error::Field { field: "peaks" });
@@ -62,7 +60,7 @@ impl Frontier {
         complete
     }
 
-    /// `MTH(D[n])`
+    /// Root of the whole tree, `MTH(D[n])` of RFC 6962 §2.1.
     pub fn root(&self) -> Hash {
         join(&self.peaks)
     }

@@ -7,15 +7,15 @@ use super::merkle::Hash;
 
 /// How much of the log the client has seen, as a decimal number. No signature covers it: what comes of it proves itself.
 pub const LOG_SIZE: HeaderName = HeaderName::from_static("medvault-log-size");
-/// A consistency proof from there.
+/// A consistency proof that leads from the size that the client has seen.
 pub const LOG_GROWTH: HeaderName = HeaderName::from_static("medvault-log-growth");
 
 /// That the log of one size continues that of another, unverified ([`super::verify_consistency`]).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Growth {
-    /// The smaller size.
+    /// Size of the older tree, in leaves.
     pub from: u64,
-    /// The larger one.
+    /// Size of the newer tree, in leaves.
     pub to: u64,
     /// Nodes, as RFC 6962 §2.1.2 has them.
     pub path: Vec<Hash>,

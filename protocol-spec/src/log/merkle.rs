@@ -7,10 +7,8 @@ pub use super::node::Hash;
 use super::{checkpoint::Checkpoint, node::join};
 use crate::{Error, defence::Defence};
 
-/// Checks that a leaf stands at this index under the checkpoint's root (LOG-3).
-///
-/// # Errors
-/// [`Error::LogProof`], [`Error::Field`] for a tree that is empty or larger than any.
+/// Checks that a leaf stands at this index under the checkpoint's root (LOG-3). Fails with [`Error::LogProof`], or
+/// with [`Error::Field`] for a tree that is empty or larger than any.
 pub fn verify_leaf(checkpoint: &Checkpoint, leaf: &[u8], index: u64, path: &[Hash]) -> Result<(), Error> {
     let root = root(checkpoint)?;
     let verified = InclusionProof::<Sha256>::try_from_bytes(path.concat())
@@ -23,9 +21,6 @@ pub fn verify_leaf(checkpoint: &Checkpoint, leaf: &[u8], index: u64, path: &[Has
 }
 
 /// Checks that the log of `new` continues the log of `old` (LOG-4).
-///
-/// # Errors
-/// As [`verify_leaf`].
 pub fn verify_consistency(old: &Checkpoint, new: &Checkpoint, path: &[Hash]) -> Result<(), Error> {
     let same_log = old.origin == new.origin;
     // Nothing is what every log begins with.

@@ -47,10 +47,7 @@ impl Note {
     /// Most lines of signatures; signed-note asks for 16 at least.
     const MAX_LINES: usize = 64;
 
-    /// A text to be signed.
-    ///
-    /// # Errors
-    /// [`Error::Note`] if it is no note's text.
+    /// A text to be signed. Fails with [`Error::Note`] if it is no note's text.
     pub fn unsigned(text: String) -> Result<Self, Error> {
         check_text(&text)?;
         Ok(Self {
@@ -60,9 +57,6 @@ impl Note {
     }
 
     /// Reads a note; whoever has signed it may be unknown (LOG-6).
-    ///
-    /// # Errors
-    /// [`Error::Note`].
     pub fn parse(bytes: &[u8]) -> Result<Self, Error> {
         if bytes.len() > Self::MAX_LEN {
             return malformed("it is too long");
@@ -96,7 +90,7 @@ impl Note {
         &self.text
     }
 
-    /// The lines of signatures.
+    /// The lines of signatures that stand under the text.
     pub fn lines(&self) -> &[SignatureLine] {
         &self.lines
     }
@@ -109,9 +103,6 @@ impl Note {
     }
 
     /// The text, if this key of kind 1 has signed it and no signature of it fails (LOG-6).
-    ///
-    /// # Errors
-    /// [`Error::Signature`].
     pub fn signed_by(&self, key: &NoteKey) -> Result<&str, Error> {
         let mut signed = false;
         for signature in self.by(key) {
@@ -181,10 +172,7 @@ impl fmt::Display for SignatureLine {
 }
 
 impl NoteKey {
-    /// A key under its name.
-    ///
-    /// # Errors
-    /// [`Error::Note`] if no key may be called so.
+    /// A key under its name. Fails with [`Error::Note`] if no key may be called so.
     pub fn new(name: &str, kind: KeyKind, key: IdentityKey) -> Result<Self, Error> {
         if !is_key_name(name) {
             return malformed("no key may be called so");
@@ -196,17 +184,17 @@ impl NoteKey {
         })
     }
 
-    /// By what its signatures say they are its own.
+    /// The name by which signatures say that they are of this key.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// What it signs.
+    /// The kind of thing that the key signs.
     pub fn kind(&self) -> KeyKind {
         self.kind
     }
 
-    /// The public key.
+    /// The Ed25519 public key that verifies its signatures.
     pub fn key(&self) -> &IdentityKey {
         &self.key
     }
@@ -231,7 +219,7 @@ impl NoteKey {
 impl FromStr for NoteKey {
     type Err = Error;
 
-    /// Reads `name+id+base64(kind ‖ key)`.
+    /// Reads a key in the form `name+id+base64(kind ‖ key)`.
     fn from_str(text: &str) -> Result<Self, Error> {
         let mut parts = text.splitn(3, '+');
         let (Some(name), Some(id), Some(rest)) = (parts.next(), parts.next(), parts.next()) else {

@@ -35,9 +35,9 @@ pub struct WitnessedCheckpoint(VerifiedCheckpoint);
 /// What a name in the file stands for.
 #[derive(Clone, Debug)]
 enum Member {
-    /// Index of a witness.
+    /// A single witness, by its index in the policy.
     Witness(usize),
-    /// So many of these members.
+    /// A group, which is met by so many of these members.
     Group { threshold: usize, members: Vec<usize> },
 }
 
@@ -55,10 +55,7 @@ impl Policy {
         }
     }
 
-    /// Reads the file (LOG-10).
-    ///
-    /// # Errors
-    /// [`Error::Policy`], or what is wrong with a key.
+    /// Reads the file (LOG-10). Fails with [`Error::Policy`], or with what is wrong with a key.
     pub fn parse(file: &[u8]) -> Result<Self, Error> {
         let mut reader = Reader {
             policy: Self::none(),
@@ -131,9 +128,8 @@ impl Policy {
     }
 
     /// Checks that the quorum has cosigned it, and not before a time in seconds since 1970 (LOG-8).
-    ///
-    /// # Errors
-    /// [`Error::Witnesses`], or [`Error::Signature`] if a known witness's cosignature does not verify.
+    /// Fails with [`Error::Witnesses`] if it has not, and with [`Error::Signature`] if a known
+    /// witness's cosignature does not verify.
     pub fn witnessed(
         &self,
         checkpoint: VerifiedCheckpoint,
@@ -156,10 +152,8 @@ impl Policy {
     }
 
     /// Since when the quorum has cosigned it, in seconds since 1970: the latest time at or after which so many witnesses have; none if
-    /// not enough have at all, and 0 where none is asked for.
-    ///
-    /// # Errors
-    /// [`Error::Signature`] if a known witness's cosignature does not verify.
+    /// not enough have at all, and 0 where none is asked for. Fails with [`Error::Signature`] if a known
+    /// witness's cosignature does not verify.
     pub fn cosigned_since(&self, checkpoint: &VerifiedCheckpoint) -> Result<Option<u64>, Error> {
         let times = self.witnesses.iter();
         let times = times.map(|witness| cosigned_at(checkpoint, &witness.key));
@@ -188,12 +182,12 @@ impl Policy {
 }
 
 impl WitnessedCheckpoint {
-    /// The checkpoint.
+    /// The checkpoint that was cosigned, by reference.
     pub fn checkpoint(&self) -> &VerifiedCheckpoint {
         &self.0
     }
 
-    /// The checkpoint itself.
+    /// The checkpoint that was cosigned, by value.
     pub fn into_checkpoint(self) -> VerifiedCheckpoint {
         self.0
     }

@@ -20,7 +20,7 @@ pub struct TlogProof {
     pub index: u64,
     /// Audit path of RFC 6962 §2.1.1, from the leaf's sibling up.
     pub path: Vec<Hash>,
-    /// The tree's checkpoint.
+    /// The checkpoint of the tree that the path leads to.
     pub checkpoint: SignedCheckpoint,
 }
 
@@ -33,9 +33,6 @@ impl TlogProof {
     pub const MAX_LEN: usize = Note::MAX_LEN + 8192;
 
     /// Checks the log's signature and that the leaf stands there (LOG-2, LOG-3).
-    ///
-    /// # Errors
-    /// As [`SignedCheckpoint::verify`] and [`verify_leaf`].
     pub fn verify(self, leaf: &[u8], log: &NoteKey) -> Result<VerifiedCheckpoint, Error> {
         let checkpoint = self.checkpoint.verify(log)?;
         verify_leaf(&checkpoint, leaf, self.index, &self.path)?;
@@ -45,9 +42,6 @@ impl TlogProof {
 
 impl TlogProof {
     /// The same for a log of this operator's, of whatever generation.
-    ///
-    /// # Errors
-    /// As [`Self::verify`].
     pub fn verify_by(self, leaf: &[u8], operator: &IdentityKey) -> Result<VerifiedCheckpoint, Error> {
         let checkpoint = self.checkpoint.verify_by(operator)?;
         verify_leaf(&checkpoint, leaf, self.index, &self.path)?;

@@ -15,10 +15,7 @@ use crate::{
 };
 
 /// Checks that the statement with this hash stands in the log as a salted leaf (LOG-3), and returns the checkpoint it
-/// stands under.
-///
-/// # Errors
-/// [`Error::LogProof`], or what is wrong with the proof or the checkpoint.
+/// stands under. Fails with [`Error::LogProof`], or with what is wrong with the proof or the checkpoint.
 pub fn verify_inclusion(
     proof: Option<pb::LogProof>,
     statement: &Sha256Digest,
@@ -34,9 +31,6 @@ pub fn verify_inclusion(
 }
 
 /// Checks that an entry stands in the log in clear (LOG-3).
-///
-/// # Errors
-/// As [`verify_inclusion`].
 pub fn verify_published(
     proof: Option<pb::LogProof>,
     entry: &Entry,
@@ -57,7 +51,7 @@ fn verify_entry(
 /// A receipt: the operator's statement with its place in the log.
 #[derive(Clone, Debug)]
 pub struct Receipt<T> {
-    /// What the operator vouches for.
+    /// The statement that the operator has signed.
     pub statement: Verified<T>,
     /// The log that holds it.
     pub checkpoint: VerifiedCheckpoint,
@@ -65,9 +59,6 @@ pub struct Receipt<T> {
 
 impl<T: Body> Receipt<T> {
     /// Checks the operator's signature and the inclusion proof (LOG-3).
-    ///
-    /// # Errors
-    /// [`Error::Signature`], [`Error::LogProof`] or a malformed field.
     pub fn verify(message: Option<pb::Receipt>, operator: &IdentityKey) -> Result<Self, Error> {
         let pb::Receipt { statement, proof } = message.ok_or(Error::Field { field: "receipt" })?;
         let statement = Signed::<T>::try_from(statement)?.verify(operator)?;
@@ -82,7 +73,7 @@ impl<T: Body> Receipt<T> {
 /// A statement of a patient's device with its place in the log.
 #[derive(Clone, Debug)]
 pub struct Logged<T> {
-    /// What the device says.
+    /// The statement, verified with the chain of the device that signed it.
     pub statement: PatientVerified<T>,
     /// The log that holds it.
     pub checkpoint: VerifiedCheckpoint,
@@ -90,9 +81,6 @@ pub struct Logged<T> {
 
 impl<T: OfPatient> Logged<T> {
     /// Checks the device's chain and the inclusion proof (STM-6, LOG-3).
-    ///
-    /// # Errors
-    /// [`Error::Signature`], [`Error::LogProof`] or a malformed field.
     pub fn verify(message: pb::LoggedStatement, operator: &IdentityKey) -> Result<Self, Error> {
         let pb::LoggedStatement { statement, proof } = message;
         let statement = PatientSigned::<T>::try_from(statement)?.verify()?;

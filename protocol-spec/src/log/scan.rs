@@ -58,10 +58,9 @@ impl Scan {
         self.plan.clone()
     }
 
-    /// Takes the next tile of the plan, and gives out the entries that it holds, with their numbers (LOG-14).
-    ///
-    /// # Errors
-    /// [`Error::LogProof`] for what is not in the tree, [`Error::Note`] or [`Error::Length`] for what is no tile.
+    /// Takes the next tile of the plan, and gives out the entries that it holds, with their numbers
+    /// (LOG-14). Fails with [`Error::LogProof`] for what is not in the tree, [`Error::Note`] or
+    /// [`Error::Length`] for what is no tile.
     pub fn take(&mut self, tile: Bytes) -> Result<Vec<(u64, Bytes)>, Error> {
         let path = self.plan.next().ok_or(Error::Field { field: "tile" })?;
         match path.kind {

@@ -17,9 +17,9 @@ use crate::Error;
 pub struct Submission {
     /// Leaves of the log that the witness has cosigned last, 0 for none.
     pub old: u64,
-    /// Consistency proof from there.
+    /// Consistency proof from the tree of that size.
     pub path: Vec<Hash>,
-    /// What is to be cosigned.
+    /// The checkpoint that the witness is to cosign.
     pub checkpoint: SignedCheckpoint,
 }
 

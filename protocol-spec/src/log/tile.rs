@@ -10,19 +10,19 @@ use crate::Error;
 /// Hashes or entries of a full tile: the tree is cut at every eighth level.
 pub const WIDTH: u64 = 256;
 
-/// What a tile holds.
+/// The two kinds of tiles: of hashes and of entries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum TileKind {
     /// Hashes of the nodes at eight times this level.
     Hashes(u8),
-    /// The leaves themselves.
+    /// The entries of the log, which are hashed into leaves.
     Entries,
 }
 
 /// The name of a tile, under the log's prefix: `tile/<L>/<N>[.p/<W>]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct TilePath {
-    /// What it holds.
+    /// Whether it holds hashes, and of which level, or entries.
     pub kind: TileKind,
     /// Its number within its level.
     pub index: u64,
@@ -110,10 +110,7 @@ impl FromStr for TilePath {
     }
 }
 
-/// An entry bundle: each entry after its length, u16be.
-///
-/// # Errors
-/// [`Error::Note`] for an entry that is too long.
+/// An entry bundle: each entry after its length, u16be. Fails with [`Error::Note`] for an entry that is too long.
 pub fn bundle<'a>(entries: impl IntoIterator<Item = &'a [u8]>) -> Result<Vec<u8>, Error> {
     let mut bundle = Vec::new();
     for entry in entries {
@@ -127,9 +124,6 @@ pub fn bundle<'a>(entries: impl IntoIterator<Item = &'a [u8]>) -> Result<Vec<u8>
 }
 
 /// The entries of a bundle that must have so many.
-///
-/// # Errors
-/// [`Error::Note`].
 pub fn entries(mut bundle: Bytes, width: u64) -> Result<Vec<Bytes>, Error> {
     let mut entries = Vec::new();
     while let Some((length, _)) = bundle.split_first_chunk() {

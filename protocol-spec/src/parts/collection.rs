@@ -6,7 +6,6 @@ fields! {
     /// A collection of a vault, in one epoch of its key.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
     Collection: ClosedEpoch {
-        /// Which collection.
         #[serde(rename = "collection_id")]
         (collection_id) id: CollectionId,
         /// Counts the collection's keys, from 0.

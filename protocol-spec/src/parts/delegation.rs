@@ -40,10 +40,8 @@ impl Scope {
     /// Most collections of one delegation; a vault has no more.
     pub const MAX: usize = 64;
 
-    /// Sorts the given collections, and drops those that stand there twice.
-    ///
-    /// # Errors
-    /// [`Error::Field`] if there are none, too many, or `own` is among them.
+    /// Sorts the given collections, and drops those that stand there twice. Fails with [`Error::Field`] if there are
+    /// none, too many, or `own` is among them.
     pub fn new(mut collections: Vec<CollectionId>) -> Result<Self, Error> {
         collections.sort_unstable();
         collections.dedup();

@@ -8,8 +8,8 @@ use crate::{
     keys::IdentityKey,
 };
 
-/// In the place of an institution: whichever is accredited for emergencies. No SHA-256 of a key that anyone can find
-/// is this.
+/// In the place of an institution: whichever is accredited for emergencies. No SHA-256 of a key that
+/// anyone can find is this.
 pub const ANY_INSTITUTION: InstitutionId = InstitutionId::from_bytes([0; 32]);
 
 /// In the place of a hash of what an emergency permission does not have: a directory entry, a request.
@@ -25,9 +25,9 @@ fields! {
     /// How an emergency permission is opened.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     EmergencyTerms: EmergencyTerms {
-        /// Follows from the first half; whoever opens signs with it.
+        /// Key that follows from the first half; whoever opens signs with it.
         card_key: IdentityKey,
-        /// Of the second half, which the server keeps.
+        /// SHA-256 of the second half, which the server keeps.
         share_hash: Sha256Digest,
         /// Who has the first half; none: it stands on the patient's card.
         guardian: Option<GuardianTerms>,

@@ -8,7 +8,6 @@ fields! {
     HeadRef: VaultHeadRef {
         /// Counts the heads, from 0.
         sequence: u64,
-        /// SHA-256 of its body.
         hash: Sha256Digest,
     }
 }

@@ -14,7 +14,7 @@ fields! {
     Part: Part {
         /// Relative path with `/` between components.
         name: PartName,
-        /// RFC 6838 media type.
+        /// Media type, `type/subtype` as in RFC 6838.
         media_type: String,
         /// Where it starts in the plaintext.
         offset: u64,
@@ -22,7 +22,7 @@ fields! {
         length: u64,
         /// SHA-256 of its bytes, as its maker has signed it.
         sha256: Sha256Digest,
-        /// What a clinician sorts by.
+        /// Values that clinicians sort files by.
         clinical: Clinical,
         /// When the file was last changed, in nanoseconds since 1970; before that, less than 0.
         modified: Option<i64>,
@@ -31,16 +31,16 @@ fields! {
     /// Clinical metadata; absent values are empty.
     #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
     Clinical: Clinical {
-        /// For example `Bundle`.
+        /// FHIR resource type, for example `Bundle`.
         #[serde(skip_serializing_if = "String::is_empty")]
         fhir_resource_type: String,
-        /// DICOM (0020,000D).
+        /// DICOM attribute (0020,000D), the study instance UID.
         #[serde(skip_serializing_if = "String::is_empty")]
         dicom_study_uid: String,
-        /// DICOM (0020,000E).
+        /// DICOM attribute (0020,000E), the series instance UID.
         #[serde(skip_serializing_if = "String::is_empty")]
         dicom_series_uid: String,
-        /// `YYYY-MM-DD`.
+        /// Day that the content is of, as `YYYY-MM-DD`.
         #[serde(skip_serializing_if = "String::is_empty")]
         date: String,
         /// The last day, where it is of several; else empty.
@@ -49,8 +49,8 @@ fields! {
     }
 }
 
-/// A relative path without empty, `.` or `..` components or control characters (CNT-12). Whether a file system holds it is another
-/// matter ([`crate::file_names`]).
+/// A relative path without empty, `.` or `..` components or control characters (CNT-12). Whether a file system holds
+/// it is another matter ([`crate::file_names`]).
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PartName(String);
 

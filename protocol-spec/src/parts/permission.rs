@@ -55,30 +55,24 @@ fields! {
     /// One record version, bound to its content: a holder of its key cannot put other content in its place.
     #[derive(Clone, Debug, PartialEq, Eq)]
     RecordSelector: RecordSelector where is_a_stream {
-        /// The record.
         record_id: RecordId,
-        /// Its version.
         version_id: VersionId,
-        /// BLAKE3 of its stream.
         content_root: ContentRoot,
-        /// Bytes of its stream.
         stream_len: u64,
     }
 
-    /// A permission that ends when another one is taken in its place, and what was left of it when the device
-    /// signed that (PRM-14).
+    /// A permission that ends when another one is taken in its place, and what was left of it when
+    /// the device signed that (PRM-14).
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     Replaces: Replaces {
-        /// Which.
         permission_id: PermissionId,
-        /// SHA-256 of its body.
         permission_hash: Sha256Digest,
-        /// Presentations left.
+        /// Presentations that were left of it.
         uses_left: u32,
-        /// Ciphertext bytes left.
+        /// Ciphertext bytes that were left of it.
         bytes_left: u64,
-        /// The patient was asked: from now on it is the word of its signer alone, and not of whoever signed the old one
-        /// (DEV-21).
+        /// The patient was asked: from now on it is the word of its signer alone, and not of whoever
+        /// signed the old one (DEV-21).
         signed_again: bool,
     }
 }

@@ -29,10 +29,8 @@ impl DeviceChain {
         }
     }
 
-    /// The chain of a device that the last one of this chain has certified.
-    ///
-    /// # Errors
-    /// [`Error::Field`] when it is too long.
+    /// The chain of a device that the last one of this chain has certified. Fails with [`Error::Field`]
+    /// when it is too long.
     pub fn extended(&self, certificate: Signed<DeviceCertificate>) -> Result<Self, Error> {
         let mut chain = self.clone();
         chain.certificates.push(certificate);
@@ -40,9 +38,6 @@ impl DeviceChain {
     }
 
     /// Checks every link of the chain (KEY-5).
-    ///
-    /// # Errors
-    /// [`Error::Signature`] or [`Error::Mismatch`].
     pub fn verify(self, patient: PatientId) -> Result<Device, Error> {
         let mismatch = Error::Mismatch {
             what: "device chain and patient",
@@ -124,12 +119,12 @@ pub struct Device {
 }
 
 impl Device {
-    /// Its id.
+    /// The device's id, which follows from its key.
     pub fn id(&self) -> DeviceId {
         DeviceId::from(&self.certificate.device_key)
     }
 
-    /// Verifies its statements and requests.
+    /// The key that verifies the device's statements and requests.
     pub fn key(&self) -> &IdentityKey {
         &self.certificate.device_key
     }
@@ -144,12 +139,12 @@ impl Device {
         self.issuer
     }
 
-    /// Whose device it is.
+    /// The patient to whom the device belongs.
     pub fn patient_id(&self) -> PatientId {
         self.certificate.patient_id
     }
 
-    /// What leads to it.
+    /// The chain of certificates that leads from the identity key to the device.
     pub fn chain(&self) -> &DeviceChain {
         &self.chain
     }

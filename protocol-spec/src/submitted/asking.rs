@@ -1,4 +1,4 @@
-//! Requests, permissions, denials, revocations.
+//! The messages about requests: asking, permitting, denying, and revoking.
 
 use super::{KeyWrap, fits, submitted};
 use crate::{
@@ -34,7 +34,7 @@ submitted! {
         upload_key_epoch: u64,
         head: Option<PatientSigned<VaultHead>>,
     } => wraps_an_upload_key
-    /// The patient says no.
+    /// The patient denies what an institution has asked for.
     SubmitDenial {
         denial: PatientSigned<Denial>,
     }

@@ -92,7 +92,7 @@ pub struct LinkNonce(Bytes);
 impl LinkNonce {
     const LEN: usize = 32;
 
-    /// As it travels.
+    /// The 32 bytes, as they stand in the message.
     pub fn bytes(&self) -> &Bytes {
         &self.0
     }

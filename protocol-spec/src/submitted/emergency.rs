@@ -33,22 +33,22 @@ submitted! {
 /// A card or a guardian, with the halves that its permission names; one in the place of another comes without (EMG-4).
 #[derive(Clone, Debug)]
 pub struct PutEmergency {
-    /// Of the kind for emergencies.
+    /// The permission, which is of the kind for emergencies.
     pub permission: SignedPermission,
-    /// Of a new card or guardian.
+    /// The halves of its key, where card or guardian are new.
     pub halves: Option<Halves>,
 }
 
 /// What a new emergency permission comes with.
 #[derive(Clone, Debug)]
 pub struct Halves {
-    /// The server's half.
+    /// The half that the server keeps, 32 bytes.
     pub share: Bytes,
-    /// From both halves.
+    /// The key that follows from both halves.
     pub recipient_key: RecipientKey,
-    /// To the guardian, if there is one.
+    /// The half that is sealed to the guardian, if there is one.
     pub guardian_half: Option<SealedBytes>,
-    /// Of the vault key that the guardian's half is sealed to.
+    /// Epoch of the vault key that the guardian's half is sealed to.
     pub guardian_root_epoch: u64,
 }
 

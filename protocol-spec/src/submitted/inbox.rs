@@ -21,11 +21,11 @@ submitted! {
 /// Deletes something that was not answered, or gives up what was accepted (ACC-9).
 #[derive(Clone, Copy, Debug)]
 pub enum DeleteUnanswered {
-    /// An institution's request.
+    /// The request of an institution, which was not answered.
     Request(RequestId),
-    /// A delegation.
+    /// The delegation by which she may act for another patient.
     Delegation(DelegationId),
-    /// To be this patient's guardian.
+    /// Being the guardian of this patient.
     Guardianship(PatientId),
 }
 

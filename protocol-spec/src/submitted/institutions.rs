@@ -16,7 +16,7 @@ use crate::{
 };
 
 submitted! {
-    /// An accredited institution (KEY-7).
+    /// An accredited institution enrols, and shows the secret that its key opens (KEY-7).
     EnrolInstitution {
         keys: Signed<InstitutionKeys>,
         accreditation: Signed<Accreditation>,
@@ -34,7 +34,7 @@ submitted! {
         terminal_id: TerminalId,
         keys: SealedBytes,
     }
-    /// An institution ends.
+    /// An institution ends by its own word (INS-13).
     RetireInstitution {
         retirement: Signed<Retirement>,
     }

@@ -56,13 +56,10 @@ use crate::{
 
 /// A message that somebody submits, well-formed.
 pub trait Submitted: Sized {
-    /// As it travels; beside an id of its path, if it has one.
+    /// The message as it travels; beside an id of its path, if it has one.
     type Wire;
 
-    /// Reads it.
-    ///
-    /// # Errors
-    /// The rule that is broken.
+    /// Reads the message, and checks the form of every field.
     fn read(wire: Self::Wire) -> Result<Self, Error>;
 }
 
@@ -86,7 +83,7 @@ macro_rules! submitted {
         }
 
         impl $name {
-            /// The message again.
+            /// The message that this was read from.
             pub fn to_message(&self) -> pb::$name {
                 let Self { $($field),* } = self;
                 pb::$name { $($field: $crate::field::Field::write($field)),* }
@@ -132,10 +129,10 @@ use submitted;
 pub struct KeyWrap(Bytes);
 
 impl KeyWrap {
-    /// Bytes of each.
+    /// How many bytes every wrap has.
     pub const LEN: usize = 104;
 
-    /// As it travels.
+    /// The 104 bytes, as they stand in the message.
     pub fn bytes(&self) -> &Bytes {
         &self.0
     }

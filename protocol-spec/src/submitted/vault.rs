@@ -32,7 +32,7 @@ submitted! {
         epoch: u64,
         wraps: Vec<Wrap>,
     } => are_few
-    /// Closes an epoch (REV-6).
+    /// Has the keys of an epoch forgotten, which closes it (REV-6).
     CloseEpoch {
         closure: PatientSigned<EpochClosure>,
     } => closes_records
@@ -42,7 +42,7 @@ submitted! {
         epoch: u64,
         data_key_wrap: KeyWrap,
     } => holds_records
-    /// Deletes a record (DEL-1).
+    /// Deletes a record with all its versions (DEL-1).
     DeleteRecord {
         deletion: PatientSigned<RecordDeletion>,
     }
@@ -60,11 +60,11 @@ submitted! {
 /// A data key under a collection's key.
 #[derive(Clone, Debug)]
 pub struct Wrap {
-    /// The placement's number.
+    /// Number of the placement that puts the version there.
     pub number: u64,
-    /// What it opens.
+    /// The version whose data key it is.
     pub version_id: VersionId,
-    /// Under the collection's key.
+    /// The data key under the collection's key.
     pub data_key_wrap: KeyWrap,
 }
 

@@ -9,27 +9,27 @@ use crate::{
 /// One change of a vault: what it is about, and the hash of what says so (VLT-1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Act {
-    /// A list of devices.
+    /// A list of devices, by the hash of its body.
     Devices(Sha256Digest),
     /// An epoch of a collection's key: [`epoch_hash`].
     Epoch(CollectionId, Sha256Digest),
-    /// An epoch's end.
+    /// The closure of a collection's epoch, by the hash of its body.
     Closure(CollectionId, Sha256Digest),
-    /// A placement.
+    /// The placement of a record version, by the hash of its body.
     Placement(RecordId, Sha256Digest),
     /// Data keys under another epoch: [`wraps_hash`].
     Wraps(CollectionId, Sha256Digest),
-    /// A permission.
+    /// A permission that was given, by the hash of its body.
     Permission(PermissionId, Sha256Digest),
-    /// A revocation.
+    /// The revocation of a permission, by the hash of its body.
     Revocation(PermissionId, Sha256Digest),
-    /// A delegation.
+    /// A delegation that was given, by the hash of its body.
     Delegation(DelegationId, Sha256Digest),
-    /// A delegation's end.
+    /// The end of a delegation, by the hash of its body.
     DelegationEnd(DelegationId, Sha256Digest),
-    /// A vault head.
+    /// A head over the acts before it, by the hash of its body.
     Head(Sha256Digest),
-    /// A record's deletion (DEL-1).
+    /// The deletion of a record, by the hash of its body (DEL-1).
     Deletion(RecordId, Sha256Digest),
     /// An upload that was taken back (DEL-6).
     TakeBack(RecordId, Sha256Digest),
