@@ -14,9 +14,6 @@ use crate::{
 };
 
 /// Seals the secret to the institution's key (KEY-16); its hash goes into the signed accreditation.
-///
-/// # Errors
-/// [`Error::Randomness`].
 pub fn seal_accreditation(
     to: &RecipientKey,
     registrar: &RegistrarId,
@@ -27,9 +24,6 @@ pub fn seal_accreditation(
 }
 
 /// Opens the secret with the institution's key.
-///
-/// # Errors
-/// [`Error::Open`].
 pub fn open_accreditation<R: Opens>(
     with: &R,
     registrar: &RegistrarId,

@@ -24,17 +24,11 @@ impl HomeKey {
     }
 
     /// Seals `secrets` for the principal that `context` names.
-    ///
-    /// # Errors
-    /// [`Error::Randomness`].
     pub fn seal(&self, context: &[u8], secrets: &[u8]) -> Result<Vec<u8>, Error> {
         committed::seal(&self.0, labels::HOME_SECRETS, context, secrets)
     }
 
     /// Opens what [`Self::seal`] made under the same key and context.
-    ///
-    /// # Errors
-    /// [`Error::Open`].
     pub fn open(&self, context: &[u8], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, Error> {
         committed::open(&self.0, labels::HOME_SECRETS, context, sealed)
     }

@@ -31,10 +31,7 @@ impl TagKey {
         Token::from_bytes(*token)
     }
 
-    /// The tags of a record version (CND-6).
-    ///
-    /// # Errors
-    /// None in practice: a record has as many attributes as tags.
+    /// The tags of a record version (CND-6). This never fails in practice: a record has as many attributes as tags.
     pub fn tags(&self, record: &Attributes, version: &VersionId) -> Result<RecordTags, Error> {
         let tokens: Vec<_> = record.each().iter().map(|one| self.token(one)).collect();
         Ok(RecordTags::new(&tokens, version)?)
@@ -46,10 +43,8 @@ impl TagKey {
         ConditionsKey::from_bytes(&kdf::expand(self.expose(), &info))
     }
 
-    /// The tokens by which a server tests the records of a collection.
-    ///
-    /// # Errors
-    /// None in practice: conditions have no more attributes than a group has tokens.
+    /// The tokens by which a server tests the records of a collection. This never fails in practice: conditions have
+    /// no more attributes than a group has tokens.
     pub fn groups(&self, conditions: &Conditions) -> Result<Vec<TokenGroup>, Error> {
         let group = |attributes: &Vec<Attribute>| {
             let tokens = attributes.iter().map(|one| self.token(one)).collect();
@@ -61,9 +56,6 @@ impl TagKey {
 
 impl ConditionsKey {
     /// Seals a permission's conditions to whoever has its key, with these tokens (CND-10).
-    ///
-    /// # Errors
-    /// [`Error::Randomness`].
     pub fn seal(
         &self,
         conditions: &Conditions,
@@ -79,10 +71,8 @@ impl ConditionsKey {
         })
     }
 
-    /// Opens what [`Self::seal`] made for the same patient and permission.
-    ///
-    /// # Errors
-    /// [`Error::Open`], also for padding and for what is no condition.
+    /// Opens what [`Self::seal`] made for the same patient and permission. Fails with [`Error::Open`], also for
+    /// padding and for what is no condition.
     pub fn open(
         &self,
         sealed: &SealedConditions,

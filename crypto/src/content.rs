@@ -1,5 +1,4 @@
-//! Sealing and opening of records: C2SP chunked-encryption@v1 with ChaCha20-Poly1305. See
-//! `spec/content.md` §2.
+//! Sealing and opening of records: C2SP chunked-encryption@v1 with ChaCha20-Poly1305. See `spec/content.md` §2.
 //!
 //! ```text
 //! stream = salt (24) ‖ commitment (32) ‖ chunk 0 ‖ chunk 1 ‖ …     chunk = ciphertext ‖ tag (16)

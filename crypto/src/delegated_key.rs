@@ -44,9 +44,6 @@ impl DelegatedKeyContext {
 }
 
 /// Seals a collection key to a delegate's vault key (DLG-3).
-///
-/// # Errors
-/// [`Error::Randomness`].
 pub fn seal_delegated_key(
     to: &RecipientKey,
     context: &DelegatedKeyContext,
@@ -56,9 +53,6 @@ pub fn seal_delegated_key(
 }
 
 /// Opens a collection key. Anybody can seal one: whose it is, the statement says that carries it.
-///
-/// # Errors
-/// [`Error::Open`].
 pub fn open_delegated_key<R: Opens>(
     with: &R,
     context: &DelegatedKeyContext,

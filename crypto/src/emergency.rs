@@ -28,9 +28,6 @@ impl CardHalf {
     /// The key that whoever opens signs with.
     ///
     /// `seed = HKDF-Expand-SHA-512 (card half, LABEL(EMERGENCY_CARD_KEY) ‖ patient id, 32)` (EMG-2)
-    ///
-    /// # Errors
-    /// [`Error::Protocol`] if the public key were degenerate, which no seed is known to cause.
     pub fn key(&self, patient: &PatientId) -> Result<SigningIdentity, Error> {
         let info: [&[u8]; 2] = [&labels::EMERGENCY_CARD_KEY.bytes(), patient.as_bytes()];
         SigningIdentity::from_seed(&kdf::expand(self.expose(), &info))
@@ -40,9 +37,6 @@ impl CardHalf {
     ///
     /// `seed = HKDF-SHA-256 (salt = "", card half ‖ server half, LABEL(EMERGENCY_RECIPIENT) ‖ patient id ‖ card key, 32)`
     /// (EMG-2)
-    ///
-    /// # Errors
-    /// [`Error::Protocol`] if the public key were degenerate, which no seed is known to cause.
     pub fn recipient(&self, server: &ServerHalf, patient: &PatientId) -> Result<RecipientSecret, Error> {
         let mut both = Zeroizing::new([0; 64]);
         let (first, second) = both.split_at_mut(32);
@@ -76,10 +70,8 @@ impl CardHalf {
     }
 
     /// Reads a code as people type or scan it: in any case, with white space and hyphens anywhere, with or without
-    /// the patient's id before it.
-    ///
-    /// # Errors
-    /// [`Error::Malformed`] for what is no code, or one of another patient (EMG-3).
+    /// the patient's id before it. Fails with [`Error::Malformed`] for what is no code, or
+    /// one of another patient (EMG-3).
     pub fn from_code(text: &str, patient: &PatientId) -> Result<Self, Error> {
         let malformed = || Error::Malformed { what: "card's code" };
         let mut text = Zeroizing::new(text.trim().to_ascii_lowercase());
@@ -119,17 +111,12 @@ impl CardHalf {
     }
 
     /// Seals the half to who is to have it.
-    ///
-    /// # Errors
-    /// [`Error::Randomness`].
     pub fn seal(&self, to: &RecipientKey, context: &HalfContext) -> Result<SealedBytes, Error> {
         wrap::wrap(to, context.info(), self.expose())
     }
 
-    /// Opens what [`Self::seal`] made in the same context. Whose half it is follows from the card key alone.
-    ///
-    /// # Errors
-    /// [`Error::Open`], also for a half that has another card key.
+    /// Opens what [`Self::seal`] made in the same context. Whose half it is follows from the card key alone. Fails
+    /// with [`Error::Open`], also for a half that has another card key.
     pub fn open<R: Opens>(with: &R, sealed: &SealedBytes, context: &HalfContext) -> Result<Self, R::Error> {
         let opened = with.open_sealed(&context.info(), sealed)?;
         let half = Self::from_bytes(opened.as_slice().try_into().map_err(|_| Error::Open)?);

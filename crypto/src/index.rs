@@ -16,19 +16,14 @@ use crate::{
 impl CollectionKey {
     /// Seals the encoded content of the segment that `head` describes, by the key of `own` in the epoch that it
     /// names; its `sealed_hash` is filled in (IDX-1).
-    ///
-    /// # Errors
-    /// [`Error::Randomness`].
     pub fn seal_index_segment(&self, head: &mut IndexSegment, content: &[u8]) -> Result<Vec<u8>, Error> {
         let sealed = committed::seal(self.expose(), INDEX_SEGMENT, &aad(head), &frame(content, padded)?)?;
         head.sealed_hash = Sha256Digest::of(&sealed);
         Ok(sealed)
     }
 
-    /// Opens what [`Self::seal_index_segment`] made for the same place.
-    ///
-    /// # Errors
-    /// [`Error::Open`], also when `head` is of other sealed bytes, and for another padding.
+    /// Opens what [`Self::seal_index_segment`] made for the same place. Fails with [`Error::Open`], also when `head`
+    /// is of other sealed bytes, and for another padding.
     pub fn open_index_segment(
         &self,
         head: &IndexSegment,

@@ -51,9 +51,6 @@ impl fmt::Debug for WrappedKey {
 
 impl VaultRootKey {
     /// Wraps the key of a collection of this patient's vault.
-    ///
-    /// # Errors
-    /// [`Error::Randomness`].
     pub fn wrap_collection_key(
         &self,
         key: &CollectionKey,
@@ -68,9 +65,6 @@ impl VaultRootKey {
     }
 
     /// Opens what [`Self::wrap_collection_key`] made for the same patient and collection.
-    ///
-    /// # Errors
-    /// [`Error::Open`].
     pub fn unwrap_collection_key(
         &self,
         wrapped: &WrappedKey,
@@ -82,17 +76,11 @@ impl VaultRootKey {
     }
 
     /// Wraps the vault root key of the epoch before this one, so that whoever has this one has all before it.
-    ///
-    /// # Errors
-    /// [`Error::Randomness`].
     pub fn wrap_previous(&self, key: &Self, patient: &PatientId, epoch: u64) -> Result<WrappedKey, Error> {
         seal(self.expose(), key.expose(), &root_key_aad(patient, epoch))
     }
 
     /// Opens what [`Self::wrap_previous`] made for the same patient and the same epoch, which is the one before.
-    ///
-    /// # Errors
-    /// [`Error::Open`].
     pub fn unwrap_previous(
         &self,
         wrapped: &WrappedKey,
@@ -105,9 +93,6 @@ impl VaultRootKey {
 
 impl CollectionKey {
     /// Wraps the data key of one record version of the collection.
-    ///
-    /// # Errors
-    /// [`Error::Randomness`].
     pub fn wrap_data_key(
         &self,
         key: &DataKey,
@@ -118,9 +103,6 @@ impl CollectionKey {
     }
 
     /// Opens what [`Self::wrap_data_key`] made for the same collection and version.
-    ///
-    /// # Errors
-    /// [`Error::Open`].
     pub fn unwrap_data_key(
         &self,
         wrapped: &WrappedKey,
@@ -130,11 +112,8 @@ impl CollectionKey {
         open(self.expose(), wrapped, &data_key_aad(collection, version)).map(|key| DataKey::from_bytes(&key))
     }
 
-    /// Wraps the upload key of one upload permission, so that each of the patient's devices can open what
-    /// arrives under it.
-    ///
-    /// # Errors
-    /// [`Error::Randomness`].
+    /// Wraps the upload key of one upload permission, so that each of the patient's devices can
+    /// open what arrives under it.
     pub fn wrap_upload_key(
         &self,
         key: &UploadKey,
@@ -149,9 +128,6 @@ impl CollectionKey {
     }
 
     /// Opens what [`Self::wrap_upload_key`] made for the same collection and permission.
-    ///
-    /// # Errors
-    /// [`Error::Open`].
     pub fn unwrap_upload_key(
         &self,
         wrapped: &WrappedKey,

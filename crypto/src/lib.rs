@@ -22,8 +22,10 @@
 //! | [`permission`] | permission keys: mint, seal, open, possession |
 //! | [`content`] | records as streams of leaves, and their manifests |
 //!
-//! There is one suite, so nothing here takes an algorithm. What fails to open fails as [`Error::Open`],
-//! whatever the reason.
+//! There is one suite, so nothing here takes an algorithm. Some failures are said here alone: whatever is opened or checked
+//! fails as [`Error::Open`], whatever the reason; whatever is generated or sealed fails as [`Error::Randomness`] if the system gives
+//! no random bytes; whatever makes a key pair of a seed fails as [`Error::Protocol`] if the public key were degenerate, which no
+//! seed is known to cause.
 //!
 //! ```
 //! use crypto::{DataKey, content::{Opener, RecordContext, Sealer, StreamLengths}};

@@ -22,9 +22,6 @@ pub struct LinkNonce([u8; 32]);
 
 impl LinkNonce {
     /// The nonce of a new device, fresh and random.
-    ///
-    /// # Errors
-    /// [`Error::Randomness`].
     pub fn generate() -> Result<Self, Error> {
         Ok(Self(*random::secret::<32>()?))
     }
@@ -69,9 +66,6 @@ impl LinkCode {
     const SECRET: usize = 16;
 
     /// The code of a device with these keys that is bound to its nonce by this commitment (DEV-9, DEV-20).
-    ///
-    /// # Errors
-    /// [`Error::Randomness`].
     pub fn generate(
         device_key: &IdentityKey,
         recipient_key: &RecipientKey,
@@ -90,9 +84,6 @@ impl LinkCode {
     }
 
     /// Whether this is what the device offers that shows the code (DEV-9).
-    ///
-    /// # Errors
-    /// [`Error::Open`].
     pub fn check_offer(
         &self,
         device_key: &IdentityKey,
@@ -142,9 +133,6 @@ impl LinkCode {
     }
 
     /// Whether an approval is of this list (DEV-11).
-    ///
-    /// # Errors
-    /// [`Error::Open`].
     pub fn check_approval(
         &self,
         approval: &[u8],

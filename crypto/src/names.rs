@@ -1,5 +1,5 @@
-//! Names of collections and devices, which only the patient's devices read. See `spec/collections.md` §1 and
-//! `spec/devices.md` §2.
+//! Names of collections and devices, which only the patient's devices read. See
+//! `spec/collections.md` §1 and `spec/devices.md` §2.
 
 use protocol_spec::{
     field::Name,
@@ -14,9 +14,6 @@ use crate::{
 
 impl VaultRootKey {
     /// Seals the name of a collection of this patient's (COL-2).
-    ///
-    /// # Errors
-    /// [`Error::Randomness`].
     pub fn seal_collection_name(
         &self,
         name: &Name,
@@ -26,9 +23,7 @@ impl VaultRootKey {
         self.seal_name(COLLECTION_NAME, name, &aad(patient, collection.as_bytes()))
     }
 
-    /// Opens what [`Self::seal_collection_name`] made for the same patient and collection.
-    ///
-    /// # Errors
+    /// Opens what [`Self::seal_collection_name`] made for the same patient and collection. Fails with
     /// [`Error::Open`], also for padding, lengths and texts that are no name.
     pub fn open_collection_name(
         &self,
@@ -40,9 +35,6 @@ impl VaultRootKey {
     }
 
     /// Seals the name of a device of this patient's (DEV-1).
-    ///
-    /// # Errors
-    /// [`Error::Randomness`].
     pub fn seal_device_name(
         &self,
         name: &Name,
@@ -53,9 +45,6 @@ impl VaultRootKey {
     }
 
     /// Opens what [`Self::seal_device_name`] made for the same patient and device.
-    ///
-    /// # Errors
-    /// [`Error::Open`], as [`Self::open_collection_name`].
     pub fn open_device_name(
         &self,
         sealed: &[u8],
@@ -66,9 +55,6 @@ impl VaultRootKey {
     }
 
     /// Seals what this patient calls a delegate of hers (DLG-1).
-    ///
-    /// # Errors
-    /// [`Error::Randomness`].
     pub fn seal_delegate_name(
         &self,
         name: &Name,
@@ -79,9 +65,6 @@ impl VaultRootKey {
     }
 
     /// Opens what [`Self::seal_delegate_name`] made for the same patient and delegation.
-    ///
-    /// # Errors
-    /// [`Error::Open`], as [`Self::open_collection_name`].
     pub fn open_delegate_name(
         &self,
         sealed: &[u8],

@@ -1,5 +1,5 @@
-//! The permission key: what the patient wraps for one institution, and what its possession is proven
-//! with. See `spec/permission.md` §3.
+//! The permission key: what the patient wraps for one institution, and what its possession is
+//! proven with. See `spec/permission.md` §3.
 //!
 //! The possession key's public half stands in the permission's body and the body enters the wrap, so the
 //! patient goes two steps: [`PermissionKey::mint`], encode the body, [`PermissionKey::seal`]. What the
@@ -80,18 +80,13 @@ pub struct PermissionKey {
 }
 
 impl PermissionKey {
-    /// Makes the permission key that gives `keys`, with a secret of its own.
-    ///
-    /// # Errors
-    /// [`Error::Randomness`]; [`Error::Malformed`] without any key; [`Error::TooLong`] for too many.
+    /// Makes the permission key that gives `keys`, with a secret of its own. Fails with [`Error::Malformed`] without
+    /// any key, and with [`Error::TooLong`] for too many.
     pub fn mint<K: Granted>(id: &PermissionId, keys: &K) -> Result<Self, Error> {
         Self::assemble(id, &PermissionSecret::generate()?, keys, None)
     }
 
     /// As [`Self::mint`], with the key of the permission's conditions behind the others (CND-10).
-    ///
-    /// # Errors
-    /// As there.
     pub fn mint_with<K: Granted>(
         id: &PermissionId,
         keys: &K,
@@ -135,9 +130,6 @@ impl PermissionKey {
     }
 
     /// Wraps the key for one institution, bound to the exact bytes of the body (PRM-6).
-    ///
-    /// # Errors
-    /// [`Error::Randomness`].
     pub fn seal(mut self, to: &RecipientKey, body: &[u8]) -> Result<SealedBytes, Error> {
         let padded = size_class(CLASS_UNIT, self.material.len());
         self.material.resize(padded, 0);
@@ -183,11 +175,8 @@ pub struct OpenedPermission<K> {
 }
 
 impl<K: Granted> OpenedPermission<K> {
-    /// Opens the wrap and compares what is in it with the body (PRM-8).
-    ///
-    /// # Errors
-    /// [`Error::Open`] for another recipient, another body, another number of keys, another possession key
-    /// or padding that is not zero.
+    /// Opens the wrap and compares what is in it with the body (PRM-8). Fails with [`Error::Open`] for another
+    /// recipient, another body, another number of keys, another possession key or padding that is not zero.
     pub fn open<R: Opens>(
         recipient: &R,
         sealed: &SealedBytes,

@@ -17,18 +17,12 @@ pub struct RecipientSecret {
 
 impl RecipientSecret {
     /// A secret from a fresh random seed.
-    ///
-    /// # Errors
-    /// [`Error::Randomness`].
     pub fn generate() -> Result<Self, Error> {
         let seed = random::secret()?;
         Self::from_seed(&seed)
     }
 
     /// draft-connolly-cfrg-xwing-kem §5.2: the 32 bytes from which both halves follow.
-    ///
-    /// # Errors
-    /// [`Error::Protocol`] if the public key were degenerate, which no seed is known to cause.
     pub fn from_seed(seed: &[u8; 32]) -> Result<Self, Error> {
         let key = <XWing as Kem>::PrivateKey::from_bytes(seed)
             .map_err(|_| Error::Malformed { what: "x-wing seed" })?;

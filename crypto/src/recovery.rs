@@ -1,5 +1,5 @@
-//! The secret of a recovery member: 32 random bytes, written down as 24 words, from which its two key pairs
-//! follow. See `spec/recovery.md` §2.
+//! The secret of a recovery member: 32 random bytes, written down as 24 words, from which its two key
+//! pairs follow. See `spec/recovery.md` §2.
 
 use std::fmt;
 
@@ -19,10 +19,8 @@ use crate::{
 };
 
 impl RecoverySecret {
-    /// The 24 words that say it (RCV-1).
-    ///
-    /// # Errors
-    /// None in practice: 32 bytes are a length that BIP-39 has words for.
+    /// The 24 words that say it (RCV-1). This never fails in practice: 32 bytes are a
+    /// length that BIP-39 has words for.
     pub fn words(&self) -> Result<RecoveryWords, Error> {
         // BIP-39: entropy (32 bytes) ‖ first byte of its SHA-256, cut into 24 indices of 11 bits
         Mnemonic::from_entropy_in(Language::English, self.expose())
@@ -31,10 +29,7 @@ impl RecoverySecret {
     }
 
     /// Reads words as people type or copy them: in any case, with any white space between them, and with or without
-    /// their numbers.
-    ///
-    /// # Errors
-    /// What is wrong, and where (RCV-1).
+    /// their numbers. The error says which word is wrong, and where it stands (RCV-1).
     pub fn from_words(text: &str) -> Result<Self, WordsError> {
         let text = Zeroizing::new(text.to_ascii_lowercase());
         let words: Vec<&str> = text.split_whitespace().filter(|word| !is_number(word)).collect();
@@ -56,9 +51,6 @@ impl RecoverySecret {
     /// The keys of the member (RCV-2).
     ///
     /// `seed = HKDF-Expand-SHA-512 (secret, LABEL, 32)`, with a label for each key.
-    ///
-    /// # Errors
-    /// [`Error::Protocol`] if the public key were degenerate, which no seed is known to cause.
     pub fn keys(&self) -> Result<RecoveryKeys, Error> {
         let seed = |label: Label| kdf::expand(self.expose(), &[&label.bytes()]);
         Ok(RecoveryKeys {
@@ -76,9 +68,6 @@ impl RecoverySecret {
     }
 
     /// Whether an approval is of this list (RCV-3).
-    ///
-    /// # Errors
-    /// [`Error::Open`].
     pub fn check_approval(
         &self,
         approval: &[u8],
@@ -206,8 +195,8 @@ mod tests {
         }
     }
 
-    /// RCV-1: every word of a kit, replaced by its neighbour in it, is noticed but for one in 256, which gives another
-    /// secret.
+    /// RCV-1: every word of a kit, replaced by its neighbour in it, is noticed but for one in
+    /// 256, which gives another secret.
     #[test]
     fn a_wrong_word_is_refused_by_its_place_or_by_the_checksum() {
         let wrong = |text: &str| RecoverySecret::from_words(text).unwrap_err();

@@ -16,9 +16,6 @@ use crate::{
 impl VaultRootKey {
     /// seed = HKDF-Expand-SHA-512 (vault root key, LABEL(VAULT_KEY) ‖ patient id ‖ u64be(epoch), 32): the X-Wing key
     /// to which everybody seals what the patient is to read, on whichever device (DEV-5).
-    ///
-    /// # Errors
-    /// [`Error::Protocol`] if the public key were degenerate, which no seed is known to cause.
     pub fn vault_key(&self, patient: &PatientId, epoch: u64) -> Result<RecipientSecret, Error> {
         let label = labels::VAULT_KEY.bytes();
         let info = [&label[..], patient.as_bytes(), &epoch.to_be_bytes()];
@@ -51,9 +48,6 @@ impl RootKeyContext {
 }
 
 /// Seals a root key to one device (DEV-5).
-///
-/// # Errors
-/// [`Error::Randomness`].
 pub fn seal_root_key(
     to: &RecipientKey,
     context: &RootKeyContext,
@@ -63,10 +57,8 @@ pub fn seal_root_key(
 }
 
 /// Opens a root key. Anybody can seal one to a device: it is to be used only if the vault key that follows from it
-/// is the one in the newest list.
-///
-/// # Errors
-/// [`Error::Open`], also when another vault key follows from it than `vault_key` (DEV-5).
+/// is the one in the newest list. Fails with [`Error::Open`], also when another vault key follows
+/// from it than `vault_key` (DEV-5).
 pub fn open_root_key(
     with: &RecipientSecret,
     context: &RootKeyContext,

@@ -22,10 +22,7 @@ macro_rules! secret {
         pub struct $name(Box<Zeroizing<[u8; 32]>>);
 
         impl $name {
-            /// A fresh one.
-            ///
-            /// # Errors
-            /// [`Error::Randomness`].
+            /// A key of 32 fresh random bytes.
             pub fn generate() -> Result<Self, Error> {
                 random::secret().map(Box::new).map(Self)
             }
@@ -76,8 +73,8 @@ secret! {
     /// Makes a permission key more than the data keys in it: whoever held the same data keys before cannot
     /// present this permission. Used once, to derive the possession key.
     PermissionSecret;
-    /// Derives the tokens of one vault's records, and the keys of its permissions' conditions, any number of them. No
-    /// permission gives it away.
+    /// Derives the tokens of one vault's records, and the keys of its permissions' conditions, any number of them.
+    /// No permission gives it away.
     TagKey;
     /// Seals the conditions of one permission, once. Given to its institution.
     ConditionsKey;

@@ -1,5 +1,5 @@
-//! The secret of a recovery member divided among trustees, of whom some together have it and fewer know nothing.
-//! See `spec/recovery.md` §4.
+//! The secret of a recovery member divided among trustees, of whom some together have it and fewer
+//! know nothing. See `spec/recovery.md` §4.
 //!
 //! Shamir over GF(2^8), byte by byte (crate `vsss-rs`): its coefficients are uniform over the whole field, zero
 //! included, its arithmetic takes no secret-dependent time. What Shamir does not do is done around it: each share
@@ -36,9 +36,7 @@ pub struct Share {
 
 impl RecoverySecret {
     /// Divides the secret into `holders` shares, numbered from 1, any `threshold` of which give it back (RCV-5).
-    ///
-    /// # Errors
-    /// [`Error::Malformed`] unless 2 ≤ threshold ≤ holders ≤ [`MAX_SHARES`]; [`Error::Randomness`].
+    /// Fails with [`Error::Malformed`] unless 2 ≤ threshold ≤ holders ≤ [`MAX_SHARES`].
     pub fn divide(&self, threshold: u8, holders: u8) -> Result<Vec<Share>, Error> {
         let malformed = Error::Malformed {
             what: "number of shares",
@@ -70,10 +68,9 @@ impl RecoverySecret {
         points.iter().map(share).collect()
     }
 
-    /// Puts shares of a division together (RCV-10). Those beyond the threshold are not needed.
-    ///
-    /// # Errors
-    /// [`Error::TooFewShares`]; [`Error::Open`] if they do not give the secret that the division is for.
+    /// Puts shares of a division together (RCV-10). Those beyond the threshold are not needed. Fails with
+    /// [`Error::TooFewShares`] below the threshold, and with [`Error::Open`] if they do not give the secret
+    /// that the division is for.
     pub fn combine(division: &Division, shares: &[Share]) -> Result<Self, Error> {
         let distinct: BTreeMap<u8, &Share> = shares.iter().map(|share| (share.number, share)).collect();
         let threshold = division.threshold();
@@ -136,9 +133,6 @@ impl Share {
     }
 
     /// Seals the share to one key of its holder (RCV-8).
-    ///
-    /// # Errors
-    /// [`Error::Randomness`].
     pub fn seal(
         &self,
         to: &RecipientKey,
@@ -149,9 +143,6 @@ impl Share {
     }
 
     /// Opens what [`Self::seal`] made, if it is what the division commits to (RCV-7, RCV-8).
-    ///
-    /// # Errors
-    /// [`Error::Open`].
     pub fn open<R: Opens>(
         with: &R,
         division: &Division,
@@ -164,17 +155,11 @@ impl Share {
     }
 
     /// Seals the share to the fresh key of a machine that recovers (RCV-9).
-    ///
-    /// # Errors
-    /// [`Error::Randomness`].
     pub fn give_back(&self, to: &RecipientKey, division: &Division) -> Result<SealedBytes, Error> {
         wrap::wrap(to, return_info(division, self.number, to), &self.plaintext())
     }
 
     /// Opens what [`Self::give_back`] made, if it is what the division commits to (RCV-7, RCV-9).
-    ///
-    /// # Errors
-    /// [`Error::Open`].
     pub fn take_back(
         with: &RecipientSecret,
         division: &Division,

@@ -17,18 +17,12 @@ pub struct SigningIdentity {
 
 impl SigningIdentity {
     /// A key pair from a fresh random seed.
-    ///
-    /// # Errors
-    /// [`Error::Randomness`].
     pub fn generate() -> Result<Self, Error> {
         let seed = random::secret()?;
         Self::from_seed(&seed)
     }
 
     /// RFC 8032 §5.1.5: the 32 bytes from which the key pair follows.
-    ///
-    /// # Errors
-    /// [`Error::Protocol`] if the public key were degenerate, which no seed is known to cause.
     pub fn from_seed(seed: &[u8; 32]) -> Result<Self, Error> {
         let key = Box::new(SigningKey::from_bytes(seed));
         let public = IdentityKey::try_from(key.verifying_key().as_bytes().as_slice())?;

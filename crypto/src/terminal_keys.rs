@@ -13,10 +13,8 @@ use crate::{
     wrap::{self, Info, Opens},
 };
 
-/// Seals the seeds of recipient keys to a terminal, the newest last (INS-12).
-///
-/// # Errors
-/// [`Error::Randomness`]; [`Error::Malformed`] without any seed.
+/// Seals the seeds of recipient keys to a terminal, the newest last (INS-12). Fails
+/// with [`Error::Malformed`] without any seed.
 pub fn seal_terminal_keys(
     to: &RecipientKey,
     institution: &InstitutionId,
@@ -35,11 +33,8 @@ pub fn seal_terminal_keys(
     wrap::wrap(to, info(institution, terminal), &plaintext)
 }
 
-/// Opens them with the terminal's own key. Whose keys they are is not proven by that: compare their public halves
-/// with the directory.
-///
-/// # Errors
-/// [`Error::Open`].
+/// Opens them with the terminal's own key. Whose keys they are is not proven by that: compare their
+/// public halves with the directory.
 pub fn open_terminal_keys<R: Opens>(
     with: &R,
     institution: &InstitutionId,

@@ -54,10 +54,8 @@ impl TextContext {
     }
 }
 
-/// Seals a text: u32be(len) ‖ UTF-8 ‖ zeros up to 256 · 2^k bytes, by HPKE to the reader's key.
-///
-/// # Errors
-/// [`Error::TooLong`], [`Error::Randomness`].
+/// Seals a text: u32be(len) ‖ UTF-8 ‖ zeros up to 256 · 2^k bytes, by HPKE to the reader's key. Fails with
+/// [`Error::TooLong`] for more than [`MAX_TEXT`] bytes.
 pub fn seal_text(to: &RecipientKey, context: &TextContext, text: &str) -> Result<SealedBytes, Error> {
     if text.len() > MAX_TEXT {
         return Err(Error::TooLong {
@@ -68,10 +66,8 @@ pub fn seal_text(to: &RecipientKey, context: &TextContext, text: &str) -> Result
     wrap::wrap(to, context.info(), &frame(text.as_bytes(), text_class)?)
 }
 
-/// Opens a text that was sealed to this reader in this context.
-///
-/// # Errors
-/// [`Error::Open`], also for padding, lengths and encodings that [`seal_text`] does not make.
+/// Opens a text that was sealed to this reader in this context. Fails with [`Error::Open`], also for padding, lengths
+/// and encodings that [`seal_text`] does not make.
 pub fn open_text<R: Opens>(
     reader: &R,
     context: &TextContext,

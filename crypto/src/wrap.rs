@@ -29,17 +29,14 @@ impl Info {
     }
 }
 
-/// Opens what is sealed to one X-Wing key, wherever its secret half is kept: in memory, or in a store that opens
-/// and never shows it.
+/// Opens what is sealed to one X-Wing key, wherever its secret half is kept: in memory, or in a store that
+/// opens and never shows it.
 pub trait Opens {
     /// Why it does not open.
     type Error: From<Error>;
 
     /// `pt = OpenBase (enc, skR, info, aad = "", ct)` (KEY-11). What does not open must not be told apart by its
-    /// reason.
-    ///
-    /// # Errors
-    /// [`Error::Open`], or those of the store.
+    /// reason. Fails with [`Error::Open`], or as the store does.
     fn open_sealed(&self, info: &Info, sealed: &SealedBytes) -> Result<Zeroizing<Vec<u8>>, Self::Error>;
 }
 

@@ -1,5 +1,5 @@
-//! The manifest: the small second stream of a record, sealed under the same data key in a class of its
-//! own. See `spec/content.md` §5.
+//! The manifest: the small second stream of a record, sealed under the same data key in a class of
+//! its own. See `spec/content.md` §5.
 
 use protocol_spec::content::padme;
 
@@ -13,10 +13,8 @@ use crate::{
 const MIN_MANIFEST: usize = 1024;
 
 /// Seals the wire bytes of the signed manifest: u32be(len) ‖ statement ‖ zeros up to Padmé, at least 1 KiB,
-/// through the same framing as the content, with class 2 (CNT-10).
-///
-/// # Errors
-/// [`Error::TooLong`], [`Error::Randomness`].
+/// through the same framing as the content, with class 2 (CNT-10). Fails with [`Error::TooLong`]
+/// when the statement does not fit.
 pub fn seal_manifest(key: &DataKey, record: &RecordContext, statement: &[u8]) -> Result<Vec<u8>, Error> {
     let plaintext = frame(statement, padded_len)?;
     let mut rest = plaintext.as_slice();
@@ -34,9 +32,7 @@ pub fn seal_manifest(key: &DataKey, record: &RecordContext, statement: &[u8]) ->
     Ok(stream)
 }
 
-/// Opens a sealed manifest: the wire bytes of a statement that is still to be verified.
-///
-/// # Errors
+/// Opens a sealed manifest: the wire bytes of a statement that is still to be verified. Fails with
 /// [`Error::Malformed`] for a length that no sealed manifest has, else [`Error::Open`].
 pub fn open_manifest(key: &DataKey, record: &RecordContext, sealed: &[u8]) -> Result<Vec<u8>, Error> {
     let (header, body): (&Header, _) = sealed.split_first_chunk::<HEADER_LEN>().ok_or(Error::Malformed {

@@ -36,9 +36,7 @@ pub struct Opener {
 }
 
 impl Opener {
-    /// Checks the lengths against each other and the header's commitment (CNT-2).
-    ///
-    /// # Errors
+    /// Checks the lengths against each other and the header's commitment (CNT-2). Fails with
     /// [`Error::Malformed`] for a length that no stream has; [`Error::Open`] for lengths that do not belong
     /// together, another key, or another record.
     pub fn new(
@@ -93,9 +91,6 @@ impl Opener {
     }
 
     /// Opens ranges in any order, after the last chunk has proven the stream's length (CNT-13).
-    ///
-    /// # Errors
-    /// [`Error::Open`].
     pub fn ranges(self, tail: &[u8]) -> Result<RangeOpener, Error> {
         let Self {
             framing,
@@ -127,10 +122,8 @@ pub struct StreamOpener {
 impl StreamOpener {
     /// Takes the next bytes of the stream, the first time those after the header, in pieces of any size, and
     /// appends the plaintext that they complete to `out`. It is authentic, but perhaps only a beginning: show
-    /// it as complete only after [`Self::finish`].
-    ///
-    /// # Errors
-    /// [`Error::Open`], from then on always; `out` is then as before.
+    /// it as complete only after [`Self::finish`]. Fails with [`Error::Open`], from then on always;
+    /// `out` is then as before.
     pub fn push(&mut self, piece: &[u8], out: &mut Vec<u8>) -> Result<(), Error> {
         let Self {
             reader,
@@ -145,9 +138,7 @@ impl StreamOpener {
         })
     }
 
-    /// All of the stream has been opened, nothing is missing, nothing was too much (CNT-9).
-    ///
-    /// # Errors
+    /// All of the stream has been opened, nothing is missing, nothing was too much (CNT-9). Fails with
     /// [`Error::Open`] for a stream that broke off.
     pub fn finish(self) -> Result<VerifiedContent, Error> {
         self.reader.finish()?;
@@ -177,10 +168,8 @@ pub struct RangeOpener {
 }
 
 impl RangeOpener {
-    /// The bytes of the stream that hold these plaintext bytes: whole chunks.
-    ///
-    /// # Errors
-    /// [`Error::Malformed`] for an empty range or one beyond the plaintext.
+    /// The bytes of the stream that hold these plaintext bytes: whole chunks. Fails with [`Error::Malformed`] for an
+    /// empty range or one beyond the plaintext.
     pub fn sealed_range(&self, plaintext: &Range<u64>) -> Result<Range<u64>, Error> {
         if plaintext.is_empty() || plaintext.end > self.length {
             return Err(Error::Malformed {
@@ -193,10 +182,7 @@ impl RangeOpener {
     }
 
     /// Opens the plaintext bytes `plaintext` from `sealed`, the bytes of [`Self::sealed_range`], and appends
-    /// them to `out`.
-    ///
-    /// # Errors
-    /// [`Error::Open`]; `out` is then as before.
+    /// them to `out`. Fails with [`Error::Open`]; `out` is then as before.
     pub fn open(&self, plaintext: &Range<u64>, sealed: &[u8], out: &mut Vec<u8>) -> Result<(), Error> {
         let wanted = self.sealed_range(plaintext)?;
         if wanted.end - wanted.start != sealed.len() as u64 {

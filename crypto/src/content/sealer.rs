@@ -10,8 +10,8 @@ use super::{
 };
 use crate::{DataKey, Error};
 
-/// Seals one stream: plaintext comes from a callback that fills buffers in place, sealed leaves of 1 MiB
-/// come out in order.
+/// Seals one stream: plaintext comes from a callback that fills buffers in place, sealed leaves of 1
+/// MiB come out in order.
 ///
 /// The plaintext's length is known before; zeros up to Padmé of it are added (CNT-5).
 pub struct Sealer {
@@ -30,10 +30,8 @@ pub struct Sealer {
 }
 
 impl Sealer {
-    /// Starts the content stream of a record version, `length` bytes of plaintext, under a fresh salt.
-    ///
-    /// # Errors
-    /// [`Error::TooLong`], [`Error::Randomness`].
+    /// Starts the content stream of a record version, `length` bytes of plaintext, under a fresh salt. Fails with
+    /// [`Error::TooLong`] for more bytes than a stream holds.
     pub fn new(key: &DataKey, record: &RecordContext, length: u64) -> Result<Self, Error> {
         Self::start(key, record, Class::Content, length)
     }
@@ -42,11 +40,8 @@ impl Sealer {
     ///
     /// The plaintext must be the same as before, byte for byte: sealing other bytes under the same header
     /// uses nonces twice, which gives both texts away (CNT-14). If the source may have changed, start anew with
-    /// [`Self::new`] and send all leaves again.
-    ///
-    /// # Errors
-    /// [`Error::Open`] if the header does not belong to the key and the record; [`Error::Malformed`] for a
-    /// leaf beyond the end; [`Error::TooLong`].
+    /// [`Self::new`] and send all leaves again. Fails with [`Error::Open`] if the header does not belong to the key
+    /// and the record; [`Error::Malformed`] for a leaf beyond the end; [`Error::TooLong`].
     pub fn resume(
         key: &DataKey,
         record: &RecordContext,
@@ -118,10 +113,8 @@ impl Sealer {
     /// Seals the next leaf into `leaf`, whose buffer is used again; false when there is none left.
     ///
     /// `fill` fills the whole slice with the next plaintext bytes, or fails; it is asked for at most 16 KiB
-    /// at once. After a failure the sealer seals nothing more.
-    ///
-    /// # Errors
-    /// Those of `fill`; [`Error::Interrupted`] after one.
+    /// at once. After a failure the sealer seals nothing more. Fails as `fill` does, and with [`Error::Interrupted`]
+    /// when it is called again after that.
     pub fn next_leaf<E: From<Error>>(
         &mut self,
         leaf: &mut Vec<u8>,
