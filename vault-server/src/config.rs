@@ -135,10 +135,8 @@ Every flag can be given as MEDVAULT_… in the environment (MEDVAULT_DATA, MEDVA
 its name in the settings file (data = \"…\", header-bytes = \"16KiB\").";
 
 impl Config {
-    /// Reads arguments (the first is the program's name), environment and file.
-    ///
-    /// # Errors
-    /// What clap says, to be printed by its `exit`; also for help and version.
+    /// Reads arguments (the first is the program's name), environment and file. The error is what clap says, to be
+    /// printed by its `exit`; also for help and version.
     pub fn from_args<I>(args: I) -> Result<Self, clap::Error>
     where
         I: IntoIterator<Item: Into<OsString>>,
@@ -160,10 +158,7 @@ impl Config {
         Ok(config)
     }
 
-    /// Which certificate to serve with.
-    ///
-    /// # Errors
-    /// What to change in the arguments.
+    /// Which certificate to serve with. The error says what to change in the arguments.
     pub fn certificate_source(&self) -> Result<CertificateSource<'_>, &'static str> {
         match (self.dev, &self.tls_cert, &self.tls_key) {
             (true, None, None) => Ok(CertificateSource::Development),
@@ -178,7 +173,7 @@ fn settings_file(matches: &ArgMatches) -> Option<&PathBuf> {
     matches.try_get_one("config").ok().flatten()
 }
 
-/// `--header-bytes` is `MEDVAULT_HEADER_BYTES`.
+/// Gives every option a variable: that of `--header-bytes` is `MEDVAULT_HEADER_BYTES`.
 fn with_environment(command: clap::Command) -> clap::Command {
     command.mut_args(|arg| match arg.get_long() {
         Some(name) => {

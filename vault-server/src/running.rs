@@ -80,7 +80,7 @@ impl Running {
         move || keeper.look_now()
     }
 
-    /// Waits for its end.
+    /// Waits until the server has ended.
     ///
     /// [`StopError`] says what can go wrong.
     pub async fn wait(self) -> Result<(), StopError> {

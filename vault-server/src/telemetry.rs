@@ -83,7 +83,7 @@ impl Metrics {
         metrics
     }
 
-    /// Names what is counted.
+    /// Registers every metric under its name and help text.
     fn register(&mut self) {
         let registry = &mut self.registry;
         registry.register("connections", "Connections open", self.connections.clone());

@@ -40,7 +40,7 @@ pub enum TlsError {
     /// A PEM file does not hold what it should.
     #[error("{} holds no usable PEM {what}: {source}", .path.display())]
     Pem {
-        /// The file.
+        /// The PEM file that cannot be used.
         path: PathBuf,
         /// Which of both it is: certificate or key.
         what: &'static str,
@@ -50,7 +50,7 @@ pub enum TlsError {
     /// The development certificate cannot be kept.
     #[error("development certificate {} cannot be read or made: {source}", .path.display())]
     Development {
-        /// The file.
+        /// The file in the data directory that cannot be used.
         path: PathBuf,
         /// Why the system could not read it.
         source: io::Error,
@@ -74,9 +74,9 @@ pub enum TlsError {
     /// A certificate that is to take another's place holds now no more, or not yet.
     #[error("the certificate holds from {} to {}, and not now: renew it, or set the clock", time(*.begins), time(*.ends))]
     NotNow {
-        /// Seconds since 1970.
+        /// First second at which it holds, counted from 1970.
         begins: u64,
-        /// Seconds since 1970.
+        /// Last second at which it holds, counted from 1970.
         ends: u64,
     },
     /// A certificate that is to take another's place is for other names.
@@ -99,9 +99,6 @@ pub struct Tls {
 
 impl Tls {
     /// Prepares the certificate that the settings name. Blocks.
-    ///
-    /// # Errors
-    /// See [`TlsError`].
     pub fn new(config: &Config, source: CertificateSource<'_>) -> Result<Self, TlsError> {
         let (pair, files) = match source {
             CertificateSource::Files { chain, key } => {

@@ -13,10 +13,7 @@ struct Need {
 }
 
 impl Config {
-    /// Whether every request can have its memory.
-    ///
-    /// # Errors
-    /// Which two settings do not fit, and what to change.
+    /// Whether every request can have its memory. The error names two settings that do not fit, and what to change.
     pub fn check_memory(&self) -> Result<(), String> {
         match self.needs().into_iter().find(|need| need.bytes > need.part) {
             None => Ok(()),

@@ -42,8 +42,8 @@ const READ_BUFFER: usize = 128 << 10;
 const TLS_BUFFER: usize = 256 << 10;
 /// hyper's buffers of one connection.
 const HTTP1_BUFFER: usize = 64 << 10;
-/// What an HTTP/2 peer may send ahead of us, on a stream and on the connection: memory that it takes
-/// before anything is verified.
+/// What an HTTP/2 peer may send ahead of us, on a stream and on the connection: memory that it
+/// takes before anything is verified.
 const H2_STREAM_WINDOW: u32 = 128 << 10;
 const H2_CONNECTION_WINDOW: u32 = 256 << 10;
 

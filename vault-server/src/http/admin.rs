@@ -12,7 +12,7 @@ use crate::tls::{Ending, time};
 /// What readiness waits for a read of the store.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// `/livez`, `/readyz`, `/metrics`.
+/// The routes `/livez`, `/readyz` and `/metrics`, on the operator's own address.
 pub(crate) fn router(app: App) -> Router {
     Router::new()
         .route("/livez", get(async || "alive\n"))

@@ -58,12 +58,12 @@ pub(super) trait Describe {
     fn describe(endpoint: &mut Endpoint);
 }
 
-/// What the server has anyway.
+/// The server's own state, which no request says anything of.
 impl Describe for State<App> {
     fn describe(_: &mut Endpoint) {}
 }
 
-/// No ids.
+/// A path that has no ids in it.
 impl Describe for () {
     fn describe(_: &mut Endpoint) {}
 }

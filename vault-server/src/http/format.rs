@@ -6,14 +6,14 @@ use protocol_spec::{messages::Presentation, problem::Problem};
 
 use crate::vault::Refusal;
 
-/// Media type of messages.
+/// The media type of messages in protobuf.
 pub(super) const PROTOBUF: HeaderValue = HeaderValue::from_static("application/protobuf");
 
 /// Media type of messages for people.
 pub(super) const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-/// Most bytes of a body in JSON. Each `{},` of three bytes can become a message, so 64 KiB of them become 22,000: see
-/// [`JSON_MEMORY`].
+/// Most bytes of a body in JSON. Each `{},` of three bytes can become a message, so 64 KiB of
+/// them become 22,000: see [`JSON_MEMORY`].
 const MOST_OF_JSON: usize = 64 << 10;
 
 /// The memory that JSON takes while it is read or made, by its length or that of the message.

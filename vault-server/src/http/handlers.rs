@@ -24,7 +24,7 @@ use crate::vault::{Caller, Intent, Refusal, Vault};
 /// What the vault is about to answer.
 type Answering<'a, A> = BoxFuture<'a, Result<A, Refusal>>;
 
-/// A message.
+/// A message that bodies and answers are read from and written as.
 pub(super) trait Wire: Message + Default + Name + 'static {}
 
 impl<M: Message + Default + Name + 'static> Wire for M {}

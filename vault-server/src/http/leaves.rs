@@ -95,7 +95,7 @@ impl Describe for LeavesTaken {
     }
 }
 
-/// `PUT /v1/uploads/{upload}/leaves?first=`
+/// Takes leaves of an upload: `PUT /v1/uploads/{upload}/leaves?first=`.
 pub(super) async fn receive_leaves(
     State(app): State<App>,
     Id(upload): Id<UploadId>,
@@ -227,7 +227,7 @@ impl Describe for LeavesOut {
     }
 }
 
-/// `GET /v1/releases/{release}/records/{version}/leaves?first=&count=`
+/// Hands out leaves of a release: `GET /v1/releases/{release}/records/{version}/leaves?first=&count=`.
 pub(super) async fn release_leaves(
     State(app): State<App>,
     auth: Authenticated,
@@ -243,7 +243,7 @@ pub(super) async fn release_leaves(
     Ok(send(&app, stream, connection, (auth.permit, memory)))
 }
 
-/// `GET /v1/vault/records/{version}/leaves?first=&count=`
+/// Hands out leaves of the caller's own vault: `GET /v1/vault/records/{version}/leaves?first=&count=`.
 pub(super) async fn own_leaves(
     State(app): State<App>,
     auth: Authenticated,

@@ -15,7 +15,7 @@ use crate::vault::{KEYS_OF_PAGE, MAX_ACTS, MAX_VERSIONS, MAX_WRAPS, Refusal};
 
 /// The most room that an answer needs.
 pub(super) enum Most {
-    /// So many bytes.
+    /// At most so many bytes, among transfers or messages.
     Bytes(u64),
     /// A page of so many bytes, which transfers are not in the way of.
     Page(u64),

@@ -34,7 +34,7 @@ pub(super) async fn server(
     room.reply(app.vault.proven_info(called.authority(), &nonce))
 }
 
-/// API-13
+/// The API's description, made once at the start (API-13).
 pub(super) async fn openapi(State(app): State<App>, back: WayBack) -> Served<Description> {
     let document = app.document.as_bytes();
     let room = back

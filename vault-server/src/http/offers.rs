@@ -147,8 +147,8 @@ mod tests {
         assert!(world.admit("192.0.2.1", 601));
     }
 
-    /// DEV-12, ATK-74: blocks of every size, 64 offers of each address: somebody elsewhere finds a place, and so does who is
-    /// next to the block.
+    /// DEV-12, ATK-74: blocks of every size, 64 offers of each address: somebody elsewhere finds a place, and so does
+    /// who is next to the block.
     #[test]
     fn no_block_of_addresses_takes_all_places() {
         let v6 = |shift: u32, count: u128| {

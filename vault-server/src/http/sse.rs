@@ -71,7 +71,7 @@ impl Describe for Events {
     }
 }
 
-/// `GET /v1/inbox/stream?after=`
+/// Streams the caller's inbox: `GET /v1/inbox/stream?after=`.
 pub(super) async fn inbox_stream(
     State(app): State<App>,
     auth: Authenticated,

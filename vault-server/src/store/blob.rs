@@ -40,42 +40,32 @@ impl LeafKey {
 ///
 /// Whoever gives a leaf vouches for its bytes: giving a leaf again is harmless if the bytes are
 /// the same, and with other bytes it is left open which of them stay.
+///
+/// Everything may fail with `Io` and `Unavailable`, whatever writes also with `Full`.
 pub trait BlobStore: Send + Sync {
     /// A writer for consecutive leaves of `version`, the first of which is `first_leaf`.
     ///
     /// Several writers may work on one version if their leaves do not overlap.
-    ///
-    /// # Errors
-    /// `Unavailable`.
     fn writer(&self, version: [u8; 16], first_leaf: u32) -> Result<Box<dyn LeafWriter>, StoreError>;
 
     /// Stores one leaf of at most [`SMALL_LEAF_BYTES`]; it is durable and readable on return.
-    /// Concurrent calls share their syncs. Dropping the future does not take the leaf back.
-    ///
-    /// # Errors
-    /// `Misuse` if the leaf is too large; `Full` (also while only the reserve is left), `Io`, `Unavailable`, after which
-    /// the leaf may or may not be there.
+    /// Concurrent calls share their syncs. Dropping the future does not take the leaf back. Fails with `Misuse` if
+    /// the leaf is too large. After `Full` (also while only the reserve is left), `Io` and `Unavailable` the leaf may
+    /// or may not be there.
     fn put_small(&self, key: LeafKey, bytes: Bytes) -> BoxFuture<'_, Result<(), StoreError>>;
 
-    /// The leaf, or none if it was never persisted or is deleted.
-    ///
-    /// # Errors
-    /// `Corrupt` rather than wrong bytes, for this leaf only; `Io`, `Unavailable`.
+    /// The leaf, or none if it was never persisted or is deleted. Fails with `Corrupt`, for this leaf only,
+    /// rather than give wrong bytes.
     fn get(&self, key: LeafKey) -> BoxFuture<'_, Result<Option<Bytes>, StoreError>>;
 
     /// Deletes these leaves of `version`, those that are there. Not atomic: after an error some
     /// may be gone, and deleting again is right. After success none of them is readable again.
     /// Freeing the space is cheap for a whole version, less so for a part of one.
     /// No writer may be at work on these leaves.
-    ///
-    /// # Errors
-    /// `Full`, `Io`, `Unavailable`.
     fn delete(&self, version: [u8; 16], leaves: Range<u32>) -> BoxFuture<'_, Result<(), StoreError>>;
 
-    /// Has the store forget what was deleted of `versions`: after success no file of it holds these bytes.
-    ///
-    /// # Errors
-    /// `Full`, `Io`, `Unavailable`; purging again is right.
+    /// Has the store forget what was deleted of `versions`: after success no file of it holds these bytes. After a
+    /// failure, purging again is right.
     fn purge_leaves(&self, versions: Vec<[u8; 16]>) -> BoxFuture<'_, Result<(), StoreError>>;
 }
 
@@ -85,18 +75,14 @@ pub trait BlobStore: Send + Sync {
 /// Dropping a writer leaves nothing of what it was given since the last
 /// [`LeafWriter::persist`]. After an error it takes nothing more.
 pub trait LeafWriter: Send + Sync {
-    /// Takes the next leaf, of at most [`LEAF_BYTES`]. It is neither durable nor readable yet.
-    ///
-    /// # Errors
-    /// `Misuse` if the leaf is too large or the leaf numbers are used up; `Full` (also while only the reserve is left),
-    /// `Io`, `Unavailable`, which may also stem from an earlier leaf.
+    /// Takes the next leaf, of at most [`LEAF_BYTES`]. It is neither durable nor readable yet. Fails with `Misuse` if
+    /// the leaf is too large or the leaf numbers are used up. `Full` (also while only the reserve is left), `Io` and
+    /// `Unavailable` may also stem from an earlier leaf.
     fn put(&mut self, leaf: Bytes) -> BoxFuture<'_, Result<(), StoreError>>;
 
     /// The durability barrier: on return every leaf given so far is synced to the device and
-    /// readable, all of them at one moment. The writer goes on behind them.
-    ///
-    /// # Errors
-    /// `Full`, `Io`, `Unavailable`, after which all or none of these leaves are there.
+    /// readable, all of them at one moment. The writer goes on behind them. After a failure all or none
+    /// of these leaves are there.
     fn persist(&mut self) -> BoxFuture<'_, Result<(), StoreError>>;
 }
 

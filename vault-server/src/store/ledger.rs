@@ -1,7 +1,6 @@
-//! Transactional metadata as ordered keys, with optimistic checks and no transaction held over an
-//! await: read rows, decide, then commit under the versions that were read. [`super::transact()`]
-//! is the loop around it. A rule over a range of rows holds by bumping a guard row in each commit
-//! that touches the range.
+//! Transactional metadata as ordered keys, with optimistic checks and no transaction held over an await: read rows,
+//! decide, then commit under the versions that were read. [`super::transact()`] is the loop around it. A rule over a
+//! range of rows holds by bumping a guard row in each commit that touches the range.
 
 use std::fmt;
 
@@ -18,19 +17,15 @@ pub const SCAN_LIMIT: usize = 1000;
 /// Everything may be called concurrently, also by several processes where a backend allows it.
 /// Whoever starts a call after another one's commit was answered sees that commit.
 /// Dropping a future of [`Ledger::commit`] does not take the commit back.
+/// Everything may fail with `Io` and `Unavailable`.
 pub trait Ledger: Send + Sync {
-    /// The rows under `keys`, in that order, all as of one moment after the call began.
-    ///
-    /// # Errors
-    /// `Corrupt` if a row is damaged, `Io`, `Unavailable`.
+    /// The rows under `keys`, in that order, all as of one moment after the call began. Fails with
+    /// `Corrupt` if a row is damaged.
     fn get<'a>(&'a self, keys: &'a [Key]) -> BoxFuture<'a, Result<Vec<Option<Versioned>>, StoreError>>;
 
     /// The rows of one table in one partition whose suffix is not below `from`, in ascending
     /// order of suffix, as of one moment; at most `limit`, and never more than [`SCAN_LIMIT`].
     /// To go on after a suffix, append a zero byte to it.
-    ///
-    /// # Errors
-    /// As [`Ledger::get`].
     fn scan<'a>(
         &'a self,
         partition: &'a [u8; 32],
@@ -45,19 +40,14 @@ pub trait Ledger: Send + Sync {
     /// `Conflict` means that nothing was written and names the first check that failed; what it
     /// met is durable and visible. Commits form one order, in which each check was true.
     ///
-    /// A commit that is not urgent is refused while only the reserve is left, before anything is written.
-    ///
-    /// # Errors
-    /// `Full`, `Io` and `Unavailable` leave the outcome unknown: the commit may be found applied
-    /// after a restart. Settle it by reading back a row that only this commit writes.
+    /// A commit that is not urgent is refused while only the reserve is left, before anything is written. `Full`,
+    /// `Io` and `Unavailable` leave the outcome unknown: the commit may be found applied after a restart. Settle it
+    /// by reading back a row that only this commit writes.
     fn commit(&self, commit: Commit) -> BoxFuture<'_, Result<Outcome, StoreError>>;
 
     /// Destroys what was deleted or overwritten in this partition before the call: once it returns, those bytes are
     /// in no file of the backend any more. Slow, in proportion to the partition; copies that were made of the files
-    /// are out of reach.
-    ///
-    /// # Errors
-    /// `Io`, `Unavailable`; it may be repeated.
+    /// are out of reach. After a failure it may be repeated.
     fn purge<'a>(&'a self, partition: &'a [u8; 32]) -> BoxFuture<'a, Result<(), StoreError>>;
 }
 
@@ -135,8 +125,7 @@ impl fmt::Debug for Key {
     }
 }
 
-/// The name of a commit and the version of every row it wrote. Never reuse one: a check tells
-/// versions apart by it.
+/// The name of a commit and the version of every row it wrote. Never reuse one: a check tells versions apart by it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct CommitId([u8; 16]);
 
@@ -172,10 +161,7 @@ impl Versioned {
         [version.as_bytes(), value].concat()
     }
 
-    /// Reads a stored row: inverse of [`Versioned::encode`].
-    ///
-    /// # Errors
-    /// `Corrupt` if there is not even a version.
+    /// Reads a stored row: inverse of [`Versioned::encode`]. Fails with `Corrupt` if there is not even a version.
     pub(super) fn decode(stored: &[u8]) -> Result<Self, StoreError> {
         let (version, value) = stored.split_first_chunk::<16>().ok_or_else(|| {
             StoreError::Corrupt(format!(
@@ -201,8 +187,7 @@ impl fmt::Debug for Versioned {
     }
 }
 
-/// What shall become of some rows, and under which condition. Of several writes to one key the
-/// last counts.
+/// What shall become of some rows, and under which condition. Of several writes to one key the last counts.
 #[derive(Clone)]
 #[must_use = "a commit does nothing until it is given to a ledger"]
 pub struct Commit {

@@ -20,11 +20,9 @@ pub enum Decision<T> {
 /// Runs `attempt` (given the number of the try, from 0) until its commit applies.
 ///
 /// Each try must read its rows anew, check what it read, and take a fresh commit id.
-/// A conflict has waited for a sync of the winner already, so there is no further pause.
-///
-/// # Errors
-/// Whatever the attempt returns, at once; [`StoreError::Contended`] after [`MAX_TRIES`]; errors
-/// of [`Ledger::commit`], after which the outcome is unknown.
+/// A conflict has waited for a sync of the winner already, so there is no further pause. An error of the attempt is
+/// returned at once. After [`MAX_TRIES`] conflicts it fails with [`StoreError::Contended`]; after errors of
+/// [`Ledger::commit`] the outcome is unknown.
 pub async fn transact<T, E, F, Fut>(ledger: &dyn Ledger, mut attempt: F) -> Result<T, E>
 where
     E: From<StoreError>,

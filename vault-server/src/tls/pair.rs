@@ -59,7 +59,7 @@ impl Pair {
         self.certified.clone()
     }
 
-    /// The server's own certificate.
+    /// The server's own certificate, which is the first of the chain.
     pub(super) fn certificate(&self) -> Option<&CertificateDer<'static>> {
         self.certified.cert.first()
     }

@@ -1,8 +1,8 @@
 //! The proof that the server is blind: what was sent is searched for in all that the operator has.
 //!
-//! Searched for are pieces of every file, the patient's name and numbers, the files' names, and the texts of the
-//! requests. A control runs the same search over the originals: it must find every one of them, or the search
-//! itself would be blind.
+//! Searched for are pieces of every file, the patient's name and numbers, the files' names, and the texts of
+//! the requests. A control runs the same search over the originals: it must find every one of them, or the
+//! search itself would be blind.
 
 mod search;
 

@@ -299,8 +299,8 @@ mod tests {
             .unwrap()
     }
 
-    /// A signer says when he has signed, within two minutes: each time a little earlier, so that each new name stands before all
-    /// others.
+    /// A signer says when he has signed, within two minutes: each time a little earlier, so that each new
+    /// name stands before all others.
     #[test]
     fn whatever_time_a_signer_names_costs_the_same() {
         let seconds = MAX_AGE - 1;

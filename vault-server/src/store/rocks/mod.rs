@@ -1,9 +1,9 @@
 //! Both contracts on one machine, by RocksDB.
 //!
-//! Ledger commits and small leaves pass through one commit thread ([`committer`]) that syncs the
-//! WAL once for all that wait; large leaves are streamed into files of their own and ingested
-//! ([`leaf_writer`]), never through the WAL. Before the database is opened its logs are checked ([`wal`]). After a failed write the process must not go on as if
-//! nothing had happened ([`health`]).
+//! Ledger commits and small leaves pass through one commit thread ([`committer`]) that syncs the WAL once for all
+//! that wait; large leaves are streamed into files of their own and ingested ([`leaf_writer`]), never through the
+//! WAL. Before the database is opened its logs are checked ([`wal`]). After a failed write the process must not go on
+//! as if nothing had happened ([`health`]).
 
 mod blobs;
 mod committer;
@@ -89,9 +89,6 @@ struct Inner {
 
 impl RocksStore {
     /// Opens the data directory at `path`, and makes it if it does not exist. Blocks.
-    ///
-    /// # Errors
-    /// See [`OpenError`].
     pub fn open(path: &Path, config: &RocksConfig) -> Result<Self, OpenError> {
         let data_dir = DataDir::open(path)?;
         wal::mend(&data_dir.db())?;
@@ -123,10 +120,8 @@ impl RocksStore {
     }
 
     /// Makes what is queued durable, takes nothing more, and writes out the WAL so that the next
-    /// open has nothing to replay. The directory is released once the store is dropped.
-    ///
-    /// # Errors
-    /// As [`super::Ledger::commit`]; nothing acknowledged is lost.
+    /// open has nothing to replay. The directory is released once the store is dropped. Fails as
+    /// [`super::Ledger::commit`] does; nothing acknowledged is lost.
     pub async fn close(&self) -> Result<(), StoreError> {
         let closed = self.submit(WriteJob::Close).await;
         self.inner.health.close();

@@ -1,7 +1,7 @@
 //! Search for many byte strings at once.
 //!
-//! A table over the first four bytes decides at nearly every place that nothing starts there; each place costs
-//! one look into it.
+//! A table over the first four bytes decides at nearly every place that nothing starts there; each place
+//! costs one look into it.
 
 use std::collections::{BTreeSet, HashMap};
 
