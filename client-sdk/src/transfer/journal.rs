@@ -11,24 +11,28 @@
 //! journal is never sent, because two plaintexts under one key and nonce would give each other away. A source
 //! that has changed starts a new record under a fresh key stream. What has changed, contents decide (FLW-19).
 
+mod commit;
+mod fetch;
+mod leaf_log;
+
 use std::sync::{
     Arc,
     atomic::{AtomicBool, Ordering},
 };
 
-use bytes::Bytes;
 use crypto::content::Header;
 use data_encoding::HEXLOWER;
 use protocol_spec::{
-    hash::{LeafHash, Sha256Digest},
     ids::{PermissionId, RecordId, UploadId, VersionId},
     messages as pb,
 };
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize};
 
+use self::leaf_log::{LEAVES, kept};
+pub(crate) use self::{commit::KeptCommit, fetch::FetchJournal, leaf_log::LeafLog};
 use super::SourcePart;
 use crate::{
-    Error, Result,
+    Result,
     ground::System,
     home::{At, Home, Lock},
 };
@@ -231,211 +235,23 @@ impl Journal {
     }
 }
 
-/// A commit as it is sent, and of which contents it is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct KeptCommit {
-    /// SHA-256 of each part, in order.
-    pub(crate) contents: Vec<Sha256Digest>,
-    /// The commit as it is sent: an encoded `CommitUpload`.
-    pub(crate) message: Bytes,
-}
-
-impl KeptCommit {
-    /// u32be(number of parts) ‖ their hashes ‖ message
-    fn bytes(&self) -> Vec<u8> {
-        let count = u32::try_from(self.contents.len()).unwrap_or(u32::MAX);
-        let hashes = self.contents.iter().flat_map(Sha256Digest::as_bytes);
-        let mut bytes = count.to_be_bytes().to_vec();
-        bytes.extend(hashes);
-        bytes.extend_from_slice(&self.message);
-        bytes
-    }
-
-    fn read(bytes: &[u8]) -> Option<Self> {
-        let (count, rest) = bytes.split_first_chunk::<4>()?;
-        let count = usize::try_from(u32::from_be_bytes(*count)).ok()?;
-        let (hashes, message) = rest.split_at_checked(count.checked_mul(32)?)?;
-        let (hashes, _) = hashes.as_chunks::<32>();
-        Some(Self {
-            contents: hashes.iter().copied().map(Sha256Digest::from_bytes).collect(),
-            message: Bytes::copy_from_slice(message),
-        })
-    }
-}
-
-/// The hashes of the leaves sealed so far. What an earlier run wrote must come again. Of what a power cut has torn off the end, no leaf
-/// has left the machine.
-pub(crate) struct LeafLog {
-    known: Vec<LeafHash>,
-    home: Home,
-    at: At,
-    differs: Arc<AtomicBool>,
-}
-
-impl LeafLog {
-    fn open(home: &Home, header: &[u8], differs: Arc<AtomicBool>) -> Result<Self> {
-        let mut at = At::default();
-        let known = match kept(home, header, &mut at)? {
-            Some(known) => known,
-            None => {
-                home.remove(LEAVES);
-                at = At::default();
-                home.extend_chain(LEAVES, &mut at, &[header])?;
-                Vec::new()
-            }
-        };
-        // No power cut may take the list away and leave the header.
-        home.sync_folder("")?;
-        Ok(Self {
-            known,
-            home: home.clone(),
-            at,
-            differs,
-        })
-    }
-
-    /// Compares leaves that are known, writes and syncs those that are new.
-    pub(super) fn extend(&mut self, first: u64, hashes: &[LeafHash]) -> Result<()> {
-        let mut new = Vec::new();
-        for (index, hash) in (first..).zip(hashes) {
-            match usize::try_from(index)
-                .ok()
-                .and_then(|index| self.known.get(index))
-            {
-                Some(known) if known != hash => {
-                    self.differs.store(true, Ordering::Relaxed);
-                    return Err(Error::SourceChanged {
-                        path: self.home.path(LEAVES),
-                    });
-                }
-                Some(_) => {}
-                None => new.extend_from_slice(hash.as_bytes()),
-            }
-        }
-        if new.is_empty() {
-            return Ok(());
-        }
-        if self.home.extend_chain(LEAVES, &mut self.at, &[&new])?.is_some() {
-            // Its lock is held: nobody else writes here.
-            return Err(self.home.damaged(LEAVES));
-        }
-        self.known
-            .extend(new.as_chunks::<32>().0.iter().copied().map(LeafHash::from_bytes));
-        Ok(())
-    }
-}
-
-/// The list of leaves, whose first entry is the header under which they were sealed; none if there is none, or it is of another one.
-fn kept(home: &Home, header: &[u8], at: &mut At) -> Result<Option<Vec<LeafHash>>> {
-    let more = home.read_chain(LEAVES, at)?;
-    let entries = more.map(|more| more.entries).unwrap_or_default();
-    let Some((first, hashes)) = entries.split_first() else {
-        return Ok(None);
-    };
-    let hashes = hashes.concat();
-    let (hashes, _) = hashes.as_chunks::<32>();
-    let known = hashes.iter().copied().map(LeafHash::from_bytes).collect();
-    Ok((first == header).then_some(known))
-}
-
-/// One fetch under one permission: repeated, it spends no second use. One file, which is its own lock.
-pub(crate) struct FetchJournal {
-    home: Home,
-    name: String,
-    kept: Fetch,
-    _lock: Lock,
-}
-
-#[derive(Serialize, Deserialize)]
-struct Fetch {
-    idempotency_key: String,
-    /// What was fetched: its files are verified, and perhaps moved to where they belong.
-    finished: Option<serde_json::Value>,
-}
-
-impl FetchJournal {
-    pub(crate) fn open(home: &Home, permission: &PermissionId) -> Result<Self> {
-        let (home, name) = (home.below(FETCHES), permission.to_string());
-        let lock = home.lock_own(&name)?;
-        let kept = home.read(&name)?.unwrap_or_default();
-        // Torn by a power cut, it is as if it were not there: the session is found by its permission (FLW-17).
-        let kept: Option<Fetch> = serde_json::from_slice(&kept).ok();
-        let kept = kept.unwrap_or(Fetch {
-            idempotency_key: String::new(),
-            finished: None,
-        });
-        Ok(Self {
-            home,
-            name,
-            kept,
-            _lock: lock,
-        })
-    }
-
-    /// That of an earlier run, if there is one.
-    pub(crate) fn left(home: &Home, permission: &PermissionId) -> Result<Option<Self>> {
-        let there = home.below(FETCHES).is_there(&permission.to_string())?;
-        there.then(|| Self::open(home, permission)).transpose()
-    }
-
-    /// What an earlier run has fetched, and had not told.
-    pub(crate) fn finished<T: DeserializeOwned>(&self) -> Option<T> {
-        serde_json::from_value(self.kept.finished.clone()?).ok()
-    }
-
-    /// Notes what was fetched, before it is moved to where it belongs.
-    pub(crate) fn finish(&mut self, finished: &impl Serialize) -> Result<()> {
-        self.kept.finished = serde_json::to_value(finished).ok();
-        self.save()
-    }
-
-    /// Forgets a fetch whose outcome is known, unless it is going on.
-    pub(crate) fn forget(home: &Home, permission: &PermissionId) -> Result<()> {
-        let (home, name) = (home.below(FETCHES), permission.to_string());
-        if home.is_there(&name)? {
-            let lock = home.lock_own(&name)?;
-            home.remove(&name);
-            drop(lock);
-        }
-        Ok(())
-    }
-
-    /// A new presentation. Until the first there is no key.
-    pub(crate) fn renew(&mut self) -> Result<()> {
-        self.kept.idempotency_key = self.home.system().token()?;
-        self.kept.finished = None;
-        self.save()
-    }
-
-    /// Not synced: what is kept from a process that dies is enough, and what a power cut takes the server has.
-    fn save(&self) -> Result<()> {
-        let kept = serde_json::to_vec(&self.kept).unwrap_or_default();
-        self.home.write_over(&self.name, &kept)
-    }
-
-    pub(crate) fn idempotency_key(&self) -> &str {
-        &self.kept.idempotency_key
-    }
-
-    pub(crate) fn remove(self) {
-        self.home.remove(&self.name);
-    }
-}
-
 const FORMAT: u32 = 2;
-const FETCHES: &str = "fetches";
 const SESSION: &str = "session.json";
-const LEAVES: &str = "leaves";
 const COMMIT: &str = "commit";
 
 #[cfg(test)]
 mod tests {
     use std::fs;
 
+    use bytes::Bytes;
     use crypto::content::HEADER_LEN;
-    use protocol_spec::manifest::{Clinical, PartName};
+    use protocol_spec::{
+        hash::{LeafHash, Sha256Digest},
+        manifest::{Clinical, PartName},
+    };
 
-    use super::*;
+    use super::{fetch::FETCHES, *};
+    use crate::Error;
 
     const PERMISSION: PermissionId = PermissionId::from_bytes([1; 16]);
 
