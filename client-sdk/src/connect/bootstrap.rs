@@ -6,6 +6,7 @@ use protocol_spec::{
     api::{self, RequestTarget, ServerQuery},
     defence::Defence,
     field::{SUITE, VERSION},
+    hash::Sha256Digest,
     keys::IdentityKey,
     link::{Fingerprint, ServerLink, verify_proof},
     messages as pb,
@@ -71,41 +72,42 @@ async fn found(
         }
         .into());
     }
+    let certificate = first.take();
+    let pins = pins(
+        link,
+        &info,
+        certificate.as_ref().map(|certificate| certificate.digest),
+    )?;
+    match certificate.and_then(|certificate| certificate.fault) {
+        Some(fault) if pins.certificate.is_none() => Err(Error::Certificate {
+            authority: link.authority().to_owned(),
+            fault,
+        }),
+        _ => Ok((pins, info)),
+    }
+}
+
+/// The keys that a server has shown, and, where the link's fingerprint covers it, its certificate.
+fn pins(link: &ServerLink, info: &pb::ServerInfo, shown: Option<Sha256Digest>) -> Result<Pins> {
     let wrong = |rule| Error::WrongServer {
         authority: link.authority().to_owned(),
         rule,
     };
     let key = |bytes: &[u8]| IdentityKey::try_from(bytes).map_err(|_| wrong("its keys are malformed"));
-    let pins = Pins {
-        link: link.clone(),
-        operator: key(&info.operator_key)?,
-        registrar: key(&info.registrar_key)?,
-        certificate: None,
-    };
-    let certificate = first.take().ok_or_else(|| wrong("it shows no certificate"))?;
-    let matches = |digest| Fingerprint::of(&pins.operator, &pins.registrar, digest) == *link.fingerprint();
-    if matches(Some(&certificate.digest)) {
-        let pins = Pins {
-            certificate: Some(certificate.digest),
-            ..pins
-        };
-        return Ok((pins, info));
-    }
-    if Defence::ServerLink.is_off() {
-        let pins = Pins {
-            certificate: Some(certificate.digest),
-            ..pins
-        };
-        return Ok((pins, info));
-    }
-    if !matches(None) {
+    let (operator, registrar) = (key(&info.operator_key)?, key(&info.registrar_key)?);
+    let shown = shown.ok_or_else(|| wrong("it shows no certificate"))?;
+    let matches = |digest| Fingerprint::of(&operator, &registrar, digest) == *link.fingerprint();
+    let certificate = if matches(Some(&shown)) || Defence::ServerLink.is_off() {
+        Some(shown)
+    } else if matches(None) {
+        None
+    } else {
         return Err(wrong("its keys are not those in the link"));
-    }
-    match certificate.fault {
-        None => Ok((pins, info)),
-        Some(fault) => Err(Error::Certificate {
-            authority: link.authority().to_owned(),
-            fault,
-        }),
-    }
+    };
+    Ok(Pins {
+        link: link.clone(),
+        operator,
+        registrar,
+        certificate,
+    })
 }

@@ -12,17 +12,17 @@ use protocol_spec::{
     problem::Problem,
     request::{self, Params, SignatureLabel, Signer},
 };
-use serde::Deserialize;
 
 use super::{
     Server,
+    answer::{Refusal, Retry, answered, lost},
     http::{Http, Incoming},
     trace::Names,
 };
 use crate::{
     Error, Result,
     error::Reader,
-    ground::{Failure, Pieces, System},
+    ground::{Pieces, System},
 };
 
 /// What is to be sent, before it is signed.
@@ -43,14 +43,6 @@ pub(crate) struct Possession<'a> {
     pub(crate) permission: String,
     pub(crate) key: &'a SigningIdentity,
 }
-
-/// A failed attempt: what to report, and whether another attempt may do better.
-#[derive(Debug)]
-pub(crate) struct Retry {
-    pub(crate) error: Error,
-    pub(crate) useful: bool,
-}
-
 /// How often and how long to try.
 #[derive(Clone, Copy)]
 pub(crate) struct Patience {
@@ -199,7 +191,9 @@ impl Server {
 
     async fn attempt_once(&self, call: &Call<'_>) -> Result<Incoming, Refusal> {
         let authority = self.pins.link.authority();
-        let request = self.sign(call, authority).map_err(Refusal::own)?;
+        let request = self
+            .sign(call, authority)
+            .map_err(|error| Refusal::own(Retry { error, useful: false }))?;
         let answer = self.http.send(request).await;
         if let Ok((parts, _)) = &answer {
             self.growth.take(&parts.headers);
@@ -295,114 +289,6 @@ pub(crate) async fn fetch_unsigned<M: Message + Default + Name, X: Query>(
         }
     }
 }
-
-/// The transport gave no answer.
-pub(crate) fn lost(failure: Failure, authority: &str) -> Retry {
-    let authority = authority.to_owned();
-    match failure {
-        Failure::Transport(cause) => Retry {
-            error: Error::Unreachable {
-                authority,
-                cause,
-                proxy: None,
-            },
-            useful: true,
-        },
-        Failure::Proxy { proxy, cause } => Retry {
-            error: Error::Unreachable {
-                authority,
-                cause,
-                proxy: Some(proxy),
-            },
-            useful: true,
-        },
-        Failure::Certificate(fault) => Retry {
-            error: Error::Certificate { authority, fault },
-            useful: false,
-        },
-    }
-}
-
-struct Refusal {
-    problem: Option<Problem>,
-    /// The server's clock, in milliseconds, when that is what is wrong.
-    now: Option<u64>,
-    retry: Retry,
-}
-
-impl Refusal {
-    fn own(error: Error) -> Self {
-        Self {
-            problem: None,
-            now: None,
-            retry: Retry { error, useful: false },
-        }
-    }
-}
-
-/// RFC 9457, as far as it is read here.
-#[derive(Deserialize)]
-struct ProblemDocument {
-    #[serde(rename = "type")]
-    uri: String,
-    detail: Option<String>,
-    now: Option<u64>,
-}
-
-async fn answered(
-    answer: Result<(http::response::Parts, Incoming), Failure>,
-    authority: &str,
-    reader: Reader,
-) -> Result<Incoming, Refusal> {
-    let unanswered = |failure| Refusal {
-        problem: None,
-        now: None,
-        retry: lost(failure, authority),
-    };
-    let (parts, body) = answer.map_err(unanswered)?;
-    if parts.status.is_success() {
-        return Ok(body);
-    }
-    let text = body.collect(MAX_PROBLEM).await.map_err(unanswered)?;
-    let document: Option<ProblemDocument> = serde_json::from_slice(&text).ok();
-    let problem = document
-        .as_ref()
-        .and_then(|document| Problem::from_type(&document.uri));
-    let Some((problem, document)) = problem.zip(document) else {
-        let cause = format!("it answers {} without a reason", parts.status);
-        let error = Error::Unreachable {
-            authority: authority.to_owned(),
-            cause,
-            proxy: None,
-        };
-        return Err(Refusal {
-            problem: None,
-            now: None,
-            retry: Retry {
-                error,
-                useful: parts.status.is_server_error(),
-            },
-        });
-    };
-    let useful = matches!(
-        problem,
-        Problem::Internal | Problem::Unavailable | Problem::TooMany | Problem::TooSlow | Problem::Replayed
-    );
-    let detail = document
-        .detail
-        .map(|text| text.chars().filter(|c| !c.is_control()).take(200).collect());
-    let error = Error::Refused {
-        problem,
-        detail,
-        reader,
-    };
-    Err(Refusal {
-        problem: Some(problem),
-        now: document.now,
-        retry: Retry { error, useful },
-    })
-}
-
 fn set_id(headers: &mut HeaderMap, name: HeaderName, id: &impl ToString) -> Result<()> {
     let value =
         HeaderValue::try_from(id.to_string()).map_err(|_| Error::Usage("an id is not text".into()))?;
@@ -415,6 +301,5 @@ const MESSAGE_TYPE: &str = "application/protobuf";
 const LIFETIME: u64 = 60;
 /// A page of records with their sealed manifests.
 const MAX_ANSWER: usize = 64 << 20;
-const MAX_PROBLEM: usize = 64 << 10;
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(4);

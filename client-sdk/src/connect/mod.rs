@@ -5,13 +5,15 @@
 //! | `bootstrap` | first contact: what the link's fingerprint proves |
 //! | `fault` | what is wrong with a certificate, for people |
 //! | `http` | requests and answers as bytes |
-//! | `call` | one request: signatures, retries, refusals |
+//! | `call` | one request: signatures, retries |
+//! | `answer` | what comes of one attempt |
 //! | `growth` | proofs of the log's growth that come along |
 //! | [`trace`] | what travels, for a user who asks to see it |
 //!
 //! Only the link's authority is ever spoken to: redirects are refusals (ATK-51). Where the user or her system names a proxy, that one
 //! carries the connection, which TLS closes to it.
 
+mod answer;
 mod bootstrap;
 mod call;
 mod fault;
@@ -41,14 +43,15 @@ use protocol_spec::{
 
 pub(crate) use self::bootstrap::{bootstrap, follow};
 pub use self::fault::CertificateFault;
+pub(crate) use self::{
+    answer::{Retry, lost},
+    call::Patience,
+    http::Incoming,
+};
 use self::{
     call::{Call, Possession},
     growth::Growth,
     http::Http,
-};
-pub(crate) use self::{
-    call::{Patience, Retry, lost},
-    http::Incoming,
 };
 use crate::{
     Result,
