@@ -110,7 +110,7 @@ async fn send<S: Source>(
     contents: &mut Contents,
     progress: &dyn Progress,
 ) -> Result<Sent> {
-    check_names(&source)?;
+    check_names(source.parts())?;
     let delivered = delivery::deliver(office, permission).await?;
     check_budget(&delivered.permission, plaintext_len(&source))?;
     let mut journal = Journal::open(&office.session.home, &permission, source.parts())?;

@@ -97,7 +97,7 @@ impl<R: AsyncRead + Unpin> Read for AsyncPart<R> {
 ///
 /// # Errors
 /// [`Error::Usage`].
-pub(crate) fn check_names(source: &impl Source) -> Result<()> {
-    let names = source.parts().iter().map(|part| &part.name);
+pub(crate) fn check_names(parts: &[SourcePart]) -> Result<()> {
+    let names = parts.iter().map(|part| &part.name);
     check_sent(names).map_err(|(name, fault)| Error::Usage(format!("{:?}: {fault}", name.as_str())))
 }

@@ -1,105 +1,28 @@
 //! Files and folders that are sent, each opened once.
 
 use std::{
-    collections::HashSet,
-    ffi::{OsStr, OsString},
-    fmt,
-    fs::Metadata,
     io::{self, Read},
-    path::{Component, Path, PathBuf},
-    time::{SystemTime, UNIX_EPOCH},
+    path::PathBuf,
 };
 
-use protocol_spec::{
-    file_names::{deceives, tidied},
-    hash::Sha256Digest,
-    litter::is_left_by_a_system,
-    manifest::{MAX_PARTS, PartName},
-};
-use walkdir::WalkDir;
+use protocol_spec::hash::Sha256Digest;
 
-use super::file::{Look, SentFile};
+use super::{
+    file::{Look, SentFile},
+    listing::Listing,
+    remark::Remark,
+};
 use crate::{
     Error, Result,
-    transfer::{Source, SourcePart, check_names},
+    transfer::{Source, SourcePart},
 };
 
 /// Files and folders. Each is known by size, times and inode. Where size or times change its content decides whether it has changed;
 /// another file under its name is not taken for it.
 pub struct FileSource {
-    paths: Vec<PathBuf>,
-    parts: Vec<SourcePart>,
-    /// How each looked when it was listed.
-    looks: Vec<Look>,
-    remarks: Vec<Remark>,
-    /// Whether what symbolic links lead to is sent.
-    follow: bool,
-    /// Of the part that is being read.
+    listed: Listing,
+    /// The file that is being read.
     reading: Option<Reading>,
-}
-
-/// Something in the folders that is not sent, or not under its own name (CNT-21).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Remark {
-    /// The file or folder that it is about.
-    pub path: PathBuf,
-    /// Why it is not sent, or sent otherwise than it lies there.
-    pub what: Remarked,
-}
-
-/// What became of something that is in a folder.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Remarked {
-    /// It is not sent, for this reason.
-    LeftOut(LeftOut),
-    /// It is sent under this name, since its own is not of text, or not of one form alone.
-    Renamed(String),
-    /// Of a folder that was named: its own name is not sent, since it would deceive whoever receives it.
-    Unnamed,
-}
-
-/// Why something is not sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum LeftOut {
-    /// It is a symbolic link, and those are not followed unless that is asked for.
-    #[serde(rename = "symbolic-link")]
-    Link,
-    /// It is a symbolic link that leads nowhere.
-    #[serde(rename = "dangling-link")]
-    Dangling,
-    /// It is a symbolic link to a folder that it lies in.
-    #[serde(rename = "circular-link")]
-    Circle,
-    /// It is a FIFO (named pipe).
-    Fifo,
-    /// It is a socket in the file system.
-    Socket,
-    /// It is a block or character device.
-    Device,
-    /// A system has left it there, and it says nothing of anybody (CNT-22).
-    #[serde(rename = "system-file")]
-    System,
-    /// It is a folder with nothing in it.
-    #[serde(rename = "empty-folder")]
-    Empty,
-}
-
-impl fmt::Display for LeftOut {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Link => "a symbolic link: give --follow to send what it leads to",
-            Self::Dangling => "a symbolic link that leads nowhere",
-            Self::Circle => "a symbolic link to a folder that it lies in",
-            Self::Fifo => "a FIFO, which has no content of its own",
-            Self::Socket => "a socket, which has no content",
-            Self::Device => "a device, which has no content of its own",
-            Self::System => "made by the system that shows folders, not by a person",
-            Self::Empty => "a folder with nothing in it",
-        })
-    }
 }
 
 /// A file that is being read.
@@ -135,184 +58,26 @@ impl FileSource {
 
     /// What is not sent, or not under its own name.
     pub fn remarks(&self) -> &[Remark] {
-        &self.remarks
+        &self.listed.remarks
     }
-
     fn collect(paths: &[PathBuf], follow: bool) -> Result<Self> {
-        let mut source = Self {
-            paths: Vec::new(),
-            parts: Vec::new(),
-            looks: Vec::new(),
-            remarks: Vec::new(),
-            follow,
+        Ok(Self {
+            listed: Listing::of(paths, follow)?,
             reading: None,
-        };
-        for path in paths {
-            source.add(path)?;
-        }
-        let mut names = HashSet::new();
-        if let Some(twice) = source.parts.iter().find(|part| !names.insert(part.name.as_str())) {
-            let name = twice.name.as_str();
-            return Err(Error::Usage(format!(
-                "two files are called {name}: send them in a folder each"
-            )));
-        }
-        if !(1..=MAX_PARTS).contains(&source.parts.len()) {
-            let found = source.parts.len();
-            return Err(Error::Usage(format!(
-                "a record has 1 to {MAX_PARTS} files, here are {found}: choose others"
-            )));
-        }
-        check_names(&source)?;
-        Ok(source)
-    }
-
-    fn add(&mut self, path: &Path) -> Result<()> {
-        let metadata = path.symlink_metadata().map_err(Error::io("cannot read", path))?;
-        if metadata.is_symlink() && !self.follow {
-            return Err(Error::Usage(format!(
-                "{} is a symbolic link: name the file itself, or give --follow",
-                path.display()
-            )));
-        }
-        let metadata = path.metadata().map_err(Error::io("cannot read", path))?;
-        if metadata.is_dir() {
-            return self.add_folder(path);
-        }
-        if let Some(why) = no_content(&metadata) {
-            return Err(Error::Usage(format!("{} is {why}: leave it out", path.display())));
-        }
-        let name = path.file_name().unwrap_or(path.as_os_str());
-        self.add_file(path, Path::new(name))
-    }
-
-    /// What lies in a folder, under the folder's own name as far as that can be sent.
-    fn add_folder(&mut self, folder: &Path) -> Result<()> {
-        let follow = self.follow;
-        let own = own_name(folder).filter(|own| deceives(&named(own)).is_none());
-        if own.is_none() {
-            self.remark(folder, Remarked::Unnamed);
-        }
-        let mut entries = WalkDir::new(folder)
-            .follow_links(follow)
-            .sort_by_file_name()
-            .into_iter();
-        let mut empty: Option<PathBuf> = None;
-        loop {
-            let entry = match entries.next() {
-                None => break,
-                Some(Ok(entry)) => entry,
-                Some(Err(error)) => {
-                    self.add_broken(folder, error)?;
-                    empty = None;
-                    continue;
-                }
-            };
-            let path = entry.path();
-            // What comes next does not lie in it.
-            if let Some(empty) = empty
-                .take()
-                .filter(|empty| path.parent() != Some(empty.as_path()))
-            {
-                self.remark(&empty, Remarked::LeftOut(LeftOut::Empty));
-            }
-            if entry.depth() > 0 && is_left_by_a_system(&entry.file_name().to_string_lossy()) {
-                self.remark(path, Remarked::LeftOut(LeftOut::System));
-                if entry.file_type().is_dir() {
-                    entries.skip_current_dir();
-                }
-            } else if entry.file_type().is_dir() {
-                empty = Some(path.to_owned());
-            } else if entry.path_is_symlink() && !follow {
-                let why = if path.exists() {
-                    LeftOut::Link
-                } else {
-                    LeftOut::Dangling
-                };
-                self.remark(path, Remarked::LeftOut(why));
-            } else {
-                let metadata = entry.metadata().map_err(|error| broken(path, error))?;
-                match no_content(&metadata) {
-                    Some(why) => self.remark(path, Remarked::LeftOut(why)),
-                    None => {
-                        let within = path.strip_prefix(folder).unwrap_or(path);
-                        let name = own
-                            .as_deref()
-                            .map_or_else(|| within.to_owned(), |own| Path::new(own).join(within));
-                        self.add_file(path, &name)?;
-                    }
-                }
-            }
-        }
-        if let Some(empty) = empty.filter(|empty| empty != folder) {
-            self.remark(&empty, Remarked::LeftOut(LeftOut::Empty));
-        }
-        Ok(())
-    }
-
-    /// A link that leads nowhere or into itself is left out; what cannot be read must be put right.
-    fn add_broken(&mut self, folder: &Path, error: walkdir::Error) -> Result<()> {
-        let path = error.path().unwrap_or(folder).to_owned();
-        let dangling = path.is_symlink()
-            && error
-                .io_error()
-                .is_some_and(|error| error.kind() == io::ErrorKind::NotFound);
-        let why = match error.loop_ancestor() {
-            Some(_) => LeftOut::Circle,
-            None if dangling => LeftOut::Dangling,
-            None => return Err(broken(&path, error)),
-        };
-        self.remark(&path, Remarked::LeftOut(why));
-        Ok(())
-    }
-
-    fn add_file(&mut self, path: &Path, name: &Path) -> Result<()> {
-        let unfit = |_| {
-            Error::Usage(format!(
-                "{} has a name that a record cannot hold: rename it",
-                path.display()
-            ))
-        };
-        let components: Vec<_> = name.components().map(|part| named(part.as_os_str())).collect();
-        let sent = components.join("/");
-        if Path::new(&sent) != name {
-            self.remark(path, Remarked::Renamed(sent.clone()));
-        }
-        // What cannot be read is named before anything is presented (FLW-19).
-        let unreadable = || Error::io("cannot read", path);
-        let file = SentFile::open(path, self.follow).map_err(unreadable())?;
-        let metadata = file.metadata().map_err(unreadable())?;
-        let (media_type, clinical) = file.describe().map_err(unreadable())?;
-        let look = Look::of(path, &metadata);
-        self.parts.push(SourcePart {
-            name: PartName::try_from(sent).map_err(unfit)?,
-            media_type,
-            length: metadata.len(),
-            clinical,
-            modified: metadata.modified().ok().and_then(nanoseconds),
-            identity: Some(look.text().to_owned()),
-        });
-        self.looks.push(look);
-        self.paths.push(path.to_owned());
-        Ok(())
-    }
-
-    fn remark(&mut self, path: &Path, what: Remarked) {
-        let path = path.to_owned();
-        self.remarks.push(Remark { path, what });
+        })
     }
 
     /// Opens a file again, if it is the one that was listed and has the length that was announced. Whether it has changed since
     /// only what it says of itself can tell.
     fn reopen(&self, index: usize) -> io::Result<Option<(SentFile, Look)>> {
         let (Some(path), Some(part), Some(listed)) = (
-            self.paths.get(index),
-            self.parts.get(index),
-            self.looks.get(index),
+            self.listed.paths.get(index),
+            self.listed.parts.get(index),
+            self.listed.looks.get(index),
         ) else {
             return Ok(None);
         };
-        let file = SentFile::open(path, self.follow)?;
+        let file = SentFile::open(path, self.listed.follow)?;
         let metadata = file.metadata()?;
         let look = Look::of(path, &metadata);
         let same = look.is_file_of(listed) && metadata.len() == part.length;
@@ -324,7 +89,7 @@ impl FileSource {
 
 impl Source for FileSource {
     fn parts(&self) -> &[SourcePart] {
-        &self.parts
+        &self.listed.parts
     }
 
     fn open(&mut self, index: usize) -> Result<Box<dyn Read + Send>> {
@@ -347,7 +112,7 @@ impl Source for FileSource {
         let changed = || Error::SourceChanged { path: path.clone() };
         let reading = self.reading.as_mut().filter(|reading| reading.index == index);
         let reading = reading.ok_or_else(changed)?;
-        let length = self.parts.get(index).map(|part| part.length);
+        let length = self.listed.parts.get(index).map(|part| part.length);
         let metadata = reading.file.metadata().map_err(|_| changed())?;
         if Some(metadata.len()) != length {
             return Err(changed());
@@ -372,70 +137,23 @@ impl Source for FileSource {
     }
 
     fn path(&self, index: usize) -> PathBuf {
-        self.paths.get(index).cloned().unwrap_or_default()
+        self.listed.paths.get(index).cloned().unwrap_or_default()
     }
 }
-
-/// A folder's name, also where it was called `.` or `..`; none for the outermost one.
-fn own_name(folder: &Path) -> Option<OsString> {
-    match folder.components().next_back() {
-        Some(Component::Normal(name)) => Some(name.to_owned()),
-        _ => folder.canonicalize().ok()?.file_name().map(OsStr::to_owned),
-    }
-}
-
-/// A component as text: what is none is written as `%FC`, and letters have their accents in one.
-fn named(component: &OsStr) -> String {
-    let text: String = component
-        .as_encoded_bytes()
-        .utf8_chunks()
-        .map(|chunk| {
-            let invalid: String = chunk
-                .invalid()
-                .iter()
-                .map(|byte| format!("%{byte:02X}"))
-                .collect();
-            format!("{}{invalid}", chunk.valid())
-        })
-        .collect();
-    tidied(&text)
-}
-
-/// Why something that is no folder cannot be sent.
-fn no_content(metadata: &Metadata) -> Option<LeftOut> {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::FileTypeExt;
-        let kind = metadata.file_type();
-        if kind.is_fifo() {
-            return Some(LeftOut::Fifo);
-        } else if kind.is_socket() {
-            return Some(LeftOut::Socket);
-        }
-    }
-    (!metadata.is_file()).then_some(LeftOut::Device)
-}
-
-fn broken(path: &Path, error: walkdir::Error) -> Error {
-    Error::io("cannot read", path)(error.into())
-}
-
-/// Since 1970; none for what is further away than 292 years.
-fn nanoseconds(time: SystemTime) -> Option<i64> {
-    match time.duration_since(UNIX_EPOCH) {
-        Ok(after) => i64::try_from(after.as_nanos()).ok(),
-        Err(before) => i64::try_from(before.duration().as_nanos())
-            .ok()
-            .map(i64::saturating_neg),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::fs::File;
+    use std::{
+        ffi::OsStr,
+        fs::File,
+        path::Path,
+        time::{SystemTime, UNIX_EPOCH},
+    };
 
     use super::*;
-    use crate::transfer::AsyncPart;
+    use crate::transfer::{
+        AsyncPart,
+        files::{LeftOut, Remarked},
+    };
 
     /// A folder `study` with these files.
     fn tree(files: &[&str]) -> tempfile::TempDir {

@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     fs::{self, File},
-    io::{self, Read, Write},
+    io::{self, Write},
     path::{Path, PathBuf},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -11,10 +11,14 @@ use std::{
 use crypto::content::Header;
 use protocol_spec::{file_names::FileNames, hash::LeafHash, ids::RecordId, manifest::Part};
 
-use super::disk::{Disk, Failed, LARGE, LargeFile, date, open_again};
+use super::{
+    disk::{Disk, Failed, LARGE, LargeFile, date, open_again},
+    hidden::Hidden,
+    text::Text,
+};
 use crate::{
     Error, Result,
-    ground::native::disk::{make_folder, make_new_folder, sync_folder},
+    ground::native::disk::{make_folder, sync_all, sync_folder, sync_folders},
     transfer::{
         Sink,
         left::{LeftBehind, read_list},
@@ -30,7 +34,7 @@ use crate::{
 /// ```
 pub struct FolderSink {
     out: PathBuf,
-    hidden: PathBuf,
+    hidden: Hidden,
     /// Whether `out` was made here, to be removed again if nothing comes of it.
     made_out: bool,
     records: Vec<RecordId>,
@@ -72,8 +76,8 @@ impl FolderSink {
         }
         let made_out = !out.exists();
         make_folder(out).map_err(Error::io(MAKE, out))?;
-        let hidden = hidden(out, name);
-        let (lock, keep) = claim(&hidden)?;
+        let hidden = Hidden::below(out, name);
+        let (lock, keep) = hidden.claim()?;
         Ok(Self {
             out: out.to_owned(),
             hidden,
@@ -97,7 +101,7 @@ impl FolderSink {
     /// As [`Self::new`]; [`Error::Io`] of kind `StorageFull`.
     pub fn with_room(out: &Path, name: &str, records: &[RecordId], bytes: u64) -> Result<Self> {
         let sink = Self::new(out, name, records)?;
-        let there = if sink.keep { size(&sink.hidden) } else { 0 };
+        let there = if sink.keep { sink.hidden.size() } else { 0 };
         match free_bytes(out) {
             Some(free) if free.saturating_add(there) < bytes => {
                 let full = format!("{bytes} bytes are needed, {free} are free; nothing was charged");
@@ -124,20 +128,18 @@ impl FolderSink {
 
     /// Removes what a transfer of this name has left below `out`, unless it is going on.
     pub fn discard(out: &Path, name: &str) {
-        let hidden = hidden(out, name);
-        if File::open(&hidden).is_ok_and(|folder| lock(&folder, &hidden).is_ok()) {
-            drop(fs::remove_dir_all(&hidden));
-        }
+        Hidden::below(out, name).discard();
     }
 
     /// The hidden folder with what a transfer of this name has left below `out`, if it has left something.
     pub fn left_behind(out: &Path, name: &str) -> Option<PathBuf> {
-        Some(hidden(out, name)).filter(|hidden| has_lists(hidden))
+        let hidden = Hidden::below(out, name);
+        hidden.has_lists().then(|| hidden.path().to_owned())
     }
 
     /// Where a record lies until it is moved.
     pub(crate) fn unmoved(out: &Path, name: &str, record: &RecordId) -> PathBuf {
-        hidden(out, name).join(record.to_string())
+        Hidden::below(out, name).record(record)
     }
 
     /// Moves what an earlier run had finished, and not moved yet, to where it belongs.
@@ -148,10 +150,6 @@ impl FolderSink {
         sync_all(&from)?;
         fs::rename(&from, &to).map_err(Error::io("cannot make", &to))?;
         sync_folder(out).map_err(Error::io(SYNC, out))
-    }
-
-    fn list(&self, record: &RecordId) -> PathBuf {
-        self.hidden.join(format!("{record}.leaves"))
     }
 
     /// Hands the finished file to the disk's thread.
@@ -198,8 +196,8 @@ impl Sink for FolderSink {
         self.end_part()?;
         // A part's place cannot leave its folder (CNT-12, CNT-18), so joining it cannot either.
         let place = self.names.entry(*record).or_default().place(&part.name);
-        let path = self.hidden.join(record.to_string()).join(place);
-        let folder = path.parent().unwrap_or(&self.hidden);
+        let path = self.hidden.record(record).join(place);
+        let folder = path.parent().unwrap_or(self.hidden.path());
         make_folder(folder).map_err(Error::io(MAKE, folder))?;
         let modified = part.modified.map(time);
         self.current = if part.length < LARGE {
@@ -234,14 +232,13 @@ impl Sink for FolderSink {
         }
         self.disk.take().map_or(Ok(()), Disk::finish)?;
         for record in &self.records {
-            sync_folders(&self.hidden.join(record.to_string()))?;
+            sync_folders(&self.hidden.record(record))?;
         }
         let mut moved = Vec::new();
         for record in &self.records {
             let target = self.out.join(record.to_string());
             let put = free(&target).and_then(|()| {
-                fs::rename(self.hidden.join(record.to_string()), &target)
-                    .map_err(Error::io("cannot make", &target))
+                fs::rename(self.hidden.record(record), &target).map_err(Error::io("cannot make", &target))
             });
             if let Err(error) = put {
                 // All or none: what was moved already goes with the rest.
@@ -266,7 +263,7 @@ impl Sink for FolderSink {
                 "the record has {count} files, and one was asked for: {TO_FOLDER}"
             )));
         }
-        let list = self.list(record);
+        let list = self.hidden.list(record);
         let bytes = match fs::read(&list) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -276,17 +273,14 @@ impl Sink for FolderSink {
             return Ok(None);
         };
         let mut names = FileNames::default();
-        let folder = self.hidden.join(record.to_string());
+        let folder = self.hidden.record(record);
         let files = parts
             .iter()
             .map(|part| (folder.join(names.place(&part.name)), part.length));
         Ok(Some(LeftBehind {
             header,
             hashes,
-            text: Box::new(Text {
-                files: files.collect::<Vec<_>>().into_iter(),
-                current: None,
-            }),
+            text: Box::new(Text::of(files.collect())),
         }))
     }
 
@@ -294,7 +288,7 @@ impl Sink for FolderSink {
         let (file, path) = match self.leaves.take().filter(|(of, ..)| of == record) {
             Some((_, file, path)) => (file, path),
             None => {
-                let path = self.list(record);
+                let path = self.hidden.list(record);
                 let mut file = File::options()
                     .write(true)
                     .create(true)
@@ -322,32 +316,8 @@ impl Sink for FolderSink {
         self.records.retain(|record| !records.contains(record));
         for record in records {
             // What an earlier run has received of them.
-            drop(fs::remove_dir_all(self.hidden.join(record.to_string())));
-            drop(fs::remove_file(self.list(record)));
-        }
-    }
-}
-
-/// Parts one behind the other, up to the first that is not there as a whole.
-struct Text {
-    files: std::vec::IntoIter<(PathBuf, u64)>,
-    /// What is left of the one that is read.
-    current: Option<(File, u64)>,
-}
-
-impl Read for Text {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        loop {
-            if let Some((file, left)) = self.current.as_mut().filter(|(_, left)| *left > 0) {
-                let wanted = usize::try_from(*left).map_or(buffer.len(), |left| left.min(buffer.len()));
-                let read = file.read(buffer.get_mut(..wanted).unwrap_or_default())?;
-                *left -= read as u64;
-                return Ok(read);
-            }
-            let Some((path, length)) = self.files.next() else {
-                return Ok(0);
-            };
-            self.current = Some((File::open(path)?, length));
+            drop(fs::remove_dir_all(self.hidden.record(record)));
+            drop(fs::remove_file(self.hidden.list(record)));
         }
     }
 }
@@ -366,7 +336,7 @@ impl Drop for FolderSink {
         if self.keep && !self.forgotten {
             return;
         }
-        drop(fs::remove_dir_all(&self.hidden));
+        self.hidden.remove();
         if self.made_out {
             drop(fs::remove_dir(&self.out));
         }
@@ -388,28 +358,6 @@ fn time(modified: i64) -> SystemTime {
     time.unwrap_or(UNIX_EPOCH)
 }
 
-fn hidden(out: &Path, name: &str) -> PathBuf {
-    out.join(format!(".medvault-{name}.partial"))
-}
-
-/// Whether a hidden folder holds something with which a run can go on.
-fn has_lists(hidden: &Path) -> bool {
-    let entries = fs::read_dir(hidden).into_iter().flatten().flatten();
-    entries
-        .map(|entry| entry.path())
-        .any(|path| path.extension().is_some_and(|ending| ending == "leaves"))
-}
-
-/// Bytes that files in a folder take.
-fn size(folder: &Path) -> u64 {
-    let files = walkdir::WalkDir::new(folder).into_iter().filter_map(Result::ok);
-    let lengths = files.filter_map(|entry| entry.metadata().ok());
-    lengths
-        .filter(fs::Metadata::is_file)
-        .map(|metadata| metadata.len())
-        .sum()
-}
-
 /// Bytes that are free on the volume of a folder; none where the system does not say.
 fn free_bytes(folder: &Path) -> Option<u64> {
     #[cfg(unix)]
@@ -424,55 +372,6 @@ fn free_bytes(folder: &Path) -> Option<u64> {
     }
 }
 
-/// Whether a hidden folder is this user's alone, so that nobody else has put anything into it.
-fn is_ours(hidden: &Path) -> bool {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::MetadataExt;
-        hidden.symlink_metadata().is_ok_and(|metadata| {
-            metadata.is_dir()
-                && metadata.mode() & 0o077 == 0
-                && metadata.uid() == rustix::process::geteuid().as_raw()
-        })
-    }
-    #[cfg(not(unix))]
-    {
-        let _ = hidden;
-        false
-    }
-}
-
-/// Takes the hidden folder of an earlier run, or makes it anew, of this process alone, unless another transfer is filling it. And whether
-/// there is something in it to go on with.
-fn claim(hidden: &Path) -> Result<(File, bool)> {
-    match File::open(hidden) {
-        Ok(left) => {
-            lock(&left, hidden)?;
-            if is_ours(hidden) && has_lists(hidden) {
-                return Ok((left, true));
-            }
-            fs::remove_dir_all(hidden).map_err(Error::io("cannot remove", hidden))?;
-        }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => return Err(Error::io("cannot read", hidden)(error)),
-    }
-    // Whatever stands there again by now, such as somebody's symbolic link, is not written into.
-    make_new_folder(hidden).map_err(Error::io(MAKE, hidden))?;
-    let folder = File::open(hidden).map_err(Error::io("cannot read", hidden))?;
-    lock(&folder, hidden)?;
-    Ok((folder, false))
-}
-
-/// File systems without locks have to do without.
-fn lock(folder: &File, path: &Path) -> Result<()> {
-    match folder.try_lock() {
-        Err(fs::TryLockError::WouldBlock) => Err(Error::HomeLocked {
-            home: path.to_owned(),
-        }),
-        Err(fs::TryLockError::Error(_)) | Ok(()) => Ok(()),
-    }
-}
-
 fn free(target: &Path) -> Result<()> {
     match target.symlink_metadata() {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
@@ -483,27 +382,6 @@ fn free(target: &Path) -> Result<()> {
     }
 }
 
-/// Makes files and folders durable.
-fn sync_all(root: &Path) -> Result<()> {
-    for entry in walkdir::WalkDir::new(root).into_iter().filter_map(Result::ok) {
-        if entry.file_type().is_file() {
-            let path = entry.path();
-            let synced = File::open(path).and_then(|file| file.sync_all());
-            synced.map_err(Error::io("cannot write", path))?;
-        }
-    }
-    sync_folders(root)
-}
-
-fn sync_folders(root: &Path) -> Result<()> {
-    for entry in walkdir::WalkDir::new(root).into_iter().filter_map(Result::ok) {
-        if entry.file_type().is_dir() {
-            sync_folder(entry.path()).map_err(Error::io(SYNC, entry.path()))?;
-        }
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use protocol_spec::{
@@ -512,6 +390,7 @@ mod tests {
     };
 
     use super::*;
+    use crate::ground::native::disk::make_new_folder;
 
     const RECORD: RecordId = RecordId::from_bytes([1; 16]);
 
