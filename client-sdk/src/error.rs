@@ -1,29 +1,25 @@
 //! What can go wrong, grouped by what the caller does next. Every text ends with that next step.
 
+mod code;
+mod contradiction;
 mod date;
+mod judged;
 mod next;
-
-impl KeyStoreError {
-    /// What does not open is the fault of what was sealed, everything else that of the store.
-    pub(crate) fn opening(what: &'static str) -> impl FnOnce(Self) -> Error {
-        move |error| match error {
-            Self::DoesNotOpen | Self::Crypto(_) => Error::tampered(what)(error),
-            error => error.into(),
-        }
-    }
-}
-
+mod reach;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use self::date::time;
 use std::{io, path::Path, path::PathBuf};
 
 use protocol_spec::{ids::RecordId, problem::Problem};
 use thiserror::Error;
 
-pub use self::next::Reader;
-use self::next::next_step;
+pub(crate) use self::date::time;
+pub use self::{contradiction::Contradiction, next::Reader};
+use self::{
+    next::next_step,
+    reach::{reach, unreached},
+};
 use crate::{connect::CertificateFault, keystore::KeyStoreError};
 
 /// Why an operation failed. Nothing half-done is left behind unless a variant says so.
@@ -214,19 +210,6 @@ pub enum Error {
         /// When, in milliseconds since 1970, by the clock of that device.
         at: u64,
     },
-    /// The server shows a record of hers where it lay before.
-    #[error(
-        "{record} was seen with placement {seen}, and the server shows {}: it shows an older state of the vault, of which \
-         nothing was kept; report it to the operator", shown.map_or_else(|| "none".to_owned(), |number| format!("placement {number}"))
-    )]
-    OlderPlacement {
-        /// The record that was asked for.
-        record: RecordId,
-        /// The number of the newest placement that was seen.
-        seen: u64,
-        /// That of the one that the server shows; none when it shows the record as not placed.
-        shown: Option<u64>,
-    },
     /// A record that was deleted, or taken back by who had stored it (DEL-4).
     #[error(
         "{record} is gone for good: it was deleted, or taken back by who had stored it; by whom and when: `medvault history`"
@@ -235,89 +218,9 @@ pub enum Error {
         /// The record that was asked for.
         record: RecordId,
     },
-    /// The server shows a vault in which less has been done than this device has seen (VLT-3).
-    #[error(
-        "this device has seen {seen} of the vault, and the server shows {shown}: an older state of it; permit and move nothing, try it \
-         from another device of yours with `medvault history --verify`, and hand what this one has seen ({}) to the operator, a witness \
-         or the authority", kept.display()
-    )]
-    OlderVault {
-        /// Newest head, number of acts.
-        seen: String,
-        /// The same, as the server shows them.
-        shown: String,
-        /// Where what was seen lies.
-        kept: PathBuf,
-    },
-    /// The server shows a vault in which something else has been done than this device has seen (VLT-3, VLT-8).
-    #[error(
-        "the vault was seen with {seen}, and the server shows {shown}: it shows two histories of one vault; permit and move nothing, \
-         compare with another device of the vault, and report it to the operator, a witness or the authority"
-    )]
-    OtherVault {
-        /// What this device has seen of the vault.
-        seen: String,
-        /// What the server shows of the vault.
-        shown: String,
-    },
-    /// What the server shows of the vault is not what was done to it (VLT-5, VLT-9).
-    #[error(
-        "{what}: the server keeps something from you, or puts something in; permit and move nothing, try it from another device \
-         of yours, and report it to the operator, a witness or the authority"
-    )]
-    HiddenFromVault {
-        /// What was found when both were compared.
-        what: String,
-    },
-    /// The server shows a log that does not continue the one that it has shown before.
-    #[error(
-        "the server's log was {newer} leaves long with root {newer_root}, which does not continue its own {older} leaves with root \
-         {older_root}: it shows two histories, or an old copy of itself; stop trusting it, and hand both signed checkpoints ({} and \
-         the one beside it) to the operator, a witness or the authority", kept.display()
-    )]
-    LogConflict {
-        /// Leaves of the smaller log.
-        older: u64,
-        /// The root of the smaller log.
-        older_root: String,
-        /// Leaves of the larger log.
-        newer: u64,
-        /// The root of the larger log.
-        newer_root: String,
-        /// The larger log's checkpoint; the smaller one's lies beside it.
-        kept: PathBuf,
-    },
-    /// The server shows the directory as it was before.
-    #[error(
-        "the directory was seen with {seen} leaves of the log, and the server shows it with {shown}: it shows an older state, of which \
-         nothing was kept; try again, and if it stays so report it to the operator and rely on nothing that only this server says"
-    )]
-    OlderDirectory {
-        /// Leaves of the log under which the directory was verified last.
-        seen: u64,
-        /// Leaves of the checkpoint that came now.
-        shown: u64,
-    },
-    /// The events of the directory that the server shows, or the log itself, are not those that its checkpoint says there are.
-    #[error(
-        "the server shows {events} events of the directory with the chain {hash}, and its log of {size} leaves says {said_events} \
-         with the chain {said_hash}: it hides or exchanges institutions, what became of them, or programs; permit nothing, and hand the signed \
-         checkpoint ({}) to the operator, a witness or the authority", kept.display()
-    )]
-    DirectoryConflict {
-        /// Events that came, or that the log has.
-        events: u64,
-        /// The chain over these events.
-        hash: String,
-        /// Events by the checkpoint's line.
-        said_events: u64,
-        /// The chain by that line.
-        said_hash: String,
-        /// How many leaves the log has.
-        size: u64,
-        /// The file in which the checkpoint was kept.
-        kept: PathBuf,
-    },
+    /// What the server shows contradicts what it has shown or signed before, or what was done.
+    #[error(transparent)]
+    Contradicted(#[from] Contradiction),
     /// The server's log goes on under another origin, which this home has not accepted.
     #[error(
         "the operator says that an older copy of the server's data was put back, because the newest was lost (log {generation}): nothing was \
@@ -326,17 +229,6 @@ pub enum Error {
     Restored {
         /// Of the log that is shown.
         generation: u64,
-    },
-    /// The server shows the log of before a restoration that this home has accepted.
-    #[error(
-        "the server shows log {shown}, and this home goes by log {seen}, which a restoration has begun since: it works on an old copy of its \
-         data; report it to the operator"
-    )]
-    OlderLog {
-        /// Of the log that is known.
-        seen: u64,
-        /// Of the log that is shown.
-        shown: u64,
     },
     /// The quorum of witnesses has not cosigned what the server shows.
     #[error(
@@ -464,61 +356,6 @@ pub enum Error {
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
-    /// A short, stable name for programs: the problem's code for refusals.
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::HomeMissing { .. } => "home-missing",
-            Self::HomeExists { .. } => "home-exists",
-            Self::HomeLocked { .. } => "home-locked",
-            Self::HomeKind { .. } => "home-kind",
-            Self::HomeDamaged { .. } => "home-damaged",
-            Self::HomeAltered { .. } => "home-altered",
-            Self::WeakPassphrase => "weak-passphrase",
-            Self::Exposed(_) => "exposed",
-            Self::RulesFile { .. } => "rules-file",
-            Self::RulesChanged { .. } => "rules-changed",
-            Self::NotEnrolled { .. } => "not-enrolled",
-            Self::WrongUnlock { .. } => "wrong-passphrase",
-            Self::Unreachable { .. } => "unreachable",
-            Self::WrongServer { .. } => "wrong-server",
-            Self::Certificate { fault, .. } => fault.code(),
-            Self::OtherServer { .. } => "other-server",
-            Self::ClockBehind { .. } => "clock-behind",
-            Self::Refused { problem, .. } => problem.code(),
-            Self::Tampered { .. } => "tampered",
-            Self::RootKeyUnusable { .. } => "root-key-unusable",
-            Self::OlderPlacement { .. } => "older-placement",
-            Self::RecordGone { .. } => "record-deleted",
-            Self::OlderVault { .. } => "older-vault",
-            Self::OtherVault { .. } => "other-vault",
-            Self::HiddenFromVault { .. } => "hidden-from-vault",
-            Self::LogConflict { .. } => "log-conflict",
-            Self::OlderDirectory { .. } => "older-directory",
-            Self::DirectoryConflict { .. } => "directory-conflict",
-            Self::Restored { .. } => "log-restored",
-            Self::OlderLog { .. } => "older-log",
-            Self::NotWitnessed { .. } => "not-witnessed",
-            Self::RevokedOnly { cause, .. } => cause.code(),
-            Self::UnknownInstitution { .. } => "unknown-institution",
-            Self::UnknownProgram { .. } => "unknown-program",
-            Self::AmbiguousInstitution { .. } => "ambiguous-institution",
-            Self::LookAlike { .. } => "look-alike",
-            Self::Unknown { .. } => "unknown",
-            Self::RecoveryWords(_) => "recovery-words",
-            Self::UnknownRecovery => "unknown-recovery",
-            Self::WrongShare { .. } => "wrong-share",
-            Self::TooManyRecords { .. } => "too-many-records",
-            Self::Usage(_) => "usage",
-            Self::SourceChanged { .. } => "source-changed",
-            Self::Exists { .. } => "exists",
-            Self::Io { .. } => "io",
-            Self::Interrupted { .. } => "interrupted",
-            Self::KeyStore(_) => "key-store",
-            Self::Crypto(_) => "crypto",
-            Self::Protocol(_) => "protocol",
-        }
-    }
-
     /// Names the file and the operation of an I/O error.
     pub(crate) fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
@@ -531,79 +368,6 @@ impl Error {
             what,
             cause: cause.to_string(),
         }
-    }
-
-    /// Whether a transfer that ended so cannot be taken up again: refused for good, or its source has changed.
-    pub(crate) fn is_final(&self) -> bool {
-        use Problem::{
-            Internal, LeafConflict, LogContradicted, PermissionInUse, RecordDamaged, ReleaseClosed, Restored,
-            SignatureExpired, StorageFull, TooMany, TooSlow, Unavailable,
-        };
-        match self {
-            Self::SourceChanged { .. } => true,
-            Self::Refused { problem, .. } => !matches!(
-                problem,
-                Internal
-                    | LeafConflict
-                    | LogContradicted
-                    | PermissionInUse
-                    | RecordDamaged
-                    | ReleaseClosed
-                    | Restored
-                    | SignatureExpired
-                    | StorageFull
-                    | TooMany
-                    | TooSlow
-                    | Unavailable
-            ),
-            _ => false,
-        }
-    }
-
-    /// Whether the same may succeed a little later, without anybody doing anything about it.
-    pub(crate) fn passes(&self) -> bool {
-        match self {
-            Self::Unreachable { .. } | Self::Interrupted { .. } | Self::HomeLocked { .. } => true,
-            Self::Refused { .. } => !self.is_final(),
-            _ => false,
-        }
-    }
-
-    /// Whether what failed is this machine, its home, its keys or its way to the server: it says nothing about what was being looked
-    /// at, and must not be shown as if it did (OPR-8).
-    pub(crate) fn is_of_this_side(&self) -> bool {
-        matches!(
-            self,
-            Self::HomeMissing { .. }
-                | Self::HomeExists { .. }
-                | Self::HomeLocked { .. }
-                | Self::HomeKind { .. }
-                | Self::HomeDamaged { .. }
-                | Self::HomeAltered { .. }
-                | Self::Exposed(_)
-                | Self::NotEnrolled { .. }
-                | Self::WrongUnlock { .. }
-                | Self::Unreachable { .. }
-                | Self::Certificate { .. }
-                | Self::WrongServer { .. }
-                | Self::Io { .. }
-                | Self::Interrupted { .. }
-                | Self::KeyStore(_)
-        )
-    }
-
-    /// Whether nobody was asked at all, because there is no way to the server: whatever else is tried fails alike, and one word of it is
-    /// enough.
-    pub fn has_no_way(&self) -> bool {
-        matches!(
-            self,
-            Self::Unreachable { .. } | Self::Certificate { .. } | Self::WrongServer { .. }
-        )
-    }
-
-    /// Whether the server refused with this problem.
-    pub fn is_problem(&self, wanted: Problem) -> bool {
-        matches!(self, Self::Refused { problem, .. } if *problem == wanted)
     }
 }
 
@@ -618,18 +382,12 @@ impl From<crypto::Error> for Error {
     }
 }
 
-/// The transport's words, and the proxy that they came from.
-fn unreached(proxy: Option<&str>, cause: &str) -> String {
-    match proxy {
-        None => format!(" ({cause})"),
-        Some(proxy) => format!(" through the proxy {proxy} ({cause})"),
-    }
-}
-
-fn reach(proxied: bool) -> &'static str {
-    if proxied {
-        "check the proxy's address, name another one with --proxy, or go without one: --proxy none, or NO_PROXY for this host"
-    } else {
-        "check your network, and try again; if others reach it through a proxy, name that one with --proxy; if it stays so, ask the operator"
+impl KeyStoreError {
+    /// What does not open is the fault of what was sealed, everything else that of the store.
+    pub(crate) fn opening(what: &'static str) -> impl FnOnce(Self) -> Error {
+        move |error| match error {
+            Self::DoesNotOpen | Self::Crypto(_) => Error::tampered(what)(error),
+            error => error.into(),
+        }
     }
 }

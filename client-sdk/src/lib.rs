@@ -107,7 +107,7 @@ pub use protocol_spec::{file_names, names};
 pub use self::{
     accepting::{AcceptedRestoration, accept_restoration},
     connect::{CertificateFault, trace},
-    error::{Error, Reader, Result},
+    error::{Contradiction, Error, Reader, Result},
     ground::{Ground, native::proxy},
     home::{CheckedHome, Unlock, change_unlock, check_home},
     inbox::{InboxEvent, InboxWhat, NewestEvents},

@@ -33,6 +33,7 @@ pub(super) fn next_step(problem: Problem, reader: Reader) -> &'static str {
         Reader::Institution => of_an_institution(problem),
         Reader::Anybody => None,
     }
+    .or_else(|| in_time(problem))
     .unwrap_or_else(|| of_anybody(problem))
 }
 
@@ -102,21 +103,46 @@ fn of_an_institution(problem: Problem) -> Option<&'static str> {
     })
 }
 
-/// What is true for whoever reads it.
-fn of_anybody(problem: Problem) -> &'static str {
-    match problem {
+/// What time mends, or the same once more.
+fn in_time(problem: Problem) -> Option<&'static str> {
+    Some(match problem {
         Problem::PermissionInUse => {
             "wait until the other transfer under it is through, or take its place: --take-over"
         }
+        Problem::ReplacementConflict => "list the permissions and try again",
+        Problem::ReceiverFull => {
+            "wait until what you have sent was answered; a day later there may be room again"
+        }
+        Problem::StorageBudget => {
+            "wait for what is open, or tell the operator; revoking, removing, ending and deleting still work"
+        }
+        Problem::EmergencyWaiting => "try again when the waiting time is over: the inbox says when",
+        Problem::EpochMismatch | Problem::PlacementConflict | Problem::DeviceListConflict => "try again",
+        Problem::StorageFull => "tell the operator; try again when there is space",
+        Problem::LogContradicted => {
+            "it works on an old copy of its data: tell the operator; try again when the newest copy is restored"
+        }
+        Problem::UploadClosed => "send again, it starts anew",
+        Problem::ReleaseClosed => "fetch again",
+        Problem::DelegationNotYetValid
+        | Problem::TooMany
+        | Problem::Unavailable
+        | Problem::TooSlow
+        | Problem::Internal => "try again later",
+        _ => return None,
+    })
+}
+
+/// What is true for whoever reads it, and somebody has to do something about.
+fn of_anybody(problem: Problem) -> &'static str {
+    match problem {
         Problem::RecordDamaged => {
             "tell the operator which record it was, and fetch again when it is restored; what cannot be read is not charged"
         }
         Problem::UnsupportedVersion => "update this program",
         Problem::NotPermitted => "check the id, and that you use the right home",
         Problem::PermissionReplaced => "use the permission that took its place: look into the inbox",
-        Problem::ReplacementConflict => "list the permissions and try again",
         Problem::DelegationScope => "list what the delegation covers: medvault delegate list",
-        Problem::DelegationNotYetValid => "try again later",
         Problem::PurposeMismatch => {
             "state the purpose that it is for, if that is what the records are used for"
         }
@@ -127,37 +153,22 @@ fn of_anybody(problem: Problem) -> &'static str {
         Problem::NotAccepted => {
             "accept it first: medvault delegate accept, or medvault emergency guardian accept"
         }
-        Problem::ReceiverFull => {
-            "wait until what you have sent was answered; a day later there may be room again"
-        }
-        Problem::StorageBudget => {
-            "wait for what is open, or tell the operator; revoking, removing, ending and deleting still work"
-        }
         Problem::NotAccredited => "have the registrar accredit these keys, with the registrar of this server",
         Problem::InstitutionRetired | Problem::AccreditationWithdrawn => "choose another institution",
         Problem::NotForEmergencies => "have the registrar accredit the institution for emergencies",
-        Problem::EmergencyWaiting => "try again when the waiting time is over: the inbox says when",
         Problem::EmergencyOver => "if it was not wanted, make a new card and name the guardians anew",
         Problem::EmergencyLimit => "call the operator, if this is an emergency",
         Problem::ChainConflict => "see in the directory what has become of the entry",
-        Problem::EpochMismatch | Problem::PlacementConflict | Problem::DeviceListConflict => "try again",
         Problem::RecoveryKept => {
             "announce it with `medvault device remove`, or have another device do the same"
         }
         Problem::RecordMismatch => "list the records and permit those",
-        Problem::StorageFull => "tell the operator; try again when there is space",
-        Problem::LogContradicted => {
-            "it works on an old copy of its data: tell the operator; try again when the newest copy is restored"
-        }
         Problem::Restored => {
             "one of the devices of whose vault it is has to come back first: medvault server accept-restoration"
         }
         Problem::TooLarge => "send less at once",
         Problem::Unauthenticated => "enrol with this server first",
         Problem::SignatureExpired => "set the clock of this machine right",
-        Problem::UploadClosed => "send again, it starts anew",
-        Problem::ReleaseClosed => "fetch again",
-        Problem::TooMany | Problem::Unavailable | Problem::TooSlow | Problem::Internal => "try again later",
         _ => "if it happens again, report it to the operator",
     }
 }

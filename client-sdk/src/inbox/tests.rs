@@ -18,6 +18,7 @@ use protocol_spec::{
 
 use super::*;
 use crate::{
+    Contradiction,
     connect::tests::serve,
     home::{Home, Pins},
     keystore::KeyStoreDouble,
@@ -291,7 +292,10 @@ async fn two_heads_under_one_number_are_a_fork() {
         later.met.head(patient, &head).unwrap();
     }
     let forked = later.met.head(anna, &head(3, b"other"));
-    assert!(matches!(forked, Err(Error::OtherVault { .. })), "{forked:?}");
+    assert!(
+        matches!(forked, Err(Error::Contradicted(Contradiction::OtherVault { .. }))),
+        "{forked:?}"
+    );
 }
 
 /// DEV-7: once a vault key was met, none of an epoch before it, and no other of its own.
@@ -338,7 +342,10 @@ async fn a_receipt_is_of_no_older_vault_than_its_permission() {
         assert!(matches!(check(permission, receipt), Err(Error::Tampered { .. })));
     }
     let other = check(Some(newest), Some(head(5, b"other")));
-    assert!(matches!(other, Err(Error::OtherVault { .. })), "{other:?}");
+    assert!(
+        matches!(other, Err(Error::Contradicted(Contradiction::OtherVault { .. }))),
+        "{other:?}"
+    );
 }
 
 #[test]

@@ -9,7 +9,7 @@ use protocol_spec::{
 };
 
 use crate::{
-    Error, Result,
+    Contradiction, Error, Result,
     home::At,
     patient::vault::{
         Vault,
@@ -62,11 +62,11 @@ pub(super) async fn begin_acts(vault: &Vault) -> Result<()> {
 
 pub(super) fn older(vault: &Vault, acts: u64, seen: Option<HeadRef>, shown: String) -> Error {
     let head = seen.map_or_else(|| "no head".to_owned(), |seen| text(seen.sequence, &seen.hash));
-    Error::OlderVault {
+    Error::Contradicted(Contradiction::OlderVault {
         seen: format!("{head} and {acts} acts"),
         shown,
         kept: vault.session.home.path(ACTS),
-    }
+    })
 }
 
 pub(super) const SALT: &str = "log.salt";

@@ -11,7 +11,7 @@ use protocol_spec::{
 };
 
 use crate::{
-    Error, Result,
+    Contradiction, Error, Result,
     patient::{
         acts::{self, SALT},
         listed,
@@ -53,13 +53,13 @@ pub(super) async fn check_head(
             Some(seen) if head.sequence < seen.sequence => {
                 acts::older(vault, acts.count(), Some(seen), shown)
             }
-            seen => Error::OtherVault {
+            seen => Error::Contradicted(Contradiction::OtherVault {
                 seen: seen.map_or_else(
                     || "no head yet".to_owned(),
                     |seen| text(seen.sequence, &seen.hash),
                 ),
                 shown,
-            },
+            }),
         });
     }
     // A device that was removed signs nothing over what came after.

@@ -14,7 +14,7 @@ use protocol_spec::{
 };
 
 use crate::{
-    Error, Result,
+    Contradiction, Error, Result,
     patient::{
         catching_up,
         standing::Shown,
@@ -182,13 +182,13 @@ pub(crate) async fn check_receipt_head(vault: &Vault, named: Option<HeadRef>) ->
     if known == Some(named) {
         return Ok(());
     }
-    Err(Error::OtherVault {
+    Err(Error::Contradicted(Contradiction::OtherVault {
         seen: known.map_or_else(
             || format!("no head {} at all", named.sequence),
             |known| text(known.sequence, &known.hash),
         ),
         shown: format!("a receipt over {}", text(named.sequence, &named.hash)),
-    })
+    }))
 }
 
 fn is_revoked(own: &Shown) -> bool {

@@ -21,7 +21,7 @@ use tokio::sync::Mutex;
 
 use self::seen::{Head, SeenLog, head};
 use super::witnesses::{Began, Witnesses};
-use crate::{Error, Result, connect::Server, home::Home};
+use crate::{Contradiction, Error, Result, connect::Server, home::Home};
 
 /// The server's log, as far as this session has found it consistent with what is pinned in the home.
 pub(crate) struct PinnedLog {
@@ -235,13 +235,13 @@ impl PinnedLog {
             .write(CONFLICT_OLDER, old.note().to_string().as_bytes())?;
         self.home
             .write(CONFLICT_NEWER, new.note().to_string().as_bytes())?;
-        Err(Error::LogConflict {
+        Err(Error::Contradicted(Contradiction::LogConflict {
             older: old.size,
             older_root: old.root.to_string(),
             newer: new.size,
             newer_root: new.root.to_string(),
             kept: self.home.path(CONFLICT_NEWER),
-        })
+        }))
     }
 
     pub(crate) fn pinned(&self) -> Result<Option<VerifiedCheckpoint>> {
@@ -277,10 +277,10 @@ fn check_generation(known: &VerifiedCheckpoint, shown: &VerifiedCheckpoint) -> R
         std::cmp::Ordering::Greater => Err(Error::Restored {
             generation: shown.number(),
         }),
-        std::cmp::Ordering::Less => Err(Error::OlderLog {
+        std::cmp::Ordering::Less => Err(Error::Contradicted(Contradiction::OlderLog {
             seen: known.number(),
             shown: shown.number(),
-        }),
+        })),
     }
 }
 

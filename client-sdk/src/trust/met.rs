@@ -13,7 +13,7 @@ use protocol_spec::{
     vault_head::HeadRef,
 };
 
-use crate::{Error, Result, home::Home};
+use crate::{Contradiction, Error, Result, home::Home};
 
 /// The first meanings of ids, in the books of a home. A book is read and written in one call, so there is nothing to lock.
 pub(crate) struct Meanings {
@@ -82,10 +82,10 @@ impl Meanings {
         if Defence::VaultHeads.holds(kept == hash.as_bytes()) {
             return Ok(());
         }
-        Err(Error::OtherVault {
+        Err(Error::Contradicted(Contradiction::OtherVault {
             seen: format!("head {number} ({})", String::from_utf8_lossy(&kept)),
             shown: format!("head {number} ({hash})"),
-        })
+        }))
     }
 
     /// What a receipt says of the vault is not older than what the permission says that it is for (VLT-8).

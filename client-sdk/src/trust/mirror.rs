@@ -26,7 +26,7 @@ use self::{
     held::{Kept, Mirrored},
 };
 use super::{log::PinnedLog, witnesses::Witnesses};
-use crate::{Error, Result, connect::Server, home::Home, pages::Whole};
+use crate::{Contradiction, Error, Result, connect::Server, home::Home, pages::Whole};
 
 /// The directory as the log has it.
 pub(crate) struct Mirror {
@@ -132,7 +132,7 @@ impl Mirror {
             let current = checkpoint.size >= seen || Defence::LogGrowth.is_off();
             if !Defence::DirectoryHead.holds(current) {
                 let shown = checkpoint.size;
-                return Err(Error::OlderDirectory { seen, shown });
+                return Err(Error::Contradicted(Contradiction::OlderDirectory { seen, shown }));
             }
             let last = page.events.is_empty();
             for event in page.events {
@@ -170,23 +170,23 @@ impl Mirror {
             return Ok(());
         }
         if checkpoint.size < seen {
-            return Err(Error::OlderDirectory {
+            return Err(Error::Contradicted(Contradiction::OlderDirectory {
                 seen,
                 shown: checkpoint.size,
-            });
+            }));
         }
         let said = DirectoryHead::of(checkpoint).map_err(Error::tampered(WHAT))?;
         let _lock = self.home.lock().await?;
         self.home
             .write(CONFLICT, checkpoint.note().to_string().as_bytes())?;
-        Err(Error::DirectoryConflict {
+        Err(Error::Contradicted(Contradiction::DirectoryConflict {
             events: here.events,
             hash: here.hash.to_string(),
             said_events: said.events,
             said_hash: said.hash.to_string(),
             size: checkpoint.size,
             kept: self.home.path(CONFLICT),
-        })
+        }))
     }
 }
 

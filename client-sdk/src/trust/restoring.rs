@@ -19,7 +19,7 @@ use super::{
     witnesses::Witnesses,
 };
 use crate::{
-    Error, Result,
+    Contradiction, Error, Result,
     connect::Server,
     home::{Home, Lived},
     pages::Whole,
@@ -100,10 +100,10 @@ impl Restorations {
         };
         let shown = self.witnesses.shown().await?;
         if shown.generation() < pinned.generation() {
-            return Err(Error::OlderLog {
+            return Err(Error::Contradicted(Contradiction::OlderLog {
                 seen: pinned.generation().number(),
                 shown: shown.generation().number(),
-            });
+            }));
         }
         if shown.generation() == pinned.generation() {
             return Ok(None);
@@ -184,10 +184,11 @@ impl Restorations {
     pub(crate) async fn or_restored(&self, error: Error) -> Error {
         let contradicts = matches!(
             error,
-            Error::OlderVault { .. }
-                | Error::OtherVault { .. }
-                | Error::HiddenFromVault { .. }
-                | Error::Tampered { .. }
+            Error::Contradicted(
+                Contradiction::OlderVault { .. }
+                    | Contradiction::OtherVault { .. }
+                    | Contradiction::HiddenFromVault { .. }
+            ) | Error::Tampered { .. }
         );
         let (true, Ok(Some(pinned))) = (contradicts, self.log.pinned()) else {
             return error;

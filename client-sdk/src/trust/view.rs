@@ -27,7 +27,7 @@ impl<'a> Trust<'a> {
     /// The accredited institutions whose names contain `filter` (in any case), each verified.
     ///
     /// # Errors
-    /// [`crate::Error::Tampered`] when an event of the directory does not verify, [`crate::Error::DirectoryConflict`] when it is not
+    /// [`crate::Error::Tampered`] when an event of the directory does not verify, [`crate::Contradiction::DirectoryConflict`] when it is not
     /// all of what the log has.
     pub async fn institutions(&self, filter: Option<&str>) -> Result<Vec<Institution>> {
         self.mirror.institutions(filter).await
@@ -62,7 +62,7 @@ impl<'a> Trust<'a> {
     /// and is what its checkpoint says and this home was shown. `progress` counts entries.
     ///
     /// # Errors
-    /// [`crate::Error::DirectoryConflict`], [`crate::Error::Tampered`], [`crate::Error::LogConflict`], [`crate::Error::NotWitnessed`].
+    /// [`crate::Contradiction::DirectoryConflict`], [`crate::Error::Tampered`], [`crate::Contradiction::LogConflict`], [`crate::Error::NotWitnessed`].
     pub async fn audit(&self, progress: &dyn Progress) -> Result<Audited> {
         self.mirror.audit(progress).await
     }

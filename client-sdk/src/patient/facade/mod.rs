@@ -139,7 +139,7 @@ impl Patient {
     /// verified before `visit` gets it (LOG-14). `progress` counts entries.
     ///
     /// # Errors
-    /// [`crate::Error::Tampered`] when a tile is not that of the checkpoint or `from` lies beyond it, [`crate::Error::LogConflict`],
+    /// [`crate::Error::Tampered`] when a tile is not that of the checkpoint or `from` lies beyond it, [`crate::Contradiction::LogConflict`],
     /// [`crate::Error::NotWitnessed`], what `visit` returns, or of the connection.
     pub async fn scan_log(
         &self,

@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 use protocol_spec::ids::{DelegationId, PermissionId};
 
 use crate::{
-    Error, Result,
+    Contradiction, Error, Result,
     patient::{
         acts, catching_up,
         delegation::{self, DelegationInfo, DelegationState},
@@ -83,7 +83,7 @@ async fn compare_log(vault: &Vault, check: &mut HistoryCheck) -> Result<()> {
             check.leaves = read.own;
             check.counts.log_size = check.counts.log_size.max(read.size);
         }
-        Err(Error::HiddenFromVault { what }) => check.findings.push(what),
+        Err(Error::Contradicted(Contradiction::HiddenFromVault { what })) => check.findings.push(what),
         Err(error) => return Err(error),
     }
     Ok(())

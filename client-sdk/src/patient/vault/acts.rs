@@ -9,7 +9,7 @@ use protocol_spec::{
 };
 
 use crate::{
-    Error, Result,
+    Contradiction, Error, Result,
     home::{At, Home},
     patient::times,
 };
@@ -101,10 +101,10 @@ impl SeenActs {
                 return Ok(());
             } else {
                 *self = Self::default();
-                return Err(Error::OtherVault {
+                return Err(Error::Contradicted(Contradiction::OtherVault {
                     seen: "what another process of this device has seen".to_owned(),
                     shown: "other acts".to_owned(),
-                });
+                }));
             }
         }
         self.kept = Some(self.acts.count());
@@ -113,7 +113,7 @@ impl SeenActs {
 }
 
 pub(in crate::patient) fn hidden(what: impl Into<String>) -> Error {
-    Error::HiddenFromVault { what: what.into() }
+    Error::Contradicted(Contradiction::HiddenFromVault { what: what.into() })
 }
 
 pub(in crate::patient) fn tampered<E: std::fmt::Display>(cause: E) -> Error {

@@ -9,7 +9,7 @@ use std::{
 
 use protocol_spec::{defence::Defence, ids::RecordId};
 
-use crate::{Error, Result, home::Home};
+use crate::{Contradiction, Error, Result, home::Home};
 
 /// Numbers of placements by record, as the home has kept them and this session has seen them since.
 pub(in crate::patient) struct SeenPlacements {
@@ -44,11 +44,11 @@ impl SeenPlacements {
         if Defence::SeenPlacements.holds(seen <= shown) {
             return Ok(());
         }
-        Err(Error::OlderPlacement {
+        Err(Error::Contradicted(Contradiction::OlderPlacement {
             record,
             seen: seen.unwrap_or_default(),
             shown,
-        })
+        }))
     }
 
     /// Notes a placement of hers, unless a newer one was seen.

@@ -14,7 +14,7 @@ use super::{
     files::{CHECKPOINT, EVENTS},
     *,
 };
-use crate::{home::Pins, session::Session};
+use crate::{Contradiction, home::Pins, session::Session};
 
 const OPERATOR: u8 = 1;
 const REGISTRAR: u8 = 2;
@@ -177,18 +177,24 @@ async fn what_comes_later_stands_behind_what_was_complete() {
         .mirror
         .check_head(&mut kept.directory, &checkpoint(4, std::slice::from_ref(&first)))
         .await;
-    assert!(matches!(older, Err(Error::OlderDirectory { seen: 5, shown: 4 })));
+    assert!(matches!(
+        older,
+        Err(Error::Contradicted(Contradiction::OlderDirectory {
+            seen: 5,
+            shown: 4
+        }))
+    ));
     let other = session
         .mirror
         .check_head(&mut kept.directory, &checkpoint(6, &[]))
         .await;
     assert!(matches!(
         other,
-        Err(Error::DirectoryConflict {
+        Err(Error::Contradicted(Contradiction::DirectoryConflict {
             events: 1,
             said_events: 0,
             ..
-        })
+        }))
     ));
     assert!(dir.path().join(CONFLICT).exists());
 }

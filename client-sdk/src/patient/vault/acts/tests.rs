@@ -42,7 +42,13 @@ async fn processes_keep_one_list() {
     other.keep(&home).await.unwrap();
     assert_eq!(kept(&home), [1, 2, 3, 4].map(act), "another process has more");
     let refused = liar.keep(&home).await;
-    assert!(matches!(refused, Err(Error::OtherVault { .. })), "{refused:?}");
+    assert!(
+        matches!(
+            refused,
+            Err(Error::Contradicted(Contradiction::OtherVault { .. }))
+        ),
+        "{refused:?}"
+    );
     assert_eq!(kept(&home).len(), 4);
 }
 
