@@ -2,7 +2,6 @@
 
 use std::{
     ffi::OsString,
-    fmt::Write as _,
     fs::File,
     io::{self, Write},
     path::PathBuf,
@@ -55,27 +54,7 @@ pub(crate) fn begin<C: Parser>(
     outer: Global,
     options: Options,
 ) -> Result<Result<(C, Tracer), clap::Error>, Failure> {
-    let mut arguments: Vec<OsString> = vec!["medvault".into()];
-    let path = |path: Option<PathBuf>| path.map(OsString::from);
-    let inherited = [
-        ("--home", path(outer.home)),
-        ("--key-file", path(outer.key_file)),
-        ("--passphrase-file", path(outer.passphrase_file)),
-        (
-            "--passphrase-fd",
-            outer.passphrase_fd.map(|number| number.to_string().into()),
-        ),
-    ];
-    for (name, value) in inherited {
-        let flag = OsString::from(name);
-        if let (Some(value), false) = (value, options.command.contains(&flag)) {
-            arguments.extend([flag, value]);
-        }
-    }
-    if outer.secrets_in_arguments {
-        arguments.push("--secrets-in-arguments".into());
-    }
-    arguments.extend(options.command);
+    let arguments = inherited(&outer, options.command);
     let command = match C::try_parse_from(arguments) {
         Ok(command) => command,
         Err(error) => return Ok(Err(error)),
@@ -103,15 +82,39 @@ pub(crate) fn begin<C: Parser>(
     Ok(Ok((command, tracer)))
 }
 
+/// The arguments of the traced command, with what was given before `trace` and is not given anew.
+fn inherited(outer: &Global, command: Vec<OsString>) -> Vec<OsString> {
+    let mut arguments: Vec<OsString> = vec!["medvault".into()];
+    let path = |path: &Option<PathBuf>| path.clone().map(OsString::from);
+    let options = [
+        ("--home", path(&outer.home)),
+        ("--key-file", path(&outer.key_file)),
+        ("--passphrase-file", path(&outer.passphrase_file)),
+        (
+            "--passphrase-fd",
+            outer.passphrase_fd.map(|number| number.to_string().into()),
+        ),
+    ];
+    for (name, value) in options {
+        let flag = OsString::from(name);
+        if let (Some(value), false) = (value, command.contains(&flag)) {
+            arguments.extend([flag, value]);
+        }
+    }
+    if outer.secrets_in_arguments {
+        arguments.push("--secrets-in-arguments".into());
+    }
+    arguments.extend(command);
+    arguments
+}
+
 fn line(step: &Step) -> String {
     serde_json::to_string(step).map_or_else(|_| String::new(), |line| line + "\n")
 }
 
 /// For people: an arrow for where it goes, then what it says.
 fn paragraph(step: &Step) -> String {
-    let mut text = String::new();
-    // Writing to a string does not fail.
-    let _ = match step {
+    match step {
         Step::Request {
             number,
             method,
@@ -119,11 +122,16 @@ fn paragraph(step: &Step) -> String {
             fields,
             carried,
         } => {
-            let _ = writeln!(text, "--> {number}  {method} {}{}", plain(path), size(carried));
-            for (name, value) in fields {
-                let _ = writeln!(text, "    {name}: {}", plain(value));
-            }
-            write_content(&mut text, carried)
+            let fields = fields
+                .iter()
+                .map(|(name, value)| format!("    {name}: {}\n", plain(value)));
+            format!(
+                "--> {number}  {method} {}{}\n{}{}",
+                plain(path),
+                size(carried),
+                fields.collect::<String>(),
+                content(carried)
+            )
         }
         Step::Answer {
             number,
@@ -132,32 +140,31 @@ fn paragraph(step: &Step) -> String {
             carried,
             ..
         } => {
-            let _ = writeln!(text, "<-- {number}  {status}, {millis} ms{}", size(carried));
-            write_content(&mut text, carried)
+            let (size, content) = (size(carried), content(carried));
+            format!("<-- {number}  {status}, {millis} ms{size}\n{content}")
         }
         Step::Event {
             number,
             millis,
             carried,
         } => {
-            let _ = writeln!(text, "<-- {number}  event, {millis} ms{}", size(carried));
-            write_content(&mut text, carried)
+            let (size, content) = (size(carried), content(carried));
+            format!("<-- {number}  event, {millis} ms{size}\n{content}")
         }
         Step::End {
             number,
             millis,
             bytes,
             ..
-        } => writeln!(text, "<-- {number}  end, {millis} ms, {bytes} bytes"),
+        } => format!("<-- {number}  end, {millis} ms, {bytes} bytes\n"),
         Step::Lost {
             number,
             millis,
             cause,
-        } => writeln!(text, "<-- {number}  lost, {millis} ms: {}", plain(cause)),
-        Step::Again { attempts } => writeln!(text, "--  once more, after {attempts}"),
-        _ => Ok(()),
-    };
-    text
+        } => format!("<-- {number}  lost, {millis} ms: {}\n", plain(cause)),
+        Step::Again { attempts } => format!("--  once more, after {attempts}\n"),
+        _ => String::new(),
+    }
 }
 
 fn size(carried: &Carried) -> String {
@@ -167,15 +174,15 @@ fn size(carried: &Carried) -> String {
 }
 
 /// JSON with indentation; of long bytes, length and hash.
-fn write_content(text: &mut String, carried: &Carried) -> std::fmt::Result {
+fn content(carried: &Carried) -> String {
     let Some(content) = &carried.content else {
-        return Ok(());
+        return String::new();
     };
-    let short = shortened(content.clone());
-    for line in format!("{short:#}").lines() {
-        writeln!(text, "    {}", plain(line))?;
-    }
-    Ok(())
+    let short = format!("{:#}", shortened(content.clone()));
+    short
+        .lines()
+        .map(|line| format!("    {}\n", plain(line)))
+        .collect()
 }
 
 fn shortened(value: Value) -> Value {
