@@ -12,6 +12,7 @@ use client_sdk::{
     patient::{News, NewsKind},
     trace::Tracer,
 };
+use serde::Serialize;
 use zeroize::Zeroizing;
 
 use crate::{
@@ -149,6 +150,11 @@ impl Context {
     /// Prints a command's result.
     pub(crate) fn print(&self, report: &impl Report) -> Result<(), Failure> {
         output::print(report, self.json())
+    }
+
+    /// Prints what a command has done: a text for people, or fields for programs.
+    pub(crate) fn say(&self, text: &str, fields: &impl Serialize) -> Result<(), Failure> {
+        output::say(text, fields, self.json())
     }
 
     /// A bar for a transfer.

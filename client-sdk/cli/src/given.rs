@@ -2,7 +2,7 @@
 //! list of processes and in the history of the shell, so they are not taken from there unless somebody insists (PRG-7).
 
 use std::{
-    io::{self, IsTerminal, Read, stdin},
+    io::{self, BufRead, IsTerminal, Read, stdin},
     path::{Path, PathBuf},
 };
 
@@ -96,3 +96,11 @@ const LONGEST: usize = 16_384;
 
 const NO_TEXT: &str = "there is no text and no terminal to ask on: give --text - and the text on standard input, or \
                        --text-file FILE";
+
+/// A line that somebody types, as it is read from standard input.
+pub(crate) fn typed_line() -> Result<Zeroizing<String>, Failure> {
+    let mut line = Zeroizing::new(String::new());
+    let read = stdin().lock().read_line(&mut line);
+    read.map_err(|source| Failure::usage(format!("standard input cannot be read ({source})")))?;
+    Ok(Zeroizing::new(line.trim().to_owned()))
+}

@@ -26,9 +26,40 @@ pub(crate) trait Report: Serialize {
 /// # Errors
 /// [`Failure`] when standard output cannot be written.
 pub(crate) fn print(report: &impl Report, json: bool) -> Result<(), Failure> {
-    let text = if json { json_line(report)? } else { report.text() };
-    write(&text).map_err(|source| Failure::output(&source))
+    let text = if json { String::new() } else { report.text() };
+    say(&text, report, json)
 }
+
+/// Prints a text for people, or `fields` for programs, on standard output.
+///
+/// # Errors
+/// [`Failure`] when standard output cannot be written.
+pub(crate) fn say(text: &str, fields: &impl Serialize, json: bool) -> Result<(), Failure> {
+    let written = if json {
+        write(&json_line(fields)?)
+    } else {
+        write(text)
+    };
+    written.map_err(|source| Failure::output(&source))
+}
+
+/// A JSON object of these fields in this order: `fields! { patient_id, files: 3 }`. A field with `#[serde(flatten)]` gives its own
+/// fields to the object.
+macro_rules! fields {
+    ($($(#[$attribute:meta])* $name:ident $(: $value:expr)?),+ $(,)?) => {{
+        // Each field has a type parameter of its own, by the same name.
+        #[allow(non_camel_case_types, reason = "named as the fields")]
+        let fields = {
+            #[derive(serde::Serialize)]
+            struct Fields<$($name),+> {
+                $($(#[$attribute])* $name: $name),+
+            }
+            Fields { $($name $(: $value)?),+ }
+        };
+        fields
+    }};
+}
+pub(crate) use fields;
 
 /// Prints a failure as one line on standard error; what cannot be printed is dropped, because the exit code
 /// says it all the same.
@@ -38,7 +69,7 @@ pub(crate) fn print_failure(failure: &Failure) {
 
 /// Prints a failure as one JSON object on standard output.
 pub(crate) fn print_error_object(failure: &Failure) {
-    if let Ok(line) = json_line(&ErrorObject { error: failure }) {
+    if let Ok(line) = json_line(&fields! { error: failure }) {
         let _ = write(&line);
     }
 }
@@ -135,9 +166,17 @@ pub(crate) fn table<const N: usize>(
     })
 }
 
-#[derive(Serialize)]
-struct ErrorObject<'a> {
-    error: &'a Failure,
+/// Rows under their headings, or what is said when there are none.
+pub(crate) fn table_or<const N: usize>(
+    none: &str,
+    headings: [&str; N],
+    rows: impl ExactSizeIterator<Item = [String; N]>,
+) -> String {
+    if rows.len() == 0 {
+        none.to_owned()
+    } else {
+        table(headings, rows)
+    }
 }
 
 fn json_line(value: &impl Serialize) -> Result<String, Failure> {

@@ -1,5 +1,6 @@
 //! Values of the library as lines: what several commands show alike.
 
+pub(crate) mod devices;
 pub(crate) mod rules;
 pub(crate) mod taken;
 

@@ -1,13 +1,12 @@
 //! `medvault collection`: the patient's collections, and what lies in them.
 
 use clap::Subcommand;
-use client_sdk::{CollectionId, CollectionInfo, RecordId};
-use serde::Serialize;
+use client_sdk::RecordId;
 
 use crate::{
     context::Context,
     failure::Failure,
-    output::{Report, plain, table},
+    output::{fields, plain, table},
 };
 
 /// What a patient does with her collections.
@@ -47,61 +46,25 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<(), Failu
     match command {
         Command::Create { name } => {
             let made = patient.create_collection(&name).await?;
-            context.print(&Created(made))
+            context.say(&format!("Made.\n  {}\n", made.id), &made)
         }
         Command::List => {
             let collections = patient.collections().await?;
-            context.print(&List { collections })
+            let rows = collections
+                .iter()
+                .map(|entry| [entry.id.to_string(), plain(&entry.name), entry.epoch.to_string()]);
+            let text = table(["COLLECTION", "NAME", "EPOCH"], rows);
+            context.say(&text, &fields! { collections: &collections })
         }
         Command::Move { records, to } => {
             let to = patient.collection(&to).await?;
             for record in &records {
                 patient.move_record(*record, to.id).await?;
             }
-            context.print(&Moved {
-                collection_id: to.id,
-                name: to.name,
-                records,
-            })
+            context.say(
+                &format!("Moved {} into {}.\n", records.len(), plain(&to.name)),
+                &fields! { collection_id: to.id, name: &to.name, records: &records },
+            )
         }
-    }
-}
-
-#[derive(Serialize)]
-#[serde(transparent)]
-struct Created(CollectionInfo);
-
-impl Report for Created {
-    fn text(&self) -> String {
-        format!("Made.\n  {}\n", self.0.id)
-    }
-}
-
-#[derive(Serialize)]
-struct List {
-    collections: Vec<CollectionInfo>,
-}
-
-impl Report for List {
-    fn text(&self) -> String {
-        table(
-            ["COLLECTION", "NAME", "EPOCH"],
-            self.collections
-                .iter()
-                .map(|entry| [entry.id.to_string(), plain(&entry.name), entry.epoch.to_string()]),
-        )
-    }
-}
-
-#[derive(Serialize)]
-struct Moved {
-    collection_id: CollectionId,
-    name: String,
-    records: Vec<RecordId>,
-}
-
-impl Report for Moved {
-    fn text(&self) -> String {
-        format!("Moved {} into {}.\n", self.records.len(), plain(&self.name))
     }
 }

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use clap::{ArgGroup, Args, Subcommand, ValueEnum};
 use client_sdk::{
-    DelegationId, PatientId, Power, Purpose,
+    DelegationId, Patient, PatientId, Power, Purpose,
     patient::{
         DelegateRef, DelegationInfo, DelegationTerms, EndedDelegation, HeldDelegation, OpenRequest,
         Unanswered,
@@ -17,7 +17,7 @@ use crate::{
     confirm::if_short,
     context::Context,
     failure::Failure,
-    output::{Report, moment, party, plain, table, word, words},
+    output::{Report, fields, moment, party, plain, table, word, words},
     progress::Bar,
     values::{duration, moment as moment_arg},
 };
@@ -110,39 +110,24 @@ collections new keys.";
 pub(crate) async fn run(context: &Context, command: Command) -> Result<(), Failure> {
     let patient = context.patient().await?;
     match command {
-        Command::Add(add) => {
-            let mut collections = Vec::with_capacity(add.collection.len());
-            for named in &add.collection {
-                collections.push(patient.collection(named).await?.id);
-            }
-            if let Some(life) = add.expires {
-                if_short(context, add.yes, life)?;
-            }
-            let until = add.until.or_else(|| add.expires.and_then(from_now));
-            let terms = DelegationTerms {
-                name: add.name,
-                power: add.power.into(),
-                collections,
-                not_before: add.not_before,
-                not_after: until.ok_or_else(|| Failure::usage("say when it ends: --until or --expires"))?,
-            };
-            let made = patient.delegate(add.patient, &terms).await?;
-            context.print(&Added(made))
-        }
-        Command::List => context.print(&List {
-            given: patient.delegations().await?,
-            held: patient.held_delegations().await?,
-            offered: patient.offered_delegations().await?,
-        }),
+        Command::Add(options) => add(context, &patient, options).await,
+        Command::List => list(context, &patient).await,
         Command::Accept { delegation } => {
             let held = patient.accept_delegation(delegation).await?;
-            context.print(&Accepted(held))
+            let (power, ends) = (word(&held.power), moment(held.not_after));
+            context.say(
+                &format!("You may {power} for {} until {ends}.\n", held.owner),
+                &held,
+            )
         }
         Command::Refuse { delegation } => {
             patient
                 .delete_unanswered(Unanswered::Delegation(delegation))
                 .await?;
-            context.print(&Refused { refused: delegation })
+            context.say(
+                &format!("Refused: {delegation}\n"),
+                &fields! { refused: delegation },
+            )
         }
         Command::End { delegation } => {
             let progress = Bar::records("Re-wrapping", context.json());
@@ -151,6 +136,101 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<(), Failu
             context.print(&ended)
         }
     }
+}
+
+async fn add(context: &Context, patient: &Patient, add: Add) -> Result<(), Failure> {
+    let mut collections = Vec::with_capacity(add.collection.len());
+    for named in &add.collection {
+        collections.push(patient.collection(named).await?.id);
+    }
+    if let Some(life) = add.expires {
+        if_short(context, add.yes, life)?;
+    }
+    let until = add.until.or_else(|| add.expires.and_then(from_now));
+    let terms = DelegationTerms {
+        name: add.name,
+        power: add.power.into(),
+        collections,
+        not_before: add.not_before,
+        not_after: until.ok_or_else(|| Failure::usage("say when it ends: --until or --expires"))?,
+    };
+    let made = patient.delegate(add.patient, &terms).await?;
+    let DelegateRef { delegation, name, .. } = &made.delegate;
+    let (name, power, ends) = (plain(name), word(&made.power), moment(made.not_after));
+    context.say(
+        &format!(
+            "{name} may {power} for you until {ends}, once she has accepted it: medvault delegate accept {delegation}\n"
+        ),
+        &made,
+    )
+}
+
+async fn list(context: &Context, patient: &Patient) -> Result<(), Failure> {
+    let given = patient.delegations().await?;
+    let held = patient.held_delegations().await?;
+    let offered = patient.offered_delegations().await?;
+    let text = [
+        given_text(&given),
+        held_text("You may act for:\n", &held),
+        held_text(
+            "Offered to you (medvault delegate accept, or refuse):\n",
+            &offered,
+        ),
+    ]
+    .concat();
+    let text = if text.is_empty() {
+        "There are no delegations.\n"
+    } else {
+        &text
+    };
+    context.say(text, &fields! { given, held, offered })
+}
+
+/// Who may act in this vault; nothing where nobody may.
+fn given_text(given: &[DelegationInfo]) -> String {
+    if given.is_empty() {
+        return String::new();
+    }
+    let headings = [
+        "DELEGATION",
+        "NAME",
+        "POWER",
+        "UNTIL",
+        "STATE",
+        "COLLECTIONS",
+        "WHO",
+    ];
+    let rows = given.iter().map(|given| {
+        [
+            given.delegate.delegation.to_string(),
+            plain(&given.delegate.name),
+            word(&given.power),
+            moment(given.not_after),
+            word(&given.state),
+            words(&given.collections),
+            given.delegate.id.to_string(),
+        ]
+    });
+    "May act for you:\n".to_owned() + &table(headings, rows)
+}
+
+/// For whom this patient may act, or could; nothing where there is nobody.
+fn held_text(heading: &str, held: &[HeldDelegation]) -> String {
+    if held.is_empty() {
+        return String::new();
+    }
+    let rows = held.iter().map(|held| {
+        [
+            held.id.to_string(),
+            held.owner.to_string(),
+            word(&held.power),
+            moment(held.not_after),
+            word(&held.state),
+            words(&held.collections),
+        ]
+    });
+    let headings = ["DELEGATION", "PATIENT", "POWER", "UNTIL", "STATE", "COLLECTIONS"];
+    heading.to_owned() + &table(headings, rows)
 }
 
 fn from_now(duration: Duration) -> Option<u64> {
@@ -165,118 +245,6 @@ impl From<PowerArg> for Power {
             PowerArg::Read => Self::Read,
             PowerArg::Permit => Self::Permit,
         }
-    }
-}
-
-#[derive(Serialize)]
-#[serde(transparent)]
-struct Added(DelegationInfo);
-
-impl Report for Added {
-    fn text(&self) -> String {
-        let DelegateRef { delegation, name, .. } = &self.0.delegate;
-        let (name, power, ends) = (plain(name), word(&self.0.power), moment(self.0.not_after));
-        format!(
-            "{name} may {power} for you until {ends}, once she has accepted it: medvault delegate accept {delegation}\n"
-        )
-    }
-}
-
-#[derive(Serialize)]
-#[serde(transparent)]
-struct Accepted(HeldDelegation);
-
-impl Report for Accepted {
-    fn text(&self) -> String {
-        let HeldDelegation {
-            owner,
-            power,
-            not_after,
-            ..
-        } = &self.0;
-        let (power, ends) = (word(power), moment(*not_after));
-        format!("You may {power} for {owner} until {ends}.\n")
-    }
-}
-
-#[derive(Serialize)]
-struct Refused {
-    refused: DelegationId,
-}
-
-impl Report for Refused {
-    fn text(&self) -> String {
-        format!("Refused: {}\n", self.refused)
-    }
-}
-
-#[derive(Serialize)]
-struct List {
-    /// Who may act in this vault.
-    given: Vec<DelegationInfo>,
-    /// For whom this patient may act.
-    held: Vec<HeldDelegation>,
-    /// For whom she may, once she has accepted it.
-    offered: Vec<HeldDelegation>,
-}
-
-impl Report for List {
-    fn text(&self) -> String {
-        if self.given.is_empty() && self.held.is_empty() && self.offered.is_empty() {
-            return "There are no delegations.\n".to_owned();
-        }
-        let mut text = String::new();
-        if !self.given.is_empty() {
-            text.push_str("May act for you:\n");
-            text.push_str(&table(
-                [
-                    "DELEGATION",
-                    "NAME",
-                    "POWER",
-                    "UNTIL",
-                    "STATE",
-                    "COLLECTIONS",
-                    "WHO",
-                ],
-                self.given.iter().map(|given| {
-                    [
-                        given.delegate.delegation.to_string(),
-                        plain(&given.delegate.name),
-                        word(&given.power),
-                        moment(given.not_after),
-                        word(&given.state),
-                        words(&given.collections),
-                        given.delegate.id.to_string(),
-                    ]
-                }),
-            ));
-        }
-        for (heading, list) in [
-            ("You may act for:\n", &self.held),
-            (
-                "Offered to you (medvault delegate accept, or refuse):\n",
-                &self.offered,
-            ),
-        ] {
-            if list.is_empty() {
-                continue;
-            }
-            text.push_str(heading);
-            text.push_str(&table(
-                ["DELEGATION", "PATIENT", "POWER", "UNTIL", "STATE", "COLLECTIONS"],
-                list.iter().map(|held| {
-                    [
-                        held.id.to_string(),
-                        held.owner.to_string(),
-                        word(&held.power),
-                        moment(held.not_after),
-                        word(&held.state),
-                        words(&held.collections),
-                    ]
-                }),
-            ));
-        }
-        text
     }
 }
 

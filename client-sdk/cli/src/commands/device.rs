@@ -3,21 +3,20 @@
 mod remove;
 
 use std::{
-    io::{self, BufRead, IsTerminal, Write as _},
+    io::{self, IsTerminal, Write as _},
     time::Duration,
 };
 
 use clap::Subcommand;
-use client_sdk::{DeviceId, DeviceInfo, NewDevice, PatientId, ServerLink};
-use serde::Serialize;
-use zeroize::Zeroizing;
+use client_sdk::{DeviceId, NewDevice, ServerLink};
 
 use crate::{
     context::{Context, tell},
     failure::Failure,
     given,
-    output::{Report, moment, plain, table, word},
+    output::{fields, plain},
     qr,
+    views::devices::rows,
 };
 
 /// What a patient does with her devices.
@@ -95,17 +94,13 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<(), Failu
         } => approve(context, code, &name, short_string).await,
         Command::List => {
             let devices = context.patient().await?.devices().await?;
-            context.print(&List { devices })
+            context.say(&rows(&devices), &fields! { devices: &devices })
         }
         Command::Name { device, name } => {
             let patient = context.patient().await?;
             let device = patient.find_device(&device).await?;
             patient.name_device(device.id, &name).await?;
-            context.print(&Done {
-                done: "renamed",
-                device_id: device.id,
-                name,
-            })
+            say_done(context, "renamed", device.id, &name)
         }
         Command::Given(options) => remove::given(context, options).await,
         Command::Remove(options) => remove::remove(context, options).await,
@@ -114,11 +109,7 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<(), Failu
             let patient = context.patient().await?;
             let member = patient.find_device(&device).await?;
             patient.keep_member(member.id).await?;
-            context.print(&Done {
-                done: "stays",
-                device_id: member.id,
-                name: member.name,
-            })
+            say_done(context, "stays", member.id, &member.name)
         }
     }
 }
@@ -128,21 +119,29 @@ async fn link(context: &Context, server: &ServerLink) -> Result<(), Failure> {
     let unlock = context.unlock_to_make()?;
     let mut device = NewDevice::offer(home, server).await?;
     let code = device.code();
-    context.print(&Code {
-        qr: qr::draw(&code),
-        code: &code,
-        valid_seconds: PATIENCE.as_secs(),
-    })?;
+    let text = format!(
+        "{}\n\nOn a device that you have, within ten minutes:\n  medvault device approve --name NAME\nand give it this code:\n  {}\n\nWaiting …\n",
+        qr::draw(&code),
+        code.as_str()
+    );
+    context.say(
+        &text,
+        &fields! { code: code.as_str(), valid_seconds: PATIENCE.as_secs() },
+    )?;
     let short_string = device.short_string(PATIENCE).await?;
-    context.print(&ShortString { short_string })?;
+    context.say(
+        &format!("\nType this short string on the device that you have:\n  {short_string}\n\nWaiting …\n"),
+        &fields! { short_string: &short_string },
+    )?;
     let patient = device.wait(&unlock, PATIENCE).await?;
     let devices = patient.devices().await?;
     // From here on it is told what others add.
     tell(&patient).await;
-    context.print(&Linked {
-        patient_id: patient.id(),
-        devices,
-    })
+    let (patient_id, rows) = (patient.id(), rows(&devices));
+    context.say(
+        &format!("This device opens the vault of\n  {patient_id}\nwith these:\n{rows}"),
+        &fields! { patient_id, devices },
+    )
 }
 
 async fn approve(
@@ -159,11 +158,15 @@ async fn approve(
         None => ask()?,
     };
     let id = patient.approve_device(&pending, &short_string, name).await?;
-    context.print(&Done {
-        done: "added",
-        device_id: id,
-        name: name.to_owned(),
-    })
+    say_done(context, "added", id, name)
+}
+
+/// Prints what has become of a device.
+fn say_done(context: &Context, done: &str, device: DeviceId, name: &str) -> Result<(), Failure> {
+    context.say(
+        &format!("{done}: {}\n  {device}\n", plain(name)),
+        &fields! { done, device_id: device, name },
+    )
 }
 
 /// The string is on the new device and nowhere else: whoever is to type it must look there (DEV-10).
@@ -176,106 +179,8 @@ fn ask() -> Result<String, Failure> {
     let mut out = io::stderr();
     let _ = write!(out, "Type the short string that the new device shows now: ");
     let _ = out.flush();
-    Ok(read_line()?.to_string())
-}
-
-fn read_line() -> Result<Zeroizing<String>, Failure> {
-    let mut line = Zeroizing::new(String::new());
-    let read = io::stdin().lock().read_line(&mut line);
-    read.map_err(|source| Failure::usage(format!("standard input cannot be read ({source})")))?;
-    Ok(Zeroizing::new(line.trim().to_owned()))
+    Ok(given::typed_line()?.to_string())
 }
 
 /// As long as the server keeps an offer.
 const PATIENCE: Duration = Duration::from_secs(10 * 60);
-
-#[derive(Serialize)]
-struct Code<'a> {
-    code: &'a str,
-    valid_seconds: u64,
-    #[serde(skip)]
-    qr: String,
-}
-
-impl Report for Code<'_> {
-    fn text(&self) -> String {
-        format!(
-            "{}\n\nOn a device that you have, within ten minutes:\n  medvault device approve --name NAME\nand give it this code:\n  {}\n\nWaiting …\n",
-            self.qr, self.code
-        )
-    }
-}
-
-#[derive(Serialize)]
-struct ShortString {
-    short_string: String,
-}
-
-impl Report for ShortString {
-    fn text(&self) -> String {
-        format!(
-            "\nType this short string on the device that you have:\n  {}\n\nWaiting …\n",
-            self.short_string
-        )
-    }
-}
-
-#[derive(Serialize)]
-struct Linked {
-    patient_id: PatientId,
-    devices: Vec<DeviceInfo>,
-}
-
-impl Report for Linked {
-    fn text(&self) -> String {
-        format!(
-            "This device opens the vault of\n  {}\nwith these:\n{}",
-            self.patient_id,
-            rows(&self.devices)
-        )
-    }
-}
-
-#[derive(Serialize)]
-struct List {
-    devices: Vec<DeviceInfo>,
-}
-
-impl Report for List {
-    fn text(&self) -> String {
-        rows(&self.devices)
-    }
-}
-
-pub(super) fn rows(devices: &[DeviceInfo]) -> String {
-    table(
-        ["DEVICE", "KIND", "ADDED", "", "NAME"],
-        devices.iter().map(|device| {
-            [
-                device.id.to_string(),
-                word(&device.kind),
-                moment(device.added),
-                match (device.this, device.leaving) {
-                    (true, _) => "this one",
-                    (false, true) => "leaves",
-                    (false, false) => "",
-                }
-                .to_owned(),
-                plain(&device.name),
-            ]
-        }),
-    )
-}
-
-#[derive(Serialize)]
-struct Done {
-    done: &'static str,
-    device_id: DeviceId,
-    name: String,
-}
-
-impl Report for Done {
-    fn text(&self) -> String {
-        format!("{}: {}\n  {}\n", self.done, plain(&self.name), self.device_id)
-    }
-}

@@ -7,13 +7,12 @@ use client_sdk::{
     Error, FetchTerms, Fetched, FetchedRecord, PatientId, PermissionId, Purpose, RequestId,
     transfer::FolderSink,
 };
-use serde::Serialize;
 
 use crate::{
     context::Context,
     failure::Failure,
     given::Text,
-    output::{Report, note},
+    output::{fields, note},
     piped::{Output, is_pipe},
     shorthand::{self, Named},
     values::purpose,
@@ -100,7 +99,7 @@ async fn request(
         .await?
         .request_download(patient, &text, purpose)
         .await?;
-    context.print(&Requested { request_id: request })
+    say_asked(context, request)
 }
 
 async fn fetch(
@@ -121,10 +120,7 @@ async fn fetch(
     drop(bar);
     let fetched = fetched.map_err(|error| with_what_is_left(error, out, &permission.to_string()))?;
     match output {
-        None => context.print(&FetchedInto {
-            folder: out.display().to_string(),
-            fetched,
-        })?,
+        None => say_fetched(context, out, &fetched)?,
         Some(output) => {
             let [FetchedRecord { record_id, parts, .. }] = fetched.records.as_slice() else {
                 return Err(Failure::usage("there is more than one record: give a folder"));
@@ -155,50 +151,40 @@ pub(crate) fn with_what_is_left(error: Error, out: &Path, name: &str) -> Failure
     }
 }
 
-/// A request that is on its way to a patient.
-#[derive(Serialize)]
-pub(crate) struct Requested {
-    pub(crate) request_id: RequestId,
+/// Prints that a request is on its way to a patient.
+pub(crate) fn say_asked(context: &Context, request_id: RequestId) -> Result<(), Failure> {
+    context.say(
+        &format!("Asked. Her answer comes to the inbox:\n  {request_id}\n"),
+        &fields! { request_id },
+    )
 }
 
-impl Report for Requested {
-    fn text(&self) -> String {
-        format!("Asked. Her answer comes to the inbox:\n  {}\n", self.request_id)
+/// Prints what was received, and where it lies.
+pub(crate) fn say_fetched(context: &Context, out: &Path, fetched: &Fetched) -> Result<(), Failure> {
+    context.say(&fetched_text(&out.display().to_string(), fetched), fetched)
+}
+
+fn fetched_text(folder: &str, fetched: &Fetched) -> String {
+    let Fetched {
+        records,
+        deleted,
+        receipt,
+        already,
+    } = fetched;
+    let records: String = records
+        .iter()
+        .map(|one| received(folder, one.record_id, &one.parts, &one.provenance))
+        .collect();
+    let receipt = match receipt {
+        Some(_) => "The server's receipt is verified.\n",
+        None => "The server's receipt did not come; the patient's history will have it.\n",
+    };
+    if *already {
+        return format!("An earlier run of this command has fetched it:\n{records}{receipt}");
     }
-}
-
-/// What was received, and where it lies.
-#[derive(Serialize)]
-pub(crate) struct FetchedInto {
-    #[serde(skip)]
-    pub(crate) folder: String,
-    #[serde(flatten)]
-    pub(crate) fetched: Fetched,
-}
-
-impl Report for FetchedInto {
-    fn text(&self) -> String {
-        let Fetched {
-            records,
-            deleted,
-            receipt,
-            already,
-        } = &self.fetched;
-        let records: String = records
-            .iter()
-            .map(|one| received(&self.folder, one.record_id, &one.parts, &one.provenance))
-            .collect();
-        let receipt = match receipt {
-            Some(_) => "The server's receipt is verified.\n",
-            None => "The server's receipt did not come; the patient's history will have it.\n",
-        };
-        if *already {
-            return format!("An earlier run of this command has fetched it:\n{records}{receipt}");
-        }
-        let deleted: String = deleted
-            .iter()
-            .map(|record| format!("The patient has deleted {record}: nothing of it is left to get.\n"))
-            .collect();
-        records + &deleted + receipt
-    }
+    let deleted: String = deleted
+        .iter()
+        .map(|record| format!("The patient has deleted {record}: nothing of it is left to get.\n"))
+        .collect();
+    records + &deleted + receipt
 }

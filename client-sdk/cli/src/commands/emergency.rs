@@ -7,20 +7,16 @@ use std::{
 
 use clap::{Args, Subcommand};
 use client_sdk::{
-    EmergencyCard, EmergencyKey, EmergencyLimits, GuardianInfo, HelpInfo, MadeCard, PatientId, PermissionId,
-    RequestId,
-    patient::Unanswered,
-    text::{self, timestamp},
+    EmergencyCard, EmergencyKey, EmergencyLimits, PatientId, RequestId, patient::Unanswered, text::timestamp,
 };
-use serde::Serialize;
 
 use crate::{
-    commands::download::FetchedInto,
+    commands::download::say_fetched,
     context::Context,
     failure::Failure,
     given,
     new_file::{NewFile, Page},
-    output::{Report, moment, note, party, table},
+    output::{fields, moment, note, party, table_or},
     progress::Bar,
     values::{byte_count, duration},
 };
@@ -37,7 +33,7 @@ pub(crate) enum Command {
         #[arg(long, value_name = "FILE")]
         pdf: PathBuf,
         #[command(flatten)]
-        limits: Limits,
+        limits: LimitOptions,
     },
     /// Name those who can help without the card (patient)
     #[command(subcommand)]
@@ -86,7 +82,7 @@ pub(crate) enum GuardianCommand {
         #[arg(long, value_name = "TIME", default_value = "2h", value_parser = duration)]
         wait: Duration,
         #[command(flatten)]
-        limits: Limits,
+        limits: LimitOptions,
     },
     /// List the guardians, and what they have begun
     #[command(after_help = EXAMPLES)]
@@ -113,7 +109,7 @@ pub(crate) enum GuardianCommand {
 
 /// How far it goes.
 #[derive(Args, Debug)]
-pub(crate) struct Limits {
+pub(crate) struct LimitOptions {
     /// How often it can be used in all
     #[arg(long, value_name = "N", default_value = "20", value_parser = clap::value_parser!(u32).range(1..))]
     uses: u32,
@@ -125,8 +121,8 @@ pub(crate) struct Limits {
     expires: Duration,
 }
 
-impl From<&Limits> for EmergencyLimits {
-    fn from(limits: &Limits) -> Self {
+impl From<&LimitOptions> for EmergencyLimits {
+    fn from(limits: &LimitOptions) -> Self {
         Self {
             uses: limits.uses,
             bytes: limits.max_bytes,
@@ -158,18 +154,12 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<(), Failu
         Command::Guardian(GuardianCommand::List) => list(context).await,
         Command::Guardian(GuardianCommand::Accept { patient }) => {
             context.patient().await?.accept_guardianship(patient).await?;
-            context.print(&Answered {
-                patient,
-                accepted: true,
-            })
+            say_answered(context, patient, true)
         }
         Command::Guardian(GuardianCommand::Refuse { patient }) => {
             let what = Unanswered::Guardianship(patient);
             context.patient().await?.delete_unanswered(what).await?;
-            context.print(&Answered {
-                patient,
-                accepted: false,
-            })
+            say_answered(context, patient, false)
         }
         Command::Guardian(GuardianCommand::Remove { guardian }) => remove(context, guardian).await,
         Command::Open { patient, card, out } => open(context, patient, card, &out).await,
@@ -180,7 +170,7 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<(), Failu
 
 /// The page is there before the card is in force, and is removed again when it did not come to be. The card before it is closed
 /// last.
-async fn card(context: &Context, pdf: &Path, limits: &Limits) -> Result<(), Failure> {
+async fn card(context: &Context, pdf: &Path, limits: &LimitOptions) -> Result<(), Failure> {
     let file = NewFile::at(pdf)?;
     let patient = context.patient().await?;
     let card = EmergencyCard::generate()?;
@@ -196,33 +186,65 @@ async fn card(context: &Context, pdf: &Path, limits: &Limits) -> Result<(), Fail
         }
         return Err(error.into());
     }
-    context.print(&CardMade { made, pdf })
+    let before = if made.before.is_empty() {
+        ""
+    } else {
+        "The card before it opens nothing any more.\n"
+    };
+    let text = format!(
+        "The card is in force. Print {pdf} and delete the file; the code is kept nowhere else.\n{before}\
+         It opens the collection \"emergency\", and nothing else: medvault collection move RECORD --to emergency\n"
+    );
+    context.say(&text, &fields! { #[serde(flatten)] made, pdf })
 }
 
-async fn add(context: &Context, guardian: PatientId, wait: Duration, limits: &Limits) -> Result<(), Failure> {
+async fn add(
+    context: &Context,
+    guardian: PatientId,
+    wait: Duration,
+    limits: &LimitOptions,
+) -> Result<(), Failure> {
     let patient = context.patient().await?;
-    let permission = patient.add_guardian(guardian, wait, &limits.into()).await?;
-    context.print(&Added {
-        guardian,
-        permission_id: permission,
-        wait,
-        patient: patient.id(),
-    })
+    let permission_id = patient.add_guardian(guardian, wait, &limits.into()).await?;
+    let wait_seconds = wait.as_secs();
+    let text = format!(
+        "{guardian} can help when you have not objected for {}, once she has accepted it. She needs your id:\n  \
+         medvault emergency guardian accept {}\n",
+        humantime::format_duration(Duration::from_secs(wait_seconds)),
+        patient.id()
+    );
+    context.say(&text, &fields! { guardian, permission_id, wait_seconds })
 }
 
 async fn list(context: &Context) -> Result<(), Failure> {
     let guardians = context.patient().await?.guardians().await?;
-    context.print(&Guardians { guardians })
+    let rows = guardians.iter().map(|guardian| {
+        let begun = match &guardian.help {
+            _ if guardian.objected => "objected".to_owned(),
+            _ if guardian.refused => "she has refused".to_owned(),
+            _ if !guardian.accepted => "not accepted yet".to_owned(),
+            Some(help) => format!("{} opens {}", help.help_id, timestamp(help.opens)),
+            None => "-".to_owned(),
+        };
+        let wait = humantime::format_duration(guardian.wait);
+        [guardian.guardian.to_string(), wait.to_string(), begun]
+    });
+    let text = table_or(
+        "You have named no guardian.\n",
+        ["GUARDIAN", "WAITS", "HELP"],
+        rows,
+    );
+    context.say(&text, &fields! { guardians: &guardians })
 }
 
 async fn remove(context: &Context, guardian: PatientId) -> Result<(), Failure> {
     let patient = context.patient().await?;
     let bar = Bar::records("Re-wrapping", context.json());
     let report = patient.remove_guardian(guardian, &bar).await?;
-    context.print(&Removed {
-        guardian,
-        permission_id: report.says.permission_id,
-    })
+    context.say(
+        &format!("{guardian} can not help any more.\n"),
+        &fields! { guardian, permission_id: report.says.permission_id },
+    )
 }
 
 async fn open(
@@ -242,153 +264,38 @@ async fn open(
     let bar = context.progress("receiving");
     let fetched = institution.open_emergency(patient, key, out, &bar).await?;
     drop(bar);
-    context.print(&FetchedInto {
-        folder: out.display().to_string(),
-        fetched,
-    })
+    say_fetched(context, out, &fetched)
 }
 
 async fn help(context: &Context, of: PatientId, institution: &str) -> Result<(), Failure> {
     let patient = context.patient().await?;
     let to = patient.institution(institution).await?;
     let help = patient.help(of, &to).await?;
-    context.print(&Helped {
-        help,
-        name: to.name().as_str().to_owned(),
-    })
+    let name = to.name().as_str();
+    let text = format!(
+        "The patient is told. Unless she objects, {} can open from {} on.\n  {}\n",
+        party(name, help.institution),
+        moment(help.opens),
+        help.help_id
+    );
+    context.say(&text, &fields! { #[serde(flatten)] help, name })
 }
 
 async fn object(context: &Context, help: RequestId) -> Result<(), Failure> {
     context.patient().await?.object(help).await?;
-    context.print(&Objected { help_id: help })
-}
-
-#[derive(Serialize)]
-struct CardMade {
-    #[serde(flatten)]
-    made: MadeCard,
-    pdf: String,
-}
-
-impl Report for CardMade {
-    fn text(&self) -> String {
-        let before = if self.made.before.is_empty() {
-            ""
-        } else {
-            "The card before it opens nothing any more.\n"
-        };
-        format!(
-            "The card is in force. Print {} and delete the file; the code is kept nowhere else.\n{before}\
-             It opens the collection \"emergency\", and nothing else: medvault collection move RECORD --to emergency\n",
-            self.pdf
-        )
-    }
-}
-
-#[derive(Serialize)]
-struct Added {
-    guardian: PatientId,
-    permission_id: PermissionId,
-    #[serde(rename = "wait_seconds", serialize_with = "text::seconds")]
-    wait: Duration,
-    #[serde(skip)]
-    patient: PatientId,
-}
-
-impl Report for Added {
-    fn text(&self) -> String {
-        format!(
-            "{} can help when you have not objected for {}, once she has accepted it. She needs your id:\n  \
-             medvault emergency guardian accept {}\n",
-            self.guardian,
-            humantime::format_duration(Duration::from_secs(self.wait.as_secs())),
-            self.patient
-        )
-    }
-}
-
-/// The printed outcome of accepting or refusing to be a guardian.
-#[derive(Serialize)]
-struct Answered {
-    patient: PatientId,
-    accepted: bool,
-}
-
-impl Report for Answered {
-    fn text(&self) -> String {
-        let Self { patient, accepted } = self;
-        if *accepted {
-            format!("You are a guardian of {patient}: in an emergency, medvault emergency help.\n")
-        } else {
-            format!("You are no guardian of {patient}.\n")
-        }
-    }
-}
-
-#[derive(Serialize)]
-struct Guardians {
-    guardians: Vec<GuardianInfo>,
-}
-
-impl Report for Guardians {
-    fn text(&self) -> String {
-        if self.guardians.is_empty() {
-            return "You have named no guardian.\n".to_owned();
-        }
-        let rows = self.guardians.iter().map(|guardian| {
-            let begun = match &guardian.help {
-                _ if guardian.objected => "objected".to_owned(),
-                _ if guardian.refused => "she has refused".to_owned(),
-                _ if !guardian.accepted => "not accepted yet".to_owned(),
-                Some(help) => format!("{} opens {}", help.help_id, timestamp(help.opens)),
-                None => "-".to_owned(),
-            };
-            let wait = humantime::format_duration(guardian.wait);
-            [guardian.guardian.to_string(), wait.to_string(), begun]
-        });
-        table(["GUARDIAN", "WAITS", "HELP"], rows)
-    }
-}
-
-#[derive(Serialize)]
-struct Removed {
-    guardian: PatientId,
-    permission_id: PermissionId,
-}
-
-impl Report for Removed {
-    fn text(&self) -> String {
-        format!("{} can not help any more.\n", self.guardian)
-    }
-}
-
-#[derive(Serialize)]
-struct Helped {
-    #[serde(flatten)]
-    help: HelpInfo,
-    name: String,
-}
-
-impl Report for Helped {
-    fn text(&self) -> String {
-        format!(
-            "The patient is told. Unless she objects, {} can open from {} on.\n  {}\n",
-            party(&self.name, self.help.institution),
-            moment(self.help.opens),
-            self.help.help_id
-        )
-    }
-}
-
-#[derive(Serialize)]
-struct Objected {
-    help_id: RequestId,
-}
-
-impl Report for Objected {
-    fn text(&self) -> String {
+    context.say(
         "Nothing is opened. This guardian can not help any more: name her anew, if she should, with\n  \
-         medvault emergency guardian remove PATIENT, and then guardian add PATIENT\n"
-            .to_owned()
-    }
+         medvault emergency guardian remove PATIENT, and then guardian add PATIENT\n",
+        &fields! { help_id: help },
+    )
+}
+
+/// Prints that a guardian has accepted or refused.
+fn say_answered(context: &Context, patient: PatientId, accepted: bool) -> Result<(), Failure> {
+    let text = if accepted {
+        format!("You are a guardian of {patient}: in an emergency, medvault emergency help.\n")
+    } else {
+        format!("You are no guardian of {patient}.\n")
+    };
+    context.say(&text, &fields! { patient, accepted })
 }

@@ -4,12 +4,11 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 use client_sdk::{CheckedHome, Unlock, change_unlock, check_home, text::timestamp};
-use serde::Serialize;
 
 use crate::{
     context::{Context, next_unlock},
     failure::Failure,
-    output::{Report, plain},
+    output::{Report, fields, plain},
 };
 
 /// What can be done with a home as such.
@@ -65,29 +64,20 @@ pub(crate) fn run(context: &Context, command: Command) -> Result<(), Failure> {
             let present = context.unlock()?;
             let next = next_unlock(new_passphrase_file.as_deref(), new_key_file)?;
             change_unlock(home, &present, &next)?;
-            let opens_with = match next {
-                Unlock::Passphrase(_) => "passphrase",
-                Unlock::KeyFile(_) => "key-file",
+            let (opens_with, with) = match next {
+                Unlock::Passphrase(_) => ("passphrase", "the new passphrase"),
+                Unlock::KeyFile(_) => (
+                    "key-file",
+                    "the key file, and no passphrase: keep a copy of it apart from the home",
+                ),
             };
-            context.print(&Changed { opens_with })
+            context.say(
+                &format!(
+                    "From now on the home opens with {with}.\nCopies of it that were made before still open with what opened them then.\n"
+                ),
+                &fields! { opens_with },
+            )
         }
-    }
-}
-
-#[derive(Serialize)]
-struct Changed {
-    opens_with: &'static str,
-}
-
-impl Report for Changed {
-    fn text(&self) -> String {
-        let with = match self.opens_with {
-            "key-file" => "the key file, and no passphrase: keep a copy of it apart from the home",
-            _ => "the new passphrase",
-        };
-        format!(
-            "From now on the home opens with {with}.\nCopies of it that were made before still open with what opened them then.\n"
-        )
     }
 }
 

@@ -10,14 +10,13 @@ use std::{
 
 use clap::Subcommand;
 use client_sdk::{Error, Institution, ServerLink};
-use serde::Serialize;
 
 use super::witnesses;
 use crate::{
     context::Context,
     failure::Failure,
     new_file::{self, NewFile},
-    output::{Report, plain},
+    output::{fields, plain},
     qr,
     values::duration,
 };
@@ -100,10 +99,14 @@ fn request(context: &Context, name: &str, out: &Path) -> Result<(), Failure> {
     let (id, request) =
         Institution::request(context.ground()?, &context.unlock_to_make()?, name).map_err(name_rule)?;
     let path = out.write(&request)?;
-    context.print(&Requested {
-        institution_id: id.to_string(),
-        request: path.display().to_string(),
-    })
+    let request = path.display().to_string();
+    context.say(
+        &format!(
+            "The keys are made; the institution's id will be\n  {id}\n\
+             Hand the file {request} to the registrar, and compare this id with them.\n"
+        ),
+        &fields! { institution_id: id, request: &request },
+    )
 }
 
 fn name_rule(error: Error) -> Failure {
@@ -126,69 +129,20 @@ async fn enrol(
     if let Some(policy) = policy {
         institution.trust().use_witnesses(&policy).await?;
     }
-    context.print(&Enrolled {
-        institution_id: institution.id().to_string(),
-        name: institution.name().to_owned(),
-    })
+    let (id, name) = (institution.id(), institution.name());
+    context.say(
+        &format!("{} is enrolled as\n  {id}\n", plain(name)),
+        &fields! { institution_id: id, name },
+    )
 }
 
 async fn invite(context: &Context, uses: u32, lifetime: Duration) -> Result<(), Failure> {
     let invited = context.institution().await?.invite(uses, lifetime)?;
-    let qr = qr::draw(&invited.to_string());
-    context.print(&Invitation {
-        link: invited.to_string(),
-        invitation: invited.invitation.map(|text| text.to_string()),
-        uses,
-        qr,
-    })
-}
-
-#[derive(Serialize)]
-struct Invitation {
-    link: String,
-    invitation: Option<String>,
-    uses: u32,
-    #[serde(skip)]
-    qr: String,
-}
-
-impl Report for Invitation {
-    fn text(&self) -> String {
-        format!(
-            "{}\nPatients who may enrol by it: {}. Hand this link to them:\n  {}\n",
-            self.qr, self.uses, self.link
-        )
-    }
-}
-
-#[derive(Serialize)]
-struct Requested {
-    institution_id: String,
-    request: String,
-}
-
-impl Report for Requested {
-    fn text(&self) -> String {
-        format!(
-            "The keys are made; the institution's id will be\n  {}\n\
-             Hand the file {} to the registrar, and compare this id with them.\n",
-            self.institution_id, self.request
-        )
-    }
-}
-
-#[derive(Serialize)]
-struct Enrolled {
-    institution_id: String,
-    name: String,
-}
-
-impl Report for Enrolled {
-    fn text(&self) -> String {
-        format!(
-            "{} is enrolled as\n  {}\n",
-            plain(&self.name),
-            self.institution_id
-        )
-    }
+    let link = invited.to_string();
+    let text = format!(
+        "{}\nPatients who may enrol by it: {uses}. Hand this link to them:\n  {link}\n",
+        qr::draw(&link)
+    );
+    let invitation = invited.invitation.map(|text| text.to_string());
+    context.say(&text, &fields! { link, invitation, uses })
 }

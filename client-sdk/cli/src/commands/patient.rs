@@ -4,10 +4,9 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 use client_sdk::{InvitationText, Invited, Patient};
-use serde::Serialize;
 
 use super::witnesses;
-use crate::{context::Context, failure::Failure, output::Report};
+use crate::{context::Context, failure::Failure, output::fields};
 
 /// What a patient does before everything else.
 #[derive(Debug, Subcommand)]
@@ -52,9 +51,15 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<(), Failu
     if let Some(policy) = policy {
         patient.trust().use_witnesses(&policy).await?;
     }
-    context.print(&Enrolled {
-        patient_id: patient.id().to_string(),
-    })
+    let patient_id = patient.id();
+    context.say(
+        &format!(
+            "Your vault is open. Institutions know you by this id:\n  {patient_id}\n\
+             Without this home and its passphrase the vault cannot be read: make a recovery kit, and link a second \
+             device, with\n  medvault recovery kit\n  medvault device link\n"
+        ),
+        &fields! { patient_id },
+    )
 }
 
 fn read_invitation(text: String) -> Result<InvitationText, Failure> {
@@ -68,20 +73,4 @@ fn read_invitation(text: String) -> Result<InvitationText, Failure> {
             "this is no invitation: copy all of inv_…, as the hospital or the operator handed it out",
         )
     })
-}
-
-#[derive(Serialize)]
-struct Enrolled {
-    patient_id: String,
-}
-
-impl Report for Enrolled {
-    fn text(&self) -> String {
-        format!(
-            "Your vault is open. Institutions know you by this id:\n  {}\n\
-             Without this home and its passphrase the vault cannot be read: make a recovery kit, and link a second \
-             device, with\n  medvault recovery kit\n  medvault device link\n",
-            self.patient_id
-        )
-    }
 }

@@ -8,7 +8,6 @@ use client_sdk::{
     Conditions, MediaType, PermissionId, PermissionInfo, Purpose,
     patient::{KeptWhy, Resealed},
 };
-use serde::Serialize;
 
 use crate::{
     commands::certificate::Certificate,
@@ -16,7 +15,7 @@ use crate::{
     failure::Failure,
     given::Text,
     new_file::NewFile,
-    output::{Report, moment, party, table, word},
+    output::{Report, fields, moment, party, table_or, word},
     progress::Bar,
     shorthand::{self, Named},
     tending::tend,
@@ -98,7 +97,7 @@ async fn list(context: &Context) -> Result<(), Failure> {
     // The states that are shown are those after what is due (INS-6).
     tend(&patient).await;
     let permissions = patient.permissions().await?;
-    context.print(&List { permissions })
+    context.say(&listed(&permissions), &fields! { permissions: &permissions })
 }
 
 async fn revoke(context: &Context, options: RevokeOptions) -> Result<(), Failure> {
@@ -115,41 +114,25 @@ async fn revoke(context: &Context, options: RevokeOptions) -> Result<(), Failure
     };
     drop(progress);
     let certificate = file.map(|file| file.write(&report.certificate)).transpose()?;
-    context.print(&Revoked {
-        certificate: Certificate::new(&report.says, certificate),
-        resealed: report.resealed,
-    })
+    let certificate = Certificate::new(&report.says, certificate);
+    let resealed = report.resealed;
+    let text = certificate.text() + &resealed.as_ref().map(resealed_text).unwrap_or_default();
+    context.say(
+        &text,
+        &fields! { #[serde(flatten)] certificate, #[serde(flatten)] resealed },
+    )
 }
 
 async fn note(context: &Context, options: NoteOptions) -> Result<(), Failure> {
     let named = options.permission.not_last_unseen(false)?;
     let text = options.text.read(context.global()).await?;
     let patient = context.patient().await?;
-    let permission = shorthand::given(&patient, named).await?;
-    patient.note(permission, &text).await?;
-    context.print(&Noted {
-        permission_id: permission.to_string(),
-    })
-}
-
-#[derive(Serialize)]
-struct Noted {
-    permission_id: String,
-}
-
-impl Report for Noted {
-    fn text(&self) -> String {
-        "Sent. The institution finds it in its inbox.\n".to_owned()
-    }
-}
-
-/// What `revoke` answers: the certificate, and what was sealed anew.
-#[derive(Serialize)]
-struct Revoked {
-    #[serde(flatten)]
-    certificate: Certificate,
-    #[serde(flatten)]
-    resealed: Option<Resealed>,
+    let permission_id = shorthand::given(&patient, named).await?;
+    patient.note(permission_id, &text).await?;
+    context.say(
+        "Sent. The institution finds it in its inbox.\n",
+        &fields! { permission_id },
+    )
 }
 
 fn reason(why: &KeptWhy) -> String {
@@ -163,23 +146,13 @@ fn reason(why: &KeptWhy) -> String {
     }
 }
 
-impl Report for Revoked {
-    fn text(&self) -> String {
-        let mut text = self.certificate.text();
-        if let Some(Resealed { records, kept }) = &self.resealed {
-            text += &format!("Sealed anew: {} records.\n", records.len());
-            let kept = kept
-                .iter()
-                .map(|kept| format!("  {} stays as it is: {}.\n", kept.record_id, reason(&kept.why)));
-            text.extend(kept);
-        }
-        text
-    }
-}
-
-#[derive(Serialize)]
-struct List {
-    permissions: Vec<PermissionInfo>,
+/// What was sealed anew after a revocation, and what was not.
+fn resealed_text(resealed: &Resealed) -> String {
+    let Resealed { records, kept } = resealed;
+    let kept = kept
+        .iter()
+        .map(|kept| format!("  {} stays as it is: {}.\n", kept.record_id, reason(&kept.why)));
+    format!("Sealed anew: {} records.\n", records.len()) + &kept.collect::<String>()
 }
 
 /// `TREAT; text/plain; 2026-05-01 to 2026-05-31`.
@@ -219,39 +192,33 @@ fn only(permission: &PermissionInfo) -> String {
     said.join("; ")
 }
 
-impl Report for List {
-    fn text(&self) -> String {
-        if self.permissions.is_empty() {
-            return "No permission was given yet.\n".to_owned();
-        }
-        table(
-            [
-                "PERMISSION",
-                "KIND",
-                "STATE",
-                "USES LEFT",
-                "BYTES LEFT",
-                "UNTIL",
-                "ONLY",
-                "INSTITUTION",
-            ],
-            self.permissions.iter().map(|permission| {
-                [
-                    permission.permission_id.to_string(),
-                    word(&permission.kind),
-                    word(&permission.state),
-                    format!("{} of {}", permission.uses_left, permission.uses),
-                    match permission.bytes_left {
-                        u64::MAX => "no limit".to_owned(),
-                        bytes => size(bytes),
-                    },
-                    moment(permission.not_after),
-                    only(permission),
-                    party(&permission.institution.name, permission.institution.id),
-                ]
-            }),
-        )
-    }
+fn listed(permissions: &[PermissionInfo]) -> String {
+    let rows = permissions.iter().map(|permission| {
+        [
+            permission.permission_id.to_string(),
+            word(&permission.kind),
+            word(&permission.state),
+            format!("{} of {}", permission.uses_left, permission.uses),
+            match permission.bytes_left {
+                u64::MAX => "no limit".to_owned(),
+                bytes => size(bytes),
+            },
+            moment(permission.not_after),
+            only(permission),
+            party(&permission.institution.name, permission.institution.id),
+        ]
+    });
+    let headings = [
+        "PERMISSION",
+        "KIND",
+        "STATE",
+        "USES LEFT",
+        "BYTES LEFT",
+        "UNTIL",
+        "ONLY",
+        "INSTITUTION",
+    ];
+    table_or("No permission was given yet.\n", headings, rows)
 }
 
 #[cfg(test)]

@@ -6,10 +6,9 @@ use clap::{ArgGroup, Args};
 use client_sdk::{
     Conditions, Day, InCollection, LookAlikes, MediaType, Misfit, Patient, PermissionId, PermissionKind,
     PermitTerms, Purpose, RecordId, RequestId, Selection,
-    patient::{Coverage, InstitutionRef, OpenRequest},
+    patient::{Coverage, Delegate, InstitutionRef, OpenRequest},
     text,
 };
-use serde::Serialize;
 
 use crate::{
     commands::directory::{looks_like, marks},
@@ -17,7 +16,7 @@ use crate::{
     context::Context,
     failure::Failure,
     given::Text,
-    output::{Report, moment as shown, note, plain},
+    output::{fields, moment as shown, note, plain},
     shorthand::{self, Named},
     tending::tend,
     values::{ActingFor, byte_count, day, duration, media_type, moment, purpose},
@@ -113,90 +112,150 @@ Example:
   echo 'please ask my family doctor' | medvault deny req_ae5… --text -";
 
 pub(crate) async fn permit(context: &Context, options: PermitOptions) -> Result<(), Failure> {
-    let conditions = Conditions {
-        media_types: options.types.into_iter().collect(),
-        from: options.from,
-        to: options.to,
-        undated: options.undated,
-    };
-    let terms = PermitTerms {
-        not_before: options.not_before,
-        expires: options.expires,
-        uses: options.uses,
-        bytes: options.max_bytes,
-        purpose: options.purpose,
-        conditions: checked(conditions)?,
-        replaces: options.replaces,
-    };
+    let owner = options.whose.acting_for;
     let asks = !options.yes && !context.json();
-    let named = options.request.not_last_unseen(asks)?;
-    let until = ends(options.not_before, options.expires);
-    let what = what(
-        &options.record,
-        options.collection.as_deref(),
-        options.uses,
-        (options.expires, until),
-    );
+    let intended = Intended::new(options, asks)?;
     let patient = context.patient().await?;
     tend(&patient).await;
-    if let Some(owner) = options.whose.acting_for {
-        let delegate = patient.acting_for(owner).await?;
-        let request = match named {
-            Named::Whole(id) => id,
-            named => named.among(delegate.requests().await?.into_iter().map(|open| open.request_id))?,
-        };
-        if asks {
-            let request = delegate.request(request).await?;
-            sure(&request, (&what, ""), &patient.trust().look_alikes().await?)?;
+    match owner {
+        None => intended.give(context, &patient).await,
+        Some(owner) => {
+            let delegate = patient.acting_for(owner).await?;
+            intended.give_for(context, &patient, &delegate).await
         }
-        let until_now = options.until_now;
-        let permission = match (options.collection, options.all) {
-            (Some(_), _) if until_now => return Err(Failure::usage(NOT_UNTIL_NOW)),
-            (Some(collection), _) => {
-                let of = delegate.collection(&collection)?;
-                delegate.permit_collection(request, of, &terms).await?
-            }
-            (None, true) => delegate.permit(request, &Selection::All, &terms).await?,
-            (None, false) => {
-                let records = Selection::Records(options.record);
-                delegate.permit(request, &records, &terms).await?
-            }
+    }
+}
+
+/// A permission that is about to be given.
+struct Intended {
+    request: Named<RequestId>,
+    over: Over,
+    terms: PermitTerms,
+    /// When it is over, in milliseconds since 1970.
+    until: u64,
+    /// For people: over what it is, how often and how long.
+    what: String,
+    /// Whether somebody confirms it first.
+    asks: bool,
+}
+
+/// What a permission is over, as it was named.
+enum Over {
+    Collection { named: String, until_now: bool },
+    Records(Selection),
+}
+
+impl Intended {
+    fn new(options: PermitOptions, asks: bool) -> Result<Self, Failure> {
+        let conditions = Conditions {
+            media_types: options.types.into_iter().collect(),
+            from: options.from,
+            to: options.to,
+            undated: options.undated,
         };
-        return context.print(&Permitted {
-            request_id: request,
-            permission_id: permission,
-            expires: until,
-            coverage: None,
-        });
+        let terms = PermitTerms {
+            not_before: options.not_before,
+            expires: options.expires,
+            uses: options.uses,
+            bytes: options.max_bytes,
+            purpose: options.purpose,
+            conditions: checked(conditions)?,
+            replaces: options.replaces,
+        };
+        let over = match options.collection {
+            Some(named) => Over::Collection {
+                named,
+                until_now: options.until_now,
+            },
+            None if options.all => Over::Records(Selection::All),
+            None => Over::Records(Selection::Records(options.record)),
+        };
+        let until = ends(options.not_before, options.expires);
+        Ok(Self {
+            request: options.request.not_last_unseen(asks)?,
+            what: what(&over, options.uses, (options.expires, until)),
+            over,
+            terms,
+            until,
+            asks,
+        })
     }
-    let request = shorthand::request(&patient, named).await?;
-    let of = match options.collection {
-        Some(collection) => Of::Collection(InCollection {
-            id: patient.collection(&collection).await?.id,
-            until_now: options.until_now,
-        }),
-        None if options.all => Of::Records(Selection::All),
-        None => Of::Records(Selection::Records(options.record)),
-    };
-    let coverage = coverage(&patient, &of, &terms.conditions).await?;
-    if asks {
-        let request = patient.request(request).await?;
-        let covered = coverage.as_ref().map(|coverage| line(coverage) + "\n");
-        let covered = covered.unwrap_or_default();
-        sure(&request, (&what, &covered), &patient.trust().look_alikes().await?)?;
-    } else if let Some(coverage) = coverage.as_ref().filter(|_| !context.json()) {
-        note(&line(coverage));
+
+    /// Gives it as whose vault it is.
+    async fn give(self, context: &Context, patient: &Patient) -> Result<(), Failure> {
+        let request = shorthand::request(patient, self.request).await?;
+        let of = match self.over {
+            Over::Collection { named, until_now } => Of::Collection(InCollection {
+                id: patient.collection(&named).await?.id,
+                until_now,
+            }),
+            Over::Records(records) => Of::Records(records),
+        };
+        let coverage = coverage(patient, &of, &self.terms.conditions).await?;
+        if self.asks {
+            let request = patient.request(request).await?;
+            let covered = coverage.as_ref().map(|coverage| line(coverage) + "\n");
+            let covered = covered.unwrap_or_default();
+            let alike = patient.trust().look_alikes().await?;
+            sure(&request, (&self.what, &covered), &alike)?;
+        } else if let Some(coverage) = coverage.as_ref().filter(|_| !context.json()) {
+            note(&line(coverage));
+        }
+        let permission = match of {
+            Of::Collection(of) => patient.permit_collection(request, of, &self.terms).await?,
+            Of::Records(records) => patient.permit(request, &records, &self.terms).await?,
+        };
+        say_permitted(context, (request, permission), self.until, coverage)
     }
-    let permission = match of {
-        Of::Collection(of) => patient.permit_collection(request, of, &terms).await?,
-        Of::Records(records) => patient.permit(request, &records, &terms).await?,
-    };
-    context.print(&Permitted {
-        request_id: request,
-        permission_id: permission,
-        expires: until,
-        coverage,
-    })
+
+    /// Gives it as a delegate.
+    async fn give_for(
+        self,
+        context: &Context,
+        patient: &Patient,
+        delegate: &Delegate<'_>,
+    ) -> Result<(), Failure> {
+        let request = request_of(delegate, self.request).await?;
+        if self.asks {
+            let request = delegate.request(request).await?;
+            sure(&request, (&self.what, ""), &patient.trust().look_alikes().await?)?;
+        }
+        let permission = match self.over {
+            Over::Collection { until_now: true, .. } => return Err(Failure::usage(NOT_UNTIL_NOW)),
+            Over::Collection { named, .. } => {
+                let of = delegate.collection(&named)?;
+                delegate.permit_collection(request, of, &self.terms).await?
+            }
+            Over::Records(records) => delegate.permit(request, &records, &self.terms).await?,
+        };
+        say_permitted(context, (request, permission), self.until, None)
+    }
+}
+
+/// Prints that a permission was given.
+fn say_permitted(
+    context: &Context,
+    (request_id, permission_id): (RequestId, PermissionId),
+    until: u64,
+    coverage: Option<Coverage>,
+) -> Result<(), Failure> {
+    let text = format!(
+        "Permitted until {}. The permission key is delivered:\n  {permission_id}\n",
+        shown(until)
+    );
+    let expires = text::timestamp(until);
+    context.say(
+        &text,
+        &fields! { request_id, permission_id, expires, #[serde(flatten)] coverage },
+    )
+}
+
+/// The request that is meant, of those that a delegate sees.
+async fn request_of(delegate: &Delegate<'_>, named: Named<RequestId>) -> Result<RequestId, Failure> {
+    match named {
+        Named::Whole(id) => Ok(id),
+        named => named.among(delegate.requests().await?.into_iter().map(|open| open.request_id)),
+    }
 }
 
 /// When it is over, in milliseconds since 1970.
@@ -205,7 +264,7 @@ fn ends(not_before: Option<u64>, expires: Duration) -> u64 {
     not_before.map_or_else(|| from_now(expires), |begins| begins.saturating_add(life))
 }
 
-/// The records that a permission is to name: a whole collection, or single ones.
+/// What a permission is over, as its owner's vault has it.
 enum Of {
     Collection(InCollection),
     Records(Selection),
@@ -264,17 +323,12 @@ fn sure(request: &OpenRequest, (what, covered): (&str, &str), alike: &LookAlikes
     confirm(&about, "Permit it?")
 }
 
-fn what(
-    records: &[RecordId],
-    collection: Option<&str>,
-    uses: u32,
-    (expires, until): (Duration, u64),
-) -> String {
-    let what = match (collection, records.len()) {
-        (Some(name), _) => format!("the collection {}", plain(name)),
-        (None, 0) => "all records that are there now".to_owned(),
-        (None, 1) => "one record".to_owned(),
-        (None, many) => format!("{many} records"),
+fn what(over: &Over, uses: u32, (expires, until): (Duration, u64)) -> String {
+    let what = match over {
+        Over::Collection { named, .. } => format!("the collection {}", plain(named)),
+        Over::Records(Selection::Records(records)) if records.len() == 1 => "one record".to_owned(),
+        Over::Records(Selection::Records(records)) => format!("{} records", records.len()),
+        Over::Records(_) => "all records that are there now".to_owned(),
     };
     let short = if is_short(expires) {
         format!(" ({MINUTES})")
@@ -315,44 +369,13 @@ pub(crate) async fn deny(context: &Context, options: DenyOptions) -> Result<(), 
         }
         Some(owner) => {
             let delegate = patient.acting_for(owner).await?;
-            let request = match named {
-                Named::Whole(id) => id,
-                named => named.among(delegate.requests().await?.into_iter().map(|open| open.request_id))?,
-            };
+            let request = request_of(&delegate, named).await?;
             delegate.deny(request, &text).await?;
             request
         }
     };
-    context.print(&Denied { request_id: request })
-}
-
-#[derive(Serialize)]
-struct Permitted {
-    request_id: RequestId,
-    permission_id: PermissionId,
-    #[serde(serialize_with = "text::moment")]
-    expires: u64,
-    #[serde(flatten)]
-    coverage: Option<Coverage>,
-}
-
-impl Report for Permitted {
-    fn text(&self) -> String {
-        format!(
-            "Permitted until {}. The permission key is delivered:\n  {}\n",
-            shown(self.expires),
-            self.permission_id
-        )
-    }
-}
-
-#[derive(Serialize)]
-struct Denied {
-    request_id: RequestId,
-}
-
-impl Report for Denied {
-    fn text(&self) -> String {
-        "Denied. The institution is told.\n".to_owned()
-    }
+    context.say(
+        "Denied. The institution is told.\n",
+        &fields! { request_id: request },
+    )
 }

@@ -4,14 +4,13 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use client_sdk::{Name, Program, ProgramAbout, PublishedProgram, ServerLink, Vouched, publish_program};
-use serde::Serialize;
 
 use crate::{
     confirm::confirm,
     context::Context,
     failure::Failure,
     new_file::{self, NewFile},
-    output::{Report, plain},
+    output::{fields, plain},
 };
 
 /// What a registrar vouches for.
@@ -77,35 +76,49 @@ pub(crate) fn vouch(context: &Context, vouching: Vouching) -> Result<(), Failure
         )?;
     }
     let path = out.write(&registrar.vouch(program.clone()))?;
-    context.print(&Made {
-        program,
-        statement: path.display().to_string(),
-    })
+    let statement = path.display().to_string();
+    let text = format!(
+        "The registrar vouches for {} by\n  {statement}\nNobody sees it before a server has it: \
+         medvault directory publish {statement} --server LINK\n",
+        title(&program)
+    );
+    context.say(&text, &fields! { #[serde(flatten)] program, statement })
 }
 
 /// Carries a registrar's statement to a server.
 pub(crate) async fn publish(context: &Context, file: &Path, server: &ServerLink) -> Result<(), Failure> {
     let PublishedProgram { program, size } =
         publish_program(server, &new_file::read(file)?, &context.nowhere()).await?;
-    context.print(&Published {
-        program,
-        log_size: size,
-    })
+    let text = format!(
+        "{} is published.\nIt stands at {} in the server's log of {size} entries, proven.\n",
+        title(&program.program),
+        program.index
+    );
+    context.say(&text, &fields! { #[serde(flatten)] program, log_size: size })
 }
 
 /// Lists all of them.
 pub(crate) async fn list(context: &Context) -> Result<(), Failure> {
     let programs = context.member().await?.trust().programs().await?;
-    context.print(&Programs { programs })
+    let all: Vec<String> = programs.iter().map(listed).collect();
+    let text = if all.is_empty() {
+        "The registrar vouches for no program.\n".to_owned()
+    } else {
+        all.join("\n")
+    };
+    context.say(&text, &fields! { programs })
 }
 
 /// Says which one a file is.
 pub(crate) async fn check(context: &Context, file: &Path) -> Result<(), Failure> {
     let program = context.member().await?.trust().check_program(file).await?;
-    context.print(&Checked {
-        file: file.display().to_string(),
-        program,
-    })
+    let file = file.display().to_string();
+    let text = format!(
+        "{} is what the registrar vouches for. Look at the version: an older one may have known faults.\n{}",
+        plain(&file),
+        listed(&program)
+    );
+    context.say(&text, &fields! { file, #[serde(flatten)] program })
 }
 
 fn title(program: &Program) -> String {
@@ -131,73 +144,4 @@ fn lines(program: &Program) -> String {
 
 fn listed(vouched: &Vouched) -> String {
     format!("{}\nin the log at  {}\n", lines(&vouched.program), vouched.index)
-}
-
-#[derive(Serialize)]
-struct Made {
-    #[serde(flatten)]
-    program: Program,
-    statement: String,
-}
-
-impl Report for Made {
-    fn text(&self) -> String {
-        let Self { program, statement } = self;
-        format!(
-            "The registrar vouches for {} by\n  {statement}\nNobody sees it before a server has it: \
-             medvault directory publish {statement} --server LINK\n",
-            title(program)
-        )
-    }
-}
-
-#[derive(Serialize)]
-struct Published {
-    #[serde(flatten)]
-    program: Vouched,
-    /// Entries of the log.
-    log_size: u64,
-}
-
-impl Report for Published {
-    fn text(&self) -> String {
-        let Self { program, log_size } = self;
-        format!(
-            "{} is published.\nIt stands at {} in the server's log of {log_size} entries, proven.\n",
-            title(&program.program),
-            program.index
-        )
-    }
-}
-
-#[derive(Serialize)]
-struct Programs {
-    programs: Vec<Vouched>,
-}
-
-impl Report for Programs {
-    fn text(&self) -> String {
-        if self.programs.is_empty() {
-            return "The registrar vouches for no program.\n".to_owned();
-        }
-        let all: Vec<String> = self.programs.iter().map(listed).collect();
-        all.join("\n")
-    }
-}
-
-#[derive(Serialize)]
-struct Checked {
-    file: String,
-    #[serde(flatten)]
-    program: Vouched,
-}
-
-impl Report for Checked {
-    fn text(&self) -> String {
-        format!(
-            "{} is what the registrar vouches for. Look at the version: an older one may have known faults.\n{}",
-            plain(&self.file),
-            listed(&self.program)
-        )
-    }
 }

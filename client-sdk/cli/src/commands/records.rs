@@ -3,8 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
-use client_sdk::{DeletedRecord, Patient, PatientId, Received, RecordId, RecordInfo, Records};
-use serde::Serialize;
+use client_sdk::{DeletedRecord, Patient, PatientId, RecordId, RecordInfo, Records};
 
 use super::download::with_what_is_left;
 use crate::{
@@ -15,7 +14,7 @@ use crate::{
     piped::{Output, is_pipe},
     shorthand::Named,
     tending::tend,
-    views::{contents, received},
+    views::{self, contents},
 };
 
 /// List, or read one.
@@ -115,10 +114,9 @@ async fn get(
     };
     drop(bar);
     let record = received.map_err(|error| with_what_is_left(error, out, &record.to_string()))?;
-    context.print(&Opened {
-        folder: out.display().to_string(),
-        record,
-    })
+    let folder = out.display().to_string();
+    let text = views::received(&folder, record.record_id, &record.parts, &record.provenance);
+    context.say(&text, &record)
 }
 
 /// Writes the only file of a record to standard output.
@@ -207,26 +205,6 @@ impl Report for Records {
             text += &format!("Not accepted: {record}: {}\n", plain(&error.to_string()));
         }
         text
-    }
-}
-
-#[derive(Serialize)]
-struct Opened {
-    #[serde(skip)]
-    folder: String,
-    #[serde(flatten)]
-    record: Received,
-}
-
-impl Report for Opened {
-    fn text(&self) -> String {
-        let Received {
-            record_id,
-            parts,
-            provenance,
-            ..
-        } = &self.record;
-        received(&self.folder, *record_id, parts, provenance)
     }
 }
 

@@ -3,17 +3,14 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use client_sdk::{
-    DeviceInfo, PatientId, Recovered, RecoveringMachine, ServerLink, patient::PassedOver, text,
-};
-use serde::Serialize;
+use client_sdk::{Recovered, RecoveringMachine, ServerLink, patient::PassedOver, text::timestamp};
 
 use crate::{
-    commands::device::rows,
     context::{Context, tell},
     failure::Failure,
     new_file,
-    output::{Report, moment, plain},
+    output::{fields, moment, plain},
+    views::devices::rows,
     words,
 };
 
@@ -53,75 +50,57 @@ pub(crate) async fn run(context: &Context, options: Options) -> Result<(), Failu
     };
     // From here on it is told what others add.
     tell(&recovered.patient).await;
-    context.print(&Restored {
-        patient_id: recovered.patient.id(),
-        devices: recovered.devices,
-        list_made: recovered.list_made,
-        passed_over: recovered.passed_over.map(|passed| Passed {
-            root_epochs: [passed.from, passed.until],
-            passed,
-        }),
-    })
+    let Recovered {
+        patient,
+        devices,
+        list_made,
+        passed_over,
+        ..
+    } = recovered;
+    let patient_id = patient.id();
+    let text = format!(
+        "{}This machine opens the vault of\n  {patient_id}\nwith these devices, as they were on {}:\n{}\
+         Is a device missing, or one there that you removed? Then the server shows an old state: ask its operator.\n\
+         Now remove what you have lost, and make a new kit, since its words were typed here:\n  \
+         medvault device remove NAME --lost\n  medvault recovery kit\n",
+        passed_over.as_ref().map(passed_text).unwrap_or_default(),
+        moment(list_made),
+        rows(&devices)
+    );
+    let passed = passed_over.map(|passed| {
+        let root_epochs = [passed.from, passed.until];
+        fields! { passed_over: fields! { root_epochs, #[serde(flatten)] passed } }
+    });
+    context.say(
+        &text,
+        &fields! { patient_id, devices, list_made: timestamp(list_made), #[serde(flatten)] passed },
+    )
 }
 
-#[derive(Serialize)]
-struct Restored {
-    patient_id: PatientId,
-    devices: Vec<DeviceInfo>,
-    #[serde(serialize_with = "text::moment")]
-    list_made: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    passed_over: Option<Passed>,
-}
-
-/// Root keys that did not open.
-#[derive(Serialize)]
-struct Passed {
-    root_epochs: [u64; 2],
-    #[serde(flatten)]
-    passed: PassedOver,
-}
-
-impl Passed {
-    fn text(&self) -> String {
-        let PassedOver {
-            from,
-            until,
-            by,
-            at,
-            removed,
-            unfinished,
-        } = &self.passed;
-        let removed = removed.iter();
-        let removed = removed.map(|(id, name)| format!("  {} ({id})\n", plain(name)));
-        let unfinished = unfinished.as_ref().map_or_else(String::new, |cause| {
-            format!(
-                "What they have given has not all ended ({}): remove them once more, by their ids.\n",
-                plain(cause)
-            )
-        });
+/// What was left behind because the newest root keys did not open.
+fn passed_text(passed: &PassedOver) -> String {
+    let PassedOver {
+        from,
+        until,
+        by,
+        at,
+        removed,
+        unfinished,
+    } = passed;
+    let removed = removed.iter();
+    let removed = removed.map(|(id, name)| format!("  {} ({id})\n", plain(name)));
+    let unfinished = unfinished.as_ref().map_or_else(String::new, |cause| {
         format!(
-            "The newest root key did not open (epochs {from} to {until}): {} put the first on {}, or the server shows another one. The \
-             vault goes on from what the server had kept of the epoch before. What was sealed or placed under those keys cannot be read \
-             here, but for records that are still as they came. Removed for it, with all that they have given:\n{}{unfinished}",
-            plain(by),
-            moment(*at),
-            removed.collect::<String>()
+            "What they have given has not all ended ({}): remove them once more, by their ids.\n",
+            plain(cause)
         )
-    }
-}
-
-impl Report for Restored {
-    fn text(&self) -> String {
-        let passed_over = self.passed_over.as_ref().map_or_else(String::new, Passed::text);
-        format!(
-            "{passed_over}This machine opens the vault of\n  {}\nwith these devices, as they were on {}:\n{}\
-             Is a device missing, or one there that you removed? Then the server shows an old state: ask its operator.\n\
-             Now remove what you have lost, and make a new kit, since its words were typed here:\n  \
-             medvault device remove NAME --lost\n  medvault recovery kit\n",
-            self.patient_id,
-            moment(self.list_made),
-            rows(&self.devices)
-        )
-    }
+    });
+    format!(
+        "The newest root key did not open (epochs {from} to {until}): {} put the first on {}, or the server shows another one. The \
+         vault goes on from what the server had kept of the epoch before. What was sealed or placed under those keys cannot be read \
+         here, but for records that are still as they came. Removed for it, with all that they have given:\n{}{unfinished}",
+        plain(by),
+        moment(*at),
+        removed.collect::<String>()
+    )
 }

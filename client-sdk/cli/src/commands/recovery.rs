@@ -6,15 +6,14 @@ use std::{
 };
 
 use clap::Subcommand;
-use client_sdk::{DeviceId, Kit, Patient, PatientId, RecoveringMachine, RecoveryMember, ReturnedFile, text};
-use serde::Serialize;
+use client_sdk::{DeviceId, Kit, Patient, RecoveringMachine, ReturnedFile, text::timestamp};
 use zeroize::Zeroizing;
 
 use crate::{
     context::{Context, Member},
     failure::Failure,
     new_file::{self, NewFile, Page},
-    output::{Report, moment, note, plain, table},
+    output::{fields, moment, note, plain, table},
     progress::Bar,
     words,
 };
@@ -136,10 +135,25 @@ async fn kit(context: &Context, pdf: Option<&Path>, before: Option<&Path>) -> Re
         )
         .await;
     let (member, pages) = in_force(used, page.into_iter().collect())?;
-    context.print(&KitMade {
-        member,
-        pdf: pages.into_iter().next(),
-    })
+    let pdf = pages.into_iter().next();
+    let print = pdf.as_ref().map_or(String::new(), |pdf| {
+        format!("Print {pdf}, then delete it: whoever has the file has the vault.\n")
+    });
+    let before = if member.replaced.is_empty() {
+        to_leave(&member.leaving)
+    } else {
+        "The kit before opens nothing any more: destroy it.\n".to_owned()
+    };
+    let text = format!(
+        "The kit opens your vault from now on.\n  {}\n{print}{before}{}Try it once a year: medvault recovery drill\n",
+        member.id,
+        to_finish(member.unfinished.as_ref())
+    );
+    let pdf = pdf.map(|pdf| fields! { pdf });
+    context.say(
+        &text,
+        &fields! { #[serde(flatten)] member, #[serde(flatten)] pdf },
+    )
 }
 
 /// The words of the kit that is to go, if there is one and she has them.
@@ -211,17 +225,26 @@ async fn drill(context: &Context) -> Result<(), Failure> {
     let patient = context.patient().await?;
     let words = words::read().await?;
     let found = patient.rehearse(&words).await?;
-    context.print(&Drilled {
-        device_id: found.member,
-        patient_id: patient.id(),
-        collections: found
-            .collections
-            .into_iter()
-            .map(|collection| collection.name)
-            .collect(),
-        devices: found.devices.into_iter().map(|device| device.name).collect(),
-        list_made: found.list_made,
-    })
+    let patient_id = patient.id();
+    let collections = found.collections.into_iter();
+    let collections: Vec<String> = collections.map(|collection| collection.name).collect();
+    let devices: Vec<String> = found.devices.into_iter().map(|device| device.name).collect();
+    let names = |names: &[String]| {
+        let names: Vec<String> = names.iter().map(|name| plain(name)).collect();
+        names.join(", ")
+    };
+    let text = format!(
+        "The kit works: with its words and the server's link, the whole vault opens again.\n  vault        {patient_id}\n  \
+         collections  {}\n  devices      {} (list of {})\nNothing was changed.\n",
+        names(&collections),
+        names(&devices),
+        moment(found.list_made)
+    );
+    let list_made = timestamp(found.list_made);
+    context.say(
+        &text,
+        &fields! { device_id: found.member, patient_id, collections, devices, list_made },
+    )
 }
 
 async fn trustees(context: &Context, threshold: u8, out: &Path, names: &[String]) -> Result<(), Failure> {
@@ -240,25 +263,31 @@ async fn trustees(context: &Context, threshold: u8, out: &Path, names: &[String]
         .use_trustees(&new, &Bar::records("Re-wrapping", context.json()))
         .await;
     let (entrusted, files) = in_force(used, pages)?;
-    let shares = new.shares.iter().zip(files).map(|(share, file)| Given {
-        number: share.number,
-        trustee: share.trustee.clone(),
-        file,
-    });
-    context.print(&Divided {
-        member: entrusted.member,
-        threshold,
-        shares: shares.collect(),
-    })
+    let member = entrusted.member;
+    let rows = new.shares.iter().zip(&files);
+    let rows = rows.map(|(share, file)| [share.number.to_string(), plain(&share.trustee), file.clone()]);
+    let text = format!(
+        "Any {threshold} of these can restore your vault together, and fewer learn nothing. Give each its file, in any way:\n{}{}{}",
+        table(["SHARE", "TRUSTEE", "FILE"], rows),
+        to_leave(&member.leaving),
+        to_finish(member.unfinished.as_ref())
+    );
+    let shares = new.shares.iter().zip(files);
+    let shares = shares.map(|(share, file)| fields! { number: share.number, trustee: &share.trustee, file });
+    let shares: Vec<_> = shares.collect();
+    context.say(&text, &fields! { #[serde(flatten)] member, threshold, shares })
 }
 
 async fn ask(context: &Context, out: &Path) -> Result<(), Failure> {
     let file = NewFile::at(out)?;
     let machine = RecoveringMachine::prepare(context.ground()?, &context.unlock_to_make()?).await?;
-    context.print(&Asked {
-        check_string: machine.check_string(),
-        file: file.write(&machine.offer())?.display().to_string(),
-    })
+    let check_string = machine.check_string();
+    let file = file.write(&machine.offer())?.display().to_string();
+    let text = format!(
+        "Send {file} to your trustees, and tell each of them this in person or by telephone:\n  {check_string}\n\
+         With enough of what they give back: medvault recover --server LINK --shares FILE…\n"
+    );
+    context.say(&text, &fields! { check_string, file })
 }
 
 async fn give_back(
@@ -274,130 +303,10 @@ async fn give_back(
         Member::Patient(patient) => patient.return_share(&share, &ask, check).await?,
         Member::Institution(institution) => institution.return_share(&share, &ask, check).await?,
     };
-    context.print(&Returned {
-        patient_id: returned.patient,
-        number: returned.number,
-        file: file.write(&returned.file)?.display().to_string(),
-    })
-}
-
-#[derive(Serialize)]
-struct KitMade {
-    #[serde(flatten)]
-    member: RecoveryMember,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pdf: Option<String>,
-}
-
-impl Report for KitMade {
-    fn text(&self) -> String {
-        let page = self.pdf.as_ref().map_or(String::new(), |pdf| {
-            format!("Print {pdf}, then delete it: whoever has the file has the vault.\n")
-        });
-        let before = if self.member.replaced.is_empty() {
-            to_leave(&self.member.leaving)
-        } else {
-            "The kit before opens nothing any more: destroy it.\n".to_owned()
-        };
-        format!(
-            "The kit opens your vault from now on.\n  {}\n{page}{before}{}Try it once a year: medvault recovery drill\n",
-            self.member.id,
-            to_finish(self.member.unfinished.as_ref())
-        )
-    }
-}
-
-#[derive(Serialize)]
-struct Drilled {
-    device_id: DeviceId,
-    patient_id: PatientId,
-    collections: Vec<String>,
-    devices: Vec<String>,
-    #[serde(serialize_with = "text::moment")]
-    list_made: u64,
-}
-
-impl Report for Drilled {
-    fn text(&self) -> String {
-        let names = |names: &[String]| {
-            names
-                .iter()
-                .map(|name| plain(name))
-                .collect::<Vec<_>>()
-                .join(", ")
-        };
-        format!(
-            "The kit works: with its words and the server's link, the whole vault opens again.\n  vault        {}\n  \
-             collections  {}\n  devices      {} (list of {})\nNothing was changed.\n",
-            self.patient_id,
-            names(&self.collections),
-            names(&self.devices),
-            moment(self.list_made)
-        )
-    }
-}
-
-#[derive(Serialize)]
-struct Given {
-    number: u8,
-    trustee: String,
-    file: String,
-}
-
-#[derive(Serialize)]
-struct Divided {
-    #[serde(flatten)]
-    member: RecoveryMember,
-    threshold: u8,
-    shares: Vec<Given>,
-}
-
-impl Report for Divided {
-    fn text(&self) -> String {
-        let rows = self.shares.iter().map(|share| {
-            [
-                share.number.to_string(),
-                plain(&share.trustee),
-                share.file.clone(),
-            ]
-        });
-        format!(
-            "Any {} of these can restore your vault together, and fewer learn nothing. Give each its file, in any way:\n{}{}",
-            self.threshold,
-            table(["SHARE", "TRUSTEE", "FILE"], rows) + &to_leave(&self.member.leaving),
-            to_finish(self.member.unfinished.as_ref())
-        )
-    }
-}
-
-#[derive(Serialize)]
-struct Asked {
-    check_string: String,
-    file: String,
-}
-
-impl Report for Asked {
-    fn text(&self) -> String {
-        format!(
-            "Send {} to your trustees, and tell each of them this in person or by telephone:\n  {}\n\
-             With enough of what they give back: medvault recover --server LINK --shares FILE…\n",
-            self.file, self.check_string
-        )
-    }
-}
-
-#[derive(Serialize)]
-struct Returned {
-    patient_id: PatientId,
-    number: u8,
-    file: String,
-}
-
-impl Report for Returned {
-    fn text(&self) -> String {
-        format!(
-            "Share {} of the vault of\n  {}\nis in {}: send it to her. Only the machine that you have checked can open it.\n",
-            self.number, self.patient_id, self.file
-        )
-    }
+    let (patient_id, number) = (returned.patient, returned.number);
+    let file = file.write(&returned.file)?.display().to_string();
+    let text = format!(
+        "Share {number} of the vault of\n  {patient_id}\nis in {file}: send it to her. Only the machine that you have checked can open it.\n"
+    );
+    context.say(&text, &fields! { patient_id, number, file })
 }

@@ -4,7 +4,7 @@ use clap::Subcommand;
 use client_sdk::{PatientId, Purpose};
 
 use crate::{
-    commands::download::Requested, context::Context, failure::Failure, given::Text, values::purpose,
+    commands::download::say_asked, context::Context, failure::Failure, given::Text, values::purpose,
 };
 
 /// What the first institution does in a reference.
@@ -48,5 +48,5 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<(), Failu
     let request = institution
         .request_reference(patient, &second, &text, purpose)
         .await?;
-    context.print(&Requested { request_id: request })
+    say_asked(context, request)
 }

@@ -3,8 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
-use client_sdk::{Accredited, Accrediting, InstitutionId, Registrar, registrar::Applicant, text};
-use serde::Serialize;
+use client_sdk::{Accredited, Accrediting, InstitutionId, Registrar, registrar::Applicant, text::timestamp};
 
 use super::programs::{Vouching, vouch};
 use crate::{
@@ -12,7 +11,7 @@ use crate::{
     context::Context,
     failure::Failure,
     new_file::{self, NewFile},
-    output::{Report, moment, party, plain, table},
+    output::{fields, moment, party, plain, table_or},
 };
 
 /// What a registrar does.
@@ -112,9 +111,11 @@ pub(crate) fn run(context: &Context, command: Command) -> Result<(), Failure> {
     match command {
         Command::Init => {
             let registrar = Registrar::init(context.ground()?, &context.unlock_to_make()?)?;
-            context.print(&Made {
-                registrar: registrar.key_text(),
-            })
+            let registrar = registrar.key_text();
+            context.say(
+                &format!("The registrar's public key, for vault-server --registrar:\n  {registrar}\n"),
+                &fields! { registrar },
+            )
         }
         Command::Accredit {
             request_file,
@@ -129,14 +130,7 @@ pub(crate) fn run(context: &Context, command: Command) -> Result<(), Failure> {
             };
             accredit(context, &request_file, &out, how, yes)
         }
-        Command::List => context.print(&List {
-            accredited: context
-                .registrar()?
-                .accredited()?
-                .into_iter()
-                .map(Listed::from)
-                .collect(),
-        }),
+        Command::List => list(context),
         Command::Withdraw {
             institution,
             out,
@@ -162,10 +156,14 @@ fn withdraw(context: &Context, institution: InstitutionId, out: &Path, yes: bool
         )?;
     }
     let path = out.write(&registrar.withdraw(institution)?)?;
-    context.print(&Withdrawal {
-        institution_id: institution.to_string(),
-        withdrawal: path.display().to_string(),
-    })
+    let withdrawal = path.display().to_string();
+    context.say(
+        &format!(
+            "The accreditation of {institution} is withdrawn by\n  {withdrawal}\nNothing ends before a server has it: \
+             medvault directory withdraw {withdrawal} --server LINK\n"
+        ),
+        &fields! { institution_id: institution, withdrawal: &withdrawal },
+    )
 }
 
 fn restore(
@@ -179,12 +177,12 @@ fn restore(
     let registrar = context.registrar()?;
     let out = NewFile::at(out)?;
     let asked = Registrar::inspect_restoration(&request)?;
-    let operator = asked.operator_id.to_string();
+    let (operator, generation) = (asked.operator_id.to_string(), asked.generation);
     if !yes && !context.json() {
         confirm(
             &format!(
                 "operator      {operator}\nlog           {}\nthe copy has  {} leaves, until {}\nit had        {} leaves, as far as the operator knows",
-                asked.generation,
+                generation,
                 asked.size,
                 moment(asked.until),
                 asked.seen
@@ -193,11 +191,14 @@ fn restore(
         )?;
     }
     let path = out.write(&registrar.restore(&request, again)?)?;
-    context.print(&Restored {
-        operator_id: operator,
-        generation: asked.generation,
-        restoration: path.display().to_string(),
-    })
+    let restoration = path.display().to_string();
+    context.say(
+        &format!(
+            "Agreed that {operator} goes on with log {generation}.\nGive the operator the file {restoration}; it takes it in by \
+             vault-server restoration begin.\n"
+        ),
+        &fields! { operator_id: &operator, generation, restoration: &restoration },
+    )
 }
 
 fn accredit(
@@ -221,13 +222,50 @@ fn accredit(
     }
     let (accredited, accreditation) = registrar.accredit(&request, how)?;
     let path = out.write(&accreditation)?;
-    context.print(&Done {
-        institution_id: accredited.institution_id.to_string(),
-        name: accredited.name,
-        emergency: how.emergency,
-        looks_like: alike.into_iter().map(|one| one.institution_id).collect(),
-        accreditation: path.display().to_string(),
-    })
+    let accreditation = path.display().to_string();
+    let (institution_id, name) = (accredited.institution_id, accredited.name);
+    let text = format!(
+        "{} is accredited{} as\n  {institution_id}\nGive it the file {accreditation}.\n",
+        plain(&name),
+        if how.emergency { " for emergencies" } else { "" },
+    );
+    let looks_like: Vec<String> = alike.into_iter().map(|one| one.institution_id).collect();
+    let others = (!looks_like.is_empty()).then(|| fields! { looks_like });
+    let fields =
+        fields! { institution_id, name, emergency: how.emergency, #[serde(flatten)] others, accreditation };
+    context.say(&text, &fields)
+}
+
+fn list(context: &Context) -> Result<(), Failure> {
+    let all = context.registrar()?.accredited()?;
+    let rows = all.iter().map(|one| {
+        let state = match (one.withdrawn, one.emergency) {
+            (true, _) => "withdrawn",
+            (false, true) => "for emergencies",
+            (false, false) => "",
+        };
+        [
+            one.institution_id.clone(),
+            moment(one.at),
+            state.to_owned(),
+            plain(&one.name),
+        ]
+    });
+    let text = table_or(
+        "This registrar has accredited nobody yet.\n",
+        ["INSTITUTION", "ACCREDITED", "", "NAME"],
+        rows,
+    );
+    let accredited = all.iter().map(|one| {
+        fields! {
+            institution_id: &one.institution_id,
+            name: &one.name,
+            accredited: timestamp(one.at),
+            emergency: one.emergency,
+            withdrawn: one.withdrawn,
+        }
+    });
+    context.say(&text, &fields! { accredited: accredited.collect::<Vec<_>>() })
 }
 
 /// What the registrar compares with what it knows by other means.
@@ -256,128 +294,5 @@ fn question(emergency: bool, alike: bool) -> &'static str {
         (true, true) => {
             "Accredit this name with these keys, also for emergencies, although people will take it for the other?"
         }
-    }
-}
-
-#[derive(Serialize)]
-struct Made {
-    registrar: String,
-}
-
-impl Report for Made {
-    fn text(&self) -> String {
-        format!(
-            "The registrar's public key, for vault-server --registrar:\n  {}\n",
-            self.registrar
-        )
-    }
-}
-
-#[derive(Serialize)]
-struct Done {
-    institution_id: String,
-    name: String,
-    emergency: bool,
-    /// Others whose names look like this one.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    looks_like: Vec<String>,
-    accreditation: String,
-}
-
-impl Report for Done {
-    fn text(&self) -> String {
-        format!(
-            "{} is accredited{} as\n  {}\nGive it the file {}.\n",
-            plain(&self.name),
-            if self.emergency { " for emergencies" } else { "" },
-            self.institution_id,
-            self.accreditation
-        )
-    }
-}
-
-#[derive(Serialize)]
-struct List {
-    accredited: Vec<Listed>,
-}
-
-#[derive(Serialize)]
-struct Listed {
-    institution_id: String,
-    name: String,
-    #[serde(rename = "accredited", serialize_with = "text::moment")]
-    at: u64,
-    emergency: bool,
-    withdrawn: bool,
-}
-
-impl From<Accredited> for Listed {
-    fn from(one: Accredited) -> Self {
-        Self {
-            institution_id: one.institution_id,
-            name: one.name,
-            at: one.at,
-            emergency: one.emergency,
-            withdrawn: one.withdrawn,
-        }
-    }
-}
-
-impl Report for List {
-    fn text(&self) -> String {
-        if self.accredited.is_empty() {
-            return "This registrar has accredited nobody yet.\n".to_owned();
-        }
-        table(
-            ["INSTITUTION", "ACCREDITED", "", "NAME"],
-            self.accredited.iter().map(|one| {
-                let state = match (one.withdrawn, one.emergency) {
-                    (true, _) => "withdrawn",
-                    (false, true) => "for emergencies",
-                    (false, false) => "",
-                };
-                [
-                    one.institution_id.clone(),
-                    moment(one.at),
-                    state.to_owned(),
-                    plain(&one.name),
-                ]
-            }),
-        )
-    }
-}
-
-#[derive(Serialize)]
-struct Restored {
-    operator_id: String,
-    generation: u64,
-    restoration: String,
-}
-
-impl Report for Restored {
-    fn text(&self) -> String {
-        format!(
-            "Agreed that {} goes on with log {}.\nGive the operator the file {}; it takes it in by vault-server restoration begin.\n",
-            self.operator_id, self.generation, self.restoration
-        )
-    }
-}
-
-#[derive(Serialize)]
-struct Withdrawal {
-    institution_id: String,
-    withdrawal: String,
-}
-
-impl Report for Withdrawal {
-    fn text(&self) -> String {
-        let Self {
-            institution_id,
-            withdrawal,
-        } = self;
-        format!(
-            "The accreditation of {institution_id} is withdrawn by\n  {withdrawal}\nNothing ends before a server has it: \
-             medvault directory withdraw {withdrawal} --server LINK\n"
-        )
     }
 }

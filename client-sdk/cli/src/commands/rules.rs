@@ -10,12 +10,11 @@ use client_sdk::{
     RequestId,
     rules::{Explained, Rules, StandingRules, model::Rule},
 };
-use serde::Serialize;
 
 use crate::{
     context::Context,
     failure::Failure,
-    output::{Report, moment, party, plain, word},
+    output::{Report, fields, moment, party, plain, word},
     views::rules::{explanation, line},
 };
 
@@ -118,7 +117,7 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<(), Failu
 
 fn check(context: &Context, file: &Path) -> Result<(), Failure> {
     let rules = Rules::parse(&read(file)?)?;
-    context.print(&Checked { rules })
+    context.say(&format!("The file is in order.\n{}", lines(&rules.rules)), &rules)
 }
 
 async fn activate(context: &Context, file: &Path) -> Result<(), Failure> {
@@ -130,13 +129,11 @@ async fn activate(context: &Context, file: &Path) -> Result<(), Failure> {
 }
 
 async fn show(context: &Context) -> Result<(), Failure> {
-    match context.patient().await?.rules()? {
-        Some(active) => context.print(&Shown {
-            text: &active.text,
-            active: &active,
-        }),
-        None => Err(none_active()),
-    }
+    let active = context.patient().await?.rules()?.ok_or_else(none_active)?;
+    let file: String = active.text.lines().map(|line| plain(line) + "\n").collect();
+    let shown = format!("{}\n{file}", active.text());
+    let text = &active.text;
+    context.say(&shown, &fields! { #[serde(flatten)] active: &active, text })
 }
 
 async fn test(context: &Context, options: TestOptions) -> Result<(), Failure> {
@@ -147,10 +144,10 @@ async fn test(context: &Context, options: TestOptions) -> Result<(), Failure> {
         None => patient.rules()?.ok_or_else(none_active)?.rules,
     };
     let explained = patient.explain(options.request, &rules).await?;
-    context.print(&Tested {
-        request_id: options.request,
-        explained,
-    })
+    context.say(
+        &tested(&explained),
+        &fields! { request_id: options.request, #[serde(flatten)] explained: &explained },
+    )
 }
 
 pub(super) fn none_active() -> Failure {
@@ -161,36 +158,10 @@ fn read(file: &Path) -> Result<String, Failure> {
     std::fs::read_to_string(file).map_err(|source| Failure::file("cannot read", file, &source))
 }
 
-#[derive(Serialize)]
-struct Checked {
-    #[serde(flatten)]
-    rules: Rules<String>,
-}
-
-impl Report for Checked {
-    fn text(&self) -> String {
-        format!("The file is in order.\n{}", lines(&self.rules.rules))
-    }
-}
-
 impl Report for StandingRules {
     fn text(&self) -> String {
         let (sequence, since, lines) = (self.sequence, moment(self.created), lines(&self.rules.rules));
         format!("Rules {sequence} are signed and active since {since}.\n{lines}")
-    }
-}
-
-#[derive(Serialize)]
-struct Shown<'a> {
-    #[serde(flatten)]
-    active: &'a StandingRules,
-    text: &'a str,
-}
-
-impl Report for Shown<'_> {
-    fn text(&self) -> String {
-        let file: String = self.text.lines().map(|line| plain(line) + "\n").collect();
-        format!("{}\n{file}", self.active.text())
     }
 }
 
@@ -202,32 +173,24 @@ fn lines<I: Display>(rules: &[Rule<I>]) -> String {
     lines.collect::<String>() + "  What none of these matches is left for you.\n"
 }
 
-#[derive(Serialize)]
-struct Tested {
-    request_id: RequestId,
-    #[serde(flatten)]
-    explained: Explained,
-}
-
-impl Report for Tested {
-    fn text(&self) -> String {
-        let Explained {
-            kind,
-            from,
-            to,
-            open,
-            verdict,
-        } = &self.explained;
-        let receiver = if to.id == from.id {
-            String::new()
-        } else {
-            format!(" for {}", party(&to.name, to.id))
-        };
-        let answered = if *open { "" } else { " (it is answered already)" };
-        let (kind, from) = (word(kind), party(&from.name, from.id));
-        format!(
-            "{kind} request from {from}{receiver}{answered}\n{}",
-            explanation(verdict)
-        )
-    }
+/// A request, and what rules would answer to it.
+fn tested(explained: &Explained) -> String {
+    let Explained {
+        kind,
+        from,
+        to,
+        open,
+        verdict,
+    } = explained;
+    let receiver = if to.id == from.id {
+        String::new()
+    } else {
+        format!(" for {}", party(&to.name, to.id))
+    };
+    let answered = if *open { "" } else { " (it is answered already)" };
+    let (kind, from) = (word(kind), party(&from.name, from.id));
+    format!(
+        "{kind} request from {from}{receiver}{answered}\n{}",
+        explanation(verdict)
+    )
 }

@@ -7,12 +7,11 @@ use client_sdk::{
     AcceptedRestoration, HomeServer, Moved, RestorationInfo, Returned, ServerLink, accept_restoration,
     home_server, move_server,
 };
-use serde::Serialize;
 
 use crate::{
     context::Context,
     failure::Failure,
-    output::{Report, moment},
+    output::{Report, fields, moment},
 };
 
 /// What can be done about the server of a home.
@@ -53,9 +52,7 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<(), Failu
     let (home, unlock) = (context.ground()?, context.unlock()?);
     match command {
         Command::Show => context.print(&home_server(home, &unlock)?),
-        Command::AcceptRestoration => {
-            context.print(&Accepted::from(accept_restoration(home, &unlock).await?))
-        }
+        Command::AcceptRestoration => say_accepted(context, &accept_restoration(home, &unlock).await?),
         Command::Move { link } => context.print(&move_server(home, &unlock, &link).await?),
     }
 }
@@ -84,53 +81,40 @@ impl Report for Moved {
     }
 }
 
-#[derive(Serialize)]
-struct Accepted {
-    #[serde(flatten)]
-    restoration: RestorationInfo,
-    already: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    vault: Option<Returned>,
-}
-
-impl From<AcceptedRestoration> for Accepted {
-    fn from(accepted: AcceptedRestoration) -> Self {
-        match accepted {
-            AcceptedRestoration::Patient(returned) => Self {
-                restoration: returned.restoration.clone(),
-                already: returned.already,
-                vault: Some(*returned),
-            },
-            AcceptedRestoration::Institution(restoration, already) => Self {
-                restoration,
-                already,
-                vault: None,
-            },
+/// Prints what a restoration has cost whoever has accepted it.
+fn say_accepted(context: &Context, accepted: &AcceptedRestoration) -> Result<(), Failure> {
+    match accepted {
+        AcceptedRestoration::Patient(vault) => {
+            let (restoration, already) = (&vault.restoration, vault.already);
+            context.say(
+                &accepted_text(restoration, already, &what_was_lost(vault)),
+                &fields! { #[serde(flatten)] restoration, already, vault },
+            )
         }
+        AcceptedRestoration::Institution(restoration, already) => context.say(
+            &accepted_text(restoration, *already, LOST_BY_AN_INSTITUTION),
+            &fields! { #[serde(flatten)] restoration, already },
+        ),
     }
 }
 
-impl Report for Accepted {
-    fn text(&self) -> String {
-        let RestorationInfo {
-            leaves, lost, until, ..
-        } = &self.restoration;
-        let mut text = format!(
-            "The operator has put back an older copy of the server's data, because the newest was lost; the registrar has agreed. Of its log \
-             {leaves} leaves are left, and {lost} are lost: what happened after {}.\n",
-            moment(*until)
-        );
-        text.push_str(&match &self.vault {
-            Some(vault) => what_was_lost(vault),
-            None => "What you have sent or asked for since then is not there any more: look into your inbox and your own files, send it again, and ask \
-                     again. Nothing of a patient's vault moves before one of her devices was back.\n"
-                .to_owned(),
-        });
-        if self.already {
-            text.push_str("This home had accepted it before.\n");
-        }
-        text
-    }
+const LOST_BY_AN_INSTITUTION: &str = "What you have sent or asked for since then is not there any more: look into your inbox and your own files, \
+                                      send it again, and ask again. Nothing of a patient's vault moves before one of her devices was back.\n";
+
+fn accepted_text(restoration: &RestorationInfo, already: bool, own: &str) -> String {
+    let RestorationInfo {
+        leaves, lost, until, ..
+    } = restoration;
+    let before = if already {
+        "This home had accepted it before.\n"
+    } else {
+        ""
+    };
+    format!(
+        "The operator has put back an older copy of the server's data, because the newest was lost; the registrar has agreed. Of its log \
+         {leaves} leaves are left, and {lost} are lost: what happened after {}.\n{own}{before}",
+        moment(*until)
+    )
 }
 
 fn what_was_lost(vault: &Returned) -> String {

@@ -4,11 +4,9 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Subcommand};
 use client_sdk::{
-    InstitutionId, PermissionId, RecordId, RequestId, SendTerms, Sent, StoredUpload, TakenBack, UploadTerms,
-    text::{self, timestamp},
+    PermissionId, RecordId, SendTerms, Sent, StoredUpload, TakenBack, UploadTerms, text::timestamp,
     transfer::FileSource,
 };
-use serde::Serialize;
 
 use super::download::is_known;
 use crate::{
@@ -16,7 +14,7 @@ use crate::{
     context::Context,
     failure::Failure,
     given::Text,
-    output::{Report, moment, party},
+    output::{Report, fields, moment, party},
     piped::{Input, is_pipe},
     shorthand::{self, Named},
     tending::tend,
@@ -134,14 +132,18 @@ async fn request(context: &Context, options: RequestOptions) -> Result<(), Failu
     let patient = context.patient().await?;
     tend(&patient).await;
     let institution = patient.institution(&options.to).await?;
-    let (request, permission) = patient.request_upload(&institution, &text, &terms).await?;
-    context.print(&Requested {
-        request_id: request,
-        permission_id: permission,
-        institution_id: institution.id(),
-        name: institution.name().as_str().to_owned(),
-        expires,
-    })
+    let (request_id, permission_id) = patient.request_upload(&institution, &text, &terms).await?;
+    let (institution_id, name) = (institution.id(), institution.name().as_str());
+    let text = format!(
+        "Asked {}:\n  {request_id}\nThe permission to send, until {}:\n  {permission_id}\n",
+        party(name, institution_id),
+        moment(expires)
+    );
+    let expires = timestamp(expires);
+    context.say(
+        &text,
+        &fields! { request_id, permission_id, institution_id, name, expires },
+    )
 }
 
 async fn send(context: &Context, options: SendOptions) -> Result<(), Failure> {
@@ -164,7 +166,8 @@ async fn send(context: &Context, options: SendOptions) -> Result<(), Failure> {
     };
     if dry_run {
         let source = blocking(list).await?;
-        return context.print(&Taken(TakenView::from(&source)));
+        let taken = TakenView::from(&source);
+        return context.say(&format!("Would be sent:\n{}", taken.lines()), &taken);
     }
     let institution = context.institution().await?;
     let permission = shorthand::got(&institution, permission, true).await?;
@@ -173,7 +176,10 @@ async fn send(context: &Context, options: SendOptions) -> Result<(), Failure> {
     let terms = SendTerms { take_over, follow };
     let sent = institution.send_files(permission, &files, terms, &bar).await?;
     drop(bar);
-    context.print(&SentReport { sent, taken })?;
+    context.say(
+        &sent_text(&sent, &taken),
+        &fields! { #[serde(flatten)] sent: &sent, #[serde(flatten)] taken: &taken },
+    )?;
     // Whoever is killed before this has perhaps not seen the answer, and gets it again.
     is_known(institution.sent_is_known(permission));
     Ok(())
@@ -209,10 +215,27 @@ async fn stored(context: &Context, permission: Named<PermissionId>) -> Result<()
     let institution = context.institution().await?;
     let permission = shorthand::got(&institution, permission, true).await?;
     let stored = institution.stored_under(permission).await?;
-    context.print(&StoredReport {
-        permission_id: permission,
-        uploads: stored.into_iter().map(StoredView::from).collect(),
-    })
+    let line = |one: &StoredUpload| {
+        format!(
+            "  {}  {}  {}\n",
+            one.record_id,
+            timestamp(one.at),
+            size(one.bytes)
+        )
+    };
+    let lines: String = stored.iter().map(line).collect();
+    let text = if stored.is_empty() {
+        format!("Nothing is stored under {permission}.\n")
+    } else {
+        format!(
+            "Stored under {permission}:\n{lines}What nobody has opened yet can be taken back: medvault upload take-back RECORD\n"
+        )
+    };
+    let fields = |one: &StoredUpload| {
+        fields! { record_id: one.record_id, at: timestamp(one.at), at_ms: one.at, bytes: one.bytes }
+    };
+    let uploads: Vec<_> = stored.iter().map(fields).collect();
+    context.say(&text, &fields! { permission_id: permission, uploads })
 }
 
 async fn take_back(context: &Context, record: Named<RecordId>, yes: bool) -> Result<(), Failure> {
@@ -239,61 +262,6 @@ async fn blocking(
     Ok(listed.map_err(|_| Failure::usage("the files could not be looked into: try again"))??)
 }
 
-/// Answer of `upload send --dry-run`: the files that a run without it would send.
-#[derive(Serialize)]
-#[serde(transparent)]
-struct Taken(TakenView);
-
-impl Report for Taken {
-    fn text(&self) -> String {
-        format!("Would be sent:\n{}", self.0.lines())
-    }
-}
-
-#[derive(Serialize)]
-struct StoredReport {
-    permission_id: PermissionId,
-    uploads: Vec<StoredView>,
-}
-
-#[derive(Serialize)]
-struct StoredView {
-    record_id: RecordId,
-    /// When the server has committed it.
-    at: String,
-    at_ms: u64,
-    /// Length of the sealed stream.
-    bytes: u64,
-}
-
-impl From<StoredUpload> for StoredView {
-    fn from(stored: StoredUpload) -> Self {
-        Self {
-            record_id: stored.record_id,
-            at: timestamp(stored.at),
-            at_ms: stored.at,
-            bytes: stored.bytes,
-        }
-    }
-}
-
-impl Report for StoredReport {
-    fn text(&self) -> String {
-        if self.uploads.is_empty() {
-            return format!("Nothing is stored under {}.\n", self.permission_id);
-        }
-        let lines: String = self
-            .uploads
-            .iter()
-            .map(|one| format!("  {}  {}  {}\n", one.record_id, one.at, size(one.bytes)))
-            .collect();
-        format!(
-            "Stored under {}:\n{lines}What nobody has opened yet can be taken back: medvault upload take-back RECORD\n",
-            self.permission_id
-        )
-    }
-}
-
 impl Report for TakenBack {
     fn text(&self) -> String {
         format!(
@@ -304,58 +272,26 @@ impl Report for TakenBack {
     }
 }
 
-#[derive(Serialize)]
-struct Requested {
-    request_id: RequestId,
-    permission_id: PermissionId,
-    institution_id: InstitutionId,
-    name: String,
-    #[serde(serialize_with = "text::moment")]
-    expires: u64,
-}
-
-impl Report for Requested {
-    fn text(&self) -> String {
-        format!(
-            "Asked {}:\n  {}\nThe permission to send, until {}:\n  {}\n",
-            party(&self.name, self.institution_id),
-            self.request_id,
-            moment(self.expires),
-            self.permission_id
-        )
+fn sent_text(sent: &Sent, taken: &TakenView) -> String {
+    let Sent {
+        record_id,
+        bytes,
+        resumed_bytes,
+        already,
+        ..
+    } = sent;
+    if *already {
+        return format!(
+            "An earlier run of this command has stored it as\n  {record_id}\nNothing was sent now; the server's receipt is verified.\n"
+        );
     }
-}
-
-#[derive(Serialize)]
-struct SentReport {
-    #[serde(flatten)]
-    sent: Sent,
-    #[serde(flatten)]
-    taken: TakenView,
-}
-
-impl Report for SentReport {
-    fn text(&self) -> String {
-        let Sent {
-            record_id,
-            bytes,
-            resumed_bytes,
-            already,
-            ..
-        } = &self.sent;
-        if *already {
-            return format!(
-                "An earlier run of this command has stored it as\n  {record_id}\nNothing was sent now; the server's receipt is verified.\n"
-            );
-        }
-        let resumed = match resumed_bytes {
-            0 => String::new(),
-            before => format!(", {} of them sent before", size(*before)),
-        };
-        format!(
-            "Stored as\n  {record_id}\n{} sealed{resumed}; the server's receipt is verified.\nTaken for:\n{}",
-            size(*bytes),
-            self.taken.lines()
-        )
-    }
+    let resumed = match resumed_bytes {
+        0 => String::new(),
+        before => format!(", {} of them sent before", size(*before)),
+    };
+    format!(
+        "Stored as\n  {record_id}\n{} sealed{resumed}; the server's receipt is verified.\nTaken for:\n{}",
+        size(*bytes),
+        taken.lines()
+    )
 }

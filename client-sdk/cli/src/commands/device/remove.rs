@@ -12,14 +12,15 @@ use client_sdk::{
 };
 use serde::Serialize;
 
-use super::{read_line, rows as rows_of};
 use crate::{
     confirm::confirm,
     context::Context,
     failure::Failure,
-    output::{Report, moment, note, plain, table, word},
+    given,
+    output::{Report, fields, moment, note, plain, table, word},
     progress::Bar,
     values,
+    views::devices,
 };
 
 /// The device whose grants are listed.
@@ -66,7 +67,11 @@ pub(super) async fn given(context: &Context, options: GivenOptions) -> Result<()
     let patient = context.patient().await?;
     let device = find(&patient, &options.device).await?;
     let given = patient.given_by(device, options.since).await?;
-    context.print(&List { given })
+    let text = match given.as_slice() {
+        [] => "Nothing that it has given holds.\n".to_owned(),
+        given => rows_text(given),
+    };
+    context.say(&text, &fields! { given: &given })
 }
 
 pub(super) async fn remove(context: &Context, options: RemoveOptions) -> Result<(), Failure> {
@@ -129,7 +134,7 @@ fn is_retired(context: &Context) -> Result<bool, Failure> {
         "Or is it in your hand, and you do not use it any more? Then what it has given is shown, and stays if you like.",
     );
     note("Type lost or retire:");
-    match read_line()?.as_str() {
+    match given::typed_line()?.as_str() {
         "lost" => Ok(false),
         "retire" => Ok(true),
         _ => Err(Failure::usage(either)),
@@ -143,7 +148,7 @@ fn confirm_goes(left: &[DeviceInfo], device: DeviceId, yes: bool) -> Result<(), 
     }
     let about = format!(
         "The device is off the list. It had added these, which are there still:\n{}",
-        rows_of(left)
+        devices::rows(left)
     );
     let otherwise = format!("to say what stays, medvault device retire {device}");
     if !stdin().is_terminal() {
@@ -198,7 +203,7 @@ async fn finish(
                 "If the device is off the list already, the rest goes on with: medvault device {again}"
             ));
         })?;
-    context.print(&Removed {
+    context.print(&RemovedDevice {
         done,
         device_id: device,
         name,
@@ -227,21 +232,6 @@ fn rows_text(rows: &[Given]) -> String {
 }
 
 #[derive(Serialize)]
-struct List {
-    given: Vec<Given>,
-}
-
-impl Report for List {
-    fn text(&self) -> String {
-        if self.given.is_empty() {
-            "Nothing that it has given holds.\n".to_owned()
-        } else {
-            rows_text(&self.given)
-        }
-    }
-}
-
-#[derive(Serialize)]
 struct NotSigned {
     #[serde(flatten)]
     given: Given,
@@ -249,7 +239,7 @@ struct NotSigned {
 }
 
 #[derive(Serialize)]
-struct Removed {
+struct RemovedDevice {
     done: &'static str,
     device_id: DeviceId,
     name: String,
@@ -259,7 +249,7 @@ struct Removed {
     leaving: Vec<DeviceId>,
 }
 
-impl Report for Removed {
+impl Report for RemovedDevice {
     fn text(&self) -> String {
         let mut text = format!("{}: {}\n  {}\n", self.done, plain(&self.name), self.device_id);
         for (what, rows) in [

@@ -3,15 +3,13 @@
 use std::{path::PathBuf, time::Duration};
 
 use clap::Args;
-use client_sdk::{InstitutionId, Rotated};
-use serde::Serialize;
 
 use crate::{
     confirm::confirm,
     context::Context,
     failure::Failure,
     new_file::{self, NewFile},
-    output::{Report, moment, plain},
+    output::{fields, moment, plain},
     values::duration,
 };
 
@@ -59,9 +57,13 @@ pub(crate) async fn rotate(context: &Context, options: RotateOptions) -> Result<
         let out = NewFile::at(&out)?;
         let request = context.institution().await?.rotation_request().await?;
         let path = out.write(&request)?;
-        return context.print(&Requested {
-            request: path.display().to_string(),
-        });
+        let request = path.display().to_string();
+        return context.say(
+            &format!(
+                "The next key is made. Hand the file {request} to the registrar, and go on with --accreditation.\n"
+            ),
+            &fields! { request: &request },
+        );
     }
     let file = options
         .accreditation
@@ -69,10 +71,17 @@ pub(crate) async fn rotate(context: &Context, options: RotateOptions) -> Result<
     let accreditation = new_file::read(&file)?;
     let institution = context.institution().await?;
     let rotated = institution.rotate(&accreditation, options.overlap).await?;
-    context.print(&RotatedKey {
-        institution_id: institution.id(),
-        rotated,
-    })
+    let text = format!(
+        "Patients wrap to the new key from now on (entry {}); {} terminals have it.\n\
+         Permissions under earlier keys can be used until {}.\n",
+        rotated.sequence,
+        rotated.terminals,
+        moment(rotated.overlap_ends)
+    );
+    context.say(
+        &text,
+        &fields! { institution_id: institution.id(), #[serde(flatten)] rotated },
+    )
 }
 
 pub(crate) async fn retire(context: &Context, options: RetireOptions) -> Result<(), Failure> {
@@ -82,56 +91,12 @@ pub(crate) async fn retire(context: &Context, options: RetireOptions) -> Result<
         confirm(&about, "End this institution for ever?")?;
     }
     institution.retire().await?;
-    context.print(&Retired {
-        institution_id: institution.id().to_string(),
-        name: institution.name().to_owned(),
-    })
-}
-
-#[derive(Serialize)]
-struct Requested {
-    request: String,
-}
-
-impl Report for Requested {
-    fn text(&self) -> String {
-        format!(
-            "The next key is made. Hand the file {} to the registrar, and go on with --accreditation.\n",
-            self.request
-        )
-    }
-}
-
-#[derive(Serialize)]
-struct RotatedKey {
-    institution_id: InstitutionId,
-    #[serde(flatten)]
-    rotated: Rotated,
-}
-
-impl Report for RotatedKey {
-    fn text(&self) -> String {
-        format!(
-            "Patients wrap to the new key from now on (entry {}); {} terminals have it.\n\
-             Permissions under earlier keys can be used until {}.\n",
-            self.rotated.sequence,
-            self.rotated.terminals,
-            moment(self.rotated.overlap_ends)
-        )
-    }
-}
-
-#[derive(Serialize)]
-struct Retired {
-    institution_id: String,
-    name: String,
-}
-
-impl Report for Retired {
-    fn text(&self) -> String {
-        format!(
+    let name = institution.name();
+    context.say(
+        &format!(
             "{} has retired: nothing is asked, permitted or released any more.\n",
-            plain(&self.name)
-        )
-    }
+            plain(name)
+        ),
+        &fields! { institution_id: institution.id(), name },
+    )
 }

@@ -7,14 +7,13 @@ use std::{
 
 use clap::Subcommand;
 use client_sdk::{Institution, InstitutionId, ServerLink, TerminalId, TerminalInfo, text::timestamp};
-use serde::Serialize;
 
 use crate::{
     confirm::{confirm, from_now},
     context::Context,
     failure::Failure,
     new_file::{self, NewFile},
-    output::{Report, moment, plain, table},
+    output::{fields, moment, plain, table_or},
     values::duration,
 };
 
@@ -87,21 +86,24 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<(), Failu
         Command::Join { server, institution } => {
             let unlock = context.unlock()?;
             let joined = Institution::join(context.ground()?, &unlock, &server, institution).await?;
-            context.print(&Joined {
-                terminal_id: joined.terminal_id().map(|id| id.to_string()).unwrap_or_default(),
-                institution_id: joined.id().to_string(),
-                name: joined.name().to_owned(),
-            })
+            let terminal_id = joined.terminal_id().map(|id| id.to_string()).unwrap_or_default();
+            let (institution_id, name) = (joined.id(), joined.name());
+            context.say(
+                &format!("This terminal acts for {}\n  {institution_id}\n", plain(name)),
+                &fields! { terminal_id, institution_id, name },
+            )
         }
         Command::List => {
             let terminals = context.institution().await?.terminals().await?;
-            context.print(&Terminals { terminals })
+            context.say(&listed(&terminals), &fields! { terminals: &terminals })
         }
         Command::Remove { terminal } => {
             context.institution().await?.remove_terminal(terminal).await?;
-            context.print(&Removed {
-                terminal_id: terminal.to_string(),
-            })
+            let text = format!(
+                "{terminal} gets nothing more from the server.\nIt still knows the key that permissions are wrapped to: run \
+                 `medvault institution rotate`.\n"
+            );
+            context.say(&text, &fields! { terminal_id: terminal })
         }
     }
 }
@@ -111,10 +113,14 @@ fn request(context: &Context, name: &str, out: &Path) -> Result<(), Failure> {
     let (id, request) = Institution::terminal_request(context.ground()?, &context.unlock_to_make()?, name)
         .map_err(super::name_rule)?;
     let path = out.write(&request)?;
-    context.print(&Requested {
-        terminal_id: id.to_string(),
-        request: path.display().to_string(),
-    })
+    let request = path.display().to_string();
+    context.say(
+        &format!(
+            "The keys are made; the terminal's id is\n  {id}\n\
+             Take the file {request} to the institution's home: `medvault institution terminal add`, and compare this id there.\n"
+        ),
+        &fields! { terminal_id: id, request: &request },
+    )
 }
 
 async fn add(context: &Context, request: &Path, expires: Duration, yes: bool) -> Result<(), Failure> {
@@ -137,90 +143,25 @@ async fn add(context: &Context, request: &Path, expires: Duration, yes: bool) ->
         .await?
         .add_terminal(&request, expires)
         .await?;
-    context.print(&Added(added))
+    let (name, until) = (plain(&added.name), moment(added.not_after));
+    context.say(
+        &format!("{name} is certified until {until}.\nOn it, run `medvault institution terminal join`.\n"),
+        &added,
+    )
 }
 
-#[derive(Serialize)]
-struct Requested {
-    terminal_id: String,
-    request: String,
-}
-
-impl Report for Requested {
-    fn text(&self) -> String {
-        format!(
-            "The keys are made; the terminal's id is\n  {}\n\
-             Take the file {} to the institution's home: `medvault institution terminal add`, and compare this id there.\n",
-            self.terminal_id, self.request
-        )
-    }
-}
-
-#[derive(Serialize)]
-struct Joined {
-    terminal_id: String,
-    institution_id: String,
-    name: String,
-}
-
-impl Report for Joined {
-    fn text(&self) -> String {
-        format!(
-            "This terminal acts for {}\n  {}\n",
-            plain(&self.name),
-            self.institution_id
-        )
-    }
-}
-
-#[derive(Serialize)]
-#[serde(transparent)]
-struct Added(TerminalInfo);
-
-impl Report for Added {
-    fn text(&self) -> String {
-        format!(
-            "{} is certified until {}.\nOn it, run `medvault institution terminal join`.\n",
-            plain(&self.0.name),
-            moment(self.0.not_after)
-        )
-    }
-}
-
-#[derive(Serialize)]
-struct Terminals {
-    terminals: Vec<TerminalInfo>,
-}
-
-impl Report for Terminals {
-    fn text(&self) -> String {
-        if self.terminals.is_empty() {
-            return "There are no terminals: the institution's own home acts for it.\n".to_owned();
-        }
-        table(
-            ["TERMINAL", "NAME", "EXPIRES", "REMOVED"],
-            self.terminals.iter().map(|terminal| {
-                [
-                    terminal.id.to_string(),
-                    plain(&terminal.name),
-                    moment(terminal.not_after),
-                    terminal.removed.map(timestamp).unwrap_or_default(),
-                ]
-            }),
-        )
-    }
-}
-
-#[derive(Serialize)]
-struct Removed {
-    terminal_id: String,
-}
-
-impl Report for Removed {
-    fn text(&self) -> String {
-        format!(
-            "{} gets nothing more from the server.\nIt still knows the key that permissions are wrapped to: run `medvault institution rotate`.\n",
-            self.terminal_id
-        )
-    }
+fn listed(terminals: &[TerminalInfo]) -> String {
+    let rows = terminals.iter().map(|terminal| {
+        [
+            terminal.id.to_string(),
+            plain(&terminal.name),
+            moment(terminal.not_after),
+            terminal.removed.map(timestamp).unwrap_or_default(),
+        ]
+    });
+    table_or(
+        "There are no terminals: the institution's own home acts for it.\n",
+        ["TERMINAL", "NAME", "EXPIRES", "REMOVED"],
+        rows,
+    )
 }
