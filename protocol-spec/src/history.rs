@@ -3,15 +3,18 @@
 //! reads her whole history, and for a stranger who is shown the [`case`](crate::case) of one permission.
 //!
 //! The walk is given statements that their makers' keys have verified; presentations it verifies itself, because it knows the
-//! possession keys. Whose devices and which institutions are believed, [`Grounds`] say.
+//! possession keys. Whose devices and which institutions are believed, [`Grounds`] say. Each step of it is refused with
+//! [`Error::History`] where it does not go with those before it, or with what the grounds say.
 //!
 //! | module | holds |
 //! |---|---|
 //! | `consent` | requests, permissions, revocations |
 //! | `moved` | presentations, and what was stored, released and deleted |
 //! | `emergencies` | openings, and the helps that come before them |
+//! | `delegates` | delegations, their ends, and what was read through them |
 
 mod consent;
+mod delegates;
 mod emergencies;
 mod moved;
 
@@ -19,9 +22,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 pub use self::{
     consent::AskedFor,
+    delegates::GivenDelegation,
     moved::{SessionTicket, purpose_of},
 };
-use self::{emergencies::Emergencies, moved::Sessions};
+use self::{delegates::Delegations, emergencies::Emergencies, moved::Sessions};
 use crate::{
     Error,
     delegation::VerifiedDelegation,
@@ -35,22 +39,14 @@ use crate::{
 
 /// Whose word a history rests on.
 pub trait Grounds {
-    /// Whether a device of the patient's may have signed what is read now.
-    ///
-    /// # Errors
-    /// Why it may not.
+    /// Fails unless a device of the patient's may have signed what is read now.
     fn device(&self, device: &Device) -> Result<(), Error>;
 
-    /// Whether a delegate may have signed what is read now, and what the server received at this time.
-    ///
-    /// # Errors
-    /// Why she may not.
-    fn delegation(&self, delegation: &VerifiedDelegation, at: u64) -> Result<(), Error>;
+    /// Fails unless a delegate may have signed what is read now. `stands` says whether her delegation comes before it in this
+    /// history, has not ended there, and held when the server received it.
+    fn delegation(&self, delegation: &VerifiedDelegation, stands: bool) -> Result<(), Error>;
 
     /// The directory's entry of the institution that presents, by which its keys are believed.
-    ///
-    /// # Errors
-    /// There is none.
     fn presenter(&self, permission: &VerifiedPermission, id: InstitutionId) -> Result<&Institution, Error>;
 }
 
@@ -60,10 +56,11 @@ pub struct Walk<G> {
     /// Whose word it rests on.
     pub grounds: G,
     /// What was proven so far.
-    pub counts: Counts,
+    pub counts: ProvenCounts,
     patient: PatientId,
     requests: HashMap<Sha256Digest, AskedFor>,
-    permissions: BTreeMap<PermissionId, Permitted>,
+    permissions: BTreeMap<PermissionId, UsedPermission>,
+    delegations: Delegations,
     emergencies: Emergencies,
     sessions: Sessions,
     /// By their evidence.
@@ -77,7 +74,7 @@ pub struct Walk<G> {
 
 /// A permission, and what was done under it.
 #[derive(Debug)]
-pub struct Permitted {
+pub struct UsedPermission {
     /// What was permitted.
     pub permission: VerifiedPermission,
     /// Presentations, spent uses and open releases.
@@ -90,7 +87,7 @@ pub struct Permitted {
 
 /// How much of a history has been proven.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
+pub struct ProvenCounts {
     /// Statements of the patient's devices and of institutions, each by its maker's signature.
     pub statements: u64,
     /// Presentations, each by both of its signatures.
@@ -106,10 +103,11 @@ impl<G: Grounds> Walk<G> {
     pub fn new(patient: PatientId, grounds: G) -> Self {
         Self {
             grounds,
-            counts: Counts::default(),
+            counts: ProvenCounts::default(),
             patient,
             requests: HashMap::new(),
             permissions: BTreeMap::new(),
+            delegations: Delegations::default(),
             emergencies: Emergencies::default(),
             sessions: Sessions::default(),
             presentations: HashSet::new(),
@@ -120,14 +118,11 @@ impl<G: Grounds> Walk<G> {
     }
 
     /// All permissions so far.
-    pub fn permissions(&self) -> &BTreeMap<PermissionId, Permitted> {
+    pub fn permissions(&self) -> &BTreeMap<PermissionId, UsedPermission> {
         &self.permissions
     }
 
-    /// A permission that comes before what is read now.
-    ///
-    /// # Errors
-    /// It does not.
+    /// A permission, which must come before what is read now.
     pub fn permission(&self, id: PermissionId) -> Result<&VerifiedPermission, Error> {
         let permitted = self.permissions.get(&id).ok_or(NO_PERMISSION)?;
         Ok(&permitted.permission)
@@ -143,8 +138,19 @@ impl<G: Grounds> Walk<G> {
         &self.gone
     }
 
-    fn permitted_mut(&mut self, id: PermissionId) -> Result<&mut Permitted, Error> {
+    fn permitted_mut(&mut self, id: PermissionId) -> Result<&mut UsedPermission, Error> {
         self.permissions.get_mut(&id).ok_or(NO_PERMISSION)
+    }
+
+    /// Whether a device of the patient's, or a delegate at this time, may have signed what is read now (DLG-9).
+    fn signer(&self, device: &Device, delegation: Option<&VerifiedDelegation>, at: u64) -> Result<(), Error> {
+        match delegation {
+            None => self.grounds.device(device),
+            Some(delegation) => {
+                let stands = self.delegations.stands(delegation, at);
+                self.grounds.delegation(delegation, stands)
+            }
+        }
     }
 
     fn of_patient(&self, patient: PatientId) -> Result<(), Error> {

@@ -196,7 +196,7 @@ impl Grounds for &Bundled {
         must(known.is_some(), "device and the patient's lists")
     }
 
-    fn delegation(&self, delegation: &VerifiedDelegation, _: u64) -> Result<(), Error> {
+    fn delegation(&self, delegation: &VerifiedDelegation, _: bool) -> Result<(), Error> {
         self.device(delegation.device())
     }
 

@@ -1,9 +1,9 @@
 //! What was asked for, permitted and revoked.
 
-use super::{Grounds, Permitted, Walk, ensure};
+use super::{Grounds, UsedPermission, Walk, ensure};
 use crate::{
     Error,
-    bodies::{Denial, DownloadRequest, ReferenceRequest, Revocation, UploadRequest},
+    bodies::{Denial, DownloadRequest, Note, ReferenceRequest, Revocation, UploadRequest},
     hash::Sha256Digest,
     ids::{InstitutionId, PatientId},
     lifecycle::ShownUses,
@@ -54,9 +54,6 @@ impl From<&ReferenceRequest> for AskedFor {
 
 impl<G: Grounds> Walk<G> {
     /// An institution asked; `hash` is that of its statement.
-    ///
-    /// # Errors
-    /// It asked somebody else.
     pub fn requested(&mut self, hash: Sha256Digest, asked: AskedFor) -> Result<(), Error> {
         self.of_patient(asked.patient_id)?;
         self.counts.statements += 1;
@@ -65,9 +62,6 @@ impl<G: Grounds> Walk<G> {
     }
 
     /// The patient asked an institution to upload.
-    ///
-    /// # Errors
-    /// Her device could not.
     pub fn upload_requested(&mut self, request: &PatientVerified<UploadRequest>) -> Result<(), Error> {
         self.grounds.device(request.device())?;
         self.requested(request.hash(), AskedFor::from(&**request))
@@ -75,15 +69,9 @@ impl<G: Grounds> Walk<G> {
 
     /// She, or a delegate, permitted; the server received it at `at`. A request that comes before it, and that it names, is of
     /// the same kind, patient and institution (FLW-2).
-    ///
-    /// # Errors
-    /// Who signed could not, it stands here already, or the request is for something else.
     pub fn permitted(&mut self, permission: VerifiedPermission, at: u64) -> Result<(), Error> {
         self.of_patient(permission.patient_id)?;
-        match permission.delegation() {
-            Some(delegation) => self.grounds.delegation(delegation, at)?,
-            None => self.grounds.device(permission.device())?,
-        }
+        self.signer(permission.device(), permission.delegation(), at)?;
         let answers = AskedFor {
             kind: permission.kind,
             patient_id: permission.patient_id,
@@ -97,7 +85,7 @@ impl<G: Grounds> Walk<G> {
             !self.permissions.contains_key(&id),
             "it stands here a second time",
         )?;
-        let permitted = Permitted {
+        let permitted = UsedPermission {
             permission,
             uses: ShownUses::default(),
             revoked: false,
@@ -109,23 +97,26 @@ impl<G: Grounds> Walk<G> {
     }
 
     /// She, or a delegate, denied a request; the server received it at `at`.
-    ///
-    /// # Errors
-    /// Who signed could not.
     pub fn denied(&mut self, denial: &PatientVerified<Denial>, at: u64) -> Result<(), Error> {
         self.of_patient(denial.patient_id)?;
-        match denial.delegation() {
-            Some(delegation) => self.grounds.delegation(delegation, at)?,
-            None => self.grounds.device(denial.device())?,
-        }
+        self.signer(denial.device(), denial.delegation(), at)?;
+        self.counts.statements += 1;
+        Ok(())
+    }
+
+    /// She wrote a note about a permission, which must be one for its reader (NOTE-4).
+    pub fn noted(&mut self, note: &PatientVerified<Note>) -> Result<(), Error> {
+        self.of_patient(note.patient_id)?;
+        self.grounds.device(note.device())?;
+        let permission = self.permission(note.permission_id)?;
+        let about =
+            (note.permission_hash, note.institution_id) == (permission.hash(), permission.institution_id);
+        ensure(about, "it is about another permission")?;
         self.counts.statements += 1;
         Ok(())
     }
 
     /// She revoked a permission, which she names by its hash.
-    ///
-    /// # Errors
-    /// Her device could not, or it was another one.
     pub fn revoked(&mut self, revocation: &PatientVerified<Revocation>) -> Result<(), Error> {
         self.of_patient(revocation.patient_id)?;
         self.grounds.device(revocation.device())?;

@@ -20,13 +20,13 @@ pub(super) struct Emergencies {
     /// Who has opened with which card.
     opened: HashSet<(CardKey, InstitutionId)>,
     /// The last help with which card.
-    helps: HashMap<CardKey, Helped>,
+    helps: HashMap<CardKey, GuardianHelp>,
 }
 
 type CardKey = [u8; 32];
 
 #[derive(Clone, Copy, Debug)]
-struct Helped {
+struct GuardianHelp {
     id: RequestId,
     institution: InstitutionId,
     opens: u64,
@@ -61,7 +61,7 @@ impl Emergencies {
     }
 
     /// A help, which opens no earlier than this (EMG-15).
-    fn help(&mut self, card: CardKey, help: Helped, earliest: u64) -> Result<(), Error> {
+    fn help(&mut self, card: CardKey, help: GuardianHelp, earliest: u64) -> Result<(), Error> {
         ensure(
             help.opens >= earliest,
             "the waiting time is shorter than she has written down",
@@ -83,9 +83,6 @@ impl Emergencies {
 
 impl<G: Grounds> Walk<G> {
     /// An institution opened at `at`. Gives the guardian who had helped, if it was by a guardian.
-    ///
-    /// # Errors
-    /// What does not hold.
     pub fn opened(&mut self, opening: &Opening, at: u64) -> Result<Option<PatientId>, Error> {
         self.of_patient(opening.patient_id)?;
         let terms = self.terms(&opening.card_key)?;
@@ -95,9 +92,6 @@ impl<G: Grounds> Walk<G> {
     }
 
     /// A guardian whom a permission names helped at `at`: from `opens` on there may be an opening.
-    ///
-    /// # Errors
-    /// What does not hold.
     pub fn helped(&mut self, help: &EmergencyHelp, opens: u64, at: u64) -> Result<(), Error> {
         self.of_patient(help.patient_id)?;
         let named = self.terms(&help.card_key)?.guardian;
@@ -105,7 +99,7 @@ impl<G: Grounds> Walk<G> {
         let named = named.ok_or(Error::History {
             rule: "who helped is not the guardian",
         })?;
-        let helped = Helped {
+        let helped = GuardianHelp {
             id: help.help_id,
             institution: help.institution_id,
             opens,
@@ -119,9 +113,6 @@ impl<G: Grounds> Walk<G> {
     }
 
     /// The patient objected to a help. Gives the institution that it names.
-    ///
-    /// # Errors
-    /// Her device could not, or there was none.
     pub fn objected(&mut self, said: &PatientVerified<EmergencyObjection>) -> Result<InstitutionId, Error> {
         self.of_patient(said.patient_id)?;
         self.grounds.device(said.device())?;
@@ -160,8 +151,8 @@ mod tests {
         }
     }
 
-    fn help(opens: u64) -> Helped {
-        Helped {
+    fn help(opens: u64) -> GuardianHelp {
+        GuardianHelp {
             id: HELP,
             institution: AMBULANCE,
             opens,

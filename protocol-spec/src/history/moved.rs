@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Grounds, Permitted, Walk, ensure};
+use super::{Grounds, UsedPermission, Walk, ensure};
 use crate::{
     Error,
     bodies::{RecordDeletion, ReleaseReceipt, ReleaseTicket, StandbyTicket, TakeBack, UploadReceipt},
@@ -44,9 +44,6 @@ struct SessionOf {
 
 impl SessionTicket {
     /// Reads and verifies the ticket that comes with a presentation.
-    ///
-    /// # Errors
-    /// [`Error::Signature`], [`Error::LogProof`] or a malformed field.
     pub fn verify(presented: &pb::Presented, operator: &IdentityKey) -> Result<Self, Error> {
         if presented.release_ticket.is_some() {
             let ticket = Receipt::verify(presented.release_ticket.clone(), operator)?;
@@ -84,9 +81,6 @@ impl SessionTicket {
 
 /// What a presentation was for: what the permission names, where it names something, and its session was opened in the permission's
 /// time (CND-2, PRM-12).
-///
-/// # Errors
-/// [`Error::History`] for another purpose or another time; [`Error::Field`].
 pub fn purpose_of(
     proven: &ProvenPresentation,
     permission: &VerifiedPermission,
@@ -105,9 +99,6 @@ pub fn purpose_of(
 impl<G: Grounds> Walk<G> {
     /// An institution presented a permission: by both keys, before it was revoked, for its purpose and in its time, not too
     /// often (FLW-18), and a release has a use (FLW-16).
-    ///
-    /// # Errors
-    /// What does not hold.
     pub fn presented(
         &mut self,
         message: &pb::Presented,
@@ -160,9 +151,6 @@ impl<G: Grounds> Walk<G> {
     }
 
     /// A record was stored, by the session that waited for it; or in the place of a version that was there (REV-9).
-    ///
-    /// # Errors
-    /// What does not hold.
     pub fn stored(&mut self, receipt: &Receipt<UploadReceipt>) -> Result<(), Error> {
         let said = &receipt.statement;
         self.of_patient(said.patient_id)?;
@@ -198,9 +186,6 @@ impl<G: Grounds> Walk<G> {
 
     /// A release ended: once, by the presentation that opened it, within the budget; its leaves are of what was permitted,
     /// and have the hash that the receipt names (REV-3).
-    ///
-    /// # Errors
-    /// What does not hold.
     pub fn released(
         &mut self,
         receipt: &Receipt<ReleaseReceipt>,
@@ -237,9 +222,6 @@ impl<G: Grounds> Walk<G> {
     }
 
     /// Her device deleted a record.
-    ///
-    /// # Errors
-    /// Her device could not, or there was none.
     pub fn deleted(&mut self, said: &PatientVerified<RecordDeletion>) -> Result<(), Error> {
         self.grounds.device(said.device())?;
         self.end(said.record_id, said.version_id)?;
@@ -248,9 +230,6 @@ impl<G: Grounds> Walk<G> {
     }
 
     /// An institution took back what it had stored, by the receipt that it names (DEL-6).
-    ///
-    /// # Errors
-    /// It had stored no such thing.
     pub fn taken_back(&mut self, said: &TakeBack) -> Result<(), Error> {
         self.of_patient(said.patient_id)?;
         let stored = self.receipts.get(&said.version_id);
@@ -270,7 +249,7 @@ impl<G: Grounds> Walk<G> {
     }
 }
 
-impl Permitted {
+impl UsedPermission {
     /// What was moved is within what was permitted.
     fn spend(&mut self, bytes: u64) -> Result<(), Error> {
         self.bytes = self.bytes.saturating_add(bytes);

@@ -18,12 +18,12 @@ use crate::{
 };
 
 /// A patient who reads: the list that she has verified, and the directory's entry of the hospital as it is now.
-struct Reader {
+struct Owner {
     devices: Signed<DeviceList>,
     hospital: Institution,
 }
 
-impl Reader {
+impl Owner {
     fn new() -> Self {
         Self {
             devices: first_device().1,
@@ -32,14 +32,14 @@ impl Reader {
     }
 }
 
-impl Grounds for Reader {
+impl Grounds for Owner {
     fn device(&self, device: &Device) -> Result<(), Error> {
         let listed = self.devices.claimed().device(device.id()).is_some();
         ensure(listed, "the device is on no list")
     }
 
-    fn delegation(&self, _: &VerifiedDelegation, _: u64) -> Result<(), Error> {
-        ensure(false, "there is none")
+    fn delegation(&self, _: &VerifiedDelegation, stands: bool) -> Result<(), Error> {
+        ensure(stands, "there is none")
     }
 
     fn presenter(&self, _: &VerifiedPermission, id: InstitutionId) -> Result<&Institution, Error> {
@@ -49,15 +49,15 @@ impl Grounds for Reader {
 }
 
 /// Reads a history as its owner does. Gives what was proven of it.
-fn read(bundle: &pb::CaseBundle) -> Result<Counts, Error> {
-    let mut walk = Walk::new(patient(), Reader::new());
+fn read(bundle: &pb::CaseBundle) -> Result<ProvenCounts, Error> {
+    let mut walk = Walk::new(patient(), Owner::new());
     for entry in &bundle.entries {
         step(&mut walk, bundle, entry)?;
     }
     Ok(walk.counts)
 }
 
-fn step(walk: &mut Walk<Reader>, bundle: &pb::CaseBundle, entry: &pb::HistoryEntry) -> Result<(), Error> {
+fn step(walk: &mut Walk<Owner>, bundle: &pb::CaseBundle, entry: &pb::HistoryEntry) -> Result<(), Error> {
     let key = public(OPERATOR);
     match entry.what.clone().unwrap() {
         What::UploadRequested(said) => {
