@@ -87,6 +87,7 @@ pub use protocol_spec::{
     directory::Institution as DirectoryEntry,
     field::Name,
     hash::{ContentRoot, Sha256Digest},
+    history::ProvenCounts,
     ids::{
         CollectionId, DelegationId, DeviceId, InstitutionId, PatientId, PermissionId, RecordId, ReleaseId,
         RequestId, TerminalId, UploadId, VersionId,

@@ -138,6 +138,11 @@ impl<G: Grounds> Walk<G> {
         &self.gone
     }
 
+    /// A device of the patient's signed something that has no part in what is counted here.
+    pub fn device_signed(&self, device: &Device) -> Result<(), Error> {
+        self.grounds.device(device)
+    }
+
     fn permitted_mut(&mut self, id: PermissionId) -> Result<&mut UsedPermission, Error> {
         self.permissions.get_mut(&id).ok_or(NO_PERMISSION)
     }

@@ -13,6 +13,7 @@ use crate::{
     Error, Result,
     patient::{OpenedBy, Vault, emergency::guardians},
     session::Session,
+    trust::emergency_opening,
 };
 
 impl Session {
@@ -22,7 +23,7 @@ impl Session {
         message: &pb::EmergencyUse,
         patient: &Vault,
     ) -> Result<Content> {
-        let opening = self.emergency_opening(message)?;
+        let opening = emergency_opening(&self.server, message)?;
         let institution = self.mirror.institution(opening.institution_id).await?;
         let text = if opening.patient_id == patient.id() {
             afterwards(guardians::opened_by(patient, &opening.card_key).await)?

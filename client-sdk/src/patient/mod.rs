@@ -117,7 +117,10 @@ pub use self::{
     following::Rewrapped,
     given::{Given, GivenKind},
     gone::DeletedRecord,
-    history::{Counts, DeviceChange, DeviceRef, HistoryCheck, HistoryItem, HistoryKind, TerminalRef},
+    history::{
+        DeviceChange, DeviceRef, EmergencyEntry, HistoryCheck, HistoryItem, HistoryLine, HistorySigner,
+        HistoryWhat, PermissionRef, PresentedEntry, ReleasedEntry, StoredEntry, TerminalRef,
+    },
     link::{NewDevice, PendingDevice},
     listed::DeviceInfo,
     news::{News, NewsKind},

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     Error, Result,
-    patient::{Limits, OwnRecord, answers, requests},
+    patient::{HistoryWhat, Limits, OwnRecord, answers, requests},
     trust::Asked,
 };
 
@@ -124,13 +124,14 @@ impl Agent<'_> {
     /// very statement that was kept.
     async fn arrived_before(&self, kept: &Kept) -> Result<bool> {
         let history = self.patient.history().await?;
-        Ok(history.iter().filter(|item| item.rule.is_some()).any(|item| {
-            let permission = item.permission_id.map(|id| id.to_string());
-            let request = item.request_id.map(|id| id.to_string());
-            match kept.verdict {
-                Given::Permitted => permission.is_some() && permission == kept.permission_id,
-                Given::Denied => request.as_ref() == Some(&kept.request_id),
+        Ok(history.iter().any(|item| match (&item.what, &kept.verdict) {
+            (HistoryWhat::Permitted { permission, rule, .. }, Given::Permitted) => {
+                rule.is_some() && kept.permission_id == Some(permission.id.to_string())
             }
+            (HistoryWhat::Denied { request, rule }, Given::Denied) => {
+                rule.is_some() && kept.request_id == request.to_string()
+            }
+            _ => false,
         }))
     }
 

@@ -7,6 +7,7 @@
 //! | `log` | the log that only grows, as it is pinned |
 //! | `mirror` | the mirror of the directory, and what is looked up in it |
 //! | `provenance`, `asked`, `patients` | records, requests and other patients, proven |
+//! | `opening` | nothing: openings in emergencies, proven by the entries that come with them |
 //! | `restoring` | a server that goes on with an older copy of its data |
 //! | `view` | nothing: what all of it is to whoever uses the library |
 //!
@@ -17,6 +18,7 @@ mod asked;
 mod log;
 mod met;
 mod mirror;
+mod opening;
 mod patients;
 mod provenance;
 mod restoring;
@@ -28,6 +30,7 @@ pub(crate) use self::{
     log::PinnedLog,
     met::Meanings,
     mirror::{Mirror, must_go_on},
+    opening::emergency_opening,
     patients::OtherPatients,
     provenance::{ReceiptedRecord, StoredRecords, TAKE_BACK, VerifiedRecord},
     restoring::Restorations,

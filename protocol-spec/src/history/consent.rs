@@ -116,8 +116,11 @@ impl<G: Grounds> Walk<G> {
         Ok(())
     }
 
-    /// She revoked a permission, which she names by its hash.
-    pub fn revoked(&mut self, revocation: &PatientVerified<Revocation>) -> Result<(), Error> {
+    /// She revoked a permission, which she names by its hash. Gives the permission.
+    pub fn revoked(
+        &mut self,
+        revocation: &PatientVerified<Revocation>,
+    ) -> Result<&VerifiedPermission, Error> {
         self.of_patient(revocation.patient_id)?;
         self.grounds.device(revocation.device())?;
         let permitted = self.permitted_mut(revocation.permission_id)?;
@@ -126,6 +129,6 @@ impl<G: Grounds> Walk<G> {
         ensure(!permitted.revoked, "its permission was revoked before")?;
         permitted.revoked = true;
         self.counts.statements += 1;
-        Ok(())
+        self.permission(revocation.permission_id)
     }
 }

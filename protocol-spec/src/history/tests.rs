@@ -80,7 +80,9 @@ fn step(walk: &mut Walk<Owner>, bundle: &pb::CaseBundle, entry: &pb::HistoryEntr
             let receipt = Receipt::<ReleaseReceipt>::verify(Some(said), &key)?;
             walk.released(&receipt, &leaves(bundle, receipt.statement.release_id))
         }
-        What::Revoked(said) => walk.revoked(&PatientSigned::<Revocation>::try_from(said)?.verify()?),
+        What::Revoked(said) => walk
+            .revoked(&PatientSigned::<Revocation>::try_from(said)?.verify()?)
+            .map(drop),
         other => panic!("{other:?}"),
     }
 }

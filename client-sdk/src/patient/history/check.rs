@@ -1,20 +1,19 @@
 //! The whole history held against everything else that the server shows: what it leaves out of one, it would have to
 //! leave out of all.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
-use protocol_spec::ids::{DelegationId, PermissionId};
+use protocol_spec::{
+    history::{ProvenCounts, Walk},
+    ids::{DelegationId, PermissionId},
+};
 
 use crate::{
     Contradiction, Error, Result,
     patient::{
         acts, catching_up,
         delegation::{self, DelegationInfo, DelegationState},
-        history::{
-            self, Walk,
-            item::HistoryItem,
-            trail::{Counts, Trail},
-        },
+        history::{self, WholeHistory, item::HistoryItem, reading::OwnGrounds},
         leaves, listing, permissions,
         standing::PermissionState,
         vault::Vault,
@@ -27,7 +26,7 @@ pub struct HistoryCheck {
     /// All entries, oldest first.
     pub items: Vec<HistoryItem>,
     /// What was proven.
-    pub counts: Counts,
+    pub counts: ProvenCounts,
     /// Entries that this device had seen before, and found unchanged.
     pub seen_before: u64,
     /// Permissions in the server's list that were compared with the history.
@@ -43,31 +42,29 @@ pub struct HistoryCheck {
 impl HistoryCheck {
     /// Whether no problem was found, neither in an entry nor in the history as a whole.
     pub fn holds(&self) -> bool {
-        self.findings.is_empty() && self.items.iter().all(|item| item.problem.is_none())
+        self.findings.is_empty() && self.items.iter().all(|item| item.problem().is_none())
     }
 }
 
 pub(in crate::patient) async fn check_history(vault: &Vault) -> Result<HistoryCheck> {
-    let Walk {
+    let WholeHistory {
         items,
-        trail,
-        delegations,
+        walk,
         seen,
         before,
     } = history::walk_history(vault).await?;
     let mut check = HistoryCheck {
         items,
-        counts: trail.counts,
+        counts: walk.counts,
         seen_before: before.as_ref().map_or(0, |before| before.entries),
         permissions: 0,
         records: 0,
         leaves: 0,
         findings: Vec::new(),
     };
-    compare_permissions(vault, &trail, &mut check).await?;
-    compare_records(vault, &trail, &mut check).await?;
-    let delegations = (delegations.into_values()).map(|(given, ended)| (given.delegation_id, ended));
-    compare_delegations(vault, delegations.collect(), &mut check).await?;
+    compare_permissions(vault, &walk, &mut check).await?;
+    compare_records(vault, &walk, &mut check).await?;
+    compare_delegations(vault, &walk, &mut check).await?;
     compare_log(vault, &mut check).await?;
     if check.holds() {
         seen.keep(&vault.session.home, before).await?;
@@ -89,14 +86,14 @@ async fn compare_log(vault: &Vault, check: &mut HistoryCheck) -> Result<()> {
     Ok(())
 }
 
-async fn compare_permissions(vault: &Vault, trail: &Trail, check: &mut HistoryCheck) -> Result<()> {
+async fn compare_permissions(vault: &Vault, walk: &Walk<OwnGrounds>, check: &mut HistoryCheck) -> Result<()> {
     let mut listed: HashSet<PermissionId> = HashSet::new();
     for own in permissions::own_permissions(vault).await? {
         let (permission, left) = (&own.permission, own.left);
         let id = permission.permission_id;
         check.permissions += 1;
         listed.insert(id);
-        let Some(permitted) = trail.permissions.get(&id) else {
+        let Some(permitted) = walk.permissions().get(&id) else {
             check
                 .findings
                 .push(format!("{id} is in force or was, and the history leaves it out"));
@@ -117,13 +114,13 @@ async fn compare_permissions(vault: &Vault, trail: &Trail, check: &mut HistoryCh
             ));
         }
         let revoked = own.state == PermissionState::Revoked;
-        if trail.revoked.contains(&id) && !revoked {
+        if permitted.revoked && !revoked {
             check
                 .findings
                 .push(format!("{id} was revoked and is not treated as such"));
         }
     }
-    for id in trail.permissions.keys().filter(|id| !listed.contains(id)) {
+    for id in walk.permissions().keys().filter(|id| !listed.contains(id)) {
         check.findings.push(format!(
             "{id} is in the history, and not in the list of permissions"
         ));
@@ -131,11 +128,11 @@ async fn compare_permissions(vault: &Vault, trail: &Trail, check: &mut HistoryCh
     Ok(())
 }
 
-async fn compare_delegations(
-    vault: &Vault,
-    mut told: HashMap<DelegationId, bool>,
-    check: &mut HistoryCheck,
-) -> Result<()> {
+async fn compare_delegations(vault: &Vault, walk: &Walk<OwnGrounds>, check: &mut HistoryCheck) -> Result<()> {
+    let given = walk.delegations();
+    let mut told: HashMap<DelegationId, bool> = given
+        .map(|given| (given.delegation.delegation_id, given.ended))
+        .collect();
     for DelegationInfo { delegate, state, .. } in delegation::delegations(vault).await? {
         let id = delegate.delegation;
         let ended = state == DelegationState::Ended;
@@ -152,31 +149,35 @@ async fn compare_delegations(
     Ok(())
 }
 
-async fn compare_records(vault: &Vault, trail: &Trail, check: &mut HistoryCheck) -> Result<()> {
+async fn compare_records(vault: &Vault, walk: &Walk<OwnGrounds>, check: &mut HistoryCheck) -> Result<()> {
     let mut listed = HashSet::new();
     for (_, version) in listing::shown_versions(vault).await? {
         check.records += 1;
-        if !trail.stored.contains_key(&version) {
+        if !walk.stored_versions().contains_key(&version) {
             check.findings.push(format!(
                 "{version} is in the vault, and the history does not say how it came there"
             ));
         }
         listed.insert(version);
     }
-    for version in trail.stored.keys().filter(|version| !listed.contains(version)) {
+    for version in walk
+        .stored_versions()
+        .keys()
+        .filter(|version| !listed.contains(version))
+    {
         check
             .findings
             .push(format!("{version} was stored, and is not in the vault any more"));
     }
-    compare_gone(vault, trail, check).await
+    compare_gone(vault, walk, check).await
 }
 
 /// What is gone by the acts is gone by the history, and the other way round.
-async fn compare_gone(vault: &Vault, trail: &Trail, check: &mut HistoryCheck) -> Result<()> {
+async fn compare_gone(vault: &Vault, walk: &Walk<OwnGrounds>, check: &mut HistoryCheck) -> Result<()> {
     let seen = catching_up::known_acts(vault).await?;
     let (deleted, taken_back) = (seen.acts().deletions(), seen.acts().taken_back());
-    let gone: HashSet<_> = deleted.keys().chain(taken_back).copied().collect();
-    for record in gone.symmetric_difference(&trail.gone) {
+    let gone: BTreeSet<_> = deleted.keys().chain(taken_back).copied().collect();
+    for record in gone.symmetric_difference(walk.gone_records()) {
         check.findings.push(format!(
             "{record} was deleted or taken back by the history or by what was done to the vault, not by both"
         ));

@@ -1,0 +1,282 @@
+//! What can happen to a vault. Each kind of entry is one variant of [`HistoryWhat`], one arm of [`read`] and one of
+//! [`HistoryWhat::columns`]; how requests, permissions and what is said about them are read stands here too, the rest in the modules
+//! beside this one.
+
+use protocol_spec::{
+    bodies::{Denial, Note, Revocation, UploadRequest},
+    history::AskedFor,
+    ids::{RecordId, RequestId},
+    messages::{self as pb, history_entry::What},
+    patient::PatientVerified,
+    permission::Kind,
+    purpose::Purpose,
+};
+
+use crate::{
+    Result,
+    patient::{
+        delegation::named::DelegateRef,
+        history::{
+            delegates,
+            emergency::{self, EmergencyEntry},
+            line::HistoryLine,
+            moved::{self, PresentedEntry, ReleasedEntry, StoredEntry},
+            named::{DeviceChange, PermissionRef},
+            reading::{Reading, Told, tampered},
+        },
+        permissions,
+        refs::InstitutionRef,
+        requests,
+    },
+    trust::Asked,
+};
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HistoryWhat {
+    /// She asked an institution to upload, by this request.
+    UploadRequested(RequestId),
+    /// An institution asked to download.
+    DownloadRequested {
+        /// Its request.
+        request: RequestId,
+        /// What for, as it says.
+        purpose: Option<Purpose>,
+    },
+    /// An institution referred her to another.
+    ReferenceRequested {
+        /// Its request.
+        request: RequestId,
+        /// What for, as it says.
+        purpose: Option<Purpose>,
+    },
+    /// She gave a permission.
+    Permitted {
+        /// Which one, and what for.
+        permission: PermissionRef,
+        /// The purpose that it names.
+        purpose: Option<Purpose>,
+        /// The standing rule that answered, by what this home has kept; none if she answered herself.
+        rule: Option<String>,
+    },
+    /// She denied a request.
+    Denied {
+        /// Which one.
+        request: RequestId,
+        /// The standing rule that answered, by what this home has kept; none if she answered herself.
+        rule: Option<String>,
+    },
+    /// She wrote a note about this permission to its institution.
+    Noted(PermissionRef),
+    /// She revoked this permission.
+    Revoked(PermissionRef),
+    /// A device was added, named or removed.
+    DevicesChanged(DeviceChange),
+    /// An institution presented a permission key.
+    Presented(PresentedEntry),
+    /// A record was stored.
+    Stored(StoredEntry),
+    /// A device of hers sealed a record anew.
+    Resealed(StoredEntry),
+    /// Bytes were released.
+    Released(ReleasedEntry),
+    /// Her emergency collection was opened.
+    EmergencyOpened(EmergencyEntry),
+    /// A guardian began to help.
+    EmergencyHelp(EmergencyEntry),
+    /// She objected to that.
+    EmergencyObjected(EmergencyEntry),
+    /// She gave up an old key of a collection.
+    EpochClosed,
+    /// She let this patient act for her.
+    Delegated(DelegateRef),
+    /// This patient acts for her no more.
+    DelegationEnded(DelegateRef),
+    /// A delegate, who signed for it, has begun to read this record: the first time on a day.
+    DelegateRead(RecordId),
+    /// A device of hers deleted this record.
+    RecordDeleted(RecordId),
+    /// An institution took back this record, which it had stored.
+    TakenBack(RecordId),
+    /// An institution asked for something, which she has had deleted.
+    Deleted,
+    /// The server shows something that is not proven.
+    Unverified {
+        /// Why it is not believed.
+        problem: String,
+    },
+}
+
+/// Reads what the server shows as an entry.
+pub(super) async fn read(reading: &mut Reading<'_>, what: What) -> Result<Told<HistoryWhat>> {
+    use HistoryWhat as Is;
+    Ok(match what {
+        What::UploadRequested(statement) => upload_requested(reading, statement).await?,
+        What::DownloadRequested(statement) => {
+            let asked = reading.vault.session.asks.download(statement).await?;
+            requested(reading, &asked).await?
+        }
+        What::ReferenceRequested(statement) => {
+            let asked = reading.vault.session.asks.reference(statement).await?;
+            requested(reading, &asked).await?
+        }
+        What::Permitted(permission) => permitted(reading, permission).await?,
+        What::Denied(statement) => denied(reading, statement).await?,
+        What::Noted(statement) => noted(reading, statement).await?,
+        What::Revoked(statement) => revoked(reading, statement).await?,
+        What::Presented(message) => moved::presented(reading, message).await?.map(Is::Presented),
+        What::Stored(receipt) => moved::stored(reading, receipt).await?.map(Is::stored),
+        What::Released(receipt) => moved::released(reading, receipt).await?.map(Is::Released),
+        What::RecordDeleted(logged) => moved::record_deleted(reading, logged)
+            .await?
+            .map(Is::RecordDeleted),
+        What::TakenBack(receipt) => moved::taken_back(reading, receipt).await?.map(Is::TakenBack),
+        What::Closed(logged) => moved::epoch_closed(reading, logged)
+            .await?
+            .map(|()| Is::EpochClosed),
+        What::Deleted(_) => Told::new(Is::Deleted),
+        What::EmergencyOpened(used) => emergency::opened(reading, used).await?.map(Is::EmergencyOpened),
+        What::EmergencyHelp(help) => emergency::helped(reading, help).await?.map(Is::EmergencyHelp),
+        What::EmergencyObjected(said) => emergency::objected(reading, said)
+            .await?
+            .map(Is::EmergencyObjected),
+        What::Delegated(statement) => delegates::delegated(reading, statement).await?.map(Is::Delegated),
+        What::DelegationEnded(end) => delegates::delegation_ended(reading, end)
+            .await?
+            .map(Is::DelegationEnded),
+        What::DelegateRead(read) => delegates::delegate_read(reading, &read)?.map(Is::DelegateRead),
+        What::DevicesChanged(list) => delegates::devices_changed(reading, list)?.map(Is::DevicesChanged),
+    })
+}
+
+impl HistoryWhat {
+    /// The name of the kind, and the columns that it fills.
+    pub(super) fn columns(&self) -> HistoryLine<'_> {
+        let line = HistoryLine::of;
+        match self {
+            Self::UploadRequested(request) => line("upload-requested").about(*request),
+            Self::DownloadRequested { request, purpose } => {
+                line("download-requested").about(*request).purpose(*purpose)
+            }
+            Self::ReferenceRequested { request, purpose } => {
+                line("reference-requested").about(*request).purpose(*purpose)
+            }
+            Self::Permitted {
+                permission,
+                purpose,
+                rule,
+            } => line("permitted")
+                .under(permission)
+                .purpose(*purpose)
+                .rule(rule.as_deref()),
+            Self::Denied { request, rule } => line("denied").about(*request).rule(rule.as_deref()),
+            Self::Noted(permission) => line("noted").under(permission),
+            Self::Revoked(permission) => line("revoked").under(permission),
+            Self::DevicesChanged(change) => line("devices-changed").devices(change),
+            Self::Presented(entry) => entry.columns(),
+            Self::Stored(entry) => entry.columns("stored"),
+            Self::Resealed(entry) => entry.columns("resealed"),
+            Self::Released(entry) => entry.columns(),
+            Self::EmergencyOpened(entry) => entry.columns("emergency-opened"),
+            Self::EmergencyHelp(entry) => entry.columns("emergency-help"),
+            Self::EmergencyObjected(entry) => entry.columns("emergency-objected"),
+            Self::EpochClosed => line("epoch-closed"),
+            Self::Delegated(delegate) => line("delegated").delegate(delegate),
+            Self::DelegationEnded(delegate) => line("delegation-ended").delegate(delegate),
+            Self::DelegateRead(record) => line("delegate-read").record(*record),
+            Self::RecordDeleted(record) => line("record-deleted").record(*record),
+            Self::TakenBack(record) => line("taken-back").record(*record),
+            Self::Deleted => line("deleted"),
+            Self::Unverified { problem } => HistoryLine {
+                verified: false,
+                problem: Some(problem),
+                ..line("unverified")
+            },
+        }
+    }
+
+    fn stored(entry: StoredEntry) -> Self {
+        match entry.total {
+            Some(_) => Self::Stored(entry),
+            None => Self::Resealed(entry),
+        }
+    }
+}
+
+async fn upload_requested(
+    reading: &mut Reading<'_>,
+    statement: pb::PatientStatement,
+) -> Result<Told<HistoryWhat>> {
+    let request: PatientVerified<UploadRequest> = reading.own(statement).await?;
+    reading.walk.upload_requested(&request).map_err(tampered)?;
+    let signer = reading.signer(request.device(), None)?;
+    let institution = reading.vault.institution_ref(request.institution_id).await?;
+    let what = HistoryWhat::UploadRequested(request.request_id);
+    Ok(Told::new(what).by(signer).with(institution))
+}
+
+/// A download or a reference was asked for.
+async fn requested(reading: &mut Reading<'_>, asked: &Asked) -> Result<Told<HistoryWhat>> {
+    requests::open_asked(reading.vault, asked).await?;
+    let answer = AskedFor {
+        kind: asked.kind,
+        patient_id: reading.vault.id(),
+        institution_id: asked.receiver,
+    };
+    reading.walk.requested(asked.hash, answer).map_err(tampered)?;
+    let (request, purpose) = (asked.request_id, asked.purpose);
+    let what = match asked.kind {
+        Kind::Reference => HistoryWhat::ReferenceRequested { request, purpose },
+        _ => HistoryWhat::DownloadRequested { request, purpose },
+    };
+    Ok(Told::new(what).with(InstitutionRef {
+        id: asked.asker.id(),
+        name: asked.asker.name().as_str().to_owned(),
+    }))
+}
+
+async fn permitted(reading: &mut Reading<'_>, message: pb::Permission) -> Result<Told<HistoryWhat>> {
+    let permission = permissions::own_permission(reading.vault, Some(message)).await?;
+    let at = reading.at;
+    reading.walk.permitted(permission.clone(), at).map_err(tampered)?;
+    let signer = reading.signer(permission.device(), permission.delegation())?;
+    let institution = reading.vault.institution_ref(permission.institution_id).await?;
+    let what = HistoryWhat::Permitted {
+        permission: PermissionRef::from(&permission),
+        purpose: permission.purpose,
+        rule: reading.rule(&permission.hash()),
+    };
+    Ok(Told::new(what).by(signer).with(institution))
+}
+
+async fn denied(reading: &mut Reading<'_>, statement: pb::PatientStatement) -> Result<Told<HistoryWhat>> {
+    let denial: PatientVerified<Denial> = reading.own(statement).await?;
+    reading.walk.denied(&denial, reading.at).map_err(tampered)?;
+    let signer = reading.signer(denial.device(), denial.delegation())?;
+    let institution = reading.vault.institution_ref(denial.institution_id).await?;
+    let what = HistoryWhat::Denied {
+        request: denial.request_id,
+        rule: reading.rule(&denial.hash()),
+    };
+    Ok(Told::new(what).by(signer).with(institution))
+}
+
+async fn noted(reading: &mut Reading<'_>, statement: pb::PatientStatement) -> Result<Told<HistoryWhat>> {
+    let note: PatientVerified<Note> = reading.own(statement).await?;
+    reading.walk.noted(&note).map_err(tampered)?;
+    let signer = reading.signer(note.device(), None)?;
+    let institution = reading.vault.institution_ref(note.institution_id).await?;
+    let what = HistoryWhat::Noted(reading.permission(note.permission_id)?);
+    Ok(Told::new(what).by(signer).with(institution))
+}
+
+async fn revoked(reading: &mut Reading<'_>, statement: pb::PatientStatement) -> Result<Told<HistoryWhat>> {
+    let revocation: PatientVerified<Revocation> = reading.own(statement).await?;
+    let permission = reading.walk.revoked(&revocation).map_err(tampered)?;
+    let (permission, to) = (PermissionRef::from(permission), permission.institution_id);
+    let signer = reading.signer(revocation.device(), None)?;
+    let institution = reading.vault.institution_ref(to).await?;
+    Ok(Told::new(HistoryWhat::Revoked(permission))
+        .by(signer)
+        .with(institution))
+}
