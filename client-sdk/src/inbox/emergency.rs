@@ -1,68 +1,69 @@
 //! Emergencies in inboxes: to the patient, to her guardians, to the institution that a guardian has named.
 
 use protocol_spec::{
-    bodies::{EmergencyHelp, EmergencyObjection, Revocation},
-    ids::PatientId,
+    bodies::{EmergencyHelp, EmergencyObjection},
+    ids::{PatientId, PermissionId, RequestId},
     messages as pb,
     patient::PatientVerified,
     permission::SignedPermission,
 };
 
-use super::{Content, InboxWhat, Party, check, party, tampered, verify, wordless};
+use super::{
+    opened::{OpenedEvent, check, tampered, verify},
+    party::Party,
+};
 use crate::{
     Error, Result,
     patient::{OpenedBy, Vault, emergency::guardians},
     session::Session,
+    text::system_time,
     trust::emergency_opening,
 };
 
-impl Session {
-    /// Somebody's emergency collection was opened: hers, or that of a patient whose guardian she is.
-    pub(super) async fn emergency_opened(
-        &self,
-        message: &pb::EmergencyUse,
-        patient: &Vault,
-    ) -> Result<Content> {
-        let opening = emergency_opening(&self.server, message)?;
-        let institution = self.mirror.institution(opening.institution_id).await?;
-        let text = if opening.patient_id == patient.id() {
-            afterwards(guardians::opened_by(patient, &opening.card_key).await)?
-        } else {
-            format!("the emergency collection of {} was opened", opening.patient_id)
-        };
-        let what = InboxWhat::EmergencyOpened {
-            request_id: opening.opening_id,
-        };
-        Ok((party(&institution), what, text))
-    }
+/// Somebody's emergency collection was opened: hers, or that of a patient whose guardian she is. Gives the id of the opening.
+pub(super) async fn opened(patient: &Vault, message: &pb::EmergencyUse) -> Result<OpenedEvent<RequestId>> {
+    let session = patient.session();
+    let opening = emergency_opening(&session.server, message)?;
+    let institution = session.mirror.institution(opening.institution_id).await?;
+    let text = if opening.patient_id == patient.id() {
+        afterwards(guardians::opened_by(patient, &opening.card_key).await)?
+    } else {
+        format!("the emergency collection of {} was opened", opening.patient_id)
+    };
+    Ok(OpenedEvent::new(
+        Party::from(&institution),
+        opening.opening_id,
+        text,
+    ))
+}
 
-    /// A guardian has begun to help. `reader` is the patient or guardian who reads this; an institution otherwise.
-    pub(super) async fn emergency_help(
-        &self,
-        message: pb::EmergencyHelp,
-        reader: Option<PatientId>,
-    ) -> Result<Content> {
-        let help: PatientVerified<EmergencyHelp> =
-            verify(message.help.ok_or_else(|| tampered("it is empty"))?)?;
-        let opens = when(message.opens);
-        let text = if reader == Some(help.patient_id) {
-            format!(
-                "a guardian asks to open your emergency collection, from {opens} on; if you do not want it: \
-                 medvault emergency object {}",
-                help.help_id
-            )
-        } else {
-            format!(
-                "the emergency collection of {} can be opened from {opens} on, unless the patient objects",
-                help.patient_id
-            )
-        };
-        let what = InboxWhat::EmergencyHelp {
-            request_id: help.help_id,
-            to: party(&self.mirror.institution(help.institution_id).await?),
-        };
-        Ok((Party::Patient(help.guardian_id), what, text))
-    }
+/// A guardian has begun to help. `reader` is the patient or guardian who reads this; an institution otherwise. Gives the id of the
+/// help, and who may open.
+pub(super) async fn helped(
+    session: &Session,
+    message: pb::EmergencyHelp,
+    reader: Option<PatientId>,
+) -> Result<OpenedEvent<(RequestId, Party)>> {
+    let help: PatientVerified<EmergencyHelp> = verify(message.help.ok_or_else(|| tampered("it is empty"))?)?;
+    let opens = when(message.opens);
+    let text = if reader == Some(help.patient_id) {
+        format!(
+            "a guardian asks to open your emergency collection, from {opens} on; if you do not want it: \
+             medvault emergency object {}",
+            help.help_id
+        )
+    } else {
+        format!(
+            "the emergency collection of {} can be opened from {opens} on, unless the patient objects",
+            help.patient_id
+        )
+    };
+    let to = Party::from(&session.mirror.institution(help.institution_id).await?);
+    Ok(OpenedEvent::new(
+        Party::Patient(help.guardian_id),
+        (help.help_id, to),
+        text,
+    ))
 }
 
 /// What she can do when the emergency is over: the institution knows the half that it was opened with, and that one half ends by
@@ -86,17 +87,20 @@ fn afterwards(opened_by: Result<OpenedBy>) -> Result<String> {
     })
 }
 
-/// The patient has objected.
-pub(super) fn objected(message: pb::PatientStatement) -> Result<Content> {
+/// The patient has objected to the help that is given.
+pub(super) fn objected(message: pb::PatientStatement) -> Result<OpenedEvent<RequestId>> {
     let objection: PatientVerified<EmergencyObjection> = verify(message)?;
-    let what = InboxWhat::EmergencyObjected {
-        request_id: objection.help_id,
-    };
-    Ok(wordless(Party::Patient(objection.patient_id), what))
+    Ok(OpenedEvent::wordless(
+        Party::Patient(objection.patient_id),
+        objection.help_id,
+    ))
 }
 
-/// Another patient has named this one as her guardian.
-pub(super) fn guardian_named(message: pb::Permission, reader: PatientId) -> Result<Content> {
+/// Another patient has named this one as her guardian, by the permission that is given.
+pub(super) fn guardian_named(
+    message: pb::Permission,
+    reader: PatientId,
+) -> Result<OpenedEvent<PermissionId>> {
     let permission = SignedPermission::try_from(message)
         .and_then(SignedPermission::verify)
         .map_err(tampered)?;
@@ -106,23 +110,14 @@ pub(super) fn guardian_named(message: pb::Permission, reader: PatientId) -> Resu
         "you are the guardian of {0}; in an emergency: medvault emergency help --patient {0} --institution NAME",
         permission.patient_id
     );
-    let what = InboxWhat::GuardianNamed {
-        permission_id: permission.permission_id,
-    };
-    Ok((Party::Patient(permission.patient_id), what, text))
+    Ok(OpenedEvent::new(
+        Party::Patient(permission.patient_id),
+        permission.permission_id,
+        text,
+    ))
 }
 
-/// A permission was revoked: to its institution, or to a guardian.
-pub(super) fn revoked(message: pb::PatientStatement) -> Result<Content> {
-    let revocation: PatientVerified<Revocation> = verify(message)?;
-    let what = InboxWhat::Revoked {
-        permission_id: revocation.permission_id,
-    };
-    Ok(wordless(Party::Patient(revocation.patient_id), what))
-}
-
-/// In UTC.
+/// A moment in UTC, to the second.
 fn when(ms: u64) -> String {
-    let time = std::time::UNIX_EPOCH + std::time::Duration::from_millis(ms);
-    humantime::format_rfc3339_seconds(time).to_string()
+    humantime::format_rfc3339_seconds(system_time(ms)).to_string()
 }

@@ -1,27 +1,34 @@
 use std::{path::Path, sync::Arc};
 
 use bytes::Bytes;
-use crypto::{PermissionKey, RecipientSecret, SigningIdentity, UploadKey, seal_text};
+use crypto::{PermissionKey, RecipientSecret, SigningIdentity, TextContext, UploadKey, seal_text};
 use prost::Message;
 use protocol_spec::{
-    bodies::{Accreditation, DeviceCertificate, DownloadRequest, InstitutionKeys, VaultKeyStatement},
+    bodies::{
+        Accreditation, DeviceCertificate, DownloadRequest, InstitutionKeys, UploadRequest, VaultKeyStatement,
+    },
     field::SealedBytes,
     hash::Sha256Digest,
-    ids::{OperatorId, RegistrarId, RequestId},
+    ids::{OperatorId, PermissionId, RegistrarId, RequestId},
     keys::IdentityKey,
     link::{Fingerprint, ServerLink},
-    patient::DeviceChain,
-    permission::{PermissionBody, SignedPermission},
+    messages as pb,
+    patient::{DeviceChain, PatientSigned},
+    permission::{Kind, PermissionBody, SignedPermission},
     statement::{Body, Signed},
     vault_head::HeadRef,
 };
 
-use super::*;
+use pb::event::What;
+
+use super::{reading::says_data, *};
 use crate::{
-    Contradiction,
+    Contradiction, DirectoryEntry, Error,
     connect::tests::serve,
     home::{Home, Pins},
+    institution::delivered,
     keystore::KeyStoreDouble,
+    session::Session,
 };
 
 const OPERATOR: u8 = 1;
@@ -177,10 +184,6 @@ async fn a_permission_by_another_than_the_patient_shown_is_refused() {
     let pins = server(delivery.encode_to_vec()).await;
     let clinic = (&public(CLINIC)).into();
     let keys = KeyStoreDouble::of(identity(CLINIC), recipient(CLINIC));
-    let reader = Reader::Institution {
-        id: clinic,
-        keys: &keys,
-    };
     let dir = tempfile::tempdir().unwrap();
     // Control: by itself it is a good permission.
     std::fs::create_dir(dir.path().join("unread")).unwrap();
@@ -197,7 +200,9 @@ async fn a_permission_by_another_than_the_patient_shown_is_refused() {
     };
     let read = dir.path().join("read");
     std::fs::create_dir(&read).unwrap();
-    let shown = session(&read, &pins).open_event(&reader, event).await.unwrap();
+    let session_of_reader = session(&read, &pins);
+    let inbox = InboxReader::of_institution(&session_of_reader, clinic, &keys);
+    let shown = inbox.open_event(event).await.unwrap();
     assert_eq!(
         (shown.what, shown.from),
         (

@@ -20,7 +20,7 @@ use crate::{
     DirectoryEntry, EmergencyKey, FetchTerms, Fetched, Ground, InboxEvent, NewTerminal, NewestEvents,
     Progress, RestorationInfo, Result, ReturnedFile, Rotated, SendTerms, Sent, StoredUpload, TakenBack,
     TerminalInfo, Trust, Unlock,
-    inbox::Reader,
+    inbox::InboxReader,
     patient::{SenderId, SenderInfo},
     senders,
     transfer::{Sink, Source},
@@ -361,7 +361,7 @@ impl Institution {
     /// As [`crate::Patient::inbox`].
     pub async fn inbox(&self, after: u64, wait: Option<Duration>) -> Result<Vec<InboxEvent>> {
         keeping_up::keep_up(&self.office).await?;
-        self.office.session.inbox(&self.reader(), after, wait).await
+        self.reader().after(after, wait).await
     }
 
     /// As [`crate::Patient::newest_events`].
@@ -370,17 +370,11 @@ impl Institution {
     /// As [`crate::Patient::newest_events`].
     pub async fn newest_events(&self, most: u64, since: u64) -> Result<NewestEvents> {
         keeping_up::keep_up(&self.office).await?;
-        self.office
-            .session
-            .newest_events(&self.reader(), most, since)
-            .await
+        self.reader().newest(most, since).await
     }
 
-    fn reader(&self) -> Reader<'_> {
-        Reader::Institution {
-            id: self.office.id(),
-            keys: self.office.key_store(),
-        }
+    fn reader(&self) -> InboxReader<'_> {
+        InboxReader::of_institution(&self.office.session, self.office.id(), self.office.key_store())
     }
 
     /// Goes on with a server that was restored, if that is proven, in its next session: what was restored, and whether it was accepted

@@ -68,7 +68,7 @@ pub(crate) async fn run(context: &Context, options: Options) -> Result<(), Failu
     let alike = member.trust().look_alikes().await?;
     let marked = |event: InboxEvent| Event {
         from_looks_like: party_alike(&alike, Some(&event.from)),
-        to_looks_like: party_alike(&alike, event.what.receiver()),
+        to_looks_like: party_alike(&alike, event.what.columns().receiver),
         event,
     };
     context.print(&Inbox {
@@ -156,18 +156,18 @@ impl Event {
                 let _ = writeln!(block, "    {name:<10}  {value}");
             }
         };
-        let purpose = what.purpose();
+        let about = what.columns();
         line("from", Some(named(from, &self.from_looks_like)));
-        line("to", what.receiver().map(|to| named(to, &self.to_looks_like)));
-        line("request", what.request().map(|id| id.to_string()));
-        line("permission", what.permission().map(|id| id.to_string()));
-        line("record", what.record().map(|id| id.to_string()));
+        line("to", about.receiver.map(|to| named(to, &self.to_looks_like)));
+        line("request", about.request.map(|id| id.to_string()));
+        line("permission", about.permission.map(|id| id.to_string()));
+        line("record", about.record.map(|id| id.to_string()));
         line(
             "purpose",
-            purpose.map(|of| format!("{} ({})", of.code(), of.title())),
+            about.purpose.map(|of| format!("{} ({})", of.code(), of.title())),
         );
-        line("delegate", what.delegate().map(|id| id.to_string()));
-        line("bytes", what.bytes().map(size));
+        line("delegate", about.delegate.map(|id| id.to_string()));
+        line("bytes", about.bytes.map(size));
         if !text.is_empty() {
             let lines: Vec<String> = text.lines().map(plain).collect();
             line("text", Some(lines.join("\n                ")));

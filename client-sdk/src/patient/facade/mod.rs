@@ -15,7 +15,7 @@ use protocol_spec::{
 use crate::{
     CollectionInfo, DirectoryEntry, Ground, InboxEvent, LogEntry, Patient, Progress, Received, Records,
     Result, Trust, Unlock,
-    inbox::{NewestEvents, Reader},
+    inbox::{InboxReader, NewestEvents},
     patient::{
         case, collections, deleting,
         gone::DeletedRecord,
@@ -194,10 +194,7 @@ impl Patient {
     /// # Errors
     /// Of the connection alone; an event that does not verify is reported as such.
     pub async fn inbox(&self, after: u64, wait: Option<Duration>) -> Result<Vec<InboxEvent>> {
-        self.vault
-            .session()
-            .inbox(&Reader::Patient(&self.vault), after, wait)
-            .await
+        InboxReader::of_patient(&self.vault).after(after, wait).await
     }
 
     /// At most `most` of her newest events, and none that arrived before `since`, in milliseconds since 1970.
@@ -205,10 +202,7 @@ impl Patient {
     /// # Errors
     /// As [`Self::inbox`].
     pub async fn newest_events(&self, most: u64, since: u64) -> Result<NewestEvents> {
-        self.vault
-            .session()
-            .newest_events(&Reader::Patient(&self.vault), most, since)
-            .await
+        InboxReader::of_patient(&self.vault).newest(most, since).await
     }
 
     /// The directory and the log of her server, as far as they are proven.

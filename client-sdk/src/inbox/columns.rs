@@ -1,0 +1,27 @@
+//! What an event is about, the same for every kind: for whoever lays out an inbox.
+
+use protocol_spec::{
+    ids::{PatientId, PermissionId, RecordId, RequestId},
+    purpose::Purpose,
+};
+
+use super::party::Party;
+
+/// What an event is about. A column is empty where the kind of the event has nothing to say in it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct InboxColumns<'a> {
+    /// The institution that would receive.
+    pub receiver: Option<&'a Party>,
+    /// The request, opening or help that it is about.
+    pub request: Option<RequestId>,
+    /// The permission that it is about.
+    pub permission: Option<PermissionId>,
+    /// The record that it is about.
+    pub record: Option<RecordId>,
+    /// What it is for.
+    pub purpose: Option<Purpose>,
+    /// The delegate who has answered for the patient.
+    pub delegate: Option<PatientId>,
+    /// Stream bytes that were stored or released.
+    pub bytes: Option<u64>,
+}
