@@ -3,7 +3,7 @@
 //! opened stands here too, the rest in the modules beside this one.
 
 use protocol_spec::{
-    bodies::{DelegationEnd, Denial, Note, UploadRequest},
+    bodies::{Denial, Note},
     ids::{PatientId, PermissionId, RecordId, RequestId},
     messages::{self as pb, event::What},
     patient::PatientVerified,
