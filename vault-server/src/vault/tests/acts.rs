@@ -182,7 +182,7 @@ async fn a_permission_over_another_vault_is_refused() {
         )
     };
     let newest = world.put_head().await;
-    assert_ne!(newest, world.head);
+    assert_ne!(newest, world.patient.head);
     let unknown = Sha256Digest::of(b"unknown");
     for head in [
         HeadRef {
@@ -204,7 +204,7 @@ async fn a_permission_over_another_vault_is_refused() {
             Problem::HeadConflict
         );
     }
-    for head in [newest, world.head] {
+    for head in [newest, world.patient.head] {
         let asked = world.ask_download(hospital).await;
         world.submit(&body(head, asked)).await.unwrap();
     }

@@ -1,9 +1,9 @@
 //! What data without a word of their own show of whose they are (OPR-1).
 
+use actors::KeyPair;
 use protocol_spec::{keys::IdentityKey, problem::Problem};
 
 use super::{
-    principals::{public, signing_key},
     problem,
     programs::{REGISTRAR, program},
     world::World,
@@ -17,7 +17,7 @@ use crate::{
 };
 
 fn key(seed: u8) -> IdentityKey {
-    public(&signing_key(seed))
+    KeyPair::new(seed).public()
 }
 
 /// What a start with this registrar is told, whose operator says that it is `accepted`.

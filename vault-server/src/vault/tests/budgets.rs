@@ -51,7 +51,7 @@ async fn what_changes_nothing_is_not_kept() {
     let caller = world.as_patient().await;
     let mut kept = Vec::new();
     for _ in 0..3 {
-        let (intent, message) = (intent(), world.patient.revocation(&permission));
+        let (intent, message) = (intent(), world.patient.revokes(&permission));
         let vault = &world.vault;
         vault.submit_revocation(&caller, &intent, message).await.unwrap();
         kept.push(vault.shared.was_answered(&caller, intent.key).await.unwrap());

@@ -79,7 +79,7 @@ impl Scene {
     pub(super) async fn submit(&self, placement: Placement, epoch: u64) -> Result<pb::Accepted, Refusal> {
         let version = placement.version_id;
         let message = pb::AdoptRecord {
-            placement: Some(self.world.patient.placement(placement)),
+            placement: Some(self.world.patient.says(placement)),
             epoch,
             data_key_wrap: vec![9; 104].into(),
         };

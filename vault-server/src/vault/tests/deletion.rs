@@ -1,5 +1,6 @@
 //! Records that go for good: deleted by the patient, or taken back by who stored them.
 
+use actors::{Institution, Patient};
 use bytes::Bytes;
 use protocol_spec::{
     bodies::{RecordDeletion, TakeBack},
@@ -16,7 +17,6 @@ use protocol_spec::{
 
 use super::{
     collections::{ONCOLOGY, Scene, selector},
-    principals::{Hospital, Patient, signed},
     problem,
     world::{START, Terms, World, intent, stream},
 };
@@ -41,7 +41,7 @@ impl World {
             version_id,
         };
         pb::DeleteRecord {
-            deletion: Some(self.patient.statement(body).0),
+            deletion: Some(self.patient.says(body)),
         }
     }
 
@@ -59,7 +59,7 @@ impl World {
         Sha256Digest::of(&receipt.body)
     }
 
-    async fn take_back_body(&self, hospital: &Hospital, record: &RecordSelector) -> TakeBack {
+    async fn take_back_body(&self, hospital: &Institution, record: &RecordSelector) -> TakeBack {
         TakeBack {
             created: START,
             operator_id: self.operator_id(),
@@ -73,16 +73,16 @@ impl World {
 
     pub(super) async fn take_back(
         &self,
-        hospital: &Hospital,
+        hospital: &Institution,
         record: &RecordSelector,
     ) -> Result<pb::Receipt, Refusal> {
         let body = self.take_back_body(hospital, record).await;
         self.submit_take_back(hospital, body).await
     }
 
-    async fn submit_take_back(&self, hospital: &Hospital, body: TakeBack) -> Result<pb::Receipt, Refusal> {
+    async fn submit_take_back(&self, hospital: &Institution, body: TakeBack) -> Result<pb::Receipt, Refusal> {
         let message = pb::TakeBackUpload {
-            take_back: Some(signed(body, &hospital.key).to_message()),
+            take_back: Some(hospital.key.signed(body).to_message()),
         };
         let caller = self.as_hospital(hospital).await;
         self.vault.take_back(&caller, &intent(), message).await

@@ -1,5 +1,6 @@
 //! Devices: who is one, what a removal ends, and what two devices cannot do at once.
 
+use actors::{Patient, recipient, sealed};
 use prost::Message;
 use protocol_spec::{
     bodies::{Placement, VaultKeyStatement},
@@ -12,7 +13,6 @@ use protocol_spec::{
 
 use super::{
     collections::tags,
-    principals::{Patient, numbered_key, sealed},
     problem,
     world::{START, Terms, World, intent, stream},
 };
@@ -117,12 +117,12 @@ async fn a_removed_device_is_nobody_at_once() {
         .put_collection(&begun, &intent(), collection.clone())
         .await;
     assert_eq!(problem(put), Problem::Unauthenticated);
-    let own = second.revocation(&permission);
+    let own = second.revokes(&permission);
     let revoked = world.vault.submit_revocation(&begun, &intent(), own).await;
     assert_eq!(problem(revoked), Problem::Unauthenticated);
     // Its statements, sent by a device that stays.
     let caller = world.as_device(&first).await.unwrap();
-    let revocation = second.revocation(&permission);
+    let revocation = second.revokes(&permission);
     let sent = world
         .vault
         .submit_revocation(&caller, &intent(), revocation)
@@ -234,9 +234,9 @@ async fn a_vault_key_that_is_not_the_lists_is_refused() {
         ..own.clone()
     };
     for wrong in [
-        Some(first.statement(before).0),
-        Some(first.statement(later).0),
-        Some(second.statement(own).0),
+        Some(first.says(before)),
+        Some(first.says(later)),
+        Some(second.says(own)),
         Some(Patient::new(70).vault_key(list.claimed())),
         None,
     ] {
@@ -313,7 +313,7 @@ async fn a_rotation_has_all_collections_and_all_placements() {
         tags: tags(0, &record.version_id),
     };
     let adopt = pb::AdoptRecord {
-        placement: Some(second.placement(placement)),
+        placement: Some(second.says(placement)),
         epoch: 0,
         data_key_wrap: vec![9; 104].into(),
     };
@@ -330,7 +330,7 @@ async fn a_rotation_has_all_collections_and_all_placements() {
     let (mut message, list) = first.removing(second.device_id(), vec![rewrapped(7, 2)]);
     let mut body = list.claimed().clone();
     body.last_placement = 1;
-    message.list = Some(super::principals::signed(body, &first.device).to_message());
+    message.list = Some(first.device.signed(body).to_message());
     world.change(&first, message).await.unwrap();
 
     let list = world.vault.collections(&caller).await.unwrap();
@@ -343,9 +343,7 @@ async fn a_rotation_has_all_collections_and_all_placements() {
     put(8, 1).await.unwrap();
     assert_eq!(world.lists(&first, None).await.previous_root_keys.len(), 1);
     // DEV-7: nothing is sealed to the old vault key any more.
-    let (request, _) = world
-        .second
-        .download_request(world.download_request(&world.second));
+    let (request, _) = world.second.asks_download(world.download_request(&world.second));
     let hospital = world.as_hospital(&world.second).await;
     let asked = world
         .vault
@@ -420,7 +418,7 @@ async fn the_last_epochs_are_kept_for_removals() {
     // Root keys without anybody's removal use up no more, either.
     let list = second.next_list(|list| {
         list.root_epoch += 1;
-        list.vault_key = numbered_key(201);
+        list.vault_key = recipient(201);
     });
     let rotation = pb::Rotation {
         root_keys: vec![(&sealed()).into(); 2],

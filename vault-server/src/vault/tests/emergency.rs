@@ -8,8 +8,8 @@ use std::{
     time::Duration,
 };
 
+use actors::{Institution, KeyPair, Patient, recipient, sealed};
 use bytes::Bytes;
-use ed25519_dalek::Signer;
 use futures_util::future::BoxFuture;
 use protocol_spec::{
     bodies::{EmergencyHelp, EmergencyObjection, EmergencyOpening, ReleaseTicket},
@@ -26,7 +26,6 @@ use protocol_spec::{
 
 use super::{
     collections::Scene,
-    principals::{Hospital, Patient, numbered_key, public, sealed, signed, signing_key},
     problem,
     world::{HOUR, START, Stores, Terms, World, intent, limits, open, release, stream},
 };
@@ -46,7 +45,7 @@ const DAY: u64 = 24 * HOUR;
 /// A patient with a record in her emergency collection, a guardian, and an ambulance that is accredited for emergencies.
 struct Emergency {
     scene: Scene,
-    ambulance: Hospital,
+    ambulance: Institution,
     guardian: Patient,
 }
 
@@ -58,7 +57,7 @@ impl Emergency {
     async fn over(store: Stores, limits: VaultLimits) -> Self {
         let world = World::over(store, limits).await;
         let record = world.store_record(&world.first, &stream(100)).await;
-        let ambulance = Hospital::accredited(7, &signing_key(2), world.operator_id(), true);
+        let ambulance = Institution::accredited(7, &KeyPair::new(2), world.operator_id(), true);
         let caller = world.vault.enrolling_institution(ambulance.enrolment()).unwrap();
         world.vault.enrol(&caller, &intent()).await.unwrap();
         let guardian = Patient::new(8);
@@ -91,7 +90,7 @@ impl Emergency {
         PermissionBody {
             institution_id: ANY_INSTITUTION,
             directory_entry_hash: NOTHING,
-            recipient_key_hash: numbered_key(card).digest(),
+            recipient_key_hash: recipient(card).digest(),
             collection: Some(CollectionSelector {
                 collection: Collection {
                     id: CollectionId::EMERGENCY,
@@ -100,7 +99,7 @@ impl Emergency {
                 until: None,
             }),
             emergency: Some(EmergencyTerms {
-                card_key: public(&signing_key(card)),
+                card_key: KeyPair::new(card).public(),
                 share_hash: share_hash(&SHARE),
                 guardian,
             }),
@@ -111,9 +110,9 @@ impl Emergency {
     fn message(&self, body: &PermissionBody, card: u8) -> pb::PutEmergency {
         let guardian = body.emergency.and_then(|terms| terms.guardian);
         pb::PutEmergency {
-            permission: Some(self.world().patient.permission(body)),
+            permission: Some(self.world().patient.permit(body)),
             share: Bytes::copy_from_slice(&SHARE),
-            recipient_key: Bytes::copy_from_slice(numbered_key(card).as_bytes()),
+            recipient_key: Bytes::copy_from_slice(recipient(card).as_bytes()),
             guardian_half: guardian.map(|_| (&sealed()).into()),
             guardian_root_epoch: 0,
         }
@@ -152,21 +151,21 @@ impl Emergency {
         body
     }
 
-    fn opening(&self, hospital: &Hospital, card: u8) -> EmergencyOpening {
+    fn opening(&self, hospital: &Institution, card: u8) -> EmergencyOpening {
         EmergencyOpening {
             created: self.world().vault.now_ms(),
             operator_id: self.world().operator_id(),
             opening_id: RequestId::mint(START, random().unwrap()),
             patient_id: self.world().patient.id,
             institution_id: hospital.id,
-            card_key: public(&signing_key(card)),
+            card_key: KeyPair::new(card).public(),
         }
     }
 
     /// Signed by the hospital, and by the card with this seed.
     async fn send(
         &self,
-        hospital: &Hospital,
+        hospital: &Institution,
         opening: EmergencyOpening,
         by: u8,
     ) -> Result<pb::EmergencyOpened, Refusal> {
@@ -176,15 +175,13 @@ impl Emergency {
     async fn send_as(
         &self,
         intent: &Intent,
-        hospital: &Hospital,
+        hospital: &Institution,
         opening: EmergencyOpening,
         by: u8,
     ) -> Result<pb::EmergencyOpened, Refusal> {
-        let signed = signed(opening, &hospital.key).to_message();
+        let signed = hospital.key.signed(opening).to_message();
         let message = pb::EmergencyUse {
-            card_signature: Bytes::copy_from_slice(
-                &signing_key(by).sign(&card_preimage(&signed.body)).to_bytes(),
-            ),
+            card_signature: Bytes::copy_from_slice(&KeyPair::new(by).sign(&card_preimage(&signed.body))),
             opening: Some(signed),
             ..pb::EmergencyUse::default()
         };
@@ -197,7 +194,7 @@ impl Emergency {
         self.send(&self.ambulance, opening, card).await
     }
 
-    fn help(&self, guardian: &Patient, hospital: &Hospital) -> EmergencyHelp {
+    fn help(&self, guardian: &Patient, hospital: &Institution) -> EmergencyHelp {
         EmergencyHelp {
             created: START,
             operator_id: self.world().operator_id(),
@@ -205,14 +202,14 @@ impl Emergency {
             patient_id: self.world().patient.id,
             guardian_id: guardian.id,
             institution_id: hospital.id,
-            card_key: public(&signing_key(GUARDIANS)),
+            card_key: KeyPair::new(GUARDIANS).public(),
             half: sealed(),
         }
     }
 
     async fn start(&self, guardian: &Patient, help: EmergencyHelp) -> Result<pb::HelpStarted, Refusal> {
         let message = pb::StartHelp {
-            help: Some(guardian.statement(help).0),
+            help: Some(guardian.says(help)),
         };
         let caller = self.world().as_device(guardian).await.unwrap();
         self.world().vault.start_help(&caller, &intent(), message).await
@@ -233,7 +230,7 @@ impl Emergency {
             patient_id: by.id,
         };
         let message = pb::SubmitObjection {
-            objection: Some(by.statement(body).0),
+            objection: Some(by.says(body)),
         };
         let caller = self.world().as_device(by).await.unwrap();
         self.world()
@@ -569,7 +566,7 @@ async fn a_guardians_help_opens_when_the_time_has_passed() {
         problem(emergency.open(GUARDIANS).await),
         Problem::EmergencyWaiting
     );
-    let other = Hospital::accredited(9, &signing_key(2), emergency.world().operator_id(), true);
+    let other = Institution::accredited(9, &KeyPair::new(2), emergency.world().operator_id(), true);
     let caller = emergency
         .world()
         .vault
@@ -660,7 +657,7 @@ async fn only_the_guardian_helps_and_only_an_accredited_institution() {
         .await;
     assert_eq!(problem(wrong), Problem::NotPermitted);
     let card = EmergencyHelp {
-        card_key: public(&signing_key(CARD)),
+        card_key: KeyPair::new(CARD).public(),
         ..emergency.help(guardian, ambulance)
     };
     assert_eq!(
@@ -713,7 +710,7 @@ async fn what_does_not_fit_is_not_taken() {
     let guarded = emergency.body(71, Some(guardian));
     let wrong: [fn(&mut pb::PutEmergency); 4] = [
         |message| message.share = vec![8; 32].into(),
-        |message| message.recipient_key = Bytes::copy_from_slice(numbered_key(99).as_bytes()),
+        |message| message.recipient_key = Bytes::copy_from_slice(recipient(99).as_bytes()),
         |message| message.guardian_half = None,
         |message| message.share = Bytes::new(),
     ];
@@ -764,9 +761,9 @@ async fn what_does_not_fit_is_not_taken() {
         ..body.clone()
     };
     let mut another = replacement(&body);
-    another.recipient_key_hash = numbered_key(98).digest();
+    another.recipient_key_hash = recipient(98).digest();
     let bare = |body: &PermissionBody| pb::PutEmergency {
-        permission: Some(emergency.world().patient.permission(body)),
+        permission: Some(emergency.world().patient.permit(body)),
         ..pb::PutEmergency::default()
     };
     assert_eq!(

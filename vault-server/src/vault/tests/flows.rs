@@ -183,7 +183,7 @@ async fn reference_delivers_to_the_second_institution_alone() {
     let world = World::new().await;
     let record = world.store_record(&world.first, &stream(100)).await;
     let request = world.reference_request();
-    let (message, hash) = world.first.reference_request(request.clone());
+    let (message, hash) = world.first.asks_reference(request.clone());
     let first = world.as_hospital(&world.first).await;
     let before = world.events(&first).await.len();
     world

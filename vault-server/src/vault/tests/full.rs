@@ -122,7 +122,7 @@ async fn filled() -> (World, Arc<Volume>, PermissionBody) {
 
 async fn revoke(world: &World, permission: &PermissionBody) -> Result<pb::RevocationAnswer, Problem> {
     let patient = world.as_patient().await;
-    let message = world.patient.revocation(permission);
+    let message = world.patient.revokes(permission);
     let answer = world.vault.submit_revocation(&patient, &intent(), message).await;
     answer.map_err(|refusal| refusal.problem)
 }
@@ -138,9 +138,7 @@ async fn a_full_volume_takes_revocations() {
         problem(world.vault.deliver(&hospital, id).await),
         Problem::StorageFull
     );
-    let (message, _) = world
-        .second
-        .download_request(world.download_request(&world.second));
+    let (message, _) = world.second.asks_download(world.download_request(&world.second));
     let asked = world
         .vault
         .submit_download_request(&hospital, &intent(), message)
@@ -162,7 +160,7 @@ async fn a_full_volume_takes_deletions() {
     let hospital = world.as_hospital(&world.second).await;
     let request = world.download_request(&world.second);
     let id = Bytes::copy_from_slice(request.request_id.as_bytes());
-    let (message, _) = world.second.download_request(request);
+    let (message, _) = world.second.asks_download(request);
     world
         .vault
         .submit_download_request(&hospital, &intent(), message)

@@ -34,7 +34,7 @@ impl Scene {
 
     async fn put_segment(&self, by: &Caller, segment: &IndexSegment) -> Result<pb::Accepted, Refusal> {
         let message = pb::SignedSegment {
-            head: Some(self.world.patient.statement(segment.clone()).0),
+            head: Some(self.world.patient.says(segment.clone())),
             sealed: sealed(),
         };
         self.world.vault.put_segment(by, &intent(), message).await
@@ -91,7 +91,7 @@ async fn segments_follow_each_other_until_a_new_generation_begins() {
     assert_eq!((page.segments.len(), page.more), (1, true));
     let page = scene.segments(1, 0).await;
     assert_eq!((page.segments.len(), page.more, page.generation), (2, false, 0));
-    let last = scene.world.patient.statement(bodies[2].clone()).0;
+    let last = scene.world.patient.says(bodies[2].clone());
     assert_eq!(page.segments[1].head, Some(last));
 
     let next = scene.segment(&head, 4);

@@ -1,9 +1,9 @@
 //! What is kept of root epochs that are over (DEV-29).
 
+use actors::{Patient, recipient, sealed};
 use protocol_spec::{devices::RECOVERY_DELAY, messages as pb, problem::Problem};
 
 use super::{
-    principals::{Patient, numbered_key, sealed},
     problem,
     world::{START, World, intent},
 };
@@ -29,7 +29,7 @@ impl Turning {
         let epoch = self.first.list.claimed().root_epoch + 1;
         let list = self.first.next_list(|list| {
             list.root_epoch = epoch;
-            list.vault_key = numbered_key(200_u8.wrapping_add(u8::try_from(epoch).unwrap()));
+            list.vault_key = recipient(200_u8.wrapping_add(u8::try_from(epoch).unwrap()));
         });
         let rotation = pb::Rotation {
             root_keys: vec![(&sealed()).into()],

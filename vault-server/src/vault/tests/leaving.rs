@@ -1,5 +1,6 @@
 //! How recovery members leave (DEV-23).
 
+use actors::{Patient, recipient, sealed};
 use protocol_spec::{
     devices::{DeviceKind, DeviceList, RECOVERY_DELAY},
     ids::DeviceId,
@@ -9,7 +10,6 @@ use protocol_spec::{
 };
 
 use super::{
-    principals::{Patient, numbered_key, sealed},
     problem,
     world::{START, World, intent},
 };
@@ -172,7 +172,7 @@ fn turning(by: &Patient, gone: DeviceId, key: u8) -> (pb::ChangeDevices, Signed<
     let list = by.next_list(|list| {
         list.devices.retain(|listed| listed.id() != gone);
         list.root_epoch += 1;
-        list.vault_key = numbered_key(100 + key % 50);
+        list.vault_key = recipient(100 + key % 50);
     });
     let root_keys = list.claimed().devices.iter().map(|_| (&sealed()).into());
     let rotation = pb::Rotation {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use actors::KeyPair;
 use bytes::Bytes;
 use ct_merkle::mem_backed_tree::MemoryBackedTree;
 use protocol_spec::{
@@ -18,7 +19,6 @@ use protocol_spec::{
 use sha2::Sha256;
 
 use super::{
-    principals::{public, signing_key},
     problem,
     world::{Terms, World, stream},
 };
@@ -56,7 +56,7 @@ async fn grown(world: &World, size: u64) -> VerifiedCheckpoint {
 #[tokio::test]
 async fn directory_events_are_served_with_their_places() {
     let mut world = World::new().await;
-    let (registrar, operator) = (public(&signing_key(2)), world.operator_key());
+    let (registrar, operator) = (KeyPair::new(2).public(), world.operator_key());
     for round in 0..2 {
         let mut directory = Directory::new(registrar, operator);
         let first = world.vault.directory_events(0, 1, false).await.unwrap();
@@ -260,8 +260,8 @@ async fn a_leaf_that_is_handed_on_twice_has_one_place() {
 async fn another_operators_vault_does_not_open() {
     let world = World::new().await;
     let super::world::Stores { ledger, blobs } = world.store.clone();
-    let other = OperatorIdentity::from_seed(&signing_key(9).to_bytes()).unwrap();
-    let (registrar, limits) = (public(&signing_key(2)), super::world::limits());
+    let other = OperatorIdentity::from_seed(&KeyPair::new(9).seed()).unwrap();
+    let (registrar, limits) = (KeyPair::new(2).public(), super::world::limits());
     let opened = Vault::new(ledger, blobs, other, registrar, world.clock.clone(), limits).await;
     let cause = opened.err().unwrap().cause.unwrap();
     assert!(cause.contains("restore operator.key"), "{cause}");

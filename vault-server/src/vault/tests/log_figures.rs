@@ -6,9 +6,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+use actors::KeyPair;
 use protocol_spec::log::{SignedCheckpoint, VerifiedCheckpoint, log_key, verify_consistency, verify_leaf};
 
-use super::principals::signing_key;
 use crate::{
     identity::OperatorIdentity,
     store::{Commit, CommitId, Ledger, Outcome, RocksConfig, RocksStore},
@@ -88,7 +88,7 @@ async fn figures() {
     let leaves: u64 = std::env::var("MEDVAULT_LOG_LEAVES").map_or(1 << 20, |text| text.parse().unwrap());
     let folder = tempfile::tempdir().unwrap();
     let store = Arc::new(RocksStore::open(folder.path(), &RocksConfig::default()).unwrap());
-    let operator = Arc::new(OperatorIdentity::from_seed(&signing_key(1).to_bytes()).unwrap());
+    let operator = Arc::new(OperatorIdentity::from_seed(&KeyPair::new(1).seed()).unwrap());
     let key = log_key(operator.key()).unwrap();
     let time = Arc::new(
         Time::load(Arc::new(SystemClock), store.clone(), &VaultLimits::default())

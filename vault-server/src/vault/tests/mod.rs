@@ -20,7 +20,6 @@ mod log_figures;
 mod notes;
 mod pages;
 mod presentation;
-mod principals;
 mod programs;
 mod release;
 mod requests;

@@ -1,5 +1,6 @@
 //! Notes about permissions: who may write which, and where they stand.
 
+use actors::{Patient, sealed};
 use bytes::Bytes;
 use protocol_spec::{
     bodies::Note,
@@ -12,7 +13,6 @@ use protocol_spec::{
 };
 
 use super::{
-    principals::{Patient, sealed},
     problem,
     world::{START, Terms, World, intent, limits, stream},
 };
@@ -35,7 +35,7 @@ fn about(world: &World, permission: &PermissionBody) -> Note {
 async fn submit(world: &World, note: Note) -> Result<pb::Accepted, Refusal> {
     let patient = world.as_patient().await;
     let message = pb::SubmitNote {
-        note: Some(world.patient.statement(note).0),
+        note: Some(world.patient.says(note)),
     };
     world.vault.submit_note(&patient, &intent(), message).await
 }
@@ -128,7 +128,7 @@ async fn nobody_writes_in_her_name() {
         ..hers.clone()
     };
     let signed = |by: &Patient, note: &Note| pb::SubmitNote {
-        note: Some(by.statement(note.clone()).0),
+        note: Some(by.says(note.clone())),
     };
     let vault = &world.vault;
     // Her own statement, brought by another; another's, brought by her; one about a permission of somebody else's.

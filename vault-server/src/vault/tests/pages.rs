@@ -78,7 +78,7 @@ async fn long_rows(page_bytes: usize) -> World {
     for _ in 0..5 {
         let mut request = world.download_request(&world.first);
         request.text.ciphertext = vec![4; LONG - 2048].into();
-        let (message, _) = world.first.download_request(request);
+        let (message, _) = world.first.asks_download(request);
         let intent = intent();
         let submitted = world.vault.submit_download_request(&hospital, &intent, message);
         submitted.await.unwrap();

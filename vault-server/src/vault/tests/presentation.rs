@@ -1,5 +1,6 @@
 //! Proof of possession: what it opens, how often, and what is told to whom.
 
+use actors::KeyPair;
 use prost::Message;
 use protocol_spec::{
     ids::PermissionId,
@@ -11,7 +12,6 @@ use protocol_spec::{
 use tokio::task::JoinSet;
 
 use super::{
-    principals::signing_key,
     problem,
     world::{HOUR, START, Terms, World, intent, limits, new_names, possession, release, standby, stream},
 };
@@ -95,7 +95,7 @@ async fn who_is_not_the_proven_holder_learns_nothing() {
     world.revoke(&revoked).await;
     let unknown = PermissionId::from_bytes([7; 16]);
     let refused = async |hospital, permission, key: u8| {
-        let (key, names) = (signing_key(key), new_names());
+        let (key, names) = (KeyPair::new(key), new_names());
         problem(
             world
                 .present_with(hospital, permission, challenge, &intent(), &key, names)

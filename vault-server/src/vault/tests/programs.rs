@@ -1,5 +1,6 @@
 //! Programs that the registrar vouches for: what is taken, and that it is taken once.
 
+use actors::KeyPair;
 use protocol_spec::{
     bodies::Program,
     hash::Sha256Digest,
@@ -11,7 +12,6 @@ use protocol_spec::{
 use tokio::task::JoinSet;
 
 use super::{
-    principals::{public, signed, signing_key},
     problem,
     world::{START, World},
 };
@@ -23,7 +23,7 @@ pub(super) fn program(signer: u8, change: impl FnOnce(&mut Program)) -> pb::Publ
     let text = |text: &str| text.to_owned().try_into().unwrap();
     let mut program = Program {
         created: START,
-        registrar_id: RegistrarId::from(&public(&signing_key(REGISTRAR))),
+        registrar_id: RegistrarId::from(&KeyPair::new(REGISTRAR).public()),
         name: text("medvault"),
         version: text("1.0.0"),
         target: text("x86_64-unknown-linux-gnu"),
@@ -33,7 +33,7 @@ pub(super) fn program(signer: u8, change: impl FnOnce(&mut Program)) -> pb::Publ
     };
     change(&mut program);
     pb::PublishProgram {
-        program: Some(signed(program, &signing_key(signer)).to_message()),
+        program: Some(KeyPair::new(signer).signed(program).to_message()),
     }
 }
 
@@ -42,7 +42,7 @@ pub(super) fn program(signer: u8, change: impl FnOnce(&mut Program)) -> pb::Publ
 async fn only_the_registrar_vouches() {
     let world = World::new().await;
     let before = world.directory_size().await;
-    let other = RegistrarId::from(&public(&signing_key(9)));
+    let other = RegistrarId::from(&KeyPair::new(9).public());
     for message in [
         program(9, |_| ()),
         program(9, |program| program.registrar_id = other),

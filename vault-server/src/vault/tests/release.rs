@@ -1,18 +1,16 @@
 //! Releases: bytes are spent before they leave, and revocation stops them.
 
-use ed25519_dalek::Signer;
+use actors::KeyPair;
 use protocol_spec::{
     bodies::Withdrawal,
     ids::{RegistrarId, ReleaseId, VersionId},
     log::{Entry, verify_published},
     messages as pb,
     problem::Problem,
-    statement::Signed,
 };
 use tokio::task::JoinSet;
 
 use super::{
-    principals::{public, signing_key},
     problem,
     world::{HOUR, START, Terms, World, stream},
 };
@@ -178,13 +176,13 @@ async fn withdrawal_stops_a_release() {
         .await
         .unwrap();
     assert!(leaves.next().await.unwrap().is_ok());
-    let registrar = signing_key(2);
+    let registrar = KeyPair::new(2);
     let withdrawal = Withdrawal {
         created: START,
-        registrar_id: RegistrarId::from(&public(&registrar)),
+        registrar_id: RegistrarId::from(&registrar.public()),
         institution_id: world.second.id,
     };
-    let withdrawal = Signed::sign(withdrawal, |message| registrar.sign(message).to_bytes());
+    let withdrawal = registrar.signed(withdrawal);
     let message = pb::WithdrawInstitution {
         withdrawal: Some(withdrawal.to_message()),
     };

@@ -1,5 +1,6 @@
 //! Asking, permitting, denying, taking back: who may, and what cannot follow on what.
 
+use actors::{Institution, KeyPair, Patient, sealed};
 use protocol_spec::{
     bodies::Denial,
     hash::{ContentRoot, Sha256Digest},
@@ -11,7 +12,6 @@ use protocol_spec::{
 };
 
 use super::{
-    principals::{Hospital, Patient, sealed, signing_key},
     problem,
     world::{HOUR, START, Terms, World, intent, limits, stream},
 };
@@ -51,16 +51,13 @@ async fn institutions_need_registrar_and_secret() {
     let mut enrolment = world.first.enrolment();
     enrolment.secret = b"guessed".as_slice().into();
     assert_eq!(refused(enrolment), Problem::NotAccredited);
-    let other_registrar = Hospital::new(9, &signing_key(99), operator);
+    let other_registrar = Institution::accredited(9, &KeyPair::new(99), operator, false);
     assert_eq!(refused(other_registrar.enrolment()), Problem::NotAccredited);
     let mut squatter = world.first.enrolment();
     squatter.keys = world.second.enrolment().keys;
     assert_eq!(refused(squatter), Problem::NotAccredited);
-    let elsewhere = Hospital::new(
-        9,
-        &signing_key(2),
-        protocol_spec::ids::OperatorId::from_bytes([1; 32]),
-    );
+    let nowhere = protocol_spec::ids::OperatorId::from_bytes([1; 32]);
+    let elsewhere = Institution::accredited(9, &KeyPair::new(2), nowhere, false);
     assert_eq!(refused(elsewhere.enrolment()), Problem::NotAccredited);
 }
 
@@ -85,14 +82,14 @@ async fn a_request_is_answered_once() {
     let record = world.store_record(&world.first, &stream(10)).await;
     let patient = world.as_patient().await;
     let request = world.download_request(&world.second);
-    let (message, hash) = world.second.download_request(request.clone());
+    let (message, hash) = world.second.asks_download(request.clone());
     let second = world.as_hospital(&world.second).await;
     world
         .vault
         .submit_download_request(&second, &intent(), message)
         .await
         .unwrap();
-    let no = world.patient.denial(denial(&world, &request, hash));
+    let no = world.patient.denies(denial(&world, &request, hash));
     world
         .vault
         .submit_denial(&patient, &intent(), no.clone())
@@ -130,7 +127,7 @@ async fn a_request_can_be_answered_only_in_its_time() {
     let world = World::new().await;
     let record = world.store_record(&world.first, &stream(10)).await;
     let request = world.download_request(&world.second);
-    let (message, hash) = world.second.download_request(request.clone());
+    let (message, hash) = world.second.asks_download(request.clone());
     let second = world.as_hospital(&world.second).await;
     world
         .vault
@@ -144,15 +141,13 @@ async fn a_request_can_be_answered_only_in_its_time() {
     };
     let body = world.permission_body(&world.second, Kind::Download, hash, vec![record], terms);
     assert_eq!(problem(world.submit(&body).await), Problem::RequestExpired);
-    let no = world.patient.denial(denial(&world, &request, hash));
+    let no = world.patient.denies(denial(&world, &request, hash));
     let patient = world.as_patient().await;
     assert_eq!(
         problem(world.vault.submit_denial(&patient, &intent(), no).await),
         Problem::RequestExpired
     );
-    let (late, _) = world
-        .second
-        .download_request(world.download_request(&world.second));
+    let (late, _) = world.second.asks_download(world.download_request(&world.second));
     assert_eq!(
         problem(
             world
@@ -255,7 +250,7 @@ async fn ids_are_used_once() {
     assert_eq!(problem(world.submit(&body).await), Problem::AlreadyExists);
     let request = world.download_request(&world.second);
     let second = world.as_hospital(&world.second).await;
-    let (message, _) = world.second.download_request(request.clone());
+    let (message, _) = world.second.asks_download(request.clone());
     world
         .vault
         .submit_download_request(&second, &intent(), message)
@@ -263,7 +258,7 @@ async fn ids_are_used_once() {
         .unwrap();
     let (again, _) = world
         .second
-        .download_request(protocol_spec::bodies::DownloadRequest {
+        .asks_download(protocol_spec::bodies::DownloadRequest {
             created: 7,
             ..request
         });
@@ -283,9 +278,7 @@ async fn ids_are_used_once() {
 async fn a_repeated_mutation_has_one_effect_and_one_answer() {
     let world = World::new().await;
     let second = world.as_hospital(&world.second).await;
-    let (message, _) = world
-        .second
-        .download_request(world.download_request(&world.second));
+    let (message, _) = world.second.asks_download(world.download_request(&world.second));
     let intent = intent();
     for _ in 0..3 {
         world
@@ -315,9 +308,7 @@ async fn a_repeated_mutation_has_one_effect_and_one_answer() {
 async fn racing_repetitions_have_one_effect() {
     let world = World::new().await;
     let second = world.as_hospital(&world.second).await;
-    let (message, _) = world
-        .second
-        .download_request(world.download_request(&world.second));
+    let (message, _) = world.second.asks_download(world.download_request(&world.second));
     let intent = intent();
     let submit = || {
         world
@@ -344,12 +335,12 @@ async fn only_the_patient_speaks_for_her_vault() {
     let caller = world.as_device(&stranger).await.unwrap();
     let vault = &world.vault;
     // Her statements, sent by somebody else; his statements about her things.
-    let hers = world.patient.revocation(&permission);
+    let hers = world.patient.revokes(&permission);
     assert_eq!(
         problem(vault.submit_revocation(&caller, &intent(), hers).await),
         Problem::NotPermitted
     );
-    let his = stranger.revocation(&permission);
+    let his = stranger.revokes(&permission);
     assert_eq!(
         problem(vault.submit_revocation(&caller, &intent(), his).await),
         Problem::NotPermitted
@@ -379,7 +370,7 @@ async fn only_the_patient_speaks_for_her_vault() {
 async fn what_is_unknown_and_what_is_foreign_look_alike() {
     let world = World::new().await;
     let request = world.download_request(&world.second);
-    let (message, _) = world.second.download_request(request.clone());
+    let (message, _) = world.second.asks_download(request.clone());
     let (first, second) = (
         world.as_hospital(&world.first).await,
         world.as_hospital(&world.second).await,
@@ -404,7 +395,7 @@ async fn what_is_unknown_and_what_is_foreign_look_alike() {
     assert_eq!(problem(foreign), problem(unknown));
     let mut nobody = world.download_request(&world.second);
     nobody.patient_id = Patient::new(61).id;
-    let (message, _) = world.second.download_request(nobody);
+    let (message, _) = world.second.asks_download(nobody);
     assert_eq!(
         problem(
             world

@@ -1,5 +1,6 @@
 //! Records sealed anew by the patient's device: what takes whose place, and what is left of it.
 
+use actors::Patient;
 use bytes::Bytes;
 use protocol_spec::{
     bodies::{Placement, UploadReceipt},
@@ -13,7 +14,6 @@ use protocol_spec::{
 
 use super::{
     collections::{ONCOLOGY, Scene, selector, tags},
-    principals::Patient,
     problem,
     world::{START, Terms, commit_message, intent, leaf_hashes, stream},
 };
@@ -95,7 +95,7 @@ impl Scene {
         };
         change(&mut placement);
         let adoption = pb::AdoptRecord {
-            placement: Some(self.world.patient.placement(placement)),
+            placement: Some(self.world.patient.says(placement)),
             epoch: 0,
             data_key_wrap: vec![8; 104].into(),
         };

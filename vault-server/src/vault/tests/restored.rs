@@ -1,7 +1,7 @@
 //! An older copy of the data is gone on with: the log goes on under another origin, and nothing leaves a vault before a device of
 //! the patient was back.
 
-use ed25519_dalek::Signer;
+use actors::KeyPair;
 use protocol_spec::{
     bodies::Restoration,
     log::{Generation, SignedCheckpoint, VerifiedCheckpoint, log_key_of, verify_consistency},
@@ -12,7 +12,6 @@ use protocol_spec::{
 };
 
 use super::{
-    principals::{public, signing_key},
     problem,
     world::{Terms, World, stream},
 };
@@ -22,11 +21,11 @@ use crate::{
 };
 
 fn operator() -> OperatorIdentity {
-    OperatorIdentity::from_seed(&signing_key(1).to_bytes()).unwrap()
+    OperatorIdentity::from_seed(&KeyPair::new(1).seed()).unwrap()
 }
 
 async fn asked(world: &World, seen: Option<u64>) -> Restoration {
-    let registrar = public(&signing_key(2));
+    let registrar = KeyPair::new(2).public();
     prepare(&*world.store.ledger, &operator(), &registrar, seen, 7)
         .await
         .unwrap()
@@ -34,9 +33,9 @@ async fn asked(world: &World, seen: Option<u64>) -> Restoration {
 
 /// Signed by the operator, and by this key in the registrar's place.
 fn file(body: &Restoration, registrar: u8) -> pb::RestorationFile {
-    let key = signing_key(registrar);
+    let key = KeyPair::new(registrar);
     let by_operator = Signed::sign(body.clone(), |message| operator().sign(message));
-    let by_registrar = Signed::sign(body.clone(), |message| key.sign(message).to_bytes());
+    let by_registrar = key.signed(body.clone());
     pb::RestorationFile {
         by_operator: Some(by_operator.to_message()),
         by_registrar: Some(by_registrar.to_message()),
@@ -45,7 +44,7 @@ fn file(body: &Restoration, registrar: u8) -> pb::RestorationFile {
 }
 
 async fn begun(world: &World, file: pb::RestorationFile) -> Result<u64, Problem> {
-    let registrar = public(&signing_key(2));
+    let registrar = KeyPair::new(2).public();
     let begun = begin(&*world.store.ledger, &operator(), &registrar, file).await;
     begun
         .map(|restoration| restoration.size)
@@ -121,7 +120,7 @@ async fn the_log_goes_on_under_another_origin() {
     verify_consistency(&before, &after, &path).unwrap_err();
 
     let events = world.vault.directory_events(0, 10, false).await.unwrap().events;
-    let mut directory = Directory::new(public(&signing_key(2)), world.operator_key());
+    let mut directory = Directory::new(KeyPair::new(2).public(), world.operator_key());
     for event in events {
         directory.take(event.index, &event.entry).unwrap();
     }

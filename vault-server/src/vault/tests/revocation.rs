@@ -322,7 +322,7 @@ async fn a_revocation_closes_all_releases_and_accounts_for_them() {
 
     let patient = world.as_patient().await;
     let submit = || async {
-        let message = world.patient.revocation(&permission);
+        let message = world.patient.revokes(&permission);
         world
             .vault
             .submit_revocation(&patient, &intent(), message)

@@ -1,5 +1,6 @@
 //! What a session holds, gives back, and spends; how it is found again.
 
+use actors::Institution;
 use protocol_spec::{
     bodies::{ReleaseTicket, StandbyTicket},
     hash::Sha256Digest,
@@ -13,7 +14,6 @@ use protocol_spec::{
 };
 
 use super::{
-    principals::Hospital,
     problem,
     world::{
         HOUR, START, Terms, World, intent, leaf_hashes, new_names, possession, release, standby, stream,
@@ -44,7 +44,7 @@ impl World {
 
     async fn present_message(
         &self,
-        hospital: &Hospital,
+        hospital: &Institution,
         permission: PermissionId,
         message: pb::Presentation,
     ) -> Result<pb::PresentationAnswer, Refusal> {
@@ -56,7 +56,7 @@ impl World {
     /// Presents it in the place of this upload.
     async fn take_over(
         &self,
-        hospital: &Hospital,
+        hospital: &Institution,
         permission: PermissionId,
         upload: UploadId,
     ) -> Result<StandbyTicket, Refusal> {
@@ -71,7 +71,7 @@ impl World {
     /// Presents it to go on with this release.
     async fn go_on(
         &self,
-        hospital: &Hospital,
+        hospital: &Institution,
         permission: PermissionId,
         session: ReleaseId,
     ) -> Result<ReleaseTicket, Refusal> {
@@ -84,7 +84,7 @@ impl World {
     }
 
     /// The open sessions that the hospital is told of.
-    async fn told(&self, hospital: &Hospital, permission: PermissionId) -> Vec<pb::OpenSession> {
+    async fn told(&self, hospital: &Institution, permission: PermissionId) -> Vec<pb::OpenSession> {
         let caller = self.as_hospital(hospital).await;
         self.vault.deliver(&caller, permission).await.unwrap().open
     }

@@ -108,9 +108,7 @@ async fn expired_releases_are_receipted() {
 async fn answers_are_kept_for_a_day() {
     let world = World::new().await;
     let second = world.as_hospital(&world.second).await;
-    let (message, _) = world
-        .second
-        .download_request(world.download_request(&world.second));
+    let (message, _) = world.second.asks_download(world.download_request(&world.second));
     let intent = intent();
     let submit = async |intent: &Intent| {
         world

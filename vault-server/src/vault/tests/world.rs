@@ -8,30 +8,29 @@ use std::{
     time::Duration,
 };
 
+pub(super) use actors::{HOUR, START};
+use actors::{Institution, KeyPair, Patient, setting};
 use bytes::Bytes;
-use ed25519_dalek::{Signer, SigningKey};
 use prost::Message;
 use protocol_spec::{
     bodies::{
         DownloadRequest, ReferenceRequest, ReleaseReceipt, ReleaseTicket, StandbyTicket, UploadReceipt,
-        UploadRequest, VaultHead,
+        VaultHead,
     },
     collection::Collection,
     content::{self, LEAF_LEN},
     hash::{LeafHash, Sha256Digest, sha256},
-    ids::{CollectionId, PermissionId, RecordId, ReleaseId, RequestId, UploadId, VersionId},
+    ids::{CollectionId, PermissionId, RecordId, ReleaseId, UploadId, VersionId},
     log::Receipt,
     messages as pb,
     permission::{Kind, PermissionBody, RecordSelector},
     request::{
-        self, CHALLENGE, CONTENT_DIGEST, IDEMPOTENCY_KEY, OPERATOR, Params, RequestSignature, SignatureLabel,
-        Target,
+        self, CHALLENGE, CONTENT_DIGEST, IDEMPOTENCY_KEY, OPERATOR, RequestSignature, SignatureLabel, Target,
     },
     statement::{Body, Signed},
     vault_head::{Act, Acts, HeadRef, NextHead},
 };
 
-use super::principals::{Hospital, Patient, public, sealed, signing_key};
 use crate::{
     identity::OperatorIdentity,
     store::{BlobStore, Commit, CommitId, Ledger, MemoryStore, Outcome},
@@ -44,9 +43,6 @@ use crate::{
 
 use pb::{history_entry, presentation_answer::Answer};
 
-/// When every test begins.
-pub(super) const START: u64 = 1_800_000_000_000;
-pub(super) const HOUR: u64 = 3_600_000;
 /// Bytes of a whole leaf.
 pub(super) const LEAF: usize = 1 << 20;
 
@@ -84,12 +80,10 @@ pub(super) struct World {
     pub(super) store: Stores,
     pub(super) clock: Arc<TestClock>,
     pub(super) vault: Vault,
-    pub(super) operator: SigningKey,
+    pub(super) operator: KeyPair,
     pub(super) patient: Patient,
-    pub(super) first: Hospital,
-    pub(super) second: Hospital,
-    /// The first of the vault, which her permissions name.
-    pub(super) head: HeadRef,
+    pub(super) first: Institution,
+    pub(super) second: Institution,
 }
 
 /// Both stores of a server.
@@ -155,8 +149,8 @@ pub(super) fn limits() -> VaultLimits {
 }
 
 /// The possession key of every permission here.
-pub(super) fn possession() -> SigningKey {
-    signing_key(77)
+pub(super) fn possession() -> KeyPair {
+    KeyPair::new(setting::POSSESSION)
 }
 
 /// Filler that could be a sealed stream of so much plaintext.
@@ -187,24 +181,17 @@ impl World {
             now: AtomicU64::new(START),
             gone_by: AtomicU64::new(0),
         });
-        let operator = signing_key(1);
-        let operator_id = protocol_spec::ids::OperatorId::from(&public(&operator));
-        let registrar = signing_key(2);
         let mut world = Self {
             vault: open(&store, &clock, limits).await,
             patient: Patient::new(3),
-            first: Hospital::new(4, &registrar, operator_id),
-            second: Hospital::new(5, &registrar, operator_id),
-            operator,
+            first: Institution::new(4),
+            second: Institution::new(5),
+            operator: KeyPair::new(setting::OPERATOR),
             store,
             clock,
-            head: HeadRef {
-                sequence: 0,
-                hash: Sha256Digest::of(b"none"),
-            },
         };
         world.enrol_all().await;
-        world.head = world.put_head().await;
+        world.patient.head = world.put_head().await;
         world
     }
 
@@ -242,17 +229,7 @@ impl World {
     async fn head(&self, next: NextHead, change: impl FnOnce(&mut VaultHead)) -> (VaultHead, Sha256Digest) {
         let caller = self.as_patient().await;
         let salt = self.vault.log_salt(&caller).await.unwrap().salt;
-        let mut head = VaultHead {
-            created: START,
-            operator_id: self.operator_id(),
-            patient_id: self.patient.id,
-            sequence: next.sequence,
-            previous_hash: next.previous_hash,
-            acts: next.acts,
-            root: next.root,
-            log_salt_hash: Sha256Digest::of(&salt),
-            log_size: 0,
-        };
+        let mut head = self.patient.vault_head(&next, &salt);
         change(&mut head);
         let hash = Sha256Digest::of(&head.encode());
         (head, hash)
@@ -260,7 +237,7 @@ impl World {
 
     pub(super) async fn submit_head(&self, head: VaultHead) -> Result<pb::LoggedStatement, Refusal> {
         let message = pb::SubmitVaultHead {
-            head: Some(self.patient.statement(head).0),
+            head: Some(self.patient.says(head)),
         };
         let caller = self.as_patient().await;
         self.vault.submit_head(&caller, &intent(), message).await
@@ -288,7 +265,7 @@ impl World {
     }
 
     pub(super) fn operator_key(&self) -> protocol_spec::keys::IdentityKey {
-        public(&self.operator)
+        self.operator.public()
     }
 
     pub(super) async fn as_patient(&self) -> Caller {
@@ -301,7 +278,7 @@ impl World {
         self.vault.find_key(&key_id).await.unwrap()
     }
 
-    pub(super) async fn as_hospital(&self, hospital: &Hospital) -> Caller {
+    pub(super) async fn as_hospital(&self, hospital: &Institution) -> Caller {
         self.vault
             .find_key(&hospital.id.to_string())
             .await
@@ -315,86 +292,34 @@ impl World {
 
     pub(super) fn permission_body(
         &self,
-        hospital: &Hospital,
+        hospital: &Institution,
         kind: Kind,
         request_hash: Sha256Digest,
         records: Vec<RecordSelector>,
         terms: Terms,
     ) -> PermissionBody {
-        PermissionBody {
-            created: START,
-            operator_id: self.operator_id(),
-            permission_id: PermissionId::mint(START, random().unwrap()),
-            kind,
-            patient_id: self.patient.id,
-            institution_id: hospital.id,
-            directory_entry_hash: hospital.keys.hash(),
-            recipient_key_hash: hospital.keys.claimed().recipient_key.digest(),
-            records,
-            collection: None,
-            not_before: terms.not_before,
-            not_after: terms.not_after,
-            uses: terms.uses,
-            bytes: terms.bytes,
-            request_hash,
-            possession_key: public(&possession()),
-            replaces: None,
-            purpose: None,
-            conditions: None,
-            vault_head: Some(self.head),
-            delegation: None,
-            emergency: None,
-        }
+        let permission = self.patient.permission(kind).to(hospital);
+        let over = permission.answers(request_hash).records(records);
+        let bounded = over.uses(terms.uses).bytes(terms.bytes);
+        bounded.between(terms.not_before, terms.not_after).body()
     }
 
-    pub(super) fn upload_request(&self, hospital: &Hospital) -> UploadRequest {
-        UploadRequest {
-            created: START,
-            operator_id: self.operator_id(),
-            request_id: RequestId::mint(START, random().unwrap()),
-            patient_id: self.patient.id,
-            institution_id: hospital.id,
-            expires: START + 24 * HOUR,
-            text: sealed(),
-        }
-    }
-
-    pub(super) fn download_request(&self, hospital: &Hospital) -> DownloadRequest {
-        DownloadRequest {
-            created: START,
-            operator_id: self.operator_id(),
-            request_id: RequestId::mint(START, random().unwrap()),
-            institution_id: hospital.id,
-            patient_id: self.patient.id,
-            expires: START + 24 * HOUR,
-            text: sealed(),
-            root_epoch: 0,
-            purpose: None,
-        }
+    pub(super) fn download_request(&self, hospital: &Institution) -> DownloadRequest {
+        hospital.download_request(self.patient.id)
     }
 
     pub(super) fn reference_request(&self) -> ReferenceRequest {
-        ReferenceRequest {
-            created: START,
-            operator_id: self.operator_id(),
-            request_id: RequestId::mint(START, random().unwrap()),
-            institution_id: self.first.id,
-            second_institution_id: self.second.id,
-            patient_id: self.patient.id,
-            expires: START + 24 * HOUR,
-            text: sealed(),
-            root_epoch: 0,
-            purpose: None,
-        }
+        self.first.reference_request(self.second.id, self.patient.id)
     }
 
     /// ① of the upload flow.
-    pub(super) async fn permit_upload(&self, hospital: &Hospital, terms: Terms) -> PermissionBody {
-        let (request, hash) = self.patient.upload_request(self.upload_request(hospital));
+    pub(super) async fn permit_upload(&self, hospital: &Institution, terms: Terms) -> PermissionBody {
+        let request = self.patient.upload_request(hospital.id);
+        let (request, hash) = self.patient.statement(request);
         let body = self.permission_body(hospital, Kind::Upload, hash, Vec::new(), terms);
         let message = pb::SubmitUploadRequest {
             request: Some(request),
-            permission: Some(self.patient.permission(&body)),
+            permission: Some(self.patient.permit(&body)),
             upload_key_wrap: vec![8; 104].into(),
             upload_key_epoch: 0,
         };
@@ -407,8 +332,8 @@ impl World {
     }
 
     /// ① of the download flow: asks and gives the request's hash.
-    pub(super) async fn ask_download(&self, hospital: &Hospital) -> Sha256Digest {
-        let (message, hash) = hospital.download_request(self.download_request(hospital));
+    pub(super) async fn ask_download(&self, hospital: &Institution) -> Sha256Digest {
+        let (message, hash) = hospital.asks_download(self.download_request(hospital));
         let caller = self.as_hospital(hospital).await;
         self.vault
             .submit_download_request(&caller, &intent(), message)
@@ -428,8 +353,8 @@ impl World {
         head: Option<VaultHead>,
     ) -> Result<pb::PermissionAnswer, Refusal> {
         let message = pb::SubmitPermission {
-            head: head.map(|head| self.patient.statement(head).0),
-            ..self.patient.permission(body).into()
+            head: head.map(|head| self.patient.says(head)),
+            ..self.patient.permit(body).into()
         };
         let caller = self.as_patient().await;
         self.vault.submit_permission(&caller, &intent(), message).await
@@ -438,7 +363,7 @@ impl World {
     /// ① and ② of the download flow.
     pub(super) async fn permit_download(
         &self,
-        hospital: &Hospital,
+        hospital: &Institution,
         records: Vec<RecordSelector>,
         terms: Terms,
     ) -> PermissionBody {
@@ -448,7 +373,7 @@ impl World {
         body
     }
 
-    pub(super) async fn challenge(&self, hospital: &Hospital, permission: PermissionId) -> [u8; 32] {
+    pub(super) async fn challenge(&self, hospital: &Institution, permission: PermissionId) -> [u8; 32] {
         let caller = self.as_hospital(hospital).await;
         let delivery = self.vault.deliver(&caller, permission).await.unwrap();
         delivery.challenge.as_ref().try_into().unwrap()
@@ -457,7 +382,7 @@ impl World {
     /// Presents with everything as it should be.
     pub(super) async fn present(
         &self,
-        hospital: &Hospital,
+        hospital: &Institution,
         permission: PermissionId,
     ) -> Result<pb::PresentationAnswer, Refusal> {
         let challenge = self.challenge(hospital, permission).await;
@@ -474,11 +399,11 @@ impl World {
 
     pub(super) async fn present_with(
         &self,
-        hospital: &Hospital,
+        hospital: &Institution,
         permission: PermissionId,
         challenge: [u8; 32],
         intent: &Intent,
-        possession: &SigningKey,
+        possession: &KeyPair,
         message: pb::Presentation,
     ) -> Result<pb::PresentationAnswer, Refusal> {
         let (id, pop) = self.signatures(hospital, permission, &challenge, possession);
@@ -514,10 +439,10 @@ impl World {
 
     fn signatures(
         &self,
-        hospital: &Hospital,
+        hospital: &Institution,
         permission: PermissionId,
         challenge: &[u8; 32],
-        possession: &SigningKey,
+        possession: &KeyPair,
     ) -> (RequestSignature, RequestSignature) {
         let authority = "vault.test";
         let request = http::Request::post(format!(
@@ -530,28 +455,11 @@ impl World {
         .body(())
         .unwrap();
         let (mut parts, ()) = request.into_parts();
-        let now = self.vault.now_ms() / 1000;
-        let params = |key_id: String| Params {
-            created: now,
-            expires: now + 60,
-            nonce: "n".repeat(22),
-            key_id,
-        };
-        let id_sign = |message: &[u8]| hospital.key.sign(message).to_bytes();
-        let pop_sign = |message: &[u8]| possession.sign(message).to_bytes();
-        let signers = [
-            request::Signer {
-                label: SignatureLabel::Id,
-                params: params(hospital.id.to_string()),
-                sign: &id_sign,
-            },
-            request::Signer {
-                label: SignatureLabel::Pop,
-                params: params(permission.to_string()),
-                sign: &pop_sign,
-            },
+        let keys = [
+            (SignatureLabel::Id, &*hospital.id.to_string(), &hospital.key),
+            (SignatureLabel::Pop, &*permission.to_string(), possession),
         ];
-        request::sign(&mut parts, authority, &signers).unwrap();
+        actors::request::sign(&mut parts, authority, self.vault.now_ms() / 1000, &keys);
         let target = Target {
             method: &parts.method,
             authority,
@@ -563,13 +471,13 @@ impl World {
     }
 
     /// ② of the upload flow.
-    pub(super) async fn stand_by(&self, hospital: &Hospital, permission: PermissionId) -> StandbyTicket {
+    pub(super) async fn stand_by(&self, hospital: &Institution, permission: PermissionId) -> StandbyTicket {
         standby(self.present(hospital, permission).await.unwrap())
     }
 
     pub(super) async fn send(
         &self,
-        hospital: &Hospital,
+        hospital: &Institution,
         upload: UploadId,
         first: u32,
         leaves: &[u8],
@@ -588,7 +496,7 @@ impl World {
 
     pub(super) async fn commit(
         &self,
-        hospital: &Hospital,
+        hospital: &Institution,
         upload: UploadId,
         stream: &[u8],
     ) -> Result<pb::Receipt, Refusal> {
@@ -599,7 +507,7 @@ impl World {
     }
 
     /// The whole upload flow; gives the record as a permission names it.
-    pub(super) async fn store_record(&self, hospital: &Hospital, stream: &[u8]) -> RecordSelector {
+    pub(super) async fn store_record(&self, hospital: &Institution, stream: &[u8]) -> RecordSelector {
         let permission = self.permit_upload(hospital, Terms::default()).await;
         let ticket = self.stand_by(hospital, permission.permission_id).await;
         let upload = ticket.upload_id;
@@ -612,7 +520,7 @@ impl World {
     }
 
     /// A small record with a manifest of this length.
-    pub(super) async fn store_manifest(&self, hospital: &Hospital, manifest_len: usize) -> RecordSelector {
+    pub(super) async fn store_manifest(&self, hospital: &Institution, manifest_len: usize) -> RecordSelector {
         let permission = self.permit_upload(hospital, Terms::default()).await;
         let ticket = self.stand_by(hospital, permission.permission_id).await;
         let message = pb::CommitUpload {
@@ -639,13 +547,17 @@ impl World {
     }
 
     /// ③ of the download flow, up to the open session.
-    pub(super) async fn open_release(&self, hospital: &Hospital, permission: PermissionId) -> ReleaseTicket {
+    pub(super) async fn open_release(
+        &self,
+        hospital: &Institution,
+        permission: PermissionId,
+    ) -> ReleaseTicket {
         release(self.present(hospital, permission).await.unwrap())
     }
 
     pub(super) async fn fetch(
         &self,
-        hospital: &Hospital,
+        hospital: &Institution,
         release: ReleaseId,
         version: VersionId,
         first: u32,
@@ -666,7 +578,7 @@ impl World {
 
     pub(super) async fn close(
         &self,
-        hospital: &Hospital,
+        hospital: &Institution,
         release: ReleaseId,
     ) -> Result<ReleaseReceipt, Refusal> {
         let caller = self.as_hospital(hospital).await;
@@ -694,7 +606,7 @@ impl World {
 
     pub(super) async fn revoke(&self, permission: &PermissionBody) {
         let caller = self.as_patient().await;
-        let message = self.patient.revocation(permission);
+        let message = self.patient.revokes(permission);
         self.vault
             .submit_revocation(&caller, &intent(), message)
             .await
@@ -779,9 +691,9 @@ pub(super) async fn try_open(
     clock: &Arc<TestClock>,
     limits: VaultLimits,
 ) -> Result<Vault, Refusal> {
-    let operator = OperatorIdentity::from_seed(&signing_key(1).to_bytes()).unwrap();
+    let operator = OperatorIdentity::from_seed(&KeyPair::new(setting::OPERATOR).seed()).unwrap();
     let Stores { ledger, blobs } = store.clone();
-    let registrar = public(&signing_key(2));
+    let registrar = KeyPair::new(setting::REGISTRAR).public();
     Vault::new(ledger, blobs, operator, registrar, clock.clone(), limits).await
 }
 
