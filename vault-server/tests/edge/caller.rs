@@ -2,23 +2,22 @@
 
 use std::net::SocketAddr;
 
-use ed25519_dalek::{Signer as _, SigningKey};
+use actors::{KeyPair, Setting, request::nonce, setting::now_ms};
 use http::{Method, Request, header, request::Parts};
 use prost::Message;
 use protocol_spec::{
-    ids::OperatorId,
     keys::IdentityKey,
     messages as pb,
-    request::{self, Params, SignatureLabel, Signer},
+    request::{self, SignatureLabel},
 };
 
-use super::client::{connect, raw_body};
+use super::client::{connect, raw_body, send};
 
-/// A principal as one server knows it.
+/// Whoever signs requests under a name, as one server knows it.
 pub(crate) struct Caller {
-    pub(crate) signing: SigningKey,
-    pub(crate) key: IdentityKey,
-    pub(crate) operator: OperatorId,
+    pub(crate) key: KeyPair,
+    pub(crate) name: String,
+    pub(crate) at: Setting,
     pub(crate) addr: SocketAddr,
 }
 
@@ -59,80 +58,47 @@ pub(crate) fn post<'a>(path: &'a str, message: &impl Message) -> Ask<'a> {
 }
 
 pub(crate) fn now() -> u64 {
-    std::time::UNIX_EPOCH.elapsed().unwrap().as_secs()
+    now_ms() / 1000
 }
 
-pub(crate) fn random<const N: usize>() -> [u8; N] {
-    let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).unwrap();
-    bytes
-}
-
-fn nonce() -> String {
-    random::<16>().iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-pub(crate) fn public(signing: &SigningKey) -> IdentityKey {
-    IdentityKey::try_from(signing.verifying_key().as_bytes().as_slice()).unwrap()
+/// A server, and the time there.
+pub(crate) async fn setting(addr: SocketAddr) -> Setting {
+    let ask = "GET /v1/server HTTP/1.1\r\nhost: localhost\r\n\r\n";
+    let answer = raw_body(&mut connect(addr, &[]).await.unwrap(), ask).await;
+    let info: pb::ServerInfo = protocol_spec::messages::decode(&answer).unwrap();
+    Setting::live(&IdentityKey::try_from(info.operator_key.as_ref()).unwrap())
 }
 
 impl Caller {
-    /// With a new key, not enrolled yet.
-    pub(crate) async fn new(addr: SocketAddr) -> Self {
-        let ask = "GET /v1/server HTTP/1.1\r\nhost: localhost\r\n\r\n";
-        let answer = raw_body(&mut connect(addr, &[]).await.unwrap(), ask).await;
-        let info: pb::ServerInfo = protocol_spec::messages::decode(&answer).unwrap();
-        let operator = IdentityKey::try_from(info.operator_key.as_ref()).unwrap();
-        let signing = SigningKey::from_bytes(&random());
-        Self {
-            key: public(&signing),
-            signing,
-            operator: OperatorId::from(&operator),
-            addr,
-        }
+    /// The request's bytes, signed.
+    pub(crate) fn sign(&self, ask: &Ask<'_>) -> Vec<u8> {
+        text(&self.head(ask), &ask.body)
     }
 
-    /// The request's bytes, signed under this key id.
-    pub(crate) fn sign(&self, ask: &Ask<'_>, key_id: &str) -> Vec<u8> {
-        text(
-            &self.signed(ask, &[(SignatureLabel::Id, key_id, &self.signing)]),
-            &ask.body,
-        )
+    /// The request's head, signed.
+    pub(crate) fn head(&self, ask: &Ask<'_>) -> Parts {
+        self.signed(ask, &[(SignatureLabel::Id, &self.name, &self.key)])
     }
 
     /// The request's head with these signatures.
-    pub(crate) fn signed(&self, ask: &Ask<'_>, keys: &[(SignatureLabel, &str, &SigningKey)]) -> Parts {
+    pub(crate) fn signed(&self, ask: &Ask<'_>, keys: &[(SignatureLabel, &str, &KeyPair)]) -> Parts {
         let authority = self.addr.to_string();
         let mut request = Request::builder()
             .method(ask.method.clone())
             .uri(ask.path)
             .header(header::HOST, &authority)
-            .header(request::OPERATOR, self.operator.to_string());
+            .header(request::OPERATOR, self.at.operator.to_string());
         for (name, value) in &ask.headers {
             request = request.header(*name, value);
         }
         let mut parts = request.body(()).unwrap().into_parts().0;
-        let sign_with = |key: &SigningKey| {
-            let key = key.clone();
-            move |message: &[u8]| key.sign(message).to_bytes()
-        };
-        let signs: Vec<_> = keys.iter().map(|(_, _, key)| sign_with(key)).collect();
-        let signers: Vec<Signer<'_>> = keys
-            .iter()
-            .zip(&signs)
-            .map(|((label, key_id, _), sign)| Signer {
-                label: *label,
-                params: Params {
-                    created: ask.created,
-                    expires: ask.created + 60,
-                    nonce: nonce(),
-                    key_id: (*key_id).to_owned(),
-                },
-                sign,
-            })
-            .collect();
-        request::sign(&mut parts, &authority, &signers).unwrap();
+        actors::request::sign(&mut parts, &authority, ask.created, keys);
         parts
+    }
+
+    /// What is answered, or the beginning of it.
+    pub(crate) async fn ask(&self, ask: &Ask<'_>) -> String {
+        send(self.addr, &self.sign(ask)).await
     }
 }
 

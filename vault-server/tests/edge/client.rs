@@ -2,13 +2,10 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
+use actors::tls::believing;
 use protocol_spec::keys::IdentityKey;
-use rustls::{
-    ClientConfig, DigitallySignedStruct, SignatureScheme,
-    client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
-    crypto::{CryptoProvider, aws_lc_rs},
-};
-use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::ClientConfig;
+use rustls_pki_types::ServerName;
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -86,7 +83,7 @@ impl Server {
         let socket = TcpSocket::new_v4()?;
         socket.bind((address, 0).into())?;
         let stream = socket.connect(self.addr()).await?;
-        shake_hands(stream, client_config(&[&rustls::version::TLS13])).await
+        shake_hands(stream, believing(&[&rustls::version::TLS13])).await
     }
 
     /// One request on a connection of its own.
@@ -124,7 +121,7 @@ impl Server {
 pub(crate) type Client = TlsStream<TcpStream>;
 
 pub(crate) async fn connect(addr: SocketAddr, alpn: &[&[u8]]) -> std::io::Result<Client> {
-    let mut config = client_config(&[&rustls::version::TLS13]);
+    let mut config = believing(&[&rustls::version::TLS13]);
     config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
     handshake(addr, config).await
 }
@@ -136,16 +133,6 @@ pub(crate) async fn handshake(addr: SocketAddr, config: ClientConfig) -> std::io
 async fn shake_hands(stream: TcpStream, config: ClientConfig) -> std::io::Result<Client> {
     let name = ServerName::try_from("localhost").unwrap();
     TlsConnector::from(Arc::new(config)).connect(name, stream).await
-}
-
-pub(crate) fn client_config(versions: &[&'static rustls::SupportedProtocolVersion]) -> ClientConfig {
-    let provider = Arc::new(aws_lc_rs::default_provider());
-    ClientConfig::builder_with_provider(provider.clone())
-        .with_protocol_versions(versions)
-        .unwrap()
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(BelieveAll(provider)))
-        .with_no_client_auth()
 }
 
 /// One request on a connection of its own.
@@ -212,44 +199,4 @@ pub(crate) async fn is_closed(client: &mut (impl AsyncReadExt + Unpin)) -> bool 
     let mut bytes = vec![0; 64 << 10];
     let ended = async { while client.read(&mut bytes).await.is_ok_and(|length| length > 0) {} };
     timeout(WATCHED, ended).await.is_ok()
-}
-
-#[derive(Debug)]
-struct BelieveAll(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for BelieveAll {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
-        rustls::crypto::verify_tls12_signature(message, cert, signature, algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
-        rustls::crypto::verify_tls13_signature(message, cert, signature, algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
 }

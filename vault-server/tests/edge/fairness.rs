@@ -3,13 +3,13 @@
 
 use std::time::{Duration, Instant};
 
-use ed25519_dalek::SigningKey;
+use actors::KeyPair;
 use http::request::Parts;
 use protocol_spec::permission::PermissionBody;
 use tokio::io::AsyncWriteExt;
 
 use super::{
-    caller::{Ask, get, post, random, text},
+    caller::{Ask, get, post, text},
     client::{Client, Server, connect, heard},
     frames::{END_HEADERS, END_STREAM, H2, HEADERS, INITIAL_WINDOW_SIZE, frame, request},
     hospital::Hospital,
@@ -85,7 +85,7 @@ impl Ward {
         let hospital = Hospital::enrolled_at(server.addr()).await;
         let record = hospital.store(&patient, LEAF, 900).await;
         let own = hospital.store(&other, LEAF, 900).await.version_id;
-        let possession = SigningKey::from_bytes(&random());
+        let possession = KeyPair::random();
         let version = record.version_id;
         let request = hospital.ask_download(&patient).await;
         let permission = patient

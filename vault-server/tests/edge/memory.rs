@@ -2,11 +2,11 @@
 
 use std::{fs, time::Duration};
 
-use ed25519_dalek::SigningKey;
+use actors::KeyPair;
 use tokio::io::AsyncWriteExt;
 
 use super::{
-    caller::{get, random},
+    caller::get,
     client::{Server, connect, send},
     hospital::Hospital,
     patient::Patient,
@@ -74,7 +74,7 @@ async fn unread_releases(body_memory: &str) -> usize {
     let patient = Patient::enrolled(&server).await;
     let hospital = Hospital::enrolled_at(server.addr()).await;
     let record = hospital.store(&patient, 100, ANSWER).await;
-    let possession = SigningKey::from_bytes(&random());
+    let possession = KeyPair::random();
     let request = hospital.ask_download(&patient).await;
     let permission = patient
         .permit_download(&hospital, request, record, &possession)

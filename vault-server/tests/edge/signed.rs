@@ -131,7 +131,7 @@ async fn responses_have_only_the_headers_they_need() {
 async fn the_admin_address_answers_and_names_no_patient() {
     let server = Server::start(&[]).await;
     let patient = Patient::enrolled(&server).await;
-    let path = format!("/v1/patients/{}", patient.id());
+    let path = format!("/v1/patients/{}", patient.actor.id);
     patient.ask(&get(&path)).await;
     assert!(server.admin("/livez").await.starts_with("HTTP/1.1 200"));
     assert!(server.admin("/readyz").await.starts_with("HTTP/1.1 200"));

@@ -2,6 +2,7 @@
 
 use std::{fs, os::unix::fs::PermissionsExt, time::Duration};
 
+use actors::tls::believing;
 use protocol_spec::hash::Sha256Digest;
 use protocol_spec::{
     keys::IdentityKey,
@@ -9,7 +10,7 @@ use protocol_spec::{
 };
 use rustls::NamedGroup;
 
-use super::client::{Client, Server, client_config, connect, handshake, raw_body, registrar_key};
+use super::client::{Client, Server, connect, handshake, raw_body, registrar_key};
 
 /// ATK-52
 #[tokio::test]
@@ -28,7 +29,7 @@ async fn tls_1_3_with_the_hybrid_group() {
 async fn tls_1_2_is_refused() {
     let server = Server::start(&[]).await;
     assert!(
-        handshake(server.addr(), client_config(&[&rustls::version::TLS12]))
+        handshake(server.addr(), believing(&[&rustls::version::TLS12]))
             .await
             .is_err()
     );
