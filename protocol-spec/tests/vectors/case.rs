@@ -1,8 +1,9 @@
 //! One case: what is checked, with what, and what must come out.
 
-use data_encoding::HEXLOWER;
+pub(crate) use actors::vectors::Hex;
+use actors::vectors::Run;
+pub(crate) use actors::vectors::hex;
 use http::{HeaderMap, HeaderName, HeaderValue};
-use prost::Message;
 use protocol_spec::{
     Error, bodies, content,
     delegation::VerifiedDelegation,
@@ -28,48 +29,13 @@ use protocol_spec::{
 use serde::{Deserialize, Serialize};
 
 /// One file of `vectors/`.
-#[derive(Serialize, Deserialize)]
-pub(crate) struct Case {
-    /// File name without its ending.
-    pub(crate) name: String,
-    /// The rule of `spec/` that it is about.
-    pub(crate) rule: String,
-    /// What is special about it.
-    pub(crate) description: String,
-    /// `success`, or the failure that it must give.
-    pub(crate) expect: String,
-    /// What a success yields.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) gives: Option<String>,
-    #[serde(flatten)]
-    pub(crate) check: Check,
-}
+pub(crate) type Case = actors::vectors::Case<Check>;
 
 /// An event of a directory, and its place in the log.
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct MirrorEvent {
     pub(crate) index: u64,
     pub(crate) entry: Hex,
-}
-
-/// Bytes, as lower-case hexadecimal digits.
-#[derive(Clone)]
-pub(crate) struct Hex(pub(crate) Vec<u8>);
-
-impl Serialize for Hex {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&HEXLOWER.encode(&self.0))
-    }
-}
-
-impl<'de> Deserialize<'de> for Hex {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        HEXLOWER
-            .decode(text.as_bytes())
-            .map(Self)
-            .map_err(serde::de::Error::custom)
-    }
 }
 
 /// What is checked, and its inputs. Messages are encoded protobuf.
@@ -238,54 +204,10 @@ fn part_names(names: &[String]) -> Result<Vec<PartName>, Error> {
         .collect()
 }
 
-impl Case {
-    pub(crate) fn succeeds(&self) -> bool {
-        self.expect == "success"
-    }
+impl Run for Check {
+    type Error = Error;
 
-    pub(crate) fn expected(&self) -> Result<String, String> {
-        if self.succeeds() {
-            Ok(self.gives.clone().unwrap_or_default())
-        } else {
-            Err(self.expect.clone())
-        }
-    }
-
-    pub(crate) fn outcome(&self) -> Result<String, String> {
-        self.check.run().map_err(|error| class(&error).to_owned())
-    }
-
-    pub(crate) fn to_json(&self) -> String {
-        format!("{}\n", serde_json::to_string_pretty(self).unwrap())
-    }
-}
-
-/// The words that vectors use for failures.
-fn class(error: &Error) -> &'static str {
-    match error {
-        Error::Decode { .. }
-        | Error::Length { .. }
-        | Error::Field { .. }
-        | Error::Name { .. }
-        | Error::IdText { .. }
-        | Error::Note { .. }
-        | Error::Policy { .. } => "malformed",
-        Error::Version { .. } => "unsupported version",
-        Error::DegenerateKey { .. } => "degenerate key",
-        Error::Signature => "bad signature",
-        Error::Mismatch { .. } => "mismatch",
-        Error::DeviceList { .. } => "device list",
-        Error::VaultHead { .. } => "vault head",
-        Error::RequestSignature { .. } => "request signature",
-        Error::LogProof => "log proof",
-        Error::Witnesses { .. } => "too few witnesses",
-        Error::Link { .. } => "link",
-        _ => "unknown",
-    }
-}
-
-impl Check {
-    pub(crate) fn run(&self) -> Result<String, Error> {
+    fn run(&self) -> Result<String, Error> {
         match self {
             Self::Statement { body, key, statement } => statement_hash(body, &identity(key)?, statement),
             Self::PatientStatement {
@@ -469,6 +391,31 @@ impl Check {
         }
     }
 
+    fn class(error: &Error) -> &'static str {
+        match error {
+            Error::Decode { .. }
+            | Error::Length { .. }
+            | Error::Field { .. }
+            | Error::Name { .. }
+            | Error::IdText { .. }
+            | Error::Note { .. }
+            | Error::Policy { .. } => "malformed",
+            Error::Version { .. } => "unsupported version",
+            Error::DegenerateKey { .. } => "degenerate key",
+            Error::Signature => "bad signature",
+            Error::Mismatch { .. } => "mismatch",
+            Error::DeviceList { .. } => "device list",
+            Error::VaultHead { .. } => "vault head",
+            Error::RequestSignature { .. } => "request signature",
+            Error::LogProof => "log proof",
+            Error::Witnesses { .. } => "too few witnesses",
+            Error::Link { .. } => "link",
+            _ => "unknown",
+        }
+    }
+}
+
+impl Check {
     fn request(&self) -> Result<String, Error> {
         let Self::Request {
             method,
@@ -641,15 +588,4 @@ pub(crate) fn identity(key: &Hex) -> Result<IdentityKey, Error> {
 
 pub(crate) fn digest(hash: &Hex) -> Result<Sha256Digest, Error> {
     Sha256Digest::try_from(hash.0.as_slice())
-}
-
-/// Lower-case digits.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    HEXLOWER.encode(bytes)
-}
-
-impl<M: Message> From<&M> for Hex {
-    fn from(message: &M) -> Self {
-        Self(message.encode_to_vec())
-    }
 }

@@ -9,7 +9,7 @@ mod log;
 mod make;
 mod world;
 
-use std::{collections::BTreeMap, fs, path::PathBuf};
+use actors::vectors::{assert_stored, assert_unmoved};
 
 use case::Case;
 
@@ -36,68 +36,14 @@ const COUNTS: &[(&str, usize, usize)] = &[
     ("provenance", 2, 20),
 ];
 
-fn folder(name: &str) -> PathBuf {
-    [env!("CARGO_MANIFEST_DIR"), "vectors", name].iter().collect()
-}
-
-fn stored(name: &str) -> BTreeMap<String, String> {
-    let entries = fs::read_dir(folder(name))
-        .unwrap()
-        .map(|entry| entry.unwrap().path());
-    let text = |path: PathBuf| {
-        (
-            path.file_stem().unwrap().to_str().unwrap().to_owned(),
-            fs::read_to_string(&path).unwrap(),
-        )
-    };
-    entries.map(text).collect()
-}
-
-fn write_missing() {
-    for (name, cases) in make::all() {
-        fs::create_dir_all(folder(name)).unwrap();
-        for case in cases {
-            let path = folder(name).join(format!("{}.json", case.name));
-            if !path.exists() {
-                fs::write(path, case.to_json()).unwrap();
-            }
-        }
-    }
-}
-
 #[test]
 fn every_vector_gives_what_it_says() {
-    if std::env::var_os("MEDVAULT_WRITE_VECTORS").is_some() {
-        write_missing();
-    }
-    for (name, _) in make::all() {
-        for (file, text) in stored(name) {
-            let case: Case =
-                serde_json::from_str(&text).unwrap_or_else(|error| panic!("{name}/{file}: {error}"));
-            assert_eq!(case.name, file);
-            assert_eq!(
-                case.outcome(),
-                case.expected(),
-                "{name}/{file}: {}",
-                case.description
-            );
-        }
-    }
+    assert_stored(COUNTS, make::all);
 }
 
 #[test]
 fn the_files_are_what_the_builders_make() {
-    for (name, cases) in make::all() {
-        let made: BTreeMap<_, _> = cases
-            .iter()
-            .map(|case| (case.name.clone(), case.to_json()))
-            .collect();
-        assert_eq!(made.len(), cases.len(), "{name}: two cases share a name");
-        for (file, text) in stored(name) {
-            assert_eq!(made.get(&file), Some(&text), "{name}/{file}");
-        }
-        assert_eq!(stored(name).len(), made.len(), "{name}");
-    }
+    assert_unmoved(&make::all());
 }
 
 #[test]

@@ -19,7 +19,9 @@ mod terminals;
 mod texts;
 mod vault_heads;
 
-use crate::case::{Case, Check};
+use actors::vectors::{bad, flipped, good};
+
+use crate::case::Case;
 
 /// Folder → its cases.
 pub(crate) fn all() -> Vec<(&'static str, Vec<Case>)> {
@@ -44,36 +46,4 @@ pub(crate) fn all() -> Vec<(&'static str, Vec<Case>)> {
         ("manifests", manifests::cases()),
         ("provenance", provenance::cases()),
     ]
-}
-
-/// A case that must succeed; what it gives is what the code gave when the file was written.
-fn good(rule: &str, name: &str, description: &str, check: Check) -> Case {
-    let gives = check.run().unwrap_or_else(|error| panic!("{name}: {error}"));
-    Case {
-        name: name.to_owned(),
-        rule: rule.to_owned(),
-        description: description.to_owned(),
-        expect: "success".to_owned(),
-        gives: Some(gives),
-        check,
-    }
-}
-
-/// A case that must fail in this way.
-fn bad(rule: &str, expect: &str, name: &str, description: &str, check: Check) -> Case {
-    Case {
-        name: name.to_owned(),
-        rule: rule.to_owned(),
-        description: description.to_owned(),
-        expect: expect.to_owned(),
-        gives: None,
-        check,
-    }
-}
-
-/// `bytes` with one bit flipped.
-fn flipped(bytes: &[u8], at: usize) -> Vec<u8> {
-    let mut bytes = bytes.to_vec();
-    bytes[at] ^= 1;
-    bytes
 }

@@ -1,8 +1,7 @@
 //! Who and what the vectors are about: a patient, an institution, a registrar, an operator, by fixed seeds.
 
+use actors::{Institution, KeyPair, Patient, Setting, institution::Charter, key::sealed_as, operator};
 use bytes::Bytes;
-use curve25519_dalek::MontgomeryPoint;
-use ed25519_dalek::{Signer, SigningKey};
 use protocol_spec::{
     bodies::{self, DeviceCertificate},
     certificate::ExposedVersion,
@@ -30,11 +29,8 @@ use protocol_spec::{
 };
 
 /// The time of everything, in milliseconds.
-pub(crate) const NOW: u64 = 1_800_000_000_000;
-pub(crate) const HOUR: u64 = 3_600_000;
-
-/// A key pair: the seed is this byte, 32 times.
-pub(crate) struct Key(SigningKey);
+pub(crate) use actors::START as NOW;
+pub(crate) use actors::{HOUR, recipient};
 
 pub(crate) const PATIENT: u8 = 1;
 pub(crate) const DEVICE: u8 = 2;
@@ -51,48 +47,39 @@ pub(crate) const TERMINAL: u8 = 12;
 pub(crate) const DELEGATE: u8 = 13;
 pub(crate) const DELEGATES_DEVICE: u8 = 14;
 
-pub(crate) fn key(seed: u8) -> Key {
-    Key(SigningKey::from_bytes(&[seed; 32]))
-}
-
-impl Key {
-    pub(crate) fn public(&self) -> IdentityKey {
-        IdentityKey::try_from(self.0.verifying_key().as_bytes().as_slice()).unwrap()
-    }
-
-    pub(crate) fn sign(&self, message: &[u8]) -> [u8; 64] {
-        self.0.sign(message).to_bytes()
-    }
-
-    /// Signs whatever bytes are to pass for a body.
-    pub(crate) fn statement(&self, label: Label, body: impl Into<Bytes>) -> pb::Statement {
-        let body = body.into();
-        let signature = self.sign(&preimage(label, &body));
-        pb::Statement {
-            signature: Bytes::copy_from_slice(&signature),
-            body,
-            certificate: None,
-        }
-    }
-
-    pub(crate) fn signed<T: Body>(&self, body: T) -> Signed<T> {
-        Signed::sign(body, |message| self.sign(message))
-    }
-}
-
-/// An X-Wing key that may be admitted; nobody has its secret half.
-pub(crate) fn recipient(seed: u8) -> RecipientKey {
-    let coefficients = (0..384_u16).flat_map(|i| [seed, 0, u8::try_from(i % 200).unwrap()]);
-    let x25519 = MontgomeryPoint::mul_base_clamped([seed; 32]).to_bytes();
-    let bytes: Vec<u8> = coefficients.chain([seed; 32]).chain(x25519).collect();
-    RecipientKey::try_from(bytes.as_slice()).unwrap()
+pub(crate) fn key(seed: u8) -> KeyPair {
+    KeyPair::new(seed)
 }
 
 pub(crate) fn sealed(seed: u8) -> SealedBytes {
-    SealedBytes {
-        enc: Bytes::from(vec![seed; 1120]),
-        ciphertext: Bytes::from(vec![seed; 272]),
+    sealed_as(seed, 272)
+}
+
+fn setting() -> Setting {
+    Setting {
+        operator: operator(),
+        now: || NOW,
     }
+}
+
+/// The patient on her first device, with a head of her vault.
+fn anna() -> Patient {
+    let anna = Patient::first(&key(PATIENT), key(DEVICE), &recipient(DEVICE), setting());
+    Patient {
+        head: vault_head_ref(),
+        ..anna
+    }
+}
+
+/// The institution, accredited by the registrar.
+fn hospital() -> Institution {
+    Charter::of(key(INSTITUTION))
+        .named("Hospital North")
+        .recipient(recipient(2))
+        .accredited_by(&key(REGISTRAR))
+        .secret_hash(Sha256Digest::of(&SECRET))
+        .at(setting())
+        .sign()
 }
 
 pub(crate) fn hash(text: &str) -> Sha256Digest {
@@ -139,7 +126,7 @@ pub(crate) fn device_certificate() -> DeviceCertificate {
 
 /// Identity key → device.
 pub(crate) fn chain() -> DeviceChain {
-    DeviceChain::first(key(PATIENT).public(), key(PATIENT).signed(device_certificate()))
+    anna().chain
 }
 
 pub(crate) fn listed(device: u8) -> ListedDevice {
@@ -190,35 +177,15 @@ pub(crate) fn accreditation_request() -> bodies::AccreditationRequest {
 pub(crate) const SECRET: [u8; 32] = [0x5e; 32];
 
 pub(crate) fn accreditation() -> bodies::Accreditation {
-    bodies::Accreditation {
-        created: NOW,
-        registrar_id: RegistrarId::from(&key(REGISTRAR).public()),
-        institution_id: institution(INSTITUTION),
-        name: "Hospital North".to_owned().try_into().unwrap(),
-        recipient_key_hash: recipient(2).digest(),
-        secret_hash: Sha256Digest::of(&SECRET),
-        emergency: false,
-    }
+    hospital().accreditation.claimed().clone()
 }
 
 pub(crate) fn institution_keys() -> bodies::InstitutionKeys {
-    bodies::InstitutionKeys {
-        created: NOW,
-        operator_id: operator(),
-        name: "Hospital North".to_owned().try_into().unwrap(),
-        identity_key: key(INSTITUTION).public(),
-        recipient_key: recipient(2),
-        accreditation_hash: Sha256Digest::of(&accreditation().encode()),
-        succession: None,
-    }
+    hospital().keys.claimed().clone()
 }
 
 pub(crate) fn entry() -> pb::DirectoryEntry {
-    pb::DirectoryEntry {
-        keys: Some(key(INSTITUTION).signed(institution_keys()).to_message()),
-        accreditation: Some(key(REGISTRAR).signed(accreditation()).to_message()),
-        ..pb::DirectoryEntry::default()
-    }
+    hospital().entry()
 }
 
 pub(crate) fn terminal_request() -> bodies::TerminalRequest {
@@ -230,20 +197,16 @@ pub(crate) fn terminal_request() -> bodies::TerminalRequest {
     }
 }
 
+fn terminal() -> actors::Terminal {
+    hospital().terminal(key(TERMINAL), recipient(3), |_| ())
+}
+
 pub(crate) fn terminal_certificate() -> bodies::TerminalCertificate {
-    bodies::TerminalCertificate {
-        created: NOW,
-        operator_id: operator(),
-        institution_id: institution(INSTITUTION),
-        name: "Ward 3".to_owned().try_into().unwrap(),
-        terminal_key: key(TERMINAL).public(),
-        recipient_key: recipient(3),
-        not_after: NOW + HOUR,
-    }
+    terminal().certificate.claimed().clone()
 }
 
 pub(crate) fn terminal_certificate_statement() -> pb::Statement {
-    key(INSTITUTION).signed(terminal_certificate()).to_message()
+    terminal().certificate.to_message()
 }
 
 pub(crate) fn terminal_removal() -> bodies::TerminalRemoval {
@@ -301,53 +264,38 @@ pub(crate) fn restoration() -> bodies::Restoration {
 
 pub(crate) fn upload_request() -> bodies::UploadRequest {
     bodies::UploadRequest {
-        created: NOW,
-        operator_id: operator(),
         request_id: REQUEST_ID,
-        patient_id: patient(),
-        institution_id: institution(INSTITUTION),
         expires: NOW + HOUR,
         text: sealed(0x21),
+        ..anna().upload_request(institution(INSTITUTION))
     }
 }
 
 pub(crate) fn download_request() -> bodies::DownloadRequest {
     bodies::DownloadRequest {
-        created: NOW,
-        operator_id: operator(),
         request_id: REQUEST_ID,
-        institution_id: institution(INSTITUTION),
-        patient_id: patient(),
         expires: NOW + HOUR,
         text: sealed(0x22),
         root_epoch: 1,
         purpose: Some(Purpose::TREAT),
+        ..hospital().download_request(patient())
     }
 }
 
 pub(crate) fn reference_request() -> bodies::ReferenceRequest {
     bodies::ReferenceRequest {
-        created: NOW,
-        operator_id: operator(),
         request_id: REQUEST_ID,
-        institution_id: institution(INSTITUTION),
-        second_institution_id: institution(SECOND),
-        patient_id: patient(),
         expires: NOW + HOUR,
         text: sealed(0x23),
         root_epoch: 1,
-        purpose: None,
+        ..hospital().reference_request(institution(SECOND), patient())
     }
 }
 
 pub(crate) fn denial() -> bodies::Denial {
     bodies::Denial {
-        created: NOW,
-        request_id: REQUEST_ID,
-        request_hash: hash("request"),
-        patient_id: patient(),
-        institution_id: institution(INSTITUTION),
         text: sealed(0x24),
+        ..anna().denial(REQUEST_ID, hash("request"), institution(INSTITUTION))
     }
 }
 
@@ -420,12 +368,7 @@ pub(crate) fn delegation_end() -> bodies::DelegationEnd {
 }
 
 pub(crate) fn revocation() -> bodies::Revocation {
-    bodies::Revocation {
-        created: NOW,
-        permission_id: PERMISSION_ID,
-        permission_hash: hash("permission"),
-        patient_id: patient(),
-    }
+    anna().revocation(PERMISSION_ID, hash("permission"))
 }
 
 pub(crate) fn placement() -> bodies::Placement {
@@ -580,25 +523,17 @@ pub(crate) fn index_segment() -> bodies::IndexSegment {
 
 pub(crate) fn emergency_opening() -> bodies::EmergencyOpening {
     bodies::EmergencyOpening {
-        created: NOW,
-        operator_id: operator(),
         opening_id: REQUEST_ID,
-        patient_id: patient(),
-        institution_id: institution(INSTITUTION),
-        card_key: key(POSSESSION).public(),
+        ..hospital().opening(patient(), key(POSSESSION).public())
     }
 }
 
 pub(crate) fn emergency_help() -> bodies::EmergencyHelp {
+    let of = PatientId::from_bytes([0x66; 32]);
     bodies::EmergencyHelp {
-        created: NOW,
-        operator_id: operator(),
         help_id: REQUEST_ID,
-        patient_id: PatientId::from_bytes([0x66; 32]),
-        guardian_id: patient(),
-        institution_id: institution(INSTITUTION),
-        card_key: key(POSSESSION).public(),
         half: sealed(0x26),
+        ..anna().help(of, institution(INSTITUTION), key(POSSESSION).public())
     }
 }
 
@@ -681,14 +616,7 @@ pub(crate) fn revocation_certificate() -> bodies::RevocationCertificate {
 
 /// The checkpoint of this signer's log.
 pub(crate) fn checkpoint(signer: u8, size: u64, root: [u8; 32]) -> SignedCheckpoint {
-    let log = log_key(&key(signer).public()).unwrap();
-    let checkpoint = Checkpoint {
-        origin: log.name().to_owned(),
-        size,
-        root: Sha256Digest::from_bytes(root),
-        extensions: vec![],
-    };
-    SignedCheckpoint::sign(checkpoint, &log, |text| key(signer).sign(text)).unwrap()
+    operator::checkpoint(&key(signer), size, Sha256Digest::from_bytes(root))
 }
 
 pub(crate) fn part(name: &str, offset: u64, length: u64) -> Part {
@@ -730,32 +658,16 @@ pub(crate) fn selector(seed: u8) -> RecordSelector {
 }
 
 pub(crate) fn permission_body(kind: Kind) -> PermissionBody {
-    PermissionBody {
-        created: NOW,
-        operator_id: operator(),
-        permission_id: PERMISSION_ID,
-        kind,
-        patient_id: patient(),
-        institution_id: institution(INSTITUTION),
-        directory_entry_hash: Sha256Digest::of(&institution_keys().encode()),
-        recipient_key_hash: recipient(2).digest(),
-        records: if kind == Kind::Upload {
-            vec![]
-        } else {
-            vec![selector(0x41), selector(0x42)]
-        },
-        collection: None,
-        not_before: NOW,
-        not_after: NOW + HOUR,
-        uses: 3,
-        bytes: 1 << 20,
-        request_hash: hash("request"),
-        possession_key: key(POSSESSION).public(),
-        replaces: None,
-        purpose: None,
-        conditions: None,
-        vault_head: Some(vault_head_ref()),
-        delegation: None,
-        emergency: None,
-    }
+    let records = match kind {
+        Kind::Upload => vec![],
+        _ => vec![selector(0x41), selector(0x42)],
+    };
+    let anna = anna();
+    let permission = anna.permission(kind).to(&hospital()).id(PERMISSION_ID);
+    let over = permission.records(records).answers(hash("request"));
+    over.between(NOW, NOW + HOUR)
+        .uses(3)
+        .bytes(1 << 20)
+        .possession(key(POSSESSION).public())
+        .body()
 }

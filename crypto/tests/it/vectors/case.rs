@@ -1,6 +1,8 @@
 //! One case: what is done, with what, and what must come out. The same form as the vectors that need no
 //! ciphers.
 
+use actors::vectors::Run;
+pub use actors::vectors::{Hex, hex};
 use crypto::{
     CardHalf, Collection, CollectionKey, ConditionsKey, DataKey, DelegatedKeyContext, Error,
     ExpectedPermission, HalfContext, HalfReader, LinkCode, LinkNonce, OpenedPermission, RecipientSecret,
@@ -9,7 +11,6 @@ use crypto::{
     open_accreditation, open_delegated_key, open_text,
     shares::Share,
 };
-use data_encoding::HEXLOWER;
 use protocol_spec::{
     attributes::Attributes,
     conditions::Conditions,
@@ -27,48 +28,7 @@ use protocol_spec::{
 use serde::{Deserialize, Serialize};
 
 /// One file of `vectors/`.
-#[derive(Serialize, Deserialize)]
-pub struct Case {
-    /// File name without its ending.
-    pub name: String,
-    /// The rule of `spec/` that it is about.
-    pub rule: String,
-    /// What is special about it.
-    pub description: String,
-    /// `success`, or the failure that it must give.
-    pub expect: String,
-    /// What a success yields.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub gives: Option<String>,
-    #[serde(flatten)]
-    pub check: Check,
-}
-
-/// Bytes, as lower-case hexadecimal digits.
-#[derive(Clone)]
-pub struct Hex(pub Vec<u8>);
-
-impl Serialize for Hex {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&HEXLOWER.encode(&self.0))
-    }
-}
-
-impl<'de> Deserialize<'de> for Hex {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        HEXLOWER
-            .decode(text.as_bytes())
-            .map(Self)
-            .map_err(serde::de::Error::custom)
-    }
-}
-
-impl Hex {
-    fn array<const N: usize>(&self) -> [u8; N] {
-        self.0.as_slice().try_into().unwrap()
-    }
-}
+pub type Case = actors::vectors::Case<Check>;
 
 /// A record version and its data key.
 #[derive(Clone, Serialize, Deserialize)]
@@ -285,38 +245,10 @@ pub enum Check {
     },
 }
 
-impl Case {
-    pub fn succeeds(&self) -> bool {
-        self.expect == "success"
-    }
+impl Run for Check {
+    type Error = Error;
 
-    pub fn expected(&self) -> Result<String, String> {
-        if self.succeeds() {
-            Ok(self.gives.clone().unwrap())
-        } else {
-            Err(self.expect.clone())
-        }
-    }
-
-    pub fn outcome(&self) -> Result<String, String> {
-        self.check.run().map_err(|error| class(&error).to_owned())
-    }
-}
-
-/// The words that vectors use for failures.
-fn class(error: &Error) -> &'static str {
-    match error {
-        Error::Open => "open failure",
-        Error::Malformed { .. } | Error::Words(_) => "malformed",
-        Error::TooFewShares { .. } => "too few shares",
-        Error::Protocol(protocol_spec::Error::Signature) => "bad signature",
-        Error::Protocol(_) => "malformed",
-        _ => "unknown",
-    }
-}
-
-impl Check {
-    pub fn run(&self) -> Result<String, Error> {
+    fn run(&self) -> Result<String, Error> {
         match self {
             Self::SealContent {
                 key,
@@ -475,6 +407,19 @@ impl Check {
         }
     }
 
+    fn class(error: &Error) -> &'static str {
+        match error {
+            Error::Open => "open failure",
+            Error::Malformed { .. } | Error::Words(_) => "malformed",
+            Error::TooFewShares { .. } => "too few shares",
+            Error::Protocol(protocol_spec::Error::Signature) => "bad signature",
+            Error::Protocol(_) => "malformed",
+            _ => "unknown",
+        }
+    }
+}
+
+impl Check {
     fn unwrap_key(&self) -> Result<String, Error> {
         let collection = |id: &Hex, epoch: &u64| Collection {
             id: CollectionId::from_bytes(id.array()),
@@ -701,9 +646,4 @@ fn open(key: &Record, plaintext: u64, stream: &[u8]) -> Result<String, Error> {
     opener.push(body, &mut text)?;
     assert_eq!(opener.finish()?.plaintext_len(), plaintext);
     Ok(Sha256Digest::of(&text).to_string())
-}
-
-/// Lower-case digits.
-pub fn hex(bytes: &[u8]) -> String {
-    HEXLOWER.encode(bytes)
 }

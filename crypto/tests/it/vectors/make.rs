@@ -8,6 +8,8 @@ mod link;
 mod recovery;
 mod sealed;
 
+use actors::vectors;
+
 use super::case::{Case, Check, Hex, Record};
 
 pub fn all() -> Vec<(&'static str, Vec<Case>)> {
@@ -30,35 +32,26 @@ struct Cases(Vec<Case>);
 
 impl Cases {
     fn success(&mut self, name: &str, rule: &str, description: &str, check: Check) {
-        let gives = check.run().unwrap();
-        self.add(name, rule, description, "success", Some(gives), check);
+        let name = self.next(name);
+        self.0.push(vectors::good(rule, &name, description, check));
     }
 
     fn open_failure(&mut self, name: &str, rule: &str, description: &str, check: Check) {
-        self.add(name, rule, description, "open failure", None, check);
+        self.failure(name, rule, description, "open failure", check);
     }
 
     fn malformed(&mut self, name: &str, rule: &str, description: &str, check: Check) {
-        self.add(name, rule, description, "malformed", None, check);
+        self.failure(name, rule, description, "malformed", check);
     }
 
-    fn add(
-        &mut self,
-        name: &str,
-        rule: &str,
-        description: &str,
-        expect: &str,
-        gives: Option<String>,
-        check: Check,
-    ) {
-        self.0.push(Case {
-            name: format!("{:02}-{name}", self.0.len() + 1),
-            rule: rule.to_owned(),
-            description: description.to_owned(),
-            expect: expect.to_owned(),
-            gives,
-            check,
-        });
+    fn failure(&mut self, name: &str, rule: &str, description: &str, expect: &str, check: Check) {
+        let name = self.next(name);
+        self.0.push(vectors::bad(rule, expect, &name, description, check));
+    }
+
+    /// The name with the number of the case.
+    fn next(&self, name: &str) -> String {
+        format!("{:02}-{name}", self.0.len() + 1)
     }
 }
 
@@ -77,7 +70,5 @@ fn bytes(byte: u8, length: usize) -> Hex {
 }
 
 fn flipped(bytes: &Hex, at: usize) -> Hex {
-    let mut bytes = bytes.clone();
-    bytes.0[at] ^= 1;
-    bytes
+    Hex(vectors::flipped(&bytes.0, at))
 }

@@ -161,12 +161,11 @@ fn divisions(cases: &mut Cases) {
         signature: flipped(&division.signature, 0),
         ..division
     };
-    cases.add(
+    cases.failure(
         "bad-signature",
         "RCV-6",
         "one bit of the division's signature",
         "bad signature",
-        None,
         Check::CombineShares { division, shares },
     );
 }
@@ -188,12 +187,11 @@ fn shares(cases: &mut Cases) {
     );
     let few = |name: &str, numbers: &[u8], cases: &mut Cases| {
         let check = divided.combine(numbers);
-        cases.add(
+        cases.failure(
             name,
             "RCV-10",
             "one share, once or twice",
             "too few shares",
-            None,
             check,
         );
     };
