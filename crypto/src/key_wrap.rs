@@ -12,6 +12,7 @@ use protocol_spec::{
     collection::Collection,
     ids::{PatientId, PermissionId, VersionId},
     labels,
+    submitted::KeyWrap,
 };
 use zeroize::Zeroizing;
 
@@ -28,6 +29,13 @@ impl WrappedKey {
     /// The bytes as they stand in messages.
     pub fn as_bytes(&self) -> &[u8; Self::LEN] {
         &self.0
+    }
+}
+
+/// As it travels in what a device submits.
+impl From<&WrappedKey> for KeyWrap {
+    fn from(wrapped: &WrappedKey) -> Self {
+        Self::from(wrapped.as_bytes())
     }
 }
 

@@ -119,6 +119,11 @@ impl SignedPermission {
     pub fn claimed(&self) -> &PermissionBody {
         &self.body
     }
+
+    /// SHA-256 of the exact body.
+    pub fn hash(&self) -> Sha256Digest {
+        Sha256Digest::of(&self.bytes)
+    }
 }
 
 impl TryFrom<pb::Permission> for SignedPermission {

@@ -6,6 +6,7 @@
 use std::{convert::Infallible, fmt, marker::PhantomData, ops::Deref};
 
 use bytes::Bytes;
+use prost::Message;
 
 pub use crate::body::{Body, Made};
 use crate::{
@@ -104,6 +105,22 @@ impl<T: Body> Signed<T> {
                 .as_ref()
                 .map(|terminal| Box::new(terminal.to_message())),
         }
+    }
+}
+
+/// In files: the bytes of the message.
+impl<T: Body> Signed<T> {
+    /// Reads it as it stands in a file.
+    ///
+    /// # Errors
+    /// [`Error::Decode`], or what is wrong with its body.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
+        pb::decode::<pb::Statement>(bytes)?.try_into()
+    }
+
+    /// Writes it as it stands in a file.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        self.to_message().encode_to_vec()
     }
 }
 

@@ -1,9 +1,9 @@
-//! The messages about requests: asking, permitting, denying, and revoking.
+//! The messages about requests and permissions: asking, permitting, denying, noting, and revoking.
 
 use super::{KeyWrap, fits, submitted};
 use crate::{
     Error,
-    bodies::{Denial, DownloadRequest, ReferenceRequest, Revocation, UploadRequest, VaultHead},
+    bodies::{Denial, DownloadRequest, Note, ReferenceRequest, Revocation, UploadRequest, VaultHead},
     messages as pb,
     patient::PatientSigned,
     permission::{Kind, SignedPermission},
@@ -38,9 +38,25 @@ submitted! {
     SubmitDenial {
         denial: PatientSigned<Denial>,
     }
+    /// The patient tells an institution something about a permission that it has of her (NOTE-2).
+    SubmitNote {
+        note: PatientSigned<Note>,
+    }
     /// The patient takes a permission back.
     SubmitRevocation {
         revocation: PatientSigned<Revocation>,
+    }
+}
+
+/// As it answers a request.
+impl From<SignedPermission> for SubmitPermission {
+    fn from(permission: SignedPermission) -> Self {
+        Self {
+            permission,
+            upload_key_wrap: None,
+            upload_key_epoch: 0,
+            head: None,
+        }
     }
 }
 

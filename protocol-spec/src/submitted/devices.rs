@@ -89,6 +89,12 @@ fn may_be_approved(message: &NewDevice) -> Result<(), Error> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LinkNonce(Bytes);
 
+impl From<[u8; Self::LEN]> for LinkNonce {
+    fn from(bytes: [u8; Self::LEN]) -> Self {
+        Self(Bytes::copy_from_slice(&bytes))
+    }
+}
+
 impl LinkNonce {
     const LEN: usize = 32;
 

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::{Submitted, fits, submitted};
 use crate::{
     Error,
-    bodies::{EmergencyHelp, EmergencyObjection},
+    bodies::{EmergencyHelp, EmergencyObjection, EmergencyOpening},
     emergency::share_hash,
     field::{Field, SealedBytes},
     ids::PatientId,
@@ -13,6 +13,7 @@ use crate::{
     messages as pb,
     patient::PatientSigned,
     permission::{Kind, SignedPermission},
+    statement::{Signed, signature_bytes},
 };
 
 submitted! {
@@ -27,6 +28,34 @@ submitted! {
     /// The caller accepts to be a patient's guardian (ACC-10).
     AcceptGuardianship {
         patient_id: PatientId,
+    }
+}
+
+/// An institution opens with the half that it was shown (EMG-7).
+#[derive(Clone, Debug)]
+pub struct OpenEmergency {
+    /// What the institution says.
+    pub opening: Signed<EmergencyOpening>,
+    /// By the key of that half, over the same.
+    pub card_signature: [u8; 64],
+}
+
+impl Submitted for OpenEmergency {
+    type Wire = pb::EmergencyUse;
+
+    fn read(wire: pb::EmergencyUse) -> Result<Self, Error> {
+        Ok(Self {
+            opening: wire.opening.try_into()?,
+            card_signature: signature_bytes(&wire.card_signature)?,
+        })
+    }
+
+    fn write(&self) -> pb::EmergencyUse {
+        pb::EmergencyUse {
+            opening: Some(self.opening.to_message()),
+            card_signature: Bytes::copy_from_slice(&self.card_signature),
+            ..pb::EmergencyUse::default()
+        }
     }
 }
 
@@ -90,5 +119,23 @@ impl Submitted for PutEmergency {
             permission,
             halves: Some(halves),
         })
+    }
+
+    fn write(&self) -> pb::PutEmergency {
+        let Self { permission, halves } = self;
+        let permission = Field::write(permission);
+        match halves {
+            None => pb::PutEmergency {
+                permission,
+                ..pb::PutEmergency::default()
+            },
+            Some(halves) => pb::PutEmergency {
+                permission,
+                share: halves.share.clone(),
+                recipient_key: halves.recipient_key.write(),
+                guardian_half: halves.guardian_half.write(),
+                guardian_root_epoch: halves.guardian_root_epoch,
+            },
+        }
     }
 }

@@ -39,6 +39,15 @@ impl Submitted for DeleteUnanswered {
             What::PatientId(id) => Self::Guardianship(Field::read(id, "patient_id")?),
         })
     }
+
+    fn write(&self) -> pb::DeleteUnanswered {
+        let what = match self {
+            Self::Request(id) => What::RequestId(id.write()),
+            Self::Delegation(id) => What::DelegationId(id.write()),
+            Self::Guardianship(id) => What::PatientId(id.write()),
+        };
+        pb::DeleteUnanswered { what: Some(what) }
+    }
 }
 
 /// An id of a patient or of an institution.

@@ -1,5 +1,6 @@
 //! What principals submit: the messages of `spec/api.md` §2 that change something, well-formed. Each has the name and the
 //! fields of its message; ids, keys, statements and sizes have been read. Who signed, and for whom it is, comes after.
+//! Clients make the same values and write them as messages; servers read them.
 //!
 //! | module | holds |
 //! |---|---|
@@ -25,15 +26,15 @@ use bytes::Bytes;
 
 pub use self::{
     asking::{
-        SubmitDenial, SubmitDownloadRequest, SubmitPermission, SubmitReferenceRequest, SubmitRevocation,
-        SubmitUploadRequest,
+        SubmitDenial, SubmitDownloadRequest, SubmitNote, SubmitPermission, SubmitReferenceRequest,
+        SubmitRevocation, SubmitUploadRequest,
     },
     delegations::{AcceptDelegation, EndDelegation, KEYS_AT_ONCE, PutDelegatedKeys, PutDelegation},
     devices::{
         ChangeDevices, CollectionEpochs, EnrolPatient, EnrolmentWork, LinkAnswer, LinkNonce, LinkOffer,
         LinkOpening, NewDevice, Rotation,
     },
-    emergency::{AcceptGuardianship, Halves, PutEmergency, StartHelp, SubmitObjection},
+    emergency::{AcceptGuardianship, Halves, OpenEmergency, PutEmergency, StartHelp, SubmitObjection},
     inbox::{BlockSender, DeleteUnanswered},
     institutions::{
         AddTerminal, EnrolInstitution, PublishProgram, RemoveTerminal, RetireInstitution, RotateInstitution,
@@ -61,14 +62,38 @@ pub trait Submitted: Sized {
 
     /// Reads the message, and checks the form of every field.
     fn read(wire: Self::Wire) -> Result<Self, Error>;
+
+    /// Writes it as the message that travels.
+    fn write(&self) -> Self::Wire;
+}
+
+/// Where the path says all.
+#[derive(Clone, Copy, Debug)]
+pub struct Empty;
+
+impl Submitted for Empty {
+    type Wire = pb::Accepted;
+
+    fn read(pb::Accepted {}: pb::Accepted) -> Result<Self, Error> {
+        Ok(Self)
+    }
+
+    fn write(&self) -> pb::Accepted {
+        pb::Accepted {}
+    }
 }
 
 /// What goes to a path with an id.
-impl<I, M: Submitted> Submitted for (I, M) {
+impl<I: Clone, M: Submitted> Submitted for (I, M) {
     type Wire = (I, M::Wire);
 
     fn read((id, wire): Self::Wire) -> Result<Self, Error> {
         Ok((id, M::read(wire)?))
+    }
+
+    fn write(&self) -> Self::Wire {
+        let (id, message) = self;
+        (id.clone(), message.write())
     }
 }
 
@@ -82,14 +107,6 @@ macro_rules! submitted {
             $(pub $field: $type,)*
         }
 
-        impl $name {
-            /// The message that this was read from.
-            pub fn to_message(&self) -> pb::$name {
-                let Self { $($field),* } = self;
-                pb::$name { $($field: $crate::field::Field::write($field)),* }
-            }
-        }
-
         impl $crate::submitted::Submitted for $name {
             type Wire = pb::$name;
 
@@ -99,6 +116,11 @@ macro_rules! submitted {
                 $($check(&read)?;)?
                 Ok(read)
             }
+
+            fn write(&self) -> pb::$name {
+                let Self { $($field),* } = self;
+                pb::$name { $($field: $crate::field::Field::write($field)),* }
+            }
         }
 
         impl $crate::field::Field<pb::$name> for $name {
@@ -107,7 +129,7 @@ macro_rules! submitted {
             }
 
             fn write(&self) -> pb::$name {
-                self.to_message()
+                $crate::submitted::Submitted::write(self)
             }
         }
 
@@ -117,7 +139,7 @@ macro_rules! submitted {
             }
 
             fn write(&self) -> Option<pb::$name> {
-                Some(self.to_message())
+                Some($crate::submitted::Submitted::write(self))
             }
         }
     )*};
@@ -127,6 +149,12 @@ use submitted;
 /// A key of 32 bytes under another key: nonce, commitment, ciphertext and tag.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyWrap(Bytes);
+
+impl From<&[u8; Self::LEN]> for KeyWrap {
+    fn from(bytes: &[u8; Self::LEN]) -> Self {
+        Self(Bytes::copy_from_slice(bytes))
+    }
+}
 
 impl KeyWrap {
     /// How many bytes every wrap has.
@@ -152,6 +180,14 @@ impl Field<Bytes> for KeyWrap {
 
     fn write(&self) -> Bytes {
         self.0.clone()
+    }
+}
+
+impl TryFrom<Bytes> for KeyWrap {
+    type Error = Error;
+
+    fn try_from(bytes: Bytes) -> Result<Self, Error> {
+        Self::read(bytes, "key_wrap")
     }
 }
 

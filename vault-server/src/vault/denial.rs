@@ -1,15 +1,14 @@
 //! What a patient says to an institution: no, to its request (a denial); something about a permission (a note).
 
 use protocol_spec::{
-    Error,
     bodies::{Denial, Note},
     defence::Defence,
     ids::OperatorId,
     messages as pb,
-    patient::{PatientSigned, PatientVerified},
+    patient::PatientVerified,
     permission::Kind,
     problem::Problem,
-    submitted::{self, Submitted},
+    submitted,
 };
 
 use super::{
@@ -79,17 +78,6 @@ pub(super) struct SubmitNote {
     note: Admitted<PatientVerified<Note>>,
 }
 
-/// The message of a note, well-formed.
-pub(super) struct NoteMessage(PatientSigned<Note>);
-
-impl Submitted for NoteMessage {
-    type Wire = pb::SubmitNote;
-
-    fn read(wire: pb::SubmitNote) -> Result<Self, Error> {
-        PatientSigned::try_from(wire.note).map(Self)
-    }
-}
-
 impl OfVault for Note {
     fn operator(&self) -> Option<OperatorId> {
         None
@@ -97,12 +85,12 @@ impl OfVault for Note {
 }
 
 impl Submission for SubmitNote {
-    type Message = NoteMessage;
+    type Message = submitted::SubmitNote;
     type By = OwnDevice;
 
-    fn admit(message: NoteMessage, who: &Proven<'_, OwnDevice>) -> Result<Self, Refusal> {
+    fn admit(message: Self::Message, who: &Proven<'_, OwnDevice>) -> Result<Self, Refusal> {
         Ok(Self {
-            note: who.statement(message.0)?,
+            note: who.statement(message.note)?,
         })
     }
 }
