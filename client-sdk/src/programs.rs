@@ -8,9 +8,9 @@ use protocol_spec::{
     field::Name,
     link::ServerLink,
     log::{Entry, TlogProof, verify_published},
-    messages as pb,
     programs::{Vouched, verify_program},
     statement::Signed,
+    submitted,
 };
 
 use crate::{
@@ -53,14 +53,13 @@ pub struct PublishedProgram {
 /// [`Error::Tampered`] for what the server's registrar has not signed, or a proof that does not verify; `already-exists` if
 /// something else stands under its name, version and target; of the connection.
 pub async fn publish_program(link: &ServerLink, file: &[u8], ground: &Ground) -> Result<PublishedProgram> {
-    let statement: pb::Statement = protocol_spec::messages::decode(file).map_err(Error::tampered(WHAT))?;
-    let signed = Signed::try_from(statement).map_err(Error::tampered(WHAT))?;
+    let signed = Signed::from_bytes(file).map_err(Error::tampered(WHAT))?;
     let server = Server::new(bootstrap(link, ground).await?, None, ground)?;
     let program = verify_program(signed, server.registrar()).map_err(Error::tampered(WHAT))?;
-    let message = pb::PublishProgram {
-        program: Some(program.to_message()),
+    let message = submitted::PublishProgram {
+        program: program.signed().clone(),
     };
-    let answer: pb::ProgramPublished = server.post(api::PUBLISH_PROGRAM.here(), &message).await?;
+    let answer = server.post(api::PUBLISH_PROGRAM.here(), &message).await?;
     let refused = Error::tampered::<protocol_spec::Error>;
     let stands = Signed::try_from(answer.program)
         .and_then(|stands| verify_program(stands, server.registrar()))

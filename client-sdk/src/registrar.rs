@@ -177,7 +177,7 @@ impl Registrar {
             institution_id: institution,
         };
         let signed = Signed::sign(withdrawal, |message| self.key.sign_bytes(message));
-        Ok(signed.to_message().encode_to_vec())
+        Ok(signed.to_bytes())
     }
 
     /// What this registrar would say of a program: for whoever decides whether to [`Self::vouch`] for it.
@@ -207,13 +207,12 @@ impl Registrar {
     /// Vouches for a client program (PRG-1): a file for whoever carries it to the servers.
     pub fn vouch(&self, program: Program) -> Vec<u8> {
         let signed = Signed::sign(program, |message| self.key.sign_bytes(message));
-        signed.to_message().encode_to_vec()
+        signed.to_bytes()
     }
 }
 
 fn verify(request: &[u8]) -> Result<Verified<AccreditationRequest>> {
-    let statement: pb::Statement = protocol_spec::messages::decode(request).map_err(refused)?;
-    let signed = Signed::<AccreditationRequest>::try_from(statement).map_err(refused)?;
+    let signed = Signed::<AccreditationRequest>::from_bytes(request).map_err(refused)?;
     let key = signed.claimed().identity_key;
     signed.verify(&key).map_err(refused)
 }
@@ -334,9 +333,8 @@ mod tests {
             toolchain: text("a compiler"),
         };
         let program = registrar.describe_program(&file, about).unwrap();
-        let statement: pb::Statement =
-            protocol_spec::messages::decode(&registrar.vouch(program.clone())).unwrap();
-        let verified = verify_program(statement.try_into().unwrap(), &registrar.key.public()).unwrap();
+        let statement = Signed::from_bytes(&registrar.vouch(program.clone())).unwrap();
+        let verified = verify_program(statement, &registrar.key.public()).unwrap();
         assert_eq!((*verified).clone(), program);
         assert_eq!(verified.file_hash, Sha256Digest::of(b"a program"));
     }

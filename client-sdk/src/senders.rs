@@ -1,7 +1,6 @@
 //! Whom a patient or an institution blocks, and with whom they deal. See `protocol-spec/spec/accounts.md` §4.
 
-use bytes::Bytes;
-use protocol_spec::{api, ids::PatientId, messages as pb};
+use protocol_spec::{api, ids::PatientId, submitted};
 
 use crate::{
     Result,
@@ -11,8 +10,8 @@ use crate::{
 
 /// Blocks a sender, whose unanswered things are deleted; or takes that back (ACC-9).
 pub(crate) async fn block(server: &Server, sender: SenderId, blocked: bool) -> Result<()> {
-    let message = pb::BlockSender {
-        sender_id: Bytes::copy_from_slice(sender.as_bytes()),
+    let message = submitted::BlockSender {
+        sender_id: *sender.as_bytes(),
         blocked,
     };
     server.post(api::BLOCK_SENDER.here(), &message).await?;

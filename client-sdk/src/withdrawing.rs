@@ -7,8 +7,8 @@ use protocol_spec::{
     ids::InstitutionId,
     link::ServerLink,
     log::{Entry, TlogProof, verify_published},
-    messages as pb,
     statement::Signed,
+    submitted,
 };
 
 use crate::{
@@ -40,14 +40,13 @@ pub async fn withdraw_accreditation(
     file: &[u8],
     ground: &Ground,
 ) -> Result<WithdrawnAccreditation> {
-    let statement: pb::Statement = protocol_spec::messages::decode(file).map_err(Error::tampered(WHAT))?;
-    let signed = Signed::try_from(statement).map_err(Error::tampered(WHAT))?;
+    let signed = Signed::from_bytes(file).map_err(Error::tampered(WHAT))?;
     let server = Server::new(bootstrap(link, ground).await?, None, ground)?;
     let withdrawal = verify_withdrawal(signed, server.registrar()).map_err(Error::tampered(WHAT))?;
-    let message = pb::WithdrawInstitution {
-        withdrawal: Some(withdrawal.to_message()),
+    let message = submitted::WithdrawInstitution {
+        withdrawal: withdrawal.signed().clone(),
     };
-    let answer: pb::Withdrawn = server.post(api::WITHDRAW_INSTITUTION.here(), &message).await?;
+    let answer = server.post(api::WITHDRAW_INSTITUTION.here(), &message).await?;
     let refused = Error::tampered::<protocol_spec::Error>;
     let stands = Signed::try_from(answer.withdrawal)
         .and_then(|stands| verify_withdrawal(stands, server.registrar()))

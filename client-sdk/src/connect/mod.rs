@@ -39,6 +39,7 @@ use protocol_spec::{
     messages as pb,
     problem::Problem,
     request,
+    submitted::Submitted,
 };
 
 pub(crate) use self::bootstrap::{bootstrap, follow};
@@ -178,34 +179,34 @@ impl Server {
     }
 
     /// POST of a message under an idempotency key of its own.
-    pub(crate) async fn post<Q: Name, A: Message + Default + Name>(
+    pub(crate) async fn post<M: Submitted<Wire: Message + Name>, A: Message + Default + Name>(
         &self,
-        at: RequestTarget<Q, A>,
-        body: &Q,
+        at: RequestTarget<M::Wire, A>,
+        body: &M,
     ) -> Result<A> {
         self.post_as(at, body, &self.clock.system().token()?, Patience::SHORT)
             .await
     }
 
     /// POST of a message under a key that an earlier run may have used: the effect happens once.
-    pub(crate) async fn post_once<Q: Name, A: Message + Default + Name>(
+    pub(crate) async fn post_once<M: Submitted<Wire: Message + Name>, A: Message + Default + Name>(
         &self,
-        at: RequestTarget<Q, A>,
-        body: &Q,
+        at: RequestTarget<M::Wire, A>,
+        body: &M,
         idempotency_key: &str,
     ) -> Result<A> {
         self.post_as(at, body, idempotency_key, Patience::LONG).await
     }
 
-    async fn post_as<Q: Name, A: Message + Default + Name>(
+    async fn post_as<M: Submitted<Wire: Message + Name>, A: Message + Default + Name>(
         &self,
-        at: RequestTarget<Q, A>,
-        body: &Q,
+        at: RequestTarget<M::Wire, A>,
+        body: &M,
         idempotency_key: &str,
         patience: Patience,
     ) -> Result<A> {
         let call = Call::new(Method::POST, &at.path())
-            .message(body)
+            .message(&body.write())
             .answered_by::<A>()
             .header(request::IDEMPOTENCY_KEY, idempotency_key);
         self.message(&call, patience).await

@@ -13,9 +13,10 @@ use protocol_spec::{
     hash::Sha256Digest,
     ids::{RecordId, UploadId, VersionId},
     log::Receipt,
-    messages as pb,
+    messages::{self as pb, LeafRange, decode},
     permission::VerifiedPermission,
     provenance::SealedManifest,
+    submitted::{CommitUpload, Submitted},
 };
 
 use super::{office::Office, taking_back};
@@ -48,7 +49,6 @@ pub(super) struct Upload {
     pub(super) context: RecordContext,
     pub(super) key: DataKey,
     pub(super) id: UploadId,
-    pub(super) present: Vec<pb::LeafRange>,
     pub(super) plaintext_len: u64,
 }
 
@@ -56,10 +56,11 @@ pub(super) struct Upload {
 pub(super) async fn send_and_commit(
     office: &Office,
     running: &Upload,
+    present: &[LeafRange],
     source: impl Source,
     journal: &mut Journal,
     progress: &dyn Progress,
-) -> Result<(pb::Receipt, u64)> {
+) -> Result<(Receipt<UploadReceipt>, u64)> {
     let Upload {
         key,
         context,
@@ -79,21 +80,21 @@ pub(super) async fn send_and_commit(
     let outcome = upload(
         &office.session.server,
         id,
-        &running.present,
+        present,
         (source, sealer, Some(journal.leaf_log()?)),
         progress,
     )
     .await?;
     let sealed_manifest = sealed_manifest(office, running, &outcome.sealed)?;
-    let commit = pb::CommitUpload {
-        content_root: Bytes::copy_from_slice(outcome.sealed.root.as_bytes()),
+    let commit = CommitUpload {
+        content_root: outcome.sealed.root,
         stream_len: length,
         sealed_manifest: sealed_manifest.into(),
         content: outcome.sealed.single.unwrap_or_default(),
     };
     let kept = KeptCommit {
         contents: outcome.sealed.parts.iter().map(|part| part.sha256).collect(),
-        message: Bytes::from(commit.encode_to_vec()),
+        message: Bytes::from(commit.write().encode_to_vec()),
     };
     journal.keep_commit(&kept)?;
     Ok((
@@ -127,33 +128,30 @@ pub(super) async fn post_commit(
     running: &Upload,
     journal: &Journal,
     commit: &Bytes,
-) -> Result<pb::Receipt> {
-    let message: pb::CommitUpload = protocol_spec::messages::decode(commit)?;
+) -> Result<Receipt<UploadReceipt>> {
+    let message = CommitUpload::read(decode(commit)?)?;
     let path = api::COMMIT_UPLOAD.at([&running.id]);
-    office
-        .session
-        .server
-        .post_once(path, &message, &format!("{}-commit", journal.idempotency_key()))
-        .await
+    let key = format!("{}-commit", journal.idempotency_key());
+    receipt_of(office, office.post_once(path, &message, &key).await?).await
+}
+
+/// A receipt for an upload, verified.
+pub(super) async fn receipt_of(office: &Office, message: pb::Receipt) -> Result<Receipt<UploadReceipt>> {
+    office.session.log.receipt(Some(message), RECEIPT).await
 }
 
 /// The receipt must be about what was sent.
-pub(super) async fn check_receipt(
+pub(super) fn check_receipt(
     office: &Office,
     running: &Upload,
     journal: &Journal,
-    message: pb::Receipt,
+    receipt: Receipt<UploadReceipt>,
     (resumed_bytes, already): (u64, bool),
 ) -> Result<Sent> {
     let commit = journal
         .commit()?
         .ok_or_else(|| Error::tampered(RECEIPT)("nothing was committed"))?;
-    let commit: pb::CommitUpload = protocol_spec::messages::decode(&commit.message)?;
-    let receipt = office
-        .session
-        .log
-        .receipt::<UploadReceipt>(Some(message), RECEIPT)
-        .await?;
+    let commit = CommitUpload::read(decode(&commit.message)?)?;
     let Upload {
         permission, context, ..
     } = running;
@@ -186,8 +184,8 @@ pub(super) async fn check_receipt(
 }
 
 /// Whether the receipt is for the very bytes that were committed.
-fn stores(receipt: &UploadReceipt, commit: &pb::CommitUpload) -> bool {
-    receipt.content_root.as_bytes()[..] == commit.content_root
+fn stores(receipt: &UploadReceipt, commit: &CommitUpload) -> bool {
+    receipt.content_root == commit.content_root
         && receipt.stream_len == commit.stream_len
         && receipt.sealed_manifest_hash == Sha256Digest::of(&commit.sealed_manifest)
 }
@@ -206,8 +204,8 @@ mod tests {
     /// ATK-37: such a receipt would prove nothing about what was sent.
     #[test]
     fn a_receipt_for_other_bytes_than_those_committed_is_refused() {
-        let commit = pb::CommitUpload {
-            content_root: Bytes::from_static(&[1; 32]),
+        let commit = CommitUpload {
+            content_root: ContentRoot::from_bytes([1; 32]),
             stream_len: 5,
             sealed_manifest: Bytes::from_static(b"manifest"),
             content: Bytes::new(),

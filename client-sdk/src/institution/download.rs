@@ -12,10 +12,10 @@ use protocol_spec::{
     defence::Defence,
     ids::{PermissionId, RecordId},
     log::Receipt,
-    messages as pb,
     permission::Kind,
     problem::Problem,
     purpose::Purpose,
+    submitted::Empty,
 };
 
 use super::{
@@ -272,11 +272,7 @@ async fn close(
 ) -> Result<Receipt<ReleaseReceipt>> {
     let path = api::CLOSE_RELEASE.at([&ticket.release_id]);
     let key = format!("{}-close", journal.idempotency_key());
-    let message: pb::Receipt = office
-        .session
-        .server
-        .post_once(path, &pb::Accepted::default(), &key)
-        .await?;
+    let message = office.post_once(path, &Empty, &key).await?;
     let receipt = office
         .session
         .log

@@ -3,17 +3,16 @@
 
 use std::path::Path;
 
-use bytes::Bytes;
 use crypto::{CardHalf, HalfContext, HalfReader, RecipientSecret, ServerHalf};
 use protocol_spec::{
     api,
     bodies::{EmergencyHelp, EmergencyOpening},
     emergency::card_preimage,
     ids::{PatientId, RecordId, RequestId},
-    messages as pb,
     patient::PatientSigned,
     permission::{SignedPermission, VerifiedPermission},
     purpose::Purpose,
+    submitted::OpenEmergency,
 };
 
 use super::{
@@ -97,22 +96,13 @@ async fn sign_opening(
         institution_id: office.id(),
         card_key: card.public(),
     })?;
-    let statement = opening.to_message();
-    let message = pb::EmergencyUse {
-        card_signature: Bytes::copy_from_slice(&card.sign_bytes(&card_preimage(&statement.body))),
-        opening: Some(statement),
-        ..pb::EmergencyUse::default()
+    let hash = opening.hash();
+    let message = OpenEmergency {
+        card_signature: card.sign_bytes(&card_preimage(&opening.to_message().body)),
+        opening,
     };
-    let opened: pb::EmergencyOpened = office
-        .session
-        .server
-        .post(api::OPEN_EMERGENCY.here(), &message)
-        .await?;
-    office
-        .session
-        .log
-        .included(opened.proof, &opening.hash(), WHAT)
-        .await?;
+    let opened = office.post(api::OPEN_EMERGENCY.here(), &message).await?;
+    office.session.log.included(opened.proof, &hash, WHAT).await?;
     let delivery = opened.delivery.ok_or_else(|| tampered("it is empty"))?;
     let permission = SignedPermission::try_from(delivery.permission)
         .and_then(SignedPermission::verify)
@@ -159,7 +149,7 @@ fn check_opened(
 async fn guardians_half(office: &Office, patient: PatientId) -> Result<CardHalf> {
     keeping_up::keep_up(office).await?;
     let path = api::EMERGENCY_INFO.at([&patient]);
-    let info: pb::EmergencyInfo = office.session.server.get(path).await?;
+    let info = office.get(path).await?;
     let newest = info.helps.into_iter().min_by_key(|help| help.opens);
     let newest = newest.ok_or_else(|| Error::Unknown {
         what: "guardian's help for this institution, with patient",

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use crypto::open_accreditation;
-use prost::Message;
 use protocol_spec::{
     api,
     bodies::{Accreditation, AccreditationRequest, InstitutionKeys},
@@ -14,6 +13,7 @@ use protocol_spec::{
     link::ServerLink,
     messages as pb,
     statement::Signed,
+    submitted,
 };
 
 use super::{Institution, ends::Ends, keys::Keys, office::Office};
@@ -104,18 +104,10 @@ impl Institution {
     async fn enrol_keys(home: Home, pins: Pins, keys: Keys, accreditation: &[u8]) -> Result<Self> {
         let mut principal = home.principal()?;
         let message = enrolment(&home, &keys, &pins, accreditation)?;
-        let name = Signed::<InstitutionKeys>::try_from(message.keys.clone())?
-            .claimed()
-            .name
-            .as_str()
-            .to_owned();
+        let name = message.keys.claimed().name.as_str().to_owned();
         let id = keys.institution.to_string();
         let office = Office::new(home, pins.clone(), keys, &id, name.clone())?;
-        office
-            .session
-            .server
-            .post(api::ENROL_INSTITUTION.here(), &message)
-            .await?;
+        office.post(api::ENROL_INSTITUTION.here(), &message).await?;
         principal.set_pins(&pins);
         principal.name = Some(name);
         principal.enrolled = true;
@@ -196,7 +188,7 @@ pub(super) fn accreditation_request(
         recipient_key: keys.recipient()?,
     };
     let request = Signed::try_sign(request, |message| keys.sign(message))?;
-    Ok((keys.institution, request.to_message().encode_to_vec()))
+    Ok((keys.institution, request.to_bytes()))
 }
 
 /// Whether these are the keys of an earlier request under this name.
@@ -232,7 +224,7 @@ pub(super) fn open_file(
 }
 
 /// Puts the enrolment together. It is checked as the server will check it, so that a wrong file is found here.
-fn enrolment(home: &Home, keys: &Keys, pins: &Pins, file: &[u8]) -> Result<pb::EnrolInstitution> {
+fn enrolment(home: &Home, keys: &Keys, pins: &Pins, file: &[u8]) -> Result<submitted::EnrolInstitution> {
     let (accreditation, secret) = open_file(keys, &pins.registrar, file)?;
     let statement = institution_keys(home, keys, pins, &accreditation)?;
     let entry = directory::Institution::verify(
@@ -243,9 +235,9 @@ fn enrolment(home: &Home, keys: &Keys, pins: &Pins, file: &[u8]) -> Result<pb::E
     )
     .map_err(wrong)?;
     entry.check_secret(&secret).map_err(wrong)?;
-    Ok(pb::EnrolInstitution {
-        keys: Some(statement.to_message()),
-        accreditation: Some(accreditation.to_message()),
+    Ok(submitted::EnrolInstitution {
+        keys: statement,
+        accreditation,
         secret,
     })
 }
@@ -261,8 +253,7 @@ fn institution_keys(
     let (operator_id, accreditation_hash) = (OperatorId::from(&pins.operator), accreditation.hash());
     let kept = home
         .read(KEYS)?
-        .and_then(|bytes| protocol_spec::messages::decode::<pb::Statement>(&bytes).ok());
-    let kept = kept.and_then(|statement| Signed::<InstitutionKeys>::try_from(statement).ok());
+        .and_then(|bytes| Signed::<InstitutionKeys>::from_bytes(&bytes).ok());
     let fits = |kept: &Signed<InstitutionKeys>| {
         kept.claimed().operator_id == operator_id && kept.claimed().accreditation_hash == accreditation_hash
     };
@@ -279,7 +270,7 @@ fn institution_keys(
         succession: None,
     };
     let statement = Signed::try_sign(statement, |message| keys.sign(message))?;
-    home.write(KEYS, &statement.to_message().encode_to_vec())?;
+    home.write(KEYS, &statement.to_bytes())?;
     Ok(statement)
 }
 

@@ -3,13 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use data_encoding::HEXLOWER;
-use prost::Message;
 use protocol_spec::{
     bodies::{ReleaseReceipt, ReleaseTicket},
     hash::Sha256Digest,
     ids::{RecordId, VersionId},
     log::Receipt,
-    messages as pb,
     statement::{Signed, Verified},
 };
 use serde::{Deserialize, Serialize};
@@ -73,10 +71,9 @@ struct Record {
 
 impl Finished {
     pub(super) fn new(out: &Path, ticket: &Verified<ReleaseTicket>, records: &[FetchedRecord]) -> Self {
-        let ticket = ticket.signed().to_message();
         Self {
             out: files::absolute(out),
-            ticket: HEXLOWER.encode(&ticket.encode_to_vec()),
+            ticket: HEXLOWER.encode(&ticket.signed().to_bytes()),
             records: records.iter().map(Record::from).collect(),
         }
     }
@@ -113,8 +110,7 @@ impl Finished {
     /// The ticket of the release, as the operator signed it.
     pub(super) fn ticket(&self) -> Option<Signed<ReleaseTicket>> {
         let bytes = HEXLOWER.decode(self.ticket.as_bytes()).ok()?;
-        let message = pb::Statement::decode(bytes.as_slice()).ok()?;
-        Signed::try_from(Some(message)).ok()
+        Signed::from_bytes(&bytes).ok()
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use prost::Message;
 use protocol_spec::{
     api,
     bodies::{TerminalCertificate, TerminalRequest},
@@ -51,10 +50,7 @@ pub(super) fn terminal_request(
         recipient_key: own,
     };
     let request = Signed::try_sign(request, |message| store.sign(message))?;
-    Ok((
-        TerminalId::from(&store.signing_key()),
-        request.to_message().encode_to_vec(),
-    ))
+    Ok((TerminalId::from(&store.signing_key()), request.to_bytes()))
 }
 
 pub(super) async fn join(
@@ -79,12 +75,12 @@ pub(super) async fn join(
         store: Arc::new(store),
     };
     let mut joined = Office::new(home, pins.clone(), keys, &principal.id, String::new())?;
-    let terminal: pb::Terminal = joined.session.server.get(api::TERMINAL.here()).await?;
+    let terminal = joined.get(api::TERMINAL.here()).await?;
     let certificate = own_certificate(&joined, &terminal, institution).await?;
     joined
         .session
         .home
-        .write(CERTIFICATE, &certificate.to_message().encode_to_vec())?;
+        .write(CERTIFICATE, &certificate.signed().to_bytes())?;
     let entry = joined.session.mirror.institution(institution).await?;
     joined.name = entry.name().as_str().to_owned();
     joined.keys.certificate = Some(certificate.signed().clone());

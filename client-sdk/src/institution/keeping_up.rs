@@ -19,7 +19,7 @@ pub(crate) async fn keep_up(office: &Office) -> Result<()> {
     if held.iter().any(|key| key.digest() == newest) {
         return Ok(());
     }
-    let terminal = office.session.server.get(api::TERMINAL.here()).await?;
+    let terminal = office.get(api::TERMINAL.here()).await?;
     take_keys(office, terminal).await
 }
 

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use crypto::seal_terminal_keys;
 use protocol_spec::{
     bodies::TerminalCertificate,
+    field::SealedBytes,
     ids::{InstitutionId, TerminalId},
     keys::{IdentityKey, RecipientKey},
-    messages as pb,
     statement::{Made, Signed},
 };
 use zeroize::Zeroizing;
@@ -73,8 +73,7 @@ impl Keys {
         }
         let certificate = home
             .read(CERTIFICATE)?
-            .and_then(|bytes| protocol_spec::messages::decode::<pb::Statement>(&bytes).ok())
-            .and_then(|statement| Signed::<TerminalCertificate>::try_from(statement).ok())
+            .and_then(|bytes| Signed::<TerminalCertificate>::from_bytes(&bytes).ok())
             .filter(|certificate| certificate.claimed().terminal_key == store.signing_key())
             .ok_or_else(|| home.damaged(CERTIFICATE))?;
         let keys = Self {
@@ -106,7 +105,7 @@ impl Keys {
     }
 
     /// The recipient keys, sealed to a terminal. None from a store whose keys do not leave it: its terminals use the store.
-    pub(super) fn sealed_to(&self, terminal: &TerminalCertificate) -> Result<Option<pb::Sealed>> {
+    pub(super) fn sealed_to(&self, terminal: &TerminalCertificate) -> Result<Option<SealedBytes>> {
         let mut seeds: Vec<Zeroizing<[u8; 32]>> = Vec::new();
         for key in self.store.recipient_keys().iter().rev() {
             match self.store.export_recipient_key(&key.digest()) {
@@ -117,7 +116,7 @@ impl Keys {
         }
         let id = TerminalId::from(&terminal.terminal_key);
         let sealed = seal_terminal_keys(&terminal.recipient_key, &self.institution, &id, &seeds)?;
-        Ok(Some((&sealed).into()))
+        Ok(Some(sealed))
     }
 }
 

@@ -2,7 +2,12 @@
 
 use std::sync::Arc;
 
-use protocol_spec::ids::{InstitutionId, TerminalId};
+use prost::{Message, Name};
+use protocol_spec::{
+    api::{Query, RequestTarget},
+    ids::{InstitutionId, TerminalId},
+    submitted::Submitted,
+};
 
 use super::keys::Keys;
 use crate::{
@@ -30,6 +35,33 @@ impl Office {
     /// What opens what is sealed to it.
     pub(crate) fn key_store(&self) -> &dyn KeyStore {
         &*self.keys.store
+    }
+
+    /// Asks its server.
+    pub(super) async fn get<A: Message + Default + Name, X: Query>(
+        &self,
+        at: RequestTarget<(), A, X>,
+    ) -> Result<A> {
+        self.session.server.get(at).await
+    }
+
+    /// Hands in at its server what it submits.
+    pub(super) async fn post<M: Submitted<Wire: Message + Name>, A: Message + Default + Name>(
+        &self,
+        at: RequestTarget<M::Wire, A>,
+        message: &M,
+    ) -> Result<A> {
+        self.session.server.post(at, message).await
+    }
+
+    /// As [`Self::post`], under a key that an earlier run may have used: the effect happens once.
+    pub(super) async fn post_once<M: Submitted<Wire: Message + Name>, A: Message + Default + Name>(
+        &self,
+        at: RequestTarget<M::Wire, A>,
+        message: &M,
+        idempotency_key: &str,
+    ) -> Result<A> {
+        self.session.server.post_once(at, message, idempotency_key).await
     }
 
     pub(crate) fn id(&self) -> InstitutionId {

@@ -18,6 +18,7 @@ use protocol_spec::{
     problem::Problem,
     purpose::Purpose,
     statement::{Signed, Verified},
+    submitted::Empty,
 };
 
 use super::{
@@ -183,12 +184,8 @@ async fn deliver_again(office: &Office, permission: &VerifiedPermission) -> Resu
 /// Ends a release that an earlier run has left open.
 async fn end_release(office: &Office, release: ReleaseId) -> Result<()> {
     let path = api::CLOSE_RELEASE.at([&release]);
-    let ended: Result<pb::Receipt> = office
-        .session
-        .server
-        .post_once(path, &pb::Accepted::default(), &office.session.system().token()?)
-        .await;
-    ended.map(drop)
+    let key = office.session.system().token()?;
+    office.post_once(path, &Empty, &key).await.map(drop)
 }
 
 /// A release that this home has left open, or any of the institution's.

@@ -6,8 +6,8 @@ use protocol_spec::{
     bodies::{DownloadRequest, ReferenceRequest},
     field::SealedBytes,
     ids::{PatientId, RequestId},
-    messages as pb,
     purpose::Purpose,
+    submitted,
 };
 
 use super::office::Office;
@@ -33,15 +33,9 @@ pub(super) async fn request_download(
         root_epoch,
         purpose,
     };
-    let signed = office.keys.statement(request)?;
-    let message = pb::SubmitDownloadRequest {
-        request: Some(signed.to_message()),
-    };
-    office
-        .session
-        .server
-        .post(api::SUBMIT_DOWNLOAD_REQUEST.here(), &message)
-        .await?;
+    let request = office.keys.statement(request)?;
+    let message = submitted::SubmitDownloadRequest { request };
+    office.post(api::SUBMIT_DOWNLOAD_REQUEST.here(), &message).await?;
     Ok(request_id)
 }
 
@@ -67,13 +61,9 @@ pub(super) async fn request_reference(
         root_epoch,
         purpose,
     };
-    let signed = office.keys.statement(request)?;
-    let message = pb::SubmitReferenceRequest {
-        request: Some(signed.to_message()),
-    };
+    let request = office.keys.statement(request)?;
+    let message = submitted::SubmitReferenceRequest { request };
     office
-        .session
-        .server
         .post(api::SUBMIT_REFERENCE_REQUEST.here(), &message)
         .await?;
     Ok(request_id)

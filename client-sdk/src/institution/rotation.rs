@@ -7,9 +7,9 @@ use protocol_spec::{
     bodies::{InstitutionKeys, Retirement, Succession},
     directory,
     hash::Sha256Digest,
-    messages as pb,
     problem::Problem,
     statement::Signed,
+    submitted,
 };
 
 use super::{
@@ -76,17 +76,13 @@ pub(super) async fn rotate(office: &Office, accreditation: &[u8], overlap: Durat
     .map_err(Error::tampered("the accreditation file"))?;
     let terminals = terminals::keys_for_terminals(office, &present).await?;
     let count = terminals.len();
-    let message = pb::RotateInstitution {
-        keys: Some(keys.to_message()),
-        accreditation: Some(accreditation.to_message()),
+    let message = submitted::RotateInstitution {
+        keys,
+        accreditation,
         secret,
         terminals,
     };
-    office
-        .session
-        .server
-        .post(api::ROTATE_INSTITUTION.here(), &message)
-        .await?;
+    office.post(api::ROTATE_INSTITUTION.here(), &message).await?;
     office.session.mirror.invalidate().await;
     rotated(office, &next, count)
 }
@@ -119,12 +115,8 @@ pub(super) async fn retire(office: &Office) -> Result<()> {
         entry_hash: office.own_entry().await?.entry_hash(),
     };
     let retirement = Signed::try_sign(retirement, |message| office.keys.sign(message))?;
-    let message = pb::RetireInstitution {
-        retirement: Some(retirement.to_message()),
-    };
-    let server = &office.session.server;
-    let answer = server.post(api::RETIRE_INSTITUTION.here(), &message).await;
-    match answer {
+    let message = submitted::RetireInstitution { retirement };
+    match office.post(api::RETIRE_INSTITUTION.here(), &message).await {
         // An earlier attempt whose answer was lost.
         Err(error) if !error.is_problem(Problem::InstitutionRetired) => Err(error),
         _ => Ok(()),

@@ -1,12 +1,11 @@
 //! Taking back what went to the wrong patient, before anybody has opened it. See `protocol-spec/spec/deletion.md` §3.
 
-use prost::Message;
 use protocol_spec::{
     api,
     bodies::{TakeBack, UploadReceipt},
     ids::{PatientId, RecordId},
-    messages as pb,
     statement::{Signed, Verified},
+    submitted,
 };
 
 use super::office::Office;
@@ -38,14 +37,10 @@ pub(super) async fn take_back(office: &Office, record: RecordId) -> Result<Taken
         version_id: said.version_id,
         receipt_hash: receipt.hash(),
     };
-    let message = pb::TakeBackUpload {
-        take_back: Some(office.keys.statement(body)?.to_message()),
+    let message = submitted::TakeBackUpload {
+        take_back: office.keys.statement(body)?,
     };
-    let answer: pb::Receipt = office
-        .session
-        .server
-        .post(api::TAKE_BACK.here(), &message)
-        .await?;
+    let answer = office.post(api::TAKE_BACK.here(), &message).await?;
     let (taken, log_size) = office.session.records.taken_back(answer).await?;
     if taken.record_id != record || taken.receipt_hash != receipt.hash() {
         return Err(Error::tampered(TAKE_BACK)("it is of another record"));
@@ -70,7 +65,7 @@ pub(super) fn sent_records(office: &Office) -> Result<Vec<RecordId>> {
 /// Keeps what is needed to take a record back.
 pub(super) fn keep_sent(office: &Office, receipt: &Verified<UploadReceipt>) -> Result<()> {
     let name = receipt.record_id.to_string();
-    let bytes = receipt.to_message().encode_to_vec();
+    let bytes = receipt.signed().to_bytes();
     office.session.home.keep_last(SENT, &name, &bytes)
 }
 
@@ -80,8 +75,7 @@ fn sent(office: &Office, record: RecordId) -> Result<Verified<UploadReceipt>> {
         id: record.to_string(),
     };
     let kept = office.session.home.kept(SENT, &record.to_string())?;
-    let kept: pb::Statement = protocol_spec::messages::decode(&kept.ok_or_else(unknown)?)?;
-    let receipt = Signed::<UploadReceipt>::try_from(Some(kept))
+    let receipt = Signed::<UploadReceipt>::from_bytes(&kept.ok_or_else(unknown)?)
         .and_then(|receipt| receipt.verify(office.session.server.operator()));
     receipt.map_err(|_| office.session.home.damaged(SENT))
 }

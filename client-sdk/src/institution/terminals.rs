@@ -7,8 +7,8 @@ use protocol_spec::{
     api::{self, PageQuery},
     bodies::{TerminalCertificate, TerminalRemoval, TerminalRequest},
     ids::TerminalId,
-    messages as pb,
     statement::{Signed, Verified},
+    submitted,
 };
 
 use super::office::Office;
@@ -67,16 +67,12 @@ pub(super) async fn add_terminal(office: &Office, request: &[u8], valid: Duratio
         not_after: created.saturating_add(millis(valid)),
     };
     let certificate = Signed::try_sign(certificate, |message| office.keys.sign(message))?;
-    let message = pb::AddTerminal {
-        certificate: Some(certificate.to_message()),
+    let message = submitted::AddTerminal {
         keys: office.keys.sealed_to(certificate.claimed())?,
+        certificate,
     };
-    office
-        .session
-        .server
-        .post(api::ADD_TERMINAL.here(), &message)
-        .await?;
-    Ok(info(certificate.claimed(), None))
+    office.post(api::ADD_TERMINAL.here(), &message).await?;
+    Ok(info(message.certificate.claimed(), None))
 }
 
 pub(super) async fn terminals(office: &Office) -> Result<Vec<TerminalInfo>> {
@@ -103,14 +99,8 @@ pub(super) async fn remove_terminal(office: &Office, terminal: TerminalId) -> Re
         terminal_id: terminal,
     };
     let removal = Signed::try_sign(removal, |message| office.keys.sign(message))?;
-    let message = pb::RemoveTerminal {
-        removal: Some(removal.to_message()),
-    };
-    office
-        .session
-        .server
-        .post(api::REMOVE_TERMINAL.here(), &message)
-        .await?;
+    let message = submitted::RemoveTerminal { removal };
+    office.post(api::REMOVE_TERMINAL.here(), &message).await?;
     note_removal(office, terminal)
 }
 
@@ -118,17 +108,16 @@ pub(super) async fn remove_terminal(office: &Office, terminal: TerminalId) -> Re
 pub(super) async fn keys_for_terminals(
     office: &Office,
     entry: &DirectoryEntry,
-) -> Result<Vec<pb::TerminalKeys>> {
+) -> Result<Vec<submitted::TerminalKeys>> {
     let mut all = Vec::new();
     for (certificate, removed) in listed(office, entry).await? {
         // Looked at after the server was asked: what it has said of the time can only end more (PRM-16).
         let over = office.session.clock.now().may_be_over(certificate.not_after);
         let goes_on = removed.is_none() && !over;
         if let (true, Some(keys)) = (goes_on, office.keys.sealed_to(&certificate)?) {
-            let id = TerminalId::from(&certificate.terminal_key);
-            all.push(pb::TerminalKeys {
-                terminal_id: bytes::Bytes::copy_from_slice(id.as_bytes()),
-                keys: Some(keys),
+            all.push(submitted::TerminalKeys {
+                terminal_id: TerminalId::from(&certificate.terminal_key),
+                keys,
             });
         }
     }
@@ -205,8 +194,7 @@ fn info(certificate: &TerminalCertificate, removed: Option<u64>) -> TerminalInfo
 /// INS-7: whoever asks holds the key that is to be certified.
 fn verify_request(request: &[u8]) -> Result<Verified<TerminalRequest>> {
     let what = "the terminal's request";
-    let statement: pb::Statement = protocol_spec::messages::decode(request).map_err(Error::tampered(what))?;
-    let signed = Signed::<TerminalRequest>::try_from(statement).map_err(Error::tampered(what))?;
+    let signed = Signed::<TerminalRequest>::from_bytes(request).map_err(Error::tampered(what))?;
     let key = signed.claimed().terminal_key;
     signed.verify(&key).map_err(Error::tampered(what))
 }

@@ -11,7 +11,7 @@ use protocol_spec::{
     content::{padme, stream_len},
     hash::Sha256Digest,
     ids::{PermissionId, UploadId},
-    messages::{self as pb, presentation_answer::Answer},
+    messages::{self as pb, LeafRange, presentation_answer::Answer},
     permission::{Kind, VerifiedPermission},
     problem::Problem,
     statement::{Signed, Verified},
@@ -20,7 +20,7 @@ use sha2::{Digest, Sha256};
 
 use super::{
     committed,
-    committing::{Sent, Upload, check_receipt, post_commit, send_and_commit},
+    committing::{Sent, Upload, check_receipt, post_commit, receipt_of, send_and_commit},
     delivery::{self, Delivered},
     office::Office,
 };
@@ -30,12 +30,20 @@ use crate::{
     transfer::{FileSource, Journal, Source, check_names, interrupted},
 };
 
-/// Where an upload stands when a run begins.
+/// An upload whose session is open, or was.
 struct Begun {
     id: UploadId,
-    present: Vec<pb::LeafRange>,
-    /// It was committed before.
-    receipt: Option<pb::Receipt>,
+    stage: Stage,
+}
+
+/// How far an upload has come when a run takes it up.
+enum Stage {
+    /// Its session is open, and has these leaves.
+    Standby(Vec<LeafRange>),
+    /// An earlier run has sent this commit, and does not know what was answered.
+    Committed(Bytes),
+    /// The server has stored it.
+    Receipted(Box<pb::Receipt>),
 }
 
 /// How a run takes up what is there.
@@ -163,20 +171,18 @@ async fn run<S: Source>(
         context,
         key,
         id: begun.id,
-        present: begun.present,
         plaintext_len,
     };
     progress.started(length);
-    let already = begun.receipt.is_some();
-    let (receipt, resumed_bytes) = match (begun.receipt, journal.commit()?) {
-        (Some(receipt), _) => (receipt, length),
-        (None, Some(commit)) => (
-            post_commit(office, &upload, journal, &commit.message).await?,
-            length,
-        ),
-        (None, None) => send_and_commit(office, &upload, source, journal, progress).await?,
+    let already = matches!(begun.stage, Stage::Receipted(_));
+    let (receipt, resumed_bytes) = match begun.stage {
+        Stage::Receipted(receipt) => (receipt_of(office, *receipt).await?, length),
+        Stage::Committed(commit) => (post_commit(office, &upload, journal, &commit).await?, length),
+        Stage::Standby(present) => {
+            send_and_commit(office, &upload, &present, source, journal, progress).await?
+        }
     };
-    let sent = check_receipt(office, &upload, journal, receipt, (resumed_bytes, already)).await?;
+    let sent = check_receipt(office, &upload, journal, receipt, (resumed_bytes, already))?;
     progress.finished();
     Ok(sent)
 }
@@ -210,8 +216,7 @@ async fn stand_by(
     check_left(ticket.bytes, length)?;
     Ok(Begun {
         id: ticket.upload_id,
-        present: Vec::new(),
-        receipt: None,
+        stage: Stage::Standby(Vec::new()),
     })
 }
 
@@ -235,25 +240,19 @@ async fn take_up<S: Source>(
         .or_else(|| by_version.map(|(ticket, _)| ticket.upload_id));
     if let Some(id) = id {
         let path = api::UPLOAD_STATUS.at([&id]);
-        let status = match office.session.server.get(path).await {
+        let status = match office.get(path).await {
             Err(error) if error.is_final() => None,
             status => Some(status?),
         };
         let is_open = open.iter().any(|(ticket, _)| ticket.upload_id == id);
         let (reader, same) = same_contents(source, journal).await?;
         source = reader;
-        let goes_on = match &status {
-            Some(pb::UploadStatus { receipt: Some(_), .. }) => same,
-            Some(status) => is_open && same && journal.knows(&status.present)?,
-            None => false,
+        let stage = match status {
+            Some(status) if same => stage(status.receipt, status.present, is_open, journal)?,
+            _ => None,
         };
-        if let Some(status) = status.filter(|_| goes_on) {
-            let begun = Begun {
-                id,
-                present: status.present,
-                receipt: status.receipt,
-            };
-            return Ok((source, Some(begun)));
+        if let Some(stage) = stage {
+            return Ok((source, Some(Begun { id, stage })));
         }
         journal.restart(source.parts(), None)?;
     }
@@ -265,6 +264,23 @@ async fn take_up<S: Source>(
         journal.restart(source.parts(), left)?;
     }
     Ok((source, None))
+}
+
+/// How far an upload of the same content has come, by what the server has of it; none if it cannot go on.
+fn stage(
+    receipt: Option<pb::Receipt>,
+    present: Vec<LeafRange>,
+    is_open: bool,
+    journal: &Journal,
+) -> Result<Option<Stage>> {
+    if let Some(receipt) = receipt {
+        return Ok(Some(Stage::Receipted(Box::new(receipt))));
+    }
+    if !is_open || !journal.knows(&present)? {
+        return Ok(None);
+    }
+    let commit = journal.commit()?.map(|commit| Stage::Committed(commit.message));
+    Ok(Some(commit.unwrap_or(Stage::Standby(present))))
 }
 
 /// Whether what was committed, or is about to be, is what the source contains now. Before there is a commit, the leaves tell.

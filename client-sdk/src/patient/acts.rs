@@ -4,7 +4,6 @@
 use protocol_spec::{
     api,
     log::VaultSalt,
-    messages as pb,
     vault_head::{Act, HeadRef},
 };
 
@@ -27,7 +26,7 @@ pub(super) async fn log_salt(vault: &Vault) -> Result<VaultSalt> {
     let bytes = match vault.session.home.read(SALT)? {
         Some(kept) => kept,
         None => {
-            let answer: pb::LogSalt = vault.session.server.get(api::LOG_SALT.here()).await?;
+            let answer = vault.get(api::LOG_SALT.here()).await?;
             answer.salt.to_vec()
         }
     };

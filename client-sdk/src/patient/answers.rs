@@ -14,11 +14,10 @@ use protocol_spec::{
     hash::Sha256Digest,
     ids::PermissionId,
     keys::RecipientKey,
-    messages as pb,
-    patient::PatientSigned,
     permission::{Kind, PermissionBody, RecordSelector, Replaces, SignedPermission},
     purpose::Purpose,
-    statement::{Body, Signed},
+    statement::Body,
+    submitted::{self, Submitted},
     tags::SealedConditions,
 };
 
@@ -73,26 +72,19 @@ pub(crate) struct Limits {
 }
 
 /// A signed answer, ready to be sent.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub(crate) enum SignedAnswer {
-    Permission(Box<pb::SubmitPermission>),
-    Denial(pb::SubmitDenial),
+    Permission(Box<submitted::SubmitPermission>),
+    Denial(submitted::SubmitDenial),
 }
 
 impl SignedAnswer {
     /// SHA-256 of the body that was signed: what the history shows it by.
     pub(crate) fn statement_hash(&self) -> Sha256Digest {
-        let body = match self {
-            Self::Permission(message) => message.permission.as_ref().map(|permission| &permission.body),
-            Self::Denial(message) => {
-                let statement = message
-                    .denial
-                    .as_ref()
-                    .and_then(|denial| denial.statement.as_ref());
-                statement.map(|statement| &statement.body)
-            }
-        };
-        Sha256Digest::of(body.map(AsRef::as_ref).unwrap_or_default())
+        match self {
+            Self::Permission(message) => message.permission.hash(),
+            Self::Denial(message) => message.denial.hash(),
+        }
     }
 
     /// Sends it, without a head.
@@ -108,8 +100,8 @@ impl SignedAnswer {
 
     pub(crate) fn bytes(&self) -> Vec<u8> {
         match self {
-            Self::Permission(message) => message.encode_to_vec(),
-            Self::Denial(message) => message.encode_to_vec(),
+            Self::Permission(message) => message.write().encode_to_vec(),
+            Self::Denial(message) => message.write().encode_to_vec(),
         }
     }
 }
@@ -232,7 +224,7 @@ async fn sign_answer(
     limits: &Limits,
 ) -> Result<(PermissionId, SignedAnswer)> {
     let id = grant.id;
-    let permission = pb::Permission::from(&sign_permission(vault, grant, key, limits).await?);
+    let permission = sign_permission(vault, grant, key, limits).await?;
     Ok((id, SignedAnswer::Permission(Box::new(permission.into()))))
 }
 
@@ -255,15 +247,12 @@ pub(crate) async fn sign_denial(
         institution_id: asker.id(),
         text: seal_text(asker.recipient_key(), &context, text)?,
     };
-    let signed = Signed::sign(denial, |message| vault.keys.sign(message));
-    let denial = PatientSigned::new(signed, vault.keys.chain.clone());
+    let denial = vault.keys.statement(denial);
     let denial = match behalf {
         Some(delegation) => denial.through(delegation.signed()),
         None => denial,
     };
-    Ok(SignedAnswer::Denial(pb::SubmitDenial {
-        denial: Some((&denial).into()),
-    }))
+    Ok(SignedAnswer::Denial(submitted::SubmitDenial { denial }))
 }
 
 /// Sends an answer.
@@ -275,9 +264,8 @@ pub(crate) async fn submit(vault: &Vault, answer: &SignedAnswer) -> Result<()> {
 }
 
 /// Notes a permission that the server has taken.
-pub(super) async fn did_permit(vault: &Vault, permission: Option<&pb::Permission>) -> Result<()> {
-    acts::did(vault, permission_act(permission)?).await;
-    Ok(())
+pub(super) async fn did_permit(vault: &Vault, permission: &SignedPermission) {
+    acts::did(vault, permission_act(permission)).await;
 }
 
 /// Encodes the body, wraps the key over it, and signs both (PRM-2, PRM-6).

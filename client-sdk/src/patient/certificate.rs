@@ -16,10 +16,8 @@ use protocol_spec::{
     link::ServerLink,
     log::Receipt,
     messages as pb,
-    patient::PatientSigned,
     permission::VerifiedPermission,
     released::VersionLeaves,
-    statement::Signed,
 };
 
 use crate::{
@@ -100,8 +98,7 @@ pub(super) async fn certify(
         closed,
         resealed,
     };
-    let signed = Signed::sign(says.clone(), |message| vault.keys.sign(message));
-    let certificate = PatientSigned::new(signed, vault.keys.chain.clone());
+    let certificate = vault.keys.statement(says.clone());
     let server = &vault.session.server;
     let file = pb::CertificateFile {
         certificate: Some((&certificate).into()),

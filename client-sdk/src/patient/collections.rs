@@ -5,8 +5,8 @@ use protocol_spec::{
     api,
     field::Name,
     ids::{CollectionId, RecordId},
-    messages as pb,
     names::Look,
+    submitted,
     vault_head::{Act, epoch_hash},
 };
 
@@ -96,19 +96,15 @@ async fn put_collection(vault: &Vault, id: CollectionId, name: &Name) -> Result<
     let root = known.root()?;
     let key = CollectionKey::generate()?;
     let wrap = root.wrap_collection_key(&key, &patient, &Collection { id, epoch: 0 })?;
-    let message = pb::PutCollection {
-        collection_id: bytes::Bytes::copy_from_slice(id.as_bytes()),
+    let message = submitted::PutCollection {
+        collection_id: id,
         epoch: 0,
-        key_wrap: bytes::Bytes::copy_from_slice(wrap.as_bytes()),
+        key_wrap: (&wrap).into(),
         sealed_name: root.seal_collection_name(name, &patient, &id)?.into(),
         root_epoch: known.newest().root_epoch,
     };
-    vault
-        .session
-        .server
-        .post(api::PUT_COLLECTION.here(), &message)
-        .await?;
-    acts::did(vault, Act::Epoch(id, epoch_hash(0, &message.key_wrap))).await;
+    vault.post(api::PUT_COLLECTION.here(), &message).await?;
+    acts::did(vault, Act::Epoch(id, epoch_hash(0, wrap.as_bytes()))).await;
     Ok(())
 }
 

@@ -4,10 +4,8 @@ use protocol_spec::{
     api,
     bodies::RecordDeletion,
     ids::{RecordId, VersionId},
-    messages as pb,
-    patient::PatientSigned,
     problem::Problem,
-    statement::Signed,
+    submitted,
     vault_head::Act,
 };
 
@@ -61,16 +59,9 @@ pub(super) async fn submit_deletion(
         record_id,
         version_id,
     };
-    let signed = Signed::sign(deletion, |message| vault.keys.sign(message));
-    let deletion = PatientSigned::new(signed, vault.keys.chain.clone());
-    let message = pb::DeleteRecord {
-        deletion: Some((&deletion).into()),
-    };
-    let logged: pb::LoggedStatement = vault
-        .session
-        .server
-        .post(api::DELETE_RECORD.here(), &message)
-        .await?;
+    let deletion = vault.keys.statement(deletion);
+    let message = submitted::DeleteRecord { deletion };
+    let logged = vault.post(api::DELETE_RECORD.here(), &message).await?;
     let deleted = deletions::record_deletion(vault, logged).await?;
     let said = &deleted.statement;
     if said.record_id != record_id {

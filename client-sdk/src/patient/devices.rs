@@ -6,13 +6,13 @@ use protocol_spec::{
     api,
     bodies::DeviceCertificate,
     devices::{DeviceList, ListedDevice},
-    field::Name,
-    hash::Sha256Digest,
+    field::{Name, SealedBytes},
     ids::{DeviceId, PatientId},
     messages as pb,
     patient::DeviceChain,
     problem::Problem,
     statement::Signed,
+    submitted::{self, CollectionEpochs, KeyWrap},
     vault_head::Act,
 };
 
@@ -81,16 +81,9 @@ pub(super) async fn change(vault: &Vault, change: &Change<'_>) -> Result<()> {
             let ring = ring::ring_to_go_on(vault).await?;
             next_list(vault, &known, &keys, &ring, change)?
         };
-        match vault
-            .session
-            .server
-            .post(api::CHANGE_DEVICES.here(), &message)
-            .await
-        {
+        match vault.post(api::CHANGE_DEVICES.here(), &message).await {
             Ok(_) => {
-                let list = message.list.as_ref().map(|list| list.body.as_ref());
-                let list = Sha256Digest::of(list.unwrap_or_default());
-                acts::did(vault, Act::Devices(list)).await;
+                acts::did(vault, Act::Devices(message.list.hash())).await;
                 listed::refresh_devices(vault).await?;
                 ring::refresh_ring(vault).await?;
                 return Ok(());
@@ -113,7 +106,7 @@ fn next_list(
     keys: &RecipientKeys,
     ring: &Ring,
     change: &Change<'_>,
-) -> Result<pb::ChangeDevices> {
+) -> Result<submitted::ChangeDevices> {
     let before = known.newest();
     let mut next = DeviceList {
         created: vault.session.system().now_ms(),
@@ -147,10 +140,11 @@ fn next_list(
     }
 }
 
-fn only_list(vault: &Vault, next: DeviceList) -> pb::ChangeDevices {
-    pb::ChangeDevices {
-        list: Some(sign_list(vault, next).to_message()),
-        ..pb::ChangeDevices::default()
+fn only_list(vault: &Vault, next: DeviceList) -> submitted::ChangeDevices {
+    submitted::ChangeDevices {
+        list: sign_list(vault, next),
+        added: None,
+        rotation: None,
     }
 }
 
@@ -161,7 +155,7 @@ fn with_newcomer(
     mut next: DeviceList,
     newcomer: &Newcomer<'_>,
     leaving: &[DeviceId],
-) -> Result<pb::ChangeDevices> {
+) -> Result<submitted::ChangeDevices> {
     announce(&mut next, leaving);
     let device = listed::listed(vault, known, known.root()?, newcomer)?;
     next.devices.push(device);
@@ -171,9 +165,9 @@ fn with_newcomer(
         ));
     }
     let list = sign_list(vault, next);
-    Ok(pb::ChangeDevices {
+    Ok(submitted::ChangeDevices {
         added: Some(new_device(vault, known.root()?, newcomer, &list)?),
-        list: Some(list.to_message()),
+        list,
         rotation: None,
     })
 }
@@ -205,7 +199,7 @@ fn under_new_root(
     (known, keys, ring): (&Known, &RecipientKeys, &Ring),
     mut next: DeviceList,
     newcomer: Option<&Newcomer<'_>>,
-) -> Result<pb::ChangeDevices> {
+) -> Result<submitted::ChangeDevices> {
     let root = VaultRootKey::generate()?;
     next.root_epoch += 1;
     next.vault_key = root.vault_key(&vault.id(), next.root_epoch)?.public().clone();
@@ -213,11 +207,11 @@ fn under_new_root(
         let id = device.id();
         device.sealed_name = listed::sealed_name(vault, &root, &known.name(id)?, id)?;
     }
-    let rotation = pb::Rotation {
+    let rotation = submitted::Rotation {
         root_keys: root_keys(vault, keys, &root, &next)?,
         previous_root_key: previous_root(vault, known, &root)?,
         collections: ring.rewrapped(&vault.id(), &root)?,
-        vault_key: Some(vault.keys.vault_key(&next)),
+        vault_key: vault.keys.vault_key(&next),
         passed_over: passed_over(known),
     };
     if let Some(newcomer) = newcomer {
@@ -225,9 +219,9 @@ fn under_new_root(
     }
     let list = sign_list(vault, next);
     let added = newcomer.map(|newcomer| new_device(vault, &root, newcomer, &list));
-    Ok(pb::ChangeDevices {
+    Ok(submitted::ChangeDevices {
         added: added.transpose()?,
-        list: Some(list.to_message()),
+        list,
         rotation: Some(rotation),
     })
 }
@@ -242,7 +236,7 @@ fn new_device(
     root: &VaultRootKey,
     newcomer: &Newcomer<'_>,
     list: &Signed<DeviceList>,
-) -> Result<pb::NewDevice> {
+) -> Result<submitted::NewDevice> {
     let certificate = DeviceCertificate {
         created: vault.session.system().now_ms(),
         patient_id: vault.id(),
@@ -255,17 +249,17 @@ fn new_device(
         epoch: list.claimed().root_epoch,
         device: newcomer.id(),
     };
-    let sealed = seal_root_key(newcomer.recipient_key, &context, root)?;
+    let root_key = seal_root_key(newcomer.recipient_key, &context, root)?;
     let (patient, hash, device) = (vault.id(), list.hash(), newcomer.id());
     let approval = match newcomer.proof {
         Proof::Code(code) => Bytes::copy_from_slice(&code.approval(&patient, &hash, &device)),
         Proof::Secret(secret) => Bytes::copy_from_slice(&secret.approval(&patient, &hash, &device)),
         Proof::Same => Bytes::new(),
     };
-    Ok(pb::NewDevice {
-        chain: Some((&vault.keys.chain.extended(certificate)?).into()),
-        recipient_key: Bytes::copy_from_slice(newcomer.recipient_key.as_bytes()),
-        root_key: Some((&sealed).into()),
+    Ok(submitted::NewDevice {
+        chain: vault.keys.chain.extended(certificate)?,
+        recipient_key: newcomer.recipient_key.clone(),
+        root_key,
         approval,
     })
 }
@@ -276,7 +270,7 @@ fn root_keys(
     keys: &RecipientKeys,
     root: &VaultRootKey,
     next: &DeviceList,
-) -> Result<Vec<pb::Sealed>> {
+) -> Result<Vec<SealedBytes>> {
     let seal = |device: &ListedDevice| {
         let context = RootKeyContext {
             patient: vault.id(),
@@ -285,20 +279,22 @@ fn root_keys(
         };
         let key = keys.get(&context.device);
         let key = key.ok_or_else(|| tampered("a device has no X-Wing key"))?;
-        Ok(pb::Sealed::from(&seal_root_key(key, &context, root)?))
+        Ok(seal_root_key(key, &context, root)?)
     };
     next.devices.iter().map(seal).collect()
 }
 
-fn previous_root(vault: &Vault, known: &Known, root: &VaultRootKey) -> Result<Bytes> {
+fn previous_root(vault: &Vault, known: &Known, root: &VaultRootKey) -> Result<KeyWrap> {
     let (epoch, previous) = known.goes_on_from().ok_or_else(|| known.unusable())?;
-    let wrapped = root.wrap_previous(previous, &vault.id(), epoch)?;
-    Ok(Bytes::copy_from_slice(wrapped.as_bytes()))
+    Ok((&root.wrap_previous(previous, &vault.id(), epoch)?).into())
 }
 
 /// What a list changed, in words, if it is one that this device has verified.
-pub(crate) async fn devices_changed_text(vault: &Vault, list: pb::Statement) -> Result<String> {
-    let list = Signed::<DeviceList>::try_from(list).map_err(tampered)?;
+pub(crate) async fn devices_changed_text(
+    vault: &Vault,
+    list: impl TryInto<Signed<DeviceList>, Error = protocol_spec::Error>,
+) -> Result<String> {
+    let list = list.try_into().map_err(tampered)?;
     let sequence = list.claimed().sequence;
     let mut known = vault.keys.known();
     if known.newest().sequence < sequence {
@@ -328,21 +324,22 @@ pub(crate) async fn devices_changed_text(vault: &Vault, list: pb::Statement) -> 
 
 impl Ring {
     /// All collections under a new root key, each with one more epoch, by id.
-    fn rewrapped(&self, patient: &PatientId, root: &VaultRootKey) -> Result<Vec<pb::CollectionEpochs>> {
+    fn rewrapped(&self, patient: &PatientId, root: &VaultRootKey) -> Result<Vec<CollectionEpochs>> {
         let rewrap = |(id, name, keys): (_, &Name, &[Option<CollectionKey>])| {
             let next = Some(CollectionKey::generate()?);
             let wrap = |(epoch, key): (u64, &Option<CollectionKey>)| {
                 let of = Collection { id, epoch };
                 // The key of an epoch that is closed is gone; one that does not open stays as it is.
                 let Some(key) = key else {
-                    return Ok(self.unreadable(of).cloned().unwrap_or_default());
+                    let kept = self.unreadable(of).cloned().map(KeyWrap::try_from);
+                    return Ok(kept.transpose()?);
                 };
                 let wrapped = root.wrap_collection_key(key, patient, &of)?;
-                Ok::<_, Error>(Bytes::copy_from_slice(wrapped.as_bytes()))
+                Ok::<_, Error>(Some(KeyWrap::from(&wrapped)))
             };
             let keys = (0..).zip(keys.iter().chain([&next]));
-            Ok(pb::CollectionEpochs {
-                collection_id: Bytes::copy_from_slice(id.as_bytes()),
+            Ok(CollectionEpochs {
+                collection_id: id,
                 sealed_name: root.seal_collection_name(name, patient, &id)?.into(),
                 key_wraps: keys.map(wrap).collect::<Result<_>>()?,
             })

@@ -22,6 +22,7 @@ use protocol_spec::{
     keys::RecipientKey,
     messages as pb,
     permission::{Kind, PermissionBody},
+    submitted,
 };
 
 use crate::{
@@ -117,23 +118,19 @@ async fn put_emergency(
         }),
     };
     let permission = answers::seal_permission(vault, &body, key, recipient.public())?;
-    let (guardian_half, guardian_root_epoch) = match &guarded {
-        Some(guarded) => (Some((&guarded.half).into()), guarded.root_epoch),
-        None => (None, 0),
-    };
-    let message = pb::PutEmergency {
-        permission: Some((&permission).into()),
+    let guardian_root_epoch = guarded.as_ref().map_or(0, |guarded| guarded.root_epoch);
+    let halves = submitted::Halves {
         share: bytes::Bytes::copy_from_slice(share.expose()),
-        recipient_key: bytes::Bytes::copy_from_slice(recipient.public().as_bytes()),
-        guardian_half,
+        recipient_key: recipient.public().clone(),
+        guardian_half: guarded.map(|guarded| guarded.half),
         guardian_root_epoch,
     };
-    vault
-        .session
-        .server
-        .post(api::PUT_EMERGENCY.here(), &message)
-        .await?;
-    answers::did_permit(vault, message.permission.as_ref()).await?;
+    let message = submitted::PutEmergency {
+        permission,
+        halves: Some(halves),
+    };
+    vault.post(api::PUT_EMERGENCY.here(), &message).await?;
+    answers::did_permit(vault, &message.permission).await;
     heads::put_head(vault).await?;
     Ok(id)
 }
@@ -169,16 +166,12 @@ pub(super) async fn rewrap_emergency(
         ..PermissionBody::clone(permission)
     };
     change(&mut body);
-    let message = pb::PutEmergency {
-        permission: Some((&answers::seal_permission(vault, &body, key, &recipient)?).into()),
-        ..pb::PutEmergency::default()
+    let message = submitted::PutEmergency {
+        permission: answers::seal_permission(vault, &body, key, &recipient)?,
+        halves: None,
     };
-    vault
-        .session
-        .server
-        .post(api::PUT_EMERGENCY.here(), &message)
-        .await?;
-    answers::did_permit(vault, message.permission.as_ref()).await?;
+    vault.post(api::PUT_EMERGENCY.here(), &message).await?;
+    answers::did_permit(vault, &message.permission).await;
     Ok(id)
 }
 
@@ -202,7 +195,7 @@ async fn emergency_key(vault: &Vault, id: &PermissionId) -> Result<(CollectionSe
 }
 
 pub(super) async fn emergency_list(vault: &Vault) -> Result<Vec<pb::EmergencyEntry>> {
-    let list: pb::EmergencyList = vault.session.server.get(api::EMERGENCY.here()).await?;
+    let list = vault.get(api::EMERGENCY.here()).await?;
     Ok(list.entries)
 }
 

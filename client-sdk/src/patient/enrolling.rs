@@ -1,19 +1,29 @@
 //! What the server asks of whoever enrols: an invitation, which the caller has, or work, which is done here. See
 //! `protocol-spec/spec/accounts.md`.
 
-use protocol_spec::{api, ids::PatientId, messages as pb, problem::Problem, work::Work};
+use protocol_spec::{
+    api,
+    ids::PatientId,
+    messages as pb,
+    problem::Problem,
+    submitted::{EnrolPatient, EnrolmentWork},
+    work::Work,
+};
 
 use crate::{Error, Result, connect::Server, session::blocking};
 
 /// Enrols, with the work that the server asks for.
-pub(super) async fn submit(server: &Server, patient: PatientId, message: pb::EnrolPatient) -> Result<()> {
+pub(super) async fn submit(server: &Server, patient: PatientId, message: EnrolPatient) -> Result<()> {
     for _ in 0..MAX_TRIES {
-        let info: pb::ServerInfo = server.get(api::SERVER.here()).await?;
+        let info = server.get(api::SERVER.here()).await?;
         let mut message = message.clone();
         if info.enrolment() == pb::EnrolmentPolicy::Work {
             let work = asked(&info)?;
             let counter = blocking(move || Ok(work.find(patient))).await?;
-            message.work = counter.map(|counter| work.shown(counter));
+            message.work = counter.map(|counter| EnrolmentWork {
+                challenge: work.challenge.to_vec().into(),
+                counter,
+            });
         }
         match server.post(api::ENROL_PATIENT.here(), &message).await {
             // It took so long that there is another challenge.

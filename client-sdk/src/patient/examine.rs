@@ -35,7 +35,7 @@ pub(super) struct Examined {
 /// A record as the server shows it.
 pub(super) async fn shown(vault: &Vault, version: VersionId) -> Result<pb::VaultRecord> {
     let path = api::VAULT_RECORD.at([&version]);
-    vault.session.server.get(path).await
+    vault.get(path).await
 }
 
 /// Where a placement of hers says that this record lies, and the placement's number.

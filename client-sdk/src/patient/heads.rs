@@ -5,13 +5,11 @@ use std::sync::atomic::Ordering;
 use protocol_spec::{
     api,
     bodies::VaultHead,
-    hash::Sha256Digest,
     log::VaultSalt,
-    messages as pb,
     patient::PatientSigned,
-    permission::PermissionBody,
+    permission::SignedPermission,
     problem::Problem,
-    statement::{Body, Signed},
+    submitted,
     vault_head::{Act, Acts, HeadRef, NextHead},
 };
 
@@ -63,8 +61,8 @@ pub(super) async fn put_head_if_room(vault: &Vault) -> Result<()> {
 
 /// Submits a permission and, in the same commit, the head over it (VLT-2): over what this device has seen, or if other
 /// devices have done something since, over that as well.
-pub(super) async fn submit_with_head(vault: &Vault, message: &pb::SubmitPermission) -> Result<()> {
-    let act = permission_act(message.permission.as_ref())?;
+pub(super) async fn submit_with_head(vault: &Vault, message: &submitted::SubmitPermission) -> Result<()> {
+    let act = permission_act(&message.permission);
     let mut seen = catching_up::known_acts(vault).await?;
     for _ in 0..MAX_TRIES {
         if !seen.made.is_empty() {
@@ -74,20 +72,16 @@ pub(super) async fn submit_with_head(vault: &Vault, message: &pb::SubmitPermissi
         }
         let salt = acts::log_salt(vault).await?;
         let head = sign_head(vault, &seen.acts.next_head_with(&act), &salt)?;
-        let message = pb::SubmitPermission {
-            head: Some((&head).into()),
+        let (hash, head) = (head.hash(), Some(head));
+        let message = submitted::SubmitPermission {
+            head,
             ..message.clone()
         };
-        match vault
-            .session
-            .server
-            .post(api::SUBMIT_PERMISSION.here(), &message)
-            .await
-        {
-            Ok(pb::PermissionAnswer { head: logged }) => {
-                head_check::check_own_head(vault, logged, &salt, &head.hash()).await?;
+        match vault.post(api::SUBMIT_PERMISSION.here(), &message).await {
+            Ok(answer) => {
+                head_check::check_own_head(vault, answer.head, &salt, &hash).await?;
                 seen.acts.push(act);
-                seen.acts.push(Act::Head(head.hash()));
+                seen.acts.push(Act::Head(hash));
                 return seen.keep(&vault.session.home).await;
             }
             Err(error) if error.is_problem(Problem::HeadConflict) => {
@@ -117,16 +111,11 @@ pub(super) async fn put_head_if_due(vault: &Vault) -> Result<()> {
 async fn submit_head(vault: &Vault, acts: &Acts) -> Result<Act> {
     let salt = acts::log_salt(vault).await?;
     let head = sign_head(vault, &acts.next_head(), &salt)?;
-    let message = pb::SubmitVaultHead {
-        head: Some((&head).into()),
-    };
-    let logged: pb::LoggedStatement = vault
-        .session
-        .server
-        .post(api::SUBMIT_HEAD.here(), &message)
-        .await?;
-    head_check::check_own_head(vault, Some(logged), &salt, &head.hash()).await?;
-    Ok(Act::Head(head.hash()))
+    let hash = head.hash();
+    let message = submitted::SubmitVaultHead { head };
+    let logged = vault.post(api::SUBMIT_HEAD.here(), &message).await?;
+    head_check::check_own_head(vault, Some(logged), &salt, &hash).await?;
+    Ok(Act::Head(hash))
 }
 
 fn sign_head(vault: &Vault, next: &NextHead, salt: &VaultSalt) -> Result<PatientSigned<VaultHead>> {
@@ -145,8 +134,7 @@ fn sign_head(vault: &Vault, next: &NextHead, salt: &VaultSalt) -> Result<Patient
         log_salt_hash: salt.hash(),
         log_size: acts::log_read(vault)?,
     };
-    let head = Signed::sign(head, |message| vault.keys.sign(message));
-    Ok(PatientSigned::new(head, vault.keys.chain.clone()))
+    Ok(vault.keys.statement(head))
 }
 
 /// The newest head that this device knows, for a permission (VLT-6).
@@ -160,12 +148,8 @@ pub(super) async fn head(vault: &Vault) -> Result<HeadRef> {
 }
 
 /// What a permission that the server has taken does to the vault.
-pub(super) fn permission_act(permission: Option<&pb::Permission>) -> Result<Act> {
-    let body = permission
-        .map(|permission| permission.body.as_ref())
-        .unwrap_or_default();
-    let id = PermissionBody::decode(body)?.permission_id;
-    Ok(Act::Permission(id, Sha256Digest::of(body)))
+pub(super) fn permission_act(permission: &SignedPermission) -> Act {
+    Act::Permission(permission.claimed().permission_id, permission.hash())
 }
 
 fn overtaken() -> Error {

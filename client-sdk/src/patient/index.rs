@@ -15,7 +15,7 @@ use protocol_spec::{
     messages as pb,
     patient::PatientSigned,
     problem::Problem,
-    statement::Signed,
+    submitted,
 };
 
 use crate::{
@@ -156,7 +156,7 @@ pub(super) async fn read_index(vault: &Vault) -> Result<Index> {
 
 async fn index_page(vault: &Vault, after: u64) -> Result<pb::IndexPage> {
     let path = api::INDEX.ask([], PageQuery::behind_entry(after));
-    vault.session.server.get(path).await
+    vault.get(path).await
 }
 
 async fn read_segment(
@@ -278,16 +278,11 @@ async fn put_segment(
         key.seal_index_segment(&mut body, &content)?
     };
     let after = head.then(&body).map_err(tampered)?;
-    let signed = Signed::sign(body, |message| vault.keys.sign(message));
-    let message = pb::SignedSegment {
-        head: Some((&PatientSigned::new(signed, vault.keys.chain.clone())).into()),
+    let message = submitted::SignedSegment {
+        head: vault.keys.statement(body),
         sealed: sealed.into(),
     };
-    vault
-        .session
-        .server
-        .post(api::PUT_SEGMENT.here(), &message)
-        .await?;
+    vault.post(api::PUT_SEGMENT.here(), &message).await?;
     Ok(after)
 }
 

@@ -6,13 +6,15 @@ use std::sync::{Arc, PoisonError, RwLock};
 use crypto::{RecipientSecret, RootKeyContext, SigningIdentity, VaultRootKey, seal_root_key};
 use prost::Message;
 use protocol_spec::{
+    bodies::{Invitation, VaultKeyStatement},
     defence::Defence,
     devices::{DeviceList, FirstDevice},
     field::Name,
     ids::PatientId,
     messages as pb,
-    patient::{DeviceChain, PatientSigned},
+    patient::{DeviceChain, OfPatient, PatientSigned},
     statement::Signed,
+    submitted::{self, EnrolPatient},
 };
 
 use crate::{
@@ -117,26 +119,26 @@ impl Keys {
     }
 
     /// The message that enrols a new vault.
-    pub(super) fn enrolment(&self) -> pb::EnrolPatient {
+    pub(super) fn enrolment(&self, invitation: Option<Signed<Invitation>>) -> Result<EnrolPatient> {
         let known = self.known();
-        let device = pb::NewDevice {
-            chain: Some((&self.chain).into()),
-            recipient_key: bytes::Bytes::copy_from_slice(self.own.recipient.public().as_bytes()),
-            root_key: known.state().root_key.clone(),
+        let device = submitted::NewDevice {
+            chain: self.chain.clone(),
+            recipient_key: self.own.recipient.public().clone(),
+            root_key: known.state().root_key.clone().try_into()?,
             approval: bytes::Bytes::new(),
         };
-        pb::EnrolPatient {
-            list: known.state().lists.first().cloned(),
-            device: Some(device),
-            vault_key: Some(self.vault_key(known.newest())),
-            ..pb::EnrolPatient::default()
-        }
+        Ok(EnrolPatient {
+            list: known.newest().signed().clone(),
+            device,
+            vault_key: self.vault_key(known.newest()),
+            invitation,
+            work: None,
+        })
     }
 
     /// What tells others the vault key of a list that this device signs (DEV-19).
-    pub(super) fn vault_key(&self, list: &DeviceList) -> pb::PatientStatement {
-        let statement = Signed::sign(list.vault_key_statement(), |message| self.sign(message));
-        (&PatientSigned::new(statement, self.chain.clone())).into()
+    pub(super) fn vault_key(&self, list: &DeviceList) -> PatientSigned<VaultKeyStatement> {
+        self.statement(list.vault_key_statement())
     }
 
     /// What this device knows now.
@@ -168,7 +170,13 @@ impl Keys {
         Ok(known)
     }
 
-    /// Signs a statement by the device.
+    /// A statement of the patient's, signed by this device.
+    pub(super) fn statement<T: OfPatient>(&self, body: T) -> PatientSigned<T> {
+        let signed = Signed::sign(body, |message| self.sign(message));
+        PatientSigned::new(signed, self.chain.clone())
+    }
+
+    /// Signs a pre-image by the device.
     pub(super) fn sign(&self, message: &[u8]) -> [u8; 64] {
         self.own.signing.sign_bytes(message)
     }

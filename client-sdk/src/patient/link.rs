@@ -3,7 +3,6 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use crypto::{LinkCode, LinkNonce};
 use protocol_spec::{
     api,
@@ -16,6 +15,7 @@ use protocol_spec::{
     messages as pb,
     problem::Problem,
     statement::Signed,
+    submitted::{self, LinkOffer, Submitted},
 };
 use zeroize::Zeroizing;
 
@@ -61,10 +61,10 @@ impl NewDevice {
         let commitment = nonce.commitment();
         let code = LinkCode::generate(&keys.signing.public(), keys.recipient.public(), &commitment)?;
         let server = keys.connect(&pins, home.ground())?;
-        let message = pb::LinkOffer {
-            device_key: Bytes::copy_from_slice(keys.signing.public().as_bytes()),
-            recipient_key: Bytes::copy_from_slice(keys.recipient.public().as_bytes()),
-            commitment: Bytes::copy_from_slice(commitment.as_bytes()),
+        let message = LinkOffer {
+            device_key: keys.signing.public(),
+            recipient_key: keys.recipient.public().clone(),
+            commitment,
         };
         let path = api::OFFER_LINK.at([&code.place()]);
         server.post(path, &message).await?;
@@ -95,9 +95,9 @@ impl NewDevice {
             None => self.first_answer(patience).await?,
         };
         self.answer = Some(answer.clone());
-        let message = pb::LinkOpening {
-            device_key: Bytes::copy_from_slice(self.keys.signing.public().as_bytes()),
-            nonce: Bytes::copy_from_slice(self.nonce.as_bytes()),
+        let message = submitted::LinkOpening {
+            device_key: self.keys.signing.public(),
+            nonce: (*self.nonce.as_bytes()).into(),
         };
         let path = api::OPEN_LINK.at([&self.code.place()]);
         self.server.post(path, &message).await?;
@@ -107,16 +107,15 @@ impl NewDevice {
     async fn first_answer(&self, patience: Duration) -> Result<LinkNonce> {
         let path = api::LINK_ANSWER.at([&self.code.place()]);
         let late = "nobody has entered the code in time: run it again for a new code";
-        let answer: pb::LinkAnswer =
-            wait_for(self.server.clock().system(), patience, late, async || match self
-                .server
-                .get(path.again())
-                .await
-            {
-                Err(error) if error.is_problem(Problem::NotFound) => Ok(None),
-                answer => answer.map(Some),
-            })
-            .await?;
+        let answer = wait_for(self.server.clock().system(), patience, late, async || match self
+            .server
+            .get(path.again())
+            .await
+        {
+            Err(error) if error.is_problem(Problem::NotFound) => Ok(None),
+            answer => answer.map(Some),
+        })
+        .await?;
         LinkNonce::try_from(answer.nonce.as_ref()).map_err(Error::tampered("the answer to the code"))
     }
 
@@ -180,37 +179,21 @@ impl PendingDevice {
     }
 }
 
-/// What a new device offers at the place of its code.
-struct Offered {
-    device_key: IdentityKey,
-    recipient_key: RecipientKey,
-    commitment: Sha256Digest,
+/// Checks that a new device's offer is what its code names (DEV-9).
+fn check_offer(offer: &LinkOffer, code: &LinkCode) -> Result<()> {
+    code.check_offer(&offer.device_key, &offer.recipient_key, &offer.commitment)
+        .map_err(|_| Error::tampered("the new device")("the server shows other keys than its code"))
 }
 
-impl Offered {
-    /// Checks that it is what the code names (DEV-9).
-    fn read(offer: Option<pb::LinkOffer>, code: &LinkCode) -> Result<Self> {
-        let offer = offer.ok_or_else(|| tampered("the server shows an empty offer"))?;
-        let offered = Self {
-            device_key: IdentityKey::try_from(offer.device_key.as_ref()).map_err(tampered)?,
-            recipient_key: RecipientKey::try_from(offer.recipient_key.as_ref()).map_err(tampered)?,
-            commitment: Sha256Digest::try_from(offer.commitment.as_ref()).map_err(tampered)?,
-        };
-        code.check_offer(&offered.device_key, &offered.recipient_key, &offered.commitment)
-            .map_err(|_| Error::tampered("the new device")("the server shows other keys than its code"))?;
-        Ok(offered)
-    }
-
-    /// The nonce that it was bound to (DEV-20).
-    fn opened(&self, opening: &[u8]) -> Result<LinkNonce> {
-        let nonce = LinkNonce::try_from(opening).map_err(tampered)?;
-        if nonce.commitment() == self.commitment {
-            Ok(nonce)
-        } else {
-            Err(Error::tampered("the new device")(
-                "the server shows another nonce than it is bound to",
-            ))
-        }
+/// The nonce that a new device was bound to by its offer (DEV-20).
+fn opened(offer: &LinkOffer, opening: &[u8]) -> Result<LinkNonce> {
+    let nonce = LinkNonce::try_from(opening).map_err(tampered)?;
+    if nonce.commitment() == offer.commitment {
+        Ok(nonce)
+    } else {
+        Err(Error::tampered("the new device")(
+            "the server shows another nonce than it is bound to",
+        ))
     }
 }
 
@@ -219,28 +202,31 @@ pub(super) async fn pending_device(vault: &Vault, code: &str) -> Result<PendingD
         Error::Usage("this is no code of a new device: enter it as the new device shows it".into())
     })?;
     let path = api::LINK_STATE.at([&code.place()]);
-    let state = vault.session.server.get(path.again()).await.map_err(used_up)?;
-    let offered = Offered::read(state.offer, &code)?;
+    let state = vault.get(path.again()).await.map_err(used_up)?;
+    let offer = state
+        .offer
+        .ok_or_else(|| tampered("the server shows an empty offer"))?;
+    let offer = LinkOffer::read(offer).map_err(tampered)?;
+    check_offer(&offer, &code)?;
     let known = listed::refresh_devices(vault).await?;
     let answer = known.root()?.link_answer(&vault.id(), &code);
-    let message = pb::LinkAnswer {
-        nonce: Bytes::copy_from_slice(answer.as_bytes()),
+    let message = submitted::LinkAnswer {
+        nonce: (*answer.as_bytes()).into(),
     };
     let answers = api::ANSWER_LINK.at([&code.place()]);
-    let posted = vault.session.server.post(answers, &message);
-    posted.await.map_err(used_up)?;
+    vault.post(answers, &message).await.map_err(used_up)?;
     let late =
         "the new device does not answer: see that it still shows the code and has a network, and try again";
     let opening = wait_for(vault.session.system(), ANSWER_PATIENCE, late, async || {
-        let state = vault.session.server.get(path.again()).await?;
+        let state = vault.get(path.again()).await?;
         Ok((!state.opening.is_empty()).then_some(state.opening))
     })
     .await?;
-    let short_string = code.short_string(&offered.opened(&opening)?, &answer);
+    let short_string = code.short_string(&opened(&offer, &opening)?, &answer);
     Ok(PendingDevice {
         code,
-        device_key: offered.device_key,
-        recipient_key: offered.recipient_key,
+        device_key: offer.device_key,
+        recipient_key: offer.recipient_key,
         short_string,
     })
 }

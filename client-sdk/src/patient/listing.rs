@@ -329,7 +329,10 @@ async fn unwrap_keys(
             let Some(version) = wanted.filter(|version| version.as_bytes()[..] == wrap.version_id) else {
                 continue;
             };
-            keys.insert(*version, wraps::unwrapped(vault, wrap, *version, current).await?);
+            keys.insert(
+                *version,
+                wraps::unwrapped(vault, &wrap.data_key_wrap, *version, current).await?,
+            );
         }
         numbers.retain(|number, _| *number > last);
     }

@@ -51,8 +51,9 @@ pub(super) async fn enrol(
 
 async fn register(home: Home, pins: Pins, keys: Keys, invitation: Option<&InvitationText>) -> Result<Vault> {
     let vault = Vault::with(home, pins, keys)?;
-    let mut message = vault.keys.enrolment();
-    message.invitation = invitation.map(|invitation| invitation.signed().to_message());
+    let message = vault
+        .keys
+        .enrolment(invitation.map(|invitation| invitation.signed().clone()))?;
     enrolling::submit(&vault.session.server, vault.id(), message).await?;
     // Nothing has been done before that the log could tell of.
     acts::begin_acts(&vault).await?;

@@ -9,10 +9,8 @@ use protocol_spec::{
     bodies::Placement,
     hash::{ContentRoot, Sha256Digest},
     ids::{CollectionId, RecordId, VersionId},
-    messages as pb,
-    patient::PatientSigned,
     problem::Problem,
-    statement::Signed,
+    submitted,
     vault_head::Act,
 };
 
@@ -45,7 +43,7 @@ pub(super) async fn placing<A, F: Future<Output = Result<A>>>(
     record: &ToPlace,
     key: &DataKey,
     to: CollectionId,
-    send: impl Fn(pb::AdoptRecord) -> F,
+    send: impl Fn(submitted::AdoptRecord) -> F,
 ) -> Result<(u64, A)> {
     for _ in 0..MAX_TRIES {
         let (number, hash, message) = placement(vault, record, key, to).await?;
@@ -75,7 +73,7 @@ async fn placement(
     record: &ToPlace,
     key: &DataKey,
     to: CollectionId,
-) -> Result<(u64, Sha256Digest, pb::AdoptRecord)> {
+) -> Result<(u64, Sha256Digest, submitted::AdoptRecord)> {
     let version = record.version_id;
     let tags = ring::tag_key(vault).await?.tags(&record.attributes, &version)?;
     let wrap = |ring: &crate::patient::vault::ring::Ring| {
@@ -101,13 +99,12 @@ async fn placement(
         number: last + 1,
         tags,
     };
-    let signed = Signed::sign(body, |message| vault.keys.sign(message));
-    let hash = signed.hash();
-    let placement = PatientSigned::new(signed, vault.keys.chain.clone());
-    let message = pb::AdoptRecord {
-        placement: Some((&placement).into()),
+    let placement = vault.keys.statement(body);
+    let hash = placement.hash();
+    let message = submitted::AdoptRecord {
+        placement,
         epoch,
-        data_key_wrap: bytes::Bytes::copy_from_slice(wrap?.as_bytes()),
+        data_key_wrap: (&wrap?).into(),
     };
     Ok((last + 1, hash, message))
 }

@@ -6,7 +6,6 @@ use protocol_spec::{
     bodies::VaultHead,
     defence::Defence,
     hash::Sha256Digest,
-    messages as pb,
     patient::PatientVerified,
     vault_head::{Act, Acts},
 };
@@ -30,7 +29,7 @@ pub(super) async fn read_acts(vault: &Vault, acts: &mut Acts) -> Result<Option<P
     let mut whole = Whole::new("the acts");
     let head = loop {
         let path = api::ACTS.ask([], PageQuery::behind_entry(acts.count()));
-        let page: pb::VaultActs = vault.session.server.get(path).await?;
+        let page = vault.get(path).await?;
         if page.count < acts.count() {
             let shown = format!("{} acts", page.count);
             return Err(acts::older(vault, before, newest, shown));

@@ -12,9 +12,8 @@ use protocol_spec::{
     ids::{CollectionId, VersionId},
     log::Logged,
     messages as pb,
-    patient::PatientSigned,
     problem::Problem,
-    statement::Signed,
+    submitted::{self, KeyWrap},
     vault_head::{Act, epoch_hash, wraps_hash},
 };
 
@@ -85,19 +84,15 @@ pub(super) async fn newer_epoch(vault: &Vault, old: Collection) -> Result<Collec
     let wrap = known
         .root()?
         .wrap_collection_key(&CollectionKey::generate()?, &vault.id(), &next)?;
-    let message = pb::PutCollection {
-        collection_id: Bytes::copy_from_slice(next.id.as_bytes()),
+    let message = submitted::PutCollection {
+        collection_id: next.id,
         epoch: next.epoch,
-        key_wrap: Bytes::copy_from_slice(wrap.as_bytes()),
+        key_wrap: (&wrap).into(),
         sealed_name: Bytes::new(),
         root_epoch: known.newest().root_epoch,
     };
-    vault
-        .session
-        .server
-        .post(api::PUT_COLLECTION.here(), &message)
-        .await?;
-    let act = Act::Epoch(next.id, epoch_hash(next.epoch, &message.key_wrap));
+    vault.post(api::PUT_COLLECTION.here(), &message).await?;
+    let act = Act::Epoch(next.id, epoch_hash(next.epoch, wrap.as_bytes()));
     acts::did(vault, act).await;
     ring::refresh_ring(vault).await?;
     Ok(next)
@@ -123,18 +118,22 @@ async fn rewrap(vault: &Vault, old: Collection, current: Collection, progress: &
             {
                 continue;
             }
-            wraps.push(rewrapped(vault, wrap, version, old, current).await?);
+            wraps.push(submitted::Wrap {
+                number: wrap.number,
+                version_id: version,
+                data_key_wrap: rewrapped(vault, &wrap.data_key_wrap, version, old, current).await?,
+            });
         }
         if !wraps.is_empty() {
-            let message = pb::PutWraps {
-                collection_id: Bytes::copy_from_slice(old.id.as_bytes()),
+            let message = submitted::PutWraps {
+                collection_id: old.id,
                 from_epoch: old.epoch,
                 epoch: current.epoch,
                 wraps,
             };
-            vault.session.server.post(api::PUT_WRAPS.here(), &message).await?;
+            vault.post(api::PUT_WRAPS.here(), &message).await?;
             let wraps = message.wraps.iter();
-            let wraps = wraps.map(|wrap| (wrap.number, wrap.data_key_wrap.as_ref()));
+            let wraps = wraps.map(|wrap| (wrap.number, wrap.data_key_wrap.bytes().as_ref()));
             acts::did(vault, Act::Wraps(old.id, wraps_hash(current.epoch, wraps))).await;
         }
     }
@@ -168,11 +167,11 @@ async fn lies_there(
 /// the record came with; one that never opened to anybody stays as it is, for it must not keep the epoch open.
 async fn rewrapped(
     vault: &Vault,
-    wrap: &pb::Wrap,
+    wrap: &Bytes,
     version: VersionId,
     old: Collection,
     current: Collection,
-) -> Result<pb::Wrap> {
+) -> Result<KeyWrap> {
     let key = match wraps::unwrapped(vault, wrap, version, old).await {
         Ok(key) => Some(key),
         Err(_) => examine::arrived_key(vault, examine::shown(vault, version).await?)
@@ -180,20 +179,12 @@ async fn rewrapped(
             .ok(),
     };
     let missing = || Error::tampered("a collection")("an epoch of it is not shown");
-    let data_key_wrap = match key {
-        Some(key) => {
-            let ring = vault.ring.get();
-            let to = ring.key(current).ok_or_else(missing)?;
-            Bytes::copy_from_slice(to.wrap_data_key(&key, &current, &version)?.as_bytes())
-        }
-        None => wrap.data_key_wrap.clone(),
+    let Some(key) = key else {
+        return Ok(wrap.clone().try_into()?);
     };
-    Ok(pb::Wrap {
-        number: wrap.number,
-        version_id: wrap.version_id.clone(),
-        data_key_wrap,
-        record_id: Bytes::new(),
-    })
+    let ring = vault.ring.get();
+    let to = ring.key(current).ok_or_else(missing)?;
+    Ok((&to.wrap_data_key(&key, &current, &version)?).into())
 }
 
 /// Gives permissions over an old epoch of a collection anew, under its current key: those that rest on the word of devices
@@ -233,16 +224,9 @@ async fn close_epoch(vault: &Vault, old: Collection) -> Result<pb::LoggedStateme
         collection_id: old.id,
         epoch: old.epoch,
     };
-    let signed = Signed::sign(closure, |message| vault.keys.sign(message));
-    let closure = PatientSigned::new(signed, vault.keys.chain.clone());
-    let message = pb::CloseEpoch {
-        closure: Some((&closure).into()),
-    };
-    let logged: pb::LoggedStatement = vault
-        .session
-        .server
-        .post(api::CLOSE_EPOCH.here(), &message)
-        .await?;
+    let closure = vault.keys.statement(closure);
+    let message = submitted::CloseEpoch { closure };
+    let logged = vault.post(api::CLOSE_EPOCH.here(), &message).await?;
     let closed = epoch_closure(vault, logged.clone()).await?;
     if (closed.statement.collection_id, closed.statement.epoch) != (old.id, old.epoch) {
         return Err(Error::tampered(CLOSURE)("it is of another epoch"));

@@ -6,9 +6,9 @@ use protocol_spec::{
     api,
     collection::CollectionSelector,
     ids::{CollectionId, PermissionId},
-    messages as pb,
     permission::{Kind, PermissionBody, RecordSelector, VerifiedPermission},
     problem::Problem,
+    submitted,
     tags::SealedConditions,
 };
 
@@ -53,23 +53,15 @@ pub(crate) async fn replace(
     body.vault_head = Some(heads::head(vault).await?);
     change(&mut body);
     let (epoch, wrap) = keyed.upload.unzip();
-    let message = pb::SubmitPermission {
-        permission: Some(
-            (&answers::seal_permission(vault, &body, keyed.key, receiver.recipient_key())?).into(),
-        ),
-        upload_key_wrap: wrap
-            .map(|wrap| bytes::Bytes::copy_from_slice(wrap.as_bytes()))
-            .unwrap_or_default(),
+    let message = submitted::SubmitPermission {
+        permission: answers::seal_permission(vault, &body, keyed.key, receiver.recipient_key())?,
+        upload_key_wrap: wrap.as_ref().map(Into::into),
         upload_key_epoch: epoch.unwrap_or_default(),
         // Its caller replaces several, and puts one head over all.
         head: None,
     };
-    vault
-        .session
-        .server
-        .post(api::SUBMIT_PERMISSION.here(), &message)
-        .await?;
-    answers::did_permit(vault, message.permission.as_ref()).await?;
+    vault.post(api::SUBMIT_PERMISSION.here(), &message).await?;
+    answers::did_permit(vault, &message.permission).await;
     Ok(id)
 }
 

@@ -7,10 +7,9 @@ use protocol_spec::{
     bodies::{Note, UploadRequest},
     conditions::Conditions,
     ids::{PermissionId, RecordId, RequestId},
-    messages::{self as pb, RequestState, stored_request::Request},
-    patient::PatientSigned,
+    messages::{RequestState, stored_request::Request},
     permission::{Kind, MAX_RECORDS, Replaces},
-    statement::Signed,
+    submitted,
 };
 
 use crate::{
@@ -64,7 +63,7 @@ pub(super) async fn request_upload(
         expires: now.saturating_add(millis(terms.expires)),
         text: seal_text(to.recipient_key(), &context, text)?,
     };
-    let request = Signed::sign(request, |message| vault.keys.sign(message));
+    let request = vault.keys.statement(request);
     let ends = now.saturating_add(millis(terms.expires));
     vault.session.clock.check_given(None, ends)?;
     let (key, epoch, wrap) = replacing::mint_upload_key(vault, &permission_id).await?;
@@ -89,18 +88,14 @@ pub(super) async fn request_upload(
         replaces: None,
     };
     let minted = PermissionKey::mint(&permission_id, &key)?;
-    let message = pb::SubmitUploadRequest {
-        request: Some((&PatientSigned::new(request, vault.keys.chain.clone())).into()),
-        permission: Some((&answers::sign_permission(vault, grant, minted, &limits).await?).into()),
-        upload_key_wrap: bytes::Bytes::copy_from_slice(wrap.as_bytes()),
+    let message = submitted::SubmitUploadRequest {
+        request,
+        permission: answers::sign_permission(vault, grant, minted, &limits).await?,
+        upload_key_wrap: (&wrap).into(),
         upload_key_epoch: epoch,
     };
-    vault
-        .session
-        .server
-        .post(api::SUBMIT_UPLOAD_REQUEST.here(), &message)
-        .await?;
-    answers::did_permit(vault, message.permission.as_ref()).await?;
+    vault.post(api::SUBMIT_UPLOAD_REQUEST.here(), &message).await?;
+    answers::did_permit(vault, &message.permission).await;
     heads::put_head(vault).await?;
     Ok((request_id, permission_id))
 }
@@ -189,22 +184,16 @@ pub(super) async fn note(vault: &Vault, permission: PermissionId, text: &str) ->
         institution_id: to.id(),
         text: seal_text(to.recipient_key(), &context, text)?,
     };
-    let signed = Signed::sign(note, |message| vault.keys.sign(message));
-    let message = pb::SubmitNote {
-        note: Some((&PatientSigned::new(signed, vault.keys.chain.clone())).into()),
-    };
-    vault
-        .session
-        .server
-        .post(api::SUBMIT_NOTE.here(), &message)
-        .await?;
+    let note = vault.keys.statement(note);
+    let message = submitted::SubmitNote { note };
+    vault.post(api::SUBMIT_NOTE.here(), &message).await?;
     Ok(())
 }
 
 /// Fetches a request and checks that it is to her, by the institution in it; and what the server says has
 /// become of it.
 pub(crate) async fn asked(vault: &Vault, id: RequestId) -> Result<(Asked, RequestState)> {
-    let stored: pb::StoredRequest = vault.session.server.get(api::REQUEST.at([&id])).await?;
+    let stored = vault.get(api::REQUEST.at([&id])).await?;
     let state = stored.state();
     let asked = match stored.request {
         Some(Request::Download(statement)) => vault.session.asks.download(statement).await?,

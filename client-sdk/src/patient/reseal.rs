@@ -3,7 +3,6 @@
 
 use std::collections::{HashMap, HashSet};
 
-use bytes::Bytes;
 use crypto::{
     DataKey,
     content::{RecordContext, Sealer, seal_manifest},
@@ -15,10 +14,9 @@ use protocol_spec::{
     ids::{CollectionId, PermissionId, RecordId, UploadId, VersionId},
     index::IndexEntry,
     messages as pb,
-    patient::PatientSigned,
     permission::VerifiedPermission,
     provenance::SealedManifest,
-    statement::Signed,
+    submitted,
 };
 
 use crate::{
@@ -177,11 +175,11 @@ async fn reseal_record(vault: &Vault, record: RecordId, progress: &dyn Progress)
         ..
     } = listing::examine(vault, record).await?;
     let version = vault.session.system().id(VersionId::mint)?;
-    let open = pb::OpenReseal {
-        replaces: Bytes::copy_from_slice(old.version_id().as_bytes()),
-        version_id: Bytes::copy_from_slice(version.as_bytes()),
+    let open = submitted::OpenReseal {
+        replaces: old.version_id(),
+        version_id: version,
     };
-    let opened: pb::ResealOpened = vault.session.server.post(api::OPEN_RESEAL.here(), &open).await?;
+    let opened = vault.post(api::OPEN_RESEAL.here(), &open).await?;
     let anew = Anew {
         context: RecordContext {
             version,
@@ -260,11 +258,10 @@ async fn commit_anew(vault: &Vault, anew: &Anew, sealed: SealedStream) -> Result
         content_root: sealed.root,
         manifest_hash: manifest.hash(),
     };
-    let reseal = Signed::sign(reseal, |message| vault.keys.sign(message));
-    let reseal = PatientSigned::new(reseal, vault.keys.chain.clone());
+    let reseal = vault.keys.statement(reseal);
     let manifest = SealedManifest::new(manifest.signed().clone()).resealed(reseal);
-    let stream = pb::CommitUpload {
-        content_root: Bytes::copy_from_slice(sealed.root.as_bytes()),
+    let stream = submitted::CommitUpload {
+        content_root: sealed.root,
         stream_len: old.stream_len(),
         sealed_manifest: seal_manifest(key, context, &manifest.encode())?.into(),
         content: sealed.single.unwrap_or_default(),
@@ -278,9 +275,9 @@ async fn commit_anew(vault: &Vault, anew: &Anew, sealed: SealedStream) -> Result
     };
     let path = api::COMMIT_RESEAL.at([&anew.upload]);
     let commit = |adoption| {
-        let message = pb::CommitReseal {
-            upload: Some(stream.clone()),
-            adoption: Some(adoption),
+        let message = submitted::CommitReseal {
+            upload: stream.clone(),
+            adoption,
         };
         let (server, path) = (&vault.session.server, &path);
         async move { server.post(path.again(), &message).await }

@@ -11,9 +11,8 @@ use protocol_spec::{
     ids::PermissionId,
     log::Receipt,
     messages as pb,
-    patient::PatientSigned,
     permission::VerifiedPermission,
-    statement::Signed,
+    submitted,
 };
 
 use crate::{
@@ -139,16 +138,9 @@ pub(super) async fn send_revocation(
         permission_hash,
         patient_id: vault.id(),
     };
-    let signed = Signed::sign(revocation, |message| vault.keys.sign(message));
-    let revocation = PatientSigned::new(signed, vault.keys.chain.clone());
-    let message = pb::SubmitRevocation {
-        revocation: Some((&revocation).into()),
-    };
-    vault
-        .session
-        .server
-        .post(api::SUBMIT_REVOCATION.here(), &message)
-        .await
+    let revocation = vault.keys.statement(revocation);
+    let message = submitted::SubmitRevocation { revocation };
+    vault.post(api::SUBMIT_REVOCATION.here(), &message).await
 }
 
 async fn keep_revocation(vault: &Vault, id: PermissionId) -> Result<()> {

@@ -63,7 +63,7 @@ pub(super) async fn ring_to_go_on(vault: &Vault) -> Result<Ring> {
 async fn shown_collections(vault: &Vault) -> Result<(pb::CollectionList, Arc<Known>)> {
     let before = catching_up::known_acts(vault).await?.acts().clone();
     let placed = before.last_placement();
-    let list: pb::CollectionList = vault.session.server.get(api::COLLECTIONS.here()).await?;
+    let list = vault.get(api::COLLECTIONS.here()).await?;
     shown::check_collections(&before, &list.collections)?;
     shown::check_last_placement(vault, placed, list.last_placement).await?;
     let known = listed::known_epoch(vault, list.root_epoch).await?;
@@ -89,7 +89,7 @@ async fn open_ring(vault: &Vault, list: pb::CollectionList, known: &Known) -> Re
             break;
         }
         let path = api::COLLECTIONS.ask([], CollectionsQuery { kept: Some(epoch) });
-        let kept = match vault.session.server.get(path).await {
+        let kept = match vault.get(path).await {
             Err(error) if error.is_problem(Problem::NotFound) => continue,
             kept => kept?,
         };

@@ -3,11 +3,10 @@
 
 use std::fmt;
 
-use bytes::Bytes;
 use protocol_spec::{
     api,
     ids::{DelegationId, InstitutionId, PatientId, RequestId},
-    messages::{self as pb, delete_unanswered::What},
+    submitted::DeleteUnanswered,
 };
 
 use crate::{Result, patient::vault::Vault};
@@ -66,16 +65,11 @@ pub struct SenderInfo {
 }
 
 pub(super) async fn delete_unanswered(vault: &Vault, what: Unanswered) -> Result<()> {
-    let what = match what {
-        Unanswered::Request(id) => What::RequestId(Bytes::copy_from_slice(id.as_bytes())),
-        Unanswered::Delegation(id) => What::DelegationId(Bytes::copy_from_slice(id.as_bytes())),
-        Unanswered::Guardianship(id) => What::PatientId(Bytes::copy_from_slice(id.as_bytes())),
+    let message = match what {
+        Unanswered::Request(id) => DeleteUnanswered::Request(id),
+        Unanswered::Delegation(id) => DeleteUnanswered::Delegation(id),
+        Unanswered::Guardianship(id) => DeleteUnanswered::Guardianship(id),
     };
-    let message = pb::DeleteUnanswered { what: Some(what) };
-    vault
-        .session
-        .server
-        .post(api::DELETE_UNANSWERED.here(), &message)
-        .await?;
+    vault.post(api::DELETE_UNANSWERED.here(), &message).await?;
     Ok(())
 }

@@ -12,14 +12,14 @@ use crate::{Error, Result, pages::Pages, patient::vault::Vault};
 /// The data key in a wrap.
 pub(super) async fn unwrapped(
     vault: &Vault,
-    wrap: &pb::Wrap,
+    wrap: &[u8],
     version: VersionId,
     of: Collection,
 ) -> Result<DataKey> {
     let ring = vault.ring.get();
     let key = ring.key(of);
     let key = key.ok_or_else(|| Error::tampered("a collection")("an epoch of it is not shown"))?;
-    let wrapped = WrappedKey::try_from(wrap.data_key_wrap.as_ref()).map_err(Error::tampered("a record"))?;
+    let wrapped = WrappedKey::try_from(wrap).map_err(Error::tampered("a record"))?;
     key.unwrap_data_key(&wrapped, &of, &version)
         .map_err(Error::tampered("a record"))
 }
@@ -47,7 +47,7 @@ pub(super) async fn wraps(vault: &Vault, of: Collection, after: u64, limit: usiz
         limit: Some(limit),
     };
     let path = api::WRAPS.ask([], query);
-    vault.session.server.get(path).await
+    vault.get(path).await
 }
 
 /// Wraps of one page; the server may give fewer.

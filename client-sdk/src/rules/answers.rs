@@ -14,8 +14,8 @@ use std::collections::HashMap;
 use data_encoding::BASE64;
 use protocol_spec::{
     ids::{PermissionId, RequestId},
-    messages::{self as pb, decode},
-    permission::SignedPermission,
+    messages::decode,
+    submitted::{SubmitDenial, SubmitPermission, Submitted},
 };
 use serde::{Deserialize, Serialize};
 
@@ -99,10 +99,12 @@ impl Kept {
         let damaged = || home.damaged(&file(&self.request_id));
         let bytes = BASE64.decode(self.message.as_bytes()).map_err(|_| damaged())?;
         let answer = match self.verdict {
-            Given::Permitted => decode::<pb::SubmitPermission>(&bytes)
-                .map(Box::new)
-                .map(SignedAnswer::Permission),
-            Given::Denied => decode::<pb::SubmitDenial>(&bytes).map(SignedAnswer::Denial),
+            Given::Permitted => decode(&bytes)
+                .and_then(SubmitPermission::read)
+                .map(|message| SignedAnswer::Permission(Box::new(message))),
+            Given::Denied => decode(&bytes)
+                .and_then(SubmitDenial::read)
+                .map(SignedAnswer::Denial),
         };
         let answer = answer.map_err(|_| damaged())?;
         if answer.statement_hash().to_string() == self.statement {
@@ -117,9 +119,7 @@ impl Kept {
         let SignedAnswer::Permission(message) = self.answer(home)? else {
             return Ok(Outcome::Denied);
         };
-        let permission = SignedPermission::try_from(message.permission)
-            .map_err(|_| home.damaged(&file(&self.request_id)))?;
-        let body = permission.claimed();
+        let body = message.permission.claimed();
         Ok(Outcome::Permitted {
             permission_id: body.permission_id,
             records: body.records.iter().map(|record| record.record_id).collect(),

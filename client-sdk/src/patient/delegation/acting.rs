@@ -301,7 +301,7 @@ impl Delegate<'_> {
     }
 
     async fn asked(&self, id: RequestId) -> Result<Asked> {
-        let stored: pb::StoredRequest = self.server.get(api::REQUEST.at([&id])).await?;
+        let stored = self.server.get(api::REQUEST.at([&id])).await?;
         let asked = self.verify_asked(stored.request).await?;
         if asked.request_id == id {
             Ok(asked)

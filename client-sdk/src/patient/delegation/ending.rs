@@ -7,9 +7,7 @@ use protocol_spec::{
     bodies::DelegationEnd,
     delegation::VerifiedDelegation,
     ids::{CollectionId, DelegationId},
-    messages as pb,
-    patient::PatientSigned,
-    statement::Signed,
+    submitted,
     vault_head::Act,
 };
 
@@ -103,16 +101,9 @@ pub(in crate::patient) async fn submit_end(vault: &Vault, own: &OwnDelegation) -
         delegation_hash: own.delegation.hash(),
         last: last.clone(),
     };
-    let signed = Signed::sign(end, |message| vault.keys.sign(message));
-    let end = PatientSigned::new(signed, vault.keys.chain.clone());
-    let message = pb::EndDelegation {
-        end: Some((&end).into()),
-    };
-    vault
-        .session
-        .server
-        .post(api::END_DELEGATION.here(), &message)
-        .await?;
+    let end = vault.keys.statement(end);
+    let message = submitted::EndDelegation { end };
+    vault.post(api::END_DELEGATION.here(), &message).await?;
     // Another device may have been faster: then its end is the one that counts.
     let ended = delegation::find_delegation(vault, own.delegation.delegation_id).await?;
     let end = ended

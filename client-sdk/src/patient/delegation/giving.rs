@@ -1,6 +1,5 @@
 //! Delegations are signed by a device of the owner's, and their keys sealed to the delegate's vault key alone.
 
-use bytes::Bytes;
 use crypto::{Collection, CollectionKey, DelegatedKeyContext, seal_delegated_key};
 use protocol_spec::{
     api,
@@ -8,10 +7,8 @@ use protocol_spec::{
     delegation::{Power, Scope, SealedName, VerifiedDelegation},
     field::Name,
     ids::{CollectionId, DelegationId, PatientId},
-    messages as pb,
-    patient::PatientSigned,
     problem::Problem,
-    statement::Signed,
+    submitted,
     vault_head::Act,
 };
 
@@ -87,23 +84,18 @@ pub(in crate::patient) async fn delegate_after(
         root_epoch: known.newest().root_epoch,
         sealed_name: SealedName::try_from(sealed)?,
     };
-    let signed = Signed::sign(body, |message| vault.keys.sign(message));
-    let signed = PatientSigned::new(signed, vault.keys.chain.clone());
-    let message = pb::PutDelegation {
-        delegation: Some((&signed).into()),
-        in_place_of: before.map_or_else(Bytes::new, |id| Bytes::copy_from_slice(id.as_bytes())),
-    };
+    let signed = vault.keys.statement(body);
     let own = OwnDelegation {
-        delegation: VerifiedDelegation::verify(signed)?,
+        delegation: VerifiedDelegation::verify(signed.clone())?,
         end: None,
         given: Vec::new(),
         answer: Answer::None,
     };
-    vault
-        .session
-        .server
-        .post(api::PUT_DELEGATION.here(), &message)
-        .await?;
+    let message = submitted::PutDelegation {
+        delegation: signed,
+        in_place_of: before,
+    };
+    vault.post(api::PUT_DELEGATION.here(), &message).await?;
     acts::did(vault, Act::Delegation(id, own.delegation.hash())).await;
     heads::put_head(vault).await?;
     give_keys(vault, &own).await?;
@@ -177,22 +169,14 @@ async fn seal_keys(
             root_epoch: receiver.root_epoch,
             key: seal_delegated_key(&receiver.vault_key, &context, key)?,
         };
-        let signed = Signed::sign(body, |message| vault.keys.sign(message));
-        Ok::<_, Error>(pb::PatientStatement::from(&PatientSigned::new(
-            signed,
-            vault.keys.chain.clone(),
-        )))
+        Ok::<_, Error>(vault.keys.statement(body))
     };
-    for keys in keys.chunks(KEYS_AT_ONCE) {
-        let message = pb::PutDelegatedKeys {
-            delegation_id: Bytes::copy_from_slice(to.delegation_id.as_bytes()),
+    for keys in keys.chunks(submitted::KEYS_AT_ONCE) {
+        let message = submitted::PutDelegatedKeys {
+            delegation_id: to.delegation_id,
             keys: keys.iter().map(seal).collect::<Result<_>>()?,
         };
-        vault
-            .session
-            .server
-            .post(api::PUT_DELEGATED_KEYS.here(), &message)
-            .await?;
+        vault.post(api::PUT_DELEGATED_KEYS.here(), &message).await?;
     }
     Ok(())
 }
@@ -218,7 +202,5 @@ impl OwnDelegation {
 
 /// Five minutes, in milliseconds: clocks differ.
 const CLOCK_TOLERANCE: u64 = 5 * 60 * 1000;
-/// As many as a server takes.
-const KEYS_AT_ONCE: usize = 64;
 /// Each failure is another device's success.
 const MAX_TRIES: usize = 8;

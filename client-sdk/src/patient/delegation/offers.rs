@@ -1,11 +1,10 @@
 //! What others offer her: nothing counts before she has accepted it. See `protocol-spec/spec/accounts.md` §4.
 
-use bytes::Bytes;
 use protocol_spec::{
     api::{self, PageQuery, RequestTarget},
     delegation::{Power, VerifiedDelegation},
     ids::{CollectionId, DelegationId, PatientId},
-    messages as pb,
+    messages as pb, submitted,
 };
 
 use crate::{
@@ -32,14 +31,8 @@ pub(in crate::patient) async fn accept_delegation(vault: &Vault, id: DelegationI
         what: "offered delegation",
         id: id.to_string(),
     })?;
-    let message = pb::AcceptDelegation {
-        delegation_id: Bytes::copy_from_slice(id.as_bytes()),
-    };
-    vault
-        .session
-        .server
-        .post(api::ACCEPT_DELEGATION.here(), &message)
-        .await?;
+    let message = submitted::AcceptDelegation { delegation_id: id };
+    vault.post(api::ACCEPT_DELEGATION.here(), &message).await?;
     Ok(HeldDelegation::of(delegation, DelegationState::Live))
 }
 

@@ -3,7 +3,6 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use crypto::{CardHalf, HalfContext, HalfReader};
 use protocol_spec::{
     api,
@@ -15,7 +14,7 @@ use protocol_spec::{
     messages as pb,
     patient::{PatientSigned, PatientVerified},
     permission::{Kind, SignedPermission, VerifiedPermission},
-    statement::Signed,
+    submitted,
 };
 
 use crate::{
@@ -171,29 +170,16 @@ pub(in crate::patient) async fn object(vault: &Vault, help: RequestId) -> Result
         help_id: help,
         patient_id: vault.id(),
     };
-    let signed = Signed::sign(objection, |message| vault.sign_by_device(message));
-    let objection = PatientSigned::new(signed, vault.keys.chain.clone());
-    let message = pb::SubmitObjection {
-        objection: Some((&objection).into()),
-    };
-    vault
-        .session
-        .server
-        .post(api::SUBMIT_OBJECTION.here(), &message)
-        .await?;
+    let objection = vault.keys.statement(objection);
+    let message = submitted::SubmitObjection { objection };
+    vault.post(api::SUBMIT_OBJECTION.here(), &message).await?;
     Ok(())
 }
 
 pub(in crate::patient) async fn accept_guardianship(vault: &Vault, patient: PatientId) -> Result<()> {
     guarded_half(vault, patient).await?;
-    let message = pb::AcceptGuardianship {
-        patient_id: Bytes::copy_from_slice(patient.as_bytes()),
-    };
-    vault
-        .session
-        .server
-        .post(api::ACCEPT_GUARDIANSHIP.here(), &message)
-        .await?;
+    let message = submitted::AcceptGuardianship { patient_id: patient };
+    vault.post(api::ACCEPT_GUARDIANSHIP.here(), &message).await?;
     Ok(())
 }
 
@@ -225,16 +211,9 @@ pub(in crate::patient) async fn help(
         card_key: terms.card_key,
         half: half.seal(to.recipient_key(), &context)?,
     };
-    let signed = Signed::sign(help, |message| vault.sign_by_device(message));
-    let help = PatientSigned::new(signed, vault.keys.chain.clone());
-    let message = pb::StartHelp {
-        help: Some((&help).into()),
-    };
-    let started: pb::HelpStarted = vault
-        .session
-        .server
-        .post(api::START_HELP.here(), &message)
-        .await?;
+    let help = vault.keys.statement(help);
+    let message = submitted::StartHelp { help };
+    let started = vault.post(api::START_HELP.here(), &message).await?;
     Ok(HelpInfo {
         help_id,
         institution: to.id(),
@@ -244,11 +223,7 @@ pub(in crate::patient) async fn help(
 
 /// The half that another patient has given her, by a permission that names her.
 async fn guarded_half(vault: &Vault, patient: PatientId) -> Result<(CardHalf, EmergencyTerms)> {
-    let info: pb::EmergencyInfo = vault
-        .session
-        .server
-        .get(api::EMERGENCY_INFO.at([&patient]))
-        .await?;
+    let info = vault.get(api::EMERGENCY_INFO.at([&patient])).await?;
     let permission = info.permission.ok_or_else(|| Error::Unknown {
         what: "patient whose guardian you are",
         id: patient.to_string(),

@@ -10,10 +10,13 @@ pub(super) mod ring;
 
 use std::sync::atomic::AtomicBool;
 
+use prost::{Message, Name};
 use protocol_spec::{
+    api::{Query, RequestTarget},
     emergency::ANY_INSTITUTION,
     ids::{InstitutionId, PatientId},
     keys::IdentityKey,
+    submitted::Submitted,
 };
 use tokio::sync::Mutex;
 
@@ -76,6 +79,23 @@ impl Vault {
     /// Her home.
     pub(crate) fn home(&self) -> &Home {
         &self.session.home
+    }
+
+    /// Asks her server.
+    pub(super) async fn get<A: Message + Default + Name, X: Query>(
+        &self,
+        at: RequestTarget<(), A, X>,
+    ) -> Result<A> {
+        self.session.server.get(at).await
+    }
+
+    /// Hands in at her server what she submits.
+    pub(super) async fn post<M: Submitted<Wire: Message + Name>, A: Message + Default + Name>(
+        &self,
+        at: RequestTarget<M::Wire, A>,
+        message: &M,
+    ) -> Result<A> {
+        self.session.server.post(at, message).await
     }
 
     /// Signs a pre-image by her device.

@@ -1,20 +1,41 @@
-use bytes::Bytes;
+use crypto::SigningIdentity;
+use protocol_spec::{
+    bodies::{Denial, DeviceCertificate},
+    field::SealedBytes,
+    hash::Sha256Digest,
+    ids::{InstitutionId, PatientId},
+    patient::{DeviceChain, PatientSigned},
+    statement::Signed,
+};
 
 use super::*;
 use crate::Error;
 
-fn denial(body: &'static [u8]) -> SignedAnswer {
-    let statement = pb::Statement {
-        body: Bytes::from_static(body),
-        signature: Bytes::from_static(&[1; 64]),
-        certificate: None,
+/// Of the same words by the same device, always the same bytes.
+fn denial(text: &'static [u8]) -> SignedAnswer {
+    let key = SigningIdentity::from_seed(&[1; 32]).unwrap();
+    let patient_id = PatientId::from(&key.public());
+    let certificate = DeviceCertificate {
+        created: 1,
+        patient_id,
+        device_key: key.public(),
+        recipient_key_hash: Sha256Digest::from_bytes([2; 32]),
     };
-    SignedAnswer::Denial(pb::SubmitDenial {
-        denial: Some(pb::PatientStatement {
-            statement: Some(statement),
-            device: None,
-            delegation: None,
-        }),
+    let certificate = Signed::sign(certificate, |message| key.sign_bytes(message));
+    let denial = Denial {
+        created: 2,
+        request_id: request(1),
+        request_hash: Sha256Digest::from_bytes([3; 32]),
+        patient_id,
+        institution_id: InstitutionId::from_bytes([4; 32]),
+        text: SealedBytes {
+            enc: vec![5; SealedBytes::ENC_LEN].into(),
+            ciphertext: [text, &[0; 17]].concat().into(),
+        },
+    };
+    let denial = Signed::sign(denial, |message| key.sign_bytes(message));
+    SignedAnswer::Denial(SubmitDenial {
+        denial: PatientSigned::new(denial, DeviceChain::first(key.public(), certificate)),
     })
 }
 
@@ -43,7 +64,7 @@ fn the_exact_message_comes_back_and_the_oldest_first() {
     std::fs::write(home.path("rules/answers/.medvault-left"), "{").unwrap();
     let all = Kept::all(&home).unwrap();
     assert_eq!(all, [kept(2, 10), kept(1, 20)]);
-    assert_eq!(all[0].answer(&home).unwrap(), denial(b"the body"));
+    assert_eq!(all[0].answer(&home).unwrap().bytes(), denial(b"the body").bytes());
     assert_eq!(all[0].state, State::Signed);
     assert_eq!(Kept::load(&home, request(3)).unwrap(), None);
     let names = rules_by_statement(&home).unwrap();
