@@ -12,7 +12,7 @@ use protocol_spec::{
     patient::{Device, DeviceChain},
     problem::Problem,
     statement::{Signed, Verified},
-    submitted::{self, CollectionEpochs, NewDevice, Rotation},
+    submitted::{self, CollectionEpochs, NewDevice, Rotation, Submitted},
     vault_head::Act,
 };
 
@@ -147,7 +147,7 @@ impl Tx<'_> {
     pub(super) async fn join(&mut self, device: &Device, joining: &NewDevice) -> Result<(), Refusal> {
         let row = DeviceRow {
             patient: Bytes::copy_from_slice(device.patient_id().as_bytes()),
-            device: Some(joining.to_message()),
+            device: Some(joining.write()),
             listed: self.now,
         };
         self.claim(&tables::device(device.id()), &row).await?;
@@ -364,7 +364,7 @@ impl Tx<'_> {
                 sealed_name,
                 key_wraps,
                 ..
-            } = new.to_message();
+            } = new.write();
             let row = CollectionRow {
                 sealed_name,
                 key_wraps,

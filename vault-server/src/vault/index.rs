@@ -12,7 +12,7 @@ use protocol_spec::{
     messages as pb,
     patient::PatientVerified,
     problem::Problem,
-    submitted,
+    submitted::{self, Submitted},
 };
 
 use super::{
@@ -71,7 +71,7 @@ impl Submission for PutSegment {
     type By = OwnDevice;
 
     fn admit(message: Self::Message, who: &Proven<'_, OwnDevice>) -> Result<Self, Refusal> {
-        let segment = message.to_message();
+        let segment = message.write();
         let head = who.statement(message.head)?;
         ensure(
             head.sealed_hash == Sha256Digest::of(&segment.sealed),

@@ -166,7 +166,7 @@ impl Submission for Offer {
         Ok(Self {
             device: who.principal(),
             link,
-            message: message.to_message(),
+            message: message.write(),
         })
     }
 }
