@@ -63,7 +63,7 @@ impl Clock {
         Ok(())
     }
 
-    /// The time.
+    /// The time by this clock, and how sure it is.
     pub(crate) fn now(&self) -> Moment {
         let clock = self.system.now_ms();
         let own = clock.max(self.floor.fetch_max(clock, Ordering::Relaxed));

@@ -56,9 +56,6 @@ impl Page {
     }
 
     /// A text as a QR code: one filled square for each dark module, the lower left corner at (x, y).
-    ///
-    /// # Errors
-    /// [`Error::Usage`] for a text that is too long.
     pub(crate) fn qr(&mut self, text: &[u8], x: f32, y: f32, side: f32) -> Result<()> {
         let code = QrCode::with_error_correction_level(text, EcLevel::M)
             .map_err(|_| Error::Usage("the text does not fit a QR code: report it".into()))?;
@@ -123,7 +120,7 @@ pub(crate) struct Font(Name<'static>, &'static [u8]);
 pub(crate) const REGULAR: Font = Font(Name(b"F1"), b"Helvetica");
 pub(crate) const BOLD: Font = Font(Name(b"F2"), b"Helvetica-Bold");
 pub(crate) const MONO: Font = Font(Name(b"F3"), b"Courier");
-/// A4, in points.
+/// The width of an A4 page, in points.
 pub(crate) const WIDTH: f32 = 595.28;
 const HEIGHT: f32 = 841.89;
 pub(crate) const LEFT: f32 = 56.0;

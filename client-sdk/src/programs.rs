@@ -1,5 +1,5 @@
-//! Client programs: what the registrar vouches for, carried to a server, and held against a file. See
-//! `protocol-spec/spec/programs.md`.
+//! Client programs: what the registrar vouches for, carried to a server,
+//! and held against a file. See `protocol-spec/spec/programs.md`.
 
 use std::path::Path;
 
@@ -25,24 +25,24 @@ use crate::{
 /// What a registrar says of a program, beside its hash.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProgramAbout {
-    /// What it is called.
+    /// The name of the program.
     pub name: Name,
-    /// Which one of that name.
+    /// The version of the program.
     pub version: Name,
-    /// For which machines.
+    /// The machines that it runs on.
     pub target: Name,
     /// The revision of the source that it was built from.
     pub source: Name,
-    /// By which compiler.
+    /// The compiler that has built it.
     pub toolchain: Name,
 }
 
 /// A program that stands in a server's log.
 #[derive(Clone, Debug)]
 pub struct PublishedProgram {
-    /// As it stands there.
+    /// The program as the log has it.
     pub program: Vouched,
-    /// Leaves of the log.
+    /// How many leaves the log has.
     pub size: u64,
 }
 

@@ -18,7 +18,7 @@ use crate::{
 pub(crate) struct Session {
     pub(crate) home: Home,
     pub(crate) server: Arc<Server>,
-    /// What time it is.
+    /// The clock that follows the server's time.
     pub(crate) clock: Arc<Clock>,
     pub(crate) met: Arc<Meanings>,
     pub(crate) witnesses: Arc<Witnesses>,

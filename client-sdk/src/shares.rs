@@ -1,5 +1,5 @@
-//! Shares of somebody's recovery secret: as their holders keep them, and as they give them back. See
-//! `protocol-spec/spec/recovery.md` §4.
+//! Shares of somebody's recovery secret: as their holders keep them, and as
+//! they give them back. See `protocol-spec/spec/recovery.md` §4.
 
 use crypto::{
     Opens,

@@ -27,32 +27,23 @@ pub fn timestamp(ms: u64) -> String {
     humantime::format_rfc3339_millis(system_time(ms)).to_string()
 }
 
-/// A moment of milliseconds since 1970. Times come from other people's clocks; RFC 3339 ends with the year 9999, and humantime
-/// fails beyond it.
+/// A moment of milliseconds since 1970. Times come from other people's clocks; RFC 3339 ends with
+/// the year 9999, and humantime fails beyond it.
 pub fn system_time(ms: u64) -> SystemTime {
     UNIX_EPOCH + Duration::from_millis(ms.min(253_402_300_799_999))
 }
 
 /// Serialises milliseconds since 1970 as [`timestamp`] does.
-///
-/// # Errors
-/// Of the serialiser.
 pub fn moment<S: Serializer>(ms: &u64, to: S) -> Result<S::Ok, S::Error> {
     to.serialize_str(&timestamp(*ms))
 }
 
 /// Serialises milliseconds since 1970, where there are any.
-///
-/// # Errors
-/// Of the serialiser.
 pub fn moment_if<S: Serializer>(ms: &Option<u64>, to: S) -> Result<S::Ok, S::Error> {
     ms.map(timestamp).serialize(to)
 }
 
 /// Serialises a duration as whole seconds.
-///
-/// # Errors
-/// Of the serialiser.
 pub fn seconds<S: Serializer>(duration: &Duration, to: S) -> Result<S::Ok, S::Error> {
     to.serialize_u64(duration.as_secs())
 }

@@ -17,7 +17,7 @@ use crate::{
     ground::Ground,
 };
 
-/// Where a withdrawal stands.
+/// The place of a withdrawal in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct WithdrawnAccreditation {
     /// Who is accredited no more.
@@ -25,7 +25,7 @@ pub struct WithdrawnAccreditation {
     pub institution: InstitutionId,
     /// Its place in the log.
     pub index: u64,
-    /// Leaves of the log.
+    /// How many leaves the log has.
     #[serde(rename = "log_size")]
     pub size: u64,
 }

@@ -67,8 +67,8 @@ fn words(behind: &str) -> Vec<String> {
     words
 }
 
-/// Why the program does not know a command; nothing if it does. Values that stand for others may be wrong, and what is
-/// abbreviated may lack something.
+/// Why the program does not know a command; nothing if it does. Values that stand for others may
+/// be wrong, and what is abbreviated may lack something.
 fn unknown(words: &[String]) -> Option<String> {
     let line = std::iter::once("medvault").chain(words.iter().map(String::as_str));
     let error = Cli::command().try_get_matches_from(line).err()?;

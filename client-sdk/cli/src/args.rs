@@ -1,5 +1,5 @@
-//! The command line: global options and a command. See [`crate::commands`] for the list of commands, [`crate::values`] for how values
-//! are read.
+//! The command line: global options and a command. See [`crate::commands`] for the list of
+//! commands, [`crate::values`] for how values are read.
 
 use clap::Parser;
 

@@ -41,7 +41,7 @@ impl Context {
         Self { global, tracer }
     }
 
-    /// The home's folder.
+    /// The folder of the home that was named.
     pub(crate) fn home(&self) -> Result<&Path, Failure> {
         self.global
             .home
@@ -115,8 +115,8 @@ impl Context {
         Ok(patient)
     }
 
-    /// Once a day on standard error, when a recovery kit has not been tried for a year. That it cannot be told keeps no
-    /// command from running.
+    /// Once a day on standard error, when a recovery kit has not been tried for a year. That it
+    /// cannot be told keeps no command from running.
     fn remind(&self, patient: &Patient) {
         if self.json() {
             return;
@@ -147,7 +147,6 @@ impl Context {
         }
     }
 
-    /// Prints a command's result.
     pub(crate) fn print(&self, report: &impl Report) -> Result<(), Failure> {
         output::print(report, self.json())
     }
@@ -200,7 +199,7 @@ impl Context {
         Ok(Unlock::Passphrase(passphrase))
     }
 
-    /// What every command understands.
+    /// The options that every command understands.
     pub(crate) fn global(&self) -> &Global {
         &self.global
     }

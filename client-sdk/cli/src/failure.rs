@@ -13,7 +13,6 @@ pub(crate) struct Failure {
     exit: u8,
 }
 
-/// Refused or failed.
 const FAILED: u8 = 1;
 /// The command line, or what it needs beside it, is not right.
 const USAGE: u8 = 2;

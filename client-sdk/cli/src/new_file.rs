@@ -21,7 +21,7 @@ pub(crate) struct NewFile {
 }
 
 impl NewFile {
-    /// Prepares to write `path`.
+    /// Prepares to write a file that must not be there yet.
     pub(crate) fn at(path: &Path) -> Result<Self, Failure> {
         let failure = |source: &io::Error| Failure::file("cannot write", path, source);
         if fs::symlink_metadata(path).is_ok() {
@@ -58,7 +58,6 @@ impl NewFile {
 pub(crate) struct Page(PathBuf);
 
 impl Page {
-    /// Writes it.
     pub(crate) fn write(file: NewFile, content: &[u8]) -> Result<Self, Failure> {
         file.write(content).map(Self)
     }
@@ -68,7 +67,7 @@ impl Page {
         &self.0
     }
 
-    /// It stays.
+    /// Keeps the page when this value is dropped.
     pub(crate) fn keep(mut self) -> PathBuf {
         std::mem::take(&mut self.0)
     }
@@ -82,7 +81,6 @@ impl Drop for Page {
     }
 }
 
-/// Reads a small file.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     let failure = |source: io::Error| Failure::file("cannot read", path, &source);
     let mut content = Vec::new();

@@ -22,18 +22,12 @@ pub(crate) trait Report: Serialize {
 }
 
 /// Prints a result on standard output.
-///
-/// # Errors
-/// [`Failure`] when standard output cannot be written.
 pub(crate) fn print(report: &impl Report, json: bool) -> Result<(), Failure> {
     let text = if json { String::new() } else { report.text() };
     say(&text, report, json)
 }
 
 /// Prints a text for people, or `fields` for programs, on standard output.
-///
-/// # Errors
-/// [`Failure`] when standard output cannot be written.
 pub(crate) fn say(text: &str, fields: &impl Serialize, json: bool) -> Result<(), Failure> {
     let written = if json {
         write(&json_line(fields)?)
@@ -43,8 +37,8 @@ pub(crate) fn say(text: &str, fields: &impl Serialize, json: bool) -> Result<(),
     written.map_err(|source| Failure::output(&source))
 }
 
-/// A JSON object of these fields in this order: `fields! { patient_id, files: 3 }`. A field with `#[serde(flatten)]` gives its own
-/// fields to the object.
+/// A JSON object of these fields in this order: `fields! { patient_id, files: 3 }`. Of a value with `#[serde(flatten)]` the fields
+/// become fields of the object.
 macro_rules! fields {
     ($($(#[$attribute:meta])* $name:ident $(: $value:expr)?),+ $(,)?) => {{
         // Each field has a type parameter of its own, by the same name.

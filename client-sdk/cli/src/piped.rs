@@ -64,7 +64,6 @@ impl Input {
         })
     }
 
-    /// Where it lies.
     pub(crate) fn path(&self) -> PathBuf {
         self.folder.path().join(&self.name)
     }

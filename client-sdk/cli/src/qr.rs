@@ -1,4 +1,4 @@
-//! Texts for a camera.
+//! Texts as QR codes, for a camera.
 
 use qrcode::{EcLevel, QrCode, render::unicode::Dense1x2};
 

@@ -10,11 +10,10 @@ use crate::failure::Failure;
 /// An id, or what stands for one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Named<T> {
-    /// The whole id.
     Whole(T),
     /// How it begins, `req_ae5kq…`, or ends, `…xq3d`.
     Part(Part),
-    /// `last`
+    /// The newest one, written `last`.
     Last,
 }
 
@@ -27,7 +26,7 @@ pub(crate) enum Part {
 
 /// An id that can be shortened.
 pub(crate) trait Short: FromStr + Display + Copy + PartialEq {
-    /// With the underscore.
+    /// How the id begins, with the underscore.
     const PREFIX: &'static str;
     /// What it names, and where such things are listed.
     const WHAT: (&'static str, &'static str);

@@ -8,7 +8,7 @@ use std::{
 use clap::Args;
 use client_sdk::{Day, MediaType, PatientId, Purpose, proxy::Choice};
 
-/// What every command understands.
+/// The options that every command understands.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Options of every command")]
 pub(crate) struct Global {
@@ -125,7 +125,6 @@ pub(crate) fn purpose(text: &str) -> Result<Purpose, String> {
     })
 }
 
-/// Reads a day.
 pub(crate) fn day(text: &str) -> Result<Day, String> {
     text.parse()
         .map_err(|_| "write a day from 1900 on, such as 2026-05-31".to_owned())

@@ -9,7 +9,7 @@ use indicatif::HumanBytes;
 
 use crate::output::{moment, party, plain};
 
-/// `3 files, 12 MiB`.
+/// How many files there are and how long: `3 files, 12 MiB`.
 pub(crate) fn contents(files: impl ExactSizeIterator<Item = u64>) -> String {
     let number = match files.len() {
         1 => "1 file".to_owned(),
@@ -18,13 +18,11 @@ pub(crate) fn contents(files: impl ExactSizeIterator<Item = u64>) -> String {
     format!("{number}, {}", size(files.sum()))
 }
 
-/// Bytes for people.
 pub(crate) fn size(bytes: u64) -> String {
     HumanBytes(bytes).to_string()
 }
 
-/// A record that lies in a folder now: what and where it is, who made it, and what lies under another name than its sender gave
-/// it.
+/// A record that lies in a folder now: what and where it is, who made it, and which files have another name than the sender's.
 pub(crate) fn received(
     folder: &str,
     record: RecordId,

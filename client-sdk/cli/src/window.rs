@@ -2,7 +2,6 @@
 
 use clap::Args;
 
-/// How much is shown.
 #[derive(Args, Clone, Copy, Debug, Default)]
 pub(crate) struct Window {
     /// Only the newest so many

@@ -87,8 +87,8 @@ impl Syntax {
         }
     }
 
-    /// Of a data set by its first element, and by what the header says, which is not always so: an explicit one has two capital
-    /// letters behind the tag.
+    /// Of a data set by its first element, and by what the header says, which is not always so: an
+    /// explicit one has two capital letters behind the tag.
     fn seen([a, _, _, _, v, r]: [u8; 6], said: Option<Self>) -> Self {
         let letters = v.is_ascii_uppercase() && r.is_ascii_uppercase();
         match (letters, said, a) {

@@ -9,7 +9,7 @@ use crate::error::time;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CertificateFault {
-    /// Its time is over.
+    /// The time of the certificate is over.
     Ended {
         /// When, in seconds since 1970.
         at: u64,
@@ -34,9 +34,9 @@ pub enum CertificateFault {
     NotPinned,
     /// This system trusts no authority at all.
     NoRoots,
-    /// Anything else.
+    /// Anything else that makes it unusable.
     Unusable {
-        /// In the library's words.
+        /// What the TLS library says of it.
         cause: String,
     },
 }

@@ -8,7 +8,7 @@ use std::{
 use http::HeaderMap;
 use protocol_spec::log::{self, Hash, LOG_SIZE};
 
-/// What came.
+/// The proofs that have come.
 #[derive(Default)]
 pub(super) struct Growth(Mutex<Came>);
 
@@ -16,7 +16,7 @@ pub(super) struct Growth(Mutex<Came>);
 struct Came {
     /// Leaves that are known; 0 before any is.
     from: u64,
-    /// By where they lead.
+    /// The proofs, by the size that each leads to.
     paths: BTreeMap<u64, Vec<Hash>>,
 }
 
@@ -29,7 +29,7 @@ impl Growth {
         };
     }
 
-    /// Asks for them.
+    /// Asks for proofs with the next answer.
     pub(super) fn ask(&self, headers: &mut HeaderMap) {
         let from = self.came().from;
         if from > 0 {
@@ -37,7 +37,7 @@ impl Growth {
         }
     }
 
-    /// Takes what came.
+    /// Keeps the proofs of an answer's header fields.
     pub(super) fn take(&self, headers: &HeaderMap) {
         let mut came = self.came();
         for log::Growth { from, to, path } in log::Growth::read(headers) {

@@ -11,7 +11,7 @@ use crate::{
     ground::{Answer, Connection, Failure, Ground, Pieces, System, Trust},
 };
 
-/// Requests to one server.
+/// The way to one server, over which requests go.
 #[derive(Clone)]
 pub(crate) struct Http {
     connection: Arc<dyn Connection>,

@@ -74,7 +74,7 @@ pub(crate) struct Server {
     growth: Growth,
 }
 
-/// Whose key signs requests.
+/// The principal whose key signs requests.
 #[derive(Clone)]
 pub(crate) struct Credentials {
     /// Text form of the principal's id.
@@ -119,7 +119,7 @@ impl Server {
         })
     }
 
-    /// `host:port`.
+    /// Where the server is reached, as `host:port`.
     pub(crate) fn authority(&self) -> &str {
         self.pins.link.authority()
     }
@@ -158,7 +158,7 @@ impl Server {
         self.pins.certificate.as_ref()
     }
 
-    /// Verifies accreditations.
+    /// The key that verifies accreditations.
     pub(crate) fn registrar(&self) -> &IdentityKey {
         &self.pins.registrar
     }
@@ -169,7 +169,7 @@ impl Server {
         self.execute(&call, Patience::SHORT).await
     }
 
-    /// GET of a message.
+    /// GET that is answered by a message.
     pub(crate) async fn get<A: Message + Default + Name, X: Query>(
         &self,
         at: RequestTarget<(), A, X>,

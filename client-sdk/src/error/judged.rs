@@ -64,8 +64,7 @@ impl Error {
         )
     }
 
-    /// Whether nobody was asked at all, because there is no way to the server: whatever else is tried fails alike, and one word of it is
-    /// enough.
+    /// Whether there is no way to the server: whatever else is tried fails alike, and one word of it is enough.
     pub fn has_no_way(&self) -> bool {
         matches!(
             self,

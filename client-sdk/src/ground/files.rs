@@ -17,16 +17,13 @@ pub trait HomeFiles: fmt::Debug + Send + Sync {
     /// Where a file is, for people: it stands in error texts.
     fn place(&self, name: &str) -> PathBuf;
 
-    /// Refuses a home that others than its owner can enter (PRG-6); one that is not there is nobody's.
-    ///
-    /// # Errors
-    /// [`Error::Exposed`].
+    /// Refuses a home that others than its owner can enter, with [`Error::Exposed`] (PRG-6); one that is not there is nobody's.
     fn check_private(&self) -> Result<()>;
 
     /// Makes a folder and those above it, open to their owner alone; one that is there stays as it is.
     fn make_folder(&self, folder: &str) -> io::Result<()>;
 
-    /// All of a file.
+    /// The whole content of a file.
     fn read(&self, name: &str) -> io::Result<Option<Vec<u8>>>;
 
     /// The last `length` bytes of a file, or all of it if it has not as many.

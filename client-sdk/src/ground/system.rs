@@ -14,8 +14,7 @@ pub trait System: fmt::Debug + Send + Sync {
     /// Milliseconds since 1970 by the machine's clock. Its owner may set it, back too: nothing is promised about two answers.
     fn now_ms(&self) -> u64;
 
-    /// How long it has been running, from whatever beginning. Never less than it was in an earlier answer; it may stand still while
-    /// the machine sleeps.
+    /// How long it has been running, from whatever beginning. It never goes back; it may stand still while the machine sleeps.
     fn uptime(&self) -> Duration;
 
     /// Is done when [`Self::uptime`] has grown by so much since the call, and not before. Dropped before that, it has no effect.
@@ -49,7 +48,7 @@ impl dyn System + '_ {
         }
     }
 
-    /// N random bytes.
+    /// As many random bytes as the array has.
     pub(crate) fn random<const N: usize>(&self) -> Result<[u8; N]> {
         let mut bytes = [0; N];
         self.chance(&mut bytes)

@@ -12,7 +12,7 @@ use protocol_spec::hash::Sha256Digest;
 use super::Pieces;
 use crate::{CertificateFault, Result};
 
-/// Ways to servers.
+/// Makes the ways to servers.
 ///
 /// What is carried is confidential and whole between this side and whoever shows the certificate that [`Trust`] asks for: TLS 1.3,
 /// or what comes up to it. Nothing else is owed by the way: what travels is signed or verified above it, and a request that got no
@@ -21,8 +21,7 @@ pub trait Transport: fmt::Debug + Send + Sync {
     /// The way to the server at `authority`, `host:port`. Nothing leaves the machine yet.
     ///
     /// # Errors
-    /// [`crate::Error::Usage`] for a proxy that cannot be used, [`crate::Error::Certificate`] where nothing is there to look at a
-    /// certificate with.
+    /// [`crate::Error::Usage`] for a proxy that cannot be used, [`crate::Error::Certificate`] where this system has no roots.
     fn to(&self, authority: &str, trust: Trust) -> Result<Arc<dyn Connection>>;
 }
 
@@ -42,13 +41,13 @@ pub trait Connection: fmt::Debug + Send + Sync {
 
 /// An answer, as it arrives.
 pub struct Answer {
-    /// Status and header fields.
+    /// The status and the header fields.
     pub head: http::response::Parts,
     /// The pieces of its body.
     pub body: BoxStream<'static, Result<Bytes, Failure>>,
 }
 
-/// Which certificate is taken.
+/// The certificates that are accepted from a server.
 #[derive(Clone, Debug)]
 pub enum Trust {
     /// Any, at first contact: it is put there before the first answer, and what the answer says decides.
@@ -92,7 +91,7 @@ pub enum Failure {
     Proxy {
         /// Which, and who has named it.
         proxy: String,
-        /// Why.
+        /// Why the proxy does not lead there.
         cause: String,
     },
     /// Anything else of the transport, in the words of its innermost cause.

@@ -16,7 +16,7 @@ use super::seal::End;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct At {
     epoch: u64,
-    /// Entries behind the first.
+    /// Number of entries behind the first.
     count: u64,
     offset: u64,
     tag: [u8; TAG],
@@ -41,7 +41,7 @@ impl At {
         (at, entry)
     }
 
-    /// Reads the first entry.
+    /// The place behind the first entry of a file.
     pub(super) fn read_begin(key: &HomeSealKey, name: &str, file: &[u8]) -> Option<Self> {
         let mut at = Self::default();
         let first = file.get(..FIRST)?;

@@ -7,7 +7,7 @@ use crate::{Ground, Result};
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 #[non_exhaustive]
 pub struct CheckedHome {
-    /// Who lives there.
+    /// The id of the principal who lives there.
     pub id: String,
     /// Files that the home must have, and has.
     pub files: usize,
@@ -22,8 +22,8 @@ pub struct CheckedHome {
 /// what this machine's clock says now, for a clock that was wrong then.
 ///
 /// # Errors
-/// [`crate::Error::HomeAltered`] names the first file that is missing, changed or older; [`crate::Error::WrongUnlock`] and others
-/// of unlocking.
+/// [`crate::Error::HomeAltered`] names the first file that is missing, changed
+/// or older; [`crate::Error::WrongUnlock`] and others of unlocking.
 pub fn check_home(home: impl Into<Ground>, unlock: &Unlock, accept_clock: bool) -> Result<CheckedHome> {
     let closed = ClosedHome::at(home);
     let principal = closed.principal()?;

@@ -39,7 +39,7 @@ impl ClosedHome {
         &*self.ground.files
     }
 
-    /// What it stands on.
+    /// The ground that the home stands on.
     pub(crate) fn ground(&self) -> &Ground {
         &self.ground
     }

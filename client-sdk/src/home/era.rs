@@ -14,7 +14,7 @@ use crate::Result;
 pub(crate) struct Lived {
     /// Of the log that it began.
     pub(crate) generation: u64,
-    /// Leaves of the copy.
+    /// How many leaves the log of the copy has.
     pub(crate) size: u64,
     /// Leaves that the operator knows the log to have had.
     pub(crate) seen: u64,
@@ -40,7 +40,7 @@ impl Home {
         self.seal()
     }
 
-    /// As the file says.
+    /// The home, whose era is the number of restorations that it has accepted.
     pub(super) fn in_its_era(mut self) -> Result<Self> {
         self.era = self.restorations()?.len();
         Ok(self)

@@ -112,8 +112,7 @@ impl Guard {
         Ok(Some(content.to_vec()))
     }
 
-    /// Replaces a file: the old content or the new, never something between. `durable` when an older one would not do after a power
-    /// cut.
+    /// Replaces a file: the old content or the new, never something between. If `durable`, a power cut leaves the new one.
     pub(super) fn write(&self, name: &str, content: &[u8], durable: bool) -> Result<()> {
         match Kind::of(name) {
             Kind::Plain => return self.disk.replace(name, content, durable),
@@ -180,8 +179,8 @@ impl Guard {
         }
     }
 
-    /// Puts entries behind a place, if nothing is there yet; else what is there, and nothing was written. After a power cut some may
-    /// be missing unless `durable`.
+    /// Puts entries behind a place, if nothing is there yet; else gives what is there and writes nothing. Unless `durable`, a power
+    /// cut may take some of the entries away.
     pub(super) fn extend_chain(
         &self,
         name: &str,

@@ -131,7 +131,7 @@ impl Home {
         self.guard.files()
     }
 
-    /// What it stands on.
+    /// The ground that the home stands on.
     pub(crate) fn ground(&self) -> &Ground {
         self.guard.ground()
     }
@@ -141,7 +141,7 @@ impl Home {
         &*self.ground().system
     }
 
-    /// Who lives here.
+    /// The principal who lives in the home.
     pub(crate) fn principal(&self) -> Result<Principal> {
         let principal: Option<Principal> = self.read_json(PRINCIPAL)?;
         let readable = principal.filter(Principal::is_readable);
@@ -184,7 +184,7 @@ impl Home {
         self.guard.seal()
     }
 
-    /// Replaces the public part.
+    /// Replaces the public part of the principal.
     pub(crate) fn save(&self, principal: &Principal) -> Result<()> {
         self.write_json(PRINCIPAL, principal)?;
         self.guard.seal()

@@ -34,10 +34,10 @@ pub(crate) struct Principal {
     format: u32,
     pub(crate) kind: Kind,
     pub(crate) id: String,
-    /// Of an institution.
+    /// The name of an institution; patients have none.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(crate) name: Option<String>,
-    /// Once it is known.
+    /// The server, once the principal is enrolled.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     server: Option<StoredPins>,
     /// Whether the server has accepted the keys.

@@ -62,7 +62,7 @@ impl Floors {
         self.files.is_empty() && self.chains.is_empty()
     }
 
-    /// Takes what is newer.
+    /// Takes over whatever is newer in another one.
     pub(super) fn raise(&mut self, ahead: &Self) {
         for (name, version) in &ahead.files {
             let floor = self.files.entry(name.clone()).or_default();

@@ -15,7 +15,7 @@ use crate::{
     ground::{System, native::key_file},
 };
 
-/// What opens a home.
+/// The passphrase or key file that opens a home.
 #[derive(Clone)]
 pub enum Unlock {
     /// A passphrase, stretched by Argon2id.
@@ -75,12 +75,12 @@ impl fmt::Debug for Unlock {
     }
 }
 
-/// `secrets.sealed`.
+/// The content of the file `secrets.sealed`.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Sealed {
     format: u32,
     lock: KeySource,
-    /// Hex.
+    /// The sealed seeds, in hexadecimal digits.
     sealed: String,
 }
 
@@ -92,7 +92,7 @@ enum KeySource {
         memory_kib: u32,
         passes: u32,
         lanes: u32,
-        /// Hex, 16 bytes.
+        /// 16 random bytes, in hexadecimal digits.
         salt: String,
         /// Whether it is the passphrase's normal form that is stretched. Homes of before have what was typed.
         #[serde(default)]
@@ -196,8 +196,8 @@ impl Sealed {
 }
 
 impl KeySource {
-    /// What the key may be made of, the likeliest first. It is one, but for a passphrase of a home of before: each form of that costs
-    /// the whole work.
+    /// What the key may be made of, the likeliest first. It is one, but for a passphrase of a home of before:
+    /// each form of that costs the whole work.
     fn forms(&self, unlock: &Unlock) -> Result<Vec<Form>> {
         match (self, unlock) {
             (Self::Passphrase { normal: true, .. }, Unlock::Passphrase(text)) => {

@@ -1,5 +1,5 @@
-//! The key store of a home: `secrets.sealed` holds the seed of the signing key, then those of the recipient keys,
-//! the oldest first.
+//! The key store of a home: `secrets.sealed` holds the seed of the signing key, then
+//! those of the recipient keys, the oldest first.
 
 use std::{
     fmt,

@@ -30,8 +30,9 @@ use zeroize::Zeroizing;
 pub use self::{double::KeyStoreDouble, error::KeyStoreError, file::FileKeyStore};
 use crate::{Result, connect::Signs, home::Principal};
 
-/// Secret keys of one institution, or of one of its terminals: a signing key for as long as it lives, and one or
-/// more recipient keys.
+/// Secret keys of one institution or terminal: a signing key for as long as it lives, and one or more recipient keys.
+///
+/// An operation that the store does not do fails with [`KeyStoreError::Refused`] or [`KeyStoreError::Unavailable`].
 ///
 /// Operations may wait for a device or a network, but are called on threads that serve other things too: one that
 /// takes longer than some ten milliseconds belongs on a thread of the store's own. All of them may be called at
@@ -40,11 +41,8 @@ pub trait KeyStore: fmt::Debug + Send + Sync {
     /// The public half of the signing key. Always the same, without asking the store.
     fn signing_key(&self) -> IdentityKey;
 
-    /// Ed25519 (RFC 8032 §5.1.6) over exactly these bytes; for the same bytes always the same signature, under which the home is
-    /// sealed (KEY-19).
-    ///
-    /// # Errors
-    /// [`KeyStoreError::Refused`], [`KeyStoreError::Unavailable`].
+    /// Ed25519 (RFC 8032 §5.1.6) over exactly these bytes. The same bytes always have the same signature:
+    /// the home is sealed under one (KEY-19).
     fn sign(&self, message: &[u8]) -> Result<[u8; 64], KeyStoreError>;
 
     /// The public halves of the recipient keys that can still open, the newest first.
@@ -54,7 +52,7 @@ pub trait KeyStore: fmt::Debug + Send + Sync {
     /// key with this SHA-256. Whatever does not open looks the same.
     ///
     /// # Errors
-    /// [`KeyStoreError::NoSuchKey`], [`KeyStoreError::DoesNotOpen`], and as [`Self::sign`].
+    /// [`KeyStoreError::NoSuchKey`] and [`KeyStoreError::DoesNotOpen`], beside those of the store.
     fn open(
         &self,
         with: &Sha256Digest,
@@ -63,30 +61,18 @@ pub trait KeyStore: fmt::Debug + Send + Sync {
     ) -> Result<Zeroizing<Vec<u8>>, KeyStoreError>;
 
     /// Makes a further recipient key, durably: from now on it is the newest.
-    ///
-    /// # Errors
-    /// As [`Self::sign`].
     fn make_recipient_key(&self) -> Result<RecipientKey, KeyStoreError>;
 
     /// Destroys a recipient key: nothing opens by it any more. One that is not there changes nothing.
-    ///
-    /// # Errors
-    /// As [`Self::sign`].
     fn destroy_recipient_key(&self, key: &Sha256Digest) -> Result<(), KeyStoreError>;
 
     /// The seed of a recipient key, to be sealed to a terminal that has no access to this store. A store whose
-    /// keys cannot leave it does not offer it: its terminals use the store itself.
-    ///
-    /// # Errors
-    /// [`KeyStoreError::NotOffered`], or as [`Self::open`].
+    /// keys cannot leave it answers [`KeyStoreError::NotOffered`]: its terminals use the store itself.
     fn export_recipient_key(&self, _key: &Sha256Digest) -> Result<Zeroizing<[u8; 32]>, KeyStoreError> {
         Err(KeyStoreError::NotOffered)
     }
 
     /// Takes in a recipient key that another store has exported, durably, as the newest.
-    ///
-    /// # Errors
-    /// As [`Self::export_recipient_key`].
     fn import_recipient_key(&self, _seed: &[u8; 32]) -> Result<RecipientKey, KeyStoreError> {
         Err(KeyStoreError::NotOffered)
     }

@@ -187,8 +187,7 @@ impl Journal {
         LeafLog::open(&self.home, &self.header_bytes(), self.differs.clone())
     }
 
-    /// Whether the list has every leaf that the server has. One that lacks some was cut, and could not tell whether they are sealed
-    /// as they were.
+    /// Whether the list has every leaf that the server has. One that lacks some was cut, and does not tell how they were sealed.
     pub(crate) fn knows(&self, present: &[pb::LeafRange]) -> Result<bool> {
         let known = kept(&self.home, &self.header_bytes(), &mut At::default())?;
         let known = known.unwrap_or_default().len() as u64;

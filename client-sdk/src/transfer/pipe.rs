@@ -1,5 +1,5 @@
-//! One record from the server and back to it without ever lying on the disk: what a [`Sink`] is given, a [`Source`]
-//! yields.
+//! One record from the server and back to it without ever lying on the disk: what
+//! a [`Sink`] is given, a [`Source`] yields.
 
 use std::{
     io::{ErrorKind, PipeReader, PipeWriter, Read, Write, pipe},

@@ -18,8 +18,8 @@ use tokio::sync::mpsc;
 use super::{Source, journal::LeafLog};
 use crate::{Error, Result};
 
-/// Leaves that travel in one request. Enough to make a request's cost small, few enough that several fit into
-/// memory.
+/// Leaves that travel in one request. Enough to make a request's cost small,
+/// few enough that several fit into memory.
 pub(super) const BATCH: usize = 16;
 
 /// Leaves of one stream, one behind the other.

@@ -94,9 +94,6 @@ impl<R: AsyncRead + Unpin> Read for AsyncPart<R> {
 }
 
 /// Refuses names under which the files would deceive whoever receives them (CNT-17).
-///
-/// # Errors
-/// [`Error::Usage`].
 pub(crate) fn check_names(parts: &[SourcePart]) -> Result<()> {
     let names = parts.iter().map(|part| &part.name);
     check_sent(names).map_err(|(name, fault)| Error::Usage(format!("{:?}: {fault}", name.as_str())))

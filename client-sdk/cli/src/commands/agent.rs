@@ -11,7 +11,6 @@ use crate::{
     tending::tend,
 };
 
-/// How long it runs.
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Options {

@@ -40,7 +40,7 @@ pub(crate) fn verify(context: &Context, options: &Options) -> Result<(), Failure
     context.print(&Certificate::new(&verified.certificate, None))
 }
 
-/// What a certificate says.
+/// What a certificate says, and the file that it was written to.
 #[derive(Serialize)]
 pub(crate) struct Certificate {
     permission_id: PermissionId,

@@ -19,13 +19,13 @@ pub(crate) enum Command {
         /// Its name; `emergency` is the one that is opened in an emergency
         name: String,
     },
-    /// List the collections
+    /// List the collections, with their names and epochs
     #[command(after_help = EXAMPLES)]
     List,
     /// Move records into a collection: permissions over the one they leave release them no more
     #[command(after_help = EXAMPLES)]
     Move {
-        /// The records
+        /// The records that are moved
         #[arg(required = true, value_name = "RECORD")]
         records: Vec<RecordId>,
         /// The collection: name or id

@@ -64,7 +64,7 @@ pub(crate) struct Add {
     /// The collections in which she may act: name or id; repeat it for more
     #[arg(long, value_name = "COLLECTION", default_value = "default")]
     collection: Vec<String>,
-    /// What she may do
+    /// What she may do in them
     #[arg(long, value_enum, default_value_t = PowerArg::Read)]
     power: PowerArg,
     /// When it begins: a day (UTC), or a moment with its offset; without this, now
@@ -84,7 +84,7 @@ pub(crate) struct Add {
 /// What a delegate may do.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum PowerArg {
-    /// Read records
+    /// Read records, and no more
     Read,
     /// Read records, and permit or deny what institutions ask
     Permit,

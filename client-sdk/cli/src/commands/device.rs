@@ -43,7 +43,7 @@ pub(crate) enum Command {
         #[arg(long, value_name = "DIGITS")]
         short_string: Option<String>,
     },
-    /// List the devices
+    /// List the devices that open the vault
     #[command(after_help = EXAMPLES)]
     List,
     /// Call a device something else

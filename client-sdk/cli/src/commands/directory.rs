@@ -41,7 +41,7 @@ pub(crate) enum Command {
     /// Show all entries of one institution
     #[command(after_help = EXAMPLES)]
     Show {
-        /// Its name or id
+        /// The institution's name or id
         institution: String,
     },
     /// Read the server's log itself and check that it is hiding no institution, nor what became of one
@@ -52,7 +52,7 @@ pub(crate) enum Command {
     Withdraw {
         /// The file that the registrar made with `medvault registrar withdraw`
         file: PathBuf,
-        /// The server's link
+        /// The server's link, as its operator hands it out
         #[arg(long, value_name = "LINK")]
         server: ServerLink,
     },
@@ -61,7 +61,7 @@ pub(crate) enum Command {
     Publish {
         /// The file that the registrar made with `medvault registrar vouch`
         file: PathBuf,
-        /// The server's link
+        /// The server's link, as its operator hands it out
         #[arg(long, value_name = "LINK")]
         server: ServerLink,
     },
@@ -71,7 +71,7 @@ pub(crate) enum Command {
     /// Ask which client program a file is, before you put it in the place of the one that you have
     #[command(after_help = PROGRAMS)]
     Check {
-        /// The file
+        /// The file that may be a program
         file: PathBuf,
     },
 }

@@ -19,7 +19,6 @@ use crate::{
     views::received,
 };
 
-/// The institution's two steps.
 #[derive(Debug, Subcommand)]
 #[command(after_help = EXAMPLES)]
 pub(crate) enum Command {

@@ -69,11 +69,10 @@ pub(crate) enum Command {
     },
 }
 
-/// Guardians are patients themselves.
 #[derive(Debug, Subcommand)]
 #[command(after_help = EXAMPLES)]
 pub(crate) enum GuardianCommand {
-    /// Name a guardian
+    /// Name a guardian, who has to accept it
     #[command(after_help = EXAMPLES)]
     Add {
         /// Her patient id, as she handed it over
@@ -102,12 +101,12 @@ pub(crate) enum GuardianCommand {
     /// Remove a guardian; what she could open is brought under a new key
     #[command(after_help = EXAMPLES)]
     Remove {
-        /// Her patient id
+        /// The patient id of the guardian
         guardian: PatientId,
     },
 }
 
-/// How far it goes.
+/// How often a card or guardian may open, how much, and until when.
 #[derive(Args, Debug)]
 pub(crate) struct LimitOptions {
     /// How often it can be used in all
@@ -116,7 +115,7 @@ pub(crate) struct LimitOptions {
     /// How many bytes may leave in all; without this, as many as there are
     #[arg(long, value_name = "SIZE", value_parser = byte_count)]
     max_bytes: Option<u64>,
-    /// When it ends
+    /// How long from now it can be used
     #[arg(long, value_name = "TIME", default_value = "5years", value_parser = duration)]
     expires: Duration,
 }
@@ -168,8 +167,7 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<(), Failu
     }
 }
 
-/// The page is there before the card is in force, and is removed again when it did not come to be. The card before it is closed
-/// last.
+/// The page is written before the card is in force, and removed if that fails. The card before it is closed last.
 async fn card(context: &Context, pdf: &Path, limits: &LimitOptions) -> Result<(), Failure> {
     let file = NewFile::at(pdf)?;
     let patient = context.patient().await?;

@@ -1,5 +1,4 @@
-//! `medvault permissions`, `medvault revoke` and `medvault note`: what the patient has allowed, taking it back, and saying something
-//! about it.
+//! `medvault permissions`, `medvault revoke` and `medvault note`: permissions are listed, withdrawn and commented on.
 
 use std::path::PathBuf;
 
@@ -34,7 +33,6 @@ pub(crate) enum Command {
     Note(NoteOptions),
 }
 
-/// What is withdrawn.
 #[derive(Args, Debug)]
 #[command(after_help = REVOKE_EXAMPLES)]
 pub(crate) struct RevokeOptions {

@@ -72,7 +72,7 @@ pub(crate) struct PermitOptions {
     /// How many bytes may be received with it; without this, what its uses need
     #[arg(long, value_name = "N", value_parser = byte_count)]
     max_bytes: Option<u64>,
-    /// Do not ask
+    /// Do not ask whether it is meant
     #[arg(long)]
     yes: bool,
     #[command(flatten)]

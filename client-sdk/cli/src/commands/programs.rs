@@ -18,10 +18,10 @@ use crate::{
 pub(crate) struct Vouching {
     /// The program itself, as you have built it
     file: PathBuf,
-    /// What it is called
+    /// The name of the program
     #[arg(long, value_parser = name)]
     name: Name,
-    /// Its version
+    /// The version of the program
     #[arg(long, value_parser = name)]
     version: Name,
     /// The machines that it is for
@@ -33,7 +33,7 @@ pub(crate) struct Vouching {
     /// The compiler that built it
     #[arg(long, value_parser = name)]
     toolchain: Name,
-    /// Where the statement goes
+    /// Where the registrar's statement goes
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
     /// Do not ask whether it is the right one
@@ -97,7 +97,7 @@ pub(crate) async fn publish(context: &Context, file: &Path, server: &ServerLink)
     context.say(&text, &fields! { #[serde(flatten)] program, log_size: size })
 }
 
-/// Lists all of them.
+/// Lists all programs that the registrar vouches for.
 pub(crate) async fn list(context: &Context) -> Result<(), Failure> {
     let programs = context.member().await?.trust().programs().await?;
     let all: Vec<String> = programs.iter().map(listed).collect();

@@ -17,7 +17,6 @@ use crate::{
     views::{self, contents},
 };
 
-/// List, or read one.
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Options {
@@ -28,7 +27,6 @@ pub(crate) struct Options {
     acting_for: Option<PatientId>,
 }
 
-/// What else than listing.
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Open a record into a folder
@@ -47,7 +45,7 @@ enum Command {
         /// The record, shortened to what names one, or `last` for the newest
         #[arg(value_name = "RECORD")]
         record: Named<RecordId>,
-        /// Do not ask
+        /// Do not ask whether it is meant
         #[arg(long)]
         yes: bool,
     },

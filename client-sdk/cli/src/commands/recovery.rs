@@ -67,7 +67,7 @@ pub(crate) enum Command {
         /// The check string, as the patient has told you in person or by voice
         #[arg(long, value_name = "STRING")]
         check: String,
-        /// The file for her
+        /// The file that you send to her
         #[arg(long, value_name = "FILE")]
         out: PathBuf,
     },
@@ -104,8 +104,7 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<(), Failu
     }
 }
 
-/// The kit is of use only when its words were proven to be written down; until then nothing has changed, and the
-/// page is removed again.
+/// The kit is put in force once its words are proven to be written down; before that nothing has changed.
 async fn kit(context: &Context, pdf: Option<&Path>, before: Option<&Path>) -> Result<(), Failure> {
     let terminal = stdout().is_terminal() && !context.json();
     if pdf.is_none() && !terminal {

@@ -14,7 +14,6 @@ use crate::{
     output::{fields, moment, party, plain, table_or},
 };
 
-/// What a registrar does.
 #[derive(Debug, Subcommand)]
 #[command(after_help = EXAMPLES)]
 pub(crate) enum Command {
@@ -47,7 +46,7 @@ pub(crate) enum Command {
     Withdraw {
         /// The institution's id, as `medvault directory` shows it
         institution: InstitutionId,
-        /// Where the withdrawal goes
+        /// Where the signed withdrawal goes
         #[arg(long, value_name = "FILE")]
         out: PathBuf,
         /// Do not ask whether it is the right one

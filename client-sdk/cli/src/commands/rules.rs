@@ -33,19 +33,17 @@ pub(crate) enum Command {
     Test(TestOptions),
 }
 
-/// Which file.
 #[derive(Args, Debug)]
 #[command(after_help = CHECK_EXAMPLES)]
 pub(crate) struct CheckOptions {
-    /// The rules file
+    /// The rules file that is read
     file: PathBuf,
 }
 
-/// Which file.
 #[derive(Args, Debug)]
 #[command(after_help = USE_EXAMPLES)]
 pub(crate) struct UseOptions {
-    /// The rules file
+    /// The rules file that is signed
     file: PathBuf,
 }
 

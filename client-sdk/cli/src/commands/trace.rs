@@ -47,9 +47,7 @@ Examples:
   medvault --home ~/vault trace permit req_… --all 2> trace.txt";
 
 /// The command that is traced, and who is told of what it sends and gets. Its home is the one that is given before `trace`, unless it names another.
-///
-/// # Errors
-/// Usage, as the outer `Result` the trace's own.
+/// The inner error is that of the traced command's line, the outer one that of the trace.
 pub(crate) fn begin<C: Parser>(
     outer: Global,
     options: Options,

@@ -45,7 +45,7 @@ pub(crate) enum Command {
         /// The record, as `upload send` has shown it, shortened to what names one, or `last` for the newest
         #[arg(value_name = "RECORD")]
         record: Named<RecordId>,
-        /// Do not ask
+        /// Do not ask whether it is meant
         #[arg(long)]
         yes: bool,
     },
@@ -74,7 +74,6 @@ pub(crate) struct RequestOptions {
     yes: bool,
 }
 
-/// What is sent.
 #[derive(Args, Debug)]
 pub(crate) struct SendOptions {
     /// The permission, as the inbox shows it, shortened to what names one, or `last` for the newest

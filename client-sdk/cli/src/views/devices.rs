@@ -1,4 +1,4 @@
-//! Devices as lines.
+//! A patient's devices as lines of a table.
 
 use client_sdk::DeviceInfo;
 

@@ -23,9 +23,7 @@ pub(crate) struct TakenView {
 #[derive(Serialize)]
 struct LeftOutView {
     path: String,
-    /// For programs.
     reason: LeftOut,
-    /// For people.
     why: String,
 }
 
@@ -111,7 +109,7 @@ fn some(mut lines: impl ExactSizeIterator<Item = String>) -> Vec<String> {
     shown
 }
 
-/// `application/dicom, of 2026-05-01`.
+/// What a file is, and of which day: `application/dicom, of 2026-05-01`.
 fn kind(file: &SourcePart) -> String {
     let clinical = &file.clinical;
     let kind = if clinical.fhir_resource_type.is_empty() {

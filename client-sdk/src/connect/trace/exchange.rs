@@ -46,7 +46,7 @@ enum Reading {
 }
 
 impl Exchange {
-    /// Tells what goes out.
+    /// Tells that a request goes out.
     pub(in crate::connect) fn begin(
         tracer: &Tracer,
         system: &Arc<dyn System>,

@@ -10,52 +10,52 @@ use serde_json::Value;
 #[serde(tag = "step", rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Step {
-    /// A request goes out.
+    /// A request goes out to the server.
     Request {
-        /// Its number.
+        /// The number of the request.
         number: u64,
-        /// HTTP method.
+        /// The HTTP method of the request.
         method: String,
-        /// Path and query.
+        /// The path and the query of the request.
         path: String,
         /// Header fields. Hashes of leaves are only counted, unless bodies are asked for.
         fields: BTreeMap<String, String>,
-        /// Its body.
+        /// The body of the request.
         #[serde(flatten)]
         carried: Carried,
     },
     /// It is answered; of a stream, what follows comes as events or is counted at its end.
     Answer {
-        /// Of the request.
+        /// The number of the request.
         number: u64,
         /// HTTP status, also of refusals.
         status: u16,
-        /// Milliseconds since the request.
+        /// Milliseconds since the request went out.
         millis: u64,
         /// Header fields, where bodies are asked for.
         #[serde(skip_serializing_if = "BTreeMap::is_empty")]
         fields: BTreeMap<String, String>,
-        /// The answer's body.
+        /// The body of the answer.
         #[serde(flatten)]
         carried: Carried,
     },
     /// A stream brought an event.
     Event {
-        /// Of the request.
+        /// The number of the request.
         number: u64,
-        /// Milliseconds since the request.
+        /// Milliseconds since the request went out.
         millis: u64,
-        /// The event.
+        /// The event as a message.
         #[serde(flatten)]
         carried: Carried,
     },
     /// A stream is over, or is not read any further.
     End {
-        /// Of the request.
+        /// The number of the request.
         number: u64,
-        /// Milliseconds since the request.
+        /// Milliseconds since the request went out.
         millis: u64,
-        /// Bytes that came.
+        /// How many bytes have come.
         bytes: u64,
         /// These bytes, where bodies are asked for and they are leaves.
         #[serde(flatten)]
@@ -63,16 +63,16 @@ pub enum Step {
     },
     /// No answer came, or it broke off.
     Lost {
-        /// Of the request.
+        /// The number of the request.
         number: u64,
-        /// Milliseconds since the request.
+        /// Milliseconds since the request went out.
         millis: u64,
         /// Why, in the transport's words.
         cause: String,
     },
     /// The last request is made once more.
     Again {
-        /// Attempts so far.
+        /// How many attempts were made.
         attempts: u32,
     },
 }
@@ -86,10 +86,10 @@ pub struct Carried {
     /// The message that it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<&'static str>,
-    /// What it says.
+    /// What the message says, as JSON.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub content: Option<Value>,
-    /// The body itself.
+    /// The body as it travels.
     #[serde(flatten)]
     pub raw: Raw,
 }

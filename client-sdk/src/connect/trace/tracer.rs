@@ -28,7 +28,7 @@ pub enum Detail {
 pub struct Tracer {
     detail: Detail,
     tell: Arc<dyn Fn(&Step) + Send + Sync>,
-    /// Requests so far.
+    /// How many requests have gone out.
     count: Arc<AtomicU64>,
 }
 
@@ -52,7 +52,6 @@ impl Tracer {
         self.count.fetch_add(1, Ordering::Relaxed).saturating_add(1)
     }
 
-    /// Tells one step.
     pub(super) fn tell(&self, step: &Step) {
         (self.tell)(step);
     }

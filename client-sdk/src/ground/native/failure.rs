@@ -5,7 +5,7 @@ use std::{error::Error as StdError, fmt, io, sync::Arc};
 use super::fault;
 use crate::ground::Failure;
 
-/// What has failed.
+/// The failure that an error of the HTTP client means.
 pub(super) fn of(error: &(dyn StdError + 'static)) -> Failure {
     let cause = innermost(error);
     if let Some(rustls::Error::InvalidCertificate(error)) = cause.downcast_ref() {

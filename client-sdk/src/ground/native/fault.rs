@@ -29,7 +29,7 @@ pub(super) fn of(error: &CertificateError) -> CertificateFault {
     }
 }
 
-/// `DnsName("a.example")` is `a.example`.
+/// The name within the library's text: `DnsName("a.example")` is `a.example`.
 fn bare(name: &str) -> String {
     let inside = name.split_once('(').map_or(name, |(_, rest)| rest);
     let inside = inside.trim_end_matches(')').trim_matches('"');
@@ -42,7 +42,7 @@ fn now() -> u64 {
 
 /// Names of a certificate that are shown.
 const SHOWN: usize = 5;
-/// Characters of a name.
+/// Characters of a name that are shown.
 const LONGEST: usize = 100;
 
 #[cfg(test)]

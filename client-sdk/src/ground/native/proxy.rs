@@ -25,7 +25,7 @@ use tower_service::Service;
 use super::failure::{NoWay, innermost};
 use crate::{Error, Result};
 
-/// Which proxies are used.
+/// The proxies by which servers are reached.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Choice {
     /// Those that the environment names: `HTTPS_PROXY`, else `ALL_PROXY`, but for what `NO_PROXY` excepts and for this machine itself.
@@ -33,18 +33,18 @@ pub enum Choice {
     Environment,
     /// None, whatever the environment says.
     Straight,
-    /// This one, always.
+    /// This proxy, for every server.
     Through(Proxy),
 }
 
-/// An HTTP proxy, `http://[user:password@]host:port`.
+/// An HTTP proxy, written as `http://[user:password@]host:port`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Proxy {
     uri: Uri,
     auth: Option<HeaderValue>,
 }
 
-/// `none`, or a proxy.
+/// Reads `none`, or the address of a proxy.
 impl FromStr for Choice {
     type Err = String;
 
@@ -84,7 +84,7 @@ impl Proxy {
     }
 }
 
-/// Without credentials.
+/// The address of the proxy, without its credentials.
 impl fmt::Display for Proxy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
@@ -175,7 +175,7 @@ fn is_local(authority: &str) -> bool {
     loopback || host == "localhost" || host.ends_with(".localhost")
 }
 
-/// Makes connections.
+/// Makes connections, through a proxy or without one.
 #[derive(Clone, Debug)]
 pub(super) enum Connector {
     Straight(HttpConnector),

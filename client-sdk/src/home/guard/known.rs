@@ -9,9 +9,9 @@ use crate::home::seal::{End, Floors, Seal};
 pub(super) struct Known {
     /// As it lies in the home, durably.
     pub(super) seal: Seal,
-    /// What was written since.
+    /// What was written since the seal was.
     pub(super) ahead: Floors,
-    /// By [`crate::ground::System::uptime`].
+    /// When the home was sealed last, by [`crate::ground::System::uptime`].
     pub(super) sealed_at: Option<Duration>,
     /// The home is given up: nothing is written any more.
     pub(super) discarded: bool,

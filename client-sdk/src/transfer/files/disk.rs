@@ -53,8 +53,8 @@ pub(super) struct LargeFile {
 }
 
 impl LargeFile {
-    /// Makes a file of this length that [`Disk::write`] fills, and that was changed last at this time; one that is there is written
-    /// again.
+    /// Makes a file of this length that [`Disk::write`] fills, and that was changed last at this time;
+    /// one that is there is written again.
     pub(super) fn create(path: &Path, length: u64, modified: Option<SystemTime>) -> Result<Self> {
         let file = create_direct(path, length).map_err(Error::io("cannot write", path))?;
         Ok(Self {
@@ -163,8 +163,8 @@ fn run(jobs: &Receiver<Job>, used: &SyncSender<Block>) -> Result<()> {
     Ok(())
 }
 
-/// Gives a file the time at which its sender changed it last. A file system that does not hold it has the time of now, and the manifest has
-/// the other.
+/// Gives a file the time at which its sender changed it last. A file system that does not hold it has the time of
+/// now, and the manifest has the other.
 pub(super) fn date(file: &File, modified: SystemTime) {
     drop(file.set_modified(modified));
 }

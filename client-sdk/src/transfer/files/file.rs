@@ -1,5 +1,5 @@
-//! A file that is sent, opened once: what is asked of it is asked of the very file that is read, whatever stands under its name
-//! meanwhile.
+//! A file that is sent, opened once: what is asked of it is asked of the very file that is
+//! read, whatever stands under its name meanwhile.
 
 use std::{
     fs::{File, Metadata, OpenOptions},

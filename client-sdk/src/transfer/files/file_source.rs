@@ -49,9 +49,6 @@ impl FileSource {
     }
 
     /// As [`Self::list`], with whatever symbolic links lead to, under the names of the links.
-    ///
-    /// # Errors
-    /// As [`Self::list`].
     pub fn following(paths: &[PathBuf]) -> Result<Self> {
         Self::collect(paths, true)
     }

@@ -68,8 +68,8 @@ impl FolderSink {
     /// Prepares to write `records` below `out`; `name` tells hidden folders of different transfers apart.
     ///
     /// # Errors
-    /// [`Error::Exists`] when a record's folder is there already, [`Error::HomeLocked`] while the same transfer
-    /// runs elsewhere, [`Error::Io`].
+    /// [`Error::Exists`] when a record's folder is there already,
+    /// [`Error::HomeLocked`] while the same transfer runs elsewhere, [`Error::Io`].
     pub fn new(out: &Path, name: &str, records: &[RecordId]) -> Result<Self> {
         for record in records {
             free(&out.join(record.to_string()))?;

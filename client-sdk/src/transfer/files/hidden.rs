@@ -1,5 +1,5 @@
-//! The hidden folder that a download fills: this user's alone, locked while a transfer is in it, left behind with what came when
-//! that breaks off.
+//! The hidden folder that a download fills: this user's alone, locked while a transfer is in it, left
+//! behind with what came when that breaks off.
 
 use std::{
     fs::{self, File},

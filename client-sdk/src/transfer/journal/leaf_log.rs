@@ -12,8 +12,8 @@ use crate::{
     home::{At, Home},
 };
 
-/// The hashes of the leaves sealed so far. What an earlier run wrote must come again. Of what a power cut has torn off the end, no leaf
-/// has left the machine.
+/// The hashes of the leaves sealed so far. What an earlier run wrote must come again. Of what a power cut has torn
+/// off the end, no leaf has left the machine.
 pub(crate) struct LeafLog {
     pub(super) known: Vec<LeafHash>,
     pub(super) home: Home,

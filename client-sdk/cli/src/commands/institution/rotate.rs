@@ -33,7 +33,6 @@ pub(crate) struct RotateOptions {
     overlap: Duration,
 }
 
-/// Whether to ask.
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct RetireOptions {

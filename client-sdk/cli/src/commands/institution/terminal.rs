@@ -59,7 +59,7 @@ pub(crate) enum Command {
     /// In the institution's home: end a terminal, at once and for ever
     #[command(after_help = EXAMPLES)]
     Remove {
-        /// The terminal's id
+        /// The terminal's id, as `terminal list` shows it
         terminal: TerminalId,
     },
 }
