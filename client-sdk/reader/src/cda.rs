@@ -1,8 +1,8 @@
 //! Clinical documents (HL7 CDA R2, and with it C-CDA): the time at which the document was made, `ClinicalDocument.effectiveTime`.
 
 use crate::{
-    Description,
     day::{Days, joined},
+    description::Description,
     json::Visit,
 };
 

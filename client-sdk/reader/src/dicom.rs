@@ -13,7 +13,7 @@ mod data;
 use std::io::{self, Read, Seek};
 
 use self::data::{DataSet, Skip};
-use crate::{Description, bytes::MOST, day::Days, inflate::Inflated, sniff::Start};
+use crate::{bytes::MOST, day::Days, description::Description, inflate::Inflated, sniff::Start};
 
 /// Looks into a file from its beginning; none for one that is not DICOM, as far as that can be told.
 pub(crate) fn describe(file: &mut (impl Read + Seek), start: Start) -> Option<Description> {

@@ -6,9 +6,9 @@
 use std::io::{Read, Seek};
 
 use crate::{
-    Description,
     bytes::Bytes,
     day::{Days, joined},
+    description::Description,
     json::{self, Visit},
 };
 
@@ -54,22 +54,6 @@ pub(crate) fn of_json(file: &mut (impl Read + Seek)) -> Option<Description> {
         media_type: media_type.into(),
         ..found
     })
-}
-
-impl Description {
-    /// Several resources as one: of a kind if they are all of it.
-    fn and(self, other: Self) -> Self {
-        let same = self.fhir_resource_type == other.fhir_resource_type;
-        Self {
-            fhir_resource_type: if same {
-                self.fhir_resource_type
-            } else {
-                String::new()
-            },
-            days: joined(self.days, other.days),
-            ..other
-        }
-    }
 }
 
 /// What has been seen of a resource, and of those that are its entries.

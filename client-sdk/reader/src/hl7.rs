@@ -3,9 +3,9 @@
 use std::io::{Read, Seek};
 
 use crate::{
-    Description,
     bytes::{Bytes, keep},
     day::{Days, joined},
+    description::Description,
 };
 
 /// All messages of a file; none for one that has no header behind all.

@@ -48,30 +48,39 @@ pub(crate) fn object<R: Read>(bytes: &mut Bytes<R>, visit: &mut impl Visit) -> R
             }
             _ => scalar(bytes, &mut text, visit)?,
         }
-        // A value has ended: so may what is around it.
-        loop {
-            let Some(&in_object) = around.last() else {
-                return Ok(());
-            };
-            if in_object {
-                visit.leave();
-            }
-            match (space(bytes), in_object) {
-                (Some(b','), _) => {
-                    bytes.next();
-                    if in_object {
-                        name(bytes, &mut text, visit)?;
-                    }
-                    break;
-                }
-                (Some(b'}'), true) | (Some(b']'), false) => {
-                    bytes.next();
-                    around.pop();
-                }
-                _ => return Err(Ended),
-            }
+        if value_ended(bytes, &mut text, visit, &mut around)? {
+            return Ok(());
         }
     }
+}
+
+/// A value has ended, and so may what is around it: whether that is the whole object. If not, the next value follows.
+fn value_ended<R: Read>(
+    bytes: &mut Bytes<R>,
+    text: &mut Vec<u8>,
+    visit: &mut impl Visit,
+    around: &mut Vec<bool>,
+) -> Result<bool, Ended> {
+    while let Some(&in_object) = around.last() {
+        if in_object {
+            visit.leave();
+        }
+        match (space(bytes), in_object) {
+            (Some(b','), _) => {
+                bytes.next();
+                if in_object {
+                    name(bytes, text, visit)?;
+                }
+                return Ok(false);
+            }
+            (Some(b'}'), true) | (Some(b']'), false) => {
+                bytes.next();
+                around.pop();
+            }
+            _ => return Err(Ended),
+        }
+    }
+    Ok(true)
 }
 
 /// The next byte that is not white space; it stays the next one.

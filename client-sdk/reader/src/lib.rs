@@ -12,6 +12,7 @@
 //! | `fhir`, `cda` | the clinical date, by the kind of resource |
 //! | `hl7`, `pdf` | dates of messages and of pages |
 //! | `day` | days as each of them writes them |
+//! | `description` | nothing: what was found |
 //!
 //! ```
 //! use std::io::Cursor;
@@ -25,6 +26,7 @@
 mod bytes;
 mod cda;
 mod day;
+mod description;
 mod dicom;
 mod fhir;
 mod hl7;
@@ -36,23 +38,11 @@ mod xml;
 
 use std::io::{self, Read, Seek};
 
-pub use self::day::{Day, Days};
 use self::{bytes::Bounded, sniff::FileKind};
-
-/// What a file says of itself; whatever it does not say, or not well, is empty.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Description {
-    /// RFC 6838. By the content, where that is of a kind that is known here; else by the name.
-    pub media_type: String,
-    /// For example `Bundle`; of several resources one behind the other, the one that they all are.
-    pub fhir_resource_type: String,
-    /// Study Instance UID, DICOM (0020,000D).
-    pub dicom_study_uid: String,
-    /// Series Instance UID, DICOM (0020,000E).
-    pub dicom_series_uid: String,
-    /// The days that it is of.
-    pub days: Option<Days>,
-}
+pub use self::{
+    day::{Day, Days},
+    description::Description,
+};
 
 /// Looks into a file. Its name counts for nothing but the media type of what has no content that is known here.
 ///
@@ -66,28 +56,21 @@ pub fn describe(name: &str, mut file: impl Read + Seek) -> io::Result<Descriptio
             return Ok(found);
         }
     }
-    Ok(of_type(&by_name(name)))
+    Ok(Description::of_type(&by_name(name)))
 }
 
 /// What a file of this kind says; none if it is of another kind after all.
 fn look(kind: FileKind, file: &mut (impl Read + Seek)) -> Option<Description> {
     match kind {
-        FileKind::Known(media_type) => Some(of_type(media_type)),
+        FileKind::Known(media_type) => Some(Description::of_type(media_type)),
         FileKind::Dicom(start) => dicom::describe(file, start),
         FileKind::Pdf => Some(Description {
             days: pdf::days(file),
-            ..of_type("application/pdf")
+            ..Description::of_type("application/pdf")
         }),
         FileKind::Json => fhir::of_json(file),
         FileKind::Xml => xml::describe(file),
         FileKind::Hl7 => hl7::describe(file),
-    }
-}
-
-fn of_type(media_type: &str) -> Description {
-    Description {
-        media_type: media_type.to_owned(),
-        ..Description::default()
     }
 }
 

@@ -102,7 +102,7 @@ fn content_counts_before_the_name() {
         ),
         ("nothing", b"", "application/octet-stream"),
     ] {
-        assert_eq!(found(name, bytes), of_type(media_type_of), "{name}");
+        assert_eq!(found(name, bytes), Description::of_type(media_type_of), "{name}");
     }
 }
 

@@ -9,9 +9,9 @@ mod wide;
 pub(crate) use self::wide::ByteOrder;
 use self::{names::Names, wide::Letters};
 use crate::{
-    Description,
     bytes::{Bytes, keep},
     cda::Cda,
+    description::Description,
     fhir::Fhir,
     json::{Ended, LONGEST, MOST_NESTED, Visit},
 };
