@@ -2,27 +2,22 @@
 
 use std::{
     fmt,
-    sync::{
-        Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
-use crypto::{Info, Opens, RecipientSecret, SigningIdentity};
+use crypto::{Info, RecipientSecret, SigningIdentity};
 use protocol_spec::{
     field::SealedBytes,
     hash::Sha256Digest,
     keys::{IdentityKey, RecipientKey},
 };
-use zeroize::Zeroizing;
 
-use super::{KeyStore, KeyStoreError};
+use super::{KeyStore, KeyStoreError, Opened, recipients::Recipients};
 
 /// Stands in for a security module whose keys cannot leave it. Nothing of it outlives the process.
 pub struct KeyStoreDouble {
     signing: SigningIdentity,
-    /// Its recipient keys, the newest last.
-    recipients: Mutex<Vec<RecipientSecret>>,
+    recipients: Recipients,
     refuses: AtomicBool,
     signed: AtomicU64,
     opened: AtomicU64,
@@ -44,7 +39,7 @@ impl KeyStoreDouble {
     pub fn of(signing: SigningIdentity, recipient: RecipientSecret) -> Self {
         Self {
             signing,
-            recipients: Mutex::new(vec![recipient]),
+            recipients: Recipients::new(vec![recipient]),
             refuses: AtomicBool::new(false),
             signed: AtomicU64::new(0),
             opened: AtomicU64::new(0),
@@ -73,10 +68,6 @@ impl KeyStoreDouble {
             Ok(())
         }
     }
-
-    fn recipients(&self) -> MutexGuard<'_, Vec<RecipientSecret>> {
-        self.recipients.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 impl KeyStore for KeyStoreDouble {
@@ -91,34 +82,28 @@ impl KeyStore for KeyStoreDouble {
     }
 
     fn recipient_keys(&self) -> Vec<RecipientKey> {
-        let recipients = self.recipients();
-        recipients.iter().rev().map(|key| key.public().clone()).collect()
+        self.recipients.public()
     }
 
-    fn open(
-        &self,
-        with: &Sha256Digest,
-        info: &Info,
-        sealed: &SealedBytes,
-    ) -> Result<Zeroizing<Vec<u8>>, KeyStoreError> {
+    fn open(&self, with: &Sha256Digest, info: &Info, sealed: &SealedBytes) -> Opened {
         self.ask()?;
         self.opened.fetch_add(1, Ordering::SeqCst);
-        let recipients = self.recipients();
-        let key = recipients.iter().find(|key| key.public().digest() == *with);
-        Ok(key.ok_or(KeyStoreError::NoSuchKey)?.open_sealed(info, sealed)?)
+        self.recipients.open(with, info, sealed)
     }
 
     fn make_recipient_key(&self) -> Result<RecipientKey, KeyStoreError> {
         self.ask()?;
         let key = RecipientSecret::generate()?;
         let public = key.public().clone();
-        self.recipients().push(key);
+        self.recipients.lock().push(key);
         Ok(public)
     }
 
     fn destroy_recipient_key(&self, key: &Sha256Digest) -> Result<(), KeyStoreError> {
         self.ask()?;
-        self.recipients().retain(|kept| kept.public().digest() != *key);
+        self.recipients
+            .lock()
+            .retain(|kept| kept.public().digest() != *key);
         Ok(())
     }
 }

@@ -1,12 +1,9 @@
 //! The key store of a home: `secrets.sealed` holds the seed of the signing key, then
 //! those of the recipient keys, the oldest first.
 
-use std::{
-    fmt,
-    sync::{Mutex, MutexGuard, PoisonError},
-};
+use std::fmt;
 
-use crypto::{Info, Opens, RecipientSecret, SigningIdentity};
+use crypto::{Info, RecipientSecret, SigningIdentity};
 use protocol_spec::{
     field::SealedBytes,
     hash::Sha256Digest,
@@ -14,7 +11,7 @@ use protocol_spec::{
 };
 use zeroize::Zeroizing;
 
-use super::{KeyStore, KeyStoreError};
+use super::{KeyStore, KeyStoreError, Opened, recipients::Recipients};
 use crate::{
     Result, Unlock,
     home::{ClosedHome, Home, Principal, SecretsKey},
@@ -27,8 +24,7 @@ pub struct FileKeyStore {
     key: SecretsKey,
     principal: Principal,
     signing: SigningIdentity,
-    /// Its recipient keys, the newest last.
-    recipients: Mutex<Vec<RecipientSecret>>,
+    recipients: Recipients,
 }
 
 impl FileKeyStore {
@@ -47,7 +43,7 @@ impl FileKeyStore {
             key,
             principal,
             signing,
-            recipients: Mutex::new(recipients),
+            recipients: Recipients::new(recipients),
         })
     }
 
@@ -59,7 +55,7 @@ impl FileKeyStore {
             key,
             principal: principal.clone(),
             signing: SigningIdentity::from_seed(signing)?,
-            recipients: Mutex::new(keys(recipients)?),
+            recipients: Recipients::new(keys(recipients)?),
             home,
         })
     }
@@ -72,7 +68,7 @@ impl FileKeyStore {
     /// Changes the recipient keys, in the file first: as it is now, because another process may have changed them since.
     fn change(&self, change: impl FnOnce(&mut Vec<RecipientSecret>)) -> Result<(), KeyStoreError> {
         let failed = |error: crate::Error| KeyStoreError::Unavailable(error.to_string());
-        let mut recipients = self.recipients();
+        let mut recipients = self.recipients.lock();
         let _lock = self.home.lock_here().map_err(failed)?;
         let stored = self.home.secrets(&self.principal, &self.key).map_err(failed)?;
         let damaged = || failed(self.home.damaged("secrets.sealed"));
@@ -86,10 +82,6 @@ impl FileKeyStore {
         *recipients = changed;
         Ok(())
     }
-
-    fn recipients(&self) -> MutexGuard<'_, Vec<RecipientSecret>> {
-        self.recipients.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 impl KeyStore for FileKeyStore {
@@ -102,19 +94,11 @@ impl KeyStore for FileKeyStore {
     }
 
     fn recipient_keys(&self) -> Vec<RecipientKey> {
-        let recipients = self.recipients();
-        recipients.iter().rev().map(|key| key.public().clone()).collect()
+        self.recipients.public()
     }
 
-    fn open(
-        &self,
-        with: &Sha256Digest,
-        info: &Info,
-        sealed: &SealedBytes,
-    ) -> Result<Zeroizing<Vec<u8>>, KeyStoreError> {
-        let recipients = self.recipients();
-        let key = recipients.iter().find(|key| key.public().digest() == *with);
-        Ok(key.ok_or(KeyStoreError::NoSuchKey)?.open_sealed(info, sealed)?)
+    fn open(&self, with: &Sha256Digest, info: &Info, sealed: &SealedBytes) -> Opened {
+        self.recipients.open(with, info, sealed)
     }
 
     fn make_recipient_key(&self) -> Result<RecipientKey, KeyStoreError> {
@@ -126,7 +110,8 @@ impl KeyStore for FileKeyStore {
 
     fn destroy_recipient_key(&self, key: &Sha256Digest) -> Result<(), KeyStoreError> {
         if self
-            .recipients()
+            .recipients
+            .lock()
             .iter()
             .all(|kept| kept.public().digest() != *key)
         {
@@ -136,9 +121,7 @@ impl KeyStore for FileKeyStore {
     }
 
     fn export_recipient_key(&self, key: &Sha256Digest) -> Result<Zeroizing<[u8; 32]>, KeyStoreError> {
-        let recipients = self.recipients();
-        let key = recipients.iter().find(|kept| kept.public().digest() == *key);
-        Ok(key.ok_or(KeyStoreError::NoSuchKey)?.expose_seed())
+        self.recipients.seed(key)
     }
 
     fn import_recipient_key(&self, seed: &[u8; 32]) -> Result<RecipientKey, KeyStoreError> {

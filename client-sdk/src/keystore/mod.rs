@@ -14,6 +14,7 @@
 mod double;
 mod error;
 mod file;
+mod recipients;
 
 use std::{fmt, sync::Arc};
 
@@ -53,12 +54,7 @@ pub trait KeyStore: fmt::Debug + Send + Sync {
     ///
     /// # Errors
     /// [`KeyStoreError::NoSuchKey`] and [`KeyStoreError::DoesNotOpen`], beside those of the store.
-    fn open(
-        &self,
-        with: &Sha256Digest,
-        info: &Info,
-        sealed: &SealedBytes,
-    ) -> Result<Zeroizing<Vec<u8>>, KeyStoreError>;
+    fn open(&self, with: &Sha256Digest, info: &Info, sealed: &SealedBytes) -> Opened;
 
     /// Makes a further recipient key, durably: from now on it is the newest.
     fn make_recipient_key(&self) -> Result<RecipientKey, KeyStoreError>;
@@ -77,6 +73,9 @@ pub trait KeyStore: fmt::Debug + Send + Sync {
         Err(KeyStoreError::NotOffered)
     }
 }
+
+/// What a store has opened, or why it has not.
+pub type Opened = Result<Zeroizing<Vec<u8>>, KeyStoreError>;
 
 /// One recipient key of a store.
 pub(crate) struct StoredRecipient<'a> {
