@@ -18,6 +18,14 @@ const FAILED: u8 = 1;
 const USAGE: u8 = 2;
 
 impl Failure {
+    /// Of a command that takes a name: one that breaks a rule for names is a wrong argument.
+    pub(crate) fn naming(error: client_sdk::Error) -> Self {
+        match error {
+            client_sdk::Error::Protocol(rule) => Self::usage(rule.to_string()),
+            error => error.into(),
+        }
+    }
+
     /// Something is missing or wrong in how the program was called.
     pub(crate) fn usage(message: impl Into<String>) -> Self {
         Self {

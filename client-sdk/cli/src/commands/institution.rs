@@ -9,7 +9,7 @@ use std::{
 };
 
 use clap::Subcommand;
-use client_sdk::{Error, Institution, ServerLink};
+use client_sdk::{Institution, ServerLink};
 
 use super::witnesses;
 use crate::{
@@ -97,7 +97,7 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<(), Failu
 fn request(context: &Context, name: &str, out: &Path) -> Result<(), Failure> {
     let out = NewFile::at(out)?;
     let (id, request) =
-        Institution::request(context.ground()?, &context.unlock_to_make()?, name).map_err(name_rule)?;
+        Institution::request(context.ground()?, &context.unlock_to_make()?, name).map_err(Failure::naming)?;
     let path = out.write(&request)?;
     let request = path.display().to_string();
     context.say(
@@ -107,13 +107,6 @@ fn request(context: &Context, name: &str, out: &Path) -> Result<(), Failure> {
         ),
         &fields! { institution_id: id, request: &request },
     )
-}
-
-fn name_rule(error: Error) -> Failure {
-    match error {
-        Error::Protocol(rule) => Failure::usage(rule.to_string()),
-        error => error.into(),
-    }
 }
 
 async fn enrol(

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 use client_sdk::{Institution, InstitutionId, ServerLink, TerminalId, TerminalInfo, text::timestamp};
 
 use crate::{
@@ -23,14 +23,7 @@ use crate::{
 pub(crate) enum Command {
     /// On the new terminal: make its keys, and a request for the institution
     #[command(after_help = EXAMPLES)]
-    Request {
-        /// What the institution calls it, such as 'Ward 3'
-        #[arg(long)]
-        name: String,
-        /// Where the request goes; take the file to the institution's own home
-        #[arg(long, value_name = "FILE")]
-        out: PathBuf,
-    },
+    Request(RequestOptions),
     /// In the institution's home: certify a terminal, and give it the keys that open permissions
     #[command(after_help = EXAMPLES)]
     Add {
@@ -64,6 +57,17 @@ pub(crate) enum Command {
     },
 }
 
+/// The name of a new terminal, and where its request goes.
+#[derive(Args, Debug)]
+pub(crate) struct RequestOptions {
+    /// What the institution calls it, such as 'Ward 3'
+    #[arg(long)]
+    name: String,
+    /// Where the request goes; take the file to the institution's own home
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+}
+
 const EXAMPLES: &str = "\
 Example:
   medvault institution terminal request --name 'Ward 3' --out ward-3.request --home ~/ward-3
@@ -77,7 +81,7 @@ from the server, but still knows the key that permissions are wrapped to: run `m
 
 pub(crate) async fn run(context: &Context, command: Command) -> Result<(), Failure> {
     match command {
-        Command::Request { name, out } => request(context, &name, &out),
+        Command::Request(options) => request(context, &options),
         Command::Add {
             request_file,
             expires,
@@ -108,10 +112,11 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<(), Failu
     }
 }
 
-fn request(context: &Context, name: &str, out: &Path) -> Result<(), Failure> {
-    let out = NewFile::at(out)?;
-    let (id, request) = Institution::terminal_request(context.ground()?, &context.unlock_to_make()?, name)
-        .map_err(super::name_rule)?;
+fn request(context: &Context, options: &RequestOptions) -> Result<(), Failure> {
+    let out = NewFile::at(&options.out)?;
+    let (id, request) =
+        Institution::terminal_request(context.ground()?, &context.unlock_to_make()?, &options.name)
+            .map_err(Failure::naming)?;
     let path = out.write(&request)?;
     let request = path.display().to_string();
     context.say(
