@@ -15,7 +15,7 @@ use protocol_spec::{ids::RecordId, problem::Problem};
 use thiserror::Error;
 
 pub(crate) use self::date::time;
-pub use self::{contradiction::Contradiction, next::Reader};
+pub use self::{contradiction::Contradiction, next::Addressee};
 use self::{
     next::next_step,
     reach::{reach, unreached},
@@ -170,7 +170,7 @@ pub enum Error {
         /// What the server adds in words.
         detail: Option<String>,
         /// To whom it is said.
-        reader: Reader,
+        reader: Addressee,
     },
     /// Something signed or sealed is not what it must be. Nothing of it was kept.
     #[error(

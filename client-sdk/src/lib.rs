@@ -108,7 +108,7 @@ pub use protocol_spec::{file_names, names};
 pub use self::{
     accepting::{AcceptedRestoration, accept_restoration},
     connect::{CertificateFault, trace},
-    error::{Contradiction, Error, Reader, Result},
+    error::{Addressee, Contradiction, Error, Result},
     ground::{Ground, native::proxy},
     home::{CheckedHome, Unlock, change_unlock, check_home},
     inbox::{InboxEvent, InboxWhat, NewestEvents},

@@ -69,7 +69,7 @@ pub(crate) fn part_name<S: Serializer>(name: &PartName, to: S) -> Result<S::Ok, 
 /// The files of a record; where each lies in the plaintext concerns nobody.
 pub(crate) fn parts<S: Serializer>(parts: &[Part], to: S) -> Result<S::Ok, S::Error> {
     #[derive(Serialize)]
-    struct File<'a> {
+    struct PartFields<'a> {
         name: &'a str,
         bytes: u64,
         sha256: Sha256Digest,
@@ -79,7 +79,7 @@ pub(crate) fn parts<S: Serializer>(parts: &[Part], to: S) -> Result<S::Ok, S::Er
         #[serde(flatten)]
         clinical: &'a Clinical,
     }
-    to.collect_seq(parts.iter().map(|part| File {
+    to.collect_seq(parts.iter().map(|part| PartFields {
         name: part.name.as_str(),
         bytes: part.length,
         sha256: part.sha256,

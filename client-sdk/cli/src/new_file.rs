@@ -55,9 +55,9 @@ impl NewFile {
 }
 
 /// A page with a secret on it, which is removed again unless that came to be of use.
-pub(crate) struct Page(PathBuf);
+pub(crate) struct SecretPage(PathBuf);
 
-impl Page {
+impl SecretPage {
     pub(crate) fn write(file: NewFile, content: &[u8]) -> Result<Self, Failure> {
         file.write(content).map(Self)
     }
@@ -73,7 +73,7 @@ impl Page {
     }
 }
 
-impl Drop for Page {
+impl Drop for SecretPage {
     fn drop(&mut self) {
         if !self.0.as_os_str().is_empty() {
             let _ = fs::remove_file(&self.0);

@@ -5,7 +5,7 @@ use protocol_spec::problem::Problem;
 use serde::Deserialize;
 
 use super::http::Incoming;
-use crate::{Error, error::Reader, ground::Failure};
+use crate::{Error, error::Addressee, ground::TransportFailure};
 
 /// A failed attempt: what to report, and whether another attempt may do better.
 #[derive(Debug)]
@@ -14,12 +14,12 @@ pub(crate) struct Retry {
     pub(crate) useful: bool,
 }
 /// The transport gave no answer.
-pub(crate) fn lost(failure: Failure, authority: &str) -> Retry {
+pub(crate) fn lost(failure: TransportFailure, authority: &str) -> Retry {
     let authority = authority.to_owned();
     let (cause, proxy) = match failure {
-        Failure::Transport(cause) => (cause, None),
-        Failure::Proxy { proxy, cause } => (cause, Some(proxy)),
-        Failure::Certificate(fault) => {
+        TransportFailure::Transport(cause) => (cause, None),
+        TransportFailure::Proxy { proxy, cause } => (cause, Some(proxy)),
+        TransportFailure::Certificate(fault) => {
             let error = Error::Certificate { authority, fault };
             return Retry { error, useful: false };
         }
@@ -74,7 +74,7 @@ impl Retry {
     }
 
     /// A rule of the protocol does not allow what was asked for.
-    fn refused(problem: Problem, detail: Option<&str>, reader: Reader) -> Self {
+    fn refused(problem: Problem, detail: Option<&str>, reader: Addressee) -> Self {
         let printable = |text: &str| text.chars().filter(|c| !c.is_control()).take(200).collect();
         Self {
             error: Error::Refused {
@@ -96,9 +96,9 @@ impl Retry {
 
 /// The body of an answer, if it is no refusal.
 pub(super) async fn answered(
-    answer: Result<(Parts, Incoming), Failure>,
+    answer: Result<(Parts, Incoming), TransportFailure>,
     authority: &str,
-    reader: Reader,
+    reader: Addressee,
 ) -> Result<Incoming, Refusal> {
     let unanswered = |failure| Refusal::own(lost(failure, authority));
     let (parts, body) = answer.map_err(unanswered)?;

@@ -73,11 +73,8 @@ async fn found(
         .into());
     }
     let certificate = first.take();
-    let pins = pins(
-        link,
-        &info,
-        certificate.as_ref().map(|certificate| certificate.digest),
-    )?;
+    let shown = certificate.as_ref().map(|certificate| certificate.digest);
+    let pins = pins(link, [&info.operator_key, &info.registrar_key], shown)?;
     match certificate.and_then(|certificate| certificate.fault) {
         Some(fault) if pins.certificate.is_none() => Err(Error::Certificate {
             authority: link.authority().to_owned(),
@@ -88,13 +85,14 @@ async fn found(
 }
 
 /// The keys that a server has shown, and, where the link's fingerprint covers it, its certificate.
-fn pins(link: &ServerLink, info: &pb::ServerInfo, shown: Option<Sha256Digest>) -> Result<Pins> {
+fn pins(link: &ServerLink, keys: [&[u8]; 2], shown: Option<Sha256Digest>) -> Result<Pins> {
     let wrong = |rule| Error::WrongServer {
         authority: link.authority().to_owned(),
         rule,
     };
     let key = |bytes: &[u8]| IdentityKey::try_from(bytes).map_err(|_| wrong("its keys are malformed"));
-    let (operator, registrar) = (key(&info.operator_key)?, key(&info.registrar_key)?);
+    let [operator, registrar] = keys.map(key);
+    let (operator, registrar) = (operator?, registrar?);
     let shown = shown.ok_or_else(|| wrong("it shows no certificate"))?;
     let matches = |digest| Fingerprint::of(&operator, &registrar, digest) == *link.fingerprint();
     let certificate = if matches(Some(&shown)) || Defence::ServerLink.is_off() {

@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     Error, Result,
-    error::Reader,
+    error::Addressee,
     ground::{Pieces, System},
 };
 
@@ -198,7 +198,7 @@ impl Server {
         if let Ok((parts, _)) = &answer {
             self.growth.take(&parts.headers);
         }
-        let reader = Reader::of(self.principal.as_ref().map(|principal| principal.key_id.as_str()));
+        let reader = Addressee::of(self.principal.as_ref().map(|principal| principal.key_id.as_str()));
         answered(answer, authority, reader).await.map_err(|mut refusal| {
             refusal.retry.useful |= refusal.problem.is_some() && refusal.problem == call.passing;
             refusal
@@ -270,7 +270,7 @@ pub(crate) async fn fetch_unsigned<M: Message + Default + Name, X: Query>(
     let mut done = 0;
     loop {
         let answer = http.send(call.request(authority)?).await;
-        let answer = answered(answer, authority, Reader::Anybody).await;
+        let answer = answered(answer, authority, Addressee::Anybody).await;
         let whole = match answer {
             Ok(body) => body
                 .collect(MAX_ANSWER)

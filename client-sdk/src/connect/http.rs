@@ -8,7 +8,7 @@ use futures_util::{TryStreamExt, stream::BoxStream};
 use super::trace::{Exchange, Tracer};
 use crate::{
     Result,
-    ground::{Answer, Connection, Failure, Ground, Pieces, System, Trust},
+    ground::{Answer, Connection, Ground, Pieces, System, TransportFailure, Trust},
 };
 
 /// The way to one server, over which requests go.
@@ -21,14 +21,14 @@ pub(crate) struct Http {
 
 /// An answer's body, as it arrives.
 pub(crate) struct Incoming {
-    body: BoxStream<'static, Result<Bytes, Failure>>,
+    body: BoxStream<'static, Result<Bytes, TransportFailure>>,
     system: Arc<dyn System>,
     exchange: Option<Exchange>,
 }
 
 impl Incoming {
     /// The next bytes; nothing at the end of a complete body.
-    pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, Failure> {
+    pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, TransportFailure> {
         let next = self.next_piece().await;
         match (&mut self.exchange, &next) {
             (Some(exchange), Ok(Some(piece))) => exchange.piece(piece),
@@ -39,7 +39,7 @@ impl Incoming {
     }
 
     /// What is empty is not a byte: a body that only goes on does not keep anybody waiting.
-    async fn next_piece(&mut self) -> Result<Option<Bytes>, Failure> {
+    async fn next_piece(&mut self) -> Result<Option<Bytes>, TransportFailure> {
         let piece = async {
             while let Some(data) = self.body.try_next().await? {
                 if !data.is_empty() {
@@ -48,16 +48,16 @@ impl Incoming {
             }
             Ok(None)
         };
-        let silent = || Failure::Transport("no bytes came for 30 seconds".into());
+        let silent = || TransportFailure::Transport("no bytes came for 30 seconds".into());
         self.system.within(IDLE, piece).await.ok_or_else(silent)?
     }
 
     /// The whole body, of at most `limit` bytes.
-    pub(crate) async fn collect(mut self, limit: usize) -> Result<Bytes, Failure> {
+    pub(crate) async fn collect(mut self, limit: usize) -> Result<Bytes, TransportFailure> {
         let mut whole = Vec::new();
         while let Some(piece) = self.next().await? {
             if whole.len() + piece.len() > limit {
-                return Err(Failure::Transport(
+                return Err(TransportFailure::Transport(
                     "the answer is longer than any answer may be".into(),
                 ));
             }
@@ -84,7 +84,7 @@ impl Http {
     pub(crate) async fn send(
         &self,
         request: http::Request<Pieces>,
-    ) -> Result<(http::response::Parts, Incoming), Failure> {
+    ) -> Result<(http::response::Parts, Incoming), TransportFailure> {
         let mut exchange = self
             .tracer
             .as_ref()
@@ -111,9 +111,9 @@ impl Http {
         }
     }
 
-    async fn answer(&self, request: http::Request<Pieces>) -> Result<Answer, Failure> {
+    async fn answer(&self, request: http::Request<Pieces>) -> Result<Answer, TransportFailure> {
         let patience = ANSWER + Duration::from_secs(request.body().len() / SLOWEST);
-        let late = || Failure::Transport("no answer in time".into());
+        let late = || TransportFailure::Transport("no answer in time".into());
         let answer = self.connection.send(request);
         self.system.within(patience, answer).await.ok_or_else(late)?
     }

@@ -6,7 +6,7 @@ use protocol_spec::problem::Problem;
 /// Who reads a refusal: whose key has signed what was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Reader {
+pub enum Addressee {
     /// A device of a patient, for herself or as somebody's delegate or guardian.
     Patient,
     /// An institution or a terminal of one.
@@ -15,7 +15,7 @@ pub enum Reader {
     Anybody,
 }
 
-impl Reader {
+impl Addressee {
     /// By the text form of the id whose key signs.
     pub(crate) fn of(key_id: Option<&str>) -> Self {
         match key_id.and_then(|id| id.split_once('_')) {
@@ -27,11 +27,11 @@ impl Reader {
 }
 
 /// The next step for whoever reads.
-pub(super) fn next_step(problem: Problem, reader: Reader) -> &'static str {
+pub(super) fn next_step(problem: Problem, reader: Addressee) -> &'static str {
     match reader {
-        Reader::Patient => of_a_patient(problem),
-        Reader::Institution => of_an_institution(problem),
-        Reader::Anybody => None,
+        Addressee::Patient => of_a_patient(problem),
+        Addressee::Institution => of_an_institution(problem),
+        Addressee::Anybody => None,
     }
     .or_else(|| in_time(problem))
     .unwrap_or_else(|| of_anybody(problem))

@@ -7,7 +7,7 @@ use protocol_spec::problem::Problem;
 use super::*;
 use crate::connect::CertificateFault;
 
-fn refused(problem: Problem, reader: Reader) -> String {
+fn refused(problem: Problem, reader: Addressee) -> String {
     Error::Refused {
         problem,
         detail: None,
@@ -114,7 +114,7 @@ fn an_error_names_its_own_cause() {
 #[test]
 fn a_refusal_is_true_for_whoever_reads_it() {
     for problem in Problem::ALL {
-        let hers = refused(*problem, Reader::Patient);
+        let hers = refused(*problem, Addressee::Patient);
         let title = format!("refused: {}: ", problem.title());
         let next = hers.strip_prefix(&title).unwrap();
         for words in ["ask the patient", "talk to the patient", "ask her", "new request"] {
@@ -124,7 +124,7 @@ fn a_refusal_is_true_for_whoever_reads_it() {
                 problem.code()
             );
         }
-        let theirs = refused(*problem, Reader::Institution);
+        let theirs = refused(*problem, Addressee::Institution);
         for words in ["medvault permissions", "permit again,", "your vault"] {
             assert!(
                 !theirs.contains(words),
@@ -132,7 +132,7 @@ fn a_refusal_is_true_for_whoever_reads_it() {
                 problem.code()
             );
         }
-        for text in [hers, theirs, refused(*problem, Reader::Anybody)] {
+        for text in [hers, theirs, refused(*problem, Addressee::Anybody)] {
             assert!(
                 text.starts_with("refused: ") && text.matches(": ").count() >= 2,
                 "{text}"
@@ -142,46 +142,54 @@ fn a_refusal_is_true_for_whoever_reads_it() {
     for (problem, reader, says) in [
         (
             Problem::PermissionExpired,
-            Reader::Patient,
+            Addressee::Patient,
             "set the clock of this machine right",
         ),
         (
             Problem::PermissionExpired,
-            Reader::Institution,
+            Addressee::Institution,
             "ask the patient for a new permission",
         ),
         (
             Problem::PermissionNotYetValid,
-            Reader::Institution,
+            Addressee::Institution,
             "the clock of the patient's device is ahead",
         ),
-        (Problem::RequestAnswered, Reader::Patient, "medvault permissions"),
         (
             Problem::RequestAnswered,
-            Reader::Institution,
+            Addressee::Patient,
+            "medvault permissions",
+        ),
+        (
+            Problem::RequestAnswered,
+            Addressee::Institution,
             "make a new request",
         ),
         (
             Problem::RecordDeleted,
-            Reader::Institution,
+            Addressee::Institution,
             "nothing of it is left",
         ),
-        (Problem::RecordDeleted, Reader::Patient, "medvault history"),
-        (Problem::RecordOpened, Reader::Institution, "ask her to delete it"),
+        (Problem::RecordDeleted, Addressee::Patient, "medvault history"),
+        (
+            Problem::RecordOpened,
+            Addressee::Institution,
+            "ask her to delete it",
+        ),
         (
             Problem::InstitutionRetired,
-            Reader::Patient,
+            Addressee::Patient,
             "choose another institution",
         ),
         (
             Problem::InstitutionRetired,
-            Reader::Institution,
+            Addressee::Institution,
             "ask the registrar",
         ),
-        (Problem::KeyEnded, Reader::Patient, "try again"),
+        (Problem::KeyEnded, Addressee::Patient, "try again"),
         (
             Problem::KeyEnded,
-            Reader::Institution,
+            Addressee::Institution,
             "ask the patient to open her vault once",
         ),
     ] {
@@ -193,13 +201,13 @@ fn a_refusal_is_true_for_whoever_reads_it() {
 #[test]
 fn a_reader_is_known_by_the_key_that_signs() {
     for (id, reader) in [
-        (Some("dev_abc"), Reader::Patient),
-        (Some("inst_abc"), Reader::Institution),
-        (Some("term_abc"), Reader::Institution),
-        (Some("nonsense"), Reader::Anybody),
-        (None, Reader::Anybody),
+        (Some("dev_abc"), Addressee::Patient),
+        (Some("inst_abc"), Addressee::Institution),
+        (Some("term_abc"), Addressee::Institution),
+        (Some("nonsense"), Addressee::Anybody),
+        (None, Addressee::Anybody),
     ] {
-        assert_eq!(Reader::of(id), reader, "{id:?}");
+        assert_eq!(Addressee::of(id), reader, "{id:?}");
     }
 }
 
@@ -215,7 +223,7 @@ fn a_home_that_cannot_be_written_says_nothing_about_what_came() {
     let refusal = Error::Refused {
         problem: Problem::NotPermitted,
         detail: None,
-        reader: Reader::Patient,
+        reader: Addressee::Patient,
     };
     assert!(!refusal.is_of_this_side());
 }

@@ -23,7 +23,7 @@ pub use self::{
     files::{Behind, Held, HomeFiles},
     pieces::Pieces,
     system::System,
-    transport::{Answer, Certificate, Connection, Failure, FirstCertificate, Transport, Trust},
+    transport::{Answer, Certificate, Connection, FirstCertificate, Transport, TransportFailure, Trust},
 };
 use crate::{proxy, trace::Tracer};
 
@@ -57,7 +57,7 @@ impl Ground {
 
     /// This machine, with the home in this folder.
     pub fn folder(home: &Path) -> Self {
-        Self::native(Arc::new(native::Folder::new(home)))
+        Self::native(Arc::new(native::HomeFolder::new(home)))
     }
 
     /// This machine without a home, for what only asks a server.

@@ -35,8 +35,8 @@ pub trait Connection: fmt::Debug + Send + Sync {
     /// Nothing is waited for in vain: the caller ends what takes too long.
     ///
     /// # Errors
-    /// [`Failure`]; nothing is known then of what the server has done.
-    fn send(&self, request: http::Request<Pieces>) -> BoxFuture<'_, Result<Answer, Failure>>;
+    /// [`TransportFailure`]; nothing is known then of what the server has done.
+    fn send(&self, request: http::Request<Pieces>) -> BoxFuture<'_, Result<Answer, TransportFailure>>;
 }
 
 /// An answer, as it arrives.
@@ -44,7 +44,7 @@ pub struct Answer {
     /// The status and the header fields.
     pub head: http::response::Parts,
     /// The pieces of its body.
-    pub body: BoxStream<'static, Result<Bytes, Failure>>,
+    pub body: BoxStream<'static, Result<Bytes, TransportFailure>>,
 }
 
 /// The certificates that are accepted from a server.
@@ -84,7 +84,7 @@ impl FirstCertificate {
 
 /// Why a request got no answer, or half of one.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Failure {
+pub enum TransportFailure {
     /// The certificate is not taken. Nothing was sent.
     Certificate(CertificateFault),
     /// A proxy does not lead to the server. Nothing was sent.

@@ -6,8 +6,8 @@
 //! files of the home at once: only the server's log tells that.
 
 mod files;
-mod kind;
 mod known;
+mod worth;
 
 use std::{
     collections::BTreeSet,
@@ -21,8 +21,8 @@ use protocol_spec::defence::Defence;
 pub(super) use self::files::{READ, SEAL};
 use self::{
     files::{CHANGED, CUT, MISSING, OLDER, TaggedFiles},
-    kind::Kind,
-    known::Known,
+    known::KnownSeal,
+    worth::Worth,
 };
 use super::{
     Lock,
@@ -38,7 +38,7 @@ use crate::{
 /// Who reads and writes the files of one unlocked home.
 pub(super) struct Guard {
     disk: TaggedFiles,
-    known: Mutex<Known>,
+    known: Mutex<KnownSeal>,
 }
 
 /// What a file that grows has behind a place.
@@ -83,15 +83,15 @@ impl Guard {
 
     /// The content of a file, out of the bytes that lie there.
     pub(super) fn open(&self, name: &str, bytes: Option<Vec<u8>>) -> Result<Option<Vec<u8>>> {
-        let (kind, strict) = (Kind::of(name), !Defence::HomeSeal.is_off());
+        let (kind, strict) = (Worth::of(name), !Defence::HomeSeal.is_off());
         let Some(bytes) = bytes else {
             let floor = self.known().floor(name);
             return match floor {
-                1.. if kind == Kind::Protects && strict => Err(self.disk.altered(name, MISSING)),
+                1.. if kind == Worth::Protects && strict => Err(self.disk.altered(name, MISSING)),
                 _ => Ok(None),
             };
         };
-        if kind == Kind::Plain {
+        if kind == Worth::Plain {
             return Ok(Some(bytes));
         }
         let split = Sealed::split(&bytes);
@@ -99,11 +99,11 @@ impl Guard {
         let Some((content, sealed)) = whole else {
             return match kind {
                 _ if !strict => Ok(Some(bytes)),
-                Kind::Cache => Ok(None),
+                Worth::Cache => Ok(None),
                 _ => Err(self.disk.altered(name, CHANGED)),
             };
         };
-        if strict && kind == Kind::Protects {
+        if strict && kind == Worth::Protects {
             if sealed.version < self.known().floor(name) {
                 return Err(self.disk.altered(name, OLDER));
             }
@@ -114,12 +114,12 @@ impl Guard {
 
     /// Replaces a file: the old content or the new, never something between. If `durable`, a power cut leaves the new one.
     pub(super) fn write(&self, name: &str, content: &[u8], durable: bool) -> Result<()> {
-        match Kind::of(name) {
-            Kind::Plain => return self.disk.replace(name, content, durable),
-            Kind::Cache | Kind::Marked => {
+        match Worth::of(name) {
+            Worth::Plain => return self.disk.replace(name, content, durable),
+            Worth::Cache | Worth::Marked => {
                 return self.disk.replace(name, &self.disk.sealed(name, content), durable);
             }
-            Kind::Protects => {}
+            Worth::Protects => {}
         }
         {
             let _writing = self.writing()?;
@@ -141,7 +141,7 @@ impl Guard {
     /// What a file that grows has behind a place, which is behind that afterwards; none if there is no such file.
     pub(super) fn read_chain(&self, name: &str, at: &mut At) -> Result<Option<More>> {
         let floor = self.known().chain_floor(name);
-        let floor = floor.filter(|_| Kind::of(name) == Kind::Protects && !Defence::HomeSeal.is_off());
+        let floor = floor.filter(|_| Worth::of(name) == Worth::Protects && !Defence::HomeSeal.is_off());
         let Some((begin, bytes)) = self.disk.read_from(name, at)? else {
             return match floor {
                 Some(_) => Err(self.disk.altered(name, MISSING)),
@@ -201,7 +201,7 @@ impl Guard {
                 new.extend(at.put(&self.disk.key, name, payload));
             }
             self.disk.put_after(name, before, &new, durable)?;
-            if Kind::of(name) == Kind::Protects {
+            if Worth::of(name) == Worth::Protects {
                 self.known().ahead.chains.insert(name.to_owned(), at.end());
             }
         }
@@ -350,7 +350,7 @@ impl Guard {
         take_lock(self.files(), SEAL_LOCK)
     }
 
-    fn known(&self) -> MutexGuard<'_, Known> {
+    fn known(&self) -> MutexGuard<'_, KnownSeal> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

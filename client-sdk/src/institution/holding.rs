@@ -14,7 +14,7 @@ use protocol_spec::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Progress, Result, clock::Moment, error::Reader, home::Home, transfer::Budget};
+use crate::{Error, Progress, Result, clock::Moment, error::Addressee, home::Home, transfer::Budget};
 
 /// A permission as this client holds to it (CND-12).
 pub(super) struct Holding<'a> {
@@ -226,7 +226,7 @@ fn held(holds: bool, problem: Problem, detail: &str) -> Result<()> {
     Err(Error::Refused {
         problem,
         detail: Some(detail.to_owned()),
-        reader: Reader::Institution,
+        reader: Addressee::Institution,
     })
 }
 

@@ -25,7 +25,7 @@ use super::{
     office::Office,
 };
 use crate::{
-    Error, Progress, Reader, Result,
+    Addressee, Error, Progress, Result,
     session::blocking,
     transfer::{FileSource, Journal, Source, check_names, interrupted},
 };
@@ -358,7 +358,7 @@ pub(super) fn in_use(error: Error, others: &[String]) -> Error {
             ..
         } if !others.is_empty() => Error::Refused {
             problem: Problem::PermissionInUse,
-            reader: Reader::Institution,
+            reader: Addressee::Institution,
             detail: Some(others.join("; ")),
         },
         error => error,
@@ -372,7 +372,7 @@ fn check_left(left: u64, needed: u64) -> Result<()> {
     }
     Err(Error::Refused {
         problem: Problem::BytesSpent,
-        reader: Reader::Institution,
+        reader: Addressee::Institution,
         detail: Some(format!(
             "{left} bytes are left of those permitted, the sealed record has {needed}; nothing was sent or charged"
         )),
@@ -403,7 +403,7 @@ fn check_budget(permission: &VerifiedPermission, plaintext: u64) -> Result<()> {
         return Err(Error::Refused {
             problem: Problem::BytesSpent,
             detail: Some(detail),
-            reader: Reader::Institution,
+            reader: Addressee::Institution,
         });
     }
     Ok(())

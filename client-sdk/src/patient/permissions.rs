@@ -12,7 +12,7 @@ use protocol_spec::{
 
 use crate::{
     Error, Result,
-    error::Reader,
+    error::Addressee,
     patient::{
         catching_up,
         delegation::{self, named::DelegateRef},
@@ -111,7 +111,7 @@ pub(super) async fn replaced(vault: &Vault, id: Option<PermissionId>) -> Result<
         return Err(Error::Refused {
             problem: Problem::ReplacementConflict,
             detail: Some("nothing was sent: list your permissions, and name one that is live".into()),
-            reader: Reader::Patient,
+            reader: Addressee::Patient,
         });
     }
     // It is she who gives the new one.

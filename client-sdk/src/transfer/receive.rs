@@ -36,10 +36,10 @@ pub(crate) struct Leaves {
 
 /// Bytes that may still be asked for; without a number, any.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Budget(Option<Arc<Counts>>);
+pub(crate) struct Budget(Option<Arc<BudgetCounts>>);
 
 #[derive(Debug)]
-struct Counts {
+struct BudgetCounts {
     left: AtomicU64,
     /// Of what is there from an earlier run, what another release has brought: it costs this one nothing.
     had: AtomicU64,
@@ -50,7 +50,7 @@ struct Counts {
 impl Budget {
     /// So many bytes, with what is there already, unless the release is new.
     pub(crate) fn of(bytes: u64, is_new: bool) -> Self {
-        Self(Some(Arc::new(Counts {
+        Self(Some(Arc::new(BudgetCounts {
             left: AtomicU64::new(bytes),
             had: AtomicU64::new(0),
             is_new,
@@ -85,7 +85,7 @@ impl Budget {
             Some(left) if left < bytes => Err(Error::Refused {
                 problem: Problem::BytesSpent,
                 detail: Some(format!("{bytes} bytes more were needed, {left} are permitted")),
-                reader: crate::error::Reader::Institution,
+                reader: crate::error::Addressee::Institution,
             }),
             _ => Ok(()),
         }
@@ -93,7 +93,7 @@ impl Budget {
 
     /// Counts bytes that have arrived against the budget.
     fn spend(&self, bytes: u64) {
-        if let Some(Counts { left, .. }) = self.0.as_deref() {
+        if let Some(BudgetCounts { left, .. }) = self.0.as_deref() {
             left.store(
                 left.load(Ordering::Relaxed).saturating_sub(bytes),
                 Ordering::Relaxed,
@@ -219,7 +219,7 @@ async fn fetch_some(
         while leaf.len() < wanted {
             if piece.is_empty() {
                 let cut = || {
-                    failed(crate::ground::Failure::Transport(
+                    failed(crate::ground::TransportFailure::Transport(
                         "the answer is too short".into(),
                     ))
                 };

@@ -19,7 +19,7 @@ use super::{
 use crate::{Error, Result, connect::Server};
 
 /// What an upload of leaves led to.
-pub(crate) struct Outcome {
+pub(crate) struct SendOutcome {
     pub(crate) sealed: SealedStream,
     /// Stream bytes that were there already.
     pub(crate) resumed_bytes: u64,
@@ -34,8 +34,8 @@ pub(crate) async fn upload<S: Source>(
     present: &[pb::LeafRange],
     (source, sealer, log): (S, Sealer, Option<LeafLog>),
     progress: &dyn Progress,
-) -> Result<Outcome> {
-    let plan = Plan {
+) -> Result<SendOutcome> {
+    let plan = SendPlan {
         upload: *upload,
         stream_len: sealer.stream_len(),
         present: present.to_vec(),
@@ -48,13 +48,13 @@ pub(crate) async fn upload<S: Source>(
         .map_err(|_| Error::Usage("the sealing thread failed: send again".into()))?;
     // When sending failed, sealing only stopped because of it.
     let resumed_bytes = sent?;
-    Ok(Outcome {
+    Ok(SendOutcome {
         sealed: sealed?,
         resumed_bytes,
     })
 }
 
-struct Plan {
+struct SendPlan {
     upload: UploadId,
     stream_len: u64,
     present: Vec<pb::LeafRange>,
@@ -69,7 +69,7 @@ struct Run {
 
 async fn send_all(
     server: &Server,
-    plan: &Plan,
+    plan: &SendPlan,
     mut batches: mpsc::Receiver<Batch>,
     progress: &dyn Progress,
 ) -> Result<u64> {
@@ -101,7 +101,7 @@ async fn send(server: &Server, upload: &UploadId, run: Run) -> Result<u64> {
     Ok(bytes)
 }
 
-impl Plan {
+impl SendPlan {
     /// Cuts a batch into runs of leaves that the server has not, and counts the bytes of those it has.
     fn missing(&self, batch: Batch) -> (Vec<Run>, u64) {
         let (mut runs, mut there): (Vec<Run>, u64) = (Vec::new(), 0);
@@ -147,7 +147,7 @@ mod tests {
     #[test]
     fn what_is_there_is_skipped_and_counted() {
         let range = |first, count| pb::LeafRange { first, count };
-        let plan = Plan {
+        let plan = SendPlan {
             upload: UploadId::from_bytes([1; 16]),
             stream_len: (5 << 20) + 100,
             present: vec![range(0, 1), range(2, 1), range(5, 1)],

@@ -126,9 +126,9 @@ async fn list(context: &Context, filter: Option<&str>) -> Result<(), Failure> {
     let member = context.member().await?;
     let entries = member.trust().institutions(filter).await?;
     let alike = member.trust().look_alikes().await?;
-    let marked = |entry: &DirectoryEntry| Entry {
+    let marked = |entry: &DirectoryEntry| ListedInstitution {
         looks_like: looks_like(&alike, entry.id()),
-        ..Entry::from(entry)
+        ..ListedInstitution::from(entry)
     };
     context.print(&Directory {
         institutions: entries.iter().map(marked).collect(),
@@ -150,11 +150,11 @@ pub(crate) fn marks(looks_like: &[InstitutionId]) -> String {
 
 #[derive(Serialize)]
 struct Directory {
-    institutions: Vec<Entry>,
+    institutions: Vec<ListedInstitution>,
 }
 
 #[derive(Serialize)]
-struct Entry {
+struct ListedInstitution {
     institution_id: InstitutionId,
     name: String,
     /// Entries of its chain before this one.
@@ -167,7 +167,7 @@ struct Entry {
     looks_like: Vec<InstitutionId>,
 }
 
-impl From<&DirectoryEntry> for Entry {
+impl From<&DirectoryEntry> for ListedInstitution {
     fn from(entry: &DirectoryEntry) -> Self {
         Self {
             institution_id: entry.id(),
@@ -180,7 +180,7 @@ impl From<&DirectoryEntry> for Entry {
     }
 }
 
-impl Entry {
+impl ListedInstitution {
     fn state(&self) -> &'static str {
         match (self.withdrawn, self.retired) {
             (true, _) => ", accreditation withdrawn",
@@ -214,7 +214,7 @@ struct Chain {
 #[derive(Serialize)]
 struct ChainEntry {
     #[serde(flatten)]
-    entry: Entry,
+    entry: ListedInstitution,
     entry_hash: Sha256Digest,
     /// The hash of the key.
     recipient_key: Sha256Digest,
@@ -236,7 +236,7 @@ impl Report for Chain {
     fn text(&self) -> String {
         let mut text = String::new();
         for entry in &self.entries {
-            let Entry {
+            let ListedInstitution {
                 institution_id,
                 name,
                 rotations,

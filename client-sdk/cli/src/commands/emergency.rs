@@ -15,7 +15,7 @@ use crate::{
     context::Context,
     failure::Failure,
     given,
-    new_file::{NewFile, Page},
+    new_file::{NewFile, SecretPage},
     output::{fields, moment, note, party, table_or},
     progress::Bar,
     values::{byte_count, duration},
@@ -172,7 +172,7 @@ async fn card(context: &Context, pdf: &Path, limits: &LimitOptions) -> Result<()
     let file = NewFile::at(pdf)?;
     let patient = context.patient().await?;
     let card = EmergencyCard::generate()?;
-    let page = Page::write(file, &patient.card_sheet(&card)?)?;
+    let page = SecretPage::write(file, &patient.card_sheet(&card)?)?;
     let bar = Bar::records("Re-wrapping", context.json());
     let made = patient.use_card(&card, &limits.into(), &bar).await?;
     let pdf = page.keep().display().to_string();

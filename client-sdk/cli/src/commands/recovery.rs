@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 use crate::{
     context::{Context, Member},
     failure::Failure,
-    new_file::{self, NewFile, Page},
+    new_file::{self, NewFile, SecretPage},
     output::{fields, moment, note, plain, table},
     progress::Bar,
     words,
@@ -117,7 +117,7 @@ async fn kit(context: &Context, pdf: Option<&Path>, before: Option<&Path>) -> Re
     let before = words_before(&patient, before, terminal).await?;
     let kit = Kit::generate()?;
     let page = match file {
-        Some(file) => Some(Page::write(file, &patient.kit_sheet(&kit)?)?),
+        Some(file) => Some(SecretPage::write(file, &patient.kit_sheet(&kit)?)?),
         None => None,
     };
     if terminal {
@@ -178,8 +178,8 @@ async fn words_before(
 
 /// What came to be of use, and the files that belong to it. They stay also when nobody knows whether it did: a file
 /// too many can be destroyed, one too few is a vault that is lost.
-fn in_force<T>(used: client_sdk::Result<T>, pages: Vec<Page>) -> Result<(T, Vec<String>), Failure> {
-    let keep = |pages: Vec<Page>| -> Vec<String> {
+fn in_force<T>(used: client_sdk::Result<T>, pages: Vec<SecretPage>) -> Result<(T, Vec<String>), Failure> {
+    let keep = |pages: Vec<SecretPage>| -> Vec<String> {
         let kept = pages.into_iter().map(|page| page.keep().display().to_string());
         kept.collect()
     };
@@ -256,7 +256,7 @@ async fn trustees(context: &Context, threshold: u8, out: &Path, names: &[String]
     let mut pages = Vec::with_capacity(new.shares.len());
     for share in &new.shares {
         let path = out.join(format!("{}.share", share.number));
-        pages.push(Page::write(NewFile::at(&path)?, &share.file)?);
+        pages.push(SecretPage::write(NewFile::at(&path)?, &share.file)?);
     }
     let used = patient
         .use_trustees(&new, &Bar::records("Re-wrapping", context.json()))

@@ -12,7 +12,7 @@ use super::{
     step::{Carried, Raw, Step},
     tracer::{BodyCopy, Detail, Tracer},
 };
-use crate::ground::{Failure, Pieces, System, millis};
+use crate::ground::{Pieces, System, TransportFailure, millis};
 
 /// Names of the messages that a request and its answer are, among the request's extensions.
 #[derive(Clone, Copy, Default)]
@@ -152,11 +152,11 @@ impl Exchange {
     }
 
     /// No answer, or half of one.
-    pub(crate) fn lost(&self, failure: &Failure) {
+    pub(crate) fn lost(&self, failure: &TransportFailure) {
         let cause = match failure {
-            Failure::Certificate(fault) => fault.to_string(),
-            Failure::Proxy { proxy, cause } => format!("the proxy {proxy}: {cause}"),
-            Failure::Transport(cause) => cause.clone(),
+            TransportFailure::Certificate(fault) => fault.to_string(),
+            TransportFailure::Proxy { proxy, cause } => format!("the proxy {proxy}: {cause}"),
+            TransportFailure::Transport(cause) => cause.clone(),
         };
         self.tracer.tell(&Step::Lost {
             number: self.number,

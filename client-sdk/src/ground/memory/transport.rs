@@ -11,15 +11,15 @@ use protocol_spec::hash::Sha256Digest;
 
 use crate::{
     CertificateFault, Result,
-    ground::{Answer, Certificate, Connection, Failure, Pieces, Transport, Trust},
+    ground::{Answer, Certificate, Connection, Pieces, Transport, TransportFailure, Trust},
 };
 
 /// A server that answers by a function, whatever its name, and shows one certificate that no authority vouches for. Nothing of what
 /// is sent to it leaves the process.
 #[derive(Clone)]
-pub struct MemoryServer(Arc<Server>);
+pub struct MemoryServer(Arc<ServerInMemory>);
 
-struct Server {
+struct ServerInMemory {
     certificate: Sha256Digest,
     answer: Mutex<Box<AnswerTo>>,
 }
@@ -32,7 +32,7 @@ impl MemoryServer {
         certificate: Sha256Digest,
         answer: impl FnMut(http::Request<Bytes>) -> http::Response<Vec<Bytes>> + Send + 'static,
     ) -> Self {
-        Self(Arc::new(Server {
+        Self(Arc::new(ServerInMemory {
             certificate,
             answer: Mutex::new(Box::new(answer)),
         }))
@@ -59,7 +59,7 @@ struct Way {
 }
 
 impl Way {
-    fn look_at_certificate(&self) -> Result<(), Failure> {
+    fn look_at_certificate(&self) -> Result<(), TransportFailure> {
         let digest = self.server.0.certificate;
         match &self.trust {
             Trust::Any(first) => {
@@ -68,14 +68,14 @@ impl Way {
                 Ok(())
             }
             Trust::Pinned(pin) if *pin == digest => Ok(()),
-            Trust::Pinned(_) => Err(Failure::Certificate(CertificateFault::NotPinned)),
-            Trust::System => Err(Failure::Certificate(CertificateFault::UnknownIssuer)),
+            Trust::Pinned(_) => Err(TransportFailure::Certificate(CertificateFault::NotPinned)),
+            Trust::System => Err(TransportFailure::Certificate(CertificateFault::UnknownIssuer)),
         }
     }
 }
 
 impl Connection for Way {
-    fn send(&self, request: http::Request<Pieces>) -> BoxFuture<'_, Result<Answer, Failure>> {
+    fn send(&self, request: http::Request<Pieces>) -> BoxFuture<'_, Result<Answer, TransportFailure>> {
         async move {
             self.look_at_certificate()?;
             let whole = |pieces: Pieces| Bytes::from(pieces.collect::<Vec<_>>().concat());
@@ -92,7 +92,7 @@ impl Connection for Way {
 
 impl fmt::Debug for MemoryServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Server {
+        let ServerInMemory {
             certificate,
             answer: _,
         } = &*self.0;

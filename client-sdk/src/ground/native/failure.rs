@@ -3,20 +3,20 @@
 use std::{error::Error as StdError, fmt, io, sync::Arc};
 
 use super::fault;
-use crate::ground::Failure;
+use crate::ground::TransportFailure;
 
 /// The failure that an error of the HTTP client means.
-pub(super) fn of(error: &(dyn StdError + 'static)) -> Failure {
+pub(super) fn of(error: &(dyn StdError + 'static)) -> TransportFailure {
     let cause = innermost(error);
     if let Some(rustls::Error::InvalidCertificate(error)) = cause.downcast_ref() {
-        return Failure::Certificate(fault::of(error));
+        return TransportFailure::Certificate(fault::of(error));
     }
     match cause.downcast_ref::<NoWay>() {
-        Some(NoWay { proxy, cause }) => Failure::Proxy {
+        Some(NoWay { proxy, cause }) => TransportFailure::Proxy {
             proxy: proxy.to_string(),
             cause: cause.clone(),
         },
-        None => Failure::Transport(cause.to_string()),
+        None => TransportFailure::Transport(cause.to_string()),
     }
 }
 

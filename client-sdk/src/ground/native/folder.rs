@@ -18,11 +18,11 @@ use crate::{
 
 /// The folder. Every process of this machine that names it has the same home.
 #[derive(Debug)]
-pub(crate) struct Folder {
+pub(crate) struct HomeFolder {
     dir: PathBuf,
 }
 
-impl Folder {
+impl HomeFolder {
     pub(crate) fn new(dir: &Path) -> Self {
         Self { dir: dir.to_owned() }
     }
@@ -32,7 +32,7 @@ impl Folder {
     }
 }
 
-impl HomeFiles for Folder {
+impl HomeFiles for HomeFolder {
     fn place(&self, name: &str) -> PathBuf {
         self.dir.join(name)
     }

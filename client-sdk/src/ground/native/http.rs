@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{
     Result,
-    ground::{Answer, Connection, Failure, Pieces, Transport, Trust},
+    ground::{Answer, Connection, Pieces, Transport, TransportFailure, Trust},
 };
 
 /// The sockets of this machine, by the proxy that was chosen.
@@ -63,7 +63,7 @@ struct Pool {
 }
 
 impl Connection for Pool {
-    fn send(&self, request: http::Request<Pieces>) -> BoxFuture<'_, Result<Answer, Failure>> {
+    fn send(&self, request: http::Request<Pieces>) -> BoxFuture<'_, Result<Answer, TransportFailure>> {
         let answered = self.client.request(request);
         async move {
             let answer = answered.await.map_err(|error| failure::of(&error))?;

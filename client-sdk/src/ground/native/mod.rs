@@ -21,4 +21,4 @@ pub mod proxy;
 mod system;
 mod tls;
 
-pub(crate) use self::{folder::Folder, http::Sockets, system::Native};
+pub(crate) use self::{folder::HomeFolder, http::Sockets, system::Native};

@@ -6,7 +6,7 @@ use crate::home::seal::{End, Floors, Seal};
 
 /// What this process knows of the seal.
 #[derive(Default)]
-pub(super) struct Known {
+pub(super) struct KnownSeal {
     /// As it lies in the home, durably.
     pub(super) seal: Seal,
     /// What was written since the seal was.
@@ -17,7 +17,7 @@ pub(super) struct Known {
     pub(super) discarded: bool,
 }
 
-impl Known {
+impl KnownSeal {
     /// What the files are at least, written or sealed.
     pub(super) fn floors(&self) -> Floors {
         let mut floors = self.seal.floors.clone();

@@ -2,7 +2,7 @@
 
 /// What a file is worth.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum Worth {
     /// It protects: it must be there, unchanged and not set back.
     Protects,
     /// It is believed as it was written; that it is there, and the newest, follows from elsewhere.
@@ -13,7 +13,7 @@ pub(super) enum Kind {
     Plain,
 }
 
-impl Kind {
+impl Worth {
     /// The kind of the file of this name.
     pub(super) fn of(name: &str) -> Self {
         let begins = |with: &[&str]| with.iter().any(|with| name.starts_with(with));

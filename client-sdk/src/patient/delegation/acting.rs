@@ -19,7 +19,7 @@ use protocol_spec::{
 use crate::{
     Error, PermitTerms, Progress, Received, RecordInfo, Records, Result, Selection,
     connect::Server,
-    error::Reader,
+    error::Addressee,
     patient::{
         answers,
         delegation::{
@@ -86,7 +86,7 @@ pub(in crate::patient) async fn acting_for(vault: &Vault, owner: PatientId) -> R
         Err(Error::Refused {
             problem,
             detail: None,
-            reader: Reader::Patient,
+            reader: Addressee::Patient,
         })
     };
     match state(&delegation, ended, now) {

@@ -19,7 +19,7 @@ use protocol_spec::{
 
 use crate::{
     DirectoryEntry, Error, Progress, Result,
-    error::Reader,
+    error::Addressee,
     ground::millis,
     patient::{
         certificate::RevocationReport,
@@ -192,7 +192,7 @@ pub(in crate::patient) async fn help(
     to.check_emergency().map_err(|problem| Error::Refused {
         problem,
         detail: Some("nothing was sent".into()),
-        reader: Reader::Patient,
+        reader: Addressee::Patient,
     })?;
     let (half, terms) = guarded_half(vault, patient).await?;
     let help_id = vault.session.system().id(RequestId::mint)?;

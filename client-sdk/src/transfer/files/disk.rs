@@ -24,7 +24,7 @@ pub(super) const LARGE: u64 = 8 << 20;
 pub(super) struct Disk {
     jobs: SyncSender<Job>,
     /// Blocks that have been written.
-    spare: Receiver<Block>,
+    spare: Receiver<DiskBlock>,
     /// Blocks that exist; [`MAX_BLOCKS`] bound the memory.
     blocks: usize,
     thread: JoinHandle<Result<()>>,
@@ -38,16 +38,16 @@ struct Job {
 
 enum Work {
     Sync,
-    Write(Block),
+    Write(DiskBlock),
     /// The last block, the length of the whole file, and when its sender changed it last.
-    End(Block, u64, Option<SystemTime>),
+    End(DiskBlock, u64, Option<SystemTime>),
 }
 
 /// A large file that is being written.
 pub(super) struct LargeFile {
     file: Arc<File>,
     path: PathBuf,
-    block: Option<Block>,
+    block: Option<DiskBlock>,
     written: u64,
     modified: Option<SystemTime>,
 }
@@ -121,10 +121,10 @@ impl Disk {
             .unwrap_or_else(|_| Err(Error::Usage("the writing thread failed: try again".into())))
     }
 
-    fn block(&mut self) -> Result<Block, Failed> {
+    fn block(&mut self) -> Result<DiskBlock, Failed> {
         if self.blocks < MAX_BLOCKS {
             self.blocks += 1;
-            return Ok(Block::new());
+            return Ok(DiskBlock::new());
         }
         self.spare.recv().map_err(|_| Failed)
     }
@@ -137,7 +137,7 @@ impl Disk {
 /// The thread has stopped; [`Disk::finish`] tells why.
 pub(super) struct Failed;
 
-fn run(jobs: &Receiver<Job>, used: &SyncSender<Block>) -> Result<()> {
+fn run(jobs: &Receiver<Job>, used: &SyncSender<DiskBlock>) -> Result<()> {
     for Job { file, path, work } in jobs {
         match work {
             Work::Sync => file.sync_data(),
@@ -170,13 +170,13 @@ pub(super) fn date(file: &File, modified: SystemTime) {
 }
 
 /// Memory whose address and length are multiples of [`ALIGN`], as `O_DIRECT` wants it.
-struct Block {
+struct DiskBlock {
     memory: Vec<u8>,
     start: usize,
     filled: usize,
 }
 
-impl Block {
+impl DiskBlock {
     fn new() -> Self {
         let memory = vec![0; BLOCK + ALIGN];
         let start = memory.as_ptr().align_offset(ALIGN).min(ALIGN);

@@ -13,7 +13,7 @@ use protocol_spec::{
 };
 
 use super::Mirror;
-use crate::{Error, Result, error::Reader};
+use crate::{Error, Result, error::Addressee};
 
 impl Mirror {
     /// All institutions whose name contains `filter` or looks like it, by name.
@@ -134,7 +134,7 @@ pub(crate) fn must_go_on(entry: &Institution) -> Result<()> {
     entry.check_goes_on().map_err(|problem| Error::Refused {
         problem,
         detail: Some(entry.name().as_str().to_owned()),
-        reader: Reader::Anybody,
+        reader: Addressee::Anybody,
     })
 }
 
