@@ -101,6 +101,10 @@ const NO_TEXT: &str = "there is no text and no terminal to ask on: give --text -
 pub(crate) fn typed_line() -> Result<Zeroizing<String>, Failure> {
     let mut line = Zeroizing::new(String::new());
     let read = stdin().lock().read_line(&mut line);
-    read.map_err(|source| Failure::usage(format!("standard input cannot be read ({source})")))?;
+    read.map_err(|source| {
+        Failure::usage(format!(
+            "standard input cannot be read ({source}): run it on a terminal"
+        ))
+    })?;
     Ok(Zeroizing::new(line.trim().to_owned()))
 }

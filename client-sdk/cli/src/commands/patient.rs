@@ -64,8 +64,11 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<(), Failu
 
 fn read_invitation(text: String) -> Result<InvitationText, Failure> {
     let text = match text.as_str() {
-        "-" => std::io::read_to_string(std::io::stdin())
-            .map_err(|error| Failure::usage(format!("standard input cannot be read: {error}")))?,
+        "-" => std::io::read_to_string(std::io::stdin()).map_err(|error| {
+            Failure::usage(format!(
+                "standard input cannot be read ({error}): give the invitation itself"
+            ))
+        })?,
         _ => text,
     };
     text.parse().map_err(|_| {

@@ -164,7 +164,12 @@ async fn words_before(
     if let Some(path) = file {
         let bytes = Zeroizing::new(new_file::read(path)?);
         let text = std::str::from_utf8(&bytes).map(|text| Zeroizing::new(text.to_owned()));
-        let text = text.map_err(|_| Failure::usage(format!("{} holds no words", path.display())))?;
+        let text = text.map_err(|_| {
+            Failure::usage(format!(
+                "{} holds no words: give a text file with the 24 words of the kit before",
+                path.display()
+            ))
+        })?;
         return Ok(Some(text));
     }
     if !terminal || !patient.has_kit().await? {
