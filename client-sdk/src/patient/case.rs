@@ -1,57 +1,85 @@
-//! The case of one permission, put together from the history: checked as a stranger would check it, then handed out. See
-//! `protocol-spec/spec/case.md`.
+//! The case of one permission, put together from the history: checked as a stranger would check it, then handed out. The rules are
+//! in `protocol-spec/spec/case.md`.
 
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
 use prost::Message;
 use protocol_spec::{
-    bodies::{DownloadRequest, ReferenceRequest, ReleaseReceipt, UploadReceipt, UploadRequest},
+    bodies::{DownloadRequest, ReferenceRequest, ReleaseReceipt, Revocation, UploadReceipt, UploadRequest},
     case::VerifiedCase,
     ids::{InstitutionId, PermissionId},
     link::ServerLink,
     messages::{self as pb, history_entry::What},
     patient::PatientSigned,
-    permission::{Kind, VerifiedPermission},
+    permission::{Kind, SignedPermission, VerifiedPermission},
     statement::{Body, Signed},
 };
 
 use crate::{
     Error, Result,
-    patient::{certificate, listed, paged, permissions, revoking, vault::Vault},
+    patient::{certificate, listed, paged, permissions, revoking, standing::OwnPermission, vault::Vault},
 };
 
-/// Checks a case with nothing but the link of the server that it is about.
-///
-/// # Errors
-/// [`Error::Tampered`] says what does not fit, and where.
+/// Checks a case with nothing but the link of the server that it is about. [`Error::Tampered`] says what does not fit, and where.
 pub fn verify_case(file: &[u8], link: &ServerLink) -> Result<VerifiedCase> {
     let bundle: pb::CaseBundle = protocol_spec::messages::decode(file).map_err(tampered)?;
     VerifiedCase::verify(bundle, link).map_err(tampered)
 }
 
 pub(super) async fn export_case(vault: &Vault, permission: PermissionId) -> Result<Vec<u8>> {
-    let all = permissions::own_permissions(vault).await?;
-    let own = all
-        .into_iter()
-        .find(|own| own.permission.permission_id == permission);
-    let own = own.ok_or_else(|| Error::Unknown {
-        what: "permission",
-        id: permission.to_string(),
-    })?;
+    let own = permission_of_case(vault, permission).await?;
     let permission = &own.permission;
-    if permission.kind == Kind::Emergency {
-        return Err(Error::Usage(
-            "what happens under an emergency permission is checked by `history --verify`".into(),
-        ));
-    }
     let entries = entries_of(vault, permission).await?;
     let mut institutions = Vec::new();
     for id in named(&entries, permission)? {
         institutions.extend(vault.session.mirror.raw_chain(id).await?);
     }
+    let is_revocation = |entry: &pb::HistoryEntry| matches!(entry.what, Some(What::Revoked(_)));
+    let revocation_receipt = match entries.iter().any(is_revocation) {
+        // The same permission again is answered with the first revocation's receipt (REV-2).
+        true => revoking::submit_revocation(vault, &own).await?.receipt,
+        false => None,
+    };
+    let server = &vault.session.server;
+    let certificate = server.certificate();
+    let bundle = pb::CaseBundle {
+        revocation_receipt,
+        released: released(vault, &entries).await?,
+        entries,
+        institutions,
+        device_lists: device_lists(vault).await?,
+        operator_key: Bytes::copy_from_slice(server.operator().as_bytes()),
+        registrar_key: Bytes::copy_from_slice(server.registrar().as_bytes()),
+        server_certificate: certificate
+            .map_or_else(Bytes::new, |digest| Bytes::copy_from_slice(digest.as_bytes())),
+    };
+    let file = bundle.encode_to_vec();
+    // What a stranger would find wrong, she finds first.
+    verify_case(&file, server.link())?;
+    Ok(file)
+}
+
+/// A permission of hers, unless it is for emergencies: under that several institutions may act, and no case is of one.
+async fn permission_of_case(vault: &Vault, id: PermissionId) -> Result<OwnPermission> {
+    let all = permissions::own_permissions(vault).await?;
+    let own = all.into_iter().find(|own| own.permission.permission_id == id);
+    let own = own.ok_or_else(|| Error::Unknown {
+        what: "permission",
+        id: id.to_string(),
+    })?;
+    if own.permission.kind == Kind::Emergency {
+        return Err(Error::Usage(
+            "what happens under an emergency permission is checked by `history --verify`".into(),
+        ));
+    }
+    Ok(own)
+}
+
+/// What was handed out by each release among these entries.
+async fn released(vault: &Vault, entries: &[pb::HistoryEntry]) -> Result<Vec<pb::ReleasedBy>> {
     let mut released = Vec::new();
-    for entry in &entries {
+    for entry in entries {
         if let Some(What::Released(receipt)) = &entry.what {
             let receipt = claimed::<ReleaseReceipt>(receipt)?;
             released.push(pb::ReleasedBy {
@@ -60,31 +88,7 @@ pub(super) async fn export_case(vault: &Vault, permission: PermissionId) -> Resu
             });
         }
     }
-    let revoked = entries
-        .iter()
-        .any(|entry| matches!(entry.what, Some(What::Revoked(_))));
-    let revocation_receipt = match revoked {
-        // The same permission again is answered with the first revocation's receipt (REV-2).
-        true => revoking::submit_revocation(vault, &own).await?.receipt,
-        false => None,
-    };
-    let server = &vault.session.server;
-    let bundle = pb::CaseBundle {
-        revocation_receipt,
-        entries,
-        released,
-        institutions,
-        device_lists: device_lists(vault).await?,
-        operator_key: Bytes::copy_from_slice(server.operator().as_bytes()),
-        registrar_key: Bytes::copy_from_slice(server.registrar().as_bytes()),
-        server_certificate: server
-            .certificate()
-            .map_or_else(Bytes::new, |digest| Bytes::copy_from_slice(digest.as_bytes())),
-    };
-    let file = bundle.encode_to_vec();
-    // What a stranger would find wrong, she finds first.
-    verify_case(&file, server.link())?;
-    Ok(file)
+    Ok(released)
 }
 
 /// The entries of her history that concern a permission, as the server shows them.
@@ -124,13 +128,11 @@ fn concerns(what: &What, permission: &VerifiedPermission) -> Result<bool> {
             Signed::<ReferenceRequest>::try_from(statement.clone())?.hash() == asked
         }
         What::Permitted(message) => {
-            protocol_spec::permission::SignedPermission::try_from(Some(message.clone()))?
-                .claimed()
-                .permission_id
-                == id
+            let permission = SignedPermission::try_from(Some(message.clone()))?;
+            permission.claimed().permission_id == id
         }
         What::Revoked(statement) => {
-            let revocation = PatientSigned::<protocol_spec::bodies::Revocation>::try_from(statement.clone())?;
+            let revocation = PatientSigned::<Revocation>::try_from(statement.clone())?;
             revocation.claimed().permission_id == id
         }
         What::Presented(presented) => presented.permission_id == id.as_bytes()[..],
