@@ -32,11 +32,11 @@ use pb::history_entry::What;
 pub struct VerifiedCase {
     /// The permission that it is about.
     pub permission: VerifiedPermission,
-    /// Who was permitted.
+    /// The institution that was permitted.
     pub institution: Institution,
     /// Who asked; none if the patient did.
     pub asker: Option<Institution>,
-    /// What happened, in order.
+    /// What happened under it, in order.
     pub events: Vec<CaseEvent>,
 }
 
@@ -48,21 +48,21 @@ pub struct CaseEvent {
     /// When, in milliseconds since 1970, as whoever made or received it has signed: of requests and permissions their makers,
     /// of all else the operator.
     pub at: u64,
-    /// What.
+    /// What it is that happened.
     pub what: CaseWhat,
 }
 
-/// What happened.
+/// What can happen under a permission.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum CaseWhat {
-    /// It was asked for.
+    /// An institution asked for it, or the patient did.
     Requested {
-        /// The request.
+        /// The id of the request.
         #[serde(skip)]
         request_id: RequestId,
     },
-    /// The patient permitted.
+    /// A device of the patient's signed the permission.
     Permitted,
     /// A delegate of hers permitted.
     PermittedByDelegate,
@@ -71,24 +71,24 @@ pub enum CaseWhat {
         /// By which of its terminals; none if by its identity key.
         #[serde(rename = "terminal_id", skip_serializing_if = "Option::is_none")]
         terminal: Option<TerminalId>,
-        /// What for.
+        /// The purpose that the institution has named.
         #[serde(skip_serializing_if = "Option::is_none")]
         purpose: Option<Purpose>,
     },
-    /// A record was stored.
+    /// A record was stored under it.
     Stored {
-        /// The record.
+        /// The id of the record.
         #[serde(rename = "records", serialize_with = "one")]
         record_id: RecordId,
-        /// Its version.
+        /// The id of its version.
         #[serde(skip)]
         version_id: VersionId,
-        /// Bytes of its stream.
+        /// The length of its stream in bytes.
         bytes: u64,
         /// Size of the log that holds the receipt.
         log_size: u64,
     },
-    /// A release ended.
+    /// A release ended: so much was handed out.
     Released {
         /// Stream bytes that were handed out.
         bytes: u64,
@@ -120,7 +120,7 @@ fn records<S: Serializer>(versions: &[VersionLeaves], to: S) -> Result<S::Ok, S:
 pub struct CaseError {
     /// The entry of the history that it is about; none if it is about what the entries rest on.
     pub entry: Option<u64>,
-    /// What.
+    /// The rule that is broken.
     #[source]
     pub error: Error,
 }
@@ -133,9 +133,7 @@ impl From<Error> for CaseError {
 
 impl VerifiedCase {
     /// Checks a bundle against the link of the server that it is about.
-    ///
-    /// # Errors
-    /// The first thing that does not verify or does not fit.
+    /// Fails with the first thing that does not verify or does not fit.
     pub fn verify(bundle: pb::CaseBundle, link: &ServerLink) -> Result<Self, CaseError> {
         let permitted = bundle.entries.iter().find_map(|entry| match &entry.what {
             Some(What::Permitted(permission)) => Some(permission.clone()),
@@ -169,7 +167,7 @@ impl VerifiedCase {
 #[derive(Debug)]
 struct Bundled {
     operator: IdentityKey,
-    /// All entries of each.
+    /// All entries of each institution.
     institutions: Vec<Institution>,
     devices: DeviceHistory,
     released: BTreeMap<ReleaseId, Vec<VersionLeaves>>,
@@ -268,9 +266,8 @@ fn devices(lists: &[pb::Statement], of: &DeviceChain) -> Result<DeviceHistory, E
     Ok(devices)
 }
 
-/// Whose vault it is.
 impl VerifiedCase {
-    /// The patient.
+    /// The patient whose vault it is.
     pub fn patient(&self) -> PatientId {
         self.permission.patient_id
     }

@@ -1,5 +1,5 @@
-//! The entries of a case: each verified by its makers' signatures, then held against those before it by the walk that goes
-//! over whole histories.
+//! The entries of a case: each is verified by its makers' signatures, then held against those before it by the walk that
+//! whole histories are read by, too.
 
 use super::{Bundled, CaseError, CaseEvent, CaseWhat};
 use crate::{
@@ -122,7 +122,7 @@ impl CaseWalk<'_> {
         Ok((created, permitted))
     }
 
-    /// CAS-4.
+    /// By both keys, in the time permitted, for the purpose permitted (CAS-4).
     fn presented(&mut self, presented: &pb::Presented) -> Result<Dated, Error> {
         let opened = SessionTicket::verify(presented, &self.walk.grounds.operator)?;
         let proven = self.walk.presented(presented, &opened)?;
@@ -135,7 +135,7 @@ impl CaseWalk<'_> {
         Ok((opened.at(), presented))
     }
 
-    /// CAS-5.
+    /// What a session of the permission has stored, and nothing that was sealed anew (CAS-5).
     fn stored(&mut self, receipt: &pb::Receipt) -> Result<Dated, Error> {
         let operator = &self.walk.grounds.operator;
         let receipt = Receipt::<UploadReceipt>::verify(Some(receipt.clone()), operator)?;
@@ -152,7 +152,7 @@ impl CaseWalk<'_> {
         Ok((said.created, stored))
     }
 
-    /// CAS-5.
+    /// What a session of the permission has handed out (CAS-5).
     fn released(&mut self, receipt: &pb::Receipt) -> Result<Dated, Error> {
         let bundled = self.walk.grounds;
         let receipt = Receipt::<ReleaseReceipt>::verify(Some(receipt.clone()), &bundled.operator)?;
@@ -168,7 +168,7 @@ impl CaseWalk<'_> {
         Ok((said.created, released))
     }
 
-    /// CAS-6.
+    /// By a device of hers, and with the operator's receipt (CAS-6).
     fn revoked(&mut self, statement: &pb::PatientStatement) -> Result<Dated, Error> {
         let revocation = PatientSigned::<Revocation>::try_from(statement.clone())?.verify()?;
         self.walk.revoked(&revocation)?;

@@ -3,11 +3,11 @@
 use super::{Grounds, UsedPermission, Walk, ensure};
 use crate::{
     Error,
-    bodies::{Denial, DownloadRequest, Note, ReferenceRequest, Revocation, UploadRequest},
+    bodies::{Denial, DownloadRequest, ReferenceRequest, Revocation, UploadRequest},
     hash::Sha256Digest,
-    ids::{InstitutionId, PatientId},
+    ids::{InstitutionId, PatientId, PermissionId},
     lifecycle::ShownUses,
-    patient::PatientVerified,
+    patient::{Device, PatientVerified},
     permission::{Kind, VerifiedPermission},
 };
 
@@ -18,7 +18,7 @@ pub struct AskedFor {
     pub kind: Kind,
     /// Who is asked, or asks.
     pub patient_id: PatientId,
-    /// Who would be permitted.
+    /// The institution that would be permitted.
     pub institution_id: InstitutionId,
 }
 
@@ -104,16 +104,20 @@ impl<G: Grounds> Walk<G> {
         Ok(())
     }
 
-    /// She wrote a note about a permission, which must be one for its reader (NOTE-4).
-    pub fn noted(&mut self, note: &PatientVerified<Note>) -> Result<(), Error> {
-        self.of_patient(note.patient_id)?;
-        self.grounds.device(note.device())?;
-        let permission = self.permission(note.permission_id)?;
-        let about =
-            (note.permission_hash, note.institution_id) == (permission.hash(), permission.institution_id);
+    /// A device of hers said something to an institution about its permission, which comes before it (NOTE-4): a note, or whatever
+    /// else changes nothing. Gives the permission.
+    pub fn said_about(
+        &mut self,
+        device: &Device,
+        to: InstitutionId,
+        (id, hash): (PermissionId, Sha256Digest),
+    ) -> Result<&VerifiedPermission, Error> {
+        self.grounds.device(device)?;
+        let permission = self.permission(id)?;
+        let about = hash == permission.hash() && to == permission.institution_id;
         ensure(about, "it is about another permission")?;
         self.counts.statements += 1;
-        Ok(())
+        self.permission(id)
     }
 
     /// She revoked a permission, which she names by its hash. Gives the permission.

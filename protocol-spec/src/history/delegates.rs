@@ -1,5 +1,5 @@
-//! Delegations in a history: given once, ended once, and what delegates' devices have signed to read a record. See
-//! `spec/delegates.md` §4.
+//! Delegations in a history: given once, ended once, and what delegates' devices have signed to read a
+//! record. See `spec/delegates.md` §4.
 
 use std::collections::{HashMap, HashSet};
 
@@ -45,7 +45,7 @@ impl Delegations {
 }
 
 impl<G: Grounds> Walk<G> {
-    /// All delegations so far.
+    /// All delegations that were given so far.
     pub fn delegations(&self) -> impl Iterator<Item = &GivenDelegation> {
         self.delegations.given.values()
     }
@@ -69,7 +69,7 @@ impl<G: Grounds> Walk<G> {
         Ok(())
     }
 
-    /// She ended a delegation.
+    /// She ended a delegation that comes before.
     pub fn delegation_ended(&mut self, end: &PatientVerified<DelegationEnd>) -> Result<(), Error> {
         self.of_patient(end.patient_id)?;
         self.grounds.device(end.device())?;

@@ -22,7 +22,7 @@ use crate::{
 /// The operator's word that a presentation has opened a session.
 #[derive(Clone, Debug)]
 pub enum SessionTicket {
-    /// Something will be released.
+    /// Parts of records will be released.
     Release(Receipt<ReleaseTicket>),
     /// A record will be stored.
     Upload(Verified<StandbyTicket>),

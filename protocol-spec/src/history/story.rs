@@ -34,7 +34,7 @@ use crate::{
 use pb::history_entry::What;
 
 const PATIENT: u8 = 1;
-const DEVICE: u8 = 2;
+pub(crate) const DEVICE: u8 = 2;
 pub(crate) const OPERATOR: u8 = 3;
 pub(crate) const REGISTRAR: u8 = 4;
 const HOSPITAL: u8 = 5;
@@ -109,7 +109,7 @@ pub(crate) fn first_device() -> (DeviceChain, Signed<DeviceList>) {
     .sign(|message| sign(PATIENT, message))
 }
 
-fn by_device<T: OfPatient>(device: u8, body: T) -> PatientSigned<T> {
+pub(crate) fn by_device<T: OfPatient>(device: u8, body: T) -> PatientSigned<T> {
     PatientSigned::new(signed(device, body), first_device().0)
 }
 

@@ -1,16 +1,23 @@
 //! One history, read by the patient and shown to a stranger: what is wrong in it, both find.
 
 use super::{
-    story::{OPERATOR, REGISTRAR, Story, entry, first_device, hospital, operator, patient, public},
+    story::{
+        DEVICE, OPERATOR, REGISTRAR, Story, by_device, entry, first_device, hospital, operator, patient,
+        public,
+    },
     *,
 };
 use crate::{
-    bodies::{DownloadRequest, ReferenceRequest, ReleaseReceipt, Revocation, UploadReceipt, UploadRequest},
+    bodies::{
+        Delegation, DelegationEnd, DownloadRequest, ReferenceRequest, ReleaseReceipt, Revocation,
+        UploadReceipt, UploadRequest,
+    },
+    delegation::{Power, Scope, SealedName},
     devices::DeviceList,
-    ids::ReleaseId,
+    ids::{CollectionId, DelegationId, ReleaseId},
     log::Receipt,
     messages::{self as pb, history_entry::What},
-    patient::PatientSigned,
+    patient::{PatientSigned, PatientVerified},
     permission::{Kind, SignedPermission},
     purpose::Purpose,
     released::VersionLeaves,
@@ -200,4 +207,78 @@ fn what_is_presented_after_the_revocation_is_found_by_both() {
             "{kind:?}"
         );
     }
+}
+
+/// NOTE-4: what is said about a permission is about one that comes before it, for whom it names.
+#[test]
+fn a_note_is_about_a_permission_that_comes_before_it() {
+    let bundle = Story::new(Kind::Download).bundle();
+    let mut walk = Walk::new(patient(), Owner::new());
+    let Some(What::Permitted(permission)) = bundle.entries[1].what.clone() else {
+        panic!("the permission comes second");
+    };
+    let permission = SignedPermission::try_from(Some(permission))
+        .unwrap()
+        .verify()
+        .unwrap();
+    let (device, about) = (permission.device(), (permission.permission_id, permission.hash()));
+    assert!(walk.said_about(device, hospital(), about).is_err(), "before it");
+    for entry in &bundle.entries[..2] {
+        step(&mut walk, &bundle, entry).unwrap();
+    }
+    walk.said_about(device, hospital(), about).unwrap();
+    let other = InstitutionId::from_bytes([7; 32]);
+    assert!(walk.said_about(device, other, about).is_err(), "another reader");
+    let another = (about.0, Sha256Digest::of(b"another"));
+    assert!(
+        walk.said_about(device, hospital(), another).is_err(),
+        "another body"
+    );
+    assert_eq!(walk.counts.statements, 3);
+}
+
+fn delegation(device: u8) -> VerifiedDelegation {
+    let body = Delegation {
+        created: 1,
+        operator_id: operator(),
+        delegation_id: DelegationId::from_bytes([1; 16]),
+        patient_id: patient(),
+        delegate_id: PatientId::from_bytes([2; 32]),
+        power: Power::Read,
+        collections: Scope::new(vec![CollectionId::from_bytes([3; 16])]).unwrap(),
+        not_before: 10,
+        not_after: 20,
+        root_epoch: 0,
+        sealed_name: SealedName::try_from(vec![0; 136]).unwrap(),
+    };
+    VerifiedDelegation::verify(by_device(device, body)).unwrap()
+}
+
+fn end(of: &VerifiedDelegation) -> PatientVerified<DelegationEnd> {
+    let body = DelegationEnd {
+        created: 2,
+        patient_id: patient(),
+        delegation_id: of.delegation_id,
+        delegation_hash: of.hash(),
+        last: Vec::new(),
+    };
+    by_device(DEVICE, body).verify().unwrap()
+}
+
+/// DLG-9: a delegation is given once and ended once, and a delegate may act in between, in its time.
+#[test]
+fn a_delegate_acts_between_the_delegation_and_its_end() {
+    let given = delegation(DEVICE);
+    let mut walk = Walk::new(patient(), Owner::new());
+    let acts = |walk: &Walk<Owner>, at| walk.signer(given.device(), Some(&given), at).is_ok();
+    assert!(!acts(&walk, 10), "before it");
+    assert!(walk.delegation_ended(&end(&given)).is_err(), "before it");
+    walk.delegated(given.clone()).unwrap();
+    assert!(walk.delegated(given.clone()).is_err(), "a second time");
+    assert!(acts(&walk, 10) && acts(&walk, 19));
+    assert!(!acts(&walk, 9) && !acts(&walk, 20), "not in its time");
+    walk.delegation_ended(&end(&given)).unwrap();
+    assert!(!acts(&walk, 10), "after its end");
+    assert!(walk.delegation_ended(&end(&given)).is_err(), "a second time");
+    assert_eq!(walk.counts.statements, 2);
 }

@@ -1,6 +1,6 @@
 //! What can happen to a vault. Each kind of entry is one variant of [`HistoryWhat`], one arm of [`read`] and one of
-//! [`HistoryWhat::columns`]; how requests, permissions and what is said about them are read stands here too, the rest in the modules
-//! beside this one.
+//! [`HistoryWhat::columns`]; how requests, permissions and what is said about them are read stands here too, the rest in
+//! the modules beside this one.
 
 use protocol_spec::{
     bodies::{Denial, Note, Revocation, UploadRequest},
@@ -22,7 +22,7 @@ use crate::{
             line::HistoryLine,
             moved::{self, PresentedEntry, ReleasedEntry, StoredEntry},
             named::{DeviceChange, PermissionRef},
-            reading::{Reading, Told, tampered},
+            reading::{HistoryReading, Told, tampered},
         },
         permissions,
         refs::InstitutionRef,
@@ -31,26 +31,26 @@ use crate::{
     trust::Asked,
 };
 
-/// What happened.
+/// What has happened to a vault, by one entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HistoryWhat {
     /// She asked an institution to upload, by this request.
     UploadRequested(RequestId),
     /// An institution asked to download.
     DownloadRequested {
-        /// Its request.
+        /// The request by which it asks.
         request: RequestId,
         /// What for, as it says.
         purpose: Option<Purpose>,
     },
     /// An institution referred her to another.
     ReferenceRequested {
-        /// Its request.
+        /// The request by which it asks.
         request: RequestId,
         /// What for, as it says.
         purpose: Option<Purpose>,
     },
-    /// She gave a permission.
+    /// She gave a permission to an institution.
     Permitted {
         /// Which one, and what for.
         permission: PermissionRef,
@@ -59,32 +59,32 @@ pub enum HistoryWhat {
         /// The standing rule that answered, by what this home has kept; none if she answered herself.
         rule: Option<String>,
     },
-    /// She denied a request.
+    /// She denied what an institution asked.
     Denied {
-        /// Which one.
+        /// The request that is answered.
         request: RequestId,
         /// The standing rule that answered, by what this home has kept; none if she answered herself.
         rule: Option<String>,
     },
     /// She wrote a note about this permission to its institution.
     Noted(PermissionRef),
-    /// She revoked this permission.
+    /// She took this permission back.
     Revoked(PermissionRef),
     /// A device was added, named or removed.
     DevicesChanged(DeviceChange),
     /// An institution presented a permission key.
     Presented(PresentedEntry),
-    /// A record was stored.
+    /// A record was stored by an institution.
     Stored(StoredEntry),
     /// A device of hers sealed a record anew.
     Resealed(StoredEntry),
-    /// Bytes were released.
+    /// Parts of records were released to an institution.
     Released(ReleasedEntry),
     /// Her emergency collection was opened.
     EmergencyOpened(EmergencyEntry),
     /// A guardian began to help.
     EmergencyHelp(EmergencyEntry),
-    /// She objected to that.
+    /// She objected to the help of a guardian.
     EmergencyObjected(EmergencyEntry),
     /// She gave up an old key of a collection.
     EpochClosed,
@@ -108,7 +108,7 @@ pub enum HistoryWhat {
 }
 
 /// Reads what the server shows as an entry.
-pub(super) async fn read(reading: &mut Reading<'_>, what: What) -> Result<Told<HistoryWhat>> {
+pub(super) async fn read(reading: &mut HistoryReading<'_>, what: What) -> Result<Told<HistoryWhat>> {
     use HistoryWhat as Is;
     Ok(match what {
         What::UploadRequested(statement) => upload_requested(reading, statement).await?,
@@ -204,7 +204,7 @@ impl HistoryWhat {
 }
 
 async fn upload_requested(
-    reading: &mut Reading<'_>,
+    reading: &mut HistoryReading<'_>,
     statement: pb::PatientStatement,
 ) -> Result<Told<HistoryWhat>> {
     let request: PatientVerified<UploadRequest> = reading.own(statement).await?;
@@ -216,7 +216,7 @@ async fn upload_requested(
 }
 
 /// A download or a reference was asked for.
-async fn requested(reading: &mut Reading<'_>, asked: &Asked) -> Result<Told<HistoryWhat>> {
+async fn requested(reading: &mut HistoryReading<'_>, asked: &Asked) -> Result<Told<HistoryWhat>> {
     requests::open_asked(reading.vault, asked).await?;
     let answer = AskedFor {
         kind: asked.kind,
@@ -235,7 +235,7 @@ async fn requested(reading: &mut Reading<'_>, asked: &Asked) -> Result<Told<Hist
     }))
 }
 
-async fn permitted(reading: &mut Reading<'_>, message: pb::Permission) -> Result<Told<HistoryWhat>> {
+async fn permitted(reading: &mut HistoryReading<'_>, message: pb::Permission) -> Result<Told<HistoryWhat>> {
     let permission = permissions::own_permission(reading.vault, Some(message)).await?;
     let at = reading.at;
     reading.walk.permitted(permission.clone(), at).map_err(tampered)?;
@@ -249,7 +249,10 @@ async fn permitted(reading: &mut Reading<'_>, message: pb::Permission) -> Result
     Ok(Told::new(what).by(signer).with(institution))
 }
 
-async fn denied(reading: &mut Reading<'_>, statement: pb::PatientStatement) -> Result<Told<HistoryWhat>> {
+async fn denied(
+    reading: &mut HistoryReading<'_>,
+    statement: pb::PatientStatement,
+) -> Result<Told<HistoryWhat>> {
     let denial: PatientVerified<Denial> = reading.own(statement).await?;
     reading.walk.denied(&denial, reading.at).map_err(tampered)?;
     let signer = reading.signer(denial.device(), denial.delegation())?;
@@ -261,16 +264,26 @@ async fn denied(reading: &mut Reading<'_>, statement: pb::PatientStatement) -> R
     Ok(Told::new(what).by(signer).with(institution))
 }
 
-async fn noted(reading: &mut Reading<'_>, statement: pb::PatientStatement) -> Result<Told<HistoryWhat>> {
+async fn noted(
+    reading: &mut HistoryReading<'_>,
+    statement: pb::PatientStatement,
+) -> Result<Told<HistoryWhat>> {
     let note: PatientVerified<Note> = reading.own(statement).await?;
-    reading.walk.noted(&note).map_err(tampered)?;
+    let (to, about) = (note.institution_id, (note.permission_id, note.permission_hash));
+    let permission = reading
+        .walk
+        .said_about(note.device(), to, about)
+        .map_err(tampered)?;
+    let what = HistoryWhat::Noted(PermissionRef::from(permission));
     let signer = reading.signer(note.device(), None)?;
-    let institution = reading.vault.institution_ref(note.institution_id).await?;
-    let what = HistoryWhat::Noted(reading.permission(note.permission_id)?);
+    let institution = reading.vault.institution_ref(to).await?;
     Ok(Told::new(what).by(signer).with(institution))
 }
 
-async fn revoked(reading: &mut Reading<'_>, statement: pb::PatientStatement) -> Result<Told<HistoryWhat>> {
+async fn revoked(
+    reading: &mut HistoryReading<'_>,
+    statement: pb::PatientStatement,
+) -> Result<Told<HistoryWhat>> {
     let revocation: PatientVerified<Revocation> = reading.own(statement).await?;
     let permission = reading.walk.revoked(&revocation).map_err(tampered)?;
     let (permission, to) = (PermissionRef::from(permission), permission.institution_id);
