@@ -1,6 +1,6 @@
 //! Lists that the server gives page by page. Each page goes on behind the last, and the whole has a bound: no
-//! server leads a client around in circles, or on for ever (API-21, API-22). Every list is read by this
-//! module.
+//! server leads a client around in circles, or on for ever (API-21, API-22). Every list is read by what stands
+//! in this module.
 //!
 //! Most lists say themselves where they go on, by a cursor: [`Pages`]. Of a few the reader knows it, because
 //! he counts what he has: they use [`Whole`] alone.
@@ -23,10 +23,9 @@ use crate::{Error, Result, connect::Server};
 
 /// Rows of one list. A vault of 10,000 records with 100,000 entries in its history has a tenth of it.
 const MOST_ROWS: usize = 1 << 20;
-/// Bytes of one list.
+/// Bytes of all pages of one list.
 const MOST_BYTES: usize = 1 << 30;
-/// Pages of one list without a row: what a page leaves out, because it is not for this reader, leaves it
-/// empty.
+/// Pages of one list without a row: a page is empty when all that could stand in it is for other readers.
 const MOST_EMPTY: usize = 1024;
 
 /// How much of a list has come.
@@ -49,10 +48,7 @@ impl Whole {
         }
     }
 
-    /// Counts a page, before anything of it is used (API-22).
-    ///
-    /// # Errors
-    /// [`Error::Tampered`] when the list is longer than a list can be.
+    /// Counts a page, before anything of it is used. Fails when the list is longer than a list can be (API-22).
     pub(crate) fn add(&mut self, rows: usize, bytes: usize) -> Result<()> {
         self.rows = self.rows.saturating_add(rows);
         self.bytes = self.bytes.saturating_add(bytes);
@@ -71,7 +67,7 @@ impl Whole {
 
 /// Where a list goes on: behind what has this id, or number.
 pub(crate) trait Cursor: Ord + Copy + Display {
-    /// As it travels.
+    /// The cursor as it travels in messages.
     type Wire;
 
     /// None at the end of the list.
@@ -111,7 +107,7 @@ ids!(
 );
 
 /// A page of a list, which goes on behind a `C`.
-pub(crate) trait Page<C: Cursor>: Message + Default + Name {
+pub(crate) trait ListPage<C: Cursor>: Message + Default + Name {
     /// How many rows it has.
     fn rows(&self) -> usize;
 
@@ -121,7 +117,7 @@ pub(crate) trait Page<C: Cursor>: Message + Default + Name {
 
 macro_rules! pages {
     ($($page:ident: $rows:ident behind $next:ident as $cursor:ty;)*) => {
-        $(impl Page<$cursor> for pb::$page {
+        $(impl ListPage<$cursor> for pb::$page {
             fn rows(&self) -> usize {
                 self.$rows.len()
             }
@@ -168,7 +164,7 @@ enum Position<C> {
 
 impl Server {
     /// The list under this path, which may have a query, from its beginning.
-    pub(crate) fn pages<M: Page<C> + 'static, C: Cursor>(
+    pub(crate) fn pages<M: ListPage<C> + 'static, C: Cursor>(
         &self,
         list: RequestTarget<(), M, impl PagedBy<C> + Send + Sync + 'static>,
     ) -> Pages<'_, M, C> {
@@ -184,7 +180,7 @@ impl Server {
     }
 }
 
-impl<M: Page<C>, C: Cursor> Pages<'_, M, C> {
+impl<M: ListPage<C>, C: Cursor> Pages<'_, M, C> {
     /// The same list, from behind this on.
     pub(crate) fn behind(self, cursor: C) -> Self {
         Self {
@@ -201,10 +197,7 @@ impl<M: Page<C>, C: Cursor> Pages<'_, M, C> {
         }
     }
 
-    /// The next page, if the list has not ended.
-    ///
-    /// # Errors
-    /// Of the connection; [`Error::Tampered`] when the list goes back or stands still (API-21), or is longer than one can be.
+    /// The next page, if the list has not ended. Fails when the list goes back or stands still (API-21), or is longer than one can be.
     pub(crate) async fn next(&mut self) -> Result<Option<M>> {
         let before = match self.position {
             Position::End => return Ok(None),

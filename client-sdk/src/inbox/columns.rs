@@ -18,10 +18,30 @@ pub struct InboxColumns<'a> {
     pub permission: Option<PermissionId>,
     /// The record that it is about.
     pub record: Option<RecordId>,
-    /// What it is for.
+    /// The purpose that is named for it.
     pub purpose: Option<Purpose>,
     /// The delegate who has answered for the patient.
     pub delegate: Option<PatientId>,
     /// Stream bytes that were stored or released.
     pub bytes: Option<u64>,
+}
+
+macro_rules! fill {
+    ($($fill:ident: $column:ident as $value:ty => $filled:expr;)*) => {
+        impl<'a> InboxColumns<'a> {
+            $(pub(super) fn $fill(self, $column: $value) -> Self {
+                Self { $column: $filled, ..self }
+            })*
+        }
+    };
+}
+
+fill! {
+    to: receiver as &'a Party => Some(receiver);
+    request: request as &RequestId => Some(*request);
+    permission: permission as &PermissionId => Some(*permission);
+    record: record as &RecordId => Some(*record);
+    purpose: purpose as Option<Purpose> => purpose;
+    delegate: delegate as Option<PatientId> => delegate;
+    bytes: bytes as u64 => Some(bytes);
 }

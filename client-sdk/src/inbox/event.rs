@@ -13,7 +13,7 @@ pub struct InboxEvent {
     /// When it arrived, in milliseconds since 1970, by the server's clock.
     #[serde(serialize_with = "crate::text::moment")]
     pub at: u64,
-    /// Who has sent it.
+    /// Who has sent what it tells.
     #[serde(flatten, serialize_with = "Party::sender")]
     pub from: Party,
     /// What it tells its reader.

@@ -35,8 +35,8 @@ pub(super) fn upload_requested(
     Ok(OpenedEvent::new(Party::Patient(patient), (id, permission), text))
 }
 
-/// A permission key waits: which request it answers, and the permission. Whose it is and what it answers is read from the permission
-/// itself (FLW-13).
+/// A permission key waits: which request it answers, and the permission, from which is read whose it is and what it answers
+/// (FLW-13), whatever the event says.
 pub(super) async fn permitted(
     session: &Session,
     to: Recipient<'_>,

@@ -5,7 +5,7 @@ use serde::{Serializer, ser::SerializeMap};
 
 use crate::DirectoryEntry;
 
-/// Who sent something.
+/// Who has sent something, or would receive it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Party {
     /// A patient, by her id.

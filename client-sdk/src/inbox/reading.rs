@@ -23,7 +23,7 @@ pub(crate) struct InboxReader<'a> {
     owner: Owner<'a>,
 }
 
-/// Whose inbox is read.
+/// Whose inbox it is that is read.
 enum Owner<'a> {
     Patient(&'a Vault),
     Institution(Recipient<'a>),
@@ -73,8 +73,8 @@ impl<'a> InboxReader<'a> {
         }
     }
 
-    /// At most `most` of the newest events, and none that arrived before `since`, in milliseconds since 1970 by the server's
-    /// clock.
+    /// At most `most` of the newest events, and none that arrived before `since`, by the server's clock in milliseconds since
+    /// 1970. It is read backwards: a large inbox is not fetched for its last page.
     pub(crate) async fn newest(&self, most: u64, since: u64) -> Result<NewestEvents> {
         let (mut begin, mut found) = (self.newest_number().await?, Vec::new());
         let mut whole = Whole::new(INBOX);

@@ -88,7 +88,7 @@ pub(super) fn delegation_ended(statement: pb::PatientStatement) -> Result<Opened
     Ok(OpenedEvent::wordless(Party::Patient(end.patient_id), ()))
 }
 
-/// This permission was revoked.
+/// The permission that is given was revoked.
 pub(super) fn revoked(message: pb::PatientStatement) -> Result<OpenedEvent<PermissionId>> {
     let revocation: PatientVerified<Revocation> = verify(message)?;
     Ok(OpenedEvent::wordless(

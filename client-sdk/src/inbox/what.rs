@@ -34,14 +34,14 @@ type Opened = Result<OpenedEvent<InboxWhat>>;
 pub enum InboxWhat {
     /// To the institution: a patient asks for an upload and has given the permission key.
     UploadRequest {
-        /// By which she asks.
+        /// The request by which she asks.
         request_id: RequestId,
         /// By which it is sent.
         permission_id: PermissionId,
     },
     /// To the patient: an institution asks to download.
     DownloadRequest {
-        /// By which it asks.
+        /// The request by which it asks.
         request_id: RequestId,
         /// What for, as it says.
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -49,7 +49,7 @@ pub enum InboxWhat {
     },
     /// To the patient: an institution asks that another may download.
     ReferenceRequest {
-        /// By which it asks.
+        /// The request by which it asks.
         request_id: RequestId,
         /// The institution that would receive.
         #[serde(flatten, serialize_with = "Party::receiver")]
@@ -161,79 +161,46 @@ impl InboxWhat {
         }
     }
 
-    /// What it is about.
+    /// What the event is about.
     pub fn columns(&self) -> InboxColumns<'_> {
-        let mut about = InboxColumns::default();
+        let about = InboxColumns::default();
         match self {
             Self::UploadRequest {
                 request_id,
                 permission_id,
-            } => {
-                about.request = Some(*request_id);
-                about.permission = Some(*permission_id);
-            }
-            Self::DownloadRequest { request_id, purpose } => {
-                about.request = Some(*request_id);
-                about.purpose = *purpose;
-            }
+            } => about.request(request_id).permission(permission_id),
+            Self::DownloadRequest { request_id, purpose } => about.request(request_id).purpose(*purpose),
             Self::ReferenceRequest {
                 request_id,
                 to,
                 purpose,
-            } => {
-                about.request = Some(*request_id);
-                about.receiver = Some(to);
-                about.purpose = *purpose;
-            }
+            } => about.request(request_id).to(to).purpose(*purpose),
             Self::Permission {
                 request_id,
                 permission_id,
                 purpose,
                 delegate,
             } => {
-                about.request = Some(*request_id);
-                about.permission = Some(*permission_id);
-                (about.purpose, about.delegate) = (*purpose, *delegate);
+                let about = about.request(request_id).permission(permission_id);
+                about.purpose(*purpose).delegate(*delegate)
             }
-            Self::Denial { request_id, delegate } => {
-                about.request = Some(*request_id);
-                about.delegate = *delegate;
-            }
+            Self::Denial { request_id, delegate } => about.request(request_id).delegate(*delegate),
             Self::Stored {
                 permission_id,
                 record_id,
                 bytes,
-            } => {
-                about.permission = Some(*permission_id);
-                about.record = Some(*record_id);
-                about.bytes = Some(*bytes);
-            }
-            Self::Released { permission_id, bytes } => {
-                about.permission = Some(*permission_id);
-                about.bytes = Some(*bytes);
-            }
-            Self::EmergencyHelp { request_id, to } => {
-                about.request = Some(*request_id);
-                about.receiver = Some(to);
-            }
+            } => about.permission(permission_id).record(record_id).bytes(*bytes),
+            Self::Released { permission_id, bytes } => about.permission(permission_id).bytes(*bytes),
+            Self::EmergencyHelp { request_id, to } => about.request(request_id).to(to),
             Self::Note { permission_id }
             | Self::Revoked { permission_id }
-            | Self::GuardianNamed { permission_id } => {
-                about.permission = Some(*permission_id);
-            }
+            | Self::GuardianNamed { permission_id } => about.permission(permission_id),
             Self::EmergencyOpened { request_id } | Self::EmergencyObjected { request_id } => {
-                about.request = Some(*request_id);
+                about.request(request_id)
             }
-            Self::RecordDeleted { record_id } | Self::TakenBack { record_id } => {
-                about.record = Some(*record_id)
-            }
-            Self::DevicesChanged
-            | Self::Delegated
-            | Self::DelegationEnded
-            | Self::Deleted
-            | Self::Unverified => {}
+            Self::RecordDeleted { record_id } | Self::TakenBack { record_id } => about.record(record_id),
+            _ => about,
         }
-        about
     }
 }
 

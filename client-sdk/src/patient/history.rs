@@ -36,7 +36,7 @@ pub use self::{
     what::HistoryWhat,
 };
 use self::{
-    reading::{OwnGrounds, Reading, Told, tampered},
+    reading::{HistoryReading, OwnGrounds, Told, tampered},
     seen::Seen,
 };
 use crate::{
@@ -66,7 +66,7 @@ async fn walk_history(vault: &Vault) -> Result<WholeHistory> {
     let mut items = Vec::new();
     let first = listed::refresh_devices(vault).await?.list(0);
     let first = first.ok_or_else(|| tampered("there is no list of devices"))?;
-    let mut reading = Reading::begin(vault, first)?;
+    let mut reading = HistoryReading::begin(vault, first)?;
     let (before, mut seen) = (Seen::read(&vault.session.home)?, Seen::nothing());
     let mut pages = paged::history_pages(vault);
     while let Some(page) = pages.next().await? {
@@ -91,7 +91,7 @@ async fn walk_history(vault: &Vault) -> Result<WholeHistory> {
 }
 
 /// Reads one entry. What fails on this side says nothing about it (OPR-8).
-async fn read(reading: &mut Reading<'_>, entry: pb::HistoryEntry) -> Result<HistoryItem> {
+async fn read(reading: &mut HistoryReading<'_>, entry: pb::HistoryEntry) -> Result<HistoryItem> {
     reading.at = entry.at;
     let told = match entry.what {
         Some(what) => what::read(reading, what).await,

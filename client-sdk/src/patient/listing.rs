@@ -14,7 +14,7 @@ use protocol_spec::{
 
 use crate::{
     Error, Result,
-    pages::{Cursor, Page, Pages},
+    pages::{Cursor, ListPage, Pages},
     patient::{
         adopting, catching_up,
         examine::{self, Examined},
@@ -207,7 +207,7 @@ async fn look_at_all<C: Cursor>(
     fresh: &mut Fresh,
 ) -> Result<()>
 where
-    pb::VaultPage: Page<C>,
+    pb::VaultPage: ListPage<C>,
 {
     while let Some(page) = pages.next().await? {
         for record in page.records {

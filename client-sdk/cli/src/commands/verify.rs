@@ -42,7 +42,7 @@ pub(crate) fn run(context: &Context, options: &Options) -> Result<(), Failure> {
     context.print(&Case::of(&case, None))
 }
 
-/// What a case shows.
+/// A case that holds, as it is shown.
 #[derive(Serialize)]
 pub(crate) struct Case {
     permission_id: PermissionId,

@@ -1,5 +1,5 @@
-//! The whole history held against everything else that the server shows: what it leaves out of one, it would have to
-//! leave out of all.
+//! The whole history held against everything else that the server shows: what it leaves out of one, it would have to leave
+//! out of the others as well.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -23,9 +23,9 @@ use crate::{
 /// What a check of the whole history has found.
 #[derive(Clone, Debug)]
 pub struct HistoryCheck {
-    /// All entries, oldest first.
+    /// All entries, the oldest of them first.
     pub items: Vec<HistoryItem>,
-    /// What was proven.
+    /// How much of them was proven.
     pub counts: ProvenCounts,
     /// Entries that this device had seen before, and found unchanged.
     pub seen_before: u64,

@@ -1,5 +1,5 @@
-//! Delegates and devices in a history: who was let act, what delegates read, and how the list of devices changed. See
-//! `protocol-spec/spec/delegates.md` §4.
+//! Delegates and devices in a history: who was let act, what delegates read, and how the list of devices
+//! changed. See `protocol-spec/spec/delegates.md` §4.
 
 use protocol_spec::{
     bodies::DelegationEnd,
@@ -16,13 +16,13 @@ use crate::{
         delegation::{self, named::DelegateRef},
         history::{
             named::{DeviceChange, HistorySigner},
-            reading::{Reading, Told, ensure, tampered},
+            reading::{HistoryReading, Told, ensure, tampered},
         },
     },
 };
 
 pub(super) async fn delegated(
-    reading: &mut Reading<'_>,
+    reading: &mut HistoryReading<'_>,
     statement: pb::PatientStatement,
 ) -> Result<Told<DelegateRef>> {
     let given = delegation::own_delegation_statement(reading.vault, Some(statement)).await?;
@@ -32,7 +32,7 @@ pub(super) async fn delegated(
 }
 
 pub(super) async fn delegation_ended(
-    reading: &mut Reading<'_>,
+    reading: &mut HistoryReading<'_>,
     statement: pb::PatientStatement,
 ) -> Result<Told<DelegateRef>> {
     let end = PatientSigned::<DelegationEnd>::try_from(statement.clone()).map_err(tampered)?;
@@ -45,14 +45,20 @@ pub(super) async fn delegation_ended(
 }
 
 /// A request that a delegate's device has signed, for the record that is given (DLG-11).
-pub(super) fn delegate_read(reading: &mut Reading<'_>, read: &pb::DelegateRead) -> Result<Told<RecordId>> {
+pub(super) fn delegate_read(
+    reading: &mut HistoryReading<'_>,
+    read: &pb::DelegateRead,
+) -> Result<Told<RecordId>> {
     let (given, record) = reading.walk.delegate_read(read, reading.at).map_err(tampered)?;
     let delegate = delegation::delegate_ref(reading.vault, &given)?;
     Ok(Told::new(record).by(HistorySigner::Delegate(delegate)))
 }
 
 /// A list, which must be the next one that this device has verified.
-pub(super) fn devices_changed(reading: &mut Reading<'_>, list: pb::Statement) -> Result<Told<DeviceChange>> {
+pub(super) fn devices_changed(
+    reading: &mut HistoryReading<'_>,
+    list: pb::Statement,
+) -> Result<Told<DeviceChange>> {
     let list = Signed::<DeviceList>::try_from(list).map_err(tampered)?;
     let before = reading.walk.grounds.devices.claimed();
     let verified = reading.vault.keys.known().list(before.sequence + 1);

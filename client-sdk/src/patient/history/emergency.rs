@@ -1,4 +1,4 @@
-//! Emergencies in a history: openings, the helps of guardians that come before them, and objections. See
+//! Emergencies in a history: openings, the helps of guardians that come before them, and objections to these. The rules are in
 //! `protocol-spec/spec/emergency.md` §6.
 
 use protocol_spec::{
@@ -12,7 +12,7 @@ use crate::{
     Result,
     patient::history::{
         line::HistoryLine,
-        reading::{Reading, Told, tampered},
+        reading::{HistoryReading, Told, tampered},
     },
     trust::emergency_opening,
 };
@@ -29,7 +29,7 @@ pub struct EmergencyEntry {
 /// An opening is proven by both keys and by its place in the log, and its institution by the entry that it had then; one by a
 /// guardian comes when the time to object was over (EMG-15).
 pub(super) async fn opened(
-    reading: &mut Reading<'_>,
+    reading: &mut HistoryReading<'_>,
     message: pb::EmergencyUse,
 ) -> Result<Told<EmergencyEntry>> {
     let session = &reading.vault.session;
@@ -47,7 +47,7 @@ pub(super) async fn opened(
 
 /// A help by the guardian whom her permission names, with the waiting time in it.
 pub(super) async fn helped(
-    reading: &mut Reading<'_>,
+    reading: &mut HistoryReading<'_>,
     message: pb::EmergencyHelp,
 ) -> Result<Told<EmergencyEntry>> {
     let help: PatientVerified<EmergencyHelp> = PatientSigned::<EmergencyHelp>::try_from(message.help)
@@ -65,7 +65,7 @@ pub(super) async fn helped(
 
 /// Her objection to a help that came before.
 pub(super) async fn objected(
-    reading: &mut Reading<'_>,
+    reading: &mut HistoryReading<'_>,
     message: pb::PatientStatement,
 ) -> Result<Told<EmergencyEntry>> {
     let objection: PatientVerified<EmergencyObjection> = reading.own(message).await?;

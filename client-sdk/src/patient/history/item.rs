@@ -10,11 +10,11 @@ use crate::patient::{
 /// One entry of her history.
 #[derive(Clone, Debug)]
 pub struct HistoryItem {
-    /// From 1, without gaps.
+    /// The number of the entry: from 1, without gaps.
     pub number: u64,
     /// When, in milliseconds since 1970, by the server's clock.
     pub at: u64,
-    /// What happened.
+    /// What happened, with what it was about.
     pub what: HistoryWhat,
     /// The institution that did it, or that it concerns.
     pub institution: Option<InstitutionRef>,
@@ -50,7 +50,7 @@ impl HistoryItem {
         }
     }
 
-    /// The entry in columns.
+    /// The entry in the columns that all entries have.
     pub fn line(&self) -> HistoryLine<'_> {
         let mut line = HistoryLine {
             id: self.number,

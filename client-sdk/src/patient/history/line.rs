@@ -28,7 +28,7 @@ pub struct HistoryLine<'a> {
     pub kind: &'static str,
     /// Whether signatures, receipt and log proof of the entry hold.
     pub verified: bool,
-    /// Why they do not.
+    /// Why the entry is not believed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub problem: Option<&'a str>,
     /// The institution that did it, or that it concerns.

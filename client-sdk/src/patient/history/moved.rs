@@ -17,7 +17,7 @@ use crate::{
         history::{
             line::HistoryLine,
             named::{PermissionRef, TerminalRef},
-            reading::{Reading, Told, tampered},
+            reading::{HistoryReading, Told, tampered},
         },
         rekey, shown,
     },
@@ -26,7 +26,7 @@ use crate::{
 /// An institution has presented a permission key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PresentedEntry {
-    /// The permission.
+    /// The permission whose key it is, and what it is for.
     pub permission: PermissionRef,
     /// Of an upload: the record that it is to be.
     pub record: Option<RecordId>,
@@ -36,14 +36,14 @@ pub struct PresentedEntry {
     pub terminal: Option<TerminalRef>,
 }
 
-/// A record was stored.
+/// A record that was stored, or sealed anew.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredEntry {
-    /// By which permission.
+    /// The permission by which it was.
     pub permission: PermissionId,
-    /// The record.
+    /// The record that was stored.
     pub record: RecordId,
-    /// Bytes of its stream.
+    /// The length of its stream in bytes.
     pub bytes: u64,
     /// Stream bytes of all that this institution has stored up to here; none of a record that was only sealed anew.
     pub total: Option<u64>,
@@ -52,7 +52,7 @@ pub struct StoredEntry {
 /// Parts of records were released.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReleasedEntry {
-    /// By which permission.
+    /// The permission by which it was.
     pub permission: PermissionId,
     /// Of which something was handed out.
     pub records: Vec<RecordId>,
@@ -64,7 +64,7 @@ pub struct ReleasedEntry {
 
 /// A presentation is proven by the possession key of her permission and by the institution's own key.
 pub(super) async fn presented(
-    reading: &mut Reading<'_>,
+    reading: &mut HistoryReading<'_>,
     message: pb::Presented,
 ) -> Result<Told<PresentedEntry>> {
     let institution = InstitutionId::try_from(message.institution_id.as_ref()).map_err(tampered)?;
@@ -88,7 +88,7 @@ pub(super) async fn presented(
 }
 
 /// The ticket that comes with a presentation: one for a release stands in the log.
-async fn session_ticket(reading: &Reading<'_>, message: &pb::Presented) -> Result<SessionTicket> {
+async fn session_ticket(reading: &HistoryReading<'_>, message: &pb::Presented) -> Result<SessionTicket> {
     let session = &reading.vault.session;
     let ticket = SessionTicket::verify(message, session.server.operator()).map_err(tampered)?;
     if let SessionTicket::Release(ticket) = &ticket {
@@ -97,7 +97,10 @@ async fn session_ticket(reading: &Reading<'_>, message: &pb::Presented) -> Resul
     Ok(ticket)
 }
 
-pub(super) async fn stored(reading: &mut Reading<'_>, message: pb::Receipt) -> Result<Told<StoredEntry>> {
+pub(super) async fn stored(
+    reading: &mut HistoryReading<'_>,
+    message: pb::Receipt,
+) -> Result<Told<StoredEntry>> {
     let log = &reading.vault.session.log;
     let receipt = log.receipt::<UploadReceipt>(Some(message), RECEIPT).await?;
     let said = &receipt.statement;
@@ -118,7 +121,10 @@ pub(super) async fn stored(reading: &mut Reading<'_>, message: pb::Receipt) -> R
 }
 
 /// The records of which something was handed out are those that the receipt's hash is over (REV-4).
-pub(super) async fn released(reading: &mut Reading<'_>, message: pb::Receipt) -> Result<Told<ReleasedEntry>> {
+pub(super) async fn released(
+    reading: &mut HistoryReading<'_>,
+    message: pb::Receipt,
+) -> Result<Told<ReleasedEntry>> {
     let log = &reading.vault.session.log;
     let receipt = log.receipt::<ReleaseReceipt>(Some(message), RECEIPT).await?;
     let said = &receipt.statement;
@@ -144,7 +150,10 @@ pub(super) async fn released(reading: &mut Reading<'_>, message: pb::Receipt) ->
 }
 
 /// An institution has taken back the record that is given.
-pub(super) async fn taken_back(reading: &mut Reading<'_>, message: pb::Receipt) -> Result<Told<RecordId>> {
+pub(super) async fn taken_back(
+    reading: &mut HistoryReading<'_>,
+    message: pb::Receipt,
+) -> Result<Told<RecordId>> {
     let (said, log_size) = reading.vault.session.records.taken_back(message).await?;
     reading.walk.taken_back(&said).map_err(tampered)?;
     let institution = reading.vault.institution_ref(said.institution_id).await?;
@@ -153,7 +162,7 @@ pub(super) async fn taken_back(reading: &mut Reading<'_>, message: pb::Receipt) 
 
 /// A device of hers has deleted the record that is given.
 pub(super) async fn record_deleted(
-    reading: &mut Reading<'_>,
+    reading: &mut HistoryReading<'_>,
     message: pb::LoggedStatement,
 ) -> Result<Told<RecordId>> {
     let deletion = deletions::record_deletion(reading.vault, message).await?;
@@ -165,7 +174,7 @@ pub(super) async fn record_deleted(
 
 /// A device of hers has given up an old key of a collection.
 pub(super) async fn epoch_closed(
-    reading: &mut Reading<'_>,
+    reading: &mut HistoryReading<'_>,
     message: pb::LoggedStatement,
 ) -> Result<Told<()>> {
     let closure = rekey::epoch_closure(reading.vault, message).await?;

@@ -23,7 +23,7 @@ pub enum HistorySigner {
 /// A device as the history shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeviceRef {
-    /// Its id.
+    /// The id of the device.
     pub id: DeviceId,
     /// What she calls it, or called it last.
     pub name: String,
@@ -43,7 +43,7 @@ pub struct DeviceChange {
 /// A terminal of an institution, by its verified certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TerminalRef {
-    /// Its id.
+    /// The id of the terminal.
     pub id: TerminalId,
     /// As its institution calls it.
     pub name: String,
@@ -52,7 +52,7 @@ pub struct TerminalRef {
 /// The permission that an entry is about, and what it is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PermissionRef {
-    /// Its id.
+    /// The id of the permission.
     pub id: PermissionId,
     /// The records that it names; none for uploads, and where there is a collection.
     pub records: Vec<RecordId>,

@@ -1,5 +1,5 @@
-//! A history that is being read: the walk that holds each entry against those before it, and what else entries are checked
-//! against and explained by.
+//! A history that is being read: the walk that holds each entry against those before it, and what else is needed to check
+//! entries and to explain them.
 
 use std::collections::HashMap;
 
@@ -29,7 +29,7 @@ use crate::{
 };
 
 /// What is used while entries are read, one after the other.
-pub(super) struct Reading<'a> {
+pub(super) struct HistoryReading<'a> {
     pub(super) vault: &'a Vault,
     pub(super) walk: Walk<OwnGrounds>,
     /// When the server received what is read now.
@@ -56,7 +56,7 @@ pub(super) struct OwnGrounds {
     pub(super) presenter: Option<Institution>,
 }
 
-impl<'a> Reading<'a> {
+impl<'a> HistoryReading<'a> {
     /// Before the first entry, when the vault had this list of devices.
     pub(super) fn begin(vault: &'a Vault, devices: Signed<DeviceList>) -> Result<Self> {
         let grounds = OwnGrounds {
@@ -135,7 +135,7 @@ impl<T> Told<T> {
         }
     }
 
-    /// Adds who signed it.
+    /// Adds who has signed it for the patient.
     pub(super) fn by(self, signer: HistorySigner) -> Self {
         Self {
             signer: Some(signer),

@@ -14,12 +14,12 @@ use crate::{Error, Result, home::Home};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Seen {
     pub(super) entries: u64,
-    /// Hex.
+    /// SHA-256 in hexadecimal digits.
     digest: String,
 }
 
 impl Seen {
-    /// Before the first entry.
+    /// What is seen before the first entry.
     pub(super) fn nothing() -> Self {
         Self {
             entries: 0,

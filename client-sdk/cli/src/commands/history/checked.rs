@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::output::plain;
 
-/// What was checked.
+/// How much of a history was checked, and what does not hold.
 #[derive(Serialize)]
 pub(super) struct CheckedHistory {
     holds: bool,

@@ -46,7 +46,7 @@ pub(super) async fn run(context: &Context, command: Command) -> Result<(), Failu
         Command::Delete { request } => {
             let patient = context.patient().await?;
             patient.delete_unanswered(Unanswered::Request(request)).await?;
-            context.print(&Done {
+            context.print(&DealtWith {
                 done: "deleted",
                 id: request.to_string(),
             })
@@ -62,7 +62,7 @@ pub(super) async fn run(context: &Context, command: Command) -> Result<(), Failu
 
 async fn block(context: &Context, sender: SenderId, blocked: bool) -> Result<(), Failure> {
     context.member().await?.block(sender, blocked).await?;
-    context.print(&Done {
+    context.print(&DealtWith {
         done: if blocked { "blocked" } else { "unblocked" },
         id: sender.to_string(),
     })
@@ -94,12 +94,12 @@ impl Member {
 }
 
 #[derive(Serialize)]
-struct Done {
+struct DealtWith {
     done: &'static str,
     id: String,
 }
 
-impl Report for Done {
+impl Report for DealtWith {
     fn text(&self) -> String {
         format!("{}: {}\n", self.done, self.id)
     }
