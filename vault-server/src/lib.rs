@@ -9,11 +9,11 @@
 //! |---|---|
 //! | [`config`] | every setting and limit |
 //! | `http` | connections, request signatures, bodies, refusals as documents |
-//! | [`vault`] | the state machines: who may do what, when, how often |
-//! | [`store`] | where rows and leaves are kept |
+//! | `vault` | the state machines: who may do what, when, how often |
+//! | `store` | where rows and leaves are kept |
 //! | [`invite`] | invitations of the operator's |
 //! | [`restoration`] | going on with an older copy of the data, when the newest is lost |
-//! | [`identity`], [`tls`], [`telemetry`] | the operator's key, certificates, logs and metrics |
+//! | [`identity`], `tls`, [`telemetry`] | the operator's key, certificates, logs and metrics |
 //!
 //! A server in this process, as tests start it:
 //!
@@ -39,10 +39,13 @@ mod opening;
 pub mod restoration;
 mod running;
 mod start_error;
-pub mod store;
+#[allow(unreachable_pub, reason = "`pub` is what the rest of the crate may use of it")]
+mod store;
 pub mod telemetry;
-pub mod tls;
-pub mod vault;
+#[allow(unreachable_pub, reason = "`pub` is what the rest of the crate may use of it")]
+mod tls;
+#[allow(unreachable_pub, reason = "`pub` is what the rest of the crate may use of it")]
+mod vault;
 mod witnesses;
 
 pub use self::{

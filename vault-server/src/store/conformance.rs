@@ -445,7 +445,7 @@ async fn transact_gives_up_after_its_tries() {
     })
     .await;
     assert_eq!(result, Err(StoreError::Contended));
-    assert_eq!(tries, MAX_TRIES);
+    assert_eq!(tries, transact::MAX_TRIES);
     let done = transact(&Contended, |_| async { Ok::<_, StoreError>(Decision::Done(5)) }).await;
     assert_eq!(done, Ok(5));
 }

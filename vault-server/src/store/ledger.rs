@@ -219,6 +219,7 @@ impl Commit {
     }
 
     /// Adds the condition that the row still is as it was read.
+    #[cfg(test)]
     pub fn check(mut self, key: Key, read: Option<&Versioned>) -> Self {
         self.checks.push((key, read.map(|row| row.version)));
         self

@@ -34,7 +34,6 @@ impl MemoryStore {
     }
 
     /// Bytes of all keys and rows.
-    #[cfg(test)]
     pub(crate) fn row_bytes(&self) -> usize {
         let state = self.state();
         let key = |key: &Key| key.partition.len() + size_of::<Table>() + key.suffix.len();

@@ -1,6 +1,6 @@
 //! Where the server keeps what it cannot read: a transactional [`Ledger`] for metadata and a
 //! [`BlobStore`] for sealed leaves. The state machines above know only these two traits, whose
-//! comments are the contract; [`RocksStore`] implements both on one machine and [`MemoryStore`]
+//! comments are the contract; [`RocksStore`] implements both on one machine and `MemoryStore`
 //! doubles for it in tests. One conformance suite holds for all.
 //!
 //! What a data directory holds:
@@ -25,6 +25,7 @@ mod blob;
 mod conformance;
 mod error;
 mod ledger;
+#[cfg(test)]
 mod memory;
 mod rocks;
 mod transact;
@@ -32,6 +33,7 @@ mod transact;
 pub use blob::{BlobStore, LEAF_BYTES, LeafKey, LeafWriter, SMALL_LEAF_BYTES};
 pub use error::StoreError;
 pub use ledger::{Commit, CommitId, Key, Ledger, Outcome, SCAN_LIMIT, Table, Versioned};
+#[cfg(test)]
 pub use memory::MemoryStore;
 pub use rocks::{OpenError, RocksConfig, RocksStore};
-pub use transact::{Decision, MAX_TRIES, transact};
+pub use transact::{Decision, transact};

@@ -124,17 +124,14 @@ pub use self::{
     admission::EnrolmentPolicy,
     bound::{Accepted, Binding, Bound, Unbound},
     caller::{Caller, Intent},
-    enrolment::Enrolment,
     intake::LeafIntake,
     limits::VaultLimits,
     outflow::LeafStream,
-    presentation::{Possession, Proof},
+    presentation::Proof,
     received::InboxLimits,
-    records::RecordList,
     refusal::Refusal,
     release_end::MAX_VERSIONS,
     time::{Clock, SystemClock},
-    who::Acting,
 };
 use self::{
     admission::Challenges,

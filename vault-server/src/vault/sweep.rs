@@ -10,7 +10,7 @@ use protocol_spec::{
 };
 
 use super::{
-    Refusal, Shared, Vault, admission,
+    Refusal, Shared, admission,
     links::EndOffer,
     received::EndDay,
     release_end::CloseRelease,
@@ -22,11 +22,9 @@ use crate::store::{Commit, CommitId, Key};
 /// Rows looked at in one go.
 const BATCH: usize = 256;
 
-impl Vault {
+#[cfg(test)]
+impl super::Vault {
     /// Ends what is due now. The vault does so by itself every `sweep_interval`.
-    ///
-    /// # Errors
-    /// Those of the store; what is left is due next time.
     pub async fn sweep(&self) -> Result<(), Refusal> {
         self.shared.sweep().await
     }
