@@ -19,7 +19,7 @@ use crate::{
 /// What a permission gives: the data keys of its records, in the order of the body, or the key of one
 /// collection, or one upload key.
 /// The type keeps an upload permission's key from opening records.
-pub trait Granted: Sized + sealed::Keys {}
+pub trait Granted: Sized + sealed::GrantedKeys {}
 
 impl Granted for Vec<DataKey> {}
 impl Granted for UploadKey {}
@@ -28,13 +28,13 @@ impl Granted for CollectionKey {}
 mod sealed {
     use super::{CollectionKey, DataKey, UploadKey};
 
-    pub trait Keys: Sized {
+    pub trait GrantedKeys: Sized {
         fn count(&self) -> usize;
         fn each(&self) -> impl Iterator<Item = &[u8; 32]>;
         fn from_each(keys: &[[u8; 32]]) -> Option<Self>;
     }
 
-    impl Keys for Vec<DataKey> {
+    impl GrantedKeys for Vec<DataKey> {
         fn count(&self) -> usize {
             self.len()
         }
@@ -50,7 +50,7 @@ mod sealed {
 
     macro_rules! one_key {
         ($($name:ident),*) => {$(
-            impl Keys for $name {
+            impl GrantedKeys for $name {
                 fn count(&self) -> usize {
                     1
                 }

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, fmt, str::FromStr};
 
 use crate::{
     Error,
-    day::{Block, Day, LEVELS},
+    day::{Day, DayBlock, LEVELS},
     litter::decisive,
     manifest::Part,
 };
@@ -127,7 +127,7 @@ impl Attribute {
     }
 
     /// That the first or last day lies in this block.
-    pub fn day(side: Side, block: Block) -> Self {
+    pub fn day(side: Side, block: DayBlock) -> Self {
         let head = [side as u8, block.level];
         Self([&head[..], &block.number.to_be_bytes()].concat())
     }

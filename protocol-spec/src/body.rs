@@ -17,13 +17,13 @@ pub trait Body: Sized {
 }
 
 /// A body that says when it was made, by its maker's clock.
-pub trait Made: Body {
+pub trait Timestamped: Body {
     /// The time of making, in milliseconds since 1970.
     fn created(&self) -> u64;
 }
 
 /// A body that names the patient who vouches for it.
-pub trait OfPatient: Made {
+pub trait OfPatient: Timestamped {
     /// Whether a delegate may make it for her (DLG-2).
     const BY_DELEGATES: bool;
 

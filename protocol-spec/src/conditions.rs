@@ -96,7 +96,7 @@ impl Conditions {
 
     /// The same in attributes: a record fits if it has one of each group (CND-4).
     pub fn groups(&self) -> Vec<Vec<Attribute>> {
-        let side = |side: Side, blocks: Vec<crate::day::Block>| {
+        let side = |side: Side, blocks: Vec<crate::day::DayBlock>| {
             let undated = self.undated.then(|| Attribute::no_day(side, 1));
             let days = blocks.into_iter().map(|block| Attribute::day(side, block));
             days.chain(undated).collect()

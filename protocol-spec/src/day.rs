@@ -22,7 +22,7 @@ pub struct Day(u32);
 
 /// The days whose numbers begin with the same bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Block {
+pub struct DayBlock {
     /// How many bits: 1 to [`LEVELS`].
     pub level: u8,
     /// The bits that they have in common, as a number.
@@ -46,19 +46,19 @@ impl Day {
     }
 
     /// The block of each level that it lies in, from level 1 on.
-    pub fn blocks(self) -> impl Iterator<Item = Block> {
-        (1..=LEVELS).map(move |level| Block {
+    pub fn blocks(self) -> impl Iterator<Item = DayBlock> {
+        (1..=LEVELS).map(move |level| DayBlock {
             level,
             number: self.0 >> (LEVELS - level),
         })
     }
 
     /// The fewest blocks that hold this day and all after it, and no other (CND-4).
-    pub fn and_after(self) -> Vec<Block> {
+    pub fn and_after(self) -> Vec<DayBlock> {
         let (mut blocks, mut at) = (Vec::new(), self.0);
         while at < DAYS {
             let block = largest(at.trailing_zeros());
-            blocks.push(Block {
+            blocks.push(DayBlock {
                 level: LEVELS - block,
                 number: at >> block,
             });
@@ -68,12 +68,12 @@ impl Day {
     }
 
     /// The fewest blocks that hold this day and all before it, and no other (CND-4).
-    pub fn and_before(self) -> Vec<Block> {
+    pub fn and_before(self) -> Vec<DayBlock> {
         let (mut blocks, mut end) = (Vec::new(), self.0 + 1);
         while end > 0 {
             let block = largest(end.trailing_zeros());
             end -= 1 << block;
-            blocks.push(Block {
+            blocks.push(DayBlock {
                 level: LEVELS - block,
                 number: end >> block,
             });
@@ -196,7 +196,7 @@ mod tests {
         }
     }
 
-    fn holds(blocks: &[Block], day: Day) -> usize {
+    fn holds(blocks: &[DayBlock], day: Day) -> usize {
         day.blocks().filter(|block| blocks.contains(block)).count()
     }
 

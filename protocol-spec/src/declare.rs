@@ -69,7 +69,7 @@ macro_rules! bodies {
                 )*
             }
 
-            impl $crate::body::Made for $name {
+            impl $crate::body::Timestamped for $name {
                 fn created(&self) -> u64 {
                     self.created
                 }

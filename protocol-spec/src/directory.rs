@@ -3,7 +3,7 @@
 use crate::{
     Error,
     bodies::{Accreditation, InstitutionKeys, Retirement, TerminalCertificate, TerminalRemoval, Withdrawal},
-    body::{Body, Made},
+    body::{Body, Timestamped},
     defence::Defence,
     error::must,
     field::Name,
@@ -297,7 +297,7 @@ impl<T: Body> Signed<T> {
     /// statement and was valid when this was made (INS-9).
     pub fn verify_by(self, institution: &Institution) -> Result<Verified<T>, Error>
     where
-        T: Made,
+        T: Timestamped,
     {
         let Some(certificate) = self.terminal().cloned() else {
             return self.verify_under(institution.identity_key());

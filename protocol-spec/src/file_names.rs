@@ -79,11 +79,11 @@ fn folded(component: &str) -> String {
 #[derive(Clone, Debug, Default)]
 pub struct FileNames {
     /// By the folder's own path.
-    folders: HashMap<String, Folder>,
+    folders: HashMap<String, FolderNames>,
 }
 
 #[derive(Clone, Debug, Default)]
-struct Folder {
+struct FolderNames {
     /// What a component of a manifest is called here, or a path whose folders are left out.
     given: HashMap<String, String>,
     /// Keys of the names that are taken.
@@ -115,7 +115,7 @@ impl FileNames {
         path
     }
 
-    fn folder(&mut self, path: &str) -> &mut Folder {
+    fn folder(&mut self, path: &str) -> &mut FolderNames {
         self.folders.entry(path.to_owned()).or_default()
     }
 }
@@ -127,7 +127,7 @@ fn join(path: &mut String, component: &str) {
     path.push_str(component);
 }
 
-impl Folder {
+impl FolderNames {
     /// The name that `key` has here, which is near to the component.
     fn give(&mut self, key: &str, component: &str) -> String {
         if let Some(given) = self.given.get(key) {

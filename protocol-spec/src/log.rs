@@ -51,6 +51,6 @@ pub use self::{
     policy::{Policy, Witness, WitnessedCheckpoint},
     proof::TlogProof,
     receipt::{Logged, Receipt, verify_inclusion, verify_published},
-    scan::{Plan, Scan},
+    scan::{Scan, TilePlan},
     submission::Submission,
 };

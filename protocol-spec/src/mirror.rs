@@ -18,7 +18,7 @@ use crate::{
     messages as pb,
     names::alike,
     programs::{Programs, Vouched, verify_program},
-    restoration::{Restored, verify_restoration},
+    restoration::{VerifiedRestoration, verify_restoration},
     statement::Signed,
 };
 
@@ -36,7 +36,7 @@ pub struct Directory {
     covered: u64,
     listed: BTreeMap<InstitutionId, Listed>,
     programs: Programs,
-    restorations: Vec<Restored>,
+    restorations: Vec<VerifiedRestoration>,
 }
 
 /// An institution of a mirror.
@@ -147,7 +147,7 @@ impl Directory {
             }
             Entry::Program(program) => self.programs.add(index, program)?,
             Entry::Restoration { operator, .. } => {
-                let restored = Restored::read(index, operator)?;
+                let restored = VerifiedRestoration::read(index, operator)?;
                 must(
                     restored.generation == self.generation().next(),
                     "restoration and the one before",
@@ -197,7 +197,7 @@ impl Directory {
     }
 
     /// The restorations that there were, in their order.
-    pub fn restorations(&self) -> &[Restored] {
+    pub fn restorations(&self) -> &[VerifiedRestoration] {
         &self.restorations
     }
 

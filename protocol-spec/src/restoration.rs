@@ -16,7 +16,7 @@ use crate::{
 
 /// A restoration as the directory has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Restored {
+pub struct VerifiedRestoration {
     /// Of the log that it begins.
     pub generation: Generation,
     /// Leaves of the copy, and its own place behind them.
@@ -31,7 +31,7 @@ pub struct Restored {
     pub created: u64,
 }
 
-impl Restored {
+impl VerifiedRestoration {
     /// What a statement says that has been verified, at its place in the log.
     pub(crate) fn read(index: u64, statement: pb::Statement) -> Result<Self, Error> {
         let signed = Signed::<Restoration>::try_from(statement)?;
@@ -86,6 +86,6 @@ pub fn verify_restoration(
             && restoration.registrar_id == RegistrarId::from(registrar),
         "restoration and keys",
     )?;
-    Restored::of(&restoration)?;
+    VerifiedRestoration::of(&restoration)?;
     Ok(restoration)
 }

@@ -8,7 +8,7 @@ use std::{convert::Infallible, fmt, marker::PhantomData, ops::Deref};
 use bytes::Bytes;
 use prost::Message;
 
-pub use crate::body::{Body, Made};
+pub use crate::body::{Body, Timestamped};
 use crate::{
     Error,
     bodies::TerminalCertificate,

@@ -22,7 +22,7 @@ pub(crate) use self::limits::{MESSAGE_PARTS, PUBLIC_PAGE_PARTS, UNSIGNED_PARTS};
 pub use self::{
     accounts::AccountSettings,
     enrolment::{EnrolmentChoice, EnrolmentSettings},
-    limits::Limits,
+    limits::ClientLimits,
     vault_limits::SessionLimits,
 };
 
@@ -83,7 +83,7 @@ pub struct Config {
     pub log_format: LogFormat,
     /// Sizes, counts and times that bound what clients may take.
     #[command(flatten)]
-    pub limits: Limits,
+    pub limits: ClientLimits,
     /// Who may enrol as a patient.
     #[command(flatten)]
     pub enrolment: EnrolmentSettings,

@@ -17,14 +17,14 @@ const LEAST_TABLES: usize = 64;
 
 /// What open files are for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Plan {
+pub(crate) struct FilePlan {
     /// Most connections of clients at once.
     pub(crate) connections: usize,
     /// Most files that the store keeps open.
     pub(crate) tables: usize,
 }
 
-impl Plan {
+impl FilePlan {
     /// Raises the limit of this process as far as needed and allowed, and divides what there is. Says so in the log, if there
     /// are fewer connections than were asked for.
     ///
@@ -98,7 +98,7 @@ fn raised_to(needed: usize) -> usize {
 mod tests {
     use super::*;
 
-    const ASKED: Plan = Plan {
+    const ASKED: FilePlan = FilePlan {
         connections: 1024,
         tables: 512,
     };

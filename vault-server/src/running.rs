@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     config::Config,
-    files::{self, Plan},
+    files::{self, FilePlan},
     http::{self, App, Gate, accept::accept},
     opening::{Bindings, Data, check_settings},
     start_error::StartError,
@@ -93,7 +93,7 @@ impl Running {
 /// [`StartError`] says what can go wrong.
 pub async fn serve(config: Config) -> Result<Running, StartError> {
     let source = check_settings(&config)?;
-    let plan = Plan::make(config.limits.connections).map_err(StartError::Settings)?;
+    let plan = FilePlan::make(config.limits.connections).map_err(StartError::Settings)?;
     let data = Data::open(&config, plan.tables).await?;
     let tls = Tls::new(&config, source)?;
     let (listener, addr) = listen(config.listen).await?;

@@ -47,7 +47,7 @@ const REFRESH: Duration = Duration::from_secs(3600);
 
 /// Why a witness has not cosigned.
 #[derive(Debug, thiserror::Error)]
-enum Failure {
+enum WitnessFailure {
     /// The witness has not answered in time.
     #[error("it does not answer: {0}")]
     Silent(String),
@@ -167,7 +167,7 @@ impl Witnesses {
                             vault.publish_cosigned(&cosigned).await?;
                         }
                     }
-                    Err(failure @ (Failure::Ahead { .. } | Failure::Other { .. })) => {
+                    Err(failure @ (WitnessFailure::Ahead { .. } | WitnessFailure::Other { .. })) => {
                         contradicted(vault, witness, &failure);
                     }
                     Err(failure) => tracing::warn!(
@@ -191,14 +191,14 @@ impl Witnesses {
         witness: &Witness,
         url: &str,
         head: &VerifiedCheckpoint,
-    ) -> Result<SignatureLine, Failure> {
+    ) -> Result<SignatureLine, WitnessFailure> {
         let mut old = self.known.get(witness.key.name()).copied().unwrap_or_default();
         for last in [false, true] {
             let path = if old == 0 || old == head.size {
                 Vec::new()
             } else {
                 let proof = vault.log_path(old, head.size).await;
-                proof.map_err(|_| Failure::Log)?
+                proof.map_err(|_| WitnessFailure::Log)?
             };
             let submission = Submission {
                 old,
@@ -210,9 +210,9 @@ impl Witnesses {
                 StatusCode::OK => return cosignature(&answer, witness, head),
                 StatusCode::CONFLICT if !last => {
                     let seen = answer.trim_end().parse::<u64>();
-                    old = seen.map_err(|_| Failure::Refused(status))?;
+                    old = seen.map_err(|_| WitnessFailure::Refused(status))?;
                     if old > head.size {
-                        return Err(Failure::Ahead {
+                        return Err(WitnessFailure::Ahead {
                             seen: old,
                             here: head.size,
                         });
@@ -220,17 +220,17 @@ impl Witnesses {
                 }
                 // Asked about what it has said that it has cosigned, or about the same size with another root.
                 StatusCode::CONFLICT if answer.trim_end() == old.to_string() => {
-                    return Err(Failure::Other { here: head.size });
+                    return Err(WitnessFailure::Other { here: head.size });
                 }
-                StatusCode::UNPROCESSABLE_ENTITY => return Err(Failure::Other { here: head.size }),
-                status => return Err(Failure::Refused(status)),
+                StatusCode::UNPROCESSABLE_ENTITY => return Err(WitnessFailure::Other { here: head.size }),
+                status => return Err(WitnessFailure::Refused(status)),
             }
         }
-        Err(Failure::Refused(StatusCode::CONFLICT))
+        Err(WitnessFailure::Refused(StatusCode::CONFLICT))
     }
 
-    async fn post(&self, url: &str, body: String) -> Result<(StatusCode, String), Failure> {
-        let silent = |error: &dyn std::fmt::Display| Failure::Silent(error.to_string());
+    async fn post(&self, url: &str, body: String) -> Result<(StatusCode, String), WitnessFailure> {
+        let silent = |error: &dyn std::fmt::Display| WitnessFailure::Silent(error.to_string());
         let request = Request::post(add_checkpoint(url)).body(Full::new(Bytes::from(body)));
         let request = request.map_err(|error| silent(&error))?;
         let asked = async {
@@ -251,7 +251,7 @@ impl Witnesses {
 }
 
 /// A witness contradicts: the operator is told how to go on, once.
-fn contradicted(vault: &Vault, witness: &Witness, failure: &Failure) {
+fn contradicted(vault: &Vault, witness: &Witness, failure: &WitnessFailure) {
     let name = witness.key.name();
     if vault.contradiction().note(name, failure.to_string()) {
         tracing::error!(
@@ -275,14 +275,18 @@ fn agreed(vault: &Vault, witness: &Witness) {
 }
 
 /// The line of this witness, verified; others are ignored.
-fn cosignature(answer: &str, witness: &Witness, head: &VerifiedCheckpoint) -> Result<SignatureLine, Failure> {
+fn cosignature(
+    answer: &str,
+    witness: &Witness,
+    head: &VerifiedCheckpoint,
+) -> Result<SignatureLine, WitnessFailure> {
     for line in answer.lines() {
         let line: SignatureLine = line.parse()?;
         if cosigned_at(&head.clone().with(line.clone()), &witness.key)?.is_some() {
             return Ok(line);
         }
     }
-    Err(Failure::Malformed(protocol_spec::Error::Signature))
+    Err(WitnessFailure::Malformed(protocol_spec::Error::Signature))
 }
 
 fn add_checkpoint(prefix: &str) -> String {

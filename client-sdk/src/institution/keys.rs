@@ -8,7 +8,7 @@ use protocol_spec::{
     field::SealedBytes,
     ids::{InstitutionId, TerminalId},
     keys::{IdentityKey, RecipientKey},
-    statement::{Made, Signed},
+    statement::{Signed, Timestamped},
 };
 use zeroize::Zeroizing;
 
@@ -85,7 +85,7 @@ impl Keys {
     }
 
     /// Signs what is said in the institution's name (INS-9).
-    pub(super) fn statement<T: Made>(&self, body: T) -> Result<Signed<T>, KeyStoreError> {
+    pub(super) fn statement<T: Timestamped>(&self, body: T) -> Result<Signed<T>, KeyStoreError> {
         let signed = Signed::try_sign(body, |message| self.sign(message))?;
         Ok(match &self.certificate {
             Some(certificate) => signed.with_certificate(certificate.clone()),

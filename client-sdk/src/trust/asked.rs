@@ -11,7 +11,7 @@ use protocol_spec::{
     messages as pb,
     permission::{Kind, PermissionBody},
     purpose::Purpose,
-    statement::{Made, Signed, Verified},
+    statement::{Signed, Timestamped, Verified},
 };
 
 use super::{met::Meanings, mirror::Mirror};
@@ -113,7 +113,7 @@ impl Asks {
     }
 
     /// Verifies a statement by the key of the institution that it names.
-    async fn verify_by<T: Made>(
+    async fn verify_by<T: Timestamped>(
         &self,
         statement: pb::Statement,
         claimed: impl Fn(&T) -> InstitutionId,

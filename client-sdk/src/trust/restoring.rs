@@ -10,7 +10,7 @@ use protocol_spec::{
     log::{Checkpoint, DirectoryHead, Hash, VerifiedCheckpoint, verify_consistency},
     messages as pb,
     mirror::Directory,
-    restoration::Restored,
+    restoration::VerifiedRestoration,
 };
 
 use super::{
@@ -60,7 +60,7 @@ impl From<&Lived> for RestorationInfo {
 
 /// Restorations that a home has not accepted yet, verified, and what it goes on with.
 pub(crate) struct Found {
-    restorations: Vec<Restored>,
+    restorations: Vec<VerifiedRestoration>,
     checkpoint: VerifiedCheckpoint,
     events: Vec<pb::DirectoryEvent>,
     seen_here: u64,
@@ -109,8 +109,9 @@ impl Restorations {
             return Ok(None);
         }
         let (directory, events, checkpoint) = self.read_directory().await?;
-        let new = |restored: &&Restored| restored.generation > pinned.generation();
-        let restorations: Vec<Restored> = directory.restorations().iter().filter(new).copied().collect();
+        let new = |restored: &&VerifiedRestoration| restored.generation > pinned.generation();
+        let restorations: Vec<VerifiedRestoration> =
+            directory.restorations().iter().filter(new).copied().collect();
         let first = restorations
             .first()
             .ok_or_else(|| Error::tampered(WHAT)("the log has none"))?;

@@ -57,7 +57,7 @@ impl Policy {
 
     /// Reads the file (LOG-10). Fails with [`Error::Policy`], or with what is wrong with a key.
     pub fn parse(file: &[u8]) -> Result<Self, Error> {
-        let mut reader = Reader {
+        let mut reader = PolicyReader {
             policy: Self::none(),
             names: HashMap::new(),
             in_groups: Vec::new(),
@@ -193,14 +193,14 @@ impl WitnessedCheckpoint {
     }
 }
 
-struct Reader {
+struct PolicyReader {
     policy: Policy,
     names: HashMap<Vec<u8>, usize>,
     in_groups: Vec<usize>,
     quorum: bool,
 }
 
-impl Reader {
+impl PolicyReader {
     fn line(&mut self, items: &[&[u8]]) -> Result<(), Error> {
         match items {
             [] => Ok(()),

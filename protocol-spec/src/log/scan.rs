@@ -20,7 +20,7 @@ use crate::{Error, defence::Defence};
 /// stands in its place, and none is left out.
 #[derive(Debug)]
 pub struct Scan {
-    plan: Plan,
+    plan: TilePlan,
     root: Hash,
     from: u64,
     /// The partial tiles at the right edge, by level.
@@ -31,7 +31,7 @@ pub struct Scan {
 
 /// Which tiles a scan reads, in order: whoever fetches them can be ahead of it.
 #[derive(Clone, Debug)]
-pub struct Plan {
+pub struct TilePlan {
     size: u64,
     /// Partial tiles that are still to be read; the next one is the last.
     edge: Vec<TilePath>,
@@ -45,7 +45,7 @@ impl Scan {
     /// Reads the entries from number `from` on.
     pub fn new(checkpoint: &Checkpoint, from: u64) -> Self {
         Self {
-            plan: Plan::new(checkpoint.size, from),
+            plan: TilePlan::new(checkpoint.size, from),
             root: *checkpoint.root.as_bytes(),
             from,
             edge: BTreeMap::new(),
@@ -54,7 +54,7 @@ impl Scan {
     }
 
     /// What is still to be read.
-    pub fn plan(&self) -> Plan {
+    pub fn plan(&self) -> TilePlan {
         self.plan.clone()
     }
 
@@ -110,7 +110,7 @@ impl Scan {
     }
 }
 
-impl Plan {
+impl TilePlan {
     fn new(size: u64, from: u64) -> Self {
         let size = if from < size { size } else { 0 };
         let partial = |level: u8| {
@@ -146,7 +146,7 @@ impl Plan {
     }
 }
 
-impl Iterator for Plan {
+impl Iterator for TilePlan {
     type Item = TilePath;
 
     fn next(&mut self) -> Option<TilePath> {

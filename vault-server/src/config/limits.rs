@@ -7,7 +7,7 @@ use clap::Args;
 /// Sizes in bytes, counts and times that bound what clients may take of the server.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Limits (sizes like 16KiB, times like 10s)")]
-pub struct Limits {
+pub struct ClientLimits {
     /// Connections at once; then a new one takes the place of one whose address has more. Lowered, and said in the log, if the
     /// system allows fewer open files
     #[arg(long, value_name = "N", default_value = "1024")]
@@ -124,7 +124,7 @@ pub(crate) const PUBLIC_PAGE_PARTS: usize = 2;
 /// One address may hold this part of the memory for unsigned bodies.
 pub(crate) const UNSIGNED_PARTS: usize = 8;
 
-impl Limits {
+impl ClientLimits {
     /// Bytes of body memory that one principal may hold.
     pub(crate) fn principal_memory(&self) -> usize {
         (self.body_memory / 100).saturating_mul(usize::from(self.principal_share))

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use clap::Args;
 
-use super::limits::{Limits, size};
+use super::limits::{ClientLimits, size};
 use crate::vault::{VaultLimits, since_1970};
 
 /// Sessions, challenges, pages, and how far the clock is believed.
@@ -60,7 +60,7 @@ pub struct SessionLimits {
 
 impl SessionLimits {
     /// As the vault takes them.
-    pub(crate) fn vault(&self, limits: &Limits) -> VaultLimits {
+    pub(crate) fn vault(&self, limits: &ClientLimits) -> VaultLimits {
         VaultLimits {
             challenge_ttl: self.challenge_ttl,
             upload_ttl: self.upload_ttl,

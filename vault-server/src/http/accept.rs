@@ -30,7 +30,7 @@ use tower::ServiceExt;
 
 use super::{
     App,
-    places::{Activity, Place, Places, Running},
+    places::{Activity, ConnectionPlace, Places, Running},
     prefix::Origin,
     stall::Unstalled,
 };
@@ -119,14 +119,14 @@ pub(crate) async fn accept(
 async fn serve(
     app: App,
     (stream, peer): (TcpStream, IpAddr),
-    place: Place,
+    place: ConnectionPlace,
     tls: Option<TlsAcceptor>,
     router: Router,
 ) {
     // An error here shows again at the first read.
     drop(stream.set_nodelay(true));
     let stream = BufReader::with_capacity(READ_BUFFER, Unstalled::new(stream, app.limits.write_stall));
-    let state = State {
+    let state = PeerState {
         activity: Arc::clone(place.activity()),
         peer,
     };
@@ -155,7 +155,7 @@ async fn serve(
     }
 }
 
-async fn serve_http<IO>(app: &App, io: IO, state: &State, h2: bool, router: Router)
+async fn serve_http<IO>(app: &App, io: IO, state: &PeerState, h2: bool, router: Router)
 where
     IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -169,7 +169,7 @@ where
 }
 
 /// Serves until the connection ends by itself, or has to.
-async fn run<C: GracefulConnection>(app: &App, state: &State, connection: C) {
+async fn run<C: GracefulConnection>(app: &App, state: &PeerState, connection: C) {
     let mut connection = pin!(connection);
     let close = state.activity.close();
     tokio::select! {
@@ -189,12 +189,12 @@ async fn run<C: GracefulConnection>(app: &App, state: &State, connection: C) {
 
 /// What is known of one connection.
 #[derive(Clone)]
-struct State {
+struct PeerState {
     activity: Arc<Activity>,
     peer: IpAddr,
 }
 
-impl State {
+impl PeerState {
     fn request(&self) -> Connection {
         Connection {
             activity: Arc::clone(&self.activity),
@@ -217,17 +217,17 @@ impl State {
     }
 }
 
-type Answer = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
+type ResponseFuture = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
 
 fn service(
     router: Router,
-    state: State,
-) -> impl Service<Request<Incoming>, Response = Response, Error = Infallible, Future = Answer> {
+    state: PeerState,
+) -> impl Service<Request<Incoming>, Response = Response, Error = Infallible, Future = ResponseFuture> {
     service_fn(move |request: Request<Incoming>| {
         let (router, connection) = (router.clone(), state.request());
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(connection.clone());
-        let answer: Answer = Box::pin(async move {
+        let answer: ResponseFuture = Box::pin(async move {
             let answer = router.oneshot(request).await;
             drop(connection);
             answer

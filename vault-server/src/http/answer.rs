@@ -15,13 +15,13 @@ use protocol_spec::{defence::Defence, json, problem::Problem};
 use super::{
     App,
     accept::Connection,
-    api::{Content, Describe, Endpoint},
+    api::{ContentForm, Describe, Endpoint},
     auth::QuotaPermit,
-    enrolments::Counted,
+    enrolments::CountedEnrolment,
     format::{Format, JSON, PROTOBUF},
     memory::{Payer, Share},
     outgoing,
-    problem::Refused,
+    problem::RefusedRequest,
 };
 use crate::vault::Refusal;
 
@@ -29,7 +29,7 @@ use crate::vault::Refusal;
 pub(super) const SHORT: u64 = 4 << 10;
 
 /// A message as the answer, or a refusal.
-pub(super) type Answer<M> = Result<Reply<M>, Refused>;
+pub(super) type ApiAnswer<M> = Result<Reply<M>, RefusedRequest>;
 
 /// How an answer reaches the caller: connection, and format. Its memory is counted for that connection until it is sent.
 pub(super) struct WayBack {
@@ -39,9 +39,9 @@ pub(super) struct WayBack {
 }
 
 impl FromRequestParts<App> for WayBack {
-    type Rejection = Refused;
+    type Rejection = RefusedRequest;
 
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Refused> {
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, RefusedRequest> {
         let connection = parts.extensions.get::<Connection>().cloned();
         let connection =
             connection.ok_or_else(|| Refusal::new(Problem::Internal, "a request without connection"))?;
@@ -77,7 +77,7 @@ impl WayBack {
     /// Counts an enrolment of a patient (ACC-5).
     ///
     /// It may be refused with `too-many`.
-    pub(super) fn admit_enrolment(&self) -> Result<Counted, Refusal> {
+    pub(super) fn admit_enrolment(&self) -> Result<CountedEnrolment, Refusal> {
         let admitted = self.app.enrolments.admit(self.connection.peer(), Instant::now());
         if Defence::EnrolmentsOfAddress.holds(admitted.is_some()) {
             Ok(admitted.unwrap_or_default())
@@ -158,14 +158,14 @@ pub(super) struct Room {
 
 impl Room {
     /// An answer in this room.
-    pub(super) fn reply<M>(self, result: Result<M, Refusal>) -> Answer<M> {
+    pub(super) fn reply<M>(self, result: Result<M, Refusal>) -> ApiAnswer<M> {
         let message = result?;
         Ok(Reply { message, room: self })
     }
 
     /// A file in this room.
     pub(super) fn file<K>(self, bytes: Result<Vec<u8>, Refusal>) -> Served<K> {
-        Ok(File {
+        Ok(FileReply {
             kind: PhantomData,
             bytes: bytes?,
             room: self,
@@ -225,16 +225,16 @@ impl FileKind for Description {
 }
 
 /// Bytes as the body of a response.
-pub(super) struct File<K> {
+pub(super) struct FileReply<K> {
     kind: PhantomData<K>,
     bytes: Vec<u8>,
     room: Room,
 }
 
 /// A file as the answer, or a refusal.
-pub(super) type Served<K> = Result<File<K>, Refused>;
+pub(super) type Served<K> = Result<FileReply<K>, RefusedRequest>;
 
-impl<K: FileKind> IntoResponse for File<K> {
+impl<K: FileKind> IntoResponse for FileReply<K> {
     fn into_response(self) -> Response {
         let headers = [
             (header::CONTENT_TYPE, K::TYPE),
@@ -244,9 +244,9 @@ impl<K: FileKind> IntoResponse for File<K> {
     }
 }
 
-impl<K: FileKind> Describe for File<K> {
+impl<K: FileKind> Describe for FileReply<K> {
     fn describe(endpoint: &mut Endpoint) {
-        endpoint.answer = Content::Raw(K::TYPE);
+        endpoint.answer = ContentForm::Raw(K::TYPE);
     }
 }
 
@@ -264,7 +264,7 @@ impl<M: Message + Name> IntoResponse for Reply<M> {
             Format::Protobuf => (message.encode_to_vec(), PROTOBUF),
             Format::Json => match json::encode(&message) {
                 Ok(bytes) => (bytes, JSON),
-                Err(error) => return Refused(Refusal::new(Problem::Internal, error)).into_response(),
+                Err(error) => return RefusedRequest(Refusal::new(Problem::Internal, error)).into_response(),
             },
         };
         drop(message);
@@ -274,7 +274,7 @@ impl<M: Message + Name> IntoResponse for Reply<M> {
 
 impl<M: Name> Describe for Reply<M> {
     fn describe(endpoint: &mut Endpoint) {
-        endpoint.answer = Content::Message {
+        endpoint.answer = ContentForm::Message {
             name: M::NAME,
             json: true,
         };

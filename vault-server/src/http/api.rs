@@ -16,7 +16,7 @@ use protocol_spec::{
 };
 use serde_json::Value;
 
-use super::{App, accept::Connection, problem::Refused};
+use super::{App, accept::Connection, problem::RefusedRequest};
 
 /// One line of `spec/api.md` §2.
 pub(super) struct Endpoint {
@@ -28,8 +28,8 @@ pub(super) struct Endpoint {
     /// Header fields besides those of every signed request.
     pub(super) fields: Vec<HeaderName>,
     pub(super) signatures: Signatures,
-    pub(super) body: Option<Content>,
-    pub(super) answer: Content,
+    pub(super) body: Option<ContentForm>,
+    pub(super) answer: ContentForm,
     problems: BTreeSet<&'static str>,
 }
 
@@ -45,7 +45,7 @@ pub(super) enum Signatures {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Content {
+pub(super) enum ContentForm {
     /// The message of this name; of some, only its encoding.
     Message { name: &'static str, json: bool },
     /// Anything else, by its media type.
@@ -82,7 +82,7 @@ macro_rules! described {
         impl<F, Answering, Answer, $($argument),*> Described<(Answering, Answer, $($argument,)*)> for F
         where
             F: Fn($($argument),*) -> Answering,
-            Answering: Future<Output = Result<Answer, Refused>>,
+            Answering: Future<Output = Result<Answer, RefusedRequest>>,
             Answer: Describe,
             $($argument: Describe,)*
         {
@@ -145,7 +145,7 @@ impl Api {
             fields: Vec::new(),
             signatures: Signatures::None,
             body: None,
-            answer: Content::Raw(""),
+            answer: ContentForm::Raw(""),
             problems: BTreeSet::new(),
         };
         endpoint.refuses(&ANYWHERE);

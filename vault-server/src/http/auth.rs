@@ -23,10 +23,10 @@ use super::{
     callers::OfRoutes,
     memory::Principal,
     prefix::Origin,
-    problem::Refused,
+    problem::RefusedRequest,
 };
 use crate::{
-    config::Limits,
+    config::ClientLimits,
     vault::{Caller, Refusal},
 };
 
@@ -52,7 +52,7 @@ impl Gate {
         operator_key: &IdentityKey,
         authorities: Vec<String>,
         not_before: u64,
-        limits: &Limits,
+        limits: &ClientLimits,
     ) -> Self {
         Self {
             operator_key: *operator_key,
@@ -195,9 +195,9 @@ impl Called {
 }
 
 impl FromRequestParts<App> for Called {
-    type Rejection = Refused;
+    type Rejection = RefusedRequest;
 
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Refused> {
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, RefusedRequest> {
         let named = app.gate.authority(&parts.uri, &parts.headers);
         Ok(Self(named.ok().map(str::to_owned)))
     }
@@ -218,9 +218,9 @@ pub(super) struct Authenticated {
 }
 
 impl FromRequestParts<App> for Authenticated {
-    type Rejection = Refused;
+    type Rejection = RefusedRequest;
 
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Refused> {
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, RefusedRequest> {
         let now_ms = app.vault.now_ms();
         let signature = app.gate.signature(parts, SignatureLabel::Id, now_ms)?;
         let caller = app.vault.find_key(&signature.params.key_id).await?;

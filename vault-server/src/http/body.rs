@@ -25,15 +25,15 @@ use protocol_spec::{
 use super::{
     App,
     answer::{Room, SHORT, WayBack},
-    api::{Content, Describe, Endpoint},
+    api::{ContentForm, Describe, Endpoint},
     auth::Authenticated,
     format::Format,
     memory::{Payer, Share, Watch},
-    problem::Refused,
+    problem::RefusedRequest,
     query::Id,
 };
 use crate::{
-    config::Limits,
+    config::ClientLimits,
     vault::{Caller, Intent, Refusal},
 };
 
@@ -41,7 +41,7 @@ use crate::{
 const MOST_OF_PRESENTATION: usize = 4 << 10;
 
 /// A signed mutation: caller, intent and message, and room for a short answer.
-pub(super) struct Signed<M> {
+pub(super) struct SignedRequest<M> {
     pub(super) caller: Caller,
     pub(super) signature: RequestSignature,
     pub(super) intent: Intent,
@@ -52,10 +52,10 @@ pub(super) struct Signed<M> {
     pub(super) room: Room,
 }
 
-impl<M: Message + Default + Name> FromRequest<App> for Signed<M> {
-    type Rejection = Refused;
+impl<M: Message + Default + Name> FromRequest<App> for SignedRequest<M> {
+    type Rejection = RefusedRequest;
 
-    async fn from_request(request: Request, app: &App) -> Result<Self, Refused> {
+    async fn from_request(request: Request, app: &App) -> Result<Self, RefusedRequest> {
         let (mut parts, body) = request.into_parts();
         let auth = Authenticated::from_request_parts(&mut parts, app).await?;
         let back = WayBack::from_request_parts(&mut parts, app).await?;
@@ -79,7 +79,7 @@ impl<M: Message + Default + Name> FromRequest<App> for Signed<M> {
     }
 }
 
-impl<M: Name> Describe for Signed<M> {
+impl<M: Name> Describe for SignedRequest<M> {
     fn describe(endpoint: &mut Endpoint) {
         Authenticated::describe(endpoint);
         Posted::<M>::describe(endpoint);
@@ -94,9 +94,9 @@ pub(super) struct Introduced<M> {
 }
 
 impl<M: Message + Default + Name> FromRequest<App> for Introduced<M> {
-    type Rejection = Refused;
+    type Rejection = RefusedRequest;
 
-    async fn from_request(request: Request, app: &App) -> Result<Self, Refused> {
+    async fn from_request(request: Request, app: &App) -> Result<Self, RefusedRequest> {
         let (mut parts, body) = request.into_parts();
         let back = WayBack::from_request_parts(&mut parts, app).await?;
         let posted = Posted::read(app, &parts, body, &back.stranger()).await?;
@@ -118,9 +118,9 @@ pub(super) struct Brought<M> {
 }
 
 impl<M: Message + Default + Name> FromRequest<App> for Brought<M> {
-    type Rejection = Refused;
+    type Rejection = RefusedRequest;
 
-    async fn from_request(request: Request, app: &App) -> Result<Self, Refused> {
+    async fn from_request(request: Request, app: &App) -> Result<Self, RefusedRequest> {
         let Introduced { posted, back, .. } = Introduced::from_request(request, app).await?;
         Ok(Self { posted, back })
     }
@@ -139,7 +139,7 @@ async fn check_session<M: Name>(
     parts: &mut Parts,
     declared: Option<u64>,
     caller: &Caller,
-) -> Result<(), Refused> {
+) -> Result<(), RefusedRequest> {
     if !matches!(M::NAME, CommitUpload::NAME | CommitReseal::NAME) || Defence::TransferShares.is_off() {
         return Ok(());
     }
@@ -227,7 +227,7 @@ impl<M: Name> Posted<M> {
     fn describe_as(endpoint: &mut Endpoint, json: bool) {
         endpoint.fields.push(CONTENT_DIGEST);
         endpoint.fields.push(IDEMPOTENCY_KEY);
-        endpoint.body = Some(Content::Message { name: M::NAME, json });
+        endpoint.body = Some(ContentForm::Message { name: M::NAME, json });
         endpoint.refuses(&[
             Problem::Malformed,
             Problem::UnsupportedVersion,
@@ -337,7 +337,7 @@ pub(super) struct PacedBody {
 
 impl PacedBody {
     /// `watch` is of the memory that the body comes into.
-    pub(super) fn new(body: Body, limits: &Limits, watch: Watch) -> Self {
+    pub(super) fn new(body: Body, limits: &ClientLimits, watch: Watch) -> Self {
         let bytes_a_second = f64::from(u32::try_from(limits.min_rate).unwrap_or(u32::MAX)).max(1.0);
         Self {
             body,

@@ -18,16 +18,16 @@ pub(super) struct Enrolments {
     /// None: whoever may enrol is decided elsewhere, and nothing is counted.
     limit: Option<usize>,
     span: Duration,
-    made: Arc<Mutex<Made>>,
+    made: Arc<Mutex<EnrolmentCounts>>,
 }
 
 /// One that is counted, or needs not be.
 #[derive(Default)]
-pub(super) struct Counted(Option<(Arc<Mutex<Made>>, Place)>);
+pub(super) struct CountedEnrolment(Option<(Arc<Mutex<EnrolmentCounts>>, CountedNetwork)>);
 
 /// What was made, by subscribers and then by larger networks: see [`LEVELS`].
 #[derive(Default)]
-struct Made([Level; LEVELS.len()]);
+struct EnrolmentCounts([Level; LEVELS.len()]);
 
 #[derive(Default)]
 struct Level {
@@ -43,7 +43,7 @@ struct Count {
 }
 
 /// The network and address under which an enrolment is counted.
-struct Place {
+struct CountedNetwork {
     level: usize,
     prefix: Prefix,
     since: Instant,
@@ -59,16 +59,16 @@ impl Enrolments {
     }
 
     /// Counts one more; none, if the address has made all it may.
-    pub(super) fn admit(&self, from: IpAddr, now: Instant) -> Option<Counted> {
+    pub(super) fn admit(&self, from: IpAddr, now: Instant) -> Option<CountedEnrolment> {
         let Some(limit) = self.limit else {
-            return Some(Counted::default());
+            return Some(CountedEnrolment::default());
         };
         let place = lock(&self.made).count(from, limit, self.span, now)?;
-        Some(Counted(Some((Arc::clone(&self.made), place))))
+        Some(CountedEnrolment(Some((Arc::clone(&self.made), place))))
     }
 }
 
-impl Counted {
+impl CountedEnrolment {
     /// No new patient came of it: it counts no more. One that is dropped goes on to count.
     pub(super) fn take_back(self) {
         if let Some((made, place)) = self.0 {
@@ -81,9 +81,9 @@ impl Counted {
 /// make. The last ones are so few that there is always room.
 const LEVELS: [(u32, u32, usize); 4] = [(32, 56, 1), (24, 48, 4), (16, 32, 16), (8, 16, 64)];
 
-impl Made {
+impl EnrolmentCounts {
     /// Where it is counted: in the smallest network that is in the table or finds room there. None, if that has all it may.
-    fn count(&mut self, from: IpAddr, limit: usize, span: Duration, now: Instant) -> Option<Place> {
+    fn count(&mut self, from: IpAddr, limit: usize, span: Duration, now: Instant) -> Option<CountedNetwork> {
         let last = LEVELS.len() - 1;
         let sizes = self.0.iter_mut().zip(LEVELS).enumerate();
         for (at, (level, (v4, v6, times))) in sizes {
@@ -91,7 +91,7 @@ impl Made {
             if at == last || level.has_room(prefix, span, now) {
                 let most = limit.saturating_mul(times);
                 let since = level.count(prefix, most, span, now)?;
-                return Some(Place {
+                return Some(CountedNetwork {
                     level: at,
                     prefix,
                     since,
@@ -101,7 +101,7 @@ impl Made {
         None
     }
 
-    fn take_back(&mut self, place: &Place) {
+    fn take_back(&mut self, place: &CountedNetwork) {
         let Some(level) = self.0.get_mut(place.level) else {
             return;
         };
@@ -159,7 +159,7 @@ impl Count {
     }
 }
 
-fn lock(made: &Mutex<Made>) -> MutexGuard<'_, Made> {
+fn lock(made: &Mutex<EnrolmentCounts>) -> MutexGuard<'_, EnrolmentCounts> {
     made.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

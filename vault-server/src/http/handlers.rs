@@ -15,9 +15,9 @@ use super::{
     answer::WayBack,
     api::{Api, Describe, Described},
     auth::Authenticated,
-    body::{Brought, Signed},
+    body::{Brought, SignedRequest},
     most::Most,
-    query::Asked,
+    query::TypedQuery,
 };
 use crate::vault::{Caller, Intent, Refusal, Vault};
 
@@ -66,7 +66,7 @@ impl Api {
         F: for<'a> Fn(&'a Vault, &'a Caller, &'a Intent, I, Q) -> Answering<'a, A>,
         F: Clone + Send + Sync + 'static,
     {
-        let handler = move |State(app): State<App>, ids: I, signed: Signed<Q>| {
+        let handler = move |State(app): State<App>, ids: I, signed: SignedRequest<Q>| {
             let ask = ask.clone();
             async move {
                 let answer = ask(&app.vault, &signed.caller, &signed.intent, ids, signed.message);
@@ -110,7 +110,7 @@ impl Api {
                             auth: Authenticated,
                             back: WayBack,
                             ids: I,
-                            Asked(query): Asked<X>| {
+                            TypedQuery(query): TypedQuery<X>| {
             let ask = ask.clone();
             async move {
                 let room = most(&app, &query).room(back, auth.permit).await?;
@@ -127,15 +127,17 @@ impl Api {
         A: Wire,
         F: for<'a> Fn(&'a Vault, &'a Caller, X) -> Answering<'a, A> + Clone + Send + Sync + 'static,
     {
-        let handler =
-            move |State(app): State<App>, auth: Authenticated, back: WayBack, Asked(query): Asked<X>| {
-                let ask = ask.clone();
-                async move {
-                    let answer = ask(&app.vault, &auth.caller, query).await?;
-                    let bytes = u64::try_from(answer.encoded_len()).unwrap_or(u64::MAX);
-                    back.room(auth.permit, bytes).await?.reply(Ok(answer))
-                }
-            };
+        let handler = move |State(app): State<App>,
+                            auth: Authenticated,
+                            back: WayBack,
+                            TypedQuery(query): TypedQuery<X>| {
+            let ask = ask.clone();
+            async move {
+                let answer = ask(&app.vault, &auth.caller, query).await?;
+                let bytes = u64::try_from(answer.encoded_len()).unwrap_or(u64::MAX);
+                back.room(auth.permit, bytes).await?.reply(Ok(answer))
+            }
+        };
         self.route(&endpoint.row, handler)
     }
 
@@ -152,13 +154,14 @@ impl Api {
         A: Wire,
         F: for<'a> Fn(&'a Vault, I, X) -> Answering<'a, A> + Clone + Send + Sync + 'static,
     {
-        let handler = move |State(app): State<App>, back: WayBack, ids: I, Asked(query): Asked<X>| {
-            let ask = ask.clone();
-            async move {
-                let room = most(&app, &query).public_room(back).await?;
-                room.reply(ask(&app.vault, ids, query).await)
-            }
-        };
+        let handler =
+            move |State(app): State<App>, back: WayBack, ids: I, TypedQuery(query): TypedQuery<X>| {
+                let ask = ask.clone();
+                async move {
+                    let room = most(&app, &query).public_room(back).await?;
+                    room.reply(ask(&app.vault, ids, query).await)
+                }
+            };
         self.route(&endpoint.row, handler)
     }
 }

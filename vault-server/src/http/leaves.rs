@@ -30,14 +30,14 @@ pub(super) use self::buffers::LeafBuffers;
 use super::{
     App,
     accept::Connection,
-    api::{Content, Describe, Endpoint},
+    api::{ContentForm, Describe, Endpoint},
     auth::{Authenticated, QuotaPermit},
     body::{PacedBody, declared_length},
     format::{Format, JSON, PROTOBUF},
     memory::Share,
     outgoing,
-    problem::Refused,
-    query::{Asked, Id, Ids},
+    problem::RefusedRequest,
+    query::{Id, Ids, TypedQuery},
 };
 use crate::vault::{LeafIntake, LeafStream, Refusal};
 
@@ -64,7 +64,7 @@ impl FromRequest<App> for LeavesIn {
 impl Describe for LeavesIn {
     fn describe(endpoint: &mut Endpoint) {
         endpoint.fields.push(LEAVES);
-        endpoint.body = Some(Content::Raw("application/octet-stream"));
+        endpoint.body = Some(ContentForm::Raw("application/octet-stream"));
         endpoint.refuses(&[
             Problem::Malformed,
             Problem::TooLarge,
@@ -88,7 +88,7 @@ impl IntoResponse for LeavesTaken {
 
 impl Describe for LeavesTaken {
     fn describe(endpoint: &mut Endpoint) {
-        endpoint.answer = Content::Message {
+        endpoint.answer = ContentForm::Message {
             name: Accepted::NAME,
             json: true,
         };
@@ -99,10 +99,10 @@ impl Describe for LeavesTaken {
 pub(super) async fn receive_leaves(
     State(app): State<App>,
     Id(upload): Id<UploadId>,
-    Asked(FirstLeaf { first }): Asked<FirstLeaf>,
+    TypedQuery(FirstLeaf { first }): TypedQuery<FirstLeaf>,
     auth: Authenticated,
     LeavesIn(request): LeavesIn,
-) -> Result<LeavesTaken, Refused> {
+) -> Result<LeavesTaken, RefusedRequest> {
     let (parts, body) = request.into_parts();
     let hashes = announced(&parts.headers)?;
     let count = hashes.len();
@@ -223,7 +223,7 @@ impl IntoResponse for LeavesOut {
 
 impl Describe for LeavesOut {
     fn describe(endpoint: &mut Endpoint) {
-        endpoint.answer = Content::Raw("application/octet-stream");
+        endpoint.answer = ContentForm::Raw("application/octet-stream");
     }
 }
 
@@ -232,9 +232,9 @@ pub(super) async fn release_leaves(
     State(app): State<App>,
     auth: Authenticated,
     Ids(release, version): Ids<ReleaseId, VersionId>,
-    Asked(LeafQuery { first, count }): Asked<LeafQuery>,
+    TypedQuery(LeafQuery { first, count }): TypedQuery<LeafQuery>,
     Extension(connection): Extension<Connection>,
-) -> Result<LeavesOut, Refused> {
+) -> Result<LeavesOut, RefusedRequest> {
     let memory = app.memory.reserve(&auth.permit.payer(), IN_TRANSIT).await?;
     let stream = app
         .vault
@@ -248,9 +248,9 @@ pub(super) async fn own_leaves(
     State(app): State<App>,
     auth: Authenticated,
     Id(version): Id<VersionId>,
-    Asked(LeafQuery { first, count }): Asked<LeafQuery>,
+    TypedQuery(LeafQuery { first, count }): TypedQuery<LeafQuery>,
     Extension(connection): Extension<Connection>,
-) -> Result<LeavesOut, Refused> {
+) -> Result<LeavesOut, RefusedRequest> {
     let memory = app.memory.reserve(&auth.permit.payer(), IN_TRANSIT).await?;
     let stream = app.vault.own_leaves(&auth.caller, version, first, count).await?;
     Ok(send(&app, stream, connection, (auth.permit, memory)))

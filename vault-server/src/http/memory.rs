@@ -21,7 +21,7 @@ pub(super) use self::pool::share::{Share, Watch};
 use self::pool::{Account, Key, Pool};
 use super::prefix::Origin;
 use crate::{
-    config::{Limits, MESSAGE_PARTS, PUBLIC_PAGE_PARTS, UNSIGNED_PARTS},
+    config::{ClientLimits, MESSAGE_PARTS, PUBLIC_PAGE_PARTS, UNSIGNED_PARTS},
     vault::Refusal,
 };
 
@@ -64,7 +64,7 @@ impl Principal {
 }
 
 impl BodyMemory {
-    pub(super) fn new(limits: &Limits) -> Self {
+    pub(super) fn new(limits: &ClientLimits) -> Self {
         let size = |bytes| kib(length(bytes));
         let each = size(limits.message_memory / MESSAGE_PARTS);
         let address = size(limits.address_memory);

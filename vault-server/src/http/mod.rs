@@ -61,7 +61,7 @@ use self::{
     offers::Offers,
     refusals::Refusals,
 };
-use crate::{config::Limits, telemetry::Metrics, tls::Keeper, vault::Vault};
+use crate::{config::ClientLimits, telemetry::Metrics, tls::Keeper, vault::Vault};
 
 #[derive(Clone)]
 pub(crate) struct App(Arc<Shared>);
@@ -77,7 +77,7 @@ impl std::ops::Deref for App {
 /// What all handlers share, once in the process.
 pub(crate) struct Shared {
     pub(crate) vault: Vault,
-    pub(crate) limits: Limits,
+    pub(crate) limits: ClientLimits,
     pub(crate) metrics: Metrics,
     /// Cancelled when the server is to stop: streams end, readiness goes.
     pub(crate) stop: CancellationToken,
@@ -104,7 +104,7 @@ impl App {
         vault: Vault,
         gate: Gate,
         keeper: Arc<Keeper>,
-        limits: Limits,
+        limits: ClientLimits,
         enrolments: usize,
     ) -> Self {
         let (_, endpoints) = routes::api().into_parts();

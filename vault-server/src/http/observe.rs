@@ -22,7 +22,7 @@ use super::{
     App,
     accept::Connection,
     openapi,
-    problem::{Refused, render},
+    problem::{RefusedRequest, render},
 };
 use crate::{
     telemetry::RequestLabels,
@@ -39,8 +39,8 @@ pub(super) async fn observe(State(app): State<App>, request: Request, next: Next
     let method = method_name(request.method());
     let peer = request.extensions().get::<Connection>().map(Connection::peer);
     let mut response = run(&app, request, next).await;
-    let refused = response.extensions_mut().remove::<Refused>();
-    if let Some(Refused(refusal)) = &refused {
+    let refused = response.extensions_mut().remove::<RefusedRequest>();
+    if let Some(RefusedRequest(refusal)) = &refused {
         if !openapi::names(&app.endpoints, method, &route, refusal.problem) {
             let code = refusal.problem.code();
             tracing::error!(target: "vault_server::access", method, route, code, "undescribed refusal");
@@ -64,7 +64,7 @@ pub(super) async fn observe(State(app): State<App>, request: Request, next: Next
         &app,
         &labels,
         took,
-        refused.map(|Refused(refusal)| (peer, refusal)),
+        refused.map(|RefusedRequest(refusal)| (peer, refusal)),
     );
     response
 }
@@ -72,7 +72,7 @@ pub(super) async fn observe(State(app): State<App>, request: Request, next: Next
 async fn run(app: &App, request: Request, next: Next) -> Response {
     // A route for GET would answer HEAD too, and spend bytes of a release for nothing.
     if request.method() == Method::HEAD {
-        return Refused::from(Problem::MethodNotAllowed).into_response();
+        return RefusedRequest::from(Problem::MethodNotAllowed).into_response();
     }
     let body = request.body().size_hint();
     let patience = app.limits.request_timeout + app.time_for(body.upper().unwrap_or(MAX_BODY));
@@ -86,7 +86,9 @@ async fn run(app: &App, request: Request, next: Next) -> Response {
             }
             response
         }
-        Err(_) => Refused(Refusal::new(Problem::Unavailable, "the request took too long")).into_response(),
+        Err(_) => {
+            RefusedRequest(Refusal::new(Problem::Unavailable, "the request took too long")).into_response()
+        }
     }
 }
 

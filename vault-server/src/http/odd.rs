@@ -12,21 +12,21 @@ use protocol_spec::{
 
 use super::{
     App,
-    answer::{Answer, Checkpoint, Description, SHORT, Served, Tile, WayBack},
+    answer::{ApiAnswer, Checkpoint, Description, SHORT, Served, Tile, WayBack},
     auth::{Authenticated, Called},
-    body::{Introduced, Signed},
-    enrolments::Counted,
+    body::{Introduced, SignedRequest},
+    enrolments::CountedEnrolment,
     presenting::Presenting,
-    query::{Asked, Id, TileName},
+    query::{Id, TileName, TypedQuery},
 };
 use crate::vault::{Caller, Proof, Refusal, Vault};
 
 pub(super) async fn server(
     State(app): State<App>,
     back: WayBack,
-    Asked(asked): Asked<ServerQuery>,
+    TypedQuery(asked): TypedQuery<ServerQuery>,
     called: Called,
-) -> Answer<pb::ServerInfo> {
+) -> ApiAnswer<pb::ServerInfo> {
     let room = back.public_room(SHORT).await?;
     let Some(nonce) = asked.nonce else {
         return room.reply(Ok(app.vault.server_info()));
@@ -46,7 +46,7 @@ pub(super) async fn openapi(State(app): State<App>, back: WayBack) -> Served<Des
 pub(super) async fn log_checkpoint(
     State(app): State<App>,
     back: WayBack,
-    Asked(asked): Asked<CheckpointQuery>,
+    TypedQuery(asked): TypedQuery<CheckpointQuery>,
 ) -> Served<Checkpoint> {
     if asked.fresh.unwrap_or_default() {
         // Without room: it may take some seconds.
@@ -73,12 +73,12 @@ pub(super) async fn log_tile(
 pub(super) async fn enrol_patient(
     State(app): State<App>,
     Introduced { posted, parts, back }: Introduced<pb::EnrolPatient>,
-) -> Answer<pb::Accepted> {
+) -> ApiAnswer<pb::Accepted> {
     let auth = Authenticated::enrolling(&app, &parts, app.vault.enrolling_patient(posted.message)?)?;
     let known = app.vault.find_key(&auth.caller.key_id()).await?;
     // Whoever is enrolled asks again what became of it, and makes no other patient.
     let counted = match known {
-        Some(known) if known.principal() == auth.caller.principal() => Counted::default(),
+        Some(known) if known.principal() == auth.caller.principal() => CountedEnrolment::default(),
         _ => back.admit_enrolment()?,
     };
     let room = back.with(posted.memory, Some(auth.permit));
@@ -100,7 +100,7 @@ pub(super) async fn enrol_patient(
 pub(super) async fn enrol_institution(
     State(app): State<App>,
     Introduced { posted, parts, back }: Introduced<pb::EnrolInstitution>,
-) -> Answer<pb::Accepted> {
+) -> ApiAnswer<pb::Accepted> {
     let auth = Authenticated::enrolling(&app, &parts, app.vault.enrolling_institution(posted.message)?)?;
     let room = back.with(posted.memory, Some(auth.permit));
     room.reply(app.vault.enrol(&auth.caller, &posted.intent).await)
@@ -111,7 +111,7 @@ pub(super) async fn offer_link(
     State(app): State<App>,
     Id(link): Id<LinkId>,
     Introduced { posted, parts, back }: Introduced<pb::LinkOffer>,
-) -> Answer<pb::Accepted> {
+) -> ApiAnswer<pb::Accepted> {
     let auth = Authenticated::enrolling(&app, &parts, app.vault.offering(&posted.message)?)?;
     back.admit_offer()?;
     let room = back.with(posted.memory, Some(auth.permit));
@@ -127,7 +127,7 @@ pub(super) async fn open_link(
     State(app): State<App>,
     Id(link): Id<LinkId>,
     Introduced { posted, parts, back }: Introduced<pb::LinkOpening>,
-) -> Answer<pb::Accepted> {
+) -> ApiAnswer<pb::Accepted> {
     let auth = Authenticated::enrolling(&app, &parts, app.vault.opening(&posted.message)?)?;
     let room = back.with(posted.memory, Some(auth.permit));
     room.reply(
@@ -145,8 +145,8 @@ pub(super) async fn present(
         pop,
         challenge,
     }: Presenting,
-) -> Answer<pb::PresentationAnswer> {
-    let Signed {
+) -> ApiAnswer<pb::PresentationAnswer> {
+    let SignedRequest {
         caller,
         signature,
         intent,
@@ -170,8 +170,8 @@ pub(super) async fn vault_records(
     State(app): State<App>,
     auth: Authenticated,
     back: WayBack,
-    Asked(page): Asked<PageQuery<u64>>,
-) -> Answer<pb::VaultPage> {
+    TypedQuery(page): TypedQuery<PageQuery<u64>>,
+) -> ApiAnswer<pb::VaultPage> {
     let after = page.after.unwrap_or_default();
     let list = app.vault.vault_records(&auth.caller, after, page.most()).await?;
     let room = back.room(auth.permit, list.page_bytes()).await?;
@@ -182,8 +182,8 @@ pub(super) async fn arrivals(
     State(app): State<App>,
     auth: Authenticated,
     back: WayBack,
-    Asked(page): Asked<PageQuery<VersionId>>,
-) -> Answer<pb::VaultPage> {
+    TypedQuery(page): TypedQuery<PageQuery<VersionId>>,
+) -> ApiAnswer<pb::VaultPage> {
     let list = app.vault.arrivals(&auth.caller, page.after, page.most()).await?;
     let room = back.room(auth.permit, list.page_bytes()).await?;
     room.reply(list.read().await)
@@ -194,7 +194,7 @@ pub(super) async fn vault_record(
     auth: Authenticated,
     back: WayBack,
     Id(version): Id<VersionId>,
-) -> Answer<pb::VaultRecord> {
+) -> ApiAnswer<pb::VaultRecord> {
     let list = app.vault.vault_record(&auth.caller, version).await?;
     let room = back.room(auth.permit, list.page_bytes()).await?;
     room.reply(list.read_one().await)
@@ -205,8 +205,8 @@ pub(super) async fn released_records(
     auth: Authenticated,
     back: WayBack,
     Id(release): Id<ReleaseId>,
-    Asked(page): Asked<PageQuery<u64>>,
-) -> Answer<pb::ReleasedPage> {
+    TypedQuery(page): TypedQuery<PageQuery<u64>>,
+) -> ApiAnswer<pb::ReleasedPage> {
     let after = page.after.unwrap_or_default();
     let list = app
         .vault

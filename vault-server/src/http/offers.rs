@@ -20,12 +20,12 @@ use super::prefix::Prefix;
 pub(super) struct Offers {
     most: usize,
     of_address: usize,
-    made: Mutex<Made>,
+    made: Mutex<RecentOffers>,
 }
 
 /// What was made within the while.
 #[derive(Default)]
-struct Made {
+struct RecentOffers {
     order: VecDeque<(Instant, IpAddr)>,
     counts: HashMap<Prefix, usize>,
 }
@@ -58,7 +58,7 @@ impl Offers {
     }
 }
 
-impl Made {
+impl RecentOffers {
     fn count(&self, network: Prefix) -> usize {
         self.counts.get(&network).copied().unwrap_or_default()
     }

@@ -8,7 +8,7 @@ use protocol_spec::{api::QueryParameter, json::schema, problem::Problem, request
 use serde_json::{Map, Value, json};
 
 use super::{
-    api::{Content, Endpoint, Signatures},
+    api::{ContentForm, Endpoint, Signatures},
     sse::LAST_EVENT,
 };
 
@@ -92,18 +92,18 @@ fn operation(endpoint: &Endpoint) -> Value {
     operation
 }
 
-fn answer(answered: Content) -> Value {
+fn answer(answered: ContentForm) -> Value {
     let what = match answered {
-        Content::Message { name, .. } => name,
-        Content::Raw(media_type) => media_type,
+        ContentForm::Message { name, .. } => name,
+        ContentForm::Raw(media_type) => media_type,
     };
     json!({ "description": what, "content": content(answered) })
 }
 
-fn content(content: Content) -> Value {
+fn content(content: ContentForm) -> Value {
     let (name, json) = match content {
-        Content::Raw(media_type) => return json!({ media_type: {} }),
-        Content::Message { name, json } => (name, json),
+        ContentForm::Raw(media_type) => return json!({ media_type: {} }),
+        ContentForm::Message { name, json } => (name, json),
     };
     let mut forms = json!({ "application/protobuf": { "x-medvault-message": name } });
     if json {

@@ -198,19 +198,19 @@ impl<Permits: Send + Sync + 'static> Lease<Permits> {
     }
 
     pub(super) fn hold(&self, bytes: Bytes) -> Bytes {
-        Bytes::from_owner(Held {
+        Bytes::from_owner(LeasedBytes {
             bytes,
             _lease: Arc::clone(&self.0),
         })
     }
 }
 
-struct Held<Permits> {
+struct LeasedBytes<Permits> {
     bytes: Bytes,
     _lease: Arc<Leased<Permits>>,
 }
 
-impl<Permits> AsRef<[u8]> for Held<Permits> {
+impl<Permits> AsRef<[u8]> for LeasedBytes<Permits> {
     fn as_ref(&self) -> &[u8] {
         &self.bytes
     }

@@ -16,7 +16,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use self::order::{Doing, Order, Turn};
+use self::order::{Doing, GivingWay, Order};
 use super::prefix::Origin;
 
 /// All places of one listener.
@@ -32,14 +32,14 @@ pub(super) struct Places {
 #[derive(Default)]
 struct Taken {
     next: u64,
-    connections: HashMap<u64, Held>,
+    connections: HashMap<u64, HeldPlace>,
     /// Of those that were not told to go.
     order: Order,
 }
 
-struct Held {
+struct HeldPlace {
     origin: Origin,
-    turn: Turn,
+    turn: GivingWay,
     /// How many of its requests run now.
     running: usize,
     /// It has to go, and counts no more.
@@ -48,7 +48,7 @@ struct Held {
 }
 
 /// A connection's place, which it has until this is dropped.
-pub(super) struct Place {
+pub(super) struct ConnectionPlace {
     activity: Arc<Activity>,
     _permit: OwnedSemaphorePermit,
 }
@@ -63,10 +63,10 @@ pub(super) struct Activity {
 /// A request that runs, until the last clone is dropped.
 #[derive(Clone)]
 pub(super) struct Running {
-    _counted: Arc<Counted>,
+    _counted: Arc<RunningRequest>,
 }
 
-struct Counted(Arc<Activity>);
+struct RunningRequest(Arc<Activity>);
 
 impl Places {
     pub(super) fn new(most: usize) -> Arc<Self> {
@@ -78,7 +78,7 @@ impl Places {
     }
 
     /// A place for a new connection: a free one, or that of somebody who has more. None, if there is neither.
-    pub(super) async fn take(self: &Arc<Self>, origin: Origin) -> Option<Place> {
+    pub(super) async fn take(self: &Arc<Self>, origin: Origin) -> Option<ConnectionPlace> {
         let permit = match Arc::clone(&self.free).try_acquire_owned() {
             Ok(permit) => permit,
             Err(_) if Defence::ConnectionShares.is_off() => {
@@ -94,7 +94,7 @@ impl Places {
         };
         let close = CancellationToken::new();
         let number = self.lock().add(origin, close.clone(), self.now());
-        Some(Place {
+        Some(ConnectionPlace {
             activity: Arc::new(Activity {
                 places: Arc::clone(self),
                 number,
@@ -122,7 +122,7 @@ const UNUSED: u64 = 1000;
 impl Taken {
     fn add(&mut self, origin: Origin, close: CancellationToken, now: u64) -> u64 {
         self.next += 1;
-        let turn = Turn {
+        let turn = GivingWay {
             doing: Doing::Handshake,
             since: now,
             number: self.next,
@@ -130,7 +130,7 @@ impl Taken {
         self.order.add(origin, turn);
         self.connections.insert(
             self.next,
-            Held {
+            HeldPlace {
                 origin,
                 turn,
                 running: 0,
@@ -166,7 +166,7 @@ impl Taken {
         let Some(held) = self.connections.get_mut(&number) else {
             return;
         };
-        let turn = Turn {
+        let turn = GivingWay {
             doing,
             since: now,
             number,
@@ -198,13 +198,13 @@ impl Taken {
     }
 }
 
-impl Place {
+impl ConnectionPlace {
     pub(super) fn activity(&self) -> &Arc<Activity> {
         &self.activity
     }
 }
 
-impl Drop for Place {
+impl Drop for ConnectionPlace {
     fn drop(&mut self) {
         self.activity.places.lock().remove(self.activity.number);
     }
@@ -226,7 +226,7 @@ impl Activity {
         let now = self.places.now();
         self.places.lock().begin(self.number, now);
         Running {
-            _counted: Arc::new(Counted(Arc::clone(self))),
+            _counted: Arc::new(RunningRequest(Arc::clone(self))),
         }
     }
 
@@ -240,7 +240,7 @@ impl Activity {
     }
 }
 
-impl Drop for Counted {
+impl Drop for RunningRequest {
     fn drop(&mut self) {
         let Self(activity) = self;
         let now = activity.places.now();

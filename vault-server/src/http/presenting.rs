@@ -10,22 +10,22 @@ use protocol_spec::{
 use super::{
     App,
     api::{Describe, Endpoint, Signatures},
-    body::Signed,
-    problem::Refused,
+    body::SignedRequest,
+    problem::RefusedRequest,
 };
 
 /// Signed by the caller, and by the possession key of a permission.
 pub(super) struct Presenting {
-    pub(super) signed: Signed<pb::Presentation>,
+    pub(super) signed: SignedRequest<pb::Presentation>,
     pub(super) pop: RequestSignature,
     pub(super) challenge: [u8; 32],
 }
 
 impl FromRequest<App> for Presenting {
-    type Rejection = Refused;
+    type Rejection = RefusedRequest;
 
-    async fn from_request(request: Request, app: &App) -> Result<Self, Refused> {
-        let signed = Signed::from_request(request, app).await?;
+    async fn from_request(request: Request, app: &App) -> Result<Self, RefusedRequest> {
+        let signed = SignedRequest::from_request(request, app).await?;
         let pop = app
             .gate
             .signature(&signed.parts, SignatureLabel::Pop, app.vault.now_ms())?;
@@ -43,7 +43,7 @@ impl FromRequest<App> for Presenting {
 
 impl Describe for Presenting {
     fn describe(endpoint: &mut Endpoint) {
-        Signed::<pb::Presentation>::describe(endpoint);
+        SignedRequest::<pb::Presentation>::describe(endpoint);
         endpoint.fields.push(CHALLENGE);
         endpoint.signatures = Signatures::IdAndPop;
         endpoint.refuses(&[Problem::ChallengeInvalid]);

@@ -10,15 +10,15 @@ use crate::vault::Refusal;
 
 /// A refusal on its way out: an empty response that carries it until [`render`] writes the document.
 #[derive(Clone, Debug)]
-pub(super) struct Refused(pub(super) Refusal);
+pub(super) struct RefusedRequest(pub(super) Refusal);
 
-impl<E: Into<Refusal>> From<E> for Refused {
+impl<E: Into<Refusal>> From<E> for RefusedRequest {
     fn from(error: E) -> Self {
         Self(error.into())
     }
 }
 
-impl IntoResponse for Refused {
+impl IntoResponse for RefusedRequest {
     fn into_response(self) -> Response {
         let mut response = Response::default();
         response.extensions_mut().insert(self);
@@ -26,11 +26,11 @@ impl IntoResponse for Refused {
     }
 }
 
-pub(super) async fn not_found() -> Refused {
+pub(super) async fn not_found() -> RefusedRequest {
     Problem::NotFound.into()
 }
 
-pub(super) async fn method_not_allowed() -> Refused {
+pub(super) async fn method_not_allowed() -> RefusedRequest {
     Problem::MethodNotAllowed.into()
 }
 

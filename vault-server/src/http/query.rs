@@ -14,16 +14,16 @@ use serde_json::json;
 use super::{
     App,
     api::{Describe, Endpoint},
-    problem::Refused,
+    problem::RefusedRequest,
 };
 
 /// The one id in a path.
 pub(super) struct Id<T>(pub(super) T);
 
 impl<T: FromStr> FromRequestParts<App> for Id<T> {
-    type Rejection = Refused;
+    type Rejection = RefusedRequest;
 
-    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Refused> {
+    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, RefusedRequest> {
         let Path(text): Path<String> = Path::from_request_parts(parts, &())
             .await
             .map_err(|_| Problem::Malformed)?;
@@ -42,9 +42,9 @@ impl<T: Parameter> Describe for Id<T> {
 pub(super) struct Ids<A, B>(pub(super) A, pub(super) B);
 
 impl<A: FromStr, B: FromStr> FromRequestParts<App> for Ids<A, B> {
-    type Rejection = Refused;
+    type Rejection = RefusedRequest;
 
-    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Refused> {
+    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, RefusedRequest> {
         let Path((first, second)): Path<(String, String)> = Path::from_request_parts(parts, &())
             .await
             .map_err(|_| Problem::Malformed)?;
@@ -63,9 +63,9 @@ impl<A: Parameter, B: Parameter> Describe for Ids<A, B> {
 pub(super) struct TileName(pub(super) TilePath);
 
 impl FromRequestParts<App> for TileName {
-    type Rejection = Refused;
+    type Rejection = RefusedRequest;
 
-    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Refused> {
+    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, RefusedRequest> {
         let Path(name): Path<String> = Path::from_request_parts(parts, &())
             .await
             .map_err(|_| Problem::NotFound)?;
@@ -85,12 +85,12 @@ impl Describe for TileName {
 const TILE: &str = r"^(entries|[0-9]{1,2})/(x[0-9]{3}/)*[0-9]{3}(\.p/[0-9]{1,3})?$";
 
 /// What is asked in the query: exactly what `X` has.
-pub(super) struct Asked<X>(pub(super) X);
+pub(super) struct TypedQuery<X>(pub(super) X);
 
-impl<X: Query> FromRequestParts<App> for Asked<X> {
-    type Rejection = Refused;
+impl<X: Query> FromRequestParts<App> for TypedQuery<X> {
+    type Rejection = RefusedRequest;
 
-    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Refused> {
+    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, RefusedRequest> {
         // The reason may quote the query, so it is not for the log.
         let pairs =
             Pairs::<Vec<(String, String)>>::try_from_uri(&parts.uri).map_err(|_| Problem::Malformed)?;
@@ -99,7 +99,7 @@ impl<X: Query> FromRequestParts<App> for Asked<X> {
     }
 }
 
-impl<X: Query> Describe for Asked<X> {
+impl<X: Query> Describe for TypedQuery<X> {
     fn describe(endpoint: &mut Endpoint) {
         endpoint.query = X::parameters();
         if !endpoint.query.is_empty() {

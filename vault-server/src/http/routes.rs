@@ -139,7 +139,7 @@ routes! {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::api::Content;
+    use crate::http::api::ContentForm;
 
     /// Every endpoint of the specification is served once, and takes and answers what is said of it there.
     #[test]
@@ -148,8 +148,8 @@ mod tests {
         let served: Vec<_> = endpoints.iter().map(|endpoint| endpoint.row.name).collect();
         let specified: Vec<_> = api::ALL.iter().map(|row| row.name).collect();
         assert_eq!(served, specified);
-        let name = |content: &Content| match content {
-            Content::Message { name, .. } => Some(*name),
+        let name = |content: &ContentForm| match content {
+            ContentForm::Message { name, .. } => Some(*name),
             _ => None,
         };
         for endpoint in &endpoints {

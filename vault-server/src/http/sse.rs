@@ -20,11 +20,11 @@ use tokio_stream::{StreamExt, wrappers::ReceiverStream};
 use super::{
     App,
     accept::Connection,
-    api::{Content, Describe, Endpoint},
+    api::{ContentForm, Describe, Endpoint},
     auth::{Authenticated, QuotaPermit, principal},
     outgoing::Lease,
-    problem::Refused,
-    query::Asked,
+    problem::RefusedRequest,
+    query::TypedQuery,
 };
 use crate::vault::{Caller, Refusal};
 
@@ -39,9 +39,9 @@ const BATCH: usize = 32;
 pub(super) struct LastEvent(Option<u64>);
 
 impl FromRequestParts<App> for LastEvent {
-    type Rejection = Refused;
+    type Rejection = RefusedRequest;
 
-    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Refused> {
+    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, RefusedRequest> {
         let Some(id) = parts.headers.get(LAST_EVENT) else {
             return Ok(Self(None));
         };
@@ -67,7 +67,7 @@ impl IntoResponse for Events {
 
 impl Describe for Events {
     fn describe(endpoint: &mut Endpoint) {
-        endpoint.answer = Content::Raw("text/event-stream");
+        endpoint.answer = ContentForm::Raw("text/event-stream");
     }
 }
 
@@ -75,10 +75,10 @@ impl Describe for Events {
 pub(super) async fn inbox_stream(
     State(app): State<App>,
     auth: Authenticated,
-    Asked(StreamQuery { after }): Asked<StreamQuery>,
+    TypedQuery(StreamQuery { after }): TypedQuery<StreamQuery>,
     LastEvent(last): LastEvent,
     Extension(connection): Extension<Connection>,
-) -> Result<Events, Refused> {
+) -> Result<Events, RefusedRequest> {
     let after = last.or(after).unwrap_or_default();
     let Authenticated { caller, permit, .. } = auth;
     let listening = app

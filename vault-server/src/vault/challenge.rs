@@ -71,7 +71,7 @@ pub(super) fn fresh_challenge(shared: &Shared) -> Result<Challenge, Refusal> {
 }
 
 /// A permission in the hands of the institution that may present it.
-pub(super) struct Held {
+pub(super) struct HeldPermission {
     /// Its conditions.
     pub(super) body: PermissionBody,
     /// As it came.
@@ -87,7 +87,7 @@ impl Shared {
         &self,
         institution: &Institution,
         permission: PermissionId,
-    ) -> Result<Option<Held>, Refusal> {
+    ) -> Result<Option<HeldPermission>, Refusal> {
         let Some(patient) = self.vault_of(&permission).await? else {
             return Ok(None);
         };
@@ -99,7 +99,7 @@ impl Shared {
             _ => body.institution_id == institution.id(),
         };
         let manifest_bytes = row.manifest_bytes;
-        let held = row.permission.map(|permission| Held {
+        let held = row.permission.map(|permission| HeldPermission {
             body,
             permission,
             manifest_bytes,

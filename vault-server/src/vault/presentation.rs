@@ -24,7 +24,7 @@ use protocol_spec::{
 
 use super::{
     Caller, Intent, Refusal, Shared, Vault,
-    challenge::Held,
+    challenge::HeldPermission,
     log::statement_hash,
     records::release_bytes,
     refusal::ensure,
@@ -77,7 +77,7 @@ pub struct Possession<'a> {
     shared: &'a Shared,
     caller: &'a Caller,
     institution: InstitutionId,
-    held: Held,
+    held: HeldPermission,
     proof: Proof<'a>,
 }
 
@@ -127,10 +127,10 @@ impl Shared {
     /// (PRM-9, PRM-10)
     fn check_possession(
         &self,
-        held: Option<Held>,
+        held: Option<HeldPermission>,
         permission: PermissionId,
         pop: &RequestSignature,
-    ) -> Result<Held, Refusal> {
+    ) -> Result<HeldPermission, Refusal> {
         let key = held
             .as_ref()
             .map_or(self.operator.key(), |held| &held.body.possession_key);

@@ -24,7 +24,7 @@ use protocol_spec::{
     patient::{Device, OfPatient, PatientSigned, PatientVerified},
     permission::{PermissionBody, SignedPermission, VerifiedPermission},
     problem::Problem,
-    statement::{Body, Made, Signed, Verified},
+    statement::{Body, Signed, Timestamped, Verified},
 };
 
 use super::{Caller, Refusal, Shared, refusal::ensure};
@@ -310,7 +310,7 @@ impl Caller {
 }
 
 /// What an institution or a terminal of it says.
-pub(super) trait OfInstitution: Made {
+pub(super) trait OfInstitution: Timestamped {
     /// Which, and for which server.
     fn place(&self) -> (InstitutionId, OperatorId);
 }

@@ -155,7 +155,7 @@ async fn any_record(
 }
 
 /// What leaves are asked of.
-struct Asked {
+struct AskedLeaves {
     permission: PermissionBody,
     record: RecordId,
     stream_len: u64,
@@ -171,14 +171,14 @@ impl SpendRelease {
     }
 
     /// What is asked for, if it may be handed out.
-    async fn look(&self, tx: &mut Tx<'_>) -> Result<(Asked, (ReleaseRow, MeterRow)), Refusal> {
+    async fn look(&self, tx: &mut Tx<'_>) -> Result<(AskedLeaves, (ReleaseRow, MeterRow)), Refusal> {
         let (row, ticket, meter) = tx.open_release(self.patient, self.release, self.holder).await?;
         let permission = tables::permission(self.patient, ticket.permission_id);
         let permission = tx.read_existing(&permission).await?.body()?;
         tx.check_key(permission.recipient_key_hash).await?;
         let (record, stream_len) = self.record(tx, &permission).await?;
         leaf_range(stream_len, self.first, self.count)?;
-        let asked = Asked {
+        let asked = AskedLeaves {
             permission,
             record,
             stream_len,
@@ -187,7 +187,7 @@ impl SpendRelease {
     }
 
     /// Begins to read the leaves, if an earlier try has not. A version's leaves never change.
-    async fn read(&self, asked: &Asked) -> Result<(), Refusal> {
+    async fn read(&self, asked: &AskedLeaves) -> Result<(), Refusal> {
         if self
             .leaves
             .lock()

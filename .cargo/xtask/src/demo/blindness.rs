@@ -14,13 +14,18 @@ use anyhow::{Context, Result, ensure};
 
 use super::files;
 use super::narrator::{heading, size};
-use super::server::Server;
+use super::server::ServerProcess;
 use search::{Haystack, Needles};
 
 /// Searches the server's folder and log.
 ///
 /// Fails when something is found there, or the control does not find everything.
-pub(super) fn prove(server: &Server, input: &Path, canaries: &[String], texts: &[String]) -> Result<()> {
+pub(super) fn prove(
+    server: &ServerProcess,
+    input: &Path,
+    canaries: &[String],
+    texts: &[String],
+) -> Result<()> {
     heading("Blindness: what the server could have read");
     let mut needles = Needles::default();
     add_files(&mut needles, input)?;

@@ -6,11 +6,11 @@ use anyhow::Result;
 
 use super::narrator::{heading, remark, tell};
 use super::principal::{Actor, text};
-use super::server::Server;
+use super::server::ServerProcess;
 
 /// The registrar, the server, one patient and two hospitals, all enrolled.
 pub(super) struct Cast {
-    pub(super) server: Server,
+    pub(super) server: ServerProcess,
     pub(super) patient: Actor,
     pub(super) patient_id: String,
     /// The hospital that has the patient's files.
@@ -31,7 +31,7 @@ impl Cast {
         let server = tell(
             "server",
             "starts with an empty folder, knows the registrar's public key",
-            || Server::start(folder, &key),
+            || ServerProcess::start(folder, &key),
         )?;
         remark(server.link());
 
@@ -57,7 +57,7 @@ impl Cast {
     }
 }
 
-fn enrol(hospital: &Actor, registrar: &Actor, server: &Server) -> Result<()> {
+fn enrol(hospital: &Actor, registrar: &Actor, server: &ServerProcess) -> Result<()> {
     let name = hospital.name();
     let request = hospital.home().with_extension("request");
     let accreditation = hospital.home().with_extension("accreditation");

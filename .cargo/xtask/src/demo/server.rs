@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail, ensure};
 use crate::process::program;
 
 /// The process of the server, and the folders that it writes.
-pub(super) struct Server {
+pub(super) struct ServerProcess {
     child: Child,
     // kept open, so that the server can go on printing
     _stdout: BufReader<ChildStdout>,
@@ -19,7 +19,7 @@ pub(super) struct Server {
     link: String,
 }
 
-impl Server {
+impl ServerProcess {
     /// Starts a server with an empty folder and waits until it prints its link.
     pub(super) fn start(folder: &Path, registrar: &str) -> Result<Self> {
         let (data, log) = (folder.join("server"), folder.join("server.log"));
@@ -91,7 +91,7 @@ impl Server {
     }
 }
 
-impl Drop for Server {
+impl Drop for ServerProcess {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();

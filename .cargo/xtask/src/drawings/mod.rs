@@ -19,7 +19,7 @@ use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 
 use crate::process::workspace_root;
-use pages::{Drawing, Page};
+use pages::{Drawing, SpecPage};
 
 /// The options of `cargo xtask drawings`: where the rendered drawings are kept.
 #[derive(Args)]
@@ -56,7 +56,7 @@ pub(crate) fn check() -> Result<()> {
 pub(crate) fn count(root: &Path) -> Result<usize> {
     let drawings = pages::all(root)?
         .iter()
-        .map(Page::drawings)
+        .map(SpecPage::drawings)
         .collect::<Result<Vec<_>>>()?;
     Ok(drawings.concat().len())
 }
@@ -77,7 +77,7 @@ fn checked(root: &Path) -> Result<Vec<Drawing>> {
     pages::check_links(root, &pages)?;
     let drawings: Vec<Drawing> = pages
         .iter()
-        .map(Page::drawings)
+        .map(SpecPage::drawings)
         .collect::<Result<Vec<_>>>()?
         .concat();
     expected(&drawings)?;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail, ensure};
 
 /// A Markdown page of the repository that is searched for drawings.
-pub(super) struct Page {
+pub(super) struct SpecPage {
     /// The page's path from the root of the workspace.
     pub(super) path: PathBuf,
     pub(super) text: String,
@@ -28,7 +28,7 @@ impl Drawing {
     }
 }
 
-impl Page {
+impl SpecPage {
     /// All `mermaid` blocks of the page, in their order.
     ///
     /// Fails when one has no name or no end.
@@ -56,7 +56,7 @@ impl Page {
 /// All pages below the root, in the order of their paths.
 ///
 /// Fails when one cannot be read.
-pub(super) fn all(root: &Path) -> Result<Vec<Page>> {
+pub(super) fn all(root: &Path) -> Result<Vec<SpecPage>> {
     let mut pages = Vec::new();
     walk(root, root, &mut pages)?;
     pages.sort_by(|left, right| left.path.cmp(&right.path));
@@ -66,7 +66,7 @@ pub(super) fn all(root: &Path) -> Result<Vec<Page>> {
 /// Folders that are not the project's text.
 const SKIPPED: [&str; 3] = [".git", "target", "node_modules"];
 
-fn walk(root: &Path, folder: &Path, pages: &mut Vec<Page>) -> Result<()> {
+fn walk(root: &Path, folder: &Path, pages: &mut Vec<SpecPage>) -> Result<()> {
     let entries = fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))?;
     for entry in entries {
         let path = entry?.path();
@@ -77,7 +77,7 @@ fn walk(root: &Path, folder: &Path, pages: &mut Vec<Page>) -> Result<()> {
             let text =
                 fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
             let path = path.strip_prefix(root).unwrap_or(&path).to_path_buf();
-            pages.push(Page { path, text });
+            pages.push(SpecPage { path, text });
         }
     }
     Ok(())
@@ -86,7 +86,7 @@ fn walk(root: &Path, folder: &Path, pages: &mut Vec<Page>) -> Result<()> {
 /// Follows every link from a page to a file or a heading of the project.
 ///
 /// Errors: all links that lead nowhere.
-pub(super) fn check_links(root: &Path, pages: &[Page]) -> Result<()> {
+pub(super) fn check_links(root: &Path, pages: &[SpecPage]) -> Result<()> {
     let mut broken = Vec::new();
     for page in pages {
         let folder = root.join(page.path.parent().unwrap_or(Path::new("")));
@@ -138,8 +138,8 @@ fn headings(page: &Path) -> Vec<String> {
 mod tests {
     use super::*;
 
-    fn page(text: &str) -> Page {
-        Page {
+    fn page(text: &str) -> SpecPage {
+        SpecPage {
             path: "page.md".into(),
             text: text.into(),
         }

@@ -16,12 +16,12 @@ fn origin(address: &str) -> Origin {
 }
 
 /// 64 KiB for bodies of strangers, 8 KiB for each address. Nobody is refused for having waited for too long.
-fn limits() -> Limits {
+fn limits() -> ClientLimits {
     let registrar = SigningKey::from_bytes(&[3; 32]).verifying_key();
     let registrar = IdentityKey::try_from(registrar.as_bytes().as_slice()).unwrap();
     let registrar = registrar.to_text("regkey");
     let args = ["vault-server", "--data", "d", "--registrar", &registrar, "--dev"];
-    Limits {
+    ClientLimits {
         unsigned_memory: 64 * KIB,
         address_memory: 8 * KIB,
         queue_timeout: Duration::from_secs(3600),

@@ -24,7 +24,7 @@ pub(super) enum Doing {
 
 /// A connection among those of its subscriber: the least one gives way first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Turn {
+pub(super) struct GivingWay {
     pub(super) doing: Doing,
     /// Since when, in milliseconds: the longer, the sooner.
     pub(super) since: u64,
@@ -32,7 +32,7 @@ pub(super) struct Turn {
 }
 
 /// How many connections a subscriber has, and the first of them to give way.
-type OfSubscriber = (usize, Reverse<Turn>);
+type OfSubscriber = (usize, Reverse<GivingWay>);
 /// How many a network has, and its greediest subscriber.
 type OfNetwork = (usize, OfSubscriber);
 
@@ -47,26 +47,26 @@ pub(super) struct Order {
 #[derive(Default)]
 struct Network {
     count: usize,
-    subscribers: HashMap<Prefix, BTreeSet<Turn>>,
+    subscribers: HashMap<Prefix, BTreeSet<GivingWay>>,
     /// Subscribers by what they hold, the greediest last.
     greed: BTreeSet<(OfSubscriber, Prefix)>,
 }
 
 impl Order {
-    pub(super) fn add(&mut self, origin: Origin, turn: Turn) {
+    pub(super) fn add(&mut self, origin: Origin, turn: GivingWay) {
         self.change(origin, |turns| {
             turns.insert(turn);
         });
     }
 
-    pub(super) fn remove(&mut self, origin: Origin, turn: Turn) {
+    pub(super) fn remove(&mut self, origin: Origin, turn: GivingWay) {
         self.change(origin, |turns| {
             turns.remove(&turn);
         });
     }
 
     /// Moves a connection to another turn, because it does something else now.
-    pub(super) fn replace(&mut self, origin: Origin, before: Turn, after: Turn) {
+    pub(super) fn replace(&mut self, origin: Origin, before: GivingWay, after: GivingWay) {
         self.change(origin, |turns| {
             turns.remove(&before);
             turns.insert(after);
@@ -75,7 +75,7 @@ impl Order {
 
     /// Who has to give way to one more connection from `comer`, of those who have more than he would. Between networks by what
     /// each has; within one, between its subscribers.
-    pub(super) fn greediest(&self, comer: Origin) -> Option<Turn> {
+    pub(super) fn greediest(&self, comer: Origin) -> Option<GivingWay> {
         let ((most, (_, Reverse(first))), _) = self.greed.last()?;
         let own = self.networks.get(&comer.network);
         if *most > own.map_or(0, |own| own.count) + 1 {
@@ -88,11 +88,11 @@ impl Order {
     }
 
     /// One of the subscriber's own that has done nothing since then or longer.
-    pub(super) fn unused_since(&self, subscriber: Origin, then: u64) -> Option<Turn> {
+    pub(super) fn unused_since(&self, subscriber: Origin, then: u64) -> Option<GivingWay> {
         let network = self.networks.get(&subscriber.network)?;
         let turns = network.subscribers.get(&subscriber.subscriber)?;
         [Doing::Handshake, Doing::Nothing].into_iter().find_map(|doing| {
-            let least = Turn {
+            let least = GivingWay {
                 doing,
                 since: 0,
                 number: 0,
@@ -102,7 +102,7 @@ impl Order {
         })
     }
 
-    fn change(&mut self, origin: Origin, change: impl FnOnce(&mut BTreeSet<Turn>)) {
+    fn change(&mut self, origin: Origin, change: impl FnOnce(&mut BTreeSet<GivingWay>)) {
         let network = self.networks.entry(origin.network).or_default();
         let before = network.greed();
         network.change(origin.subscriber, change);
@@ -123,7 +123,7 @@ impl Network {
         self.greed.last().map(|(greediest, _)| (self.count, *greediest))
     }
 
-    fn change(&mut self, subscriber: Prefix, change: impl FnOnce(&mut BTreeSet<Turn>)) {
+    fn change(&mut self, subscriber: Prefix, change: impl FnOnce(&mut BTreeSet<GivingWay>)) {
         let turns = self.subscribers.entry(subscriber).or_default();
         let (had, before) = (turns.len(), greed(turns));
         change(turns);
@@ -141,7 +141,7 @@ impl Network {
 }
 
 /// None of who has no connections.
-fn greed(turns: &BTreeSet<Turn>) -> Option<OfSubscriber> {
+fn greed(turns: &BTreeSet<GivingWay>) -> Option<OfSubscriber> {
     turns.first().map(|first| (turns.len(), Reverse(*first)))
 }
 
@@ -153,28 +153,28 @@ mod tests {
 
     /// The same rules, as a look at all connections.
     #[derive(Default)]
-    struct Model(Vec<(Origin, Turn)>);
+    struct Model(Vec<(Origin, GivingWay)>);
 
     impl Model {
         fn of_network(&self, origin: Origin) -> usize {
-            let same = |(other, _): &&(Origin, Turn)| other.network == origin.network;
+            let same = |(other, _): &&(Origin, GivingWay)| other.network == origin.network;
             self.0.iter().filter(same).count()
         }
 
         fn of_subscriber(&self, origin: Origin) -> usize {
-            let same = |(other, _): &&(Origin, Turn)| other.subscriber == origin.subscriber;
+            let same = |(other, _): &&(Origin, GivingWay)| other.subscriber == origin.subscriber;
             self.0.iter().filter(same).count()
         }
 
-        fn greediest(&self, comer: Origin) -> Option<Turn> {
-            let has_more = |(origin, _): &&(Origin, Turn)| {
+        fn greediest(&self, comer: Origin) -> Option<GivingWay> {
+            let has_more = |(origin, _): &&(Origin, GivingWay)| {
                 if origin.network == comer.network {
                     self.of_subscriber(*origin) > self.of_subscriber(comer) + 1
                 } else {
                     self.of_network(*origin) > self.of_network(comer) + 1
                 }
             };
-            let greed = |(origin, turn): &&(Origin, Turn)| {
+            let greed = |(origin, turn): &&(Origin, GivingWay)| {
                 (
                     self.of_network(*origin),
                     self.of_subscriber(*origin),
@@ -185,8 +185,8 @@ mod tests {
             greediest.map(|(_, turn)| *turn)
         }
 
-        fn unused_since(&self, subscriber: Origin, then: u64) -> Option<Turn> {
-            let unused = |(origin, turn): &&(Origin, Turn)| {
+        fn unused_since(&self, subscriber: Origin, then: u64) -> Option<GivingWay> {
+            let unused = |(origin, turn): &&(Origin, GivingWay)| {
                 origin.subscriber == subscriber.subscriber
                     && turn.doing != Doing::Requests
                     && turn.since <= then
@@ -201,9 +201,9 @@ mod tests {
         std::net::IpAddr::from(Ipv4Addr::new(192, 0, network, host)).into()
     }
 
-    fn turn(random: u64, number: u64) -> Turn {
+    fn turn(random: u64, number: u64) -> GivingWay {
         let doing = [Doing::Handshake, Doing::Nothing, Doing::Requests][usize::try_from(random % 3).unwrap()];
-        Turn {
+        GivingWay {
             doing,
             since: random / 3 % 10,
             number,

@@ -7,7 +7,7 @@ fn origin(text: &str) -> Origin {
 }
 
 /// Serves a place as a connection's task does: until it is told to go.
-fn serve(place: Place) -> tokio::task::JoinHandle<()> {
+fn serve(place: ConnectionPlace) -> tokio::task::JoinHandle<()> {
     tokio::spawn(async move { place.activity().close().clone().cancelled_owned().await })
 }
 

@@ -43,7 +43,7 @@ use tokio::{
 
 pub(crate) use self::{contradiction::Contradiction, rounds::Rounds, seen::for_who_has_seen};
 use self::{
-    tile::{Place, TileId},
+    tile::{NodePlace, TileId},
     tree::subtrees,
 };
 use super::{
@@ -404,15 +404,15 @@ impl Log {
 
     /// The hashes of ranges of leaves, from the tiles that they are made of, which are read at once.
     async fn hashes(&self, path: Vec<Range<u64>>) -> Result<Vec<Hash>, Refusal> {
-        let places: Vec<Vec<Place>> = path
+        let places: Vec<Vec<NodePlace>> = path
             .into_iter()
-            .map(|range| subtrees(range).into_iter().map(Place::of).collect())
+            .map(|range| subtrees(range).into_iter().map(NodePlace::of).collect())
             .collect();
         let tiles: BTreeSet<TileId> = places.iter().flatten().map(|place| place.tile).collect();
         let keys: Vec<_> = tiles.iter().copied().map(tables::log_tile).collect();
         let rows = tables::get_many(&keys, &*self.ledger).await?;
         let tiles: BTreeMap<TileId, Option<LogTileRow>> = tiles.into_iter().zip(rows).collect();
-        let hash = |place: &Place| {
+        let hash = |place: &NodePlace| {
             let tile = tiles.get(&place.tile).and_then(Option::as_ref);
             let hash = tile.and_then(|row| place.hash(&row.hashes));
             hash.ok_or_else(|| Refusal::new(Problem::Internal, "a tile of the log is missing"))

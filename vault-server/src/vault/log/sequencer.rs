@@ -16,7 +16,7 @@ use protocol_spec::{
 
 use super::{
     Log, Queued,
-    tile::{self, Place, TileId},
+    tile::{self, NodePlace, TileId},
 };
 use crate::{
     identity::OperatorIdentity,
@@ -255,7 +255,7 @@ pub(super) fn append(
         );
     for (node, hash) in frontier.append(entry) {
         if tile::is_kept(node) {
-            tiles.entry(Place::of(node).tile).or_default().extend(hash);
+            tiles.entry(NodePlace::of(node).tile).or_default().extend(hash);
         }
     }
     commit

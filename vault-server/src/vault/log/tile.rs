@@ -19,13 +19,13 @@ pub(in crate::vault) struct TileId {
 
 /// Which hashes of which tile a node is made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct NodePlace {
     pub(super) tile: TileId,
     first: usize,
     count: usize,
 }
 
-impl Place {
+impl NodePlace {
     /// Of a complete node.
     pub(super) fn of(node: Node) -> Self {
         let above = u32::from(node.level % 8);
